@@ -1,0 +1,75 @@
+//! A WebSocket client for the terminal: each line of input is a message; what comes is printed.
+//!
+//! run: cargo run --example 05_client URL [--origin O] [--protocol P] [--header 'N: V']
+//! for instance: echo hello | cargo run --example 05_client ws://127.0.0.1:9001
+//! expect: hello
+//! next: 06_chat, where many talk to each other
+//!
+//! At the end of its input it closes cleanly. If it can't connect, or the connection breaks, it says
+//! why and exits with 1.
+
+use std::io::BufRead;
+use std::process::ExitCode;
+use std::thread;
+
+use ws101::{Client, Message, Result, Sender};
+
+fn main() -> ExitCode {
+    env_logger::init();
+    let Some(client) = from_arguments(std::env::args().skip(1)) else {
+        eprintln!("usage: 05_client URL [--origin O] [--protocol P] [--header 'N: V']");
+        return ExitCode::FAILURE;
+    };
+    match talk(client) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn talk(client: Client) -> Result<()> {
+    let mut ws = client.connect()?;
+    // Two directions, two threads: one sends lines while the other waits for messages.
+    let sender = ws.sender();
+    thread::spawn(move || send_lines(sender));
+    while let Some(message) = ws.recv()? {
+        match message {
+            Message::Text(text) => println!("{text}"),
+            Message::Binary(bytes) => println!("{} bytes: {:02x?}", bytes.len(), bytes),
+        }
+    }
+    if let Some(close) = ws.closed_with() {
+        eprintln!("closed: {close}");
+    }
+    Ok(())
+}
+
+/// Sends each line of the input, then closes. The answer to that ends `recv` in the other thread.
+fn send_lines(sender: Sender) {
+    let lines = std::io::stdin().lock().lines().map_while(|line| line.ok());
+    for line in lines {
+        if sender.send(line).is_err() {
+            return; // `recv` says why.
+        }
+    }
+    let _ = sender.close(1000, "");
+}
+
+fn from_arguments(mut arguments: impl Iterator<Item = String>) -> Option<Client> {
+    let mut client = Client::new(arguments.next().filter(|url| !url.starts_with("--"))?);
+    while let Some(option) = arguments.next() {
+        let value = arguments.next()?;
+        client = match option.as_str() {
+            "--origin" => client.origin(value),
+            "--protocol" => client.subprotocols([value]),
+            "--header" => {
+                let (name, value) = value.split_once(':')?;
+                client.header(name, value.trim_start())
+            }
+            _ => return None,
+        };
+    }
+    Some(client)
+}

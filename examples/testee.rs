@@ -1,0 +1,90 @@
+//! What test suites talk to: an echo in either role.
+//!
+//! run: cargo run --release --example testee [ADDRESS] [--deflate] [--max-message BYTES] [--max-connections N]
+//! expect: listening on ws://127.0.0.1:9001
+//! or: cargo run --release --example testee -- --client URL [--deflate]
+//!
+//! As a client it plays a suite whose server says what to do: it asks `URL/getCaseCount`, echoes in
+//! `URL/runCase?case=N&agent=ws101` for each, and ends with `URL/updateReports?agent=ws101`.
+
+use std::process::ExitCode;
+
+use ws101::{Client, Limits, Result, Server, WebSocket};
+
+/// What the command line asks for.
+#[derive(Default)]
+struct Options {
+    address: Option<String>,
+    client: Option<String>,
+    limits: Limits,
+}
+
+fn main() -> ExitCode {
+    env_logger::init();
+    let done = match options(std::env::args().skip(1)) {
+        Err(wrong) => {
+            eprintln!("{wrong}");
+            return ExitCode::from(2);
+        }
+        Ok(Options { client: Some(url), limits, .. }) => play(&url, &limits),
+        Ok(Options { address, limits, .. }) => serve(address, limits),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn serve(address: Option<String>, limits: Limits) -> Result<()> {
+    let address = address.unwrap_or("127.0.0.1:9001".into());
+    let server = Server::bind(address)?.limits(limits);
+    println!("listening on ws://{}", server.local_addr()?);
+    server.serve(echo)
+}
+
+fn echo(mut ws: WebSocket) -> Result<()> {
+    while let Some(message) = ws.recv()? {
+        ws.feed(message)?;
+    }
+    Ok(())
+}
+
+fn play(url: &str, limits: &Limits) -> Result<()> {
+    let connect = |path: &str| Client::new(format!("{url}{path}")).limits(limits.clone()).connect();
+    let mut ws = connect("/getCaseCount")?;
+    let count = ws.recv()?.and_then(|count| count.as_text()?.parse::<u32>().ok());
+    let count =
+        count.ok_or_else(|| ws101::Error::other("the suite did not say how many cases it has"))?;
+    drop(ws);
+    for case in 1..=count {
+        let ws = connect(&format!("/runCase?case={case}&agent=ws101"))?;
+        // A case may well break the rules, and the connection with them. The suite judges it.
+        if let Err(error) = echo(ws) {
+            println!("case {case}: {error}");
+        }
+    }
+    let mut ws = connect("/updateReports?agent=ws101")?;
+    while ws.recv()?.is_some() {}
+    println!("{count} cases played");
+    Ok(())
+}
+
+fn options(mut arguments: impl Iterator<Item = String>) -> std::result::Result<Options, String> {
+    let mut options = Options::default();
+    while let Some(argument) = arguments.next() {
+        let mut value = || arguments.next().ok_or(format!("{argument} needs a value"));
+        let number = |value: String| value.parse().map_err(|_| format!("{value} is no number"));
+        match argument.as_str() {
+            "--client" => options.client = Some(value()?),
+            "--max-message" => options.limits.max_message = number(value()?)?,
+            "--max-connections" => options.limits.max_connections = number(value()?)? as usize,
+            "--deflate" => return Err("this build has no permessage-deflate".into()),
+            option if option.starts_with("--") => return Err(format!("what is {option}?")),
+            _ => options.address = Some(argument),
+        }
+    }
+    Ok(options)
+}

@@ -1,0 +1,142 @@
+//! Everything that can go wrong with a connection, in one type.
+//!
+//! A clean close is not among it: that is a value (`recv` gives `None`). Each variant says who is
+//! at fault, and what it shows is the whole lesson: the rule, what was seen, the cause and the fix.
+
+use std::{fmt, io};
+
+use crate::protocol::ask::Rejection;
+use crate::protocol::misuse::Misuse;
+use crate::protocol::refusal::Refusal;
+use crate::protocol::violation::Violation;
+
+/// What a call of this crate returns.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// Why a connection could not be opened, or did not end well.
+#[non_exhaustive]
+pub enum Error {
+    /// The operating system could not do what was asked.
+    Io(io::Error),
+    /// At a server: the request was refused, and the peer told why.
+    Refused(Refusal),
+    /// At a server: the request asked for no WebSocket, and has been answered with a page.
+    PageServed,
+    /// At a client: the server did not open a WebSocket, or not the one that was asked for.
+    Rejected(Rejection),
+    /// The peer broke a rule, and was told the close code that goes with it.
+    Violation(Violation),
+    /// The caller asked for something that may not be done; nothing was sent.
+    Misuse(Misuse),
+    /// The connection is closed, so nothing can be sent.
+    Closed,
+    /// The connection ended without a Close frame.
+    Lost(io::Error),
+    /// The peer did not answer our ping, or our Close, in time.
+    Silent,
+    /// The peer reads too slowly, or not at all.
+    TooSlow,
+    /// Nothing came in the time that the caller gave; the connection is as it was.
+    TimedOut,
+    /// Whatever a handler wants to fail with.
+    Other(Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl Error {
+    /// Wraps any error, for a handler to fail with.
+    pub fn other(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
+        Error::Other(error.into())
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Error::Io(error) => write!(f, "the operating system says: {error}"),
+            Error::Refused(refusal) => write!(f, "request refused with {refusal}"),
+            Error::PageServed => f.write_str("a plain request, answered with a page"),
+            Error::Rejected(rejection) => write!(f, "no WebSocket: {rejection}"),
+            Error::Violation(violation) => {
+                write!(f, "the peer broke a rule, closed with {violation}")
+            }
+            Error::Misuse(misuse) => misuse.fmt(f),
+            Error::Closed => f.write_str("the connection is closed; nothing can be sent any more"),
+            Error::Lost(error) => write!(
+                f,
+                "the connection ended without a Close frame ({error})\n  usual cause: the peer crashed, \
+                 lost its network, or ended without closing\n  fix: close with `ws.close(1000, \"\")` at the \
+                 end of the program that left"
+            ),
+            Error::Silent => {
+                f.write_str("the peer did not answer in time: it hangs, or its network is gone")
+            }
+            Error::TooSlow => {
+                f.write_str("the peer does not read as fast as we send, or not at all")
+            }
+            Error::TimedOut => {
+                f.write_str("nothing came in the time given; the connection is as it was")
+            }
+            Error::Other(error) => error.fmt(f),
+        }
+    }
+}
+
+/// As `Display`: this is what `fn main() -> ws101::Result<()>` prints, and it should teach.
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Error::Io(error) | Error::Lost(error) => Some(error),
+            Error::Other(error) => Some(&**error),
+            _ => None,
+        }
+    }
+}
+
+impl From<io::Error> for Error {
+    fn from(error: io::Error) -> Error {
+        Error::Io(error)
+    }
+}
+
+impl From<Refusal> for Error {
+    fn from(refusal: Refusal) -> Error {
+        Error::Refused(refusal)
+    }
+}
+
+impl From<Rejection> for Error {
+    fn from(rejection: Rejection) -> Error {
+        Error::Rejected(rejection)
+    }
+}
+
+impl From<Violation> for Error {
+    fn from(violation: Violation) -> Error {
+        Error::Violation(violation)
+    }
+}
+
+impl From<Misuse> for Error {
+    fn from(misuse: Misuse) -> Error {
+        match misuse {
+            // Not the caller's fault: the peer, or another thread, has closed in the meantime.
+            Misuse::AfterClose => Error::Closed,
+            misuse => Error::Misuse(misuse),
+        }
+    }
+}
+
+impl From<Error> for io::Error {
+    fn from(error: Error) -> io::Error {
+        match error {
+            Error::Io(error) | Error::Lost(error) => error,
+            error => io::Error::other(error),
+        }
+    }
+}

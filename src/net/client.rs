@@ -1,0 +1,176 @@
+//! The client: dial, ask, verify.
+
+use std::io::{self, ErrorKind};
+use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use super::connection::WebSocket;
+use super::farewell::Farewell;
+use super::head_reader::{NoHead, read_head};
+use super::limits::Limits;
+use super::link::Link;
+use super::random::Random;
+use super::stream::{Deadline, Stream, read_before, write_before};
+use crate::error::{Error, Result};
+use crate::protocol::ask::{Address, Ask, Rejection};
+use crate::protocol::buffer::Buffer;
+use crate::protocol::frame::Role;
+use crate::protocol::head::Head;
+use crate::protocol::incoming::Incoming;
+use crate::protocol::key;
+use crate::protocol::misuse::Misuse;
+use crate::protocol::outgoing::Outgoing;
+use crate::protocol::request::Request;
+
+/// A connection to be dialled: what it asks for, and how long it may take.
+///
+/// ```no_run
+/// let ws = ws101::Client::new("ws://127.0.0.1:9001/chat")
+///     .header("Authorization", "Bearer 123")
+///     .subprotocols(["chat"])
+///     .connect()?;
+/// # ws101::Result::Ok(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Client {
+    url: String,
+    ask: Ask,
+    limits: Limits,
+}
+
+impl Client {
+    /// A connection to `ws://host[:port][/path][?query]`.
+    pub fn new(url: impl Into<String>) -> Client {
+        Client { url: url.into(), ask: Ask::default(), limits: Limits::default() }
+    }
+
+    /// Adds a header to the request.
+    pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Client {
+        self.ask.headers.push((name.into(), value.into()));
+        self
+    }
+
+    /// Says which page asks, as a browser would.
+    pub fn origin(self, origin: impl Into<String>) -> Client {
+        self.header("Origin", origin)
+    }
+
+    /// Offers subprotocols, the preferred one first.
+    pub fn subprotocols<T: Into<String>>(mut self, names: impl IntoIterator<Item = T>) -> Client {
+        self.ask.subprotocols.extend(names.into_iter().map(Into::into));
+        self
+    }
+
+    /// How much, how many, how long. Dialling and handshake together take `head` at most.
+    pub fn limits(mut self, limits: Limits) -> Client {
+        self.limits = limits;
+        self
+    }
+
+    /// Dials, asks, and verifies the answer.
+    pub fn connect(self) -> Result<WebSocket> {
+        let (address, request, key) = self.prepare()?;
+        if address.secure {
+            return Err(Misuse::NoTls(self.url).into());
+        }
+        let deadline = Deadline::after(self.limits.head);
+        let stream = dial(&address, deadline)?;
+        stream.set_nodelay(true)?;
+        self.shake_hands(Arc::new(stream), &request, &key, deadline)
+    }
+
+    /// The same over a stream of one's own, which is not dialled.
+    pub fn connect_over(self, stream: impl Stream) -> Result<WebSocket> {
+        let (_, request, key) = self.prepare()?;
+        let deadline = Deadline::after(self.limits.head);
+        self.shake_hands(Arc::new(stream), &request, &key, deadline)
+    }
+
+    /// Checks all arguments, before anything is dialled or written.
+    fn prepare(&self) -> Result<(Address, Vec<u8>, String)> {
+        let address = Address::parse(&self.url)?;
+        let key = key::encode(Random::new().sixteen());
+        let request = self.ask.request(&address, &key)?;
+        Ok((address, request, key))
+    }
+
+    fn shake_hands(
+        self,
+        stream: Arc<dyn Stream>,
+        request: &[u8],
+        key: &str,
+        deadline: Deadline,
+    ) -> Result<WebSocket> {
+        static NEXT_ID: AtomicU64 = AtomicU64::new(1);
+        let Client { ask, limits, .. } = self;
+        // 1. Ask.
+        write_before(deadline, &*stream, request).map_err(in_handshake)?;
+        // 2. Read the answer.
+        let mut buffer = Buffer::default();
+        let length =
+            read_head(&*stream, &mut buffer, &limits, deadline).map_err(|why| match why {
+                NoHead::Bad(refusal) => Rejection::not_http(&refusal.lesson().seen).into(),
+                NoHead::Late => Error::Silent,
+                NoHead::Ended => Error::Lost(ErrorKind::UnexpectedEof.into()),
+                NoHead::Broken(error) => in_handshake(error),
+            })?;
+        let head = Head::parse(&buffer.unread()[..length])
+            .map_err(|refusal| Rejection::not_http(&refusal.lesson().seen))?;
+        buffer.consume(length);
+        // 3. Verify it.
+        let answer = ask.verify(&head, key).map_err(|rejection| match rejection.status {
+            Some(101) | None => rejection,
+            Some(_) => {
+                Rejection { body: read_body(&head, &*stream, &mut buffer, deadline), ..rejection }
+            }
+        })?;
+        // 4. What comes behind the head is frames already.
+        let mut random = Random::new();
+        let outgoing = Outgoing::new(Some(Box::new(move || random.four())));
+        let id = NEXT_ID.fetch_add(1, Relaxed);
+        let link = Link::new(id, stream, outgoing, limits.write, Arc::default())?;
+        log::info!("{id} connected to {}", self.url);
+        let farewell = Arc::new(Farewell::new(Arc::new(link), limits.close, None));
+        let incoming = Incoming::new(Role::Client, limits.bounds(), buffer);
+        let request = Request::parse(request)?;
+        Ok(WebSocket::new(farewell, incoming, limits, request, answer.subprotocol))
+    }
+}
+
+/// Tries each address that the name stands for, until one answers.
+fn dial(address: &Address, deadline: Deadline) -> Result<TcpStream> {
+    let name = address.host.trim_start_matches('[').trim_end_matches(']');
+    let mut last = io::Error::new(ErrorKind::NotFound, "the name stands for no address");
+    for address in (name, address.port).to_socket_addrs()? as std::vec::IntoIter<SocketAddr> {
+        match TcpStream::connect_timeout(&address, deadline.remaining()?) {
+            Ok(stream) => return Ok(stream),
+            Err(error) => last = io::Error::new(error.kind(), format!("{address}: {error}")),
+        }
+    }
+    Err(Error::Io(last))
+}
+
+/// What a server says that does not open a WebSocket: text for a person, so a few KiB are enough.
+fn read_body(head: &Head, stream: &dyn Stream, buffer: &mut Buffer, deadline: Deadline) -> String {
+    const MOST: usize = 4 * 1024;
+    let length =
+        head.header("Content-Length").and_then(|length| length.parse().ok()).unwrap_or(MOST);
+    let mut body = buffer.unread().to_vec();
+    let mut piece = [0; 1024];
+    while body.len() < length.min(MOST) {
+        match read_before(deadline, stream, &mut piece) {
+            Ok(0) | Err(_) => break,
+            Ok(count) => body.extend_from_slice(&piece[..count]),
+        }
+    }
+    body.truncate(length.min(MOST));
+    String::from_utf8_lossy(&body).into_owned()
+}
+
+fn in_handshake(error: io::Error) -> Error {
+    match super::stream::is_timeout(&error) {
+        true => Error::Silent,
+        false => Error::Lost(error),
+    }
+}

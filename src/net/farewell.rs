@@ -1,0 +1,44 @@
+//! How a connection ends: whoever lets go of it last says goodbye.
+//!
+//! A `WebSocket` holds the farewell, and so does the thread of a server while its handler runs. So a
+//! handler may end while its WebSocket lives on elsewhere, and it may fail after its WebSocket is
+//! gone: in both cases there is one goodbye, with the right code, and then the place is free again.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, Ordering::SeqCst};
+use std::time::Duration;
+
+use super::house::Place;
+use super::link::Link;
+use super::stream::Deadline;
+use crate::protocol::CloseCode;
+use crate::protocol::close::Close;
+
+/// Says goodbye when it is dropped.
+pub(crate) struct Farewell {
+    pub(crate) link: Arc<Link>,
+    code: AtomicU16,
+    within: Duration,
+    /// Given back when the goodbye is said.
+    place: Option<Place>,
+}
+
+impl Farewell {
+    pub(crate) fn new(link: Arc<Link>, within: Duration, place: Option<Place>) -> Farewell {
+        Farewell { link, code: AtomicU16::new(CloseCode::NORMAL.0), within, place }
+    }
+
+    /// The code to say, if nobody has closed before.
+    pub(crate) fn say(&self, code: CloseCode) {
+        self.code.store(code.0, SeqCst);
+    }
+}
+
+impl Drop for Farewell {
+    fn drop(&mut self) {
+        let close = Close { code: CloseCode(self.code.load(SeqCst)), reason: String::new() };
+        self.link.finish(Deadline::after(self.within), close);
+        log::info!("{} closed", self.link.id);
+        drop(self.place.take());
+    }
+}

@@ -1,0 +1,167 @@
+//! The handshake on a stream: read the head, decide, answer. At the end there is a `WebSocket`, or
+//! somebody who knows why not.
+
+use std::sync::Arc;
+
+use super::connection::WebSocket;
+use super::farewell::Farewell;
+use super::head_reader::{NoHead, read_head};
+use super::house::{House, Place, Waiting};
+use super::limits::Limits;
+use super::link::Link;
+use super::stream::{Deadline, Stream, part, write_before};
+use crate::error::{Error, Result};
+use crate::protocol::buffer::Buffer;
+use crate::protocol::frame::Role;
+use crate::protocol::handshake::{Agreement, Decision, Rules, decide, upgrade_required};
+use crate::protocol::incoming::Incoming;
+use crate::protocol::lesson::quote;
+use crate::protocol::outgoing::Outgoing;
+use crate::protocol::refusal::Refusal;
+use crate::protocol::request::Request;
+use crate::protocol::response::Response;
+
+/// What a server has been told to do.
+#[derive(Default)]
+pub(crate) struct Options {
+    pub(crate) rules: Rules,
+    pub(crate) limits: Limits,
+    pub(crate) authorize: Option<Box<Authorize>>,
+    pub(crate) pages: Option<Box<Pages>>,
+}
+
+/// A question of the application's own, asked when all others are answered.
+pub(crate) type Authorize = dyn Fn(&Request) -> std::result::Result<(), Refusal> + Send + Sync;
+/// Pages for those who ask for no WebSocket.
+pub(crate) type Pages = dyn Fn(&Request) -> Option<Response> + Send + Sync;
+
+/// What becomes of a stream.
+enum Outcome {
+    Page(Response),
+    Open(Request, Agreement, Place),
+}
+
+/// Greets whoever is at the other end of a stream. However it ends, they have been answered.
+pub(crate) fn greet(
+    id: u64,
+    stream: Arc<dyn Stream>,
+    options: &Options,
+    house: &Arc<House>,
+) -> Result<WebSocket> {
+    let limits = &options.limits;
+    let waiting = house.wait(id, stream.clone(), limits.max_waiting);
+    let mut buffer = Buffer::default();
+    let deadline = Deadline::after(limits.head);
+    match judge(id, &*stream, &mut buffer, deadline, options, house, &waiting) {
+        Ok(Outcome::Open(request, agreement, place)) => {
+            write_before(deadline, &*stream, &agreement.response()).map_err(Error::Lost)?;
+            drop(waiting);
+            let link =
+                Link::new(id, stream, Outgoing::new(None), limits.write, house.tally.clone())?;
+            let link = Arc::new(link);
+            place.open(&link);
+            log::info!("{id} opened: {}", quote(request.path()));
+            let farewell = Arc::new(Farewell::new(link, limits.close, Some(place)));
+            let incoming = Incoming::new(Role::Server, limits.bounds(), buffer);
+            Ok(WebSocket::new(farewell, incoming, limits.clone(), request, agreement.subprotocol))
+        }
+        Ok(Outcome::Page(page)) => {
+            log::debug!("{id} is served a page");
+            answer(&*stream, &page, limits);
+            Err(Error::PageServed)
+        }
+        Err(refusal) => {
+            log::debug!("{id} refused: {refusal}");
+            house.tally.refused(refusal.status());
+            answer(&*stream, &refusal.response(), limits);
+            Err(refusal.into())
+        }
+    }
+}
+
+fn judge(
+    id: u64,
+    stream: &dyn Stream,
+    buffer: &mut Buffer,
+    deadline: Deadline,
+    options: &Options,
+    house: &Arc<House>,
+    waiting: &Waiting,
+) -> std::result::Result<Outcome, Refusal> {
+    // 1. The head.
+    let length = read_head(stream, buffer, &options.limits, deadline).map_err(|why| match why {
+        NoHead::Bad(refusal) => refusal,
+        NoHead::Ended if waiting.was_sent_out() => {
+            too_late("made way for newer ones, since many came at once")
+        }
+        NoHead::Late => too_late("its time was up"),
+        NoHead::Ended | NoHead::Broken(_) => cut_short(),
+    })?;
+    let request = Request::parse(&buffer.unread()[..length])?;
+    buffer.consume(length);
+    // 2. The RFC's questions, then the application's.
+    let agreement = match decide(&request, &options.rules)? {
+        Decision::Switch(agreement) => agreement,
+        Decision::PlainHttp => {
+            let page = options.pages.as_ref().and_then(|pages| pages(&request));
+            return page.map(Outcome::Page).ok_or_else(upgrade_required);
+        }
+    };
+    if let Some(authorize) = &options.authorize {
+        authorize(&request)?;
+    }
+    // 3. Is there a place?
+    let place = house.take_place(id, options.limits.max_connections);
+    Ok(Outcome::Open(request, agreement, place.ok_or_else(|| no_place(house))?))
+}
+
+/// Answers in plain HTTP, and closes behind it.
+pub(crate) fn answer(stream: &dyn Stream, response: &Response, limits: &Limits) {
+    let deadline = Deadline::after(limits.close);
+    let bytes = response.encode().unwrap_or_else(|misuse| {
+        log::error!("a page or refusal of this server can't be sent: {misuse}");
+        b"HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+            .into()
+    });
+    if write_before(deadline, stream, &bytes).is_ok() {
+        part(deadline, stream);
+    }
+}
+
+fn too_late(seen: &'static str) -> Refusal {
+    Refusal::new(
+        408,
+        "The head of a request must be here within a few seconds (RFC 9110 §15.5.9).",
+        seen,
+        "a connection opened in advance and not used, or an attempt to hold many open (Slowloris)",
+        "Send the whole head at once.",
+    )
+}
+
+fn cut_short() -> Refusal {
+    Refusal::new(
+        400,
+        "A head ends with an empty line (RFC 9112 §2.1).",
+        "the end of the stream before the end of the head",
+        "a port scan, or a client that gave up",
+        "Send the whole head.",
+    )
+}
+
+fn no_place(house: &House) -> Refusal {
+    let seen = if house.is_stopping() { "it is about to stop" } else { "all places are taken" };
+    no_room(seen)
+}
+
+/// There is no place, no thread, no descriptor.
+pub(crate) fn no_room(seen: &'static str) -> Refusal {
+    let cause = "more clients than this server was set up for";
+    Refusal::new(
+        503,
+        "A server takes as many connections as it can serve.",
+        seen,
+        cause,
+        "Come back later.",
+    )
+    .header("Retry-After", "1")
+}

@@ -1,0 +1,307 @@
+//! What the threads of one connection share: the stream, and one lock around what goes out.
+//!
+//! Rules of this file:
+//! - The lock is held for whole frames, so frames of different threads never mix. Everybody who
+//!   holds it writes the whole batch before letting go.
+//! - The thread that reads never waits for it. It may find the lock taken by a write that takes
+//!   seconds, while the peer waits for us to read. So it *leaves* its pong or Close in a slot, and
+//!   whoever has the lock sends that next. Only the latest ping is owed an answer (RFC 6455 §5.5.3).
+//! - Nothing is forgotten: the slot is filled before the lock is tried, and looked at again after
+//!   the lock was let go.
+//! - A peer that takes less than [`LEAST_PROGRESS`] in a whole write deadline is given up.
+
+use std::io::{self, ErrorKind, IoSlice};
+use std::net::Shutdown;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::outbox::Queue;
+use super::stream::{Deadline, Stream, is_timeout, part, write_before};
+use super::tally::Tally;
+use crate::error::{Error, Result};
+use crate::protocol::close::Close;
+use crate::protocol::misuse::Misuse;
+use crate::protocol::outgoing::Outgoing;
+
+/// Less than this in a whole write deadline is not slow, but stuck, or hostile.
+const LEAST_PROGRESS: usize = 64 * 1024;
+/// From this size on a batch does not wait for more.
+const FULL_BATCH: usize = 64 * 1024;
+
+/// One connection, as its threads share it.
+pub(crate) struct Link {
+    pub(crate) id: u64,
+    pub(crate) stream: Arc<dyn Stream>,
+    pub(crate) tally: Arc<Tally>,
+    outgoing: Mutex<Outgoing>,
+    left: Mutex<Left>,
+    something_left: AtomicBool,
+    /// The stream has ended or failed: there is nobody to say goodbye to.
+    gone: AtomicBool,
+    write_deadline: Duration,
+    outboxes: Mutex<Vec<Arc<Queue>>>,
+}
+
+/// What the reading thread left for whoever has the lock.
+#[derive(Default)]
+struct Left {
+    pong: Option<Vec<u8>>,
+    close: Option<Close>,
+}
+
+impl Link {
+    pub(crate) fn new(
+        id: u64,
+        stream: Arc<dyn Stream>,
+        outgoing: Outgoing,
+        write_deadline: Duration,
+        tally: Arc<Tally>,
+    ) -> io::Result<Link> {
+        stream.set_write_timeout(write_deadline)?;
+        Ok(Link {
+            id,
+            stream,
+            tally,
+            outgoing: Mutex::new(outgoing),
+            left: Mutex::default(),
+            something_left: AtomicBool::new(false),
+            gone: AtomicBool::new(false),
+            write_deadline,
+            outboxes: Mutex::default(),
+        })
+    }
+
+    /// Encodes something and writes it, behind whatever had gathered before. `encode` returns what
+    /// is to be written behind the batch as it lies.
+    pub(crate) fn send<'a>(
+        &self,
+        encode: impl FnOnce(&mut Outgoing) -> std::result::Result<&'a [u8], Misuse>,
+    ) -> Result<()> {
+        let mut outgoing = self.lock();
+        let encoded = encode(&mut outgoing);
+        // Also where it was refused: the lock is never let go with a batch unwritten.
+        let written = self.write(&mut outgoing, encoded.as_deref().unwrap_or_default());
+        drop(outgoing);
+        self.settle()?;
+        encoded?;
+        written
+    }
+
+    /// Encodes something for the next write; writes at once only what is too much to keep. For the
+    /// thread that reads, which writes the batch before it waits.
+    pub(crate) fn feed<'a>(
+        &self,
+        encode: impl FnOnce(&mut Outgoing) -> std::result::Result<&'a [u8], Misuse>,
+    ) -> Result<()> {
+        let mut outgoing = self.lock();
+        let behind = encode(&mut outgoing)?;
+        if behind.is_empty() && outgoing.batch().len() < FULL_BATCH {
+            return Ok(());
+        }
+        self.write(&mut outgoing, behind)?;
+        drop(outgoing);
+        self.settle()
+    }
+
+    /// Answers a ping, without waiting for the lock: into the batch if it is free, else left.
+    pub(crate) fn pong(&self, payload: Vec<u8>) -> Result<()> {
+        if let Some(mut outgoing) = self.try_lock() {
+            if outgoing.is_closed() {
+                return Ok(());
+            }
+            outgoing.pong(&payload)?;
+            if outgoing.batch().len() >= FULL_BATCH {
+                self.write(&mut outgoing, &[])?;
+            }
+            drop(outgoing);
+            return self.settle();
+        }
+        self.leave(|left| left.pong = Some(payload))
+    }
+
+    /// Sends our Close, without waiting for the lock. Only the first one counts.
+    pub(crate) fn close(&self, close: Close) -> Result<()> {
+        self.leave(|left| {
+            left.close.get_or_insert(close);
+        })
+    }
+
+    /// As `close`, for one who has thousands to close: a peer whose buffers are full is not waited for.
+    pub(crate) fn close_in_passing(&self, close: Close) {
+        lock(&self.left).close.get_or_insert(close);
+        self.something_left.store(true, SeqCst);
+        let Some(mut outgoing) = self.try_lock() else { return };
+        let _ = self.stream.set_write_timeout(Duration::from_millis(10));
+        let sent = self.send_left(&mut outgoing);
+        let _ = self.stream.set_write_timeout(self.write_deadline);
+        drop(outgoing);
+        let _ = sent.and_then(|()| self.settle());
+    }
+
+    /// Pings, unless somebody is writing, which tells as much: whether it was sent.
+    pub(crate) fn ping(&self, payload: &[u8]) -> Result<bool> {
+        let Some(mut outgoing) = self.try_lock() else { return Ok(false) };
+        outgoing.ping(payload)?;
+        self.write(&mut outgoing, &[])?;
+        drop(outgoing);
+        self.settle().map(|()| true)
+    }
+
+    /// Writes what was fed. If the lock is taken, whoever has it does so.
+    pub(crate) fn flush_unless_busy(&self) -> Result<()> {
+        let Some(mut outgoing) = self.try_lock() else { return Ok(()) };
+        self.write(&mut outgoing, &[])?;
+        drop(outgoing);
+        self.settle()
+    }
+
+    /// Gives back memory that an idle connection does not need.
+    pub(crate) fn shrink(&self) {
+        if let Some(mut outgoing) = self.try_lock() {
+            outgoing.shrink();
+        }
+    }
+
+    fn leave(&self, what: impl FnOnce(&mut Left)) -> Result<()> {
+        what(&mut lock(&self.left));
+        self.something_left.store(true, SeqCst);
+        self.settle()
+    }
+
+    /// Sends what was left. Called by everybody who has let the lock go: between our look and the
+    /// unlocking somebody may have left something, and relied on us. // WALK: settle
+    fn settle(&self) -> Result<()> {
+        while self.something_left.load(SeqCst) {
+            let Some(mut outgoing) = self.try_lock() else { return Ok(()) };
+            self.send_left(&mut outgoing)?;
+        }
+        Ok(())
+    }
+
+    /// Sends what was left, between two frames of whoever has the lock.
+    pub(crate) fn send_left(&self, outgoing: &mut Outgoing) -> Result<()> {
+        self.encode_left(outgoing)?;
+        self.write(outgoing, &[])
+    }
+
+    fn encode_left(&self, outgoing: &mut Outgoing) -> Result<()> {
+        self.something_left.store(false, SeqCst);
+        let Left { pong, close } = std::mem::take(&mut *lock(&self.left));
+        if outgoing.is_closed() {
+            return Ok(());
+        }
+        if let Some(payload) = pong {
+            outgoing.pong(&payload)?;
+        }
+        if let Some(close) = close {
+            log::debug!("{} we close with {close}", self.id);
+            outgoing.close(&close)?;
+        }
+        Ok(())
+    }
+
+    /// Writes the batch and what goes behind it, in as few calls as the stream takes.
+    pub(crate) fn write(&self, outgoing: &mut Outgoing, behind: &[u8]) -> Result<()> {
+        let total = outgoing.batch().len() + behind.len();
+        if total == 0 {
+            return Ok(());
+        }
+        let written = self.write_all(outgoing.batch(), behind);
+        outgoing.written();
+        self.tally.sent(outgoing.take_message_count(), total);
+        if written.is_err() {
+            // A frame may have gone out in part: nothing can follow it.
+            outgoing.break_off();
+            self.cut();
+        }
+        written
+    }
+
+    fn write_all(&self, batch: &[u8], behind: &[u8]) -> Result<()> {
+        let total = batch.len() + behind.len();
+        let (mut written, mut start, mut written_at_start) = (0, Instant::now(), 0);
+        while written < total {
+            let rest = [
+                IoSlice::new(batch.get(written..).unwrap_or_default()),
+                IoSlice::new(&behind[written.saturating_sub(batch.len())..]),
+            ];
+            match self.stream.write(&rest) {
+                Ok(0) => return Err(Error::Lost(ErrorKind::WriteZero.into())),
+                Ok(count) => written += count,
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                Err(error) if is_timeout(&error) => return Err(Error::TooSlow),
+                Err(error) => return Err(Error::Lost(error)),
+            }
+            // A call that wrote a part has waited for the rest. Was it worth the wait?
+            if written < total && start.elapsed() >= self.write_deadline {
+                if written - written_at_start < LEAST_PROGRESS {
+                    return Err(Error::TooSlow);
+                }
+                (start, written_at_start) = (Instant::now(), written);
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends the connection on the spot; whoever reads or writes is woken with an error.
+    pub(crate) fn cut(&self) {
+        self.gone.store(true, SeqCst);
+        let _ = self.stream.shutdown(Shutdown::Both);
+    }
+
+    /// Sends what waits in the outboxes, then our Close unless it is out; all before the deadline.
+    pub(crate) fn close_before(&self, deadline: Deadline, close: Close) -> Result<()> {
+        for queue in lock(&self.outboxes).drain(..) {
+            queue.finish(deadline);
+        }
+        lock(&self.left).close.get_or_insert(close);
+        let Some(mut outgoing) = self.lock_before(deadline) else { return Err(Error::TooSlow) };
+        self.encode_left(&mut outgoing)?;
+        let written = write_before(deadline, &*self.stream, outgoing.batch());
+        outgoing.break_off();
+        written.map_err(Error::Lost)
+    }
+
+    /// Says goodbye and leaves, so that the peer sees our Close and not a reset. Once.
+    pub(crate) fn finish(&self, deadline: Deadline, close: Close) {
+        if self.gone.swap(true, SeqCst) {
+            return;
+        }
+        let _ = self.close_before(deadline, close);
+        part(deadline, &*self.stream);
+    }
+
+    pub(crate) fn add_outbox(&self, queue: Arc<Queue>) {
+        lock(&self.outboxes).push(queue);
+    }
+
+    /// The lock, for a message that is written piece by piece.
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Outgoing> {
+        lock(&self.outgoing)
+    }
+
+    /// The lock, if whoever has it lets go of it in time.
+    fn lock_before(&self, deadline: Deadline) -> Option<MutexGuard<'_, Outgoing>> {
+        loop {
+            match self.try_lock() {
+                None if !deadline.has_passed() => thread::sleep(Duration::from_millis(1)),
+                lock => return lock,
+            }
+        }
+    }
+
+    fn try_lock(&self) -> Option<MutexGuard<'_, Outgoing>> {
+        match self.outgoing.try_lock() {
+            Ok(guard) => Some(guard),
+            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        }
+    }
+}
+
+/// Locks. Who panicked with the lock has left things whole: nothing in here panics half way.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

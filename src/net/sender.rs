@@ -1,0 +1,46 @@
+//! The sending half, for other threads: clone it, and send while the `WebSocket` waits in `recv`.
+
+use std::sync::Arc;
+
+use super::link::Link;
+use super::streaming::MessageWriter;
+use crate::error::Result;
+use crate::protocol::CloseCode;
+use crate::protocol::close::Close;
+use crate::protocol::message::{AsMessage, Kind};
+
+/// Sends on a connection from any thread. Frames of several threads never mix.
+///
+/// It does not keep the connection open: once the `WebSocket` is gone, sending fails with
+/// [`Error::Closed`](crate::Error::Closed).
+#[derive(Clone)]
+pub struct Sender {
+    link: Arc<Link>,
+}
+
+impl Sender {
+    pub(crate) fn new(link: Arc<Link>) -> Sender {
+        Sender { link }
+    }
+
+    /// Sends a message. On the wire when this returns.
+    pub fn send(&self, message: impl AsMessage) -> Result<()> {
+        self.link.send(|outgoing| outgoing.message(message.as_message()))
+    }
+
+    /// Begins a message that is written piece by piece.
+    pub fn send_stream(&self, kind: Kind) -> Result<MessageWriter<'_>> {
+        MessageWriter::new(&self.link, kind)
+    }
+
+    /// Sends our Close. The `recv` of the `WebSocket` ends when the peer has answered it.
+    pub fn close(&self, code: impl Into<CloseCode>, reason: &str) -> Result<()> {
+        self.link.close(Close::new(code, reason)?)
+    }
+
+    /// Ends the connection on the spot, without a goodbye: for a peer that has stopped reading, and
+    /// could not be told anyhow.
+    pub fn cut(&self) {
+        self.link.cut();
+    }
+}

@@ -1,0 +1,234 @@
+//! The server: accept, and give each connection a thread of its own.
+//!
+//! Rules of this file:
+//! - `accept` is never held up: the handshake, too, is done in the connection's thread.
+//! - Nothing that goes wrong with one connection ends another, or the listener: no descriptor, no
+//!   thread, a handler that fails or panics.
+
+use std::io::{self, ErrorKind};
+use std::net::{SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use super::connection::WebSocket;
+use super::greet::{Options, answer, greet, no_room};
+use super::house::{Handle, House};
+use super::limits::Limits;
+use super::stream::{Deadline, Stream, read_before};
+use crate::error::Result;
+use crate::protocol::CloseCode;
+use crate::protocol::authority::Origins;
+use crate::protocol::misuse::Misuse;
+use crate::protocol::refusal::Refusal;
+use crate::protocol::request::Request;
+use crate::protocol::response::Response;
+
+/// A WebSocket server: what it asks of those who connect, and where it listens.
+///
+/// ```no_run
+/// ws101::Server::bind("127.0.0.1:9001")?.serve(|mut ws| {
+///     while let Some(message) = ws.recv()? {
+///         ws.send(message)?;
+///     }
+///     Ok(())
+/// })
+/// # ;ws101::Result::Ok(())
+/// ```
+pub struct Server {
+    listener: Option<TcpListener>,
+    options: Options,
+    house: Arc<House>,
+}
+
+impl Server {
+    /// A server that listens at an address. Port 0 takes a free one: see [`Server::local_addr`].
+    pub fn bind(address: impl ToSocketAddrs) -> Result<Server> {
+        let listener = TcpListener::bind(address)?;
+        let house = House::new(Some(listener.local_addr()?));
+        Ok(Server { listener: Some(listener), options: Options::default(), house })
+    }
+
+    /// A server without a listener: give each stream to [`Server::accept`].
+    pub fn unbound() -> Server {
+        Server { listener: None, options: Options::default(), house: House::new(None) }
+    }
+
+    /// Which pages may connect, each as `scheme://host[:port]`, compared whole; `null` for pages without
+    /// an origin, `*` for all. Without this call: those that came from this very host and port.
+    /// Programs that are no browser send no `Origin`, and are let in.
+    pub fn origins<T: Into<String>>(mut self, origins: impl IntoIterator<Item = T>) -> Server {
+        let listed: Vec<String> = origins.into_iter().map(Into::into).collect();
+        let any = listed.iter().any(|origin| origin == "*");
+        self.options.rules.origins = if any { Origins::Any } else { Origins::Listed(listed) };
+        self
+    }
+
+    /// The hosts that this server answers for: others are told 421. An entry without a port means any
+    /// port. A guard against DNS rebinding, for a server that only listens on loopback.
+    pub fn hosts<T: Into<String>>(mut self, hosts: impl IntoIterator<Item = T>) -> Server {
+        self.options.rules.hosts = hosts.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// The paths at which there is a WebSocket: others are told 404. Without this call: all.
+    pub fn paths<T: Into<String>>(mut self, paths: impl IntoIterator<Item = T>) -> Server {
+        self.options.rules.paths = paths.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// The subprotocols that this server speaks. Of those that a client offers, the first that is ours
+    /// is agreed on; if there is none, the connection opens without one.
+    pub fn subprotocols<T: Into<String>>(mut self, names: impl IntoIterator<Item = T>) -> Server {
+        self.options.rules.subprotocols = names.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Asks a question of your own once all others are answered: a token, a cookie.
+    pub fn authorize(
+        mut self,
+        authorize: impl Fn(&Request) -> std::result::Result<(), Refusal> + Send + Sync + 'static,
+    ) -> Server {
+        self.options.authorize = Some(Box::new(authorize));
+        self
+    }
+
+    /// Answers those who ask for no WebSocket, on the same port. `None`: they are told 426.
+    pub fn pages(
+        mut self,
+        pages: impl Fn(&Request) -> Option<Response> + Send + Sync + 'static,
+    ) -> Server {
+        self.options.pages = Some(Box::new(pages));
+        self
+    }
+
+    /// How much, how many, how long.
+    pub fn limits(mut self, limits: Limits) -> Server {
+        self.options.limits = limits;
+        self
+    }
+
+    /// Where it listens.
+    pub fn local_addr(&self) -> Result<SocketAddr> {
+        let listener = self.listener.as_ref().ok_or(Misuse::NoListener)?;
+        Ok(listener.local_addr()?)
+    }
+
+    /// A handle to stop it with, and to read its counters.
+    pub fn handle(&self) -> Handle {
+        Handle { house: self.house.clone() }
+    }
+
+    /// The handshake on a stream that somebody else accepted. In the caller's thread.
+    pub fn accept(&self, stream: impl Stream) -> Result<WebSocket> {
+        self.options.rules.check()?;
+        greet(self.house.next_id(), Arc::new(stream), &self.options, &self.house)
+    }
+
+    /// Accepts connections and runs the handler for each in a thread of its own, until somebody
+    /// [stops](Handle::stop) it.
+    pub fn serve(
+        self,
+        handler: impl Fn(WebSocket) -> Result<()> + Send + Sync + 'static,
+    ) -> Result<()> {
+        self.options.rules.check()?;
+        let Server { listener, options, house } = self;
+        let listener = listener.ok_or(Misuse::NoListener)?;
+        log::info!("listening on {}", listener.local_addr()?);
+        let shared = Arc::new(Shared { options, house, handler });
+        // A descriptor to give up when there are none left, so that the next client can be told.
+        let mut spare = listener.try_clone().ok();
+        loop {
+            match listener.accept() {
+                Ok(_) if shared.house.is_stopping() => break,
+                Ok((stream, _)) => {
+                    give_thread(stream, &shared);
+                    spare = spare.or_else(|| listener.try_clone().ok());
+                }
+                Err(_) if shared.house.is_stopping() => break,
+                Err(error) if is_of_one_client(&error) => {}
+                Err(error) => {
+                    log::warn!("accept: {error}");
+                    drop(spare.take());
+                    match listener.accept() {
+                        Ok((stream, _)) => turn_away(&stream, "no descriptor is left"),
+                        Err(_) => thread::sleep(A_MOMENT),
+                    }
+                }
+            }
+        }
+        drop(listener);
+        shared.house.empty();
+        log::info!("stopped");
+        Ok(())
+    }
+}
+
+/// What the threads of a server share.
+struct Shared<H> {
+    options: Options,
+    house: Arc<House>,
+    handler: H,
+}
+
+/// Gives a connection a thread of its own, or turns it away if there is none.
+fn give_thread<H>(stream: TcpStream, shared: &Arc<Shared<H>>)
+where
+    H: Fn(WebSocket) -> Result<()> + Send + Sync + 'static,
+{
+    let id = shared.house.next_id();
+    let (stream, shared) = (Arc::new(stream), shared.clone());
+    let of_thread = stream.clone();
+    let stack = shared.options.limits.stack;
+    let thread = thread::Builder::new().name(format!("ws {id}")).stack_size(stack);
+    if let Err(error) = thread.spawn(move || serve_one(id, of_thread, &shared)) {
+        log::warn!("{id} gets no thread: {error}");
+        turn_away(&stream, "no thread is left");
+    }
+}
+
+/// The life of a connection, in its own thread.
+fn serve_one<H>(id: u64, stream: Arc<TcpStream>, shared: &Shared<H>)
+where
+    H: Fn(WebSocket) -> Result<()> + Send + Sync + 'static,
+{
+    let Shared { options, house, handler } = shared;
+    log::debug!("{id} comes from {:?}", stream.peer());
+    // A small frame must not wait for the answer to the one before it (Nagle).
+    let _ = stream.set_nodelay(true);
+    let Ok(ws) = greet(id, stream, options, house) else { return };
+    // Held over the handler's end: what the handler could not say is said here.
+    let farewell = ws.farewell();
+    match catch_unwind(AssertUnwindSafe(|| handler(ws))) {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => {
+            log::info!("{id} ended: {error}");
+            farewell.say(CloseCode::INTERNAL_ERROR);
+        }
+        Err(_) => {
+            log::error!("{id} the handler panicked");
+            farewell.say(CloseCode::INTERNAL_ERROR);
+        }
+    }
+}
+
+/// Tells a client that there is no room. In the thread that accepts, which has a moment: it could not
+/// take anybody else right now.
+fn turn_away(stream: &TcpStream, seen: &'static str) {
+    // What has come of the request is read, so that no reset destroys the answer.
+    let _ = read_before(Deadline::after(A_MOMENT), stream, &mut [0; 4096]);
+    let limits = Limits { close: A_MOMENT, ..Limits::default() };
+    answer(stream, &no_room(seen).response(), &limits);
+}
+
+/// Whether this error of `accept` is about the client that has just gone, or an interruption.
+fn is_of_one_client(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::ConnectionAborted | ErrorKind::ConnectionReset | ErrorKind::Interrupted
+    )
+}
+
+/// How long `accept` rests when the machine has run out of something.
+const A_MOMENT: Duration = Duration::from_millis(50);

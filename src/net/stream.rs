@@ -1,0 +1,165 @@
+//! What we need of the operating system: a stream that can be read and written at the same time.
+//!
+//! One descriptor, shared: `&TcpStream` reads and writes, so one thread can wait in `read` while
+//! others write. Anything that can do what [`Stream`] asks for will serve: a Unix socket, TLS, a
+//! test's pipe.
+
+use std::io::{self, ErrorKind, IoSlice, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::time::{Duration, Instant};
+
+/// A stream of bytes in both directions, used by several threads at once.
+pub trait Stream: Send + Sync + 'static {
+    /// Waits for bytes; 0 at the end of the stream.
+    fn read(&self, into: &mut [u8]) -> io::Result<usize>;
+    /// Writes some of the bytes, the slices one behind the other.
+    fn write(&self, slices: &[IoSlice<'_>]) -> io::Result<usize>;
+    /// How long a read may wait: longer, and it fails as [`is_timeout`].
+    fn set_read_timeout(&self, timeout: Duration) -> io::Result<()>;
+    /// How long a write may wait: longer, and it returns what it has done, or fails as [`is_timeout`].
+    fn set_write_timeout(&self, timeout: Duration) -> io::Result<()>;
+    /// Ends one direction, or both, and wakes whoever waits in it.
+    fn shutdown(&self, how: Shutdown) -> io::Result<()>;
+    /// Who is at the other end, if that has an address.
+    fn peer(&self) -> Option<SocketAddr> {
+        None
+    }
+}
+
+impl Stream for TcpStream {
+    fn read(&self, into: &mut [u8]) -> io::Result<usize> {
+        (&mut &*self).read(into)
+    }
+
+    fn write(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        (&mut &*self).write_vectored(slices)
+    }
+
+    fn set_read_timeout(&self, timeout: Duration) -> io::Result<()> {
+        TcpStream::set_read_timeout(self, Some(at_least_a_moment(timeout)))
+    }
+
+    fn set_write_timeout(&self, timeout: Duration) -> io::Result<()> {
+        TcpStream::set_write_timeout(self, Some(at_least_a_moment(timeout)))
+    }
+
+    fn shutdown(&self, how: Shutdown) -> io::Result<()> {
+        TcpStream::shutdown(self, how)
+    }
+
+    fn peer(&self) -> Option<SocketAddr> {
+        self.peer_addr().ok()
+    }
+}
+
+#[cfg(unix)]
+impl Stream for std::os::unix::net::UnixStream {
+    fn read(&self, into: &mut [u8]) -> io::Result<usize> {
+        (&mut &*self).read(into)
+    }
+
+    fn write(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        (&mut &*self).write_vectored(slices)
+    }
+
+    fn set_read_timeout(&self, timeout: Duration) -> io::Result<()> {
+        Self::set_read_timeout(self, Some(at_least_a_moment(timeout)))
+    }
+
+    fn set_write_timeout(&self, timeout: Duration) -> io::Result<()> {
+        Self::set_write_timeout(self, Some(at_least_a_moment(timeout)))
+    }
+
+    fn shutdown(&self, how: Shutdown) -> io::Result<()> {
+        Self::shutdown(self, how)
+    }
+}
+
+/// The operating system takes zero for "no timeout".
+fn at_least_a_moment(timeout: Duration) -> Duration {
+    timeout.max(Duration::from_millis(1))
+}
+
+/// Whether a read or a write ended because its time was up. Unix says one thing, Windows another.
+pub fn is_timeout(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut)
+}
+
+/// A moment by which something must have happened. It does not move, whatever trickles in.
+#[derive(Clone, Copy, Debug)]
+pub struct Deadline(Option<Instant>);
+
+impl Deadline {
+    /// So long from now. A time that no clock can show never comes.
+    pub fn after(time: Duration) -> Deadline {
+        Deadline(Instant::now().checked_add(time))
+    }
+
+    /// What is left of it; an error once it has passed.
+    pub fn remaining(self) -> io::Result<Duration> {
+        match self.0 {
+            None => Ok(Duration::MAX),
+            Some(moment) => match moment.checked_duration_since(Instant::now()) {
+                Some(rest) if !rest.is_zero() => Ok(rest),
+                _ => Err(ErrorKind::TimedOut.into()),
+            },
+        }
+    }
+
+    /// Whether it has passed.
+    pub fn has_passed(self) -> bool {
+        self.remaining().is_err()
+    }
+
+    /// The one that comes first.
+    pub fn or_earlier(self, other: Option<Deadline>) -> Deadline {
+        match (self.0, other.and_then(|other| other.0)) {
+            (Some(a), Some(b)) => Deadline(Some(a.min(b))),
+            (a, b) => Deadline(a.or(b)),
+        }
+    }
+}
+
+/// Reads with what is left until a deadline.
+pub fn read_before(deadline: Deadline, stream: &dyn Stream, into: &mut [u8]) -> io::Result<usize> {
+    loop {
+        stream.set_read_timeout(deadline.remaining()?)?;
+        match stream.read(into) {
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            read => return read,
+        }
+    }
+}
+
+/// Writes all of it before a deadline.
+pub fn write_before(deadline: Deadline, stream: &dyn Stream, mut bytes: &[u8]) -> io::Result<()> {
+    while !bytes.is_empty() {
+        stream.set_write_timeout(deadline.remaining()?)?;
+        match stream.write(&[IoSlice::new(bytes)]) {
+            Ok(0) => return Err(ErrorKind::WriteZero.into()),
+            Ok(count) => bytes = &bytes[count..],
+            Err(error) if error.kind() == ErrorKind::Interrupted || is_timeout(&error) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+/// Leaves so that the peer can read our last words. // WALK: part
+///
+/// A socket that is closed with unread bytes in it sends a reset, and a reset destroys what is still
+/// on its way to the peer: the very frame that says what went wrong. So: end our side, read what the
+/// peer still sends until it ends too, within a deadline and a bound.
+pub fn part(deadline: Deadline, stream: &dyn Stream) {
+    const MOST: usize = 64 * 1024 * 1024;
+    let mut waste = [0; 4096];
+    let mut wasted = 0;
+    let _ = stream.shutdown(Shutdown::Write);
+    while wasted < MOST {
+        match read_before(deadline, stream, &mut waste) {
+            Ok(0) | Err(_) => break,
+            Ok(count) => wasted += count,
+        }
+    }
+    let _ = stream.shutdown(Shutdown::Both);
+}

@@ -1,0 +1,122 @@
+//! Bytes that have come and are not yet read, and the room for the next ones.
+//!
+//! ```text
+//! 0         start          end              room
+//! |  read   |  unread       |  space()       |
+//! ```
+//!
+//! An idle connection should cost little and a busy one should read much at once. So the room begins
+//! small, doubles when a read has filled it, and goes back when nothing is left in it and the last
+//! reads did not need it.
+
+/// What an idle connection holds.
+const LEAST_ROOM: usize = 4 * 1024;
+/// What a busy one may grow to: more than a whole frame of 64 KiB in one read.
+const MOST_ROOM: usize = 256 * 1024;
+
+/// A buffer between a stream and a parser.
+#[derive(Debug)]
+pub struct Buffer {
+    room: Vec<u8>,
+    start: usize,
+    end: usize,
+}
+
+impl Default for Buffer {
+    fn default() -> Buffer {
+        Buffer { room: vec![0; LEAST_ROOM], start: 0, end: 0 }
+    }
+}
+
+impl Buffer {
+    /// What has come and is not yet read.
+    pub fn unread(&mut self) -> &mut [u8] {
+        &mut self.room[self.start..self.end]
+    }
+
+    /// So many bytes have been read.
+    pub fn consume(&mut self, count: usize) {
+        self.start += count;
+        if self.start == self.end {
+            (self.start, self.end) = (0, 0);
+        }
+    }
+
+    /// Nobody will read what is unread.
+    pub fn clear(&mut self) {
+        (self.start, self.end) = (0, 0);
+    }
+
+    /// Where the next bytes may be put. Never empty: what is unread moves to the front, and the room
+    /// doubles while it is full.
+    pub fn space(&mut self) -> &mut [u8] {
+        if self.end == self.room.len() && self.start > 0 {
+            self.room.copy_within(self.start..self.end, 0);
+            (self.start, self.end) = (0, self.end - self.start);
+        }
+        if self.end == self.room.len() {
+            self.resize(self.room.len() * 2);
+        }
+        &mut self.room[self.end..]
+    }
+
+    /// So many bytes have been put into the space.
+    pub fn filled(&mut self, count: usize) {
+        let filled_up = count == self.room.len() - self.end;
+        self.end += count;
+        if filled_up && self.room.len() < MOST_ROOM {
+            self.resize(self.room.len() * 2);
+        }
+    }
+
+    /// Gives back what an idle connection does not need.
+    pub fn shrink(&mut self) {
+        if self.start == self.end && self.room.len() > LEAST_ROOM {
+            *self = Buffer::default();
+        }
+    }
+
+    fn resize(&mut self, room: usize) {
+        self.room.resize(room, 0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_come_out_as_they_went_in_while_the_room_grows_and_goes_back() {
+        let mut buffer = Buffer::default();
+        let (mut written, mut read) = (0u8, 0u8);
+        for round in 0..2_000 {
+            let space = buffer.space();
+            let count = space.len().min(1 + round * 7 % 9_000);
+            for byte in &mut space[..count] {
+                *byte = written;
+                written = written.wrapping_add(1);
+            }
+            buffer.filled(count);
+            let take = buffer.unread().len().min(round * 11 % 9_500);
+            for &byte in &buffer.unread()[..take] {
+                assert_eq!(byte, read);
+                read = read.wrapping_add(1);
+            }
+            buffer.consume(take);
+            buffer.shrink();
+        }
+    }
+
+    #[test]
+    fn an_idle_buffer_holds_four_kib_again_after_it_was_large() {
+        let mut buffer = Buffer::default();
+        for _ in 0..20 {
+            let count = buffer.space().len();
+            buffer.filled(count);
+            buffer.consume(count);
+        }
+        assert_eq!(buffer.space().len(), MOST_ROOM);
+        buffer.shrink();
+        assert_eq!(buffer.space().len(), LEAST_ROOM);
+    }
+}

@@ -1,0 +1,342 @@
+//! The header of a frame: read from the picture, written from the picture (RFC 6455 §5.2).
+//!
+//! ```text
+//!  0                   1                   2                   3
+//!  0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1
+//! +-+-+-+-+-------+-+-------------+-------------------------------+
+//! |F|R|R|R| opcode|M|   length    |  length, if it says 126: 16   |
+//! |I|S|S|S|       |A|             |          if it says 127: 64   |
+//! |N|V|V|V|       |S|  0 to 125,  |  bits, high byte first        |
+//! | |1|2|3|       |K|  126 or 127 |                               |
+//! +-+-+-+-+-------+-+-------------+-------------------------------+
+//! |  mask, four bytes, if MASK is set; then the payload           |
+//! +---------------------------------------------------------------+
+//! ```
+//!
+//! [`Header::parse`] has three answers: a header and the bytes it took, "more bytes, please", or the
+//! rule that is broken, told as early as the bytes show it. A length is only a number here: it is
+//! held against the limits in [`message`](super::message), before anybody waits for its payload.
+
+use std::fmt;
+
+use super::mask;
+use super::violation::Violation;
+
+/// First byte: this is the last fragment of its message.
+pub const FIN: u8 = 0b1000_0000;
+/// First byte: for extensions; permessage-deflate marks a compressed message with it.
+pub const RSV1: u8 = 0b0100_0000;
+/// First byte: for extensions that nobody has made.
+pub const RSV2_RSV3: u8 = 0b0011_0000;
+/// First byte: what kind of frame it is.
+pub const OPCODE: u8 = 0b0000_1111;
+/// Second byte: four bytes of mask follow the length.
+pub const MASK: u8 = 0b1000_0000;
+/// Second byte: the length, or how many bytes it takes.
+pub const LENGTH: u8 = 0b0111_1111;
+/// In place of a length: it follows in two bytes.
+pub const LENGTH_IN_16_BITS: u8 = 126;
+/// In place of a length: it follows in eight bytes.
+pub const LENGTH_IN_64_BITS: u8 = 127;
+/// The longest payload of a Close, Ping or Pong (§5.5).
+pub const MAX_CONTROL_PAYLOAD: usize = 125;
+/// The longest header: two bytes, a length of eight, a mask of four.
+pub const MAX_HEADER: usize = 14;
+
+/// Which end of a connection we are. A client masks what it sends, a server does not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// The end that accepted.
+    Server,
+    /// The end that dialled.
+    Client,
+}
+
+/// What kind of frame it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Opcode {
+    /// A further fragment of a message.
+    Continuation = 0x0,
+    /// The first fragment of a text message.
+    Text = 0x1,
+    /// The first fragment of a binary message.
+    Binary = 0x2,
+    /// The end of the conversation.
+    Close = 0x8,
+    /// "Are you there?"
+    Ping = 0x9,
+    /// "I am", with the payload of the ping.
+    Pong = 0xA,
+}
+
+impl Opcode {
+    fn parse(first_byte: u8) -> Result<Opcode, Violation> {
+        match first_byte & OPCODE {
+            0x0 => Ok(Opcode::Continuation),
+            0x1 => Ok(Opcode::Text),
+            0x2 => Ok(Opcode::Binary),
+            0x8 => Ok(Opcode::Close),
+            0x9 => Ok(Opcode::Ping),
+            0xA => Ok(Opcode::Pong),
+            // §5.2: an unknown opcode fails the connection.
+            unknown => Err(Violation::UnknownOpcode(unknown)),
+        }
+    }
+
+    /// Close, Ping and Pong: may come between the fragments of a message.
+    pub fn is_control(self) -> bool {
+        matches!(self, Opcode::Close | Opcode::Ping | Opcode::Pong)
+    }
+}
+
+/// All that stands in front of a payload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Header {
+    /// The last fragment of its message.
+    pub fin: bool,
+    /// The first bit that an extension may use.
+    pub rsv1: bool,
+    /// The kind.
+    pub opcode: Opcode,
+    /// The key that the payload is masked with.
+    pub mask: Option<mask::Key>,
+    /// Bytes of payload.
+    pub length: u64,
+}
+
+impl Header {
+    /// Reads the header of a frame that arrives at `role`. `rsv1_has_meaning` is true where an
+    /// extension was agreed on that uses that bit.
+    pub fn parse(
+        bytes: &[u8],
+        role: Role,
+        rsv1_has_meaning: bool,
+    ) -> Result<Option<(Header, usize)>, Violation> {
+        // 1. The first byte: FIN, the reserved bits, the opcode.
+        let Some(&first) = bytes.first() else { return Ok(None) };
+        let opcode = Opcode::parse(first)?;
+        let (fin, rsv1) = (first & FIN != 0, first & RSV1 != 0);
+        // §5.2: reserved bits are 0 unless an extension says what they mean. The one that may be
+        // agreed on marks the first frame of a message (RFC 7692 §6).
+        let rsv1_may_be_set = rsv1_has_meaning && matches!(opcode, Opcode::Text | Opcode::Binary);
+        if first & RSV2_RSV3 != 0 || (rsv1 && !rsv1_may_be_set) {
+            return Err(Violation::ReservedBits(first));
+        }
+        // §5.5: control frames are not fragmented.
+        if opcode.is_control() && !fin {
+            return Err(Violation::ControlFragmented);
+        }
+
+        // 2. The second byte: is it masked, and how long, or how long is its length?
+        let Some(&second) = bytes.get(1) else { return Ok(None) };
+        let masked = second & MASK != 0;
+        // §5.1: a client masks all its frames, a server none.
+        match (role, masked) {
+            (Role::Server, true) | (Role::Client, false) => {}
+            (Role::Server, false) => return Err(Violation::NotMasked),
+            (Role::Client, true) => return Err(Violation::Masked),
+        }
+        // §5.5: control frames have at most 125 bytes.
+        if opcode.is_control() && usize::from(second & LENGTH) > MAX_CONTROL_PAYLOAD {
+            return Err(Violation::ControlTooLong);
+        }
+
+        // 3. The rest of the length. // WALK: length
+        let rest = &bytes[2..];
+        let (length, least, length_bytes) = match second & LENGTH {
+            LENGTH_IN_16_BITS => match rest.first_chunk::<2>() {
+                Some(&length) => (u64::from(u16::from_be_bytes(length)), 126, 2),
+                None => return Ok(None),
+            },
+            LENGTH_IN_64_BITS => match rest.first_chunk::<8>() {
+                Some(&length) => (u64::from_be_bytes(length), 65_536, 8),
+                None => return Ok(None),
+            },
+            length => (u64::from(length), 0, 0),
+        };
+        // §5.2: the top bit of a 64-bit length is 0.
+        if length > i64::MAX as u64 {
+            return Err(Violation::LengthTopBit(length));
+        }
+        // §5.2: the minimal number of bytes is used.
+        if length < least {
+            return Err(Violation::LengthNotMinimal(length));
+        }
+
+        // 4. The mask.
+        let rest = &rest[length_bytes..];
+        let mask = match (masked, rest.first_chunk::<4>()) {
+            (false, _) => None,
+            (true, Some(&key)) => Some(key),
+            (true, None) => return Ok(None),
+        };
+        let taken = 2 + length_bytes + if masked { 4 } else { 0 };
+        Ok(Some((Header { fin, rsv1, opcode, mask, length }, taken)))
+    }
+
+    /// Writes the header, with a length of as few bytes as it needs.
+    pub fn write(&self, out: &mut Vec<u8>) {
+        let mut first = self.opcode as u8;
+        if self.fin {
+            first |= FIN;
+        }
+        if self.rsv1 {
+            first |= RSV1;
+        }
+        let mask = if self.mask.is_some() { MASK } else { 0 };
+        match self.length {
+            0..=125 => out.extend_from_slice(&[first, mask | self.length as u8]),
+            126..=65_535 => {
+                out.extend_from_slice(&[first, mask | LENGTH_IN_16_BITS]);
+                out.extend_from_slice(&(self.length as u16).to_be_bytes());
+            }
+            65_536.. => {
+                out.extend_from_slice(&[first, mask | LENGTH_IN_64_BITS]);
+                out.extend_from_slice(&self.length.to_be_bytes());
+            }
+        }
+        if let Some(key) = self.mask {
+            out.extend_from_slice(&key);
+        }
+    }
+}
+
+/// One line for the log: `text, 5 bytes, masked`.
+impl fmt::Display for Header {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kind = match self.opcode {
+            Opcode::Continuation => "continuation",
+            Opcode::Text => "text",
+            Opcode::Binary => "binary",
+            Opcode::Close => "close",
+            Opcode::Ping => "ping",
+            Opcode::Pong => "pong",
+        };
+        write!(f, "{kind}, {} bytes", self.length)?;
+        for (is_so, word) in [
+            (!self.fin, "more to come"),
+            (self.rsv1, "compressed"),
+            (self.mask.is_some(), "masked"),
+        ] {
+            if is_so {
+                write!(f, ", {word}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEY: mask::Key = [0x37, 0xfa, 0x21, 0x3d];
+
+    fn header(fin: bool, opcode: Opcode, mask: Option<mask::Key>, length: u64) -> Header {
+        Header { fin, rsv1: false, opcode, mask, length }
+    }
+
+    fn reader_of(header: &Header) -> Role {
+        if header.mask.is_some() { Role::Server } else { Role::Client }
+    }
+
+    /// The headers of the RFC's own examples (§5.7), and the edges of each length.
+    fn vectors() -> Vec<(Vec<u8>, Header)> {
+        use Opcode::*;
+        vec![
+            (vec![0x81, 0x05], header(true, Text, None, 5)),
+            (vec![0x81, 0x85, 0x37, 0xfa, 0x21, 0x3d], header(true, Text, Some(KEY), 5)),
+            (vec![0x01, 0x03], header(false, Text, None, 3)),
+            (vec![0x80, 0x02], header(true, Continuation, None, 2)),
+            (vec![0x89, 0x05], header(true, Ping, None, 5)),
+            (vec![0x8a, 0x85, 0x37, 0xfa, 0x21, 0x3d], header(true, Pong, Some(KEY), 5)),
+            (vec![0x82, 0x7e, 0x01, 0x00], header(true, Binary, None, 256)),
+            (vec![0x82, 0x7f, 0, 0, 0, 0, 0, 1, 0, 0], header(true, Binary, None, 65_536)),
+            (vec![0x82, 0x00], header(true, Binary, None, 0)),
+            (vec![0x82, 0x7d], header(true, Binary, None, 125)),
+            (vec![0x82, 0x7e, 0x00, 0x7e], header(true, Binary, None, 126)),
+            (vec![0x82, 0x7e, 0xff, 0xff], header(true, Binary, None, 65_535)),
+            (
+                [&[0x82, 0x7f, 0x7f][..], &[0xff; 7]].concat(),
+                header(true, Binary, None, i64::MAX as u64),
+            ),
+            (vec![0x88, 0x00], header(true, Close, None, 0)),
+        ]
+    }
+
+    #[test]
+    fn header_reads_and_writes_the_bytes_of_section_5_7() {
+        for (bytes, header) in vectors() {
+            let parsed = Header::parse(&bytes, reader_of(&header), false);
+            assert_eq!(parsed, Ok(Some((header, bytes.len()))));
+            let mut written = Vec::new();
+            header.write(&mut written);
+            assert_eq!(written, bytes);
+        }
+    }
+
+    #[test]
+    fn each_prefix_of_a_header_asks_for_more() {
+        for (bytes, header) in vectors() {
+            for end in 0..bytes.len() {
+                assert_eq!(Header::parse(&bytes[..end], reader_of(&header), false), Ok(None));
+            }
+        }
+    }
+
+    #[test]
+    fn what_follows_a_header_is_not_touched() {
+        for (bytes, header) in vectors() {
+            let more = [&bytes[..], b"\xff\xff\xff"].concat();
+            assert_eq!(
+                Header::parse(&more, reader_of(&header), false),
+                Ok(Some((header, bytes.len())))
+            );
+        }
+    }
+
+    /// Bytes, who reads them, and the rule they break.
+    #[test]
+    fn a_broken_header_is_refused_with_its_rule() {
+        use Role::*;
+        let mut lying = [0xff; 10];
+        (lying[0], lying[1]) = (0x82, 0xff);
+        let cases: &[(&[u8], Role, Violation)] = &[
+            (&[0xc1], Server, Violation::ReservedBits(0xc1)),
+            (&[0xa1], Server, Violation::ReservedBits(0xa1)),
+            (&[0x91], Client, Violation::ReservedBits(0x91)),
+            (&[0x83], Server, Violation::UnknownOpcode(3)),
+            (&[0x8f], Client, Violation::UnknownOpcode(15)),
+            (&[0x09], Server, Violation::ControlFragmented),
+            (&[0x81, 0x05], Server, Violation::NotMasked),
+            (&[0x81, 0x85], Client, Violation::Masked),
+            (&[0x89, 0xfe], Server, Violation::ControlTooLong),
+            (&[0x88, 0x7f], Client, Violation::ControlTooLong),
+            (&[0x82, 0x7e, 0, 125], Client, Violation::LengthNotMinimal(125)),
+            (
+                &[0x82, 0xff, 0, 0, 0, 0, 0, 0, 0xff, 0xff],
+                Server,
+                Violation::LengthNotMinimal(65_535),
+            ),
+            (&[0x82, 0xff, 0x80, 0, 0, 0, 0, 0, 0, 0], Server, Violation::LengthTopBit(1 << 63)),
+            (&lying, Server, Violation::LengthTopBit(u64::MAX)),
+        ];
+        for &(bytes, role, violation) in cases {
+            assert_eq!(
+                Header::parse(bytes, role, false),
+                Err(violation),
+                "{bytes:02x?} at {role:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn rsv1_has_its_meaning_only_on_the_first_frame_of_a_message() {
+        for (first, allowed) in
+            [(0xc1, true), (0xc2, true), (0x41, true), (0xc0, false), (0xc9, false)]
+        {
+            let parsed = Header::parse(&[first, 0x80, 1, 2, 3, 4], Role::Server, true);
+            assert_eq!(parsed.is_ok(), allowed, "{first:#x}");
+        }
+    }
+}

@@ -1,0 +1,287 @@
+//! The head of an HTTP message: bytes in, a first line and header fields out.
+//!
+//! ```text
+//! GET /chat HTTP/1.1 CRLF          the first line
+//! Host: example.com CRLF           fields: name, colon, value
+//! Upgrade: websocket CRLF
+//! CRLF                             an empty line ends the head; what follows is not ours
+//! ```
+//!
+//! Rules of this file:
+//! - [`Scan`] finds the end. It looks at each byte once, in whatever pieces they come, so the work
+//!   is linear; and it refuses at the first byte that can't stand in a head, without waiting for more.
+//! - [`Head`] cuts the found head into lines, once.
+//! - Strict where leniency has let requests be smuggled (RFC 9112 §2.2, §5): a line ends with CR LF
+//!   and nothing else; no folded lines, no space before the colon, no control bytes.
+//! - Bounded: more bytes or lines than allowed is 431.
+
+use std::ops::Range;
+
+use super::lesson::quote;
+use super::refusal::Refusal;
+
+/// What a TLS client says first: the type byte of its handshake record.
+const TLS_HANDSHAKE: u8 = 0x16;
+
+/// Looks for the empty line that ends a head, at each byte once.
+#[derive(Debug)]
+pub struct Scan {
+    max_bytes: usize,
+    max_lines: usize,
+    scanned: usize,
+    lines: usize,
+    line_is_empty: bool,
+    after_cr: bool,
+}
+
+impl Scan {
+    /// A scan that allows a head of so many bytes in so many lines.
+    pub fn new(max_bytes: usize, max_lines: usize) -> Scan {
+        Scan { max_bytes, max_lines, scanned: 0, lines: 0, line_is_empty: true, after_cr: false }
+    }
+
+    /// Takes all the bytes that have come so far, the old ones in front. `Some(n)`: the head is
+    /// the first `n` of them. `None`: it needs more.
+    pub fn advance(&mut self, bytes: &[u8]) -> Result<Option<usize>, Refusal> {
+        while let Some(&byte) = bytes.get(self.scanned) {
+            self.scanned += 1;
+            if self.scanned > self.max_bytes {
+                return Err(too_large(format!("more than {} bytes", self.max_bytes)));
+            }
+            match (self.after_cr, byte) {
+                (true, b'\n') if self.line_is_empty => return Ok(Some(self.scanned)),
+                (true, b'\n') => {
+                    (self.after_cr, self.line_is_empty) = (false, true);
+                    self.lines += 1;
+                    if self.lines > self.max_lines {
+                        return Err(too_large(format!("more than {} lines", self.max_lines)));
+                    }
+                }
+                (false, b'\r') => self.after_cr = true,
+                (false, b'\t' | b' '..=b'~' | 0x80..) => self.line_is_empty = false,
+                // Left are CR without LF, LF without CR, and control bytes.
+                (_, TLS_HANDSHAKE) if self.scanned == 1 => return Err(spoken_to_in_tls()),
+                _ => return Err(bad_byte(byte, self.scanned - 1)),
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// The lines of a head: the first, and the fields in their order.
+#[derive(Clone, Debug)]
+pub struct Head {
+    text: String,
+    first_line: Range<usize>,
+    fields: Vec<Field>,
+}
+
+/// Where in the text a field's name and value stand.
+#[derive(Clone, Debug)]
+struct Field {
+    name: Range<usize>,
+    value: Range<usize>,
+}
+
+impl Head {
+    /// Cuts a whole head, as [`Scan`] found it, into its lines.
+    pub fn parse(bytes: &[u8]) -> Result<Head, Refusal> {
+        // Old headers may hold Latin-1 (RFC 9110 §5.5). What we compare is ASCII, so showing
+        // a replacement character in what we don't is enough.
+        let text = String::from_utf8_lossy(bytes).into_owned();
+        let first_line = 0..text.find("\r\n").unwrap_or(text.len());
+        let mut fields = Vec::with_capacity(16);
+        let mut start = first_line.end + 2;
+        for line in text.get(start..).unwrap_or("").split("\r\n").take_while(|l| !l.is_empty()) {
+            fields.push(Field::parse(line, start)?);
+            start += line.len() + 2;
+        }
+        Ok(Head { text, first_line, fields })
+    }
+
+    /// The request line or the status line.
+    pub fn first_line(&self) -> &str {
+        &self.text[self.first_line.clone()]
+    }
+
+    /// The value of the first field of that name, in any letter case.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers(name).next()
+    }
+
+    /// The values of all fields of that name, in their order.
+    pub fn headers(&self, name: &str) -> impl Iterator<Item = &str> {
+        self.fields().filter(move |field| field.0.eq_ignore_ascii_case(name)).map(|field| field.1)
+    }
+
+    /// The elements of a comma-separated list, which may go over several fields (RFC 9110 §5.6.1).
+    pub fn list(&self, name: &str) -> impl Iterator<Item = &str> {
+        self.headers(name).flat_map(|value| value.split(',')).map(trim)
+    }
+
+    /// Whether a list has this token, as a whole word in any letter case.
+    pub fn lists(&self, name: &str, token: &str) -> bool {
+        self.list(name).any(|element| element.eq_ignore_ascii_case(token))
+    }
+
+    /// Every field, as name and value.
+    pub fn fields(&self) -> impl Iterator<Item = (&str, &str)> {
+        let text = &self.text;
+        self.fields.iter().map(move |f| (&text[f.name.clone()], &text[f.value.clone()]))
+    }
+}
+
+impl Field {
+    /// Parses a line that starts at `start` in the head.
+    fn parse(line: &str, start: usize) -> Result<Field, Refusal> {
+        if line.starts_with([' ', '\t']) {
+            return Err(Refusal::bad_request(
+                "A header stands on one line; folded lines are obsolete (RFC 9112 §5.2).",
+                format!("a line that begins with white space: {}", quote(line)),
+                "a very old client, or an attempt to smuggle a header past a proxy",
+                "Put the header on one line.",
+            ));
+        }
+        let (name, value) = line.split_once(':').unwrap_or((line, ""));
+        if !is_token(name) || name.len() == line.len() {
+            return Err(Refusal::bad_request(
+                "A header is a name, a colon right behind it, and a value (RFC 9112 §5.1).",
+                quote(line),
+                "a space before the colon, a missing colon, or a body where none belongs",
+                "Write it as `Name: value`.",
+            ));
+        }
+        let value_start = start + line.len() - value.trim_start_matches(BLANK).len();
+        let value_end = value_start + trim(value).len();
+        Ok(Field { name: start..start + name.len(), value: value_start..value_end })
+    }
+}
+
+/// What may stand around a value: spaces and tabs, nothing else.
+const BLANK: [char; 2] = [' ', '\t'];
+
+/// Takes off the white space that HTTP allows around a value.
+pub fn trim(value: &str) -> &str {
+    value.trim_matches(BLANK)
+}
+
+/// Whether this is a token (RFC 9110 §5.6.2): what names, methods and subprotocols are made of.
+pub fn is_token(text: &str) -> bool {
+    let is_token_byte =
+        |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    !text.is_empty() && text.bytes().all(is_token_byte)
+}
+
+fn too_large(seen: String) -> Refusal {
+    Refusal::new(
+        431,
+        "A head must fit into the bounds that a server sets for it (RFC 6585 §5).",
+        seen,
+        "cookies that have piled up for this host, or an attempt to fill our memory",
+        "Send fewer or shorter headers.",
+    )
+}
+
+fn bad_byte(byte: u8, at: usize) -> Refusal {
+    let (rule, cause) = match byte {
+        b'\n' => {
+            ("A line of a head ends with CR LF (RFC 9112 §2.2).", "a request typed with bare LFs")
+        }
+        _ => (
+            "A head has no control bytes, and CR only in front of LF (RFC 9110 §5.5).",
+            "bytes that are not HTTP at all, or an attempt to smuggle a header",
+        ),
+    };
+    Refusal::bad_request(
+        rule,
+        format!("byte {byte:#04x} at offset {at}"),
+        cause,
+        "Send plain HTTP/1.1.",
+    )
+}
+
+fn spoken_to_in_tls() -> Refusal {
+    Refusal::bad_request(
+        "This port speaks plain HTTP and WebSocket, without TLS.",
+        "the first byte of a TLS handshake (0x16)",
+        "wss:// or https:// in the address of a server that speaks ws:// and http://",
+        "Use ws://, or put a proxy that ends TLS in front.",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HEAD: &[u8] = b"GET / HTTP/1.1\r\nHost: a\r\nX-List: b , c\r\nx-list:d\r\n\r\n";
+
+    fn scan(bytes: &[u8]) -> Result<Option<usize>, u16> {
+        Scan::new(16_384, 100).advance(bytes).map_err(|refusal| refusal.status())
+    }
+
+    #[test]
+    fn a_head_ends_at_its_empty_line_and_leaves_what_follows() {
+        let with_more = [HEAD, b"\x81\x85"].concat();
+        assert_eq!(scan(&with_more), Ok(Some(HEAD.len())));
+    }
+
+    #[test]
+    fn a_head_byte_by_byte_needs_more_until_its_last() {
+        let mut scan = Scan::new(16_384, 100);
+        for end in 0..HEAD.len() {
+            assert_eq!(scan.advance(&HEAD[..end]).unwrap(), None, "after {end} bytes");
+        }
+        assert_eq!(scan.advance(HEAD).unwrap(), Some(HEAD.len()));
+    }
+
+    #[test]
+    fn a_bad_byte_is_refused_as_soon_as_it_is_there() {
+        for bad in (0..=0x1f).filter(|b| !b"\t\r".contains(b)).chain([0x7f]) {
+            assert_eq!(
+                scan(&[b"GET / HTTP/1.1\r\nX: ", &[bad][..]].concat()),
+                Err(400),
+                "{bad:#x}"
+            );
+        }
+        assert_eq!(scan(b"GET\rx"), Err(400));
+        assert_eq!(scan(&[TLS_HANDSHAKE]), Err(400));
+    }
+
+    #[test]
+    fn a_head_may_be_as_large_as_the_limit_and_no_larger() {
+        let mut exact = Scan::new(HEAD.len(), 4);
+        assert_eq!(exact.advance(HEAD).unwrap(), Some(HEAD.len()));
+        assert_eq!(Scan::new(HEAD.len() - 1, 4).advance(HEAD).unwrap_err().status(), 431);
+        assert_eq!(Scan::new(HEAD.len(), 3).advance(HEAD).unwrap_err().status(), 431);
+    }
+
+    #[test]
+    fn names_ignore_letter_case_and_lists_go_over_several_lines() {
+        let head = Head::parse(HEAD).unwrap();
+        assert_eq!(head.first_line(), "GET / HTTP/1.1");
+        assert_eq!(head.header("HOST"), Some("a"));
+        assert_eq!(head.list("x-list").collect::<Vec<_>>(), ["b", "c", "d"]);
+        assert!(head.lists("X-List", "C") && !head.lists("X-List", "cd"));
+    }
+
+    #[test]
+    fn lines_that_are_no_headers_are_refused() {
+        for line in ["A : b", " a: b", "\ta: b", ": b", "a", "a b: c", "a\u{e9}: b"] {
+            let head = format!("GET / HTTP/1.1\r\n{line}\r\n\r\n");
+            assert_eq!(Head::parse(head.as_bytes()).unwrap_err().status(), 400, "{line:?}");
+        }
+    }
+
+    #[test]
+    fn a_value_in_latin_1_does_not_spoil_the_head() {
+        let head = Head::parse(b"GET / HTTP/1.1\r\nA: \xe9\r\nB: c\r\n\r\n").unwrap();
+        assert_eq!(head.header("b"), Some("c"));
+    }
+
+    #[test]
+    fn what_if_a_head_is_all_white_space_and_colons() {
+        let spaces =
+            format!("GET / HTTP/1.1\r\nA:{}x{}\r\n\r\n", " ".repeat(8000), " ".repeat(8000));
+        assert_eq!(Head::parse(spaces.as_bytes()).unwrap().header("a"), Some("x"));
+    }
+}

@@ -1,0 +1,169 @@
+//! Text as it arrives: pieces of bytes in, checked characters out (RFC 6455 §8.1).
+//!
+//! A piece may end in the middle of a character, because a fragment or a read did. The one to three
+//! bytes of a cut character wait for the next piece; all others are checked once and appended. A
+//! byte that can't be UTF-8 where it stands is refused at once, not at the end of its message.
+
+/// The text was not UTF-8.
+#[derive(Debug, PartialEq, Eq)]
+pub struct NotUtf8;
+
+/// Text that grows by pieces.
+#[derive(Debug, Default)]
+pub struct Text {
+    /// Whole characters.
+    checked: String,
+    /// The beginning of a character whose end has not come: its first `cut_length` bytes.
+    cut: [u8; 4],
+    cut_length: usize,
+}
+
+impl Text {
+    /// Appends a piece.
+    pub fn push(&mut self, mut piece: &[u8]) -> Result<(), NotUtf8> {
+        // 1. Give the cut character its bytes, one at a time, until it is whole.
+        while self.cut_length > 0 {
+            let Some((&byte, rest)) = piece.split_first() else { return Ok(()) };
+            piece = rest;
+            self.push_to_cut(byte)?;
+        }
+        // 2. All whole characters at once.
+        let (whole, cut) = piece.split_at(piece.len() - length_of_cut(piece));
+        self.checked.push_str(check(whole)?);
+        // 3. What is cut now, waits.
+        cut.iter().try_for_each(|&byte| self.push_to_cut(byte))
+    }
+
+    /// Bytes of whole characters so far.
+    pub fn whole(&self) -> usize {
+        self.checked.len()
+    }
+
+    /// Takes out the characters so far; a cut one stays.
+    pub fn take(&mut self) -> String {
+        std::mem::take(&mut self.checked)
+    }
+
+    /// Ends the text, which must not be in mid-character, and takes it out.
+    pub fn finish(&mut self) -> Result<String, NotUtf8> {
+        match std::mem::take(&mut self.cut_length) {
+            0 => Ok(self.take()),
+            _ => Err(NotUtf8),
+        }
+    }
+
+    /// Adds a byte to the cut character, which may become whole, stay cut, or turn out bad.
+    fn push_to_cut(&mut self, byte: u8) -> Result<(), NotUtf8> {
+        self.cut[self.cut_length] = byte;
+        self.cut_length += 1;
+        match str::from_utf8(&self.cut[..self.cut_length]) {
+            Ok(character) => {
+                self.checked.push_str(character);
+                self.cut_length = 0;
+                Ok(())
+            }
+            Err(error) if error.error_len().is_none() => Ok(()),
+            Err(_) => Err(NotUtf8),
+        }
+    }
+}
+
+/// The one place where bytes become text.
+fn check(bytes: &[u8]) -> Result<&str, NotUtf8> {
+    str::from_utf8(bytes).map_err(|_| NotUtf8)
+}
+
+/// How many bytes at the end are the beginning of a character that needs more. Looks at no more
+/// than three, and only at what their first byte announces: `check` and `push_to_cut` judge.
+fn length_of_cut(bytes: &[u8]) -> usize {
+    for back in 1..=bytes.len().min(3) {
+        let announced = match bytes[bytes.len() - back] {
+            0x00..0x80 => return 0,
+            0x80..0xc0 => continue,
+            0xc0..0xe0 => 2,
+            0xe0..0xf0 => 3,
+            0xf0.. => 4,
+        };
+        return if announced > back { back } else { 0 };
+    }
+    0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn in_pieces<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Result<String, NotUtf8> {
+        let mut text = Text::default();
+        pieces.into_iter().try_for_each(|piece| text.push(piece))?;
+        text.finish()
+    }
+
+    #[test]
+    fn text_is_what_std_says_for_all_sequences_of_up_to_three_bytes_however_split() {
+        let mut sequences: Vec<Vec<u8>> = (0..=255).map(|a| vec![a]).collect();
+        // The first bytes of a class behave alike (Unicode, table 3-7): its edges stand for them.
+        let edges = [0x00, 0x7f, 0x80, 0x8f, 0x90, 0x9f, 0xa0, 0xbf, 0xc0, 0xc1, 0xc2, 0xdf, 0xe0];
+        let edges = edges
+            .into_iter()
+            .chain([0xe1, 0xec, 0xed, 0xee, 0xef, 0xf0, 0xf1, 0xf3, 0xf4, 0xf5, 0xff]);
+        for a in edges {
+            sequences.extend((0..=255).map(|b| vec![a, b]));
+            sequences.extend(
+                (0..=255).flat_map(|b| [0x00, 0x7f, 0x80, 0xbf, 0xc0].map(|c| vec![a, b, c])),
+            );
+        }
+        for bytes in sequences {
+            let expected = String::from_utf8(bytes.clone()).map_err(|_| NotUtf8);
+            assert_eq!(in_pieces([&bytes[..]]), expected, "{bytes:02x?}");
+            assert_eq!(in_pieces(bytes.chunks(1)), expected, "{bytes:02x?} byte by byte");
+        }
+    }
+
+    #[test]
+    fn every_split_of_a_text_gives_the_same_text() {
+        let text = "a\u{e9}\u{2603}\u{1f600}z\u{10ffff}";
+        for first in 0..=text.len() {
+            for second in first..=text.len() {
+                let bytes = text.as_bytes();
+                let pieces = [&bytes[..first], &bytes[first..second], &bytes[second..]];
+                assert_eq!(in_pieces(pieces).as_deref(), Ok(text));
+            }
+        }
+    }
+
+    #[test]
+    fn the_first_bad_byte_is_refused_before_anything_follows() {
+        // After the good bytes in front, the last byte of each can't be.
+        for bytes in [
+            &b"ok\xff"[..],
+            b"\xc0",
+            b"\xe0\x80",
+            b"\xed\xa0",
+            b"\xf0\x80",
+            b"\xf4\x90",
+            b"\xf5",
+            b"a\x80",
+        ] {
+            let (good, bad) = bytes.split_at(bytes.len() - 1);
+            let mut text = Text::default();
+            assert_eq!(text.push(good), Ok(()), "{good:02x?}");
+            assert_eq!(text.push(bad), Err(NotUtf8), "{bytes:02x?}");
+            assert_eq!(Text::default().push(bytes), Err(NotUtf8), "{bytes:02x?} at once");
+        }
+    }
+
+    #[test]
+    fn text_may_not_end_in_mid_character() {
+        assert_eq!(in_pieces([&b"a\xe2\x98"[..]]), Err(NotUtf8));
+    }
+
+    #[test]
+    fn what_is_taken_out_in_between_leaves_a_cut_character_waiting() {
+        let mut text = Text::default();
+        text.push(b"a\xe2\x98").unwrap();
+        assert_eq!(text.take(), "a");
+        text.push(b"\x83b").unwrap();
+        assert_eq!(text.finish().as_deref(), Ok("\u{2603}b"));
+    }
+}

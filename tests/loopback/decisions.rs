@@ -1,0 +1,1 @@
+//! The decisions of the handshake, each as a peer sees it.

@@ -1,0 +1,8 @@
+//! ws101 over real sockets, on the loopback interface: what a peer sees.
+//!
+//! No test waits for time to pass where it can wait for something to happen, and each takes a free
+//! port. What a peer sends and gets is written as bytes, so nothing here relies on the code it tests.
+
+mod conversation;
+mod decisions;
+mod support;
