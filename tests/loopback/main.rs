@@ -3,6 +3,8 @@
 //! No test waits for time to pass where it can wait for something to happen, and each takes a free
 //! port. What a peer sends and gets is written as bytes, so nothing here relies on the code it tests.
 
+mod client;
 mod conversation;
 mod decisions;
+mod life;
 mod support;

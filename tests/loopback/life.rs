@@ -1,0 +1,1 @@
+//! Deadlines, limits, life and death.

@@ -1,0 +1,1 @@
+//! The protocol by itself, through its public face: vectors, every split, both roles.
