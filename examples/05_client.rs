@@ -2,7 +2,7 @@
 //!
 //! run: cargo run --example 05_client URL [--origin O] [--protocol P] [--header 'N: V']
 //! for instance: echo hello | cargo run --example 05_client ws://127.0.0.1:9001
-//! expect: hello
+//! expect: closed: 1000
 //! next: 06_chat, where many talk to each other
 //!
 //! At the end of its input it closes cleanly. If it can't connect, or the connection breaks, it says

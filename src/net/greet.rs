@@ -95,7 +95,7 @@ fn judge(
             too_late("made way for newer ones, since many came at once")
         }
         NoHead::Late => too_late("its time was up"),
-        NoHead::Ended | NoHead::Broken(_) => cut_short(),
+        NoHead::Ended | NoHead::Broken(_) => Refusal::new(400, "a head cut short", ""),
     })?;
     let request = Request::parse(&buffer.unread()[..length])?;
     buffer.consume(length);
@@ -111,8 +111,9 @@ fn judge(
         authorize(&request)?;
     }
     // 3. Is there a place?
+    let why_not = if house.is_stopping() { "it is about to stop" } else { "all places are taken" };
     let place = house.take_place(id, options.limits.max_connections);
-    Ok(Outcome::Open(request, agreement, place.ok_or_else(|| no_place(house))?))
+    Ok(Outcome::Open(request, agreement, place.ok_or_else(|| no_room(why_not))?))
 }
 
 /// Answers in plain HTTP, and closes behind it.
@@ -129,39 +130,10 @@ pub(crate) fn answer(stream: &dyn Stream, response: &Response, limits: &Limits) 
 }
 
 fn too_late(seen: &'static str) -> Refusal {
-    Refusal::new(
-        408,
-        "The head of a request must be here within a few seconds (RFC 9110 §15.5.9).",
-        seen,
-        "a connection opened in advance and not used, or an attempt to hold many open (Slowloris)",
-        "Send the whole head at once.",
-    )
-}
-
-fn cut_short() -> Refusal {
-    Refusal::new(
-        400,
-        "A head ends with an empty line (RFC 9112 §2.1).",
-        "the end of the stream before the end of the head",
-        "a port scan, or a client that gave up",
-        "Send the whole head.",
-    )
-}
-
-fn no_place(house: &House) -> Refusal {
-    let seen = if house.is_stopping() { "it is about to stop" } else { "all places are taken" };
-    no_room(seen)
+    Refusal::new(408, "a head too late", seen)
 }
 
 /// There is no place, no thread, no descriptor.
 pub(crate) fn no_room(seen: &'static str) -> Refusal {
-    let cause = "more clients than this server was set up for";
-    Refusal::new(
-        503,
-        "A server takes as many connections as it can serve.",
-        seen,
-        cause,
-        "Come back later.",
-    )
-    .header("Retry-After", "1")
+    Refusal::new(503, "no room", seen).header("Retry-After", "1")
 }

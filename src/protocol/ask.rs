@@ -10,7 +10,7 @@ use super::authority::{Authority, default_port};
 use super::handshake::{VERSION, check_subprotocols};
 use super::head::Head;
 use super::key;
-use super::lesson::{Lesson, quote};
+use super::lesson::{Lesson, quote, quote_all};
 use super::misuse::Misuse;
 use super::response::write_header;
 
@@ -30,7 +30,7 @@ pub struct Address {
 impl Address {
     /// Takes an address apart. §3
     pub fn parse(url: &str) -> Result<Address, Misuse> {
-        let misuse = |why| Misuse::Address { url: url.into(), why };
+        let misuse = |why| Misuse::Address(url.into(), why);
         let (scheme, rest) = url.split_once("://").ok_or(misuse("no scheme"))?;
         let scheme = scheme.to_ascii_lowercase();
         if scheme != "ws" && scheme != "wss" {
@@ -103,7 +103,7 @@ impl Ask {
         }
         for (name, value) in &self.headers {
             if OURS.iter().any(|ours| ours.eq_ignore_ascii_case(name)) {
-                return Err(Misuse::Header { name: name.clone(), value: value.clone() });
+                return Err(Misuse::Header(name.clone(), value.clone()));
             }
             write_header(&mut out, name, value)?;
         }
@@ -114,66 +114,50 @@ impl Ask {
     /// Whether this answers the request with that key.
     pub fn verify(&self, head: &Head, key: &str) -> Result<Answer, Rejection> {
         // §4.1: any status but 101 is plain HTTP.
-        let status = status_of(head.first_line())?;
+        let status =
+            status_of(head.first_line()).ok_or(Rejection::not_http(quote(head.first_line())))?;
         if status != 101 {
             return Err(not_switching(status, head));
         }
+        let only = |name: &str| {
+            let mut values = head.headers(name);
+            values.next().filter(|_| values.next().is_none())
+        };
         // §4.1: `Upgrade` is websocket, `Connection` lists upgrade.
-        let mut upgrades = head.list("Upgrade");
-        let upgrades = (upgrades.next(), upgrades.next());
-        if !matches!(upgrades, (Some(one), None) if one.eq_ignore_ascii_case("websocket")) {
-            return Err(not_as_asked(101, "`Upgrade: websocket`", head, "Upgrade"));
+        if !only("Upgrade").is_some_and(|one| one.eq_ignore_ascii_case("websocket")) {
+            return Err(wrong_101(head, "Upgrade", "websocket"));
         }
         if !head.lists("Connection", "upgrade") {
-            return Err(not_as_asked(101, "`Connection: Upgrade`", head, "Connection"));
+            return Err(wrong_101(head, "Connection", "Upgrade"));
         }
         // §4.1: the accept key is the one that goes with our key.
         let expected = key::accept(key);
-        let mut accepts = head.headers("Sec-WebSocket-Accept");
-        if (accepts.next(), accepts.next()) != (Some(&expected), None) {
-            let rule = format!("`Sec-WebSocket-Accept: {expected}`, the answer to our key {key}");
-            return Err(not_as_asked(101, rule, head, "Sec-WebSocket-Accept"));
+        if only("Sec-WebSocket-Accept") != Some(&expected) {
+            return Err(wrong_101(head, "Sec-WebSocket-Accept", &expected));
         }
-        // §4.1: no extension that was not offered.
+        // §4.1: no extension that was not offered, and no subprotocol.
         if head.header("Sec-WebSocket-Extensions").is_some() {
-            return Err(not_as_asked(
-                101,
-                "no extension, since none was offered",
+            return Err(wrong_101(
                 head,
                 "Sec-WebSocket-Extensions",
+                "none, since none was offered",
             ));
         }
-        // §4.1: no subprotocol that was not offered.
-        let mut chosen = head.headers("Sec-WebSocket-Protocol");
-        match (chosen.next(), chosen.next()) {
-            (None, _) => Ok(Answer { subprotocol: None }),
-            (Some(one), None) if self.subprotocols.iter().any(|ours| ours == one) => {
-                Ok(Answer { subprotocol: Some(one.into()) })
-            }
-            _ => Err(not_as_asked(
-                101,
-                "one subprotocol of those offered, or none",
-                head,
-                "Sec-WebSocket-Protocol",
-            )),
+        let subprotocol = only("Sec-WebSocket-Protocol");
+        let is_offered = |chosen: &str| self.subprotocols.iter().any(|offered| offered == chosen);
+        if head.header("Sec-WebSocket-Protocol").is_some() && !subprotocol.is_some_and(is_offered) {
+            return Err(wrong_101(head, "Sec-WebSocket-Protocol", "one that was offered, or none"));
         }
+        Ok(Answer { subprotocol: subprotocol.map(str::to_owned) })
     }
 }
 
 /// The status of a status line (RFC 9112 §4).
-fn status_of(line: &str) -> Result<u16, Rejection> {
-    let digits = match line.as_bytes() {
-        [b'H', b'T', b'T', b'P', b'/', b'1', b'.', b'0'..=b'9', b' ', d @ ..] if d.len() >= 3 => {
-            &d[..3]
-        }
-        _ => return Err(Rejection::not_http(quote(line))),
-    };
-    let well_formed = digits.iter().all(u8::is_ascii_digit)
-        && matches!(line.as_bytes().get(12), None | Some(b' '));
-    match well_formed {
-        true => Ok(digits.iter().fold(0, |status, digit| status * 10 + u16::from(digit - b'0'))),
-        false => Err(Rejection::not_http(quote(line))),
-    }
+fn status_of(line: &str) -> Option<u16> {
+    let rest = line.strip_prefix("HTTP/1.")?.strip_prefix(|minor: char| minor.is_ascii_digit())?;
+    let status = rest.strip_prefix(' ')?.split(' ').next()?;
+    let is_status = status.len() == 3 && status.bytes().all(|byte| byte.is_ascii_digit());
+    status.parse().ok().filter(|_| is_status)
 }
 
 /// The server did not open a WebSocket, or not the one that was asked for.
@@ -188,21 +172,13 @@ pub struct Rejection {
 }
 
 impl Rejection {
-    fn new(status: Option<u16>, lesson: Lesson) -> Rejection {
-        Rejection { status, body: String::new(), lesson: Box::new(lesson) }
+    fn new(status: Option<u16>, heading: &'static str, seen: impl fmt::Display) -> Rejection {
+        Rejection { status, body: String::new(), lesson: Box::new(Lesson::about(heading, seen)) }
     }
 
     /// The answer is not HTTP.
-    pub fn not_http(seen: impl Into<String>) -> Rejection {
-        Rejection::new(
-            None,
-            Lesson::new(
-                "A server answers the handshake with HTTP/1.1 (RFC 6455 §4.1).",
-                seen,
-                "a server of something else at this port, or one that speaks TLS (wss://)",
-                "Check the port and the scheme.",
-            ),
-        )
+    pub fn not_http(seen: impl fmt::Display) -> Rejection {
+        Rejection::new(None, "an answer that is not HTTP", seen)
     }
 }
 
@@ -228,44 +204,16 @@ fn indented(body: &str) -> String {
 impl std::error::Error for Rejection {}
 
 fn not_switching(status: u16, head: &Head) -> Rejection {
-    let (cause, fix) = match status {
-        300..=399 => {
-            ("the WebSocket has moved", "Connect to where `Location` points, if you trust it.")
-        }
-        401 | 407 => ("the server wants to know who asks", "Send a token or a cookie in a header."),
-        403 => {
-            ("an `Origin` that the server does not trust", "See below, if the server says more.")
-        }
-        404 => ("another path", "Check the path of the address."),
-        426 => (
-            "a proxy that drops `Upgrade`, or another version",
-            "See below, if the server says more.",
-        ),
-        503 => ("a server that is full, or stops", "Come back later."),
-        _ => ("a server that has no WebSocket there", "See below, if the server says more."),
+    let heading = match status {
+        300..=399 => "an answer elsewhere",
+        401 | 403 | 407 => "an answer that asks who you are",
+        _ => "another answer",
     };
-    let location =
-        head.header("Location").map(|to| format!(", Location: {}", quote(to))).unwrap_or_default();
-    let seen = format!("{}{location}", quote(head.first_line()));
-    Rejection::new(
-        Some(status),
-        Lesson::new("The answer to a handshake is 101 (RFC 6455 §4.1).", seen, cause, fix),
-    )
+    let location = head.header("Location").map(|to| format!(", Location: {}", quote(to)));
+    Rejection::new(Some(status), heading, quote(head.first_line()) + &location.unwrap_or_default())
 }
 
-fn not_as_asked(status: u16, rule: impl fmt::Display, head: &Head, name: &str) -> Rejection {
-    let values: Vec<_> = head.headers(name).map(quote).collect();
-    let seen = match values.is_empty() {
-        true => format!("no {name}"),
-        false => format!("{name}: {}", values.join(" and ")),
-    };
-    Rejection::new(
-        Some(status),
-        Lesson::new(
-            format!("A 101 must have {rule} (RFC 6455 §4.1)."),
-            seen,
-            "a server written by hand and tested only against itself, or a cache in between",
-            "Mend the server; this connection can't be trusted.",
-        ),
-    )
+fn wrong_101(head: &Head, name: &str, expected: &str) -> Rejection {
+    let values = quote_all(head.headers(name));
+    Rejection::new(Some(101), "a wrong 101", format!("{name}: {values}; expected: {expected}"))
 }

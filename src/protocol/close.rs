@@ -91,7 +91,7 @@ impl Close {
             return Err(Misuse::CloseCode(code));
         }
         if reason.len() > MAX_CONTROL_PAYLOAD - 2 {
-            return Err(Misuse::ControlTooLong { length: reason.len() + 2 });
+            return Err(Misuse::ControlTooLong(reason.len() + 2));
         }
         Ok(Close { code, reason: reason.into() })
     }

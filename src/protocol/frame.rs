@@ -204,25 +204,27 @@ impl Header {
 /// One line for the log: `text, 5 bytes, masked`.
 impl fmt::Display for Header {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let kind = match self.opcode {
+        write!(f, "{}, {} bytes", self.opcode, self.length)?;
+        let notes = [
+            (!self.fin, "more to come"),
+            (self.rsv1, "compressed"),
+            (self.mask.is_some(), "masked"),
+        ];
+        let notes = notes.iter().filter(|(is_so, _)| *is_so);
+        notes.into_iter().try_for_each(|(_, note)| write!(f, ", {note}"))
+    }
+}
+
+impl fmt::Display for Opcode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
             Opcode::Continuation => "continuation",
             Opcode::Text => "text",
             Opcode::Binary => "binary",
             Opcode::Close => "close",
             Opcode::Ping => "ping",
             Opcode::Pong => "pong",
-        };
-        write!(f, "{kind}, {} bytes", self.length)?;
-        for (is_so, word) in [
-            (!self.fin, "more to come"),
-            (self.rsv1, "compressed"),
-            (self.mask.is_some(), "masked"),
-        ] {
-            if is_so {
-                write!(f, ", {word}")?;
-            }
-        }
-        Ok(())
+        })
     }
 }
 

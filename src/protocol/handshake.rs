@@ -6,7 +6,7 @@
 use super::authority::{Authority, Origins, host_is_listed};
 use super::head::{Head, is_token};
 use super::key;
-use super::lesson::quote;
+use super::lesson::{quote, quote_all};
 use super::misuse::Misuse;
 use super::refusal::Refusal;
 use super::request::Request;
@@ -92,182 +92,119 @@ pub fn decide(request: &Request, rules: &Rules) -> Result<Decision, Refusal> {
 
 fn check_method(request: &Request) -> Result<(), Refusal> {
     // §4.1: the method is GET.
-    if request.method() == "GET" {
-        return Ok(());
+    match request.method() {
+        "GET" => Ok(()),
+        other => {
+            Err(Refusal::new(405, "a method other than GET", quote(other)).header("Allow", "GET"))
+        }
     }
-    Err(Refusal::new(
-        405,
-        "A WebSocket begins with GET (RFC 6455 §4.1), and no other method is served here.",
-        format!("method {}", quote(request.method())),
-        "a form or an API call sent to the address of a WebSocket",
-        "Use GET.",
-    )
-    .header("Allow", "GET"))
 }
 
 fn check_body(head: &Head) -> Result<(), Refusal> {
     // A body behind an upgrade is read by one side as HTTP and by the other as frames: it is how
     // requests are smuggled (RFC 9112 §11.2).
     let mut lengths = head.headers("Content-Length");
-    let no_body = matches!((lengths.next(), lengths.next()), (None | Some("0"), None));
-    if no_body && head.header("Transfer-Encoding").is_none() {
-        return Ok(());
+    let no_length = matches!((lengths.next(), lengths.next()), (None | Some("0"), None));
+    match no_length && head.header("Transfer-Encoding").is_none() {
+        true => Ok(()),
+        false => Err(Refusal::new(400, "a body", "")),
     }
-    Err(Refusal::bad_request(
-        "A request for a WebSocket or a page has no body.",
-        "Transfer-Encoding, or a Content-Length other than one plain 0",
-        "a client that sends a body with GET, or an attempt to smuggle a request",
-        "Send no body; data goes into messages once the connection is open.",
-    ))
 }
 
 fn check_host<'a>(request: &'a Request, listed: &[String]) -> Result<&'a str, Refusal> {
-    let mut hosts = request.head().headers("Host");
-    // RFC 9112 §3.2: one Host, no more and no less. RFC 6455 §4.2.1: it is our authority.
-    let seen = match (hosts.next(), hosts.next()) {
-        (Some(host), None) => match (Authority::parse(host), request.host()) {
-            (Some(_), Some(asked)) => {
-                let is_ours = |host| listed.is_empty() || host_is_listed(&host, listed);
-                return match Authority::parse(asked).is_some_and(is_ours) {
-                    true => Ok(asked),
-                    false => Err(misdirected(asked, listed)),
-                };
-            }
-            _ => format!("Host: {}", quote(host)),
-        },
-        (None, _) => "no Host".into(),
-        (Some(first), Some(second)) => {
-            format!("Host: {} and Host: {}", quote(first), quote(second))
+    // RFC 9112 §3.2: one Host, no more and no less, also where the target names another.
+    let hosts: Vec<&str> = request.head().headers("Host").collect();
+    let asked = match hosts.as_slice() {
+        [host] if Authority::parse(host).is_some() => request.host().unwrap_or(host),
+        _ => {
+            return Err(Refusal::new(
+                400,
+                "not one host",
+                format!("Host: {}", quote_all(hosts.into_iter())),
+            ));
         }
     };
-    Err(Refusal::bad_request(
-        "A request has exactly one Host, a name or an address and perhaps a port (RFC 9112 §3.2).",
-        seen,
-        "a request written by hand, or one that was put together from two",
-        "Send `Host: name:port`.",
-    ))
-}
-
-fn misdirected(host: &str, listed: &[String]) -> Refusal {
-    Refusal::new(
-        421,
-        "The host that is asked for must be one that this server answers for (RFC 9110 §15.5.20).",
-        format!("{}; this server answers for {}", quote(host), listed.join(", ")),
-        "a name that points here though it should not (DNS rebinding), or a proxy that rewrites Host",
-        "Ask for a listed name, or add this one to `hosts`.",
-    )
+    let is_listed = |asked| host_is_listed(&asked, listed);
+    match listed.is_empty() || Authority::parse(asked).is_some_and(is_listed) {
+        true => Ok(asked),
+        false => {
+            let seen = format!("{}; this server answers for {}", quote(asked), listed.join(", "));
+            Err(Refusal::new(421, "a host not ours", seen))
+        }
+    }
 }
 
 fn check_connection(head: &Head) -> Result<(), Refusal> {
     // §4.2.1: `Connection` is a list that has the token `Upgrade`.
-    if head.lists("Connection", "upgrade") {
-        return Ok(());
+    match head.lists("Connection", "upgrade") {
+        true => Ok(()),
+        false => {
+            let seen = quote_all(head.headers("Connection"));
+            Err(Refusal::new(400, "an upgrade without connection", seen))
+        }
     }
-    Err(Refusal::bad_request(
-        "`Connection` lists `Upgrade` (RFC 6455 §4.1): it tells every proxy that `Upgrade` is meant for it.",
-        format!("Connection: {}", quote(head.header("Connection").unwrap_or(""))),
-        "a proxy that passes `Upgrade` on but not `Connection`, which is for one hop only",
-        "In nginx: `proxy_set_header Connection \"upgrade\";`.",
-    ))
 }
 
 fn check_version(head: &Head) -> Result<(), Refusal> {
-    let mut versions = head.headers("Sec-WebSocket-Version");
     // §4.2.1: the value is 13. §4.4: else the answer lists what we speak.
-    if let (Some(VERSION), None) = (versions.next(), versions.next()) {
+    let versions: Vec<&str> = head.headers("Sec-WebSocket-Version").collect();
+    if versions == [VERSION] {
         return Ok(());
     }
-    let seen: Vec<_> = head.headers("Sec-WebSocket-Version").map(quote).collect();
-    let is_draft =
-        head.header("Sec-WebSocket-Key1").is_some() || head.header("Sec-WebSocket-Key2").is_some();
-    let (seen, cause) = match (is_draft, seen.as_slice()) {
-        (true, _) => (
-            "Sec-WebSocket-Key1 and Sec-WebSocket-Key2".into(),
-            "a client of the 2010 draft (hixie-76), from before the RFC, whose keys and frames are others",
-        ),
-        (false, []) => ("no Sec-WebSocket-Version".into(), "a request written by hand"),
-        (false, seen) => (seen.join(" and "), "a client of a draft from before 2011"),
+    let is_of_2010 = |name: &str| head.header(name).is_some();
+    let refusal = match is_of_2010("Sec-WebSocket-Key1") || is_of_2010("Sec-WebSocket-Key2") {
+        true => Refusal::new(426, "the draft of 2010", ""),
+        false => Refusal::new(426, "not version 13", quote_all(versions.into_iter())),
     };
-    Err(Refusal::new(
-        426,
-        "The version of the protocol is 13 (RFC 6455 §4.1), the only one there is.",
-        seen,
-        cause,
-        "Send `Sec-WebSocket-Version: 13`, once, and speak RFC 6455.",
-    )
-    .header("Sec-WebSocket-Version", VERSION)
-    .header("Upgrade", "websocket"))
+    Err(refusal.header("Sec-WebSocket-Version", VERSION).header("Upgrade", "websocket"))
 }
 
 fn check_key(head: &Head) -> Result<&str, Refusal> {
-    let mut keys = head.headers("Sec-WebSocket-Key");
     // §4.2.1: a key of 16 bytes in base64. §11.3.1: not more than one.
-    let seen = match (keys.next(), keys.next()) {
-        (Some(sent), None) => match key::decode(sent) {
+    let keys: Vec<&str> = head.headers("Sec-WebSocket-Key").collect();
+    let seen = match keys.as_slice() {
+        [sent] => match key::decode(sent) {
             Ok(_) => return Ok(sent),
             Err(why) => format!("{}, which is {why}", quote(sent)),
         },
-        (None, _) => "no Sec-WebSocket-Key".into(),
-        (Some(_), Some(_)) => "more than one Sec-WebSocket-Key".into(),
+        keys => format!("{} keys", keys.len()),
     };
-    Err(Refusal::bad_request(
-        "`Sec-WebSocket-Key` is base64 of 16 bytes, sent once (RFC 6455 §4.1).",
-        seen,
-        "a key made of some text, rather than of 16 random bytes",
-        "Encode 16 random bytes: 24 characters, of which the last two are `==`.",
-    ))
+    Err(Refusal::new(400, "not a key", seen))
 }
 
 fn check_origin(head: &Head, origins: &Origins, host: &str) -> Result<(), Refusal> {
-    let mut sent = head.headers("Origin");
     // §4.2.2, §10.2: a page that is not ours is answered with 403.
-    let origin = match (sent.next(), sent.next()) {
-        (None, _) => return Ok(()),
-        (Some(origin), None) if origins.allow(origin, host) => return Ok(()),
-        (Some(origin), None) => origin,
-        (Some(first), Some(second)) => {
-            return Err(Refusal::bad_request(
-                "A request comes from one page: it has one `Origin` at most (RFC 6454 §7.3).",
-                format!("{} and {}", quote(first), quote(second)),
-                "a proxy that adds an Origin to the one that is there",
-                "Send one.",
-            ));
+    let sent: Vec<&str> = head.headers("Origin").collect();
+    match sent.as_slice() {
+        [] => Ok(()),
+        [origin] if origins.allow(origin, host) => Ok(()),
+        [origin] => {
+            let (origin, host) = (quote(origin), quote(host));
+            let seen = format!("Origin: {origin} at Host: {host}; allowed: {origins}");
+            Err(Refusal::new(403, "a foreign page", seen))
         }
-    };
-    Err(Refusal::new(
-        403,
-        "A page may connect only to a server that trusts it (RFC 6455 §10.2); without a list, to the host it came from.",
-        format!("Origin: {} at Host: {}; allowed: {origins}", quote(origin), quote(host)),
-        "a page of another site; or a proxy that rewrites Host, or drops its port (nginx's `$host` does)",
-        "List the origin in `origins`; behind nginx also `proxy_set_header Host $http_host;`.",
-    ))
+        _ => Err(Refusal::new(400, "two origins", quote_all(sent.into_iter()))),
+    }
 }
 
 fn check_path(path: &str, listed: &[String]) -> Result<(), Refusal> {
     // §4.2.2: a resource that is not there is 404.
-    if listed.is_empty() || listed.iter().any(|one| one == path) {
-        return Ok(());
+    match listed.is_empty() || listed.iter().any(|one| one == path) {
+        true => Ok(()),
+        false => {
+            let seen = format!("path {}; there is one at {}", quote(path), listed.join(", "));
+            Err(Refusal::new(404, "no such path", seen))
+        }
     }
-    Err(Refusal::new(
-        404,
-        "A WebSocket is opened at a path where the server has one (RFC 6455 §4.2.2).",
-        format!("path {}; there is one at {}", quote(path), listed.join(", ")),
-        "a slash too many or too few, or a proxy that adds a prefix",
-        "Connect to a path of the list, or add this one to `paths`.",
-    ))
 }
 
 fn choose_subprotocol(head: &Head, ours: &[String]) -> Result<Option<String>, Refusal> {
     let offered: Vec<&str> = head.list("Sec-WebSocket-Protocol").collect();
     // §4.1: tokens, each named once.
-    check_subprotocols(&offered).map_err(|bad| {
-        Refusal::bad_request(
-            "Subprotocols are tokens with commas in between, each named once (RFC 6455 §4.1).",
-            format!("{} in {}", quote(bad), quote(offered.join(", "))),
-            "names with spaces in between, as the 2010 draft had them, or the same name twice",
-            "Write `Sec-WebSocket-Protocol: chat, superchat`.",
-        )
-    })?;
+    if let Err(bad) = check_subprotocols(&offered) {
+        let seen = format!("{} in {}", quote(bad), quote(offered.join(", ")));
+        return Err(Refusal::new(400, "not a list of subprotocols", seen));
+    }
     // §4.2.2: the client's order says what it prefers. None in common: none is agreed on.
     Ok(offered.into_iter().find(|name| ours.iter().any(|one| one == name)).map(str::to_owned))
 }
@@ -283,13 +220,6 @@ pub(crate) fn check_subprotocols<T: AsRef<str>>(names: &[T]) -> Result<(), &str>
 
 /// The refusal of a plain request where there is no page.
 pub fn upgrade_required() -> Refusal {
-    Refusal::new(
-        426,
-        "There is a WebSocket here, and nothing else: it takes a WebSocket client (RFC 6455 §4.1).",
-        "a request without `Upgrade: websocket`",
-        "the address typed into a browser or curl; or a proxy that drops `Upgrade`, as all do unless told",
-        "Use a client, `new WebSocket(\"ws://...\")` for one; in nginx: `proxy_set_header Upgrade $http_upgrade;`.",
-    )
-    .header("Upgrade", "websocket")
-    .header("Sec-WebSocket-Version", VERSION)
+    let refusal = Refusal::new(426, "no upgrade", "");
+    refusal.header("Upgrade", "websocket").header("Sec-WebSocket-Version", VERSION)
 }

@@ -60,7 +60,9 @@ impl Scan {
                 (false, b'\r') => self.after_cr = true,
                 (false, b'\t' | b' '..=b'~' | 0x80..) => self.line_is_empty = false,
                 // Left are CR without LF, LF without CR, and control bytes.
-                (_, TLS_HANDSHAKE) if self.scanned == 1 => return Err(spoken_to_in_tls()),
+                (_, TLS_HANDSHAKE) if self.scanned == 1 => {
+                    return Err(Refusal::new(400, "TLS to a plain port", ""));
+                }
                 _ => return Err(bad_byte(byte, self.scanned - 1)),
             }
         }
@@ -135,21 +137,11 @@ impl Field {
     /// Parses a line that starts at `start` in the head.
     fn parse(line: &str, start: usize) -> Result<Field, Refusal> {
         if line.starts_with([' ', '\t']) {
-            return Err(Refusal::bad_request(
-                "A header stands on one line; folded lines are obsolete (RFC 9112 §5.2).",
-                format!("a line that begins with white space: {}", quote(line)),
-                "a very old client, or an attempt to smuggle a header past a proxy",
-                "Put the header on one line.",
-            ));
+            return Err(Refusal::new(400, "a folded line", quote(line)));
         }
         let (name, value) = line.split_once(':').unwrap_or((line, ""));
         if !is_token(name) || name.len() == line.len() {
-            return Err(Refusal::bad_request(
-                "A header is a name, a colon right behind it, and a value (RFC 9112 §5.1).",
-                quote(line),
-                "a space before the colon, a missing colon, or a body where none belongs",
-                "Write it as `Name: value`.",
-            ));
+            return Err(Refusal::new(400, "not a header", quote(line)));
         }
         let value_start = start + line.len() - value.trim_start_matches(BLANK).len();
         let value_end = value_start + trim(value).len();
@@ -173,40 +165,12 @@ pub fn is_token(text: &str) -> bool {
 }
 
 fn too_large(seen: String) -> Refusal {
-    Refusal::new(
-        431,
-        "A head must fit into the bounds that a server sets for it (RFC 6585 §5).",
-        seen,
-        "cookies that have piled up for this host, or an attempt to fill our memory",
-        "Send fewer or shorter headers.",
-    )
+    Refusal::new(431, "a head too large", seen)
 }
 
 fn bad_byte(byte: u8, at: usize) -> Refusal {
-    let (rule, cause) = match byte {
-        b'\n' => {
-            ("A line of a head ends with CR LF (RFC 9112 §2.2).", "a request typed with bare LFs")
-        }
-        _ => (
-            "A head has no control bytes, and CR only in front of LF (RFC 9110 §5.5).",
-            "bytes that are not HTTP at all, or an attempt to smuggle a header",
-        ),
-    };
-    Refusal::bad_request(
-        rule,
-        format!("byte {byte:#04x} at offset {at}"),
-        cause,
-        "Send plain HTTP/1.1.",
-    )
-}
-
-fn spoken_to_in_tls() -> Refusal {
-    Refusal::bad_request(
-        "This port speaks plain HTTP and WebSocket, without TLS.",
-        "the first byte of a TLS handshake (0x16)",
-        "wss:// or https:// in the address of a server that speaks ws:// and http://",
-        "Use ws://, or put a proxy that ends TLS in front.",
-    )
+    let heading = if byte == b'\n' { "a bare LF" } else { "a control byte" };
+    Refusal::new(400, heading, format!("byte {byte:#04x} at offset {at}"))
 }
 
 #[cfg(test)]

@@ -119,7 +119,7 @@ impl Outgoing {
     fn control(&mut self, opcode: Opcode, payload: &[u8]) -> Result<(), Misuse> {
         // §5.5: at most 125 bytes.
         if payload.len() > MAX_CONTROL_PAYLOAD {
-            return Err(Misuse::ControlTooLong { length: payload.len() });
+            return Err(Misuse::ControlTooLong(payload.len()));
         }
         self.frame(opcode, payload, true).map(|_| ())
     }

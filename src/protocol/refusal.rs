@@ -4,7 +4,6 @@
 //! the fix, as plain text. Its connection is closed behind it, so that nothing which came after a
 //! bad request is taken for another request.
 
-use std::borrow::Cow;
 use std::fmt;
 
 use super::lesson::Lesson;
@@ -19,26 +18,9 @@ pub struct Refusal {
 }
 
 impl Refusal {
-    /// A refusal with this status.
-    pub fn new(
-        status: u16,
-        rule: impl Into<Cow<'static, str>>,
-        seen: impl Into<String>,
-        cause: &'static str,
-        fix: impl Into<Cow<'static, str>>,
-    ) -> Refusal {
-        let lesson = Box::new(Lesson::new(rule, seen, cause, fix));
-        Refusal { status, headers: Vec::new(), lesson }
-    }
-
-    /// One of 400: what was sent is not what the rule asks for.
-    pub(crate) fn bad_request(
-        rule: &'static str,
-        seen: impl Into<String>,
-        cause: &'static str,
-        fix: &'static str,
-    ) -> Refusal {
-        Refusal::new(400, rule, seen, cause, fix)
+    /// A refusal with this status, which teaches the lesson under a heading of `lessons.md`.
+    pub(crate) fn new(status: u16, heading: &'static str, seen: impl fmt::Display) -> Refusal {
+        Refusal { status, headers: Vec::new(), lesson: Box::new(Lesson::about(heading, seen)) }
     }
 
     /// A refusal of your own, for instance out of `authorize`: a status and a sentence.
@@ -48,7 +30,7 @@ impl Refusal {
     /// assert_eq!(refusal.status(), 401);
     /// ```
     pub fn because(status: u16, sentence: impl Into<String>) -> Refusal {
-        Refusal::new(status, sentence.into(), "", "", "")
+        Refusal { status, headers: Vec::new(), lesson: Box::new(Lesson::just(sentence)) }
     }
 
     /// Adds a header to the answer.

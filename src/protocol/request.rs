@@ -40,7 +40,9 @@ impl Request {
         // told so.
         match version.strip_prefix("HTTP/").map(str::as_bytes) {
             Some([b'1', b'.', b'1'..=b'9']) => {}
-            Some([b'0'..=b'9', b'.', b'0'..=b'9']) => return Err(bad_version(version)),
+            Some([b'0'..=b'9', b'.', b'0'..=b'9']) => {
+                return Err(Refusal::new(505, "another version of HTTP", quote(version)));
+            }
             _ => return Err(bad_line(line)),
         }
         // 3. The target: visible ASCII, and no fragment (§3).
@@ -115,31 +117,11 @@ fn split_target(target: &str) -> Option<(Option<&str>, &str)> {
 }
 
 fn bad_line(line: &str) -> Refusal {
-    Refusal::bad_request(
-        "A request begins with a method, a target and a version, one space in between (RFC 9112 §3).",
-        quote(line),
-        "something other than HTTP, or a target with a space in it",
-        "Send `GET /path HTTP/1.1`, with %20 for a space.",
-    )
-}
-
-fn bad_version(version: &str) -> Refusal {
-    Refusal::new(
-        505,
-        "A WebSocket begins with a request of HTTP/1.1 (RFC 6455 §4.1).",
-        quote(version),
-        "a proxy that speaks HTTP/1.0 to the server behind it (nginx does, unless told otherwise)",
-        "In nginx: `proxy_http_version 1.1;`.",
-    )
+    Refusal::new(400, "not a request line", quote(line))
 }
 
 fn bad_target(target: &str) -> Refusal {
-    Refusal::bad_request(
-        "A target is a path that begins with /, or a whole ws, wss, http or https address; no fragment (RFC 6455 §3).",
-        quote(target),
-        "a `#` that was meant to be part of the path, or bytes that are not ASCII",
-        "Write %23 for #, and other bytes as % and two hex digits.",
-    )
+    Refusal::new(400, "not a target", quote(target))
 }
 
 #[cfg(test)]

@@ -69,7 +69,7 @@ impl Response {
 /// Writes a header line, unless its name or value would break out of it.
 pub(crate) fn write_header(out: &mut Vec<u8>, name: &str, value: &str) -> Result<(), Misuse> {
     if !is_token(name) || !may_be_value(value) {
-        return Err(Misuse::Header { name: name.into(), value: value.into() });
+        return Err(Misuse::Header(name.into(), value.into()));
     }
     for piece in [name, ": ", value, "\r\n"] {
         out.extend_from_slice(piece.as_bytes());

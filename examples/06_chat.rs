@@ -1,0 +1,72 @@
+//! A chat, and its page on the same port: what one says, all hear, and nobody waits for the slowest.
+//!
+//! run: cargo run --example 06_chat [ADDRESS]
+//! then: open http://127.0.0.1:9001 in two windows
+//! or: cargo run --example 05_client ws://127.0.0.1:9001/chat
+//! expect: listening on ws://127.0.0.1:9001
+//! next: src/lib.rs, where the reading order of the library stands
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+use ws101::{Limits, Message, Outbox, Prepared, Response, Result, Server, WebSocket};
+
+/// How many messages may wait for a member. One more, and the member is dropped.
+const BOUND: usize = 64;
+
+/// Everybody who is here, by the number of their connection.
+type Members = Mutex<HashMap<u64, Outbox>>;
+
+fn main() -> Result<()> {
+    env_logger::init();
+    let address = std::env::args().nth(1).unwrap_or("127.0.0.1:9001".into());
+    let server = Server::bind(address)?
+        .paths(["/chat"])
+        .pages(|request| match request.path() {
+            "/" => Some(page()),
+            _ => None,
+        })
+        .limits(Limits { max_message: 4096, ..Limits::default() });
+    println!("listening on ws://{}", server.local_addr()?);
+    println!("open http://{}", server.local_addr()?);
+
+    let members = Arc::new(Members::default());
+    server.serve(move |ws| take_part(ws, &members))
+}
+
+/// A member's stay, from the first hello to whatever ends it.
+fn take_part(mut ws: WebSocket, members: &Members) -> Result<()> {
+    let name = format!("guest {}", ws.id());
+    members.lock().unwrap().insert(ws.id(), ws.outbox(BOUND)?);
+    tell_all(members, &format!("{name} comes in"));
+    let ended = pass_on(&mut ws, &name, members);
+    members.lock().unwrap().remove(&ws.id());
+    tell_all(members, &format!("{name} leaves"));
+    ended
+}
+
+fn pass_on(ws: &mut WebSocket, name: &str, members: &Members) -> Result<()> {
+    while let Some(message) = ws.recv()? {
+        match message {
+            Message::Text(text) => tell_all(members, &format!("{name}: {text}")),
+            Message::Binary(_) => return ws.close(1003, "text only"),
+        }
+    }
+    Ok(())
+}
+
+/// Encodes once, and puts it into each member's queue. None of this waits for anybody.
+fn tell_all(members: &Members, text: &str) {
+    let message = Prepared::new(text);
+    for outbox in members.lock().unwrap().values() {
+        // Too slow, or gone already. Cutting it ends its `recv`, and so its stay.
+        if outbox.try_send(&message).is_err() {
+            outbox.cut();
+        }
+    }
+}
+
+fn page() -> Response {
+    let policy = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'";
+    Response::html(include_str!("chat/page.html")).header("Content-Security-Policy", policy)
+}
