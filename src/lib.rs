@@ -1,5 +1,6 @@
 //! **ws101** is a WebSocket server and client written by hand on `std::net`, to be read: one thread a
-//! connection, blocking sockets, no async runtime, no unsafe code.
+//! connection, blocking sockets, no async runtime, no unsafe code. 101 is the status code of the
+//! handshake, and the number of a first course.
 //!
 //! ```no_run
 //! use ws101::Server;
@@ -14,6 +15,61 @@
 //!     })
 //! }
 //! ```
+//!
+//! # The map
+//!
+//! ```text
+//!  bytes ── connection ──► head::parse ──► handshake::decide ──► the 101, or a refusal ──► out
+//!    │  what came behind the head stays in the same buffer
+//!    └──► incoming: frame ─► unmask ─► message ──► Event ──► handler
+//!  bytes ◄── stream ◄── one lock, whole frames ◄── outgoing: frame ◄─ mask ◄── send / pong / close
+//! ```
+//!
+//! `protocol` is bytes in, bytes and values out: it knows no sockets, clocks or threads. `net` puts it
+//! on sockets and threads. Read in this order; each file needs only those above it.
+//!
+//! | file | minutes | the question it answers |
+//! |---|---|---|
+//! | `protocol/lesson.rs` | 2 | What does an error owe the person who meets it? (`lessons.md`: all of them) |
+//! | `protocol/close_code.rs` | 2 | Which codes end a connection, and which may travel? |
+//! | `protocol/misuse.rs` | 2 | What may our own caller not ask for? |
+//! | `protocol/violation.rs` | 3 | How can a peer break the rules, and what is it told? |
+//! | `protocol/token.rs` | 1 | What are names made of? |
+//! | `protocol/response.rs` | 2 | What does an answer in plain HTTP look like? |
+//! | `protocol/refusal.rs` | 2 | How is a request refused so that somebody learns from it? |
+//! | `protocol/head.rs` | 6 | Where does a head end, and what are its lines? |
+//! | `protocol/authority.rs` | 4 | Who is asked (`Host`), and which page asks (`Origin`)? |
+//! | `protocol/request.rs` | 3 | What does the first line of a request say? |
+//! | `protocol/key.rs` | 2 | How does a client know that a WebSocket server read its request? |
+//! | `protocol/handshake.rs` | 6 | Does this request become a WebSocket? |
+//! | `protocol/ask.rs` | 5 | What does a client ask, and which answers does it take? |
+//! | `protocol/mask.rs` | 2 | What is a mask, and what is it for? |
+//! | `protocol/frame.rs` | 6 | What stands in front of a payload, bit by bit? |
+//! | `protocol/close.rs` | 2 | What does a Close frame say? |
+//! | `protocol/text.rs` | 3 | How is text checked that arrives in pieces? |
+//! | `protocol/message.rs` | 4 | How do fragments become a message, within limits? |
+//! | `protocol/buffer.rs` | 2 | Where do bytes wait that have come and are not yet read? |
+//! | `protocol/incoming.rs` | 5 | How do bytes become events? |
+//! | `protocol/outgoing.rs` | 4 | How do messages become bytes, and which may not be sent? |
+//! | `protocol/prepared.rs` | 1 | How is one encoding sent to many? |
+//! | `error.rs` | 3 | What can go wrong, and who is at fault? |
+//! | `net/limits.rs` | 2 | How much, how many, how long? |
+//! | `net/stream.rs` | 4 | What do we need of the operating system? |
+//! | `net/random.rs` | 2 | Where do bytes come from that nobody can guess? |
+//! | `net/queue.rs` | 2 | How can many give and one take, and nobody wait? |
+//! | `net/tally.rs` | 1 | What does a server count? |
+//! | `net/link.rs` | 8 | What do the threads of a connection share, and who waits for whom? |
+//! | `net/sender.rs` | 1 | How do other threads send? |
+//! | `net/outbox.rs` | 2 | How does one send to a peer that may be slow? |
+//! | `net/house.rs` | 5 | Who is in the house, who must make way, and how does everybody leave? |
+//! | `net/farewell.rs` | 1 | Who says goodbye? |
+//! | `net/pulse.rs` | 2 | Is the peer still there? |
+//! | `net/connection.rs` | 8 | What happens in `recv`? |
+//! | `net/streaming.rs` | 3 | How does a long message pass in constant memory? |
+//! | `net/head_reader.rs` | 1 | How long may a head take? |
+//! | `net/greet.rs` | 3 | How does a stream become a `WebSocket`? |
+//! | `net/server.rs` | 5 | How does each connection get a thread, and what if there is none? |
+//! | `net/client.rs` | 4 | How does one dial, ask and verify? |
 
 mod error;
 mod net;
@@ -27,10 +83,11 @@ pub use net::limits::Limits;
 pub use net::outbox::Outbox;
 pub use net::sender::Sender;
 pub use net::server::Server;
-pub use net::stream::{self, Stream};
+pub use net::stream::Stream;
 pub use net::streaming::{MessageReader, MessageWriter};
 pub use net::tally::Counters;
-pub use protocol::close::{Close, CloseCode};
+pub use protocol::close::Close;
+pub use protocol::close_code::CloseCode;
 pub use protocol::lesson::Lesson;
 pub use protocol::message::{AsMessage, Kind, Message, MessageRef};
 pub use protocol::prepared::Prepared;
@@ -48,3 +105,8 @@ pub fn connect(url: &str) -> Result<WebSocket> {
 pub fn accept(stream: impl Stream) -> Result<WebSocket> {
     Server::unbound().accept(stream)
 }
+
+/// The README's code is run with the tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -11,20 +11,21 @@
 //! The receiving half belongs to the thread that has the `WebSocket`; the sending half is behind the
 //! lock of the [`link`](super::link), for other threads to send while this one waits.
 
+use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::farewell::Farewell;
 use super::limits::Limits;
 use super::link::Link;
 use super::outbox::Outbox;
+use super::pulse::{Pulse, Silence};
 use super::sender::Sender;
 use super::stream::{Deadline, is_timeout};
-use super::streaming::{MessageReader, MessageWriter};
 use crate::error::{Error, Result};
-use crate::protocol::CloseCode;
 use crate::protocol::close::Close;
+use crate::protocol::close_code::CloseCode;
 use crate::protocol::incoming::{Event, Incoming};
 use crate::protocol::message::{AsMessage, Kind, Message};
 use crate::protocol::request::Request;
@@ -33,7 +34,7 @@ use crate::protocol::request::Request;
 ///
 /// Dropping it closes it: with 1000, or with 1011 if its thread panics.
 pub struct WebSocket {
-    link: Arc<Link>,
+    pub(crate) link: Arc<Link>,
     incoming: Incoming,
     limits: Limits,
     request: Box<Request>,
@@ -44,22 +45,11 @@ pub struct WebSocket {
     over: bool,
     /// A message is being read piece by piece, and its end has not come.
     in_pieces: bool,
-    /// When something last came.
-    heard: Instant,
     /// The read timeout that the stream has now.
     timeout: Duration,
-    ping: Option<Ping>,
-    latency: Option<Duration>,
+    pulse: Pulse,
     /// Last, so that it is dropped last: whoever holds it last says goodbye.
     farewell: Arc<Farewell>,
-}
-
-/// A ping that we have sent.
-struct Ping {
-    payload: [u8; 8],
-    sent: Instant,
-    /// Something must have come by then.
-    due: Option<Deadline>,
 }
 
 impl WebSocket {
@@ -73,16 +63,14 @@ impl WebSocket {
         WebSocket {
             link: farewell.link.clone(),
             incoming,
+            pulse: Pulse::new(&limits),
             limits,
             request: Box::new(request),
             subprotocol,
             closed_with: None,
             over: false,
             in_pieces: false,
-            heard: Instant::now(),
             timeout: Duration::ZERO,
-            ping: None,
-            latency: None,
             farewell,
         }
     }
@@ -98,16 +86,6 @@ impl WebSocket {
     /// connection, and what has come of a message, stay as they are.
     pub fn recv_timeout(&mut self, patience: Duration) -> Result<Option<Message>> {
         self.recv_before(Some(Deadline::after(patience)))
-    }
-
-    /// Waits for the next message, to be read piece by piece, in constant memory.
-    pub fn recv_stream(&mut self) -> Result<Option<MessageReader<'_>>> {
-        self.skip_rest_of_stream(None)?;
-        self.incoming.deliver_pieces(true);
-        match self.next_piece()? {
-            None => Ok(None),
-            Some((kind, bytes)) => Ok(Some(MessageReader::new(self, kind, bytes))),
-        }
     }
 
     /// Sends a message. On the wire when this returns.
@@ -126,20 +104,14 @@ impl WebSocket {
         self.link.send(|_| Ok(&[]))
     }
 
-    /// Begins a message that is written piece by piece. Other threads that send wait until it is
-    /// finished, so be quick.
-    pub fn send_stream(&mut self, kind: Kind) -> Result<MessageWriter<'_>> {
-        MessageWriter::new(&self.link, kind)
-    }
-
     /// Pings the peer. When its pong has come, [`latency`](WebSocket::latency) is new.
     pub fn ping(&mut self) -> Result<()> {
-        self.send_ping().map(|_| ())
+        self.send_ping(false)
     }
 
     /// How long the last answered ping took.
     pub fn latency(&self) -> Option<Duration> {
-        self.latency
+        self.pulse.latency
     }
 
     /// Closes: sends our Close, waits for the peer's, and leaves. Messages that are still on their way
@@ -203,7 +175,14 @@ impl WebSocket {
         }
     }
 
-    /// The next piece of a message that is read as a stream.
+    /// The first piece of the next message, for one who reads it as a stream.
+    pub(crate) fn first_piece(&mut self) -> Result<Option<(Kind, Vec<u8>)>> {
+        self.skip_rest_of_stream(None)?;
+        self.incoming.deliver_pieces(true);
+        self.next_piece()
+    }
+
+    /// The next piece of it.
     pub(crate) fn next_piece(&mut self) -> Result<Option<(Kind, Vec<u8>)>> {
         let Some(Event::Piece { kind, bytes, last }) = self.next_event(None)? else {
             return Ok(None);
@@ -236,7 +215,7 @@ impl WebSocket {
                 }
                 Ok(Some(piece @ Event::Piece { .. })) => return Ok(Some(piece)),
                 Ok(Some(Event::Ping(payload))) => self.link.pong(payload)?,
-                Ok(Some(Event::Pong(payload))) => self.measure(&payload),
+                Ok(Some(Event::Pong(payload))) => self.pulse.answered(&payload),
                 Ok(Some(Event::Close(close))) => self.closed(close),
                 Ok(None) => self.wait(until)?,
                 Err(violation) => {
@@ -267,16 +246,10 @@ impl WebSocket {
         self.link.flush_unless_busy()?;
         loop {
             // 1. How long may it take?
-            let due = self.ping.as_ref().and_then(|ping| ping.due);
-            let silence = match (due, self.limits.ping_every) {
-                (Some(due), _) => due.remaining().unwrap_or_default(),
-                (None, Some(every)) => every,
-                (None, None) => Duration::MAX,
-            };
             let patience = match until.map(Deadline::remaining) {
                 Some(Err(_)) => return Err(Error::TimedOut),
-                Some(Ok(patience)) => patience.min(silence),
-                None => silence,
+                Some(Ok(patience)) => patience.min(self.pulse.patience()),
+                None => self.pulse.patience(),
             };
             // 2. Read. Setting a timeout is a system call: done only when it changes.
             if patience != self.timeout {
@@ -284,17 +257,14 @@ impl WebSocket {
                 self.timeout = patience;
             }
             match self.link.stream.read(self.incoming.space()) {
-                Ok(0) => return Err(self.lost(std::io::ErrorKind::UnexpectedEof.into())),
+                Ok(0) => return Err(self.lost(ErrorKind::UnexpectedEof.into())),
                 Ok(count) => {
                     self.incoming.filled(count);
                     self.link.tally.received(0, count);
-                    self.heard = Instant::now();
-                    if let Some(ping) = &mut self.ping {
-                        ping.due = None;
-                    }
+                    self.pulse.heard();
                     return Ok(());
                 }
-                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) if is_timeout(&error) => self.keep_alive()?,
                 Err(error) => return Err(self.lost(error)),
             }
@@ -303,51 +273,32 @@ impl WebSocket {
 
     /// It was silent for a while: time to ask, or to give up?
     fn keep_alive(&mut self) -> Result<()> {
-        let due = self.ping.as_ref().and_then(|ping| ping.due);
-        match (due, self.limits.ping_every) {
-            (Some(due), _) if due.has_passed() => {
+        match self.pulse.judge(self.timeout) {
+            Silence::Wait => Ok(()),
+            Silence::Ask => {
+                self.incoming.shrink();
+                self.link.shrink();
+                self.send_ping(true)
+            }
+            Silence::GiveUp => {
                 self.over = true;
                 self.link.cut();
                 Err(Error::Silent)
             }
-            (None, Some(every)) if self.timeout == every || self.heard.elapsed() >= every => {
-                self.incoming.shrink();
-                self.link.shrink();
-                // While others write, and their write deadline watches the peer, there is no need.
-                if self.send_ping()? {
-                    let due = Some(Deadline::after(self.limits.pong));
-                    self.ping.iter_mut().for_each(|ping| ping.due = due);
-                } else {
-                    self.heard = Instant::now();
-                }
-                Ok(())
-            }
-            _ => Ok(()),
         }
     }
 
-    fn send_ping(&mut self) -> Result<bool> {
-        let last = self.ping.as_ref().map_or(0, |ping| u64::from_be_bytes(ping.payload));
-        let (payload, sent) = (last.wrapping_add(1).to_be_bytes(), Instant::now());
-        let pinged = match self.link.ping(&payload) {
+    fn send_ping(&mut self, must_answer: bool) -> Result<()> {
+        let payload = self.pulse.next_payload();
+        match self.link.ping(&payload) {
             // Our Close is out, and was not answered for as long as this.
             Err(Error::Closed) => return Err(Error::Silent),
-            pinged => pinged?,
-        };
-        if pinged {
-            let due = self.ping.take().and_then(|earlier| earlier.due);
-            self.ping = Some(Ping { payload, sent, due });
+            Ok(true) => self.pulse.asked(payload, must_answer),
+            // Others are writing, and their write deadline watches the peer.
+            Ok(false) => self.pulse.heard(),
+            Err(error) => return Err(error),
         }
-        Ok(pinged)
-    }
-
-    fn measure(&mut self, payload: &[u8]) {
-        if let Some(ping) = &self.ping
-            && ping.payload == payload
-        {
-            self.latency = Some(ping.sent.elapsed());
-            log::trace!("{} latency {:?}", self.link.id, self.latency);
-        }
+        Ok(())
     }
 
     /// For the server, which says goodbye where the handler could not.
@@ -355,7 +306,7 @@ impl WebSocket {
         self.farewell.clone()
     }
 
-    fn lost(&mut self, error: std::io::Error) -> Error {
+    fn lost(&mut self, error: io::Error) -> Error {
         self.over = true;
         self.link.cut();
         Error::Lost(error)

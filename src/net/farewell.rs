@@ -11,8 +11,8 @@ use std::time::Duration;
 use super::house::Place;
 use super::link::Link;
 use super::stream::Deadline;
-use crate::protocol::CloseCode;
 use crate::protocol::close::Close;
+use crate::protocol::close_code::CloseCode;
 
 /// Says goodbye when it is dropped.
 pub(crate) struct Farewell {

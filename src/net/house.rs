@@ -13,11 +13,12 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
-use super::link::{Link, lock};
+use super::link::Link;
+use super::queue::lock;
 use super::stream::{Deadline, Stream};
 use super::tally::{Counters, Tally};
-use crate::protocol::CloseCode;
 use crate::protocol::close::Close;
+use crate::protocol::close_code::CloseCode;
 
 /// What the connections of a server share.
 pub(crate) struct House {

@@ -13,11 +13,11 @@
 use std::io::{self, ErrorKind, IoSlice};
 use std::net::Shutdown;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::outbox::Queue;
+use super::queue::{Queue, lock};
 use super::stream::{Deadline, Stream, is_timeout, part, write_before};
 use super::tally::Tally;
 use crate::error::{Error, Result};
@@ -299,9 +299,4 @@ impl Link {
             Err(TryLockError::WouldBlock) => None,
         }
     }
-}
-
-/// Locks. Who panicked with the lock has left things whole: nothing in here panics half way.
-pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -3,11 +3,10 @@
 use std::sync::Arc;
 
 use super::link::Link;
-use super::streaming::MessageWriter;
 use crate::error::Result;
-use crate::protocol::CloseCode;
 use crate::protocol::close::Close;
-use crate::protocol::message::{AsMessage, Kind};
+use crate::protocol::close_code::CloseCode;
+use crate::protocol::message::AsMessage;
 
 /// Sends on a connection from any thread. Frames of several threads never mix.
 ///
@@ -15,7 +14,7 @@ use crate::protocol::message::{AsMessage, Kind};
 /// [`Error::Closed`](crate::Error::Closed).
 #[derive(Clone)]
 pub struct Sender {
-    link: Arc<Link>,
+    pub(crate) link: Arc<Link>,
 }
 
 impl Sender {
@@ -26,11 +25,6 @@ impl Sender {
     /// Sends a message. On the wire when this returns.
     pub fn send(&self, message: impl AsMessage) -> Result<()> {
         self.link.send(|outgoing| outgoing.message(message.as_message()))
-    }
-
-    /// Begins a message that is written piece by piece.
-    pub fn send_stream(&self, kind: Kind) -> Result<MessageWriter<'_>> {
-        MessageWriter::new(&self.link, kind)
     }
 
     /// Sends our Close. The `recv` of the `WebSocket` ends when the peer has answered it.

@@ -110,14 +110,6 @@ impl Deadline {
     pub fn has_passed(self) -> bool {
         self.remaining().is_err()
     }
-
-    /// The one that comes first.
-    pub fn or_earlier(self, other: Option<Deadline>) -> Deadline {
-        match (self.0, other.and_then(|other| other.0)) {
-            (Some(a), Some(b)) => Deadline(Some(a.min(b))),
-            (a, b) => Deadline(a.or(b)),
-        }
-    }
 }
 
 /// Reads with what is left until a deadline.

@@ -13,14 +13,36 @@ use std::sync::MutexGuard;
 
 use super::connection::WebSocket;
 use super::link::Link;
+use super::sender::Sender;
 use crate::error::Result;
-use crate::protocol::CloseCode;
 use crate::protocol::close::Close;
+use crate::protocol::close_code::CloseCode;
 use crate::protocol::frame::Opcode;
 use crate::protocol::message::Kind;
 use crate::protocol::misuse::Misuse;
-use crate::protocol::outgoing::{Outgoing, opcode_of};
+use crate::protocol::outgoing::Outgoing;
 use crate::protocol::text::Text;
+
+impl WebSocket {
+    /// Waits for the next message, to be read piece by piece, in constant memory.
+    pub fn recv_stream(&mut self) -> Result<Option<MessageReader<'_>>> {
+        let first = self.first_piece()?;
+        Ok(first.map(|(kind, piece)| MessageReader { ws: self, kind, piece, read: 0 }))
+    }
+
+    /// Begins a message that is written piece by piece. Other threads that send wait until it is
+    /// finished, so be quick.
+    pub fn send_stream(&mut self, kind: Kind) -> Result<MessageWriter<'_>> {
+        MessageWriter::new(&self.link, kind)
+    }
+}
+
+impl Sender {
+    /// Begins a message that is written piece by piece. Others who send wait until it is finished.
+    pub fn send_stream(&self, kind: Kind) -> Result<MessageWriter<'_>> {
+        MessageWriter::new(&self.link, kind)
+    }
+}
 
 /// A message that is being received. If it is dropped half way, the rest is skipped.
 pub struct MessageReader<'a> {
@@ -30,11 +52,7 @@ pub struct MessageReader<'a> {
     read: usize,
 }
 
-impl<'a> MessageReader<'a> {
-    pub(crate) fn new(ws: &'a mut WebSocket, kind: Kind, piece: Vec<u8>) -> MessageReader<'a> {
-        MessageReader { ws, kind, piece, read: 0 }
-    }
-
+impl MessageReader<'_> {
     /// Text or binary.
     pub fn kind(&self) -> Kind {
         self.kind
@@ -88,7 +106,7 @@ impl<'a> MessageWriter<'a> {
             kind,
             bytes,
             text,
-            opcode: opcode_of(kind),
+            opcode: kind.opcode(),
             finished: false,
         })
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use super::link::lock;
+use super::queue::lock;
 
 /// Running totals, shared by the connections of a server. Added to once a read or a write, not once
 /// a message.

@@ -4,12 +4,13 @@
 //! [`Refusal`] that says which rule was broken.
 
 use super::authority::{Authority, Origins, host_is_listed};
-use super::head::{Head, is_token};
+use super::head::Head;
 use super::key;
 use super::lesson::{quote, quote_all};
 use super::misuse::Misuse;
 use super::refusal::Refusal;
 use super::request::Request;
+use super::token::is_token;
 
 /// The only version there is (§4.1).
 pub const VERSION: &str = "13";

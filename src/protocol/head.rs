@@ -19,6 +19,7 @@ use std::ops::Range;
 
 use super::lesson::quote;
 use super::refusal::Refusal;
+use super::token::{is_token, trim};
 
 /// What a TLS client says first: the type byte of its handshake record.
 const TLS_HANDSHAKE: u8 = 0x16;
@@ -143,25 +144,10 @@ impl Field {
         if !is_token(name) || name.len() == line.len() {
             return Err(Refusal::new(400, "not a header", quote(line)));
         }
-        let value_start = start + line.len() - value.trim_start_matches(BLANK).len();
+        let value_start = start + line.len() - value.trim_start_matches([' ', '\t']).len();
         let value_end = value_start + trim(value).len();
         Ok(Field { name: start..start + name.len(), value: value_start..value_end })
     }
-}
-
-/// What may stand around a value: spaces and tabs, nothing else.
-const BLANK: [char; 2] = [' ', '\t'];
-
-/// Takes off the white space that HTTP allows around a value.
-pub fn trim(value: &str) -> &str {
-    value.trim_matches(BLANK)
-}
-
-/// Whether this is a token (RFC 9110 §5.6.2): what names, methods and subprotocols are made of.
-pub fn is_token(text: &str) -> bool {
-    let is_token_byte =
-        |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
-    !text.is_empty() && text.bytes().all(is_token_byte)
 }
 
 fn too_large(seen: String) -> Refusal {

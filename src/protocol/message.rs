@@ -26,6 +26,16 @@ pub enum Kind {
     Binary,
 }
 
+impl Kind {
+    /// The opcode of the first fragment.
+    pub fn opcode(self) -> Opcode {
+        match self {
+            Kind::Text => Opcode::Text,
+            Kind::Binary => Opcode::Binary,
+        }
+    }
+}
+
 /// A whole message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Message {

@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use super::close::CloseCode;
+use super::close_code::CloseCode;
 use super::lesson::{Lesson, quote};
 
 /// A call that asked for something which may not be sent or can't be done.

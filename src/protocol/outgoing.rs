@@ -13,7 +13,7 @@ use std::fmt;
 use super::close::Close;
 use super::frame::{Header, MAX_CONTROL_PAYLOAD, Opcode};
 use super::mask;
-use super::message::{Kind, MessageRef};
+use super::message::MessageRef;
 use super::misuse::Misuse;
 
 /// From this size on a payload is not worth a copy. Below, one copy costs less than breaking up a
@@ -46,7 +46,7 @@ impl Outgoing {
                 self.messages += 1;
                 Ok(self.append_or_hand_back(frame))
             }
-            _ => self.fragment(opcode_of(message.kind), message.payload, true),
+            _ => self.fragment(message.kind.opcode(), message.payload, true),
         }
     }
 
@@ -151,14 +151,6 @@ impl Outgoing {
         }
         self.batch.extend_from_slice(bytes);
         &[]
-    }
-}
-
-/// The opcode of a message's first fragment.
-pub fn opcode_of(kind: Kind) -> Opcode {
-    match kind {
-        Kind::Text => Opcode::Text,
-        Kind::Binary => Opcode::Binary,
     }
 }
 

@@ -8,7 +8,6 @@ use std::sync::Arc;
 
 use super::frame::Header;
 use super::message::{AsMessage, Kind, MessageRef};
-use super::outgoing::opcode_of;
 
 /// An encoded message; cloning it copies no payload.
 #[derive(Clone, Debug)]
@@ -25,7 +24,7 @@ impl Prepared {
     pub fn new(message: impl AsMessage) -> Prepared {
         let MessageRef { kind, payload: bytes, .. } = message.as_message();
         let length = bytes.len() as u64;
-        let header = Header { fin: true, rsv1: false, opcode: opcode_of(kind), mask: None, length };
+        let header = Header { fin: true, rsv1: false, opcode: kind.opcode(), mask: None, length };
         let mut frame = Vec::with_capacity(super::frame::MAX_HEADER + bytes.len());
         header.write(&mut frame);
         let payload = frame.len();

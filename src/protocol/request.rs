@@ -9,9 +9,10 @@
 //! [`handshake`](super::handshake)'s to decide.
 
 use super::authority::Authority;
-use super::head::{Head, is_token, trim};
+use super::head::Head;
 use super::lesson::quote;
 use super::refusal::Refusal;
+use super::token::{is_token, trim};
 
 /// The head of a request.
 #[derive(Clone, Debug)]

@@ -3,8 +3,8 @@
 //! Each says `Connection: close` and its exact length. A header whose name or value could break out
 //! of its line is refused here, before a byte is written (response splitting).
 
-use super::head::is_token;
 use super::misuse::Misuse;
+use super::token::is_token;
 
 /// An answer in plain HTTP.
 ///

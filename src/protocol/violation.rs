@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use super::close::CloseCode;
+use super::close_code::CloseCode;
 use super::lesson::Lesson;
 
 /// A rule that the peer broke after the handshake.

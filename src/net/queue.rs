@@ -1,0 +1,80 @@
+//! A bounded queue of messages: many put in, one thread takes out, and whoever puts in never waits.
+
+use std::collections::VecDeque;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+
+use super::stream::Deadline;
+use crate::error::{Error, Result};
+use crate::protocol::prepared::Prepared;
+
+/// A queue, shared by those who put in and the one who takes out.
+pub(crate) struct Queue {
+    bound: usize,
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    waiting: VecDeque<Prepared>,
+    /// Taken out, and not yet sent.
+    in_hand: usize,
+    /// No more are taken in.
+    closed: bool,
+    /// Whoever took out has gone.
+    ended: bool,
+}
+
+impl Queue {
+    pub(crate) fn new(bound: usize) -> Queue {
+        Queue { bound, state: Mutex::default(), changed: Condvar::new() }
+    }
+
+    /// Puts a message in, unless the queue is full or closed.
+    pub(crate) fn put(&self, message: Prepared) -> Result<()> {
+        let mut state = lock(&self.state);
+        if state.closed {
+            return Err(Error::Closed);
+        }
+        if state.waiting.len() + state.in_hand >= self.bound {
+            return Err(Error::TooSlow);
+        }
+        state.waiting.push_back(message);
+        self.changed.notify_all();
+        Ok(())
+    }
+
+    /// Waits for messages, and takes all of them; those taken before are sent. `None`: the queue is
+    /// closed and empty.
+    pub(crate) fn take(&self) -> Option<VecDeque<Prepared>> {
+        let mut state = lock(&self.state);
+        state.in_hand = 0;
+        while state.waiting.is_empty() && !state.closed {
+            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        state.in_hand = state.waiting.len();
+        Some(std::mem::take(&mut state.waiting)).filter(|messages| !messages.is_empty())
+    }
+
+    /// Nobody takes out any more.
+    pub(crate) fn end(&self) {
+        *lock(&self.state) = State { closed: true, ended: true, ..State::default() };
+        self.changed.notify_all();
+    }
+
+    /// Takes in no more, and waits until all that is in it has been sent.
+    pub(crate) fn finish(&self, deadline: Deadline) {
+        let mut state = lock(&self.state);
+        state.closed = true;
+        self.changed.notify_all();
+        while let (false, Ok(patience)) = (state.ended, deadline.remaining()) {
+            let waited = self.changed.wait_timeout(state, patience);
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+}
+
+/// Locks. Who panicked with the lock has left things whole: nothing that we do under one panics.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

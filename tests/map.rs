@@ -1,0 +1,130 @@
+//! The map in `lib.rs` is true: it lists every file, in an order in which nothing needs what comes
+//! later, and the README shows the same. So are the headings by which the code names its lessons.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+/// The rows of the reading order, as they stand in a text: `| file | minutes | question |`.
+fn rows(text: &str) -> Vec<&str> {
+    let lines = text.lines().map(|line| line.trim_start_matches("//! "));
+    lines.filter(|line| line.starts_with("| `") && line.contains(".rs` |")).collect()
+}
+
+/// The files of a text's reading order.
+fn listed(text: &str) -> Vec<&str> {
+    rows(text).iter().map(|row| row.split('`').nth(1).unwrap()).collect()
+}
+
+fn read(path: impl AsRef<Path>) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
+    fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// All Rust files under `src`, but for those that only name others.
+fn on_disk() -> BTreeSet<String> {
+    let mut files = BTreeSet::new();
+    let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("src")];
+    let root = folders[0].clone();
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            match path.extension() {
+                _ if path.is_dir() => folders.push(path),
+                Some(rs) if rs == "rs" => {
+                    files.insert(path.strip_prefix(&root).unwrap().to_string_lossy().into_owned());
+                }
+                _ => {}
+            }
+        }
+    }
+    files.retain(|file| !file.ends_with("mod.rs") && file != "lib.rs");
+    files
+}
+
+/// The code of a file: without comments, and without its tests.
+fn code(file: &str) -> String {
+    let text = read(format!("src/{file}"));
+    let text = text.split("\n#[cfg(test)]\nmod tests").next().unwrap();
+    let lines = text.lines().filter(|line| !line.trim_start().starts_with("//"));
+    lines.map(|line| format!("{line}\n")).collect()
+}
+
+#[test]
+fn the_map_lists_each_file_once() {
+    let text = read("src/lib.rs");
+    let listed = listed(&text);
+    let set: BTreeSet<String> = listed.iter().map(|file| file.to_string()).collect();
+    assert_eq!(set, on_disk());
+    assert_eq!(set.len(), listed.len(), "a file stands twice");
+}
+
+#[test]
+fn the_readme_shows_the_same_map() {
+    assert_eq!(rows(&read("README.md")), rows(&read("src/lib.rs")));
+}
+
+#[test]
+fn each_file_needs_only_those_above_it_in_the_map() {
+    let text = read("src/lib.rs");
+    let listed = listed(&text);
+    for (place, file) in listed.iter().enumerate() {
+        let (folder, _) = file.rsplit_once('/').unwrap_or(("", file));
+        for line in code(file).lines() {
+            let needed = if let Some(rest) = line.trim().strip_prefix("use super::") {
+                format!("{folder}/{rest}")
+            } else if let Some(rest) = line.trim().strip_prefix("use crate::") {
+                rest.replacen("::", "/", 1)
+            } else {
+                continue;
+            };
+            let module = needed.split([':', ';', '{']).next().unwrap();
+            let module = if module.starts_with("error/") { "error" } else { module };
+            let needed = format!("{module}.rs");
+            let above = listed[..place].contains(&needed.as_str());
+            assert!(above, "{file} needs {needed}, which does not stand above it: {line}");
+        }
+    }
+}
+
+#[test]
+fn the_protocol_knows_no_sockets_clocks_or_threads() {
+    for file in on_disk().iter().filter(|file| file.starts_with("protocol/")) {
+        for word in
+            ["std::net", "std::io", "std::thread", "std::time", "std::sync::Mutex", "crate::net"]
+        {
+            assert!(!code(file).contains(word), "{file} names {word}");
+        }
+    }
+}
+
+#[test]
+fn each_lesson_that_the_code_names_is_there_and_none_is_left_over() {
+    let lessons = read("src/protocol/lessons.md");
+    let headings: BTreeSet<&str> =
+        lessons.lines().filter_map(|line| line.strip_prefix("### ")).collect();
+    let all_code: String = on_disk().iter().map(|file| code(file)).collect();
+    for heading in &headings {
+        assert!(all_code.contains(&format!("\"{heading}\"")), "nobody teaches {heading:?}");
+    }
+    // A lesson is named where one is made: in the first string behind one of these.
+    for start in
+        ["Lesson::about(\"", "Refusal::new(400, \"", "Refusal::new(426, \"", "Refusal::new(431, \""]
+    {
+        for call in all_code.split(start).skip(1) {
+            let heading = call.split('"').next().unwrap();
+            assert!(headings.contains(heading), "no lesson {heading:?}");
+        }
+    }
+}
+
+#[test]
+fn each_file_opens_with_its_story_and_is_short() {
+    for file in on_disk() {
+        let text = read(format!("src/{file}"));
+        assert!(text.starts_with("//! "), "{file} has no story");
+        let before_tests = text.split("\n#[cfg(test)]\nmod tests").next().unwrap();
+        let lines = before_tests.lines().count();
+        assert!(lines <= 330, "{file} has {lines} lines without its tests: it holds two ideas");
+    }
+}
