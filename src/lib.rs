@@ -64,7 +64,8 @@
 //! | `net/house.rs` | 5 | Who is in the house, who must make way, and how does everybody leave? |
 //! | `net/farewell.rs` | 1 | Who says goodbye? |
 //! | `net/pulse.rs` | 2 | Is the peer still there? |
-//! | `net/connection.rs` | 8 | What happens in `recv`? |
+//! | `net/receiver.rs` | 6 | What happens in `recv`? |
+//! | `net/connection.rs` | 4 | What can one do with a WebSocket? |
 //! | `net/streaming.rs` | 3 | How does a long message pass in constant memory? |
 //! | `net/head_reader.rs` | 1 | How long may a head take? |
 //! | `net/greet.rs` | 3 | How does a stream become a `WebSocket`? |

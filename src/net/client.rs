@@ -131,10 +131,10 @@ impl Client {
         let id = NEXT_ID.fetch_add(1, Relaxed);
         let link = Link::new(id, stream, outgoing, limits.write, Arc::default())?;
         log::info!("{id} connected to {}", self.url);
-        let farewell = Arc::new(Farewell::new(Arc::new(link), limits.close, None));
+        let farewell = Farewell::new(Arc::new(link), limits.close, None);
         let incoming = Incoming::new(Role::Client, limits.bounds(), buffer);
         let request = Request::parse(request)?;
-        Ok(WebSocket::new(farewell, incoming, limits, request, answer.subprotocol))
+        Ok(WebSocket::new(farewell, incoming, &limits, request, answer.subprotocol))
     }
 }
 

@@ -1,17 +1,9 @@
 //! A WebSocket: `recv`, `send`, `close`.
 //!
-//! ```text
-//! recv ─► next event? ── message ─► to the caller
-//!           ▲   │ none     ping, pong, close ─► answered here
-//!           │   ▼
-//!           │  write what was fed, then wait: for bytes, or for a deadline
-//!           └───┘
-//! ```
-//!
-//! The receiving half belongs to the thread that has the `WebSocket`; the sending half is behind the
-//! lock of the [`link`](super::link), for other threads to send while this one waits.
+//! Two sides that share no lock: the [`receiver`](super::receiver) belongs to whoever has the
+//! `WebSocket`; the sending side is the [`link`](super::link), which other threads may use through a
+//! [`Sender`] or an [`Outbox`] while this one waits in `recv`.
 
-use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,72 +12,55 @@ use super::farewell::Farewell;
 use super::limits::Limits;
 use super::link::Link;
 use super::outbox::Outbox;
-use super::pulse::{Pulse, Silence};
+use super::receiver::Receiver;
 use super::sender::Sender;
-use super::stream::{Deadline, is_timeout};
+use super::stream::Deadline;
 use crate::error::{Error, Result};
 use crate::protocol::close::Close;
 use crate::protocol::close_code::CloseCode;
-use crate::protocol::incoming::{Event, Incoming};
-use crate::protocol::message::{AsMessage, Kind, Message};
+use crate::protocol::incoming::Incoming;
+use crate::protocol::message::{AsMessage, Message};
 use crate::protocol::request::Request;
 
 /// An open connection, at either end.
 ///
 /// Dropping it closes it: with 1000, or with 1011 if its thread panics.
 pub struct WebSocket {
+    pub(crate) receiver: Receiver,
     pub(crate) link: Arc<Link>,
-    incoming: Incoming,
-    limits: Limits,
     request: Box<Request>,
     subprotocol: Option<String>,
-    /// What the peer closed with.
-    closed_with: Option<Close>,
-    /// Nothing more will come.
-    over: bool,
-    /// A message is being read piece by piece, and its end has not come.
-    in_pieces: bool,
-    /// The read timeout that the stream has now.
-    timeout: Duration,
-    pulse: Pulse,
+    /// How long closing may take.
+    close: Duration,
     /// Last, so that it is dropped last: whoever holds it last says goodbye.
     farewell: Arc<Farewell>,
 }
 
 impl WebSocket {
     pub(crate) fn new(
-        farewell: Arc<Farewell>,
+        farewell: Farewell,
         incoming: Incoming,
-        limits: Limits,
+        limits: &Limits,
         request: Request,
         subprotocol: Option<String>,
     ) -> WebSocket {
-        WebSocket {
-            link: farewell.link.clone(),
-            incoming,
-            pulse: Pulse::new(&limits),
-            limits,
-            request: Box::new(request),
-            subprotocol,
-            closed_with: None,
-            over: false,
-            in_pieces: false,
-            timeout: Duration::ZERO,
-            farewell,
-        }
+        let link = farewell.link.clone();
+        let receiver = Receiver::new(link.clone(), incoming, limits);
+        let (request, farewell) = (Box::new(request), Arc::new(farewell));
+        WebSocket { receiver, link, request, subprotocol, close: limits.close, farewell }
     }
 
     /// Waits for the next message. `None`: the peer has closed, and
     /// [`closed_with`](WebSocket::closed_with) says how. Pings are answered, and our own are sent, in
     /// here.
     pub fn recv(&mut self) -> Result<Option<Message>> {
-        self.recv_before(None)
+        self.receiver.message(None)
     }
 
     /// As [`recv`](WebSocket::recv), but gives up after a while with [`Error::TimedOut`]; the
     /// connection, and what has come of a message, stay as they are.
     pub fn recv_timeout(&mut self, patience: Duration) -> Result<Option<Message>> {
-        self.recv_before(Some(Deadline::after(patience)))
+        self.receiver.message(Some(Deadline::after(patience)))
     }
 
     /// Sends a message. On the wire when this returns.
@@ -106,25 +81,22 @@ impl WebSocket {
 
     /// Pings the peer. When its pong has come, [`latency`](WebSocket::latency) is new.
     pub fn ping(&mut self) -> Result<()> {
-        self.send_ping(false)
+        self.receiver.send_ping(false)
     }
 
     /// How long the last answered ping took.
     pub fn latency(&self) -> Option<Duration> {
-        self.pulse.latency
+        self.receiver.latency()
     }
 
     /// Closes: sends our Close, waits for the peer's, and leaves. Messages that are still on their way
     /// are dropped. Never takes longer than the deadline for closing.
     pub fn close(&mut self, code: impl Into<CloseCode>, reason: &str) -> Result<()> {
         let close = Close::new(code, reason)?;
-        let deadline = Deadline::after(self.limits.close);
-        let mut answered = self.link.close_before(deadline, close.clone());
-        while answered.is_ok() && !self.over {
-            answered = self.next_event(Some(deadline)).map(|_| ());
-        }
+        let deadline = Deadline::after(self.close);
+        let sent = self.link.close_before(deadline, close.clone());
+        let answered = sent.and_then(|()| self.receiver.drain(deadline));
         self.link.finish(deadline, close);
-        self.over = true;
         match answered {
             Err(Error::TimedOut) => Err(Error::Silent),
             answered => answered,
@@ -133,7 +105,7 @@ impl WebSocket {
 
     /// What the peer closed with: a code and a reason.
     pub fn closed_with(&self) -> Option<&Close> {
-        self.closed_with.as_ref()
+        self.receiver.closed_with()
     }
 
     /// The request that opened this connection.
@@ -166,150 +138,9 @@ impl WebSocket {
         self.link.stream.peer()
     }
 
-    fn recv_before(&mut self, until: Option<Deadline>) -> Result<Option<Message>> {
-        self.skip_rest_of_stream(until)?;
-        self.incoming.deliver_pieces(false);
-        match self.next_event(until)? {
-            Some(Event::Message(message)) => Ok(Some(message)),
-            _ => Ok(None),
-        }
-    }
-
-    /// The first piece of the next message, for one who reads it as a stream.
-    pub(crate) fn first_piece(&mut self) -> Result<Option<(Kind, Vec<u8>)>> {
-        self.skip_rest_of_stream(None)?;
-        self.incoming.deliver_pieces(true);
-        self.next_piece()
-    }
-
-    /// The next piece of it.
-    pub(crate) fn next_piece(&mut self) -> Result<Option<(Kind, Vec<u8>)>> {
-        let Some(Event::Piece { kind, bytes, last }) = self.next_event(None)? else {
-            return Ok(None);
-        };
-        self.in_pieces = !last;
-        Ok(Some((kind, bytes)))
-    }
-
-    /// Whether the message that is read as a stream has more to come.
-    pub(crate) fn has_more_pieces(&self) -> bool {
-        self.in_pieces
-    }
-
-    /// A reader that was dropped half way: what it did not read is not the next message.
-    fn skip_rest_of_stream(&mut self, until: Option<Deadline>) -> Result<()> {
-        while self.in_pieces {
-            let event = self.next_event(until)?;
-            self.in_pieces = matches!(event, Some(Event::Piece { last: false, .. }));
-        }
-        Ok(())
-    }
-
-    /// The next message or piece. What else comes is dealt with here.
-    fn next_event(&mut self, until: Option<Deadline>) -> Result<Option<Event>> {
-        while !self.over {
-            match self.incoming.next_event() {
-                Ok(Some(event @ (Event::Message(_) | Event::Piece { last: true, .. }))) => {
-                    self.link.tally.received(1, 0);
-                    return Ok(Some(event));
-                }
-                Ok(Some(piece @ Event::Piece { .. })) => return Ok(Some(piece)),
-                Ok(Some(Event::Ping(payload))) => self.link.pong(payload)?,
-                Ok(Some(Event::Pong(payload))) => self.pulse.answered(&payload),
-                Ok(Some(Event::Close(close))) => self.closed(close),
-                Ok(None) => self.wait(until)?,
-                Err(violation) => {
-                    log::debug!("{} {violation}", self.link.id);
-                    self.over = true;
-                    self.link.close(Close {
-                        code: violation.close_code(),
-                        reason: violation.reason().into(),
-                    })?;
-                    return Err(violation.into());
-                }
-            }
-        }
-        Ok(None)
-    }
-
-    /// The peer has closed: it gets its own code back (§5.5.1).
-    fn closed(&mut self, close: Close) {
-        log::debug!("{} the peer closes with {close}", self.link.id);
-        self.over = true;
-        // If this can't be sent, the peer has left already: it has said its last, and so it ends well.
-        let _ = self.link.close(close.clone());
-        self.closed_with = Some(close);
-    }
-
-    /// Waits until bytes have come, and keeps the deadlines meanwhile.
-    fn wait(&mut self, until: Option<Deadline>) -> Result<()> {
-        self.link.flush_unless_busy()?;
-        loop {
-            // 1. How long may it take?
-            let patience = match until.map(Deadline::remaining) {
-                Some(Err(_)) => return Err(Error::TimedOut),
-                Some(Ok(patience)) => patience.min(self.pulse.patience()),
-                None => self.pulse.patience(),
-            };
-            // 2. Read. Setting a timeout is a system call: done only when it changes.
-            if patience != self.timeout {
-                self.link.stream.set_read_timeout(patience)?;
-                self.timeout = patience;
-            }
-            match self.link.stream.read(self.incoming.space()) {
-                Ok(0) => return Err(self.lost(ErrorKind::UnexpectedEof.into())),
-                Ok(count) => {
-                    self.incoming.filled(count);
-                    self.link.tally.received(0, count);
-                    self.pulse.heard();
-                    return Ok(());
-                }
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) if is_timeout(&error) => self.keep_alive()?,
-                Err(error) => return Err(self.lost(error)),
-            }
-        }
-    }
-
-    /// It was silent for a while: time to ask, or to give up?
-    fn keep_alive(&mut self) -> Result<()> {
-        match self.pulse.judge(self.timeout) {
-            Silence::Wait => Ok(()),
-            Silence::Ask => {
-                self.incoming.shrink();
-                self.link.shrink();
-                self.send_ping(true)
-            }
-            Silence::GiveUp => {
-                self.over = true;
-                self.link.cut();
-                Err(Error::Silent)
-            }
-        }
-    }
-
-    fn send_ping(&mut self, must_answer: bool) -> Result<()> {
-        let payload = self.pulse.next_payload();
-        match self.link.ping(&payload) {
-            // Our Close is out, and was not answered for as long as this.
-            Err(Error::Closed) => return Err(Error::Silent),
-            Ok(true) => self.pulse.asked(payload, must_answer),
-            // Others are writing, and their write deadline watches the peer.
-            Ok(false) => self.pulse.heard(),
-            Err(error) => return Err(error),
-        }
-        Ok(())
-    }
-
     /// For the server, which says goodbye where the handler could not.
     pub(crate) fn farewell(&self) -> Arc<Farewell> {
         self.farewell.clone()
-    }
-
-    fn lost(&mut self, error: io::Error) -> Error {
-        self.over = true;
-        self.link.cut();
-        Error::Lost(error)
     }
 }
 

@@ -60,10 +60,11 @@ pub(crate) fn greet(
                 Link::new(id, stream, Outgoing::new(None), limits.write, house.tally.clone())?;
             let link = Arc::new(link);
             place.open(&link);
+            house.tally.received(0, buffer.unread().len());
             log::info!("{id} opened: {}", quote(request.path()));
-            let farewell = Arc::new(Farewell::new(link, limits.close, Some(place)));
+            let farewell = Farewell::new(link, limits.close, Some(place));
             let incoming = Incoming::new(Role::Server, limits.bounds(), buffer);
-            Ok(WebSocket::new(farewell, incoming, limits.clone(), request, agreement.subprotocol))
+            Ok(WebSocket::new(farewell, incoming, limits, request, agreement.subprotocol))
         }
         Ok(Outcome::Page(page)) => {
             log::debug!("{id} is served a page");

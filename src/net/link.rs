@@ -38,6 +38,8 @@ pub(crate) struct Link {
     outgoing: Mutex<Outgoing>,
     left: Mutex<Left>,
     something_left: AtomicBool,
+    /// Our Close is out, or left to be sent.
+    closing: AtomicBool,
     /// The stream has ended or failed: there is nobody to say goodbye to.
     gone: AtomicBool,
     write_deadline: Duration,
@@ -67,6 +69,7 @@ impl Link {
             outgoing: Mutex::new(outgoing),
             left: Mutex::default(),
             something_left: AtomicBool::new(false),
+            closing: AtomicBool::new(false),
             gone: AtomicBool::new(false),
             write_deadline,
             outboxes: Mutex::default(),
@@ -108,30 +111,32 @@ impl Link {
     /// Answers a ping, without waiting for the lock: into the batch if it is free, else left.
     pub(crate) fn pong(&self, payload: Vec<u8>) -> Result<()> {
         if let Some(mut outgoing) = self.try_lock() {
-            if outgoing.is_closed() {
-                return Ok(());
-            }
-            outgoing.pong(&payload)?;
-            if outgoing.batch().len() >= FULL_BATCH {
+            // No pong after our Close: it needs no answer any more.
+            if outgoing.pong(&payload).is_ok() && outgoing.batch().len() >= FULL_BATCH {
                 self.write(&mut outgoing, &[])?;
             }
             drop(outgoing);
             return self.settle();
         }
-        self.leave(|left| left.pong = Some(payload))
+        lock(&self.left).pong = Some(payload);
+        self.something_left.store(true, SeqCst);
+        self.settle()
     }
 
     /// Sends our Close, without waiting for the lock. Only the first one counts.
     pub(crate) fn close(&self, close: Close) -> Result<()> {
-        self.leave(|left| {
-            left.close.get_or_insert(close);
-        })
+        self.leave_close(close);
+        self.settle()
+    }
+
+    /// Whether our Close is out, or on its way.
+    pub(crate) fn is_closing(&self) -> bool {
+        self.closing.load(SeqCst)
     }
 
     /// As `close`, for one who has thousands to close: a peer whose buffers are full is not waited for.
     pub(crate) fn close_in_passing(&self, close: Close) {
-        lock(&self.left).close.get_or_insert(close);
-        self.something_left.store(true, SeqCst);
+        self.leave_close(close);
         let Some(mut outgoing) = self.try_lock() else { return };
         let _ = self.stream.set_write_timeout(Duration::from_millis(10));
         let sent = self.send_left(&mut outgoing);
@@ -164,10 +169,10 @@ impl Link {
         }
     }
 
-    fn leave(&self, what: impl FnOnce(&mut Left)) -> Result<()> {
-        what(&mut lock(&self.left));
+    fn leave_close(&self, close: Close) {
+        lock(&self.left).close.get_or_insert(close);
+        self.closing.store(true, SeqCst);
         self.something_left.store(true, SeqCst);
-        self.settle()
     }
 
     /// Sends what was left. Called by everybody who has let the lock go: between our look and the
@@ -256,7 +261,7 @@ impl Link {
         for queue in lock(&self.outboxes).drain(..) {
             queue.finish(deadline);
         }
-        lock(&self.left).close.get_or_insert(close);
+        self.leave_close(close);
         let Some(mut outgoing) = self.lock_before(deadline) else { return Err(Error::TooSlow) };
         self.encode_left(&mut outgoing)?;
         let written = write_before(deadline, &*self.stream, outgoing.batch());

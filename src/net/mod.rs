@@ -14,6 +14,7 @@ pub(crate) mod outbox;
 pub(crate) mod pulse;
 pub(crate) mod queue;
 pub(crate) mod random;
+pub(crate) mod receiver;
 pub(crate) mod sender;
 pub(crate) mod server;
 pub(crate) mod stream;

@@ -27,7 +27,8 @@ impl Sender {
         self.link.send(|outgoing| outgoing.message(message.as_message()))
     }
 
-    /// Sends our Close. The `recv` of the `WebSocket` ends when the peer has answered it.
+    /// Sends our Close. The `recv` of the `WebSocket` ends when the peer has answered it, or when it
+    /// has not in time.
     pub fn close(&self, code: impl Into<CloseCode>, reason: &str) -> Result<()> {
         self.link.close(Close::new(code, reason)?)
     }

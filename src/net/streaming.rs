@@ -26,7 +26,7 @@ use crate::protocol::text::Text;
 impl WebSocket {
     /// Waits for the next message, to be read piece by piece, in constant memory.
     pub fn recv_stream(&mut self) -> Result<Option<MessageReader<'_>>> {
-        let first = self.first_piece()?;
+        let first = self.receiver.first_piece()?;
         Ok(first.map(|(kind, piece)| MessageReader { ws: self, kind, piece, read: 0 }))
     }
 
@@ -61,8 +61,8 @@ impl MessageReader<'_> {
 
 impl Read for MessageReader<'_> {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        while self.read == self.piece.len() && self.ws.has_more_pieces() {
-            let Some((_, piece)) = self.ws.next_piece()? else {
+        while self.read == self.piece.len() && self.ws.receiver.has_more_pieces() {
+            let Some((_, piece)) = self.ws.receiver.next_piece()? else {
                 // The peer has closed in mid-message: an end, but not the end of the message.
                 return Err(io::ErrorKind::UnexpectedEof.into());
             };

@@ -1,0 +1,232 @@
+//! The receiving side of a connection: what happens in `recv`.
+//!
+//! ```text
+//! recv ─► next event? ── message ─► to the caller
+//!           ▲   │ none     ping, pong, close ─► answered here
+//!           │   ▼
+//!           │  write what was fed, then wait: for bytes, or for a deadline
+//!           └───┘
+//! ```
+//!
+//! It belongs to one thread, and shares nothing with those that send but the [`link`](super::link).
+
+use std::io::{self, ErrorKind};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::limits::Limits;
+use super::link::Link;
+use super::pulse::{Pulse, Silence};
+use super::stream::{Deadline, is_timeout};
+use crate::error::{Error, Result};
+use crate::protocol::close::Close;
+use crate::protocol::incoming::{Event, Incoming};
+use crate::protocol::message::{Kind, Message};
+
+/// Receives messages, and deals with what else comes.
+pub(crate) struct Receiver {
+    link: Arc<Link>,
+    incoming: Incoming,
+    pulse: Pulse,
+    /// For the peer's Close, once ours is out.
+    close: Duration,
+    /// The read timeout that the stream has now.
+    timeout: Duration,
+    /// What the peer closed with.
+    closed_with: Option<Close>,
+    /// Nothing more will come.
+    over: bool,
+    /// A message is being read piece by piece, and its end has not come.
+    in_pieces: bool,
+    /// Whole messages that have come, and are not yet counted for the server.
+    messages: u64,
+}
+
+impl Receiver {
+    pub(crate) fn new(link: Arc<Link>, incoming: Incoming, limits: &Limits) -> Receiver {
+        Receiver {
+            link,
+            incoming,
+            pulse: Pulse::new(limits),
+            close: limits.close,
+            timeout: Duration::ZERO,
+            closed_with: None,
+            over: false,
+            in_pieces: false,
+            messages: 0,
+        }
+    }
+
+    /// The next message, or `None` if there will be no more.
+    pub(crate) fn message(&mut self, until: Option<Deadline>) -> Result<Option<Message>> {
+        self.skip_rest_of_stream(until)?;
+        self.incoming.deliver_pieces(false);
+        match self.next_event(until)? {
+            Some(Event::Message(message)) => Ok(Some(message)),
+            _ => Ok(None),
+        }
+    }
+
+    /// The first piece of the next message, for one who reads it as a stream.
+    pub(crate) fn first_piece(&mut self) -> Result<Option<(Kind, Vec<u8>)>> {
+        self.skip_rest_of_stream(None)?;
+        self.incoming.deliver_pieces(true);
+        self.next_piece()
+    }
+
+    /// The next piece of it.
+    pub(crate) fn next_piece(&mut self) -> Result<Option<(Kind, Vec<u8>)>> {
+        let Some(Event::Piece { kind, bytes, last }) = self.next_event(None)? else {
+            return Ok(None);
+        };
+        self.in_pieces = !last;
+        Ok(Some((kind, bytes)))
+    }
+
+    /// Whether the message that is read as a stream has more to come.
+    pub(crate) fn has_more_pieces(&self) -> bool {
+        self.in_pieces
+    }
+
+    /// A reader that was dropped half way: what it did not read is not the next message.
+    fn skip_rest_of_stream(&mut self, until: Option<Deadline>) -> Result<()> {
+        while self.in_pieces {
+            let event = self.next_event(until)?;
+            self.in_pieces = matches!(event, Some(Event::Piece { last: false, .. }));
+        }
+        Ok(())
+    }
+
+    /// Waits for the peer's Close, and drops what else comes.
+    pub(crate) fn drain(&mut self, until: Deadline) -> Result<()> {
+        let mut drained = Ok(());
+        while drained.is_ok() && !self.over {
+            drained = self.next_event(Some(until)).map(|_| ());
+        }
+        self.over = true;
+        drained
+    }
+
+    /// What the peer closed with.
+    pub(crate) fn closed_with(&self) -> Option<&Close> {
+        self.closed_with.as_ref()
+    }
+
+    /// How long the last answered ping took.
+    pub(crate) fn latency(&self) -> Option<Duration> {
+        self.pulse.latency
+    }
+
+    /// The next message or piece. What else comes is dealt with here.
+    fn next_event(&mut self, until: Option<Deadline>) -> Result<Option<Event>> {
+        while !self.over {
+            match self.incoming.next_event() {
+                Ok(Some(event @ (Event::Message(_) | Event::Piece { .. }))) => {
+                    self.messages += u64::from(!matches!(event, Event::Piece { last: false, .. }));
+                    return Ok(Some(event));
+                }
+                Ok(Some(Event::Ping(payload))) => self.link.pong(payload)?,
+                Ok(Some(Event::Pong(payload))) => self.pulse.answered(&payload),
+                Ok(Some(Event::Close(close))) => self.closed(close),
+                Ok(None) => self.wait(until)?,
+                Err(violation) => {
+                    log::debug!("{} {violation}", self.link.id);
+                    self.over = true;
+                    self.link.close(Close {
+                        code: violation.close_code(),
+                        reason: violation.reason().into(),
+                    })?;
+                    return Err(violation.into());
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// The peer has closed: it gets its own code back (§5.5.1).
+    fn closed(&mut self, close: Close) {
+        log::debug!("{} the peer closes with {close}", self.link.id);
+        self.over = true;
+        // If this can't be sent, the peer has left already: it has said its last, and so it ends well.
+        let _ = self.link.close(close.clone());
+        self.closed_with = Some(close);
+    }
+
+    /// Waits until bytes have come, and keeps the deadlines meanwhile.
+    fn wait(&mut self, until: Option<Deadline>) -> Result<()> {
+        self.link.flush_unless_busy()?;
+        self.link.tally.received(std::mem::take(&mut self.messages), 0);
+        loop {
+            // 1. How long may it take?
+            let mut patience = self.pulse.patience();
+            if let Some(until) = until {
+                patience = patience.min(until.remaining().map_err(|_| Error::TimedOut)?);
+            }
+            if self.link.is_closing() {
+                patience = patience.min(self.close);
+            }
+            // 2. Read. Setting a timeout is a system call: done only when it changes.
+            if patience != self.timeout {
+                self.link.stream.set_read_timeout(patience)?;
+                self.timeout = patience;
+            }
+            match self.link.stream.read(self.incoming.space()) {
+                Ok(0) => return Err(self.lost(ErrorKind::UnexpectedEof.into())),
+                Ok(count) => {
+                    self.incoming.filled(count);
+                    self.link.tally.received(0, count);
+                    self.pulse.heard();
+                    return Ok(());
+                }
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if is_timeout(&error) => self.keep_alive()?,
+                Err(error) => return Err(self.lost(error)),
+            }
+        }
+    }
+
+    /// It was silent for a while: time to ask, or to give up?
+    fn keep_alive(&mut self) -> Result<()> {
+        if self.link.is_closing() && self.timeout >= self.close {
+            return self.give_up();
+        }
+        match self.pulse.judge(self.timeout) {
+            Silence::Wait => Ok(()),
+            Silence::Ask => {
+                self.incoming.shrink();
+                self.link.shrink();
+                self.send_ping(true)
+            }
+            Silence::GiveUp => self.give_up(),
+        }
+    }
+
+    /// Pings the peer, which may be required to show a sign of life.
+    pub(crate) fn send_ping(&mut self, must_answer: bool) -> Result<()> {
+        let payload = self.pulse.next_payload();
+        match self.link.ping(&payload)? {
+            true => self.pulse.asked(payload, must_answer),
+            // Others are writing, and their write deadline watches the peer.
+            false => self.pulse.heard(),
+        }
+        Ok(())
+    }
+
+    fn give_up(&mut self) -> Result<()> {
+        self.over = true;
+        self.link.cut();
+        Err(Error::Silent)
+    }
+
+    fn lost(&mut self, error: io::Error) -> Error {
+        self.over = true;
+        self.link.cut();
+        Error::Lost(error)
+    }
+}
+
+impl Drop for Receiver {
+    fn drop(&mut self) {
+        self.link.tally.received(self.messages, 0);
+    }
+}
