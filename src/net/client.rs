@@ -1,7 +1,7 @@
 //! The client: dial, ask, verify.
 
 use std::io::{self, ErrorKind};
-use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
+use std::net::{TcpStream, ToSocketAddrs};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
@@ -142,7 +142,7 @@ impl Client {
 fn dial(address: &Address, deadline: Deadline) -> Result<TcpStream> {
     let name = address.host.trim_start_matches('[').trim_end_matches(']');
     let mut last = io::Error::new(ErrorKind::NotFound, "the name stands for no address");
-    for address in (name, address.port).to_socket_addrs()? as std::vec::IntoIter<SocketAddr> {
+    for address in (name, address.port).to_socket_addrs()? {
         match TcpStream::connect_timeout(&address, deadline.remaining()?) {
             Ok(stream) => return Ok(stream),
             Err(error) => last = io::Error::new(error.kind(), format!("{address}: {error}")),

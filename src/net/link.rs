@@ -8,25 +8,22 @@
 //!   whoever has the lock sends that next. Only the latest ping is owed an answer (RFC 6455 §5.5.3).
 //! - Nothing is forgotten: the slot is filled before the lock is tried, and looked at again after
 //!   the lock was let go.
-//! - A peer that takes less than [`LEAST_PROGRESS`] in a whole write deadline is given up.
 
-use std::io::{self, ErrorKind, IoSlice};
+use std::io;
 use std::net::Shutdown;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::queue::{Queue, lock};
-use super::stream::{Deadline, Stream, is_timeout, part, write_before};
+use super::stream::{Deadline, Stream, is_timeout, part, write_at_pace, write_before};
 use super::tally::Tally;
 use crate::error::{Error, Result};
 use crate::protocol::close::Close;
 use crate::protocol::misuse::Misuse;
 use crate::protocol::outgoing::Outgoing;
 
-/// Less than this in a whole write deadline is not slow, but stuck, or hostile.
-const LEAST_PROGRESS: usize = 64 * 1024;
 /// From this size on a batch does not wait for more.
 const FULL_BATCH: usize = 64 * 1024;
 
@@ -213,7 +210,7 @@ impl Link {
         if total == 0 {
             return Ok(());
         }
-        let written = self.write_all(outgoing.batch(), behind);
+        let written = write_at_pace(self.write_deadline, &*self.stream, outgoing.batch(), behind);
         outgoing.written();
         self.tally.sent(outgoing.take_message_count(), total);
         if written.is_err() {
@@ -222,32 +219,7 @@ impl Link {
             self.cut();
         }
         written
-    }
-
-    fn write_all(&self, batch: &[u8], behind: &[u8]) -> Result<()> {
-        let total = batch.len() + behind.len();
-        let (mut written, mut start, mut written_at_start) = (0, Instant::now(), 0);
-        while written < total {
-            let rest = [
-                IoSlice::new(batch.get(written..).unwrap_or_default()),
-                IoSlice::new(&behind[written.saturating_sub(batch.len())..]),
-            ];
-            match self.stream.write(&rest) {
-                Ok(0) => return Err(Error::Lost(ErrorKind::WriteZero.into())),
-                Ok(count) => written += count,
-                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-                Err(error) if is_timeout(&error) => return Err(Error::TooSlow),
-                Err(error) => return Err(Error::Lost(error)),
-            }
-            // A call that wrote a part has waited for the rest. Was it worth the wait?
-            if written < total && start.elapsed() >= self.write_deadline {
-                if written - written_at_start < LEAST_PROGRESS {
-                    return Err(Error::TooSlow);
-                }
-                (start, written_at_start) = (Instant::now(), written);
-            }
-        }
-        Ok(())
+            .map_err(|error| if is_timeout(&error) { Error::TooSlow } else { Error::Lost(error) })
     }
 
     /// Ends the connection on the spot; whoever reads or writes is woken with an error.

@@ -150,11 +150,12 @@ impl Server {
                 Err(error) if is_of_one_client(&error) => {}
                 Err(error) => {
                     log::warn!("accept: {error}");
-                    drop(spare.take());
+                    drop(spare);
                     match listener.accept() {
                         Ok((stream, _)) => turn_away(&stream, "no descriptor is left"),
                         Err(_) => thread::sleep(A_MOMENT),
                     }
+                    spare = listener.try_clone().ok();
                 }
             }
         }
@@ -197,7 +198,16 @@ where
     log::debug!("{id} comes from {:?}", stream.peer());
     // A small frame must not wait for the answer to the one before it (Nagle).
     let _ = stream.set_nodelay(true);
-    let Ok(ws) = greet(id, stream, options, house) else { return };
+    let greeted = catch_unwind(AssertUnwindSafe(|| greet(id, stream.clone(), options, house)));
+    let ws = match greeted {
+        Ok(Ok(ws)) => ws,
+        Ok(Err(_)) => return, // They have been told why.
+        Err(_) => {
+            log::error!("{id} authorize or pages panicked");
+            return answer(&*stream, &Response::text(OWN_FAULT).status(500), &options.limits);
+        }
+    };
+    drop(stream);
     // Held over the handler's end: what the handler could not say is said here.
     let farewell = ws.farewell();
     match catch_unwind(AssertUnwindSafe(|| handler(ws))) {
@@ -229,6 +239,10 @@ fn is_of_one_client(error: &io::Error) -> bool {
         ErrorKind::ConnectionAborted | ErrorKind::ConnectionReset | ErrorKind::Interrupted
     )
 }
+
+/// What a client is told when the application's own question about it panicked.
+const OWN_FAULT: &str =
+    "500 Internal Server Error: the fault is the server's; its log says more.\n";
 
 /// How long `accept` rests when the machine has run out of something.
 const A_MOMENT: Duration = Duration::from_millis(50);

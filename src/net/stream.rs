@@ -137,6 +137,41 @@ pub fn write_before(deadline: Deadline, stream: &dyn Stream, mut bytes: &[u8]) -
     Ok(())
 }
 
+/// Less than this in a whole write deadline is not slow, but stuck, or hostile.
+const LEAST_PROGRESS: usize = 64 * 1024;
+
+/// Writes all of `first` and `second`, as long as the peer takes them at a pace worth waiting for. The
+/// stream's own timeout, which is the same `patience`, bounds each call; this judges what it achieved.
+pub fn write_at_pace(
+    patience: Duration,
+    stream: &dyn Stream,
+    first: &[u8],
+    second: &[u8],
+) -> io::Result<()> {
+    let total = first.len() + second.len();
+    let (mut written, mut start, mut written_at_start) = (0, Instant::now(), 0);
+    while written < total {
+        let rest = [
+            IoSlice::new(first.get(written..).unwrap_or_default()),
+            IoSlice::new(&second[written.saturating_sub(first.len())..]),
+        ];
+        match stream.write(&rest) {
+            Ok(0) => return Err(ErrorKind::WriteZero.into()),
+            Ok(count) => written += count,
+            Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+            Err(error) => return Err(error),
+        }
+        // A call that wrote a part has waited for the rest. Was it worth the wait?
+        if written < total && start.elapsed() >= patience {
+            if written - written_at_start < LEAST_PROGRESS {
+                return Err(ErrorKind::TimedOut.into());
+            }
+            (start, written_at_start) = (Instant::now(), written);
+        }
+    }
+    Ok(())
+}
+
 /// Leaves so that the peer can read our last words. // WALK: part
 ///
 /// A socket that is closed with unread bytes in it sends a reset, and a reset destroys what is still
