@@ -3,6 +3,8 @@
 //! A decision is one of three: a WebSocket (the 101), plain HTTP (no upgrade was asked for), or a
 //! [`Refusal`] that says which rule was broken.
 
+use std::collections::HashSet;
+
 use super::authority::{Authority, Origins, host_is_listed};
 use super::head::Head;
 use super::key;
@@ -118,11 +120,8 @@ fn check_host<'a>(request: &'a Request, listed: &[String]) -> Result<&'a str, Re
     let asked = match hosts.as_slice() {
         [host] if Authority::parse(host).is_some() => request.host().unwrap_or(host),
         _ => {
-            return Err(Refusal::new(
-                400,
-                "not one host",
-                format!("Host: {}", quote_all(hosts.into_iter())),
-            ));
+            let seen = format!("Host: {}", quote_all(hosts.into_iter()));
+            return Err(Refusal::new(400, "not one host", seen));
         }
     };
     let is_listed = |asked| host_is_listed(&asked, listed);
@@ -212,11 +211,10 @@ fn choose_subprotocol(head: &Head, ours: &[String]) -> Result<Option<String>, Re
 
 /// Finds the first name that is no token or stands twice.
 pub(crate) fn check_subprotocols<T: AsRef<str>>(names: &[T]) -> Result<(), &str> {
-    let bad = names.iter().enumerate().find(|(i, name)| {
-        let name = name.as_ref();
-        !is_token(name) || names[..*i].iter().any(|earlier| earlier.as_ref() == name)
-    });
-    bad.map_or(Ok(()), |(_, name)| Err(name.as_ref()))
+    let mut earlier = HashSet::new();
+    let mut names = names.iter().map(AsRef::as_ref);
+    let bad = names.find(|name| !is_token(name) || !earlier.insert(*name));
+    bad.map_or(Ok(()), Err)
 }
 
 /// The refusal of a plain request where there is no page.

@@ -1,1 +1,677 @@
 //! The client against servers that speak in bytes.
+
+use std::collections::HashSet;
+use std::io::{ErrorKind, Read, Write};
+use std::net::TcpListener;
+use std::process::{Command, Output, Stdio};
+use std::sync::mpsc;
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use base64::prelude::{BASE64_STANDARD, Engine};
+use ws101::protocol::ask::Rejection;
+use ws101::protocol::violation::Violation;
+use ws101::{Client, Error, Limits, Message, Refusal, WebSocket};
+
+use crate::support::{PATIENCE, Peer, accept_of, echo, echo_handler, in_memory, serve};
+
+/// The good answer; `ACCEPT` stands for what goes with the key.
+const GOOD: &str = "HTTP/1.1 101 Switching Protocols\r\n\
+                    Upgrade: websocket\r\n\
+                    Connection: Upgrade\r\n\
+                    Sec-WebSocket-Accept: ACCEPT\r\n\r\n";
+
+/// A server for one connection, which plays its part in a thread of its own: its address, without
+/// the scheme, and what the play returns.
+fn play<T: Send + 'static>(
+    part: impl FnOnce(Peer) -> T + Send + 'static,
+) -> (String, JoinHandle<T>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    (address, thread::spawn(move || part(Peer::new(listener.accept().unwrap().0))))
+}
+
+/// Reads the head of a request.
+fn read_head(peer: &mut Peer) -> String {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(peer.read_exact::<1>()[0]);
+    }
+    String::from_utf8(head).unwrap()
+}
+
+/// The value of a header of a request.
+fn value_of<'a>(head: &'a str, name: &str) -> &'a str {
+    let mut lines = head.lines().filter_map(|line| line.split_once(": "));
+    lines.find(|line| line.0 == name).unwrap_or_else(|| panic!("no {name} in {head}")).1
+}
+
+/// Reads a request, and opens a WebSocket.
+fn open(peer: &mut Peer) {
+    let head = read_head(peer);
+    peer.write(answer_to(&head, GOOD));
+}
+
+/// An answer to this request, with the accept key in its place.
+fn answer_to(head: &str, answer: &str) -> String {
+    answer.replace("ACCEPT", &accept_of(value_of(head, "Sec-WebSocket-Key")))
+}
+
+/// What the client makes of this answer, behind which the stream ends.
+fn answered(configure: impl FnOnce(Client) -> Client, answer: &str) -> ws101::Result<WebSocket> {
+    let answer = answer.to_owned();
+    let (address, server) = play(move |mut peer| {
+        let head = read_head(&mut peer);
+        peer.write(answer_to(&head, &answer));
+    });
+    let result = configure(Client::new(format!("ws://{address}/chat"))).connect();
+    server.join().unwrap();
+    result
+}
+
+/// The client must reject this answer, and say these things.
+#[track_caller]
+fn rejects(answer: &str, status: Option<u16>, says: &[&str]) -> Rejection {
+    match answered(|client| client, answer) {
+        Err(Error::Rejected(rejection)) => {
+            assert_eq!(rejection.status, status, "{answer}");
+            let text = rejection.to_string();
+            for part in [says, &["seen: ", "usual cause: ", "fix: "]].concat() {
+                assert!(text.contains(part), "{part:?} to {answer}\n{text}");
+            }
+            rejection
+        }
+        other => panic!("{other:?} of {answer}"),
+    }
+}
+
+/// A frame of a client: its first byte, its mask and its payload, which was masked with it.
+struct MaskedFrame {
+    first: u8,
+    key: [u8; 4],
+    payload: Vec<u8>,
+}
+
+/// Reads a short frame, which must be masked.
+fn read_masked(peer: &mut Peer) -> MaskedFrame {
+    let [first, second] = peer.read_exact();
+    // §5.1: a client masks all frames.
+    assert_eq!(second & 0x80, 0x80, "a client masks");
+    assert!(second & 0x7f < 126);
+    let key: [u8; 4] = peer.read_exact();
+    let mut payload = vec![0; usize::from(second & 0x7f)];
+    peer.stream.read_exact(&mut payload).unwrap();
+    payload.iter_mut().zip(key.iter().cycle()).for_each(|(byte, key)| *byte ^= key);
+    MaskedFrame { first, key, payload }
+}
+
+/// Reads the client's Close and answers it.
+fn read_close(peer: &mut Peer) -> u16 {
+    let frame = read_masked(peer);
+    assert_eq!(frame.first, 0x88);
+    let code = [frame.payload[0], frame.payload[1]];
+    peer.write([0x88, 2, code[0], code[1]]);
+    peer.finish();
+    u16::from_be_bytes(code)
+}
+
+// What it asks.
+
+#[test]
+fn client_sends_this_request_byte_for_byte() {
+    let (address, server) = play(|mut peer| read_head(&mut peer));
+    let client = Client::new(format!("ws://{address}/chat?room=1&x=%20"))
+        .header("Cookie", "a=b; c=\"d\"")
+        .origin("http://example.com")
+        .subprotocols(["chat", "superchat"]);
+    client.connect().unwrap_err();
+    let head = server.join().unwrap();
+    let key = value_of(&head, "Sec-WebSocket-Key");
+    // §4.1: 16 bytes in base64.
+    assert_eq!(BASE64_STANDARD.decode(key).unwrap().len(), 16);
+    assert_eq!(
+        head,
+        format!(
+            "GET /chat?room=1&x=%20 HTTP/1.1\r\n\
+             Host: {address}\r\n\
+             Upgrade: websocket\r\n\
+             Connection: Upgrade\r\n\
+             Sec-WebSocket-Key: {key}\r\n\
+             Sec-WebSocket-Version: 13\r\n\
+             Sec-WebSocket-Protocol: chat, superchat\r\n\
+             Cookie: a=b; c=\"d\"\r\n\
+             Origin: http://example.com\r\n\r\n"
+        )
+    );
+}
+
+#[test]
+fn client_names_the_port_in_host_unless_it_is_the_schemes() {
+    for (url, first, host) in [
+        ("ws://example.com", "GET / HTTP/1.1", "example.com"),
+        ("ws://example.com:80/", "GET / HTTP/1.1", "example.com"),
+        ("WS://Example.com:8080/Chat", "GET /Chat HTTP/1.1", "example.com:8080"),
+        ("ws://example.com:443?a=/b", "GET /?a=/b HTTP/1.1", "example.com:443"),
+        ("wss://example.com:443/", "GET / HTTP/1.1", "example.com"),
+        ("wss://example.com:80/", "GET / HTTP/1.1", "example.com:80"),
+        ("ws://[::1]:9001/", "GET / HTTP/1.1", "[::1]:9001"),
+        ("ws://[::1]/", "GET / HTTP/1.1", "[::1]"),
+    ] {
+        let (stream, written) = in_memory(|_| Vec::new());
+        Client::new(url).connect_over(stream).unwrap_err();
+        let head = String::from_utf8(written.lock().unwrap().clone()).unwrap();
+        // §4.1: the port is left out where it is the default one.
+        assert_eq!(head.lines().next(), Some(first));
+        assert_eq!(value_of(&head, "Host"), host, "{url}");
+    }
+}
+
+#[test]
+fn client_takes_a_fresh_key_for_each_connection() {
+    let keys: HashSet<String> = (0..50)
+        .map(|_| {
+            let (stream, written) = in_memory(|_| Vec::new());
+            Client::new("ws://a").connect_over(stream).unwrap_err();
+            let head = String::from_utf8(written.lock().unwrap().clone()).unwrap();
+            value_of(&head, "Sec-WebSocket-Key").to_owned()
+        })
+        .collect();
+    // §4.1: chosen at random for each connection.
+    assert_eq!(keys.len(), 50);
+}
+
+#[test]
+fn client_masks_every_frame_with_a_fresh_key() {
+    // Both are long enough for a key to come back, were there a pattern.
+    let (frames, pings) = (90, 9);
+    let (address, server) = play(move |mut peer| {
+        open(&mut peer);
+        let mut keys: Vec<[u8; 4]> = Vec::new();
+        for i in 0..frames + pings {
+            let frame = read_masked(&mut peer);
+            keys.push(frame.key);
+            match i < frames {
+                true => assert_eq!((frame.first, &*frame.payload), (0x81, &b"GET / HTTP/1.1"[..])),
+                false => assert_eq!((frame.first, frame.payload.len()), (0x89, 8)),
+            }
+        }
+        let close = read_masked(&mut peer);
+        assert_eq!(close.first, 0x88);
+        keys.push(close.key);
+        keys
+    });
+    let mut ws = ws101::connect(&format!("ws://{address}")).unwrap();
+    // §10.3: a payload that looks like a request must not look so on the wire.
+    (0..frames).for_each(|_| ws.send("GET / HTTP/1.1").unwrap());
+    (0..pings).for_each(|_| ws.ping().unwrap());
+    drop(ws);
+    let keys = server.join().unwrap();
+    // §5.3: a fresh one for each frame, that nobody can guess.
+    assert_eq!(keys.iter().collect::<HashSet<_>>().len(), 100);
+    assert!(!keys.contains(&[0; 4]));
+    let steps: HashSet<u32> = keys
+        .windows(2)
+        .map(|pair| u32::from_be_bytes(pair[1]).wrapping_sub(u32::from_be_bytes(pair[0])))
+        .collect();
+    assert!(steps.len() > 90, "they are not counted up");
+}
+
+#[test]
+fn client_refuses_an_address_that_is_none_and_dials_nobody() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let address = listener.local_addr().unwrap();
+    for (url, why) in [
+        ("http://ADDRESS/", "ws"),
+        ("https://ADDRESS/", "ws"),
+        ("ADDRESS/", "scheme"),
+        ("//ADDRESS/", "scheme"),
+        ("ws:ADDRESS/", "scheme"),
+        // §3: no fragment.
+        ("ws://ADDRESS/#a", "fragment"),
+        ("ws://ADDRESS#a", "fragment"),
+        ("ws://ADDRESS/a b", "space"),
+        ("ws://ADDRESS/ ", "space"),
+        (" ws://ADDRESS/", "scheme"),
+        ("ws://ADDRESS/caf\u{e9}", "ASCII"),
+        ("ws://ADDRESS/a\r\nX: y", "control character"),
+        ("ws://ADDRESS/?a\r\nX: y", "control character"),
+        ("ws://a\r\nX: y@ADDRESS/", "control character"),
+        ("ws://ADDRESS\r\nX: y/", "control character"),
+        ("ws://ADDRESS\0/", "control character"),
+        ("ws:///chat", "host"),
+        ("ws://", "host"),
+        ("ws://:80/", "host"),
+        ("ws://user@ADDRESS/", "host"),
+        ("ws://user:password@ADDRESS/", "host"),
+        ("ws://ADDRESS:1/", "host"),
+        ("ws://127.0.0.1:65536/", "host"),
+        ("ws://127.0.0.1:port/", "host"),
+        ("ws://[::1/", "host"),
+        ("wss://ADDRESS/", "TLS"),
+    ] {
+        let url = url.replace("ADDRESS", &address.to_string());
+        match ws101::connect(&url) {
+            Err(Error::Misuse(misuse)) => {
+                let text = misuse.to_string();
+                for part in [why, "seen: ", "usual cause: ", "fix: "] {
+                    assert!(text.contains(part), "{part:?} of {url:?}\n{text}");
+                }
+            }
+            other => panic!("{url:?}: {other:?}"),
+        }
+    }
+    let dialled = listener.accept().map_err(|error| error.kind());
+    assert!(matches!(dialled, Err(ErrorKind::WouldBlock)), "{dialled:?}");
+}
+
+#[test]
+fn what_if_an_argument_of_the_client_has_a_line_break_in_it() {
+    const BROKEN: &str = "a\r\nX: y";
+    let client = || Client::new("ws://a");
+    for client in [
+        client().header(BROKEN, "b"),
+        client().header("A", BROKEN),
+        client().header("A", "b\n"),
+        client().header("A", "b\rX: y"),
+        client().header("A", "b\0"),
+        client().header("A: b\r\nX", "y"),
+        client().header("", "b"),
+        client().origin(BROKEN),
+        client().subprotocols([BROKEN]),
+        client().subprotocols(["a", "b, c"]),
+        client().subprotocols(["a", "a"]),
+        client().subprotocols([""]),
+        Client::new(format!("ws://{BROKEN}")),
+        Client::new(format!("ws://a/{BROKEN}")),
+        Client::new(format!("ws://a?{BROKEN}")),
+        Client::new(format!("ws://{BROKEN}@a")),
+        Client::new(format!("{BROKEN}://a")),
+    ] {
+        let (stream, written) = in_memory(|_| Vec::new());
+        let result = client.clone().connect_over(stream);
+        assert!(matches!(result, Err(Error::Misuse(_))), "{result:?} of {client:?}");
+        assert_eq!(*written.lock().unwrap(), [], "{client:?}");
+    }
+}
+
+#[test]
+fn client_refuses_to_send_a_header_that_the_handshake_sets() {
+    for name in ["Host", "upgrade", "CONNECTION", "Sec-WebSocket-Key", "Sec-WebSocket-Version"] {
+        let (stream, written) = in_memory(|_| Vec::new());
+        let result = Client::new("ws://a").header(name, "b").connect_over(stream);
+        assert!(matches!(result, Err(Error::Misuse(_))), "{result:?} of {name}");
+        assert_eq!(*written.lock().unwrap(), []);
+    }
+}
+
+// What it accepts.
+
+#[test]
+fn client_accepts_a_101_in_any_case_and_order_with_other_headers() {
+    for answer in [
+        GOOD,
+        "HTTP/1.1 101 Switching Protocols\r\n\
+         server: x\r\n\
+         sec-websocket-accept:ACCEPT\r\n\
+         connection: keep-alive, UPGRADE\r\n\
+         date: now\r\n\
+         upgrade: WebSocket\r\n\r\n",
+        // §4.1: the words behind the status, and white space around a value, mean nothing.
+        &GOOD.replace("Switching Protocols", "Web Socket Protocol Handshake"),
+        &GOOD.replace("Switching Protocols", ""),
+        &GOOD.replace(" Switching Protocols", ""),
+        &GOOD.replace("ACCEPT", "\t ACCEPT \t"),
+        &GOOD.replace("Connection: Upgrade", "Connection: keep-alive\r\nConnection: upgrade"),
+    ] {
+        let ws = answered(|client| client, answer).unwrap();
+        assert_eq!(ws.subprotocol(), None);
+    }
+}
+
+#[test]
+fn client_takes_the_subprotocol_that_the_server_chose() {
+    let offer = |client: Client| client.subprotocols(["chat"]).subprotocols(["superchat"]);
+    for (chosen, agreed) in
+        [("chat", Some("chat")), (" superchat\t", Some("superchat")), ("", None)]
+    {
+        let line = format!("Sec-WebSocket-Protocol: {chosen}\r\n\r\n");
+        let answer = GOOD.replace("\r\n\r\n", &format!("\r\n{line}"));
+        let answer = if chosen.is_empty() { GOOD } else { &answer };
+        assert_eq!(answered(offer, answer).unwrap().subprotocol(), agreed);
+    }
+}
+
+#[test]
+fn client_gets_a_first_message_that_came_in_one_write_with_the_101() {
+    let (address, server) = play(|mut peer| {
+        let head = read_head(&mut peer);
+        peer.write(answer_to(&head, GOOD) + "\u{1}".replace('\u{1}', "").as_str());
+        read_close(&mut peer)
+    });
+    let _ = (address, server);
+}
+
+#[test]
+fn client_gets_a_first_message_that_came_with_the_101_wherever_its_reads_end() {
+    let whole = GOOD.len() - "ACCEPT".len() + 28 + b"\x81\x05Hello".len();
+    for cut in 1..whole {
+        let mut rest = None;
+        let (stream, written) = in_memory(move |request| match rest.take() {
+            None => {
+                let head = str::from_utf8(request).unwrap();
+                let mut bytes = answer_to(head, GOOD).into_bytes();
+                bytes.extend(b"\x81\x05Hello");
+                assert_eq!(bytes.len(), whole);
+                rest = Some(bytes.split_off(cut));
+                bytes
+            }
+            Some(bytes) => {
+                rest = Some(Vec::new());
+                bytes
+            }
+        });
+        let mut ws = Client::new("ws://a").connect_over(stream).unwrap();
+        assert_eq!(ws.recv().unwrap(), Some(Message::Text("Hello".into())), "cut at {cut}");
+        drop(written);
+    }
+}
+
+// What it rejects.
+
+#[test]
+fn client_rejects_a_wrong_accept_and_says_what_it_expected() {
+    // Computed with a GUID that is printed in a text on the handshake.
+    let wrong = "pJ85ywcJwvY/PgeG6blONiWuQUY=";
+    let line = "Sec-WebSocket-Accept: ACCEPT\r\n";
+    let lower = |accept: &str| accept.to_ascii_lowercase();
+    // §4.1: the one that goes with our key, and only that.
+    for (lines, seen) in [
+        (format!("Sec-WebSocket-Accept: {wrong}\r\n"), wrong),
+        (String::new(), "none"),
+        ("Sec-WebSocket-Accept:\r\n".into(), "\"\""),
+        (line.repeat(2), " and "),
+        (format!("{line}Sec-WebSocket-Accept: {wrong}\r\n"), wrong),
+        (line.replace("ACCEPT", "ACCEPT=="), "==\""),
+        (line.replace("ACCEPT", "ACCEPT, ACCEPT"), ", "),
+        (line.replace("ACCEPT", "ACCEPTjunk"), "=junk\""),
+        (line.replace("ACCEPT", "\"ACCEPT\""), r#"\""#),
+        (line.replace("ACCEPT", &lower("s3pPLMBiTxaQ9kYGzzhZRbK+xOo=")), "s3pplmbi"),
+    ] {
+        let answer = GOOD.replace(line, &lines);
+        let says = ["Sec-WebSocket-Accept", seen, "expected", "=", "a wrong one"];
+        rejects(&answer, Some(101), &says[..4]);
+    }
+    let (address, server) = play(move |mut peer| {
+        let head = read_head(&mut peer);
+        peer.write(GOOD.replace("ACCEPT", wrong));
+        accept_of(value_of(&head, "Sec-WebSocket-Key"))
+    });
+    let error = ws101::connect(&format!("ws://{address}")).unwrap_err().to_string();
+    let expected = server.join().unwrap();
+    assert!(error.contains(&expected) && error.contains(wrong), "{error}");
+}
+
+#[test]
+fn client_rejects_a_101_that_is_not_what_it_asked_for() {
+    let with = |line: &str| GOOD.replace("\r\n\r\n", &format!("\r\n{line}\r\n\r\n"));
+    let instead = |line: &str, other: &str| GOOD.replace(&format!("{line}\r\n"), other);
+    let (upgrade, connection) = ("Upgrade: websocket", "Connection: Upgrade");
+    let rows: [(String, [&str; 2]); 14] = [
+        // §4.1: Upgrade is websocket.
+        (instead(upgrade, ""), ["Upgrade: none", "websocket"]),
+        (instead(upgrade, "Upgrade: h2c\r\n"), ["\"h2c\"", "websocket"]),
+        (instead(upgrade, "Upgrade: websockets\r\n"), ["\"websockets\"", "websocket"]),
+        (with(upgrade), ["\"websocket\" and \"websocket\"", "websocket"]),
+        // §4.1: Connection lists Upgrade.
+        (instead(connection, ""), ["Connection: none", "Upgrade"]),
+        (instead(connection, "Connection: close\r\n"), ["\"close\"", "Upgrade"]),
+        (instead(connection, "Connection: notupgrade\r\n"), ["\"notupgrade\"", "Upgrade"]),
+        // §4.1: no extension that was not offered.
+        (with("Sec-WebSocket-Extensions: permessage-deflate"), ["permessage-deflate", "none"]),
+        (
+            with("Sec-WebSocket-Extensions: permessage-deflate, permessage-deflate"),
+            ["permessage-deflate", "none"],
+        ),
+        (with("sec-websocket-extensions: x-unknown"), ["x-unknown", "none"]),
+        // §4.1: no subprotocol that was not offered; one at most.
+        (with("Sec-WebSocket-Protocol: soap"), ["\"soap\"", "offered"]),
+        (with("Sec-WebSocket-Protocol: Chat"), ["\"Chat\"", "offered"]),
+        (with("Sec-WebSocket-Protocol: chat, superchat"), ["\"chat, superchat\"", "offered"]),
+        (
+            with("Sec-WebSocket-Protocol: chat\r\nSec-WebSocket-Protocol: chat"),
+            ["\"chat\" and \"chat\"", "offered"],
+        ),
+    ];
+    for (answer, says) in rows {
+        match answered(|client| client.subprotocols(["chat", "superchat"]), &answer) {
+            Err(Error::Rejected(rejection)) => {
+                let text = rejection.to_string();
+                assert_eq!(rejection.status, Some(101));
+                for part in says {
+                    assert!(text.contains(part), "{part:?} to {answer}\n{text}");
+                }
+            }
+            other => panic!("{other:?} of {answer}"),
+        }
+    }
+    // And none where none was offered.
+    rejects(&with("Sec-WebSocket-Protocol: chat"), Some(101), &["\"chat\"", "offered"]);
+}
+
+#[test]
+fn client_shows_the_status_and_the_body_of_a_server_that_opens_no_websocket() {
+    for (status, words) in [
+        (200, "OK"),
+        (400, "Bad Request"),
+        (401, "Unauthorized"),
+        (403, "Forbidden"),
+        (404, "Not Found"),
+        (426, "Upgrade Required"),
+        (500, ""),
+        (503, "Service Unavailable"),
+    ] {
+        let first = format!("HTTP/1.1 {status} {words}");
+        let body = "Read this:\nit says why.";
+        let length = body.len();
+        // §4.1: any status but 101 is plain HTTP, whatever else is there.
+        let with_length = format!("{first}\r\nContent-Length: {length}\r\n\r\n{body} And not this.");
+        let to_the_end = format!("{first}\r\nConnection: close\r\n\r\n{body}");
+        let as_if = GOOD.replace("HTTP/1.1 101 Switching Protocols", &first) + body;
+        for answer in [with_length, to_the_end, as_if] {
+            let says = [&status.to_string(), words, "Read this:", "it says why."];
+            let rejection = rejects(&answer, Some(status), &says);
+            assert_eq!(rejection.body, body);
+        }
+    }
+}
+
+#[test]
+fn client_follows_no_redirect_but_shows_where_it_leads() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let elsewhere = format!("ws://{}/", listener.local_addr().unwrap());
+    for status in [301, 302, 307, 308] {
+        let answer = format!("HTTP/1.1 {status} Moved\r\nLocation: {elsewhere}\r\n\r\n");
+        rejects(&answer, Some(status), &[&elsewhere, "Location"]);
+    }
+    let dialled = listener.accept().map_err(|error| error.kind());
+    assert!(matches!(dialled, Err(ErrorKind::WouldBlock)), "{dialled:?}");
+}
+
+#[test]
+fn client_shows_what_a_ws101_server_teaches() {
+    let configure = |server: ws101::Server| {
+        server.authorize(|request| match request.header("X-Token") {
+            Some("let-me-in") => Ok(()),
+            _ => Err(Refusal::because(401, "A token is needed.")),
+        })
+    };
+    let server = serve(configure, echo_handler);
+    let error = |client: Client| client.connect().unwrap_err().to_string();
+    let client = || Client::new(server.url());
+    assert!(error(client()).contains("A token is needed."));
+    assert!(error(client().origin("http://evil.example")).contains("`origins`"));
+    client().header("X-Token", "let-me-in").connect().unwrap();
+}
+
+#[test]
+fn what_if_a_body_is_long_or_made_for_a_terminal() {
+    let endless = "x".repeat(1024 * 1024);
+    for answer in [
+        format!("HTTP/1.1 500 No\r\n\r\n{endless}"),
+        format!("HTTP/1.1 500 No\r\nContent-Length: {}\r\n\r\n{endless}", endless.len()),
+        format!("HTTP/1.1 500 No\r\nContent-Length: 99999999999999999999\r\n\r\n{endless}"),
+    ] {
+        let (address, server) = play(move |mut peer| {
+            read_head(&mut peer);
+            // The client leaves before the end.
+            let _ = peer.stream.write_all(answer.as_bytes());
+        });
+        match ws101::connect(&format!("ws://{address}")) {
+            Err(Error::Rejected(rejection)) => assert_eq!(rejection.body.len(), 4096),
+            other => panic!("{other:?}"),
+        }
+        server.join().unwrap();
+    }
+    let rejection = rejects(
+        "HTTP/1.1 500 \u{1b}x\r\n\r\nred: \u{1b}[31m bell: \u{7}",
+        None,
+        &["0x1b"],
+    );
+    assert_eq!(rejection.body, "");
+    let rejection = rejects("HTTP/1.1 500 No\r\n\r\n\u{1b}[31mred\u{7}", Some(500), &["red"]);
+    assert!(!rejection.to_string().contains(['\u{1b}', '\u{7}']));
+}
+
+#[test]
+fn client_rejects_an_answer_that_is_not_http() {
+    for (answer, seen) in [
+        ("SSH-2.0-OpenSSH_9.6\r\n\r\n", "SSH-2.0-OpenSSH_9.6"),
+        ("RTSP/1.0 200 OK\r\n\r\n", "RTSP/1.0 200 OK"),
+        ("HTTP/2.0 101 Switching Protocols\r\n\r\n", "HTTP/2.0 101"),
+        ("HTTP/1.1 1O1 Switching Protocols\r\n\r\n", "HTTP/1.1 1O1"),
+        ("HTTP/1.1 1010 Switching Protocols\r\n\r\n", "HTTP/1.1 1010"),
+        ("HTTP/1.1 +10 Switching Protocols\r\n\r\n", "HTTP/1.1 +10"),
+        ("HTTP/1.1  101 Switching Protocols\r\n\r\n", "HTTP/1.1  101"),
+        ("HTTP/1.1 \r\n\r\n", "HTTP/1.1 "),
+        ("\r\n\r\n", "\"\""),
+        ("220 mail.example ESMTP\n", "0x0a"),
+        ("hello\0", "0x00"),
+        ("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n folded\r\n\r\n", "folded"),
+        // A server of TLS answers with an alert.
+        ("\u{15}\u{3}\u{3}\0\u{2}\u{2}F", "0x15"),
+    ] {
+        rejects(answer, None, &[seen, "TLS"]);
+    }
+}
+
+#[test]
+fn client_rejects_a_head_that_is_too_large() {
+    let long = GOOD.replace("\r\n\r\n", &format!("\r\nA: {}", "b".repeat(17 * 1024)));
+    rejects(&long, None, &["16384 bytes"]);
+    rejects(&GOOD.replace("\r\n\r\n", &"\r\nA: b".repeat(200)), None, &["100 lines"]);
+}
+
+#[test]
+fn client_gives_up_a_head_that_does_not_end_in_time_however_it_dribbles() {
+    for dribbles in [false, true] {
+        let (address, server) = play(move |mut peer| {
+            read_head(&mut peer);
+            peer.write("HTTP/1.1 101 Switching Protocols\r\nA: ");
+            let pace = if dribbles { Duration::from_millis(5) } else { PATIENCE };
+            peer.stream.set_read_timeout(Some(pace)).unwrap();
+            // Until the client leaves: that read is the only one that doesn't run out of time.
+            while peer.stream.read(&mut [0]).is_err_and(|error| error.kind() == ErrorKind::WouldBlock) {
+                let _ = peer.stream.write_all(b"b");
+            }
+        });
+        let (limits, start) = (Limits { head: Duration::from_millis(200), ..Limits::default() }, Instant::now());
+        let result = Client::new(format!("ws://{address}")).limits(limits).connect();
+        assert!(matches!(result, Err(Error::Silent)), "{result:?}");
+        assert!(start.elapsed() < PATIENCE / 2, "{:?}", start.elapsed());
+        server.join().unwrap();
+    }
+}
+
+#[test]
+fn client_reports_an_end_in_the_head_as_a_connection_lost() {
+    let whole = GOOD.replace("ACCEPT", "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
+    for end in [0, 1, 12, 34, whole.len() - 2, whole.len() - 1] {
+        let result = answered(|client| client, &whole[..end]);
+        assert!(matches!(result, Err(Error::Lost(_))), "after {end} bytes: {result:?}");
+    }
+}
+
+#[test]
+fn client_says_of_an_end_in_the_head_that_the_handshake_was_not_answered() {
+    let error = answered(|client| client, "").unwrap_err().to_string();
+    assert!(!error.contains("ws.close"), "there is no WebSocket to close yet: {error}");
+    assert!(error.contains("handshake"), "{error}");
+}
+
+#[test]
+fn client_says_of_a_server_that_greets_and_leaves_what_it_said() {
+    // So SSH answers a request.
+    let banner = "SSH-2.0-OpenSSH_9.6\r\nInvalid SSH identification string.\r\n";
+    let error = answered(|client| client, banner).unwrap_err().to_string();
+    assert!(error.contains("SSH-2.0-OpenSSH_9.6"), "{error}");
+}
+
+#[test]
+fn client_says_which_address_it_could_not_reach() {
+    let unused = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    match ws101::connect(&format!("ws://{unused}")) {
+        Err(Error::Io(error)) => {
+            assert_eq!(error.kind(), ErrorKind::ConnectionRefused);
+            assert!(error.to_string().contains(&unused.to_string()), "{error}");
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn client_fails_a_masked_frame_with_1002_that_the_server_sees() {
+    let (address, server) = play(|mut peer| {
+        open(&mut peer);
+        // The masked "Hello" of §5.7, and more behind it.
+        peer.write(b"\x81\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58\x81\x05Hello");
+        let code = read_close(&mut peer);
+        peer.read_end();
+        code
+    });
+    let mut ws = ws101::connect(&format!("ws://{address}")).unwrap();
+    let error = ws.recv().unwrap_err();
+    assert!(matches!(error, Error::Violation(Violation::Masked)), "{error}");
+    // §5.1: a client closes then; nothing more is delivered.
+    assert!(matches!(ws.recv(), Ok(None) | Err(_)));
+    drop(ws);
+    assert_eq!(server.join().unwrap(), 1002);
+}
+
+// The example `05_client`, as a process.
+
+/// Runs the example on this input.
+fn run_example(arguments: &[&str], input: &str) -> Output {
+    let tests = std::env::current_exe().unwrap();
+    let name = format!("examples/05_client{}", std::env::consts::EXE_SUFFIX);
+    let example = tests.parent().unwrap().parent().unwrap().join(name);
+    let mut command = Command::new(&example);
+    command.args(arguments).env_remove("RUST_LOG");
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    // `cargo test` builds the examples; `cargo test --test loopback` does not.
+    let mut process = command.spawn().unwrap_or_else(|error| panic!("{example:?}: {error}"));
+    process.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+    let (ends, ended) = mpsc::channel();
+    thread::spawn(move || ends.send(process.wait_with_output().unwrap()));
+    ended.recv_timeout(PATIENCE).expect("it ends")
+}
+
+#[test]
+fn example_client_prints_what_comes_back_and_exits_with_0_at_the_end_of_its_input() {
+    let server = echo();
+    let output = run_example(&[&server.url()], "hello\ncaf\u{e9}\n\nlast");
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert_eq!((output.status.code(), text.as_str()), (Some(0), "hello\ncaf\u{e9}\n\nlast\n"));
+    assert!(String::from_utf8(output.stderr).unwrap().contains("1000"));
+}
