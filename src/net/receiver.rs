@@ -147,8 +147,9 @@ impl Receiver {
     fn closed(&mut self, close: Close) {
         log::debug!("{} the peer closes with {close}", self.link.id);
         self.over = true;
-        // If this can't be sent, the peer has left already: it has said its last, and so it ends well.
-        let _ = self.link.close(close.clone());
+        // What waits in an outbox goes out first. If that, or the Close, can't be sent, the peer has
+        // left already: it has said its last, and so it ends well.
+        let _ = self.link.close_before(Deadline::after(self.close), close.clone());
         self.closed_with = Some(close);
     }
 
