@@ -47,10 +47,11 @@ impl Buffer {
         (self.start, self.end) = (0, 0);
     }
 
-    /// Where the next bytes may be put. Never empty: what is unread moves to the front, and the room
-    /// doubles while it is full.
+    /// Where the next bytes may be put. Never empty: the room doubles while it is full.
     pub fn space(&mut self) -> &mut [u8] {
-        if self.end == self.room.len() && self.start > 0 {
+        // What is unread moves to the front. That is little: a parser leaves no more than the
+        // beginning of a header.
+        if self.start > 0 {
             self.room.copy_within(self.start..self.end, 0);
             (self.start, self.end) = (0, self.end - self.start);
         }
