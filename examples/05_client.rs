@@ -5,7 +5,7 @@
 //! expect: closed: 1000
 //! next: 06_chat, where many talk to each other
 //!
-//! At the end of its input it closes cleanly. If it can't connect, or the connection breaks, it says
+//! At the end of its input it closes cleanly, and what comes before the answer to that is printed. If it can't connect, or the connection breaks, it says
 //! why and exits with 1.
 
 use std::io::BufRead;
