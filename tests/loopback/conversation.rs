@@ -4,13 +4,15 @@
 //! only reads.
 
 use std::collections::HashSet;
-use std::io::{ErrorKind, Write};
+use std::io::Write;
 use std::sync::mpsc::channel;
 use std::thread;
 
 use ws101::{Close, CloseCode, Error, Kind, Limits, Message, Prepared, Result, WebSocket};
 
-use crate::support::{App, BOTH_SIDES, Frame, Side, Wire, cause, echo, masked, open};
+use crate::support::{
+    App, BOTH_SIDES, Frame, PATIENCE, Side, Wire, cause, echo, masked, open, unmasked,
+};
 
 /// What an application has seen that only reads.
 #[derive(Debug)]
@@ -36,9 +38,9 @@ fn read_all(mut ws: WebSocket) -> Seen {
     Seen { messages, end }
 }
 
-/// A connection to an application that only reads.
+/// A connection to an application that only reads; its goodbye takes as long as the peer does.
 fn open_reader(side: Side) -> (Wire, App<Seen>) {
-    open(side, Limits::default(), read_all)
+    open(side, Limits { close: 2 * PATIENCE, ..Limits::default() }, read_all)
 }
 
 impl Seen {
@@ -60,18 +62,6 @@ fn text(text: &str) -> Message {
     Message::Text(text.into())
 }
 
-/// Writes what is on its way behind a bad frame. A peer that has been told, and cut off, may be unable
-/// to write it all; but it may not be reset.
-fn write_megabytes(wire: &mut Wire, megabytes: usize) {
-    for _ in 0..megabytes {
-        match wire.peer.stream.write_all(&[0x55; 1024 * 1024]) {
-            Ok(()) => {}
-            Err(error) if error.kind() == ErrorKind::BrokenPipe => break,
-            Err(error) => panic!("{error}"),
-        }
-    }
-}
-
 #[test]
 fn server_echoes_the_masked_hello_of_section_5_7_unmasked() {
     let server = echo();
@@ -84,61 +74,78 @@ fn server_echoes_the_masked_hello_of_section_5_7_unmasked() {
 
 // What breaks the rules.
 
-/// Frames that break a rule of §5 by their headers alone.
-fn broken_headers(wire: &Wire) -> Vec<(String, Vec<u8>)> {
+/// Frames that break a rule of §5, and the rule. Each is whole, so that one who does not keep the rule
+/// goes on with what follows.
+fn broken_frames(wire: &Wire) -> Vec<(&'static str, Vec<u8>)> {
+    let with = |first, second, length: &[u8], payload: usize| {
+        [wire.header(first, second, length), wire.payload(vec![b'x'; payload])].concat()
+    };
     let mut rows = Vec::new();
-    let mut row = |rule: &str, bytes: Vec<u8>| rows.push((format!("{rule}: {bytes:02x?}"), bytes));
-    for first in [0xc1, 0xa1, 0x91, 0xf2, 0xc0, 0xc8, 0xa9, 0x9a] {
-        row("§5.2: reserved bits", wire.header(first, 5, &[]));
+    // §5.2: reserved bits, in data and in control frames.
+    for first in [0xc1, 0xa1, 0x91, 0xf2, 0xc8, 0xa9, 0x9a] {
+        rows.push(("ReservedBits", with(first, 5, &[], 5)));
     }
+    rows.push(("ReservedBits", [wire.frame(0x01, "a"), wire.frame(0xc0, "b")].concat()));
+    // §5.2: opcodes that nobody has defined.
     for opcode in [3, 4, 5, 6, 7, 11, 12, 13, 14, 15] {
-        row("§5.2: an unknown opcode", wire.header(0x80 | opcode, 5, &[]));
-        row("§5.2: an unknown opcode, more to come", wire.header(opcode, 5, &[]));
+        rows.push(("UnknownOpcode", with(0x80 | opcode, 5, &[], 5)));
+        rows.push(("UnknownOpcode", with(opcode, 5, &[], 5)));
     }
-    for first in [0x08, 0x09, 0x0a] {
-        row("§5.5: a control frame that is a fragment", wire.header(first, 5, &[]));
-        row("§5.5: a control frame of 126 bytes", wire.header(0x80 | first, 126, &[0, 126]));
+    // §5.5: control frames in fragments, or too long.
+    for opcode in [0x08, 0x09, 0x0a] {
+        rows.push(("ControlFragmented", with(opcode, 0, &[], 0)));
+        rows.push(("ControlTooLong", with(0x80 | opcode, 126, &[0, 126], 126)));
         let length = 65_536u64.to_be_bytes();
-        row("§5.5: a control frame of 65,536 bytes", wire.header(0x80 | first, 127, &length));
+        rows.push(("ControlTooLong", with(0x80 | opcode, 127, &length, 65_536)));
     }
-    for length in [0u16, 1, 125] {
-        row("§5.2: 16 bits for a length of 7", wire.header(0x82, 126, &length.to_be_bytes()));
+    // §5.2: lengths in more bytes than they need.
+    for length in [0, 1, 125u16] {
+        let bytes = length.to_be_bytes();
+        rows.push(("LengthNotMinimal", with(0x82, 126, &bytes, length.into())));
     }
-    for length in [0u64, 125, 126, 65_535] {
-        row("§5.2: 64 bits for a length of 16 or 7", wire.announce(0x82, length));
+    for length in [0, 125, 126, 65_535u64] {
+        let bytes = length.to_be_bytes();
+        rows.push(("LengthNotMinimal", with(0x82, 127, &bytes, length as usize)));
     }
+    // §5.2: lengths with their top bit set.
     for length in [1 << 63, (1 << 63) + 5, u64::MAX - 3, u64::MAX] {
-        row("§5.2: a length with its top bit set", wire.announce(0x82, length));
+        rows.push(("LengthTopBit", with(0x82, 127, &length.to_be_bytes(), 5)));
     }
-    row("§5.4: a continuation of nothing", wire.frame(0x80, "a"));
-    row("§5.4: a continuation of nothing, more to come", wire.frame(0x00, "a"));
-    let (a, whole) = (wire.frame(0x01, "a"), wire.frame(0x81, "a"));
-    row("§5.4: a message inside a message", [&a[..], &whole].concat());
-    row("§5.4: a second beginning", [&a[..], &a].concat());
-    row(
-        "§5.4: a continuation after the end",
-        [&a[..], &wire.frame(0x80, "b"), &wire.frame(0x80, "c")].concat(),
-    );
-    // The mask bit of the other side, in data and in control frames.
-    for first in [0x81, 0x02, 0x88, 0x89] {
-        let mut bytes = wire.header(first, 0, &[]);
-        bytes[1] ^= 0x80;
-        row("§5.1: the mask of the other side", bytes);
+    // §5.1: the mask, or its lack, of the other side.
+    for first in [0x81, 0x82, 0x88, 0x89] {
+        rows.push(match wire.side {
+            Side::Server => ("NotMasked", unmasked(first, "")),
+            Side::Client => ("Masked", masked(first, "")),
+        });
     }
+    // §5.4: fragments out of order.
+    let (a, whole, end) = (wire.frame(0x01, "a"), wire.frame(0x82, "a"), wire.frame(0x80, "b"));
+    rows.push(("NothingToContinue", wire.frame(0x00, "a")));
+    rows.push(("NothingToContinue", end.clone()));
+    rows.push(("NothingToContinue", [&a[..], &end, &end].concat()));
+    rows.push(("MessageInsideMessage", [&a[..], &whole].concat()));
+    rows.push(("MessageInsideMessage", [&a[..], &a].concat()));
     rows
 }
 
 #[test]
-fn either_side_fails_a_broken_header_with_1002_which_the_peer_sees_behind_megabytes_of_its_own() {
+fn either_side_fails_a_broken_frame_with_1002_which_the_peer_sees_behind_a_megabyte_of_its_own() {
     for side in BOTH_SIDES {
-        let rows = broken_headers(&open_reader(side).0);
+        let rows = broken_frames(&open_reader(side).0);
         for (rule, bytes) in rows {
-            println!("{side:?}, {rule}");
+            let shown = &bytes[..bytes.len().min(14)];
+            println!("{rule}: {shown:02x?} at {side:?}");
             let (mut wire, app) = open_reader(side);
-            wire.peer.write(bytes);
-            write_megabytes(&mut wire, 1);
+            // All of this is good, and can be written to its end.
+            let more = [wire.frame(0x82, vec![7; 1_000_000]), wire.frame(0x88, [3, 232])];
+            wire.peer.write([bytes, more.concat()].concat());
             assert_eq!(wire.read_close(), 1002);
-            assert_eq!(app.wait().violation(), Some(1002));
+            match app.wait().end {
+                Err(Error::Violation(violation)) => {
+                    assert!(format!("{violation:?}").starts_with(rule), "{violation:?}");
+                }
+                other => panic!("{other:?}"),
+            }
         }
     }
 }
@@ -148,7 +155,7 @@ fn what_if_sixty_megabytes_are_on_their_way_behind_the_violation() {
     for side in BOTH_SIDES {
         let (mut wire, app) = open_reader(side);
         wire.peer.write([0xff]);
-        write_megabytes(&mut wire, 60);
+        (0..60).for_each(|_| wire.peer.write([0x55; 1_000_000]));
         assert_eq!(wire.read_close(), 1002);
         assert_eq!(app.wait().violation(), Some(1002));
     }
@@ -233,7 +240,7 @@ fn what_if_a_text_ends_in_mid_character() {
 
 /// Limits that a test can reach.
 fn small() -> Limits {
-    Limits { max_message: 1_000, max_fragments: 4, ..Limits::default() }
+    Limits { max_message: 1_000, max_fragments: 4, close: 2 * PATIENCE, ..Limits::default() }
 }
 
 /// Messages that are over these limits as soon as their last header is here, without its payload.

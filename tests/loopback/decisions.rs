@@ -273,13 +273,10 @@ fn server_refuses_a_target_that_is_neither_a_path_nor_an_address_with_400() {
         let request = head(&format!("GET {target} HTTP/1.1"), &LINES);
         refuses(&server, request, 400, &[&format!("{target:?}")]);
     }
-    for (target, seen) in [("/#a", "/#a"), ("/caf\u{e9}", r"/caf\xc3\xa9"), ("/\"", r#"/\""#)] {
-        // §3: no fragment. RFC 3986 §2: ASCII.
+    // §3: no fragment. RFC 3986 §2: ASCII.
+    for (target, seen) in [("/#a", "\"/#a\""), ("/caf\u{e9}", r#""/caf\xc3\xa9""#)] {
         let request = head(&format!("GET {target} HTTP/1.1"), &LINES);
-        match target {
-            "/\"" => drop(opens(&server, &request)),
-            _ => drop(refuses(&server, request, 400, &[seen, "%"])),
-        }
+        refuses(&server, request, 400, &[seen, "%23"]);
     }
 }
 

@@ -4,11 +4,10 @@
 //! side has got somewhere, a test is told by a channel or by bytes; nothing here relies on how long
 //! something takes, but for the bounds that the deadlines promise, and those are taken generously.
 
-use std::io::{self, BufRead, BufReader, Cursor, ErrorKind, IoSlice, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::process::{Child, Command, Stdio};
+use std::io::{self, Cursor, ErrorKind, IoSlice, Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
-use std::sync::mpsc::{Receiver, Sender, channel, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -18,8 +17,8 @@ use ws101::{
 };
 
 use crate::support::{
-    App, BOTH_SIDES, Frame, LINES, PATIENCE, Peer, Running, Side, Wire, cause, echo_handler, head, masked,
-    open, request, run, serve,
+    App, BOTH_SIDES, Frame, LINES, PATIENCE, Peer, Running, Side, Wire, cause, echo_handler, head,
+    masked, open, request, run, serve,
 };
 
 /// More than all buffers between two ends take.
@@ -30,6 +29,12 @@ const SOON: Duration = Duration::from_millis(100);
 /// Limits whose deadlines don't come, for others to shorten.
 fn unhurried() -> Limits {
     Limits { write: 2 * PATIENCE, ping_every: None, close: 2 * PATIENCE, ..Limits::default() }
+}
+
+/// Leaves, and waits for what the application ended with.
+fn leave<T>(wire: Wire, app: App<T>) -> T {
+    drop(wire);
+    app.wait()
 }
 
 /// The messages that come until the peer closes.
@@ -64,7 +69,7 @@ fn read_huge_header(wire: &mut Wire, side: Side) {
 
 /// A message that knows which thread sent it, and as which.
 fn numbered(thread: u8, number: u32) -> Vec<u8> {
-    let length = if number % 20 == 0 { 40_000 } else { number as usize * 37 % 2_000 };
+    let length = if number.is_multiple_of(20) { 40_000 } else { number as usize * 37 % 2_000 };
     [&[thread][..], &number.to_be_bytes(), &vec![thread ^ number as u8; length]].concat()
 }
 
@@ -132,26 +137,38 @@ fn either_side_takes_in_messages_and_pings_while_a_long_write_of_another_thread_
 }
 
 #[test]
-fn what_if_a_message_is_begun_and_given_up_while_a_ping_waits_for_its_turn() {
-    let (hold, held) = channel();
-    let (let_go, told) = channel::<()>();
-    let (mut peer, watch, _app) = open_watched(unhurried(), move |mut ws| {
-        let sender = ws.sender();
-        thread::spawn(move || {
-            let message = sender.send_stream(Kind::Binary);
-            hold.send(()).unwrap();
-            told.recv().unwrap();
-            drop(message);
+fn what_if_a_peer_breaks_a_rule_while_a_long_write_of_another_thread_is_stuck() {
+    for side in BOTH_SIDES {
+        let (tell, told) = channel();
+        let (mut wire, app) = open(side, unhurried(), move |mut ws| {
+            let sender = ws.sender();
+            let sent = run(move || sender.send(vec![0; HUGE]));
+            tell.send(ws.recv()).unwrap();
+            sent.wait()
         });
-        held.recv().unwrap();
-        read_all(&mut ws)
-    });
-    watch.wait_for_read();
-    peer.write(masked(0x89, "?"));
-    // The ping has been taken in, and whoever reads waits for more.
-    watch.wait_for_read();
-    let_go.send(()).unwrap();
-    assert_eq!(peer.read_frame(), Frame { first: 0x8a, payload: b"?".into() });
+        read_huge_header(&mut wire, side);
+        wire.send(0x83, "bad");
+        // Whoever reads learns it at once, and the peer when it has read what is in front.
+        let end = told.recv_timeout(PATIENCE).unwrap();
+        assert!(matches!(end, Err(Error::Violation(_))), "{end:?}");
+        skip(&wire.peer, HUGE);
+        assert_eq!(wire.read_close(), 1002);
+        app.wait().unwrap();
+    }
+}
+
+#[test]
+fn either_side_ends_without_a_goodbye_when_another_thread_cuts_it() {
+    for side in BOTH_SIDES {
+        let (tell, told) = channel();
+        let (mut wire, app) = open(side, unhurried(), move |mut ws| {
+            tell.send(ws.sender()).unwrap();
+            ws.recv()
+        });
+        told.recv_timeout(PATIENCE).unwrap().cut();
+        wire.peer.read_end();
+        assert!(matches!(app.wait(), Err(Error::Lost(_))));
+    }
 }
 
 // Peers that don't read, or read slowly.
@@ -305,35 +322,29 @@ fn either_side_pings_a_silent_peer_and_gives_it_up() {
         let (mut wire, app) = open(side, limits, |mut ws| (ws.recv(), ws.recv()));
         assert_eq!(wire.read().first, 0x89);
         wire.peer.read_end();
-        drop(wire);
-        let (end, after) = app.wait();
+        let (end, after) = leave(wire, app);
         assert!(matches!(end, Err(Error::Silent)), "{end:?}");
         assert!(matches!(after, Ok(None)), "{after:?}");
     }
 }
 
 #[test]
-fn either_side_keeps_a_peer_that_answers_its_pings_and_knows_how_long_that_takes() {
+fn either_side_keeps_a_peer_that_shows_any_sign_of_life() {
     for side in BOTH_SIDES {
-        let ping_every = Some(Duration::from_millis(10));
-        let limits = Limits { ping_every, pong: Duration::from_secs(1), ..unhurried() };
-        let (mut wire, app) = open(side, limits, |mut ws| {
-            let before = ws.latency();
-            read_all(&mut ws).map(|messages| (before, messages, ws.latency()))
-        });
-        // If no answer counted, the first ping would be the end of it.
-        let start = Instant::now();
-        while start.elapsed() < Duration::from_millis(1_200) {
-            let Frame { first, payload } = wire.read();
-            assert_eq!(first, 0x89);
-            wire.send(0x8a, payload);
+        let limits = Limits { ping_every: Some(Duration::from_millis(5)), ..unhurried() };
+        let limits = Limits { pong: 2 * PATIENCE, ..limits };
+        let (mut wire, app) =
+            open(side, limits, |mut ws| read_all(&mut ws).map(|messages| (messages, ws.latency())));
+        // We ask again only when the last question has been settled: by a pong, or by anything.
+        for first in [0x8a, 0x8a, 0x8a, 0x81, 0x81, 0x01, 0x80] {
+            let Frame { first: ping, payload } = wire.read();
+            assert_eq!(ping, 0x89);
+            wire.send(first, if first == 0x8a { payload } else { b"alive".into() });
         }
-        wire.send(0x81, "alive");
         wire.send(0x88, [3, 232]);
         while wire.read().first == 0x89 {}
-        drop(wire);
-        let (before, messages, latency) = app.wait().unwrap();
-        assert_eq!((before, messages), (None, texts(&["alive"])));
+        let (messages, latency) = leave(wire, app).unwrap();
+        assert_eq!(messages, texts(&["alive", "alive", "alivealive"]));
         assert!(latency.is_some_and(|latency| latency < PATIENCE), "{latency:?}");
     }
 }
@@ -353,7 +364,7 @@ fn either_side_measures_the_latency_by_the_pong_of_its_own_ping_only() {
         wire.send(0x81, "");
         wire.send(0x8a, ping.payload);
         wire.send(0x81, "");
-        let (other, own) = app.wait();
+        let (other, own) = leave(wire, app);
         assert!(other.is_none() && own.is_some(), "{other:?} {own:?}");
     }
 }
@@ -461,58 +472,10 @@ fn either_side_ends_its_recv_when_another_thread_has_closed_and_the_peer_has_ans
         wire.send(0x81, "last words");
         wire.send(0x88, b"\x0f\xa0");
         wire.peer.read_end();
-        drop(wire);
-        let (messages, closed_with) = app.wait().unwrap();
+        let (messages, closed_with) = leave(wire, app).unwrap();
         assert_eq!(messages, texts(&["last words"]));
         assert_eq!(closed_with.unwrap().code.0, 4000);
         assert!(matches!(sender.send("late"), Err(Error::Closed)));
-    }
-}
-
-#[test]
-fn what_if_the_peer_never_answers_the_close_that_another_thread_sent() {
-    for side in BOTH_SIDES {
-        let (tell, told) = channel();
-        let (mut wire, app) = open(side, Limits { close: SOON, ..unhurried() }, move |mut ws| {
-            tell.send(ws.sender()).unwrap();
-            ws.recv()
-        });
-        told.recv_timeout(PATIENCE).unwrap().close(1000, "").unwrap();
-        assert_eq!(wire.read().first, 0x88);
-        let end = app.wait();
-        assert!(matches!(end, Err(Error::Silent)), "{end:?}");
-    }
-}
-
-#[test]
-fn what_if_the_peer_answers_the_close_that_another_thread_sent_with_pings_without_end() {
-    for side in BOTH_SIDES {
-        let (mut wire, app) = open(side, Limits { close: SOON, ..unhurried() }, |mut ws| {
-            ws.sender().close(1000, "").unwrap();
-            ws.recv()
-        });
-        let ping = wire.frame(0x89, "?");
-        let flood = run(move || while wire.peer.stream.write_all(&ping).is_ok() {});
-        let end = app.wait();
-        assert!(matches!(end, Err(Error::Silent)), "{end:?}");
-        flood.wait();
-    }
-}
-
-#[test]
-fn either_side_waits_for_the_answer_to_its_close_longer_than_it_waits_to_ping() {
-    for side in BOTH_SIDES {
-        let ping_every = Some(Duration::from_millis(1));
-        let (tell, told) = channel();
-        let (mut wire, app) = open(side, Limits { ping_every, ..unhurried() }, move |mut ws| {
-            let closed = ws.close(1000, "");
-            tell.send(()).unwrap();
-            closed
-        });
-        while wire.read().first == 0x89 {}
-        told.recv_timeout(SOON).unwrap_err();
-        wire.send(0x88, [3, 232]);
-        app.wait().unwrap();
     }
 }
 
@@ -625,15 +588,22 @@ fn server_that_stops_tells_everybody_1001_and_returns_when_they_have_left() {
 fn what_if_the_server_stops_among_peers_that_are_frozen_or_in_mid_head_and_handlers_that_hang() {
     let (hang, never) = channel::<()>();
     let never = Mutex::new(never);
+    let (tell, ends) = channel();
     let server = serve(
-        |server| server.limits(Limits { head: 2 * PATIENCE, ..unhurried() }),
+        |server| server.limits(Limits { head: Duration::from_secs(5), ..unhurried() }),
         move |mut ws| match ws.request().path() {
-            "/flood" => ws.send(vec![0; HUGE]),
             "/hang" => {
                 let _ = never.lock().unwrap().recv();
                 Ok(())
             }
-            _ => ws.recv().map(|_| ()),
+            "/flood" => {
+                tell.send(ws.send(vec![0; HUGE])).unwrap();
+                Ok(())
+            }
+            _ => {
+                tell.send(ws.recv().map(|_| ())).unwrap();
+                Ok(())
+            }
         },
     );
     let mut flooded = open_at(&server, "/flood");
@@ -645,24 +615,28 @@ fn what_if_the_server_stops_among_peers_that_are_frozen_or_in_mid_head_and_handl
     let grace = SOON;
     let start = Instant::now();
     server.stop(grace).unwrap();
-    assert!(start.elapsed() < grace + Duration::from_secs(3), "{:?}", start.elapsed());
+    assert!(start.elapsed() < grace + Duration::from_secs(5), "{:?}", start.elapsed());
     for peer in [&mut idle, &mut hanging] {
         let Frame { first, payload } = peer.read_frame();
         assert_eq!((first, &payload[..2]), (0x88, &[3, 233][..]));
     }
-    // Whoever was frozen sees an end, or a reset: it was sent more than it took.
-    let _ = io::copy(&mut flooded.stream, &mut io::sink());
+    // Nobody has answered or read, and yet the handlers are rid of them.
+    for end in [0; 2].map(|_| ends.recv_timeout(PATIENCE).unwrap()) {
+        assert!(matches!(end, Err(Error::Lost(_))), "{end:?}");
+    }
     assert_eq!(in_mid_head.read_response().status, 408);
     drop(hang);
 }
 
 #[test]
-fn server_that_has_stopped_lets_nobody_in() {
-    let server = serve(|server| server, echo_handler);
-    let (address, handle) = (server.address, server.handle.clone());
-    server.stop(Duration::ZERO).unwrap();
-    assert_eq!(TcpStream::connect(address).unwrap_err().kind(), ErrorKind::ConnectionRefused);
-    assert_eq!(handle.counters().open, 0);
+fn server_that_was_stopped_before_it_serves_lets_nobody_in() {
+    let server = Server::bind("127.0.0.1:0").unwrap();
+    let mut early = Peer::new(TcpStream::connect(server.local_addr().unwrap()).unwrap());
+    server.handle().stop(2 * PATIENCE);
+    let handle = server.handle();
+    run(move || server.serve(|_| panic!("nobody comes this far"))).wait().unwrap();
+    early.read_end();
+    assert_eq!(handle.counters(), Default::default());
 }
 
 // Counting.
@@ -693,12 +667,15 @@ fn server_refuses_one_more_than_its_places_with_503_and_has_room_again_when_some
 
 #[test]
 fn server_counts_who_is_open_who_was_refused_and_messages_and_bytes_both_ways() {
-    let server = serve(|server| server.limits(unhurried()), |mut ws| {
-        while let Some(message) = ws.recv()? {
-            ws.feed(message)?;
-        }
-        Ok(())
-    });
+    let server = serve(
+        |server| server.limits(unhurried()),
+        |mut ws| {
+            while let Some(message) = ws.recv()? {
+                ws.feed(message)?;
+            }
+            Ok(())
+        },
+    );
     let messages = [
         masked(0x81, "hello"),
         masked(0x82, [0; 200]),
@@ -716,9 +693,8 @@ fn server_counts_who_is_open_who_was_refused_and_messages_and_bytes_both_ways() 
     assert_eq!((counters.open, counters.accepted), (1, 1));
     peer.write(masked(0x89, "?"));
     assert_eq!(peer.read_frame().first, 0x8a);
-    peer.write(masked(0x88, [3, 232]));
-    assert_eq!(peer.read_close(), 1000);
-    drop(peer);
+    let echoed = 7 + 204 + 18 + 70_010;
+    server.wait_until(|counters| counters.bytes_out == echoed + 3);
     for (bytes, status) in [
         (request(&["Origin: http://elsewhere.example"]), 403),
         (request(&["Origin: http://elsewhere.example"]), 403),
@@ -728,23 +704,666 @@ fn server_counts_who_is_open_who_was_refused_and_messages_and_bytes_both_ways() 
         refused.write(bytes);
         assert_eq!(refused.read_response().status, status);
     }
+    peer.write(masked(0x88, [3, 232]));
+    assert_eq!(peer.read_close(), 1000);
+    drop(peer);
     server.wait_until(|counters| counters.open == 0);
     let counters = server.handle.counters();
     assert_eq!((counters.open, counters.accepted), (0, 1));
     assert_eq!(counters.refused.into_iter().collect::<Vec<_>>(), [(403, 2), (405, 1)]);
     assert_eq!((counters.messages_in, counters.messages_out), (4, 4));
     assert_eq!(counters.bytes_in as usize, messages.len() + 7 + 8);
-    assert_eq!(counters.bytes_out, 7 + 204 + 18 + 70_010 + 3 + 4);
+}
+
+// Messages as streams.
+
+/// Bytes that tell where they stand: each read can be held against what it should be.
+fn pattern(length: usize) -> Vec<u8> {
+    (0..=250).cycle().take(length).collect()
 }
 
 #[test]
-fn server_counts_what_it_fed_last_and_its_own_close() {
-    let server = serve(|server| server.limits(unhurried()), |mut ws| ws.feed("bye"));
-    let mut peer = server.open();
-    assert_eq!(peer.read_frame().payload, b"bye");
+fn either_side_reads_a_long_message_while_it_arrives() {
+    // A multiple of the pattern and of a mask.
+    const CHUNK: usize = 251 * 256;
+    const CHUNKS: usize = HUGE / CHUNK;
+    for side in BOTH_SIDES {
+        let (tell, told) = channel();
+        let limits = Limits { max_message: HUGE as u64, ..unhurried() };
+        let (mut wire, app) = open(side, limits, move |mut ws| {
+            let mut message = ws.recv_stream()?.unwrap();
+            let (expected, mut bytes) = (pattern(CHUNK), vec![0; CHUNK]);
+            for _ in 0..CHUNKS {
+                message.read_exact(&mut bytes)?;
+                assert!(bytes == expected);
+                tell.send(message.kind()).unwrap();
+            }
+            Ok::<_, Error>(message.read(&mut bytes)?)
+        });
+        let chunk = wire.payload(pattern(CHUNK));
+        let header = wire.announce(0x82, (CHUNKS * CHUNK) as u64);
+        wire.peer.write(header);
+        for _ in 0..CHUNKS {
+            wire.peer.write(&chunk);
+            // What has been sent is read before the rest is.
+            assert_eq!(told.recv_timeout(PATIENCE), Ok(Kind::Binary));
+        }
+        assert_eq!(leave(wire, app).unwrap(), 0);
+    }
+}
+
+#[test]
+fn what_if_a_stream_is_announced_that_no_memory_holds() {
+    for side in BOTH_SIDES {
+        let (tell, told) = channel();
+        let (mut wire, app) =
+            open(side, Limits { max_message: u64::MAX, ..unhurried() }, move |mut ws| {
+                let mut message = ws.recv_stream()?.unwrap();
+                let mut bytes = [0; 5];
+                message.read_exact(&mut bytes)?;
+                tell.send(bytes).unwrap();
+                let end = message.read(&mut bytes).unwrap_err();
+                Ok::<_, Error>(end.kind())
+            });
+        let beginning = [wire.announce(0x82, i64::MAX as u64), wire.payload("Hello")].concat();
+        wire.peer.write(beginning);
+        assert_eq!(&told.recv_timeout(PATIENCE).unwrap(), b"Hello");
+        wire.peer.finish();
+        assert_eq!(app.wait().unwrap(), ErrorKind::UnexpectedEof);
+    }
+}
+
+#[test]
+fn either_side_reads_a_stream_of_text_in_whole_characters() {
+    let text = "a\u{e9}\u{2603}\u{1f600}".repeat(20);
+    for side in BOTH_SIDES {
+        let (mut wire, app) =
+            open(side, Limits { max_fragments: 1_000, ..unhurried() }, |mut ws| {
+                let mut message = ws.recv_stream()?.unwrap();
+                let (mut whole, mut bytes) = (String::new(), [0; 4096]);
+                loop {
+                    let count = message.read(&mut bytes)?;
+                    if count == 0 {
+                        return Ok::<_, Error>((message.kind(), whole));
+                    }
+                    whole.push_str(str::from_utf8(&bytes[..count]).expect("whole characters"));
+                }
+            });
+        wire.send(0x01, "");
+        for byte in text.bytes() {
+            wire.send(0x00, [byte]);
+        }
+        wire.send(0x80, "");
+        assert_eq!(leave(wire, app).unwrap(), (Kind::Text, text.clone()));
+    }
+}
+
+/// What can go wrong behind a first fragment of four bytes, within `narrow` limits.
+fn broken_streams(wire: &Wire) -> [(u16, Vec<u8>); 7] {
+    let cut_off = [wire.header(0x80, 9, &[]), wire.payload("A")].concat();
+    let bad = [
+        (1007, [wire.frame(0x00, "\u{2603}"), wire.frame(0x80, b"\xe2\x98")]),
+        (1007, [wire.frame(0x00, b"\xe2"), cut_off]),
+        (1009, [wire.frame(0x00, [b'a'; 60]), wire.header(0x80, 37, &[])]),
+        (1009, [wire.frame(0x00, ""), wire.announce(0x80, 1 << 40)]),
+        (1009, [wire.frame(0x00, ""), wire.frame(0x00, "").repeat(2)]),
+        (1002, [wire.frame(0x01, "another"), vec![]]),
+        (1002, [wire.frame(0x83, ""), vec![]]),
+    ];
+    bad.map(|(code, frames)| (code, frames.concat()))
+}
+
+#[test]
+fn either_side_keeps_the_rules_in_a_stream_and_the_peer_is_told() {
+    let narrow = || Limits { max_message: 100, max_fragments: 3, ..unhurried() };
+    for side in BOTH_SIDES {
+        let rows = broken_streams(&open(side, narrow(), drop).0);
+        for (i, (code, rest)) in rows.into_iter().enumerate() {
+            println!("{side:?}, row {i}");
+            let (tell, told) = channel();
+            let (mut wire, app) = open(side, narrow(), move |mut ws| {
+                let mut message = ws.recv_stream().unwrap().unwrap();
+                let mut bytes = [0; 4];
+                message.read_exact(&mut bytes).unwrap();
+                tell.send(bytes).unwrap();
+                let failed = message.read_to_end(&mut Vec::new()).unwrap_err();
+                (failed, ws.recv())
+            });
+            wire.send(0x01, "good");
+            assert_eq!(&told.recv_timeout(PATIENCE).unwrap(), b"good");
+            wire.peer.write(rest);
+            assert_eq!(wire.read_close(), code);
+            let (failed, after) = app.wait();
+            let Some(Error::Violation(violation)) = cause(&failed) else { panic!("{failed}") };
+            assert_eq!(violation.close_code().0, code);
+            assert!(matches!(after, Ok(None)), "{after:?}");
+        }
+    }
+}
+
+#[test]
+fn either_side_does_not_take_a_close_in_mid_message_for_the_end_of_the_message() {
+    for side in BOTH_SIDES {
+        let (mut wire, app) = open(side, unhurried(), |mut ws| {
+            let mut message = ws.recv_stream().unwrap().unwrap();
+            let mut bytes = Vec::new();
+            let failed = message.read_to_end(&mut bytes).unwrap_err();
+            (bytes, failed.kind(), ws.closed_with().unwrap().code.0)
+        });
+        wire.send(0x02, "half");
+        wire.send(0x88, [3, 233]);
+        assert_eq!(wire.read_close(), 1001);
+        assert_eq!(app.wait(), (b"half".into(), ErrorKind::UnexpectedEof, 1001));
+    }
+}
+
+#[test]
+fn either_side_skips_what_was_not_read_of_a_stream_and_gets_the_next_message() {
+    for side in BOTH_SIDES {
+        let (mut wire, app) = open(side, unhurried(), |mut ws| {
+            let begin = |ws: &mut WebSocket| {
+                let mut byte = [0];
+                ws.recv_stream()?.unwrap().read_exact(&mut byte)?;
+                assert_eq!(&byte, b"s");
+                Ok::<_, Error>(())
+            };
+            begin(&mut ws)?;
+            let first = ws.recv()?;
+            begin(&mut ws)?;
+            // The rest of that is not here yet.
+            let waited = ws.recv_timeout(Duration::from_millis(1));
+            assert!(matches!(waited, Err(Error::TimedOut)), "{waited:?}");
+            ws.send("go on")?;
+            let second = ws.recv_timeout(PATIENCE)?;
+            begin(&mut ws)?;
+            begin(&mut ws)?;
+            Ok::<_, Error>([first, second, ws.recv()?])
+        });
+        let stream = [wire.frame(0x02, "skip"), wire.frame(0x00, ""), wire.frame(0x80, [1; 300])];
+        let [beginning, middle, end] = &stream;
+        wire.peer.write([&stream.concat()[..], &wire.frame(0x81, "first")].concat());
+        wire.peer.write(beginning);
+        assert_eq!(wire.read().payload, b"go on");
+        wire.peer.write([&middle[..], end, &wire.frame(0x81, "second")].concat());
+        wire.peer.write(stream.concat().repeat(2));
+        wire.send(0x88, [3, 232]);
+        assert_eq!(wire.read_close(), 1000);
+        let came: Vec<_> = app.wait().unwrap().into_iter().flatten().collect();
+        assert_eq!(came, texts(&["first", "second"]));
+    }
+}
+
+#[test]
+fn either_side_goes_on_as_a_stream_where_it_had_begun_to_wait_for_a_whole_message() {
+    for side in BOTH_SIDES {
+        let (tell, told) = channel();
+        let (mut wire, app) = open(side, unhurried(), move |mut ws| {
+            while told.try_recv().is_err() {
+                let waited = ws.recv_timeout(Duration::from_millis(1));
+                assert!(matches!(waited, Err(Error::TimedOut)), "{waited:?}");
+            }
+            ws.send("go on")?;
+            let mut whole = String::new();
+            ws.recv_stream()?.unwrap().read_to_string(&mut whole)?;
+            Ok::<_, Error>((whole, ws.recv()?))
+        });
+        wire.send(0x01, "half");
+        // The pong says that what came before the ping has been taken in.
+        wire.send(0x89, "");
+        assert_eq!(wire.read().first, 0x8a);
+        tell.send(()).unwrap();
+        assert_eq!(wire.read().payload, b"go on");
+        wire.send(0x80, " and half");
+        wire.send(0x81, "next");
+        let (whole, next) = leave(wire, app).unwrap();
+        assert_eq!((&*whole, next), ("half and half", texts(&["next"]).pop()));
+    }
+}
+
+#[test]
+fn either_side_writes_a_long_message_in_fragments_of_a_bounded_length_before_all_of_it_is_there() {
+    const CHUNK: usize = 251 * 100;
+    const CHUNKS: usize = 100;
+    const MOST: usize = 128 * 1024;
+    for side in BOTH_SIDES {
+        let (tell, told) = channel();
+        let (mut wire, app) = open(side, unhurried(), move |mut ws| {
+            let mut message = ws.send_stream(Kind::Binary)?;
+            for chunk in 0..CHUNKS {
+                if chunk == CHUNKS / 2 {
+                    told.recv().unwrap();
+                }
+                message.write_all(&pattern(CHUNK))?;
+            }
+            message.finish()
+        });
+        let (mut came, mut half_seen, mut is_first) = (0, false, true);
+        loop {
+            let Frame { first, payload } = wire.read();
+            assert!(payload.len() <= MOST);
+            let start = came % 251;
+            assert!(payload == pattern(start + payload.len())[start..]);
+            came += payload.len();
+            match (is_first, came == CHUNKS * CHUNK) {
+                (true, _) => assert_eq!(first, 0x02),
+                (false, false) => assert_eq!(first, 0x00),
+                (false, true) => break assert_eq!(first, 0x80),
+            }
+            is_first = false;
+            if !half_seen && came + MOST > CHUNKS / 2 * CHUNK {
+                half_seen = true;
+                tell.send(()).unwrap();
+            }
+        }
+        leave(wire, app).unwrap();
+    }
+}
+
+#[test]
+fn either_side_sends_a_pong_between_two_fragments_of_a_long_stream() {
+    for side in BOTH_SIDES {
+        let (tell, told) = channel();
+        let (mut wire, app) = open(side, unhurried(), move |mut ws| {
+            let sender = ws.sender();
+            let sent = run(move || {
+                let mut message = sender.send_stream(Kind::Text)?;
+                for part in ["in ", "three ", "parts"] {
+                    message.write_all(part.as_bytes())?;
+                    message.flush()?;
+                    told.recv().unwrap();
+                }
+                message.finish()
+            });
+            // Each message says that the ping before it has been taken in.
+            while ws.recv()?.is_some() {
+                tell.send(()).unwrap();
+            }
+            sent.wait()
+        });
+        let frame = |first, payload: &str| Frame { first, payload: payload.into() };
+        assert_eq!(wire.read(), frame(0x01, "in "));
+        for (ping, fragment) in [("1", (0x00, "three ")), ("2", (0x00, "parts")), ("3", (0x80, ""))]
+        {
+            wire.send(0x89, ping);
+            wire.send(0x81, "go on");
+            // Behind this fragment at the latest; before it, if the last one was not yet done with.
+            let mut two = [wire.read(), wire.read()];
+            two.sort_by_key(|frame| frame.first & 0x0f);
+            assert_eq!(two, [frame(fragment.0, fragment.1), frame(0x8a, ping)]);
+        }
+        wire.send(0x88, [3, 232]);
+        assert_eq!(wire.read_close(), 1000);
+        app.wait().unwrap();
+    }
+}
+
+#[test]
+fn either_side_closes_with_1011_when_a_stream_is_given_up_half_way() {
+    for side in BOTH_SIDES {
+        let (mut wire, app) = open(side, unhurried(), |mut ws| {
+            // Nothing of this one has been sent: nothing has to be taken back.
+            ws.send_stream(Kind::Text)?.write_all(b"never mind")?;
+            ws.send("good")?;
+            let mut message = ws.send_stream(Kind::Text)?;
+            message.write_all(b"half")?;
+            message.flush()?;
+            drop(message);
+            let refused = ws.send("late");
+            assert!(matches!(refused, Err(Error::Closed)), "{refused:?}");
+            Ok::<_, Error>(())
+        });
+        assert_eq!(wire.read(), Frame { first: 0x81, payload: b"good".into() });
+        assert_eq!(wire.read(), Frame { first: 0x01, payload: b"half".into() });
+        assert_eq!(wire.read_close(), 1011);
+        app.wait().unwrap();
+    }
+}
+
+// Many readers.
+
+#[test]
+fn server_delays_nobody_for_a_slow_member_and_drops_that_one_at_its_bound() {
+    let (tell, told) = channel();
+    let server = serve(
+        |server| server.limits(unhurried()),
+        move |mut ws| {
+            tell.send(ws.outbox(8)?).unwrap();
+            read_all(&mut ws).map(|_| ())
+        },
+    );
+    let join = || {
+        let peer = server.open();
+        (peer, told.recv_timeout(PATIENCE).unwrap())
+    };
+    let (mut first, first_box): (Peer, Outbox) = join();
+    let (mut second, second_box) = join();
+    let (mut slow, slow_box) = join();
+    let mut taken_for_slow = 0;
+    for number in 0.. {
+        assert!(number < HUGE / 100_000, "the queue of one who doesn't read is full one day");
+        let payload = [&usize::to_be_bytes(number)[..], &[0; 100_000]].concat();
+        let message = Prepared::new(&payload);
+        for outbox in [&first_box, &second_box] {
+            outbox.try_send(&message).unwrap();
+        }
+        match slow_box.try_send(&message) {
+            Ok(()) => taken_for_slow += 1,
+            Err(Error::TooSlow) => break,
+            Err(error) => panic!("{error}"),
+        }
+        // Those who read have it now, whatever the slow one does.
+        for peer in [&mut first, &mut second] {
+            assert!(peer.read_frame() == Frame { first: 0x82, payload: payload.clone() });
+        }
+    }
+    assert!(taken_for_slow >= 8, "{taken_for_slow}");
+    slow_box.cut();
+    server.wait_until(|counters| counters.open == 2);
+    // Its queue is full until its thread has seen the end.
+    let start = Instant::now();
+    while !matches!(slow_box.try_send(&Prepared::new("late")), Err(Error::Closed)) {
+        assert!(start.elapsed() < PATIENCE, "still open");
+        thread::yield_now();
+    }
+    // What had come before is there, in order, and then an end in mid-frame or between two.
+    for number in 0..taken_for_slow {
+        let mut frame = [0; 10 + 8];
+        if slow.stream.read_exact(&mut frame).is_err() {
+            break;
+        }
+        assert_eq!(frame[10..], usize::to_be_bytes(number));
+        if io::copy(&mut (&slow.stream).take(100_000), &mut io::sink()).unwrap_or(0) < 100_000 {
+            break;
+        }
+    }
+}
+
+#[test]
+fn either_side_sends_what_is_queued_in_order_before_its_close() {
+    for side in BOTH_SIDES {
+        for closes in [false, true] {
+            let (mut wire, app) = open(side, unhurried(), move |mut ws| {
+                let outbox = ws.outbox(1_000).unwrap();
+                for number in 0..1_000 {
+                    outbox.try_send(&Prepared::new(number.to_string()))?;
+                }
+                if closes { ws.close(1000, "") } else { Ok(()) }
+            });
+            for number in 0..1_000 {
+                assert_eq!(wire.read().payload, number.to_string().into_bytes());
+            }
+            let close = Frame { first: 0x88, payload: vec![3, 232] };
+            assert_eq!(wire.read(), close);
+            wire.send(close.first, close.payload);
+            wire.peer.read_end();
+            leave(wire, app).unwrap();
+        }
+    }
+}
+
+#[test]
+fn server_lets_go_of_a_connection_when_it_has_ended() {
+    for outbox in [false, true] {
+        let (mut peer, watch, app) = open_watched(unhurried(), move |mut ws| {
+            let _outbox = outbox.then(|| ws.outbox(8).unwrap());
+            read_all(&mut ws)
+        });
+        peer.write(masked(0x88, [3, 232]));
+        assert_eq!(peer.read_close(), 1000);
+        drop(peer);
+        app.wait().unwrap();
+        watch.wait_until_let_go();
+    }
+}
+
+#[test]
+fn either_side_sends_what_was_prepared_once_to_several() {
+    for side in BOTH_SIDES {
+        let prepared = ["", "Hello", &"x".repeat(100_000)].map(Prepared::new);
+        let (tell, told) = channel();
+        let mut wires = [0; 3].map(|_| {
+            let tell = tell.clone();
+            open(side, unhurried(), move |mut ws| {
+                tell.send(ws.sender()).unwrap();
+                read_all(&mut ws)
+            })
+        });
+        for sender in told.iter().take(3) {
+            prepared.iter().for_each(|message| sender.send(message).unwrap());
+        }
+        for (wire, _) in &mut wires {
+            for length in [0, 5, 100_000] {
+                let Frame { first, payload } = wire.read();
+                assert_eq!((first, payload.len()), (0x81, length));
+                assert!(length != 5 || payload == b"Hello");
+            }
+        }
+    }
+}
+
+#[test]
+fn server_writes_what_was_fed_at_once_and_before_it_waits() {
+    let (tell, told) = channel();
+    let (mut peer, watch, app) = open_watched(unhurried(), move |mut ws| {
+        for number in 0..100 {
+            ws.feed(format!("{number}"))?;
+        }
+        told.recv().unwrap();
+        ws.flush()?;
+        told.recv().unwrap();
+        ws.feed("before the wait")?;
+        ws.recv()
+    });
+    let before = watch.writes.load(SeqCst);
+    tell.send(()).unwrap();
+    for number in 0..100 {
+        assert_eq!(peer.read_frame().payload, format!("{number}").into_bytes());
+    }
+    assert_eq!(watch.writes.load(SeqCst), before + 1, "one write for all of them");
+    tell.send(()).unwrap();
+    assert_eq!(peer.read_frame().payload, b"before the wait");
+    peer.write(masked(0x88, [3, 232]));
     assert_eq!(peer.read_close(), 1000);
     drop(peer);
-    server.wait_until(|counters| counters.open == 0);
-    let counters = server.handle.counters();
-    assert_eq!((counters.messages_out, counters.bytes_out), (1, 5 + 4));
+    assert_eq!(app.wait().unwrap(), None);
+}
+
+// Streams of other kinds.
+
+#[cfg(unix)]
+#[test]
+fn both_sides_talk_over_a_unix_socket_that_somebody_else_made() {
+    let (ours, theirs) = std::os::unix::net::UnixStream::pair().unwrap();
+    let server = run(move || {
+        let mut ws = ws101::accept(ours)?;
+        let echoed = ws.recv()?.unwrap();
+        ws.send(&echoed)?;
+        assert_eq!((ws.peer(), ws.recv()?), (None, None));
+        Ok::<_, Error>(echoed.as_bytes().len())
+    });
+    let mut ws = Client::new("ws://localhost/").connect_over(theirs).unwrap();
+    ws.send(pattern(1_000_000)).unwrap();
+    assert!(ws.recv().unwrap() == Some(Message::Binary(pattern(1_000_000))));
+    ws.close(1000, "").unwrap();
+    assert_eq!(server.wait().unwrap(), 1_000_000);
+}
+
+/// A socket that can be watched: it tells before it waits in a read, and counts its writes.
+struct Watched {
+    stream: TcpStream,
+    reads: Sender<()>,
+    writes: Arc<AtomicUsize>,
+}
+
+/// What is seen of it.
+struct Watch {
+    reads: Receiver<()>,
+    writes: Arc<AtomicUsize>,
+}
+
+impl Watch {
+    /// Waits until nobody has the socket any more.
+    fn wait_until_let_go(&self) {
+        let start = Instant::now();
+        while self.reads.recv_timeout(PATIENCE) != Err(RecvTimeoutError::Disconnected) {
+            assert!(start.elapsed() < PATIENCE, "the socket is still held");
+        }
+    }
+}
+
+impl Stream for Watched {
+    fn read(&self, into: &mut [u8]) -> io::Result<usize> {
+        let _ = self.reads.send(());
+        Stream::read(&self.stream, into)
+    }
+
+    fn write(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.writes.fetch_add(1, SeqCst);
+        Stream::write(&self.stream, slices)
+    }
+
+    fn set_read_timeout(&self, timeout: Duration) -> io::Result<()> {
+        Stream::set_read_timeout(&self.stream, timeout)
+    }
+
+    fn set_write_timeout(&self, timeout: Duration) -> io::Result<()> {
+        Stream::set_write_timeout(&self.stream, timeout)
+    }
+
+    fn shutdown(&self, how: Shutdown) -> io::Result<()> {
+        Stream::shutdown(&self.stream, how)
+    }
+}
+
+/// As `open`, at a server, over a socket that is watched from when it is open.
+fn open_watched<T: Send + 'static>(
+    limits: Limits,
+    app: impl FnOnce(WebSocket) -> T + Send + 'static,
+) -> (Peer, Watch, App<T>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut peer = Peer::new(TcpStream::connect(listener.local_addr().unwrap()).unwrap());
+    let (tell, reads) = channel();
+    let writes = Arc::<AtomicUsize>::default();
+    let stream =
+        Watched { stream: listener.accept().unwrap().0, reads: tell, writes: writes.clone() };
+    peer.write(request(&[]));
+    let ws = Server::unbound().limits(limits).accept(stream).unwrap();
+    assert_eq!(peer.read_response().status, 101);
+    reads.try_iter().for_each(drop);
+    (peer, Watch { reads, writes }, run(move || app(ws)))
+}
+
+// A machine that has run out of something.
+
+#[test]
+fn server_without_threads_refuses_with_503_and_its_listener_lives() {
+    // No machine has an address space for such a stack: each thread is one too many.
+    let limits = Limits { stack: usize::MAX / 4, ..unhurried() };
+    let server = serve(|server| server.limits(limits), echo_handler);
+    for _ in 0..5 {
+        let mut peer = server.dial();
+        peer.write(request(&[]));
+        let response = peer.read_response();
+        assert_eq!(response.status, 503);
+        assert!(response.header("retry-after").is_some());
+        peer.read_end();
+    }
+    server.stop(2 * PATIENCE).unwrap();
+}
+
+/// What only another process can run out of, and what only Linux tells of another process.
+#[cfg(target_os = "linux")]
+mod another_process {
+    use std::io::{BufRead, BufReader};
+    use std::net::{SocketAddr, TcpStream};
+    use std::process::{Child, Command, Stdio};
+    use std::time::{Duration, Instant};
+
+    use super::assert_echo;
+    use crate::support::{Peer, request};
+
+    /// The echo of the examples, in a process of its own with little to live on.
+    struct Testee {
+        process: Child,
+        address: SocketAddr,
+    }
+
+    impl Testee {
+        /// Starts it under a limit, which a shell sets.
+        fn start(limit: &str) -> Testee {
+            let tests = std::env::current_exe().unwrap();
+            let testee = tests.parent().unwrap().parent().unwrap().join("examples/testee");
+            assert!(testee.exists(), "`cargo test` builds it, `--test` alone does not: {testee:?}");
+            let mut process = Command::new("sh")
+                .args(["-c", &format!("{limit}; exec \"$0\" 127.0.0.1:0")])
+                .arg(testee)
+                .stdout(Stdio::piped())
+                .spawn()
+                .unwrap();
+            let mut line = String::new();
+            BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
+            let address = line.trim().strip_prefix("listening on ws://").unwrap().parse().unwrap();
+            Testee { process, address }
+        }
+
+        fn dial(&self) -> Peer {
+            let mut peer = Peer::new(TcpStream::connect(self.address).unwrap());
+            peer.write(request(&[]));
+            peer
+        }
+
+        /// The processor time that it has used.
+        fn time_used(&self) -> Duration {
+            let stat =
+                std::fs::read_to_string(format!("/proc/{}/stat", self.process.id())).unwrap();
+            // Behind the name, which ends with the last bracket; in hundredths of a second (proc(5)).
+            let fields: Vec<&str> = stat.rsplit_once(") ").unwrap().1.split(' ').collect();
+            let hundredths = [11, 12].map(|i| fields[i].parse::<u64>().unwrap());
+            Duration::from_millis(10 * hundredths.iter().sum::<u64>())
+        }
+
+        /// Takes more connections than there is room for; then room is made again.
+        fn crowd_and_release(mut self, connections: usize) {
+            let (start, used) = (Instant::now(), self.time_used());
+            let peers: Vec<Peer> = (0..connections).map(|_| self.dial()).collect();
+            // Each is let in, or told that there is no room; and stays on the line.
+            let (mut inside, mut refused) = (Vec::new(), Vec::new());
+            for mut peer in peers {
+                match peer.read_response().status {
+                    101 => inside.push(peer),
+                    503 => refused.push(peer),
+                    status => panic!("{status}"),
+                }
+            }
+            assert!(
+                inside.len() > 5 && refused.len() > 5,
+                "{} in, {} out",
+                inside.len(),
+                refused.len()
+            );
+            // It took its time for those that it refused, and did not spend it in a loop.
+            let (took, used) = (start.elapsed(), self.time_used() - used);
+            assert!(used < Duration::from_millis(200) + took / 4, "{used:?} of {took:?}");
+            inside.iter_mut().for_each(|peer| assert_echo(peer, "still served"));
+            drop((inside, refused));
+            // Its deadlines are longer than this, so that it can't be one of them that makes room.
+            let start = Instant::now();
+            while self.dial().read_response().status != 101 {
+                assert!(start.elapsed() < Duration::from_secs(4), "there is room");
+            }
+            assert_eq!(self.process.try_wait().unwrap(), None, "it lives");
+        }
+    }
+
+    impl Drop for Testee {
+        fn drop(&mut self) {
+            let _ = self.process.kill();
+            let _ = self.process.wait();
+        }
+    }
+
+    #[test]
+    fn server_without_descriptors_refuses_lives_rests_and_recovers() {
+        Testee::start("ulimit -n 40").crowd_and_release(60);
+    }
 }

@@ -345,7 +345,7 @@ fn switching_protocols(request: &str) -> String {
 /// An open connection to the side under test, in frames of any kind, good or bad.
 pub struct Wire {
     pub peer: Peer,
-    side: Side,
+    pub side: Side,
 }
 
 impl Wire {

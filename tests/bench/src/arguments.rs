@@ -1,0 +1,123 @@
+//! The command line: which scenarios, which peers, how long.
+
+use std::time::Duration;
+
+use crate::{Result, peers, scenarios, servers};
+
+/// What the program is asked to do.
+pub enum Command {
+    /// Be one of the servers: how the bench starts itself.
+    Serve(String),
+    Measure(Arguments),
+    Explain,
+}
+
+pub struct Arguments {
+    /// In the order of `scenarios::ALL`.
+    pub scenarios: Vec<&'static scenarios::Scenario>,
+    /// Names of peers; empty means all that are there.
+    pub peers: Vec<String>,
+    pub quick: bool,
+    /// How often each server is measured in each scenario.
+    pub rounds: usize,
+    /// How long one measurement lasts, after its warm-up.
+    pub duration: Duration,
+    pub warm_up: Duration,
+    /// How often a measurement is tried anew because others disturbed it.
+    pub again: usize,
+    /// Where the server runs, and where the load.
+    pub cores: Cores,
+}
+
+#[derive(Clone, Copy)]
+pub struct Cores {
+    pub server: usize,
+    pub load: usize,
+}
+
+impl Arguments {
+    pub fn parse(words: impl Iterator<Item = String>) -> Result<Command> {
+        let mut words = words;
+        let mut quick = false;
+        let mut rounds = None;
+        let mut again = 2;
+        let mut seconds = None;
+        let mut peers = Vec::new();
+        let mut named = Vec::new();
+        let mut cores = Cores { server: 0, load: 1 };
+
+        while let Some(word) = words.next() {
+            let mut value = || words.next().ok_or(format!("{word} wants a value"));
+            match word.as_str() {
+                "serve" => return Ok(Command::Serve(value()?)),
+                "--help" | "-h" => return Ok(Command::Explain),
+                "--quick" => quick = true,
+                "--rounds" => rounds = Some(value()?.parse()?),
+                "--seconds" => seconds = Some(Duration::try_from_secs_f64(value()?.parse()?)?),
+                "--peers" => peers = value()?.split(',').map(str::to_owned).collect(),
+                "--again" => again = value()?.parse()?,
+                "--cores" => cores = Cores::parse(&value()?)?,
+                name if !name.starts_with('-') => named.push(name.to_owned()),
+                unknown => return Err(format!("no option {unknown}; try --help").into()),
+            }
+        }
+
+        if let Some(unknown) = named.iter().find(|name| scenarios::named(name).is_none()) {
+            return Err(format!("no scenario {unknown}; try --help").into());
+        }
+        if let Some(unknown) = peers.iter().find(|name| peers::named(name).is_none()) {
+            return Err(format!("no peer {unknown}; try --help").into());
+        }
+        let duration = seconds.unwrap_or(Duration::from_millis(if quick { 300 } else { 1000 }));
+        Ok(Command::Measure(Self {
+            scenarios: scenarios::ALL
+                .iter()
+                .filter(|scenario| named.is_empty() || named.iter().any(|n| n == scenario.name))
+                .collect(),
+            peers,
+            quick,
+            rounds: rounds.unwrap_or(if quick { 3 } else { 7 }).max(1),
+            duration,
+            warm_up: duration / 3,
+            again,
+            cores,
+        }))
+    }
+}
+
+impl Cores {
+    fn parse(text: &str) -> Result<Self> {
+        let (server, load) =
+            text.split_once(',').ok_or("--cores wants two numbers: SERVER,LOAD")?;
+        Ok(Self { server: server.parse()?, load: load.parse()? })
+    }
+}
+
+pub fn explanation() -> String {
+    let mut text = String::from(
+        "\
+usage: bench [OPTION ...] [SCENARIO ...]
+
+  --quick           short rounds, for development
+  --rounds N        how often each server is measured (7; quick: 3)
+  --seconds S       how long each time (1; quick: 0.3)
+  --again N         measure anew, so often at most, where others took much of our cores (2)
+  --peers A,B       only these
+  --cores S,L       the server's core and the load's (0,1)
+
+scenarios (all, unless some are named):
+",
+    );
+    for scenario in scenarios::ALL {
+        text += &format!("  {:<4} {}\n", scenario.name, scenario.title);
+    }
+    text += "\npeers:\n";
+    for peer in peers::ALL {
+        text += &format!("  {:<20} {}\n", peer.name, peer.title);
+    }
+    text += &format!(
+        "\nbench serve NAME is one of the servers alone: {}\n",
+        servers::names().join(", ")
+    );
+    text
+}

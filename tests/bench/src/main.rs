@@ -1,0 +1,55 @@
+//! Echo servers side by side: how many messages, how fast, at what cost.
+//!
+//! ```text
+//! cargo run --release --manifest-path tests/bench/Cargo.toml -- [OPTION ...] [SCENARIO ...]
+//! ```
+//!
+//! Reading order: `scenarios` (what is measured), `peers` and `servers` (who is measured), `wire`
+//! (the bytes that travel), `load` (who asks), `process` (how a server is started, pinned and
+//! watched), `others` (who disturbs), `rounds` (in which order), `results` (what is kept of it), `goals` and `report` (what
+//! is printed).
+//!
+//! Progress goes to standard error, the report to standard output as Markdown.
+
+mod arguments;
+mod goals;
+mod histogram;
+mod load;
+mod others;
+mod peers;
+mod process;
+mod report;
+mod results;
+mod rounds;
+mod scenarios;
+mod servers;
+mod wire;
+
+use arguments::{Arguments, Command};
+
+/// Whatever goes wrong in here is told to a person and needs no type of its own.
+type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
+
+fn main() {
+    let done = match Arguments::parse(std::env::args().skip(1)) {
+        Ok(Command::Serve(name)) => servers::serve(&name),
+        Ok(Command::Measure(arguments)) => measure(&arguments),
+        Ok(Command::Explain) => {
+            print!("{}", arguments::explanation());
+            Ok(())
+        }
+        Err(error) => Err(error),
+    };
+    if let Err(error) = done {
+        eprintln!("bench: {error}");
+        std::process::exit(1);
+    }
+}
+
+fn measure(arguments: &Arguments) -> Result<()> {
+    process::check_pinning()?;
+    let peers = peers::present(&arguments.peers);
+    let results = rounds::run(arguments, &peers);
+    print!("{}", report::markdown(arguments, &peers, &results));
+    Ok(())
+}

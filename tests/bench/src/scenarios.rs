@@ -1,0 +1,89 @@
+//! What is measured: each scenario is one row of every table.
+//!
+//! "k in flight" means that a connection keeps k messages unanswered, and sends as many anew as
+//! have been answered, in one write. A kind of load that is not here yet (a broadcast, TLS) becomes
+//! a `Kind` with a file of its own in `load`.
+
+pub struct Scenario {
+    pub name: &'static str,
+    pub title: &'static str,
+    pub kind: Kind,
+}
+
+pub enum Kind {
+    /// One connection that waits for each answer, server and load on one core: what a message costs
+    /// both together.
+    PingPong { payload: Payload },
+    /// Many connections, as fast as they go.
+    Echo { connections: usize, in_flight: usize, payload: Payload },
+    /// Connect, upgrade, close the TCP connection; over and over, from several threads.
+    Handshakes,
+    /// Connections that have echoed one message and then hold still.
+    Idle,
+}
+
+#[derive(Clone, Copy)]
+pub enum Payload {
+    /// Bytes without a pattern, as a binary message.
+    Binary(usize),
+    /// Characters of two, three and four bytes, as a text message.
+    Text(usize),
+}
+
+/// Stages of the idle scenario: so many connections are held when memory is read.
+pub const HELD: [usize; 2] = [5_000, 10_000];
+
+const KIB: usize = 1024;
+
+pub const ALL: &[Scenario] = &[
+    Scenario {
+        name: "a0",
+        title: "1 connection, 32 B, ping-pong, both on one core",
+        kind: Kind::PingPong { payload: Payload::Binary(32) },
+    },
+    Scenario {
+        name: "b",
+        title: "64 connections, 32 B",
+        kind: Kind::Echo { connections: 64, in_flight: 1, payload: Payload::Binary(32) },
+    },
+    Scenario {
+        name: "c",
+        title: "512 connections, 125 B",
+        kind: Kind::Echo { connections: 512, in_flight: 1, payload: Payload::Binary(125) },
+    },
+    Scenario {
+        name: "d",
+        title: "16 connections, 64 in flight, 32 B",
+        kind: Kind::Echo { connections: 16, in_flight: 64, payload: Payload::Binary(32) },
+    },
+    Scenario {
+        name: "e",
+        title: "16 connections, 16 in flight, 1 KiB",
+        kind: Kind::Echo { connections: 16, in_flight: 16, payload: Payload::Binary(KIB) },
+    },
+    Scenario {
+        name: "f",
+        title: "4 connections, 2 in flight, 64 KiB",
+        kind: Kind::Echo { connections: 4, in_flight: 2, payload: Payload::Binary(64 * KIB) },
+    },
+    Scenario {
+        name: "g",
+        title: "2 connections, 1 MiB",
+        kind: Kind::Echo { connections: 2, in_flight: 1, payload: Payload::Binary(KIB * KIB) },
+    },
+    Scenario {
+        name: "h",
+        title: "8 connections, 4 in flight, 16 KiB of non-ASCII text",
+        kind: Kind::Echo { connections: 8, in_flight: 4, payload: Payload::Text(16 * KIB) },
+    },
+    Scenario {
+        name: "i",
+        title: "handshakes: connect, upgrade (raw: the request comes back), close",
+        kind: Kind::Handshakes,
+    },
+    Scenario { name: "j", title: "idle connections held", kind: Kind::Idle },
+];
+
+pub fn named(name: &str) -> Option<&'static Scenario> {
+    ALL.iter().find(|scenario| scenario.name == name)
+}

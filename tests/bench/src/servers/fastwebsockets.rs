@@ -1,0 +1,52 @@
+//! fastwebsockets: hyper makes the handshake and hands the connection over; a task each, all on one
+//! thread.
+
+use ::fastwebsockets::{FragmentCollector, OpCode, WebSocketError, upgrade};
+use http_body_util::Empty;
+use hyper::body::{Bytes, Incoming};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Request, Response};
+use hyper_util::rt::TokioIo;
+use tokio::net::{TcpListener, TcpStream};
+
+use super::{ANY_PORT, announce};
+use crate::Result;
+
+#[tokio::main(flavor = "current_thread")]
+pub async fn serve() -> Result<()> {
+    let listener = TcpListener::bind(ANY_PORT).await?;
+    announce(listener.local_addr()?)?;
+    loop {
+        let (stream, _) = listener.accept().await?;
+        tokio::spawn(connection(stream));
+    }
+}
+
+async fn connection(stream: TcpStream) -> Result<()> {
+    stream.set_nodelay(true)?;
+    let http = http1::Builder::new().serve_connection(TokioIo::new(stream), service_fn(handshake));
+    Ok(http.with_upgrades().await?)
+}
+
+async fn handshake(
+    mut request: Request<Incoming>,
+) -> std::result::Result<Response<Empty<Bytes>>, WebSocketError> {
+    let (response, upgraded) = upgrade::upgrade(&mut request)?;
+    // `unconstrained`, as the library's own example has it: its reads don't count against tokio's
+    // budget.
+    tokio::spawn(tokio::task::unconstrained(echo(upgraded)));
+    Ok(response)
+}
+
+async fn echo(upgraded: upgrade::UpgradeFut) -> Result<()> {
+    let mut ws = FragmentCollector::new(upgraded.await?);
+    loop {
+        let frame = ws.read_frame().await?;
+        match frame.opcode {
+            OpCode::Close => return Ok(()),
+            OpCode::Text | OpCode::Binary => ws.write_frame(frame).await?,
+            _ => {}
+        }
+    }
+}

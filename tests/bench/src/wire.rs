@@ -1,0 +1,170 @@
+//! The bytes that travel, made before the clock starts: a few messages as a client sends them
+//! (masked) and as a server must answer them (the same payload, unmasked, the shortest header). A
+//! handshake is the RFC's own, §1.3.
+//!
+//! The messages form a ring: after the last comes the first again. All are of one length, so that
+//! the place of a byte in the stream of answers tells which byte it has to be.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::ops::Range;
+
+use crate::Result;
+use crate::peers::Speaks;
+use crate::scenarios::Payload;
+
+const FIN_TEXT: u8 = 0x81;
+const FIN_BINARY: u8 = 0x82;
+const MASKED: u8 = 0x80;
+
+const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
+const ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
+
+pub struct Ring {
+    /// The messages one after the other, and then as many of them again as may be in flight:
+    /// whatever the first one is, what is to be sent lies in one piece.
+    pub requests: Vec<u8>,
+    request: usize,
+    replies: Vec<u8>,
+    reply: usize,
+    pub messages: usize,
+}
+
+impl Ring {
+    pub fn new(speaks: Speaks, payload: Payload, in_flight: usize) -> Self {
+        let messages = in_flight.max(2);
+        let mut requests = Vec::new();
+        let mut replies = Vec::new();
+        for index in 0..messages {
+            let payload = payload.message(index);
+            let request = frame(&payload, Some(mask(index)));
+            match speaks {
+                Speaks::WebSocket => replies.extend(frame(&payload, None)),
+                Speaks::Bytes => replies.extend(&request),
+            }
+            requests.extend(request);
+        }
+        let request = requests.len() / messages;
+        let reply = replies.len() / messages;
+        requests.extend_from_within(..(in_flight - 1) * request);
+        Self { requests, request, replies, reply, messages }
+    }
+
+    /// Where in `requests` so many messages lie, from the `first` on.
+    pub fn place(&self, first: usize, count: usize) -> Range<usize> {
+        first * self.request..(first + count) * self.request
+    }
+
+    /// How long each answer is.
+    pub fn reply(&self) -> usize {
+        self.reply
+    }
+
+    /// Where in the stream of answers that of this message begins.
+    pub fn reply_starts(&self, message: usize) -> usize {
+        message * self.reply
+    }
+
+    /// Compares what came with what has to come at `position`; tells where the next byte belongs.
+    pub fn check(&self, position: usize, received: &[u8]) -> Result<usize> {
+        let mut position = position;
+        let mut received = received;
+        while !received.is_empty() {
+            let expected = &self.replies[position..];
+            let length = expected.len().min(received.len());
+            let (now, later) = received.split_at(length);
+            if now != &expected[..length] {
+                return Err("an answer is not what was sent".into());
+            }
+            position = (position + length) % self.replies.len();
+            received = later;
+        }
+        Ok(position)
+    }
+}
+
+impl Payload {
+    /// A message of this kind, different for each index.
+    fn message(self, index: usize) -> (u8, Vec<u8>) {
+        match self {
+            Payload::Binary(length) => (FIN_BINARY, noise(index as u64 + 1).take(length).collect()),
+            Payload::Text(length) => (FIN_TEXT, text(index, length).into_bytes()),
+        }
+    }
+}
+
+/// Bytes without a pattern, the same in every run (xorshift, upper byte).
+fn noise(seed: u64) -> impl Iterator<Item = u8> {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    std::iter::repeat_with(move || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state >> 56) as u8
+    })
+}
+
+/// Exactly `length` bytes of text that no check for ASCII can hurry through.
+fn text(index: usize, length: usize) -> String {
+    let sentence = "Ünïcödé на проводе, 一つの接続に一つの糸 🦀 ";
+    let mut text = String::with_capacity(length);
+    for character in sentence.chars().cycle().skip(index) {
+        if text.len() + character.len_utf8() > length {
+            break;
+        }
+        text.push(character);
+    }
+    text.extend(std::iter::repeat_n('.', length - text.len()));
+    text
+}
+
+fn mask(index: usize) -> [u8; 4] {
+    let mut noise = noise(index as u64 + 1000);
+    std::array::from_fn(|_| noise.next().unwrap_or_default())
+}
+
+/// One frame, §5.2.
+fn frame((first, payload): &(u8, Vec<u8>), mask: Option<[u8; 4]>) -> Vec<u8> {
+    let masked = if mask.is_some() { MASKED } else { 0 };
+    let mut frame = vec![*first];
+    match payload.len() {
+        length @ ..126 => frame.push(masked | length as u8),
+        length @ ..65536 => {
+            frame.push(masked | 126);
+            frame.extend((length as u16).to_be_bytes());
+        }
+        length => {
+            frame.push(masked | 127);
+            frame.extend((length as u64).to_be_bytes());
+        }
+    }
+    let mask = mask.inspect(|mask| frame.extend(mask)).unwrap_or_default();
+    frame.extend(payload.iter().zip(mask.iter().cycle()).map(|(byte, key)| byte ^ key));
+    frame
+}
+
+/// Asks for the upgrade and reads the answer to its last byte. A server that speaks bytes gives the
+/// request back.
+pub fn handshake(mut stream: &TcpStream, speaks: Speaks) -> Result<()> {
+    let request = format!(
+        "GET /echo HTTP/1.1\r\nHost: {}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+         Sec-WebSocket-Key: {KEY}\r\nSec-WebSocket-Version: 13\r\n\r\n",
+        stream.peer_addr()?
+    );
+    stream.write_all(request.as_bytes())?;
+
+    let mut buffer = [0; 1024];
+    let mut length = 0;
+    while !buffer[..length].ends_with(b"\r\n\r\n") {
+        match stream.read(&mut buffer[length..])? {
+            0 => return Err("the handshake was not answered".into()),
+            n => length += n,
+        }
+    }
+    let answer = str::from_utf8(&buffer[..length])?;
+    let good = match speaks {
+        Speaks::WebSocket => answer.starts_with("HTTP/1.1 101 ") && answer.contains(ACCEPT),
+        Speaks::Bytes => answer == request,
+    };
+    if good { Ok(()) } else { Err(format!("the handshake was answered with {answer}").into()) }
+}

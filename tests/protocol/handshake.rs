@@ -1,0 +1,557 @@
+//! The server's decision, as a table: what is asked, under which rules, and what becomes of it.
+
+use ws101::Refusal;
+use ws101::protocol::authority::Origins;
+use ws101::protocol::handshake::{Decision, Rules, decide, upgrade_required};
+use ws101::protocol::head::Scan;
+use ws101::protocol::misuse::Misuse;
+use ws101::protocol::request::Request;
+
+use crate::support::{changed, head_of, teaches};
+
+/// What a client has to send, and no more.
+const LINES: [&str; 5] = [
+    "Host: server.example.com",
+    "Upgrade: websocket",
+    "Connection: Upgrade",
+    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+    "Sec-WebSocket-Version: 13",
+];
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Outcome {
+    Opens,
+    Speaks(&'static str),
+    Plain,
+    Refused(u16),
+}
+use Outcome::*;
+
+/// From the bytes of a head to the decision, by all steps that a server takes.
+fn answer(head: &str, rules: &Rules) -> Result<Decision, Refusal> {
+    let end = Scan::new(16 * 1024, 100).advance(head.as_bytes())?.expect("a whole head");
+    decide(&Request::parse(&head.as_bytes()[..end])?, rules)
+}
+
+fn outcome(head: &str, rules: &Rules, expected: Outcome) {
+    match (answer(head, rules), expected) {
+        (Ok(Decision::PlainHttp), Plain) => {}
+        (Ok(Decision::Switch(agreement)), Opens) => {
+            assert_eq!(agreement.subprotocol, None, "{head}");
+            assert_eq!(agreement.response(), a_101("").as_bytes(), "{head}");
+        }
+        (Ok(Decision::Switch(agreement)), Speaks(name)) => {
+            assert_eq!(agreement.subprotocol.as_deref(), Some(name), "{head}");
+            let line = format!("Sec-WebSocket-Protocol: {name}\r\n");
+            assert_eq!(agreement.response(), a_101(&line).as_bytes(), "{head}");
+        }
+        (Err(refusal), Refused(status)) => {
+            assert_eq!(refusal.status(), status, "{head}{refusal}");
+            is_an_answer(&refusal);
+        }
+        (other, _) => panic!("{other:?} instead of {expected:?} to\n{head}"),
+    }
+}
+
+/// §4.2.2, and the answer of §1.3.
+fn a_101(more: &str) -> String {
+    format!(
+        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+         Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n{more}\r\n"
+    )
+}
+
+/// A refusal is a whole response, with the headers that its status owes, and its body teaches.
+fn is_an_answer(refusal: &Refusal) {
+    let shown = refusal.to_string();
+    teaches(&shown, refusal.lesson());
+    let bytes = refusal.response().encode().unwrap();
+    let (head, body) = str::from_utf8(&bytes).unwrap().split_once("\r\n\r\n").unwrap();
+    let has = |line: &str| head.lines().any(|one| one == line);
+    assert_eq!(body, shown + "\n");
+    assert!(head.starts_with(&format!("HTTP/1.1 {} ", refusal.status())), "{head}");
+    assert!(has(&format!("Content-Length: {}", body.len())), "{head}");
+    assert!(has("Content-Type: text/plain; charset=utf-8"), "{head}");
+    let connection = head.lines().find_map(|line| line.strip_prefix("Connection: ")).unwrap();
+    assert!(connection.split(", ").any(|token| token == "close"), "{head}");
+    match refusal.status() {
+        405 => assert!(has("Allow: GET"), "{head}"),
+        // §4.4; RFC 9110 §15.5.22.
+        426 => assert!(has("Sec-WebSocket-Version: 13") && has("Upgrade: websocket"), "{head}"),
+        _ => {}
+    }
+}
+
+/// Checks each change of the plain request.
+fn decides(rules: &Rules, cases: &[(&[&str], Outcome)]) {
+    for (changes, expected) in cases {
+        outcome(&head_of("GET /chat HTTP/1.1", &changed(&LINES, changes)), rules, *expected);
+    }
+}
+
+fn names(names: &[&str]) -> Vec<String> {
+    names.iter().map(|&name| name.into()).collect()
+}
+
+#[test]
+fn section_4_2_1_server_opens_whatever_the_order_the_letter_case_and_the_white_space() {
+    let anyhow = Rules::default();
+    let lines = changed(&LINES, &[]);
+    for turn in 0..lines.len() {
+        let turned = [&lines[turn..], &lines[..turn]].concat();
+        outcome(&head_of("GET /chat HTTP/1.1", &turned), &anyhow, Opens);
+    }
+    decides(
+        &anyhow,
+        &[
+            (&["HOST:server.example.com", "upgrade:WEBSOCKET", "connection:upgrade"], Opens),
+            (&["sec-websocket-version: \t13\t "], Opens),
+            (&["SEC-WEBSOCKET-KEY:   dGhlIHNhbXBsZSBub25jZQ==  "], Opens),
+            (&["X-Unknown: \u{e9}", "X-Empty:"], Opens),
+            (&["Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits"], Opens),
+        ],
+    );
+}
+
+#[test]
+fn server_takes_a_request_without_upgrade_for_plain_http() {
+    decides(
+        &Rules::default(),
+        &[
+            (&["-Upgrade"], Plain),
+            (&["-Upgrade", "-Connection", "-Sec-WebSocket-Key", "-Sec-WebSocket-Version"], Plain),
+            (&["Upgrade: h2c"], Plain),
+            (&["Upgrade:"], Plain),
+            // Whole tokens.
+            (&["Upgrade: websockets"], Plain),
+            (&["Upgrade: web socket"], Plain),
+            (&["Upgrade: xwebsocket"], Plain),
+        ],
+    );
+    let refusal = upgrade_required();
+    is_an_answer(&refusal);
+    assert_eq!(refusal.status(), 426);
+    assert!(refusal.to_string().contains("WebSocket client"));
+}
+
+#[test]
+fn section_4_2_1_upgrade_and_connection_are_lists_of_whole_tokens() {
+    decides(
+        &Rules::default(),
+        &[
+            (&["Upgrade: h2c, WebSocket"], Opens),
+            (&["Upgrade: h2c", "Upgrade: websocket"], Opens),
+            (&["Connection: keep-alive, Upgrade"], Opens),
+            (&["Connection: keep-alive", "Connection: UPGRADE"], Opens),
+            (&["Connection: ,,upgrade ,"], Opens),
+            (&["-Connection"], Refused(400)),
+            (&["Connection: keep-alive"], Refused(400)),
+            (&["Connection: notupgrade"], Refused(400)),
+            (&["Connection: upgraded"], Refused(400)),
+            (&["Connection: keep-alive Upgrade"], Refused(400)),
+            (&["Connection:"], Refused(400)),
+        ],
+    );
+}
+
+#[test]
+fn section_4_1_server_refuses_any_method_but_get_with_405() {
+    for method in ["POST", "HEAD", "PUT", "DELETE", "OPTIONS", "TRACE", "PATCH", "get", "GETS", "M"]
+    {
+        let head = head_of(&format!("{method} /chat HTTP/1.1"), &LINES);
+        outcome(&head, &Rules::default(), Refused(405));
+        // With nothing of a WebSocket about it, too.
+        let head = head_of(&format!("{method} / HTTP/1.1"), &LINES[..1]);
+        outcome(&head, &Rules::default(), Refused(405));
+    }
+}
+
+#[test]
+fn section_4_2_1_server_refuses_http_1_0_with_505() {
+    outcome(&head_of("GET /chat HTTP/1.0", &LINES), &Rules::default(), Refused(505));
+    outcome(&head_of("GET / HTTP/1.0", &[]), &Rules::default(), Refused(505));
+    outcome(&head_of("GET /chat HTTP/2.0", &LINES), &Rules::default(), Refused(505));
+}
+
+#[test]
+fn section_4_2_1_server_wants_one_host() {
+    decides(
+        &Rules::default(),
+        &[
+            (&["Host: server.example.com:8080"], Opens),
+            (&["Host: 127.0.0.1:9001"], Opens),
+            (&["Host: [::1]:9001"], Opens),
+            (&["-Host"], Refused(400)),
+            (&["Host:"], Refused(400)),
+            (&["Host: a", "Host: a"], Refused(400)),
+            (&["Host: a", "Host: b"], Refused(400)),
+            (&["Host: ]"], Refused(400)),
+            (&["Host: a b"], Refused(400)),
+            (&["Host: a, b"], Refused(400)),
+            (&["Host: a@b"], Refused(400)),
+            (&["Host: a/b"], Refused(400)),
+            (&["Host: http://a"], Refused(400)),
+            (&["Host: a:65536"], Refused(400)),
+            (&["Host: a:-1"], Refused(400)),
+            (&["Host: \u{e9}"], Refused(400)),
+            // It is asked for of plain HTTP as well (RFC 9112 §3.2).
+            (&["-Upgrade", "-Host"], Refused(400)),
+        ],
+    );
+}
+
+#[test]
+fn server_answers_only_for_hosts_that_are_listed() {
+    let rules = Rules { hosts: names(&["a.example", "b.example:8080"]), ..Rules::default() };
+    decides(
+        &rules,
+        &[
+            (&["Host: a.example"], Opens),
+            (&["Host: A.EXAMPLE:99"], Opens),
+            (&["Host: b.example:8080"], Opens),
+            (&["Host: b.example"], Refused(421)),
+            (&["Host: b.example:80"], Refused(421)),
+            (&["Host: a.example.evil.org"], Refused(421)),
+            (&["Host: evil-a.example"], Refused(421)),
+            (&["Host: 127.0.0.1"], Refused(421)),
+            // A page, too, is served to nobody who comes by another name (DNS rebinding).
+            (&["-Upgrade", "Host: rebound.example"], Refused(421)),
+        ],
+    );
+}
+
+#[test]
+fn section_4_2_1_an_absolute_target_names_the_host_and_a_path() {
+    let rules =
+        Rules { hosts: names(&["a.example"]), paths: names(&["/chat"]), ..Rules::default() };
+    for (target, host, expected) in [
+        ("ws://a.example/chat", "a.example", Opens),
+        ("http://a.example:1/chat?x", "elsewhere.example", Opens),
+        ("HTTPS://A.example/chat", "elsewhere.example", Opens),
+        ("wss://b.example/chat", "a.example", Refused(421)),
+        ("ws://a.example/", "a.example", Refused(404)),
+        ("ws://a.example", "a.example", Refused(404)),
+        // One Host there must be all the same.
+        ("ws://a.example/chat", "", Refused(400)),
+        ("ftp://a.example/chat", "a.example", Refused(400)),
+        ("ws://a.example/chat#x", "a.example", Refused(400)),
+        ("ws://user@a.example/chat", "a.example", Refused(400)),
+        ("chat", "a.example", Refused(400)),
+        ("*", "a.example", Refused(400)),
+    ] {
+        let host = format!("Host: {host}");
+        let lines = changed(&LINES, &[&host]);
+        outcome(&head_of(&format!("GET {target} HTTP/1.1"), &lines), &rules, expected);
+    }
+}
+
+#[test]
+fn section_4_2_1_server_wants_one_key_of_16_bytes() {
+    let missing_padding = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ";
+    let of_17_bytes = "Sec-WebSocket-Key: bXktd2Vic29ja2V0LWtleSE=";
+    let of_15_bytes = "Sec-WebSocket-Key: bXktd2Vic29ja2V0LWtl";
+    let twice = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==";
+    let long = format!("Sec-WebSocket-Key: {}", "QUJD".repeat(1_024));
+    decides(
+        &Rules::default(),
+        &[
+            (&["-Sec-WebSocket-Key"], Refused(400)),
+            (&["Sec-WebSocket-Key:"], Refused(400)),
+            (&[twice, twice], Refused(400)),
+            (&[missing_padding], Refused(400)),
+            (&[of_15_bytes], Refused(400)),
+            (&[of_17_bytes], Refused(400)),
+            (&[&long], Refused(400)),
+            (&["Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25j ZQ=="], Refused(400)),
+            (&["Sec-WebSocket-Key: not base64 at all!!!!!!!"], Refused(400)),
+            (&["Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==, x"], Refused(400)),
+        ],
+    );
+    // Loose bits behind the last byte are let pass; §4.2.2: the answer is to the key as it was sent.
+    let head = head_of(
+        "GET / HTTP/1.1",
+        &changed(&LINES, &["Sec-WebSocket-Key: AQIDBAUGBwgJCgsMDQ4PEC=="]),
+    );
+    let Ok(Decision::Switch(agreement)) = answer(&head, &Rules::default()) else {
+        panic!("the key that §4.1 gives as an example is refused");
+    };
+    let response = String::from_utf8(agreement.response()).unwrap();
+    assert!(
+        response.contains("\r\nSec-WebSocket-Accept: OfS0wDaT5NoxF2gqm7Zj2YtetzM=\r\n"),
+        "{response}"
+    );
+}
+
+#[test]
+fn section_4_4_server_answers_another_version_with_426_and_says_13() {
+    let version = |value| format!("Sec-WebSocket-Version: {value}");
+    for value in [
+        "", "0", "7", "8", "12", "14", "25", "777", "013", "+13", "13.0", "13, 8", "8, 13",
+        "thirteen",
+    ] {
+        decides(&Rules::default(), &[(&[&version(value)], Refused(426))]);
+    }
+    decides(
+        &Rules::default(),
+        &[
+            (&["-Sec-WebSocket-Version"], Refused(426)),
+            (&["Sec-WebSocket-Version: 13", "Sec-WebSocket-Version: 13"], Refused(426)),
+            (&["Sec-WebSocket-Version: 8", "Sec-WebSocket-Version: 13"], Refused(426)),
+            // The version comes first: with another one, the key may be of another kind.
+            (&["Sec-WebSocket-Version: 14", "-Sec-WebSocket-Key"], Refused(426)),
+        ],
+    );
+}
+
+#[test]
+fn section_4_2_2_server_speaks_the_first_of_the_clients_subprotocols_that_is_ours() {
+    let rules = Rules { subprotocols: names(&["chat", "superchat"]), ..Rules::default() };
+    decides(
+        &rules,
+        &[
+            (&[], Opens),
+            (&["Sec-WebSocket-Protocol: chat"], Speaks("chat")),
+            (&["Sec-WebSocket-Protocol: superchat, chat"], Speaks("superchat")),
+            (&["Sec-WebSocket-Protocol: other,\tchat"], Speaks("chat")),
+            (
+                &["Sec-WebSocket-Protocol: other", "Sec-WebSocket-Protocol: superchat"],
+                Speaks("superchat"),
+            ),
+            // None in common: a 101 without one.
+            (&["Sec-WebSocket-Protocol: other"], Opens),
+            (&["Sec-WebSocket-Protocol: CHAT"], Opens),
+            (&["Sec-WebSocket-Protocol: chatter"], Opens),
+            // §4.1: non-empty tokens, all unique.
+            (&["Sec-WebSocket-Protocol:"], Refused(400)),
+            (&["Sec-WebSocket-Protocol: chat,"], Refused(400)),
+            (&["Sec-WebSocket-Protocol: chat superchat"], Refused(400)),
+            (&["Sec-WebSocket-Protocol: chat/1"], Refused(400)),
+            (&["Sec-WebSocket-Protocol: \"chat\""], Refused(400)),
+            (&["Sec-WebSocket-Protocol: \u{ff}"], Refused(400)),
+            (&["Sec-WebSocket-Protocol: chat, chat"], Refused(400)),
+            (&["Sec-WebSocket-Protocol: chat", "Sec-WebSocket-Protocol: chat"], Refused(400)),
+        ],
+    );
+    decides(&Rules::default(), &[(&["Sec-WebSocket-Protocol: chat, superchat"], Opens)]);
+}
+
+#[test]
+fn section_10_2_server_refuses_a_foreign_page_with_403() {
+    decides(
+        &Rules::default(),
+        &[
+            (&["Origin: http://server.example.com"], Opens),
+            (&["Origin: HTTPS://SERVER.example.com:443"], Opens),
+            (&["Origin: http://server.example.com:8080"], Refused(403)),
+            (&["Origin: http://example.com"], Refused(403)),
+            (&["Origin: http://server.example.com.evil.org"], Refused(403)),
+            (&["Origin: file://server.example.com"], Refused(403)),
+            (&["Origin: null"], Refused(403)),
+            (&["Origin:"], Refused(403)),
+            (&["Origin: http://server.example.com http://evil.org"], Refused(403)),
+            (&["Origin: http://server.example.com", "Origin: http://evil.org"], Refused(400)),
+            (
+                &["Origin: http://server.example.com", "Origin: http://server.example.com"],
+                Refused(400),
+            ),
+            // Plain HTTP is served to any page: what it may read, is for the browser to say.
+            (&["-Upgrade", "Origin: http://evil.org"], Plain),
+        ],
+    );
+    let listed = Origins::Listed(names(&["https://a.example", "null"]));
+    decides(
+        &Rules { origins: listed, ..Rules::default() },
+        &[
+            (&[], Opens),
+            (&["Origin: https://a.example:443"], Opens),
+            (&["Origin: null"], Opens),
+            (&["Origin: http://a.example"], Refused(403)),
+            (&["Origin: https://a.example:8443"], Refused(403)),
+            (&["Origin: https://a.example.evil.org"], Refused(403)),
+            // The own host is trusted without a list only.
+            (&["Origin: http://server.example.com"], Refused(403)),
+        ],
+    );
+    let any = Rules { origins: Origins::Any, ..Rules::default() };
+    decides(&any, &[(&["Origin: http://evil.org"], Opens)]);
+}
+
+#[test]
+fn an_absolute_target_is_the_host_that_an_origin_is_compared_with() {
+    for (origin, expected) in [("http://a.example", Opens), ("http://proxy.example", Refused(403))]
+    {
+        let origin = format!("Origin: {origin}");
+        let lines = changed(&LINES, &["Host: proxy.example", &origin]);
+        outcome(&head_of("GET ws://a.example/ HTTP/1.1", &lines), &Rules::default(), expected);
+    }
+}
+
+/// The message that a person meets behind a proxy names both sides and the option.
+#[test]
+fn the_refusal_of_a_foreign_page_says_who_asked_whom_and_what_to_set() {
+    let lines = changed(&LINES, &["Host: example.com", "Origin: http://example.com:8080"]);
+    let refusal = answer(&head_of("GET / HTTP/1.1", &lines), &Rules::default()).unwrap_err();
+    let shown = refusal.to_string();
+    for part in ["\"http://example.com:8080\"", "\"example.com\"", "`origins`", "$http_host"] {
+        assert!(shown.contains(part), "{shown}");
+    }
+}
+
+#[test]
+fn section_4_2_2_server_answers_an_unknown_path_with_404() {
+    let rules = Rules { paths: names(&["/chat", "/"]), ..Rules::default() };
+    for (target, expected) in [
+        ("/chat", Opens),
+        ("/chat?room=1", Opens),
+        ("/", Opens),
+        ("/?", Opens),
+        ("/chat/", Refused(404)),
+        ("/Chat", Refused(404)),
+        ("/chats", Refused(404)),
+        ("//chat", Refused(404)),
+        ("/./chat", Refused(404)),
+        ("/%63hat", Refused(404)),
+    ] {
+        outcome(&head_of(&format!("GET {target} HTTP/1.1"), &LINES), &rules, expected);
+    }
+}
+
+/// What is read as HTTP by one and as frames by another is how requests are smuggled.
+#[test]
+fn server_refuses_a_request_with_a_body() {
+    decides(
+        &Rules::default(),
+        &[
+            (&["Content-Length: 0"], Opens),
+            (&["Content-Length: 1"], Refused(400)),
+            (&["Content-Length: +0"], Refused(400)),
+            (&["Content-Length: 00"], Refused(400)),
+            (&["Content-Length: 0, 0"], Refused(400)),
+            (&["Content-Length:"], Refused(400)),
+            (&["Content-Length: 0", "Content-Length: 0"], Refused(400)),
+            (&["Content-Length: 0", "Content-Length: 5"], Refused(400)),
+            (&["Transfer-Encoding: chunked"], Refused(400)),
+            (&["Transfer-Encoding:"], Refused(400)),
+            (&["Transfer-Encoding: chunked", "Content-Length: 0"], Refused(400)),
+            (&["-Upgrade", "Content-Length: 5"], Refused(400)),
+        ],
+    );
+}
+
+#[test]
+fn server_refuses_a_head_that_two_readers_could_read_in_two_ways() {
+    let plain = Rules::default();
+    for (bad, part) in [
+        ("X: y\nZ: z", "CR LF"),
+        ("X: y\rZ: z", "CR only in front of LF"),
+        ("X: y\r\n folded", "folded"),
+        ("X: y\r\n\tfolded", "folded"),
+        (" X: y", "folded"),
+        ("X\0: y", "0x00"),
+        ("X: \0", "0x00"),
+        ("X: \x1b[31m", "0x1b"),
+        ("X : y", "a colon right behind it"),
+        (": y", "a colon right behind it"),
+        ("no colon", "a colon right behind it"),
+        ("X\u{e9}: y", "a colon right behind it"),
+        ("Transfer-Encoding\t: chunked", "a colon right behind it"),
+    ] {
+        let head = head_of("GET /chat HTTP/1.1", &[&LINES[..], &[bad]].concat());
+        outcome(&head, &plain, Refused(400));
+        let shown = answer(&head, &plain).unwrap_err().to_string();
+        assert!(shown.contains(part), "{part}: {shown}");
+    }
+    for first in [
+        "GET /chat",
+        "GET  /chat HTTP/1.1",
+        "GET /a b HTTP/1.1",
+        "GET /chat HTTP/1.1 ",
+        "",
+        "\x01GET / HTTP/1.1",
+    ] {
+        outcome(&head_of(first, &LINES), &plain, Refused(400));
+    }
+}
+
+/// Somebody may parse what no scan has seen: what is shown of it is harmless all the same.
+#[test]
+fn what_a_refusal_quotes_is_escaped_and_cut_short() {
+    let rules = Rules { paths: names(&["/chat"]), ..Rules::default() };
+    let evil = "\x1b[2J\x07\u{202e}\"<script>";
+    let long = "x".repeat(5_000);
+    for value in [evil, &long] {
+        for name in [
+            "Host",
+            "Connection",
+            "Sec-WebSocket-Version",
+            "Sec-WebSocket-Key",
+            "Origin",
+            "Sec-WebSocket-Protocol",
+        ] {
+            let line = format!("{name}: {value}");
+            let head = head_of("GET /chat HTTP/1.1", &changed(&LINES, &[&line]));
+            let Ok(request) = Request::parse(head.as_bytes()) else { panic!("{name} is parsed") };
+            // Any name is a fine host, and one that is long enough is just that.
+            let Err(refusal) = decide(&request, &rules) else { continue };
+            is_an_answer(&refusal);
+            let shown = refusal.to_string();
+            assert!(!shown.contains('\u{202e}'), "{shown}");
+            assert!(shown.len() < 1_500, "{} bytes for {name}", shown.len());
+        }
+    }
+    for first in [
+        format!("{evil} / HTTP/1.1"),
+        format!("GET /{evil} HTTP/1.1"),
+        format!("GET / {evil}"),
+        format!("GET /{long} HTTP/1.1"),
+    ] {
+        let refusal = match Request::parse(head_of(&first, &LINES).as_bytes()) {
+            Ok(request) => decide(&request, &rules).unwrap_err(),
+            Err(refusal) => refusal,
+        };
+        is_an_answer(&refusal);
+        assert!(refusal.to_string().len() < 1_500);
+    }
+}
+
+#[test]
+fn what_if_any_byte_of_a_request_is_any_other() {
+    let rules =
+        Rules { subprotocols: names(&["chat"]), paths: names(&["/chat"]), ..Rules::default() };
+    let more = ["Origin: http://server.example.com", "Sec-WebSocket-Protocol: chat"];
+    let good = head_of("GET /chat HTTP/1.1", &changed(&LINES, &more)).into_bytes();
+    for at in 0..good.len() {
+        for byte in 0..=255 {
+            let mut head = good.clone();
+            head[at] = byte;
+            let scanned = Scan::new(16 * 1024, 100).advance(&head);
+            let decided = scanned.and_then(|end| match end {
+                // Its end is not there, or it came early.
+                None => Ok(None),
+                Some(end) => decide(&Request::parse(&head[..end])?, &rules).map(Some),
+            });
+            match decided {
+                Ok(None | Some(Decision::PlainHttp)) => {}
+                Ok(Some(Decision::Switch(agreement))) => {
+                    assert!(matches!(agreement.subprotocol.as_deref(), None | Some("chat")));
+                    assert!(agreement.response().starts_with(b"HTTP/1.1 101 "));
+                }
+                Err(refusal) => {
+                    let status = refusal.status();
+                    assert!([400, 403, 404, 405, 426, 505].contains(&status), "{status} at {at}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn section_4_1_rules_with_a_subprotocol_that_is_none_can_not_be_kept() {
+    for bad in [&["a b"][..], &[""], &["chat", "chat"], &["a\r\nX: y"], &["a,b"], &["\u{e9}"]] {
+        let rules = Rules { subprotocols: names(bad), ..Rules::default() };
+        let name = bad.last().unwrap().to_string();
+        assert_eq!(rules.check(), Err(Misuse::Subprotocol(name)));
+    }
+    let rules = Rules { subprotocols: names(&["chat", "Chat", "v1.chat"]), ..Rules::default() };
+    assert_eq!(rules.check(), Ok(()));
+}

@@ -1,0 +1,131 @@
+//! What an error says to the person who meets it, and to the peer.
+
+use ws101::protocol::close::Close;
+use ws101::protocol::misuse::Misuse;
+use ws101::protocol::violation::Violation::{self, *};
+
+use crate::support::teaches;
+use crate::violations::{NUMBER_OF_VIOLATIONS, code_and_section};
+
+/// One of each, those with a number with the largest.
+const VIOLATIONS: [Violation; NUMBER_OF_VIOLATIONS] = [
+    ReservedBits(u8::MAX),
+    UnknownOpcode(15),
+    NotMasked,
+    Masked,
+    ControlFragmented,
+    ControlTooLong,
+    LengthNotMinimal(u64::MAX),
+    LengthTopBit(u64::MAX),
+    NothingToContinue,
+    MessageInsideMessage,
+    MessageTooLong(u64::MAX),
+    TooManyFragments(u64::MAX),
+    TextNotUtf8,
+    CloseOfOneByte,
+    Violation::CloseCode(ws101::CloseCode(u16::MAX)),
+    ReasonNotUtf8,
+];
+
+#[test]
+fn each_violation_says_its_code_its_section_what_was_seen_why_and_what_to_do() {
+    for violation in VIOLATIONS {
+        let (code, section) = code_and_section(violation);
+        let shown = violation.to_string();
+        teaches(&shown, &violation.lesson());
+        assert!(shown.starts_with(&code.to_string()), "{shown}");
+        assert!(violation.lesson().rule.contains(section), "{section}: {shown}");
+    }
+}
+
+#[test]
+fn what_a_violation_carries_is_what_its_lesson_says_was_seen() {
+    for (violation, part) in [
+        (ReservedBits(0xc1), "0xc1"),
+        (UnknownOpcode(11), "11"),
+        (LengthNotMinimal(125), "125"),
+        (LengthTopBit(1 << 63), "0x8000000000000000"),
+        (MessageTooLong(16_777_216), "16777216"),
+        (TooManyFragments(131_072), "131072"),
+        (Violation::CloseCode(ws101::CloseCode(1006)), "1006"),
+    ] {
+        assert!(violation.lesson().seen.contains(part), "{violation}");
+    }
+}
+
+/// §5.5: what tells the peer fits into the 125 bytes of a Close, behind its code; and each is told
+/// apart from the others by its words, since the codes are few.
+#[test]
+fn section_5_5_the_reason_of_each_violation_fits_into_a_close_frame() {
+    for (i, violation) in VIOLATIONS.into_iter().enumerate() {
+        let reason = violation.reason();
+        assert!(!reason.is_empty() && reason.len() <= 123, "{reason}");
+        assert!(Close::new(violation.close_code(), reason).is_ok(), "{reason}");
+        assert!(VIOLATIONS[..i].iter().all(|other| other.reason() != reason), "{reason}");
+    }
+}
+
+/// One of each. No wildcard where they are numbered: what is new here wants an entry.
+fn misuses(text: &str) -> Vec<Misuse> {
+    let all = vec![
+        Misuse::AfterClose,
+        Misuse::ControlTooLong(126),
+        Misuse::CloseCode(ws101::CloseCode(1005)),
+        Misuse::NotUtf8,
+        Misuse::Header(text.into(), text.into()),
+        Misuse::Subprotocol(text.into()),
+        Misuse::Address(text.into(), "no scheme"),
+        Misuse::NoTls(text.into()),
+        Misuse::NoListener,
+    ];
+    for (i, misuse) in all.iter().enumerate() {
+        let number = match misuse {
+            Misuse::AfterClose => 0,
+            Misuse::ControlTooLong(_) => 1,
+            Misuse::CloseCode(_) => 2,
+            Misuse::NotUtf8 => 3,
+            Misuse::Header(..) => 4,
+            Misuse::Subprotocol(_) => 5,
+            Misuse::Address(..) => 6,
+            Misuse::NoTls(_) => 7,
+            Misuse::NoListener => 8,
+        };
+        assert_eq!(i, number);
+    }
+    all
+}
+
+#[test]
+fn each_misuse_says_its_rule_what_was_seen_why_and_what_to_do() {
+    for misuse in misuses("ws://example.com") {
+        teaches(&misuse.to_string(), &misuse.lesson());
+    }
+    for (misuse, section) in [
+        (Misuse::AfterClose, "§5.5.1"),
+        (Misuse::ControlTooLong(126), "§5.5"),
+        (Misuse::CloseCode(ws101::CloseCode(1005)), "§7.4"),
+        (Misuse::NotUtf8, "§8.1"),
+        (Misuse::Subprotocol("a b".into()), "§4.1"),
+        (Misuse::Address("x".into(), "no scheme"), "§3"),
+    ] {
+        assert!(misuse.lesson().rule.contains(section), "{misuse}");
+    }
+}
+
+#[test]
+fn what_a_misuse_quotes_is_escaped_and_cut_short() {
+    for text in ["a\r\nX: y\x1b[2J\0\x7f\u{202e}", &"x".repeat(10_000)] {
+        for misuse in misuses(text) {
+            let shown = misuse.to_string();
+            teaches(&shown, &misuse.lesson());
+            assert!(!shown.contains('\u{202e}') && shown.len() < 1_000, "{shown}");
+        }
+    }
+}
+
+/// What is quoted is put in where a lesson leaves room for it, and is not itself taken for that room.
+#[test]
+fn what_is_quoted_may_look_like_a_place_for_something_quoted() {
+    let shown = Misuse::Subprotocol("{} {0} \\".into()).to_string();
+    assert!(shown.contains(r#""{} {0} \\""#), "{shown}");
+}

@@ -1,0 +1,284 @@
+//! The sending half: masks, refusals, what is copied and what is handed back.
+//!
+//! Which bytes each frame has, is in the table of vectors.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering::SeqCst};
+
+use ws101::Prepared;
+use ws101::protocol::close::Close;
+use ws101::protocol::frame::{Opcode, Role};
+use ws101::protocol::message::{AsMessage, MessageRef};
+use ws101::protocol::misuse::Misuse;
+use ws101::protocol::outgoing::{Masks, Outgoing};
+
+use crate::support::{ROLES, frame, frame_with, head};
+
+fn server() -> Outgoing {
+    Outgoing::new(None)
+}
+
+/// A client whose keys are 1 1 1 1, 2 2 2 2 and so on; and how many it has asked for.
+fn client() -> (Outgoing, Arc<AtomicU8>) {
+    let asked = Arc::new(AtomicU8::new(0));
+    let counter = asked.clone();
+    let masks: Masks = Box::new(move || [counter.fetch_add(1, SeqCst) + 1; 4]);
+    (Outgoing::new(Some(masks)), asked)
+}
+
+fn at(role: Role) -> Outgoing {
+    match role {
+        Role::Server => server(),
+        Role::Client => client().0,
+    }
+}
+
+fn goodbye() -> Close {
+    Close::new(1000, "bye").unwrap()
+}
+
+#[test]
+fn section_5_3_client_masks_each_frame_with_a_key_of_its_own() {
+    let (mut outgoing, asked) = client();
+    outgoing.message("one".as_message()).unwrap();
+    outgoing.fragment(Opcode::Text, b"two", false).unwrap();
+    outgoing.ping(b"three").unwrap();
+    outgoing.fragment(Opcode::Continuation, b"", true).unwrap();
+    outgoing.pong(b"five").unwrap();
+    outgoing.message(Prepared::new("six").as_message()).unwrap();
+    outgoing.message([7, 7].as_message()).unwrap();
+    outgoing.close(&goodbye()).unwrap();
+    let expected = [
+        (b"\x81\x03", &b"one"[..]),
+        (b"\x01\x03", b"two"),
+        (b"\x89\x05", b"three"),
+        (b"\x80\x00", b""),
+        (b"\x8a\x04", b"five"),
+        (b"\x81\x03", b"six"),
+        (b"\x82\x02", &[7, 7]),
+        (b"\x88\x05", b"\x03\xe8bye"),
+    ];
+    let frames = (1..).zip(expected);
+    let bytes: Vec<u8> = frames
+        .flat_map(|(n, (head, payload))| frame_with(Role::Client, [n; 4], head, payload))
+        .collect();
+    assert_eq!(outgoing.batch(), bytes);
+    assert_eq!(asked.load(SeqCst), 8, "one key a frame, and none for nothing");
+}
+
+#[test]
+fn section_5_1_server_masks_nothing() {
+    let mut outgoing = server();
+    outgoing.message("one".as_message()).unwrap();
+    outgoing.ping(b"two").unwrap();
+    outgoing.close(&goodbye()).unwrap();
+    assert_eq!(outgoing.batch(), b"\x81\x03one\x89\x03two\x88\x05\x03\xe8bye");
+}
+
+#[test]
+fn section_5_5_a_ping_or_pong_of_125_bytes_is_sent_and_one_of_126_is_refused() {
+    for role in ROLES {
+        let mut outgoing = at(role);
+        outgoing.ping(&[1; 125]).unwrap();
+        outgoing.pong(&[2; 125]).unwrap();
+        let batch = outgoing.batch().to_vec();
+        for length in [126, 127, 65_536] {
+            assert_eq!(outgoing.ping(&vec![1; length]), Err(Misuse::ControlTooLong(length)));
+            assert_eq!(outgoing.pong(&vec![2; length]), Err(Misuse::ControlTooLong(length)));
+        }
+        assert_eq!(outgoing.batch(), batch, "a refused call leaves the batch as it was");
+        assert!(!outgoing.is_closed());
+    }
+}
+
+/// A `Close` need not come from `Close::new`, which would have refused this reason.
+#[test]
+fn section_5_5_a_close_too_long_for_a_control_frame_is_refused_and_the_connection_stays_open() {
+    for role in ROLES {
+        let mut outgoing = at(role);
+        let too_long = Close { code: 1000.into(), reason: "r".repeat(124) };
+        assert_eq!(outgoing.close(&too_long), Err(Misuse::ControlTooLong(126)));
+        assert_eq!(outgoing.batch(), b"");
+        assert!(!outgoing.is_closed());
+        assert!(outgoing.message("still here".as_message()).is_ok());
+    }
+}
+
+/// Calls everything that would write a frame, and gives back what each says.
+fn call_all(outgoing: &mut Outgoing) -> [Result<(), Misuse>; 9] {
+    let large = vec![b'x'; 1 << 20];
+    [
+        outgoing.message("text".as_message()).map(|_| ()),
+        outgoing.message(b"binary".as_message()).map(|_| ()),
+        outgoing.message(large.as_message()).map(|_| ()),
+        outgoing.message(Prepared::new("prepared").as_message()).map(|_| ()),
+        outgoing.fragment(Opcode::Text, b"fragment", false).map(|_| ()),
+        outgoing.fragment(Opcode::Continuation, b"", true).map(|_| ()),
+        outgoing.ping(b""),
+        outgoing.pong(b""),
+        outgoing.close(&goodbye()),
+    ]
+}
+
+#[test]
+fn section_5_5_1_nothing_follows_a_close() {
+    for role in ROLES {
+        let mut outgoing = at(role);
+        outgoing.message("last".as_message()).unwrap();
+        outgoing.close(&goodbye()).unwrap();
+        assert!(outgoing.is_closed());
+        let batch = outgoing.batch().to_vec();
+        for refused in call_all(&mut outgoing) {
+            assert_eq!(refused, Err(Misuse::AfterClose), "by the {role:?}");
+        }
+        assert_eq!(outgoing.batch(), batch, "a refused call leaves the batch as it was");
+        // Nor once the Close is out.
+        outgoing.written();
+        for refused in call_all(&mut outgoing) {
+            assert_eq!(refused, Err(Misuse::AfterClose), "by the {role:?}");
+        }
+        assert_eq!(outgoing.batch(), b"");
+    }
+}
+
+#[test]
+fn what_is_broken_off_writes_nothing_any_more() {
+    for role in ROLES {
+        let mut outgoing = at(role);
+        outgoing.message("half of this has gone out".as_message()).unwrap();
+        outgoing.break_off();
+        assert_eq!(outgoing.batch(), b"");
+        assert!(outgoing.is_closed());
+        for refused in call_all(&mut outgoing) {
+            assert_eq!(refused, Err(Misuse::AfterClose), "by the {role:?}");
+        }
+        assert_eq!(outgoing.batch(), b"");
+    }
+}
+
+#[test]
+fn server_hands_a_large_payload_back_as_it_lies() {
+    let large = vec![b'x'; 1 << 20];
+    let mut outgoing = server();
+    outgoing.message("small".as_message()).unwrap();
+    let behind = outgoing.message(MessageRef::binary(&large)).unwrap();
+    assert!(std::ptr::eq(behind, &large[..]), "not a copy");
+    let header = b"\x82\x7f\0\0\0\0\0\x10\0\0";
+    assert_eq!(outgoing.batch(), [&b"\x81\x05small"[..], header].concat());
+}
+
+#[test]
+fn client_copies_a_large_payload_and_leaves_the_callers_unmasked() {
+    let large = vec![b'x'; 1 << 20];
+    let (mut outgoing, _) = client();
+    let behind = outgoing.message(MessageRef::binary(&large)).unwrap();
+    assert_eq!(behind, b"", "all of it is in the batch");
+    let masked = frame_with(Role::Client, [1; 4], &head(0x82, large.len()), &large);
+    assert!(outgoing.batch() == masked);
+    assert!(large.iter().all(|&byte| byte == b'x'));
+}
+
+#[test]
+fn batch_and_what_is_handed_back_make_up_the_frame_at_every_size() {
+    let near = [0, 125, 126, 4_096, 8_192, 16_384, 32_768, 65_535, 65_536, 131_072_usize];
+    for size in near.iter().flat_map(|&size| size.saturating_sub(12)..size + 12) {
+        let payload = vec![b'p'; size];
+        let prepared = Prepared::new(&payload);
+        for message in [MessageRef::binary(&payload), prepared.as_message()] {
+            for role in ROLES {
+                let mut outgoing = match role {
+                    Role::Server => server(),
+                    Role::Client => Outgoing::new(Some(Box::new(|| crate::support::KEY))),
+                };
+                let behind = outgoing.message(message).unwrap();
+                let bytes = [outgoing.batch(), behind].concat();
+                let expected = frame(role, &head(0x82, size), &payload);
+                assert!(bytes == expected, "{size} bytes by the {role:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn server_sends_a_prepared_message_as_a_plain_one() {
+    for payload in ["", "hello", &"long".repeat(100_000)] {
+        let (mut plain, mut prepared) = (server(), server());
+        let once = Prepared::new(payload);
+        for _ in 0..2 {
+            let behind = plain.message(payload.as_message()).unwrap();
+            let of_plain = [plain.batch(), behind].concat();
+            let message = once.as_message();
+            let behind = prepared.message(message).unwrap();
+            assert!([prepared.batch(), behind].concat() == of_plain);
+            assert_eq!(once.len(), of_plain.len());
+            plain.written();
+            prepared.written();
+        }
+    }
+}
+
+#[test]
+fn section_5_3_client_masks_a_prepared_message_afresh_each_time() {
+    let (mut outgoing, _) = client();
+    let once = Prepared::new("hello");
+    let copy = once.clone();
+    outgoing.message(once.as_message()).unwrap();
+    outgoing.message(copy.as_message()).unwrap();
+    let frames = [[1; 4], [2; 4]].map(|key| frame_with(Role::Client, key, b"\x81\x05", b"hello"));
+    assert_eq!(outgoing.batch(), frames.concat());
+}
+
+#[test]
+fn what_is_written_is_not_written_again() {
+    for role in ROLES {
+        let mut outgoing = at(role);
+        for size in [10, 1_000_000] {
+            let payload = vec![0; size];
+            outgoing.message(payload.as_message()).unwrap();
+            outgoing.written();
+            assert_eq!(outgoing.batch(), b"");
+        }
+        outgoing.ping(b"p").unwrap();
+        outgoing.shrink();
+        assert!(!outgoing.batch().is_empty(), "shrinking gives back memory, never frames");
+    }
+}
+
+#[test]
+fn messages_are_counted_when_they_are_whole_and_control_frames_are_none() {
+    for role in ROLES {
+        let mut outgoing = at(role);
+        outgoing.message("one".as_message()).unwrap();
+        outgoing.message(Prepared::new("two").as_message()).unwrap();
+        outgoing.fragment(Opcode::Text, b"not", false).unwrap();
+        outgoing.ping(b"").unwrap();
+        assert_eq!(outgoing.take_message_count(), 2);
+        outgoing.fragment(Opcode::Continuation, b"yet", true).unwrap();
+        outgoing.close(&goodbye()).unwrap();
+        assert_eq!(outgoing.take_message_count(), 1);
+        assert_eq!(outgoing.take_message_count(), 0);
+    }
+}
+
+#[test]
+fn everything_that_can_be_sent_is_sent_as_the_kind_it_is() {
+    use ws101::Message;
+    let text = b"\x81\x01x";
+    let binary = b"\x82\x01x";
+    let string = String::from("x");
+    let cases: [(&dyn AsMessage, &[u8]); 8] = [
+        (&"x", text),
+        (&string, text),
+        (&&string, text),
+        (&Message::Text("x".into()), text),
+        (b"x", binary),
+        (&&b"x"[..], binary),
+        (&vec![b'x'], binary),
+        (&Message::Binary(b"x".into()), binary),
+    ];
+    for (message, bytes) in cases {
+        let mut outgoing = server();
+        outgoing.message(message.as_message()).unwrap();
+        assert_eq!(outgoing.batch(), bytes);
+    }
+}
