@@ -129,7 +129,7 @@ impl Client {
         let mut random = Random::new();
         let outgoing = Outgoing::new(Some(Box::new(move || random.four())));
         let id = NEXT_ID.fetch_add(1, Relaxed);
-        let link = Link::new(id, stream, outgoing, limits.write, Arc::default())?;
+        let link = Link::new(id, stream, outgoing, &limits, Arc::default())?;
         log::info!("{id} connected to {}", self.url);
         let farewell = Farewell::new(Arc::new(link), limits.close, None);
         let incoming = Incoming::new(Role::Client, limits.bounds(), buffer);

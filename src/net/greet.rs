@@ -56,8 +56,7 @@ pub(crate) fn greet(
         Ok(Outcome::Open(request, agreement, place)) => {
             write_before(deadline, &*stream, &agreement.response()).map_err(Error::Lost)?;
             drop(waiting);
-            let link =
-                Link::new(id, stream, Outgoing::new(None), limits.write, house.tally.clone())?;
+            let link = Link::new(id, stream, Outgoing::new(None), limits, house.tally.clone())?;
             let link = Arc::new(link);
             place.open(&link);
             house.tally.received(0, buffer.unread().len());

@@ -12,10 +12,11 @@
 use std::io;
 use std::net::Shutdown;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
-use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, TryLockError};
 use std::thread;
 use std::time::Duration;
 
+use super::limits::Limits;
 use super::queue::{Queue, lock};
 use super::stream::{Deadline, Stream, is_timeout, part, write_at_pace, write_before};
 use super::tally::Tally;
@@ -35,8 +36,9 @@ pub(crate) struct Link {
     outgoing: Mutex<Outgoing>,
     left: Mutex<Left>,
     something_left: AtomicBool,
-    /// Our Close is out, or left to be sent.
-    closing: AtomicBool,
+    /// Set when our Close is out, or left to be sent: the peer must have answered by then.
+    closing: OnceLock<Deadline>,
+    close_deadline: Duration,
     /// The stream has ended or failed: there is nobody to say goodbye to.
     gone: AtomicBool,
     write_deadline: Duration,
@@ -55,10 +57,10 @@ impl Link {
         id: u64,
         stream: Arc<dyn Stream>,
         outgoing: Outgoing,
-        write_deadline: Duration,
+        limits: &Limits,
         tally: Arc<Tally>,
     ) -> io::Result<Link> {
-        stream.set_write_timeout(write_deadline)?;
+        stream.set_write_timeout(limits.write)?;
         Ok(Link {
             id,
             stream,
@@ -66,9 +68,10 @@ impl Link {
             outgoing: Mutex::new(outgoing),
             left: Mutex::default(),
             something_left: AtomicBool::new(false),
-            closing: AtomicBool::new(false),
+            closing: OnceLock::new(),
+            close_deadline: limits.close,
             gone: AtomicBool::new(false),
-            write_deadline,
+            write_deadline: limits.write,
             outboxes: Mutex::default(),
         })
     }
@@ -126,9 +129,9 @@ impl Link {
         self.settle()
     }
 
-    /// Whether our Close is out, or on its way.
-    pub(crate) fn is_closing(&self) -> bool {
-        self.closing.load(SeqCst)
+    /// Once our Close is out, or on its way: when the peer must have answered it.
+    pub(crate) fn closing(&self) -> Option<Deadline> {
+        self.closing.get().copied()
     }
 
     /// As `close`, for one who has thousands to close: a peer whose buffers are full is not waited for.
@@ -168,13 +171,13 @@ impl Link {
 
     fn leave_close(&self, close: Close) {
         lock(&self.left).close.get_or_insert(close);
-        self.closing.store(true, SeqCst);
+        self.closing.get_or_init(|| Deadline::after(self.close_deadline));
         self.something_left.store(true, SeqCst);
     }
 
     /// Sends what was left. Called by everybody who has let the lock go: between our look and the
     /// unlocking somebody may have left something, and relied on us. // WALK: settle
-    fn settle(&self) -> Result<()> {
+    pub(crate) fn settle(&self) -> Result<()> {
         while self.something_left.load(SeqCst) {
             let Some(mut outgoing) = self.try_lock() else { return Ok(()) };
             self.send_left(&mut outgoing)?;
@@ -236,7 +239,9 @@ impl Link {
         self.leave_close(close);
         let Some(mut outgoing) = self.lock_before(deadline) else { return Err(Error::TooSlow) };
         self.encode_left(&mut outgoing)?;
+        let total = outgoing.batch().len();
         let written = write_before(deadline, &*self.stream, outgoing.batch());
+        self.tally.sent(outgoing.take_message_count(), total);
         outgoing.break_off();
         written.map_err(Error::Lost)
     }
@@ -244,6 +249,10 @@ impl Link {
     /// Says goodbye and leaves, so that the peer sees our Close and not a reset. Once.
     pub(crate) fn finish(&self, deadline: Deadline, close: Close) {
         if self.gone.swap(true, SeqCst) {
+            // Nobody is there; the threads of the outboxes must know, or they wait for ever.
+            for queue in lock(&self.outboxes).drain(..) {
+                queue.finish(Deadline::after(Duration::ZERO));
+            }
             return;
         }
         let _ = self.close_before(deadline, close);

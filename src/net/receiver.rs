@@ -159,12 +159,16 @@ impl Receiver {
         self.link.tally.received(std::mem::take(&mut self.messages), 0);
         loop {
             // 1. How long may it take?
-            let mut patience = self.pulse.patience();
+            // Never longer than the peer has for its Close: another thread may send ours meanwhile.
+            let mut patience = self.pulse.patience().min(self.close);
+            if let Some(closing) = self.link.closing() {
+                match closing.remaining() {
+                    Ok(rest) => patience = patience.min(rest),
+                    Err(_) => return self.give_up(),
+                }
+            }
             if let Some(until) = until {
                 patience = patience.min(until.remaining().map_err(|_| Error::TimedOut)?);
-            }
-            if self.link.is_closing() {
-                patience = patience.min(self.close);
             }
             // 2. Read. Setting a timeout is a system call: done only when it changes.
             if patience != self.timeout {
@@ -188,8 +192,9 @@ impl Receiver {
 
     /// It was silent for a while: time to ask, or to give up?
     fn keep_alive(&mut self) -> Result<()> {
-        if self.link.is_closing() && self.timeout >= self.close {
-            return self.give_up();
+        // Our Close is a question, too, and has a deadline of its own.
+        if self.link.closing().is_some() {
+            return Ok(());
         }
         match self.pulse.judge(self.timeout) {
             Silence::Wait => Ok(()),

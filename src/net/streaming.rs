@@ -86,6 +86,17 @@ pub struct MessageWriter<'a> {
     /// Of the next fragment: the message's kind, then continuation.
     opcode: Opcode,
     finished: bool,
+    /// Last, so that it is dropped when the lock has been let go.
+    _settle: Settle<'a>,
+}
+
+/// Sends what was left while the lock was held.
+struct Settle<'a>(&'a Link);
+
+impl Drop for Settle<'_> {
+    fn drop(&mut self) {
+        let _ = self.0.settle();
+    }
 }
 
 /// What a fragment holds.
@@ -108,6 +119,7 @@ impl<'a> MessageWriter<'a> {
             text,
             opcode: kind.opcode(),
             finished: false,
+            _settle: Settle(link),
         })
     }
 

@@ -63,7 +63,10 @@ impl Text {
                 Ok(())
             }
             Err(error) if error.error_len().is_none() => Ok(()),
-            Err(_) => Err(NotUtf8),
+            Err(_) => {
+                self.cut_length -= 1;
+                Err(NotUtf8)
+            }
         }
     }
 }

@@ -1202,6 +1202,11 @@ struct Watch {
 }
 
 impl Watch {
+    /// Waits until somebody reads.
+    fn wait_for_read(&self) {
+        self.reads.recv_timeout(PATIENCE).expect("somebody reads");
+    }
+
     /// Waits until nobody has the socket any more.
     fn wait_until_let_go(&self) {
         let start = Instant::now();
@@ -1251,6 +1256,128 @@ fn open_watched<T: Send + 'static>(
     assert_eq!(peer.read_response().status, 101);
     reads.try_iter().for_each(drop);
     (peer, Watch { reads, writes }, run(move || app(ws)))
+}
+
+// A peer, or a thread of ours, that gives up half way.
+
+#[test]
+fn what_if_a_message_is_begun_and_given_up_while_a_ping_waits_for_its_turn() {
+    let (hold, held) = channel();
+    let (let_go, told) = channel::<()>();
+    let (mut peer, watch, _app) = open_watched(unhurried(), move |mut ws| {
+        let sender = ws.sender();
+        thread::spawn(move || {
+            let message = sender.send_stream(Kind::Binary);
+            hold.send(()).unwrap();
+            told.recv().unwrap();
+            drop(message);
+        });
+        held.recv().unwrap();
+        read_all(&mut ws)
+    });
+    watch.wait_for_read();
+    peer.write(masked(0x89, "?"));
+    // The ping has been taken in, and whoever reads waits for more.
+    watch.wait_for_read();
+    let_go.send(()).unwrap();
+    assert_eq!(peer.read_frame(), Frame { first: 0x8a, payload: b"?".into() });
+}
+
+#[test]
+fn either_side_waits_for_the_answer_to_its_close_longer_than_it_waits_to_ping() {
+    for side in BOTH_SIDES {
+        let ping_every = Some(Duration::from_millis(1));
+        let (tell, told) = channel();
+        let (mut wire, app) = open(side, Limits { ping_every, ..unhurried() }, move |mut ws| {
+            let closed = ws.close(1000, "");
+            tell.send(()).unwrap();
+            closed
+        });
+        while wire.read().first == 0x89 {}
+        told.recv_timeout(SOON).unwrap_err();
+        wire.send(0x88, [3, 232]);
+        leave(wire, app).unwrap();
+    }
+}
+
+#[test]
+fn what_if_the_peer_never_answers_the_close_that_another_thread_sent() {
+    for side in BOTH_SIDES {
+        let (tell, told) = channel();
+        let (mut wire, app) = open(side, Limits { close: SOON, ..unhurried() }, move |mut ws| {
+            tell.send(ws.sender()).unwrap();
+            ws.recv()
+        });
+        told.recv_timeout(PATIENCE).unwrap().close(1000, "").unwrap();
+        assert_eq!(wire.read().first, 0x88);
+        let end = app.wait();
+        assert!(matches!(end, Err(Error::Silent)), "{end:?}");
+    }
+}
+
+#[test]
+fn what_if_the_peer_answers_the_close_that_another_thread_sent_with_pings_without_end() {
+    for side in BOTH_SIDES {
+        let (mut wire, app) = open(side, Limits { close: SOON, ..unhurried() }, |mut ws| {
+            ws.sender().close(1000, "").unwrap();
+            ws.recv()
+        });
+        let ping = wire.frame(0x89, "?");
+        let flood = run(move || while wire.peer.stream.write_all(&ping).is_ok() {});
+        let end = app.wait();
+        assert!(matches!(end, Err(Error::Silent)), "{end:?}");
+        flood.wait();
+    }
+}
+
+#[test]
+fn server_counts_what_it_fed_last_and_its_own_close() {
+    let server = serve(|server| server.limits(unhurried()), |mut ws| ws.feed("bye"));
+    let mut peer = server.open();
+    assert_eq!(peer.read_frame().payload, b"bye");
+    assert_eq!(peer.read_close(), 1000);
+    drop(peer);
+    server.wait_until(|counters| counters.open == 0);
+    let counters = server.handle.counters();
+    assert_eq!((counters.messages_out, counters.bytes_out), (1, 5 + 4));
+}
+
+#[test]
+fn server_lets_go_of_a_connection_that_is_lost_though_it_had_an_outbox() {
+    let (peer, watch, app) = open_watched(unhurried(), |mut ws| {
+        ws.outbox(8).unwrap();
+        ws.recv()
+    });
+    watch.wait_for_read();
+    drop(peer);
+    assert!(matches!(app.wait(), Err(Error::Lost(_))));
+    watch.wait_until_let_go();
+}
+
+#[test]
+fn server_lets_go_of_a_connection_that_is_cut_though_it_had_an_outbox() {
+    let (_peer, watch, app) = open_watched(unhurried(), |ws| ws.outbox(8).unwrap().cut());
+    app.wait();
+    watch.wait_until_let_go();
+}
+
+#[test]
+fn what_if_a_writer_of_text_goes_on_after_its_bytes_were_refused() {
+    for side in BOTH_SIDES {
+        let (wire, app) = open(side, unhurried(), |mut ws| {
+            let mut message = ws.send_stream(Kind::Text)?;
+            message.write_all(b"\xe2")?;
+            for _ in 0..10 {
+                let refused = message.write_all(b"A").unwrap_err();
+                assert!(matches!(cause(&refused), Some(Error::Misuse(_))), "{refused:?}");
+            }
+            let refused = message.finish();
+            assert!(matches!(refused, Err(Error::Misuse(_))), "{refused:?}");
+            Ok::<_, Error>(())
+        });
+        assert_eq!(wire.read_close(), 1000);
+        app.wait().unwrap();
+    }
 }
 
 // A machine that has run out of something.
