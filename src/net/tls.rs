@@ -9,6 +9,11 @@
 
 pub(crate) mod records;
 
+/// The tests make their certificates as the example does.
+#[cfg(test)]
+#[path = "../../examples/secure/certificate.rs"]
+mod certificate;
+
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
