@@ -171,6 +171,11 @@ fn disagreed(error: rustls::Error) -> Error {
             "a certificate that nobody vouches for",
             "an issuer that is no root of ours",
         ),
+        // What a client sees that was given last year's self-signed certificate: the same name, another key.
+        InvalidCertificate(CertificateError::BadSignature) => Lesson::about(
+            "a certificate that nobody vouches for",
+            "a signature that is not by the root of that name",
+        ),
         InvalidCertificate(CertificateError::NotValidForNameContext { expected, presented }) => {
             let named: Vec<_> = presented.iter().take(8).map(quote).collect();
             let named = if named.is_empty() { "none".into() } else { named.join(", ") };
@@ -178,11 +183,11 @@ fn disagreed(error: rustls::Error) -> Error {
             Lesson::about("a certificate for another host", format!("{host}; it names {named}"))
         }
         InvalidCertificate(CertificateError::ExpiredContext { time, not_after }) => {
-            let days = (time.as_secs() - not_after.as_secs()) / DAY;
+            let days = time.as_secs().saturating_sub(not_after.as_secs()) / DAY;
             Lesson::about("a certificate out of its time", format!("it ended {days} days ago"))
         }
         InvalidCertificate(CertificateError::NotValidYetContext { time, not_before }) => {
-            let days = (not_before.as_secs() - time.as_secs()) / DAY;
+            let days = not_before.as_secs().saturating_sub(time.as_secs()) / DAY;
             Lesson::about("a certificate out of its time", format!("it begins in {days} days"))
         }
         // webpki says so in an error of its own, which rustls passes on without a name for it.

@@ -8,3 +8,5 @@ mod conversation;
 mod decisions;
 mod life;
 mod support;
+#[cfg(feature = "tls")]
+mod tls;
