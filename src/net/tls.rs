@@ -172,7 +172,10 @@ fn disagreed(error: rustls::Error) -> Error {
             "an issuer that is no root of ours",
         ),
         // What a client sees that was given last year's self-signed certificate: the same name, another key.
-        InvalidCertificate(CertificateError::BadSignature) => Lesson::about(
+        InvalidCertificate(
+            CertificateError::BadSignature
+            | CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext { .. },
+        ) => Lesson::about(
             "a certificate that nobody vouches for",
             "a signature that is not by the root of that name",
         ),
