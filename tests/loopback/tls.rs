@@ -112,7 +112,7 @@ fn read_head(peer: &mut impl Read) -> String {
 
 /// What a client learns.
 fn seen_by(client: Client) -> String {
-    client.connect().err().expect("no connection").to_string()
+    client.connect().expect_err("no connection").to_string()
 }
 
 #[test]
@@ -163,7 +163,7 @@ fn a_sender_is_never_held_up_by_a_peer_that_stays_silent() {
 fn both_sides_write_something_huge_and_both_arrive() {
     fn exchange(mut ws: WebSocket) -> Result<()> {
         let sender = ws.sender();
-        let thread = thread::spawn(move || sender.send(&vec![1; 12 << 20]));
+        let thread = thread::spawn(move || sender.send(vec![1; 12 << 20]));
         let message = ws.recv()?.expect("a message");
         assert_eq!(message.as_bytes().len(), 12 << 20);
         thread.join().unwrap()
@@ -177,7 +177,7 @@ fn both_sides_write_something_huge_and_both_arrive() {
 #[test]
 fn what_if_both_write_something_huge_and_neither_reads() {
     let limits = Limits { write: Duration::from_millis(500), ..Limits::default() };
-    let huge = |ws: &mut WebSocket| ws.send(&vec![1; 15 << 20]);
+    let huge = |ws: &mut WebSocket| ws.send(vec![1; 15 << 20]);
     let server = secure(|server| server.limits(limits.clone()), move |mut ws| huge(&mut ws));
     let mut ws = server.client().limits(limits).connect().unwrap();
     let start = Instant::now();
@@ -428,6 +428,7 @@ fn a_stream_of_ones_own_is_secured_too_if_the_address_says_wss() {
     let server = secure(|server| server, echo_handler);
     let stream = TcpStream::connect(server.running.address).unwrap();
     let mut ws = server.client().connect_over(stream).unwrap();
+    assert_eq!(ws.request().host(), Some(&*server.running.address.to_string()));
     ws.send("hello").unwrap();
     assert_eq!(ws.recv().unwrap().unwrap().as_text(), Some("hello"));
 }
