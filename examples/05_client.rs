@@ -1,6 +1,6 @@
 //! A WebSocket client for the terminal: each line of input is a message; what comes is printed.
 //!
-//! run: cargo run --example 05_client URL [--origin O] [--protocol P] [--header 'N: V']
+//! run: cargo run --example 05_client URL [--origin O] [--protocol P] [--header 'N: V'] [--root FILE]
 //! for instance: echo hello | cargo run --example 05_client ws://127.0.0.1:9001
 //! expect: closed: 1000
 //! next: 06_chat, where many talk to each other
@@ -17,7 +17,9 @@ use ws101::{Client, Message, Result, Sender};
 fn main() -> ExitCode {
     env_logger::init();
     let Some(client) = from_arguments(std::env::args().skip(1)) else {
-        eprintln!("usage: 05_client URL [--origin O] [--protocol P] [--header 'N: V']");
+        eprintln!(
+            "usage: 05_client URL [--origin O] [--protocol P] [--header 'N: V'] [--root FILE]"
+        );
         return ExitCode::FAILURE;
     };
     match talk(client) {
@@ -64,6 +66,8 @@ fn from_arguments(mut arguments: impl Iterator<Item = String>) -> Option<Client>
         client = match option.as_str() {
             "--origin" => client.origin(value),
             "--protocol" => client.subprotocols([value]),
+            // For wss:// (feature `tls`): trust the certificate in this PEM file.
+            "--root" => client.roots(value),
             "--header" => {
                 let (name, value) = value.split_once(':')?;
                 client.header(name, value.trim_start())

@@ -6,6 +6,7 @@
 use std::{fmt, io};
 
 use crate::protocol::ask::Rejection;
+use crate::protocol::lesson::Lesson;
 use crate::protocol::misuse::Misuse;
 use crate::protocol::refusal::Refusal;
 use crate::protocol::violation::Violation;
@@ -24,6 +25,9 @@ pub enum Error {
     PageServed,
     /// At a client: the server did not open a WebSocket, or not the one that was asked for.
     Rejected(Rejection),
+    /// TLS could not be agreed on: a certificate that is not trusted, or not TLS at all. Nothing of ours
+    /// was sent over it.
+    Tls(Box<Lesson>),
     /// The peer broke a rule, and was told the close code that goes with it.
     Violation(Violation),
     /// The caller asked for something that may not be done; nothing was sent.
@@ -56,6 +60,7 @@ impl fmt::Display for Error {
             Error::Refused(refusal) => write!(f, "request refused with {refusal}"),
             Error::PageServed => f.write_str("a plain request, answered with a page"),
             Error::Rejected(rejection) => write!(f, "no WebSocket: {rejection}"),
+            Error::Tls(lesson) => write!(f, "no TLS: {lesson}"),
             Error::Violation(violation) => {
                 write!(f, "the peer broke a rule, closed with {violation}")
             }

@@ -57,6 +57,9 @@
 //! | `net/stream.rs` | 4 | What do we need of the operating system? |
 //! | `net/random.rs` | 2 | Where do bytes come from that nobody can guess? |
 //! | `net/queue.rs` | 2 | How can many give and one take, and nobody wait? |
+//! | `net/tls/records.rs` | 6 | How do threads share TLS, and none waits for another's system call? |
+//! | `net/tls.rs` | 4 | Who proves to be whom, and who is believed? (feature `tls`) |
+//! | `net/no_tls.rs` | 1 | What if TLS is not built in? |
 //! | `net/tally.rs` | 1 | What does a server count? |
 //! | `net/link.rs` | 8 | What do the threads of a connection share, and who waits for whom? |
 //! | `net/sender.rs` | 1 | How do other threads send? |
@@ -87,6 +90,7 @@ pub use net::server::Server;
 pub use net::stream::Stream;
 pub use net::streaming::{MessageReader, MessageWriter};
 pub use net::tally::Counters;
+pub use net::tls::Tls;
 pub use protocol::close::Close;
 pub use protocol::close_code::CloseCode;
 pub use protocol::lesson::Lesson;
@@ -96,7 +100,7 @@ pub use protocol::refusal::Refusal;
 pub use protocol::request::Request;
 pub use protocol::response::Response;
 
-/// Opens a WebSocket: `ws://host[:port][/path][?query]`. [`Client`] can ask for more.
+/// Opens a WebSocket: `ws://host[:port][/path][?query]`, or `wss://`. [`Client`] can ask for more.
 pub fn connect(url: &str) -> Result<WebSocket> {
     Client::new(url).connect()
 }

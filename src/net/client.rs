@@ -2,6 +2,7 @@
 
 use std::io::{self, ErrorKind};
 use std::net::{TcpStream, ToSocketAddrs};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
@@ -12,6 +13,7 @@ use super::limits::Limits;
 use super::link::Link;
 use super::random::Random;
 use super::stream::{Deadline, Stream, read_before, write_before};
+use super::tls::Trust;
 use crate::error::{Error, Result};
 use crate::protocol::ask::{Address, Ask, Rejection};
 use crate::protocol::buffer::Buffer;
@@ -19,7 +21,6 @@ use crate::protocol::frame::Role;
 use crate::protocol::head::Head;
 use crate::protocol::incoming::Incoming;
 use crate::protocol::key;
-use crate::protocol::misuse::Misuse;
 use crate::protocol::outgoing::Outgoing;
 use crate::protocol::request::Request;
 
@@ -37,12 +38,22 @@ pub struct Client {
     url: String,
     ask: Ask,
     limits: Limits,
+    roots: Option<PathBuf>,
+}
+
+/// All that must be right before anything is dialled or written.
+struct Ready {
+    address: Address,
+    /// For wss: whom to believe that it is the one who was asked for.
+    trust: Option<Trust>,
+    request: Vec<u8>,
+    key: String,
 }
 
 impl Client {
-    /// A connection to `ws://host[:port][/path][?query]`.
+    /// A connection to `ws://host[:port][/path][?query]`, or `wss://` for TLS (feature `tls`).
     pub fn new(url: impl Into<String>) -> Client {
-        Client { url: url.into(), ask: Ask::default(), limits: Limits::default() }
+        Client { url: url.into(), ask: Ask::default(), limits: Limits::default(), roots: None }
     }
 
     /// Adds a header to the request.
@@ -62,6 +73,12 @@ impl Client {
         self
     }
 
+    /// Trusts the certificates of this PEM file, and not those of the system: for `wss://`.
+    pub fn roots(mut self, file: impl Into<PathBuf>) -> Client {
+        self.roots = Some(file.into());
+        self
+    }
+
     /// How much, how many, how long. Dialling and handshake together take `head` at most.
     pub fn limits(mut self, limits: Limits) -> Client {
         self.limits = limits;
@@ -70,42 +87,47 @@ impl Client {
 
     /// Dials, asks, and verifies the answer.
     pub fn connect(self) -> Result<WebSocket> {
-        let (address, request, key) = self.prepare()?;
-        if address.secure {
-            return Err(Misuse::NoTls(self.url).into());
-        }
+        let ready = self.prepare()?;
         let deadline = Deadline::after(self.limits.head);
-        let stream = dial(&address, deadline)?;
+        let stream = dial(&ready.address, deadline)?;
         stream.set_nodelay(true)?;
-        self.shake_hands(Arc::new(stream), &request, &key, deadline)
+        self.shake_hands(Arc::new(stream), ready, deadline)
     }
 
-    /// The same over a stream of one's own, which is not dialled.
+    /// The same over a stream of one's own, which is not dialled. `wss://` means TLS here, too.
     pub fn connect_over(self, stream: impl Stream) -> Result<WebSocket> {
-        let (_, request, key) = self.prepare()?;
+        let ready = self.prepare()?;
         let deadline = Deadline::after(self.limits.head);
-        self.shake_hands(Arc::new(stream), &request, &key, deadline)
+        self.shake_hands(Arc::new(stream), ready, deadline)
     }
 
     /// Checks all arguments, before anything is dialled or written.
-    fn prepare(&self) -> Result<(Address, Vec<u8>, String)> {
+    fn prepare(&self) -> Result<Ready> {
         let address = Address::parse(&self.url)?;
         let key = key::encode(Random::new().sixteen());
         let request = self.ask.request(&address, &key)?;
-        Ok((address, request, key))
+        let trust = address
+            .secure
+            .then(|| Trust::new(&self.url, &address.host, self.roots.as_deref()))
+            .transpose()?;
+        Ok(Ready { address, trust, request, key })
     }
 
     fn shake_hands(
         self,
         stream: Arc<dyn Stream>,
-        request: &[u8],
-        key: &str,
+        ready: Ready,
         deadline: Deadline,
     ) -> Result<WebSocket> {
         static NEXT_ID: AtomicU64 = AtomicU64::new(1);
         let Client { ask, limits, .. } = self;
-        // 1. Ask.
-        write_before(deadline, &*stream, request).map_err(in_handshake)?;
+        let Ready { trust, request, key, .. } = ready;
+        // 1. Over TLS: is it who it should be? Then ask.
+        let stream = match trust {
+            None => stream,
+            Some(trust) => trust.connect(stream, deadline)?,
+        };
+        write_before(deadline, &*stream, &request).map_err(in_handshake)?;
         // 2. Read the answer.
         let mut buffer = Buffer::default();
         let length =
@@ -119,7 +141,7 @@ impl Client {
             .map_err(|refusal| Rejection::not_http(&refusal.lesson().seen))?;
         buffer.consume(length);
         // 3. Verify it.
-        let answer = ask.verify(&head, key).map_err(|rejection| match rejection.status {
+        let answer = ask.verify(&head, &key).map_err(|rejection| match rejection.status {
             Some(101) | None => rejection,
             Some(_) => {
                 Rejection { body: read_body(&head, &*stream, &mut buffer, deadline), ..rejection }
@@ -133,7 +155,7 @@ impl Client {
         log::info!("{id} connected to {}", self.url);
         let farewell = Farewell::new(Arc::new(link), limits.close, None);
         let incoming = Incoming::new(Role::Client, limits.bounds(), buffer);
-        let request = Request::parse(request)?;
+        let request = Request::parse(&request)?;
         Ok(WebSocket::new(farewell, incoming, &limits, request, answer.subprotocol))
     }
 }

@@ -10,6 +10,7 @@ use super::house::{House, Place, Waiting};
 use super::limits::Limits;
 use super::link::Link;
 use super::stream::{Deadline, Stream, part, write_before};
+use super::tls::Tls;
 use crate::error::{Error, Result};
 use crate::protocol::buffer::Buffer;
 use crate::protocol::frame::Role;
@@ -26,6 +27,7 @@ use crate::protocol::response::Response;
 pub(crate) struct Options {
     pub(crate) rules: Rules,
     pub(crate) limits: Limits,
+    pub(crate) tls: Option<Tls>,
     pub(crate) authorize: Option<Box<Authorize>>,
     pub(crate) pages: Option<Box<Pages>>,
 }
@@ -51,7 +53,19 @@ pub(crate) fn greet(
     let limits = &options.limits;
     let waiting = house.wait(id, stream.clone(), limits.max_waiting);
     let mut buffer = Buffer::default();
+    // One deadline for all, and one room: a handshake of TLS holds a thread as a head does.
     let deadline = Deadline::after(limits.head);
+    let stream = match &options.tls {
+        None => stream,
+        Some(tls) => tls.accept(stream.clone(), deadline).map_err(|error| {
+            log::debug!("{id} {error}");
+            if let Error::Refused(refusal) = &error {
+                house.tally.refused(refusal.status());
+                answer(&*stream, &refusal.response(), limits);
+            }
+            error
+        })?,
+    };
     match judge(id, &*stream, &mut buffer, deadline, options, house, &waiting) {
         Ok(Outcome::Open(request, agreement, place)) => {
             write_before(deadline, &*stream, &agreement.response()).map_err(Error::Lost)?;
@@ -91,7 +105,7 @@ fn judge(
     // 1. The head.
     let length = read_head(stream, buffer, &options.limits, deadline).map_err(|why| match why {
         NoHead::Bad(refusal) => refusal,
-        NoHead::Ended if waiting.was_sent_out() => {
+        NoHead::Ended | NoHead::Broken(_) if waiting.was_sent_out() => {
             too_late("made way for newer ones, since many came at once")
         }
         NoHead::Late => too_late("its time was up"),

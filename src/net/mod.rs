@@ -20,3 +20,5 @@ pub(crate) mod server;
 pub(crate) mod stream;
 pub(crate) mod streaming;
 pub(crate) mod tally;
+#[cfg_attr(not(feature = "tls"), path = "no_tls.rs")]
+pub(crate) mod tls;

@@ -17,6 +17,7 @@ use super::greet::{Options, answer, greet, no_room};
 use super::house::{Handle, House};
 use super::limits::Limits;
 use super::stream::{Deadline, Stream, read_before};
+use super::tls::Tls;
 use crate::error::Result;
 use crate::protocol::authority::Origins;
 use crate::protocol::close_code::CloseCode;
@@ -101,6 +102,12 @@ impl Server {
         pages: impl Fn(&Request) -> Option<Response> + Send + Sync + 'static,
     ) -> Server {
         self.options.pages = Some(Box::new(pages));
+        self
+    }
+
+    /// Speaks TLS: `wss://` and `https://`, and nothing else.
+    pub fn tls(mut self, tls: Tls) -> Server {
+        self.options.tls = Some(tls);
         self
     }
 

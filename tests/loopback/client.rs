@@ -130,8 +130,6 @@ fn client_names_the_port_in_host_unless_it_is_the_schemes() {
         ("ws://example.com:80/", "GET / HTTP/1.1", "example.com"),
         ("WS://Example.com:8080/Chat", "GET /Chat HTTP/1.1", "example.com:8080"),
         ("ws://example.com:443?a=/b", "GET /?a=/b HTTP/1.1", "example.com:443"),
-        ("wss://example.com:443/", "GET / HTTP/1.1", "example.com"),
-        ("wss://example.com:80/", "GET / HTTP/1.1", "example.com:80"),
         ("ws://[::1]:9001/", "GET / HTTP/1.1", "[::1]:9001"),
         ("ws://[::1]/", "GET / HTTP/1.1", "[::1]"),
     ] {
@@ -225,7 +223,6 @@ fn client_refuses_an_address_that_is_none_and_dials_nobody() {
         ("ws://127.0.0.1:65536/", "host"),
         ("ws://127.0.0.1:port/", "host"),
         ("ws://[::1/", "host"),
-        ("wss://ADDRESS/", "TLS"),
     ] {
         let url = url.replace("ADDRESS", &address.to_string());
         match ws101::connect(&url) {
@@ -705,7 +702,6 @@ fn example_client_says_why_it_could_not_connect_and_exits_with_1() {
         (&[&url, "--unknown", "a"], "usage: 05_client URL"),
         (&[&url, "--header", "no colon"], "usage: 05_client URL"),
         (&["http://127.0.0.1:1"], "ws://host[:port]"),
-        (&["wss://127.0.0.1:1"], "TLS"),
         (&[&nobody], "refused"),
         // The server's own words.
         (&[&url, "--origin", "http://evil.example"], "`origins`"),

@@ -8,3 +8,5 @@ mod conversation;
 mod decisions;
 mod life;
 mod support;
+#[cfg_attr(not(feature = "tls"), path = "no_tls.rs")]
+mod tls;

@@ -1,0 +1,37 @@
+//! Where the feature `tls` is off: whoever asks for TLS is told which feature to turn on.
+
+use std::io::ErrorKind;
+use std::net::TcpListener;
+
+use ws101::{Client, Error, Tls, connect};
+
+use crate::support::in_memory;
+
+fn tells_the_feature<T>(what: ws101::Result<T>) {
+    match what.err() {
+        Some(Error::Misuse(misuse)) => {
+            assert!(misuse.to_string().contains(r#"features = ["tls"]"#), "{misuse}");
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn client_without_tls_dials_nobody_and_writes_nothing_to_an_address_that_asks_for_it() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let url = format!("wss://{}", listener.local_addr().unwrap());
+    tells_the_feature(connect(&url));
+    tells_the_feature(Client::new(&url).roots("own.pem").connect());
+    assert_eq!(listener.accept().unwrap_err().kind(), ErrorKind::WouldBlock);
+    // A stream of one's own must not turn wss into plain text.
+    let (stream, written) = in_memory(|_| Vec::new());
+    tells_the_feature(Client::new(url).connect_over(stream));
+    assert_eq!(*written.lock().unwrap(), []);
+}
+
+#[test]
+fn server_without_tls_takes_no_certificate() {
+    tells_the_feature(Tls::from_pem_files("certificate.pem", "key.pem"));
+    tells_the_feature(Tls::from_pem(b"", b""));
+}

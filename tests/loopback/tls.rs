@@ -1,0 +1,445 @@
+//! The same over TLS: certificates, full duplex, ends, deadlines. (Feature `tls`.)
+
+#[path = "../../examples/secure/certificate.rs"]
+mod certificate;
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{
+    ClientConfig, ClientConnection, RootCertStore, ServerConfig, ServerConnection, StreamOwned,
+};
+use ws101::{Client, Error, Limits, Message, Response, Result, Server, Tls, WebSocket, connect};
+
+use self::certificate::{SelfSigned, VALID, self_signed};
+use crate::support::{PATIENCE, Running, echo, echo_handler, masked, request, serve};
+
+const EXPIRED: [&str; 2] = ["200101000000Z", "200131235959Z"];
+
+/// A certificate, and the file that a client is given as its root.
+struct Made {
+    pem: SelfSigned,
+    file: PathBuf,
+}
+
+fn certificate(names: &[&str], valid: [&str; 2]) -> Made {
+    static COUNT: AtomicUsize = AtomicUsize::new(0);
+    let pem = self_signed(names, valid);
+    let name = format!("root{}.pem", COUNT.fetch_add(1, SeqCst));
+    let file = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
+    std::fs::write(&file, &pem.certificate).unwrap();
+    Made { pem, file }
+}
+
+fn for_loopback() -> Made {
+    certificate(&["127.0.0.1", "localhost"], VALID)
+}
+
+impl Made {
+    fn tls(&self) -> Tls {
+        Tls::from_pem(self.pem.certificate.as_bytes(), self.pem.key.as_bytes()).unwrap()
+    }
+
+    fn server(&self) -> Arc<ServerConfig> {
+        let chain = CertificateDer::from_pem_slice(self.pem.certificate.as_bytes()).unwrap();
+        let key = PrivateKeyDer::from_pem_slice(self.pem.key.as_bytes()).unwrap();
+        let config = ServerConfig::builder().with_no_client_auth();
+        Arc::new(config.with_single_cert(vec![chain], key).unwrap())
+    }
+}
+
+/// A server that speaks TLS, and whom a client must trust to reach it.
+struct Secure {
+    running: Running,
+    made: Made,
+}
+
+fn secure(
+    configure: impl FnOnce(Server) -> Server,
+    handler: impl Fn(WebSocket) -> Result<()> + Send + Sync + 'static,
+) -> Secure {
+    let made = for_loopback();
+    Secure { running: serve(|server| configure(server.tls(made.tls())), handler), made }
+}
+
+impl Secure {
+    fn client(&self) -> Client {
+        Client::new(format!("wss://{}", self.running.address)).roots(&self.made.file)
+    }
+
+    fn connect(&self) -> WebSocket {
+        self.client().connect().unwrap()
+    }
+
+    /// A raw client: bytes over TLS.
+    fn dial(&self) -> StreamOwned<ClientConnection, TcpStream> {
+        let mut roots = RootCertStore::empty();
+        let root = CertificateDer::from_pem_slice(self.made.pem.certificate.as_bytes()).unwrap();
+        roots.add(root).unwrap();
+        let config = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
+        let name = "127.0.0.1".try_into().unwrap();
+        let tls = ClientConnection::new(Arc::new(config), name).unwrap();
+        let stream = TcpStream::connect(self.running.address).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        StreamOwned::new(tls, stream)
+    }
+
+    /// The same, with a WebSocket's handshake behind it.
+    fn open(&self) -> StreamOwned<ClientConnection, TcpStream> {
+        let mut peer = self.dial();
+        peer.write_all(request(&[]).as_bytes()).unwrap();
+        assert!(read_head(&mut peer).starts_with("HTTP/1.1 101"));
+        peer
+    }
+}
+
+fn read_head(peer: &mut impl Read) -> String {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        let mut byte = [0];
+        peer.read_exact(&mut byte).unwrap();
+        head.push(byte[0]);
+    }
+    String::from_utf8(head).unwrap()
+}
+
+/// What a client learns.
+fn seen_by(client: Client) -> String {
+    client.connect().expect_err("no connection").to_string()
+}
+
+#[test]
+fn an_echo_of_every_size_passes_and_ends_cleanly() {
+    let server = secure(|server| server, echo_handler);
+    let mut ws = server.connect();
+    for length in [0, 1, 125, 126, 16_383, 16_384, 16_385, 65_535, 65_536, 1_000_000] {
+        let sent = vec![7; length];
+        ws.send(&sent).unwrap();
+        assert!(ws.recv().unwrap() == Some(Message::Binary(sent)), "{length}");
+    }
+    ws.close(1000, "").unwrap();
+    assert_eq!(ws.closed_with().unwrap().code.0, 1000);
+}
+
+#[test]
+fn a_sender_is_never_held_up_by_a_peer_that_stays_silent() {
+    let (count, bytes) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let server = secure(|server| server, {
+        let (count, bytes) = (count.clone(), bytes.clone());
+        move |mut ws: WebSocket| {
+            while let Some(message) = ws.recv()? {
+                count.fetch_add(1, SeqCst);
+                bytes.fetch_add(message.as_bytes().len(), SeqCst);
+            }
+            Ok(())
+        }
+    });
+    let mut ws = server.connect();
+    let sender = ws.sender();
+    let thread = thread::spawn(move || {
+        let large = vec![1; 1 << 20];
+        for round in 0..400 {
+            match round % 2 {
+                0 => sender.send("small")?,
+                _ => sender.send(&large)?,
+            }
+        }
+        sender.close(1000, "")
+    });
+    assert_eq!(ws.recv().unwrap(), None);
+    thread.join().unwrap().unwrap();
+    assert_eq!(count.load(SeqCst), 400);
+    assert_eq!(bytes.load(SeqCst), 200 * ((1 << 20) + 5));
+}
+
+#[test]
+fn both_sides_write_something_huge_and_both_arrive() {
+    fn exchange(mut ws: WebSocket) -> Result<()> {
+        let sender = ws.sender();
+        let thread = thread::spawn(move || sender.send(vec![1; 12 << 20]));
+        let message = ws.recv()?.expect("a message");
+        assert_eq!(message.as_bytes().len(), 12 << 20);
+        thread.join().unwrap()
+    }
+    let server = secure(|server| server, exchange);
+    let ws = server.connect();
+    exchange(ws).unwrap();
+    server.running.wait_until(|counters| counters.open == 0);
+}
+
+#[test]
+fn what_if_both_write_something_huge_and_neither_reads() {
+    let limits = Limits { write: Duration::from_millis(500), ..Limits::default() };
+    let huge = |ws: &mut WebSocket| ws.send(vec![1; 15 << 20]);
+    let server = secure(|server| server.limits(limits.clone()), move |mut ws| huge(&mut ws));
+    let mut ws = server.client().limits(limits).connect().unwrap();
+    let start = Instant::now();
+    let sent = huge(&mut ws);
+    assert!(matches!(sent, Err(Error::TooSlow | Error::Lost(_))), "{sent:?}");
+    assert!(start.elapsed() < PATIENCE / 2);
+}
+
+#[test]
+fn client_refuses_a_server_that_it_has_no_reason_to_trust_and_says_nothing_to_it() {
+    let (good, other) = (for_loopback(), for_loopback());
+    let elsewhere = certificate(&["example.com"], VALID);
+    let expired = certificate(&["127.0.0.1"], EXPIRED);
+    for (shown, root, lesson) in [
+        (&good, Some(&other), "leads up to a root"), // of the same name
+        (&good, None, "Give a self-signed one as a root"),
+        (&elsewhere, Some(&elsewhere), "names the host"),
+        (&expired, Some(&expired), "it ended"),
+    ] {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("wss://{}", listener.local_addr().unwrap());
+        let config = shown.server();
+        let server = thread::spawn(move || {
+            let (stream, _) = listener.accept().unwrap();
+            let mut tls = StreamOwned::new(ServerConnection::new(config).unwrap(), stream);
+            let mut heard = Vec::new();
+            let end = tls.read_to_end(&mut heard);
+            (heard, end.map_err(|error| error.to_string()))
+        });
+        let client = Client::new(url);
+        let client = match root {
+            Some(root) => client.roots(&root.file),
+            None => client,
+        };
+        let seen = seen_by(client);
+        assert!(seen.contains(lesson), "{lesson}: {seen}");
+        let (heard, end) = server.join().unwrap();
+        assert_eq!(heard, [], "{lesson}");
+        assert!(end.unwrap_err().contains("fatal alert"), "{lesson}");
+    }
+}
+
+#[test]
+fn server_learns_that_it_is_not_trusted_and_lives_on() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("wss://{}", listener.local_addr().unwrap());
+    let made = for_loopback();
+    let server = Server::unbound().tls(made.tls());
+    let client =
+        thread::spawn(move || (connect(&url).err(), Client::new(url).roots(&made.file).connect()));
+    let error = server.accept(listener.accept().unwrap().0).unwrap_err().to_string();
+    assert!(error.contains("Give the client the certificate as a root"), "{error}");
+    drop(server.accept(listener.accept().unwrap().0).unwrap());
+    let (refused, opened) = client.join().unwrap();
+    assert!(refused.is_some() && opened.is_ok());
+}
+
+#[test]
+fn certificates_that_are_none_teach_what_they_should_be() {
+    let made = for_loopback();
+    let (certificate, key) = (made.pem.certificate.as_bytes(), made.pem.key.as_bytes());
+    let other = for_loopback();
+    for (certificate, key) in [
+        (&b""[..], key),
+        (certificate, &b""[..]),
+        (key, certificate),
+        (certificate, other.pem.key.as_bytes()),
+        (b"-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n", key),
+    ] {
+        let error = Tls::from_pem(certificate, key).unwrap_err().to_string();
+        assert!(error.contains("BEGIN CERTIFICATE"), "{error}");
+    }
+    assert!(
+        Tls::from_pem_files("no such file", "nor this")
+            .unwrap_err()
+            .to_string()
+            .contains("no such")
+    );
+    let client = Client::new("wss://127.0.0.1:1");
+    assert!(seen_by(client.clone().roots("no such file")).contains("no such file"));
+    let empty = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("empty.pem");
+    std::fs::write(&empty, "").unwrap();
+    assert!(seen_by(client.roots(empty)).contains("no certificate"));
+}
+
+#[test]
+fn plain_http_to_a_tls_port_is_told_so_and_tls_to_a_plain_port_too() {
+    let server = secure(|server| server, echo_handler);
+    let mut peer = server.running.dial();
+    peer.write(request(&[]));
+    let response = peer.read_response();
+    assert_eq!(response.status, 400);
+    assert!(response.body.contains("This port speaks TLS"), "{}", response.body);
+    assert!(seen_by(Client::new(server.running.url())).contains("This port speaks TLS"));
+
+    let plain = echo();
+    let seen = seen_by(Client::new(format!("wss://{}", plain.address)));
+    assert!(seen.contains("Use ws://") && seen.contains("HTTP/1.1 400"), "{seen}");
+}
+
+#[test]
+fn pages_are_served_over_tls_to_whoever_asks() {
+    let server = secure(|server| server.pages(|_| Some(Response::html("hello"))), echo_handler);
+    let mut peer = server.dial();
+    peer.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    peer.read_to_string(&mut answer).expect("an end with close_notify");
+    assert!(answer.ends_with("hello"), "{answer}");
+}
+
+#[test]
+fn what_if_the_stream_ends_without_close_notify() {
+    let (say, hear) = std::sync::mpsc::channel();
+    let server = secure(
+        |server| server,
+        move |mut ws| {
+            say.send(ws.recv()).unwrap();
+            Ok(())
+        },
+    );
+    for (bytes, notify) in
+        [(&b""[..], false), (b"\x81\x85\x37\xfa\x21\x3d\x7f", false), (b"\x81", true)]
+    {
+        let mut peer = server.open();
+        peer.write_all(bytes).unwrap();
+        if notify {
+            peer.conn.send_close_notify();
+        }
+        peer.flush().unwrap();
+        peer.sock.shutdown(Shutdown::Write).unwrap();
+        match hear.recv_timeout(PATIENCE).unwrap() {
+            Err(Error::Lost(error)) => assert_eq!(error.kind(), ErrorKind::UnexpectedEof),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[test]
+fn server_sends_a_close_and_a_close_notify_to_one_who_breaks_the_rules() {
+    let server = secure(|server| server, echo_handler);
+    let mut peer = server.open();
+    // Unmasked, and a lot behind it that nobody will read.
+    peer.write_all(b"\x81\x05hello").unwrap();
+    peer.write_all(&vec![0; 300_000]).unwrap();
+    let mut rest = Vec::new();
+    peer.read_to_end(&mut rest).expect("an end with close_notify, not a reset");
+    assert_eq!(rest[..4], [0x88, rest[1], 0x03, 0xea]);
+}
+
+#[test]
+fn close_codes_are_seen_at_the_other_end() {
+    let server = secure(
+        |server| server.limits(Limits { max_message: 100, ..Limits::default() }),
+        |mut ws| match ws.recv()? {
+            Some(_) => ws.close(4001, "enough"),
+            None => Ok(()),
+        },
+    );
+    let mut ws = server.connect();
+    ws.send("x").unwrap();
+    assert_eq!(ws.recv().unwrap(), None);
+    assert_eq!(ws.closed_with().unwrap().to_string(), "4001 \"enough\"");
+
+    let mut ws = server.connect();
+    ws.send("x".repeat(100_000)).unwrap();
+    assert_eq!(ws.recv().unwrap(), None);
+    assert_eq!(ws.closed_with().unwrap().code.0, 1009);
+
+    let mut ws = server.connect();
+    server.running.handle.stop(PATIENCE);
+    assert_eq!(ws.recv().unwrap(), None);
+    assert_eq!(ws.closed_with().unwrap().code.0, 1001);
+}
+
+#[test]
+fn a_silent_or_dribbling_handshake_ends_at_the_deadline_of_the_head() {
+    let limits = Limits { head: Duration::from_millis(400), ..Limits::default() };
+    let server = secure(|server| server.limits(limits), echo_handler);
+    let start = Instant::now();
+    // Silent from the start.
+    let mut silent = server.running.dial();
+    // A record that dribbles in, before and after the handshake of TLS.
+    let dribble = |mut stream: TcpStream| {
+        thread::spawn(move || {
+            while start.elapsed() < PATIENCE && stream.write_all(&[0x17]).is_ok() {
+                thread::sleep(Duration::from_millis(50));
+            }
+        })
+    };
+    let early = server.running.dial().stream;
+    (&early).write_all(&[0x16, 3, 1, 2, 0]).unwrap();
+    let mut late = server.dial();
+    while late.conn.is_handshaking() {
+        late.conn.complete_io(&mut late.sock).unwrap();
+    }
+    late.sock.write_all(&[0x17, 3, 3, 0x17, 0x17]).unwrap();
+    let threads = [dribble(early), dribble(late.sock)];
+    let _ = silent.stream.read(&mut [0; 100]);
+    threads.into_iter().for_each(|thread| thread.join().unwrap());
+    assert!(start.elapsed() < PATIENCE / 2);
+    server.running.wait_until(|counters| counters.refused.get(&408) == Some(&1));
+}
+
+#[test]
+fn a_crowd_of_silent_handshakes_keeps_no_honest_client_out() {
+    let limits = Limits { max_waiting: 3, ..Limits::default() };
+    let server = secure(|server| server.limits(limits), echo_handler);
+    let crowd: Vec<_> = (0..20).map(|_| server.running.dial().stream).collect();
+    crowd.iter().for_each(|stream| stream.set_nonblocking(true).unwrap());
+    let has_gone = |mut stream: &TcpStream| matches!(stream.read(&mut [0]), Ok(0));
+    let start = Instant::now();
+    while crowd.iter().filter(|stream| has_gone(stream)).count() < 17 {
+        assert!(start.elapsed() < PATIENCE, "nobody made way");
+        thread::yield_now();
+    }
+    drop(server.connect());
+}
+
+#[test]
+fn a_timeout_between_messages_or_in_one_loses_nothing() {
+    let server = secure(
+        |server| server,
+        |mut ws| {
+            for _ in 0..3 {
+                thread::sleep(Duration::from_millis(60));
+                ws.send("x".repeat(40_000))?;
+            }
+            ws.recv().map(|_| ())
+        },
+    );
+    let mut ws = server.connect();
+    let (mut messages, mut timeouts) = (0, 0);
+    while messages < 3 {
+        match ws.recv_timeout(Duration::from_millis(5)) {
+            Ok(message) => {
+                assert_eq!(message.unwrap().as_bytes().len(), 40_000);
+                messages += 1;
+            }
+            Err(Error::TimedOut) => timeouts += 1,
+            Err(error) => panic!("{error}"),
+        }
+    }
+    assert!(timeouts > 0);
+}
+
+#[test]
+fn a_stream_of_ones_own_is_secured_too_if_the_address_says_wss() {
+    let server = secure(|server| server, echo_handler);
+    let stream = TcpStream::connect(server.running.address).unwrap();
+    let mut ws = server.client().connect_over(stream).unwrap();
+    assert_eq!(ws.request().host(), Some(&*server.running.address.to_string()));
+    ws.send("hello").unwrap();
+    assert_eq!(ws.recv().unwrap().unwrap().as_text(), Some("hello"));
+}
+
+#[test]
+fn frames_that_come_with_the_request_are_not_lost() {
+    let server = secure(|server| server, echo_handler);
+    let mut peer = server.dial();
+    peer.write_all(&[request(&[]).as_bytes(), &masked(0x81, "hello")].concat()).unwrap();
+    read_head(&mut peer);
+    let mut frame = [0; 7];
+    peer.read_exact(&mut frame).unwrap();
+    assert_eq!(&frame, b"\x81\x05hello");
+}
