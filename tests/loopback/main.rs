@@ -6,5 +6,7 @@
 mod client;
 mod conversation;
 mod decisions;
+#[cfg(feature = "deflate")]
+mod deflate;
 mod life;
 mod support;
