@@ -9,7 +9,7 @@
 
 use std::process::ExitCode;
 
-use ws101::{Client, Limits, Result, Server, WebSocket};
+use ws101::{Client, Deflate, Limits, Result, Server, WebSocket};
 
 /// What the command line asks for.
 #[derive(Default)]
@@ -17,6 +17,7 @@ struct Options {
     address: Option<String>,
     client: Option<String>,
     limits: Limits,
+    deflate: bool,
 }
 
 fn main() -> ExitCode {
@@ -26,8 +27,8 @@ fn main() -> ExitCode {
             eprintln!("{wrong}");
             return ExitCode::from(2);
         }
-        Ok(Options { client: Some(url), limits, .. }) => play(&url, &limits),
-        Ok(Options { address, limits, .. }) => serve(address, limits),
+        Ok(Options { client: Some(url), limits, deflate, .. }) => play(&url, &limits, deflate),
+        Ok(Options { address, limits, deflate, .. }) => serve(address, limits, deflate),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -38,12 +39,18 @@ fn main() -> ExitCode {
     }
 }
 
-fn serve(address: Option<String>, limits: Limits) -> Result<()> {
+fn serve(address: Option<String>, limits: Limits, deflate: bool) -> Result<()> {
     let address = address.unwrap_or("127.0.0.1:9001".into());
-    let server = Server::bind(address)?.limits(limits);
+    let mut server = Server::bind(address)?.limits(limits);
+    if deflate {
+        server = server.deflate(ALL);
+    }
     println!("listening on ws://{}", server.local_addr()?);
     server.serve(echo)
 }
+
+/// Compresses everything, however small: it is a test.
+const ALL: Deflate = Deflate { from: 0, ..Deflate::DEFAULT };
 
 fn echo(mut ws: WebSocket) -> Result<()> {
     while let Some(message) = ws.recv()? {
@@ -52,8 +59,11 @@ fn echo(mut ws: WebSocket) -> Result<()> {
     Ok(())
 }
 
-fn play(url: &str, limits: &Limits) -> Result<()> {
-    let connect = |path: &str| Client::new(format!("{url}{path}")).limits(limits.clone()).connect();
+fn play(url: &str, limits: &Limits, deflate: bool) -> Result<()> {
+    let connect = |path: &str| {
+        let client = Client::new(format!("{url}{path}")).limits(limits.clone());
+        if deflate { client.deflate(ALL).connect() } else { client.connect() }
+    };
     let mut ws = connect("/getCaseCount")?;
     let count = ws.recv()?.and_then(|count| count.as_text()?.parse::<u32>().ok());
     let count =
@@ -81,6 +91,7 @@ fn options(mut arguments: impl Iterator<Item = String>) -> std::result::Result<O
             "--client" => options.client = Some(value()?),
             "--max-message" => options.limits.max_message = number(value()?)?,
             "--max-connections" => options.limits.max_connections = number(value()?)? as usize,
+            "--deflate" if cfg!(feature = "deflate") => options.deflate = true,
             "--deflate" => return Err("this build has no permessage-deflate".into()),
             option if option.starts_with("--") => return Err(format!("what is {option}?")),
             _ => options.address = Some(argument),

@@ -21,8 +21,8 @@
 //! ```text
 //!  bytes ── connection ──► head::parse ──► handshake::decide ──► the 101, or a refusal ──► out
 //!    │  what came behind the head stays in the same buffer
-//!    └──► incoming: frame ─► unmask ─► message ──► Event ──► handler
-//!  bytes ◄── stream ◄── one lock, whole frames ◄── outgoing: frame ◄─ mask ◄── send / pong / close
+//!    └──► incoming: frame ─► unmask ─► (inflate) ─► message ──► Event ──► handler
+//!  bytes ◄── stream ◄── one lock, whole frames ◄── outgoing: frame ◄─ mask ◄─ (deflate) ◄── send / pong / close
 //! ```
 //!
 //! `protocol` is bytes in, bytes and values out: it knows no sockets, clocks or threads. `net` puts it
@@ -41,6 +41,8 @@
 //! | `protocol/authority.rs` | 4 | Who is asked (`Host`), and which page asks (`Origin`)? |
 //! | `protocol/request.rs` | 3 | What does the first line of a request say? |
 //! | `protocol/key.rs` | 2 | How does a client know that a WebSocket server read its request? |
+//! | `protocol/extension.rs` | 2 | What stands in `Sec-WebSocket-Extensions`? |
+//! | `protocol/terms.rs` | 5 | On which terms do both ends compress? |
 //! | `protocol/handshake.rs` | 6 | Does this request become a WebSocket? |
 //! | `protocol/ask.rs` | 5 | What does a client ask, and which answers does it take? |
 //! | `protocol/mask.rs` | 2 | What is a mask, and what is it for? |
@@ -49,6 +51,7 @@
 //! | `protocol/text.rs` | 3 | How is text checked that arrives in pieces? |
 //! | `protocol/message.rs` | 4 | How do fragments become a message, within limits? |
 //! | `protocol/buffer.rs` | 2 | Where do bytes wait that have come and are not yet read? |
+//! | `protocol/deflate.rs` | 5 | How is a message compressed, and inflated within limits? (feature `deflate`; else `no_deflate.rs`) |
 //! | `protocol/incoming.rs` | 5 | How do bytes become events? |
 //! | `protocol/outgoing.rs` | 4 | How do messages become bytes, and which may not be sent? |
 //! | `protocol/prepared.rs` | 1 | How is one encoding sent to many? |
@@ -94,11 +97,12 @@ pub use net::tls::Tls;
 pub use protocol::close::Close;
 pub use protocol::close_code::CloseCode;
 pub use protocol::lesson::Lesson;
-pub use protocol::message::{AsMessage, Kind, Message, MessageRef};
+pub use protocol::message::{AsMessage, Kind, Message, MessageRef, Plain};
 pub use protocol::prepared::Prepared;
 pub use protocol::refusal::Refusal;
 pub use protocol::request::Request;
 pub use protocol::response::Response;
+pub use protocol::terms::Deflate;
 
 /// Opens a WebSocket: `ws://host[:port][/path][?query]`, or `wss://`. [`Client`] can ask for more.
 pub fn connect(url: &str) -> Result<WebSocket> {

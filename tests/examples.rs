@@ -76,6 +76,12 @@ fn examples_that_print_and_end_print_what_they_promise() {
 }
 
 #[test]
+#[cfg(feature = "deflate")]
+fn compressed_prints_what_it_promises() {
+    assert_printed("12_compressed", &run("12_compressed", &[]));
+}
+
+#[test]
 fn echo_and_client_talk_to_each_other() {
     let echo = start("04_echo");
     let mut client = program("05_client");

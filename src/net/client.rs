@@ -17,12 +17,14 @@ use super::tls::Trust;
 use crate::error::{Error, Result};
 use crate::protocol::ask::{Address, Ask, Rejection};
 use crate::protocol::buffer::Buffer;
+use crate::protocol::deflate;
 use crate::protocol::frame::Role;
 use crate::protocol::head::Head;
 use crate::protocol::incoming::Incoming;
 use crate::protocol::key;
 use crate::protocol::outgoing::Outgoing;
 use crate::protocol::request::Request;
+use crate::protocol::terms::Deflate;
 
 /// A connection to be dialled: what it asks for, and how long it may take.
 ///
@@ -79,6 +81,13 @@ impl Client {
         self
     }
 
+    /// Offers to compress messages (permessage-deflate), which takes the feature `deflate`. Whether it
+    /// comes to that is for the server to say.
+    pub fn deflate(mut self, settings: Deflate) -> Client {
+        self.ask.deflate = Some(settings);
+        self
+    }
+
     /// How much, how many, how long. Dialling and handshake together take `head` at most.
     pub fn limits(mut self, limits: Limits) -> Client {
         self.limits = limits;
@@ -104,6 +113,7 @@ impl Client {
     /// Checks all arguments, before anything is dialled or written.
     fn prepare(&self) -> Result<Ready> {
         let address = Address::parse(&self.url)?;
+        self.ask.deflate.as_ref().map_or(Ok(()), deflate::check)?;
         let key = key::encode(Random::new().sixteen());
         let request = self.ask.request(&address, &key)?;
         let trust = address
@@ -149,12 +159,14 @@ impl Client {
         })?;
         // 4. What comes behind the head is frames already.
         let mut random = Random::new();
-        let outgoing = Outgoing::new(Some(Box::new(move || random.four())));
+        let agreed = answer.deflate.zip(ask.deflate);
+        let (inflater, deflater) = deflate::halves(Role::Client, agreed, limits.max_message);
+        let outgoing = Outgoing::new(Some(Box::new(move || random.four()))).deflating(deflater);
         let id = NEXT_ID.fetch_add(1, Relaxed);
         let link = Link::new(id, stream, outgoing, &limits, Arc::default())?;
         log::info!("{id} connected to {}", self.url);
         let farewell = Farewell::new(Arc::new(link), limits.close, None);
-        let incoming = Incoming::new(Role::Client, limits.bounds(), buffer);
+        let incoming = Incoming::new(Role::Client, limits.bounds(), buffer).inflating(inflater);
         let request = Request::parse(&request)?;
         Ok(WebSocket::new(farewell, incoming, &limits, request, answer.subprotocol))
     }

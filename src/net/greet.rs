@@ -13,10 +13,12 @@ use super::stream::{Deadline, Stream, part, write_before};
 use super::tls::Tls;
 use crate::error::{Error, Result};
 use crate::protocol::buffer::Buffer;
+use crate::protocol::deflate;
 use crate::protocol::frame::Role;
 use crate::protocol::handshake::{Agreement, Decision, Rules, decide, upgrade_required};
 use crate::protocol::incoming::Incoming;
 use crate::protocol::lesson::quote;
+use crate::protocol::misuse::Misuse;
 use crate::protocol::outgoing::Outgoing;
 use crate::protocol::refusal::Refusal;
 use crate::protocol::request::Request;
@@ -30,6 +32,14 @@ pub(crate) struct Options {
     pub(crate) tls: Option<Tls>,
     pub(crate) authorize: Option<Box<Authorize>>,
     pub(crate) pages: Option<Box<Pages>>,
+}
+
+impl Options {
+    /// Whether this can be done.
+    pub(crate) fn check(&self) -> std::result::Result<(), Misuse> {
+        self.rules.deflate.as_ref().map_or(Ok(()), deflate::check)?;
+        self.rules.check()
+    }
 }
 
 /// A question of the application's own, asked when all others are answered.
@@ -70,13 +80,16 @@ pub(crate) fn greet(
         Ok(Outcome::Open(request, agreement, place)) => {
             write_before(deadline, &*stream, &agreement.response()).map_err(Error::Lost)?;
             drop(waiting);
-            let link = Link::new(id, stream, Outgoing::new(None), limits, house.tally.clone())?;
+            let agreed = agreement.deflate.zip(options.rules.deflate);
+            let (inflater, deflater) = deflate::halves(Role::Server, agreed, limits.max_message);
+            let outgoing = Outgoing::new(None).deflating(deflater);
+            let link = Link::new(id, stream, outgoing, limits, house.tally.clone())?;
             let link = Arc::new(link);
             place.open(&link);
             house.tally.received(0, buffer.unread().len());
             log::info!("{id} opened: {}", quote(request.path()));
             let farewell = Farewell::new(link, limits.close, Some(place));
-            let incoming = Incoming::new(Role::Server, limits.bounds(), buffer);
+            let incoming = Incoming::new(Role::Server, limits.bounds(), buffer).inflating(inflater);
             Ok(WebSocket::new(farewell, incoming, limits, request, agreement.subprotocol))
         }
         Ok(Outcome::Page(page)) => {

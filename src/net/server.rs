@@ -25,6 +25,7 @@ use crate::protocol::misuse::Misuse;
 use crate::protocol::refusal::Refusal;
 use crate::protocol::request::Request;
 use crate::protocol::response::Response;
+use crate::protocol::terms::Deflate;
 
 /// A WebSocket server: what it asks of those who connect, and where it listens.
 ///
@@ -111,6 +112,13 @@ impl Server {
         self
     }
 
+    /// Compresses messages where the client offers to (permessage-deflate), which takes the feature
+    /// `deflate`. What a connection then costs, [`Deflate`] says.
+    pub fn deflate(mut self, settings: Deflate) -> Server {
+        self.options.rules.deflate = Some(settings);
+        self
+    }
+
     /// How much, how many, how long.
     pub fn limits(mut self, limits: Limits) -> Server {
         self.options.limits = limits;
@@ -130,7 +138,7 @@ impl Server {
 
     /// The handshake on a stream that somebody else accepted. In the caller's thread.
     pub fn accept(&self, stream: impl Stream) -> Result<WebSocket> {
-        self.options.rules.check()?;
+        self.options.check()?;
         greet(self.house.next_id(), Arc::new(stream), &self.options, &self.house)
     }
 
@@ -140,7 +148,7 @@ impl Server {
         self,
         handler: impl Fn(WebSocket) -> Result<()> + Send + Sync + 'static,
     ) -> Result<()> {
-        self.options.rules.check()?;
+        self.options.check()?;
         let Server { listener, options, house } = self;
         let listener = listener.ok_or(Misuse::NoListener)?;
         log::info!("listening on {}", listener.local_addr()?);

@@ -7,12 +7,14 @@
 use std::fmt;
 
 use super::authority::{Authority, default_port};
+use super::extension::HEADER;
 use super::handshake::{VERSION, check_subprotocols};
 use super::head::Head;
 use super::key;
 use super::lesson::{Lesson, quote, quote_all};
 use super::misuse::Misuse;
 use super::response::write_header;
+use super::terms::{self, Deflate, Terms};
 
 /// A WebSocket address, taken apart: `ws://host:port/path?query`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,6 +70,8 @@ pub struct Ask {
     pub subprotocols: Vec<String>,
     /// Headers of its own: a cookie, an origin, a token.
     pub headers: Vec<(String, String)>,
+    /// How we would compress, if at all.
+    pub deflate: Option<Deflate>,
 }
 
 /// What a verified answer says.
@@ -75,6 +79,8 @@ pub struct Ask {
 pub struct Answer {
     /// The subprotocol that the server chose.
     pub subprotocol: Option<String>,
+    /// How both will compress.
+    pub deflate: Option<Terms>,
 }
 
 /// Names that a caller may not set, since the handshake does.
@@ -85,7 +91,7 @@ const OURS: [&str; 7] = [
     "Sec-WebSocket-Key",
     "Sec-WebSocket-Version",
     "Sec-WebSocket-Protocol",
-    "Sec-WebSocket-Extensions",
+    HEADER,
 ];
 
 impl Ask {
@@ -100,6 +106,9 @@ impl Ask {
         write_header(&mut out, "Sec-WebSocket-Version", VERSION)?;
         if !self.subprotocols.is_empty() {
             write_header(&mut out, "Sec-WebSocket-Protocol", &self.subprotocols.join(", "))?;
+        }
+        if let Some(settings) = &self.deflate {
+            write_header(&mut out, HEADER, &Terms::offer(settings).to_string())?;
         }
         for (name, value) in &self.headers {
             if OURS.iter().any(|ours| ours.eq_ignore_ascii_case(name)) {
@@ -136,19 +145,14 @@ impl Ask {
             return Err(wrong_101(head, "Sec-WebSocket-Accept", &expected));
         }
         // §4.1: no extension that was not offered, and no subprotocol.
-        if head.header("Sec-WebSocket-Extensions").is_some() {
-            return Err(wrong_101(
-                head,
-                "Sec-WebSocket-Extensions",
-                "none, since none was offered",
-            ));
-        }
+        let deflate = terms::verify(head, self.deflate.as_ref())
+            .map_err(|expected| wrong_101(head, HEADER, expected))?;
         let subprotocol = only("Sec-WebSocket-Protocol");
         let is_offered = |chosen: &str| self.subprotocols.iter().any(|offered| offered == chosen);
         if head.header("Sec-WebSocket-Protocol").is_some() && !subprotocol.is_some_and(is_offered) {
             return Err(wrong_101(head, "Sec-WebSocket-Protocol", "one that was offered, or none"));
         }
-        Ok(Answer { subprotocol: subprotocol.map(str::to_owned) })
+        Ok(Answer { subprotocol: subprotocol.map(str::to_owned), deflate })
     }
 }
 

@@ -12,6 +12,7 @@ use super::lesson::{quote, quote_all};
 use super::misuse::Misuse;
 use super::refusal::Refusal;
 use super::request::Request;
+use super::terms::{self, Deflate, Terms};
 use super::token::is_token;
 
 /// The only version there is (§4.1).
@@ -28,6 +29,8 @@ pub struct Rules {
     pub paths: Vec<String>,
     /// The subprotocols that we speak.
     pub subprotocols: Vec<String>,
+    /// How we compress, if at all.
+    pub deflate: Option<Deflate>,
 }
 
 impl Rules {
@@ -52,6 +55,8 @@ pub struct Agreement {
     accept: String,
     /// One that the client offered and we speak.
     pub subprotocol: Option<String>,
+    /// How both will compress.
+    pub deflate: Option<Terms>,
 }
 
 impl Agreement {
@@ -67,6 +72,9 @@ impl Agreement {
         // Only ever a name of our own list, so nothing that a client sent is reflected here.
         if let Some(name) = &self.subprotocol {
             response += &format!("Sec-WebSocket-Protocol: {name}\r\n");
+        }
+        if let Some(terms) = &self.deflate {
+            response += &format!("{}: {terms}\r\n", super::extension::HEADER);
         }
         (response + "\r\n").into_bytes()
     }
@@ -90,7 +98,8 @@ pub fn decide(request: &Request, rules: &Rules) -> Result<Decision, Refusal> {
     check_origin(request.head(), &rules.origins, host)?;
     check_path(request.path(), &rules.paths)?;
     let subprotocol = choose_subprotocol(request.head(), &rules.subprotocols)?;
-    Ok(Decision::Switch(Agreement { accept: key::accept(key), subprotocol }))
+    let deflate = terms::choose(request.head(), rules.deflate.as_ref())?;
+    Ok(Decision::Switch(Agreement { accept: key::accept(key), subprotocol, deflate }))
 }
 
 fn check_method(request: &Request) -> Result<(), Refusal> {

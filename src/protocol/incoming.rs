@@ -1,7 +1,7 @@
 //! The receiving half of a connection: bytes in, events out.
 //!
 //! ```text
-//! bytes ─► buffer ─► header ─► mask off ─► message.append ─► Message
+//! bytes ─► buffer ─► header ─► mask off ─► (inflate) ─► message.append ─► Message
 //!                       │
 //!                       └─ Ping, Pong, Close: may come between the fragments of a message
 //! ```
@@ -14,6 +14,7 @@
 
 use super::buffer::Buffer;
 use super::close::Close;
+use super::deflate::Inflater;
 use super::frame::{Header, Opcode, Role};
 use super::mask;
 use super::message::{Assembler, Bounds, Kind, Message};
@@ -49,6 +50,8 @@ pub struct Incoming {
     /// The frame whose payload is arriving, and how much of that has come.
     frame: Option<(Header, u64)>,
     message: Assembler,
+    /// `Some` where compression was agreed on.
+    inflater: Option<Inflater>,
     /// The payload of a control frame, which may interrupt a message.
     control: Vec<u8>,
     pieces: bool,
@@ -59,7 +62,13 @@ impl Incoming {
     /// The receiving half at this end. The buffer may hold bytes that came behind the head.
     pub fn new(role: Role, bounds: Bounds, buffer: Buffer) -> Incoming {
         let (message, control) = (Assembler::new(bounds), Vec::new());
-        Incoming { role, buffer, frame: None, message, control, pieces: false, ended: false }
+        let (frame, inflater) = (None, None);
+        Incoming { role, buffer, frame, message, inflater, control, pieces: false, ended: false }
+    }
+
+    /// Compression was agreed on, or not.
+    pub fn inflating(self, inflater: Option<Inflater>) -> Incoming {
+        Incoming { inflater, ..self }
     }
 
     /// Where the next bytes from the peer may be put.
@@ -75,6 +84,11 @@ impl Incoming {
     /// Gives back memory that an idle connection does not need.
     pub fn shrink(&mut self) {
         self.buffer.shrink();
+        if self.message.inside().is_none()
+            && let Some(inflater) = &mut self.inflater
+        {
+            inflater.shrink();
+        }
     }
 
     /// From the next message on: in pieces as they arrive, or whole.
@@ -111,20 +125,28 @@ impl Incoming {
 
             // 2. What is here of its payload; the mask comes off in place. // WALK: unmask
             let missing = usize::try_from(header.length - taken).unwrap_or(usize::MAX);
+            let most = if self.pieces { self.most_at_a_time() } else { usize::MAX };
             let unread = self.buffer.unread();
-            let count = missing.min(unread.len());
+            let count = missing.min(unread.len()).min(most);
             let piece = &mut unread[..count];
             if let Some(key) = header.mask {
                 mask::apply(key, taken, piece);
             }
 
             // 3. To where it belongs.
-            match header.opcode.is_control() {
-                true => self.control.extend_from_slice(piece),
-                false => self.message.append(piece)?,
+            let whole = count == missing;
+            let compressed = self.message.is_compressed();
+            match &mut self.inflater {
+                _ if header.opcode.is_control() => self.control.extend_from_slice(piece),
+                Some(inflater) if compressed => {
+                    inflater.inflate(piece, |bytes| self.message.append(bytes))?;
+                    if whole && header.fin {
+                        inflater.finish()?;
+                    }
+                }
+                _ => self.message.append(piece)?,
             }
             self.buffer.consume(count);
-            let whole = count == missing;
             self.frame = if whole { None } else { Some((header, taken + count as u64)) };
 
             // 4. What that makes.
@@ -153,9 +175,9 @@ impl Incoming {
 
     /// Reads a header and asks whether it may stand here.
     fn begin_frame(&mut self) -> Result<Option<Header>, Violation> {
-        let Some((header, length)) = Header::parse(self.buffer.unread(), self.role, false)? else {
-            return Ok(None);
-        };
+        let rsv1_has_meaning = self.inflater.is_some();
+        let parsed = Header::parse(self.buffer.unread(), self.role, rsv1_has_meaning)?;
+        let Some((header, length)) = parsed else { return Ok(None) };
         log::trace!("{:?} got {header}", self.role);
         self.buffer.consume(length);
         self.message.begin_fragment(&header)?;
@@ -172,6 +194,11 @@ impl Incoming {
             },
         };
         Ok(Event::Piece { kind, bytes, last })
+    }
+
+    /// For one who reads in constant memory: DEFLATE makes up to 1032 bytes of one.
+    fn most_at_a_time(&self) -> usize {
+        if self.message.is_compressed() { 1024 } else { usize::MAX }
     }
 
     fn take_control(&mut self) -> Vec<u8> {

@@ -10,8 +10,11 @@
 //! - A message is one flat piece of memory that grows with what has arrived, never with what a
 //!   header announces.
 //! - Its length is held against the limit when a header announces it, before the payload is waited
-//!   for, as the sum over all fragments; and their number is limited too, empty ones included.
+//!   for, as the sum over all fragments; and their number is limited too, empty ones included. What
+//!   is compressed is counted when it [comes out](super::deflate): its own length says nothing.
 //! - Text is checked as it arrives (see [`text`](super::text)).
+
+use std::sync::OnceLock;
 
 use super::frame::{Header, Opcode};
 use super::text::Text;
@@ -86,6 +89,8 @@ pub struct Assembler {
     bounds: Bounds,
     /// The kind of the message that we are inside of.
     inside: Option<Kind>,
+    /// The message is compressed, as RSV1 of its first frame said.
+    compressed: bool,
     /// What all headers of this message have announced together.
     announced: u64,
     fragments: u64,
@@ -97,15 +102,16 @@ impl Assembler {
     /// An assembler between two messages.
     pub fn new(bounds: Bounds) -> Assembler {
         let (text, bytes) = (Text::default(), Vec::new());
-        Assembler { bounds, inside: None, announced: 0, fragments: 0, text, bytes }
+        let (inside, compressed) = (None, false);
+        Assembler { bounds, inside, compressed, announced: 0, fragments: 0, text, bytes }
     }
 
     /// The header of a data frame has come: may it stand here, and may it be so long?
     pub fn begin_fragment(&mut self, header: &Header) -> Result<(), Violation> {
         // §5.4: a message begins with its kind, and continues until FIN before another begins.
         match (header.opcode, self.inside) {
-            (Opcode::Text, None) => self.begin_message(Kind::Text),
-            (Opcode::Binary, None) => self.begin_message(Kind::Binary),
+            (Opcode::Text, None) => self.begin_message(Kind::Text, header.rsv1),
+            (Opcode::Binary, None) => self.begin_message(Kind::Binary, header.rsv1),
             (Opcode::Continuation, Some(_)) => {}
             (Opcode::Continuation, None) => return Err(Violation::NothingToContinue),
             (Opcode::Text | Opcode::Binary, Some(_)) => {
@@ -117,6 +123,9 @@ impl Assembler {
         if self.fragments > self.bounds.max_fragments {
             return Err(Violation::TooManyFragments(self.bounds.max_fragments));
         }
+        if self.compressed {
+            return Ok(());
+        }
         // §10.4: limits protect our memory. A sum that overflows is over any limit.
         match self.announced.checked_add(header.length) {
             Some(sum) if sum <= self.bounds.max_message => self.announced = sum,
@@ -125,11 +134,17 @@ impl Assembler {
         Ok(())
     }
 
-    fn begin_message(&mut self, kind: Kind) {
-        (self.inside, self.announced, self.fragments) = (Some(kind), 0, 0);
+    fn begin_message(&mut self, kind: Kind, compressed: bool) {
+        (self.inside, self.compressed) = (Some(kind), compressed);
+        (self.announced, self.fragments) = (0, 0);
     }
 
-    /// A piece of payload, its mask taken off.
+    /// Whether the message that we are inside of is compressed.
+    pub fn is_compressed(&self) -> bool {
+        self.compressed && self.inside.is_some()
+    }
+
+    /// A piece of payload, its mask taken off, and inflated.
     pub fn append(&mut self, piece: &[u8]) -> Result<(), Violation> {
         match self.inside {
             Some(Kind::Text) => self.text.push(piece).map_err(|_| Violation::TextNotUtf8),
@@ -171,19 +186,30 @@ pub struct MessageRef<'a> {
     pub(crate) kind: Kind,
     /// The payload.
     pub(crate) payload: &'a [u8],
-    /// The whole frame as a server sends it, where somebody has encoded it already.
-    pub(crate) server_frame: Option<&'a [u8]>,
+    /// Never to be compressed: see [`Plain`].
+    pub(crate) plain: bool,
+    /// What somebody has encoded already, for all connections of a server.
+    pub(crate) encoded: Option<Encoded<'a>>,
+}
+
+/// A message as a server sends it: see [`Prepared`](super::prepared::Prepared).
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Encoded<'a> {
+    /// The whole frame.
+    pub(crate) frame: &'a [u8],
+    /// The same compressed, once somebody has.
+    pub(crate) deflated: &'a OnceLock<Vec<u8>>,
 }
 
 impl<'a> MessageRef<'a> {
     /// A text message.
     pub fn text(text: &'a str) -> MessageRef<'a> {
-        MessageRef { kind: Kind::Text, payload: text.as_bytes(), server_frame: None }
+        MessageRef { kind: Kind::Text, payload: text.as_bytes(), plain: false, encoded: None }
     }
 
     /// A binary message.
     pub fn binary(bytes: &'a [u8]) -> MessageRef<'a> {
-        MessageRef { kind: Kind::Binary, payload: bytes, server_frame: None }
+        MessageRef { kind: Kind::Binary, payload: bytes, plain: false, encoded: None }
     }
 }
 
@@ -235,5 +261,22 @@ impl AsMessage for Message {
 impl<T: AsMessage + ?Sized> AsMessage for &T {
     fn as_message(&self) -> MessageRef<'_> {
         (**self).as_message()
+    }
+}
+
+/// A message that is never compressed: one in which a secret stands beside what somebody else chose.
+///
+/// ```no_run
+/// # fn f(ws: &mut ws101::WebSocket) -> ws101::Result<()> {
+/// ws.send(ws101::Plain("token=123&name=..."))?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct Plain<T>(pub T);
+
+impl<T: AsMessage> AsMessage for Plain<T> {
+    fn as_message(&self) -> MessageRef<'_> {
+        MessageRef { plain: true, ..self.0.as_message() }
     }
 }

@@ -27,6 +27,10 @@ pub enum Misuse {
     Address(String, &'static str),
     /// A wss address without TLS.
     NoTls(String),
+    /// Compression was asked for, which this build does not have.
+    NoDeflate,
+    /// A setting of compression that can't be kept: its name and value.
+    Deflate(&'static str, u8),
     /// `serve` on a server that has no listener.
     NoListener,
 }
@@ -47,6 +51,10 @@ impl Misuse {
                 Lesson::about("not an address", format!("{}: {why}", quote(url)))
             }
             Misuse::NoTls(url) => Lesson::about("TLS not built in", quote(url)),
+            Misuse::NoDeflate => Lesson::about("compression not built in", ""),
+            Misuse::Deflate(setting, value) => {
+                Lesson::about("not settings of compression", format!("{setting}: {value}"))
+            }
             Misuse::NoListener => Lesson::about("no listener", ""),
         }
     }

@@ -8,6 +8,9 @@ pub mod authority;
 pub mod buffer;
 pub mod close;
 pub mod close_code;
+#[cfg_attr(not(feature = "deflate"), path = "no_deflate.rs")]
+pub mod deflate;
+pub mod extension;
 pub mod frame;
 pub mod handshake;
 pub mod head;
@@ -22,6 +25,7 @@ pub mod prepared;
 pub mod refusal;
 pub mod request;
 pub mod response;
+pub mod terms;
 pub mod text;
 pub mod token;
 pub mod violation;

@@ -6,14 +6,17 @@
 //!   not copied: it is handed back, to be written behind the batch as it lies.
 //! - A client masks each frame with four fresh bytes, which must be unpredictable (§5.3, §10.3). They
 //!   are passed in, since they come from the operating system.
+//! - Where compression was agreed on, a message that is long enough is compressed as it enters the
+//!   batch, unless its sender said no: so the order of compressing is the order on the wire.
 //! - After a Close nothing goes out (§5.5.1). A refused call leaves the batch as it was.
 
 use std::fmt;
 
 use super::close::Close;
-use super::frame::{Header, MAX_CONTROL_PAYLOAD, Opcode};
+use super::deflate::Deflater;
+use super::frame::{Header, MAX_CONTROL_PAYLOAD, MAX_HEADER, Opcode};
 use super::mask;
-use super::message::MessageRef;
+use super::message::{Encoded, MessageRef};
 use super::misuse::Misuse;
 
 /// From this size on a payload is not worth a copy. Below, one copy costs less than breaking up a
@@ -27,6 +30,10 @@ pub type Masks = Box<dyn FnMut() -> mask::Key + Send>;
 pub struct Outgoing {
     /// `Some` at a client.
     masks: Option<Masks>,
+    /// `Some` where compression was agreed on.
+    deflater: Option<Deflater>,
+    /// The message whose fragments are being sent is compressed.
+    compressing: bool,
     batch: Vec<u8>,
     closed: bool,
     /// Whole messages that have gone into the batch, since somebody last asked.
@@ -36,17 +43,23 @@ pub struct Outgoing {
 impl Outgoing {
     /// The sending half of a server (no masks) or a client.
     pub fn new(masks: Option<Masks>) -> Outgoing {
-        Outgoing { masks, batch: Vec::new(), closed: false, messages: 0 }
+        let (deflater, compressing, batch) = (None, false, Vec::new());
+        Outgoing { masks, deflater, compressing, batch, closed: false, messages: 0 }
+    }
+
+    /// Compression was agreed on, or not.
+    pub fn deflating(self, deflater: Option<Deflater>) -> Outgoing {
+        Outgoing { deflater, ..self }
     }
 
     /// A whole message in one frame. Returns what is to be written behind the batch.
     pub fn message<'a>(&mut self, message: MessageRef<'a>) -> Result<&'a [u8], Misuse> {
-        match (message.server_frame, &self.masks, self.closed) {
-            (Some(frame), None, false) => {
+        match self.frame_for_all(&message) {
+            Some(frame) => {
                 self.messages += 1;
                 Ok(self.append_or_hand_back(frame))
             }
-            _ => self.fragment(message.kind.opcode(), message.payload, true),
+            None => self.data(message.kind.opcode(), message.payload, true, message.plain),
         }
     }
 
@@ -58,8 +71,7 @@ impl Outgoing {
         payload: &'a [u8],
         fin: bool,
     ) -> Result<&'a [u8], Misuse> {
-        self.messages += u64::from(fin);
-        self.frame(opcode, payload, fin)
+        self.data(opcode, payload, fin, false)
     }
 
     /// A ping.
@@ -100,7 +112,7 @@ impl Outgoing {
         const KEPT: usize = 128 * 1024;
         self.batch.clear();
         if self.batch.capacity() > KEPT {
-            self.shrink();
+            self.batch = Vec::new();
         }
     }
 
@@ -108,6 +120,9 @@ impl Outgoing {
     pub fn shrink(&mut self) {
         if self.batch.is_empty() {
             self.batch = Vec::new();
+        }
+        if let Some(deflater) = &mut self.deflater {
+            deflater.forget();
         }
     }
 
@@ -121,28 +136,79 @@ impl Outgoing {
         if payload.len() > MAX_CONTROL_PAYLOAD {
             return Err(Misuse::ControlTooLong(payload.len()));
         }
-        self.frame(opcode, payload, true).map(|_| ())
+        self.check_open()?;
+        // RFC 7692 §6.1: control frames are never compressed.
+        self.frame(opcode, false, payload, true);
+        Ok(())
     }
 
-    fn frame<'a>(
+    fn data<'a>(
         &mut self,
         opcode: Opcode,
         payload: &'a [u8],
         fin: bool,
+        plain: bool,
     ) -> Result<&'a [u8], Misuse> {
-        // §5.5.1: nothing follows a Close frame.
-        if self.closed {
-            return Err(Misuse::AfterClose);
+        self.check_open()?;
+        self.messages += u64::from(fin);
+        // RFC 7692 §6.1: RSV1 of the first frame speaks for the whole message.
+        let is_first = opcode != Opcode::Continuation;
+        if is_first {
+            self.compressing =
+                !plain && self.deflater.as_ref().is_some_and(|d| d.wants(payload.len()));
         }
+        match &mut self.deflater {
+            Some(deflater) if self.compressing => {
+                let deflated = deflater.deflate(payload, fin);
+                let behind = self.frame(opcode, is_first, &deflated, fin);
+                self.batch.extend_from_slice(behind);
+                Ok(&[])
+            }
+            _ => Ok(self.frame(opcode, false, payload, fin)),
+        }
+    }
+
+    /// The frame that goes to all connections alike, if this is such a message and a server's.
+    fn frame_for_all<'a>(&mut self, message: &MessageRef<'a>) -> Option<&'a [u8]> {
+        let Encoded { frame, deflated } = message.encoded?;
+        if self.masks.is_some() || self.closed {
+            return None;
+        }
+        let Some(deflater) = &mut self.deflater else { return Some(frame) };
+        if message.plain || !deflater.wants(message.payload.len()) {
+            return Some(frame);
+        }
+        if !deflater.may_take_what_is_for_all() {
+            return None;
+        }
+        let frame = deflated.get_or_init(|| {
+            let payload = deflater.deflate_for_all(message.payload);
+            let (opcode, length) = (message.kind.opcode(), payload.len() as u64);
+            let mut frame = Vec::with_capacity(MAX_HEADER + payload.len());
+            Header { fin: true, rsv1: true, opcode, mask: None, length }.write(&mut frame);
+            frame.extend_from_slice(&payload);
+            frame
+        });
+        // It comes between what our own compressor remembers and what it will send next.
+        deflater.forget();
+        Some(frame)
+    }
+
+    fn check_open(&self) -> Result<(), Misuse> {
+        // §5.5.1: nothing follows a Close frame.
+        if self.closed { Err(Misuse::AfterClose) } else { Ok(()) }
+    }
+
+    fn frame<'a>(&mut self, opcode: Opcode, rsv1: bool, payload: &'a [u8], fin: bool) -> &'a [u8] {
         let mask = self.masks.as_mut().map(|next| next());
-        let header = Header { fin, rsv1: false, opcode, mask, length: payload.len() as u64 };
+        let header = Header { fin, rsv1, opcode, mask, length: payload.len() as u64 };
         log::trace!("{} sends {header}", if mask.is_some() { "Client" } else { "Server" });
         header.write(&mut self.batch);
-        let Some(key) = mask else { return Ok(self.append_or_hand_back(payload)) };
+        let Some(key) = mask else { return self.append_or_hand_back(payload) };
         let start = self.batch.len();
         self.batch.extend_from_slice(payload);
         mask::apply(key, 0, &mut self.batch[start..]);
-        Ok(&[])
+        &[]
     }
 
     fn append_or_hand_back<'a>(&mut self, bytes: &'a [u8]) -> &'a [u8] {

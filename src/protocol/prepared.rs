@@ -3,11 +3,15 @@
 //! A server's frames carry no mask, so the same bytes go to everybody: a broadcast encodes once and
 //! each copy of the handle costs a counter. A client, which must mask afresh each time, can send a
 //! prepared message as well; it just saves nothing there.
+//!
+//! Where messages are compressed, it is compressed once too, and so as to repeat nothing that any
+//! connection has sent before. That makes it larger where its connection could have repeated much.
+//! A connection whose window is not the largest compresses it for itself.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use super::frame::Header;
-use super::message::{AsMessage, Kind, MessageRef};
+use super::message::{AsMessage, Encoded, Kind, MessageRef};
 
 /// An encoded message; cloning it copies no payload.
 #[derive(Clone, Debug)]
@@ -15,24 +19,27 @@ pub struct Prepared {
     kind: Kind,
     /// Header and payload, as a server sends them.
     frame: Arc<[u8]>,
+    /// The same compressed, once somebody has.
+    deflated: Arc<OnceLock<Vec<u8>>>,
     /// Where in the frame the payload begins.
     payload: usize,
+    plain: bool,
 }
 
 impl Prepared {
     /// Encodes a message.
     pub fn new(message: impl AsMessage) -> Prepared {
-        let MessageRef { kind, payload: bytes, .. } = message.as_message();
+        let MessageRef { kind, payload: bytes, plain, .. } = message.as_message();
         let length = bytes.len() as u64;
         let header = Header { fin: true, rsv1: false, opcode: kind.opcode(), mask: None, length };
         let mut frame = Vec::with_capacity(super::frame::MAX_HEADER + bytes.len());
         header.write(&mut frame);
         let payload = frame.len();
         frame.extend_from_slice(bytes);
-        Prepared { kind, frame: frame.into(), payload }
+        Prepared { kind, frame: frame.into(), deflated: Arc::default(), payload, plain }
     }
 
-    /// Bytes on the wire.
+    /// Bytes on the wire, where they are not compressed.
     pub fn len(&self) -> usize {
         self.frame.len()
     }
@@ -45,7 +52,8 @@ impl Prepared {
 
 impl AsMessage for Prepared {
     fn as_message(&self) -> MessageRef<'_> {
-        let Prepared { kind, frame, payload } = self;
-        MessageRef { kind: *kind, payload: &frame[*payload..], server_frame: Some(frame) }
+        let Prepared { kind, frame, deflated, payload, plain } = self;
+        let encoded = Some(Encoded { frame, deflated });
+        MessageRef { kind: *kind, payload: &frame[*payload..], plain: *plain, encoded }
     }
 }

@@ -35,6 +35,8 @@ pub enum Violation {
     MessageTooLong(u64),
     /// A message in more than so many fragments.
     TooManyFragments(u64),
+    /// A compressed message that is not DEFLATE, or not all of it.
+    NotDeflate,
     /// Text that is not UTF-8.
     TextNotUtf8,
     /// A Close frame with half a code.
@@ -81,6 +83,7 @@ impl Violation {
             Violation::TooManyFragments(limit) => {
                 (Code::TOO_BIG, "too many fragments", limit.to_string())
             }
+            Violation::NotDeflate => (Code::NOT_UTF8, "not DEFLATE", nothing),
             Violation::TextNotUtf8 => (Code::NOT_UTF8, "text not UTF-8", nothing),
             Violation::CloseOfOneByte => {
                 (Code::PROTOCOL_ERROR, "close payload of one byte", nothing)

@@ -6,6 +6,8 @@
 mod client;
 mod conversation;
 mod decisions;
+#[cfg(feature = "deflate")]
+mod deflate;
 mod life;
 mod support;
 #[cfg_attr(not(feature = "tls"), path = "no_tls.rs")]
