@@ -26,7 +26,7 @@
 //! ```
 //!
 //! `protocol` is bytes in, bytes and values out: it knows no sockets, clocks or threads. `net` puts it
-//! on sockets and threads. Read in this order; each file needs only those above it.
+//! on sockets and threads, `explain` tells the same bytes to a person. Read in this order; each file needs only those above it.
 //!
 //! | file | minutes | the question it answers |
 //! |---|---|---|
@@ -52,6 +52,15 @@
 //! | `protocol/incoming.rs` | 5 | How do bytes become events? |
 //! | `protocol/outgoing.rs` | 4 | How do messages become bytes, and which may not be sent? |
 //! | `protocol/prepared.rs` | 1 | How is one encoding sent to many? |
+//! | `explain/account.rs` | 2 | What is told of a head or a frame? |
+//! | `explain/headers.rs` | 1 | What are the header fields of a handshake for? |
+//! | `explain/heads.rs` | 4 | What do the lines of a request and its answer say? |
+//! | `explain/payload.rs` | 2 | What do payloads say? |
+//! | `explain/bits.rs` | 2 | What does each bit of a header say? |
+//! | `explain/frames.rs` | 5 | How are frames told as they arrive? |
+//! | `explain/conversation.rs` | 3 | How are both directions told? |
+//! | `explain/json.rs` | 1 | How is it told to a page? |
+//! | `explain/print.rs` | 3 | How is it told to a terminal? |
 //! | `error.rs` | 3 | What can go wrong, and who is at fault? |
 //! | `net/limits.rs` | 2 | How much, how many, how long? |
 //! | `net/stream.rs` | 4 | What do we need of the operating system? |
@@ -73,6 +82,7 @@
 //! | `net/client.rs` | 4 | How does one dial, ask and verify? |
 
 mod error;
+pub mod explain;
 mod net;
 pub mod protocol;
 
