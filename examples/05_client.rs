@@ -1,26 +1,38 @@
 //! A WebSocket client for the terminal: each line of input is a message; what comes is printed.
 //!
-//! run: cargo run --example 05_client URL [--origin O] [--protocol P] [--header 'N: V']
+//! run: cargo run --example 05_client URL [--origin O] [--protocol P] [--header 'N: V'] [--explain]
 //! for instance: echo hello | cargo run --example 05_client ws://127.0.0.1:9001
 //! expect: closed: 1000
+//! look at each byte: add --explain
 //! next: 06_chat, where many talk to each other
 //!
 //! At the end of its input it closes cleanly. If it can't connect, or the connection breaks, it says
 //! why and exits with 1.
 
 use std::io::BufRead;
+use std::net::TcpStream;
 use std::process::ExitCode;
 use std::thread;
 
-use ws101::{Client, Message, Result, Sender};
+use ws101::protocol::{ask::Address, frame::Role};
+use ws101::{Client, Message, Narrator, Result, Sender, Tap, WebSocket};
 
 fn main() -> ExitCode {
     env_logger::init();
-    let Some(client) = from_arguments(std::env::args().skip(1)) else {
-        eprintln!("usage: 05_client URL [--origin O] [--protocol P] [--header 'N: V']");
+    let (explain, arguments): (Vec<String>, Vec<String>) =
+        std::env::args().skip(1).partition(|argument| argument == "--explain");
+    let Some(client) = from_arguments(arguments.iter().cloned()) else {
+        eprintln!("usage: 05_client URL [--origin O] [--protocol P] [--header 'N: V'] [--explain]");
         return ExitCode::FAILURE;
     };
-    match talk(client) {
+    let talked = match explain.is_empty() {
+        true => client.connect().and_then(talk),
+        // What is printed waits in a queue: it is printed to its end before this is dropped.
+        false => Narrator::stderr()
+            .map_err(ws101::Error::Io)
+            .and_then(|narrator| talk(connect_and_explain(client, &arguments[0], &narrator)?)),
+    };
+    match talked {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("{error}");
@@ -29,8 +41,14 @@ fn main() -> ExitCode {
     }
 }
 
-fn talk(client: Client) -> Result<()> {
-    let mut ws = client.connect()?;
+/// Dials by hand, so that a tap comes between the connection and its socket.
+fn connect_and_explain(client: Client, url: &str, narrator: &Narrator) -> Result<WebSocket> {
+    let address = Address::parse(url)?;
+    let stream = TcpStream::connect((address.host.trim_matches(['[', ']']), address.port))?;
+    client.connect_over(Tap::new(stream, Role::Client, narrator.listen("")))
+}
+
+fn talk(mut ws: WebSocket) -> Result<()> {
     // Two directions, two threads: one sends lines while the other waits for messages.
     let sender = ws.sender();
     thread::spawn(move || send_lines(sender));

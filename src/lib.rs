@@ -66,6 +66,8 @@
 //! | `net/stream.rs` | 4 | What do we need of the operating system? |
 //! | `net/random.rs` | 2 | Where do bytes come from that nobody can guess? |
 //! | `net/queue.rs` | 2 | How can many give and one take, and nobody wait? |
+//! | `net/tap.rs` | 3 | How is a connection explained while it goes on? |
+//! | `net/narrator.rs` | 2 | Who prints it, and what if nobody reads? |
 //! | `net/tally.rs` | 1 | What does a server count? |
 //! | `net/link.rs` | 8 | What do the threads of a connection share, and who waits for whom? |
 //! | `net/sender.rs` | 1 | How do other threads send? |
@@ -91,12 +93,14 @@ pub use net::client::Client;
 pub use net::connection::WebSocket;
 pub use net::house::Handle;
 pub use net::limits::Limits;
+pub use net::narrator::Narrator;
 pub use net::outbox::Outbox;
 pub use net::sender::Sender;
 pub use net::server::Server;
 pub use net::stream::Stream;
 pub use net::streaming::{MessageReader, MessageWriter};
 pub use net::tally::Counters;
+pub use net::tap::Tap;
 pub use protocol::close::Close;
 pub use protocol::close_code::CloseCode;
 pub use protocol::lesson::Lesson;

@@ -110,3 +110,34 @@ fn testee_echoes_and_chat_tells_everybody() {
     };
     assert!(heard());
 }
+
+#[test]
+fn a_tap_between_echo_and_client_explains_each_byte_and_changes_none() {
+    let echo = start("04_echo");
+    let mut tap = program("07_tap");
+    tap.args(["127.0.0.1:0", &echo.address]).stdout(Stdio::piped());
+    let mut child = tap.spawn().unwrap();
+    let mut stdout = BufReader::new(child.stdout.take().unwrap());
+    let mut line = String::new();
+    stdout.read_line(&mut line).unwrap();
+    let address = line.trim_end().rsplit("ws://").next().unwrap().to_owned();
+    assert_printed("07_tap", &line.replace(address.rsplit(':').next().unwrap(), "9001"));
+    let mut tap = Running { child, stdout, address };
+
+    let client = program("05_client")
+        .args([&format!("ws://{}", tap.address), "--explain"])
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    assert!(client.status.success(), "{client:?}");
+    let at_client = String::from_utf8(client.stderr).unwrap();
+    for end in ["client → server, byte ", "server → client, byte "] {
+        assert!(at_client.contains(&format!("{end}0: a re")), "{at_client}");
+    }
+    // The same is told in the middle, down to the Close of both ends.
+    let mut at_tap = String::new();
+    while at_tap.matches("code      1000: all that was").count() < 2 {
+        assert!(tap.stdout.read_line(&mut at_tap).unwrap() > 0, "{at_tap}");
+    }
+    assert!(at_tap.starts_with("#1 client → server, byte 0: a request, to become a WebSocket\n"));
+}

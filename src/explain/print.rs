@@ -146,7 +146,9 @@ pub fn picture(account: &Account) -> String {
     let bits = (account.bytes.len() as u64 * 8).min(ROW * MOST_ROWS);
     let bit = |at: u64| account.bytes[(at / 8) as usize] >> (7 - at % 8) & 1;
     let wall = |at: u64| {
-        at.is_multiple_of(ROW) || at == bits || account.spans.iter().any(|span| span.bits.start == at)
+        at.is_multiple_of(ROW)
+            || at == bits
+            || account.spans.iter().any(|span| span.bits.start == at)
     };
     let mut out = String::new();
     out += "   0                   1                   2                   3\n";

@@ -28,12 +28,16 @@ pub(crate) struct Options {
     pub(crate) limits: Limits,
     pub(crate) authorize: Option<Box<Authorize>>,
     pub(crate) pages: Option<Box<Pages>>,
+    pub(crate) through: Option<Box<Through>>,
 }
 
 /// A question of the application's own, asked when all others are answered.
 pub(crate) type Authorize = dyn Fn(&Request) -> std::result::Result<(), Refusal> + Send + Sync;
 /// Pages for those who ask for no WebSocket.
 pub(crate) type Pages = dyn Fn(&Request) -> Option<Response> + Send + Sync;
+
+/// Something that each stream passes through.
+pub(crate) type Through = dyn Fn(Arc<dyn Stream>) -> Arc<dyn Stream> + Send + Sync;
 
 /// What becomes of a stream.
 enum Outcome {

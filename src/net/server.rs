@@ -9,6 +9,7 @@ use std::io::{self, ErrorKind};
 use std::net::{SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::thread;
 use std::time::Duration;
 
@@ -16,10 +17,13 @@ use super::connection::WebSocket;
 use super::greet::{Options, answer, greet, no_room};
 use super::house::{Handle, House};
 use super::limits::Limits;
+use super::narrator::Narrator;
 use super::stream::{Deadline, Stream, read_before};
+use super::tap::Tap;
 use crate::error::Result;
 use crate::protocol::authority::Origins;
 use crate::protocol::close_code::CloseCode;
+use crate::protocol::frame::Role;
 use crate::protocol::misuse::Misuse;
 use crate::protocol::refusal::Refusal;
 use crate::protocol::request::Request;
@@ -103,6 +107,25 @@ impl Server {
         self
     }
 
+    /// Has each connection explained while it goes on, from its request to its last byte.
+    pub fn explain(self, narrator: Narrator) -> Server {
+        let count = AtomicU64::new(0);
+        self.through(move |stream| {
+            let name = format!("#{}", count.fetch_add(1, Relaxed) + 1);
+            Arc::new(Tap::new(stream, Role::Server, narrator.listen(name)))
+        })
+    }
+
+    /// Passes each stream that is accepted through something of your own: a [`Tap`](crate::Tap) that
+    /// explains it, a meter, a brake.
+    pub fn through(
+        mut self,
+        wrap: impl Fn(Arc<dyn Stream>) -> Arc<dyn Stream> + Send + Sync + 'static,
+    ) -> Server {
+        self.options.through = Some(Box::new(wrap));
+        self
+    }
+
     /// How much, how many, how long.
     pub fn limits(mut self, limits: Limits) -> Server {
         self.options.limits = limits;
@@ -123,7 +146,8 @@ impl Server {
     /// The handshake on a stream that somebody else accepted. In the caller's thread.
     pub fn accept(&self, stream: impl Stream) -> Result<WebSocket> {
         self.options.rules.check()?;
-        greet(self.house.next_id(), Arc::new(stream), &self.options, &self.house)
+        let stream = pass_through(Arc::new(stream), &self.options);
+        greet(self.house.next_id(), stream, &self.options, &self.house)
     }
 
     /// Accepts connections and runs the handler for each in a thread of its own, until somebody
@@ -198,7 +222,9 @@ where
     log::debug!("{id} comes from {:?}", stream.peer());
     // A small frame must not wait for the answer to the one before it (Nagle).
     let _ = stream.set_nodelay(true);
-    let greeted = catch_unwind(AssertUnwindSafe(|| greet(id, stream.clone(), options, house)));
+    let greeted = catch_unwind(AssertUnwindSafe(|| {
+        greet(id, pass_through(stream.clone(), options), options, house)
+    }));
     let ws = match greeted {
         Ok(Ok(ws)) => ws,
         Ok(Err(_)) => return, // They have been told why.
@@ -220,6 +246,13 @@ where
             log::error!("{id} the handler panicked");
             farewell.say(CloseCode::INTERNAL_ERROR);
         }
+    }
+}
+
+fn pass_through(stream: Arc<dyn Stream>, options: &Options) -> Arc<dyn Stream> {
+    match &options.through {
+        Some(wrap) => wrap(stream),
+        None => stream,
     }
 }
 

@@ -6,6 +6,7 @@
 
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// A stream of bytes in both directions, used by several threads at once.
@@ -72,6 +73,33 @@ impl Stream for std::os::unix::net::UnixStream {
 
     fn shutdown(&self, how: Shutdown) -> io::Result<()> {
         Self::shutdown(self, how)
+    }
+}
+
+/// A stream that several hold, one of them perhaps the connection.
+impl<S: Stream + ?Sized> Stream for Arc<S> {
+    fn read(&self, into: &mut [u8]) -> io::Result<usize> {
+        (**self).read(into)
+    }
+
+    fn write(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        (**self).write(slices)
+    }
+
+    fn set_read_timeout(&self, timeout: Duration) -> io::Result<()> {
+        (**self).set_read_timeout(timeout)
+    }
+
+    fn set_write_timeout(&self, timeout: Duration) -> io::Result<()> {
+        (**self).set_write_timeout(timeout)
+    }
+
+    fn shutdown(&self, how: Shutdown) -> io::Result<()> {
+        (**self).shutdown(how)
+    }
+
+    fn peer(&self) -> Option<SocketAddr> {
+        (**self).peer()
     }
 }
 
