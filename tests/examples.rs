@@ -112,6 +112,61 @@ fn testee_echoes_and_chat_tells_everybody() {
 }
 
 #[test]
+fn the_playground_serves_its_page_and_tells_a_lens_what_passes_on_its_wire() {
+    let playground = start("playground");
+    let (address, url) = (&playground.address, format!("ws://{}", playground.address));
+    let mut page = std::net::TcpStream::connect(address).unwrap();
+    use std::io::Write;
+    write!(page, "GET / HTTP/1.1\r\nHost: {address}\r\n\r\n").unwrap();
+    let mut text = String::new();
+    page.read_to_string(&mut text).unwrap();
+    assert!(text.contains("Content-Security-Policy: default-src 'none'") && text.contains("<h1"));
+
+    let lens = ws101::Client::new(format!("{url}/lens")).subprotocols(["lens.ws101"]);
+    let mut lens = lens.connect().unwrap();
+    let mut hear = |what: &str| loop {
+        let message = lens.recv().unwrap().unwrap();
+        let text = message.as_text().unwrap().to_owned();
+        if text.contains(what) {
+            return text;
+        }
+    };
+    let you = hear("\"about\":\"you\"");
+    let ticket = you.split("\"ticket\":\"").nth(1).unwrap().split('"').next().unwrap();
+    let mut wire = ws101::connect(&format!("{url}/wire?ticket={ticket}")).unwrap();
+    hear("a request, to become a WebSocket");
+    wire.send("Hello").unwrap();
+    assert_eq!(wire.recv().unwrap().unwrap().as_text(), Some("Hello"));
+    hear("\"title\":\"text, 5 bytes, masked\"");
+
+    // It breaks what it is asked to break, and says which rule that is.
+    lens.send("break reserved bit").unwrap();
+    assert!(matches!(wire.recv(), Err(ws101::Error::Violation(_))));
+    let mut ended = false;
+    while !ended {
+        let text = lens.recv().unwrap().unwrap().as_text().unwrap().to_owned();
+        ended = text.contains("\"kind\":\"broken\",\"code\":1002");
+    }
+    // A name that is not loopback's, a page that is not its own.
+    for (line, status) in [("Host: evil.example", "421"), ("Origin: http://evil.example", "403")] {
+        let (host, origin) = match line.strip_prefix("Origin: ") {
+            Some(origin) => (address.as_str(), format!("Origin: {origin}\r\n")),
+            None => (line.strip_prefix("Host: ").unwrap(), String::new()),
+        };
+        let mut peer = std::net::TcpStream::connect(address).unwrap();
+        write!(
+            peer,
+            "GET /lens HTTP/1.1\r\nHost: {host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+             Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n{origin}\r\n"
+        )
+        .unwrap();
+        let mut text = String::new();
+        peer.read_to_string(&mut text).unwrap();
+        assert!(text.starts_with(&format!("HTTP/1.1 {status}")), "{text}");
+    }
+}
+
+#[test]
 fn a_tap_between_echo_and_client_explains_each_byte_and_changes_none() {
     let echo = start("04_echo");
     let mut tap = program("07_tap");
