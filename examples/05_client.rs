@@ -6,7 +6,7 @@
 //! look at each byte: add --explain
 //! next: 06_chat, where many talk to each other
 //!
-//! At the end of its input it closes cleanly. If it can't connect, or the connection breaks, it says
+//! At the end of its input it closes cleanly, and what comes before the answer to that is printed. If it can't connect, or the connection breaks, it says
 //! why and exits with 1.
 
 use std::io::BufRead;

@@ -83,7 +83,8 @@ impl Server {
     }
 
     /// The subprotocols that this server speaks. Of those that a client offers, the first that is ours
-    /// is agreed on; if there is none, the connection opens without one.
+    /// is agreed on. If there is none, the connection opens without one; browsers, and some others,
+    /// then leave at once.
     pub fn subprotocols<T: Into<String>>(mut self, names: impl IntoIterator<Item = T>) -> Server {
         self.options.rules.subprotocols = names.into_iter().map(Into::into).collect();
         self

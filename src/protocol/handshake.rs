@@ -206,7 +206,11 @@ fn choose_subprotocol(head: &Head, ours: &[String]) -> Result<Option<String>, Re
         return Err(Refusal::new(400, "not a list of subprotocols", seen));
     }
     // §4.2.2: the client's order says what it prefers. None in common: none is agreed on.
-    Ok(offered.into_iter().find(|name| ours.iter().any(|one| one == name)).map(str::to_owned))
+    let chosen = offered.iter().find(|name| ours.iter().any(|one| one == *name));
+    if chosen.is_none() && !offered.is_empty() {
+        log::debug!("none of {offered:?} is spoken here, so a browser will not stay");
+    }
+    Ok(chosen.map(|&name| name.to_owned()))
 }
 
 /// Finds the first name that is no token or stands twice.

@@ -4,7 +4,6 @@ use std::collections::HashSet;
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpListener;
 use std::process::{Command, Output, Stdio};
-use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -13,13 +12,22 @@ use ws101::protocol::ask::Rejection;
 use ws101::protocol::violation::Violation;
 use ws101::{Client, Error, Limits, Message, Refusal, WebSocket};
 
-use crate::support::{PATIENCE, Peer, accept_of, echo, echo_handler, in_memory, serve};
+use crate::support::{
+    PATIENCE, Peer, accept_of, echo, echo_handler, in_memory, run, serve, unmasked,
+};
 
 /// The good answer; `ACCEPT` stands for what goes with the key.
 const GOOD: &str = "HTTP/1.1 101 Switching Protocols\r\n\
                     Upgrade: websocket\r\n\
                     Connection: Upgrade\r\n\
                     Sec-WebSocket-Accept: ACCEPT\r\n\r\n";
+
+/// The same, with a subprotocol.
+const GOOD_CHAT: &str = "HTTP/1.1 101 Switching Protocols\r\n\
+                         Upgrade: websocket\r\n\
+                         Connection: Upgrade\r\n\
+                         Sec-WebSocket-Accept: ACCEPT\r\n\
+                         Sec-WebSocket-Protocol: chat\r\n\r\n";
 
 /// A server for one connection, which plays its part in a thread of its own: its address, without
 /// the scheme, and what the play returns.
@@ -31,15 +39,6 @@ fn play<T: Send + 'static>(
     (address, thread::spawn(move || part(Peer::new(listener.accept().unwrap().0))))
 }
 
-/// Reads the head of a request.
-fn read_head(peer: &mut Peer) -> String {
-    let mut head = Vec::new();
-    while !head.ends_with(b"\r\n\r\n") {
-        head.push(peer.read_exact::<1>()[0]);
-    }
-    String::from_utf8(head).unwrap()
-}
-
 /// The value of a header of a request.
 fn value_of<'a>(head: &'a str, name: &str) -> &'a str {
     let mut lines = head.lines().filter_map(|line| line.split_once(": "));
@@ -48,7 +47,7 @@ fn value_of<'a>(head: &'a str, name: &str) -> &'a str {
 
 /// Reads a request, and opens a WebSocket.
 fn open(peer: &mut Peer) {
-    let head = read_head(peer);
+    let head = peer.read_head();
     peer.write(answer_to(&head, GOOD));
 }
 
@@ -61,7 +60,7 @@ fn answer_to(head: &str, answer: &str) -> String {
 fn answered(configure: impl FnOnce(Client) -> Client, answer: &str) -> ws101::Result<WebSocket> {
     let answer = answer.to_owned();
     let (address, server) = play(move |mut peer| {
-        let head = read_head(&mut peer);
+        let head = peer.read_head();
         peer.write(answer_to(&head, &answer));
     });
     let result = configure(Client::new(format!("ws://{address}/chat"))).connect();
@@ -85,41 +84,20 @@ fn rejects(answer: &str, status: Option<u16>, says: &[&str]) -> Rejection {
     }
 }
 
-/// A frame of a client: its first byte, its mask and its payload, which was masked with it.
-struct MaskedFrame {
-    first: u8,
-    key: [u8; 4],
-    payload: Vec<u8>,
-}
-
-/// Reads a short frame, which must be masked.
-fn read_masked(peer: &mut Peer) -> MaskedFrame {
-    let [first, second] = peer.read_exact();
-    // §5.1: a client masks all frames.
-    assert_eq!(second & 0x80, 0x80, "a client masks");
-    assert!(second & 0x7f < 126);
-    let key: [u8; 4] = peer.read_exact();
-    let mut payload = vec![0; usize::from(second & 0x7f)];
-    peer.stream.read_exact(&mut payload).unwrap();
-    payload.iter_mut().zip(key.iter().cycle()).for_each(|(byte, key)| *byte ^= key);
-    MaskedFrame { first, key, payload }
-}
-
-/// Reads the client's Close and answers it.
+/// Reads the client's Close, and answers it.
 fn read_close(peer: &mut Peer) -> u16 {
-    let frame = read_masked(peer);
-    assert_eq!(frame.first, 0x88);
-    let code = [frame.payload[0], frame.payload[1]];
-    peer.write([0x88, 2, code[0], code[1]]);
-    peer.finish();
-    u16::from_be_bytes(code)
+    // §5.1: a client masks all frames.
+    let (_, close) = peer.read_masked_frame();
+    assert_eq!(close.first, 0x88);
+    peer.write(unmasked(0x88, &close.payload));
+    u16::from_be_bytes(*close.payload.first_chunk().unwrap())
 }
 
 // What it asks.
 
 #[test]
 fn client_sends_this_request_byte_for_byte() {
-    let (address, server) = play(|mut peer| read_head(&mut peer));
+    let (address, server) = play(|mut peer| peer.read_head());
     let client = Client::new(format!("ws://{address}/chat?room=1&x=%20"))
         .header("Cookie", "a=b; c=\"d\"")
         .origin("http://example.com")
@@ -182,22 +160,21 @@ fn client_takes_a_fresh_key_for_each_connection() {
 
 #[test]
 fn client_masks_every_frame_with_a_fresh_key() {
-    // Both are long enough for a key to come back, were there a pattern.
     let (frames, pings) = (90, 9);
     let (address, server) = play(move |mut peer| {
         open(&mut peer);
         let mut keys: Vec<[u8; 4]> = Vec::new();
         for i in 0..frames + pings {
-            let frame = read_masked(&mut peer);
-            keys.push(frame.key);
+            let (key, frame) = peer.read_masked_frame();
+            keys.push(key);
             match i < frames {
                 true => assert_eq!((frame.first, &*frame.payload), (0x81, &b"GET / HTTP/1.1"[..])),
                 false => assert_eq!((frame.first, frame.payload.len()), (0x89, 8)),
             }
         }
-        let close = read_masked(&mut peer);
+        let (key, close) = peer.read_masked_frame();
         assert_eq!(close.first, 0x88);
-        keys.push(close.key);
+        keys.push(key);
         keys
     });
     let mut ws = ws101::connect(&format!("ws://{address}")).unwrap();
@@ -345,35 +322,32 @@ fn client_takes_the_subprotocol_that_the_server_chose() {
 #[test]
 fn client_gets_a_first_message_that_came_in_one_write_with_the_101() {
     let (address, server) = play(|mut peer| {
-        let head = read_head(&mut peer);
-        peer.write(answer_to(&head, GOOD) + "\u{1}".replace('\u{1}', "").as_str());
+        let head = peer.read_head();
+        peer.write([answer_to(&head, GOOD).as_bytes(), &unmasked(0x81, "Hello")].concat());
         read_close(&mut peer)
     });
-    let _ = (address, server);
+    let mut ws = ws101::connect(&format!("ws://{address}")).unwrap();
+    assert_eq!(ws.recv().unwrap(), Some(Message::Text("Hello".into())));
+    drop(ws);
+    assert_eq!(server.join().unwrap(), 1000);
 }
 
 #[test]
 fn client_gets_a_first_message_that_came_with_the_101_wherever_its_reads_end() {
     let whole = GOOD.len() - "ACCEPT".len() + 28 + b"\x81\x05Hello".len();
     for cut in 1..whole {
-        let mut rest = None;
-        let (stream, written) = in_memory(move |request| match rest.take() {
-            None => {
-                let head = str::from_utf8(request).unwrap();
-                let mut bytes = answer_to(head, GOOD).into_bytes();
-                bytes.extend(b"\x81\x05Hello");
+        let mut pieces = None;
+        let (stream, _) = in_memory(move |request| {
+            let pieces = pieces.get_or_insert_with(|| {
+                let answer = answer_to(str::from_utf8(request).unwrap(), GOOD);
+                let bytes = [answer.as_bytes(), &unmasked(0x81, "Hello")].concat();
                 assert_eq!(bytes.len(), whole);
-                rest = Some(bytes.split_off(cut));
-                bytes
-            }
-            Some(bytes) => {
-                rest = Some(Vec::new());
-                bytes
-            }
+                [&bytes[..cut], &bytes[cut..]].map(Vec::from).into_iter()
+            });
+            pieces.next().unwrap_or_default()
         });
         let mut ws = Client::new("ws://a").connect_over(stream).unwrap();
         assert_eq!(ws.recv().unwrap(), Some(Message::Text("Hello".into())), "cut at {cut}");
-        drop(written);
     }
 }
 
@@ -384,7 +358,6 @@ fn client_rejects_a_wrong_accept_and_says_what_it_expected() {
     // Computed with a GUID that is printed in a text on the handshake.
     let wrong = "pJ85ywcJwvY/PgeG6blONiWuQUY=";
     let line = "Sec-WebSocket-Accept: ACCEPT\r\n";
-    let lower = |accept: &str| accept.to_ascii_lowercase();
     // §4.1: the one that goes with our key, and only that.
     for (lines, seen) in [
         (format!("Sec-WebSocket-Accept: {wrong}\r\n"), wrong),
@@ -396,20 +369,21 @@ fn client_rejects_a_wrong_accept_and_says_what_it_expected() {
         (line.replace("ACCEPT", "ACCEPT, ACCEPT"), ", "),
         (line.replace("ACCEPT", "ACCEPTjunk"), "=junk\""),
         (line.replace("ACCEPT", "\"ACCEPT\""), r#"\""#),
-        (line.replace("ACCEPT", &lower("s3pPLMBiTxaQ9kYGzzhZRbK+xOo=")), "s3pplmbi"),
+        // The answer to the key of §1.3, to which this request is not.
+        (line.replace("ACCEPT", "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="), "s3pPLMBi"),
     ] {
         let answer = GOOD.replace(line, &lines);
-        let says = ["Sec-WebSocket-Accept", seen, "expected", "=", "a wrong one"];
-        rejects(&answer, Some(101), &says[..4]);
+        rejects(&answer, Some(101), &["Sec-WebSocket-Accept", seen, "expected"]);
     }
+    // Letter case counts in base64; and what was expected is shown beside what came.
     let (address, server) = play(move |mut peer| {
-        let head = read_head(&mut peer);
-        peer.write(GOOD.replace("ACCEPT", wrong));
-        accept_of(value_of(&head, "Sec-WebSocket-Key"))
+        let accept = accept_of(value_of(&peer.read_head(), "Sec-WebSocket-Key"));
+        peer.write(GOOD.replace("ACCEPT", &accept.to_ascii_lowercase()));
+        accept
     });
     let error = ws101::connect(&format!("ws://{address}")).unwrap_err().to_string();
-    let expected = server.join().unwrap();
-    assert!(error.contains(&expected) && error.contains(wrong), "{error}");
+    let accept = server.join().unwrap();
+    assert!(error.contains(&accept) && error.contains(&accept.to_ascii_lowercase()), "{error}");
 }
 
 #[test]
@@ -475,7 +449,8 @@ fn client_shows_the_status_and_the_body_of_a_server_that_opens_no_websocket() {
         let body = "Read this:\nit says why.";
         let length = body.len();
         // §4.1: any status but 101 is plain HTTP, whatever else is there.
-        let with_length = format!("{first}\r\nContent-Length: {length}\r\n\r\n{body} And not this.");
+        let with_length =
+            format!("{first}\r\nContent-Length: {length}\r\n\r\n{body} And not this.");
         let to_the_end = format!("{first}\r\nConnection: close\r\n\r\n{body}");
         let as_if = GOOD.replace("HTTP/1.1 101 Switching Protocols", &first) + body;
         for answer in [with_length, to_the_end, as_if] {
@@ -524,7 +499,7 @@ fn what_if_a_body_is_long_or_made_for_a_terminal() {
         format!("HTTP/1.1 500 No\r\nContent-Length: 99999999999999999999\r\n\r\n{endless}"),
     ] {
         let (address, server) = play(move |mut peer| {
-            read_head(&mut peer);
+            peer.read_head();
             // The client leaves before the end.
             let _ = peer.stream.write_all(answer.as_bytes());
         });
@@ -534,11 +509,8 @@ fn what_if_a_body_is_long_or_made_for_a_terminal() {
         }
         server.join().unwrap();
     }
-    let rejection = rejects(
-        "HTTP/1.1 500 \u{1b}x\r\n\r\nred: \u{1b}[31m bell: \u{7}",
-        None,
-        &["0x1b"],
-    );
+    let rejection =
+        rejects("HTTP/1.1 500 \u{1b}x\r\n\r\nred: \u{1b}[31m bell: \u{7}", None, &["0x1b"]);
     assert_eq!(rejection.body, "");
     let rejection = rejects("HTTP/1.1 500 No\r\n\r\n\u{1b}[31mred\u{7}", Some(500), &["red"]);
     assert!(!rejection.to_string().contains(['\u{1b}', '\u{7}']));
@@ -577,16 +549,21 @@ fn client_rejects_a_head_that_is_too_large() {
 fn client_gives_up_a_head_that_does_not_end_in_time_however_it_dribbles() {
     for dribbles in [false, true] {
         let (address, server) = play(move |mut peer| {
-            read_head(&mut peer);
+            peer.read_head();
             peer.write("HTTP/1.1 101 Switching Protocols\r\nA: ");
             let pace = if dribbles { Duration::from_millis(5) } else { PATIENCE };
             peer.stream.set_read_timeout(Some(pace)).unwrap();
             // Until the client leaves: that read is the only one that doesn't run out of time.
-            while peer.stream.read(&mut [0]).is_err_and(|error| error.kind() == ErrorKind::WouldBlock) {
+            while peer
+                .stream
+                .read(&mut [0])
+                .is_err_and(|error| error.kind() == ErrorKind::WouldBlock)
+            {
                 let _ = peer.stream.write_all(b"b");
             }
         });
-        let (limits, start) = (Limits { head: Duration::from_millis(200), ..Limits::default() }, Instant::now());
+        let limits = Limits { head: Duration::from_millis(200), ..Limits::default() };
+        let start = Instant::now();
         let result = Client::new(format!("ws://{address}")).limits(limits).connect();
         assert!(matches!(result, Err(Error::Silent)), "{result:?}");
         assert!(start.elapsed() < PATIENCE / 2, "{:?}", start.elapsed());
@@ -651,27 +628,99 @@ fn client_fails_a_masked_frame_with_1002_that_the_server_sees() {
 
 // The example `05_client`, as a process.
 
-/// Runs the example on this input.
-fn run_example(arguments: &[&str], input: &str) -> Output {
-    let tests = std::env::current_exe().unwrap();
+/// Runs the example on this input, which ends; or on none, which does not end before the example.
+fn run_example(arguments: &[&str], input: Option<&str>) -> Output {
+    let this_test = std::env::current_exe().unwrap();
     let name = format!("examples/05_client{}", std::env::consts::EXE_SUFFIX);
-    let example = tests.parent().unwrap().parent().unwrap().join(name);
+    let example = this_test.ancestors().nth(2).unwrap().join(name);
     let mut command = Command::new(&example);
     command.args(arguments).env_remove("RUST_LOG");
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    // `cargo test` builds the examples; `cargo test --test loopback` does not.
-    let mut process = command.spawn().unwrap_or_else(|error| panic!("{example:?}: {error}"));
-    process.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
-    let (ends, ended) = mpsc::channel();
-    thread::spawn(move || ends.send(process.wait_with_output().unwrap()));
-    ended.recv_timeout(PATIENCE).expect("it ends")
+    let mut process = command.spawn().unwrap_or_else(|error| {
+        panic!("{example:?}, which `cargo test` builds, and `cargo test --test` does not: {error}")
+    });
+    let mut stdin = process.stdin.take();
+    if let Some(input) = input {
+        stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+    }
+    let output = run(move || process.wait_with_output().unwrap()).wait();
+    drop(stdin);
+    output
+}
+
+/// What the example said on standard error when it failed, as it must.
+#[track_caller]
+fn fails(output: Output) -> String {
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert_eq!(output.stdout, b"");
+    said
 }
 
 #[test]
-fn example_client_prints_what_comes_back_and_exits_with_0_at_the_end_of_its_input() {
+fn example_client_prints_the_echo_of_each_line_and_exits_with_0() {
     let server = echo();
-    let output = run_example(&[&server.url()], "hello\ncaf\u{e9}\n\nlast");
-    let text = String::from_utf8(output.stdout).unwrap();
-    assert_eq!((output.status.code(), text.as_str()), (Some(0), "hello\ncaf\u{e9}\n\nlast\n"));
-    assert!(String::from_utf8(output.stderr).unwrap().contains("1000"));
+    let input = "hello\ncaf\u{e9}\n\nlast";
+    let output = run_example(&[&server.url()], Some(input));
+    let (text, said) = (String::from_utf8(output.stdout), String::from_utf8(output.stderr));
+    assert_eq!((output.status.code(), text.unwrap()), (Some(0), format!("{input}\n")));
+    assert!(said.unwrap().contains("1000"));
+}
+
+#[test]
+fn example_client_sends_its_options_and_prints_what_comes_until_the_server_closes() {
+    let (address, server) = play(|mut peer| {
+        let head = peer.read_head();
+        peer.write(GOOD_CHAT.replace("ACCEPT", &accept_of(value_of(&head, "Sec-WebSocket-Key"))));
+        peer.write([unmasked(0x82, [1, 2, 0xff]), unmasked(0x88, b"\x0f\xa0bye")].concat());
+        assert_eq!(peer.read_masked_frame().1.payload, b"\x0f\xa0bye");
+        head
+    });
+    let url = format!("ws://{address}/chat");
+    let options = ["--origin", "http://a", "--protocol", "chat", "--header", "X-Token: a: b"];
+    let output = run_example(&[&[&*url], &options[..]].concat(), None);
+    let head = server.join().unwrap();
+    for (name, value) in
+        [("Origin", "http://a"), ("Sec-WebSocket-Protocol", "chat"), ("X-Token", "a: b")]
+    {
+        assert_eq!(value_of(&head, name), value);
+    }
+    let (text, said) = (String::from_utf8(output.stdout), String::from_utf8(output.stderr));
+    assert_eq!((output.status.code(), text.unwrap()), (Some(0), "3 bytes: [01, 02, ff]\n".into()));
+    let said = said.unwrap();
+    assert!(said.contains("4000") && said.contains("bye"), "{said}");
+}
+
+#[test]
+fn example_client_says_why_it_could_not_connect_and_exits_with_1() {
+    let server = echo();
+    let url = server.url();
+    let unused = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let nobody = format!("ws://{unused}");
+    for (arguments, says) in [
+        (&[][..], "usage: 05_client URL"),
+        (&["--origin", "http://a"], "usage: 05_client URL"),
+        (&[&*url, "--origin"], "usage: 05_client URL"),
+        (&[&url, "--unknown", "a"], "usage: 05_client URL"),
+        (&[&url, "--header", "no colon"], "usage: 05_client URL"),
+        (&["http://127.0.0.1:1"], "ws://host[:port]"),
+        (&["wss://127.0.0.1:1"], "TLS"),
+        (&[&nobody], "refused"),
+        // The server's own words.
+        (&[&url, "--origin", "http://evil.example"], "`origins`"),
+        (&[&url, "--header", "Content-Length: 5"], "400"),
+        (&[&url, "--protocol", "a b"], "\"a b\""),
+    ] {
+        let said = fails(run_example(arguments, None));
+        assert!(said.contains(says), "{says:?} to {arguments:?}\n{said}");
+    }
+}
+
+#[test]
+fn example_client_says_that_the_connection_was_lost_and_exits_with_1() {
+    // The server leaves without a Close.
+    let (address, server) = play(|mut peer| open(&mut peer));
+    let said = fails(run_example(&[&format!("ws://{address}")], None));
+    server.join().unwrap();
+    assert!(said.contains("without a Close"), "{said}");
 }

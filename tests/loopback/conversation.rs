@@ -8,9 +8,9 @@ use std::io::{ErrorKind, Write};
 use std::sync::mpsc::channel;
 use std::thread;
 
-use ws101::{Close, CloseCode, Error, Kind, Limits, Message, Result, WebSocket};
+use ws101::{Close, CloseCode, Error, Kind, Limits, Message, Prepared, Result, WebSocket};
 
-use crate::support::{App, BOTH_SIDES, Frame, Side, Wire, echo, masked, open};
+use crate::support::{App, BOTH_SIDES, Frame, Side, Wire, cause, echo, masked, open};
 
 /// What an application has seen that only reads.
 #[derive(Debug)]
@@ -115,7 +115,10 @@ fn broken_headers(wire: &Wire) -> Vec<(String, Vec<u8>)> {
     let (a, whole) = (wire.frame(0x01, "a"), wire.frame(0x81, "a"));
     row("§5.4: a message inside a message", [&a[..], &whole].concat());
     row("§5.4: a second beginning", [&a[..], &a].concat());
-    row("§5.4: a continuation after the end", [&a[..], &wire.frame(0x80, "b"), &wire.frame(0x80, "c")].concat());
+    row(
+        "§5.4: a continuation after the end",
+        [&a[..], &wire.frame(0x80, "b"), &wire.frame(0x80, "c")].concat(),
+    );
     // The mask bit of the other side, in data and in control frames.
     for first in [0x81, 0x02, 0x88, 0x89] {
         let mut bytes = wire.header(first, 0, &[]);
@@ -228,30 +231,456 @@ fn what_if_a_text_ends_in_mid_character() {
     }
 }
 
-const SMALL: Limits = Limits { max_message: 1_000, max_fragments: 4, ..LIMITS };
+/// Limits that a test can reach.
+fn small() -> Limits {
+    Limits { max_message: 1_000, max_fragments: 4, ..Limits::default() }
+}
+
+/// Messages that are over these limits as soon as their last header is here, without its payload.
+fn too_large(wire: &Wire) -> Vec<Vec<u8>> {
+    let (some, empty) = (wire.frame(0x02, [7; 600]), wire.frame(0x00, ""));
+    let rows = [
+        vec![wire.header(0x82, 126, &1_001u16.to_be_bytes())],
+        vec![wire.header(0x01, 126, &1_001u16.to_be_bytes())],
+        vec![wire.announce(0x02, (1 << 32) + 5)],
+        vec![wire.announce(0x81, i64::MAX as u64)],
+        // As a sum over fragments.
+        vec![some.clone(), wire.header(0x80, 126, &401u16.to_be_bytes())],
+        vec![some, wire.announce(0x00, i64::MAX as u64)],
+        vec![wire.frame(0x01, [97; 1_000]), wire.frame(0x8a, ""), wire.header(0x80, 1, &[])],
+        // As a number of fragments, empty ones included.
+        vec![wire.frame(0x01, ""), empty.repeat(3), wire.header(0x80, 1, &[])],
+        vec![wire.frame(0x02, ""), empty.repeat(4)],
+        vec![wire.frame(0x02, "a"), empty.repeat(1_000_000)],
+    ];
+    rows.iter().map(|row| row.concat()).collect()
+}
 
 #[test]
-fn either_side_tells_1009_from_the_header_alone_for_a_message_over_the_limit() {
+fn either_side_tells_1009_from_the_header_alone() {
     for side in BOTH_SIDES {
-        for rows in 0..8 {
+        let rows = too_large(&open(side, small(), read_all).0);
+        for (i, bytes) in rows.iter().enumerate() {
+            println!("{side:?}, row {i}");
             let (mut wire, app) = open(side, small(), read_all);
-            // None of the payloads that the last headers announce is ever sent.
-            let bytes: Vec<Vec<u8>> = match rows {
-                0 => vec![wire.header(0x82, 126, &1_001u16.to_be_bytes())],
-                1 => vec![wire.header(0x81, 126, &1_001u16.to_be_bytes())],
-                2 => vec![wire.announce(0x02, (1 << 32) + 5)],
-                3 => vec![wire.announce(0x81, i64::MAX as u64)],
-                4 => vec![wire.frame(0x02, [0; 600]), wire.header(0x80, 126, &401u16.to_be_bytes())],
-                5 => vec![wire.frame(0x01, "a"), wire.announce(0x00, i64::MAX as u64)],
-                6 => vec![wire.frame(0x01, [97; 1_000]), wire.header(0x80, 1, &[])],
-                _ => vec![
-                    wire.frame(0x02, [0; 999]),
-                    wire.frame(0x89, "?"),
-                    wire.frame(0x00, "!"),
-                    wire.header(0x00, 1, &[]),
-                ],
-            };
-            todo!()
+            wire.peer.write(bytes);
+            assert_eq!(wire.read_close(), 1009);
+            let seen = app.wait();
+            assert_eq!((seen.messages.len(), seen.violation()), (0, Some(1009)));
         }
+    }
+}
+
+#[test]
+fn either_side_takes_what_is_just_within_the_limits() {
+    for side in BOTH_SIDES {
+        let (mut wire, app) = open(side, small(), read_all);
+        wire.send(0x82, [7; 1_000]);
+        // Each message counts anew, and control frames don't count.
+        for _ in 0..3 {
+            wire.send(0x02, [1; 400]);
+            wire.send(0x00, "");
+            wire.send(0x8a, [0; 125]);
+            wire.send(0x00, [2; 600]);
+            wire.send(0x80, "");
+        }
+        wire.send(0x88, [3, 232]);
+        assert_eq!(wire.read_close(), 1000);
+        let fragmented = Message::Binary([[1; 400].as_slice(), &[2; 600]].concat());
+        let expected = [&[Message::Binary(vec![7; 1_000])], &vec![fragmented; 3][..]].concat();
+        assert_eq!(app.wait().messages, expected);
+    }
+}
+
+#[test]
+fn what_if_the_stream_ends_after_any_byte_of_a_message() {
+    for side in BOTH_SIDES {
+        let wire = open_reader(side).0;
+        let (beginning, end) = (wire.frame(0x01, "Hel"), wire.frame(0x80, [b'l'; 130]));
+        let message = [&beginning[..], &wire.frame(0x89, "?"), &end].concat();
+        for length in 0..=message.len() {
+            let (mut wire, app) = open_reader(side);
+            wire.peer.write(&message[..length]);
+            wire.peer.finish();
+            let seen = app.wait();
+            assert_eq!(seen.messages.len(), usize::from(length == message.len()), "{length}");
+            assert!(matches!(seen.end, Err(Error::Lost(_))), "{length} {:?}", seen.end);
+        }
+    }
+}
+
+// How it ends.
+
+#[test]
+fn either_side_echoes_each_close_code_that_may_travel_and_answers_others_with_1002() {
+    let may_travel = [1000, 1001, 1002, 1003].into_iter().chain(1007..=1014);
+    let may_travel = may_travel.chain([3000, 3001, 3999, 4000, 4001, 4999]);
+    let others = [0, 1, 255, 999, 1004, 1005, 1006, 1015, 1016, 1100, 2000, 2999, 5000, 65_535];
+    for side in BOTH_SIDES {
+        for (code, echoed) in
+            may_travel.clone().map(|code| (code, code)).chain(others.map(|code| (code, 1002)))
+        {
+            let (mut wire, app) = open_reader(side);
+            wire.send(0x88, [&u16::to_be_bytes(code)[..], b"because"].concat());
+            assert_eq!(wire.read_close(), echoed, "to {code} at {side:?}");
+            let seen = app.wait();
+            match code == echoed {
+                true => {
+                    let close = seen.end.unwrap().unwrap();
+                    assert_eq!((close.code.0, &*close.reason), (code, "because"));
+                }
+                false => assert_eq!(seen.violation(), Some(1002)),
+            }
+        }
+    }
+}
+
+#[test]
+fn either_side_judges_the_body_of_a_close() {
+    let longest = [&[3, 232], &[b'x'; 123][..]].concat();
+    let rows: [(&[u8], u16); 8] = [
+        (b"", 1005),
+        (b"\x03", 1002),
+        (b"\x03\xe8", 1000),
+        (&longest, 1000),
+        ("\u{3}\u{2603}".as_bytes(), 1002), // 0x03E2, 994: a code that has not been given out
+        (b"\x0f\xa0\xe2\x98\x83", 4000),
+        (b"\x0f\xa0\xe2\x98", 1007),
+        (b"\x0f\xa0ok\xff", 1007),
+    ];
+    for side in BOTH_SIDES {
+        for (body, answer) in rows {
+            let (mut wire, app) = open_reader(side);
+            wire.send(0x88, body);
+            assert_eq!(wire.read_close(), answer, "to {body:02x?} at {side:?}");
+            let seen = app.wait();
+            match answer {
+                1002 | 1007 => assert_eq!(seen.violation(), Some(answer)),
+                _ => assert_eq!(seen.closed_with(), Some(answer)),
+            }
+        }
+    }
+}
+
+#[test]
+fn either_side_ignores_what_follows_a_close_and_sends_its_own_once() {
+    for side in BOTH_SIDES {
+        let (mut wire, app) = open_reader(side);
+        let (message, ping) = (wire.frame(0x81, "late"), wire.frame(0x89, "late"));
+        let (close, other) = (wire.frame(0x88, [3, 232]), wire.frame(0x88, [3, 233]));
+        let bad = wire.frame(0x83, "bad");
+        wire.peer.write([wire.frame(0x81, "in time"), close, message, ping, other, bad].concat());
+        assert_eq!(wire.read_close(), 1000);
+        let seen = app.wait();
+        assert_eq!(seen.messages, [text("in time")]);
+        assert_eq!(seen.closed_with(), Some(1000));
+    }
+}
+
+#[test]
+fn either_side_that_closes_first_waits_for_the_answer_and_sends_its_close_once() {
+    for side in BOTH_SIDES {
+        let (mut wire, app) = open(side, Limits::default(), |mut ws| {
+            let first = ws.close(4001, "done");
+            let second = ws.close(4002, "done again");
+            (first, second, ws.closed_with().cloned())
+        });
+        assert_eq!(wire.read(), Frame { first: 0x88, payload: b"\x0f\xa1done".into() });
+        // On its way before our Close was there: dropped.
+        wire.send(0x81, "late");
+        wire.send(0x88, b"\x0f\xa1fine");
+        wire.peer.read_end();
+        drop(wire);
+        let (first, _, closed_with) = app.wait();
+        first.unwrap();
+        assert_eq!(closed_with, Some(Close { code: CloseCode(4001), reason: "fine".into() }));
+    }
+}
+
+#[test]
+fn what_if_both_close_at_the_same_time() {
+    for side in BOTH_SIDES {
+        let (tell, told) = channel();
+        let (mut wire, app) = open(side, Limits::default(), move |mut ws| {
+            // The peer's Close is on its way already.
+            told.recv().unwrap();
+            (ws.close(4001, ""), ws.closed_with().cloned())
+        });
+        wire.send(0x88, [3, 233]);
+        tell.send(()).unwrap();
+        assert_eq!(wire.read_close(), 4001);
+        let (closed, closed_with) = app.wait();
+        closed.unwrap();
+        assert_eq!(closed_with.unwrap().code, CloseCode::GOING_AWAY);
+    }
+}
+
+// Control frames.
+
+#[test]
+fn either_side_answers_a_ping_with_its_payload_before_an_application_that_only_reads_waits_again() {
+    for side in BOTH_SIDES {
+        let (mut wire, app) = open_reader(side);
+        for length in [0, 1, 4, 8, 124, 125] {
+            let payload: Vec<u8> = (0..length).collect();
+            wire.send(0x89, &payload);
+            assert_eq!(wire.read(), Frame { first: 0x8a, payload });
+        }
+        // Behind a message, in the same write, too.
+        wire.peer.write([wire.frame(0x81, "a"), wire.frame(0x89, "b")].concat());
+        assert_eq!(wire.read(), Frame { first: 0x8a, payload: b"b".into() });
+        wire.send(0x88, [3, 232]);
+        assert_eq!(wire.read_close(), 1000);
+        assert_eq!(app.wait().messages, [text("a")]);
+    }
+}
+
+#[test]
+fn either_side_answers_pings_between_the_fragments_and_keeps_the_message_whole() {
+    let snowman = "\u{2603}".as_bytes();
+    for side in BOTH_SIDES {
+        let (mut wire, app) = open_reader(side);
+        for (first, byte) in [0x01, 0x00, 0x80].into_iter().zip(snowman) {
+            wire.send(first, [*byte]);
+            wire.send(0x89, [*byte; 3]);
+            assert_eq!(wire.read(), Frame { first: 0x8a, payload: vec![*byte; 3] });
+        }
+        wire.send(0x88, "");
+        assert_eq!(wire.read_close(), 1005);
+        assert_eq!(app.wait().messages, [text("\u{2603}")]);
+    }
+}
+
+#[test]
+fn either_side_closes_in_mid_message_and_delivers_no_part_of_it() {
+    for side in BOTH_SIDES {
+        let (mut wire, app) = open_reader(side);
+        wire.send(0x01, "half a ");
+        wire.send(0x88, [3, 232]);
+        assert_eq!(wire.read_close(), 1000);
+        let seen = app.wait();
+        assert_eq!((seen.messages.len(), seen.closed_with()), (0, Some(1000)));
+    }
+}
+
+#[test]
+fn either_side_ignores_pongs_that_nobody_asked_for() {
+    for side in BOTH_SIDES {
+        let (mut wire, app) = open_reader(side);
+        let pongs = [wire.frame(0x8a, ""), wire.frame(0x8a, [0; 8]), wire.frame(0x8a, [9; 125])];
+        wire.peer.write(pongs.concat().repeat(20_000));
+        wire.send(0x81, "still here");
+        wire.send(0x88, [3, 232]);
+        assert_eq!(wire.read_close(), 1000);
+        assert_eq!(app.wait().messages, [text("still here")]);
+    }
+}
+
+// Messages, in and out.
+
+/// Sends back what comes.
+fn echo_all(mut ws: WebSocket) -> Result<()> {
+    while let Some(message) = ws.recv()? {
+        ws.send(message)?;
+    }
+    Ok(())
+}
+
+#[test]
+fn either_side_echoes_messages_of_every_form_of_length_in_the_shortest_form() {
+    let lengths = [0, 1, 125, 126, 127, 65_535, 65_536, 1 << 20];
+    for side in BOTH_SIDES {
+        let (mut wire, app) = open(side, Limits::default(), echo_all);
+        for length in lengths {
+            for first in [0x81, 0x82] {
+                // The peer fails on a length in more bytes than it needs.
+                let payload = vec![b'x'; length];
+                wire.send(first, &payload);
+                assert!(wire.read() == Frame { first, payload }, "{length} bytes at {side:?}");
+            }
+        }
+        wire.send(0x88, [3, 232]);
+        assert_eq!(wire.read_close(), 1000);
+        app.wait().unwrap();
+    }
+}
+
+#[test]
+fn either_side_delivers_empty_messages_whole_or_in_fragments() {
+    for side in BOTH_SIDES {
+        let (mut wire, app) = open_reader(side);
+        for first in [0x01, 0x02] {
+            wire.send(0x80 | first, "");
+            wire.send(first, "");
+            wire.send(0x00, "");
+            wire.send(0x80, "");
+        }
+        wire.send(0x88, [3, 232]);
+        assert_eq!(wire.read_close(), 1000);
+        let (empty, none) = (text(""), Message::Binary(vec![]));
+        assert_eq!(app.wait().messages, [empty.clone(), empty, none.clone(), none]);
+    }
+}
+
+#[test]
+fn either_side_puts_fragments_together_however_they_were_cut() {
+    let whole = "Hello, \u{2603}, \u{1f600}!".as_bytes();
+    for side in BOTH_SIDES {
+        let (mut wire, app) = open_reader(side);
+        for cut in 0..=whole.len() {
+            wire.send(0x01, &whole[..cut]);
+            wire.send(0x80, &whole[cut..]);
+        }
+        for fragment in 0..whole.len() {
+            let (begins, ends) = (fragment == 0, fragment + 1 == whole.len());
+            let first = if ends { 0x80 } else { u8::from(begins) };
+            wire.send(first, [whole[fragment]]);
+        }
+        wire.send(0x88, [3, 232]);
+        assert_eq!(wire.read_close(), 1000);
+        let expected = vec![text(str::from_utf8(whole).unwrap()); whole.len() + 2];
+        assert_eq!(app.wait().messages, expected);
+    }
+}
+
+#[test]
+fn either_side_sends_a_message_in_fragments_each_of_which_is_text() {
+    for side in BOTH_SIDES {
+        let (mut wire, app) = open(side, Limits::default(), |mut ws| {
+            let mut message = ws.send_stream(Kind::Text)?;
+            for byte in "a\u{2603}b".as_bytes() {
+                message.write_all(&[*byte])?;
+                message.flush()?;
+            }
+            message.finish()?;
+            ws.send_stream(Kind::Binary)?.finish()
+        });
+        let frame = |first, payload: &str| Frame { first, payload: payload.into() };
+        assert_eq!(wire.read(), frame(0x01, "a"));
+        assert_eq!(wire.read(), frame(0x00, "\u{2603}"));
+        assert_eq!(wire.read(), frame(0x00, "b"));
+        assert_eq!(wire.read(), frame(0x80, ""));
+        assert_eq!(wire.read(), frame(0x82, ""));
+        assert_eq!(wire.read_close(), 1000);
+        app.wait().unwrap();
+    }
+}
+
+#[test]
+fn client_masks_each_frame_with_fresh_bytes() {
+    let (mut wire, app) = open(Side::Client, Limits::default(), |mut ws| {
+        for _ in 0..100 {
+            ws.send("GET / HTTP/1.1")?;
+        }
+        ws.ping()
+    });
+    // 101 of 2^32: not even two are likely to be the same.
+    let keys: HashSet<[u8; 4]> = (0..101).map(|_| wire.peer.read_masked_frame().0).collect();
+    assert!(keys.len() > 98, "{} of 101 differ", keys.len());
+    assert_eq!(wire.read_close(), 1000);
+    app.wait().unwrap();
+}
+
+// What we may not send.
+
+#[test]
+fn either_side_refuses_at_the_call_what_no_close_may_say_and_writes_nothing() {
+    let long = "x".repeat(124);
+    let codes = [0, 1, 999, 1004, 1005, 1006, 1015, 1016, 1100, 2999, 5000, 65_535];
+    for side in BOTH_SIDES {
+        let long = long.clone();
+        let (mut wire, app) = open(side, Limits::default(), move |mut ws| {
+            let sender = ws.sender();
+            for (code, reason) in codes.map(|code| (code, "")).into_iter().chain([(1000, &*long)]) {
+                for refused in [ws.close(code, reason), sender.close(code, reason)] {
+                    assert!(matches!(refused, Err(Error::Misuse(_))), "{code} {refused:?}");
+                }
+            }
+            ws.send("still open")
+        });
+        assert_eq!(wire.read(), Frame { first: 0x81, payload: b"still open".into() });
+        assert_eq!(wire.read_close(), 1000);
+        app.wait().unwrap();
+    }
+}
+
+#[test]
+fn either_side_sends_the_longest_reason_whole() {
+    for side in BOTH_SIDES {
+        let reason = "x".repeat(123);
+        let of_app = reason.clone();
+        let (mut wire, app) = open(side, Limits::default(), move |mut ws| ws.close(4999, &of_app));
+        let payload = [&4999u16.to_be_bytes(), reason.as_bytes()].concat();
+        assert_eq!(wire.read(), Frame { first: 0x88, payload: payload.clone() });
+        wire.send(0x88, payload);
+        wire.peer.read_end();
+        drop(wire);
+        app.wait().unwrap();
+    }
+}
+
+#[test]
+fn either_side_refuses_text_that_is_not_utf8_and_writes_nothing() {
+    for side in BOTH_SIDES {
+        let (mut wire, app) = open(side, Limits::default(), |mut ws| {
+            for bytes in [&b"ok\xff"[..], b"\xc0", b"\xe2A"] {
+                let refused = ws.send_stream(Kind::Text)?.write_all(bytes).unwrap_err();
+                assert!(matches!(cause(&refused), Some(Error::Misuse(_))), "{refused:?}");
+            }
+            let mut cut = ws.send_stream(Kind::Text)?;
+            cut.write_all(b"ok\xe2\x98")?;
+            assert!(matches!(cut.finish(), Err(Error::Misuse(_))));
+            ws.send("still open")
+        });
+        assert_eq!(wire.read(), Frame { first: 0x81, payload: b"still open".into() });
+        assert_eq!(wire.read_close(), 1000);
+        app.wait().unwrap();
+    }
+}
+
+#[test]
+fn either_side_sends_nothing_after_its_close_whichever_way_it_is_asked() {
+    for side in BOTH_SIDES {
+        let (mut wire, app) = open(side, Limits::default(), |mut ws| {
+            let (sender, outbox) = (ws.sender(), ws.outbox(8).unwrap());
+            ws.close(1000, "").unwrap();
+            let refused = [
+                ws.send("late"),
+                ws.feed("late"),
+                ws.send(vec![0; 100_000]),
+                ws.feed(vec![0; 100_000]),
+                ws.send_stream(Kind::Text).map(|_| ()),
+                ws.ping(),
+                sender.send("late"),
+                sender.send_stream(Kind::Binary).map(|_| ()),
+                outbox.try_send(&Prepared::new("late")),
+            ];
+            let _ = (sender.close(1001, ""), ws.close(1001, ""), ws.flush());
+            refused
+        });
+        assert_eq!(wire.read(), Frame { first: 0x88, payload: vec![3, 232] });
+        wire.send(0x88, [3, 232]);
+        wire.peer.read_end();
+        drop(wire);
+        for (i, refused) in app.wait().into_iter().enumerate() {
+            assert!(matches!(refused, Err(Error::Closed)), "call {i} at {side:?}: {refused:?}");
+        }
+    }
+}
+
+#[test]
+fn either_side_refuses_what_another_thread_sends_after_the_peer_has_closed() {
+    for side in BOTH_SIDES {
+        let (mut wire, app) = open(side, Limits::default(), |mut ws| {
+            let sender = ws.sender();
+            let ended = ws.recv().unwrap();
+            let refused = thread::spawn(move || sender.send("late")).join().unwrap();
+            (ended, refused)
+        });
+        wire.send(0x88, [3, 232]);
+        assert_eq!(wire.read_close(), 1000);
+        let (ended, refused) = app.wait();
+        assert_eq!(ended, None);
+        assert!(matches!(refused, Err(Error::Closed)), "{refused:?}");
     }
 }

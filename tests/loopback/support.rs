@@ -7,12 +7,10 @@ use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use base64::prelude::{BASE64_STANDARD, Engine};
-use sha1::{Digest, Sha1};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use sha1::{Digest, Sha1};
-use ws101::{Client, Counters, Handle, Limits, Result, Server, Stream, WebSocket};
+use ws101::{Client, Counters, Error, Handle, Limits, Result, Server, Stream, WebSocket};
 
 /// Longer than anything may take; it only ends a test that would hang.
 pub const PATIENCE: Duration = Duration::from_secs(20);
@@ -330,13 +328,16 @@ pub fn open<T: Send + 'static>(
     }
 }
 
-/// The 101 that goes with a client's head; the key is answered as RFC 6455 §4.2.2 says.
-fn switching_protocols(head: &str) -> String {
-    let mut lines = head.lines().filter_map(|line| line.split_once(": "));
+/// What an error of a message's stream was before it became one of `io`.
+pub fn cause(error: &io::Error) -> Option<&Error> {
+    error.get_ref()?.downcast_ref()
+}
+
+/// The 101 that goes with a client's head.
+fn switching_protocols(request: &str) -> String {
+    let mut lines = request.lines().filter_map(|line| line.split_once(": "));
     let key = lines.find(|(name, _)| name.eq_ignore_ascii_case("sec-websocket-key")).unwrap().1;
-    let guid = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
-    let accept = BASE64_STANDARD.encode(Sha1::digest(format!("{key}{guid}")));
-    let accept = format!("Sec-WebSocket-Accept: {accept}");
+    let accept = format!("Sec-WebSocket-Accept: {}", accept_of(key));
     let lines = ["Upgrade: websocket", "Connection: Upgrade", &accept];
     head("HTTP/1.1 101 Switching Protocols", &lines)
 }
@@ -385,10 +386,9 @@ impl Wire {
 
     /// Reads a frame, which must be masked at one side, and must not be at the other.
     pub fn read(&mut self) -> Frame {
-        match self.side {
-            Side::Server => self.peer.read_frame(),
-            Side::Client => self.peer.read_masked_frame().1,
-        }
+        let (key, frame) = self.peer.read_strictly();
+        assert_eq!(key.is_some(), self.side == Side::Client, "who masks, and who does not");
+        frame
     }
 
     /// Reads a Close and what follows it, which must be the end of the stream, not a reset; then
@@ -432,17 +432,25 @@ impl Peer {
 
     /// Reads a masked frame: its key, and what it says.
     pub fn read_masked_frame(&mut self) -> ([u8; 4], Frame) {
+        let (key, frame) = self.read_strictly();
+        (key.expect("a client masks"), frame)
+    }
+
+    /// Reads a frame whose length must be in as few bytes as it needs: its key, and what it says.
+    fn read_strictly(&mut self) -> (Option<[u8; 4]>, Frame) {
         let [first, second] = self.read_exact();
-        assert_eq!(second & 0x80, 0x80, "a client masks");
-        let length = match second & 0x7f {
-            126 => u16::from_be_bytes(self.read_exact()).into(),
-            127 => u64::from_be_bytes(self.read_exact()) as usize,
-            length => length.into(),
+        let (length, least) = match second & 0x7f {
+            126 => (u16::from_be_bytes(self.read_exact()).into(), 126),
+            127 => (u64::from_be_bytes(self.read_exact()) as usize, 65_536),
+            length => (usize::from(length), 0),
         };
-        let key: [u8; 4] = self.read_exact();
+        assert!(length >= least, "a length of {length} in too many bytes");
+        let key: Option<[u8; 4]> = (second & 0x80 != 0).then(|| self.read_exact());
         let mut payload = vec![0; length];
         self.stream.read_exact(&mut payload).unwrap();
-        payload.iter_mut().zip(key.iter().cycle()).for_each(|(byte, key)| *byte ^= key);
+        if let Some(key) = key {
+            payload.iter_mut().zip(key.iter().cycle()).for_each(|(byte, key)| *byte ^= key);
+        }
         (key, Frame { first, payload })
     }
 }

@@ -5,13 +5,13 @@
 
 //mod asking;
 mod beginnings;
-//mod conversations;
-//mod handshake;
-//mod heads;
+mod conversations;
+mod handshake;
+mod heads;
 mod lengths;
 //mod lessons;
 mod limits;
-//mod outgoing;
+mod outgoing;
 mod splits;
 mod support;
 //mod transcripts;
