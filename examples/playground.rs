@@ -21,21 +21,25 @@ use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::thread;
 use std::time::Duration;
 
 use answers::{BREAKS, decision, key_steps, terms, verdict};
 use line::Line;
 use ws101::explain::json::{array, object, string};
-use ws101::protocol::close::Close;
 use ws101::protocol::frame::{Header, Opcode};
-use ws101::{Error, Limits, Outbox, Prepared, Request, Response, Result, Server, WebSocket};
+use ws101::{
+    Error, Limits, Outbox, Prepared, Request, Response, Result, Sender, Server, WebSocket,
+};
 
 /// What a lens speaks.
 const SUBPROTOCOL: &str = "lens.ws101";
 /// How many accounts may wait for a page; one more, and it is let go.
 const LENS_BOUND: usize = 1024;
 /// How many messages may wait for a slow tab.
-const WIRE_BOUND: usize = 16;
+const WIRE_BOUND: usize = 48;
+/// Between the messages of a burst: what a tab that is not slow takes easily.
+const BURST_PAUSE: Duration = Duration::from_millis(4);
 
 fn main() -> Result<()> {
     env_logger::init();
@@ -78,7 +82,7 @@ struct Lens {
     outbox: Outbox,
     /// The connection that is looked at. It goes its own way: this only knows it.
     line: Mutex<Weak<Line>>,
-    wire: Mutex<Option<Outbox>>,
+    wire: Mutex<Option<(Outbox, Sender)>>,
     pause: AtomicU64,
 }
 
@@ -127,7 +131,7 @@ impl Hall {
         let message = Prepared::new(text);
         let lenses = lock(&self.lenses);
         for lens in lenses.values() {
-            let Some(wire) = lock(&lens.wire).clone() else { continue };
+            let Some((wire, _)) = lock(&lens.wire).clone() else { continue };
             if let Err(Error::TooSlow) = wire.try_send(&message) {
                 wire.cut();
                 let note = format!(
@@ -146,7 +150,7 @@ impl Hall {
 fn talk(mut ws: WebSocket, hall: &Hall) -> Result<()> {
     let lens = hall.lens(ws.request());
     if let Some(lens) = &lens {
-        *lock(&lens.wire) = Some(ws.outbox(WIRE_BOUND)?);
+        *lock(&lens.wire) = Some((ws.outbox(WIRE_BOUND)?, ws.sender()));
         hall.tell_tabs();
     }
     let ended = echo(&mut ws);
@@ -224,12 +228,14 @@ fn answer(verb: &str, argument: &str, rest: &str, lens: &Lens, hall: &Hall) -> R
         "ping" => lens.inject(&frame(Opcode::Ping, true, rest.as_bytes()))?,
         "fragments" => fragments(lens, rest)?,
         "close" => {
-            let close = Close::new(argument.parse().unwrap_or(1000), rest)?;
-            lens.inject(&frame(Opcode::Close, true, &close.payload()))?;
+            let (_, wire) = lock(&lens.wire).clone().ok_or(Error::Closed)?;
+            wire.close(argument.parse::<u16>().unwrap_or(1000), rest)?;
         }
         "say" => {
-            let times = argument.parse().unwrap_or(1).clamp(1, 50);
-            (0..times).for_each(|_| hall.say(rest));
+            for _ in 0..argument.parse().unwrap_or(1).min(100) {
+                hall.say(rest);
+                thread::sleep(BURST_PAUSE);
+            }
         }
         "pace" => {
             let pause = argument.parse().unwrap_or(0).min(2000);

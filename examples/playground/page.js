@@ -50,7 +50,7 @@ function you(told) {
 }
 
 function button(name, onclick) {
-  const it = make('button', '', name);
+  const it = make('button', '', ...(name ? [name] : []));
   it.type = 'button';
   it.onclick = onclick;
   return it;
@@ -133,7 +133,7 @@ function script(text) {
 function add(item) {
   const timeline = $('timeline');
   timeline.prepend(item);
-  if (timeline.children.length > 200) timeline.lastChild.remove();
+  if (timeline.children.length > 100) timeline.lastChild.remove();
 }
 
 function onFrame(at, account) {
@@ -370,14 +370,14 @@ function drawVerdict(told) {
 function card({ name, story, bytes }) {
   const digits = spaced(bytes);
   const it = button('', () => {
-    const hit = () => {
-      broken = { name, wire, answered: null, account: null };
+    // On a fresh wire: nobody reads what comes behind an error.
+    openWire();
+    wire.addEventListener('open', () => {
+      const of = broken = { name, wire, answered: null, account: null };
       $('outcome').replaceChildren(make('p', 'quiet', 'Sent. Waiting for your browser.'));
       ask(`break ${name}`);
-    };
-    if (wire?.readyState === WebSocket.OPEN) return hit();
-    openWire();
-    wire.addEventListener('open', hit, { once: true });
+      setTimeout(() => { if (broken === of) outcome(null); }, 1500);
+    }, { once: true });
   });
   it.append(make('b', '', name), make('span', '', story), make('code', '', digits.length > 33 ? `${digits.slice(0, 33)}…` : digits));
   return it;
@@ -391,12 +391,14 @@ function outcome(event) {
     const said = of.answered
       ? `a Close frame with ${of.answered.spans.find(span => span.field === 'code')?.value ?? 'no code'}`
       : 'nothing: it hung up';
-    const rows = [['The server sent', of.name], ['Your browser put on the wire', said],
-      ['Your browser told this page', `code ${event.code}${event.reason && ` "${event.reason}"`}, ${event.wasClean ? 'clean' : 'not clean'}`]];
+    const told = event ? `code ${event.code}${event.reason && ` "${event.reason}"`}, ${event.wasClean ? 'clean' : 'not clean'}`
+      : 'nothing at all: it let it pass, though the rule says that the connection fails';
+    const rows = [['The server sent', of.name], ['Your browser put on the wire', event || of.answered ? said : 'nothing'],
+      ['Your browser told this page', told]];
     const parts = [make('dl', '', ...rows.flatMap(([name, text]) => [make('dt', '', name), make('dd', '', text)]))];
     if (of.account) parts.push(make('p', 'quiet', 'The rule, as ws101 would have said it:'), lesson(of.account.verdict));
     $('outcome').replaceChildren(...parts);
-    $('outcome').dataset.code = event.code;
+    $('outcome').dataset.code = event?.code ?? 'none';
     $('outcome').dataset.name = of.name;
   }, 150);
 }
@@ -412,8 +414,8 @@ $('all').onsubmit = event => {
   event.preventDefault();
   ask('say 1', $('all-text').value);
 };
-$('burst').onclick = () => ask('say 40', $('all-text').value);
-$('slow').onchange = () => ask(`pace ${$('slow').checked ? 500 : 0}`);
+$('burst').onclick = () => ask('say 100', $('all-text').value);
+$('slow').onchange = () => ask(`pace ${$('slow').checked ? 1000 : 0}`);
 $('ping-ten').onclick = () => {
   for (let count = 0; count < 10; count++) setTimeout(actions.ping, count * 60);
 };
