@@ -2,12 +2,11 @@
 //! that order. Ports differ from run to run, so they are compared as 9001.
 
 use std::io::{BufRead, BufReader, Read};
-use std::path::PathBuf;
 use std::process::{Child, ChildStdout, Command, Stdio};
 
 /// The program of an example: `cargo test` has built it beside this test.
 fn program(name: &str) -> Command {
-    let mut path = PathBuf::from(std::env::current_exe().unwrap());
+    let mut path = std::env::current_exe().unwrap();
     path.pop();
     path.set_file_name("examples");
     Command::new(path.join(name))

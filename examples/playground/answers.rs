@@ -18,6 +18,8 @@ use ws101::{Limits, Refusal, Request, Response};
 pub const PATHS: [&str; 2] = ["/wire", "/lens"];
 /// More than a page needs to send.
 pub const MAX_MESSAGE: u64 = 64 * 1024;
+/// Of the bytes that a page has judged, so many frames are told, at most.
+const MOST_TOLD: usize = 64;
 /// A GUID that stands in a tutorial: some of its last digits have changed places.
 const WRONG_GUID: &str = "258EAFA5-E914-47DA-95CA-5AB0DC85B711";
 
@@ -112,5 +114,5 @@ pub fn verdict(from: &str, digits: &str) -> Vec<(&'static str, String)> {
 }
 
 fn accounts(told: &[Account]) -> String {
-    array(told.iter().map(json::account))
+    array(told.iter().take(MOST_TOLD).map(json::account))
 }

@@ -383,11 +383,12 @@ function card({ name, story, bytes }) {
   return it;
 }
 
-/** The script hears of the end at once; the bytes that the browser sent may come a moment later. */
-function outcome(event) {
-  const of = broken;
+/** The script hears of the end at once; what the lens tells may come a moment later. */
+function outcome(event, of = broken, patience = 20) {
   setTimeout(() => {
-    if (broken === of) broken = null;
+    if (!of.account && patience > 0) return outcome(event, of, patience - 1);
+    if (broken !== of) return;
+    broken = null;
     const said = of.answered
       ? `a Close frame with ${of.answered.spans.find(span => span.field === 'code')?.value ?? 'no code'}`
       : 'nothing: it hung up';
