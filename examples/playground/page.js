@@ -137,7 +137,7 @@ function add(item) {
 }
 
 function onFrame(at, account) {
-  const opcode = account.spans.find(span => span.field === 'opcode')?.meaning;
+  const opcode = account.spans.find(span => span.field === 'opcode')?.meaning.split(':')[0];
   if (account.from === 'client' && opcode !== 'pong') $('xray').replaceChildren(...drawing(account));
   if (account.from === 'server' && opcode === 'ping') pings.set(account.payload, at);
   if (account.from === 'client' && opcode === 'pong' && pings.has(account.payload)) {

@@ -22,18 +22,17 @@ pub fn header_spans(head: &[u8], context: Context) -> Vec<Span> {
     let rsv1 = match (first & RSV1 != 0, context.compressed) {
         (true, true) => "the message is compressed",
         (true, false) => "set, though no extension gave it a meaning",
-        (false, _) => "for extensions",
+        (false, _) => "0, unless an extension has given it a meaning",
     };
     spans.push(of_bits(0, RSV1, first, "RSV1", rsv1, "§5.2"));
     let rsv = if first & RSV2_RSV3 == 0 {
-        "for extensions that nobody has made"
+        "0: nobody has given them a meaning"
     } else {
         "set, though nobody has given them a meaning"
     };
     spans.push(of_bits(0, RSV2_RSV3, first, "RSV2-3", rsv, "§5.2"));
-    let opcode = Opcode::parse(first)
-        .map_or("an opcode that no RFC has defined".into(), |opcode| opcode.to_string());
-    spans.push(of_bits(0, OPCODE, first, "opcode", &opcode, "§5.2"));
+    let opcode = Opcode::parse(first).map_or("an opcode that no RFC has defined", what_it_says);
+    spans.push(of_bits(0, OPCODE, first, "opcode", opcode, "§5.2"));
     // 2. The second.
     let Some(&second) = head.get(1) else { return spans };
     let masked =
@@ -68,6 +67,17 @@ pub fn header_spans(head: &[u8], context: Context) -> Vec<Span> {
         at = end;
     }
     spans
+}
+
+fn what_it_says(opcode: Opcode) -> &'static str {
+    match opcode {
+        Opcode::Continuation => "continuation: the message goes on",
+        Opcode::Text => "text: a message begins, in UTF-8",
+        Opcode::Binary => "binary: a message begins, of any bytes",
+        Opcode::Close => "close: this end says no more",
+        Opcode::Ping => "ping: are you there?",
+        Opcode::Pong => "pong: the answer to a ping",
+    }
 }
 
 /// A span of some bits of a byte: those of a constant of [`frame`](crate::protocol::frame).
