@@ -35,8 +35,11 @@ pub fn header_spans(head: &[u8], context: Context) -> Vec<Span> {
     spans.push(of_bits(0, OPCODE, first, "opcode", opcode, "§5.2"));
     // 2. The second.
     let Some(&second) = head.get(1) else { return spans };
-    let masked =
-        if second & MASK != 0 { "masked, as a client must" } else { "not masked, as a server" };
+    let masked = if second & MASK != 0 {
+        "masked, as all that a client sends"
+    } else {
+        "not masked, as all that a server sends"
+    };
     spans.push(of_bits(1, MASK, second, "MASK", masked, "§5.1"));
     let length = match second & LENGTH {
         LENGTH_IN_16_BITS => "126: it stands in the next 2 bytes".into(),

@@ -10,10 +10,10 @@ pub fn purpose(name: &str) -> Option<(&'static str, &'static str)> {
 }
 
 /// Name, purpose, section.
-const FIELDS: [(&str, &str, &str); 25] = [
+const FIELDS: [(&str, &str, &str); 26] = [
     ("Host", "who is asked: one port may serve many names", "RFC 9110 §7.2"),
     ("Upgrade", "asks for, or agrees to, another protocol on this connection", "§4.1"),
-    ("Connection", "names `Upgrade`, so that a proxy does not pass it on blindly", "§4.1"),
+    ("Connection", "what holds for this connection alone, and no proxy may pass on", "§4.1"),
     ("Sec-WebSocket-Key", "16 random bytes in base64, to be answered by the accept", "§4.1"),
     ("Sec-WebSocket-Version", "13 is the only version there is", "§4.1"),
     ("Sec-WebSocket-Accept", "proof that the server read this very request", "§4.2.2"),
@@ -33,6 +33,7 @@ const FIELDS: [(&str, &str, &str); 25] = [
     ("Content-Length", "how long the body is", "RFC 9110 §8.6"),
     ("Content-Type", "what the body is", "RFC 9110 §8.3"),
     ("Transfer-Encoding", "a body in pieces", "RFC 9112 §6.1"),
+    ("X-Content-Type-Options", "a browser must not guess another type", "WHATWG Fetch"),
     ("Allow", "the methods that would have done", "RFC 9110 §10.2.1"),
     ("Location", "where else to ask", "RFC 9110 §10.2.2"),
     ("Retry-After", "when to come back", "RFC 9110 §10.2.3"),
