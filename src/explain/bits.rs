@@ -11,8 +11,9 @@ use crate::protocol::frame::{
 };
 use crate::protocol::mask;
 
-/// The bits of a header, as far as it has come.
-pub fn header_spans(head: &[u8], context: Context) -> Vec<Span> {
+/// The bits of a header, as far as it has come. `length`: what the protocol has read there, if it got
+/// that far.
+pub fn header_spans(head: &[u8], context: Context, length: Option<u64>) -> Vec<Span> {
     let mut spans = Vec::new();
     let Some(&first) = head.first() else { return spans };
     // 1. The first byte.
@@ -41,12 +42,12 @@ pub fn header_spans(head: &[u8], context: Context) -> Vec<Span> {
         "not masked, as all that a server sends"
     };
     spans.push(of_bits(1, MASK, second, "MASK", masked, "§5.1"));
-    let length = match second & LENGTH {
+    let short = match second & LENGTH {
         LENGTH_IN_16_BITS => "126: it stands in the next 2 bytes".into(),
         LENGTH_IN_64_BITS => "127: it stands in the next 8 bytes".into(),
         length => format!("{length} bytes"),
     };
-    spans.push(of_bits(1, LENGTH, second, "length", &length, "§5.2"));
+    spans.push(of_bits(1, LENGTH, second, "length", &short, "§5.2"));
     // 3. What may follow them: the length at length, and the mask.
     let (long, rest) = head[2..].split_at(length_bytes(second).min(head.len() - 2));
     let mut at = 2;
@@ -61,9 +62,10 @@ pub fn header_spans(head: &[u8], context: Context) -> Vec<Span> {
         let meaning = match (part.len() == whole, field) {
             (false, _) => format!("cut: {} of {whole} bytes", part.len()),
             (true, "mask key") => "the payload is XORed with it, again and again".into(),
-            (true, _) => {
-                format!("{} bytes", part.iter().fold(0u64, |n, &byte| n << 8 | u64::from(byte)))
-            }
+            (true, _) => match length {
+                Some(length) => format!("{length} bytes"),
+                None => format!("the length, in {whole} bytes"),
+            },
         };
         let value = hex(part, 8);
         spans.push(Span { bits: bits(at..end), field: field.into(), value, meaning, section });

@@ -218,7 +218,7 @@ impl Frames {
 
     fn tell(&mut self, frame: Frame, verdict: Verdict, tell: &mut dyn FnMut(Account)) {
         let Frame { header, context, taken, bytes, payload } = frame;
-        let mut spans = header_spans(&self.head, context);
+        let mut spans = header_spans(&self.head, context, Some(header.length));
         let at = self.head.len() as u64;
         spans.extend(payload_spans(&header, context, at, taken, &payload));
         let (title, length) = (title(&header, context, &verdict), at + taken);
@@ -242,7 +242,7 @@ impl Frames {
     fn tell_header(&mut self, title: String, verdict: Verdict, tell: &mut dyn FnMut(Account)) {
         let bytes = std::mem::take(&mut self.head);
         let context = Context { inside: self.message.inside(), compressed: false };
-        let spans = header_spans(&bytes, context);
+        let spans = header_spans(&bytes, context, length_in(&verdict));
         let (from, start, length) = (self.from, self.start, bytes.len() as u64);
         self.start += length;
         let payload = Vec::new();
@@ -257,6 +257,14 @@ impl Frames {
             spans,
             verdict,
         });
+    }
+}
+
+/// The length that a violation is about.
+fn length_in(verdict: &Verdict) -> Option<u64> {
+    match verdict {
+        Verdict::Broken(Violation::LengthNotMinimal(n) | Violation::LengthTopBit(n)) => Some(*n),
+        _ => None,
     }
 }
 

@@ -7,6 +7,7 @@
 use super::account::{Account, SHOWN, Span, Verdict, What, bits, hex, visible};
 use super::headers::purpose;
 use crate::protocol::ask::{Ask, status_of};
+use crate::protocol::authority::Origins;
 use crate::protocol::frame::Role;
 use crate::protocol::handshake::{Decision, Rules, decide};
 use crate::protocol::head::{Head, Scan};
@@ -31,7 +32,6 @@ pub struct Terms {
 /// The RFC alone, with bounds so wide that only the hostile meet them.
 impl Default for Terms {
     fn default() -> Terms {
-        use crate::protocol::authority::Origins;
         Terms {
             rules: Rules { origins: Origins::Any, ..Rules::default() },
             max_head: 64 * 1024,
@@ -116,38 +116,43 @@ fn judge(bytes: &[u8], rules: &Rules) -> Result<(Request, Decision), Refusal> {
 /// A response, as the one who asked would judge it. Also whether frames follow, and whether an
 /// extension gives RSV1 a meaning in them.
 pub fn response(bytes: &[u8], end: Option<End>, asked: Option<&Request>) -> (Account, Follows) {
-    let (mut title, mut follows) = ("a response".to_owned(), Follows::Body);
     let key = asked.and_then(|request| request.header("Sec-WebSocket-Key"));
-    let verdict = match end {
-        None => Verdict::Missing("the empty line that ends a head".into()),
-        Some(End::Bad(refusal)) => Verdict::Refused(refusal),
-        Some(End::Whole) => match Head::parse(bytes) {
-            Err(refusal) => Verdict::Refused(refusal),
-            Ok(head) => {
-                let status = status_of(head.first_line());
-                let deflate =
-                    offers_deflate(&head) && asked.is_some_and(|r| offers_deflate(r.head()));
-                let asks_upgrade = asked.is_some_and(|r| r.head().lists("Upgrade", "websocket"));
-                match status {
-                    Some(101) => {
-                        title = "a response: from here on, frames".into();
-                        follows = Follows::Frames { rsv1_has_meaning: deflate };
-                        verify(bytes, head, asked, key, deflate)
-                    }
-                    Some(status) if asks_upgrade => {
-                        title = format!("a response: {status}, no WebSocket");
-                        verify(bytes, head, asked, key, deflate)
-                    }
-                    Some(status) => {
-                        title = format!("a response: {status}");
-                        Verdict::Fine
-                    }
-                    None => verify(bytes, head, asked, key, deflate),
-                }
-            }
-        },
+    let no_frames = |verdict| ("a response".to_owned(), Follows::Body, verdict);
+    let (title, follows, verdict) = match (end, Head::parse(bytes)) {
+        (None, _) => no_frames(Verdict::Missing("the empty line that ends a head".into())),
+        (Some(End::Bad(refusal)), _) | (Some(End::Whole), Err(refusal)) => {
+            no_frames(Verdict::Refused(refusal))
+        }
+        (Some(End::Whole), Ok(head)) => answer(bytes, head, asked, key),
     };
     (account(Role::Server, What::Response, title, bytes, verdict, key), follows)
+}
+
+/// What a whole head answers: in a line, what follows it, and whether the client takes it.
+fn answer(
+    bytes: &[u8],
+    head: Head,
+    asked: Option<&Request>,
+    key: Option<&str>,
+) -> (String, Follows, Verdict) {
+    let asked_to_switch = asked.is_some_and(|r| r.head().lists("Upgrade", "websocket"));
+    let deflate = offers_deflate(&head) && asked.is_some_and(|r| offers_deflate(r.head()));
+    match status_of(head.first_line()) {
+        // Nobody asked for a WebSocket: there is nothing to judge.
+        Some(status) if status != 101 && !asked_to_switch => {
+            (format!("a response: {status}"), Follows::Body, Verdict::Fine)
+        }
+        Some(101) => {
+            let title = "a response: from here on, frames".into();
+            let follows = Follows::Frames { rsv1_has_meaning: deflate };
+            (title, follows, verify(bytes, head, asked, key, deflate))
+        }
+        status => {
+            let status = status.map_or("not HTTP".into(), |status| status.to_string());
+            let title = format!("a response: {status}, no WebSocket");
+            (title, Follows::Body, verify(bytes, head, asked, key, deflate))
+        }
+    }
 }
 
 /// What comes behind a response.

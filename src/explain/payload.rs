@@ -8,6 +8,7 @@ use crate::protocol::close::Close;
 use crate::protocol::close_code::CloseCode;
 use crate::protocol::frame::{Header, Opcode};
 use crate::protocol::message::Kind;
+use crate::protocol::violation::Violation;
 
 /// What the frame is a part of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,10 +61,13 @@ fn close(at: u64, length: u64, shown: &[u8]) -> Vec<Span> {
         meaning: meaning.into(),
         section: "§5.5.1",
     };
-    let &[high, low, ref reason @ ..] = shown else {
+    let Some((code, reason)) = shown.split_first_chunk::<2>() else {
         return vec![span(0, length, "code", hex(shown, 2), "half a code")];
     };
-    let code = CloseCode(u16::from_be_bytes([high, low]));
+    let code = match Close::parse(code) {
+        Ok(Close { code, .. }) | Err(Violation::CloseCode(code)) => code,
+        Err(_) => CloseCode::NO_CODE,
+    };
     let mut spans = vec![span(0, 2, "code", code.to_string(), meaning_of(code))];
     if !reason.is_empty() {
         let meaning = match Close::parse(&[&CloseCode::NORMAL.0.to_be_bytes(), reason].concat()) {
