@@ -1,21 +1,26 @@
 //! A WebSocket echo server: what comes is sent back.
 //!
-//! run: cargo run --example 04_echo [ADDRESS]
+//! run: cargo run --example 04_echo [ADDRESS] [--explain]
 //! then: open any page of http://127.0.0.1:9001, and in its console
 //!     ws = new WebSocket("ws://127.0.0.1:9001"); ws.onmessage = e => console.log(e.data);
 //!     ws.onopen = () => ws.send("hello")
 //! or: cargo run --example 05_client ws://127.0.0.1:9001
-//! look at each frame: RUST_LOG=trace cargo run --example 04_echo
+//! look at each byte: cargo run --example 04_echo -- --explain
 //! expect: listening on ws://127.0.0.1:9001
 //! next: 05_client, the other end of the wire
 
-use ws101::{Response, Server};
+use ws101::{Narrator, Response, Server};
 
 fn main() -> ws101::Result<()> {
     env_logger::init();
-    let address = std::env::args().nth(1).unwrap_or("127.0.0.1:9001".into());
+    let (options, mut addresses): (Vec<String>, Vec<String>) =
+        std::env::args().skip(1).partition(|argument| argument == "--explain");
+    let address = addresses.pop().unwrap_or("127.0.0.1:9001".into());
     // A page of this very host and port may connect; one of another site is told 403.
-    let server = Server::bind(address)?.pages(|_| Some(Response::html(PAGE)));
+    let mut server = Server::bind(address)?.pages(|_| Some(Response::html(PAGE)));
+    if !options.is_empty() {
+        server = server.explain(Narrator::stdout()?);
+    }
     println!("listening on ws://{}", server.local_addr()?);
     server.serve(|mut ws| {
         while let Some(message) = ws.recv()? {

@@ -1,8 +1,9 @@
 //! A WebSocket client for the terminal: each line of input is a message; what comes is printed.
 //!
-//! run: cargo run --example 05_client URL [--origin O] [--protocol P] [--header 'N: V'] [--root FILE]
+//! run: cargo run --example 05_client URL [--origin O] [--protocol P] [--header 'N: V'] [--root FILE] [--explain]
 //! for instance: echo hello | cargo run --example 05_client ws://127.0.0.1:9001
 //! expect: closed: 1000
+//! look at each byte: add --explain
 //! next: 06_chat, where many talk to each other
 //!
 //! At the end of its input it closes cleanly, and what comes before the answer to that is printed. If it can't connect, or the connection breaks, it says
@@ -12,17 +13,26 @@ use std::io::BufRead;
 use std::process::ExitCode;
 use std::thread;
 
-use ws101::{Client, Message, Result, Sender};
+use ws101::{Client, Message, Narrator, Result, Sender, WebSocket};
 
 fn main() -> ExitCode {
     env_logger::init();
-    let Some(client) = from_arguments(std::env::args().skip(1)) else {
+    let (explain, arguments): (Vec<String>, Vec<String>) =
+        std::env::args().skip(1).partition(|argument| argument == "--explain");
+    let Some(client) = from_arguments(arguments.iter().cloned()) else {
         eprintln!(
-            "usage: 05_client URL [--origin O] [--protocol P] [--header 'N: V'] [--root FILE]"
+            "usage: 05_client URL [--origin O] [--protocol P] [--header 'N: V'] [--root FILE] [--explain]"
         );
         return ExitCode::FAILURE;
     };
-    match talk(client) {
+    let talked = match explain.is_empty() {
+        true => client.connect().and_then(talk),
+        // What is printed waits in a queue: it is printed to its end before this is dropped.
+        false => Narrator::stderr()
+            .map_err(ws101::Error::Io)
+            .and_then(|narrator| talk(client.explain(&narrator).connect()?)),
+    };
+    match talked {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("{error}");
@@ -31,8 +41,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn talk(client: Client) -> Result<()> {
-    let mut ws = client.connect()?;
+fn talk(mut ws: WebSocket) -> Result<()> {
     // Two directions, two threads: one sends lines while the other waits for messages.
     let sender = ws.sender();
     thread::spawn(move || send_lines(sender));

@@ -1,6 +1,6 @@
 //! A chat, and its page on the same port: what one says, all hear, and nobody waits for the slowest.
 //!
-//! run: cargo run --example 06_chat [ADDRESS]
+//! run: cargo run --example 06_chat [ADDRESS] [--explain]
 //! then: open http://127.0.0.1:9001 in two windows
 //! or: cargo run --example 05_client ws://127.0.0.1:9001/chat
 //! expect: listening on ws://127.0.0.1:9001
@@ -9,7 +9,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
-use ws101::{Limits, Message, Outbox, Prepared, Response, Result, Server, WebSocket};
+use ws101::{Limits, Message, Narrator, Outbox, Prepared, Response, Result, Server, WebSocket};
 
 /// How many messages may wait for a member. One more, and the member is dropped.
 const BOUND: usize = 64;
@@ -19,14 +19,19 @@ type Members = Mutex<HashMap<u64, Outbox>>;
 
 fn main() -> Result<()> {
     env_logger::init();
-    let address = std::env::args().nth(1).unwrap_or("127.0.0.1:9001".into());
-    let server = Server::bind(address)?
+    let (options, mut addresses): (Vec<String>, Vec<String>) =
+        std::env::args().skip(1).partition(|argument| argument == "--explain");
+    let address = addresses.pop().unwrap_or("127.0.0.1:9001".into());
+    let mut server = Server::bind(address)?
         .paths(["/chat"])
         .pages(|request| match request.path() {
             "/" => Some(page()),
             _ => None,
         })
         .limits(Limits { max_message: 4096, ..Limits::default() });
+    if !options.is_empty() {
+        server = server.explain(Narrator::stdout()?);
+    }
     println!("listening on ws://{}", server.local_addr()?);
     println!("open http://{}", server.local_addr()?);
 

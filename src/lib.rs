@@ -26,7 +26,7 @@
 //! ```
 //!
 //! `protocol` is bytes in, bytes and values out: it knows no sockets, clocks or threads. `net` puts it
-//! on sockets and threads. Read in this order; each file needs only those above it.
+//! on sockets and threads, `explain` tells the same bytes to a person. Read in this order; each file needs only those above it.
 //!
 //! | file | minutes | the question it answers |
 //! |---|---|---|
@@ -55,11 +55,22 @@
 //! | `protocol/incoming.rs` | 5 | How do bytes become events? |
 //! | `protocol/outgoing.rs` | 4 | How do messages become bytes, and which may not be sent? |
 //! | `protocol/prepared.rs` | 1 | How is one encoding sent to many? |
+//! | `explain/account.rs` | 2 | What is told of a head or a frame? |
+//! | `explain/headers.rs` | 1 | What are the header fields of a handshake for? |
+//! | `explain/heads.rs` | 4 | What do the lines of a request and its answer say? |
+//! | `explain/payload.rs` | 2 | What do payloads say? |
+//! | `explain/bits.rs` | 2 | What does each bit of a header say? |
+//! | `explain/frames.rs` | 5 | How are frames told as they arrive? |
+//! | `explain/conversation.rs` | 3 | How are both directions told? |
+//! | `explain/json.rs` | 1 | How is it told to a page? |
+//! | `explain/print.rs` | 3 | How is it told to a terminal? |
 //! | `error.rs` | 3 | What can go wrong, and who is at fault? |
 //! | `net/limits.rs` | 2 | How much, how many, how long? |
 //! | `net/stream.rs` | 4 | What do we need of the operating system? |
 //! | `net/random.rs` | 2 | Where do bytes come from that nobody can guess? |
 //! | `net/queue.rs` | 2 | How can many give and one take, and nobody wait? |
+//! | `net/tap.rs` | 3 | How is a connection explained while it goes on? |
+//! | `net/narrator.rs` | 2 | Who prints it, and what if nobody reads? |
 //! | `net/tls/records.rs` | 6 | How do threads share TLS, and none waits for another's system call? |
 //! | `net/tls.rs` | 4 | Who proves to be whom, and who is believed? (feature `tls`) |
 //! | `net/no_tls.rs` | 1 | What if TLS is not built in? |
@@ -79,6 +90,7 @@
 //! | `net/client.rs` | 4 | How does one dial, ask and verify? |
 
 mod error;
+pub mod explain;
 mod net;
 pub mod protocol;
 
@@ -87,12 +99,14 @@ pub use net::client::Client;
 pub use net::connection::WebSocket;
 pub use net::house::Handle;
 pub use net::limits::Limits;
+pub use net::narrator::Narrator;
 pub use net::outbox::Outbox;
 pub use net::sender::Sender;
 pub use net::server::Server;
 pub use net::stream::Stream;
 pub use net::streaming::{MessageReader, MessageWriter};
 pub use net::tally::Counters;
+pub use net::tap::Tap;
 pub use net::tls::Tls;
 pub use protocol::close::Close;
 pub use protocol::close_code::CloseCode;

@@ -131,3 +131,89 @@ fn secure_makes_a_certificate_with_which_the_client_trusts_it_and_without_which_
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(said.contains("fix: Give a self-signed one as a root"), "{said}");
 }
+
+#[test]
+fn the_playground_serves_its_page_and_tells_a_lens_what_passes_on_its_wire() {
+    let playground = start("playground");
+    let (address, url) = (&playground.address, format!("ws://{}", playground.address));
+    let mut page = std::net::TcpStream::connect(address).unwrap();
+    use std::io::Write;
+    write!(page, "GET / HTTP/1.1\r\nHost: {address}\r\n\r\n").unwrap();
+    let mut text = String::new();
+    page.read_to_string(&mut text).unwrap();
+    assert!(text.contains("Content-Security-Policy: default-src 'none'") && text.contains("<h1"));
+
+    let lens = ws101::Client::new(format!("{url}/lens")).subprotocols(["lens.ws101"]);
+    let mut lens = lens.connect().unwrap();
+    let mut hear = |what: &str| loop {
+        let message = lens.recv().unwrap().unwrap();
+        let text = message.as_text().unwrap().to_owned();
+        if text.contains(what) {
+            return text;
+        }
+    };
+    let you = hear("\"about\":\"you\"");
+    let ticket = you.split("\"ticket\":\"").nth(1).unwrap().split('"').next().unwrap();
+    let mut wire = ws101::connect(&format!("{url}/wire?ticket={ticket}")).unwrap();
+    hear("a request, to become a WebSocket");
+    wire.send("Hello").unwrap();
+    assert_eq!(wire.recv().unwrap().unwrap().as_text(), Some("Hello"));
+    hear("\"title\":\"text, 5 bytes, masked\"");
+
+    // It breaks what it is asked to break, and says which rule that is.
+    lens.send("break reserved bit").unwrap();
+    assert!(matches!(wire.recv(), Err(ws101::Error::Violation(_))));
+    let mut ended = false;
+    while !ended {
+        let text = lens.recv().unwrap().unwrap().as_text().unwrap().to_owned();
+        ended = text.contains("\"kind\":\"broken\",\"code\":1002");
+    }
+    // A name that is not loopback's, a page that is not its own.
+    for (line, status) in [("Host: evil.example", "421"), ("Origin: http://evil.example", "403")] {
+        let (host, origin) = match line.strip_prefix("Origin: ") {
+            Some(origin) => (address.as_str(), format!("Origin: {origin}\r\n")),
+            None => (line.strip_prefix("Host: ").unwrap(), String::new()),
+        };
+        let mut peer = std::net::TcpStream::connect(address).unwrap();
+        write!(
+            peer,
+            "GET /lens HTTP/1.1\r\nHost: {host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+             Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n{origin}\r\n"
+        )
+        .unwrap();
+        let mut text = String::new();
+        peer.read_to_string(&mut text).unwrap();
+        assert!(text.starts_with(&format!("HTTP/1.1 {status}")), "{text}");
+    }
+}
+
+#[test]
+fn a_tap_between_echo_and_client_explains_each_byte_and_changes_none() {
+    let echo = start("04_echo");
+    let mut tap = program("07_tap");
+    tap.args(["127.0.0.1:0", &echo.address]).stdout(Stdio::piped());
+    let mut child = tap.spawn().unwrap();
+    let mut stdout = BufReader::new(child.stdout.take().unwrap());
+    let mut line = String::new();
+    stdout.read_line(&mut line).unwrap();
+    let address = line.trim_end().rsplit("ws://").next().unwrap().to_owned();
+    assert_printed("07_tap", &line.replace(address.rsplit(':').next().unwrap(), "9001"));
+    let mut tap = Running { child, stdout, address };
+
+    let client = program("05_client")
+        .args([&format!("ws://{}", tap.address), "--explain"])
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    assert!(client.status.success(), "{client:?}");
+    let at_client = String::from_utf8(client.stderr).unwrap();
+    for end in ["client → server, byte ", "server → client, byte "] {
+        assert!(at_client.contains(&format!("{end}0: a re")), "{at_client}");
+    }
+    // The same is told in the middle, down to the Close of both ends.
+    let mut at_tap = String::new();
+    while at_tap.matches("code      1000: all that was").count() < 2 {
+        assert!(tap.stdout.read_line(&mut at_tap).unwrap() > 0, "{at_tap}");
+    }
+    assert!(at_tap.starts_with("#1 client → server, byte 0: a request, to become a WebSocket\n"));
+}

@@ -101,6 +101,19 @@ fn the_protocol_knows_no_sockets_clocks_or_threads() {
 }
 
 #[test]
+fn explain_asks_the_protocol_and_nobody_else() {
+    for file in on_disk().iter().filter(|file| file.starts_with("explain/")) {
+        for line in code(file).lines().filter(|line| line.contains("crate::")) {
+            let asks = line.contains("crate::protocol::");
+            assert!(asks, "{file} asks somebody else than the protocol: {line}");
+        }
+        for word in ["std::net", "std::io", "std::thread", "std::time", "std::env"] {
+            assert!(!code(file).contains(word), "{file} names {word}");
+        }
+    }
+}
+
+#[test]
 fn each_lesson_that_the_code_names_is_there_and_none_is_left_over() {
     let lessons = read("src/protocol/lessons.md");
     let headings: BTreeSet<&str> =

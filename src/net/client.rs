@@ -11,8 +11,10 @@ use super::farewell::Farewell;
 use super::head_reader::{NoHead, read_head};
 use super::limits::Limits;
 use super::link::Link;
+use super::narrator::Narrator;
 use super::random::Random;
-use super::stream::{Deadline, Stream, read_before, write_before};
+use super::stream::{Deadline, Stream, Through, read_before, write_before};
+use super::tap::Tap;
 use super::tls::Trust;
 use crate::error::{Error, Result};
 use crate::protocol::ask::{Address, Ask, Rejection};
@@ -41,6 +43,7 @@ pub struct Client {
     ask: Ask,
     limits: Limits,
     roots: Option<PathBuf>,
+    through: Through,
 }
 
 /// All that must be right before anything is dialled or written.
@@ -55,7 +58,13 @@ struct Ready {
 impl Client {
     /// A connection to `ws://host[:port][/path][?query]`, or `wss://` for TLS (feature `tls`).
     pub fn new(url: impl Into<String>) -> Client {
-        Client { url: url.into(), ask: Ask::default(), limits: Limits::default(), roots: None }
+        Client {
+            url: url.into(),
+            ask: Ask::default(),
+            limits: Limits::default(),
+            roots: None,
+            through: Through::default(),
+        }
     }
 
     /// Adds a header to the request.
@@ -85,6 +94,22 @@ impl Client {
     /// comes to that is for the server to say.
     pub fn deflate(mut self, settings: Deflate) -> Client {
         self.ask.deflate = Some(settings);
+        self
+    }
+
+    /// Has the connection explained while it goes on, from its request to its last byte.
+    pub fn explain(self, narrator: &Narrator) -> Client {
+        let tell = narrator.listen("");
+        self.through(move |stream| Arc::new(Tap::new(stream, Role::Client, tell.clone())))
+    }
+
+    /// Passes the stream through something of your own: a [`Tap`](crate::Tap) that explains it, a
+    /// meter, a brake. Over TLS it sees what TLS protects.
+    pub fn through(
+        mut self,
+        wrap: impl Fn(Arc<dyn Stream>) -> Arc<dyn Stream> + Send + Sync + 'static,
+    ) -> Client {
+        self.through = Through::new(wrap);
         self
     }
 
@@ -130,13 +155,14 @@ impl Client {
         deadline: Deadline,
     ) -> Result<WebSocket> {
         static NEXT_ID: AtomicU64 = AtomicU64::new(1);
-        let Client { ask, limits, .. } = self;
+        let Client { ask, limits, through, .. } = self;
         let Ready { trust, request, key, .. } = ready;
         // 1. Over TLS: is it who it should be? Then ask.
         let stream = match trust {
             None => stream,
             Some(trust) => trust.connect(stream, deadline)?,
         };
+        let stream = through.wrap(stream);
         write_before(deadline, &*stream, &request).map_err(in_handshake)?;
         // 2. Read the answer.
         let mut buffer = Buffer::default();

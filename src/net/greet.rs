@@ -9,7 +9,7 @@ use super::head_reader::{NoHead, read_head};
 use super::house::{House, Place, Waiting};
 use super::limits::Limits;
 use super::link::Link;
-use super::stream::{Deadline, Stream, part, write_before};
+use super::stream::{Deadline, Stream, Through, part, write_before};
 use super::tls::Tls;
 use crate::error::{Error, Result};
 use crate::protocol::buffer::Buffer;
@@ -32,6 +32,7 @@ pub(crate) struct Options {
     pub(crate) tls: Option<Tls>,
     pub(crate) authorize: Option<Box<Authorize>>,
     pub(crate) pages: Option<Box<Pages>>,
+    pub(crate) through: Through,
 }
 
 impl Options {
@@ -76,6 +77,7 @@ pub(crate) fn greet(
             error
         })?,
     };
+    let stream = options.through.wrap(stream);
     match judge(id, &*stream, &mut buffer, deadline, options, house, &waiting) {
         Ok(Outcome::Open(request, agreement, place)) => {
             write_before(deadline, &*stream, &agreement.response()).map_err(Error::Lost)?;

@@ -10,6 +10,7 @@ pub(crate) mod head_reader;
 pub(crate) mod house;
 pub(crate) mod limits;
 pub(crate) mod link;
+pub(crate) mod narrator;
 pub(crate) mod outbox;
 pub(crate) mod pulse;
 pub(crate) mod queue;
@@ -20,5 +21,6 @@ pub(crate) mod server;
 pub(crate) mod stream;
 pub(crate) mod streaming;
 pub(crate) mod tally;
+pub(crate) mod tap;
 #[cfg_attr(not(feature = "tls"), path = "no_tls.rs")]
 pub(crate) mod tls;

@@ -9,6 +9,7 @@ use std::io::{self, ErrorKind};
 use std::net::{SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::thread;
 use std::time::Duration;
 
@@ -16,11 +17,14 @@ use super::connection::WebSocket;
 use super::greet::{Options, answer, greet, no_room};
 use super::house::{Handle, House};
 use super::limits::Limits;
-use super::stream::{Deadline, Stream, read_before};
+use super::narrator::Narrator;
+use super::stream::{Deadline, Stream, Through, read_before};
+use super::tap::Tap;
 use super::tls::Tls;
 use crate::error::Result;
 use crate::protocol::authority::Origins;
 use crate::protocol::close_code::CloseCode;
+use crate::protocol::frame::Role;
 use crate::protocol::misuse::Misuse;
 use crate::protocol::refusal::Refusal;
 use crate::protocol::request::Request;
@@ -116,6 +120,25 @@ impl Server {
     /// `deflate`. What a connection then costs, [`Deflate`] says.
     pub fn deflate(mut self, settings: Deflate) -> Server {
         self.options.rules.deflate = Some(settings);
+        self
+    }
+
+    /// Has each connection explained while it goes on, from its request to its last byte.
+    pub fn explain(self, narrator: Narrator) -> Server {
+        let count = AtomicU64::new(0);
+        self.through(move |stream| {
+            let name = format!("#{}", count.fetch_add(1, Relaxed) + 1);
+            Arc::new(Tap::new(stream, Role::Server, narrator.listen(name)))
+        })
+    }
+
+    /// Passes each stream that is accepted through something of your own: a [`Tap`](crate::Tap) that
+    /// explains it, a meter, a brake. Over TLS it sees what TLS protects.
+    pub fn through(
+        mut self,
+        wrap: impl Fn(Arc<dyn Stream>) -> Arc<dyn Stream> + Send + Sync + 'static,
+    ) -> Server {
+        self.options.through = Through::new(wrap);
         self
     }
 

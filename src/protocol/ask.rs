@@ -157,7 +157,7 @@ impl Ask {
 }
 
 /// The status of a status line (RFC 9112 §4).
-fn status_of(line: &str) -> Option<u16> {
+pub fn status_of(line: &str) -> Option<u16> {
     let rest = line.strip_prefix("HTTP/1.")?.strip_prefix(|minor: char| minor.is_ascii_digit())?;
     let status = rest.strip_prefix(' ')?.split(' ').next()?;
     let is_status = status.len() == 3 && status.bytes().all(|byte| byte.is_ascii_digit());

@@ -43,6 +43,21 @@ pub const MAX_CONTROL_PAYLOAD: usize = 125;
 /// The longest header: two bytes, a length of eight, a mask of four.
 pub const MAX_HEADER: usize = 14;
 
+/// How many bytes of length follow the second byte of a header.
+pub fn length_bytes(second: u8) -> usize {
+    match second & LENGTH {
+        LENGTH_IN_16_BITS => 2,
+        LENGTH_IN_64_BITS => 8,
+        _ => 0,
+    }
+}
+
+/// How long a header is, as its second byte tells.
+pub fn header_length(second: u8) -> usize {
+    let mask = if second & MASK != 0 { size_of::<mask::Key>() } else { 0 };
+    2 + length_bytes(second) + mask
+}
+
 /// Which end of a connection we are. A client masks what it sends, a server does not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
@@ -70,7 +85,8 @@ pub enum Opcode {
 }
 
 impl Opcode {
-    fn parse(first_byte: u8) -> Result<Opcode, Violation> {
+    /// The kind that the first byte of a header names.
+    pub fn parse(first_byte: u8) -> Result<Opcode, Violation> {
         match first_byte & OPCODE {
             0x0 => Ok(Opcode::Continuation),
             0x1 => Ok(Opcode::Text),
@@ -143,16 +159,16 @@ impl Header {
 
         // 3. The rest of the length. // WALK: length
         let rest = &bytes[2..];
-        let (length, least, length_bytes) = match second & LENGTH {
+        let (length, least) = match second & LENGTH {
             LENGTH_IN_16_BITS => match rest.first_chunk::<2>() {
-                Some(&length) => (u64::from(u16::from_be_bytes(length)), 126, 2),
+                Some(&length) => (u64::from(u16::from_be_bytes(length)), 126),
                 None => return Ok(None),
             },
             LENGTH_IN_64_BITS => match rest.first_chunk::<8>() {
-                Some(&length) => (u64::from_be_bytes(length), 65_536, 8),
+                Some(&length) => (u64::from_be_bytes(length), 65_536),
                 None => return Ok(None),
             },
-            length => (u64::from(length), 0, 0),
+            length => (u64::from(length), 0),
         };
         // §5.2: the top bit of a 64-bit length is 0.
         if length > i64::MAX as u64 {
@@ -164,14 +180,13 @@ impl Header {
         }
 
         // 4. The mask.
-        let rest = &rest[length_bytes..];
+        let rest = &rest[length_bytes(second)..];
         let mask = match (masked, rest.first_chunk::<4>()) {
             (false, _) => None,
             (true, Some(&key)) => Some(key),
             (true, None) => return Ok(None),
         };
-        let taken = 2 + length_bytes + if masked { 4 } else { 0 };
-        Ok(Some((Header { fin, rsv1, opcode, mask, length }, taken)))
+        Ok(Some((Header { fin, rsv1, opcode, mask, length }, header_length(second))))
     }
 
     /// Writes the header, with a length of as few bytes as it needs.

@@ -41,6 +41,11 @@ impl Scan {
         Scan { max_bytes, max_lines, scanned: 0, lines: 0, line_is_empty: true, after_cr: false }
     }
 
+    /// How many bytes it has looked at: after an error, the last of them is the one to blame.
+    pub fn scanned(&self) -> usize {
+        self.scanned
+    }
+
     /// Takes all the bytes that have come so far, the old ones in front. `Some(n)`: the head is
     /// the first `n` of them. `None`: it needs more.
     pub fn advance(&mut self, bytes: &[u8]) -> Result<Option<usize>, Refusal> {

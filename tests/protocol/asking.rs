@@ -19,6 +19,7 @@ fn ask(subprotocols: &[&str], headers: &[(&str, &str)]) -> Ask {
     Ask {
         subprotocols: subprotocols.iter().map(|&name| name.into()).collect(),
         headers: headers.iter().map(|&(name, value)| (name.into(), value.into())).collect(),
+        ..Ask::default()
     }
 }
 

@@ -25,6 +25,7 @@ const VIOLATIONS: [Violation; NUMBER_OF_VIOLATIONS] = [
     CloseOfOneByte,
     Violation::CloseCode(ws101::CloseCode(u16::MAX)),
     ReasonNotUtf8,
+    NotDeflate,
 ];
 
 #[test]
@@ -76,6 +77,8 @@ fn misuses(text: &str) -> Vec<Misuse> {
         Misuse::Subprotocol(text.into()),
         Misuse::Address(text.into(), "no scheme"),
         Misuse::NoTls(text.into()),
+        Misuse::NoDeflate,
+        Misuse::Deflate("level", 10),
         Misuse::NoListener,
     ];
     for (i, misuse) in all.iter().enumerate() {
@@ -88,7 +91,9 @@ fn misuses(text: &str) -> Vec<Misuse> {
             Misuse::Subprotocol(_) => 5,
             Misuse::Address(..) => 6,
             Misuse::NoTls(_) => 7,
-            Misuse::NoListener => 8,
+            Misuse::NoDeflate => 8,
+            Misuse::Deflate(..) => 9,
+            Misuse::NoListener => 10,
         };
         assert_eq!(i, number);
     }

@@ -221,7 +221,7 @@ fn client_sends_the_lines_that_are_printed() {
     for Transcript { source, request, client, .. } in TRANSCRIPTS {
         let Some(Client { url, offers, origin }) = client else { continue };
         let headers = origin.iter().map(|&origin| ("Origin".into(), origin.into())).collect();
-        let ask = Ask { subprotocols: strings(offers), headers };
+        let ask = Ask { subprotocols: strings(offers), headers, ..Ask::default() };
         let address = Address::parse(url).unwrap();
         let bytes = ask.request(&address, value(request, "Sec-WebSocket-Key")).unwrap();
         let sent = String::from_utf8(bytes).unwrap();

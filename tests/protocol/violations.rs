@@ -39,11 +39,12 @@ pub fn code_and_section(violation: Violation) -> (u16, &'static str) {
         Violation::CloseCode(_) => (1002, "RFC 6455 §7.4"),
         TextNotUtf8 => (1007, "RFC 6455 §8.1"),
         ReasonNotUtf8 => (1007, "RFC 6455 §5.5.1"),
+        NotDeflate => (1007, "RFC 7692 §7.2.2"),
         MessageTooLong(_) | TooManyFragments(_) => (1009, "RFC 6455 §10.4"),
     }
 }
 
-pub const NUMBER_OF_VIOLATIONS: usize = 16;
+pub const NUMBER_OF_VIOLATIONS: usize = 17;
 
 /// Each rule, broken by `sender`.
 fn breaches(sender: Role, at: At) -> Vec<Breach> {
@@ -231,8 +232,9 @@ fn every_variant_of_violation_is_provoked_at_each_end_where_it_can_occur() {
             .flat_map(|at| breaches(peer_of(role), at))
             .map(|breach| discriminant(&breach.violation))
             .collect();
-        // All but one: whose frames must have a mask can't be told off for having one.
-        assert_eq!(provoked.len(), NUMBER_OF_VIOLATIONS - 1, "at the {role:?}");
+        // All but two: whose frames must have a mask can't be told off for having one, and no
+        // compression was agreed on.
+        assert_eq!(provoked.len(), NUMBER_OF_VIOLATIONS - 2, "at the {role:?}");
         let impossible = if role == Role::Server { Masked } else { NotMasked };
         assert!(!provoked.contains(&discriminant(&impossible)));
     }

@@ -1,0 +1,118 @@
+//! What the page asks, answered by `explain` and `protocol`: nothing here touches a connection.
+
+use base64::{Engine, prelude::BASE64_STANDARD};
+use sha1::{Digest, Sha1};
+use ws101::explain::account::Account;
+use ws101::explain::conversation::{explain_frames, explain_request, explain_response};
+use ws101::explain::heads::Terms;
+use ws101::explain::json::{self, array, hex, string};
+use ws101::protocol::authority::Origins;
+use ws101::protocol::frame::Role;
+use ws101::protocol::handshake::{Decision, Rules, decide};
+use ws101::protocol::head::Scan;
+use ws101::protocol::key;
+use ws101::protocol::message::Bounds;
+use ws101::{Limits, Refusal, Request, Response};
+
+/// Where there is a WebSocket.
+pub const PATHS: [&str; 2] = ["/wire", "/lens"];
+/// More than a page needs to send.
+pub const MAX_MESSAGE: u64 = 64 * 1024;
+/// Of the bytes that a page has judged, so many frames are told, at most.
+const MOST_TOLD: usize = 64;
+/// A GUID that stands in a tutorial: some of its last digits have changed places.
+const WRONG_GUID: &str = "258EAFA5-E914-47DA-95CA-5AB0DC85B711";
+
+/// Frames that no server may send: name, story, bytes.
+pub const BREAKS: [(&str, &str, &[u8]); 12] = [
+    ("masked", "A server's frame with a mask", b"\x81\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58"),
+    ("reserved bit", "RSV1 set, though nothing gave it a meaning", b"\xc1\x05Hello"),
+    ("unknown opcode", "Opcode 3, which nobody has defined", b"\x83\x05Hello"),
+    ("bad UTF-8", "A text of the bytes c3 28", b"\x81\x02\xc3\x28"),
+    ("fragmented ping", "A ping that says more will follow", b"\x09\x02hi"),
+    (
+        "long ping",
+        "A ping of 126 bytes",
+        b"\x89\x7e\x00\x7e012345678901234567890123456789012345678901234567890123456789\
+          012345678901234567890123456789012345678901234567890123456789012345",
+    ),
+    ("lying length", "A length with its top bit set", b"\x82\x7f\xff\xff\xff\xff\xff\xff\xff\xff"),
+    ("wasteful length", "The length 5, written in two bytes", b"\x81\x7e\x00\x05Hello"),
+    ("continuation of nothing", "A fragment, where no message has begun", b"\x80\x02lo"),
+    ("message in a message", "A text begins before the last one ended", b"\x01\x03Hel\x81\x02lo"),
+    ("forbidden code", "A Close with 1005, which never travels", b"\x88\x02\x03\xed"),
+    ("half a code", "A Close of one byte", b"\x88\x01\x03"),
+];
+
+/// What this server judges by.
+pub fn terms() -> Terms {
+    let limits = Limits::default();
+    let rules = Rules {
+        origins: Origins::SameHost,
+        paths: PATHS.map(str::to_owned).into(),
+        subprotocols: vec![crate::SUBPROTOCOL.into()],
+        ..Rules::default()
+    };
+    let bounds = Bounds { max_message: MAX_MESSAGE, max_fragments: limits.max_fragments };
+    Terms { rules, bounds, max_head: limits.max_head, max_head_lines: limits.max_head_lines }
+}
+
+/// From a key to its answer, step by step; and what a wrong GUID would have given.
+pub fn key_steps(key: &str) -> Vec<(&'static str, String)> {
+    let decoded = match key::decode(key) {
+        Ok(bytes) => ("bytes", hex(&bytes)),
+        Err(why) => ("wrong", string(&why)),
+    };
+    let hash = |guid: &str| Sha1::digest(format!("{key}{guid}"));
+    vec![
+        ("key", string(key)),
+        decoded,
+        ("guid", string(key::GUID)),
+        ("hash", hex(&hash(key::GUID))),
+        ("accept", string(&key::accept(key))),
+        ("wrongGuid", string(WRONG_GUID)),
+        ("wrongAccept", string(&BASE64_STANDARD.encode(hash(WRONG_GUID)))),
+    ]
+}
+
+/// What this server would decide about a request, and answer.
+pub fn decision(request: &[u8]) -> Vec<(&'static str, String)> {
+    let terms = terms();
+    let told = explain_request(request, &terms);
+    let answer = answer_to(request, &terms);
+    let answer = explain_response(&answer, request, &terms);
+    vec![("accounts", accounts(&told)), ("answer", accounts(&answer))]
+}
+
+/// The bytes that would go out. None, while the head is not whole.
+fn answer_to(request: &[u8], terms: &Terms) -> Vec<u8> {
+    let decided = || -> Result<Vec<u8>, Refusal> {
+        let mut scan = Scan::new(terms.max_head, terms.max_head_lines);
+        let Some(length) = scan.advance(request)? else { return Ok(Vec::new()) };
+        match decide(&Request::parse(&request[..length])?, &terms.rules)? {
+            Decision::Switch(agreement) => Ok(agreement.response()),
+            Decision::PlainHttp => Ok(Response::html("(this page)").encode().unwrap_or_default()),
+        }
+    };
+    decided().unwrap_or_else(|refusal| refusal.response().encode().unwrap_or_default())
+}
+
+/// What frames are, and whether they may be sent by this end.
+pub fn verdict(from: &str, digits: &str) -> Vec<(&'static str, String)> {
+    let from = if from == "server" { Role::Server } else { Role::Client };
+    let digits: Vec<u8> = digits.bytes().filter(|byte| !byte.is_ascii_whitespace()).collect();
+    let byte = |pair: &[u8]| u8::from_str_radix(str::from_utf8(pair).ok()?, 16).ok();
+    let bytes: Option<Vec<u8>> = digits.chunks(2).map(byte).collect();
+    match bytes
+        .filter(|_| digits.len().is_multiple_of(2) && digits.iter().all(u8::is_ascii_hexdigit))
+    {
+        Some(bytes) => vec![("accounts", accounts(&explain_frames(&bytes, from, &terms())))],
+        None => {
+            vec![("wrong", string("Bytes are written in pairs of digits: 81 05 48 65 6c 6c 6f"))]
+        }
+    }
+}
+
+fn accounts(told: &[Account]) -> String {
+    array(told.iter().take(MOST_TOLD).map(json::account))
+}

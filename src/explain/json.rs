@@ -1,0 +1,113 @@
+//! An account as JSON, for a page to draw. Written by hand: it is a page of code.
+//!
+//! ```text
+//! {"from":"client","what":"frame","start":0,"length":7,"title":"text, 1 bytes, masked",
+//!  "bytes":"8181...","payload":"61","text":"a","spans":[{"from":0,"to":1,"field":"FIN",...}],
+//!  "verdict":{"kind":"fine"}}
+//! ```
+
+use super::account::{Account, Span, Verdict, What};
+use crate::protocol::frame::Role;
+
+/// An account.
+pub fn account(account: &Account) -> String {
+    let what = match account.what {
+        What::Request => "request",
+        What::Response => "response",
+        What::Frame => "frame",
+        What::Body => "body",
+        What::Unread => "unread",
+    };
+    let from = match account.from {
+        Role::Client => "client",
+        Role::Server => "server",
+    };
+    object(&[
+        ("from", string(from)),
+        ("what", string(what)),
+        ("start", account.start.to_string()),
+        ("length", account.length.to_string()),
+        ("title", string(&account.title)),
+        ("bytes", hex(&account.bytes)),
+        ("payload", hex(&account.payload)),
+        ("spans", array(account.spans.iter().map(span))),
+        ("verdict", verdict(&account.verdict)),
+    ])
+}
+
+fn span(span: &Span) -> String {
+    object(&[
+        ("from", span.bits.start.to_string()),
+        ("to", span.bits.end.to_string()),
+        ("field", string(&span.field)),
+        ("value", string(&span.value)),
+        ("meaning", string(&span.meaning)),
+        ("section", string(span.section)),
+    ])
+}
+
+fn verdict(verdict: &Verdict) -> String {
+    let kind = match verdict {
+        Verdict::Fine => "fine",
+        Verdict::Missing(_) => "missing",
+        Verdict::Refused(_) => "refused",
+        Verdict::Rejected(_) => "rejected",
+        Verdict::Broken(_) => "broken",
+    };
+    let mut fields = vec![("kind", string(kind))];
+    if let Verdict::Missing(what) = verdict {
+        fields.push(("missing", string(what)));
+    }
+    fields.extend(verdict.code().map(|code| ("code", code.to_string())));
+    if let Some(lesson) = verdict.lesson() {
+        let parts = [&*lesson.rule, &lesson.seen, lesson.cause, lesson.fix];
+        fields.extend(["rule", "seen", "cause", "fix"].into_iter().zip(parts.map(string)));
+    }
+    object(&fields)
+}
+
+/// An object; the values are JSON already.
+pub fn object(fields: &[(&str, String)]) -> String {
+    let fields: Vec<String> =
+        fields.iter().map(|(name, value)| format!("{}:{value}", string(name))).collect();
+    format!("{{{}}}", fields.join(","))
+}
+
+/// An array; the values are JSON already.
+pub fn array(values: impl Iterator<Item = String>) -> String {
+    format!("[{}]", values.collect::<Vec<_>>().join(","))
+}
+
+/// A string, escaped so that it can stand in a page's script as well (RFC 8259 §7).
+pub fn string(text: &str) -> String {
+    let mut out = String::from("\"");
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => out.extend(['\\', c]),
+            '<' | '\u{0}'..='\u{1f}' | '\u{7f}'..='\u{9f}' | '\u{2028}' | '\u{2029}' => {
+                out += &format!("\\u{:04x}", c as u32);
+            }
+            _ => out.push(c),
+        }
+    }
+    out + "\""
+}
+
+/// Bytes as one string of digits.
+pub fn hex(bytes: &[u8]) -> String {
+    let digits: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    string(&digits)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_string_can_neither_end_early_nor_close_a_script() {
+        assert_eq!(
+            string("a\"\\\n</script>\u{2028}\u{1F980}"),
+            "\"a\\\"\\\\\\u000a\\u003c/script>\\u2028\u{1F980}\""
+        );
+    }
+}

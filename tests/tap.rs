@@ -1,0 +1,186 @@
+//! A tap hears everything and changes nothing.
+
+use std::io::{IoSlice, Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Arc, Mutex};
+use std::thread;
+
+use ws101::explain::account::{Account, Verdict, What};
+use ws101::explain::print::Style;
+use ws101::protocol::frame::Role;
+use ws101::{Client, Narrator, Server, Stream, Tap};
+
+/// Two ends of a connection on the loopback interface.
+fn pair() -> (TcpStream, TcpStream) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let dialled = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    (dialled, listener.accept().unwrap().0)
+}
+
+/// What a tap tells, in the order in which it does.
+fn hear() -> (impl FnMut(Account) + Send + 'static, Receiver<Account>) {
+    let (tell, heard) = channel();
+    (move |account| drop(tell.send(account)), heard)
+}
+
+fn bytes(count: usize, seed: u64) -> Vec<u8> {
+    let mut state = seed;
+    let mut next = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        (state >> 33) as u8
+    };
+    (0..count).map(|_| next()).collect()
+}
+
+#[test]
+fn bytes_pass_unchanged_in_both_directions_whatever_they_are() {
+    let request = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n".to_vec();
+    let frames = [&b"\x82\x7f\0\0\0\0\0\x10\0\0"[..], &bytes(0x10_0000, 1)].concat();
+    for there in [bytes(100_000, 2), [request, bytes(70_000, 3)].concat(), frames] {
+        let (mut peer, stream) = pair();
+        let (tell, heard) = hear();
+        let tap = Arc::new(Tap::new(stream, Role::Server, tell));
+        let back = bytes(150_000, 4);
+        // The peer sends and takes at the same time; so does the tapped end.
+        let (sent, expected) = (there.clone(), back.clone());
+        let mut writer = peer.try_clone().unwrap();
+        let sending = thread::spawn(move || {
+            writer.write_all(&sent).unwrap();
+            writer.shutdown(Shutdown::Write).unwrap();
+        });
+        let taking = thread::spawn(move || {
+            let mut got = Vec::new();
+            peer.read_to_end(&mut got).unwrap();
+            assert!(got == expected);
+        });
+        let tapped = tap.clone();
+        let writing = thread::spawn(move || {
+            let mut rest = &back[..];
+            while !rest.is_empty() {
+                let (first, second) = rest.split_at(rest.len().min(777));
+                let slices = [IoSlice::new(first), IoSlice::new(&[]), IoSlice::new(second)];
+                rest = &rest[tapped.write(&slices).unwrap()..];
+            }
+            tapped.shutdown(Shutdown::Write).unwrap();
+        });
+        let (mut got, mut room) = (Vec::new(), [0; 1000]);
+        loop {
+            match tap.read(&mut room).unwrap() {
+                0 => break,
+                count => got.extend_from_slice(&room[..count]),
+            }
+        }
+        assert!(got == there);
+        for thread in [sending, taking, writing] {
+            thread.join().unwrap();
+        }
+        drop(tap);
+        // And each byte has been told of, once.
+        let mut told = [0, 0];
+        for account in heard {
+            let told = &mut told[usize::from(account.from == Role::Server)];
+            assert_eq!(*told, account.start);
+            *told += account.length;
+        }
+        assert_eq!(told, [there.len() as u64, 150_000]);
+    }
+}
+
+#[test]
+fn a_whole_conversation_is_told_at_both_ends() {
+    let (tell, at_server) = hear();
+    let tell = Mutex::new(Some(tell));
+    let server = Server::bind("127.0.0.1:0").unwrap().through(move |stream| {
+        Arc::new(Tap::new(stream, Role::Server, tell.lock().unwrap().take().unwrap()))
+    });
+    let (address, handle) = (server.local_addr().unwrap(), server.handle());
+    let serving = thread::spawn(move || {
+        server.serve(|mut ws| {
+            while let Some(message) = ws.recv()? {
+                ws.send(message)?;
+            }
+            Ok(())
+        })
+    });
+    let (tell, at_client) = hear();
+    let stream = TcpStream::connect(address).unwrap();
+    let tap = Tap::new(stream, Role::Client, tell);
+    let mut ws = Client::new(format!("ws://{address}/x")).connect_over(tap).unwrap();
+    ws.send("Gr\u{fc}\u{df}e").unwrap();
+    assert_eq!(ws.recv().unwrap().unwrap().as_text(), Some("Gr\u{fc}\u{df}e"));
+    ws.close(4001, "enough").unwrap();
+    drop(ws);
+    handle.stop(std::time::Duration::from_secs(5));
+    serving.join().unwrap().unwrap();
+
+    let titles = |heard: Receiver<Account>, from: Role| -> Vec<String> {
+        let mut titles = Vec::new();
+        for account in heard {
+            assert!(matches!(account.verdict, Verdict::Fine), "{account:?}");
+            if account.from == from {
+                titles.push(account.title);
+            }
+        }
+        titles
+    };
+    let of_client =
+        ["a request, to become a WebSocket", "text, 7 bytes, masked", "close, 8 bytes, masked"];
+    assert_eq!(titles(at_client, Role::Client), of_client);
+    let of_server = ["a response: from here on, frames", "text, 7 bytes", "close, 8 bytes"];
+    assert_eq!(titles(at_server, Role::Server), of_server);
+}
+
+#[test]
+fn what_if_the_one_who_hears_panics() {
+    let (mut peer, stream) = pair();
+    let tap = Tap::new(stream, Role::Server, |_| panic!("on purpose"));
+    let mut room = [0; 10];
+    for _ in 0..3 {
+        peer.write_all(b"\n").unwrap();
+        assert_eq!(tap.read(&mut room).unwrap(), 1);
+    }
+}
+
+#[test]
+fn what_is_cut_off_in_mid_frame_is_told_at_the_end() {
+    let (mut peer, stream) = pair();
+    let (tell, heard) = hear();
+    let tap = Tap::new(stream, Role::Server, tell);
+    peer.write_all(b"GET / HT").unwrap();
+    drop(peer);
+    let mut room = [0; 100];
+    while tap.read(&mut room).unwrap() > 0 {}
+    let told: Vec<Account> = heard.try_iter().collect();
+    assert_eq!(told.len(), 1);
+    assert!(told[0].what == What::Request && matches!(told[0].verdict, Verdict::Missing(_)));
+}
+
+/// Takes nothing, like a terminal that was stopped.
+struct Stuck(Receiver<()>);
+
+impl Write for Stuck {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let _ = self.0.recv();
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn nobody_waits_for_a_narrator_whose_output_is_stuck() {
+    let (release, stuck) = channel();
+    let narrator = Narrator::new(Stuck(stuck), Style::default()).unwrap();
+    let (mut peer, stream) = pair();
+    let tap = Tap::new(stream, Role::Server, narrator.listen("#1"));
+    peer.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+    let mut room = [0; 10];
+    for _ in 0..3000 {
+        peer.write_all(b"0123456789").unwrap();
+        assert!(tap.read(&mut room).unwrap() > 0);
+    }
+    drop(release);
+}
