@@ -17,14 +17,16 @@ use super::stream::{Deadline, Stream, Through, read_before, write_before};
 use super::tap::Tap;
 use super::tls::Trust;
 use crate::error::{Error, Result};
-use crate::protocol::ask::{Address, Ask, Rejection};
+use crate::protocol::ask::{Address, Ask, Rejection, is_interim, status_of};
 use crate::protocol::buffer::Buffer;
 use crate::protocol::deflate;
 use crate::protocol::frame::Role;
 use crate::protocol::head::Head;
 use crate::protocol::incoming::Incoming;
 use crate::protocol::key;
+use crate::protocol::lesson::quote;
 use crate::protocol::outgoing::Outgoing;
+use crate::protocol::refusal::Refusal;
 use crate::protocol::request::Request;
 use crate::protocol::terms::Deflate;
 
@@ -74,7 +76,8 @@ impl Client {
     }
 
     /// Says which page asks, as a browser would.
-    pub fn origin(self, origin: impl Into<String>) -> Client {
+    pub fn origin(mut self, origin: impl Into<String>) -> Client {
+        self.ask.headers.retain(|(name, _)| !name.eq_ignore_ascii_case("Origin"));
         self.header("Origin", origin)
     }
 
@@ -166,16 +169,7 @@ impl Client {
         write_before(deadline, &*stream, &request).map_err(in_handshake)?;
         // 2. Read the answer.
         let mut buffer = Buffer::default();
-        let length =
-            read_head(&*stream, &mut buffer, &limits, deadline).map_err(|why| match why {
-                NoHead::Bad(refusal) => Rejection::not_http(&refusal.lesson().seen).into(),
-                NoHead::Late => Error::Silent,
-                NoHead::Ended => Error::Lost(ErrorKind::UnexpectedEof.into()),
-                NoHead::Broken(error) => in_handshake(error),
-            })?;
-        let head = Head::parse(&buffer.unread()[..length])
-            .map_err(|refusal| Rejection::not_http(&refusal.lesson().seen))?;
-        buffer.consume(length);
+        let head = read_answer(&*stream, &mut buffer, &limits, deadline)?;
         // 3. Verify it.
         let answer = ask.verify(&head, &key).map_err(|rejection| match rejection.status {
             Some(101) | None => rejection,
@@ -209,6 +203,33 @@ fn dial(address: &Address, deadline: Deadline) -> Result<TcpStream> {
         }
     }
     Err(Error::Io(last))
+}
+
+/// Reads the head of the answer. One that is interim only says that the answer will come
+/// (RFC 9110 §15.2).
+fn read_answer(
+    stream: &dyn Stream,
+    buffer: &mut Buffer,
+    limits: &Limits,
+    deadline: Deadline,
+) -> Result<Head> {
+    let not_http = |refusal: Refusal| Rejection::not_http(&refusal.lesson().seen);
+    loop {
+        let length = read_head(stream, buffer, limits, deadline).map_err(|why| match why {
+            NoHead::Bad(refusal) => not_http(refusal).into(),
+            NoHead::Late => Error::Silent,
+            NoHead::Ended => {
+                let seen = format!("{}, then the end of the stream", quote(buffer.unread()));
+                Rejection::not_http(seen).into()
+            }
+            NoHead::Broken(error) => in_handshake(error),
+        })?;
+        let head = Head::parse(&buffer.unread()[..length]).map_err(not_http)?;
+        buffer.consume(length);
+        if !status_of(head.first_line()).is_some_and(is_interim) {
+            return Ok(head);
+        }
+    }
 }
 
 /// What a server says that does not open a WebSocket: text for a person, so a few KiB are enough.

@@ -128,7 +128,7 @@ fn judge(
     })?;
     let request = Request::parse(&buffer.unread()[..length])?;
     buffer.consume(length);
-    // 2. The RFC's questions, then the application's.
+    // 2. The RFC's questions.
     let agreement = match decide(&request, &options.rules)? {
         Decision::Switch(agreement) => agreement,
         Decision::PlainHttp => {
@@ -136,13 +136,16 @@ fn judge(
             return page.map(Outcome::Page).ok_or_else(upgrade_required);
         }
     };
+    // 3. Is there a place? It counts from now on, so that the room for heads is left.
+    let why_not = if house.is_stopping() { "it is about to stop" } else { "all places are taken" };
+    let place = house.take_place(id, options.limits.max_connections);
+    let place = place.ok_or_else(|| no_room(why_not))?;
+    waiting.leave();
+    // 4. The application's question, which may take its time.
     if let Some(authorize) = &options.authorize {
         authorize(&request)?;
     }
-    // 3. Is there a place?
-    let why_not = if house.is_stopping() { "it is about to stop" } else { "all places are taken" };
-    let place = house.take_place(id, options.limits.max_connections);
-    Ok(Outcome::Open(request, agreement, place.ok_or_else(|| no_room(why_not))?))
+    Ok(Outcome::Open(request, agreement, place))
 }
 
 /// Answers in plain HTTP, and closes behind it.

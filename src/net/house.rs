@@ -116,11 +116,16 @@ impl Waiting {
     pub(crate) fn was_sent_out(&self) -> bool {
         !lock(&self.house.waiting).iter().any(|(id, _)| *id == self.id)
     }
+
+    /// The head is whole: this one waits for others now, and need not make way.
+    pub(crate) fn leave(&self) {
+        lock(&self.house.waiting).retain(|(id, _)| *id != self.id);
+    }
 }
 
 impl Drop for Waiting {
     fn drop(&mut self) {
-        lock(&self.house.waiting).retain(|(id, _)| *id != self.id);
+        self.leave();
     }
 }
 

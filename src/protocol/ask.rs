@@ -49,6 +49,8 @@ impl Address {
         let Authority { host, port } =
             Authority::parse(authority).ok_or(misuse("no host, or one that is none"))?;
         let port = port.or(default_port(&scheme)).unwrap_or_default();
+        // §3: a query that is empty is none.
+        let target = target.strip_suffix('?').filter(|rest| !rest.contains('?')).unwrap_or(target);
         let target = if target.starts_with('/') { target.into() } else { format!("/{target}") };
         Ok(Address { secure: scheme == "wss", host, port, target })
     }
@@ -84,7 +86,7 @@ pub struct Answer {
 }
 
 /// Names that a caller may not set, since the handshake does.
-const OURS: [&str; 7] = [
+const OURS: [&str; 9] = [
     "Host",
     "Upgrade",
     "Connection",
@@ -92,12 +94,19 @@ const OURS: [&str; 7] = [
     "Sec-WebSocket-Version",
     "Sec-WebSocket-Protocol",
     HEADER,
+    // A request with a body is not one for a WebSocket.
+    "Content-Length",
+    "Transfer-Encoding",
 ];
 
 impl Ask {
     /// The request that goes out.
     pub fn request(&self, address: &Address, key: &str) -> Result<Vec<u8>, Misuse> {
         check_subprotocols(&self.subprotocols).map_err(|name| Misuse::Subprotocol(name.into()))?;
+        if !address.target.starts_with('/') || !address.target.bytes().all(|b| b.is_ascii_graphic())
+        {
+            return Err(Misuse::Address(address.target.clone(), "not a path"));
+        }
         let mut out = format!("GET {} HTTP/1.1\r\n", address.target).into_bytes();
         write_header(&mut out, "Host", &address.authority())?;
         write_header(&mut out, "Upgrade", "websocket")?;
@@ -125,7 +134,8 @@ impl Ask {
         // §4.1: any status but 101 is plain HTTP.
         let status =
             status_of(head.first_line()).ok_or(Rejection::not_http(quote(head.first_line())))?;
-        if status != 101 {
+        // An upgrade is of HTTP/1.1 (RFC 9110 §7.8): HTTP/1.0 has none.
+        if status != 101 || head.first_line().starts_with("HTTP/1.0") {
             return Err(not_switching(status, head));
         }
         let only = |name: &str| {
@@ -162,6 +172,11 @@ pub fn status_of(line: &str) -> Option<u16> {
     let status = rest.strip_prefix(' ')?.split(' ').next()?;
     let is_status = status.len() == 3 && status.bytes().all(|byte| byte.is_ascii_digit());
     status.parse().ok().filter(|_| is_status)
+}
+
+/// Whether this only says that the answer will come (RFC 9110 §15.2). A 101 is an answer.
+pub fn is_interim(status: u16) -> bool {
+    (100..200).contains(&status) && status != 101
 }
 
 /// The server did not open a WebSocket, or not the one that was asked for.

@@ -107,7 +107,10 @@ fn check_method(request: &Request) -> Result<(), Refusal> {
     match request.method() {
         "GET" => Ok(()),
         other => {
-            Err(Refusal::new(405, "a method other than GET", quote(other)).header("Allow", "GET"))
+            let refusal = Refusal::new(405, "a method other than GET", quote(other));
+            let refusal = refusal.header("Allow", "GET");
+            // RFC 9110 §9.3.2: nobody reads a body that answers HEAD.
+            Err(if other == "HEAD" { refusal.without_body() } else { refusal })
         }
     }
 }
@@ -119,7 +122,12 @@ fn check_body(head: &Head) -> Result<(), Refusal> {
     let no_length = matches!((lengths.next(), lengths.next()), (None | Some("0"), None));
     match no_length && head.header("Transfer-Encoding").is_none() {
         true => Ok(()),
-        false => Err(Refusal::new(400, "a body", "")),
+        false => {
+            let lengths = quote_all(head.headers("Content-Length"));
+            let codings = quote_all(head.headers("Transfer-Encoding"));
+            let seen = format!("Content-Length: {lengths}; Transfer-Encoding: {codings}");
+            Err(Refusal::new(400, "a body", seen))
+        }
     }
 }
 
@@ -209,8 +217,13 @@ fn check_path(path: &str, listed: &[String]) -> Result<(), Refusal> {
 
 fn choose_subprotocol(head: &Head, ours: &[String]) -> Result<Option<String>, Refusal> {
     let offered: Vec<&str> = head.list("Sec-WebSocket-Protocol").collect();
-    // §4.1: tokens, each named once.
-    if let Err(bad) = check_subprotocols(&offered) {
+    // §4.1: tokens, each named once; §4.3: one at least.
+    let bad = match check_subprotocols(&offered) {
+        Err(bad) => Some(bad),
+        Ok(()) if offered.is_empty() => head.header("Sec-WebSocket-Protocol"),
+        Ok(()) => None,
+    };
+    if let Some(bad) = bad {
         let seen = format!("{} in {}", quote(bad), quote(offered.join(", ")));
         return Err(Refusal::new(400, "not a list of subprotocols", seen));
     }

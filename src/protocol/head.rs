@@ -122,9 +122,10 @@ impl Head {
         self.fields().filter(move |field| field.0.eq_ignore_ascii_case(name)).map(|field| field.1)
     }
 
-    /// The elements of a comma-separated list, which may go over several fields (RFC 9110 §5.6.1).
+    /// The elements of a comma-separated list, which may go over several fields. Empty ones are
+    /// passed over (RFC 9110 §5.6.1.2).
     pub fn list(&self, name: &str) -> impl Iterator<Item = &str> {
-        self.headers(name).flat_map(|value| value.split(',')).map(trim)
+        self.headers(name).flat_map(|value| value.split(',')).map(trim).filter(|e| !e.is_empty())
     }
 
     /// Whether a list has this token, as a whole word in any letter case.

@@ -15,12 +15,13 @@ pub struct Refusal {
     status: u16,
     headers: Vec<(String, String)>,
     lesson: Box<Lesson>,
+    has_body: bool,
 }
 
 impl Refusal {
     /// A refusal with this status, which teaches the lesson under a heading of `lessons.md`.
     pub(crate) fn new(status: u16, heading: &'static str, seen: impl fmt::Display) -> Refusal {
-        Refusal { status, headers: Vec::new(), lesson: Box::new(Lesson::about(heading, seen)) }
+        Refusal::with(status, Lesson::about(heading, seen))
     }
 
     /// A refusal of your own, for instance out of `authorize`: a status and a sentence.
@@ -30,7 +31,16 @@ impl Refusal {
     /// assert_eq!(refusal.status(), 401);
     /// ```
     pub fn because(status: u16, sentence: impl Into<String>) -> Refusal {
-        Refusal { status, headers: Vec::new(), lesson: Box::new(Lesson::just(sentence)) }
+        Refusal::with(status, Lesson::just(sentence))
+    }
+
+    fn with(status: u16, lesson: Lesson) -> Refusal {
+        Refusal { status, headers: Vec::new(), lesson: Box::new(lesson), has_body: true }
+    }
+
+    /// The answer to a request whose answer has no body.
+    pub(crate) fn without_body(self) -> Refusal {
+        Refusal { has_body: false, ..self }
     }
 
     /// Adds a header to the answer.
@@ -52,6 +62,7 @@ impl Refusal {
     /// The answer that goes out.
     pub fn response(&self) -> Response {
         let response = Response::text(format!("{self}\n")).status(self.status);
+        let response = if self.has_body { response } else { response.without_body() };
         self.headers.iter().fold(response, |response, (name, value)| response.header(name, value))
     }
 }

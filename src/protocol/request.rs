@@ -3,6 +3,8 @@
 //! ```text
 //! GET /chat?room=1 HTTP/1.1             origin-form: a path, and perhaps a query
 //! GET ws://example.com/chat HTTP/1.1    absolute-form, as a proxy is asked: it names the host as well
+//! OPTIONS * HTTP/1.1                    of the server as a whole
+//! CONNECT example.com:80 HTTP/1.1       of a proxy
 //! ```
 //!
 //! Only the form is judged here (RFC 9112 §3); whether the request may become a WebSocket is the
@@ -50,7 +52,8 @@ impl Request {
         if !target.bytes().all(|byte| byte.is_ascii_graphic()) || target.contains('#') {
             return Err(bad_target(target));
         }
-        let (authority, path_and_query) = split_target(target).ok_or_else(|| bad_target(target))?;
+        let (authority, path_and_query) =
+            split_target(method, target).ok_or_else(|| bad_target(target))?;
         let (path, query) = match path_and_query.split_once('?') {
             Some((path, query)) => (path, Some(query.to_owned())),
             None => (path_and_query, None),
@@ -104,9 +107,12 @@ impl Request {
 }
 
 /// Splits a target into its authority, if it names one, and path with query.
-fn split_target(target: &str) -> Option<(Option<&str>, &str)> {
-    if target.starts_with('/') {
+fn split_target<'a>(method: &str, target: &'a str) -> Option<(Option<&'a str>, &'a str)> {
+    if target.starts_with('/') || (method, target) == ("OPTIONS", "*") {
         return Some((None, target));
+    }
+    if method == "CONNECT" {
+        return Authority::parse(target).map(|_| (Some(target), ""));
     }
     let (scheme, rest) = target.split_once("://")?;
     if !["ws", "wss", "http", "https"].iter().any(|known| known.eq_ignore_ascii_case(scheme)) {

@@ -16,6 +16,7 @@ pub struct Response {
     status: u16,
     headers: Vec<(String, String)>,
     body: Vec<u8>,
+    sends_body: bool,
 }
 
 impl Response {
@@ -32,7 +33,12 @@ impl Response {
     /// Any content, with its type.
     pub fn new(content_type: &str, body: impl Into<Vec<u8>>) -> Response {
         let headers = vec![("Content-Type".into(), content_type.into())];
-        Response { status: 200, headers, body: body.into() }
+        Response { status: 200, headers, body: body.into(), sends_body: true }
+    }
+
+    /// Says how long the body is, and leaves it out: the answer to a HEAD.
+    pub(crate) fn without_body(self) -> Response {
+        Response { sends_body: false, ..self }
     }
 
     /// Sets the status, which is 200 at first.
@@ -49,7 +55,7 @@ impl Response {
 
     /// The bytes that go out.
     pub fn encode(&self) -> Result<Vec<u8>, Misuse> {
-        let Response { status, headers, body } = self;
+        let Response { status, headers, body, sends_body } = self;
         let mut out = format!("HTTP/1.1 {status} {}\r\n", reason(*status)).into_bytes();
         for (name, value) in headers {
             write_header(&mut out, name, value)?;
@@ -61,7 +67,9 @@ impl Response {
         let upgrades = headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("Upgrade"));
         write_header(&mut out, "Connection", if upgrades { "upgrade, close" } else { "close" })?;
         out.extend_from_slice(b"\r\n");
-        out.extend_from_slice(body);
+        if *sends_body {
+            out.extend_from_slice(body);
+        }
         Ok(out)
     }
 }

@@ -705,7 +705,7 @@ fn example_client_says_why_it_could_not_connect_and_exits_with_1() {
         (&[&nobody], "refused"),
         // The server's own words.
         (&[&url, "--origin", "http://evil.example"], "`origins`"),
-        (&[&url, "--header", "Content-Length: 5"], "400"),
+        (&[&url, "--header", "Content-Length: 5"], "not done"),
         (&[&url, "--protocol", "a b"], "\"a b\""),
     ] {
         let said = fails(run_example(arguments, None));
@@ -720,4 +720,33 @@ fn example_client_says_that_the_connection_was_lost_and_exits_with_1() {
     let said = fails(run_example(&[&format!("ws://{address}")], None));
     server.join().unwrap();
     assert!(said.contains("without a Close"), "{said}");
+}
+
+#[test]
+fn client_passes_over_interim_answers() {
+    // RFC 9110 §15.2: they come before the answer, and may have headers.
+    for interim in [
+        "HTTP/1.1 100 Continue\r\n\r\n",
+        "HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n",
+    ] {
+        answered(|client| client, &format!("{interim}{GOOD}")).unwrap();
+        let end = answered(|client| client, interim).unwrap_err();
+        assert!(matches!(end, Error::Rejected(_)), "{end:?}");
+    }
+}
+
+#[test]
+fn client_takes_no_101_of_http_1_0() {
+    rejects(&GOOD.replace("HTTP/1.1", "HTTP/1.0"), Some(101), &["HTTP/1.0 101"]);
+}
+
+#[test]
+fn client_has_one_origin_the_last_that_was_said() {
+    let (address, server) = play(|mut peer| peer.read_head());
+    let client = Client::new(format!("ws://{address}/?")).header("origin", "http://a");
+    client.origin("http://b").origin("http://c").connect().unwrap_err();
+    let head = server.join().unwrap();
+    assert!(head.starts_with("GET / HTTP/1.1\r\n"), "an empty query is none: {head}");
+    assert_eq!(head.to_lowercase().matches("origin:").count(), 1, "{head}");
+    assert!(head.contains("Origin: http://c\r\n"), "{head}");
 }

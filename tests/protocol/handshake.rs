@@ -156,14 +156,32 @@ fn section_4_2_1_upgrade_and_connection_are_lists_of_whole_tokens() {
 
 #[test]
 fn section_4_1_server_refuses_any_method_but_get_with_405() {
-    for method in ["POST", "HEAD", "PUT", "DELETE", "OPTIONS", "TRACE", "PATCH", "get", "GETS", "M"]
-    {
+    for method in ["POST", "PUT", "DELETE", "OPTIONS", "TRACE", "PATCH", "get", "GETS", "M"] {
         let head = head_of(&format!("{method} /chat HTTP/1.1"), &LINES);
         outcome(&head, &Rules::default(), Refused(405));
         // With nothing of a WebSocket about it, too.
         let head = head_of(&format!("{method} / HTTP/1.1"), &LINES[..1]);
         outcome(&head, &Rules::default(), Refused(405));
     }
+}
+
+#[test]
+fn a_method_that_names_no_path_is_told_that_it_is_not_get() {
+    for line in ["OPTIONS * HTTP/1.1", "CONNECT example.com:80 HTTP/1.1"] {
+        outcome(&head_of(line, &LINES), &Rules::default(), Refused(405));
+    }
+}
+
+/// RFC 9110 §9.3.2: it says how long the body would be.
+#[test]
+fn an_answer_to_head_has_no_body() {
+    let head = head_of("HEAD /chat HTTP/1.1", &LINES);
+    let request = Request::parse(head.as_bytes()).unwrap();
+    let refusal = decide(&request, &Rules::default()).unwrap_err();
+    let bytes = refusal.response().encode().unwrap();
+    let text = str::from_utf8(&bytes).unwrap();
+    assert!(text.starts_with("HTTP/1.1 405 ") && text.ends_with("\r\n\r\n"), "{text}");
+    assert!(text.contains(&format!("Content-Length: {}\r\n", refusal.to_string().len() + 1)));
 }
 
 #[test]
@@ -323,7 +341,9 @@ fn section_4_2_2_server_speaks_the_first_of_the_clients_subprotocols_that_is_our
             (&["Sec-WebSocket-Protocol: chatter"], Opens),
             // §4.1: non-empty tokens, all unique.
             (&["Sec-WebSocket-Protocol:"], Refused(400)),
-            (&["Sec-WebSocket-Protocol: chat,"], Refused(400)),
+            // RFC 9110 §5.6.1.2: empty elements are passed over.
+            (&["Sec-WebSocket-Protocol: chat,"], Speaks("chat")),
+            (&["Sec-WebSocket-Protocol: ,"], Refused(400)),
             (&["Sec-WebSocket-Protocol: chat superchat"], Refused(400)),
             (&["Sec-WebSocket-Protocol: chat/1"], Refused(400)),
             (&["Sec-WebSocket-Protocol: \"chat\""], Refused(400)),
