@@ -86,6 +86,7 @@
 //! | `net/streaming.rs` | 3 | How does a long message pass in constant memory? |
 //! | `net/head_reader.rs` | 1 | How long may a head take? |
 //! | `net/greet.rs` | 3 | How does a stream become a `WebSocket`? |
+//! | `net/threads.rs` | 1 | Where does a connection get its thread from? |
 //! | `net/server.rs` | 5 | How does each connection get a thread, and what if there is none? |
 //! | `net/client.rs` | 4 | How does one dial, ask and verify? |
 

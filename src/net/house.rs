@@ -149,7 +149,10 @@ impl Place {
 impl Drop for Place {
     fn drop(&mut self) {
         lock(&self.house.open).remove(&self.id);
-        self.house.someone_left.notify_all();
+        // Nobody waits for that before; whoever waits has looked at who is open.
+        if self.house.is_stopping() {
+            self.house.someone_left.notify_all();
+        }
     }
 }
 

@@ -26,7 +26,7 @@ use crate::protocol::misuse::Misuse;
 use crate::protocol::outgoing::Outgoing;
 
 /// From this size on a batch does not wait for more.
-const FULL_BATCH: usize = 64 * 1024;
+const FULL_BATCH: usize = 256 * 1024;
 
 /// One connection, as its threads share it.
 pub(crate) struct Link {
@@ -94,6 +94,7 @@ impl Link {
 
     /// Encodes something for the next write; writes at once only what is too much to keep. For the
     /// thread that reads, which writes the batch before it waits.
+    #[inline]
     pub(crate) fn feed<'a>(
         &self,
         encode: impl FnOnce(&mut Outgoing) -> std::result::Result<&'a [u8], Misuse>,
@@ -264,6 +265,7 @@ impl Link {
     }
 
     /// The lock, for a message that is written piece by piece.
+    #[inline]
     pub(crate) fn lock(&self) -> MutexGuard<'_, Outgoing> {
         lock(&self.outgoing)
     }

@@ -22,5 +22,6 @@ pub(crate) mod stream;
 pub(crate) mod streaming;
 pub(crate) mod tally;
 pub(crate) mod tap;
+pub(crate) mod threads;
 #[cfg_attr(not(feature = "tls"), path = "no_tls.rs")]
 pub(crate) mod tls;

@@ -58,6 +58,7 @@ impl Receiver {
     }
 
     /// The next message, or `None` if there will be no more.
+    #[inline]
     pub(crate) fn message(&mut self, until: Option<Deadline>) -> Result<Option<Message>> {
         self.skip_rest_of_stream(until)?;
         self.incoming.deliver_pieces(false);
@@ -118,6 +119,7 @@ impl Receiver {
     }
 
     /// The next message or piece. What else comes is dealt with here.
+    #[inline]
     fn next_event(&mut self, until: Option<Deadline>) -> Result<Option<Event>> {
         while !self.over {
             match self.incoming.next_event() {

@@ -20,6 +20,7 @@ use super::limits::Limits;
 use super::narrator::Narrator;
 use super::stream::{Deadline, Stream, Through, read_before};
 use super::tap::Tap;
+use super::threads::Threads;
 use super::tls::Tls;
 use crate::error::Result;
 use crate::protocol::authority::Origins;
@@ -175,6 +176,7 @@ impl Server {
         let Server { listener, options, house } = self;
         let listener = listener.ok_or(Misuse::NoListener)?;
         log::info!("listening on {}", listener.local_addr()?);
+        let threads = Threads::new(options.limits.stack);
         let shared = Arc::new(Shared { options, house, handler });
         // A descriptor to give up when there are none left, so that the next client can be told.
         let mut spare = listener.try_clone().ok();
@@ -182,7 +184,7 @@ impl Server {
             match listener.accept() {
                 Ok(_) if shared.house.is_stopping() => break,
                 Ok((stream, _)) => {
-                    give_thread(stream, &shared);
+                    give_thread(stream, &threads, &shared);
                     spare = spare.or_else(|| listener.try_clone().ok());
                 }
                 Err(_) if shared.house.is_stopping() => break,
@@ -213,16 +215,15 @@ struct Shared<H> {
 }
 
 /// Gives a connection a thread of its own, or turns it away if there is none.
-fn give_thread<H>(stream: TcpStream, shared: &Arc<Shared<H>>)
+fn give_thread<H>(stream: TcpStream, threads: &Threads, shared: &Arc<Shared<H>>)
 where
     H: Fn(WebSocket) -> Result<()> + Send + Sync + 'static,
 {
     let id = shared.house.next_id();
     let (stream, shared) = (Arc::new(stream), shared.clone());
     let of_thread = stream.clone();
-    let stack = shared.options.limits.stack;
-    let thread = thread::Builder::new().name(format!("ws {id}")).stack_size(stack);
-    if let Err(error) = thread.spawn(move || serve_one(id, of_thread, &shared)) {
+    let job = move || serve_one(id, of_thread, &shared);
+    if let Err(error) = threads.give(Box::new(job)) {
         log::warn!("{id} gets no thread: {error}");
         turn_away(&stream, "no thread is left");
     }

@@ -36,7 +36,10 @@ impl Stream for TcpStream {
     }
 
     fn write(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-        (&mut &*self).write_vectored(slices)
+        match slices {
+            [one] => (&mut &*self).write(one),
+            _ => (&mut &*self).write_vectored(slices),
+        }
     }
 
     fn set_read_timeout(&self, timeout: Duration) -> io::Result<()> {
@@ -210,7 +213,7 @@ pub fn write_at_pace(
             IoSlice::new(first.get(written..).unwrap_or_default()),
             IoSlice::new(&second[written.saturating_sub(first.len())..]),
         ];
-        match stream.write(&rest) {
+        match stream.write(if second.is_empty() { &rest[..1] } else { &rest }) {
             Ok(0) => return Err(ErrorKind::WriteZero.into()),
             Ok(count) => written += count,
             Err(error) if error.kind() == ErrorKind::Interrupted => continue,
@@ -239,8 +242,9 @@ pub fn part(deadline: Deadline, stream: &dyn Stream) {
     let _ = stream.shutdown(Shutdown::Write);
     while wasted < MOST {
         match read_before(deadline, stream, &mut waste) {
-            Ok(0) | Err(_) => break,
+            Ok(0) => return,
             Ok(count) => wasted += count,
+            Err(_) => break,
         }
     }
     let _ = stream.shutdown(Shutdown::Both);

@@ -86,6 +86,7 @@ pub enum Opcode {
 
 impl Opcode {
     /// The kind that the first byte of a header names.
+    #[inline]
     pub fn parse(first_byte: u8) -> Result<Opcode, Violation> {
         match first_byte & OPCODE {
             0x0 => Ok(Opcode::Continuation),
@@ -99,9 +100,9 @@ impl Opcode {
         }
     }
 
-    /// Close, Ping and Pong: may come between the fragments of a message.
+    /// Close, Ping and Pong: may come between the fragments of a message. Their highest bit says so.
     pub fn is_control(self) -> bool {
-        matches!(self, Opcode::Close | Opcode::Ping | Opcode::Pong)
+        self as u8 & 0b1000 != 0
     }
 }
 
@@ -123,6 +124,7 @@ pub struct Header {
 impl Header {
     /// Reads the header of a frame that arrives at `role`. `rsv1_has_meaning` is true where an
     /// extension was agreed on that uses that bit.
+    #[inline]
     pub fn parse(
         bytes: &[u8],
         role: Role,
@@ -190,6 +192,7 @@ impl Header {
     }
 
     /// Writes the header, with a length of as few bytes as it needs.
+    #[inline]
     pub fn write(&self, out: &mut Vec<u8>) {
         let mut first = self.opcode as u8;
         if self.fin {

@@ -97,6 +97,7 @@ impl Incoming {
     }
 
     /// The next event, or `None` if it needs more bytes. After an error or a Close there is none.
+    #[inline]
     pub fn next_event(&mut self) -> Result<Option<Event>, Violation> {
         if self.ended {
             self.buffer.clear();
@@ -112,10 +113,11 @@ impl Incoming {
         self.frame.is_some() || self.message.inside().is_some() || !self.buffer.unread().is_empty()
     }
 
+    #[inline]
     fn step(&mut self) -> Result<Option<Event>, Violation> {
         loop {
             // 1. A header, unless we are inside a frame.
-            let (header, taken) = match self.frame {
+            let (header, taken) = match self.frame.take() {
                 Some(frame) => frame,
                 None => match self.begin_frame()? {
                     Some(header) => (header, 0),
@@ -147,7 +149,9 @@ impl Incoming {
                 _ => self.message.append(piece)?,
             }
             self.buffer.consume(count);
-            self.frame = if whole { None } else { Some((header, taken + count as u64)) };
+            if !whole {
+                self.frame = Some((header, taken + count as u64));
+            }
 
             // 4. What that makes.
             match header.opcode {
@@ -174,6 +178,7 @@ impl Incoming {
     }
 
     /// Reads a header and asks whether it may stand here.
+    #[inline]
     fn begin_frame(&mut self) -> Result<Option<Header>, Violation> {
         let rsv1_has_meaning = self.inflater.is_some();
         let parsed = Header::parse(self.buffer.unread(), self.role, rsv1_has_meaning)?;

@@ -14,20 +14,18 @@ pub type Key = [u8; 4];
 
 /// Puts the mask on, or takes it off: the same operation. `offset` says how many bytes of this
 /// payload came before, so that a payload may be worked on in pieces of any size.
+#[inline]
 pub fn apply(key: Key, offset: u64, payload: &mut [u8]) {
-    // 1. Turn the key so that its first byte falls on ours.
-    let at = |i: u64| key[((offset + i) % 4) as usize];
-    let turned = [at(0), at(1), at(2), at(3)];
+    // 1. Turn the key so that its first byte falls on ours, and write it twice.
+    let turned = u32::from_le_bytes(key).rotate_right(8 * (offset % 4) as u32);
+    let twice = u64::from(turned) << 32 | u64::from(turned);
     // 2. Eight bytes at a time: the compiler makes wider steps of it, at the speed of a copy.
-    let twice = u64::from_ne_bytes([
-        turned[0], turned[1], turned[2], turned[3], turned[0], turned[1], turned[2], turned[3],
-    ]);
     let (words, rest) = payload.as_chunks_mut::<8>();
     for word in words {
-        *word = (u64::from_ne_bytes(*word) ^ twice).to_ne_bytes();
+        *word = (u64::from_le_bytes(*word) ^ twice).to_le_bytes();
     }
     // 3. What is left, up to seven bytes.
-    for (byte, key) in rest.iter_mut().zip(turned.into_iter().cycle()) {
+    for (byte, key) in rest.iter_mut().zip(twice.to_le_bytes()) {
         *byte ^= key;
     }
 }

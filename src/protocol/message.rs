@@ -107,6 +107,7 @@ impl Assembler {
     }
 
     /// The header of a data frame has come: may it stand here, and may it be so long?
+    #[inline]
     pub fn begin_fragment(&mut self, header: &Header) -> Result<(), Violation> {
         // §5.4: a message begins with its kind, and continues until FIN before another begins.
         match (header.opcode, self.inside) {
@@ -145,9 +146,15 @@ impl Assembler {
     }
 
     /// A piece of payload, its mask taken off, and inflated.
+    #[inline]
     pub fn append(&mut self, piece: &[u8]) -> Result<(), Violation> {
         match self.inside {
             Some(Kind::Text) => self.text.push(piece).map_err(|_| Violation::TextNotUtf8),
+            // Most messages come in one piece: memory of just that size.
+            _ if self.bytes.is_empty() => {
+                self.bytes = piece.to_vec();
+                Ok(())
+            }
             _ => {
                 self.bytes.extend_from_slice(piece);
                 Ok(())
@@ -156,6 +163,7 @@ impl Assembler {
     }
 
     /// The last fragment is whole, and so is the message.
+    #[inline]
     pub fn finish(&mut self) -> Result<Message, Violation> {
         match self.inside.take() {
             Some(Kind::Text) => {

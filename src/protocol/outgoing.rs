@@ -21,7 +21,7 @@ use super::misuse::Misuse;
 
 /// From this size on a payload is not worth a copy. Below, one copy costs less than breaking up a
 /// batch of replies into several writes.
-const LARGE: usize = 32 * 1024;
+const LARGE: usize = 96 * 1024;
 
 /// Where a client's mask keys come from: four unpredictable bytes at each call.
 pub type Masks = Box<dyn FnMut() -> mask::Key + Send>;
@@ -53,6 +53,7 @@ impl Outgoing {
     }
 
     /// A whole message in one frame. Returns what is to be written behind the batch.
+    #[inline]
     pub fn message<'a>(&mut self, message: MessageRef<'a>) -> Result<&'a [u8], Misuse> {
         match self.frame_for_all(&message) {
             Some(frame) => {
@@ -109,7 +110,7 @@ impl Outgoing {
 
     /// The batch is written. Small ones keep their memory for the next.
     pub fn written(&mut self) {
-        const KEPT: usize = 128 * 1024;
+        const KEPT: usize = 512 * 1024;
         self.batch.clear();
         if self.batch.capacity() > KEPT {
             self.batch = Vec::new();
@@ -142,6 +143,7 @@ impl Outgoing {
         Ok(())
     }
 
+    #[inline]
     fn data<'a>(
         &mut self,
         opcode: Opcode,
@@ -199,6 +201,7 @@ impl Outgoing {
         if self.closed { Err(Misuse::AfterClose) } else { Ok(()) }
     }
 
+    #[inline]
     fn frame<'a>(&mut self, opcode: Opcode, rsv1: bool, payload: &'a [u8], fin: bool) -> &'a [u8] {
         let mask = self.masks.as_mut().map(|next| next());
         let header = Header { fin, rsv1, opcode, mask, length: payload.len() as u64 };
@@ -211,6 +214,7 @@ impl Outgoing {
         &[]
     }
 
+    #[inline]
     fn append_or_hand_back<'a>(&mut self, bytes: &'a [u8]) -> &'a [u8] {
         if bytes.len() >= LARGE {
             return bytes;

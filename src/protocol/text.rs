@@ -71,9 +71,14 @@ impl Text {
     }
 }
 
-/// The one place where bytes become text.
+/// The one place where bytes become text: with the feature `simd`, many times faster on text that is
+/// not ASCII.
 fn check(bytes: &[u8]) -> Result<&str, NotUtf8> {
-    str::from_utf8(bytes).map_err(|_| NotUtf8)
+    #[cfg(feature = "simd")]
+    use simdutf8::basic::from_utf8;
+    #[cfg(not(feature = "simd"))]
+    use std::str::from_utf8;
+    from_utf8(bytes).map_err(|_| NotUtf8)
 }
 
 /// How many bytes at the end are the beginning of a character that needs more. Looks at no more
