@@ -187,7 +187,7 @@ impl Client {
         log::info!("{id} connected to {}", self.url);
         let farewell = Farewell::new(Arc::new(link), limits.close, None);
         let incoming = Incoming::new(Role::Client, limits.bounds(), buffer).inflating(inflater);
-        let request = Request::parse(&request)?;
+        let request = Box::new(Request::parse(&request)?);
         Ok(WebSocket::new(farewell, incoming, &limits, request, answer.subprotocol))
     }
 }

@@ -26,7 +26,7 @@ use crate::protocol::request::Request;
 ///
 /// Dropping it closes it: with 1000, or with 1011 if its thread panics.
 pub struct WebSocket {
-    pub(crate) receiver: Receiver,
+    pub(crate) receiver: Box<Receiver>,
     pub(crate) link: Arc<Link>,
     request: Box<Request>,
     subprotocol: Option<String>,
@@ -41,12 +41,12 @@ impl WebSocket {
         farewell: Farewell,
         incoming: Incoming,
         limits: &Limits,
-        request: Request,
+        request: Box<Request>,
         subprotocol: Option<String>,
     ) -> WebSocket {
         let link = farewell.link.clone();
-        let receiver = Receiver::new(link.clone(), incoming, limits);
-        let (request, farewell) = (Box::new(request), Arc::new(farewell));
+        let receiver = Box::new(Receiver::new(link.clone(), incoming, limits));
+        let farewell = Arc::new(farewell);
         WebSocket { receiver, link, request, subprotocol, close: limits.close, farewell }
     }
 

@@ -51,7 +51,7 @@ pub(crate) type Pages = dyn Fn(&Request) -> Option<Response> + Send + Sync;
 /// What becomes of a stream.
 enum Outcome {
     Page(Response),
-    Open(Request, Agreement, Place),
+    Open(Box<Request>, Agreement, Place),
 }
 
 /// Greets whoever is at the other end of a stream. However it ends, they have been answered.
@@ -70,11 +70,10 @@ pub(crate) fn greet(
         None => stream,
         Some(tls) => tls.accept(stream.clone(), deadline).map_err(|error| {
             log::debug!("{id} {error}");
-            if let Error::Refused(refusal) = &error {
-                house.tally.refused(refusal.status());
-                answer(&*stream, &refusal.response(), limits);
+            match error {
+                Error::Refused(refusal) => refuse(id, refusal, &*stream, limits, house),
+                error => error,
             }
-            error
         })?,
     };
     let stream = options.through.wrap(stream);
@@ -82,30 +81,22 @@ pub(crate) fn greet(
         Ok(Outcome::Open(request, agreement, place)) => {
             write_before(deadline, &*stream, &agreement.response()).map_err(Error::Lost)?;
             drop(waiting);
-            let agreed = agreement.deflate.zip(options.rules.deflate);
-            let (inflater, deflater) = deflate::halves(Role::Server, agreed, limits.max_message);
-            let outgoing = Outgoing::new(None).deflating(deflater);
-            let link = Link::new(id, stream, outgoing, limits, house.tally.clone())?;
-            let link = Arc::new(link);
-            place.open(&link);
-            house.tally.received(0, buffer.unread().len());
-            log::info!("{id} opened: {}", quote(request.path()));
-            let farewell = Farewell::new(link, limits.close, Some(place));
-            let incoming = Incoming::new(Role::Server, limits.bounds(), buffer).inflating(inflater);
-            Ok(WebSocket::new(farewell, incoming, limits, request, agreement.subprotocol))
+            open(id, stream, buffer, request, agreement, place, options)
         }
         Ok(Outcome::Page(page)) => {
             log::debug!("{id} is served a page");
             answer(&*stream, &page, limits);
             Err(Error::PageServed)
         }
-        Err(refusal) => {
-            log::debug!("{id} refused: {refusal}");
-            house.tally.refused(refusal.status());
-            answer(&*stream, &refusal.response(), limits);
-            Err(refusal.into())
-        }
+        Err(refusal) => Err(refuse(id, refusal, &*stream, limits, house)),
     }
+}
+
+fn refuse(id: u64, refusal: Refusal, stream: &dyn Stream, limits: &Limits, house: &House) -> Error {
+    log::debug!("{id} refused: {refusal}");
+    house.tally.refused(refusal.status());
+    answer(stream, &refusal.response(), limits);
+    refusal.into()
 }
 
 fn judge(
@@ -118,15 +109,9 @@ fn judge(
     waiting: &Waiting,
 ) -> std::result::Result<Outcome, Refusal> {
     // 1. The head.
-    let length = read_head(stream, buffer, &options.limits, deadline).map_err(|why| match why {
-        NoHead::Bad(refusal) => refusal,
-        NoHead::Ended | NoHead::Broken(_) if waiting.was_sent_out() => {
-            too_late("made way for newer ones, since many came at once")
-        }
-        NoHead::Late => too_late("its time was up"),
-        NoHead::Ended | NoHead::Broken(_) => Refusal::new(400, "a head cut short", ""),
-    })?;
-    let request = Request::parse(&buffer.unread()[..length])?;
+    let length = read_head(stream, buffer, &options.limits, deadline)
+        .map_err(|why| no_head(why, waiting.was_sent_out()))?;
+    let request = Box::new(Request::parse(&buffer.unread()[..length])?);
     buffer.consume(length);
     // 2. The RFC's questions.
     let agreement = match decide(&request, &options.rules)? {
@@ -148,6 +133,30 @@ fn judge(
     Ok(Outcome::Open(request, agreement, place))
 }
 
+/// The 101 is out: from here on there are frames, some of which may have come behind the head.
+fn open(
+    id: u64,
+    stream: Arc<dyn Stream>,
+    mut buffer: Buffer,
+    request: Box<Request>,
+    agreement: Agreement,
+    place: Place,
+    options: &Options,
+) -> Result<WebSocket> {
+    let limits = &options.limits;
+    let agreed = agreement.deflate.zip(options.rules.deflate);
+    let (inflater, deflater) = deflate::halves(Role::Server, agreed, limits.max_message);
+    let outgoing = Outgoing::new(None).deflating(deflater);
+    let tally = place.tally();
+    tally.received(0, buffer.unread().len());
+    let link = Arc::new(Link::new(id, stream, outgoing, limits, tally)?);
+    place.open(&link);
+    log::info!("{id} opened: {}", quote(request.path()));
+    let farewell = Farewell::new(link, limits.close, Some(place));
+    let incoming = Incoming::new(Role::Server, limits.bounds(), buffer).inflating(inflater);
+    Ok(WebSocket::new(farewell, incoming, limits, request, agreement.subprotocol))
+}
+
 /// Answers in plain HTTP, and closes behind it.
 pub(crate) fn answer(stream: &dyn Stream, response: &Response, limits: &Limits) {
     let deadline = Deadline::after(limits.close);
@@ -158,6 +167,17 @@ pub(crate) fn answer(stream: &dyn Stream, response: &Response, limits: &Limits) 
     });
     if write_before(deadline, stream, &bytes).is_ok() {
         part(deadline, stream);
+    }
+}
+
+fn no_head(why: NoHead, was_sent_out: bool) -> Refusal {
+    match why {
+        NoHead::Bad(refusal) => refusal,
+        NoHead::Ended | NoHead::Broken(_) if was_sent_out => {
+            too_late("made way for newer ones, since many came at once")
+        }
+        NoHead::Late => too_late("its time was up"),
+        NoHead::Ended | NoHead::Broken(_) => Refusal::new(400, "a head cut short", ""),
     }
 }
 

@@ -136,6 +136,11 @@ pub(crate) struct Place {
 }
 
 impl Place {
+    /// What is counted there.
+    pub(crate) fn tally(&self) -> Arc<Tally> {
+        self.house.tally.clone()
+    }
+
     /// The 101 is out: from now on this link is told when the server stops.
     pub(crate) fn open(&self, link: &Arc<Link>) {
         self.house.tally.accepted();
