@@ -334,7 +334,7 @@ pub fn cause(error: &io::Error) -> Option<&Error> {
 }
 
 /// The 101 that goes with a client's head.
-fn switching_protocols(request: &str) -> String {
+pub fn switching_protocols(request: &str) -> String {
     let mut lines = request.lines().filter_map(|line| line.split_once(": "));
     let key = lines.find(|(name, _)| name.eq_ignore_ascii_case("sec-websocket-key")).unwrap().1;
     let accept = format!("Sec-WebSocket-Accept: {}", accept_of(key));
