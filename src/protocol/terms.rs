@@ -431,7 +431,9 @@ mod tests {
             assert_eq!(agreed(&[&answer], &Deflate::default()), None, "{bad}");
         }
         let name = "permessage-deflate";
-        for lines in [&[name, name][..], &["a"], &["permessage-deflate, a"], &[""], &["="]] {
+        for lines in
+            [&[name, name][..], &[name, ""], &["a"], &["permessage-deflate, a"], &[""], &["="]]
+        {
             assert_eq!(agreed(lines, &Deflate::default()), None, "{lines:?}");
         }
         for missing in [
