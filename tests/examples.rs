@@ -70,7 +70,13 @@ impl Drop for Running {
 
 #[test]
 fn examples_that_print_and_end_print_what_they_promise() {
-    for name in ["01_accept_key", "02_handshake_by_hand", "03_frames_by_hand"] {
+    for name in [
+        "01_accept_key",
+        "02_handshake_by_hand",
+        "03_frames_by_hand",
+        "09_why_websocket",
+        "10_before_the_rfc",
+    ] {
         assert_printed(name, &run(name, &[]));
     }
 }
@@ -115,6 +121,46 @@ fn testee_echoes_and_chat_tells_everybody() {
         }
     };
     assert!(heard());
+}
+
+#[test]
+fn rooms_let_in_who_is_known_and_speak_to_each_as_agreed() {
+    let mut rooms = start("08_rooms");
+    let mut line = String::new();
+    rooms.stdout.read_line(&mut line).unwrap();
+    let [_, promise] = &expected("08_rooms")[..] else { panic!("two promises") };
+    let token = line.trim_end().strip_prefix(promise).unwrap().trim();
+    let (address, tea) = (rooms.address.clone(), format!("ws://{}/tea", rooms.address));
+    let status = |client: ws101::Client| match client.connect() {
+        Err(ws101::Error::Rejected(rejection)) => rejection.status,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(status(ws101::Client::new(&tea)), Some(401));
+    let robot = || ws101::Client::new(&tea).header("Authorization", format!("Bearer {token}"));
+    let mut robot = robot().subprotocols(["rooms.text"]).connect().unwrap();
+    assert_eq!(robot.recv().unwrap().unwrap().as_text(), Some("robot: hello"));
+
+    // As a browser: it says its name, is given a cookie, and sends that along.
+    use std::io::Write;
+    let mut page = std::net::TcpStream::connect(&address).unwrap();
+    write!(page, "GET /enter?name=Ada HTTP/1.1\r\nHost: {address}\r\n\r\n").unwrap();
+    let mut text = String::new();
+    page.read_to_string(&mut text).unwrap();
+    let cookie = text.split("Set-Cookie: ").nth(1).unwrap().split(';').next().unwrap();
+    let ada = |url: &str, origin: &str| {
+        let client = ws101::Client::new(url).header("Cookie", cookie).origin(origin);
+        client.subprotocols(["rooms.json", "rooms.text"])
+    };
+    let ours = format!("http://{address}");
+    assert_eq!(status(ada(&tea, "http://evil.example")), Some(403));
+    assert_eq!(status(ada(&format!("ws://{address}/cellar"), &ours)), Some(404));
+    let mut ada = ada(&tea, &ours).connect().unwrap();
+    assert_eq!(ada.subprotocol(), Some("rooms.json"));
+    assert_eq!(ada.recv().unwrap().unwrap().as_text(), Some(r#"{"who":"Ada","says":"hello"}"#));
+    robot.send("tea?").unwrap();
+    assert_eq!(ada.recv().unwrap().unwrap().as_text(), Some(r#"{"who":"robot","says":"tea?"}"#));
+    assert_eq!(robot.recv().unwrap().unwrap().as_text(), Some("Ada: hello"));
+    assert_eq!(robot.recv().unwrap().unwrap().as_text(), Some("robot: tea?"));
 }
 
 #[cfg(feature = "tls")]
