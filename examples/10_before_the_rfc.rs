@@ -15,10 +15,11 @@
 //! expect: 2011: a proxy that reads along sees no request
 //! expect: ws101 > HTTP/1.1 426 Upgrade Required
 //! expect: ws101 > Sec-WebSocket-Version: 13
-//! next: src/protocol/key.rs and src/protocol/mask.rs, which are what became of it
+//! next: 11_secure, with which nobody between the two reads along
 //!
 //! The draft is known as hixie-76, and as hybi-00. Chrome and Safari spoke it; Firefox 4 and Opera
-//! shipped with it switched off, after it was shown what a page could do with it.
+//! shipped with it switched off, after it was shown what a page could do with it. What became of it
+//! stands in `src/protocol/key.rs` and `src/protocol/mask.rs`.
 
 #[path = "before_the_rfc/md5.rs"]
 mod md5;

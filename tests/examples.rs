@@ -68,6 +68,52 @@ impl Drop for Running {
     }
 }
 
+/// All examples on disk, in their order: the numbered ones, then those with a name alone.
+fn all() -> Vec<String> {
+    let folder = format!("{}/examples", env!("CARGO_MANIFEST_DIR"));
+    let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name());
+    let mut names: Vec<String> =
+        files.filter_map(|file| file.to_str()?.strip_suffix(".rs").map(str::to_owned)).collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn each_example_says_its_idea_how_to_run_it_what_it_prints_and_what_to_read_next() {
+    let names = all();
+    for (i, name) in names.iter().enumerate() {
+        let path = format!("{}/examples/{name}.rs", env!("CARGO_MANIFEST_DIR"));
+        let text = std::fs::read_to_string(path).unwrap();
+        let story: Vec<&str> = text.lines().take_while(|line| line.starts_with("//!")).collect();
+        let at = |what: &str| {
+            let found = story.iter().position(|line| line.starts_with(&format!("//! {what}: ")));
+            found.unwrap_or_else(|| panic!("{name} has no line `//! {what}: `"))
+        };
+        assert!(!story[0].contains("run:") && at("run") < at("expect"), "{name}: first its idea");
+        assert!(at("expect") < at("next"), "{name}: what to read next comes last");
+        assert!(story[at("run")].contains(&format!("--example {name}")), "{name}: how to run it");
+        let overlong = story.iter().find(|line| line.chars().count() > 110);
+        assert_eq!(overlong, None, "{name}");
+        // Numbered ones lead from one to the next; what the last of them names is the library.
+        let next = story[at("next")].trim_start_matches("//! next: ");
+        let is_numbered = |name: &&String| name.as_bytes()[0].is_ascii_digit();
+        if is_numbered(&name) {
+            let expected = names.get(i + 1).filter(is_numbered).map_or("src/lib.rs", |it| it);
+            assert!(next.starts_with(expected), "{name}: {next:?} is not {expected}");
+        }
+    }
+}
+
+#[test]
+fn the_readme_lists_each_example_in_its_order() {
+    let path = format!("{}/README.md", env!("CARGO_MANIFEST_DIR"));
+    let text = std::fs::read_to_string(path).unwrap();
+    let rows = text.split("| example |").nth(1).unwrap().split("\n\n").next().unwrap();
+    let listed: Vec<&str> =
+        rows.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next()).collect();
+    assert_eq!(listed, all());
+}
+
 #[test]
 fn examples_that_print_and_end_print_what_they_promise() {
     for name in [
