@@ -1,13 +1,14 @@
 //! A WebSocket client for the terminal: each line of input is a message; what comes is printed.
 //!
-//! run: cargo run --example 05_client URL [--origin O] [--protocol P] [--header 'N: V'] [--root FILE] [--explain]
+//! run: cargo run --example 05_client URL [OPTION]...
+//! options: --origin O, --protocol P, --header 'N: V', --root FILE, --explain
 //! for instance: echo hello | cargo run --example 05_client ws://127.0.0.1:9001
-//! expect: closed: 1000
 //! look at each byte: add --explain
+//! expect: closed: 1000
 //! next: 06_chat, where many talk to each other
 //!
-//! At the end of its input it closes cleanly, and what comes before the answer to that is printed. If it can't connect, or the connection breaks, it says
-//! why and exits with 1.
+//! At the end of its input it closes cleanly, and prints what still comes before the answer to that.
+//! If it can't connect, or the connection breaks, it says why and exits with 1.
 
 use std::io::BufRead;
 use std::process::ExitCode;

@@ -4,7 +4,7 @@
 //! then: open http://127.0.0.1:9001 in two windows
 //! or: cargo run --example 05_client ws://127.0.0.1:9001/chat
 //! expect: listening on ws://127.0.0.1:9001
-//! next: src/lib.rs, where the reading order of the library stands
+//! next: 07_tap, which shows what goes over the wire
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};

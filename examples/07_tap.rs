@@ -5,9 +5,10 @@
 //!     cargo run --example 07_tap 127.0.0.1:9002 127.0.0.1:9001, and
 //!     echo hello | cargo run --example 05_client ws://127.0.0.1:9002
 //! expect: listening on ws://127.0.0.1:9001
-//! next: src/explain, which tells what the bytes are
+//! next: 08_rooms, where not everybody is let in
 //!
-//! It passes on what it reads, as it was read, and says which connection each line is about.
+//! It passes on what it reads, as it was read, and says which connection each line is about. What it
+//! tells comes from `src/explain`.
 
 use std::fs::File;
 use std::io::{ErrorKind, IoSlice};

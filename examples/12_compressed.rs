@@ -5,10 +5,11 @@
 //! expect: as it is            33041 bytes to the server
 //! expect: each by itself
 //! expect: with takeover
-//! next: ask for it in one of your own; but read what `Deflate` says about secrets first
+//! next: src/lib.rs, where the reading order of the library stands
 //!
 //! With context takeover a message may repeat what those before it said. That is what helps an
-//! application whose messages resemble each other, and what costs memory in between.
+//! application whose messages resemble each other, and what costs memory in between. Before you ask
+//! for it in one of your own, read what `Deflate` says about secrets.
 
 use std::thread;
 use std::time::Duration;

@@ -1,8 +1,10 @@
 //! What test suites talk to: an echo in either role.
 //!
-//! run: cargo run --release --example testee [ADDRESS] [--deflate] [--max-message BYTES] [--max-connections N]
-//! expect: listening on ws://127.0.0.1:9001
+//! run: cargo run --release --example testee [ADDRESS] [OPTION]...
+//! options: --deflate, --max-message BYTES, --max-connections N
 //! or: cargo run --release --example testee -- --client URL [--deflate]
+//! expect: listening on ws://127.0.0.1:9001
+//! next: tests/autobahn/run, the largest of these suites
 //!
 //! As a client it plays a suite whose server says what to do: it asks `URL/getCaseCount`, echoes in
 //! `URL/runCase?case=N&agent=ws101` for each, and ends with `URL/updateReports?agent=ws101`.

@@ -68,9 +68,61 @@ impl Drop for Running {
     }
 }
 
+/// All examples on disk, in their order: the numbered ones, then those with a name alone.
+fn all() -> Vec<String> {
+    let folder = format!("{}/examples", env!("CARGO_MANIFEST_DIR"));
+    let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name());
+    let mut names: Vec<String> =
+        files.filter_map(|file| file.to_str()?.strip_suffix(".rs").map(str::to_owned)).collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn each_example_says_its_idea_how_to_run_it_what_it_prints_and_what_to_read_next() {
+    let names = all();
+    for (i, name) in names.iter().enumerate() {
+        let path = format!("{}/examples/{name}.rs", env!("CARGO_MANIFEST_DIR"));
+        let text = std::fs::read_to_string(path).unwrap();
+        let story: Vec<&str> = text.lines().take_while(|line| line.starts_with("//!")).collect();
+        let at = |what: &str| {
+            let found = story.iter().position(|line| line.starts_with(&format!("//! {what}: ")));
+            found.unwrap_or_else(|| panic!("{name} has no line `//! {what}: `"))
+        };
+        assert!(!story[0].contains("run:") && at("run") < at("expect"), "{name}: first its idea");
+        assert!(at("expect") < at("next"), "{name}: what to read next comes last");
+        assert!(story[at("run")].contains(&format!("--example {name}")), "{name}: how to run it");
+        let overlong = story.iter().find(|line| line.chars().count() > 110);
+        assert_eq!(overlong, None, "{name}");
+        // Numbered ones lead from one to the next; what the last of them names is the library.
+        let next = story[at("next")].trim_start_matches("//! next: ");
+        let is_numbered = |name: &&String| name.as_bytes()[0].is_ascii_digit();
+        if is_numbered(&name) {
+            let expected = names.get(i + 1).filter(is_numbered).map_or("src/lib.rs", |it| it);
+            assert!(next.starts_with(expected), "{name}: {next:?} is not {expected}");
+        }
+    }
+}
+
+#[test]
+fn the_readme_lists_each_example_in_its_order() {
+    let path = format!("{}/README.md", env!("CARGO_MANIFEST_DIR"));
+    let text = std::fs::read_to_string(path).unwrap();
+    let rows = text.split("| example |").nth(1).unwrap().split("\n\n").next().unwrap();
+    let listed: Vec<&str> =
+        rows.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next()).collect();
+    assert_eq!(listed, all());
+}
+
 #[test]
 fn examples_that_print_and_end_print_what_they_promise() {
-    for name in ["01_accept_key", "02_handshake_by_hand", "03_frames_by_hand"] {
+    for name in [
+        "01_accept_key",
+        "02_handshake_by_hand",
+        "03_frames_by_hand",
+        "09_why_websocket",
+        "10_before_the_rfc",
+    ] {
         assert_printed(name, &run(name, &[]));
     }
 }
@@ -115,6 +167,46 @@ fn testee_echoes_and_chat_tells_everybody() {
         }
     };
     assert!(heard());
+}
+
+#[test]
+fn rooms_let_in_who_is_known_and_speak_to_each_as_agreed() {
+    let mut rooms = start("08_rooms");
+    let mut line = String::new();
+    rooms.stdout.read_line(&mut line).unwrap();
+    let [_, promise] = &expected("08_rooms")[..] else { panic!("two promises") };
+    let token = line.trim_end().strip_prefix(promise).unwrap().trim();
+    let (address, tea) = (rooms.address.clone(), format!("ws://{}/tea", rooms.address));
+    let status = |client: ws101::Client| match client.connect() {
+        Err(ws101::Error::Rejected(rejection)) => rejection.status,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(status(ws101::Client::new(&tea)), Some(401));
+    let robot = || ws101::Client::new(&tea).header("Authorization", format!("Bearer {token}"));
+    let mut robot = robot().subprotocols(["rooms.text"]).connect().unwrap();
+    assert_eq!(robot.recv().unwrap().unwrap().as_text(), Some("robot: hello"));
+
+    // As a browser: it says its name, is given a cookie, and sends that along.
+    use std::io::Write;
+    let mut page = std::net::TcpStream::connect(&address).unwrap();
+    write!(page, "GET /enter?name=Ada HTTP/1.1\r\nHost: {address}\r\n\r\n").unwrap();
+    let mut text = String::new();
+    page.read_to_string(&mut text).unwrap();
+    let cookie = text.split("Set-Cookie: ").nth(1).unwrap().split(';').next().unwrap();
+    let ada = |url: &str, origin: &str| {
+        let client = ws101::Client::new(url).header("Cookie", cookie).origin(origin);
+        client.subprotocols(["rooms.json", "rooms.text"])
+    };
+    let ours = format!("http://{address}");
+    assert_eq!(status(ada(&tea, "http://evil.example")), Some(403));
+    assert_eq!(status(ada(&format!("ws://{address}/cellar"), &ours)), Some(404));
+    let mut ada = ada(&tea, &ours).connect().unwrap();
+    assert_eq!(ada.subprotocol(), Some("rooms.json"));
+    assert_eq!(ada.recv().unwrap().unwrap().as_text(), Some(r#"{"who":"Ada","says":"hello"}"#));
+    robot.send("tea?").unwrap();
+    assert_eq!(ada.recv().unwrap().unwrap().as_text(), Some(r#"{"who":"robot","says":"tea?"}"#));
+    assert_eq!(robot.recv().unwrap().unwrap().as_text(), Some("Ada: hello"));
+    assert_eq!(robot.recv().unwrap().unwrap().as_text(), Some("robot: tea?"));
 }
 
 #[cfg(feature = "tls")]

@@ -18,10 +18,13 @@ use std::time::Duration;
 
 use super::limits::Limits;
 use super::queue::{Queue, lock};
-use super::stream::{Deadline, Stream, is_timeout, part, write_at_pace, write_before};
+use super::stream::{
+    Deadline, Stream, is_timeout, let_the_peer_end, part, write_at_pace, write_before,
+};
 use super::tally::Tally;
 use crate::error::{Error, Result};
 use crate::protocol::close::Close;
+use crate::protocol::frame::Role;
 use crate::protocol::misuse::Misuse;
 use crate::protocol::outgoing::Outgoing;
 
@@ -32,6 +35,7 @@ const FULL_BATCH: usize = 256 * 1024;
 pub(crate) struct Link {
     pub(crate) id: u64,
     pub(crate) stream: Arc<dyn Stream>,
+    role: Role,
     pub(crate) tally: Arc<Tally>,
     outgoing: Mutex<Outgoing>,
     left: Mutex<Left>,
@@ -41,6 +45,8 @@ pub(crate) struct Link {
     close_deadline: Duration,
     /// The stream has ended or failed: there is nobody to say goodbye to.
     gone: AtomicBool,
+    /// The stream is for the peer to end.
+    waits_for_end: AtomicBool,
     write_deadline: Duration,
     outboxes: Mutex<Vec<Arc<Queue>>>,
 }
@@ -64,6 +70,7 @@ impl Link {
         Ok(Link {
             id,
             stream,
+            role: outgoing.role(),
             tally,
             outgoing: Mutex::new(outgoing),
             left: Mutex::default(),
@@ -71,6 +78,7 @@ impl Link {
             closing: OnceLock::new(),
             close_deadline: limits.close,
             gone: AtomicBool::new(false),
+            waits_for_end: AtomicBool::new(false),
             write_deadline: limits.write,
             outboxes: Mutex::default(),
         })
@@ -257,7 +265,19 @@ impl Link {
             return;
         }
         let _ = self.close_before(deadline, close);
+        if self.waits_for_end.load(SeqCst) {
+            let_the_peer_end(deadline, &*self.stream);
+        }
         part(deadline, &*self.stream);
+    }
+
+    /// Both have sent their Close. §5.5.1: a server ends the stream at once, whatever its application
+    /// still has to do, and a client waits for that.
+    pub(crate) fn both_have_closed(&self) {
+        match self.role {
+            Role::Server => drop(self.stream.shutdown(Shutdown::Write)),
+            Role::Client => self.waits_for_end.store(true, SeqCst),
+        }
     }
 
     pub(crate) fn add_outbox(&self, queue: Arc<Queue>) {

@@ -152,6 +152,7 @@ impl Receiver {
         // What waits in an outbox goes out first. If that, or the Close, can't be sent, the peer has
         // left already: it has said its last, and so it ends well.
         let _ = self.link.close_before(Deadline::after(self.close), close.clone());
+        self.link.both_have_closed();
         self.closed_with = Some(close);
     }
 

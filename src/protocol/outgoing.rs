@@ -14,7 +14,7 @@ use std::fmt;
 
 use super::close::Close;
 use super::deflate::Deflater;
-use super::frame::{Header, MAX_CONTROL_PAYLOAD, MAX_HEADER, Opcode};
+use super::frame::{Header, MAX_CONTROL_PAYLOAD, MAX_HEADER, Opcode, Role};
 use super::mask;
 use super::message::{Encoded, MessageRef};
 use super::misuse::Misuse;
@@ -96,6 +96,11 @@ impl Outgoing {
     pub fn break_off(&mut self) {
         self.batch = Vec::new();
         self.closed = true;
+    }
+
+    /// Which end we are: a client masks.
+    pub fn role(&self) -> Role {
+        if self.masks.is_some() { Role::Client } else { Role::Server }
     }
 
     /// Whether our Close is in the batch, or out.

@@ -245,8 +245,10 @@ pub fn verify(head: &Head, settings: Option<&Deflate>) -> Result<Option<Terms>, 
     }
     // RFC 6455 §4.1: nothing is agreed on that was not offered.
     let Some(settings) = settings else { return Err("none, since none was offered") };
+    // RFC 6455 §11.3.2: an answer has this header once, even where a second one says nothing.
+    let is_only = head.headers(HEADER).count() == 1;
     match extension::parse(head).as_deref() {
-        Ok([one]) if one.name == NAME => {
+        Ok([one]) if one.name == NAME && is_only => {
             // RFC 7692 §7.1: an answer with a parameter that may not be there fails the connection.
             let terms = Terms::parse(one, true).ok_or("parameters of RFC 7692, each once")?;
             terms.check(&Terms::offer(settings)).map(Some)
@@ -431,7 +433,9 @@ mod tests {
             assert_eq!(agreed(&[&answer], &Deflate::default()), None, "{bad}");
         }
         let name = "permessage-deflate";
-        for lines in [&[name, name][..], &["a"], &["permessage-deflate, a"], &[""], &["="]] {
+        for lines in
+            [&[name, name][..], &[name, ""], &["a"], &["permessage-deflate, a"], &[""], &["="]]
+        {
             assert_eq!(agreed(lines, &Deflate::default()), None, "{lines:?}");
         }
         for missing in [

@@ -157,6 +157,26 @@ fn client_takes_a_fresh_key_for_each_connection() {
 }
 
 #[test]
+fn section_4_1_client_sends_nothing_more_until_its_request_is_answered() {
+    // The answer comes byte by byte, and the client says nothing in between.
+    let mut sent = 0;
+    let (stream, written) = in_memory(move |written| {
+        let end = written.windows(4).position(|four| four == b"\r\n\r\n").expect("a request") + 4;
+        if sent < GOOD.len() {
+            assert_eq!(written.len(), end, "it says more before it is answered");
+        }
+        let answer = answer_to(str::from_utf8(&written[..end]).unwrap(), GOOD);
+        let byte = answer.as_bytes().get(sent).copied();
+        sent += 1;
+        byte.into_iter().collect()
+    });
+    let mut ws = Client::new("ws://example.com/chat").connect_over(stream).unwrap();
+    let before = written.lock().unwrap().len();
+    ws.send("now").unwrap();
+    assert_eq!(written.lock().unwrap().len(), before + 2 + 4 + 3);
+}
+
+#[test]
 fn client_masks_every_frame_with_a_fresh_key() {
     let (frames, pings) = (90, 9);
     let (address, server) = play(move |mut peer| {

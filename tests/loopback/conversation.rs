@@ -4,14 +4,20 @@
 //! only reads.
 
 use std::collections::HashSet;
-use std::io::Write;
+use std::io::{self, IoSlice, Write};
+use std::net::{Shutdown, TcpListener};
 use std::sync::mpsc::channel;
+use std::sync::{Arc, Mutex};
 use std::thread;
+use std::time::Duration;
 
-use ws101::{Close, CloseCode, Error, Kind, Limits, Message, Prepared, Result, WebSocket};
+use ws101::{
+    Client, Close, CloseCode, Error, Kind, Limits, Message, Prepared, Result, Stream, WebSocket,
+};
 
 use crate::support::{
-    App, BOTH_SIDES, Frame, PATIENCE, Side, Wire, cause, echo, masked, open, unmasked,
+    App, BOTH_SIDES, Frame, PATIENCE, Peer, Side, Wire, cause, echo, masked, open, run,
+    switching_protocols, unmasked,
 };
 
 /// What an application has seen that only reads.
@@ -401,6 +407,79 @@ fn either_side_that_closes_first_waits_for_the_answer_and_sends_its_close_once()
         let (first, _, closed_with) = app.wait();
         first.unwrap();
         assert_eq!(closed_with, Some(Close { code: CloseCode(4001), reason: "fine".into() }));
+    }
+}
+
+/// A page hears `onclose` when the stream ends. That must not wait for what the handler still does.
+#[test]
+fn section_5_5_1_server_ends_the_stream_at_once_though_its_handler_goes_on() {
+    let (tell, told) = channel::<()>();
+    let (mut wire, app) = open(Side::Server, Limits::default(), move |mut ws| {
+        let ended = ws.recv();
+        // As long as `ws` is there, nobody has said goodbye for it.
+        let told = told.recv_timeout(PATIENCE);
+        drop(ws);
+        (ended, told)
+    });
+    wire.send(0x88, [3, 232]);
+    assert_eq!(wire.read(), Frame { first: 0x88, payload: vec![3, 232] });
+    wire.peer.read_end();
+    tell.send(()).unwrap();
+    drop(wire);
+    let (ended, told) = app.wait();
+    assert_eq!(ended.unwrap(), None);
+    told.unwrap();
+}
+
+/// Whoever ends a stream first keeps its port for minutes (TIME_WAIT): that is for the server to do.
+#[test]
+fn section_7_1_1_client_lets_the_server_end_the_stream_first() {
+    let ends = Arc::new(Mutex::new(Vec::new()));
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let client = Client::new(format!("ws://{}", listener.local_addr().unwrap()));
+    let told = ends.clone();
+    let client = client.through(move |stream| Arc::new(Ends { stream, told: told.clone() }));
+    let app = run(move || client.connect()?.close(1000, ""));
+    let mut peer = Peer::new(listener.accept().unwrap().0);
+    let answer = switching_protocols(&peer.read_head());
+    peer.write(answer);
+    assert_eq!(peer.read_masked_frame().1, Frame { first: 0x88, payload: vec![3, 232] });
+    peer.write(b"\x88\x02\x03\xe8");
+    drop(peer);
+    app.wait().unwrap();
+    assert_eq!(ends.lock().unwrap()[..2], ["the server", "the client"]);
+}
+
+/// A stream that tells who ends it.
+struct Ends {
+    stream: Arc<dyn Stream>,
+    told: Arc<Mutex<Vec<&'static str>>>,
+}
+
+impl Stream for Ends {
+    fn read(&self, into: &mut [u8]) -> io::Result<usize> {
+        let count = self.stream.read(into)?;
+        if count == 0 {
+            self.told.lock().unwrap().push("the server");
+        }
+        Ok(count)
+    }
+
+    fn write(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.stream.write(slices)
+    }
+
+    fn set_read_timeout(&self, timeout: Duration) -> io::Result<()> {
+        self.stream.set_read_timeout(timeout)
+    }
+
+    fn set_write_timeout(&self, timeout: Duration) -> io::Result<()> {
+        self.stream.set_write_timeout(timeout)
+    }
+
+    fn shutdown(&self, how: Shutdown) -> io::Result<()> {
+        self.told.lock().unwrap().push("the client");
+        self.stream.shutdown(how)
     }
 }
 

@@ -6,7 +6,9 @@ use std::net::{TcpListener, TcpStream};
 use ws101::{Client, Deflate, Error, Kind, Limits, Message, Plain, Prepared, Server, WebSocket};
 
 use crate::support::{App, BOTH_SIDES, Frame, Peer, Side};
-use crate::support::{accept_of, echo_handler, head, masked, request, run, serve, unmasked};
+use crate::support::{
+    accept_of, echo_handler, head, masked, request, run, serve, switching_protocols, unmasked,
+};
 
 /// Compresses everything, however small.
 const ALL: Deflate = Deflate { from: 0, ..Deflate::DEFAULT };
@@ -244,6 +246,22 @@ fn client_fails_on_an_answer_that_it_did_not_offer() {
         assert!(matches!(&error, Error::Rejected(_)), "{extensions}: {error}");
         assert!(error.to_string().contains("Sec-WebSocket-Extensions"), "{error}");
     }
+}
+
+/// §9.1: what is only offered is not used.
+#[test]
+fn client_compresses_nothing_that_the_server_did_not_agree_to() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let client = Client::new(format!("ws://{}", listener.local_addr().unwrap())).deflate(ALL);
+    let app = run(move || client.connect()?.send("Hello"));
+    let mut peer = Peer::new(listener.accept().unwrap().0);
+    let request = peer.read_head();
+    assert!(request.contains("Sec-WebSocket-Extensions: permessage-deflate"));
+    let answer = switching_protocols(&request);
+    peer.write(answer);
+    assert_eq!(peer.read_masked_frame().1, Frame { first: 0x81, payload: b"Hello".into() });
+    drop(peer);
+    app.wait().unwrap();
 }
 
 #[test]

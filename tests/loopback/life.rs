@@ -105,6 +105,44 @@ fn either_side_reads_while_its_threads_send_and_no_two_frames_mix() {
     }
 }
 
+/// Three threads, each of which sends message after message in four fragments, all of one letter.
+#[test]
+fn section_5_4_no_two_messages_in_fragments_mix_though_several_threads_send_them() {
+    const EACH: usize = 50;
+    for side in BOTH_SIDES {
+        let (mut wire, app) = open(side, unhurried(), |mut ws| {
+            let send_all = |letter: u8| {
+                let sender = ws.sender();
+                move || {
+                    for _ in 0..EACH {
+                        let mut message = sender.send_stream(Kind::Binary)?;
+                        for _ in 0..3 {
+                            message.write_all(&[letter])?;
+                            message.flush()?;
+                        }
+                        message.finish()?;
+                    }
+                    Ok::<_, Error>(())
+                }
+            };
+            let threads = [b'a', b'b', b'c'].map(|letter| run(send_all(letter)));
+            threads.into_iter().try_for_each(App::wait)?;
+            ws.close(1000, "")
+        });
+        for _ in 0..3 * EACH {
+            let begin = wire.read();
+            assert_eq!((begin.first, begin.payload.len()), (0x02, 1), "a message begins");
+            for _ in 0..2 {
+                assert_eq!(wire.read(), Frame { first: 0x00, payload: begin.payload.clone() });
+            }
+            assert_eq!(wire.read(), Frame { first: 0x80, payload: Vec::new() });
+        }
+        wire.send(0x88, [3, 232]);
+        assert_eq!(wire.read_close(), 1000);
+        app.wait().unwrap();
+    }
+}
+
 #[test]
 fn either_side_takes_in_messages_and_pings_while_a_long_write_of_another_thread_is_stuck() {
     for side in BOTH_SIDES {

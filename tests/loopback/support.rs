@@ -334,7 +334,7 @@ pub fn cause(error: &io::Error) -> Option<&Error> {
 }
 
 /// The 101 that goes with a client's head.
-fn switching_protocols(request: &str) -> String {
+pub fn switching_protocols(request: &str) -> String {
     let mut lines = request.lines().filter_map(|line| line.split_once(": "));
     let key = lines.find(|(name, _)| name.eq_ignore_ascii_case("sec-websocket-key")).unwrap().1;
     let accept = format!("Sec-WebSocket-Accept: {}", accept_of(key));
@@ -392,10 +392,13 @@ impl Wire {
     }
 
     /// Reads a Close and what follows it, which must be the end of the stream, not a reset; then
-    /// leaves. The code, or 1005 if there is none.
+    /// leaves. The code, or 1005 if there is none. Where we are the server, we end first (§7.1.1).
     pub fn read_close(mut self) -> u16 {
         let frame = self.read();
         assert_eq!(frame.first, 0x88, "{frame:02x?} is no Close");
+        if self.side == Side::Client {
+            self.peer.finish();
+        }
         self.peer.read_end();
         frame.payload.first_chunk().map_or(1005, |&code| u16::from_be_bytes(code))
     }

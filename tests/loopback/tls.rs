@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::Acceptor;
 use rustls::{
     ClientConfig, ClientConnection, RootCertStore, ServerConfig, ServerConnection, StreamOwned,
 };
@@ -218,6 +219,26 @@ fn client_refuses_a_server_that_it_has_no_reason_to_trust_and_says_nothing_to_it
         assert_eq!(heard, [], "{lesson}");
         assert!(end.unwrap_err().contains("fatal alert"), "{lesson}");
     }
+}
+
+#[test]
+fn section_4_1_client_names_the_host_in_its_hello() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let client = Client::new("wss://chat.example/").roots(for_loopback().file);
+    let client = thread::spawn(move || client.connect_over(stream).map(|_| ()));
+    let mut peer = listener.accept().unwrap().0;
+    peer.set_read_timeout(Some(PATIENCE)).unwrap();
+    let mut hello = Acceptor::default();
+    let accepted = loop {
+        assert!(hello.read_tls(&mut peer).unwrap() > 0, "a hello");
+        if let Some(accepted) = hello.accept().unwrap() {
+            break accepted;
+        }
+    };
+    assert_eq!(accepted.client_hello().server_name(), Some("chat.example"));
+    drop(peer);
+    client.join().unwrap().unwrap_err();
 }
 
 #[test]

@@ -1,0 +1,53 @@
+//! What the log says. In a program of its own, since a program has one log.
+
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::Mutex;
+use std::thread;
+use std::time::Duration;
+
+use ws101::{Error, Server};
+
+/// All lines, in their order.
+static LINES: Mutex<Vec<String>> = Mutex::new(Vec::new());
+
+struct Log;
+
+impl log::Log for Log {
+    fn enabled(&self, _: &log::Metadata<'_>) -> bool {
+        true
+    }
+
+    fn log(&self, record: &log::Record<'_>) {
+        LINES.lock().unwrap().push(record.args().to_string());
+    }
+
+    fn flush(&self) {}
+}
+
+#[test]
+fn section_7_1_7_server_logs_why_it_failed_a_connection() {
+    log::set_logger(&Log).unwrap();
+    log::set_max_level(log::LevelFilter::Debug);
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let server = thread::spawn(move || {
+        let mut ws = Server::unbound().accept(listener.accept().unwrap().0).unwrap();
+        ws.recv().unwrap_err()
+    });
+    let mut peer = TcpStream::connect(address).unwrap();
+    peer.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    // A request, and a frame without a mask behind it.
+    let request = "GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+                   Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n\
+                   \u{1}\u{5}Hello";
+    peer.write_all(request.as_bytes()).unwrap();
+    let mut answer = Vec::new();
+    // It ends the stream behind its Close, and waits for us to do so.
+    peer.read_to_end(&mut answer).unwrap();
+    drop(peer);
+    assert!(matches!(server.join().unwrap(), Error::Violation(_)));
+    let lines = LINES.lock().unwrap();
+    let says_why = |line: &String| line.contains("1002: A client masks every frame");
+    assert!(lines.iter().any(says_why), "{lines:#?}");
+}
