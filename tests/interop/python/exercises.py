@@ -156,7 +156,10 @@ async def too_big(connection, size):
 
 
 def report(peer, role, exercise, verdict):
-    print(peer, role, exercise, " ".join(verdict.split())[:300], sep="\t", flush=True)
+    line = "\t".join([peer, role, exercise, " ".join(verdict.split())[:300]])
+    # In one piece: print() writes one word after another, and the threads of a blocking peer get in between.
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
 
 
 async def judged(peer, role, exercise, attempt):
