@@ -6,6 +6,8 @@
 //! expect: listening on ws://127.0.0.1:9001
 //! next: tests/autobahn/run, the largest of these suites
 //!
+//! `--deflate` may be followed by `--terms 'server_no_context_takeover; client_max_window_bits=10'`: what it asks for.
+//!
 //! As a client it plays a suite whose server says what to do: it asks `URL/getCaseCount`, echoes in
 //! `URL/runCase?case=N&agent=ws101` for each, and ends with `URL/updateReports?agent=ws101`.
 
@@ -19,7 +21,7 @@ struct Options {
     address: Option<String>,
     client: Option<String>,
     limits: Limits,
-    deflate: bool,
+    deflate: Option<Deflate>,
 }
 
 fn main() -> ExitCode {
@@ -41,11 +43,11 @@ fn main() -> ExitCode {
     }
 }
 
-fn serve(address: Option<String>, limits: Limits, deflate: bool) -> Result<()> {
+fn serve(address: Option<String>, limits: Limits, deflate: Option<Deflate>) -> Result<()> {
     let address = address.unwrap_or("127.0.0.1:9001".into());
     let mut server = Server::bind(address)?.limits(limits);
-    if deflate {
-        server = server.deflate(ALL);
+    if let Some(settings) = deflate {
+        server = server.deflate(settings);
     }
     println!("listening on ws://{}", server.local_addr()?);
     server.serve(echo)
@@ -61,10 +63,13 @@ fn echo(mut ws: WebSocket) -> Result<()> {
     Ok(())
 }
 
-fn play(url: &str, limits: &Limits, deflate: bool) -> Result<()> {
+fn play(url: &str, limits: &Limits, deflate: Option<Deflate>) -> Result<()> {
     let connect = |path: &str| {
         let client = Client::new(format!("{url}{path}")).limits(limits.clone());
-        if deflate { client.deflate(ALL).connect() } else { client.connect() }
+        match deflate {
+            Some(settings) => client.deflate(settings).connect(),
+            None => client.connect(),
+        }
     };
     let mut ws = connect("/getCaseCount")?;
     let count = ws.recv()?.and_then(|count| count.as_text()?.parse::<u32>().ok());
@@ -93,11 +98,31 @@ fn options(mut arguments: impl Iterator<Item = String>) -> std::result::Result<O
             "--client" => options.client = Some(value()?),
             "--max-message" => options.limits.max_message = number(value()?)?,
             "--max-connections" => options.limits.max_connections = number(value()?)? as usize,
-            "--deflate" if cfg!(feature = "deflate") => options.deflate = true,
+            "--deflate" if cfg!(feature = "deflate") => options.deflate = Some(ALL),
             "--deflate" => return Err("this build has no permessage-deflate".into()),
+            "--terms" => {
+                let settings = options.deflate.as_mut().ok_or("--terms stands behind --deflate")?;
+                terms(&value()?, settings)?;
+            }
             option if option.starts_with("--") => return Err(format!("what is {option}?")),
             _ => options.address = Some(argument),
         }
     }
     Ok(options)
+}
+
+/// The parameters that RFC 7692 has, by its names.
+fn terms(text: &str, settings: &mut Deflate) -> std::result::Result<(), String> {
+    for parameter in text.split(';').map(str::trim) {
+        let (name, bits) = parameter.split_once('=').unwrap_or((parameter, ""));
+        let bits = || bits.parse().map_err(|_| format!("how many bits are {parameter}?"));
+        match name {
+            "server_no_context_takeover" => settings.server_no_context_takeover = true,
+            "client_no_context_takeover" => settings.client_no_context_takeover = true,
+            "server_max_window_bits" => settings.server_max_window_bits = bits()?,
+            "client_max_window_bits" => settings.client_max_window_bits = bits()?,
+            _ => return Err(format!("what is {parameter}?")),
+        }
+    }
+    Ok(())
 }

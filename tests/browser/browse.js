@@ -1,83 +1,10 @@
-// One browser uses the playground, the echo and the chat. `run` says what for.
+// One browser uses the playground, the echo and the chat, a server over TLS and one that compresses. `run` says what for.
 
-const fs = require('node:fs');
-const os = require('node:os');
 const path = require('node:path');
-const puppeteer = require('puppeteer-core');
+const { name, assert, assertEqual, check, click, end, fill, headBytes, headOf, launch, open, text, waitFor } = require('./checks.js');
+const compressed = require('./compressed.js');
+const secure = require('./secure.js');
 const { example, recorder, pageServer, stopAll } = require('./servers.js');
-
-const name = process.argv[2];
-const PATIENCE = 15_000; // Longer than anything may take; it only ends a check that would hang.
-const profiles = [];
-let failed = 0;
-
-/** One line of the report. */
-async function check(what, doIt) {
-  let said = 'ok';
-  try {
-    what += (await doIt()) ?? '';
-  } catch (error) {
-    failed += 1;
-    said = `FAILED: ${String(error.message).replaceAll('\n', ' ').slice(0, 300)}`;
-  }
-  console.log(`${name.padEnd(9)} ${what.padEnd(58)} ${said}`);
-}
-
-function assert(holds, why) {
-  if (!holds) throw new Error(why);
-}
-
-function assertEqual(seen, expected, what) {
-  assert(seen === expected, `${what}: ${JSON.stringify(seen)} instead of ${JSON.stringify(expected)}`);
-}
-
-async function launch(dark = false) {
-  const userDataDir = fs.mkdtempSync(path.join(os.tmpdir(), 'ws101-browser-'));
-  // Nobody but the pages under test shall be talked to.
-  const args = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
-    '--disable-component-update', '--disable-sync'];
-  const browser = await puppeteer.launch(name === 'firefox'
-    ? { browser: 'firefox', executablePath: '/usr/bin/firefox-esr', userDataDir, extraPrefsFirefox: {
-      'layout.css.prefers-color-scheme.content-override': dark ? 0 : 1, 'browser.shell.checkDefaultBrowser': false,
-      'app.normandy.enabled': false, 'datareporting.policy.dataSubmissionEnabled': false, 'toolkit.telemetry.enabled': false,
-      'services.settings.server': 'http://127.0.0.1:9/', 'network.captive-portal-service.enabled': false,
-      'network.connectivity-service.enabled': false, 'browser.safebrowsing.update.enabled': false } }
-    : { executablePath: '/usr/bin/chromium', args, userDataDir });
-  profiles.push(userDataDir);
-  return browser;
-}
-
-/** A page, and all that it complains of. */
-async function open(browser, url, dark = false) {
-  const page = await browser.newPage();
-  page.complaints = [];
-  page.setDefaultTimeout(PATIENCE);
-  page.on('pageerror', (error) => page.complaints.push(error.message));
-  page.on('console', (message) => {
-    if (message.type() === 'error') page.complaints.push(message.text());
-  });
-  if (name === 'chromium') await page.emulateMediaFeatures([{ name: 'prefers-color-scheme', value: dark ? 'dark' : 'light' }]);
-  await page.goto(url);
-  return page;
-}
-
-const text = (page, selector) => page.$eval(selector, (element) => element.textContent);
-const waitFor = (page, selector, expected) => page.waitForFunction(
-  (selector, expected) => document.querySelector(selector)?.textContent.includes(expected), { polling: 100 }, selector, expected)
-  .catch(async (error) => {
-    const seen = await page.$eval(selector, (element) => element.textContent).catch(() => 'nothing');
-    throw new Error(`${selector} does not say "${expected}", but "${seen.slice(0, 120)}" (${error.message})`);
-  });
-const click = (page, selector) => page.$eval(selector, (element) => element.click());
-const fill = (page, selector, value) => page.$eval(selector, (element, value) => {
-  element.value = value;
-  element.dispatchEvent(new Event('input', { bubbles: true }));
-}, value);
-
-/** The bytes that a head's place on the page says it was made of. */
-const headBytes = (page, id) => page.$eval(id, (element) => element.dataset.bytes);
-
-const headOf = (bytes) => bytes.subarray(0, bytes.indexOf('\r\n\r\n') + 4);
 
 async function playground() {
   const address = await example('playground');
@@ -208,7 +135,7 @@ async function playground() {
 /** Screenshots, in both widths and both colours; nothing may be wider than the screen. */
 async function shots(address) {
   for (const dark of [false, true]) {
-    const browser = await launch(dark);
+    const browser = await launch({ dark });
     for (const width of [360, 1440]) {
       await check(`it fits ${width} pixels, ${dark ? 'dark' : 'light'}`, async () => {
         const page = await open(browser, `http://${address}`, dark);
@@ -306,12 +233,11 @@ async function echoAndChat() {
   try {
     await playground();
     await echoAndChat();
+    await secure();
+    await compressed();
   } catch (error) {
-    failed += 1;
-    console.log(`${name.padEnd(9)} the whole plan: FAILED: ${error.stack}`);
+    await check('the whole plan', () => { throw error; });
   }
   stopAll();
-  profiles.forEach((profile) => fs.rmSync(profile, { recursive: true, force: true, maxRetries: 10, retryDelay: 200 }));
-  console.log(`${name.padEnd(9)} ${failed === 0 ? 'none failed' : `${failed} failed`}`);
-  process.exit(failed === 0 ? 0 : 1);
+  process.exit(end() ? 0 : 1);
 })();

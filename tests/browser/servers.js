@@ -9,21 +9,26 @@ const readline = require('node:readline');
 const started = [];
 
 /** Starts an example on a free port; its address, as host and port. */
-async function example(name) {
-  const child = spawn(path.join(process.env.EXAMPLES, name), ['127.0.0.1:0'], { stdio: ['ignore', 'pipe', 'inherit'] });
+async function example(name, ...words) {
+  const stdio = ['ignore', 'pipe', 'inherit'];
+  const child = spawn(path.join(process.env.EXAMPLES, name), ['127.0.0.1:0', ...words], { stdio });
   started.push(() => child.kill());
   for await (const line of readline.createInterface({ input: child.stdout })) {
     child.stdout.resume();
-    return line.replace('listening on ws://', '');
+    return line.replace(/listening on wss?:\/\//, '');
   }
   throw new Error(`${name} does not say where it listens`);
 }
 
-/** Stands before a server and keeps each connection's bytes: the address, and a list of { sent, answered }. */
+/**
+ * Stands before a server and keeps each connection's bytes: the address, and a list of { sent, answered }. Its `target`
+ * may be changed: the next connection goes there.
+ */
 async function recorder(target) {
   const records = [];
-  const [host, port] = target.split(':');
+  const recording = { target, records };
   const server = net.createServer((client) => {
+    const [host, port] = recording.target.split(':');
     const upstream = net.connect(Number(port), host);
     const record = { sent: Buffer.alloc(0), answered: Buffer.alloc(0) };
     records.push(record);
@@ -33,7 +38,8 @@ async function recorder(target) {
     upstream.on('error', () => client.destroy());
     client.pipe(upstream).pipe(client);
   });
-  return { address: await listen(server), records };
+  recording.address = await listen(server);
+  return recording;
 }
 
 /** Serves one page. */

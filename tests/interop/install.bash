@@ -38,7 +38,7 @@ install_all() {
     echo 'building'
     quietly cargo build --release --locked --manifest-path tungstenite/Cargo.toml --target-dir "$INSTALLED/tungstenite"
     quietly cargo build --release --locked --manifest-path "$ROOT/Cargo.toml" --target-dir "$TARGET" \
-        --example testee --example 05_client
+        --features deflate --example testee --example 05_client
 }
 
 print_versions() {

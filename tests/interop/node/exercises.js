@@ -81,7 +81,7 @@ function sameMessage(came, expected) {
 
 // ---- exercises ----
 
-// One exercise, over an open connection, to its clean close.
+// One exercise, over an open connection, to its clean close. Gives the verdict, or nothing for `ok`.
 async function perform(exercise, connection) {
   const [verb, first, ...rest] = exercise.split(' ');
   switch (verb) {
@@ -111,6 +111,9 @@ async function perform(exercise, connection) {
       return close(connection, first === 'none' ? null : Number(first), rest.join(' '));
     case 'too-big':
       return tooBig(connection, Number(first));
+    case 'deflate':
+      // Only here: it needs what stands in this file.
+      return require('./deflate.js').perform([first, ...rest], connection);
     default:
       throw new Wrong(`the plan names an exercise which nobody knows: ${exercise}`);
   }
@@ -160,8 +163,8 @@ function report(peer, role, exercise, verdict) {
 // Runs `attempt` and reports how it went.
 async function judged(peer, role, exercise, attempt) {
   try {
-    await within(exercise === 'silence' ? PATIENCE_IN_SILENCE : PATIENCE, attempt());
-    report(peer, role, exercise, 'ok');
+    const verdict = await within(exercise === 'silence' ? PATIENCE_IN_SILENCE : PATIENCE, attempt());
+    report(peer, role, exercise, verdict ?? 'ok');
   } catch (error) {
     report(peer, role, exercise, `${error instanceof Cannot ? 'cannot' : 'FAILED'}: ${error.message}`);
   }
@@ -169,27 +172,32 @@ async function judged(peer, role, exercise, attempt) {
 
 // ---- the two roles ----
 
-// Each exercise over a connection of its own; `connect(subprotocols)` opens it. Ends the program, whatever a failed
+// Each exercise over a connection of its own; `connect(subprotocols, exercise)` opens it. Ends the program, whatever a failed
 // exercise left open.
 async function playClient(peer, plan, connect) {
   for (const exercise of plan) {
     const [verb, first] = exercise.split(' ');
     const subprotocols = verb === 'subprotocols' ? first.split(',') : [];
-    await judged(peer, 'client', exercise, async () => perform(exercise, await connect(subprotocols)));
+    await judged(peer, 'client', exercise, async () => perform(exercise, await connect(subprotocols, exercise)));
   }
   process.exit();
 }
 
+// The exercise for which this target is asked, if for one.
+function exerciseOf(plan, target) {
+  const url = new URL(target, 'ws://here');
+  return url.pathname === '/runCase' ? plan[Number(url.searchParams.get('case')) - 1] : undefined;
+}
+
 // What a server does with one connection, by its path. True: that was the last of them.
 async function serveOne(peer, plan, connection, request, subprotocol) {
-  const url = new URL(request.url, 'ws://here');
-  switch (url.pathname) {
+  switch (new URL(request.url, 'ws://here').pathname) {
     case '/getCaseCount':
       connection.send(String(plan.length));
       await connection.close(1000, '');
       break;
     case '/runCase': {
-      const exercise = plan[Number(url.searchParams.get('case')) - 1];
+      const exercise = exerciseOf(plan, request.url);
       await judged(peer, 'server', exercise, () => perform(exercise, connection));
       break;
     }
@@ -219,4 +227,7 @@ function rolePlanAndUrl() {
   return [process.argv[2], plan, process.argv[3]];
 }
 
-module.exports = { Cannot, Mailbox, NO_CODE, Wrong, playClient, report, rolePlanAndUrl, same, serveOne };
+module.exports = {
+  Cannot, Mailbox, NO_CODE, Wrong, close, echo, exerciseOf, fragments, playClient, report, rolePlanAndUrl, same, serveOne,
+  textOf,
+};

@@ -1,10 +1,14 @@
 // A peer of ws101: the `ws` library of Node, as client (`client URL`) or `server`.
 
 const { once } = require('node:events');
+const { createServer } = require('node:http');
 const WebSocket = require('ws');
-const { Cannot, Mailbox, NO_CODE, playClient, rolePlanAndUrl, same, serveOne } = require('./exercises.js');
+const { isDeflate, theirs } = require('./deflate.js');
+const { Cannot, Mailbox, NO_CODE, exerciseOf, playClient, rolePlanAndUrl, same, serveOne } = require('./exercises.js');
 
 const PEER = 'ws';
+
+const HEADER = 'sec-websocket-extensions';
 
 class Connection {
   constructor(ws) {
@@ -56,9 +60,19 @@ class Connection {
   }
 }
 
-async function open(url, subprotocols) {
-  const ws = new WebSocket(url, subprotocols);
+async function open(url, subprotocols, exercise) {
+  let offer;
+  const finishRequest = (request) => {
+    offer = request.getHeader(HEADER);
+    request.end();
+  };
+  const compression = isDeflate(exercise) ? { perMessageDeflate: theirs(exercise, 'client') } : {};
+  const ws = new WebSocket(url, subprotocols, { finishRequest, ...compression });
   const connection = new Connection(ws); // it listens before the first message can come
+  ws.on('upgrade', (answer) => {
+    connection.handshake = ['client', offer, answer.headers[HEADER]];
+    connection.stream = answer.socket;
+  });
   try {
     await once(ws, 'open');
   } catch (error) {
@@ -70,19 +84,30 @@ async function open(url, subprotocols) {
 }
 
 function serve(plan) {
-  const server = new WebSocket.WebSocketServer({
-    host: '127.0.0.1',
-    port: 0,
-    verifyClient: ({ req }, decide) => decide(req.url !== '/refused', 403, 'not here'),
-    handleProtocols: (asked) => asked.has('superchat') && 'superchat',
+  const listening = createServer();
+  listening.on('upgrade', (request, socket, head) => {
+    const exercise = exerciseOf(plan, request.url);
+    const server = new WebSocket.WebSocketServer({
+      noServer: true, // one for each connection, since each may have other terms of compression
+      perMessageDeflate: isDeflate(exercise) && theirs(exercise, 'server'),
+      verifyClient: ({ req }, decide) => decide(req.url !== '/refused', 403, 'not here'),
+      handleProtocols: (asked) => asked.has('superchat') && 'superchat',
+    });
+    let answer;
+    server.on('headers', (lines) => {
+      answer = lines.find((line) => line.toLowerCase().startsWith(HEADER))?.replace(/^.*?: */, '');
+    });
+    server.handleUpgrade(request, socket, head, async (ws) => {
+      const connection = new Connection(ws);
+      connection.handshake = ['server', request.headers[HEADER], answer];
+      connection.stream = socket;
+      if (await serveOne(PEER, plan, connection, request, ws.protocol)) listening.close();
+      ws.terminate(); // where the exercise failed, it may still be open
+    });
   });
-  server.on('listening', () => console.log(`listening on ws://127.0.0.1:${server.address().port}`));
-  server.on('connection', async (ws, request) => {
-    if (await serveOne(PEER, plan, new Connection(ws), request, ws.protocol)) server.close();
-    ws.terminate(); // where the exercise failed, it may still be open
-  });
+  listening.listen(0, '127.0.0.1', () => console.log(`listening on ws://127.0.0.1:${listening.address().port}`));
 }
 
 const [role, plan, url] = rolePlanAndUrl();
-if (role === 'client') playClient(PEER, plan, (subprotocols) => open(url, subprotocols));
+if (role === 'client') playClient(PEER, plan, (subprotocols, exercise) => open(url, subprotocols, exercise));
 else serve(plan);

@@ -2,6 +2,7 @@
 
 import asyncio
 
+import deflate
 import exercises
 from aiohttp import ClientSession, ClientWSTimeout, WSMsgType, web
 
@@ -14,8 +15,9 @@ OPTIONS = {"max_msg_size": 0, "autoping": False, "autoclose": False}
 
 
 class Connection:
-    def __init__(self, ws):
+    def __init__(self, ws, request=None):
         self.ws = ws
+        self.request = request  # of a client of ours
 
     async def next(self, wanted):
         """The next message of a wanted type; pings that come meanwhile are answered."""
@@ -56,15 +58,35 @@ class Connection:
         await self.ws.close(code=message.data or 1000)
         return None if message.data == NO_CODE else message.data, message.extra
 
+    def handshake(self):
+        header = "Sec-WebSocket-Extensions"
+        if isinstance(self.ws, web.WebSocketResponse):
+            return "server", self.request.headers.get(header), self.ws.headers.get(header)
+        answer = self.ws._response  # the library has no other way to see it
+        return "client", answer.request_info.headers.get(header), answer.headers.get(header)
+
+    def stream(self):
+        return self.ws.get_extra_info("socket")
+
+
+def compression(exercise):
+    """How the library says all that it can say of compression: the bits of the server's window, and 0 for none. Nothing
+    where the exercise is about something else."""
+    if not deflate.is_deflate(exercise):
+        return {}
+    terms = deflate.theirs(exercise)
+    return {"compress": 0 if terms is None else terms.server_max_window_bits or deflate.MOST_BITS}
+
 
 async def client(plan, url):
     async with ClientSession() as session:
 
         async def play(exercise, subprotocols):
             patience = ClientWSTimeout(ws_close=exercises.PATIENCE_TO_CLOSE)
-            async with session.ws_connect(url, protocols=subprotocols or (), timeout=patience, **OPTIONS) as ws:
+            options = {"protocols": subprotocols or (), "timeout": patience} | compression(exercise)
+            async with session.ws_connect(url, **options, **OPTIONS) as ws:
                 exercises.same(ws.protocol, None, "subprotocol")
-                await exercises.perform(exercise, Connection(ws))
+                return await exercises.perform(exercise, Connection(ws))
 
         await exercises.play_client(PEER, plan, play)
 
@@ -75,10 +97,11 @@ async def server(plan):
     async def handle(request):
         if request.path == "/refused":
             return web.Response(status=403, text="not here\n")
-        ws = web.WebSocketResponse(protocols=["superchat"], timeout=exercises.PATIENCE_TO_CLOSE, **OPTIONS)
-        await ws.prepare(request)
         target = request.path_qs
-        if await exercises.serve_one(PEER, plan, Connection(ws), target, request.headers, ws.ws_protocol):
+        options = {"timeout": exercises.PATIENCE_TO_CLOSE} | compression(exercises.exercise_of(plan, target))
+        ws = web.WebSocketResponse(protocols=["superchat"], **options, **OPTIONS)
+        await ws.prepare(request)
+        if await exercises.serve_one(PEER, plan, Connection(ws, request), target, request.headers, ws.ws_protocol):
             finished.set()
         return ws
 

@@ -11,9 +11,10 @@ The plan comes on standard input, one exercise a line, written by `run`:
     subprotocols A,B  ask for these; ws101 chooses none, which the RFC allows (client only)
     too-big N         a message over ws101's limit: a Close with 1009 and a reason must come
     silence           send nothing until ws101 has pinged twice: it took our pong for the first
+    deflate ...       many messages on certain terms of compression: deflate.py
 
-What is said about each: `peer TAB role TAB exercise TAB verdict`, where the verdict is `ok`, `FAILED: why`, or
-`cannot: why` where the peer has no means for it or forbids it to itself.
+What is said about each: `peer TAB role TAB exercise TAB verdict`, where the verdict is `ok` (or `ok: so`, where it may
+end well in several ways), `FAILED: why`, or `cannot: why` where the peer has no means for it or forbids it to itself.
 
 A peer is a module with a class `Connection` around one connection of its library:
 
@@ -95,7 +96,7 @@ def kind_and_bytes(message):
 
 
 async def perform(exercise, connection):
-    """One exercise, over an open connection, to its clean close."""
+    """One exercise, over an open connection, to its clean close. Gives the verdict, or nothing for `ok`."""
     verb, *words = exercise.split()
     match verb:
         case "text":
@@ -117,6 +118,10 @@ async def perform(exercise, connection):
             return await close(connection, None if words[0] == "none" else int(words[0]), " ".join(words[1:]))
         case "too-big":
             return await too_big(connection, int(words[0]))
+        case "deflate":
+            import deflate  # only here: it needs what stands in this file
+
+            return await deflate.perform(words, connection)
         case _:
             raise Wrong(f"the plan names an exercise which nobody knows: {exercise}")
     await close(connection, 1000, "")
@@ -156,15 +161,17 @@ async def too_big(connection, size):
 
 
 def report(peer, role, exercise, verdict):
-    print(peer, role, exercise, " ".join(verdict.split())[:300], sep="\t", flush=True)
+    line = "\t".join([peer, role, exercise, " ".join(verdict.split())[:300]])
+    # In one piece: print() writes one word after another, and the threads of a blocking peer get in between.
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
 
 
 async def judged(peer, role, exercise, attempt):
     """Awaits `attempt` and reports how it went."""
     try:
         async with asyncio.timeout(patience_for(exercise)):
-            await attempt
-        verdict = "ok"
+            verdict = await attempt or "ok"
     except Cannot as why:
         verdict = f"cannot: {why}"
     except Wrong as why:
@@ -187,15 +194,20 @@ async def play_client(peer, plan, play):
         await judged(peer, "client", exercise, play(exercise, subprotocols))
 
 
+def exercise_of(plan, target):
+    """The exercise for which this target is asked, if for one."""
+    url = urlsplit(target)
+    return plan[int(parse_qs(url.query)["case"][0]) - 1] if url.path == "/runCase" else None
+
+
 async def serve_one(peer, plan, connection, target, headers, subprotocol):
     """What a server does with one connection, by its path. True: that was the last of them."""
-    url = urlsplit(target)
-    match url.path:
+    match urlsplit(target).path:
         case "/getCaseCount":
             await connection.send(str(len(plan)))
             await connection.close(1000, "")
         case "/runCase":
-            exercise = plan[int(parse_qs(url.query)["case"][0]) - 1]
+            exercise = exercise_of(plan, target)
             await judged(peer, "server", exercise, perform(exercise, connection))
         case "/conversation":
             await judged(peer, "server", "conversation", converse(connection, headers, subprotocol))

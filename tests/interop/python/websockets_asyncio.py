@@ -3,6 +3,7 @@
 import asyncio
 
 import exercises
+import websockets_terms
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.frames import Opcode
@@ -69,15 +70,22 @@ class Connection:
         code = self.ws.close_code
         return None if code == NO_CODE else code, self.ws.close_reason
 
+    def handshake(self):
+        return websockets_terms.handshake(self.ws)
+
+    def stream(self):
+        return self.ws.transport.get_extra_info("socket")
+
 
 async def client(plan, url):
     async def play(exercise, subprotocols):
         options = {"subprotocols": subprotocols, "create_connection": Client, "proxy": None}
+        options |= websockets_terms.options_of_client(exercise)
         # Not `async with`: at its end it closes once more, and after the other side's Close in the midst of our sending
         # the library (17.4, on Python 3.11) then fails inside itself.
         ws = await connect(url, **options, **OPTIONS)
         exercises.same(ws.subprotocol, None, "subprotocol")
-        await exercises.perform(exercise, Connection(ws))
+        return await exercises.perform(exercise, Connection(ws))
 
     await exercises.play_client(PEER, plan, play)
 
@@ -91,6 +99,7 @@ async def server(plan):
             finished.set()
 
     def refuse(ws, request):
+        websockets_terms.set_up_server(ws, exercises.exercise_of(plan, request.path))
         return ws.respond(403, "not here\n") if request.path == "/refused" else None
 
     def choose(_, asked):

@@ -5,6 +5,7 @@ import asyncio
 import threading
 
 import exercises
+import websockets_terms
 from websockets.frames import Opcode
 from websockets.sync.client import ClientConnection, connect
 from websockets.sync.server import ServerConnection, serve
@@ -78,13 +79,20 @@ class Connection:
         code = self.ws.close_code
         return None if code == NO_CODE else code, self.ws.close_reason
 
+    def handshake(self):
+        return websockets_terms.handshake(self.ws)
+
+    def stream(self):
+        return self.ws.socket
+
 
 async def client(plan, url):
     async def play(exercise, subprotocols):
         options = {"subprotocols": subprotocols, "create_connection": Client, "proxy": None}
+        options |= websockets_terms.options_of_client(exercise)
         with connect(url, **options, **OPTIONS) as ws:
             exercises.same(ws.subprotocol, None, "subprotocol")
-            await exercises.perform(exercise, Connection(ws))
+            return await exercises.perform(exercise, Connection(ws))
 
     await exercises.play_client(PEER, plan, play)
 
@@ -97,6 +105,7 @@ def server(plan):
             threading.Thread(target=listening.shutdown).start()  # shutdown waits for this very handler
 
     def refuse(ws, request):
+        websockets_terms.set_up_server(ws, exercises.exercise_of(plan, request.path))
         return ws.respond(403, "not here\n") if request.path == "/refused" else None
 
     def choose(_, asked):
