@@ -446,10 +446,10 @@ $('ping-ten').onclick = () => {
 
 function drawTrip(time) {
   const bar = make('i');
-  const item = make('li', '', time.toFixed(2), bar);
+  const item = make('li', '', time.toFixed(1), bar);
   item.dataset.time = time;
   $('trips').append(item);
-  while ($('trips').children.length > 20) $('trips').firstChild.remove();
+  while ($('trips').children.length > 10) $('trips').firstChild.remove();
   const most = Math.max(...[...$('trips').children].map(item => Number(item.dataset.time)));
   for (const item of $('trips').children) item.lastChild.style.height = `${Math.max(2, Number(item.dataset.time) / most * 80)}px`;
   $('trip').textContent = `${time.toFixed(2)} ms there and back`;

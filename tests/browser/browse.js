@@ -242,8 +242,7 @@ async function shots(address) {
 
 const fits = (page) => page.evaluate(() => {
   const root = document.documentElement;
-  const outside = [...document.querySelectorAll('main *')].filter((one) => one.getBoundingClientRect().right > root.clientWidth + 1
-    && !one.closest('nav'));
+  const outside = [...document.querySelectorAll('main *, nav *')].filter((one) => one.getBoundingClientRect().right > root.clientWidth + 1);
   return root.scrollWidth <= root.clientWidth && outside.length === 0;
 });
 
