@@ -1,6 +1,6 @@
 //! A page on which you watch your own browser's handshake and frames, and break them.
 //!
-//! run: cargo run --example playground [ADDRESS]
+//! run: cargo run --example playground [ADDRESS] (with `--features deflate` it compresses, too)
 //! then: open the http address that it prints
 //! expect: listening on ws://127.0.0.1:9001
 //! next: src/explain, where all that the page shows comes from
@@ -56,6 +56,9 @@ fn main() -> Result<()> {
             max_connections: 64,
             ..Limits::default()
         });
+    if let Some(settings) = answers::deflate() {
+        server = server.deflate(settings);
+    }
     let address = server.local_addr()?;
     if address.ip().is_loopback() {
         // A foreign name that somebody lets point to loopback is not ours (DNS rebinding).
@@ -189,11 +192,13 @@ fn look(mut ws: WebSocket, hall: &Hall) -> Result<()> {
             ("bytes", ws101::explain::json::hex(bytes)),
         ])
     });
-    let number = lens.number.to_string();
-    lens.tell(
-        "you",
-        vec![("number", number), ("ticket", string(&ticket)), ("breaks", array(breaks))],
-    );
+    let you = vec![
+        ("number", lens.number.to_string()),
+        ("ticket", string(&ticket)),
+        ("compresses", answers::deflate().is_some().to_string()),
+        ("breaks", array(breaks)),
+    ];
+    lens.tell("you", you);
     let ended = answer_all(&mut ws, &lens, hall);
     lock(&hall.lenses).remove(&ticket);
     hall.tell_tabs();

@@ -57,10 +57,14 @@
 //! | `protocol/prepared.rs` | 1 | How is one encoding sent to many? |
 //! | `explain/account.rs` | 2 | What is told of a head or a frame? |
 //! | `explain/headers.rs` | 1 | What are the header fields of a handshake for? |
-//! | `explain/heads.rs` | 4 | What do the lines of a request and its answer say? |
-//! | `explain/payload.rs` | 2 | What do payloads say? |
+//! | `explain/extensions.rs` | 4 | What is offered and taken, parameter by parameter? |
+//! | `explain/lines.rs` | 2 | What do the lines of a head say? |
+//! | `explain/heads.rs` | 4 | Where does a head end, and what is decided about it? |
+//! | `explain/reading.rs` | 4 | How are payloads read, and where do they go wrong? |
 //! | `explain/bits.rs` | 2 | What does each bit of a header say? |
-//! | `explain/frames.rs` | 5 | How are frames told as they arrive? |
+//! | `explain/compressed.rs` | 2 | What do compressed payloads say? |
+//! | `explain/payload.rs` | 3 | What do payloads say? |
+//! | `explain/frames.rs` | 4 | How are frames told as they arrive? |
 //! | `explain/conversation.rs` | 3 | How are both directions told? |
 //! | `explain/json.rs` | 1 | How is it told to a page? |
 //! | `explain/print.rs` | 3 | How is it told to a terminal? |

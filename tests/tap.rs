@@ -131,6 +131,54 @@ fn a_whole_conversation_is_told_at_both_ends() {
     assert_eq!(titles(at_server, Role::Server), of_server);
 }
 
+#[cfg(feature = "deflate")]
+#[test]
+fn a_compressed_conversation_is_told_at_both_ends() {
+    let settings = ws101::Deflate::default();
+    let (tell, at_server) = hear();
+    let tell = Mutex::new(Some(tell));
+    let server = Server::bind("127.0.0.1:0").unwrap().deflate(settings).through(move |stream| {
+        Arc::new(Tap::new(stream, Role::Server, tell.lock().unwrap().take().unwrap()))
+    });
+    let (address, handle) = (server.local_addr().unwrap(), server.handle());
+    let serving = thread::spawn(move || {
+        server.serve(|mut ws| {
+            while let Some(message) = ws.recv()? {
+                ws.send(message)?;
+            }
+            Ok(())
+        })
+    });
+    let (tell, at_client) = hear();
+    let tap = Tap::new(TcpStream::connect(address).unwrap(), Role::Client, tell);
+    let client = Client::new(format!("ws://{address}/x")).deflate(settings);
+    let mut ws = client.connect_over(tap).unwrap();
+    let text = "Gr\u{fc}\u{df}e, ".repeat(40);
+    for _ in 0..2 {
+        ws.send(&*text).unwrap();
+        assert_eq!(ws.recv().unwrap().unwrap().as_text(), Some(&*text));
+    }
+    ws.close(1000, "").unwrap();
+    drop(ws);
+    handle.stop(std::time::Duration::from_secs(5));
+    serving.join().unwrap().unwrap();
+    for heard in [at_client, at_server] {
+        let told: Vec<Account> = heard.into_iter().collect();
+        assert!(told.iter().all(|one| matches!(one.verdict, Verdict::Fine)), "{told:?}");
+        for from in [Role::Client, Role::Server] {
+            let compressed = told.iter().filter(|one| one.from == from);
+            let compressed: Vec<&Account> =
+                compressed.filter(|one| one.inflated.is_some()).collect();
+            assert_eq!(compressed.len(), 2);
+            for account in &compressed {
+                assert_eq!(account.inflated.as_ref().unwrap().bytes, text.as_bytes());
+            }
+            // The second only says that it is the first once more.
+            assert!(compressed[1].length < compressed[0].length);
+        }
+    }
+}
+
 #[test]
 fn what_if_the_one_who_hears_panics() {
     let (mut peer, stream) = pair();

@@ -3,7 +3,8 @@
 use base64::{Engine, prelude::BASE64_STANDARD};
 use sha1::{Digest, Sha1};
 use ws101::explain::account::Account;
-use ws101::explain::conversation::{explain_frames, explain_request, explain_response};
+use ws101::explain::conversation::{explain_request, explain_response};
+use ws101::explain::frames::Frames;
 use ws101::explain::heads::Terms;
 use ws101::explain::json::{self, array, hex, string};
 use ws101::protocol::authority::Origins;
@@ -12,7 +13,7 @@ use ws101::protocol::handshake::{Decision, Rules, decide};
 use ws101::protocol::head::Scan;
 use ws101::protocol::key;
 use ws101::protocol::message::Bounds;
-use ws101::{Limits, Refusal, Request, Response};
+use ws101::{Deflate, Limits, Refusal, Request, Response};
 
 /// Where there is a WebSocket.
 pub const PATHS: [&str; 2] = ["/wire", "/lens"];
@@ -24,9 +25,10 @@ const MOST_TOLD: usize = 64;
 const WRONG_GUID: &str = "258EAFA5-E914-47DA-95CA-5AB0DC85B711";
 
 /// Frames that no server may send: name, story, bytes.
-pub const BREAKS: [(&str, &str, &[u8]); 12] = [
+pub const BREAKS: [(&str, &str, &[u8]); 13] = [
     ("masked", "A server's frame with a mask", b"\x81\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58"),
-    ("reserved bit", "RSV1 set, though nothing gave it a meaning", b"\xc1\x05Hello"),
+    ("reserved bit", "RSV2 set, though nothing gave it a meaning", b"\xa1\x05Hello"),
+    ("not compressed", "RSV1 set, as if it were compressed", b"\xc1\x05Hello"),
     ("unknown opcode", "Opcode 3, which nobody has defined", b"\x83\x05Hello"),
     ("bad UTF-8", "A text of the bytes c3 28", b"\x81\x02\xc3\x28"),
     ("fragmented ping", "A ping that says more will follow", b"\x09\x02hi"),
@@ -44,6 +46,11 @@ pub const BREAKS: [(&str, &str, &[u8]); 12] = [
     ("half a code", "A Close of one byte", b"\x88\x01\x03"),
 ];
 
+/// How this server compresses, if it was built with that.
+pub fn deflate() -> Option<Deflate> {
+    cfg!(feature = "deflate").then(Deflate::default)
+}
+
 /// What this server judges by.
 pub fn terms() -> Terms {
     let limits = Limits::default();
@@ -51,6 +58,7 @@ pub fn terms() -> Terms {
         origins: Origins::SameHost,
         paths: PATHS.map(str::to_owned).into(),
         subprotocols: vec![crate::SUBPROTOCOL.into()],
+        deflate: deflate(),
         ..Rules::default()
     };
     let bounds = Bounds { max_message: MAX_MESSAGE, max_fragments: limits.max_fragments };
@@ -106,11 +114,22 @@ pub fn verdict(from: &str, digits: &str) -> Vec<(&'static str, String)> {
     match bytes
         .filter(|_| digits.len().is_multiple_of(2) && digits.iter().all(u8::is_ascii_hexdigit))
     {
-        Some(bytes) => vec![("accounts", accounts(&explain_frames(&bytes, from, &terms())))],
+        Some(bytes) => vec![("accounts", accounts(&judged(&bytes, from)))],
         None => {
             vec![("wrong", string("Bytes are written in pairs of digits: 81 05 48 65 6c 6c 6f"))]
         }
     }
+}
+
+fn judged(bytes: &[u8], from: Role) -> Vec<Account> {
+    let mut frames = Frames::new(from, 0, terms().bounds);
+    if deflate().is_some() {
+        frames.agree(ws101::protocol::terms::Terms::default());
+    }
+    let mut told = Vec::new();
+    frames.push(bytes, &mut |account| told.push(account));
+    frames.end(&mut |account| told.push(account));
+    told
 }
 
 fn accounts(told: &[Account]) -> String {

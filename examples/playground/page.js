@@ -39,7 +39,7 @@ function you(told) {
   me = told;
   $('breaks').replaceChildren(...told.breaks.map(card));
   const ideas = [['a good one', 'client', '818537fa213d7f9f4d5158'], ['no mask', 'client', '810548656c6c6f'],
-    ['half a frame', 'client', '818537fa213d7f9f'], ...told.breaks.map(b => [b.name, 'server', b.bytes])];
+    ['half a frame', 'client', '818537fa213d7f9f'], ...(told.compresses ? [['compressed', 'server', 'c107f248cdc9c90700']] : []), ...told.breaks.map(b => [b.name, 'server', b.bytes])];
   $('frame-ideas').replaceChildren(...ideas.map(([name, from, bytes]) => button(name, () => {
     $('frame-from').value = from;
     $('frame-bytes').value = spaced(bytes);
@@ -74,7 +74,8 @@ function openWire(first = false) {
   state('connecting', '');
   opened.onopen = () => {
     state('open', 'open');
-    script('onopen');
+    script(`onopen${opened.extensions && `, with ${opened.extensions}`}`);
+    $('compressed').hidden = !opened.extensions;
     if (first) opened.send($('say-text').value);
   };
   opened.onmessage = event => {
@@ -121,7 +122,7 @@ function onWire({ at, account }) {
 const milliseconds = at => `${(at / 1000).toFixed(1)} ms`;
 
 function preview(account) {
-  const payload = account.spans.findLast(span => /^(payload|reason|code)$/.test(span.field));
+  const payload = account.spans.findLast(span => /^(payload|reason|code)$/.test(span.field) && span.to - span.from >= 8);
   return payload && account.what === 'frame' ? `${payload.value.slice(0, 48)}` : '';
 }
 
@@ -151,7 +152,8 @@ function onFrame(at, account) {
 // ---- drawing an account ----
 
 const hue = field => ({ FIN: 'fin', RSV1: 'rsv', 'RSV2-3': 'rsv', opcode: 'opcode', MASK: 'mask', length: 'length',
-  'long length': 'length', 'mask key': 'key' })[field] ?? 'payload';
+  'long length': 'length', 'mask key': 'key', codes: 'block', table: 'block', padding: 'block', unknown: 'block', BTYPE: 'block',
+  BFINAL: 'block', 'bad byte': 'bad', 'cut short': 'bad', unread: 'rsv' })[field] ?? 'payload';
 
 function drawing(account) {
   const parts = [];
@@ -160,7 +162,21 @@ function drawing(account) {
   const who = account.from === 'client' ? 'Your browser sent' : 'The server sent';
   const below = account.payload && account.spans.some(span => span.field === 'mask key')
     ? [make('p', 'quiet', 'Above, the bytes as they travelled; under each of the payload, what it is once the mask is off.')] : [];
-  return [make('p', 'said', `${who} `, make('b', '', account.title)), strip(account), ...below, ...parts, values(account)];
+  return [make('p', 'said', `${who} `, make('b', '', account.title)), strip(account), ...below, ...squeezed(account), ...parts, values(account)];
+}
+
+/** What compression did: two bars, and what came out. */
+function squeezed({ inflated, length, spans }) {
+  if (!inflated) return [];
+  const header = spans.findLast(span => /^(length|long length|mask key)$/.test(span.field));
+  const sent = length - header.to / 8;
+  const most = Math.max(sent, inflated.length, 1);
+  const bar = (name, count) => {
+    const it = make('i');
+    it.style.width = `${Math.max(1, count / most * 100)}%`;
+    return make('p', '', make('span', '', `${name}: ${count} bytes`), it);
+  };
+  return [make('div', 'squeezed', bar('As it travelled', sent), bar('Inflated', inflated.length))];
 }
 
 /** The header bit by bit, then bytes: as they travelled, and below it without the mask. */
@@ -174,7 +190,7 @@ function strip(account) {
     for (let bit = 0; bit < 8; bit++) {
       const at = byte * 8 + bit, span = first.find(span => span.from <= at && at < span.to);
       const cell = make('i', `f-${hue(span?.field)}`, String(parseInt(bytes[byte], 16) >> (7 - bit) & 1), make('small', '', initial(span, at)));
-      cell.dataset.span = account.spans.indexOf(span);
+      cell.dataset.bit = at;
       group.append(cell);
     }
     row.append(group);
@@ -184,9 +200,10 @@ function strip(account) {
     if (index < 2 && first.length) return;
     const span = account.spans.findIndex(span => span.from <= index * 8 && index * 8 < span.to);
     const cell = make('span', `cell f-${hue(account.spans[span]?.field)}`, byte);
-    if (index >= start) cell.append(make('small', '', character(payload[index - start])));
+    const plain = payload[index - start];
+    if (index >= start) cell.append(make('small', '', !account.inflated ? character(plain) : plain === byte ? '\u00a0' : plain));
     else cell.append(make('small', '', hue(account.spans[span]?.field)));
-    cell.dataset.span = span;
+    cell.dataset.bit = index * 8;
     row.append(cell);
   });
   if (account.length > shown) row.append(make('span', 'cell', '…', make('small', '', `${account.length} in all`)));
@@ -203,10 +220,11 @@ function character(byte) {
 
 function values(account) {
   const list = make('ul', 'values');
-  account.spans.forEach((span, index) => {
-    const item = make('li', '', make('span', `name f-${hue(span.field)}`, span.field), make('span', '', span.value),
+  account.spans.forEach(span => {
+    const item = make('li', span.value.length > 60 ? 'long' : '', make('span', `name f-${hue(span.field)}`, span.field), make('span', 'value', span.value),
       make('span', 'meaning', span.meaning), make('span', 'section', span.section));
-    const light = on => () => item.closest('.xray, .inside, .frame')?.querySelectorAll(`[data-span="${index}"]`)
+    const isOf = ({ dataset: { bit } }) => span.from < +bit + (bit < 16 ? 1 : 8) && +bit < span.to;
+    const light = on => () => [...item.closest('.xray, .inside, .frame')?.querySelectorAll('[data-bit]') ?? []].filter(isOf)
       .forEach(cell => cell.classList.toggle('lit', on));
     item.onmouseenter = light(true);
     item.onmouseleave = light(false);
@@ -232,7 +250,9 @@ function headLines(account) {
   for (const span of account.spans) {
     const plain = ['request line', 'status line', 'first line', 'end of head', 'body', 'unread', 'cut', 'no header'].includes(span.field);
     const line = make('p');
-    line.append(...(plain ? [make('b', '', span.value)] : [make('b', '', span.field), `: ${span.value}`]));
+    const mark = { extension: ', ', parameter: '; ' }[span.field];
+    if (mark) line.className = 'part';
+    line.append(...(plain ? [make('b', '', span.value)] : [make('b', '', mark ?? `${span.field}: `), span.value]));
     line.append(make('span', '', `${span.meaning} `, make('span', 'section', span.section)));
     box.append(line);
   }
@@ -288,11 +308,14 @@ const actions = {
   binary: () => send(new Uint8Array([0, 1, 2, 3, 253, 254, 255])),
   empty: () => send(''),
   long: () => send('0123456789'.repeat(30)),
+  json: () => send(JSON.stringify(stations)),
   ping: () => ask('ping', `are you there? ${++pingCount}`),
   fragments: () => ask('fragments', 'one message, in three fragments'),
 };
 for (const it of document.querySelectorAll('[data-do]')) it.onclick = actions[it.dataset.do];
 let pingCount = 0;
+const stations = ['Abbey Road', 'Bank', 'Canary Wharf', 'Deptford Bridge', 'East India', 'Gallions Reach']
+  .map((name, i) => ({ id: 9400 + i * 37, name, latitude: 51.5 + i / 100, longitude: -0.02 - i / 89, stepFree: i % 3 === 0, line: 'docklands' }));
 
 $('close').onsubmit = event => {
   event.preventDefault();
@@ -423,10 +446,10 @@ $('ping-ten').onclick = () => {
 
 function drawTrip(time) {
   const bar = make('i');
-  const item = make('li', '', time.toFixed(2), bar);
+  const item = make('li', '', time.toFixed(1), bar);
   item.dataset.time = time;
   $('trips').append(item);
-  while ($('trips').children.length > 20) $('trips').firstChild.remove();
+  while ($('trips').children.length > 10) $('trips').firstChild.remove();
   const most = Math.max(...[...$('trips').children].map(item => Number(item.dataset.time)));
   for (const item of $('trips').children) item.lastChild.style.height = `${Math.max(2, Number(item.dataset.time) / most * 80)}px`;
   $('trip').textContent = `${time.toFixed(2)} ms there and back`;

@@ -88,6 +88,15 @@ impl Verdict {
     }
 }
 
+/// What a compressed payload inflates to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Inflated {
+    /// Its first bytes, at most [`SHOWN`] of them.
+    pub bytes: Vec<u8>,
+    /// How many bytes it has.
+    pub length: u64,
+}
+
 /// What is told of a head, a frame, or a run of bytes that is neither.
 #[derive(Clone, Debug)]
 pub struct Account {
@@ -105,6 +114,8 @@ pub struct Account {
     pub bytes: Vec<u8>,
     /// The payload of a frame, its mask taken off; no more of it than of the bytes.
     pub payload: Vec<u8>,
+    /// What a compressed payload inflates to, if this build can look inside.
+    pub inflated: Option<Inflated>,
     /// Its parts.
     pub spans: Vec<Span>,
     /// Whether it may stand there.
@@ -138,6 +149,7 @@ pub fn run(from: Role, what: What, start: u64, bytes: &[u8]) -> Account {
         title: title.into(),
         bytes: shown,
         payload,
+        inflated: None,
         spans,
         verdict,
     }
@@ -156,6 +168,11 @@ pub(crate) fn visible(bytes: &[u8], most: usize) -> String {
         shown += "...";
     }
     shown
+}
+
+/// A text of a peer between quotes.
+pub(crate) fn quoted(bytes: &[u8]) -> String {
+    format!("\"{}\"", visible(bytes, 400))
 }
 
 /// Control characters, and those that turn the direction of writing, could change what a person sees.

@@ -4,7 +4,6 @@
 //! ones of its mask.
 
 use super::account::{Span, bits, hex};
-use super::payload::Context;
 use crate::protocol::frame::{
     FIN, LENGTH, LENGTH_IN_16_BITS, LENGTH_IN_64_BITS, MASK, OPCODE, Opcode, RSV1, RSV2_RSV3,
     length_bytes,
@@ -12,20 +11,16 @@ use crate::protocol::frame::{
 use crate::protocol::mask;
 
 /// The bits of a header, as far as it has come. `length`: what the protocol has read there, if it got
-/// that far.
-pub fn header_spans(head: &[u8], context: Context, length: Option<u64>) -> Vec<Span> {
+/// that far. `deflate`: an extension was agreed on that compresses.
+pub fn header_spans(head: &[u8], deflate: bool, length: Option<u64>) -> Vec<Span> {
     let mut spans = Vec::new();
     let Some(&first) = head.first() else { return spans };
     // 1. The first byte.
     let fin =
         if first & FIN != 0 { "the last fragment of its message" } else { "more fragments follow" };
     spans.push(of_bits(0, FIN, first, "FIN", fin, "§5.4"));
-    let rsv1 = match (first & RSV1 != 0, context.compressed) {
-        (true, true) => "the message is compressed",
-        (true, false) => "set, though no extension gave it a meaning",
-        (false, _) => "0, unless an extension has given it a meaning",
-    };
-    spans.push(of_bits(0, RSV1, first, "RSV1", rsv1, "§5.2"));
+    let (rsv1, section) = rsv1(first, deflate);
+    spans.push(of_bits(0, RSV1, first, "RSV1", rsv1, section));
     let rsv = if first & RSV2_RSV3 == 0 {
         "0: nobody has given them a meaning"
     } else {
@@ -74,6 +69,23 @@ pub fn header_spans(head: &[u8], context: Context, length: Option<u64>) -> Vec<S
     spans
 }
 
+/// What RSV1 says, which permessage-deflate gives a meaning on the first frame of a message.
+fn rsv1(first: u8, deflate: bool) -> (&'static str, &'static str) {
+    let is_first = matches!(Opcode::parse(first), Ok(Opcode::Text | Opcode::Binary));
+    match (first & RSV1 != 0, deflate, is_first) {
+        (true, false, _) => ("set, though no extension gave it a meaning", "§5.2"),
+        (false, false, _) => ("0, unless an extension has given it a meaning", "§5.2"),
+        (true, true, true) => ("the message is compressed", "RFC 7692 §6"),
+        (false, true, true) => ("the message goes as it is, not compressed", "RFC 7692 §6"),
+        (true, true, false) => {
+            ("set, though only the first frame of a message may say so", "RFC 7692 §6.1")
+        }
+        (false, true, false) => {
+            ("0: only the first frame of a message says whether it is compressed", "RFC 7692 §6.1")
+        }
+    }
+}
+
 fn what_it_says(opcode: Opcode) -> &'static str {
     match opcode {
         Opcode::Continuation => "continuation: the message goes on",
@@ -85,8 +97,15 @@ fn what_it_says(opcode: Opcode) -> &'static str {
     }
 }
 
-/// A span of some bits of a byte: those of a constant of [`frame`](crate::protocol::frame).
-fn of_bits(at: u64, of: u8, byte: u8, field: &str, meaning: &str, section: &'static str) -> Span {
+/// A span of some bits of a byte: those that are ones in `of`.
+pub(crate) fn of_bits(
+    at: u64,
+    of: u8,
+    byte: u8,
+    field: &str,
+    meaning: &str,
+    section: &'static str,
+) -> Span {
     let (from, to) = (u64::from(of.leading_zeros()), 8 - u64::from(of.trailing_zeros()));
     let width = (to - from) as usize;
     let value = format!("{:0width$b}", (byte & of) >> of.trailing_zeros());

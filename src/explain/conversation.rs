@@ -1,13 +1,13 @@
 //! A whole conversation: both directions, from the request to the last Close.
 //!
 //! ```text
-//! client ── request ──► frames            each direction is told by itself; only the answer needs
-//! server ── response ─► frames            the request, and decides what follows in both
+//! client ── request ──────────────────► frames   each direction is told by itself; only the answer
+//! server ── (interim) ─► response ────► frames   needs the request, and decides what follows in both
 //! ```
 
 use super::account::{Account, What, run};
 use super::frames::Frames;
-use super::heads::{Arriving, Follows, Terms, request, response};
+use super::heads::{Arriving, End, Follows, Terms, request, response};
 use crate::protocol::frame::Role;
 use crate::protocol::request::Request;
 
@@ -38,7 +38,7 @@ enum Stage {
 impl Conversation {
     /// A conversation of which nothing has been said, judged by these terms.
     pub fn new(terms: Terms) -> Conversation {
-        let half = || Half { passed: 0, stage: Stage::Head(Arriving::new(&terms)) };
+        let half = || Half { passed: 0, stage: Stage::Head(Arriving::new(&terms, 0)) };
         Conversation { client: half(), server: half(), asked: None, terms }
     }
 
@@ -50,8 +50,8 @@ impl Conversation {
                 Stage::Head(arriving) => {
                     let (count, end) = arriving.push(bytes);
                     if end.is_some() {
-                        let bytes = arriving.bytes().to_vec();
-                        self.head_ends(from, &bytes, end, tell);
+                        let (start, bytes) = (arriving.start(), arriving.bytes().to_vec());
+                        self.head_ends(from, start, &bytes, end, tell);
                     }
                     count
                 }
@@ -75,9 +75,9 @@ impl Conversation {
     pub fn end(&mut self, from: Role, tell: &mut dyn FnMut(Account)) {
         match &mut self.half(from).stage {
             Stage::Head(arriving) => {
-                let bytes = arriving.bytes().to_vec();
+                let (start, bytes) = (arriving.start(), arriving.bytes().to_vec());
                 if !bytes.is_empty() {
-                    self.head_ends(from, &bytes, None, tell);
+                    self.head_ends(from, start, &bytes, None, tell);
                 }
             }
             Stage::Frames(frames) => frames.end(tell),
@@ -96,12 +96,12 @@ impl Conversation {
     fn head_ends(
         &mut self,
         from: Role,
+        start: u64,
         bytes: &[u8],
-        end: Option<super::heads::End>,
+        end: Option<End>,
         tell: &mut dyn FnMut(Account),
     ) {
-        let length = bytes.len() as u64;
-        let bounds = self.terms.bounds;
+        let (behind, bounds) = (start + bytes.len() as u64, self.terms.bounds);
         match from {
             Role::Client => {
                 let (account, asked) = request(bytes, end, &self.terms.rules);
@@ -111,7 +111,7 @@ impl Conversation {
                 // The server has the last word. Until then: frames, if they were asked for.
                 self.client.stage = match (begun, frames) {
                     (true, true) => {
-                        Stage::Frames(Box::new(Frames::new(Role::Client, length, bounds, false)))
+                        Stage::Frames(Box::new(Frames::new(Role::Client, behind, bounds)))
                     }
                     (true, false) => Stage::Body,
                     (false, _) => Stage::Ended,
@@ -119,25 +119,46 @@ impl Conversation {
                 tell(account);
             }
             Role::Server => {
-                let (account, follows) = response(bytes, end, self.asked.as_ref());
-                match follows {
-                    Follows::Body => {
-                        self.server.stage = Stage::Body;
+                let (account, follows) = response(bytes, start, end, self.asked.as_ref());
+                tell(account);
+                self.follow(follows, behind, tell);
+            }
+        }
+    }
+
+    /// The server has answered, which decides what follows in both directions. From byte `start` in
+    /// its own; in that of the client something may be under way.
+    fn follow(&mut self, follows: Follows, start: u64, tell: &mut dyn FnMut(Account)) {
+        let bounds = self.terms.bounds;
+        match follows {
+            Follows::Response => self.server.stage = Stage::Head(Arriving::new(&self.terms, start)),
+            Follows::Body => {
+                self.server.stage = Stage::Body;
+                match &mut self.client.stage {
+                    Stage::Head(_) => {}
+                    Stage::Frames(frames) => {
+                        frames.end(tell);
                         self.client.stage = Stage::Body;
                     }
-                    Follows::Frames { rsv1_has_meaning } => {
-                        let start = self.client.passed;
-                        let frames = |from, start| {
-                            Box::new(Frames::new(from, start, bounds, rsv1_has_meaning))
-                        };
-                        self.server.stage = Stage::Frames(frames(Role::Server, length));
-                        // A client that waited for the answer, as it must, has sent no frame so far.
-                        if !matches!(self.client.stage, Stage::Frames(_)) || rsv1_has_meaning {
-                            self.client.stage = Stage::Frames(frames(Role::Client, start));
-                        }
+                    Stage::Body | Stage::Ended => self.client.stage = Stage::Body,
+                }
+            }
+            Follows::Frames(agreed) => {
+                let frames = |from, start| {
+                    let mut frames = Frames::new(from, start, bounds);
+                    agreed.into_iter().for_each(|terms| frames.agree(terms));
+                    Stage::Frames(Box::new(frames))
+                };
+                self.server.stage = frames(Role::Server, start);
+                match &mut self.client.stage {
+                    Stage::Head(_) => {}
+                    Stage::Frames(of_client) => {
+                        agreed.into_iter().for_each(|terms| of_client.agree(terms));
+                    }
+                    Stage::Body | Stage::Ended => {
+                        self.client.stage = frames(Role::Client, self.client.passed);
                     }
                 }
-                tell(account);
             }
         }
     }
@@ -164,7 +185,7 @@ pub fn explain_response(bytes: &[u8], asked: &[u8], terms: &Terms) -> Vec<Accoun
 
 /// Frames that one end sends, the last of them perhaps cut.
 pub fn explain_frames(bytes: &[u8], from: Role, terms: &Terms) -> Vec<Account> {
-    let mut frames = Frames::new(from, 0, terms.bounds, false);
+    let mut frames = Frames::new(from, 0, terms.bounds);
     all(|tell| {
         frames.push(bytes, tell);
         frames.end(tell);

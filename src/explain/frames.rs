@@ -2,32 +2,31 @@
 //!
 //! ```text
 //! bytes ─► Header::parse ─► spans of its bits ─┐
-//!              └─► mask off ─► Assembler ──────┴─► Account: title, spans, payload, verdict
+//!              └─► mask off ─► Reading ────────┴─► Account: title, spans, payload, verdict
 //! ```
 //!
 //! Rules of this file:
-//! - It is told what [`Header::parse`], [`Assembler`] and [`Close::parse`] say, in the order in which
+//! - It is told what [`Header::parse`], [`Reading`] and [`Close::parse`] say, in the order in which
 //!   [`Incoming`](crate::protocol::incoming::Incoming) asks them. A test compares the two.
 //! - Memory is bounded: of a long payload its first bytes are kept, and its length.
 //! - After a violation or a Close, bytes are counted, and not read.
 
 use super::account::{Account, SHOWN, Verdict, What, run};
 use super::bits::header_spans;
-use super::payload::{Context, spans as payload_spans};
+use super::payload::spans as payload_spans;
+use super::reading::{Context, Found, Reading};
 use crate::protocol::close::Close;
 use crate::protocol::frame::{Header, Opcode, Role, header_length};
 use crate::protocol::mask;
-use crate::protocol::message::{Assembler, Bounds};
+use crate::protocol::message::Bounds;
+use crate::protocol::terms::Terms;
 use crate::protocol::violation::Violation;
 
 /// One direction of frames.
 #[derive(Debug)]
 pub struct Frames {
     from: Role,
-    rsv1_has_meaning: bool,
-    message: Assembler,
-    /// The message that we are inside of is compressed.
-    compressed: bool,
+    reading: Reading,
     /// How many bytes went before what is in hand.
     start: u64,
     /// The bytes of a header, as far as it has come.
@@ -51,17 +50,20 @@ struct Frame {
 
 impl Frames {
     /// The frames of this sender, from byte `start` of its direction on.
-    pub fn new(from: Role, start: u64, bounds: Bounds, rsv1_has_meaning: bool) -> Frames {
+    pub fn new(from: Role, start: u64, bounds: Bounds) -> Frames {
         Frames {
             from,
-            rsv1_has_meaning,
-            message: Assembler::new(bounds),
-            compressed: false,
+            reading: Reading::new(reader_of(from), bounds),
             start,
             head: Vec::new(),
             frame: None,
             ended: false,
         }
+    }
+
+    /// Both ends have agreed to compress, on these terms.
+    pub fn agree(&mut self, terms: Terms) {
+        self.reading.agree(terms);
     }
 
     /// Takes the next bytes, and tells each frame that ends in them.
@@ -95,15 +97,12 @@ impl Frames {
 
     /// Takes bytes of a header; says how many.
     fn begin(&mut self, bytes: &[u8], tell: &mut dyn FnMut(Account)) -> usize {
-        let reader = match self.from {
-            Role::Client => Role::Server,
-            Role::Server => Role::Client,
-        };
+        let (reader, deflate) = (reader_of(self.from), self.reading.rsv1_has_meaning());
         for (index, &byte) in bytes.iter().enumerate() {
             self.head.push(byte);
-            let parsed = Header::parse(&self.head, reader, self.rsv1_has_meaning);
+            let parsed = Header::parse(&self.head, reader, deflate);
             let begun = parsed.and_then(|header| match header {
-                Some((header, _)) => self.message.begin_fragment(&header).map(|()| Some(header)),
+                Some((header, _)) => self.reading.begin(&header).map(|()| Some(header)),
                 None => Ok(None),
             });
             match begun {
@@ -134,10 +133,7 @@ impl Frames {
 
     /// A header is whole.
     fn enter(&mut self, header: Header, tell: &mut dyn FnMut(Account)) {
-        if matches!(header.opcode, Opcode::Text | Opcode::Binary) {
-            self.compressed = header.rsv1;
-        }
-        let context = Context { inside: self.message.inside(), compressed: self.compressed };
+        let context = self.reading.context();
         let (bytes, payload) = (self.head.clone(), Vec::new());
         self.frame = Some(Frame { header, context, taken: 0, bytes, payload });
         if header.length == 0 {
@@ -184,9 +180,8 @@ impl Frames {
             let keep = kept.min(plain.len());
             frame.payload.extend_from_slice(&plain[..keep]);
             kept -= keep;
-            if read.is_ok() && !frame.header.opcode.is_control() && !frame.context.compressed {
-                read = self.message.append(plain);
-                self.message.take_so_far();
+            if read.is_ok() && !frame.header.opcode.is_control() {
+                read = self.reading.read(plain);
             }
         }
         read
@@ -201,9 +196,7 @@ impl Frames {
             }
             Opcode::Ping | Opcode::Pong => {}
             Opcode::Text | Opcode::Binary | Opcode::Continuation => {
-                if frame.header.fin {
-                    self.message.finish()?;
-                }
+                self.reading.finish(&frame.header)?;
             }
         }
         Ok(())
@@ -218,10 +211,12 @@ impl Frames {
 
     fn tell(&mut self, frame: Frame, verdict: Verdict, tell: &mut dyn FnMut(Account)) {
         let Frame { header, context, taken, bytes, payload } = frame;
-        let mut spans = header_spans(&self.head, context, Some(header.length));
+        let found = self.reading.take_found();
+        let deflate = self.reading.rsv1_has_meaning();
+        let mut spans = header_spans(&self.head, deflate, Some(header.length));
         let at = self.head.len() as u64;
-        spans.extend(payload_spans(&header, context, at, taken, &payload));
-        let (title, length) = (title(&header, context, &verdict), at + taken);
+        spans.extend(payload_spans(&header, context, &found, at, taken, &payload));
+        let (title, length) = (title(&header, context, &found, &verdict), at + taken);
         let (from, start) = (self.from, self.start);
         self.head.clear();
         self.start += length;
@@ -233,6 +228,7 @@ impl Frames {
             title,
             bytes,
             payload,
+            inflated: found.inflated,
             spans,
             verdict,
         });
@@ -241,11 +237,9 @@ impl Frames {
     /// Tells of a header without a payload.
     fn tell_header(&mut self, title: String, verdict: Verdict, tell: &mut dyn FnMut(Account)) {
         let bytes = std::mem::take(&mut self.head);
-        let context = Context { inside: self.message.inside(), compressed: false };
-        let spans = header_spans(&bytes, context, length_in(&verdict));
+        let spans = header_spans(&bytes, self.reading.rsv1_has_meaning(), length_in(&verdict));
         let (from, start, length) = (self.from, self.start, bytes.len() as u64);
         self.start += length;
-        let payload = Vec::new();
         tell(Account {
             from,
             what: What::Frame,
@@ -253,7 +247,8 @@ impl Frames {
             length,
             title,
             bytes,
-            payload,
+            payload: Vec::new(),
+            inflated: None,
             spans,
             verdict,
         });
@@ -268,13 +263,24 @@ fn length_in(verdict: &Verdict) -> Option<u64> {
     }
 }
 
+fn reader_of(from: Role) -> Role {
+    match from {
+        Role::Client => Role::Server,
+        Role::Server => Role::Client,
+    }
+}
+
 /// `text, 5 bytes, masked`, as the log has it, and what more there is to say of it.
-fn title(header: &Header, context: Context, verdict: &Verdict) -> String {
-    let note = match (verdict, header.opcode, context.inside) {
-        (Verdict::Broken(violation), ..) => format!(": broken, {}", violation.reason()),
-        (Verdict::Missing(_), ..) => ": cut".into(),
-        (_, Opcode::Continuation, Some(kind)) => format!(", of a {} message", kind.opcode()),
+fn title(header: &Header, context: Context, found: &Found, verdict: &Verdict) -> String {
+    let of = match (header.opcode, context.inside) {
+        (Opcode::Continuation, Some(kind)) => format!(", of a {} message", kind.opcode()),
         _ => String::new(),
     };
-    format!("{header}{note}")
+    let note = match (verdict, &found.inflated) {
+        (Verdict::Broken(violation), _) => format!(": broken, {}", violation.reason()),
+        (Verdict::Missing(_), _) => ": cut".into(),
+        (_, Some(inflated)) => format!(": {} bytes inflated", inflated.length),
+        _ => String::new(),
+    };
+    format!("{header}{of}{note}")
 }

@@ -22,6 +22,9 @@ pub fn account(account: &Account) -> String {
         Role::Client => "client",
         Role::Server => "server",
     };
+    let inflated = account.inflated.as_ref().map_or("null".into(), |inflated| {
+        object(&[("bytes", hex(&inflated.bytes)), ("length", inflated.length.to_string())])
+    });
     object(&[
         ("from", string(from)),
         ("what", string(what)),
@@ -30,6 +33,7 @@ pub fn account(account: &Account) -> String {
         ("title", string(&account.title)),
         ("bytes", hex(&account.bytes)),
         ("payload", hex(&account.payload)),
+        ("inflated", inflated),
         ("spans", array(account.spans.iter().map(span))),
         ("verdict", verdict(&account.verdict)),
     ])

@@ -17,10 +17,14 @@
 
 pub mod account;
 pub mod bits;
+pub mod compressed;
 pub mod conversation;
+pub mod extensions;
 pub mod frames;
 pub mod headers;
 pub mod heads;
 pub mod json;
+pub mod lines;
 pub mod payload;
 pub mod print;
+pub mod reading;

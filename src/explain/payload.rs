@@ -3,78 +3,104 @@
 //! A payload is shown with its mask taken off; the bytes as they travelled stand beside it in the
 //! [`Account`](super::account::Account).
 
-use super::account::{Span, bits, hex, visible};
+use std::ops::Range;
+
+use super::account::{Span, bits, hex, quoted};
+use super::compressed;
+use super::reading::{Context, Found, Wrong, first_wrong, wrong_at_the_end};
 use crate::protocol::close::Close;
 use crate::protocol::close_code::CloseCode;
 use crate::protocol::frame::{Header, Opcode};
 use crate::protocol::message::Kind;
 use crate::protocol::violation::Violation;
 
-/// What the frame is a part of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Context {
-    /// The kind of the message around it.
-    pub inside: Option<Kind>,
-    /// The message is compressed.
-    pub compressed: bool,
-}
-
 /// The spans of a payload that starts at `at` and of which `length` bytes have come; the first of
 /// them, without mask, are `shown`.
-pub fn spans(header: &Header, context: Context, at: u64, length: u64, shown: &[u8]) -> Vec<Span> {
+pub fn spans(
+    header: &Header,
+    context: Context,
+    found: &Found,
+    at: u64,
+    length: u64,
+    shown: &[u8],
+) -> Vec<Span> {
     if length == 0 {
         return Vec::new();
     }
-    let one = |field: &str, value, meaning: String, section| {
-        let bits = bits(at..at + length);
-        vec![Span { bits, field: field.into(), value, meaning, section }]
-    };
+    let one =
+        |value, meaning, section| vec![span(at..at + length, "payload", value, meaning, section)];
     match header.opcode {
-        Opcode::Close => close(at, length, shown),
-        Opcode::Ping => {
-            let meaning = "comes back in the pong, byte for byte".into();
-            one("payload", quoted(shown), meaning, "§5.5.2")
+        Opcode::Close => close(at, length, shown, length == header.length),
+        Opcode::Ping => one(quoted(shown), "comes back in the pong, byte for byte", "§5.5.2"),
+        Opcode::Pong => one(quoted(shown), "as the ping had it", "§5.5.3"),
+        _ if context.compressed => compressed::spans(header, context, found, at, length, shown),
+        Opcode::Text | Opcode::Binary | Opcode::Continuation => {
+            match (context.inside, &found.wrong) {
+                (Some(Kind::Text), Some(wrong)) => wrong_text(at, length, "payload", shown, wrong),
+                (Some(Kind::Text), None) if found.goes_on => one(
+                    quoted(shown),
+                    "UTF-8; the last character goes on in the next frame",
+                    "§5.6",
+                ),
+                (Some(Kind::Text), None) => one(quoted(shown), "UTF-8", "§5.6"),
+                _ => one(hex(shown, 16), "any bytes", "§5.6"),
+            }
         }
-        Opcode::Pong => one("payload", quoted(shown), "as the ping had it".into(), "§5.5.3"),
-        // Feature `deflate`: here is the place to show what it inflates to.
-        _ if context.compressed => {
-            let meaning = "compressed with DEFLATE: not readable as it is".into();
-            one("payload", hex(shown, 16), meaning, "RFC 7692 §7")
-        }
-        Opcode::Text | Opcode::Binary | Opcode::Continuation => match context.inside {
-            Some(Kind::Text) => one("payload", quoted(shown), "UTF-8".into(), "§5.6"),
-            _ => one("payload", hex(shown, 16), "any bytes".into(), "§5.6"),
-        },
     }
 }
 
-fn quoted(bytes: &[u8]) -> String {
-    format!("\"{}\"", visible(bytes, 400))
+fn span(
+    bytes: Range<u64>,
+    field: &str,
+    value: String,
+    meaning: &str,
+    section: &'static str,
+) -> Span {
+    Span { bits: bits(bytes), field: field.into(), value, meaning: meaning.into(), section }
+}
+
+/// A text that goes wrong: what was fine, the place, and what nobody reads.
+fn wrong_text(at: u64, length: u64, field: &str, shown: &[u8], wrong: &Wrong) -> Vec<Span> {
+    let cut = length.min(wrong.begun.len() as u64);
+    let (bad, name, value) = match wrong.byte {
+        Some(byte) => (wrong.at..wrong.at + 1, "bad byte", format!("{byte:02x}")),
+        None => (length - cut..length, "cut short", hex(&wrong.begun, 4)),
+    };
+    let unread = format!("{} bytes", length - bad.end);
+    let fine = &shown[..shown.len().min(bad.start as usize)];
+    let parts = [
+        (0..bad.start, field, quoted(fine), "UTF-8, as far as here".into(), "§5.6"),
+        (bad.clone(), name, value, wrong.why(), "§8.1"),
+        (bad.end..length, "unread", unread, "nobody reads what follows".into(), "§7.1.7"),
+    ];
+    let parts = parts.into_iter().filter(|(bytes, ..)| !bytes.is_empty());
+    let moved = |bytes: Range<u64>| at + bytes.start..at + bytes.end;
+    parts
+        .map(|(bytes, field, value, meaning, section)| {
+            span(moved(bytes), field, value, &meaning, section)
+        })
+        .collect()
 }
 
 /// A code of two bytes, then a reason. What [`Close::parse`] says of them is the verdict.
-fn close(at: u64, length: u64, shown: &[u8]) -> Vec<Span> {
-    let span = |from: u64, to: u64, field: &str, value: String, meaning: &str| Span {
-        bits: bits(at + from..at + to),
-        field: field.into(),
-        value,
-        meaning: meaning.into(),
-        section: "§5.5.1",
-    };
+fn close(at: u64, length: u64, shown: &[u8], whole: bool) -> Vec<Span> {
     let Some((code, reason)) = shown.split_first_chunk::<2>() else {
-        return vec![span(0, length, "code", hex(shown, 2), "half a code")];
+        return vec![span(at..at + length, "code", hex(shown, 2), "half a code", "§5.5.1")];
     };
     let code = match Close::parse(code) {
         Ok(Close { code, .. }) | Err(Violation::CloseCode(code)) => code,
         Err(_) => CloseCode::NO_CODE,
     };
-    let mut spans = vec![span(0, 2, "code", code.to_string(), meaning_of(code))];
-    if !reason.is_empty() {
-        let meaning = match Close::parse(&[&CloseCode::NORMAL.0.to_be_bytes(), reason].concat()) {
-            Ok(_) => "the reason, for people and logs",
-            Err(_) => "a reason that is not UTF-8",
-        };
-        spans.push(span(2, length, "reason", quoted(reason), meaning));
+    let mut spans = vec![span(at..at + 2, "code", code.to_string(), meaning_of(code), "§5.5.1")];
+    let wrong =
+        first_wrong(&[], reason).or_else(|| if whole { wrong_at_the_end(reason) } else { None });
+    match wrong {
+        Some(wrong) => spans.extend(wrong_text(at + 2, length - 2, "reason", reason, &wrong)),
+        None if reason.is_empty() => {}
+        None => {
+            let meaning = "the reason, for people and logs";
+            spans.push(span(at + 2..at + length, "reason", quoted(reason), meaning, "§5.5.1"));
+        }
     }
     spans
 }

@@ -131,6 +131,16 @@ impl Ask {
 
     /// Whether this answers the request with that key.
     pub fn verify(&self, head: &Head, key: &str) -> Result<Answer, Rejection> {
+        self.verify_offers(head, key, self.deflate.as_ref().map(Terms::offer).as_slice())
+    }
+
+    /// The same for a request that somebody else wrote, with these offers to compress.
+    pub fn verify_offers(
+        &self,
+        head: &Head,
+        key: &str,
+        offers: &[Terms],
+    ) -> Result<Answer, Rejection> {
         // §4.1: any status but 101 is plain HTTP.
         let status =
             status_of(head.first_line()).ok_or(Rejection::not_http(quote(head.first_line())))?;
@@ -155,8 +165,8 @@ impl Ask {
             return Err(wrong_101(head, "Sec-WebSocket-Accept", &expected));
         }
         // §4.1: no extension that was not offered, and no subprotocol.
-        let deflate = terms::verify(head, self.deflate.as_ref())
-            .map_err(|expected| wrong_101(head, HEADER, expected))?;
+        let deflate =
+            terms::verify(head, offers).map_err(|expected| wrong_101(head, HEADER, expected))?;
         let subprotocol = only("Sec-WebSocket-Protocol");
         let is_offered = |chosen: &str| self.subprotocols.iter().any(|offered| offered == chosen);
         if head.header("Sec-WebSocket-Protocol").is_some() && !subprotocol.is_some_and(is_offered) {

@@ -24,7 +24,7 @@ use super::lesson::quote;
 use super::refusal::Refusal;
 
 /// The name of the extension.
-const NAME: &str = "permessage-deflate";
+pub const NAME: &str = "permessage-deflate";
 /// The largest window, and the one that goes without saying.
 pub const MOST_BITS: u8 = 15;
 /// The smallest window that our compressor can keep to. One of 8 bits we can only read.
@@ -130,7 +130,7 @@ impl Terms {
     }
 
     /// What a server makes of an offer, if it can.
-    fn answer(offer: &Terms, settings: &Deflate) -> Option<Terms> {
+    pub fn answer(offer: &Terms, settings: &Deflate) -> Option<Terms> {
         let ours = settings.server_max_window_bits;
         let server_max_window_bits = match offer.server_max_window_bits {
             None => unless_most(ours),
@@ -176,7 +176,7 @@ impl Terms {
     }
 
     /// Reads an offer, or an answer, in which a window always has its bits.
-    fn parse(extension: &Extension, is_answer: bool) -> Option<Terms> {
+    pub fn parse(extension: &Extension, is_answer: bool) -> Option<Terms> {
         let mut terms = Terms::default();
         let mut seen = Vec::new();
         for (name, value) in &extension.parameters {
@@ -238,20 +238,22 @@ pub fn choose(head: &Head, settings: Option<&Deflate>) -> Result<Option<Terms>, 
     Ok(offers.find_map(|offer| Terms::answer(&Terms::parse(offer, false)?, settings)))
 }
 
-/// The client's part: is what was answered what was offered? If not: what was expected.
-pub fn verify(head: &Head, settings: Option<&Deflate>) -> Result<Option<Terms>, &'static str> {
+/// The client's part: does what was answered keep to one of its offers? If not: what was expected.
+pub fn verify(head: &Head, offers: &[Terms]) -> Result<Option<Terms>, &'static str> {
     if head.header(HEADER).is_none() {
         return Ok(None);
     }
     // RFC 6455 §4.1: nothing is agreed on that was not offered.
-    let Some(settings) = settings else { return Err("none, since none was offered") };
+    let [first, others @ ..] = offers else { return Err("none, since none was offered") };
     // RFC 6455 §11.3.2: an answer has this header once, even where a second one says nothing.
     let is_only = head.headers(HEADER).count() == 1;
     match extension::parse(head).as_deref() {
         Ok([one]) if one.name == NAME && is_only => {
             // RFC 7692 §7.1: an answer with a parameter that may not be there fails the connection.
             let terms = Terms::parse(one, true).ok_or("parameters of RFC 7692, each once")?;
-            terms.check(&Terms::offer(settings)).map(Some)
+            let checked = terms.check(first);
+            let or_another = || others.iter().find_map(|offer| terms.check(offer).ok());
+            checked.or_else(|why| or_another().ok_or(why)).map(Some)
         }
         _ => Err("permessage-deflate once, or none"),
     }
@@ -401,7 +403,7 @@ mod tests {
 
     /// How client and server will compress, as the client understands an answer.
     fn agreed(lines: &[&str], settings: &Deflate) -> Option<(Window, Window)> {
-        let terms = verify(&head(lines), Some(settings)).ok()??;
+        let terms = verify(&head(lines), &[Terms::offer(settings)]).ok()??;
         Some((terms.of_client(), terms.of_server()))
     }
 
@@ -446,7 +448,28 @@ mod tests {
         ] {
             assert_eq!(agreed(&[&format!("{name}{missing}")], &ALL), None, "{missing}");
         }
-        assert!(verify(&head(&[name]), None).is_err());
-        assert_eq!(verify(&head(&[]), Some(&ALL)), Ok(None));
+        assert!(verify(&head(&[name]), &[]).is_err());
+        assert_eq!(verify(&head(&[]), &[Terms::offer(&ALL)]), Ok(None));
+    }
+
+    #[test]
+    fn an_answer_to_several_offers_keeps_to_one_of_them() {
+        let offer = |parameter: &str| {
+            let offers = head(&[&format!("permessage-deflate{parameter}")]);
+            Terms::parse(&extension::parse(&offers).unwrap()[0], false).unwrap()
+        };
+        let small = offer("; server_max_window_bits=10; client_no_context_takeover");
+        let offers = [small, offer("; server_no_context_takeover")];
+        for (answer, client_takes_over) in [
+            ("; server_max_window_bits=9", Some(false)),
+            ("; server_no_context_takeover", Some(true)),
+            ("", None),
+            // Said by no offer that the client can do so.
+            ("; server_max_window_bits=9; client_max_window_bits=9", None),
+        ] {
+            let verified = verify(&head(&[&format!("permessage-deflate{answer}")]), &offers);
+            let takeover = verified.ok().flatten().map(|terms| terms.of_client().takeover);
+            assert_eq!(takeover, client_takes_over, "{answer}");
+        }
     }
 }

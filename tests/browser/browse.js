@@ -169,8 +169,7 @@ async function shots(address) {
 
 const fits = (page) => page.evaluate(() => {
   const root = document.documentElement;
-  const outside = [...document.querySelectorAll('main *')].filter((one) => one.getBoundingClientRect().right > root.clientWidth + 1
-    && !one.closest('nav'));
+  const outside = [...document.querySelectorAll('main *, nav *')].filter((one) => one.getBoundingClientRect().right > root.clientWidth + 1);
   return root.scrollWidth <= root.clientWidth && outside.length === 0;
 });
 
@@ -178,6 +177,48 @@ const fits = (page) => page.evaluate(() => {
 async function picture(page) {
   await page.setViewport({ width: 1100, height: 860 });
   await page.screenshot({ path: process.env.PICTURE });
+}
+
+/** The playground where browser and server compress. */
+async function compressed() {
+  const browser = await launch();
+  const page = await open(browser, `http://${await example('playground_deflate')}`);
+  const lengths = async () => (await text(page, '#xray .said')).match(/\d+(?= bytes)/g).map(Number);
+  await check('an offer to compress is explained, and taken', async () => {
+    await waitFor(page, '#request', 'permessage-deflate');
+    await waitFor(page, '#request', 'which this server takes');
+    await waitFor(page, '#response', 'the offer is taken');
+    await waitFor(page, '#timeline', 'onopen, with permessage-deflate');
+  });
+  await check('what is said again takes a few bytes', async () => {
+    await click(page, '[data-do=json]');
+    await waitFor(page, '#xray', 'Abbey Road');
+    const [sent, inflated] = await lengths();
+    assert(sent < inflated, `${sent} bytes for ${inflated}`);
+    await page.$eval('#xray', (element) => element.replaceChildren());
+    await click(page, '[data-do=json]');
+    await waitFor(page, '#xray', 'of earlier messages');
+    const [again] = await lengths();
+    assert(again < sent / 10, `${again} bytes after ${sent}`);
+    return `: ${inflated}, ${sent}, ${again}`;
+  });
+  await check('what says it is compressed, and is not, ends the wire', async () => {
+    await page.$$eval('#breaks button', (all) => all.find((one) => one.textContent.startsWith('not compressed')).click());
+    await waitFor(page, '#outcome', 'Broken with 1007');
+    assert(await page.$eval('#outcome', (element) => element.dataset.code) !== '1000', 'the browser says 1000');
+  });
+  await check('what is compressed fits 360 and 1440 pixels', async () => {
+    await click(page, '#reopen');
+    await waitFor(page, '#state', 'open');
+    await click(page, '[data-do=json]');
+    await waitFor(page, '#xray', 'bytes inflated');
+    for (const width of [360, 1440]) {
+      await page.setViewport({ width, height: 900 });
+      assert(await fits(page), `something is wider than ${width}`);
+      await page.screenshot({ path: path.join(process.env.SCREENSHOTS, `${name}-${width}-compressed.png`), fullPage: true });
+    }
+  });
+  await browser.close();
 }
 
 /** The page of seed 001, in our words: a subprotocol, hello when it opens, and what comes is shown. */
@@ -232,6 +273,7 @@ async function echoAndChat() {
 (async () => {
   try {
     await playground();
+    await compressed();
     await echoAndChat();
     await secure();
     await compressed();

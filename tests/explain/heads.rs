@@ -1,0 +1,302 @@
+//! Requests and responses, as they are and with a few bytes changed.
+
+use ws101::Deflate;
+use ws101::explain::account::Verdict;
+use ws101::explain::conversation::{explain_request, explain_response};
+use ws101::explain::heads::Terms;
+use ws101::protocol::ask::{Address, Ask};
+use ws101::protocol::authority::Origins;
+use ws101::protocol::handshake::{Decision, Rules, decide};
+use ws101::protocol::head::{Head, Scan};
+use ws101::protocol::request::Request;
+
+use crate::support::*;
+
+#[test]
+fn of_a_request_each_bit_is_told_once_and_the_verdict_is_the_protocols() {
+    let rules = Rules { origins: Origins::SameHost, ..Rules::default() };
+    let terms = Terms { rules, ..terms() };
+    for seed in 1..=6000 {
+        let mut dice = Dice(seed * 0x2545_f491);
+        let mut bytes = request_head();
+        dice.mutate(&mut bytes);
+        dice.mutate(&mut bytes);
+        let context = format!("seed {seed}: {}", bytes.escape_ascii());
+        let accounts = explain_request(&bytes, &terms);
+        assert_tiles(&accounts, &bytes, &context);
+        if seed % 10 == 0 {
+            assert_presentable(&accounts, &context);
+        }
+
+        let decided = match Scan::new(terms.max_head, terms.max_head_lines).advance(&bytes) {
+            Ok(None) => None,
+            Err(refusal) => Some(refusal.status()),
+            Ok(Some(length)) => {
+                let decided = Request::parse(&bytes[..length])
+                    .and_then(|request| decide(&request, &terms.rules));
+                Some(match decided {
+                    Err(refusal) => refusal.status(),
+                    Ok(Decision::PlainHttp) => 200,
+                    Ok(Decision::Switch(_)) => 101,
+                })
+            }
+        };
+        let told = accounts.first().and_then(|account| match &account.verdict {
+            Verdict::Refused(refusal) => Some(refusal.status()),
+            Verdict::Missing(_) => None,
+            _ if account.title.contains("plain HTTP") => Some(200),
+            _ => Some(101),
+        });
+        assert_eq!(told, decided, "{context}");
+    }
+}
+
+#[test]
+fn an_answer_is_taken_only_if_it_fits_the_key() {
+    let answer = |accept: &str| {
+        format!(
+            "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+             Sec-WebSocket-Accept: {accept}\r\n\r\n\x01"
+        )
+    };
+    let fits = answer("s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
+    let told = explain_response(fits.as_bytes(), &request_head(), &terms());
+    assert!(matches!(told[0].verdict, Verdict::Fine), "{told:#?}");
+    assert!(matches!(told[1].verdict, Verdict::Missing(_)), "{told:#?}");
+    assert_tiles(&told, fits.as_bytes(), "fits");
+    let wrong = answer("c3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
+    let told = explain_response(wrong.as_bytes(), &request_head(), &terms());
+    assert!(matches!(told[0].verdict, Verdict::Rejected(_)), "{told:#?}");
+    for seed in 1..=2000 {
+        let mut dice = Dice(seed * 0x1_0001);
+        let mut bytes = fits.clone().into_bytes();
+        dice.mutate(&mut bytes);
+        let told = explain_response(&bytes, &request_head(), &terms());
+        assert_tiles(&told, &bytes, &format!("seed {seed}"));
+    }
+}
+
+#[test]
+fn an_extension_that_the_client_offered_gives_its_bit_a_meaning() {
+    let offer = "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n\r\n";
+    let asked =
+        String::from_utf8(request_head()).unwrap().replace("\r\n\r\n", &format!("\r\n{offer}"));
+    let answer = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+        Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\
+        Sec-WebSocket-Extensions: permessage-deflate\r\n\r\n";
+    let bytes = [answer.as_bytes(), b"\xc1\x07\xf2\x48\xcd\xc9\xc9\x07\x00"].concat();
+    let told = explain_response(&bytes, asked.as_bytes(), &Terms::default());
+    assert!(told.iter().all(|account| matches!(account.verdict, Verdict::Fine)), "{told:#?}");
+    assert_eq!(told[1].spans.last().unwrap().section, "RFC 7692 §7.2.2");
+}
+
+/// What may stand in an offer or an answer, and what may not.
+const PARAMETERS: [&str; 17] = [
+    "server_no_context_takeover",
+    "client_no_context_takeover",
+    "server_max_window_bits=8",
+    "server_max_window_bits=10",
+    "server_max_window_bits=\"15\"",
+    "server_max_window_bits=16",
+    "server_max_window_bits",
+    "client_max_window_bits",
+    "client_max_window_bits=9",
+    "client_max_window_bits=15",
+    "client_max_window_bits=010",
+    "bogus",
+    "bogus=\"1\"",
+    "bogus=\"a,b\"",
+    "=",
+    "",
+    "a b",
+];
+
+/// A list of extensions, most of them good.
+fn some_extensions(dice: &mut Dice) -> String {
+    let mut list = String::new();
+    for _ in 0..1 + dice.roll(3) {
+        list += ["", "", ", ", " ,,"][dice.roll(4)];
+        list += ["permessage-deflate", "permessage-deflate", "x-other"][dice.roll(3)];
+        for _ in 0..dice.roll(4) {
+            // The worst come seldom, or nothing would be a list.
+            let most = if dice.roll(8) == 0 { PARAMETERS.len() } else { 13 };
+            list += [";", "; ", " ;\t"][dice.roll(3)];
+            list += PARAMETERS[dice.roll(most)];
+        }
+        list += [",", " , ", ", "][dice.roll(3)];
+    }
+    list.trim_end_matches([',', ' ']).to_owned() + ["", ",", " ,"][dice.roll(3)]
+}
+
+/// Puts lines of extensions into a head.
+fn with_extensions(dice: &mut Dice, head: &str) -> String {
+    let mut lines = String::new();
+    for _ in 0..1 + dice.roll(2) {
+        let name = ["Sec-WebSocket-Extensions", "sec-websocket-extensions"][dice.roll(2)];
+        lines += &format!("{name}: {}\r\n", some_extensions(dice));
+    }
+    head.replace("\r\n\r\n", &format!("\r\n{lines}\r\n"))
+}
+
+fn some_settings(dice: &mut Dice) -> Deflate {
+    Deflate {
+        server_no_context_takeover: dice.roll(2) == 0,
+        client_no_context_takeover: dice.roll(2) == 0,
+        server_max_window_bits: 9 + dice.roll(7) as u8,
+        client_max_window_bits: 9 + dice.roll(7) as u8,
+        ..Deflate::default()
+    }
+}
+
+#[test]
+fn of_offers_the_one_is_told_as_taken_that_the_server_takes() {
+    let (mut taken, mut declined) = (0, 0);
+    for seed in 1..=1500 {
+        let mut dice = Dice(seed * 0x9e37_79b9);
+        let head = with_extensions(&mut dice, str::from_utf8(&request_head()).unwrap());
+        let rules = Rules { deflate: Some(some_settings(&mut dice)), ..Rules::default() };
+        let terms = Terms { rules, max_head: 4000, ..Terms::default() };
+        let context = format!("seed {seed}: {head}");
+        let told = explain_request(head.as_bytes(), &terms);
+        assert_tiles(&told, head.as_bytes(), &context);
+        if seed % 10 == 0 {
+            assert_presentable(&told, &context);
+        }
+        let meanings = told[0].spans.iter().map(|span| span.meaning.as_str());
+        let takes: Vec<&str> =
+            meanings.filter(|it| it.contains("which this server takes")).collect();
+        let request = Request::parse(head.as_bytes()).unwrap();
+        match (decide(&request, &terms.rules), &told[0].verdict) {
+            (Ok(Decision::Switch(agreement)), Verdict::Fine) => match agreement.deflate {
+                Some(terms) => {
+                    taken += 1;
+                    assert!(
+                        takes.len() == 1 && takes[0].contains(&format!("\"{terms}\"")),
+                        "{context}"
+                    );
+                }
+                None => {
+                    declined += 1;
+                    assert_eq!(takes.len(), 0, "{context}");
+                }
+            },
+            (Err(refusal), Verdict::Refused(told)) => {
+                assert_eq!(refusal.lesson(), told.lesson(), "{context}");
+            }
+            other => panic!("{context}: {other:?}"),
+        }
+    }
+    assert!(taken > 200 && declined > 200, "{taken} taken, {declined} declined");
+}
+
+#[test]
+fn of_answers_with_extensions_the_verdict_is_the_clients_own() {
+    let (mut accepted, mut rejected) = (0, 0);
+    for seed in 1..=1500 {
+        let mut dice = Dice(seed * 0x1656_67b1);
+        let deflate = (dice.roll(4) > 0).then(|| some_settings(&mut dice));
+        let ask = Ask { subprotocols: vec!["chat".into()], deflate, ..Ask::default() };
+        let address = Address::parse("ws://a:1/chat").unwrap();
+        let key = "dGhlIHNhbXBsZSBub25jZQ==";
+        let asked = ask.request(&address, key).unwrap();
+        // Half of the answers are those of a server, the others are made up; some of both are spoilt.
+        let rules = Rules { deflate: Some(some_settings(&mut dice)), ..Rules::default() };
+        let request = Request::parse(&asked).unwrap();
+        let Ok(Decision::Switch(agreement)) = decide(&request, &rules) else {
+            panic!("{request:?}")
+        };
+        let mut answer = match dice.roll(2) {
+            0 => agreement.response(),
+            _ => {
+                let plain = Rules::default();
+                let Ok(Decision::Switch(agreement)) = decide(&request, &plain) else { panic!() };
+                let plain = String::from_utf8(agreement.response()).unwrap();
+                with_extensions(&mut dice, &plain).into_bytes()
+            }
+        };
+        if dice.roll(3) == 0 {
+            dice.mutate(&mut answer);
+        }
+        let context = format!("seed {seed}: {}", answer.escape_ascii());
+        let told = explain_response(&answer, &asked, &Terms::default());
+        assert_tiles(&told, &answer, &context);
+        if seed % 10 == 0 {
+            assert_presentable(&told, &context);
+        }
+        let scanned = Scan::new(64 * 1024, 400).advance(&answer);
+        let Ok(Some(length)) = scanned else { continue };
+        let Ok(head) = Head::parse(&answer[..length]) else { continue };
+        match (ask.verify(&head, key), &told[0].verdict) {
+            (Ok(_), Verdict::Fine) => accepted += 1,
+            (Err(one), Verdict::Rejected(other)) => {
+                rejected += 1;
+                assert_eq!(one.lesson, other.lesson, "{context}");
+            }
+            (verified, told) => panic!("{context}: {verified:?}, but {told:?}"),
+        }
+    }
+    assert!(accepted > 200 && rejected > 200, "{accepted} accepted, {rejected} rejected");
+}
+
+#[test]
+fn rfc_7692_section_7_1_each_parameter_of_an_offer_is_told_with_its_section() {
+    let line = "Sec-WebSocket-Extensions: x-other; y=\"z\", permessage-deflate; \
+        server_max_window_bits=8,permessage-deflate; server_no_context_takeover; bogus, \
+        permessage-deflate; client_max_window_bits; server_max_window_bits=10 ,\
+        permessage-deflate; client_no_context_takeover; client_no_context_takeover\r\n\r\n";
+    let head = String::from_utf8(request_head()).unwrap();
+    let head = head.replace("\r\n\r\n", &format!("\r\n{line}"));
+    let rules = Rules { deflate: Some(Deflate::default()), ..Rules::default() };
+    let told = explain_request(head.as_bytes(), &Terms { rules, ..Terms::default() });
+    let start = told[0].spans.iter().position(|span| span.value == "x-other").unwrap();
+    let expected = [
+        ("Sec-WebSocket-Extensions", "x-other", "leaves it out", "§9.1"),
+        ("parameter", "y=\"z\"", "of that extension", "§9.1"),
+        ("extension", "permessage-deflate", "declined", "RFC 7692 §5"),
+        ("parameter", "server_max_window_bits=8", "256 bytes", "RFC 7692 §7.1.2.1"),
+        ("extension", "permessage-deflate", "nobody may take", "RFC 7692 §7"),
+        ("parameter", "server_no_context_takeover", "an empty window", "RFC 7692 §7.1.1.1"),
+        ("parameter", "bogus", "spoils the offer", "RFC 7692 §7.1"),
+        (
+            "extension",
+            "permessage-deflate",
+            "takes: \"permessage-deflate; server_max_window_bits=10\"",
+            "RFC 7692 §5",
+        ),
+        ("parameter", "client_max_window_bits", "a smaller window", "RFC 7692 §7.1.2.2"),
+        ("parameter", "server_max_window_bits=10", "1024 bytes", "RFC 7692 §7.1.2.1"),
+        ("extension", "permessage-deflate", "nobody may take", "RFC 7692 §7"),
+        ("parameter", "client_no_context_takeover", "an empty window", "RFC 7692 §7.1.1.2"),
+        ("parameter", "client_no_context_takeover", "stands twice", "RFC 7692 §7.1"),
+    ];
+    for (span, (field, value, meaning, section)) in told[0].spans[start..].iter().zip(expected) {
+        assert_eq!((span.field.as_str(), span.value.as_str()), (field, value));
+        assert!(span.meaning.contains(meaning), "{span:?}");
+        assert_eq!(span.section, section, "{span:?}");
+    }
+}
+
+#[test]
+fn rfc_7692_section_5_the_answer_says_which_offer_was_taken() {
+    let offers = "permessage-deflate; server_max_window_bits=10, permessage-deflate";
+    let asked = String::from_utf8(request_head()).unwrap();
+    let asked =
+        asked.replace("\r\n\r\n", &format!("\r\nSec-WebSocket-Extensions: {offers}\r\n\r\n"));
+    for (answer, meaning) in [
+        ("permessage-deflate; server_max_window_bits=9", "offer 1 is taken"),
+        ("permessage-deflate", "offer 2 is taken"),
+        ("permessage-deflate; server_max_window_bits=9; client_max_window_bits=9", "a client_max"),
+        ("x-other", "expected: permessage-deflate once"),
+    ] {
+        let response = format!(
+            "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+             Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\
+             Sec-WebSocket-Extensions: {answer}\r\n\r\n"
+        );
+        let told = explain_response(response.as_bytes(), asked.as_bytes(), &Terms::default());
+        let name =
+            told[0].spans.iter().find(|one| one.field == "Sec-WebSocket-Extensions").unwrap();
+        assert!(name.meaning.contains(meaning), "{name:?}");
+        assert_eq!(matches!(told[0].verdict, Verdict::Fine), meaning.contains("taken"), "{told:?}");
+    }
+}

@@ -1,0 +1,12 @@
+//! `explain` tells what `protocol` decides, of each byte, once: whatever the bytes are.
+//!
+//! The inputs are good conversations with a few bytes changed, cut, doubled or inserted. They come
+//! from a generator with a seed, which a failure prints.
+
+#[cfg_attr(not(feature = "deflate"), path = "no_deflate.rs")]
+mod compressed;
+mod conversations;
+mod frames;
+mod heads;
+mod support;
+mod text;
