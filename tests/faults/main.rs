@@ -10,4 +10,6 @@ mod life;
 mod peer;
 mod plan;
 mod reads;
+#[cfg(feature = "tls")]
+mod secure;
 mod writes;
