@@ -13,6 +13,7 @@
 use std::fmt;
 
 use super::close::Close;
+use super::close_code::CloseCode;
 use super::deflate::Deflater;
 use super::frame::{Header, MAX_CONTROL_PAYLOAD, MAX_HEADER, Opcode, Role};
 use super::mask;
@@ -87,6 +88,10 @@ impl Outgoing {
 
     /// Our Close, after which nothing follows.
     pub fn close(&mut self, close: &Close) -> Result<(), Misuse> {
+        // §7.4.1: its fields are anybody's to fill, so it is asked here, too.
+        if close.code != CloseCode::NO_CODE && !close.code.may_travel() {
+            return Err(Misuse::CloseCode(close.code));
+        }
         self.control(Opcode::Close, &close.payload())?;
         self.closed = true;
         Ok(())

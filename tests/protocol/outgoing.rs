@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU8, Ordering::SeqCst};
 
 use ws101::Prepared;
 use ws101::protocol::close::Close;
+use ws101::protocol::close_code::CloseCode;
 use ws101::protocol::frame::{Opcode, Role};
 use ws101::protocol::message::{AsMessage, MessageRef};
 use ws101::protocol::misuse::Misuse;
@@ -280,5 +281,18 @@ fn everything_that_can_be_sent_is_sent_as_the_kind_it_is() {
         let mut outgoing = server();
         outgoing.message(message.as_message()).unwrap();
         assert_eq!(outgoing.batch(), bytes);
+    }
+}
+
+/// The fields of a [`Close`] are anybody's to fill, so making one does not ask whether it may be sent.
+#[test]
+fn section_7_4_1_a_code_that_may_not_travel_is_refused_however_its_close_was_made() {
+    for role in ROLES {
+        for code in [0, 999, 1004, 1006, 1015, 2000, 5000] {
+            let mut outgoing = at(role);
+            let close = Close { code: CloseCode(code), reason: String::new() };
+            assert_eq!(outgoing.close(&close), Err(Misuse::CloseCode(CloseCode(code))));
+            assert_eq!((outgoing.batch(), outgoing.is_closed()), (&[][..], false), "{code}");
+        }
     }
 }

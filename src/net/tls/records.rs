@@ -99,7 +99,10 @@ pub(crate) fn shake_hands(
         }
         // 3. Let rustls judge it; what it has against it the peer is told in an alert.
         match feed(&mut tls, &mut arrived) {
-            Ok(state) if state.peer_has_closed() => return Err(ended().into()),
+            // Behind the handshake a peer may say all that it has to say, and its end, in one flight.
+            Ok(state) if state.peer_has_closed() && tls.is_handshaking() => {
+                return Err(ended().into());
+            }
             Ok(_) => {}
             Err(error) => {
                 collect(&mut tls, &mut sealed)?;
@@ -170,8 +173,12 @@ impl TlsStream {
         let collected = collect(&mut tls, &mut sealed.records);
         drop(tls);
         let _ = collected.and_then(|()| self.stream.set_write_timeout(A_MOMENT));
-        while let Ok(count @ 1..) = self.stream.write(&[IoSlice::new(sealed.rest())]) {
-            sealed.written += count;
+        while !sealed.rest().is_empty() {
+            match self.stream.write(&[IoSlice::new(sealed.rest())]) {
+                Ok(count @ 1..) => sealed.written += count,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Ok(_) | Err(_) => break,
+            }
         }
     }
 }

@@ -1,0 +1,169 @@
+//! Compression: what comes in is inflated as zlib does it, within the limit; what goes out is what was
+//! said.
+
+use flate2::{Decompress, FlushDecompress, Status};
+use ws101::protocol::deflate::halves;
+use ws101::protocol::frame::Role;
+use ws101::protocol::incoming::Event;
+use ws101::protocol::message::{Bounds, Kind, Message, MessageRef};
+use ws101::protocol::outgoing::Outgoing;
+use ws101::protocol::terms::{Deflate, Terms};
+
+use crate::hear;
+
+const MOST: usize = 3000;
+const BOUNDS: Bounds = Bounds { max_message: MOST as u64, max_fragments: 100 };
+
+pub fn check(data: &[u8]) {
+    let [choice, bytes @ ..] = data else { return };
+    // One message of these bytes as they are; or messages of them, compressed by us.
+    match choice & 1 {
+        0 => comes_as_zlib_says(bytes, 1 + usize::from(choice >> 1)),
+        _ => goes_and_comes(*choice, bytes),
+    }
+}
+
+/// A compressed message of these bytes, in frames of so many.
+fn comes_as_zlib_says(bytes: &[u8], size: usize) {
+    let agreed = Some((Terms::default(), Deflate::default()));
+    let mut frames = Vec::new();
+    let mut fragments = bytes.chunks(size.min(125)).peekable();
+    let mut first = 0x42;
+    loop {
+        let fragment = fragments.next().unwrap_or_default();
+        let fin = if fragments.peek().is_none() { 0x80 } else { 0 };
+        frames.extend([fin | first, fragment.len() as u8]);
+        frames.extend(fragment);
+        first = 0;
+        if fin != 0 {
+            break;
+        }
+    }
+    if bytes.len().div_ceil(size.min(125)) as u64 > BOUNDS.max_fragments {
+        return;
+    }
+    let (inflater, _) = halves(Role::Client, agreed, BOUNDS.max_message);
+    let at_once = hear(Role::Client, BOUNDS, inflater, false, [&frames[..]].into_iter());
+    let (inflater, _) = halves(Role::Client, agreed, BOUNDS.max_message);
+    let by_bytes = hear(Role::Client, BOUNDS, inflater, false, frames.chunks(1));
+    assert_eq!(at_once, by_bytes);
+    match inflated(bytes) {
+        Inflated::Whole(expected) => {
+            let message = Event::Message(Message::Binary(expected));
+            assert_eq!((&at_once.events[..], at_once.violation), (&[message][..], None));
+        }
+        // Which of the two it is, may depend on how much of it came before.
+        Inflated::Bad | Inflated::TooLong => {
+            let code = at_once.violation.expect("not DEFLATE, or too long").close_code().0;
+            assert!([1007, 1009].contains(&code));
+            assert_eq!(at_once.events, []);
+        }
+    }
+}
+
+enum Inflated {
+    Whole(Vec<u8>),
+    Bad,
+    TooLong,
+}
+
+/// What zlib says of it, with the four bytes behind it that go without saying (RFC 7692 §7.2.2), and
+/// streams behind each other where a block says that it is the last (§7.2.3.4).
+fn inflated(bytes: &[u8]) -> Inflated {
+    let mut out = vec![0; MOST + 1];
+    let mut length = 0;
+    let mut tailed = [bytes, &[0, 0, 0xff, 0xff]].concat();
+    let mut rest = &tailed[..];
+    loop {
+        // What one stream says the next may repeat.
+        let mut stream = Decompress::new(false);
+        if length > 0 {
+            stream.set_dictionary(&out[..length]).expect("a raw stream takes one");
+        }
+        loop {
+            let before = (stream.total_in(), stream.total_out());
+            let status =
+                stream.decompress(rest, &mut out[length..], FlushDecompress::None);
+            let Ok(status) = status else { return Inflated::Bad };
+            rest = &rest[(stream.total_in() - before.0) as usize..];
+            length += (stream.total_out() - before.1) as usize;
+            if length > MOST {
+                return Inflated::TooLong;
+            }
+            match status {
+                Status::StreamEnd if rest == [0, 0, 0xff, 0xff] => {
+                    out.truncate(length);
+                    return Inflated::Whole(out);
+                }
+                Status::StreamEnd if rest.len() < 4 => return Inflated::Bad,
+                Status::StreamEnd => break,
+                _ if rest.is_empty() => {
+                    return at_the_end_of_a_block(&mut stream, out, length, &mut tailed);
+                }
+                _ if before == (stream.total_in(), stream.total_out()) => return Inflated::Bad,
+                _ => {}
+            }
+        }
+    }
+}
+
+/// All has been taken: a last, empty block is understood only where a block can begin.
+fn at_the_end_of_a_block(
+    stream: &mut Decompress,
+    mut out: Vec<u8>,
+    length: usize,
+    last: &mut Vec<u8>,
+) -> Inflated {
+    *last = vec![0x01, 0, 0, 0xff, 0xff];
+    let before = stream.total_out();
+    let mut more = [0; 8];
+    let status = stream.decompress(last, &mut more, FlushDecompress::None);
+    match status {
+        Ok(Status::StreamEnd) if stream.total_out() == before => {
+            out.truncate(length);
+            Inflated::Whole(out)
+        }
+        _ => Inflated::Bad,
+    }
+}
+
+/// Messages of these bytes, compressed by a server of these terms, are heard as they were said.
+fn goes_and_comes(choice: u8, bytes: &[u8]) {
+    let terms = Terms {
+        server_no_context_takeover: choice & 2 != 0,
+        server_max_window_bits: Some(9 + (choice >> 2) % 7),
+        ..Terms::default()
+    };
+    let settings = Deflate { from: 0, level: 1 + (choice >> 5), ..Deflate::default() };
+    let agreed = Some((terms, settings));
+    let (_, deflater) = halves(Role::Server, agreed, u64::MAX);
+    let mut outgoing = Outgoing::new(None).deflating(deflater);
+    let mut frames = Vec::new();
+    let mut expected = Vec::new();
+    for message in bytes.chunks(300) {
+        let message = message.repeat(1 + usize::from(message[0]) % 9);
+        let text = str::from_utf8(&message).ok();
+        let kind = if text.is_some() { Kind::Text } else { Kind::Binary };
+        if message[0] & 1 == 0 {
+            let said = text.map_or(MessageRef::binary(&message), MessageRef::text);
+            assert!(outgoing.message(said).expect("nothing is closed").is_empty());
+        } else {
+            let (front, back) = message.split_at(message.len() / 2);
+            outgoing.fragment(kind.opcode(), front, false).expect("nothing is closed");
+            let last = ws101::protocol::frame::Opcode::Continuation;
+            outgoing.fragment(last, back, true).expect("nothing is closed");
+        }
+        frames.extend_from_slice(outgoing.batch());
+        outgoing.written();
+        if message[0] & 2 == 0 {
+            outgoing.shrink();
+        }
+        expected.push(Event::Message(match text {
+            Some(text) => Message::Text(text.into()),
+            None => Message::Binary(message),
+        }));
+    }
+    let (inflater, _) = halves(Role::Client, agreed, BOUNDS.max_message);
+    let heard = hear(Role::Client, BOUNDS, inflater, false, frames.chunks(77));
+    assert_eq!((heard.events, heard.violation), (expected, None));
+}

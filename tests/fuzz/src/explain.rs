@@ -1,0 +1,82 @@
+//! The explainer: of any bytes each bit is told once, the verdict is the protocol's, and nothing that
+//! a peer sends gets to a terminal as it is.
+
+use ws101::explain::account::{Account, Verdict, What};
+use ws101::explain::conversation::{Conversation, explain_frames};
+use ws101::explain::heads::Terms;
+use ws101::explain::json;
+use ws101::explain::print::{Style, account as print};
+use ws101::protocol::frame::Role;
+use ws101::protocol::message::Bounds;
+
+use crate::{hear, role};
+
+const BOUNDS: Bounds = Bounds { max_message: 3000, max_fragments: 9 };
+
+pub fn check(data: &[u8]) {
+    let [choice, bytes @ ..] = data else { return };
+    let terms =
+        Terms { bounds: BOUNDS, max_head: 2000, max_head_lines: 12, ..Terms::default() };
+    let reader = role(choice & 1 == 1);
+    let from = role(choice & 1 == 0);
+    if choice & 2 == 0 {
+        let accounts = explain_frames(bytes, from, &terms);
+        tile(&accounts, bytes);
+        presentable(&accounts);
+        let heard = hear(reader, BOUNDS, None, false, [bytes].into_iter());
+        let broken = accounts.iter().find_map(|account| match account.verdict {
+            Verdict::Broken(violation) => Some(violation),
+            _ => None,
+        });
+        assert_eq!(broken, heard.violation);
+        let is_whole = |account: &&Account| {
+            account.what == What::Frame && matches!(account.verdict, Verdict::Fine)
+        };
+        // Control frames, and the last fragment of a message.
+        let ends_an_event = |account: &&Account| account.bytes[0] & 0x80 != 0;
+        let events = accounts.iter().filter(is_whole).filter(ends_an_event).count();
+        assert_eq!(events, heard.events.len());
+    } else {
+        // Both directions of a conversation, which change every so many bytes.
+        let mut conversation = Conversation::new(terms);
+        let (mut told, mut said) = ([vec![], vec![]], [vec![], vec![]]);
+        let size = usize::from(choice >> 2).max(1) * 8;
+        for (turn, piece) in bytes.chunks(size).enumerate() {
+            let from = role(turn % 2 == 1);
+            said[from as usize].extend_from_slice(piece);
+            conversation.push(from, piece, &mut |account| told[account.from as usize].push(account));
+        }
+        for from in [Role::Client, Role::Server] {
+            conversation.end(from, &mut |account| told[account.from as usize].push(account));
+            tile(&told[from as usize], &said[from as usize]);
+            presentable(&told[from as usize]);
+        }
+    }
+}
+
+/// Spans tile their account, and accounts tile what was said.
+fn tile(accounts: &[Account], bytes: &[u8]) {
+    let mut at = 0;
+    for account in accounts {
+        assert_eq!(account.start, at, "{account:?}");
+        let mut bit = 0;
+        for span in &account.spans {
+            assert!(span.bits.start == bit && span.bits.end > bit, "{account:#?}");
+            bit = span.bits.end;
+        }
+        assert_eq!(bit, account.length * 8, "{account:#?}");
+        let there = &bytes[at as usize..(at + account.length) as usize];
+        assert!(there.starts_with(&account.bytes), "{account:?}");
+        at += account.length;
+    }
+    assert_eq!(at, bytes.len() as u64, "bytes of which nothing is told");
+}
+
+fn presentable(accounts: &[Account]) {
+    for account in accounts {
+        let style = Style { colour: false, pictures: true };
+        let printed = print(account, "tab 1", style) + &json::account(account);
+        let bad = |c: char| c.is_control() && c != '\n';
+        assert!(!printed.contains(bad), "{printed:?}");
+    }
+}
