@@ -9,6 +9,8 @@ pub enum Command {
     /// Be one of the servers: how the bench starts itself.
     Serve(String),
     Measure(Arguments),
+    /// Time the smallest pieces instead.
+    Micro(Arguments),
     Explain,
 }
 
@@ -39,6 +41,7 @@ impl Arguments {
     pub fn parse(words: impl Iterator<Item = String>) -> Result<Command> {
         let mut words = words;
         let mut quick = false;
+        let mut micro = false;
         let mut rounds = None;
         let mut again = 2;
         let mut seconds = None;
@@ -51,6 +54,7 @@ impl Arguments {
             match word.as_str() {
                 "serve" => return Ok(Command::Serve(value()?)),
                 "--help" | "-h" => return Ok(Command::Explain),
+                "--micro" => micro = true,
                 "--quick" => quick = true,
                 "--rounds" => rounds = Some(value()?.parse()?),
                 "--seconds" => seconds = Some(Duration::try_from_secs_f64(value()?.parse()?)?),
@@ -69,19 +73,26 @@ impl Arguments {
             return Err(format!("no peer {unknown}; try --help").into());
         }
         let duration = seconds.unwrap_or(Duration::from_millis(if quick { 300 } else { 1000 }));
-        Ok(Command::Measure(Self {
+        let arguments = Self {
             scenarios: scenarios::ALL
                 .iter()
                 .filter(|scenario| named.is_empty() || named.iter().any(|n| n == scenario.name))
                 .collect(),
             peers,
             quick,
-            rounds: rounds.unwrap_or(if quick { 3 } else { 7 }).max(1),
+            rounds: rounds
+                .unwrap_or(match (micro, quick) {
+                    (true, _) => 25,
+                    (_, true) => 3,
+                    _ => 7,
+                })
+                .max(1),
             duration,
             warm_up: duration / 3,
             again,
             cores,
-        }))
+        };
+        Ok(if micro { Command::Micro(arguments) } else { Command::Measure(arguments) })
     }
 }
 
@@ -98,8 +109,9 @@ pub fn explanation() -> String {
         "\
 usage: bench [OPTION ...] [SCENARIO ...]
 
+  --micro           instead: mask, UTF-8, head, frame header and accept key, beside naive ones
   --quick           short rounds, for development
-  --rounds N        how often each server is measured (7; quick: 3)
+  --rounds N        how often each server is measured (7; quick: 3; micro: 25)
   --seconds S       how long each time (1; quick: 0.3)
   --again N         measure anew, so often at most, where others took much of our cores (2)
   --peers A,B       only these

@@ -7,7 +7,7 @@
 //! Reading order: `scenarios` (what is measured), `peers` and `servers` (who is measured), `wire`
 //! (the bytes that travel), `load` (who asks), `process` (how a server is started, pinned and
 //! watched), `others` (who disturbs), `rounds` (in which order), `results` (what is kept of it), `goals` and `report` (what
-//! is printed).
+//! is printed). `micro` stands by itself: the smallest pieces beside naive ones.
 //!
 //! Progress goes to standard error, the report to standard output as Markdown.
 
@@ -15,6 +15,7 @@ mod arguments;
 mod goals;
 mod histogram;
 mod load;
+mod micro;
 mod others;
 mod peers;
 mod process;
@@ -34,6 +35,7 @@ fn main() {
     let done = match Arguments::parse(std::env::args().skip(1)) {
         Ok(Command::Serve(name)) => servers::serve(&name),
         Ok(Command::Measure(arguments)) => measure(&arguments),
+        Ok(Command::Micro(arguments)) => micro(&arguments),
         Ok(Command::Explain) => {
             print!("{}", arguments::explanation());
             Ok(())
@@ -44,6 +46,11 @@ fn main() {
         eprintln!("bench: {error}");
         std::process::exit(1);
     }
+}
+
+fn micro(arguments: &Arguments) -> Result<()> {
+    process::move_to_core(arguments.cores.load)?;
+    micro::run(arguments.rounds)
 }
 
 fn measure(arguments: &Arguments) -> Result<()> {

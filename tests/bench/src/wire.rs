@@ -85,7 +85,7 @@ impl Ring {
 
 impl Payload {
     /// A message of this kind, different for each index.
-    fn message(self, index: usize) -> (u8, Vec<u8>) {
+    pub fn message(self, index: usize) -> (u8, Vec<u8>) {
         match self {
             Payload::Binary(length) => (FIN_BINARY, noise(index as u64 + 1).take(length).collect()),
             Payload::Text(length) => (FIN_TEXT, text(index, length).into_bytes()),
