@@ -82,7 +82,7 @@ impl Arguments {
             quick,
             rounds: rounds
                 .unwrap_or(match (micro, quick) {
-                    (true, _) => 25,
+                    (true, _) => 101,
                     (_, true) => 3,
                     _ => 7,
                 })
@@ -111,7 +111,7 @@ usage: bench [OPTION ...] [SCENARIO ...]
 
   --micro           instead: mask, UTF-8, head, frame header and accept key, beside naive ones
   --quick           short rounds, for development
-  --rounds N        how often each server is measured (7; quick: 3; micro: 25)
+  --rounds N        how often each server is measured (7; quick: 3; micro: 101)
   --seconds S       how long each time (1; quick: 0.3)
   --again N         measure anew, so often at most, where others took much of our cores (2)
   --peers A,B       only these

@@ -8,24 +8,14 @@ use crate::Result;
 pub fn cases() -> Result<Vec<Case>> {
     let mut cases = Vec::new();
     for length in [32, 1024, 64 * 1024] {
-        let (fin, rsv1, opcode, mask) =
-            (true, false, Opcode::Binary, Some([0x37, 0xfa, 0x21, 0x3d]));
-        let header = Header { fin, rsv1, opcode, mask, length };
+        let mask = Some([0x37, 0xfa, 0x21, 0x3d]);
+        let header = Header { fin: true, rsv1: false, opcode: Opcode::Binary, mask, length };
         let mut bytes = Vec::new();
         header.write(&mut bytes);
-        cases.push(Case::new(
-            format!("frame header read, {length} B follow"),
-            bytes,
-            read,
-            naive_read,
-        )?);
-        let both = (header, Vec::new());
-        cases.push(Case::new(
-            format!("frame header written, {length} B follow"),
-            both,
-            write,
-            naive_write,
-        )?);
+        let title = format!("frame header read, {length} B follow");
+        cases.push(Case::new(title, bytes, |bytes| read(bytes), |bytes| naive_read(bytes))?);
+        let title = format!("frame header written, {length} B follow");
+        cases.push(Case::new(title, (header, Vec::new()), write, naive_write)?);
     }
     Ok(cases)
 }
