@@ -14,7 +14,7 @@ type Arriving = (Vec<u8>, usize);
 
 pub fn cases() -> Result<Vec<Case>> {
     let ascii = "one thread a connection; ".bytes().cycle().take(LENGTH).collect::<Vec<_>>();
-    let (_, other) = Payload::Text(LENGTH).message(0);
+    let other = Payload::Text(LENGTH).message(0).payload;
     let case = |(title, arriving): (&str, Arriving)| Case::new(title, arriving, ours, naive);
     [
         ("UTF-8, 16 KiB of ASCII", (ascii.clone(), LENGTH)),
