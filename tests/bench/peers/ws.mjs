@@ -1,9 +1,31 @@
-// An echo server with Node's ws. Its first argument is the path of the library; it prints its port.
-const { WebSocketServer } = await import(process.argv[2]);
+// A server with Node's ws: its arguments are the path of the library, what to do (echo, broadcast, deflate or tls), and
+// for TLS a certificate and its key. It prints its port.
+import { readFileSync } from "node:fs";
+import http from "node:http";
+import https from "node:https";
 
-const server = new WebSocketServer({ host: "127.0.0.1", port: 0, perMessageDeflate: false });
-server.on("connection", (socket) => {
-  socket.on("message", (data, binary) => socket.send(data, { binary }));
+const [library, mode, certificate, key] = process.argv.slice(2);
+const { WebSocketServer } = await import(library);
+
+const server =
+  mode === "tls"
+    ? https.createServer({ cert: readFileSync(certificate), key: readFileSync(key) })
+    : http.createServer();
+const sockets = new WebSocketServer({ server, perMessageDeflate: mode === "deflate" });
+const members = new Set();
+
+sockets.on("connection", (socket) => {
   socket.on("error", () => {});
+  socket.on("close", () => members.delete(socket));
+  socket.on("message", (data, binary) => {
+    if (mode !== "broadcast") {
+      socket.send(data, { binary });
+    } else if (!members.has(socket)) {
+      members.add(socket);
+      socket.send(data, { binary });
+    } else {
+      for (const member of members) member.send(data, { binary });
+    }
+  });
 });
-server.on("listening", () => console.log(server.address().port));
+server.listen(0, "127.0.0.1", () => console.log(server.address().port));

@@ -1,5 +1,6 @@
 //! The command line: which scenarios, which peers, how long.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::{Result, peers, scenarios, servers};
@@ -7,8 +8,13 @@ use crate::{Result, peers, scenarios, servers};
 /// What the program is asked to do.
 pub enum Command {
     /// Be one of the servers: how the bench starts itself.
-    Serve(String),
+    Serve {
+        name: String,
+        mode: String,
+    },
     Measure(Arguments),
+    /// Time the smallest pieces instead.
+    Micro(Arguments),
     Explain,
 }
 
@@ -18,6 +24,8 @@ pub struct Arguments {
     /// Names of peers; empty means all that are there.
     pub peers: Vec<String>,
     pub quick: bool,
+    /// Where to draw a chart, if anywhere.
+    pub svg: Option<PathBuf>,
     /// How often each server is measured in each scenario.
     pub rounds: usize,
     /// How long one measurement lasts, after its warm-up.
@@ -39,9 +47,11 @@ impl Arguments {
     pub fn parse(words: impl Iterator<Item = String>) -> Result<Command> {
         let mut words = words;
         let mut quick = false;
+        let mut micro = false;
         let mut rounds = None;
         let mut again = 2;
         let mut seconds = None;
+        let mut svg = None;
         let mut peers = Vec::new();
         let mut named = Vec::new();
         let mut cores = Cores { server: 0, load: 1 };
@@ -49,12 +59,14 @@ impl Arguments {
         while let Some(word) = words.next() {
             let mut value = || words.next().ok_or(format!("{word} wants a value"));
             match word.as_str() {
-                "serve" => return Ok(Command::Serve(value()?)),
+                "serve" => return Ok(Command::Serve { name: value()?, mode: value()? }),
                 "--help" | "-h" => return Ok(Command::Explain),
+                "--micro" => micro = true,
                 "--quick" => quick = true,
                 "--rounds" => rounds = Some(value()?.parse()?),
                 "--seconds" => seconds = Some(Duration::try_from_secs_f64(value()?.parse()?)?),
                 "--peers" => peers = value()?.split(',').map(str::to_owned).collect(),
+                "--svg" => svg = Some(value()?.into()),
                 "--again" => again = value()?.parse()?,
                 "--cores" => cores = Cores::parse(&value()?)?,
                 name if !name.starts_with('-') => named.push(name.to_owned()),
@@ -62,26 +74,38 @@ impl Arguments {
             }
         }
 
-        if let Some(unknown) = named.iter().find(|name| scenarios::named(name).is_none()) {
+        if let Some(unknown) =
+            named.iter().find(|name| !scenarios::ALL.iter().any(|s| s.is_called(name)))
+        {
             return Err(format!("no scenario {unknown}; try --help").into());
         }
         if let Some(unknown) = peers.iter().find(|name| peers::named(name).is_none()) {
             return Err(format!("no peer {unknown}; try --help").into());
         }
         let duration = seconds.unwrap_or(Duration::from_millis(if quick { 300 } else { 1000 }));
-        Ok(Command::Measure(Self {
+        let arguments = Self {
             scenarios: scenarios::ALL
                 .iter()
-                .filter(|scenario| named.is_empty() || named.iter().any(|n| n == scenario.name))
+                .filter(|scenario| {
+                    named.is_empty() || named.iter().any(|name| scenario.is_called(name))
+                })
                 .collect(),
             peers,
             quick,
-            rounds: rounds.unwrap_or(if quick { 3 } else { 7 }).max(1),
+            svg,
+            rounds: rounds
+                .unwrap_or(match (micro, quick) {
+                    (true, _) => 101,
+                    (_, true) => 3,
+                    _ => 7,
+                })
+                .max(1),
             duration,
             warm_up: duration / 3,
             again,
             cores,
-        }))
+        };
+        Ok(if micro { Command::Micro(arguments) } else { Command::Measure(arguments) })
     }
 }
 
@@ -98,25 +122,27 @@ pub fn explanation() -> String {
         "\
 usage: bench [OPTION ...] [SCENARIO ...]
 
+  --micro           instead: mask, UTF-8, head, frame header and accept key, beside naive ones
   --quick           short rounds, for development
-  --rounds N        how often each server is measured (7; quick: 3)
+  --rounds N        how often each server is measured (7; quick: 3; micro: 101)
   --seconds S       how long each time (1; quick: 0.3)
   --again N         measure anew, so often at most, where others took much of our cores (2)
   --peers A,B       only these
+  --svg FILE        draw a chart as well
   --cores S,L       the server's core and the load's (0,1)
 
-scenarios (all, unless some are named):
+scenarios (all, unless some are named; n is all of n1 to n4096):
 ",
     );
     for scenario in scenarios::ALL {
-        text += &format!("  {:<4} {}\n", scenario.name, scenario.title);
+        text += &format!("  {:<5} {}\n", scenario.name, scenario.title);
     }
     text += "\npeers:\n";
     for peer in peers::ALL {
         text += &format!("  {:<20} {}\n", peer.name, peer.title);
     }
     text += &format!(
-        "\nbench serve NAME is one of the servers alone: {}\n",
+        "\nbench serve NAME echo|broadcast|deflate|tls is one of the servers alone: {}\n",
         servers::names().join(", ")
     );
     text

@@ -49,6 +49,8 @@ pub const ALL: &[Goal] = &[
     rate("g", 1.0, "tungstenite"),
     rate("h", if FASTER_UTF8 { 0.65 } else { 0.3 }, "raw"),
     rate("h", if FASTER_UTF8 { 3.0 } else { 1.35 }, "tungstenite"),
+    #[cfg(feature = "simd")]
+    rate("h", 1.3, "fastwebsockets"),
     rate("i", 1.1, "raw"),
     Goal { scenario: "i", measure: Measure::Cpu, target: Target::Times(1.5, "tungstenite") },
     Goal { scenario: "j", measure: Measure::Idle(0), target: Target::AtMost(12.0) },

@@ -4,18 +4,22 @@
 //! cargo run --release --manifest-path tests/bench/Cargo.toml -- [OPTION ...] [SCENARIO ...]
 //! ```
 //!
-//! Reading order: `scenarios` (what is measured), `peers` and `servers` (who is measured), `wire`
-//! (the bytes that travel), `load` (who asks), `process` (how a server is started, pinned and
-//! watched), `others` (who disturbs), `rounds` (in which order), `results` (what is kept of it), `goals` and `report` (what
-//! is printed).
+//! Reading order: `scenarios` (what is measured), `peers` and `servers` (who is measured; `certificate`
+//! is for those that speak TLS), `payload` and `wire` (the bytes that travel), `load` (who asks), `process`
+//! (how a server is started, pinned and watched), `others` (who disturbs), `rounds` (in which order),
+//! `results` (what is kept of it), `goals`, `report` and `chart` (what is made of it). `micro` stands by itself: the smallest pieces beside naive ones.
 //!
 //! Progress goes to standard error, the report to standard output as Markdown.
 
 mod arguments;
+mod certificate;
+mod chart;
 mod goals;
 mod histogram;
 mod load;
+mod micro;
 mod others;
+mod payload;
 mod peers;
 mod process;
 mod report;
@@ -32,8 +36,9 @@ type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>
 
 fn main() {
     let done = match Arguments::parse(std::env::args().skip(1)) {
-        Ok(Command::Serve(name)) => servers::serve(&name),
+        Ok(Command::Serve { name, mode }) => servers::serve(&name, &mode),
         Ok(Command::Measure(arguments)) => measure(&arguments),
+        Ok(Command::Micro(arguments)) => micro(&arguments),
         Ok(Command::Explain) => {
             print!("{}", arguments::explanation());
             Ok(())
@@ -46,10 +51,20 @@ fn main() {
     }
 }
 
+fn micro(arguments: &Arguments) -> Result<()> {
+    process::move_to_core(arguments.cores.load)?;
+    micro::run(arguments.rounds)
+}
+
 fn measure(arguments: &Arguments) -> Result<()> {
     process::check_pinning()?;
-    let peers = peers::present(&arguments.peers);
+    certificate::make()?;
+    let (peers, missing) = peers::present(&arguments.peers);
+    eprint!("{}", report::left_out(&missing));
     let results = rounds::run(arguments, &peers);
-    print!("{}", report::markdown(arguments, &peers, &results));
+    print!("{}", report::markdown(arguments, &peers, &missing, &results));
+    if let Some(file) = &arguments.svg {
+        std::fs::write(file, chart::svg(&peers, &results))?;
+    }
     Ok(())
 }

@@ -2,17 +2,20 @@
 //! scripts.
 //!
 //! The scripts' libraries are put into `target/` by `install-peers`, which a user runs once if they
-//! want them. A peer that isn't there is left out, and a line says so.
+//! want them. A peer that isn't there is left out, and the report says so.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::Result;
+use crate::servers::Mode;
+use crate::{Result, certificate};
 
 pub struct Peer {
     pub name: &'static str,
     pub title: &'static str,
     pub speaks: Speaks,
+    /// What it does, or what we have a server for.
+    pub does: &'static [Mode],
     start: Start,
 }
 
@@ -23,65 +26,84 @@ pub enum Speaks {
     Bytes,
 }
 
+#[derive(PartialEq)]
 enum Start {
     Ourselves,
     Node,
     Python,
 }
 
+const ALL_MODES: &[Mode] = &[Mode::Echo, Mode::Broadcast, Mode::Deflate, Mode::Tls];
+
 pub const ALL: &[Peer] = &[
     Peer {
         name: "raw",
         title: "plain TCP echo, a thread a connection: the limit of our design",
         speaks: Speaks::Bytes,
+        does: &[Mode::Echo, Mode::Broadcast],
         start: Start::Ourselves,
     },
-    websocket("ws101", "this library", Start::Ourselves),
-    websocket("tungstenite", "blocking, a thread a connection", Start::Ourselves),
-    websocket("tokio-tungstenite", "tokio, one thread", Start::Ourselves),
+    websocket("ws101", "this library", ALL_MODES, Start::Ourselves),
+    websocket(
+        "tungstenite",
+        "blocking, a thread a connection",
+        &[Mode::Echo, Mode::Broadcast, Mode::Tls],
+        Start::Ourselves,
+    ),
+    websocket(
+        "tokio-tungstenite",
+        "tokio, one thread",
+        &[Mode::Echo, Mode::Broadcast],
+        Start::Ourselves,
+    ),
     websocket(
         "forwarding",
         "tokio-tungstenite with `forward`, as in its example",
+        &[Mode::Echo],
         Start::Ourselves,
     ),
-    websocket("fastwebsockets", "tokio and hyper, one thread", Start::Ourselves),
-    websocket("ws", "Node.js", Start::Node),
-    websocket("websockets", "Python, asyncio", Start::Python),
+    websocket("fastwebsockets", "tokio and hyper, one thread", &[Mode::Echo], Start::Ourselves),
+    websocket("ws", "Node.js", ALL_MODES, Start::Node),
+    websocket("websockets", "Python, asyncio", ALL_MODES, Start::Python),
 ];
 
-const fn websocket(name: &'static str, title: &'static str, start: Start) -> Peer {
-    Peer { name, title, speaks: Speaks::WebSocket, start }
+const fn websocket(
+    name: &'static str,
+    title: &'static str,
+    does: &'static [Mode],
+    start: Start,
+) -> Peer {
+    Peer { name, title, speaks: Speaks::WebSocket, does, start }
 }
 
 pub fn named(name: &str) -> Option<&'static Peer> {
     ALL.iter().find(|peer| peer.name == name)
 }
 
-/// The peers that were asked for (all, if none were named) and can be started here.
-pub fn present(asked: &[String]) -> Vec<&'static Peer> {
+/// The peers that were asked for (all, if none were named): those that can be started here, and those
+/// that can't.
+pub fn present(asked: &[String]) -> (Vec<&'static Peer>, Vec<&'static Peer>) {
     let asked =
         ALL.iter().filter(|peer| asked.is_empty() || asked.iter().any(|name| name == peer.name));
-    let (here, missing): (Vec<_>, Vec<_>) = asked.partition(|peer| peer.is_installed());
-    for peer in missing {
-        eprintln!(
-            "{} ({}) is left out: it is not installed; tests/bench/install-peers does that",
-            peer.name, peer.title
-        );
-    }
-    here
+    asked.partition(|peer| peer.is_installed())
 }
 
 impl Peer {
     /// The words that start this peer's server. It prints the port it listens on as its first line.
-    pub fn command(&self) -> Result<Vec<PathBuf>> {
+    pub fn command(&self, mode: Mode) -> Result<Vec<PathBuf>> {
         let script = |name| folder().join("peers").join(name);
-        Ok(match self.start {
+        let mut words = match self.start {
             Start::Ourselves => vec![std::env::current_exe()?, "serve".into(), self.name.into()],
             Start::Node => {
                 vec!["node".into(), script("ws.mjs"), installed("node/node_modules/ws/wrapper.mjs")]
             }
-            Start::Python => vec![installed("python/bin/python"), script("websockets_echo.py")],
-        })
+            Start::Python => vec![installed("python/bin/python"), script("websockets_server.py")],
+        };
+        words.push(mode.name().into());
+        if self.start != Start::Ourselves {
+            words.extend([certificate::file(), certificate::key_file()]);
+        }
+        Ok(words)
     }
 
     fn is_installed(&self) -> bool {
@@ -97,7 +119,8 @@ fn runs(program: &str) -> bool {
     Command::new(program).arg("--version").output().is_ok_and(|output| output.status.success())
 }
 
-fn installed(path: &str) -> PathBuf {
+/// A file below `target/` that a peer needs.
+pub fn installed(path: &str) -> PathBuf {
     folder().join("target/peers").join(path)
 }
 

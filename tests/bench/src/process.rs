@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use crate::Result;
 use crate::peers::Peer;
+use crate::servers::Mode;
 
 /// Linux tells times in `/proc/PID/stat` in hundredths of a second, whatever its own clock ticks.
 pub const TICK: Duration = Duration::from_millis(10);
@@ -23,8 +24,8 @@ pub struct Server {
 }
 
 impl Server {
-    pub fn start(peer: &Peer, core: usize) -> Result<Self> {
-        let words = peer.command()?;
+    pub fn start(peer: &Peer, mode: Mode, core: usize) -> Result<Self> {
+        let words = peer.command(mode)?;
         let mut command = if can_pin() {
             let mut pinned = Command::new("taskset");
             pinned.args(["-c", &core.to_string()]).args(words);

@@ -8,10 +8,10 @@ use crate::results::{Measure, Median, Results, Sample};
 use crate::scenarios::HELD;
 
 const TABLES: &[(Measure, &str)] = &[
-    (Measure::Rate, "Messages (i: handshakes) a second"),
+    (Measure::Rate, "Messages a second (i: handshakes; k: arrivals)"),
     (Measure::P50, "Round trip, p50"),
     (Measure::P99, "Round trip, p99"),
-    (Measure::Cpu, "Server's time for each message (i: handshake)"),
+    (Measure::Cpu, "Server's time for each message (i: handshake; k: arrival)"),
     (Measure::Resident, "Server's memory at the end"),
     (Measure::Idle(0), "Memory for each idle connection, 5,000 held"),
     (Measure::Idle(1), "Memory for each idle connection, 10,000 held"),
@@ -20,7 +20,23 @@ const TABLES: &[(Measure, &str)] = &[
 /// Peers that ours is set in proportion to, beside the rates.
 const COMPARED: &[&str] = &["raw", "tungstenite"];
 
-pub fn markdown(arguments: &Arguments, peers: &[&Peer], results: &Results) -> String {
+/// Names the peers that are not here.
+pub fn left_out(missing: &[&Peer]) -> String {
+    let line = |peer: &&Peer| {
+        let Peer { name, title, .. } = peer;
+        format!(
+            "{name} ({title}) is left out: it is not installed; tests/bench/install-peers does that\n"
+        )
+    };
+    missing.iter().map(line).collect()
+}
+
+pub fn markdown(
+    arguments: &Arguments,
+    peers: &[&Peer],
+    missing: &[&Peer],
+    results: &Results,
+) -> String {
     let mut text = format!(
         "# Echo servers side by side\n\n\
          Medians of {} interleaved rounds of {} s, ± half the distance between the \
@@ -38,6 +54,10 @@ pub fn markdown(arguments: &Arguments, peers: &[&Peer], results: &Results) -> St
     }
     for scenario in &arguments.scenarios {
         text += &format!("- {}: {}\n", scenario.name, scenario.title);
+    }
+    text += "\nA dash: this peer does not do that, or there is no server for it here.\n";
+    if !missing.is_empty() {
+        text += &format!("\n{}", left_out(missing));
     }
     for (measure, title) in TABLES {
         text += &table(arguments, peers, results, *measure, title);
@@ -68,6 +88,7 @@ fn table(
             cells.extend(peers.iter().map(|peer| {
                 match results.median(scenario.name, peer.name, measure) {
                     Some(median) => value_and_spread(measure, median),
+                    None if !peer.does.contains(&scenario.mode()) => "–".to_owned(),
                     None => "failed".to_owned(),
                 }
             }));

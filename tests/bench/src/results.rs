@@ -83,7 +83,7 @@ impl Results {
 }
 
 impl Median {
-    fn of(mut values: Vec<f64>) -> Option<Self> {
+    pub fn of(mut values: Vec<f64>) -> Option<Self> {
         values.sort_by(f64::total_cmp);
         let (first, last) = (values.first()?, values.last()?);
         let middle = values.len() / 2;

@@ -22,7 +22,7 @@ pub fn run(arguments: &Arguments, peers: &[&'static Peer]) -> Results {
         eprintln!("{}: {}", scenario.name, scenario.title);
         let rounds = rounds(arguments, scenario);
         for round in 1..=rounds {
-            for peer in peers {
+            for peer in peers.iter().filter(|peer| peer.does.contains(&scenario.mode())) {
                 let sample = measure(arguments, scenario, peer, round);
                 results.add(scenario.name, peer.name, sample);
             }
@@ -49,7 +49,7 @@ fn measure(
 ) -> Option<Sample> {
     let mut best: Option<Sample> = None;
     for _ in 0..=arguments.again {
-        eprint!("  {:<4} round {round}  {:<18} ", scenario.name, peer.name);
+        eprint!("  {:<5} round {round}  {:<18} ", scenario.name, peer.name);
         match measure_once(arguments, scenario, peer) {
             Err(error) => eprintln!("failed: {error}"),
             Ok(sample) => {
@@ -73,7 +73,7 @@ fn share_of_others(sample: &Sample) -> f64 {
 
 fn measure_once(arguments: &Arguments, scenario: &Scenario, peer: &Peer) -> Result<Sample> {
     let watch = Watch::begin(arguments.cores);
-    let server = Server::start(peer, arguments.cores.server)?;
+    let server = Server::start(peer, scenario.mode(), arguments.cores.server)?;
     process::move_to_core(match scenario.kind {
         Kind::PingPong { .. } => arguments.cores.server,
         _ => arguments.cores.load,

@@ -1,8 +1,10 @@
 //! What is measured: each scenario is one row of every table.
 //!
 //! "k in flight" means that a connection keeps k messages unanswered, and sends as many anew as
-//! have been answered, in one write. A kind of load that is not here yet (a broadcast, TLS) becomes
-//! a `Kind` with a file of its own in `load`.
+//! have been answered, in one write. A kind of load that is not here yet becomes a `Kind` with a file of
+//! its own in `load`.
+
+use crate::servers::Mode;
 
 pub struct Scenario {
     pub name: &'static str,
@@ -16,6 +18,12 @@ pub enum Kind {
     PingPong { payload: Payload },
     /// Many connections, as fast as they go.
     Echo { connections: usize, in_flight: usize, payload: Payload },
+    /// One member speaks; once all have its message, it speaks again.
+    Broadcast { members: usize, payload: Payload },
+    /// Messages compressed, both ways.
+    Deflate { connections: usize, payload: Payload },
+    /// Messages over TLS.
+    Tls { connections: usize, payload: Payload },
     /// Connect, upgrade, close the TCP connection; over and over, from several threads.
     Handshakes,
     /// Connections that have echoed one message and then hold still.
@@ -28,6 +36,8 @@ pub enum Payload {
     Binary(usize),
     /// Characters of two, three and four bytes, as a text message.
     Text(usize),
+    /// What programs tell each other, as a text message.
+    Json(usize),
 }
 
 /// Stages of the idle scenario: so many connections are held when memory is read.
@@ -82,8 +92,58 @@ pub const ALL: &[Scenario] = &[
         kind: Kind::Handshakes,
     },
     Scenario { name: "j", title: "idle connections held", kind: Kind::Idle },
+    Scenario {
+        name: "k",
+        title: "broadcast of 125 B to 1,000 connections",
+        kind: Kind::Broadcast { members: 1_000, payload: Payload::Binary(125) },
+    },
+    Scenario {
+        name: "l",
+        title: "16 connections, 2 KiB of JSON, compressed",
+        kind: Kind::Deflate { connections: 16, payload: Payload::Json(2 * KIB) },
+    },
+    Scenario {
+        name: "m",
+        title: "16 connections, 1 KiB, TLS",
+        kind: Kind::Tls { connections: 16, payload: Payload::Binary(KIB) },
+    },
+    growth("n1", "1 connection, 32 B", 1),
+    growth("n4", "4 connections, 32 B", 4),
+    growth("n16", "16 connections, 32 B", 16),
+    growth("n64", "64 connections, 32 B", 64),
+    growth("n256", "256 connections, 32 B", 256),
+    growth("n1024", "1,024 connections, 32 B", 1024),
+    growth("n4096", "4,096 connections, 32 B", 4096),
 ];
 
-pub fn named(name: &str) -> Option<&'static Scenario> {
-    ALL.iter().find(|scenario| scenario.name == name)
+const fn growth(name: &'static str, title: &'static str, connections: usize) -> Scenario {
+    let kind = Kind::Echo { connections, in_flight: 1, payload: Payload::Binary(32) };
+    Scenario { name, title, kind }
+}
+
+impl Scenario {
+    /// By its name, or by the letter of it: `n` is all of `n1` to `n4096`.
+    pub fn is_called(&self, name: &str) -> bool {
+        self.name == name || self.name.trim_end_matches(|c: char| c.is_ascii_digit()) == name
+    }
+
+    /// What it asks a server to do.
+    pub fn mode(&self) -> Mode {
+        match self.kind {
+            Kind::PingPong { .. } | Kind::Echo { .. } | Kind::Handshakes | Kind::Idle => Mode::Echo,
+            Kind::Broadcast { .. } => Mode::Broadcast,
+            Kind::Deflate { .. } => Mode::Deflate,
+            Kind::Tls { .. } => Mode::Tls,
+        }
+    }
+}
+
+/// The scenarios that differ in nothing but the number of connections, and that number.
+pub fn of_growth() -> impl Iterator<Item = (&'static Scenario, usize)> {
+    ALL.iter().filter(|scenario| scenario.is_called("n")).filter_map(|scenario| {
+        match scenario.kind {
+            Kind::Echo { connections, .. } => Some((scenario, connections)),
+            _ => None,
+        }
+    })
 }

@@ -6,15 +6,17 @@
 //! the place of a byte in the stream of answers tells which byte it has to be.
 
 use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::net::SocketAddr;
 use std::ops::Range;
 
 use crate::Result;
+use crate::payload::{Message, noise};
 use crate::peers::Speaks;
 use crate::scenarios::Payload;
 
 const FIN_TEXT: u8 = 0x81;
 const FIN_BINARY: u8 = 0x82;
+const RSV1: u8 = 0x40;
 const MASKED: u8 = 0x80;
 
 const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
@@ -83,51 +85,17 @@ impl Ring {
     }
 }
 
-impl Payload {
-    /// A message of this kind, different for each index.
-    fn message(self, index: usize) -> (u8, Vec<u8>) {
-        match self {
-            Payload::Binary(length) => (FIN_BINARY, noise(index as u64 + 1).take(length).collect()),
-            Payload::Text(length) => (FIN_TEXT, text(index, length).into_bytes()),
-        }
-    }
-}
-
-/// Bytes without a pattern, the same in every run (xorshift, upper byte).
-fn noise(seed: u64) -> impl Iterator<Item = u8> {
-    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    std::iter::repeat_with(move || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        (state >> 56) as u8
-    })
-}
-
-/// Exactly `length` bytes of text that no check for ASCII can hurry through.
-fn text(index: usize, length: usize) -> String {
-    let sentence = "Ünïcödé на проводе, 一つの接続に一つの糸 🦀 ";
-    let mut text = String::with_capacity(length);
-    for character in sentence.chars().cycle().skip(index) {
-        if text.len() + character.len_utf8() > length {
-            break;
-        }
-        text.push(character);
-    }
-    text.extend(std::iter::repeat_n('.', length - text.len()));
-    text
-}
-
 fn mask(index: usize) -> [u8; 4] {
     let mut noise = noise(index as u64 + 1000);
     std::array::from_fn(|_| noise.next().unwrap_or_default())
 }
 
 /// One frame, §5.2.
-fn frame((first, payload): &(u8, Vec<u8>), mask: Option<[u8; 4]>) -> Vec<u8> {
+fn frame(message: &Message, mask: Option<[u8; 4]>) -> Vec<u8> {
     let masked = if mask.is_some() { MASKED } else { 0 };
-    let mut frame = vec![*first];
-    match payload.len() {
+    let first = if message.is_text { FIN_TEXT } else { FIN_BINARY };
+    let mut frame = vec![first | if message.is_deflated { RSV1 } else { 0 }];
+    match message.payload.len() {
         length @ ..126 => frame.push(masked | length as u8),
         length @ ..65536 => {
             frame.push(masked | 126);
@@ -139,17 +107,49 @@ fn frame((first, payload): &(u8, Vec<u8>), mask: Option<[u8; 4]>) -> Vec<u8> {
         }
     }
     let mask = mask.inspect(|mask| frame.extend(mask)).unwrap_or_default();
-    frame.extend(payload.iter().zip(mask.iter().cycle()).map(|(byte, key)| byte ^ key));
+    frame.extend(message.payload.iter().zip(mask.iter().cycle()).map(|(byte, key)| byte ^ key));
     frame
 }
 
-/// Asks for the upgrade and reads the answer to its last byte. A server that speaks bytes gives the
-/// request back.
-pub fn handshake(mut stream: &TcpStream, speaks: Speaks) -> Result<()> {
+/// A message as a client sends it.
+pub fn request(message: &Message, index: usize) -> Vec<u8> {
+    frame(message, Some(mask(index)))
+}
+
+/// Reads a whole text message from a server: whether it is compressed, and its payload. For answers
+/// whose bytes can't be foretold.
+pub fn read_text(stream: &mut impl Read, payload: &mut Vec<u8>) -> Result<bool> {
+    let mut header = [0; 2];
+    stream.read_exact(&mut header)?;
+    let is_deflated = header[0] == FIN_TEXT | RSV1;
+    if header[0] & !RSV1 != FIN_TEXT {
+        return Err("an answer is no whole text message".into());
+    }
+    let length = match header[1] {
+        length @ ..126 => length.into(),
+        126 => {
+            let mut length = [0; 2];
+            stream.read_exact(&mut length)?;
+            u16::from_be_bytes(length).into()
+        }
+        _ => return Err("an answer is longer than it may be".into()),
+    };
+    payload.resize(length, 0);
+    stream.read_exact(payload)?;
+    Ok(is_deflated)
+}
+
+/// Asks for the upgrade, with these lines besides, and reads the answer to its last byte. A server that
+/// speaks bytes gives the request back.
+pub fn handshake(
+    stream: &mut (impl Read + Write),
+    host: SocketAddr,
+    speaks: Speaks,
+    lines: &str,
+) -> Result<String> {
     let request = format!(
-        "GET /echo HTTP/1.1\r\nHost: {}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-         Sec-WebSocket-Key: {KEY}\r\nSec-WebSocket-Version: 13\r\n\r\n",
-        stream.peer_addr()?
+        "GET /echo HTTP/1.1\r\nHost: {host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+         Sec-WebSocket-Key: {KEY}\r\nSec-WebSocket-Version: 13\r\n{lines}\r\n"
     );
     stream.write_all(request.as_bytes())?;
 
@@ -166,5 +166,9 @@ pub fn handshake(mut stream: &TcpStream, speaks: Speaks) -> Result<()> {
         Speaks::WebSocket => answer.starts_with("HTTP/1.1 101 ") && answer.contains(ACCEPT),
         Speaks::Bytes => answer == request,
     };
-    if good { Ok(()) } else { Err(format!("the handshake was answered with {answer}").into()) }
+    if good {
+        Ok(answer.to_owned())
+    } else {
+        Err(format!("the handshake was answered with {answer}").into())
+    }
 }

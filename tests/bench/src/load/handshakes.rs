@@ -57,7 +57,8 @@ fn shake_hands(peer: &Peer, server: &Server, duration: Duration) -> Result<Histo
 }
 
 fn one(peer: &Peer, server: &Server) -> Result<()> {
-    let stream = TcpStream::connect(server.address)?;
+    let mut stream = TcpStream::connect(server.address)?;
     stream.set_read_timeout(Some(PATIENCE))?;
-    wire::handshake(&stream, peer.speaks)
+    wire::handshake(&mut stream, server.address, peer.speaks, "")?;
+    Ok(())
 }

@@ -1,9 +1,6 @@
 //! Connections that were used once and then hold still: how much memory the server keeps for each.
 
-use std::io::{Read, Write};
-use std::net::TcpStream;
-
-use super::open;
+use super::{echo_once, open};
 use crate::Result;
 use crate::peers::Peer;
 use crate::process::Server;
@@ -34,12 +31,4 @@ pub fn run(peer: &Peer, server: &Server) -> Result<Sample> {
     }
     sample.insert(Measure::Held, held.len() as f64);
     Ok(sample)
-}
-
-fn echo_once(mut stream: &TcpStream, ring: &Ring) -> Result<()> {
-    let mut reply = vec![0; ring.reply()];
-    stream.write_all(&ring.requests[ring.place(0, 1)])?;
-    stream.read_exact(&mut reply)?;
-    ring.check(ring.reply_starts(0), &reply)?;
-    Ok(())
 }

@@ -1,11 +1,16 @@
 //! The load: raw sockets and bytes made beforehand, as little work as can be, so that the server is
 //! what is measured.
 
+mod blocking;
+mod broadcast;
+mod deflated;
 mod echo;
 mod handshakes;
 mod idle;
 mod ping_pong;
+mod tls;
 
+use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
@@ -15,7 +20,7 @@ use crate::peers::{Peer, Speaks};
 use crate::process::Server;
 use crate::results::{Measure, Sample};
 use crate::scenarios::{Kind, Scenario};
-use crate::wire;
+use crate::wire::{self, Ring};
 
 /// How long a measurement warms up, and how long it then lasts.
 #[derive(Clone, Copy)]
@@ -33,6 +38,11 @@ pub fn run(scenario: &Scenario, peer: &Peer, server: &Server, span: Span) -> Res
         Kind::Echo { connections, in_flight, payload } => {
             echo::run(peer, server, connections, in_flight, payload, span)
         }
+        Kind::Broadcast { members, payload } => {
+            broadcast::run(peer, server, members, payload, span)
+        }
+        Kind::Deflate { connections, payload } => deflated::run(server, connections, payload, span),
+        Kind::Tls { connections, payload } => tls::run(server, connections, payload, span),
         Kind::Handshakes => handshakes::run(peer, server, span),
         Kind::Idle => idle::run(peer, server),
     }
@@ -40,13 +50,27 @@ pub fn run(scenario: &Scenario, peer: &Peer, server: &Server, span: Span) -> Res
 
 /// A connection on which messages may be exchanged.
 fn open(peer: &Peer, server: &Server) -> Result<TcpStream> {
+    let mut stream = dial(server)?;
+    if peer.speaks == Speaks::WebSocket {
+        wire::handshake(&mut stream, server.address, peer.speaks, "")?;
+    }
+    Ok(stream)
+}
+
+fn dial(server: &Server) -> Result<TcpStream> {
     let stream = TcpStream::connect(server.address)?;
     stream.set_nodelay(true)?;
     stream.set_read_timeout(Some(PATIENCE))?;
-    if peer.speaks == Speaks::WebSocket {
-        wire::handshake(&stream, peer.speaks)?;
-    }
     Ok(stream)
+}
+
+/// Sends the first message of the ring, and waits until it is back.
+fn echo_once(mut stream: &TcpStream, ring: &Ring) -> Result<()> {
+    let mut reply = vec![0; ring.reply()];
+    stream.write_all(&ring.requests[ring.place(0, 1)])?;
+    stream.read_exact(&mut reply)?;
+    ring.check(ring.reply_starts(0), &reply)?;
+    Ok(())
 }
 
 /// What was counted, as measures, while the connections are still there. `cpu` is what the server

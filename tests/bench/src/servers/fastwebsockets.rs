@@ -10,11 +10,15 @@ use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use tokio::net::{TcpListener, TcpStream};
 
-use super::{ANY_PORT, announce};
+use super::{ANY_PORT, Mode, announce, not_here};
 use crate::Result;
 
+pub fn serve(mode: Mode) -> Result<()> {
+    if mode == Mode::Echo { accept() } else { not_here(mode) }
+}
+
 #[tokio::main(flavor = "current_thread")]
-pub async fn serve() -> Result<()> {
+async fn accept() -> Result<()> {
     let listener = TcpListener::bind(ANY_PORT).await?;
     announce(listener.local_addr()?)?;
     loop {

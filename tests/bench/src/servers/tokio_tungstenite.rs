@@ -7,22 +7,37 @@
 use std::future::Future;
 
 use ::tokio_tungstenite::accept_async;
+use ::tokio_tungstenite::tungstenite::Message;
 use futures_util::{SinkExt, StreamExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::broadcast;
 
-use super::{ANY_PORT, announce};
+use super::{ANY_PORT, Mode, announce, not_here};
 use crate::Result;
 
-pub fn serve_sending() -> Result<()> {
-    serve(send_each)
+/// Messages that a member of a room may be behind.
+const BEHIND: usize = 16;
+
+pub fn serve_sending(mode: Mode) -> Result<()> {
+    match mode {
+        Mode::Echo => serve(send_each),
+        Mode::Broadcast => {
+            let (room, _) = broadcast::channel(BEHIND);
+            serve(move |stream| member(stream, room.clone()))
+        }
+        Mode::Deflate | Mode::Tls => not_here(mode),
+    }
 }
 
-pub fn serve_forwarding() -> Result<()> {
-    serve(forward)
+pub fn serve_forwarding(mode: Mode) -> Result<()> {
+    match mode {
+        Mode::Echo => serve(forward),
+        _ => not_here(mode),
+    }
 }
 
 #[tokio::main(flavor = "current_thread")]
-async fn serve<F>(echo: fn(TcpStream) -> F) -> Result<()>
+async fn serve<F>(handler: impl Fn(TcpStream) -> F) -> Result<()>
 where
     F: Future<Output = Result<()>> + Send + 'static,
 {
@@ -31,7 +46,7 @@ where
     loop {
         let (stream, _) = listener.accept().await?;
         stream.set_nodelay(true)?;
-        tokio::spawn(echo(stream));
+        tokio::spawn(handler(stream));
     }
 }
 
@@ -49,4 +64,20 @@ async fn send_each(stream: TcpStream) -> Result<()> {
 async fn forward(stream: TcpStream) -> Result<()> {
     let (write, read) = accept_async(stream).await?.split();
     Ok(read.forward(write).await?)
+}
+
+async fn member(stream: TcpStream, room: broadcast::Sender<Message>) -> Result<()> {
+    let mut ws = accept_async(stream).await?;
+    let Some(first) = ws.next().await else { return Ok(()) };
+    let mut heard = room.subscribe();
+    ws.send(first?).await?;
+    loop {
+        tokio::select! {
+            said = ws.next() => match said {
+                Some(message) => drop(room.send(message?)?),
+                None => return Ok(()),
+            },
+            message = heard.recv() => ws.send(message?).await?,
+        }
+    }
 }

@@ -1,0 +1,38 @@
+//! What a server's process keeps for connections that have echoed a message each and then hold still.
+
+use std::fs;
+
+use crate::Result;
+use crate::frames::{BINARY, masked, plain};
+use crate::real::{Running, exchange};
+
+/// As many at a time as any machine lets a process have descriptors for.
+const CONNECTIONS: usize = 1_000;
+
+/// In the order of the bounds.
+pub const COUNTS: [&str; 3] = ["KiB resident", "threads", "descriptors"];
+
+/// For each connection, in the order of `COUNTS`.
+pub fn cost() -> Result<[f64; 3]> {
+    let server = Running::start(&[])?;
+    let (request, reply) = (masked(BINARY, &[7; 32]), plain(BINARY, &[7; 32]));
+    let open = || -> Result<_> {
+        let stream = server.open()?;
+        exchange(&stream, &request, &reply)?;
+        Ok(stream)
+    };
+    // One before the count begins: what the server needs once for all is there then.
+    let _first = open()?;
+    let before = counts(server.id())?;
+    let _held = (0..CONNECTIONS).map(|_| open()).collect::<Result<Vec<_>>>()?;
+    let full = counts(server.id())?;
+    Ok(std::array::from_fn(|i| (full[i] - before[i]) / CONNECTIONS as f64))
+}
+
+fn counts(process: u32) -> Result<[f64; 3]> {
+    let rollup = fs::read_to_string(format!("/proc/{process}/smaps_rollup"))?;
+    let resident = rollup.lines().find_map(|line| line.strip_prefix("Rss:"));
+    let resident = resident.and_then(|line| line.trim().strip_suffix(" kB")).ok_or("no Rss")?;
+    let entries = |kind| fs::read_dir(format!("/proc/{process}/{kind}")).map(|all| all.count());
+    Ok([resident.trim().parse()?, entries("task")? as f64, entries("fd")? as f64])
+}
