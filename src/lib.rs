@@ -93,6 +93,9 @@ mod error;
 pub mod explain;
 mod net;
 pub mod protocol;
+// For readers and for the tests alone.
+#[cfg(any(doc, doctest))]
+pub mod walkthrough;
 
 pub use error::{Error, Result};
 pub use net::client::Client;

@@ -120,6 +120,7 @@ impl Ask {
         Ok(out)
     }
 
+    // WALK: verify
     /// Whether this answers the request with that key.
     pub fn verify(&self, head: &Head, key: &str) -> Result<Answer, Rejection> {
         // §4.1: any status but 101 is plain HTTP.

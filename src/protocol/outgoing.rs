@@ -199,6 +199,7 @@ impl Outgoing {
         if self.closed { Err(Misuse::AfterClose) } else { Ok(()) }
     }
 
+    // WALK: frame
     fn frame<'a>(&mut self, opcode: Opcode, rsv1: bool, payload: &'a [u8], fin: bool) -> &'a [u8] {
         let mask = self.masks.as_mut().map(|next| next());
         let header = Header { fin, rsv1, opcode, mask, length: payload.len() as u64 };
