@@ -1,25 +1,61 @@
 #![doc = include_str!("README.md")]
 
-#[doc = include_str!("rustdoc.md")]
+#[cfg_attr(not(doctest), doc = include_str!("rustdoc.md"))]
 #[doc = include_str!("01_the_request.md")]
 pub mod ch01_the_request {}
 
-#[doc = include_str!("rustdoc.md")]
+#[cfg_attr(not(doctest), doc = include_str!("rustdoc.md"))]
 #[doc = include_str!("02_the_decision.md")]
 pub mod ch02_the_decision {}
 
-#[doc = include_str!("rustdoc.md")]
+#[cfg_attr(not(doctest), doc = include_str!("rustdoc.md"))]
 #[doc = include_str!("03_the_101.md")]
 pub mod ch03_the_101 {}
 
-#[doc = include_str!("rustdoc.md")]
+#[cfg_attr(not(doctest), doc = include_str!("rustdoc.md"))]
 #[doc = include_str!("04_the_frame.md")]
 pub mod ch04_the_frame {}
 
-#[doc = include_str!("rustdoc.md")]
+#[cfg_attr(not(doctest), doc = include_str!("rustdoc.md"))]
 #[doc = include_str!("05_the_mask.md")]
 pub mod ch05_the_mask {}
 
-#[doc = include_str!("rustdoc.md")]
+#[cfg_attr(not(doctest), doc = include_str!("rustdoc.md"))]
 #[doc = include_str!("06_messages.md")]
 pub mod ch06_messages {}
+
+#[cfg_attr(not(doctest), doc = include_str!("rustdoc.md"))]
+#[doc = include_str!("07_closing.md")]
+pub mod ch07_closing {}
+
+#[cfg_attr(not(doctest), doc = include_str!("rustdoc.md"))]
+#[doc = include_str!("08_threads.md")]
+pub mod ch08_threads {}
+
+#[cfg_attr(not(doctest), doc = include_str!("rustdoc.md"))]
+#[doc = include_str!("09_attacks_and_limits.md")]
+pub mod ch09_attacks_and_limits {}
+
+#[cfg_attr(not(doctest), doc = include_str!("rustdoc.md"))]
+#[doc = include_str!("10_the_client.md")]
+pub mod ch10_the_client {}
+
+#[cfg_attr(not(doctest), doc = include_str!("rustdoc.md"))]
+#[doc = include_str!("11_compression.md")]
+pub mod ch11_compression {}
+
+#[cfg_attr(not(doctest), doc = include_str!("rustdoc.md"))]
+#[doc = include_str!("12_tls_and_proxies.md")]
+pub mod ch12_tls_and_proxies {}
+
+#[cfg_attr(not(doctest), doc = include_str!("rustdoc.md"))]
+#[doc = include_str!("13_many.md")]
+pub mod ch13_many {}
+
+#[cfg_attr(not(doctest), doc = include_str!("rustdoc.md"))]
+#[doc = include_str!("14_what_a_thread_costs.md")]
+pub mod ch14_what_a_thread_costs {}
+
+#[cfg_attr(not(doctest), doc = include_str!("rustdoc.md"))]
+#[doc = include_str!("15_before_and_after.md")]
+pub mod ch15_before_and_after {}
