@@ -88,6 +88,10 @@
 //! | `net/greet.rs` | 3 | How does a stream become a `WebSocket`? |
 //! | `net/server.rs` | 5 | How does each connection get a thread, and what if there is none? |
 //! | `net/client.rs` | 4 | How does one dial, ask and verify? |
+//!
+//! # The walkthrough
+//!
+//! Fifteen chapters in `src/walkthrough` follow the bytes through this code, with exercises: [`walkthrough`].
 
 mod error;
 pub mod explain;

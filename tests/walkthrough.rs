@@ -7,7 +7,7 @@
 //! <!-- source: length -->             the source at `// WALK: length`: an item, or lines up to a blank one
 //! <!-- explain frames                 what `explain` tells of these bytes; or `conversation`, with heads;
 //! server 81 05 "Hello"                also `pictures`, `same-host` for a server's own rules, and `only=2`
-//! -->                                 for the second account alone
+//! -->                                 for the second account alone; `brief`: without bits that say little
 //! <!-- prints: 01_accept_key -->      lines that an example prints, in that order; `...` leaves some out
 //! <!-- lines of: README.md -->        lines that stand in a file, in that order
 //! <!-- picture -->                    a drawing
@@ -17,10 +17,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
-use base64::{Engine, prelude::BASE64_STANDARD};
 use ws101::explain::account::Account;
 use ws101::explain::conversation::{Conversation, explain_frames};
 use ws101::explain::heads::Terms;
@@ -29,7 +28,8 @@ use ws101::protocol::authority::Origins;
 use ws101::protocol::frame::Role;
 
 const FOLDER: &str = "src/walkthrough";
-const HOW_TO_MEND: &str = "if the text is what has to change: UPDATE=1 cargo test --test walkthrough";
+const HOW_TO_MEND: &str =
+    "if the text is what has to change: UPDATE=1 cargo test --test walkthrough";
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -191,14 +191,27 @@ fn explained(options: &str, lines: &str, place: &str) -> String {
         let mut conversation = Conversation::new(terms);
         let tell = &mut |account| told.push(account);
         said.iter().for_each(|(from, bytes)| conversation.push(*from, bytes, tell));
-        [Role::Client, Role::Server].map(|end| conversation.end(end, tell));
+        for end in [Role::Client, Role::Server] {
+            conversation.end(end, tell);
+        }
     }
     if let Some((_, only)) = options.split_once("only=") {
         let only: usize = only.split(' ').next().unwrap().parse().expect(place);
         told = vec![told.swap_remove(only - 1)];
     }
     let style = Style { colour: false, pictures: options.contains("pictures") };
-    told.iter().map(|one| account(one, "", style)).collect::<Vec<_>>().join("\n")
+    let told: Vec<String> = told.iter().map(|one| account(one, "", style)).collect();
+    let is_left_out = |line: &&str| {
+        let fields = ["  RSV1: ", "  RSV2-3: ", "  MASK: ", "  length: "];
+        options.contains("brief") && fields.iter().any(|field| line.contains(field))
+    };
+    let left = told
+        .join("\n")
+        .lines()
+        .filter(|line| !is_left_out(line))
+        .map(|l| format!("{l}\n"))
+        .collect();
+    left
 }
 
 /// Bytes as a mark writes them: pairs of hex digits, and text in quotes with \r, \n and \".
@@ -285,7 +298,10 @@ fn without_port(line: &str) -> String {
 fn assert_in_order(shown: &str, text: &str, place: &str) {
     let mut lines = text.lines().map(|line| without_port(line.trim()));
     for line in shown.lines().map(str::trim).filter(|line| !line.is_empty() && *line != "...") {
-        assert!(lines.any(|one| one == without_port(line)), "{place}: no {line:?} in\n{text}");
+        assert!(
+            lines.any(|one| one.ends_with(&without_port(line))),
+            "{place}: no {line:?} in\n{text}"
+        );
     }
 }
 
@@ -371,7 +387,11 @@ fn each_anchor_is_named_in_prose_and_each_that_is_named_is_in_the_file_that_is_n
             let label = before.and_then(|text| text.rsplit('[').next());
             let label = label.unwrap_or_else(|| panic!("{name}: no file in front of {anchor}"));
             let target = definitions.get(label).unwrap_or_else(|| panic!("{name}: no [{label}]:"));
-            assert_eq!(format!("src/{}", target.trim_start_matches("../")), *file, "{name}: {anchor}");
+            assert_eq!(
+                format!("src/{}", target.trim_start_matches("../")),
+                *file,
+                "{name}: {anchor}"
+            );
         }
     }
     let orphans: Vec<_> = anchors.keys().filter(|anchor| !named.contains(*anchor)).collect();
@@ -406,7 +426,8 @@ fn each_chapter_opens_with_a_question_and_ends_with_exercises_that_have_solution
         assert!(heading.starts_with(&format!("# {number}. ")), "{name}: {heading}");
         let question = lines.nth(1).unwrap();
         assert!(question.starts_with("**") && question.ends_with("?**"), "{name}: {question}");
-        let (_, exercises) = text.split_once("\n## Exercises\n").unwrap_or_else(|| panic!("{name}"));
+        let (_, exercises) =
+            text.split_once("\n## Exercises\n").unwrap_or_else(|| panic!("{name}"));
         let count = exercises.matches("\n**Exercise ").count();
         assert!((2..=3).contains(&count), "{name}: {count} exercises");
         assert_eq!(exercises.matches("<details>").count(), count, "{name}: solutions");
@@ -420,22 +441,20 @@ fn each_chapter_opens_with_a_question_and_ends_with_exercises_that_have_solution
 
 // Links: in Markdown they lead to files beside the chapter, in rustdoc to its pages.
 
-/// What rustdoc reads before a chapter: of two definitions of a label the first one counts.
+/// What rustdoc reads before a chapter, and before the index.
 fn rustdoc_definitions() -> String {
     let mut lines = BTreeSet::new();
-    for (_, text) in chapters() {
+    let index = ("README.md".to_owned(), read(format!("{FOLDER}/README.md")));
+    for (name, text) in chapters().into_iter().chain([index]) {
+        // From the page of a chapter, or of the index above it, to the pages of the crate.
+        let up = if name == "README.md" { "" } else { "../" };
         for (label, target) in definitions(&text) {
-            let new = if let Some(chapter) = target.strip_suffix(".md") {
-                format!("../ch{chapter}/index.html")
-            } else if let Some(file) = target.strip_prefix("../").filter(|t| t.ends_with(".rs")) {
-                format!("../../../src/ws101/{file}.html")
-            } else if target.ends_with(".svg") {
-                let image = fs::read(root().join(FOLDER).join(&target)).unwrap();
-                format!("data:image/svg+xml;base64,{}", BASE64_STANDARD.encode(image))
-            } else {
-                continue;
+            let page = match target.strip_suffix(".md") {
+                Some(chapter) => format!("{up}ch{chapter}/index.html"),
+                None if target == "../lib.rs" => format!("{up}../index.html"),
+                None => format!("{up}../../src/ws101/{}.html", target.trim_start_matches("../")),
             };
-            lines.insert(format!("[{label}]: {new}\n"));
+            lines.insert(format!("[{label}]: {page}\n"));
         }
     }
     lines.into_iter().collect()
@@ -455,16 +474,16 @@ fn links_lead_to_files_in_markdown_and_to_pages_in_rustdoc() {
     for (name, text) in chapters() {
         let definitions = definitions(&text);
         for (label, target) in &definitions {
-            if !target.contains("://") {
-                assert!(root().join(FOLDER).join(target).exists(), "{name}: {label} leads nowhere");
-            }
+            assert!(root().join(FOLDER).join(target).exists(), "{name}: {label} leads nowhere");
             assert!(text.contains(&format!("[{label}]")), "{name}: nobody needs {label}");
         }
         // An inline link would lead astray in one of the two.
         let prose = prose(&name, &text);
         let inline: Vec<_> = prose.match_indices("](").map(|(at, _)| &prose[at..]).collect();
         assert!(inline.is_empty(), "{name}: an inline link {:?}", inline[0].lines().next());
-        for label in prose.split('[').skip(1).filter_map(|rest| rest.split_once(']')).map(|one| one.0) {
+        for label in
+            prose.split('[').skip(1).filter_map(|rest| rest.split_once(']')).map(|one| one.0)
+        {
             let is_code = label.starts_with('`') && label.ends_with(".rs`");
             assert!(!is_code || definitions.contains_key(label), "{name}: [{label}] has no target");
         }
