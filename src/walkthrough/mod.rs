@@ -1,3 +1,5 @@
+//! The course: how WebSocket works, told along this code.
+//!
 #![cfg_attr(not(doctest), doc = include_str!("rustdoc.md"))]
 #![doc = include_str!("README.md")]
 
