@@ -205,13 +205,9 @@ fn explained(options: &str, lines: &str, place: &str) -> String {
         let fields = ["  RSV1: ", "  RSV2-3: ", "  MASK: ", "  length: "];
         options.contains("brief") && fields.iter().any(|field| line.contains(field))
     };
-    let left = told
-        .join("\n")
-        .lines()
-        .filter(|line| !is_left_out(line))
-        .map(|l| format!("{l}\n"))
-        .collect();
-    left
+    let told = told.join("\n");
+    let lines = told.lines().filter(|line| !is_left_out(line));
+    lines.map(|line| format!("{line}\n")).collect()
 }
 
 /// Bytes as a mark writes them: pairs of hex digits, and text in quotes with \r, \n and \".
