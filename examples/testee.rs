@@ -6,7 +6,7 @@
 //! expect: listening on ws://127.0.0.1:9001
 //! next: tests/autobahn/run, the largest of these suites
 //!
-//! `--deflate` may be followed by `--terms 'server_no_context_takeover; client_max_window_bits=10'`: what it asks for.
+//! `--deflate` may be followed by what it asks for: `--terms 'client_max_window_bits=10; …'`.
 //!
 //! As a client it plays a suite whose server says what to do: it asks `URL/getCaseCount`, echoes in
 //! `URL/runCase?case=N&agent=ws101` for each, and ends with `URL/updateReports?agent=ws101`.

@@ -93,11 +93,18 @@
 //! | `net/threads.rs` | 1 | Where does a connection get its thread from? |
 //! | `net/server.rs` | 5 | How does each connection get a thread, and what if there is none? |
 //! | `net/client.rs` | 4 | How does one dial, ask and verify? |
+//!
+//! # The walkthrough
+//!
+//! Fifteen chapters in `src/walkthrough` follow the bytes through this code, with exercises: [`walkthrough`].
 
 mod error;
 pub mod explain;
 mod net;
 pub mod protocol;
+// For readers and for the tests alone.
+#[cfg(any(doc, doctest))]
+pub mod walkthrough;
 
 pub use error::{Error, Result};
 pub use net::client::Client;

@@ -66,6 +66,62 @@ fn the_readme_shows_the_same_map() {
     assert_eq!(rows(&read("README.md")), rows(&read("src/lib.rs")));
 }
 
+/// The question of a chapter, and how many minutes it takes to read: what stands above its exercises,
+/// at 220 words or 40 lines of code a minute.
+fn question_and_minutes(chapter: &str) -> (String, f64) {
+    let (lesson, _) = chapter.split_once("\n## Exercises").unwrap();
+    let (mut words, mut lines) = (0, 0);
+    for (number, part) in lesson.split("\n```").enumerate() {
+        match number % 2 {
+            0 => words += part.split_whitespace().count(),
+            _ => lines += part.lines().count(),
+        }
+    }
+    let question = lesson.lines().nth(2).unwrap().trim_matches('*').to_owned();
+    (question, words as f64 / 220.0 + lines as f64 / 40.0)
+}
+
+#[test]
+fn the_walkthrough_lists_each_chapter_once_with_its_minutes_and_its_question() {
+    let index = read("src/walkthrough/README.md");
+    let rows: Vec<Vec<&str>> = index
+        .lines()
+        .filter(|line| line.starts_with("| ["))
+        .map(|line| line.split('|').map(str::trim).collect())
+        .collect();
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/walkthrough");
+    let names = fs::read_dir(folder).unwrap();
+    let names = names.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let mut chapters: Vec<String> = names.filter(|name| name.starts_with(['0', '1'])).collect();
+    chapters.sort();
+    assert_eq!(rows.len(), chapters.len());
+    let modules = read("src/walkthrough/mod.rs");
+    let mut above = 0;
+    for (number, (row, name)) in rows.iter().zip(&chapters).enumerate() {
+        assert!(name.starts_with(&format!("{:02}_", number + 1)), "{name}");
+        let text = read(format!("src/walkthrough/{name}"));
+        let (question, minutes) = question_and_minutes(&text);
+        assert_eq!(row[3], question, "{name}");
+        let listed: f64 = row[2].parse().unwrap();
+        assert!((listed - minutes).abs() <= 1.0, "{name} takes {minutes:.1} minutes");
+        assert!((4.0..9.0).contains(&minutes), "{name} takes {minutes:.1} minutes");
+        let title = row[1].trim_matches(['[', ']']);
+        assert!(text.starts_with(&format!("# {}. {title}\n", number + 1)), "{name}");
+        assert!(index.contains(&format!("\n[{title}]: {name}\n")), "{name}");
+        let module = name.trim_end_matches(".md");
+        let module = format!("#[doc = include_str!(\"{name}\")]\npub mod ch{module} {{}}\n");
+        let place = modules.find(&module).unwrap_or_else(|| panic!("{name} is no module"));
+        assert!(place >= above, "{name} stands out of order");
+        above = place;
+    }
+}
+
+#[test]
+fn readme_and_lib_point_to_the_walkthrough() {
+    assert!(read("README.md").contains("](src/walkthrough/README.md)"));
+    assert!(read("src/lib.rs").contains("[`walkthrough`]"));
+}
+
 #[test]
 fn each_file_needs_only_those_above_it_in_the_map() {
     let text = read("src/lib.rs");

@@ -138,6 +138,7 @@ impl Client {
         self.shake_hands(Arc::new(stream), ready, deadline)
     }
 
+    // WALK: prepare
     /// Checks all arguments, before anything is dialled or written.
     fn prepare(&self) -> Result<Ready> {
         let address = Address::parse(&self.url)?;

@@ -23,6 +23,7 @@ pub(crate) enum NoHead {
     Broken(io::Error),
 }
 
+// WALK: head
 /// Reads until the head is whole. Its length; the head itself is at the front of the buffer.
 pub(crate) fn read_head(
     stream: &dyn Stream,

@@ -57,6 +57,7 @@ impl House {
         self.stopping.load(SeqCst)
     }
 
+    // WALK: waiting
     /// Lets somebody wait whose head is being read. If there are too many, the oldest is woken, and
     /// finds that it has been sent out.
     pub(crate) fn wait(self: &Arc<Self>, id: u64, stream: Arc<dyn Stream>, room: usize) -> Waiting {

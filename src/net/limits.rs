@@ -39,6 +39,7 @@ pub struct Limits {
     pub stack: usize,
 }
 
+// WALK: limits
 impl Default for Limits {
     fn default() -> Limits {
         Limits {

@@ -84,6 +84,7 @@ impl Link {
         })
     }
 
+    // WALK: send
     /// Encodes something and writes it, behind whatever had gathered before. `encode` returns what
     /// is to be written behind the batch as it lies.
     pub(crate) fn send<'a>(
@@ -117,6 +118,7 @@ impl Link {
         self.settle()
     }
 
+    // WALK: pong
     /// Answers a ping, without waiting for the lock: into the batch if it is free, else left.
     pub(crate) fn pong(&self, payload: Vec<u8>) -> Result<()> {
         if let Some(mut outgoing) = self.try_lock() {
@@ -184,8 +186,9 @@ impl Link {
         self.something_left.store(true, SeqCst);
     }
 
+    // WALK: settle
     /// Sends what was left. Called by everybody who has let the lock go: between our look and the
-    /// unlocking somebody may have left something, and relied on us. // WALK: settle
+    /// unlocking somebody may have left something, and relied on us.
     pub(crate) fn settle(&self) -> Result<()> {
         while self.something_left.load(SeqCst) {
             let Some(mut outgoing) = self.try_lock() else { return Ok(()) };

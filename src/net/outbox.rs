@@ -46,6 +46,7 @@ impl Outbox {
         self.link.cut();
     }
 
+    // WALK: outbox
     /// The thread's work: until the queue is closed and empty, or the peer is gone.
     fn send_all(&self) {
         while let Some(messages) = self.queue.take() {

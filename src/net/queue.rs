@@ -30,6 +30,7 @@ impl Queue {
         Queue { bound, state: Mutex::default(), changed: Condvar::new() }
     }
 
+    // WALK: put
     /// Puts a message in, unless the queue is full or closed.
     pub(crate) fn put(&self, message: Prepared) -> Result<()> {
         let mut state = lock(&self.state);

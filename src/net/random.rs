@@ -27,6 +27,7 @@ impl Random {
         Random { secret, blocks: 0, block: [0; 20], used: 20 }
     }
 
+    // WALK: random
     /// The next four bytes.
     pub(crate) fn four(&mut self) -> [u8; 4] {
         if self.used == self.block.len() {

@@ -118,6 +118,7 @@ impl Receiver {
         self.pulse.latency
     }
 
+    // WALK: recv
     /// The next message or piece. What else comes is dealt with here.
     #[inline]
     fn next_event(&mut self, until: Option<Deadline>) -> Result<Option<Event>> {
@@ -161,7 +162,7 @@ impl Receiver {
         self.link.flush_unless_busy()?;
         self.link.tally.received(std::mem::take(&mut self.messages), 0);
         loop {
-            // 1. How long may it take?
+            // 1. How long may it take? // WALK: patience
             // Never longer than the peer has for its Close: another thread may send ours meanwhile.
             let mut patience = self.pulse.patience().min(self.close);
             if let Some(closing) = self.link.closing() {

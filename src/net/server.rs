@@ -229,6 +229,7 @@ where
     }
 }
 
+// WALK: life
 /// The life of a connection, in its own thread.
 fn serve_one<H>(id: u64, stream: Arc<TcpStream>, shared: &Shared<H>)
 where

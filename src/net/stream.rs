@@ -170,6 +170,7 @@ impl Deadline {
     }
 }
 
+// WALK: deadline
 /// Reads with what is left until a deadline.
 pub fn read_before(deadline: Deadline, stream: &dyn Stream, into: &mut [u8]) -> io::Result<usize> {
     loop {
@@ -198,6 +199,7 @@ pub fn write_before(deadline: Deadline, stream: &dyn Stream, mut bytes: &[u8]) -
 /// Less than this in a whole write deadline is not slow, but stuck, or hostile.
 const LEAST_PROGRESS: usize = 64 * 1024;
 
+// WALK: pace
 /// Writes all of `first` and `second`, as long as the peer takes them at a pace worth waiting for. The
 /// stream's own timeout, which is the same `patience`, bounds each call; this judges what it achieved.
 pub fn write_at_pace(
@@ -230,7 +232,8 @@ pub fn write_at_pace(
     Ok(())
 }
 
-/// Leaves so that the peer can read our last words. // WALK: part
+// WALK: part
+/// Leaves so that the peer can read our last words.
 ///
 /// A socket that is closed with unread bytes in it sends a reset, and a reset destroys what is still
 /// on its way to the peer: the very frame that says what went wrong. So: end our side, read what the

@@ -134,6 +134,7 @@ impl Ask {
         self.verify_offers(head, key, self.deflate.as_ref().map(Terms::offer).as_slice())
     }
 
+    // WALK: verify
     /// The same for a request that somebody else wrote, with these offers to compress.
     pub fn verify_offers(
         &self,

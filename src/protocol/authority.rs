@@ -106,6 +106,7 @@ pub enum Origins {
 }
 
 impl Origins {
+    // WALK: origin
     /// Whether a page of this origin may connect to the host that it asked for.
     pub fn allow(&self, origin: &str, host: &str) -> bool {
         match self {

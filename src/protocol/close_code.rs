@@ -41,6 +41,7 @@ impl CloseCode {
     /// Never sent: the TLS handshake failed.
     pub const TLS_FAILED: CloseCode = CloseCode(1015);
 
+    // WALK: may-travel
     // §7.4.1 and the registry it opened; §7.4.2: 3000-3999 are registered by libraries, 4000-4999
     // are anybody's. What is not in a range that is given out may not travel.
     /// Whether this code may travel in a Close frame.

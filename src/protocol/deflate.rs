@@ -104,7 +104,7 @@ impl Inflater {
             if taken == 0 && came.is_empty() && !piece.is_empty() {
                 return Err(Violation::NotDeflate);
             }
-            // 3. To where it belongs, and into the window.
+            // 3. To where it belongs, and into the window. // WALK: bomb
             self.inflated += came.len() as u64;
             if self.inflated > self.max_message {
                 return Err(Violation::MessageTooLong(self.max_message));
@@ -122,6 +122,7 @@ impl Inflater {
         Ok(())
     }
 
+    // WALK: tail
     /// The message ends here: is it whole?
     pub fn finish(&mut self) -> Result<(), Violation> {
         // RFC 7692 §7.2.2: the four bytes that were left out are put back. Where something comes out

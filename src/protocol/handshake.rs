@@ -80,6 +80,7 @@ impl Agreement {
     }
 }
 
+// WALK: decide
 /// Decides what becomes of a request.
 pub fn decide(request: &Request, rules: &Rules) -> Result<Decision, Refusal> {
     // 1. HTTP: a GET without a body, for a host that is ours.
@@ -162,6 +163,7 @@ fn check_connection(head: &Head) -> Result<(), Refusal> {
     }
 }
 
+// WALK: version
 fn check_version(head: &Head) -> Result<(), Refusal> {
     // §4.2.1: the value is 13. §4.4: else the answer lists what we speak.
     let versions: Vec<&str> = head.headers("Sec-WebSocket-Version").collect();
@@ -215,6 +217,7 @@ fn check_path(path: &str, listed: &[String]) -> Result<(), Refusal> {
     }
 }
 
+// WALK: subprotocol
 fn choose_subprotocol(head: &Head, ours: &[String]) -> Result<Option<String>, Refusal> {
     let offered: Vec<&str> = head.list("Sec-WebSocket-Protocol").collect();
     // §4.1: tokens, each named once; §4.3: one at least.

@@ -46,6 +46,7 @@ impl Scan {
         self.scanned
     }
 
+    // WALK: scan
     /// Takes all the bytes that have come so far, the old ones in front. `Some(n)`: the head is
     /// the first `n` of them. `None`: it needs more.
     pub fn advance(&mut self, bytes: &[u8]) -> Result<Option<usize>, Refusal> {

@@ -26,7 +26,8 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
         .with_decode_padding_mode(DecodePaddingMode::RequireCanonical),
 );
 
-/// The answer to a key: base64 of the SHA-1 of the key, as it was sent, and the GUID. // WALK: accept
+// WALK: accept
+/// The answer to a key: base64 of the SHA-1 of the key, as it was sent, and the GUID.
 ///
 /// ```
 /// let accept = ws101::protocol::key::accept("dGhlIHNhbXBsZSBub25jZQ==");

@@ -12,6 +12,7 @@
 /// The four bytes of a mask.
 pub type Key = [u8; 4];
 
+// WALK: mask
 /// Puts the mask on, or takes it off: the same operation. `offset` says how many bytes of this
 /// payload came before, so that a payload may be worked on in pieces of any size.
 #[inline]

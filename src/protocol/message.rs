@@ -106,6 +106,7 @@ impl Assembler {
         Assembler { bounds, inside, compressed, announced: 0, fragments: 0, text, bytes }
     }
 
+    // WALK: fragment
     /// The header of a data frame has come: may it stand here, and may it be so long?
     #[inline]
     pub fn begin_fragment(&mut self, header: &Header) -> Result<(), Violation> {

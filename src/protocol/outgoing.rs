@@ -211,6 +211,7 @@ impl Outgoing {
         if self.closed { Err(Misuse::AfterClose) } else { Ok(()) }
     }
 
+    // WALK: frame
     #[inline]
     fn frame<'a>(&mut self, opcode: Opcode, rsv1: bool, payload: &'a [u8], fin: bool) -> &'a [u8] {
         let mask = self.masks.as_mut().map(|next| next());

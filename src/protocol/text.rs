@@ -19,6 +19,7 @@ pub struct Text {
 }
 
 impl Text {
+    // WALK: text
     /// Appends a piece.
     pub fn push(&mut self, mut piece: &[u8]) -> Result<(), NotUtf8> {
         // 1. Give the cut character its bytes, one at a time, until it is whole.

@@ -262,10 +262,14 @@ fn answer(bytes: &[u8]) -> Result<u16, Option<u16>> {
         [_] => return Err(Some(403)),
         _ => return Err(BAD_REQUEST),
     }
-    // §4.1: subprotocols are tokens, and all different.
-    let offered = all("sec-websocket-protocol");
-    let offered: Vec<&[u8]> =
-        offered.iter().flat_map(|value| value.split(|b| *b == b',')).map(without_ows).collect();
+    // §4.1: subprotocols are tokens, all different, and at least one. RFC 9110 §5.6.1.2: the
+    // reader of a list passes over empty elements.
+    let lines = all("sec-websocket-protocol");
+    let elements = lines.iter().flat_map(|value| value.split(|b| *b == b',')).map(without_ows);
+    let offered: Vec<&[u8]> = elements.filter(|element| !element.is_empty()).collect();
+    if offered.is_empty() && !lines.is_empty() {
+        return Err(BAD_REQUEST);
+    }
     for (at, name) in offered.iter().enumerate() {
         if !is_token(name) || offered[..at].contains(name) {
             return Err(BAD_REQUEST);

@@ -204,7 +204,7 @@ impl Stream for TlsStream {
         if let Some(count) = self.open_or_alert(&mut arrived, into)? {
             return Ok(count);
         }
-        // 2. What comes. No other lock is held: whoever wants to write may.
+        // 2. What comes. No other lock is held: whoever wants to write may. // WALK: tls-read
         match self.stream.read(arrived.space()) {
             Ok(0) => return Err(ended()),
             Ok(count) => arrived.filled(count),

@@ -1,0 +1,68 @@
+//! The course: how WebSocket works, told along this code.
+//!
+#![cfg_attr(not(doctest), doc = include_str!("rustdoc.md"))]
+#![doc = include_str!("README.md")]
+
+// Each chapter is a file of Markdown, read as it is where the repository is browsed, and here as the
+// documentation of a module. In front of it stands where its links lead to in rustdoc: of two
+// definitions the first one counts.
+
+#[cfg_attr(not(doctest), doc = include_str!("rustdoc.md"))]
+#[doc = include_str!("01_the_request.md")]
+pub mod ch01_the_request {}
+
+#[cfg_attr(not(doctest), doc = include_str!("rustdoc.md"))]
+#[doc = include_str!("02_the_decision.md")]
+pub mod ch02_the_decision {}
+
+#[cfg_attr(not(doctest), doc = include_str!("rustdoc.md"))]
+#[doc = include_str!("03_the_101.md")]
+pub mod ch03_the_101 {}
+
+#[cfg_attr(not(doctest), doc = include_str!("rustdoc.md"))]
+#[doc = include_str!("04_the_frame.md")]
+pub mod ch04_the_frame {}
+
+#[cfg_attr(not(doctest), doc = include_str!("rustdoc.md"))]
+#[doc = include_str!("05_the_mask.md")]
+pub mod ch05_the_mask {}
+
+#[cfg_attr(not(doctest), doc = include_str!("rustdoc.md"))]
+#[doc = include_str!("06_messages.md")]
+pub mod ch06_messages {}
+
+#[cfg_attr(not(doctest), doc = include_str!("rustdoc.md"))]
+#[doc = include_str!("07_closing.md")]
+pub mod ch07_closing {}
+
+#[cfg_attr(not(doctest), doc = include_str!("rustdoc.md"))]
+#[doc = include_str!("08_threads.md")]
+pub mod ch08_threads {}
+
+#[cfg_attr(not(doctest), doc = include_str!("rustdoc.md"))]
+#[doc = include_str!("09_attacks_and_limits.md")]
+pub mod ch09_attacks_and_limits {}
+
+#[cfg_attr(not(doctest), doc = include_str!("rustdoc.md"))]
+#[doc = include_str!("10_the_client.md")]
+pub mod ch10_the_client {}
+
+#[cfg_attr(not(doctest), doc = include_str!("rustdoc.md"))]
+#[doc = include_str!("11_compression.md")]
+pub mod ch11_compression {}
+
+#[cfg_attr(not(doctest), doc = include_str!("rustdoc.md"))]
+#[doc = include_str!("12_tls_and_proxies.md")]
+pub mod ch12_tls_and_proxies {}
+
+#[cfg_attr(not(doctest), doc = include_str!("rustdoc.md"))]
+#[doc = include_str!("13_many.md")]
+pub mod ch13_many {}
+
+#[cfg_attr(not(doctest), doc = include_str!("rustdoc.md"))]
+#[doc = include_str!("14_what_a_thread_costs.md")]
+pub mod ch14_what_a_thread_costs {}
+
+#[cfg_attr(not(doctest), doc = include_str!("rustdoc.md"))]
+#[doc = include_str!("15_before_and_after.md")]
+pub mod ch15_before_and_after {}

@@ -1,0 +1,487 @@
+//! The walkthrough is true: what it shows of the source stands there, what it tells of bytes is what
+//! `explain` tells of them, what it names exists. Its Rust is run as doctests, by plain `cargo test`.
+//!
+//! A chapter marks what it shows with a comment in front of the block:
+//!
+//! ```text
+//! <!-- source: length -->             the source at `// WALK: length`: an item, or lines up to a blank one
+//! <!-- explain frames                 what `explain` tells of these bytes; or `conversation`, with heads;
+//! server 81 05 "Hello"                also `pictures`, `same-host` for a server's own rules, and `only=2`
+//! -->                                 for the second account alone; `brief`: without bits that say little
+//! <!-- prints: 01_accept_key -->      lines that an example prints, in that order; `...` leaves some out
+//! <!-- lines of: README.md -->        lines that stand in a file, in that order
+//! <!-- picture -->                    a drawing
+//! ```
+//!
+//! `UPDATE=1 cargo test --test walkthrough` writes the first two anew, and `rustdoc.md`.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use ws101::explain::account::Account;
+use ws101::explain::conversation::{Conversation, explain_frames};
+use ws101::explain::heads::Terms;
+use ws101::explain::print::{Style, account};
+use ws101::protocol::authority::Origins;
+use ws101::protocol::frame::Role;
+
+const FOLDER: &str = "src/walkthrough";
+const HOW_TO_MEND: &str =
+    "if the text is what has to change: UPDATE=1 cargo test --test walkthrough";
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn read(path: impl AsRef<Path>) -> String {
+    let path = root().join(path);
+    fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// The chapters, in their order: file name and text.
+fn chapters() -> Vec<(String, String)> {
+    let mut names: Vec<String> = files_in(FOLDER, "md");
+    names.retain(|name| name.starts_with(|c: char| c.is_ascii_digit()));
+    names.sort();
+    names.into_iter().map(|name| (name.clone(), read(format!("{FOLDER}/{name}")))).collect()
+}
+
+fn files_in(folder: &str, extension: &str) -> Vec<String> {
+    let names = fs::read_dir(root().join(folder)).unwrap();
+    let names = names.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    names.filter(|name| name.ends_with(&format!(".{extension}"))).collect()
+}
+
+/// A block of a chapter.
+#[derive(Debug)]
+struct Block {
+    /// Chapter and line, for a message.
+    place: String,
+    /// What the comment in front of it says; empty without one.
+    mark: String,
+    /// What stands behind the three ticks.
+    info: String,
+    body: String,
+    /// Of the body, in bytes of the chapter.
+    start: usize,
+}
+
+fn blocks(name: &str, text: &str) -> Vec<Block> {
+    let mut blocks = Vec::new();
+    let (mut mark, mut in_mark) = (String::new(), false);
+    let mut open: Option<Block> = None;
+    let mut at = 0;
+    for (number, line) in text.split_inclusive('\n').enumerate() {
+        let start = at;
+        at += line.len();
+        let line = line.trim_end_matches('\n');
+        match &mut open {
+            Some(block) if line == "```" => {
+                block.body = text[block.start..start].to_owned();
+                blocks.extend(open.take());
+            }
+            Some(_) => {}
+            None if line.starts_with("```") => {
+                let place = format!("{FOLDER}/{name}:{}", number + 1);
+                let (mark, info) = (std::mem::take(&mut mark), line[3..].to_owned());
+                open = Some(Block { place, mark, info, body: String::new(), start: at });
+            }
+            None => {
+                if line.starts_with("<!-- ") {
+                    (mark, in_mark) = (String::new(), true);
+                } else if !in_mark {
+                    mark.clear();
+                }
+                if in_mark {
+                    mark += line.trim_start_matches("<!-- ").trim_end_matches("-->").trim_end();
+                    mark.push('\n');
+                    in_mark = !line.ends_with("-->");
+                }
+            }
+        }
+    }
+    assert!(open.is_none(), "{name}: a block that does not end");
+    blocks
+}
+
+fn all_blocks() -> Vec<Block> {
+    chapters().iter().flat_map(|(name, text)| blocks(name, text)).collect()
+}
+
+/// What a block must say, if it is one that can be written anew.
+fn generated(block: &Block) -> Option<String> {
+    if let Some(anchor) = block.mark.strip_prefix("source: ") {
+        return Some(source_at(anchor.trim(), &block.place));
+    }
+    let (options, lines) = block.mark.strip_prefix("explain ")?.split_once('\n').unwrap();
+    Some(explained(options, lines, &block.place))
+}
+
+// Anchors in the source.
+
+/// All anchors of `src`: by name, the file and the line, counted from 0.
+fn anchors() -> BTreeMap<String, (String, usize)> {
+    let mut anchors = BTreeMap::new();
+    let mut folders = vec![root().join("src")];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let file = path.strip_prefix(root()).unwrap().to_string_lossy().into_owned();
+                for (number, line) in read(&path).lines().enumerate() {
+                    let Some((_, anchor)) = line.split_once("// WALK: ") else { continue };
+                    let earlier = anchors.insert(anchor.to_owned(), (file.clone(), number));
+                    assert!(earlier.is_none(), "{anchor} stands in {file} and in {earlier:?}");
+                }
+            }
+        }
+    }
+    anchors
+}
+
+/// The source at an anchor. On a line of its own before an item: the item, with its comments. Within
+/// code: the lines up to a blank one, or to the end of the block that they stand in.
+fn source_at(anchor: &str, place: &str) -> String {
+    let anchors = anchors();
+    let found = anchors.get(anchor);
+    let (file, start) = found.unwrap_or_else(|| panic!("{place}: no anchor {anchor} in src"));
+    let text = read(file);
+    let lines: Vec<&str> = text.lines().skip(*start).collect();
+    let indent = |line: &str| line.len() - line.trim_start().len();
+    let depth = indent(lines[0]);
+    let is_comment = |line: &str| line.trim_start().starts_with(['/', '#']);
+    let first = lines.iter().position(|line| !is_comment(line)).unwrap();
+    let is_item = lines[0].trim_start().starts_with("// WALK: ");
+    let is_end = |line: &&str| match is_item {
+        true => indent(line) == depth && (line.ends_with('}') || line.ends_with(';')),
+        false => line.is_empty() || indent(line) < depth,
+    };
+    let length = first + lines[first..].iter().position(is_end).unwrap() + usize::from(is_item);
+    let shown = lines[..length].iter().map(|line| line.get(depth..).unwrap_or_default());
+    shown.map(|line| format!("{line}\n")).collect()
+}
+
+// What `explain` tells.
+
+fn explained(options: &str, lines: &str, place: &str) -> String {
+    let mut terms = Terms::default();
+    if options.contains("same-host") {
+        terms.rules.origins = Origins::SameHost;
+    }
+    let mut said = Vec::new();
+    for line in lines.lines().filter(|line| !line.is_empty()) {
+        match line.split_once(' ') {
+            Some(("client", rest)) => said.push((Role::Client, bytes(rest, place))),
+            Some(("server", rest)) => said.push((Role::Server, bytes(rest, place))),
+            // More of what the same end says.
+            _ => said.last_mut().expect(place).1.extend(bytes(line, place)),
+        }
+    }
+    let mut told: Vec<Account> = Vec::new();
+    if options.starts_with("frames") {
+        for (from, bytes) in &said {
+            told.extend(explain_frames(bytes, *from, &terms));
+        }
+    } else {
+        assert!(options.starts_with("conversation"), "{place}: explain what?");
+        let mut conversation = Conversation::new(terms);
+        let tell = &mut |account| told.push(account);
+        said.iter().for_each(|(from, bytes)| conversation.push(*from, bytes, tell));
+        for end in [Role::Client, Role::Server] {
+            conversation.end(end, tell);
+        }
+    }
+    if let Some((_, only)) = options.split_once("only=") {
+        let only: usize = only.split(' ').next().unwrap().parse().expect(place);
+        told = vec![told.swap_remove(only - 1)];
+    }
+    let style = Style { colour: false, pictures: options.contains("pictures") };
+    let told: Vec<String> = told.iter().map(|one| account(one, "", style)).collect();
+    let is_left_out = |line: &&str| {
+        let fields = ["  RSV1: ", "  RSV2-3: ", "  MASK: ", "  length: "];
+        options.contains("brief") && fields.iter().any(|field| line.contains(field))
+    };
+    let told = told.join("\n");
+    let lines = told.lines().filter(|line| !is_left_out(line));
+    lines.map(|line| format!("{line}\n")).collect()
+}
+
+/// Bytes as a mark writes them: pairs of hex digits, and text in quotes with \r, \n and \".
+fn bytes(line: &str, place: &str) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let mut rest = line.trim();
+    while !rest.is_empty() {
+        if let Some(text) = rest.strip_prefix('"') {
+            let end = text.replace("\\\"", "__").find('"').expect(place);
+            let text = text[..end].replace("\\r", "\r").replace("\\n", "\n").replace("\\\"", "\"");
+            bytes.extend_from_slice(text.as_bytes());
+            rest = rest[end + 2..].trim_start();
+        } else {
+            let (pair, more) = rest.split_once(' ').unwrap_or((rest, ""));
+            bytes.push(u8::from_str_radix(pair, 16).unwrap_or_else(|_| panic!("{place}: {pair}")));
+            rest = more.trim_start();
+        }
+    }
+    bytes
+}
+
+#[test]
+fn what_is_shown_of_source_and_bytes_is_what_they_are() {
+    let update = std::env::var_os("UPDATE").is_some();
+    for (name, text) in chapters() {
+        let mut new = text.clone();
+        // From the last to the first, so that those before stay where they are.
+        for block in blocks(&name, &text).iter().rev() {
+            let Some(right) = generated(block) else { continue };
+            let is_source = block.mark.starts_with("source: ");
+            let info = if is_source { "rust,ignore" } else { "text" };
+            assert_eq!(block.info, info, "{}", block.place);
+            if update {
+                new.replace_range(block.start..block.start + block.body.len(), &right);
+            } else {
+                let place = &block.place;
+                assert_eq!(block.body, right, "{place}, right is\n{right}\n{HOW_TO_MEND}");
+            }
+        }
+        if update && new != text {
+            fs::write(root().join(FOLDER).join(&name), new).unwrap();
+        }
+    }
+}
+
+#[test]
+fn each_block_is_run_or_held_against_something() {
+    for Block { place, mark, info, body, .. } in all_blocks() {
+        let (kind, what) = mark.trim_end().split_once(' ').unwrap_or((mark.trim_end(), ""));
+        match (kind, info.as_str()) {
+            ("source:", "rust,ignore") | ("explain", "text") | ("picture", "text") => {}
+            ("prints:", "text") => {
+                let output = example(what);
+                assert_in_order(&body, &output, &place);
+            }
+            ("lines", _) => assert_in_order(&body, &read(what.trim_start_matches("of: ")), &place),
+            // Doctests. `no_run` is compiled; `compile_fail` must not compile.
+            ("", "rust" | "rust,no_run" | "rust,compile_fail" | "rust,should_panic") => {}
+            ("", "sh") => body.lines().for_each(|line| assert_can_be_run(line, &place)),
+            _ => panic!("{place}: a block of {info:?} marked {mark:?} is held by nothing"),
+        }
+    }
+}
+
+fn example(name: &str) -> String {
+    let mut path = std::env::current_exe().unwrap();
+    path.pop();
+    path.set_file_name("examples");
+    let output = Command::new(path.join(name)).output().unwrap_or_else(|e| panic!("{name}: {e}"));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// Ports differ from run to run.
+fn without_port(line: &str) -> String {
+    match line.split_once("127.0.0.1:") {
+        Some((before, after)) => {
+            let after = after.trim_start_matches(|c: char| c.is_ascii_digit());
+            format!("{before}127.0.0.1:{after}")
+        }
+        None => line.to_owned(),
+    }
+}
+
+fn assert_in_order(shown: &str, text: &str, place: &str) {
+    let mut lines = text.lines().map(|line| without_port(line.trim()));
+    for line in shown.lines().map(str::trim).filter(|line| !line.is_empty() && *line != "...") {
+        assert!(
+            lines.any(|one| one.ends_with(&without_port(line))),
+            "{place}: no {line:?} in\n{text}"
+        );
+    }
+}
+
+/// A command in a chapter names examples, tests and files that exist.
+fn assert_can_be_run(line: &str, place: &str) {
+    let words: Vec<&str> = line.split_whitespace().collect();
+    for (word, next) in words.iter().zip(words.iter().skip(1)) {
+        let named = match *word {
+            "--example" => assert_is_example(next, place),
+            "--test" if next.starts_with(char::is_lowercase) => {
+                let exists = [format!("tests/{next}.rs"), format!("tests/{next}/main.rs")]
+                    .iter()
+                    .any(|path| root().join(path).exists());
+                assert!(exists, "{place}: no test {next}");
+                true
+            }
+            _ => false,
+        };
+        // Behind `--test NAME` the name of a test, if it is one.
+        if named && *word == "--test" {
+            for name in words.iter().skip_while(|word| *word != next).skip(1) {
+                if name.contains('_') {
+                    assert!(tests_of(next).contains(*name), "{place}: no test {name} in {next}");
+                }
+            }
+        }
+    }
+}
+
+fn assert_is_example(name: &str, place: &str) -> bool {
+    let exists = root().join(format!("examples/{name}.rs")).exists();
+    assert!(exists, "{place}: no example {name}");
+    true
+}
+
+/// All that a test of that name is made of.
+fn tests_of(name: &str) -> String {
+    match root().join(format!("tests/{name}.rs")) {
+        path if path.exists() => read(path),
+        _ => {
+            let folder = format!("tests/{name}");
+            files_in(&folder, "rs").iter().map(|file| read(format!("{folder}/{file}"))).collect()
+        }
+    }
+}
+
+/// What stands outside of blocks and comments.
+fn prose(name: &str, text: &str) -> String {
+    let mut prose = text.to_owned();
+    for block in blocks(name, text).iter().rev() {
+        prose.replace_range(block.start..block.start + block.body.len(), "");
+    }
+    while let Some(start) = prose.find("<!-- ") {
+        let end = start + prose[start..].find("-->").expect(name) + 3;
+        prose.replace_range(start..end, "");
+    }
+    prose
+}
+
+/// What a reference of Markdown leads to: `[label]: target`.
+fn definitions(text: &str) -> BTreeMap<String, String> {
+    let lines = text.lines().filter_map(|line| line.strip_prefix('[')?.split_once("]: "));
+    lines.map(|(label, target)| (label.to_owned(), target.to_owned())).collect()
+}
+
+#[test]
+fn each_anchor_is_named_in_prose_and_each_that_is_named_is_in_the_file_that_is_named_with_it() {
+    let anchors = anchors();
+    let mut named = BTreeSet::new();
+    for (name, text) in chapters() {
+        let definitions = definitions(&text);
+        for block in blocks(&name, &text) {
+            named.extend(block.mark.strip_prefix("source: ").map(|one| one.trim().to_owned()));
+        }
+        let prose = prose(&name, &text);
+        for (at, _) in prose.match_indices("`WALK: ") {
+            let anchor = prose[at + 7..].split('`').next().unwrap();
+            let (file, _) =
+                anchors.get(anchor).unwrap_or_else(|| panic!("{name}: no anchor {anchor}"));
+            named.insert(anchor.to_owned());
+            // Written as [`frame.rs`] (`WALK: length`).
+            let before = prose[..at].strip_suffix("] (");
+            let label = before.and_then(|text| text.rsplit('[').next());
+            let label = label.unwrap_or_else(|| panic!("{name}: no file in front of {anchor}"));
+            let target = definitions.get(label).unwrap_or_else(|| panic!("{name}: no [{label}]:"));
+            assert_eq!(
+                format!("src/{}", target.trim_start_matches("../")),
+                *file,
+                "{name}: {anchor}"
+            );
+        }
+    }
+    let orphans: Vec<_> = anchors.keys().filter(|anchor| !named.contains(*anchor)).collect();
+    assert!(orphans.is_empty(), "no chapter names {orphans:?}");
+}
+
+#[test]
+fn each_test_example_and_file_that_prose_names_is_there() {
+    for (name, text) in chapters() {
+        let prose = prose(&name, &text);
+        // Between single ticks.
+        for word in prose.split('`').skip(1).step_by(2) {
+            if word.starts_with(|c: char| c.is_ascii_digit()) && word.contains("_") {
+                let word = word.split(' ').next().unwrap();
+                assert_is_example(word, &name);
+            }
+            let is_path = word.contains('/') && !word.contains([' ', ':', '<', '*']);
+            let is_ours = ["src/", "tests/", "examples/"].iter().any(|top| word.starts_with(top));
+            if is_path && is_ours {
+                assert!(root().join(word).exists(), "{name}: no file {word}");
+            }
+        }
+    }
+}
+
+#[test]
+fn each_chapter_opens_with_a_question_and_ends_with_exercises_that_have_solutions_out_of_sight() {
+    for (name, text) in chapters() {
+        let mut lines = text.lines();
+        let heading = lines.next().unwrap();
+        let number: usize = name[..2].parse().unwrap();
+        assert!(heading.starts_with(&format!("# {number}. ")), "{name}: {heading}");
+        let question = lines.nth(1).unwrap();
+        assert!(question.starts_with("**") && question.ends_with("?**"), "{name}: {question}");
+        let (_, exercises) =
+            text.split_once("\n## Exercises\n").unwrap_or_else(|| panic!("{name}"));
+        let count = exercises.matches("\n**Exercise ").count();
+        assert!((2..=3).contains(&count), "{name}: {count} exercises");
+        assert_eq!(exercises.matches("<details>").count(), count, "{name}: solutions");
+        assert_eq!(exercises.matches("</details>").count(), count, "{name}: solutions");
+        for exercise in exercises.split("\n**Exercise ").skip(1) {
+            let runs = ["```rust\n", "```sh\n", "cargo "].iter().any(|one| exercise.contains(one));
+            assert!(runs, "{name}: an answer that nothing checks: {exercise}");
+        }
+    }
+}
+
+// Links: in Markdown they lead to files beside the chapter, in rustdoc to its pages.
+
+/// What rustdoc reads before a chapter, and before the index.
+fn rustdoc_definitions() -> String {
+    let mut lines = BTreeSet::new();
+    let index = ("README.md".to_owned(), read(format!("{FOLDER}/README.md")));
+    for (name, text) in chapters().into_iter().chain([index]) {
+        // From the page of a chapter, or of the index above it, to the pages of the crate.
+        let up = if name == "README.md" { "" } else { "../" };
+        for (label, target) in definitions(&text) {
+            let page = match target.strip_suffix(".md") {
+                Some(chapter) => format!("{up}ch{chapter}/index.html"),
+                None if target == "../lib.rs" => format!("{up}../index.html"),
+                None => format!("{up}../../src/ws101/{}.html", target.trim_start_matches("../")),
+            };
+            lines.insert(format!("[{label}]: {page}\n"));
+        }
+    }
+    lines.into_iter().collect()
+}
+
+#[test]
+fn links_lead_to_files_in_markdown_and_to_pages_in_rustdoc() {
+    let right = rustdoc_definitions();
+    let path = format!("{FOLDER}/rustdoc.md");
+    if std::env::var_os("UPDATE").is_some() {
+        fs::write(root().join(&path), &right).unwrap();
+    }
+    assert_eq!(read(&path), right, "{HOW_TO_MEND}");
+    let labels: Vec<_> = right.lines().map(|line| line.split("]: ").next().unwrap()).collect();
+    let different: BTreeSet<_> = labels.iter().collect();
+    assert_eq!(labels.len(), different.len(), "a label leads to two places");
+    for (name, text) in chapters() {
+        let definitions = definitions(&text);
+        for (label, target) in &definitions {
+            assert!(root().join(FOLDER).join(target).exists(), "{name}: {label} leads nowhere");
+            assert!(text.contains(&format!("[{label}]")), "{name}: nobody needs {label}");
+        }
+        // An inline link would lead astray in one of the two.
+        let prose = prose(&name, &text);
+        let inline: Vec<_> = prose.match_indices("](").map(|(at, _)| &prose[at..]).collect();
+        assert!(inline.is_empty(), "{name}: an inline link {:?}", inline[0].lines().next());
+        for label in
+            prose.split('[').skip(1).filter_map(|rest| rest.split_once(']')).map(|one| one.0)
+        {
+            let is_code = label.starts_with('`') && label.ends_with(".rs`");
+            assert!(!is_code || definitions.contains_key(label), "{name}: [{label}] has no target");
+        }
+    }
+}
