@@ -7,13 +7,14 @@
 //! <!-- source: length -->             the source at `// WALK: length`: an item, or lines up to a blank one
 //! <!-- explain frames                 what `explain` tells of these bytes; or `conversation`, with heads;
 //! server 81 05 "Hello"                also `pictures`, `same-host` for a server's own rules, and `only=2`
-//! -->                                 for the second account alone; `brief`: without bits that say little
+//! -->                                 for the second account alone; `brief`: without bits that say little;
+//!                                     `inflated`: held against it only where the feature deflate is on
 //! <!-- prints: 01_accept_key -->      lines that an example prints, in that order; `...` leaves some out
 //! <!-- lines of: README.md -->        lines that stand in a file, in that order
 //! <!-- picture -->                    a drawing
 //! ```
 //!
-//! `UPDATE=1 cargo test --test walkthrough` writes the first two anew, and `rustdoc.md`.
+//! `UPDATE=1 cargo test --all-features --test walkthrough` writes the first two anew, and `rustdoc.md`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -29,7 +30,7 @@ use ws101::protocol::frame::Role;
 
 const FOLDER: &str = "src/walkthrough";
 const HOW_TO_MEND: &str =
-    "if the text is what has to change: UPDATE=1 cargo test --test walkthrough";
+    "if the text is what has to change: UPDATE=1 cargo test --all-features --test walkthrough";
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -116,6 +117,9 @@ fn generated(block: &Block) -> Option<String> {
         return Some(source_at(anchor.trim(), &block.place));
     }
     let (options, lines) = block.mark.strip_prefix("explain ")?.split_once('\n').unwrap();
+    if options.contains("inflated") && !cfg!(feature = "deflate") {
+        return None;
+    }
     Some(explained(options, lines, &block.place))
 }
 

@@ -1,7 +1,7 @@
 //! The head of a request or a response: where it ends, and what is decided about it.
 //!
 //! The bytes go through [`Scan`], which says where the head ends or which byte can't stand in one.
-//! The verdict is that of [`decide`] or [`Ask::verify_offers`]; [`lines`](super::lines) has the words.
+//! The verdict is that of [`decide`] or [`Ask::verify_offers`]; [`lines`] has the words.
 
 use super::account::{Account, SHOWN, Span, Verdict, What};
 use super::extensions::{Bargain, agreed, offers, taken};
