@@ -58,8 +58,10 @@ impl WebSocket {
     }
 
     /// As [`recv`](WebSocket::recv), but gives up after a while with [`Error::TimedOut`]; the
-    /// connection, and what has come of a message, stay as they are.
+    /// connection, and what has come of a message, stay as they are. With no patience at all it still
+    /// takes what is there.
     pub fn recv_timeout(&mut self, patience: Duration) -> Result<Option<Message>> {
+        let patience = patience.max(Duration::from_millis(1));
         self.receiver.message(Some(Deadline::after(patience)))
     }
 

@@ -9,7 +9,7 @@ use std::net::{Shutdown, TcpListener};
 use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ws101::{
     Client, Close, CloseCode, Error, Kind, Limits, Message, Prepared, Result, Stream, WebSocket,
@@ -768,5 +768,23 @@ fn either_side_refuses_what_another_thread_sends_after_the_peer_has_closed() {
         let (ended, refused) = app.wait();
         assert_eq!(ended, None);
         assert!(matches!(refused, Err(Error::Closed)), "{refused:?}");
+    }
+}
+
+#[test]
+fn recv_without_patience_takes_what_is_there() {
+    for side in BOTH_SIDES {
+        let (mut wire, app) = open(side, Limits::default(), |mut ws| {
+            let began = Instant::now();
+            loop {
+                match ws.recv_timeout(Duration::ZERO) {
+                    Err(Error::TimedOut) if began.elapsed() < PATIENCE => {}
+                    received => break received,
+                }
+            }
+        });
+        wire.send(0x81, "there");
+        assert_eq!(wire.read_close(), 1000);
+        assert_eq!(app.wait().unwrap(), Some(Message::Text("there".into())), "{side:?}");
     }
 }

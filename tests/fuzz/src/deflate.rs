@@ -82,8 +82,7 @@ fn inflated(bytes: &[u8]) -> Inflated {
         }
         loop {
             let before = (stream.total_in(), stream.total_out());
-            let status =
-                stream.decompress(rest, &mut out[length..], FlushDecompress::None);
+            let status = stream.decompress(rest, &mut out[length..], FlushDecompress::None);
             let Ok(status) = status else { return Inflated::Bad };
             rest = &rest[(stream.total_in() - before.0) as usize..];
             length += (stream.total_out() - before.1) as usize;

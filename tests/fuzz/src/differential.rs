@@ -68,7 +68,8 @@ fn theirs(role: Role, bytes: &[u8]) -> Theirs {
     let mut socket = WebSocket::from_raw_socket(Peer(bytes), role, Some(config));
     let mut events = Vec::new();
     loop {
-        let close = |code: u16, reason: &str| ws101::Close { code: code.into(), reason: reason.into() };
+        let close =
+            |code: u16, reason: &str| ws101::Close { code: code.into(), reason: reason.into() };
         match socket.read() {
             Ok(TheirMessage::Text(text)) => {
                 events.push(Event::Message(Message::Text(text.as_str().into())));

@@ -15,8 +15,7 @@ const BOUNDS: Bounds = Bounds { max_message: 3000, max_fragments: 9 };
 
 pub fn check(data: &[u8]) {
     let [choice, bytes @ ..] = data else { return };
-    let terms =
-        Terms { bounds: BOUNDS, max_head: 2000, max_head_lines: 12, ..Terms::default() };
+    let terms = Terms { bounds: BOUNDS, max_head: 2000, max_head_lines: 12, ..Terms::default() };
     let reader = role(choice & 1 == 1);
     let from = role(choice & 1 == 0);
     if choice & 2 == 0 {
@@ -44,7 +43,8 @@ pub fn check(data: &[u8]) {
         for (turn, piece) in bytes.chunks(size).enumerate() {
             let from = role(turn % 2 == 1);
             said[from as usize].extend_from_slice(piece);
-            conversation.push(from, piece, &mut |account| told[account.from as usize].push(account));
+            conversation
+                .push(from, piece, &mut |account| told[account.from as usize].push(account));
         }
         for from in [Role::Client, Role::Server] {
             conversation.end(from, &mut |account| told[account.from as usize].push(account));
