@@ -1,5 +1,6 @@
 //! The walkthrough is true: what it shows of the source stands there, what it tells of bytes is what
 //! `explain` tells of them, what it names exists. Its Rust is run as doctests, by plain `cargo test`.
+//! What the README tells of bytes is held to the same.
 //!
 //! A chapter marks what it shows with a comment in front of the block:
 //!
@@ -236,7 +237,8 @@ fn bytes(line: &str, place: &str) -> Vec<u8> {
 #[test]
 fn what_is_shown_of_source_and_bytes_is_what_they_are() {
     let update = std::env::var_os("UPDATE").is_some();
-    for (name, text) in chapters() {
+    let readme = ("../../README.md".to_owned(), read("README.md"));
+    for (name, text) in chapters().into_iter().chain([readme]) {
         let mut new = text.clone();
         // From the last to the first, so that those before stay where they are.
         for block in blocks(&name, &text).iter().rev() {
