@@ -180,7 +180,7 @@ async function picture(page) {
 }
 
 /** The playground where browser and server compress. */
-async function compressed() {
+async function compressedPlayground() {
   const browser = await launch();
   const page = await open(browser, `http://${await example('playground_deflate')}`);
   const lengths = async () => (await text(page, '#xray .said')).match(/\d+(?= bytes)/g).map(Number);
@@ -273,7 +273,7 @@ async function echoAndChat() {
 (async () => {
   try {
     await playground();
-    await compressed();
+    await compressedPlayground();
     await echoAndChat();
     await secure();
     await compressed();

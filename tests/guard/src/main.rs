@@ -38,23 +38,23 @@ const TRAFFIC: &[(Traffic, [f64; 5])] = &[
     (Traffic { does: Feed, in_flight: 64, size: 32, text: false },       [1.0 / 64.0, 1.0 / 64.0, 0.0,   1.0,         2.1]),
     (Traffic { does: Feed, in_flight: 16, size: KIB, text: false },      [1.0 / 16.0, 1.0 / 16.0, 0.0,   1.0,         2.1]),
     (Traffic { does: Feed, in_flight: 4, size: 16 * KIB, text: true },   [1.0 / 4.0,  1.0 / 4.0,  0.0,   1.0,         2.1]),
-    (Traffic { does: Feed, in_flight: 2, size: 64 * KIB, text: false },  [1.0 / 2.0,  1.0,        0.0,   1.0,         1.1]),
+    (Traffic { does: Feed, in_flight: 2, size: 64 * KIB, text: false },  [1.0 / 2.0,  1.0 / 2.0,  0.0,   1.0,         2.1]),
     (Traffic { does: Feed, in_flight: 1, size: KIB * KIB, text: false }, [5.0,        1.0,        0.0,   4.0,         2.9]),
     (Traffic { does: Send, in_flight: 1, size: 32, text: false },        [1.0,        1.0,        0.0,   1.0,         2.1]),
     (Traffic { does: Pong, in_flight: 1, size: 32, text: false },        [1.0,        1.0,        0.0,   1.0,         2.1]),
     (Traffic { does: Broadcast, in_flight: 1, size: KIB, text: true },   [0.0,        1.0,        0.0,   0.0,         1.1]),
-    (Traffic { does: Nothing, in_flight: 1, size: 0, text: false },      [3.0,        2.0,        8.0,   26.0,        29.0]),
+    (Traffic { does: Nothing, in_flight: 1, size: 0, text: false },      [3.0,        2.0,        9.0,   25.0,        14.1]),
 ];
 
 /// System calls of a server's process, for each message or connection. A few are up to chance.
 const SYSTEM_CALLS: &[(Load, f64)] = &[
     (Load::Echo { in_flight: 64 }, 2.2 / 64.0),
     (Load::Echo { in_flight: 1 }, 2.2),
-    (Load::Connections, 38.0),
+    (Load::Connections, 22.0),
 ];
 
 /// For each of a thousand idle connections: KiB resident, threads, descriptors.
-const IDLE: [f64; 3] = [21.0, 1.0, 1.0];
+const IDLE: [f64; 3] = [17.5, 1.0, 1.0];
 
 /// What is so far below its bound is worth a look: the bound may be lowered.
 const WELL_BELOW: f64 = 0.8;
