@@ -5,7 +5,6 @@
 
 use ws101::Deflate;
 use ws101::protocol::ask::Ask;
-use ws101::protocol::frame::Role;
 use ws101::protocol::head::Head;
 use ws101::protocol::key;
 use ws101::protocol::terms::{self, Terms};
@@ -121,6 +120,7 @@ mod inflating {
     use flate2::{Compression, Decompress, FlushDecompress};
     use ws101::protocol::buffer::Buffer;
     use ws101::protocol::deflate::halves;
+    use ws101::protocol::frame::Role;
     use ws101::protocol::incoming::{Event, Incoming};
     use ws101::protocol::message::{AsMessage, Bounds, Message, MessageRef, Plain};
     use ws101::protocol::outgoing::Outgoing;

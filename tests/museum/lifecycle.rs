@@ -97,6 +97,10 @@ fn cve_2022_25762_what_if_we_send_and_close_at_the_same_time() {
                 }
             }
             wire.send(0x88, 1000_u16.to_be_bytes());
+            // A client waits a moment for its server to end the stream (§7.1.1).
+            if side == Side::Client {
+                wire.peer.finish();
+            }
             wire.peer.read_end();
             drop(wire);
             assert_eq!(app.wait().unwrap(), Some(Message::Text("now".into())), "{side:?}");

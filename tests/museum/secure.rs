@@ -29,10 +29,17 @@ struct Made {
 fn certificate(name: &str, valid: [&str; 2]) -> Made {
     static COUNT: AtomicUsize = AtomicUsize::new(0);
     let pem = self_signed(&[name], valid);
-    let name = format!("museum{}.pem", COUNT.fetch_add(1, SeqCst));
+    // Named after the process, too: two may run at the same time.
+    let name = format!("museum-{}-{}.pem", std::process::id(), COUNT.fetch_add(1, SeqCst));
     let file = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
     std::fs::write(&file, &pem.certificate).unwrap();
     Made { pem, file }
+}
+
+impl Drop for Made {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.file);
+    }
 }
 
 impl Made {
