@@ -93,6 +93,9 @@ fn cve_2026_48779_what_if_a_message_has_more_fragments_than_sense() {
 /// Twin: src/net/stream.rs
 /// was `Err(error) if error.kind() == ErrorKind::Interrupted => continue,`
 /// now `Err(error) if error.kind() == ErrorKind::Interrupted || is_timeout(&error) => continue,`
+/// and: src/net/stream.rs
+/// was `if written - written_at_start < LEAST_PROGRESS {`
+/// now `if false {`
 #[test]
 fn rustsec_2020_0043_what_if_a_peer_asks_and_reads_no_answer() {
     for side in BOTH_SIDES {

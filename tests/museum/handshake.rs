@@ -91,6 +91,21 @@ fn cve_2023_43669_what_if_a_head_dribbles_in_a_byte_a_read() {
     assert_eq!(byte_by_byte(endless[..20_000].into(), lifted).0, 400, "the twin: a head cut short");
     let honest = request(&["Cookie: a=b"]).into_bytes();
     assert_eq!(byte_by_byte(honest, Limits::default()).0, 101);
+    // The client, and an answer with so much in front of its first header.
+    let client_reads = |more: usize| {
+        let mut bytes = None;
+        let (stream, calls) = script(move |calls| {
+            let bytes = bytes.get_or_insert_with(|| {
+                let more = format!("\r\nA: {}\r\n", "b".repeat(more));
+                switching(&calls.written()).replacen("\r\n", &more, 1).into_bytes().into_iter()
+            });
+            Ok(bytes.next().into_iter().collect())
+        });
+        let connected = Client::new("ws://a").connect_over(stream);
+        (connected.is_ok(), calls.lock().unwrap().reads)
+    };
+    assert_eq!(client_reads(20_000), (false, 16 * 1024 + 1), "no byte is read behind the limit");
+    assert!(client_reads(10).0);
     // What has been looked at may be spoiled: nobody looks at it again.
     let (mut scan, mut spoiled) = (Scan::new(1 << 21, 100), endless.clone());
     for (at, &byte) in endless.iter().enumerate() {
@@ -128,6 +143,14 @@ fn cve_2024_37890_what_if_there_are_more_headers_than_anybody_needs() {
         }
     }
     assert_eq!(status(&told(&server, with(&["-Upgrade"]))), 426);
+    // The client, and as many headers of an answer.
+    for (more, is_good) in
+        [(&different, false), (&of_one_name(200), false), (&of_one_name(50), true)]
+    {
+        let answer = a_101(&GOOD).replacen("\r\n", &format!("\r\n{more}"), 1);
+        let (connected, _) = answered(Client::new("ws://a"), &answer);
+        assert_eq!(connected.is_ok(), is_good, "{} bytes", answer.len());
+    }
 }
 
 /// websocket-driver CVE-2026-61666; Granian CVE-2026-42544; sockjs CVE-2020-7693; engine.io CVE-2022-21676; Nes CVE-2017-16025; lighttpd CVE-2022-37797; libwebsockets CVE-2025-11677
@@ -210,7 +233,7 @@ fn cve_2018_17281_what_if_a_key_is_longer_or_shorter_than_a_key() {
     let server = Server::unbound();
     let status_of =
         |key: &str| status(&told(&server, with(&[&format!("Sec-WebSocket-Key: {key}")])));
-    for length in [0, 16, 23, 25, 32, 64, 4096] {
+    for length in [0, 16, 23, 24, 25, 32, 64, 4096] {
         assert_eq!(status_of(&"A".repeat(length)), 400, "{length} characters");
     }
     for bytes in 0..=64 {
@@ -488,6 +511,7 @@ fn rustsec_2020_0031_what_if_two_programs_see_two_ends_of_a_request() {
     }
     for head in [
         format!(" {}", request(&[])),
+        format!("\x01{}", request(&[])),
         format!("\r\n{}", request(&[])),
         request(&[]).replacen("GET /", "GET  /", 1),
         request(&[]).replacen("GET /", "GET\t/", 1),
