@@ -19,6 +19,9 @@ const ROOMS: [(&str, &str); 7] = [
 ];
 const COUNTED: (&str, &str) = ("memory/tests/counted.rs", include_str!("memory/tests/counted.rs"));
 
+/// The guide through the rooms.
+const GUIDE: &str = include_str!("../../src/walkthrough/museum.md");
+
 /// What is in the list of published faults, and can't be shown here: ids, and why.
 const NOT_HERE: [(&str, &str); 1] = [(
     "websockets CVE-2021-33880",
@@ -150,5 +153,52 @@ fn each_exhibit_is_named_after_its_first_id() {
             let words = id.split('_').filter(|word| !ids.contains(word)).count();
             assert_eq!(words, 0, "{name} is named after one of {ids}");
         }
+    }
+}
+
+/// The first of an exhibit's ids.
+fn first_id(ids: &str) -> &str {
+    ids.split([',', ';', ':']).next().unwrap()
+}
+
+/// The rows of the guide: the room that it stands in, how the test's name begins, and where it was seen.
+fn rows_of_guide() -> Vec<(&'static str, &'static str, &'static str)> {
+    let mut room = "";
+    let mut rows = Vec::new();
+    for line in GUIDE.lines() {
+        if let Some(heading) = line.strip_prefix("## ") {
+            room = heading;
+        } else if let Some(row) = line.strip_prefix("| `") {
+            let mut columns = row.split('|').map(str::trim);
+            let name = columns.next().unwrap().trim_end_matches('`');
+            rows.push((room, name, columns.next().unwrap()));
+        }
+    }
+    rows
+}
+
+#[test]
+fn the_guide_names_each_exhibit_in_its_room_with_its_first_id_and_none_that_is_not_there() {
+    let rows = rows_of_guide();
+    let mut shown = std::collections::HashSet::new();
+    for (file, text) in ROOMS.into_iter().chain([COUNTED]) {
+        // `Room 1`; rooms that several share have no number of their own.
+        let number = title(text).split(',').next().unwrap();
+        for Exhibit { name, ids, .. } in exhibits(text) {
+            let word = name.split("_what_if_").next().unwrap();
+            let row = rows.iter().find(|(_, name, _)| *name == word);
+            let (room, _, seen) = row.unwrap_or_else(|| panic!("the guide does not name {word}"));
+            assert!(seen.starts_with(first_id(&ids)), "{word} was seen in {seen}");
+            let in_its_room = number.starts_with("Rooms") || room.starts_with(number);
+            assert!(in_its_room, "{word} of {file} stands in {room}");
+            shown.insert(word.to_owned());
+        }
+    }
+    for (_, word, _) in &rows {
+        assert!(shown.contains(*word), "no exhibit {word}");
+    }
+    assert_eq!(rows.len(), shown.len(), "an exhibit stands twice");
+    for (ids, _) in NOT_HERE {
+        assert!(GUIDE.contains(ids), "the guide does not say that {ids} is not here");
     }
 }

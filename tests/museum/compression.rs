@@ -56,8 +56,11 @@ fn cve_2026_2229_what_if_window_bits_are_no_bits_of_a_window() {
 /// Bytes: `Sec-WebSocket-Extensions: permessage-deflate, permessage-deflate` in a 101
 /// Holds: a client fails on an extension that stands twice, or that it has not offered
 /// Twin: src/protocol/terms.rs
-/// was `Ok([one]) if one.name == NAME => {`
-/// now `Ok([one, ..]) if one.name == NAME => {`
+/// was `Ok([one]) if one.name == NAME && is_only => {`
+/// now `Ok([one, ..]) if one.name == NAME && is_only => {`
+/// Twin: src/protocol/terms.rs
+/// was `Ok([one]) if one.name == NAME && is_only => {`
+/// now `Ok([one]) if one.name == NAME => {`
 #[test]
 fn libwebsockets_2026_what_if_an_extension_is_agreed_on_twice_or_was_not_offered() {
     let request = |settings| Ask { deflate: settings, ..Ask::default() };
@@ -66,6 +69,7 @@ fn libwebsockets_2026_what_if_an_extension_is_agreed_on_twice_or_was_not_offered
         (Some(Deflate::default()), &["permessage-deflate"][..], true),
         (Some(Deflate::default()), &["permessage-deflate, permessage-deflate"], false),
         (Some(Deflate::default()), &["permessage-deflate", "permessage-deflate"], false),
+        (Some(Deflate::default()), &["permessage-deflate", ""], false),
         (Some(Deflate::default()), &["permessage-deflate, x-other"], false),
         (Some(Deflate::default()), &["x-other"], false),
         (None, &["permessage-deflate"], false),

@@ -382,7 +382,10 @@ fn bun_26950_what_if_the_answer_proves_nothing() {
 /// now `let mask = self.masks.as_mut().map(|_| [1, 2, 3, 4]);`
 /// Twin: src/protocol/frame.rs
 /// was `(Role::Server, true) | (Role::Client, false) => {}`
-/// now `_ if masked | !masked => {}`
+/// now `(Role::Server, _) | (Role::Client, false) => {}`
+/// Twin: src/protocol/frame.rs
+/// was `(Role::Server, true) | (Role::Client, false) => {}`
+/// now `(Role::Server, true) | (Role::Client, _) => {}`
 #[test]
 fn cve_2025_10148_what_if_a_payload_looks_like_a_request() {
     const LOOKS_LIKE: &str = "GET /script.js HTTP/1.1\r\nHost: target.example\r\n\r\n";
@@ -472,8 +475,8 @@ fn cve_2019_17567_what_if_it_only_looks_like_an_upgrade() {
 /// was `match no_length && head.header("Transfer-Encoding").is_none() {`
 /// now `match no_length || head.header("Transfer-Encoding").is_none() {`
 /// Twin: src/protocol/head.rs
-/// was `if line.starts_with([' ', '\t']) {`
-/// now `if line.starts_with([' ', '\t']) && line.len() < 3 {`
+/// was `if !is_token(name) || name.len() == line.len() {`
+/// now `if name.len() == line.len() {`
 #[test]
 fn rustsec_2020_0031_what_if_two_programs_see_two_ends_of_a_request() {
     let server = Server::unbound();
@@ -588,6 +591,7 @@ fn cve_2014_3429_what_if_the_page_that_asks_is_somebody_elses() {
         ("https://app.example", 101),
         ("https://APP.example:443", 101),
         ("http://app.example", 403),
+        ("http://app.example:443", 403),
         ("https://app.example:8443", 403),
         ("https://app.example.attacker.example", 403),
         ("https://sub.app.example", 403),

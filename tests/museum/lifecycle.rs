@@ -60,6 +60,9 @@ fn cve_2016_10518_what_if_a_pong_is_longer_than_its_ping() {
 /// Twin: src/net/connection.rs
 /// was `let answered = sent.and_then(|()| self.receiver.drain(deadline));`
 /// now `let answered = sent.and_then(|()| self.receiver.drain(Deadline::after(100 * self.close)));`
+/// and: src/net/receiver.rs
+/// was `if let Some(closing) = self.link.closing() {`
+/// now `if let Some(closing) = None::<Deadline> {`
 #[test]
 fn cve_2022_25762_what_if_we_send_and_close_at_the_same_time() {
     const THREADS: u8 = 4;
