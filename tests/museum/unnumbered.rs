@@ -669,9 +669,9 @@ mod descriptors {
 ///
 /// Bytes: good requests, to a server whose threads ask for a stack that no machine has
 /// Holds: each is told 503 and when to come back; the listener lives, and stops when told to
-/// Twin: src/net/server.rs
-/// was `= thread.spawn(move || serve_one(id, of_thread, &shared)) {`
-/// now `= Ok::<_, io::Error>(thread.spawn(move || serve_one(id, of_thread, &shared)).unwrap()) {`
+/// Twin: src/net/threads.rs
+/// was `.spawn(work)?;`
+/// now `.spawn(work).unwrap();`
 #[test]
 fn thread_spawn_what_if_there_are_no_threads_left() {
     let limits = Limits { stack: usize::MAX / 4, ..Limits::default() };
