@@ -443,15 +443,20 @@ fn each_chapter_opens_with_a_question_and_ends_with_exercises_that_have_solution
 
 // Links: in Markdown they lead to files beside the chapter, in rustdoc to its pages.
 
-/// What rustdoc reads before a chapter, and before the index.
+/// A page that is no chapter.
+fn page(name: &str) -> (String, String) {
+    (name.into(), read(format!("{FOLDER}/{name}")))
+}
+
+/// What rustdoc reads before a chapter, before the guide through the museum, and before the index.
 fn rustdoc_definitions() -> String {
     let mut lines = BTreeSet::new();
-    let index = ("README.md".to_owned(), read(format!("{FOLDER}/README.md")));
-    for (name, text) in chapters().into_iter().chain([index]) {
+    for (name, text) in chapters().into_iter().chain(["museum.md", "README.md"].map(page)) {
         // From the page of a chapter, or of the index above it, to the pages of the crate.
         let up = if name == "README.md" { "" } else { "../" };
         for (label, target) in definitions(&text) {
             let page = match target.strip_suffix(".md") {
+                Some(page @ ("museum" | "rfc")) => format!("{up}{page}/index.html"),
                 Some(chapter) => format!("{up}ch{chapter}/index.html"),
                 None if target == "../lib.rs" => format!("{up}../index.html"),
                 None => format!("{up}../../src/ws101/{}.html", target.trim_start_matches("../")),
@@ -473,7 +478,7 @@ fn links_lead_to_files_in_markdown_and_to_pages_in_rustdoc() {
     let labels: Vec<_> = right.lines().map(|line| line.split("]: ").next().unwrap()).collect();
     let different: BTreeSet<_> = labels.iter().collect();
     assert_eq!(labels.len(), different.len(), "a label leads to two places");
-    for (name, text) in chapters() {
+    for (name, text) in chapters().into_iter().chain([page("museum.md")]) {
         let definitions = definitions(&text);
         for (label, target) in &definitions {
             assert!(root().join(FOLDER).join(target).exists(), "{name}: {label} leads nowhere");

@@ -8,7 +8,7 @@
 //!
 //! Rules of this file:
 //! - A message is one flat piece of memory that grows with what has arrived, never with what a
-//!   header announces.
+//!   header announces, and never beyond the limit.
 //! - Its length is held against the limit when a header announces it, before the payload is waited
 //!   for, as the sum over all fragments; and their number is limited too, empty ones included. What
 //!   is compressed is counted when it [comes out](super::deflate): its own length says nothing.
@@ -17,7 +17,7 @@
 use std::sync::OnceLock;
 
 use super::frame::{Header, Opcode};
-use super::text::Text;
+use super::text::{Text, growth};
 use super::violation::Violation;
 
 /// Text or binary.
@@ -149,14 +149,20 @@ impl Assembler {
     /// A piece of payload, its mask taken off, and inflated.
     #[inline]
     pub fn append(&mut self, piece: &[u8]) -> Result<(), Violation> {
+        let most = usize::try_from(self.bounds.max_message).unwrap_or(usize::MAX);
         match self.inside {
-            Some(Kind::Text) => self.text.push(piece).map_err(|_| Violation::TextNotUtf8),
+            Some(Kind::Text) => {
+                self.text.make_room(piece.len(), most);
+                self.text.push(piece).map_err(|_| Violation::TextNotUtf8)
+            }
             // Most messages come in one piece: memory of just that size.
             _ if self.bytes.is_empty() => {
                 self.bytes = piece.to_vec();
                 Ok(())
             }
             _ => {
+                let (length, room) = (self.bytes.len(), self.bytes.capacity());
+                self.bytes.reserve_exact(growth(length, room, piece.len(), most));
                 self.bytes.extend_from_slice(piece);
                 Ok(())
             }

@@ -35,6 +35,12 @@ impl Text {
         cut.iter().try_for_each(|&byte| self.push_to_cut(byte))
     }
 
+    /// Makes room for a piece, where the whole text has at most so many bytes.
+    pub fn make_room(&mut self, piece: usize, most: usize) {
+        let (length, room) = (self.checked.len(), self.checked.capacity());
+        self.checked.reserve_exact(growth(length, room, self.cut_length + piece, most));
+    }
+
     /// Bytes of whole characters so far.
     pub fn whole(&self) -> usize {
         self.checked.len()
@@ -70,6 +76,13 @@ impl Text {
             }
         }
     }
+}
+
+/// How much room to make for more bytes: twice what there was, as `Vec` does, so that it is seldom
+/// done; but never more than may be filled, so that what we hold keeps to the limit, too.
+pub fn growth(length: usize, room: usize, more: usize, most: usize) -> usize {
+    let needed = length + more;
+    if needed <= room { 0 } else { needed.max(most.min(2 * room)) - length }
 }
 
 /// The one place where bytes become text: with the feature `simd`, many times faster on text that is

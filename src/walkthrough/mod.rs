@@ -66,3 +66,12 @@ pub mod ch14_what_a_thread_costs {}
 #[cfg_attr(not(doctest), doc = include_str!("rustdoc.md"))]
 #[doc = include_str!("15_before_and_after.md")]
 pub mod ch15_before_and_after {}
+
+// Pages for looking things up.
+
+#[cfg_attr(not(doctest), doc = include_str!("rustdoc.md"))]
+#[doc = include_str!("museum.md")]
+pub mod museum {}
+
+#[doc = include_str!("rfc.md")]
+pub mod rfc {}

@@ -2,7 +2,7 @@
 
 use ws101::protocol::frame::Role;
 use ws101::protocol::incoming::Event;
-use ws101::protocol::message::Bounds;
+use ws101::protocol::message::{Bounds, Message};
 
 use crate::support::{Listener, NO_BOUNDS, ROLES, binary, frame, head, peer_of, text};
 
@@ -75,6 +75,26 @@ fn section_10_4_a_message_may_have_as_many_fragments_as_the_limit_and_one_more_i
                 let whole = binary(&payload.repeat(limit as usize));
                 assert_eq!(exact.events, [whole], "{limit} at the {role:?}");
             }
+        }
+    }
+}
+
+#[test]
+fn section_10_4_the_memory_of_a_message_keeps_to_the_limit_too() {
+    // A Vec that doubles from 300 has room for 1200 where 1000 may come.
+    let pieces = [300, 300, 300, 100].map(|length| vec![b'a'; length]);
+    for role in ROLES {
+        for first in [0x01, 0x02] {
+            let firsts = [first, 0x00, 0x00, 0x80];
+            let heads: Vec<_> = (0..4).map(|i| head(firsts[i], pieces[i].len())).collect();
+            let frames: Vec<(&[u8], &[u8])> =
+                heads.iter().zip(&pieces).map(|(head, piece)| (&head[..], &piece[..])).collect();
+            let room = match &heard(role, of_bytes(1_000), &frames).events[..] {
+                [Event::Message(Message::Text(text))] => text.capacity(),
+                [Event::Message(Message::Binary(bytes))] => bytes.capacity(),
+                events => panic!("{events:?}"),
+            };
+            assert_eq!(room, 1_000, "{role:?}: {first:#x}");
         }
     }
 }

@@ -1,0 +1,204 @@
+//! The catalogue: what stands in which room, read from the comments of the exhibits themselves.
+//!
+//! A comment of an exhibit has three paragraphs: its ids; its story; and then lines that begin with
+//! `Bytes:`, `Holds:` and `Twin:`. Below a `Twin:` that names a file stand `was` and `now`, what the
+//! file says and what it says without the guard; `and:` names a further place of the same twin, and
+//! `\n` a line's end. `twins` reads these lines, too.
+
+use std::io::Write;
+
+/// The rooms, in their order; those of a crate of its own behind the others.
+const ROOMS: [(&str, &str); 7] = [
+    ("lengths.rs", include_str!("lengths.rs")),
+    ("floods.rs", include_str!("floods.rs")),
+    ("compression.rs", include_str!("compression.rs")),
+    ("handshake.rs", include_str!("handshake.rs")),
+    ("secure.rs", include_str!("secure.rs")),
+    ("lifecycle.rs", include_str!("lifecycle.rs")),
+    ("unnumbered.rs", include_str!("unnumbered.rs")),
+];
+const COUNTED: (&str, &str) = ("memory/tests/counted.rs", include_str!("memory/tests/counted.rs"));
+
+/// The guide through the rooms.
+const GUIDE: &str = include_str!("../../src/walkthrough/museum.md");
+
+/// What is in the list of published faults, and can't be shown here: ids, and why.
+const NOT_HERE: [(&str, &str); 1] = [(
+    "websockets CVE-2021-33880",
+    "a comparison of passwords told by its time how much of one was right. No line of this library \
+     compares secrets: `authorize` hands the request to the application, and so the question",
+)];
+
+struct Exhibit {
+    name: String,
+    ids: String,
+    story: String,
+    bytes: String,
+    holds: String,
+    twins: Vec<String>,
+}
+
+/// All exhibits of a room: each comment with a test below it.
+fn exhibits(text: &str) -> Vec<Exhibit> {
+    let (mut found, mut comment) = (Vec::new(), Vec::new());
+    let mut is_test = false;
+    for line in text.lines().map(str::trim) {
+        if let Some(said) = line.strip_prefix("///") {
+            comment.push(said.trim());
+        } else if line == "#[test]" {
+            is_test = true;
+        } else if let (true, Some(rest)) = (is_test, line.strip_prefix("fn ")) {
+            found.push(exhibit(rest.split('(').next().unwrap(), &comment));
+            (comment, is_test) = (Vec::new(), false);
+        } else if !line.starts_with("#[") {
+            comment.clear();
+        }
+    }
+    found
+}
+
+fn exhibit(name: &str, comment: &[&str]) -> Exhibit {
+    let mut paragraphs = comment.split(|line| line.is_empty());
+    let mut paragraph = || paragraphs.next().unwrap_or_default();
+    let (ids, story, facts) = (paragraph().join(" "), paragraph().join(" "), paragraph());
+    let one = |title: &str| -> String {
+        let mut lines = facts.iter().filter_map(|line| line.strip_prefix(title));
+        let line = lines.next().unwrap_or_else(|| panic!("{name} has a line {title}"));
+        assert_eq!(lines.next(), None, "{name} has one line {title}");
+        line.trim().into()
+    };
+    let (bytes, holds, twins) = (one("Bytes:"), one("Holds:"), twins(facts));
+    Exhibit { name: name.into(), ids, story, bytes, holds, twins }
+}
+
+/// Each twin in a line: what is taken away, and where.
+fn twins(facts: &[&str]) -> Vec<String> {
+    let mut twins = Vec::<String>::new();
+    for line in facts {
+        match line.split_once(' ') {
+            Some(("Twin:", whose)) => twins.push(whose.into()),
+            Some(("and:", file)) => *twins.last_mut().unwrap() += &format!("; {file}"),
+            Some(("was", text)) => *twins.last_mut().unwrap() += &format!(": {text}"),
+            Some(("now", "``")) => *twins.last_mut().unwrap() += " is taken out",
+            Some(("now", text)) => *twins.last_mut().unwrap() += &format!(" becomes {text}"),
+            _ => {}
+        }
+    }
+    twins
+}
+
+/// `Room 1, lengths`, and what stands behind it.
+fn title(text: &str) -> &str {
+    text.lines().next().unwrap().trim_start_matches("//! ")
+}
+
+/// The first sentence, which is enough for a list.
+fn first_sentence(story: &str) -> &str {
+    story.split_inclusive(". ").next().unwrap().trim()
+}
+
+fn print() -> String {
+    let mut out = String::from("\n");
+    for (file, text) in ROOMS.into_iter().chain([COUNTED]) {
+        out += &format!("{}\n  tests/museum/{file}\n\n", title(text));
+        for Exhibit { name, ids, story, bytes, holds, twins } in exhibits(text) {
+            out += &format!("  {name}\n    ids:   {ids}\n    story: {}\n", first_sentence(&story));
+            out += &format!("    bytes: {bytes}\n    holds: {holds}\n");
+            for twin in twins {
+                out += &format!("    twin:  {twin}\n");
+            }
+            out.push('\n');
+        }
+    }
+    for (ids, why) in NOT_HERE {
+        out += &format!("Not here: {ids}\n  {why}.\n");
+    }
+    out
+}
+
+/// Prints it where somebody asked for the museum by name, and not among all other tests.
+#[test]
+fn catalogue() {
+    if std::env::args().skip(1).any(|argument| argument.contains("museum")) {
+        // Not `print!`, which the test runner keeps to itself.
+        std::io::stdout().write_all(print().as_bytes()).unwrap();
+    }
+}
+
+#[test]
+fn each_exhibit_has_its_ids_its_story_what_holds_and_a_twin() {
+    let mut names = std::collections::HashSet::new();
+    for (file, text) in ROOMS.into_iter().chain([COUNTED]) {
+        let exhibits = exhibits(text);
+        let tests = text.lines().filter(|line| line.trim() == "#[test]").count();
+        assert_eq!(exhibits.len(), tests, "{file}: each test is an exhibit");
+        assert!(!exhibits.is_empty(), "{file} is empty");
+        for Exhibit { name, ids, story, bytes, holds, twins } in exhibits {
+            for part in [&ids, &story, &bytes, &holds] {
+                assert!(part.len() > 3, "{name} has all its parts");
+            }
+            assert!(!twins.is_empty(), "{name} has a twin, or says why not");
+            assert!(names.insert(name.clone()), "{name} stands twice");
+        }
+    }
+}
+
+#[test]
+fn each_exhibit_is_named_after_its_first_id() {
+    let letters = |text: &str| text.to_lowercase().replace(|c: char| !c.is_alphanumeric(), "_");
+    for (_, text) in ROOMS.into_iter().chain([COUNTED]) {
+        for Exhibit { name, ids, .. } in exhibits(text) {
+            let id = name.split("_what_if_").next().unwrap();
+            let ids = letters(&ids);
+            let words = id.split('_').filter(|word| !ids.contains(word)).count();
+            assert_eq!(words, 0, "{name} is named after one of {ids}");
+        }
+    }
+}
+
+/// The first of an exhibit's ids.
+fn first_id(ids: &str) -> &str {
+    ids.split([',', ';', ':']).next().unwrap()
+}
+
+/// The rows of the guide: the room that it stands in, how the test's name begins, and where it was seen.
+fn rows_of_guide() -> Vec<(&'static str, &'static str, &'static str)> {
+    let mut room = "";
+    let mut rows = Vec::new();
+    for line in GUIDE.lines() {
+        if let Some(heading) = line.strip_prefix("## ") {
+            room = heading;
+        } else if let Some(row) = line.strip_prefix("| `") {
+            let mut columns = row.split('|').map(str::trim);
+            let name = columns.next().unwrap().trim_end_matches('`');
+            rows.push((room, name, columns.next().unwrap()));
+        }
+    }
+    rows
+}
+
+#[test]
+fn the_guide_names_each_exhibit_in_its_room_with_its_first_id_and_none_that_is_not_there() {
+    let rows = rows_of_guide();
+    let mut shown = std::collections::HashSet::new();
+    for (file, text) in ROOMS.into_iter().chain([COUNTED]) {
+        // `Room 1`; rooms that several share have no number of their own.
+        let number = title(text).split(',').next().unwrap();
+        for Exhibit { name, ids, .. } in exhibits(text) {
+            let word = name.split("_what_if_").next().unwrap();
+            let row = rows.iter().find(|(_, name, _)| *name == word);
+            let (room, _, seen) = row.unwrap_or_else(|| panic!("the guide does not name {word}"));
+            assert!(seen.starts_with(first_id(&ids)), "{word} was seen in {seen}");
+            let in_its_room = number.starts_with("Rooms") || room.starts_with(number);
+            assert!(in_its_room, "{word} of {file} stands in {room}");
+            shown.insert(word.to_owned());
+        }
+    }
+    for (_, word, _) in &rows {
+        assert!(shown.contains(*word), "no exhibit {word}");
+    }
+    assert_eq!(rows.len(), shown.len(), "an exhibit stands twice");
+    for (ids, _) in NOT_HERE {
+        assert!(GUIDE.contains(ids), "the guide does not say that {ids} is not here");
+    }
+}

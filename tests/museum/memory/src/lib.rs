@@ -1,0 +1,138 @@
+//! Counts what a piece of code costs: memory, work, descriptors, threads. (Linux, which tells.)
+//!
+//! Everything unsafe of the museum is in this file: an allocator that counts, the clock of a thread, and
+//! a look at the sockets of our own process.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::net::{SocketAddr, TcpStream};
+use std::os::fd::BorrowedFd;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// The system's allocator, and a count of what it has given out.
+struct Counting;
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+static HELD: AtomicUsize = AtomicUsize::new(0);
+static PEAK: AtomicUsize = AtomicUsize::new(0);
+
+fn given(bytes: usize) {
+    PEAK.fetch_max(HELD.fetch_add(bytes, SeqCst) + bytes, SeqCst);
+}
+
+// SAFETY: every call goes to the system's allocator with what the caller gave.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        given(layout.size());
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        given(layout.size());
+        unsafe { System.alloc_zeroed(layout) }
+    }
+
+    unsafe fn dealloc(&self, place: *mut u8, layout: Layout) {
+        HELD.fetch_sub(layout.size(), SeqCst);
+        unsafe { System.dealloc(place, layout) }
+    }
+
+    /// Counted as if it grew where it lies, as large pieces do.
+    unsafe fn realloc(&self, place: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        HELD.fetch_sub(layout.size(), SeqCst);
+        given(size);
+        unsafe { System.realloc(place, layout, size) }
+    }
+}
+
+/// Held by whoever counts: nobody else allocates meanwhile.
+pub fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What is held now.
+pub fn held() -> usize {
+    HELD.load(SeqCst)
+}
+
+/// The most that was held at a time while this ran, over what was held before.
+pub fn peak(run: impl FnOnce()) -> usize {
+    let before = held();
+    PEAK.store(before, SeqCst);
+    run();
+    PEAK.load(SeqCst) - before
+}
+
+/// The processor time that this takes of our thread. Not the time of a clock on the wall: whatever
+/// else the machine does is not in it, or hardly.
+pub fn work(run: impl FnOnce()) -> Duration {
+    let before = time_of_thread();
+    run();
+    time_of_thread() - before
+}
+
+/// How much more work the doubled task is. What disturbs us only adds, so each is taken at its least,
+/// and a disturbed measurement is taken again.
+pub fn growth(n: usize, task: impl Fn(usize)) -> f64 {
+    let least = |n| (0..5).map(|_| work(|| task(n))).min().unwrap().as_secs_f64();
+    let ratios = (0..4).map(|_| least(2 * n) / least(n));
+    let mut best = f64::MAX;
+    for ratio in ratios {
+        best = best.min(ratio);
+        if best < 2.2 {
+            break;
+        }
+    }
+    best
+}
+
+fn time_of_thread() -> Duration {
+    #[repr(C)]
+    #[derive(Default)]
+    struct Time {
+        seconds: i64,
+        nanoseconds: i64,
+    }
+    unsafe extern "C" {
+        fn clock_gettime(clock: i32, time: *mut Time) -> i32;
+    }
+    /// From <time.h>.
+    const CLOCK_THREAD_CPUTIME_ID: i32 = 3;
+    let mut time = Time::default();
+    // SAFETY: a timespec of a 64-bit Linux, which lives as long as the call.
+    assert_eq!(unsafe { clock_gettime(CLOCK_THREAD_CPUTIME_ID, &mut time) }, 0);
+    Duration::new(time.seconds as u64, time.nanoseconds as u32)
+}
+
+/// The threads of our process that serve a connection, and those that they have started: a thread has
+/// its parent's name unless it is given one. (Not all threads: the test runner has some of its own.)
+pub fn threads_of_connections() -> usize {
+    let threads = std::fs::read_dir("/proc/self/task").unwrap();
+    // One that ends meanwhile has no name any more.
+    let names = threads.filter_map(|thread| std::fs::read(thread.ok()?.path().join("comm")).ok());
+    names.filter(|name| name == b"connection\n").count()
+}
+
+/// The descriptors of our process.
+pub fn descriptors() -> usize {
+    std::fs::read_dir("/proc/self/fd").unwrap().count()
+}
+
+/// Whether the socket of our process that talks to this address was told not to wait for more.
+pub fn is_told_not_to_wait(peer: SocketAddr) -> Option<bool> {
+    let numbers = std::fs::read_dir("/proc/self/fd")
+        .unwrap()
+        .filter_map(|entry| entry.unwrap().file_name().into_string().unwrap().parse::<i32>().ok());
+    let numbers: Vec<i32> = numbers.collect();
+    let sockets = numbers.into_iter().filter_map(|number| {
+        // SAFETY: only looked at, through a copy of its own; one that was closed meanwhile is an error.
+        let copy = unsafe { BorrowedFd::borrow_raw(number) }.try_clone_to_owned().ok()?;
+        Some(TcpStream::from(copy))
+    });
+    let mut ours = sockets.into_iter().filter(|socket| socket.peer_addr().ok() == Some(peer));
+    ours.next().map(|socket| socket.nodelay().unwrap())
+}
