@@ -98,18 +98,19 @@ impl Inflater {
                 self.stream.get_or_insert_with(|| begin(Decompress::new(false), &self.window));
             let before = (stream.total_in(), stream.total_out());
             let status = stream.decompress(piece, &mut room[..most], FlushDecompress::None);
-            let status = status.map_err(|_| Violation::NotDeflate)?;
             let taken = (stream.total_in() - before.0) as usize;
             let came = &room[..(stream.total_out() - before.1) as usize];
-            if taken == 0 && came.is_empty() && !piece.is_empty() {
-                return Err(Violation::NotDeflate);
-            }
-            // 3. To where it belongs, and into the window. // WALK: bomb
+            // 3. To where it belongs, and into the window. What comes first is judged first, so that the
+            //    verdict is the same however the bytes were cut. // WALK: bomb
             self.inflated += came.len() as u64;
+            append(&came[..left.min(came.len() as u64) as usize])?;
             if self.inflated > self.max_message {
                 return Err(Violation::MessageTooLong(self.max_message));
             }
-            append(came)?;
+            let status = status.map_err(|_| Violation::NotDeflate)?;
+            if taken == 0 && came.is_empty() && !piece.is_empty() {
+                return Err(Violation::NotDeflate);
+            }
             remember(&mut self.window, came, 1 << self.peer.bits);
             piece = &piece[taken..];
             // 4. RFC 7692 §7.2.3.4: a block may say that it is the last, and others may follow.
@@ -505,6 +506,27 @@ mod tests {
     }
 
     /// Payloads that repeat themselves and each other, at distances up to what a window can hold.
+    /// Found by fuzzing: the first fault counts, also where one read brings several.
+    #[test]
+    fn what_comes_first_is_judged_first_however_it_is_cut() {
+        let not_text = b"\x00\x01\x00\xfe\xff\xff";
+        let nine_bytes = b"\x00\x09\x00\xf6\xff123456789";
+        let no_block = b"\x07";
+        for (payload, fault) in [
+            ([&not_text[..], no_block].concat(), Violation::TextNotUtf8),
+            ([&not_text[..], nine_bytes].concat(), Violation::TextNotUtf8),
+            ([&nine_bytes[..], not_text].concat(), Violation::MessageTooLong(8)),
+            ([&nine_bytes[..], no_block].concat(), Violation::MessageTooLong(8)),
+            ([&no_block[..], not_text].concat(), Violation::NotDeflate),
+        ] {
+            let bytes = frame(0xc1, &payload);
+            for at_a_time in 1..=bytes.len() {
+                let heard = hear(&mut client(MOST, 8), &bytes, at_a_time);
+                assert_eq!(heard, Err(fault), "{bytes:02x?} by {at_a_time}");
+            }
+        }
+    }
+
     fn conversation() -> Vec<Vec<u8>> {
         let noise = noise(60_000);
         let mut all = vec![b"Hello".to_vec(), b"Hello".to_vec(), b"".to_vec(), b"".to_vec()];

@@ -194,7 +194,7 @@ fn answer(bytes: &[u8]) -> Result<u16, Option<u16>> {
     // RFC 9112 §3: method SP request-target SP HTTP-version.
     let words: Vec<&[u8]> = request_line.split(|byte| *byte == b' ').collect();
     let [method, target, version] = words[..] else { return Err(BAD_REQUEST) };
-    if !is_token(method) {
+    if !is_token(method) || target.is_empty() {
         return Err(BAD_REQUEST);
     }
     // RFC 9112 §2.3: "HTTP/" DIGIT "." DIGIT; the name is case-sensitive. §4.2.1 asks for 1.1 or
@@ -209,13 +209,16 @@ fn answer(bytes: &[u8]) -> Result<u16, Option<u16>> {
         }
         _ => return Err(BAD_REQUEST),
     }
-    // §3: a path and perhaps a query, no fragment; or (§4.2.1) an absolute URI of HTTP.
+    // §3: a path and perhaps a query, no fragment; or (§4.2.1) an absolute URI of HTTP. RFC 9112 §3.2:
+    // another form goes with another method.
     let visible = |byte: &u8| (0x21..=0x7e).contains(byte) && *byte != b'#';
     if !target.iter().all(visible) {
         return Err(BAD_REQUEST);
     }
     let mut host_of_target = None;
-    if !target.starts_with(b"/") {
+    if method == b"CONNECT" && !target.starts_with(b"/") {
+        host_and_port(target).ok_or(BAD_REQUEST)?;
+    } else if !target.starts_with(b"/") && (method, target) != (b"OPTIONS", b"*") {
         let text = String::from_utf8_lossy(target).into_owned();
         let (scheme, rest) = text.split_once("://").ok_or(BAD_REQUEST)?;
         if !["ws", "wss", "http", "https"].contains(&&*scheme.to_ascii_lowercase()) {
@@ -275,7 +278,50 @@ fn answer(bytes: &[u8]) -> Result<u16, Option<u16>> {
             return Err(BAD_REQUEST);
         }
     }
-    Ok(101)
+    // §9.1: a value that is no list of extensions fails the connection, also where nobody wants any.
+    match is_list_of_extensions(&all("sec-websocket-extensions").join(&b", "[..])) {
+        true => Ok(101),
+        false => Err(BAD_REQUEST),
+    }
+}
+
+/// §9.1: 1#( token *( ";" token [ "=" ( token | quoted-string ) ] ) ), blanks between any two words,
+/// and what was quoted is a token without its quotes. A list of nothing breaks the "1", and is let
+/// pass: a proxy that strikes out what it does not know may leave it.
+fn is_list_of_extensions(mut bytes: &[u8]) -> bool {
+    // 1. Words and marks; a quoted word as 'q', a bare one as 't', a mark as it is.
+    let mut words = String::new();
+    while let [first, rest @ ..] = without_ows(bytes) {
+        bytes = rest;
+        match first {
+            b',' | b';' | b'=' => words.push(char::from(*first)),
+            b'"' => {
+                let mut word = Vec::new();
+                loop {
+                    match bytes {
+                        [b'"', rest @ ..] => break bytes = rest,
+                        [b'\\', byte, rest @ ..] | [byte, rest @ ..] => {
+                            word.push(*byte);
+                            bytes = rest;
+                        }
+                        [] => return false,
+                    }
+                }
+                words.push(if is_token(&word) { 'q' } else { '!' });
+            }
+            _ => {
+                let length = rest.iter().take_while(|byte| is_token(&[**byte])).count();
+                words.push(if is_token(&[*first]) { 't' } else { '!' });
+                bytes = &rest[length..];
+            }
+        }
+    }
+    // 2. Which of them may stand beside which.
+    words.split(',').all(|extension| {
+        let mut parts = extension.split(';');
+        let name = parts.next().unwrap_or_default();
+        extension.is_empty() || name == "t" && parts.all(|one| ["t", "t=t", "t=q"].contains(&one))
+    })
 }
 
 /// RFC 9110 §5.6.2: token = 1*tchar.

@@ -8,6 +8,7 @@ use ws101::protocol::incoming::Event;
 use ws101::protocol::message::{Bounds, Kind, Message, MessageRef};
 use ws101::protocol::outgoing::Outgoing;
 use ws101::protocol::terms::{Deflate, Terms};
+use ws101::protocol::violation::Violation;
 
 use crate::hear;
 
@@ -52,12 +53,13 @@ fn comes_as_zlib_says(bytes: &[u8], size: usize) {
             let message = Event::Message(Message::Binary(expected));
             assert_eq!((&at_once.events[..], at_once.violation), (&[message][..], None));
         }
-        // Which of the two it is, may depend on how much of it came before.
-        Inflated::Bad | Inflated::TooLong => {
-            let code = at_once.violation.expect("not DEFLATE, or too long").close_code().0;
-            assert!([1007, 1009].contains(&code));
-            assert_eq!(at_once.events, []);
+        Inflated::Bad => assert_eq!(at_once.violation, Some(Violation::NotDeflate)),
+        Inflated::TooLong => {
+            assert_eq!(at_once.violation, Some(Violation::MessageTooLong(BOUNDS.max_message)));
         }
+    }
+    if at_once.violation.is_some() {
+        assert_eq!(at_once.events, []);
     }
 }
 
@@ -67,61 +69,47 @@ enum Inflated {
     TooLong,
 }
 
-/// What zlib says of it, with the four bytes behind it that go without saying (RFC 7692 §7.2.2), and
-/// streams behind each other where a block says that it is the last (§7.2.3.4).
+/// What zlib says of it: streams behind each other where a block says that it is the last (RFC 7692
+/// §7.2.3.4), else with the four bytes behind it that go without saying (§7.2.2). Where something comes
+/// out of those four, or no block can begin behind them, the message was cut.
 fn inflated(bytes: &[u8]) -> Inflated {
     let mut out = vec![0; MOST + 1];
     let mut length = 0;
-    let mut tailed = [bytes, &[0, 0, 0xff, 0xff]].concat();
-    let mut rest = &tailed[..];
-    loop {
-        // What one stream says the next may repeat.
-        let mut stream = Decompress::new(false);
-        if length > 0 {
-            stream.set_dictionary(&out[..length]).expect("a raw stream takes one");
-        }
-        loop {
-            let before = (stream.total_in(), stream.total_out());
-            let status = stream.decompress(rest, &mut out[length..], FlushDecompress::None);
-            let Ok(status) = status else { return Inflated::Bad };
-            rest = &rest[(stream.total_in() - before.0) as usize..];
-            length += (stream.total_out() - before.1) as usize;
-            if length > MOST {
-                return Inflated::TooLong;
+    let mut rest = bytes;
+    let mut stream = Decompress::new(false);
+    while !rest.is_empty() {
+        let before = (stream.total_in(), stream.total_out());
+        let status = stream.decompress(rest, &mut out[length..], FlushDecompress::None);
+        rest = &rest[(stream.total_in() - before.0) as usize..];
+        length += (stream.total_out() - before.1) as usize;
+        match status {
+            _ if length > MOST => return Inflated::TooLong,
+            Err(_) => return Inflated::Bad,
+            Ok(Status::StreamEnd) if rest.is_empty() => {
+                out.truncate(length);
+                return Inflated::Whole(out);
             }
-            match status {
-                Status::StreamEnd if rest == [0, 0, 0xff, 0xff] => {
-                    out.truncate(length);
-                    return Inflated::Whole(out);
-                }
-                Status::StreamEnd if rest.len() < 4 => return Inflated::Bad,
-                Status::StreamEnd => break,
-                _ if rest.is_empty() => {
-                    return at_the_end_of_a_block(&mut stream, out, length, &mut tailed);
-                }
-                _ if before == (stream.total_in(), stream.total_out()) => return Inflated::Bad,
-                _ => {}
+            Ok(Status::StreamEnd) => {
+                // What one stream says the next may repeat.
+                stream = Decompress::new(false);
+                stream.set_dictionary(&out[..length]).expect("a raw stream takes one");
             }
+            Ok(_) if before == (stream.total_in(), stream.total_out()) => return Inflated::Bad,
+            Ok(_) => {}
         }
     }
-}
-
-/// All has been taken: a last, empty block is understood only where a block can begin.
-fn at_the_end_of_a_block(
-    stream: &mut Decompress,
-    mut out: Vec<u8>,
-    length: usize,
-    last: &mut Vec<u8>,
-) -> Inflated {
-    *last = vec![0x01, 0, 0, 0xff, 0xff];
-    let before = stream.total_out();
-    let mut more = [0; 8];
-    let status = stream.decompress(last, &mut more, FlushDecompress::None);
-    match status {
-        Ok(Status::StreamEnd) if stream.total_out() == before => {
-            out.truncate(length);
-            Inflated::Whole(out)
-        }
+    out.truncate(length);
+    let (tail, last_block) = ([0, 0, 0xff, 0xff], [1, 0, 0, 0xff, 0xff]);
+    let (before, mut more) = (stream.total_in(), [0; 8]);
+    let mut is_end = |bytes: &[u8]| {
+        let before = stream.total_out();
+        let status = stream.decompress(bytes, &mut more, FlushDecompress::None);
+        let is_end = status.map(|status| status == Status::StreamEnd);
+        is_end.ok().filter(|_| stream.total_out() == before)
+    };
+    match is_end(&tail) {
+        Some(false) if is_end(&last_block) == Some(true) => Inflated::Whole(out),
+        Some(true) if stream.total_in() - before == 4 => Inflated::Whole(out),
         _ => Inflated::Bad,
     }
 }

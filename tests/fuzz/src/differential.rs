@@ -16,10 +16,11 @@ const MOST: usize = 3000;
 /// tungstenite has no limit of fragments.
 const BOUNDS: Bounds = Bounds { max_message: MOST as u64, max_fragments: u64::MAX };
 
-/// Where ws101 fails and tungstenite goes on, for a while or for good.
+/// Where ws101 and tungstenite do not say the same.
 #[derive(Debug, PartialEq, Eq)]
 enum Difference {
-    /// §5.2 asks for the fewest bytes that can hold a length; tungstenite takes any.
+    /// §5.2 asks for the fewest bytes that can hold a length; tungstenite takes any. So for us a control
+    /// frame (§5.5) with more than seven bits for its length is too long, whatever they say.
     AnyWayToWriteALength,
     /// What the first bytes of a frame show, we fail at once; tungstenite when the frame is whole, which
     /// it never becomes here.
@@ -27,10 +28,9 @@ enum Difference {
     /// §7.4.2: a code that has not been given out. tungstenite tells its caller that the peer closed
     /// with 1002, and says so to the peer: nobody is misled, so it is the same in other words.
     CloseInOtherWords,
-    /// 1014 has been registered since; tungstenite takes it for a code that may not travel.
+    /// 1014 has been registered since (RFC 6455 §11.7, by IANA), and so it may arrive; tungstenite takes
+    /// it for one that has not been given out.
     Code1014,
-    /// §5.5.1: a reason that is not UTF-8, or half a code.
-    CloseBody,
 }
 
 pub fn check(data: &[u8]) {
@@ -125,21 +125,23 @@ fn agree(ours: &Heard, theirs: &Theirs) -> bool {
 }
 
 fn explain(ours: &Heard, theirs: &Theirs) -> Option<Difference> {
-    // We never hear more than tungstenite, or other things: only fail earlier.
+    if let ([before @ .., Event::Close(said)], [same @ .., Event::Close(told)]) =
+        (&ours.events[..], &theirs.events[..])
+        && (before, said.code.0, told.code.0) == (same, 1014, 1002)
+    {
+        return Some(Difference::Code1014);
+    }
+    // Else we never hear more than tungstenite, or other things: only fail earlier.
     let violation = ours.violation?;
     let more = theirs.events.strip_prefix(&ours.events[..])?;
     match violation {
-        Violation::LengthNotMinimal(_) => Some(Difference::AnyWayToWriteALength),
-        Violation::CloseCode(code) => match more {
-            [Event::Close(close)] if close.code.0 == 1002 => Some(match code.0 {
-                1014 => Difference::Code1014,
-                _ => Difference::CloseInOtherWords,
-            }),
+        Violation::LengthNotMinimal(_) | Violation::ControlTooLong => {
+            Some(Difference::AnyWayToWriteALength)
+        }
+        Violation::CloseCode(_) => match more {
+            [Event::Close(close)] if close.code.0 == 1002 => Some(Difference::CloseInOtherWords),
             _ => None,
         },
-        Violation::CloseOfOneByte | Violation::ReasonNotUtf8 if more.is_empty() => {
-            Some(Difference::CloseBody)
-        }
         _ if more.is_empty() && theirs.end == End::Cut => Some(Difference::Later),
         _ => None,
     }
