@@ -25,6 +25,7 @@ mod peer;
 mod process;
 mod rows;
 mod server;
+mod streams;
 mod verdict;
 
 use std::process::ExitCode;

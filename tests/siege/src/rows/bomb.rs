@@ -4,7 +4,9 @@
 //! The bomb is made by hand (RFC 1951): a block whose own code has one bit for "258 bytes as before" and one bit
 //! for "as the last one", so that two bits make 258 bytes.
 
-use crate::peer::{BINARY, CLOSE, FIN, Peer, RSV1};
+use std::net::SocketAddr;
+
+use crate::peer::{BINARY, FIN, Peer, RSV1};
 use crate::process::Process;
 use crate::verdict::Verdict;
 use crate::{Result, Siege};
@@ -18,31 +20,23 @@ pub fn row(_: &Siege) -> Result<Verdict> {
     let mut server = Process::with(&[], &["--deflate"])?;
     let to = server.address;
     let mut verdict = Verdict::default();
-    let mut peer = Peer::new(crate::peer::dial(to, false)?);
-    let offer = "Sec-WebSocket-Extensions: permessage-deflate; server_no_context_takeover\r\n";
-    verdict.exactly("opened with", peer.ask(to, "/echo", offer)?.into(), 101);
     // 1. A small one, which must go off as said: then the large one is no mere garbage. And from then on the
-    // connection has what it needs to inflate anything.
-    let small = bomb(MAX_MESSAGE / 258);
-    peer.send(FIN | RSV1 | BINARY, &small)?;
-    let echo = peer.next()?;
-    verdict.exactly("as many zeros as are allowed sent back", u64::from(echo.first), 0xC2);
-    let inflated = server.counters()?.of("in");
-    verdict.exactly("message", inflated, 1);
+    // connection has what it needs to inflate anything. With 258 bytes more it is too large.
+    let mut peer = open(to)?;
+    peer.send(FIN | RSV1 | BINARY, &bomb(MAX_MESSAGE / 258))?;
+    let echo = u64::from(peer.next()?.first == FIN | RSV1 | BINARY);
+    verdict.exactly("16 MiB of zeros sent back", echo, 1);
+    verdict.exactly(
+        "258 bytes more told",
+        told(&mut open(to)?, &bomb(MAX_MESSAGE / 258 + 1))?,
+        1009,
+    );
     // 2. A gibibyte.
-    let large = bomb(GIB / 258 + 1);
+    let large = of_a_gibibyte();
     verdict.at_most("bytes of the bomb", large.len() as u64, 1024 * KIB);
     server.forget_peak()?;
     let (held, resident) = (server.counters()?.of("held"), server.resident()?);
-    peer.send(FIN | RSV1 | BINARY, &large)?;
-    let told = loop {
-        match peer.next()? {
-            frame if frame.opcode() == CLOSE => break frame,
-            _ => {}
-        }
-    };
-    let code = told.payload.first_chunk().map_or(0, |code| u16::from_be_bytes(*code));
-    verdict.exactly("told", code.into(), 1009);
+    verdict.exactly("a gibibyte told", told(&mut peer, &large)?, 1009);
     let peak = server.counters()?.of("peak").saturating_sub(held) / KIB;
     let bound = MAX_MESSAGE / KIB + 64;
     verdict.at_most("KiB asked for at the peak", peak, bound);
@@ -50,6 +44,25 @@ pub fn row(_: &Siege) -> Result<Verdict> {
     verdict.at_most("KiB more in memory at the peak", peak, bound);
     Peer::open(to, "/echo")?.echo("still there?")?;
     Ok(verdict)
+}
+
+/// A WebSocket that compresses.
+pub fn open(to: SocketAddr) -> Result<Peer> {
+    let mut peer = Peer::dial(to)?;
+    match peer.ask(to, "/echo", "Sec-WebSocket-Extensions: permessage-deflate\r\n")? {
+        101 => Ok(peer),
+        status => Err(format!("the server answered {status}").into()),
+    }
+}
+
+/// With which code a bomb is answered.
+pub fn told(peer: &mut Peer, bomb: &[u8]) -> Result<u64> {
+    peer.send(FIN | RSV1 | BINARY, bomb)?;
+    peer.read_to_close().map(|code| code.unwrap_or_default().into())
+}
+
+pub fn of_a_gibibyte() -> Vec<u8> {
+    bomb(GIB / 258 + 1)
 }
 
 /// One zero, and then so many times 258 more; without the four bytes that RFC 7692 §7.2.1 takes from the end.
@@ -86,7 +99,7 @@ fn bomb(times: u64) -> Vec<u8> {
     bits.put(0b11, 2);
     // An empty block without compression, up to the end of a byte: its last four bytes are not sent.
     bits.put(0b000, 3);
-    bits.whole()
+    bits.bytes
 }
 
 /// Bits, from the lowest one of each byte.
@@ -108,9 +121,5 @@ impl Bits {
             }
             self.taken = (self.taken + 1) % 8;
         }
-    }
-
-    fn whole(self) -> Vec<u8> {
-        self.bytes
     }
 }

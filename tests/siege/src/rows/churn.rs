@@ -14,6 +14,8 @@ use crate::{Result, Siege};
 const BEFORE: usize = 2_000;
 /// KiB in memory, more than before. A leak of 100 bytes a connection would be ten times that.
 const MORE: u64 = 1024;
+/// Bytes that are held more than before: one for a hundredth of those who came would be more.
+const HELD: u64 = 16 * 1024;
 /// What is left to be waited for: the deadline for closing, 5 s.
 const BACK: Duration = Duration::from_secs(8);
 
@@ -39,6 +41,8 @@ pub fn row(siege: &Siege) -> Result<Verdict> {
     verdict.exactly("panics", after.of("panics") - before.of("panics"), panics);
     let more = server.resident()?.saturating_sub(resident);
     verdict.at_most("KiB more than before", more, MORE);
+    let held = after.of("held").saturating_sub(before.of("held"));
+    verdict.at_most("bytes held more", held, HELD);
     Peer::open(to, "/echo")?.echo("still there?")?;
     Ok(verdict)
 }

@@ -9,6 +9,8 @@ mod idle;
 mod news;
 mod panics;
 mod scarce;
+mod slow;
+mod soak;
 mod stop;
 
 use crate::verdict::Verdict;
@@ -31,4 +33,6 @@ pub const ALL: &[Row] = &[
     ("news", news::row),
     ("panics", panics::row),
     ("stop", stop::row),
+    ("slowhttptest", slow::row),
+    ("soak", soak::row),
 ];
