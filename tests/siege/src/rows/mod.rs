@@ -1,0 +1,38 @@
+//! The rows, each in a file of its own, in the order in which they are run.
+
+mod attack;
+mod bomb;
+mod cap;
+mod churn;
+mod floods;
+mod idle;
+mod news;
+mod panics;
+mod scarce;
+mod slow;
+mod soak;
+mod stop;
+
+use crate::verdict::Verdict;
+use crate::{Result, Siege};
+
+/// A row: what it is called, and what it does.
+pub type Row = (&'static str, fn(&Siege) -> Result<Verdict>);
+
+pub const ALL: &[Row] = &[
+    ("idle", idle::row),
+    ("attack", attack::row),
+    ("cap", cap::row),
+    ("descriptors", scarce::descriptors),
+    ("threads", scarce::threads),
+    ("churn", churn::row),
+    ("pings", floods::pings),
+    ("messages", floods::messages),
+    ("fragments", floods::fragments),
+    ("bomb", bomb::row),
+    ("news", news::row),
+    ("panics", panics::row),
+    ("stop", stop::row),
+    ("slowhttptest", slow::row),
+    ("soak", soak::row),
+];
