@@ -134,6 +134,10 @@ fn judge(
 }
 
 /// The 101 is out: from here on there are frames, some of which may have come behind the head.
+///
+/// Not a part of `greet` for the compiler, either: a thread keeps every page of its stack that it ever
+/// touched, and those 200 bytes would be the first of a third one, for as long as the connection lasts.
+#[inline(never)]
 fn open(
     id: u64,
     stream: Arc<dyn Stream>,

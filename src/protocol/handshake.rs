@@ -52,7 +52,7 @@ pub enum Decision {
 /// What both ends have agreed on.
 #[derive(Clone, Debug)]
 pub struct Agreement {
-    accept: String,
+    key: String,
     /// One that the client offered and we speak.
     pub subprotocol: Option<String>,
     /// How both will compress.
@@ -67,7 +67,7 @@ impl Agreement {
              Upgrade: websocket\r\n\
              Connection: Upgrade\r\n\
              Sec-WebSocket-Accept: {}\r\n",
-            self.accept
+            key::accept(&self.key)
         );
         // Only ever a name of our own list, so nothing that a client sent is reflected here.
         if let Some(name) = &self.subprotocol {
@@ -100,7 +100,7 @@ pub fn decide(request: &Request, rules: &Rules) -> Result<Decision, Refusal> {
     check_path(request.path(), &rules.paths)?;
     let subprotocol = choose_subprotocol(request.head(), &rules.subprotocols)?;
     let deflate = terms::choose(request.head(), rules.deflate.as_ref())?;
-    Ok(Decision::Switch(Agreement { accept: key::accept(key), subprotocol, deflate }))
+    Ok(Decision::Switch(Agreement { key: key.to_owned(), subprotocol, deflate }))
 }
 
 fn check_method(request: &Request) -> Result<(), Refusal> {
