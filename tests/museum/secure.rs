@@ -106,8 +106,8 @@ fn cve_2018_8034_what_if_the_certificate_is_not_the_hosts() {
 /// Bytes: `15 03 03 00 02 01 00` before, within and behind a ClientHello; a ClientHello in records of one byte
 /// Holds: an error after a handful of reads, at both ends
 /// Twin: src/net/tls/records.rs
-/// was `Ok(state) if state.peer_has_closed() && tls.is_handshaking() => {`
-/// now `Ok(state) if state.peer_has_closed() && first => {`
+/// was `0 => return Err(ended().into()),\n                count => arrived.filled(count),`
+/// now `count => arrived.filled(count),`
 #[test]
 fn rustsec_2024_0336_what_if_tls_ends_before_it_has_begun() {
     const CLOSE_NOTIFY: &[u8] = &[0x15, 3, 3, 0, 2, 1, 0];
