@@ -205,7 +205,11 @@ impl Receiver {
             Silence::Ask => {
                 self.incoming.shrink();
                 self.link.shrink();
-                self.send_ping(true)
+                match self.send_ping(true) {
+                    // Another thread has just closed: now it is the peer's Close that we wait for.
+                    Err(Error::Closed) => Ok(()),
+                    pinged => pinged,
+                }
             }
             Silence::GiveUp => self.give_up(),
         }

@@ -119,4 +119,10 @@ mod tests {
         }
         assert_eq!(Close::parse(&[]).unwrap().payload(), []);
     }
+
+    #[test]
+    fn one_line_is_told_of_a_close_whatever_its_reason() {
+        assert_eq!(Close::new(1000, "").unwrap().to_string(), "1000");
+        assert_eq!(Close::new(1000, "bye\n").unwrap().to_string(), r#"1000 "bye\n""#);
+    }
 }

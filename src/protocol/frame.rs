@@ -359,4 +359,12 @@ mod tests {
             assert_eq!(parsed.is_ok(), allowed, "{first:#x}");
         }
     }
+
+    #[test]
+    fn one_line_is_told_of_a_header() {
+        let told = |header: Header| header.to_string();
+        assert_eq!(told(header(true, Opcode::Text, Some(KEY), 5)), "text, 5 bytes, masked");
+        let begun = Header { rsv1: true, ..header(false, Opcode::Binary, None, 0) };
+        assert_eq!(told(begun), "binary, 0 bytes, more to come, compressed");
+    }
 }

@@ -1,0 +1,117 @@
+//! Copies the library's source to where it is compiled as a part of this crate: with threads, locks and
+//! clocks of the model in place of those of `std`, and otherwise as it stands.
+//!
+//! Where the environment names a [`GUARDS`] as `WITHOUT`, that guard is taken away: what the model says
+//! must then be that something is wrong.
+
+use std::path::{Path, PathBuf};
+use std::{env, fs, io};
+
+/// What holds the rules up: a name, its file, the code, and what stands there without it.
+const GUARDS: [(&str, &str, &str, &str); 7] = [
+    (
+        "settling after a write",
+        "net/link.rs",
+        "        drop(outgoing);\n        self.settle()?;\n        encoded?;",
+        "        drop(outgoing);\n        encoded?;",
+    ),
+    (
+        "looking again after the lock is let go",
+        "net/link.rs",
+        "while self.something_left.load(SeqCst) {",
+        "if false {",
+    ),
+    (
+        "leaving before trying the lock",
+        "net/link.rs",
+        "        self.leave_close(close);\n        self.settle()\n",
+        "        let settled = self.settle();\n        self.leave_close(close);\n        settled\n",
+    ),
+    (
+        "nothing behind a Close",
+        "protocol/outgoing.rs",
+        "if self.closed { Err(Misuse::AfterClose) } else { Ok(()) }",
+        "Ok(())",
+    ),
+    (
+        "the lock from a header to its payload",
+        "net/link.rs",
+        "        let mut outgoing = self.lock();\n        let encoded = encode(&mut outgoing);",
+        "        let encoded = encode(&mut self.lock());\n        let mut outgoing = self.lock();",
+    ),
+    (
+        "waking who waits for a queue",
+        "net/queue.rs",
+        "ended: true, ..State::default() };\n        self.changed.notify_all();",
+        "ended: true, ..State::default() };",
+    ),
+    (
+        "telling who came while the server stops",
+        "net/house.rs",
+        "        if self.house.is_stopping() {\n            link.close_in_passing(going_away());\n        }\n",
+        "",
+    ),
+];
+
+fn main() {
+    let source = Path::new("../../src");
+    let out = PathBuf::from(env::var("OUT_DIR").expect("cargo says where"));
+    println!("cargo:rerun-if-changed=../../src");
+    println!("cargo:rerun-if-env-changed=WITHOUT");
+    let without = env::var("WITHOUT").ok().filter(|name| !name.is_empty());
+    let guard = without.map(|name| {
+        let known = GUARDS.iter().find(|guard| guard.0 == name);
+        *known.unwrap_or_else(|| panic!("no guard is called {name:?}"))
+    });
+    for module in ["error.rs", "explain", "net", "protocol"] {
+        copy(source, Path::new(module), &out, guard).expect("the source can be copied");
+    }
+
+    // The map is for readers; what it declares is compiled here.
+    let library = fs::read_to_string(source.join("lib.rs")).expect("there is a library");
+    let declared: String = library
+        .lines()
+        .filter(|line| !line.starts_with("//!"))
+        .map(|line| match line.strip_suffix(';').and_then(|line| line.rsplit_once("mod ")) {
+            Some((before, "error")) => declare(before, &out.join("error.rs")),
+            Some((before, module)) => declare(before, &out.join(module).join("mod.rs")),
+            None => format!("{line}\n"),
+        })
+        .collect();
+    fs::write(out.join("library.rs"), declared).expect("the copy can be written");
+    let names: String = GUARDS.iter().map(|guard| format!("{}\n", guard.0)).collect();
+    fs::write(out.join("guards"), names).expect("the copy can be written");
+}
+
+fn declare(before: &str, file: &Path) -> String {
+    let module = file.with_extension("");
+    let name = match module.ends_with("mod") {
+        true => module.parent().and_then(Path::file_name),
+        false => module.file_name(),
+    };
+    let name = name.expect("a module has a name").display();
+    format!("#[allow(dead_code, unused)]\n#[path = {file:?}]\n{before}mod {name};\n")
+}
+
+type Guard = (&'static str, &'static str, &'static str, &'static str);
+
+fn copy(from: &Path, path: &Path, to: &Path, guard: Option<Guard>) -> io::Result<()> {
+    if from.join(path).is_dir() {
+        fs::create_dir_all(to.join(path))?;
+        for entry in fs::read_dir(from.join(path))? {
+            copy(from, &path.join(entry?.file_name()), to, guard)?;
+        }
+        return Ok(());
+    }
+    let mut text = fs::read_to_string(from.join(path))?;
+    if let Some((name, file, code, instead)) = guard
+        && path == Path::new(file)
+    {
+        assert_eq!(text.matches(code).count(), 1, "{name:?} stands once in {file}");
+        text = text.replace(code, instead);
+    }
+    for module in ["sync", "thread", "time"] {
+        text = text.replace(&format!("std::{module}"), &format!("crate::model::{module}"));
+    }
+    fs::write(to.join(path), text)
+}

@@ -1,0 +1,293 @@
+//! What the threads of a connection may do to each other. Each scenario runs from its beginning in as
+//! many orders as the checker finds; one that waits for ever is found by it, too.
+
+use std::io::Write;
+use std::sync::Arc;
+
+use crate::model::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use crate::model::thread::{JoinHandle, spawn, yield_now};
+use crate::model::time::Duration;
+use crate::net::farewell::Farewell;
+use crate::net::house::{House, Place};
+use crate::net::link::Link;
+use crate::protocol::buffer::Buffer;
+use crate::protocol::frame::Role;
+use crate::protocol::incoming::Incoming;
+use crate::protocol::outgoing::Outgoing;
+use crate::wire::{CLOSE, Frame, OurEnd, PING, PONG, Wire};
+use crate::{Error, Handle, Kind, Limits, Prepared, Request, Sender, WebSocket};
+
+/// The link of a server's connection.
+fn link(wire: &Arc<Wire>, limits: &Limits) -> Arc<Link> {
+    let stream = Arc::new(OurEnd(wire.clone()));
+    let link = Link::new(1, stream, Outgoing::new(None), limits, Arc::default());
+    Arc::new(link.expect("nothing fails here"))
+}
+
+fn websocket(link: Arc<Link>, limits: &Limits, place: Option<Place>) -> WebSocket {
+    let incoming = Incoming::new(Role::Server, limits.bounds(), Buffer::default());
+    let request = Request::parse(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n").expect("a request");
+    WebSocket::new(Farewell::new(link, limits.close, place), incoming, limits, request.into(), None)
+}
+
+fn connection(limits: &Limits) -> (Arc<Wire>, WebSocket) {
+    let wire = Arc::default();
+    let link = link(&wire, limits);
+    let ws = websocket(link, limits, None);
+    (wire, ws)
+}
+
+/// Does something as the peer.
+fn peer(wire: &Arc<Wire>, act: impl FnOnce(&Wire) + Send + 'static) -> JoinHandle<()> {
+    let wire = wire.clone();
+    spawn(move || act(&wire))
+}
+
+/// Sends two messages of a letter, and tells how many were taken. None are only where we have closed.
+fn sends(sender: Sender, letter: &'static str) -> JoinHandle<usize> {
+    let send = move |length| match sender.send(letter.repeat(length)) {
+        Ok(()) => 1,
+        Err(Error::Closed) => 0,
+        Err(error) => panic!("{error}"),
+    };
+    spawn(move || (1..=2).map(send).sum())
+}
+
+fn frame(first: u8, payload: &[u8]) -> Frame {
+    Frame { first, payload: payload.into() }
+}
+
+/// The slot by itself: one sends, while the thread that reads answers a ping, and writes before it
+/// waits.
+pub fn a_pong_beside_a_send() {
+    let wire = Arc::default();
+    let link = link(&wire, &Limits::default());
+    let sender = Sender::new(link.clone());
+    let sending = spawn(move || sender.send("a").expect("nothing is closed"));
+    link.pong(b"p".into()).expect("nothing is closed");
+    link.flush_unless_busy().expect("nothing fails");
+    sending.join().expect("it sends");
+    let mut heard = wire.heard();
+    heard.sort_by_key(|frame| frame.first);
+    assert_eq!(heard, [frame(0x81, b"a"), frame(PONG, b"p")]);
+}
+
+/// The slot by itself: one sends, while another closes.
+pub fn a_close_beside_a_send() {
+    let wire = Arc::default();
+    let sender = Sender::new(link(&wire, &Limits::default()));
+    let sending = spawn({
+        let sender = sender.clone();
+        move || sender.send("a").is_ok()
+    });
+    sender.close(1000, "").expect("a code that may travel");
+    let sent = sending.join().expect("it sends");
+    assert_eq!(wire.messages_of(b'a'), usize::from(sent));
+    assert_eq!(wire.heard().last().map(|frame| frame.first), Some(CLOSE));
+}
+
+/// A message that is too large to be copied is written behind its header. Nothing may come between.
+pub fn large_messages() {
+    let wire = Arc::default();
+    let sender = Sender::new(link(&wire, &Limits::default()));
+    let sending = ["a", "b"].map(|letter| {
+        let sender = sender.clone();
+        spawn(move || sender.send(letter.repeat(100_000)).expect("nothing is closed"))
+    });
+    sender.send("c").expect("nothing is closed");
+    for thread in sending {
+        thread.join().expect("it sends");
+    }
+    assert_eq!([b'a', b'b', b'c'].map(|letter| wire.messages_of(letter)), [1, 1, 1]);
+}
+
+/// Two threads send while pings come; the peer closes once it has its answer.
+pub fn sends_and_pings() {
+    let (wire, mut ws) = connection(&Limits::default());
+    let sending = ["a", "b"].map(|letter| sends(ws.sender(), letter));
+    let peer = peer(&wire, |wire| {
+        wire.say(PING, b"p");
+        wire.say(PING, b"q");
+        // Only the latest ping is owed an answer.
+        wire.wait_for(PONG, b"q");
+        wire.close_and_end();
+    });
+    assert!(matches!(ws.recv(), Ok(None)));
+    let sent = sending.map(|thread| thread.join().expect("it sends"));
+    drop(ws);
+    peer.join().expect("the peer has its answer");
+    wire.wait_until_let_go();
+    assert_eq!([b'a', b'b'].map(|letter| wire.messages_of(letter)), sent);
+    assert!(wire.heard().iter().any(|frame| frame.first == CLOSE));
+}
+
+/// A message is written piece by piece, for as long as the peer has no answer to its ping.
+pub fn a_pong_within_a_long_message() {
+    let (wire, mut ws) = connection(&Limits::default());
+    let answered = Arc::new(AtomicBool::new(false));
+    let (sender, other) = (ws.sender(), sends(ws.sender(), "b"));
+    let writing = spawn({
+        let answered = answered.clone();
+        move || {
+            let mut message = sender.send_stream(Kind::Binary).expect("nothing is closed");
+            loop {
+                message.write_all(b"a").expect("nothing fails");
+                message.flush().expect("nothing fails");
+                if answered.load(SeqCst) {
+                    break;
+                }
+                yield_now();
+            }
+            message.finish().expect("nothing fails");
+        }
+    });
+    let peer = peer(&wire, move |wire| {
+        wire.say(PING, b"p");
+        wire.wait_for(PONG, b"p");
+        answered.store(true, SeqCst);
+        wire.wait_for(0x80, b"");
+        wire.wait_for(0x81, b"bb");
+        wire.close_and_end();
+    });
+    assert!(matches!(ws.recv(), Ok(None)));
+    drop(ws);
+    peer.join().expect("the peer has its answer");
+    writing.join().expect("it writes");
+    assert_eq!(other.join().expect("it sends"), 2);
+    wire.wait_until_let_go();
+    wire.heard();
+}
+
+/// Another thread closes, while a third sends and the one that reads waits, and asks in each silence
+/// whether the peer is there.
+pub fn a_close_from_elsewhere() {
+    let second = Duration::from_secs(1);
+    let patient = 1000 * second;
+    let limits =
+        Limits { ping_every: Some(second), pong: patient, close: patient, ..Limits::default() };
+    let (wire, mut ws) = connection(&limits);
+    let sending = sends(ws.sender(), "a");
+    let sender = ws.sender();
+    let closing = spawn(move || sender.close(1000, "").expect("a code that may travel"));
+    let clock = peer(&wire, Wire::let_time_pass);
+    let peer = peer(&wire, |wire| {
+        wire.wait_for_close();
+        wire.close_and_end();
+    });
+    let received = ws.recv();
+    assert!(matches!(received, Ok(None)), "{received:?}");
+    drop(ws);
+    for thread in [closing, clock, peer] {
+        thread.join().expect("it ends");
+    }
+    let sent = sending.join().expect("it sends");
+    wire.wait_until_let_go();
+    assert_eq!(wire.messages_of(b'a'), sent);
+}
+
+/// All three close at once: this thread, another, and the peer.
+pub fn everybody_closes() {
+    let (wire, mut ws) = connection(&Limits::default());
+    let sender = ws.sender();
+    let other = spawn(move || sender.close(1001, "").expect("a code that may travel"));
+    let peer = peer(&wire, Wire::close_and_end);
+    ws.close(1000, "").expect("the peer answers");
+    drop(ws);
+    for thread in [other, peer] {
+        thread.join().expect("it ends");
+    }
+    wire.wait_until_let_go();
+    assert_eq!(wire.heard().len(), 1);
+}
+
+/// The connection is dropped while another thread sends, and messages wait in an outbox: what the
+/// outbox has taken is sent, and its thread ends.
+pub fn a_drop_with_a_full_outbox() {
+    let (wire, ws) = connection(&Limits::default());
+    let outbox = ws.outbox(2).expect("there is a thread");
+    let sending = sends(ws.sender(), "a");
+    let filling = spawn({
+        let outbox = outbox.clone();
+        let taken = move |length| outbox.try_send(&Prepared::new("b".repeat(length))).is_ok();
+        move || (1..=2).filter(|length| taken(*length)).count()
+    });
+    let taken = usize::from(outbox.try_send(&Prepared::new("c")).is_ok());
+    drop(outbox);
+    let peer = peer(&wire, |wire| {
+        wire.wait_for_close();
+        wire.close_and_end();
+    });
+    drop(ws);
+    let sent = sending.join().expect("it sends");
+    let filled = filling.join().expect("it fills");
+    peer.join().expect("the peer has our Close");
+    wire.wait_until_let_go();
+    assert_eq!([b'a', b'b', b'c'].map(|letter| wire.messages_of(letter)), [sent, filled, taken]);
+}
+
+/// The peer takes nothing: one thread hangs in a write, with the lock. Then somebody cuts, and all
+/// come out.
+pub fn a_cut_while_nothing_is_taken() {
+    let (wire, mut ws) = connection(&Limits::default());
+    wire.take_nothing();
+    let outbox = ws.outbox(1).expect("there is a thread");
+    outbox.try_send(&Prepared::new("b")).expect("there is room");
+    let (sender, cutter) = (ws.sender(), ws.sender());
+    let sending = spawn(move || sender.send("a").is_ok());
+    let cutting = spawn(move || cutter.cut());
+    wire.say(PING, b"p");
+    assert!(!matches!(ws.recv(), Ok(Some(_))));
+    assert!(!sending.join().expect("it comes out"));
+    drop((outbox, ws));
+    cutting.join().expect("it cuts");
+    wire.wait_until_let_go();
+}
+
+/// The peer takes nothing, and the connection is dropped: past the deadline it ends all the same.
+pub fn a_drop_while_nothing_is_taken() {
+    let limits = Limits { close: Duration::from_millis(3), ..Limits::default() };
+    let (wire, ws) = connection(&limits);
+    wire.take_nothing();
+    let sender = ws.sender();
+    let sending = spawn(move || sender.send("a").is_ok());
+    // The goodbye gives up on its own; the write is ended by it.
+    wire.end();
+    drop(ws);
+    assert!(!sending.join().expect("it comes out"));
+    wire.wait_until_let_go();
+}
+
+/// The server stops while one connection is open, one opens, and one leaves: each that is open is told
+/// so, and nobody is waited for who has left.
+pub fn the_server_stops() {
+    let house = House::new(None);
+    let visit = |id, leaves: bool| {
+        let house = house.clone();
+        spawn(move || {
+            let Some(place) = house.take_place(id, 3) else { return };
+            let (wire, limits) = (Arc::default(), Limits::default());
+            let link = link(&wire, &limits);
+            place.open(&link);
+            let peer = peer(&wire, |wire| {
+                wire.wait_for_close();
+                wire.close_and_end();
+            });
+            let mut ws = websocket(link, &limits, Some(place));
+            if !leaves {
+                assert!(matches!(ws.recv(), Ok(None)));
+                let told =
+                    frame(CLOSE, &[&1001_u16.to_be_bytes()[..], b"the server stops"].concat());
+                assert_eq!(wire.heard(), [told]);
+            }
+            drop(ws);
+            peer.join().expect("the peer has our Close");
+            wire.wait_until_let_go();
+        })
+    };
+    let visitors = [visit(1, false), visit(2, true), visit(3, false)];
+    Handle { house: house.clone() }.stop(Duration::from_secs(1));
+    house.empty();
+    for visitor in visitors {
+        visitor.join().expect("everybody leaves");
+    }
+}
