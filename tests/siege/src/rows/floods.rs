@@ -7,7 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::good::GoodClients;
-use crate::peer::{BINARY, CLOSE, CONTINUATION, FIN, PING, PONG, Peer, dial, frame};
+use crate::peer::{BINARY, CLOSE, CONTINUATION, FIN, PING, Peer, dial, frame};
 use crate::process::Process;
 use crate::verdict::Verdict;
 use crate::{Result, Siege};
@@ -24,26 +24,25 @@ const FRAGMENTS: usize = 131_072;
 pub fn pings(siege: &Siege) -> Result<Verdict> {
     let count = siege.pick(1_000_000, 200_000);
     flooded(siege, |to, verdict| {
-        // 1. Two bytes are sent for six that come: all of it may fit in what the system buffers.
-        let mut peer = deaf(to)?;
-        let sent = pour(&mut peer, count, |_| frame(FIN | PING, &[]));
-        verdict.exactly("empty pings sent", sent as u64, count as u64);
-        peer.send(FIN | CLOSE, &1000u16.to_be_bytes())?;
-        let mut pongs = 0;
-        while let frame = peer.frame()?
-            && frame.opcode() != CLOSE
-        {
-            pongs += u64::from(frame.opcode() == PONG);
+        // The server stops reading when its pongs no longer get out, and drops the peer at its write deadline.
+        // Empty ones are short enough that the system may buffer them all; long ones are not.
+        for (what, payload) in [("empty pings", &[][..]), ("pings of 125 bytes", &[7; 125])] {
+            let mut peer = deaf(to)?;
+            let start = Instant::now();
+            let sent = pour(&mut peer, count, |_| frame(FIN | PING, payload));
+            verdict.at_least(&format!("{what} sent"), sent as u64, 1000);
+            if sent == count && payload.is_empty() {
+                peer.send(FIN | CLOSE, &1000u16.to_be_bytes())?;
+                verdict.is(
+                    "closed in the end with",
+                    peer.read_to_close()?.unwrap_or_default(),
+                    1000,
+                );
+            } else {
+                verdict.is("dropped before the end", sent < count, true);
+                verdict.at_most("after", start.elapsed(), STUCK);
+            }
         }
-        verdict.at_least("pongs read in the end", pongs, 1);
-        verdict.at_most("pongs read in the end", pongs, count as u64);
-        // 2. As much as came: that does not fit, so the server stops reading, and then drops the peer.
-        let mut peer = deaf(to)?;
-        let start = Instant::now();
-        let sent = pour(&mut peer, count, |_| frame(FIN | PING, &[7; 125]));
-        verdict.at_least("pings of 125 bytes sent", sent as u64, 1000);
-        verdict.is("dropped before the end", sent < count, true);
-        verdict.at_most("after", start.elapsed(), STUCK);
         Ok(())
     })
 }
