@@ -102,6 +102,9 @@ impl Measure for f64 {
 
 impl Measure for Duration {
     fn shown(&self) -> String {
+        if *self == Duration::MAX {
+            return "never".into();
+        }
         match self.as_secs_f64() {
             seconds if seconds >= 1.0 => format!("{seconds:.1} s"),
             seconds => format!("{:.1} ms", seconds * 1000.0),
