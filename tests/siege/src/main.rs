@@ -9,18 +9,38 @@
 //!
 //! | row | what is done | what must hold |
 //! |---|---|---|
-//! | `idle` | 10,000 connections idle for a minute, then an echo on each | all answer; memory for each |
+//! | `idle` | 10,000 connections, idle for a minute, then an echo on each | all answer; KiB for each |
+//! | `attack` | 2,000 who say nothing, dribble heads, stop in mid-frame, never read | good clients don't notice; each attacker is gone at its deadline |
+//! | `cap` | 1,000 more than there are places | they are told 503; there is room within a second of somebody leaving |
+//! | `descriptors` | none left (`prlimit --nofile`) | who comes is told 503; near-idle; room again within a second |
+//! | `threads` | none left (`prlimit --nproc`, for a user of its own) | the same |
+//! | `churn` | 100,000 connections that leave in every way | memory, threads and descriptors are back |
+//! | `pings` | 10^6 pings, the pongs never read | bounded memory, others served, the peer dropped |
+//! | `messages` | 10^6 empty messages | all sent back, bounded memory, others served |
+//! | `fragments` | 10^6 fragments of a byte | messages within the limit sent back, beyond it 1009; the same |
+//! | `bomb` | a gibibyte in a mebibyte | 1009; memory within the message limit and 64 KiB |
+//! | `news` | a broadcast to 1,000, of whom 10 are stalled | 990 get all of it, in order, undelayed; the ten are dropped |
+//! | `panics` | 10,000 handlers that panic | each is told 1011; all places are back |
+//! | `stop` | a graceful stop with 5,000 live and 100 frozen | each live one reads 1001; out in time |
+//! | `slowhttptest` | slow heads, bodies, reading, by a tool of others | the tool and good clients are served |
+//! | `soak` | everything at once, for 20 minutes | hashes of every stream equal at both ends; flat memory |
 //!
 //! Each row prints a line: what was counted and measured, and what it is held against. What is marked
-//! FAILED fails the run. In a short siege there are fewer of everything, and the bounds are the same.
+//! FAILED fails the run. Where there is a goal beyond the bound, it is told whether it is met. In a short siege
+//! there are fewer of everything, and more time on the clock for good clients; counts and memory are held
+//! against the same bounds.
 //!
-//! Reading order: `server` (what is besieged), `process` (how it is started and watched), `peer`, `crowd`
-//! and `good` (those who come), `verdict`, then the rows.
+//! How it is measured: memory in pages, its peak, threads, descriptors and time on a core are what `/proc`
+//! says of the server's process; memory to the byte is what its allocator counts.
+//!
+//! Reading order: `server` (what is besieged, and `memory`, its allocator), `process` (how it is started and
+//! watched), `peer`, `crowd`, `good`, `hostile`, `streams` and `mix` (those who come), `verdict`, then the rows.
 
 mod crowd;
 mod good;
 mod hostile;
 mod memory;
+mod mix;
 mod peer;
 mod process;
 mod rows;

@@ -28,6 +28,9 @@ impl Verdict {
 
     /// Held against a bound, and told beside the goal, which is further.
     pub fn towards<T: Measure>(&mut self, what: &str, measured: T, bound: T, goal: T) {
+        if bound == goal {
+            return self.at_most(what, measured, bound);
+        }
         let met = if measured <= goal { "met" } else { "not met" };
         let shown = (measured.shown(), bound.shown(), goal.shown());
         let text = format!("{what} {}, at most {} (goal {}: {met})", shown.0, shown.1, shown.2);
@@ -47,10 +50,19 @@ impl Verdict {
         self.claims.push(text.to_string());
     }
 
-    /// There must be none of these; the first one is told.
+    /// This, and nothing else: a status, a code.
+    pub fn is<T: Display + PartialEq>(&mut self, what: &str, seen: T, due: T) {
+        let holds = seen == due;
+        let text =
+            if holds { format!("{what} {seen}") } else { format!("{what} {seen}, not {due}") };
+        self.claim(holds, text);
+    }
+
+    /// There must be none of these, and then nothing is said; else the first one is told.
     pub fn none(&mut self, what: &str, found: &[String]) {
-        let first = found.first().map_or(String::new(), |first| format!(", first: {first}"));
-        self.claim(found.is_empty(), format!("{what} {}{first}", found.len()));
+        if let Some(first) = found.first() {
+            self.claim(false, format!("{what}: {}, the first: {first}", found.len()));
+        }
     }
 
     fn claim(&mut self, holds: bool, text: String) {
@@ -90,6 +102,9 @@ impl Measure for f64 {
 
 impl Measure for Duration {
     fn shown(&self) -> String {
+        if *self == Duration::MAX {
+            return "never".into();
+        }
         match self.as_secs_f64() {
             seconds if seconds >= 1.0 => format!("{seconds:.1} s"),
             seconds => format!("{:.1} ms", seconds * 1000.0),

@@ -74,7 +74,7 @@ pub fn row(siege: &Siege) -> Result<Verdict> {
     verdict.at_least("told 408", server.counters()?.of("408"), 2 * quarter as u64);
     verdict.within("the last half frame after", halves_gone, SILENT + LATE);
     verdict.within("who never reads after", deaf_gone, SILENT + LATE);
-    good.until(1000).judge(&mut verdict);
+    good.until(1000).judge(siege, &mut verdict);
     let back = server.back_at(&at_rest, LATE)?;
     verdict.within("descriptors and threads back after", back, LATE);
     Ok(verdict)

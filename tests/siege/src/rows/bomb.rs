@@ -36,7 +36,7 @@ pub fn row(_: &Siege) -> Result<Verdict> {
     verdict.at_most("bytes of the bomb", large.len() as u64, 1024 * KIB);
     server.forget_peak()?;
     let (held, resident) = (server.counters()?.of("held"), server.resident()?);
-    verdict.exactly("a gibibyte told", told(&mut peer, &large)?, 1009);
+    verdict.is("a gibibyte told", told(&mut peer, &large)?, 1009);
     let peak = server.counters()?.of("peak").saturating_sub(held) / KIB;
     let bound = MAX_MESSAGE / KIB + 64;
     verdict.at_most("KiB asked for at the peak", peak, bound);
@@ -72,7 +72,7 @@ fn bomb(times: u64) -> Vec<u8> {
     bits.put(0b0, 1);
     bits.put(0b10, 2);
     bits.put(286 - 257, 5);
-    bits.put(1 - 1, 5);
+    bits.put(0, 5);
     // How the lengths of the codes are told: "1" and "2" in two bits, "many zeros" (18) in one. Three bits for
     // each, in the order of RFC 1951 §3.2.7: 16 17 18 0 8 7 9 6 10 5 11 4 12 3 13 2 14 1.
     let of_lengths = [0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 0, 2];

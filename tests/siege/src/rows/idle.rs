@@ -15,6 +15,7 @@ const GOAL: f64 = 12.0;
 pub fn row(siege: &Siege) -> Result<Verdict> {
     let (count, idle) = siege.pick((10_000, 60), (2_000, 25));
     let mut server = Process::start()?;
+    let held = server.counters()?.of("held");
     let (resident, time) = (server.resident()?, server.time()?);
     let (mut peers, failures) = crowd::open(server.address, "/echo", count);
     let mut verdict = Verdict::default();
@@ -31,6 +32,8 @@ pub fn row(siege: &Siege) -> Result<Verdict> {
     verdict.exactly(&format!("open after {idle} s"), server.counters()?.of("open"), count as u64);
     let each = (server.resident()? - resident) as f64 / count as f64;
     verdict.towards("KiB each", each, BOUND, GOAL);
+    let held = server.counters()?.of("held").saturating_sub(held);
+    verdict.note(format!("{:.1} KiB of them asked for", held as f64 / 1024.0 / count as f64));
     let idling = server.time()?.saturating_sub(time + opening);
     verdict.note(format!("{:.1} ms of a core a second", idling.as_millis() as f64 / idle as f64));
     crowd::block(&peers, true)?;

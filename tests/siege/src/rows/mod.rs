@@ -1,7 +1,7 @@
 //! The rows, each in a file of its own, in the order in which they are run.
 
 mod attack;
-mod bomb;
+pub mod bomb;
 mod cap;
 mod churn;
 mod floods;

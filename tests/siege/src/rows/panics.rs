@@ -25,7 +25,7 @@ pub fn row(siege: &Siege) -> Result<Verdict> {
     let told = told.iter().filter(|code| **code == Some(1011)).count();
     verdict.exactly("told 1011", told as u64, count as u64);
     verdict.exactly("panics", server.counters()?.of("panics"), count as u64);
-    good.until(100).judge(&mut verdict);
+    good.until(100).judge(siege, &mut verdict);
     verdict.within("descriptors and threads back after", server.back_at(&at_rest, BACK)?, BACK);
     verdict.exactly("open", server.counters()?.of("open"), 0);
     Ok(verdict)

@@ -34,7 +34,7 @@ pub fn row(siege: &Siege) -> Result<Verdict> {
         verdict.at_least("seconds asked", told.seconds, 2);
         verdict.exactly("seconds available", told.available, told.seconds);
     }
-    good.until(100).judge(&mut verdict);
+    good.until(100).judge(siege, &mut verdict);
     verdict.within("descriptors and threads back after", server.back_at(&at_rest, BACK)?, BACK);
     Ok(verdict)
 }
