@@ -367,4 +367,13 @@ mod tests {
         let begun = Header { rsv1: true, ..header(false, Opcode::Binary, None, 0) };
         assert_eq!(told(begun), "binary, 0 bytes, more to come, compressed");
     }
+
+    #[test]
+    fn the_bit_of_a_compressed_message_is_written_where_it_is_read() {
+        let header = Header { rsv1: true, ..header(true, Opcode::Text, None, 0) };
+        let mut bytes = Vec::new();
+        header.write(&mut bytes);
+        assert_eq!(bytes, [0xc1, 0]);
+        assert_eq!(Header::parse(&bytes, Role::Client, true), Ok(Some((header, 2))));
+    }
 }
