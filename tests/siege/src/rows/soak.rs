@@ -14,12 +14,13 @@ use crate::verdict::Verdict;
 use crate::{Result, Siege};
 
 /// In the last quarter there may be so many MiB more than in the second, by the middle one of the samples: of
-/// what the program has asked for, and of what is in memory, where the allocator has a say.
+/// what the program has asked for, which tells of every leak; and of what is in memory, where the allocator
+/// has a say, which needs long to have a hole of each size.
 const MORE_ASKED_FOR: u64 = 4;
-const MORE_IN_MEMORY: u64 = 16;
+const MORE_IN_MEMORY: u64 = 32;
 /// A bomb teaches the allocator of glibc to keep pieces of 16 MiB for the next one, in each of its many arenas:
 /// hundreds of MiB that nobody uses, which would hide all else. So it is told not to.
-const LEAN: [&str; 3] = ["env", "MALLOC_ARENA_MAX=2", "MALLOC_MMAP_THRESHOLD_=131072"];
+const LEAN: [&str; 3] = ["env", "MALLOC_ARENA_MAX=2", "MALLOC_MMAP_THRESHOLD_=16384"];
 /// Bytes that are held more when all have left than before they came.
 const HELD: u64 = 64 * 1024;
 const BACK: Duration = Duration::from_secs(60);
