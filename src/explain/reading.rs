@@ -83,7 +83,7 @@ pub struct Reading {
     /// `Some` where compression was agreed on: how the other end compresses.
     window: Option<Window>,
     /// As well, unless this build has none.
-    inflater: Option<Inflater>,
+    inflater: Option<Box<Inflater>>,
     place: Place,
     found: Found,
     /// Something of the compressed message has come.

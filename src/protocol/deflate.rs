@@ -47,18 +47,19 @@ pub fn check(settings: &Deflate) -> Result<(), Misuse> {
     Ok(())
 }
 
-/// The two halves of a connection at which this was agreed on.
+/// The two halves of a connection at which this was agreed on: apart, since most have agreed on nothing.
 pub fn halves(
     role: Role,
     agreed: Option<(Terms, Deflate)>,
     max_message: u64,
-) -> (Option<Inflater>, Option<Deflater>) {
+) -> (Option<Box<Inflater>>, Option<Box<Deflater>>) {
     let Some((terms, settings)) = agreed else { return (None, None) };
     let (ours, theirs) = match role {
         Role::Server => (terms.of_server(), terms.of_client()),
         Role::Client => (terms.of_client(), terms.of_server()),
     };
-    (Some(Inflater::new(theirs, max_message)), Deflater::new(ours, &settings))
+    let inflater = Inflater::new(theirs, max_message);
+    (Some(Box::new(inflater)), Deflater::new(ours, &settings).map(Box::new))
 }
 
 /// The receiving half.
@@ -283,7 +284,7 @@ mod tests {
     fn client(peer: Window, max_message: u64) -> Incoming {
         let bounds = Bounds { max_message, max_fragments: 100_000 };
         let incoming = Incoming::new(Role::Client, bounds, Buffer::default());
-        incoming.inflating(Some(Inflater::new(peer, max_message)))
+        incoming.inflating(Some(Box::new(Inflater::new(peer, max_message))))
     }
 
     /// Everything it hears of these bytes, given so many at a time.
@@ -591,7 +592,7 @@ mod tests {
 
     /// The sending half of a server.
     fn server(window: Window, settings: &Deflate) -> Outgoing {
-        Outgoing::new(None).deflating(Deflater::new(window, settings))
+        Outgoing::new(None).deflating(Deflater::new(window, settings).map(Box::new))
     }
 
     /// What goes out for one message.

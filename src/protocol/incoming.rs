@@ -51,7 +51,7 @@ pub struct Incoming {
     frame: Option<(Header, u64)>,
     message: Assembler,
     /// `Some` where compression was agreed on.
-    inflater: Option<Inflater>,
+    inflater: Option<Box<Inflater>>,
     /// The payload of a control frame, which may interrupt a message.
     control: Vec<u8>,
     pieces: bool,
@@ -67,7 +67,7 @@ impl Incoming {
     }
 
     /// Compression was agreed on, or not.
-    pub fn inflating(self, inflater: Option<Inflater>) -> Incoming {
+    pub fn inflating(self, inflater: Option<Box<Inflater>>) -> Incoming {
         Incoming { inflater, ..self }
     }
 

@@ -15,7 +15,7 @@ pub fn halves(
     _: Role,
     _: Option<(Terms, Deflate)>,
     _: u64,
-) -> (Option<Inflater>, Option<Deflater>) {
+) -> (Option<Box<Inflater>>, Option<Box<Deflater>>) {
     (None, None)
 }
 

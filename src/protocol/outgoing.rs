@@ -32,7 +32,7 @@ pub struct Outgoing {
     /// `Some` at a client.
     masks: Option<Masks>,
     /// `Some` where compression was agreed on.
-    deflater: Option<Deflater>,
+    deflater: Option<Box<Deflater>>,
     /// The message whose fragments are being sent is compressed.
     compressing: bool,
     batch: Vec<u8>,
@@ -49,7 +49,7 @@ impl Outgoing {
     }
 
     /// Compression was agreed on, or not.
-    pub fn deflating(self, deflater: Option<Deflater>) -> Outgoing {
+    pub fn deflating(self, deflater: Option<Box<Deflater>>) -> Outgoing {
         Outgoing { deflater, ..self }
     }
 
