@@ -40,7 +40,7 @@ struct Heard {
 fn hear<'a>(
     role: Role,
     bounds: Bounds,
-    inflater: Option<Inflater>,
+    inflater: Option<Box<Inflater>>,
     in_pieces: bool,
     reads: impl Iterator<Item = &'a [u8]>,
 ) -> Heard {
