@@ -1,6 +1,7 @@
 //! The handshake on a stream: read the head, decide, answer. At the end there is a `WebSocket`, or
 //! somebody who knows why not.
 
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 
 use super::connection::WebSocket;
@@ -77,8 +78,17 @@ pub(crate) fn greet(
         })?,
     };
     let stream = options.through.wrap(stream);
-    match judge(id, &*stream, &mut buffer, deadline, options, house, &waiting) {
+    let judge = || judge(id, &*stream, &mut buffer, deadline, options, house, &waiting);
+    let judged = catch_unwind(AssertUnwindSafe(judge)).unwrap_or_else(|panic| {
+        log::error!("{id} authorize or pages panicked");
+        house.tally.refused(500);
+        answer(&*stream, &Response::text(OWN_FAULT).status(500), limits);
+        resume_unwind(panic)
+    });
+    match judged {
         Ok(Outcome::Open(request, agreement, place)) => {
+            // A deadline of its own: the application may have taken its time.
+            let deadline = Deadline::after(limits.close);
             write_before(deadline, &*stream, &agreement.response()).map_err(Error::Lost)?;
             drop(waiting);
             open(id, stream, buffer, request, agreement, place, options)
@@ -134,10 +144,6 @@ fn judge(
 }
 
 /// The 101 is out: from here on there are frames, some of which may have come behind the head.
-///
-/// Not a part of `greet` for the compiler, either: a thread keeps every page of its stack that it ever
-/// touched, and those 200 bytes would be the first of a third one, for as long as the connection lasts.
-#[inline(never)]
 fn open(
     id: u64,
     stream: Arc<dyn Stream>,
@@ -173,6 +179,10 @@ pub(crate) fn answer(stream: &dyn Stream, response: &Response, limits: &Limits) 
         part(deadline, stream);
     }
 }
+
+/// What a client is told when the application's own question about it panicked.
+const OWN_FAULT: &str =
+    "500 Internal Server Error: the fault is the server's; its log says more.\n";
 
 fn no_head(why: NoHead, was_sent_out: bool) -> Refusal {
     match why {

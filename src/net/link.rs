@@ -1,11 +1,13 @@
 //! What the threads of one connection share: the stream, and one lock around what goes out.
 //!
 //! Rules of this file:
-//! - The lock is held for whole frames, so frames of different threads never mix. Everybody who
-//!   holds it writes the whole batch before letting go.
-//! - The thread that reads never waits for it. It may find the lock taken by a write that takes
-//!   seconds, while the peer waits for us to read. So it *leaves* its pong or Close in a slot, and
-//!   whoever has the lock sends that next. Only the latest ping is owed an answer (RFC 6455 §5.5.3).
+//! - The lock is held for whole frames, so frames of different threads never mix. Everybody who sends
+//!   writes the whole batch before letting go; whoever *feeds* writes it later, at the latest before
+//!   waiting for anything.
+//! - The thread that reads does not wait for it, unless the peer has closed and there is nothing left to
+//!   read. It may find the lock taken by a write that takes seconds, while the peer waits for us to
+//!   read. So it *leaves* its pong or Close in a slot, and whoever has the lock sends that next. Only
+//!   the latest ping is owed an answer (RFC 6455 §5.5.3).
 //! - Nothing is forgotten: the slot is filled before the lock is tried, and looked at again after
 //!   the lock was let go.
 
@@ -93,7 +95,7 @@ impl Link {
     ) -> Result<()> {
         let mut outgoing = self.lock();
         let encoded = encode(&mut outgoing);
-        // Also where it was refused: the lock is never let go with a batch unwritten.
+        // Also where it was refused: what others have fed goes out with this.
         let written = self.write(&mut outgoing, encoded.as_deref().unwrap_or_default());
         drop(outgoing);
         self.settle()?;
@@ -101,8 +103,8 @@ impl Link {
         written
     }
 
-    /// Encodes something for the next write; writes at once only what is too much to keep. For the
-    /// thread that reads, which writes the batch before it waits.
+    /// Encodes something for the next write; writes at once only what is too much to keep. For those
+    /// who write the batch before they wait: the thread that reads, and those of the outboxes.
     #[inline]
     pub(crate) fn feed<'a>(
         &self,

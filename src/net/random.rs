@@ -1,8 +1,8 @@
 //! Bytes that nobody can guess: for a client's key and its masks.
 //!
 //! If a page could guess a mask, it could choose the bytes on the wire, and make a proxy take them
-//! for a request (RFC 6455 §10.3). std has no random numbers, but it keys every `RandomState` from
-//! the operating system. Four of them make a secret, and SHA-1 of secret and counter makes the
+//! for a request (RFC 6455 §10.3). std has no random numbers, but the keys of its hash maps: a
+//! `RandomState` has 128 bits that the operating system gave to this thread. Hashed by it, they make a secret, and SHA-1 of secret and counter makes the
 //! bytes: whoever sees some of them can't tell the others without the secret.
 
 use std::hash::{BuildHasher, RandomState};

@@ -1,7 +1,8 @@
 //! The server: accept, and give each connection a thread of its own.
 //!
 //! Rules of this file:
-//! - `accept` is never held up: the handshake, too, is done in the connection's thread.
+//! - `accept` is not held up: the handshake, too, is done in the connection's thread. Only those for
+//!   whom there is none are answered where they are accepted, within a moment.
 //! - Nothing that goes wrong with one connection ends another, or the listener: no descriptor, no
 //!   thread, a handler that fails or panics.
 
@@ -111,7 +112,8 @@ impl Server {
         self
     }
 
-    /// Speaks TLS: `wss://` and `https://`, and nothing else.
+    /// Speaks TLS: `wss://` and `https://`, and nothing else. (But one for whom there is no thread is told
+    /// so in plain HTTP, since TLS would take one.)
     pub fn tls(mut self, tls: Tls) -> Server {
         self.options.tls = Some(tls);
         self
@@ -193,7 +195,9 @@ impl Server {
                     log::warn!("accept: {error}");
                     drop(spare);
                     match listener.accept() {
-                        Ok((stream, _)) => turn_away(&stream, "no descriptor is left"),
+                        Ok((stream, _)) => {
+                            turn_away(&stream, "no descriptor is left", &shared.house)
+                        }
                         Err(_) => thread::sleep(A_MOMENT),
                     }
                     spare = listener.try_clone().ok();
@@ -220,12 +224,12 @@ where
     H: Fn(WebSocket) -> Result<()> + Send + Sync + 'static,
 {
     let id = shared.house.next_id();
-    let (stream, shared) = (Arc::new(stream), shared.clone());
+    let (stream, for_thread) = (Arc::new(stream), shared.clone());
     let of_thread = stream.clone();
-    let job = move || serve_one(id, of_thread, &shared);
+    let job = move || serve_one(id, of_thread, &for_thread);
     if let Err(error) = threads.give(Box::new(job)) {
         log::warn!("{id} gets no thread: {error}");
-        turn_away(&stream, "no thread is left");
+        turn_away(&stream, "no thread is left", &shared.house);
     }
 }
 
@@ -240,14 +244,8 @@ where
     // A small frame must not wait for the answer to the one before it (Nagle).
     let _ = stream.set_nodelay(true);
     let greeted = catch_unwind(AssertUnwindSafe(|| greet(id, stream.clone(), options, house)));
-    let ws = match greeted {
-        Ok(Ok(ws)) => ws,
-        Ok(Err(_)) => return, // They have been told why.
-        Err(_) => {
-            log::error!("{id} authorize or pages panicked");
-            return answer(&*stream, &Response::text(OWN_FAULT).status(500), &options.limits);
-        }
-    };
+    // Whoever does not become one has been told why, also where the application's question panicked.
+    let Ok(Ok(ws)) = greeted else { return };
     drop(stream);
     // Held over the handler's end: what the handler could not say is said here.
     let farewell = ws.farewell();
@@ -266,7 +264,8 @@ where
 
 /// Tells a client that there is no room. In the thread that accepts, which has a moment: it could not
 /// take anybody else right now.
-fn turn_away(stream: &TcpStream, seen: &'static str) {
+fn turn_away(stream: &TcpStream, seen: &'static str, house: &House) {
+    house.tally.refused(503);
     // What has come of the request is read, so that no reset destroys the answer.
     let _ = read_before(Deadline::after(A_MOMENT), stream, &mut [0; 4096]);
     let limits = Limits { close: A_MOMENT, ..Limits::default() };
@@ -280,10 +279,6 @@ fn is_of_one_client(error: &io::Error) -> bool {
         ErrorKind::ConnectionAborted | ErrorKind::ConnectionReset | ErrorKind::Interrupted
     )
 }
-
-/// What a client is told when the application's own question about it panicked.
-const OWN_FAULT: &str =
-    "500 Internal Server Error: the fault is the server's; its log says more.\n";
 
 /// How long `accept` rests when the machine has run out of something.
 const A_MOMENT: Duration = Duration::from_millis(50);

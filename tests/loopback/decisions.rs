@@ -934,6 +934,28 @@ fn server_does_not_send_out_a_head_that_is_whole_while_authorize_thinks() {
     (0..3).for_each(|_| is_echoed(&mut honest));
 }
 
+#[test]
+fn server_answers_101_though_authorize_thought_for_longer_than_a_head_may_take() {
+    let (thinks, is_thinking) = mpsc::sync_channel(1);
+    let (decide, decided) = mpsc::channel();
+    let decided = Mutex::new(decided);
+    let authorize = move |_: &ws101::Request| {
+        thinks.send(()).unwrap();
+        decided.lock().unwrap().recv_timeout(PATIENCE).unwrap();
+        Ok(())
+    };
+    let limits = Limits { head: Duration::from_millis(30), ..Limits::default() };
+    let server = serve(|server| server.limits(limits).authorize(authorize), echo_handler);
+    let mut honest = server.dial();
+    honest.write(request(&[]));
+    is_thinking.recv_timeout(PATIENCE).unwrap();
+    // This one came later, and its time is up.
+    assert_eq!(server.dial().read_response().status, 408);
+    decide.send(()).unwrap();
+    assert_eq!(honest.read_response().status, 101);
+    is_echoed(&mut honest);
+}
+
 // Any byte anywhere.
 
 #[test]
