@@ -310,6 +310,16 @@ fn pages_are_served_over_tls_to_whoever_asks() {
 }
 
 #[test]
+fn one_whose_page_panics_is_told_500_over_tls() {
+    let server = secure(|server| server.pages(|_| panic!("on purpose")), echo_handler);
+    let mut peer = server.dial();
+    peer.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    peer.read_to_string(&mut answer).expect("an end with close_notify");
+    assert!(answer.starts_with("HTTP/1.1 500 "), "{answer}");
+}
+
+#[test]
 fn what_if_the_stream_ends_without_close_notify() {
     let (say, hear) = std::sync::mpsc::channel();
     let server = secure(
