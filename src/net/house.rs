@@ -5,7 +5,8 @@
 //!   an honest client is through in milliseconds, so whoever has stayed longest is not one.
 //! - An open connection has a [`Place`], of which there are so many and no more. It is given back when
 //!   the last goodbye is said, however the connection ended.
-//! - When the server stops, everybody who is open is told 1001, and nobody new gets a place.
+//! - When the server stops, everybody who is open is told 1001, and nobody new gets a place. What wakes
+//!   those who wait in `recv` is the peer's answer to it, else the deadline of closing, at last the cut.
 
 use std::collections::{HashMap, VecDeque};
 use std::net::{Shutdown, SocketAddr, TcpStream};

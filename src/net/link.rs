@@ -45,7 +45,7 @@ pub(crate) struct Link {
     /// Set when our Close is out, or left to be sent: the peer must have answered by then.
     closing: OnceLock<Deadline>,
     close_deadline: Duration,
-    /// The stream has ended or failed: there is nobody to say goodbye to.
+    /// The stream has ended or failed, or the goodbye is said: there is nothing more to say.
     gone: AtomicBool,
     /// The stream is for the peer to end.
     waits_for_end: AtomicBool,

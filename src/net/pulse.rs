@@ -2,7 +2,8 @@
 //!
 //! After a silence we ping; anything that comes is a sign of life, and if nothing does, the peer is
 //! gone. So a peer that has lost its power is found within both times together, by a side that would
-//! otherwise wait for ever.
+//! otherwise wait for ever. It is asked from `recv`: while nobody is in there, nobody is missed; a write
+//! to such a peer has a deadline of its own.
 
 use std::time::{Duration, Instant};
 

@@ -125,7 +125,8 @@ impl Incoming {
                 },
             };
 
-            // 2. What is here of its payload; the mask comes off in place. // WALK: unmask
+            // 2. What is here of its payload. // WALK: unmask
+            // The mask comes off in place, before anybody copies or reads it, while it is in the cache.
             let missing = usize::try_from(header.length - taken).unwrap_or(usize::MAX);
             let most = if self.pieces { self.most_at_a_time() } else { usize::MAX };
             let unread = self.buffer.unread();
