@@ -49,7 +49,8 @@ struct Running {
 }
 
 fn start(name: &str) -> Running {
-    let mut child = program(name).arg("127.0.0.1:0").stdout(Stdio::piped()).spawn().unwrap();
+    let child = program(name).arg("127.0.0.1:0").stdout(Stdio::piped()).spawn();
+    let mut child = child.unwrap_or_else(|error| panic!("{name}: {error}; cargo build --examples"));
     let mut stdout = BufReader::new(child.stdout.take().unwrap());
     let mut line = String::new();
     stdout.read_line(&mut line).unwrap();

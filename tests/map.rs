@@ -103,7 +103,10 @@ fn the_walkthrough_lists_each_chapter_once_with_its_minutes_and_its_question() {
         let (question, minutes) = question_and_minutes(&text);
         assert_eq!(row[3], question, "{name}");
         let listed: f64 = row[2].parse().unwrap();
-        assert!((listed - minutes).abs() <= 1.0, "{name} takes {minutes:.1} minutes");
+        assert!(
+            (listed - minutes).abs() <= 1.0,
+            "{name} takes {minutes:.1} minutes: src/walkthrough/README.md says {listed}"
+        );
         assert!((4.0..9.0).contains(&minutes), "{name} takes {minutes:.1} minutes");
         let title = row[1].trim_matches(['[', ']']);
         assert!(text.starts_with(&format!("# {}. {title}\n", number + 1)), "{name}");

@@ -125,3 +125,25 @@ pub fn meaning_of(code: CloseCode) -> &'static str {
         _ => "a code that may not travel",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn each_code_with_a_name_has_a_meaning_of_its_own() {
+        let source = include_str!("../protocol/close_code.rs");
+        let named = source.lines().filter_map(|line| line.split_once("CloseCode = CloseCode("));
+        let codes: Vec<u16> =
+            named.map(|(_, code)| code.trim_end_matches(");").parse().unwrap()).collect();
+        let travels = |code: &&u16| CloseCode(**code).may_travel();
+        let meanings: HashSet<_> =
+            codes.iter().filter(travels).map(|&code| meaning_of(CloseCode(code))).collect();
+        assert_eq!(meanings.len(), codes.iter().filter(travels).count());
+        for unnamed in [CloseCode(3999), CloseCode(4000)] {
+            assert!(!meanings.contains(meaning_of(unnamed)), "one with a name lacks its own");
+        }
+    }
+}

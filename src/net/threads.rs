@@ -90,9 +90,11 @@ mod tests {
     fn jobs_one_after_the_other_share_a_thread_and_jobs_at_a_time_have_one_each() {
         let threads = Threads::new(64 * 1024);
         let (tell, told) = channel();
+        let (begin, begun) = channel();
         let run = |wait_for: Option<std::sync::mpsc::Receiver<()>>| {
-            let tell = tell.clone();
+            let (tell, begin) = (tell.clone(), begin.clone());
             let job = move || {
+                begin.send(()).unwrap();
                 wait_for.map(|wait| wait.recv());
                 tell.send(thread::current().id()).unwrap();
             };
@@ -101,6 +103,7 @@ mod tests {
         let mut one_by_one = HashSet::new();
         for _ in 0..10 {
             run(None);
+            begun.recv().unwrap();
             one_by_one.insert(told.recv().unwrap());
             while lock(&threads.bench.state).resting == 0 {
                 thread::yield_now();
@@ -109,6 +112,8 @@ mod tests {
         assert_eq!(one_by_one.len(), 1);
         let (go, waits): (Vec<_>, Vec<_>) = (0..40).map(|_| channel()).unzip();
         waits.into_iter().for_each(|wait| run(Some(wait)));
+        // Each has its thread now: one that is through could take the job of one that is not awake yet.
+        (0..40).for_each(|_| begun.recv().unwrap());
         drop(go);
         let together: HashSet<_> = (0..40).map(|_| told.recv().unwrap()).collect();
         assert_eq!(together.len(), 40);

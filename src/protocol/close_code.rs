@@ -1,7 +1,8 @@
 //! Close codes: why a connection ended, as a number (RFC 6455 §7.4).
 //!
 //! Some codes only ever name what happened at one end (1005, 1006, 1015): they are for logs, and never
-//! travel. All others travel if their range has been given out.
+//! travel. All others travel if their range has been given out. What those with a name mean to a person
+//! is told in `explain/payload.rs`.
 
 use std::fmt;
 

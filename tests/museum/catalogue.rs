@@ -38,6 +38,27 @@ struct Exhibit {
     twins: Vec<String>,
 }
 
+/// What `twins` would take away stands in the source, once: else it shows nothing.
+#[test]
+fn each_guard_that_a_twin_takes_away_stands_once_in_its_file() {
+    for (room, text) in ROOMS.into_iter().chain([COUNTED]) {
+        let mut file = "";
+        for line in text.lines().filter_map(|line| line.trim().strip_prefix("/// ")) {
+            if let Some(path) = line.strip_prefix("Twin: ").or(line.strip_prefix("and: ")) {
+                file = path;
+            } else if let Some(was) =
+                line.strip_prefix("was `").and_then(|was| was.strip_suffix('`'))
+            {
+                let path = format!("{}/{file}", env!("CARGO_MANIFEST_DIR"));
+                let source =
+                    std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{path}: {e}"));
+                let count = source.matches(&was.replace("\\n", "\n")).count();
+                assert_eq!(count, 1, "{room}: `{was}` in {file}");
+            }
+        }
+    }
+}
+
 /// All exhibits of a room: each comment with a test below it.
 fn exhibits(text: &str) -> Vec<Exhibit> {
     let (mut found, mut comment) = (Vec::new(), Vec::new());
