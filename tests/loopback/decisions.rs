@@ -912,8 +912,8 @@ fn server_lets_an_honest_client_in_past_a_crowd_of_silent_ones() {
     drop(crowd);
 }
 
-#[test]
-fn server_does_not_send_out_a_head_that_is_whole_while_authorize_thinks() {
+/// A server whose `authorize` tells that it thinks, and goes on when it is told to.
+fn thoughtful(limits: Limits) -> (Running, mpsc::Receiver<()>, mpsc::Sender<()>) {
     let (thinks, is_thinking) = mpsc::sync_channel(1);
     let (decide, decided) = mpsc::channel();
     let decided = Mutex::new(decided);
@@ -922,8 +922,14 @@ fn server_does_not_send_out_a_head_that_is_whole_while_authorize_thinks() {
         decided.lock().unwrap().recv_timeout(PATIENCE).unwrap();
         Ok(())
     };
-    let limits = Limits { max_waiting: 1, head: PATIENCE, ..Limits::default() };
     let server = serve(|server| server.limits(limits).authorize(authorize), echo_handler);
+    (server, is_thinking, decide)
+}
+
+#[test]
+fn server_does_not_send_out_a_head_that_is_whole_while_authorize_thinks() {
+    let limits = Limits { max_waiting: 1, head: PATIENCE, ..Limits::default() };
+    let (server, is_thinking, decide) = thoughtful(limits);
     let mut honest = server.dial();
     honest.write(request(&[]));
     is_thinking.recv_timeout(PATIENCE).unwrap();
@@ -936,16 +942,8 @@ fn server_does_not_send_out_a_head_that_is_whole_while_authorize_thinks() {
 
 #[test]
 fn server_answers_101_though_authorize_thought_for_longer_than_a_head_may_take() {
-    let (thinks, is_thinking) = mpsc::sync_channel(1);
-    let (decide, decided) = mpsc::channel();
-    let decided = Mutex::new(decided);
-    let authorize = move |_: &ws101::Request| {
-        thinks.send(()).unwrap();
-        decided.lock().unwrap().recv_timeout(PATIENCE).unwrap();
-        Ok(())
-    };
     let limits = Limits { head: Duration::from_millis(30), ..Limits::default() };
-    let server = serve(|server| server.limits(limits).authorize(authorize), echo_handler);
+    let (server, is_thinking, decide) = thoughtful(limits);
     let mut honest = server.dial();
     honest.write(request(&[]));
     is_thinking.recv_timeout(PATIENCE).unwrap();
