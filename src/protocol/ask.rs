@@ -149,9 +149,9 @@ impl Ask {
         if status != 101 || head.first_line().starts_with("HTTP/1.0") {
             return Err(not_switching(status, head));
         }
-        let only = |name: &str| {
-            let mut values = head.headers(name);
-            values.next().filter(|_| values.next().is_none())
+        let only = |name: &str| match head.headers(name)[..] {
+            [one] => Some(one),
+            _ => None,
         };
         // §4.1: `Upgrade` is websocket, `Connection` lists upgrade.
         if !only("Upgrade").is_some_and(|one| one.eq_ignore_ascii_case("websocket")) {
@@ -244,6 +244,6 @@ fn not_switching(status: u16, head: &Head) -> Rejection {
 }
 
 fn wrong_101(head: &Head, name: &str, expected: &str) -> Rejection {
-    let values = quote_all(head.headers(name));
+    let values = quote_all(&head.headers(name));
     Rejection::new(Some(101), "a wrong 101", format!("{name}: {values}; expected: {expected}"))
 }

@@ -119,13 +119,12 @@ fn check_method(request: &Request) -> Result<(), Refusal> {
 fn check_body(head: &Head) -> Result<(), Refusal> {
     // A body behind an upgrade is read by one side as HTTP and by the other as frames: it is how
     // requests are smuggled (RFC 9112 §11.2).
-    let mut lengths = head.headers("Content-Length");
-    let no_length = matches!((lengths.next(), lengths.next()), (None | Some("0"), None));
+    let no_length = matches!(head.headers("Content-Length").as_slice(), [] | ["0"]);
     match no_length && head.header("Transfer-Encoding").is_none() {
         true => Ok(()),
         false => {
-            let lengths = quote_all(head.headers("Content-Length"));
-            let codings = quote_all(head.headers("Transfer-Encoding"));
+            let lengths = quote_all(&head.headers("Content-Length"));
+            let codings = quote_all(&head.headers("Transfer-Encoding"));
             let seen = format!("Content-Length: {lengths}; Transfer-Encoding: {codings}");
             Err(Refusal::new(400, "a body", seen))
         }
@@ -134,11 +133,11 @@ fn check_body(head: &Head) -> Result<(), Refusal> {
 
 fn check_host<'a>(request: &'a Request, listed: &[String]) -> Result<&'a str, Refusal> {
     // RFC 9112 §3.2: one Host, no more and no less, also where the target names another.
-    let hosts: Vec<&str> = request.head().headers("Host").collect();
+    let hosts = request.head().headers("Host");
     let asked = match hosts.as_slice() {
         [host] if Authority::parse(host).is_some() => request.host().unwrap_or(host),
         _ => {
-            let seen = format!("Host: {}", quote_all(hosts.into_iter()));
+            let seen = format!("Host: {}", quote_all(&hosts));
             return Err(Refusal::new(400, "not one host", seen));
         }
     };
@@ -157,7 +156,7 @@ fn check_connection(head: &Head) -> Result<(), Refusal> {
     match head.lists("Connection", "upgrade") {
         true => Ok(()),
         false => {
-            let seen = quote_all(head.headers("Connection"));
+            let seen = quote_all(&head.headers("Connection"));
             Err(Refusal::new(400, "an upgrade without connection", seen))
         }
     }
@@ -166,21 +165,21 @@ fn check_connection(head: &Head) -> Result<(), Refusal> {
 // WALK: version
 fn check_version(head: &Head) -> Result<(), Refusal> {
     // §4.2.1: the value is 13. §4.4: else the answer lists what we speak.
-    let versions: Vec<&str> = head.headers("Sec-WebSocket-Version").collect();
+    let versions = head.headers("Sec-WebSocket-Version");
     if versions == [VERSION] {
         return Ok(());
     }
     let is_of_2010 = |name: &str| head.header(name).is_some();
     let refusal = match is_of_2010("Sec-WebSocket-Key1") || is_of_2010("Sec-WebSocket-Key2") {
         true => Refusal::new(426, "the draft of 2010", ""),
-        false => Refusal::new(426, "not version 13", quote_all(versions.into_iter())),
+        false => Refusal::new(426, "not version 13", quote_all(&versions)),
     };
     Err(refusal.header("Sec-WebSocket-Version", VERSION).header("Upgrade", "websocket"))
 }
 
 fn check_key(head: &Head) -> Result<&str, Refusal> {
     // §4.2.1: a key of 16 bytes in base64. §11.3.1: not more than one.
-    let keys: Vec<&str> = head.headers("Sec-WebSocket-Key").collect();
+    let keys = head.headers("Sec-WebSocket-Key");
     let seen = match keys.as_slice() {
         [sent] => match key::decode(sent) {
             Ok(_) => return Ok(sent),
@@ -193,7 +192,7 @@ fn check_key(head: &Head) -> Result<&str, Refusal> {
 
 fn check_origin(head: &Head, origins: &Origins, host: &str) -> Result<(), Refusal> {
     // §4.2.2, §10.2: a page that is not ours is answered with 403.
-    let sent: Vec<&str> = head.headers("Origin").collect();
+    let sent = head.headers("Origin");
     match sent.as_slice() {
         [] => Ok(()),
         [origin] if origins.allow(origin, host) => Ok(()),
@@ -202,7 +201,7 @@ fn check_origin(head: &Head, origins: &Origins, host: &str) -> Result<(), Refusa
             let seen = format!("Origin: {origin} at Host: {host}; allowed: {origins}");
             Err(Refusal::new(403, "a foreign page", seen))
         }
-        _ => Err(Refusal::new(400, "two origins", quote_all(sent.into_iter()))),
+        _ => Err(Refusal::new(400, "two origins", quote_all(&sent))),
     }
 }
 
@@ -219,7 +218,7 @@ fn check_path(path: &str, listed: &[String]) -> Result<(), Refusal> {
 
 // WALK: subprotocol
 fn choose_subprotocol(head: &Head, ours: &[String]) -> Result<Option<String>, Refusal> {
-    let offered: Vec<&str> = head.list("Sec-WebSocket-Protocol").collect();
+    let offered = head.list("Sec-WebSocket-Protocol");
     // §4.1: tokens, each named once; §4.3: one at least.
     let bad = match check_subprotocols(&offered) {
         Err(bad) => Some(bad),

@@ -10,12 +10,10 @@
 //! Rules of this file:
 //! - [`Scan`] finds the end. It looks at each byte once, in whatever pieces they come, so the work
 //!   is linear; and it refuses at the first byte that can't stand in a head, without waiting for more.
-//! - [`Head`] cuts the found head into lines, once.
+//! - [`Head`] checks the lines of the head that was found.
 //! - Strict where leniency has let requests be smuggled (RFC 9112 §2.2, §5): a line ends with CR LF
 //!   and nothing else; no folded lines, no space before the colon, no control bytes.
 //! - Bounded: more bytes or lines than allowed is 431.
-
-use std::ops::Range;
 
 use super::lesson::quote;
 use super::refusal::Refusal;
@@ -78,82 +76,70 @@ impl Scan {
 }
 
 /// The lines of a head: the first, and the fields in their order.
+///
+/// It keeps the text alone, and walks through it when it is asked: a handshake asks a dozen times, and
+/// then the head is kept for as long as the connection.
 #[derive(Clone, Debug)]
 pub struct Head {
     text: String,
-    first_line: Range<usize>,
-    fields: Vec<Field>,
-}
-
-/// Where in the text a field's name and value stand.
-#[derive(Clone, Debug)]
-struct Field {
-    name: Range<usize>,
-    value: Range<usize>,
 }
 
 impl Head {
-    /// Cuts a whole head, as [`Scan`] found it, into its lines.
+    /// Checks the lines of a whole head, as [`Scan`] found it.
     pub fn parse(bytes: &[u8]) -> Result<Head, Refusal> {
         // Old headers may hold Latin-1 (RFC 9110 §5.5). What we compare is ASCII, so showing
         // a replacement character in what we don't is enough.
-        let text = String::from_utf8_lossy(bytes).into_owned();
-        let first_line = 0..text.find("\r\n").unwrap_or(text.len());
-        let mut fields = Vec::with_capacity(16);
-        let mut start = first_line.end + 2;
-        for line in text.get(start..).unwrap_or("").split("\r\n").take_while(|l| !l.is_empty()) {
-            fields.push(Field::parse(line, start)?);
-            start += line.len() + 2;
-        }
-        Ok(Head { text, first_line, fields })
+        let head = Head { text: String::from_utf8_lossy(bytes).into_owned() };
+        head.field_lines().try_for_each(check_field)?;
+        Ok(head)
     }
 
     /// The request line or the status line.
     pub fn first_line(&self) -> &str {
-        &self.text[self.first_line.clone()]
+        self.text.lines().next().unwrap_or_default()
     }
 
     /// The value of the first field of that name, in any letter case.
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers(name).next()
+        self.fields().find(|field| field.0.eq_ignore_ascii_case(name)).map(|field| field.1)
     }
 
     /// The values of all fields of that name, in their order.
-    pub fn headers(&self, name: &str) -> impl Iterator<Item = &str> {
-        self.fields().filter(move |field| field.0.eq_ignore_ascii_case(name)).map(|field| field.1)
+    pub fn headers(&self, name: &str) -> Vec<&str> {
+        let fields = self.fields().filter(|field| field.0.eq_ignore_ascii_case(name));
+        fields.map(|field| field.1).collect()
     }
 
     /// The elements of a comma-separated list, which may go over several fields. Empty ones are
     /// passed over (RFC 9110 §5.6.1.2).
-    pub fn list(&self, name: &str) -> impl Iterator<Item = &str> {
-        self.headers(name).flat_map(|value| value.split(',')).map(trim).filter(|e| !e.is_empty())
+    pub fn list(&self, name: &str) -> Vec<&str> {
+        let values = self.headers(name).into_iter();
+        values.flat_map(|value| value.split(',')).map(trim).filter(|e| !e.is_empty()).collect()
     }
 
     /// Whether a list has this token, as a whole word in any letter case.
     pub fn lists(&self, name: &str, token: &str) -> bool {
-        self.list(name).any(|element| element.eq_ignore_ascii_case(token))
+        self.list(name).iter().any(|element| element.eq_ignore_ascii_case(token))
     }
 
     /// Every field, as name and value.
     pub fn fields(&self) -> impl Iterator<Item = (&str, &str)> {
-        let text = &self.text;
-        self.fields.iter().map(move |f| (&text[f.name.clone()], &text[f.value.clone()]))
+        let fields = self.field_lines().filter_map(|line| line.split_once(':'));
+        fields.map(|(name, value)| (name, trim(value)))
+    }
+
+    fn field_lines(&self) -> impl Iterator<Item = &str> {
+        self.text.lines().skip(1).take_while(|line| !line.is_empty())
     }
 }
 
-impl Field {
-    /// Parses a line that starts at `start` in the head.
-    fn parse(line: &str, start: usize) -> Result<Field, Refusal> {
-        if line.starts_with([' ', '\t']) {
-            return Err(Refusal::new(400, "a folded line", quote(line)));
-        }
-        let (name, value) = line.split_once(':').unwrap_or((line, ""));
-        if !is_token(name) || name.len() == line.len() {
-            return Err(Refusal::new(400, "not a header", quote(line)));
-        }
-        let value_start = start + line.len() - value.trim_start_matches([' ', '\t']).len();
-        let value_end = value_start + trim(value).len();
-        Ok(Field { name: start..start + name.len(), value: value_start..value_end })
+fn check_field(line: &str) -> Result<(), Refusal> {
+    if line.starts_with([' ', '\t']) {
+        return Err(Refusal::new(400, "a folded line", quote(line)));
+    }
+    match line.split_once(':') {
+        Some((name, _)) if is_token(name) => Ok(()),
+        _ => Err(Refusal::new(400, "not a header", quote(line))),
     }
 }
 
@@ -217,7 +203,7 @@ mod tests {
         let head = Head::parse(HEAD).unwrap();
         assert_eq!(head.first_line(), "GET / HTTP/1.1");
         assert_eq!(head.header("HOST"), Some("a"));
-        assert_eq!(head.list("x-list").collect::<Vec<_>>(), ["b", "c", "d"]);
+        assert_eq!(head.list("x-list"), ["b", "c", "d"]);
         assert!(head.lists("X-List", "C") && !head.lists("X-List", "cd"));
     }
 

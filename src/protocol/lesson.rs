@@ -62,8 +62,8 @@ pub fn quote(text: impl AsRef<[u8]>) -> String {
 }
 
 /// Quotes each of several values, or says that there is none.
-pub fn quote_all<'a>(texts: impl Iterator<Item = &'a str>) -> String {
-    let quoted: Vec<_> = texts.map(quote).collect();
+pub fn quote_all(texts: &[&str]) -> String {
+    let quoted: Vec<_> = texts.iter().map(quote).collect();
     if quoted.is_empty() { "none".into() } else { quoted.join(" and ") }
 }
 

@@ -246,7 +246,7 @@ pub fn verify(head: &Head, offers: &[Terms]) -> Result<Option<Terms>, &'static s
     // RFC 6455 §4.1: nothing is agreed on that was not offered.
     let [first, others @ ..] = offers else { return Err("none, since none was offered") };
     // RFC 6455 §11.3.2: an answer has this header once, even where a second one says nothing.
-    let is_only = head.headers(HEADER).count() == 1;
+    let is_only = head.headers(HEADER).len() == 1;
     match extension::parse(head).as_deref() {
         Ok([one]) if one.name == NAME && is_only => {
             // RFC 7692 §7.1: an answer with a parameter that may not be there fails the connection.
