@@ -143,7 +143,9 @@ fn judge(
     Ok(Outcome::Open(request, agreement, place))
 }
 
-/// The 101 is out: from here on there are frames, some of which may have come behind the head.
+/// The 101 is out: from here on there are frames, some of which may have come behind the head. (A frame
+/// of its own, so that the stack for it and for what came before are not needed at a time.)
+#[inline(never)]
 fn open(
     id: u64,
     stream: Arc<dyn Stream>,
@@ -159,7 +161,7 @@ fn open(
     let outgoing = Outgoing::new(None).deflating(deflater);
     let tally = place.tally();
     tally.received(0, buffer.unread().len());
-    let link = Arc::new(Link::new(id, stream, outgoing, limits, tally)?);
+    let link = Link::new(id, stream, outgoing, limits, tally)?;
     place.open(&link);
     log::info!("{id} opened: {}", quote(request.path()));
     let farewell = Farewell::new(link, limits.close, Some(place));

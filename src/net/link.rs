@@ -67,9 +67,9 @@ impl Link {
         outgoing: Outgoing,
         limits: &Limits,
         tally: Arc<Tally>,
-    ) -> io::Result<Link> {
+    ) -> io::Result<Arc<Link>> {
         stream.set_write_timeout(limits.write)?;
-        Ok(Link {
+        Ok(Arc::new(Link {
             id,
             stream,
             role: outgoing.role(),
@@ -83,7 +83,7 @@ impl Link {
             waits_for_end: AtomicBool::new(false),
             write_deadline: limits.write,
             outboxes: Mutex::default(),
-        })
+        }))
     }
 
     // WALK: send

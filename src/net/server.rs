@@ -179,7 +179,7 @@ impl Server {
         let listener = listener.ok_or(Misuse::NoListener)?;
         log::info!("listening on {}", listener.local_addr()?);
         let threads = Threads::new(options.limits.stack);
-        let shared = Arc::new(Shared { options, house, handler });
+        let shared = Arc::new(Shared { options, house, handler: Box::new(handler) });
         // A descriptor to give up when there are none left, so that the next client can be told.
         let mut spare = listener.try_clone().ok();
         loop {
@@ -212,17 +212,16 @@ impl Server {
 }
 
 /// What the threads of a server share.
-struct Shared<H> {
+struct Shared {
     options: Options,
     house: Arc<House>,
-    handler: H,
+    handler: Box<Handler>,
 }
 
+type Handler = dyn Fn(WebSocket) -> Result<()> + Send + Sync;
+
 /// Gives a connection a thread of its own, or turns it away if there is none.
-fn give_thread<H>(stream: TcpStream, threads: &Threads, shared: &Arc<Shared<H>>)
-where
-    H: Fn(WebSocket) -> Result<()> + Send + Sync + 'static,
-{
+fn give_thread(stream: TcpStream, threads: &Threads, shared: &Arc<Shared>) {
     let id = shared.house.next_id();
     let (stream, for_thread) = (Arc::new(stream), shared.clone());
     let of_thread = stream.clone();
@@ -235,18 +234,25 @@ where
 
 // WALK: life
 /// The life of a connection, in its own thread.
-fn serve_one<H>(id: u64, stream: Arc<TcpStream>, shared: &Shared<H>)
-where
-    H: Fn(WebSocket) -> Result<()> + Send + Sync + 'static,
-{
+fn serve_one(id: u64, stream: Arc<TcpStream>, shared: &Shared) {
     let Shared { options, house, handler } = shared;
     log::debug!("{id} comes from {:?}", stream.peer());
     // A small frame must not wait for the answer to the one before it (Nagle).
     let _ = stream.set_nodelay(true);
     let greeted = catch_unwind(AssertUnwindSafe(|| greet(id, stream.clone(), options, house)));
     // Whoever does not become one has been told why, also where the application's question panicked.
-    let Ok(Ok(ws)) = greeted else { return };
-    drop(stream);
+    if let Ok(Ok(ws)) = greeted {
+        drop(stream);
+        run(handler, ws);
+    }
+}
+
+// WALK: handler
+/// Runs the handler, and says goodbye where it could not. A frame of its own: a thread keeps as much
+/// stack as it ever used, and so no more than the greeting or the handler takes, but not both.
+#[inline(never)]
+fn run(handler: &Handler, ws: WebSocket) {
+    let id = ws.id();
     // Held over the handler's end: what the handler could not say is said here.
     let farewell = ws.farewell();
     match catch_unwind(AssertUnwindSafe(|| handler(ws))) {

@@ -10,7 +10,7 @@
 //! reads did not need it.
 
 /// What an idle connection holds.
-const LEAST_ROOM: usize = 1024;
+const LEAST_ROOM: usize = 512;
 /// What a busy one may grow to: more than a whole frame of 64 KiB in one read.
 const MOST_ROOM: usize = 256 * 1024;
 
@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn an_idle_buffer_holds_one_kib_again_after_it_was_large() {
+    fn an_idle_buffer_holds_little_again_after_it_was_large() {
         let mut buffer = Buffer::default();
         for _ in 0..20 {
             let count = buffer.space().len();

@@ -295,7 +295,7 @@ mod tests {
     ) -> Result<Vec<Event>, Violation> {
         let mut events = Vec::new();
         for piece in bytes.chunks(at_a_time) {
-            for part in piece.chunks(1_000) {
+            for part in piece.chunks(500) {
                 client.space()[..part.len()].copy_from_slice(part);
                 client.filled(part.len());
                 while let Some(event) = client.next_event()? {

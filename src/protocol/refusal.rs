@@ -20,6 +20,7 @@ pub struct Refusal {
 
 impl Refusal {
     /// A refusal with this status, which teaches the lesson under a heading of `lessons.md`.
+    #[cold]
     pub(crate) fn new(status: u16, heading: &'static str, seen: impl fmt::Display) -> Refusal {
         Refusal::with(status, Lesson::about(heading, seen))
     }

@@ -154,7 +154,7 @@ mod inflating {
         let incoming = Incoming::new(role, bounds, Buffer::default());
         let mut incoming = incoming.inflating(inflater);
         let mut events = Vec::new();
-        for piece in bytes.chunks(1_000) {
+        for piece in bytes.chunks(500) {
             incoming.space()[..piece.len()].copy_from_slice(piece);
             incoming.filled(piece.len());
             while let Some(event) =

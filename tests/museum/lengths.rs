@@ -191,7 +191,7 @@ fn cve_2024_52532_what_if_a_header_is_wrong_and_its_payload_never_ends() {
             assert_eq!(listener.failed_with(), Some(code), "{role:?}: {header:02x?}");
             // What follows is thrown away: the room for it stays what it was.
             let room = listener.room();
-            (0..1_000).for_each(|_| listener.hear(&[0; 1_000]));
+            (0..1_000).for_each(|_| listener.hear(&[0; 500]));
             assert_eq!((listener.events.len(), listener.room()), (0, room));
         }
         // And a good one is not.

@@ -21,7 +21,7 @@ use crate::{Error, Handle, Kind, Limits, Prepared, Request, Sender, WebSocket};
 fn link(wire: &Arc<Wire>, limits: &Limits) -> Arc<Link> {
     let stream = Arc::new(OurEnd(wire.clone()));
     let link = Link::new(1, stream, Outgoing::new(None), limits, Arc::default());
-    Arc::new(link.expect("nothing fails here"))
+    link.expect("nothing fails here")
 }
 
 fn websocket(link: Arc<Link>, limits: &Limits, place: Option<Place>) -> WebSocket {
