@@ -2,10 +2,12 @@
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::sync::Mutex;
+use std::sync::{Mutex, Once};
 use std::thread;
 use std::time::Duration;
 
+use ws101::protocol::handshake::{Rules, decide};
+use ws101::protocol::request::Request;
 use ws101::{Error, Server};
 
 /// All lines, in their order.
@@ -25,10 +27,38 @@ impl log::Log for Log {
     fn flush(&self) {}
 }
 
+fn listen() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        log::set_logger(&Log).unwrap();
+        log::set_max_level(log::LevelFilter::Debug);
+    });
+}
+
+#[test]
+fn server_logs_subprotocols_of_which_it_speaks_none_and_no_others() {
+    listen();
+    let rules = Rules { subprotocols: vec!["spoken".into()], ..Rules::default() };
+    for (offered, is_told) in [("strange, foreign", true), ("strange, spoken", false), ("", false)]
+    {
+        let line = match offered {
+            "" => String::new(),
+            offered => format!("Sec-WebSocket-Protocol: {offered}\r\n"),
+        };
+        let head = format!(
+            "GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+             Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n{line}\r\n"
+        );
+        LINES.lock().unwrap().retain(|line| !line.contains("spoken here"));
+        decide(&Request::parse(head.as_bytes()).unwrap(), &rules).unwrap();
+        let told = LINES.lock().unwrap().iter().any(|line| line.contains("spoken here"));
+        assert_eq!(told, is_told, "{offered:?}");
+    }
+}
+
 #[test]
 fn section_7_1_7_server_logs_why_it_failed_a_connection() {
-    log::set_logger(&Log).unwrap();
-    log::set_max_level(log::LevelFilter::Debug);
+    listen();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     let server = thread::spawn(move || {

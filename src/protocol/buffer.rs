@@ -120,4 +120,36 @@ mod tests {
         buffer.shrink();
         assert_eq!(buffer.space().len(), LEAST_ROOM);
     }
+
+    /// Puts so many bytes into it, in one read.
+    fn fill(buffer: &mut Buffer, count: usize) {
+        assert!(buffer.space().len() >= count);
+        buffer.filled(count);
+    }
+
+    #[test]
+    fn what_is_unread_moves_to_the_front_so_that_the_room_need_not_grow() {
+        let mut buffer = Buffer::default();
+        fill(&mut buffer, 1);
+        for _ in 0..100 {
+            fill(&mut buffer, LEAST_ROOM - 2);
+            buffer.consume(LEAST_ROOM - 2);
+        }
+        assert_eq!((buffer.unread().len(), buffer.room.len()), (1, LEAST_ROOM));
+    }
+
+    #[test]
+    fn the_room_doubles_when_it_is_filled_up_in_one_read_or_several_and_again_while_it_is_full() {
+        let mut buffer = Buffer::default();
+        fill(&mut buffer, LEAST_ROOM / 2);
+        assert_eq!(buffer.room.len(), LEAST_ROOM);
+        fill(&mut buffer, LEAST_ROOM / 2);
+        assert_eq!(buffer.room.len(), 2 * LEAST_ROOM);
+        while buffer.unread().len() < MOST_ROOM {
+            let count = buffer.space().len();
+            fill(&mut buffer, count);
+        }
+        assert_eq!(buffer.room.len(), MOST_ROOM, "a parser will take some of it first");
+        assert_eq!(buffer.space().len(), MOST_ROOM, "but if not, there is room");
+    }
 }

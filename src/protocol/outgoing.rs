@@ -246,3 +246,31 @@ impl fmt::Debug for Outgoing {
         )
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_batch_keeps_its_memory_for_the_next_unless_it_was_huge_or_a_silence_comes() {
+        let mut outgoing = Outgoing::new(None);
+        let mut room_after = |size: usize| {
+            outgoing.batch.reserve_exact(size);
+            outgoing.written();
+            outgoing.batch.capacity()
+        };
+        assert_eq!(room_after(512 * 1024), 512 * 1024);
+        assert_eq!(room_after(512 * 1024 + 1), 0);
+        assert_eq!(room_after(100), 100);
+        outgoing.shrink();
+        assert_eq!(outgoing.batch.capacity(), 0);
+    }
+
+    #[test]
+    fn what_is_printed_of_it_shows_no_payload() {
+        let mut outgoing = Outgoing::new(None);
+        outgoing.ping(b"secret").unwrap();
+        let printed = "Outgoing { masks: false, batch: 8 bytes, closed: false }";
+        assert_eq!(format!("{outgoing:?}"), printed);
+    }
+}

@@ -38,16 +38,6 @@ impl Prepared {
         frame.extend_from_slice(bytes);
         Prepared { kind, frame: frame.into(), deflated: Arc::default(), payload, plain }
     }
-
-    /// Bytes on the wire, where they are not compressed.
-    pub fn len(&self) -> usize {
-        self.frame.len()
-    }
-
-    /// Never: a frame has a header at least.
-    pub fn is_empty(&self) -> bool {
-        false
-    }
 }
 
 impl AsMessage for Prepared {

@@ -43,6 +43,10 @@ fn section_3_an_address_is_a_scheme_a_host_perhaps_a_port_a_path_and_a_query() {
         ("ws://[2001:DB8::1]/x", false, "[2001:db8::1]", 80, "/x", "[2001:db8::1]"),
         ("ws://h?a=b", false, "h", 80, "/?a=b", "h"),
         ("ws://h/?a=b?c/d", false, "h", 80, "/?a=b?c/d", "h"),
+        // A query without anything in it is none; one that ends in a question mark is one.
+        ("ws://h/a?", false, "h", 80, "/a", "h"),
+        ("ws://h?", false, "h", 80, "/", "h"),
+        ("ws://h/a?b?", false, "h", 80, "/a?b?", "h"),
         ("ws://h/%20%23?%ff", false, "h", 80, "/%20%23?%ff", "h"),
         ("ws://h//x", false, "h", 80, "//x", "h"),
         ("ws://h:65535", false, "h", 65_535, "/", "h:65535"),
@@ -149,6 +153,15 @@ fn what_if_a_header_or_a_subprotocol_would_break_out_of_its_line() {
     }
     for name in ["", " ", "X Y", "X:", "\u{e9}", "(x)"] {
         assert!(ask(&[], &[(name, "x")]).request(&address(), KEY).is_err(), "{name:?}");
+    }
+}
+
+#[test]
+fn what_if_a_target_is_no_path_or_would_break_out_of_the_request_line() {
+    for target in ["chat", "", "/a b", "/a\r\nX: y", "/\u{e9}"] {
+        let address = Address { target: target.into(), ..address() };
+        let refused = Ask::default().request(&address, KEY).unwrap_err();
+        assert!(matches!(refused, Misuse::Address(..)), "{target:?}: {refused}");
     }
 }
 
@@ -291,7 +304,7 @@ fn section_4_1_client_takes_no_subprotocol_and_no_extension_that_it_did_not_offe
 
 #[test]
 fn section_4_1_client_takes_any_other_status_for_plain_http() {
-    for status in [200, 204, 301, 302, 307, 308, 400, 401, 403, 404, 407, 421, 426, 500, 503, 999] {
+    for status in [200, 204, 300, 302, 399, 400, 401, 403, 404, 407, 421, 426, 500, 503, 999] {
         let lines = changed(&LINES, &["Location: ws://elsewhere.example/"]);
         let rejection =
             verify(&format!("HTTP/1.1 {status} Words"), &lines, &Ask::default()).unwrap_err();
@@ -300,6 +313,13 @@ fn section_4_1_client_takes_any_other_status_for_plain_http() {
         teaches(&shown, &rejection.lesson);
         assert!(shown.contains(&format!("\"HTTP/1.1 {status} Words\"")), "{shown}");
         assert!(shown.contains("ws://elsewhere.example/"), "{shown}");
+        // Two kinds of answers have lessons of their own.
+        assert_eq!(
+            shown.contains("a redirect is not followed"),
+            (300..400).contains(&status),
+            "{shown}"
+        );
+        assert_eq!(shown.contains("who asks"), [401, 403, 407].contains(&status), "{shown}");
     }
 }
 

@@ -138,6 +138,23 @@ fn pieces_keep_the_limits_of_their_message() {
     }
 }
 
+#[test]
+fn the_room_for_what_comes_goes_back_in_a_silence_and_nothing_is_lost() {
+    for role in ROLES {
+        let mut listener = Listener::new(role);
+        let little = listener.room();
+        let message = vec![b'x'; 100_000];
+        let whole = frame(peer_of(role), &head(0x82, message.len()), &message);
+        let (front, back) = whole.split_at(whole.len() - 1);
+        listener.hear(front);
+        assert!(listener.room() > little);
+        listener.idle();
+        assert_eq!(listener.room(), little, "at the {role:?}");
+        listener.hear(back);
+        assert!(listener.events == [binary(&message)]);
+    }
+}
+
 /// The default of the design, at its full size.
 #[test]
 fn what_if_a_message_has_131072_empty_fragments_and_then_one_more() {

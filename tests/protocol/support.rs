@@ -118,6 +118,11 @@ impl Listener {
         self.incoming.is_in_midst()
     }
 
+    /// A silence: memory that it does not need goes back.
+    pub fn idle(&mut self) {
+        self.incoming.shrink();
+    }
+
     /// How many bytes it would take at the next read.
     pub fn room(&mut self) -> usize {
         self.incoming.space().len()

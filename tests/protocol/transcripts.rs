@@ -296,7 +296,7 @@ fn client_refuses_the_accept_that_comes_of_the_kata_s_wrong_guid() {
 /// Requests that are printed as if they would do.
 #[test]
 fn server_refuses_the_printed_requests_that_break_a_rule_and_says_which() {
-    let cases: [(&[&str], u16, &str); 4] = [
+    let cases: [(&[&str], u16, &str); 5] = [
         // The kata's own client: its key is a byte too long.
         (
             &[
@@ -335,6 +335,18 @@ fn server_refuses_the_printed_requests_that_break_a_rule_and_says_which() {
             ],
             426,
             "\"25\"",
+        ),
+        // What is left of the draft of 2010 behind a proxy that lets only one of its keys through.
+        (
+            &[
+                "GET /demo HTTP/1.1",
+                "Host: example.com",
+                "Upgrade: WebSocket",
+                "Connection: Upgrade",
+                "Sec-WebSocket-Key2: 12998 5 Y3 1  .P00",
+            ],
+            426,
+            "2010",
         ),
         // A browser of 2010: two keys of another kind, and subprotocols with a space in between.
         (
