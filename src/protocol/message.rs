@@ -155,6 +155,11 @@ impl Assembler {
                 self.text.make_room(piece.len(), most);
                 self.text.push(piece).map_err(|_| Violation::TextNotUtf8)
             }
+            // Most messages come in one piece: memory of just that size, in fewer steps.
+            _ if self.bytes.is_empty() => {
+                self.bytes = piece.to_vec();
+                Ok(())
+            }
             _ => {
                 let (length, room) = (self.bytes.len(), self.bytes.capacity());
                 self.bytes.reserve_exact(growth(length, room, piece.len(), most));
