@@ -88,7 +88,8 @@ impl Inflater {
         mut piece: &[u8],
         mut append: impl FnMut(&[u8]) -> Result<(), Violation>,
     ) -> Result<(), Violation> {
-        let mut room = [0; PIECE];
+        // On the heap, which all share: a thread keeps as much stack as it ever used.
+        let mut room = vec![0; PIECE];
         let mut more = !piece.is_empty();
         while more {
             // 1. One byte more than the limit tells that it is too much.

@@ -8,9 +8,8 @@ use crate::process::Process;
 use crate::verdict::Verdict;
 use crate::{Result, Siege};
 
-/// KiB in memory for each. What there is now, with a margin; and where it should go.
-const BOUND: f64 = 18.0;
-const GOAL: f64 = 12.0;
+/// KiB in memory for each.
+const BOUND: f64 = 12.0;
 
 pub fn row(siege: &Siege) -> Result<Verdict> {
     let (count, idle) = siege.pick((10_000, 60), (2_000, 25));
@@ -31,7 +30,7 @@ pub fn row(siege: &Siege) -> Result<Verdict> {
     }
     verdict.exactly(&format!("open after {idle} s"), server.counters()?.of("open"), count as u64);
     let each = (server.resident()? - resident) as f64 / count as f64;
-    verdict.towards("KiB each", each, BOUND, GOAL);
+    verdict.at_most("KiB each", each, BOUND);
     let held = server.counters()?.of("held").saturating_sub(held);
     verdict.note(format!("{:.1} KiB of them asked for", held as f64 / 1024.0 / count as f64));
     let idling = server.time()?.saturating_sub(time + opening);
