@@ -54,6 +54,13 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_key_of_the_rfc_is_made_of_its_sixteen_bytes_and_read_again() {
+        let bytes = *b"the sample nonce";
+        assert_eq!(encode(bytes), "dGhlIHNhbXBsZSBub25jZQ==");
+        assert_eq!(decode(&encode(bytes)), Ok(bytes));
+    }
+
+    #[test]
     fn accept_answers_the_keys_of_the_rfc_and_of_texts_that_others_wrote() {
         for (key, answer) in [
             ("dGhlIHNhbXBsZSBub25jZQ==", "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="),

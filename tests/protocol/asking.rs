@@ -1,6 +1,6 @@
 //! The client's side: an address taken apart, the request, and the answer verified.
 
-use ws101::protocol::ask::{Address, Answer, Ask, Rejection};
+use ws101::protocol::ask::{Address, Answer, Ask, Rejection, is_interim};
 use ws101::protocol::head::{Head, Scan};
 use ws101::protocol::misuse::Misuse;
 
@@ -321,6 +321,13 @@ fn section_4_1_client_takes_any_other_status_for_plain_http() {
         );
         assert_eq!(shown.contains("who asks"), [401, 403, 407].contains(&status), "{shown}");
     }
+}
+
+/// RFC 9110 §15.2: a 1xx says that the answer is to come. A 101 is the answer.
+#[test]
+fn an_interim_status_is_one_from_100_to_199_but_for_101() {
+    let interim: Vec<u16> = (0..=u16::MAX).filter(|&status| is_interim(status)).collect();
+    assert_eq!(interim, [100].into_iter().chain(102..200).collect::<Vec<_>>());
 }
 
 #[test]

@@ -410,10 +410,20 @@ fn an_absolute_target_is_the_host_that_an_origin_is_compared_with() {
 #[test]
 fn the_refusal_of_a_foreign_page_says_who_asked_whom_and_what_to_set() {
     let lines = changed(&LINES, &["Host: example.com", "Origin: http://example.com:8080"]);
-    let refusal = answer(&head_of("GET / HTTP/1.1", &lines), &Rules::default()).unwrap_err();
-    let shown = refusal.to_string();
-    for part in ["\"http://example.com:8080\"", "\"example.com\"", "`origins`", "$http_host"] {
-        assert!(shown.contains(part), "{shown}");
+    for (origins, allowed) in [
+        (Origins::SameHost, "allowed: pages of the same host and port"),
+        (
+            Origins::Listed(names(&["https://a.example", "null"])),
+            "allowed: https://a.example, null",
+        ),
+    ] {
+        let rules = Rules { origins, ..Rules::default() };
+        let refusal = answer(&head_of("GET / HTTP/1.1", &lines), &rules).unwrap_err();
+        let shown = refusal.to_string();
+        let asked = "Origin: \"http://example.com:8080\" at Host: \"example.com\"";
+        for part in [asked, allowed, "`origins`", "$http_host"] {
+            assert!(shown.contains(part), "{shown}");
+        }
     }
 }
 

@@ -125,6 +125,23 @@ fn a_head_of_exactly_16_kib_and_exactly_100_lines_is_taken() {
 }
 
 #[test]
+fn a_byte_that_can_not_stand_in_a_head_is_named_with_its_place() {
+    for (bytes, says) in [
+        (&b"GET / HTTP/1.1\nHost: a"[..], "byte 0x0a at offset 14"),
+        (b"GET\0", "byte 0x00 at offset 3"),
+        // What a TLS client says first, where it says it; anywhere else it is a byte like others.
+        (b"\x16\x03\x01", "TLS"),
+        (b"G\x16", "byte 0x16 at offset 1"),
+    ] {
+        let mut scan = scan();
+        let shown = scan.advance(bytes).unwrap_err().to_string();
+        assert!(shown.contains(says), "{shown}");
+        let blamed = bytes[scan.scanned() - 1];
+        assert!([b'\n', 0, 0x16].contains(&blamed), "{blamed:#04x}");
+    }
+}
+
+#[test]
 fn a_head_is_cut_into_its_lines_in_their_order() {
     let head = Head::parse(HEAD).unwrap();
     assert_eq!(head.first_line(), "GET /chat HTTP/1.1");

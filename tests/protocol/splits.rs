@@ -156,13 +156,13 @@ fn the_pieces_of_a_message_are_the_message_however_they_were_cut() {
 
 #[test]
 fn a_piece_is_delivered_as_soon_as_its_bytes_are_there() {
-    for role in ROLES {
-        let bytes = frame(peer_of(role), b"\x82\x7e\xff\xff", &[b'x'; 65_535]);
+    for (role, first) in ROLES.into_iter().flat_map(|role| [(role, 0x81), (role, 0x82)]) {
+        let bytes = frame(peer_of(role), &[first, 0x7e, 0xff, 0xff], &[b'x'; 65_535]);
         let header = bytes.len() - 65_535;
         let mut listener = Listener::new(role).in_pieces();
         listener.hear(&bytes[..header + 100]);
         let delivered: usize = listener.events.iter().map(length_of_piece).sum();
-        assert_eq!(delivered, 100, "at the {role:?}");
+        assert_eq!(delivered, 100, "{first:#x} at the {role:?}");
     }
 }
 
