@@ -9,6 +9,7 @@ pub mod explain;
 pub mod handshake;
 pub mod head;
 pub mod incoming;
+pub mod python;
 
 /// The oracle of the tests by exhaustion: what the RFCs say of a request.
 #[allow(dead_code)]
