@@ -1,10 +1,11 @@
 //! A tap hears everything and changes nothing.
 
-use std::io::{IoSlice, Read, Write};
+use std::io::{self, IoSlice, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::thread;
+use std::time::Duration;
 
 use ws101::explain::account::{Account, Verdict, What};
 use ws101::explain::print::Style;
@@ -205,6 +206,55 @@ fn what_is_cut_off_in_mid_frame_is_told_at_the_end() {
 }
 
 /// Takes nothing, like a terminal that was stopped.
+/// While its first write is under way it lets another begin, and waits a little for that to be over.
+struct LetsPass {
+    let_begin: Mutex<Option<Sender<()>>>,
+    is_over: Mutex<Receiver<()>>,
+}
+
+impl Stream for LetsPass {
+    fn read(&self, _: &mut [u8]) -> io::Result<usize> {
+        Ok(0)
+    }
+
+    fn write(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        let first = self.let_begin.lock().unwrap().take();
+        if let Some(let_begin) = first {
+            let_begin.send(()).unwrap();
+            let _ = self.is_over.lock().unwrap().recv_timeout(Duration::from_millis(300));
+        }
+        Ok(slices.iter().map(|slice| slice.len()).sum())
+    }
+
+    fn set_read_timeout(&self, _: Duration) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn set_write_timeout(&self, _: Duration) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn shutdown(&self, _: Shutdown) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn what_two_threads_write_is_told_in_the_order_in_which_it_went_out() {
+    let ((let_begin, may_begin), (over, is_over)) = (channel(), channel());
+    let (tell, heard) = hear();
+    let stream = LetsPass { let_begin: Mutex::new(Some(let_begin)), is_over: Mutex::new(is_over) };
+    let tap = Tap::new(stream, Role::Server, tell);
+    thread::scope(|scope| {
+        scope.spawn(|| tap.write(&[IoSlice::new(b"HTTP/1.1 101 x\r\n\r\n")]).unwrap());
+        may_begin.recv().unwrap();
+        tap.write(&[IoSlice::new(b"\x88\x01\x03")]).unwrap();
+        let _ = over.send(());
+    });
+    let told: Vec<_> = heard.try_iter().map(|told| (told.what, told.start, told.length)).collect();
+    assert_eq!(told, [(What::Response, 0, 18), (What::Frame, 18, 3)]);
+}
+
 struct Stuck(Receiver<()>);
 
 impl Write for Stuck {

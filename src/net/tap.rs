@@ -8,8 +8,8 @@
 //! Rules of this file:
 //! - Bytes are explained when they have passed: what a read brought, what a write took. So a tap can't
 //!   change, lose or reorder them.
-//! - Its lock is held to read bytes, never while the stream waits. `tell` is called in the thread of
-//!   the connection and must not wait either; a [`Narrator`](super::narrator::Narrator) has a queue.
+//! - Those who write take turns, so that what is told has the order of the wire; who reads does not
+//!   wait for them. `tell` is called in the thread of the connection and must not wait either; a [`Narrator`](super::narrator::Narrator) has a queue.
 //! - If explaining panics, the explanations end, and the connection does not notice.
 
 use std::io::{self, IoSlice};
@@ -39,6 +39,8 @@ pub struct Tap<S: Stream> {
     stream: S,
     /// What we write is from this end.
     ours: Role,
+    /// Held over a write and what is told of it, so that both have the same order.
+    writing: Mutex<()>,
     /// `None` once explaining has failed.
     hearing: Mutex<Option<Hearing>>,
 }
@@ -62,7 +64,7 @@ impl<S: Stream> Tap<S> {
         tell: impl FnMut(Account) + Send + 'static,
     ) -> Tap<S> {
         let hearing = Hearing { conversation: Conversation::new(terms), tell: Box::new(tell) };
-        Tap { stream, ours, hearing: Mutex::new(Some(hearing)) }
+        Tap { stream, ours, writing: Mutex::default(), hearing: Mutex::new(Some(hearing)) }
     }
 
     fn theirs(&self) -> Role {
@@ -94,6 +96,7 @@ impl<S: Stream> Stream for Tap<S> {
     }
 
     fn write(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        let _writing = lock(&self.writing);
         let count = self.stream.write(slices)?;
         let mut rest = count;
         self.explain(|conversation, tell| {
