@@ -205,7 +205,6 @@ fn what_is_cut_off_in_mid_frame_is_told_at_the_end() {
     assert!(told[0].what == What::Request && matches!(told[0].verdict, Verdict::Missing(_)));
 }
 
-/// Takes nothing, like a terminal that was stopped.
 /// While its first write is under way it lets another begin, and waits a little for that to be over.
 struct LetsPass {
     let_begin: Mutex<Option<Sender<()>>>,
@@ -255,6 +254,7 @@ fn what_two_threads_write_is_told_in_the_order_in_which_it_went_out() {
     assert_eq!(told, [(What::Response, 0, 18), (What::Frame, 18, 3)]);
 }
 
+/// Takes nothing, like a terminal that was stopped.
 struct Stuck(Receiver<()>);
 
 impl Write for Stuck {

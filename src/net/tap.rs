@@ -9,7 +9,8 @@
 //! - Bytes are explained when they have passed: what a read brought, what a write took. So a tap can't
 //!   change, lose or reorder them.
 //! - Those who write take turns, so that what is told has the order of the wire; who reads does not
-//!   wait for them. `tell` is called in the thread of the connection and must not wait either; a [`Narrator`](super::narrator::Narrator) has a queue.
+//!   wait for them. `tell` is called in the thread of the connection and must not wait either; a
+//!   [`Narrator`](super::narrator::Narrator) has a queue.
 //! - If explaining panics, the explanations end, and the connection does not notice.
 
 use std::io::{self, IoSlice};
