@@ -122,7 +122,8 @@ pub fn explanation() -> String {
         "\
 usage: bench [OPTION ...] [SCENARIO ...]
 
-  --micro           instead: mask, UTF-8, head, frame header and accept key, beside naive ones
+  --micro           instead: mask, UTF-8, head, frame header and accept key, beside naive ones;
+                    messages without a socket, beside the least that they can take
   --quick           short rounds, for development
   --rounds N        how often each server is measured (7; quick: 3; micro: 101)
   --seconds S       how long each time (1; quick: 0.3)

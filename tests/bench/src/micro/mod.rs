@@ -7,6 +7,7 @@ mod accept;
 mod head;
 mod header;
 mod mask;
+mod message;
 mod utf8;
 
 use std::hint::black_box;
@@ -22,7 +23,7 @@ const TURN: Duration = Duration::from_millis(1);
 pub struct Case {
     title: String,
     ours: Box<dyn FnMut()>,
-    naive: Box<dyn FnMut()>,
+    other: Box<dyn FnMut()>,
 }
 
 impl Case {
@@ -31,35 +32,35 @@ impl Case {
         title: impl Into<String>,
         input: I,
         ours: fn(&mut I) -> O,
-        naive: fn(&mut I) -> O,
+        other: fn(&mut I) -> O,
     ) -> Result<Case>
     where
         I: Clone + PartialEq + 'static,
         O: PartialEq + 'static,
     {
         let title = title.into();
-        let (mut for_ours, mut for_naive) = (input.clone(), input);
-        if ours(&mut for_ours) != naive(&mut for_naive) || for_ours != for_naive {
+        let (mut for_ours, mut for_other) = (input.clone(), input);
+        if ours(&mut for_ours) != other(&mut for_other) || for_ours != for_other {
             return Err(format!("{title}: both don't give the same").into());
         }
         Ok(Case {
             title,
             ours: Box::new(move || drop(black_box(ours(black_box(&mut for_ours))))),
-            naive: Box::new(move || drop(black_box(naive(black_box(&mut for_naive))))),
+            other: Box::new(move || drop(black_box(other(black_box(&mut for_other))))),
         })
     }
 
-    /// Times both in turns: medians of ours, of the naive one, and of their ratio.
+    /// Times both in turns: medians of ours, of the other one, and of their ratio.
     fn time(&mut self, rounds: usize) -> Option<[Median; 3]> {
-        let (of_ours, of_naive) = (how_often(&mut self.ours), how_often(&mut self.naive));
-        let (mut ours, mut naive) = (Vec::new(), Vec::new());
+        let (of_ours, of_other) = (how_often(&mut self.ours), how_often(&mut self.other));
+        let (mut ours, mut other) = (Vec::new(), Vec::new());
         for _ in 0..rounds {
             ours.push(seconds_each(&mut self.ours, of_ours));
-            naive.push(seconds_each(&mut self.naive, of_naive));
+            other.push(seconds_each(&mut self.other, of_other));
         }
-        let ratios = naive.iter().zip(&ours).map(|(naive, ours)| naive / ours).collect();
-        let [ours, naive, ratios] = [ours, naive, ratios].map(middle_half);
-        Some([Median::of(ours)?, Median::of(naive)?, Median::of(ratios)?])
+        let ratios = other.iter().zip(&ours).map(|(other, ours)| other / ours).collect();
+        let [ours, other, ratios] = [ours, other, ratios].map(middle_half);
+        Some([Median::of(ours)?, Median::of(other)?, Median::of(ratios)?])
     }
 }
 
@@ -88,25 +89,31 @@ fn seconds_each(work: &mut dyn FnMut(), times: u32) -> f64 {
     begin.elapsed().as_secs_f64() / f64::from(times)
 }
 
-/// Times all of them, and prints a table.
+/// Times all of them, and prints two tables.
 pub fn run(rounds: usize) -> Result<()> {
-    let cases =
+    let pieces =
         [mask::cases()?, utf8::cases()?, head::cases()?, header::cases()?, accept::cases()?];
     println!("# The smallest pieces, beside naive ones\n");
     println!("Medians of {rounds} rounds in turns, ± half the distance between the quartiles.\n");
-    println!("| | ours | naive | naive / ours |\n|---|---:|---:|---:|");
-    for mut case in cases.into_iter().flatten() {
-        let Some([ours, naive, ratio]) = case.time(rounds) else { continue };
+    table("naive", pieces.into_iter().flatten(), rounds);
+    println!("\n# Messages, beside the least that they can take\n");
+    table("least", message::cases()?.into_iter(), rounds);
+    Ok(())
+}
+
+fn table(other: &str, cases: impl Iterator<Item = Case>, rounds: usize) {
+    println!("| | ours | {other} | {other} / ours |\n|---|---:|---:|---:|");
+    for mut case in cases {
+        let Some([ours, other, ratio]) = case.time(rounds) else { continue };
         println!(
             "| {} | {} | {} | {:.2} × ± {:.0} % |",
             case.title,
             nanoseconds(ours),
-            nanoseconds(naive),
+            nanoseconds(other),
             ratio.value,
             ratio.spread * 100.0
         );
     }
-    Ok(())
 }
 
 fn nanoseconds(median: Median) -> String {
