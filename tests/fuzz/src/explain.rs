@@ -72,9 +72,9 @@ fn tile(accounts: &[Account], bytes: &[u8]) {
     assert_eq!(at, bytes.len() as u64, "bytes of which nothing is told");
 }
 
-/// The last of them, on which it may have ended badly: printing all would be most of the work.
+/// The last of them, on which it may have ended badly: printing more would be most of the work.
 fn presentable(accounts: &[Account]) {
-    for account in accounts.iter().rev().take(3) {
+    if let Some(account) = accounts.last() {
         let style = Style { colour: false, pictures: true };
         let printed = print(account, "tab 1", style) + &json::account(account);
         let bad = |c: char| c.is_control() && c != '\n';
