@@ -3,6 +3,7 @@
 //! A clean close is not among it: that is a value (`recv` gives `None`). Each variant says who is
 //! at fault, and what it shows is the whole lesson: the rule, what was seen, the cause and the fix.
 
+use std::io::ErrorKind;
 use std::{fmt, io};
 
 use crate::protocol::ask::Rejection;
@@ -56,7 +57,20 @@ impl Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Error::Io(error) => write!(f, "the operating system says: {error}"),
+            Error::Io(error) => {
+                write!(f, "the operating system says: {error}")?;
+                f.write_str(match error.kind() {
+                    ErrorKind::ConnectionRefused => {
+                        "\n  usual cause: nobody listens at that address and port\n  fix: start the server, \
+                         or look at the port it prints"
+                    }
+                    ErrorKind::AddrInUse => {
+                        "\n  usual cause: another server, or this one of before, has that port\n  fix: stop \
+                         it, or take another port; 0 is one that is free"
+                    }
+                    _ => "",
+                })
+            }
             Error::Refused(refusal) => write!(f, "request refused with {refusal}"),
             Error::PageServed => f.write_str("a plain request, answered with a page"),
             Error::Rejected(rejection) => write!(f, "no WebSocket: {rejection}"),
@@ -65,19 +79,26 @@ impl fmt::Display for Error {
                 write!(f, "the peer broke a rule, closed with {violation}")
             }
             Error::Misuse(misuse) => misuse.fmt(f),
-            Error::Closed => f.write_str("the connection is closed; nothing can be sent any more"),
+            Error::Closed => f.write_str(
+                "the connection is closed; nothing can be sent any more\n  usual cause: `recv` gave `None` or \
+                 an error, or another thread has closed\n  fix: send nothing after that; connect anew",
+            ),
             Error::Lost(error) => write!(
                 f,
                 "the connection ended without a Close frame ({error})\n  usual cause: the peer crashed, \
                  lost its network, or ended without closing\n  fix: close with `ws.close(1000, \"\")` at the \
                  end of the program that left"
             ),
-            Error::Silent => {
-                f.write_str("the peer did not answer in time: it hangs, or its network is gone")
-            }
-            Error::TooSlow => {
-                f.write_str("the peer does not read as fast as we send, or not at all")
-            }
+            Error::Silent => f.write_str(
+                "the peer did not answer in time\n  usual cause: it hangs, its network is gone, or nobody \
+                 calls `recv` there, which answers pings and the Close\n  fix: connect anew; keep reading at \
+                 both ends",
+            ),
+            Error::TooSlow => f.write_str(
+                "the peer does not read as fast as we send, or not at all\n  usual cause: it hangs, or its \
+                 network is slower than what it is sent\n  fix: send less, or let it go; `Limits::write` \
+                 says how long it may take",
+            ),
             Error::TimedOut => {
                 f.write_str("nothing came in the time given; the connection is as it was")
             }

@@ -26,7 +26,8 @@
 //! ```
 //!
 //! `protocol` is bytes in, bytes and values out: it knows no sockets, clocks or threads. `net` puts it
-//! on sockets and threads, `explain` tells the same bytes to a person. Read in this order; each file needs only those above it.
+//! on sockets and threads, `explain` tells the same bytes to a person. Read in this order; each file
+//! needs only those above it.
 //!
 //! | file | minutes | the question it answers |
 //! |---|---|---|
@@ -79,6 +80,7 @@
 //! | `net/tls.rs` | 4 | Who proves to be whom, and who is believed? (feature `tls`) |
 //! | `net/no_tls.rs` | 1 | What if TLS is not built in? |
 //! | `net/tally.rs` | 1 | What does a server count? |
+//! | `net/slot.rs` | 1 | What can be left for whoever is writing? |
 //! | `net/link.rs` | 8 | What do the threads of a connection share, and who waits for whom? |
 //! | `net/sender.rs` | 1 | How do other threads send? |
 //! | `net/outbox.rs` | 2 | How does one send to a peer that may be slow? |

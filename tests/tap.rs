@@ -254,6 +254,87 @@ fn what_two_threads_write_is_told_in_the_order_in_which_it_went_out() {
     assert_eq!(told, [(What::Response, 0, 18), (What::Frame, 18, 3)]);
 }
 
+/// Whoever writes the 101 is held up before that is told; the client's first frame comes meanwhile.
+struct Answers {
+    written: Mutex<Option<Sender<()>>>,
+    is_written: Mutex<Receiver<()>>,
+}
+
+impl Stream for Answers {
+    fn read(&self, into: &mut [u8]) -> io::Result<usize> {
+        self.is_written.lock().unwrap().recv().unwrap();
+        let frame = b"\x81\x80\0\0\0\0";
+        into[..frame.len()].copy_from_slice(frame);
+        Ok(frame.len())
+    }
+
+    fn write(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        if let Some(written) = self.written.lock().unwrap().take() {
+            written.send(()).unwrap();
+        }
+        thread::sleep(Duration::from_millis(100));
+        Ok(slices.iter().map(|slice| slice.len()).sum())
+    }
+
+    fn set_read_timeout(&self, _: Duration) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn set_write_timeout(&self, _: Duration) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn shutdown(&self, _: Shutdown) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn the_101_is_told_before_the_frame_that_it_allowed() {
+    let (written, is_written) = channel();
+    let (tell, heard) = hear();
+    let stream = Answers { written: Mutex::new(Some(written)), is_written: Mutex::new(is_written) };
+    let tap = Tap::new(stream, Role::Server, tell);
+    thread::scope(|scope| {
+        scope.spawn(|| tap.write(&[IoSlice::new(b"HTTP/1.1 101 x\r\n\r\n")]).unwrap());
+        tap.read(&mut [0; 100]).unwrap();
+    });
+    let told: Vec<_> = heard.try_iter().map(|told| told.from).collect();
+    assert_eq!(told.first(), Some(&Role::Server));
+}
+
+#[test]
+fn what_a_narrator_has_left_out_is_said_at_its_end_whose_printing_is_waited_for() {
+    /// Takes its time for each piece.
+    struct Paced(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Paced {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            thread::sleep(Duration::from_millis(1));
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    let printed = Arc::new(Mutex::new(Vec::new()));
+    let narrator = Narrator::new(Paced(printed.clone()), Style::default()).unwrap();
+    let tell = narrator.listen("a name that is longer than a line has room for, ".repeat(3));
+    let terms = ws101::explain::heads::Terms::default();
+    let frames = ws101::explain::conversation::explain_frames(&[0x8a, 0], Role::Server, &terms);
+    (0..1000).for_each(|_| tell(frames[0].clone()));
+    drop(narrator);
+    let printed = String::from_utf8(printed.lock().unwrap().clone()).unwrap();
+    let told = printed.matches("pong").count();
+    let left_out = printed.split("(").filter_map(|part| part.split_once(" left out here"));
+    let left_out: usize = left_out.map(|(count, _)| count.parse::<usize>().unwrap()).sum();
+    assert!(left_out > 0 && told < 1000, "{told} told, {left_out} left out");
+    let lines_each = 1000 - left_out;
+    assert!(told >= lines_each && told % lines_each == 0, "{told} told, {left_out} left out");
+}
+
 /// Takes nothing, like a terminal that was stopped.
 struct Stuck(Receiver<()>);
 

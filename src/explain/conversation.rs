@@ -86,6 +86,11 @@ impl Conversation {
         self.half(from).stage = Stage::Ended;
     }
 
+    /// Whether the server has answered, for good: what follows in either direction is decided.
+    pub fn is_answered(&self) -> bool {
+        !matches!(self.server.stage, Stage::Head(_))
+    }
+
     fn half(&mut self, from: Role) -> &mut Half {
         match from {
             Role::Client => &mut self.client,

@@ -53,7 +53,7 @@ impl Frames {
     pub fn new(from: Role, start: u64, bounds: Bounds) -> Frames {
         Frames {
             from,
-            reading: Reading::new(reader_of(from), bounds),
+            reading: Reading::new(from.other(), bounds),
             start,
             head: Vec::new(),
             frame: None,
@@ -97,7 +97,7 @@ impl Frames {
 
     /// Takes bytes of a header; says how many.
     fn begin(&mut self, bytes: &[u8], tell: &mut dyn FnMut(Account)) -> usize {
-        let (reader, deflate) = (reader_of(self.from), self.reading.rsv1_has_meaning());
+        let (reader, deflate) = (self.from.other(), self.reading.rsv1_has_meaning());
         for (index, &byte) in bytes.iter().enumerate() {
             self.head.push(byte);
             let parsed = Header::parse(&self.head, reader, deflate);
@@ -260,13 +260,6 @@ fn length_in(verdict: &Verdict) -> Option<u64> {
     match verdict {
         Verdict::Broken(Violation::LengthNotMinimal(n) | Violation::LengthTopBit(n)) => Some(*n),
         _ => None,
-    }
-}
-
-fn reader_of(from: Role) -> Role {
-    match from {
-        Role::Client => Role::Server,
-        Role::Server => Role::Client,
     }
 }
 

@@ -47,10 +47,8 @@ pub fn account(account: &Account, name: &str, style: Style) -> String {
     };
     let name = if name.is_empty() { String::new() } else { format!("{name} ") };
     let place = format!(", byte {}: ", account.start);
-    let title = wrap(
-        &account.title,
-        COLUMNS - name.chars().count() - direction.chars().count() - place.len(),
-    );
+    let before = name.chars().count() + direction.chars().count() + place.len();
+    let title = wrap(&account.title, COLUMNS.saturating_sub(before));
     let mut out =
         format!("{name}{}{place}{}\n", paint(colour, direction), paint(BOLD, &title.join(" ")));
     if account.what == What::Frame {

@@ -1,10 +1,12 @@
 //! The client: dial, ask, verify.
 
+use std::collections::VecDeque;
 use std::io::{self, ErrorKind};
 use std::net::{TcpStream, ToSocketAddrs};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
 
 use super::connection::WebSocket;
 use super::farewell::Farewell;
@@ -193,12 +195,14 @@ impl Client {
     }
 }
 
-/// Tries each address that the name stands for, until one answers.
+/// Tries each address that the name stands for, until one answers: each for its share of the time.
 fn dial(address: &Address, deadline: Deadline) -> Result<TcpStream> {
     let name = address.host.trim_start_matches('[').trim_end_matches(']');
     let mut last = io::Error::new(ErrorKind::NotFound, "the name stands for no address");
-    for address in (name, address.port).to_socket_addrs()? {
-        match TcpStream::connect_timeout(&address, deadline.remaining()?) {
+    let mut addresses: VecDeque<_> = (name, address.port).to_socket_addrs()?.collect();
+    while let Some(address) = addresses.pop_front() {
+        let share = deadline.remaining()? / (1 + addresses.len() as u32);
+        match TcpStream::connect_timeout(&address, share) {
             Ok(stream) => return Ok(stream),
             Err(error) => last = io::Error::new(error.kind(), format!("{address}: {error}")),
         }
@@ -233,9 +237,12 @@ fn read_answer(
     }
 }
 
-/// What a server says that does not open a WebSocket: text for a person, so a few KiB are enough.
+/// What a server says that does not open a WebSocket: text for a person, so a few KiB are enough; and
+/// where it does not say how long it is, a second.
 fn read_body(head: &Head, stream: &dyn Stream, buffer: &mut Buffer, deadline: Deadline) -> String {
     const MOST: usize = 4 * 1024;
+    const A_MOMENT: Duration = Duration::from_secs(1);
+    let deadline = Deadline::after(deadline.remaining().unwrap_or_default().min(A_MOMENT));
     let length =
         head.header("Content-Length").and_then(|length| length.parse().ok()).unwrap_or(MOST);
     let mut body = buffer.unread().to_vec();

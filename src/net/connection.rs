@@ -51,8 +51,8 @@ impl WebSocket {
     }
 
     /// Waits for the next message. `None`: the peer has closed, and
-    /// [`closed_with`](WebSocket::closed_with) says how. Pings are answered, and our own are sent, in
-    /// here.
+    /// [`closed_with`](WebSocket::closed_with) says how; or an earlier call has failed. Pings are
+    /// answered, and our own are sent, in here.
     pub fn recv(&mut self) -> Result<Option<Message>> {
         self.receiver.message(None)
     }
@@ -81,7 +81,8 @@ impl WebSocket {
         self.link.send(|_| Ok(&[]))
     }
 
-    /// Pings the peer. When its pong has come, [`latency`](WebSocket::latency) is new.
+    /// Pings the peer. When its pong has come, [`latency`](WebSocket::latency) is new. Where another thread
+    /// is writing just now none is sent: that tells as much about the peer, but not how long it takes.
     pub fn ping(&mut self) -> Result<()> {
         self.receiver.send_ping(false)
     }

@@ -55,7 +55,8 @@ enum Outcome {
     Open(Box<Request>, Agreement, Place),
 }
 
-/// Greets whoever is at the other end of a stream. However it ends, they have been answered.
+/// Greets whoever is at the other end of a stream. However it ends, they have been answered, if they
+/// could understand an answer: over TLS, not before that is agreed on.
 pub(crate) fn greet(
     id: u64,
     stream: Arc<dyn Stream>,
@@ -77,15 +78,16 @@ pub(crate) fn greet(
             }
         })?,
     };
-    let stream = options.through.wrap(stream);
-    let judge = || judge(id, &*stream, &mut buffer, deadline, options, house, &waiting);
-    let judged = catch_unwind(AssertUnwindSafe(judge)).unwrap_or_else(|panic| {
-        log::error!("{id} authorize or pages panicked");
+    let own_fault = |stream: &dyn Stream, panic| -> ! {
+        log::error!("{id} authorize, pages or through panicked");
         house.tally.refused(500);
-        answer(&*stream, &Response::text(OWN_FAULT).status(500), limits);
+        answer(stream, &Response::text(OWN_FAULT).status(500), limits);
         resume_unwind(panic)
-    });
-    match judged {
+    };
+    let wrap = || options.through.wrap(stream.clone());
+    let stream = catch_unwind(AssertUnwindSafe(wrap)).unwrap_or_else(|p| own_fault(&*stream, p));
+    let judge = || judge(id, &*stream, &mut buffer, deadline, options, house, &waiting);
+    match catch_unwind(AssertUnwindSafe(judge)).unwrap_or_else(|p| own_fault(&*stream, p)) {
         Ok(Outcome::Open(request, agreement, place)) => {
             // A deadline of its own: the application may have taken its time.
             let deadline = Deadline::after(limits.close);
@@ -120,7 +122,7 @@ fn judge(
 ) -> std::result::Result<Outcome, Refusal> {
     // 1. The head.
     let length = read_head(stream, buffer, &options.limits, deadline)
-        .map_err(|why| no_head(why, waiting.was_sent_out()))?;
+        .map_err(|why| no_head(why, house.is_stopping(), waiting.was_sent_out()))?;
     let request = Box::new(Request::parse(&buffer.unread()[..length])?);
     buffer.consume(length);
     // 2. The RFC's questions.
@@ -132,13 +134,16 @@ fn judge(
         }
     };
     // 3. Is there a place? It counts from now on, so that the room for heads is left.
-    let why_not = if house.is_stopping() { "it is about to stop" } else { "all places are taken" };
+    let why_not = if house.is_stopping() { ABOUT_TO_STOP } else { "all places are taken" };
     let place = house.take_place(id, options.limits.max_connections);
     let place = place.ok_or_else(|| no_room(why_not))?;
     waiting.leave();
     // 4. The application's question, which may take its time.
     if let Some(authorize) = &options.authorize {
         authorize(&request)?;
+        if house.is_stopping() {
+            return Err(no_room(ABOUT_TO_STOP));
+        }
     }
     Ok(Outcome::Open(request, agreement, place))
 }
@@ -186,9 +191,10 @@ pub(crate) fn answer(stream: &dyn Stream, response: &Response, limits: &Limits) 
 const OWN_FAULT: &str =
     "500 Internal Server Error: the fault is the server's; its log says more.\n";
 
-fn no_head(why: NoHead, was_sent_out: bool) -> Refusal {
+fn no_head(why: NoHead, is_stopping: bool, was_sent_out: bool) -> Refusal {
     match why {
         NoHead::Bad(refusal) => refusal,
+        _ if is_stopping => no_room(ABOUT_TO_STOP),
         NoHead::Ended | NoHead::Broken(_) if was_sent_out => {
             too_late("made way for newer ones, since many came at once")
         }
@@ -196,6 +202,8 @@ fn no_head(why: NoHead, was_sent_out: bool) -> Refusal {
         NoHead::Ended | NoHead::Broken(_) => Refusal::new(400, "a head cut short", ""),
     }
 }
+
+const ABOUT_TO_STOP: &str = "it is about to stop";
 
 fn too_late(seen: &'static str) -> Refusal {
     Refusal::new(408, "a head too late", seen)

@@ -171,7 +171,7 @@ pub struct Handle {
 
 impl Handle {
     /// Stops the server: nobody new is let in, everybody is told 1001 and may take so long to leave;
-    /// then those that are left are cut off and `serve` returns. This call returns at once.
+    /// then those that are left are cut off and `serve` returns. This call does not wait for them.
     pub fn stop(&self, grace: Duration) {
         *lock(&self.house.grace) = grace;
         self.house.stopping.store(true, SeqCst);

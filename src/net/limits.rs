@@ -27,9 +27,9 @@ pub struct Limits {
     pub max_waiting: usize,
     /// For the whole head, however it trickles in. Later is 408. A client dials within it, too.
     pub head: Duration,
-    /// Without a peer that takes what we send, at a pace that is worth waiting for.
+    /// For a write in which the peer takes less than 64 KiB. Longer, and it is dropped.
     pub write: Duration,
-    /// Of silence before we ping; `None`: never.
+    /// Of silence before we ping, and up to `close` more; `None`: never.
     pub ping_every: Option<Duration>,
     /// For anything to come once we have pinged. Later, the peer is taken for dead.
     pub pong: Duration,

@@ -6,8 +6,7 @@
 //!   waiting for anything.
 //! - The thread that reads does not wait for it, unless the peer has closed and there is nothing left to
 //!   read. It may find the lock taken by a write that takes seconds, while the peer waits for us to
-//!   read. So it *leaves* its pong or Close in a slot, and whoever has the lock sends that next. Only
-//!   the latest ping is owed an answer (RFC 6455 §5.5.3).
+//!   read. So it *leaves* its pong or Close in a [`Slot`], and whoever has the lock sends that next.
 //! - Nothing is forgotten: the slot is filled before the lock is tried, and looked at again after
 //!   the lock was let go.
 
@@ -20,8 +19,10 @@ use std::time::Duration;
 
 use super::limits::Limits;
 use super::queue::{Queue, lock};
+use super::slot::{Left, Slot};
 use super::stream::{
-    Deadline, Stream, is_timeout, let_the_peer_end, part, write_at_pace, write_before,
+    Deadline, Stream, let_the_peer_end, part, too_slow_or_lost, wait_of_a_call, write_at_pace,
+    write_before,
 };
 use super::tally::Tally;
 use crate::error::{Error, Result};
@@ -32,6 +33,8 @@ use crate::protocol::outgoing::Outgoing;
 
 /// From this size on a batch does not wait for more.
 const FULL_BATCH: usize = 256 * 1024;
+/// How long one of thousands is waited for.
+const A_MOMENT: Duration = Duration::from_millis(10);
 
 /// One connection, as its threads share it.
 pub(crate) struct Link {
@@ -40,24 +43,16 @@ pub(crate) struct Link {
     role: Role,
     pub(crate) tally: Arc<Tally>,
     outgoing: Mutex<Outgoing>,
-    left: Mutex<Left>,
-    something_left: AtomicBool,
+    slot: Slot,
     /// Set when our Close is out, or left to be sent: the peer must have answered by then.
     closing: OnceLock<Deadline>,
-    close_deadline: Duration,
+    close_within: Duration,
     /// The stream has ended or failed, or the goodbye is said: there is nothing more to say.
     gone: AtomicBool,
     /// The stream is for the peer to end.
     waits_for_end: AtomicBool,
-    write_deadline: Duration,
+    write_within: Duration,
     outboxes: Mutex<Vec<Arc<Queue>>>,
-}
-
-/// What the reading thread left for whoever has the lock.
-#[derive(Default)]
-struct Left {
-    pong: Option<Vec<u8>>,
-    close: Option<Close>,
 }
 
 impl Link {
@@ -68,20 +63,19 @@ impl Link {
         limits: &Limits,
         tally: Arc<Tally>,
     ) -> io::Result<Arc<Link>> {
-        stream.set_write_timeout(limits.write)?;
+        stream.set_write_timeout(wait_of_a_call(limits.write))?;
         Ok(Arc::new(Link {
             id,
             stream,
             role: outgoing.role(),
             tally,
             outgoing: Mutex::new(outgoing),
-            left: Mutex::default(),
-            something_left: AtomicBool::new(false),
+            slot: Slot::default(),
             closing: OnceLock::new(),
-            close_deadline: limits.close,
+            close_within: limits.close,
             gone: AtomicBool::new(false),
             waits_for_end: AtomicBool::new(false),
-            write_deadline: limits.write,
+            write_within: limits.write,
             outboxes: Mutex::default(),
         }))
     }
@@ -131,8 +125,7 @@ impl Link {
             drop(outgoing);
             return self.settle();
         }
-        lock(&self.left).pong = Some(payload);
-        self.something_left.store(true, SeqCst);
+        self.slot.leave_pong(payload);
         self.settle()
     }
 
@@ -140,6 +133,21 @@ impl Link {
     pub(crate) fn close(&self, close: Close) -> Result<()> {
         self.leave_close(close);
         self.settle()
+    }
+
+    /// The peer has broken a rule: it is told which, and that nothing more will come. Where the lock is
+    /// taken, whoever has it tells the first, and our leaving the second.
+    pub(crate) fn fail(&self, close: Close) {
+        let told = self.close(close);
+        if told.is_ok() && self.try_lock().is_some_and(|outgoing| outgoing.is_closed()) {
+            let _ = self.stream.shutdown(Shutdown::Write);
+        }
+    }
+
+    /// As `close`, by whoever has the lock.
+    pub(crate) fn close_within_lock(&self, outgoing: &mut Outgoing, close: Close) -> Result<()> {
+        self.leave_close(close);
+        self.send_left(outgoing)
     }
 
     /// Once our Close is out, or on its way: when the peer must have answered it.
@@ -151,9 +159,10 @@ impl Link {
     pub(crate) fn close_in_passing(&self, close: Close) {
         self.leave_close(close);
         let Some(mut outgoing) = self.try_lock() else { return };
-        let _ = self.stream.set_write_timeout(Duration::from_millis(10));
-        let sent = self.send_left(&mut outgoing);
-        let _ = self.stream.set_write_timeout(self.write_deadline);
+        let _ = self.stream.set_write_timeout(wait_of_a_call(A_MOMENT));
+        let sent = self.encode_left(&mut outgoing);
+        let sent = sent.and_then(|()| self.write_in(A_MOMENT, &mut outgoing, &[]));
+        let _ = self.stream.set_write_timeout(wait_of_a_call(self.write_within));
         drop(outgoing);
         let _ = sent.and_then(|()| self.settle());
     }
@@ -183,16 +192,16 @@ impl Link {
     }
 
     fn leave_close(&self, close: Close) {
-        lock(&self.left).close.get_or_insert(close);
-        self.closing.get_or_init(|| Deadline::after(self.close_deadline));
-        self.something_left.store(true, SeqCst);
+        self.closing.get_or_init(|| Deadline::after(self.close_within));
+        self.slot.leave_close(close);
     }
 
     // WALK: settle
-    /// Sends what was left. Called by everybody who has let the lock go: between our look and the
-    /// unlocking somebody may have left something, and relied on us.
+    /// Sends what was left. Called by everybody who has let the lock go, but for those who take it again
+    /// before they wait (`feed`, `shrink`): between our look and the unlocking somebody may have left
+    /// something, and relied on us.
     pub(crate) fn settle(&self) -> Result<()> {
-        while self.something_left.load(SeqCst) {
+        while self.slot.is_filled() {
             let Some(mut outgoing) = self.try_lock() else { return Ok(()) };
             self.send_left(&mut outgoing)?;
         }
@@ -206,8 +215,7 @@ impl Link {
     }
 
     fn encode_left(&self, outgoing: &mut Outgoing) -> Result<()> {
-        self.something_left.store(false, SeqCst);
-        let Left { pong, close } = std::mem::take(&mut *lock(&self.left));
+        let Left { pong, close } = self.slot.take();
         if outgoing.is_closed() {
             return Ok(());
         }
@@ -223,11 +231,15 @@ impl Link {
 
     /// Writes the batch and what goes behind it, in as few calls as the stream takes.
     pub(crate) fn write(&self, outgoing: &mut Outgoing, behind: &[u8]) -> Result<()> {
+        self.write_in(self.write_within, outgoing, behind)
+    }
+
+    fn write_in(&self, time: Duration, outgoing: &mut Outgoing, behind: &[u8]) -> Result<()> {
         let total = outgoing.batch().len() + behind.len();
         if total == 0 {
             return Ok(());
         }
-        let written = write_at_pace(self.write_deadline, &*self.stream, outgoing.batch(), behind);
+        let written = write_at_pace(time, &*self.stream, outgoing.batch(), behind);
         outgoing.written();
         self.tally.sent(outgoing.take_message_count(), total);
         if written.is_err() {
@@ -235,8 +247,7 @@ impl Link {
             outgoing.break_off();
             self.cut();
         }
-        written
-            .map_err(|error| if is_timeout(&error) { Error::TooSlow } else { Error::Lost(error) })
+        written.map_err(too_slow_or_lost)
     }
 
     /// Ends the connection on the spot; whoever reads or writes is woken with an error.
@@ -257,13 +268,16 @@ impl Link {
         let written = write_before(deadline, &*self.stream, outgoing.batch());
         self.tally.sent(outgoing.take_message_count(), total);
         outgoing.break_off();
-        written.map_err(Error::Lost)
+        written.map_err(too_slow_or_lost)
     }
 
     /// Says goodbye and leaves, so that the peer sees our Close and not a reset. Once.
     pub(crate) fn finish(&self, deadline: Deadline, close: Close) {
         if self.gone.swap(true, SeqCst) {
-            // Nobody is there; the threads of the outboxes must know, or they wait for ever.
+            // Nobody is there. Who sends must know, and the threads of the outboxes, or they wait for ever.
+            if let Some(mut outgoing) = self.try_lock() {
+                outgoing.break_off();
+            }
             for queue in lock(&self.outboxes).drain(..) {
                 queue.finish(Deadline::after(Duration::ZERO));
             }

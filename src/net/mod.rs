@@ -18,6 +18,7 @@ pub(crate) mod random;
 pub(crate) mod receiver;
 pub(crate) mod sender;
 pub(crate) mod server;
+pub(crate) mod slot;
 pub(crate) mod stream;
 pub(crate) mod streaming;
 pub(crate) mod tally;

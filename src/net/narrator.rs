@@ -6,10 +6,11 @@
 use std::io::{self, IsTerminal, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread;
 use std::time::Duration;
 
+use super::stream::Deadline;
 use crate::explain::account::Account;
 use crate::explain::print::{Style, account as lines};
 
@@ -72,9 +73,14 @@ impl Narrator {
 impl Drop for Narrator {
     fn drop(&mut self) {
         let (mark, printed) = sync_channel(0);
-        if self.queue.try_send(Line::Mark(mark)).is_ok() {
-            let _ = printed.recv_timeout(PATIENCE);
+        let (deadline, mut mark) = (Deadline::after(PATIENCE), Line::Mark(mark));
+        while let (Err(TrySendError::Full(back)), Ok(_)) =
+            (self.queue.try_send(mark), deadline.remaining())
+        {
+            mark = back;
+            thread::sleep(Duration::from_millis(1));
         }
+        let _ = printed.recv_timeout(deadline.remaining().unwrap_or_default());
     }
 }
 
@@ -85,14 +91,15 @@ fn wants_colour(is_terminal: bool) -> bool {
 
 fn print_all(mut out: impl Write, style: Style, queue: &Receiver<Line>, left_out: &AtomicU64) {
     for line in queue {
-        let Line::Account(name, account) = line else { continue };
-        let text = match left_out.swap(0, SeqCst) {
+        let mut text = match left_out.swap(0, SeqCst) {
             0 => String::new(),
             count => {
                 format!("({count} left out here: they came faster than they could be printed)\n\n")
             }
         };
-        let text = text + &lines(&account, &name, style) + "\n";
+        if let Line::Account(name, account) = &line {
+            text += &(lines(account, name, style) + "\n");
+        }
         if out.write_all(text.as_bytes()).and_then(|()| out.flush()).is_err() {
             return; // Nobody reads it any more.
         }

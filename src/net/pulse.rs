@@ -56,7 +56,9 @@ impl Pulse {
     /// Something has come.
     pub(crate) fn heard(&mut self) {
         self.heard = Instant::now();
-        self.ping.iter_mut().for_each(|ping| ping.due = None);
+        if let Some(ping) = &mut self.ping {
+            ping.due = None;
+        }
     }
 
     /// A read has waited so long for nothing.

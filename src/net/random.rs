@@ -2,8 +2,9 @@
 //!
 //! If a page could guess a mask, it could choose the bytes on the wire, and make a proxy take them
 //! for a request (RFC 6455 §10.3). std has no random numbers, but the keys of its hash maps: a
-//! `RandomState` has 128 bits that the operating system gave to this thread. Hashed by it, they make a secret, and SHA-1 of secret and counter makes the
-//! bytes: whoever sees some of them can't tell the others without the secret.
+//! `RandomState` has 128 bits that the operating system gave to this thread. Four numbers that it hashes
+//! make a secret, and SHA-1 of secret and counter makes the bytes: whoever sees some of them can't tell
+//! the others without the secret.
 
 use std::hash::{BuildHasher, RandomState};
 

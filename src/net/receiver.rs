@@ -122,6 +122,7 @@ impl Receiver {
     /// The next message or piece. What else comes is dealt with here.
     #[inline]
     fn next_event(&mut self, until: Option<Deadline>) -> Result<Option<Event>> {
+        let mut has_looked = false;
         while !self.over {
             match self.incoming.next_event() {
                 Ok(Some(event @ (Event::Message(_) | Event::Piece { .. }))) => {
@@ -131,14 +132,15 @@ impl Receiver {
                 Ok(Some(Event::Ping(payload))) => self.link.pong(payload)?,
                 Ok(Some(Event::Pong(payload))) => self.pulse.answered(&payload),
                 Ok(Some(Event::Close(close))) => self.closed(close),
-                Ok(None) => self.wait(until)?,
+                Ok(None) => {
+                    self.wait(until, has_looked)?;
+                    has_looked = true;
+                }
                 Err(violation) => {
                     log::debug!("{} {violation}", self.link.id);
                     self.over = true;
-                    self.link.close(Close {
-                        code: violation.close_code(),
-                        reason: violation.reason().into(),
-                    })?;
+                    let (code, reason) = (violation.close_code(), violation.reason().into());
+                    self.link.fail(Close { code, reason });
                     return Err(violation.into());
                 }
             }
@@ -157,8 +159,9 @@ impl Receiver {
         self.closed_with = Some(close);
     }
 
-    /// Waits until bytes have come, and keeps the deadlines meanwhile.
-    fn wait(&mut self, until: Option<Deadline>) -> Result<()> {
+    /// Waits until bytes have come, and keeps the deadlines meanwhile. Whoever has no patience gets
+    /// what is there all the same: one look at the stream is always taken.
+    fn wait(&mut self, until: Option<Deadline>, mut has_looked: bool) -> Result<()> {
         self.link.flush_unless_busy()?;
         self.link.tally.received(std::mem::take(&mut self.messages), 0);
         loop {
@@ -172,8 +175,13 @@ impl Receiver {
                 }
             }
             if let Some(until) = until {
-                patience = patience.min(until.remaining().map_err(|_| Error::TimedOut)?);
+                match until.remaining() {
+                    Ok(rest) => patience = patience.min(rest),
+                    Err(_) if !has_looked => patience = Duration::from_millis(1),
+                    Err(_) => return Err(Error::TimedOut),
+                }
             }
+            has_looked = true;
             // 2. Read. Setting a timeout is a system call: done only when it changes.
             if patience != self.timeout {
                 self.link.stream.set_read_timeout(patience)?;

@@ -180,27 +180,27 @@ impl Server {
         log::info!("listening on {}", listener.local_addr()?);
         let threads = Threads::new(options.limits.stack);
         let shared = Arc::new(Shared { options, house, handler: Box::new(handler) });
-        // A descriptor to give up when there are none left, so that the next client can be told.
+        // A descriptor in reserve. Where there are none left, the next client comes in by it, and is told.
         let mut spare = listener.try_clone().ok();
         loop {
-            match listener.accept() {
-                Ok(_) if shared.house.is_stopping() => break,
+            let accepted = listener.accept();
+            if shared.house.is_stopping() {
+                break;
+            }
+            match accepted {
                 Ok((stream, _)) => {
-                    give_thread(stream, &threads, &shared);
                     spare = spare.or_else(|| listener.try_clone().ok());
+                    match spare {
+                        Some(_) => give_thread(stream, &threads, &shared),
+                        None => turn_away(&stream, "no descriptor is left", &shared.house),
+                    }
                 }
-                Err(_) if shared.house.is_stopping() => break,
                 Err(error) if is_of_one_client(&error) => {}
                 Err(error) => {
                     log::warn!("accept: {error}");
-                    drop(spare);
-                    match listener.accept() {
-                        Ok((stream, _)) => {
-                            turn_away(&stream, "no descriptor is left", &shared.house)
-                        }
-                        Err(_) => thread::sleep(A_MOMENT),
+                    if spare.take().is_none() {
+                        thread::sleep(A_MOMENT);
                     }
-                    spare = listener.try_clone().ok();
                 }
             }
         }
@@ -240,7 +240,7 @@ fn serve_one(id: u64, stream: Arc<TcpStream>, shared: &Shared) {
     // A small frame must not wait for the answer to the one before it (Nagle).
     let _ = stream.set_nodelay(true);
     let greeted = catch_unwind(AssertUnwindSafe(|| greet(id, stream.clone(), options, house)));
-    // Whoever does not become one has been told why, also where the application's question panicked.
+    // Whoever does not become one has been told why, also where code of the application's own panicked.
     if let Ok(Ok(ws)) = greeted {
         drop(stream);
         run(handler, ws);

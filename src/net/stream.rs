@@ -10,6 +10,8 @@ use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::error::Error;
+
 /// A stream of bytes in both directions, used by several threads at once.
 pub trait Stream: Send + Sync + 'static {
     /// Waits for bytes; 0 at the end of the stream.
@@ -143,6 +145,11 @@ pub fn is_timeout(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut)
 }
 
+/// Why a write did not get to its end.
+pub(crate) fn too_slow_or_lost(error: io::Error) -> Error {
+    if is_timeout(&error) { Error::TooSlow } else { Error::Lost(error) }
+}
+
 /// A moment by which something must have happened. It does not move, whatever trickles in.
 #[derive(Clone, Copy, Debug)]
 pub struct Deadline(Option<Instant>);
@@ -198,10 +205,18 @@ pub fn write_before(deadline: Deadline, stream: &dyn Stream, mut bytes: &[u8]) -
 
 /// Less than this in a whole write deadline is not slow, but stuck, or hostile.
 const LEAST_PROGRESS: usize = 64 * 1024;
+/// How often a write deadline is looked at: a call waits for that part of it.
+const LOOKS: u32 = 4;
+
+/// How long a single call may wait, of those that [`write_at_pace`] makes.
+pub fn wait_of_a_call(patience: Duration) -> Duration {
+    patience / LOOKS
+}
 
 // WALK: pace
 /// Writes all of `first` and `second`, as long as the peer takes them at a pace worth waiting for. The
-/// stream's own timeout, which is the same `patience`, bounds each call; this judges what it achieved.
+/// stream's own timeout bounds each call; this judges what they achieve. What the first call writes may
+/// be in our own system's buffers: only what follows shows that the peer takes something.
 pub fn write_at_pace(
     patience: Duration,
     stream: &dyn Stream,
@@ -209,7 +224,8 @@ pub fn write_at_pace(
     second: &[u8],
 ) -> io::Result<()> {
     let total = first.len() + second.len();
-    let (mut written, mut start, mut written_at_start) = (0, Instant::now(), 0);
+    let (mut written, mut waits) = (0, 0);
+    let (mut start, mut written_at_start) = (Instant::now(), None);
     while written < total {
         let rest = [
             IoSlice::new(first.get(written..).unwrap_or_default()),
@@ -217,16 +233,19 @@ pub fn write_at_pace(
         ];
         match stream.write(if second.is_empty() { &rest[..1] } else { &rest }) {
             Ok(0) => return Err(ErrorKind::WriteZero.into()),
-            Ok(count) => written += count,
+            Ok(count) => (written, waits) = (written + count, 0),
             Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+            Err(error) if is_timeout(&error) && waits + 1 < LOOKS => waits += 1,
             Err(error) => return Err(error),
         }
         // A call that wrote a part has waited for the rest. Was it worth the wait?
-        if written < total && start.elapsed() >= patience {
-            if written - written_at_start < LEAST_PROGRESS {
+        match written_at_start {
+            None => written_at_start = Some(written),
+            Some(_) if written == total || start.elapsed() < patience => {}
+            Some(then) if written - then < LEAST_PROGRESS => {
                 return Err(ErrorKind::TimedOut.into());
             }
-            (start, written_at_start) = (Instant::now(), written);
+            Some(_) => (start, written_at_start) = (Instant::now(), Some(written)),
         }
     }
     Ok(())

@@ -178,8 +178,8 @@ impl Drop for MessageWriter<'_> {
         let nothing_sent = self.opcode != Opcode::Continuation;
         if !self.finished && !nothing_sent {
             let reason = "message given up half way".into();
-            let _ = self.outgoing.close(&Close { code: CloseCode::INTERNAL_ERROR, reason });
-            let _ = self.link.write(&mut self.outgoing, &[]);
+            let close = Close { code: CloseCode::INTERNAL_ERROR, reason };
+            let _ = self.link.close_within_lock(&mut self.outgoing, close);
         }
     }
 }

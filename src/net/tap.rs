@@ -8,15 +8,17 @@
 //! Rules of this file:
 //! - Bytes are explained when they have passed: what a read brought, what a write took. So a tap can't
 //!   change, lose or reorder them.
-//! - Those who write take turns, so that what is told has the order of the wire; who reads does not
-//!   wait for them. `tell` is called in the thread of the connection and must not wait either; a
-//!   [`Narrator`](super::narrator::Narrator) has a queue.
+//! - Those who write take turns, so that each direction is told in the order of the wire. Who reads
+//!   waits for them as long as there are heads, since an answer decides what follows it in both
+//!   directions; no longer. `tell` is called in the thread of the connection and must not wait either;
+//!   a [`Narrator`](super::narrator::Narrator) has a queue.
 //! - If explaining panics, the explanations end, and the connection does not notice.
 
 use std::io::{self, IoSlice};
 use std::net::{Shutdown, SocketAddr};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::Duration;
 
 use super::queue::lock;
@@ -42,6 +44,8 @@ pub struct Tap<S: Stream> {
     ours: Role,
     /// Held over a write and what is told of it, so that both have the same order.
     writing: Mutex<()>,
+    /// The answer has been told: nothing that we write decides any more what they may send.
+    is_open: AtomicBool,
     /// `None` once explaining has failed.
     hearing: Mutex<Option<Hearing>>,
 }
@@ -65,22 +69,24 @@ impl<S: Stream> Tap<S> {
         tell: impl FnMut(Account) + Send + 'static,
     ) -> Tap<S> {
         let hearing = Hearing { conversation: Conversation::new(terms), tell: Box::new(tell) };
-        Tap { stream, ours, writing: Mutex::default(), hearing: Mutex::new(Some(hearing)) }
-    }
-
-    fn theirs(&self) -> Role {
-        match self.ours {
-            Role::Client => Role::Server,
-            Role::Server => Role::Client,
-        }
+        let (writing, is_open) = (Mutex::default(), AtomicBool::new(false));
+        Tap { stream, ours, writing, is_open, hearing: Mutex::new(Some(hearing)) }
     }
 
     fn explain(&self, what: impl FnOnce(&mut Conversation, &mut dyn FnMut(Account))) {
         let mut hearing = lock(&self.hearing);
         let Some(Hearing { conversation, tell }) = hearing.as_mut() else { return };
-        if catch_unwind(AssertUnwindSafe(|| what(conversation, tell))).is_err() {
-            log::error!("explaining failed; the connection goes on without");
-            *hearing = None;
+        let told = catch_unwind(AssertUnwindSafe(|| {
+            what(conversation, tell);
+            conversation.is_answered()
+        }));
+        match told {
+            Ok(is_answered) => self.is_open.store(is_answered, SeqCst),
+            Err(_) => {
+                log::error!("explaining failed; the connection goes on without");
+                self.is_open.store(true, SeqCst);
+                *hearing = None;
+            }
         }
     }
 }
@@ -88,11 +94,12 @@ impl<S: Stream> Tap<S> {
 impl<S: Stream> Stream for Tap<S> {
     fn read(&self, into: &mut [u8]) -> io::Result<usize> {
         let count = self.stream.read(into)?;
-        let from = self.theirs();
-        match into.is_empty() {
-            false if count == 0 => self.explain(|conversation, tell| conversation.end(from, tell)),
-            _ => self.explain(|conversation, tell| conversation.push(from, &into[..count], tell)),
-        }
+        let _writing = (!self.is_open.load(SeqCst)).then(|| lock(&self.writing));
+        let (theirs, ended) = (self.ours.other(), count == 0 && !into.is_empty());
+        self.explain(|conversation, tell| match ended {
+            true => conversation.end(theirs, tell),
+            false => conversation.push(theirs, &into[..count], tell),
+        });
         Ok(count)
     }
 
@@ -130,7 +137,7 @@ impl<S: Stream> Stream for Tap<S> {
 /// What was cut off in mid-frame is told at the end.
 impl<S: Stream> Drop for Tap<S> {
     fn drop(&mut self) {
-        let (ours, theirs) = (self.ours, self.theirs());
+        let (ours, theirs) = (self.ours, self.ours.other());
         self.explain(|conversation, tell| {
             conversation.end(theirs, tell);
             conversation.end(ours, tell);

@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use super::queue::lock;
 
-/// How many may rest at a time: more than can end while one is accepted.
+/// How many may rest at a time. More would only hold memory: while one connection is accepted, hardly
+/// more than these end.
 const MOST_RESTING: usize = 16;
 /// How long one rests.
 const REST: Duration = Duration::from_secs(1);

@@ -6,8 +6,8 @@
 //! ```
 //!
 //! An idle connection should cost little and a busy one should read much at once. So the room begins
-//! small, doubles when a read has filled it, and goes back when nothing is left in it and the last
-//! reads did not need it.
+//! small, doubles when a read has filled it, and goes back when the last reads did not need it, or none
+//! comes.
 
 /// What an idle connection holds.
 const LEAST_ROOM: usize = 512;
@@ -20,11 +20,12 @@ pub struct Buffer {
     room: Vec<u8>,
     start: usize,
     end: usize,
+    needed: Habit,
 }
 
 impl Default for Buffer {
     fn default() -> Buffer {
-        Buffer { room: vec![0; LEAST_ROOM], start: 0, end: 0 }
+        Buffer { room: vec![0; LEAST_ROOM], start: 0, end: 0, needed: Habit::default() }
     }
 }
 
@@ -65,8 +66,13 @@ impl Buffer {
     pub fn filled(&mut self, count: usize) {
         let filled_up = count == self.room.len() - self.end;
         self.end += count;
+        let lately = self.needed.note(self.end);
         if filled_up && self.room.len() < MOST_ROOM {
             self.resize(self.room.len() * 2);
+        } else if let Some(most) = lately
+            && 4 * most.max(LEAST_ROOM) <= self.room.len()
+        {
+            self.resize(2 * most.max(LEAST_ROOM));
         }
     }
 
@@ -79,6 +85,24 @@ impl Buffer {
 
     fn resize(&mut self, room: usize) {
         self.room.resize(room, 0);
+        self.room.shrink_to_fit();
+    }
+}
+
+/// How much of a memory was needed, of late.
+#[derive(Debug, Default)]
+pub struct Habit {
+    times: u32,
+    most: usize,
+}
+
+impl Habit {
+    /// So much was needed this time. Every so many times: the most of them.
+    #[inline]
+    pub fn note(&mut self, needed: usize) -> Option<usize> {
+        const OF_LATE: u32 = 32;
+        (self.times, self.most) = (self.times + 1, self.most.max(needed));
+        (self.times == OF_LATE).then(|| std::mem::take(self).most)
     }
 }
 
@@ -119,6 +143,29 @@ mod tests {
         assert_eq!(buffer.space().len(), MOST_ROOM);
         buffer.shrink();
         assert_eq!(buffer.space().len(), LEAST_ROOM);
+    }
+
+    #[test]
+    fn the_room_goes_back_when_the_last_reads_did_not_need_it_and_keeps_what_is_unread() {
+        let mut buffer = Buffer::default();
+        while buffer.room.len() < MOST_ROOM {
+            let count = buffer.space().len();
+            buffer.filled(count);
+        }
+        buffer.clear();
+        let mut say = |needed: usize| {
+            buffer.consume(buffer.end - buffer.start);
+            buffer.space()[..needed].fill(b'!');
+            buffer.filled(needed);
+            assert!(buffer.unread() == vec![b'!'; needed]);
+            buffer.room.len()
+        };
+        // Among those before was one that did.
+        (0..100).for_each(|_| assert!(say(MOST_ROOM / 4 + 1) == MOST_ROOM));
+        let rooms: Vec<usize> = (0..100).map(|_| say(2000)).collect();
+        assert_eq!(rooms.last(), Some(&4000));
+        let rooms: Vec<usize> = (0..100).map(|_| say(1)).collect();
+        assert_eq!(rooms.last(), Some(&(2 * LEAST_ROOM)));
     }
 
     /// Puts so many bytes into it, in one read.

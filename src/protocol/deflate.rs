@@ -172,6 +172,7 @@ fn remember(window: &mut VecDeque<u8>, came: &[u8], size: usize) {
     let newest = &came[came.len().saturating_sub(size)..];
     let excess = (window.len() + newest.len()).saturating_sub(size);
     window.drain(..excess);
+    window.reserve_exact(newest.len());
     window.extend(newest);
 }
 

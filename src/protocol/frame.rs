@@ -67,6 +67,16 @@ pub enum Role {
     Client,
 }
 
+impl Role {
+    /// The one at the other end.
+    pub fn other(self) -> Role {
+        match self {
+            Role::Server => Role::Client,
+            Role::Client => Role::Server,
+        }
+    }
+}
+
 /// What kind of frame it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Opcode {

@@ -91,7 +91,8 @@ impl Incoming {
         }
     }
 
-    /// From the next message on: in pieces as they arrive, or whole.
+    /// From now on: in pieces as they arrive, or whole. To be switched back between two messages only:
+    /// pieces that were given out are not given again.
     pub fn deliver_pieces(&mut self, pieces: bool) {
         self.pieces = pieces;
     }

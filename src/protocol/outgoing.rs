@@ -12,6 +12,7 @@
 
 use std::fmt;
 
+use super::buffer::Habit;
 use super::close::Close;
 use super::close_code::CloseCode;
 use super::deflate::Deflater;
@@ -36,6 +37,8 @@ pub struct Outgoing {
     /// The message whose fragments are being sent is compressed.
     compressing: bool,
     batch: Vec<u8>,
+    /// How large the batches have been.
+    needed: Habit,
     closed: bool,
     /// Whole messages that have gone into the batch, since somebody last asked.
     messages: u64,
@@ -45,7 +48,8 @@ impl Outgoing {
     /// The sending half of a server (no masks) or a client.
     pub fn new(masks: Option<Masks>) -> Outgoing {
         let (deflater, compressing, batch) = (None, false, Vec::new());
-        Outgoing { masks, deflater, compressing, batch, closed: false, messages: 0 }
+        let needed = Habit::default();
+        Outgoing { masks, deflater, compressing, batch, needed, closed: false, messages: 0 }
     }
 
     /// Compression was agreed on, or not.
@@ -118,12 +122,15 @@ impl Outgoing {
         &self.batch
     }
 
-    /// The batch is written. Small ones keep their memory for the next.
+    /// The batch is written. It keeps its memory for the next, unless that was huge, or of late not needed.
     pub fn written(&mut self) {
         const KEPT: usize = 512 * 1024;
+        let lately = self.needed.note(self.batch.len());
         self.batch.clear();
         if self.batch.capacity() > KEPT {
             self.batch = Vec::new();
+        } else if let Some(most) = lately {
+            self.batch.shrink_to(2 * most);
         }
     }
 
@@ -264,6 +271,20 @@ mod tests {
         assert_eq!(room_after(100), 100);
         outgoing.shrink();
         assert_eq!(outgoing.batch.capacity(), 0);
+    }
+
+    #[test]
+    fn a_batch_gives_back_the_memory_that_the_last_ones_did_not_need() {
+        let mut outgoing = Outgoing::new(None);
+        outgoing.batch.reserve_exact(100_000);
+        let mut write = |size: usize| {
+            outgoing.batch.resize(size, 0);
+            outgoing.written();
+            outgoing.batch.capacity()
+        };
+        (0..100).for_each(|_| assert_eq!(write(50_000), 100_000));
+        (0..100).for_each(|_| assert!(write(1_000) <= 100_000));
+        assert_eq!(write(0), 2_000);
     }
 
     #[test]

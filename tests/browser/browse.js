@@ -221,8 +221,8 @@ async function compressedPlayground() {
   await browser.close();
 }
 
-/** The page of seed 001, in our words: a subprotocol, hello when it opens, and what comes is shown. */
-const seedPage = (url) => `<!doctype html><meta charset=utf-8><title>seed 001</title><ul id=log></ul><script>
+/** A page as tutorials have it: a subprotocol, hello when it opens, and what comes is shown. */
+const tutorialPage = (url) => `<!doctype html><meta charset=utf-8><title>a tutorial</title><ul id=log></ul><script>
   const say = (line) => { const li = document.createElement('li'); li.textContent = line; log.append(li); };
   const socket = new WebSocket('${url}');
   socket.onopen = () => { say('opened'); socket.send('Hello, Server!'); };
@@ -235,17 +235,17 @@ async function echoAndChat() {
   const echo = await example('04_echo');
   const { address: recorded, records } = await recorder(echo);
   const browser = await launch();
-  await check('seed 001: a page of the echo itself is answered', async () => {
+  await check('a tutorial: a page of the echo itself is answered', async () => {
     const page = await open(browser, `http://${echo}`);
     await page.evaluate((html) => { const frame = document.createElement('iframe'); frame.srcdoc = html; document.body.append(frame); },
-      seedPage(`ws://${echo}`));
+      tutorialPage(`ws://${echo}`));
     const frame = await page.waitForFrame((one) => one !== page.mainFrame());
     await frame.waitForFunction(() => document.body?.textContent.includes('closed 1000 true'));
     assertEqual(await frame.$eval('#log', (log) => log.textContent), 'openedgot Hello, Server!closed 1000 true', 'the log');
     await page.close();
   });
   await check('a page of a foreign origin is refused with 403', async () => {
-    const page = await open(browser, `http://${await pageServer(seedPage(`ws://${recorded}`))}`);
+    const page = await open(browser, `http://${await pageServer(tutorialPage(`ws://${recorded}`))}`);
     await waitFor(page, '#log', 'closed 1006 false');
     const answer = headOf(records[0].answered).toString();
     assert(answer.startsWith('HTTP/1.1 403 '), answer);

@@ -954,6 +954,28 @@ fn server_answers_101_though_authorize_thought_for_longer_than_a_head_may_take()
     is_echoed(&mut honest);
 }
 
+#[test]
+fn whoever_authorize_still_thinks_about_when_the_server_has_stopped_is_told_503() {
+    let (server, is_thinking, decide) = thoughtful(Limits::default());
+    let mut late = server.dial();
+    late.write(request(&[]));
+    is_thinking.recv_timeout(PATIENCE).unwrap();
+    server.stop(Duration::ZERO).unwrap();
+    decide.send(()).unwrap();
+    assert_eq!(late.read_response().status, 503);
+    late.read_end();
+}
+
+#[test]
+fn whoever_comes_where_the_stream_can_not_be_wrapped_is_told_500() {
+    let server = serve(|server| server.through(|_| panic!("on purpose")), echo_handler);
+    let mut peer = server.dial();
+    peer.write(request(&[]));
+    assert_eq!(peer.read_response().status, 500);
+    peer.read_end();
+    server.wait_until(|counters| counters.refused.get(&500) == Some(&1));
+}
+
 // Any byte anywhere.
 
 #[test]

@@ -18,7 +18,7 @@ const GUARDS: [(&str, &str, &str, &str); 7] = [
     (
         "looking again after the lock is let go",
         "net/link.rs",
-        "while self.something_left.load(SeqCst) {",
+        "while self.slot.is_filled() {",
         "if false {",
     ),
     (

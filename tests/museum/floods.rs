@@ -91,11 +91,11 @@ fn cve_2026_48779_what_if_a_message_has_more_fragments_than_sense() {
 /// Bytes: `82 FF 00 00 00 00 00 01 00 00 m ..` to an echo, again and again, and nothing is read
 /// Holds: we stop reading while we wait to write; at the write deadline the peer is dropped
 /// Twin: src/net/stream.rs
-/// was `Err(error) if error.kind() == ErrorKind::Interrupted => continue,`
-/// now `Err(error) if error.kind() == ErrorKind::Interrupted || is_timeout(&error) => continue,`
+/// was `Err(error) if is_timeout(&error) && waits + 1 < LOOKS => waits += 1,`
+/// now `Err(error) if is_timeout(&error) => waits = 0,`
 /// and: src/net/stream.rs
-/// was `if written - written_at_start < LEAST_PROGRESS {`
-/// now `if false {`
+/// was `Some(then) if written - then < LEAST_PROGRESS => {`
+/// now `Some(_) if false => {`
 #[test]
 fn rustsec_2020_0043_what_if_a_peer_asks_and_reads_no_answer() {
     for side in BOTH_SIDES {
@@ -120,7 +120,7 @@ fn rustsec_2020_0043_what_if_a_peer_asks_and_reads_no_answer() {
 ///
 /// Bytes: `89 84 m` and a number, 20,000 times, while a long message of ours is stuck in the buffers
 /// Holds: pings are read on; one pong waits, for the latest of them; nobody tries in between
-/// Twin: src/net/link.rs
+/// Twin: src/net/slot.rs
 /// was `lock(&self.left).pong = Some(payload);`
 /// now `lock(&self.left).pong.get_or_insert_default().extend(payload);`
 /// Twin: src/net/link.rs

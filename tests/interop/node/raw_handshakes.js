@@ -1,8 +1,8 @@
 // Handshakes by hand against ws101's server (`raw_handshakes.js client URL`): no library, a socket and some text.
 //
-// Two are those of seed 002, a kata: its key is 17 bytes long where the RFC wants 16, and its GUID is not the
+// Two are those of a kata: its key is 17 bytes long where the RFC wants 16, and its GUID is not the
 // RFC's, so a server that follows the RFC answers 400 to the first and gives another accept than the kata's to a
-// good key. One is of the draft of 2010 (seed 004), which had two keys, eight bytes behind the head, and no version.
+// good key. One is of the draft of 2010, which had two keys, eight bytes behind the head, and no version.
 
 const { createHash } = require('node:crypto');
 const { connect } = require('node:net');

@@ -1,4 +1,4 @@
-// The Node server of seed 001 (the `ws` library): each message comes back with `Echo: ` before it. `run` lets
+// A Node server as tutorials have it (the `ws` library): each message comes back with `Echo: ` before it. `run` lets
 // 05_client talk to it.
 
 const { WebSocketServer } = require('ws');

@@ -1,4 +1,4 @@
-"""The Python server of seed 001 (the `websockets` library), with today's API: each message comes back with `Echo: `
+"""A Python server as tutorials have it (the `websockets` library), with today's API: each message comes back with `Echo: `
 before it. `run` lets 05_client talk to it."""
 
 import asyncio
