@@ -60,9 +60,13 @@ fn talk(mut ws: WebSocket) -> Result<()> {
 
 /// Sends each line of the input, then closes. The answer to that ends `recv` in the other thread.
 fn send_lines(sender: Sender) {
-    let lines = std::io::stdin().lock().lines().map_while(|line| line.ok());
-    for line in lines {
-        if sender.send(line).is_err() {
+    for line in std::io::stdin().lock().split(b'\n').map_while(|line| line.ok()) {
+        let sent = match str::from_utf8(&line) {
+            Ok(text) => sender.send(text.trim_end_matches('\r')),
+            // Text would be refused; as bytes it may go.
+            Err(_) => sender.send(&line),
+        };
+        if sent.is_err() {
             return; // `recv` says why.
         }
     }

@@ -64,6 +64,7 @@ fn echo(mut ws: WebSocket) -> Result<()> {
 }
 
 fn play(url: &str, limits: &Limits, deflate: Option<Deflate>) -> Result<()> {
+    let url = url.trim_end_matches('/');
     let connect = |path: &str| {
         let client = Client::new(format!("{url}{path}")).limits(limits.clone());
         match deflate {
