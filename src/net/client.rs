@@ -84,8 +84,8 @@ impl Client {
     }
 
     /// Offers subprotocols, the preferred one first.
-    pub fn subprotocols<T: Into<String>>(mut self, names: impl IntoIterator<Item = T>) -> Client {
-        self.ask.subprotocols.extend(names.into_iter().map(Into::into));
+    pub fn subprotocols(mut self, names: impl IntoIterator<Item: AsRef<str>>) -> Client {
+        self.ask.subprotocols.extend(names.into_iter().map(|name| name.as_ref().to_owned()));
         self
     }
 

@@ -66,8 +66,8 @@ impl Server {
     /// Which pages may connect, each as `scheme://host[:port]`, compared whole; `null` for pages without
     /// an origin, `*` for all. Without this call: those that came from this very host and port.
     /// Programs that are no browser send no `Origin`, and are let in.
-    pub fn origins<T: Into<String>>(mut self, origins: impl IntoIterator<Item = T>) -> Server {
-        let listed: Vec<String> = origins.into_iter().map(Into::into).collect();
+    pub fn origins(mut self, origins: impl IntoIterator<Item: AsRef<str>>) -> Server {
+        let listed = owned(origins);
         let any = listed.iter().any(|origin| origin == "*");
         self.options.rules.origins = if any { Origins::Any } else { Origins::Listed(listed) };
         self
@@ -75,22 +75,22 @@ impl Server {
 
     /// The hosts that this server answers for: others are told 421. An entry without a port means any
     /// port. A guard against DNS rebinding, for a server that only listens on loopback.
-    pub fn hosts<T: Into<String>>(mut self, hosts: impl IntoIterator<Item = T>) -> Server {
-        self.options.rules.hosts = hosts.into_iter().map(Into::into).collect();
+    pub fn hosts(mut self, hosts: impl IntoIterator<Item: AsRef<str>>) -> Server {
+        self.options.rules.hosts = owned(hosts);
         self
     }
 
     /// The paths at which there is a WebSocket: others are told 404. Without this call: all.
-    pub fn paths<T: Into<String>>(mut self, paths: impl IntoIterator<Item = T>) -> Server {
-        self.options.rules.paths = paths.into_iter().map(Into::into).collect();
+    pub fn paths(mut self, paths: impl IntoIterator<Item: AsRef<str>>) -> Server {
+        self.options.rules.paths = owned(paths);
         self
     }
 
     /// The subprotocols that this server speaks. Of those that a client offers, the first that is ours
     /// is agreed on. If there is none, the connection opens without one; browsers, and some others,
     /// then leave at once.
-    pub fn subprotocols<T: Into<String>>(mut self, names: impl IntoIterator<Item = T>) -> Server {
-        self.options.rules.subprotocols = names.into_iter().map(Into::into).collect();
+    pub fn subprotocols(mut self, names: impl IntoIterator<Item: AsRef<str>>) -> Server {
+        self.options.rules.subprotocols = owned(names);
         self
     }
 
@@ -209,6 +209,10 @@ impl Server {
         log::info!("stopped");
         Ok(())
     }
+}
+
+fn owned(names: impl IntoIterator<Item: AsRef<str>>) -> Vec<String> {
+    names.into_iter().map(|name| name.as_ref().to_owned()).collect()
 }
 
 /// What the threads of a server share.

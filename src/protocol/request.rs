@@ -68,6 +68,11 @@ impl Request {
         &self.method
     }
 
+    /// The target as it was sent: path and query, or with scheme and host before them.
+    pub fn target(&self) -> &str {
+        self.head.first_line().split(' ').nth(1).unwrap_or_default()
+    }
+
     /// The path, `/` at least; as it was sent, with its `%` escapes.
     pub fn path(&self) -> &str {
         &self.path
@@ -161,6 +166,7 @@ mod tests {
         ] {
             let request = parse(&format!("GET {target} HTTP/1.1")).unwrap();
             assert_eq!((request.host(), request.path()), (Some(host), path), "{target}");
+            assert_eq!(request.target(), target);
         }
     }
 

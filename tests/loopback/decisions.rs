@@ -207,7 +207,7 @@ fn server_refuses_a_request_without_exactly_one_good_host_with_400() {
 
 #[test]
 fn server_refuses_a_host_that_is_not_listed_with_421() {
-    let server = serve(|server| server.hosts(["example.com:8080", "localhost"]), echo_handler);
+    let server = serve(|server| server.hosts(&["example.com:8080", "localhost"]), echo_handler);
     for host in ["example.com:8080", "EXAMPLE.com:8080", "localhost", "localhost:1"] {
         opens(&server, &with("Host", &[&format!("Host: {host}")]));
     }
