@@ -160,8 +160,7 @@ impl Link {
         self.leave_close(close);
         let Some(mut outgoing) = self.try_lock() else { return };
         let _ = self.stream.set_write_timeout(wait_of_a_call(A_MOMENT));
-        let sent = self.encode_left(&mut outgoing);
-        let sent = sent.and_then(|()| self.write_in(A_MOMENT, &mut outgoing, &[]));
+        let sent = self.send_left(&mut outgoing);
         let _ = self.stream.set_write_timeout(wait_of_a_call(self.write_within));
         drop(outgoing);
         let _ = sent.and_then(|()| self.settle());
@@ -231,15 +230,11 @@ impl Link {
 
     /// Writes the batch and what goes behind it, in as few calls as the stream takes.
     pub(crate) fn write(&self, outgoing: &mut Outgoing, behind: &[u8]) -> Result<()> {
-        self.write_in(self.write_within, outgoing, behind)
-    }
-
-    fn write_in(&self, time: Duration, outgoing: &mut Outgoing, behind: &[u8]) -> Result<()> {
         let total = outgoing.batch().len() + behind.len();
         if total == 0 {
             return Ok(());
         }
-        let written = write_at_pace(time, &*self.stream, outgoing.batch(), behind);
+        let written = write_at_pace(self.write_within, &*self.stream, outgoing.batch(), behind);
         outgoing.written();
         self.tally.sent(outgoing.take_message_count(), total);
         if written.is_err() {

@@ -771,8 +771,8 @@ fn ws_1620_what_if_one_of_many_does_not_read() {
 /// Bytes: messages of 0 bytes to a megabyte
 /// Holds: one write a message, at both ends
 /// Twin: src/net/link.rs
-/// was `let written = write_at_pace(time, &*self.stream, outgoing.batch(), behind);`
-/// now `let written = write_at_pace(time, &*self.stream, outgoing.batch(), &[]).and_then(|()| write_at_pace(time, &*self.stream, behind, &[]));`
+/// was `let written = write_at_pace(self.write_within, &*self.stream, outgoing.batch(), behind);`
+/// now `let written = write_at_pace(self.write_within, &*self.stream, outgoing.batch(), &[]).and_then(|()| write_at_pace(self.write_within, &*self.stream, behind, &[]));`
 #[test]
 fn nagle_what_if_a_message_goes_out_in_two_writes() {
     for side in BOTH_SIDES {
