@@ -253,7 +253,13 @@ fn flush(stream: &mut Compress, mut payload: &[u8]) -> Vec<u8> {
 
 impl fmt::Debug for Inflater {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Inflater {{ {:?}, {} bytes in it }}", self.peer, self.window.len())
+        let Inflater { peer, window, stream, .. } = self;
+        write!(
+            f,
+            "Inflater {{ {peer:?}, {} bytes in it, in use: {} }}",
+            window.len(),
+            stream.is_some()
+        )
     }
 }
 
@@ -577,6 +583,27 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn what_is_printed_of_the_halves_shows_no_payload_but_what_they_hold() {
+        let window = Window { bits: 9, takeover: true };
+        let (mut sender, mut inflater) =
+            (Deflater::new(window, &ALL).unwrap(), Inflater::new(window, 100));
+        let printed = |window: &str, in_use: bool| {
+            let peer = "Window { bits: 9, takeover: true }";
+            [
+                format!("Deflater {{ {peer}, in use: {in_use} }}"),
+                format!("Inflater {{ {peer}, {window} bytes in it, in use: {in_use} }}"),
+            ]
+        };
+        assert_eq!([format!("{sender:?}"), format!("{inflater:?}")], printed("0", false));
+        inflater.inflate(&sender.deflate(b"secret", true), |_| Ok(())).unwrap();
+        inflater.finish().unwrap();
+        assert_eq!([format!("{sender:?}"), format!("{inflater:?}")], printed("6", true));
+        sender.forget();
+        inflater.shrink();
+        assert_eq!([format!("{sender:?}"), format!("{inflater:?}")], printed("6", false));
     }
 
     #[test]

@@ -4,7 +4,7 @@ use ws101::protocol::frame::Role;
 use ws101::protocol::incoming::Event;
 use ws101::protocol::message::{Bounds, Message};
 
-use crate::support::{Listener, NO_BOUNDS, ROLES, binary, frame, head, peer_of, text};
+use crate::support::{Listener, NO_BOUNDS, ROLES, binary, close, frame, head, peer_of, text};
 
 fn of_bytes(max_message: u64) -> Bounds {
     Bounds { max_message, ..NO_BOUNDS }
@@ -156,6 +156,17 @@ fn the_room_for_what_comes_goes_back_in_a_silence_and_nothing_is_lost() {
 }
 
 /// The default of the design, at its full size.
+#[test]
+fn what_comes_after_a_close_takes_no_memory() {
+    for role in ROLES {
+        let mut listener = Listener::new(role);
+        listener.hear(&frame(peer_of(role), &head(0x88, 0), b""));
+        (0..100).for_each(|_| listener.hear(&[0x81; 500]));
+        assert_eq!(listener.events, [close(1005, "")]);
+        assert!(listener.room() < 4096, "at the {role:?}");
+    }
+}
+
 #[test]
 fn what_if_a_message_has_131072_empty_fragments_and_then_one_more() {
     let bounds = Bounds { max_message: 16 * 1024 * 1024, max_fragments: 131_072 };
