@@ -33,6 +33,8 @@ impl Authority {
             return None;
         }
         let port = match port.strip_prefix(':') {
+            // RFC 3986 §3.2.3: a port may be left empty.
+            Some("") => None,
             Some(digits) if digits.bytes().all(|byte| byte.is_ascii_digit()) => {
                 Some(digits.parse().ok()?)
             }
@@ -155,6 +157,7 @@ mod tests {
     fn an_authority_is_a_host_and_perhaps_a_port() {
         for (text, host, port) in [
             ("Example.COM", "example.com", None),
+            ("a:", "a", None),
             ("a:0", "a", Some(0)),
             ("127.0.0.1:9001", "127.0.0.1", Some(9001)),
             ("[::1]", "[::1]", None),
@@ -167,8 +170,8 @@ mod tests {
             );
         }
         for bad in [
-            "", ":", ":80", "]", "[", "[]", "[::1", "[::1]x", "[::g]", "a:", "a:b", "a:65536",
-            "a:+1", "a b", "u@a", "a/b", "a:1:2", "\u{e9}",
+            "", ":", ":80", "]", "[", "[]", "[::1", "[::1]x", "[::g]", "a:b", "a:65536", "a:+1",
+            "a b", "u@a", "a/b", "a:1:2", "\u{e9}",
         ] {
             assert_eq!(Authority::parse(bad), None, "{bad:?}");
         }

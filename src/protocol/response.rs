@@ -134,6 +134,23 @@ mod tests {
         assert!(text.ends_with("\r\n\r\nhello"));
     }
 
+    /// RFC 9110 §15, and RFC 6585 for 429 and 431.
+    #[test]
+    fn each_status_goes_with_the_words_of_its_rfc() {
+        let words = "101 Switching Protocols, 200 OK, 204 No Content, 301 Moved Permanently, 302 Found, \
+                     304 Not Modified, 307 Temporary Redirect, 308 Permanent Redirect, 400 Bad Request, \
+                     401 Unauthorized, 403 Forbidden, 404 Not Found, 405 Method Not Allowed, \
+                     408 Request Timeout, 421 Misdirected Request, 426 Upgrade Required, \
+                     429 Too Many Requests, 431 Request Header Fields Too Large, \
+                     500 Internal Server Error, 503 Service Unavailable, \
+                     505 HTTP Version Not Supported, 299 Other";
+        for line in words.split(", ") {
+            let status = line[..3].parse().unwrap();
+            let bytes = Response::text("").status(status).encode().unwrap();
+            assert!(bytes.starts_with(format!("HTTP/1.1 {line}\r\n").as_bytes()), "{line}");
+        }
+    }
+
     #[test]
     fn a_header_that_would_break_out_of_its_line_is_refused() {
         for (name, value) in

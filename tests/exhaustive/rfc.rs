@@ -340,7 +340,7 @@ fn without_ows(mut bytes: &[u8]) -> &[u8] {
 
 /// RFC 3986 §3.2.2: host [ ":" port ], where a name is of unreserved, pct-encoded (of which only the
 /// "%" is looked at) and sub-delims; an IPv6 address stands in brackets. RFC 9110 §4.2.1: the host is
-/// not empty. A port, where there is a colon, has a number: RFC 3986 lets it be empty, we do not.
+/// not empty. A port, where there is a colon, may be empty (§3.2.3).
 fn host_and_port(bytes: &[u8]) -> Option<(String, Option<u16>)> {
     let text = str::from_utf8(bytes).ok()?.to_ascii_lowercase();
     let end_of_host = match text.starts_with('[') {
@@ -361,6 +361,7 @@ fn host_and_port(bytes: &[u8]) -> Option<(String, Option<u16>)> {
     let digits = |text: &str| !text.is_empty() && text.chars().all(|c| c.is_ascii_digit());
     let port = match port.strip_prefix(':') {
         None if port.is_empty() => None,
+        Some("") => None,
         Some(number) if digits(number) => Some(number.parse().ok()?),
         _ => return None,
     };
