@@ -281,17 +281,19 @@ fn either_side_wakes_whoever_reads_when_another_thread_finds_the_peer_too_slow()
 }
 
 #[test]
-fn either_side_waits_once_for_the_write_deadline_however_much_its_own_system_has_taken() {
+fn either_side_gives_up_before_a_second_write_deadline_whatever_its_own_system_has_taken() {
     for side in BOTH_SIDES {
-        let limits = Limits { write: Duration::from_secs(4), ..unhurried() };
+        let limits = Limits { write: Duration::from_secs(2), ..unhurried() };
         let (wire, app) = open(side, limits, |mut ws| {
             let start = Instant::now();
             (ws.send(vec![0; HUGE]), start.elapsed())
         });
         let (sent, took) = app.wait();
         assert!(matches!(sent, Err(Error::TooSlow)), "{sent:?}");
-        let limits = [Duration::from_millis(3900), Duration::from_millis(7500)];
-        assert!(limits[0] < took && took < limits[1], "{took:?}");
+        assert!(
+            took > Duration::from_millis(1900) && took < Duration::from_millis(3900),
+            "{took:?}"
+        );
         drop(wire);
     }
 }
@@ -349,7 +351,7 @@ impl Slow {
 #[test]
 fn whoever_has_no_patience_gets_what_is_there_though_writing_has_taken_longer() {
     let sends = [request(&[]).as_bytes(), &masked(0x81, "here")].concat();
-    let limits = Limits { write: Duration::from_millis(40), ..unhurried() };
+    let limits = Limits { write: Duration::from_millis(40), close: SOON, ..unhurried() };
     let server = Server::unbound().limits(limits);
     let mut ws = server.accept(Slow::new(sends, 64 * 1024)).unwrap();
     // Each time the write takes all the time there is, and a look finds one byte.
