@@ -176,6 +176,23 @@ mod tests {
     }
 
     #[test]
+    fn memory_doubles_as_it_grows_but_not_beyond_the_most_that_may_come() {
+        for (length, room, more, most, expected) in [
+            (10, 20, 10, 1000, 0),
+            (10, 20, 11, 1000, 30),
+            (10, 20, 200, 1000, 200),
+            (20, 20, 1, 30, 10),
+            (0, 0, 5, 1000, 5),
+        ] {
+            assert_eq!(
+                growth(length, room, more, most),
+                expected,
+                "{length} of {room}, {more} more"
+            );
+        }
+    }
+
+    #[test]
     fn text_may_not_end_in_mid_character() {
         assert_eq!(in_pieces([&b"a\xe2\x98"[..]]), Err(NotUtf8));
     }
