@@ -291,7 +291,7 @@ fn either_side_gives_up_before_a_second_write_deadline_whatever_its_own_system_h
         let (sent, took) = app.wait();
         assert!(matches!(sent, Err(Error::TooSlow)), "{sent:?}");
         assert!(
-            took > Duration::from_millis(1900) && took < Duration::from_millis(3900),
+            took > Duration::from_millis(3900) && took < Duration::from_millis(7900),
             "{took:?}"
         );
         drop(wire);

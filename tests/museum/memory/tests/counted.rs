@@ -132,7 +132,7 @@ fn cve_2026_48779_what_if_a_million_fragments_are_kept() {
 /// four times the work.
 ///
 /// Bytes: 10^5 and 2 x 10^5 fragments of one byte, of text and of binary
-/// Holds: work(2n) / work(n) is at most 2.3
+/// Holds: work(2n) / work(n) is at most 3 (where it is quadratic: 4)
 /// Twin: src/protocol/message.rs
 /// was `self.bytes.extend_from_slice(piece);`
 /// now `self.bytes.extend_from_slice(piece); std::hint::black_box(self.bytes.iter().step_by(256).fold(0_u8, |sum, byte| sum ^ byte));`
@@ -149,7 +149,7 @@ fn cve_2026_65623_what_if_a_message_is_measured_again_with_each_fragment() {
                 take(&mut incoming, &next, 4 * KIB).unwrap();
             });
         });
-        assert!(grown <= 2.3, "{role:?}: twice the fragments are {grown:.2} times the work");
+        assert!(grown <= 3.0, "{role:?}: twice the fragments are {grown:.2} times the work");
     }
 }
 
@@ -259,7 +259,7 @@ fn cve_2018_1000518_what_if_a_bomb_is_inflated() {
 /// kilobytes held a process for minutes.
 ///
 /// Bytes: `b` and spaces and `x`, `a; b="\c\c\c..`, commas, semicolons; from 1 KiB to 64 KiB
-/// Holds: a header of twice the length is at most 2.3 times the work
+/// Holds: a header of twice the length is at most 3 times the work (where it is quadratic: 4)
 /// Twin: src/protocol/extension.rs
 /// was `'\\' => value.push(characters.next()?),`
 /// now `'\\' => { std::hint::black_box(is_token(&value)); value.push(characters.next()?) }`
@@ -289,7 +289,7 @@ fn cve_2021_32640_what_if_a_header_can_be_read_in_many_ways() {
                     (0..64 / small).for_each(|_| read_head(role, head));
                 });
                 assert!(
-                    grown <= 2.3,
+                    grown <= 3.0,
                     "{role:?}: {name}: {before}{again}..{behind}: {grown:.2} times the work"
                 );
             }
