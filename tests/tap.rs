@@ -2,7 +2,7 @@
 
 use std::io::{self, IoSlice, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
@@ -205,23 +205,20 @@ fn what_is_cut_off_in_mid_frame_is_told_at_the_end() {
     assert!(told[0].what == What::Request && matches!(told[0].verdict, Verdict::Missing(_)));
 }
 
-/// While its first write is under way it lets another begin, and waits a little for that to be over.
-struct LetsPass {
-    let_begin: Mutex<Option<Sender<()>>>,
-    is_over: Mutex<Receiver<()>>,
-}
+/// A stream that reads and writes as a test says.
+struct Acts<R, W>(R, W);
 
-impl Stream for LetsPass {
-    fn read(&self, _: &mut [u8]) -> io::Result<usize> {
-        Ok(0)
+impl<R, W> Stream for Acts<R, W>
+where
+    R: Fn(&mut [u8]) -> usize + Send + Sync + 'static,
+    W: Fn() + Send + Sync + 'static,
+{
+    fn read(&self, into: &mut [u8]) -> io::Result<usize> {
+        Ok(self.0(into))
     }
 
     fn write(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-        let first = self.let_begin.lock().unwrap().take();
-        if let Some(let_begin) = first {
-            let_begin.send(()).unwrap();
-            let _ = self.is_over.lock().unwrap().recv_timeout(Duration::from_millis(300));
-        }
+        self.1();
         Ok(slices.iter().map(|slice| slice.len()).sum())
     }
 
@@ -242,7 +239,16 @@ impl Stream for LetsPass {
 fn what_two_threads_write_is_told_in_the_order_in_which_it_went_out() {
     let ((let_begin, may_begin), (over, is_over)) = (channel(), channel());
     let (tell, heard) = hear();
-    let stream = LetsPass { let_begin: Mutex::new(Some(let_begin)), is_over: Mutex::new(is_over) };
+    // While its first write is under way it lets another begin, and waits a little for that to be over.
+    let (let_begin, is_over) = (Mutex::new(Some(let_begin)), Mutex::new(is_over));
+    let write = move || {
+        let first = let_begin.lock().unwrap().take();
+        if let Some(let_begin) = first {
+            let_begin.send(()).unwrap();
+            let _ = is_over.lock().unwrap().recv_timeout(Duration::from_millis(300));
+        }
+    };
+    let stream = Acts(|_: &mut [u8]| 0, write);
     let tap = Tap::new(stream, Role::Server, tell);
     thread::scope(|scope| {
         scope.spawn(|| tap.write(&[IoSlice::new(b"HTTP/1.1 101 x\r\n\r\n")]).unwrap());
@@ -254,46 +260,23 @@ fn what_two_threads_write_is_told_in_the_order_in_which_it_went_out() {
     assert_eq!(told, [(What::Response, 0, 18), (What::Frame, 18, 3)]);
 }
 
-/// Whoever writes the 101 is held up before that is told; the client's first frame comes meanwhile.
-struct Answers {
-    written: Mutex<Option<Sender<()>>>,
-    is_written: Mutex<Receiver<()>>,
-}
-
-impl Stream for Answers {
-    fn read(&self, into: &mut [u8]) -> io::Result<usize> {
-        self.is_written.lock().unwrap().recv().unwrap();
-        let frame = b"\x81\x80\0\0\0\0";
-        into[..frame.len()].copy_from_slice(frame);
-        Ok(frame.len())
-    }
-
-    fn write(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-        if let Some(written) = self.written.lock().unwrap().take() {
-            written.send(()).unwrap();
-        }
-        thread::sleep(Duration::from_millis(100));
-        Ok(slices.iter().map(|slice| slice.len()).sum())
-    }
-
-    fn set_read_timeout(&self, _: Duration) -> io::Result<()> {
-        Ok(())
-    }
-
-    fn set_write_timeout(&self, _: Duration) -> io::Result<()> {
-        Ok(())
-    }
-
-    fn shutdown(&self, _: Shutdown) -> io::Result<()> {
-        Ok(())
-    }
-}
-
 #[test]
 fn the_101_is_told_before_the_frame_that_it_allowed() {
     let (written, is_written) = channel();
     let (tell, heard) = hear();
-    let stream = Answers { written: Mutex::new(Some(written)), is_written: Mutex::new(is_written) };
+    // Whoever writes the 101 is held up before that is told; the client's first frame comes meanwhile.
+    let (written, is_written) = (Mutex::new(written), Mutex::new(is_written));
+    let read = move |into: &mut [u8]| {
+        is_written.lock().unwrap().recv().unwrap();
+        let frame = b"\x81\x80\0\0\0\0";
+        into[..frame.len()].copy_from_slice(frame);
+        frame.len()
+    };
+    let write = move || {
+        written.lock().unwrap().send(()).unwrap();
+        thread::sleep(Duration::from_millis(100));
+    };
+    let stream = Acts(read, write);
     let tap = Tap::new(stream, Role::Server, tell);
     thread::scope(|scope| {
         scope.spawn(|| tap.write(&[IoSlice::new(b"HTTP/1.1 101 x\r\n\r\n")]).unwrap());
