@@ -132,6 +132,7 @@ fn section_7_2_3_4_both_sides_read_on_behind_a_last_block() {
         wire.send(0xc1, b"\xf3\x48\xcd\xc9\xc9\x07\x00\x00");
         wire.send(0xc1, b"\xf3\x48\xcd\xc9\xc9\x07\x00");
         wire.send(0xc1, AGAIN);
+        wire.peer.finish();
         let hello = Some(Message::Text("Hello".into()));
         let heard: Vec<_> = app.wait();
         assert_eq!(heard, [hello.clone(), hello.clone(), hello]);
