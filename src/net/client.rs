@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind};
-use std::net::{TcpStream, ToSocketAddrs};
+use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -195,11 +195,14 @@ impl Client {
     }
 }
 
-/// Tries each address that the name stands for, until one answers: each for its share of the time.
 fn dial(address: &Address, deadline: Deadline) -> Result<TcpStream> {
     let name = address.host.trim_start_matches('[').trim_end_matches(']');
+    dial_first((name, address.port).to_socket_addrs()?.collect(), deadline)
+}
+
+/// Tries each address that a name stands for, until one answers: each for its share of the time.
+fn dial_first(mut addresses: VecDeque<SocketAddr>, deadline: Deadline) -> Result<TcpStream> {
     let mut last = io::Error::new(ErrorKind::NotFound, "the name stands for no address");
-    let mut addresses: VecDeque<_> = (name, address.port).to_socket_addrs()?.collect();
     while let Some(address) = addresses.pop_front() {
         let share = deadline.remaining()? / (1 + addresses.len() as u32);
         match TcpStream::connect_timeout(&address, share) {
@@ -261,5 +264,38 @@ fn in_handshake(error: io::Error) -> Error {
     match super::stream::is_timeout(&error) {
         true => Error::Silent,
         false => Error::Lost(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::TcpListener;
+
+    #[test]
+    #[cfg(target_os = "linux")] // Elsewhere a full queue may refuse.
+    fn a_silent_address_takes_its_share_of_the_time_and_leaves_the_next_one_the_rest() {
+        // Nobody accepts there; once its queue is full, nothing is answered any more.
+        let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = silent.local_addr().unwrap();
+        let moment = Duration::from_millis(100);
+        let _full: Vec<_> =
+            std::iter::from_fn(|| TcpStream::connect_timeout(&address, moment).ok()).collect();
+        let good = TcpListener::bind("127.0.0.1:0").unwrap();
+        let start = std::time::Instant::now();
+        let addresses = [address, address, good.local_addr().unwrap()].into();
+        let stream = dial_first(addresses, Deadline::after(Duration::from_secs(3))).unwrap();
+        assert_eq!(stream.peer_addr().unwrap(), good.local_addr().unwrap());
+        assert!((1_900..2_900).contains(&start.elapsed().as_millis()), "{:?}", start.elapsed());
+    }
+
+    #[test]
+    fn where_no_address_answers_the_last_one_says_why() {
+        let nobody = || TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let (first, last) = (nobody(), nobody());
+        let error = dial_first([first, last].into(), Deadline::after(Duration::from_secs(3)));
+        assert!(error.unwrap_err().to_string().contains(&last.to_string()));
+        let error = dial_first([].into(), Deadline::after(Duration::from_secs(3)));
+        assert!(error.unwrap_err().to_string().contains("no address"));
     }
 }

@@ -93,3 +93,34 @@ impl Pulse {
         self.ping.as_ref().and_then(|ping| ping.due)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LONG: Duration = Duration::from_secs(60);
+
+    fn pulse(ping_every: Duration, pong: Duration) -> Pulse {
+        Pulse::new(&Limits { ping_every: Some(ping_every), pong, ..Limits::default() })
+    }
+
+    #[test]
+    fn nobody_is_asked_before_the_silence_is_long_enough() {
+        assert!(matches!(pulse(LONG, LONG).judge(Duration::from_secs(1)), Silence::Wait));
+        assert!(matches!(pulse(LONG, LONG).judge(LONG), Silence::Ask));
+        assert!(matches!(pulse(Duration::ZERO, LONG).judge(Duration::ZERO), Silence::Ask));
+    }
+
+    #[test]
+    fn who_was_asked_has_until_the_pong_is_due_whatever_ended_the_wait() {
+        let mut pulse = pulse(Duration::ZERO, LONG);
+        pulse.asked([0; 8], true);
+        assert!(matches!(pulse.judge(LONG), Silence::Wait));
+        assert!(pulse.patience() > LONG / 2);
+        pulse.pong = Duration::ZERO;
+        pulse.asked([0; 8], true);
+        assert!(matches!(pulse.judge(Duration::ZERO), Silence::GiveUp));
+        pulse.heard();
+        assert!(matches!(pulse.judge(Duration::ZERO), Silence::Ask));
+    }
+}
