@@ -216,3 +216,33 @@ fn disagreed(error: rustls::Error) -> Error {
 fn teach(lesson: Lesson) -> Error {
     Error::Tls(Box::new(lesson))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rustls::pki_types::UnixTime;
+    use std::io::ErrorKind::{ConnectionReset, TimedOut, WouldBlock};
+    use std::time::Duration;
+
+    fn day(number: u64) -> UnixTime {
+        UnixTime::since_unix_epoch(Duration::from_secs(number * 86_400))
+    }
+
+    #[test]
+    fn a_certificate_out_of_its_time_says_by_how_many_days() {
+        let said = |error| disagreed(rustls::Error::InvalidCertificate(error)).to_string();
+        let ended = CertificateError::ExpiredContext { time: day(20_000), not_after: day(19_970) };
+        assert!(said(ended).contains("it ended 30 days ago"));
+        let begins =
+            CertificateError::NotValidYetContext { time: day(20_000), not_before: day(20_400) };
+        assert!(said(begins).contains("it begins in 400 days"));
+    }
+
+    #[test]
+    fn a_handshake_that_takes_too_long_is_silent_and_one_that_is_cut_is_lost() {
+        for kind in [TimedOut, WouldBlock] {
+            assert!(matches!(failed(Failure::Broken(kind.into())), Error::Silent));
+        }
+        assert!(matches!(failed(Failure::Broken(ConnectionReset.into())), Error::Lost(_)));
+    }
+}
