@@ -123,4 +123,17 @@ mod tests {
         pulse.heard();
         assert!(matches!(pulse.judge(Duration::ZERO), Silence::Ask));
     }
+    #[test]
+    fn only_the_pong_of_the_last_ping_tells_how_long_it_took() {
+        let mut pulse = pulse(LONG, LONG);
+        let first = pulse.next_payload();
+        pulse.asked(first, false);
+        let second = pulse.next_payload();
+        assert_ne!(first, second);
+        pulse.asked(second, false);
+        pulse.answered(&first);
+        assert_eq!(pulse.latency, None);
+        pulse.answered(&second);
+        assert!(pulse.latency.is_some());
+    }
 }

@@ -79,3 +79,21 @@ impl Queue {
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_counts_until_it_is_sent() {
+        let queue = Queue::new(2);
+        let put = || queue.put(Prepared::new("a"));
+        assert!(put().is_ok() && put().is_ok());
+        assert!(matches!(put(), Err(Error::TooSlow)));
+        assert_eq!(queue.take().unwrap().len(), 2);
+        assert!(matches!(put(), Err(Error::TooSlow)));
+        queue.end();
+        assert!(matches!(put(), Err(Error::Closed)));
+        assert!(queue.take().is_none());
+    }
+}

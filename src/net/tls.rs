@@ -239,6 +239,21 @@ mod tests {
     }
 
     #[test]
+    fn each_alert_of_a_client_that_does_not_trust_us_says_so() {
+        for alert in [
+            AlertDescription::UnknownCA,
+            AlertDescription::BadCertificate,
+            AlertDescription::CertificateUnknown,
+            AlertDescription::CertificateExpired,
+        ] {
+            let said = disagreed(rustls::Error::AlertReceived(alert)).to_string();
+            assert!(said.contains(&format!("its alert {alert:?}")), "{said}");
+        }
+        let other = disagreed(rustls::Error::AlertReceived(AlertDescription::DecodeError));
+        assert!(!other.to_string().contains("its alert"));
+    }
+
+    #[test]
     fn a_handshake_that_takes_too_long_is_silent_and_one_that_is_cut_is_lost() {
         for kind in [TimedOut, WouldBlock] {
             assert!(matches!(failed(Failure::Broken(kind.into())), Error::Silent));

@@ -1,8 +1,8 @@
 //! The client against servers that speak in bytes.
 
 use std::collections::HashSet;
-use std::io::{ErrorKind, Read, Write};
-use std::net::TcpListener;
+use std::io::{self, ErrorKind, IoSlice, Write};
+use std::net::{Shutdown, TcpListener};
 use std::process::{Command, Output, Stdio};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use base64::prelude::{BASE64_STANDARD, Engine};
 use ws101::protocol::ask::Rejection;
 use ws101::protocol::violation::Violation;
-use ws101::{Client, Error, Limits, Message, Refusal, WebSocket};
+use ws101::{Client, Error, Limits, Message, Refusal, Stream, WebSocket};
 
 use crate::support::{
     PATIENCE, Peer, accept_of, echo, echo_handler, in_memory, run, serve, unmasked,
@@ -493,6 +493,67 @@ fn client_waits_a_second_and_no_longer_for_a_body_whose_end_is_nowhere() {
         other => panic!("{other:?}"),
     }
     drop(peer);
+}
+
+#[test]
+fn client_waits_for_nothing_behind_a_body_whose_length_is_told() {
+    let (address, server) = play(|mut peer| {
+        peer.read_head();
+        peer.write("HTTP/1.1 404 Not Found\r\nContent-Length: 7\r\n\r\nno such");
+        peer.read_end();
+    });
+    let start = Instant::now();
+    let refused = Client::new(format!("ws://{address}")).connect();
+    assert!(start.elapsed() < Duration::from_millis(900), "{:?}", start.elapsed());
+    assert!(matches!(refused, Err(Error::Rejected(_))), "{refused:?}");
+    server.join().unwrap();
+}
+
+#[test]
+fn client_tells_a_server_that_leaves_from_a_stream_that_fails() {
+    // Who leaves with bytes unread sends a reset.
+    let (address, server) = play(|peer| peer.stream.peek(&mut [0]).unwrap());
+    let left = Client::new(format!("ws://{address}")).connect();
+    assert!(matches!(left, Err(Error::Rejected(_))), "{left:?}");
+    server.join().unwrap();
+    for (kind, is_silent) in [
+        (ErrorKind::WouldBlock, true),
+        (ErrorKind::TimedOut, true),
+        (ErrorKind::NetworkDown, false),
+        (ErrorKind::Other, false),
+    ] {
+        let failed = Client::new("ws://a").connect_over(Failing(kind)).unwrap_err();
+        match failed {
+            Error::Silent => assert!(is_silent, "{kind:?}"),
+            Error::Lost(error) => assert!(!is_silent && error.kind() == kind, "{kind:?}: {error}"),
+            other => panic!("{kind:?}: {other:?}"),
+        }
+    }
+}
+
+/// A stream that takes all, and then fails.
+struct Failing(ErrorKind);
+
+impl Stream for Failing {
+    fn read(&self, _: &mut [u8]) -> io::Result<usize> {
+        Err(self.0.into())
+    }
+
+    fn write(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        Ok(slices.iter().map(|slice| slice.len()).sum())
+    }
+
+    fn set_read_timeout(&self, _: Duration) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn set_write_timeout(&self, _: Duration) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn shutdown(&self, _: Shutdown) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 #[test]

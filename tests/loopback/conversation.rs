@@ -5,19 +5,20 @@
 
 use std::collections::HashSet;
 use std::io::{self, IoSlice, Write};
-use std::net::{Shutdown, TcpListener};
+use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use ws101::{
-    Client, Close, CloseCode, Error, Kind, Limits, Message, Prepared, Result, Stream, WebSocket,
+    Client, Close, CloseCode, Error, Kind, Limits, Message, Prepared, Result, Server, Stream,
+    WebSocket,
 };
 
 use crate::support::{
-    App, BOTH_SIDES, Frame, PATIENCE, Peer, Side, Wire, cause, echo, masked, open, run,
-    switching_protocols, unmasked,
+    App, BOTH_SIDES, Frame, PATIENCE, Peer, Side, Wire, cause, echo, masked, open, request, run,
+    serve, switching_protocols, unmasked,
 };
 
 /// What an application has seen that only reads.
@@ -786,5 +787,55 @@ fn recv_without_patience_takes_what_is_there() {
         wire.send(0x81, "there");
         assert_eq!(wire.read_close(), 1000);
         assert_eq!(app.wait().unwrap(), Some(Message::Text("there".into())), "{side:?}");
+    }
+}
+
+#[test]
+fn what_is_fed_goes_out_in_batches_of_256_kib_or_when_it_is_flushed() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let app = run(move || {
+        let server = Server::unbound();
+        let sent = || server.handle().counters().bytes_out;
+        let mut ws = server.accept(listener.accept().unwrap().0).unwrap();
+        let mut seen = Vec::new();
+        // 255 of 1028 bytes with their headers, and one of four.
+        for length in [1024; 255].into_iter().chain([2, 1024]) {
+            ws.feed(vec![7; length]).unwrap();
+            seen.push(sent());
+        }
+        ws.flush().unwrap();
+        seen.push(sent());
+        seen
+    });
+    let mut peer = Peer::new(TcpStream::connect(address).unwrap());
+    peer.write(request(&[]));
+    assert_eq!(peer.read_response().status, 101);
+    (0..257).for_each(|_| assert_eq!(peer.read_frame().first, 0x82));
+    peer.finish();
+    let seen = app.wait();
+    assert_eq!(seen[..255], [0; 255]);
+    assert_eq!(seen[255..], [256 * 1024, 256 * 1024, 257 * 1024 + 4]);
+}
+
+#[test]
+fn either_side_knows_its_peer_and_calls_each_connection_by_a_number_of_its_own() {
+    let (tell, told) = channel();
+    let server = serve(
+        |server| server,
+        move |ws| {
+            tell.send((ws.id(), ws.peer(), format!("{ws:?}"))).unwrap();
+            echo_all(ws)
+        },
+    );
+    let mut seen = HashSet::new();
+    for _ in 0..3 {
+        let client = ws101::connect(&server.url()).unwrap();
+        assert_eq!(client.peer(), Some(server.address));
+        let (id, peer, debug) = told.recv().unwrap();
+        assert!(peer.is_some_and(|peer| peer.ip() == server.address.ip()));
+        assert_eq!(debug, format!("WebSocket {id} /"));
+        assert!(seen.insert(("server", id)) && seen.insert(("client", client.id())));
+        assert!(seen.insert(("port", peer.unwrap().port().into())));
     }
 }

@@ -9,6 +9,7 @@ mod decisions;
 #[cfg(feature = "deflate")]
 mod deflate;
 mod life;
+mod streams;
 mod support;
 #[cfg_attr(not(feature = "tls"), path = "no_tls.rs")]
 mod tls;

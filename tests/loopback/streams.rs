@@ -1,0 +1,178 @@
+//! What a connection relies on a stream for, of each kind that there is; and how often it asks it.
+
+use std::io::{self, ErrorKind, IoSlice, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use ws101::protocol::frame::Role;
+use ws101::{Server, Stream, Tap};
+
+use crate::support::{Peer, masked, request, run};
+
+const A_MOMENT: Duration = Duration::from_millis(50);
+
+/// What is at the other end of a stream.
+trait Other: Read + Write + Send {}
+impl<T: Read + Write + Send> Other for T {}
+
+fn tcp() -> (TcpStream, TcpStream) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let dialled = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    (dialled, listener.accept().unwrap().0)
+}
+
+/// A stream of each kind, and its other end.
+fn each_kind() -> Vec<(Arc<dyn Stream>, Box<dyn Other>)> {
+    let mut kinds: Vec<(Arc<dyn Stream>, Box<dyn Other>)> = Vec::new();
+    let (stream, other) = tcp();
+    kinds.push((Arc::new(stream), Box::new(other)));
+    let (stream, other) = tcp();
+    kinds.push((Arc::new(Arc::new(stream)), Box::new(other)));
+    let (stream, other) = tcp();
+    kinds.push((Arc::new(Tap::new(stream, Role::Client, |_| ())), Box::new(other)));
+    #[cfg(unix)]
+    {
+        let (stream, other) = std::os::unix::net::UnixStream::pair().unwrap();
+        kinds.push((Arc::new(stream), Box::new(other)));
+    }
+    kinds
+}
+
+fn assert_timeout(error: &io::Error) {
+    assert!(matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut), "{error:?}");
+}
+
+#[test]
+fn each_kind_of_stream_gives_up_a_read_in_its_time_and_zero_is_a_moment() {
+    for (kind, (stream, other)) in each_kind().into_iter().enumerate() {
+        for patience in [A_MOMENT, Duration::ZERO] {
+            let stream = stream.clone();
+            let read = run(move || {
+                stream.set_read_timeout(patience).unwrap();
+                let start = Instant::now();
+                (stream.read(&mut [0; 9]), start.elapsed())
+            });
+            let (read, waited) = read.wait();
+            assert_timeout(&read.unwrap_err());
+            assert!(waited + Duration::from_millis(10) > patience, "{kind}: {waited:?}");
+        }
+        drop(other);
+    }
+}
+
+#[test]
+fn each_kind_of_stream_gives_up_a_write_in_its_time() {
+    for (stream, other) in each_kind() {
+        let written = run(move || {
+            stream.set_write_timeout(A_MOMENT).unwrap();
+            let piece = [0; 64 * 1024];
+            // Until all buffers are full, since nobody reads.
+            loop {
+                if let Err(error) = stream.write(&[IoSlice::new(&piece), IoSlice::new(b"z")]) {
+                    break error;
+                }
+            }
+        });
+        assert_timeout(&written.wait());
+        drop(other);
+    }
+}
+
+#[test]
+fn each_kind_of_stream_ends_in_one_direction_and_wakes_who_reads() {
+    for (stream, mut other) in each_kind() {
+        stream.write(&[IoSlice::new(b"last "), IoSlice::new(b"words")]).unwrap();
+        stream.shutdown(Shutdown::Write).unwrap();
+        let mut heard = Vec::new();
+        other.read_to_end(&mut heard).unwrap();
+        assert_eq!(heard, b"last words");
+        other.write_all(b"an answer").unwrap();
+        let mut answer = [0; 9];
+        stream.set_read_timeout(crate::support::PATIENCE).unwrap();
+        assert_eq!(stream.read(&mut answer).unwrap(), 9);
+
+        let reader = stream.clone();
+        let woken = run(move || reader.read(&mut [0; 9]));
+        thread::sleep(A_MOMENT);
+        let start = Instant::now();
+        stream.shutdown(Shutdown::Read).unwrap();
+        assert_eq!(woken.wait().unwrap(), 0);
+        assert!(start.elapsed() < crate::support::PATIENCE / 4, "{:?}", start.elapsed());
+    }
+}
+
+#[test]
+fn a_stream_says_who_is_at_its_other_end_if_that_has_an_address() {
+    let (stream, other) = tcp();
+    let address = Some(other.local_addr().unwrap());
+    let stream = Arc::new(stream);
+    assert_eq!(Stream::peer(&*stream), address);
+    assert_eq!(Stream::peer(&stream), address);
+    assert_eq!(Tap::new(stream, Role::Client, |_| ()).peer(), address);
+    #[cfg(unix)]
+    assert_eq!(Stream::peer(&std::os::unix::net::UnixStream::pair().unwrap().0), None);
+}
+
+/// A stream that counts how often it is written to.
+struct Counted {
+    stream: Arc<dyn Stream>,
+    writes: Arc<AtomicUsize>,
+}
+
+impl Stream for Counted {
+    fn read(&self, into: &mut [u8]) -> io::Result<usize> {
+        self.stream.read(into)
+    }
+
+    fn write(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.writes.fetch_add(1, SeqCst);
+        self.stream.write(slices)
+    }
+
+    fn set_read_timeout(&self, timeout: Duration) -> io::Result<()> {
+        self.stream.set_read_timeout(timeout)
+    }
+
+    fn set_write_timeout(&self, timeout: Duration) -> io::Result<()> {
+        self.stream.set_write_timeout(timeout)
+    }
+
+    fn shutdown(&self, how: Shutdown) -> io::Result<()> {
+        self.stream.shutdown(how)
+    }
+
+    fn peer(&self) -> Option<SocketAddr> {
+        self.stream.peer()
+    }
+}
+
+#[test]
+fn pongs_and_fed_replies_to_what_came_together_go_out_in_one_write() {
+    let writes = Arc::new(AtomicUsize::new(0));
+    let counter = writes.clone();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let app = run(move || {
+        let server = Server::unbound()
+            .through(move |stream| Arc::new(Counted { stream, writes: counter.clone() }));
+        let mut ws = server.accept(listener.accept().unwrap().0)?;
+        while let Some(message) = ws.recv()? {
+            ws.feed(message)?;
+        }
+        ws.flush()
+    });
+    let mut peer = Peer::new(TcpStream::connect(address).unwrap());
+    let both = [masked(0x89, "p"), masked(0x81, "t")].concat();
+    peer.write([request(&[]).into_bytes(), both.repeat(20)].concat());
+    assert_eq!(peer.read_response().status, 101);
+    for _ in 0..20 {
+        assert_eq!(peer.read_frame().first, 0x8a);
+        assert_eq!(peer.read_frame().first, 0x81);
+    }
+    assert_eq!(writes.load(SeqCst), 2, "one for the 101, one for all that follows");
+    peer.finish();
+    assert!(matches!(app.wait(), Err(ws101::Error::Lost(_))));
+}
