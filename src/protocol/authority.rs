@@ -141,12 +141,15 @@ impl fmt::Display for Origins {
     }
 }
 
-/// Whether a host is among those that we answer for: an entry without a port means any port.
+/// Whether a host is among those that we answer for: an entry without a port means any port, and a
+/// host without one has its scheme's.
 pub fn host_is_listed(host: &Authority, listed: &[String]) -> bool {
-    let entries = listed.iter().filter_map(|entry| Authority::parse(entry));
-    entries
-        .into_iter()
-        .any(|entry| entry.host == host.host && (entry.port.is_none() || entry.port == host.port))
+    let mut entries = listed.iter().filter_map(|entry| Authority::parse(entry));
+    let is_port = |port| match host.port {
+        Some(named) => port == named,
+        None => port == 80 || port == 443,
+    };
+    entries.any(|entry| entry.host == host.host && entry.port.is_none_or(is_port))
 }
 
 #[cfg(test)]
@@ -237,9 +240,10 @@ mod tests {
 
     #[test]
     fn a_listed_host_without_a_port_means_any_port() {
-        let listed = ["a.example".into(), "b.example:1".into()];
+        let listed = ["a.example".into(), "b.example:1".into(), "c.example:443".into()];
         let is_listed = |host| host_is_listed(&Authority::parse(host).unwrap(), &listed);
         assert!(is_listed("A.example") && is_listed("a.example:7") && is_listed("b.example:1"));
+        assert!(is_listed("c.example") && is_listed("c.example:443") && !is_listed("c.example:1"));
         assert!(!is_listed("b.example") && !is_listed("b.example:2") && !is_listed("c.a.example"));
     }
 }

@@ -58,21 +58,31 @@ impl Response {
         let Response { status, headers, body, sends_body } = self;
         let mut out = format!("HTTP/1.1 {status} {}\r\n", reason(*status)).into_bytes();
         for (name, value) in headers {
+            if OURS.iter().any(|ours| name.eq_ignore_ascii_case(ours)) {
+                return Err(Misuse::Header(name.clone(), value.clone()));
+            }
             write_header(&mut out, name, value)?;
         }
-        write_header(&mut out, "Content-Length", &body.len().to_string())?;
+        // RFC 9110 §6.4.1, §8.6: neither has a body, and a 204 has no length either.
+        let has_body = *sends_body && !matches!(status, 204 | 304);
+        if *status != 204 {
+            write_header(&mut out, "Content-Length", &body.len().to_string())?;
+        }
         // A browser must not guess that a body which quotes a request is a page or a script.
         write_header(&mut out, "X-Content-Type-Options", "nosniff")?;
         // RFC 9110 §7.8: whoever sends `Upgrade` names it in `Connection` as well.
         let upgrades = headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("Upgrade"));
         write_header(&mut out, "Connection", if upgrades { "upgrade, close" } else { "close" })?;
         out.extend_from_slice(b"\r\n");
-        if *sends_body {
+        if has_body {
             out.extend_from_slice(body);
         }
         Ok(out)
     }
 }
+
+/// What says where the answer ends: that is not the caller's to set.
+const OURS: [&str; 3] = ["Content-Length", "Transfer-Encoding", "Connection"];
 
 /// Writes a header line, unless its name or value would break out of it.
 pub(crate) fn write_header(out: &mut Vec<u8>, name: &str, value: &str) -> Result<(), Misuse> {
@@ -149,6 +159,23 @@ mod tests {
             let bytes = Response::text("").status(status).encode().unwrap();
             assert!(bytes.starts_with(format!("HTTP/1.1 {line}\r\n").as_bytes()), "{line}");
         }
+    }
+
+    #[test]
+    fn where_a_response_ends_is_not_for_its_headers_to_say() {
+        for name in ["content-length", "Transfer-Encoding", "CONNECTION"] {
+            assert!(Response::text("a").header(name, "1").encode().is_err(), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_204_has_neither_body_nor_length_and_a_304_no_body() {
+        let sent = |status| {
+            let bytes = Response::text("body").status(status).encode().unwrap();
+            String::from_utf8(bytes).unwrap()
+        };
+        assert!(!sent(204).contains("Content-Length") && sent(204).ends_with("\r\n\r\n"));
+        assert!(sent(304).contains("Content-Length: 4\r\n") && sent(304).ends_with("\r\n\r\n"));
     }
 
     #[test]
