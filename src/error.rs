@@ -37,7 +37,7 @@ pub enum Error {
     Closed,
     /// The connection ended without a Close frame.
     Lost(io::Error),
-    /// The peer did not answer our ping, or our Close, in time.
+    /// The peer did not answer our handshake, our ping, or our Close in time.
     Silent,
     /// The peer reads too slowly, or not at all.
     TooSlow,

@@ -188,7 +188,7 @@ impl Client {
         let id = NEXT_ID.fetch_add(1, Relaxed);
         let link = Link::new(id, stream, outgoing, &limits, Arc::default())?;
         log::info!("{id} connected to {}", self.url);
-        let farewell = Farewell::new(link, limits.close, None);
+        let farewell = Farewell::new(link, None);
         let incoming = Incoming::new(Role::Client, limits.bounds(), buffer).inflating(inflater);
         let request = Box::new(Request::parse(&request)?);
         Ok(WebSocket::new(farewell, incoming, &limits, request, answer.subprotocol))

@@ -24,14 +24,14 @@ use crate::protocol::request::Request;
 
 /// An open connection, at either end.
 ///
-/// Dropping it closes it: with 1000, or with 1011 if its thread panics.
+/// Dropping it closes it: with 1000, or with 1011 if its thread panics. (In the handler of
+/// [`Server::serve`](crate::Server::serve): when the handler ends, since how it ends decides the code.)
 pub struct WebSocket {
     pub(crate) receiver: Box<Receiver>,
     pub(crate) link: Arc<Link>,
     request: Box<Request>,
     subprotocol: Option<String>,
-    /// How long closing may take.
-    close: Duration,
+    peer: Option<SocketAddr>,
     /// Last, so that it is dropped last: whoever holds it last says goodbye.
     farewell: Arc<Farewell>,
 }
@@ -46,8 +46,8 @@ impl WebSocket {
     ) -> WebSocket {
         let link = farewell.link.clone();
         let receiver = Box::new(Receiver::new(link.clone(), incoming, limits));
-        let farewell = Arc::new(farewell);
-        WebSocket { receiver, link, request, subprotocol, close: limits.close, farewell }
+        let (peer, farewell) = (link.stream.peer(), Arc::new(farewell));
+        WebSocket { receiver, link, request, subprotocol, peer, farewell }
     }
 
     /// Waits for the next message. `None`: the peer has closed, and
@@ -59,7 +59,7 @@ impl WebSocket {
 
     /// As [`recv`](WebSocket::recv), but gives up after a while with [`Error::TimedOut`]; the
     /// connection, and what has come of a message, stay as they are. With no patience at all it still
-    /// takes what is there.
+    /// takes what is there. (What was fed is written first, for which `Limits::write` is the time.)
     pub fn recv_timeout(&mut self, patience: Duration) -> Result<Option<Message>> {
         let patience = patience.max(Duration::from_millis(1));
         self.receiver.message(Some(Deadline::after(patience)))
@@ -96,7 +96,7 @@ impl WebSocket {
     /// are dropped. Never takes longer than the deadline for closing.
     pub fn close(&mut self, code: impl Into<CloseCode>, reason: &str) -> Result<()> {
         let close = Close::new(code, reason)?;
-        let deadline = Deadline::after(self.close);
+        let deadline = Deadline::after(self.link.close_within);
         let sent = self.link.close_before(deadline, close.clone());
         let answered = sent.and_then(|()| self.receiver.drain(deadline));
         self.link.finish(deadline, close);
@@ -138,7 +138,7 @@ impl WebSocket {
 
     /// Who is at the other end.
     pub fn peer(&self) -> Option<SocketAddr> {
-        self.link.stream.peer()
+        self.peer
     }
 
     /// For the server, which says goodbye where the handler could not.

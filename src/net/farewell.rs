@@ -6,7 +6,6 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering::SeqCst};
-use std::time::Duration;
 
 use super::house::Place;
 use super::link::Link;
@@ -18,14 +17,13 @@ use crate::protocol::close_code::CloseCode;
 pub(crate) struct Farewell {
     pub(crate) link: Arc<Link>,
     code: AtomicU16,
-    within: Duration,
     /// Given back when the goodbye is said.
-    place: Option<Place>,
+    _place: Option<Place>,
 }
 
 impl Farewell {
-    pub(crate) fn new(link: Arc<Link>, within: Duration, place: Option<Place>) -> Farewell {
-        Farewell { link, code: AtomicU16::new(CloseCode::NORMAL.0), within, place }
+    pub(crate) fn new(link: Arc<Link>, place: Option<Place>) -> Farewell {
+        Farewell { link, code: AtomicU16::new(CloseCode::NORMAL.0), _place: place }
     }
 
     /// The code to say, if nobody has closed before.
@@ -37,8 +35,7 @@ impl Farewell {
 impl Drop for Farewell {
     fn drop(&mut self) {
         let close = Close { code: CloseCode(self.code.load(SeqCst)), reason: String::new() };
-        self.link.finish(Deadline::after(self.within), close);
+        self.link.finish(Deadline::after(self.link.close_within), close);
         log::info!("{} closed", self.link.id);
-        drop(self.place.take());
     }
 }

@@ -1,6 +1,7 @@
 //! The handshake on a stream: read the head, decide, answer. At the end there is a `WebSocket`, or
 //! somebody who knows why not.
 
+use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 
@@ -10,7 +11,9 @@ use super::head_reader::{NoHead, read_head};
 use super::house::{House, Place, Waiting};
 use super::limits::Limits;
 use super::link::Link;
-use super::stream::{Deadline, Stream, Through, part, write_before};
+use super::stream::{
+    Deadline, Stream, Through, part, too_slow_or_lost, wait_of_a_call, write_at_pace,
+};
 use super::tls::Tls;
 use crate::error::{Error, Result};
 use crate::protocol::buffer::Buffer;
@@ -73,13 +76,14 @@ pub(crate) fn greet(
         Some(tls) => tls.accept(stream.clone(), deadline).map_err(|error| {
             log::debug!("{id} {error}");
             match error {
-                Error::Refused(refusal) => refuse(id, refusal, &*stream, limits, house),
+                Error::Refused(refusal) => refuse(id, refusal, &*stream, limits, &waiting),
                 error => error,
             }
         })?,
     };
     let own_fault = |stream: &dyn Stream, panic| -> ! {
         log::error!("{id} authorize, pages or through panicked");
+        waiting.stay_for_the_answer();
         house.tally.refused(500);
         answer(stream, &Response::text(OWN_FAULT).status(500), limits);
         resume_unwind(panic)
@@ -89,24 +93,32 @@ pub(crate) fn greet(
     let judge = || judge(id, &*stream, &mut buffer, deadline, options, house, &waiting);
     match catch_unwind(AssertUnwindSafe(judge)).unwrap_or_else(|p| own_fault(&*stream, p)) {
         Ok(Outcome::Open(request, agreement, place)) => {
-            // A deadline of its own: the application may have taken its time.
-            let deadline = Deadline::after(limits.close);
-            write_before(deadline, &*stream, &agreement.response()).map_err(Error::Lost)?;
+            write(&*stream, &agreement.response(), limits).map_err(too_slow_or_lost)?;
             drop(waiting);
             open(id, stream, buffer, request, agreement, place, options)
         }
         Ok(Outcome::Page(page)) => {
             log::debug!("{id} is served a page");
+            if !waiting.stay_for_the_answer() {
+                return Err(refuse(id, sent_out(house), &*stream, limits, &waiting));
+            }
             answer(&*stream, &page, limits);
             Err(Error::PageServed)
         }
-        Err(refusal) => Err(refuse(id, refusal, &*stream, limits, house)),
+        Err(refusal) => Err(refuse(id, refusal, &*stream, limits, &waiting)),
     }
 }
 
-fn refuse(id: u64, refusal: Refusal, stream: &dyn Stream, limits: &Limits, house: &House) -> Error {
+fn refuse(
+    id: u64,
+    refusal: Refusal,
+    stream: &dyn Stream,
+    limits: &Limits,
+    waiting: &Waiting,
+) -> Error {
     log::debug!("{id} refused: {refusal}");
-    house.tally.refused(refusal.status());
+    waiting.stay_for_the_answer();
+    waiting.tally().refused(refusal.status());
     answer(stream, &refusal.response(), limits);
     refusal.into()
 }
@@ -133,11 +145,13 @@ fn judge(
             return page.map(Outcome::Page).ok_or_else(upgrade_required);
         }
     };
-    // 3. Is there a place? It counts from now on, so that the room for heads is left.
+    // 3. Is there a place? It counts from now on, so that the other room is left.
     let why_not = if house.is_stopping() { ABOUT_TO_STOP } else { "all places are taken" };
     let place = house.take_place(id, options.limits.max_connections);
     let place = place.ok_or_else(|| no_room(why_not))?;
-    waiting.leave();
+    if !waiting.leave() {
+        return Err(sent_out(house));
+    }
     // 4. The application's question, which may take its time.
     if let Some(authorize) = &options.authorize {
         authorize(&request)?;
@@ -169,22 +183,26 @@ fn open(
     let link = Link::new(id, stream, outgoing, limits, tally)?;
     place.open(&link);
     log::info!("{id} opened: {}", quote(request.path()));
-    let farewell = Farewell::new(link, limits.close, Some(place));
+    let farewell = Farewell::new(link, Some(place));
     let incoming = Incoming::new(Role::Server, limits.bounds(), buffer).inflating(inflater);
     Ok(WebSocket::new(farewell, incoming, limits, request, agreement.subprotocol))
 }
 
 /// Answers in plain HTTP, and closes behind it.
 pub(crate) fn answer(stream: &dyn Stream, response: &Response, limits: &Limits) {
-    let deadline = Deadline::after(limits.close);
     let bytes = response.encode().unwrap_or_else(|misuse| {
         log::error!("a page or refusal of this server can't be sent: {misuse}");
         b"HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
             .into()
     });
-    if write_before(deadline, stream, &bytes).is_ok() {
-        part(deadline, stream);
+    if write(stream, &bytes, limits).is_ok() {
+        part(Deadline::after(limits.close), stream);
     }
+}
+
+fn write(stream: &dyn Stream, bytes: &[u8], limits: &Limits) -> io::Result<()> {
+    stream.set_write_timeout(wait_of_a_call(limits.write))?;
+    write_at_pace(limits.write, stream, bytes, &[])
 }
 
 /// What a client is told when the application's own question about it panicked.
@@ -203,7 +221,12 @@ fn no_head(why: NoHead, is_stopping: bool, was_sent_out: bool) -> Refusal {
     }
 }
 
-const ABOUT_TO_STOP: &str = "it is about to stop";
+/// For one that had to make way though its head was whole.
+fn sent_out(house: &House) -> Refusal {
+    no_head(NoHead::Ended, house.is_stopping(), true)
+}
+
+pub(crate) const ABOUT_TO_STOP: &str = "it is about to stop";
 
 fn too_late(seen: &'static str) -> Refusal {
     Refusal::new(408, "a head too late", seen)

@@ -1,17 +1,21 @@
-//! Who is in the house: connections whose head is being read, and those that are open.
+//! Who is in the house: connections that are being greeted, and those that are open.
 //!
 //! Rules of this file:
-//! - Heads being read have a room of their own. When it is full the oldest makes way, not the newest:
-//!   an honest client is through in milliseconds, so whoever has stayed longest is not one.
+//! - Those whose head is read, or who are answered in plain HTTP, have a room of their own. When it is
+//!   full the oldest makes way, not the newest: an honest client is through in milliseconds, so whoever
+//!   has stayed longest is not one.
 //! - An open connection has a [`Place`], of which there are so many and no more. It is given back when
 //!   the last goodbye is said, however the connection ended.
 //! - When the server stops, everybody who is open is told 1001, and nobody new gets a place. What wakes
 //!   those who wait in `recv` is the peer's answer to it, else the deadline of closing, at last the cut.
 
+use std::cell::Cell;
 use std::collections::{HashMap, VecDeque};
+use std::io::{self, PipeReader};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::thread;
 use std::time::Duration;
 
 use super::link::Link;
@@ -25,13 +29,33 @@ use crate::protocol::close_code::CloseCode;
 pub(crate) struct House {
     pub(crate) tally: Arc<Tally>,
     address: Option<SocketAddr>,
+    /// For the connection that wakes `accept`.
+    reserve: Mutex<Option<Reserve>>,
     next_id: AtomicU64,
-    waiting: Mutex<VecDeque<(u64, Arc<dyn Stream>)>>,
+    waiting: Mutex<VecDeque<Guest>>,
     /// By number; without a link while the 101 is on its way.
     open: Mutex<HashMap<u64, Option<Arc<Link>>>>,
     someone_left: Condvar,
     stopping: AtomicBool,
-    grace: Mutex<Duration>,
+    /// Once it stops: when everybody must have left.
+    leave_by: Mutex<Deadline>,
+}
+
+/// Somebody who is being greeted.
+struct Guest {
+    id: u64,
+    stream: Arc<dyn Stream>,
+    /// What makes them leave: the end of what they say, or of what they are told, too.
+    sent_out_by: Shutdown,
+}
+
+/// A descriptor in reserve, for a time when there is no other left.
+pub(crate) struct Reserve(#[expect(dead_code)] PipeReader);
+
+impl Reserve {
+    pub(crate) fn new() -> Option<Reserve> {
+        io::pipe().ok().map(|(end, _)| Reserve(end))
+    }
 }
 
 impl House {
@@ -39,12 +63,13 @@ impl House {
         Arc::new(House {
             tally: Arc::default(),
             address,
+            reserve: Mutex::new(address.and_then(|_| Reserve::new())),
             next_id: AtomicU64::new(1),
             waiting: Mutex::default(),
             open: Mutex::default(),
             someone_left: Condvar::new(),
             stopping: AtomicBool::new(false),
-            grace: Mutex::default(),
+            leave_by: Mutex::new(Deadline::after(Duration::ZERO)),
         })
     }
 
@@ -58,19 +83,11 @@ impl House {
         self.stopping.load(SeqCst)
     }
 
-    // WALK: waiting
-    /// Lets somebody wait whose head is being read. If there are too many, the oldest is woken, and
-    /// finds that it has been sent out.
+    /// Lets somebody wait whose head is being read.
     pub(crate) fn wait(self: &Arc<Self>, id: u64, stream: Arc<dyn Stream>, room: usize) -> Waiting {
-        let mut waiting = lock(&self.waiting);
-        waiting.push_back((id, stream));
-        if waiting.len() > room
-            && let Some((id, oldest)) = waiting.pop_front()
-        {
-            log::debug!("{id} makes way for a newer one: too many heads at a time");
-            let _ = oldest.shutdown(Shutdown::Read);
-        }
-        Waiting { house: self.clone(), id }
+        let waiting = Waiting { house: self.clone(), id, stream, room, has_left: Cell::new(false) };
+        waiting.enter(Shutdown::Read);
+        waiting
     }
 
     /// A place for one more, if there is one.
@@ -85,14 +102,20 @@ impl House {
 
     /// Tells everybody that the server stops, waits for them to leave, and cuts off who has not.
     pub(crate) fn empty(&self) {
-        let deadline = Deadline::after(*lock(&self.grace));
-        for (_, stream) in lock(&self.waiting).drain(..) {
-            let _ = stream.shutdown(Shutdown::Read);
+        for guest in lock(&self.waiting).drain(..) {
+            let _ = guest.stream.shutdown(Shutdown::Read);
         }
         let links: Vec<_> = lock(&self.open).values().flatten().cloned().collect();
-        links.iter().for_each(|link| link.close_in_passing(going_away()));
+        // Each is told within a moment; thousands that take nothing must not make it minutes.
+        let telling = Deadline::after(Duration::from_secs(1));
+        for link in links {
+            if telling.has_passed() && self.patience().is_err() {
+                break;
+            }
+            link.close_in_passing(going_away());
+        }
         let mut open = lock(&self.open);
-        while let (false, Ok(patience)) = (open.is_empty(), deadline.remaining()) {
+        while let (false, Ok(patience)) = (open.is_empty(), self.patience()) {
             let waited = self.someone_left.wait_timeout(open, patience);
             open = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
@@ -101,27 +124,86 @@ impl House {
         }
         open.values().flatten().for_each(|link| link.cut());
     }
+
+    /// `accept` can't be interrupted, but a connection wakes it.
+    fn wake(&self, mut address: SocketAddr) {
+        if address.ip().is_unspecified() {
+            address.set_ip(match address {
+                SocketAddr::V4(_) => [127, 0, 0, 1].into(),
+                SocketAddr::V6(_) => [0, 0, 0, 0, 0, 0, 0, 1].into(),
+            });
+        }
+        drop(lock(&self.reserve).take());
+        if let Err(error) = TcpStream::connect_timeout(&address, Duration::from_secs(1)) {
+            log::warn!("stop can't wake `accept`, which ends with the next client: {error}");
+        }
+    }
+
+    /// How long everybody may still take to leave.
+    fn patience(&self) -> io::Result<Duration> {
+        lock(&self.leave_by).remaining()
+    }
 }
 
 fn going_away() -> Close {
     Close { code: CloseCode::GOING_AWAY, reason: "the server stops".into() }
 }
 
-/// Being in the room of those whose head is read.
+/// Being in the room of those who are greeted.
 pub(crate) struct Waiting {
     house: Arc<House>,
     id: u64,
+    stream: Arc<dyn Stream>,
+    room: usize,
+    has_left: Cell<bool>,
 }
 
 impl Waiting {
-    /// Whether this one had to make way.
-    pub(crate) fn was_sent_out(&self) -> bool {
-        !lock(&self.house.waiting).iter().any(|(id, _)| *id == self.id)
+    // WALK: waiting
+    /// If there are too many, the oldest is woken, and finds that it has been sent out.
+    fn enter(&self, sent_out_by: Shutdown) {
+        let mut waiting = lock(&self.house.waiting);
+        waiting.push_back(Guest { id: self.id, stream: self.stream.clone(), sent_out_by });
+        if waiting.len() > self.room
+            && let Some(oldest) = waiting.pop_front()
+        {
+            log::debug!("{} makes way for a newer one: too many at a time", oldest.id);
+            let _ = oldest.stream.shutdown(oldest.sent_out_by);
+        }
     }
 
-    /// The head is whole: this one waits for others now, and need not make way.
-    pub(crate) fn leave(&self) {
-        lock(&self.house.waiting).retain(|(id, _)| *id != self.id);
+    /// What is counted there.
+    pub(crate) fn tally(&self) -> &Tally {
+        &self.house.tally
+    }
+
+    /// Whether this one had to make way.
+    pub(crate) fn was_sent_out(&self) -> bool {
+        !lock(&self.house.waiting).iter().any(|guest| guest.id == self.id)
+    }
+
+    /// The head is whole: this one has a place, or waits for others, and need not make way. `false`: it
+    /// had to already.
+    pub(crate) fn leave(&self) -> bool {
+        let mut waiting = lock(&self.house.waiting);
+        let before = waiting.len();
+        waiting.retain(|guest| guest.id != self.id);
+        self.has_left.set(waiting.len() < before);
+        self.has_left.get()
+    }
+
+    /// This one is answered in plain HTTP, and perhaps does not read it. Whoever had left, comes back.
+    /// `false`: it had to make way, and can only be told that.
+    pub(crate) fn stay_for_the_answer(&self) -> bool {
+        if let Some(guest) = lock(&self.house.waiting).iter_mut().find(|guest| guest.id == self.id)
+        {
+            guest.sent_out_by = Shutdown::Both;
+            return true;
+        }
+        if self.has_left.get() {
+            self.enter(Shutdown::Both);
+        }
+        self.has_left.get()
     }
 }
 
@@ -171,19 +253,25 @@ pub struct Handle {
 
 impl Handle {
     /// Stops the server: nobody new is let in, everybody is told 1001 and may take so long to leave;
-    /// then those that are left are cut off and `serve` returns. This call does not wait for them.
+    /// then those that are left are cut off and `serve` returns. This call does not wait for them. Called
+    /// again, it only sets how long they may still take.
     pub fn stop(&self, grace: Duration) {
-        *lock(&self.house.grace) = grace;
-        self.house.stopping.store(true, SeqCst);
-        // `accept` can't be interrupted, but a connection wakes it.
-        if let Some(mut address) = self.house.address {
-            if address.ip().is_unspecified() {
-                address.set_ip(match address {
-                    SocketAddr::V4(_) => [127, 0, 0, 1].into(),
-                    SocketAddr::V6(_) => [0, 0, 0, 0, 0, 0, 0, 1].into(),
-                });
+        let house = &self.house;
+        *lock(&house.leave_by) = Deadline::after(grace);
+        let open = lock(&house.open);
+        house.someone_left.notify_all();
+        drop(open);
+        if house.stopping.swap(true, SeqCst) {
+            return;
+        }
+        match house.address {
+            Some(address) => house.wake(address),
+            // There is no `serve` that would do it.
+            None => {
+                let house = house.clone();
+                let emptying = thread::Builder::new().spawn(move || house.empty());
+                emptying.map_or_else(|error| log::error!("stop: {error}"), drop);
             }
-            let _ = TcpStream::connect_timeout(&address, Duration::from_secs(1));
         }
     }
 

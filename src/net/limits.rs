@@ -22,8 +22,8 @@ pub struct Limits {
     pub max_head_lines: usize,
     /// Connections at a time. One more is told 503.
     pub max_connections: usize,
-    /// Heads being read at a time. One more, and the oldest makes way: an honest client needs
-    /// milliseconds for its head, so a crowd of slow ones never keeps it out.
+    /// Heads being read, and pages and refusals being sent, at a time. One more, and the oldest makes way:
+    /// an honest client needs milliseconds for its head, so a crowd of slow ones never keeps it out.
     pub max_waiting: usize,
     /// For the whole head, however it trickles in. Later is 408. A client dials within it, too.
     pub head: Duration,

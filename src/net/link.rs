@@ -18,7 +18,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::limits::Limits;
-use super::queue::{Queue, lock};
+use super::queue::{Queues, lock};
 use super::slot::{Left, Slot};
 use super::stream::{
     Deadline, Stream, let_the_peer_end, part, too_slow_or_lost, wait_of_a_call, write_at_pace,
@@ -46,13 +46,14 @@ pub(crate) struct Link {
     slot: Slot,
     /// Set when our Close is out, or left to be sent: the peer must have answered by then.
     closing: OnceLock<Deadline>,
-    close_within: Duration,
+    /// How long closing may take.
+    pub(crate) close_within: Duration,
     /// The stream has ended or failed, or the goodbye is said: there is nothing more to say.
     gone: AtomicBool,
     /// The stream is for the peer to end.
     waits_for_end: AtomicBool,
     write_within: Duration,
-    outboxes: Mutex<Vec<Arc<Queue>>>,
+    pub(crate) outboxes: Queues,
 }
 
 impl Link {
@@ -76,7 +77,7 @@ impl Link {
             gone: AtomicBool::new(false),
             waits_for_end: AtomicBool::new(false),
             write_within: limits.write,
-            outboxes: Mutex::default(),
+            outboxes: Queues::default(),
         }))
     }
 
@@ -106,10 +107,9 @@ impl Link {
     ) -> Result<()> {
         let mut outgoing = self.lock();
         let behind = encode(&mut outgoing)?;
-        if behind.is_empty() && outgoing.batch().len() < FULL_BATCH {
-            return Ok(());
+        if !behind.is_empty() || outgoing.batch().len() >= FULL_BATCH {
+            self.write(&mut outgoing, behind)?;
         }
-        self.write(&mut outgoing, behind)?;
         drop(outgoing);
         self.settle()
     }
@@ -138,10 +138,13 @@ impl Link {
     /// The peer has broken a rule: it is told which, and that nothing more will come. Where the lock is
     /// taken, whoever has it tells the first, and our leaving the second.
     pub(crate) fn fail(&self, close: Close) {
-        let told = self.close(close);
-        if told.is_ok() && self.try_lock().is_some_and(|outgoing| outgoing.is_closed()) {
+        self.leave_close(close);
+        if let Some(mut outgoing) = self.try_lock()
+            && self.send_left(&mut outgoing).is_ok()
+        {
             let _ = self.stream.shutdown(Shutdown::Write);
         }
+        let _ = self.settle();
     }
 
     /// As `close`, by whoever has the lock.
@@ -184,10 +187,11 @@ impl Link {
     }
 
     /// Gives back memory that an idle connection does not need.
-    pub(crate) fn shrink(&self) {
+    pub(crate) fn shrink(&self) -> Result<()> {
         if let Some(mut outgoing) = self.try_lock() {
             outgoing.shrink();
         }
+        self.settle()
     }
 
     fn leave_close(&self, close: Close) {
@@ -196,9 +200,8 @@ impl Link {
     }
 
     // WALK: settle
-    /// Sends what was left. Called by everybody who has let the lock go, but for those who take it again
-    /// before they wait (`feed`, `shrink`): between our look and the unlocking somebody may have left
-    /// something, and relied on us.
+    /// Sends what was left. Called by everybody who has let the lock go: between our look and the
+    /// unlocking somebody may have left something, and relied on us.
     pub(crate) fn settle(&self) -> Result<()> {
         while self.slot.is_filled() {
             let Some(mut outgoing) = self.try_lock() else { return Ok(()) };
@@ -236,11 +239,14 @@ impl Link {
         }
         let written = write_at_pace(self.write_within, &*self.stream, outgoing.batch(), behind);
         outgoing.written();
-        self.tally.sent(outgoing.take_message_count(), total);
-        if written.is_err() {
-            // A frame may have gone out in part: nothing can follow it.
-            outgoing.break_off();
-            self.cut();
+        let messages = outgoing.take_message_count();
+        match written {
+            Ok(()) => self.tally.sent(messages, total),
+            Err(_) => {
+                // A frame may have gone out in part: nothing can follow it.
+                outgoing.break_off();
+                self.cut();
+            }
         }
         written.map_err(too_slow_or_lost)
     }
@@ -253,15 +259,15 @@ impl Link {
 
     /// Sends what waits in the outboxes, then our Close unless it is out; all before the deadline.
     pub(crate) fn close_before(&self, deadline: Deadline, close: Close) -> Result<()> {
-        for queue in lock(&self.outboxes).drain(..) {
-            queue.finish(deadline);
-        }
+        self.outboxes.finish(deadline);
         self.leave_close(close);
         let Some(mut outgoing) = self.lock_before(deadline) else { return Err(Error::TooSlow) };
         self.encode_left(&mut outgoing)?;
-        let total = outgoing.batch().len();
         let written = write_before(deadline, &*self.stream, outgoing.batch());
-        self.tally.sent(outgoing.take_message_count(), total);
+        if written.is_ok() {
+            let total = outgoing.batch().len();
+            self.tally.sent(outgoing.take_message_count(), total);
+        }
         outgoing.break_off();
         written.map_err(too_slow_or_lost)
     }
@@ -273,10 +279,7 @@ impl Link {
             if let Some(mut outgoing) = self.try_lock() {
                 outgoing.break_off();
             }
-            for queue in lock(&self.outboxes).drain(..) {
-                queue.finish(Deadline::after(Duration::ZERO));
-            }
-            return;
+            return self.outboxes.finish(Deadline::after(Duration::ZERO));
         }
         let _ = self.close_before(deadline, close);
         if self.waits_for_end.load(SeqCst) {
@@ -292,10 +295,6 @@ impl Link {
             Role::Server => drop(self.stream.shutdown(Shutdown::Write)),
             Role::Client => self.waits_for_end.store(true, SeqCst),
         }
-    }
-
-    pub(crate) fn add_outbox(&self, queue: Arc<Queue>) {
-        lock(&self.outboxes).push(queue);
     }
 
     /// The lock, for a message that is written piece by piece.

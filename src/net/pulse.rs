@@ -1,9 +1,9 @@
 //! Is the peer still there? When to ask, when to give up, and how long an answer took.
 //!
 //! After a silence we ping; anything that comes is a sign of life, and if nothing does, the peer is
-//! gone. So a peer that has lost its power is found within both times together, by a side that would
-//! otherwise wait for ever. It is asked from `recv`: while nobody is in there, nobody is missed; a write
-//! to such a peer has a deadline of its own.
+//! gone. So a peer that has lost its power is found, by a side that would otherwise wait for ever. It is
+//! asked from `recv`: while nobody is in there, nobody is missed; a write to such a peer has a deadline of
+//! its own. And nobody can ask while somebody takes his time over a message that he writes in pieces.
 
 use std::time::{Duration, Instant};
 

@@ -1,7 +1,7 @@
 //! A bounded queue of messages: many put in, one thread takes out, and whoever puts in never waits.
 
 use std::collections::VecDeque;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use super::stream::Deadline;
 use crate::error::{Error, Result};
@@ -63,15 +63,38 @@ impl Queue {
         self.changed.notify_all();
     }
 
+    /// Takes in no more; what is in it is still taken out.
+    pub(crate) fn close(&self) {
+        lock(&self.state).closed = true;
+        self.changed.notify_all();
+    }
+
     /// Takes in no more, and waits until all that is in it has been sent.
     pub(crate) fn finish(&self, deadline: Deadline) {
+        self.close();
         let mut state = lock(&self.state);
-        state.closed = true;
-        self.changed.notify_all();
         while let (false, Ok(patience)) = (state.ended, deadline.remaining()) {
             let waited = self.changed.wait_timeout(state, patience);
             state = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
+    }
+}
+
+/// The queues in front of one peer.
+#[derive(Default)]
+pub(crate) struct Queues(Mutex<Vec<Arc<Queue>>>);
+
+impl Queues {
+    /// Adds one, and forgets those that have ended.
+    pub(crate) fn add(&self, queue: Arc<Queue>) {
+        let mut queues = lock(&self.0);
+        queues.retain(|other| !lock(&other.state).ended);
+        queues.push(queue);
+    }
+
+    /// All take in no more; waits until all that is in them has been sent.
+    pub(crate) fn finish(&self, deadline: Deadline) {
+        lock(&self.0).drain(..).for_each(|queue| queue.finish(deadline));
     }
 }
 

@@ -23,19 +23,26 @@ use crate::protocol::close::Close;
 use crate::protocol::incoming::{Event, Incoming};
 use crate::protocol::message::{Kind, Message};
 
+/// How long a look at the stream takes where nothing is there.
+const A_LOOK: Duration = Duration::from_millis(1);
+/// So many reads take in all that the system can have kept for us.
+const LATE_LOOKS: u32 = 64;
+
 /// Receives messages, and deals with what else comes.
 pub(crate) struct Receiver {
     link: Arc<Link>,
     incoming: Incoming,
     pulse: Pulse,
-    /// For the peer's Close, once ours is out.
-    close: Duration,
-    /// The read timeout that the stream has now.
-    timeout: Duration,
+    /// The read timeout that we have given the stream.
+    timeout: Option<Duration>,
     /// What the peer closed with.
     closed_with: Option<Close>,
     /// Nothing more will come.
     over: bool,
+    /// In this call the stream was looked at: once is owed to whoever has no patience.
+    has_looked: bool,
+    /// How often it was looked at since the peer should have answered our Close.
+    late_looks: u32,
     /// A message is being read piece by piece, and its end has not come.
     in_pieces: bool,
     /// Whole messages that have come, and are not yet counted for the server.
@@ -48,10 +55,11 @@ impl Receiver {
             link,
             incoming,
             pulse: Pulse::new(limits),
-            close: limits.close,
-            timeout: Duration::ZERO,
+            timeout: None,
             closed_with: None,
             over: false,
+            has_looked: false,
+            late_looks: 0,
             in_pieces: false,
             messages: 0,
         }
@@ -60,6 +68,7 @@ impl Receiver {
     /// The next message, or `None` if there will be no more.
     #[inline]
     pub(crate) fn message(&mut self, until: Option<Deadline>) -> Result<Option<Message>> {
+        self.has_looked = false;
         self.skip_rest_of_stream(until)?;
         self.incoming.deliver_pieces(false);
         match self.next_event(until)? {
@@ -100,6 +109,7 @@ impl Receiver {
 
     /// Waits for the peer's Close, and drops what else comes.
     pub(crate) fn drain(&mut self, until: Deadline) -> Result<()> {
+        self.has_looked = false;
         let mut drained = Ok(());
         while drained.is_ok() && !self.over {
             drained = self.next_event(Some(until)).map(|_| ());
@@ -122,19 +132,21 @@ impl Receiver {
     /// The next message or piece. What else comes is dealt with here.
     #[inline]
     fn next_event(&mut self, until: Option<Deadline>) -> Result<Option<Event>> {
-        let mut has_looked = false;
         while !self.over {
             match self.incoming.next_event() {
                 Ok(Some(event @ (Event::Message(_) | Event::Piece { .. }))) => {
                     self.messages += u64::from(!matches!(event, Event::Piece { last: false, .. }));
                     return Ok(Some(event));
                 }
-                Ok(Some(Event::Ping(payload))) => self.link.pong(payload)?,
+                Ok(Some(Event::Ping(payload))) => {
+                    let ponged = self.link.pong(payload);
+                    self.judge(ponged)?;
+                }
                 Ok(Some(Event::Pong(payload))) => self.pulse.answered(&payload),
                 Ok(Some(Event::Close(close))) => self.closed(close),
                 Ok(None) => {
-                    self.wait(until, has_looked)?;
-                    has_looked = true;
+                    let waited = self.wait(until);
+                    self.judge(waited)?;
                 }
                 Err(violation) => {
                     log::debug!("{} {violation}", self.link.id);
@@ -148,44 +160,56 @@ impl Receiver {
         Ok(None)
     }
 
+    /// Nothing comes after an error, but where only the caller's patience has ended.
+    fn judge(&mut self, done: Result<()>) -> Result<()> {
+        self.over |= !matches!(done, Ok(()) | Err(Error::TimedOut));
+        done
+    }
+
     /// The peer has closed: it gets its own code back (§5.5.1).
     fn closed(&mut self, close: Close) {
         log::debug!("{} the peer closes with {close}", self.link.id);
         self.over = true;
         // What waits in an outbox goes out first. If that, or the Close, can't be sent, the peer has
         // left already: it has said its last, and so it ends well.
-        let _ = self.link.close_before(Deadline::after(self.close), close.clone());
+        let within = Deadline::after(self.link.close_within);
+        let _ = self.link.close_before(within, close.clone());
         self.link.both_have_closed();
         self.closed_with = Some(close);
     }
 
     /// Waits until bytes have come, and keeps the deadlines meanwhile. Whoever has no patience gets
     /// what is there all the same: one look at the stream is always taken.
-    fn wait(&mut self, until: Option<Deadline>, mut has_looked: bool) -> Result<()> {
+    fn wait(&mut self, until: Option<Deadline>) -> Result<()> {
         self.link.flush_unless_busy()?;
         self.link.tally.received(std::mem::take(&mut self.messages), 0);
         loop {
             // 1. How long may it take? // WALK: patience
             // Never longer than the peer has for its Close: another thread may send ours meanwhile.
-            let mut patience = self.pulse.patience().min(self.close);
+            let mut patience = self.pulse.patience().min(self.link.close_within);
             if let Some(closing) = self.link.closing() {
                 match closing.remaining() {
                     Ok(rest) => patience = patience.min(rest),
+                    // What came in time is still there, however late we come for it.
+                    Err(_) if self.late_looks < LATE_LOOKS => {
+                        self.late_looks += 1;
+                        patience = A_LOOK;
+                    }
                     Err(_) => return self.give_up(),
                 }
             }
             if let Some(until) = until {
                 match until.remaining() {
                     Ok(rest) => patience = patience.min(rest),
-                    Err(_) if !has_looked => patience = Duration::from_millis(1),
+                    Err(_) if !self.has_looked => patience = A_LOOK,
                     Err(_) => return Err(Error::TimedOut),
                 }
             }
-            has_looked = true;
+            self.has_looked = true;
             // 2. Read. Setting a timeout is a system call: done only when it changes.
-            if patience != self.timeout {
+            if self.timeout != Some(patience) {
                 self.link.stream.set_read_timeout(patience)?;
-                self.timeout = patience;
+                self.timeout = Some(patience);
             }
             match self.link.stream.read(self.incoming.space()) {
                 Ok(0) => return Err(self.lost(ErrorKind::UnexpectedEof.into())),
@@ -196,23 +220,23 @@ impl Receiver {
                     return Ok(());
                 }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) if is_timeout(&error) => self.keep_alive()?,
+                Err(error) if is_timeout(&error) => self.keep_alive(patience)?,
                 Err(error) => return Err(self.lost(error)),
             }
         }
     }
 
     /// It was silent for a while: time to ask, or to give up?
-    fn keep_alive(&mut self) -> Result<()> {
+    fn keep_alive(&mut self, waited: Duration) -> Result<()> {
         // Our Close is a question, too, and has a deadline of its own.
         if self.link.closing().is_some() {
             return Ok(());
         }
-        match self.pulse.judge(self.timeout) {
+        match self.pulse.judge(waited) {
             Silence::Wait => Ok(()),
             Silence::Ask => {
                 self.incoming.shrink();
-                self.link.shrink();
+                self.link.shrink()?;
                 match self.send_ping(true) {
                     // Another thread has just closed: now it is the peer's Close that we wait for.
                     Err(Error::Closed) => Ok(()),
@@ -234,14 +258,12 @@ impl Receiver {
         Ok(())
     }
 
-    fn give_up(&mut self) -> Result<()> {
-        self.over = true;
+    fn give_up(&self) -> Result<()> {
         self.link.cut();
         Err(Error::Silent)
     }
 
-    fn lost(&mut self, error: io::Error) -> Error {
-        self.over = true;
+    fn lost(&self, error: io::Error) -> Error {
         self.link.cut();
         Error::Lost(error)
     }

@@ -10,7 +10,7 @@ use crate::protocol::message::AsMessage;
 
 /// Sends on a connection from any thread. Frames of several threads never mix.
 ///
-/// It does not keep the connection open: once the `WebSocket` is gone, sending fails with
+/// It does not keep the connection open: once the `WebSocket` is closed, sending fails with
 /// [`Error::Closed`](crate::Error::Closed). But it keeps the descriptor, until it is dropped.
 #[derive(Clone)]
 pub struct Sender {

@@ -15,8 +15,8 @@ use std::thread;
 use std::time::Duration;
 
 use super::connection::WebSocket;
-use super::greet::{Options, answer, greet, no_room};
-use super::house::{Handle, House};
+use super::greet::{ABOUT_TO_STOP, Options, answer, greet, no_room};
+use super::house::{Handle, House, Reserve};
 use super::limits::Limits;
 use super::narrator::Narrator;
 use super::stream::{Deadline, Stream, Through, read_before};
@@ -180,17 +180,18 @@ impl Server {
         log::info!("listening on {}", listener.local_addr()?);
         let threads = Threads::new(options.limits.stack);
         let shared = Arc::new(Shared { options, house, handler: Box::new(handler) });
-        // A descriptor in reserve. Where there are none left, the next client comes in by it, and is told.
-        let mut spare = listener.try_clone().ok();
+        // Where there is no descriptor left, the next client comes in by this one, and is told.
+        let mut reserve = Reserve::new();
         loop {
             let accepted = listener.accept();
             if shared.house.is_stopping() {
+                turn_all_away(accepted, &listener, &shared.house);
                 break;
             }
             match accepted {
                 Ok((stream, _)) => {
-                    spare = spare.or_else(|| listener.try_clone().ok());
-                    match spare {
+                    reserve = reserve.or_else(Reserve::new);
+                    match reserve {
                         Some(_) => give_thread(stream, &threads, &shared),
                         None => turn_away(&stream, "no descriptor is left", &shared.house),
                     }
@@ -198,7 +199,7 @@ impl Server {
                 Err(error) if is_of_one_client(&error) => {}
                 Err(error) => {
                     log::warn!("accept: {error}");
-                    if spare.take().is_none() {
+                    if reserve.take().is_none() {
                         thread::sleep(A_MOMENT);
                     }
                 }
@@ -275,11 +276,29 @@ fn run(handler: &Handler, ws: WebSocket) {
 /// Tells a client that there is no room. In the thread that accepts, which has a moment: it could not
 /// take anybody else right now.
 fn turn_away(stream: &TcpStream, seen: &'static str, house: &House) {
-    house.tally.refused(503);
     // What has come of the request is read, so that no reset destroys the answer.
-    let _ = read_before(Deadline::after(A_MOMENT), stream, &mut [0; 4096]);
-    let limits = Limits { close: A_MOMENT, ..Limits::default() };
-    answer(stream, &no_room(seen).response(), &limits);
+    let read = read_before(Deadline::after(A_MOMENT), stream, &mut [0; 4096]);
+    // Whoever said nothing and has left is told nothing, among them who wakes us to stop.
+    if !matches!(read, Ok(0)) {
+        house.tally.refused(503);
+        let limits = Limits { write: A_MOMENT, close: A_MOMENT, ..Limits::default() };
+        answer(stream, &no_room(seen).response(), &limits);
+    }
+}
+
+/// Tells those who have come, and are not let in any more since the server stops; for a second.
+fn turn_all_away(
+    mut accepted: io::Result<(TcpStream, SocketAddr)>,
+    listener: &TcpListener,
+    house: &House,
+) {
+    let deadline = Deadline::after(Duration::from_secs(1));
+    let _ = listener.set_nonblocking(true);
+    while let (Ok((stream, _)), false) = (&accepted, deadline.has_passed()) {
+        let _ = stream.set_nonblocking(false);
+        turn_away(stream, ABOUT_TO_STOP, house);
+        accepted = listener.accept();
+    }
 }
 
 /// Whether this error of `accept` is about the client that has just gone, or an interruption.

@@ -31,7 +31,7 @@ impl WebSocket {
     }
 
     /// Begins a message that is written piece by piece. Other threads that send wait until it is
-    /// finished, so be quick.
+    /// finished, and no ping asks a silent peer meanwhile: so be quick.
     pub fn send_stream(&mut self, kind: Kind) -> Result<MessageWriter<'_>> {
         MessageWriter::new(&self.link, kind)
     }

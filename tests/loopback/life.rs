@@ -728,17 +728,6 @@ fn what_if_the_server_stops_among_peers_that_are_frozen_or_in_mid_head_and_handl
     drop(hang);
 }
 
-#[test]
-fn server_that_was_stopped_before_it_serves_lets_nobody_in() {
-    let server = Server::bind("127.0.0.1:0").unwrap();
-    let mut early = Peer::new(TcpStream::connect(server.local_addr().unwrap()).unwrap());
-    server.handle().stop(2 * PATIENCE);
-    let handle = server.handle();
-    run(move || server.serve(|_| panic!("nobody comes this far"))).wait().unwrap();
-    early.read_end();
-    assert_eq!(handle.counters(), Default::default());
-}
-
 // Counting.
 
 #[test]

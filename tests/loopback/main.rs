@@ -8,6 +8,7 @@ mod conversation;
 mod decisions;
 #[cfg(feature = "deflate")]
 mod deflate;
+mod house;
 mod life;
 mod streams;
 mod support;

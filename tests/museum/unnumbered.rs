@@ -544,7 +544,7 @@ fn tungstenite_what_if_our_caller_asks_for_what_no_peer_may_take() {
 /// Bytes: sixty connections to a process that may have forty descriptors
 /// Holds: each is let in, or told 503; `accept` fails no more often than it turns somebody away, or rests; who is inside is served; there is room again when they leave
 /// Twin: src/net/server.rs
-/// was `if spare.take().is_none() {\n                        thread::sleep(A_MOMENT);\n                    }`
+/// was `if reserve.take().is_none() {\n                        thread::sleep(A_MOMENT);\n                    }`
 /// now ``
 #[cfg(target_os = "linux")]
 #[test]

@@ -136,21 +136,23 @@ impl TlsStream {
     /// Opens what has arrived, as far as there is room for it. `None`: it takes more bytes.
     fn open(&self, arrived: &mut Buffer, into: &mut [u8]) -> io::Result<Option<usize>> {
         let mut tls = lock(&self.tls);
-        let mut count = 0;
+        let (mut count, mut fed) = (0, Ok(()));
         while count < into.len() {
             match tls.reader().read(&mut into[count..]) {
                 // The peer's close_notify.
                 Ok(0) => return Ok(Some(count)),
                 Ok(more) => count += more,
                 Err(error) if error.kind() != ErrorKind::WouldBlock => return Err(error),
-                Err(_) if arrived.unread().is_empty() => break,
-                Err(_) => match feed(&mut tls, arrived) {
-                    Ok(_) => {}
-                    Err(error) => return Err(io::Error::new(ErrorKind::InvalidData, error)),
-                },
+                Err(_) if fed.is_err() || arrived.unread().is_empty() => break,
+                Err(_) => fed = feed(&mut tls, arrived).map(drop),
             }
         }
-        Ok((count > 0).then_some(count))
+        // A bad record takes nothing away from the good ones before it: rustls says so again next time.
+        if count > 0 {
+            return Ok(Some(count));
+        }
+        let judged = fed.and_then(|()| tls.process_new_packets().map(drop));
+        judged.map(|()| None).map_err(|error| io::Error::new(ErrorKind::InvalidData, error))
     }
 
     /// As `open`, and tells the peer what is wrong with it.

@@ -10,7 +10,7 @@
 //! - A pong goes out that was asked for during a long write, and a Close that was.
 //! - However a connection ends (closed by anybody, dropped, cut, with its server), nobody is left who waits.
 //!
-//! Two scenarios are small enough for all orders that there are; the others are run in many, some of
+//! Four scenarios are small enough for all orders that there are; the others are run in many, some of
 //! them at random, some with few changes of thread, in which most faults show. Orders are those of a
 //! machine on which each thread sees at once what another has written (`SeqCst`): what weaker orderings
 //! allow is not seen here. `link.rs` uses no other; the counters, which do, steer nothing.
@@ -33,9 +33,11 @@ use shuttle::{Config, Runner};
 type Scenario = (&'static str, fn());
 
 /// Small enough for all orders there are.
-const WHOLE: [Scenario; 2] = [
+const WHOLE: [Scenario; 4] = [
     ("a pong beside a send", scenarios::a_pong_beside_a_send),
     ("a close beside a send", scenarios::a_close_beside_a_send),
+    ("a failure beside a send", scenarios::a_failure_beside_a_send),
+    ("a close beside a feed", scenarios::a_close_beside_a_feed),
 ];
 
 const SAMPLED: [Scenario; 9] = [

@@ -15,7 +15,7 @@ use crate::protocol::frame::Role;
 use crate::protocol::incoming::Incoming;
 use crate::protocol::outgoing::Outgoing;
 use crate::wire::{CLOSE, Frame, OurEnd, PING, PONG, Wire};
-use crate::{Error, Handle, Kind, Limits, Prepared, Request, Sender, WebSocket};
+use crate::{Close, CloseCode, Error, Handle, Kind, Limits, Prepared, Request, Sender, WebSocket};
 
 /// The link of a server's connection.
 fn link(wire: &Arc<Wire>, limits: &Limits) -> Arc<Link> {
@@ -27,7 +27,7 @@ fn link(wire: &Arc<Wire>, limits: &Limits) -> Arc<Link> {
 fn websocket(link: Arc<Link>, limits: &Limits, place: Option<Place>) -> WebSocket {
     let incoming = Incoming::new(Role::Server, limits.bounds(), Buffer::default());
     let request = Request::parse(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n").expect("a request");
-    WebSocket::new(Farewell::new(link, limits.close, place), incoming, limits, request.into(), None)
+    WebSocket::new(Farewell::new(link, place), incoming, limits, request.into(), None)
 }
 
 fn connection(limits: &Limits) -> (Arc<Wire>, WebSocket) {
@@ -286,8 +286,32 @@ pub fn the_server_stops() {
     };
     let visitors = [visit(1, false), visit(2, true), visit(3, false)];
     Handle { house: house.clone() }.stop(Duration::from_secs(1));
-    house.empty();
     for visitor in visitors {
         visitor.join().expect("everybody leaves");
     }
+}
+
+/// The peer has broken a rule while another thread sends: it is told, when both are through.
+pub fn a_failure_beside_a_send() {
+    let wire = Arc::default();
+    let link = link(&wire, &Limits::default());
+    let sender = Sender::new(link.clone());
+    let sending = spawn(move || sender.send("a").is_ok());
+    link.fail(Close { code: CloseCode::PROTOCOL_ERROR, reason: String::new() });
+    sending.join().expect("it sends");
+    let heard: Vec<u8> = wire.heard().iter().map(|frame| frame.first).collect();
+    assert!(heard.contains(&CLOSE), "both are through, and no Close is out: {heard:02x?}");
+}
+
+/// One feeds, and does something else then, while another closes: the Close waits for nobody.
+pub fn a_close_beside_a_feed() {
+    let (wire, mut ws) = connection(&Limits::default());
+    let sender = ws.sender();
+    let closing = spawn(move || sender.close(1000, "").expect("a code that may travel"));
+    let _ = ws.feed("a");
+    closing.join().expect("it closes");
+    let heard: Vec<u8> = wire.heard().iter().map(|frame| frame.first).collect();
+    wire.end();
+    drop(ws);
+    assert!(heard.contains(&CLOSE), "both are through, and no Close is out: {heard:02x?}");
 }

@@ -449,7 +449,7 @@ fn cve_2025_51846_what_if_empty_messages_come_at_full_rate() {
 /// was `lock(&self.house.open).remove(&self.id);`
 /// now ``
 /// Twin: src/net/house.rs
-/// was `lock(&self.house.waiting).retain(|(id, _)| *id != self.id);`
+/// was `waiting.retain(|guest| guest.id != self.id);`
 /// now ``
 #[test]
 fn cve_2021_42340_what_if_thousands_of_connections_come_and_go() {

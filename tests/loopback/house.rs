@@ -1,0 +1,521 @@
+//! Who is let in, who makes way for others, and how everybody leaves when the server stops.
+
+use std::io::{self, ErrorKind, IoSlice, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+use std::sync::mpsc::channel;
+use std::sync::{Arc, Condvar, Mutex, Weak};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use ws101::{Error, Limits, Prepared, Refusal, Response, Server, Stream};
+
+use crate::support::{
+    PATIENCE, Peer, Running, echo, echo_handler, head, masked, request, run, serve,
+};
+
+const SOON: Duration = Duration::from_millis(100);
+
+/// One that asks for a page.
+fn plain() -> String {
+    head("GET / HTTP/1.1", &["Host: a"])
+}
+
+// Making way.
+
+type Streams = Arc<Mutex<Vec<Weak<dyn Stream>>>>;
+
+/// A server with room for four, none of whose deadlines comes; and the streams that it has let go of
+/// when they are gone.
+fn crowded(configure: impl FnOnce(Server) -> Server) -> (Running, Streams) {
+    let streams = Streams::default();
+    let seen = streams.clone();
+    let limits = Limits {
+        max_waiting: 4,
+        head: 2 * PATIENCE,
+        write: 4 * PATIENCE,
+        close: 2 * PATIENCE,
+        ..Limits::default()
+    };
+    let through = move |stream: Arc<dyn Stream>| {
+        seen.lock().unwrap().push(Arc::downgrade(&stream));
+        stream
+    };
+    (serve(|server| configure(server.limits(limits).through(through)), echo_handler), streams)
+}
+
+/// Waits until no more than four are left.
+fn wait_until_four_are_left(streams: &Streams) {
+    let start = Instant::now();
+    loop {
+        let streams = streams.lock().unwrap();
+        let left = streams.iter().filter(|stream| stream.strong_count() > 0).count();
+        if streams.len() == 20 && left <= 4 {
+            return;
+        }
+        drop(streams);
+        assert!(start.elapsed() < PATIENCE, "{left} are left");
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
+#[test]
+fn whoever_is_refused_by_the_application_and_stays_makes_way_for_newer_ones() {
+    let (server, streams) =
+        crowded(|server| server.authorize(|_| Err(Refusal::because(401, "Members only."))));
+    let peers: Vec<Peer> = (0..20)
+        .map(|_| {
+            let mut peer = server.dial();
+            peer.write(request(&[]));
+            assert_eq!(peer.read_response().status, 401);
+            peer
+        })
+        .collect();
+    wait_until_four_are_left(&streams);
+    drop(peers);
+}
+
+#[test]
+fn whoever_does_not_read_a_page_makes_way_for_newer_ones() {
+    let page = |_: &_| Some(Response::new("application/octet-stream", vec![0; 8 << 20]));
+    let (server, streams) = crowded(|server| server.pages(page));
+    let peers: Vec<Peer> = (0..20)
+        .map(|_| {
+            let mut peer = server.dial();
+            peer.write(plain());
+            peer
+        })
+        .collect();
+    wait_until_four_are_left(&streams);
+    drop(peers);
+}
+
+#[test]
+fn a_page_comes_whole_to_whoever_reads_it_slower_than_a_close_may_take() {
+    const LENGTH: usize = 16 << 20;
+    let limits = Limits { close: SOON, ..Limits::default() };
+    let page = |_: &_| Some(Response::new("application/octet-stream", vec![b'x'; LENGTH]));
+    let server = serve(|server| server.limits(limits).pages(page), echo_handler);
+    let mut peer = server.dial();
+    peer.write(plain());
+    thread::sleep(5 * SOON);
+    assert_eq!(peer.read_response().body.len(), LENGTH);
+}
+
+#[test]
+fn a_server_that_gives_closing_no_time_answers_all_the_same() {
+    let limits = Limits { close: Duration::ZERO, ..Limits::default() };
+    let server = serve(|server| server.limits(limits), echo_handler);
+    let mut peer = server.dial();
+    peer.write(request(&[]));
+    assert_eq!(peer.read_response().status, 101);
+    let mut peer = server.dial();
+    peer.write("BAD\r\n\r\n");
+    assert_eq!(peer.read_response().status, 400);
+}
+
+/// A stream whose first read has the whole head, and returns only when it was made to make way.
+struct Late {
+    stream: TcpStream,
+    waits: AtomicBool,
+    makes_way: Mutex<bool>,
+    changed: Condvar,
+}
+
+impl Late {
+    fn new(stream: TcpStream, waits: bool) -> Arc<Late> {
+        let (waits, makes_way) = (AtomicBool::new(waits), Mutex::new(false));
+        Arc::new(Late { stream, waits, makes_way, changed: Condvar::new() })
+    }
+}
+
+impl Stream for Late {
+    fn read(&self, into: &mut [u8]) -> io::Result<usize> {
+        let count = Stream::read(&self.stream, into)?;
+        if self.waits.swap(false, SeqCst) {
+            let makes_way = self.makes_way.lock().unwrap();
+            drop(self.changed.wait_timeout_while(makes_way, PATIENCE, |it| !*it).unwrap());
+        }
+        Ok(count)
+    }
+
+    fn write(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        Stream::write(&self.stream, slices)
+    }
+
+    fn set_read_timeout(&self, timeout: Duration) -> io::Result<()> {
+        Stream::set_read_timeout(&self.stream, timeout)
+    }
+
+    fn set_write_timeout(&self, timeout: Duration) -> io::Result<()> {
+        Stream::set_write_timeout(&self.stream, timeout)
+    }
+
+    fn shutdown(&self, how: Shutdown) -> io::Result<()> {
+        *self.makes_way.lock().unwrap() = true;
+        self.changed.notify_all();
+        Stream::shutdown(&self.stream, how)
+    }
+}
+
+#[test]
+fn whoever_had_to_make_way_is_told_408_though_its_head_was_whole() {
+    let limits = Limits { max_waiting: 1, ..Limits::default() };
+    let server = Arc::new(Server::unbound().limits(limits));
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let dial = || Peer::new(TcpStream::connect(listener.local_addr().unwrap()).unwrap());
+    let accept = |stream: Arc<Late>| {
+        let server = server.clone();
+        run(move || server.accept(stream).map(drop))
+    };
+    let mut older = dial();
+    older.write(request(&[]));
+    let stream = Late::new(listener.accept().unwrap().0, true);
+    let greeted = accept(stream.clone());
+    while stream.waits.load(SeqCst) {
+        thread::yield_now();
+    }
+    let newer = dial();
+    let other = accept(Late::new(listener.accept().unwrap().0, false));
+    assert_eq!(older.read_response().status, 408);
+    assert!(matches!(greeted.wait(), Err(Error::Refused(_))));
+    assert_eq!(server.handle().counters().accepted, 0);
+    drop(newer);
+    other.wait().unwrap_err();
+}
+
+// Stopping.
+
+/// Reads, and sends nothing.
+fn reader() -> Running {
+    serve(
+        |server| server,
+        |mut ws| {
+            while ws.recv()?.is_some() {}
+            Ok(())
+        },
+    )
+}
+
+#[test]
+fn a_server_that_stops_leaves_its_port_to_others_while_it_waits_for_the_last() {
+    let server = reader();
+    let mut lingering = server.open();
+    server.wait_until(|counters| counters.open == 1);
+    server.handle.stop(2 * PATIENCE);
+    assert_eq!(lingering.read_frame().first, 0x88);
+    let start = Instant::now();
+    while let Err(error) = TcpListener::bind(server.address) {
+        assert!(start.elapsed() < PATIENCE / 2, "{error}");
+        thread::yield_now();
+    }
+    assert_eq!(server.handle.counters().open, 1);
+}
+
+#[test]
+fn whoever_comes_as_the_server_stops_is_told_503() {
+    let server = Server::bind("127.0.0.1:0").unwrap();
+    let (address, handle) = (server.local_addr().unwrap(), server.handle());
+    let dial = || Peer::new(TcpStream::connect(address).unwrap());
+    let mut early = [dial(), dial(), dial()];
+    early[0].write(request(&[]));
+    early[2].write(plain());
+    handle.stop(2 * PATIENCE);
+    run(move || server.serve(|_| panic!("nobody comes this far"))).wait().unwrap();
+    for peer in &mut early {
+        let response = peer.read_response();
+        assert_eq!(response.status, 503);
+        assert!(response.body.contains("about to stop"), "{}", response.body);
+    }
+    // Who wakes the server is not counted.
+    assert_eq!(handle.counters().refused, [(503, 3)].into());
+}
+
+#[test]
+fn a_second_stop_shortens_the_first_ones_grace() {
+    let server = reader();
+    let _lingering = server.open();
+    server.wait_until(|counters| counters.open == 1);
+    let start = Instant::now();
+    server.handle.stop(2 * PATIENCE);
+    server.handle.stop(SOON);
+    server.wait_until(|counters| counters.open == 0);
+    assert!(start.elapsed() < PATIENCE / 2, "{:?}", start.elapsed());
+}
+
+#[test]
+fn a_server_without_a_listener_tells_everybody_too_and_cuts_off_who_stays() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let server = Server::unbound();
+    let handle = server.handle();
+    let mut peer = Peer::new(TcpStream::connect(listener.local_addr().unwrap()).unwrap());
+    peer.write(request(&[]));
+    let mut ws = server.accept(listener.accept().unwrap().0).unwrap();
+    assert_eq!(peer.read_response().status, 101);
+    let start = Instant::now();
+    handle.stop(SOON);
+    let ended = ws.recv();
+    assert!(ended.is_err(), "{ended:?}");
+    assert!(start.elapsed() < Limits::default().close / 2, "{:?}", start.elapsed());
+    let close = peer.read_frame();
+    assert_eq!((close.first, &close.payload[..2]), (0x88, &[3, 233][..]));
+}
+
+/// A stream that takes nothing once it is told so.
+struct Brake {
+    stream: Arc<dyn Stream>,
+    is_on: Arc<AtomicBool>,
+    timeout: Mutex<Duration>,
+}
+
+impl Stream for Brake {
+    fn read(&self, into: &mut [u8]) -> io::Result<usize> {
+        self.stream.read(into)
+    }
+
+    fn write(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        if self.is_on.load(SeqCst) {
+            thread::sleep(*self.timeout.lock().unwrap());
+            return Err(ErrorKind::WouldBlock.into());
+        }
+        self.stream.write(slices)
+    }
+
+    fn set_read_timeout(&self, timeout: Duration) -> io::Result<()> {
+        self.stream.set_read_timeout(timeout)
+    }
+
+    fn set_write_timeout(&self, timeout: Duration) -> io::Result<()> {
+        *self.timeout.lock().unwrap() = timeout;
+        self.stream.set_write_timeout(timeout)
+    }
+
+    fn shutdown(&self, how: Shutdown) -> io::Result<()> {
+        self.stream.shutdown(how)
+    }
+}
+
+#[test]
+fn what_if_the_server_stops_among_hundreds_that_take_nothing() {
+    const MANY: usize = 400;
+    let is_on = Arc::new(AtomicBool::new(false));
+    let brake = is_on.clone();
+    let through = move |stream| -> Arc<dyn Stream> {
+        Arc::new(Brake { stream, is_on: brake.clone(), timeout: Mutex::default() })
+    };
+    let server = serve(|server| server.through(through), echo_handler);
+    let peers: Vec<Peer> = (0..MANY).map(|_| server.open()).collect();
+    server.wait_until(|counters| counters.accepted == MANY as u64);
+    is_on.store(true, SeqCst);
+    let start = Instant::now();
+    server.stop(SOON).unwrap();
+    // Ten milliseconds each would be four seconds.
+    assert!(start.elapsed() < Duration::from_secs(3), "{:?}", start.elapsed());
+    drop(peers);
+}
+
+/// Not a test by itself: the next one runs it, in a process of its own.
+#[test]
+#[ignore = "waits for a line, for the test that runs it with few descriptors"]
+fn an_echo_that_stops_when_it_reads_a_line() {
+    let server = echo();
+    println!("address {}", server.address);
+    io::stdin().read_line(&mut String::new()).unwrap();
+    server.stop(SOON).unwrap();
+    println!("stopped");
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn what_if_the_server_stops_when_no_descriptor_is_left() {
+    use std::io::BufRead;
+    use std::process::{Command, Stdio};
+
+    let mut process = Command::new("sh")
+        .args(["-c", "ulimit -n 40; exec \"$0\" --ignored --exact --nocapture \"$1\""])
+        .arg(std::env::current_exe().unwrap())
+        .arg("house::an_echo_that_stops_when_it_reads_a_line")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let output = process.stdout.take().unwrap();
+    let lines = run(move || {
+        let mut lines = io::BufReader::new(output).lines().map(|line| line.unwrap());
+        let address = lines.find_map(|line| Some(line.split_once("address ")?.1.to_owned()));
+        let address: SocketAddr = address.unwrap().parse().unwrap();
+        let mut inside = Vec::new();
+        loop {
+            let mut peer = Peer::new(TcpStream::connect(address).unwrap());
+            peer.write(request(&[]));
+            match peer.read_response().status {
+                101 => inside.push(peer),
+                status => break assert_eq!(status, 503),
+            }
+        }
+        process.stdin.take().unwrap().write_all(b"\n").unwrap();
+        let stopped = run(move || lines.filter(|line| line.contains("stopped")).count() == 1);
+        let stopped = stopped.wait();
+        drop(inside);
+        process.wait().unwrap();
+        stopped
+    });
+    assert!(lines.wait());
+}
+
+// What a connection owes to whoever has it.
+
+#[test]
+fn an_answer_that_came_in_time_counts_however_late_it_is_looked_for() {
+    let limits = || Limits { close: SOON, ..Limits::default() };
+    // Another thread closes; the server stops.
+    for stops in [false, true] {
+        let (tell, told) = channel();
+        let server = serve(
+            |server| server.limits(limits()),
+            move |mut ws| {
+                if !stops {
+                    ws.sender().close(1001, "")?;
+                }
+                assert!(ws.recv()?.is_some());
+                // Busy with it.
+                thread::sleep(6 * SOON);
+                let heard = (ws.recv(), ws.recv(), ws.closed_with().map(|close| close.code.0));
+                tell.send(heard).unwrap();
+                Ok(())
+            },
+        );
+        let mut peer = server.open();
+        peer.write([masked(0x81, "work")].concat());
+        if stops {
+            thread::sleep(SOON);
+            server.handle.stop(PATIENCE);
+        }
+        assert_eq!(peer.read_frame().first, 0x88);
+        peer.write([masked(0x81, "more work"), masked(0x88, [3, 233])].concat());
+        let (more, end, closed_with) = told.recv_timeout(PATIENCE).unwrap();
+        assert_eq!(more.unwrap().unwrap().as_text(), Some("more work"));
+        assert_eq!((end.unwrap(), closed_with), (None, Some(1001)));
+    }
+}
+
+#[test]
+fn a_dropped_outbox_sends_what_is_in_it_and_keeps_no_thread() {
+    let server = echo();
+    let mut ws = ws101::connect(&server.url()).unwrap();
+    for _ in 0..50 {
+        ws.outbox(2).unwrap().try_send(&Prepared::new("last words")).unwrap();
+    }
+    for _ in 0..50 {
+        assert_eq!(ws.recv().unwrap().unwrap().as_text(), Some("last words"));
+    }
+    #[cfg(target_os = "linux")]
+    {
+        // Servers of other tests may call one or two of theirs the same.
+        let name = format!("outbox {}\n", ws.id());
+        let is_called_so = |task: io::Result<std::fs::DirEntry>| {
+            let comm = std::fs::read_to_string(task.unwrap().path().join("comm"));
+            comm.is_ok_and(|comm| comm == name)
+        };
+        let start = Instant::now();
+        let tasks = || std::fs::read_dir("/proc/self/task").unwrap();
+        while tasks().map(is_called_so).filter(|is_it| *is_it).count() > 5 {
+            assert!(start.elapsed() < PATIENCE);
+            thread::yield_now();
+        }
+    }
+}
+
+/// A stream that brings a request, and then waits; it takes one write.
+struct Mute {
+    reads: AtomicUsize,
+    writes: AtomicUsize,
+}
+
+impl Stream for Mute {
+    fn read(&self, into: &mut [u8]) -> io::Result<usize> {
+        match self.reads.fetch_add(1, SeqCst) {
+            0 => Read::read(&mut request(&[]).as_bytes(), into),
+            _ => Err(ErrorKind::WouldBlock.into()),
+        }
+    }
+
+    fn write(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        match self.writes.fetch_add(1, SeqCst) {
+            0 => Ok(slices.iter().map(|slice| slice.len()).sum()),
+            _ => Err(ErrorKind::BrokenPipe.into()),
+        }
+    }
+
+    fn set_read_timeout(&self, _: Duration) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn set_write_timeout(&self, _: Duration) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn shutdown(&self, _: Shutdown) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn nothing_comes_after_an_error_and_what_did_not_go_is_not_counted() {
+    let server = Server::unbound();
+    let stream = Mute { reads: AtomicUsize::new(0), writes: AtomicUsize::new(0) };
+    let mut ws = server.accept(stream).unwrap();
+    ws.feed("never sent").unwrap();
+    let lost = ws.recv();
+    assert!(matches!(lost, Err(Error::Lost(_))), "{lost:?}");
+    assert_eq!(ws.recv().unwrap(), None);
+    drop(ws);
+    let counters = server.handle().counters();
+    assert_eq!((counters.messages_out, counters.bytes_out), (0, 0));
+}
+
+#[test]
+fn a_connection_that_has_ended_still_knows_who_its_peer_was() {
+    let (tell, told) = channel();
+    let server = serve(
+        |server| server,
+        move |mut ws| {
+            ws.recv().unwrap_err();
+            tell.send(ws.peer()).unwrap();
+            Ok(())
+        },
+    );
+    let peer = server.open();
+    let address = peer.stream.local_addr().unwrap();
+    drop(peer);
+    assert_eq!(told.recv_timeout(PATIENCE).unwrap(), Some(address));
+}
+
+#[test]
+fn recv_timeout_is_kept_while_the_rest_of_a_stream_dribbles_in() {
+    let (tell, told) = channel();
+    let server = serve(
+        |server| server,
+        move |mut ws| {
+            let mut reader = ws.recv_stream()?.unwrap();
+            reader.read_exact(&mut [0; 10]).unwrap();
+            drop(reader);
+            let start = Instant::now();
+            let timed_out = matches!(ws.recv_timeout(SOON), Err(Error::TimedOut));
+            tell.send((timed_out, start.elapsed())).unwrap();
+            Ok(())
+        },
+    );
+    let mut peer = server.open();
+    let frame = masked(0x82, vec![0; 8 << 20]);
+    let (start, mut pieces) = (Instant::now(), frame.chunks(64));
+    let (timed_out, took) = loop {
+        peer.write(pieces.next().unwrap());
+        thread::sleep(Duration::from_micros(100));
+        match told.try_recv() {
+            Ok(told) => break told,
+            Err(_) => assert!(start.elapsed() < PATIENCE / 2, "it has no end"),
+        }
+    };
+    assert!(timed_out && took < PATIENCE / 4, "{took:?}");
+}
