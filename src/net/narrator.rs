@@ -3,6 +3,8 @@
 //! A terminal may be stopped (Ctrl-S), or a pipe full. No connection waits for that: what the queue
 //! has no room for is left out, and how much that was is said later.
 
+use std::env;
+use std::ffi::OsString;
 use std::io::{self, IsTerminal, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
@@ -35,13 +37,13 @@ enum Line {
 impl Narrator {
     /// To standard output: in colour if that is a terminal and `NO_COLOR` is not set.
     pub fn stdout() -> io::Result<Narrator> {
-        let colour = wants_colour(io::stdout().is_terminal());
+        let colour = wants_colour(io::stdout().is_terminal(), env::var_os("NO_COLOR"));
         Narrator::new(io::stdout(), Style { colour, pictures: false })
     }
 
     /// To standard error, for programs whose output is something else.
     pub fn stderr() -> io::Result<Narrator> {
-        let colour = wants_colour(io::stderr().is_terminal());
+        let colour = wants_colour(io::stderr().is_terminal(), env::var_os("NO_COLOR"));
         Narrator::new(io::stderr(), Style { colour, pictures: false })
     }
 
@@ -85,8 +87,8 @@ impl Drop for Narrator {
 }
 
 /// Whether there is a terminal, and nobody has asked for none of its colours.
-fn wants_colour(is_terminal: bool) -> bool {
-    is_terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+fn wants_colour(is_terminal: bool, no_color: Option<OsString>) -> bool {
+    is_terminal && no_color.is_none_or(|value| value.is_empty())
 }
 
 fn print_all(mut out: impl Write, style: Style, queue: &Receiver<Line>, left_out: &AtomicU64) {
@@ -103,5 +105,17 @@ fn print_all(mut out: impl Write, style: Style, queue: &Receiver<Line>, left_out
         if out.write_all(text.as_bytes()).and_then(|()| out.flush()).is_err() {
             return; // Nobody reads it any more.
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn there_is_colour_on_a_terminal_unless_somebody_wants_none() {
+        assert!(wants_colour(true, None) && wants_colour(true, Some("".into())));
+        assert!(!wants_colour(true, Some("1".into())));
+        assert!(!wants_colour(false, None) && !wants_colour(false, Some("".into())));
     }
 }

@@ -8,7 +8,7 @@ use std::sync::{Arc, Condvar, Mutex, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use ws101::{Error, Limits, Prepared, Refusal, Response, Server, Stream};
+use ws101::{Error, Kind, Limits, Prepared, Refusal, Response, Server, Stream};
 
 use crate::support::{
     PATIENCE, Peer, Running, echo, echo_handler, head, masked, request, run, serve,
@@ -44,13 +44,13 @@ fn crowded(configure: impl FnOnce(Server) -> Server) -> (Running, Streams) {
     (serve(|server| configure(server.limits(limits).through(through)), echo_handler), streams)
 }
 
-/// Waits until no more than four are left.
-fn wait_until_four_are_left(streams: &Streams) {
+/// Waits until no more than so many are left.
+fn wait_until_left(streams: &Streams, most: usize) {
     let start = Instant::now();
     loop {
         let streams = streams.lock().unwrap();
         let left = streams.iter().filter(|stream| stream.strong_count() > 0).count();
-        if streams.len() == 20 && left <= 4 {
+        if streams.len() == 20 && left <= most {
             return;
         }
         drop(streams);
@@ -71,8 +71,9 @@ fn whoever_is_refused_by_the_application_and_stays_makes_way_for_newer_ones() {
             peer
         })
         .collect();
-    wait_until_four_are_left(&streams);
+    wait_until_left(&streams, 4);
     drop(peers);
+    wait_until_left(&streams, 0);
 }
 
 #[test]
@@ -86,7 +87,7 @@ fn whoever_does_not_read_a_page_makes_way_for_newer_ones() {
             peer
         })
         .collect();
-    wait_until_four_are_left(&streams);
+    wait_until_left(&streams, 4);
     drop(peers);
 }
 
@@ -489,6 +490,36 @@ fn a_connection_that_has_ended_still_knows_who_its_peer_was() {
     let address = peer.stream.local_addr().unwrap();
     drop(peer);
     assert_eq!(told.recv_timeout(PATIENCE).unwrap(), Some(address));
+}
+
+#[test]
+fn a_close_waits_for_whoever_is_sending_if_that_comes_to_an_end() {
+    let (tell, told) = channel();
+    let server = echo();
+    let mut ws = ws101::connect(&server.url()).unwrap();
+    let sender = ws.sender();
+    let sending = run(move || {
+        let mut writer = sender.send_stream(Kind::Text).unwrap();
+        tell.send(()).unwrap();
+        thread::sleep(2 * SOON);
+        writer.write_all(b"whole").unwrap();
+        writer.finish()
+    });
+    told.recv_timeout(PATIENCE).unwrap();
+    ws.close(1000, "").unwrap();
+    sending.wait().unwrap();
+    server.wait_until(|counters| counters.messages_in == 1);
+}
+
+#[test]
+fn a_server_counts_messages_whose_handler_asked_for_no_more() {
+    let server = serve(|server| server, |mut ws| ws.recv().map(drop));
+    let mut peer = server.open();
+    peer.write(masked(0x81, "a"));
+    assert_eq!(peer.read_frame().first, 0x88);
+    drop(peer);
+    server.wait_until(|counters| counters.open == 0);
+    assert_eq!(server.handle.counters().messages_in, 1);
 }
 
 #[test]

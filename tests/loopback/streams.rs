@@ -116,6 +116,13 @@ fn a_stream_says_who_is_at_its_other_end_if_that_has_an_address() {
     assert_eq!(Stream::peer(&std::os::unix::net::UnixStream::pair().unwrap().0), None);
 }
 
+#[test]
+fn a_client_shows_whether_its_stream_passes_through_something() {
+    let client = ws101::Client::new("ws://a");
+    assert!(format!("{client:?}").contains("through: nothing"));
+    assert!(format!("{:?}", client.through(|stream| stream)).contains("through: Through(..)"));
+}
+
 /// A stream that counts how often it is written to.
 struct Counted {
     stream: Arc<dyn Stream>,

@@ -8,6 +8,7 @@ use std::net::{Shutdown, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::mpsc::channel;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -254,6 +255,35 @@ fn server_learns_that_it_is_not_trusted_and_lives_on() {
     drop(server.accept(listener.accept().unwrap().0).unwrap());
     let (refused, opened) = client.join().unwrap();
     assert!(refused.is_some() && opened.is_ok());
+}
+
+#[test]
+fn a_bad_record_takes_nothing_away_from_the_good_ones_before_it() {
+    let (tell, told) = channel();
+    let server = secure(
+        |server| server,
+        move |mut ws| {
+            let heard: Vec<_> = (0..3).map(|_| ws.recv()).collect();
+            tell.send(heard).unwrap();
+            Ok(())
+        },
+    );
+    let mut peer = server.open();
+    let mut records = Vec::new();
+    for text in ["one", "two"] {
+        peer.conn.writer().write_all(&masked(0x81, text)).unwrap();
+        while peer.conn.wants_write() {
+            peer.conn.write_tls(&mut records).unwrap();
+        }
+    }
+    // A record that nobody has sealed.
+    records.extend([&[0x17, 3, 3, 0, 20][..], &[7; 20]].concat());
+    peer.sock.write_all(&records).unwrap();
+    let heard = told.recv_timeout(PATIENCE).unwrap();
+    for (heard, text) in heard.iter().zip(["one", "two"]) {
+        assert_eq!(heard.as_ref().unwrap().as_ref().unwrap().as_text(), Some(text));
+    }
+    assert!(matches!(heard[2], Err(Error::Lost(_))), "{:?}", heard[2]);
 }
 
 #[test]
