@@ -87,6 +87,10 @@ impl House {
     pub(crate) fn wait(self: &Arc<Self>, id: u64, stream: Arc<dyn Stream>, room: usize) -> Waiting {
         let waiting = Waiting { house: self.clone(), id, stream, room, has_left: Cell::new(false) };
         waiting.enter(Shutdown::Read);
+        if self.is_stopping() {
+            // Those who came before have been sent out.
+            let _ = waiting.stream.shutdown(Shutdown::Read);
+        }
         waiting
     }
 

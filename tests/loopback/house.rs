@@ -233,6 +233,19 @@ fn whoever_comes_as_the_server_stops_is_told_503() {
 }
 
 #[test]
+fn whoever_is_accepted_after_the_stop_and_says_nothing_is_told_503_at_once() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let limits = Limits { head: 2 * PATIENCE, ..Limits::default() };
+    let server = Server::unbound().limits(limits);
+    server.handle().stop(Duration::ZERO);
+    let mut silent = Peer::new(TcpStream::connect(listener.local_addr().unwrap()).unwrap());
+    let greeted = run(move || server.accept(listener.accept().unwrap().0).map(drop));
+    assert_eq!(silent.read_response().status, 503);
+    drop(silent);
+    assert!(matches!(greeted.wait(), Err(Error::Refused(_))));
+}
+
+#[test]
 fn a_second_stop_shortens_the_first_ones_grace() {
     let server = reader();
     let _lingering = server.open();
