@@ -144,7 +144,6 @@ impl Link {
         {
             let _ = self.stream.shutdown(Shutdown::Write);
         }
-        let _ = self.settle();
     }
 
     /// As `close`, by whoever has the lock.
@@ -200,8 +199,8 @@ impl Link {
     }
 
     // WALK: settle
-    /// Sends what was left. Called by everybody who has let the lock go: between our look and the
-    /// unlocking somebody may have left something, and relied on us.
+    /// Sends what was left. Called by everybody who has let the lock go, unless our Close is out: between
+    /// our look and the unlocking somebody may have left something, and relied on us.
     pub(crate) fn settle(&self) -> Result<()> {
         while self.slot.is_filled() {
             let Some(mut outgoing) = self.try_lock() else { return Ok(()) };
