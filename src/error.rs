@@ -86,8 +86,8 @@ impl fmt::Display for Error {
             Error::Lost(error) => write!(
                 f,
                 "the connection ended without a Close frame ({error})\n  usual cause: the peer crashed, \
-                 lost its network, or ended without closing\n  fix: close with `ws.close(1000, \"\")` at the \
-                 end of the program that left"
+                 lost its network, or ended without closing; or we have cut it off ourselves\n  fix: close \
+                 with `ws.close(1000, \"\")` at the end of the program that left"
             ),
             Error::Silent => f.write_str(
                 "the peer did not answer in time\n  usual cause: it hangs, its network is gone, or nobody \

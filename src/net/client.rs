@@ -118,7 +118,8 @@ impl Client {
         self
     }
 
-    /// How much, how many, how long. Dialling and handshake together take `head` at most.
+    /// How much, how many, how long. Dialling and handshake together take `head` at most, beside the time
+    /// that the system takes to look up a name.
     pub fn limits(mut self, limits: Limits) -> Client {
         self.limits = limits;
         self
