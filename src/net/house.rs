@@ -88,7 +88,7 @@ impl House {
         let waiting = Waiting { house: self.clone(), id, stream, room, has_left: Cell::new(false) };
         waiting.enter(Shutdown::Read);
         if self.is_stopping() {
-            // Those who came before have been sent out.
+            // The others have been sent out already.
             let _ = waiting.stream.shutdown(Shutdown::Read);
         }
         waiting
@@ -262,6 +262,7 @@ impl Handle {
     pub fn stop(&self, grace: Duration) {
         let house = &self.house;
         *lock(&house.leave_by) = Deadline::after(grace);
+        // Whoever waits for the last to leave now waits so long.
         let open = lock(&house.open);
         house.someone_left.notify_all();
         drop(open);
