@@ -59,7 +59,7 @@ fn cve_2016_10518_what_if_a_pong_is_longer_than_its_ping() {
 /// now `Ok(())`
 /// Twin: src/net/connection.rs
 /// was `let answered = sent.and_then(|()| self.receiver.drain(deadline));`
-/// now `let answered = sent.and_then(|()| self.receiver.drain(Deadline::after(100 * self.close)));`
+/// now `let answered = sent.and_then(|()| self.receiver.drain(Deadline::after(100 * self.link.close_within)));`
 /// and: src/net/receiver.rs
 /// was `if let Some(closing) = self.link.closing() {`
 /// now `if let Some(closing) = None::<Deadline> {`
