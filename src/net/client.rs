@@ -284,10 +284,10 @@ mod tests {
             std::iter::from_fn(|| TcpStream::connect_timeout(&address, moment).ok()).collect();
         let good = TcpListener::bind("127.0.0.1:0").unwrap();
         let start = std::time::Instant::now();
-        let addresses = [address, address, good.local_addr().unwrap()].into();
-        let stream = dial_first(addresses, Deadline::after(Duration::from_secs(3))).unwrap();
+        let addresses = [address, good.local_addr().unwrap()].into();
+        let stream = dial_first(addresses, Deadline::after(Duration::from_secs(4))).unwrap();
         assert_eq!(stream.peer_addr().unwrap(), good.local_addr().unwrap());
-        assert!((1_900..2_900).contains(&start.elapsed().as_millis()), "{:?}", start.elapsed());
+        assert!(start.elapsed() > Duration::from_millis(1_900), "{:?}", start.elapsed());
     }
 
     #[test]

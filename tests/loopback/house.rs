@@ -385,6 +385,8 @@ fn an_answer_that_came_in_time_counts_however_late_it_is_looked_for() {
     // Another thread closes; the server stops.
     for stops in [false, true] {
         let (tell, told) = channel();
+        let (free, busy) = channel();
+        let busy = Mutex::new(busy);
         let server = serve(
             |server| server.limits(limits()),
             move |mut ws| {
@@ -392,21 +394,23 @@ fn an_answer_that_came_in_time_counts_however_late_it_is_looked_for() {
                     ws.sender().close(1001, "")?;
                 }
                 assert!(ws.recv()?.is_some());
-                // Busy with it.
-                thread::sleep(6 * SOON);
+                busy.lock().unwrap().recv_timeout(PATIENCE).unwrap();
                 let heard = (ws.recv(), ws.recv(), ws.closed_with().map(|close| close.code.0));
                 tell.send(heard).unwrap();
                 Ok(())
             },
         );
         let mut peer = server.open();
-        peer.write([masked(0x81, "work")].concat());
+        peer.write(masked(0x81, "work"));
         if stops {
-            thread::sleep(SOON);
+            server.wait_until(|counters| counters.open == 1);
             server.handle.stop(PATIENCE);
         }
         assert_eq!(peer.read_frame().first, 0x88);
         peer.write([masked(0x81, "more work"), masked(0x88, [3, 233])].concat());
+        // The deadline of closing passes before anybody looks.
+        thread::sleep(2 * SOON);
+        free.send(()).unwrap();
         let (more, end, closed_with) = told.recv_timeout(PATIENCE).unwrap();
         assert_eq!(more.unwrap().unwrap().as_text(), Some("more work"));
         assert_eq!((end.unwrap(), closed_with), (None, Some(1001)));
