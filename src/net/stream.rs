@@ -283,3 +283,98 @@ fn read_away(deadline: Deadline, stream: &dyn Stream) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::VecDeque;
+    use std::io::ErrorKind::{BrokenPipe, Interrupted, TimedOut, WouldBlock};
+    use std::sync::Mutex;
+
+    const LONG: Duration = Duration::from_secs(60);
+
+    /// A stream whose calls end as they are told to.
+    struct Told(Mutex<VecDeque<Result<usize, ErrorKind>>>);
+
+    impl Told {
+        fn new(ends: &[Result<usize, ErrorKind>]) -> Told {
+            Told(Mutex::new(ends.iter().copied().collect()))
+        }
+
+        fn next(&self) -> io::Result<usize> {
+            let end = self.0.lock().unwrap().pop_front().expect("no more calls than these");
+            end.map_err(io::Error::from)
+        }
+
+        fn is_through(&self) -> bool {
+            self.0.lock().unwrap().is_empty()
+        }
+    }
+
+    impl Stream for Told {
+        fn read(&self, _: &mut [u8]) -> io::Result<usize> {
+            self.next()
+        }
+
+        fn write(&self, _: &[IoSlice<'_>]) -> io::Result<usize> {
+            self.next()
+        }
+
+        fn set_read_timeout(&self, _: Duration) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn set_write_timeout(&self, _: Duration) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn shutdown(&self, _: Shutdown) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn an_interruption_is_no_end_and_another_error_is() {
+        let deadline = Deadline::after(LONG);
+        let stream = Told::new(&[Err(Interrupted), Ok(3), Err(BrokenPipe), Err(WouldBlock)]);
+        let read = || read_before(deadline, &stream, &mut [0; 9]).map_err(|error| error.kind());
+        assert_eq!((read(), read(), read()), (Ok(3), Err(BrokenPipe), Err(WouldBlock)));
+
+        let written = |ends: &[_]| {
+            let stream = Told::new(ends);
+            let written = write_before(deadline, &stream, b"12345").map_err(|error| error.kind());
+            assert!(stream.is_through());
+            let stream = Told::new(ends);
+            let paced = write_at_pace(LONG, &stream, b"12", b"345").map_err(|error| error.kind());
+            assert_eq!((written, stream.is_through()), (paced, true));
+            written
+        };
+        assert_eq!(written(&[Ok(1), Err(Interrupted), Ok(1), Err(WouldBlock), Ok(3)]), Ok(()));
+        assert_eq!(written(&[Ok(4), Err(TimedOut), Ok(1)]), Ok(()));
+        assert_eq!(written(&[Ok(4), Err(BrokenPipe)]), Err(BrokenPipe));
+        assert_eq!(written(&[Ok(4), Ok(0)]), Err(ErrorKind::WriteZero));
+    }
+
+    #[test]
+    fn four_calls_in_a_row_that_achieve_nothing_are_a_whole_deadline() {
+        assert_eq!(wait_of_a_call(LONG), LONG / 4);
+        let nothing = Err(WouldBlock);
+        let ends = [nothing, nothing, nothing, Ok(1), nothing, nothing, nothing, Ok(2)];
+        let stream = Told::new(&ends);
+        assert!(write_at_pace(LONG, &stream, b"123", b"").is_ok() && stream.is_through());
+        let stream = Told::new(&[Ok(1), nothing, nothing, nothing, nothing]);
+        let error = write_at_pace(LONG, &stream, b"123", b"").unwrap_err();
+        assert!(is_timeout(&error) && stream.is_through());
+    }
+
+    #[test]
+    fn less_than_64_kib_in_a_deadline_is_too_slow_and_as_much_is_not() {
+        let bytes = vec![0; 1 << 20];
+        // What the first call takes may be our own system's doing.
+        for (second, is_enough) in [(LEAST_PROGRESS - 1, false), (LEAST_PROGRESS, true)] {
+            let stream = Told::new(&[Ok(100), Ok(second), Ok(bytes.len() - 100 - second)]);
+            let written = write_at_pace(Duration::ZERO, &stream, &bytes, b"");
+            assert_eq!(written.is_ok(), is_enough, "{second}");
+        }
+    }
+}
