@@ -235,6 +235,50 @@ where
     }
 }
 
+/// A stream that takes so much of what is written, and no more.
+struct Takes(usize);
+
+impl Stream for Takes {
+    fn read(&self, _: &mut [u8]) -> io::Result<usize> {
+        Ok(0)
+    }
+
+    fn write(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        Ok(slices.iter().map(|slice| slice.len()).sum::<usize>().min(self.0))
+    }
+
+    fn set_read_timeout(&self, _: Duration) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn set_write_timeout(&self, _: Duration) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn shutdown(&self, _: Shutdown) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn what_a_write_took_in_part_is_told_in_part() {
+    let text = b"HTTP/1.1 101 x\r\n\r\n\x81\x05Hello\x81\x05again";
+    for takes in 1..=text.len() {
+        let (tell, heard) = hear();
+        let tap = Tap::new(Takes(takes), Role::Server, tell);
+        let mut rest = &text[..];
+        while !rest.is_empty() {
+            let (first, second) = rest.split_at(rest.len() / 2);
+            let count = tap.write(&[IoSlice::new(first), IoSlice::new(second)]).unwrap();
+            rest = &rest[count..];
+        }
+        drop(tap);
+        let told: Vec<_> = heard.iter().map(|told| (told.what, told.start, told.length)).collect();
+        let frame = |start| (What::Frame, start, 7);
+        assert_eq!(told, [(What::Response, 0, 18), frame(18), frame(25)], "{takes} at a time");
+    }
+}
+
 #[test]
 fn what_two_threads_write_is_told_in_the_order_in_which_it_went_out() {
     let ((let_begin, may_begin), (over, is_over)) = (channel(), channel());
