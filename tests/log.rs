@@ -81,3 +81,31 @@ fn section_7_1_7_server_logs_why_it_failed_a_connection() {
     let says_why = |line: &String| line.contains("1002: A client masks every frame");
     assert!(lines.iter().any(says_why), "{lines:#?}");
 }
+
+#[test]
+fn server_logs_how_many_it_cuts_off_when_it_stops_and_nothing_where_there_are_none() {
+    listen();
+    for linger in [0, 1] {
+        LINES.lock().unwrap().retain(|line| !line.contains("are cut"));
+        let server = Server::bind("127.0.0.1:0").unwrap();
+        let (address, handle) = (server.local_addr().unwrap(), server.handle());
+        let serving = thread::spawn(move || {
+            server.serve(|mut ws| {
+                while ws.recv()?.is_some() {}
+                Ok(())
+            })
+        });
+        let clients: Vec<_> =
+            (0..linger).map(|_| ws101::connect(&format!("ws://{address}")).unwrap()).collect();
+        while handle.counters().open < linger {
+            thread::yield_now();
+        }
+        handle.stop(Duration::ZERO);
+        serving.join().unwrap().unwrap();
+        drop(clients);
+        let lines = LINES.lock().unwrap();
+        let told: Vec<_> = lines.iter().filter(|line| line.contains("are cut")).collect();
+        assert_eq!(told.len(), linger, "{told:?}");
+        assert!(told.iter().all(|line| line.starts_with("1 connections")), "{told:?}");
+    }
+}

@@ -246,6 +246,18 @@ fn whoever_is_accepted_after_the_stop_and_says_nothing_is_told_503_at_once() {
 }
 
 #[test]
+fn a_server_that_gives_nobody_time_tells_everybody_all_the_same() {
+    let server = reader();
+    let mut peers: Vec<Peer> = (0..20).map(|_| server.open()).collect();
+    server.wait_until(|counters| counters.open == 20);
+    server.stop(Duration::ZERO).unwrap();
+    for peer in &mut peers {
+        let close = peer.read_frame();
+        assert_eq!((close.first, &close.payload[..2]), (0x88, &[3, 233][..]));
+    }
+}
+
+#[test]
 fn a_second_stop_shortens_the_first_ones_grace() {
     let server = reader();
     let _lingering = server.open();
