@@ -239,6 +239,13 @@ mod tests {
     }
 
     #[test]
+    fn an_error_that_has_no_lesson_of_its_own_is_told_in_the_words_of_the_library() {
+        let other = CertificateError::Other(rustls::OtherError(Arc::new(fmt::Error)));
+        let said = disagreed(rustls::Error::InvalidCertificate(other)).to_string();
+        assert!(!said.contains("CA:TRUE"), "{said}");
+    }
+
+    #[test]
     fn each_alert_of_a_client_that_does_not_trust_us_says_so() {
         for alert in [
             AlertDescription::UnknownCA,

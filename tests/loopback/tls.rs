@@ -243,6 +243,16 @@ fn section_4_1_client_names_the_host_in_its_hello() {
 }
 
 #[test]
+fn client_says_what_is_wrong_with_a_root_that_is_used_as_a_certificate() {
+    let root = include_str!("a_root.pem");
+    let tls = Tls::from_pem(root.as_bytes(), root.as_bytes()).unwrap();
+    let server = serve(|server| server.tls(tls), echo_handler);
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/loopback/a_root.pem");
+    let seen = seen_by(Client::new(format!("wss://{}", server.address)).roots(file));
+    assert!(seen.contains("CA:TRUE"), "{seen}");
+}
+
+#[test]
 fn server_learns_that_it_is_not_trusted_and_lives_on() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("wss://{}", listener.local_addr().unwrap());
