@@ -119,4 +119,20 @@ mod tests {
         assert!(matches!(put(), Err(Error::Closed)));
         assert!(queue.take().is_none());
     }
+
+    #[test]
+    fn all_queues_are_finished_and_those_that_have_ended_are_forgotten() {
+        let queues = Queues::default();
+        let added = [1, 2, 3].map(|bound| Arc::new(Queue::new(bound)));
+        for queue in &added {
+            queues.add(queue.clone());
+        }
+        added[1].end();
+        queues.add(Arc::new(Queue::new(4)));
+        let kept: Vec<_> = lock(&queues.0).iter().map(|queue| queue.bound).collect();
+        assert_eq!(kept, [1, 3, 4]);
+        queues.finish(Deadline::after(std::time::Duration::ZERO));
+        let put = |queue: &Queue| queue.put(Prepared::new("a"));
+        assert!(added.iter().all(|queue| matches!(put(queue), Err(Error::Closed))));
+    }
 }

@@ -1030,6 +1030,8 @@ fn either_side_writes_a_long_message_in_fragments_of_a_bounded_length_before_all
         loop {
             let Frame { first, payload } = wire.read();
             assert!(payload.len() <= MOST);
+            // Nor a crumb, but at the end.
+            assert!(payload.len() >= MOST / 2 || came + payload.len() == CHUNKS * CHUNK);
             let start = came % 251;
             assert!(payload == pattern(start + payload.len())[start..]);
             came += payload.len();

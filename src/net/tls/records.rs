@@ -464,6 +464,17 @@ mod tests {
     }
 
     #[test]
+    fn what_was_written_is_not_kept() {
+        let [a, b] = over(pipe(1 << 16, 1 << 20));
+        for _ in 0..3 {
+            write_before(soon(), &*a, &sample(10_000)).unwrap();
+            read_exact(&b, 10_000);
+            let sealed = lock(&a.sealed);
+            assert!(sealed.records.is_empty() && sealed.records.capacity() <= 1024);
+        }
+    }
+
+    #[test]
     fn a_timeout_before_every_byte_loses_nothing_and_doubles_nothing() {
         let ends = pipe(1, 1 << 20);
         let [a, b] = over(ends.clone());
