@@ -205,6 +205,18 @@ fn what_is_cut_off_in_mid_frame_is_told_at_the_end() {
     assert!(told[0].what == What::Request && matches!(told[0].verdict, Verdict::Missing(_)));
 }
 
+#[test]
+fn what_is_left_in_mid_frame_is_told_when_the_tap_is_dropped() {
+    let (_peer, stream) = pair();
+    let (tell, heard) = hear();
+    let tap = Tap::new(stream, Role::Client, tell);
+    tap.write(&[IoSlice::new(b"GET / HT")]).unwrap();
+    drop(tap);
+    let told: Vec<Account> = heard.iter().collect();
+    assert_eq!(told.len(), 1);
+    assert!(told[0].what == What::Request && matches!(told[0].verdict, Verdict::Missing(_)));
+}
+
 /// A stream that reads and writes as a test says.
 struct Acts<R, W>(R, W);
 

@@ -281,7 +281,7 @@ fn turn_away(stream: &TcpStream, seen: &'static str, house: &House) {
     // Whoever said nothing and has left is told nothing, among them who wakes us to stop.
     if !matches!(read, Ok(0)) {
         house.tally.refused(503);
-        let limits = Limits { write: A_MOMENT, close: A_MOMENT, ..Limits::default() };
+        let limits = Limits { close: A_MOMENT, ..Limits::default() };
         answer(stream, &no_room(seen).response(), &limits);
     }
 }
