@@ -15,7 +15,7 @@ use super::limits::Limits;
 use super::link::Link;
 use super::narrator::Narrator;
 use super::random::Random;
-use super::stream::{Deadline, Stream, Through, read_before, write_before};
+use super::stream::{Deadline, Stream, Through, read_before, wait_of_a_call, write_before};
 use super::tap::Tap;
 use super::tls::Trust;
 use crate::error::{Error, Result};
@@ -187,7 +187,8 @@ impl Client {
         let (inflater, deflater) = deflate::halves(Role::Client, agreed, limits.max_message);
         let outgoing = Outgoing::new(Some(Box::new(move || random.four()))).deflating(deflater);
         let id = NEXT_ID.fetch_add(1, Relaxed);
-        let link = Link::new(id, stream, outgoing, &limits, Arc::default())?;
+        stream.set_write_timeout(wait_of_a_call(limits.write))?;
+        let link = Link::new(id, stream, outgoing, &limits, Arc::default());
         log::info!("{id} connected to {}", self.url);
         let farewell = Farewell::new(link, None);
         let incoming = Incoming::new(Role::Client, limits.bounds(), buffer).inflating(inflater);

@@ -162,8 +162,8 @@ fn judge(
     Ok(Outcome::Open(request, agreement, place))
 }
 
-/// The 101 is out: from here on there are frames, some of which may have come behind the head. (A frame
-/// of its own, so that the stack for it and for what came before are not needed at a time.)
+/// The 101 is out, by [`write`]: from here on there are frames, some of which may have come behind the head.
+/// (A frame of its own, so that the stack for it and for what came before are not needed at a time.)
 #[inline(never)]
 fn open(
     id: u64,
@@ -180,7 +180,7 @@ fn open(
     let outgoing = Outgoing::new(None).deflating(deflater);
     let tally = place.tally();
     tally.received(0, buffer.unread().len());
-    let link = Link::new(id, stream, outgoing, limits, tally)?;
+    let link = Link::new(id, stream, outgoing, limits, tally);
     place.open(&link);
     log::info!("{id} opened: {}", quote(request.path()));
     let farewell = Farewell::new(link, Some(place));
@@ -200,6 +200,7 @@ pub(crate) fn answer(stream: &dyn Stream, response: &Response, limits: &Limits) 
     }
 }
 
+/// Writes at the pace that is asked of a connection, and leaves the stream set to it.
 fn write(stream: &dyn Stream, bytes: &[u8], limits: &Limits) -> io::Result<()> {
     stream.set_write_timeout(wait_of_a_call(limits.write))?;
     write_at_pace(limits.write, stream, bytes, &[])

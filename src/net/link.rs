@@ -10,7 +10,6 @@
 //! - Nothing is forgotten: the slot is filled before the lock is tried, and looked at again after
 //!   the lock was let go.
 
-use std::io;
 use std::net::Shutdown;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, TryLockError};
@@ -57,15 +56,15 @@ pub(crate) struct Link {
 }
 
 impl Link {
+    /// Over a stream whose writes wait as long as [`write_at_pace`] expects.
     pub(crate) fn new(
         id: u64,
         stream: Arc<dyn Stream>,
         outgoing: Outgoing,
         limits: &Limits,
         tally: Arc<Tally>,
-    ) -> io::Result<Arc<Link>> {
-        stream.set_write_timeout(wait_of_a_call(limits.write))?;
-        Ok(Arc::new(Link {
+    ) -> Arc<Link> {
+        Arc::new(Link {
             id,
             stream,
             role: outgoing.role(),
@@ -78,7 +77,7 @@ impl Link {
             waits_for_end: AtomicBool::new(false),
             write_within: limits.write,
             outboxes: Queues::default(),
-        }))
+        })
     }
 
     // WALK: send

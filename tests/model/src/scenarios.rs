@@ -20,8 +20,7 @@ use crate::{Close, CloseCode, Error, Handle, Kind, Limits, Prepared, Request, Se
 /// The link of a server's connection.
 fn link(wire: &Arc<Wire>, limits: &Limits) -> Arc<Link> {
     let stream = Arc::new(OurEnd(wire.clone()));
-    let link = Link::new(1, stream, Outgoing::new(None), limits, Arc::default());
-    link.expect("nothing fails here")
+    Link::new(1, stream, Outgoing::new(None), limits, Arc::default())
 }
 
 fn websocket(link: Arc<Link>, limits: &Limits, place: Option<Place>) -> WebSocket {
