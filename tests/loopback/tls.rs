@@ -21,7 +21,7 @@ use rustls::{
 use ws101::{Client, Error, Limits, Message, Response, Result, Server, Tls, WebSocket, connect};
 
 use self::certificate::{SelfSigned, VALID, self_signed};
-use crate::support::{PATIENCE, Running, echo, echo_handler, masked, request, serve};
+use crate::support::{PATIENCE, Running, echo, echo_handler, masked, request, run, serve};
 
 const EXPIRED: [&str; 2] = ["200101000000Z", "200131235959Z"];
 
@@ -115,6 +115,15 @@ fn read_head(peer: &mut impl Read) -> String {
 /// What a client learns.
 fn seen_by(client: Client) -> String {
     client.connect().expect_err("no connection").to_string()
+}
+
+#[test]
+fn a_connection_over_tls_knows_its_peer_and_keeps_its_time() {
+    let server = secure(|server| server, echo_handler);
+    let mut ws = server.connect();
+    assert_eq!(ws.peer(), Some(server.running.address));
+    let waited = run(move || ws.recv_timeout(Duration::from_millis(50))).wait();
+    assert!(matches!(waited, Err(Error::TimedOut)), "{waited:?}");
 }
 
 #[test]
