@@ -122,8 +122,10 @@ fn a_connection_over_tls_knows_its_peer_and_keeps_its_time() {
     let server = secure(|server| server, echo_handler);
     let mut ws = server.connect();
     assert_eq!(ws.peer(), Some(server.running.address));
+    let start = Instant::now();
     let waited = run(move || ws.recv_timeout(Duration::from_millis(50))).wait();
     assert!(matches!(waited, Err(Error::TimedOut)), "{waited:?}");
+    assert!(start.elapsed() < Limits::default().head / 2, "{:?}", start.elapsed());
 }
 
 #[test]
