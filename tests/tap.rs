@@ -217,46 +217,20 @@ fn what_is_left_in_mid_frame_is_told_when_the_tap_is_dropped() {
     assert!(told[0].what == What::Request && matches!(told[0].verdict, Verdict::Missing(_)));
 }
 
-/// A stream that reads and writes as a test says.
+/// A stream that reads and writes as a test says: so much of what it is given.
 struct Acts<R, W>(R, W);
 
 impl<R, W> Stream for Acts<R, W>
 where
     R: Fn(&mut [u8]) -> usize + Send + Sync + 'static,
-    W: Fn() + Send + Sync + 'static,
+    W: Fn(usize) -> usize + Send + Sync + 'static,
 {
     fn read(&self, into: &mut [u8]) -> io::Result<usize> {
         Ok(self.0(into))
     }
 
     fn write(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-        self.1();
-        Ok(slices.iter().map(|slice| slice.len()).sum())
-    }
-
-    fn set_read_timeout(&self, _: Duration) -> io::Result<()> {
-        Ok(())
-    }
-
-    fn set_write_timeout(&self, _: Duration) -> io::Result<()> {
-        Ok(())
-    }
-
-    fn shutdown(&self, _: Shutdown) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-/// A stream that takes so much of what is written, and no more.
-struct Takes(usize);
-
-impl Stream for Takes {
-    fn read(&self, _: &mut [u8]) -> io::Result<usize> {
-        Ok(0)
-    }
-
-    fn write(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-        Ok(slices.iter().map(|slice| slice.len()).sum::<usize>().min(self.0))
+        Ok(self.1(slices.iter().map(|slice| slice.len()).sum()))
     }
 
     fn set_read_timeout(&self, _: Duration) -> io::Result<()> {
@@ -277,7 +251,8 @@ fn what_a_write_took_in_part_is_told_in_part() {
     let text = b"HTTP/1.1 101 x\r\n\r\n\x81\x05Hello\x81\x05again";
     for takes in 1..=text.len() {
         let (tell, heard) = hear();
-        let tap = Tap::new(Takes(takes), Role::Server, tell);
+        let stream = Acts(|_: &mut [u8]| 0, move |length: usize| length.min(takes));
+        let tap = Tap::new(stream, Role::Server, tell);
         let mut rest = &text[..];
         while !rest.is_empty() {
             let (first, second) = rest.split_at(rest.len() / 2);
@@ -297,12 +272,13 @@ fn what_two_threads_write_is_told_in_the_order_in_which_it_went_out() {
     let (tell, heard) = hear();
     // While its first write is under way it lets another begin, and waits a little for that to be over.
     let (let_begin, is_over) = (Mutex::new(Some(let_begin)), Mutex::new(is_over));
-    let write = move || {
+    let write = move |length| {
         let first = let_begin.lock().unwrap().take();
         if let Some(let_begin) = first {
             let_begin.send(()).unwrap();
             let _ = is_over.lock().unwrap().recv_timeout(Duration::from_millis(300));
         }
+        length
     };
     let stream = Acts(|_: &mut [u8]| 0, write);
     let tap = Tap::new(stream, Role::Server, tell);
@@ -328,9 +304,10 @@ fn the_101_is_told_before_the_frame_that_it_allowed() {
         into[..frame.len()].copy_from_slice(frame);
         frame.len()
     };
-    let write = move || {
+    let write = move |length| {
         written.lock().unwrap().send(()).unwrap();
         thread::sleep(Duration::from_millis(100));
+        length
     };
     let stream = Acts(read, write);
     let tap = Tap::new(stream, Role::Server, tell);
