@@ -187,10 +187,11 @@ fn whoever_had_to_make_way_is_told_408_though_its_head_was_whole() {
 
 // Stopping.
 
-/// Reads, and sends nothing.
+/// Reads, and sends nothing; waits long for the answer to its Close.
 fn reader() -> Running {
+    let limits = Limits { close: 2 * PATIENCE, ..Limits::default() };
     serve(
-        |server| server,
+        |server| server.limits(limits),
         |mut ws| {
             while ws.recv()?.is_some() {}
             Ok(())
