@@ -2,7 +2,7 @@
 //!
 //! Rules of this file:
 //! - `accept` is not held up: the handshake, too, is done in the connection's thread. Only those for
-//!   whom there is none are answered where they are accepted, within a moment.
+//!   whom there is none, or who come as the server stops, are answered where they are accepted.
 //! - Nothing that goes wrong with one connection ends another, or the listener: no descriptor, no
 //!   thread, a handler that fails or panics.
 
