@@ -94,7 +94,7 @@ fn accept(key: &str, guid: &str) -> String {
 }
 
 /// The lines up to the empty one. Enough for a friend; what a stranger may send takes more care:
-/// see `src/protocol/head.rs`.
+/// see `src/http/head.rs`.
 fn read_head(stream: &TcpStream) -> std::io::Result<Vec<String>> {
     let lines = BufReader::new(stream).lines();
     lines.take_while(|line| !line.as_ref().is_ok_and(|line| line.is_empty())).collect()

@@ -17,8 +17,8 @@
 use ws101::explain::conversation::explain_frames;
 use ws101::explain::heads::Terms;
 use ws101::explain::print::{Style, account};
-use ws101::protocol::frame::{Header, Opcode, Role};
-use ws101::protocol::mask;
+use ws101::frames::header::{Header, Opcode, Role};
+use ws101::frames::mask;
 
 /// Who sends it, the bytes, and what the RFC says of them.
 const FRAMES: [(Role, &[u8], &str); 6] = [

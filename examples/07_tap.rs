@@ -18,7 +18,7 @@ use std::sync::Arc;
 use std::thread;
 
 use ws101::explain::print::Style;
-use ws101::protocol::frame::Role;
+use ws101::frames::header::Role;
 use ws101::{Narrator, Result, Stream, Tap};
 
 fn main() -> ExitCode {

@@ -19,7 +19,7 @@
 //!
 //! The draft is known as hixie-76, and as hybi-00. Chrome and Safari spoke it; Firefox 4 and Opera
 //! shipped with it switched off, after it was shown what a page could do with it. What became of it
-//! stands in `src/protocol/key.rs` and `src/protocol/mask.rs`.
+//! stands in `src/handshake/accept_key.rs` and `src/frames/mask.rs`.
 
 #[path = "before_the_rfc/md5.rs"]
 mod md5;
@@ -29,7 +29,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::thread;
 
 use md5::md5;
-use ws101::protocol::mask;
+use ws101::frames::mask;
 
 /// The draft's own example. A number hides in each key: its digits, divided by how many spaces it has.
 const REQUEST: &str = "GET /demo HTTP/1.1\r\n\

@@ -27,7 +27,7 @@ use std::time::Duration;
 use answers::{BREAKS, decision, key_steps, terms, verdict};
 use line::Line;
 use ws101::explain::json::{array, object, string};
-use ws101::protocol::frame::{Header, Opcode};
+use ws101::frames::header::{Header, Opcode};
 use ws101::{
     Error, Limits, Outbox, Prepared, Request, Response, Result, Sender, Server, WebSocket,
 };

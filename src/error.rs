@@ -6,11 +6,11 @@
 use std::io::ErrorKind;
 use std::{fmt, io};
 
-use crate::protocol::ask::Rejection;
-use crate::protocol::lesson::Lesson;
-use crate::protocol::misuse::Misuse;
-use crate::protocol::refusal::Refusal;
-use crate::protocol::violation::Violation;
+use crate::diagnostic::Lesson;
+use crate::diagnostic::misuse::Misuse;
+use crate::frames::violation::Violation;
+use crate::handshake::client::Rejection;
+use crate::http::refusal::Refusal;
 
 /// What a call of this crate returns.
 pub type Result<T> = std::result::Result<T, Error>;

@@ -6,8 +6,8 @@ use std::sync::{Mutex, Once};
 use std::thread;
 use std::time::Duration;
 
-use ws101::protocol::handshake::{Rules, decide};
-use ws101::protocol::request::Request;
+use ws101::handshake::server::{Rules, decide};
+use ws101::http::request::Request;
 use ws101::{Error, Server};
 
 /// All lines, in their order.

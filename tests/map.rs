@@ -1,31 +1,73 @@
-//! The map in `lib.rs` is true: it lists every file, in an order in which nothing needs what comes
-//! later, and the README shows the same. So are the headings by which the code names its lessons.
+//! The map is true: `lib.rs` lists the folders in an order in which none imports a later one, each
+//! folder's `mod.rs` lists its files in such an order, and the README shows the same map. The folders
+//! that know no sockets, clocks or threads name none. So are the headings by which the code names its
+//! diagnostics.
+//!
+//! Imports are found by parsing: `use` trees are expanded (`use std::{net, thread}` names both), and
+//! paths in the code (`crate::server::..`, `super::..`) count like imports.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
-/// The rows of the reading order, as they stand in a text: `| file | minutes | question |`.
-fn rows(text: &str) -> Vec<&str> {
-    let lines = text.lines().map(|line| line.trim_start_matches("//! "));
-    lines.filter(|line| line.starts_with("| `") && line.contains(".rs` |")).collect()
-}
-
-/// The files of a text's reading order.
-fn listed(text: &str) -> Vec<&str> {
-    rows(text).iter().map(|row| row.split('`').nth(1).unwrap()).collect()
-}
+/// Folders that know no sockets, clocks or threads.
+const PURE: [&str; 5] = ["diagnostic", "http", "handshake", "frames", "explain"];
+/// What such a folder must not name.
+const IMPURE: [&str; 10] = [
+    "std::net",
+    "std::io",
+    "std::thread",
+    "std::time",
+    "std::env",
+    "std::fs",
+    "std::process",
+    "std::os",
+    "std::sync::Mutex",
+    "std::sync::Condvar",
+];
 
 fn read(path: impl AsRef<Path>) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
     fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// All Rust files under `src`, but for those that only name others.
+/// The table rows under a column head of the documentation: the first cell, without its backticks.
+fn listed(text: &str, head: &str) -> Vec<String> {
+    let lines = text.lines().map(|line| line.trim_start_matches("//! "));
+    let rows = lines.skip_while(|line| !line.starts_with(&format!("| {head} |"))).skip(2);
+    let rows = rows.take_while(|line| line.starts_with("| `"));
+    rows.map(|row| row.split('`').nth(1).unwrap().to_owned()).collect()
+}
+
+/// All rows of tables.
+fn rows(text: &str) -> Vec<&str> {
+    let lines = text.lines().map(|line| line.trim_start_matches("//! "));
+    lines.filter(|line| line.starts_with("| `")).collect()
+}
+
+/// The folders of the map, and `error.rs` among them.
+fn folders() -> Vec<String> {
+    listed(&read("src/lib.rs"), "folder")
+}
+
+/// All files in reading order, as paths below `src`.
+fn reading_order() -> Vec<String> {
+    let files_of = |folder: String| match folder.ends_with(".rs") {
+        true => vec![folder],
+        false => {
+            let files = listed(&read(format!("src/{folder}/mod.rs")), "file");
+            assert!(!files.is_empty(), "src/{folder}/mod.rs lists no files");
+            files.into_iter().map(|file| format!("{folder}/{file}")).collect()
+        }
+    };
+    folders().into_iter().flat_map(files_of).collect()
+}
+
+/// All Rust files under `src` that hold code: not a folder's `mod.rs`, which lists the others.
 fn on_disk() -> BTreeSet<String> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut files = BTreeSet::new();
-    let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("src")];
-    let root = folders[0].clone();
+    let mut folders = vec![root.clone()];
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
@@ -38,51 +80,188 @@ fn on_disk() -> BTreeSet<String> {
             }
         }
     }
-    files.retain(|file| !file.ends_with("mod.rs") && file != "lib.rs");
-    // It stands in for deflate.rs, and says nothing of its own.
-    files.remove("protocol/no_deflate.rs");
+    let lists_others = |file: &str| file.matches('/').count() == 1 && file.ends_with("/mod.rs");
+    files.retain(|file| !lists_others(file) && file != "lib.rs");
+    // These stand in where a feature is off, and are named beside the file that they replace.
+    files.retain(|file| !file.ends_with("/absent.rs"));
     files
 }
 
-/// The code of a file: without comments, and without its tests.
+/// The code of a file: without comments, strings' contents, and its tests.
 fn code(file: &str) -> String {
     let text = read(format!("src/{file}"));
     let text = text.split("\n#[cfg(test)]\nmod tests").next().unwrap();
-    let lines = text.lines().filter(|line| !line.trim_start().starts_with("//"));
+    let lines = text.lines().map(|line| line.split("//").next().unwrap());
     lines.map(|line| format!("{line}\n")).collect()
+}
+
+/// Every path that code names: `use` trees expanded, and paths that begin with `crate`, `super` or
+/// `std`.
+fn paths(code: &str) -> Vec<String> {
+    let mut paths = Vec::new();
+    let mut rest = code;
+    let is_word = |c: char| c.is_alphanumeric() || c == '_';
+    while let Some(start) = rest.find(is_word) {
+        rest = &rest[start..];
+        let word = &rest[..rest.find(|c| !is_word(c)).unwrap_or(rest.len())];
+        let behind = &rest[word.len()..];
+        // The word may stand in a string, too: an import begins its line.
+        let line = code[..code.len() - rest.len()].rsplit('\n').next().unwrap().trim();
+        if word == "use" && ["", "pub", "pub(crate)"].contains(&line) {
+            let (tree, more) = behind.split_once(';').expect("a use ends");
+            expand("", tree.trim(), &mut paths);
+            rest = more;
+        } else if ["crate", "super", "std", "core"].contains(&word) && behind.starts_with("::") {
+            let is_path = |c: char| is_word(c) || c == ':';
+            let length = rest.find(|c| !is_path(c)).unwrap_or(rest.len());
+            paths.push(rest[..length].trim_end_matches(':').to_owned());
+            rest = &rest[length..];
+        } else {
+            rest = behind;
+        }
+    }
+    paths
+}
+
+/// The paths of a `use` tree below a prefix.
+fn expand(prefix: &str, tree: &str, paths: &mut Vec<String>) {
+    let tree = tree.trim();
+    let Some((before, inside)) = tree.split_once('{') else {
+        let path = tree.split(" as ").next().unwrap().trim();
+        let path = path.trim_end_matches("::self").trim_end_matches("self");
+        if !tree.is_empty() {
+            paths.push(format!("{prefix}{path}").trim_end_matches("::").to_owned());
+        }
+        return;
+    };
+    let inside = inside.trim_end().strip_suffix('}').expect("a brace that closes");
+    let prefix = format!("{prefix}{}", before.trim());
+    let mut depth = 0;
+    let is_comma = |c: char| {
+        depth += match c {
+            '{' => 1,
+            '}' => -1,
+            _ => 0,
+        };
+        c == ',' && depth == 0
+    };
+    inside.split(is_comma).for_each(|branch| expand(&prefix, branch, paths));
+}
+
+/// The module of a file, as the parts of its path.
+fn module(file: &str) -> Vec<&str> {
+    let file = file.trim_end_matches(".rs").trim_end_matches("/mod");
+    file.split('/').collect()
+}
+
+/// The files of this crate that a file needs.
+fn needed_by<'a>(file: &str, all: &'a [String]) -> BTreeSet<&'a str> {
+    let modules: BTreeMap<Vec<&str>, &str> =
+        all.iter().map(|file| (module(file), file.as_str())).collect();
+    let mut needed = BTreeSet::new();
+    for path in paths(&code(file)) {
+        let mut parts: Vec<&str> = path.split("::").collect();
+        let mut whole = match parts[0] {
+            "crate" => Vec::new(),
+            "super" | "self" => module(file),
+            _ => continue,
+        };
+        while let Some(&("crate" | "super" | "self")) = parts.first() {
+            if parts.remove(0) == "super" {
+                whole.pop();
+            }
+        }
+        whole.extend(parts);
+        // A folder's `mod.rs` hands out what its main file defines.
+        if whole.first() == Some(&"diagnostic") && whole.get(1) != Some(&"misuse") {
+            whole = vec!["diagnostic", "diagnostic"];
+        }
+        while !whole.is_empty() {
+            if let Some(found) = modules.get(&whole) {
+                needed.insert(*found);
+                break;
+            }
+            whole.pop();
+        }
+    }
+    needed.remove(file);
+    needed
+}
+
+#[test]
+fn a_use_tree_cannot_hide_what_it_names() {
+    let code = "use std::{net, sync::{Arc, Mutex as M}, thread::{self, Builder}};\n\
+                use crate::server::{self};\nfn f() { crate::client::client::x(); }\n";
+    let expected = [
+        "std::net",
+        "std::sync::Arc",
+        "std::sync::Mutex",
+        "std::thread",
+        "std::thread::Builder",
+        "crate::server",
+        "crate::client::client::x",
+    ];
+    assert_eq!(paths(code), expected);
 }
 
 #[test]
 fn the_map_lists_each_file_once() {
-    let text = read("src/lib.rs");
-    let listed = listed(&text);
-    let set: BTreeSet<String> = listed.iter().map(|file| file.to_string()).collect();
+    let listed = reading_order();
+    let set: BTreeSet<String> = listed.iter().cloned().collect();
     assert_eq!(set, on_disk());
     assert_eq!(set.len(), listed.len(), "a file stands twice");
 }
 
 #[test]
-fn the_readme_shows_the_same_map() {
-    assert_eq!(rows(&read("README.md")), rows(&read("src/lib.rs")));
-}
-
-/// The question of a chapter, and how many minutes it takes to read: what stands above its exercises,
-/// at 220 words or 40 lines of code a minute.
-fn question_and_minutes(chapter: &str) -> (String, f64) {
-    let (lesson, _) = chapter.split_once("\n## Exercises").unwrap();
-    let (mut words, mut lines) = (0, 0);
-    for (number, part) in lesson.split("\n```").enumerate() {
-        match number % 2 {
-            0 => words += part.split_whitespace().count(),
-            _ => lines += part.lines().count(),
+fn each_file_needs_only_those_above_it_in_the_map() {
+    let listed = reading_order();
+    for (place, file) in listed.iter().enumerate() {
+        for needed in needed_by(file, &listed) {
+            let above = listed[..place].iter().any(|one| one == needed);
+            assert!(above, "{file} needs {needed}, which does not stand above it");
         }
     }
-    let question = lesson.lines().nth(2).unwrap().trim_matches('*').to_owned();
-    (question, words as f64 / 220.0 + lines as f64 / 40.0)
 }
 
 #[test]
-fn the_walkthrough_lists_each_chapter_once_with_its_minutes_and_its_question() {
+fn the_pure_folders_name_no_sockets_clocks_or_threads() {
+    for file in on_disk() {
+        if !PURE.contains(&file.split('/').next().unwrap()) {
+            continue;
+        }
+        for path in paths(&code(&file)) {
+            let path = path.replacen("core::", "std::", 1);
+            let is_named = |word: &str| path == word || path.starts_with(&format!("{word}::"));
+            assert!(!IMPURE.into_iter().any(is_named), "{file} names {path}");
+        }
+    }
+}
+
+#[test]
+fn the_core_is_about_a_dozen_files_of_the_map() {
+    let core = listed(&read("src/lib.rs"), "core file");
+    assert!((12..=15).contains(&core.len()), "{}", core.len());
+    let all = reading_order();
+    for file in core {
+        assert!(all.contains(&file), "{file} is no file");
+    }
+}
+
+#[test]
+fn the_readme_shows_the_same_map() {
+    let readme = read("README.md");
+    for row in rows(&read("src/lib.rs")) {
+        assert!(readme.contains(row), "README.md lacks this row of src/lib.rs: {row}");
+    }
+}
+
+/// The question that a chapter opens with.
+fn question(chapter: &str) -> String {
+    chapter.lines().nth(2).unwrap().trim_matches('*').to_owned()
+}
+
+#[test]
+fn the_walkthrough_lists_each_chapter_once_with_its_question() {
     let index = read("src/walkthrough/README.md");
     let rows: Vec<Vec<&str>> = index
         .lines()
@@ -100,14 +279,7 @@ fn the_walkthrough_lists_each_chapter_once_with_its_minutes_and_its_question() {
     for (number, (row, name)) in rows.iter().zip(&chapters).enumerate() {
         assert!(name.starts_with(&format!("{:02}_", number + 1)), "{name}");
         let text = read(format!("src/walkthrough/{name}"));
-        let (question, minutes) = question_and_minutes(&text);
-        assert_eq!(row[3], question, "{name}");
-        let listed: f64 = row[2].parse().unwrap();
-        assert!(
-            (listed - minutes).abs() <= 1.0,
-            "{name} takes {minutes:.1} minutes: src/walkthrough/README.md says {listed}"
-        );
-        assert!((4.0..9.0).contains(&minutes), "{name} takes {minutes:.1} minutes");
+        assert_eq!(row[2], question(&text), "{name}");
         let title = row[1].trim_matches(['[', ']']);
         assert!(text.starts_with(&format!("# {}. {title}\n", number + 1)), "{name}");
         assert!(index.contains(&format!("\n[{title}]: {name}\n")), "{name}");
@@ -126,55 +298,8 @@ fn readme_and_lib_point_to_the_walkthrough() {
 }
 
 #[test]
-fn each_file_needs_only_those_above_it_in_the_map() {
-    let text = read("src/lib.rs");
-    let listed = listed(&text);
-    for (place, file) in listed.iter().enumerate() {
-        let (folder, _) = file.rsplit_once('/').unwrap_or(("", file));
-        for line in code(file).lines() {
-            let needed = if let Some(rest) = line.trim().strip_prefix("use super::") {
-                format!("{folder}/{rest}")
-            } else if let Some(rest) = line.trim().strip_prefix("use crate::") {
-                rest.replacen("::", "/", 1)
-            } else {
-                continue;
-            };
-            let module = needed.split([':', ';', '{']).next().unwrap();
-            let module = if module.starts_with("error/") { "error" } else { module };
-            let needed = format!("{module}.rs");
-            let above = listed[..place].contains(&needed.as_str());
-            assert!(above, "{file} needs {needed}, which does not stand above it: {line}");
-        }
-    }
-}
-
-#[test]
-fn the_protocol_knows_no_sockets_clocks_or_threads() {
-    for file in on_disk().iter().filter(|file| file.starts_with("protocol/")) {
-        for word in
-            ["std::net", "std::io", "std::thread", "std::time", "std::sync::Mutex", "crate::net"]
-        {
-            assert!(!code(file).contains(word), "{file} names {word}");
-        }
-    }
-}
-
-#[test]
-fn explain_asks_the_protocol_and_nobody_else() {
-    for file in on_disk().iter().filter(|file| file.starts_with("explain/")) {
-        for line in code(file).lines().filter(|line| line.contains("crate::")) {
-            let asks = line.contains("crate::protocol::");
-            assert!(asks, "{file} asks somebody else than the protocol: {line}");
-        }
-        for word in ["std::net", "std::io", "std::thread", "std::time", "std::env"] {
-            assert!(!code(file).contains(word), "{file} names {word}");
-        }
-    }
-}
-
-#[test]
 fn each_lesson_that_the_code_names_is_there_and_none_is_left_over() {
-    let lessons = read("src/protocol/lessons.md");
+    let lessons = read("src/diagnostic/diagnostics.md");
     let headings: BTreeSet<&str> =
         lessons.lines().filter_map(|line| line.strip_prefix("### ")).collect();
     let all_code: String = on_disk().iter().map(|file| code(file)).collect();
@@ -193,12 +318,8 @@ fn each_lesson_that_the_code_names_is_there_and_none_is_left_over() {
 }
 
 #[test]
-fn each_file_opens_with_its_story_and_is_short() {
+fn each_file_opens_by_saying_what_it_does() {
     for file in on_disk() {
-        let text = read(format!("src/{file}"));
-        assert!(text.starts_with("//! "), "{file} has no story");
-        let before_tests = text.split("\n#[cfg(test)]\nmod tests").next().unwrap();
-        let lines = before_tests.lines().count();
-        assert!(lines <= 330, "{file} has {lines} lines without its tests: it holds two ideas");
+        assert!(read(format!("src/{file}")).starts_with("//! "), "{file} does not open with //!");
     }
 }

@@ -241,12 +241,12 @@ fn the_sums_at_the_top_are_those_of_the_rows() {
 #[test]
 fn what_is_not_there_is_found_out() {
     assert!(
-        is_defined("protocol/frame.rs", "Header::parse") && is_defined("protocol/mask.rs", "apply")
+        is_defined("frames/header.rs", "Header::parse") && is_defined("frames/mask.rs", "apply")
     );
     for (file, item) in [
-        ("protocol/frame.rs", "Header::encode"),
-        ("protocol/frame.rs", "Opcode::write"),
-        ("protocol/frame.rs", "headers"),
+        ("frames/header.rs", "Header::encode"),
+        ("frames/header.rs", "Opcode::write"),
+        ("frames/header.rs", "headers"),
         ("protocol/nothing.rs", "apply"),
     ] {
         assert!(!is_defined(file, item), "{file}: {item}");
@@ -254,5 +254,5 @@ fn what_is_not_there_is_found_out() {
     assert!(is_test("tests/rfc_table.rs", "what_is_not_there_is_found_out"));
     assert!(!is_test("tests/rfc_table.rs", "is_test") && !is_test("tests/rfc_table.rs", "nothing"));
     assert!(check("1", "client", "Asks.", "–", "because").is_err());
-    assert!(check("1", "client", "Asks.", "`protocol/mask.rs: apply`", "–").is_err());
+    assert!(check("1", "client", "Asks.", "`frames/mask.rs: apply`", "–").is_err());
 }

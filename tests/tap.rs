@@ -7,9 +7,9 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use ws101::explain::account::{Account, Verdict, What};
+use ws101::explain::annotation::{Account, Verdict, What};
 use ws101::explain::print::Style;
-use ws101::protocol::frame::Role;
+use ws101::frames::header::Role;
 use ws101::{Client, Narrator, Server, Stream, Tap};
 
 /// Two ends of a connection on the loopback interface.

@@ -22,12 +22,12 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use ws101::explain::account::Account;
+use ws101::explain::annotation::Account;
 use ws101::explain::conversation::{Conversation, explain_frames};
 use ws101::explain::heads::Terms;
 use ws101::explain::print::{Style, account};
-use ws101::protocol::authority::Origins;
-use ws101::protocol::frame::Role;
+use ws101::frames::header::Role;
+use ws101::handshake::origin::Origins;
 
 const FOLDER: &str = "src/walkthrough";
 const HOW_TO_MEND: &str =

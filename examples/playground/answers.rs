@@ -2,17 +2,17 @@
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use sha1::{Digest, Sha1};
-use ws101::explain::account::Account;
+use ws101::explain::annotation::Account;
 use ws101::explain::conversation::{explain_request, explain_response};
 use ws101::explain::frames::Frames;
 use ws101::explain::heads::Terms;
 use ws101::explain::json::{self, array, hex, string};
-use ws101::protocol::authority::Origins;
-use ws101::protocol::frame::Role;
-use ws101::protocol::handshake::{Decision, Rules, decide};
-use ws101::protocol::head::Scan;
-use ws101::protocol::key;
-use ws101::protocol::message::Bounds;
+use ws101::frames::assembler::Bounds;
+use ws101::frames::header::Role;
+use ws101::handshake::accept_key;
+use ws101::handshake::origin::Origins;
+use ws101::handshake::server::{Decision, Rules, decide};
+use ws101::http::head::Scan;
 use ws101::{Deflate, Limits, Refusal, Request, Response};
 
 /// Where there is a WebSocket.
@@ -67,7 +67,7 @@ pub fn terms() -> Terms {
 
 /// From a key to its answer, step by step; and what a wrong GUID would have given.
 pub fn key_steps(key: &str) -> Vec<(&'static str, String)> {
-    let decoded = match key::decode(key) {
+    let decoded = match accept_key::decode(key) {
         Ok(bytes) => ("bytes", hex(&bytes)),
         Err(why) => ("wrong", string(&why)),
     };
@@ -75,9 +75,9 @@ pub fn key_steps(key: &str) -> Vec<(&'static str, String)> {
     vec![
         ("key", string(key)),
         decoded,
-        ("guid", string(key::GUID)),
-        ("hash", hex(&hash(key::GUID))),
-        ("accept", string(&key::accept(key))),
+        ("guid", string(accept_key::GUID)),
+        ("hash", hex(&hash(accept_key::GUID))),
+        ("accept", string(&accept_key::accept(key))),
         ("wrongGuid", string(WRONG_GUID)),
         ("wrongAccept", string(&BASE64_STANDARD.encode(hash(WRONG_GUID)))),
     ]
@@ -124,7 +124,7 @@ pub fn verdict(from: &str, digits: &str) -> Vec<(&'static str, String)> {
 fn judged(bytes: &[u8], from: Role) -> Vec<Account> {
     let mut frames = Frames::new(from, 0, terms().bounds);
     if deflate().is_some() {
-        frames.agree(ws101::protocol::terms::Terms::default());
+        frames.agree(ws101::handshake::deflate_params::Terms::default());
     }
     let mut told = Vec::new();
     frames.push(bytes, &mut |account| told.push(account));

@@ -7,9 +7,9 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
-use ws101::explain::account::{Account, What};
+use ws101::explain::annotation::{Account, What};
 use ws101::explain::json;
-use ws101::protocol::frame::Role;
+use ws101::frames::header::Role;
 use ws101::{Request, Stream, Tap};
 
 use crate::{Hall, Lens, lock, terms};

@@ -10,11 +10,11 @@
 //! Only the first block can be pointed at: later ones begin at any bit, and to find it is to inflate.
 //! That is done by the protocol's own inflater, before this is asked.
 
-use super::account::{Span, bits, hex, quoted};
-use super::bits::of_bits;
-use super::reading::{Context, Found};
-use crate::protocol::frame::Header;
-use crate::protocol::message::Kind;
+use super::annotation::{Span, bits, hex, quoted};
+use super::header_bits::of_bits;
+use super::payload_decoder::{Context, Found};
+use crate::frames::header::Header;
+use crate::frames::message::Kind;
 
 /// The block is the last that its sender made.
 const BFINAL: u8 = 0b0000_0001;

@@ -5,11 +5,11 @@
 //! server ── (interim) ─► response ────► frames   needs the request, and decides what follows in both
 //! ```
 
-use super::account::{Account, What, run};
+use super::annotation::{Account, What, run};
 use super::frames::Frames;
 use super::heads::{Arriving, End, Follows, Terms, request, response};
-use crate::protocol::frame::Role;
-use crate::protocol::request::Request;
+use crate::frames::header::Role;
+use crate::http::request::Request;
 
 /// Both directions.
 #[derive(Debug)]

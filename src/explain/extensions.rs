@@ -7,16 +7,16 @@
 //!
 //! Rules of this file:
 //! - [`extension::parse`] says what the list is, [`Terms::parse`] what a parameter is,
-//!   [`Terms::answer`] whether a server takes an offer, [`terms::verify`] whether a client takes the
+//!   [`Terms::answer`] whether a server takes an offer, [`deflate_params::verify`] whether a client takes the
 //!   answer.
 //! - What spoils an offer is found by asking about each of its parameters alone.
 
 use std::slice;
 
-use super::account::{Span, bits, visible};
-use crate::protocol::extension::{self, Extension, HEADER};
-use crate::protocol::head::Head;
-use crate::protocol::terms::{self, Deflate, NAME, Terms};
+use super::annotation::{Span, bits, visible};
+use crate::handshake::deflate_params::{self, Deflate, NAME, Terms};
+use crate::handshake::extension::{self, Extension, HEADER};
+use crate::http::head::Head;
 
 /// Which head the line is of, and what is known of the other.
 #[derive(Debug)]
@@ -46,8 +46,8 @@ pub fn offers(head: &Head) -> Vec<Terms> {
 
 /// Which of these offers was taken; or what was expected instead.
 pub fn taken(head: &Head, offers: &[Terms]) -> Result<usize, &'static str> {
-    terms::verify(head, offers)?;
-    let fits = |offer: &Terms| terms::verify(head, slice::from_ref(offer)).is_ok();
+    deflate_params::verify(head, offers)?;
+    let fits = |offer: &Terms| deflate_params::verify(head, slice::from_ref(offer)).is_ok();
     Ok(offers.iter().position(fits).unwrap_or_default())
 }
 

@@ -7,20 +7,20 @@
 //!
 //! Rules of this file:
 //! - It is told what [`Header::parse`], [`Reading`] and [`Close::parse`] say, in the order in which
-//!   [`Incoming`](crate::protocol::incoming::Incoming) asks them. A test compares the two.
+//!   [`Incoming`](crate::frames::decoder::Incoming) asks them. A test compares the two.
 //! - Memory is bounded: of a long payload its first bytes are kept, and its length.
 //! - After a violation or a Close, bytes are counted, and not read.
 
-use super::account::{Account, SHOWN, Verdict, What, run};
-use super::bits::header_spans;
+use super::annotation::{Account, SHOWN, Verdict, What, run};
+use super::header_bits::header_spans;
 use super::payload::spans as payload_spans;
-use super::reading::{Context, Found, Reading};
-use crate::protocol::close::Close;
-use crate::protocol::frame::{Header, Opcode, Role, header_length};
-use crate::protocol::mask;
-use crate::protocol::message::Bounds;
-use crate::protocol::terms::Terms;
-use crate::protocol::violation::Violation;
+use super::payload_decoder::{Context, Found, Reading};
+use crate::frames::assembler::Bounds;
+use crate::frames::close::Close;
+use crate::frames::header::{Header, Opcode, Role, header_length};
+use crate::frames::mask;
+use crate::frames::violation::Violation;
+use crate::handshake::deflate_params::Terms;
 
 /// One direction of frames.
 #[derive(Debug)]

@@ -1,20 +1,20 @@
 //! The head of a request or a response: where it ends, and what is decided about it.
 //!
 //! The bytes go through [`Scan`], which says where the head ends or which byte can't stand in one.
-//! The verdict is that of [`decide`] or [`Ask::verify_offers`]; [`lines`] has the words.
+//! The verdict is that of [`decide`] or [`Ask::verify_offers`]; [`head_lines`] has the words.
 
-use super::account::{Account, SHOWN, Span, Verdict, What};
+use super::annotation::{Account, SHOWN, Span, Verdict, What};
 use super::extensions::{Bargain, agreed, offers, taken};
-use super::lines;
-use crate::protocol::ask::{Ask, is_interim, status_of};
-use crate::protocol::authority::Origins;
-use crate::protocol::frame::Role;
-use crate::protocol::handshake::{Decision, Rules, decide};
-use crate::protocol::head::{Head, Scan};
-use crate::protocol::message::Bounds;
-use crate::protocol::refusal::Refusal;
-use crate::protocol::request::Request;
-use crate::protocol::terms::Terms as Deflated;
+use super::head_lines;
+use crate::frames::assembler::Bounds;
+use crate::frames::header::Role;
+use crate::handshake::client::{Ask, is_interim, status_of};
+use crate::handshake::deflate_params::Terms as Deflated;
+use crate::handshake::origin::Origins;
+use crate::handshake::server::{Decision, Rules, decide};
+use crate::http::head::{Head, Scan};
+use crate::http::refusal::Refusal;
+use crate::http::request::Request;
 
 /// What is judged by, where the RFC leaves a choice.
 #[derive(Clone, Debug)]
@@ -112,7 +112,7 @@ pub fn request(bytes: &[u8], end: Option<End>, rules: &Rules) -> (Account, Optio
         },
     };
     let bargain = Bargain::Offers { settings: rules.deflate.as_ref(), is_taken: false };
-    let spans = lines::spans(What::Request, bytes, None, bargain);
+    let spans = head_lines::spans(What::Request, bytes, None, bargain);
     (account(Role::Client, What::Request, 0, title, bytes, spans, verdict), asked)
 }
 
@@ -153,7 +153,7 @@ pub fn response(
         (Some(End::Whole), Ok(head)) => answer(&head, asked, key, &offers),
     };
     let bargain = Bargain::Answer { offers: offers.len(), taken };
-    let spans = lines::spans(What::Response, bytes, key, bargain);
+    let spans = head_lines::spans(What::Response, bytes, key, bargain);
     (account(Role::Server, What::Response, start, title, bytes, spans, verdict), follows)
 }
 

@@ -6,8 +6,8 @@
 //!  "verdict":{"kind":"fine"}}
 //! ```
 
-use super::account::{Account, Span, Verdict, What};
-use crate::protocol::frame::Role;
+use super::annotation::{Account, Span, Verdict, What};
+use crate::frames::header::Role;
 
 /// An account.
 pub fn account(account: &Account) -> String {

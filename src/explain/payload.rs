@@ -1,18 +1,18 @@
 //! Payloads: what text, bytes, pings and closes say.
 //!
 //! A payload is shown with its mask taken off; the bytes as they travelled stand beside it in the
-//! [`Account`](super::account::Account).
+//! [`Account`](super::annotation::Account).
 
 use std::ops::Range;
 
-use super::account::{Span, bits, hex, quoted};
+use super::annotation::{Span, bits, hex, quoted};
 use super::compressed;
-use super::reading::{Context, Found, Wrong, first_wrong, wrong_at_the_end};
-use crate::protocol::close::Close;
-use crate::protocol::close_code::CloseCode;
-use crate::protocol::frame::{Header, Opcode};
-use crate::protocol::message::Kind;
-use crate::protocol::violation::Violation;
+use super::payload_decoder::{Context, Found, Wrong, first_wrong, wrong_at_the_end};
+use crate::frames::close::Close;
+use crate::frames::close_code::CloseCode;
+use crate::frames::header::{Header, Opcode};
+use crate::frames::message::Kind;
+use crate::frames::violation::Violation;
 
 /// The spans of a payload that starts at `at` and of which `length` bytes have come; the first of
 /// them, without mask, are `shown`.
@@ -134,7 +134,7 @@ mod tests {
 
     #[test]
     fn each_code_with_a_name_has_a_meaning_of_its_own() {
-        let source = include_str!("../protocol/close_code.rs");
+        let source = include_str!("../frames/close_code.rs");
         let named = source.lines().filter_map(|line| line.split_once("CloseCode = CloseCode("));
         let codes: Vec<u16> =
             named.map(|(_, code)| code.trim_end_matches(");").parse().unwrap()).collect();

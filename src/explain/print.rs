@@ -7,10 +7,10 @@
 //! ```
 //!
 //! Or as a picture, as the RFC draws it (§5.2). Text of a peer has been made safe before it came
-//! here: see [`account`](super::account).
+//! here: see [`account`](super::annotation).
 
-use super::account::{Account, Span, Verdict, What, hex};
-use crate::protocol::frame::Role;
+use super::annotation::{Account, Span, Verdict, What, hex};
+use crate::frames::header::Role;
 
 /// How it is to look.
 #[derive(Clone, Copy, Debug, Default)]

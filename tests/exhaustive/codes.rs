@@ -5,11 +5,11 @@ use std::net::Shutdown;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use ws101::protocol::close::Close;
-use ws101::protocol::close_code::CloseCode;
-use ws101::protocol::incoming::Event;
-use ws101::protocol::misuse::Misuse;
-use ws101::protocol::outgoing::Outgoing;
+use ws101::diagnostic::misuse::Misuse;
+use ws101::frames::close::Close;
+use ws101::frames::close_code::CloseCode;
+use ws101::frames::decoder::Event;
+use ws101::frames::encoder::Outgoing;
 use ws101::{Error, Limits, Server, Stream};
 
 use crate::ear::{Ear, READERS, frame_for};
@@ -55,7 +55,7 @@ fn each_close_code_that_may_not_travel_is_refused_by_the_sending_half_and_nothin
                     assert_eq!(outgoing.batch(), bytes, "{code}");
                 }
                 None => {
-                    assert_eq!(sent, Err(Misuse::CloseCode(CloseCode(code))), "{code}");
+                    assert_eq!(sent, Err(Misuse::CloseCode(code)), "{code}");
                     assert_eq!(
                         (outgoing.batch(), outgoing.is_closed()),
                         (&[][..], false),

@@ -1,11 +1,11 @@
 //! The receiving half at one end, and what it makes of what it hears.
 
-use ws101::protocol::buffer::Buffer;
-use ws101::protocol::deflate;
-use ws101::protocol::frame::Role;
-use ws101::protocol::incoming::{Event, Incoming};
-use ws101::protocol::message::Bounds;
-use ws101::protocol::terms::{Deflate, Terms};
+use ws101::frames::assembler::Bounds;
+use ws101::frames::buffer::Buffer;
+use ws101::frames::decoder::{Event, Incoming};
+use ws101::frames::deflate;
+use ws101::frames::header::Role;
+use ws101::handshake::deflate_params::{Deflate, Terms};
 
 use crate::rfc::Reader;
 

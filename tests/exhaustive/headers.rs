@@ -1,9 +1,9 @@
 //! All 65,536 beginnings of a frame (§5.2), at both ends, in each situation that makes a difference.
 
-use ws101::protocol::close::Close;
-use ws101::protocol::close_code::CloseCode;
-use ws101::protocol::incoming::Event;
-use ws101::protocol::message::Message;
+use ws101::frames::close::Close;
+use ws101::frames::close_code::CloseCode;
+use ws101::frames::decoder::Event;
+use ws101::frames::message::Message;
 
 use crate::ear::{Ear, READERS, frame_for, key_and_payload};
 use crate::rfc::{Situation, TwoBytes};

@@ -1,7 +1,7 @@
 //! Lengths at each power of two and its neighbours, and just below what 64 bits hold, in each of the
 //! three ways to write one (§5.2): as they arrive, and as we write them.
 
-use ws101::protocol::frame::{Header, Opcode};
+use ws101::frames::header::{Header, Opcode};
 
 use crate::ear::{Ear, READERS};
 use crate::rfc::{Reader, length_may_be_written};

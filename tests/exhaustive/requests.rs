@@ -1,9 +1,9 @@
 //! Every byte value at every place of a request: in place of what stands there, and put in between;
 //! and each byte left out.
 
-use ws101::protocol::handshake::{Decision, Rules, decide};
-use ws101::protocol::head::Scan;
-use ws101::protocol::request::Request;
+use ws101::handshake::server::{Decision, Rules, decide};
+use ws101::http::head::Scan;
+use ws101::http::request::Request;
 
 use crate::rfc::answer_to;
 

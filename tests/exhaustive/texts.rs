@@ -1,9 +1,9 @@
 //! All texts of up to three bytes, and each character there is, against what the standard library
 //! takes for UTF-8: at once, cut at every place, and as messages in frames.
 
-use ws101::protocol::incoming::Event;
-use ws101::protocol::message::Message;
-use ws101::protocol::text::{NotUtf8, Text};
+use ws101::frames::decoder::Event;
+use ws101::frames::message::Message;
+use ws101::frames::utf8::{NotUtf8, Text};
 
 use crate::ear::{Ear, READERS, frame_for};
 use crate::rfc::Reader;

@@ -3,22 +3,22 @@
 use std::collections::BTreeSet;
 
 use ws101::Deflate;
-use ws101::explain::account::{Account, Verdict, What};
+use ws101::explain::annotation::{Account, Verdict, What};
 use ws101::explain::frames::Frames;
 use ws101::explain::heads::Terms;
-use ws101::protocol::deflate;
-use ws101::protocol::frame::Role;
-use ws101::protocol::incoming::Event;
-use ws101::protocol::terms;
-use ws101::protocol::violation::Violation;
+use ws101::frames::decoder::Event;
+use ws101::frames::deflate;
+use ws101::frames::header::Role;
+use ws101::frames::violation::Violation;
+use ws101::handshake::deflate_params;
 
 use crate::support::*;
 
 /// What agrees with itself: any terms that a server may answer with.
-fn some_terms(dice: &mut Dice) -> terms::Terms {
+fn some_terms(dice: &mut Dice) -> deflate_params::Terms {
     let mut bits = || Some(9 + dice.roll(7) as u8).filter(|bits| *bits < 15);
     let (server_max_window_bits, client_max_window_bits) = (bits(), bits());
-    terms::Terms {
+    deflate_params::Terms {
         server_no_context_takeover: dice.roll(2) == 0,
         client_no_context_takeover: dice.roll(2) == 0,
         server_max_window_bits,
@@ -27,7 +27,7 @@ fn some_terms(dice: &mut Dice) -> terms::Terms {
 }
 
 /// Messages of one sender that compresses most of them, some in fragments, some no DEFLATE.
-fn some_compressed_frames(dice: &mut Dice, from: Role, agreed: terms::Terms) -> Vec<u8> {
+fn some_compressed_frames(dice: &mut Dice, from: Role, agreed: deflate_params::Terms) -> Vec<u8> {
     let settings = Deflate { level: 1 + dice.roll(9) as u8, ..Deflate::default() };
     let (_, mut deflater) = deflate::halves(from, Some((agreed, settings)), 1 << 20);
     let mut bytes = Vec::new();
@@ -129,14 +129,14 @@ fn parts(account: &Account) -> Vec<(&str, &str)> {
 #[test]
 fn rfc_7692_section_7_2_3_each_sample_is_told_with_its_block_and_what_it_inflates_to() {
     for (bytes, word) in COMPRESSED {
-        let told = told_compressed(bytes, Role::Server, terms::Terms::default());
+        let told = told_compressed(bytes, Role::Server, deflate_params::Terms::default());
         let inflated: Vec<u8> =
             told.iter().flat_map(|one| one.inflated.clone().unwrap().bytes).collect();
         assert_eq!(inflated, b"Hello", "{bytes:02x?}");
         let words = format!("{told:?}");
         assert!(words.contains(word) && words.contains("00 00 ff ff"), "{words}");
     }
-    let told = told_compressed(COMPRESSED[0].0, Role::Server, terms::Terms::default());
+    let told = told_compressed(COMPRESSED[0].0, Role::Server, deflate_params::Terms::default());
     assert_eq!(told[0].title, "text, 7 bytes, compressed: 5 bytes inflated");
     let payload = [("codes", "11110"), ("BTYPE", "01"), ("BFINAL", "0"), ("payload", "\"Hello\"")];
     assert_eq!(parts(&told[0])[6..], payload);
@@ -150,14 +150,14 @@ fn what_a_message_repeats_of_those_before_it_is_told_in_both_directions() {
         let mut dice = Dice(7);
         let bytes =
             [frame(&mut dice, from, 0xc1, hello), frame(&mut dice, from, 0xc1, again)].concat();
-        let told = told_compressed(&bytes, from, terms::Terms::default());
+        let told = told_compressed(&bytes, from, deflate_params::Terms::default());
         assert_eq!(told[1].spans.last().unwrap().value, "\"Hello\"");
         assert!(told[1].spans.last().unwrap().meaning.contains("last 5 bytes of earlier messages"));
         // Without takeover there is nothing to repeat, and the second is no DEFLATE.
-        let without = terms::Terms {
+        let without = deflate_params::Terms {
             server_no_context_takeover: from == Role::Server,
             client_no_context_takeover: from == Role::Client,
-            ..terms::Terms::default()
+            ..deflate_params::Terms::default()
         };
         let told = told_compressed(&bytes, from, without);
         assert!(matches!(told[0].verdict, Verdict::Fine));
@@ -172,7 +172,7 @@ fn what_is_cut_or_no_deflate_is_1007_and_told_as_far_as_it_goes() {
         (b"\xc1\x05Hello", "\"\"", "are no DEFLATE"),
         (b"\xc2\x02\x06\x00", "no byte", "are no DEFLATE"),
     ] {
-        let told = told_compressed(bytes, Role::Server, terms::Terms::default());
+        let told = told_compressed(bytes, Role::Server, deflate_params::Terms::default());
         assert_eq!(told[0].verdict.code(), Some(1007), "{told:?}");
         let last = told[0].spans.last().unwrap();
         assert_eq!(last.value, value, "{bytes:02x?}");
@@ -182,7 +182,7 @@ fn what_is_cut_or_no_deflate_is_1007_and_told_as_far_as_it_goes() {
 
 #[test]
 fn what_if_a_bomb_is_explained() {
-    let agreed = terms::Terms::default();
+    let agreed = deflate_params::Terms::default();
     let (_, deflater) = deflate::halves(Role::Server, Some((agreed, Deflate::default())), 1);
     let bomb = deflater.unwrap().deflate(&vec![b'0'; 3_000_000], true);
     let bytes = frame(&mut Dice(1), Role::Server, 0xc1, &bomb);
@@ -198,7 +198,7 @@ fn what_if_a_bomb_is_explained() {
 
 #[test]
 fn section_8_1_of_compressed_text_the_bad_byte_is_named_by_its_place_in_what_it_inflates_to() {
-    let agreed = terms::Terms::default();
+    let agreed = deflate_params::Terms::default();
     let (_, deflater) = deflate::halves(Role::Server, Some((agreed, Deflate::default())), 1);
     let deflated = deflater.unwrap().deflate(b"caf\xc3( au lait", true);
     let bytes = frame(&mut Dice(1), Role::Server, 0xc1, &deflated);

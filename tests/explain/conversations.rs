@@ -1,8 +1,8 @@
 //! Both directions, in pieces.
 
-use ws101::explain::account::{Account, Verdict, What};
+use ws101::explain::annotation::{Account, Verdict, What};
 use ws101::explain::conversation::{Conversation, explain_request, explain_response};
-use ws101::protocol::frame::Role;
+use ws101::frames::header::Role;
 
 use crate::frames::some_frames;
 use crate::support::*;

@@ -2,7 +2,7 @@
 
 use ws101::explain::conversation::explain_frames;
 use ws101::explain::heads::Terms;
-use ws101::protocol::frame::Role;
+use ws101::frames::header::Role;
 
 use crate::support::*;
 

@@ -1,14 +1,15 @@
 //! Requests and responses, as they are and with a few bytes changed.
 
 use ws101::Deflate;
-use ws101::explain::account::Verdict;
+use ws101::explain::annotation::Verdict;
 use ws101::explain::conversation::{explain_request, explain_response};
 use ws101::explain::heads::Terms;
-use ws101::protocol::ask::{Address, Ask};
-use ws101::protocol::authority::Origins;
-use ws101::protocol::handshake::{Decision, Rules, decide};
-use ws101::protocol::head::{Head, Scan};
-use ws101::protocol::request::Request;
+use ws101::handshake::client::Ask;
+use ws101::handshake::origin::Origins;
+use ws101::handshake::server::{Decision, Rules, decide};
+use ws101::handshake::url::Address;
+use ws101::http::head::{Head, Scan};
+use ws101::http::request::Request;
 
 use crate::support::*;
 

@@ -1,15 +1,15 @@
 //! In place of `compressed.rs` where the feature is off.
 
-use ws101::explain::account::Verdict;
-use ws101::protocol::frame::Role;
-use ws101::protocol::terms;
+use ws101::explain::annotation::Verdict;
+use ws101::frames::header::Role;
+use ws101::handshake::deflate_params;
 
 use crate::support::*;
 
 #[test]
 fn a_build_without_deflate_says_that_it_cannot_look_inside() {
     for (bytes, _) in COMPRESSED {
-        let told = told_compressed(bytes, Role::Server, terms::Terms::default());
+        let told = told_compressed(bytes, Role::Server, deflate_params::Terms::default());
         assert_tiles(&told, bytes, "a sample");
         assert!(told.iter().all(|one| matches!(one.verdict, Verdict::Fine)), "{told:?}");
         let last = told[0].spans.last().unwrap();

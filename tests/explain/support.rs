@@ -1,19 +1,19 @@
 //! Dice, frames to throw them at, and what must hold of all that is told.
 
 use ws101::Deflate;
-use ws101::explain::account::{Account, Verdict, What};
+use ws101::explain::annotation::{Account, Verdict, What};
 use ws101::explain::frames::Frames;
 use ws101::explain::heads::Terms;
 use ws101::explain::json;
 use ws101::explain::print::{Style, account as print};
-use ws101::protocol::buffer::Buffer;
-use ws101::protocol::deflate;
-use ws101::protocol::frame::{Header, Opcode, Role};
-use ws101::protocol::incoming::{Event, Incoming};
-use ws101::protocol::mask;
-use ws101::protocol::message::Bounds;
-use ws101::protocol::terms;
-use ws101::protocol::violation::Violation;
+use ws101::frames::assembler::Bounds;
+use ws101::frames::buffer::Buffer;
+use ws101::frames::decoder::{Event, Incoming};
+use ws101::frames::deflate;
+use ws101::frames::header::{Header, Opcode, Role};
+use ws101::frames::mask;
+use ws101::frames::violation::Violation;
+use ws101::handshake::deflate_params;
 
 /// xorshift: the same numbers for the same seed.
 pub struct Dice(pub u64);
@@ -112,7 +112,7 @@ pub fn frame(dice: &mut Dice, from: Role, first: u8, payload: &[u8]) -> Vec<u8> 
 pub fn received(
     bytes: &[u8],
     reader: Role,
-    agreed: Option<terms::Terms>,
+    agreed: Option<deflate_params::Terms>,
 ) -> (Vec<Event>, Option<Violation>, bool) {
     let mut buffer = Buffer::default();
     let mut rest = bytes;
@@ -163,7 +163,7 @@ pub fn ends_an_event(account: &Account) -> bool {
 }
 
 /// What is told of frames on which compression was agreed.
-pub fn told_compressed(bytes: &[u8], from: Role, agreed: terms::Terms) -> Vec<Account> {
+pub fn told_compressed(bytes: &[u8], from: Role, agreed: deflate_params::Terms) -> Vec<Account> {
     let mut frames = Frames::new(from, 0, Terms::default().bounds);
     frames.agree(agreed);
     let mut accounts = Vec::new();

@@ -2,10 +2,10 @@
 //!
 //! Which byte that is, std says: the first with which no text can begin like this.
 
-use ws101::explain::account::{Account, Verdict};
+use ws101::explain::annotation::{Account, Verdict};
 use ws101::explain::conversation::explain_frames;
 use ws101::explain::heads::Terms;
-use ws101::protocol::frame::Role;
+use ws101::frames::header::Role;
 
 use crate::support::*;
 

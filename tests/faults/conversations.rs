@@ -1,12 +1,13 @@
 //! The conversations: what the peer sends, as bytes, and what it should hear of us.
 
-use ws101::protocol::buffer::Buffer;
-use ws101::protocol::close::Close;
-use ws101::protocol::deflate;
-use ws101::protocol::frame::Role;
-use ws101::protocol::incoming::{Event, Incoming};
-use ws101::protocol::message::{Bounds, Message};
-use ws101::protocol::terms::{Deflate, Terms};
+use ws101::frames::assembler::Bounds;
+use ws101::frames::buffer::Buffer;
+use ws101::frames::close::Close;
+use ws101::frames::decoder::{Event, Incoming};
+use ws101::frames::deflate;
+use ws101::frames::header::Role;
+use ws101::frames::message::Message;
+use ws101::handshake::deflate_params::{Deflate, Terms};
 
 pub const ROLES: [Role; 2] = [Role::Server, Role::Client];
 

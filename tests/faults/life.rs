@@ -4,8 +4,8 @@ use std::io::{Read as _, Write as _};
 use std::sync::Arc;
 use std::time::Duration;
 
-use ws101::protocol::frame::Role;
-use ws101::protocol::message::{Kind, Message};
+use ws101::frames::header::Role;
+use ws101::frames::message::{Kind, Message};
 use ws101::{Client, Close, Deflate, Error, Limits, Result, Server, Stream, WebSocket};
 
 /// How the application goes about it.

@@ -2,8 +2,8 @@
 
 use std::collections::VecDeque;
 
-use ws101::protocol::frame::Role;
-use ws101::protocol::key;
+use ws101::frames::header::Role;
+use ws101::handshake::accept_key;
 
 /// The other end of a stream: bytes that it has for us, and bytes that we have for it.
 pub trait Wire: Send {
@@ -58,7 +58,7 @@ impl Script {
         self.answered = true;
         let request = String::from_utf8(self.heard.clone()).unwrap();
         let key = request.lines().find_map(|line| line.strip_prefix("Sec-WebSocket-Key: "));
-        let accept = key::accept(key.unwrap());
+        let accept = accept_key::accept(key.unwrap());
         let answer = if self.deflate { OFFER } else { "" };
         let head = format!(
             "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\

@@ -1,8 +1,8 @@
 //! What goes wrong while we read, at each byte of what the peer sends.
 
 use ws101::Error;
-use ws101::protocol::frame::Role;
-use ws101::protocol::incoming::Event;
+use ws101::frames::decoder::Event;
+use ws101::frames::header::Role;
 
 use crate::conversations::{Conversation, ROLES, conversations, messages, replies, understood};
 use crate::life::{End, Heard, MANNERS, Manner, live};

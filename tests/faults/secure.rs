@@ -13,8 +13,8 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, ClientConnection, Connection, RootCertStore};
 use rustls::{ServerConfig, ServerConnection};
-use ws101::protocol::frame::Role;
-use ws101::protocol::incoming::Event;
+use ws101::frames::decoder::Event;
+use ws101::frames::header::Role;
 use ws101::{Client, Server, Tls};
 
 use self::certificate::{SelfSigned, VALID, self_signed};

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use ws101::protocol::frame::Role;
-use ws101::protocol::incoming::Event;
+use ws101::frames::decoder::Event;
+use ws101::frames::header::Role;
 use ws101::{Error, Message};
 
 use crate::conversations::{ROLES, conversations, messages, replies, understood};

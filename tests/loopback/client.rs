@@ -8,8 +8,8 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use base64::prelude::{BASE64_STANDARD, Engine};
-use ws101::protocol::ask::Rejection;
-use ws101::protocol::violation::Violation;
+use ws101::frames::violation::Violation;
+use ws101::handshake::client::Rejection;
 use ws101::{Client, Error, Limits, Message, Refusal, Stream, WebSocket};
 
 use crate::support::{

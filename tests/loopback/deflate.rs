@@ -321,7 +321,8 @@ fn both_sides_understand_each_other_on_all_terms_whatever_way_it_is_sent() {
 #[test]
 #[ignore = "measures, and wants the process to itself"]
 fn cost_of_what_a_compressed_connection_holds() {
-    use ws101::protocol::{deflate, frame::Role, terms::Terms};
+    use ws101::frames::{deflate, header::Role};
+    use ws101::handshake::deflate_params::Terms;
     const COUNT: usize = 200;
     let resident = || {
         let status = std::fs::read_to_string("/proc/self/status").unwrap();

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use ws101::protocol::frame::Role;
+use ws101::frames::header::Role;
 use ws101::{Server, Stream, Tap};
 
 use crate::support::{Peer, masked, request, run};

@@ -11,49 +11,49 @@ use std::{env, fs, io};
 const GUARDS: [(&str, &str, &str, &str); 8] = [
     (
         "settling after a write",
-        "net/link.rs",
+        "connection/write_half.rs",
         "        drop(outgoing);\n        self.settle()?;\n        encoded?;",
         "        drop(outgoing);\n        encoded?;",
     ),
     (
         "settling after something was fed",
-        "net/link.rs",
+        "connection/write_half.rs",
         "            self.write(&mut outgoing, behind)?;\n        }\n        drop(outgoing);\n        self.settle()\n",
         "            self.write(&mut outgoing, behind)?;\n        }\n        Ok(())\n",
     ),
     (
         "looking again after the lock is let go",
-        "net/link.rs",
+        "connection/write_half.rs",
         "while self.slot.is_filled() {",
         "if false {",
     ),
     (
         "leaving before trying the lock",
-        "net/link.rs",
+        "connection/write_half.rs",
         "        self.leave_close(close);\n        self.settle()\n",
         "        let settled = self.settle();\n        self.leave_close(close);\n        settled\n",
     ),
     (
         "nothing behind a Close",
-        "protocol/outgoing.rs",
+        "frames/encoder.rs",
         "if self.closed { Err(Misuse::AfterClose) } else { Ok(()) }",
         "Ok(())",
     ),
     (
         "the lock from a header to its payload",
-        "net/link.rs",
+        "connection/write_half.rs",
         "        let mut outgoing = self.lock();\n        let encoded = encode(&mut outgoing);",
         "        let encoded = encode(&mut self.lock());\n        let mut outgoing = self.lock();",
     ),
     (
         "waking who waits for a queue",
-        "net/queue.rs",
+        "connection/queue.rs",
         "ended: true, ..State::default() };\n        self.changed.notify_all();",
         "ended: true, ..State::default() };",
     ),
     (
         "telling who came while the server stops",
-        "net/house.rs",
+        "server/registry.rs",
         "        if self.house.is_stopping() {\n            link.close_in_passing(going_away());\n        }\n",
         "",
     ),
@@ -69,7 +69,7 @@ fn main() {
         let known = GUARDS.iter().find(|guard| guard.0 == name);
         *known.unwrap_or_else(|| panic!("no guard is called {name:?}"))
     });
-    for module in ["error.rs", "explain", "net", "protocol"] {
+    for module in ["client", "connection", "diagnostic", "error.rs", "explain", "frames", "handshake", "http", "server", "transport"] {
         copy(source, Path::new(module), &out, guard).expect("the source can be copied");
     }
 

@@ -4,10 +4,10 @@
 //! message has to be asked again behind the inflater. (Feature `deflate`, but for what is negotiated.)
 
 use ws101::Deflate;
-use ws101::protocol::ask::Ask;
-use ws101::protocol::head::Head;
-use ws101::protocol::key;
-use ws101::protocol::terms::{self, Terms};
+use ws101::handshake::accept_key;
+use ws101::handshake::client::Ask;
+use ws101::handshake::deflate_params::{self, Terms};
+use ws101::http::head::Head;
 
 use super::lengths::DEFAULT;
 use crate::frames::{Listener, ROLES, frame, peer_of};
@@ -26,7 +26,7 @@ fn extensions(lines: &[&str]) -> Head {
 ///
 /// Bytes: `server_max_window_bits=7`, `=16`, `=08`, `=`, none, twice
 /// Holds: a client fails the handshake; a server declines the offer, or answers 400 where it is no list
-/// Twin: src/protocol/terms.rs
+/// Twin: src/handshake/deflate_params.rs
 /// was `_ => None,\n    }\n}\n\n/// The largest`
 /// now `_ => value.parse().ok(),\n    }\n}\n\n/// The largest`
 #[test]
@@ -35,13 +35,13 @@ fn cve_2026_2229_what_if_window_bits_are_no_bits_of_a_window() {
     for bits in ["=7", "=16", "=08", "=", "", "=1e1", "=+9", "=256", "=-1", "=10; NAME=10"] {
         for name in ["server_max_window_bits", "client_max_window_bits"] {
             let line = format!("permessage-deflate; {name}{}", bits.replace("NAME", name));
-            let answer = terms::verify(&extensions(&[&line]), &[Terms::offer(&settings)]);
+            let answer = deflate_params::verify(&extensions(&[&line]), &[Terms::offer(&settings)]);
             assert!(answer.is_err(), "a client takes {line}");
             // An offer may name the client's window without bits.
             if (name, bits) == ("client_max_window_bits", "") {
                 continue;
             }
-            match terms::choose(&extensions(&[&line]), Some(&settings)) {
+            match deflate_params::choose(&extensions(&[&line]), Some(&settings)) {
                 Ok(chosen) => assert_eq!(chosen, None, "a server takes {line}"),
                 Err(refusal) => assert_eq!((refusal.status(), bits), (400, "=")),
             }
@@ -55,16 +55,16 @@ fn cve_2026_2229_what_if_window_bits_are_no_bits_of_a_window() {
 ///
 /// Bytes: `Sec-WebSocket-Extensions: permessage-deflate, permessage-deflate` in a 101
 /// Holds: a client fails on an extension that stands twice, or that it has not offered
-/// Twin: src/protocol/terms.rs
+/// Twin: src/handshake/deflate_params.rs
 /// was `Ok([one]) if one.name == NAME && is_only => {`
 /// now `Ok([one, ..]) if one.name == NAME && is_only => {`
-/// Twin: src/protocol/terms.rs
+/// Twin: src/handshake/deflate_params.rs
 /// was `Ok([one]) if one.name == NAME && is_only => {`
 /// now `Ok([one]) if one.name == NAME => {`
 #[test]
 fn libwebsockets_2026_what_if_an_extension_is_agreed_on_twice_or_was_not_offered() {
     let request = |settings| Ask { deflate: settings, ..Ask::default() };
-    let key = key::encode([7; 16]);
+    let key = accept_key::encode([7; 16]);
     for (settings, lines, is_good) in [
         (Some(Deflate::default()), &["permessage-deflate"][..], true),
         (Some(Deflate::default()), &["permessage-deflate, permessage-deflate"], false),
@@ -91,7 +91,7 @@ fn libwebsockets_2026_what_if_an_extension_is_agreed_on_twice_or_was_not_offered
 ///
 /// Bytes: `C1 80 m`, `40 80 m`, `C0 80 m`, `C9 80 m`
 /// Holds: 1002, at both ends; where it was agreed on, still for continuations and control frames
-/// Twin: src/protocol/frame.rs
+/// Twin: src/frames/header.rs
 /// was `if first & RSV2_RSV3 != 0 || (rsv1 && !rsv1_may_be_set) {`
 /// now `if first & RSV2_RSV3 != 0 {`
 #[test]
@@ -122,13 +122,14 @@ mod inflating {
 
     use flate2::write::DeflateEncoder;
     use flate2::{Compression, Decompress, FlushDecompress};
-    use ws101::protocol::buffer::Buffer;
-    use ws101::protocol::deflate::halves;
-    use ws101::protocol::frame::Role;
-    use ws101::protocol::incoming::{Event, Incoming};
-    use ws101::protocol::message::{AsMessage, Bounds, Message, MessageRef, Plain};
-    use ws101::protocol::outgoing::Outgoing;
-    use ws101::protocol::terms::Terms;
+    use ws101::frames::assembler::Bounds;
+    use ws101::frames::buffer::Buffer;
+    use ws101::frames::decoder::{Event, Incoming};
+    use ws101::frames::deflate::halves;
+    use ws101::frames::encoder::Outgoing;
+    use ws101::frames::header::Role;
+    use ws101::frames::message::{AsMessage, Message, MessageRef, Plain};
+    use ws101::handshake::deflate_params::Terms;
 
     use super::*;
     use crate::frames::{binary, head, text};
@@ -184,7 +185,7 @@ mod inflating {
     ///
     /// Bytes: `C2 ..` with zeros, deflated 1000 : 1; the same in fragments; the same out of the window
     /// Holds: what comes out is counted, one byte over the limit is 1009, at both ends; memory: `memory/`
-    /// Twin: src/protocol/deflate.rs
+    /// Twin: src/frames/deflate/mod.rs
     /// was `self.inflated += came.len() as u64;`
     /// now `self.inflated += taken as u64;`
     /// Twin: the limit lifted, in the test
@@ -228,7 +229,7 @@ mod inflating {
     ///
     /// Bytes: `C2`, with each payload of 0, 1 and 2 bytes, and many of 3 to 8
     /// Holds: what zlib itself makes of the payload and the four bytes, or 1007; never a panic
-    /// Twin: src/protocol/deflate.rs
+    /// Twin: src/frames/deflate/mod.rs
     /// was `let ended = self.inflate(&[&TAIL[..], &LAST_BLOCK].concat(), nothing);`
     /// now `let ended = self.inflate(&LAST_BLOCK, nothing);`
     #[test]
@@ -279,7 +280,7 @@ mod inflating {
     ///
     /// Bytes: `C1 88 m F3 48 CD C9 C9 07 00 00`, then `C1 87 m F2 48 CD C9 C9 07 00`
     /// Holds: both messages arrive, also where the second repeats the first out of the window
-    /// Twin: src/protocol/deflate.rs
+    /// Twin: src/frames/deflate/mod.rs
     /// was `self.ended = status == Status::StreamEnd;`
     /// now `self.ended = false;`
     #[test]
@@ -303,7 +304,7 @@ mod inflating {
     ///
     /// Bytes: `C1 ..` with the payload cut
     /// Holds: cut at any byte it is 1007, and nothing of it is delivered; but for cuts between blocks
-    /// Twin: src/protocol/deflate.rs
+    /// Twin: src/frames/deflate/mod.rs
     /// was `if ended.is_err() || !self.ended {`
     /// now `if false {`
     #[test]
@@ -325,7 +326,7 @@ mod inflating {
     ///
     /// Bytes: the frame of `token=123&name=token=123`
     /// Holds: nothing is compressed unless somebody asks for it, and never what is sent as `Plain`
-    /// Twin: src/protocol/outgoing.rs
+    /// Twin: src/frames/encoder.rs
     /// was `!plain && self.deflater.as_ref()`
     /// now `self.deflater.as_ref()`
     #[test]
@@ -344,8 +345,8 @@ mod inflating {
         assert_eq!(length_of(false, secret.as_message()), plain);
         // A server agrees to nothing, and a client offers nothing, unless told to.
         let offer = extensions(&["permessage-deflate"]);
-        assert_eq!(terms::choose(&offer, None).unwrap(), None);
-        let address = ws101::protocol::ask::Address::parse("ws://a").unwrap();
+        assert_eq!(deflate_params::choose(&offer, None).unwrap(), None);
+        let address = ws101::handshake::url::Address::parse("ws://a").unwrap();
         let request = Ask::default().request(&address, "key").unwrap();
         assert!(!String::from_utf8(request).unwrap().contains("Extensions"));
     }

@@ -7,7 +7,7 @@
 use std::sync::mpsc::channel;
 use std::time::Duration;
 
-use ws101::protocol::message::Bounds;
+use ws101::frames::assembler::Bounds;
 use ws101::{Error, Limits, Message};
 
 use super::lengths::DEFAULT;
@@ -25,7 +25,7 @@ const SOON: Duration = Duration::from_millis(100);
 ///
 /// Bytes: `01 81 m x`, then `00 81 m x` without end
 /// Holds: the limit is on the sum, and 1009 is told from the header that goes over it
-/// Twin: src/protocol/message.rs
+/// Twin: src/frames/assembler.rs
 /// was `Some(sum) if sum <= self.bounds.max_message => self.announced = sum,`
 /// now `Some(sum) if sum <= self.bounds.max_message => self.announced = 0,`
 /// Twin: the limit lifted, in the test
@@ -59,7 +59,7 @@ fn cve_2014_0193_what_if_a_message_is_made_of_frames_that_are_each_small() {
 ///
 /// Bytes: `00 80 m`, and `00 81 m 61`, 200,000 times; 10^6 times, and their memory: `memory/`
 /// Holds: at most 131,072 fragments, empty ones included; one more is 1009
-/// Twin: src/protocol/message.rs
+/// Twin: src/frames/assembler.rs
 /// was `self.fragments += 1;`
 /// now `self.fragments += u64::from(header.length > 0);`
 /// Twin: the limit lifted, in the test
@@ -90,10 +90,10 @@ fn cve_2026_48779_what_if_a_message_has_more_fragments_than_sense() {
 ///
 /// Bytes: `82 FF 00 00 00 00 00 01 00 00 m ..` to an echo, again and again, and nothing is read
 /// Holds: we stop reading while we wait to write; at the write deadline the peer is dropped
-/// Twin: src/net/stream.rs
+/// Twin: src/transport/min_rate.rs
 /// was `Err(error) if is_timeout(&error) && waits + 1 < LOOKS => waits += 1,`
 /// now `Err(error) if is_timeout(&error) => waits = 0,`
-/// and: src/net/stream.rs
+/// and: src/transport/min_rate.rs
 /// was `Some(then) if written - then < LEAST_PROGRESS => {`
 /// now `Some(_) if false => {`
 #[test]
@@ -120,10 +120,10 @@ fn rustsec_2020_0043_what_if_a_peer_asks_and_reads_no_answer() {
 ///
 /// Bytes: `89 84 m` and a number, 20,000 times, while a long message of ours is stuck in the buffers
 /// Holds: pings are read on; one pong waits, for the latest of them; nobody tries in between
-/// Twin: src/net/slot.rs
+/// Twin: src/connection/pending_control.rs
 /// was `lock(&self.left).pong = Some(payload);`
 /// now `lock(&self.left).pong.get_or_insert_default().extend(payload);`
-/// Twin: src/net/link.rs
+/// Twin: src/connection/write_half.rs
 /// was `if let Some(mut outgoing) = self.try_lock() {\n            // No pong`
 /// now `if let Some(mut outgoing) = Some(self.lock()) {\n            // No pong`
 #[test]
@@ -172,7 +172,7 @@ fn cve_2026_11586_what_if_pings_flood_in_and_no_pong_can_go_out() {
 ///
 /// Bytes: `8A 80 m`, `8A FD m ..`
 /// Holds: they are read, and mean nothing; the message behind them arrives
-/// Twin: src/net/receiver.rs
+/// Twin: src/connection/read_half.rs
 /// was `Ok(Some(Event::Pong(payload))) => self.pulse.answered(&payload),`
 /// now `Ok(Some(Event::Pong(payload))) => self.pulse.answered(&payload[1..]),`
 #[test]
@@ -200,7 +200,7 @@ fn cve_2021_3690_what_if_pongs_come_that_nobody_asked_for() {
 ///
 /// Bytes: `81 80 m`; `01 80 m`, `00 80 m`, `80 80 m`
 /// Holds: an empty message is delivered as one, also when it came in empty fragments
-/// Twin: src/protocol/incoming.rs
+/// Twin: src/frames/decoder.rs
 /// was `let whole = count == missing;`
 /// now `let whole = count == missing && count > 0;`
 #[test]
@@ -210,7 +210,7 @@ fn cve_2014_9374_what_if_a_message_is_empty() {
         for first in [0x81, 0x82, 0x01, 0x00, 0x80, 0x89, 0x81] {
             listener.hear(&frame(peer_of(role), &[first, 0], b""));
         }
-        let ping = ws101::protocol::incoming::Event::Ping(vec![]);
+        let ping = ws101::frames::decoder::Event::Ping(vec![]);
         let expected = [text(""), binary(b""), text(""), ping, text("")];
         assert_eq!(listener.events, expected, "{role:?}");
     }
@@ -222,7 +222,7 @@ fn cve_2014_9374_what_if_a_message_is_empty() {
 ///
 /// Bytes: `89 80 m`; `89 FD m` and 125 bytes; `89 FE 00 7E m` and 126 bytes
 /// Holds: answered, answered with the same bytes, 1002
-/// Twin: src/protocol/frame.rs
+/// Twin: src/frames/header.rs
 /// was `if opcode.is_control() && usize::from(second & LENGTH) > MAX_CONTROL_PAYLOAD {`
 /// now `if opcode.is_control() && usize::from(second & LENGTH) > 126 {`
 #[test]

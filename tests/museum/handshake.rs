@@ -9,11 +9,11 @@ use std::net::TcpListener;
 use std::sync::{Arc, Mutex};
 
 use base64::prelude::{BASE64_STANDARD, Engine};
-use ws101::protocol::frame::Role;
-use ws101::protocol::handshake::{Decision, Rules, decide};
-use ws101::protocol::head::Scan;
-use ws101::protocol::outgoing::Outgoing;
-use ws101::protocol::request::Request;
+use ws101::frames::encoder::Outgoing;
+use ws101::frames::header::Role;
+use ws101::handshake::server::{Decision, Rules, decide};
+use ws101::http::head::Scan;
+use ws101::http::request::Request;
 use ws101::{Client, Error, Limits, Refusal, Response, Server, WebSocket};
 
 use super::lengths::DEFAULT;
@@ -70,7 +70,7 @@ fn a_101(lines: &[&str]) -> String {
 ///
 /// Bytes: a head of a megabyte, a byte a read; an honest request, a byte a read
 /// Holds: each byte is looked at once; 431 at the limit, and no byte is read behind it; the honest one gets its 101
-/// Twin: src/protocol/head.rs
+/// Twin: src/http/head.rs
 /// was `while let Some(&byte) = bytes.get(self.scanned) {`
 /// now `*self = Scan::new(self.max_bytes, self.max_lines); while let Some(&byte) = bytes.get(self.scanned) {`
 /// Twin: the limit lifted, in the test
@@ -123,7 +123,7 @@ fn cve_2023_43669_what_if_a_head_dribbles_in_a_byte_a_read() {
 ///
 /// Bytes: 2,000 headers; `X: y` 10^6 times; a request without `Upgrade`
 /// Holds: lines and bytes are counted, 431; without `Upgrade` it is 426
-/// Twin: src/protocol/head.rs
+/// Twin: src/http/head.rs
 /// was `if self.lines > self.max_lines {`
 /// now `if false {`
 /// Twin: the limits lifted, in the test
@@ -160,7 +160,7 @@ fn cve_2024_37890_what_if_there_are_more_headers_than_anybody_needs() {
 ///
 /// Bytes: `Host: ]`, a subprotocol of `FF`, `Upgrade: foo`; every byte at every place of a request and of a 101
 /// Holds: a 101 or a 4xx, at a client a connection or a rejection; never a panic
-/// Twin: src/protocol/authority.rs
+/// Twin: src/http/authority.rs
 /// was `Some(rest) => text.split_at(1 + rest.find(']')? + 1),`
 /// now `Some(rest) => text.split_at(1 + rest.find(']').unwrap() + 1),`
 #[test]
@@ -225,7 +225,7 @@ fn cve_2022_21676_what_if_any_byte_of_the_handshake_is_any_other() {
 ///
 /// Bytes: keys of 0, 16, 23, 24, 25, 32, 64 and 4096 characters
 /// Holds: only base64 of sixteen bytes is a key; all else is 400
-/// Twin: src/protocol/key.rs
+/// Twin: src/handshake/accept_key.rs
 /// was `bytes.try_into().map_err(`
 /// now `bytes.into_iter().chain([0; 16]).take(16).collect::<Vec<_>>().try_into().map_err(`
 #[test]
@@ -249,7 +249,7 @@ fn cve_2018_17281_what_if_a_key_is_longer_or_shorter_than_a_key() {
 ///
 /// Bytes: `a\r\nX: y`, and with LF, CR or NUL alone, as every text that a caller can give
 /// Holds: the call returns an error, and no byte is written; a server's own answer with one in it is a plain 500
-/// Twin: src/protocol/response.rs
+/// Twin: src/http/response.rs
 /// was `if !is_token(name) || !may_be_value(value) {`
 /// now `if !is_token(name) {`
 #[test]
@@ -308,7 +308,7 @@ fn cve_2026_1527_what_if_a_caller_was_given_a_line_break() {
 ///
 /// Bytes: `Sec-WebSocket-Protocol: a\rb`, `chat, <script>`, `CHAT`
 /// Holds: the answer names a subprotocol of the server's own list, letter by letter, or none
-/// Twin: src/protocol/handshake.rs
+/// Twin: src/handshake/server.rs
 /// was `let chosen = offered.iter().find(|name| ours.iter().any(|one| one == *name));`
 /// now `let chosen = offered.first();`
 #[test]
@@ -340,7 +340,7 @@ fn response_splitting_what_if_a_subprotocol_is_offered_that_should_not_be_repeat
 ///
 /// Bytes: `Sec-WebSocket-Accept` wrong, empty, missing, twice, padded, in another letter case
 /// Holds: the client fails, and says what it expected
-/// Twin: src/protocol/ask.rs
+/// Twin: src/handshake/client.rs
 /// was `if only("Sec-WebSocket-Accept") != Some(&expected) {`
 /// now `if only("Sec-WebSocket-Accept").is_none() {`
 #[test]
@@ -377,13 +377,13 @@ fn bun_26950_what_if_the_answer_proves_nothing() {
 ///
 /// Bytes: frames of `GET / HTTP/1.1`, as a client writes them; `81 01 61` to a server, `81 81 m 61` to a client
 /// Holds: four fresh bytes a frame, none of them guessed; the payload is not on the wire; 1002 for the wrong mask state
-/// Twin: src/protocol/outgoing.rs
+/// Twin: src/frames/encoder.rs
 /// was `let mask = self.masks.as_mut().map(|next| next());`
 /// now `let mask = self.masks.as_mut().map(|_| [1, 2, 3, 4]);`
-/// Twin: src/protocol/frame.rs
+/// Twin: src/frames/header.rs
 /// was `(Role::Server, true) | (Role::Client, false) => {}`
 /// now `(Role::Server, _) | (Role::Client, false) => {}`
-/// Twin: src/protocol/frame.rs
+/// Twin: src/frames/header.rs
 /// was `(Role::Server, true) | (Role::Client, false) => {}`
 /// now `(Role::Server, true) | (Role::Client, _) => {}`
 #[test]
@@ -428,7 +428,7 @@ fn cve_2025_10148_what_if_a_payload_looks_like_a_request() {
 ///
 /// Bytes: `Sec-WebSocket-Version: 777`; `Connection: notupgrade`; 200 with all lines of a 101
 /// Holds: whole words count; what is no 101 opens nothing, and the connection ends behind it
-/// Twin: src/protocol/head.rs
+/// Twin: src/http/head.rs
 /// was `self.list(name).iter().any(|element| element.eq_ignore_ascii_case(token))`
 /// now `self.list(name).iter().any(|element| element.to_ascii_lowercase().contains(token))`
 #[test]
@@ -471,10 +471,10 @@ fn cve_2019_17567_what_if_it_only_looks_like_an_upgrade() {
 ///
 /// Bytes: `Transfer-Encoding\0: chunked`, `Content-Length: +0`, both, two, folded lines, bare LF, a length of `01`
 /// Holds: an upgrade is a GET without a body, written to the letter, or it is 400; and the connection ends
-/// Twin: src/protocol/handshake.rs
+/// Twin: src/handshake/server.rs
 /// was `match no_length && head.header("Transfer-Encoding").is_none() {`
 /// now `match no_length || head.header("Transfer-Encoding").is_none() {`
-/// Twin: src/protocol/head.rs
+/// Twin: src/http/head.rs
 /// was `Some((name, _)) if is_token(name) => Ok(()),`
 /// now `Some(_) => Ok(()),`
 #[test]
@@ -535,12 +535,12 @@ fn rustsec_2020_0031_what_if_two_programs_see_two_ends_of_a_request() {
 ///
 /// Bytes: foreign origins, `null`, none that can be read, two, a wrong port or scheme, `dashboard.corp.attacker.example`
 /// Holds: without a word of configuration a foreign page is told 403, before any 101; scheme, host and port are compared whole
-/// Twin: src/protocol/authority.rs
+/// Twin: src/handshake/origin.rs
 /// was `&& authority.with_port_of(&scheme) == host.with_port_of(&scheme)`
 /// now `&& authority.host.starts_with(&host.host)`
-/// Twin: src/protocol/authority.rs
-/// was `self.scheme == other.scheme\n            && self`
-/// now `self`
+/// Twin: src/handshake/origin.rs
+/// was `self.scheme == other.scheme\n            && `
+/// now ``
 #[test]
 fn cve_2014_3429_what_if_the_page_that_asks_is_somebody_elses() {
     let server = Server::unbound();

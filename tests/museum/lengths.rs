@@ -3,11 +3,11 @@
 //! A header may announce up to 2^63 - 1 bytes. Whoever casts that, adds to it, or makes room for it
 //! before looking at a limit, has put a stranger's number where an address or a size was meant to be.
 
-use ws101::protocol::frame::{Header, Opcode, Role};
-use ws101::protocol::handshake::{Rules, decide};
-use ws101::protocol::message::{Assembler, Bounds};
-use ws101::protocol::request::Request;
-use ws101::protocol::violation::Violation;
+use ws101::frames::assembler::{Assembler, Bounds};
+use ws101::frames::header::{Header, Opcode, Role};
+use ws101::frames::violation::Violation;
+use ws101::handshake::server::{Rules, decide};
+use ws101::http::request::Request;
 
 use crate::frames::{Listener, NO_BOUNDS, ROLES, binary, frame, head, peer_of};
 
@@ -34,7 +34,7 @@ fn judged(role: Role, bounds: Bounds, bytes: &[u8]) -> Option<u16> {
 ///
 /// Bytes: `82 FF 80 00 00 00 00 00 00 00`, `81 7F FF*8 41` to a client
 /// Holds: 1002 with the last byte of the length, at both ends, masked or not
-/// Twin: src/protocol/frame.rs
+/// Twin: src/frames/header.rs
 /// was `if length > i64::MAX as u64 {`
 /// now `if false {`
 #[test]
@@ -62,7 +62,7 @@ fn cve_2026_27889_what_if_a_length_has_its_top_bit_set() {
 ///
 /// Bytes: `82 FF FF FF FF FF FF FF FF FC`, and all lengths 2^k, 2^k ± 1, MAX-14 to MAX
 /// Holds: more bytes are asked for, or it is 1002, or 1009, as the length says, whatever the limit
-/// Twin: src/protocol/frame.rs
+/// Twin: src/frames/header.rs
 /// was `if length > i64::MAX as u64 {`
 /// now `if length > i64::MAX as u64 && length < u64::MAX - 14 {`
 #[test]
@@ -94,7 +94,7 @@ fn cve_2026_0716_what_if_header_and_length_overflow_together() {
 ///
 /// Bytes: `82 FF 00 00 00 01 00 00 00 05 m`
 /// Holds: 1009 from the header alone, at both ends
-/// Twin: src/protocol/message.rs
+/// Twin: src/frames/assembler.rs
 /// was `self.announced.checked_add(header.length)`
 /// now `self.announced.checked_add(header.length as u32 as u64)`
 #[test]
@@ -112,7 +112,7 @@ fn cve_2026_55768_what_if_a_length_is_4_gib_and_five_bytes() {
 ///
 /// Bytes: `01 81 m 61`, then `80 FF 7F FF FF FF FF FF FF FF m`
 /// Holds: the sum is checked against the limit, and against overflow; each step takes bytes or returns
-/// Twin: src/protocol/message.rs
+/// Twin: src/frames/assembler.rs
 /// was `match self.announced.checked_add(header.length) {`
 /// now `match Some(self.announced.wrapping_add(header.length)) {`
 #[test]
@@ -144,7 +144,7 @@ fn cve_2020_27813_what_if_the_lengths_of_fragments_add_up_to_more_than_any_numbe
 ///
 /// Bytes: `80 FF FF FF FF ..`; a request with `Sec-WebSocket-Key1` and `Sec-WebSocket-Key2`
 /// Holds: nobody here reads that protocol: such a request is told so (426), such a length is 1002 after ten bytes
-/// Twin: src/protocol/handshake.rs
+/// Twin: src/handshake/server.rs
 /// was `true => Refusal::new(426, "the draft of 2010", ""),`
 /// now `true => Refusal::new(400, "not a key", ""),`
 #[test]
@@ -167,7 +167,7 @@ fn cve_2026_54463_what_if_somebody_speaks_the_draft_of_2010() {
 ///
 /// Bytes: a header that breaks a rule, and bytes without end behind it
 /// Holds: byte by byte, it is refused no later than with the last byte of its header
-/// Twin: src/protocol/frame.rs
+/// Twin: src/frames/header.rs
 /// was `if opcode.is_control() && usize::from(second & LENGTH) > MAX_CONTROL_PAYLOAD {`
 /// now `if opcode.is_control() && bytes.len() > 1_000 {`
 #[test]

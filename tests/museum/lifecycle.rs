@@ -19,7 +19,7 @@ const SOON: Duration = Duration::from_millis(100);
 ///
 /// Bytes: pings and a Close of every length, behind a message with a secret
 /// Holds: no line of the library is unsafe; a pong is its ping, a Close is answered with its code and reason, and no byte more
-/// Twin: src/net/link.rs
+/// Twin: src/connection/write_half.rs
 /// was `if outgoing.pong(&payload).is_ok()`
 /// now `if outgoing.pong(&[&payload[..], &[0; 125]].concat()[..125]).is_ok()`
 #[test]
@@ -54,13 +54,13 @@ fn cve_2016_10518_what_if_a_pong_is_longer_than_its_ping() {
 ///
 /// Bytes: four threads send, one closes; a peer that answers our Close with messages, or not at all
 /// Holds: whole frames up to one Close and nothing behind it; closing ends at its deadline; what is left behind: `memory/`
-/// Twin: src/protocol/outgoing.rs
+/// Twin: src/frames/encoder.rs
 /// was `if self.closed { Err(Misuse::AfterClose) } else { Ok(()) }`
 /// now `Ok(())`
-/// Twin: src/net/connection.rs
+/// Twin: src/connection/websocket.rs
 /// was `let answered = sent.and_then(|()| self.receiver.drain(deadline));`
 /// now `let answered = sent.and_then(|()| self.receiver.drain(Deadline::after(100 * self.link.close_within)));`
-/// and: src/net/receiver.rs
+/// and: src/connection/read_half.rs
 /// was `if let Some(closing) = self.link.closing() {`
 /// now `if let Some(closing) = None::<Deadline> {`
 #[test]
@@ -128,10 +128,10 @@ fn cve_2022_25762_what_if_we_send_and_close_at_the_same_time() {
 ///
 /// Bytes: a frame that breaks a rule, then good messages, a ping and a Close
 /// Holds: behind the first error nothing is delivered, nothing is answered, and the connection is over
-/// Twin: src/protocol/incoming.rs
+/// Twin: src/frames/decoder.rs
 /// was `self.ended = matches!(next, Err(_) | Ok(Some(Event::Close(_))));`
 /// now `self.ended = matches!(next, Ok(Some(Event::Close(_))));`
-/// and: src/net/receiver.rs
+/// and: src/connection/read_half.rs
 /// was `log::debug!("{} {violation}", self.link.id);\n                    self.over = true;`
 /// now `log::debug!("{} {violation}", self.link.id);`
 #[test]
@@ -163,7 +163,7 @@ fn libsoup_error_close_what_if_good_messages_follow_an_error() {
 ///
 /// Bytes: a head a byte at a time, that never ends; an answer to a client likewise
 /// Holds: one deadline for the whole head, however it trickles in: 408, or `Silent` at a client
-/// Twin: src/net/head_reader.rs
+/// Twin: src/transport/head_reader.rs
 /// was `match read_before(deadline, stream, buffer.space()) {`
 /// now `match read_before(Deadline::after(limits.head), stream, buffer.space()) {`
 #[test]
@@ -192,7 +192,7 @@ fn cve_2007_6750_what_if_each_byte_comes_just_in_time() {
 ///
 /// Bytes: good requests, one more than there are places
 /// Holds: the one is told 503 and when to come back; the others are served; who leaves makes room
-/// Twin: src/net/house.rs
+/// Twin: src/server/registry.rs
 /// was `if open.len() >= places || self.is_stopping() {`
 /// now `if self.is_stopping() {`
 /// Twin: the limit lifted, in the test

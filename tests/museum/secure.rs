@@ -63,7 +63,7 @@ impl Made {
 ///
 /// Bytes: certificates that are self-signed, of another host, out of their time
 /// Holds: the client fails, and not a byte of HTTP has left; with the right one it opens
-/// Twin: src/net/tls.rs
+/// Twin: src/transport/tls/mod.rs
 /// was `let host = ServerName::try_from(name)`
 /// now `let host = ServerName::try_from(if name.is_empty() { name } else { "example.com".into() })`
 #[test]
@@ -105,7 +105,7 @@ fn cve_2018_8034_what_if_the_certificate_is_not_the_hosts() {
 ///
 /// Bytes: `15 03 03 00 02 01 00` before, within and behind a ClientHello; a ClientHello in records of one byte
 /// Holds: an error after a handful of reads, at both ends
-/// Twin: src/net/tls/records.rs
+/// Twin: src/transport/tls/tls_stream.rs
 /// was `0 => return Err(ended().into()),\n                count => arrived.filled(count),`
 /// now `count => arrived.filled(count),`
 #[test]
@@ -160,7 +160,7 @@ fn rustsec_2024_0336_what_if_tls_ends_before_it_has_begun() {
 ///
 /// Bytes: a thread waits in `recv` for a peer that stays silent, and another sends
 /// Holds: all is sent, and arrives, while nothing comes
-/// Twin: src/net/tls/records.rs
+/// Twin: src/transport/tls/tls_stream.rs
 /// was `match self.stream.read(arrived.space()) {`
 /// now `let _held = lock(&self.tls); match self.stream.read(arrived.space()) {`
 #[test]

@@ -8,9 +8,9 @@ use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use ws101::protocol::close::Close;
-use ws101::protocol::incoming::Event;
-use ws101::protocol::outgoing::Outgoing;
+use ws101::frames::close::Close;
+use ws101::frames::decoder::Event;
+use ws101::frames::encoder::Outgoing;
 use ws101::{Client, Error, Limits, Message, Outbox, Prepared, Result, Server, WebSocket};
 
 use super::lengths::{DEFAULT, announcing};
@@ -39,7 +39,7 @@ fn message(text: &str) -> Option<Message> {
 ///
 /// Bytes: 32 MiB in each direction, at the same time
 /// Holds: it ends at the write deadline, at both ends; and where somebody reads meanwhile, both arrive
-/// Twin: src/net/stream.rs
+/// Twin: src/transport/min_rate.rs
 /// was `Err(error) if error.kind() == ErrorKind::Interrupted => continue,`
 /// now `Err(error) if error.kind() == ErrorKind::Interrupted || is_timeout(&error) => continue,`
 #[test]
@@ -78,7 +78,7 @@ fn ixwebsocket_575_what_if_both_ends_write_something_huge_and_neither_reads() {
 ///
 /// Bytes: our receive buffer full of messages, and a peer that never reads
 /// Holds: `close` returns within its deadline, also while another thread is stuck in a write
-/// Twin: src/net/link.rs
+/// Twin: src/connection/write_half.rs
 /// was `let Some(mut outgoing) = self.lock_before(deadline)`
 /// now `let Some(mut outgoing) = Some(self.lock())`
 #[test]
@@ -113,7 +113,7 @@ fn websockets_11_0_2_what_if_we_close_and_the_peer_neither_reads_nor_answers() {
 ///
 /// Bytes: a frame that breaks a rule, and a megabyte behind it
 /// Holds: the peer reads our Close with its 1002, 1007 or 1009, and then an end, never a reset
-/// Twin: src/net/stream.rs
+/// Twin: src/transport/lingering_close.rs
 /// was `while wasted < MOST {`
 /// now `while wasted > MOST {`
 #[test]
@@ -141,7 +141,7 @@ fn reset_what_if_a_megabyte_is_unread_when_we_close() {
 ///
 /// Bytes: a message, and one in two fragments with a ping between them, cut at every byte
 /// Holds: whole messages are delivered, then it is an error; never a part, never a clean end
-/// Twin: src/net/receiver.rs
+/// Twin: src/connection/read_half.rs
 /// was `Ok(0) => return Err(self.lost(ErrorKind::UnexpectedEof.into())),`
 /// now `Ok(0) => { self.over = true; return Ok(()); }`
 #[test]
@@ -175,10 +175,10 @@ fn end_of_file_what_if_the_stream_ends_after_any_byte() {
 ///
 /// Bytes: `88 82 m 03 E8`, then a message, a ping and another Close; then we are told to close, and dropped
 /// Holds: nothing behind the Close is delivered or answered; ours is sent once, with the peer's code
-/// Twin: src/net/receiver.rs
+/// Twin: src/connection/read_half.rs
 /// was `self.over = true;\n        // What waits`
 /// now `// What waits`
-/// and: src/protocol/incoming.rs
+/// and: src/frames/decoder.rs
 /// was `self.ended = matches!(next, Err(_) | Ok(Some(Event::Close(_))));`
 /// now `self.ended = matches!(next, Err(_));`
 #[test]
@@ -216,7 +216,7 @@ fn fastwebsockets_close_what_if_something_follows_a_close() {
 ///
 /// Bytes: a conversation, with a timeout before each of its bytes
 /// Holds: the same messages, whether `recv` waits on, or the caller gives up and asks again
-/// Twin: src/protocol/buffer.rs
+/// Twin: src/frames/buffer.rs
 /// was `if self.start == self.end && self.room.len() > LEAST_ROOM {`
 /// now `if self.room.len() >= LEAST_ROOM {`
 #[test]
@@ -261,7 +261,7 @@ fn read_exact_what_if_each_byte_comes_after_a_timeout() {
 ///
 /// Bytes: none
 /// Holds: after the ping interval it is asked, after as long again as is set it is given up: `Silent`
-/// Twin: src/net/pulse.rs
+/// Twin: src/connection/keepalive.rs
 /// was `(Some(due), _) if due.has_passed() => Silence::GiveUp,`
 /// now `(Some(due), _) if due.has_passed() => Silence::Wait,`
 /// Twin: the limit lifted, in the test
@@ -297,7 +297,7 @@ fn tungstenite_15_what_if_the_peer_is_dead() {
 ///
 /// Bytes: `89 84 m ping`, and nothing behind it
 /// Holds: the pong is on the wire before the next read that can wait
-/// Twin: src/net/receiver.rs
+/// Twin: src/connection/read_half.rs
 /// was `self.link.flush_unless_busy()?;`
 /// now ``
 #[test]
@@ -328,7 +328,7 @@ fn tungstenite_0_21_what_if_the_application_only_reads() {
 ///
 /// Bytes: `01 81 m a`, ping, `00 81 m b`, pong, .. `80 81 m z`
 /// Holds: each ping is answered, in order, and the message is what its fragments say
-/// Twin: src/protocol/incoming.rs
+/// Twin: src/frames/decoder.rs
 /// was `_ if header.opcode.is_control() => self.control.extend_from_slice(piece),`
 /// now `_ if header.opcode.is_control() => self.message.append(piece)?,`
 #[test]
@@ -362,7 +362,7 @@ fn aiohttp_12988_what_if_control_frames_stand_between_all_fragments() {
 ///
 /// Bytes: `01 82 m e2 98`, `80 80 m`; `81 82 m e2 98`
 /// Holds: 1007, nothing is delivered; cut by a fragment in mid-message it is a character as any other
-/// Twin: src/protocol/text.rs
+/// Twin: src/frames/utf8.rs
 /// was `_ => Err(NotUtf8),\n        }\n    }\n\n    /// Adds`
 /// now `_ => Ok(self.take()),\n        }\n    }\n\n    /// Adds`
 #[test]
@@ -393,7 +393,7 @@ fn fastwebsockets_text_what_if_a_text_ends_in_mid_character() {
 ///
 /// Bytes: `81 FF 00 00 00 00 00 10 00 00 m`, and a bad byte somewhere in it
 /// Holds: 1007 with the first byte that can't be, and not before it
-/// Twin: src/protocol/message.rs
+/// Twin: src/frames/assembler.rs
 /// was `self.text.push(piece).map_err(|_| Violation::TextNotUtf8)`
 /// now `{ self.bytes.extend_from_slice(piece); Ok(()) }`
 #[test]
@@ -432,10 +432,10 @@ fn utf_8_what_if_a_text_is_bad_long_before_its_end() {
 ///
 /// Bytes: the request and `81 85 m Hello` in one, or two, cut at each byte; the 101 likewise
 /// Holds: the message is delivered
-/// Twin: src/net/greet.rs
+/// Twin: src/server/upgrade.rs
 /// was `buffer.consume(length);`
 /// now `buffer.clear();`
-/// Twin: src/net/client.rs
+/// Twin: src/client/client.rs
 /// was `buffer.consume(length);`
 /// now `buffer.clear();`
 #[test]
@@ -473,7 +473,7 @@ fn http_parser_js_63_what_if_a_frame_comes_with_the_head() {
 ///
 /// Bytes: `81 FE 00 05 m Hello`, `81 FF 00 00 00 00 00 00 00 05 m Hello`
 /// Holds: 1002 for every length that fits into fewer bytes, at both ends; the first that does not, is taken
-/// Twin: src/protocol/frame.rs
+/// Twin: src/frames/header.rs
 /// was `if length < least {`
 /// now `if false {`
 #[test]
@@ -501,10 +501,10 @@ fn lengths_what_if_a_length_is_written_longer_than_need_be() {
 ///
 /// Bytes: pings of 126 bytes, a reason of 124, and each of the 65,536 close codes, as our caller gives them
 /// Holds: refused at the call, nothing is written, and the connection goes on
-/// Twin: src/protocol/close.rs
-/// was `return Err(Misuse::CloseCode(code));`
-/// now `let _ = Misuse::CloseCode(code);`
-/// Twin: src/protocol/outgoing.rs
+/// Twin: src/frames/close.rs
+/// was `return Err(Misuse::CloseCode(code.0));`
+/// now `let _ = Misuse::CloseCode(code.0);`
+/// Twin: src/frames/encoder.rs
 /// was `if payload.len() > MAX_CONTROL_PAYLOAD {`
 /// now `if payload.len() > MAX_CONTROL_PAYLOAD + 1 {`
 #[test]
@@ -543,7 +543,7 @@ fn tungstenite_what_if_our_caller_asks_for_what_no_peer_may_take() {
 ///
 /// Bytes: sixty connections to a process that may have forty descriptors
 /// Holds: each is let in, or told 503; `accept` fails no more often than it turns somebody away, or rests; who is inside is served; there is room again when they leave
-/// Twin: src/net/server.rs
+/// Twin: src/server/server.rs
 /// was `if reserve.take().is_none() {\n                        thread::sleep(A_MOMENT);\n                    }`
 /// now ``
 #[cfg(target_os = "linux")]
@@ -666,7 +666,7 @@ mod descriptors {
 ///
 /// Bytes: good requests, to a server whose threads ask for a stack that no machine has
 /// Holds: each is told 503 and when to come back; the listener lives, and stops when told to
-/// Twin: src/net/threads.rs
+/// Twin: src/server/threads.rs
 /// was `.spawn(work)?;`
 /// now `.spawn(work).unwrap();`
 #[test]
@@ -690,7 +690,7 @@ fn thread_spawn_what_if_there_are_no_threads_left() {
 ///
 /// Bytes: a message at which the handler panics, and others beside it
 /// Holds: its peer is told 1011, its place is free, and nobody else notices
-/// Twin: src/net/house.rs
+/// Twin: src/server/registry.rs
 /// was `lock(&self.house.open).remove(&self.id);`
 /// now ``
 #[test]
@@ -725,7 +725,7 @@ fn panic_what_if_a_handler_panics() {
 ///
 /// Bytes: messages of 100 KB to three, of whom one reads nothing
 /// Holds: the two get each of them at once; at its bound the third is told from the others, and dropped
-/// Twin: src/net/queue.rs
+/// Twin: src/connection/queue.rs
 /// was `if state.waiting.len() + state.in_hand >= self.bound {`
 /// now `if false {`
 #[test]
@@ -770,7 +770,7 @@ fn ws_1620_what_if_one_of_many_does_not_read() {
 ///
 /// Bytes: messages of 0 bytes to a megabyte
 /// Holds: one write a message, at both ends
-/// Twin: src/net/link.rs
+/// Twin: src/connection/write_half.rs
 /// was `let written = write_at_pace(self.write_within, &*self.stream, outgoing.batch(), behind);`
 /// now `let written = write_at_pace(self.write_within, &*self.stream, outgoing.batch(), &[]).and_then(|()| write_at_pace(self.write_within, &*self.stream, behind, &[]));`
 #[test]

@@ -1,8 +1,9 @@
 //! The client's side: an address taken apart, the request, and the answer verified.
 
-use ws101::protocol::ask::{Address, Answer, Ask, Rejection, is_interim};
-use ws101::protocol::head::{Head, Scan};
-use ws101::protocol::misuse::Misuse;
+use ws101::diagnostic::misuse::Misuse;
+use ws101::handshake::client::{Answer, Ask, Rejection, is_interim};
+use ws101::handshake::url::Address;
+use ws101::http::head::{Head, Scan};
 
 use crate::support::{changed, head_of, teaches};
 

@@ -1,7 +1,7 @@
 //! All 65,536 pairs of first bytes, against what the RFC says of them.
 
-use ws101::protocol::frame::Role;
-use ws101::protocol::incoming::Event;
+use ws101::frames::decoder::Event;
+use ws101::frames::header::Role;
 
 use crate::support::{KEY, Listener, ROLES, binary, close, frame, peer_of, text};
 

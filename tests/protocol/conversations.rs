@@ -1,12 +1,12 @@
 //! What one end writes, the other reads: conversations made up by chance, the same at every run.
 
 use ws101::Prepared;
-use ws101::protocol::close::Close;
-use ws101::protocol::frame::{Opcode, Role};
-use ws101::protocol::incoming::Event;
-use ws101::protocol::message::{AsMessage, Message};
-use ws101::protocol::misuse::Misuse;
-use ws101::protocol::outgoing::Outgoing;
+use ws101::diagnostic::misuse::Misuse;
+use ws101::frames::close::Close;
+use ws101::frames::decoder::Event;
+use ws101::frames::encoder::Outgoing;
+use ws101::frames::header::{Opcode, Role};
+use ws101::frames::message::{AsMessage, Message};
 
 use crate::support::{Chance, Listener, ROLES, binary, close, joined, peer_of, text};
 

@@ -1,11 +1,11 @@
 //! The server's decision, as a table: what is asked, under which rules, and what becomes of it.
 
 use ws101::Refusal;
-use ws101::protocol::authority::Origins;
-use ws101::protocol::handshake::{Decision, Rules, decide, upgrade_required};
-use ws101::protocol::head::Scan;
-use ws101::protocol::misuse::Misuse;
-use ws101::protocol::request::Request;
+use ws101::diagnostic::misuse::Misuse;
+use ws101::handshake::origin::Origins;
+use ws101::handshake::server::{Decision, Rules, decide, upgrade_required};
+use ws101::http::head::Scan;
+use ws101::http::request::Request;
 
 use crate::support::{changed, head_of, teaches};
 

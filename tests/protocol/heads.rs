@@ -1,7 +1,7 @@
 //! The end of a head, found in whatever pieces it comes; and its lines.
 
-use ws101::protocol::head::{Head, Scan};
-use ws101::protocol::request::Request;
+use ws101::http::head::{Head, Scan};
+use ws101::http::request::Request;
 
 const HEAD: &[u8] =
     b"GET /chat HTTP/1.1\r\nHost: example.com\r\nX-Empty:\r\nX-Obs:\t\xe9 \xff\r\n\r\n";

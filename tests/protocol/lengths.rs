@@ -1,8 +1,8 @@
 //! Lengths that a header announces: told apart by the numbers alone, whatever they would sum up to.
 
-use ws101::protocol::frame::{Header, Opcode, Role};
-use ws101::protocol::message::{Assembler, Bounds};
-use ws101::protocol::violation::Violation;
+use ws101::frames::assembler::{Assembler, Bounds};
+use ws101::frames::header::{Header, Opcode, Role};
+use ws101::frames::violation::Violation;
 
 use crate::support::{Listener, NO_BOUNDS, ROLES, frame, head, peer_of};
 

@@ -1,8 +1,8 @@
 //! What an error says to the person who meets it, and to the peer.
 
-use ws101::protocol::close::Close;
-use ws101::protocol::misuse::Misuse;
-use ws101::protocol::violation::Violation::{self, *};
+use ws101::diagnostic::misuse::Misuse;
+use ws101::frames::close::Close;
+use ws101::frames::violation::Violation::{self, *};
 
 use crate::support::teaches;
 use crate::violations::{NUMBER_OF_VIOLATIONS, code_and_section};
@@ -71,7 +71,7 @@ fn misuses(text: &str) -> Vec<Misuse> {
     let all = vec![
         Misuse::AfterClose,
         Misuse::ControlTooLong(126),
-        Misuse::CloseCode(ws101::CloseCode(1005)),
+        Misuse::CloseCode(1005),
         Misuse::NotUtf8,
         Misuse::Header(text.into(), text.into()),
         Misuse::Subprotocol(text.into()),
@@ -108,7 +108,7 @@ fn each_misuse_says_its_rule_what_was_seen_why_and_what_to_do() {
     for (misuse, section) in [
         (Misuse::AfterClose, "§5.5.1"),
         (Misuse::ControlTooLong(126), "§5.5"),
-        (Misuse::CloseCode(ws101::CloseCode(1005)), "§7.4"),
+        (Misuse::CloseCode(1005), "§7.4"),
         (Misuse::NotUtf8, "§8.1"),
         (Misuse::Subprotocol("a b".into()), "§4.1"),
         (Misuse::Address("x".into(), "no scheme"), "§3"),

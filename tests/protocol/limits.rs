@@ -1,8 +1,9 @@
 //! Limits: exactly so much is allowed, and one more is refused, told from the header alone.
 
-use ws101::protocol::frame::Role;
-use ws101::protocol::incoming::Event;
-use ws101::protocol::message::{Bounds, Message};
+use ws101::frames::assembler::Bounds;
+use ws101::frames::decoder::Event;
+use ws101::frames::header::Role;
+use ws101::frames::message::Message;
 
 use crate::support::{Listener, NO_BOUNDS, ROLES, binary, close, frame, head, peer_of, text};
 

@@ -6,12 +6,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering::SeqCst};
 
 use ws101::Prepared;
-use ws101::protocol::close::Close;
-use ws101::protocol::close_code::CloseCode;
-use ws101::protocol::frame::{Opcode, Role};
-use ws101::protocol::message::{AsMessage, MessageRef};
-use ws101::protocol::misuse::Misuse;
-use ws101::protocol::outgoing::{Masks, Outgoing};
+use ws101::diagnostic::misuse::Misuse;
+use ws101::frames::close::Close;
+use ws101::frames::close_code::CloseCode;
+use ws101::frames::encoder::{Masks, Outgoing};
+use ws101::frames::header::{Opcode, Role};
+use ws101::frames::message::{AsMessage, MessageRef};
 
 use crate::support::{ROLES, frame, frame_with, head};
 
@@ -300,7 +300,7 @@ fn section_7_4_1_a_code_that_may_not_travel_is_refused_however_its_close_was_mad
         for code in [0, 999, 1004, 1006, 1015, 2000, 5000] {
             let mut outgoing = at(role);
             let close = Close { code: CloseCode(code), reason: String::new() };
-            assert_eq!(outgoing.close(&close), Err(Misuse::CloseCode(CloseCode(code))));
+            assert_eq!(outgoing.close(&close), Err(Misuse::CloseCode(code)));
             assert_eq!((outgoing.batch(), outgoing.is_closed()), (&[][..], false), "{code}");
         }
     }

@@ -1,7 +1,7 @@
 //! Bytes come in reads of any size, and it must not matter how they were cut.
 
-use ws101::protocol::frame::Role;
-use ws101::protocol::incoming::Event;
+use ws101::frames::decoder::Event;
+use ws101::frames::header::Role;
 
 use crate::support::{Listener, ROLES, binary, frame, joined, peer_of, text};
 use crate::vectors::{End, vectors};

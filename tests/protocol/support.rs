@@ -1,12 +1,13 @@
 //! Frames, written as the RFC draws them; one who listens; and chance that can be repeated.
 
 use ws101::Lesson;
-use ws101::protocol::buffer::Buffer;
-use ws101::protocol::close::Close;
-use ws101::protocol::frame::Role;
-use ws101::protocol::incoming::{Event, Incoming};
-use ws101::protocol::message::{Bounds, Kind, Message};
-use ws101::protocol::violation::Violation;
+use ws101::frames::assembler::Bounds;
+use ws101::frames::buffer::Buffer;
+use ws101::frames::close::Close;
+use ws101::frames::decoder::{Event, Incoming};
+use ws101::frames::header::Role;
+use ws101::frames::message::{Kind, Message};
+use ws101::frames::violation::Violation;
 
 /// The mask of the examples in §5.7.
 pub const KEY: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];

@@ -2,12 +2,13 @@
 //! through both of our ends; a handshake that is tested only against itself proves nothing.
 
 use ws101::Refusal;
-use ws101::protocol::ask::{Address, Ask};
-use ws101::protocol::authority::Origins;
-use ws101::protocol::handshake::{Decision, Rules, decide};
-use ws101::protocol::head::{Head, Scan};
-use ws101::protocol::key;
-use ws101::protocol::request::Request;
+use ws101::handshake::accept_key;
+use ws101::handshake::client::Ask;
+use ws101::handshake::origin::Origins;
+use ws101::handshake::server::{Decision, Rules, decide};
+use ws101::handshake::url::Address;
+use ws101::http::head::{Head, Scan};
+use ws101::http::request::Request;
 
 use crate::support::{head_of, teaches};
 
@@ -249,7 +250,7 @@ fn client_takes_each_printed_101_and_with_another_key_none() {
             printed.header("Sec-WebSocket-Protocol"),
             "{source}"
         );
-        let rejection = ask.verify(&printed, &key::encode([0; 16])).unwrap_err();
+        let rejection = ask.verify(&printed, &accept_key::encode([0; 16])).unwrap_err();
         assert_eq!(rejection.status, Some(101), "{source}");
     }
 }

@@ -1,10 +1,10 @@
 //! One table of vectors, which drives the reader and the writer: frames, their bytes, their events.
 
-use ws101::protocol::close::Close;
-use ws101::protocol::frame::{Opcode, Role};
-use ws101::protocol::incoming::Event;
-use ws101::protocol::message::MessageRef;
-use ws101::protocol::outgoing::{Masks, Outgoing};
+use ws101::frames::close::Close;
+use ws101::frames::decoder::Event;
+use ws101::frames::encoder::{Masks, Outgoing};
+use ws101::frames::header::{Opcode, Role};
+use ws101::frames::message::MessageRef;
 
 use crate::support::{KEY, Listener, ROLES, binary, close, frame, head, peer_of, text};
 

@@ -3,10 +3,10 @@
 use std::collections::HashSet;
 use std::mem::discriminant;
 
-use ws101::protocol::frame::Role;
-use ws101::protocol::incoming::Event;
-use ws101::protocol::message::Bounds;
-use ws101::protocol::violation::Violation::{self, *};
+use ws101::frames::assembler::Bounds;
+use ws101::frames::decoder::Event;
+use ws101::frames::header::Role;
+use ws101::frames::violation::Violation::{self, *};
 
 use crate::support::{Listener, ROLES, binary, frame, head, joined, peer_of};
 

@@ -2,13 +2,14 @@
 //! said.
 
 use flate2::{Decompress, FlushDecompress, Status};
-use ws101::protocol::deflate::halves;
-use ws101::protocol::frame::Role;
-use ws101::protocol::incoming::Event;
-use ws101::protocol::message::{Bounds, Kind, Message, MessageRef};
-use ws101::protocol::outgoing::Outgoing;
-use ws101::protocol::terms::{Deflate, Terms};
-use ws101::protocol::violation::Violation;
+use ws101::frames::deflate::halves;
+use ws101::frames::header::Role;
+use ws101::frames::decoder::Event;
+use ws101::frames::assembler::Bounds;
+use ws101::frames::message::{Kind, Message, MessageRef};
+use ws101::frames::encoder::Outgoing;
+use ws101::handshake::deflate_params::{Deflate, Terms};
+use ws101::frames::violation::Violation;
 
 use crate::hear;
 
@@ -137,7 +138,7 @@ fn goes_and_comes(choice: u8, bytes: &[u8]) {
         } else {
             let (front, back) = message.split_at(message.len() / 2);
             outgoing.fragment(kind.opcode(), front, false).expect("nothing is closed");
-            let last = ws101::protocol::frame::Opcode::Continuation;
+            let last = ws101::frames::header::Opcode::Continuation;
             outgoing.fragment(last, back, true).expect("nothing is closed");
         }
         frames.extend_from_slice(outgoing.batch());

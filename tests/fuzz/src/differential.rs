@@ -5,10 +5,11 @@ use std::io::{self, Read, Write};
 
 use tungstenite::protocol::{Role as TheirRole, WebSocket, WebSocketConfig};
 use tungstenite::{Error, Message as TheirMessage};
-use ws101::protocol::frame::Role;
-use ws101::protocol::incoming::Event;
-use ws101::protocol::message::{Bounds, Message};
-use ws101::protocol::violation::Violation;
+use ws101::frames::header::Role;
+use ws101::frames::decoder::Event;
+use ws101::frames::assembler::Bounds;
+use ws101::frames::message::Message;
+use ws101::frames::violation::Violation;
 
 use crate::{Heard, hear, role};
 

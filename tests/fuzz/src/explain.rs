@@ -1,13 +1,13 @@
 //! The explainer: of any bytes each bit is told once, the verdict is the protocol's, and nothing that
 //! a peer sends gets to a terminal as it is.
 
-use ws101::explain::account::{Account, Verdict, What};
+use ws101::explain::annotation::{Account, Verdict, What};
 use ws101::explain::conversation::{Conversation, explain_frames};
 use ws101::explain::heads::Terms;
 use ws101::explain::json;
 use ws101::explain::print::{Style, account as print};
-use ws101::protocol::frame::Role;
-use ws101::protocol::message::Bounds;
+use ws101::frames::header::Role;
+use ws101::frames::assembler::Bounds;
 
 use crate::{hear, role};
 

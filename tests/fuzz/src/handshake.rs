@@ -1,10 +1,10 @@
 //! Requests: answered as the oracle says that was written from the RFCs' text; and whatever is
 //! answered, the answer is a head that a client can read.
 
-use ws101::protocol::ask::Ask;
-use ws101::protocol::handshake::{Decision, Rules, decide};
-use ws101::protocol::head::{Head, Scan};
-use ws101::protocol::request::Request;
+use ws101::handshake::client::Ask;
+use ws101::handshake::server::{Decision, Rules, decide};
+use ws101::http::head::{Head, Scan};
+use ws101::http::request::Request;
 
 use crate::rfc;
 

@@ -1,8 +1,8 @@
 //! Heads: found at the same place however the bytes were cut, and cut into lines that say what stood
 //! there.
 
-use ws101::protocol::ask::Ask;
-use ws101::protocol::head::{Head, Scan};
+use ws101::handshake::client::Ask;
+use ws101::http::head::{Head, Scan};
 
 /// Small, so that the limits are met.
 const MAX_BYTES: usize = 2000;

@@ -1,11 +1,11 @@
 //! Frames: the events are the same however the bytes were cut, and they keep the limits.
 
-use ws101::protocol::deflate::halves;
-use ws101::protocol::incoming::Event;
-use ws101::protocol::message::Bounds;
-use ws101::protocol::outgoing::Outgoing;
-use ws101::protocol::terms::{Deflate, Terms};
-use ws101::protocol::{frame::Role, message::AsMessage};
+use ws101::frames::deflate::halves;
+use ws101::frames::decoder::Event;
+use ws101::frames::assembler::Bounds;
+use ws101::frames::encoder::Outgoing;
+use ws101::handshake::deflate_params::{Deflate, Terms};
+use ws101::frames::{header::Role, message::AsMessage};
 
 use crate::{Heard, hear, joined, role};
 

@@ -16,12 +16,13 @@ pub mod python;
 #[path = "../../exhaustive/rfc.rs"]
 mod rfc;
 
-use ws101::protocol::deflate::Inflater;
-use ws101::protocol::frame::Role;
-use ws101::protocol::incoming::{Event, Incoming};
-use ws101::protocol::message::{Bounds, Message};
-use ws101::protocol::violation::Violation;
-use ws101::protocol::{buffer::Buffer, message::Kind};
+use ws101::frames::deflate::Inflater;
+use ws101::frames::header::Role;
+use ws101::frames::decoder::{Event, Incoming};
+use ws101::frames::assembler::Bounds;
+use ws101::frames::message::Message;
+use ws101::frames::violation::Violation;
+use ws101::frames::{buffer::Buffer, message::Kind};
 
 /// The end that listens, by a bit.
 fn role(bit: bool) -> Role {

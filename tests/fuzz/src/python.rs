@@ -9,11 +9,12 @@ use std::net::TcpStream;
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use ws101::protocol::close_code::CloseCode;
-use ws101::protocol::frame::{MASK, Role};
-use ws101::protocol::incoming::Event;
-use ws101::protocol::message::{Bounds, Message};
-use ws101::protocol::violation::Violation;
+use ws101::frames::close_code::CloseCode;
+use ws101::frames::header::{MASK, Role};
+use ws101::frames::decoder::Event;
+use ws101::frames::assembler::Bounds;
+use ws101::frames::message::Message;
+use ws101::frames::violation::Violation;
 
 use crate::{Heard, hear, role};
 

@@ -1,7 +1,7 @@
 //! The answer to a key, §1.3: with `sha1` and `base64`, or with SHA-1 as RFC 3174 tells it and base64
 //! as RFC 4648 does.
 
-use ws101::protocol::key::{self, GUID};
+use ws101::handshake::accept_key::{self, GUID};
 
 use super::Case;
 use crate::Result;
@@ -11,7 +11,7 @@ pub fn cases() -> Result<Vec<Case>> {
     Ok(vec![Case::new(
         "accept key",
         key,
-        |key| key::accept(key),
+        |key| accept_key::accept(key),
         |key| base64(&sha1(format!("{key}{GUID}").as_bytes())),
     )?])
 }

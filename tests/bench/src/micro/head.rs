@@ -1,6 +1,6 @@
 //! The head of a browser's request: scanned strictly and cut into places, or taken for text and split.
 
-use ws101::protocol::head::{Head, Scan};
+use ws101::http::head::{Head, Scan};
 
 use super::Case;
 use crate::Result;

@@ -1,6 +1,6 @@
 //! Headers of frames, §5.2: read and written by bytes, or bit by bit as the RFC's picture has them.
 
-use ws101::protocol::frame::{Header, Opcode, Role};
+use ws101::frames::header::{Header, Opcode, Role};
 
 use super::Case;
 use crate::Result;

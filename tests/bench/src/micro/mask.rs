@@ -1,6 +1,6 @@
 //! The mask, §5.3: a word at a time, or as the RFC has it, octet by octet.
 
-use ws101::protocol::mask;
+use ws101::frames::mask;
 
 use super::Case;
 use crate::Result;

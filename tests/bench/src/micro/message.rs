@@ -6,12 +6,13 @@
 use std::hint::black_box;
 use std::sync::{Mutex, PoisonError};
 
-use ws101::protocol::buffer::Buffer;
-use ws101::protocol::frame::{Header, Opcode, Role};
-use ws101::protocol::incoming::{Event, Incoming};
-use ws101::protocol::mask;
-use ws101::protocol::message::{AsMessage, Bounds};
-use ws101::protocol::outgoing::Outgoing;
+use ws101::frames::buffer::Buffer;
+use ws101::frames::header::{Header, Opcode, Role};
+use ws101::frames::decoder::{Event, Incoming};
+use ws101::frames::mask;
+use ws101::frames::message::AsMessage;
+use ws101::frames::assembler::Bounds;
+use ws101::frames::encoder::Outgoing;
 
 use super::Case;
 use crate::Result;

@@ -1,7 +1,7 @@
 //! Text that arrives in pieces, which may end in mid-character: checked as it comes, or gathered and
 //! checked at the end.
 
-use ws101::protocol::text::Text;
+use ws101::frames::utf8::Text;
 
 use super::Case;
 use crate::Result;

@@ -18,16 +18,16 @@ use counted::{
 };
 use flate2::Compression;
 use flate2::write::DeflateEncoder;
-use ws101::protocol::ask::Ask;
-use ws101::protocol::buffer::Buffer;
-use ws101::protocol::deflate::halves;
-use ws101::protocol::frame::Role;
-use ws101::protocol::handshake::{Rules, decide};
-use ws101::protocol::head::Head;
-use ws101::protocol::incoming::{Event, Incoming};
-use ws101::protocol::message::Bounds;
-use ws101::protocol::request::Request;
-use ws101::protocol::terms::Terms;
+use ws101::handshake::client::Ask;
+use ws101::frames::buffer::Buffer;
+use ws101::frames::deflate::halves;
+use ws101::frames::header::Role;
+use ws101::handshake::server::{Rules, decide};
+use ws101::http::head::Head;
+use ws101::frames::decoder::{Event, Incoming};
+use ws101::frames::assembler::Bounds;
+use ws101::http::request::Request;
+use ws101::handshake::deflate_params::Terms;
 use ws101::{Client, Deflate, Handle, Limits, Server};
 
 use frames::{NO_BOUNDS, ROLES, frame, head, peer_of};
@@ -73,7 +73,7 @@ fn take(incoming: &mut Incoming, bytes: &[u8], at_a_time: usize) -> Result<usize
 ///
 /// Bytes: `82 FF 00000000 7FFFFFFF m`, then silence, or a megabyte; `82 FF 80 00..00 m`
 /// Holds: what is held grows with what has come: at most twice that and 64 KiB, at both ends
-/// Twin: src/protocol/message.rs
+/// Twin: src/frames/assembler.rs
 /// was `Some(sum) if sum <= self.bounds.max_message => self.announced = sum,`
 /// now `Some(sum) if sum <= self.bounds.max_message => { self.announced = sum; self.bytes.reserve_exact(header.length as usize); }`
 #[test]
@@ -103,7 +103,7 @@ fn rustsec_2022_0035_what_if_a_header_announces_what_never_comes() {
 ///
 /// Bytes: `00 80 m`, and `00 81 m 61`, 10^6 times, with the limit of fragments lifted
 /// Holds: one flat piece of memory: at most twice the payload and 64 KiB
-/// Twin: src/protocol/message.rs
+/// Twin: src/frames/assembler.rs
 /// was `self.bytes.extend_from_slice(piece);`
 /// now `self.bytes.extend_from_slice(piece); std::mem::forget(std::hint::black_box(vec![0_u8; 16]));`
 #[test]
@@ -133,7 +133,7 @@ fn cve_2026_48779_what_if_a_million_fragments_are_kept() {
 ///
 /// Bytes: 10^5 and 2 x 10^5 fragments of one byte, of text and of binary
 /// Holds: work(2n) / work(n) is at most 3 (where it is quadratic: 4)
-/// Twin: src/protocol/message.rs
+/// Twin: src/frames/assembler.rs
 /// was `self.bytes.extend_from_slice(piece);`
 /// now `self.bytes.extend_from_slice(piece); std::hint::black_box(self.bytes.iter().step_by(256).fold(0_u8, |sum, byte| sum ^ byte));`
 #[test]
@@ -160,7 +160,7 @@ fn cve_2026_65623_what_if_a_message_is_measured_again_with_each_fragment() {
 ///
 /// Bytes: a frame of 4 MiB, one byte a read
 /// Holds: nothing is kept of a read but its byte: at most twice the payload and 64 KiB
-/// Twin: src/protocol/buffer.rs
+/// Twin: src/frames/buffer.rs
 /// was `let filled_up = count == self.room.len() - self.end;`
 /// now `let filled_up = count == self.room.len() - self.end; std::mem::forget(std::hint::black_box(vec![0_u8; 28]));`
 #[test]
@@ -186,7 +186,7 @@ fn cve_2026_54274_what_if_a_large_frame_dribbles_in() {
 ///
 /// Bytes: `8A 80 m`, and `8A FD m ..`, 10^6 of each
 /// Holds: what is held after a million is what was held after a hundred
-/// Twin: src/protocol/incoming.rs
+/// Twin: src/frames/decoder.rs
 /// was `Opcode::Pong if whole => return Ok(Some(Event::Pong(self.take_control()))),`
 /// now `Opcode::Pong if whole => { std::mem::forget(std::hint::black_box(vec![0_u8; 1])); return Ok(Some(Event::Pong(self.take_control()))); }`
 #[test]
@@ -212,7 +212,7 @@ fn cve_2021_3690_what_if_a_million_pongs_come_that_nobody_asked_for() {
 ///
 /// Bytes: 64 MiB of zeros, deflated, whole and in fragments, to an end that takes 1 MiB
 /// Holds: 1009, with no more held on the way than the limit and 64 KiB, beside an inflater and its window of less than 96 KiB
-/// Twin: src/protocol/deflate.rs
+/// Twin: src/frames/deflate/mod.rs
 /// was `let most = left.saturating_add(1).min(PIECE as u64) as usize;`
 /// now `let mut room = vec![0; 64 << 20]; let most = room.len(); let _ = left;`
 #[test]
@@ -260,7 +260,7 @@ fn cve_2018_1000518_what_if_a_bomb_is_inflated() {
 ///
 /// Bytes: `b` and spaces and `x`, `a; b="\c\c\c..`, commas, semicolons; from 1 KiB to 64 KiB
 /// Holds: a header of twice the length is at most 3 times the work (where it is quadratic: 4)
-/// Twin: src/protocol/extension.rs
+/// Twin: src/handshake/extension.rs
 /// was `'\\' => value.push(characters.next()?),`
 /// now `'\\' => { std::hint::black_box(is_token(&value)); value.push(characters.next()?) }`
 #[test]
@@ -411,7 +411,7 @@ fn wait_until(what: &str, is_so: impl Fn() -> bool) {
 ///
 /// Bytes: `81 80 m`, 10^5 times, while others ask for an echo
 /// Holds: there are as many threads as connections; the others are served all the while
-/// Twin: src/net/receiver.rs
+/// Twin: src/connection/read_half.rs
 /// was `self.messages += u64::from(!matches!(event, Event::Piece { last: false, .. }));`
 /// now `std::thread::spawn(|| std::thread::sleep(Duration::from_secs(2)));`
 #[test]
@@ -445,10 +445,10 @@ fn cve_2025_51846_what_if_empty_messages_come_at_full_rate() {
 ///
 /// Bytes: 3,000 connections that end in every way: closed, cut, broken, in mid-head, in mid-frame
 /// Holds: memory, descriptors and threads are back where they were
-/// Twin: src/net/house.rs
+/// Twin: src/server/registry.rs
 /// was `lock(&self.house.open).remove(&self.id);`
 /// now ``
-/// Twin: src/net/house.rs
+/// Twin: src/server/registry.rs
 /// was `waiting.retain(|guest| guest.id != self.id);`
 /// now ``
 #[test]
@@ -501,10 +501,10 @@ fn cve_2021_42340_what_if_thousands_of_connections_come_and_go() {
 ///
 /// Bytes: none; the sockets are asked
 /// Holds: TCP_NODELAY is set at a server and at a client
-/// Twin: src/net/server.rs
+/// Twin: src/server/server.rs
 /// was `let _ = stream.set_nodelay(true);`
 /// now ``
-/// Twin: src/net/client.rs
+/// Twin: src/client/client.rs
 /// was `stream.set_nodelay(true)?;`
 /// now ``
 #[test]

@@ -1,0 +1,15 @@
+//! How does a client dial, ask and verify?
+//!
+//! ```text
+//! url ──► dial ──► (tls) ──► request ──► head of the answer ──► verify ──► WebSocket
+//! ```
+//!
+//! Read its files in this order; each imports only those above it.
+//!
+//! | file | the question it answers |
+//! |---|---|
+//! | `random.rs` | Where do unpredictable bytes come from? |
+//! | `client.rs` | How does a client dial, ask and verify? |
+
+pub(crate) mod client;
+pub(crate) mod random;

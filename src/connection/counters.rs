@@ -1,0 +1,71 @@
+//! What a server counts: connections, refusals by status, messages and bytes both ways.
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use crate::transport::lock::lock;
+
+/// Running totals, shared by the connections of a server. Added to once a read or a write, not once
+/// a message.
+#[derive(Debug, Default)]
+pub(crate) struct Tally {
+    accepted: AtomicU64,
+    messages_in: AtomicU64,
+    messages_out: AtomicU64,
+    bytes_in: AtomicU64,
+    bytes_out: AtomicU64,
+    refused: Mutex<BTreeMap<u16, u64>>,
+}
+
+/// What a server has counted so far.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Counters {
+    /// WebSockets that are open now.
+    pub open: usize,
+    /// WebSockets that were ever opened.
+    pub accepted: u64,
+    /// Requests refused, by the status that they were told.
+    pub refused: BTreeMap<u16, u64>,
+    /// Whole messages that came.
+    pub messages_in: u64,
+    /// Whole messages that went.
+    pub messages_out: u64,
+    /// Bytes of frames that came.
+    pub bytes_in: u64,
+    /// Bytes of frames that went.
+    pub bytes_out: u64,
+}
+
+impl Tally {
+    pub(crate) fn accepted(&self) {
+        self.accepted.fetch_add(1, Relaxed);
+    }
+
+    pub(crate) fn refused(&self, status: u16) {
+        *lock(&self.refused).entry(status).or_default() += 1;
+    }
+
+    pub(crate) fn received(&self, messages: u64, bytes: usize) {
+        self.messages_in.fetch_add(messages, Relaxed);
+        self.bytes_in.fetch_add(bytes as u64, Relaxed);
+    }
+
+    pub(crate) fn sent(&self, messages: u64, bytes: usize) {
+        self.messages_out.fetch_add(messages, Relaxed);
+        self.bytes_out.fetch_add(bytes as u64, Relaxed);
+    }
+
+    pub(crate) fn counters(&self, open: usize) -> Counters {
+        Counters {
+            open,
+            accepted: self.accepted.load(Relaxed),
+            refused: lock(&self.refused).clone(),
+            messages_in: self.messages_in.load(Relaxed),
+            messages_out: self.messages_out.load(Relaxed),
+            bytes_in: self.bytes_in.load(Relaxed),
+            bytes_out: self.bytes_out.load(Relaxed),
+        }
+    }
+}

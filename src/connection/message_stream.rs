@@ -1,0 +1,185 @@
+//! Long messages piece by piece: a message as `io::Read`, and as `io::Write`, in constant memory.
+//!
+//! Rules of this file:
+//! - What is read has kept all rules so far: text comes in whole characters, lengths count.
+//! - A writer sends a fragment whenever it has gathered enough, and holds the lock of the connection
+//!   until the message is finished: fragments of two messages may not mix (RFC 6455 §5.4). Between
+//!   its fragments go the pongs that are due.
+//! - A writer that is dropped before `finish` can't take back what it has sent, and must not let it
+//!   pass for a whole message: it closes the connection with 1011.
+
+use std::io::{self, Read, Write};
+use std::sync::MutexGuard;
+
+use super::sender::Sender;
+use super::websocket::WebSocket;
+use super::write_half::Link;
+use crate::diagnostic::misuse::Misuse;
+use crate::error::Result;
+use crate::frames::close::Close;
+use crate::frames::close_code::CloseCode;
+use crate::frames::encoder::Outgoing;
+use crate::frames::header::Opcode;
+use crate::frames::message::Kind;
+use crate::frames::utf8::Text;
+
+impl WebSocket {
+    /// Waits for the next message, to be read piece by piece, in constant memory.
+    pub fn recv_stream(&mut self) -> Result<Option<MessageReader<'_>>> {
+        let first = self.receiver.first_piece()?;
+        Ok(first.map(|(kind, piece)| MessageReader { ws: self, kind, piece, read: 0 }))
+    }
+
+    /// Begins a message that is written piece by piece. Other threads that send wait until it is
+    /// finished, and no ping asks a silent peer meanwhile: so be quick.
+    pub fn send_stream(&mut self, kind: Kind) -> Result<MessageWriter<'_>> {
+        MessageWriter::new(&self.link, kind)
+    }
+}
+
+impl Sender {
+    /// Begins a message that is written piece by piece. Others who send wait until it is finished.
+    pub fn send_stream(&self, kind: Kind) -> Result<MessageWriter<'_>> {
+        MessageWriter::new(&self.link, kind)
+    }
+}
+
+/// A message that is being received. If it is dropped half way, the rest is skipped.
+pub struct MessageReader<'a> {
+    ws: &'a mut WebSocket,
+    kind: Kind,
+    piece: Vec<u8>,
+    read: usize,
+}
+
+impl MessageReader<'_> {
+    /// Text or binary.
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+}
+
+impl Read for MessageReader<'_> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        while self.read == self.piece.len() && self.ws.receiver.has_more_pieces() {
+            let Some((_, piece)) = self.ws.receiver.next_piece()? else {
+                // The peer has closed in mid-message: an end, but not the end of the message.
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            };
+            (self.piece, self.read) = (piece, 0);
+        }
+        let count = (&self.piece[self.read..]).read(into)?;
+        self.read += count;
+        Ok(count)
+    }
+}
+
+/// A message that is being sent. End it with [`finish`](MessageWriter::finish).
+pub struct MessageWriter<'a> {
+    link: &'a Link,
+    outgoing: MutexGuard<'a, Outgoing>,
+    kind: Kind,
+    /// What the next fragment will hold.
+    bytes: Vec<u8>,
+    /// The same for text, which must stay UTF-8.
+    text: Text,
+    /// Of the next fragment: the message's kind, then continuation.
+    opcode: Opcode,
+    finished: bool,
+    /// Last, so that it is dropped when the lock has been let go.
+    _settle: Settle<'a>,
+}
+
+/// Sends what was left while the lock was held.
+struct Settle<'a>(&'a Link);
+
+impl Drop for Settle<'_> {
+    fn drop(&mut self) {
+        let _ = self.0.settle();
+    }
+}
+
+/// What a fragment holds.
+const FRAGMENT: usize = 64 * 1024;
+
+impl<'a> MessageWriter<'a> {
+    pub(crate) fn new(link: &'a Link, kind: Kind) -> Result<MessageWriter<'a>> {
+        let mut outgoing = link.lock();
+        if outgoing.is_closed() {
+            return Err(Misuse::AfterClose.into());
+        }
+        // What was fed before must not wait for this message.
+        link.write(&mut outgoing, &[])?;
+        let (bytes, text) = (Vec::new(), Text::default());
+        Ok(MessageWriter {
+            link,
+            outgoing,
+            kind,
+            bytes,
+            text,
+            opcode: kind.opcode(),
+            finished: false,
+            _settle: Settle(link),
+        })
+    }
+
+    /// Sends the last fragment.
+    pub fn finish(mut self) -> Result<()> {
+        if self.kind == Kind::Text {
+            self.bytes = self.text.finish().map_err(|_| Misuse::NotUtf8)?.into_bytes();
+        }
+        self.fragment(true)?;
+        self.finished = true;
+        Ok(())
+    }
+
+    fn fragment(&mut self, fin: bool) -> Result<()> {
+        if self.kind == Kind::Text && !fin {
+            self.bytes = self.text.take().into_bytes();
+        }
+        let behind = self.outgoing.fragment(self.opcode, &self.bytes, fin)?;
+        self.link.write(&mut self.outgoing, behind)?;
+        self.opcode = Opcode::Continuation;
+        self.bytes.clear();
+        self.link.send_left(&mut self.outgoing)
+    }
+}
+
+impl Write for MessageWriter<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let piece = &bytes[..bytes.len().min(FRAGMENT)];
+        let gathered = match self.kind {
+            Kind::Text => {
+                self.text.push(piece).map_err(|_| crate::Error::from(Misuse::NotUtf8))?;
+                self.text.whole()
+            }
+            Kind::Binary => {
+                self.bytes.extend_from_slice(piece);
+                self.bytes.len()
+            }
+        };
+        if gathered >= FRAGMENT {
+            self.fragment(false)?;
+        }
+        Ok(piece.len())
+    }
+
+    /// Sends what has gathered, as a fragment.
+    fn flush(&mut self) -> io::Result<()> {
+        match self.bytes.is_empty() && self.text.whole() == 0 {
+            true => Ok(()),
+            false => Ok(self.fragment(false)?),
+        }
+    }
+}
+
+impl Drop for MessageWriter<'_> {
+    fn drop(&mut self) {
+        let nothing_sent = self.opcode != Opcode::Continuation;
+        if !self.finished && !nothing_sent {
+            let reason = "message given up half way".into();
+            let close = Close { code: CloseCode::INTERNAL_ERROR, reason };
+            let _ = self.link.close_within_lock(&mut self.outgoing, close);
+        }
+    }
+}

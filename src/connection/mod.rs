@@ -1,0 +1,43 @@
+//! What is an open WebSocket, and how do its threads share it?
+//!
+//! ```text
+//!              ┌── read_half: recv, keepalive ◄──┐
+//! websocket ───┤        │ pong or Close due      stream
+//!              └── write_half: one lock ─────────►┘
+//!                      ▲
+//! sender, outbox ──────┘   other threads
+//! ```
+//!
+//! The thread that reads never waits for the lock of those that write: it leaves its pong or Close in
+//! [`pending_control`], and the thread that holds the lock sends it. Without that, two peers that both
+//! write and wait for each other to read would deadlock.
+//!
+//! Read its files in this order; each imports only those above it.
+//!
+//! | file | the question it answers |
+//! |---|---|
+//! | `limits.rs` | How much, how many, how long? |
+//! | `counters.rs` | What does a server count? |
+//! | `pending_control.rs` | Which control frames wait for the thread that holds the write lock? |
+//! | `queue.rs` | How do many threads put messages in, and one take them out? |
+//! | `write_half.rs` | What do the threads of a connection share, and who waits for whom? |
+//! | `sender.rs` | How do other threads send? |
+//! | `outbox.rs` | How does a thread send to a peer that may be slow? |
+//! | `close_guard.rs` | Who closes a connection that its owner drops? |
+//! | `keepalive.rs` | Is the peer still there? |
+//! | `read_half.rs` | What happens in `recv`? |
+//! | `websocket.rs` | What can a caller do with a WebSocket? |
+//! | `message_stream.rs` | How does a long message pass in constant memory? |
+
+pub(crate) mod close_guard;
+pub(crate) mod counters;
+pub(crate) mod keepalive;
+pub(crate) mod limits;
+pub(crate) mod message_stream;
+pub(crate) mod outbox;
+pub(crate) mod pending_control;
+pub(crate) mod queue;
+pub(crate) mod read_half;
+pub(crate) mod sender;
+pub(crate) mod websocket;
+pub(crate) mod write_half;

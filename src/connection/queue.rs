@@ -1,0 +1,134 @@
+//! A bounded queue of messages: many put in, one thread takes out, and whoever puts in never waits.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+
+use crate::error::{Error, Result};
+use crate::frames::prepared::Prepared;
+use crate::transport::deadline::Deadline;
+use crate::transport::lock::lock;
+
+/// A queue, shared by those who put in and the one who takes out.
+pub(crate) struct Queue {
+    bound: usize,
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    waiting: VecDeque<Prepared>,
+    /// Taken out, and not yet sent.
+    in_hand: usize,
+    /// No more are taken in.
+    closed: bool,
+    /// Whoever took out has gone.
+    ended: bool,
+}
+
+impl Queue {
+    pub(crate) fn new(bound: usize) -> Queue {
+        Queue { bound, state: Mutex::default(), changed: Condvar::new() }
+    }
+
+    // WALK: put
+    /// Puts a message in, unless the queue is full or closed.
+    pub(crate) fn put(&self, message: Prepared) -> Result<()> {
+        let mut state = lock(&self.state);
+        if state.closed {
+            return Err(Error::Closed);
+        }
+        if state.waiting.len() + state.in_hand >= self.bound {
+            return Err(Error::TooSlow);
+        }
+        state.waiting.push_back(message);
+        self.changed.notify_all();
+        Ok(())
+    }
+
+    /// Waits for messages, and takes all of them; those taken before are sent. `None`: the queue is
+    /// closed and empty.
+    pub(crate) fn take(&self) -> Option<VecDeque<Prepared>> {
+        let mut state = lock(&self.state);
+        state.in_hand = 0;
+        while state.waiting.is_empty() && !state.closed {
+            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        state.in_hand = state.waiting.len();
+        Some(std::mem::take(&mut state.waiting)).filter(|messages| !messages.is_empty())
+    }
+
+    /// Nobody takes out any more.
+    pub(crate) fn end(&self) {
+        *lock(&self.state) = State { closed: true, ended: true, ..State::default() };
+        self.changed.notify_all();
+    }
+
+    /// Takes in no more; what is in it is still taken out.
+    pub(crate) fn close(&self) {
+        lock(&self.state).closed = true;
+        self.changed.notify_all();
+    }
+
+    /// Takes in no more, and waits until all that is in it has been sent.
+    pub(crate) fn finish(&self, deadline: Deadline) {
+        self.close();
+        let mut state = lock(&self.state);
+        while let (false, Ok(patience)) = (state.ended, deadline.remaining()) {
+            let waited = self.changed.wait_timeout(state, patience);
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+}
+
+/// The queues in front of one peer.
+#[derive(Default)]
+pub(crate) struct Queues(Mutex<Vec<Arc<Queue>>>);
+
+impl Queues {
+    /// Adds one, and forgets those that have ended.
+    pub(crate) fn add(&self, queue: Arc<Queue>) {
+        let mut queues = lock(&self.0);
+        queues.retain(|other| !lock(&other.state).ended);
+        queues.push(queue);
+    }
+
+    /// All take in no more; waits until all that is in them has been sent.
+    pub(crate) fn finish(&self, deadline: Deadline) {
+        lock(&self.0).drain(..).for_each(|queue| queue.finish(deadline));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_counts_until_it_is_sent() {
+        let queue = Queue::new(2);
+        let put = || queue.put(Prepared::new("a"));
+        assert!(put().is_ok() && put().is_ok());
+        assert!(matches!(put(), Err(Error::TooSlow)));
+        assert_eq!(queue.take().unwrap().len(), 2);
+        assert!(matches!(put(), Err(Error::TooSlow)));
+        queue.end();
+        assert!(matches!(put(), Err(Error::Closed)));
+        assert!(queue.take().is_none());
+    }
+
+    #[test]
+    fn all_queues_are_finished_and_those_that_have_ended_are_forgotten() {
+        let queues = Queues::default();
+        let added = [1, 2, 3].map(|bound| Arc::new(Queue::new(bound)));
+        for queue in &added {
+            queues.add(queue.clone());
+        }
+        added[1].end();
+        queues.add(Arc::new(Queue::new(4)));
+        let kept: Vec<_> = lock(&queues.0).iter().map(|queue| queue.bound).collect();
+        assert_eq!(kept, [1, 3, 4]);
+        queues.finish(Deadline::after(std::time::Duration::ZERO));
+        let put = |queue: &Queue| queue.put(Prepared::new("a"));
+        assert!(added.iter().all(|queue| matches!(put(queue), Err(Error::Closed))));
+    }
+}

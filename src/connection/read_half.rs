@@ -1,0 +1,277 @@
+//! The receiving side of a connection: what happens in `recv`.
+//!
+//! ```text
+//! recv ─► next event? ── message ─► to the caller
+//!           ▲   │ none     ping, pong, close ─► answered here
+//!           │   ▼
+//!           │  write what was fed, then wait: for bytes, or for a deadline
+//!           └───┘
+//! ```
+//!
+//! It belongs to one thread, and shares nothing with those that send but the [`link`](super::write_half).
+
+use std::io::{self, ErrorKind};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::keepalive::{Pulse, Silence};
+use super::limits::Limits;
+use super::write_half::Link;
+use crate::error::{Error, Result};
+use crate::frames::close::Close;
+use crate::frames::decoder::{Event, Incoming};
+use crate::frames::message::{Kind, Message};
+use crate::transport::deadline::Deadline;
+use crate::transport::stream::is_timeout;
+
+/// How long a look at the stream takes where nothing is there.
+const A_LOOK: Duration = Duration::from_millis(1);
+/// So many reads take in all that the system can have kept for us.
+const LATE_LOOKS: u32 = 64;
+
+/// Receives messages, and deals with what else comes.
+pub(crate) struct Receiver {
+    link: Arc<Link>,
+    incoming: Incoming,
+    pulse: Pulse,
+    /// The read timeout that we have given the stream.
+    timeout: Option<Duration>,
+    /// What the peer closed with.
+    closed_with: Option<Close>,
+    /// Nothing more will come.
+    over: bool,
+    /// In this call the stream was looked at: once is owed to whoever has no patience.
+    has_looked: bool,
+    /// How often it was looked at since the peer should have answered our Close.
+    late_looks: u32,
+    /// A message is being read piece by piece, and its end has not come.
+    in_pieces: bool,
+    /// Whole messages that have come, and are not yet counted for the server.
+    messages: u64,
+}
+
+impl Receiver {
+    pub(crate) fn new(link: Arc<Link>, incoming: Incoming, limits: &Limits) -> Receiver {
+        Receiver {
+            link,
+            incoming,
+            pulse: Pulse::new(limits),
+            timeout: None,
+            closed_with: None,
+            over: false,
+            has_looked: false,
+            late_looks: 0,
+            in_pieces: false,
+            messages: 0,
+        }
+    }
+
+    /// The next message, or `None` if there will be no more.
+    #[inline]
+    pub(crate) fn message(&mut self, until: Option<Deadline>) -> Result<Option<Message>> {
+        self.has_looked = false;
+        self.skip_rest_of_stream(until)?;
+        self.incoming.deliver_pieces(false);
+        match self.next_event(until)? {
+            Some(Event::Message(message)) => Ok(Some(message)),
+            _ => Ok(None),
+        }
+    }
+
+    /// The first piece of the next message, for one who reads it as a stream.
+    pub(crate) fn first_piece(&mut self) -> Result<Option<(Kind, Vec<u8>)>> {
+        self.skip_rest_of_stream(None)?;
+        self.incoming.deliver_pieces(true);
+        self.next_piece()
+    }
+
+    /// The next piece of it.
+    pub(crate) fn next_piece(&mut self) -> Result<Option<(Kind, Vec<u8>)>> {
+        let Some(Event::Piece { kind, bytes, last }) = self.next_event(None)? else {
+            return Ok(None);
+        };
+        self.in_pieces = !last;
+        Ok(Some((kind, bytes)))
+    }
+
+    /// Whether the message that is read as a stream has more to come.
+    pub(crate) fn has_more_pieces(&self) -> bool {
+        self.in_pieces
+    }
+
+    /// A reader that was dropped half way: what it did not read is not the next message.
+    fn skip_rest_of_stream(&mut self, until: Option<Deadline>) -> Result<()> {
+        while self.in_pieces {
+            let event = self.next_event(until)?;
+            self.in_pieces = matches!(event, Some(Event::Piece { last: false, .. }));
+        }
+        Ok(())
+    }
+
+    /// Waits for the peer's Close, and drops what else comes.
+    pub(crate) fn drain(&mut self, until: Deadline) -> Result<()> {
+        self.has_looked = false;
+        let mut drained = Ok(());
+        while drained.is_ok() && !self.over {
+            drained = self.next_event(Some(until)).map(|_| ());
+        }
+        self.over = true;
+        drained
+    }
+
+    /// What the peer closed with.
+    pub(crate) fn closed_with(&self) -> Option<&Close> {
+        self.closed_with.as_ref()
+    }
+
+    /// How long the last answered ping took.
+    pub(crate) fn latency(&self) -> Option<Duration> {
+        self.pulse.latency
+    }
+
+    // WALK: recv
+    /// The next message or piece. What else comes is dealt with here.
+    #[inline]
+    fn next_event(&mut self, until: Option<Deadline>) -> Result<Option<Event>> {
+        while !self.over {
+            match self.incoming.next_event() {
+                Ok(Some(event @ (Event::Message(_) | Event::Piece { .. }))) => {
+                    self.messages += u64::from(!matches!(event, Event::Piece { last: false, .. }));
+                    return Ok(Some(event));
+                }
+                Ok(Some(Event::Ping(payload))) => {
+                    let ponged = self.link.pong(payload);
+                    self.judge(ponged)?;
+                }
+                Ok(Some(Event::Pong(payload))) => self.pulse.answered(&payload),
+                Ok(Some(Event::Close(close))) => self.closed(close),
+                Ok(None) => {
+                    let waited = self.wait(until);
+                    self.judge(waited)?;
+                }
+                Err(violation) => {
+                    log::debug!("{} {violation}", self.link.id);
+                    self.over = true;
+                    let (code, reason) = (violation.close_code(), violation.reason().into());
+                    self.link.fail(Close { code, reason });
+                    return Err(violation.into());
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// Nothing comes after an error, but where only the caller's patience has ended.
+    fn judge(&mut self, done: Result<()>) -> Result<()> {
+        self.over |= !matches!(done, Ok(()) | Err(Error::TimedOut));
+        done
+    }
+
+    /// The peer has closed: it gets its own code back (§5.5.1).
+    fn closed(&mut self, close: Close) {
+        log::debug!("{} the peer closes with {close}", self.link.id);
+        self.over = true;
+        // What waits in an outbox goes out first. If that, or the Close, can't be sent, the peer has
+        // left already: it has said its last, and so it ends well.
+        let within = Deadline::after(self.link.close_within);
+        let _ = self.link.close_before(within, close.clone());
+        self.link.both_have_closed();
+        self.closed_with = Some(close);
+    }
+
+    /// Waits until bytes have come, and keeps the deadlines meanwhile. Whoever has no patience gets
+    /// what is there all the same: one look at the stream is always taken.
+    fn wait(&mut self, until: Option<Deadline>) -> Result<()> {
+        self.link.flush_unless_busy()?;
+        self.link.tally.received(std::mem::take(&mut self.messages), 0);
+        loop {
+            // 1. How long may it take? // WALK: patience
+            // Never longer than the peer has for its Close: another thread may send ours meanwhile.
+            let mut patience = self.pulse.patience().min(self.link.close_within);
+            if let Some(closing) = self.link.closing() {
+                match closing.remaining() {
+                    Ok(rest) => patience = patience.min(rest),
+                    // What came in time is still there, however late we come for it.
+                    Err(_) if self.late_looks < LATE_LOOKS => {
+                        self.late_looks += 1;
+                        patience = A_LOOK;
+                    }
+                    Err(_) => return self.give_up(),
+                }
+            }
+            if let Some(until) = until {
+                match until.remaining() {
+                    Ok(rest) => patience = patience.min(rest),
+                    Err(_) if !self.has_looked => patience = A_LOOK,
+                    Err(_) => return Err(Error::TimedOut),
+                }
+            }
+            self.has_looked = true;
+            // 2. Read. Setting a timeout is a system call: done only when it changes.
+            if self.timeout != Some(patience) {
+                self.link.stream.set_read_timeout(patience)?;
+                self.timeout = Some(patience);
+            }
+            match self.link.stream.read(self.incoming.space()) {
+                Ok(0) => return Err(self.lost(ErrorKind::UnexpectedEof.into())),
+                Ok(count) => {
+                    self.incoming.filled(count);
+                    self.link.tally.received(0, count);
+                    self.pulse.heard();
+                    return Ok(());
+                }
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if is_timeout(&error) => self.keep_alive(patience)?,
+                Err(error) => return Err(self.lost(error)),
+            }
+        }
+    }
+
+    /// It was silent for a while: time to ask, or to give up?
+    fn keep_alive(&mut self, waited: Duration) -> Result<()> {
+        // Our Close is a question, too, and has a deadline of its own.
+        if self.link.closing().is_some() {
+            return Ok(());
+        }
+        match self.pulse.judge(waited) {
+            Silence::Wait => Ok(()),
+            Silence::Ask => {
+                self.incoming.shrink();
+                self.link.shrink()?;
+                match self.send_ping(true) {
+                    // Another thread has just closed: now it is the peer's Close that we wait for.
+                    Err(Error::Closed) => Ok(()),
+                    pinged => pinged,
+                }
+            }
+            Silence::GiveUp => self.give_up(),
+        }
+    }
+
+    /// Pings the peer, which may be required to show a sign of life.
+    pub(crate) fn send_ping(&mut self, must_answer: bool) -> Result<()> {
+        let payload = self.pulse.next_payload();
+        match self.link.ping(&payload)? {
+            true => self.pulse.asked(payload, must_answer),
+            // Others are writing, and their write deadline watches the peer.
+            false => self.pulse.heard(),
+        }
+        Ok(())
+    }
+
+    fn give_up(&self) -> Result<()> {
+        self.link.cut();
+        Err(Error::Silent)
+    }
+
+    fn lost(&self, error: io::Error) -> Error {
+        self.link.cut();
+        Error::Lost(error)
+    }
+}
+
+impl Drop for Receiver {
+    fn drop(&mut self) {
+        self.link.tally.received(self.messages, 0);
+    }
+}

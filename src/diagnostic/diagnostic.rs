@@ -1,0 +1,98 @@
+//! What an error owes the person who meets it: the rule, what was seen, the usual cause and the fix.
+//!
+//! Every refusal, violation and misuse of this crate carries one [`Lesson`], so that nobody has to
+//! guess what `400` or `1002` was about. The sentences stand in `lessons.md`, for a person to read
+//! as a page; the code that finds a rule broken names the lesson by its heading, and says what it saw.
+//! Text that came from a peer is quoted first: escaped, and cut short.
+
+use std::borrow::Cow;
+use std::fmt;
+
+/// All lessons, one below the other.
+const LESSONS: &str = include_str!("diagnostics.md");
+
+/// Four sentences about one thing that went wrong. Those that are empty are not shown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lesson {
+    /// What the rule asks, and where it stands.
+    pub rule: Cow<'static, str>,
+    /// What was there instead.
+    pub seen: String,
+    /// How people usually get here.
+    pub cause: &'static str,
+    /// What to do about it.
+    pub fix: &'static str,
+}
+
+impl Lesson {
+    /// The lesson under a heading of `lessons.md`, with what was seen.
+    pub fn about(heading: &'static str, seen: impl fmt::Display) -> Lesson {
+        let section =
+            LESSONS.split("\n### ").find_map(|s| s.strip_prefix(heading)?.strip_prefix('\n'));
+        let mut lines = section.unwrap_or(heading).lines();
+        let rule = lines.next().unwrap_or(heading).into();
+        let mut part =
+            |title| lines.next().and_then(|line| line.strip_prefix(title)).unwrap_or_default();
+        let seen = part("- seen: ").replacen("{}", &seen.to_string(), 1);
+        Lesson { rule, seen, cause: part("- cause: "), fix: part("- fix: ") }
+    }
+
+    /// A lesson of one sentence.
+    pub fn just(sentence: impl Into<String>) -> Lesson {
+        Lesson { rule: Cow::Owned(sentence.into()), seen: String::new(), cause: "", fix: "" }
+    }
+}
+
+impl fmt::Display for Lesson {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.rule)?;
+        let parts = [("seen", self.seen.as_str()), ("usual cause", self.cause), ("fix", self.fix)];
+        let parts = parts.iter().filter(|(_, text)| !text.is_empty());
+        parts.into_iter().try_for_each(|(title, text)| write!(f, "\n  {title}: {text}"))
+    }
+}
+
+/// Quotes what a peer sent: control bytes escaped, cut short after 80 characters.
+pub fn quote(text: impl AsRef<[u8]>) -> String {
+    const SHOWN: usize = 80;
+    let bytes = text.as_ref();
+    let shown = &bytes[..bytes.len().min(SHOWN)];
+    let dots = if shown.len() < bytes.len() { "..." } else { "" };
+    format!("\"{}{dots}\"", shown.escape_ascii())
+}
+
+/// Quotes each of several values, or says that there is none.
+pub fn quote_all(texts: &[&str]) -> String {
+    let quoted: Vec<_> = texts.iter().map(quote).collect();
+    if quoted.is_empty() { "none".into() } else { quoted.join(" and ") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_quote_escapes_control_bytes_and_is_cut_short() {
+        assert_eq!(quote("a\r\nb\u{7f}"), r#""a\r\nb\x7f""#);
+        assert_eq!(quote([b'x'; 1000]).len(), 2 + 80 + 3);
+    }
+
+    #[test]
+    fn a_lesson_shows_only_the_parts_it_has() {
+        assert_eq!(Lesson::just("Only members may enter.").to_string(), "Only members may enter.");
+        let lesson = Lesson::about("unknown opcode", 3);
+        assert_eq!(lesson.seen, "opcode 3");
+        assert_eq!(lesson.to_string().lines().count(), 4);
+    }
+
+    #[test]
+    fn each_lesson_has_four_parts_and_a_heading_of_its_own() {
+        let headings: Vec<_> =
+            LESSONS.lines().filter_map(|line| line.strip_prefix("### ")).collect();
+        for (i, heading) in headings.iter().enumerate() {
+            let Lesson { rule, seen, cause, fix } = Lesson::about(heading, "x");
+            assert!([&rule, &*seen, cause, fix].iter().all(|part| !part.is_empty()), "{heading}");
+            assert!(!headings[..i].contains(heading), "{heading} stands twice");
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! What our own caller may not do: refused at the call, with nothing written.
+//!
+//! A library that sends what it was told, right or wrong, makes its caller's mistake the peer's
+//! problem. Here the mistake comes back at once, as a [`Misuse`] with its [`Lesson`].
+
+use std::fmt;
+
+use super::diagnostic::{Lesson, quote};
+
+/// A call that asked for something which may not be sent or can't be done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Misuse {
+    /// Something was sent after our Close frame.
+    AfterClose,
+    /// A ping, or a close reason, of so many bytes, which no control frame can hold.
+    ControlTooLong(usize),
+    /// A close code that may not travel.
+    CloseCode(u16),
+    /// A text message written in pieces that are not UTF-8.
+    NotUtf8,
+    /// A header that would break out of its line, or is not the caller's to set: name and value.
+    Header(String, String),
+    /// A subprotocol that is no token, or stands twice in the list.
+    Subprotocol(String),
+    /// An address that can't be dialled, and why.
+    Address(String, &'static str),
+    /// A wss address without TLS.
+    NoTls(String),
+    /// Compression was asked for, which this build does not have.
+    NoDeflate,
+    /// A setting of compression that can't be kept: its name and value.
+    Deflate(&'static str, u8),
+    /// `serve` on a server that has no listener.
+    NoListener,
+}
+
+impl Misuse {
+    /// The rule, what was seen, the usual cause and the fix.
+    pub fn lesson(&self) -> Lesson {
+        match self {
+            Misuse::AfterClose => Lesson::about("nothing after a close", ""),
+            Misuse::ControlTooLong(length) => Lesson::about("ping or reason too long", length),
+            Misuse::CloseCode(code) => Lesson::about("close code that may not travel", code),
+            Misuse::NotUtf8 => Lesson::about("text to send not UTF-8", ""),
+            Misuse::Header(name, value) => {
+                Lesson::about("not a header to send", format!("{}: {}", quote(name), quote(value)))
+            }
+            Misuse::Subprotocol(name) => Lesson::about("not a subprotocol", quote(name)),
+            Misuse::Address(url, why) => {
+                Lesson::about("not an address", format!("{}: {why}", quote(url)))
+            }
+            Misuse::NoTls(url) => Lesson::about("TLS not built in", quote(url)),
+            Misuse::NoDeflate => Lesson::about("compression not built in", ""),
+            Misuse::Deflate(setting, value) => {
+                Lesson::about("not settings of compression", format!("{setting}: {value}"))
+            }
+            Misuse::NoListener => Lesson::about("no listener", ""),
+        }
+    }
+}
+
+impl fmt::Display for Misuse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "not done: {}", self.lesson())
+    }
+}
+
+impl std::error::Error for Misuse {}

@@ -1,0 +1,20 @@
+//! What does every error owe the person who meets it?
+//!
+//! ```text
+//! a rule is broken ──► name of the diagnostic + what was seen
+//!                              │  looked up in diagnostics.md
+//!                              ▼
+//!                      rule, seen, usual cause, fix
+//! ```
+//!
+//! Read its files in this order; each imports only those above it.
+//!
+//! | file | the question it answers |
+//! |---|---|
+//! | `diagnostic.rs` | What are the four sentences of a diagnostic, and how is a peer's text quoted? (`diagnostics.md`: all of them) |
+//! | `misuse.rs` | Which calls of our own API are refused? |
+
+mod diagnostic;
+pub mod misuse;
+
+pub use diagnostic::{Lesson, quote, quote_all};

@@ -1,0 +1,81 @@
+//! In place of `deflate.rs` where the feature `deflate` is off: the same names, and nobody behind them.
+
+use super::header::Role;
+use super::violation::Violation;
+use crate::diagnostic::misuse::Misuse;
+use crate::handshake::deflate_params::{Deflate, Terms};
+
+/// Never: whoever asks for compression is told which feature to turn on.
+pub fn check(_: &Deflate) -> Result<(), Misuse> {
+    Err(Misuse::NoDeflate)
+}
+
+/// No halves that compress.
+pub fn halves(
+    _: Role,
+    _: Option<(Terms, Deflate)>,
+    _: u64,
+) -> (Option<Box<Inflater>>, Option<Box<Deflater>>) {
+    (None, None)
+}
+
+/// There is none.
+#[derive(Debug)]
+pub enum Inflater {}
+
+/// There is none.
+#[derive(Debug)]
+pub enum Deflater {}
+
+#[allow(missing_docs)]
+impl Inflater {
+    pub fn inflate(
+        &mut self,
+        _: &[u8],
+        _: impl FnMut(&[u8]) -> Result<(), Violation>,
+    ) -> Result<(), Violation> {
+        match *self {}
+    }
+
+    pub fn finish(&mut self) -> Result<(), Violation> {
+        match *self {}
+    }
+
+    pub fn shrink(&mut self) {
+        match *self {}
+    }
+}
+
+#[allow(missing_docs)]
+impl Deflater {
+    pub fn wants(&self, _: usize) -> bool {
+        match *self {}
+    }
+
+    pub fn deflate(&mut self, _: &[u8], _: bool) -> Vec<u8> {
+        match *self {}
+    }
+
+    pub fn may_take_what_is_for_all(&self) -> bool {
+        match *self {}
+    }
+
+    pub fn deflate_for_all(&self, _: &[u8]) -> Vec<u8> {
+        match *self {}
+    }
+
+    pub fn forget(&mut self) {
+        match *self {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn asking_for_compression_without_the_feature_is_told_which_one_to_turn_on() {
+        let misuse = check(&Deflate::default()).unwrap_err();
+        assert!(misuse.to_string().contains("features = [\"deflate\"]"), "{misuse}");
+    }
+}

@@ -1,0 +1,719 @@
+//! Compression: payloads in, DEFLATE out, and back (RFC 7692 §7.2). The feature `deflate`.
+//!
+//! ```text
+//! message ─► compress, flush ─► .... 00 00 FF FF  ─► cut off the four bytes ─► RSV1, frames
+//!                                    └ an empty block: all before it can be read
+//! message ◄─ inflate ◄─ .... 00 00 FF FF ◄─ put them back ◄────────────────── RSV1, frames
+//! ```
+//!
+//! Rules of this file:
+//! - What comes out is counted, not what came in: one byte over the limit, and inflating ends there.
+//! - A message that ends within a block is no message. To know, we put a last block behind it, which
+//!   is understood only where a block can begin.
+//! - So each message is a stream of its own for the inflater, and the *window*, what came out last,
+//!   is kept here: as many bytes as were agreed on, and none if each message begins with none.
+//! - Whoever compresses may forget at any time what it has sent: it just won't repeat it. So a
+//!   compressor, which is large, lives from its first message to the next silence.
+
+use std::collections::VecDeque;
+use std::fmt;
+
+use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress, Status};
+
+use super::header::Role;
+use super::violation::Violation;
+use crate::diagnostic::misuse::Misuse;
+use crate::handshake::deflate_params::{Deflate, LEAST_BITS, MOST_BITS, Terms, Window};
+
+/// What a sender leaves out (RFC 7692 §7.2.1): the length of an empty block, and its complement.
+const TAIL: [u8; 4] = [0x00, 0x00, 0xff, 0xff];
+/// An empty block that says it is the last.
+const LAST_BLOCK: [u8; 5] = [0x01, 0x00, 0x00, 0xff, 0xff];
+/// What is inflated at a time.
+const PIECE: usize = 8 * 1024;
+
+/// Whether these are settings that can be kept.
+pub fn check(settings: &Deflate) -> Result<(), Misuse> {
+    let window = LEAST_BITS..=MOST_BITS;
+    for (setting, value, allowed) in [
+        ("server_max_window_bits", settings.server_max_window_bits, &window),
+        ("client_max_window_bits", settings.client_max_window_bits, &window),
+        ("level", settings.level, &(1..=9)),
+    ] {
+        if !allowed.contains(&value) {
+            return Err(Misuse::Deflate(setting, value));
+        }
+    }
+    Ok(())
+}
+
+/// The two halves of a connection at which this was agreed on: apart, since most have agreed on nothing.
+pub fn halves(
+    role: Role,
+    agreed: Option<(Terms, Deflate)>,
+    max_message: u64,
+) -> (Option<Box<Inflater>>, Option<Box<Deflater>>) {
+    let Some((terms, settings)) = agreed else { return (None, None) };
+    let (ours, theirs) = match role {
+        Role::Server => (terms.of_server(), terms.of_client()),
+        Role::Client => (terms.of_client(), terms.of_server()),
+    };
+    let inflater = Inflater::new(theirs, max_message);
+    (Some(Box::new(inflater)), Deflater::new(ours, &settings).map(Box::new))
+}
+
+/// The receiving half.
+pub struct Inflater {
+    peer: Window,
+    max_message: u64,
+    /// What came out last, which the peer may repeat: at most its window.
+    window: VecDeque<u8>,
+    /// Made when first used.
+    stream: Option<Decompress>,
+    /// What has come out of this message.
+    inflated: u64,
+    /// The last block has come that the peer made, and nothing behind it.
+    ended: bool,
+}
+
+impl Inflater {
+    fn new(peer: Window, max_message: u64) -> Inflater {
+        let window = VecDeque::new();
+        Inflater { peer, max_message, window, stream: None, inflated: 0, ended: false }
+    }
+
+    /// Inflates a piece of a message. What comes out is appended as it comes.
+    pub fn inflate(
+        &mut self,
+        mut piece: &[u8],
+        mut append: impl FnMut(&[u8]) -> Result<(), Violation>,
+    ) -> Result<(), Violation> {
+        // On the heap, which all share: a thread keeps as much stack as it ever used.
+        let mut room = vec![0; PIECE];
+        let mut more = !piece.is_empty();
+        while more {
+            // 1. One byte more than the limit tells that it is too much.
+            let left = self.max_message - self.inflated;
+            let most = left.saturating_add(1).min(PIECE as u64) as usize;
+            // 2. As much as there is, or as there is room for.
+            let stream =
+                self.stream.get_or_insert_with(|| begin(Decompress::new(false), &self.window));
+            let before = (stream.total_in(), stream.total_out());
+            let status = stream.decompress(piece, &mut room[..most], FlushDecompress::None);
+            let taken = (stream.total_in() - before.0) as usize;
+            let came = &room[..(stream.total_out() - before.1) as usize];
+            // 3. To where it belongs, and into the window. What comes first is judged first, so that the
+            //    verdict is the same however the bytes were cut. // WALK: bomb
+            self.inflated += came.len() as u64;
+            append(&came[..left.min(came.len() as u64) as usize])?;
+            if self.inflated > self.max_message {
+                return Err(Violation::MessageTooLong(self.max_message));
+            }
+            let status = status.map_err(|_| Violation::NotDeflate)?;
+            if taken == 0 && came.is_empty() && !piece.is_empty() {
+                return Err(Violation::NotDeflate);
+            }
+            remember(&mut self.window, came, 1 << self.peer.bits);
+            piece = &piece[taken..];
+            // 4. RFC 7692 §7.2.3.4: a block may say that it is the last, and others may follow.
+            self.ended = status == Status::StreamEnd;
+            if self.ended {
+                self.begin_anew();
+            }
+            more = !piece.is_empty() || (came.len() == most && !self.ended);
+        }
+        Ok(())
+    }
+
+    // WALK: tail
+    /// The message ends here: is it whole?
+    pub fn finish(&mut self) -> Result<(), Violation> {
+        // RFC 7692 §7.2.2: the four bytes that were left out are put back. Where something comes out
+        // of them, or no block can begin behind them, the message was cut.
+        if !self.ended {
+            let nothing = |came: &[u8]| came.is_empty().then_some(()).ok_or(Violation::NotDeflate);
+            let ended = self.inflate(&[&TAIL[..], &LAST_BLOCK].concat(), nothing);
+            if ended.is_err() || !self.ended {
+                return Err(Violation::NotDeflate);
+            }
+        }
+        (self.inflated, self.ended) = (0, false);
+        // RFC 7692 §7.1.1: without takeover each message begins with an empty window.
+        if !self.peer.takeover {
+            self.window = VecDeque::new();
+            self.begin_anew();
+        }
+        Ok(())
+    }
+
+    /// Gives back memory that is not needed between two messages: all but the window.
+    pub fn shrink(&mut self) {
+        self.stream = None;
+    }
+
+    fn begin_anew(&mut self) {
+        self.stream = self.stream.take().map(|stream| begin(stream, &self.window));
+    }
+}
+
+/// Begins a stream with what its sender may repeat.
+fn begin(mut stream: Decompress, window: &VecDeque<u8>) -> Decompress {
+    stream.reset(false);
+    let (older, newer) = window.as_slices();
+    for part in [older, newer] {
+        // Never fails: what stands in no header is not checked against one.
+        let _ = stream.set_dictionary(part);
+    }
+    stream
+}
+
+/// Adds to a window what came last. What is out of its reach goes.
+fn remember(window: &mut VecDeque<u8>, came: &[u8], size: usize) {
+    let newest = &came[came.len().saturating_sub(size)..];
+    let excess = (window.len() + newest.len()).saturating_sub(size);
+    window.drain(..excess);
+    window.reserve_exact(newest.len());
+    window.extend(newest);
+}
+
+/// The sending half.
+pub struct Deflater {
+    window: Window,
+    level: Compression,
+    from: usize,
+    /// Made when first used.
+    stream: Option<Compress>,
+}
+
+impl Deflater {
+    /// `None` where the peer allows a window of 8 bits: that peer gets its messages as they are.
+    fn new(window: Window, settings: &Deflate) -> Option<Deflater> {
+        let level = Compression::new(settings.level.into());
+        let deflater = Deflater { window, level, from: settings.from, stream: None };
+        (window.bits >= LEAST_BITS).then_some(deflater)
+    }
+
+    /// Whether a message of this length is worth it.
+    pub fn wants(&self, length: usize) -> bool {
+        length >= self.from
+    }
+
+    /// The payload of a message, or of a fragment of one.
+    pub fn deflate(&mut self, payload: &[u8], fin: bool) -> Vec<u8> {
+        let Window { bits, takeover } = self.window;
+        let new = || Compress::new_with_window_bits(self.level, false, bits);
+        let mut out = flush(self.stream.get_or_insert_with(new), payload);
+        if fin {
+            // RFC 7692 §7.2.1: the last four bytes of a message go without saying. Where nothing is
+            // left, nobody has begun the empty block that they end.
+            out.truncate(out.len().saturating_sub(TAIL.len()));
+            if out.is_empty() {
+                out.push(0);
+            }
+            // RFC 7692 §7.1.1: without takeover each message begins with an empty window.
+            if !takeover && let Some(stream) = &mut self.stream {
+                stream.reset();
+            }
+        }
+        out
+    }
+
+    /// Whether the peer can read what is compressed for all: it remembers as much as there is.
+    pub fn may_take_what_is_for_all(&self) -> bool {
+        self.window.bits == MOST_BITS
+    }
+
+    /// The payload of a message that repeats nothing before it, and so is the same for all.
+    pub fn deflate_for_all(&self, payload: &[u8]) -> Vec<u8> {
+        let window = Window { bits: MOST_BITS, takeover: false };
+        let mut fresh = Deflater { window, stream: None, level: self.level, from: self.from };
+        fresh.deflate(payload, true)
+    }
+
+    /// Forgets what was sent, and gives back the memory.
+    pub fn forget(&mut self) {
+        self.stream = None;
+    }
+}
+
+/// Compresses all of it, up to an empty block behind which nothing is held back.
+fn flush(stream: &mut Compress, mut payload: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(payload.len() / 2 + 64);
+    loop {
+        let before = stream.total_in();
+        let compressed = stream.compress_vec(payload, &mut out, FlushCompress::Sync);
+        payload = &payload[(stream.total_in() - before) as usize..];
+        // Room left over: nothing more wanted to come. Errors are for those who go on after the end.
+        if compressed.is_err() || (payload.is_empty() && out.len() < out.capacity()) {
+            return out;
+        }
+        out.reserve(out.len());
+    }
+}
+
+impl fmt::Debug for Inflater {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Inflater { peer, window, stream, .. } = self;
+        write!(
+            f,
+            "Inflater {{ {peer:?}, {} bytes in it, in use: {} }}",
+            window.len(),
+            stream.is_some()
+        )
+    }
+}
+
+impl fmt::Debug for Deflater {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Deflater {{ {:?}, in use: {} }}", self.window, self.stream.is_some())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::frames::assembler::Bounds;
+    use crate::frames::buffer::Buffer;
+    use crate::frames::decoder::{Event, Incoming};
+    use crate::frames::encoder::Outgoing;
+    use crate::frames::message::{AsMessage, Kind, Message, Plain};
+    use crate::frames::prepared::Prepared;
+
+    const MOST: Window = Window { bits: 15, takeover: true };
+    const ALL: Deflate = Deflate {
+        server_no_context_takeover: false,
+        client_no_context_takeover: false,
+        server_max_window_bits: 15,
+        client_max_window_bits: 15,
+        from: 0,
+        level: 6,
+    };
+
+    /// A client that hears what a server sends.
+    fn client(peer: Window, max_message: u64) -> Incoming {
+        let bounds = Bounds { max_message, max_fragments: 100_000 };
+        let incoming = Incoming::new(Role::Client, bounds, Buffer::default());
+        incoming.inflating(Some(Box::new(Inflater::new(peer, max_message))))
+    }
+
+    /// Everything it hears of these bytes, given so many at a time.
+    fn hear(
+        client: &mut Incoming,
+        bytes: &[u8],
+        at_a_time: usize,
+    ) -> Result<Vec<Event>, Violation> {
+        let mut events = Vec::new();
+        for piece in bytes.chunks(at_a_time) {
+            for part in piece.chunks(500) {
+                client.space()[..part.len()].copy_from_slice(part);
+                client.filled(part.len());
+                while let Some(event) = client.next_event()? {
+                    events.push(event);
+                }
+            }
+        }
+        Ok(events)
+    }
+
+    fn text(text: &str) -> Event {
+        Event::Message(Message::Text(text.into()))
+    }
+
+    fn binary(bytes: &[u8]) -> Event {
+        Event::Message(Message::Binary(bytes.into()))
+    }
+
+    /// A frame from a server.
+    fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
+        let length = payload.len();
+        match length {
+            0..126 => [&[first, length as u8], payload].concat(),
+            126..65_536 => [&[first, 126], &(length as u16).to_be_bytes()[..], payload].concat(),
+            _ => [&[first, 127], &(length as u64).to_be_bytes()[..], payload].concat(),
+        }
+    }
+
+    /// Bytes that hardly compress, the same each time.
+    fn noise(length: usize) -> Vec<u8> {
+        let mut state = 1_u32;
+        let mut next = || {
+            state ^= state << 13;
+            state ^= state >> 17;
+            state ^= state << 5;
+            state as u8
+        };
+        (0..length).map(|_| next()).collect()
+    }
+
+    #[test]
+    fn section_7_2_3_the_samples_are_read_however_they_are_cut() {
+        let hello = [text("Hello")];
+        let twice = [text("Hello"), text("Hello")];
+        let samples: &[(&[u8], &[Event])] = &[
+            // §7.2.3.1: one block; the same in two fragments.
+            (b"\xc1\x07\xf2\x48\xcd\xc9\xc9\x07\x00", &hello),
+            (b"\x41\x03\xf2\x48\xcd\x80\x04\xc9\xc9\x07\x00", &hello),
+            // §7.2.3.2: the second message repeats the first, out of the window.
+            (b"\xc1\x07\xf2\x48\xcd\xc9\xc9\x07\x00\xc1\x05\xf2\x00\x11\x00\x00", &twice),
+            // §7.2.3.3: a block that is not compressed.
+            (b"\xc1\x0b\x00\x05\x00\xfa\xff\x48\x65\x6c\x6c\x6f\x00", &hello),
+            // §7.2.3.4: a last block; and a message behind it.
+            (b"\xc1\x08\xf3\x48\xcd\xc9\xc9\x07\x00\x00", &hello),
+            (
+                b"\xc1\x08\xf3\x48\xcd\xc9\xc9\x07\x00\x00\xc1\x07\xf2\x48\xcd\xc9\xc9\x07\x00",
+                &twice,
+            ),
+            // The last block may also repeat what came before it, and be repeated.
+            (b"\xc1\x08\xf3\x48\xcd\xc9\xc9\x07\x00\x00\xc1\x05\xf2\x00\x11\x00\x00", &twice),
+            // A message may end with it.
+            (b"\xc1\x07\xf3\x48\xcd\xc9\xc9\x07\x00\xc1\x05\xf2\x00\x11\x00\x00", &twice),
+            // §7.2.3.5: two blocks.
+            (b"\xc1\x0d\xf2\x48\x05\x00\x00\x00\xff\xff\xca\xc9\xc9\x07\x00", &hello),
+            // §7.2.3.6: nothing.
+            (b"\xc1\x01\x00", &[text("")]),
+            // §6.1: a message that is not compressed, in between.
+            (
+                b"\xc1\x07\xf2\x48\xcd\xc9\xc9\x07\x00\x81\x01!\xc1\x05\xf2\x00\x11\x00\x00",
+                &[text("Hello"), text("!"), text("Hello")],
+            ),
+        ];
+        for (bytes, events) in samples {
+            for at_a_time in 1..=bytes.len() {
+                let heard = hear(&mut client(MOST, 1_000), bytes, at_a_time);
+                assert_eq!(heard.as_deref(), Ok(*events), "{bytes:02x?} by {at_a_time}");
+            }
+        }
+    }
+
+    #[test]
+    fn section_7_1_1_without_takeover_a_message_can_repeat_nothing_before_it() {
+        let bytes = b"\xc1\x07\xf2\x48\xcd\xc9\xc9\x07\x00\xc1\x05\xf2\x00\x11\x00\x00";
+        let peer = Window { bits: 15, takeover: false };
+        assert_eq!(hear(&mut client(peer, 1_000), bytes, 100), Err(Violation::NotDeflate));
+    }
+
+    #[test]
+    fn section_6_1_rsv1_on_other_frames_than_a_first_one_is_1002() {
+        for bytes in [&b"\xc0\x00"[..], b"\x01\x00\x40\x00", b"\xc9\x00", b"\xca\x00", b"\xc8\x00"]
+        {
+            let heard = hear(&mut client(MOST, 1_000), bytes, 100).unwrap_err();
+            assert_eq!(heard.close_code().0, 1002, "{bytes:02x?}");
+        }
+    }
+
+    #[test]
+    fn section_7_2_2_a_message_that_is_cut_anywhere_is_1007_and_not_delivered() {
+        let long = noise(700).repeat(3);
+        let mut noisy = String::new();
+        (0..200).for_each(|i| noisy += &format!("{{\"id\": {}, \"name\": \"x{}\"}}, ", i * 77, i));
+        for payload in [&b"Hello"[..], &long, noisy.as_bytes(), &[b'x'; 5_000]] {
+            let whole = Deflater::new(MOST, &ALL).unwrap().deflate(payload, true);
+            for end in 0..whole.len() {
+                let heard = hear(&mut client(MOST, 10_000), &frame(0xc2, &whole[..end]), 5_000);
+                assert_eq!(heard, Err(Violation::NotDeflate), "{end} of {}", whole.len());
+            }
+            let heard = hear(&mut client(MOST, 10_000), &frame(0xc2, &whole), 5_000);
+            assert_eq!(heard, Ok(vec![binary(payload)]));
+        }
+    }
+
+    #[test]
+    fn what_if_the_payload_is_any_two_bytes() {
+        for length in 0..=2 {
+            for contents in 0..1_u32 << (8 * length) {
+                let payload = &contents.to_be_bytes()[4 - length..];
+                let mut client = client(MOST, 1_000);
+                let heard = hear(&mut client, &frame(0xc2, payload), 100);
+                assert!(
+                    matches!(
+                        heard.as_deref(),
+                        Err(Violation::NotDeflate) | Ok([Event::Message(_)])
+                    ),
+                    "{payload:02x?}: {heard:?}"
+                );
+                // Whoever was heard is heard again.
+                if heard.is_ok() {
+                    let next = hear(&mut client, b"\xc1\x07\xf2\x48\xcd\xc9\xc9\x07\x00", 100);
+                    assert_eq!(next, Ok(vec![text("Hello")]), "behind {payload:02x?}");
+                }
+            }
+        }
+    }
+
+    /// What comes out of an inflater, and how it ends.
+    fn inflated(inflater: &mut Inflater, pieces: &[&[u8]]) -> (usize, Result<(), Violation>) {
+        let mut count = 0;
+        let mut append = |bytes: &[u8]| {
+            count += bytes.len();
+            Ok(())
+        };
+        let all = pieces.iter().try_for_each(|piece| inflater.inflate(piece, &mut append));
+        let end = all.and_then(|()| inflater.finish());
+        (count, end)
+    }
+
+    #[test]
+    fn what_if_a_bomb_comes_at_once_or_over_fragments_or_out_of_the_window() {
+        let limit = 100_000;
+        let too_long = Err(Violation::MessageTooLong(limit));
+        let zeros = vec![0; 3_000_000];
+        let mut sender = Deflater::new(MOST, &ALL).unwrap();
+        let bomb = sender.deflate(&zeros, true);
+        let again = sender.deflate(&zeros, true);
+        assert!(bomb.len() < 5_000);
+        for size in [1, 7, bomb.len()] {
+            let pieces: Vec<_> = bomb.chunks(size).collect();
+            let (count, end) = inflated(&mut Inflater::new(MOST, limit), &pieces);
+            assert!(count <= limit as usize && end == too_long, "{count}: {end:?}");
+        }
+        // As messages, also the second of them, whose window is full of zeros.
+        let harmless = Deflater::new(MOST, &ALL).unwrap().deflate(&zeros[..50_000], true);
+        let mut client = client(MOST, limit);
+        assert!(hear(&mut client, &frame(0xc2, &harmless), 10).is_ok());
+        let fragments: Vec<_> = again.chunks(3).map(|piece| frame(0x00, piece)).collect();
+        let bytes = [frame(0x42, b""), fragments.concat()].concat();
+        assert_eq!(hear(&mut client, &bytes, 1_000), Err(Violation::MessageTooLong(limit)));
+    }
+
+    #[test]
+    fn a_message_may_inflate_to_exactly_the_limit_and_no_byte_more() {
+        for limit in [0, 1, PIECE as u64 - 1, PIECE as u64, PIECE as u64 + 1, 50_000] {
+            for payload in [vec![b'x'; limit as usize], noise(limit as usize)] {
+                let exact = Deflater::new(MOST, &ALL).unwrap().deflate(&payload, true);
+                let heard = hear(&mut client(MOST, limit), &frame(0xc2, &exact), 1_000);
+                assert!(heard == Ok(vec![binary(&payload)]), "{limit}");
+                let longer = [&payload[..], b"x"].concat();
+                let longer = Deflater::new(MOST, &ALL).unwrap().deflate(&longer, true);
+                let heard = hear(&mut client(MOST, limit), &frame(0xc2, &longer), 1_000);
+                assert_eq!(heard, Err(Violation::MessageTooLong(limit)));
+            }
+        }
+        let mut unlimited = Inflater::new(MOST, u64::MAX);
+        let payload = Deflater::new(MOST, &ALL).unwrap().deflate(&[0; 100_000], true);
+        assert_eq!(inflated(&mut unlimited, &[&payload]), (100_000, Ok(())));
+    }
+
+    #[test]
+    fn one_who_reads_pieces_gets_them_in_constant_memory() {
+        let mut client = client(MOST, u64::MAX);
+        client.deliver_pieces(true);
+        let payload = Deflater::new(MOST, &ALL).unwrap().deflate(&vec![0; 5_000_000], true);
+        let (mut total, mut ended) = (0, false);
+        for event in hear(&mut client, &frame(0xc2, &payload), 100_000).unwrap() {
+            let Event::Piece { bytes, last, .. } = event else { panic!("{event:?}") };
+            assert!(bytes.len() <= 1024 * 1032 + 300);
+            total += bytes.len();
+            ended = last;
+        }
+        assert!(total == 5_000_000 && ended);
+    }
+
+    #[test]
+    fn text_is_checked_as_it_comes_out() {
+        let payload = Deflater::new(MOST, &ALL).unwrap().deflate(b"ok\xff and much more", false);
+        let heard = hear(&mut client(MOST, 1_000), &frame(0x41, &payload), 100);
+        assert_eq!(heard, Err(Violation::TextNotUtf8));
+    }
+
+    /// Payloads that repeat themselves and each other, at distances up to what a window can hold.
+    /// Found by fuzzing: the first fault counts, also where one read brings several.
+    #[test]
+    fn what_comes_first_is_judged_first_however_it_is_cut() {
+        let not_text = b"\x00\x01\x00\xfe\xff\xff";
+        let nine_bytes = b"\x00\x09\x00\xf6\xff123456789";
+        let no_block = b"\x07";
+        for (payload, fault) in [
+            ([&not_text[..], no_block].concat(), Violation::TextNotUtf8),
+            ([&not_text[..], nine_bytes].concat(), Violation::TextNotUtf8),
+            ([&nine_bytes[..], not_text].concat(), Violation::MessageTooLong(8)),
+            ([&nine_bytes[..], no_block].concat(), Violation::MessageTooLong(8)),
+            ([&no_block[..], not_text].concat(), Violation::NotDeflate),
+        ] {
+            let bytes = frame(0xc1, &payload);
+            for at_a_time in 1..=bytes.len() {
+                let heard = hear(&mut client(MOST, 8), &bytes, at_a_time);
+                assert_eq!(heard, Err(fault), "{bytes:02x?} by {at_a_time}");
+            }
+        }
+    }
+
+    fn conversation() -> Vec<Vec<u8>> {
+        let noise = noise(60_000);
+        let mut all = vec![b"Hello".to_vec(), b"Hello".to_vec(), b"".to_vec(), b"".to_vec()];
+        for distance in [200, 256, 300, 512, 600, 33_000] {
+            all.push([&noise[..distance], &noise[..distance]].concat());
+            all.push(noise[..distance].to_vec());
+        }
+        all
+    }
+
+    #[test]
+    fn what_is_compressed_is_read_again_for_every_window_level_and_takeover() {
+        for (bits, takeover) in (9..=15).flat_map(|bits| [(bits, true), (bits, false)]) {
+            let window = Window { bits, takeover };
+            for level in if bits == 9 { 1..=9 } else { 6..=6 } {
+                let mut sender = Deflater::new(window, &Deflate { level, ..ALL }).unwrap();
+                let mut inflater = Inflater::new(window, u64::MAX);
+                for (i, payload) in conversation().into_iter().enumerate() {
+                    let deflated = match i % 3 {
+                        0 => sender.deflate(&payload, true),
+                        // In three fragments, of which the last may be empty.
+                        _ => {
+                            let (a, rest) = payload.split_at(payload.len() / 3);
+                            let (b, c) = rest.split_at(rest.len() / i);
+                            let all = [(a, false), (b, false), (c, false), (&[][..], true)];
+                            all.map(|(part, fin)| sender.deflate(part, fin)).concat()
+                        }
+                    };
+                    let mut out = Vec::new();
+                    let mut append = |bytes: &[u8]| {
+                        out.extend_from_slice(bytes);
+                        Ok(())
+                    };
+                    inflater.inflate(&deflated, &mut append).unwrap();
+                    inflater.finish().unwrap();
+                    assert!(out == payload, "{window:?}, level {level}, payload {i}");
+                    assert!(inflater.window.len() <= 1 << bits);
+                    // Both may forget what they can, at any time.
+                    if i % 5 == 0 {
+                        inflater.shrink();
+                    }
+                    if i % 7 == 0 {
+                        sender.forget();
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_printed_of_the_halves_shows_no_payload_but_what_they_hold() {
+        let window = Window { bits: 9, takeover: true };
+        let (mut sender, mut inflater) =
+            (Deflater::new(window, &ALL).unwrap(), Inflater::new(window, 100));
+        let printed = |window: &str, in_use: bool| {
+            let peer = "Window { bits: 9, takeover: true }";
+            [
+                format!("Deflater {{ {peer}, in use: {in_use} }}"),
+                format!("Inflater {{ {peer}, {window} bytes in it, in use: {in_use} }}"),
+            ]
+        };
+        assert_eq!([format!("{sender:?}"), format!("{inflater:?}")], printed("0", false));
+        inflater.inflate(&sender.deflate(b"secret", true), |_| Ok(())).unwrap();
+        inflater.finish().unwrap();
+        assert_eq!([format!("{sender:?}"), format!("{inflater:?}")], printed("6", true));
+        sender.forget();
+        inflater.shrink();
+        assert_eq!([format!("{sender:?}"), format!("{inflater:?}")], printed("6", false));
+    }
+
+    #[test]
+    fn takeover_makes_the_second_of_two_equal_messages_small() {
+        let payload = noise(1_000);
+        let second = |window| {
+            let mut sender = Deflater::new(window, &ALL).unwrap();
+            sender.deflate(&payload, true);
+            sender.deflate(&payload, true).len()
+        };
+        assert!(second(MOST) < 30);
+        assert!(second(Window { bits: 15, takeover: false }) > 1_000);
+        assert!(second(Window { bits: 9, takeover: true }) > 1_000);
+    }
+
+    /// The sending half of a server.
+    fn server(window: Window, settings: &Deflate) -> Outgoing {
+        Outgoing::new(None).deflating(Deflater::new(window, settings).map(Box::new))
+    }
+
+    /// What goes out for one message.
+    fn sent(server: &mut Outgoing, message: impl AsMessage) -> Vec<u8> {
+        let behind = server.message(message.as_message()).unwrap().to_vec();
+        let bytes = [server.batch(), &behind].concat();
+        server.written();
+        bytes
+    }
+
+    #[test]
+    fn server_compresses_what_is_long_enough_and_not_plain() {
+        let mut server = server(MOST, &Deflate { from: 10, ..ALL });
+        let mut client = client(MOST, 100_000);
+        let long = "0123456789".repeat(5_000);
+        for (message, first, shorter) in [
+            (sent(&mut server, "012345678"), 0x81, false),
+            (sent(&mut server, &*long), 0xc1, true),
+            (sent(&mut server, Plain(&*long)), 0x81, false),
+            (sent(&mut server, Plain(Prepared::new(&*long))), 0x81, false),
+            (sent(&mut server, Prepared::new(Plain(&*long))), 0x81, false),
+            (sent(&mut server, Prepared::new("012345678")), 0x81, false),
+            (sent(&mut server, &*long), 0xc1, true),
+        ] {
+            assert_eq!(message[0], first);
+            assert_eq!(message.len() < 1_000 && message.len() > 11, shorter);
+            assert_eq!(hear(&mut client, &message, 10_000).unwrap().len(), 1);
+        }
+    }
+
+    #[test]
+    fn server_compresses_a_prepared_message_once_for_all_whose_window_is_the_largest() {
+        let broadcast = noise(2_000).repeat(2);
+        let message = Prepared::new(&broadcast);
+        let windows =
+            [MOST, Window { bits: 15, takeover: false }, Window { bits: 9, takeover: true }];
+        let frames = windows.map(|window| {
+            let (mut server, mut client) = (server(window, &ALL), client(window, 10_000));
+            // Between messages of the connection's own, which must not repeat across it.
+            let own = "what this connection says by itself, twice";
+            let all = [
+                sent(&mut server, own),
+                sent(&mut server, &message),
+                sent(&mut server, own),
+                sent(&mut server, &message),
+            ];
+            let heard = hear(&mut client, &all.concat(), 10_000).unwrap();
+            assert_eq!(heard, [text(own), binary(&broadcast), text(own), binary(&broadcast)]);
+            all[1].clone()
+        });
+        assert!(frames[0] == frames[1] && frames[1] != frames[2]);
+        assert!(frames[0].len() < 2_200 && frames[2].len() > 4_000);
+    }
+
+    #[test]
+    fn streamed_fragments_are_compressed_if_the_first_is_long_enough() {
+        let mut client = client(MOST, 10_000);
+        for (first, from) in [(0x42, 3), (0x02, 4)] {
+            let mut server = server(MOST, &Deflate { from, ..ALL });
+            let mut bytes = Vec::new();
+            for (opcode, payload, fin) in [
+                (Kind::Binary.opcode(), &b"abc"[..], false),
+                (crate::frames::header::Opcode::Continuation, b"defg", false),
+                (crate::frames::header::Opcode::Continuation, b"", true),
+            ] {
+                assert_eq!(server.fragment(opcode, payload, fin).unwrap(), b"");
+            }
+            bytes.extend_from_slice(server.batch());
+            assert_eq!(bytes[0], first);
+            assert_eq!(hear(&mut client, &bytes, 3).unwrap(), [binary(b"abcdefg")]);
+        }
+    }
+
+    #[test]
+    fn a_window_of_8_bits_is_read_and_its_owner_gets_plain_messages() {
+        assert!(Deflater::new(Window { bits: 8, takeover: true }, &ALL).is_none());
+        let bytes = b"\xc1\x07\xf2\x48\xcd\xc9\xc9\x07\x00\xc1\x05\xf2\x00\x11\x00\x00";
+        let peer = Window { bits: 8, takeover: true };
+        assert_eq!(hear(&mut client(peer, 1_000), bytes, 100).unwrap().len(), 2);
+    }
+
+    #[test]
+    fn settings_that_cannot_be_kept_are_refused() {
+        for bad in [
+            Deflate { server_max_window_bits: 8, ..ALL },
+            Deflate { client_max_window_bits: 16, ..ALL },
+            Deflate { level: 0, ..ALL },
+            Deflate { level: 10, ..ALL },
+        ] {
+            assert!(check(&bad).is_err());
+        }
+        assert!(check(&ALL).is_ok() && check(&Deflate::default()).is_ok());
+    }
+}

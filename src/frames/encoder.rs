@@ -1,0 +1,297 @@
+//! The sending half of a connection: messages in, bytes out; what may not be sent is refused.
+//!
+//! Rules of this file:
+//! - Frames gather in a batch, in the order of the calls; whoever has the stream writes the batch.
+//! - A small payload is copied into the batch, behind its header. A large one that needs no mask is
+//!   not copied: it is handed back, to be written behind the batch as it lies.
+//! - A client masks each frame with four fresh bytes, which must be unpredictable (§5.3, §10.3). They
+//!   are passed in, since they come from the operating system.
+//! - Where compression was agreed on, a message that is long enough is compressed as it enters the
+//!   batch, unless its sender said no: so the order of compressing is the order on the wire.
+//! - After a Close nothing goes out (§5.5.1). A refused call leaves the batch as it was.
+
+use std::fmt;
+
+use super::buffer::Habit;
+use super::close::Close;
+use super::close_code::CloseCode;
+use super::deflate::Deflater;
+use super::header::{Header, MAX_CONTROL_PAYLOAD, MAX_HEADER, Opcode, Role};
+use super::mask;
+use super::message::{Encoded, MessageRef};
+use crate::diagnostic::misuse::Misuse;
+
+/// From this size on a payload is not worth a copy. Below, one copy costs less than breaking up a
+/// batch of replies into several writes.
+const LARGE: usize = 96 * 1024;
+
+/// Where a client's mask keys come from: four unpredictable bytes at each call.
+pub type Masks = Box<dyn FnMut() -> mask::Key + Send>;
+
+/// The sending half.
+pub struct Outgoing {
+    /// `Some` at a client.
+    masks: Option<Masks>,
+    /// `Some` where compression was agreed on.
+    deflater: Option<Box<Deflater>>,
+    /// The message whose fragments are being sent is compressed.
+    compressing: bool,
+    batch: Vec<u8>,
+    /// How large the batches have been.
+    needed: Habit,
+    closed: bool,
+    /// Whole messages that have gone into the batch, since somebody last asked.
+    messages: u64,
+}
+
+impl Outgoing {
+    /// The sending half of a server (no masks) or a client.
+    pub fn new(masks: Option<Masks>) -> Outgoing {
+        let (deflater, compressing, batch) = (None, false, Vec::new());
+        let needed = Habit::default();
+        Outgoing { masks, deflater, compressing, batch, needed, closed: false, messages: 0 }
+    }
+
+    /// Compression was agreed on, or not.
+    pub fn deflating(self, deflater: Option<Box<Deflater>>) -> Outgoing {
+        Outgoing { deflater, ..self }
+    }
+
+    /// A whole message in one frame. Returns what is to be written behind the batch.
+    #[inline]
+    pub fn message<'a>(&mut self, message: MessageRef<'a>) -> Result<&'a [u8], Misuse> {
+        match self.frame_for_all(&message) {
+            Some(frame) => {
+                self.messages += 1;
+                Ok(self.append_or_hand_back(frame))
+            }
+            None => self.data(message.kind.opcode(), message.payload, true, message.plain),
+        }
+    }
+
+    /// A fragment of a message: its first has the kind as opcode, the others are continuations, the
+    /// last one is `fin`. Whoever calls keeps them in order. Returns what goes behind the batch.
+    pub fn fragment<'a>(
+        &mut self,
+        opcode: Opcode,
+        payload: &'a [u8],
+        fin: bool,
+    ) -> Result<&'a [u8], Misuse> {
+        self.data(opcode, payload, fin, false)
+    }
+
+    /// A ping.
+    pub fn ping(&mut self, payload: &[u8]) -> Result<(), Misuse> {
+        self.control(Opcode::Ping, payload)
+    }
+
+    /// A pong, with the payload of the ping it answers.
+    pub fn pong(&mut self, payload: &[u8]) -> Result<(), Misuse> {
+        self.control(Opcode::Pong, payload)
+    }
+
+    /// Our Close, after which nothing follows.
+    pub fn close(&mut self, close: &Close) -> Result<(), Misuse> {
+        // §7.4.1: its fields are anybody's to fill, so it is asked here, too.
+        if close.code != CloseCode::NO_CODE && !close.code.may_travel() {
+            return Err(Misuse::CloseCode(close.code.0));
+        }
+        self.control(Opcode::Close, &close.payload())?;
+        self.closed = true;
+        Ok(())
+    }
+
+    /// A frame has gone out in part, or nothing more shall go out: drops the batch, takes no more.
+    pub fn break_off(&mut self) {
+        self.batch = Vec::new();
+        self.closed = true;
+    }
+
+    /// Which end we are: a client masks.
+    pub fn role(&self) -> Role {
+        if self.masks.is_some() { Role::Client } else { Role::Server }
+    }
+
+    /// Whether our Close is in the batch, or out.
+    pub fn is_closed(&self) -> bool {
+        self.closed
+    }
+
+    /// The frames that have gathered.
+    pub fn batch(&self) -> &[u8] {
+        &self.batch
+    }
+
+    /// The batch is written. It keeps its memory for the next, unless that was huge, or of late not needed.
+    pub fn written(&mut self) {
+        const KEPT: usize = 512 * 1024;
+        let lately = self.needed.note(self.batch.len());
+        self.batch.clear();
+        if self.batch.capacity() > KEPT {
+            self.batch = Vec::new();
+        } else if let Some(most) = lately {
+            self.batch.shrink_to(2 * most);
+        }
+    }
+
+    /// Gives back memory that an idle connection does not need.
+    pub fn shrink(&mut self) {
+        if self.batch.is_empty() {
+            self.batch = Vec::new();
+        }
+        if let Some(deflater) = &mut self.deflater {
+            deflater.forget();
+        }
+    }
+
+    /// How many whole messages have gone into the batch since this was last asked.
+    pub fn take_message_count(&mut self) -> u64 {
+        std::mem::take(&mut self.messages)
+    }
+
+    fn control(&mut self, opcode: Opcode, payload: &[u8]) -> Result<(), Misuse> {
+        // §5.5: at most 125 bytes.
+        if payload.len() > MAX_CONTROL_PAYLOAD {
+            return Err(Misuse::ControlTooLong(payload.len()));
+        }
+        self.check_open()?;
+        // RFC 7692 §6.1: control frames are never compressed.
+        self.frame(opcode, false, payload, true);
+        Ok(())
+    }
+
+    #[inline]
+    fn data<'a>(
+        &mut self,
+        opcode: Opcode,
+        payload: &'a [u8],
+        fin: bool,
+        plain: bool,
+    ) -> Result<&'a [u8], Misuse> {
+        self.check_open()?;
+        self.messages += u64::from(fin);
+        // RFC 7692 §6.1: RSV1 of the first frame speaks for the whole message.
+        let is_first = opcode != Opcode::Continuation;
+        if is_first {
+            self.compressing =
+                !plain && self.deflater.as_ref().is_some_and(|d| d.wants(payload.len()));
+        }
+        match &mut self.deflater {
+            Some(deflater) if self.compressing => {
+                let deflated = deflater.deflate(payload, fin);
+                let behind = self.frame(opcode, is_first, &deflated, fin);
+                self.batch.extend_from_slice(behind);
+                Ok(&[])
+            }
+            _ => Ok(self.frame(opcode, false, payload, fin)),
+        }
+    }
+
+    /// The frame that goes to all connections alike, if this is such a message and a server's.
+    fn frame_for_all<'a>(&mut self, message: &MessageRef<'a>) -> Option<&'a [u8]> {
+        let Encoded { frame, deflated } = message.encoded?;
+        if self.masks.is_some() || self.closed {
+            return None;
+        }
+        let Some(deflater) = &mut self.deflater else { return Some(frame) };
+        if message.plain || !deflater.wants(message.payload.len()) {
+            return Some(frame);
+        }
+        if !deflater.may_take_what_is_for_all() {
+            return None;
+        }
+        let frame = deflated.get_or_init(|| {
+            let payload = deflater.deflate_for_all(message.payload);
+            let (opcode, length) = (message.kind.opcode(), payload.len() as u64);
+            let mut frame = Vec::with_capacity(MAX_HEADER + payload.len());
+            Header { fin: true, rsv1: true, opcode, mask: None, length }.write(&mut frame);
+            frame.extend_from_slice(&payload);
+            frame
+        });
+        // It comes between what our own compressor remembers and what it will send next.
+        deflater.forget();
+        Some(frame)
+    }
+
+    fn check_open(&self) -> Result<(), Misuse> {
+        // §5.5.1: nothing follows a Close frame.
+        if self.closed { Err(Misuse::AfterClose) } else { Ok(()) }
+    }
+
+    // WALK: frame
+    #[inline]
+    fn frame<'a>(&mut self, opcode: Opcode, rsv1: bool, payload: &'a [u8], fin: bool) -> &'a [u8] {
+        let mask = self.masks.as_mut().map(|next| next());
+        let header = Header { fin, rsv1, opcode, mask, length: payload.len() as u64 };
+        log::trace!("{} sends {header}", if mask.is_some() { "Client" } else { "Server" });
+        header.write(&mut self.batch);
+        let Some(key) = mask else { return self.append_or_hand_back(payload) };
+        let start = self.batch.len();
+        self.batch.extend_from_slice(payload);
+        mask::apply(key, 0, &mut self.batch[start..]);
+        &[]
+    }
+
+    #[inline]
+    fn append_or_hand_back<'a>(&mut self, bytes: &'a [u8]) -> &'a [u8] {
+        if bytes.len() >= LARGE {
+            return bytes;
+        }
+        self.batch.extend_from_slice(bytes);
+        &[]
+    }
+}
+
+impl fmt::Debug for Outgoing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Outgoing { masks, batch, closed, .. } = self;
+        write!(
+            f,
+            "Outgoing {{ masks: {}, batch: {} bytes, closed: {closed} }}",
+            masks.is_some(),
+            batch.len()
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_batch_keeps_its_memory_for_the_next_unless_it_was_huge_or_a_silence_comes() {
+        let mut outgoing = Outgoing::new(None);
+        let mut room_after = |size: usize| {
+            outgoing.batch.reserve_exact(size);
+            outgoing.written();
+            outgoing.batch.capacity()
+        };
+        assert_eq!(room_after(512 * 1024), 512 * 1024);
+        assert_eq!(room_after(512 * 1024 + 1), 0);
+        assert_eq!(room_after(100), 100);
+        outgoing.shrink();
+        assert_eq!(outgoing.batch.capacity(), 0);
+    }
+
+    #[test]
+    fn a_batch_gives_back_the_memory_that_the_last_ones_did_not_need() {
+        let mut outgoing = Outgoing::new(None);
+        outgoing.batch.reserve_exact(100_000);
+        let mut write = |size: usize| {
+            outgoing.batch.resize(size, 0);
+            outgoing.written();
+            outgoing.batch.capacity()
+        };
+        (0..100).for_each(|_| assert_eq!(write(50_000), 100_000));
+        (0..100).for_each(|_| assert!(write(1_000) <= 100_000));
+        assert_eq!(write(0), 2_000);
+    }
+
+    #[test]
+    fn what_is_printed_of_it_shows_no_payload() {
+        let mut outgoing = Outgoing::new(None);
+        outgoing.ping(b"secret").unwrap();
+        let printed = "Outgoing { masks: false, batch: 8 bytes, closed: false }";
+        assert_eq!(format!("{outgoing:?}"), printed);
+    }
+}

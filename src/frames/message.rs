@@ -1,0 +1,164 @@
+//! A message: text or binary, whole, on its way in or out (RFC 6455 §5.6).
+//!
+//! [`Message`] is what `recv` returns. [`MessageRef`] is what is being sent: the kind and the payload,
+//! borrowed from the caller through [`AsMessage`].
+
+use std::sync::OnceLock;
+
+use super::header::Opcode;
+
+/// Text or binary.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// UTF-8.
+    Text,
+    /// Any bytes.
+    Binary,
+}
+
+impl Kind {
+    /// The opcode of the first fragment.
+    pub fn opcode(self) -> Opcode {
+        match self {
+            Kind::Text => Opcode::Text,
+            Kind::Binary => Opcode::Binary,
+        }
+    }
+}
+
+/// A whole message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Message {
+    /// UTF-8.
+    Text(String),
+    /// Any bytes.
+    Binary(Vec<u8>),
+}
+
+impl Message {
+    /// Text or binary.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Message::Text(_) => Kind::Text,
+            Message::Binary(_) => Kind::Binary,
+        }
+    }
+
+    /// The text, if it is one.
+    pub fn as_text(&self) -> Option<&str> {
+        match self {
+            Message::Text(text) => Some(text),
+            Message::Binary(_) => None,
+        }
+    }
+
+    /// The bytes, of either kind.
+    pub fn as_bytes(&self) -> &[u8] {
+        match self {
+            Message::Text(text) => text.as_bytes(),
+            Message::Binary(bytes) => bytes,
+        }
+    }
+}
+
+/// A message on its way out: its kind and its bytes, lent by whoever has them.
+#[derive(Clone, Copy, Debug)]
+pub struct MessageRef<'a> {
+    /// Text or binary.
+    pub(crate) kind: Kind,
+    /// The payload.
+    pub(crate) payload: &'a [u8],
+    /// Never to be compressed: see [`Plain`].
+    pub(crate) plain: bool,
+    /// What somebody has encoded already, for all connections of a server.
+    pub(crate) encoded: Option<Encoded<'a>>,
+}
+
+/// A message as a server sends it: see [`Prepared`](super::prepared::Prepared).
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Encoded<'a> {
+    /// The whole frame.
+    pub(crate) frame: &'a [u8],
+    /// The same compressed, once somebody has.
+    pub(crate) deflated: &'a OnceLock<Vec<u8>>,
+}
+
+impl<'a> MessageRef<'a> {
+    /// A text message.
+    pub fn text(text: &'a str) -> MessageRef<'a> {
+        MessageRef { kind: Kind::Text, payload: text.as_bytes(), plain: false, encoded: None }
+    }
+
+    /// A binary message.
+    pub fn binary(bytes: &'a [u8]) -> MessageRef<'a> {
+        MessageRef { kind: Kind::Binary, payload: bytes, plain: false, encoded: None }
+    }
+}
+
+/// What can be sent: `&str` and `String` as text, bytes as binary, a [`Message`] as what it is.
+pub trait AsMessage {
+    /// Lends it for sending.
+    fn as_message(&self) -> MessageRef<'_>;
+}
+
+impl AsMessage for str {
+    fn as_message(&self) -> MessageRef<'_> {
+        MessageRef::text(self)
+    }
+}
+
+impl AsMessage for String {
+    fn as_message(&self) -> MessageRef<'_> {
+        MessageRef::text(self)
+    }
+}
+
+impl AsMessage for [u8] {
+    fn as_message(&self) -> MessageRef<'_> {
+        MessageRef::binary(self)
+    }
+}
+
+impl<const N: usize> AsMessage for [u8; N] {
+    fn as_message(&self) -> MessageRef<'_> {
+        MessageRef::binary(self)
+    }
+}
+
+impl AsMessage for Vec<u8> {
+    fn as_message(&self) -> MessageRef<'_> {
+        MessageRef::binary(self)
+    }
+}
+
+impl AsMessage for Message {
+    fn as_message(&self) -> MessageRef<'_> {
+        match self {
+            Message::Text(text) => MessageRef::text(text),
+            Message::Binary(bytes) => MessageRef::binary(bytes),
+        }
+    }
+}
+
+impl<T: AsMessage + ?Sized> AsMessage for &T {
+    fn as_message(&self) -> MessageRef<'_> {
+        (**self).as_message()
+    }
+}
+
+/// A message that is never compressed: one in which a secret stands beside what somebody else chose.
+///
+/// ```no_run
+/// # fn f(ws: &mut ws101::WebSocket) -> ws101::Result<()> {
+/// ws.send(ws101::Plain("token=123&name=..."))?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct Plain<T>(pub T);
+
+impl<T: AsMessage> AsMessage for Plain<T> {
+    fn as_message(&self) -> MessageRef<'_> {
+        MessageRef { plain: true, ..self.0.as_message() }
+    }
+}

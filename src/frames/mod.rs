@@ -1,0 +1,39 @@
+//! How do bytes become messages, and messages bytes?
+//!
+//! ```text
+//! bytes ──► buffer ──► decoder: header ─► unmask ─► (inflate) ─► assembler ──► Event
+//! bytes ◄── batch  ◄── encoder: header ◄─ mask   ◄─ (deflate) ◄── MessageRef, ping, pong, close
+//! ```
+//!
+//! Read its files in this order; each imports only those above it.
+//!
+//! | file | the question it answers |
+//! |---|---|
+//! | `close_code.rs` | Which codes end a connection, and which may be sent? |
+//! | `violation.rs` | How can a peer break the rules, and which close code is the answer? |
+//! | `mask.rs` | What is a mask, and what is it for? |
+//! | `header.rs` | What does a frame's header say, bit by bit? |
+//! | `close.rs` | What does a Close frame say? |
+//! | `utf8.rs` | How is text checked that arrives in pieces? |
+//! | `message.rs` | What is a message, on its way in and out? |
+//! | `assembler.rs` | How do fragments become a message, within limits? |
+//! | `buffer.rs` | Where do bytes wait that have been received and not yet read? |
+//! | `deflate/mod.rs` | How is a message compressed, and inflated within limits? (feature `deflate`; without it `deflate/absent.rs`) |
+//! | `decoder.rs` | How do bytes become events? |
+//! | `encoder.rs` | How do messages become bytes, and which may not be sent? |
+//! | `prepared.rs` | How is one encoding sent to many connections? |
+
+pub mod assembler;
+pub mod buffer;
+pub mod close;
+pub mod close_code;
+pub mod decoder;
+#[cfg_attr(not(feature = "deflate"), path = "deflate/absent.rs")]
+pub mod deflate;
+pub mod encoder;
+pub mod header;
+pub mod mask;
+pub mod message;
+pub mod prepared;
+pub mod utf8;
+pub mod violation;

@@ -1,0 +1,121 @@
+//! Every way in which a peer can break the rules of frames and messages, and the answer to each.
+//!
+//! A [`Violation`] ends the connection: the peer is told the close code, and nothing that came after
+//! is delivered. What *our* caller may not do is another type: [`Misuse`](crate::diagnostic::misuse::Misuse).
+
+use std::fmt;
+
+use super::close_code::CloseCode;
+use crate::diagnostic::Lesson;
+
+/// A rule that the peer broke after the handshake.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Violation {
+    /// Reserved bits are set that no extension gave a meaning; the first byte of the frame.
+    ReservedBits(u8),
+    /// An opcode that no RFC has defined.
+    UnknownOpcode(u8),
+    /// A frame from a client without a mask.
+    NotMasked,
+    /// A frame from a server with a mask.
+    Masked,
+    /// A control frame that says it is a fragment.
+    ControlFragmented,
+    /// A control frame of more than 125 bytes.
+    ControlTooLong,
+    /// A length in more bytes than it needs.
+    LengthNotMinimal(u64),
+    /// A length with its top bit set.
+    LengthTopBit(u64),
+    /// A continuation where no message has begun.
+    NothingToContinue,
+    /// A new message inside another.
+    MessageInsideMessage,
+    /// A message of more than so many bytes.
+    MessageTooLong(u64),
+    /// A message in more than so many fragments.
+    TooManyFragments(u64),
+    /// A compressed message that is not DEFLATE, or not all of it.
+    NotDeflate,
+    /// Text that is not UTF-8.
+    TextNotUtf8,
+    /// A Close frame with half a code.
+    CloseOfOneByte,
+    /// A close code that may not travel.
+    CloseCode(CloseCode),
+    /// A close reason that is not UTF-8.
+    ReasonNotUtf8,
+}
+
+impl Violation {
+    /// The close code, the lesson, and what was seen.
+    fn facts(self) -> (CloseCode, &'static str, String) {
+        use CloseCode as Code;
+        let nothing = String::new();
+        match self {
+            Violation::ReservedBits(byte) => {
+                (Code::PROTOCOL_ERROR, "reserved bits", format!("{byte:#04x}"))
+            }
+            Violation::UnknownOpcode(opcode) => {
+                (Code::PROTOCOL_ERROR, "unknown opcode", opcode.to_string())
+            }
+            Violation::NotMasked => (Code::PROTOCOL_ERROR, "client frame without mask", nothing),
+            Violation::Masked => (Code::PROTOCOL_ERROR, "server frame with mask", nothing),
+            Violation::ControlFragmented => {
+                (Code::PROTOCOL_ERROR, "fragmented control frame", nothing)
+            }
+            Violation::ControlTooLong => (Code::PROTOCOL_ERROR, "control frame too long", nothing),
+            Violation::LengthNotMinimal(n) => {
+                (Code::PROTOCOL_ERROR, "length not minimal", n.to_string())
+            }
+            Violation::LengthTopBit(n) => {
+                (Code::PROTOCOL_ERROR, "length with its top bit set", format!("{n:#018x}"))
+            }
+            Violation::NothingToContinue => {
+                (Code::PROTOCOL_ERROR, "continuation of nothing", nothing)
+            }
+            Violation::MessageInsideMessage => {
+                (Code::PROTOCOL_ERROR, "message inside a message", nothing)
+            }
+            Violation::MessageTooLong(limit) => {
+                (Code::TOO_BIG, "message too long", limit.to_string())
+            }
+            Violation::TooManyFragments(limit) => {
+                (Code::TOO_BIG, "too many fragments", limit.to_string())
+            }
+            Violation::NotDeflate => (Code::NOT_UTF8, "not DEFLATE", nothing),
+            Violation::TextNotUtf8 => (Code::NOT_UTF8, "text not UTF-8", nothing),
+            Violation::CloseOfOneByte => {
+                (Code::PROTOCOL_ERROR, "close payload of one byte", nothing)
+            }
+            Violation::CloseCode(code) => {
+                (Code::PROTOCOL_ERROR, "close code that may not travel", code.to_string())
+            }
+            Violation::ReasonNotUtf8 => (Code::NOT_UTF8, "close reason not UTF-8", nothing),
+        }
+    }
+
+    /// The close code that tells the peer.
+    pub fn close_code(self) -> CloseCode {
+        self.facts().0
+    }
+
+    /// A few words for the reason of the Close frame, which is short.
+    pub fn reason(self) -> &'static str {
+        self.facts().1
+    }
+
+    /// The rule, what was seen, the usual cause and the fix.
+    pub fn lesson(self) -> Lesson {
+        let (_, heading, seen) = self.facts();
+        Lesson::about(heading, seen)
+    }
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.close_code(), self.lesson())
+    }
+}
+
+impl std::error::Error for Violation {}

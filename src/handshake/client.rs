@@ -1,0 +1,200 @@
+//! The handshake at the client: a request out, its answer verified (RFC 6455 §4.1).
+//!
+//! An answer is taken only if it proves that a WebSocket server read this very request, and agreed
+//! to nothing that was not asked for. A redirect is not followed: whoever asks may do so, knowing
+//! where their cookies would go.
+
+use std::fmt;
+
+use super::accept_key;
+use super::deflate_params::{self, Deflate, Terms};
+use super::extension::HEADER;
+use super::server::{VERSION, check_subprotocols};
+use super::url::Address;
+use crate::diagnostic::misuse::Misuse;
+use crate::diagnostic::{Lesson, quote, quote_all};
+use crate::http::head::Head;
+use crate::http::response::write_header;
+
+/// All that a client asks for.
+#[derive(Clone, Debug, Default)]
+pub struct Ask {
+    /// In the order of preference.
+    pub subprotocols: Vec<String>,
+    /// Headers of its own: a cookie, an origin, a token.
+    pub headers: Vec<(String, String)>,
+    /// How we would compress, if at all.
+    pub deflate: Option<Deflate>,
+}
+
+/// What a verified answer says.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// The subprotocol that the server chose.
+    pub subprotocol: Option<String>,
+    /// How both will compress.
+    pub deflate: Option<Terms>,
+}
+
+/// Names that a caller may not set, since the handshake does.
+const OURS: [&str; 9] = [
+    "Host",
+    "Upgrade",
+    "Connection",
+    "Sec-WebSocket-Key",
+    "Sec-WebSocket-Version",
+    "Sec-WebSocket-Protocol",
+    HEADER,
+    // A request with a body is not one for a WebSocket.
+    "Content-Length",
+    "Transfer-Encoding",
+];
+
+impl Ask {
+    /// The request that goes out.
+    pub fn request(&self, address: &Address, key: &str) -> Result<Vec<u8>, Misuse> {
+        check_subprotocols(&self.subprotocols).map_err(|name| Misuse::Subprotocol(name.into()))?;
+        if !address.target.starts_with('/') || !address.target.bytes().all(|b| b.is_ascii_graphic())
+        {
+            return Err(Misuse::Address(address.target.clone(), "not a path"));
+        }
+        let mut out = format!("GET {} HTTP/1.1\r\n", address.target).into_bytes();
+        write_header(&mut out, "Host", &address.authority())?;
+        write_header(&mut out, "Upgrade", "websocket")?;
+        write_header(&mut out, "Connection", "Upgrade")?;
+        write_header(&mut out, "Sec-WebSocket-Key", key)?;
+        write_header(&mut out, "Sec-WebSocket-Version", VERSION)?;
+        if !self.subprotocols.is_empty() {
+            write_header(&mut out, "Sec-WebSocket-Protocol", &self.subprotocols.join(", "))?;
+        }
+        if let Some(settings) = &self.deflate {
+            write_header(&mut out, HEADER, &Terms::offer(settings).to_string())?;
+        }
+        for (name, value) in &self.headers {
+            if OURS.iter().any(|ours| ours.eq_ignore_ascii_case(name)) {
+                return Err(Misuse::Header(name.clone(), value.clone()));
+            }
+            write_header(&mut out, name, value)?;
+        }
+        out.extend_from_slice(b"\r\n");
+        Ok(out)
+    }
+
+    /// Whether this answers the request with that key.
+    pub fn verify(&self, head: &Head, key: &str) -> Result<Answer, Rejection> {
+        self.verify_offers(head, key, self.deflate.as_ref().map(Terms::offer).as_slice())
+    }
+
+    // WALK: verify
+    /// The same for a request that somebody else wrote, with these offers to compress.
+    pub fn verify_offers(
+        &self,
+        head: &Head,
+        key: &str,
+        offers: &[Terms],
+    ) -> Result<Answer, Rejection> {
+        // §4.1: any status but 101 is plain HTTP.
+        let status =
+            status_of(head.first_line()).ok_or(Rejection::not_http(quote(head.first_line())))?;
+        // An upgrade is of HTTP/1.1 (RFC 9110 §7.8): HTTP/1.0 has none.
+        if status != 101 || head.first_line().starts_with("HTTP/1.0") {
+            return Err(not_switching(status, head));
+        }
+        let only = |name: &str| match head.headers(name)[..] {
+            [one] => Some(one),
+            _ => None,
+        };
+        // §4.1: `Upgrade` is websocket, `Connection` lists upgrade.
+        if !only("Upgrade").is_some_and(|one| one.eq_ignore_ascii_case("websocket")) {
+            return Err(wrong_101(head, "Upgrade", "websocket"));
+        }
+        if !head.lists("Connection", "upgrade") {
+            return Err(wrong_101(head, "Connection", "Upgrade"));
+        }
+        // §4.1: the accept key is the one that goes with our key.
+        let expected = accept_key::accept(key);
+        if only("Sec-WebSocket-Accept") != Some(&expected) {
+            return Err(wrong_101(head, "Sec-WebSocket-Accept", &expected));
+        }
+        // §4.1: no extension that was not offered, and no subprotocol.
+        let deflate = deflate_params::verify(head, offers)
+            .map_err(|expected| wrong_101(head, HEADER, expected))?;
+        let subprotocol = only("Sec-WebSocket-Protocol");
+        let is_offered = |chosen: &str| self.subprotocols.iter().any(|offered| offered == chosen);
+        if head.header("Sec-WebSocket-Protocol").is_some() && !subprotocol.is_some_and(is_offered) {
+            return Err(wrong_101(head, "Sec-WebSocket-Protocol", "one that was offered, or none"));
+        }
+        Ok(Answer { subprotocol: subprotocol.map(str::to_owned), deflate })
+    }
+}
+
+/// The status of a status line (RFC 9112 §4).
+pub fn status_of(line: &str) -> Option<u16> {
+    let rest = line.strip_prefix("HTTP/1.")?.strip_prefix(|minor: char| minor.is_ascii_digit())?;
+    let status = rest.strip_prefix(' ')?.split(' ').next()?;
+    let is_status = status.len() == 3 && status.bytes().all(|byte| byte.is_ascii_digit());
+    status.parse().ok().filter(|_| is_status)
+}
+
+/// Whether this only says that the answer will come (RFC 9110 §15.2). A 101 is an answer.
+pub fn is_interim(status: u16) -> bool {
+    (100..200).contains(&status) && status != 101
+}
+
+/// The server did not open a WebSocket, or not the one that was asked for.
+#[derive(Clone, Debug)]
+pub struct Rejection {
+    /// The status, if the answer was HTTP.
+    pub status: Option<u16>,
+    /// The text that came with it; at most a few KiB.
+    pub body: String,
+    /// What to learn from it.
+    pub lesson: Box<Lesson>,
+}
+
+impl Rejection {
+    fn new(status: Option<u16>, heading: &'static str, seen: impl fmt::Display) -> Rejection {
+        Rejection { status, body: String::new(), lesson: Box::new(Lesson::about(heading, seen)) }
+    }
+
+    /// The answer is not HTTP.
+    pub fn not_http(seen: impl fmt::Display) -> Rejection {
+        Rejection::new(None, "an answer that is not HTTP", seen)
+    }
+}
+
+impl fmt::Display for Rejection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.lesson.fmt(f)?;
+        match self.body.trim_end() {
+            "" => Ok(()),
+            body => write!(f, "\n  the server says:\n{}", indented(body)),
+        }
+    }
+}
+
+/// What a server says, made safe for a terminal.
+fn indented(body: &str) -> String {
+    let safe = |c: char| if c.is_control() { '\u{fffd}' } else { c };
+    body.lines()
+        .map(|line| format!("    {}", line.chars().map(safe).collect::<String>()))
+        .collect::<Vec<_>>()
+        .join("\n")
+}
+
+impl std::error::Error for Rejection {}
+
+fn not_switching(status: u16, head: &Head) -> Rejection {
+    let heading = match status {
+        300..=399 => "an answer elsewhere",
+        401 | 403 | 407 => "an answer that asks who you are",
+        _ => "another answer",
+    };
+    let location = head.header("Location").map(|to| format!(", Location: {}", quote(to)));
+    Rejection::new(Some(status), heading, quote(head.first_line()) + &location.unwrap_or_default())
+}
+
+fn wrong_101(head: &Head, name: &str, expected: &str) -> Rejection {
+    let values = quote_all(&head.headers(name));
+    Rejection::new(Some(101), "a wrong 101", format!("{name}: {values}; expected: {expected}"))
+}

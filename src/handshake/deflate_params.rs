@@ -1,0 +1,475 @@
+//! The terms of permessage-deflate: what both ends agree on before they compress (RFC 7692 §5, §7.1).
+//!
+//! ```text
+//! client  offers   permessage-deflate; client_max_window_bits=15
+//! server  answers  permessage-deflate; server_no_context_takeover; client_max_window_bits=10
+//! ```
+//!
+//! Whoever compresses may repeat what it sent before, as far back as its *window* reaches: 2 to the
+//! power of its bits. With *context takeover* the window goes on from message to message. So each
+//! direction has two terms, and all four are named after who compresses.
+//!
+//! Rules of this file:
+//! - A server takes the first offer that it can keep, and declines the others: a bad offer is not a
+//!   bad request. No offer it can keep: no compression.
+//! - A client takes an answer that keeps to its offer, or fails: both ends must read the same terms.
+//! - A parameter that is unknown, that stands twice, or whose value is not exactly one of those
+//!   that may be, spoils its offer or answer.
+
+use std::fmt;
+
+use super::extension::{self, Extension, HEADER, NotAList};
+use crate::diagnostic::quote;
+use crate::http::head::Head;
+use crate::http::refusal::Refusal;
+
+/// The name of the extension.
+pub const NAME: &str = "permessage-deflate";
+/// The largest window, and the one that goes without saying.
+pub const MOST_BITS: u8 = 15;
+/// The smallest window that our compressor can keep to. One of 8 bits we can only read.
+pub const LEAST_BITS: u8 = 9;
+
+/// How to compress, where the other end agrees: ask for it with [`Server::deflate`] or
+/// [`Client::deflate`], which needs the feature `deflate`.
+///
+/// ```
+/// use ws101::Deflate;
+/// let frugal = Deflate { server_no_context_takeover: true, ..Deflate::default() };
+/// ```
+///
+/// Both halves of a connection are made when first used, and given back in the next silence; but for
+/// the window of the one that inflates, which the peer may refer to. The README has the figures.
+///
+/// **Do not compress secrets together with what somebody else may choose.** Whoever can do so, and
+/// sees how long the frames are, can guess the secret piece by piece (CRIME, BREACH). Send such
+/// messages as [`Plain`](crate::Plain).
+///
+/// [`Server::deflate`]: crate::Server::deflate
+/// [`Client::deflate`]: crate::Client::deflate
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Deflate {
+    /// The server begins each message with an empty window. A server does so, a client asks for it.
+    pub server_no_context_takeover: bool,
+    /// The client begins each message with an empty window. A client does so, a server asks for it.
+    pub client_no_context_takeover: bool,
+    /// The server's window, 9 to 15 bits. A server keeps to it, a client asks for it.
+    pub server_max_window_bits: u8,
+    /// The client's window, 9 to 15 bits. A client keeps to it, a server asks for it where the offer
+    /// says that the client can.
+    pub client_max_window_bits: u8,
+    /// Messages shorter than this are sent as they are: compressing them takes longer than it saves.
+    pub from: usize,
+    /// How hard the compressor tries, from 1 (fast) to 9 (small).
+    pub level: u8,
+}
+
+impl Deflate {
+    /// Context takeover, the largest windows, messages from 128 bytes on, at level 3.
+    pub const DEFAULT: Deflate = Deflate {
+        server_no_context_takeover: false,
+        client_no_context_takeover: false,
+        server_max_window_bits: MOST_BITS,
+        client_max_window_bits: MOST_BITS,
+        from: 128,
+        // JSON is then nearly as small as with 6, in half of the time.
+        level: 3,
+    };
+}
+
+impl Default for Deflate {
+    fn default() -> Deflate {
+        Deflate::DEFAULT
+    }
+}
+
+/// How one end compresses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Window {
+    /// It reaches back 2 to this power of bytes.
+    pub bits: u8,
+    /// It goes on from message to message.
+    pub takeover: bool,
+}
+
+/// The four parameters, as they stand in an offer or an answer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Terms {
+    /// The server begins each message with an empty window.
+    pub server_no_context_takeover: bool,
+    /// The client begins each message with an empty window.
+    pub client_no_context_takeover: bool,
+    /// The server's window, if it is said.
+    pub server_max_window_bits: Option<u8>,
+    /// The client's window, if it is said.
+    pub client_max_window_bits: Option<u8>,
+}
+
+impl Terms {
+    /// How the server compresses.
+    pub fn of_server(&self) -> Window {
+        let bits = self.server_max_window_bits.unwrap_or(MOST_BITS);
+        Window { bits, takeover: !self.server_no_context_takeover }
+    }
+
+    /// How the client compresses.
+    pub fn of_client(&self) -> Window {
+        let bits = self.client_max_window_bits.unwrap_or(MOST_BITS);
+        Window { bits, takeover: !self.client_no_context_takeover }
+    }
+
+    /// What a client offers.
+    pub fn offer(settings: &Deflate) -> Terms {
+        Terms {
+            server_no_context_takeover: settings.server_no_context_takeover,
+            client_no_context_takeover: settings.client_no_context_takeover,
+            server_max_window_bits: unless_most(settings.server_max_window_bits),
+            // RFC 7692 §7.1.2.2: only if this is offered may the server ask for less.
+            client_max_window_bits: Some(settings.client_max_window_bits),
+        }
+    }
+
+    /// What a server makes of an offer, if it can.
+    pub fn answer(offer: &Terms, settings: &Deflate) -> Option<Terms> {
+        let ours = settings.server_max_window_bits;
+        let server_max_window_bits = match offer.server_max_window_bits {
+            None => unless_most(ours),
+            // What we can't keep to, we decline.
+            Some(..LEAST_BITS) => return None,
+            // RFC 7692 §7.1.2.1: who takes the offer says so, with this window or a smaller one.
+            Some(asked) => Some(asked.min(ours)),
+        };
+        // RFC 7692 §7.1.2.2: never without the offer, and never more than it says.
+        let asked = offer.client_max_window_bits;
+        let client_max_window_bits = asked.map(|most| most.min(settings.client_max_window_bits));
+        Some(Terms {
+            // RFC 7692 §7.1.1.1: who takes the offer says so.
+            server_no_context_takeover: offer.server_no_context_takeover
+                || settings.server_no_context_takeover,
+            client_no_context_takeover: offer.client_no_context_takeover
+                || settings.client_no_context_takeover,
+            server_max_window_bits,
+            client_max_window_bits: client_max_window_bits.and_then(unless_most),
+        })
+    }
+
+    /// What a client makes of an answer to its offer: how both will compress. Else, what it misses.
+    fn check(self, offer: &Terms) -> Result<Terms, &'static str> {
+        // RFC 7692 §7.1.1.1, §7.1.2.1: an offer is taken with what it asks of the server, or not at all.
+        if offer.server_no_context_takeover && !self.server_no_context_takeover {
+            return Err("server_no_context_takeover, which was asked for");
+        }
+        if self.of_server().bits > offer.of_server().bits {
+            return Err("a server_max_window_bits no larger than was asked for");
+        }
+        // RFC 7692 §7.1.2.2: the client's window is at most what it offered.
+        if self.client_max_window_bits > offer.client_max_window_bits {
+            return Err("a client_max_window_bits no larger than was offered");
+        }
+        // What we said of ourselves, we do, whether or not the answer repeats it.
+        Ok(Terms {
+            client_no_context_takeover: self.client_no_context_takeover
+                || offer.client_no_context_takeover,
+            client_max_window_bits: self.client_max_window_bits.or(offer.client_max_window_bits),
+            ..self
+        })
+    }
+
+    /// Reads an offer, or an answer, in which a window always has its bits.
+    pub fn parse(extension: &Extension, is_answer: bool) -> Option<Terms> {
+        let mut terms = Terms::default();
+        let mut seen = Vec::new();
+        for (name, value) in &extension.parameters {
+            // RFC 7692 §7.1: no parameter stands twice.
+            if seen.contains(&name) {
+                return None;
+            }
+            seen.push(name);
+            match (name.as_str(), value.as_deref()) {
+                ("server_no_context_takeover", None) => terms.server_no_context_takeover = true,
+                ("client_no_context_takeover", None) => terms.client_no_context_takeover = true,
+                ("server_max_window_bits", Some(value)) => {
+                    terms.server_max_window_bits = Some(bits(value)?);
+                }
+                ("client_max_window_bits", Some(value)) => {
+                    terms.client_max_window_bits = Some(bits(value)?);
+                }
+                // RFC 7692 §7.1.2.2: in an offer it may say no more than that it is understood.
+                ("client_max_window_bits", None) if !is_answer => {
+                    terms.client_max_window_bits = Some(MOST_BITS);
+                }
+                // RFC 7692 §7.1: nothing else is a parameter, or has that value.
+                _ => return None,
+            }
+        }
+        Some(terms)
+    }
+}
+
+/// What the header says.
+impl fmt::Display for Terms {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(NAME)?;
+        if self.server_no_context_takeover {
+            f.write_str("; server_no_context_takeover")?;
+        }
+        if self.client_no_context_takeover {
+            f.write_str("; client_no_context_takeover")?;
+        }
+        if let Some(bits) = self.server_max_window_bits {
+            write!(f, "; server_max_window_bits={bits}")?;
+        }
+        if let Some(bits) = self.client_max_window_bits {
+            write!(f, "; client_max_window_bits={bits}")?;
+        }
+        Ok(())
+    }
+}
+
+/// The server's part: which of the offers is taken, and on what terms?
+pub fn choose(head: &Head, settings: Option<&Deflate>) -> Result<Option<Terms>, Refusal> {
+    // RFC 6455 §9.1: a list against the grammar fails the handshake, whoever wants what is in it.
+    let offers = extension::parse(head).map_err(|NotAList(line)| {
+        Refusal::new(400, "not a list of extensions", format!("{HEADER}: {}", quote(line)))
+    })?;
+    let Some(settings) = settings else { return Ok(None) };
+    // RFC 7692 §5: the client's order says what it prefers; what we can't do is declined.
+    let mut offers = offers.iter().filter(|offer| offer.name == NAME);
+    Ok(offers.find_map(|offer| Terms::answer(&Terms::parse(offer, false)?, settings)))
+}
+
+/// The client's part: does what was answered keep to one of its offers? If not: what was expected.
+pub fn verify(head: &Head, offers: &[Terms]) -> Result<Option<Terms>, &'static str> {
+    if head.header(HEADER).is_none() {
+        return Ok(None);
+    }
+    // RFC 6455 §4.1: nothing is agreed on that was not offered.
+    let [first, others @ ..] = offers else { return Err("none, since none was offered") };
+    // RFC 6455 §11.3.2: an answer has this header once, even where a second one says nothing.
+    let is_only = head.headers(HEADER).len() == 1;
+    match extension::parse(head).as_deref() {
+        Ok([one]) if one.name == NAME && is_only => {
+            // RFC 7692 §7.1: an answer with a parameter that may not be there fails the connection.
+            let terms = Terms::parse(one, true).ok_or("parameters of RFC 7692, each once")?;
+            let checked = terms.check(first);
+            let or_another = || others.iter().find_map(|offer| terms.check(offer).ok());
+            checked.or_else(|why| or_another().ok_or(why)).map(Some)
+        }
+        _ => Err("permessage-deflate once, or none"),
+    }
+}
+
+/// Reads the bits of a window.
+fn bits(value: &str) -> Option<u8> {
+    // RFC 7692 §7.1.2: a decimal number from 8 to 15, without a zero in front.
+    match value.as_bytes() {
+        [b'8' | b'9'] | [b'1', b'0'..=b'5'] => value.parse().ok(),
+        _ => None,
+    }
+}
+
+/// The largest window goes without saying.
+fn unless_most(bits: u8) -> Option<u8> {
+    (bits < MOST_BITS).then_some(bits)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn head(lines: &[&str]) -> Head {
+        let lines: String = lines.iter().map(|line| format!("{HEADER}: {line}\r\n")).collect();
+        Head::parse(format!("GET / HTTP/1.1\r\n{lines}\r\n").as_bytes()).unwrap()
+    }
+
+    /// What a server with these settings answers to an offer; empty: nothing.
+    fn answered(offer: &str, settings: &Deflate) -> String {
+        let terms = choose(&head(&[offer]), Some(settings)).unwrap();
+        terms.map(|terms| terms.to_string()).unwrap_or_default()
+    }
+
+    const ALL: Deflate = Deflate {
+        server_no_context_takeover: true,
+        client_no_context_takeover: true,
+        server_max_window_bits: 10,
+        client_max_window_bits: 11,
+        from: 0,
+        level: 6,
+    };
+
+    #[test]
+    fn server_answers_each_parameter_of_an_offer() {
+        let (name, default) = ("permessage-deflate", Deflate::default());
+        for (offer, expected) in [
+            ("", ""),
+            ("; client_max_window_bits", ""),
+            ("; client_max_window_bits=15", ""),
+            ("; client_max_window_bits=8", "; client_max_window_bits=8"),
+            ("; client_max_window_bits=\"10\"", "; client_max_window_bits=10"),
+            ("; server_max_window_bits=15", "; server_max_window_bits=15"),
+            ("; server_max_window_bits=9", "; server_max_window_bits=9"),
+            ("; server_no_context_takeover", "; server_no_context_takeover"),
+            ("; client_no_context_takeover", "; client_no_context_takeover"),
+            (
+                "; client_max_window_bits; server_max_window_bits=12; server_no_context_takeover",
+                "; server_no_context_takeover; server_max_window_bits=12",
+            ),
+        ] {
+            let answer = answered(&format!("{name}{offer}"), &default);
+            assert_eq!(answer, format!("{name}{expected}"), "{offer}");
+        }
+    }
+
+    #[test]
+    fn server_asks_for_what_its_settings_say_as_far_as_the_offer_allows() {
+        let both = "; server_no_context_takeover; client_no_context_takeover";
+        for (offer, expected) in [
+            ("", "; server_max_window_bits=10"),
+            ("; client_max_window_bits", "; server_max_window_bits=10; client_max_window_bits=11"),
+            ("; client_max_window_bits=9", "; server_max_window_bits=10; client_max_window_bits=9"),
+            ("; server_max_window_bits=12", "; server_max_window_bits=10"),
+            ("; server_max_window_bits=9", "; server_max_window_bits=9"),
+        ] {
+            let answer = answered(&format!("permessage-deflate{offer}"), &ALL);
+            assert_eq!(answer, format!("permessage-deflate{both}{expected}"), "{offer}");
+        }
+    }
+
+    /// Parameters that no offer and no answer may have.
+    const BAD: [&str; 20] = [
+        "bogus",
+        "bogus=1",
+        "server_no_context_takeover=1",
+        "client_no_context_takeover=true",
+        "server_max_window_bits",
+        "server_max_window_bits=7",
+        "server_max_window_bits=16",
+        "server_max_window_bits=08",
+        "server_max_window_bits=+9",
+        "server_max_window_bits=1e1",
+        "server_max_window_bits=100",
+        "client_max_window_bits=7",
+        "client_max_window_bits=16",
+        "client_max_window_bits=010",
+        "client_max_window_bits=x",
+        "Server_Max_Window_Bits=10",
+        "server_no_context_takeover; server_no_context_takeover",
+        "client_no_context_takeover; client_no_context_takeover",
+        "server_max_window_bits=10; server_max_window_bits=10",
+        "client_max_window_bits=10; client_max_window_bits=11",
+    ];
+
+    #[test]
+    fn server_declines_an_offer_that_it_cannot_keep_and_tries_the_next() {
+        for bad in BAD.into_iter().chain(["server_max_window_bits=8"]) {
+            let offer = format!("permessage-deflate; {bad}");
+            assert_eq!(answered(&offer, &Deflate::default()), "", "{bad}");
+            let next = format!(
+                "{offer}, x-other; y=z, permessage-deflate, permessage-deflate; server_no_context_takeover"
+            );
+            assert_eq!(answered(&next, &Deflate::default()), "permessage-deflate", "{bad}");
+        }
+        assert_eq!(answered("x-webkit-deflate-frame, Permessage-Deflate", &ALL), "");
+    }
+
+    #[test]
+    fn server_that_was_not_told_to_compress_agrees_to_nothing() {
+        assert_eq!(choose(&head(&["permessage-deflate"]), None).unwrap(), None);
+    }
+
+    #[test]
+    fn server_refuses_a_list_against_the_grammar_with_400() {
+        for bad in ["permessage-deflate; =", "permessage-deflate; server_max_window_bits=", "a b"] {
+            for settings in [None, Some(&Deflate::default())] {
+                assert_eq!(
+                    choose(&head(&["a", bad]), settings).unwrap_err().status(),
+                    400,
+                    "{bad}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn client_offers_what_its_settings_say() {
+        let offer = |settings: &Deflate| Terms::offer(settings).to_string();
+        assert_eq!(offer(&Deflate::default()), "permessage-deflate; client_max_window_bits=15");
+        assert_eq!(
+            offer(&ALL),
+            "permessage-deflate; server_no_context_takeover; client_no_context_takeover; \
+             server_max_window_bits=10; client_max_window_bits=11"
+        );
+    }
+
+    /// How client and server will compress, as the client understands an answer.
+    fn agreed(lines: &[&str], settings: &Deflate) -> Option<(Window, Window)> {
+        let terms = verify(&head(lines), &[Terms::offer(settings)]).ok()??;
+        Some((terms.of_client(), terms.of_server()))
+    }
+
+    #[test]
+    fn client_takes_an_answer_that_keeps_to_its_offer() {
+        let window = |bits, takeover| Window { bits, takeover };
+        let most = window(15, true);
+        for (answer, client, server) in [
+            ("", most, most),
+            ("; server_no_context_takeover", most, window(15, false)),
+            ("; client_no_context_takeover", window(15, false), most),
+            ("; server_max_window_bits=8", most, window(8, true)),
+            ("; server_max_window_bits=\"15\"", most, most),
+            ("; client_max_window_bits=8", window(8, true), most),
+            ("; client_max_window_bits=15", most, most),
+        ] {
+            let answer = format!("permessage-deflate{answer}");
+            assert_eq!(agreed(&[&answer], &Deflate::default()), Some((client, server)), "{answer}");
+        }
+        // What it asked of itself holds even where the answer is silent about it.
+        let answer = "permessage-deflate; server_no_context_takeover; server_max_window_bits=9";
+        assert_eq!(agreed(&[answer], &ALL), Some((window(11, false), window(9, false))));
+    }
+
+    #[test]
+    fn client_fails_on_an_answer_that_does_not_keep_to_its_offer() {
+        for bad in BAD.into_iter().chain(["client_max_window_bits"]) {
+            let answer = format!("permessage-deflate; {bad}");
+            assert_eq!(agreed(&[&answer], &Deflate::default()), None, "{bad}");
+        }
+        let name = "permessage-deflate";
+        for lines in
+            [&[name, name][..], &[name, ""], &["a"], &["permessage-deflate, a"], &[""], &["="]]
+        {
+            assert_eq!(agreed(lines, &Deflate::default()), None, "{lines:?}");
+        }
+        for missing in [
+            "; server_max_window_bits=10",
+            "; server_no_context_takeover",
+            "; server_no_context_takeover; server_max_window_bits=11",
+            "; server_no_context_takeover; server_max_window_bits=10; client_max_window_bits=12",
+        ] {
+            assert_eq!(agreed(&[&format!("{name}{missing}")], &ALL), None, "{missing}");
+        }
+        assert!(verify(&head(&[name]), &[]).is_err());
+        assert_eq!(verify(&head(&[]), &[Terms::offer(&ALL)]), Ok(None));
+    }
+
+    #[test]
+    fn an_answer_to_several_offers_keeps_to_one_of_them() {
+        let offer = |parameter: &str| {
+            let offers = head(&[&format!("permessage-deflate{parameter}")]);
+            Terms::parse(&extension::parse(&offers).unwrap()[0], false).unwrap()
+        };
+        let small = offer("; server_max_window_bits=10; client_no_context_takeover");
+        let offers = [small, offer("; server_no_context_takeover")];
+        for (answer, client_takes_over) in [
+            ("; server_max_window_bits=9", Some(false)),
+            ("; server_no_context_takeover", Some(true)),
+            ("", None),
+            // Said by no offer that the client can do so.
+            ("; server_max_window_bits=9; client_max_window_bits=9", None),
+        ] {
+            let verified = verify(&head(&[&format!("permessage-deflate{answer}")]), &offers);
+            let takeover = verified.ok().flatten().map(|terms| terms.of_client().takeover);
+            assert_eq!(takeover, client_takes_over, "{answer}");
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! Extensions: what stands in `Sec-WebSocket-Extensions` (RFC 6455 §9.1).
+//!
+//! ```text
+//! permessage-deflate; client_max_window_bits , permessage-deflate; server_max_window_bits="10"
+//! └──── name ──────┘  └──── parameter ─────┘   └──── the next ───┘ └──── parameter ─────┘ └ value
+//! ```
+//!
+//! Rules of this file:
+//! - The list may go over several lines. A comma or semicolon between quotes separates nothing.
+//! - A quoted value means the same as a bare one, and must be a token once the quotes are off.
+//! - Only the grammar is judged here. What the names mean, and whether anybody wants them, is the
+//!   business of [`terms`](super::deflate_params).
+
+use crate::http::head::Head;
+use crate::http::token::{is_token, trim};
+
+/// The name of the header.
+pub const HEADER: &str = "Sec-WebSocket-Extensions";
+
+/// One extension, offered or answered, with its parameters.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Extension {
+    /// What it is called.
+    pub name: String,
+    /// Its parameters in their order, each perhaps with a value.
+    pub parameters: Vec<(String, Option<String>)>,
+}
+
+/// A line of the header is not what the grammar asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NotAList(pub String);
+
+/// All extensions of a head, in their order.
+pub fn parse(head: &Head) -> Result<Vec<Extension>, NotAList> {
+    let mut all = Vec::new();
+    for line in head.headers(HEADER) {
+        all.extend(list(line).ok_or(NotAList(line.into()))?);
+    }
+    Ok(all)
+}
+
+fn list(line: &str) -> Option<Vec<Extension>> {
+    let mut cursor = Cursor { rest: trim(line) };
+    let mut found = Vec::new();
+    loop {
+        // RFC 9110 §5.6.1: empty elements of a list are let pass.
+        while cursor.eat(',') {}
+        if cursor.rest.is_empty() {
+            return Some(found);
+        }
+        found.push(cursor.extension()?);
+        if !cursor.rest.is_empty() && !cursor.eat(',') {
+            return None;
+        }
+    }
+}
+
+/// What is left of a line.
+struct Cursor<'a> {
+    rest: &'a str,
+}
+
+impl Cursor<'_> {
+    fn extension(&mut self) -> Option<Extension> {
+        let name = self.token()?;
+        let mut parameters = Vec::new();
+        while self.eat(';') {
+            let parameter = self.token()?;
+            let value = if self.eat('=') { Some(self.value()?) } else { None };
+            parameters.push((parameter, value));
+        }
+        Some(Extension { name, parameters })
+    }
+
+    /// Takes a mark and the blanks around it, if it is what comes next.
+    fn eat(&mut self, mark: char) -> bool {
+        self.rest = trim(self.rest);
+        let behind = self.rest.strip_prefix(mark);
+        self.rest = trim(behind.unwrap_or(self.rest));
+        behind.is_some()
+    }
+
+    fn token(&mut self) -> Option<String> {
+        let end = self.rest.find([',', ';', '=', ' ', '\t']).unwrap_or(self.rest.len());
+        let (token, rest) = self.rest.split_at(end);
+        self.rest = rest;
+        is_token(token).then(|| token.into())
+    }
+
+    fn value(&mut self) -> Option<String> {
+        let Some(quoted) = self.rest.strip_prefix('"') else { return self.token() };
+        let mut value = String::new();
+        let mut characters = quoted.chars();
+        loop {
+            match characters.next()? {
+                '"' => break,
+                '\\' => value.push(characters.next()?),
+                character => value.push(character),
+            }
+        }
+        self.rest = characters.as_str();
+        // RFC 6455 §9.1: what was quoted is a token.
+        is_token(&value).then_some(value)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(line: &str) -> Option<String> {
+        let one = |extension: Extension| {
+            let parameters = extension.parameters.into_iter().map(|(name, value)| match value {
+                Some(value) => format!("; {name}={value}"),
+                None => format!("; {name}"),
+            });
+            extension.name + &parameters.collect::<String>()
+        };
+        Some(list(line)?.into_iter().map(one).collect::<Vec<_>>().join(" | "))
+    }
+
+    #[test]
+    fn a_list_is_cut_at_its_commas_and_semicolons_but_not_within_quotes() {
+        for (line, expected) in [
+            ("a", "a"),
+            ("a,b", "a | b"),
+            ("a ; b\t;c = d , e;f=\"g\"", "a; b; c=d | e; f=g"),
+            (r#"a; b="\1\0", c"#, "a; b=10 | c"),
+            (" , a, ,b,", "a | b"),
+            ("", ""),
+        ] {
+            assert_eq!(shown(line).as_deref(), Some(expected), "{line:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_such_a_list_is_no_list_at_all() {
+        for line in [
+            "a b",
+            ";a",
+            "a;",
+            "a;;b",
+            "a; b=",
+            "a; =b",
+            "a; b=c d",
+            "a=b",
+            "a; b=\"",
+            "a; b=\"c",
+            "a; b=\"c\"d",
+            r#"a; b="c\"#,
+            "a; b=\"\"",
+            "a; b=\"c,d\"",
+            "a; b=\"c d\"",
+            "a/b",
+            "\u{e9}",
+            "a; b=\"\u{e9}\"",
+        ] {
+            assert_eq!(shown(line), None, "{line:?}");
+        }
+    }
+
+    #[test]
+    fn a_list_goes_over_several_lines() {
+        let head =
+            b"GET / HTTP/1.1\r\nSec-WebSocket-Extensions: a\r\nsec-websocket-extensions: b\r\n\r\n";
+        let names = parse(&Head::parse(head).unwrap()).unwrap().into_iter().map(|one| one.name);
+        assert_eq!(names.collect::<Vec<_>>(), ["a", "b"]);
+    }
+}

@@ -1,0 +1,28 @@
+//! How does an HTTP request become a WebSocket, at both ends?
+//!
+//! ```text
+//!  client: url ──► request ─────────────────────► server: decide
+//!                                                    │   key, version, origin, subprotocol, extensions
+//!  client: verify ◄── 101 Switching Protocols ◄──────┤
+//!                 ◄── refusal (400, 403, 426, ..) ◄──┘
+//! ```
+//!
+//! Read its files in this order; each imports only those above it.
+//!
+//! | file | the question it answers |
+//! |---|---|
+//! | `accept_key.rs` | How does a client know that a WebSocket server read its request? |
+//! | `origin.rs` | Which pages may connect? |
+//! | `extension.rs` | What does `Sec-WebSocket-Extensions` list? |
+//! | `deflate_params.rs` | Which parameters of compression do both ends agree on? |
+//! | `server.rs` | Does this request become a WebSocket? |
+//! | `url.rs` | What does a WebSocket URL say? |
+//! | `client.rs` | What does a client ask for, and which answers does it accept? |
+
+pub mod accept_key;
+pub mod client;
+pub mod deflate_params;
+pub mod extension;
+pub mod origin;
+pub mod server;
+pub mod url;

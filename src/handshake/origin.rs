@@ -1,0 +1,144 @@
+//! `Origin`: which page opens the connection, and whether it may (RFC 6455 §10.2).
+//!
+//! ```text
+//! Origin: https://example.com          a scheme, and the authority of the page
+//! ```
+//!
+//! A browser names the page that opens a connection, and sends the user's cookies along whichever page
+//! that is. So the server checks that the page is one of its own. Looking similar is not enough: apart
+//! from letter case and the scheme's default port, host and port are compared whole. Most published
+//! cross-site WebSocket hijacking faults compared a prefix or a substring.
+
+use std::fmt;
+
+use crate::http::authority::Authority;
+
+/// A page's scheme, host and port (RFC 6454 §7).
+#[derive(Debug)]
+struct Origin {
+    scheme: String,
+    authority: Authority,
+}
+
+impl Origin {
+    fn parse(text: &str) -> Option<Origin> {
+        let (scheme, authority) = text.split_once("://")?;
+        let (scheme, authority) = (scheme.to_ascii_lowercase(), Authority::parse(authority)?);
+        Some(Origin { scheme, authority })
+    }
+
+    fn is_same_as(&self, other: &Origin) -> bool {
+        self.scheme == other.scheme
+            && self.authority.with_port_of(&self.scheme)
+                == other.authority.with_port_of(&other.scheme)
+    }
+}
+
+/// Which pages may connect.
+#[derive(Clone, Debug, Default)]
+pub enum Origins {
+    /// Those that came from this very host and port.
+    #[default]
+    SameHost,
+    /// Those listed, compared whole.
+    Listed(Vec<String>),
+    /// All. Right only where no cookie and no address gives a visitor any rights.
+    Any,
+}
+
+impl Origins {
+    // WALK: origin
+    /// Whether a page of this origin may connect to the host that it asked for.
+    pub fn allow(&self, origin: &str, host: &str) -> bool {
+        match self {
+            Origins::Any => true,
+            Origins::Listed(listed) if origin == "null" => listed.iter().any(|one| one == "null"),
+            Origins::Listed(listed) => Origin::parse(origin).is_some_and(|origin| {
+                listed
+                    .iter()
+                    .filter_map(|one| Origin::parse(one))
+                    .any(|one| one.is_same_as(&origin))
+            }),
+            Origins::SameHost => match (Origin::parse(origin), Authority::parse(host)) {
+                (Some(Origin { scheme, authority }), Some(host)) => {
+                    matches!(scheme.as_str(), "http" | "https")
+                        && authority.with_port_of(&scheme) == host.with_port_of(&scheme)
+                }
+                _ => false,
+            },
+        }
+    }
+}
+
+impl fmt::Display for Origins {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Origins::SameHost => f.write_str("pages of the same host and port"),
+            Origins::Listed(listed) => f.write_str(&listed.join(", ")),
+            Origins::Any => f.write_str("any page"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_host_may_connect_letter_case_and_default_port_aside() {
+        for (origin, host) in [
+            ("http://example.com", "example.com"),
+            ("http://EXAMPLE.com", "example.COM"),
+            ("http://example.com", "example.com:80"),
+            ("http://example.com:80", "example.com"),
+            ("https://example.com", "example.com:443"),
+            ("http://127.0.0.1:9001", "127.0.0.1:9001"),
+            ("http://[::1]:9001", "[::1]:9001"),
+        ] {
+            assert!(Origins::SameHost.allow(origin, host), "{origin} at {host}");
+        }
+    }
+
+    #[test]
+    fn a_foreign_page_may_not_connect_however_like_ours_it_looks() {
+        for (origin, host) in [
+            ("null", "example.com"),
+            ("", "example.com"),
+            ("http://example.com.evil.org", "example.com"),
+            ("http://evilexample.com", "example.com"),
+            ("http://evil.org/example.com", "example.com"),
+            ("http://evil.org#example.com", "example.com"),
+            ("http://evil.org?example.com", "example.com"),
+            ("http://example.com@evil.org", "example.com"),
+            ("http://evil.org@example.com", "example.com"),
+            ("http://example.com/", "example.com"),
+            ("http://example.com:8080", "example.com"),
+            ("http://example.com", "example.com:8080"),
+            ("https://example.com", "example.com:80"),
+            ("http://example.com.", "example.com"),
+            ("file://example.com", "example.com"),
+            ("example.com", "example.com"),
+        ] {
+            assert!(!Origins::SameHost.allow(origin, host), "{origin} at {host}");
+        }
+    }
+
+    #[test]
+    fn listed_origins_are_compared_whole_and_null_only_if_listed() {
+        let listed =
+            Origins::Listed(vec!["https://a.example".into(), "http://b.example:8080".into()]);
+        for allowed in ["https://a.example", "HTTPS://A.example:443", "http://b.example:8080"] {
+            assert!(listed.allow(allowed, "host"), "{allowed}");
+        }
+        for refused in [
+            "http://a.example",
+            "https://a.example:444",
+            "http://b.example",
+            "null",
+            "https://x.a.example",
+        ] {
+            assert!(!listed.allow(refused, "a.example"), "{refused}");
+        }
+        assert!(Origins::Listed(vec!["null".into()]).allow("null", "host"));
+    }
+}

@@ -1,0 +1,253 @@
+//! The handshake at the server: the head of a request in, a decision out (RFC 6455 §4.2).
+//!
+//! A decision is one of three: a WebSocket (the 101), plain HTTP (no upgrade was asked for), or a
+//! [`Refusal`] that says which rule was broken.
+
+use std::collections::HashSet;
+
+use super::accept_key;
+use super::deflate_params::{self, Deflate, Terms};
+use super::origin::Origins;
+use crate::diagnostic::misuse::Misuse;
+use crate::diagnostic::{quote, quote_all};
+use crate::http::authority::{Authority, host_is_listed};
+use crate::http::head::Head;
+use crate::http::refusal::Refusal;
+use crate::http::request::Request;
+use crate::http::token::is_token;
+
+/// The only version there is (§4.1).
+pub const VERSION: &str = "13";
+
+/// What a server asks of a request, beyond what the RFC does.
+#[derive(Clone, Debug, Default)]
+pub struct Rules {
+    /// Which pages may connect.
+    pub origins: Origins,
+    /// The hosts that we answer for; empty: any.
+    pub hosts: Vec<String>,
+    /// The paths at which there is a WebSocket; empty: any.
+    pub paths: Vec<String>,
+    /// The subprotocols that we speak.
+    pub subprotocols: Vec<String>,
+    /// How we compress, if at all.
+    pub deflate: Option<Deflate>,
+}
+
+impl Rules {
+    /// Whether these are rules that can be kept.
+    pub fn check(&self) -> Result<(), Misuse> {
+        check_subprotocols(&self.subprotocols).map_err(|name| Misuse::Subprotocol(name.into()))
+    }
+}
+
+/// What becomes of a request that was not refused.
+#[derive(Debug)]
+pub enum Decision {
+    /// It asks for no upgrade: a page, perhaps.
+    PlainHttp,
+    /// It becomes a WebSocket.
+    Switch(Agreement),
+}
+
+/// What both ends have agreed on.
+#[derive(Clone, Debug)]
+pub struct Agreement {
+    key: String,
+    /// One that the client offered and we speak.
+    pub subprotocol: Option<String>,
+    /// How both will compress.
+    pub deflate: Option<Terms>,
+}
+
+impl Agreement {
+    /// The 101. §4.2.2
+    pub fn response(&self) -> Vec<u8> {
+        let mut response = format!(
+            "HTTP/1.1 101 Switching Protocols\r\n\
+             Upgrade: websocket\r\n\
+             Connection: Upgrade\r\n\
+             Sec-WebSocket-Accept: {}\r\n",
+            accept_key::accept(&self.key)
+        );
+        // Only ever a name of our own list, so nothing that a client sent is reflected here.
+        if let Some(name) = &self.subprotocol {
+            response += &format!("Sec-WebSocket-Protocol: {name}\r\n");
+        }
+        if let Some(terms) = &self.deflate {
+            response += &format!("{}: {terms}\r\n", super::extension::HEADER);
+        }
+        (response + "\r\n").into_bytes()
+    }
+}
+
+// WALK: decide
+/// Decides what becomes of a request.
+pub fn decide(request: &Request, rules: &Rules) -> Result<Decision, Refusal> {
+    // 1. HTTP: a GET without a body, for a host that is ours.
+    check_method(request)?;
+    check_body(request.head())?;
+    let host = check_host(request, &rules.hosts)?;
+    // 2. Is a WebSocket asked for? Any other upgrade (h2c) may be ignored, as if it were not there.
+    if !request.head().lists("Upgrade", "websocket") {
+        return Ok(Decision::PlainHttp);
+    }
+    check_connection(request.head())?;
+    // 3. The version comes before the key: a version of its own may have another kind of key.
+    check_version(request.head())?;
+    let key = check_key(request.head())?;
+    // 4. Who asks, and for what?
+    check_origin(request.head(), &rules.origins, host)?;
+    check_path(request.path(), &rules.paths)?;
+    let subprotocol = choose_subprotocol(request.head(), &rules.subprotocols)?;
+    let deflate = deflate_params::choose(request.head(), rules.deflate.as_ref())?;
+    Ok(Decision::Switch(Agreement { key: key.to_owned(), subprotocol, deflate }))
+}
+
+fn check_method(request: &Request) -> Result<(), Refusal> {
+    // §4.1: the method is GET.
+    match request.method() {
+        "GET" => Ok(()),
+        other => {
+            let refusal = Refusal::new(405, "a method other than GET", quote(other));
+            let refusal = refusal.header("Allow", "GET");
+            // RFC 9110 §9.3.2: nobody reads a body that answers HEAD.
+            Err(if other == "HEAD" { refusal.without_body() } else { refusal })
+        }
+    }
+}
+
+fn check_body(head: &Head) -> Result<(), Refusal> {
+    // A body behind an upgrade is read by one side as HTTP and by the other as frames: it is how
+    // requests are smuggled (RFC 9112 §11.2).
+    let no_length = matches!(head.headers("Content-Length").as_slice(), [] | ["0"]);
+    match no_length && head.header("Transfer-Encoding").is_none() {
+        true => Ok(()),
+        false => {
+            let lengths = quote_all(&head.headers("Content-Length"));
+            let codings = quote_all(&head.headers("Transfer-Encoding"));
+            let seen = format!("Content-Length: {lengths}; Transfer-Encoding: {codings}");
+            Err(Refusal::new(400, "a body", seen))
+        }
+    }
+}
+
+fn check_host<'a>(request: &'a Request, listed: &[String]) -> Result<&'a str, Refusal> {
+    // RFC 9112 §3.2: one Host, no more and no less, also where the target names another.
+    let hosts = request.head().headers("Host");
+    let asked = match hosts.as_slice() {
+        [host] if Authority::parse(host).is_some() => request.host().unwrap_or(host),
+        _ => {
+            let seen = format!("Host: {}", quote_all(&hosts));
+            return Err(Refusal::new(400, "not one host", seen));
+        }
+    };
+    let is_listed = |asked| host_is_listed(&asked, listed);
+    match listed.is_empty() || Authority::parse(asked).is_some_and(is_listed) {
+        true => Ok(asked),
+        false => {
+            let seen = format!("{}; this server answers for {}", quote(asked), listed.join(", "));
+            Err(Refusal::new(421, "a host not ours", seen))
+        }
+    }
+}
+
+fn check_connection(head: &Head) -> Result<(), Refusal> {
+    // §4.2.1: `Connection` is a list that has the token `Upgrade`.
+    match head.lists("Connection", "upgrade") {
+        true => Ok(()),
+        false => {
+            let seen = quote_all(&head.headers("Connection"));
+            Err(Refusal::new(400, "an upgrade without connection", seen))
+        }
+    }
+}
+
+// WALK: version
+fn check_version(head: &Head) -> Result<(), Refusal> {
+    // §4.2.1: the value is 13. §4.4: else the answer lists what we speak.
+    let versions = head.headers("Sec-WebSocket-Version");
+    if versions == [VERSION] {
+        return Ok(());
+    }
+    let is_of_2010 = |name: &str| head.header(name).is_some();
+    let refusal = match is_of_2010("Sec-WebSocket-Key1") || is_of_2010("Sec-WebSocket-Key2") {
+        true => Refusal::new(426, "the draft of 2010", ""),
+        false => Refusal::new(426, "not version 13", quote_all(&versions)),
+    };
+    Err(refusal.header("Sec-WebSocket-Version", VERSION).header("Upgrade", "websocket"))
+}
+
+fn check_key(head: &Head) -> Result<&str, Refusal> {
+    // §4.2.1: a key of 16 bytes in base64. §11.3.1: not more than one.
+    let keys = head.headers("Sec-WebSocket-Key");
+    let seen = match keys.as_slice() {
+        [sent] => match accept_key::decode(sent) {
+            Ok(_) => return Ok(sent),
+            Err(why) => format!("{}, which is {why}", quote(sent)),
+        },
+        keys => format!("{} keys", keys.len()),
+    };
+    Err(Refusal::new(400, "not a key", seen))
+}
+
+fn check_origin(head: &Head, origins: &Origins, host: &str) -> Result<(), Refusal> {
+    // §4.2.2, §10.2: a page that is not ours is answered with 403.
+    let sent = head.headers("Origin");
+    match sent.as_slice() {
+        [] => Ok(()),
+        [origin] if origins.allow(origin, host) => Ok(()),
+        [origin] => {
+            let (origin, host) = (quote(origin), quote(host));
+            let seen = format!("Origin: {origin} at Host: {host}; allowed: {origins}");
+            Err(Refusal::new(403, "a foreign page", seen))
+        }
+        _ => Err(Refusal::new(400, "two origins", quote_all(&sent))),
+    }
+}
+
+fn check_path(path: &str, listed: &[String]) -> Result<(), Refusal> {
+    // §4.2.2: a resource that is not there is 404.
+    match listed.is_empty() || listed.iter().any(|one| one == path) {
+        true => Ok(()),
+        false => {
+            let seen = format!("path {}; there is one at {}", quote(path), listed.join(", "));
+            Err(Refusal::new(404, "no such path", seen))
+        }
+    }
+}
+
+// WALK: subprotocol
+fn choose_subprotocol(head: &Head, ours: &[String]) -> Result<Option<String>, Refusal> {
+    let offered = head.list("Sec-WebSocket-Protocol");
+    // §4.1: tokens, each named once; §4.3: one at least.
+    let bad = match check_subprotocols(&offered) {
+        Err(bad) => Some(bad),
+        Ok(()) if offered.is_empty() => head.header("Sec-WebSocket-Protocol"),
+        Ok(()) => None,
+    };
+    if let Some(bad) = bad {
+        let seen = format!("{} in {}", quote(bad), quote(offered.join(", ")));
+        return Err(Refusal::new(400, "not a list of subprotocols", seen));
+    }
+    // §4.2.2: the client's order says what it prefers. None in common: none is agreed on.
+    let chosen = offered.iter().find(|name| ours.iter().any(|one| one == *name));
+    if chosen.is_none() && !offered.is_empty() {
+        log::debug!("none of {offered:?} is spoken here, so a browser will not stay");
+    }
+    Ok(chosen.map(|&name| name.to_owned()))
+}
+
+/// Finds the first name that is no token or stands twice.
+pub(crate) fn check_subprotocols<T: AsRef<str>>(names: &[T]) -> Result<(), &str> {
+    let mut earlier = HashSet::new();
+    let mut names = names.iter().map(AsRef::as_ref);
+    let bad = names.find(|name| !is_token(name) || !earlier.insert(*name));
+    bad.map_or(Ok(()), Err)
+}
+
+/// The refusal of a plain request where there is no page.
+pub fn upgrade_required() -> Refusal {
+    let refusal = Refusal::new(426, "no upgrade", "");
+    refusal.header("Upgrade", "websocket").header("Sec-WebSocket-Version", VERSION)
+}

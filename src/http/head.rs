@@ -1,0 +1,230 @@
+//! The head of an HTTP message: bytes in, a first line and header fields out.
+//!
+//! ```text
+//! GET /chat HTTP/1.1 CRLF          the first line
+//! Host: example.com CRLF           fields: name, colon, value
+//! Upgrade: websocket CRLF
+//! CRLF                             an empty line ends the head; what follows is not ours
+//! ```
+//!
+//! Rules of this file:
+//! - [`Scan`] finds the end. It looks at each byte once, in whatever pieces they come, so the work
+//!   is linear; and it refuses at the first byte that can't stand in a head, without waiting for more.
+//! - [`Head`] checks the lines of the head that was found.
+//! - Strict where leniency has let requests be smuggled (RFC 9112 §2.2, §5): a line ends with CR LF
+//!   and nothing else; no folded lines, no space before the colon, no control bytes.
+//! - Bounded: more bytes or lines than allowed is 431.
+
+use super::refusal::Refusal;
+use super::token::{is_token, trim};
+use crate::diagnostic::quote;
+
+/// What a TLS client says first: the type byte of its handshake record.
+const TLS_HANDSHAKE: u8 = 0x16;
+
+/// Looks for the empty line that ends a head, at each byte once.
+#[derive(Debug)]
+pub struct Scan {
+    max_bytes: usize,
+    max_lines: usize,
+    scanned: usize,
+    lines: usize,
+    line_is_empty: bool,
+    after_cr: bool,
+}
+
+impl Scan {
+    /// A scan that allows a head of so many bytes in so many lines.
+    pub fn new(max_bytes: usize, max_lines: usize) -> Scan {
+        Scan { max_bytes, max_lines, scanned: 0, lines: 0, line_is_empty: true, after_cr: false }
+    }
+
+    /// How many bytes it has looked at: after an error, the last of them is the one to blame.
+    pub fn scanned(&self) -> usize {
+        self.scanned
+    }
+
+    // WALK: scan
+    /// Takes all the bytes that have come so far, the old ones in front. `Some(n)`: the head is
+    /// the first `n` of them. `None`: it needs more.
+    pub fn advance(&mut self, bytes: &[u8]) -> Result<Option<usize>, Refusal> {
+        while let Some(&byte) = bytes.get(self.scanned) {
+            self.scanned += 1;
+            if self.scanned > self.max_bytes {
+                return Err(too_large(format!("more than {} bytes", self.max_bytes)));
+            }
+            match (self.after_cr, byte) {
+                (true, b'\n') if self.line_is_empty => return Ok(Some(self.scanned)),
+                (true, b'\n') => {
+                    (self.after_cr, self.line_is_empty) = (false, true);
+                    self.lines += 1;
+                    if self.lines > self.max_lines {
+                        return Err(too_large(format!("more than {} lines", self.max_lines)));
+                    }
+                }
+                (false, b'\r') => self.after_cr = true,
+                (false, b'\t' | b' '..=b'~' | 0x80..) => self.line_is_empty = false,
+                // Left are CR without LF, LF without CR, and control bytes.
+                (_, TLS_HANDSHAKE) if self.scanned == 1 => {
+                    return Err(Refusal::new(400, "TLS to a plain port", ""));
+                }
+                _ => return Err(bad_byte(byte, self.scanned - 1)),
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// The lines of a head: the first, and the fields in their order.
+///
+/// It keeps the text alone, and walks through it when it is asked: a handshake asks a dozen times, and
+/// then the head is kept for as long as the connection.
+#[derive(Clone, Debug)]
+pub struct Head {
+    text: String,
+}
+
+impl Head {
+    /// Checks the lines of a whole head, as [`Scan`] found it.
+    pub fn parse(bytes: &[u8]) -> Result<Head, Refusal> {
+        // Old headers may hold Latin-1 (RFC 9110 §5.5). What we compare is ASCII, so showing
+        // a replacement character in what we don't is enough.
+        let head = Head { text: String::from_utf8_lossy(bytes).into_owned() };
+        head.field_lines().try_for_each(check_field)?;
+        Ok(head)
+    }
+
+    /// The request line or the status line.
+    pub fn first_line(&self) -> &str {
+        self.text.lines().next().unwrap_or_default()
+    }
+
+    /// The value of the first field of that name, in any letter case.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.fields().find(|field| field.0.eq_ignore_ascii_case(name)).map(|field| field.1)
+    }
+
+    /// The values of all fields of that name, in their order.
+    pub fn headers(&self, name: &str) -> Vec<&str> {
+        let fields = self.fields().filter(|field| field.0.eq_ignore_ascii_case(name));
+        fields.map(|field| field.1).collect()
+    }
+
+    /// The elements of a comma-separated list, which may go over several fields. Empty ones are
+    /// passed over (RFC 9110 §5.6.1.2).
+    pub fn list(&self, name: &str) -> Vec<&str> {
+        let values = self.headers(name).into_iter();
+        values.flat_map(|value| value.split(',')).map(trim).filter(|e| !e.is_empty()).collect()
+    }
+
+    /// Whether a list has this token, as a whole word in any letter case.
+    pub fn lists(&self, name: &str, token: &str) -> bool {
+        self.list(name).iter().any(|element| element.eq_ignore_ascii_case(token))
+    }
+
+    /// Every field, as name and value.
+    pub fn fields(&self) -> impl Iterator<Item = (&str, &str)> {
+        let fields = self.field_lines().filter_map(|line| line.split_once(':'));
+        fields.map(|(name, value)| (name, trim(value)))
+    }
+
+    fn field_lines(&self) -> impl Iterator<Item = &str> {
+        self.text.lines().skip(1).take_while(|line| !line.is_empty())
+    }
+}
+
+fn check_field(line: &str) -> Result<(), Refusal> {
+    if line.starts_with([' ', '\t']) {
+        return Err(Refusal::new(400, "a folded line", quote(line)));
+    }
+    match line.split_once(':') {
+        Some((name, _)) if is_token(name) => Ok(()),
+        _ => Err(Refusal::new(400, "not a header", quote(line))),
+    }
+}
+
+fn too_large(seen: String) -> Refusal {
+    Refusal::new(431, "a head too large", seen)
+}
+
+fn bad_byte(byte: u8, at: usize) -> Refusal {
+    let heading = if byte == b'\n' { "a bare LF" } else { "a control byte" };
+    Refusal::new(400, heading, format!("byte {byte:#04x} at offset {at}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HEAD: &[u8] = b"GET / HTTP/1.1\r\nHost: a\r\nX-List: b , c\r\nx-list:d\r\n\r\n";
+
+    fn scan(bytes: &[u8]) -> Result<Option<usize>, u16> {
+        Scan::new(16_384, 100).advance(bytes).map_err(|refusal| refusal.status())
+    }
+
+    #[test]
+    fn a_head_ends_at_its_empty_line_and_leaves_what_follows() {
+        let with_more = [HEAD, b"\x81\x85"].concat();
+        assert_eq!(scan(&with_more), Ok(Some(HEAD.len())));
+    }
+
+    #[test]
+    fn a_head_byte_by_byte_needs_more_until_its_last() {
+        let mut scan = Scan::new(16_384, 100);
+        for end in 0..HEAD.len() {
+            assert_eq!(scan.advance(&HEAD[..end]).unwrap(), None, "after {end} bytes");
+        }
+        assert_eq!(scan.advance(HEAD).unwrap(), Some(HEAD.len()));
+    }
+
+    #[test]
+    fn a_bad_byte_is_refused_as_soon_as_it_is_there() {
+        for bad in (0..=0x1f).filter(|b| !b"\t\r".contains(b)).chain([0x7f]) {
+            assert_eq!(
+                scan(&[b"GET / HTTP/1.1\r\nX: ", &[bad][..]].concat()),
+                Err(400),
+                "{bad:#x}"
+            );
+        }
+        assert_eq!(scan(b"GET\rx"), Err(400));
+        assert_eq!(scan(&[TLS_HANDSHAKE]), Err(400));
+    }
+
+    #[test]
+    fn a_head_may_be_as_large_as_the_limit_and_no_larger() {
+        let mut exact = Scan::new(HEAD.len(), 4);
+        assert_eq!(exact.advance(HEAD).unwrap(), Some(HEAD.len()));
+        assert_eq!(Scan::new(HEAD.len() - 1, 4).advance(HEAD).unwrap_err().status(), 431);
+        assert_eq!(Scan::new(HEAD.len(), 3).advance(HEAD).unwrap_err().status(), 431);
+    }
+
+    #[test]
+    fn names_ignore_letter_case_and_lists_go_over_several_lines() {
+        let head = Head::parse(HEAD).unwrap();
+        assert_eq!(head.first_line(), "GET / HTTP/1.1");
+        assert_eq!(head.header("HOST"), Some("a"));
+        assert_eq!(head.list("x-list"), ["b", "c", "d"]);
+        assert!(head.lists("X-List", "C") && !head.lists("X-List", "cd"));
+    }
+
+    #[test]
+    fn lines_that_are_no_headers_are_refused() {
+        for line in ["A : b", " a: b", "\ta: b", ": b", "a", "a b: c", "a\u{e9}: b"] {
+            let head = format!("GET / HTTP/1.1\r\n{line}\r\n\r\n");
+            assert_eq!(Head::parse(head.as_bytes()).unwrap_err().status(), 400, "{line:?}");
+        }
+    }
+
+    #[test]
+    fn a_value_in_latin_1_does_not_spoil_the_head() {
+        let head = Head::parse(b"GET / HTTP/1.1\r\nA: \xe9\r\nB: c\r\n\r\n").unwrap();
+        assert_eq!(head.header("b"), Some("c"));
+    }
+
+    #[test]
+    fn what_if_a_head_is_all_white_space_and_colons() {
+        let spaces =
+            format!("GET / HTTP/1.1\r\nA:{}x{}\r\n\r\n", " ".repeat(8000), " ".repeat(8000));
+        assert_eq!(Head::parse(spaces.as_bytes()).unwrap().header("a"), Some("x"));
+    }
+}

@@ -1,0 +1,25 @@
+//! What is the head of an HTTP/1.1 message, read and written by hand?
+//!
+//! ```text
+//! bytes ──► head: where it ends, its lines ──► request: method, target, version
+//!                                                  │
+//!               response ◄── refusal ◄── a rule is broken
+//! ```
+//!
+//! Read its files in this order; each imports only those above it.
+//!
+//! | file | the question it answers |
+//! |---|---|
+//! | `token.rs` | Which characters may a name have? |
+//! | `response.rs` | How is an HTTP response written? |
+//! | `refusal.rs` | How is a request refused so that its sender learns why? |
+//! | `head.rs` | Where does a head end, and what are its lines? |
+//! | `authority.rs` | Which host and port does an address name? |
+//! | `request.rs` | What does the first line of a request say? |
+
+pub mod authority;
+pub mod head;
+pub mod refusal;
+pub mod request;
+pub mod response;
+pub mod token;

@@ -1,0 +1,78 @@
+//! A request refused: the status, the headers it needs, and the lesson as its body.
+//!
+//! A refusal is an answer, never silence: the peer reads the rule, what we saw, the usual cause and
+//! the fix, as plain text. Its connection is closed behind it, so that nothing which came after a
+//! bad request is taken for another request.
+
+use std::fmt;
+
+use super::response::Response;
+use crate::diagnostic::Lesson;
+
+/// Why a request did not become a WebSocket.
+#[derive(Clone, Debug)]
+pub struct Refusal {
+    status: u16,
+    headers: Vec<(String, String)>,
+    lesson: Box<Lesson>,
+    has_body: bool,
+}
+
+impl Refusal {
+    /// A refusal with this status, which teaches the lesson under a heading of `lessons.md`.
+    #[cold]
+    pub(crate) fn new(status: u16, heading: &'static str, seen: impl fmt::Display) -> Refusal {
+        Refusal::with(status, Lesson::about(heading, seen))
+    }
+
+    /// A refusal of your own, for instance out of `authorize`: a status and a sentence.
+    ///
+    /// ```
+    /// let refusal = ws101::Refusal::because(401, "Members only.").header("WWW-Authenticate", "Bearer");
+    /// assert_eq!(refusal.status(), 401);
+    /// ```
+    pub fn because(status: u16, sentence: impl Into<String>) -> Refusal {
+        Refusal::with(status, Lesson::just(sentence))
+    }
+
+    fn with(status: u16, lesson: Lesson) -> Refusal {
+        Refusal { status, headers: Vec::new(), lesson: Box::new(lesson), has_body: true }
+    }
+
+    /// The answer to a request whose answer has no body.
+    pub(crate) fn without_body(self) -> Refusal {
+        Refusal { has_body: false, ..self }
+    }
+
+    /// Adds a header to the answer.
+    pub fn header(mut self, name: &str, value: &str) -> Refusal {
+        self.headers.push((name.into(), value.into()));
+        self
+    }
+
+    /// The HTTP status that the peer is told.
+    pub fn status(&self) -> u16 {
+        self.status
+    }
+
+    /// What the peer is taught.
+    pub fn lesson(&self) -> &Lesson {
+        &self.lesson
+    }
+
+    /// The answer that goes out.
+    pub fn response(&self) -> Response {
+        let response = Response::text(format!("{self}\n")).status(self.status);
+        let response = if self.has_body { response } else { response.without_body() };
+        self.headers.iter().fold(response, |response, (name, value)| response.header(name, value))
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let reason = super::response::reason(self.status);
+        write!(f, "{} {reason}: {}", self.status, self.lesson)
+    }
+}
+
+impl std::error::Error for Refusal {}

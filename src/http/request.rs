@@ -1,0 +1,215 @@
+//! A request: what its first line says, and who it is for.
+//!
+//! ```text
+//! GET /chat?room=1 HTTP/1.1             origin-form: a path, and perhaps a query
+//! GET ws://example.com/chat HTTP/1.1    absolute-form, as a proxy is asked: it names the host as well
+//! OPTIONS * HTTP/1.1                    of the server as a whole
+//! CONNECT example.com:80 HTTP/1.1       of a proxy
+//! ```
+//!
+//! Only the form is judged here (RFC 9112 §3); whether the request may become a WebSocket is the
+//! [`handshake`](crate::handshake::server)'s to decide.
+
+use super::authority::Authority;
+use super::head::Head;
+use super::refusal::Refusal;
+use super::token::{is_token, trim};
+use crate::diagnostic::quote;
+
+/// The head of a request.
+#[derive(Clone, Debug)]
+pub struct Request {
+    head: Head,
+    method: String,
+    /// The authority of an absolute-form target.
+    authority: Option<String>,
+    path: String,
+    query: Option<String>,
+}
+
+impl Request {
+    /// Reads a whole head, as [`Scan`](super::head::Scan) found it.
+    pub fn parse(bytes: &[u8]) -> Result<Request, Refusal> {
+        let head = Head::parse(bytes)?;
+        let line = head.first_line();
+
+        // 1. Three words with one space in between.
+        let words: Vec<&str> = line.split(' ').collect();
+        let &[method, target, version] = words.as_slice() else { return Err(bad_line(line)) };
+        if !is_token(method) || target.is_empty() {
+            return Err(bad_line(line));
+        }
+        // 2. The version. §4.2.1: HTTP/1.1 or higher; what looks like a version but is another, is
+        // told so.
+        match version.strip_prefix("HTTP/").map(str::as_bytes) {
+            Some([b'1', b'.', b'1'..=b'9']) => {}
+            Some([b'0'..=b'9', b'.', b'0'..=b'9']) => {
+                return Err(Refusal::new(505, "another version of HTTP", quote(version)));
+            }
+            _ => return Err(bad_line(line)),
+        }
+        // 3. The target: visible ASCII, and no fragment (§3).
+        if !target.bytes().all(|byte| byte.is_ascii_graphic()) || target.contains('#') {
+            return Err(bad_target(target));
+        }
+        let (authority, path_and_query) =
+            split_target(method, target).ok_or_else(|| bad_target(target))?;
+        let (path, query) = match path_and_query.split_once('?') {
+            Some((path, query)) => (path, Some(query.to_owned())),
+            None => (path_and_query, None),
+        };
+        let path = if path.is_empty() { "/" } else { path }.to_owned();
+        let (method, authority) = (method.to_owned(), authority.map(str::to_owned));
+        Ok(Request { method, authority, path, query, head })
+    }
+
+    /// `GET`, if this is to become a WebSocket.
+    pub fn method(&self) -> &str {
+        &self.method
+    }
+
+    /// The target as it was sent: path and query, or with scheme and host before them.
+    pub fn target(&self) -> &str {
+        self.head.first_line().split(' ').nth(1).unwrap_or_default()
+    }
+
+    /// The path, `/` at least; as it was sent, with its `%` escapes.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// What stands behind the `?`.
+    pub fn query(&self) -> Option<&str> {
+        self.query.as_deref()
+    }
+
+    /// The host that was asked for, and its port if it was named: from an absolute-form target, else
+    /// from `Host`.
+    pub fn host(&self) -> Option<&str> {
+        self.authority.as_deref().or_else(|| self.header("Host"))
+    }
+
+    /// The value of the first header of that name, in any letter case.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.head.header(name)
+    }
+
+    /// The value of a cookie.
+    pub fn cookie(&self, name: &str) -> Option<&str> {
+        self.cookies().find(|cookie| cookie.0 == name).map(|cookie| cookie.1)
+    }
+
+    /// Every cookie, as name and value (RFC 6265 §4.2.1).
+    pub fn cookies(&self) -> impl Iterator<Item = (&str, &str)> {
+        let pairs = self.head.headers("Cookie").into_iter().flat_map(|line| line.split(';'));
+        pairs.filter_map(|pair| trim(pair).split_once('='))
+    }
+
+    /// All its lines.
+    pub fn head(&self) -> &Head {
+        &self.head
+    }
+}
+
+/// Splits a target into its authority, if it names one, and path with query.
+fn split_target<'a>(method: &str, target: &'a str) -> Option<(Option<&'a str>, &'a str)> {
+    if target.starts_with('/') || (method, target) == ("OPTIONS", "*") {
+        return Some((None, target));
+    }
+    if method == "CONNECT" {
+        return Authority::parse(target).map(|_| (Some(target), ""));
+    }
+    let (scheme, rest) = target.split_once("://")?;
+    if !["ws", "wss", "http", "https"].iter().any(|known| known.eq_ignore_ascii_case(scheme)) {
+        return None;
+    }
+    let (authority, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
+    Authority::parse(authority)?;
+    Some((Some(authority), path))
+}
+
+fn bad_line(line: &str) -> Refusal {
+    Refusal::new(400, "not a request line", quote(line))
+}
+
+fn bad_target(target: &str) -> Refusal {
+    Refusal::new(400, "not a target", quote(target))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(first_line: &str) -> Result<Request, u16> {
+        let head =
+            format!("{first_line}\r\nHost: a:1\r\nCookie: x=1; y=\"2\"\r\ncookie: z=\r\n\r\n");
+        Request::parse(head.as_bytes()).map_err(|refusal| refusal.status())
+    }
+
+    #[test]
+    fn a_target_is_split_into_path_and_query() {
+        let request = parse("GET /chat/%20?a=b?c HTTP/1.1").unwrap();
+        assert_eq!(
+            (request.method(), request.path(), request.query()),
+            ("GET", "/chat/%20", Some("a=b?c"))
+        );
+        assert_eq!(request.host(), Some("a:1"));
+    }
+
+    #[test]
+    fn an_absolute_target_names_the_host() {
+        for (target, host, path) in [
+            ("ws://example.com:8080/", "example.com:8080", "/"),
+            ("HTTPS://[::1]:1/x?y", "[::1]:1", "/x"),
+            ("http://b?c", "b", "/"),
+            ("wss://b", "b", "/"),
+        ] {
+            let request = parse(&format!("GET {target} HTTP/1.1")).unwrap();
+            assert_eq!((request.host(), request.path()), (Some(host), path), "{target}");
+            assert_eq!(request.target(), target);
+        }
+    }
+
+    #[test]
+    fn cookies_are_found_over_several_lines() {
+        let request = parse("GET / HTTP/1.1").unwrap();
+        assert_eq!(request.cookies().collect::<Vec<_>>(), [("x", "1"), ("y", "\"2\""), ("z", "")]);
+        assert_eq!(request.cookie("y"), Some("\"2\""));
+        assert_eq!(request.cookie("X"), None);
+    }
+
+    #[test]
+    fn a_first_line_that_is_no_request_is_refused() {
+        for line in [
+            "",
+            " ",
+            "GET",
+            "GET /",
+            "GET  / HTTP/1.1",
+            "GET / HTTP/1.1 ",
+            " GET / HTTP/1.1",
+            "G@T / HTTP/1.1",
+            "GET / http/1.1",
+            "GET / HTTP/1",
+            "GET / HTTP/1.1x",
+            "GET /\u{e9} HTTP/1.1",
+            "GET /#a HTTP/1.1",
+            "GET * HTTP/1.1",
+            "GET a:1 HTTP/1.1",
+            "GET ftp://a/ HTTP/1.1",
+            "GET ws:///x HTTP/1.1",
+            "GET ws://u@a/ HTTP/1.1",
+            "GET chat HTTP/1.1",
+        ] {
+            assert_eq!(parse(line).err(), Some(400), "{line:?}");
+        }
+    }
+
+    #[test]
+    fn another_version_of_http_is_told_so() {
+        for version in ["HTTP/1.0", "HTTP/0.9", "HTTP/2.0", "HTTP/3.1"] {
+            assert_eq!(parse(&format!("GET / {version}")).err(), Some(505), "{version}");
+        }
+        assert!(parse("GET / HTTP/1.2").is_ok());
+    }
+}

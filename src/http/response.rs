@@ -1,0 +1,192 @@
+//! An HTTP response that is not a 101: a page, or a refusal. Values in, bytes out.
+//!
+//! Each says `Connection: close` and its exact length. A header whose name or value could break out
+//! of its line is refused here, before a byte is written (response splitting).
+
+use super::token::is_token;
+use crate::diagnostic::misuse::Misuse;
+
+/// An answer in plain HTTP.
+///
+/// ```
+/// let page = ws101::Response::html("<h1>Hello</h1>").header("Cache-Control", "no-store");
+/// ```
+#[derive(Clone, Debug)]
+pub struct Response {
+    status: u16,
+    headers: Vec<(String, String)>,
+    body: Vec<u8>,
+    sends_body: bool,
+}
+
+impl Response {
+    /// A page of HTML.
+    pub fn html(body: impl Into<String>) -> Response {
+        Response::new("text/html; charset=utf-8", body.into())
+    }
+
+    /// Plain text.
+    pub fn text(body: impl Into<String>) -> Response {
+        Response::new("text/plain; charset=utf-8", body.into())
+    }
+
+    /// Any content, with its type.
+    pub fn new(content_type: &str, body: impl Into<Vec<u8>>) -> Response {
+        let headers = vec![("Content-Type".into(), content_type.into())];
+        Response { status: 200, headers, body: body.into(), sends_body: true }
+    }
+
+    /// Says how long the body is, and leaves it out: the answer to a HEAD.
+    pub(crate) fn without_body(self) -> Response {
+        Response { sends_body: false, ..self }
+    }
+
+    /// Sets the status, which is 200 at first.
+    pub fn status(mut self, status: u16) -> Response {
+        self.status = status;
+        self
+    }
+
+    /// Adds a header.
+    pub fn header(mut self, name: &str, value: &str) -> Response {
+        self.headers.push((name.into(), value.into()));
+        self
+    }
+
+    /// The bytes that go out.
+    pub fn encode(&self) -> Result<Vec<u8>, Misuse> {
+        let Response { status, headers, body, sends_body } = self;
+        let mut out = format!("HTTP/1.1 {status} {}\r\n", reason(*status)).into_bytes();
+        for (name, value) in headers {
+            if OURS.iter().any(|ours| name.eq_ignore_ascii_case(ours)) {
+                return Err(Misuse::Header(name.clone(), value.clone()));
+            }
+            write_header(&mut out, name, value)?;
+        }
+        // RFC 9110 §6.4.1, §8.6: neither has a body, and a 204 has no length either.
+        let has_body = *sends_body && !matches!(status, 204 | 304);
+        if *status != 204 {
+            write_header(&mut out, "Content-Length", &body.len().to_string())?;
+        }
+        // A browser must not guess that a body which quotes a request is a page or a script.
+        write_header(&mut out, "X-Content-Type-Options", "nosniff")?;
+        // RFC 9110 §7.8: whoever sends `Upgrade` names it in `Connection` as well.
+        let upgrades = headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("Upgrade"));
+        write_header(&mut out, "Connection", if upgrades { "upgrade, close" } else { "close" })?;
+        out.extend_from_slice(b"\r\n");
+        if has_body {
+            out.extend_from_slice(body);
+        }
+        Ok(out)
+    }
+}
+
+/// What says where the answer ends: that is not the caller's to set.
+const OURS: [&str; 3] = ["Content-Length", "Transfer-Encoding", "Connection"];
+
+/// Writes a header line, unless its name or value would break out of it.
+pub(crate) fn write_header(out: &mut Vec<u8>, name: &str, value: &str) -> Result<(), Misuse> {
+    if !is_token(name) || !may_be_value(value) {
+        return Err(Misuse::Header(name.into(), value.into()));
+    }
+    for piece in [name, ": ", value, "\r\n"] {
+        out.extend_from_slice(piece.as_bytes());
+    }
+    Ok(())
+}
+
+/// Whether a string may stand as a header's value: no control characters but tabs.
+fn may_be_value(value: &str) -> bool {
+    value.bytes().all(|byte| byte == b'\t' || !byte.is_ascii_control())
+}
+
+/// The words that go with a status.
+pub(crate) fn reason(status: u16) -> &'static str {
+    match status {
+        101 => "Switching Protocols",
+        200 => "OK",
+        204 => "No Content",
+        301 => "Moved Permanently",
+        302 => "Found",
+        304 => "Not Modified",
+        307 => "Temporary Redirect",
+        308 => "Permanent Redirect",
+        400 => "Bad Request",
+        401 => "Unauthorized",
+        403 => "Forbidden",
+        404 => "Not Found",
+        405 => "Method Not Allowed",
+        408 => "Request Timeout",
+        421 => "Misdirected Request",
+        426 => "Upgrade Required",
+        429 => "Too Many Requests",
+        431 => "Request Header Fields Too Large",
+        500 => "Internal Server Error",
+        503 => "Service Unavailable",
+        505 => "HTTP Version Not Supported",
+        _ => "Other",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_response_says_its_length_and_that_it_is_the_last() {
+        let bytes = Response::text("hello").encode().unwrap();
+        let text = String::from_utf8(bytes).unwrap();
+        assert!(text.starts_with("HTTP/1.1 200 OK\r\n"), "{text}");
+        assert!(
+            text.contains("\r\nContent-Length: 5\r\n")
+                && text.contains("\r\nConnection: close\r\n")
+        );
+        assert!(text.ends_with("\r\n\r\nhello"));
+    }
+
+    /// RFC 9110 §15, and RFC 6585 for 429 and 431.
+    #[test]
+    fn each_status_goes_with_the_words_of_its_rfc() {
+        let words = "101 Switching Protocols, 200 OK, 204 No Content, 301 Moved Permanently, 302 Found, \
+                     304 Not Modified, 307 Temporary Redirect, 308 Permanent Redirect, 400 Bad Request, \
+                     401 Unauthorized, 403 Forbidden, 404 Not Found, 405 Method Not Allowed, \
+                     408 Request Timeout, 421 Misdirected Request, 426 Upgrade Required, \
+                     429 Too Many Requests, 431 Request Header Fields Too Large, \
+                     500 Internal Server Error, 503 Service Unavailable, \
+                     505 HTTP Version Not Supported, 299 Other";
+        for line in words.split(", ") {
+            let status = line[..3].parse().unwrap();
+            let bytes = Response::text("").status(status).encode().unwrap();
+            assert!(bytes.starts_with(format!("HTTP/1.1 {line}\r\n").as_bytes()), "{line}");
+        }
+    }
+
+    #[test]
+    fn where_a_response_ends_is_not_for_its_headers_to_say() {
+        for name in ["content-length", "Transfer-Encoding", "CONNECTION"] {
+            assert!(Response::text("a").header(name, "1").encode().is_err(), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_204_has_neither_body_nor_length_and_a_304_no_body() {
+        let sent = |status| {
+            let bytes = Response::text("body").status(status).encode().unwrap();
+            String::from_utf8(bytes).unwrap()
+        };
+        assert!(!sent(204).contains("Content-Length") && sent(204).ends_with("\r\n\r\n"));
+        assert!(sent(304).contains("Content-Length: 4\r\n") && sent(304).ends_with("\r\n\r\n"));
+    }
+
+    #[test]
+    fn a_header_that_would_break_out_of_its_line_is_refused() {
+        for (name, value) in
+            [("A", "b\r\nC: d"), ("A", "\n"), ("A", "\0"), ("A: b\r\nC", "d"), ("", "b")]
+        {
+            assert!(
+                Response::text("").header(name, value).encode().is_err(),
+                "{name:?}: {value:?}"
+            );
+        }
+    }
+}

@@ -1,0 +1,21 @@
+//! How does a server accept connections, give each a thread, and stop?
+//!
+//! ```text
+//! accept ──► a thread of the pool ──► upgrade: head ► decision ► permit ► authorize ► 101 ──► handler
+//!                                        │
+//!                                        └──► registry: who is pending, who is open; shutdown
+//! ```
+//!
+//! Read its files in this order; each imports only those above it.
+//!
+//! | file | the question it answers |
+//! |---|---|
+//! | `registry.rs` | Which connections are pending or open, which is evicted, and how does the server shut down? |
+//! | `upgrade.rs` | How does an accepted stream become a `WebSocket`? |
+//! | `threads.rs` | Which thread serves a connection? |
+//! | `server.rs` | How is each connection accepted, and what if there is no thread for it? |
+
+pub(crate) mod registry;
+pub(crate) mod server;
+pub(crate) mod threads;
+pub(crate) mod upgrade;

@@ -1,0 +1,240 @@
+//! The handshake on a stream: read the head, decide, answer. At the end there is a `WebSocket`, or
+//! somebody who knows why not.
+
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::Arc;
+
+use super::registry::{House, Place, Waiting};
+use crate::connection::close_guard::Farewell;
+use crate::connection::limits::Limits;
+use crate::connection::websocket::WebSocket;
+use crate::connection::write_half::Link;
+use crate::diagnostic::misuse::Misuse;
+use crate::diagnostic::quote;
+use crate::error::{Error, Result};
+use crate::frames::buffer::Buffer;
+use crate::frames::decoder::Incoming;
+use crate::frames::deflate;
+use crate::frames::encoder::Outgoing;
+use crate::frames::header::Role;
+use crate::handshake::server::{Agreement, Decision, Rules, decide, upgrade_required};
+use crate::http::refusal::Refusal;
+use crate::http::request::Request;
+use crate::http::response::Response;
+use crate::transport::deadline::Deadline;
+use crate::transport::head_reader::{NoHead, read_head};
+use crate::transport::lingering_close::part;
+use crate::transport::min_rate::{too_slow_or_lost, wait_of_a_call, write_at_pace};
+use crate::transport::stream::{Stream, Through};
+use crate::transport::tls::Tls;
+
+/// What a server has been told to do.
+#[derive(Default)]
+pub(crate) struct Options {
+    pub(crate) rules: Rules,
+    pub(crate) limits: Limits,
+    pub(crate) tls: Option<Tls>,
+    pub(crate) authorize: Option<Box<Authorize>>,
+    pub(crate) pages: Option<Box<Pages>>,
+    pub(crate) through: Through,
+}
+
+impl Options {
+    /// Whether this can be done.
+    pub(crate) fn check(&self) -> std::result::Result<(), Misuse> {
+        self.rules.deflate.as_ref().map_or(Ok(()), deflate::check)?;
+        self.rules.check()
+    }
+}
+
+/// A question of the application's own, asked when all others are answered.
+pub(crate) type Authorize = dyn Fn(&Request) -> std::result::Result<(), Refusal> + Send + Sync;
+/// Pages for those who ask for no WebSocket.
+pub(crate) type Pages = dyn Fn(&Request) -> Option<Response> + Send + Sync;
+
+/// What becomes of a stream.
+enum Outcome {
+    Page(Response),
+    Open(Box<Request>, Agreement, Place),
+}
+
+/// Greets whoever is at the other end of a stream. However it ends, they have been answered, if they
+/// could understand an answer: over TLS, not before that is agreed on.
+pub(crate) fn greet(
+    id: u64,
+    stream: Arc<dyn Stream>,
+    options: &Options,
+    house: &Arc<House>,
+) -> Result<WebSocket> {
+    let limits = &options.limits;
+    let waiting = house.wait(id, stream.clone(), limits.max_waiting);
+    let mut buffer = Buffer::default();
+    // One deadline for all, and one room: a handshake of TLS holds a thread as a head does.
+    let deadline = Deadline::after(limits.head);
+    let stream = match &options.tls {
+        None => stream,
+        Some(tls) => tls.accept(stream.clone(), deadline).map_err(|error| {
+            log::debug!("{id} {error}");
+            match error {
+                Error::Refused(refusal) => refuse(id, refusal, &*stream, limits, &waiting),
+                error => error,
+            }
+        })?,
+    };
+    let own_fault = |stream: &dyn Stream, panic| -> ! {
+        log::error!("{id} authorize, pages or through panicked");
+        waiting.stay_for_the_answer();
+        house.tally.refused(500);
+        answer(stream, &Response::text(OWN_FAULT).status(500), limits);
+        resume_unwind(panic)
+    };
+    let wrap = || options.through.wrap(stream.clone());
+    let stream = catch_unwind(AssertUnwindSafe(wrap)).unwrap_or_else(|p| own_fault(&*stream, p));
+    let judge = || judge(id, &*stream, &mut buffer, deadline, options, house, &waiting);
+    match catch_unwind(AssertUnwindSafe(judge)).unwrap_or_else(|p| own_fault(&*stream, p)) {
+        Ok(Outcome::Open(request, agreement, place)) => {
+            write(&*stream, &agreement.response(), limits).map_err(too_slow_or_lost)?;
+            drop(waiting);
+            open(id, stream, buffer, request, agreement, place, options)
+        }
+        Ok(Outcome::Page(page)) => {
+            log::debug!("{id} is served a page");
+            if !waiting.stay_for_the_answer() {
+                return Err(refuse(id, sent_out(house), &*stream, limits, &waiting));
+            }
+            answer(&*stream, &page, limits);
+            Err(Error::PageServed)
+        }
+        Err(refusal) => Err(refuse(id, refusal, &*stream, limits, &waiting)),
+    }
+}
+
+fn refuse(
+    id: u64,
+    refusal: Refusal,
+    stream: &dyn Stream,
+    limits: &Limits,
+    waiting: &Waiting,
+) -> Error {
+    log::debug!("{id} refused: {refusal}");
+    waiting.stay_for_the_answer();
+    waiting.tally().refused(refusal.status());
+    answer(stream, &refusal.response(), limits);
+    refusal.into()
+}
+
+fn judge(
+    id: u64,
+    stream: &dyn Stream,
+    buffer: &mut Buffer,
+    deadline: Deadline,
+    options: &Options,
+    house: &Arc<House>,
+    waiting: &Waiting,
+) -> std::result::Result<Outcome, Refusal> {
+    // 1. The head.
+    let length = read_head(stream, buffer, options.limits.head_size(), deadline)
+        .map_err(|why| no_head(why, house.is_stopping(), waiting.was_sent_out()))?;
+    let request = Box::new(Request::parse(&buffer.unread()[..length])?);
+    buffer.consume(length);
+    // 2. The RFC's questions.
+    let agreement = match decide(&request, &options.rules)? {
+        Decision::Switch(agreement) => agreement,
+        Decision::PlainHttp => {
+            let page = options.pages.as_ref().and_then(|pages| pages(&request));
+            return page.map(Outcome::Page).ok_or_else(upgrade_required);
+        }
+    };
+    // 3. Is there a place? It counts from now on, so that the other room is left.
+    let why_not = if house.is_stopping() { ABOUT_TO_STOP } else { "all places are taken" };
+    let place = house.take_place(id, options.limits.max_connections);
+    let place = place.ok_or_else(|| no_room(why_not))?;
+    if !waiting.leave() {
+        return Err(sent_out(house));
+    }
+    // 4. The application's question, which may take its time.
+    if let Some(authorize) = &options.authorize {
+        authorize(&request)?;
+        if house.is_stopping() {
+            return Err(no_room(ABOUT_TO_STOP));
+        }
+    }
+    Ok(Outcome::Open(request, agreement, place))
+}
+
+/// The 101 is out, by [`write`]: from here on there are frames, some of which may have come behind the head.
+/// (A frame of its own, so that the stack for it and for what came before are not needed at a time.)
+#[inline(never)]
+fn open(
+    id: u64,
+    stream: Arc<dyn Stream>,
+    mut buffer: Buffer,
+    request: Box<Request>,
+    agreement: Agreement,
+    place: Place,
+    options: &Options,
+) -> Result<WebSocket> {
+    let limits = &options.limits;
+    let agreed = agreement.deflate.zip(options.rules.deflate);
+    let (inflater, deflater) = deflate::halves(Role::Server, agreed, limits.max_message);
+    let outgoing = Outgoing::new(None).deflating(deflater);
+    let tally = place.tally();
+    tally.received(0, buffer.unread().len());
+    let link = Link::new(id, stream, outgoing, limits, tally);
+    place.open(&link);
+    log::info!("{id} opened: {}", quote(request.path()));
+    let farewell = Farewell::new(link, Some(Box::new(place)));
+    let incoming = Incoming::new(Role::Server, limits.bounds(), buffer).inflating(inflater);
+    Ok(WebSocket::new(farewell, incoming, limits, request, agreement.subprotocol))
+}
+
+/// Answers in plain HTTP, and closes behind it.
+pub(crate) fn answer(stream: &dyn Stream, response: &Response, limits: &Limits) {
+    let bytes = response.encode().unwrap_or_else(|misuse| {
+        log::error!("a page or refusal of this server can't be sent: {misuse}");
+        b"HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+            .into()
+    });
+    if write(stream, &bytes, limits).is_ok() {
+        part(Deadline::after(limits.close), stream);
+    }
+}
+
+/// Writes at the pace that is asked of a connection, and leaves the stream set to it.
+fn write(stream: &dyn Stream, bytes: &[u8], limits: &Limits) -> io::Result<()> {
+    stream.set_write_timeout(wait_of_a_call(limits.write))?;
+    write_at_pace(limits.write, stream, bytes, &[])
+}
+
+/// What a client is told when the application's own question about it panicked.
+const OWN_FAULT: &str =
+    "500 Internal Server Error: the fault is the server's; its log says more.\n";
+
+fn no_head(why: NoHead, is_stopping: bool, was_sent_out: bool) -> Refusal {
+    match why {
+        NoHead::Bad(refusal) => refusal,
+        _ if is_stopping => no_room(ABOUT_TO_STOP),
+        NoHead::Ended | NoHead::Broken(_) if was_sent_out => {
+            too_late("made way for newer ones, since many came at once")
+        }
+        NoHead::Late => too_late("its time was up"),
+        NoHead::Ended | NoHead::Broken(_) => Refusal::new(400, "a head cut short", ""),
+    }
+}
+
+/// For one that had to make way though its head was whole.
+fn sent_out(house: &House) -> Refusal {
+    no_head(NoHead::Ended, house.is_stopping(), true)
+}
+
+pub(crate) const ABOUT_TO_STOP: &str = "it is about to stop";
+
+fn too_late(seen: &'static str) -> Refusal {
+    Refusal::new(408, "a head too late", seen)
+}
+
+/// There is no place, no thread, no descriptor.
+pub(crate) fn no_room(seen: &'static str) -> Refusal {
+    Refusal::new(503, "no room", seen).header("Retry-After", "1")
+}

@@ -1,0 +1,40 @@
+//! Lingering close: ending a stream so that the peer can still read our last bytes.
+
+use std::net::Shutdown;
+use std::time::Duration;
+
+use super::deadline::{Deadline, read_before};
+use super::stream::Stream;
+
+// WALK: part
+/// Leaves so that the peer can read our last words.
+///
+/// A socket that is closed with unread bytes in it sends a reset, and a reset destroys what is still
+/// on its way to the peer: the very frame that says what went wrong. So: end our side, read what the
+/// peer still sends until it ends too, within a deadline and a bound.
+pub fn part(deadline: Deadline, stream: &dyn Stream) {
+    let _ = stream.shutdown(Shutdown::Write);
+    read_away(deadline, stream);
+    let _ = stream.shutdown(Shutdown::Both);
+}
+
+/// Waits a moment for the peer to end the stream. Whoever ends it first is left with its port for
+/// minutes (TIME_WAIT): that is for the server to do, which can bear it (RFC 6455 §7.1.1).
+pub fn let_the_peer_end(deadline: Deadline, stream: &dyn Stream) {
+    const A_MOMENT: Duration = Duration::from_secs(1);
+    let rest = deadline.remaining().unwrap_or_default();
+    read_away(Deadline::after(rest.min(A_MOMENT)), stream);
+}
+
+fn read_away(deadline: Deadline, stream: &dyn Stream) {
+    const MOST: usize = 64 * 1024 * 1024;
+    let mut waste = [0; 4096];
+    let mut wasted = 0;
+    while wasted < MOST {
+        match read_before(deadline, stream, &mut waste) {
+            Ok(0) => return,
+            Ok(count) => wasted += count,
+            Err(_) => break,
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! Writing with a minimum rate: a slow peer is served, a stuck one is dropped.
+//!
+//! A fixed deadline for a whole message would drop an honest peer on a slow line. So each call of
+//! `write` waits for a part of the deadline, and the peer must take 64 KiB within a whole one.
+
+use std::io::{self, ErrorKind, IoSlice};
+use std::time::{Duration, Instant};
+
+use super::stream::{Stream, is_timeout};
+use crate::error::Error;
+
+/// Why a write did not get to its end.
+pub(crate) fn too_slow_or_lost(error: io::Error) -> Error {
+    if is_timeout(&error) { Error::TooSlow } else { Error::Lost(error) }
+}
+
+/// Less than this in a whole write deadline is not slow, but stuck, or hostile.
+const LEAST_PROGRESS: usize = 64 * 1024;
+/// How often a write deadline is looked at: a call waits for that part of it.
+const LOOKS: u32 = 4;
+
+/// How long a single call may wait, of those that [`write_at_pace`] makes.
+pub fn wait_of_a_call(patience: Duration) -> Duration {
+    patience / LOOKS
+}
+
+// WALK: pace
+/// Writes all of `first` and `second`, as long as the peer takes them at a pace worth waiting for. The
+/// stream's own timeout bounds each call; this judges what they achieve. What the first call writes may
+/// be in our own system's buffers: only what follows shows that the peer takes something.
+pub fn write_at_pace(
+    patience: Duration,
+    stream: &dyn Stream,
+    first: &[u8],
+    second: &[u8],
+) -> io::Result<()> {
+    let total = first.len() + second.len();
+    let (mut written, mut waits) = (0, 0);
+    let (mut start, mut written_at_start) = (Instant::now(), None);
+    while written < total {
+        let rest = [
+            IoSlice::new(first.get(written..).unwrap_or_default()),
+            IoSlice::new(&second[written.saturating_sub(first.len())..]),
+        ];
+        match stream.write(if second.is_empty() { &rest[..1] } else { &rest }) {
+            Ok(0) => return Err(ErrorKind::WriteZero.into()),
+            Ok(count) => (written, waits) = (written + count, 0),
+            Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+            Err(error) if is_timeout(&error) && waits + 1 < LOOKS => waits += 1,
+            Err(error) => return Err(error),
+        }
+        // A call that wrote a part has waited for the rest. Was it worth the wait?
+        match written_at_start {
+            None => written_at_start = Some(written),
+            Some(_) if written == total || start.elapsed() < patience => {}
+            Some(then) if written - then < LEAST_PROGRESS => {
+                return Err(ErrorKind::TimedOut.into());
+            }
+            Some(_) => (start, written_at_start) = (Instant::now(), Some(written)),
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::transport::deadline::{Deadline, read_before, write_before};
+    use crate::transport::lingering_close::part;
+    use std::collections::VecDeque;
+    use std::io::ErrorKind::{BrokenPipe, Interrupted, TimedOut, WouldBlock};
+    use std::net::Shutdown;
+    use std::sync::Mutex;
+
+    const LONG: Duration = Duration::from_secs(60);
+
+    /// A stream whose calls end as they are told to.
+    struct Told(Mutex<VecDeque<Result<usize, ErrorKind>>>);
+
+    impl Told {
+        fn new(ends: &[Result<usize, ErrorKind>]) -> Told {
+            Told(Mutex::new(ends.iter().copied().collect()))
+        }
+
+        fn next(&self) -> io::Result<usize> {
+            let end = self.0.lock().unwrap().pop_front().expect("no more calls than these");
+            end.map_err(io::Error::from)
+        }
+
+        fn is_through(&self) -> bool {
+            self.0.lock().unwrap().is_empty()
+        }
+    }
+
+    impl Stream for Told {
+        fn read(&self, _: &mut [u8]) -> io::Result<usize> {
+            self.next()
+        }
+
+        fn write(&self, _: &[IoSlice<'_>]) -> io::Result<usize> {
+            self.next()
+        }
+
+        fn set_read_timeout(&self, _: Duration) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn set_write_timeout(&self, _: Duration) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn shutdown(&self, _: Shutdown) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn an_interruption_is_no_end_and_another_error_is() {
+        let deadline = Deadline::after(LONG);
+        let stream = Told::new(&[Err(Interrupted), Ok(3), Err(BrokenPipe), Err(WouldBlock)]);
+        let read = || read_before(deadline, &stream, &mut [0; 9]).map_err(|error| error.kind());
+        assert_eq!((read(), read(), read()), (Ok(3), Err(BrokenPipe), Err(WouldBlock)));
+
+        let written = |ends: &[_]| {
+            let stream = Told::new(ends);
+            let written = write_before(deadline, &stream, b"12345").map_err(|error| error.kind());
+            assert!(stream.is_through());
+            let stream = Told::new(ends);
+            let paced = write_at_pace(LONG, &stream, b"12", b"345").map_err(|error| error.kind());
+            assert_eq!((written, stream.is_through()), (paced, true));
+            written
+        };
+        assert_eq!(written(&[Ok(1), Err(Interrupted), Ok(1), Err(WouldBlock), Ok(3)]), Ok(()));
+        assert_eq!(written(&[Ok(4), Err(TimedOut), Ok(1)]), Ok(()));
+        assert_eq!(written(&[Ok(4), Err(BrokenPipe)]), Err(BrokenPipe));
+        assert_eq!(written(&[Ok(4), Ok(0)]), Err(ErrorKind::WriteZero));
+    }
+
+    #[test]
+    fn four_calls_in_a_row_that_achieve_nothing_are_a_whole_deadline() {
+        assert_eq!(wait_of_a_call(LONG), LONG / 4);
+        let nothing = Err(WouldBlock);
+        let ends = [nothing, nothing, nothing, Ok(1), nothing, nothing, nothing, Ok(2)];
+        let stream = Told::new(&ends);
+        assert!(write_at_pace(LONG, &stream, b"123", b"").is_ok() && stream.is_through());
+        let stream = Told::new(&[Ok(1), nothing, nothing, nothing, nothing]);
+        let error = write_at_pace(LONG, &stream, b"123", b"").unwrap_err();
+        assert!(is_timeout(&error) && stream.is_through());
+    }
+
+    #[test]
+    fn whoever_parts_reads_64_mib_and_no_more() {
+        let stream = Told::new(&[Ok(4096); (64 << 20) / 4096]);
+        part(Deadline::after(LONG), &stream);
+        assert!(stream.is_through());
+    }
+
+    #[test]
+    fn less_than_64_kib_in_a_deadline_is_too_slow_and_as_much_is_not() {
+        let bytes = vec![0; 1 << 20];
+        // What the first call takes may be our own system's doing.
+        for (second, is_enough) in [(LEAST_PROGRESS - 1, false), (LEAST_PROGRESS, true)] {
+            let stream = Told::new(&[Ok(100), Ok(second), Ok(bytes.len() - 100 - second)]);
+            let written = write_at_pace(Duration::ZERO, &stream, &bytes, b"");
+            assert_eq!(written.is_ok(), is_enough, "{second}");
+        }
+    }
+}
