@@ -1,4 +1,4 @@
-//! The handshake with nothing but a TCP socket: both ends written out, line by line. And a lesson:
+//! The handshake with nothing but a TCP socket: both ends written out, line by line. And a diagnostic:
 //! two ends that share a mistake agree with each other.
 //!
 //! run: cargo run --example 02_handshake_by_hand

@@ -15,8 +15,8 @@
 //! next: 04_echo, a server that speaks in them
 
 use ws101::explain::conversation::explain_frames;
-use ws101::explain::heads::Terms;
-use ws101::explain::print::{Style, account};
+use ws101::explain::heads::Settings;
+use ws101::explain::print::{Style, annotation};
 use ws101::frames::header::{Header, Opcode, Role};
 use ws101::frames::mask;
 
@@ -37,8 +37,8 @@ const FRAMES: [(Role, &[u8], &str); 6] = [
 fn main() {
     for (from, bytes, story) in FRAMES {
         println!("--- {story}\n");
-        for told in explain_frames(bytes, from, &Terms::default()) {
-            println!("{}", account(&told, "", Style { colour: false, pictures: true }));
+        for told in explain_frames(bytes, from, &Settings::default()) {
+            println!("{}", annotation(&told, "", Style { colour: false, pictures: true }));
         }
     }
     println!("--- put together: \"cat\", in binary, as a client sends it\n");

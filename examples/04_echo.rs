@@ -9,7 +9,7 @@
 //! expect: listening on ws://127.0.0.1:9001
 //! next: 05_client, the other end of the wire
 
-use ws101::{Narrator, Response, Server};
+use ws101::{Explainer, Response, Server};
 
 fn main() -> ws101::Result<()> {
     env_logger::init();
@@ -17,9 +17,9 @@ fn main() -> ws101::Result<()> {
         std::env::args().skip(1).partition(|argument| argument == "--explain");
     let address = addresses.pop().unwrap_or("127.0.0.1:9001".into());
     // A page of this very host and port may connect; one of another site is told 403.
-    let mut server = Server::bind(address)?.pages(|_| Some(Response::html(PAGE)));
+    let mut server = Server::bind(address)?.http(|_| Some(Response::html(PAGE)));
     if !options.is_empty() {
-        server = server.explain(Narrator::stdout()?);
+        server = server.explain(Explainer::stdout()?);
     }
     println!("listening on ws://{}", server.local_addr()?);
     server.serve(|mut ws| {

@@ -14,7 +14,7 @@ use std::io::BufRead;
 use std::process::ExitCode;
 use std::thread;
 
-use ws101::{Client, Message, Narrator, Result, Sender, WebSocket};
+use ws101::{Client, Explainer, Message, Result, Sender, WebSocket};
 
 fn main() -> ExitCode {
     env_logger::init();
@@ -29,7 +29,7 @@ fn main() -> ExitCode {
     let talked = match explain.is_empty() {
         true => client.connect().and_then(talk),
         // What is printed waits in a queue: it is printed to its end before this is dropped.
-        false => Narrator::stderr()
+        false => Explainer::stderr()
             .map_err(ws101::Error::Io)
             .and_then(|narrator| talk(client.explain(&narrator).connect()?)),
     };
@@ -81,7 +81,7 @@ fn from_arguments(mut arguments: impl Iterator<Item = String>) -> Option<Client>
             "--origin" => client.origin(value),
             "--protocol" => client.subprotocols([value]),
             // For wss:// (feature `tls`): trust the certificate in this PEM file.
-            "--root" => client.roots(value),
+            "--root" => client.root_certificates(value),
             "--header" => {
                 let (name, value) = value.split_once(':')?;
                 client.header(name, value.trim_start())

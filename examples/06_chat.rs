@@ -9,7 +9,9 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
-use ws101::{Limits, Message, Narrator, Outbox, Prepared, Response, Result, Server, WebSocket};
+use ws101::{
+    Explainer, Limits, Message, Outbox, PreparedMessage, Response, Result, Server, WebSocket,
+};
 
 /// How many messages may wait for a member. One more, and the member is dropped.
 const BOUND: usize = 64;
@@ -24,13 +26,13 @@ fn main() -> Result<()> {
     let address = addresses.pop().unwrap_or("127.0.0.1:9001".into());
     let mut server = Server::bind(address)?
         .paths(["/chat"])
-        .pages(|request| match request.path() {
+        .http(|request| match request.path() {
             "/" => Some(page()),
             _ => None,
         })
         .limits(Limits { max_message: 4096, ..Limits::default() });
     if !options.is_empty() {
-        server = server.explain(Narrator::stdout()?);
+        server = server.explain(Explainer::stdout()?);
     }
     println!("listening on ws://{}", server.local_addr()?);
     println!("open http://{}", server.local_addr()?);
@@ -62,11 +64,11 @@ fn pass_on(ws: &mut WebSocket, name: &str, members: &Members) -> Result<()> {
 
 /// Encodes once, and puts it into each member's queue. None of this waits for anybody.
 fn tell_all(members: &Members, text: &str) {
-    let message = Prepared::new(text);
+    let message = PreparedMessage::new(text);
     for outbox in members.lock().unwrap().values() {
         // Too slow, or gone already. Cutting it ends its `recv`, and so its stay.
         if outbox.try_send(&message).is_err() {
-            outbox.cut();
+            outbox.abort();
         }
     }
 }

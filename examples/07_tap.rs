@@ -19,7 +19,7 @@ use std::thread;
 
 use ws101::explain::print::Style;
 use ws101::frames::header::Role;
-use ws101::{Narrator, Result, Stream, Tap};
+use ws101::{Explainer, Result, Stream, Tap};
 
 fn main() -> ExitCode {
     env_logger::init();
@@ -29,9 +29,9 @@ fn main() -> ExitCode {
         arguments.iter().map(String::as_str).filter(|word| *word != "--pictures").collect();
     let narrator = match words.as_slice() {
         [_, _, "--to", file] => File::create(file)
-            .and_then(|file| Narrator::new(file, Style { colour: false, pictures })),
-        [_, _] if pictures => Narrator::new(std::io::stdout(), Style { colour: false, pictures }),
-        [_, _] => Narrator::stdout(),
+            .and_then(|file| Explainer::new(file, Style { colour: false, pictures })),
+        [_, _] if pictures => Explainer::new(std::io::stdout(), Style { colour: false, pictures }),
+        [_, _] => Explainer::stdout(),
         _ => {
             eprintln!("usage: 07_tap LISTEN TARGET [--to FILE] [--pictures]");
             return ExitCode::FAILURE;
@@ -46,7 +46,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn stand_between(listen: &str, target: &str, narrator: Narrator) -> Result<()> {
+fn stand_between(listen: &str, target: &str, narrator: Explainer) -> Result<()> {
     let listener = TcpListener::bind(listen)?;
     println!("listening on ws://{}", listener.local_addr()?);
     for (number, client) in (1..).zip(listener.incoming()) {
@@ -59,7 +59,7 @@ fn stand_between(listen: &str, target: &str, narrator: Narrator) -> Result<()> {
         // What comes in one piece shall leave in one, and at once. If not: the bytes are the same.
         let _ = client.set_nodelay(true).and(server.set_nodelay(true));
         // To the client we are its server: it is this end that is tapped, in both directions.
-        let client = Arc::new(Tap::new(client, Role::Server, narrator.listen(name)));
+        let client = Arc::new(Tap::new(client, Role::Server, narrator.sink(name)));
         let server = Arc::new(server);
         let (from_client, to_server) = (client.clone(), server.clone());
         thread::spawn(move || pump(&*from_client, &*to_server));

@@ -17,7 +17,7 @@ use std::sync::{Arc, Mutex};
 
 use ws101::explain::json::{object, string};
 use ws101::{
-    Limits, Message, Outbox, Prepared, Refusal, Request, Response, Result, Server, WebSocket,
+    Limits, Message, Outbox, PreparedMessage, Refusal, Request, Response, Result, Server, WebSocket,
 };
 
 const ROOMS: [&str; 3] = ["/tea", "/garden", "/workshop"];
@@ -46,7 +46,7 @@ fn main() -> Result<()> {
         .paths(ROOMS)
         .subprotocols([JSON, TEXT])
         .authorize(move |request| let_in(request, &at_the_door))
-        .pages(move |request| page(request, &on_the_pages))
+        .http(move |request| page(request, &on_the_pages))
         .limits(Limits { max_message: 4096, ..Limits::default() });
     // A browser sends our cookie along whoever's page it is that asks. So that is the first question:
     // pages of this very host and port may ask, unless others are named here.
@@ -99,13 +99,13 @@ impl House {
 
     /// Says something in a room, to each in the words that were agreed on.
     fn tell(&self, room: &str, who: &str, says: &str) {
-        let text = Prepared::new(format!("{who}: {says}"));
-        let json = Prepared::new(object(&[("who", string(who)), ("says", string(says))]));
+        let text = PreparedMessage::new(format!("{who}: {says}"));
+        let json = PreparedMessage::new(object(&[("who", string(who)), ("says", string(says))]));
         for member in self.members.lock().unwrap().values().filter(|member| member.room == room) {
             let message = if member.speaks_json { &json } else { &text };
             // Too slow, or gone: see 06_chat.
             if member.outbox.try_send(message).is_err() {
-                member.outbox.cut();
+                member.outbox.abort();
             }
         }
     }

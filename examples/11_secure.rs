@@ -30,7 +30,7 @@ fn main() -> Result<()> {
         }
         _ => of_our_own()?,
     };
-    let server = Server::bind(address)?.tls(tls).pages(|_| Some(Response::html(PAGE)));
+    let server = Server::bind(address)?.tls(tls).http(|_| Some(Response::html(PAGE)));
     let address = server.local_addr()?;
     println!("listening on wss://{address}");
     println!("its certificate: {}", certificate.display());

@@ -9,30 +9,30 @@
 //!
 //! With context takeover a message may repeat what those before it said. That is what helps an
 //! application whose messages resemble each other, and what costs memory in between. Before you ask
-//! for it in one of your own, read what `Deflate` says about secrets.
+//! for it in one of your own, read what `DeflateConfig` says about secrets.
 
 use std::thread;
 use std::time::Duration;
 
-use ws101::{Client, Deflate, Result, Server};
+use ws101::{Client, DeflateConfig, Result, Server};
 
 fn main() -> Result<()> {
     env_logger::init();
     let page = page();
     println!("a page of JSON, {} bytes, sent and echoed three times:", page.len());
     println!("as it is            {}", measure(&page, None)?);
-    let by_itself = Deflate {
+    let by_itself = DeflateConfig {
         server_no_context_takeover: true,
         client_no_context_takeover: true,
-        ..Deflate::default()
+        ..DeflateConfig::default()
     };
     println!("each by itself      {}", measure(&page, Some(by_itself))?);
-    println!("with takeover       {}", measure(&page, Some(Deflate::default()))?);
+    println!("with takeover       {}", measure(&page, Some(DeflateConfig::default()))?);
     Ok(())
 }
 
 /// Sends the page three times to a server that echoes, and tells what went over the wire.
-fn measure(page: &str, deflate: Option<Deflate>) -> Result<String> {
+fn measure(page: &str, deflate: Option<DeflateConfig>) -> Result<String> {
     let mut server = Server::bind("127.0.0.1:0")?;
     let mut client = Client::new(format!("ws://{}", server.local_addr()?));
     if let Some(settings) = deflate {

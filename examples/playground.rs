@@ -29,12 +29,12 @@ use line::Line;
 use ws101::explain::json::{array, object, string};
 use ws101::frames::header::{Header, Opcode};
 use ws101::{
-    Error, Limits, Outbox, Prepared, Request, Response, Result, Sender, Server, WebSocket,
+    Error, Limits, Outbox, PreparedMessage, Request, Response, Result, Sender, Server, WebSocket,
 };
 
 /// What a lens speaks.
 const SUBPROTOCOL: &str = "lens.ws101";
-/// How many accounts may wait for a page; one more, and it is let go.
+/// How many annotations may wait for a page; one more, and it is let go.
 const LENS_BOUND: usize = 1024;
 /// How many messages may wait for a slow tab.
 const WIRE_BOUND: usize = 48;
@@ -49,8 +49,8 @@ fn main() -> Result<()> {
     let mut server = Server::bind(address)?
         .paths(answers::PATHS)
         .subprotocols([SUBPROTOCOL])
-        .pages(page)
-        .through(move |stream| Line::new(stream, &at_the_door))
+        .http(page)
+        .wrap_stream(move |stream| Line::new(stream, &at_the_door))
         .limits(Limits {
             max_message: answers::MAX_MESSAGE,
             max_connections: 64,
@@ -97,8 +97,8 @@ impl Lens {
     /// Tells the page something. A page that does not listen is let go, so that nothing piles up.
     fn tell(&self, about: &str, mut fields: Vec<(&str, String)>) {
         fields.insert(0, ("about", string(about)));
-        if self.outbox.try_send(&Prepared::new(object(&fields))).is_err() {
-            self.outbox.cut();
+        if self.outbox.try_send(&PreparedMessage::new(object(&fields))).is_err() {
+            self.outbox.abort();
         }
     }
 
@@ -131,12 +131,12 @@ impl Hall {
 
     /// Sends a text on every wire. Who is too slow for it is dropped, and all are told.
     fn say(&self, text: &str) {
-        let message = Prepared::new(text);
+        let message = PreparedMessage::new(text);
         let lenses = lock(&self.lenses);
         for lens in lenses.values() {
             let Some((wire, _)) = lock(&lens.wire).clone() else { continue };
-            if let Err(Error::TooSlow) = wire.try_send(&message) {
-                wire.cut();
+            if let Err(Error::WriteTimeout) = wire.try_send(&message) {
+                wire.abort();
                 let note = format!(
                     "Tab {} reads too slowly: {WIRE_BOUND} messages waited for it, so its wire was cut. \
                      Nobody else had to wait.",
@@ -171,7 +171,7 @@ fn echo(ws: &mut WebSocket) -> Result<()> {
     Ok(())
 }
 
-/// The lens: questions in, answers and accounts out.
+/// The lens: questions in, answers and annotations out.
 fn look(mut ws: WebSocket, hall: &Hall) -> Result<()> {
     if ws.subprotocol() != Some(SUBPROTOCOL) {
         return ws.close(1002, "a lens speaks lens.ws101");

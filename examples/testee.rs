@@ -13,7 +13,7 @@
 
 use std::process::ExitCode;
 
-use ws101::{Client, Deflate, Limits, Result, Server, WebSocket};
+use ws101::{Client, DeflateConfig, Limits, Result, Server, WebSocket};
 
 /// What the command line asks for.
 #[derive(Default)]
@@ -21,7 +21,7 @@ struct Options {
     address: Option<String>,
     client: Option<String>,
     limits: Limits,
-    deflate: Option<Deflate>,
+    deflate: Option<DeflateConfig>,
 }
 
 fn main() -> ExitCode {
@@ -43,7 +43,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn serve(address: Option<String>, limits: Limits, deflate: Option<Deflate>) -> Result<()> {
+fn serve(address: Option<String>, limits: Limits, deflate: Option<DeflateConfig>) -> Result<()> {
     let address = address.unwrap_or("127.0.0.1:9001".into());
     let mut server = Server::bind(address)?.limits(limits);
     if let Some(settings) = deflate {
@@ -54,7 +54,7 @@ fn serve(address: Option<String>, limits: Limits, deflate: Option<Deflate>) -> R
 }
 
 /// Compresses everything, however small: it is a test.
-const ALL: Deflate = Deflate { from: 0, ..Deflate::DEFAULT };
+const ALL: DeflateConfig = DeflateConfig { from: 0, ..DeflateConfig::DEFAULT };
 
 fn echo(mut ws: WebSocket) -> Result<()> {
     while let Some(message) = ws.recv()? {
@@ -63,7 +63,7 @@ fn echo(mut ws: WebSocket) -> Result<()> {
     Ok(())
 }
 
-fn play(url: &str, limits: &Limits, deflate: Option<Deflate>) -> Result<()> {
+fn play(url: &str, limits: &Limits, deflate: Option<DeflateConfig>) -> Result<()> {
     let url = url.trim_end_matches('/');
     let connect = |path: &str| {
         let client = Client::new(format!("{url}{path}")).limits(limits.clone());
@@ -113,7 +113,7 @@ fn options(mut arguments: impl Iterator<Item = String>) -> std::result::Result<O
 }
 
 /// The parameters that RFC 7692 has, by its names.
-fn terms(text: &str, settings: &mut Deflate) -> std::result::Result<(), String> {
+fn terms(text: &str, settings: &mut DeflateConfig) -> std::result::Result<(), String> {
     for parameter in text.split(';').map(str::trim) {
         let (name, bits) = parameter.split_once('=').unwrap_or((parameter, ""));
         let bits = || bits.parse().map_err(|_| format!("how many bits are {parameter}?"));

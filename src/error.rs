@@ -1,15 +1,15 @@
 //! Everything that can go wrong with a connection, in one type.
 //!
 //! A clean close is not among it: that is a value (`recv` gives `None`). Each variant says who is
-//! at fault, and what it shows is the whole lesson: the rule, what was seen, the cause and the fix.
+//! at fault, and what it shows is the whole diagnostic: the rule, what was seen, the cause and the fix.
 
 use std::io::ErrorKind;
 use std::{fmt, io};
 
-use crate::diagnostic::Lesson;
+use crate::diagnostic::Diagnostic;
 use crate::diagnostic::misuse::Misuse;
 use crate::frames::violation::Violation;
-use crate::handshake::client::Rejection;
+use crate::handshake::client::HandshakeError;
 use crate::http::refusal::Refusal;
 
 /// What a call of this crate returns.
@@ -25,10 +25,10 @@ pub enum Error {
     /// At a server: the request asked for no WebSocket, and has been answered with a page.
     PageServed,
     /// At a client: the server did not open a WebSocket, or not the one that was asked for.
-    Rejected(Rejection),
+    Rejected(HandshakeError),
     /// TLS could not be agreed on: a certificate that is not trusted, or not TLS at all. Nothing of ours
     /// was sent over it.
-    Tls(Box<Lesson>),
+    Tls(Box<Diagnostic>),
     /// The peer broke a rule, and was told the close code that goes with it.
     Violation(Violation),
     /// The caller asked for something that may not be done; nothing was sent.
@@ -36,11 +36,11 @@ pub enum Error {
     /// The connection is closed, so nothing can be sent.
     Closed,
     /// The connection ended without a Close frame.
-    Lost(io::Error),
+    ConnectionLost(io::Error),
     /// The peer did not answer our handshake, our ping, or our Close in time.
-    Silent,
+    PeerTimeout,
     /// The peer reads too slowly, or not at all.
-    TooSlow,
+    WriteTimeout,
     /// Nothing came in the time that the caller gave; the connection is as it was.
     TimedOut,
     /// Whatever a handler wants to fail with.
@@ -74,7 +74,7 @@ impl fmt::Display for Error {
             Error::Refused(refusal) => write!(f, "request refused with {refusal}"),
             Error::PageServed => f.write_str("a plain request, answered with a page"),
             Error::Rejected(rejection) => write!(f, "no WebSocket: {rejection}"),
-            Error::Tls(lesson) => write!(f, "no TLS: {lesson}"),
+            Error::Tls(diagnostic) => write!(f, "no TLS: {diagnostic}"),
             Error::Violation(violation) => {
                 write!(f, "the peer broke a rule, closed with {violation}")
             }
@@ -83,18 +83,18 @@ impl fmt::Display for Error {
                 "the connection is closed; nothing can be sent any more\n  usual cause: `recv` gave `None` or \
                  an error, or another thread has closed\n  fix: send nothing after that; connect anew",
             ),
-            Error::Lost(error) => write!(
+            Error::ConnectionLost(error) => write!(
                 f,
                 "the connection ended without a Close frame ({error})\n  usual cause: the peer crashed, \
                  lost its network, or ended without closing; or we have cut it off ourselves\n  fix: close \
                  with `ws.close(1000, \"\")` at the end of the program that left"
             ),
-            Error::Silent => f.write_str(
+            Error::PeerTimeout => f.write_str(
                 "the peer did not answer in time\n  usual cause: it hangs, its network is gone, or nobody \
                  calls `recv` there, which answers pings and the Close\n  fix: connect anew; keep reading at \
                  both ends",
             ),
-            Error::TooSlow => f.write_str(
+            Error::WriteTimeout => f.write_str(
                 "the peer does not read as fast as we send, or not at all\n  usual cause: it hangs, or its \
                  network is slower than what it is sent\n  fix: send less, or let it go; `Limits::write` \
                  says how long it may take",
@@ -117,7 +117,7 @@ impl fmt::Debug for Error {
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Error::Io(error) | Error::Lost(error) => Some(error),
+            Error::Io(error) | Error::ConnectionLost(error) => Some(error),
             Error::Other(error) => Some(&**error),
             _ => None,
         }
@@ -136,8 +136,8 @@ impl From<Refusal> for Error {
     }
 }
 
-impl From<Rejection> for Error {
-    fn from(rejection: Rejection) -> Error {
+impl From<HandshakeError> for Error {
+    fn from(rejection: HandshakeError) -> Error {
         Error::Rejected(rejection)
     }
 }
@@ -161,7 +161,7 @@ impl From<Misuse> for Error {
 impl From<Error> for io::Error {
     fn from(error: Error) -> io::Error {
         match error {
-            Error::Io(error) | Error::Lost(error) => error,
+            Error::Io(error) | Error::ConnectionLost(error) => error,
             error => io::Error::other(error),
         }
     }

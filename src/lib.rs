@@ -89,19 +89,19 @@ pub use connection::message_stream::{MessageReader, MessageWriter};
 pub use connection::outbox::Outbox;
 pub use connection::sender::Sender;
 pub use connection::websocket::WebSocket;
-pub use diagnostic::Lesson;
+pub use diagnostic::Diagnostic;
 pub use error::{Error, Result};
 pub use frames::close::Close;
 pub use frames::close_code::CloseCode;
-pub use frames::message::{AsMessage, Kind, Message, MessageRef, Plain};
-pub use frames::prepared::Prepared;
-pub use handshake::deflate_params::Deflate;
+pub use frames::message::{AsMessage, Message, MessageKind, MessageRef, Uncompressed};
+pub use frames::prepared::PreparedMessage;
+pub use handshake::deflate_params::DeflateConfig;
 pub use http::refusal::Refusal;
 pub use http::request::Request;
 pub use http::response::Response;
 pub use server::registry::Handle;
 pub use server::server::Server;
-pub use transport::explainer::Narrator;
+pub use transport::explainer::Explainer;
 pub use transport::stream::Stream;
 pub use transport::tap::Tap;
 pub use transport::tls::Tls;
@@ -112,9 +112,9 @@ pub fn connect(url: &str) -> Result<WebSocket> {
 }
 
 /// The server's handshake on a stream that somebody else accepted, with the defaults of a
-/// [`Server`]; [`Server::unbound`] can ask for more.
+/// [`Server`]; [`Server::without_listener`] can ask for more.
 pub fn accept(stream: impl Stream) -> Result<WebSocket> {
-    Server::unbound().accept(stream)
+    Server::without_listener().accept(stream)
 }
 
 /// The README's code is run with the tests.

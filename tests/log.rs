@@ -62,7 +62,7 @@ fn section_7_1_7_server_logs_why_it_failed_a_connection() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     let server = thread::spawn(move || {
-        let mut ws = Server::unbound().accept(listener.accept().unwrap().0).unwrap();
+        let mut ws = Server::without_listener().accept(listener.accept().unwrap().0).unwrap();
         ws.recv().unwrap_err()
     });
     let mut peer = TcpStream::connect(address).unwrap();

@@ -299,20 +299,23 @@ fn readme_and_lib_point_to_the_walkthrough() {
 
 #[test]
 fn each_lesson_that_the_code_names_is_there_and_none_is_left_over() {
-    let lessons = read("src/diagnostic/diagnostics.md");
+    let diagnostics = read("src/diagnostic/diagnostics.md");
     let headings: BTreeSet<&str> =
-        lessons.lines().filter_map(|line| line.strip_prefix("### ")).collect();
+        diagnostics.lines().filter_map(|line| line.strip_prefix("### ")).collect();
     let all_code: String = on_disk().iter().map(|file| code(file)).collect();
     for heading in &headings {
         assert!(all_code.contains(&format!("\"{heading}\"")), "nobody teaches {heading:?}");
     }
-    // A lesson is named where one is made: in the first string behind one of these.
-    for start in
-        ["Lesson::about(\"", "Refusal::new(400, \"", "Refusal::new(426, \"", "Refusal::new(431, \""]
-    {
+    // A diagnostic is named where one is made: in the first string behind one of these.
+    for start in [
+        "Diagnostic::about(\"",
+        "Refusal::new(400, \"",
+        "Refusal::new(426, \"",
+        "Refusal::new(431, \"",
+    ] {
         for call in all_code.split(start).skip(1) {
             let heading = call.split('"').next().unwrap();
-            assert!(headings.contains(heading), "no lesson {heading:?}");
+            assert!(headings.contains(heading), "no diagnostic {heading:?}");
         }
     }
 }

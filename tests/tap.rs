@@ -7,10 +7,10 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use ws101::explain::annotation::{Account, Verdict, What};
+use ws101::explain::annotation::{Annotation, Verdict, What};
 use ws101::explain::print::Style;
 use ws101::frames::header::Role;
-use ws101::{Client, Narrator, Server, Stream, Tap};
+use ws101::{Client, Explainer, Server, Stream, Tap};
 
 /// Two ends of a connection on the loopback interface.
 fn pair() -> (TcpStream, TcpStream) {
@@ -20,9 +20,9 @@ fn pair() -> (TcpStream, TcpStream) {
 }
 
 /// What a tap tells, in the order in which it does.
-fn hear() -> (impl FnMut(Account) + Send + 'static, Receiver<Account>) {
+fn hear() -> (impl FnMut(Annotation) + Send + 'static, Receiver<Annotation>) {
     let (tell, heard) = channel();
-    (move |account| drop(tell.send(account)), heard)
+    (move |annotation| drop(tell.send(annotation)), heard)
 }
 
 fn bytes(count: usize, seed: u64) -> Vec<u8> {
@@ -79,10 +79,10 @@ fn bytes_pass_unchanged_in_both_directions_whatever_they_are() {
         drop(tap);
         // And each byte has been told of, once.
         let mut told = [0, 0];
-        for account in heard {
-            let told = &mut told[usize::from(account.from == Role::Server)];
-            assert_eq!(*told, account.start);
-            *told += account.length;
+        for annotation in heard {
+            let told = &mut told[usize::from(annotation.from == Role::Server)];
+            assert_eq!(*told, annotation.start);
+            *told += annotation.length;
         }
         assert_eq!(told, [there.len() as u64, 150_000]);
     }
@@ -92,7 +92,7 @@ fn bytes_pass_unchanged_in_both_directions_whatever_they_are() {
 fn a_whole_conversation_is_told_at_both_ends() {
     let (tell, at_server) = hear();
     let tell = Mutex::new(Some(tell));
-    let server = Server::bind("127.0.0.1:0").unwrap().through(move |stream| {
+    let server = Server::bind("127.0.0.1:0").unwrap().wrap_stream(move |stream| {
         Arc::new(Tap::new(stream, Role::Server, tell.lock().unwrap().take().unwrap()))
     });
     let (address, handle) = (server.local_addr().unwrap(), server.handle());
@@ -115,12 +115,12 @@ fn a_whole_conversation_is_told_at_both_ends() {
     handle.stop(std::time::Duration::from_secs(5));
     serving.join().unwrap().unwrap();
 
-    let titles = |heard: Receiver<Account>, from: Role| -> Vec<String> {
+    let titles = |heard: Receiver<Annotation>, from: Role| -> Vec<String> {
         let mut titles = Vec::new();
-        for account in heard {
-            assert!(matches!(account.verdict, Verdict::Fine), "{account:?}");
-            if account.from == from {
-                titles.push(account.title);
+        for annotation in heard {
+            assert!(matches!(annotation.verdict, Verdict::Fine), "{annotation:?}");
+            if annotation.from == from {
+                titles.push(annotation.title);
             }
         }
         titles
@@ -135,12 +135,13 @@ fn a_whole_conversation_is_told_at_both_ends() {
 #[cfg(feature = "deflate")]
 #[test]
 fn a_compressed_conversation_is_told_at_both_ends() {
-    let settings = ws101::Deflate::default();
+    let settings = ws101::DeflateConfig::default();
     let (tell, at_server) = hear();
     let tell = Mutex::new(Some(tell));
-    let server = Server::bind("127.0.0.1:0").unwrap().deflate(settings).through(move |stream| {
-        Arc::new(Tap::new(stream, Role::Server, tell.lock().unwrap().take().unwrap()))
-    });
+    let server =
+        Server::bind("127.0.0.1:0").unwrap().deflate(settings).wrap_stream(move |stream| {
+            Arc::new(Tap::new(stream, Role::Server, tell.lock().unwrap().take().unwrap()))
+        });
     let (address, handle) = (server.local_addr().unwrap(), server.handle());
     let serving = thread::spawn(move || {
         server.serve(|mut ws| {
@@ -164,15 +165,15 @@ fn a_compressed_conversation_is_told_at_both_ends() {
     handle.stop(std::time::Duration::from_secs(5));
     serving.join().unwrap().unwrap();
     for heard in [at_client, at_server] {
-        let told: Vec<Account> = heard.into_iter().collect();
+        let told: Vec<Annotation> = heard.into_iter().collect();
         assert!(told.iter().all(|one| matches!(one.verdict, Verdict::Fine)), "{told:?}");
         for from in [Role::Client, Role::Server] {
             let compressed = told.iter().filter(|one| one.from == from);
-            let compressed: Vec<&Account> =
+            let compressed: Vec<&Annotation> =
                 compressed.filter(|one| one.inflated.is_some()).collect();
             assert_eq!(compressed.len(), 2);
-            for account in &compressed {
-                assert_eq!(account.inflated.as_ref().unwrap().bytes, text.as_bytes());
+            for annotation in &compressed {
+                assert_eq!(annotation.inflated.as_ref().unwrap().bytes, text.as_bytes());
             }
             // The second only says that it is the first once more.
             assert!(compressed[1].length < compressed[0].length);
@@ -200,7 +201,7 @@ fn what_is_cut_off_in_mid_frame_is_told_at_the_end() {
     drop(peer);
     let mut room = [0; 100];
     while tap.read(&mut room).unwrap() > 0 {}
-    let told: Vec<Account> = heard.try_iter().collect();
+    let told: Vec<Annotation> = heard.try_iter().collect();
     assert_eq!(told.len(), 1);
     assert!(told[0].what == What::Request && matches!(told[0].verdict, Verdict::Missing(_)));
 }
@@ -212,7 +213,7 @@ fn what_is_left_in_mid_frame_is_told_when_the_tap_is_dropped() {
     let tap = Tap::new(stream, Role::Client, tell);
     tap.write(&[IoSlice::new(b"GET / HT")]).unwrap();
     drop(tap);
-    let told: Vec<Account> = heard.iter().collect();
+    let told: Vec<Annotation> = heard.iter().collect();
     assert_eq!(told.len(), 1);
     assert!(told[0].what == What::Request && matches!(told[0].verdict, Verdict::Missing(_)));
 }
@@ -336,10 +337,10 @@ fn what_a_narrator_has_left_out_is_said_at_its_end_whose_printing_is_waited_for(
     }
 
     let printed = Arc::new(Mutex::new(Vec::new()));
-    let narrator = Narrator::new(Paced(printed.clone()), Style::default()).unwrap();
+    let narrator = Explainer::new(Paced(printed.clone()), Style::default()).unwrap();
     let tell =
-        narrator.listen("#1, of a name that no line has room for,".replace(' ', &" ".repeat(20)));
-    let terms = ws101::explain::heads::Terms::default();
+        narrator.sink("#1, of a name that no line has room for,".replace(' ', &" ".repeat(20)));
+    let terms = ws101::explain::heads::Settings::default();
     let frames = ws101::explain::conversation::explain_frames(&[0x8a, 0], Role::Server, &terms);
     (0..1000).for_each(|_| tell(frames[0].clone()));
     drop(narrator);
@@ -367,9 +368,9 @@ impl Write for Stuck {
 #[test]
 fn nobody_waits_for_a_narrator_whose_output_is_stuck() {
     let (release, stuck) = channel();
-    let narrator = Narrator::new(Stuck(stuck), Style::default()).unwrap();
+    let narrator = Explainer::new(Stuck(stuck), Style::default()).unwrap();
     let (mut peer, stream) = pair();
-    let tap = Tap::new(stream, Role::Server, narrator.listen("#1"));
+    let tap = Tap::new(stream, Role::Server, narrator.sink("#1"));
     peer.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
     let mut room = [0; 10];
     for _ in 0..3000 {

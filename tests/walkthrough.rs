@@ -8,7 +8,7 @@
 //! <!-- source: length -->             the source at `// WALK: length`: an item, or lines up to a blank one
 //! <!-- explain frames                 what `explain` tells of these bytes; or `conversation`, with heads;
 //! server 81 05 "Hello"                also `pictures`, `same-host` for a server's own rules, and `only=2`
-//! -->                                 for the second account alone; `brief`: without bits that say little;
+//! -->                                 for the second annotation alone; `brief`: without bits that say little;
 //!                                     `inflated`: held against it only where the feature deflate is on
 //! <!-- prints: 01_accept_key -->      lines that an example prints, in that order; `...` leaves some out
 //! <!-- lines of: README.md -->        lines that stand in a file, in that order
@@ -22,10 +22,10 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use ws101::explain::annotation::Account;
+use ws101::explain::annotation::Annotation;
 use ws101::explain::conversation::{Conversation, explain_frames};
-use ws101::explain::heads::Terms;
-use ws101::explain::print::{Style, account};
+use ws101::explain::heads::Settings;
+use ws101::explain::print::{Style, annotation};
 use ws101::frames::header::Role;
 use ws101::handshake::origin::Origins;
 
@@ -174,7 +174,7 @@ fn source_at(anchor: &str, place: &str) -> String {
 // What `explain` tells.
 
 fn explained(options: &str, lines: &str, place: &str) -> String {
-    let mut terms = Terms::default();
+    let mut terms = Settings::default();
     if options.contains("same-host") {
         terms.rules.origins = Origins::SameHost;
     }
@@ -187,7 +187,7 @@ fn explained(options: &str, lines: &str, place: &str) -> String {
             _ => said.last_mut().expect(place).1.extend(bytes(line, place)),
         }
     }
-    let mut told: Vec<Account> = Vec::new();
+    let mut told: Vec<Annotation> = Vec::new();
     if options.starts_with("frames") {
         for (from, bytes) in &said {
             told.extend(explain_frames(bytes, *from, &terms));
@@ -195,7 +195,7 @@ fn explained(options: &str, lines: &str, place: &str) -> String {
     } else {
         assert!(options.starts_with("conversation"), "{place}: explain what?");
         let mut conversation = Conversation::new(terms);
-        let tell = &mut |account| told.push(account);
+        let tell = &mut |annotation| told.push(annotation);
         said.iter().for_each(|(from, bytes)| conversation.push(*from, bytes, tell));
         for end in [Role::Client, Role::Server] {
             conversation.end(end, tell);
@@ -206,7 +206,7 @@ fn explained(options: &str, lines: &str, place: &str) -> String {
         told = vec![told.swap_remove(only - 1)];
     }
     let style = Style { colour: false, pictures: options.contains("pictures") };
-    let told: Vec<String> = told.iter().map(|one| account(one, "", style)).collect();
+    let told: Vec<String> = told.iter().map(|one| annotation(one, "", style)).collect();
     let is_left_out = |line: &&str| {
         let fields = ["  RSV1: ", "  RSV2-3: ", "  MASK: ", "  length: "];
         options.contains("brief") && fields.iter().any(|field| line.contains(field))

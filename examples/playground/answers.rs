@@ -2,10 +2,10 @@
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use sha1::{Digest, Sha1};
-use ws101::explain::annotation::Account;
+use ws101::explain::annotation::Annotation;
 use ws101::explain::conversation::{explain_request, explain_response};
 use ws101::explain::frames::Frames;
-use ws101::explain::heads::Terms;
+use ws101::explain::heads::Settings;
 use ws101::explain::json::{self, array, hex, string};
 use ws101::frames::assembler::Bounds;
 use ws101::frames::header::Role;
@@ -13,7 +13,7 @@ use ws101::handshake::accept_key;
 use ws101::handshake::origin::Origins;
 use ws101::handshake::server::{Decision, Rules, decide};
 use ws101::http::head::Scan;
-use ws101::{Deflate, Limits, Refusal, Request, Response};
+use ws101::{DeflateConfig, Limits, Refusal, Request, Response};
 
 /// Where there is a WebSocket.
 pub const PATHS: [&str; 2] = ["/wire", "/lens"];
@@ -47,12 +47,12 @@ pub const BREAKS: [(&str, &str, &[u8]); 13] = [
 ];
 
 /// How this server compresses, if it was built with that.
-pub fn deflate() -> Option<Deflate> {
-    cfg!(feature = "deflate").then(Deflate::default)
+pub fn deflate() -> Option<DeflateConfig> {
+    cfg!(feature = "deflate").then(DeflateConfig::default)
 }
 
 /// What this server judges by.
-pub fn terms() -> Terms {
+pub fn terms() -> Settings {
     let limits = Limits::default();
     let rules = Rules {
         origins: Origins::SameHost,
@@ -62,7 +62,7 @@ pub fn terms() -> Terms {
         ..Rules::default()
     };
     let bounds = Bounds { max_message: MAX_MESSAGE, max_fragments: limits.max_fragments };
-    Terms { rules, bounds, max_head: limits.max_head, max_head_lines: limits.max_head_lines }
+    Settings { rules, bounds, max_head: limits.max_head, max_head_lines: limits.max_head_lines }
 }
 
 /// From a key to its answer, step by step; and what a wrong GUID would have given.
@@ -89,11 +89,11 @@ pub fn decision(request: &[u8]) -> Vec<(&'static str, String)> {
     let told = explain_request(request, &terms);
     let answer = answer_to(request, &terms);
     let answer = explain_response(&answer, request, &terms);
-    vec![("accounts", accounts(&told)), ("answer", accounts(&answer))]
+    vec![("annotations", annotations(&told)), ("answer", annotations(&answer))]
 }
 
 /// The bytes that would go out. None, while the head is not whole.
-fn answer_to(request: &[u8], terms: &Terms) -> Vec<u8> {
+fn answer_to(request: &[u8], terms: &Settings) -> Vec<u8> {
     let decided = || -> Result<Vec<u8>, Refusal> {
         let mut scan = Scan::new(terms.max_head, terms.max_head_lines);
         let Some(length) = scan.advance(request)? else { return Ok(Vec::new()) };
@@ -114,24 +114,24 @@ pub fn verdict(from: &str, digits: &str) -> Vec<(&'static str, String)> {
     match bytes
         .filter(|_| digits.len().is_multiple_of(2) && digits.iter().all(u8::is_ascii_hexdigit))
     {
-        Some(bytes) => vec![("accounts", accounts(&judged(&bytes, from)))],
+        Some(bytes) => vec![("annotations", annotations(&judged(&bytes, from)))],
         None => {
             vec![("wrong", string("Bytes are written in pairs of digits: 81 05 48 65 6c 6c 6f"))]
         }
     }
 }
 
-fn judged(bytes: &[u8], from: Role) -> Vec<Account> {
+fn judged(bytes: &[u8], from: Role) -> Vec<Annotation> {
     let mut frames = Frames::new(from, 0, terms().bounds);
     if deflate().is_some() {
-        frames.agree(ws101::handshake::deflate_params::Terms::default());
+        frames.agree(ws101::handshake::deflate_params::DeflateParams::default());
     }
     let mut told = Vec::new();
-    frames.push(bytes, &mut |account| told.push(account));
-    frames.end(&mut |account| told.push(account));
+    frames.push(bytes, &mut |annotation| told.push(annotation));
+    frames.end(&mut |annotation| told.push(annotation));
     told
 }
 
-fn accounts(told: &[Account]) -> String {
-    array(told.iter().take(MOST_TOLD).map(json::account))
+fn annotations(told: &[Annotation]) -> String {
+    array(told.iter().take(MOST_TOLD).map(json::annotation))
 }

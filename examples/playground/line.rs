@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
-use ws101::explain::annotation::{Account, What};
+use ws101::explain::annotation::{Annotation, What};
 use ws101::explain::json;
 use ws101::frames::header::Role;
 use ws101::{Request, Stream, Tap};
@@ -22,21 +22,24 @@ pub struct Line {
 }
 
 impl Line {
-    /// A line whose accounts go to the lens that its request names, if it does.
+    /// A line whose annotations go to the lens that its request names, if it does.
     pub fn new(stream: Arc<dyn Stream>, hall: &Arc<Hall>) -> Arc<Line> {
         let hall = hall.clone();
         Arc::new_cyclic(|me: &Weak<Line>| {
             let (me, mut lens, start) = (me.clone(), None, Instant::now());
-            let tell = move |account: Account| {
-                if account.what == What::Request {
-                    lens = attach(&account, &hall, &me);
+            let tell = move |annotation: Annotation| {
+                if annotation.what == What::Request {
+                    lens = attach(&annotation, &hall, &me);
                 }
                 if let Some(lens) = &lens {
                     let at = start.elapsed().as_micros().to_string();
-                    lens.tell("wire", vec![("at", at), ("account", json::account(&account))]);
+                    lens.tell(
+                        "wire",
+                        vec![("at", at), ("annotation", json::annotation(&annotation))],
+                    );
                 }
             };
-            let tap = Tap::with_terms(stream, Role::Server, terms(), tell);
+            let tap = Tap::with_settings(stream, Role::Server, terms(), tell);
             Line { tap, pause: AtomicU64::new(0) }
         })
     }
@@ -55,8 +58,8 @@ impl Line {
 }
 
 /// The lens that a request for a wire names; it learns of its line.
-fn attach(account: &Account, hall: &Hall, me: &Weak<Line>) -> Option<Arc<Lens>> {
-    let request = Request::parse(&account.bytes).ok().filter(|it| it.path() == "/wire")?;
+fn attach(annotation: &Annotation, hall: &Hall, me: &Weak<Line>) -> Option<Arc<Lens>> {
+    let request = Request::parse(&annotation.bytes).ok().filter(|it| it.path() == "/wire")?;
     let lens = hall.lens(&request)?;
     *lock(&lens.line) = me.clone();
     if let Some(line) = me.upgrade() {

@@ -9,29 +9,29 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use super::random::Random;
-use crate::connection::close_guard::Farewell;
+use crate::connection::close_guard::CloseGuard;
 use crate::connection::limits::Limits;
 use crate::connection::websocket::WebSocket;
-use crate::connection::write_half::Link;
+use crate::connection::write_half::WriteHalf;
 use crate::diagnostic::quote;
 use crate::error::{Error, Result};
 use crate::frames::buffer::Buffer;
-use crate::frames::decoder::Incoming;
+use crate::frames::decoder::Decoder;
 use crate::frames::deflate;
-use crate::frames::encoder::Outgoing;
+use crate::frames::encoder::Encoder;
 use crate::frames::header::Role;
 use crate::handshake::accept_key;
-use crate::handshake::client::{Ask, Rejection, is_interim, status_of};
-use crate::handshake::deflate_params::Deflate;
+use crate::handshake::client::{ClientRequest, HandshakeError, is_interim, status_of};
+use crate::handshake::deflate_params::DeflateConfig;
 use crate::handshake::url::Address;
 use crate::http::head::Head;
 use crate::http::refusal::Refusal;
 use crate::http::request::Request;
 use crate::transport::deadline::{Deadline, read_before, write_before};
-use crate::transport::explainer::Narrator;
+use crate::transport::explainer::Explainer;
 use crate::transport::head_reader::{NoHead, read_head};
-use crate::transport::min_rate::wait_of_a_call;
-use crate::transport::stream::{Stream, Through};
+use crate::transport::min_rate::per_call_timeout;
+use crate::transport::stream::{Stream, WrapStream};
 use crate::transport::tap::Tap;
 use crate::transport::tls::Trust;
 
@@ -47,14 +47,14 @@ use crate::transport::tls::Trust;
 #[derive(Clone, Debug)]
 pub struct Client {
     url: String,
-    ask: Ask,
+    ask: ClientRequest,
     limits: Limits,
-    roots: Option<PathBuf>,
-    through: Through,
+    root_certificates: Option<PathBuf>,
+    wrap_stream: WrapStream,
 }
 
 /// All that must be right before anything is dialled or written.
-struct Ready {
+struct Prepared {
     address: Address,
     /// For wss: whom to believe that it is the one who was asked for.
     trust: Option<Trust>,
@@ -67,10 +67,10 @@ impl Client {
     pub fn new(url: impl Into<String>) -> Client {
         Client {
             url: url.into(),
-            ask: Ask::default(),
+            ask: ClientRequest::default(),
             limits: Limits::default(),
-            roots: None,
-            through: Through::default(),
+            root_certificates: None,
+            wrap_stream: WrapStream::default(),
         }
     }
 
@@ -93,31 +93,31 @@ impl Client {
     }
 
     /// Trusts the certificates of this PEM file, and not those of the system: for `wss://`.
-    pub fn roots(mut self, file: impl Into<PathBuf>) -> Client {
-        self.roots = Some(file.into());
+    pub fn root_certificates(mut self, file: impl Into<PathBuf>) -> Client {
+        self.root_certificates = Some(file.into());
         self
     }
 
     /// Offers to compress messages (permessage-deflate), which takes the feature `deflate`. Whether it
     /// comes to that is for the server to say.
-    pub fn deflate(mut self, settings: Deflate) -> Client {
+    pub fn deflate(mut self, settings: DeflateConfig) -> Client {
         self.ask.deflate = Some(settings);
         self
     }
 
     /// Has the connection explained while it goes on, from its request to its last byte.
-    pub fn explain(self, narrator: &Narrator) -> Client {
-        let tell = narrator.listen("");
-        self.through(move |stream| Arc::new(Tap::new(stream, Role::Client, tell.clone())))
+    pub fn explain(self, explainer: &Explainer) -> Client {
+        let tell = explainer.sink("");
+        self.wrap_stream(move |stream| Arc::new(Tap::new(stream, Role::Client, tell.clone())))
     }
 
     /// Passes the stream through something of your own: a [`Tap`](crate::Tap) that explains it, a
     /// meter, a brake. Over TLS it sees what TLS protects.
-    pub fn through(
+    pub fn wrap_stream(
         mut self,
         wrap: impl Fn(Arc<dyn Stream>) -> Arc<dyn Stream> + Send + Sync + 'static,
     ) -> Client {
-        self.through = Through::new(wrap);
+        self.wrap_stream = WrapStream::new(wrap);
         self
     }
 
@@ -134,45 +134,45 @@ impl Client {
         let deadline = Deadline::after(self.limits.head);
         let stream = dial(&ready.address, deadline)?;
         stream.set_nodelay(true)?;
-        self.shake_hands(Arc::new(stream), ready, deadline)
+        self.handshake(Arc::new(stream), ready, deadline)
     }
 
     /// The same over a stream of one's own, which is not dialled. `wss://` means TLS here, too.
     pub fn connect_over(self, stream: impl Stream) -> Result<WebSocket> {
         let ready = self.prepare()?;
         let deadline = Deadline::after(self.limits.head);
-        self.shake_hands(Arc::new(stream), ready, deadline)
+        self.handshake(Arc::new(stream), ready, deadline)
     }
 
     // WALK: prepare
     /// Checks all arguments, before anything is dialled or written.
-    fn prepare(&self) -> Result<Ready> {
+    fn prepare(&self) -> Result<Prepared> {
         let address = Address::parse(&self.url)?;
         self.ask.deflate.as_ref().map_or(Ok(()), deflate::check)?;
         let key = accept_key::encode(Random::new().sixteen());
         let request = self.ask.request(&address, &key)?;
         let trust = address
             .secure
-            .then(|| Trust::new(&self.url, &address.host, self.roots.as_deref()))
+            .then(|| Trust::new(&self.url, &address.host, self.root_certificates.as_deref()))
             .transpose()?;
-        Ok(Ready { address, trust, request, key })
+        Ok(Prepared { address, trust, request, key })
     }
 
-    fn shake_hands(
+    fn handshake(
         self,
         stream: Arc<dyn Stream>,
-        ready: Ready,
+        ready: Prepared,
         deadline: Deadline,
     ) -> Result<WebSocket> {
         static NEXT_ID: AtomicU64 = AtomicU64::new(1);
-        let Client { ask, limits, through, .. } = self;
-        let Ready { trust, request, key, .. } = ready;
+        let Client { ask, limits, wrap_stream, .. } = self;
+        let Prepared { trust, request, key, .. } = ready;
         // 1. Over TLS: is it who it should be? Then ask.
         let stream = match trust {
             None => stream,
             Some(trust) => trust.connect(stream, deadline)?,
         };
-        let stream = through.wrap(stream);
+        let stream = wrap_stream.wrap(stream);
         write_before(deadline, &*stream, &request).map_err(in_handshake)?;
         // 2. Read the answer.
         let mut buffer = Buffer::default();
@@ -180,23 +180,24 @@ impl Client {
         // 3. Verify it.
         let answer = ask.verify(&head, &key).map_err(|rejection| match rejection.status {
             Some(101) | None => rejection,
-            Some(_) => {
-                Rejection { body: read_body(&head, &*stream, &mut buffer, deadline), ..rejection }
-            }
+            Some(_) => HandshakeError {
+                body: read_body(&head, &*stream, &mut buffer, deadline),
+                ..rejection
+            },
         })?;
         // 4. What comes behind the head is frames already.
         let mut random = Random::new();
         let agreed = answer.deflate.zip(ask.deflate);
         let (inflater, deflater) = deflate::halves(Role::Client, agreed, limits.max_message);
-        let outgoing = Outgoing::new(Some(Box::new(move || random.four()))).deflating(deflater);
+        let encoder = Encoder::new(Some(Box::new(move || random.four()))).deflating(deflater);
         let id = NEXT_ID.fetch_add(1, Relaxed);
-        stream.set_write_timeout(wait_of_a_call(limits.write))?;
-        let link = Link::new(id, stream, outgoing, &limits, Arc::default());
+        stream.set_write_timeout(per_call_timeout(limits.write))?;
+        let write_half = WriteHalf::new(id, stream, encoder, &limits, Arc::default());
         log::info!("{id} connected to {}", self.url);
-        let farewell = Farewell::new(link, None);
-        let incoming = Incoming::new(Role::Client, limits.bounds(), buffer).inflating(inflater);
+        let close_guard = CloseGuard::new(write_half, None);
+        let decoder = Decoder::new(Role::Client, limits.bounds(), buffer).inflating(inflater);
         let request = Box::new(Request::parse(&request)?);
-        Ok(WebSocket::new(farewell, incoming, &limits, request, answer.subprotocol))
+        Ok(WebSocket::new(close_guard, decoder, &limits, request, answer.subprotocol))
     }
 }
 
@@ -226,15 +227,15 @@ fn read_answer(
     limits: &Limits,
     deadline: Deadline,
 ) -> Result<Head> {
-    let not_http = |refusal: Refusal| Rejection::not_http(&refusal.lesson().seen);
+    let not_http = |refusal: Refusal| HandshakeError::not_http(&refusal.diagnostic().seen);
     loop {
         let length =
             read_head(stream, buffer, limits.head_size(), deadline).map_err(|why| match why {
                 NoHead::Bad(refusal) => not_http(refusal).into(),
-                NoHead::Late => Error::Silent,
+                NoHead::Late => Error::PeerTimeout,
                 NoHead::Ended => {
                     let seen = format!("{}, then the end of the stream", quote(buffer.unread()));
-                    Rejection::not_http(seen).into()
+                    HandshakeError::not_http(seen).into()
                 }
                 NoHead::Broken(error) => in_handshake(error),
             })?;
@@ -250,8 +251,8 @@ fn read_answer(
 /// where it does not say how long it is, a second.
 fn read_body(head: &Head, stream: &dyn Stream, buffer: &mut Buffer, deadline: Deadline) -> String {
     const MOST: usize = 4 * 1024;
-    const A_MOMENT: Duration = Duration::from_secs(1);
-    let deadline = Deadline::after(deadline.remaining().unwrap_or_default().min(A_MOMENT));
+    const BODY_TIMEOUT: Duration = Duration::from_secs(1);
+    let deadline = Deadline::after(deadline.remaining().unwrap_or_default().min(BODY_TIMEOUT));
     let length =
         head.header("Content-Length").and_then(|length| length.parse().ok()).unwrap_or(MOST);
     let mut body = buffer.unread().to_vec();
@@ -268,8 +269,8 @@ fn read_body(head: &Head, stream: &dyn Stream, buffer: &mut Buffer, deadline: De
 
 fn in_handshake(error: io::Error) -> Error {
     match crate::transport::stream::is_timeout(&error) {
-        true => Error::Silent,
-        false => Error::Lost(error),
+        true => Error::PeerTimeout,
+        false => Error::ConnectionLost(error),
     }
 }
 

@@ -8,34 +8,37 @@ use std::any::Any;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering::SeqCst};
 
-use super::write_half::Link;
+use super::write_half::WriteHalf;
 use crate::frames::close::Close;
 use crate::frames::close_code::CloseCode;
 use crate::transport::deadline::Deadline;
 
 /// Says goodbye when it is dropped.
-pub(crate) struct Farewell {
-    pub(crate) link: Arc<Link>,
+pub(crate) struct CloseGuard {
+    pub(crate) write_half: Arc<WriteHalf>,
     code: AtomicU16,
     /// Given back when the goodbye is said.
     _permit: Option<Box<dyn Any + Send + Sync>>,
 }
 
-impl Farewell {
-    pub(crate) fn new(link: Arc<Link>, permit: Option<Box<dyn Any + Send + Sync>>) -> Farewell {
-        Farewell { link, code: AtomicU16::new(CloseCode::NORMAL.0), _permit: permit }
+impl CloseGuard {
+    pub(crate) fn new(
+        write_half: Arc<WriteHalf>,
+        permit: Option<Box<dyn Any + Send + Sync>>,
+    ) -> CloseGuard {
+        CloseGuard { write_half, code: AtomicU16::new(CloseCode::NORMAL.0), _permit: permit }
     }
 
     /// The code to say, if nobody has closed before.
-    pub(crate) fn say(&self, code: CloseCode) {
+    pub(crate) fn set_code(&self, code: CloseCode) {
         self.code.store(code.0, SeqCst);
     }
 }
 
-impl Drop for Farewell {
+impl Drop for CloseGuard {
     fn drop(&mut self) {
         let close = Close { code: CloseCode(self.code.load(SeqCst)), reason: String::new() };
-        self.link.finish(Deadline::after(self.link.close_within), close);
-        log::info!("{} closed", self.link.id);
+        self.write_half.close_and_linger(Deadline::after(self.write_half.close_within), close);
+        log::info!("{} closed", self.write_half.id);
     }
 }

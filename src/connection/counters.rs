@@ -9,7 +9,7 @@ use crate::transport::lock::lock;
 /// Running totals, shared by the connections of a server. Added to once a read or a write, not once
 /// a message.
 #[derive(Debug, Default)]
-pub(crate) struct Tally {
+pub(crate) struct Totals {
     accepted: AtomicU64,
     messages_in: AtomicU64,
     messages_out: AtomicU64,
@@ -38,7 +38,7 @@ pub struct Counters {
     pub bytes_out: u64,
 }
 
-impl Tally {
+impl Totals {
     pub(crate) fn accepted(&self) {
         self.accepted.fetch_add(1, Relaxed);
     }

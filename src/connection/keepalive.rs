@@ -11,7 +11,7 @@ use super::limits::Limits;
 use crate::transport::deadline::Deadline;
 
 /// Watches one peer, from the side that reads.
-pub(crate) struct Pulse {
+pub(crate) struct Keepalive {
     ping_every: Option<Duration>,
     pong: Duration,
     /// When something last came.
@@ -39,10 +39,10 @@ pub(crate) enum Silence {
     GiveUp,
 }
 
-impl Pulse {
-    pub(crate) fn new(limits: &Limits) -> Pulse {
+impl Keepalive {
+    pub(crate) fn new(limits: &Limits) -> Keepalive {
         let Limits { ping_every, pong, .. } = *limits;
-        Pulse { ping_every, pong, heard: Instant::now(), ping: None, latency: None }
+        Keepalive { ping_every, pong, heard: Instant::now(), ping: None, latency: None }
     }
 
     /// How long a read may wait before there is something to do.
@@ -62,7 +62,7 @@ impl Pulse {
     }
 
     /// A read has waited so long for nothing.
-    pub(crate) fn judge(&self, waited: Duration) -> Silence {
+    pub(crate) fn check(&self, waited: Duration) -> Silence {
         match (self.due(), self.ping_every) {
             (Some(due), _) if due.has_passed() => Silence::GiveUp,
             // A timer may be early by a tick, so a whole wait counts, whatever the clock says.
@@ -100,40 +100,40 @@ mod tests {
 
     const LONG: Duration = Duration::from_secs(60);
 
-    fn pulse(ping_every: Duration, pong: Duration) -> Pulse {
-        Pulse::new(&Limits { ping_every: Some(ping_every), pong, ..Limits::default() })
+    fn keepalive(ping_every: Duration, pong: Duration) -> Keepalive {
+        Keepalive::new(&Limits { ping_every: Some(ping_every), pong, ..Limits::default() })
     }
 
     #[test]
     fn nobody_is_asked_before_the_silence_is_long_enough() {
-        assert!(matches!(pulse(LONG, LONG).judge(Duration::from_secs(1)), Silence::Wait));
-        assert!(matches!(pulse(LONG, LONG).judge(LONG), Silence::Ask));
-        assert!(matches!(pulse(Duration::ZERO, LONG).judge(Duration::ZERO), Silence::Ask));
+        assert!(matches!(keepalive(LONG, LONG).check(Duration::from_secs(1)), Silence::Wait));
+        assert!(matches!(keepalive(LONG, LONG).check(LONG), Silence::Ask));
+        assert!(matches!(keepalive(Duration::ZERO, LONG).check(Duration::ZERO), Silence::Ask));
     }
 
     #[test]
     fn who_was_asked_has_until_the_pong_is_due_whatever_ended_the_wait() {
-        let mut pulse = pulse(Duration::ZERO, LONG);
-        pulse.asked([0; 8], true);
-        assert!(matches!(pulse.judge(LONG), Silence::Wait));
-        assert!(pulse.patience() > LONG / 2);
-        pulse.pong = Duration::ZERO;
-        pulse.asked([0; 8], true);
-        assert!(matches!(pulse.judge(Duration::ZERO), Silence::GiveUp));
-        pulse.heard();
-        assert!(matches!(pulse.judge(Duration::ZERO), Silence::Ask));
+        let mut keepalive = keepalive(Duration::ZERO, LONG);
+        keepalive.asked([0; 8], true);
+        assert!(matches!(keepalive.check(LONG), Silence::Wait));
+        assert!(keepalive.patience() > LONG / 2);
+        keepalive.pong = Duration::ZERO;
+        keepalive.asked([0; 8], true);
+        assert!(matches!(keepalive.check(Duration::ZERO), Silence::GiveUp));
+        keepalive.heard();
+        assert!(matches!(keepalive.check(Duration::ZERO), Silence::Ask));
     }
     #[test]
     fn only_the_pong_of_the_last_ping_tells_how_long_it_took() {
-        let mut pulse = pulse(LONG, LONG);
-        let first = pulse.next_payload();
-        pulse.asked(first, false);
-        let second = pulse.next_payload();
+        let mut keepalive = keepalive(LONG, LONG);
+        let first = keepalive.next_payload();
+        keepalive.asked(first, false);
+        let second = keepalive.next_payload();
         assert_ne!(first, second);
-        pulse.asked(second, false);
-        pulse.answered(&first);
-        assert_eq!(pulse.latency, None);
-        pulse.answered(&second);
-        assert!(pulse.latency.is_some());
+        keepalive.asked(second, false);
+        keepalive.answered(&first);
+        assert_eq!(keepalive.latency, None);
+        keepalive.answered(&second);
+        assert!(keepalive.latency.is_some());
     }
 }

@@ -13,56 +13,56 @@ use std::sync::MutexGuard;
 
 use super::sender::Sender;
 use super::websocket::WebSocket;
-use super::write_half::Link;
+use super::write_half::WriteHalf;
 use crate::diagnostic::misuse::Misuse;
 use crate::error::Result;
 use crate::frames::close::Close;
 use crate::frames::close_code::CloseCode;
-use crate::frames::encoder::Outgoing;
+use crate::frames::encoder::Encoder;
 use crate::frames::header::Opcode;
-use crate::frames::message::Kind;
+use crate::frames::message::MessageKind;
 use crate::frames::utf8::Text;
 
 impl WebSocket {
     /// Waits for the next message, to be read piece by piece, in constant memory.
     pub fn recv_stream(&mut self) -> Result<Option<MessageReader<'_>>> {
-        let first = self.receiver.first_piece()?;
+        let first = self.read_half.first_piece()?;
         Ok(first.map(|(kind, piece)| MessageReader { ws: self, kind, piece, read: 0 }))
     }
 
     /// Begins a message that is written piece by piece. Other threads that send wait until it is
     /// finished, and no ping asks a silent peer meanwhile: so be quick.
-    pub fn send_stream(&mut self, kind: Kind) -> Result<MessageWriter<'_>> {
-        MessageWriter::new(&self.link, kind)
+    pub fn send_stream(&mut self, kind: MessageKind) -> Result<MessageWriter<'_>> {
+        MessageWriter::new(&self.write_half, kind)
     }
 }
 
 impl Sender {
     /// Begins a message that is written piece by piece. Others who send wait until it is finished.
-    pub fn send_stream(&self, kind: Kind) -> Result<MessageWriter<'_>> {
-        MessageWriter::new(&self.link, kind)
+    pub fn send_stream(&self, kind: MessageKind) -> Result<MessageWriter<'_>> {
+        MessageWriter::new(&self.write_half, kind)
     }
 }
 
 /// A message that is being received. If it is dropped half way, the rest is skipped.
 pub struct MessageReader<'a> {
     ws: &'a mut WebSocket,
-    kind: Kind,
+    kind: MessageKind,
     piece: Vec<u8>,
     read: usize,
 }
 
 impl MessageReader<'_> {
     /// Text or binary.
-    pub fn kind(&self) -> Kind {
+    pub fn kind(&self) -> MessageKind {
         self.kind
     }
 }
 
 impl Read for MessageReader<'_> {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        while self.read == self.piece.len() && self.ws.receiver.has_more_pieces() {
-            let Some((_, piece)) = self.ws.receiver.next_piece()? else {
+        while self.read == self.piece.len() && self.ws.read_half.has_more_pieces() {
+            let Some((_, piece)) = self.ws.read_half.next_piece()? else {
                 // The peer has closed in mid-message: an end, but not the end of the message.
                 return Err(io::ErrorKind::UnexpectedEof.into());
             };
@@ -76,9 +76,9 @@ impl Read for MessageReader<'_> {
 
 /// A message that is being sent. End it with [`finish`](MessageWriter::finish).
 pub struct MessageWriter<'a> {
-    link: &'a Link,
-    outgoing: MutexGuard<'a, Outgoing>,
-    kind: Kind,
+    write_half: &'a WriteHalf,
+    encoder: MutexGuard<'a, Encoder>,
+    kind: MessageKind,
     /// What the next fragment will hold.
     bytes: Vec<u8>,
     /// The same for text, which must stay UTF-8.
@@ -87,15 +87,15 @@ pub struct MessageWriter<'a> {
     opcode: Opcode,
     finished: bool,
     /// Last, so that it is dropped when the lock has been let go.
-    _settle: Settle<'a>,
+    _flush_pending: FlushPending<'a>,
 }
 
 /// Sends what was left while the lock was held.
-struct Settle<'a>(&'a Link);
+struct FlushPending<'a>(&'a WriteHalf);
 
-impl Drop for Settle<'_> {
+impl Drop for FlushPending<'_> {
     fn drop(&mut self) {
-        let _ = self.0.settle();
+        let _ = self.0.flush_pending();
     }
 }
 
@@ -103,29 +103,29 @@ impl Drop for Settle<'_> {
 const FRAGMENT: usize = 64 * 1024;
 
 impl<'a> MessageWriter<'a> {
-    pub(crate) fn new(link: &'a Link, kind: Kind) -> Result<MessageWriter<'a>> {
-        let mut outgoing = link.lock();
-        if outgoing.is_closed() {
+    pub(crate) fn new(write_half: &'a WriteHalf, kind: MessageKind) -> Result<MessageWriter<'a>> {
+        let mut encoder = write_half.lock();
+        if encoder.is_closed() {
             return Err(Misuse::AfterClose.into());
         }
         // What was fed before must not wait for this message.
-        link.write(&mut outgoing, &[])?;
+        write_half.write(&mut encoder, &[])?;
         let (bytes, text) = (Vec::new(), Text::default());
         Ok(MessageWriter {
-            link,
-            outgoing,
+            write_half,
+            encoder,
             kind,
             bytes,
             text,
             opcode: kind.opcode(),
             finished: false,
-            _settle: Settle(link),
+            _flush_pending: FlushPending(write_half),
         })
     }
 
     /// Sends the last fragment.
     pub fn finish(mut self) -> Result<()> {
-        if self.kind == Kind::Text {
+        if self.kind == MessageKind::Text {
             self.bytes = self.text.finish().map_err(|_| Misuse::NotUtf8)?.into_bytes();
         }
         self.fragment(true)?;
@@ -134,14 +134,14 @@ impl<'a> MessageWriter<'a> {
     }
 
     fn fragment(&mut self, fin: bool) -> Result<()> {
-        if self.kind == Kind::Text && !fin {
+        if self.kind == MessageKind::Text && !fin {
             self.bytes = self.text.take().into_bytes();
         }
-        let behind = self.outgoing.fragment(self.opcode, &self.bytes, fin)?;
-        self.link.write(&mut self.outgoing, behind)?;
+        let behind = self.encoder.fragment(self.opcode, &self.bytes, fin)?;
+        self.write_half.write(&mut self.encoder, behind)?;
         self.opcode = Opcode::Continuation;
         self.bytes.clear();
-        self.link.send_left(&mut self.outgoing)
+        self.write_half.send_pending(&mut self.encoder)
     }
 }
 
@@ -149,11 +149,11 @@ impl Write for MessageWriter<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let piece = &bytes[..bytes.len().min(FRAGMENT)];
         let gathered = match self.kind {
-            Kind::Text => {
+            MessageKind::Text => {
                 self.text.push(piece).map_err(|_| crate::Error::from(Misuse::NotUtf8))?;
                 self.text.whole()
             }
-            Kind::Binary => {
+            MessageKind::Binary => {
                 self.bytes.extend_from_slice(piece);
                 self.bytes.len()
             }
@@ -179,7 +179,7 @@ impl Drop for MessageWriter<'_> {
         if !self.finished && !nothing_sent {
             let reason = "message given up half way".into();
             let close = Close { code: CloseCode::INTERNAL_ERROR, reason };
-            let _ = self.link.close_within_lock(&mut self.outgoing, close);
+            let _ = self.write_half.close_within_lock(&mut self.encoder, close);
         }
     }
 }

@@ -12,39 +12,39 @@ use crate::transport::lock::lock;
 
 /// A place for one pong and one Close.
 #[derive(Default)]
-pub(crate) struct Slot {
-    left: Mutex<Left>,
-    is_filled: AtomicBool,
+pub(crate) struct PendingControl {
+    left: Mutex<PendingFrames>,
+    is_pending: AtomicBool,
 }
 
 /// What was left.
 #[derive(Default)]
-pub(crate) struct Left {
+pub(crate) struct PendingFrames {
     pub(crate) pong: Option<Vec<u8>>,
     pub(crate) close: Option<Close>,
 }
 
-impl Slot {
+impl PendingControl {
     /// Leaves a pong in place of an older one.
-    pub(crate) fn leave_pong(&self, payload: Vec<u8>) {
+    pub(crate) fn set_pong(&self, payload: Vec<u8>) {
         lock(&self.left).pong = Some(payload);
-        self.is_filled.store(true, SeqCst);
+        self.is_pending.store(true, SeqCst);
     }
 
     /// Leaves a Close, unless there is one.
-    pub(crate) fn leave_close(&self, close: Close) {
+    pub(crate) fn set_close(&self, close: Close) {
         lock(&self.left).close.get_or_insert(close);
-        self.is_filled.store(true, SeqCst);
+        self.is_pending.store(true, SeqCst);
     }
 
     /// Whether something was left that nobody has taken.
-    pub(crate) fn is_filled(&self) -> bool {
-        self.is_filled.load(SeqCst)
+    pub(crate) fn is_pending(&self) -> bool {
+        self.is_pending.load(SeqCst)
     }
 
     /// Takes what was left.
-    pub(crate) fn take(&self) -> Left {
-        self.is_filled.store(false, SeqCst);
+    pub(crate) fn take(&self) -> PendingFrames {
+        self.is_pending.store(false, SeqCst);
         std::mem::take(&mut *lock(&self.left))
     }
 }

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 use crate::error::{Error, Result};
-use crate::frames::prepared::Prepared;
+use crate::frames::prepared::PreparedMessage;
 use crate::transport::deadline::Deadline;
 use crate::transport::lock::lock;
 
@@ -17,7 +17,7 @@ pub(crate) struct Queue {
 
 #[derive(Default)]
 struct State {
-    waiting: VecDeque<Prepared>,
+    waiting: VecDeque<PreparedMessage>,
     /// Taken out, and not yet sent.
     in_hand: usize,
     /// No more are taken in.
@@ -33,13 +33,13 @@ impl Queue {
 
     // WALK: put
     /// Puts a message in, unless the queue is full or closed.
-    pub(crate) fn put(&self, message: Prepared) -> Result<()> {
+    pub(crate) fn put(&self, message: PreparedMessage) -> Result<()> {
         let mut state = lock(&self.state);
         if state.closed {
             return Err(Error::Closed);
         }
         if state.waiting.len() + state.in_hand >= self.bound {
-            return Err(Error::TooSlow);
+            return Err(Error::WriteTimeout);
         }
         state.waiting.push_back(message);
         self.changed.notify_all();
@@ -48,7 +48,7 @@ impl Queue {
 
     /// Waits for messages, and takes all of them; those taken before are sent. `None`: the queue is
     /// closed and empty.
-    pub(crate) fn take(&self) -> Option<VecDeque<Prepared>> {
+    pub(crate) fn take(&self) -> Option<VecDeque<PreparedMessage>> {
         let mut state = lock(&self.state);
         state.in_hand = 0;
         while state.waiting.is_empty() && !state.closed {
@@ -71,7 +71,7 @@ impl Queue {
     }
 
     /// Takes in no more, and waits until all that is in it has been sent.
-    pub(crate) fn finish(&self, deadline: Deadline) {
+    pub(crate) fn drain(&self, deadline: Deadline) {
         self.close();
         let mut state = lock(&self.state);
         while let (false, Ok(patience)) = (state.ended, deadline.remaining()) {
@@ -94,8 +94,8 @@ impl Queues {
     }
 
     /// All take in no more; waits until all that is in them has been sent.
-    pub(crate) fn finish(&self, deadline: Deadline) {
-        lock(&self.0).drain(..).for_each(|queue| queue.finish(deadline));
+    pub(crate) fn drain(&self, deadline: Deadline) {
+        lock(&self.0).drain(..).for_each(|queue| queue.drain(deadline));
     }
 }
 
@@ -106,11 +106,11 @@ mod tests {
     #[test]
     fn a_message_counts_until_it_is_sent() {
         let queue = Queue::new(2);
-        let put = || queue.put(Prepared::new("a"));
+        let put = || queue.put(PreparedMessage::new("a"));
         assert!(put().is_ok() && put().is_ok());
-        assert!(matches!(put(), Err(Error::TooSlow)));
+        assert!(matches!(put(), Err(Error::WriteTimeout)));
         assert_eq!(queue.take().unwrap().len(), 2);
-        assert!(matches!(put(), Err(Error::TooSlow)));
+        assert!(matches!(put(), Err(Error::WriteTimeout)));
         queue.end();
         assert!(matches!(put(), Err(Error::Closed)));
         assert!(queue.take().is_none());
@@ -127,8 +127,8 @@ mod tests {
         queues.add(Arc::new(Queue::new(4)));
         let kept: Vec<_> = lock(&queues.0).iter().map(|queue| queue.bound).collect();
         assert_eq!(kept, [1, 3, 4]);
-        queues.finish(Deadline::after(std::time::Duration::ZERO));
-        let put = |queue: &Queue| queue.put(Prepared::new("a"));
+        queues.drain(Deadline::after(std::time::Duration::ZERO));
+        let put = |queue: &Queue| queue.put(PreparedMessage::new("a"));
         assert!(added.iter().all(|queue| matches!(put(queue), Err(Error::Closed))));
     }
 }

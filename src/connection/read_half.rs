@@ -14,26 +14,26 @@ use std::io::{self, ErrorKind};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::keepalive::{Pulse, Silence};
+use super::keepalive::{Keepalive, Silence};
 use super::limits::Limits;
-use super::write_half::Link;
+use super::write_half::WriteHalf;
 use crate::error::{Error, Result};
 use crate::frames::close::Close;
-use crate::frames::decoder::{Event, Incoming};
-use crate::frames::message::{Kind, Message};
+use crate::frames::decoder::{Decoder, Event};
+use crate::frames::message::{Message, MessageKind};
 use crate::transport::deadline::Deadline;
 use crate::transport::stream::is_timeout;
 
 /// How long a look at the stream takes where nothing is there.
-const A_LOOK: Duration = Duration::from_millis(1);
+const SHORTEST_READ: Duration = Duration::from_millis(1);
 /// So many reads take in all that the system can have kept for us.
-const LATE_LOOKS: u32 = 64;
+const LATE_READS: u32 = 64;
 
 /// Receives messages, and deals with what else comes.
-pub(crate) struct Receiver {
-    link: Arc<Link>,
-    incoming: Incoming,
-    pulse: Pulse,
+pub(crate) struct ReadHalf {
+    write_half: Arc<WriteHalf>,
+    decoder: Decoder,
+    keepalive: Keepalive,
     /// The read timeout that we have given the stream.
     timeout: Option<Duration>,
     /// What the peer closed with.
@@ -43,24 +43,24 @@ pub(crate) struct Receiver {
     /// In this call the stream was looked at: once is owed to whoever has no patience.
     has_looked: bool,
     /// How often it was looked at since the peer should have answered our Close.
-    late_looks: u32,
+    late_reads: u32,
     /// A message is being read piece by piece, and its end has not come.
     in_pieces: bool,
     /// Whole messages that have come, and are not yet counted for the server.
     messages: u64,
 }
 
-impl Receiver {
-    pub(crate) fn new(link: Arc<Link>, incoming: Incoming, limits: &Limits) -> Receiver {
-        Receiver {
-            link,
-            incoming,
-            pulse: Pulse::new(limits),
+impl ReadHalf {
+    pub(crate) fn new(write_half: Arc<WriteHalf>, decoder: Decoder, limits: &Limits) -> ReadHalf {
+        ReadHalf {
+            write_half,
+            decoder,
+            keepalive: Keepalive::new(limits),
             timeout: None,
             closed_with: None,
             over: false,
             has_looked: false,
-            late_looks: 0,
+            late_reads: 0,
             in_pieces: false,
             messages: 0,
         }
@@ -71,7 +71,7 @@ impl Receiver {
     pub(crate) fn message(&mut self, until: Option<Deadline>) -> Result<Option<Message>> {
         self.has_looked = false;
         self.skip_rest_of_stream(until)?;
-        self.incoming.deliver_pieces(false);
+        self.decoder.deliver_pieces(false);
         match self.next_event(until)? {
             Some(Event::Message(message)) => Ok(Some(message)),
             _ => Ok(None),
@@ -79,14 +79,14 @@ impl Receiver {
     }
 
     /// The first piece of the next message, for one who reads it as a stream.
-    pub(crate) fn first_piece(&mut self) -> Result<Option<(Kind, Vec<u8>)>> {
+    pub(crate) fn first_piece(&mut self) -> Result<Option<(MessageKind, Vec<u8>)>> {
         self.skip_rest_of_stream(None)?;
-        self.incoming.deliver_pieces(true);
+        self.decoder.deliver_pieces(true);
         self.next_piece()
     }
 
     /// The next piece of it.
-    pub(crate) fn next_piece(&mut self) -> Result<Option<(Kind, Vec<u8>)>> {
+    pub(crate) fn next_piece(&mut self) -> Result<Option<(MessageKind, Vec<u8>)>> {
         let Some(Event::Piece { kind, bytes, last }) = self.next_event(None)? else {
             return Ok(None);
         };
@@ -126,7 +126,7 @@ impl Receiver {
 
     /// How long the last answered ping took.
     pub(crate) fn latency(&self) -> Option<Duration> {
-        self.pulse.latency
+        self.keepalive.latency
     }
 
     // WALK: recv
@@ -134,26 +134,26 @@ impl Receiver {
     #[inline]
     fn next_event(&mut self, until: Option<Deadline>) -> Result<Option<Event>> {
         while !self.over {
-            match self.incoming.next_event() {
+            match self.decoder.next_event() {
                 Ok(Some(event @ (Event::Message(_) | Event::Piece { .. }))) => {
                     self.messages += u64::from(!matches!(event, Event::Piece { last: false, .. }));
                     return Ok(Some(event));
                 }
                 Ok(Some(Event::Ping(payload))) => {
-                    let ponged = self.link.pong(payload);
-                    self.judge(ponged)?;
+                    let ponged = self.write_half.pong(payload);
+                    self.note_end(ponged)?;
                 }
-                Ok(Some(Event::Pong(payload))) => self.pulse.answered(&payload),
+                Ok(Some(Event::Pong(payload))) => self.keepalive.answered(&payload),
                 Ok(Some(Event::Close(close))) => self.closed(close),
                 Ok(None) => {
                     let waited = self.wait(until);
-                    self.judge(waited)?;
+                    self.note_end(waited)?;
                 }
                 Err(violation) => {
-                    log::debug!("{} {violation}", self.link.id);
+                    log::debug!("{} {violation}", self.write_half.id);
                     self.over = true;
                     let (code, reason) = (violation.close_code(), violation.reason().into());
-                    self.link.fail(Close { code, reason });
+                    self.write_half.fail(Close { code, reason });
                     return Err(violation.into());
                 }
             }
@@ -162,39 +162,39 @@ impl Receiver {
     }
 
     /// Nothing comes after an error, but where only the caller's patience has ended.
-    fn judge(&mut self, done: Result<()>) -> Result<()> {
+    fn note_end(&mut self, done: Result<()>) -> Result<()> {
         self.over |= !matches!(done, Ok(()) | Err(Error::TimedOut));
         done
     }
 
     /// The peer has closed: it gets its own code back (§5.5.1).
     fn closed(&mut self, close: Close) {
-        log::debug!("{} the peer closes with {close}", self.link.id);
+        log::debug!("{} the peer closes with {close}", self.write_half.id);
         self.over = true;
         // What waits in an outbox goes out first. If that, or the Close, can't be sent, the peer has
         // left already: it has said its last, and so it ends well.
-        let within = Deadline::after(self.link.close_within);
-        let _ = self.link.close_before(within, close.clone());
-        self.link.both_have_closed();
+        let within = Deadline::after(self.write_half.close_within);
+        let _ = self.write_half.close_before(within, close.clone());
+        self.write_half.both_have_closed();
         self.closed_with = Some(close);
     }
 
     /// Waits until bytes have come, and keeps the deadlines meanwhile. Whoever has no patience gets
     /// what is there all the same: one look at the stream is always taken.
     fn wait(&mut self, until: Option<Deadline>) -> Result<()> {
-        self.link.flush_unless_busy()?;
-        self.link.tally.received(std::mem::take(&mut self.messages), 0);
+        self.write_half.flush_unless_busy()?;
+        self.write_half.totals.received(std::mem::take(&mut self.messages), 0);
         loop {
             // 1. How long may it take? // WALK: patience
             // Never longer than the peer has for its Close: another thread may send ours meanwhile.
-            let mut patience = self.pulse.patience().min(self.link.close_within);
-            if let Some(closing) = self.link.closing() {
+            let mut patience = self.keepalive.patience().min(self.write_half.close_within);
+            if let Some(closing) = self.write_half.closing() {
                 match closing.remaining() {
                     Ok(rest) => patience = patience.min(rest),
                     // What came in time is still there, however late we come for it.
-                    Err(_) if self.late_looks < LATE_LOOKS => {
-                        self.late_looks += 1;
-                        patience = A_LOOK;
+                    Err(_) if self.late_reads < LATE_READS => {
+                        self.late_reads += 1;
+                        patience = SHORTEST_READ;
                     }
                     Err(_) => return self.give_up(),
                 }
@@ -202,22 +202,22 @@ impl Receiver {
             if let Some(until) = until {
                 match until.remaining() {
                     Ok(rest) => patience = patience.min(rest),
-                    Err(_) if !self.has_looked => patience = A_LOOK,
+                    Err(_) if !self.has_looked => patience = SHORTEST_READ,
                     Err(_) => return Err(Error::TimedOut),
                 }
             }
             self.has_looked = true;
             // 2. Read. Setting a timeout is a system call: done only when it changes.
             if self.timeout != Some(patience) {
-                self.link.stream.set_read_timeout(patience)?;
+                self.write_half.stream.set_read_timeout(patience)?;
                 self.timeout = Some(patience);
             }
-            match self.link.stream.read(self.incoming.space()) {
+            match self.write_half.stream.read(self.decoder.space()) {
                 Ok(0) => return Err(self.lost(ErrorKind::UnexpectedEof.into())),
                 Ok(count) => {
-                    self.incoming.filled(count);
-                    self.link.tally.received(0, count);
-                    self.pulse.heard();
+                    self.decoder.filled(count);
+                    self.write_half.totals.received(0, count);
+                    self.keepalive.heard();
                     return Ok(());
                 }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
@@ -230,14 +230,14 @@ impl Receiver {
     /// It was silent for a while: time to ask, or to give up?
     fn keep_alive(&mut self, waited: Duration) -> Result<()> {
         // Our Close is a question, too, and has a deadline of its own.
-        if self.link.closing().is_some() {
+        if self.write_half.closing().is_some() {
             return Ok(());
         }
-        match self.pulse.judge(waited) {
+        match self.keepalive.check(waited) {
             Silence::Wait => Ok(()),
             Silence::Ask => {
-                self.incoming.shrink();
-                self.link.shrink()?;
+                self.decoder.shrink();
+                self.write_half.shrink()?;
                 match self.send_ping(true) {
                     // Another thread has just closed: now it is the peer's Close that we wait for.
                     Err(Error::Closed) => Ok(()),
@@ -250,28 +250,28 @@ impl Receiver {
 
     /// Pings the peer, which may be required to show a sign of life.
     pub(crate) fn send_ping(&mut self, must_answer: bool) -> Result<()> {
-        let payload = self.pulse.next_payload();
-        match self.link.ping(&payload)? {
-            true => self.pulse.asked(payload, must_answer),
+        let payload = self.keepalive.next_payload();
+        match self.write_half.ping(&payload)? {
+            true => self.keepalive.asked(payload, must_answer),
             // Others are writing, and their write deadline watches the peer.
-            false => self.pulse.heard(),
+            false => self.keepalive.heard(),
         }
         Ok(())
     }
 
     fn give_up(&self) -> Result<()> {
-        self.link.cut();
-        Err(Error::Silent)
+        self.write_half.abort();
+        Err(Error::PeerTimeout)
     }
 
     fn lost(&self, error: io::Error) -> Error {
-        self.link.cut();
-        Error::Lost(error)
+        self.write_half.abort();
+        Error::ConnectionLost(error)
     }
 }
 
-impl Drop for Receiver {
+impl Drop for ReadHalf {
     fn drop(&mut self) {
-        self.link.tally.received(self.messages, 0);
+        self.write_half.totals.received(self.messages, 0);
     }
 }

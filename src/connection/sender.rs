@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::write_half::Link;
+use super::write_half::WriteHalf;
 use crate::error::Result;
 use crate::frames::close::Close;
 use crate::frames::close_code::CloseCode;
@@ -14,28 +14,28 @@ use crate::frames::message::AsMessage;
 /// [`Error::Closed`](crate::Error::Closed). But it keeps the descriptor, until it is dropped.
 #[derive(Clone)]
 pub struct Sender {
-    pub(crate) link: Arc<Link>,
+    pub(crate) write_half: Arc<WriteHalf>,
 }
 
 impl Sender {
-    pub(crate) fn new(link: Arc<Link>) -> Sender {
-        Sender { link }
+    pub(crate) fn new(write_half: Arc<WriteHalf>) -> Sender {
+        Sender { write_half }
     }
 
     /// Sends a message. On the wire when this returns.
     pub fn send(&self, message: impl AsMessage) -> Result<()> {
-        self.link.send(|outgoing| outgoing.message(message.as_message()))
+        self.write_half.send(|encoder| encoder.message(message.as_message()))
     }
 
     /// Sends our Close. The `recv` of the `WebSocket` ends when the peer has answered it, or when it
     /// has not in time.
     pub fn close(&self, code: impl Into<CloseCode>, reason: &str) -> Result<()> {
-        self.link.close(Close::new(code, reason)?)
+        self.write_half.close(Close::new(code, reason)?)
     }
 
     /// Ends the connection on the spot, without a goodbye: for a peer that has stopped reading, and
     /// could not be told anyhow.
-    pub fn cut(&self) {
-        self.link.cut();
+    pub fn abort(&self) {
+        self.write_half.abort();
     }
 }

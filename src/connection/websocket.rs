@@ -8,16 +8,16 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::close_guard::Farewell;
+use super::close_guard::CloseGuard;
 use super::limits::Limits;
 use super::outbox::Outbox;
-use super::read_half::Receiver;
+use super::read_half::ReadHalf;
 use super::sender::Sender;
-use super::write_half::Link;
+use super::write_half::WriteHalf;
 use crate::error::{Error, Result};
 use crate::frames::close::Close;
 use crate::frames::close_code::CloseCode;
-use crate::frames::decoder::Incoming;
+use crate::frames::decoder::Decoder;
 use crate::frames::message::{AsMessage, Message};
 use crate::http::request::Request;
 use crate::transport::deadline::Deadline;
@@ -27,34 +27,34 @@ use crate::transport::deadline::Deadline;
 /// Dropping it closes it: with 1000, or with 1011 if its thread panics. (In the handler of
 /// [`Server::serve`](crate::Server::serve): when the handler ends, since how it ends decides the code.)
 pub struct WebSocket {
-    pub(crate) receiver: Box<Receiver>,
-    pub(crate) link: Arc<Link>,
+    pub(crate) read_half: Box<ReadHalf>,
+    pub(crate) write_half: Arc<WriteHalf>,
     request: Box<Request>,
     subprotocol: Option<String>,
     peer: Option<SocketAddr>,
     /// Last, so that it is dropped last: whoever holds it last says goodbye.
-    farewell: Arc<Farewell>,
+    close_guard: Arc<CloseGuard>,
 }
 
 impl WebSocket {
     pub(crate) fn new(
-        farewell: Farewell,
-        incoming: Incoming,
+        close_guard: CloseGuard,
+        decoder: Decoder,
         limits: &Limits,
         request: Box<Request>,
         subprotocol: Option<String>,
     ) -> WebSocket {
-        let link = farewell.link.clone();
-        let receiver = Box::new(Receiver::new(link.clone(), incoming, limits));
-        let (peer, farewell) = (link.stream.peer(), Arc::new(farewell));
-        WebSocket { receiver, link, request, subprotocol, peer, farewell }
+        let write_half = close_guard.write_half.clone();
+        let read_half = Box::new(ReadHalf::new(write_half.clone(), decoder, limits));
+        let (peer, close_guard) = (write_half.stream.peer(), Arc::new(close_guard));
+        WebSocket { read_half, write_half, request, subprotocol, peer, close_guard }
     }
 
     /// Waits for the next message. `None`: the peer has closed, and
     /// [`closed_with`](WebSocket::closed_with) says how; or an earlier call has failed. Pings are
     /// answered, and our own are sent, in here.
     pub fn recv(&mut self) -> Result<Option<Message>> {
-        self.receiver.message(None)
+        self.read_half.message(None)
     }
 
     /// As [`recv`](WebSocket::recv), but gives up after a while with [`Error::TimedOut`]; the
@@ -62,53 +62,53 @@ impl WebSocket {
     /// takes what is there. (What was fed is written first, for which `Limits::write` is the time.)
     pub fn recv_timeout(&mut self, patience: Duration) -> Result<Option<Message>> {
         let patience = patience.max(Duration::from_millis(1));
-        self.receiver.message(Some(Deadline::after(patience)))
+        self.read_half.message(Some(Deadline::after(patience)))
     }
 
     /// Sends a message. On the wire when this returns.
     pub fn send(&mut self, message: impl AsMessage) -> Result<()> {
-        self.link.send(|outgoing| outgoing.message(message.as_message()))
+        self.write_half.send(|encoder| encoder.message(message.as_message()))
     }
 
     /// Encodes a message, which goes out with the next `send` or `flush`, or before `recv` next has to
     /// wait. So the replies to all that came in one read go out in one write.
     pub fn feed(&mut self, message: impl AsMessage) -> Result<()> {
-        self.link.feed(|outgoing| outgoing.message(message.as_message()))
+        self.write_half.feed(|encoder| encoder.message(message.as_message()))
     }
 
     /// Writes what was fed.
     pub fn flush(&mut self) -> Result<()> {
-        self.link.send(|_| Ok(&[]))
+        self.write_half.send(|_| Ok(&[]))
     }
 
     /// Pings the peer. When its pong has come, [`latency`](WebSocket::latency) is new. Where another thread
     /// is writing just now none is sent: that tells as much about the peer, but not how long it takes.
     pub fn ping(&mut self) -> Result<()> {
-        self.receiver.send_ping(false)
+        self.read_half.send_ping(false)
     }
 
     /// How long the last answered ping took.
     pub fn latency(&self) -> Option<Duration> {
-        self.receiver.latency()
+        self.read_half.latency()
     }
 
     /// Closes: sends our Close, waits for the peer's, and leaves. Messages that are still on their way
     /// are dropped. Never takes longer than the deadline for closing.
     pub fn close(&mut self, code: impl Into<CloseCode>, reason: &str) -> Result<()> {
         let close = Close::new(code, reason)?;
-        let deadline = Deadline::after(self.link.close_within);
-        let sent = self.link.close_before(deadline, close.clone());
-        let answered = sent.and_then(|()| self.receiver.drain(deadline));
-        self.link.finish(deadline, close);
+        let deadline = Deadline::after(self.write_half.close_within);
+        let sent = self.write_half.close_before(deadline, close.clone());
+        let answered = sent.and_then(|()| self.read_half.drain(deadline));
+        self.write_half.close_and_linger(deadline, close);
         match answered {
-            Err(Error::TimedOut) => Err(Error::Silent),
+            Err(Error::TimedOut) => Err(Error::PeerTimeout),
             answered => answered,
         }
     }
 
     /// What the peer closed with: a code and a reason.
     pub fn closed_with(&self) -> Option<&Close> {
-        self.receiver.closed_with()
+        self.read_half.closed_with()
     }
 
     /// The request that opened this connection.
@@ -123,17 +123,17 @@ impl WebSocket {
 
     /// A handle for other threads to send with, while this one waits in `recv`.
     pub fn sender(&self) -> Sender {
-        Sender::new(self.link.clone())
+        Sender::new(self.write_half.clone())
     }
 
     /// A queue of at most so many messages with a thread of its own, for a peer that may be slow.
     pub fn outbox(&self, bound: usize) -> Result<Outbox> {
-        Outbox::new(&self.link, bound)
+        Outbox::new(&self.write_half, bound)
     }
 
     /// The number that the log calls this connection by.
     pub fn id(&self) -> u64 {
-        self.link.id
+        self.write_half.id
     }
 
     /// Who is at the other end.
@@ -142,21 +142,21 @@ impl WebSocket {
     }
 
     /// For the server, which says goodbye where the handler could not.
-    pub(crate) fn farewell(&self) -> Arc<Farewell> {
-        self.farewell.clone()
+    pub(crate) fn close_guard(&self) -> Arc<CloseGuard> {
+        self.close_guard.clone()
     }
 }
 
 impl Drop for WebSocket {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            self.farewell.say(CloseCode::INTERNAL_ERROR);
+            self.close_guard.set_code(CloseCode::INTERNAL_ERROR);
         }
     }
 }
 
 impl std::fmt::Debug for WebSocket {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "WebSocket {} {}", self.link.id, self.request.path())
+        write!(f, "WebSocket {} {}", self.write_half.id, self.request.path())
     }
 }

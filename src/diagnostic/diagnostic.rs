@@ -1,19 +1,19 @@
 //! What an error owes the person who meets it: the rule, what was seen, the usual cause and the fix.
 //!
-//! Every refusal, violation and misuse of this crate carries one [`Lesson`], so that nobody has to
-//! guess what `400` or `1002` was about. The sentences stand in `lessons.md`, for a person to read
-//! as a page; the code that finds a rule broken names the lesson by its heading, and says what it saw.
+//! Every refusal, violation and misuse of this crate carries one [`Diagnostic`], so that nobody has to
+//! guess what `400` or `1002` was about. The sentences stand in `diagnostics.md`, for a person to read
+//! as a page; the code that finds a rule broken names the diagnostic by its heading, and says what it saw.
 //! Text that came from a peer is quoted first: escaped, and cut short.
 
 use std::borrow::Cow;
 use std::fmt;
 
-/// All lessons, one below the other.
-const LESSONS: &str = include_str!("diagnostics.md");
+/// All diagnostics, one below the other.
+const DIAGNOSTICS: &str = include_str!("diagnostics.md");
 
 /// Four sentences about one thing that went wrong. Those that are empty are not shown.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Lesson {
+pub struct Diagnostic {
     /// What the rule asks, and where it stands.
     pub rule: Cow<'static, str>,
     /// What was there instead.
@@ -24,26 +24,26 @@ pub struct Lesson {
     pub fix: &'static str,
 }
 
-impl Lesson {
-    /// The lesson under a heading of `lessons.md`, with what was seen.
-    pub fn about(heading: &'static str, seen: impl fmt::Display) -> Lesson {
+impl Diagnostic {
+    /// The diagnostic under a heading of `diagnostics.md`, with what was seen.
+    pub fn about(heading: &'static str, seen: impl fmt::Display) -> Diagnostic {
         let section =
-            LESSONS.split("\n### ").find_map(|s| s.strip_prefix(heading)?.strip_prefix('\n'));
+            DIAGNOSTICS.split("\n### ").find_map(|s| s.strip_prefix(heading)?.strip_prefix('\n'));
         let mut lines = section.unwrap_or(heading).lines();
         let rule = lines.next().unwrap_or(heading).into();
         let mut part =
             |title| lines.next().and_then(|line| line.strip_prefix(title)).unwrap_or_default();
         let seen = part("- seen: ").replacen("{}", &seen.to_string(), 1);
-        Lesson { rule, seen, cause: part("- cause: "), fix: part("- fix: ") }
+        Diagnostic { rule, seen, cause: part("- cause: "), fix: part("- fix: ") }
     }
 
-    /// A lesson of one sentence.
-    pub fn just(sentence: impl Into<String>) -> Lesson {
-        Lesson { rule: Cow::Owned(sentence.into()), seen: String::new(), cause: "", fix: "" }
+    /// A diagnostic of one sentence.
+    pub fn just(sentence: impl Into<String>) -> Diagnostic {
+        Diagnostic { rule: Cow::Owned(sentence.into()), seen: String::new(), cause: "", fix: "" }
     }
 }
 
-impl fmt::Display for Lesson {
+impl fmt::Display for Diagnostic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.rule)?;
         let parts = [("seen", self.seen.as_str()), ("usual cause", self.cause), ("fix", self.fix)];
@@ -79,18 +79,21 @@ mod tests {
 
     #[test]
     fn a_lesson_shows_only_the_parts_it_has() {
-        assert_eq!(Lesson::just("Only members may enter.").to_string(), "Only members may enter.");
-        let lesson = Lesson::about("unknown opcode", 3);
-        assert_eq!(lesson.seen, "opcode 3");
-        assert_eq!(lesson.to_string().lines().count(), 4);
+        assert_eq!(
+            Diagnostic::just("Only members may enter.").to_string(),
+            "Only members may enter."
+        );
+        let diagnostic = Diagnostic::about("unknown opcode", 3);
+        assert_eq!(diagnostic.seen, "opcode 3");
+        assert_eq!(diagnostic.to_string().lines().count(), 4);
     }
 
     #[test]
     fn each_lesson_has_four_parts_and_a_heading_of_its_own() {
         let headings: Vec<_> =
-            LESSONS.lines().filter_map(|line| line.strip_prefix("### ")).collect();
+            DIAGNOSTICS.lines().filter_map(|line| line.strip_prefix("### ")).collect();
         for (i, heading) in headings.iter().enumerate() {
-            let Lesson { rule, seen, cause, fix } = Lesson::about(heading, "x");
+            let Diagnostic { rule, seen, cause, fix } = Diagnostic::about(heading, "x");
             assert!([&rule, &*seen, cause, fix].iter().all(|part| !part.is_empty()), "{heading}");
             assert!(!headings[..i].contains(heading), "{heading} stands twice");
         }

@@ -1,11 +1,11 @@
 //! What our own caller may not do: refused at the call, with nothing written.
 //!
 //! A library that sends what it was told, right or wrong, makes its caller's mistake the peer's
-//! problem. Here the mistake comes back at once, as a [`Misuse`] with its [`Lesson`].
+//! problem. Here the mistake comes back at once, as a [`Misuse`] with its [`Diagnostic`].
 
 use std::fmt;
 
-use super::diagnostic::{Lesson, quote};
+use super::diagnostic::{Diagnostic, quote};
 
 /// A call that asked for something which may not be sent or can't be done.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,39 +29,40 @@ pub enum Misuse {
     /// Compression was asked for, which this build does not have.
     NoDeflate,
     /// A setting of compression that can't be kept: its name and value.
-    Deflate(&'static str, u8),
+    DeflateConfig(&'static str, u8),
     /// `serve` on a server that has no listener.
     NoListener,
 }
 
 impl Misuse {
     /// The rule, what was seen, the usual cause and the fix.
-    pub fn lesson(&self) -> Lesson {
+    pub fn diagnostic(&self) -> Diagnostic {
         match self {
-            Misuse::AfterClose => Lesson::about("nothing after a close", ""),
-            Misuse::ControlTooLong(length) => Lesson::about("ping or reason too long", length),
-            Misuse::CloseCode(code) => Lesson::about("close code that may not travel", code),
-            Misuse::NotUtf8 => Lesson::about("text to send not UTF-8", ""),
-            Misuse::Header(name, value) => {
-                Lesson::about("not a header to send", format!("{}: {}", quote(name), quote(value)))
-            }
-            Misuse::Subprotocol(name) => Lesson::about("not a subprotocol", quote(name)),
+            Misuse::AfterClose => Diagnostic::about("nothing after a close", ""),
+            Misuse::ControlTooLong(length) => Diagnostic::about("ping or reason too long", length),
+            Misuse::CloseCode(code) => Diagnostic::about("close code that may not travel", code),
+            Misuse::NotUtf8 => Diagnostic::about("text to send not UTF-8", ""),
+            Misuse::Header(name, value) => Diagnostic::about(
+                "not a header to send",
+                format!("{}: {}", quote(name), quote(value)),
+            ),
+            Misuse::Subprotocol(name) => Diagnostic::about("not a subprotocol", quote(name)),
             Misuse::Address(url, why) => {
-                Lesson::about("not an address", format!("{}: {why}", quote(url)))
+                Diagnostic::about("not an address", format!("{}: {why}", quote(url)))
             }
-            Misuse::NoTls(url) => Lesson::about("TLS not built in", quote(url)),
-            Misuse::NoDeflate => Lesson::about("compression not built in", ""),
-            Misuse::Deflate(setting, value) => {
-                Lesson::about("not settings of compression", format!("{setting}: {value}"))
+            Misuse::NoTls(url) => Diagnostic::about("TLS not built in", quote(url)),
+            Misuse::NoDeflate => Diagnostic::about("compression not built in", ""),
+            Misuse::DeflateConfig(setting, value) => {
+                Diagnostic::about("not settings of compression", format!("{setting}: {value}"))
             }
-            Misuse::NoListener => Lesson::about("no listener", ""),
+            Misuse::NoListener => Diagnostic::about("no listener", ""),
         }
     }
 }
 
 impl fmt::Display for Misuse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "not done: {}", self.lesson())
+        write!(f, "not done: {}", self.diagnostic())
     }
 }
 

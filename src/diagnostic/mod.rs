@@ -17,4 +17,4 @@
 mod diagnostic;
 pub mod misuse;
 
-pub use diagnostic::{Lesson, quote, quote_all};
+pub use diagnostic::{Diagnostic, quote, quote_all};

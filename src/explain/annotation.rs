@@ -6,26 +6,26 @@
 //! ```
 //!
 //! Rules of this file:
-//! - Spans are counted in bits from the beginning of the account, as the pictures of the RFC are.
+//! - Spans are counted in bits from the beginning of the annotation, as the pictures of the RFC are.
 //!   They tile it: none is missing, none overlaps, whatever the bytes are.
 //! - Accounts tile their direction of a conversation in the same way.
-//! - A verdict is the protocol's own: its refusal, rejection or violation, with its lesson.
+//! - A verdict is the protocol's own: its refusal, rejection or violation, with its diagnostic.
 
 use std::ops::Range;
 
-use crate::diagnostic::Lesson;
+use crate::diagnostic::Diagnostic;
 use crate::frames::header::Role;
 use crate::frames::violation::Violation;
-use crate::handshake::client::Rejection;
+use crate::handshake::client::HandshakeError;
 use crate::http::refusal::Refusal;
 
-/// How much of each account is kept to be shown; what is longer is told by its length.
+/// How much of each annotation is kept to be shown; what is longer is told by its length.
 pub const SHOWN: usize = 4096;
 
-/// A part of an account.
+/// A part of an annotation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Span {
-    /// Where: bits from the beginning of the account.
+    /// Where: bits from the beginning of the annotation.
     pub bits: Range<u64>,
     /// What it is called.
     pub field: String,
@@ -37,7 +37,7 @@ pub struct Span {
     pub section: &'static str,
 }
 
-/// What an account is about.
+/// What an annotation is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum What {
     /// The head of a request.
@@ -62,19 +62,19 @@ pub enum Verdict {
     /// A request that a server refuses.
     Refused(Refusal),
     /// A response that a client does not take.
-    Rejected(Rejection),
+    Rejected(HandshakeError),
     /// A frame that breaks a rule.
     Broken(Violation),
 }
 
 impl Verdict {
-    /// The lesson, if there is one to be learnt.
-    pub fn lesson(&self) -> Option<Lesson> {
+    /// The diagnostic, if there is one to be learnt.
+    pub fn diagnostic(&self) -> Option<Diagnostic> {
         match self {
             Verdict::Fine | Verdict::Missing(_) => None,
-            Verdict::Refused(refusal) => Some(refusal.lesson().clone()),
-            Verdict::Rejected(rejection) => Some((*rejection.lesson).clone()),
-            Verdict::Broken(violation) => Some(violation.lesson()),
+            Verdict::Refused(refusal) => Some(refusal.diagnostic().clone()),
+            Verdict::Rejected(rejection) => Some((*rejection.diagnostic).clone()),
+            Verdict::Broken(violation) => Some(violation.diagnostic()),
         }
     }
 
@@ -99,7 +99,7 @@ pub struct Inflated {
 
 /// What is told of a head, a frame, or a run of bytes that is neither.
 #[derive(Clone, Debug)]
-pub struct Account {
+pub struct Annotation {
     /// Who sent it.
     pub from: Role,
     /// What it is.
@@ -122,8 +122,8 @@ pub struct Account {
     pub verdict: Verdict,
 }
 
-/// An account of bytes that are not taken apart.
-pub fn run(from: Role, what: What, start: u64, bytes: &[u8]) -> Account {
+/// An annotation of bytes that are not taken apart.
+pub fn run(from: Role, what: What, start: u64, bytes: &[u8]) -> Annotation {
     let length = bytes.len() as u64;
     let (title, meaning) = match what {
         What::Unread => ("bytes behind the end", "nobody reads what follows an error or a Close"),
@@ -141,7 +141,7 @@ pub fn run(from: Role, what: What, start: u64, bytes: &[u8]) -> Account {
     };
     let shown = bytes[..bytes.len().min(SHOWN)].to_vec();
     let (payload, spans, verdict) = (Vec::new(), vec![span], Verdict::Fine);
-    Account {
+    Annotation {
         from,
         what,
         start,

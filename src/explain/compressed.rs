@@ -14,7 +14,7 @@ use super::annotation::{Span, bits, hex, quoted};
 use super::header_bits::of_bits;
 use super::payload_decoder::{Context, Found};
 use crate::frames::header::Header;
-use crate::frames::message::Kind;
+use crate::frames::message::MessageKind;
 
 /// The block is the last that its sender made.
 const BFINAL: u8 = 0b0000_0001;
@@ -108,7 +108,7 @@ fn told(
         return (hex(shown, 16), meaning.into());
     };
     let value = match context.inside {
-        Some(Kind::Text) => quoted(&inflated.bytes),
+        Some(MessageKind::Text) => quoted(&inflated.bytes),
         _ if inflated.length == 0 => "no byte".into(),
         _ => hex(&inflated.bytes, 16),
     };

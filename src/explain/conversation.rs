@@ -5,16 +5,16 @@
 //! server ── (interim) ─► response ────► frames   needs the request, and decides what follows in both
 //! ```
 
-use super::annotation::{Account, What, run};
+use super::annotation::{Annotation, What, run};
 use super::frames::Frames;
-use super::heads::{Arriving, End, Follows, Terms, request, response};
+use super::heads::{Arriving, End, Follows, Settings, request, response};
 use crate::frames::header::Role;
 use crate::http::request::Request;
 
 /// Both directions.
 #[derive(Debug)]
 pub struct Conversation {
-    terms: Terms,
+    terms: Settings,
     client: Half,
     server: Half,
     asked: Option<Request>,
@@ -37,13 +37,13 @@ enum Stage {
 
 impl Conversation {
     /// A conversation of which nothing has been said, judged by these terms.
-    pub fn new(terms: Terms) -> Conversation {
+    pub fn new(terms: Settings) -> Conversation {
         let half = || Half { passed: 0, stage: Stage::Head(Arriving::new(&terms, 0)) };
         Conversation { client: half(), server: half(), asked: None, terms }
     }
 
     /// Takes the next bytes of one end, and tells what they are.
-    pub fn push(&mut self, from: Role, mut bytes: &[u8], tell: &mut dyn FnMut(Account)) {
+    pub fn push(&mut self, from: Role, mut bytes: &[u8], tell: &mut dyn FnMut(Annotation)) {
         while !bytes.is_empty() {
             let half = self.half(from);
             let count = match &mut half.stage {
@@ -72,7 +72,7 @@ impl Conversation {
     }
 
     /// One end will say no more: tells what it has left unfinished.
-    pub fn end(&mut self, from: Role, tell: &mut dyn FnMut(Account)) {
+    pub fn end(&mut self, from: Role, tell: &mut dyn FnMut(Annotation)) {
         match &mut self.half(from).stage {
             Stage::Head(arriving) => {
                 let (start, bytes) = (arriving.start(), arriving.bytes().to_vec());
@@ -104,12 +104,12 @@ impl Conversation {
         start: u64,
         bytes: &[u8],
         end: Option<End>,
-        tell: &mut dyn FnMut(Account),
+        tell: &mut dyn FnMut(Annotation),
     ) {
         let (behind, bounds) = (start + bytes.len() as u64, self.terms.bounds);
         match from {
             Role::Client => {
-                let (account, asked) = request(bytes, end, &self.terms.rules);
+                let (annotation, asked) = request(bytes, end, &self.terms.rules);
                 let frames = asked.as_ref().is_some_and(|r| r.head().lists("Upgrade", "websocket"));
                 let begun = asked.is_some();
                 self.asked = asked;
@@ -121,11 +121,11 @@ impl Conversation {
                     (true, false) => Stage::Body,
                     (false, _) => Stage::Ended,
                 };
-                tell(account);
+                tell(annotation);
             }
             Role::Server => {
-                let (account, follows) = response(bytes, start, end, self.asked.as_ref());
-                tell(account);
+                let (annotation, follows) = response(bytes, start, end, self.asked.as_ref());
+                tell(annotation);
                 self.follow(follows, behind, tell);
             }
         }
@@ -133,7 +133,7 @@ impl Conversation {
 
     /// The server has answered, which decides what follows in both directions. From byte `start` in
     /// its own; in that of the client something may be under way.
-    fn follow(&mut self, follows: Follows, start: u64, tell: &mut dyn FnMut(Account)) {
+    fn follow(&mut self, follows: Follows, start: u64, tell: &mut dyn FnMut(Annotation)) {
         let bounds = self.terms.bounds;
         match follows {
             Follows::Response => self.server.stage = Stage::Head(Arriving::new(&self.terms, start)),
@@ -170,7 +170,7 @@ impl Conversation {
 }
 
 /// A head as it would be the first of a conversation, with what follows it.
-pub fn explain_request(bytes: &[u8], terms: &Terms) -> Vec<Account> {
+pub fn explain_request(bytes: &[u8], terms: &Settings) -> Vec<Annotation> {
     let mut conversation = Conversation::new(terms.clone());
     all(|tell| {
         conversation.push(Role::Client, bytes, tell);
@@ -179,7 +179,7 @@ pub fn explain_request(bytes: &[u8], terms: &Terms) -> Vec<Account> {
 }
 
 /// An answer to a request, with what follows it.
-pub fn explain_response(bytes: &[u8], asked: &[u8], terms: &Terms) -> Vec<Account> {
+pub fn explain_response(bytes: &[u8], asked: &[u8], terms: &Settings) -> Vec<Annotation> {
     let mut conversation = Conversation::new(terms.clone());
     conversation.push(Role::Client, asked, &mut |_| {});
     all(|tell| {
@@ -189,7 +189,7 @@ pub fn explain_response(bytes: &[u8], asked: &[u8], terms: &Terms) -> Vec<Accoun
 }
 
 /// Frames that one end sends, the last of them perhaps cut.
-pub fn explain_frames(bytes: &[u8], from: Role, terms: &Terms) -> Vec<Account> {
+pub fn explain_frames(bytes: &[u8], from: Role, terms: &Settings) -> Vec<Annotation> {
     let mut frames = Frames::new(from, 0, terms.bounds);
     all(|tell| {
         frames.push(bytes, tell);
@@ -197,8 +197,8 @@ pub fn explain_frames(bytes: &[u8], from: Role, terms: &Terms) -> Vec<Account> {
     })
 }
 
-fn all(mut explain: impl FnMut(&mut dyn FnMut(Account))) -> Vec<Account> {
-    let mut accounts = Vec::new();
-    explain(&mut |account| accounts.push(account));
-    accounts
+fn all(mut explain: impl FnMut(&mut dyn FnMut(Annotation))) -> Vec<Annotation> {
+    let mut annotations = Vec::new();
+    explain(&mut |annotation| annotations.push(annotation));
+    annotations
 }

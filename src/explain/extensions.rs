@@ -6,15 +6,15 @@
 //! ```
 //!
 //! Rules of this file:
-//! - [`extension::parse`] says what the list is, [`Terms::parse`] what a parameter is,
-//!   [`Terms::answer`] whether a server takes an offer, [`deflate_params::verify`] whether a client takes the
+//! - [`extension::parse`] says what the list is, [`DeflateParams::parse`] what a parameter is,
+//!   [`DeflateParams::answer`] whether a server takes an offer, [`deflate_params::verify`] whether a client takes the
 //!   answer.
 //! - What spoils an offer is found by asking about each of its parameters alone.
 
 use std::slice;
 
 use super::annotation::{Span, bits, visible};
-use crate::handshake::deflate_params::{self, Deflate, NAME, Terms};
+use crate::handshake::deflate_params::{self, DeflateConfig, DeflateParams, NAME};
 use crate::handshake::extension::{self, Extension, HEADER};
 use crate::http::head::Head;
 
@@ -24,7 +24,7 @@ pub enum Bargain<'a> {
     /// A request.
     Offers {
         /// How the server would compress, if that is known.
-        settings: Option<&'a Deflate>,
+        settings: Option<&'a DeflateConfig>,
         /// It has taken an offer that stands before.
         is_taken: bool,
     },
@@ -38,23 +38,23 @@ pub enum Bargain<'a> {
 }
 
 /// The offers to compress that can be read, in their order.
-pub fn offers(head: &Head) -> Vec<Terms> {
+pub fn offers(head: &Head) -> Vec<DeflateParams> {
     let all = extension::parse(head).unwrap_or_default();
     let named = all.iter().filter(|one| one.name == NAME);
-    named.filter_map(|one| Terms::parse(one, false)).collect()
+    named.filter_map(|one| DeflateParams::parse(one, false)).collect()
 }
 
 /// Which of these offers was taken; or what was expected instead.
-pub fn taken(head: &Head, offers: &[Terms]) -> Result<usize, &'static str> {
+pub fn taken(head: &Head, offers: &[DeflateParams]) -> Result<usize, &'static str> {
     deflate_params::verify(head, offers)?;
-    let fits = |offer: &Terms| deflate_params::verify(head, slice::from_ref(offer)).is_ok();
+    let fits = |offer: &DeflateParams| deflate_params::verify(head, slice::from_ref(offer)).is_ok();
     Ok(offers.iter().position(fits).unwrap_or_default())
 }
 
 /// How both will compress: as the answer says, if there was an offer.
-pub fn agreed(head: &Head, offers: &[Terms]) -> Option<Terms> {
+pub fn agreed(head: &Head, offers: &[DeflateParams]) -> Option<DeflateParams> {
     match extension::parse(head).as_deref() {
-        Ok([one]) if one.name == NAME && !offers.is_empty() => Terms::parse(one, true),
+        Ok([one]) if one.name == NAME && !offers.is_empty() => DeflateParams::parse(one, true),
         _ => None,
     }
 }
@@ -127,12 +127,12 @@ fn of_name(one: &Extension, bargain: &mut Bargain) -> Told {
     }
 }
 
-fn of_offer(one: &Extension, settings: Option<&Deflate>, is_taken: &mut bool) -> Told {
-    let Some(offer) = Terms::parse(one, false) else {
+fn of_offer(one: &Extension, settings: Option<&DeflateConfig>, is_taken: &mut bool) -> Told {
+    let Some(offer) = DeflateParams::parse(one, false) else {
         let meaning = "an offer to compress that nobody may take, for its parameters";
         return (meaning.into(), "RFC 7692 §7");
     };
-    let meaning = match settings.map(|settings| Terms::answer(&offer, settings)) {
+    let meaning = match settings.map(|settings| DeflateParams::answer(&offer, settings)) {
         None => "an offer to compress; the answer says whether it is taken".into(),
         Some(_) if *is_taken => "an offer to compress, not needed: one before it is taken".into(),
         Some(None) => {
@@ -157,36 +157,38 @@ fn of_parameter(one: &Extension, index: usize, bargain: &Bargain) -> Told {
         return (format!("it stands twice, which spoils the {what}"), "RFC 7692 §7.1");
     }
     let alone = Extension { name: NAME.into(), parameters: vec![parameter.clone()] };
-    let Some(terms) = Terms::parse(&alone, is_answer) else {
+    let Some(terms) = DeflateParams::parse(&alone, is_answer) else {
         let meaning =
             format!("no parameter, or no value, that an {what} may have: it spoils the {what}");
         return (meaning, "RFC 7692 §7.1");
     };
     let bytes = |bits: u8| format!("{} bytes, 2 to the power of {bits}", 1_u32 << bits);
     match (terms, is_answer) {
-        (Terms { server_no_context_takeover: true, .. }, false) => (
+        (DeflateParams { server_no_context_takeover: true, .. }, false) => (
             "asks the server to begin each message with an empty window".into(),
             "RFC 7692 §7.1.1.1",
         ),
-        (Terms { server_no_context_takeover: true, .. }, true) => {
+        (DeflateParams { server_no_context_takeover: true, .. }, true) => {
             ("the server begins each message with an empty window".into(), "RFC 7692 §7.1.1.1")
         }
-        (Terms { client_no_context_takeover: true, .. }, _) => {
+        (DeflateParams { client_no_context_takeover: true, .. }, _) => {
             ("the client begins each message with an empty window".into(), "RFC 7692 §7.1.1.2")
         }
-        (Terms { server_max_window_bits: Some(bits), .. }, false) => (
+        (DeflateParams { server_max_window_bits: Some(bits), .. }, false) => (
             format!("asks the server to repeat nothing from further back than {}", bytes(bits)),
             "RFC 7692 §7.1.2.1",
         ),
-        (Terms { server_max_window_bits: Some(bits), .. }, true) => (
+        (DeflateParams { server_max_window_bits: Some(bits), .. }, true) => (
             format!("the server repeats nothing from further back than {}", bytes(bits)),
             "RFC 7692 §7.1.2.1",
         ),
-        (Terms { client_max_window_bits: Some(_), .. }, false) if parameter.1.is_none() => (
-            "the client can keep to a smaller window, if the server asks it to".into(),
-            "RFC 7692 §7.1.2.2",
-        ),
-        (Terms { client_max_window_bits: Some(bits), .. }, _) => (
+        (DeflateParams { client_max_window_bits: Some(_), .. }, false) if parameter.1.is_none() => {
+            (
+                "the client can keep to a smaller window, if the server asks it to".into(),
+                "RFC 7692 §7.1.2.2",
+            )
+        }
+        (DeflateParams { client_max_window_bits: Some(bits), .. }, _) => (
             format!("the client repeats nothing from further back than {}", bytes(bits)),
             "RFC 7692 §7.1.2.2",
         ),

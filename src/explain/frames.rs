@@ -1,17 +1,17 @@
-//! Frames, bit by bit, as they arrive: bytes in whatever pieces, accounts out.
+//! Frames, bit by bit, as they arrive: bytes in whatever pieces, annotations out.
 //!
 //! ```text
 //! bytes ─► Header::parse ─► spans of its bits ─┐
-//!              └─► mask off ─► Reading ────────┴─► Account: title, spans, payload, verdict
+//!              └─► mask off ─► Reading ────────┴─► Annotation: title, spans, payload, verdict
 //! ```
 //!
 //! Rules of this file:
 //! - It is told what [`Header::parse`], [`Reading`] and [`Close::parse`] say, in the order in which
-//!   [`Incoming`](crate::frames::decoder::Incoming) asks them. A test compares the two.
+//!   [`Decoder`](crate::frames::decoder::Decoder) asks them. A test compares the two.
 //! - Memory is bounded: of a long payload its first bytes are kept, and its length.
 //! - After a violation or a Close, bytes are counted, and not read.
 
-use super::annotation::{Account, SHOWN, Verdict, What, run};
+use super::annotation::{Annotation, SHOWN, Verdict, What, run};
 use super::header_bits::header_spans;
 use super::payload::spans as payload_spans;
 use super::payload_decoder::{Context, Found, Reading};
@@ -20,7 +20,7 @@ use crate::frames::close::Close;
 use crate::frames::header::{Header, Opcode, Role, header_length};
 use crate::frames::mask;
 use crate::frames::violation::Violation;
-use crate::handshake::deflate_params::Terms;
+use crate::handshake::deflate_params::DeflateParams;
 
 /// One direction of frames.
 #[derive(Debug)]
@@ -62,12 +62,12 @@ impl Frames {
     }
 
     /// Both ends have agreed to compress, on these terms.
-    pub fn agree(&mut self, terms: Terms) {
+    pub fn agree(&mut self, terms: DeflateParams) {
         self.reading.agree(terms);
     }
 
     /// Takes the next bytes, and tells each frame that ends in them.
-    pub fn push(&mut self, mut bytes: &[u8], tell: &mut dyn FnMut(Account)) {
+    pub fn push(&mut self, mut bytes: &[u8], tell: &mut dyn FnMut(Annotation)) {
         while !bytes.is_empty() {
             let count = match (&self.frame, self.ended) {
                 (_, true) => self.unread(bytes, tell),
@@ -79,7 +79,7 @@ impl Frames {
     }
 
     /// The stream has ended: tells what was cut.
-    pub fn end(&mut self, tell: &mut dyn FnMut(Account)) {
+    pub fn end(&mut self, tell: &mut dyn FnMut(Annotation)) {
         if let Some(frame) = self.frame.take() {
             let missing = frame.header.length - frame.taken;
             let missing = format!("{missing} of {} bytes of payload", frame.header.length);
@@ -96,7 +96,7 @@ impl Frames {
     }
 
     /// Takes bytes of a header; says how many.
-    fn begin(&mut self, bytes: &[u8], tell: &mut dyn FnMut(Account)) -> usize {
+    fn begin(&mut self, bytes: &[u8], tell: &mut dyn FnMut(Annotation)) -> usize {
         let (reader, deflate) = (self.from.other(), self.reading.rsv1_has_meaning());
         for (index, &byte) in bytes.iter().enumerate() {
             self.head.push(byte);
@@ -120,7 +120,7 @@ impl Frames {
     }
 
     /// A header is broken. What has come of the rest of it belongs to the picture; says how much.
-    fn fail(&mut self, broken: Violation, rest: &[u8], tell: &mut dyn FnMut(Account)) -> usize {
+    fn fail(&mut self, broken: Violation, rest: &[u8], tell: &mut dyn FnMut(Annotation)) -> usize {
         let second = self.head.get(1).or(rest.first()).copied();
         let missing = second.map_or(0, |second| header_length(second) - self.head.len());
         let count = missing.min(rest.len());
@@ -132,7 +132,7 @@ impl Frames {
     }
 
     /// A header is whole.
-    fn enter(&mut self, header: Header, tell: &mut dyn FnMut(Account)) {
+    fn enter(&mut self, header: Header, tell: &mut dyn FnMut(Annotation)) {
         let context = self.reading.context();
         let (bytes, payload) = (self.head.clone(), Vec::new());
         self.frame = Some(Frame { header, context, taken: 0, bytes, payload });
@@ -142,7 +142,7 @@ impl Frames {
     }
 
     /// Takes bytes of a payload; says how many.
-    fn proceed(&mut self, bytes: &[u8], tell: &mut dyn FnMut(Account)) -> usize {
+    fn proceed(&mut self, bytes: &[u8], tell: &mut dyn FnMut(Annotation)) -> usize {
         let Some(mut frame) = self.frame.take() else { return 0 };
         let missing = usize::try_from(frame.header.length - frame.taken).unwrap_or(usize::MAX);
         let piece = &bytes[..missing.min(bytes.len())];
@@ -202,14 +202,14 @@ impl Frames {
         Ok(())
     }
 
-    fn unread(&mut self, bytes: &[u8], tell: &mut dyn FnMut(Account)) -> usize {
-        let account = run(self.from, What::Unread, self.start, bytes);
-        self.start += account.length;
-        tell(account);
+    fn unread(&mut self, bytes: &[u8], tell: &mut dyn FnMut(Annotation)) -> usize {
+        let annotation = run(self.from, What::Unread, self.start, bytes);
+        self.start += annotation.length;
+        tell(annotation);
         bytes.len()
     }
 
-    fn tell(&mut self, frame: Frame, verdict: Verdict, tell: &mut dyn FnMut(Account)) {
+    fn tell(&mut self, frame: Frame, verdict: Verdict, tell: &mut dyn FnMut(Annotation)) {
         let Frame { header, context, taken, bytes, payload } = frame;
         let found = self.reading.take_found();
         let deflate = self.reading.rsv1_has_meaning();
@@ -220,7 +220,7 @@ impl Frames {
         let (from, start) = (self.from, self.start);
         self.head.clear();
         self.start += length;
-        tell(Account {
+        tell(Annotation {
             from,
             what: What::Frame,
             start,
@@ -235,12 +235,12 @@ impl Frames {
     }
 
     /// Tells of a header without a payload.
-    fn tell_header(&mut self, title: String, verdict: Verdict, tell: &mut dyn FnMut(Account)) {
+    fn tell_header(&mut self, title: String, verdict: Verdict, tell: &mut dyn FnMut(Annotation)) {
         let bytes = std::mem::take(&mut self.head);
         let spans = header_spans(&bytes, self.reading.rsv1_has_meaning(), length_in(&verdict));
         let (from, start, length) = (self.from, self.start, bytes.len() as u64);
         self.start += length;
-        tell(Account {
+        tell(Annotation {
             from,
             what: What::Frame,
             start,

@@ -1,15 +1,15 @@
 //! The head of a request or a response: where it ends, and what is decided about it.
 //!
 //! The bytes go through [`Scan`], which says where the head ends or which byte can't stand in one.
-//! The verdict is that of [`decide`] or [`Ask::verify_offers`]; [`head_lines`] has the words.
+//! The verdict is that of [`decide`] or [`ClientRequest::verify_offers`]; [`head_lines`] has the words.
 
-use super::annotation::{Account, SHOWN, Span, Verdict, What};
+use super::annotation::{Annotation, SHOWN, Span, Verdict, What};
 use super::extensions::{Bargain, agreed, offers, taken};
 use super::head_lines;
 use crate::frames::assembler::Bounds;
 use crate::frames::header::Role;
-use crate::handshake::client::{Ask, is_interim, status_of};
-use crate::handshake::deflate_params::Terms as Deflated;
+use crate::handshake::client::{ClientRequest, is_interim, status_of};
+use crate::handshake::deflate_params::DeflateParams;
 use crate::handshake::origin::Origins;
 use crate::handshake::server::{Decision, Rules, decide};
 use crate::http::head::{Head, Scan};
@@ -18,7 +18,7 @@ use crate::http::request::Request;
 
 /// What is judged by, where the RFC leaves a choice.
 #[derive(Clone, Debug)]
-pub struct Terms {
+pub struct Settings {
     /// What the server asks of a request.
     pub rules: Rules,
     /// Bytes of a head.
@@ -30,9 +30,9 @@ pub struct Terms {
 }
 
 /// The RFC alone, with bounds so wide that only the hostile meet them.
-impl Default for Terms {
-    fn default() -> Terms {
-        Terms {
+impl Default for Settings {
+    fn default() -> Settings {
+        Settings {
             rules: Rules { origins: Origins::Any, ..Rules::default() },
             max_head: 64 * 1024,
             max_head_lines: 400,
@@ -59,7 +59,7 @@ pub enum End {
 
 impl Arriving {
     /// Nothing of it has come; it will start at byte `start` of its direction.
-    pub fn new(terms: &Terms, start: u64) -> Arriving {
+    pub fn new(terms: &Settings, start: u64) -> Arriving {
         let scan = Scan::new(terms.max_head, terms.max_head_lines);
         Arriving { start, scan, bytes: Vec::new() }
     }
@@ -90,7 +90,7 @@ impl Arriving {
 }
 
 /// A request, by the rules of a server. Also what it asks for, if it is to become a WebSocket.
-pub fn request(bytes: &[u8], end: Option<End>, rules: &Rules) -> (Account, Option<Request>) {
+pub fn request(bytes: &[u8], end: Option<End>, rules: &Rules) -> (Annotation, Option<Request>) {
     let (mut title, mut asked) = ("a request".to_owned(), None);
     let verdict = match end {
         None => Verdict::Missing("the empty line that ends a head".into()),
@@ -113,7 +113,7 @@ pub fn request(bytes: &[u8], end: Option<End>, rules: &Rules) -> (Account, Optio
     };
     let bargain = Bargain::Offers { settings: rules.deflate.as_ref(), is_taken: false };
     let spans = head_lines::spans(What::Request, bytes, None, bargain);
-    (account(Role::Client, What::Request, 0, title, bytes, spans, verdict), asked)
+    (annotation(Role::Client, What::Request, 0, title, bytes, spans, verdict), asked)
 }
 
 fn judge(bytes: &[u8], rules: &Rules) -> Result<(Request, Decision), Refusal> {
@@ -130,7 +130,7 @@ pub enum Follows {
     /// A body, or nothing.
     Body,
     /// Frames, in both directions; compressed, if that was agreed on.
-    Frames(Option<Deflated>),
+    Frames(Option<DeflateParams>),
 }
 
 /// A response that starts at byte `start`, as the one who asked would judge it; and what follows it.
@@ -139,7 +139,7 @@ pub fn response(
     start: u64,
     end: Option<End>,
     asked: Option<&Request>,
-) -> (Account, Follows) {
+) -> (Annotation, Follows) {
     let key = asked.and_then(|request| request.header("Sec-WebSocket-Key"));
     let offers = asked.map(|request| offers(request.head())).unwrap_or_default();
     let no_frames = |verdict| ("a response".to_owned(), Follows::Body, verdict);
@@ -154,7 +154,7 @@ pub fn response(
     };
     let bargain = Bargain::Answer { offers: offers.len(), taken };
     let spans = head_lines::spans(What::Response, bytes, key, bargain);
-    (account(Role::Server, What::Response, start, title, bytes, spans, verdict), follows)
+    (annotation(Role::Server, What::Response, start, title, bytes, spans, verdict), follows)
 }
 
 /// What a whole head answers: in a line, what follows it, and whether the client takes it.
@@ -162,12 +162,15 @@ fn answer(
     head: &Head,
     asked: Option<&Request>,
     key: Option<&str>,
-    offers: &[Deflated],
+    offers: &[DeflateParams],
 ) -> (String, Follows, Verdict) {
     let asked_to_switch = asked.is_some_and(|r| r.head().lists("Upgrade", "websocket"));
     let verify = || {
         let offered = asked.into_iter().flat_map(|r| r.head().list("Sec-WebSocket-Protocol"));
-        let ask = Ask { subprotocols: offered.map(str::to_owned).collect(), ..Ask::default() };
+        let ask = ClientRequest {
+            subprotocols: offered.map(str::to_owned).collect(),
+            ..ClientRequest::default()
+        };
         match ask.verify_offers(head, key.unwrap_or_default(), offers) {
             Ok(_) => Verdict::Fine,
             Err(rejection) => Verdict::Rejected(rejection),
@@ -194,7 +197,7 @@ fn answer(
     }
 }
 
-fn account(
+fn annotation(
     from: Role,
     what: What,
     start: u64,
@@ -202,8 +205,8 @@ fn account(
     bytes: &[u8],
     spans: Vec<Span>,
     verdict: Verdict,
-) -> Account {
-    Account {
+) -> Annotation {
+    Annotation {
         from,
         what,
         start,

@@ -1,4 +1,4 @@
-//! An account as JSON, for a page to draw. Written by hand: it is a page of code.
+//! An annotation as JSON, for a page to draw. Written by hand: it is a page of code.
 //!
 //! ```text
 //! {"from":"client","what":"frame","start":0,"length":7,"title":"text, 1 bytes, masked",
@@ -6,36 +6,36 @@
 //!  "verdict":{"kind":"fine"}}
 //! ```
 
-use super::annotation::{Account, Span, Verdict, What};
+use super::annotation::{Annotation, Span, Verdict, What};
 use crate::frames::header::Role;
 
-/// An account.
-pub fn account(account: &Account) -> String {
-    let what = match account.what {
+/// An annotation.
+pub fn annotation(annotation: &Annotation) -> String {
+    let what = match annotation.what {
         What::Request => "request",
         What::Response => "response",
         What::Frame => "frame",
         What::Body => "body",
         What::Unread => "unread",
     };
-    let from = match account.from {
+    let from = match annotation.from {
         Role::Client => "client",
         Role::Server => "server",
     };
-    let inflated = account.inflated.as_ref().map_or("null".into(), |inflated| {
+    let inflated = annotation.inflated.as_ref().map_or("null".into(), |inflated| {
         object(&[("bytes", hex(&inflated.bytes)), ("length", inflated.length.to_string())])
     });
     object(&[
         ("from", string(from)),
         ("what", string(what)),
-        ("start", account.start.to_string()),
-        ("length", account.length.to_string()),
-        ("title", string(&account.title)),
-        ("bytes", hex(&account.bytes)),
-        ("payload", hex(&account.payload)),
+        ("start", annotation.start.to_string()),
+        ("length", annotation.length.to_string()),
+        ("title", string(&annotation.title)),
+        ("bytes", hex(&annotation.bytes)),
+        ("payload", hex(&annotation.payload)),
         ("inflated", inflated),
-        ("spans", array(account.spans.iter().map(span))),
-        ("verdict", verdict(&account.verdict)),
+        ("spans", array(annotation.spans.iter().map(span))),
+        ("verdict", verdict(&annotation.verdict)),
     ])
 }
 
@@ -63,8 +63,8 @@ fn verdict(verdict: &Verdict) -> String {
         fields.push(("missing", string(what)));
     }
     fields.extend(verdict.code().map(|code| ("code", code.to_string())));
-    if let Some(lesson) = verdict.lesson() {
-        let parts = [&*lesson.rule, &lesson.seen, lesson.cause, lesson.fix];
+    if let Some(diagnostic) = verdict.diagnostic() {
+        let parts = [&*diagnostic.rule, &diagnostic.seen, diagnostic.cause, diagnostic.fix];
         fields.extend(["rule", "seen", "cause", "fix"].into_iter().zip(parts.map(string)));
     }
     object(&fields)

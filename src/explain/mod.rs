@@ -2,14 +2,14 @@
 //!
 //! ```
 //! use ws101::explain::conversation::explain_frames;
-//! use ws101::explain::heads::Terms;
-//! use ws101::explain::print::{Style, account};
+//! use ws101::explain::heads::Settings;
+//! use ws101::explain::print::{Style, annotation};
 //! use ws101::frames::header::Role;
 //!
-//! let told = explain_frames(b"\x81\x05Hello", Role::Server, &Terms::default());
+//! let told = explain_frames(b"\x81\x05Hello", Role::Server, &Settings::default());
 //! assert_eq!(told[0].title, "text, 5 bytes");
 //! assert_eq!(told[0].spans.last().unwrap().value, "\"Hello\"");
-//! print!("{}", account(&told[0], "", Style::default()));
+//! print!("{}", annotation(&told[0], "", Style::default()));
 //! ```
 //!
 //! Everything here asks `http`, `handshake` and `frames` what bytes are and whether they may stand

@@ -1,7 +1,7 @@
 //! Payloads: what text, bytes, pings and closes say.
 //!
 //! A payload is shown with its mask taken off; the bytes as they travelled stand beside it in the
-//! [`Account`](super::annotation::Account).
+//! [`Annotation`](super::annotation::Annotation).
 
 use std::ops::Range;
 
@@ -11,7 +11,7 @@ use super::payload_decoder::{Context, Found, Wrong, first_wrong, wrong_at_the_en
 use crate::frames::close::Close;
 use crate::frames::close_code::CloseCode;
 use crate::frames::header::{Header, Opcode};
-use crate::frames::message::Kind;
+use crate::frames::message::MessageKind;
 use crate::frames::violation::Violation;
 
 /// The spans of a payload that starts at `at` and of which `length` bytes have come; the first of
@@ -36,13 +36,15 @@ pub fn spans(
         _ if context.compressed => compressed::spans(header, context, found, at, length, shown),
         Opcode::Text | Opcode::Binary | Opcode::Continuation => {
             match (context.inside, &found.wrong) {
-                (Some(Kind::Text), Some(wrong)) => wrong_text(at, length, "payload", shown, wrong),
-                (Some(Kind::Text), None) if found.goes_on => one(
+                (Some(MessageKind::Text), Some(wrong)) => {
+                    wrong_text(at, length, "payload", shown, wrong)
+                }
+                (Some(MessageKind::Text), None) if found.goes_on => one(
                     quoted(shown),
                     "UTF-8; the last character goes on in the next frame",
                     "§5.6",
                 ),
-                (Some(Kind::Text), None) => one(quoted(shown), "UTF-8", "§5.6"),
+                (Some(MessageKind::Text), None) => one(quoted(shown), "UTF-8", "§5.6"),
                 _ => one(hex(shown, 16), "any bytes", "§5.6"),
             }
         }
@@ -89,7 +91,7 @@ fn close(at: u64, length: u64, shown: &[u8], whole: bool) -> Vec<Span> {
     };
     let code = match Close::parse(code) {
         Ok(Close { code, .. }) | Err(Violation::CloseCode(code)) => code,
-        Err(_) => CloseCode::NO_CODE,
+        Err(_) => CloseCode::NO_STATUS,
     };
     let mut spans = vec![span(at..at + 2, "code", code.to_string(), meaning_of(code), "§5.5.1")];
     let wrong =
@@ -112,7 +114,7 @@ pub fn meaning_of(code: CloseCode) -> &'static str {
         CloseCode::GOING_AWAY => "the server stops, or the page is left",
         CloseCode::PROTOCOL_ERROR => "a rule of the protocol was broken",
         CloseCode::UNSUPPORTED => "a kind of message that this side does not take",
-        CloseCode::NOT_UTF8 => "text that is not UTF-8",
+        CloseCode::INVALID_PAYLOAD => "text that is not UTF-8",
         CloseCode::POLICY => "against the policy of this side",
         CloseCode::TOO_BIG => "a message larger than this side takes",
         CloseCode::MISSING_EXTENSION => "the server lacks an extension that the client needs",
@@ -139,7 +141,7 @@ mod tests {
         let codes: Vec<u16> =
             named.map(|(_, code)| code.trim_end_matches(");").parse().unwrap()).collect();
         assert!(codes.len() > 10, "{codes:?}");
-        let travels = |code: &&u16| CloseCode(**code).may_travel();
+        let travels = |code: &&u16| CloseCode(**code).may_be_sent();
         let meanings: HashSet<_> =
             codes.iter().filter(travels).map(|&code| meaning_of(CloseCode(code))).collect();
         assert_eq!(meanings.len(), codes.iter().filter(travels).count());

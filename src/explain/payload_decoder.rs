@@ -14,16 +14,16 @@ use super::annotation::{Inflated, SHOWN, hex};
 use crate::frames::assembler::{Assembler, Bounds};
 use crate::frames::deflate::{self, Inflater};
 use crate::frames::header::{Header, Opcode, Role};
-use crate::frames::message::Kind;
+use crate::frames::message::MessageKind;
 use crate::frames::utf8::Text;
 use crate::frames::violation::Violation;
-use crate::handshake::deflate_params::{Deflate, Terms, Window};
+use crate::handshake::deflate_params::{DeflateConfig, DeflateParams, Window};
 
 /// What the frame is a part of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Context {
     /// The kind of the message around it.
-    pub inside: Option<Kind>,
+    pub inside: Option<MessageKind>,
     /// The message is compressed.
     pub compressed: bool,
 }
@@ -85,7 +85,7 @@ pub struct Reading {
     window: Option<Window>,
     /// As well, unless this build has none.
     inflater: Option<Box<Inflater>>,
-    place: Place,
+    place: TextSoFar,
     found: Found,
     /// Something of the compressed message has come.
     begun: bool,
@@ -96,7 +96,8 @@ pub struct Reading {
 impl Reading {
     /// Nothing has come, and nothing is agreed on.
     pub fn new(reader: Role, bounds: Bounds) -> Reading {
-        let (message, place, found) = (Assembler::new(bounds), Place::default(), Found::default());
+        let (message, place, found) =
+            (Assembler::new(bounds), TextSoFar::default(), Found::default());
         let (window, inflater, max_message) = (None, None, bounds.max_message);
         Reading {
             message,
@@ -112,12 +113,12 @@ impl Reading {
     }
 
     /// From here on the other end may compress, on these terms.
-    pub fn agree(&mut self, terms: Terms) {
+    pub fn agree(&mut self, terms: DeflateParams) {
         self.window = Some(match self.reader {
             Role::Server => terms.of_client(),
             Role::Client => terms.of_server(),
         });
-        let agreed = Some((terms, Deflate::DEFAULT));
+        let agreed = Some((terms, DeflateConfig::DEFAULT));
         (self.inflater, _) = deflate::halves(self.reader, agreed, self.max_message);
     }
 
@@ -199,14 +200,14 @@ impl Reading {
 
 /// How far a text has come.
 #[derive(Debug, Default)]
-struct Place {
+struct TextSoFar {
     /// Bytes of this payload's text.
     passed: u64,
     /// The beginning of a character whose end has not come, perhaps from earlier payloads.
     begun: Vec<u8>,
 }
 
-impl Place {
+impl TextSoFar {
     /// Gives the message a piece, and sees where it goes wrong.
     fn append(
         &mut self,
@@ -216,7 +217,7 @@ impl Place {
     ) -> Result<(), Violation> {
         let appended = message.append(piece);
         let whole = message.take_so_far().len();
-        if message.inside() == Some(Kind::Text) {
+        if message.inside() == Some(MessageKind::Text) {
             match appended {
                 Ok(()) => self.keep_what_is_cut(piece, whole),
                 Err(_) => {

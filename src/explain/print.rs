@@ -1,4 +1,4 @@
-//! An account as lines for a terminal: 80 columns, colour only if it is asked for.
+//! An annotation as lines for a terminal: 80 columns, colour only if it is asked for.
 //!
 //! ```text
 //! client → server, byte 0: text, 5 bytes, masked
@@ -7,9 +7,9 @@
 //! ```
 //!
 //! Or as a picture, as the RFC draws it (§5.2). Text of a peer has been made safe before it came
-//! here: see [`account`](super::annotation).
+//! here: see [`annotation`](super::annotation).
 
-use super::annotation::{Account, Span, Verdict, What, hex};
+use super::annotation::{Annotation, Span, Verdict, What, hex};
 use crate::frames::header::Role;
 
 /// How it is to look.
@@ -35,40 +35,40 @@ const GREEN: &str = "32";
 const CLIENT: &str = "1;36";
 const SERVER: &str = "1;35";
 
-/// All lines of an account. `name`: of the connection, where there are several.
-pub fn account(account: &Account, name: &str, style: Style) -> String {
+/// All lines of an annotation. `name`: of the connection, where there are several.
+pub fn annotation(annotation: &Annotation, name: &str, style: Style) -> String {
     let paint = |code: &str, text: &str| match style.colour {
         true => format!("\u{1b}[{code}m{text}\u{1b}[0m"),
         false => text.to_owned(),
     };
-    let (direction, colour) = match account.from {
+    let (direction, colour) = match annotation.from {
         Role::Client => ("client → server", CLIENT),
         Role::Server => ("server → client", SERVER),
     };
     let name = if name.is_empty() { String::new() } else { format!("{name} ") };
-    let place = format!(", byte {}: ", account.start);
+    let place = format!(", byte {}: ", annotation.start);
     let before = name.chars().count() + direction.chars().count() + place.len();
-    let title = wrap(&account.title, COLUMNS.saturating_sub(before));
+    let title = wrap(&annotation.title, COLUMNS.saturating_sub(before));
     let mut out =
         format!("{name}{}{place}{}\n", paint(colour, direction), paint(BOLD, &title.join(" ")));
-    if account.what == What::Frame {
-        for line in wrap(&hex(&account.bytes, 48), COLUMNS - 2) {
+    if annotation.what == What::Frame {
+        for line in wrap(&hex(&annotation.bytes, 48), COLUMNS - 2) {
             out += &format!("  {}\n", paint(DIM, &line));
         }
         if style.pictures {
-            out += &picture(account);
+            out += &picture(annotation);
         }
     }
-    for span in &account.spans {
-        let (first, rest) = lines(account.what, span);
+    for span in &annotation.spans {
+        let (first, rest) = lines(annotation.what, span);
         out += &format!("  {}\n", paint_field(&first, span, &paint));
         rest.iter().for_each(|line| out += &format!("  {}\n", paint(DIM, line)));
     }
-    let (colour, told) = match &account.verdict {
+    let (colour, told) = match &annotation.verdict {
         Verdict::Fine => (GREEN, String::new()),
         Verdict::Missing(what) => (RED, format!("cut: {what} missing")),
         Verdict::Refused(refusal) => (RED, format!("refused: {refusal}")),
-        Verdict::Rejected(rejection) => (RED, format!("not taken: {}", rejection.lesson)),
+        Verdict::Rejected(rejection) => (RED, format!("not taken: {}", rejection.diagnostic)),
         Verdict::Broken(violation) => (RED, format!("broken: {violation}")),
     };
     for line in told.lines() {
@@ -140,13 +140,13 @@ fn wrap(text: &str, width: usize) -> Vec<String> {
 }
 
 /// The bits as the RFC draws them: a row of 32, with a wall where a field begins, and the names below.
-pub fn picture(account: &Account) -> String {
-    let bits = (account.bytes.len() as u64 * 8).min(ROW * MOST_ROWS);
-    let bit = |at: u64| account.bytes[(at / 8) as usize] >> (7 - at % 8) & 1;
+pub fn picture(annotation: &Annotation) -> String {
+    let bits = (annotation.bytes.len() as u64 * 8).min(ROW * MOST_ROWS);
+    let bit = |at: u64| annotation.bytes[(at / 8) as usize] >> (7 - at % 8) & 1;
     let wall = |at: u64| {
         at.is_multiple_of(ROW)
             || at == bits
-            || account.spans.iter().any(|span| span.bits.start == at)
+            || annotation.spans.iter().any(|span| span.bits.start == at)
     };
     let mut out = String::new();
     out += "   0                   1                   2                   3\n";
@@ -159,7 +159,8 @@ pub fn picture(account: &Account) -> String {
             border += if wall(at) { "+-" } else { "--" };
             values += &format!("{}{}", if wall(at) { '|' } else { ' ' }, bit(at));
         }
-        for span in account.spans.iter().filter(|span| span.bits.start < end && span.bits.end > row)
+        for span in
+            annotation.spans.iter().filter(|span| span.bits.start < end && span.bits.end > row)
         {
             let cells = span.bits.end.min(end) - span.bits.start.max(row);
             let width = (cells * 2 - 1) as usize;
@@ -178,15 +179,15 @@ pub fn picture(account: &Account) -> String {
 mod tests {
     use super::*;
     use crate::explain::conversation::explain_frames;
-    use crate::explain::heads::Terms;
+    use crate::explain::heads::Settings;
 
     #[test]
     fn lines_are_no_longer_than_a_terminal_is_wide() {
         let text = "x".repeat(500) + " y";
         assert!(wrap(&text, 70).iter().all(|line| line.chars().count() <= 70));
         let frame = [&b"\x81\x7e\x01\x00"[..], &[b'a'; 256]].concat();
-        for told in explain_frames(&frame, Role::Server, &Terms::default()) {
-            let printed = account(&told, "tab 12", Style { colour: false, pictures: true });
+        for told in explain_frames(&frame, Role::Server, &Settings::default()) {
+            let printed = annotation(&told, "tab 12", Style { colour: false, pictures: true });
             assert!(printed.lines().all(|line| line.chars().count() <= COLUMNS), "{printed}");
         }
     }
@@ -196,8 +197,8 @@ mod tests {
         let frame = b"\x82\x06\x1b[2J\x07\x9b".to_vec();
         let text = [&b"\x81\x06"[..], "\u{1b}\u{9b}\u{202e}".as_bytes()].concat();
         for bytes in [frame, text] {
-            for told in explain_frames(&bytes, Role::Server, &Terms::default()) {
-                let printed = account(&told, "", Style::default());
+            for told in explain_frames(&bytes, Role::Server, &Settings::default()) {
+                let printed = annotation(&told, "", Style::default());
                 assert!(!printed.chars().any(|c| c != '\n' && (c.is_control() || c == '\u{202e}')));
             }
         }

@@ -15,7 +15,7 @@
 //! - Text is checked as it arrives (see [`text`](super::utf8)).
 
 use super::header::{Header, Opcode};
-use super::message::{Kind, Message};
+use super::message::{Message, MessageKind};
 use super::utf8::{Text, growth};
 use super::violation::Violation;
 
@@ -33,7 +33,7 @@ pub struct Bounds {
 pub struct Assembler {
     bounds: Bounds,
     /// The kind of the message that we are inside of.
-    inside: Option<Kind>,
+    inside: Option<MessageKind>,
     /// The message is compressed, as RSV1 of its first frame said.
     compressed: bool,
     /// What all headers of this message have announced together.
@@ -57,8 +57,8 @@ impl Assembler {
     pub fn begin_fragment(&mut self, header: &Header) -> Result<(), Violation> {
         // §5.4: a message begins with its kind, and continues until FIN before another begins.
         match (header.opcode, self.inside) {
-            (Opcode::Text, None) => self.begin_message(Kind::Text, header.rsv1),
-            (Opcode::Binary, None) => self.begin_message(Kind::Binary, header.rsv1),
+            (Opcode::Text, None) => self.begin_message(MessageKind::Text, header.rsv1),
+            (Opcode::Binary, None) => self.begin_message(MessageKind::Binary, header.rsv1),
             (Opcode::Continuation, Some(_)) => {}
             (Opcode::Continuation, None) => return Err(Violation::NothingToContinue),
             (Opcode::Text | Opcode::Binary, Some(_)) => {
@@ -81,7 +81,7 @@ impl Assembler {
         Ok(())
     }
 
-    fn begin_message(&mut self, kind: Kind, compressed: bool) {
+    fn begin_message(&mut self, kind: MessageKind, compressed: bool) {
         (self.inside, self.compressed) = (Some(kind), compressed);
         (self.announced, self.fragments) = (0, 0);
     }
@@ -96,7 +96,7 @@ impl Assembler {
     pub fn append(&mut self, piece: &[u8]) -> Result<(), Violation> {
         let most = usize::try_from(self.bounds.max_message).unwrap_or(usize::MAX);
         match self.inside {
-            Some(Kind::Text) => {
+            Some(MessageKind::Text) => {
                 self.text.make_room(piece.len(), most);
                 self.text.push(piece).map_err(|_| Violation::TextNotUtf8)
             }
@@ -118,7 +118,7 @@ impl Assembler {
     #[inline]
     pub fn finish(&mut self) -> Result<Message, Violation> {
         match self.inside.take() {
-            Some(Kind::Text) => {
+            Some(MessageKind::Text) => {
                 self.text.finish().map(Message::Text).map_err(|_| Violation::TextNotUtf8)
             }
             _ => Ok(Message::Binary(std::mem::take(&mut self.bytes))),
@@ -126,14 +126,14 @@ impl Assembler {
     }
 
     /// The kind of the message that we are inside of.
-    pub fn inside(&self) -> Option<Kind> {
+    pub fn inside(&self) -> Option<MessageKind> {
         self.inside
     }
 
     /// Takes out what has come of a message so far, for one who reads it piece by piece.
     pub fn take_so_far(&mut self) -> Vec<u8> {
         match self.inside {
-            Some(Kind::Text) => self.text.take().into_bytes(),
+            Some(MessageKind::Text) => self.text.take().into_bytes(),
             _ => std::mem::take(&mut self.bytes),
         }
     }

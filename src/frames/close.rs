@@ -21,7 +21,7 @@ use crate::diagnostic::misuse::Misuse;
 /// What a Close frame says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Close {
-    /// The code; [`CloseCode::NO_CODE`] where the frame was empty.
+    /// The code; [`CloseCode::NO_STATUS`] where the frame was empty.
     pub code: CloseCode,
     /// The reason, for people and logs; often empty.
     pub reason: String,
@@ -31,7 +31,7 @@ impl Close {
     /// A close with a code and a reason, if they may be sent.
     pub fn new(code: impl Into<CloseCode>, reason: &str) -> Result<Close, Misuse> {
         let code = code.into();
-        if !code.may_travel() {
+        if !code.may_be_sent() {
             return Err(Misuse::CloseCode(code.0));
         }
         if reason.len() > MAX_CONTROL_PAYLOAD - 2 {
@@ -43,12 +43,12 @@ impl Close {
     /// Reads the payload of a Close frame.
     pub fn parse(payload: &[u8]) -> Result<Close, Violation> {
         match payload {
-            [] => Ok(Close { code: CloseCode::NO_CODE, reason: String::new() }),
+            [] => Ok(Close { code: CloseCode::NO_STATUS, reason: String::new() }),
             // §5.5.1: if there is a body, its first two bytes are the code.
             [_] => Err(Violation::CloseOfOneByte),
             [high, low, reason @ ..] => {
                 let code = CloseCode(u16::from_be_bytes([*high, *low]));
-                if !code.may_travel() {
+                if !code.may_be_sent() {
                     return Err(Violation::CloseCode(code));
                 }
                 // §5.5.1: the reason is UTF-8.
@@ -61,7 +61,7 @@ impl Close {
     /// Writes the payload of a Close frame.
     pub fn payload(&self) -> Vec<u8> {
         match self.code {
-            CloseCode::NO_CODE => Vec::new(),
+            CloseCode::NO_STATUS => Vec::new(),
             code => [&code.0.to_be_bytes(), self.reason.as_bytes()].concat(),
         }
     }
@@ -100,7 +100,7 @@ mod tests {
 
     #[test]
     fn a_payload_is_empty_or_has_a_whole_code() {
-        assert_eq!(Close::parse(&[]).unwrap().code, CloseCode::NO_CODE);
+        assert_eq!(Close::parse(&[]).unwrap().code, CloseCode::NO_STATUS);
         assert_eq!(Close::parse(&[3]), Err(Violation::CloseOfOneByte));
     }
 

@@ -20,11 +20,11 @@ impl CloseCode {
     /// A kind of message that this side does not take.
     pub const UNSUPPORTED: CloseCode = CloseCode(1003);
     /// Never sent: the Close frame had no code.
-    pub const NO_CODE: CloseCode = CloseCode(1005);
+    pub const NO_STATUS: CloseCode = CloseCode(1005);
     /// Never sent: the connection ended without a Close frame.
     pub const ABNORMAL: CloseCode = CloseCode(1006);
     /// Text that is not UTF-8.
-    pub const NOT_UTF8: CloseCode = CloseCode(1007);
+    pub const INVALID_PAYLOAD: CloseCode = CloseCode(1007);
     /// Against the policy of this side.
     pub const POLICY: CloseCode = CloseCode(1008);
     /// A message larger than this side takes.
@@ -42,11 +42,11 @@ impl CloseCode {
     /// Never sent: the TLS handshake failed.
     pub const TLS_FAILED: CloseCode = CloseCode(1015);
 
-    // WALK: may-travel
+    // WALK: may-be-sent
     // §7.4.1 and the registry it opened; §7.4.2: 3000-3999 are registered by libraries, 4000-4999
     // are anybody's. What is not in a range that is given out may not travel.
     /// Whether this code may travel in a Close frame.
-    pub fn may_travel(self) -> bool {
+    pub fn may_be_sent(self) -> bool {
         matches!(self.0, 1000..=1003 | 1007..=1014 | 3000..=4999)
     }
 }

@@ -7,8 +7,8 @@
 //! ```
 //!
 //! Rules of this file:
-//! - The caller reads from somewhere into [`space`](Incoming::space), says how much
-//!   [came](Incoming::filled), and asks for the [`next_event`](Incoming::next_event) until there is none.
+//! - The caller reads from somewhere into [`space`](Decoder::space), says how much
+//!   [came](Decoder::filled), and asks for the [`next_event`](Decoder::next_event) until there is none.
 //! - The events are the same, however the bytes were cut into reads.
 //! - After a violation or a Close nothing is delivered any more (§7.1.7, §5.5.1).
 
@@ -18,7 +18,7 @@ use super::close::Close;
 use super::deflate::Inflater;
 use super::header::{Header, Opcode, Role};
 use super::mask;
-use super::message::{Kind, Message};
+use super::message::{Message, MessageKind};
 use super::violation::Violation;
 
 /// What can arrive.
@@ -26,10 +26,10 @@ use super::violation::Violation;
 pub enum Event {
     /// A whole message.
     Message(Message),
-    /// A piece of a message, for one who asked for pieces: see [`Incoming::deliver_pieces`].
+    /// A piece of a message, for one who asked for pieces: see [`Decoder::deliver_pieces`].
     Piece {
         /// The kind of the message.
-        kind: Kind,
+        kind: MessageKind,
         /// The next of its bytes: whole characters, if it is text.
         bytes: Vec<u8>,
         /// Whether the message ends with them.
@@ -45,7 +45,7 @@ pub enum Event {
 
 /// The receiving half.
 #[derive(Debug)]
-pub struct Incoming {
+pub struct Decoder {
     role: Role,
     buffer: Buffer,
     /// The frame whose payload is arriving, and how much of that has come.
@@ -59,17 +59,17 @@ pub struct Incoming {
     ended: bool,
 }
 
-impl Incoming {
+impl Decoder {
     /// The receiving half at this end. The buffer may hold bytes that came behind the head.
-    pub fn new(role: Role, bounds: Bounds, buffer: Buffer) -> Incoming {
+    pub fn new(role: Role, bounds: Bounds, buffer: Buffer) -> Decoder {
         let (message, control) = (Assembler::new(bounds), Vec::new());
         let (frame, inflater) = (None, None);
-        Incoming { role, buffer, frame, message, inflater, control, pieces: false, ended: false }
+        Decoder { role, buffer, frame, message, inflater, control, pieces: false, ended: false }
     }
 
     /// Compression was agreed on, or not.
-    pub fn inflating(self, inflater: Option<Box<Inflater>>) -> Incoming {
-        Incoming { inflater, ..self }
+    pub fn inflating(self, inflater: Option<Box<Inflater>>) -> Decoder {
+        Decoder { inflater, ..self }
     }
 
     /// Where the next bytes from the peer may be put.
@@ -193,7 +193,7 @@ impl Incoming {
     }
 
     fn piece(&mut self, last: bool) -> Result<Event, Violation> {
-        let kind = self.message.inside().unwrap_or(Kind::Binary);
+        let kind = self.message.inside().unwrap_or(MessageKind::Binary);
         let bytes = match last {
             false => self.message.take_so_far(),
             true => match self.message.finish()? {

@@ -29,7 +29,7 @@ const LARGE: usize = 96 * 1024;
 pub type Masks = Box<dyn FnMut() -> mask::Key + Send>;
 
 /// The sending half.
-pub struct Outgoing {
+pub struct Encoder {
     /// `Some` at a client.
     masks: Option<Masks>,
     /// `Some` where compression was agreed on.
@@ -44,17 +44,17 @@ pub struct Outgoing {
     messages: u64,
 }
 
-impl Outgoing {
+impl Encoder {
     /// The sending half of a server (no masks) or a client.
-    pub fn new(masks: Option<Masks>) -> Outgoing {
+    pub fn new(masks: Option<Masks>) -> Encoder {
         let (deflater, compressing, batch) = (None, false, Vec::new());
         let needed = Habit::default();
-        Outgoing { masks, deflater, compressing, batch, needed, closed: false, messages: 0 }
+        Encoder { masks, deflater, compressing, batch, needed, closed: false, messages: 0 }
     }
 
     /// Compression was agreed on, or not.
-    pub fn deflating(self, deflater: Option<Box<Deflater>>) -> Outgoing {
-        Outgoing { deflater, ..self }
+    pub fn deflating(self, deflater: Option<Box<Deflater>>) -> Encoder {
+        Encoder { deflater, ..self }
     }
 
     /// A whole message in one frame. Returns what is to be written behind the batch.
@@ -93,7 +93,7 @@ impl Outgoing {
     /// Our Close, after which nothing follows.
     pub fn close(&mut self, close: &Close) -> Result<(), Misuse> {
         // §7.4.1: its fields are anybody's to fill, so it is asked here, too.
-        if close.code != CloseCode::NO_CODE && !close.code.may_travel() {
+        if close.code != CloseCode::NO_STATUS && !close.code.may_be_sent() {
             return Err(Misuse::CloseCode(close.code.0));
         }
         self.control(Opcode::Close, &close.payload())?;
@@ -242,12 +242,12 @@ impl Outgoing {
     }
 }
 
-impl fmt::Debug for Outgoing {
+impl fmt::Debug for Encoder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Outgoing { masks, batch, closed, .. } = self;
+        let Encoder { masks, batch, closed, .. } = self;
         write!(
             f,
-            "Outgoing {{ masks: {}, batch: {} bytes, closed: {closed} }}",
+            "Encoder {{ masks: {}, batch: {} bytes, closed: {closed} }}",
             masks.is_some(),
             batch.len()
         )
@@ -260,27 +260,27 @@ mod tests {
 
     #[test]
     fn a_batch_keeps_its_memory_for_the_next_unless_it_was_huge_or_a_silence_comes() {
-        let mut outgoing = Outgoing::new(None);
+        let mut encoder = Encoder::new(None);
         let mut room_after = |size: usize| {
-            outgoing.batch.reserve_exact(size);
-            outgoing.written();
-            outgoing.batch.capacity()
+            encoder.batch.reserve_exact(size);
+            encoder.written();
+            encoder.batch.capacity()
         };
         assert_eq!(room_after(512 * 1024), 512 * 1024);
         assert_eq!(room_after(512 * 1024 + 1), 0);
         assert_eq!(room_after(100), 100);
-        outgoing.shrink();
-        assert_eq!(outgoing.batch.capacity(), 0);
+        encoder.shrink();
+        assert_eq!(encoder.batch.capacity(), 0);
     }
 
     #[test]
     fn a_batch_gives_back_the_memory_that_the_last_ones_did_not_need() {
-        let mut outgoing = Outgoing::new(None);
-        outgoing.batch.reserve_exact(100_000);
+        let mut encoder = Encoder::new(None);
+        encoder.batch.reserve_exact(100_000);
         let mut write = |size: usize| {
-            outgoing.batch.resize(size, 0);
-            outgoing.written();
-            outgoing.batch.capacity()
+            encoder.batch.resize(size, 0);
+            encoder.written();
+            encoder.batch.capacity()
         };
         (0..100).for_each(|_| assert_eq!(write(50_000), 100_000));
         (0..100).for_each(|_| assert!(write(1_000) <= 100_000));
@@ -289,9 +289,9 @@ mod tests {
 
     #[test]
     fn what_is_printed_of_it_shows_no_payload() {
-        let mut outgoing = Outgoing::new(None);
-        outgoing.ping(b"secret").unwrap();
-        let printed = "Outgoing { masks: false, batch: 8 bytes, closed: false }";
-        assert_eq!(format!("{outgoing:?}"), printed);
+        let mut encoder = Encoder::new(None);
+        encoder.ping(b"secret").unwrap();
+        let printed = "Encoder { masks: false, batch: 8 bytes, closed: false }";
+        assert_eq!(format!("{encoder:?}"), printed);
     }
 }

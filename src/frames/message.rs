@@ -9,19 +9,19 @@ use super::header::Opcode;
 
 /// Text or binary.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum MessageKind {
     /// UTF-8.
     Text,
     /// Any bytes.
     Binary,
 }
 
-impl Kind {
+impl MessageKind {
     /// The opcode of the first fragment.
     pub fn opcode(self) -> Opcode {
         match self {
-            Kind::Text => Opcode::Text,
-            Kind::Binary => Opcode::Binary,
+            MessageKind::Text => Opcode::Text,
+            MessageKind::Binary => Opcode::Binary,
         }
     }
 }
@@ -37,10 +37,10 @@ pub enum Message {
 
 impl Message {
     /// Text or binary.
-    pub fn kind(&self) -> Kind {
+    pub fn kind(&self) -> MessageKind {
         match self {
-            Message::Text(_) => Kind::Text,
-            Message::Binary(_) => Kind::Binary,
+            Message::Text(_) => MessageKind::Text,
+            Message::Binary(_) => MessageKind::Binary,
         }
     }
 
@@ -65,16 +65,16 @@ impl Message {
 #[derive(Clone, Copy, Debug)]
 pub struct MessageRef<'a> {
     /// Text or binary.
-    pub(crate) kind: Kind,
+    pub(crate) kind: MessageKind,
     /// The payload.
     pub(crate) payload: &'a [u8],
-    /// Never to be compressed: see [`Plain`].
+    /// Never to be compressed: see [`Uncompressed`].
     pub(crate) plain: bool,
     /// What somebody has encoded already, for all connections of a server.
     pub(crate) encoded: Option<Encoded<'a>>,
 }
 
-/// A message as a server sends it: see [`Prepared`](super::prepared::Prepared).
+/// A message as a server sends it: see [`PreparedMessage`](super::prepared::PreparedMessage).
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Encoded<'a> {
     /// The whole frame.
@@ -86,12 +86,17 @@ pub(crate) struct Encoded<'a> {
 impl<'a> MessageRef<'a> {
     /// A text message.
     pub fn text(text: &'a str) -> MessageRef<'a> {
-        MessageRef { kind: Kind::Text, payload: text.as_bytes(), plain: false, encoded: None }
+        MessageRef {
+            kind: MessageKind::Text,
+            payload: text.as_bytes(),
+            plain: false,
+            encoded: None,
+        }
     }
 
     /// A binary message.
     pub fn binary(bytes: &'a [u8]) -> MessageRef<'a> {
-        MessageRef { kind: Kind::Binary, payload: bytes, plain: false, encoded: None }
+        MessageRef { kind: MessageKind::Binary, payload: bytes, plain: false, encoded: None }
     }
 }
 
@@ -150,14 +155,14 @@ impl<T: AsMessage + ?Sized> AsMessage for &T {
 ///
 /// ```no_run
 /// # fn f(ws: &mut ws101::WebSocket) -> ws101::Result<()> {
-/// ws.send(ws101::Plain("token=123&name=..."))?;
+/// ws.send(ws101::Uncompressed("token=123&name=..."))?;
 /// # Ok(())
 /// # }
 /// ```
 #[derive(Clone, Copy, Debug)]
-pub struct Plain<T>(pub T);
+pub struct Uncompressed<T>(pub T);
 
-impl<T: AsMessage> AsMessage for Plain<T> {
+impl<T: AsMessage> AsMessage for Uncompressed<T> {
     fn as_message(&self) -> MessageRef<'_> {
         MessageRef { plain: true, ..self.0.as_message() }
     }

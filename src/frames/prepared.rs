@@ -11,12 +11,12 @@
 use std::sync::{Arc, OnceLock};
 
 use super::header::Header;
-use super::message::{AsMessage, Encoded, Kind, MessageRef};
+use super::message::{AsMessage, Encoded, MessageKind, MessageRef};
 
 /// An encoded message; cloning it copies no payload.
 #[derive(Clone, Debug)]
-pub struct Prepared {
-    kind: Kind,
+pub struct PreparedMessage {
+    kind: MessageKind,
     /// Header and payload, as a server sends them.
     frame: Arc<[u8]>,
     /// The same compressed, once somebody has.
@@ -26,9 +26,9 @@ pub struct Prepared {
     plain: bool,
 }
 
-impl Prepared {
+impl PreparedMessage {
     /// Encodes a message.
-    pub fn new(message: impl AsMessage) -> Prepared {
+    pub fn new(message: impl AsMessage) -> PreparedMessage {
         let MessageRef { kind, payload: bytes, plain, .. } = message.as_message();
         let length = bytes.len() as u64;
         let header = Header { fin: true, rsv1: false, opcode: kind.opcode(), mask: None, length };
@@ -36,13 +36,13 @@ impl Prepared {
         header.write(&mut frame);
         let payload = frame.len();
         frame.extend_from_slice(bytes);
-        Prepared { kind, frame: frame.into(), deflated: Arc::default(), payload, plain }
+        PreparedMessage { kind, frame: frame.into(), deflated: Arc::default(), payload, plain }
     }
 }
 
-impl AsMessage for Prepared {
+impl AsMessage for PreparedMessage {
     fn as_message(&self) -> MessageRef<'_> {
-        let Prepared { kind, frame, deflated, payload, plain } = self;
+        let PreparedMessage { kind, frame, deflated, payload, plain } = self;
         let encoded = Some(Encoded { frame, deflated });
         MessageRef { kind: *kind, payload: &frame[*payload..], plain: *plain, encoded }
     }

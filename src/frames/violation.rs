@@ -6,7 +6,7 @@
 use std::fmt;
 
 use super::close_code::CloseCode;
-use crate::diagnostic::Lesson;
+use crate::diagnostic::Diagnostic;
 
 /// A rule that the peer broke after the handshake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,7 +48,7 @@ pub enum Violation {
 }
 
 impl Violation {
-    /// The close code, the lesson, and what was seen.
+    /// The close code, the diagnostic, and what was seen.
     fn facts(self) -> (CloseCode, &'static str, String) {
         use CloseCode as Code;
         let nothing = String::new();
@@ -83,15 +83,15 @@ impl Violation {
             Violation::TooManyFragments(limit) => {
                 (Code::TOO_BIG, "too many fragments", limit.to_string())
             }
-            Violation::NotDeflate => (Code::NOT_UTF8, "not DEFLATE", nothing),
-            Violation::TextNotUtf8 => (Code::NOT_UTF8, "text not UTF-8", nothing),
+            Violation::NotDeflate => (Code::INVALID_PAYLOAD, "not DEFLATE", nothing),
+            Violation::TextNotUtf8 => (Code::INVALID_PAYLOAD, "text not UTF-8", nothing),
             Violation::CloseOfOneByte => {
                 (Code::PROTOCOL_ERROR, "close payload of one byte", nothing)
             }
             Violation::CloseCode(code) => {
                 (Code::PROTOCOL_ERROR, "close code that may not travel", code.to_string())
             }
-            Violation::ReasonNotUtf8 => (Code::NOT_UTF8, "close reason not UTF-8", nothing),
+            Violation::ReasonNotUtf8 => (Code::INVALID_PAYLOAD, "close reason not UTF-8", nothing),
         }
     }
 
@@ -106,15 +106,15 @@ impl Violation {
     }
 
     /// The rule, what was seen, the usual cause and the fix.
-    pub fn lesson(self) -> Lesson {
+    pub fn diagnostic(self) -> Diagnostic {
         let (_, heading, seen) = self.facts();
-        Lesson::about(heading, seen)
+        Diagnostic::about(heading, seen)
     }
 }
 
 impl fmt::Display for Violation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.close_code(), self.lesson())
+        write!(f, "{}: {}", self.close_code(), self.diagnostic())
     }
 }
 

@@ -7,24 +7,24 @@
 use std::fmt;
 
 use super::accept_key;
-use super::deflate_params::{self, Deflate, Terms};
+use super::deflate_params::{self, DeflateConfig, DeflateParams};
 use super::extension::HEADER;
 use super::server::{VERSION, check_subprotocols};
 use super::url::Address;
 use crate::diagnostic::misuse::Misuse;
-use crate::diagnostic::{Lesson, quote, quote_all};
+use crate::diagnostic::{Diagnostic, quote, quote_all};
 use crate::http::head::Head;
 use crate::http::response::write_header;
 
 /// All that a client asks for.
 #[derive(Clone, Debug, Default)]
-pub struct Ask {
+pub struct ClientRequest {
     /// In the order of preference.
     pub subprotocols: Vec<String>,
     /// Headers of its own: a cookie, an origin, a token.
     pub headers: Vec<(String, String)>,
     /// How we would compress, if at all.
-    pub deflate: Option<Deflate>,
+    pub deflate: Option<DeflateConfig>,
 }
 
 /// What a verified answer says.
@@ -33,7 +33,7 @@ pub struct Answer {
     /// The subprotocol that the server chose.
     pub subprotocol: Option<String>,
     /// How both will compress.
-    pub deflate: Option<Terms>,
+    pub deflate: Option<DeflateParams>,
 }
 
 /// Names that a caller may not set, since the handshake does.
@@ -50,7 +50,7 @@ const OURS: [&str; 9] = [
     "Transfer-Encoding",
 ];
 
-impl Ask {
+impl ClientRequest {
     /// The request that goes out.
     pub fn request(&self, address: &Address, key: &str) -> Result<Vec<u8>, Misuse> {
         check_subprotocols(&self.subprotocols).map_err(|name| Misuse::Subprotocol(name.into()))?;
@@ -68,7 +68,7 @@ impl Ask {
             write_header(&mut out, "Sec-WebSocket-Protocol", &self.subprotocols.join(", "))?;
         }
         if let Some(settings) = &self.deflate {
-            write_header(&mut out, HEADER, &Terms::offer(settings).to_string())?;
+            write_header(&mut out, HEADER, &DeflateParams::offer(settings).to_string())?;
         }
         for (name, value) in &self.headers {
             if OURS.iter().any(|ours| ours.eq_ignore_ascii_case(name)) {
@@ -81,8 +81,8 @@ impl Ask {
     }
 
     /// Whether this answers the request with that key.
-    pub fn verify(&self, head: &Head, key: &str) -> Result<Answer, Rejection> {
-        self.verify_offers(head, key, self.deflate.as_ref().map(Terms::offer).as_slice())
+    pub fn verify(&self, head: &Head, key: &str) -> Result<Answer, HandshakeError> {
+        self.verify_offers(head, key, self.deflate.as_ref().map(DeflateParams::offer).as_slice())
     }
 
     // WALK: verify
@@ -91,11 +91,11 @@ impl Ask {
         &self,
         head: &Head,
         key: &str,
-        offers: &[Terms],
-    ) -> Result<Answer, Rejection> {
+        offers: &[DeflateParams],
+    ) -> Result<Answer, HandshakeError> {
         // §4.1: any status but 101 is plain HTTP.
-        let status =
-            status_of(head.first_line()).ok_or(Rejection::not_http(quote(head.first_line())))?;
+        let status = status_of(head.first_line())
+            .ok_or(HandshakeError::not_http(quote(head.first_line())))?;
         // An upgrade is of HTTP/1.1 (RFC 9110 §7.8): HTTP/1.0 has none.
         if status != 101 || head.first_line().starts_with("HTTP/1.0") {
             return Err(not_switching(status, head));
@@ -143,29 +143,33 @@ pub fn is_interim(status: u16) -> bool {
 
 /// The server did not open a WebSocket, or not the one that was asked for.
 #[derive(Clone, Debug)]
-pub struct Rejection {
+pub struct HandshakeError {
     /// The status, if the answer was HTTP.
     pub status: Option<u16>,
     /// The text that came with it; at most a few KiB.
     pub body: String,
     /// What to learn from it.
-    pub lesson: Box<Lesson>,
+    pub diagnostic: Box<Diagnostic>,
 }
 
-impl Rejection {
-    fn new(status: Option<u16>, heading: &'static str, seen: impl fmt::Display) -> Rejection {
-        Rejection { status, body: String::new(), lesson: Box::new(Lesson::about(heading, seen)) }
+impl HandshakeError {
+    fn new(status: Option<u16>, heading: &'static str, seen: impl fmt::Display) -> HandshakeError {
+        HandshakeError {
+            status,
+            body: String::new(),
+            diagnostic: Box::new(Diagnostic::about(heading, seen)),
+        }
     }
 
     /// The answer is not HTTP.
-    pub fn not_http(seen: impl fmt::Display) -> Rejection {
-        Rejection::new(None, "an answer that is not HTTP", seen)
+    pub fn not_http(seen: impl fmt::Display) -> HandshakeError {
+        HandshakeError::new(None, "an answer that is not HTTP", seen)
     }
 }
 
-impl fmt::Display for Rejection {
+impl fmt::Display for HandshakeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.lesson.fmt(f)?;
+        self.diagnostic.fmt(f)?;
         match self.body.trim_end() {
             "" => Ok(()),
             body => write!(f, "\n  the server says:\n{}", indented(body)),
@@ -182,19 +186,23 @@ fn indented(body: &str) -> String {
         .join("\n")
 }
 
-impl std::error::Error for Rejection {}
+impl std::error::Error for HandshakeError {}
 
-fn not_switching(status: u16, head: &Head) -> Rejection {
+fn not_switching(status: u16, head: &Head) -> HandshakeError {
     let heading = match status {
         300..=399 => "an answer elsewhere",
         401 | 403 | 407 => "an answer that asks who you are",
         _ => "another answer",
     };
     let location = head.header("Location").map(|to| format!(", Location: {}", quote(to)));
-    Rejection::new(Some(status), heading, quote(head.first_line()) + &location.unwrap_or_default())
+    HandshakeError::new(
+        Some(status),
+        heading,
+        quote(head.first_line()) + &location.unwrap_or_default(),
+    )
 }
 
-fn wrong_101(head: &Head, name: &str, expected: &str) -> Rejection {
+fn wrong_101(head: &Head, name: &str, expected: &str) -> HandshakeError {
     let values = quote_all(&head.headers(name));
-    Rejection::new(Some(101), "a wrong 101", format!("{name}: {values}; expected: {expected}"))
+    HandshakeError::new(Some(101), "a wrong 101", format!("{name}: {values}; expected: {expected}"))
 }

@@ -18,7 +18,7 @@
 
 use std::fmt;
 
-use super::extension::{self, Extension, HEADER, NotAList};
+use super::extension::{self, Extension, HEADER, NotAnExtensionList};
 use crate::diagnostic::quote;
 use crate::http::head::Head;
 use crate::http::refusal::Refusal;
@@ -34,8 +34,8 @@ pub const LEAST_BITS: u8 = 9;
 /// [`Client::deflate`], which needs the feature `deflate`.
 ///
 /// ```
-/// use ws101::Deflate;
-/// let frugal = Deflate { server_no_context_takeover: true, ..Deflate::default() };
+/// use ws101::DeflateConfig;
+/// let frugal = DeflateConfig { server_no_context_takeover: true, ..DeflateConfig::default() };
 /// ```
 ///
 /// Both halves of a connection are made when first used, and given back in the next silence; but for
@@ -43,12 +43,12 @@ pub const LEAST_BITS: u8 = 9;
 ///
 /// **Do not compress secrets together with what somebody else may choose.** Whoever can do so, and
 /// sees how long the frames are, can guess the secret piece by piece (CRIME, BREACH). Send such
-/// messages as [`Plain`](crate::Plain).
+/// messages as [`Uncompressed`](crate::Plain).
 ///
 /// [`Server::deflate`]: crate::Server::deflate
 /// [`Client::deflate`]: crate::Client::deflate
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Deflate {
+pub struct DeflateConfig {
     /// The server begins each message with an empty window. A server does so, a client asks for it.
     pub server_no_context_takeover: bool,
     /// The client begins each message with an empty window. A client does so, a server asks for it.
@@ -64,9 +64,9 @@ pub struct Deflate {
     pub level: u8,
 }
 
-impl Deflate {
+impl DeflateConfig {
     /// Context takeover, the largest windows, messages from 128 bytes on, at level 3.
-    pub const DEFAULT: Deflate = Deflate {
+    pub const DEFAULT: DeflateConfig = DeflateConfig {
         server_no_context_takeover: false,
         client_no_context_takeover: false,
         server_max_window_bits: MOST_BITS,
@@ -77,9 +77,9 @@ impl Deflate {
     };
 }
 
-impl Default for Deflate {
-    fn default() -> Deflate {
-        Deflate::DEFAULT
+impl Default for DeflateConfig {
+    fn default() -> DeflateConfig {
+        DeflateConfig::DEFAULT
     }
 }
 
@@ -94,7 +94,7 @@ pub struct Window {
 
 /// The four parameters, as they stand in an offer or an answer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Terms {
+pub struct DeflateParams {
     /// The server begins each message with an empty window.
     pub server_no_context_takeover: bool,
     /// The client begins each message with an empty window.
@@ -105,7 +105,7 @@ pub struct Terms {
     pub client_max_window_bits: Option<u8>,
 }
 
-impl Terms {
+impl DeflateParams {
     /// How the server compresses.
     pub fn of_server(&self) -> Window {
         let bits = self.server_max_window_bits.unwrap_or(MOST_BITS);
@@ -119,8 +119,8 @@ impl Terms {
     }
 
     /// What a client offers.
-    pub fn offer(settings: &Deflate) -> Terms {
-        Terms {
+    pub fn offer(settings: &DeflateConfig) -> DeflateParams {
+        DeflateParams {
             server_no_context_takeover: settings.server_no_context_takeover,
             client_no_context_takeover: settings.client_no_context_takeover,
             server_max_window_bits: unless_most(settings.server_max_window_bits),
@@ -130,7 +130,7 @@ impl Terms {
     }
 
     /// What a server makes of an offer, if it can.
-    pub fn answer(offer: &Terms, settings: &Deflate) -> Option<Terms> {
+    pub fn answer(offer: &DeflateParams, settings: &DeflateConfig) -> Option<DeflateParams> {
         let ours = settings.server_max_window_bits;
         let server_max_window_bits = match offer.server_max_window_bits {
             None => unless_most(ours),
@@ -142,7 +142,7 @@ impl Terms {
         // RFC 7692 §7.1.2.2: never without the offer, and never more than it says.
         let asked = offer.client_max_window_bits;
         let client_max_window_bits = asked.map(|most| most.min(settings.client_max_window_bits));
-        Some(Terms {
+        Some(DeflateParams {
             // RFC 7692 §7.1.1.1: who takes the offer says so.
             server_no_context_takeover: offer.server_no_context_takeover
                 || settings.server_no_context_takeover,
@@ -154,7 +154,7 @@ impl Terms {
     }
 
     /// What a client makes of an answer to its offer: how both will compress. Else, what it misses.
-    fn check(self, offer: &Terms) -> Result<Terms, &'static str> {
+    fn check(self, offer: &DeflateParams) -> Result<DeflateParams, &'static str> {
         // RFC 7692 §7.1.1.1, §7.1.2.1: an offer is taken with what it asks of the server, or not at all.
         if offer.server_no_context_takeover && !self.server_no_context_takeover {
             return Err("server_no_context_takeover, which was asked for");
@@ -167,7 +167,7 @@ impl Terms {
             return Err("a client_max_window_bits no larger than was offered");
         }
         // What we said of ourselves, we do, whether or not the answer repeats it.
-        Ok(Terms {
+        Ok(DeflateParams {
             client_no_context_takeover: self.client_no_context_takeover
                 || offer.client_no_context_takeover,
             client_max_window_bits: self.client_max_window_bits.or(offer.client_max_window_bits),
@@ -176,8 +176,8 @@ impl Terms {
     }
 
     /// Reads an offer, or an answer, in which a window always has its bits.
-    pub fn parse(extension: &Extension, is_answer: bool) -> Option<Terms> {
-        let mut terms = Terms::default();
+    pub fn parse(extension: &Extension, is_answer: bool) -> Option<DeflateParams> {
+        let mut terms = DeflateParams::default();
         let mut seen = Vec::new();
         for (name, value) in &extension.parameters {
             // RFC 7692 §7.1: no parameter stands twice.
@@ -207,7 +207,7 @@ impl Terms {
 }
 
 /// What the header says.
-impl fmt::Display for Terms {
+impl fmt::Display for DeflateParams {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(NAME)?;
         if self.server_no_context_takeover {
@@ -227,19 +227,26 @@ impl fmt::Display for Terms {
 }
 
 /// The server's part: which of the offers is taken, and on what terms?
-pub fn choose(head: &Head, settings: Option<&Deflate>) -> Result<Option<Terms>, Refusal> {
+pub fn choose(
+    head: &Head,
+    settings: Option<&DeflateConfig>,
+) -> Result<Option<DeflateParams>, Refusal> {
     // RFC 6455 §9.1: a list against the grammar fails the handshake, whoever wants what is in it.
-    let offers = extension::parse(head).map_err(|NotAList(line)| {
+    let offers = extension::parse(head).map_err(|NotAnExtensionList(line)| {
         Refusal::new(400, "not a list of extensions", format!("{HEADER}: {}", quote(line)))
     })?;
     let Some(settings) = settings else { return Ok(None) };
     // RFC 7692 §5: the client's order says what it prefers; what we can't do is declined.
     let mut offers = offers.iter().filter(|offer| offer.name == NAME);
-    Ok(offers.find_map(|offer| Terms::answer(&Terms::parse(offer, false)?, settings)))
+    Ok(offers
+        .find_map(|offer| DeflateParams::answer(&DeflateParams::parse(offer, false)?, settings)))
 }
 
 /// The client's part: does what was answered keep to one of its offers? If not: what was expected.
-pub fn verify(head: &Head, offers: &[Terms]) -> Result<Option<Terms>, &'static str> {
+pub fn verify(
+    head: &Head,
+    offers: &[DeflateParams],
+) -> Result<Option<DeflateParams>, &'static str> {
     if head.header(HEADER).is_none() {
         return Ok(None);
     }
@@ -250,7 +257,8 @@ pub fn verify(head: &Head, offers: &[Terms]) -> Result<Option<Terms>, &'static s
     match extension::parse(head).as_deref() {
         Ok([one]) if one.name == NAME && is_only => {
             // RFC 7692 §7.1: an answer with a parameter that may not be there fails the connection.
-            let terms = Terms::parse(one, true).ok_or("parameters of RFC 7692, each once")?;
+            let terms =
+                DeflateParams::parse(one, true).ok_or("parameters of RFC 7692, each once")?;
             let checked = terms.check(first);
             let or_another = || others.iter().find_map(|offer| terms.check(offer).ok());
             checked.or_else(|why| or_another().ok_or(why)).map(Some)
@@ -283,12 +291,12 @@ mod tests {
     }
 
     /// What a server with these settings answers to an offer; empty: nothing.
-    fn answered(offer: &str, settings: &Deflate) -> String {
+    fn answered(offer: &str, settings: &DeflateConfig) -> String {
         let terms = choose(&head(&[offer]), Some(settings)).unwrap();
         terms.map(|terms| terms.to_string()).unwrap_or_default()
     }
 
-    const ALL: Deflate = Deflate {
+    const ALL: DeflateConfig = DeflateConfig {
         server_no_context_takeover: true,
         client_no_context_takeover: true,
         server_max_window_bits: 10,
@@ -299,7 +307,7 @@ mod tests {
 
     #[test]
     fn server_answers_each_parameter_of_an_offer() {
-        let (name, default) = ("permessage-deflate", Deflate::default());
+        let (name, default) = ("permessage-deflate", DeflateConfig::default());
         for (offer, expected) in [
             ("", ""),
             ("; client_max_window_bits", ""),
@@ -363,11 +371,11 @@ mod tests {
     fn server_declines_an_offer_that_it_cannot_keep_and_tries_the_next() {
         for bad in BAD.into_iter().chain(["server_max_window_bits=8"]) {
             let offer = format!("permessage-deflate; {bad}");
-            assert_eq!(answered(&offer, &Deflate::default()), "", "{bad}");
+            assert_eq!(answered(&offer, &DeflateConfig::default()), "", "{bad}");
             let next = format!(
                 "{offer}, x-other; y=z, permessage-deflate, permessage-deflate; server_no_context_takeover"
             );
-            assert_eq!(answered(&next, &Deflate::default()), "permessage-deflate", "{bad}");
+            assert_eq!(answered(&next, &DeflateConfig::default()), "permessage-deflate", "{bad}");
         }
         assert_eq!(answered("x-webkit-deflate-frame, Permessage-Deflate", &ALL), "");
     }
@@ -380,7 +388,7 @@ mod tests {
     #[test]
     fn server_refuses_a_list_against_the_grammar_with_400() {
         for bad in ["permessage-deflate; =", "permessage-deflate; server_max_window_bits=", "a b"] {
-            for settings in [None, Some(&Deflate::default())] {
+            for settings in [None, Some(&DeflateConfig::default())] {
                 assert_eq!(
                     choose(&head(&["a", bad]), settings).unwrap_err().status(),
                     400,
@@ -392,8 +400,11 @@ mod tests {
 
     #[test]
     fn client_offers_what_its_settings_say() {
-        let offer = |settings: &Deflate| Terms::offer(settings).to_string();
-        assert_eq!(offer(&Deflate::default()), "permessage-deflate; client_max_window_bits=15");
+        let offer = |settings: &DeflateConfig| DeflateParams::offer(settings).to_string();
+        assert_eq!(
+            offer(&DeflateConfig::default()),
+            "permessage-deflate; client_max_window_bits=15"
+        );
         assert_eq!(
             offer(&ALL),
             "permessage-deflate; server_no_context_takeover; client_no_context_takeover; \
@@ -402,8 +413,8 @@ mod tests {
     }
 
     /// How client and server will compress, as the client understands an answer.
-    fn agreed(lines: &[&str], settings: &Deflate) -> Option<(Window, Window)> {
-        let terms = verify(&head(lines), &[Terms::offer(settings)]).ok()??;
+    fn agreed(lines: &[&str], settings: &DeflateConfig) -> Option<(Window, Window)> {
+        let terms = verify(&head(lines), &[DeflateParams::offer(settings)]).ok()??;
         Some((terms.of_client(), terms.of_server()))
     }
 
@@ -421,7 +432,11 @@ mod tests {
             ("; client_max_window_bits=15", most, most),
         ] {
             let answer = format!("permessage-deflate{answer}");
-            assert_eq!(agreed(&[&answer], &Deflate::default()), Some((client, server)), "{answer}");
+            assert_eq!(
+                agreed(&[&answer], &DeflateConfig::default()),
+                Some((client, server)),
+                "{answer}"
+            );
         }
         // What it asked of itself holds even where the answer is silent about it.
         let answer = "permessage-deflate; server_no_context_takeover; server_max_window_bits=9";
@@ -432,13 +447,13 @@ mod tests {
     fn client_fails_on_an_answer_that_does_not_keep_to_its_offer() {
         for bad in BAD.into_iter().chain(["client_max_window_bits"]) {
             let answer = format!("permessage-deflate; {bad}");
-            assert_eq!(agreed(&[&answer], &Deflate::default()), None, "{bad}");
+            assert_eq!(agreed(&[&answer], &DeflateConfig::default()), None, "{bad}");
         }
         let name = "permessage-deflate";
         for lines in
             [&[name, name][..], &[name, ""], &["a"], &["permessage-deflate, a"], &[""], &["="]]
         {
-            assert_eq!(agreed(lines, &Deflate::default()), None, "{lines:?}");
+            assert_eq!(agreed(lines, &DeflateConfig::default()), None, "{lines:?}");
         }
         for missing in [
             "; server_max_window_bits=10",
@@ -449,14 +464,14 @@ mod tests {
             assert_eq!(agreed(&[&format!("{name}{missing}")], &ALL), None, "{missing}");
         }
         assert!(verify(&head(&[name]), &[]).is_err());
-        assert_eq!(verify(&head(&[]), &[Terms::offer(&ALL)]), Ok(None));
+        assert_eq!(verify(&head(&[]), &[DeflateParams::offer(&ALL)]), Ok(None));
     }
 
     #[test]
     fn an_answer_to_several_offers_keeps_to_one_of_them() {
         let offer = |parameter: &str| {
             let offers = head(&[&format!("permessage-deflate{parameter}")]);
-            Terms::parse(&extension::parse(&offers).unwrap()[0], false).unwrap()
+            DeflateParams::parse(&extension::parse(&offers).unwrap()[0], false).unwrap()
         };
         let small = offer("; server_max_window_bits=10; client_no_context_takeover");
         let offers = [small, offer("; server_no_context_takeover")];

@@ -28,13 +28,13 @@ pub struct Extension {
 
 /// A line of the header is not what the grammar asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NotAList(pub String);
+pub struct NotAnExtensionList(pub String);
 
 /// All extensions of a head, in their order.
-pub fn parse(head: &Head) -> Result<Vec<Extension>, NotAList> {
+pub fn parse(head: &Head) -> Result<Vec<Extension>, NotAnExtensionList> {
     let mut all = Vec::new();
     for line in head.headers(HEADER) {
-        all.extend(list(line).ok_or(NotAList(line.into()))?);
+        all.extend(list(line).ok_or(NotAnExtensionList(line.into()))?);
     }
     Ok(all)
 }

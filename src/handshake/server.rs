@@ -6,7 +6,7 @@
 use std::collections::HashSet;
 
 use super::accept_key;
-use super::deflate_params::{self, Deflate, Terms};
+use super::deflate_params::{self, DeflateConfig, DeflateParams};
 use super::origin::Origins;
 use crate::diagnostic::misuse::Misuse;
 use crate::diagnostic::{quote, quote_all};
@@ -31,7 +31,7 @@ pub struct Rules {
     /// The subprotocols that we speak.
     pub subprotocols: Vec<String>,
     /// How we compress, if at all.
-    pub deflate: Option<Deflate>,
+    pub deflate: Option<DeflateConfig>,
 }
 
 impl Rules {
@@ -57,7 +57,7 @@ pub struct Agreement {
     /// One that the client offered and we speak.
     pub subprotocol: Option<String>,
     /// How both will compress.
-    pub deflate: Option<Terms>,
+    pub deflate: Option<DeflateParams>,
 }
 
 impl Agreement {

@@ -1,4 +1,4 @@
-//! A request refused: the status, the headers it needs, and the lesson as its body.
+//! A request refused: the status, the headers it needs, and the diagnostic as its body.
 //!
 //! A refusal is an answer, never silence: the peer reads the rule, what we saw, the usual cause and
 //! the fix, as plain text. Its connection is closed behind it, so that nothing which came after a
@@ -7,22 +7,22 @@
 use std::fmt;
 
 use super::response::Response;
-use crate::diagnostic::Lesson;
+use crate::diagnostic::Diagnostic;
 
 /// Why a request did not become a WebSocket.
 #[derive(Clone, Debug)]
 pub struct Refusal {
     status: u16,
     headers: Vec<(String, String)>,
-    lesson: Box<Lesson>,
+    diagnostic: Box<Diagnostic>,
     has_body: bool,
 }
 
 impl Refusal {
-    /// A refusal with this status, which teaches the lesson under a heading of `lessons.md`.
+    /// A refusal with this status, which teaches the diagnostic under a heading of `diagnostics.md`.
     #[cold]
     pub(crate) fn new(status: u16, heading: &'static str, seen: impl fmt::Display) -> Refusal {
-        Refusal::with(status, Lesson::about(heading, seen))
+        Refusal::with(status, Diagnostic::about(heading, seen))
     }
 
     /// A refusal of your own, for instance out of `authorize`: a status and a sentence.
@@ -32,11 +32,11 @@ impl Refusal {
     /// assert_eq!(refusal.status(), 401);
     /// ```
     pub fn because(status: u16, sentence: impl Into<String>) -> Refusal {
-        Refusal::with(status, Lesson::just(sentence))
+        Refusal::with(status, Diagnostic::just(sentence))
     }
 
-    fn with(status: u16, lesson: Lesson) -> Refusal {
-        Refusal { status, headers: Vec::new(), lesson: Box::new(lesson), has_body: true }
+    fn with(status: u16, diagnostic: Diagnostic) -> Refusal {
+        Refusal { status, headers: Vec::new(), diagnostic: Box::new(diagnostic), has_body: true }
     }
 
     /// The answer to a request whose answer has no body.
@@ -56,8 +56,8 @@ impl Refusal {
     }
 
     /// What the peer is taught.
-    pub fn lesson(&self) -> &Lesson {
-        &self.lesson
+    pub fn diagnostic(&self) -> &Diagnostic {
+        &self.diagnostic
     }
 
     /// The answer that goes out.
@@ -71,7 +71,7 @@ impl Refusal {
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let reason = super::response::reason(self.status);
-        write!(f, "{} {reason}: {}", self.status, self.lesson)
+        write!(f, "{} {reason}: {}", self.status, self.diagnostic)
     }
 }
 

@@ -14,23 +14,23 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::thread;
 use std::time::Duration;
 
-use super::registry::{Handle, House, Reserve};
+use super::registry::{Handle, Registry, Reserve};
 use super::threads::Threads;
-use super::upgrade::{ABOUT_TO_STOP, Options, answer, greet, no_room};
+use super::upgrade::{ABOUT_TO_STOP, Options, answer, no_room, upgrade};
 use crate::connection::limits::Limits;
 use crate::connection::websocket::WebSocket;
 use crate::diagnostic::misuse::Misuse;
 use crate::error::Result;
 use crate::frames::close_code::CloseCode;
 use crate::frames::header::Role;
-use crate::handshake::deflate_params::Deflate;
+use crate::handshake::deflate_params::DeflateConfig;
 use crate::handshake::origin::Origins;
 use crate::http::refusal::Refusal;
 use crate::http::request::Request;
 use crate::http::response::Response;
 use crate::transport::deadline::{Deadline, read_before};
-use crate::transport::explainer::Narrator;
-use crate::transport::stream::{Stream, Through};
+use crate::transport::explainer::Explainer;
+use crate::transport::stream::{Stream, WrapStream};
 use crate::transport::tap::Tap;
 use crate::transport::tls::Tls;
 
@@ -48,20 +48,20 @@ use crate::transport::tls::Tls;
 pub struct Server {
     listener: Option<TcpListener>,
     options: Options,
-    house: Arc<House>,
+    registry: Arc<Registry>,
 }
 
 impl Server {
     /// A server that listens at an address. Port 0 takes a free one: see [`Server::local_addr`].
     pub fn bind(address: impl ToSocketAddrs) -> Result<Server> {
         let listener = TcpListener::bind(address)?;
-        let house = House::new(Some(listener.local_addr()?));
-        Ok(Server { listener: Some(listener), options: Options::default(), house })
+        let registry = Registry::new(Some(listener.local_addr()?));
+        Ok(Server { listener: Some(listener), options: Options::default(), registry })
     }
 
     /// A server without a listener: give each stream to [`Server::accept`].
-    pub fn unbound() -> Server {
-        Server { listener: None, options: Options::default(), house: House::new(None) }
+    pub fn without_listener() -> Server {
+        Server { listener: None, options: Options::default(), registry: Registry::new(None) }
     }
 
     /// Which pages may connect, each as `scheme://host[:port]`, compared whole; `null` for pages without
@@ -105,11 +105,11 @@ impl Server {
     }
 
     /// Answers those who ask for no WebSocket, on the same port. `None`: they are told 426.
-    pub fn pages(
+    pub fn http(
         mut self,
-        pages: impl Fn(&Request) -> Option<Response> + Send + Sync + 'static,
+        http: impl Fn(&Request) -> Option<Response> + Send + Sync + 'static,
     ) -> Server {
-        self.options.pages = Some(Box::new(pages));
+        self.options.http = Some(Box::new(http));
         self
     }
 
@@ -121,28 +121,28 @@ impl Server {
     }
 
     /// Compresses messages where the client offers to (permessage-deflate), which takes the feature
-    /// `deflate`. What a connection then costs, [`Deflate`] says.
-    pub fn deflate(mut self, settings: Deflate) -> Server {
+    /// `deflate`. What a connection then costs, [`DeflateConfig`] says.
+    pub fn deflate(mut self, settings: DeflateConfig) -> Server {
         self.options.rules.deflate = Some(settings);
         self
     }
 
     /// Has each connection explained while it goes on, from its request to its last byte.
-    pub fn explain(self, narrator: Narrator) -> Server {
+    pub fn explain(self, explainer: Explainer) -> Server {
         let count = AtomicU64::new(0);
-        self.through(move |stream| {
+        self.wrap_stream(move |stream| {
             let name = format!("#{}", count.fetch_add(1, Relaxed) + 1);
-            Arc::new(Tap::new(stream, Role::Server, narrator.listen(name)))
+            Arc::new(Tap::new(stream, Role::Server, explainer.sink(name)))
         })
     }
 
     /// Passes each stream that is accepted through something of your own: a [`Tap`](crate::Tap) that
     /// explains it, a meter, a brake. Over TLS it sees what TLS protects.
-    pub fn through(
+    pub fn wrap_stream(
         mut self,
         wrap: impl Fn(Arc<dyn Stream>) -> Arc<dyn Stream> + Send + Sync + 'static,
     ) -> Server {
-        self.options.through = Through::new(wrap);
+        self.options.wrap_stream = WrapStream::new(wrap);
         self
     }
 
@@ -160,13 +160,13 @@ impl Server {
 
     /// A handle to stop it with, and to read its counters.
     pub fn handle(&self) -> Handle {
-        Handle { house: self.house.clone() }
+        Handle { registry: self.registry.clone() }
     }
 
     /// The handshake on a stream that somebody else accepted. In the caller's thread.
     pub fn accept(&self, stream: impl Stream) -> Result<WebSocket> {
         self.options.check()?;
-        greet(self.house.next_id(), Arc::new(stream), &self.options, &self.house)
+        upgrade(self.registry.next_id(), Arc::new(stream), &self.options, &self.registry)
     }
 
     /// Accepts connections and runs the handler for each in a thread of its own, until somebody
@@ -176,17 +176,17 @@ impl Server {
         handler: impl Fn(WebSocket) -> Result<()> + Send + Sync + 'static,
     ) -> Result<()> {
         self.options.check()?;
-        let Server { listener, options, house } = self;
+        let Server { listener, options, registry } = self;
         let listener = listener.ok_or(Misuse::NoListener)?;
         log::info!("listening on {}", listener.local_addr()?);
         let threads = Threads::new(options.limits.stack);
-        let shared = Arc::new(Shared { options, house, handler: Box::new(handler) });
+        let shared = Arc::new(Shared { options, registry, handler: Box::new(handler) });
         // Where there is no descriptor left, the next client comes in by this one, and is told.
         let mut reserve = Reserve::new();
         loop {
             let accepted = listener.accept();
-            if shared.house.is_stopping() {
-                turn_all_away(accepted, &listener, &shared.house);
+            if shared.registry.is_stopping() {
+                turn_all_away(accepted, &listener, &shared.registry);
                 break;
             }
             match accepted {
@@ -194,20 +194,20 @@ impl Server {
                     reserve = reserve.or_else(Reserve::new);
                     match reserve {
                         Some(_) => give_thread(stream, &threads, &shared),
-                        None => turn_away(&stream, "no descriptor is left", &shared.house),
+                        None => turn_away(&stream, "no descriptor is left", &shared.registry),
                     }
                 }
                 Err(error) if is_of_one_client(&error) => {}
                 Err(error) => {
                     log::warn!("accept: {error}");
                     if reserve.take().is_none() {
-                        thread::sleep(A_MOMENT);
+                        thread::sleep(TURN_AWAY_TIMEOUT);
                     }
                 }
             }
         }
         drop(listener);
-        shared.house.empty();
+        shared.registry.shut_down();
         log::info!("stopped");
         Ok(())
     }
@@ -220,7 +220,7 @@ fn owned(names: impl IntoIterator<Item: AsRef<str>>) -> Vec<String> {
 /// What the threads of a server share.
 struct Shared {
     options: Options,
-    house: Arc<House>,
+    registry: Arc<Registry>,
     handler: Box<Handler>,
 }
 
@@ -228,24 +228,24 @@ type Handler = dyn Fn(WebSocket) -> Result<()> + Send + Sync;
 
 /// Gives a connection a thread of its own, or turns it away if there is none.
 fn give_thread(stream: TcpStream, threads: &Threads, shared: &Arc<Shared>) {
-    let id = shared.house.next_id();
+    let id = shared.registry.next_id();
     let (stream, for_thread) = (Arc::new(stream), shared.clone());
     let of_thread = stream.clone();
     let job = move || serve_one(id, of_thread, &for_thread);
     if let Err(error) = threads.give(Box::new(job)) {
         log::warn!("{id} gets no thread: {error}");
-        turn_away(&stream, "no thread is left", &shared.house);
+        turn_away(&stream, "no thread is left", &shared.registry);
     }
 }
 
 // WALK: life
 /// The life of a connection, in its own thread.
 fn serve_one(id: u64, stream: Arc<TcpStream>, shared: &Shared) {
-    let Shared { options, house, handler } = shared;
+    let Shared { options, registry, handler } = shared;
     log::debug!("{id} comes from {:?}", stream.peer());
     // A small frame must not wait for the answer to the one before it (Nagle).
     let _ = stream.set_nodelay(true);
-    let greeted = catch_unwind(AssertUnwindSafe(|| greet(id, stream.clone(), options, house)));
+    let greeted = catch_unwind(AssertUnwindSafe(|| upgrade(id, stream.clone(), options, registry)));
     // Whoever does not become one has been told why, also where code of the application's own panicked.
     if let Ok(Ok(ws)) = greeted {
         drop(stream);
@@ -260,29 +260,29 @@ fn serve_one(id: u64, stream: Arc<TcpStream>, shared: &Shared) {
 fn run(handler: &Handler, ws: WebSocket) {
     let id = ws.id();
     // Held over the handler's end: what the handler could not say is said here.
-    let farewell = ws.farewell();
+    let close_guard = ws.close_guard();
     match catch_unwind(AssertUnwindSafe(|| handler(ws))) {
         Ok(Ok(())) => {}
         Ok(Err(error)) => {
             log::info!("{id} ended: {error}");
-            farewell.say(CloseCode::INTERNAL_ERROR);
+            close_guard.set_code(CloseCode::INTERNAL_ERROR);
         }
         Err(_) => {
             log::error!("{id} the handler panicked");
-            farewell.say(CloseCode::INTERNAL_ERROR);
+            close_guard.set_code(CloseCode::INTERNAL_ERROR);
         }
     }
 }
 
 /// Tells a client that there is no room. In the thread that accepts, which has a moment: it could not
 /// take anybody else right now.
-fn turn_away(stream: &TcpStream, seen: &'static str, house: &House) {
+fn turn_away(stream: &TcpStream, seen: &'static str, registry: &Registry) {
     // What has come of the request is read, so that no reset destroys the answer.
-    let read = read_before(Deadline::after(A_MOMENT), stream, &mut [0; 4096]);
+    let read = read_before(Deadline::after(TURN_AWAY_TIMEOUT), stream, &mut [0; 4096]);
     // Whoever said nothing and has left is told nothing, among them who wakes us to stop.
     if !matches!(read, Ok(0)) {
-        house.tally.refused(503);
-        let limits = Limits { close: A_MOMENT, ..Limits::default() };
+        registry.totals.refused(503);
+        let limits = Limits { close: TURN_AWAY_TIMEOUT, ..Limits::default() };
         answer(stream, &no_room(seen).response(), &limits);
     }
 }
@@ -291,13 +291,13 @@ fn turn_away(stream: &TcpStream, seen: &'static str, house: &House) {
 fn turn_all_away(
     mut accepted: io::Result<(TcpStream, SocketAddr)>,
     listener: &TcpListener,
-    house: &House,
+    registry: &Registry,
 ) {
     let deadline = Deadline::after(Duration::from_secs(1));
     let _ = listener.set_nonblocking(true);
     while let (Ok((stream, _)), false) = (&accepted, deadline.has_passed()) {
         let _ = stream.set_nonblocking(false);
-        turn_away(stream, ABOUT_TO_STOP, house);
+        turn_away(stream, ABOUT_TO_STOP, registry);
         accepted = listener.accept();
     }
 }
@@ -311,4 +311,4 @@ fn is_of_one_client(error: &io::Error) -> bool {
 }
 
 /// How long `accept` rests when the machine has run out of something.
-const A_MOMENT: Duration = Duration::from_millis(50);
+const TURN_AWAY_TIMEOUT: Duration = Duration::from_millis(50);

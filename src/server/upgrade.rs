@@ -5,18 +5,18 @@ use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 
-use super::registry::{House, Place, Waiting};
-use crate::connection::close_guard::Farewell;
+use super::registry::{PendingGuard, Permit, Registry};
+use crate::connection::close_guard::CloseGuard;
 use crate::connection::limits::Limits;
 use crate::connection::websocket::WebSocket;
-use crate::connection::write_half::Link;
+use crate::connection::write_half::WriteHalf;
 use crate::diagnostic::misuse::Misuse;
 use crate::diagnostic::quote;
 use crate::error::{Error, Result};
 use crate::frames::buffer::Buffer;
-use crate::frames::decoder::Incoming;
+use crate::frames::decoder::Decoder;
 use crate::frames::deflate;
-use crate::frames::encoder::Outgoing;
+use crate::frames::encoder::Encoder;
 use crate::frames::header::Role;
 use crate::handshake::server::{Agreement, Decision, Rules, decide, upgrade_required};
 use crate::http::refusal::Refusal;
@@ -24,9 +24,9 @@ use crate::http::request::Request;
 use crate::http::response::Response;
 use crate::transport::deadline::Deadline;
 use crate::transport::head_reader::{NoHead, read_head};
-use crate::transport::lingering_close::part;
-use crate::transport::min_rate::{too_slow_or_lost, wait_of_a_call, write_at_pace};
-use crate::transport::stream::{Stream, Through};
+use crate::transport::lingering_close::lingering_close;
+use crate::transport::min_rate::{per_call_timeout, too_slow_or_lost, write_with_min_rate};
+use crate::transport::stream::{Stream, WrapStream};
 use crate::transport::tls::Tls;
 
 /// What a server has been told to do.
@@ -36,8 +36,8 @@ pub(crate) struct Options {
     pub(crate) limits: Limits,
     pub(crate) tls: Option<Tls>,
     pub(crate) authorize: Option<Box<Authorize>>,
-    pub(crate) pages: Option<Box<Pages>>,
-    pub(crate) through: Through,
+    pub(crate) http: Option<Box<HttpHandler>>,
+    pub(crate) wrap_stream: WrapStream,
 }
 
 impl Options {
@@ -50,25 +50,25 @@ impl Options {
 
 /// A question of the application's own, asked when all others are answered.
 pub(crate) type Authorize = dyn Fn(&Request) -> std::result::Result<(), Refusal> + Send + Sync;
-/// Pages for those who ask for no WebSocket.
-pub(crate) type Pages = dyn Fn(&Request) -> Option<Response> + Send + Sync;
+/// HttpHandler for those who ask for no WebSocket.
+pub(crate) type HttpHandler = dyn Fn(&Request) -> Option<Response> + Send + Sync;
 
 /// What becomes of a stream.
 enum Outcome {
     Page(Response),
-    Open(Box<Request>, Agreement, Place),
+    Open(Box<Request>, Agreement, Permit),
 }
 
 /// Greets whoever is at the other end of a stream. However it ends, they have been answered, if they
 /// could understand an answer: over TLS, not before that is agreed on.
-pub(crate) fn greet(
+pub(crate) fn upgrade(
     id: u64,
     stream: Arc<dyn Stream>,
     options: &Options,
-    house: &Arc<House>,
+    registry: &Arc<Registry>,
 ) -> Result<WebSocket> {
     let limits = &options.limits;
-    let waiting = house.wait(id, stream.clone(), limits.max_waiting);
+    let pending = registry.register(id, stream.clone(), limits.max_waiting);
     let mut buffer = Buffer::default();
     // One deadline for all, and one room: a handshake of TLS holds a thread as a head does.
     let deadline = Deadline::after(limits.head);
@@ -77,36 +77,36 @@ pub(crate) fn greet(
         Some(tls) => tls.accept(stream.clone(), deadline).map_err(|error| {
             log::debug!("{id} {error}");
             match error {
-                Error::Refused(refusal) => refuse(id, refusal, &*stream, limits, &waiting),
+                Error::Refused(refusal) => refuse(id, refusal, &*stream, limits, &pending),
                 error => error,
             }
         })?,
     };
     let own_fault = |stream: &dyn Stream, panic| -> ! {
-        log::error!("{id} authorize, pages or through panicked");
-        waiting.stay_for_the_answer();
-        house.tally.refused(500);
+        log::error!("{id} authorize, http or wrap_stream panicked");
+        pending.keep_pending_for_answer();
+        registry.totals.refused(500);
         answer(stream, &Response::text(OWN_FAULT).status(500), limits);
         resume_unwind(panic)
     };
-    let wrap = || options.through.wrap(stream.clone());
+    let wrap = || options.wrap_stream.wrap(stream.clone());
     let stream = catch_unwind(AssertUnwindSafe(wrap)).unwrap_or_else(|p| own_fault(&*stream, p));
-    let judge = || judge(id, &*stream, &mut buffer, deadline, options, house, &waiting);
-    match catch_unwind(AssertUnwindSafe(judge)).unwrap_or_else(|p| own_fault(&*stream, p)) {
-        Ok(Outcome::Open(request, agreement, place)) => {
+    let admit = || admit(id, &*stream, &mut buffer, deadline, options, registry, &pending);
+    match catch_unwind(AssertUnwindSafe(admit)).unwrap_or_else(|p| own_fault(&*stream, p)) {
+        Ok(Outcome::Open(request, agreement, permit)) => {
             write(&*stream, &agreement.response(), limits).map_err(too_slow_or_lost)?;
-            drop(waiting);
-            open(id, stream, buffer, request, agreement, place, options)
+            drop(pending);
+            open(id, stream, buffer, request, agreement, permit, options)
         }
         Ok(Outcome::Page(page)) => {
             log::debug!("{id} is served a page");
-            if !waiting.stay_for_the_answer() {
-                return Err(refuse(id, sent_out(house), &*stream, limits, &waiting));
+            if !pending.keep_pending_for_answer() {
+                return Err(refuse(id, evicted(registry), &*stream, limits, &pending));
             }
             answer(&*stream, &page, limits);
             Err(Error::PageServed)
         }
-        Err(refusal) => Err(refuse(id, refusal, &*stream, limits, &waiting)),
+        Err(refusal) => Err(refuse(id, refusal, &*stream, limits, &pending)),
     }
 }
 
@@ -115,52 +115,52 @@ fn refuse(
     refusal: Refusal,
     stream: &dyn Stream,
     limits: &Limits,
-    waiting: &Waiting,
+    pending: &PendingGuard,
 ) -> Error {
     log::debug!("{id} refused: {refusal}");
-    waiting.stay_for_the_answer();
-    waiting.tally().refused(refusal.status());
+    pending.keep_pending_for_answer();
+    pending.totals().refused(refusal.status());
     answer(stream, &refusal.response(), limits);
     refusal.into()
 }
 
-fn judge(
+fn admit(
     id: u64,
     stream: &dyn Stream,
     buffer: &mut Buffer,
     deadline: Deadline,
     options: &Options,
-    house: &Arc<House>,
-    waiting: &Waiting,
+    registry: &Arc<Registry>,
+    pending: &PendingGuard,
 ) -> std::result::Result<Outcome, Refusal> {
     // 1. The head.
     let length = read_head(stream, buffer, options.limits.head_size(), deadline)
-        .map_err(|why| no_head(why, house.is_stopping(), waiting.was_sent_out()))?;
+        .map_err(|why| no_head(why, registry.is_stopping(), pending.was_evicted()))?;
     let request = Box::new(Request::parse(&buffer.unread()[..length])?);
     buffer.consume(length);
     // 2. The RFC's questions.
     let agreement = match decide(&request, &options.rules)? {
         Decision::Switch(agreement) => agreement,
         Decision::PlainHttp => {
-            let page = options.pages.as_ref().and_then(|pages| pages(&request));
+            let page = options.http.as_ref().and_then(|http| http(&request));
             return page.map(Outcome::Page).ok_or_else(upgrade_required);
         }
     };
-    // 3. Is there a place? It counts from now on, so that the other room is left.
-    let why_not = if house.is_stopping() { ABOUT_TO_STOP } else { "all places are taken" };
-    let place = house.take_place(id, options.limits.max_connections);
-    let place = place.ok_or_else(|| no_room(why_not))?;
-    if !waiting.leave() {
-        return Err(sent_out(house));
+    // 3. Is there a permit? It counts from now on, so that the other room is left.
+    let why_not = if registry.is_stopping() { ABOUT_TO_STOP } else { "all places are taken" };
+    let permit = registry.permit(id, options.limits.max_connections);
+    let permit = permit.ok_or_else(|| no_room(why_not))?;
+    if !pending.promote() {
+        return Err(evicted(registry));
     }
     // 4. The application's question, which may take its time.
     if let Some(authorize) = &options.authorize {
         authorize(&request)?;
-        if house.is_stopping() {
+        if registry.is_stopping() {
             return Err(no_room(ABOUT_TO_STOP));
         }
     }
-    Ok(Outcome::Open(request, agreement, place))
+    Ok(Outcome::Open(request, agreement, permit))
 }
 
 /// The 101 is out, by [`write`]: from here on there are frames, some of which may have come behind the head.
@@ -172,21 +172,21 @@ fn open(
     mut buffer: Buffer,
     request: Box<Request>,
     agreement: Agreement,
-    place: Place,
+    permit: Permit,
     options: &Options,
 ) -> Result<WebSocket> {
     let limits = &options.limits;
     let agreed = agreement.deflate.zip(options.rules.deflate);
     let (inflater, deflater) = deflate::halves(Role::Server, agreed, limits.max_message);
-    let outgoing = Outgoing::new(None).deflating(deflater);
-    let tally = place.tally();
-    tally.received(0, buffer.unread().len());
-    let link = Link::new(id, stream, outgoing, limits, tally);
-    place.open(&link);
+    let encoder = Encoder::new(None).deflating(deflater);
+    let totals = permit.totals();
+    totals.received(0, buffer.unread().len());
+    let write_half = WriteHalf::new(id, stream, encoder, limits, totals);
+    permit.open(&write_half);
     log::info!("{id} opened: {}", quote(request.path()));
-    let farewell = Farewell::new(link, Some(Box::new(place)));
-    let incoming = Incoming::new(Role::Server, limits.bounds(), buffer).inflating(inflater);
-    Ok(WebSocket::new(farewell, incoming, limits, request, agreement.subprotocol))
+    let close_guard = CloseGuard::new(write_half, Some(Box::new(permit)));
+    let decoder = Decoder::new(Role::Server, limits.bounds(), buffer).inflating(inflater);
+    Ok(WebSocket::new(close_guard, decoder, limits, request, agreement.subprotocol))
 }
 
 /// Answers in plain HTTP, and closes behind it.
@@ -197,25 +197,25 @@ pub(crate) fn answer(stream: &dyn Stream, response: &Response, limits: &Limits) 
             .into()
     });
     if write(stream, &bytes, limits).is_ok() {
-        part(Deadline::after(limits.close), stream);
+        lingering_close(Deadline::after(limits.close), stream);
     }
 }
 
 /// Writes at the pace that is asked of a connection, and leaves the stream set to it.
 fn write(stream: &dyn Stream, bytes: &[u8], limits: &Limits) -> io::Result<()> {
-    stream.set_write_timeout(wait_of_a_call(limits.write))?;
-    write_at_pace(limits.write, stream, bytes, &[])
+    stream.set_write_timeout(per_call_timeout(limits.write))?;
+    write_with_min_rate(limits.write, stream, bytes, &[])
 }
 
 /// What a client is told when the application's own question about it panicked.
 const OWN_FAULT: &str =
     "500 Internal Server Error: the fault is the server's; its log says more.\n";
 
-fn no_head(why: NoHead, is_stopping: bool, was_sent_out: bool) -> Refusal {
+fn no_head(why: NoHead, is_stopping: bool, was_evicted: bool) -> Refusal {
     match why {
         NoHead::Bad(refusal) => refusal,
         _ if is_stopping => no_room(ABOUT_TO_STOP),
-        NoHead::Ended | NoHead::Broken(_) if was_sent_out => {
+        NoHead::Ended | NoHead::Broken(_) if was_evicted => {
             too_late("made way for newer ones, since many came at once")
         }
         NoHead::Late => too_late("its time was up"),
@@ -224,8 +224,8 @@ fn no_head(why: NoHead, is_stopping: bool, was_sent_out: bool) -> Refusal {
 }
 
 /// For one that had to make way though its head was whole.
-fn sent_out(house: &House) -> Refusal {
-    no_head(NoHead::Ended, house.is_stopping(), true)
+fn evicted(registry: &Registry) -> Refusal {
+    no_head(NoHead::Ended, registry.is_stopping(), true)
 }
 
 pub(crate) const ABOUT_TO_STOP: &str = "it is about to stop";
@@ -234,7 +234,7 @@ fn too_late(seen: &'static str) -> Refusal {
     Refusal::new(408, "a head too late", seen)
 }
 
-/// There is no place, no thread, no descriptor.
+/// There is no permit, no thread, no descriptor.
 pub(crate) fn no_room(seen: &'static str) -> Refusal {
     Refusal::new(503, "no room", seen).header("Retry-After", "1")
 }

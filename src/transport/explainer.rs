@@ -13,66 +13,66 @@ use std::thread;
 use std::time::Duration;
 
 use super::deadline::Deadline;
-use crate::explain::annotation::Account;
-use crate::explain::print::{Style, account as lines};
+use crate::explain::annotation::Annotation;
+use crate::explain::print::{Style, annotation as lines};
 
-/// How many accounts may wait to be printed.
+/// How many annotations may wait to be printed.
 const BOUND: usize = 256;
 /// How long the last ones are waited for.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Prints what several connections explain. Dropping it waits a moment for what is still to be printed.
-pub struct Narrator {
+pub struct Explainer {
     queue: SyncSender<Line>,
     left_out: Arc<AtomicU64>,
 }
 
 enum Line {
     /// Of the connection of that name.
-    Account(String, Box<Account>),
+    Annotation(String, Box<Annotation>),
     /// All before this have been printed, when this is dropped.
     Mark(#[expect(dead_code)] SyncSender<()>),
 }
 
-impl Narrator {
+impl Explainer {
     /// To standard output: in colour if that is a terminal and `NO_COLOR` is not set.
-    pub fn stdout() -> io::Result<Narrator> {
+    pub fn stdout() -> io::Result<Explainer> {
         let colour = wants_colour(io::stdout().is_terminal(), env::var_os("NO_COLOR"));
-        Narrator::new(io::stdout(), Style { colour, pictures: false })
+        Explainer::new(io::stdout(), Style { colour, pictures: false })
     }
 
     /// To standard error, for programs whose output is something else.
-    pub fn stderr() -> io::Result<Narrator> {
+    pub fn stderr() -> io::Result<Explainer> {
         let colour = wants_colour(io::stderr().is_terminal(), env::var_os("NO_COLOR"));
-        Narrator::new(io::stderr(), Style { colour, pictures: false })
+        Explainer::new(io::stderr(), Style { colour, pictures: false })
     }
 
     /// To anything, in any style.
-    pub fn new(out: impl Write + Send + 'static, style: Style) -> io::Result<Narrator> {
+    pub fn new(out: impl Write + Send + 'static, style: Style) -> io::Result<Explainer> {
         let (queue, lines) = sync_channel(BOUND);
         let left_out = Arc::new(AtomicU64::new(0));
         let of_thread = left_out.clone();
         let thread = thread::Builder::new().name("narrator".into());
         thread.spawn(move || print_all(out, style, &lines, &of_thread))?;
-        Ok(Narrator { queue, left_out })
+        Ok(Explainer { queue, left_out })
     }
 
     /// What a [`Tap`](super::tap::Tap) can tell to. It never waits. `name`: of the connection, where
     /// there are several.
-    pub fn listen(
+    pub fn sink(
         &self,
         name: impl Into<String>,
-    ) -> impl Fn(Account) + Clone + Send + Sync + 'static {
+    ) -> impl Fn(Annotation) + Clone + Send + Sync + 'static {
         let (queue, left_out, name) = (self.queue.clone(), self.left_out.clone(), name.into());
-        move |account| {
-            if queue.try_send(Line::Account(name.clone(), Box::new(account))).is_err() {
+        move |annotation| {
+            if queue.try_send(Line::Annotation(name.clone(), Box::new(annotation))).is_err() {
                 left_out.fetch_add(1, SeqCst);
             }
         }
     }
 }
 
-impl Drop for Narrator {
+impl Drop for Explainer {
     fn drop(&mut self) {
         let (mark, printed) = sync_channel(0);
         let (deadline, mut mark) = (Deadline::after(PATIENCE), Line::Mark(mark));
@@ -99,8 +99,8 @@ fn print_all(mut out: impl Write, style: Style, queue: &Receiver<Line>, left_out
                 format!("({count} left out here: they came faster than they could be printed)\n\n")
             }
         };
-        if let Line::Account(name, account) = &line {
-            text += &(lines(account, name, style) + "\n");
+        if let Line::Annotation(name, annotation) = &line {
+            text += &(lines(annotation, name, style) + "\n");
         }
         if out.write_all(text.as_bytes()).and_then(|()| out.flush()).is_err() {
             return; // Nobody reads it any more.

@@ -12,21 +12,21 @@ use super::stream::Stream;
 /// A socket that is closed with unread bytes in it sends a reset, and a reset destroys what is still
 /// on its way to the peer: the very frame that says what went wrong. So: end our side, read what the
 /// peer still sends until it ends too, within a deadline and a bound.
-pub fn part(deadline: Deadline, stream: &dyn Stream) {
+pub fn lingering_close(deadline: Deadline, stream: &dyn Stream) {
     let _ = stream.shutdown(Shutdown::Write);
-    read_away(deadline, stream);
+    discard_input(deadline, stream);
     let _ = stream.shutdown(Shutdown::Both);
 }
 
 /// Waits a moment for the peer to end the stream. Whoever ends it first is left with its port for
 /// minutes (TIME_WAIT): that is for the server to do, which can bear it (RFC 6455 §7.1.1).
-pub fn let_the_peer_end(deadline: Deadline, stream: &dyn Stream) {
-    const A_MOMENT: Duration = Duration::from_secs(1);
+pub fn await_peer_eof(deadline: Deadline, stream: &dyn Stream) {
+    const EOF_WAIT: Duration = Duration::from_secs(1);
     let rest = deadline.remaining().unwrap_or_default();
-    read_away(Deadline::after(rest.min(A_MOMENT)), stream);
+    discard_input(Deadline::after(rest.min(EOF_WAIT)), stream);
 }
 
-fn read_away(deadline: Deadline, stream: &dyn Stream) {
+fn discard_input(deadline: Deadline, stream: &dyn Stream) {
     const MOST: usize = 64 * 1024 * 1024;
     let mut waste = [0; 4096];
     let mut wasted = 0;

@@ -11,24 +11,24 @@ use crate::error::Error;
 
 /// Why a write did not get to its end.
 pub(crate) fn too_slow_or_lost(error: io::Error) -> Error {
-    if is_timeout(&error) { Error::TooSlow } else { Error::Lost(error) }
+    if is_timeout(&error) { Error::WriteTimeout } else { Error::ConnectionLost(error) }
 }
 
 /// Less than this in a whole write deadline is not slow, but stuck, or hostile.
-const LEAST_PROGRESS: usize = 64 * 1024;
+const MIN_PROGRESS: usize = 64 * 1024;
 /// How often a write deadline is looked at: a call waits for that part of it.
-const LOOKS: u32 = 4;
+const CALLS_PER_DEADLINE: u32 = 4;
 
-/// How long a single call may wait, of those that [`write_at_pace`] makes.
-pub fn wait_of_a_call(patience: Duration) -> Duration {
-    patience / LOOKS
+/// How long a single call may wait, of those that [`write_with_min_rate`] makes.
+pub fn per_call_timeout(patience: Duration) -> Duration {
+    patience / CALLS_PER_DEADLINE
 }
 
 // WALK: pace
 /// Writes all of `first` and `second`, as long as the peer takes them at a pace worth waiting for. The
 /// stream's own timeout bounds each call; this judges what they achieve. What the first call writes may
 /// be in our own system's buffers: only what follows shows that the peer takes something.
-pub fn write_at_pace(
+pub fn write_with_min_rate(
     patience: Duration,
     stream: &dyn Stream,
     first: &[u8],
@@ -46,14 +46,14 @@ pub fn write_at_pace(
             Ok(0) => return Err(ErrorKind::WriteZero.into()),
             Ok(count) => (written, waits) = (written + count, 0),
             Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-            Err(error) if is_timeout(&error) && waits + 1 < LOOKS => waits += 1,
+            Err(error) if is_timeout(&error) && waits + 1 < CALLS_PER_DEADLINE => waits += 1,
             Err(error) => return Err(error),
         }
         // A call that wrote a part has waited for the rest. Was it worth the wait?
         match written_at_start {
             None => written_at_start = Some(written),
             Some(_) if written == total || start.elapsed() < patience => {}
-            Some(then) if written - then < LEAST_PROGRESS => {
+            Some(then) if written - then < MIN_PROGRESS => {
                 return Err(ErrorKind::TimedOut.into());
             }
             Some(_) => (start, written_at_start) = (Instant::now(), Some(written)),
@@ -66,7 +66,7 @@ pub fn write_at_pace(
 mod tests {
     use super::*;
     use crate::transport::deadline::{Deadline, read_before, write_before};
-    use crate::transport::lingering_close::part;
+    use crate::transport::lingering_close::lingering_close;
     use std::collections::VecDeque;
     use std::io::ErrorKind::{BrokenPipe, Interrupted, TimedOut, WouldBlock};
     use std::net::Shutdown;
@@ -126,7 +126,8 @@ mod tests {
             let written = write_before(deadline, &stream, b"12345").map_err(|error| error.kind());
             assert!(stream.is_through());
             let stream = Told::new(ends);
-            let paced = write_at_pace(LONG, &stream, b"12", b"345").map_err(|error| error.kind());
+            let paced =
+                write_with_min_rate(LONG, &stream, b"12", b"345").map_err(|error| error.kind());
             assert_eq!((written, stream.is_through()), (paced, true));
             written
         };
@@ -138,20 +139,20 @@ mod tests {
 
     #[test]
     fn four_calls_in_a_row_that_achieve_nothing_are_a_whole_deadline() {
-        assert_eq!(wait_of_a_call(LONG), LONG / 4);
+        assert_eq!(per_call_timeout(LONG), LONG / 4);
         let nothing = Err(WouldBlock);
         let ends = [nothing, nothing, nothing, Ok(1), nothing, nothing, nothing, Ok(2)];
         let stream = Told::new(&ends);
-        assert!(write_at_pace(LONG, &stream, b"123", b"").is_ok() && stream.is_through());
+        assert!(write_with_min_rate(LONG, &stream, b"123", b"").is_ok() && stream.is_through());
         let stream = Told::new(&[Ok(1), nothing, nothing, nothing, nothing]);
-        let error = write_at_pace(LONG, &stream, b"123", b"").unwrap_err();
+        let error = write_with_min_rate(LONG, &stream, b"123", b"").unwrap_err();
         assert!(is_timeout(&error) && stream.is_through());
     }
 
     #[test]
     fn whoever_parts_reads_64_mib_and_no_more() {
         let stream = Told::new(&[Ok(4096); (64 << 20) / 4096]);
-        part(Deadline::after(LONG), &stream);
+        lingering_close(Deadline::after(LONG), &stream);
         assert!(stream.is_through());
     }
 
@@ -159,9 +160,9 @@ mod tests {
     fn less_than_64_kib_in_a_deadline_is_too_slow_and_as_much_is_not() {
         let bytes = vec![0; 1 << 20];
         // What the first call takes may be our own system's doing.
-        for (second, is_enough) in [(LEAST_PROGRESS - 1, false), (LEAST_PROGRESS, true)] {
+        for (second, is_enough) in [(MIN_PROGRESS - 1, false), (MIN_PROGRESS, true)] {
             let stream = Told::new(&[Ok(100), Ok(second), Ok(bytes.len() - 100 - second)]);
-            let written = write_at_pace(Duration::ZERO, &stream, &bytes, b"");
+            let written = write_with_min_rate(Duration::ZERO, &stream, &bytes, b"");
             assert_eq!(written.is_ok(), is_enough, "{second}");
         }
     }

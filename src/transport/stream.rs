@@ -111,15 +111,15 @@ impl<S: Stream + ?Sized> Stream for Arc<S> {
 
 /// What streams pass through on their way to a connection; nothing, unless told otherwise.
 #[derive(Clone, Default)]
-pub(crate) struct Through(Option<Arc<Wrap>>);
+pub(crate) struct WrapStream(Option<Arc<Wrap>>);
 
 type Wrap = dyn Fn(Arc<dyn Stream>) -> Arc<dyn Stream> + Send + Sync;
 
-impl Through {
+impl WrapStream {
     pub(crate) fn new(
         wrap: impl Fn(Arc<dyn Stream>) -> Arc<dyn Stream> + Send + Sync + 'static,
-    ) -> Through {
-        Through(Some(Arc::new(wrap)))
+    ) -> WrapStream {
+        WrapStream(Some(Arc::new(wrap)))
     }
 
     pub(crate) fn wrap(&self, stream: Arc<dyn Stream>) -> Arc<dyn Stream> {
@@ -127,9 +127,9 @@ impl Through {
     }
 }
 
-impl fmt::Debug for Through {
+impl fmt::Debug for WrapStream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.0.is_some() { "Through(..)" } else { "nothing" })
+        f.write_str(if self.0.is_some() { "WrapStream(..)" } else { "nothing" })
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! connection ◄──► Tap ◄──► stream        the bytes are the stream's, unchanged and not held back
-//!                  └─► tell(account)     a head, a frame, or a run of other bytes
+//!                  └─► tell(annotation)     a head, a frame, or a run of other bytes
 //! ```
 //!
 //! Rules of this file:
@@ -11,7 +11,7 @@
 //! - Those who write take turns, so that each direction is told in the order of the wire. Who reads
 //!   waits for them as long as there are heads, since an answer decides what follows it in both
 //!   directions; no longer. `tell` is called in the thread of the connection and must not wait either;
-//!   a [`Narrator`](super::explainer::Narrator) has a queue.
+//!   a [`Explainer`](super::explainer::Explainer) has a queue.
 //! - If explaining panics, the explanations end, and the connection does not notice.
 
 use std::io::{self, IoSlice};
@@ -23,9 +23,9 @@ use std::time::Duration;
 
 use super::lock::lock;
 use super::stream::Stream;
-use crate::explain::annotation::Account;
+use crate::explain::annotation::Annotation;
 use crate::explain::conversation::Conversation;
-use crate::explain::heads::Terms;
+use crate::explain::heads::Settings;
 use crate::frames::header::Role;
 
 /// A stream, and somebody who hears what passes.
@@ -34,7 +34,7 @@ use crate::frames::header::Role;
 /// use ws101::frames::header::Role;
 ///
 /// let stream = std::net::TcpStream::connect("127.0.0.1:9001")?;
-/// let tap = ws101::Tap::new(stream, Role::Client, |account| println!("{}", account.title));
+/// let tap = ws101::Tap::new(stream, Role::Client, |annotation| println!("{}", annotation.title));
 /// let ws = ws101::Client::new("ws://127.0.0.1:9001").connect_over(tap)?;
 /// # ws101::Result::Ok(())
 /// ```
@@ -52,28 +52,28 @@ pub struct Tap<S: Stream> {
 
 struct Hearing {
     conversation: Conversation,
-    tell: Box<dyn FnMut(Account) + Send>,
+    tell: Box<dyn FnMut(Annotation) + Send>,
 }
 
 impl<S: Stream> Tap<S> {
     /// Explains a stream at our end of it, judged by the RFC alone.
-    pub fn new(stream: S, ours: Role, tell: impl FnMut(Account) + Send + 'static) -> Tap<S> {
-        Tap::with_terms(stream, ours, Terms::default(), tell)
+    pub fn new(stream: S, ours: Role, tell: impl FnMut(Annotation) + Send + 'static) -> Tap<S> {
+        Tap::with_settings(stream, ours, Settings::default(), tell)
     }
 
     /// The same, judged by the rules and bounds of a certain server.
-    pub fn with_terms(
+    pub fn with_settings(
         stream: S,
         ours: Role,
-        terms: Terms,
-        tell: impl FnMut(Account) + Send + 'static,
+        terms: Settings,
+        tell: impl FnMut(Annotation) + Send + 'static,
     ) -> Tap<S> {
         let hearing = Hearing { conversation: Conversation::new(terms), tell: Box::new(tell) };
         let (writing, is_open) = (Mutex::default(), AtomicBool::new(false));
         Tap { stream, ours, writing, is_open, hearing: Mutex::new(Some(hearing)) }
     }
 
-    fn explain(&self, what: impl FnOnce(&mut Conversation, &mut dyn FnMut(Account))) {
+    fn explain(&self, what: impl FnOnce(&mut Conversation, &mut dyn FnMut(Annotation))) {
         let mut hearing = lock(&self.hearing);
         let Some(Hearing { conversation, tell }) = hearing.as_mut() else { return };
         let told = catch_unwind(AssertUnwindSafe(|| {

@@ -9,7 +9,7 @@ use ws101::diagnostic::misuse::Misuse;
 use ws101::frames::close::Close;
 use ws101::frames::close_code::CloseCode;
 use ws101::frames::decoder::Event;
-use ws101::frames::encoder::Outgoing;
+use ws101::frames::encoder::Encoder;
 use ws101::{Error, Limits, Server, Stream};
 
 use crate::ear::{Ear, READERS, frame_for};
@@ -37,7 +37,7 @@ fn each_close_code_arrives_or_fails_with_1002_as_section_7_4_says() {
 fn each_close_code_that_may_not_travel_is_refused_by_the_sending_half_and_nothing_written() {
     for code in 0..=u16::MAX {
         for reason in ["", "bye"] {
-            let mut outgoing = Outgoing::new(None);
+            let mut outgoing = Encoder::new(None);
             let close = Close { code: CloseCode(code), reason: reason.into() };
             let sent = outgoing.close(&close);
             let written = match code {
@@ -83,7 +83,7 @@ fn each_close_code_is_sent_for_our_caller_or_refused_and_nothing_written() {
         } else {
             let (mut ws, written) = open();
             // The peer says nothing more, so that it does not answer is all that can go wrong.
-            assert!(matches!(ws.close(code, "").unwrap_err(), Error::Lost(_)), "{code}");
+            assert!(matches!(ws.close(code, "").unwrap_err(), Error::ConnectionLost(_)), "{code}");
             let expected = [&[0x88, 0x02], &code.to_be_bytes()[..]].concat();
             assert!(written.lock().unwrap().ends_with(&expected), "{code}");
         }
@@ -99,7 +99,7 @@ fn open() -> (ws101::WebSocket, Arc<Mutex<Vec<u8>>>) {
                    Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n";
     let stream = Asks { request: Mutex::new(request.as_bytes()), written: written.clone() };
     let limits = Limits { close: Duration::from_secs(1), ..Limits::default() };
-    (Server::unbound().limits(limits).accept(stream).unwrap(), written)
+    (Server::without_listener().limits(limits).accept(stream).unwrap(), written)
 }
 
 struct Asks {

@@ -2,10 +2,10 @@
 
 use ws101::frames::assembler::Bounds;
 use ws101::frames::buffer::Buffer;
-use ws101::frames::decoder::{Event, Incoming};
+use ws101::frames::decoder::{Decoder, Event};
 use ws101::frames::deflate;
 use ws101::frames::header::Role;
-use ws101::handshake::deflate_params::{Deflate, Terms};
+use ws101::handshake::deflate_params::{DeflateConfig, DeflateParams};
 
 use crate::rfc::Reader;
 
@@ -15,7 +15,7 @@ pub const READERS: [Reader; 2] = [Reader::Server, Reader::Client];
 const KEY: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
 
 pub struct Ear {
-    incoming: Incoming,
+    incoming: Decoder,
     pub events: Vec<Event>,
     /// The close code that the peer would be told.
     pub failed_with: Option<u16>,
@@ -28,13 +28,13 @@ impl Ear {
 
     pub fn within(reader: Reader, max_message: u64) -> Ear {
         let bounds = Bounds { max_message, max_fragments: u64::MAX };
-        let incoming = Incoming::new(role(reader), bounds, Buffer::default());
+        let incoming = Decoder::new(role(reader), bounds, Buffer::default());
         Ear { incoming, events: Vec::new(), failed_with: None }
     }
 
     /// As after a handshake that agreed on permessage-deflate. Needs the feature `deflate`.
     pub fn inflating(mut self, reader: Reader) -> Ear {
-        let agreed = Some((Terms::default(), Deflate::default()));
+        let agreed = Some((DeflateParams::default(), DeflateConfig::default()));
         let (inflater, _) = deflate::halves(role(reader), agreed, u64::MAX);
         self.incoming = self.incoming.inflating(inflater);
         self

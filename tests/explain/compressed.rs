@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use ws101::Deflate;
-use ws101::explain::annotation::{Account, Verdict, What};
+use ws101::DeflateConfig;
+use ws101::explain::annotation::{Annotation, Verdict, What};
 use ws101::explain::frames::Frames;
-use ws101::explain::heads::Terms;
+use ws101::explain::heads::Settings;
 use ws101::frames::decoder::Event;
 use ws101::frames::deflate;
 use ws101::frames::header::Role;
@@ -15,10 +15,10 @@ use ws101::handshake::deflate_params;
 use crate::support::*;
 
 /// What agrees with itself: any terms that a server may answer with.
-fn some_terms(dice: &mut Dice) -> deflate_params::Terms {
+fn some_terms(dice: &mut Dice) -> deflate_params::DeflateParams {
     let mut bits = || Some(9 + dice.roll(7) as u8).filter(|bits| *bits < 15);
     let (server_max_window_bits, client_max_window_bits) = (bits(), bits());
-    deflate_params::Terms {
+    deflate_params::DeflateParams {
         server_no_context_takeover: dice.roll(2) == 0,
         client_no_context_takeover: dice.roll(2) == 0,
         server_max_window_bits,
@@ -27,8 +27,12 @@ fn some_terms(dice: &mut Dice) -> deflate_params::Terms {
 }
 
 /// Messages of one sender that compresses most of them, some in fragments, some no DEFLATE.
-fn some_compressed_frames(dice: &mut Dice, from: Role, agreed: deflate_params::Terms) -> Vec<u8> {
-    let settings = Deflate { level: 1 + dice.roll(9) as u8, ..Deflate::default() };
+fn some_compressed_frames(
+    dice: &mut Dice,
+    from: Role,
+    agreed: deflate_params::DeflateParams,
+) -> Vec<u8> {
+    let settings = DeflateConfig { level: 1 + dice.roll(9) as u8, ..DeflateConfig::default() };
     let (_, mut deflater) = deflate::halves(from, Some((agreed, settings)), 1 << 20);
     let mut bytes = Vec::new();
     for _ in 0..1 + dice.roll(4) {
@@ -80,17 +84,17 @@ fn of_compressed_frames_each_bit_is_told_once_and_the_verdict_is_the_protocols()
         let context = format!("seed {seed}, from {from:?}, {agreed}");
         let mut frames = Frames::new(from, 0, BOUNDS);
         frames.agree(agreed);
-        let mut accounts = Vec::new();
-        frames.push(&bytes, &mut |account| accounts.push(account));
-        frames.end(&mut |account| accounts.push(account));
-        assert_tiles(&accounts, &bytes, &context);
+        let mut annotations = Vec::new();
+        frames.push(&bytes, &mut |annotation| annotations.push(annotation));
+        frames.end(&mut |annotation| annotations.push(annotation));
+        assert_tiles(&annotations, &bytes, &context);
         if seed % 10 == 0 {
-            assert_presentable(&accounts, &context);
+            assert_presentable(&annotations, &context);
         }
         let (events, violation, is_in_midst) = received(&bytes, reader, Some(agreed));
-        assert_inflated(&accounts, &events, &context);
+        assert_inflated(&annotations, &events, &context);
         ends.insert(violation.map_or("fine", Violation::reason));
-        assert_agrees(&accounts, (events, violation, is_in_midst), &context);
+        assert_agrees(&annotations, (events, violation, is_in_midst), &context);
     }
     // The generator gets around.
     for end in ["fine", "not DEFLATE", "text not UTF-8", "message too long", "reserved bits"] {
@@ -99,18 +103,18 @@ fn of_compressed_frames_each_bit_is_told_once_and_the_verdict_is_the_protocols()
 }
 
 /// What whole messages inflate to is what the protocol delivers.
-fn assert_inflated(accounts: &[Account], events: &[Event], context: &str) {
+fn assert_inflated(annotations: &[Annotation], events: &[Event], context: &str) {
     let (mut messages, mut message) = (Vec::new(), Vec::new());
-    for account in accounts.iter().filter(|one| matches!(one.verdict, Verdict::Fine)) {
-        let is_data = account.what == What::Frame && account.bytes[0] & 0x08 == 0;
+    for annotation in annotations.iter().filter(|one| matches!(one.verdict, Verdict::Fine)) {
+        let is_data = annotation.what == What::Frame && annotation.bytes[0] & 0x08 == 0;
         if !is_data {
             continue;
         }
-        match &account.inflated {
+        match &annotation.inflated {
             Some(inflated) => message.extend_from_slice(&inflated.bytes),
-            None => message.extend_from_slice(&account.payload),
+            None => message.extend_from_slice(&annotation.payload),
         }
-        if account.bytes[0] & 0x80 != 0 {
+        if annotation.bytes[0] & 0x80 != 0 {
             messages.push(std::mem::take(&mut message));
         }
     }
@@ -122,21 +126,22 @@ fn assert_inflated(accounts: &[Account], events: &[Event], context: &str) {
 }
 
 /// The parts that are told of it, each as field and value.
-fn parts(account: &Account) -> Vec<(&str, &str)> {
-    account.spans.iter().map(|span| (span.field.as_str(), span.value.as_str())).collect()
+fn parts(annotation: &Annotation) -> Vec<(&str, &str)> {
+    annotation.spans.iter().map(|span| (span.field.as_str(), span.value.as_str())).collect()
 }
 
 #[test]
 fn rfc_7692_section_7_2_3_each_sample_is_told_with_its_block_and_what_it_inflates_to() {
     for (bytes, word) in COMPRESSED {
-        let told = told_compressed(bytes, Role::Server, deflate_params::Terms::default());
+        let told = told_compressed(bytes, Role::Server, deflate_params::DeflateParams::default());
         let inflated: Vec<u8> =
             told.iter().flat_map(|one| one.inflated.clone().unwrap().bytes).collect();
         assert_eq!(inflated, b"Hello", "{bytes:02x?}");
         let words = format!("{told:?}");
         assert!(words.contains(word) && words.contains("00 00 ff ff"), "{words}");
     }
-    let told = told_compressed(COMPRESSED[0].0, Role::Server, deflate_params::Terms::default());
+    let told =
+        told_compressed(COMPRESSED[0].0, Role::Server, deflate_params::DeflateParams::default());
     assert_eq!(told[0].title, "text, 7 bytes, compressed: 5 bytes inflated");
     let payload = [("codes", "11110"), ("BTYPE", "01"), ("BFINAL", "0"), ("payload", "\"Hello\"")];
     assert_eq!(parts(&told[0])[6..], payload);
@@ -150,14 +155,14 @@ fn what_a_message_repeats_of_those_before_it_is_told_in_both_directions() {
         let mut dice = Dice(7);
         let bytes =
             [frame(&mut dice, from, 0xc1, hello), frame(&mut dice, from, 0xc1, again)].concat();
-        let told = told_compressed(&bytes, from, deflate_params::Terms::default());
+        let told = told_compressed(&bytes, from, deflate_params::DeflateParams::default());
         assert_eq!(told[1].spans.last().unwrap().value, "\"Hello\"");
         assert!(told[1].spans.last().unwrap().meaning.contains("last 5 bytes of earlier messages"));
         // Without takeover there is nothing to repeat, and the second is no DEFLATE.
-        let without = deflate_params::Terms {
+        let without = deflate_params::DeflateParams {
             server_no_context_takeover: from == Role::Server,
             client_no_context_takeover: from == Role::Client,
-            ..deflate_params::Terms::default()
+            ..deflate_params::DeflateParams::default()
         };
         let told = told_compressed(&bytes, from, without);
         assert!(matches!(told[0].verdict, Verdict::Fine));
@@ -172,7 +177,7 @@ fn what_is_cut_or_no_deflate_is_1007_and_told_as_far_as_it_goes() {
         (b"\xc1\x05Hello", "\"\"", "are no DEFLATE"),
         (b"\xc2\x02\x06\x00", "no byte", "are no DEFLATE"),
     ] {
-        let told = told_compressed(bytes, Role::Server, deflate_params::Terms::default());
+        let told = told_compressed(bytes, Role::Server, deflate_params::DeflateParams::default());
         assert_eq!(told[0].verdict.code(), Some(1007), "{told:?}");
         let last = told[0].spans.last().unwrap();
         assert_eq!(last.value, value, "{bytes:02x?}");
@@ -182,8 +187,8 @@ fn what_is_cut_or_no_deflate_is_1007_and_told_as_far_as_it_goes() {
 
 #[test]
 fn what_if_a_bomb_is_explained() {
-    let agreed = deflate_params::Terms::default();
-    let (_, deflater) = deflate::halves(Role::Server, Some((agreed, Deflate::default())), 1);
+    let agreed = deflate_params::DeflateParams::default();
+    let (_, deflater) = deflate::halves(Role::Server, Some((agreed, DeflateConfig::default())), 1);
     let bomb = deflater.unwrap().deflate(&vec![b'0'; 3_000_000], true);
     let bytes = frame(&mut Dice(1), Role::Server, 0xc1, &bomb);
     let told = told_compressed(&bytes, Role::Server, agreed);
@@ -191,15 +196,15 @@ fn what_if_a_bomb_is_explained() {
     assert_eq!((inflated.bytes.len(), inflated.length), (4096, 3_000_000));
     let mut frames = Frames::new(Role::Server, 0, BOUNDS);
     frames.agree(agreed);
-    frames.push(&bytes, &mut |account| {
-        assert!(account.what == What::Unread || account.verdict.code() == Some(1009));
+    frames.push(&bytes, &mut |annotation| {
+        assert!(annotation.what == What::Unread || annotation.verdict.code() == Some(1009));
     });
 }
 
 #[test]
 fn section_8_1_of_compressed_text_the_bad_byte_is_named_by_its_place_in_what_it_inflates_to() {
-    let agreed = deflate_params::Terms::default();
-    let (_, deflater) = deflate::halves(Role::Server, Some((agreed, Deflate::default())), 1);
+    let agreed = deflate_params::DeflateParams::default();
+    let (_, deflater) = deflate::halves(Role::Server, Some((agreed, DeflateConfig::default())), 1);
     let deflated = deflater.unwrap().deflate(b"caf\xc3( au lait", true);
     let bytes = frame(&mut Dice(1), Role::Server, 0xc1, &deflated);
     let told = told_compressed(&bytes, Role::Server, agreed);
@@ -217,19 +222,19 @@ fn the_pieces_in_which_compressed_frames_come_change_nothing_that_is_told() {
         let mut bytes = some_compressed_frames(&mut dice, Role::Client, agreed);
         dice.mutate(&mut bytes);
         let at_once = told_compressed(&bytes, Role::Client, agreed);
-        let mut frames = Frames::new(Role::Client, 0, Terms::default().bounds);
+        let mut frames = Frames::new(Role::Client, 0, Settings::default().bounds);
         frames.agree(agreed);
         let (mut in_pieces, mut rest) = (Vec::new(), &bytes[..]);
         while !rest.is_empty() {
             let (piece, later) = rest.split_at((1 + dice.roll(9)).min(rest.len()));
-            frames.push(piece, &mut |account| in_pieces.push(account));
+            frames.push(piece, &mut |annotation| in_pieces.push(annotation));
             rest = later;
         }
-        frames.end(&mut |account| in_pieces.push(account));
+        frames.end(&mut |annotation| in_pieces.push(annotation));
         assert_tiles(&in_pieces, &bytes, &format!("seed {seed}"));
-        let ends = |all: &[Account]| all.iter().find_map(|one| one.verdict.code());
+        let ends = |all: &[Annotation]| all.iter().find_map(|one| one.verdict.code());
         assert_eq!(ends(&at_once), ends(&in_pieces), "seed {seed}");
-        let read = |all: &[Account]| -> Vec<String> {
+        let read = |all: &[Annotation]| -> Vec<String> {
             let read = all.iter().take_while(|one| !matches!(one.verdict, Verdict::Broken(_)));
             read.filter(|one| one.what == What::Frame).map(|one| format!("{one:?}")).collect()
         };

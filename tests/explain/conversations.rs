@@ -1,6 +1,6 @@
 //! Both directions, in pieces.
 
-use ws101::explain::annotation::{Account, Verdict, What};
+use ws101::explain::annotation::{Annotation, Verdict, What};
 use ws101::explain::conversation::{Conversation, explain_request, explain_response};
 use ws101::frames::header::Role;
 
@@ -21,13 +21,14 @@ fn the_pieces_in_which_bytes_come_change_nothing_that_is_told() {
         let mut rest = &all[..];
         while !rest.is_empty() {
             let (piece, later) = rest.split_at((1 + dice.roll(9)).min(rest.len()));
-            conversation.push(Role::Client, piece, &mut |account| in_pieces.push(account));
+            conversation.push(Role::Client, piece, &mut |annotation| in_pieces.push(annotation));
             rest = later;
         }
-        conversation.end(Role::Client, &mut |account| in_pieces.push(account));
+        conversation.end(Role::Client, &mut |annotation| in_pieces.push(annotation));
         // What nobody reads, and what follows the byte that breaks a header, is told as it comes.
-        let read = |accounts: &[Account]| -> Vec<String> {
-            let read = accounts.iter().take_while(|one| !matches!(one.verdict, Verdict::Broken(_)));
+        let read = |annotations: &[Annotation]| -> Vec<String> {
+            let read =
+                annotations.iter().take_while(|one| !matches!(one.verdict, Verdict::Broken(_)));
             read.filter(|one| one.what != What::Unread).map(|one| format!("{one:?}")).collect()
         };
         assert_eq!(read(&at_once), read(&in_pieces), "seed {seed}");
@@ -39,7 +40,7 @@ const ANSWER: &str = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n
     Connection: Upgrade\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
 
 /// What is told in both directions of bytes that come in turn, in pieces of any size.
-fn told_in_turn(dice: &mut Dice, client: &[u8], server: &[u8]) -> [Vec<Account>; 2] {
+fn told_in_turn(dice: &mut Dice, client: &[u8], server: &[u8]) -> [Vec<Annotation>; 2] {
     let mut conversation = Conversation::new(terms());
     let mut told = [Vec::new(), Vec::new()];
     let mut rests = [(Role::Client, client), (Role::Server, server)];
@@ -107,9 +108,9 @@ fn what_if_the_answer_comes_while_the_client_is_in_mid_frame() {
     for answer in [ANSWER, "HTTP/1.1 400 \r\n\r\n"] {
         let mut conversation = Conversation::new(terms());
         let mut told = Vec::new();
-        let mut tell = |account: Account| {
-            if account.from == Role::Client {
-                told.push(account);
+        let mut tell = |annotation: Annotation| {
+            if annotation.from == Role::Client {
+                told.push(annotation);
             }
         };
         conversation.push(Role::Client, &client, &mut tell);

@@ -1,7 +1,7 @@
 //! Frames, as they are and with a few bytes changed.
 
 use ws101::explain::conversation::explain_frames;
-use ws101::explain::heads::Terms;
+use ws101::explain::heads::Settings;
 use ws101::frames::header::Role;
 
 use crate::support::*;
@@ -53,12 +53,12 @@ fn of_frames_each_bit_is_told_once_and_the_verdict_is_the_protocols() {
         dice.mutate(&mut bytes);
         let context = format!("seed {seed}, from {from:?}");
 
-        let accounts = explain_frames(&bytes, from, &terms());
-        assert_tiles(&accounts, &bytes, &context);
+        let annotations = explain_frames(&bytes, from, &terms());
+        assert_tiles(&annotations, &bytes, &context);
         if seed % 10 == 0 {
-            assert_presentable(&accounts, &context);
+            assert_presentable(&annotations, &context);
         }
-        assert_agrees(&accounts, received(&bytes, reader, None), &context);
+        assert_agrees(&annotations, received(&bytes, reader, None), &context);
     }
 }
 
@@ -66,7 +66,7 @@ fn of_frames_each_bit_is_told_once_and_the_verdict_is_the_protocols() {
 fn a_long_payload_is_summed_up() {
     let mut frame = vec![0x82, 0x7f, 0, 0, 0, 0, 0, 0x40, 0, 0];
     frame.resize(10 + 0x40_0000, 7);
-    let told = explain_frames(&frame, Role::Server, &Terms::default());
+    let told = explain_frames(&frame, Role::Server, &Settings::default());
     assert_eq!((told.len(), told[0].length), (1, frame.len() as u64));
     assert!(told[0].bytes.len() <= 4096 && told[0].payload.len() <= 4096);
 }

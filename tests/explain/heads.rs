@@ -1,10 +1,10 @@
 //! Requests and responses, as they are and with a few bytes changed.
 
-use ws101::Deflate;
+use ws101::DeflateConfig;
 use ws101::explain::annotation::Verdict;
 use ws101::explain::conversation::{explain_request, explain_response};
-use ws101::explain::heads::Terms;
-use ws101::handshake::client::Ask;
+use ws101::explain::heads::Settings;
+use ws101::handshake::client::ClientRequest;
 use ws101::handshake::origin::Origins;
 use ws101::handshake::server::{Decision, Rules, decide};
 use ws101::handshake::url::Address;
@@ -16,17 +16,17 @@ use crate::support::*;
 #[test]
 fn of_a_request_each_bit_is_told_once_and_the_verdict_is_the_protocols() {
     let rules = Rules { origins: Origins::SameHost, ..Rules::default() };
-    let terms = Terms { rules, ..terms() };
+    let terms = Settings { rules, ..terms() };
     for seed in 1..=6000 {
         let mut dice = Dice(seed * 0x2545_f491);
         let mut bytes = request_head();
         dice.mutate(&mut bytes);
         dice.mutate(&mut bytes);
         let context = format!("seed {seed}: {}", bytes.escape_ascii());
-        let accounts = explain_request(&bytes, &terms);
-        assert_tiles(&accounts, &bytes, &context);
+        let annotations = explain_request(&bytes, &terms);
+        assert_tiles(&annotations, &bytes, &context);
         if seed % 10 == 0 {
-            assert_presentable(&accounts, &context);
+            assert_presentable(&annotations, &context);
         }
 
         let decided = match Scan::new(terms.max_head, terms.max_head_lines).advance(&bytes) {
@@ -42,10 +42,10 @@ fn of_a_request_each_bit_is_told_once_and_the_verdict_is_the_protocols() {
                 })
             }
         };
-        let told = accounts.first().and_then(|account| match &account.verdict {
+        let told = annotations.first().and_then(|annotation| match &annotation.verdict {
             Verdict::Refused(refusal) => Some(refusal.status()),
             Verdict::Missing(_) => None,
-            _ if account.title.contains("plain HTTP") => Some(200),
+            _ if annotation.title.contains("plain HTTP") => Some(200),
             _ => Some(101),
         });
         assert_eq!(told, decided, "{context}");
@@ -86,8 +86,8 @@ fn an_extension_that_the_client_offered_gives_its_bit_a_meaning() {
         Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\
         Sec-WebSocket-Extensions: permessage-deflate\r\n\r\n";
     let bytes = [answer.as_bytes(), b"\xc1\x07\xf2\x48\xcd\xc9\xc9\x07\x00"].concat();
-    let told = explain_response(&bytes, asked.as_bytes(), &Terms::default());
-    assert!(told.iter().all(|account| matches!(account.verdict, Verdict::Fine)), "{told:#?}");
+    let told = explain_response(&bytes, asked.as_bytes(), &Settings::default());
+    assert!(told.iter().all(|annotation| matches!(annotation.verdict, Verdict::Fine)), "{told:#?}");
     assert_eq!(told[1].spans.last().unwrap().section, "RFC 7692 §7.2.2");
 }
 
@@ -139,13 +139,13 @@ fn with_extensions(dice: &mut Dice, head: &str) -> String {
     head.replace("\r\n\r\n", &format!("\r\n{lines}\r\n"))
 }
 
-fn some_settings(dice: &mut Dice) -> Deflate {
-    Deflate {
+fn some_settings(dice: &mut Dice) -> DeflateConfig {
+    DeflateConfig {
         server_no_context_takeover: dice.roll(2) == 0,
         client_no_context_takeover: dice.roll(2) == 0,
         server_max_window_bits: 9 + dice.roll(7) as u8,
         client_max_window_bits: 9 + dice.roll(7) as u8,
-        ..Deflate::default()
+        ..DeflateConfig::default()
     }
 }
 
@@ -156,7 +156,7 @@ fn of_offers_the_one_is_told_as_taken_that_the_server_takes() {
         let mut dice = Dice(seed * 0x9e37_79b9);
         let head = with_extensions(&mut dice, str::from_utf8(&request_head()).unwrap());
         let rules = Rules { deflate: Some(some_settings(&mut dice)), ..Rules::default() };
-        let terms = Terms { rules, max_head: 4000, ..Terms::default() };
+        let terms = Settings { rules, max_head: 4000, ..Settings::default() };
         let context = format!("seed {seed}: {head}");
         let told = explain_request(head.as_bytes(), &terms);
         assert_tiles(&told, head.as_bytes(), &context);
@@ -182,7 +182,7 @@ fn of_offers_the_one_is_told_as_taken_that_the_server_takes() {
                 }
             },
             (Err(refusal), Verdict::Refused(told)) => {
-                assert_eq!(refusal.lesson(), told.lesson(), "{context}");
+                assert_eq!(refusal.diagnostic(), told.diagnostic(), "{context}");
             }
             other => panic!("{context}: {other:?}"),
         }
@@ -196,7 +196,11 @@ fn of_answers_with_extensions_the_verdict_is_the_clients_own() {
     for seed in 1..=1500 {
         let mut dice = Dice(seed * 0x1656_67b1);
         let deflate = (dice.roll(4) > 0).then(|| some_settings(&mut dice));
-        let ask = Ask { subprotocols: vec!["chat".into()], deflate, ..Ask::default() };
+        let ask = ClientRequest {
+            subprotocols: vec!["chat".into()],
+            deflate,
+            ..ClientRequest::default()
+        };
         let address = Address::parse("ws://a:1/chat").unwrap();
         let key = "dGhlIHNhbXBsZSBub25jZQ==";
         let asked = ask.request(&address, key).unwrap();
@@ -219,7 +223,7 @@ fn of_answers_with_extensions_the_verdict_is_the_clients_own() {
             dice.mutate(&mut answer);
         }
         let context = format!("seed {seed}: {}", answer.escape_ascii());
-        let told = explain_response(&answer, &asked, &Terms::default());
+        let told = explain_response(&answer, &asked, &Settings::default());
         assert_tiles(&told, &answer, &context);
         if seed % 10 == 0 {
             assert_presentable(&told, &context);
@@ -231,7 +235,7 @@ fn of_answers_with_extensions_the_verdict_is_the_clients_own() {
             (Ok(_), Verdict::Fine) => accepted += 1,
             (Err(one), Verdict::Rejected(other)) => {
                 rejected += 1;
-                assert_eq!(one.lesson, other.lesson, "{context}");
+                assert_eq!(one.diagnostic, other.diagnostic, "{context}");
             }
             (verified, told) => panic!("{context}: {verified:?}, but {told:?}"),
         }
@@ -247,8 +251,8 @@ fn rfc_7692_section_7_1_each_parameter_of_an_offer_is_told_with_its_section() {
         permessage-deflate; client_no_context_takeover; client_no_context_takeover\r\n\r\n";
     let head = String::from_utf8(request_head()).unwrap();
     let head = head.replace("\r\n\r\n", &format!("\r\n{line}"));
-    let rules = Rules { deflate: Some(Deflate::default()), ..Rules::default() };
-    let told = explain_request(head.as_bytes(), &Terms { rules, ..Terms::default() });
+    let rules = Rules { deflate: Some(DeflateConfig::default()), ..Rules::default() };
+    let told = explain_request(head.as_bytes(), &Settings { rules, ..Settings::default() });
     let start = told[0].spans.iter().position(|span| span.value == "x-other").unwrap();
     let expected = [
         ("Sec-WebSocket-Extensions", "x-other", "leaves it out", "§9.1"),
@@ -294,7 +298,7 @@ fn rfc_7692_section_5_the_answer_says_which_offer_was_taken() {
              Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\
              Sec-WebSocket-Extensions: {answer}\r\n\r\n"
         );
-        let told = explain_response(response.as_bytes(), asked.as_bytes(), &Terms::default());
+        let told = explain_response(response.as_bytes(), asked.as_bytes(), &Settings::default());
         let name =
             told[0].spans.iter().find(|one| one.field == "Sec-WebSocket-Extensions").unwrap();
         assert!(name.meaning.contains(meaning), "{name:?}");

@@ -9,7 +9,7 @@ use crate::support::*;
 #[test]
 fn a_build_without_deflate_says_that_it_cannot_look_inside() {
     for (bytes, _) in COMPRESSED {
-        let told = told_compressed(bytes, Role::Server, deflate_params::Terms::default());
+        let told = told_compressed(bytes, Role::Server, deflate_params::DeflateParams::default());
         assert_tiles(&told, bytes, "a sample");
         assert!(told.iter().all(|one| matches!(one.verdict, Verdict::Fine)), "{told:?}");
         let last = told[0].spans.last().unwrap();

@@ -1,14 +1,14 @@
 //! Dice, frames to throw them at, and what must hold of all that is told.
 
-use ws101::Deflate;
-use ws101::explain::annotation::{Account, Verdict, What};
+use ws101::DeflateConfig;
+use ws101::explain::annotation::{Annotation, Verdict, What};
 use ws101::explain::frames::Frames;
-use ws101::explain::heads::Terms;
+use ws101::explain::heads::Settings;
 use ws101::explain::json;
-use ws101::explain::print::{Style, account as print};
+use ws101::explain::print::{Style, annotation as print};
 use ws101::frames::assembler::Bounds;
 use ws101::frames::buffer::Buffer;
-use ws101::frames::decoder::{Event, Incoming};
+use ws101::frames::decoder::{Decoder, Event};
 use ws101::frames::deflate;
 use ws101::frames::header::{Header, Opcode, Role};
 use ws101::frames::mask;
@@ -60,33 +60,33 @@ impl Dice {
 
 pub const BOUNDS: Bounds = Bounds { max_message: 3000, max_fragments: 5 };
 
-pub fn terms() -> Terms {
-    Terms { bounds: BOUNDS, max_head: 2000, max_head_lines: 12, ..Terms::default() }
+pub fn terms() -> Settings {
+    Settings { bounds: BOUNDS, max_head: 2000, max_head_lines: 12, ..Settings::default() }
 }
 
-/// Spans tile their account, and accounts tile what was told of.
-pub fn assert_tiles(accounts: &[Account], bytes: &[u8], context: &str) {
+/// Spans tile their annotation, and annotations tile what was told of.
+pub fn assert_tiles(annotations: &[Annotation], bytes: &[u8], context: &str) {
     let mut at = 0;
-    for account in accounts {
-        assert_eq!(account.start, at, "{context}: {account:?}");
+    for annotation in annotations {
+        assert_eq!(annotation.start, at, "{context}: {annotation:?}");
         let mut bit = 0;
-        for span in &account.spans {
-            assert!(span.bits.start == bit && span.bits.end > bit, "{context}: {account:#?}");
+        for span in &annotation.spans {
+            assert!(span.bits.start == bit && span.bits.end > bit, "{context}: {annotation:#?}");
             bit = span.bits.end;
         }
-        assert_eq!(bit, account.length * 8, "{context}: {account:#?}");
-        let there = &bytes[at as usize..(at + account.length) as usize];
-        assert!(there.starts_with(&account.bytes), "{context}: {account:?}");
-        at += account.length;
+        assert_eq!(bit, annotation.length * 8, "{context}: {annotation:#?}");
+        let there = &bytes[at as usize..(at + annotation.length) as usize];
+        assert!(there.starts_with(&annotation.bytes), "{context}: {annotation:?}");
+        at += annotation.length;
     }
     assert_eq!(at, bytes.len() as u64, "{context}: bytes of which nothing is told");
 }
 
 /// What is printed fits a terminal and holds no control byte, whatever the peer sent.
-pub fn assert_presentable(accounts: &[Account], context: &str) {
-    for account in accounts {
+pub fn assert_presentable(annotations: &[Annotation], context: &str) {
+    for annotation in annotations {
         let style = Style { colour: false, pictures: true };
-        let printed = print(account, "tab 1", style) + &json::account(account);
+        let printed = print(annotation, "tab 1", style) + &json::annotation(annotation);
         let bad = |c: char| c.is_control() && c != '\n';
         assert!(!printed.contains(bad), "{context}: {printed:?}");
     }
@@ -112,7 +112,7 @@ pub fn frame(dice: &mut Dice, from: Role, first: u8, payload: &[u8]) -> Vec<u8> 
 pub fn received(
     bytes: &[u8],
     reader: Role,
-    agreed: Option<deflate_params::Terms>,
+    agreed: Option<deflate_params::DeflateParams>,
 ) -> (Vec<Event>, Option<Violation>, bool) {
     let mut buffer = Buffer::default();
     let mut rest = bytes;
@@ -123,9 +123,9 @@ pub fn received(
         buffer.filled(count);
         rest = &rest[count..];
     }
-    let agreed = agreed.map(|terms| (terms, Deflate::default()));
+    let agreed = agreed.map(|terms| (terms, DeflateConfig::default()));
     let (inflater, _) = deflate::halves(reader, agreed, BOUNDS.max_message);
-    let mut incoming = Incoming::new(reader, BOUNDS, buffer).inflating(inflater);
+    let mut incoming = Decoder::new(reader, BOUNDS, buffer).inflating(inflater);
     let mut events = Vec::new();
     loop {
         match incoming.next_event() {
@@ -138,38 +138,42 @@ pub fn received(
 
 /// What is told is what the protocol has made of it: as many events, and the same end.
 pub fn assert_agrees(
-    accounts: &[Account],
+    annotations: &[Annotation],
     received: (Vec<Event>, Option<Violation>, bool),
     context: &str,
 ) {
     let (events, violation, is_in_midst) = received;
-    let broken = accounts.iter().find_map(|account| match account.verdict {
+    let broken = annotations.iter().find_map(|annotation| match annotation.verdict {
         Verdict::Broken(violation) => Some(violation),
         _ => None,
     });
     assert_eq!(broken, violation, "{context}");
-    let whole = |account: &&Account| {
-        account.what == What::Frame && matches!(account.verdict, Verdict::Fine)
+    let whole = |annotation: &&Annotation| {
+        annotation.what == What::Frame && matches!(annotation.verdict, Verdict::Fine)
     };
-    let told = accounts.iter().filter(whole).filter(|one| ends_an_event(one)).count();
+    let told = annotations.iter().filter(whole).filter(|one| ends_an_event(one)).count();
     assert_eq!(told, events.len(), "{context}: {events:?}");
-    let is_cut = |account: &Account| matches!(account.verdict, Verdict::Missing(_));
-    assert!(is_in_midst || !accounts.iter().any(is_cut), "{context}");
+    let is_cut = |annotation: &Annotation| matches!(annotation.verdict, Verdict::Missing(_));
+    assert!(is_in_midst || !annotations.iter().any(is_cut), "{context}");
 }
 
 /// Control frames, and the last fragment of a message.
-pub fn ends_an_event(account: &Account) -> bool {
-    account.bytes[0] & 0x80 != 0
+pub fn ends_an_event(annotation: &Annotation) -> bool {
+    annotation.bytes[0] & 0x80 != 0
 }
 
 /// What is told of frames on which compression was agreed.
-pub fn told_compressed(bytes: &[u8], from: Role, agreed: deflate_params::Terms) -> Vec<Account> {
-    let mut frames = Frames::new(from, 0, Terms::default().bounds);
+pub fn told_compressed(
+    bytes: &[u8],
+    from: Role,
+    agreed: deflate_params::DeflateParams,
+) -> Vec<Annotation> {
+    let mut frames = Frames::new(from, 0, Settings::default().bounds);
     frames.agree(agreed);
-    let mut accounts = Vec::new();
-    frames.push(bytes, &mut |account| accounts.push(account));
-    frames.end(&mut |account| accounts.push(account));
-    accounts
+    let mut annotations = Vec::new();
+    frames.push(bytes, &mut |annotation| annotations.push(annotation));
+    frames.end(&mut |annotation| annotations.push(annotation));
+    annotations
 }
 
 /// A request that becomes a WebSocket.

@@ -2,9 +2,9 @@
 //!
 //! Which byte that is, std says: the first with which no text can begin like this.
 
-use ws101::explain::annotation::{Account, Verdict};
+use ws101::explain::annotation::{Annotation, Verdict};
 use ws101::explain::conversation::explain_frames;
-use ws101::explain::heads::Terms;
+use ws101::explain::heads::Settings;
 use ws101::frames::header::Role;
 
 use crate::support::*;
@@ -34,13 +34,13 @@ fn first_bad_byte(text: &[u8]) -> Option<usize> {
 }
 
 /// The bytes of the wire that are told as such a field.
-fn told_as(accounts: &[Account], field: &str) -> Vec<u64> {
-    let of = |account: &Account| -> Vec<u64> {
-        let spans = account.spans.iter().filter(|span| span.field == field);
+fn told_as(annotations: &[Annotation], field: &str) -> Vec<u64> {
+    let of = |annotation: &Annotation| -> Vec<u64> {
+        let spans = annotation.spans.iter().filter(|span| span.field == field);
         let bytes = spans.flat_map(|span| span.bits.start / 8..span.bits.end / 8);
-        bytes.map(|byte| account.start + byte).collect()
+        bytes.map(|byte| annotation.start + byte).collect()
     };
-    accounts.iter().flat_map(of).collect()
+    annotations.iter().flat_map(of).collect()
 }
 
 #[test]
@@ -68,11 +68,11 @@ fn assert_names_it(text: &[u8], parts: [&[u8]; 3], from: Role) {
             bytes.extend(frame(&mut dice, from, 0x89, b"\xff"));
         }
     }
-    let told = explain_frames(&bytes, from, &Terms::default());
+    let told = explain_frames(&bytes, from, &Settings::default());
     let context = format!("{parts:02x?}");
     assert_tiles(&told, &bytes, &context);
-    let broken = told.iter().find(|account| matches!(account.verdict, Verdict::Broken(_)));
-    assert_eq!(broken.and_then(|account| account.verdict.code()), Some(1007), "{context}");
+    let broken = told.iter().find(|annotation| matches!(annotation.verdict, Verdict::Broken(_)));
+    assert_eq!(broken.and_then(|annotation| annotation.verdict.code()), Some(1007), "{context}");
     match first_bad_byte(text) {
         Some(at) => {
             assert_eq!(told_as(&told, "bad byte"), [places[at]], "{context}");
@@ -105,7 +105,7 @@ fn section_8_1_the_bad_byte_of_a_long_text_is_named() {
         let mut text = "\u{2603}".repeat(10_000).into_bytes();
         text[at] = 0xff;
         let bytes = frame(&mut Dice(5), Role::Server, 0x81, &text);
-        let told = explain_frames(&bytes, Role::Server, &Terms::default());
+        let told = explain_frames(&bytes, Role::Server, &Settings::default());
         let header = (bytes.len() - text.len()) as u64;
         assert_eq!(told_as(&told, "bad byte"), [header + at as u64]);
     }
@@ -116,7 +116,7 @@ fn section_5_5_1_the_bad_byte_of_a_reason_is_named() {
     for text in BAD {
         let payload = [&4000_u16.to_be_bytes()[..], text].concat();
         let bytes = frame(&mut Dice(9), Role::Client, 0x88, &payload);
-        let told = explain_frames(&bytes, Role::Client, &Terms::default());
+        let told = explain_frames(&bytes, Role::Client, &Settings::default());
         assert_tiles(&told, &bytes, "a close");
         assert_eq!(told[0].verdict.code(), Some(1007));
         let place = |at: usize| (bytes.len() - text.len() + at) as u64;
@@ -133,8 +133,8 @@ fn section_5_5_1_the_bad_byte_of_a_reason_is_named() {
 
 #[test]
 fn a_frame_that_ends_in_mid_character_says_that_the_next_goes_on() {
-    let told = explain_frames(b"\x01\x02\xe2\x98\x80\x01\x83", Role::Server, &Terms::default());
-    assert!(told.iter().all(|account| matches!(account.verdict, Verdict::Fine)));
+    let told = explain_frames(b"\x01\x02\xe2\x98\x80\x01\x83", Role::Server, &Settings::default());
+    assert!(told.iter().all(|annotation| matches!(annotation.verdict, Verdict::Fine)));
     assert!(told[0].spans.last().unwrap().meaning.contains("goes on in the next frame"));
     assert_eq!(told[1].spans.last().unwrap().meaning, "UTF-8");
 }

@@ -3,11 +3,11 @@
 use ws101::frames::assembler::Bounds;
 use ws101::frames::buffer::Buffer;
 use ws101::frames::close::Close;
-use ws101::frames::decoder::{Event, Incoming};
+use ws101::frames::decoder::{Decoder, Event};
 use ws101::frames::deflate;
 use ws101::frames::header::Role;
 use ws101::frames::message::Message;
-use ws101::handshake::deflate_params::{Deflate, Terms};
+use ws101::handshake::deflate_params::{DeflateConfig, DeflateParams};
 
 pub const ROLES: [Role; 2] = [Role::Server, Role::Client];
 
@@ -139,15 +139,15 @@ pub fn understood(role: Role, compressed: bool, heard: &[u8]) -> (Vec<Event>, bo
     let Some(end) = end else { return (vec![], heard.is_empty()) };
     let peer = if role == Role::Server { Role::Client } else { Role::Server };
     let bounds = Bounds { max_message: 1 << 20, max_fragments: 100 };
-    let agreed = compressed.then(|| (Terms::default(), Deflate::default()));
+    let agreed = compressed.then(|| (DeflateParams::default(), DeflateConfig::default()));
     let (inflater, _) = deflate::halves(peer, agreed, bounds.max_message);
-    let mut incoming = Incoming::new(peer, bounds, Buffer::default()).inflating(inflater);
+    let mut decoder = Decoder::new(peer, bounds, Buffer::default()).inflating(inflater);
     let mut events = Vec::new();
     for byte in &heard[end + 4..] {
-        incoming.space()[0] = *byte;
-        incoming.filled(1);
-        let event = incoming.next_event();
+        decoder.space()[0] = *byte;
+        decoder.filled(1);
+        let event = decoder.next_event();
         events.extend(event.unwrap_or_else(|violation| panic!("we break a rule: {violation}")));
     }
-    (events, !incoming.is_in_midst())
+    (events, !decoder.is_in_midst())
 }

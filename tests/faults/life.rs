@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ws101::frames::header::Role;
-use ws101::frames::message::{Kind, Message};
-use ws101::{Client, Close, Deflate, Error, Limits, Result, Server, Stream, WebSocket};
+use ws101::frames::message::{Message, MessageKind};
+use ws101::{Client, Close, DeflateConfig, Error, Limits, Result, Server, Stream, WebSocket};
 
 /// How the application goes about it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,7 +49,7 @@ pub fn limits() -> Limits {
 
 /// Opens a WebSocket over this stream, and sends back what comes.
 pub fn live(role: Role, deflate: bool, manner: Manner, stream: Arc<impl Stream>) -> Heard {
-    let server = Server::unbound().limits(limits());
+    let server = Server::without_listener().limits(limits());
     live_as(role, deflate, manner, stream, server, Client::new("ws://a/").limits(limits()))
 }
 
@@ -63,7 +63,7 @@ pub fn live_as(
     client: Client,
 ) -> Heard {
     // So that what is sent is compressed, too.
-    let settings = Deflate { from: 0, ..Deflate::default() };
+    let settings = DeflateConfig { from: 0, ..DeflateConfig::default() };
     let opened = match (role, deflate) {
         (Role::Server, true) => server.deflate(settings).accept(stream),
         (Role::Server, false) => server.accept(stream),
@@ -133,7 +133,7 @@ fn read_through(ws: &mut WebSocket) -> Result<Option<Message>> {
     }
     read?;
     Ok(Some(match kind {
-        Kind::Text => Message::Text(String::from_utf8(bytes).expect("text is UTF-8")),
-        Kind::Binary => Message::Binary(bytes),
+        MessageKind::Text => Message::Text(String::from_utf8(bytes).expect("text is UTF-8")),
+        MessageKind::Binary => Message::Binary(bytes),
     }))
 }

@@ -160,7 +160,7 @@ fn at_a_timeout_in_the_head_the_peer_is_told_so_or_given_up() {
                     assert_eq!(refusal.status(), 408, "{name}");
                     assert!(stream.heard().starts_with(b"HTTP/1.1 408 "), "{name}");
                 }
-                (End::NotOpened(Error::Silent), Role::Client) => {}
+                (End::NotOpened(Error::PeerTimeout), Role::Client) => {}
                 _ => panic!("{name}"),
             }
             assert!(heard.messages.is_empty(), "{name}");
@@ -185,7 +185,7 @@ fn a_stream_that_ends_or_is_reset_at_any_byte_has_delivered_what_was_whole_and_i
                         assert!((case.head..case.total()).contains(&at), "{name}");
                         // A reader of a stream has an `io::Error` to say it with.
                         let streamed = case.manner == Manner::Streamed;
-                        let said = matches!(error, Error::Lost(_))
+                        let said = matches!(error, Error::ConnectionLost(_))
                             || (streamed && matches!(error, Error::Io(_)));
                         assert!(said, "{name}");
                     }

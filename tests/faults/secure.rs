@@ -136,8 +136,8 @@ impl Case {
         let (frames, _) = self.conversation.frames_for(role);
         let stream = Faulty::new(Secure::new(role, Script::new(role, deflate, &frames)), plan);
         let tls = Tls::from_pem(MADE.pem.certificate.as_bytes(), MADE.pem.key.as_bytes()).unwrap();
-        let server = Server::unbound().limits(limits()).tls(tls);
-        let client = Client::new("wss://localhost/").limits(limits()).roots(&MADE.file);
+        let server = Server::without_listener().limits(limits()).tls(tls);
+        let client = Client::new("wss://localhost/").limits(limits()).root_certificates(&MADE.file);
         let heard = live_as(role, deflate, Manner::Whole, stream.clone(), server, client);
         (stream, heard)
     }

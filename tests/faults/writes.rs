@@ -107,8 +107,8 @@ fn after_a_write_that_failed_at_any_byte_nothing_follows_and_the_sender_knows() 
                         assert!(said != case.replies || !whole, "{name}");
                         continue;
                     }
-                    End::NotOpened(Error::Lost(_)) => assert!(at < case.head, "{name}"),
-                    End::Failed(Error::Lost(_)) => assert!(at >= case.head, "{name}"),
+                    End::NotOpened(Error::ConnectionLost(_)) => assert!(at < case.head, "{name}"),
+                    End::Failed(Error::ConnectionLost(_)) => assert!(at >= case.head, "{name}"),
                     // In a stream it comes as an `io::Error`, which says the same inside.
                     End::Failed(Error::Io(_)) => {
                         assert_eq!(case.manner, Manner::Streamed, "{name}")

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use base64::prelude::{BASE64_STANDARD, Engine};
 use ws101::frames::violation::Violation;
-use ws101::handshake::client::Rejection;
+use ws101::handshake::client::HandshakeError;
 use ws101::{Client, Error, Limits, Message, Refusal, Stream, WebSocket};
 
 use crate::support::{
@@ -70,7 +70,7 @@ fn answered(configure: impl FnOnce(Client) -> Client, answer: &str) -> ws101::Re
 
 /// The client must reject this answer, and say these things.
 #[track_caller]
-fn rejects(answer: &str, status: Option<u16>, says: &[&str]) -> Rejection {
+fn rejects(answer: &str, status: Option<u16>, says: &[&str]) -> HandshakeError {
     match answered(|client| client, answer) {
         Err(Error::Rejected(rejection)) => {
             assert_eq!(rejection.status, status, "{answer}");
@@ -528,8 +528,10 @@ fn client_tells_a_server_that_leaves_from_a_stream_that_fails() {
     ] {
         let failed = Client::new("ws://a").connect_over(Failing(kind)).unwrap_err();
         match failed {
-            Error::Silent => assert!(is_silent, "{kind:?}"),
-            Error::Lost(error) => assert!(!is_silent && error.kind() == kind, "{kind:?}: {error}"),
+            Error::PeerTimeout => assert!(is_silent, "{kind:?}"),
+            Error::ConnectionLost(error) => {
+                assert!(!is_silent && error.kind() == kind, "{kind:?}: {error}")
+            }
             other => panic!("{kind:?}: {other:?}"),
         }
     }
@@ -664,7 +666,7 @@ fn client_gives_up_a_head_that_does_not_end_in_time_however_it_dribbles() {
         let limits = Limits { head: Duration::from_millis(200), ..Limits::default() };
         let start = Instant::now();
         let result = Client::new(format!("ws://{address}")).limits(limits).connect();
-        assert!(matches!(result, Err(Error::Silent)), "{result:?}");
+        assert!(matches!(result, Err(Error::PeerTimeout)), "{result:?}");
         assert!(start.elapsed() < PATIENCE / 2, "{:?}", start.elapsed());
         server.join().unwrap();
     }
@@ -675,7 +677,7 @@ fn client_opens_nothing_where_the_stream_ends_in_the_head() {
     let whole = GOOD.replace("ACCEPT", "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
     for end in [0, 1, 12, 34, whole.len() - 2, whole.len() - 1] {
         let result = answered(|client| client, &whole[..end]);
-        let opens_nothing = matches!(result, Err(Error::Lost(_) | Error::Rejected(_)));
+        let opens_nothing = matches!(result, Err(Error::ConnectionLost(_) | Error::Rejected(_)));
         assert!(opens_nothing, "after {end} bytes: {result:?}");
     }
 }

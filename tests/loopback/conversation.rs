@@ -12,8 +12,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use ws101::{
-    Client, Close, CloseCode, Error, Kind, Limits, Message, Prepared, Result, Server, Stream,
-    WebSocket,
+    Client, Close, CloseCode, Error, Limits, Message, MessageKind, PreparedMessage, Result, Server,
+    Stream, WebSocket,
 };
 
 use crate::support::{
@@ -318,7 +318,7 @@ fn what_if_the_stream_ends_after_any_byte_of_a_message() {
             wire.peer.finish();
             let seen = app.wait();
             assert_eq!(seen.messages.len(), usize::from(length == message.len()), "{length}");
-            assert!(matches!(seen.end, Err(Error::Lost(_))), "{length} {:?}", seen.end);
+            assert!(matches!(seen.end, Err(Error::ConnectionLost(_))), "{length} {:?}", seen.end);
         }
     }
 }
@@ -327,12 +327,12 @@ fn what_if_the_stream_ends_after_any_byte_of_a_message() {
 
 #[test]
 fn either_side_echoes_each_close_code_that_may_travel_and_answers_others_with_1002() {
-    let may_travel = [1000, 1001, 1002, 1003].into_iter().chain(1007..=1014);
-    let may_travel = may_travel.chain([3000, 3001, 3999, 4000, 4001, 4999]);
+    let may_be_sent = [1000, 1001, 1002, 1003].into_iter().chain(1007..=1014);
+    let may_be_sent = may_be_sent.chain([3000, 3001, 3999, 4000, 4001, 4999]);
     let others = [0, 1, 255, 999, 1004, 1005, 1006, 1015, 1016, 1100, 2000, 2999, 5000, 65_535];
     for side in BOTH_SIDES {
         for (code, echoed) in
-            may_travel.clone().map(|code| (code, code)).chain(others.map(|code| (code, 1002)))
+            may_be_sent.clone().map(|code| (code, code)).chain(others.map(|code| (code, 1002)))
         {
             let (mut wire, app) = open_reader(side);
             wire.send(0x88, [&u16::to_be_bytes(code)[..], b"because"].concat());
@@ -439,7 +439,7 @@ fn section_7_1_1_client_lets_the_server_end_the_stream_first() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let client = Client::new(format!("ws://{}", listener.local_addr().unwrap()));
     let told = ends.clone();
-    let client = client.through(move |stream| Arc::new(Ends { stream, told: told.clone() }));
+    let client = client.wrap_stream(move |stream| Arc::new(Ends { stream, told: told.clone() }));
     let app = run(move || client.connect()?.close(1000, ""));
     let mut peer = Peer::new(listener.accept().unwrap().0);
     let answer = switching_protocols(&peer.read_head());
@@ -634,13 +634,13 @@ fn either_side_puts_fragments_together_however_they_were_cut() {
 fn either_side_sends_a_message_in_fragments_each_of_which_is_text() {
     for side in BOTH_SIDES {
         let (mut wire, app) = open(side, Limits::default(), |mut ws| {
-            let mut message = ws.send_stream(Kind::Text)?;
+            let mut message = ws.send_stream(MessageKind::Text)?;
             for byte in "a\u{2603}b".as_bytes() {
                 message.write_all(&[*byte])?;
                 message.flush()?;
             }
             message.finish()?;
-            ws.send_stream(Kind::Binary)?.finish()
+            ws.send_stream(MessageKind::Binary)?.finish()
         });
         let frame = |first, payload: &str| Frame { first, payload: payload.into() };
         assert_eq!(wire.read(), frame(0x01, "a"));
@@ -711,10 +711,10 @@ fn either_side_refuses_text_that_is_not_utf8_and_writes_nothing() {
     for side in BOTH_SIDES {
         let (mut wire, app) = open(side, Limits::default(), |mut ws| {
             for bytes in [&b"ok\xff"[..], b"\xc0", b"\xe2A"] {
-                let refused = ws.send_stream(Kind::Text)?.write_all(bytes).unwrap_err();
+                let refused = ws.send_stream(MessageKind::Text)?.write_all(bytes).unwrap_err();
                 assert!(matches!(cause(&refused), Some(Error::Misuse(_))), "{refused:?}");
             }
-            let mut cut = ws.send_stream(Kind::Text)?;
+            let mut cut = ws.send_stream(MessageKind::Text)?;
             cut.write_all(b"ok\xe2\x98")?;
             assert!(matches!(cut.finish(), Err(Error::Misuse(_))));
             ws.send("still open")
@@ -736,11 +736,11 @@ fn either_side_sends_nothing_after_its_close_whichever_way_it_is_asked() {
                 ws.feed("late"),
                 ws.send(vec![0; 100_000]),
                 ws.feed(vec![0; 100_000]),
-                ws.send_stream(Kind::Text).map(|_| ()),
+                ws.send_stream(MessageKind::Text).map(|_| ()),
                 ws.ping(),
                 sender.send("late"),
-                sender.send_stream(Kind::Binary).map(|_| ()),
-                outbox.try_send(&Prepared::new("late")),
+                sender.send_stream(MessageKind::Binary).map(|_| ()),
+                outbox.try_send(&PreparedMessage::new("late")),
             ];
             let _ = (sender.close(1001, ""), ws.close(1001, ""), ws.flush());
             refused
@@ -795,7 +795,7 @@ fn what_is_fed_goes_out_in_batches_of_256_kib_or_when_it_is_flushed() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     let app = run(move || {
-        let server = Server::unbound();
+        let server = Server::without_listener();
         let sent = || server.handle().counters().bytes_out;
         let mut ws = server.accept(listener.accept().unwrap().0).unwrap();
         let mut seen = Vec::new();

@@ -135,7 +135,7 @@ fn server_serves_pages_to_those_who_ask_for_no_websocket() {
         let page = Response::html("<h1>Hello</h1>").header("X-Query", query);
         (request.path() == "/page").then_some(page)
     };
-    let server = serve(|server| server.pages(page), echo_handler);
+    let server = serve(|server| server.http(page), echo_handler);
     for request in [
         head("GET /page?a=b HTTP/1.1", &["Host: a"]),
         head("GET /page?a=b HTTP/1.1", &["Host: a", "Upgrade: h2c", "Connection: Upgrade"]),
@@ -725,7 +725,7 @@ fn server_ends_the_stream_behind_an_answer_without_a_reset_though_more_came() {
         let limits = Limits { max_connections: 1, ..Limits::default() };
         let page =
             |request: &ws101::Request| (request.path() == "/page").then(|| Response::text("Hello"));
-        server.limits(limits).pages(page).paths(["/"]).origins(["http://a"])
+        server.limits(limits).http(page).paths(["/"]).origins(["http://a"])
     };
     let server = serve(configure, echo_handler);
     let _the_only_place = server.open();
@@ -840,7 +840,7 @@ fn server_gets_a_first_frame_that_came_with_the_request_wherever_they_are_cut() 
 
 #[test]
 fn server_gets_a_first_frame_that_came_with_the_request_wherever_its_reads_end() {
-    let server = Server::unbound();
+    let server = Server::without_listener();
     let bytes = [request(&[]).as_bytes(), HELLO].concat();
     for cut in 1..bytes.len() {
         let mut pieces = [&bytes[..cut], &bytes[cut..]].map(Vec::from).into_iter();
@@ -968,7 +968,7 @@ fn whoever_authorize_still_thinks_about_when_the_server_has_stopped_is_told_503(
 
 #[test]
 fn whoever_comes_where_the_stream_can_not_be_wrapped_is_told_500() {
-    let server = serve(|server| server.through(|_| panic!("on purpose")), echo_handler);
+    let server = serve(|server| server.wrap_stream(|_| panic!("on purpose")), echo_handler);
     let mut peer = server.dial();
     peer.write(request(&[]));
     assert_eq!(peer.read_response().status, 500);
@@ -980,7 +980,7 @@ fn whoever_comes_where_the_stream_can_not_be_wrapped_is_told_500() {
 
 #[test]
 fn what_if_any_byte_of_a_request_is_any_other_byte() {
-    let server = Server::unbound();
+    let server = Server::without_listener();
     let good = request(&["Origin: http://127.0.0.1", "Sec-WebSocket-Protocol: a, b"]);
     for (at, was) in good.bytes().enumerate() {
         for byte in 0..=255 {
@@ -1068,7 +1068,7 @@ fn status_of(answer: &[u8]) -> u16 {
 #[test]
 fn what_if_an_option_of_the_server_has_a_line_break_in_it() {
     const BROKEN: &str = "a\r\nX: y";
-    let page = |page: fn() -> Response| move |server: Server| server.pages(move |_| Some(page()));
+    let page = |page: fn() -> Response| move |server: Server| server.http(move |_| Some(page()));
     let refusal =
         |refusal: fn() -> Refusal| move |server: Server| server.authorize(move |_| Err(refusal()));
     let plain = head("GET / HTTP/1.1", &["Host: a"]);
@@ -1099,7 +1099,7 @@ fn what_if_an_option_of_the_server_has_a_line_break_in_it() {
     for (option, configure, request) in rows {
         let mut reads = [Vec::from(request)].into_iter();
         let (stream, written) = in_memory(move |_| reads.next().unwrap_or_default());
-        let result = configure(Server::unbound()).accept(stream);
+        let result = configure(Server::without_listener()).accept(stream);
         let answer = String::from_utf8(written.lock().unwrap().clone()).unwrap();
         let (head, body) = answer.split_once("\r\n\r\n").unwrap_or_default();
         assert!(!head.contains("X: y"), "{option}: {answer}");

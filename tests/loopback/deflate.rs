@@ -3,7 +3,10 @@
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 
-use ws101::{Client, Deflate, Error, Kind, Limits, Message, Plain, Prepared, Server, WebSocket};
+use ws101::{
+    Client, DeflateConfig, Error, Limits, Message, MessageKind, PreparedMessage, Server,
+    Uncompressed, WebSocket,
+};
 
 use crate::support::{App, BOTH_SIDES, Frame, Peer, Side};
 use crate::support::{
@@ -11,7 +14,7 @@ use crate::support::{
 };
 
 /// Compresses everything, however small.
-const ALL: Deflate = Deflate { from: 0, ..Deflate::DEFAULT };
+const ALL: DeflateConfig = DeflateConfig { from: 0, ..DeflateConfig::DEFAULT };
 const LIMITS: fn() -> Limits = || Limits { max_message: 100_000, ..Limits::default() };
 
 /// The samples of RFC 7692 §7.2.3: "Hello", and again, out of the window.
@@ -44,7 +47,11 @@ fn open<T: Send + 'static>(
         Side::Server => {
             let app = run(move || {
                 let stream = listener.accept().unwrap().0;
-                app(Server::unbound().limits(LIMITS()).deflate(ALL).accept(stream).unwrap())
+                app(Server::without_listener()
+                    .limits(LIMITS())
+                    .deflate(ALL)
+                    .accept(stream)
+                    .unwrap())
             });
             let mut peer = Peer::new(TcpStream::connect(address).unwrap());
             peer.write(request(&["Sec-WebSocket-Extensions: permessage-deflate"]));
@@ -231,7 +238,7 @@ fn client_fails_on_an_answer_that_it_did_not_offer() {
         (Some(ALL), "permessage-deflate, permessage-deflate"),
         (Some(ALL), "permessage-deflate; server_max_window_bits=16"),
         (Some(ALL), "permessage-deflate; client_max_window_bits"),
-        (Some(Deflate { server_max_window_bits: 10, ..ALL }), "permessage-deflate"),
+        (Some(DeflateConfig { server_max_window_bits: 10, ..ALL }), "permessage-deflate"),
     ] {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let mut client = Client::new(format!("ws://{}", listener.local_addr().unwrap()));
@@ -267,7 +274,7 @@ fn client_compresses_nothing_that_the_server_did_not_agree_to() {
 
 #[test]
 fn settings_that_cannot_be_kept_are_refused_before_anything_is_dialled_or_accepted() {
-    let bad = Deflate { server_max_window_bits: 8, ..ALL };
+    let bad = DeflateConfig { server_max_window_bits: 8, ..ALL };
     let dialled = Client::new("ws://127.0.0.1:1").deflate(bad).connect();
     assert!(matches!(dialled, Err(Error::Misuse(_))));
     let served = Server::bind("127.0.0.1:0").unwrap().deflate(bad).serve(|_| Ok(()));
@@ -279,22 +286,22 @@ fn settings_that_cannot_be_kept_are_refused_before_anything_is_dialled_or_accept
 fn both_sides_understand_each_other_on_all_terms_whatever_way_it_is_sent() {
     let long: String = (0..10_000).map(|i| format!("{i} ")).collect();
     for (bits, takeover) in [(15, true), (15, false), (9, true), (9, false), (12, true)] {
-        let settings = Deflate {
+        let settings = DeflateConfig {
             server_no_context_takeover: !takeover,
             client_no_context_takeover: !takeover,
             server_max_window_bits: bits,
             client_max_window_bits: bits,
-            ..Deflate::DEFAULT
+            ..DeflateConfig::DEFAULT
         };
         let server = serve(|server| server.deflate(settings), echo_handler);
         let client = Client::new(server.url()).deflate(settings);
         let mut ws = client.connect().unwrap();
         let sender = ws.sender();
         let outbox = ws.outbox(10).unwrap();
-        let prepared = Prepared::new(&*long);
+        let prepared = PreparedMessage::new(&*long);
         for round in 0..2 {
             ws.send(&*long).unwrap();
-            sender.send(Plain(&*long)).unwrap();
+            sender.send(Uncompressed(&*long)).unwrap();
             ws.feed("short").unwrap();
             ws.send(&prepared).unwrap();
             outbox.try_send(&prepared).unwrap();
@@ -302,7 +309,7 @@ fn both_sides_understand_each_other_on_all_terms_whatever_way_it_is_sent() {
                 let message = ws.recv().unwrap().unwrap();
                 assert!(message.as_text() == Some(expected), "{settings:?}, round {round}");
             }
-            let mut writer = ws.send_stream(Kind::Text).unwrap();
+            let mut writer = ws.send_stream(MessageKind::Text).unwrap();
             writer.write_all(long.as_bytes()).unwrap();
             writer.finish().unwrap();
             let mut read = String::new();
@@ -322,7 +329,7 @@ fn both_sides_understand_each_other_on_all_terms_whatever_way_it_is_sent() {
 #[ignore = "measures, and wants the process to itself"]
 fn cost_of_what_a_compressed_connection_holds() {
     use ws101::frames::{deflate, header::Role};
-    use ws101::handshake::deflate_params::Terms;
+    use ws101::handshake::deflate_params::DeflateParams;
     const COUNT: usize = 200;
     let resident = || {
         let status = std::fs::read_to_string("/proc/self/status").unwrap();
@@ -333,10 +340,10 @@ fn cost_of_what_a_compressed_connection_holds() {
     // What is given back would be taken again, and not be seen.
     let mut kept = Vec::new();
     for bits in [15, 9] {
-        let terms = Terms {
+        let terms = DeflateParams {
             server_max_window_bits: Some(bits),
             client_max_window_bits: Some(bits),
-            ..Terms::default()
+            ..DeflateParams::default()
         };
         let new = |_| deflate::halves(Role::Server, Some((terms, ALL)), u64::MAX);
         let payload = new(0).1.unwrap().deflate(message.as_bytes(), true);

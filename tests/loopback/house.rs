@@ -8,7 +8,7 @@ use std::sync::{Arc, Condvar, Mutex, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use ws101::{Error, Kind, Limits, Prepared, Refusal, Response, Server, Stream};
+use ws101::{Error, Limits, MessageKind, PreparedMessage, Refusal, Response, Server, Stream};
 
 use crate::support::{
     PATIENCE, Peer, Running, echo, echo_handler, head, masked, request, run, serve,
@@ -41,7 +41,7 @@ fn crowded(configure: impl FnOnce(Server) -> Server) -> (Running, Streams) {
         seen.lock().unwrap().push(Arc::downgrade(&stream));
         stream
     };
-    (serve(|server| configure(server.limits(limits).through(through)), echo_handler), streams)
+    (serve(|server| configure(server.limits(limits).wrap_stream(through)), echo_handler), streams)
 }
 
 /// Waits until no more than so many are left.
@@ -79,7 +79,7 @@ fn whoever_is_refused_by_the_application_and_stays_makes_way_for_newer_ones() {
 #[test]
 fn whoever_does_not_read_a_page_makes_way_for_newer_ones() {
     let page = |_: &_| Some(Response::new("application/octet-stream", vec![0; 8 << 20]));
-    let (server, streams) = crowded(|server| server.pages(page));
+    let (server, streams) = crowded(|server| server.http(page));
     let peers: Vec<Peer> = (0..20)
         .map(|_| {
             let mut peer = server.dial();
@@ -96,7 +96,7 @@ fn a_page_comes_whole_to_whoever_reads_it_slower_than_a_close_may_take() {
     const LENGTH: usize = 16 << 20;
     let limits = Limits { close: SOON, ..Limits::default() };
     let page = |_: &_| Some(Response::new("application/octet-stream", vec![b'x'; LENGTH]));
-    let server = serve(|server| server.limits(limits).pages(page), echo_handler);
+    let server = serve(|server| server.limits(limits).http(page), echo_handler);
     let mut peer = server.dial();
     peer.write(plain());
     thread::sleep(5 * SOON);
@@ -162,7 +162,7 @@ impl Stream for Late {
 #[test]
 fn whoever_had_to_make_way_is_told_408_though_its_head_was_whole() {
     let limits = Limits { max_waiting: 1, ..Limits::default() };
-    let server = Arc::new(Server::unbound().limits(limits));
+    let server = Arc::new(Server::without_listener().limits(limits));
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let dial = || Peer::new(TcpStream::connect(listener.local_addr().unwrap()).unwrap());
     let accept = |stream: Arc<Late>| {
@@ -237,7 +237,7 @@ fn whoever_comes_as_the_server_stops_is_told_503() {
 fn whoever_is_accepted_after_the_stop_and_says_nothing_is_told_503_at_once() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let limits = Limits { head: 2 * PATIENCE, ..Limits::default() };
-    let server = Server::unbound().limits(limits);
+    let server = Server::without_listener().limits(limits);
     server.handle().stop(Duration::ZERO);
     let mut silent = Peer::new(TcpStream::connect(listener.local_addr().unwrap()).unwrap());
     let greeted = run(move || server.accept(listener.accept().unwrap().0).map(drop));
@@ -273,7 +273,7 @@ fn a_second_stop_shortens_the_first_ones_grace() {
 #[test]
 fn a_server_without_a_listener_tells_everybody_too_and_cuts_off_who_stays() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let server = Server::unbound();
+    let server = Server::without_listener();
     let handle = server.handle();
     let mut peer = Peer::new(TcpStream::connect(listener.local_addr().unwrap()).unwrap());
     peer.write(request(&[]));
@@ -330,7 +330,7 @@ fn what_if_the_server_stops_among_hundreds_that_take_nothing() {
     let through = move |stream| -> Arc<dyn Stream> {
         Arc::new(Brake { stream, is_on: brake.clone(), timeout: Mutex::default() })
     };
-    let server = serve(|server| server.through(through), echo_handler);
+    let server = serve(|server| server.wrap_stream(through), echo_handler);
     let peers: Vec<Peer> = (0..MANY).map(|_| server.open()).collect();
     server.wait_until(|counters| counters.accepted == MANY as u64);
     is_on.store(true, SeqCst);
@@ -435,7 +435,7 @@ fn a_dropped_outbox_sends_what_is_in_it_and_keeps_no_thread() {
     let server = echo();
     let mut ws = ws101::connect(&server.url()).unwrap();
     for _ in 0..50 {
-        ws.outbox(2).unwrap().try_send(&Prepared::new("last words")).unwrap();
+        ws.outbox(2).unwrap().try_send(&PreparedMessage::new("last words")).unwrap();
     }
     for _ in 0..50 {
         assert_eq!(ws.recv().unwrap().unwrap().as_text(), Some("last words"));
@@ -493,12 +493,12 @@ impl Stream for Mute {
 
 #[test]
 fn nothing_comes_after_an_error_and_what_did_not_go_is_not_counted() {
-    let server = Server::unbound();
+    let server = Server::without_listener();
     let stream = Mute { reads: AtomicUsize::new(0), writes: AtomicUsize::new(0) };
     let mut ws = server.accept(stream).unwrap();
     ws.feed("never sent").unwrap();
     let lost = ws.recv();
-    assert!(matches!(lost, Err(Error::Lost(_))), "{lost:?}");
+    assert!(matches!(lost, Err(Error::ConnectionLost(_))), "{lost:?}");
     assert_eq!(ws.recv().unwrap(), None);
     drop(ws);
     let counters = server.handle().counters();
@@ -529,7 +529,7 @@ fn a_close_waits_for_whoever_is_sending_if_that_comes_to_an_end() {
     let mut ws = ws101::connect(&server.url()).unwrap();
     let sender = ws.sender();
     let sending = run(move || {
-        let mut writer = sender.send_stream(Kind::Text).unwrap();
+        let mut writer = sender.send_stream(MessageKind::Text).unwrap();
         tell.send(()).unwrap();
         thread::sleep(2 * SOON);
         writer.write_all(b"whole").unwrap();

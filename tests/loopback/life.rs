@@ -13,7 +13,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use ws101::{
-    Client, Error, Kind, Limits, Message, Outbox, Prepared, Result, Server, Stream, WebSocket,
+    Client, Error, Limits, Message, MessageKind, Outbox, PreparedMessage, Result, Server, Stream,
+    WebSocket,
 };
 
 use crate::support::{
@@ -115,7 +116,7 @@ fn section_5_4_no_two_messages_in_fragments_mix_though_several_threads_send_them
                 let sender = ws.sender();
                 move || {
                     for _ in 0..EACH {
-                        let mut message = sender.send_stream(Kind::Binary)?;
+                        let mut message = sender.send_stream(MessageKind::Binary)?;
                         for _ in 0..3 {
                             message.write_all(&[letter])?;
                             message.flush()?;
@@ -203,9 +204,9 @@ fn either_side_ends_without_a_goodbye_when_another_thread_cuts_it() {
             tell.send(ws.sender()).unwrap();
             ws.recv()
         });
-        told.recv_timeout(PATIENCE).unwrap().cut();
+        told.recv_timeout(PATIENCE).unwrap().abort();
         wire.peer.read_end();
-        assert!(matches!(app.wait(), Err(Error::Lost(_))));
+        assert!(matches!(app.wait(), Err(Error::ConnectionLost(_))));
     }
 }
 
@@ -226,7 +227,7 @@ fn what_if_both_ends_write_something_huge_and_neither_reads() {
     let mut ws = Client::new(server.url()).limits(limits()).connect().unwrap();
     let sent = run(move || ws.send(vec![0; HUGE]));
     // Whose deadline comes first cuts the connection, and so ends the other's wait.
-    assert!(matches!(sent.wait(), Err(Error::TooSlow | Error::Lost(_))));
+    assert!(matches!(sent.wait(), Err(Error::WriteTimeout | Error::ConnectionLost(_))));
     assert!(told.recv_timeout(PATIENCE).unwrap());
 }
 
@@ -258,7 +259,7 @@ fn either_side_drops_a_peer_that_does_not_read_at_the_write_deadline() {
         let limits = Limits { write: SOON, ..unhurried() };
         let (wire, app) = open(side, limits, |mut ws| (ws.send(vec![0; HUGE]), ws.send("late")));
         let (huge, late) = app.wait();
-        assert!(matches!(huge, Err(Error::TooSlow)), "{huge:?}");
+        assert!(matches!(huge, Err(Error::WriteTimeout)), "{huge:?}");
         assert!(matches!(late, Err(Error::Closed)), "{late:?}");
         drop(wire);
     }
@@ -274,8 +275,8 @@ fn either_side_wakes_whoever_reads_when_another_thread_finds_the_peer_too_slow()
             (ws.recv(), sent.wait())
         });
         let (came, sent) = app.wait();
-        assert!(matches!(came, Err(Error::Lost(_))), "{came:?}");
-        assert!(matches!(sent, Err(Error::TooSlow)), "{sent:?}");
+        assert!(matches!(came, Err(Error::ConnectionLost(_))), "{came:?}");
+        assert!(matches!(sent, Err(Error::WriteTimeout)), "{sent:?}");
         drop(wire);
     }
 }
@@ -289,7 +290,7 @@ fn either_side_gives_up_before_a_second_write_deadline_whatever_its_own_system_h
             (ws.send(vec![0; HUGE]), start.elapsed())
         });
         let (sent, took) = app.wait();
-        assert!(matches!(sent, Err(Error::TooSlow)), "{sent:?}");
+        assert!(matches!(sent, Err(Error::WriteTimeout)), "{sent:?}");
         assert!(
             took > Duration::from_millis(3900) && took < Duration::from_millis(7900),
             "{took:?}"
@@ -352,7 +353,7 @@ impl Slow {
 fn whoever_has_no_patience_gets_what_is_there_though_writing_has_taken_longer() {
     let sends = [request(&[]).as_bytes(), &masked(0x81, "here")].concat();
     let limits = Limits { write: Duration::from_millis(40), close: SOON, ..unhurried() };
-    let server = Server::unbound().limits(limits);
+    let server = Server::without_listener().limits(limits);
     let mut ws = server.accept(Slow::new(sends, 64 * 1024)).unwrap();
     // Each time the write takes all the time there is, and a look finds one byte.
     let came = (0..20).find_map(|_| {
@@ -372,10 +373,10 @@ fn server_drops_a_peer_that_takes_less_than_64_kib_in_a_write_deadline_and_waits
     // A deadline has four or five waits.
     for (takes, is_kept) in [(64 * 1024, true), (12 * 1024, false), (1, false), (0, false)] {
         let stream = Slow::new(request(&[]).into(), takes);
-        let mut ws = Server::unbound().limits(limits.clone()).accept(stream).unwrap();
+        let mut ws = Server::without_listener().limits(limits.clone()).accept(stream).unwrap();
         match ws.send(vec![0; 640 * 1024]) {
             Ok(()) => assert!(is_kept, "{takes}"),
-            Err(Error::TooSlow) => assert!(!is_kept, "{takes}"),
+            Err(Error::WriteTimeout) => assert!(!is_kept, "{takes}"),
             Err(other) => panic!("{takes}: {other}"),
         }
     }
@@ -389,7 +390,7 @@ fn what_if_a_peer_floods_us_with_pings_and_reads_no_pong() {
         let pings = wire.frame(0x89, [b'?'; 125]).repeat(1_000);
         while wire.peer.stream.write_all(&pings).is_ok() {}
         let end = app.wait();
-        assert!(matches!(end, Err(Error::TooSlow)), "{end:?}");
+        assert!(matches!(end, Err(Error::WriteTimeout)), "{end:?}");
     }
 }
 
@@ -403,7 +404,7 @@ fn either_side_pings_a_silent_peer_and_gives_it_up() {
         assert_eq!(wire.read().first, 0x89);
         wire.peer.read_end();
         let (end, after) = leave(wire, app);
-        assert!(matches!(end, Err(Error::Silent)), "{end:?}");
+        assert!(matches!(end, Err(Error::PeerTimeout)), "{end:?}");
         assert!(matches!(after, Ok(None)), "{after:?}");
     }
 }
@@ -519,7 +520,7 @@ fn what_if_a_peer_has_filled_our_buffers_and_never_reads_nor_answers_our_close()
         fill(&mut wire);
         tell.send(()).unwrap();
         let closed = app.wait();
-        assert!(matches!(closed, Err(Error::Silent)), "{closed:?}");
+        assert!(matches!(closed, Err(Error::PeerTimeout)), "{closed:?}");
     }
 }
 
@@ -538,7 +539,7 @@ fn what_if_we_close_while_another_thread_is_stuck_in_a_write() {
         fill(&mut wire);
         tell.send(()).unwrap();
         let (closed, sent) = app.wait();
-        assert!(matches!(closed, Err(Error::TooSlow)), "{closed:?}");
+        assert!(matches!(closed, Err(Error::WriteTimeout)), "{closed:?}");
         assert!(sent.is_err());
     }
 }
@@ -551,7 +552,7 @@ fn what_if_a_peer_answers_our_close_with_messages_without_end() {
         let messages = [wire.frame(0x81, "a"), wire.frame(0x89, "?")].concat().repeat(100);
         while wire.peer.stream.write_all(&messages).is_ok() {}
         let closed = app.wait();
-        assert!(matches!(closed, Err(Error::Silent)), "{closed:?}");
+        assert!(matches!(closed, Err(Error::PeerTimeout)), "{closed:?}");
     }
 }
 
@@ -720,7 +721,7 @@ fn what_if_the_server_stops_among_peers_that_are_frozen_or_in_mid_head_and_handl
     }
     // Nobody has answered or read, and yet the handlers are rid of them.
     for end in [0; 2].map(|_| ends.recv_timeout(PATIENCE).unwrap()) {
-        assert!(matches!(end, Err(Error::Lost(_))), "{end:?}");
+        assert!(matches!(end, Err(Error::ConnectionLost(_))), "{end:?}");
     }
     let response = in_mid_head.read_response();
     assert_eq!(response.status, 503);
@@ -835,7 +836,7 @@ fn either_side_reads_a_long_message_while_it_arrives() {
         for _ in 0..CHUNKS {
             wire.peer.write(&chunk);
             // What has been sent is read before the rest is.
-            assert_eq!(told.recv_timeout(PATIENCE), Ok(Kind::Binary));
+            assert_eq!(told.recv_timeout(PATIENCE), Ok(MessageKind::Binary));
         }
         assert_eq!(leave(wire, app).unwrap(), 0);
     }
@@ -883,7 +884,7 @@ fn either_side_reads_a_stream_of_text_in_whole_characters() {
             wire.send(0x00, [byte]);
         }
         wire.send(0x80, "");
-        assert_eq!(leave(wire, app).unwrap(), (Kind::Text, text.clone()));
+        assert_eq!(leave(wire, app).unwrap(), (MessageKind::Text, text.clone()));
     }
 }
 
@@ -1017,7 +1018,7 @@ fn either_side_writes_a_long_message_in_fragments_of_a_bounded_length_before_all
     for side in BOTH_SIDES {
         let (tell, told) = channel();
         let (mut wire, app) = open(side, unhurried(), move |mut ws| {
-            let mut message = ws.send_stream(Kind::Binary)?;
+            let mut message = ws.send_stream(MessageKind::Binary)?;
             for chunk in 0..CHUNKS {
                 if chunk == CHUNKS / 2 {
                     told.recv().unwrap();
@@ -1057,7 +1058,7 @@ fn either_side_sends_a_pong_between_two_fragments_of_a_long_stream() {
         let (mut wire, app) = open(side, unhurried(), move |mut ws| {
             let sender = ws.sender();
             let sent = run(move || {
-                let mut message = sender.send_stream(Kind::Text)?;
+                let mut message = sender.send_stream(MessageKind::Text)?;
                 for part in ["in ", "three ", "parts"] {
                     message.write_all(part.as_bytes())?;
                     message.flush()?;
@@ -1093,9 +1094,9 @@ fn either_side_closes_with_1011_when_a_stream_is_given_up_half_way() {
     for side in BOTH_SIDES {
         let (mut wire, app) = open(side, unhurried(), |mut ws| {
             // Nothing of this one has been sent: nothing has to be taken back.
-            ws.send_stream(Kind::Text)?.write_all(b"never mind")?;
+            ws.send_stream(MessageKind::Text)?.write_all(b"never mind")?;
             ws.send("good")?;
-            let mut message = ws.send_stream(Kind::Text)?;
+            let mut message = ws.send_stream(MessageKind::Text)?;
             message.write_all(b"half")?;
             message.flush()?;
             drop(message);
@@ -1114,14 +1115,14 @@ fn either_side_closes_with_1011_when_a_stream_is_given_up_half_way() {
 fn what_if_the_peer_never_answers_the_close_of_a_stream_that_was_given_up() {
     for side in BOTH_SIDES {
         let (wire, app) = open(side, Limits { close: SOON, ..unhurried() }, |mut ws| {
-            let mut message = ws.send_stream(Kind::Binary)?;
+            let mut message = ws.send_stream(MessageKind::Binary)?;
             message.write_all(b"half")?;
             message.flush()?;
             drop(message);
             ws.recv()
         });
         let ended = app.wait();
-        assert!(matches!(ended, Err(Error::Silent)), "{side:?}: {ended:?}");
+        assert!(matches!(ended, Err(Error::PeerTimeout)), "{side:?}: {ended:?}");
         drop(wire);
     }
 }
@@ -1149,13 +1150,13 @@ fn server_delays_nobody_for_a_slow_member_and_drops_that_one_at_its_bound() {
     for number in 0.. {
         assert!(number < HUGE / 100_000, "the queue of one who doesn't read is full one day");
         let payload = [&usize::to_be_bytes(number)[..], &[0; 100_000]].concat();
-        let message = Prepared::new(&payload);
+        let message = PreparedMessage::new(&payload);
         for outbox in [&first_box, &second_box] {
             outbox.try_send(&message).unwrap();
         }
         match slow_box.try_send(&message) {
             Ok(()) => taken_for_slow += 1,
-            Err(Error::TooSlow) => break,
+            Err(Error::WriteTimeout) => break,
             Err(error) => panic!("{error}"),
         }
         // Those who read have it now, whatever the slow one does.
@@ -1164,11 +1165,11 @@ fn server_delays_nobody_for_a_slow_member_and_drops_that_one_at_its_bound() {
         }
     }
     assert!(taken_for_slow >= 8, "{taken_for_slow}");
-    slow_box.cut();
+    slow_box.abort();
     server.wait_until(|counters| counters.open == 2);
     // Its queue is full until its thread has seen the end.
     let start = Instant::now();
-    while !matches!(slow_box.try_send(&Prepared::new("late")), Err(Error::Closed)) {
+    while !matches!(slow_box.try_send(&PreparedMessage::new("late")), Err(Error::Closed)) {
         assert!(start.elapsed() < PATIENCE, "still open");
         thread::yield_now();
     }
@@ -1192,7 +1193,7 @@ fn either_side_sends_what_is_queued_in_order_before_its_close() {
             let (mut wire, app) = open(side, unhurried(), move |mut ws| {
                 let outbox = ws.outbox(1_000).unwrap();
                 for number in 0..1_000 {
-                    outbox.try_send(&Prepared::new(number.to_string()))?;
+                    outbox.try_send(&PreparedMessage::new(number.to_string()))?;
                 }
                 if closes { ws.close(1000, "") } else { Ok(()) }
             });
@@ -1226,7 +1227,7 @@ fn server_lets_go_of_a_connection_when_it_has_ended() {
 #[test]
 fn either_side_sends_what_was_prepared_once_to_several() {
     for side in BOTH_SIDES {
-        let prepared = ["", "Hello", &"x".repeat(100_000)].map(Prepared::new);
+        let prepared = ["", "Hello", &"x".repeat(100_000)].map(PreparedMessage::new);
         let (tell, told) = channel();
         let mut wires = [0; 3].map(|_| {
             let tell = tell.clone();
@@ -1359,7 +1360,7 @@ fn open_watched<T: Send + 'static>(
     let stream =
         Watched { stream: listener.accept().unwrap().0, reads: tell, writes: writes.clone() };
     peer.write(request(&[]));
-    let ws = Server::unbound().limits(limits).accept(stream).unwrap();
+    let ws = Server::without_listener().limits(limits).accept(stream).unwrap();
     assert_eq!(peer.read_response().status, 101);
     reads.try_iter().for_each(drop);
     (peer, Watch { reads, writes }, run(move || app(ws)))
@@ -1374,7 +1375,7 @@ fn what_if_a_message_is_begun_and_given_up_while_a_ping_waits_for_its_turn() {
     let (mut peer, watch, _app) = open_watched(unhurried(), move |mut ws| {
         let sender = ws.sender();
         thread::spawn(move || {
-            let message = sender.send_stream(Kind::Binary);
+            let message = sender.send_stream(MessageKind::Binary);
             hold.send(()).unwrap();
             told.recv().unwrap();
             drop(message);
@@ -1418,7 +1419,7 @@ fn what_if_the_peer_never_answers_the_close_that_another_thread_sent() {
         told.recv_timeout(PATIENCE).unwrap().close(1000, "").unwrap();
         assert_eq!(wire.read().first, 0x88);
         let end = app.wait();
-        assert!(matches!(end, Err(Error::Silent)), "{end:?}");
+        assert!(matches!(end, Err(Error::PeerTimeout)), "{end:?}");
     }
 }
 
@@ -1432,7 +1433,7 @@ fn what_if_the_peer_answers_the_close_that_another_thread_sent_with_pings_withou
         let ping = wire.frame(0x89, "?");
         let flood = run(move || while wire.peer.stream.write_all(&ping).is_ok() {});
         let end = app.wait();
-        assert!(matches!(end, Err(Error::Silent)), "{end:?}");
+        assert!(matches!(end, Err(Error::PeerTimeout)), "{end:?}");
         flood.wait();
     }
 }
@@ -1457,13 +1458,13 @@ fn server_lets_go_of_a_connection_that_is_lost_though_it_had_an_outbox() {
     });
     watch.wait_for_read();
     drop(peer);
-    assert!(matches!(app.wait(), Err(Error::Lost(_))));
+    assert!(matches!(app.wait(), Err(Error::ConnectionLost(_))));
     watch.wait_until_let_go();
 }
 
 #[test]
 fn server_lets_go_of_a_connection_that_is_cut_though_it_had_an_outbox() {
-    let (_peer, watch, app) = open_watched(unhurried(), |ws| ws.outbox(8).unwrap().cut());
+    let (_peer, watch, app) = open_watched(unhurried(), |ws| ws.outbox(8).unwrap().abort());
     app.wait();
     watch.wait_until_let_go();
 }
@@ -1472,7 +1473,7 @@ fn server_lets_go_of_a_connection_that_is_cut_though_it_had_an_outbox() {
 fn what_if_a_writer_of_text_goes_on_after_its_bytes_were_refused() {
     for side in BOTH_SIDES {
         let (wire, app) = open(side, unhurried(), |mut ws| {
-            let mut message = ws.send_stream(Kind::Text)?;
+            let mut message = ws.send_stream(MessageKind::Text)?;
             message.write_all(b"\xe2")?;
             for _ in 0..10 {
                 let refused = message.write_all(b"A").unwrap_err();

@@ -22,7 +22,7 @@ fn client_without_tls_dials_nobody_and_writes_nothing_to_an_address_that_asks_fo
     listener.set_nonblocking(true).unwrap();
     let url = format!("wss://{}", listener.local_addr().unwrap());
     tells_the_feature(connect(&url));
-    tells_the_feature(Client::new(&url).roots("own.pem").connect());
+    tells_the_feature(Client::new(&url).root_certificates("own.pem").connect());
     assert_eq!(listener.accept().unwrap_err().kind(), ErrorKind::WouldBlock);
     // A stream of one's own must not turn wss into plain text.
     let (stream, written) = in_memory(|_| Vec::new());

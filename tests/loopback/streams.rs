@@ -119,8 +119,11 @@ fn a_stream_says_who_is_at_its_other_end_if_that_has_an_address() {
 #[test]
 fn a_client_shows_whether_its_stream_passes_through_something() {
     let client = ws101::Client::new("ws://a");
-    assert!(format!("{client:?}").contains("through: nothing"));
-    assert!(format!("{:?}", client.through(|stream| stream)).contains("through: Through(..)"));
+    assert!(format!("{client:?}").contains("wrap_stream: nothing"));
+    assert!(
+        format!("{:?}", client.wrap_stream(|stream| stream))
+            .contains("wrap_stream: WrapStream(..)")
+    );
 }
 
 /// A stream that counts how often it is written to.
@@ -163,8 +166,8 @@ fn pongs_and_fed_replies_to_what_came_together_go_out_in_one_write() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     let app = run(move || {
-        let server = Server::unbound()
-            .through(move |stream| Arc::new(Counted { stream, writes: counter.clone() }));
+        let server = Server::without_listener()
+            .wrap_stream(move |stream| Arc::new(Counted { stream, writes: counter.clone() }));
         let mut ws = server.accept(listener.accept().unwrap().0)?;
         while let Some(message) = ws.recv()? {
             ws.feed(message)?;
@@ -181,5 +184,5 @@ fn pongs_and_fed_replies_to_what_came_together_go_out_in_one_write() {
     }
     assert_eq!(writes.load(SeqCst), 2, "one for the 101, one for all that follows");
     peer.finish();
-    assert!(matches!(app.wait(), Err(ws101::Error::Lost(_))));
+    assert!(matches!(app.wait(), Err(ws101::Error::ConnectionLost(_))));
 }

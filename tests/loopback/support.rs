@@ -308,7 +308,7 @@ pub fn open<T: Send + 'static>(
         Side::Server => {
             let app = run(move || {
                 let stream = listener.accept().unwrap().0;
-                app(Server::unbound().limits(limits).accept(stream).unwrap())
+                app(Server::without_listener().limits(limits).accept(stream).unwrap())
             });
             let mut peer = Peer::new(TcpStream::connect(address).unwrap());
             peer.write(request(&[]));

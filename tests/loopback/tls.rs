@@ -73,7 +73,7 @@ fn secure(
 
 impl Secure {
     fn client(&self) -> Client {
-        Client::new(format!("wss://{}", self.running.address)).roots(&self.made.file)
+        Client::new(format!("wss://{}", self.running.address)).root_certificates(&self.made.file)
     }
 
     fn connect(&self) -> WebSocket {
@@ -195,7 +195,7 @@ fn what_if_both_write_something_huge_and_neither_reads() {
     let mut ws = server.client().limits(limits).connect().unwrap();
     let start = Instant::now();
     let sent = huge(&mut ws);
-    assert!(matches!(sent, Err(Error::TooSlow | Error::Lost(_))), "{sent:?}");
+    assert!(matches!(sent, Err(Error::WriteTimeout | Error::ConnectionLost(_))), "{sent:?}");
     assert!(start.elapsed() < PATIENCE / 2);
 }
 
@@ -204,7 +204,7 @@ fn client_refuses_a_server_that_it_has_no_reason_to_trust_and_says_nothing_to_it
     let (good, other) = (for_loopback(), for_loopback());
     let elsewhere = certificate(&["example.com"], VALID);
     let expired = certificate(&["127.0.0.1"], EXPIRED);
-    for (shown, root, lesson) in [
+    for (shown, root, diagnostic) in [
         (&good, Some(&other), "leads up to a root"), // of the same name
         (&good, None, "Give a self-signed one as a root"),
         (&elsewhere, Some(&elsewhere), "names the host"),
@@ -222,14 +222,14 @@ fn client_refuses_a_server_that_it_has_no_reason_to_trust_and_says_nothing_to_it
         });
         let client = Client::new(url);
         let client = match root {
-            Some(root) => client.roots(&root.file),
+            Some(root) => client.root_certificates(&root.file),
             None => client,
         };
         let seen = seen_by(client);
-        assert!(seen.contains(lesson), "{lesson}: {seen}");
+        assert!(seen.contains(diagnostic), "{diagnostic}: {seen}");
         let (heard, end) = server.join().unwrap();
-        assert_eq!(heard, [], "{lesson}");
-        assert!(end.unwrap_err().contains("fatal alert"), "{lesson}");
+        assert_eq!(heard, [], "{diagnostic}");
+        assert!(end.unwrap_err().contains("fatal alert"), "{diagnostic}");
     }
 }
 
@@ -237,7 +237,7 @@ fn client_refuses_a_server_that_it_has_no_reason_to_trust_and_says_nothing_to_it
 fn section_4_1_client_names_the_host_in_its_hello() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-    let client = Client::new("wss://chat.example/").roots(for_loopback().file);
+    let client = Client::new("wss://chat.example/").root_certificates(for_loopback().file);
     let client = thread::spawn(move || client.connect_over(stream).map(|_| ()));
     let mut peer = listener.accept().unwrap().0;
     peer.set_read_timeout(Some(PATIENCE)).unwrap();
@@ -259,7 +259,7 @@ fn client_says_what_is_wrong_with_a_root_that_is_used_as_a_certificate() {
     let tls = Tls::from_pem(root.as_bytes(), root.as_bytes()).unwrap();
     let server = serve(|server| server.tls(tls), echo_handler);
     let file = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/loopback/a_root.pem");
-    let seen = seen_by(Client::new(format!("wss://{}", server.address)).roots(file));
+    let seen = seen_by(Client::new(format!("wss://{}", server.address)).root_certificates(file));
     assert!(seen.contains("CA:TRUE"), "{seen}");
 }
 
@@ -268,9 +268,10 @@ fn server_learns_that_it_is_not_trusted_and_lives_on() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("wss://{}", listener.local_addr().unwrap());
     let made = for_loopback();
-    let server = Server::unbound().tls(made.tls());
-    let client =
-        thread::spawn(move || (connect(&url).err(), Client::new(url).roots(&made.file).connect()));
+    let server = Server::without_listener().tls(made.tls());
+    let client = thread::spawn(move || {
+        (connect(&url).err(), Client::new(url).root_certificates(&made.file).connect())
+    });
     let error = server.accept(listener.accept().unwrap().0).unwrap_err().to_string();
     assert!(error.contains("Give the client the certificate as a root"), "{error}");
     drop(server.accept(listener.accept().unwrap().0).unwrap());
@@ -304,7 +305,7 @@ fn a_bad_record_takes_nothing_away_from_the_good_ones_before_it() {
     for (heard, text) in heard.iter().zip(["one", "two"]) {
         assert_eq!(heard.as_ref().unwrap().as_ref().unwrap().as_text(), Some(text));
     }
-    assert!(matches!(heard[2], Err(Error::Lost(_))), "{:?}", heard[2]);
+    assert!(matches!(heard[2], Err(Error::ConnectionLost(_))), "{:?}", heard[2]);
 }
 
 #[test]
@@ -329,10 +330,10 @@ fn certificates_that_are_none_teach_what_they_should_be() {
             .contains("no such")
     );
     let client = Client::new("wss://127.0.0.1:1");
-    assert!(seen_by(client.clone().roots("no such file")).contains("no such file"));
+    assert!(seen_by(client.clone().root_certificates("no such file")).contains("no such file"));
     let empty = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("empty.pem");
     std::fs::write(&empty, "").unwrap();
-    assert!(seen_by(client.roots(empty)).contains("no certificate"));
+    assert!(seen_by(client.root_certificates(empty)).contains("no certificate"));
 }
 
 #[test]
@@ -352,7 +353,7 @@ fn plain_http_to_a_tls_port_is_told_so_and_tls_to_a_plain_port_too() {
 
 #[test]
 fn pages_are_served_over_tls_to_whoever_asks() {
-    let server = secure(|server| server.pages(|_| Some(Response::html("hello"))), echo_handler);
+    let server = secure(|server| server.http(|_| Some(Response::html("hello"))), echo_handler);
     let mut peer = server.dial();
     peer.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
     let mut answer = String::new();
@@ -362,7 +363,7 @@ fn pages_are_served_over_tls_to_whoever_asks() {
 
 #[test]
 fn one_whose_page_panics_is_told_500_over_tls() {
-    let server = secure(|server| server.pages(|_| panic!("on purpose")), echo_handler);
+    let server = secure(|server| server.http(|_| panic!("on purpose")), echo_handler);
     let mut peer = server.dial();
     peer.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
     let mut answer = String::new();
@@ -391,7 +392,7 @@ fn what_if_the_stream_ends_without_close_notify() {
         peer.flush().unwrap();
         peer.sock.shutdown(Shutdown::Write).unwrap();
         match hear.recv_timeout(PATIENCE).unwrap() {
-            Err(Error::Lost(error)) => assert_eq!(error.kind(), ErrorKind::UnexpectedEof),
+            Err(Error::ConnectionLost(error)) => assert_eq!(error.kind(), ErrorKind::UnexpectedEof),
             other => panic!("{other:?}"),
         }
     }

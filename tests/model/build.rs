@@ -12,26 +12,26 @@ const GUARDS: [(&str, &str, &str, &str); 8] = [
     (
         "settling after a write",
         "connection/write_half.rs",
-        "        drop(outgoing);\n        self.settle()?;\n        encoded?;",
+        "        drop(outgoing);\n        self.flush_pending()?;\n        encoded?;",
         "        drop(outgoing);\n        encoded?;",
     ),
     (
         "settling after something was fed",
         "connection/write_half.rs",
-        "            self.write(&mut outgoing, behind)?;\n        }\n        drop(outgoing);\n        self.settle()\n",
+        "            self.write(&mut outgoing, behind)?;\n        }\n        drop(outgoing);\n        self.flush_pending()\n",
         "            self.write(&mut outgoing, behind)?;\n        }\n        Ok(())\n",
     ),
     (
         "looking again after the lock is let go",
         "connection/write_half.rs",
-        "while self.slot.is_filled() {",
+        "while self.pending.is_pending() {",
         "if false {",
     ),
     (
         "leaving before trying the lock",
         "connection/write_half.rs",
-        "        self.leave_close(close);\n        self.settle()\n",
-        "        let settled = self.settle();\n        self.leave_close(close);\n        settled\n",
+        "        self.schedule_close(close);\n        self.flush_pending()\n",
+        "        let settled = self.flush_pending();\n        self.schedule_close(close);\n        settled\n",
     ),
     (
         "nothing behind a Close",
@@ -54,7 +54,7 @@ const GUARDS: [(&str, &str, &str, &str); 8] = [
     (
         "telling who came while the server stops",
         "server/registry.rs",
-        "        if self.house.is_stopping() {\n            link.close_in_passing(going_away());\n        }\n",
+        "        if self.house.is_stopping() {\n            link.close_without_waiting(going_away());\n        }\n",
         "",
     ),
 ];
@@ -69,7 +69,18 @@ fn main() {
         let known = GUARDS.iter().find(|guard| guard.0 == name);
         *known.unwrap_or_else(|| panic!("no guard is called {name:?}"))
     });
-    for module in ["client", "connection", "diagnostic", "error.rs", "explain", "frames", "handshake", "http", "server", "transport"] {
+    for module in [
+        "client",
+        "connection",
+        "diagnostic",
+        "error.rs",
+        "explain",
+        "frames",
+        "handshake",
+        "http",
+        "server",
+        "transport",
+    ] {
         copy(source, Path::new(module), &out, guard).expect("the source can be copied");
     }
 

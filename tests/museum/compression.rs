@@ -3,10 +3,10 @@
 //! What was sent says nothing about what comes out of it. Each limit, each check and each end of a
 //! message has to be asked again behind the inflater. (Feature `deflate`, but for what is negotiated.)
 
-use ws101::Deflate;
+use ws101::DeflateConfig;
 use ws101::handshake::accept_key;
-use ws101::handshake::client::Ask;
-use ws101::handshake::deflate_params::{self, Terms};
+use ws101::handshake::client::ClientRequest;
+use ws101::handshake::deflate_params::{self, DeflateParams};
 use ws101::http::head::Head;
 
 use super::lengths::DEFAULT;
@@ -31,11 +31,12 @@ fn extensions(lines: &[&str]) -> Head {
 /// now `_ => value.parse().ok(),\n    }\n}\n\n/// The largest`
 #[test]
 fn cve_2026_2229_what_if_window_bits_are_no_bits_of_a_window() {
-    let settings = Deflate::default();
+    let settings = DeflateConfig::default();
     for bits in ["=7", "=16", "=08", "=", "", "=1e1", "=+9", "=256", "=-1", "=10; NAME=10"] {
         for name in ["server_max_window_bits", "client_max_window_bits"] {
             let line = format!("permessage-deflate; {name}{}", bits.replace("NAME", name));
-            let answer = deflate_params::verify(&extensions(&[&line]), &[Terms::offer(&settings)]);
+            let answer =
+                deflate_params::verify(&extensions(&[&line]), &[DeflateParams::offer(&settings)]);
             assert!(answer.is_err(), "a client takes {line}");
             // An offer may name the client's window without bits.
             if (name, bits) == ("client_max_window_bits", "") {
@@ -63,15 +64,15 @@ fn cve_2026_2229_what_if_window_bits_are_no_bits_of_a_window() {
 /// now `Ok([one]) if one.name == NAME => {`
 #[test]
 fn libwebsockets_2026_what_if_an_extension_is_agreed_on_twice_or_was_not_offered() {
-    let request = |settings| Ask { deflate: settings, ..Ask::default() };
+    let request = |settings| ClientRequest { deflate: settings, ..ClientRequest::default() };
     let key = accept_key::encode([7; 16]);
     for (settings, lines, is_good) in [
-        (Some(Deflate::default()), &["permessage-deflate"][..], true),
-        (Some(Deflate::default()), &["permessage-deflate, permessage-deflate"], false),
-        (Some(Deflate::default()), &["permessage-deflate", "permessage-deflate"], false),
-        (Some(Deflate::default()), &["permessage-deflate", ""], false),
-        (Some(Deflate::default()), &["permessage-deflate, x-other"], false),
-        (Some(Deflate::default()), &["x-other"], false),
+        (Some(DeflateConfig::default()), &["permessage-deflate"][..], true),
+        (Some(DeflateConfig::default()), &["permessage-deflate, permessage-deflate"], false),
+        (Some(DeflateConfig::default()), &["permessage-deflate", "permessage-deflate"], false),
+        (Some(DeflateConfig::default()), &["permessage-deflate", ""], false),
+        (Some(DeflateConfig::default()), &["permessage-deflate, x-other"], false),
+        (Some(DeflateConfig::default()), &["x-other"], false),
         (None, &["permessage-deflate"], false),
         (None, &["x-other"], false),
     ] {
@@ -124,18 +125,18 @@ mod inflating {
     use flate2::{Compression, Decompress, FlushDecompress};
     use ws101::frames::assembler::Bounds;
     use ws101::frames::buffer::Buffer;
-    use ws101::frames::decoder::{Event, Incoming};
+    use ws101::frames::decoder::{Decoder, Event};
     use ws101::frames::deflate::halves;
-    use ws101::frames::encoder::Outgoing;
+    use ws101::frames::encoder::Encoder;
     use ws101::frames::header::Role;
-    use ws101::frames::message::{AsMessage, Message, MessageRef, Plain};
-    use ws101::handshake::deflate_params::Terms;
+    use ws101::frames::message::{AsMessage, Message, MessageRef, Uncompressed};
+    use ws101::handshake::deflate_params::DeflateParams;
 
     use super::*;
     use crate::frames::{binary, head, text};
 
     /// Compresses everything, however small.
-    const ALL: Deflate = Deflate { from: 0, ..Deflate::DEFAULT };
+    const ALL: DeflateConfig = DeflateConfig { from: 0, ..DeflateConfig::DEFAULT };
 
     /// What a message that repeats nothing is compressed to: with the last four bytes left out.
     fn deflated(payload: &[u8]) -> Vec<u8> {
@@ -151,8 +152,8 @@ mod inflating {
     /// What an end hears of these bytes where compression was agreed on: messages, or a close code.
     pub fn heard(role: Role, max_message: u64, bytes: &[u8]) -> Result<Vec<Event>, u16> {
         let bounds = Bounds { max_message, ..DEFAULT };
-        let (inflater, _) = halves(role, Some((Terms::default(), ALL)), max_message);
-        let incoming = Incoming::new(role, bounds, Buffer::default());
+        let (inflater, _) = halves(role, Some((DeflateParams::default(), ALL)), max_message);
+        let incoming = Decoder::new(role, bounds, Buffer::default());
         let mut incoming = incoming.inflating(inflater);
         let mut events = Vec::new();
         for piece in bytes.chunks(500) {
@@ -325,7 +326,7 @@ mod inflating {
     /// repeats shrinks, so the length told a right guess from a wrong one.
     ///
     /// Bytes: the frame of `token=123&name=token=123`
-    /// Holds: nothing is compressed unless somebody asks for it, and never what is sent as `Plain`
+    /// Holds: nothing is compressed unless somebody asks for it, and never what is sent as `Uncompressed`
     /// Twin: src/frames/encoder.rs
     /// was `!plain && self.deflater.as_ref()`
     /// now `self.deflater.as_ref()`
@@ -333,21 +334,21 @@ mod inflating {
     fn cve_2012_4929_what_if_a_secret_stands_beside_what_somebody_else_chose() {
         let secret = "token=123&name=token=123&".repeat(10);
         let length_of = |deflate: bool, message: MessageRef<'_>| {
-            let agreed = deflate.then_some((Terms::default(), ALL));
+            let agreed = deflate.then_some((DeflateParams::default(), ALL));
             let (_, deflater) = halves(Role::Server, agreed, 1_000);
-            let mut outgoing = Outgoing::new(None).deflating(deflater);
+            let mut outgoing = Encoder::new(None).deflating(deflater);
             let behind = outgoing.message(message).unwrap().len();
             outgoing.batch().len() + behind
         };
         let plain = 4 + secret.len();
         assert!(length_of(true, secret.as_message()) < plain / 4);
-        assert_eq!(length_of(true, Plain(&secret).as_message()), plain);
+        assert_eq!(length_of(true, Uncompressed(&secret).as_message()), plain);
         assert_eq!(length_of(false, secret.as_message()), plain);
         // A server agrees to nothing, and a client offers nothing, unless told to.
         let offer = extensions(&["permessage-deflate"]);
         assert_eq!(deflate_params::choose(&offer, None).unwrap(), None);
         let address = ws101::handshake::url::Address::parse("ws://a").unwrap();
-        let request = Ask::default().request(&address, "key").unwrap();
+        let request = ClientRequest::default().request(&address, "key").unwrap();
         assert!(!String::from_utf8(request).unwrap().contains("Extensions"));
     }
 }

@@ -9,7 +9,7 @@ use std::net::TcpListener;
 use std::sync::{Arc, Mutex};
 
 use base64::prelude::{BASE64_STANDARD, Engine};
-use ws101::frames::encoder::Outgoing;
+use ws101::frames::encoder::Encoder;
 use ws101::frames::header::Role;
 use ws101::handshake::server::{Decision, Rules, decide};
 use ws101::http::head::Scan;
@@ -79,7 +79,7 @@ fn cve_2023_43669_what_if_a_head_dribbles_in_a_byte_a_read() {
     let byte_by_byte = |bytes: Vec<u8>, limits| {
         let mut bytes = bytes.into_iter();
         let (stream, calls) = script(move |_| Ok(bytes.next().into_iter().collect()));
-        drop(Server::unbound().limits(limits).accept(stream));
+        drop(Server::without_listener().limits(limits).accept(stream));
         let calls = calls.lock().unwrap();
         (status(&String::from_utf8_lossy(&calls.written())), calls.reads)
     };
@@ -129,7 +129,7 @@ fn cve_2023_43669_what_if_a_head_dribbles_in_a_byte_a_read() {
 /// Twin: the limits lifted, in the test
 #[test]
 fn cve_2024_37890_what_if_there_are_more_headers_than_anybody_needs() {
-    let server = Server::unbound();
+    let server = Server::without_listener();
     let different: String = (0..2_000).map(|number| format!("A{number}: b\r\n")).collect();
     let of_one_name = |count| "X: y\r\n".repeat(count);
     for more in [&different, &of_one_name(200), &of_one_name(2_000), &of_one_name(1_000_000)] {
@@ -139,7 +139,11 @@ fn cve_2024_37890_what_if_there_are_more_headers_than_anybody_needs() {
         if head.len() < 100_000 {
             let lifted =
                 Limits { max_head: usize::MAX, max_head_lines: usize::MAX, ..Limits::default() };
-            assert_eq!(status(&told(&Server::unbound().limits(lifted), &head)), 101, "the twin");
+            assert_eq!(
+                status(&told(&Server::without_listener().limits(lifted), &head)),
+                101,
+                "the twin"
+            );
         }
     }
     assert_eq!(status(&told(&server, with(&["-Upgrade"]))), 426);
@@ -165,7 +169,7 @@ fn cve_2024_37890_what_if_there_are_more_headers_than_anybody_needs() {
 /// now `Some(rest) => text.split_at(1 + rest.find(']').unwrap() + 1),`
 #[test]
 fn cve_2022_21676_what_if_any_byte_of_the_handshake_is_any_other() {
-    let server = Server::unbound().subprotocols(["chat"]);
+    let server = Server::without_listener().subprotocols(["chat"]);
     for (odd, expected) in [
         (&b"Host: ]"[..], 400),
         (b"Host: [", 400),
@@ -230,7 +234,7 @@ fn cve_2022_21676_what_if_any_byte_of_the_handshake_is_any_other() {
 /// now `bytes.into_iter().chain([0; 16]).take(16).collect::<Vec<_>>().try_into().map_err(`
 #[test]
 fn cve_2018_17281_what_if_a_key_is_longer_or_shorter_than_a_key() {
-    let server = Server::unbound();
+    let server = Server::without_listener();
     let status_of =
         |key: &str| status(&told(&server, with(&[&format!("Sec-WebSocket-Key: {key}")])));
     for length in [0, 16, 23, 24, 25, 32, 64, 4096] {
@@ -274,19 +278,19 @@ fn cve_2026_1527_what_if_a_caller_was_given_a_line_break() {
             assert!(matches!(connected, Err(Error::Misuse(_))), "{connected:?} of {broken:?}");
             assert_eq!(calls.lock().unwrap().writes.len(), 0, "{broken:?}");
         }
-        let server = Server::unbound().subprotocols([broken]);
+        let server = Server::without_listener().subprotocols([broken]);
         let (stream, calls) = script(|_| Ok(request(&[]).into()));
         assert!(matches!(server.accept(stream), Err(Error::Misuse(_))), "{broken:?}");
         assert_eq!(calls.lock().unwrap().writes.len(), 0);
         // What a server's application answers with.
         let page = |response: Response| {
-            let server = Server::unbound().pages(move |_| Some(response.clone()));
+            let server = Server::without_listener().http(move |_| Some(response.clone()));
             told(&server, "GET / HTTP/1.1\r\nHost: a\r\n\r\n")
         };
         let refused = {
             let broken = broken.to_owned();
             let because = move || Refusal::because(401, "no").header("A", &broken);
-            let server = Server::unbound().authorize(move |_| Err(because()));
+            let server = Server::without_listener().authorize(move |_| Err(because()));
             told(&server, request(&[]))
         };
         for answer in [
@@ -313,7 +317,7 @@ fn cve_2026_1527_what_if_a_caller_was_given_a_line_break() {
 /// now `let chosen = offered.first();`
 #[test]
 fn response_splitting_what_if_a_subprotocol_is_offered_that_should_not_be_repeated() {
-    let server = Server::unbound().subprotocols(["chat"]);
+    let server = Server::without_listener().subprotocols(["chat"]);
     for (offered, expected, chosen) in [
         ("a\rb", 400, None),
         ("a\r\n b", 400, None),
@@ -416,7 +420,7 @@ fn cve_2025_10148_what_if_a_payload_looks_like_a_request() {
         assert_eq!((listener.failed_with(), listener.events.len()), (Some(1002), 0), "{role:?}");
     }
     // A server has no masks to give away.
-    let mut outgoing = Outgoing::new(None);
+    let mut outgoing = Encoder::new(None);
     outgoing.ping(b"a").unwrap();
     assert_eq!(outgoing.batch(), b"\x89\x01a");
 }
@@ -433,7 +437,7 @@ fn cve_2025_10148_what_if_a_payload_looks_like_a_request() {
 /// now `self.list(name).iter().any(|element| element.to_ascii_lowercase().contains(token))`
 #[test]
 fn cve_2019_17567_what_if_it_only_looks_like_an_upgrade() {
-    let server = Server::unbound();
+    let server = Server::without_listener();
     for (line, expected) in [
         ("Sec-WebSocket-Version: 777", 426),
         ("Sec-WebSocket-Version: 13, 777", 426),
@@ -479,7 +483,7 @@ fn cve_2019_17567_what_if_it_only_looks_like_an_upgrade() {
 /// now `Some(_) => Ok(()),`
 #[test]
 fn rustsec_2020_0031_what_if_two_programs_see_two_ends_of_a_request() {
-    let server = Server::unbound();
+    let server = Server::without_listener();
     for lines in [
         "Transfer-Encoding\0: chunked",
         "Transfer-Encoding: chunked",
@@ -543,7 +547,7 @@ fn rustsec_2020_0031_what_if_two_programs_see_two_ends_of_a_request() {
 /// now ``
 #[test]
 fn cve_2014_3429_what_if_the_page_that_asks_is_somebody_elses() {
-    let server = Server::unbound();
+    let server = Server::without_listener();
     let from = |server: &Server, origins: &[&str]| {
         let lines: Vec<String> = origins.iter().map(|one| format!("Origin: {one}")).collect();
         let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
@@ -586,7 +590,7 @@ fn cve_2014_3429_what_if_the_page_that_asks_is_somebody_elses() {
     assert_eq!(from(&server, &[ours, "http://attacker.example"]), 400);
     assert_eq!(from(&server, &[ours, ours]), 400);
     // Listed: these, and not what looks like them. Nor the server's own, which is not in the list.
-    let server = Server::unbound().origins(["https://app.example"]);
+    let server = Server::without_listener().origins(["https://app.example"]);
     for (origin, expected) in [
         ("https://app.example", 101),
         ("https://APP.example:443", 101),
@@ -603,7 +607,8 @@ fn cve_2014_3429_what_if_the_page_that_asks_is_somebody_elses() {
         assert_eq!(from(&server, &[origin]), expected, "{origin:?}");
     }
     // A list of nothing that can be read lets nobody in, and not everybody.
-    let server = Server::unbound().origins(["app.example", "https://*.example", "https://"]);
+    let server =
+        Server::without_listener().origins(["app.example", "https://*.example", "https://"]);
     assert_eq!(from(&server, &["https://app.example"]), 403);
 }
 

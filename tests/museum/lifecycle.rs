@@ -20,8 +20,8 @@ const SOON: Duration = Duration::from_millis(100);
 /// Bytes: pings and a Close of every length, behind a message with a secret
 /// Holds: no line of the library is unsafe; a pong is its ping, a Close is answered with its code and reason, and no byte more
 /// Twin: src/connection/write_half.rs
-/// was `if outgoing.pong(&payload).is_ok()`
-/// now `if outgoing.pong(&[&payload[..], &[0; 125]].concat()[..125]).is_ok()`
+/// was `if encoder.pong(&payload).is_ok()`
+/// now `if encoder.pong(&[&payload[..], &[0; 125]].concat()[..125]).is_ok()`
 #[test]
 fn cve_2016_10518_what_if_a_pong_is_longer_than_its_ping() {
     let manifest = include_str!("../../Cargo.toml");
@@ -58,10 +58,10 @@ fn cve_2016_10518_what_if_a_pong_is_longer_than_its_ping() {
 /// was `if self.closed { Err(Misuse::AfterClose) } else { Ok(()) }`
 /// now `Ok(())`
 /// Twin: src/connection/websocket.rs
-/// was `let answered = sent.and_then(|()| self.receiver.drain(deadline));`
-/// now `let answered = sent.and_then(|()| self.receiver.drain(Deadline::after(100 * self.link.close_within)));`
+/// was `let answered = sent.and_then(|()| self.read_half.drain(deadline));`
+/// now `let answered = sent.and_then(|()| self.read_half.drain(Deadline::after(100 * self.write_half.close_within)));`
 /// and: src/connection/read_half.rs
-/// was `if let Some(closing) = self.link.closing() {`
+/// was `if let Some(closing) = self.write_half.closing() {`
 /// now `if let Some(closing) = None::<Deadline> {`
 #[test]
 fn cve_2022_25762_what_if_we_send_and_close_at_the_same_time() {
@@ -117,7 +117,7 @@ fn cve_2022_25762_what_if_we_send_and_close_at_the_same_time() {
             if pings < 2_000_000 { Ok(frame_to(side, 0x89, "still here")) } else { end() }
         });
         let closed = ws.close(1000, "");
-        assert!(matches!(closed, Err(Error::Silent)), "{side:?}: {closed:?}");
+        assert!(matches!(closed, Err(Error::PeerTimeout)), "{side:?}: {closed:?}");
         assert_eq!(frames_in(&calls.lock().unwrap().written()).len(), 1, "one Close, no pong");
     }
 }
@@ -132,8 +132,8 @@ fn cve_2022_25762_what_if_we_send_and_close_at_the_same_time() {
 /// was `self.ended = matches!(next, Err(_) | Ok(Some(Event::Close(_))));`
 /// now `self.ended = matches!(next, Ok(Some(Event::Close(_))));`
 /// and: src/connection/read_half.rs
-/// was `log::debug!("{} {violation}", self.link.id);\n                    self.over = true;`
-/// now `log::debug!("{} {violation}", self.link.id);`
+/// was `log::debug!("{} {violation}", self.write_half.id);\n                    self.over = true;`
+/// now `log::debug!("{} {violation}", self.write_half.id);`
 #[test]
 fn libsoup_error_close_what_if_good_messages_follow_an_error() {
     for side in BOTH_SIDES {
@@ -176,13 +176,13 @@ fn cve_2007_6750_what_if_each_byte_comes_just_in_time() {
         script(move |_| Ok(bytes.next().into_iter().collect()))
     };
     let (stream, calls) = dribble("GET / HTTP/1.1\r\nA: ");
-    let refused = Server::unbound().limits(limits()).accept(stream);
+    let refused = Server::without_listener().limits(limits()).accept(stream);
     assert!(matches!(refused, Err(Error::Refused(_))), "{refused:?}");
     let answer = calls.lock().unwrap().written();
     assert!(answer.starts_with(b"HTTP/1.1 408 "), "{}", answer.escape_ascii());
     let (stream, _) = dribble("HTTP/1.1 101 Switching Protocols\r\nA: ");
     let connected = ws101::Client::new("ws://a").limits(limits()).connect_over(stream);
-    assert!(matches!(connected, Err(Error::Silent)), "{connected:?}");
+    assert!(matches!(connected, Err(Error::PeerTimeout)), "{connected:?}");
 }
 
 /// blaze CVE-2021-21293; Textream CVE-2026-28412; Nezha CVE-2026-53522
@@ -222,7 +222,8 @@ fn cve_2021_21293_what_if_one_more_comes_than_there_are_places() {
     assert_eq!(status_of_one_more(PLACES), 503);
     assert_eq!(status_of_one_more(PLACES + 1), 101, "the twin lets it in");
     // The same cap holds for whoever brings streams of their own.
-    let server = Server::unbound().limits(Limits { max_connections: 1, ..Limits::default() });
+    let server =
+        Server::without_listener().limits(Limits { max_connections: 1, ..Limits::default() });
     let one = || {
         let mut request = Some(request(&[]).into_bytes());
         let (stream, _) = script(move |_| Ok(request.take().unwrap_or_default()));

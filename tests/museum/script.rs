@@ -68,7 +68,7 @@ pub fn open_script(
         false => Ok(switching(&calls.written()).into()),
     });
     let ws = match side {
-        Side::Server => Server::unbound().limits(limits).accept(stream),
+        Side::Server => Server::without_listener().limits(limits).accept(stream),
         Side::Client => Client::new("ws://a").limits(limits).connect_over(stream),
     };
     *calls.lock().unwrap() = Calls::default();

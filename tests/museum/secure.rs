@@ -89,13 +89,16 @@ fn cve_2018_8034_what_if_the_certificate_is_not_the_hosts() {
             heard
         });
         let client = Client::new(url).header("Authorization", "Bearer secret");
-        let client = root.map_or(client.clone(), |root| client.roots(&root.file));
+        let client = root.map_or(client.clone(), |root| client.root_certificates(&root.file));
         let connected = client.connect();
         assert!(matches!(connected, Err(Error::Tls(_))), "{connected:?}");
         assert_eq!(server.wait(), b"", "HTTP has left");
     }
     let server = serve(|server| server.tls(good.tls()), |mut ws| ws.recv().map(drop));
-    Client::new(format!("wss://{}", server.address)).roots(&good.file).connect().unwrap();
+    Client::new(format!("wss://{}", server.address))
+        .root_certificates(&good.file)
+        .connect()
+        .unwrap();
 }
 
 /// rustls RUSTSEC-2024-0336, RUSTSEC-2024-0399
@@ -114,7 +117,7 @@ fn rustsec_2024_0336_what_if_tls_ends_before_it_has_begun() {
     let made = certificate("localhost", VALID);
     // What a client says first, in one record.
     let (stream, calls) = script(|_| end());
-    let client = || Client::new("wss://localhost").roots(&made.file);
+    let client = || Client::new("wss://localhost").root_certificates(&made.file);
     client().connect_over(stream).unwrap_err();
     let hello = calls.lock().unwrap().written();
     assert_eq!(hello[0], 0x16);
@@ -126,7 +129,8 @@ fn rustsec_2024_0336_what_if_tls_ends_before_it_has_begun() {
         run(move || {
             let mut pieces = bytes.chunks(100).map(Vec::from).collect::<Vec<_>>().into_iter();
             let (stream, calls) = script(move |_| Ok(pieces.next().unwrap_or_default()));
-            let refused = Server::unbound().tls(tls).limits(Limits::default()).accept(stream);
+            let refused =
+                Server::without_listener().tls(tls).limits(Limits::default()).accept(stream);
             assert!(refused.is_err());
             let reads = calls.lock().unwrap().reads;
             (reads, calls.lock().unwrap().written())
@@ -182,8 +186,10 @@ fn send_while_the_peer_is_silent() {
             Ok(())
         },
     );
-    let mut ws =
-        Client::new(format!("wss://{}", server.address)).roots(&made.file).connect().unwrap();
+    let mut ws = Client::new(format!("wss://{}", server.address))
+        .root_certificates(&made.file)
+        .connect()
+        .unwrap();
     let sender = ws.sender();
     let silent = run(move || ws.recv());
     let sending = run(move || {

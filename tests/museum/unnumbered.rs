@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 
 use ws101::frames::close::Close;
 use ws101::frames::decoder::Event;
-use ws101::frames::encoder::Outgoing;
-use ws101::{Client, Error, Limits, Message, Outbox, Prepared, Result, Server, WebSocket};
+use ws101::frames::encoder::Encoder;
+use ws101::{Client, Error, Limits, Message, Outbox, PreparedMessage, Result, Server, WebSocket};
 
 use super::lengths::{DEFAULT, announcing};
 use crate::frames::{Listener, ROLES, frame, head, peer_of, text};
@@ -56,7 +56,7 @@ fn ixwebsocket_575_what_if_both_ends_write_something_huge_and_neither_reads() {
     let client = Client::new(server.url()).limits(limits());
     let app = run(move || client.connect().unwrap().send(vec![2; HUGE]));
     for sent in [app.wait(), told.recv_timeout(PATIENCE).expect("the server gives up too")] {
-        assert!(matches!(sent, Err(Error::TooSlow | Error::Lost(_))), "{sent:?}");
+        assert!(matches!(sent, Err(Error::WriteTimeout | Error::ConnectionLost(_))), "{sent:?}");
     }
     // One thread sends, and another reads: then nobody is stuck.
     fn exchange(mut ws: WebSocket) -> Result<usize> {
@@ -79,8 +79,8 @@ fn ixwebsocket_575_what_if_both_ends_write_something_huge_and_neither_reads() {
 /// Bytes: our receive buffer full of messages, and a peer that never reads
 /// Holds: `close` returns within its deadline, also while another thread is stuck in a write
 /// Twin: src/connection/write_half.rs
-/// was `let Some(mut outgoing) = self.lock_before(deadline)`
-/// now `let Some(mut outgoing) = Some(self.lock())`
+/// was `let Some(mut encoder) = self.lock_before(deadline)`
+/// now `let Some(mut encoder) = Some(self.lock())`
 #[test]
 fn websockets_11_0_2_what_if_we_close_and_the_peer_neither_reads_nor_answers() {
     for side in BOTH_SIDES {
@@ -101,7 +101,7 @@ fn websockets_11_0_2_what_if_we_close_and_the_peer_neither_reads_nor_answers() {
         while wire.peer.stream.write_all(&unread).is_ok() {}
         go.send(()).unwrap();
         let (closed, took, stuck) = app.wait();
-        assert!(matches!(closed, Err(Error::TooSlow)), "{side:?}: {closed:?}");
+        assert!(matches!(closed, Err(Error::WriteTimeout)), "{side:?}: {closed:?}");
         assert!(stuck.is_err() && took < PATIENCE / 2, "{took:?}");
     }
 }
@@ -162,7 +162,7 @@ fn end_of_file_what_if_the_stream_ends_after_any_byte() {
                 assert_eq!(ws.recv().unwrap(), message("second"), "{side:?}");
             }
             let ended = ws.recv();
-            assert!(matches!(ended, Err(Error::Lost(_))), "{side:?}: {cut}: {ended:?}");
+            assert!(matches!(ended, Err(Error::ConnectionLost(_))), "{side:?}: {cut}: {ended:?}");
             assert_eq!(ws.closed_with(), None);
         }
     }
@@ -282,10 +282,13 @@ fn tungstenite_15_what_if_the_peer_is_dead() {
             (ended, frames)
         };
         let (ended, frames) = of_dead_peer(Some(MOMENT));
-        assert!(matches!(ended, Err(Error::Silent)), "{side:?}: {ended:?}");
+        assert!(matches!(ended, Err(Error::PeerTimeout)), "{side:?}: {ended:?}");
         assert_eq!(frames.iter().map(|frame| frame.0).collect::<Vec<_>>(), [0x89], "asked once");
         let (ended, frames) = of_dead_peer(None);
-        assert!(matches!(ended, Err(Error::Lost(_))), "the twin waits to the end: {ended:?}");
+        assert!(
+            matches!(ended, Err(Error::ConnectionLost(_))),
+            "the twin waits to the end: {ended:?}"
+        );
         assert_eq!(frames, []);
     }
 }
@@ -298,7 +301,7 @@ fn tungstenite_15_what_if_the_peer_is_dead() {
 /// Bytes: `89 84 m ping`, and nothing behind it
 /// Holds: the pong is on the wire before the next read that can wait
 /// Twin: src/connection/read_half.rs
-/// was `self.link.flush_unless_busy()?;`
+/// was `self.write_half.flush_unless_busy()?;`
 /// now ``
 #[test]
 fn tungstenite_0_21_what_if_the_application_only_reads() {
@@ -445,7 +448,7 @@ fn http_parser_js_63_what_if_a_frame_comes_with_the_head() {
         let mut pieces = vec![whole[cut..].to_vec(), whole[..cut].to_vec()];
         pieces.retain(|piece| !piece.is_empty());
         let (stream, _) = script(move |_| Ok(pieces.pop().unwrap_or_default()));
-        let mut ws = Server::unbound().accept(stream).unwrap();
+        let mut ws = Server::without_listener().accept(stream).unwrap();
         assert_eq!(ws.recv().unwrap(), message("Hello"), "cut at {cut}");
     }
     let length = switching(b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n").len() + 7;
@@ -510,11 +513,11 @@ fn lengths_what_if_a_length_is_written_longer_than_need_be() {
 #[test]
 fn tungstenite_what_if_our_caller_asks_for_what_no_peer_may_take() {
     // §7.4: the codes that may stand in a frame.
-    let may_travel = |code| matches!(code, 1000..=1003 | 1007..=1014 | 3000..=4999);
+    let may_be_sent = |code| matches!(code, 1000..=1003 | 1007..=1014 | 3000..=4999);
     for side in BOTH_SIDES {
         let (mut ws, calls) = open_script(side, Limits::default(), |_| end());
         let (sender, longest) = (ws.sender(), "r".repeat(123));
-        for code in (0..=u16::MAX).filter(|&code| !may_travel(code)) {
+        for code in (0..=u16::MAX).filter(|&code| !may_be_sent(code)) {
             assert!(matches!(ws.close(code, ""), Err(Error::Misuse(_))), "{code}");
             assert!(matches!(sender.close(code, ""), Err(Error::Misuse(_))), "{code}");
         }
@@ -523,11 +526,11 @@ fn tungstenite_what_if_our_caller_asks_for_what_no_peer_may_take() {
         assert_eq!(calls.lock().unwrap().writes.len(), 0, "{side:?}");
         ws.send("it goes on").unwrap();
         assert_eq!(frames_in(&calls.lock().unwrap().written()).len(), 1, "{side:?}");
-        assert!((0..=u16::MAX).filter(|&code| may_travel(code)).all(|code| {
+        assert!((0..=u16::MAX).filter(|&code| may_be_sent(code)).all(|code| {
             Close::new(code, &longest).is_ok_and(|close| close.payload().len() == 125)
         }));
     }
-    let mut outgoing = Outgoing::new(None);
+    let mut outgoing = Encoder::new(None);
     for length in [126, 127, 65_536] {
         assert!(
             outgoing.ping(&vec![0; length]).is_err() && outgoing.pong(&vec![0; length]).is_err()
@@ -544,7 +547,7 @@ fn tungstenite_what_if_our_caller_asks_for_what_no_peer_may_take() {
 /// Bytes: sixty connections to a process that may have forty descriptors
 /// Holds: each is let in, or told 503; `accept` fails no more often than it turns somebody away, or rests; who is inside is served; there is room again when they leave
 /// Twin: src/server/server.rs
-/// was `if reserve.take().is_none() {\n                        thread::sleep(A_MOMENT);\n                    }`
+/// was `if reserve.take().is_none() {\n                        thread::sleep(TURN_AWAY_TIMEOUT);\n                    }`
 /// now ``
 #[cfg(target_os = "linux")]
 #[test]
@@ -691,7 +694,7 @@ fn thread_spawn_what_if_there_are_no_threads_left() {
 /// Bytes: a message at which the handler panics, and others beside it
 /// Holds: its peer is told 1011, its place is free, and nobody else notices
 /// Twin: src/server/registry.rs
-/// was `lock(&self.house.open).remove(&self.id);`
+/// was `lock(&self.registry.open).remove(&self.id);`
 /// now ``
 #[test]
 fn panic_what_if_a_handler_panics() {
@@ -746,7 +749,7 @@ fn ws_1620_what_if_one_of_many_does_not_read() {
     for number in 0_u32.. {
         assert!(number < 1_000, "100 MB are kept for one who does not read");
         let payload = [&number.to_be_bytes()[..], &[0; 100_000]].concat();
-        let message = Prepared::new(&payload);
+        let message = PreparedMessage::new(&payload);
         let to_slow = slow_box.try_send(&message);
         for (peer, outbox) in &mut readers {
             outbox.try_send(&message).unwrap();
@@ -754,11 +757,11 @@ fn ws_1620_what_if_one_of_many_does_not_read() {
         }
         match to_slow {
             Ok(()) => {}
-            Err(Error::TooSlow) if number as usize >= BOUND => break,
+            Err(Error::WriteTimeout) if number as usize >= BOUND => break,
             Err(error) => panic!("{error} at {number}"),
         }
     }
-    slow_box.cut();
+    slow_box.abort();
     server.wait_until(|counters| counters.open == 2);
 }
 
@@ -771,8 +774,8 @@ fn ws_1620_what_if_one_of_many_does_not_read() {
 /// Bytes: messages of 0 bytes to a megabyte
 /// Holds: one write a message, at both ends
 /// Twin: src/connection/write_half.rs
-/// was `let written = write_at_pace(self.write_within, &*self.stream, outgoing.batch(), behind);`
-/// now `let written = write_at_pace(self.write_within, &*self.stream, outgoing.batch(), &[]).and_then(|()| write_at_pace(self.write_within, &*self.stream, behind, &[]));`
+/// was `write_with_min_rate(self.write_within, &*self.stream, encoder.batch(), behind);`
+/// now `write_with_min_rate(self.write_within, &*self.stream, encoder.batch(), &[]).and_then(|()| write_with_min_rate(self.write_within, &*self.stream, behind, &[]));`
 #[test]
 fn nagle_what_if_a_message_goes_out_in_two_writes() {
     for side in BOTH_SIDES {

@@ -1,7 +1,7 @@
 //! The client's side: an address taken apart, the request, and the answer verified.
 
 use ws101::diagnostic::misuse::Misuse;
-use ws101::handshake::client::{Answer, Ask, Rejection, is_interim};
+use ws101::handshake::client::{Answer, ClientRequest, HandshakeError, is_interim};
 use ws101::handshake::url::Address;
 use ws101::http::head::{Head, Scan};
 
@@ -16,11 +16,11 @@ const LINES: [&str; 3] = [
     "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=",
 ];
 
-fn ask(subprotocols: &[&str], headers: &[(&str, &str)]) -> Ask {
-    Ask {
+fn ask(subprotocols: &[&str], headers: &[(&str, &str)]) -> ClientRequest {
+    ClientRequest {
         subprotocols: subprotocols.iter().map(|&name| name.into()).collect(),
         headers: headers.iter().map(|&(name, value)| (name.into(), value.into())).collect(),
-        ..Ask::default()
+        ..ClientRequest::default()
     }
 }
 
@@ -103,7 +103,7 @@ fn section_3_what_is_no_address_of_a_websocket_is_refused_and_said_why() {
     ] {
         let misuse = Address::parse(url).expect_err(url);
         assert!(matches!(misuse, Misuse::Address(..)), "{misuse:?}");
-        teaches(&misuse.to_string(), &misuse.lesson());
+        teaches(&misuse.to_string(), &misuse.diagnostic());
     }
 }
 
@@ -144,7 +144,7 @@ fn what_if_a_header_or_a_subprotocol_would_break_out_of_its_line() {
         for (name, value) in [("X", bad), (bad, "x")] {
             let refused = ask(&[], &[(name, value)]).request(&address(), KEY).unwrap_err();
             assert_eq!(refused, Misuse::Header(name.into(), value.into()));
-            teaches(&refused.to_string(), &refused.lesson());
+            teaches(&refused.to_string(), &refused.diagnostic());
         }
         let refused = ask(&["chat", bad], &[]).request(&address(), KEY).unwrap_err();
         assert_eq!(refused, Misuse::Subprotocol(bad.into()));
@@ -161,7 +161,7 @@ fn what_if_a_header_or_a_subprotocol_would_break_out_of_its_line() {
 fn what_if_a_target_is_no_path_or_would_break_out_of_the_request_line() {
     for target in ["chat", "", "/a b", "/a\r\nX: y", "/\u{e9}"] {
         let address = Address { target: target.into(), ..address() };
-        let refused = Ask::default().request(&address, KEY).unwrap_err();
+        let refused = ClientRequest::default().request(&address, KEY).unwrap_err();
         assert!(matches!(refused, Misuse::Address(..)), "{target:?}: {refused}");
     }
 }
@@ -193,7 +193,7 @@ fn the_headers_of_the_handshake_are_not_the_callers_to_set() {
     }
 }
 
-fn verify(first: &str, lines: &[&str], ask: &Ask) -> Result<Answer, Rejection> {
+fn verify(first: &str, lines: &[&str], ask: &ClientRequest) -> Result<Answer, HandshakeError> {
     let head = head_of(first, lines);
     assert_eq!(Scan::new(16 * 1024, 100).advance(head.as_bytes()).unwrap(), Some(head.len()));
     ask.verify(&Head::parse(head.as_bytes()).unwrap(), KEY)
@@ -221,7 +221,7 @@ fn verifies(cases: &[(&[&str], Outcome)]) {
             (Err(rejection), Rejected) => {
                 assert_eq!(rejection.status, Some(101), "{changes:?}");
                 assert_eq!(rejection.body, "", "{changes:?}");
-                teaches(&rejection.to_string(), &rejection.lesson);
+                teaches(&rejection.to_string(), &rejection.diagnostic);
             }
             (other, _) => panic!("{other:?} instead of {expected:?} to {changes:?}"),
         }
@@ -241,7 +241,7 @@ fn section_4_1_client_takes_a_101_that_proves_itself_however_it_is_written() {
     for first in
         ["HTTP/1.1 101 Switching Protocols", "HTTP/1.1 101 ", "HTTP/1.1 101", "HTTP/1.1 101 \u{e9}"]
     {
-        assert!(verify(first, &LINES, &Ask::default()).is_ok(), "{first}");
+        assert!(verify(first, &LINES, &ClientRequest::default()).is_ok(), "{first}");
     }
 }
 
@@ -280,7 +280,8 @@ fn section_4_1_client_checks_the_accept_key_to_the_letter() {
     ]);
     // And says what it expected.
     let lines = changed(&LINES, &["Sec-WebSocket-Accept: wrong"]);
-    let shown = verify("HTTP/1.1 101 x", &lines, &Ask::default()).unwrap_err().to_string();
+    let shown =
+        verify("HTTP/1.1 101 x", &lines, &ClientRequest::default()).unwrap_err().to_string();
     assert!(shown.contains("wrong") && shown.contains("s3pPLMBiTxaQ9kYGzzhZRbK+xOo="), "{shown}");
 }
 
@@ -300,7 +301,10 @@ fn section_4_1_client_takes_no_subprotocol_and_no_extension_that_it_did_not_offe
         (&["Sec-WebSocket-Extensions: x-made-up"], Rejected),
     ]);
     let lines = changed(&LINES, &["Sec-WebSocket-Protocol: chat"]);
-    assert!(verify("HTTP/1.1 101 x", &lines, &Ask::default()).is_err(), "nothing was offered");
+    assert!(
+        verify("HTTP/1.1 101 x", &lines, &ClientRequest::default()).is_err(),
+        "nothing was offered"
+    );
 }
 
 #[test]
@@ -308,13 +312,14 @@ fn section_4_1_client_takes_any_other_status_for_plain_http() {
     for status in [200, 204, 300, 302, 399, 400, 401, 403, 404, 407, 421, 426, 500, 503, 999] {
         let lines = changed(&LINES, &["Location: ws://elsewhere.example/"]);
         let rejection =
-            verify(&format!("HTTP/1.1 {status} Words"), &lines, &Ask::default()).unwrap_err();
+            verify(&format!("HTTP/1.1 {status} Words"), &lines, &ClientRequest::default())
+                .unwrap_err();
         assert_eq!(rejection.status, Some(status));
         let shown = rejection.to_string();
-        teaches(&shown, &rejection.lesson);
+        teaches(&shown, &rejection.diagnostic);
         assert!(shown.contains(&format!("\"HTTP/1.1 {status} Words\"")), "{shown}");
         assert!(shown.contains("ws://elsewhere.example/"), "{shown}");
-        // Two kinds of answers have lessons of their own.
+        // Two kinds of answers have diagnostics of their own.
         assert_eq!(
             shown.contains("a redirect is not followed"),
             (300..400).contains(&status),
@@ -352,15 +357,15 @@ fn what_if_the_answer_is_not_http() {
         " HTTP/1.1 101",
         "ICY 101",
     ] {
-        let rejection = verify(first, &LINES, &Ask::default()).expect_err(first);
+        let rejection = verify(first, &LINES, &ClientRequest::default()).expect_err(first);
         assert_eq!(rejection.status, None, "{first}");
-        teaches(&rejection.to_string(), &rejection.lesson);
+        teaches(&rejection.to_string(), &rejection.diagnostic);
     }
 }
 
 #[test]
 fn what_a_rejection_shows_of_a_body_is_harmless() {
-    let mut rejection = Rejection::not_http("\"x\"");
+    let mut rejection = HandshakeError::not_http("\"x\"");
     rejection.body = "first\r\n\x1b[2Jsecond\x07\n\n".into();
     let shown = rejection.to_string();
     assert!(shown.contains("first") && shown.contains("[2Jsecond"), "{shown}");
@@ -378,7 +383,7 @@ fn what_if_any_byte_of_the_101_is_any_other() {
             head[at] = byte;
             let Ok(Some(end)) = Scan::new(16 * 1024, 100).advance(&head) else { continue };
             let Ok(head) = Head::parse(&head[..end]) else { continue };
-            let is_taken = Ask::default().verify(&head, KEY).is_ok();
+            let is_taken = ClientRequest::default().verify(&head, KEY).is_ok();
             let in_accept = (accept..accept + 28).contains(&at);
             assert!(!(is_taken && in_accept && byte != good[at]), "{byte:#04x} at {at}");
             assert!(is_taken || byte != good[at], "unchanged");

@@ -1,10 +1,10 @@
 //! What one end writes, the other reads: conversations made up by chance, the same at every run.
 
-use ws101::Prepared;
+use ws101::PreparedMessage;
 use ws101::diagnostic::misuse::Misuse;
 use ws101::frames::close::Close;
 use ws101::frames::decoder::Event;
-use ws101::frames::encoder::Outgoing;
+use ws101::frames::encoder::Encoder;
 use ws101::frames::header::{Opcode, Role};
 use ws101::frames::message::{AsMessage, Message};
 
@@ -12,7 +12,7 @@ use crate::support::{Chance, Listener, ROLES, binary, close, joined, peer_of, te
 
 /// One end that talks: what it has written, and what that means to the other.
 struct Talker {
-    outgoing: Outgoing,
+    outgoing: Encoder,
     wire: Vec<u8>,
     meant: Vec<Event>,
 }
@@ -22,14 +22,14 @@ impl Talker {
         let mut keys = Chance::new(!seed);
         let masks = (role == Role::Client)
             .then(|| Box::new(move || (keys.next() as u32).to_ne_bytes()) as Box<_>);
-        Talker { outgoing: Outgoing::new(masks), wire: Vec::new(), meant: Vec::new() }
+        Talker { outgoing: Encoder::new(masks), wire: Vec::new(), meant: Vec::new() }
     }
 
     /// Sends something, and writes the batch only where something goes behind it, or by chance.
     fn send<'a>(
         &mut self,
         chance: &mut Chance,
-        call: impl FnOnce(&mut Outgoing) -> Result<&'a [u8], Misuse>,
+        call: impl FnOnce(&mut Encoder) -> Result<&'a [u8], Misuse>,
     ) {
         let behind = call(&mut self.outgoing).unwrap();
         if !behind.is_empty() || chance.below(3) == 0 {
@@ -49,7 +49,7 @@ impl Talker {
             1 | 2 => self.say_in_fragments(chance),
             3 => {
                 let message = made_up(chance);
-                let prepared = Prepared::new(&message);
+                let prepared = PreparedMessage::new(&message);
                 self.send(chance, |outgoing| outgoing.message(prepared.as_message()));
                 self.meant.push(Event::Message(message));
             }

@@ -64,7 +64,7 @@ fn a_101(more: &str) -> String {
 /// A refusal is a whole response, with the headers that its status owes, and its body teaches.
 fn is_an_answer(refusal: &Refusal) {
     let shown = refusal.to_string();
-    teaches(&shown, refusal.lesson());
+    teaches(&shown, refusal.diagnostic());
     let bytes = refusal.response().encode().unwrap();
     let (head, body) = str::from_utf8(&bytes).unwrap().split_once("\r\n\r\n").unwrap();
     let has = |line: &str| head.lines().any(|one| one == line);

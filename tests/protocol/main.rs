@@ -6,10 +6,10 @@
 mod asking;
 mod beginnings;
 mod conversations;
+mod diagnostics;
 mod handshake;
 mod heads;
 mod lengths;
-mod lessons;
 mod limits;
 mod outgoing;
 mod splits;

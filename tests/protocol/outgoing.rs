@@ -5,29 +5,29 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering::SeqCst};
 
-use ws101::Prepared;
+use ws101::PreparedMessage;
 use ws101::diagnostic::misuse::Misuse;
 use ws101::frames::close::Close;
 use ws101::frames::close_code::CloseCode;
-use ws101::frames::encoder::{Masks, Outgoing};
+use ws101::frames::encoder::{Encoder, Masks};
 use ws101::frames::header::{Opcode, Role};
 use ws101::frames::message::{AsMessage, MessageRef};
 
 use crate::support::{ROLES, frame, frame_with, head};
 
-fn server() -> Outgoing {
-    Outgoing::new(None)
+fn server() -> Encoder {
+    Encoder::new(None)
 }
 
 /// A client whose keys are 1 1 1 1, 2 2 2 2 and so on; and how many it has asked for.
-fn client() -> (Outgoing, Arc<AtomicU8>) {
+fn client() -> (Encoder, Arc<AtomicU8>) {
     let asked = Arc::new(AtomicU8::new(0));
     let counter = asked.clone();
     let masks: Masks = Box::new(move || [counter.fetch_add(1, SeqCst) + 1; 4]);
-    (Outgoing::new(Some(masks)), asked)
+    (Encoder::new(Some(masks)), asked)
 }
 
-fn at(role: Role) -> Outgoing {
+fn at(role: Role) -> Encoder {
     match role {
         Role::Server => server(),
         Role::Client => client().0,
@@ -46,7 +46,7 @@ fn section_5_3_client_masks_each_frame_with_a_key_of_its_own() {
     outgoing.ping(b"three").unwrap();
     outgoing.fragment(Opcode::Continuation, b"", true).unwrap();
     outgoing.pong(b"five").unwrap();
-    outgoing.message(Prepared::new("six").as_message()).unwrap();
+    outgoing.message(PreparedMessage::new("six").as_message()).unwrap();
     outgoing.message([7, 7].as_message()).unwrap();
     outgoing.close(&goodbye()).unwrap();
     let expected = [
@@ -106,13 +106,13 @@ fn section_5_5_a_close_too_long_for_a_control_frame_is_refused_and_the_connectio
 }
 
 /// Calls everything that would write a frame, and gives back what each says.
-fn call_all(outgoing: &mut Outgoing) -> [Result<(), Misuse>; 9] {
+fn call_all(outgoing: &mut Encoder) -> [Result<(), Misuse>; 9] {
     let large = vec![b'x'; 1 << 20];
     [
         outgoing.message("text".as_message()).map(|_| ()),
         outgoing.message(b"binary".as_message()).map(|_| ()),
         outgoing.message(large.as_message()).map(|_| ()),
-        outgoing.message(Prepared::new("prepared").as_message()).map(|_| ()),
+        outgoing.message(PreparedMessage::new("prepared").as_message()).map(|_| ()),
         outgoing.fragment(Opcode::Text, b"fragment", false).map(|_| ()),
         outgoing.fragment(Opcode::Continuation, b"", true).map(|_| ()),
         outgoing.ping(b""),
@@ -192,12 +192,12 @@ fn batch_and_what_is_handed_back_make_up_the_frame_at_every_size() {
     let near = [0, 125, 126, 4_096, 8_192, 16_384, 32_768, 65_535, 65_536, 131_072_usize];
     for size in near.iter().flat_map(|&size| size.saturating_sub(12)..size + 12) {
         let payload = vec![b'p'; size];
-        let prepared = Prepared::new(&payload);
+        let prepared = PreparedMessage::new(&payload);
         for message in [MessageRef::binary(&payload), prepared.as_message()] {
             for role in ROLES {
                 let mut outgoing = match role {
                     Role::Server => server(),
-                    Role::Client => Outgoing::new(Some(Box::new(|| crate::support::KEY))),
+                    Role::Client => Encoder::new(Some(Box::new(|| crate::support::KEY))),
                 };
                 let behind = outgoing.message(message).unwrap();
                 let bytes = [outgoing.batch(), behind].concat();
@@ -212,7 +212,7 @@ fn batch_and_what_is_handed_back_make_up_the_frame_at_every_size() {
 fn server_sends_a_prepared_message_as_a_plain_one() {
     for payload in ["", "hello", &"long".repeat(100_000)] {
         let (mut plain, mut prepared) = (server(), server());
-        let once = Prepared::new(payload);
+        let once = PreparedMessage::new(payload);
         for _ in 0..2 {
             let behind = plain.message(payload.as_message()).unwrap();
             let of_plain = [plain.batch(), behind].concat();
@@ -228,7 +228,7 @@ fn server_sends_a_prepared_message_as_a_plain_one() {
 #[test]
 fn section_5_3_client_masks_a_prepared_message_afresh_each_time() {
     let (mut outgoing, _) = client();
-    let once = Prepared::new("hello");
+    let once = PreparedMessage::new("hello");
     let copy = once.clone();
     outgoing.message(once.as_message()).unwrap();
     outgoing.message(copy.as_message()).unwrap();
@@ -257,7 +257,7 @@ fn messages_are_counted_when_they_are_whole_and_control_frames_are_none() {
     for role in ROLES {
         let mut outgoing = at(role);
         outgoing.message("one".as_message()).unwrap();
-        outgoing.message(Prepared::new("two").as_message()).unwrap();
+        outgoing.message(PreparedMessage::new("two").as_message()).unwrap();
         outgoing.fragment(Opcode::Text, b"not", false).unwrap();
         outgoing.ping(b"").unwrap();
         assert_eq!(outgoing.take_message_count(), 2);

@@ -1,12 +1,12 @@
 //! Frames, written as the RFC draws them; one who listens; and chance that can be repeated.
 
-use ws101::Lesson;
+use ws101::Diagnostic;
 use ws101::frames::assembler::Bounds;
 use ws101::frames::buffer::Buffer;
 use ws101::frames::close::Close;
-use ws101::frames::decoder::{Event, Incoming};
+use ws101::frames::decoder::{Decoder, Event};
 use ws101::frames::header::Role;
-use ws101::frames::message::{Kind, Message};
+use ws101::frames::message::{Message, MessageKind};
 use ws101::frames::violation::Violation;
 
 /// The mask of the examples in §5.7.
@@ -64,7 +64,7 @@ pub fn close(code: u16, reason: &str) -> Event {
 
 /// The receiving half at one end, and all that it has heard.
 pub struct Listener {
-    incoming: Incoming,
+    incoming: Decoder,
     pub events: Vec<Event>,
     pub violation: Option<Violation>,
 }
@@ -75,7 +75,7 @@ impl Listener {
     }
 
     pub fn within(role: Role, bounds: Bounds) -> Listener {
-        let incoming = Incoming::new(role, bounds, Buffer::default());
+        let incoming = Decoder::new(role, bounds, Buffer::default());
         Listener { incoming, events: Vec::new(), violation: None }
     }
 
@@ -133,7 +133,7 @@ impl Listener {
 /// Puts pieces together to the messages that they are of.
 pub fn joined(events: &[Event]) -> Vec<Event> {
     let mut whole = Vec::new();
-    let mut so_far: Option<(Kind, Vec<u8>)> = None;
+    let mut so_far: Option<(MessageKind, Vec<u8>)> = None;
     for event in events {
         let Event::Piece { kind, bytes, last } = event else {
             whole.push(event.clone());
@@ -141,14 +141,14 @@ pub fn joined(events: &[Event]) -> Vec<Event> {
         };
         let (begun, gathered) = so_far.get_or_insert((*kind, Vec::new()));
         assert_eq!(begun, kind, "a message is of one kind");
-        if *kind == Kind::Text {
+        if *kind == MessageKind::Text {
             assert!(str::from_utf8(bytes).is_ok(), "a piece of text has whole characters");
         }
         gathered.extend_from_slice(bytes);
         if *last {
             whole.push(match kind {
-                Kind::Text => text(str::from_utf8(gathered).unwrap()),
-                Kind::Binary => binary(gathered),
+                MessageKind::Text => text(str::from_utf8(gathered).unwrap()),
+                MessageKind::Binary => binary(gathered),
             });
             so_far = None;
         }
@@ -176,8 +176,8 @@ pub fn head_of(first: &str, lines: &[&str]) -> String {
 }
 
 /// Says all that a person needs, on four lines, and nothing that a terminal would obey.
-pub fn teaches(shown: &str, lesson: &Lesson) {
-    let Lesson { rule, seen, cause, fix } = lesson;
+pub fn teaches(shown: &str, diagnostic: &Diagnostic) {
+    let Diagnostic { rule, seen, cause, fix } = diagnostic;
     for part in [rule, &seen[..], cause, fix] {
         assert!(!part.is_empty() && shown.contains(part), "{shown}");
     }

@@ -3,7 +3,7 @@
 
 use ws101::Refusal;
 use ws101::handshake::accept_key;
-use ws101::handshake::client::Ask;
+use ws101::handshake::client::ClientRequest;
 use ws101::handshake::origin::Origins;
 use ws101::handshake::server::{Decision, Rules, decide};
 use ws101::handshake::url::Address;
@@ -222,7 +222,8 @@ fn client_sends_the_lines_that_are_printed() {
     for Transcript { source, request, client, .. } in TRANSCRIPTS {
         let Some(Client { url, offers, origin }) = client else { continue };
         let headers = origin.iter().map(|&origin| ("Origin".into(), origin.into())).collect();
-        let ask = Ask { subprotocols: strings(offers), headers, ..Ask::default() };
+        let ask =
+            ClientRequest { subprotocols: strings(offers), headers, ..ClientRequest::default() };
         let address = Address::parse(url).unwrap();
         let bytes = ask.request(&address, value(request, "Sec-WebSocket-Key")).unwrap();
         let sent = String::from_utf8(bytes).unwrap();
@@ -239,7 +240,10 @@ fn client_sends_the_lines_that_are_printed() {
 #[test]
 fn client_takes_each_printed_101_and_with_another_key_none() {
     for Transcript { source, request, answer: printed, .. } in TRANSCRIPTS {
-        let ask = Ask { subprotocols: strings(&["chat", "superchat"]), ..Ask::default() };
+        let ask = ClientRequest {
+            subprotocols: strings(&["chat", "superchat"]),
+            ..ClientRequest::default()
+        };
         let bytes = head(printed);
         assert_eq!(Scan::new(16 * 1024, 100).advance(bytes.as_bytes()).unwrap(), Some(bytes.len()));
         let printed = Head::parse(bytes.as_bytes()).unwrap();
@@ -270,9 +274,9 @@ fn section_4_1_client_refuses_the_printed_101_with_an_extension_that_it_did_not_
         .as_bytes(),
     )
     .unwrap();
-    let ask = Ask { subprotocols: strings(&["chat"]), ..Ask::default() };
+    let ask = ClientRequest { subprotocols: strings(&["chat"]), ..ClientRequest::default() };
     let rejection = ask.verify(&printed, SAMPLE_KEY).unwrap_err();
-    teaches(&rejection.to_string(), &rejection.lesson);
+    teaches(&rejection.to_string(), &rejection.diagnostic);
     assert!(rejection.to_string().contains("permessage-deflate"));
 }
 
@@ -285,10 +289,11 @@ fn client_refuses_the_accept_that_comes_of_the_kata_s_wrong_guid() {
         "Connection: Upgrade",
         "Sec-WebSocket-Accept: pJ85ywcJwvY/PgeG6blONiWuQUY=",
     ]);
-    let rejection =
-        Ask::default().verify(&Head::parse(answer.as_bytes()).unwrap(), SAMPLE_KEY).unwrap_err();
+    let rejection = ClientRequest::default()
+        .verify(&Head::parse(answer.as_bytes()).unwrap(), SAMPLE_KEY)
+        .unwrap_err();
     let shown = rejection.to_string();
-    teaches(&shown, &rejection.lesson);
+    teaches(&shown, &rejection.diagnostic);
     for accept in ["pJ85ywcJwvY/PgeG6blONiWuQUY=", "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="] {
         assert!(shown.contains(accept), "what came and what was expected: {shown}");
     }
@@ -368,7 +373,7 @@ fn server_refuses_the_printed_requests_that_break_a_rule_and_says_which() {
     for (lines, status, part) in cases {
         let refusal = answer(&head(lines), &Rules::default()).unwrap_err();
         let shown = refusal.to_string();
-        teaches(&shown, refusal.lesson());
+        teaches(&shown, refusal.diagnostic());
         assert_eq!(refusal.status(), status, "{shown}");
         assert!(shown.contains(part), "{shown}");
     }

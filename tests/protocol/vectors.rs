@@ -2,7 +2,7 @@
 
 use ws101::frames::close::Close;
 use ws101::frames::decoder::Event;
-use ws101::frames::encoder::{Masks, Outgoing};
+use ws101::frames::encoder::{Encoder, Masks};
 use ws101::frames::header::{Opcode, Role};
 use ws101::frames::message::MessageRef;
 
@@ -196,7 +196,7 @@ pub fn vectors() -> Vec<Vector> {
 }
 
 /// Sends one frame, by the call that is meant for it.
-fn send<'a>(outgoing: &mut Outgoing, first: u8, payload: &'a [u8]) -> &'a [u8] {
+fn send<'a>(outgoing: &mut Encoder, first: u8, payload: &'a [u8]) -> &'a [u8] {
     let (opcode, fin) = (first & 0b1111, first & 0b1000_0000 != 0);
     let behind = match (opcode, fin) {
         (0x1, true) => outgoing.message(MessageRef::text(str::from_utf8(payload).unwrap())),
@@ -228,7 +228,7 @@ fn each_end_writes_each_vector_as_its_bytes() {
     for vector in vectors() {
         for role in ROLES {
             let masks = (role == Role::Client).then(|| Box::new(|| KEY) as Masks);
-            let mut outgoing = Outgoing::new(masks);
+            let mut outgoing = Encoder::new(masks);
             let mut bytes = Vec::new();
             for (head, payload) in &vector.frames {
                 let behind = send(&mut outgoing, head[0], payload);

@@ -244,7 +244,7 @@ fn every_variant_of_violation_is_provoked_at_each_end_where_it_can_occur() {
 fn section_7_4_each_violation_is_answered_with_a_code_that_may_travel() {
     for role in ROLES {
         for breach in breaches(peer_of(role), At::Idle) {
-            assert!(breach.violation.close_code().may_travel(), "{:?}", breach.violation);
+            assert!(breach.violation.close_code().may_be_sent(), "{:?}", breach.violation);
         }
     }
 }

@@ -3,17 +3,17 @@
 use super::header::Role;
 use super::violation::Violation;
 use crate::diagnostic::misuse::Misuse;
-use crate::handshake::deflate_params::{Deflate, Terms};
+use crate::handshake::deflate_params::{DeflateConfig, DeflateParams};
 
 /// Never: whoever asks for compression is told which feature to turn on.
-pub fn check(_: &Deflate) -> Result<(), Misuse> {
+pub fn check(_: &DeflateConfig) -> Result<(), Misuse> {
     Err(Misuse::NoDeflate)
 }
 
 /// No halves that compress.
 pub fn halves(
     _: Role,
-    _: Option<(Terms, Deflate)>,
+    _: Option<(DeflateParams, DeflateConfig)>,
     _: u64,
 ) -> (Option<Box<Inflater>>, Option<Box<Deflater>>) {
     (None, None)
@@ -75,7 +75,7 @@ mod tests {
 
     #[test]
     fn asking_for_compression_without_the_feature_is_told_which_one_to_turn_on() {
-        let misuse = check(&Deflate::default()).unwrap_err();
+        let misuse = check(&DeflateConfig::default()).unwrap_err();
         assert!(misuse.to_string().contains("features = [\"deflate\"]"), "{misuse}");
     }
 }

@@ -23,7 +23,9 @@ use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress, 
 use super::header::Role;
 use super::violation::Violation;
 use crate::diagnostic::misuse::Misuse;
-use crate::handshake::deflate_params::{Deflate, LEAST_BITS, MOST_BITS, Terms, Window};
+use crate::handshake::deflate_params::{
+    DeflateConfig, DeflateParams, LEAST_BITS, MOST_BITS, Window,
+};
 
 /// What a sender leaves out (RFC 7692 §7.2.1): the length of an empty block, and its complement.
 const TAIL: [u8; 4] = [0x00, 0x00, 0xff, 0xff];
@@ -33,7 +35,7 @@ const LAST_BLOCK: [u8; 5] = [0x01, 0x00, 0x00, 0xff, 0xff];
 const PIECE: usize = 8 * 1024;
 
 /// Whether these are settings that can be kept.
-pub fn check(settings: &Deflate) -> Result<(), Misuse> {
+pub fn check(settings: &DeflateConfig) -> Result<(), Misuse> {
     let window = LEAST_BITS..=MOST_BITS;
     for (setting, value, allowed) in [
         ("server_max_window_bits", settings.server_max_window_bits, &window),
@@ -41,7 +43,7 @@ pub fn check(settings: &Deflate) -> Result<(), Misuse> {
         ("level", settings.level, &(1..=9)),
     ] {
         if !allowed.contains(&value) {
-            return Err(Misuse::Deflate(setting, value));
+            return Err(Misuse::DeflateConfig(setting, value));
         }
     }
     Ok(())
@@ -50,7 +52,7 @@ pub fn check(settings: &Deflate) -> Result<(), Misuse> {
 /// The two halves of a connection at which this was agreed on: apart, since most have agreed on nothing.
 pub fn halves(
     role: Role,
-    agreed: Option<(Terms, Deflate)>,
+    agreed: Option<(DeflateParams, DeflateConfig)>,
     max_message: u64,
 ) -> (Option<Box<Inflater>>, Option<Box<Deflater>>) {
     let Some((terms, settings)) = agreed else { return (None, None) };
@@ -187,7 +189,7 @@ pub struct Deflater {
 
 impl Deflater {
     /// `None` where the peer allows a window of 8 bits: that peer gets its messages as they are.
-    fn new(window: Window, settings: &Deflate) -> Option<Deflater> {
+    fn new(window: Window, settings: &DeflateConfig) -> Option<Deflater> {
         let level = Compression::new(settings.level.into());
         let deflater = Deflater { window, level, from: settings.from, stream: None };
         (window.bits >= LEAST_BITS).then_some(deflater)
@@ -274,13 +276,13 @@ mod tests {
     use super::*;
     use crate::frames::assembler::Bounds;
     use crate::frames::buffer::Buffer;
-    use crate::frames::decoder::{Event, Incoming};
-    use crate::frames::encoder::Outgoing;
-    use crate::frames::message::{AsMessage, Kind, Message, Plain};
-    use crate::frames::prepared::Prepared;
+    use crate::frames::decoder::{Decoder, Event};
+    use crate::frames::encoder::Encoder;
+    use crate::frames::message::{AsMessage, Message, MessageKind, Uncompressed};
+    use crate::frames::prepared::PreparedMessage;
 
     const MOST: Window = Window { bits: 15, takeover: true };
-    const ALL: Deflate = Deflate {
+    const ALL: DeflateConfig = DeflateConfig {
         server_no_context_takeover: false,
         client_no_context_takeover: false,
         server_max_window_bits: 15,
@@ -290,18 +292,14 @@ mod tests {
     };
 
     /// A client that hears what a server sends.
-    fn client(peer: Window, max_message: u64) -> Incoming {
+    fn client(peer: Window, max_message: u64) -> Decoder {
         let bounds = Bounds { max_message, max_fragments: 100_000 };
-        let incoming = Incoming::new(Role::Client, bounds, Buffer::default());
-        incoming.inflating(Some(Box::new(Inflater::new(peer, max_message))))
+        let decoder = Decoder::new(Role::Client, bounds, Buffer::default());
+        decoder.inflating(Some(Box::new(Inflater::new(peer, max_message))))
     }
 
     /// Everything it hears of these bytes, given so many at a time.
-    fn hear(
-        client: &mut Incoming,
-        bytes: &[u8],
-        at_a_time: usize,
-    ) -> Result<Vec<Event>, Violation> {
+    fn hear(client: &mut Decoder, bytes: &[u8], at_a_time: usize) -> Result<Vec<Event>, Violation> {
         let mut events = Vec::new();
         for piece in bytes.chunks(at_a_time) {
             for part in piece.chunks(500) {
@@ -552,7 +550,7 @@ mod tests {
         for (bits, takeover) in (9..=15).flat_map(|bits| [(bits, true), (bits, false)]) {
             let window = Window { bits, takeover };
             for level in if bits == 9 { 1..=9 } else { 6..=6 } {
-                let mut sender = Deflater::new(window, &Deflate { level, ..ALL }).unwrap();
+                let mut sender = Deflater::new(window, &DeflateConfig { level, ..ALL }).unwrap();
                 let mut inflater = Inflater::new(window, u64::MAX);
                 for (i, payload) in conversation().into_iter().enumerate() {
                     let deflated = match i % 3 {
@@ -621,12 +619,12 @@ mod tests {
     }
 
     /// The sending half of a server.
-    fn server(window: Window, settings: &Deflate) -> Outgoing {
-        Outgoing::new(None).deflating(Deflater::new(window, settings).map(Box::new))
+    fn server(window: Window, settings: &DeflateConfig) -> Encoder {
+        Encoder::new(None).deflating(Deflater::new(window, settings).map(Box::new))
     }
 
     /// What goes out for one message.
-    fn sent(server: &mut Outgoing, message: impl AsMessage) -> Vec<u8> {
+    fn sent(server: &mut Encoder, message: impl AsMessage) -> Vec<u8> {
         let behind = server.message(message.as_message()).unwrap().to_vec();
         let bytes = [server.batch(), &behind].concat();
         server.written();
@@ -635,16 +633,16 @@ mod tests {
 
     #[test]
     fn server_compresses_what_is_long_enough_and_not_plain() {
-        let mut server = server(MOST, &Deflate { from: 10, ..ALL });
+        let mut server = server(MOST, &DeflateConfig { from: 10, ..ALL });
         let mut client = client(MOST, 100_000);
         let long = "0123456789".repeat(5_000);
         for (message, first, shorter) in [
             (sent(&mut server, "012345678"), 0x81, false),
             (sent(&mut server, &*long), 0xc1, true),
-            (sent(&mut server, Plain(&*long)), 0x81, false),
-            (sent(&mut server, Plain(Prepared::new(&*long))), 0x81, false),
-            (sent(&mut server, Prepared::new(Plain(&*long))), 0x81, false),
-            (sent(&mut server, Prepared::new("012345678")), 0x81, false),
+            (sent(&mut server, Uncompressed(&*long)), 0x81, false),
+            (sent(&mut server, Uncompressed(PreparedMessage::new(&*long))), 0x81, false),
+            (sent(&mut server, PreparedMessage::new(Uncompressed(&*long))), 0x81, false),
+            (sent(&mut server, PreparedMessage::new("012345678")), 0x81, false),
             (sent(&mut server, &*long), 0xc1, true),
         ] {
             assert_eq!(message[0], first);
@@ -656,7 +654,7 @@ mod tests {
     #[test]
     fn server_compresses_a_prepared_message_once_for_all_whose_window_is_the_largest() {
         let broadcast = noise(2_000).repeat(2);
-        let message = Prepared::new(&broadcast);
+        let message = PreparedMessage::new(&broadcast);
         let windows =
             [MOST, Window { bits: 15, takeover: false }, Window { bits: 9, takeover: true }];
         let frames = windows.map(|window| {
@@ -681,10 +679,10 @@ mod tests {
     fn streamed_fragments_are_compressed_if_the_first_is_long_enough() {
         let mut client = client(MOST, 10_000);
         for (first, from) in [(0x42, 3), (0x02, 4)] {
-            let mut server = server(MOST, &Deflate { from, ..ALL });
+            let mut server = server(MOST, &DeflateConfig { from, ..ALL });
             let mut bytes = Vec::new();
             for (opcode, payload, fin) in [
-                (Kind::Binary.opcode(), &b"abc"[..], false),
+                (MessageKind::Binary.opcode(), &b"abc"[..], false),
                 (crate::frames::header::Opcode::Continuation, b"defg", false),
                 (crate::frames::header::Opcode::Continuation, b"", true),
             ] {
@@ -707,13 +705,13 @@ mod tests {
     #[test]
     fn settings_that_cannot_be_kept_are_refused() {
         for bad in [
-            Deflate { server_max_window_bits: 8, ..ALL },
-            Deflate { client_max_window_bits: 16, ..ALL },
-            Deflate { level: 0, ..ALL },
-            Deflate { level: 10, ..ALL },
+            DeflateConfig { server_max_window_bits: 8, ..ALL },
+            DeflateConfig { client_max_window_bits: 16, ..ALL },
+            DeflateConfig { level: 0, ..ALL },
+            DeflateConfig { level: 10, ..ALL },
         ] {
             assert!(check(&bad).is_err());
         }
-        assert!(check(&ALL).is_ok() && check(&Deflate::default()).is_ok());
+        assert!(check(&ALL).is_ok() && check(&DeflateConfig::default()).is_ok());
     }
 }

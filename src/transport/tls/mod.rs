@@ -26,11 +26,11 @@ use rustls::{
     ServerConfig, ServerConnection,
 };
 
-use self::tls_stream::{Failure, shake_hands};
+use self::tls_stream::{Failure, handshake};
 use super::deadline::Deadline;
 use super::stream::{Stream, is_timeout};
 use crate::diagnostic::misuse::Misuse;
-use crate::diagnostic::{Lesson, quote};
+use crate::diagnostic::{Diagnostic, quote};
 use crate::error::{Error, Result};
 use crate::http::refusal::Refusal;
 
@@ -79,7 +79,7 @@ impl Tls {
         deadline: Deadline,
     ) -> Result<Arc<dyn Stream>> {
         let tls = ServerConnection::new(self.config.clone()).map_err(disagreed)?;
-        match shake_hands(Connection::Server(tls), stream, deadline) {
+        match handshake(Connection::Server(tls), stream, deadline) {
             Ok(stream) => Ok(Arc::new(stream)),
             Err(Failure::NotTls(seen)) => {
                 Err(Refusal::new(400, "plain to a TLS port", seen).into())
@@ -139,7 +139,7 @@ impl Trust {
         deadline: Deadline,
     ) -> Result<Arc<dyn Stream>> {
         let tls = ClientConnection::new(self.config, self.host).map_err(disagreed)?;
-        match shake_hands(Connection::Client(tls), stream, deadline) {
+        match handshake(Connection::Client(tls), stream, deadline) {
             Ok(stream) => Ok(Arc::new(stream)),
             Err(failure) => Err(failed(failure)),
         }
@@ -151,14 +151,14 @@ fn provider() -> Arc<rustls::crypto::CryptoProvider> {
 }
 
 fn no_certificate(what: impl fmt::Display, error: impl fmt::Display) -> Error {
-    teach(Lesson::about("no certificate or key", format!("{what}: {error}")))
+    teach(Diagnostic::about("no certificate or key", format!("{what}: {error}")))
 }
 
 fn failed(failure: Failure) -> Error {
     match failure {
-        Failure::Broken(error) if is_timeout(&error) => Error::Silent,
-        Failure::Broken(error) => Error::Lost(error),
-        Failure::NotTls(seen) => teach(Lesson::about("an answer that is not TLS", seen)),
+        Failure::Broken(error) if is_timeout(&error) => Error::PeerTimeout,
+        Failure::Broken(error) => Error::ConnectionLost(error),
+        Failure::NotTls(seen) => teach(Diagnostic::about("an answer that is not TLS", seen)),
         Failure::Refused(error) => disagreed(error),
     }
 }
@@ -167,8 +167,8 @@ fn failed(failure: Failure) -> Error {
 fn disagreed(error: rustls::Error) -> Error {
     use rustls::Error::{AlertReceived, InvalidCertificate};
     const DAY: u64 = 24 * 60 * 60;
-    let lesson = match &error {
-        InvalidCertificate(CertificateError::UnknownIssuer) => Lesson::about(
+    let diagnostic = match &error {
+        InvalidCertificate(CertificateError::UnknownIssuer) => Diagnostic::about(
             "a certificate that nobody vouches for",
             "an issuer that is no root of ours",
         ),
@@ -176,7 +176,7 @@ fn disagreed(error: rustls::Error) -> Error {
         InvalidCertificate(
             CertificateError::BadSignature
             | CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext { .. },
-        ) => Lesson::about(
+        ) => Diagnostic::about(
             "a certificate that nobody vouches for",
             "a signature that is not by the root of that name",
         ),
@@ -184,21 +184,21 @@ fn disagreed(error: rustls::Error) -> Error {
             let named: Vec<_> = presented.iter().take(8).map(quote).collect();
             let named = if named.is_empty() { "none".into() } else { named.join(", ") };
             let host = quote(expected.to_str().as_bytes());
-            Lesson::about("a certificate for another host", format!("{host}; it names {named}"))
+            Diagnostic::about("a certificate for another host", format!("{host}; it names {named}"))
         }
         InvalidCertificate(CertificateError::ExpiredContext { time, not_after }) => {
             let days = time.as_secs().saturating_sub(not_after.as_secs()) / DAY;
-            Lesson::about("a certificate out of its time", format!("it ended {days} days ago"))
+            Diagnostic::about("a certificate out of its time", format!("it ended {days} days ago"))
         }
         InvalidCertificate(CertificateError::NotValidYetContext { time, not_before }) => {
             let days = not_before.as_secs().saturating_sub(time.as_secs()) / DAY;
-            Lesson::about("a certificate out of its time", format!("it begins in {days} days"))
+            Diagnostic::about("a certificate out of its time", format!("it begins in {days} days"))
         }
         // webpki says so in an error of its own, which rustls passes on without a name for it.
         InvalidCertificate(CertificateError::Other(other))
             if format!("{other:?}").contains("CaUsedAsEndEntity") =>
         {
-            Lesson::about(
+            Diagnostic::about(
                 "a root used as a certificate",
                 "`CA:TRUE` in the server's own certificate",
             )
@@ -208,14 +208,14 @@ fn disagreed(error: rustls::Error) -> Error {
             | AlertDescription::BadCertificate
             | AlertDescription::CertificateUnknown
             | AlertDescription::CertificateExpired),
-        ) => Lesson::about("a client that does not trust us", format!("its alert {alert:?}")),
-        _ => Lesson::about("no agreement on TLS", quote(error.to_string())),
+        ) => Diagnostic::about("a client that does not trust us", format!("its alert {alert:?}")),
+        _ => Diagnostic::about("no agreement on TLS", quote(error.to_string())),
     };
-    teach(lesson)
+    teach(diagnostic)
 }
 
-fn teach(lesson: Lesson) -> Error {
-    Error::Tls(Box::new(lesson))
+fn teach(diagnostic: Diagnostic) -> Error {
+    Error::Tls(Box::new(diagnostic))
 }
 
 #[cfg(test)]
@@ -264,8 +264,11 @@ mod tests {
     #[test]
     fn a_handshake_that_takes_too_long_is_silent_and_one_that_is_cut_is_lost() {
         for kind in [TimedOut, WouldBlock] {
-            assert!(matches!(failed(Failure::Broken(kind.into())), Error::Silent));
+            assert!(matches!(failed(Failure::Broken(kind.into())), Error::PeerTimeout));
         }
-        assert!(matches!(failed(Failure::Broken(ConnectionReset.into())), Error::Lost(_)));
+        assert!(matches!(
+            failed(Failure::Broken(ConnectionReset.into())),
+            Error::ConnectionLost(_)
+        ));
     }
 }

@@ -29,12 +29,12 @@ use rustls::Connection;
 use crate::diagnostic::quote;
 use crate::frames::buffer::Buffer;
 use crate::transport::deadline::{Deadline, read_before, write_before};
-use crate::transport::lingering_close::part;
+use crate::transport::lingering_close::lingering_close;
 use crate::transport::lock::lock;
 use crate::transport::stream::{Stream, is_timeout};
 
 /// How long we try to say a last word: an alert, or close_notify.
-const A_MOMENT: Duration = Duration::from_secs(1);
+const LAST_RECORD_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// TLS around another stream.
 pub(crate) struct TlsStream {
@@ -74,7 +74,7 @@ impl From<io::Error> for Failure {
 }
 
 /// The handshake of TLS, before a deadline. Nobody else has the stream yet, so no lock is needed.
-pub(crate) fn shake_hands(
+pub(crate) fn handshake(
     mut tls: Connection,
     stream: Arc<dyn Stream>,
     deadline: Deadline,
@@ -109,7 +109,7 @@ pub(crate) fn shake_hands(
             Err(error) => {
                 collect(&mut tls, &mut sealed)?;
                 if write_before(deadline, &*stream, &sealed).is_ok() {
-                    part(Deadline::after(A_MOMENT), &*stream);
+                    lingering_close(Deadline::after(LAST_RECORD_TIMEOUT), &*stream);
                 }
                 return Err(Failure::Refused(error));
             }
@@ -161,13 +161,13 @@ impl TlsStream {
     fn open_or_alert(&self, arrived: &mut Buffer, into: &mut [u8]) -> io::Result<Option<usize>> {
         let opened = self.open(arrived, into);
         if opened.is_err() {
-            self.say_last(|_| {});
+            self.send_last_record(|_| {});
         }
         opened
     }
 
     /// Says a last word, if nobody is writing, and no write has failed half way.
-    fn say_last(&self, say: impl FnOnce(&mut Connection)) {
+    fn send_last_record(&self, say: impl FnOnce(&mut Connection)) {
         let Ok(mut sealed) = self.sealed.try_lock() else { return };
         if !sealed.rest().is_empty() {
             return;
@@ -176,7 +176,7 @@ impl TlsStream {
         say(&mut tls);
         let collected = collect(&mut tls, &mut sealed.records);
         drop(tls);
-        let _ = collected.and_then(|()| self.stream.set_write_timeout(A_MOMENT));
+        let _ = collected.and_then(|()| self.stream.set_write_timeout(LAST_RECORD_TIMEOUT));
         while !sealed.rest().is_empty() {
             match self.stream.write(&[IoSlice::new(sealed.rest())]) {
                 Ok(count @ 1..) => sealed.written += count,
@@ -259,7 +259,7 @@ impl Stream for TlsStream {
 
     fn shutdown(&self, how: Shutdown) -> io::Result<()> {
         if how == Shutdown::Write {
-            self.say_last(|tls| tls.send_close_notify());
+            self.send_last_record(|tls| tls.send_close_notify());
         }
         self.stream.shutdown(how)
     }
@@ -418,8 +418,8 @@ mod tests {
 
     /// Both ends over this pipe, once they have shaken hands.
     fn over([a, b]: [Arc<End>; 2]) -> [Arc<TlsStream>; 2] {
-        let other = thread::spawn(|| shake_hands(server(), b, soon()).unwrap());
-        [Arc::new(shake_hands(client(), a, soon()).unwrap()), Arc::new(other.join().unwrap())]
+        let other = thread::spawn(|| handshake(server(), b, soon()).unwrap());
+        [Arc::new(handshake(client(), a, soon()).unwrap()), Arc::new(other.join().unwrap())]
     }
 
     fn read_exact(stream: &TlsStream, count: usize) -> Vec<u8> {
@@ -591,7 +591,7 @@ mod tests {
                 if ends {
                     a.shutdown(Shutdown::Write).unwrap();
                 }
-                let failed = shake_hands(tls, b, soon()).err().unwrap();
+                let failed = handshake(tls, b, soon()).err().unwrap();
                 assert!(!matches!(&failed, Failure::Broken(e) if is_timeout(e)), "{failed:?}");
             }
         }
@@ -605,8 +605,8 @@ mod tests {
         for byte in &hello[5..] {
             write_before(soon(), &*a, &[0x16, 3, 1, 0, 1, *byte]).unwrap();
         }
-        let server = thread::spawn(|| shake_hands(server(), b, soon()));
-        assert!(shake_hands(tls, a, soon()).is_ok());
+        let server = thread::spawn(|| handshake(server(), b, soon()));
+        assert!(handshake(tls, a, soon()).is_ok());
         assert!(server.join().unwrap().is_ok());
     }
 
@@ -614,15 +614,15 @@ mod tests {
     fn what_if_it_is_no_tls_or_ends_or_says_nothing() {
         let [a, b] = pipe(1 << 16, 1 << 16);
         write_before(soon(), &*a, b"GET / HTTP/1.1\r\n").unwrap();
-        assert!(matches!(shake_hands(server(), b, soon()), Err(Failure::NotTls(_))));
+        assert!(matches!(handshake(server(), b, soon()), Err(Failure::NotTls(_))));
 
         let [a, b] = pipe(1 << 16, 1 << 16);
         a.shutdown(Shutdown::Both).unwrap();
-        assert!(matches!(shake_hands(server(), b, soon()), Err(Failure::Broken(_))));
+        assert!(matches!(handshake(server(), b, soon()), Err(Failure::Broken(_))));
 
         let [_a, b] = pipe(1 << 16, 1 << 16);
         b.stutters.store(true, SeqCst);
-        let failed = shake_hands(server(), b, soon()).err().unwrap();
+        let failed = handshake(server(), b, soon()).err().unwrap();
         assert!(matches!(failed, Failure::Broken(error) if is_timeout(&error)));
     }
 }

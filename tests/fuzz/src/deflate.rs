@@ -2,14 +2,14 @@
 //! said.
 
 use flate2::{Decompress, FlushDecompress, Status};
-use ws101::frames::deflate::halves;
-use ws101::frames::header::Role;
-use ws101::frames::decoder::Event;
 use ws101::frames::assembler::Bounds;
-use ws101::frames::message::{Kind, Message, MessageRef};
-use ws101::frames::encoder::Outgoing;
-use ws101::handshake::deflate_params::{Deflate, Terms};
+use ws101::frames::decoder::Event;
+use ws101::frames::deflate::halves;
+use ws101::frames::encoder::Encoder;
+use ws101::frames::header::Role;
+use ws101::frames::message::{Message, MessageKind, MessageRef};
 use ws101::frames::violation::Violation;
+use ws101::handshake::deflate_params::{DeflateConfig, DeflateParams};
 
 use crate::hear;
 
@@ -27,7 +27,7 @@ pub fn check(data: &[u8]) {
 
 /// A compressed message of these bytes, in frames of so many.
 fn comes_as_zlib_says(bytes: &[u8], size: usize) {
-    let agreed = Some((Terms::default(), Deflate::default()));
+    let agreed = Some((DeflateParams::default(), DeflateConfig::default()));
     let mut frames = Vec::new();
     let mut fragments = bytes.chunks(size.min(125)).peekable();
     let mut first = 0x42;
@@ -117,21 +117,21 @@ fn inflated(bytes: &[u8]) -> Inflated {
 
 /// Messages of these bytes, compressed by a server of these terms, are heard as they were said.
 fn goes_and_comes(choice: u8, bytes: &[u8]) {
-    let terms = Terms {
+    let terms = DeflateParams {
         server_no_context_takeover: choice & 2 != 0,
         server_max_window_bits: Some(9 + (choice >> 2) % 7),
-        ..Terms::default()
+        ..DeflateParams::default()
     };
-    let settings = Deflate { from: 0, level: 1 + (choice >> 5), ..Deflate::default() };
+    let settings = DeflateConfig { from: 0, level: 1 + (choice >> 5), ..DeflateConfig::default() };
     let agreed = Some((terms, settings));
     let (_, deflater) = halves(Role::Server, agreed, u64::MAX);
-    let mut outgoing = Outgoing::new(None).deflating(deflater);
+    let mut outgoing = Encoder::new(None).deflating(deflater);
     let mut frames = Vec::new();
     let mut expected = Vec::new();
     for message in bytes.chunks(300) {
         let message = message.repeat(1 + usize::from(message[0]) % 9);
         let text = str::from_utf8(&message).ok();
-        let kind = if text.is_some() { Kind::Text } else { Kind::Binary };
+        let kind = if text.is_some() { MessageKind::Text } else { MessageKind::Binary };
         if message[0] & 1 == 0 {
             let said = text.map_or(MessageRef::binary(&message), MessageRef::text);
             assert!(outgoing.message(said).expect("nothing is closed").is_empty());

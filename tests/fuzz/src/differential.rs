@@ -5,9 +5,9 @@ use std::io::{self, Read, Write};
 
 use tungstenite::protocol::{Role as TheirRole, WebSocket, WebSocketConfig};
 use tungstenite::{Error, Message as TheirMessage};
-use ws101::frames::header::Role;
-use ws101::frames::decoder::Event;
 use ws101::frames::assembler::Bounds;
+use ws101::frames::decoder::Event;
+use ws101::frames::header::Role;
 use ws101::frames::message::Message;
 use ws101::frames::violation::Violation;
 

@@ -1,13 +1,13 @@
 //! The explainer: of any bytes each bit is told once, the verdict is the protocol's, and nothing that
 //! a peer sends gets to a terminal as it is.
 
-use ws101::explain::annotation::{Account, Verdict, What};
+use ws101::explain::annotation::{Annotation, Verdict, What};
 use ws101::explain::conversation::{Conversation, explain_frames};
-use ws101::explain::heads::Terms;
+use ws101::explain::heads::Settings;
 use ws101::explain::json;
-use ws101::explain::print::{Style, account as print};
-use ws101::frames::header::Role;
+use ws101::explain::print::{Style, annotation as print};
 use ws101::frames::assembler::Bounds;
+use ws101::frames::header::Role;
 
 use crate::{hear, role};
 
@@ -15,25 +15,26 @@ const BOUNDS: Bounds = Bounds { max_message: 3000, max_fragments: 9 };
 
 pub fn check(data: &[u8]) {
     let [choice, bytes @ ..] = data else { return };
-    let terms = Terms { bounds: BOUNDS, max_head: 2000, max_head_lines: 12, ..Terms::default() };
+    let terms =
+        Settings { bounds: BOUNDS, max_head: 2000, max_head_lines: 12, ..Settings::default() };
     let reader = role(choice & 1 == 1);
     let from = role(choice & 1 == 0);
     if choice & 2 == 0 {
-        let accounts = explain_frames(bytes, from, &terms);
-        tile(&accounts, bytes);
-        presentable(&accounts);
+        let annotations = explain_frames(bytes, from, &terms);
+        tile(&annotations, bytes);
+        presentable(&annotations);
         let heard = hear(reader, BOUNDS, None, false, [bytes].into_iter());
-        let broken = accounts.iter().find_map(|account| match account.verdict {
+        let broken = annotations.iter().find_map(|annotation| match annotation.verdict {
             Verdict::Broken(violation) => Some(violation),
             _ => None,
         });
         assert_eq!(broken, heard.violation);
-        let is_whole = |account: &&Account| {
-            account.what == What::Frame && matches!(account.verdict, Verdict::Fine)
+        let is_whole = |annotation: &&Annotation| {
+            annotation.what == What::Frame && matches!(annotation.verdict, Verdict::Fine)
         };
         // Control frames, and the last fragment of a message.
-        let ends_an_event = |account: &&Account| account.bytes[0] & 0x80 != 0;
-        let events = accounts.iter().filter(is_whole).filter(ends_an_event).count();
+        let ends_an_event = |annotation: &&Annotation| annotation.bytes[0] & 0x80 != 0;
+        let events = annotations.iter().filter(is_whole).filter(ends_an_event).count();
         assert_eq!(events, heard.events.len());
     } else {
         // Both directions of a conversation, which change every so many bytes.
@@ -43,40 +44,42 @@ pub fn check(data: &[u8]) {
         for (turn, piece) in bytes.chunks(size).enumerate() {
             let from = role(turn % 2 == 1);
             said[from as usize].extend_from_slice(piece);
-            conversation
-                .push(from, piece, &mut |account| told[account.from as usize].push(account));
+            conversation.push(from, piece, &mut |annotation| {
+                told[annotation.from as usize].push(annotation)
+            });
         }
         for from in [Role::Client, Role::Server] {
-            conversation.end(from, &mut |account| told[account.from as usize].push(account));
+            conversation
+                .end(from, &mut |annotation| told[annotation.from as usize].push(annotation));
             tile(&told[from as usize], &said[from as usize]);
             presentable(&told[from as usize]);
         }
     }
 }
 
-/// Spans tile their account, and accounts tile what was said.
-fn tile(accounts: &[Account], bytes: &[u8]) {
+/// Spans tile their annotation, and annotations tile what was said.
+fn tile(annotations: &[Annotation], bytes: &[u8]) {
     let mut at = 0;
-    for account in accounts {
-        assert_eq!(account.start, at, "{account:?}");
+    for annotation in annotations {
+        assert_eq!(annotation.start, at, "{annotation:?}");
         let mut bit = 0;
-        for span in &account.spans {
-            assert!(span.bits.start == bit && span.bits.end > bit, "{account:#?}");
+        for span in &annotation.spans {
+            assert!(span.bits.start == bit && span.bits.end > bit, "{annotation:#?}");
             bit = span.bits.end;
         }
-        assert_eq!(bit, account.length * 8, "{account:#?}");
-        let there = &bytes[at as usize..(at + account.length) as usize];
-        assert!(there.starts_with(&account.bytes), "{account:?}");
-        at += account.length;
+        assert_eq!(bit, annotation.length * 8, "{annotation:#?}");
+        let there = &bytes[at as usize..(at + annotation.length) as usize];
+        assert!(there.starts_with(&annotation.bytes), "{annotation:?}");
+        at += annotation.length;
     }
     assert_eq!(at, bytes.len() as u64, "bytes of which nothing is told");
 }
 
 /// The last of them, on which it may have ended badly: printing more would be most of the work.
-fn presentable(accounts: &[Account]) {
-    if let Some(account) = accounts.last() {
+fn presentable(annotations: &[Annotation]) {
+    if let Some(annotation) = annotations.last() {
         let style = Style { colour: false, pictures: true };
-        let printed = print(account, "tab 1", style) + &json::account(account);
+        let printed = print(annotation, "tab 1", style) + &json::annotation(annotation);
         let bad = |c: char| c.is_control() && c != '\n';
         assert!(!printed.contains(bad), "{printed:?}");
     }

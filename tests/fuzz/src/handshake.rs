@@ -1,7 +1,7 @@
 //! Requests: answered as the oracle says that was written from the RFCs' text; and whatever is
 //! answered, the answer is a head that a client can read.
 
-use ws101::handshake::client::Ask;
+use ws101::handshake::client::ClientRequest;
 use ws101::handshake::server::{Decision, Rules, decide};
 use ws101::http::head::{Head, Scan};
 use ws101::http::request::Request;
@@ -19,7 +19,7 @@ pub fn check(data: &[u8]) {
     if status == Some(101) {
         let request = Request::parse(data_of_head(data)).expect("it was answered");
         let key = request.header("Sec-WebSocket-Key").expect("it was answered");
-        Ask::default().verify(&head, key).expect("our client takes what our server says");
+        ClientRequest::default().verify(&head, key).expect("our client takes what our server says");
     }
 }
 

@@ -1,7 +1,7 @@
 //! Heads: found at the same place however the bytes were cut, and cut into lines that say what stood
 //! there.
 
-use ws101::handshake::client::Ask;
+use ws101::handshake::client::ClientRequest;
 use ws101::http::head::{Head, Scan};
 
 /// Small, so that the limits are met.
@@ -41,7 +41,7 @@ pub fn check(data: &[u8]) {
     assert!(again.fields().eq(head.fields()));
 
     // As an answer: taken only if it proves that our request was read.
-    if Ask::default().verify(&head, "dGhlIHNhbXBsZSBub25jZQ==").is_ok() {
+    if ClientRequest::default().verify(&head, "dGhlIHNhbXBsZSBub25jZQ==").is_ok() {
         assert_eq!(head.header("Sec-WebSocket-Accept"), Some("s3pPLMBiTxaQ9kYGzzhZRbK+xOo="));
         assert_eq!(head.header("Sec-WebSocket-Protocol"), None, "nothing was offered");
         assert_eq!(head.header("Sec-WebSocket-Extensions").unwrap_or(""), "");

@@ -1,11 +1,11 @@
 //! Frames: the events are the same however the bytes were cut, and they keep the limits.
 
-use ws101::frames::deflate::halves;
-use ws101::frames::decoder::Event;
 use ws101::frames::assembler::Bounds;
-use ws101::frames::encoder::Outgoing;
-use ws101::handshake::deflate_params::{Deflate, Terms};
+use ws101::frames::decoder::Event;
+use ws101::frames::deflate::halves;
+use ws101::frames::encoder::Encoder;
 use ws101::frames::{header::Role, message::AsMessage};
+use ws101::handshake::deflate_params::{DeflateConfig, DeflateParams};
 
 use crate::{Heard, hear, joined, role};
 
@@ -16,12 +16,12 @@ pub fn check(data: &[u8]) {
     let role = role(choice & 1 == 1);
     let inflater = || {
         let no_takeover = choice & 4 != 0;
-        let terms = Terms {
+        let terms = DeflateParams {
             server_no_context_takeover: no_takeover,
             client_no_context_takeover: no_takeover,
-            ..Terms::default()
+            ..DeflateParams::default()
         };
-        let agreed = (choice & 2 != 0).then_some((terms, Deflate::default()));
+        let agreed = (choice & 2 != 0).then_some((terms, DeflateConfig::default()));
         halves(role, agreed, BOUNDS.max_message).0
     };
 
@@ -61,8 +61,8 @@ fn keeps_the_limits(heard: &Heard) {
 fn goes_through_again(heard: &Heard, listener: Role) {
     let key = [0x12, 0x34, 0x56, 0x78];
     let mut outgoing = match listener {
-        Role::Server => Outgoing::new(Some(Box::new(move || key))),
-        Role::Client => Outgoing::new(None),
+        Role::Server => Encoder::new(Some(Box::new(move || key))),
+        Role::Client => Encoder::new(None),
     };
     for event in &heard.events {
         match event {

@@ -16,13 +16,13 @@ pub mod python;
 #[path = "../../exhaustive/rfc.rs"]
 mod rfc;
 
+use ws101::frames::assembler::Bounds;
+use ws101::frames::decoder::{Decoder, Event};
 use ws101::frames::deflate::Inflater;
 use ws101::frames::header::Role;
-use ws101::frames::decoder::{Event, Incoming};
-use ws101::frames::assembler::Bounds;
 use ws101::frames::message::Message;
 use ws101::frames::violation::Violation;
-use ws101::frames::{buffer::Buffer, message::Kind};
+use ws101::frames::{buffer::Buffer, message::MessageKind};
 
 /// The end that listens, by a bit.
 fn role(bit: bool) -> Role {
@@ -46,7 +46,7 @@ fn hear<'a>(
     in_pieces: bool,
     reads: impl Iterator<Item = &'a [u8]>,
 ) -> Heard {
-    let mut incoming = Incoming::new(role, bounds, Buffer::default()).inflating(inflater);
+    let mut incoming = Decoder::new(role, bounds, Buffer::default()).inflating(inflater);
     incoming.deliver_pieces(in_pieces);
     let (mut events, mut violation) = (Vec::new(), None);
     for mut bytes in reads {
@@ -76,19 +76,19 @@ fn hear<'a>(
 
 /// Puts pieces together to the messages that they are of; what is left open is left out.
 fn joined(events: Vec<Event>) -> Vec<Event> {
-    let mut so_far: Option<(Kind, Vec<u8>)> = None;
+    let mut so_far: Option<(MessageKind, Vec<u8>)> = None;
     let join = |event| {
         let Event::Piece { kind, bytes, last } = event else { return Some(event) };
         let (begun, gathered) = so_far.get_or_insert((kind, Vec::new()));
         assert_eq!(*begun, kind, "a message is of one kind");
-        if kind == Kind::Text {
+        if kind == MessageKind::Text {
             assert!(str::from_utf8(&bytes).is_ok(), "a piece of text has whole characters");
         }
         gathered.extend(bytes);
         let (kind, bytes) = so_far.take_if(|_| last)?;
         Some(Event::Message(match kind {
-            Kind::Text => Message::Text(String::from_utf8(bytes).expect("pieces were text")),
-            Kind::Binary => Message::Binary(bytes),
+            MessageKind::Text => Message::Text(String::from_utf8(bytes).expect("pieces were text")),
+            MessageKind::Binary => Message::Binary(bytes),
         }))
     };
     events.into_iter().filter_map(join).collect()

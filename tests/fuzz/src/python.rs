@@ -9,10 +9,10 @@ use std::net::TcpStream;
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use ws101::frames::close_code::CloseCode;
-use ws101::frames::header::{MASK, Role};
-use ws101::frames::decoder::Event;
 use ws101::frames::assembler::Bounds;
+use ws101::frames::close_code::CloseCode;
+use ws101::frames::decoder::Event;
+use ws101::frames::header::{MASK, Role};
 use ws101::frames::message::Message;
 use ws101::frames::violation::Violation;
 

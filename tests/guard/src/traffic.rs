@@ -7,7 +7,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use ws101::{Prepared, Server, WebSocket};
+use ws101::{PreparedMessage, Server, WebSocket};
 
 use crate::Result;
 use crate::counters::counted;
@@ -59,16 +59,16 @@ impl Traffic {
     /// A connection over which so many batches pass, on this thread.
     fn run(&self, batches: u64) -> Result<Cost> {
         let wire = Arc::new(Wire::new(self.batch(), batches));
-        let message = Prepared::new(self.payload(0));
+        let message = PreparedMessage::new(self.payload(0));
         let before = counted();
-        let ws = Server::unbound().accept(wire.clone())?;
+        let ws = Server::without_listener().accept(wire.clone())?;
         self.converse(ws, &message, batches)?;
         let counted = counted() - before;
         let Calls { reads, writes, others } = wire.calls();
         Ok(Cost([reads, writes, others, counted.allocations, counted.copied]))
     }
 
-    fn converse(&self, mut ws: WebSocket, prepared: &Prepared, batches: u64) -> Result<()> {
+    fn converse(&self, mut ws: WebSocket, prepared: &PreparedMessage, batches: u64) -> Result<()> {
         if self.does == Does::Broadcast {
             let sender = ws.sender();
             for _ in 0..batches {

@@ -4,35 +4,44 @@
 use std::io::Write;
 use std::sync::Arc;
 
+use crate::connection::close_guard::CloseGuard;
+use crate::connection::write_half::WriteHalf;
+use crate::frames::buffer::Buffer;
+use crate::frames::decoder::Decoder;
+use crate::frames::encoder::Encoder;
+use crate::frames::header::Role;
 use crate::model::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use crate::model::thread::{JoinHandle, spawn, yield_now};
 use crate::model::time::Duration;
-use crate::connection::close_guard::Farewell;
-use crate::server::registry::{House, Place};
-use crate::connection::write_half::Link;
-use crate::frames::buffer::Buffer;
-use crate::frames::header::Role;
-use crate::frames::decoder::Incoming;
-use crate::frames::encoder::Outgoing;
+use crate::server::registry::{Permit, Registry};
 use crate::wire::{CLOSE, Frame, OurEnd, PING, PONG, Wire};
-use crate::{Close, CloseCode, Error, Handle, Kind, Limits, Prepared, Request, Sender, WebSocket};
+use crate::{
+    Close, CloseCode, Error, Handle, Limits, MessageKind, PreparedMessage, Request, Sender,
+    WebSocket,
+};
 
 /// The link of a server's connection.
-fn link(wire: &Arc<Wire>, limits: &Limits) -> Arc<Link> {
+fn write_half(wire: &Arc<Wire>, limits: &Limits) -> Arc<WriteHalf> {
     let stream = Arc::new(OurEnd(wire.clone()));
-    Link::new(1, stream, Outgoing::new(None), limits, Arc::default())
+    WriteHalf::new(1, stream, Encoder::new(None), limits, Arc::default())
 }
 
-fn websocket(link: Arc<Link>, limits: &Limits, place: Option<Place>) -> WebSocket {
-    let incoming = Incoming::new(Role::Server, limits.bounds(), Buffer::default());
+fn websocket(write_half: Arc<WriteHalf>, limits: &Limits, place: Option<Permit>) -> WebSocket {
+    let decoder = Decoder::new(Role::Server, limits.bounds(), Buffer::default());
     let request = Request::parse(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n").expect("a request");
-    WebSocket::new(Farewell::new(link, place), incoming, limits, request.into(), None)
+    WebSocket::new(
+        CloseGuard::new(write_half, place.map(|permit| Box::new(permit) as _)),
+        decoder,
+        limits,
+        request.into(),
+        None,
+    )
 }
 
 fn connection(limits: &Limits) -> (Arc<Wire>, WebSocket) {
     let wire = Arc::default();
-    let link = link(&wire, limits);
-    let ws = websocket(link, limits, None);
+    let write_half = write_half(&wire, limits);
+    let ws = websocket(write_half, limits, None);
     (wire, ws)
 }
 
@@ -60,11 +69,11 @@ fn frame(first: u8, payload: &[u8]) -> Frame {
 /// waits.
 pub fn a_pong_beside_a_send() {
     let wire = Arc::default();
-    let link = link(&wire, &Limits::default());
-    let sender = Sender::new(link.clone());
+    let write_half = write_half(&wire, &Limits::default());
+    let sender = Sender::new(write_half.clone());
     let sending = spawn(move || sender.send("a").expect("nothing is closed"));
-    link.pong(b"p".into()).expect("nothing is closed");
-    link.flush_unless_busy().expect("nothing fails");
+    write_half.pong(b"p".into()).expect("nothing is closed");
+    write_half.flush_unless_busy().expect("nothing fails");
     sending.join().expect("it sends");
     let mut heard = wire.heard();
     heard.sort_by_key(|frame| frame.first);
@@ -74,7 +83,7 @@ pub fn a_pong_beside_a_send() {
 /// The slot by itself: one sends, while another closes.
 pub fn a_close_beside_a_send() {
     let wire = Arc::default();
-    let sender = Sender::new(link(&wire, &Limits::default()));
+    let sender = Sender::new(write_half(&wire, &Limits::default()));
     let sending = spawn({
         let sender = sender.clone();
         move || sender.send("a").is_ok()
@@ -88,7 +97,7 @@ pub fn a_close_beside_a_send() {
 /// A message that is too large to be copied is written behind its header. Nothing may come between.
 pub fn large_messages() {
     let wire = Arc::default();
-    let sender = Sender::new(link(&wire, &Limits::default()));
+    let sender = Sender::new(write_half(&wire, &Limits::default()));
     let sending = ["a", "b"].map(|letter| {
         let sender = sender.clone();
         spawn(move || sender.send(letter.repeat(100_000)).expect("nothing is closed"))
@@ -128,7 +137,7 @@ pub fn a_pong_within_a_long_message() {
     let writing = spawn({
         let answered = answered.clone();
         move || {
-            let mut message = sender.send_stream(Kind::Binary).expect("nothing is closed");
+            let mut message = sender.send_stream(MessageKind::Binary).expect("nothing is closed");
             loop {
                 message.write_all(b"a").expect("nothing fails");
                 message.flush().expect("nothing fails");
@@ -207,10 +216,11 @@ pub fn a_drop_with_a_full_outbox() {
     let sending = sends(ws.sender(), "a");
     let filling = spawn({
         let outbox = outbox.clone();
-        let taken = move |length| outbox.try_send(&Prepared::new("b".repeat(length))).is_ok();
+        let taken =
+            move |length| outbox.try_send(&PreparedMessage::new("b".repeat(length))).is_ok();
         move || (1..=2).filter(|length| taken(*length)).count()
     });
-    let taken = usize::from(outbox.try_send(&Prepared::new("c")).is_ok());
+    let taken = usize::from(outbox.try_send(&PreparedMessage::new("c")).is_ok());
     drop(outbox);
     let peer = peer(&wire, |wire| {
         wire.wait_for_close();
@@ -230,10 +240,10 @@ pub fn a_cut_while_nothing_is_taken() {
     let (wire, mut ws) = connection(&Limits::default());
     wire.take_nothing();
     let outbox = ws.outbox(1).expect("there is a thread");
-    outbox.try_send(&Prepared::new("b")).expect("there is room");
+    outbox.try_send(&PreparedMessage::new("b")).expect("there is room");
     let (sender, cutter) = (ws.sender(), ws.sender());
     let sending = spawn(move || sender.send("a").is_ok());
-    let cutting = spawn(move || cutter.cut());
+    let cutting = spawn(move || cutter.abort());
     wire.say(PING, b"p");
     assert!(!matches!(ws.recv(), Ok(Some(_))));
     assert!(!sending.join().expect("it comes out"));
@@ -259,19 +269,19 @@ pub fn a_drop_while_nothing_is_taken() {
 /// The server stops while one connection is open, one opens, and one leaves: each that is open is told
 /// so, and nobody is waited for who has left.
 pub fn the_server_stops() {
-    let house = House::new(None);
+    let registry = Registry::new(None);
     let visit = |id, leaves: bool| {
-        let house = house.clone();
+        let registry = registry.clone();
         spawn(move || {
-            let Some(place) = house.take_place(id, 3) else { return };
+            let Some(place) = registry.permit(id, 3) else { return };
             let (wire, limits) = (Arc::default(), Limits::default());
-            let link = link(&wire, &limits);
-            place.open(&link);
+            let write_half = write_half(&wire, &limits);
+            place.open(&write_half);
             let peer = peer(&wire, |wire| {
                 wire.wait_for_close();
                 wire.close_and_end();
             });
-            let mut ws = websocket(link, &limits, Some(place));
+            let mut ws = websocket(write_half, &limits, Some(place));
             if !leaves {
                 assert!(matches!(ws.recv(), Ok(None)));
                 let told =
@@ -284,7 +294,7 @@ pub fn the_server_stops() {
         })
     };
     let visitors = [visit(1, false), visit(2, true), visit(3, false)];
-    Handle { house: house.clone() }.stop(Duration::from_secs(1));
+    Handle { registry: registry.clone() }.stop(Duration::from_secs(1));
     for visitor in visitors {
         visitor.join().expect("everybody leaves");
     }
@@ -293,10 +303,10 @@ pub fn the_server_stops() {
 /// The peer has broken a rule while another thread sends: it is told, when both are through.
 pub fn a_failure_beside_a_send() {
     let wire = Arc::default();
-    let link = link(&wire, &Limits::default());
-    let sender = Sender::new(link.clone());
+    let write_half = write_half(&wire, &Limits::default());
+    let sender = Sender::new(write_half.clone());
     let sending = spawn(move || sender.send("a").is_ok());
-    link.fail(Close { code: CloseCode::PROTOCOL_ERROR, reason: String::new() });
+    write_half.fail(Close { code: CloseCode::PROTOCOL_ERROR, reason: String::new() });
     sending.join().expect("it sends");
     let heard: Vec<u8> = wire.heard().iter().map(|frame| frame.first).collect();
     assert!(heard.contains(&CLOSE), "both are through, and no Close is out: {heard:02x?}");

@@ -19,7 +19,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, SystemTime};
 
-use ws101::{Deflate, Error, Handle, Kind, Limits, Message, Outbox, Prepared, Server, WebSocket};
+use ws101::{
+    DeflateConfig, Error, Handle, Limits, Message, MessageKind, Outbox, PreparedMessage, Server,
+    WebSocket,
+};
 
 use crate::{Result, memory};
 
@@ -45,7 +48,7 @@ pub fn serve(options: &[String]) -> Result<()> {
         let mut number = || options.next().map_or(Ok(0), |value| value.parse());
         match option.as_str() {
             "--max-connections" => limits.max_connections = number()?,
-            "--deflate" => deflate = Some(Deflate::default()),
+            "--deflate" => deflate = Some(DeflateConfig::default()),
             _ => return Err(format!("what is {option}?").into()),
         }
     }
@@ -140,10 +143,10 @@ fn hash(mut ws: WebSocket) -> ws101::Result<()> {
 /// A message in a hash: its kind, its length and its bytes.
 pub fn add(hash: &mut DefaultHasher, message: &Message) {
     let (kind, bytes) = match message {
-        Message::Text(text) => (Kind::Text, text.as_bytes()),
-        Message::Binary(bytes) => (Kind::Binary, &bytes[..]),
+        Message::Text(text) => (MessageKind::Text, text.as_bytes()),
+        Message::Binary(bytes) => (MessageKind::Binary, &bytes[..]),
     };
-    (kind == Kind::Text).hash(hash);
+    (kind == MessageKind::Text).hash(hash);
     bytes.hash(hash);
 }
 
@@ -166,11 +169,11 @@ fn publish(readers: &Readers, count: u64, size: usize, gap: Duration) {
         let mut bytes = number.to_be_bytes().to_vec();
         bytes.extend_from_slice(&now().to_be_bytes());
         bytes.resize(size, b'n');
-        let message = Prepared::new(bytes);
+        let message = PreparedMessage::new(bytes);
         lock(&readers.outboxes).retain(|_, outbox| {
-            let too_slow = matches!(outbox.try_send(&message), Err(Error::TooSlow));
+            let too_slow = matches!(outbox.try_send(&message), Err(Error::WriteTimeout));
             if too_slow {
-                outbox.cut();
+                outbox.abort();
                 readers.cut.fetch_add(1, Relaxed);
             }
             !too_slow

@@ -5,7 +5,7 @@
 use std::hash::{DefaultHasher, Hasher};
 use std::net::SocketAddr;
 
-use ws101::{Client, Deflate, Message};
+use ws101::{Client, DeflateConfig, Message};
 
 use crate::Result;
 use crate::peer::{BINARY, CONTINUATION, FIN, PING, PONG, Peer, TEXT, dial};
@@ -102,7 +102,7 @@ fn as_message(kind: u8, payload: Vec<u8>) -> Result<Message> {
 }
 
 fn compressed(to: SocketAddr, dice: &mut Dice) -> Result<u64> {
-    let client = Client::new(format!("ws://{to}/hash")).deflate(Deflate::default());
+    let client = Client::new(format!("ws://{to}/hash")).deflate(DeflateConfig::default());
     let mut ws = client.connect_over(dial(to, false)?)?;
     let (mut sent, mut came, mut bytes) = (DefaultHasher::new(), DefaultHasher::new(), 0);
     for _ in 0..MESSAGES {

@@ -6,13 +6,13 @@
 use std::hint::black_box;
 use std::sync::{Mutex, PoisonError};
 
+use ws101::frames::assembler::Bounds;
 use ws101::frames::buffer::Buffer;
+use ws101::frames::decoder::{Decoder, Event};
+use ws101::frames::encoder::Encoder;
 use ws101::frames::header::{Header, Opcode, Role};
-use ws101::frames::decoder::{Event, Incoming};
 use ws101::frames::mask;
 use ws101::frames::message::AsMessage;
-use ws101::frames::assembler::Bounds;
-use ws101::frames::encoder::Outgoing;
 
 use super::Case;
 use crate::Result;
@@ -33,8 +33,8 @@ struct Echo {
     wire: Vec<u8>,
     messages: usize,
     length: usize,
-    incoming: Incoming,
-    outgoing: Mutex<Outgoing>,
+    incoming: Decoder,
+    outgoing: Mutex<Encoder>,
     /// What `least` has in place of them.
     buffer: Vec<u8>,
     batch: Mutex<Vec<u8>>,
@@ -53,8 +53,8 @@ impl Echo {
             wire: frame.repeat(messages),
             messages,
             length,
-            incoming: Incoming::new(Role::Server, BOUNDS, Buffer::default()),
-            outgoing: Mutex::new(Outgoing::new(None)),
+            incoming: Decoder::new(Role::Server, BOUNDS, Buffer::default()),
+            outgoing: Mutex::new(Encoder::new(None)),
             buffer: Vec::new(),
             batch: Mutex::default(),
             written: Vec::new(),

@@ -2,7 +2,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use ::ws101::{Deflate, Prepared, Server, Tls, WebSocket};
+use ::ws101::{DeflateConfig, PreparedMessage, Server, Tls, WebSocket};
 
 use super::{ANY_PORT, Mode, announce};
 use crate::{Result, certificate};
@@ -12,7 +12,7 @@ pub fn serve(mode: Mode) -> Result<()> {
     announce(server.local_addr()?)?;
     match mode {
         Mode::Echo => server.serve(echo)?,
-        Mode::Deflate => server.deflate(Deflate::DEFAULT).serve(echo)?,
+        Mode::Deflate => server.deflate(DeflateConfig::DEFAULT).serve(echo)?,
         Mode::Tls => {
             let tls = Tls::from_pem_files(certificate::file(), certificate::key_file())?;
             server.tls(tls).serve(echo)?;
@@ -37,7 +37,7 @@ fn broadcast(server: Server) -> ws101::Result<()> {
         members().push(ws.sender());
         ws.send(first)?;
         while let Some(message) = ws.recv()? {
-            let message = Prepared::new(message);
+            let message = PreparedMessage::new(message);
             for member in members().iter() {
                 member.send(&message)?;
             }

@@ -18,17 +18,17 @@ use counted::{
 };
 use flate2::Compression;
 use flate2::write::DeflateEncoder;
-use ws101::handshake::client::Ask;
+use ws101::frames::assembler::Bounds;
 use ws101::frames::buffer::Buffer;
+use ws101::frames::decoder::{Decoder, Event};
 use ws101::frames::deflate::halves;
 use ws101::frames::header::Role;
+use ws101::handshake::client::ClientRequest;
+use ws101::handshake::deflate_params::DeflateParams;
 use ws101::handshake::server::{Rules, decide};
 use ws101::http::head::Head;
-use ws101::frames::decoder::{Event, Incoming};
-use ws101::frames::assembler::Bounds;
 use ws101::http::request::Request;
-use ws101::handshake::deflate_params::Terms;
-use ws101::{Client, Deflate, Handle, Limits, Server};
+use ws101::{Client, DeflateConfig, Handle, Limits, Server};
 
 use frames::{NO_BOUNDS, ROLES, frame, head, peer_of};
 
@@ -38,13 +38,13 @@ const LITTLE: usize = 64 * KIB;
 /// Longer than anything may take; it only ends a test that would hang.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-fn at(role: Role, bounds: Bounds) -> Incoming {
-    Incoming::new(role, bounds, Buffer::default())
+fn at(role: Role, bounds: Bounds) -> Decoder {
+    Decoder::new(role, bounds, Buffer::default())
 }
 
 /// Takes these bytes in reads of at most so many: how many events they make, or a close code. Keeps
 /// no event.
-fn take(incoming: &mut Incoming, bytes: &[u8], at_a_time: usize) -> Result<usize, u16> {
+fn take(incoming: &mut Decoder, bytes: &[u8], at_a_time: usize) -> Result<usize, u16> {
     let mut events = 0;
     for mut piece in bytes.chunks(at_a_time) {
         while !piece.is_empty() {
@@ -239,7 +239,7 @@ fn cve_2018_1000518_what_if_a_bomb_is_inflated() {
                 frame(peer_of(role), &head(first | fin, piece.len()), piece)
             });
             let bytes: Vec<u8> = fragments.collect();
-            let agreed = Some((Terms::default(), Deflate::default()));
+            let agreed = Some((DeflateParams::default(), DeflateConfig::default()));
             let (inflater, _) = halves(role, agreed, LIMIT as u64);
             let bounds = Bounds { max_message: LIMIT as u64, ..NO_BOUNDS };
             let mut incoming = at(role, bounds).inflating(inflater);
@@ -330,7 +330,7 @@ fn head_to(role: Role, name: &str, value: &str) -> String {
 
 /// All that an end does with a head.
 fn read_head(role: Role, head: &str) {
-    let deflate = Some(Deflate::default());
+    let deflate = Some(DeflateConfig::default());
     match role {
         Role::Server => {
             let rules = Rules { deflate, ..Rules::default() };
@@ -338,7 +338,7 @@ fn read_head(role: Role, head: &str) {
             let _ = request.and_then(|request| decide(&request, &rules));
         }
         Role::Client => {
-            let ask = Ask { deflate, ..Ask::default() };
+            let ask = ClientRequest { deflate, ..ClientRequest::default() };
             let _ = ask.verify(&Head::parse(head.as_bytes()).unwrap(), KEY);
         }
     }
@@ -446,10 +446,10 @@ fn cve_2025_51846_what_if_empty_messages_come_at_full_rate() {
 /// Bytes: 3,000 connections that end in every way: closed, cut, broken, in mid-head, in mid-frame
 /// Holds: memory, descriptors and threads are back where they were
 /// Twin: src/server/registry.rs
-/// was `lock(&self.house.open).remove(&self.id);`
+/// was `lock(&self.registry.open).remove(&self.id);`
 /// now ``
 /// Twin: src/server/registry.rs
-/// was `waiting.retain(|guest| guest.id != self.id);`
+/// was `pending.retain(|other| other.id != self.id);`
 /// now ``
 #[test]
 fn cve_2021_42340_what_if_thousands_of_connections_come_and_go() {

@@ -33,9 +33,9 @@ fn each_violation_says_its_code_its_section_what_was_seen_why_and_what_to_do() {
     for violation in VIOLATIONS {
         let (code, section) = code_and_section(violation);
         let shown = violation.to_string();
-        teaches(&shown, &violation.lesson());
+        teaches(&shown, &violation.diagnostic());
         assert!(shown.starts_with(&code.to_string()), "{shown}");
-        assert!(violation.lesson().rule.contains(section), "{section}: {shown}");
+        assert!(violation.diagnostic().rule.contains(section), "{section}: {shown}");
     }
 }
 
@@ -50,7 +50,7 @@ fn what_a_violation_carries_is_what_its_lesson_says_was_seen() {
         (TooManyFragments(131_072), "131072"),
         (Violation::CloseCode(ws101::CloseCode(1006)), "1006"),
     ] {
-        assert!(violation.lesson().seen.contains(part), "{violation}");
+        assert!(violation.diagnostic().seen.contains(part), "{violation}");
     }
 }
 
@@ -78,7 +78,7 @@ fn misuses(text: &str) -> Vec<Misuse> {
         Misuse::Address(text.into(), "no scheme"),
         Misuse::NoTls(text.into()),
         Misuse::NoDeflate,
-        Misuse::Deflate("level", 10),
+        Misuse::DeflateConfig("level", 10),
         Misuse::NoListener,
     ];
     for (i, misuse) in all.iter().enumerate() {
@@ -92,7 +92,7 @@ fn misuses(text: &str) -> Vec<Misuse> {
             Misuse::Address(..) => 6,
             Misuse::NoTls(_) => 7,
             Misuse::NoDeflate => 8,
-            Misuse::Deflate(..) => 9,
+            Misuse::DeflateConfig(..) => 9,
             Misuse::NoListener => 10,
         };
         assert_eq!(i, number);
@@ -103,7 +103,7 @@ fn misuses(text: &str) -> Vec<Misuse> {
 #[test]
 fn each_misuse_says_its_rule_what_was_seen_why_and_what_to_do() {
     for misuse in misuses("ws://example.com") {
-        teaches(&misuse.to_string(), &misuse.lesson());
+        teaches(&misuse.to_string(), &misuse.diagnostic());
     }
     for (misuse, section) in [
         (Misuse::AfterClose, "§5.5.1"),
@@ -113,7 +113,7 @@ fn each_misuse_says_its_rule_what_was_seen_why_and_what_to_do() {
         (Misuse::Subprotocol("a b".into()), "§4.1"),
         (Misuse::Address("x".into(), "no scheme"), "§3"),
     ] {
-        assert!(misuse.lesson().rule.contains(section), "{misuse}");
+        assert!(misuse.diagnostic().rule.contains(section), "{misuse}");
     }
 }
 
@@ -122,13 +122,13 @@ fn what_a_misuse_quotes_is_escaped_and_cut_short() {
     for text in ["a\r\nX: y\x1b[2J\0\x7f\u{202e}", &"x".repeat(10_000)] {
         for misuse in misuses(text) {
             let shown = misuse.to_string();
-            teaches(&shown, &misuse.lesson());
+            teaches(&shown, &misuse.diagnostic());
             assert!(!shown.contains('\u{202e}') && shown.len() < 1_000, "{shown}");
         }
     }
 }
 
-/// What is quoted is put in where a lesson leaves room for it, and is not itself taken for that room.
+/// What is quoted is put in where a diagnostic leaves room for it, and is not itself taken for that room.
 #[test]
 fn what_is_quoted_may_look_like_a_place_for_something_quoted() {
     let shown = Misuse::Subprotocol("{} {0} \\".into()).to_string();
