@@ -1,0 +1,107 @@
+//! Stage 2, the accept key: the server proves that it read this very request.
+//!
+//! It answers the client's key with base64 of the SHA-1 of the key and the GUID, and from here on
+//! a client believes the 101. The key is hashed as text, as it came. RFC 6455 §1.3, §4.2.2.
+//!
+//! Still missing: a word to a peer whose request is refused (stage 3), and frames (4): the server
+//! closes the stream after its 101.
+//!
+//! run: cargo run --example course_02 [ADDRESS]
+
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+
+use base64::{Engine, prelude::BASE64_STANDARD};
+use sha1::{Digest, Sha1};
+
+/// In bytes. What a peer sends is bounded before it is kept.
+const MAX_HEAD: u64 = 16 * 1024;
+
+fn main() -> io::Result<()> {
+    let address = std::env::args().nth(1).unwrap_or("127.0.0.1:9001".into());
+    let listener = TcpListener::bind(address)?;
+    println!("listening on ws://{}", listener.local_addr()?);
+    for stream in listener.incoming() {
+        // An error ends this connection, and not the server.
+        if let Err(error) = stream.and_then(serve) {
+            eprintln!("{error}");
+        }
+    }
+    Ok(())
+}
+
+/// Serves one peer, from its first byte to its last.
+fn serve(stream: TcpStream) -> io::Result<()> {
+    // One buffer for the whole connection: it may already hold what follows the head.
+    let mut reader = BufReader::new(&stream);
+    let text = read_head(&mut reader)?;
+    match Head::parse(&text).and_then(|head| decide(&head)) {
+        Some(response) => (&stream).write_all(response.as_bytes()),
+        None => Ok(()),
+    }
+}
+
+/// The bytes up to the empty line; fewer if the peer leaves early or sends too many.
+fn read_head(reader: &mut impl BufRead) -> io::Result<String> {
+    let mut bytes = Vec::new();
+    let mut reader = reader.take(MAX_HEAD);
+    while !bytes.ends_with(b"\r\n\r\n") && reader.read_until(b'\n', &mut bytes)? > 0 {}
+    // A header that the server doesn't read may hold bytes that aren't UTF-8.
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// What a request says before its empty line.
+struct Head<'a> {
+    headers: Vec<(&'a str, &'a str)>,
+}
+
+impl<'a> Head<'a> {
+    /// None if the text isn't a head.
+    fn parse(text: &'a str) -> Option<Head<'a>> {
+        let mut lines = text.strip_suffix("\r\n\r\n")?.split("\r\n");
+        let _request_line = lines.next()?;
+        let headers = lines.map(|line| {
+            let (name, value) = line.split_once(':')?;
+            let is_header = !name.is_empty() && !name.contains([' ', '\t']);
+            let is_clean = !line.contains(['\r', '\n', '\0']);
+            (is_header && is_clean).then_some((name, value.trim_matches([' ', '\t'])))
+        });
+        Some(Head { headers: headers.collect::<Option<_>>()? })
+    }
+
+    /// The header's values, one for each of its lines.
+    fn values(&self, name: &str) -> impl Iterator<Item = &'a str> {
+        let lines = self.headers.iter().filter(move |(known, _)| known.eq_ignore_ascii_case(name));
+        lines.map(|(_, value)| *value)
+    }
+
+    /// Whether the header's list, which may go on over several lines, has this token.
+    fn lists(&self, name: &str, token: &str) -> bool {
+        let mut tokens = self.values(name).flat_map(|list| list.split(','));
+        tokens.any(|item| item.trim().eq_ignore_ascii_case(token))
+    }
+}
+
+/// The answer to a request for a WebSocket; none to any other.
+fn decide(head: &Head) -> Option<String> {
+    if !(head.lists("Upgrade", "websocket") && head.lists("Connection", "Upgrade")) {
+        return None;
+    }
+    let key = head.values("Sec-WebSocket-Key").next()?;
+    Some(format!(
+        "HTTP/1.1 101 Switching Protocols\r\n\
+         Upgrade: websocket\r\n\
+         Connection: Upgrade\r\n\
+         Sec-WebSocket-Accept: {}\r\n\
+         \r\n",
+        accept_key(key)
+    ))
+}
+
+/// The same text for every server, from RFC 6455 §1.3.
+const GUID: &str = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
+
+/// The answer to a client's key.
+fn accept_key(key: &str) -> String {
+    BASE64_STANDARD.encode(Sha1::digest(format!("{key}{GUID}")))
+}
