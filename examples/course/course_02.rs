@@ -75,10 +75,14 @@ impl<'a> Head<'a> {
         lines.map(|(_, value)| *value)
     }
 
-    /// Whether the header's list, which may go on over several lines, has this token.
+    /// The items of the header's list, which may go on over several lines.
+    fn items(&self, name: &str) -> impl Iterator<Item = &'a str> {
+        self.values(name).flat_map(|list| list.split(',')).map(str::trim)
+    }
+
+    /// Whether the header's list has this token, in any letter case.
     fn lists(&self, name: &str, token: &str) -> bool {
-        let mut tokens = self.values(name).flat_map(|list| list.split(','));
-        tokens.any(|item| item.trim().eq_ignore_ascii_case(token))
+        self.items(name).any(|item| item.eq_ignore_ascii_case(token))
     }
 }
 

@@ -42,10 +42,11 @@ fn serve(stream: TcpStream) -> io::Result<()> {
     match Head::parse(&text).ok_or(BAD_REQUEST).and_then(|head| decide(&head)) {
         Ok(response) => {
             (&stream).write_all(response.as_bytes())?;
-            converse(&mut reader, &mut &stream)
+            converse(&mut reader, &mut &stream)?;
         }
-        Err(refusal) => refuse(&stream, refusal),
+        Err(refusal) => refuse(&stream, refusal)?,
     }
+    hang_up(&stream)
 }
 
 /// The bytes up to the empty line; fewer if the peer leaves early or sends too many.
@@ -60,6 +61,7 @@ fn read_head(reader: &mut impl BufRead) -> io::Result<String> {
 /// What a request says before its empty line.
 struct Head<'a> {
     method: &'a str,
+    target: &'a str,
     version: &'a str,
     headers: Vec<(&'a str, &'a str)>,
 }
@@ -69,14 +71,14 @@ impl<'a> Head<'a> {
     fn parse(text: &'a str) -> Option<Head<'a>> {
         let mut lines = text.strip_suffix("\r\n\r\n")?.split("\r\n");
         let request_line: Vec<&str> = lines.next()?.split(' ').collect();
-        let [method, _target, version] = request_line[..] else { return None };
+        let [method, target, version] = request_line[..] else { return None };
         let headers = lines.map(|line| {
             let (name, value) = line.split_once(':')?;
             let is_header = !name.is_empty() && !name.contains([' ', '\t']);
             let is_clean = !line.contains(['\r', '\n', '\0']);
             (is_header && is_clean).then_some((name, value.trim_matches([' ', '\t'])))
         });
-        Some(Head { method, version, headers: headers.collect::<Option<_>>()? })
+        Some(Head { method, target, version, headers: headers.collect::<Option<_>>()? })
     }
 
     /// The header's values, one for each of its lines.
@@ -91,10 +93,14 @@ impl<'a> Head<'a> {
         values.next().filter(|_| values.next().is_none())
     }
 
-    /// Whether the header's list, which may go on over several lines, has this token.
+    /// The items of the header's list, which may go on over several lines.
+    fn items(&self, name: &str) -> impl Iterator<Item = &'a str> {
+        self.values(name).flat_map(|list| list.split(',')).map(str::trim)
+    }
+
+    /// Whether the header's list has this token, in any letter case.
     fn lists(&self, name: &str, token: &str) -> bool {
-        let mut tokens = self.values(name).flat_map(|list| list.split(','));
-        tokens.any(|item| item.trim().eq_ignore_ascii_case(token))
+        self.items(name).any(|item| item.eq_ignore_ascii_case(token))
     }
 }
 
@@ -113,6 +119,7 @@ fn decide(head: &Head) -> Result<String, Refusal> {
     let rules = [
         (head.version == "HTTP/1.1", VERSION_NOT_SUPPORTED),
         (head.method == "GET", METHOD_NOT_ALLOWED),
+        (!head.target.is_empty(), BAD_REQUEST),
         (head.values("Host").next().is_some(), BAD_REQUEST),
         // The bytes after this head must be frames, and not a body.
         (head.values("Content-Length").all(|length| length == "0"), BAD_REQUEST),
@@ -149,11 +156,10 @@ fn is_key(key: &str) -> bool {
     key.len() == 24 && key.strip_suffix("==").is_some_and(|digits| digits.bytes().all(is_digit))
 }
 
-/// Answers with the refusal, and hangs up.
+/// Answers with the refusal.
 fn refuse(mut stream: &TcpStream, refusal: Refusal) -> io::Result<()> {
     let response = format!("HTTP/1.1 {refusal}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
-    stream.write_all(response.as_bytes())?;
-    hang_up(stream)
+    stream.write_all(response.as_bytes())
 }
 
 /// How long the peer may take to read the last bytes and close.
