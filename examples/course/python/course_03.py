@@ -1,0 +1,182 @@
+"""Stage 3, refusals: a request that can't become a WebSocket gets an HTTP answer that says why.
+
+400 to a head that is broken, too long, or lacks what it must have; 405 to another method; 426 to
+another version of WebSocket and to a request for none; 505 to another version of HTTP. After the
+answer, the server waits a little for the peer to read it. RFC 6455 sections 4.2.1 and 4.4.
+
+Still missing: frames (stage 4). The server closes the stream after its 101.
+
+run: python3 course_03.py [ADDRESS]
+"""
+
+import base64
+import hashlib
+import re
+import socket
+import sys
+import time
+
+# In bytes. What a peer sends is bounded before it is kept.
+MAX_HEAD = 16 * 1024
+
+
+def main():
+    address = sys.argv[1] if len(sys.argv) > 1 else "127.0.0.1:9001"
+    host, _, port = address.rpartition(":")
+    with socket.create_server((host, int(port))) as listener:
+        host, port = listener.getsockname()
+        print(f"listening on ws://{host}:{port}", flush=True)
+        while True:
+            stream, _ = listener.accept()
+            # One buffer for the whole connection: it may already hold what follows the head.
+            with stream, stream.makefile("rb") as reader:
+                try:
+                    serve(stream, reader)
+                except (OSError, EOFError) as error:
+                    # An error ends this connection, and not the server.
+                    print(f"{type(error).__name__}: {error}", file=sys.stderr)
+
+
+def serve(stream, reader):
+    """Serves one peer, from its first byte to its last."""
+    try:
+        response = decide(parse_head(read_head(reader)))
+        stream.sendall(response.encode())
+    except Refusal as refusal:
+        refuse(stream, refusal)
+    hang_up(stream)
+
+
+def read_head(reader):
+    """The bytes up to the empty line; fewer if the peer leaves early or sends too many."""
+    text = b""
+    while not text.endswith(b"\r\n\r\n"):
+        line = reader.readline(MAX_HEAD - len(text))
+        if not line:
+            break
+        text += line
+    # A header that the server doesn't read may hold bytes that aren't ASCII.
+    return text.decode("latin-1")
+
+
+class Head:
+    """What a request says before its empty line."""
+
+    def __init__(self, method, target, version, headers):
+        self.method = method
+        self.target = target
+        self.version = version
+        self.headers = headers
+
+    def values(self, name):
+        """The header's values, one for each of its lines."""
+        return [value for known, value in self.headers if known.lower() == name.lower()]
+
+    def only(self, name):
+        """The value of a header that comes exactly once."""
+        values = self.values(name)
+        return values[0] if len(values) == 1 else None
+
+    def items(self, name):
+        """The items of the header's list, which may go on over several lines."""
+        return [item.strip(" \t") for value in self.values(name) for item in value.split(",")]
+
+    def lists(self, name, token):
+        """Whether the header's list has this token, in any letter case."""
+        return token.lower() in [item.lower() for item in self.items(name)]
+
+
+def parse_head(text):
+    if not text.endswith("\r\n\r\n"):
+        raise Refusal(BAD_REQUEST)
+    request_line, *lines = text.removesuffix("\r\n\r\n").split("\r\n")
+    words = request_line.split(" ")
+    if len(words) != 3:
+        raise Refusal(BAD_REQUEST)
+    headers = []
+    for line in lines:
+        name, colon, value = line.partition(":")
+        is_header = name and colon and " " not in name and "\t" not in name
+        if not is_header or any(byte in line for byte in "\r\n\0"):
+            raise Refusal(BAD_REQUEST)
+        headers.append((name, value.strip(" \t")))
+    return Head(*words, headers)
+
+
+class Refusal(Exception):
+    """A status, with the headers that belong to it."""
+
+
+BAD_REQUEST = "400 Bad Request"
+METHOD_NOT_ALLOWED = "405 Method Not Allowed\r\nAllow: GET"
+UPGRADE_REQUIRED = (
+    "426 Upgrade Required\r\nUpgrade: websocket\r\n"
+    "Connection: Upgrade\r\nSec-WebSocket-Version: 13"
+)
+VERSION_NOT_SUPPORTED = "505 HTTP Version Not Supported"
+
+
+def decide(head):
+    """The 101, or a Refusal."""
+    key = head.only("Sec-WebSocket-Key") or ""
+    rules = [
+        (head.version == "HTTP/1.1", VERSION_NOT_SUPPORTED),
+        (head.method == "GET", METHOD_NOT_ALLOWED),
+        (head.target != "", BAD_REQUEST),
+        (head.values("Host"), BAD_REQUEST),
+        # The bytes after this head must be frames, and not a body.
+        (all(length == "0" for length in head.values("Content-Length")), BAD_REQUEST),
+        (not head.values("Transfer-Encoding"), BAD_REQUEST),
+        (head.lists("Upgrade", "websocket"), UPGRADE_REQUIRED),
+        (head.lists("Connection", "Upgrade"), UPGRADE_REQUIRED),
+        (head.only("Sec-WebSocket-Version") == "13", UPGRADE_REQUIRED),
+        # Base64 of 16 bytes: 22 digits and two signs for what is missing to 24.
+        (re.fullmatch("[A-Za-z0-9+/]{22}==", key), BAD_REQUEST),
+    ]
+    for holds, refusal in rules:
+        if not holds:
+            raise Refusal(refusal)
+    return (
+        "HTTP/1.1 101 Switching Protocols\r\n"
+        "Upgrade: websocket\r\n"
+        "Connection: Upgrade\r\n"
+        f"Sec-WebSocket-Accept: {accept_key(key)}\r\n"
+        "\r\n"
+    )
+
+
+# The same text for every server, from RFC 6455 section 1.3.
+GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+
+
+def accept_key(key):
+    """The answer to a client's key."""
+    digest = hashlib.sha1((key + GUID).encode()).digest()
+    return base64.b64encode(digest).decode()
+
+
+def refuse(stream, refusal):
+    """Answers with the refusal."""
+    response = f"HTTP/1.1 {refusal}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+    stream.sendall(response.encode())
+
+
+# In seconds: how long the peer may take to read the last bytes and close.
+LINGER = 1
+
+
+def hang_up(stream):
+    """Ends the stream, and waits for the peer to end it too.
+
+    If the server closed it with bytes of the peer unread, TCP would reset it, and the reset might
+    overtake what the server wrote last.
+    """
+    stream.shutdown(socket.SHUT_WR)
+    stream.settimeout(LINGER)
+    deadline = time.monotonic() + LINGER
+    while time.monotonic() < deadline and stream.recv(4096):
+        pass
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,246 @@
+"""Stage 4, the frame: short messages come back.
+
+The server reads a frame's header, unmasks its payload and sends it back in a frame without a mask,
+text as text and binary as binary. RFC 6455 sections 5.2 and 5.3.
+
+Still missing: payloads of more than 125 bytes (stage 5), a header that comes in two reads (6),
+pings (7), the closing handshake (8), messages in fragments (9). Other opcodes are ignored.
+
+run: python3 course_04.py [ADDRESS]
+"""
+
+import base64
+import hashlib
+import re
+import socket
+import sys
+import time
+from collections import namedtuple
+
+# In bytes. What a peer sends is bounded before it is kept.
+MAX_HEAD = 16 * 1024
+
+
+def main():
+    address = sys.argv[1] if len(sys.argv) > 1 else "127.0.0.1:9001"
+    host, _, port = address.rpartition(":")
+    with socket.create_server((host, int(port))) as listener:
+        host, port = listener.getsockname()
+        print(f"listening on ws://{host}:{port}", flush=True)
+        while True:
+            stream, _ = listener.accept()
+            # One buffer for the whole connection: it may already hold what follows the head.
+            with stream, stream.makefile("rb") as reader:
+                try:
+                    serve(stream, reader)
+                except (OSError, EOFError) as error:
+                    # An error ends this connection, and not the server.
+                    print(f"{type(error).__name__}: {error}", file=sys.stderr)
+
+
+def serve(stream, reader):
+    """Serves one peer, from its first byte to its last."""
+    # A short message leaves at once, and doesn't wait until the peer has acknowledged the last.
+    stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    try:
+        response = decide(parse_head(read_head(reader)))
+        stream.sendall(response.encode())
+        converse(stream, reader)
+    except Refusal as refusal:
+        refuse(stream, refusal)
+    hang_up(stream)
+
+
+def read_head(reader):
+    """The bytes up to the empty line; fewer if the peer leaves early or sends too many."""
+    text = b""
+    while not text.endswith(b"\r\n\r\n"):
+        line = reader.readline(MAX_HEAD - len(text))
+        if not line:
+            break
+        text += line
+    # A header that the server doesn't read may hold bytes that aren't ASCII.
+    return text.decode("latin-1")
+
+
+class Head:
+    """What a request says before its empty line."""
+
+    def __init__(self, method, target, version, headers):
+        self.method = method
+        self.target = target
+        self.version = version
+        self.headers = headers
+
+    def values(self, name):
+        """The header's values, one for each of its lines."""
+        return [value for known, value in self.headers if known.lower() == name.lower()]
+
+    def only(self, name):
+        """The value of a header that comes exactly once."""
+        values = self.values(name)
+        return values[0] if len(values) == 1 else None
+
+    def items(self, name):
+        """The items of the header's list, which may go on over several lines."""
+        return [item.strip(" \t") for value in self.values(name) for item in value.split(",")]
+
+    def lists(self, name, token):
+        """Whether the header's list has this token, in any letter case."""
+        return token.lower() in [item.lower() for item in self.items(name)]
+
+
+def parse_head(text):
+    if not text.endswith("\r\n\r\n"):
+        raise Refusal(BAD_REQUEST)
+    request_line, *lines = text.removesuffix("\r\n\r\n").split("\r\n")
+    words = request_line.split(" ")
+    if len(words) != 3:
+        raise Refusal(BAD_REQUEST)
+    headers = []
+    for line in lines:
+        name, colon, value = line.partition(":")
+        is_header = name and colon and " " not in name and "\t" not in name
+        if not is_header or any(byte in line for byte in "\r\n\0"):
+            raise Refusal(BAD_REQUEST)
+        headers.append((name, value.strip(" \t")))
+    return Head(*words, headers)
+
+
+class Refusal(Exception):
+    """A status, with the headers that belong to it."""
+
+
+BAD_REQUEST = "400 Bad Request"
+METHOD_NOT_ALLOWED = "405 Method Not Allowed\r\nAllow: GET"
+UPGRADE_REQUIRED = (
+    "426 Upgrade Required\r\nUpgrade: websocket\r\n"
+    "Connection: Upgrade\r\nSec-WebSocket-Version: 13"
+)
+VERSION_NOT_SUPPORTED = "505 HTTP Version Not Supported"
+
+
+def decide(head):
+    """The 101, or a Refusal."""
+    key = head.only("Sec-WebSocket-Key") or ""
+    rules = [
+        (head.version == "HTTP/1.1", VERSION_NOT_SUPPORTED),
+        (head.method == "GET", METHOD_NOT_ALLOWED),
+        (head.target != "", BAD_REQUEST),
+        (head.values("Host"), BAD_REQUEST),
+        # The bytes after this head must be frames, and not a body.
+        (all(length == "0" for length in head.values("Content-Length")), BAD_REQUEST),
+        (not head.values("Transfer-Encoding"), BAD_REQUEST),
+        (head.lists("Upgrade", "websocket"), UPGRADE_REQUIRED),
+        (head.lists("Connection", "Upgrade"), UPGRADE_REQUIRED),
+        (head.only("Sec-WebSocket-Version") == "13", UPGRADE_REQUIRED),
+        # Base64 of 16 bytes: 22 digits and two signs for what is missing to 24.
+        (re.fullmatch("[A-Za-z0-9+/]{22}==", key), BAD_REQUEST),
+    ]
+    for holds, refusal in rules:
+        if not holds:
+            raise Refusal(refusal)
+    return (
+        "HTTP/1.1 101 Switching Protocols\r\n"
+        "Upgrade: websocket\r\n"
+        "Connection: Upgrade\r\n"
+        f"Sec-WebSocket-Accept: {accept_key(key)}\r\n"
+        "\r\n"
+    )
+
+
+# The same text for every server, from RFC 6455 section 1.3.
+GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+
+
+def accept_key(key):
+    """The answer to a client's key."""
+    digest = hashlib.sha1((key + GUID).encode()).digest()
+    return base64.b64encode(digest).decode()
+
+
+def refuse(stream, refusal):
+    """Answers with the refusal."""
+    response = f"HTTP/1.1 {refusal}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+    stream.sendall(response.encode())
+
+
+# In seconds: how long the peer may take to read the last bytes and close.
+LINGER = 1
+
+
+def hang_up(stream):
+    """Ends the stream, and waits for the peer to end it too.
+
+    If the server closed it with bytes of the peer unread, TCP would reset it, and the reset might
+    overtake what the server wrote last.
+    """
+    stream.shutdown(socket.SHUT_WR)
+    stream.settimeout(LINGER)
+    deadline = time.monotonic() + LINGER
+    while time.monotonic() < deadline and stream.recv(4096):
+        pass
+
+
+TEXT = 1
+BINARY = 2
+
+
+def converse(stream, reader):
+    """Echoes each message until the peer is gone."""
+    while True:
+        header = read_header(reader)
+        payload = read_payload(reader, header)
+        if header.opcode in (TEXT, BINARY):
+            write_frame(stream, header.opcode, payload)
+
+
+#  7 6 5 4 3 2 1 0   7 6 5 4 3 2 1 0
+# +-+-+-+-+-------+ +-+-------------+-------------------+---------+
+# |F|R|R|R| opcode| |M| length      | mask, 4 bytes,    | payload |
+# |I|S|S|S|       | |A| up to 125   | if MASK is set    |         |
+# |N|V|V|V|       | |S|             |                   |         |
+# | |1|2|3|       | |K|             |                   |         |
+# +-+-+-+-+-------+ +-+-------------+-------------------+---------+
+Header = namedtuple("Header", "opcode length mask")
+
+
+def read_header(reader):
+    first, second = next_bytes(reader, 2)
+    length = second & 0x7F
+    if length > 125:
+        raise EOFError("a length of more than seven bits")
+    # A mask of zeros changes nothing.
+    mask = next_bytes(reader, 4) if second & 0x80 else bytes(4)
+    return Header(first & 0x0F, length, mask)
+
+
+def next_bytes(reader, count):
+    """The next bytes of the stream, if one read brings them all."""
+    data = reader.read1(count)
+    if len(data) < count:
+        raise EOFError("the stream ends inside a frame")
+    return data
+
+
+def read_payload(reader, header):
+    payload = reader.read(header.length)
+    if len(payload) < header.length:
+        raise EOFError("the stream ends inside a frame")
+    return unmask(payload, header.mask)
+
+
+def unmask(payload, mask):
+    """Each byte XOR the mask's byte at its place, as two long numbers: a loop takes far longer."""
+    mask = (mask * (len(payload) // 4 + 1))[: len(payload)]
+    number = int.from_bytes(payload, "big") ^ int.from_bytes(mask, "big")
+    return number.to_bytes(len(payload), "big")
+
+
+def write_frame(stream, opcode, payload):
+    """Sends a whole message in one frame and one write. A server doesn't mask."""
+    stream.sendall(bytes([0x80 | opcode, len(payload)]) + payload)
+
+
+if __name__ == "__main__":
+    main()

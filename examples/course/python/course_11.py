@@ -1,0 +1,347 @@
+"""Stage 11, the rules: what a peer must not send ends the connection, and nothing of it is used.
+
+The server answers 1002 to a frame without a mask, a reserved bit, an unknown opcode, a control
+frame that is long or in fragments, and a length that isn't written in the shortest way. It looks
+at the header before it reads the payload. RFC 6455 sections 5.1, 5.2 and 5.5.
+
+Still missing, and a stage each in Rust: a second peer while the first is served, and an end to
+patience (stage 12); who may connect (13); compression (14).
+
+run: python3 course_11.py [ADDRESS]
+"""
+
+import base64
+import codecs
+import hashlib
+import re
+import socket
+import sys
+import time
+from collections import namedtuple
+
+# In bytes. What a peer sends is bounded before it is kept.
+MAX_HEAD = 16 * 1024
+
+
+def main():
+    address = sys.argv[1] if len(sys.argv) > 1 else "127.0.0.1:9001"
+    host, _, port = address.rpartition(":")
+    with socket.create_server((host, int(port))) as listener:
+        host, port = listener.getsockname()
+        print(f"listening on ws://{host}:{port}", flush=True)
+        while True:
+            stream, _ = listener.accept()
+            # One buffer for the whole connection: it may already hold what follows the head.
+            with stream, stream.makefile("rb") as reader:
+                try:
+                    serve(stream, reader)
+                except (OSError, EOFError) as error:
+                    # An error ends this connection, and not the server.
+                    print(f"{type(error).__name__}: {error}", file=sys.stderr)
+
+
+def serve(stream, reader):
+    """Serves one peer, from its first byte to its last."""
+    # A short message leaves at once, and doesn't wait until the peer has acknowledged the last.
+    stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    try:
+        response = decide(parse_head(read_head(reader)))
+        stream.sendall(response.encode())
+        try:
+            code = converse(stream, reader)
+        except Violation as violation:
+            code = violation.code
+        write_frame(stream, CLOSE, b"" if code is None else code.to_bytes(2, "big"))
+    except Refusal as refusal:
+        refuse(stream, refusal)
+    hang_up(stream)
+
+
+def read_head(reader):
+    """The bytes up to the empty line; fewer if the peer leaves early or sends too many."""
+    text = b""
+    while not text.endswith(b"\r\n\r\n"):
+        line = reader.readline(MAX_HEAD - len(text))
+        if not line:
+            break
+        text += line
+    # A header that the server doesn't read may hold bytes that aren't ASCII.
+    return text.decode("latin-1")
+
+
+class Head:
+    """What a request says before its empty line."""
+
+    def __init__(self, method, target, version, headers):
+        self.method = method
+        self.target = target
+        self.version = version
+        self.headers = headers
+
+    def values(self, name):
+        """The header's values, one for each of its lines."""
+        return [value for known, value in self.headers if known.lower() == name.lower()]
+
+    def only(self, name):
+        """The value of a header that comes exactly once."""
+        values = self.values(name)
+        return values[0] if len(values) == 1 else None
+
+    def items(self, name):
+        """The items of the header's list, which may go on over several lines."""
+        return [item.strip(" \t") for value in self.values(name) for item in value.split(",")]
+
+    def lists(self, name, token):
+        """Whether the header's list has this token, in any letter case."""
+        return token.lower() in [item.lower() for item in self.items(name)]
+
+
+def parse_head(text):
+    if not text.endswith("\r\n\r\n"):
+        raise Refusal(BAD_REQUEST)
+    request_line, *lines = text.removesuffix("\r\n\r\n").split("\r\n")
+    words = request_line.split(" ")
+    if len(words) != 3:
+        raise Refusal(BAD_REQUEST)
+    headers = []
+    for line in lines:
+        name, colon, value = line.partition(":")
+        is_header = name and colon and " " not in name and "\t" not in name
+        if not is_header or any(byte in line for byte in "\r\n\0"):
+            raise Refusal(BAD_REQUEST)
+        headers.append((name, value.strip(" \t")))
+    return Head(*words, headers)
+
+
+class Refusal(Exception):
+    """A status, with the headers that belong to it."""
+
+
+BAD_REQUEST = "400 Bad Request"
+METHOD_NOT_ALLOWED = "405 Method Not Allowed\r\nAllow: GET"
+UPGRADE_REQUIRED = (
+    "426 Upgrade Required\r\nUpgrade: websocket\r\n"
+    "Connection: Upgrade\r\nSec-WebSocket-Version: 13"
+)
+VERSION_NOT_SUPPORTED = "505 HTTP Version Not Supported"
+
+
+def decide(head):
+    """The 101, or a Refusal."""
+    key = head.only("Sec-WebSocket-Key") or ""
+    rules = [
+        (head.version == "HTTP/1.1", VERSION_NOT_SUPPORTED),
+        (head.method == "GET", METHOD_NOT_ALLOWED),
+        (head.target != "", BAD_REQUEST),
+        (head.values("Host"), BAD_REQUEST),
+        # The bytes after this head must be frames, and not a body.
+        (all(length == "0" for length in head.values("Content-Length")), BAD_REQUEST),
+        (not head.values("Transfer-Encoding"), BAD_REQUEST),
+        (head.lists("Upgrade", "websocket"), UPGRADE_REQUIRED),
+        (head.lists("Connection", "Upgrade"), UPGRADE_REQUIRED),
+        (head.only("Sec-WebSocket-Version") == "13", UPGRADE_REQUIRED),
+        # Base64 of 16 bytes: 22 digits and two signs for what is missing to 24.
+        (re.fullmatch("[A-Za-z0-9+/]{22}==", key), BAD_REQUEST),
+    ]
+    for holds, refusal in rules:
+        if not holds:
+            raise Refusal(refusal)
+    return (
+        "HTTP/1.1 101 Switching Protocols\r\n"
+        "Upgrade: websocket\r\n"
+        "Connection: Upgrade\r\n"
+        f"Sec-WebSocket-Accept: {accept_key(key)}\r\n"
+        "\r\n"
+    )
+
+
+# The same text for every server, from RFC 6455 section 1.3.
+GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+
+
+def accept_key(key):
+    """The answer to a client's key."""
+    digest = hashlib.sha1((key + GUID).encode()).digest()
+    return base64.b64encode(digest).decode()
+
+
+def refuse(stream, refusal):
+    """Answers with the refusal."""
+    response = f"HTTP/1.1 {refusal}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+    stream.sendall(response.encode())
+
+
+# In seconds: how long the peer may take to read the last bytes and close.
+LINGER = 1
+
+
+def hang_up(stream):
+    """Ends the stream, and waits for the peer to end it too.
+
+    If the server closed it with bytes of the peer unread, TCP would reset it, and the reset might
+    overtake what the server wrote last.
+    """
+    stream.shutdown(socket.SHUT_WR)
+    stream.settimeout(LINGER)
+    deadline = time.monotonic() + LINGER
+    while time.monotonic() < deadline and stream.recv(4096):
+        pass
+
+
+CONTINUATION = 0
+TEXT = 1
+BINARY = 2
+CLOSE = 8
+PING = 9
+PONG = 10
+
+PROTOCOL_ERROR = 1002
+INVALID_PAYLOAD = 1007
+MESSAGE_TOO_BIG = 1009
+
+# In bytes.
+MAX_MESSAGE = 16 * 1024 * 1024
+
+
+class Violation(Exception):
+    """The code tells the peer what it did wrong."""
+
+    def __init__(self, code):
+        super().__init__(code)
+        self.code = code
+
+
+class Message:
+    """A message, or the part of it that has come; or a control frame."""
+
+    def __init__(self, opcode):
+        self.opcode = opcode
+        self.payload = bytearray()
+        # It keeps the bytes of a character that isn't whole yet.
+        self.decoder = codecs.getincrementaldecoder("utf-8")()
+
+    def check_text(self, piece, is_last):
+        """Fails if no bytes that follow could make this UTF-8."""
+        try:
+            self.decoder.decode(piece, is_last)
+        except UnicodeDecodeError:
+            raise Violation(INVALID_PAYLOAD) from None
+
+
+def converse(stream, reader):
+    """Echoes each message until the peer closes. Returns the code of its Close."""
+    unfinished = None
+    while True:
+        header = read_header(reader)
+        if header.opcode in (CONTINUATION, TEXT, BINARY):
+            if (header.opcode == CONTINUATION) != (unfinished is not None):
+                raise Violation(PROTOCOL_ERROR)
+            message = unfinished or Message(header.opcode)
+            read_payload(reader, header, message)
+            unfinished = None if header.fin else message
+            if header.fin and message.opcode == TEXT:
+                message.check_text(b"", True)
+            if header.fin:
+                write_frame(stream, message.opcode, message.payload)
+            continue
+        message = Message(header.opcode)
+        read_payload(reader, header, message)
+        if message.opcode == PING:
+            write_frame(stream, PONG, message.payload)
+        elif message.opcode == CLOSE:
+            return close_code(message.payload)
+
+
+def close_code(payload):
+    """An empty Close has no code. What follows a code is its reason, for a person to read."""
+    if not payload:
+        return None
+    code = int.from_bytes(payload[:2], "big")
+    # No peer sends 1005, 1006 or 1015, which stand for a missing code; 1004 has no meaning.
+    may_be_sent = 1000 <= code <= 1003 or 1007 <= code <= 1014 or 3000 <= code <= 4999
+    if len(payload) == 1 or not may_be_sent:
+        raise Violation(PROTOCOL_ERROR)
+    try:
+        payload[2:].decode()
+    except UnicodeDecodeError:
+        raise Violation(INVALID_PAYLOAD) from None
+    return code
+
+
+#  7 6 5 4 3 2 1 0   7 6 5 4 3 2 1 0
+# +-+-+-+-+-------+ +-+-------------+-----------------+----------------+---------+
+# |F|R|R|R| opcode| |M| length:     | the length, if  | mask, 4 bytes, | payload |
+# |I|S|S|S|       | |A| up to 125,  | 126: 2 bytes,   | if MASK is set |         |
+# |N|V|V|V|       | |S| 126 or 127  | 127: 8 bytes    |                |         |
+# | |1|2|3|       | |K|             |                 |                |         |
+# +-+-+-+-+-------+ +-+-------------+-----------------+----------------+---------+
+Header = namedtuple("Header", "fin opcode length mask")
+
+
+def read_header(reader):
+    first, second = next_bytes(reader, 2)
+    fin, reserved, opcode = bool(first & 0x80), first & 0x70, first & 0x0F
+    masked, length = second & 0x80, second & 0x7F
+    is_data = opcode in (CONTINUATION, TEXT, BINARY)
+    is_control = opcode in (CLOSE, PING, PONG) and fin and length <= 125
+    if not (is_data or is_control) or reserved or not masked:
+        raise Violation(PROTOCOL_ERROR)
+    shortest = 0
+    if length == 126:
+        length, shortest = int.from_bytes(next_bytes(reader, 2), "big"), 126
+    elif length == 127:
+        length, shortest = int.from_bytes(next_bytes(reader, 8), "big"), 0x10000
+    # The top bit of eight bytes must be zero.
+    if length < shortest or length >> 63:
+        raise Violation(PROTOCOL_ERROR)
+    return Header(fin, opcode, length, next_bytes(reader, 4))
+
+
+def next_bytes(reader, count):
+    """The next bytes of the stream, in however many reads they come."""
+    data = reader.read(count)
+    if len(data) < count:
+        raise EOFError("the stream ends inside a frame")
+    return data
+
+
+def read_payload(reader, header, message):
+    """Appends the payload to its message, unmasked, piece by piece as it comes."""
+    if header.length > MAX_MESSAGE - len(message.payload):
+        raise Violation(MESSAGE_TOO_BIG)
+    rest, mask = header.length, header.mask
+    while rest:
+        piece = reader.read1(min(rest, 0x10000))
+        if not piece:
+            raise EOFError("the stream ends inside a frame")
+        rest -= len(piece)
+        piece = unmask(piece, mask)
+        message.payload += piece
+        # The next piece begins where this one ended in the mask.
+        turn = len(piece) % 4
+        mask = mask[turn:] + mask[:turn]
+        if message.opcode == TEXT:
+            message.check_text(piece, False)
+
+
+def unmask(payload, mask):
+    """Each byte XOR the mask's byte at its place, as two long numbers: a loop takes far longer."""
+    mask = (mask * (len(payload) // 4 + 1))[: len(payload)]
+    number = int.from_bytes(payload, "big") ^ int.from_bytes(mask, "big")
+    return number.to_bytes(len(payload), "big")
+
+
+def write_frame(stream, opcode, payload):
+    """Sends a whole message in one frame and one write. A server doesn't mask."""
+    length = len(payload)
+    if length <= 125:
+        header = bytes([0x80 | opcode, length])
+    elif length <= 0xFFFF:
+        header = bytes([0x80 | opcode, 126]) + length.to_bytes(2, "big")
+    else:
+        header = bytes([0x80 | opcode, 127]) + length.to_bytes(8, "big")
+    stream.sendall(header + payload)
+
+
+if __name__ == "__main__":
+    main()
