@@ -22,7 +22,7 @@ use sha1::{Digest, Sha1};
 /// In bytes. What a peer sends is bounded before it is kept.
 const MAX_HEAD: u64 = 16 * 1024;
 
-/// Each has a thread, a file descriptor, and up to twice `MAX_MESSAGE` in memory.
+/// Each has a thread, a file descriptor, and up to a few times `MAX_MESSAGE` in memory.
 const MAX_CONNECTIONS: usize = 512;
 
 /// From the first byte of the head to the last, however slowly they come.

@@ -1,0 +1,556 @@
+//! Stage 14, compression: permessage-deflate, with the DEFLATE of `deflate.rs`.
+//!
+//! The server takes the first offer whose every parameter it knows. It inflates messages that have
+//! RSV1 with the window of all before them, and not past `MAX_MESSAGE`; it answers 1007 to what
+//! isn't DEFLATE. It deflates each message by itself, within the window that the client asked for,
+//! and sends a message as it is if that's shorter. RFC 7692; RFC 1951.
+//!
+//! Still missing: what `src/` has and this file hasn't. Compare them.
+//!
+//! run: cargo run --example course_14 [ADDRESS]
+
+use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
+use std::net::{Ipv6Addr, Shutdown, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use base64::{Engine, prelude::BASE64_STANDARD};
+use sha1::{Digest, Sha1};
+
+mod deflate;
+
+/// In bytes. What a peer sends is bounded before it is kept.
+const MAX_HEAD: u64 = 16 * 1024;
+
+/// Each has a thread, a file descriptor, and up to a few times `MAX_MESSAGE` in memory.
+const MAX_CONNECTIONS: usize = 512;
+
+/// From the first byte of the head to the last, however slowly they come.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// After so much silence the server sends a ping; after as much again it gives the peer up.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How long a write waits for a peer that doesn't read.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
+
+fn main() -> io::Result<()> {
+    let address = std::env::args().nth(1).unwrap_or("127.0.0.1:9001".into());
+    let listener = TcpListener::bind(address)?;
+    println!("listening on ws://{}", listener.local_addr()?);
+    // Each connection holds a reference until it ends, whichever way it does.
+    let connections = Arc::new(());
+    for stream in listener.incoming() {
+        let connection = Arc::clone(&connections);
+        let is_full = Arc::strong_count(&connections) > MAX_CONNECTIONS + 1;
+        let accepted = match stream {
+            // The accepting thread waits for no peer, and doesn't linger.
+            Ok(stream) if is_full => refuse(&stream, SERVICE_UNAVAILABLE),
+            Ok(stream) => {
+                let serving = thread::Builder::new().spawn(move || {
+                    // An error ends this connection, and not the server.
+                    if let Err(error) = serve(stream) {
+                        eprintln!("{error}");
+                    }
+                    drop(connection);
+                });
+                serving.map(drop)
+            }
+            Err(error) => {
+                // Out of file descriptors, perhaps: some are free when connections have ended.
+                thread::sleep(Duration::from_millis(100));
+                Err(error)
+            }
+        };
+        if let Err(error) = accepted {
+            eprintln!("{error}");
+        }
+    }
+    Ok(())
+}
+
+/// A stream whose reads end in time.
+struct TimedReader<'a> {
+    stream: &'a TcpStream,
+    /// For all reads together; without one, each may wait for `IDLE_TIMEOUT`.
+    deadline: Option<Instant>,
+}
+
+impl Read for TimedReader<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let timeout = match self.deadline {
+            Some(deadline) => deadline.saturating_duration_since(Instant::now()),
+            None => IDLE_TIMEOUT,
+        };
+        if timeout.is_zero() {
+            return Err(ErrorKind::TimedOut.into());
+        }
+        self.stream.set_read_timeout(Some(timeout))?;
+        self.stream.read(buffer)
+    }
+}
+
+/// Serves one peer, from its first byte to its last.
+fn serve(stream: TcpStream) -> io::Result<()> {
+    stream.set_write_timeout(Some(WRITE_TIMEOUT))?;
+    // A short message leaves at once, and doesn't wait until the peer has acknowledged the last.
+    stream.set_nodelay(true)?;
+    // One buffer for the whole connection: it may already hold what follows the head.
+    let deadline = Some(Instant::now() + HEAD_TIMEOUT);
+    let mut reader = BufReader::new(TimedReader { stream: &stream, deadline });
+    let text = read_head(&mut reader)?;
+    reader.get_mut().deadline = None;
+    match Head::parse(&text).ok_or(BAD_REQUEST).and_then(|head| decide(&head)) {
+        Ok((response, window)) => {
+            (&stream).write_all(response.as_bytes())?;
+            let code = match converse(&mut reader, &mut &stream, window) {
+                Ok(code) => code,
+                Err(Failure::Violation(code)) => Some(code),
+                Err(Failure::Lost(error)) => return Err(error),
+            };
+            let payload = code.map_or(vec![], |code| code.to_be_bytes().to_vec());
+            write_frame(&mut &stream, CLOSE, &payload)?;
+        }
+        Err(refusal) => refuse(&stream, refusal)?,
+    }
+    hang_up(&stream)
+}
+
+/// The bytes up to the empty line; fewer if the peer leaves early or sends too many.
+fn read_head(reader: &mut impl BufRead) -> io::Result<String> {
+    let mut bytes = Vec::new();
+    let mut reader = reader.take(MAX_HEAD);
+    while !bytes.ends_with(b"\r\n\r\n") && reader.read_until(b'\n', &mut bytes)? > 0 {}
+    // A header that the server doesn't read may hold bytes that aren't UTF-8.
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// What a request says before its empty line.
+struct Head<'a> {
+    method: &'a str,
+    target: &'a str,
+    version: &'a str,
+    headers: Vec<(&'a str, &'a str)>,
+}
+
+impl<'a> Head<'a> {
+    /// None if the text isn't a head.
+    fn parse(text: &'a str) -> Option<Head<'a>> {
+        let mut lines = text.strip_suffix("\r\n\r\n")?.split("\r\n");
+        let request_line: Vec<&str> = lines.next()?.split(' ').collect();
+        let [method, target, version] = request_line[..] else { return None };
+        let headers = lines.map(|line| {
+            let (name, value) = line.split_once(':')?;
+            let is_header = !name.is_empty() && !name.contains([' ', '\t']);
+            let is_clean = !line.contains(['\r', '\n', '\0']);
+            (is_header && is_clean).then_some((name, value.trim_matches([' ', '\t'])))
+        });
+        Some(Head { method, target, version, headers: headers.collect::<Option<_>>()? })
+    }
+
+    /// The header's values, one for each of its lines.
+    fn values(&self, name: &str) -> impl Iterator<Item = &'a str> {
+        let lines = self.headers.iter().filter(move |(known, _)| known.eq_ignore_ascii_case(name));
+        lines.map(|(_, value)| *value)
+    }
+
+    /// The value of a header that comes exactly once.
+    fn only(&self, name: &str) -> Option<&'a str> {
+        let mut values = self.values(name);
+        values.next().filter(|_| values.next().is_none())
+    }
+
+    /// The items of the header's list, which may go on over several lines.
+    fn items(&self, name: &str) -> impl Iterator<Item = &'a str> {
+        self.values(name).flat_map(|list| list.split(',')).map(str::trim)
+    }
+
+    /// Whether the header's list has this token, in any letter case.
+    fn lists(&self, name: &str, token: &str) -> bool {
+        self.items(name).any(|item| item.eq_ignore_ascii_case(token))
+    }
+}
+
+/// A status, with the headers that belong to it.
+type Refusal = &'static str;
+
+const BAD_REQUEST: Refusal = "400 Bad Request";
+const FORBIDDEN: Refusal = "403 Forbidden";
+const METHOD_NOT_ALLOWED: Refusal = "405 Method Not Allowed\r\nAllow: GET";
+const UPGRADE_REQUIRED: Refusal = "426 Upgrade Required\r\nUpgrade: websocket\r\n\
+    Connection: Upgrade\r\nSec-WebSocket-Version: 13";
+const SERVICE_UNAVAILABLE: Refusal = "503 Service Unavailable";
+const VERSION_NOT_SUPPORTED: Refusal = "505 HTTP Version Not Supported";
+
+const SUBPROTOCOLS: [&str; 1] = ["echo"];
+
+/// The 101, with the window to deflate in if the answer says so; or why there's none.
+fn decide(head: &Head) -> Result<(String, Option<usize>), Refusal> {
+    let key = head.only("Sec-WebSocket-Key").unwrap_or_default();
+    let host = head.only("Host").and_then(host_name);
+    let rules = [
+        (head.version == "HTTP/1.1", VERSION_NOT_SUPPORTED),
+        (head.method == "GET", METHOD_NOT_ALLOWED),
+        (!head.target.is_empty(), BAD_REQUEST),
+        (host.is_some(), BAD_REQUEST),
+        // The bytes after this head must be frames, and not a body.
+        (head.values("Content-Length").all(|length| length == "0"), BAD_REQUEST),
+        (head.values("Transfer-Encoding").next().is_none(), BAD_REQUEST),
+        (head.lists("Upgrade", "websocket"), UPGRADE_REQUIRED),
+        (head.lists("Connection", "Upgrade"), UPGRADE_REQUIRED),
+        (head.only("Sec-WebSocket-Version") == Some("13"), UPGRADE_REQUIRED),
+        (is_key(key), BAD_REQUEST),
+        (head.values("Origin").all(|origin| is_own(origin, host)), FORBIDDEN),
+    ];
+    if let Some((_, refusal)) = rules.into_iter().find(|(holds, _)| !holds) {
+        return Err(refusal);
+    }
+    let mut protocols = head.items("Sec-WebSocket-Protocol");
+    let protocol = protocols.find(|protocol| SUBPROTOCOLS.contains(protocol));
+    let protocol = protocol.map(|protocol| format!("Sec-WebSocket-Protocol: {protocol}\r\n"));
+    let mut offers = head.items("Sec-WebSocket-Extensions");
+    let (extension, window) = offers.find_map(accept_offer).unzip();
+    let response = format!(
+        "HTTP/1.1 101 Switching Protocols\r\n\
+         Upgrade: websocket\r\n\
+         Connection: Upgrade\r\n\
+         Sec-WebSocket-Accept: {}\r\n\
+         {}{}\r\n",
+        accept_key(key),
+        protocol.unwrap_or_default(),
+        extension.unwrap_or_default()
+    );
+    Ok((response, window))
+}
+
+/// The answer to an offer of compression, and the window to deflate in; none declines the offer.
+fn accept_offer(offer: &str) -> Option<(String, usize)> {
+    let mut parameters = offer.split(';').map(str::trim);
+    if parameters.next() != Some("permessage-deflate") {
+        return None;
+    }
+    let mut answer =
+        "Sec-WebSocket-Extensions: permessage-deflate; server_no_context_takeover".to_string();
+    let (mut window, mut names) = (deflate::WINDOW, Vec::new());
+    for parameter in parameters {
+        let (name, value) = match parameter.split_once('=') {
+            Some((name, value)) => (name.trim(), Some(value.trim().trim_matches('"'))),
+            None => (parameter, None),
+        };
+        if names.contains(&name) {
+            return None;
+        }
+        names.push(name);
+        match (name, value.map(window_bits)) {
+            ("server_no_context_takeover" | "client_no_context_takeover", None) => {}
+            // The peer may use a smaller window than the server's own, which serves for each.
+            ("client_max_window_bits", None | Some(Some(_))) => {}
+            ("server_max_window_bits", Some(Some(bits))) => {
+                window = 1 << bits;
+                answer += &format!("; server_max_window_bits={bits}");
+            }
+            _ => return None,
+        }
+    }
+    Some((answer + "\r\n", window))
+}
+
+fn window_bits(value: &str) -> Option<u32> {
+    (8..=15).find(|bits: &u32| bits.to_string() == value)
+}
+
+/// The name in a Host, without its port.
+fn host_name(host: &str) -> Option<&str> {
+    let (name, port) = match host.rsplit_once(':') {
+        // The colons within brackets belong to an address of IPv6.
+        Some((name, port)) if !port.ends_with(']') => (name, port),
+        _ => (host, ""),
+    };
+    let is_letter = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=%".contains(&byte);
+    let is_name = match name.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+        Some(address) => address.parse::<Ipv6Addr>().is_ok(),
+        None => !name.is_empty() && name.bytes().all(is_letter),
+    };
+    (is_name && port.bytes().all(|byte| byte.is_ascii_digit())).then_some(name)
+}
+
+/// Whether an origin is a page of the host that the request names, on whichever port.
+fn is_own(origin: &str, host: Option<&str>) -> bool {
+    let authority = origin.strip_prefix("http://").or(origin.strip_prefix("https://"));
+    authority
+        .and_then(host_name)
+        .zip(host)
+        .is_some_and(|(name, host)| name.eq_ignore_ascii_case(host))
+}
+
+/// The same text for every server, from RFC 6455 §1.3.
+const GUID: &str = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
+
+/// The answer to a client's key.
+fn accept_key(key: &str) -> String {
+    BASE64_STANDARD.encode(Sha1::digest(format!("{key}{GUID}")))
+}
+
+/// Whether this is base64 of 16 bytes: 22 digits and two signs for what is missing to 24.
+fn is_key(key: &str) -> bool {
+    let is_digit = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'+' || byte == b'/';
+    key.len() == 24 && key.strip_suffix("==").is_some_and(|digits| digits.bytes().all(is_digit))
+}
+
+/// Answers with the refusal.
+fn refuse(mut stream: &TcpStream, refusal: Refusal) -> io::Result<()> {
+    let response = format!("HTTP/1.1 {refusal}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
+    stream.write_all(response.as_bytes())
+}
+
+/// How long the peer may take to read the last bytes and close.
+const LINGER: Duration = Duration::from_secs(1);
+
+/// Ends the stream, and waits for the peer to end it too. If the server closed it with bytes of the
+/// peer unread, TCP would reset it, and the reset might overtake what the server wrote last.
+fn hang_up(mut stream: &TcpStream) -> io::Result<()> {
+    stream.shutdown(Shutdown::Write)?;
+    stream.set_read_timeout(Some(LINGER))?;
+    let deadline = Instant::now() + LINGER;
+    while Instant::now() < deadline && stream.read(&mut [0; 4096]).is_ok_and(|count| count > 0) {}
+    Ok(())
+}
+
+const CONTINUATION: u8 = 0;
+/// This message is compressed.
+const RSV1: u8 = 0x40;
+
+const TEXT: u8 = 1;
+const BINARY: u8 = 2;
+const CLOSE: u8 = 8;
+const PING: u8 = 9;
+const PONG: u8 = 10;
+
+const PROTOCOL_ERROR: u16 = 1002;
+const INVALID_PAYLOAD: u16 = 1007;
+const MESSAGE_TOO_BIG: u16 = 1009;
+
+/// In bytes.
+const MAX_MESSAGE: u64 = 16 * 1024 * 1024;
+
+/// Why a conversation ends without a Close from the peer.
+enum Failure {
+    Lost(io::Error),
+    /// The code tells the peer what it did wrong.
+    Violation(u16),
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Failure {
+        Failure::Lost(error)
+    }
+}
+
+impl From<deflate::InflateError> for Failure {
+    fn from(error: deflate::InflateError) -> Failure {
+        Failure::Violation(match error {
+            deflate::InflateError::NotDeflate => INVALID_PAYLOAD,
+            deflate::InflateError::TooLong => MESSAGE_TOO_BIG,
+        })
+    }
+}
+
+/// A message, or the part of it that has come; or a control frame.
+struct Message {
+    opcode: u8,
+    compressed: bool,
+    payload: Vec<u8>,
+    /// How many bytes of a text are known to be whole characters.
+    checked: usize,
+}
+
+impl Message {
+    /// Fails if no bytes that follow could make this UTF-8.
+    fn check_text(&mut self) -> Result<(), Failure> {
+        if self.opcode != TEXT || self.compressed {
+            return Ok(());
+        }
+        match str::from_utf8(&self.payload[self.checked..]) {
+            Ok(_) => self.checked = self.payload.len(),
+            // The last character isn't whole yet.
+            Err(error) if error.error_len().is_none() => self.checked += error.valid_up_to(),
+            Err(_) => return Err(Failure::Violation(INVALID_PAYLOAD)),
+        }
+        Ok(())
+    }
+}
+
+/// Echoes each message until the peer closes. Returns the code of its Close.
+fn converse(
+    reader: &mut impl BufRead,
+    writer: &mut impl Write,
+    window: Option<usize>,
+) -> Result<Option<u16>, Failure> {
+    let mut history = Vec::new();
+    let mut unfinished = None;
+    loop {
+        await_frame(reader, writer)?;
+        let header = read_header(reader, window.is_some())?;
+        let mut message = match header.opcode {
+            CONTINUATION => unfinished.take().ok_or(Failure::Violation(PROTOCOL_ERROR))?,
+            TEXT | BINARY if unfinished.is_some() => {
+                return Err(Failure::Violation(PROTOCOL_ERROR));
+            }
+            opcode => {
+                let compressed = header.compressed;
+                Message { opcode, compressed, payload: Vec::new(), checked: 0 }
+            }
+        };
+        read_payload(reader, header, &mut message)?;
+        if message.compressed && header.fin {
+            let limit = MAX_MESSAGE as usize;
+            message.payload = deflate::inflate(&message.payload, &mut history, limit)?;
+            message.compressed = false;
+            message.check_text()?;
+        }
+        match message.opcode {
+            TEXT | BINARY if !header.fin => unfinished = Some(message),
+            TEXT if message.checked < message.payload.len() => {
+                return Err(Failure::Violation(INVALID_PAYLOAD));
+            }
+            TEXT | BINARY => write_message(writer, message.opcode, &message.payload, window)?,
+            CLOSE => return close_code(&message.payload),
+            PING => write_frame(writer, PONG, &message.payload)?,
+            _ => {}
+        }
+    }
+}
+
+/// Waits for the next frame. A peer that is silent for long is asked whether it's still there.
+fn await_frame(reader: &mut impl BufRead, writer: &mut impl Write) -> io::Result<()> {
+    match reader.fill_buf() {
+        Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
+            write_frame(writer, PING, b"")?;
+            reader.fill_buf().map(drop)
+        }
+        other => other.map(drop),
+    }
+}
+
+/// An empty Close has no code. What follows a code is its reason, for a person to read.
+fn close_code(payload: &[u8]) -> Result<Option<u16>, Failure> {
+    let (code, reason) = match payload {
+        [] => return Ok(None),
+        [_] => return Err(Failure::Violation(PROTOCOL_ERROR)),
+        [high, low, reason @ ..] => (u16::from_be_bytes([*high, *low]), reason),
+    };
+    match code {
+        _ if str::from_utf8(reason).is_err() => Err(Failure::Violation(INVALID_PAYLOAD)),
+        // No peer sends 1005, 1006 or 1015, which stand for a missing code; 1004 has no meaning.
+        1000..=1003 | 1007..=1014 | 3000..=4999 => Ok(Some(code)),
+        _ => Err(Failure::Violation(PROTOCOL_ERROR)),
+    }
+}
+
+/// What a frame says before its payload.
+///
+/// ```text
+///  7 6 5 4 3 2 1 0   7 6 5 4 3 2 1 0
+/// +-+-+-+-+-------+ +-+-------------+-----------------+----------------+---------+
+/// |F|R|R|R| opcode| |M| length:     | the length, if  | mask, 4 bytes, | payload |
+/// |I|S|S|S|       | |A| up to 125,  | 126: 2 bytes,   | if MASK is set |         |
+/// |N|V|V|V|       | |S| 126 or 127  | 127: 8 bytes    |                |         |
+/// | |1|2|3|       | |K|             |                 |                |         |
+/// +-+-+-+-+-------+ +-+-------------+-----------------+----------------+---------+
+/// ```
+#[derive(Clone, Copy)]
+struct Header {
+    fin: bool,
+    compressed: bool,
+    opcode: u8,
+    length: u64,
+    mask: [u8; 4],
+}
+
+fn read_header(reader: &mut impl BufRead, may_compress: bool) -> Result<Header, Failure> {
+    let [first, second] = next_bytes(reader)?;
+    let (fin, reserved, opcode) = (first & 0x80 != 0, first & 0x70, first & 0x0F);
+    let (masked, length) = (second & 0x80 != 0, second & 0x7F);
+    let is_legal = match opcode {
+        CONTINUATION | TEXT | BINARY => true,
+        CLOSE | PING | PONG => fin && length <= 125,
+        _ => false,
+    };
+    // The first frame of a message says it for all of them.
+    let compressed = reserved == RSV1 && may_compress && matches!(opcode, TEXT | BINARY);
+    if !is_legal || (reserved != 0 && !compressed) || !masked {
+        return Err(Failure::Violation(PROTOCOL_ERROR));
+    }
+    let (length, shortest) = match length {
+        126 => (u64::from(u16::from_be_bytes(next_bytes(reader)?)), 126),
+        127 => (u64::from_be_bytes(next_bytes(reader)?), 0x1_0000),
+        length => (u64::from(length), 0),
+    };
+    // The top bit of eight bytes must be zero.
+    if length < shortest || length >> 63 != 0 {
+        return Err(Failure::Violation(PROTOCOL_ERROR));
+    }
+    Ok(Header { fin, compressed, opcode, length, mask: next_bytes(reader)? })
+}
+
+/// The next bytes of the stream, in however many reads they come.
+fn next_bytes<const N: usize>(reader: &mut impl BufRead) -> io::Result<[u8; N]> {
+    let mut bytes = [0; N];
+    reader.read_exact(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// Appends the payload to its message, unmasked, piece by piece as it comes. Memory grows with what
+/// comes, and not with what the header announces.
+fn read_payload(
+    reader: &mut impl BufRead,
+    mut header: Header,
+    message: &mut Message,
+) -> Result<(), Failure> {
+    if header.length > MAX_MESSAGE - message.payload.len() as u64 {
+        return Err(Failure::Violation(MESSAGE_TOO_BIG));
+    }
+    while header.length > 0 {
+        let bytes = reader.fill_buf()?;
+        let count = bytes.len().min(header.length as usize);
+        if count == 0 {
+            return Err(Failure::Lost(ErrorKind::UnexpectedEof.into()));
+        }
+        let masked = bytes[..count].iter().zip(header.mask.iter().cycle());
+        message.payload.extend(masked.map(|(byte, mask)| byte ^ mask));
+        reader.consume(count);
+        // What is left of the frame, and of the mask's four bytes the one that comes first.
+        header.length -= count as u64;
+        header.mask.rotate_left(count % 4);
+        message.check_text()?;
+    }
+    Ok(())
+}
+
+/// Sends a message, deflated if both ends agreed to it and if that makes it shorter.
+fn write_message(
+    writer: &mut impl Write,
+    opcode: u8,
+    payload: &[u8],
+    window: Option<usize>,
+) -> io::Result<()> {
+    match window.map(|window| deflate::deflate(payload, window)) {
+        Some(deflated) if deflated.len() < payload.len() => {
+            write_frame(writer, RSV1 | opcode, &deflated)
+        }
+        _ => write_frame(writer, opcode, payload),
+    }
+}
+
+/// Sends a whole message in one frame and one write. A server doesn't mask.
+fn write_frame(writer: &mut impl Write, opcode: u8, payload: &[u8]) -> io::Result<()> {
+    let first = 0x80 | opcode;
+    let mut frame = match payload.len() {
+        length @ ..=125 => vec![first, length as u8],
+        length @ ..=0xFFFF => [&[first, 126], &(length as u16).to_be_bytes()[..]].concat(),
+        length => [&[first, 127], &(length as u64).to_be_bytes()[..]].concat(),
+    };
+    frame.extend_from_slice(payload);
+    writer.write_all(&frame)
+}
