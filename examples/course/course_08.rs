@@ -4,7 +4,7 @@
 //! client does. It answers 1002 to a Close of one byte or with a code that must not be sent, and
 //! 1009 to a payload that is too long. RFC 6455 §5.5.1, §7.1, §7.4.
 //!
-//! Still missing: messages in fragments (stage 9), in which browsers send only long ones; the
+//! Still missing: messages in fragments (stage 9), as some browsers send long ones; the
 //! checks of text (10) and of all else that a peer must not send (11).
 //!
 //! run: cargo run --example course_08 [ADDRESS]

@@ -4,7 +4,7 @@ The server answers a Close with a Close of the same code, and then ends the stre
 client does. It answers 1002 to a Close of one byte or with a code that must not be sent, and 1009
 to a payload that is too long. RFC 6455 sections 5.5.1, 7.1 and 7.4.
 
-Still missing: messages in fragments (stage 9), in which browsers send only long ones; the checks
+Still missing: messages in fragments (stage 9), as some browsers send long ones; the checks
 of text (10) and of all else that a peer must not send (11).
 
 run: python3 course_08.py [ADDRESS]
