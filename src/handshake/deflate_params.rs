@@ -43,7 +43,7 @@ pub const LEAST_BITS: u8 = 9;
 ///
 /// **Do not compress secrets together with what somebody else may choose.** Whoever can do so, and
 /// sees how long the frames are, can guess the secret piece by piece (CRIME, BREACH). Send such
-/// messages as [`Uncompressed`](crate::Plain).
+/// messages as [`Uncompressed`](crate::Uncompressed).
 ///
 /// [`Server::deflate`]: crate::Server::deflate
 /// [`Client::deflate`]: crate::Client::deflate

@@ -12,14 +12,14 @@ const GUARDS: [(&str, &str, &str, &str); 8] = [
     (
         "settling after a write",
         "connection/write_half.rs",
-        "        drop(outgoing);\n        self.flush_pending()?;\n        encoded?;",
-        "        drop(outgoing);\n        encoded?;",
+        "        drop(encoder);\n        self.flush_pending()?;\n        encoded?;",
+        "        drop(encoder);\n        encoded?;",
     ),
     (
         "settling after something was fed",
         "connection/write_half.rs",
-        "            self.write(&mut outgoing, behind)?;\n        }\n        drop(outgoing);\n        self.flush_pending()\n",
-        "            self.write(&mut outgoing, behind)?;\n        }\n        Ok(())\n",
+        "            self.write(&mut encoder, behind)?;\n        }\n        drop(encoder);\n        self.flush_pending()\n",
+        "            self.write(&mut encoder, behind)?;\n        }\n        Ok(())\n",
     ),
     (
         "looking again after the lock is let go",
@@ -42,8 +42,8 @@ const GUARDS: [(&str, &str, &str, &str); 8] = [
     (
         "the lock from a header to its payload",
         "connection/write_half.rs",
-        "        let mut outgoing = self.lock();\n        let encoded = encode(&mut outgoing);",
-        "        let encoded = encode(&mut self.lock());\n        let mut outgoing = self.lock();",
+        "        let mut encoder = self.lock();\n        let encoded = encode(&mut encoder);",
+        "        let encoded = encode(&mut self.lock());\n        let mut encoder = self.lock();",
     ),
     (
         "waking who waits for a queue",
@@ -54,7 +54,7 @@ const GUARDS: [(&str, &str, &str, &str); 8] = [
     (
         "telling who came while the server stops",
         "server/registry.rs",
-        "        if self.house.is_stopping() {\n            link.close_without_waiting(going_away());\n        }\n",
+        "        if self.registry.is_stopping() {\n            write_half.close_without_waiting(going_away());\n        }\n",
         "",
     ),
 ];
