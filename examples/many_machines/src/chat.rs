@@ -1,0 +1,178 @@
+//! The rooms of one server, and the threads that serve all its members: the reader, presence, draining.
+//!
+//! ```text
+//! store ──► the reader: follow, deliver ──► Room ──► an Outbox for each member
+//! ```
+
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::{Condvar, Mutex, MutexGuard};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use ws101::Sender;
+
+use crate::room::{Member, Room};
+use crate::store::{News, Position, ROOMS, Store, Unavailable};
+
+/// For how long a member that comes back waits until this server has read what the member has heard elsewhere.
+const CATCH_UP: Duration = Duration::from_secs(2);
+/// A server that has had no answer from its store for so long says that it's not ready.
+const OUT_OF_TOUCH: Duration = Duration::from_secs(2);
+/// A server that has had no answer for so long sends its members away, to servers that may have one.
+const SEND_AWAY: Duration = Duration::from_secs(6);
+/// Between two batches of members that are sent away, and between two rounds of presence.
+const BATCH_EVERY: Duration = Duration::from_millis(100);
+const PRESENCE_EVERY: Duration = Duration::from_secs(2);
+
+pub struct Chat {
+    pub name: String,
+    pub store: Box<dyn Store>,
+    pub history: usize,
+    rooms: Vec<Mutex<Room>>,
+    /// The reader has delivered something.
+    delivered: Condvar,
+    /// When the store last answered the reader.
+    answered: Mutex<Option<Instant>>,
+    draining: AtomicBool,
+}
+
+/// What the balancer is told.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Health {
+    Ready,
+    /// Nobody new, please; those who are here are being sent away.
+    Draining,
+    /// The store doesn't answer.
+    OutOfTouch,
+}
+
+impl Chat {
+    pub fn new(name: String, store: Box<dyn Store>, history: usize) -> Chat {
+        Chat {
+            name,
+            store,
+            history,
+            rooms: ROOMS.iter().map(|_| Mutex::new(Room::new(history))).collect(),
+            delivered: Condvar::new(),
+            answered: Mutex::default(),
+            draining: AtomicBool::new(false),
+        }
+    }
+
+    pub fn room(&self, room: usize) -> MutexGuard<'_, Room> {
+        self.rooms[room].lock().unwrap()
+    }
+
+    pub fn health(&self) -> Health {
+        if self.draining.load(SeqCst) {
+            return Health::Draining;
+        }
+        let answered = *self.answered.lock().unwrap();
+        match answered.is_some_and(|at| at.elapsed() < OUT_OF_TOUCH) {
+            true => Health::Ready,
+            false => Health::OutOfTouch,
+        }
+    }
+
+    /// Lets a member in. It may come from a server that has read further than this one: the reader is on its way
+    /// there. If the reader doesn't get there, the member's position is not in the store, and it starts anew.
+    pub fn join(&self, room: usize, id: u64, member: Member, position: Option<Position>) {
+        let locked = self.room(room);
+        let behind = |room: &mut Room| position.as_ref().is_some_and(|at| room.is_behind(at));
+        let waited = self.delivered.wait_timeout_while(locked, CATCH_UP, behind);
+        waited.unwrap().0.join(id, member, position.as_ref(), &self.name);
+    }
+
+    // ANCHOR: reader
+    /// The reader's work, in a thread of its own.
+    pub fn read(&self) {
+        loop {
+            match self.read_some() {
+                Ok(()) => *self.answered.lock().unwrap() = Some(Instant::now()),
+                Err(error) => {
+                    log::warn!("{error}");
+                    thread::sleep(BATCH_EVERY);
+                }
+            }
+        }
+    }
+
+    fn read_some(&self) -> Result<(), Unavailable> {
+        let adopt = |room: usize| -> Result<(), Unavailable> {
+            let tail = self.store.tail(room)?;
+            self.room(room).adopt(tail, &self.name);
+            Ok(())
+        };
+        for room in 0..ROOMS.len() {
+            if !self.room(room).is_known() {
+                adopt(room)?;
+            }
+        }
+        let seen: Vec<_> = (0..ROOMS.len()).map(|room| self.room(room).seen()).collect();
+        match self.store.follow(&seen)? {
+            News::Anew(room) => adopt(room)?,
+            News::Entries(entries) => {
+                for (room, offset, said) in entries {
+                    // Bound first: the lock must be free again when the tail is read.
+                    let is_next = self.room(room).deliver(offset, said);
+                    if !is_next {
+                        adopt(room)?;
+                    }
+                }
+            }
+        }
+        self.delivered.notify_all();
+        Ok(())
+    }
+
+    /// Says who is here, and tells the members who is here on all servers. In a thread of its own.
+    pub fn keep_presence(&self) {
+        loop {
+            let here: Vec<_> = (0..ROOMS.len()).map(|room| self.room(room).names()).collect();
+            match self.store.presence(&self.name, &here) {
+                Ok(all) => {
+                    let each = all.into_iter().enumerate();
+                    each.for_each(|(room, names)| self.room(room).tell_names(names));
+                }
+                Err(error) => log::debug!("presence: {error}"),
+            }
+            thread::sleep(PRESENCE_EVERY);
+        }
+    }
+
+    /// Sends all members away when the store has not answered for long: where they land, it may. In a thread of
+    /// its own.
+    pub fn watch_store(&self) {
+        loop {
+            thread::sleep(BATCH_EVERY);
+            let answered = *self.answered.lock().unwrap();
+            if answered.is_some_and(|at| at.elapsed() > SEND_AWAY) {
+                self.send_away(1013, "this server has lost its store", Duration::from_secs(1));
+            }
+        }
+    }
+
+    // ANCHOR: drain
+    /// Empties this server for a restart: the balancer learns it first, then the members go, a batch at a time.
+    pub fn drain(&self, notice: Duration, over: Duration) {
+        self.draining.store(true, SeqCst);
+        thread::sleep(notice);
+        // Twice: a member may have been on its way in.
+        self.send_away(1012, "this server restarts; come back at once", over);
+        self.send_away(1012, "this server restarts; come back at once", BATCH_EVERY);
+    }
+
+    fn send_away(&self, code: u16, reason: &str, over: Duration) {
+        let senders: Vec<Sender> =
+            (0..ROOMS.len()).flat_map(|room| self.room(room).senders()).collect();
+        let batches = (over.as_millis() / BATCH_EVERY.as_millis()).max(1) as usize;
+        let size = senders.len().div_ceil(batches).max(1);
+        for batch in senders.chunks(size) {
+            for sender in batch {
+                // One that has left by itself can't be told.
+                let _ = sender.close(code, reason);
+            }
+            thread::sleep(BATCH_EVERY);
+        }
+    }
+}

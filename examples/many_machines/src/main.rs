@@ -1,0 +1,106 @@
+//! One server of a chat that runs on several: what one member says, all hear, whichever server they are on, in the
+//! same order; and a member whose server dies comes back elsewhere and misses nothing.
+//!
+//! run: cargo run --manifest-path examples/many_machines/Cargo.toml [ADDRESS] [--redis URL] [--name NAME] [--history N]
+//! then: open http://127.0.0.1:9001 in two windows
+//! or: examples/many_machines/run starts three of them, with Redis between and haproxy in front
+//! expect: listening on ws://127.0.0.1:9001
+//!
+//! Without `--redis` the messages are kept in this server's memory, so it runs alone. A line `drain` on standard
+//! input empties it for a restart and ends it. `/health` tells a balancer: 200 ready, 404 draining, 503 out of touch.
+//!
+//! Read `store.rs`, `room.rs`, `chat.rs`, `member.rs`, then `redis_streams.rs` and the three Lua scripts.
+
+mod chat;
+mod member;
+mod memory;
+mod redis_streams;
+mod room;
+mod store;
+
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use ws101::{Error, Limits, Request, Response, Result, Server};
+
+use crate::chat::{Chat, Health};
+use crate::memory::Memory;
+use crate::redis_streams::Redis;
+use crate::store::{ROOMS, Store};
+
+/// haproxy asks every 300 ms; so it knows before the first member is sent away.
+const NOTICE: Duration = Duration::from_millis(1000);
+/// Over how long the members are sent away.
+const DRAIN_OVER: Duration = Duration::from_secs(2);
+
+fn main() -> Result<()> {
+    env_logger::init();
+    let (mut address, mut redis, mut name) = ("127.0.0.1:9001".to_owned(), None, None);
+    let mut history = 1000;
+    let mut arguments = std::env::args().skip(1);
+    while let Some(argument) = arguments.next() {
+        match argument.as_str() {
+            "--redis" => redis = arguments.next(),
+            "--name" => name = arguments.next(),
+            "--history" => {
+                let number = arguments.next().and_then(|n| n.parse().ok()).filter(|n| *n > 0);
+                history = number.ok_or_else(|| Error::other("--history takes a number"))?;
+            }
+            _ => address = argument,
+        }
+    }
+    let store: Box<dyn Store> = match redis {
+        None => Box::new(Memory::new(history)),
+        Some(url) => {
+            Box::new(Redis::new(&url, history).map_err(|why| Error::other(why.to_string()))?)
+        }
+    };
+    let name = name.unwrap_or_else(|| "alone".into());
+    let chat = Arc::new(Chat::new(name, store, history));
+    let on_the_pages = chat.clone();
+    let server = Server::bind(address)?
+        .paths(ROOMS.map(|room| format!("/chat/{room}")))
+        .pages(move |request| page(request, &on_the_pages))
+        .limits(Limits { max_message: 8192, ..Limits::default() });
+    println!("listening on ws://{}", server.local_addr()?);
+    println!("open http://{}", server.local_addr()?);
+
+    spawn("reader", &chat, |chat| chat.read());
+    spawn("presence", &chat, |chat| chat.keep_presence());
+    spawn("watch", &chat, |chat| chat.watch_store());
+    let handle = server.handle();
+    spawn("stdin", &chat, move |chat| {
+        for line in std::io::stdin().lines().map_while(std::io::Result::ok) {
+            if line.trim() == "drain" {
+                chat.drain(NOTICE, DRAIN_OVER);
+                handle.stop(Duration::from_secs(1));
+            }
+        }
+    });
+    server.serve(move |ws| member::visit(ws, &chat))
+}
+
+fn spawn(name: &str, chat: &Arc<Chat>, work: impl FnOnce(&Chat) + Send + 'static) {
+    let chat = chat.clone();
+    let spawned = thread::Builder::new().name(name.into()).spawn(move || work(&chat));
+    spawned.expect("a server that starts has room for a few threads");
+}
+
+/// The page, and what the balancer asks.
+fn page(request: &Request, chat: &Chat) -> Option<Response> {
+    const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; \
+        connect-src 'self'; frame-ancestors 'none'";
+    match request.path() {
+        "/" => Some(
+            Response::html(include_str!("page.html")).header("Content-Security-Policy", POLICY),
+        ),
+        "/health" => Some(match chat.health() {
+            Health::Ready => Response::text("ready\n"),
+            // haproxy's `http-check disable-on-404`: no new connections, and those that are there stay.
+            Health::Draining => Response::text("draining\n").status(404),
+            Health::OutOfTouch => Response::text("the store does not answer\n").status(503),
+        }),
+        _ => None,
+    }
+}

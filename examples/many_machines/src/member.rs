@@ -1,0 +1,130 @@
+//! A member's stay: what its URL says, joining, and appending what it says.
+//!
+//! A member comes to `/chat/ROOM?name=NAME&key=KEY`, and adds `&epoch=EPOCH&offset=OFFSET` when it comes back.
+//! It sends `NUMBER TEXT`, where it counts its messages from 1, and is told `{"type":"said","number":NUMBER}` once
+//! the store has that message. What it isn't told of, it sends again, with the same number, on the next connection.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use ws101::explain::json::{object, string};
+use ws101::{Message, Result, WebSocket};
+
+use crate::chat::Chat;
+use crate::room::Member;
+use crate::store::{Position, ROOMS, Said};
+
+/// How many messages may wait for a member beside all that a room keeps, which a returning member gets at once.
+const ROOM_TO_SPARE: usize = 256;
+/// For how long a member's message is offered to a store that doesn't answer. Then the member is sent away.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// The largest number: Lua counts in floating point.
+const MOST: u64 = 1 << 53;
+
+/// What a URL says of a member.
+#[derive(Debug, PartialEq, Eq)]
+struct Visit {
+    room: usize,
+    name: String,
+    key: String,
+    position: Option<Position>,
+}
+
+impl Visit {
+    /// `Err`: what is wrong with it, for the reason of a Close.
+    fn parse(path: &str, query: &str) -> std::result::Result<Visit, &'static str> {
+        let room = path.rsplit('/').next().and_then(|name| ROOMS.iter().position(|r| *r == name));
+        let field = |name: &str| {
+            let mut fields = query.split('&').filter_map(|field| field.split_once('='));
+            fields.find(|field| field.0 == name).map(|field| field.1)
+        };
+        let word = |name, most| {
+            let is_word = |word: &&str| {
+                (1..=most).contains(&word.len()) && word.bytes().all(|b| b.is_ascii_alphanumeric())
+            };
+            field(name).filter(is_word).map(str::to_owned)
+        };
+        let position = match (word("epoch", 32), field("offset").and_then(|o| o.parse().ok())) {
+            (Some(epoch), Some(offset)) => Some(Position { epoch, offset }),
+            _ if field("epoch").is_some() => return Err("epoch and offset, as they were told"),
+            _ => None,
+        };
+        Ok(Visit {
+            room: room.ok_or("no such room")?,
+            name: word("name", 16).ok_or("name: 1 to 16 letters and digits")?,
+            key: word("key", 32).ok_or("key: 1 to 32 letters and digits")?,
+            position,
+        })
+    }
+}
+
+/// The handler of each connection.
+pub fn visit(mut ws: WebSocket, chat: &Chat) -> Result<()> {
+    let visit = Visit::parse(ws.request().path(), ws.request().query().unwrap_or_default());
+    let Visit { room, name, key, position } = match visit {
+        Ok(visit) => visit,
+        Err(reason) => return ws.close(1008, reason),
+    };
+    let outbox = ws.outbox(chat.history + ROOM_TO_SPARE)?;
+    let member = Member { name: name.clone(), outbox, sender: ws.sender() };
+    chat.join(room, ws.id(), member, position);
+    let ended = listen(&mut ws, chat, room, &name, &key);
+    chat.room(room).leave(ws.id());
+    ended
+}
+
+// ANCHOR: listen
+fn listen(ws: &mut WebSocket, chat: &Chat, room: usize, who: &str, from: &str) -> Result<()> {
+    while let Some(message) = ws.recv()? {
+        let Message::Text(text) = message else { return ws.close(1003, "text only") };
+        let said = text.split_once(' ').and_then(|(number, says)| {
+            let number = number.parse().ok().filter(|number| (1..MOST).contains(number))?;
+            Some(Said { from: from.into(), number, who: who.into(), says: says.into() })
+        });
+        let Some(said) = said else { return ws.close(1008, "NUMBER TEXT") };
+        if !append(chat, room, &said) {
+            return ws.close(1013, "the store does not answer");
+        }
+        let number = said.number.to_string();
+        ws.send(&*object(&[("type", string("said")), ("number", number)]))?;
+    }
+    Ok(())
+}
+
+/// Appends, and asks again while the store doesn't answer. The number makes that safe.
+fn append(chat: &Chat, room: usize, said: &Said) -> bool {
+    let since = Instant::now();
+    loop {
+        match chat.store.append(room, said) {
+            Ok(()) => return true,
+            Err(error) if since.elapsed() > PATIENCE => {
+                log::info!("a message is given back to its sender: {error}");
+                return false;
+            }
+            Err(_) => thread::sleep(Duration::from_millis(200)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_says_who_comes_where_and_from_which_position() {
+        let visit = Visit::parse("/chat/garden", "name=ann&key=k1&epoch=e&offset=7").unwrap();
+        let position = Some(Position { epoch: "e".into(), offset: 7 });
+        let right = Visit { room: 1, name: "ann".into(), key: "k1".into(), position };
+        assert_eq!(visit, right);
+        assert_eq!(Visit::parse("/chat/tea", "name=ann&key=k").unwrap().position, None);
+    }
+
+    #[test]
+    fn a_url_with_half_a_position_or_a_strange_name_is_refused() {
+        assert!(Visit::parse("/chat/cellar", "name=ann&key=k").is_err());
+        assert!(Visit::parse("/chat/tea", "name=a%0Ab&key=k").is_err());
+        assert!(Visit::parse("/chat/tea", "name=ann").is_err());
+        assert!(Visit::parse("/chat/tea", "name=ann&key=k&epoch=e").is_err());
+        assert!(Visit::parse("/chat/tea", "name=ann&key=k&epoch=e&offset=-1").is_err());
+    }
+}

@@ -1,0 +1,235 @@
+//! The store between several servers: a Redis stream for each room.
+//!
+//! ```text
+//! a member's thread ──► queue ──► the appending thread ──► EVAL append.lua: XADD chat:{tea}:EPOCH 0-* ..
+//! the server's reader ◄────────── XREAD BLOCK of all rooms, one connection ◄──┘
+//! ```
+//!
+//! Rules of this file:
+//! - Each call has a deadline. After an error or a late answer its connection is dropped: a late answer would
+//!   otherwise be taken for the answer to the next command.
+//! - One thread appends for all members. It sends what has gathered in one pipeline, so many members wait for one
+//!   round trip, and a Redis that hangs holds all of them up for one deadline and not for one each.
+//! - The name of a stream holds its epoch, so no command ever mixes entries of two epochs.
+
+use std::sync::Mutex;
+use std::sync::mpsc::{Receiver, Sender, channel, sync_channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use redis::streams::{StreamId, StreamRangeReply, StreamReadReply};
+use redis::{Client, Cmd, Connection, Pipeline, RedisError, cmd, from_redis_value};
+
+use crate::store::{
+    FOLLOW, News, PRESENCE, ROOMS, Said, Seen, Store, Tail, Unavailable, new_epoch,
+};
+
+/// For one command, beside what it may wait by itself. Dialling takes that long, too.
+const DEADLINE: Duration = Duration::from_millis(1500);
+/// How many appends go into one pipeline.
+const PIPELINE: usize = 256;
+/// How many entries one XREAD may bring for each room.
+const COUNT: usize = 500;
+
+pub struct Redis {
+    client: Client,
+    appends: Mutex<Sender<Append>>,
+    /// The reader's connection: it blocks, so it is used for nothing else.
+    following: Mutex<Following>,
+    presence: Mutex<Option<Connection>>,
+}
+
+struct Following {
+    connection: Option<Connection>,
+    checked: Option<Instant>,
+}
+
+/// An append that waits, and where its member waits for the outcome.
+struct Append {
+    command: Cmd,
+    done: std::sync::mpsc::SyncSender<Result<(), Unavailable>>,
+}
+
+impl Redis {
+    /// `url`: `redis://HOST:PORT`. Nothing is dialled yet, so a server can start before its Redis does.
+    pub fn new(url: &str, history: usize) -> Result<Redis, Unavailable> {
+        let client = Client::open(url)?;
+        let (appends, queue) = channel();
+        let for_thread = client.clone();
+        let appending = move || append_all(&for_thread, &queue, history);
+        let spawned = thread::Builder::new().name("appends".into()).spawn(appending);
+        spawned.map_err(|error| Unavailable(error.to_string()))?;
+        let following = Mutex::new(Following { connection: None, checked: None });
+        Ok(Redis { client, appends: Mutex::new(appends), following, presence: Mutex::default() })
+    }
+}
+
+impl From<RedisError> for Unavailable {
+    fn from(error: RedisError) -> Unavailable {
+        Unavailable(error.to_string())
+    }
+}
+
+/// Runs commands on a connection, which is dialled first if there is none, and dropped if they fail.
+fn on<T>(
+    client: &Client,
+    slot: &mut Option<Connection>,
+    run: impl FnOnce(&mut Connection) -> Result<T, RedisError>,
+) -> Result<T, Unavailable> {
+    let mut connection = match slot.take() {
+        Some(connection) => connection,
+        None => {
+            let connection = client.get_connection_with_timeout(DEADLINE)?;
+            connection.set_read_timeout(Some(DEADLINE + FOLLOW))?;
+            connection.set_write_timeout(Some(DEADLINE))?;
+            connection
+        }
+    };
+    let outcome = run(&mut connection)?;
+    *slot = Some(connection);
+    Ok(outcome)
+}
+
+/// The appending thread's work, for as long as the store lives.
+fn append_all(client: &Client, queue: &Receiver<Append>, history: usize) {
+    let mut connection = None;
+    while let Ok(first) = queue.recv() {
+        let appends: Vec<Append> =
+            std::iter::once(first).chain(queue.try_iter().take(PIPELINE - 1)).collect();
+        let mut pipeline = Pipeline::new();
+        for append in &appends {
+            pipeline.add_command(append.command.clone().arg(history).to_owned());
+        }
+        // If one failed, nothing is known of the others. All ask again, which append.lua allows.
+        let outcome = on(client, &mut connection, |connection| pipeline.exec(connection));
+        for append in appends {
+            // A member that has left needs no answer.
+            let _ = append.done.send(outcome.clone());
+        }
+    }
+}
+
+fn key(room: usize) -> String {
+    // In a Redis cluster the braces put all keys of a room on the same node.
+    format!("chat:{{{}}}", ROOMS[room])
+}
+
+/// EVAL sends the script with each call: some hundred bytes more, and no script to load anew after a restart.
+fn script(text: &str, room: usize) -> Cmd {
+    cmd("EVAL").arg(text).arg(1).arg(key(room)).to_owned()
+}
+
+/// The offset is the sequence number of an entry's id: `0-7`.
+fn entry(id: &StreamId) -> Option<(u64, Said)> {
+    let offset = id.id.strip_prefix("0-")?.parse().ok()?;
+    let said = Said {
+        from: id.get("from")?,
+        number: id.get("number")?,
+        who: id.get("who")?,
+        says: id.get("says")?,
+    };
+    Some((offset, said))
+}
+
+impl Store for Redis {
+    fn append(&self, room: usize, said: &Said) -> Result<(), Unavailable> {
+        let command = script(include_str!("append.lua"), room)
+            .arg(new_epoch())
+            .arg(&said.from)
+            .arg(said.number)
+            .arg(&said.who)
+            .arg(&said.says)
+            .to_owned();
+        let (done, outcome) = sync_channel(1);
+        let queued = self.appends.lock().unwrap().send(Append { command, done });
+        let gone = |_| Unavailable("the appending thread has ended".into());
+        queued.map_err(|error| Unavailable(error.to_string()))?;
+        outcome.recv().map_err(gone)?
+    }
+
+    fn tail(&self, room: usize) -> Result<Tail, Unavailable> {
+        let Following { connection, .. } = &mut *self.following.lock().unwrap();
+        let command = script(include_str!("tail.lua"), room).arg(new_epoch()).to_owned();
+        let (epoch, entries): (String, StreamRangeReply) =
+            on(&self.client, connection, |connection| command.query(connection))?;
+        Ok(Tail { epoch, entries: entries.ids.iter().filter_map(entry).collect() })
+    }
+
+    // One XREAD for all rooms. Twice a second the streams are checked first, since XREAD would wait for ever at a
+    // stream that is no more.
+    fn follow(&self, seen: &[Seen]) -> Result<News, Unavailable> {
+        let Following { connection, checked } = &mut *self.following.lock().unwrap();
+        // A new connection may lead to a Redis that was restored: check before reading on.
+        if connection.is_none() || checked.is_none_or(|at| at.elapsed() >= FOLLOW) {
+            let mut pipeline = Pipeline::new();
+            for (room, Seen { position, last }) in seen.iter().enumerate() {
+                let (from, number) =
+                    last.as_ref().map_or(("", 0), |last| (&last.from, last.number));
+                let check = script(include_str!("check.lua"), room);
+                pipeline.add_command(
+                    check
+                        .to_owned()
+                        .arg(&position.epoch)
+                        .arg(position.offset)
+                        .arg(from)
+                        .arg(number)
+                        .arg(new_epoch())
+                        .to_owned(),
+                );
+            }
+            let answers: Vec<String> =
+                on(&self.client, connection, |connection| pipeline.query(connection))?;
+            if let Some(room) = answers.iter().position(|answer| answer != "same") {
+                return Ok(News::Anew(room));
+            }
+            *checked = Some(Instant::now());
+        }
+        let mut read = cmd("XREAD");
+        read.arg("COUNT").arg(COUNT).arg("BLOCK").arg(FOLLOW.as_millis() as u64).arg("STREAMS");
+        let names: Vec<String> = (0..seen.len())
+            .map(|room| format!("{}:{}", key(room), seen[room].position.epoch))
+            .collect();
+        read.arg(&names);
+        read.arg(seen.iter().map(|seen| format!("0-{}", seen.position.offset)).collect::<Vec<_>>());
+        // Nil when nothing came in time.
+        let reply: Option<StreamReadReply> =
+            on(&self.client, connection, |connection| read.query(connection))?;
+        let mut entries = Vec::new();
+        for stream in reply.iter().flat_map(|reply| &reply.keys) {
+            let Some(room) = names.iter().position(|name| *name == stream.key) else { continue };
+            let read = stream.ids.iter().filter_map(entry);
+            entries.extend(read.map(|(offset, said)| (room, offset, said)));
+        }
+        Ok(News::Entries(entries))
+    }
+
+    fn presence(
+        &self,
+        server: &str,
+        here: &[Vec<String>],
+    ) -> Result<Vec<Vec<String>>, Unavailable> {
+        let connection = &mut *self.presence.lock().unwrap();
+        on(&self.client, connection, |connection| {
+            let mut renew = Pipeline::new();
+            renew.cmd("SADD").arg("chat:servers").arg(server);
+            for (room, names) in here.iter().enumerate() {
+                let name = format!("{}:here:{server}", key(room));
+                renew.cmd("SET").arg(name).arg(names.join("\n")).arg("EX").arg(PRESENCE.as_secs());
+            }
+            renew.exec(connection)?;
+            let servers: Vec<String> = cmd("SMEMBERS").arg("chat:servers").query(connection)?;
+            let mut all = Vec::new();
+            for room in 0..here.len() {
+                let mut lists = cmd("MGET");
+                servers.iter().for_each(|server| {
+                    lists.arg(format!("{}:here:{server}", key(room)));
+                });
+                // The key of a server that has died is gone by now.
+                let lists: Vec<Option<String>> = from_redis_value(lists.query(connection)?)?;
+                let names = lists.iter().flatten().flat_map(|names| names.lines());
+                all.push(names.map(str::to_owned).collect());
+            }
+            Ok(all)
+        })
+    }
+}

@@ -1,0 +1,256 @@
+//! One room on one server: the end of its stream, encoded for the wire, and the members who hear it.
+//!
+//! Rules of this file:
+//! - A member hears the entries of its room in the order of their offsets, each once. Joining and delivering happen
+//!   under the same lock, so no entry falls between what a member missed and what it hears next.
+//! - `recovered: true` is said only where every missed entry is at hand. All else is `recovered: false` with the
+//!   offset at which the member starts anew.
+//! - Nothing here waits for a member: each has an `Outbox`, and one whose outbox is full is cut off.
+
+use std::collections::{HashMap, VecDeque};
+
+use ws101::explain::json::{array, object, string};
+use ws101::{Outbox, Prepared as PreparedMessage, Sender};
+
+use crate::store::{Position, Said, Seen, Tail};
+
+/// How many entries a member hears that comes for the first time.
+const GREETING: usize = 20;
+/// How many names are listed.
+const MOST_NAMES: usize = 50;
+
+#[derive(Default)]
+pub struct Room {
+    /// Empty until the reader has read the stream.
+    epoch: String,
+    /// The offset of the newest entry.
+    top: u64,
+    /// The newest entry, to hold the store against.
+    last: Option<Said>,
+    /// The last entries up to `top`, without a gap.
+    kept: VecDeque<PreparedMessage>,
+    /// How many are kept.
+    history: usize,
+    members: HashMap<u64, Member>,
+    /// What was said last about who is here.
+    names: String,
+}
+
+/// Whoever is connected to this server and in this room.
+pub struct Member {
+    pub name: String,
+    pub outbox: Outbox,
+    /// To close with; the outbox only sends.
+    pub sender: Sender,
+}
+
+impl Room {
+    pub fn new(history: usize) -> Room {
+        Room { history, ..Room::default() }
+    }
+
+    pub fn is_known(&self) -> bool {
+        !self.epoch.is_empty()
+    }
+
+    pub fn seen(&self) -> Seen {
+        let position = Position { epoch: self.epoch.clone(), offset: self.top };
+        Seen { position, last: self.last.clone() }
+    }
+
+    /// Whether this server has read less than the member has heard elsewhere.
+    pub fn is_behind(&self, position: &Position) -> bool {
+        self.epoch == position.epoch && self.top < position.offset
+    }
+
+    /// The offset before the oldest entry that is kept.
+    fn start(&self) -> u64 {
+        self.top - self.kept.len() as u64
+    }
+
+    /// Where a member goes on, and whether that is all it missed.
+    fn resume(&self, position: &Position) -> Option<u64> {
+        let at_hand = self.start()..=self.top;
+        (self.epoch == position.epoch && at_hand.contains(&position.offset))
+            .then_some(position.offset)
+    }
+
+    // ANCHOR: join
+    /// Lets a member in: tells it where it stands, then what it missed. From then on it hears what all hear.
+    pub fn join(&mut self, id: u64, member: Member, position: Option<&Position>, server: &str) {
+        let resumed = position.and_then(|position| self.resume(position));
+        let newest = self.top - self.kept.len().min(GREETING) as u64;
+        let offset = resumed.unwrap_or(newest);
+        let recovered = position.map(|_| resumed.is_some());
+        let mut fits = member.outbox.try_send(&self.told(offset, recovered, server)).is_ok();
+        let missed = self.kept.iter().skip((offset - self.start()) as usize);
+        fits &= missed.into_iter().all(|entry| member.outbox.try_send(entry).is_ok());
+        if !fits {
+            member.outbox.cut();
+        }
+        self.members.insert(id, member);
+    }
+
+    /// `{"type":"position"}`: the entry after this offset comes next.
+    fn told(&self, offset: u64, recovered: Option<bool>, server: &str) -> PreparedMessage {
+        let mut fields = vec![
+            ("type", string("position")),
+            ("server", string(server)),
+            ("epoch", string(&self.epoch)),
+            ("offset", offset.to_string()),
+        ];
+        fields.extend(recovered.map(|recovered| ("recovered", recovered.to_string())));
+        PreparedMessage::new(object(&fields))
+    }
+
+    pub fn leave(&mut self, id: u64) {
+        self.members.remove(&id);
+    }
+
+    pub fn names(&self) -> Vec<String> {
+        self.members.values().map(|member| member.name.clone()).collect()
+    }
+
+    /// Those who can be sent away.
+    pub fn senders(&self) -> Vec<Sender> {
+        self.members.values().map(|member| member.sender.clone()).collect()
+    }
+
+    // ANCHOR: deliver
+    /// The next entry, to all. `false`: it is not the next one, so the tail has to be read.
+    pub fn deliver(&mut self, offset: u64, said: Said) -> bool {
+        if offset != self.top + 1 {
+            return offset <= self.top;
+        }
+        let entry = self.keep(offset, said);
+        self.tell_all(&entry);
+        true
+    }
+
+    fn keep(&mut self, offset: u64, said: Said) -> PreparedMessage {
+        let entry = PreparedMessage::new(object(&[
+            ("type", string("message")),
+            ("offset", offset.to_string()),
+            ("who", string(&said.who)),
+            ("says", string(&said.says)),
+        ]));
+        self.kept.push_back(entry.clone());
+        if self.kept.len() > self.history {
+            self.kept.pop_front();
+        }
+        (self.top, self.last) = (offset, Some(said));
+        entry
+    }
+
+    fn tell_all(&self, message: &PreparedMessage) {
+        for member in self.members.values() {
+            // Too slow, or gone already. Cutting it off ends its `recv`, and so its stay.
+            if member.outbox.try_send(message).is_err() {
+                member.outbox.cut();
+            }
+        }
+    }
+
+    // ANCHOR: adopt
+    /// The stream as the store has it. It continues what this room has, or all members are told to start anew.
+    pub fn adopt(&mut self, tail: Tail, server: &str) {
+        let first = tail.entries.first().map_or(1, |(offset, _)| *offset);
+        if tail.epoch == self.epoch && first <= self.top + 1 {
+            for (offset, said) in tail.entries {
+                self.deliver(offset, said);
+            }
+            return;
+        }
+        let was_known = self.is_known();
+        self.epoch = tail.epoch;
+        (self.top, self.last) = (first - 1, None);
+        self.kept.clear();
+        let told = self.told(self.top, Some(false), server);
+        if was_known {
+            log::warn!(
+                "the stream is another, or too far ahead: {} start anew",
+                self.members.len()
+            );
+            self.tell_all(&told);
+        }
+        for (offset, said) in tail.entries {
+            self.deliver(offset, said);
+        }
+    }
+
+    /// Tells who is here, if that has changed.
+    pub fn tell_names(&mut self, mut names: Vec<String>) {
+        names.sort();
+        let count = names.len().to_string();
+        names.truncate(MOST_NAMES);
+        let list = array(names.iter().map(|name| string(name)));
+        let told = object(&[("type", string("here")), ("count", count), ("names", list)]);
+        if told != self.names {
+            self.tell_all(&PreparedMessage::new(&*told));
+            self.names = told;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said(number: u64) -> Said {
+        Said { from: "f".into(), number, who: "ann".into(), says: number.to_string() }
+    }
+
+    fn tail(epoch: &str, offsets: std::ops::RangeInclusive<u64>) -> Tail {
+        Tail { epoch: epoch.into(), entries: offsets.map(|at| (at, said(at))).collect() }
+    }
+
+    fn at(epoch: &str, offset: u64) -> Position {
+        Position { epoch: epoch.into(), offset }
+    }
+
+    fn room() -> Room {
+        let mut room = Room::new(10);
+        room.adopt(tail("a", 1..=30), "one");
+        room
+    }
+
+    #[test]
+    fn a_member_resumes_where_all_that_it_missed_is_kept_and_nowhere_else() {
+        let room = room();
+        assert_eq!(room.resume(&at("a", 30)), Some(30), "missed nothing");
+        assert_eq!(room.resume(&at("a", 20)), Some(20), "missed just what is kept");
+        assert_eq!(room.resume(&at("a", 19)), None, "one entry is gone");
+        assert_eq!(room.resume(&at("a", 31)), None, "the server has not read that far");
+        assert_eq!(room.resume(&at("b", 25)), None, "another stream");
+    }
+
+    #[test]
+    fn a_server_takes_the_next_entry_alone_and_each_once() {
+        let mut room = room();
+        assert!(room.deliver(31, said(31)));
+        assert!(room.deliver(31, said(31)), "had it already");
+        assert_eq!((room.top, room.kept.len()), (31, 10));
+        assert!(!room.deliver(33, said(33)), "a gap");
+        assert_eq!(room.top, 31);
+    }
+
+    #[test]
+    fn a_tail_that_continues_the_stream_fills_the_gap_and_any_other_replaces_it() {
+        let mut room = room();
+        room.adopt(tail("a", 25..=35), "one");
+        assert_eq!((room.top, room.start()), (35, 25));
+        room.adopt(tail("a", 40..=45), "one");
+        assert_eq!((room.top, room.start()), (45, 39), "36 to 39 are gone");
+        room.adopt(tail("b", 1..=2), "one");
+        assert_eq!((room.top, room.start()), (2, 0));
+        assert_eq!(room.resume(&at("a", 45)), None);
+    }
+
+    #[test]
+    fn an_empty_stream_of_another_epoch_starts_at_its_first_entry() {
+        let mut room = room();
+        room.adopt(Tail { epoch: "b".into(), entries: Vec::new() }, "one");
+        assert_eq!((room.top, room.start()), (0, 0));
+        assert!(room.deliver(1, said(1)));
+    }
+}
