@@ -40,7 +40,7 @@ pub struct Chat {
 #[derive(Debug, PartialEq, Eq)]
 pub enum Health {
     Ready,
-    /// Nobody new, please; those who are here are being sent away.
+    /// No new members: the server drains, and those who are connected are closed in batches.
     Draining,
     /// The store doesn't answer.
     OutOfTouch,

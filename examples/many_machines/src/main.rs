@@ -61,7 +61,7 @@ fn main() -> Result<()> {
     let on_the_pages = chat.clone();
     let server = Server::bind(address)?
         .paths(ROOMS.map(|room| format!("/chat/{room}")))
-        .pages(move |request| page(request, &on_the_pages))
+        .http(move |request| page(request, &on_the_pages))
         .limits(Limits { max_message: 8192, ..Limits::default() });
     println!("listening on ws://{}", server.local_addr()?);
     println!("open http://{}", server.local_addr()?);

@@ -10,7 +10,7 @@
 use std::collections::{HashMap, VecDeque};
 
 use ws101::explain::json::{array, object, string};
-use ws101::{Outbox, Prepared as PreparedMessage, Sender};
+use ws101::{Outbox, PreparedMessage, Sender};
 
 use crate::store::{Position, Said, Seen, Tail};
 
@@ -36,7 +36,7 @@ pub struct Room {
     names: String,
 }
 
-/// Whoever is connected to this server and in this room.
+/// The members of this room who are connected to this server.
 pub struct Member {
     pub name: String,
     pub outbox: Outbox,
@@ -86,7 +86,7 @@ impl Room {
         let missed = self.kept.iter().skip((offset - self.start()) as usize);
         fits &= missed.into_iter().all(|entry| member.outbox.try_send(entry).is_ok());
         if !fits {
-            member.outbox.cut();
+            member.outbox.abort();
         }
         self.members.insert(id, member);
     }
@@ -146,7 +146,7 @@ impl Room {
         for member in self.members.values() {
             // Too slow, or gone already. Cutting it off ends its `recv`, and so its stay.
             if member.outbox.try_send(message).is_err() {
-                member.outbox.cut();
+                member.outbox.abort();
             }
         }
     }
