@@ -1,0 +1,237 @@
+//! A TCP stream into frames and back, for either side of an open WebSocket (RFC 6455 §5).
+//!
+//! The reader keeps what it has read too much, so TCP may cut and join frames as it likes. Text is checked while it arrives.
+
+use std::hash::{BuildHasher, RandomState};
+use std::io::{self, Read, Write};
+use std::net::{Shutdown, TcpStream};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::switch::{Switch::*, has};
+use crate::utf8::Utf8;
+use crate::wire::{self, Header};
+
+/// Why a connection ends.
+pub enum End {
+    /// The peer went away, or the network did.
+    Lost,
+    /// The peer broke a rule; this is the code of our Close.
+    Violation(u16),
+    /// Both sides have said Close.
+    Closed,
+}
+
+impl From<io::Error> for End {
+    fn from(_: io::Error) -> End {
+        End::Lost
+    }
+}
+
+/// What all connections of a faulty server wait for.
+static ONE_FOR_ALL: Mutex<()> = Mutex::new(());
+/// The streams of a faulty server that sends each echo to all its clients, or to the newest.
+static ALL: Mutex<Vec<TcpStream>> = Mutex::new(Vec::new());
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+pub struct Connection {
+    pub stream: TcpStream,
+    pub server: bool,
+    /// What was read, of which the first `used` bytes are done with.
+    input: Vec<u8>,
+    used: usize,
+    /// The key of the first frame that came, for a server that believes it will stay.
+    first_key: Option<[u8; 4]>,
+    /// The key of every frame, for a client that draws one for each connection.
+    own_key: [u8; 4],
+}
+
+impl Connection {
+    /// `input` is what was read with the head.
+    pub fn new(stream: TcpStream, server: bool, input: Vec<u8>) -> Connection {
+        if let Ok(stream) = stream.try_clone() {
+            lock(&ALL).push(stream);
+        }
+        let input = if has(FrameBehindHeadLost) { Vec::new() } else { input };
+        Connection { stream, server, input, used: 0, first_key: None, own_key: random() }
+    }
+
+    /// Whether a frame with this first byte waits in the buffer.
+    pub fn next_is(&self, first: u8) -> bool {
+        self.input.get(self.used) == Some(&first)
+    }
+
+    /// Reads once.
+    fn fill(&mut self) -> Result<(), End> {
+        self.input.drain(..self.used);
+        self.used = 0;
+        let mut bytes = [0; 65_536];
+        match self.stream.read(&mut bytes)? {
+            0 => Err(End::Lost),
+            read => {
+                self.input.extend_from_slice(&bytes[..read]);
+                Ok(())
+            }
+        }
+    }
+
+    pub fn read_header(&mut self) -> Result<Header, End> {
+        if has(OneReadOneFrame) {
+            self.used = self.input.len();
+        }
+        loop {
+            if let Some((header, used)) = Header::parse(&self.input[self.used..]) {
+                self.used += used;
+                return Ok(header);
+            }
+            if has(HalfHeaderForgotten) {
+                self.used = self.input.len();
+            }
+            self.fill()?;
+        }
+    }
+
+    /// Reads the payload that belongs to this header, unmasked.
+    pub fn read_payload(
+        &mut self,
+        header: &Header,
+        mut text: Option<&mut Utf8>,
+    ) -> Result<Vec<u8>, End> {
+        let length = header.length as usize;
+        let key = match header.key {
+            Some(key) if has(MaskOfFirstFrame) => *self.first_key.get_or_insert(key),
+            // The server takes "no key" from its bits, and reads the key as payload.
+            Some([0, 0, 0, 0]) if has(ZeroMaskTakenForNone) => {
+                self.used -= 4;
+                [0; 4]
+            }
+            Some(_) if has(NeverUnmasked) => [0; 4],
+            key => key.unwrap_or_default(),
+        };
+        let mut payload = Vec::new();
+        while payload.len() < length {
+            if self.used == self.input.len() {
+                if has(OneReadOneFrame) || has(PayloadReadOnce) && !payload.is_empty() {
+                    break;
+                }
+                self.fill()?;
+            }
+            let from = payload.len();
+            let here = (self.input.len() - self.used).min(length - from);
+            payload.extend_from_slice(&self.input[self.used..self.used + here]);
+            self.used += here;
+            match () {
+                () if has(MaskRestartsWithEachRead) => wire::mask(key, 0, &mut payload[from..]),
+                () if has(MaskOfFourBytesOnly) => {
+                    wire::mask(key, from, &mut payload[from..length.min(4).max(from)])
+                }
+                () => wire::mask(key, from, &mut payload[from..]),
+            }
+            if let Some(text) = &mut text
+                && !text.push(&payload[from..])
+            {
+                return Err(End::Violation(1007));
+            }
+        }
+        if has(SecondFrameDropped) {
+            self.used = self.input.len();
+        }
+        Ok(payload)
+    }
+
+    /// Writes a frame, masked if this is the client.
+    pub fn write_frame(
+        &mut self,
+        fin: bool,
+        rsv: u8,
+        opcode: u8,
+        payload: &[u8],
+    ) -> Result<(), End> {
+        let length = payload.len() as u64;
+        let header = Header { fin, rsv, opcode, key: self.key(opcode), length, wasteful: false };
+        let mut bytes = header.write();
+        let from = bytes.len();
+        bytes.extend_from_slice(payload);
+        match header.key {
+            Some(_) if has(MaskNotApplied) => {}
+            Some(key) => wire::mask(key, 0, &mut bytes[from..]),
+            None => {}
+        }
+        self.write(&bytes)?;
+        Ok(())
+    }
+
+    /// The key of the next frame.
+    fn key(&self, opcode: u8) -> Option<[u8; 4]> {
+        if self.server {
+            return if has(ServerMasks) { Some(random()) } else { None };
+        }
+        match () {
+            () if has(NothingMasked) => None,
+            () if has(ControlNotMasked) && opcode >= wire::CLOSE => None,
+            () if has(MaskFixed) => Some(*b"mask"),
+            () if has(MaskZero) => Some([0; 4]),
+            () if has(MaskOfConnection) => Some(self.own_key),
+            () if has(MaskOfOneByte) => Some([random()[0]; 4]),
+            () => Some(random()),
+        }
+    }
+
+    pub fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let _held = has(OneSlowReaderBlocksAll).then(|| lock(&ONE_FOR_ALL));
+        if has(DribblesFrames) && bytes.len() < 1000 {
+            for byte in bytes {
+                self.stream.write_all(&[*byte])?;
+                thread::sleep(Duration::from_millis(1));
+            }
+            return Ok(());
+        }
+        if has(EchoesToAll) {
+            for mut stream in lock(&ALL).iter() {
+                let _ = stream.write_all(bytes);
+            }
+            return Ok(());
+        }
+        if has(EchoesToNewest)
+            && let Some(mut stream) = lock(&ALL).last()
+        {
+            let _ = stream.write_all(bytes);
+            return Ok(());
+        }
+        self.stream.write_all(bytes)
+    }
+
+    /// Ends the stream so that the peer still reads what was written: a lingering close, for a second at most.
+    pub fn finish(mut self) {
+        if has(TcpLeftOpen) {
+            thread::sleep(Duration::from_secs(120));
+        }
+        if has(ClosesSlowly) {
+            thread::sleep(Duration::from_millis(700));
+        }
+        // §7.1.1: the server closes first; the client waits for that.
+        if self.server {
+            let _ = self.stream.shutdown(Shutdown::Write);
+        }
+        let end = Instant::now() + Duration::from_secs(2);
+        let _ = self.stream.set_read_timeout(Some(Duration::from_millis(500)));
+        let mut bytes = [0; 65_536];
+        while Instant::now() < end && self.stream.read(&mut bytes).is_ok_and(|read| read > 0) {}
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        let own = self.stream.peer_addr().ok();
+        lock(&ALL).retain(|stream| own.is_some() && stream.peer_addr().ok() != own);
+    }
+}
+
+/// Four bytes that a peer can't foresee.
+pub fn random() -> [u8; 4] {
+    (RandomState::new().hash_one(0) as u32).to_be_bytes()
+}

@@ -1,0 +1,133 @@
+//! A listener into connections: reads each head, answers it, and echoes what follows (RFC 6455 §4.2).
+
+use std::io::{self, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::process::exit;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::thread;
+use std::time::Duration;
+
+use crate::connection::Connection;
+use crate::deflate::Deflate;
+use crate::echo::Echo;
+use crate::handshake::{self, Answer};
+use crate::switch::{Switch::*, has};
+
+/// The most that a head may hold.
+const MAX_HEAD: usize = 16 * 1024;
+
+/// How many connections came, and how many of them are not over.
+static CAME: AtomicUsize = AtomicUsize::new(0);
+static OPEN: AtomicUsize = AtomicUsize::new(0);
+
+pub fn serve(address: &str) -> io::Result<()> {
+    let listener = TcpListener::bind(address)?;
+    println!("listening on ws://{}", listener.local_addr()?);
+    for stream in listener.incoming() {
+        let Ok(stream) = stream else { continue };
+        let came = CAME.fetch_add(1, SeqCst) + 1;
+        if has(DiesAfterFiftyConnections) && came > 50 {
+            exit(1);
+        }
+        let open = OPEN.fetch_add(1, SeqCst) + 1;
+        if has(RoomForEight) && open > 8 || has(RoomNeverReleased) && came > 60 {
+            OPEN.fetch_sub(1, SeqCst);
+            continue;
+        }
+        if has(OneClientAtATime) {
+            converse(stream);
+        } else if has(HeadsReadWhileAccepting) {
+            if let Some(echo) = open_one(stream) {
+                thread::spawn(|| echo.run());
+            }
+        } else {
+            thread::spawn(|| converse(stream));
+        }
+    }
+    Ok(())
+}
+
+fn converse(stream: TcpStream) {
+    if let Some(echo) = open_one(stream) {
+        echo.run();
+    }
+    OPEN.fetch_sub(1, SeqCst);
+}
+
+/// Reads heads until one opens a WebSocket. `None` if the connection ends instead.
+fn open_one(mut stream: TcpStream) -> Option<Echo> {
+    stream.set_nodelay(true).ok()?;
+    let mut input = Vec::new();
+    loop {
+        let Some(head) = read_head(&mut stream, &mut input) else {
+            if has(DiesOfHalfHeads) {
+                exit(1);
+            }
+            return None;
+        };
+        match handshake::answer(&head) {
+            Answer::Open { head, deflate } => {
+                write_head(&mut stream, &head)?;
+                let connection = Connection::new(stream, true, input);
+                return Some(Echo::new(
+                    connection,
+                    deflate.map(|params| Deflate::new(&params, true)),
+                ));
+            }
+            Answer::Refused { head } => {
+                write_head(&mut stream, &head)?;
+                if !has(KeptAliveAfterRefusal) {
+                    Connection::new(stream, true, Vec::new()).finish();
+                    return None;
+                }
+            }
+            Answer::Silence { hangs_up } => {
+                if !hangs_up {
+                    thread::sleep(Duration::from_secs(60));
+                }
+                return None;
+            }
+        }
+    }
+}
+
+/// Reads up to the empty line, and leaves in `input` what came after it.
+fn read_head(stream: &mut TcpStream, input: &mut Vec<u8>) -> Option<Vec<u8>> {
+    let mut bytes = [0; 4096];
+    loop {
+        if let Some(end) = input.windows(4).position(|four| four == b"\r\n\r\n") {
+            // Whoever looks for the end of the head at the end of a read waits for more.
+            if !has(HeadEndsWithARead) || input.len() == end + 4 {
+                let head = input.drain(..end + 4).collect();
+                return Some(head);
+            }
+        } else if has(OneReadOneHead) && !input.is_empty() {
+            let _ = stream.write_all(
+                b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
+            );
+            return None;
+        }
+        let most = if has(HeadOf512BytesAtMost) { 512 } else { MAX_HEAD };
+        if input.len() > most {
+            return None;
+        }
+        match stream.read(&mut bytes) {
+            Ok(read) if read > 0 => input.extend_from_slice(&bytes[..read]),
+            _ => return None,
+        }
+    }
+}
+
+fn write_head(stream: &mut TcpStream, head: &[u8]) -> Option<()> {
+    if has(AnswersSlowly) {
+        thread::sleep(Duration::from_millis(150));
+    }
+    if !has(DribblesItsAnswer) {
+        return stream.write_all(head).ok();
+    }
+    for byte in head {
+        stream.write_all(&[*byte]).ok()?;
+        thread::sleep(Duration::from_millis(1));
+    }
+    Some(())
+}
