@@ -1,0 +1,444 @@
+//! Stage 2: the 101, and the proof that the key was read.
+
+use sha1::{Digest, Sha1};
+
+use crate::check::{Check, Lesson, Outcome, check, fails};
+use crate::library::key;
+use crate::probe::{Head, Next, Probe, Request, answer, new_key};
+use crate::wire::{self, TEXT, frame, quote};
+
+const HEADS: Lesson = Lesson {
+    section: "§4.2.2",
+    rule: "The answer is `HTTP/1.1 101`, `Upgrade: websocket`, `Connection: Upgrade` and one Sec-WebSocket-Accept; then an empty line, and nothing more.",
+    causes: "A header is missing or misspelt, lines end with LF alone, or a web framework appends a length or a body.",
+    fix: "Write these lines by hand, each ended by CR LF, and one empty line.",
+};
+const ACCEPT: Lesson = Lesson {
+    section: "§4.2.2",
+    rule: "The accept is base64 of the SHA-1 of the key as it was sent, trimmed, with 258EAFA5-E914-47DA-95CA-C5AB0DC85B11 appended.",
+    causes: "A mistyped GUID, the key decoded before it's hashed, the digest as hex text, an untrimmed key, or a line feed that base64 appended.",
+    fix: "Test with the RFC's own pair: dGhlIHNhbXBsZSBub25jZQ== gives s3pPLMBiTxaQ9kYGzzhZRbK+xOo=.",
+};
+const UNASKED: Lesson = Lesson {
+    section: "§4.2.2",
+    rule: "A server names no subprotocol and no extension that the client didn't offer.",
+    causes: "The header is always written, with a fixed value.",
+    fix: "Choose among those that were offered, and leave the header out if there is none.",
+};
+const KEY: Lesson = Lesson {
+    section: "§4.1",
+    rule: "A key is base64 of 16 bytes, chosen at random anew for each connection.",
+    causes: "A constant key, as in the RFC's example, or one of another length.",
+    fix: "Take 16 bytes from the system's random source for each connection.",
+};
+const VERIFY: Lesson = Lesson {
+    section: "§4.1",
+    rule: "A client fails the connection if the answer isn't a 101 with Upgrade, Connection and the accept of its key, or names what it didn't offer.",
+    causes: "The client reads up to the empty line, and looks at the status alone.",
+    fix: "Check all lines of the answer before the first frame; close the socket if one is wrong.",
+};
+
+/// GUIDs that circulate with digits swapped.
+const WRONG_GUIDS: &[&str] = &[
+    "258EAFA5-E914-47DA-95CA-5AB0DC85B711",
+    "258EAFA5-E914-47DA-95CA-5AB0DC85B11",
+    "258EAFA5-E914-47DA-95CA-5BAB11DC85B6",
+    "258EAFA5-E914-47DA-95CA-C5AB0DC85B1",
+    "258EAFA5-E914-47DA-95CA-C5AB0DC85B12",
+    "258EAFA5-E914-47DA-95CA-C5AB0DC58B11",
+    "258EAFA5-E914-47DA-95CA-C5AB0DC85B10",
+    "258EAFA5-E914-47DA-95CA-C5AB5DC85B11",
+    "258EAFA5-E914-47DA-95CA-C5ABODC85B11",
+    "258EAFA5-E914-47DA-59CA-C5AB0DC85B11",
+    "258EAFA5-E941-47DA-95CA-C5AB0DC85B11",
+    "258EAFA5-E914-47DA-95CA-C5AB0DC8511B",
+];
+
+fn base64(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut out = String::new();
+    for three in bytes.chunks(3) {
+        let bits =
+            three.iter().fold(0u32, |sum, b| sum << 8 | u32::from(*b)) << (8 * (3 - three.len()));
+        for i in 0..4 {
+            match i <= three.len() {
+                true => out.push(DIGITS[(bits >> (18 - 6 * i) & 63) as usize] as char),
+                false => out.push('='),
+            }
+        }
+    }
+    out
+}
+
+fn sha1(parts: &[&[u8]]) -> Vec<u8> {
+    parts.iter().fold(Sha1::new(), |sha, part| sha.chain_update(part)).finalize().to_vec()
+}
+
+/// The known way in which an accept is wrong.
+fn wrong_way(sent: &str, padded: &str, got: &str) -> String {
+    let guid = key::GUID.as_bytes();
+    let right = sha1(&[sent.as_bytes(), guid]);
+    let hex: String = right.iter().map(|b| format!("{b:02x}")).collect();
+    let decoded = key::decode(sent).unwrap_or_default();
+    let is = |parts: &[&[u8]]| base64(&sha1(parts)) == got;
+    if let Some(wrong) = WRONG_GUIDS.iter().find(|wrong| is(&[sent.as_bytes(), wrong.as_bytes()])) {
+        return format!("made with the GUID {wrong}; the right one is {}", key::GUID);
+    }
+    let ways: &[(bool, &str)] = &[
+        (is(&[&decoded, guid]), "the key was decoded before it was hashed"),
+        (got.eq_ignore_ascii_case(&hex), "the digest as hex, and not in base64"),
+        (base64(hex.as_bytes()) == got, "base64 of the digest's hex text, and not of its 20 bytes"),
+        (
+            base64(hex.to_uppercase().as_bytes()) == got,
+            "base64 of the digest's hex text, and not of its 20 bytes",
+        ),
+        (is(&[sent.as_bytes()]), "the GUID was not appended"),
+        (is(&[guid, sent.as_bytes()]), "the GUID was put in front of the key, and not behind it"),
+        (is(&[padded.as_bytes(), guid]), "the key was not trimmed"),
+        (
+            is(&[sent.as_bytes(), b"\r\n", guid]) || is(&[sent.as_bytes(), b"\r", guid]),
+            "the line's end was hashed with the key",
+        ),
+        (is(&[sent.as_bytes(), b"\n", guid]), "a line feed was hashed with the key"),
+        (is(&[sent.to_lowercase().as_bytes(), guid]), "the key was turned to lower case"),
+        (is(&[sent.to_uppercase().as_bytes(), guid]), "the key was turned to upper case"),
+        (is(&[sent.as_bytes(), key::GUID.to_lowercase().as_bytes()]), "the GUID was in lower case"),
+        (is(&[sent.trim_end_matches('=').as_bytes(), guid]), "the key lost its `=`"),
+        (is(&[sent.as_bytes(), guid, b"\n"]), "a line feed was hashed behind the GUID"),
+        (base64(&right).trim_end_matches('=') == got, "base64 without its `=`"),
+        (
+            base64(&right).replace('+', "-").replace('/', "_") == got,
+            "base64 for URLs, with `-` and `_`",
+        ),
+        (got == sent, "the key itself"),
+        (got == "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=", "the RFC's example, whatever the key"),
+    ];
+    ways.iter()
+        .find(|way| way.0)
+        .map_or("in no way that the coach knows".into(), |way| way.1.into())
+}
+
+fn value(p: &mut Probe, sent: &str, padded: &str) -> Outcome {
+    let request = p.request().set("Sec-WebSocket-Key", padded).bytes();
+    let (head, _line) = p.accepted(&request)?;
+    let expected = key::accept(sent);
+    match head.all("Sec-WebSocket-Accept")[..] {
+        [got] if got == expected => Ok(()),
+        [] => fails("no Sec-WebSocket-Accept"),
+        [got, ..] => fails(format!(
+            "{got:?} for the key {sent:?}, which would be {expected:?}: {}",
+            wrong_way(sent, padded, got)
+        )),
+    }
+}
+
+fn head_of(p: &mut Probe, wrong: fn(&Head) -> Option<String>) -> Outcome {
+    let request = p.request().bytes();
+    let (head, _line) = p.accepted(&request)?;
+    wrong(&head).map_or(Ok(()), fails)
+}
+
+/// A client must not go on after this answer: neither echo, nor open.
+pub fn turns_away(p: &mut Probe, how: fn(Request) -> Vec<u8>) -> Outcome {
+    let (head, mut line) = p.arrives()?;
+    let word = crate::probe::word();
+    line.send(&how(answer(&head)));
+    line.pause();
+    line.frame(frame(TEXT, &word));
+    let wait = line.pace().answer().max(std::time::Duration::from_secs(5));
+    loop {
+        match line.message(wait) {
+            Ok(message) if message.payload == word.as_bytes() => {
+                return fails("the client went on, and echoed a text");
+            }
+            Ok(_) => {}
+            Err(Next::Ended | Next::Frame(_) | Next::Nonsense(_)) => return Ok(()),
+            Err(Next::Silent) => {
+                return fails("the client neither went on nor ended the connection");
+            }
+        }
+    }
+}
+
+fn nothing_behind(p: &mut Probe) -> Outcome {
+    let request = p.request().bytes();
+    let (_, mut line) = p.accepted(&request)?;
+    let wait = line.pace().moment();
+    let behind = line.pending(wait).to_vec();
+    let Some(&first) = behind.first() else { return Ok(()) };
+    // A server may greet. But a frame begins with no reserved bit and an opcode that exists.
+    let opcode = first & 15;
+    let frame_like = first & 0x70 == 0 && matches!(opcode, 1 | 2 | 8 | 9 | 10);
+    match frame_like && !matches!(wire::parse(&behind), Err(_)) {
+        true => Ok(()),
+        false => fails(format!("{} behind the empty line, which begins no frame", quote(&behind))),
+    }
+}
+
+pub const CHECKS: &[Check] = &[
+    check("accept/status", &HEADS, "a good request", "status 101", |p| head_of(p, |_| None)),
+    check("accept/version", &HEADS, "a good request", "`HTTP/1.1` in the status line", |p| {
+        head_of(p, |h| (!h.first.starts_with("HTTP/1.1 101")).then(|| format!("{:?}", h.first)))
+    }),
+    check("accept/upgrade", &HEADS, "a good request", "`Upgrade: websocket`", |p| {
+        head_of(p, |h| {
+            (!h.lists("Upgrade", "websocket")).then(|| format!("Upgrade: {:?}", h.all("Upgrade")))
+        })
+    }),
+    check("accept/connection", &HEADS, "a good request", "`Connection: Upgrade`", |p| {
+        head_of(p, |h| {
+            (!h.lists("Connection", "upgrade"))
+                .then(|| format!("Connection: {:?}", h.all("Connection")))
+        })
+    }),
+    check("accept/present-once", &HEADS, "a good request", "one Sec-WebSocket-Accept", |p| {
+        head_of(p, |h| {
+            let count = h.all("Sec-WebSocket-Accept").len();
+            (count != 1).then(|| format!("{count} lines Sec-WebSocket-Accept"))
+        })
+    }),
+    check(
+        "accept/sample-key",
+        &ACCEPT,
+        "the RFC's own key, dGhlIHNhbXBsZSBub25jZQ==",
+        "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=",
+        |p| value(p, "dGhlIHNhbXBsZSBub25jZQ==", "dGhlIHNhbXBsZSBub25jZQ=="),
+    ),
+    check("accept/own-key", &ACCEPT, "a random key", "its own accept", |p| {
+        let key = new_key();
+        value(p, &key, &key)
+    }),
+    check("accept/another-key", &ACCEPT, "another random key", "its own accept", |p| {
+        let key = new_key();
+        value(p, &key, &key)
+    }),
+    check("accept/key-with-signs", &ACCEPT, "a key with `+` and `/`", "its own accept", |p| {
+        value(p, "+/+/+/+/+/+/+/+/+/+/+A==", "+/+/+/+/+/+/+/+/+/+/+A==")
+    }),
+    check(
+        "accept/key-untrimmed",
+        &ACCEPT,
+        "a key with spaces around it",
+        "the accept of the key without them",
+        |p| {
+            let key = new_key();
+            value(p, &key, &format!("  {key}  "))
+        },
+    ),
+    check(
+        "accept/key-letter-case",
+        &ACCEPT,
+        "a key of letters in both cases",
+        "its own accept",
+        |p| value(p, "aBcDeFgHiJkLmNoPqRsTuA==", "aBcDeFgHiJkLmNoPqRsTuA=="),
+    ),
+    check(
+        "accept/line-ends",
+        &HEADS,
+        "a good request",
+        "each line of the answer ends with CR LF, and none is empty but the last",
+        |p| {
+            head_of(p, |h| {
+                let bare = h
+                    .raw
+                    .iter()
+                    .enumerate()
+                    .any(|(i, b)| *b == b'\n' && (i == 0 || h.raw[i - 1] != b'\r'));
+                bare.then(|| {
+                    "a line that ends with LF alone; base64 in some languages appends one".into()
+                })
+            })
+        },
+    ),
+    check(
+        "accept/no-body-headers",
+        &HEADS,
+        "a good request",
+        "neither Content-Length nor Transfer-Encoding (RFC 9110 §8.6)",
+        |p| {
+            head_of(p, |h| {
+                let body: Vec<_> = ["Content-Length", "Transfer-Encoding"]
+                    .into_iter()
+                    .filter(|n| !h.all(n).is_empty())
+                    .collect();
+                (!body.is_empty()).then(|| format!("{} in a 101", body.join(" and ")))
+            })
+        },
+    ),
+    check(
+        "accept/nothing-behind",
+        &HEADS,
+        "a good request",
+        "no bytes behind the empty line, but for frames",
+        nothing_behind,
+    ),
+    check(
+        "accept/no-unasked-subprotocol",
+        &UNASKED,
+        "a request that offers no subprotocol",
+        "none in the answer",
+        |p| {
+            head_of(p, |h| {
+                let all = h.all("Sec-WebSocket-Protocol");
+                (!all.is_empty()).then(|| format!("Sec-WebSocket-Protocol: {all:?}"))
+            })
+        },
+    ),
+    check(
+        "accept/no-unasked-extension",
+        &UNASKED,
+        "a request that offers no extension",
+        "none in the answer",
+        |p| {
+            head_of(p, |h| {
+                let all = h.all("Sec-WebSocket-Extensions");
+                (!all.is_empty()).then(|| format!("Sec-WebSocket-Extensions: {all:?}"))
+            })
+        },
+    ),
+    check(
+        "accept/key-of-16-bytes",
+        &KEY,
+        "nothing; it reads the request",
+        "base64 of 16 bytes",
+        |p| {
+            let (head, mut line) = p.arrives()?;
+            line.send(&answer(&head).bytes());
+            match head.all("Sec-WebSocket-Key")[..] {
+                [key] => key::decode(key).map(drop).or_else(fails),
+                _ => fails("not one key"),
+            }
+        },
+    )
+    .clients(),
+    check(
+        "accept/key-fresh",
+        &KEY,
+        "nothing; it reads the request",
+        "a key that no connection before had",
+        |p| {
+            let before = p.target.keys.lock().unwrap().clone();
+            let (head, mut line) = p.arrives()?;
+            line.send(&answer(&head).bytes());
+            if before.is_empty() {
+                let (again, mut line) = p.arrives()?;
+                line.send(&answer(&again).bytes());
+                return match again.all("Sec-WebSocket-Key") == head.all("Sec-WebSocket-Key") {
+                    true => fails("the same key on two connections"),
+                    false => Ok(()),
+                };
+            }
+            match head.all("Sec-WebSocket-Key").first() {
+                Some(key) if before.iter().any(|old| old == key) => fails(format!("{key:?} again")),
+                _ => Ok(()),
+            }
+        },
+    )
+    .clients(),
+    check(
+        "accept/wrong",
+        &VERIFY,
+        "a 101 with a wrong accept",
+        "the client ends the connection",
+        |p| {
+            turns_away(p, |a| a.set("Sec-WebSocket-Accept", "AAAAAAAAAAAAAAAAAAAAAAAAAAA=").bytes())
+        },
+    )
+    .clients(),
+    check(
+        "accept/missing",
+        &VERIFY,
+        "a 101 without accept",
+        "the client ends the connection",
+        |p| turns_away(p, |a| a.without("Sec-WebSocket-Accept").bytes()),
+    )
+    .clients(),
+    check(
+        "accept/of-another-key",
+        &VERIFY,
+        "a 101 with the RFC's example as accept",
+        "the client ends the connection",
+        |p| {
+            turns_away(p, |a| a.set("Sec-WebSocket-Accept", "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=").bytes())
+        },
+    )
+    .clients(),
+    check(
+        "accept/other-letter-case",
+        &VERIFY,
+        "a 101 with the accept in other letter case",
+        "the client ends the connection",
+        |p| {
+            turns_away(p, |a| {
+                let accept: String = key::accept(&a.key)
+                    .chars()
+                    .map(|c| {
+                        if c.is_ascii_lowercase() {
+                            c.to_ascii_uppercase()
+                        } else {
+                            c.to_ascii_lowercase()
+                        }
+                    })
+                    .collect();
+                a.set("Sec-WebSocket-Accept", &accept).bytes()
+            })
+        },
+    )
+    .clients(),
+    check(
+        "accept/spaces-around",
+        &VERIFY,
+        "a 101 with spaces around the right accept",
+        "the client goes on",
+        |p| {
+            let (head, mut line) = p.arrives()?;
+            let accept = format!(
+                "  {}  ",
+                key::accept(head.all("Sec-WebSocket-Key").first().unwrap_or(&""))
+            );
+            line.send(&answer(&head).set("Sec-WebSocket-Accept", &accept).bytes());
+            line.alive()
+        },
+    )
+    .clients(),
+    check(
+        "accept/no-upgrade",
+        &VERIFY,
+        "a 101 without Upgrade",
+        "the client ends the connection",
+        |p| turns_away(p, |a| a.without("Upgrade").bytes()),
+    )
+    .clients(),
+    check(
+        "accept/other-upgrade",
+        &VERIFY,
+        "a 101 with `Upgrade: h2c`",
+        "the client ends the connection",
+        |p| turns_away(p, |a| a.set("Upgrade", "h2c").bytes()),
+    )
+    .clients(),
+    check(
+        "accept/no-connection",
+        &VERIFY,
+        "a 101 without Connection",
+        "the client ends the connection",
+        |p| turns_away(p, |a| a.without("Connection").bytes()),
+    )
+    .clients(),
+    check(
+        "accept/unasked-subprotocol",
+        &VERIFY,
+        "a 101 with a subprotocol that wasn't offered",
+        "the client ends the connection",
+        |p| turns_away(p, |a| a.add("Sec-WebSocket-Protocol", "coach.unasked").bytes()),
+    )
+    .clients(),
+    check(
+        "accept/unasked-extension",
+        &VERIFY,
+        "a 101 with an extension that wasn't offered",
+        "the client ends the connection",
+        |p| turns_away(p, |a| a.add("Sec-WebSocket-Extensions", "x-coach-unasked").bytes()),
+    )
+    .clients(),
+];

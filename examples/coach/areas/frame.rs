@@ -1,0 +1,225 @@
+//! Stage 4: the first frame, and its echo.
+
+use crate::check::{Check, Lesson, Outcome, check, fails, skips};
+use crate::probe::{Message, Probe, word};
+use crate::wire::{BINARY, TEXT, frame, opcode_name};
+
+const ECHO: Lesson = Lesson {
+    section: "§5.6",
+    rule: "A message arrives with the bytes it was sent with, as the kind it was sent as. The coach asks a peer to echo each message.",
+    causes: "The payload isn't unmasked, or it's decoded and encoded again on its way; the opcode of the answer is always text.",
+    fix: "XOR each byte with the mask's byte i mod 4; answer with the opcode that came.",
+};
+const UNMASKED: Lesson = Lesson {
+    section: "§5.1",
+    rule: "A server masks none of its frames: a client must close the connection when it gets one.",
+    causes: "One function writes frames for both ends.",
+    fix: "Leave the MASK bit at 0 and write no key.",
+};
+const MASKED: Lesson = Lesson {
+    section: "§5.3",
+    rule: "A client masks each frame, with four fresh bytes that can't be predicted.",
+    causes: "The mask is forgotten on control frames or empty ones; or it's a constant, or a counter.",
+    fix: "Take four bytes of the system's random source for each frame.",
+};
+const BITS: Lesson = Lesson {
+    section: "§5.2",
+    rule: "FIN is set on the last frame of a message; the three reserved bits are 0 unless an extension was agreed on.",
+    causes: "The first byte of the request is copied into the answer, or written as a constant that is wrong.",
+    fix: "Write 0x80 | opcode: 0x81 for text, 0x82 for binary.",
+};
+const MASK: Lesson = Lesson {
+    section: "§5.3",
+    rule: "The mask is whichever four bytes stand in the header: byte i of the payload is XORed with byte i mod 4 of it.",
+    causes: "The mask of the first frame is kept for all, or i isn't counted from the payload's beginning.",
+    fix: "Read the mask anew from each header, and begin with i = 0 at each payload.",
+};
+
+fn text(p: &mut Probe, payload: &str) -> Result<Message, crate::check::Stop> {
+    p.open()?.echo(TEXT, payload.as_bytes())
+}
+
+fn each_frame(p: &mut Probe, wrong: fn(&crate::wire::Came) -> Option<String>) -> Outcome {
+    let mut line = p.open()?;
+    let word = word();
+    let message = match line.echo(TEXT, word.as_bytes()) {
+        Err(crate::check::Stop::Fails(seen)) => {
+            return skips(format!("no echo to look at: {seen}"));
+        }
+        other => other?,
+    };
+    message.frames.iter().find_map(wrong).map_or(Ok(()), fails)
+}
+
+fn with_mask(p: &mut Probe, keys: &[[u8; 4]]) -> Outcome {
+    let mut line = p.open()?;
+    for key in keys {
+        let word = word();
+        line.frame(frame(TEXT, &word).key(*key));
+        line.comes_back(word.as_bytes())?;
+    }
+    Ok(())
+}
+
+fn kind(p: &mut Probe, opcode: u8) -> Outcome {
+    let word = word();
+    let message = p.open()?.echo(opcode, word.as_bytes())?;
+    match message.opcode == opcode {
+        true => Ok(()),
+        false => {
+            fails(format!("{} came back as {}", opcode_name(opcode), opcode_name(message.opcode)))
+        }
+    }
+}
+
+fn masks(p: &mut Probe, wrong: fn(&[u32]) -> Option<String>) -> Outcome {
+    let mut line = p.open()?;
+    let mut keys = Vec::new();
+    for _ in 0..6 {
+        let word = word();
+        let message = line.echo(TEXT, word.as_bytes())?;
+        keys.extend(message.frames.iter().filter_map(|frame| frame.mask.map(u32::from_be_bytes)));
+    }
+    if keys.len() < 6 {
+        return skips("its frames aren't masked");
+    }
+    wrong(&keys).map_or(Ok(()), fails)
+}
+
+pub const CHECKS: &[Check] = &[
+    check("frame/text", &ECHO, "a short text", "its bytes", |p| text(p, &word()).map(drop)).both(),
+    check("frame/kind-text", &ECHO, "a short text", "a text, and not a binary message", |p| {
+        kind(p, TEXT)
+    })
+    .both(),
+    check(
+        "frame/kind-binary",
+        &ECHO,
+        "a short binary message",
+        "a binary message, and not a text",
+        |p| kind(p, BINARY),
+    )
+    .both(),
+    check(
+        "frame/binary-all-bytes",
+        &ECHO,
+        "two binary messages with each byte from 0 to 255",
+        "the same bytes",
+        |p| {
+            let bytes: Vec<u8> = (0..=255).collect();
+            let mut line = p.open()?;
+            bytes.chunks(64).try_for_each(|piece| line.echo(BINARY, piece).map(drop))
+        },
+    )
+    .both(),
+    check("frame/unmasked", &UNMASKED, "a short text", "an echo whose MASK bit is 0", |p| {
+        each_frame(p, |f| {
+            f.mask.map(|key| format!("a frame with MASK set, and the key {key:02x?}"))
+        })
+    }),
+    check("frame/masked", &MASKED, "a short text", "an echo whose MASK bit is 1", |p| {
+        each_frame(p, |f| f.mask.is_none().then(|| "a frame without a mask".into()))
+    })
+    .clients(),
+    check(
+        "frame/no-reserved-bits",
+        &BITS,
+        "a short text",
+        "an echo whose reserved bits are 0",
+        |p| {
+            each_frame(p, |f| {
+                (f.reserved() != 0).then(|| format!("the first byte {:08b}", f.first))
+            })
+        },
+    )
+    .both(),
+    check(
+        "frame/complete",
+        &BITS,
+        "a short text",
+        "an echo whose last frame alone has FIN, and whose further frames are continuations",
+        |p| {
+            let word = word();
+            let mut line = p.open()?;
+            match line.echo(TEXT, word.as_bytes()) {
+                Ok(message) => match message.frames.iter().skip(1).find(|f| f.opcode() != 0) {
+                    Some(f) => fails(format!(
+                        "a second {} frame inside a message",
+                        opcode_name(f.opcode())
+                    )),
+                    None => Ok(()),
+                },
+                Err(crate::check::Stop::Fails(_)) if line.unasked.is_empty() => {
+                    fails("no frame with FIN came")
+                }
+                Err(stop) => Err(stop),
+            }
+        },
+    )
+    .both(),
+    check(
+        "frame/another-mask",
+        &MASK,
+        "three texts, each with another mask",
+        "each comes back",
+        |p| with_mask(p, &[[1, 2, 3, 4], [0xf0, 0x0f, 0xaa, 0x55], [0x80, 0, 0, 1]]),
+    ),
+    check("frame/zero-mask", &MASK, "a text with the mask 00 00 00 00", "it comes back", |p| {
+        with_mask(p, &[[0; 4]])
+    }),
+    check("frame/ff-mask", &MASK, "a text with the mask ff ff ff ff", "it comes back", |p| {
+        with_mask(p, &[[0xff; 4]])
+    }),
+    check(
+        "frame/mask-continues",
+        &MASK,
+        "texts of 1 to 9 bytes, with a mask of four different bytes",
+        "each comes back",
+        |p| {
+            let mut line = p.open()?;
+            for length in 1..=9 {
+                let payload = &b"#abcdefgh"[..length];
+                line.frame(frame(TEXT, payload).key([0x11, 0x22, 0x44, 0x88]));
+                line.comes_back(payload)?;
+            }
+            Ok(())
+        },
+    ),
+    check("frame/utf8", &ECHO, "a text in several scripts", "the same bytes", |p| {
+        text(p, "κόσμε, Zoë, 日本, 🦀").map(drop)
+    })
+    .both(),
+    check(
+        "frame/ten-in-turn",
+        &ECHO,
+        "ten texts, each after the echo of the one before",
+        "ten echoes",
+        |p| {
+            let mut line = p.open()?;
+            (0..10).try_for_each(|_| line.alive())
+        },
+    )
+    .both(),
+    check("frame/fresh-masks", &MASKED, "six texts", "six different masks", |p| {
+        masks(p, |keys| {
+            let same = keys.windows(2).any(|two| two[0] == two[1]);
+            same.then(|| format!("masks {:08x?}", keys))
+        })
+    })
+    .clients(),
+    check(
+        "frame/masks-not-counted",
+        &MASKED,
+        "six texts",
+        "masks without a constant difference",
+        |p| {
+            masks(p, |keys| {
+                let steps: Vec<u32> =
+                    keys.windows(2).map(|two| two[1].wrapping_sub(two[0])).collect();
+                steps.windows(2).all(|two| two[0] == two[1]).then(|| format!("masks {:08x?}", keys))
+            })
+        },
+    )
+    .clients()
+    .should(),
+];

@@ -1,0 +1,547 @@
+//! Stage 1: requests and answers in every form that HTTP allows.
+
+use crate::check::{Check, Lesson, Outcome, check, fails, skips};
+use crate::probe::{Head, Probe, Request, answer, word};
+use crate::wire::{TEXT, frame};
+
+const PLAIN: Lesson = Lesson {
+    section: "§4.2.2",
+    rule: "A server that takes a valid request answers it with status 101, an empty line at the end.",
+    causes: "The answer lacks its last CR LF, the server waits for a body, or it insists on a header that nobody has to send.",
+    fix: "Write the status line, the three headers and an empty line, and flush.",
+};
+const WHOLE: Lesson = Lesson {
+    section: "RFC 9112 §2.2",
+    rule: "A head ends with an empty line, in however many packets it arrives.",
+    causes: "One call of read is taken for one request, or the end is sought only in the bytes that came last.",
+    fix: "Append what comes to a buffer, and look for CR LF CR LF in the buffer until it's there.",
+};
+const NAMES: Lesson = Lesson {
+    section: "RFC 9110 §5.1",
+    rule: "Names of headers are compared without regard to letter case.",
+    causes: "A lookup in a map whose keys kept the letters of the sender.",
+    fix: "Turn each name to lower case when it's read, and look up in lower case.",
+};
+const SPACES: Lesson = Lesson {
+    section: "RFC 9112 §5.1",
+    rule: "Spaces and tabs around a value aren't part of it; there may be none or many.",
+    causes: "The line is split at colon and space, or the value isn't trimmed.",
+    fix: "Split at the first colon, then trim spaces and tabs at both ends of the value.",
+};
+const LIST: Lesson = Lesson {
+    section: "§4.2.1",
+    rule: "`Connection` is a list of tokens, over one line or several, in any letter case; `Upgrade` has to be among them. Firefox sends `keep-alive, Upgrade`.",
+    causes: "The value is compared as a whole with `Upgrade`, or a second line of that name overwrites the first.",
+    fix: "Join the lines with commas, split at commas, trim, and compare each token without letter case.",
+};
+const UPGRADE: Lesson = Lesson {
+    section: "§4.2.1",
+    rule: "`Upgrade` contains `websocket`, in any letter case.",
+    causes: "The value is compared byte by byte.",
+    fix: "Compare without letter case, element by element.",
+};
+const UNKNOWN: Lesson = Lesson {
+    section: "§4.2.1",
+    rule: "Headers that a server doesn't know are passed over, in whatever order they stand.",
+    causes: "Headers are expected at fixed lines, or a fixed buffer is too short for a browser's cookies.",
+    fix: "Read all lines up to the empty one, keep those you know, and allow some KiB in all.",
+};
+const BEHIND: Lesson = Lesson {
+    section: "§4.1",
+    rule: "What follows the empty line is the beginning of the frames, also if it came in the same packet.",
+    causes: "The buffer of the head is thrown away, with the frame in it.",
+    fix: "Read heads and frames from one and the same buffer, and take out only what was parsed.",
+};
+const ASKS: Lesson = Lesson {
+    section: "§4.1",
+    rule: "A client sends GET, HTTP/1.1, Host, Upgrade: websocket, Connection: Upgrade, one key and version 13.",
+    causes: "A request written by hand that lacks a line, repeats one, or ends its lines with LF alone.",
+    fix: "Send the request of §1.3 with your own host, path and key.",
+};
+
+fn opens(p: &mut Probe, change: impl Fn(Request) -> Request) -> Outcome {
+    let request = change(p.request()).bytes();
+    p.accepted(&request).map(drop)
+}
+
+fn in_pieces(p: &mut Probe, cuts: &[usize]) -> Outcome {
+    let bytes = p.request().bytes();
+    let mut line = p.connect()?;
+    let mut from = 0;
+    for &cut in cuts {
+        let cut = cut.min(bytes.len() - 1);
+        line.send(&bytes[from..cut]);
+        line.pause();
+        from = cut;
+    }
+    line.send(&bytes[from..]);
+    is_101(&line.head()?)
+}
+
+fn is_101(head: &Head) -> Outcome {
+    match head.status() {
+        Some(101) => Ok(()),
+        _ => fails(format!("the answer {:?}", head.first)),
+    }
+}
+
+fn length(p: &Probe) -> usize {
+    p.request().bytes().len()
+}
+
+fn with_frames(p: &mut Probe, count: usize, late: usize) -> Outcome {
+    let mut bytes = p.request().bytes();
+    let mut line = p.connect()?;
+    let words: Vec<_> = (0..count).map(|_| word()).collect();
+    words.iter().for_each(|word| bytes.extend(line.encode(&frame(TEXT, word))));
+    let (now, later) = bytes.split_at(bytes.len() - late);
+    line.send(now);
+    if late > 0 {
+        line.pause();
+        line.send(later);
+    }
+    let head = line.head()?;
+    is_101(&head)?;
+    words.iter().try_for_each(|word| line.comes_back(word.as_bytes()).map(drop))
+}
+
+const FIREFOX: &[(&str, &str)] = &[
+    ("User-Agent", "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"),
+    ("Accept", "*/*"),
+    ("Accept-Language", "en-US,en;q=0.5"),
+    ("Accept-Encoding", "gzip, deflate, br, zstd"),
+    ("Sec-WebSocket-Version", "13"),
+    ("Origin", ""),
+    ("Sec-WebSocket-Extensions", "permessage-deflate"),
+    ("Sec-WebSocket-Key", ""),
+    ("Connection", "keep-alive, Upgrade"),
+    ("Pragma", "no-cache"),
+    ("Cache-Control", "no-cache"),
+    ("Upgrade", "websocket"),
+];
+const CHROME: &[(&str, &str)] = &[
+    ("Connection", "Upgrade"),
+    ("Pragma", "no-cache"),
+    ("Cache-Control", "no-cache"),
+    (
+        "User-Agent",
+        "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36",
+    ),
+    ("Upgrade", "websocket"),
+    ("Origin", ""),
+    ("Sec-WebSocket-Version", "13"),
+    ("Accept-Encoding", "gzip, deflate, br, zstd"),
+    ("Accept-Language", "en-US,en;q=0.9"),
+    ("Sec-WebSocket-Key", ""),
+    ("Sec-WebSocket-Extensions", "permessage-deflate; client_max_window_bits"),
+];
+
+fn browser(p: &mut Probe, lines: &[(&str, &str)]) -> Outcome {
+    opens(p, |request| {
+        let host = request.lines[0].1.clone();
+        let key = request.key.clone();
+        let mut like = Request { lines: vec![request.lines[0].clone()], ..request };
+        for (name, value) in lines {
+            let value = match *name {
+                "Origin" => format!("http://{host}"),
+                "Sec-WebSocket-Key" => key.clone(),
+                _ => (*value).into(),
+            };
+            like = like.add(name, &value);
+        }
+        like
+    })
+}
+
+fn several(p: &mut Probe) -> Outcome {
+    let mut lines = Vec::new();
+    for _ in 0..8 {
+        let request = p.request().bytes();
+        let mut line = p.connect()?;
+        line.send(&request);
+        lines.push(line);
+    }
+    for mut line in lines {
+        is_101(&line.head()?)?;
+        line.shutdown();
+    }
+    Ok(())
+}
+
+fn waits(p: &mut Probe) -> Outcome {
+    let bytes = p.request().bytes();
+    let mut line = p.connect()?;
+    line.send(&bytes[..bytes.len() - 2]);
+    let wait = line.pace().moment();
+    let early = line.pending(wait).to_vec();
+    if early.starts_with(b"HTTP/1.1 101") {
+        return fails("101 came before the empty line had");
+    }
+    line.send(&bytes[bytes.len() - 2..]);
+    is_101(&line.head()?)
+}
+
+/// Looks at the request of a client.
+fn asks(p: &mut Probe, wrong: fn(&Head) -> Option<String>) -> Outcome {
+    let (head, mut line) = p.arrives()?;
+    line.send(&answer(&head).bytes());
+    wrong(&head).map_or(Ok(()), fails)
+}
+
+/// Answers a client in a form of its own; the client must go on as with the plain one.
+fn answers(p: &mut Probe, how: fn(Request) -> Vec<u8>, size: usize) -> Outcome {
+    let (head, mut line) = p.arrives()?;
+    let bytes = how(answer(&head));
+    match size {
+        0 => line.send(&bytes),
+        _ => line.pieces(&bytes, size),
+    }
+    line.alive()
+}
+
+fn once(head: &Head, name: &str) -> Option<String> {
+    let all = head.all(name);
+    (all.len() != 1).then(|| format!("{} lines {name}", all.len()))
+}
+
+pub const CHECKS: &[Check] = &[
+    check("head/plain", &PLAIN, "a plain good request", "101", |p| opens(p, |r| r)),
+    check(
+        "head/byte-by-byte",
+        &WHOLE,
+        "a good request, each byte in a packet of its own",
+        "101",
+        |p| {
+            let bytes = p.request().bytes();
+            let mut line = p.connect()?;
+            line.pieces(&bytes, 1);
+            is_101(&line.head()?)
+        },
+    ),
+    check("head/two-pieces", &WHOLE, "a good request, cut in the middle of a header", "101", |p| {
+        let half = length(p) / 2;
+        in_pieces(p, &[half])
+    }),
+    check(
+        "head/cut-in-the-empty-line",
+        &WHOLE,
+        "a good request, cut at each byte of the final CR LF CR LF",
+        "101",
+        |p| {
+            let end = length(p);
+            in_pieces(p, &[end - 3, end - 2, end - 1])
+        },
+    ),
+    check(
+        "head/waits-for-the-end",
+        &WHOLE,
+        "a request without its empty line; a while later the rest",
+        "no 101 before the rest, and then 101",
+        waits,
+    ),
+    check("head/lower-case-names", &NAMES, "all names of headers in lower case", "101", |p| {
+        opens(p, |mut r| {
+            r.lines.iter_mut().for_each(|line| line.0 = line.0.to_lowercase());
+            r
+        })
+    }),
+    check("head/upper-case-names", &NAMES, "all names of headers in upper case", "101", |p| {
+        opens(p, |mut r| {
+            r.lines.iter_mut().for_each(|line| line.0 = line.0.to_uppercase());
+            r
+        })
+    }),
+    check("head/no-space-after-colon", &SPACES, "`Name:value`, without a space", "101", |p| {
+        let request = p.request().text(":").into_bytes();
+        p.accepted(&request).map(drop)
+    }),
+    check(
+        "head/spaces-around-values",
+        &SPACES,
+        "values with several spaces in front and behind",
+        "101",
+        |p| {
+            opens(p, |mut r| {
+                r.lines.iter_mut().for_each(|line| line.1 = format!("  {} \t ", line.1));
+                r
+            })
+        },
+    ),
+    check("head/keep-alive-upgrade", &LIST, "`Connection: keep-alive, Upgrade`", "101", |p| {
+        opens(p, |r| r.set("Connection", "keep-alive, Upgrade"))
+    }),
+    check("head/connection-without-space", &LIST, "`Connection: keep-alive,Upgrade`", "101", |p| {
+        opens(p, |r| r.set("Connection", "keep-alive,Upgrade"))
+    }),
+    check(
+        "head/connection-on-two-lines",
+        &LIST,
+        "`Connection: keep-alive`, and on a line of its own `Connection: Upgrade`",
+        "101",
+        |p| {
+            opens(p, |r| {
+                r.without("Connection")
+                    .add("Connection", "keep-alive")
+                    .add("Connection", "Upgrade")
+                    .add("X-Last", "1")
+            })
+        },
+    ),
+    check("head/connection-any-case", &LIST, "`Connection: upgrade`", "101", |p| {
+        opens(p, |r| r.set("Connection", "upgrade"))
+    }),
+    check("head/connection-empty-elements", &LIST, "`Connection: , Upgrade,`", "101", |p| {
+        opens(p, |r| r.set("Connection", ", Upgrade,"))
+    })
+    .should(),
+    check("head/upgrade-any-case", &UPGRADE, "`Upgrade: WebSocket`", "101", |p| {
+        opens(p, |r| r.set("Upgrade", "WebSocket"))
+    }),
+    check("head/upgrade-list", &UPGRADE, "`Upgrade: h2c, websocket`", "101", |p| {
+        opens(p, |r| r.set("Upgrade", "h2c, websocket"))
+    })
+    .should(),
+    check(
+        "head/unknown-headers",
+        &UNKNOWN,
+        "headers that nobody knows, one of them with colons in its value",
+        "101",
+        |p| opens(p, |r| r.add("X-Coach", "1: 2: 3").add("Cookie", "a=b; c=d").add("X-Empty", "")),
+    ),
+    check("head/many-headers", &UNKNOWN, "40 more headers", "101", |p| {
+        opens(p, |r| (0..40).fold(r, |r, i| r.add(&format!("X-Coach-{i}"), "x")))
+    })
+    .should(),
+    check("head/long-header", &UNKNOWN, "a cookie of 3,000 bytes", "101", |p| {
+        opens(p, |r| r.add("Cookie", &format!("a={}", "x".repeat(3000))))
+    })
+    .should(),
+    check("head/any-order", &UNKNOWN, "the same headers in reverse order", "101", |p| {
+        opens(p, |mut r| {
+            r.lines.reverse();
+            r
+        })
+    }),
+    check("head/key-last", &UNKNOWN, "the key as the last header", "101", |p| {
+        opens(p, |r| {
+            let key = r.key.clone();
+            r.without("Sec-WebSocket-Key").add("Sec-WebSocket-Key", &key)
+        })
+    }),
+    check("head/as-firefox", &LIST, "a request as Firefox writes it", "101", |p| {
+        browser(p, FIREFOX)
+    }),
+    check("head/as-chrome", &UNKNOWN, "a request as Chrome writes it", "101", |p| {
+        browser(p, CHROME)
+    }),
+    check(
+        "head/absolute-target",
+        &UNKNOWN,
+        "`GET http://host/path HTTP/1.1`",
+        "101, as RFC 9112 §3.2.2 asks of servers",
+        |p| {
+            opens(p, |r| {
+                let host = r.lines[0].1.clone();
+                r.first("GET /", &format!("GET http://{host}/"))
+            })
+        },
+    )
+    .advice(),
+    check(
+        "head/frame-in-same-packet",
+        &BEHIND,
+        "a good request and a text frame in one write",
+        "101 and the echo",
+        |p| with_frames(p, 1, 0),
+    ),
+    check(
+        "head/frames-in-same-packet",
+        &BEHIND,
+        "a good request and three text frames in one write",
+        "101 and three echoes",
+        |p| with_frames(p, 3, 0),
+    ),
+    check(
+        "head/frame-cut-by-packet",
+        &BEHIND,
+        "a good request with the half of a frame behind it; then the other half",
+        "101 and the echo",
+        |p| with_frames(p, 1, 6),
+    ),
+    check(
+        "head/several-at-once",
+        &WHOLE,
+        "good requests on eight connections, before any answer is read",
+        "101 on each",
+        several,
+    ),
+    check(
+        "head/request-line",
+        &ASKS,
+        "nothing; it reads the request",
+        "GET, a path, HTTP/1.1",
+        |p| {
+            asks(p, |head| {
+                let parts: Vec<_> = head.first.split(' ').collect();
+                let good = matches!(parts[..], ["GET", path, "HTTP/1.1"] if path.starts_with('/'));
+                (!good).then(|| format!("{:?}", head.first))
+            })
+        },
+    )
+    .clients(),
+    check("head/host", &ASKS, "nothing; it reads the request", "one Host", |p| {
+        asks(p, |head| once(head, "Host"))
+    })
+    .clients(),
+    check(
+        "head/upgrade",
+        &ASKS,
+        "nothing; it reads the request",
+        "Upgrade with `websocket`",
+        |p| {
+            asks(p, |head| {
+                (!head.lists("Upgrade", "websocket")).then(|| format!("{:?}", head.all("Upgrade")))
+            })
+        },
+    )
+    .clients(),
+    check(
+        "head/connection",
+        &ASKS,
+        "nothing; it reads the request",
+        "Connection with `Upgrade`",
+        |p| {
+            asks(p, |head| {
+                (!head.lists("Connection", "upgrade"))
+                    .then(|| format!("{:?}", head.all("Connection")))
+            })
+        },
+    )
+    .clients(),
+    check(
+        "head/version",
+        &ASKS,
+        "nothing; it reads the request",
+        "Sec-WebSocket-Version: 13",
+        |p| {
+            asks(p, |head| {
+                (head.all("Sec-WebSocket-Version") != ["13"])
+                    .then(|| format!("{:?}", head.all("Sec-WebSocket-Version")))
+            })
+        },
+    )
+    .clients(),
+    check(
+        "head/no-repeats",
+        &ASKS,
+        "nothing; it reads the request",
+        "one key, one subprotocol list at most",
+        |p| asks(p, |head| once(head, "Sec-WebSocket-Key")),
+    )
+    .clients(),
+    check(
+        "head/line-ends",
+        &ASKS,
+        "nothing; it reads the request",
+        "CR LF at the end of each line",
+        |p| {
+            asks(p, |head| {
+                let bare = head
+                    .raw
+                    .iter()
+                    .enumerate()
+                    .any(|(i, b)| *b == b'\n' && (i == 0 || head.raw[i - 1] != b'\r'));
+                bare.then(|| "a line that ends with LF alone".into())
+            })
+        },
+    )
+    .clients(),
+    check(
+        "head/answer-byte-by-byte",
+        &WHOLE,
+        "the 101, each byte in a packet of its own",
+        "the client goes on",
+        |p| answers(p, |a| a.bytes(), 1),
+    )
+    .clients(),
+    check(
+        "head/answer-names-any-case",
+        &NAMES,
+        "the 101 with names in lower case",
+        "the client goes on",
+        |p| {
+            answers(
+                p,
+                |mut a| {
+                    a.lines.iter_mut().for_each(|line| line.0 = line.0.to_lowercase());
+                    a.bytes()
+                },
+                0,
+            )
+        },
+    )
+    .clients(),
+    check(
+        "head/answer-no-space",
+        &SPACES,
+        "the 101 without a space after colons",
+        "the client goes on",
+        |p| answers(p, |a| a.text(":").into_bytes(), 0),
+    )
+    .clients(),
+    check(
+        "head/answer-connection-list",
+        &LIST,
+        "`Connection: keep-alive, Upgrade` in the 101",
+        "the client goes on",
+        |p| answers(p, |a| a.set("Connection", "keep-alive, Upgrade").bytes(), 0),
+    )
+    .clients(),
+    check(
+        "head/answer-upgrade-any-case",
+        &UPGRADE,
+        "`Upgrade: WebSocket` in the 101",
+        "the client goes on",
+        |p| answers(p, |a| a.set("Upgrade", "WebSocket").bytes(), 0),
+    )
+    .clients(),
+    check(
+        "head/answer-unknown-headers",
+        &UNKNOWN,
+        "unknown headers in the 101",
+        "the client goes on",
+        |p| answers(p, |a| a.add("Server", "coach").add("X-Coach", "a: b").bytes(), 0),
+    )
+    .clients(),
+    check(
+        "head/answer-any-reason",
+        &PLAIN,
+        "`HTTP/1.1 101 Web Socket Protocol Handshake`",
+        "the client goes on",
+        |p| {
+            answers(
+                p,
+                |a| a.first("Switching Protocols", "Web Socket Protocol Handshake").bytes(),
+                0,
+            )
+        },
+    )
+    .clients(),
+    check(
+        "head/answer-with-frame",
+        &BEHIND,
+        "the 101 and a text frame in one write",
+        "the echo",
+        |p| {
+            let (head, mut line) = p.arrives()?;
+            if head.all("Sec-WebSocket-Key").is_empty() {
+                return skips("there is no key to answer");
+            }
+            let word = word();
+            let bytes = [answer(&head).bytes(), line.encode(&frame(TEXT, &word))].concat();
+            line.send(&bytes);
+            line.comes_back(word.as_bytes()).map(drop)
+        },
+    )
+    .clients(),
+];

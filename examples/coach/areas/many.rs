@@ -1,0 +1,167 @@
+//! Stage 12: more than one client, and some that behave badly. These checks run one at a time.
+
+use std::time::Duration;
+
+use crate::check::{Check, Lesson, Outcome, Stop, check, fails};
+use crate::probe::{Line, Probe, word};
+use crate::wire::{BINARY, TEXT, frame};
+
+const TOGETHER: Lesson = Lesson {
+    section: "§4.2",
+    rule: "A server serves several clients at once, each with its own messages.",
+    causes: "The loop that accepts also talks, so that the second client waits until the first has left.",
+    fix: "Give each connection a thread, a task or its place in an event loop.",
+};
+const SLOW: Lesson = Lesson {
+    section: "§10.4",
+    rule: "A client that is slow or silent holds up itself alone.",
+    causes: "The handshake is read in the loop that accepts; or a write to one client blocks all.",
+    fix: "Read the head on the connection's own thread, and set a deadline for heads and writes.",
+};
+const ROOM: Lesson = Lesson {
+    section: "§7.2.3",
+    rule: "What a connection took is given back when it ends, whichever way it ends.",
+    causes: "Threads, descriptors or places in a list are given back only after a clean Close.",
+    fix: "Give them back where the connection's function ends, on every path.",
+};
+
+fn second(p: &mut Probe) -> Result<Line, Stop> {
+    match p.open() {
+        Err(Stop::Skips(seen)) => {
+            fails(format!("beside the first connection, another isn't served: {seen}"))
+        }
+        other => other,
+    }
+}
+
+/// What another client sees while one misbehaves.
+fn served(p: &mut Probe) -> Outcome {
+    let mut line = second(p)?;
+    line.alive()
+}
+
+fn crowd(p: &mut Probe, count: usize) -> Outcome {
+    let mut lines = vec![p.open()?];
+    for _ in 1..count {
+        lines.push(second(p)?);
+    }
+    let words: Vec<String> = lines.iter().map(|_| word()).collect();
+    for (line, word) in lines.iter_mut().zip(&words) {
+        line.frame(frame(TEXT, word));
+    }
+    for (line, word) in lines.iter_mut().zip(&words) {
+        line.comes_back(word.as_bytes())?;
+    }
+    Ok(())
+}
+
+pub const CHECKS: &[Check] = &[
+    check(
+        "many/two-at-once",
+        &TOGETHER,
+        "a second client while the first is open",
+        "both get their echoes",
+        |p| {
+            let mut first = p.open()?;
+            first.control(TEXT, word().as_bytes())?;
+            served(p)?;
+            first.alive()
+        },
+    ),
+    check(
+        "many/own-messages",
+        &TOGETHER,
+        "different texts on five connections at once",
+        "each gets its own echo",
+        |p| crowd(p, 5),
+    ),
+    check(
+        "many/silent-in-mid-head",
+        &SLOW,
+        "half a request, and silence; then another client",
+        "the other is served",
+        |p| {
+            p.open()?.control(TEXT, word().as_bytes())?;
+            let bytes = p.request().bytes();
+            let mut slow = p.connect()?;
+            slow.send(&bytes[..bytes.len() / 2]);
+            slow.pause();
+            served(p)
+        },
+    ),
+    check(
+        "many/silent-before-head",
+        &SLOW,
+        "a connection without a byte; then another client",
+        "the other is served",
+        |p| {
+            p.open()?.control(TEXT, word().as_bytes())?;
+            let _slow = p.connect()?;
+            std::thread::sleep(Duration::from_millis(20));
+            served(p)
+        },
+    ),
+    check(
+        "many/silent-in-mid-frame",
+        &SLOW,
+        "half a frame, and silence; then another client",
+        "the other is served",
+        |p| {
+            let mut slow = p.open()?;
+            slow.control(TEXT, word().as_bytes())?;
+            let bytes = slow.encode(&frame(TEXT, word()));
+            slow.send(&bytes[..7]);
+            slow.pause();
+            served(p)
+        },
+    ),
+    check(
+        "many/never-reads",
+        &SLOW,
+        "many messages from a client that never reads; then another client",
+        "the other is served",
+        |p| {
+            let mut slow = p.open()?;
+            slow.control(TEXT, word().as_bytes())?;
+            slow.stuff(&frame(BINARY, vec![b'n'; 60_000]), 200);
+            served(p)
+        },
+    ),
+    check(
+        "many/gone-without-close",
+        &ROOM,
+        "ten clients that leave without a Close",
+        "the next is served",
+        |p| {
+            for _ in 0..10 {
+                p.open()?.shutdown();
+            }
+            p.open()?.alive()
+        },
+    ),
+    check("many/crowd", &TOGETHER, "forty clients at once", "each gets its echo", |p| crowd(p, 40)),
+    check(
+        "many/room-again",
+        &ROOM,
+        "forty clients, twice",
+        "the second forty are served, too",
+        |p| {
+            crowd(p, 40)?;
+            crowd(p, 40)
+        },
+    ),
+    check(
+        "many/idle",
+        &TOGETHER,
+        "an open connection that is silent while twenty others come and go",
+        "it still gets its echo",
+        |p| {
+            let mut idle = p.open()?;
+            idle.control(TEXT, word().as_bytes())?;
+            for _ in 0..20 {
+                second(p)?.alive()?;
+            }
+            idle.alive()
+        },
+    ),
+];

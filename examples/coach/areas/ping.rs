@@ -1,0 +1,138 @@
+//! Stage 7: pings are answered, pongs are not.
+
+use crate::check::{Check, Lesson, Outcome, check, fails};
+use crate::probe::{Probe, word};
+use crate::wire::{PING, PONG, TEXT, frame};
+
+const PONGS: Lesson = Lesson {
+    section: "§5.5.3",
+    rule: "A ping is answered with a pong that carries the ping's payload, as soon as is practical.",
+    causes: "Opcode 9 is ignored or echoed as a message; the pong is empty, or not written before the next read.",
+    fix: "On opcode 9 write opcode 10 with the same payload, and flush.",
+};
+const UNASKED: Lesson = Lesson {
+    section: "§5.5.3",
+    rule: "A pong that wasn't asked for is allowed, and needs no answer.",
+    causes: "The pong is taken for an unknown opcode, echoed, or answered with a pong.",
+    fix: "On opcode 10 do nothing.",
+};
+
+fn ping(p: &mut Probe, payload: &[u8]) -> Outcome {
+    let mut line = p.open()?;
+    line.frame(frame(PING, payload));
+    line.pong_comes(payload).map(drop)
+}
+
+fn pong(p: &mut Probe, payload: &[u8]) -> Outcome {
+    let mut line = p.open()?;
+    let first = word();
+    line.control(TEXT, first.as_bytes())?;
+    line.frame(frame(PONG, payload));
+    line.alive()
+}
+
+pub const CHECKS: &[Check] = &[
+    check("ping/answered", &PONGS, "a ping", "a pong", |p| ping(p, b"coach")).both(),
+    check(
+        "ping/payload",
+        &PONGS,
+        "a ping with a payload of its own",
+        "a pong with that payload",
+        |p| ping(p, word().as_bytes()),
+    )
+    .both(),
+    check("ping/empty", &PONGS, "an empty ping", "an empty pong", |p| ping(p, b"")).both(),
+    check("ping/payload-125", &PONGS, "a ping of 125 bytes", "a pong with these", |p| {
+        ping(p, &[b'p'; 125])
+    })
+    .both(),
+    check(
+        "ping/payload-binary",
+        &PONGS,
+        "a ping whose payload is no text",
+        "a pong with the same bytes",
+        |p| ping(p, &[0, 0xff, 0x80, 0xfe, 0]),
+    )
+    .both(),
+    check(
+        "ping/pong-frame",
+        &PONGS,
+        "a ping",
+        "a pong with FIN, without reserved bits, of one frame",
+        |p| {
+            let mut line = p.open()?;
+            line.frame(frame(PING, "bits"));
+            let pong = line.pong_comes(b"bits")?;
+            match pong.fin() && pong.reserved() == 0 {
+                true => Ok(()),
+                false => fails(format!("the first byte {:08b}", pong.first)),
+            }
+        },
+    )
+    .both(),
+    check("ping/between-messages", &PONGS, "a text, a ping, a text", "echo, pong, echo", |p| {
+        let mut line = p.open()?;
+        line.control(TEXT, word().as_bytes())?;
+        line.frame(frame(PING, "between"));
+        line.pong_comes(b"between")?;
+        line.alive()
+    })
+    .both(),
+    check("ping/not-echoed", &PONGS, "a ping", "a pong, and no message", |p| {
+        let mut line = p.open()?;
+        line.control(TEXT, word().as_bytes())?;
+        let word = word();
+        line.frame(frame(PING, &word));
+        line.alive()?;
+        match line.unasked.iter().any(|m| m.payload == word.as_bytes()) {
+            true => fails("the ping came back as a message"),
+            false => Ok(()),
+        }
+    })
+    .both(),
+    check("ping/in-one-write", &PONGS, "a text and a ping in one write", "echo and pong", |p| {
+        let mut line = p.open()?;
+        let word = word();
+        line.control(TEXT, word.as_bytes())?;
+        let bytes = line.encode_all(&[frame(TEXT, &word), frame(PING, "glued")]);
+        line.send(&bytes);
+        line.pong_comes(b"glued").map(drop)
+    })
+    .both(),
+    check("ping/in-pieces", &PONGS, "a ping, each byte in a packet of its own", "the pong", |p| {
+        let mut line = p.open()?;
+        let bytes = line.encode(&frame(PING, "pieces"));
+        line.pieces(&bytes, 1);
+        line.pong_comes(b"pieces").map(drop)
+    })
+    .both(),
+    check(
+        "ping/many",
+        &PONGS,
+        "twenty pings in a row",
+        "a pong for the last at least (§5.5.3 allows to skip the others)",
+        |p| {
+            let mut line = p.open()?;
+            let frames: Vec<_> = (0..20).map(|i| frame(PING, format!("ping {i}"))).collect();
+            line.frames(&frames);
+            line.pong_comes(b"ping 19").map(drop)
+        },
+    )
+    .both(),
+    check(
+        "ping/unasked-pong",
+        &UNASKED,
+        "a pong that nobody asked for, and a text",
+        "the echo of the text alone",
+        |p| pong(p, b"unasked"),
+    )
+    .both(),
+    check(
+        "ping/unasked-empty-pong",
+        &UNASKED,
+        "an empty pong, and a text",
+        "the echo of the text",
+        |p| pong(p, b""),
+    )
+    .both(),
+];

@@ -1,0 +1,170 @@
+//! Stage 13: subprotocols, and which pages may connect.
+
+use crate::check::{Check, Lesson, Outcome, Stop, check, fails, skips, warns};
+use crate::probe::{Head, Probe, answer};
+
+const SUBPROTOCOL: Lesson = Lesson {
+    section: "§4.2.2",
+    rule: "A server names one of the subprotocols that were offered, letter by letter, or none. A browser leaves if it names another.",
+    causes: "The offer is copied into the answer whole, or a fixed name is sent.",
+    fix: "Go through the offers in their order; answer the first that you speak, or leave the header out.",
+};
+const ORIGIN: Lesson = Lesson {
+    section: "§10.2",
+    rule: "A browser says in Origin which page asks, and sends its user's cookies with it. A server that means only its own pages refuses others, with 403.",
+    causes: "Origin isn't looked at, or compared by its beginning. Any page that your user visits may then talk to your server in the user's name.",
+    fix: "Compare scheme, host and port whole with those you serve. If everyone may come, say so.",
+};
+
+fn offers(p: &mut Probe, lines: &[&str]) -> Outcome {
+    let mut request = p.request();
+    for line in lines {
+        request = request.add("Sec-WebSocket-Protocol", line);
+    }
+    let (head, _) = match p.ask(&request.bytes())? {
+        (head, line) if head.status() == Some(101) => (head, line),
+        (head, _) if matches!(head.status(), Some(400..=499)) => {
+            return warns(format!("{:?}: it insists on a subprotocol of its own", head.first));
+        }
+        (head, _) => return fails(format!("{:?}", head.first)),
+    };
+    let offered: Vec<&str> = lines.iter().flat_map(|line| line.split(',')).map(str::trim).collect();
+    match head.all("Sec-WebSocket-Protocol")[..] {
+        [] => Ok(()),
+        [one] if offered.contains(&one) => Ok(()),
+        [one] => fails(format!("{one:?}, which isn't one of those offered: {offered:?}")),
+        _ => fails("more than one Sec-WebSocket-Protocol"),
+    }
+}
+
+fn from(p: &mut Probe, origin: &str) -> Result<Head, Stop> {
+    let request = p.request().add("Origin", origin).bytes();
+    Ok(p.ask(&request)?.0)
+}
+
+fn foreign(p: &mut Probe, origin: &str) -> Outcome {
+    match from(p, origin)?.status() {
+        Some(101) => warns(format!(
+            "a page of {origin:?} was let in: with cookies as its only guard, this server is open to it"
+        )),
+        _ => Ok(()),
+    }
+}
+
+pub const CHECKS: &[Check] = &[
+    check(
+        "policy/subprotocol-one",
+        &SUBPROTOCOL,
+        "the offer of one subprotocol",
+        "it, or none",
+        |p| offers(p, &["coach.v1"]),
+    ),
+    check(
+        "policy/subprotocol-several",
+        &SUBPROTOCOL,
+        "the offer of three in one line",
+        "one of them, or none",
+        |p| offers(p, &["chat, superchat, coach.v1"]),
+    ),
+    check(
+        "policy/subprotocol-two-lines",
+        &SUBPROTOCOL,
+        "the offer of two in two lines",
+        "one of them, or none",
+        |p| offers(p, &["chat", "superchat"]),
+    ),
+    check(
+        "policy/subprotocol-unknown",
+        &SUBPROTOCOL,
+        "the offer of a name that nobody speaks",
+        "it, or none",
+        |p| offers(p, &["x-coach-nobody-speaks-this"]),
+    ),
+    check(
+        "policy/subprotocol-empty",
+        &SUBPROTOCOL,
+        "an empty offer, which the grammar forbids",
+        "no subprotocol",
+        |p| {
+            let request = p.request().add("Sec-WebSocket-Protocol", "").bytes();
+            let (head, _) = p.ask(&request)?;
+            match head.all("Sec-WebSocket-Protocol")[..] {
+                [] => Ok(()),
+                _ => warns("a subprotocol was chosen"),
+            }
+        },
+    )
+    .advice(),
+    check("policy/origin-own", &ORIGIN, "an Origin of the same host and port", "101", |p| {
+        let host = p.request().lines[0].1.clone();
+        let scheme =
+            if p.target.address.as_ref().is_some_and(|a| a.secure) { "https" } else { "http" };
+        match from(p, &format!("{scheme}://{host}"))?.status() {
+            Some(101) => Ok(()),
+            // A server may serve pages of one other site alone.
+            Some(403) => warns("403 to a page of its own host"),
+            other => fails(format!("{other:?} to a page of its own host")),
+        }
+    }),
+    check(
+        "policy/origin-foreign",
+        &ORIGIN,
+        "the Origin of another site",
+        "403, if you mean your own pages",
+        |p| foreign(p, "https://attacker.example"),
+    )
+    .advice(),
+    check(
+        "policy/origin-null",
+        &ORIGIN,
+        "`Origin: null`, as from a file or a sandbox",
+        "403, if you mean your own pages",
+        |p| foreign(p, "null"),
+    )
+    .advice(),
+    check(
+        "policy/origin-prefix",
+        &ORIGIN,
+        "an Origin that begins like the server's own",
+        "403: origins are compared whole",
+        |p| {
+            let host = p.request().lines[0].1.clone();
+            let name = host.rsplit_once(':').map_or(host.as_str(), |(name, _)| name).to_owned();
+            foreign(p, &format!("http://{name}.attacker.example"))
+        },
+    )
+    .advice(),
+    check(
+        "policy/host-foreign",
+        &ORIGIN,
+        "a Host that isn't the server's (DNS rebinding)",
+        "a refusal, if the server knows its names",
+        |p| {
+            let request = p.request().set("Host", "attacker.example").bytes();
+            match p.ask(&request)?.0.status() {
+                Some(101) => warns("it was let in"),
+                _ => Ok(()),
+            }
+        },
+    )
+    .advice(),
+    check(
+        "policy/subprotocol-refused",
+        &SUBPROTOCOL,
+        "a 101 without the subprotocol that was offered",
+        "either is allowed: to go on, or to leave",
+        |p| {
+            let (head, mut line) = p.arrives()?;
+            if head.all("Sec-WebSocket-Protocol").is_empty() {
+                return skips("it offers none");
+            }
+            line.send(&answer(&head).bytes());
+            match line.alive() {
+                Ok(()) => warns("it went on without"),
+                Err(_) => Ok(()),
+            }
+        },
+    )
+    .clients()
+    .advice(),
+];

@@ -1,0 +1,256 @@
+//! Stage 3: what must not become a WebSocket.
+
+use crate::areas::accept::turns_away;
+use crate::check::{Check, Lesson, Outcome, check, fails, warns};
+use crate::probe::{Head, Probe, Request};
+use crate::wire::quote;
+
+const KEY: Lesson = Lesson {
+    section: "§4.2.1",
+    rule: "A request has one Sec-WebSocket-Key, which is base64 of 16 bytes; any other is answered with an HTTP error, such as 400.",
+    causes: "The key is hashed without a look at it; a missing one becomes an empty text, or the connection is dropped in silence.",
+    fix: "Decode the key, count 16 bytes, and answer `400 Bad Request` otherwise.",
+};
+const VERSION: Lesson = Lesson {
+    section: "§4.4",
+    rule: "A version other than 13 is answered with an HTTP error such as 426, and a Sec-WebSocket-Version header that says 13.",
+    causes: "The version isn't looked at, or the refusal lacks the header.",
+    fix: "Answer `426 Upgrade Required` with `Sec-WebSocket-Version: 13`.",
+};
+const LINE: Lesson = Lesson {
+    section: "§4.2.1",
+    rule: "The request is a GET of HTTP/1.1 or higher, with one Host.",
+    causes: "Only the headers are read, and not the first line; or Host is not asked for.",
+    fix: "Check method and version first; answer 405, 505 or 400, and 400 if Host is missing or there twice.",
+};
+const UPGRADE: Lesson = Lesson {
+    section: "§4.2.1",
+    rule: "Without `websocket` in Upgrade and `Upgrade` in Connection, as whole tokens, a request isn't a handshake. It's answered in plain HTTP.",
+    causes: "Each connection is taken for a WebSocket, or tokens are sought with `contains`.",
+    fix: "Compare whole elements of the lists; answer 426 or 400, or serve a page.",
+};
+const SYNTAX: Lesson = Lesson {
+    section: "RFC 9112 §5.1",
+    rule: "What isn't HTTP is refused: a space before the colon must be answered with 400.",
+    causes: "Lines are split leniently; proxies that are strict then see another request than the server.",
+    fix: "A name is a token, directly followed by a colon; answer 400 to all else.",
+};
+const ANSWER: Lesson = Lesson {
+    section: "§4.1",
+    rule: "Only a 101 opens a WebSocket. With any other answer a client must not send or take frames.",
+    causes: "The client waits for the empty line, and doesn't read the status.",
+    fix: "Read the status first; report it, and close the socket.",
+};
+
+fn no(p: &mut Probe, change: impl Fn(Request) -> Request) -> Outcome {
+    p.refused(|request| change(request).bytes()).map(drop)
+}
+
+fn plain(p: &mut Probe, change: impl Fn(Request) -> Request) -> Outcome {
+    match no(p, change) {
+        // A page is a fine answer to what is no handshake.
+        Err(crate::check::Stop::Warns(_)) => Ok(()),
+        other => other,
+    }
+}
+
+fn names_13(head: &Head) -> Outcome {
+    let all = head.list("Sec-WebSocket-Version");
+    match all.iter().any(|version| version == "13") {
+        true => Ok(()),
+        false => {
+            fails(format!("{} and Sec-WebSocket-Version {all:?}", quote(head.first.as_bytes())))
+        }
+    }
+}
+
+pub const CHECKS: &[Check] = &[
+    check("refuse/no-key", &KEY, "a request without a key", "an HTTP error", |p| {
+        no(p, |r| r.without("Sec-WebSocket-Key"))
+    }),
+    check("refuse/empty-key", &KEY, "an empty key", "an HTTP error", |p| {
+        no(p, |r| r.set("Sec-WebSocket-Key", ""))
+    }),
+    check("refuse/short-key", &KEY, "a key of 15 bytes", "an HTTP error", |p| {
+        no(p, |r| r.set("Sec-WebSocket-Key", "YWFhYWFhYWFhYWFhYWFh"))
+    }),
+    check("refuse/long-key", &KEY, "a key of 17 bytes", "an HTTP error", |p| {
+        no(p, |r| r.set("Sec-WebSocket-Key", "YWFhYWFhYWFhYWFhYWFhYWE="))
+    }),
+    check(
+        "refuse/key-not-base64",
+        &KEY,
+        "24 characters that are no base64",
+        "an HTTP error",
+        |p| no(p, |r| r.set("Sec-WebSocket-Key", "!!!!!!!!!!!!!!!!!!!!!!==")),
+    ),
+    check("refuse/two-keys", &KEY, "two different keys", "an HTTP error", |p| {
+        no(p, |r| r.add("Sec-WebSocket-Key", &crate::probe::new_key()))
+    }),
+    check("refuse/old-version", &VERSION, "version 8", "an HTTP error", |p| {
+        no(p, |r| r.set("Sec-WebSocket-Version", "8"))
+    })
+    .should(),
+    check("refuse/new-version", &VERSION, "version 99", "an HTTP error", |p| {
+        no(p, |r| r.set("Sec-WebSocket-Version", "99"))
+    }),
+    check("refuse/no-version", &VERSION, "no version", "an HTTP error", |p| {
+        no(p, |r| r.without("Sec-WebSocket-Version"))
+    }),
+    check(
+        "refuse/version-in-answer",
+        &VERSION,
+        "version 99",
+        "Sec-WebSocket-Version: 13 in the refusal",
+        |p| {
+            let head = p.refused(|r| r.set("Sec-WebSocket-Version", "99").bytes())?;
+            names_13(&head)
+        },
+    ),
+    check("refuse/post", &LINE, "POST instead of GET", "an HTTP answer that isn't 101", |p| {
+        no(p, |r| r.first("GET", "POST").add("Content-Length", "0"))
+    }),
+    check("refuse/http-1-0", &LINE, "HTTP/1.0", "an HTTP answer that isn't 101", |p| {
+        plain(p, |r| r.first("HTTP/1.1", "HTTP/1.0"))
+    }),
+    check("refuse/no-host", &LINE, "a request without Host", "400", |p| {
+        no(p, |r| r.without("Host"))
+    }),
+    check("refuse/two-hosts", &LINE, "a request with two Host lines", "400", |p| {
+        no(p, |r| r.add("Host", "other.example"))
+    }),
+    check("refuse/no-upgrade", &UPGRADE, "a request without Upgrade", "plain HTTP", |p| {
+        plain(p, |r| r.without("Upgrade"))
+    }),
+    check("refuse/other-upgrade", &UPGRADE, "`Upgrade: h2c`", "plain HTTP", |p| {
+        plain(p, |r| r.set("Upgrade", "h2c"))
+    }),
+    check("refuse/upgrade-substring", &UPGRADE, "`Upgrade: websocketx`", "plain HTTP", |p| {
+        plain(p, |r| r.set("Upgrade", "websocketx"))
+    }),
+    check("refuse/no-connection", &UPGRADE, "a request without Connection", "plain HTTP", |p| {
+        plain(p, |r| r.without("Connection"))
+    }),
+    check("refuse/connection-substring", &UPGRADE, "`Connection: notupgrade`", "plain HTTP", |p| {
+        plain(p, |r| r.set("Connection", "notupgrade"))
+    }),
+    check("refuse/space-before-colon", &SYNTAX, "`X-Coach : 1`", "400", |p| {
+        no(p, |r| r.add("X-Coach ", "1"))
+    }),
+    check(
+        "refuse/line-without-colon",
+        &SYNTAX,
+        "a line without a colon among the headers",
+        "400",
+        |p| {
+            p.refused(|r| {
+                r.text(": ")
+                    .replacen("Upgrade: websocket", "no colon here\r\nUpgrade: websocket", 1)
+                    .into_bytes()
+            })
+            .map(drop)
+        },
+    )
+    .should(),
+    check(
+        "refuse/not-http",
+        &SYNTAX,
+        "`hello` and an empty line",
+        "400, or the end of the stream",
+        |p| {
+            let mut line = p.connect()?;
+            line.send(b"hello\r\n\r\n");
+            match line.head() {
+                Ok(head) if head.status() == Some(101) => fails("101"),
+                Ok(_) => Ok(()),
+                Err(_) if line.ends(std::time::Duration::ZERO) => Ok(()),
+                Err(stop) => Err(stop),
+            }
+        },
+    )
+    .should(),
+    check(
+        "refuse/huge-head",
+        &SYNTAX,
+        "a header of 512 KiB",
+        "431, another error or the end: a server's memory has a bound",
+        |p| {
+            let bytes = p.request().add("X-Coach", &"x".repeat(512 * 1024)).bytes();
+            let mut line = p.connect()?;
+            line.send(&bytes);
+            match line.head() {
+                Ok(head) if head.status() == Some(101) => {
+                    warns("it was accepted; is there any bound?")
+                }
+                _ => Ok(()),
+            }
+        },
+    )
+    .advice(),
+    check(
+        "refuse/then-accepts",
+        &KEY,
+        "a bad request, and on a new connection a good one",
+        "101 for the good one",
+        |p| {
+            let bad = p.request().without("Sec-WebSocket-Key").bytes();
+            let mut line = p.connect()?;
+            line.send(&bad);
+            let _ = line.head();
+            let good = p.request().bytes();
+            p.accepted(&good).map(drop)
+        },
+    ),
+    check(
+        "refuse/status-200",
+        &ANSWER,
+        "200 in place of 101, all else right",
+        "the client ends the connection",
+        |p| turns_away(p, |a| a.first("101 Switching Protocols", "200 OK").bytes()),
+    )
+    .clients(),
+    check("refuse/status-400", &ANSWER, "400", "the client ends the connection", |p| {
+        turns_away(p, |a| {
+            a.first("101 Switching Protocols", "400 Bad Request").add("Content-Length", "0").bytes()
+        })
+    })
+    .clients(),
+    check("refuse/status-404", &ANSWER, "404", "the client ends the connection", |p| {
+        turns_away(p, |a| {
+            a.first("101 Switching Protocols", "404 Not Found").add("Content-Length", "0").bytes()
+        })
+    })
+    .clients(),
+    check("refuse/status-503", &ANSWER, "503", "the client ends the connection", |p| {
+        turns_away(p, |a| {
+            a.first("101 Switching Protocols", "503 Service Unavailable")
+                .add("Content-Length", "0")
+                .bytes()
+        })
+    })
+    .clients(),
+    check(
+        "refuse/redirect",
+        &ANSWER,
+        "302 without Location",
+        "the client ends the connection",
+        |p| {
+            turns_away(p, |a| {
+                a.first("101 Switching Protocols", "302 Found").add("Content-Length", "0").bytes()
+            })
+        },
+    )
+    .clients(),
+    check(
+        "refuse/not-http",
+        &ANSWER,
+        "a first line that isn't HTTP",
+        "the client ends the connection",
+        |p| {
+            turns_away(p, |a| {
+                a.first("HTTP/1.1 101 Switching Protocols", "HELLO 101 coach").bytes()
+            })
+        },
+    )
+    .clients(),
+];

@@ -1,0 +1,358 @@
+//! A coach for WebSocket servers and clients in any language: it checks each rule, and teaches what it finds.
+//!
+//! run: cargo run --example coach [OPTIONS] ws://HOST[:PORT]/PATH
+//! or a client: cargo run --example coach -- [OPTIONS] --listen ADDRESS [-- COMMAND..]
+//! or a look at its checks: cargo run --example coach -- --list
+//! expect: coach: 14 stages
+//! next: src/lib.rs, where the map of the library stands
+//!
+//! The peer has to echo each message. Checks stand in `areas`, a file for each stage; `probe` is what
+//! they work with, `wire` builds frames that the library refuses to write, `report` tells the verdicts.
+//! Exit: 0 each MUST held; 1 one did not; 2 it could not be run.
+
+mod areas;
+mod check;
+mod inflate;
+mod library;
+mod probe;
+mod report;
+mod run;
+#[cfg(feature = "tls")]
+mod tls;
+mod wire;
+
+use std::io::{self, IsTerminal, Write};
+use std::net::{TcpListener, TcpStream, ToSocketAddrs};
+use std::process::ExitCode;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use areas::{STAGES, chapter};
+use check::Check;
+use library::Address;
+use probe::{Dial, Pace, Target};
+use run::{Judged, Verdict};
+
+/// What was asked for on the command line.
+#[derive(Default)]
+struct Options {
+    url: Option<String>,
+    listen: Option<String>,
+    command: Vec<String>,
+    stage: Option<usize>,
+    only: Vec<String>,
+    list: bool,
+    show: Option<String>,
+    json: bool,
+    course: bool,
+    junit: Option<String>,
+    markdown: Option<String>,
+    strict: bool,
+    timeout: Option<u64>,
+    jobs: Option<usize>,
+    root: Option<String>,
+    insecure: bool,
+}
+
+const USAGE: &str = "\
+coach [OPTIONS] ws[s]://HOST[:PORT]/PATH          checks a server, which echoes each message
+coach [OPTIONS] --listen ADDRESS [-- COMMAND..]   checks a client, which echoes each message
+  --stage N          a stage for a learner: its first failure, whole, and what to do next
+  --only ID[,ID..]   these checks alone: an area, or area/name
+  --course           where a learner is: stages done, the next one, its chapter
+  --list, --show ID  the checks; one of them as a page
+  --json, --junit FILE, --markdown FILE
+  --strict           a SHOULD counts
+  --timeout MS       how long an answer may take at least (it adapts to a slow peer)
+  --jobs N           how many checks at a time
+  --root FILE, --insecure   which certificates are believed (wss://, feature `tls`)";
+
+fn parse() -> Result<Options, String> {
+    let mut options = Options::default();
+    let mut arguments = std::env::args().skip(1);
+    while let Some(argument) = arguments.next() {
+        let mut value = || arguments.next().ok_or(format!("{argument} needs a value"));
+        let number =
+            |text: String| text.parse::<u64>().map_err(|_| format!("{text:?} is no number"));
+        match argument.as_str() {
+            "--listen" => options.listen = Some(value()?),
+            "--stage" => options.stage = Some(number(value()?)? as usize),
+            "--only" => options.only = value()?.split(',').map(str::to_owned).collect(),
+            "--show" => options.show = Some(value()?),
+            "--junit" => options.junit = Some(value()?),
+            "--markdown" => options.markdown = Some(value()?),
+            "--timeout" => options.timeout = Some(number(value()?)?),
+            "--jobs" => options.jobs = Some(number(value()?)?.max(1) as usize),
+            "--root" => options.root = Some(value()?),
+            "--list" => options.list = true,
+            "--json" => options.json = true,
+            "--strict" => options.strict = true,
+            "--course" => options.course = true,
+            "--insecure" => options.insecure = true,
+            "--" => options.command = arguments.by_ref().collect(),
+            "--help" | "-h" => return Err(USAGE.into()),
+            url if url.contains("://") && options.url.is_none() => options.url = Some(url.into()),
+            other => return Err(format!("{other:?} is no option\n{USAGE}")),
+        }
+    }
+    if options.stage.is_some_and(|stage| stage == 0 || stage > STAGES.len()) {
+        return Err(format!("stages go from 1 to {}", STAGES.len()));
+    }
+    for id in &options.only {
+        if !all().any(|(_, check)| matches(check, id)) {
+            return Err(format!("no check or area {id:?}; --list shows them"));
+        }
+    }
+    Ok(options)
+}
+
+fn all() -> impl Iterator<Item = (usize, &'static Check)> {
+    STAGES.iter().enumerate().flat_map(|(i, stage)| stage.checks.iter().map(move |c| (i + 1, c)))
+}
+
+fn matches(check: &Check, id: &str) -> bool {
+    check.id == id || check.area() == id
+}
+
+fn main() -> ExitCode {
+    match parse().and_then(|options| coach(&options)) {
+        Ok(code) => ExitCode::from(code),
+        Err(why) => {
+            eprintln!("{why}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn coach(options: &Options) -> Result<u8, String> {
+    if options.list {
+        println!("coach: {} stages, {} checks", STAGES.len(), all().count());
+        for (stage, check) in all() {
+            let peers = format!("{:?}", check.peers).to_lowercase();
+            let level = check.level.name();
+            println!(
+                "{stage:>2} {:<34} {level:<7} {peers:<8} {:<18} {}",
+                check.id, check.lesson.section, check.sends
+            );
+        }
+        return Ok(0);
+    }
+    if let Some(id) = &options.show {
+        let pages: Vec<String> = all()
+            .filter(|(_, check)| matches(check, id))
+            .map(|(stage, check)| report::page(check, stage))
+            .collect();
+        if pages.is_empty() {
+            return Err(format!("no check {id:?}; --list shows them"));
+        }
+        println!("{}", pages.join("\n"));
+        return Ok(0);
+    }
+    let target = Arc::new(target(options)?);
+    let peer = options
+        .url
+        .clone()
+        .unwrap_or_else(|| format!("--listen {}", options.listen.as_deref().unwrap_or_default()));
+    let is_client = target.listener.is_some();
+    let together = run::calibrate(&target)?;
+    let jobs = if is_client || !together { 1 } else { options.jobs.unwrap_or(8) };
+    let chosen: Vec<Vec<&'static Check>> = STAGES
+        .iter()
+        .enumerate()
+        .map(|(i, stage)| {
+            let wanted = |check: &&Check| {
+                run::applies(check, is_client)
+                    && options.stage.is_none_or(|stage| stage == i + 1)
+                    && (options.only.is_empty() || options.only.iter().any(|id| matches(check, id)))
+            };
+            stage.checks.iter().filter(wanted).collect()
+        })
+        .collect();
+    let (started, total) = (Instant::now(), chosen.iter().map(Vec::len).sum::<usize>());
+    let mut all = Vec::new();
+    let mut screen =
+        Screen { quiet: options.json, live: io::stdout().is_terminal(), started, total, done: 0 };
+    if !options.json {
+        println!("coach: 14 stages, {total} checks for {peer}");
+    }
+    for (i, checks) in chosen.iter().enumerate().filter(|(_, checks)| !checks.is_empty()) {
+        let jobs = if STAGES[i].area == "many" { 1 } else { jobs };
+        let begun = Instant::now();
+        let mut dots = String::new();
+        let judged = run::stage(checks, i + 1, &target, jobs, options.strict, &mut |judged| {
+            dots.push(judged.verdict.dot());
+            screen.step(i, &dots);
+        });
+        screen.stage(i, &judged, begun.elapsed());
+        if options.json {
+            judged.iter().for_each(|judged| println!("{}", report::json(judged)));
+        }
+        all.extend(judged);
+    }
+    finish(options, &all, &peer, started)
+}
+
+/// All reports at the end, and the exit code.
+fn finish(options: &Options, all: &[Judged], peer: &str, started: Instant) -> Result<u8, String> {
+    let write = |file: &Option<String>, text: String| match file {
+        Some(file) => std::fs::write(file, text).map_err(|error| format!("{file}: {error}")),
+        None => Ok(()),
+    };
+    write(&options.junit, report::junit(all, peer))?;
+    write(&options.markdown, report::markdown(all, peer))?;
+    let failed = report::count(all, Verdict::Fail);
+    if options.json {
+        println!("{}", report::json_totals(all, started.elapsed().as_millis()));
+        return Ok(u8::from(failed > 0));
+    }
+    let colour = io::stdout().is_terminal();
+    let failures = || all.iter().filter(|judged| judged.verdict == Verdict::Fail);
+    println!();
+    match options.stage {
+        Some(stage) => learner(stage, failures().next(), peer, colour),
+        None if options.course => course(all),
+        None => {
+            failures().for_each(|judged| println!("{}", report::diagnostic(judged, peer, colour)));
+            for judged in all.iter().filter(|judged| judged.verdict == Verdict::Warn) {
+                println!(
+                    "warn {} ({}): {}",
+                    judged.check.id, judged.check.lesson.section, judged.seen
+                );
+            }
+        }
+    }
+    println!("{}, in {:.1} s", report::score(all), started.elapsed().as_secs_f64());
+    println!("{}", report::badge(all));
+    Ok(u8::from(failed > 0))
+}
+
+fn learner(stage: usize, first: Option<&Judged>, peer: &str, colour: bool) {
+    match first {
+        Some(judged) => {
+            println!("{}", report::diagnostic(judged, peer, colour));
+            println!(
+                "next: mend this one, then again: coach --stage {stage} {peer}\nread: {}\n",
+                chapter(stage)
+            );
+        }
+        None if stage < STAGES.len() => println!(
+            "stage {stage} holds. next: coach --stage {} {peer}\nread: {}\n",
+            stage + 1,
+            chapter(stage + 1)
+        ),
+        None => println!("the last stage holds: all that the RFC asks is there.\n"),
+    }
+}
+
+fn course(all: &[Judged]) {
+    let fails = |stage: usize| all.iter().any(|j| j.stage == stage && j.verdict == Verdict::Fail);
+    let next = (1..=STAGES.len()).find(|stage| fails(*stage));
+    for (i, stage) in STAGES.iter().enumerate() {
+        let state = match next {
+            Some(next) if next == i + 1 => "next",
+            _ if fails(i + 1) => "open",
+            _ => "done",
+        };
+        println!("{:>2} {:<10} {state:<5} {}", i + 1, stage.area, stage.title);
+    }
+    match next {
+        Some(next) => println!("\nread: {}\nthen: coach --stage {next}\n", chapter(next)),
+        None => println!("\nall stages are done\n"),
+    }
+}
+
+/// A line for each stage; at a terminal it fills as it goes.
+struct Screen {
+    quiet: bool,
+    live: bool,
+    started: Instant,
+    total: usize,
+    done: usize,
+}
+
+impl Screen {
+    fn step(&mut self, stage: usize, dots: &str) {
+        self.done += 1;
+        if self.live && !self.quiet {
+            let left = self.started.elapsed().as_secs_f64() / self.done as f64
+                * (self.total - self.done) as f64;
+            print!(
+                "\r\u{1b}[K{:>2} {:<10} {dots}  {left:.0} s left",
+                stage + 1,
+                STAGES[stage].area
+            );
+            let _ = io::stdout().flush();
+        }
+    }
+
+    fn stage(&self, stage: usize, judged: &[Judged], took: Duration) {
+        if !self.quiet {
+            let dots: String = judged.iter().map(|judged| judged.verdict.dot()).collect();
+            let begin = if self.live { "\r\u{1b}[K" } else { "" };
+            let passed = report::count(judged, Verdict::Pass);
+            let asked = judged.len() - report::count(judged, Verdict::Skip);
+            println!(
+                "{begin}{:>2} {:<10} {dots}  {passed}/{asked}  {:.1} s",
+                stage + 1,
+                STAGES[stage].area,
+                took.as_secs_f64()
+            );
+        }
+    }
+}
+
+/// Who is to be coached.
+fn target(options: &Options) -> Result<Target, String> {
+    let (address, listener, dial): (_, _, Box<Dial>) = match (&options.url, &options.listen) {
+        (Some(url), None) => {
+            let address = Address::parse(url).map_err(|misuse| misuse.lesson().to_string())?;
+            let dial = dial(&address, options)?;
+            dial(&address).map_err(|error| format!("{url}: no server there: {error}"))?;
+            (Some(address), None, dial)
+        }
+        (None, Some(address)) => {
+            let listener =
+                TcpListener::bind(address).map_err(|error| format!("{address}: {error}"))?;
+            let bound = listener.local_addr().map_err(|error| error.to_string())?;
+            listener.set_nonblocking(true).map_err(|error| error.to_string())?;
+            eprintln!("listening on ws://{bound}");
+            (None, Some(listener), Box::new(|_| Err(io::ErrorKind::Unsupported.into())))
+        }
+        _ => return Err(format!("the address of a server, or --listen\n{USAGE}")),
+    };
+    let base = Duration::from_millis(options.timeout.unwrap_or(2500));
+    let (keys, masks, gone) = (Mutex::default(), Mutex::default(), Mutex::default());
+    let command = options.command.clone();
+    Ok(Target { address, dial, listener, command, pace: Pace::new(base), keys, masks, gone })
+}
+
+fn tcp(address: &Address) -> io::Result<TcpStream> {
+    let host = address.host.trim_start_matches('[').trim_end_matches(']');
+    let mut last = io::ErrorKind::NotFound.into();
+    for address in (host, address.port).to_socket_addrs()? {
+        match TcpStream::connect_timeout(&address, Duration::from_secs(5)) {
+            Ok(stream) => return Ok(stream),
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
+}
+
+#[cfg(feature = "tls")]
+fn dial(address: &Address, options: &Options) -> Result<Box<Dial>, String> {
+    if !address.secure {
+        return Ok(Box::new(|address| Ok(Box::new(tcp(address)?))));
+    }
+    let config = tls::config(options.root.as_deref(), options.insecure)?;
+    Ok(Box::new(move |address| tls::wrap(config.clone(), &address.host, tcp(address)?)))
+}
+
+#[cfg(not(feature = "tls"))]
+fn dial(address: &Address, options: &Options) -> Result<Box<Dial>, String> {
+    if address.secure || options.root.is_some() || options.insecure {
+        return Err(
+            "wss:// needs the feature `tls`: cargo run --features tls --example coach ..".into()
+        );
+    }
+    Ok(Box::new(|address| Ok(Box::new(tcp(address)?))))
+}

@@ -1,0 +1,768 @@
+//! What a check works with: connections to the peer, requests with one thing changed, frames, and waits.
+//!
+//! Rules of this file:
+//! - A wait is derived from what the peer needed before, and begins anew with each byte that comes.
+//! - It's lenient: what a peer gets wrong is for the one check to tell that asks about it.
+//! - Pings of the peer are answered; messages that weren't asked for are passed over.
+
+use std::io::{self, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::process::Stdio;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use crate::check::{Outcome, Stop, fails, skips, warns};
+use crate::library::{Address, Role, key, mask};
+use crate::wire::{self, CLOSE, CONTINUATION, Came, Frame, PING, PONG, TEXT, frame, quote};
+
+/// A stream of bytes, plain or in TLS.
+pub trait Socket: Read + Write + Send {
+    fn tcp(&self) -> &TcpStream;
+}
+
+impl Socket for TcpStream {
+    fn tcp(&self) -> &TcpStream {
+        self
+    }
+}
+
+/// Opens a stream to the server.
+pub type Dial = dyn Fn(&Address) -> io::Result<Box<dyn Socket>> + Send + Sync;
+
+/// Who is coached.
+pub struct Target {
+    pub address: Option<Address>,
+    pub dial: Box<Dial>,
+    pub listener: Option<TcpListener>,
+    /// What starts a client; the address is appended.
+    pub command: Vec<String>,
+    pub pace: Pace,
+    pub keys: Mutex<Vec<String>>,
+    pub masks: Mutex<Vec<mask::Key>>,
+    pub gone: Mutex<Option<String>>,
+}
+
+/// How long the peer takes.
+pub struct Pace {
+    pub base: Duration,
+    slowest: AtomicU64,
+}
+
+impl Pace {
+    pub fn new(base: Duration) -> Pace {
+        Pace { base, slowest: AtomicU64::new(0) }
+    }
+
+    pub fn note(&self, took: Duration) {
+        self.slowest.fetch_max(took.as_micros() as u64, Relaxed);
+    }
+
+    pub fn slowest(&self) -> Duration {
+        Duration::from_micros(self.slowest.load(Relaxed))
+    }
+
+    /// How long an answer may take.
+    pub fn answer(&self) -> Duration {
+        self.base.max(self.slowest() * 12)
+    }
+
+    /// After this time a peer that wants to say something has probably said it.
+    pub fn moment(&self) -> Duration {
+        Duration::from_millis(120).max(self.slowest() * 3).min(Duration::from_secs(2))
+    }
+}
+
+/// What passed on a connection, in its order.
+pub type Record = Arc<Mutex<Vec<(Role, Vec<u8>)>>>;
+
+pub struct Probe {
+    pub target: Arc<Target>,
+    pub records: Vec<Record>,
+    pub children: Vec<std::process::Child>,
+}
+
+/// Clients that were started end with the check that they were started for.
+impl Drop for Probe {
+    fn drop(&mut self) {
+        for child in &mut self.children {
+            let until = Instant::now() + Duration::from_millis(100);
+            while Instant::now() < until && matches!(child.try_wait(), Ok(None)) {
+                std::thread::sleep(Duration::from_millis(2));
+            }
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+/// A request: lines in their order.
+#[derive(Clone)]
+pub struct Request {
+    pub first: String,
+    pub lines: Vec<(String, String)>,
+    pub key: String,
+}
+
+impl Request {
+    pub fn set(mut self, name: &str, value: &str) -> Request {
+        match self.lines.iter_mut().find(|line| line.0.eq_ignore_ascii_case(name)) {
+            Some(line) => line.1 = value.into(),
+            None => self.lines.push((name.into(), value.into())),
+        }
+        if name.eq_ignore_ascii_case("Sec-WebSocket-Key") {
+            self.key = value.trim().into();
+        }
+        self
+    }
+
+    /// One line more.
+    pub fn add(mut self, name: &str, value: &str) -> Request {
+        self.lines.push((name.into(), value.into()));
+        self
+    }
+
+    pub fn without(mut self, name: &str) -> Request {
+        self.lines.retain(|line| !line.0.eq_ignore_ascii_case(name));
+        self
+    }
+
+    pub fn first(mut self, line: &str, with: &str) -> Request {
+        self.first = self.first.replacen(line, with, 1);
+        self
+    }
+
+    pub fn bytes(&self) -> Vec<u8> {
+        self.text(": ").into_bytes()
+    }
+
+    pub fn text(&self, colon: &str) -> String {
+        let lines: String = self.lines.iter().map(|(n, v)| format!("{n}{colon}{v}\r\n")).collect();
+        format!("{}\r\n{lines}\r\n", self.first)
+    }
+}
+
+/// The head of what came: an answer or, from a client, a request.
+#[derive(Clone, Debug)]
+pub struct Head {
+    pub first: String,
+    pub fields: Vec<(String, String)>,
+    pub raw: Vec<u8>,
+}
+
+impl Head {
+    fn parse(raw: &[u8]) -> Head {
+        let text = String::from_utf8_lossy(raw).into_owned();
+        let mut lines = text.lines();
+        let first = lines.next().unwrap_or_default().to_owned();
+        let fields = lines.filter_map(|line| line.split_once(':'));
+        let fields = fields.map(|(n, v)| (n.trim().to_owned(), v.trim_matches([' ', '\t']).into()));
+        Head { first, fields: fields.collect(), raw: raw.to_vec() }
+    }
+
+    pub fn status(&self) -> Option<u16> {
+        let rest = self.first.strip_prefix("HTTP/")?.split_once(' ')?.1;
+        rest.get(..3)?.parse().ok()
+    }
+
+    pub fn all(&self, name: &str) -> Vec<&str> {
+        let fields = self.fields.iter().filter(|field| field.0.eq_ignore_ascii_case(name));
+        fields.map(|field| field.1.as_str()).collect()
+    }
+
+    pub fn list(&self, name: &str) -> Vec<String> {
+        let values = self.all(name).into_iter().flat_map(|value| value.split(','));
+        values.map(|value| value.trim().to_owned()).filter(|value| !value.is_empty()).collect()
+    }
+
+    pub fn lists(&self, name: &str, token: &str) -> bool {
+        self.list(name).iter().any(|element| element.eq_ignore_ascii_case(token))
+    }
+}
+
+/// What comes next on a connection.
+#[derive(Debug)]
+pub enum Next {
+    Frame(Came),
+    Ended,
+    Silent,
+    Nonsense(String),
+}
+
+/// A message, put together of its frames.
+#[derive(Debug, Clone)]
+pub struct Message {
+    pub opcode: u8,
+    pub payload: Vec<u8>,
+    pub frames: Vec<Came>,
+}
+
+static COUNT: AtomicU64 = AtomicU64::new(1);
+
+/// Bytes that differ each time; they are no secret.
+pub fn odd() -> u64 {
+    let x = COUNT.fetch_add(1, Relaxed).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    let x = (x ^ (x >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    let time = std::time::SystemTime::UNIX_EPOCH.elapsed().map_or(0, |t| t.subsec_nanos());
+    (x ^ (x >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB) ^ u64::from(time)
+}
+
+/// A text that was never sent before, so that its echo is known when it comes.
+pub fn word() -> String {
+    format!("coach {:08x}", odd() as u32)
+}
+
+pub fn new_key() -> String {
+    let mut bytes = [0; 16];
+    bytes[..8].copy_from_slice(&odd().to_le_bytes());
+    bytes[8..].copy_from_slice(&odd().to_le_bytes());
+    key::encode(bytes)
+}
+
+impl Probe {
+    pub fn new(target: Arc<Target>) -> Probe {
+        Probe { target, records: Vec::new(), children: Vec::new() }
+    }
+
+    pub fn is_client(&self) -> bool {
+        self.target.listener.is_some()
+    }
+
+    fn address(&self) -> Result<&Address, Stop> {
+        match &self.target.address {
+            Some(address) => Ok(address),
+            None => skips("this check asks a server"),
+        }
+    }
+
+    /// A stream to the server, on which nothing has been said.
+    pub fn connect(&mut self) -> Result<Line, Stop> {
+        let started = Instant::now();
+        let socket = loop {
+            match (self.target.dial)(self.address()?) {
+                Ok(socket) => break socket,
+                Err(error) if started.elapsed() > Duration::from_secs(2) => {
+                    let seen = format!("the server can't be reached any more: {error}");
+                    *self.target.gone.lock().unwrap() = Some(seen.clone());
+                    return fails(seen);
+                }
+                Err(_) => std::thread::sleep(Duration::from_millis(50)),
+            }
+        };
+        Ok(self.line(socket, Role::Client))
+    }
+
+    fn line(&mut self, socket: Box<dyn Socket>, role: Role) -> Line {
+        let _ = socket.tcp().set_nodelay(true);
+        let _ = socket.tcp().set_write_timeout(Some(Duration::from_secs(10)));
+        let record = Record::default();
+        self.records.push(record.clone());
+        Line {
+            socket,
+            role,
+            input: Vec::new(),
+            record,
+            ended: false,
+            target: self.target.clone(),
+            unasked: Vec::new(),
+            closed: None,
+            parts: None,
+        }
+    }
+
+    /// A request as it should be, in the usual order.
+    pub fn request(&self) -> Request {
+        let (host, path) = match &self.target.address {
+            Some(address) => (address.authority(), address.target.clone()),
+            None => ("localhost".into(), "/".into()),
+        };
+        let key = new_key();
+        let lines = [
+            ("Host", host.as_str()),
+            ("Upgrade", "websocket"),
+            ("Connection", "Upgrade"),
+            ("Sec-WebSocket-Key", &key),
+            ("Sec-WebSocket-Version", "13"),
+        ];
+        let lines = lines.map(|(n, v)| (n.to_owned(), v.to_owned())).to_vec();
+        Request { first: format!("GET {path} HTTP/1.1"), lines, key }
+    }
+
+    /// Sends a request; the head of the answer, and the connection.
+    pub fn ask(&mut self, request: &[u8]) -> Result<(Head, Line), Stop> {
+        let mut line = self.connect()?;
+        let started = Instant::now();
+        line.send(request);
+        let head = line.head()?;
+        self.target.pace.note(started.elapsed());
+        Ok((head, line))
+    }
+
+    /// A request that must be accepted, in whatever way the accept is wrong.
+    pub fn accepted(&mut self, request: &[u8]) -> Result<(Head, Line), Stop> {
+        let (head, line) = self.ask(request)?;
+        match head.status() {
+            Some(101) => Ok((head, line)),
+            _ => fails(format!("the answer {}", quote(head.first.as_bytes()))),
+        }
+    }
+
+    /// An open WebSocket. Where the plain handshake fails, `head` and `accept` tell; this check is skipped.
+    pub fn open(&mut self) -> Result<Line, Stop> {
+        if self.is_client() {
+            let (head, mut line) = self.arrives()?;
+            line.send(&answer(&head).bytes());
+            return Ok(line);
+        }
+        let request = self.request().bytes();
+        match self.accepted(&request) {
+            Ok((_, line)) => Ok(line),
+            Err(Stop::Fails(seen)) if self.target.gone.lock().unwrap().is_none() => {
+                skips(format!("no WebSocket could be opened: {seen}"))
+            }
+            Err(stop) => Err(stop),
+        }
+    }
+
+    /// Waits for a client and its request.
+    pub fn arrives(&mut self) -> Result<(Head, Line), Stop> {
+        let Some(listener) = &self.target.listener else {
+            return skips("this check asks a client");
+        };
+        if let [program, arguments @ ..] = &self.target.command[..] {
+            let address = listener.local_addr().map(|address| format!("ws://{address}/"));
+            let mut command = std::process::Command::new(program);
+            command.args(arguments).args(address).stdin(Stdio::null());
+            match command.stdout(Stdio::null()).stderr(Stdio::null()).spawn() {
+                Ok(child) => self.children.push(child),
+                Err(error) => return skips(format!("{program} can't be started: {error}")),
+            }
+        }
+        let deadline = Instant::now() + Duration::from_secs(20).max(self.target.pace.answer());
+        let socket = loop {
+            match listener.accept() {
+                Ok((socket, _)) => break socket,
+                Err(_) if Instant::now() < deadline => std::thread::sleep(Duration::from_millis(2)),
+                Err(error) => {
+                    *self.target.gone.lock().unwrap() = Some("no client came".into());
+                    return skips(format!("no client came: {error}"));
+                }
+            }
+        };
+        let _ = socket.set_nonblocking(false);
+        let mut line = self.line(Box::new(socket), Role::Server);
+        let head = line.head()?;
+        if let Some(key) = head.all("Sec-WebSocket-Key").first() {
+            self.target.keys.lock().unwrap().push((*key).into());
+        }
+        Ok((head, line))
+    }
+
+    /// A request with one thing wrong: it must be answered in HTTP, and not with 101. Its good twin was accepted.
+    pub fn refused(&mut self, change: impl Fn(Request) -> Vec<u8>) -> Result<Head, Stop> {
+        self.good_twin()?;
+        let bytes = change(self.request());
+        let mut line = self.connect()?;
+        line.send(&bytes);
+        match line.head() {
+            Ok(head) => match head.status() {
+                Some(101) => fails("101: the request was accepted"),
+                Some(400..=499) => Ok(head),
+                Some(500..=599) => warns(format!(
+                    "it was refused with {}, which blames the server, and not the request",
+                    quote(head.first.as_bytes())
+                )),
+                Some(_) => warns(format!(
+                    "it was answered with {}: no WebSocket, but no error either",
+                    quote(head.first.as_bytes())
+                )),
+                None => fails(format!("an answer that is not HTTP: {}", quote(&head.raw))),
+            },
+            Err(Stop::Fails(seen)) => fails(format!("no HTTP answer: {seen}")),
+            Err(stop) => Err(stop),
+        }
+    }
+
+    fn good_twin(&mut self) -> Outcome {
+        let good = self.request().bytes();
+        match self.accepted(&good) {
+            Ok(_) => {
+                self.records.pop();
+                Ok(())
+            }
+            Err(Stop::Fails(seen)) => skips(format!(
+                "a good request is refused, too, so its refusal says nothing: {seen}"
+            )),
+            Err(stop) => Err(stop),
+        }
+    }
+}
+
+/// The 101 that a request asks for.
+pub fn answer(request: &Head) -> Request {
+    let key = request.all("Sec-WebSocket-Key").first().map_or(String::new(), |key| (*key).into());
+    let accept = key::accept(&key);
+    let lines = [
+        ("Upgrade", "websocket"),
+        ("Connection", "Upgrade"),
+        ("Sec-WebSocket-Accept", accept.as_str()),
+    ];
+    let lines = lines.map(|(n, v)| (n.to_owned(), v.to_owned())).to_vec();
+    Request { first: "HTTP/1.1 101 Switching Protocols".into(), lines, key }
+}
+
+/// A connection.
+pub struct Line {
+    socket: Box<dyn Socket>,
+    role: Role,
+    input: Vec<u8>,
+    record: Record,
+    ended: bool,
+    target: Arc<Target>,
+    /// Messages that came and were not what was looked for.
+    pub unasked: Vec<Message>,
+    pub closed: Option<Came>,
+    parts: Option<Message>,
+}
+
+impl Line {
+    pub fn pace(&self) -> &Pace {
+        &self.target.pace
+    }
+
+    /// Sends bytes as they are. A peer that has gone is noticed when it's read.
+    pub fn send(&mut self, bytes: &[u8]) {
+        let keep = bytes[..bytes.len().min(8192)].to_vec();
+        self.record.lock().unwrap().push((self.role, keep));
+        let _ = self.socket.write_all(bytes).and_then(|()| self.socket.flush());
+    }
+
+    fn mask(&self) -> Option<mask::Key> {
+        let key = (odd() as u32 | 0x0101_0101).to_le_bytes();
+        (self.role == Role::Client).then_some(key)
+    }
+
+    pub fn encode(&self, frame: &Frame) -> Vec<u8> {
+        frame.bytes(self.mask())
+    }
+
+    pub fn encode_all(&self, frames: &[Frame]) -> Vec<u8> {
+        frames.iter().flat_map(|frame| self.encode(frame)).collect()
+    }
+
+    /// Sends frames, each in a write of its own.
+    pub fn frames(&mut self, frames: &[Frame]) {
+        for frame in frames {
+            let bytes = self.encode(frame);
+            self.send(&bytes);
+        }
+    }
+
+    pub fn frame(&mut self, frame: Frame) {
+        self.frames(&[frame]);
+    }
+
+    /// Sends bytes in pieces that the network keeps apart, as well as it can.
+    pub fn pieces(&mut self, bytes: &[u8], size: usize) {
+        for piece in bytes.chunks(size) {
+            self.send(piece);
+            std::thread::sleep(Duration::from_micros(600));
+        }
+    }
+
+    pub fn pause(&self) {
+        std::thread::sleep(Duration::from_millis(8));
+    }
+
+    /// Reads what there is. `false`: nothing came until then.
+    fn fill(&mut self, until: Instant) -> bool {
+        let wait = until.saturating_duration_since(Instant::now());
+        if self.ended || wait.is_zero() {
+            return self.ended;
+        }
+        let _ = self.socket.tcp().set_read_timeout(Some(wait.max(Duration::from_millis(1))));
+        let mut buffer = [0; 65536];
+        match self.socket.read(&mut buffer) {
+            Ok(0) => self.ended = true,
+            Ok(count) => {
+                self.input.extend_from_slice(&buffer[..count]);
+                let keep = buffer[..count.min(8192)].to_vec();
+                self.record.lock().unwrap().push((self.role.other(), keep));
+            }
+            Err(error)
+                if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) =>
+            {
+                return false;
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(_) => self.ended = true,
+        }
+        true
+    }
+
+    /// Waits for the stream's end, at most so long.
+    pub fn ends(&mut self, wait: Duration) -> bool {
+        let until = Instant::now() + wait;
+        while !self.ended && self.fill(until) {}
+        self.ended
+    }
+
+    pub fn pending(&mut self, wait: Duration) -> &[u8] {
+        let until = Instant::now() + wait;
+        while self.input.is_empty() && !self.ended && self.fill(until) {}
+        &self.input
+    }
+
+    /// The head of the peer's first words.
+    pub fn head(&mut self) -> Result<Head, Stop> {
+        let hard = Instant::now() + Duration::from_secs(20);
+        let wait = self.pace().answer().max(Duration::from_secs(4));
+        loop {
+            if let Some(at) = self.input.windows(4).position(|four| four == b"\r\n\r\n") {
+                let raw: Vec<u8> = self.input.drain(..at + 4).collect();
+                return Ok(Head::parse(&raw));
+            }
+            if self.ended {
+                let lone = self.input.windows(2).position(|two| two == b"\n\n");
+                if self.input.starts_with(b"HTTP/") || lone.is_some() {
+                    return Ok(Head::parse(&std::mem::take(&mut self.input)));
+                }
+                return fails(match self.input.is_empty() {
+                    true => "the connection ended without a byte".into(),
+                    false => format!("{} and then the end", quote(&self.input)),
+                });
+            }
+            let until = (Instant::now() + wait).min(hard);
+            if !self.fill(until) {
+                return match self.input.is_empty() {
+                    true => fails(format!("silence for {} ms", wait.as_millis())),
+                    false if self.input.windows(2).any(|two| two == b"\n\n") => {
+                        Ok(Head::parse(&std::mem::take(&mut self.input)))
+                    }
+                    false => fails(format!("a head without an end: {}", quote(&self.input))),
+                };
+            }
+        }
+    }
+
+    /// The next frame. Each byte that comes renews the wait.
+    pub fn next(&mut self, wait: Duration) -> Next {
+        let hard = Instant::now() + wait + Duration::from_secs(15);
+        let mut until = Instant::now() + wait;
+        loop {
+            match wire::parse(&self.input) {
+                Ok(Some((came, count))) => {
+                    self.input.drain(..count);
+                    if let Some(key) = came.mask {
+                        self.target.masks.lock().unwrap().push(key);
+                    }
+                    if came.opcode() == PING && self.closed.is_none() {
+                        self.frame(frame(PONG, &came.payload));
+                    }
+                    if came.opcode() == CLOSE && self.closed.is_none() {
+                        self.closed = Some(came.clone());
+                    }
+                    return Next::Frame(came);
+                }
+                Ok(None) => {}
+                Err(why) => return Next::Nonsense(why),
+            }
+            if self.ended {
+                return Next::Ended;
+            }
+            if !self.fill(until) {
+                return Next::Silent;
+            }
+            until = (Instant::now() + wait).min(hard);
+        }
+    }
+
+    /// The next message, or what came instead.
+    pub fn message(&mut self, wait: Duration) -> Result<Message, Next> {
+        let until = Instant::now() + wait * 8;
+        loop {
+            match self.next(wait) {
+                Next::Frame(came) if came.opcode() == CLOSE => return Err(Next::Frame(came)),
+                Next::Frame(came) if came.is_control() => {}
+                Next::Frame(came) => {
+                    let message = self.parts.get_or_insert_with(|| Message {
+                        opcode: came.opcode(),
+                        payload: Vec::new(),
+                        frames: Vec::new(),
+                    });
+                    message.payload.extend_from_slice(&came.payload);
+                    let fin = came.fin();
+                    message.frames.push(came);
+                    if fin {
+                        return Ok(self.parts.take().unwrap());
+                    }
+                }
+                other => return Err(other),
+            }
+            if Instant::now() > until {
+                return Err(Next::Silent);
+            }
+        }
+    }
+
+    /// Waits for this payload to come back; what else comes is kept apart.
+    pub fn comes_back(&mut self, payload: &[u8]) -> Result<Message, Stop> {
+        if let Some(at) = self.unasked.iter().position(|message| message.payload == payload) {
+            return Ok(self.unasked.remove(at));
+        }
+        let started = Instant::now();
+        let until = started + self.pace().answer() * 4;
+        let before = self.unasked.len();
+        loop {
+            let wait = self.pace().answer();
+            let instead = match self.message(wait) {
+                Ok(message) if message.payload == payload => {
+                    self.pace().note(started.elapsed());
+                    return Ok(message);
+                }
+                Ok(message) => {
+                    self.unasked.push(message);
+                    if Instant::now() < until {
+                        continue;
+                    }
+                    "too much else".into()
+                }
+                Err(Next::Frame(close)) => close.told(),
+                Err(Next::Ended) => "the end of the stream".into(),
+                Err(Next::Silent) => format!("silence for {} ms", wait.as_millis()),
+                Err(Next::Nonsense(why)) => why,
+            };
+            let other = match self.unasked.get(before..).and_then(|new| new.last()) {
+                Some(m) => {
+                    format!(" (and before it {} bytes {})", m.payload.len(), quote(&m.payload))
+                }
+                None => String::new(),
+            };
+            let length = payload.len();
+            return fails(format!(
+                "instead of the echo of {length} bytes {}: {instead}{other}",
+                quote(payload)
+            ));
+        }
+    }
+
+    /// Sends a message and waits for its echo.
+    pub fn echo(&mut self, opcode: u8, payload: &[u8]) -> Result<Message, Stop> {
+        self.frame(frame(opcode, payload));
+        self.comes_back(payload)
+    }
+
+    /// A short text goes and comes back: the connection lives.
+    pub fn alive(&mut self) -> Outcome {
+        let word = word();
+        self.echo(TEXT, word.as_bytes()).map(drop)
+    }
+
+    /// A good exchange first: where that fails already, another area has to tell.
+    pub fn control(&mut self, opcode: u8, payload: &[u8]) -> Outcome {
+        match self.echo(opcode, payload) {
+            Ok(_) => Ok(()),
+            Err(Stop::Fails(seen)) => skips(format!("a plain exchange fails already: {seen}")),
+            Err(stop) => Err(stop),
+        }
+    }
+
+    /// A rule was broken: the peer must fail the connection, with a Close or by ending the stream.
+    pub fn is_failed(&mut self) -> Result<Option<u16>, Stop> {
+        let patience = self.pace().answer().max(Duration::from_secs(5));
+        let mut wait = self.pace().moment();
+        let (word, mut asked) = (word(), false);
+        loop {
+            match self.message(wait) {
+                Err(Next::Ended) => return Ok(None),
+                Err(Next::Frame(close)) => return Ok(close.code()),
+                Err(Next::Nonsense(why)) => return fails(why),
+                Ok(message) if message.payload == word.as_bytes() => {
+                    return fails("the connection went on: a later text was echoed");
+                }
+                Ok(_) => {}
+                Err(Next::Silent) if !asked => {
+                    asked = true;
+                    wait = patience;
+                    self.frame(frame(TEXT, &word));
+                }
+                Err(Next::Silent) => {
+                    let ms = patience.as_millis();
+                    return fails(format!("neither a Close nor the end of the stream in {ms} ms"));
+                }
+            }
+        }
+    }
+
+    /// As `is_failed`, after a plain exchange that shows that the connection was good.
+    pub fn breaks(&mut self, frames: &[Frame]) -> Outcome {
+        let word = word();
+        self.control(TEXT, word.as_bytes())?;
+        self.frames(frames);
+        self.is_failed().map(drop)
+    }
+
+    /// The peer's Close.
+    pub fn close_comes(&mut self) -> Result<Came, Stop> {
+        let wait = self.pace().answer();
+        loop {
+            match self.message(wait) {
+                Err(Next::Frame(close)) => return Ok(close),
+                Ok(message) => self.unasked.push(message),
+                Err(Next::Ended) => return fails("the stream ended without a Close"),
+                Err(Next::Silent) => return fails(format!("no Close in {} ms", wait.as_millis())),
+                Err(Next::Nonsense(why)) => return fails(why),
+            }
+        }
+    }
+
+    /// The pong with this payload.
+    pub fn pong_comes(&mut self, payload: &[u8]) -> Result<Came, Stop> {
+        let wait = self.pace().answer();
+        let mut other = None;
+        let until = Instant::now() + wait * 3;
+        while Instant::now() < until {
+            match self.next(wait) {
+                Next::Frame(came) if came.opcode() == PONG && came.payload == payload => {
+                    return Ok(came);
+                }
+                Next::Frame(came) if came.opcode() == CLOSE => return fails(came.told()),
+                Next::Frame(came) if came.opcode() == PONG => other = Some(came),
+                Next::Frame(came) if came.is_control() => {}
+                Next::Frame(came) => {
+                    if came.opcode() != CONTINUATION && came.fin() {
+                        let (opcode, payload) = (came.opcode(), came.payload.clone());
+                        self.unasked.push(Message { opcode, payload, frames: vec![came] });
+                    }
+                }
+                Next::Ended => return fails("the stream ended, and no pong came"),
+                Next::Nonsense(why) => return fails(why),
+                Next::Silent => break,
+            }
+        }
+        match other {
+            Some(pong) => fails(format!(
+                "a pong of {} bytes {}, and not the ping's {} bytes",
+                pong.payload.len(),
+                quote(&pong.payload),
+                payload.len()
+            )),
+            None => fails(format!("no pong in {} ms", wait.as_millis())),
+        }
+    }
+
+    /// Writes a frame again and again without reading, until the peer takes no more.
+    pub fn stuff(&mut self, frame: &Frame, times: usize) {
+        let _ = self.socket.tcp().set_write_timeout(Some(Duration::from_millis(150)));
+        let bytes = self.encode(frame);
+        for _ in 0..times {
+            if self.socket.write_all(&bytes).is_err() {
+                break;
+            }
+        }
+    }
+
+    pub fn shutdown(&self) {
+        let _ = self.socket.tcp().shutdown(std::net::Shutdown::Both);
+    }
+}

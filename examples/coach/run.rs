@@ -1,0 +1,137 @@
+//! Runs checks, stage by stage, several at a time, and turns what they return into verdicts.
+
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex, mpsc};
+use std::time::{Duration, Instant};
+
+use crate::check::{Check, Level, Peers, Stop};
+use crate::probe::{Probe, Record, Target};
+use crate::wire::TEXT;
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Verdict {
+    Pass,
+    Fail,
+    Warn,
+    Skip,
+}
+
+impl Verdict {
+    pub fn name(self) -> &'static str {
+        match self {
+            Verdict::Pass => "pass",
+            Verdict::Fail => "fail",
+            Verdict::Warn => "warn",
+            Verdict::Skip => "skip",
+        }
+    }
+
+    pub fn dot(self) -> char {
+        match self {
+            Verdict::Pass => '.',
+            Verdict::Fail => 'F',
+            Verdict::Warn => 'w',
+            Verdict::Skip => '-',
+        }
+    }
+}
+
+/// What became of a check.
+pub struct Judged {
+    pub check: &'static Check,
+    pub stage: usize,
+    pub verdict: Verdict,
+    pub seen: String,
+    pub took: Duration,
+    pub record: Option<Record>,
+}
+
+/// Whether a check is for this kind of peer.
+pub fn applies(check: &Check, is_client: bool) -> bool {
+    match check.peers {
+        Peers::Both => true,
+        Peers::Servers => !is_client,
+        Peers::Clients => is_client,
+    }
+}
+
+/// Learns the peer's pace. Says whether it serves two at once; `Err`: there is no peer.
+pub fn calibrate(target: &Arc<Target>) -> Result<bool, String> {
+    let mut probe = Probe::new(target.clone());
+    if probe.is_client() {
+        return match probe.arrives() {
+            Ok((head, mut line)) => {
+                line.send(&crate::probe::answer(&head).bytes());
+                let _ = line.alive();
+                Ok(false)
+            }
+            Err(Stop::Skips(why)) => Err(why),
+            Err(_) => Ok(false),
+        };
+    }
+    if let Err(Stop::Fails(why)) = probe.connect().map(drop)
+        && target.gone.lock().unwrap().is_some()
+    {
+        return Err(why);
+    }
+    let Ok(mut first) = probe.open() else { return Ok(true) };
+    let _ = first.echo(TEXT, crate::probe::word().as_bytes());
+    // Beside the first: is a second one served?
+    Ok(probe.open().is_ok())
+}
+
+pub fn one(check: &'static Check, stage: usize, target: &Arc<Target>, strict: bool) -> Judged {
+    let started = Instant::now();
+    let was_gone = target.gone.lock().unwrap().clone();
+    let mut probe = Probe::new(target.clone());
+    let outcome = match &was_gone {
+        Some(why) => Err(Stop::Skips(why.clone())),
+        None => catch_unwind(AssertUnwindSafe(|| (check.run)(&mut probe)))
+            .unwrap_or_else(|_| Err(Stop::Skips("the coach itself went wrong here".into()))),
+    };
+    let is_gone = was_gone.is_none() && target.gone.lock().unwrap().is_some();
+    let counts = check.level == Level::Must || (strict && check.level == Level::Should);
+    let (verdict, seen) = match outcome {
+        Ok(()) => (Verdict::Pass, String::new()),
+        Err(Stop::Fails(seen)) if counts || is_gone => (Verdict::Fail, seen),
+        Err(Stop::Warns(seen)) if strict && check.level == Level::Should => (Verdict::Fail, seen),
+        Err(Stop::Fails(seen) | Stop::Warns(seen)) => (Verdict::Warn, seen),
+        Err(Stop::Skips(why)) => (Verdict::Skip, why),
+    };
+    let record = (verdict == Verdict::Fail).then(|| probe.records.last().cloned()).flatten();
+    Judged { check, stage, verdict, seen, took: started.elapsed(), record }
+}
+
+/// Runs checks of one stage, `jobs` at a time; tells each as it ends, and returns all in their order.
+pub fn stage(
+    checks: &[&'static Check],
+    stage: usize,
+    target: &Arc<Target>,
+    jobs: usize,
+    strict: bool,
+    tell: &mut dyn FnMut(&Judged),
+) -> Vec<Judged> {
+    let queue: Mutex<VecDeque<(usize, &'static Check)>> =
+        Mutex::new(checks.iter().copied().enumerate().collect());
+    let (sender, receiver) = mpsc::channel();
+    let mut all = Vec::new();
+    std::thread::scope(|scope| {
+        for _ in 0..jobs.clamp(1, checks.len().max(1)) {
+            let (sender, queue) = (sender.clone(), &queue);
+            scope.spawn(move || {
+                loop {
+                    let Some((place, check)) = queue.lock().unwrap().pop_front() else { break };
+                    let _ = sender.send((place, one(check, stage, target, strict)));
+                }
+            });
+        }
+        drop(sender);
+        for (place, judged) in receiver {
+            tell(&judged);
+            all.push((place, judged));
+        }
+    });
+    all.sort_by_key(|(place, _)| *place);
+    all.into_iter().map(|(_, judged)| judged).collect()
+}

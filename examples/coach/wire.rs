@@ -1,0 +1,192 @@
+//! Frames as raw bytes: built with any bit set, and read without judging them.
+//!
+//! The library writes and takes only what is legal. A coach sends what is not, and must read what a
+//! broken peer sends, so that one fault does not hide the others.
+
+use crate::library::{
+    FIN, LENGTH, LENGTH_IN_16_BITS, LENGTH_IN_64_BITS, MASK, OPCODE, RSV1, RSV2_RSV3,
+    header_length, length_bytes, mask,
+};
+
+pub const CONTINUATION: u8 = 0;
+pub const TEXT: u8 = 1;
+pub const BINARY: u8 = 2;
+pub const CLOSE: u8 = 8;
+pub const PING: u8 = 9;
+pub const PONG: u8 = 10;
+
+/// How many bytes of length a frame is written with.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Width {
+    Least,
+    Two,
+    Eight,
+}
+
+/// A frame to be sent: legal unless it's told otherwise.
+#[derive(Clone)]
+pub struct Frame {
+    pub first: u8,
+    pub payload: Vec<u8>,
+    pub width: Width,
+    /// `Some(None)`: no mask, whatever our role. `Some(Some(key))`: this one.
+    pub mask: Option<Option<mask::Key>>,
+    /// The length that the header claims, if not the payload's.
+    pub claims: Option<u64>,
+}
+
+pub fn frame(opcode: u8, payload: impl AsRef<[u8]>) -> Frame {
+    let payload = payload.as_ref().to_vec();
+    Frame { first: FIN | opcode, payload, width: Width::Least, mask: None, claims: None }
+}
+
+impl Frame {
+    /// More fragments follow.
+    pub fn more(mut self) -> Frame {
+        self.first &= !FIN;
+        self
+    }
+
+    pub fn bits(mut self, bits: u8) -> Frame {
+        self.first |= bits;
+        self
+    }
+
+    pub fn width(mut self, width: Width) -> Frame {
+        self.width = width;
+        self
+    }
+
+    pub fn key(mut self, key: mask::Key) -> Frame {
+        self.mask = Some(Some(key));
+        self
+    }
+
+    pub fn unmasked(mut self) -> Frame {
+        self.mask = Some(None);
+        self
+    }
+
+    pub fn claims(mut self, length: u64) -> Frame {
+        self.claims = Some(length);
+        self
+    }
+
+    /// The bytes, with this mask unless the frame has its own wish.
+    pub fn bytes(&self, usual: Option<mask::Key>) -> Vec<u8> {
+        let key = self.mask.unwrap_or(usual);
+        let length = self.claims.unwrap_or(self.payload.len() as u64);
+        let bit = if key.is_some() { MASK } else { 0 };
+        let mut out = vec![self.first];
+        match (self.width, length) {
+            (Width::Least, 0..=125) => out.push(bit | length as u8),
+            (Width::Least, 126..=65_535) | (Width::Two, _) => {
+                out.push(bit | LENGTH_IN_16_BITS);
+                out.extend((length as u16).to_be_bytes());
+            }
+            _ => {
+                out.push(bit | LENGTH_IN_64_BITS);
+                out.extend(length.to_be_bytes());
+            }
+        }
+        out.extend(key.into_iter().flatten());
+        let start = out.len();
+        out.extend(&self.payload);
+        if let Some(key) = key {
+            mask::apply(key, 0, &mut out[start..]);
+        }
+        out
+    }
+}
+
+/// A frame that came, its mask taken off.
+#[derive(Clone, Debug)]
+pub struct Came {
+    pub first: u8,
+    pub mask: Option<mask::Key>,
+    pub length_bytes: usize,
+    pub payload: Vec<u8>,
+}
+
+impl Came {
+    pub fn opcode(&self) -> u8 {
+        self.first & OPCODE
+    }
+
+    pub fn fin(&self) -> bool {
+        self.first & FIN != 0
+    }
+
+    pub fn reserved(&self) -> u8 {
+        self.first & (RSV1 | RSV2_RSV3)
+    }
+
+    pub fn is_control(&self) -> bool {
+        self.opcode() >= 8
+    }
+
+    /// The code of a Close.
+    pub fn code(&self) -> Option<u16> {
+        Some(u16::from_be_bytes(*self.payload.first_chunk::<2>()?))
+    }
+
+    /// A line about it.
+    pub fn told(&self) -> String {
+        let name = opcode_name(self.opcode());
+        match (self.opcode(), self.code()) {
+            (CLOSE, Some(code)) => format!("a Close with code {code}"),
+            (CLOSE, None) => format!("a Close with {} bytes", self.payload.len()),
+            _ => {
+                format!("a {name} frame of {} bytes: {}", self.payload.len(), quote(&self.payload))
+            }
+        }
+    }
+}
+
+pub fn opcode_name(opcode: u8) -> String {
+    match opcode {
+        CONTINUATION => "continuation".into(),
+        TEXT => "text".into(),
+        BINARY => "binary".into(),
+        CLOSE => "close".into(),
+        PING => "ping".into(),
+        PONG => "pong".into(),
+        other => format!("opcode-{other:x}"),
+    }
+}
+
+/// The largest frame that the coach takes from a peer.
+const LARGEST: u64 = 64 << 20;
+
+/// The first frame of these bytes, and how many it took. `Err`: no sane frame.
+pub fn parse(bytes: &[u8]) -> Result<Option<(Came, usize)>, String> {
+    let [first, second, rest @ ..] = bytes else { return Ok(None) };
+    let header = header_length(*second);
+    if bytes.len() < header {
+        return Ok(None);
+    }
+    let wide = length_bytes(*second);
+    let length = match wide {
+        0 => u64::from(second & LENGTH),
+        _ => rest[..wide].iter().fold(0, |sum, byte| sum << 8 | u64::from(*byte)),
+    };
+    if length > LARGEST {
+        return Err(format!("a frame that claims {length} bytes"));
+    }
+    let end = header + length as usize;
+    if bytes.len() < end {
+        return Ok(None);
+    }
+    let key = (second & MASK != 0).then(|| rest[wide..].first_chunk::<4>().copied()).flatten();
+    let mut payload = bytes[header..end].to_vec();
+    if let Some(key) = key {
+        mask::apply(key, 0, &mut payload);
+    }
+    Ok(Some((Came { first: *first, mask: key, length_bytes: wide, payload }, end)))
+}
+
+/// Bytes of a peer between quotes, made safe and cut short.
+pub fn quote(bytes: &[u8]) -> String {
+    let dots = if bytes.len() > 48 { "..." } else { "" };
+    format!("\"{}{dots}\"", bytes[..bytes.len().min(48)].escape_ascii())
+}
