@@ -69,7 +69,7 @@ pub const CHECKS: &[Check] = &[
         "a text in a hundred fragments",
         "the whole text",
         |p| {
-            let text = words(7);
+            let text = words(8);
             let parts: Vec<&[u8]> = text.as_bytes()[..100].chunks(1).collect();
             sent(p, TEXT, &parts)
         },
