@@ -305,7 +305,7 @@ impl Screen {
 fn target(options: &Options) -> Result<Target, String> {
     let (address, listener, dial): (_, _, Box<Dial>) = match (&options.url, &options.listen) {
         (Some(url), None) => {
-            let address = Address::parse(url).map_err(|misuse| misuse.lesson().to_string())?;
+            let address = Address::parse(url).map_err(|misuse| misuse.diagnostic().to_string())?;
             let dial = dial(&address, options)?;
             dial(&address).map_err(|error| format!("{url}: no server there: {error}"))?;
             (Some(address), None, dial)

@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use crate::check::{Outcome, Stop, fails, skips, warns};
-use crate::library::{Address, Role, key, mask};
+use crate::library::{Address, Role, accept_key, mask};
 use crate::wire::{self, CLOSE, CONTINUATION, Came, Frame, PING, PONG, TEXT, frame, quote};
 
 /// A stream of bytes, plain or in TLS.
@@ -216,7 +216,7 @@ pub fn new_key() -> String {
     let mut bytes = [0; 16];
     bytes[..8].copy_from_slice(&odd().to_le_bytes());
     bytes[8..].copy_from_slice(&odd().to_le_bytes());
-    key::encode(bytes)
+    accept_key::encode(bytes)
 }
 
 impl Probe {
@@ -401,7 +401,7 @@ impl Probe {
 /// The 101 that a request asks for.
 pub fn answer(request: &Head) -> Request {
     let key = request.all("Sec-WebSocket-Key").first().map_or(String::new(), |key| (*key).into());
-    let accept = key::accept(&key);
+    let accept = accept_key::accept(&key);
     let lines = [
         ("Upgrade", "websocket"),
         ("Connection", "Upgrade"),

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use crate::areas::{STAGES, chapter};
 use crate::check::{Check, Peers};
-use crate::library::{Conversation, Role, Style, Terms, account};
+use crate::library::{Conversation, Role, Settings, Style, annotation};
 use crate::run::{Judged, Verdict};
 
 const COLUMNS: usize = 86;
@@ -66,7 +66,7 @@ pub fn diagnostic(judged: &Judged, peer: &str, colour: bool) -> String {
 
 /// What passed on the connection, as the explainer tells it. What breaks a rule has a line with `!`.
 fn exchange(record: &[(Role, Vec<u8>)], colour: bool) -> String {
-    let mut conversation = Conversation::new(Terms::default());
+    let mut conversation = Conversation::new(Settings::default());
     let mut told = Vec::new();
     for (from, bytes) in record {
         conversation.push(*from, bytes, &mut |account| told.push(account));
@@ -82,7 +82,7 @@ fn exchange(record: &[(Role, Vec<u8>)], colour: bool) -> String {
             let _ = writeln!(out, "    ... {skipped} more ...");
         }
         if i < 2 || i >= 2 + skipped {
-            let text = account(it, "", Style { colour, pictures: false });
+            let text = annotation(it, "", Style { colour, pictures: false });
             text.lines().take(24).for_each(|line| out += &format!("    {line}\n"));
         }
     }

@@ -3,7 +3,7 @@
 use sha1::{Digest, Sha1};
 
 use crate::check::{Check, Lesson, Outcome, check, fails};
-use crate::library::key;
+use crate::library::accept_key;
 use crate::probe::{Head, Next, Probe, Request, answer, new_key};
 use crate::wire::{self, TEXT, frame, quote};
 
@@ -76,13 +76,13 @@ fn sha1(parts: &[&[u8]]) -> Vec<u8> {
 
 /// The known way in which an accept is wrong.
 fn wrong_way(sent: &str, padded: &str, got: &str) -> String {
-    let guid = key::GUID.as_bytes();
+    let guid = accept_key::GUID.as_bytes();
     let right = sha1(&[sent.as_bytes(), guid]);
     let hex: String = right.iter().map(|b| format!("{b:02x}")).collect();
-    let decoded = key::decode(sent).unwrap_or_default();
+    let decoded = accept_key::decode(sent).unwrap_or_default();
     let is = |parts: &[&[u8]]| base64(&sha1(parts)) == got;
     if let Some(wrong) = WRONG_GUIDS.iter().find(|wrong| is(&[sent.as_bytes(), wrong.as_bytes()])) {
-        return format!("made with the GUID {wrong}; the right one is {}", key::GUID);
+        return format!("made with the GUID {wrong}; the right one is {}", accept_key::GUID);
     }
     let ways: &[(bool, &str)] = &[
         (is(&[&decoded, guid]), "the key was decoded before it was hashed"),
@@ -102,7 +102,10 @@ fn wrong_way(sent: &str, padded: &str, got: &str) -> String {
         (is(&[sent.as_bytes(), b"\n", guid]), "a line feed was hashed with the key"),
         (is(&[sent.to_lowercase().as_bytes(), guid]), "the key was turned to lower case"),
         (is(&[sent.to_uppercase().as_bytes(), guid]), "the key was turned to upper case"),
-        (is(&[sent.as_bytes(), key::GUID.to_lowercase().as_bytes()]), "the GUID was in lower case"),
+        (
+            is(&[sent.as_bytes(), accept_key::GUID.to_lowercase().as_bytes()]),
+            "the GUID was in lower case",
+        ),
         (is(&[sent.trim_end_matches('=').as_bytes(), guid]), "the key lost its `=`"),
         (is(&[sent.as_bytes(), guid, b"\n"]), "a line feed was hashed behind the GUID"),
         (base64(&right).trim_end_matches('=') == got, "base64 without its `=`"),
@@ -121,7 +124,7 @@ fn wrong_way(sent: &str, padded: &str, got: &str) -> String {
 fn value(p: &mut Probe, sent: &str, padded: &str) -> Outcome {
     let request = p.request().set("Sec-WebSocket-Key", padded).bytes();
     let (head, _line) = p.accepted(&request)?;
-    let expected = key::accept(sent);
+    let expected = accept_key::accept(sent);
     match head.all("Sec-WebSocket-Accept")[..] {
         [got] if got == expected => Ok(()),
         [] => fails("no Sec-WebSocket-Accept"),
@@ -169,7 +172,7 @@ fn nothing_behind(p: &mut Probe) -> Outcome {
     // A server may greet. But a frame begins with no reserved bit and an opcode that exists.
     let opcode = first & 15;
     let frame_like = first & 0x70 == 0 && matches!(opcode, 1 | 2 | 8 | 9 | 10);
-    match frame_like && !matches!(wire::parse(&behind), Err(_)) {
+    match frame_like && wire::parse(&behind).is_ok() {
         true => Ok(()),
         false => fails(format!("{} behind the empty line, which begins no frame", quote(&behind))),
     }
@@ -305,7 +308,7 @@ pub const CHECKS: &[Check] = &[
             let (head, mut line) = p.arrives()?;
             line.send(&answer(&head).bytes());
             match head.all("Sec-WebSocket-Key")[..] {
-                [key] => key::decode(key).map(drop).or_else(fails),
+                [key] => accept_key::decode(key).map(drop).or_else(fails),
                 _ => fails("not one key"),
             }
         },
@@ -370,7 +373,7 @@ pub const CHECKS: &[Check] = &[
         "the client ends the connection",
         |p| {
             turns_away(p, |a| {
-                let accept: String = key::accept(&a.key)
+                let accept: String = accept_key::accept(&a.key)
                     .chars()
                     .map(|c| {
                         if c.is_ascii_lowercase() {
@@ -394,7 +397,7 @@ pub const CHECKS: &[Check] = &[
             let (head, mut line) = p.arrives()?;
             let accept = format!(
                 "  {}  ",
-                key::accept(head.all("Sec-WebSocket-Key").first().unwrap_or(&""))
+                accept_key::accept(head.all("Sec-WebSocket-Key").first().unwrap_or(&""))
             );
             line.send(&answer(&head).set("Sec-WebSocket-Accept", &accept).bytes());
             line.alive()

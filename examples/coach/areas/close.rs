@@ -88,13 +88,11 @@ fn ended(p: &mut Probe) -> Outcome {
 /// What comes behind the peer's Close.
 fn behind(line: &mut Line) -> Outcome {
     let wait = line.pace().moment() * 2;
-    loop {
-        match line.next(wait) {
-            Next::Frame(came) if came.opcode() == CLOSE => return fails("a second Close"),
-            Next::Frame(came) => return fails(format!("{} behind the Close", came.told())),
-            Next::Nonsense(why) => return fails(why),
-            Next::Ended | Next::Silent => return Ok(()),
-        }
+    match line.next(wait) {
+        Next::Frame(came) if came.opcode() == CLOSE => fails("a second Close"),
+        Next::Frame(came) => fails(format!("{} behind the Close", came.told())),
+        Next::Nonsense(why) => fails(why),
+        Next::Ended | Next::Silent => Ok(()),
     }
 }
 
