@@ -165,7 +165,7 @@ fn libsoup_error_close_what_if_good_messages_follow_an_error() {
 /// Holds: one deadline for the whole head, however it trickles in: 408, or `Silent` at a client
 /// Twin: src/transport/head_reader.rs
 /// was `match read_before(deadline, stream, buffer.space()) {`
-/// now `match read_before(Deadline::after(limits.head), stream, buffer.space()) {`
+/// now `match read_before(Deadline::after(std::time::Duration::from_secs(10)), stream, buffer.space()) {`
 #[test]
 fn cve_2007_6750_what_if_each_byte_comes_just_in_time() {
     /// At a byte a read, longer than any deadline of ours; the twin comes to its end here.
