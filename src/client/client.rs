@@ -193,7 +193,9 @@ impl Client {
         let id = NEXT_ID.fetch_add(1, Relaxed);
         stream.set_write_timeout(per_call_timeout(limits.write))?;
         let write_half = WriteHalf::new(id, stream, encoder, &limits, Arc::default());
-        log::info!("{id} connected to {}", self.url);
+        // A query often holds a token, and logs are kept.
+        let without_query = self.url.split('?').next().unwrap_or_default();
+        log::info!("{id} connected to {}", quote(without_query));
         let close_guard = CloseGuard::new(write_half, None);
         let decoder = Decoder::new(Role::Client, limits.bounds(), buffer).inflating(inflater);
         let request = Box::new(Request::parse(&request)?);
