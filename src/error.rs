@@ -35,7 +35,7 @@ pub enum Error {
     Misuse(Misuse),
     /// The connection is closed, so nothing can be sent.
     Closed,
-    /// The connection ended without a Close frame.
+    /// The connection ended without a Close frame, or at a client before its handshake was answered.
     ConnectionLost(io::Error),
     /// The peer did not answer our handshake, our ping, or our Close in time.
     PeerTimeout,
@@ -53,6 +53,25 @@ impl Error {
         Error::Other(error.into())
     }
 }
+
+/// Marks a connection that was lost before there was a WebSocket, where no Close could be sent.
+#[derive(Debug)]
+pub(crate) struct InHandshake(pub(crate) io::Error);
+
+impl InHandshake {
+    /// The error of a stream that failed in the handshake: its kind is kept.
+    pub(crate) fn mark(error: io::Error) -> Error {
+        Error::ConnectionLost(io::Error::new(error.kind(), InHandshake(error)))
+    }
+}
+
+impl fmt::Display for InHandshake {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl std::error::Error for InHandshake {}
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -83,6 +102,14 @@ impl fmt::Display for Error {
                 "the connection is closed; nothing can be sent any more\n  usual cause: `recv` gave `None` or \
                  an error, or another thread has closed\n  fix: send nothing after that; connect anew",
             ),
+            Error::ConnectionLost(error) if error.get_ref().is_some_and(|e| e.is::<InHandshake>()) => {
+                write!(
+                    f,
+                    "the connection ended in the handshake, before there was a WebSocket ({error})\n  usual \
+                     cause: the server restarts, crashed, or something in between has closed\n  fix: connect \
+                     again in a while; if it goes on, look into the server's log"
+                )
+            }
             Error::ConnectionLost(error) => write!(
                 f,
                 "the connection ended without a Close frame ({error})\n  usual cause: the peer crashed, \

@@ -109,3 +109,18 @@ fn server_logs_how_many_it_cuts_off_when_it_stops_and_nothing_where_there_are_no
         assert!(told.iter().all(|line| line.starts_with("1 connections")), "{told:?}");
     }
 }
+
+#[test]
+fn client_logs_where_it_connected_without_the_query() {
+    listen();
+    let server = Server::bind("127.0.0.1:0").unwrap();
+    let (address, handle) = (server.local_addr().unwrap(), server.handle());
+    let serving = thread::spawn(move || server.serve(|mut ws| ws.recv().map(drop)));
+    drop(ws101::connect(&format!("ws://{address}/here?token=hidden")).unwrap());
+    handle.stop(Duration::ZERO);
+    serving.join().unwrap().unwrap();
+    let lines = LINES.lock().unwrap();
+    let connected = format!("connected to \"ws://{address}/here\"");
+    assert!(lines.iter().any(|line| line.contains(&connected)), "{lines:#?}");
+    assert!(!lines.iter().any(|line| line.contains("hidden")), "{lines:#?}");
+}

@@ -14,7 +14,7 @@ use crate::connection::limits::Limits;
 use crate::connection::websocket::WebSocket;
 use crate::connection::write_half::WriteHalf;
 use crate::diagnostic::quote;
-use crate::error::{Error, Result};
+use crate::error::{Error, InHandshake, Result};
 use crate::frames::buffer::Buffer;
 use crate::frames::decoder::Decoder;
 use crate::frames::deflate;
@@ -193,7 +193,9 @@ impl Client {
         let id = NEXT_ID.fetch_add(1, Relaxed);
         stream.set_write_timeout(per_call_timeout(limits.write))?;
         let write_half = WriteHalf::new(id, stream, encoder, &limits, Arc::default());
-        log::info!("{id} connected to {}", self.url);
+        // A query often holds a token, and logs are kept.
+        let without_query = self.url.split('?').next().unwrap_or_default();
+        log::info!("{id} connected to {}", quote(without_query));
         let close_guard = CloseGuard::new(write_half, None);
         let decoder = Decoder::new(Role::Client, limits.bounds(), buffer).inflating(inflater);
         let request = Box::new(Request::parse(&request)?);
@@ -233,6 +235,10 @@ fn read_answer(
             read_head(stream, buffer, limits.head_size(), deadline).map_err(|why| match why {
                 NoHead::Bad(refusal) => not_http(refusal).into(),
                 NoHead::Late => Error::PeerTimeout,
+                // A server that restarts ends like that: what came is no reason to call it another one.
+                NoHead::Ended if may_be_http(buffer.unread()) => {
+                    InHandshake::mark(ErrorKind::UnexpectedEof.into())
+                }
                 NoHead::Ended => {
                     let seen = format!("{}, then the end of the stream", quote(buffer.unread()));
                     HandshakeError::not_http(seen).into()
@@ -270,8 +276,14 @@ fn read_body(head: &Head, stream: &dyn Stream, buffer: &mut Buffer, deadline: De
 fn in_handshake(error: io::Error) -> Error {
     match crate::transport::stream::is_timeout(&error) {
         true => Error::PeerTimeout,
-        false => Error::ConnectionLost(error),
+        false => InHandshake::mark(error),
     }
+}
+
+/// Whether these bytes may be the beginning of an answer in HTTP/1.x.
+fn may_be_http(bytes: &[u8]) -> bool {
+    let beginning = b"HTTP/1.";
+    beginning.starts_with(bytes) || bytes.starts_with(beginning)
 }
 
 #[cfg(test)]

@@ -78,9 +78,10 @@ impl Keepalive {
     }
 
     /// A ping has been sent, by a caller, or because of a silence: then something must come.
-    pub(crate) fn asked(&mut self, payload: [u8; 8], must_answer: bool) {
+    /// `sent` is when its write began.
+    pub(crate) fn asked(&mut self, payload: [u8; 8], sent: Instant, must_answer: bool) {
         let due = if must_answer { Some(Deadline::after(self.pong)) } else { self.due() };
-        self.ping = Some(Ping { payload, sent: Instant::now(), due });
+        self.ping = Some(Ping { payload, sent, due });
     }
 
     /// A pong has come.
@@ -114,11 +115,11 @@ mod tests {
     #[test]
     fn who_was_asked_has_until_the_pong_is_due_whatever_ended_the_wait() {
         let mut keepalive = keepalive(Duration::ZERO, LONG);
-        keepalive.asked([0; 8], true);
+        keepalive.asked([0; 8], Instant::now(), true);
         assert!(matches!(keepalive.check(LONG), Silence::Wait));
         assert!(keepalive.patience() > LONG / 2);
         keepalive.pong = Duration::ZERO;
-        keepalive.asked([0; 8], true);
+        keepalive.asked([0; 8], Instant::now(), true);
         assert!(matches!(keepalive.check(Duration::ZERO), Silence::GiveUp));
         keepalive.heard();
         assert!(matches!(keepalive.check(Duration::ZERO), Silence::Ask));
@@ -127,10 +128,10 @@ mod tests {
     fn only_the_pong_of_the_last_ping_tells_how_long_it_took() {
         let mut keepalive = keepalive(LONG, LONG);
         let first = keepalive.next_payload();
-        keepalive.asked(first, false);
+        keepalive.asked(first, Instant::now(), false);
         let second = keepalive.next_payload();
         assert_ne!(first, second);
-        keepalive.asked(second, false);
+        keepalive.asked(second, Instant::now(), false);
         keepalive.answered(&first);
         assert_eq!(keepalive.latency, None);
         keepalive.answered(&second);

@@ -12,7 +12,7 @@
 
 use std::io::{self, ErrorKind};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::keepalive::{Keepalive, Silence};
 use super::limits::Limits;
@@ -251,8 +251,10 @@ impl ReadHalf {
     /// Pings the peer, which may be required to show a sign of life.
     pub(crate) fn send_ping(&mut self, must_answer: bool) -> Result<()> {
         let payload = self.keepalive.next_payload();
+        // The pong may be here before the write returns, so the clock starts first.
+        let sent = Instant::now();
         match self.write_half.ping(&payload)? {
-            true => self.keepalive.asked(payload, must_answer),
+            true => self.keepalive.asked(payload, sent, must_answer),
             // Others are writing, and their write deadline watches the peer.
             false => self.keepalive.heard(),
         }

@@ -67,6 +67,19 @@ pub fn quote_all(texts: &[&str]) -> String {
     if quoted.is_empty() { "none".into() } else { quoted.join(" and ") }
 }
 
+/// A character as it may be shown on a terminal or a page: what could change what a person sees is
+/// escaped. That is control characters, those that turn the direction of writing, and those that are
+/// not seen at all, in which a text can hide another.
+pub(crate) fn escaped(c: char) -> Vec<char> {
+    let misleads = matches!(c,
+        '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+        | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}');
+    match c.is_control() || misleads {
+        true => c.escape_default().collect(),
+        false => vec![c],
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -75,6 +88,19 @@ mod tests {
     fn a_quote_escapes_control_bytes_and_is_cut_short() {
         assert_eq!(quote("a\r\nb\u{7f}"), r#""a\r\nb\x7f""#);
         assert_eq!(quote([b'x'; 1000]).len(), 2 + 80 + 3);
+    }
+
+    #[test]
+    fn characters_that_mislead_are_escaped_and_others_are_not() {
+        let shown = |text: &str| text.chars().flat_map(escaped).collect::<String>();
+        for c in
+            "\u{0}\u{1b}\u{7f}\u{9b}\u{ad}\u{61c}\u{180e}\u{202e}\u{2060}\u{2066}\u{fff9}\u{e0041}"
+                .chars()
+        {
+            assert_eq!(shown(&c.to_string()), c.escape_default().to_string());
+        }
+        let plain = "a \u{e9} \u{5d0} \u{4e2d} \u{1f600} \"'\\";
+        assert_eq!(shown(plain), plain);
     }
 
     #[test]

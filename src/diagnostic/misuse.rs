@@ -30,6 +30,8 @@ pub enum Misuse {
     NoDeflate,
     /// A setting of compression that can't be kept: its name and value.
     DeflateConfig(&'static str, u8),
+    /// A status that an answer in plain HTTP can't have.
+    Status(u16),
     /// `serve` on a server that has no listener.
     NoListener,
 }
@@ -55,6 +57,7 @@ impl Misuse {
             Misuse::DeflateConfig(setting, value) => {
                 Diagnostic::about("not settings of compression", format!("{setting}: {value}"))
             }
+            Misuse::Status(status) => Diagnostic::about("not a status", status),
             Misuse::NoListener => Diagnostic::about("no listener", ""),
         }
     }

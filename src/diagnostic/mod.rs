@@ -17,4 +17,5 @@
 mod diagnostic;
 pub mod misuse;
 
+pub(crate) use diagnostic::escaped;
 pub use diagnostic::{Diagnostic, quote, quote_all};

@@ -14,6 +14,7 @@
 use std::ops::Range;
 
 use crate::diagnostic::Diagnostic;
+use crate::diagnostic::escaped;
 use crate::frames::header::Role;
 use crate::frames::violation::Violation;
 use crate::handshake::client::HandshakeError;
@@ -173,16 +174,6 @@ pub(crate) fn visible(bytes: &[u8], most: usize) -> String {
 /// A text of a peer between quotes.
 pub(crate) fn quoted(bytes: &[u8]) -> String {
     format!("\"{}\"", visible(bytes, 400))
-}
-
-/// Control characters, and those that turn the direction of writing, could change what a person sees.
-fn escaped(c: char) -> Vec<char> {
-    match c.is_control()
-        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
-    {
-        true => c.escape_default().collect(),
-        false => vec![c],
-    }
 }
 
 /// Bytes as people write them: two digits each, no more than so many.

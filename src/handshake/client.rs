@@ -12,7 +12,7 @@ use super::extension::HEADER;
 use super::server::{VERSION, check_subprotocols};
 use super::url::Address;
 use crate::diagnostic::misuse::Misuse;
-use crate::diagnostic::{Diagnostic, quote, quote_all};
+use crate::diagnostic::{Diagnostic, escaped, quote, quote_all};
 use crate::http::head::Head;
 use crate::http::response::write_header;
 
@@ -179,9 +179,8 @@ impl fmt::Display for HandshakeError {
 
 /// What a server says, made safe for a terminal.
 fn indented(body: &str) -> String {
-    let safe = |c: char| if c.is_control() { '\u{fffd}' } else { c };
     body.lines()
-        .map(|line| format!("    {}", line.chars().map(safe).collect::<String>()))
+        .map(|line| format!("    {}", line.chars().flat_map(escaped).collect::<String>()))
         .collect::<Vec<_>>()
         .join("\n")
 }

@@ -34,7 +34,9 @@ pub struct NotAnExtensionList(pub String);
 pub fn parse(head: &Head) -> Result<Vec<Extension>, NotAnExtensionList> {
     let mut all = Vec::new();
     for line in head.headers(HEADER) {
-        all.extend(list(line).ok_or(NotAnExtensionList(line.into()))?);
+        // §9.1: a line names one extension at least.
+        let some = list(line).filter(|some| !some.is_empty());
+        all.extend(some.ok_or(NotAnExtensionList(line.into()))?);
     }
     Ok(all)
 }
@@ -156,6 +158,15 @@ mod tests {
             "a; b=\"\u{e9}\"",
         ] {
             assert_eq!(shown(line), None, "{line:?}");
+        }
+    }
+
+    #[test]
+    fn section_9_1_a_line_without_an_extension_is_no_list() {
+        for line in ["", " ", ",", " , ,"] {
+            let head = format!("GET / HTTP/1.1\r\n{HEADER}: {line}\r\n\r\n");
+            let head = Head::parse(head.as_bytes()).unwrap();
+            assert_eq!(parse(&head), Err(NotAnExtensionList(trim(line).into())), "{line:?}");
         }
     }
 

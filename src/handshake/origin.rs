@@ -40,6 +40,9 @@ pub enum Origins {
     /// Those that came from this very host and port.
     #[default]
     SameHost,
+    /// The same at a server that speaks TLS, whose pages come by https. A page of http may have been
+    /// written by anyone on its way, so the user's cookies aren't for it.
+    SameHostOverTls,
     /// Those listed, compared whole.
     Listed(Vec<String>),
     /// All. Right only where no cookie and no address gives a visitor any rights.
@@ -59,14 +62,20 @@ impl Origins {
                     .filter_map(|one| Origin::parse(one))
                     .any(|one| one.is_same_as(&origin))
             }),
-            Origins::SameHost => match (Origin::parse(origin), Authority::parse(host)) {
-                (Some(Origin { scheme, authority }), Some(host)) => {
-                    matches!(scheme.as_str(), "http" | "https")
-                        && authority.with_port_of(&scheme) == host.with_port_of(&scheme)
-                }
-                _ => false,
-            },
+            Origins::SameHost => is_of_host(origin, host, &["http", "https"]),
+            Origins::SameHostOverTls => is_of_host(origin, host, &["https"]),
         }
+    }
+}
+
+/// Whether a page came from this host and port, by one of these schemes.
+fn is_of_host(origin: &str, host: &str, schemes: &[&str]) -> bool {
+    match (Origin::parse(origin), Authority::parse(host)) {
+        (Some(Origin { scheme, authority }), Some(host)) => {
+            schemes.contains(&scheme.as_str())
+                && authority.with_port_of(&scheme) == host.with_port_of(&scheme)
+        }
+        _ => false,
     }
 }
 
@@ -74,6 +83,7 @@ impl fmt::Display for Origins {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Origins::SameHost => f.write_str("pages of the same host and port"),
+            Origins::SameHostOverTls => f.write_str("pages of the same host and port, by https"),
             Origins::Listed(listed) => f.write_str(&listed.join(", ")),
             Origins::Any => f.write_str("any page"),
         }
@@ -97,6 +107,17 @@ mod tests {
         ] {
             assert!(Origins::SameHost.allow(origin, host), "{origin} at {host}");
         }
+    }
+
+    #[test]
+    fn over_tls_the_same_host_means_https() {
+        let origins = Origins::SameHostOverTls;
+        assert!(origins.allow("https://example.com", "example.com"));
+        assert!(origins.allow("https://example.com:8443", "example.com:8443"));
+        for origin in ["http://example.com", "http://example.com:443", "https://evil.org"] {
+            assert!(!origins.allow(origin, "example.com"), "{origin}");
+        }
+        assert!(!origins.allow("http://example.com:8443", "example.com:8443"));
     }
 
     #[test]

@@ -19,7 +19,7 @@ pub struct Address {
 impl Address {
     /// Takes an address apart. §3
     pub fn parse(url: &str) -> Result<Address, Misuse> {
-        let misuse = |why| Misuse::Address(url.into(), why);
+        let misuse = |why| Misuse::Address(without_password(url), why);
         let (scheme, rest) = url.split_once("://").ok_or(misuse("no scheme"))?;
         let scheme = scheme.to_ascii_lowercase();
         if scheme != "ws" && scheme != "wss" {
@@ -49,5 +49,36 @@ impl Address {
             true => self.host.clone(),
             false => format!("{}:{}", self.host, self.port),
         }
+    }
+}
+
+/// An address that isn't taken is shown, but not the password in it.
+fn without_password(url: &str) -> String {
+    let start = url.find("://").map_or(0, |at| at + 3);
+    let rest = &url[start..];
+    let authority = &rest[..rest.find(['/', '?', '#']).unwrap_or(rest.len())];
+    match authority.rfind('@').and_then(|at| Some((authority[..at].find(':')?, at))) {
+        Some((colon, at)) => {
+            format!("{}***{}", &url[..start + colon + 1], &url[start + at..])
+        }
+        None => url.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_that_is_refused_is_shown_without_its_password() {
+        for (url, shown) in [
+            ("ws://user:pass:word@host/a?b", "ws://user:***@host/a?b"),
+            ("user:password@host", "user:***@host"),
+            ("ws://u:p@q@h", "ws://u:***@h"),
+        ] {
+            let Err(Misuse::Address(told, _)) = Address::parse(url) else { panic!("{url}") };
+            assert_eq!(told, shown);
+        }
+        assert_eq!(without_password("ws://host:1/a:b@c"), "ws://host:1/a:b@c");
     }
 }

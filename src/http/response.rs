@@ -41,14 +41,18 @@ impl Response {
         Response { sends_body: false, ..self }
     }
 
-    /// Sets the status, which is 200 at first.
+    /// Sets the status, which is 200 at first; 200 to 599, since a page is a last answer. A 205 has no
+    /// body to send.
     pub fn status(mut self, status: u16) -> Response {
         self.status = status;
         self
     }
 
-    /// Adds a header.
+    /// Adds a header. There is one `Content-Type`, the last that was set.
     pub fn header(mut self, name: &str, value: &str) -> Response {
+        if name.eq_ignore_ascii_case("Content-Type") {
+            self.headers.retain(|(other, _)| !other.eq_ignore_ascii_case(name));
+        }
         self.headers.push((name.into(), value.into()));
         self
     }
@@ -56,6 +60,10 @@ impl Response {
     /// The bytes that go out.
     pub fn encode(&self) -> Result<Vec<u8>, Misuse> {
         let Response { status, headers, body, sends_body } = self;
+        // RFC 9110 §15: a 1xx isn't the last answer; §15.3.6: a 205 has no content.
+        if !(200..=599).contains(status) || (*status == 205 && !body.is_empty()) {
+            return Err(Misuse::Status(*status));
+        }
         let mut out = format!("HTTP/1.1 {status} {}\r\n", reason(*status)).into_bytes();
         for (name, value) in headers {
             if OURS.iter().any(|ours| name.eq_ignore_ascii_case(ours)) {
@@ -147,7 +155,7 @@ mod tests {
     /// RFC 9110 §15, and RFC 6585 for 429 and 431.
     #[test]
     fn each_status_goes_with_the_words_of_its_rfc() {
-        let words = "101 Switching Protocols, 200 OK, 204 No Content, 301 Moved Permanently, 302 Found, \
+        let words = "200 OK, 204 No Content, 301 Moved Permanently, 302 Found, \
                      304 Not Modified, 307 Temporary Redirect, 308 Permanent Redirect, 400 Bad Request, \
                      401 Unauthorized, 403 Forbidden, 404 Not Found, 405 Method Not Allowed, \
                      408 Request Timeout, 421 Misdirected Request, 426 Upgrade Required, \
@@ -159,6 +167,25 @@ mod tests {
             let bytes = Response::text("").status(status).encode().unwrap();
             assert!(bytes.starts_with(format!("HTTP/1.1 {line}\r\n").as_bytes()), "{line}");
         }
+    }
+
+    #[test]
+    fn a_status_that_no_page_can_have_is_a_misuse() {
+        for status in [0, 7, 100, 101, 199, 600, 1000] {
+            let sent = Response::text("").status(status).encode();
+            assert_eq!(sent, Err(Misuse::Status(status)));
+        }
+        assert_eq!(Response::text("a").status(205).encode(), Err(Misuse::Status(205)));
+        assert!(Response::text("").status(205).encode().is_ok());
+        assert!(Response::text("a").status(599).encode().is_ok());
+    }
+
+    #[test]
+    fn a_response_has_one_content_type_the_last_that_was_set() {
+        let page = Response::text("a").header("content-type", "image/png");
+        let text = String::from_utf8(page.encode().unwrap()).unwrap();
+        assert_eq!(text.to_ascii_lowercase().matches("content-type:").count(), 1, "{text}");
+        assert!(text.contains("image/png"), "{text}");
     }
 
     #[test]

@@ -65,7 +65,7 @@ impl Server {
     }
 
     /// Which pages may connect, each as `scheme://host[:port]`, compared whole; `null` for pages without
-    /// an origin, `*` for all. Without this call: those that came from this very host and port.
+    /// an origin, `*` for all. Without this call: those that came from this very host and port, over TLS by https.
     /// Programs that are no browser send no `Origin`, and are let in.
     pub fn origins(mut self, origins: impl IntoIterator<Item: AsRef<str>>) -> Server {
         let listed = owned(origins);
@@ -116,6 +116,9 @@ impl Server {
     /// Speaks TLS: `wss://` and `https://`, and nothing else. (But one for whom there is no thread is told
     /// so in plain HTTP, since TLS would take one.)
     pub fn tls(mut self, tls: Tls) -> Server {
+        if let Origins::SameHost = self.options.rules.origins {
+            self.options.rules.origins = Origins::SameHostOverTls;
+        }
         self.options.tls = Some(tls);
         self
     }

@@ -518,7 +518,7 @@ fn client_tells_a_server_that_leaves_from_a_stream_that_fails() {
     // Who leaves with bytes unread sends a reset.
     let (address, server) = play(|peer| peer.stream.peek(&mut [0]).unwrap());
     let left = Client::new(format!("ws://{address}")).connect();
-    assert!(matches!(left, Err(Error::Rejected(_))), "{left:?}");
+    assert!(matches!(left, Err(Error::ConnectionLost(_))), "{left:?}");
     server.join().unwrap();
     for (kind, is_silent) in [
         (ErrorKind::WouldBlock, true),
@@ -690,6 +690,16 @@ fn client_says_of_an_end_in_the_head_that_the_handshake_was_not_answered() {
 }
 
 #[test]
+fn client_calls_a_server_that_ends_before_a_whole_head_lost_and_not_another() {
+    for answer in ["", "HTT", "HTTP/1.1 101 Switching Protocols\r\nUpgrade: web"] {
+        let error = answered(|client| client, answer).unwrap_err();
+        let Error::ConnectionLost(lost) = &error else { panic!("{answer:?}: {error:?}") };
+        assert_eq!(lost.kind(), ErrorKind::UnexpectedEof);
+        assert!(!error.to_string().contains("not HTTP"), "{error}");
+    }
+}
+
+#[test]
 fn client_says_of_a_server_that_greets_and_leaves_what_it_said() {
     // So SSH answers a request.
     let banner = "SSH-2.0-OpenSSH_9.6\r\nInvalid SSH identification string.\r\n";
@@ -835,7 +845,7 @@ fn client_passes_over_interim_answers() {
     ] {
         answered(|client| client, &format!("{interim}{GOOD}")).unwrap();
         let end = answered(|client| client, interim).unwrap_err();
-        assert!(matches!(end, Error::Rejected(_)), "{end:?}");
+        assert!(matches!(end, Error::ConnectionLost(_)), "{end:?}");
     }
 }
 

@@ -636,7 +636,7 @@ fn server_says_how_a_handler_ended_and_frees_its_place_while_others_notice_nothi
     ];
     for (path, code) in ends.repeat(3) {
         let mut peer = open_at(&server, path);
-        assert_eq!(server.handle.counters().open, 2);
+        server.wait_until(|counters| counters.open == 2);
         if path == "/fail-late" {
             peer.write(masked(0x81, "go on"));
         }

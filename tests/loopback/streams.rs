@@ -186,3 +186,55 @@ fn pongs_and_fed_replies_to_what_came_together_go_out_in_one_write() {
     peer.finish();
     assert!(matches!(app.wait(), Err(ws101::Error::ConnectionLost(_))));
 }
+
+/// A stream whose writes return long after the bytes have gone out.
+struct SlowToReturn(TcpStream);
+
+impl Stream for SlowToReturn {
+    fn read(&self, into: &mut [u8]) -> io::Result<usize> {
+        Stream::read(&self.0, into)
+    }
+
+    fn write(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        let count = Stream::write(&self.0, slices)?;
+        thread::sleep(A_MOMENT);
+        Ok(count)
+    }
+
+    fn set_read_timeout(&self, timeout: Duration) -> io::Result<()> {
+        Stream::set_read_timeout(&self.0, timeout)
+    }
+
+    fn set_write_timeout(&self, timeout: Duration) -> io::Result<()> {
+        Stream::set_write_timeout(&self.0, timeout)
+    }
+
+    fn shutdown(&self, how: Shutdown) -> io::Result<()> {
+        Stream::shutdown(&self.0, how)
+    }
+
+    fn peer(&self) -> Option<SocketAddr> {
+        Stream::peer(&self.0)
+    }
+}
+
+#[test]
+fn the_latency_is_counted_from_before_the_ping_is_written() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let app = run(move || {
+        let stream = SlowToReturn(listener.accept().unwrap().0);
+        let mut ws = Server::without_listener().accept(stream).unwrap();
+        ws.ping().unwrap();
+        // The message comes after the pong.
+        ws.recv().unwrap();
+        ws.latency()
+    });
+    let mut peer = Peer::new(TcpStream::connect(address).unwrap());
+    peer.write(request(&[]));
+    assert_eq!(peer.read_response().status, 101);
+    let ping = peer.read_frame();
+    peer.write([masked(0x8a, ping.payload), masked(0x81, "")].concat());
+    let latency = app.wait();
+    assert!(latency.is_some_and(|latency| latency >= A_MOMENT), "{latency:?}");
+}

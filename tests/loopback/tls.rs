@@ -362,6 +362,20 @@ fn pages_are_served_over_tls_to_whoever_asks() {
 }
 
 #[test]
+fn section_10_2_server_lets_in_no_http_page_of_its_own_host_over_tls() {
+    let server = secure(|server| server, echo_handler);
+    let host = server.running.address;
+    for (scheme, status) in [("http", "403"), ("https", "101")] {
+        let mut peer = server.dial();
+        let asked = request(&[&format!("Origin: {scheme}://{host}")]);
+        let asked = asked.replace("Host: 127.0.0.1\r\n", &format!("Host: {host}\r\n"));
+        peer.write_all(asked.as_bytes()).unwrap();
+        let answer = read_head(&mut peer);
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{scheme}: {answer}");
+    }
+}
+
+#[test]
 fn one_whose_page_panics_is_told_500_over_tls() {
     let server = secure(|server| server.http(|_| panic!("on purpose")), echo_handler);
     let mut peer = server.dial();

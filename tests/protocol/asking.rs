@@ -370,6 +370,9 @@ fn what_a_rejection_shows_of_a_body_is_harmless() {
     let shown = rejection.to_string();
     assert!(shown.contains("first") && shown.contains("[2Jsecond"), "{shown}");
     assert!(shown.chars().all(|c| c == '\n' || !c.is_control()), "{shown:?}");
+    rejection.body = "\u{202e}a\u{61c}b\u{ad}c\u{2060}d\u{180e}e\u{fff9}f\u{e0041}".into();
+    let shown = rejection.to_string();
+    assert!(shown.is_ascii() && shown.contains("\\u{202e}a\\u{61c}b"), "{shown:?}");
 }
 
 /// Nothing but the very answer proves anything: any other byte in it, and there is no WebSocket.

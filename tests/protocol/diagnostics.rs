@@ -80,6 +80,7 @@ fn misuses(text: &str) -> Vec<Misuse> {
         Misuse::NoDeflate,
         Misuse::DeflateConfig("level", 10),
         Misuse::NoListener,
+        Misuse::Status(7),
     ];
     for (i, misuse) in all.iter().enumerate() {
         let number = match misuse {
@@ -94,6 +95,7 @@ fn misuses(text: &str) -> Vec<Misuse> {
             Misuse::NoDeflate => 8,
             Misuse::DeflateConfig(..) => 9,
             Misuse::NoListener => 10,
+            Misuse::Status(_) => 11,
         };
         assert_eq!(i, number);
     }
