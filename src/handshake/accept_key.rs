@@ -5,7 +5,7 @@
 //! Sec-WebSocket-Key:     dGhlIHNhbXBsZSBub25jZQ==              the client's 16 random bytes
 //!   + 258EAFA5-E914-47DA-95CA-C5AB0DC85B11                     a text that only WebSocket uses
 //!   → SHA-1 → base64
-//! Sec-WebSocket-Accept:  s3pPLMBiTxaQ9kYGzzhZRbK+xOo=          proof: the server read the key and knows the rule
+//! Sec-WebSocket-Accept:  s3pPLMBiTxaQ9kYGzzhZRbK+xOo=          proof: the server read the key
 //! ```
 //!
 //! This isn't authentication: anyone who reads this comment can compute the answer. It proves that
