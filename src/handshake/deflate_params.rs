@@ -284,7 +284,7 @@ fn bits(value: &str) -> Option<u8> {
     }
 }
 
-/// Omits the largest window, because that is the default.
+/// The largest window is the default, so it's omitted.
 fn unless_most(bits: u8) -> Option<u8> {
     (bits < MOST_BITS).then_some(bits)
 }
