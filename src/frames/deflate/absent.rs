@@ -19,11 +19,11 @@ pub fn halves(
     (None, None)
 }
 
-/// There is none.
+/// An inflater, which this build never creates.
 #[derive(Debug)]
 pub enum Inflater {}
 
-/// There is none.
+/// A deflater, which this build never creates.
 #[derive(Debug)]
 pub enum Deflater {}
 
