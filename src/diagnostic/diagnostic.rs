@@ -1,24 +1,24 @@
-//! What an error owes the person who meets it: the rule, what was seen, the usual cause and the fix.
+//! Diagnostics: a heading in; the rule, what was seen, the usual cause and the fix out.
 //!
-//! Every refusal, violation and misuse of this crate carries one [`Diagnostic`], so that nobody has to
-//! guess what `400` or `1002` was about. The sentences stand in `diagnostics.md`, for a person to read
-//! as a page; the code that finds a rule broken names the diagnostic by its heading, and says what it saw.
-//! Text that came from a peer is quoted first: escaped, and cut short.
+//! Every refusal, violation and misuse of this crate carries one [`Diagnostic`], so that its reader
+//! needn't guess what a `400` or `1002` means. The sentences are in `diagnostics.md`, which people can
+//! read as a page. Code that finds a broken rule names the diagnostic by its heading and adds what it
+//! saw. It quotes a peer's text first: escaped and shortened.
 
 use std::borrow::Cow;
 use std::fmt;
 
-/// All diagnostics, one below the other.
+/// The text of all diagnostics.
 const DIAGNOSTICS: &str = include_str!("diagnostics.md");
 
-/// Four sentences about one thing that went wrong. Those that are empty are not shown.
+/// Four sentences about one error. Empty ones aren't shown.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Diagnostic {
-    /// What the rule asks, and where it stands.
+    /// What the rule requires, and its section.
     pub rule: Cow<'static, str>,
     /// What was there instead.
     pub seen: String,
-    /// How people usually get here.
+    /// What usually causes the error.
     pub cause: &'static str,
     /// What to do about it.
     pub fix: &'static str,
@@ -52,7 +52,7 @@ impl fmt::Display for Diagnostic {
     }
 }
 
-/// Quotes what a peer sent: control bytes escaped, cut short after 80 characters.
+/// Quotes text from a peer: control bytes are escaped, and it's shortened to 80 bytes.
 pub fn quote(text: impl AsRef<[u8]>) -> String {
     const SHOWN: usize = 80;
     let bytes = text.as_ref();
@@ -61,7 +61,7 @@ pub fn quote(text: impl AsRef<[u8]>) -> String {
     format!("\"{}{dots}\"", shown.escape_ascii())
 }
 
-/// Quotes each of several values, or says that there is none.
+/// Quotes several values, or says that there are none.
 pub fn quote_all(texts: &[&str]) -> String {
     let quoted: Vec<_> = texts.iter().map(quote).collect();
     if quoted.is_empty() { "none".into() } else { quoted.join(" and ") }

@@ -1,34 +1,34 @@
-//! What our own caller may not do: refused at the call, with nothing written.
+//! Misuse: calls of our own API that are refused at once, before anything is written.
 //!
-//! A library that sends what it was told, right or wrong, makes its caller's mistake the peer's
-//! problem. Here the mistake comes back at once, as a [`Misuse`] with its [`Diagnostic`].
+//! If a library sends whatever its caller passes, the caller's mistake becomes the peer's problem.
+//! Here the call returns the mistake as a [`Misuse`] with its [`Diagnostic`].
 
 use std::fmt;
 
 use super::diagnostic::{Diagnostic, quote};
 
-/// A call that asked for something which may not be sent or can't be done.
+/// A call that asks for something that may not be sent or can't be done.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Misuse {
-    /// Something was sent after our Close frame.
+    /// The caller sends something after our Close frame.
     AfterClose,
-    /// A ping, or a close reason, of so many bytes, which no control frame can hold.
+    /// A ping or close reason of this many bytes, which don't fit into a control frame.
     ControlTooLong(usize),
-    /// A close code that may not travel.
+    /// A close code that may not be sent.
     CloseCode(u16),
-    /// A text message written in pieces that are not UTF-8.
+    /// A text message, written in pieces, that isn't UTF-8.
     NotUtf8,
-    /// A header that would break out of its line, or is not the caller's to set: name and value.
+    /// A header (name and value) that would break out of its line or that callers may not set.
     Header(String, String),
-    /// A subprotocol that is no token, or stands twice in the list.
+    /// A subprotocol that isn't a token or is listed twice.
     Subprotocol(String),
-    /// An address that can't be dialled, and why.
+    /// An address that the client can't connect to, and why.
     Address(String, &'static str),
-    /// A wss address without TLS.
+    /// A wss address in a build without TLS.
     NoTls(String),
-    /// Compression was asked for, which this build does not have.
+    /// The caller asks for compression in a build without it.
     NoDeflate,
-    /// A setting of compression that can't be kept: its name and value.
+    /// An invalid compression setting: its name and value.
     DeflateConfig(&'static str, u8),
     /// A status that an answer in plain HTTP can't have.
     Status(u16),
@@ -37,7 +37,7 @@ pub enum Misuse {
 }
 
 impl Misuse {
-    /// The rule, what was seen, the usual cause and the fix.
+    /// The rule, what the caller passed, the usual cause and the fix.
     pub fn diagnostic(&self) -> Diagnostic {
         match self {
             Misuse::AfterClose => Diagnostic::about("nothing after a close", ""),

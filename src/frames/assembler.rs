@@ -1,4 +1,4 @@
-//! Messages: fragments in, whole messages out (RFC 6455 §5.4).
+//! Reassembly: fragments in, whole messages out (RFC 6455 §5.4).
 //!
 //! ```text
 //!             text, FIN ──────────────────────────► message
@@ -7,12 +7,15 @@
 //! ```
 //!
 //! Rules of this file:
-//! - A message is one flat piece of memory that grows with what has arrived, never with what a
-//!   header announces, and never beyond the limit.
-//! - Its length is held against the limit when a header announces it, before the payload is waited
-//!   for, as the sum over all fragments; and their number is limited too, empty ones included. What
-//!   is compressed is counted when it [comes out](super::deflate): its own length says nothing.
-//! - Text is checked as it arrives (see [`text`](super::utf8)).
+//! - A message is one contiguous buffer. It grows with the bytes that have arrived, never with the
+//!   length that a header announces, and never beyond the limit.
+//! - Each header's length is added to a sum for the message, and the sum is compared with the limit
+//!   before the reader waits for the payload. The number of fragments, even empty ones, is limited too.
+//! - Refused: a continuation without a message, a new message inside another, and text that isn't UTF-8.
+//!
+//! Elsewhere: [`utf8`](super::utf8) checks text as it arrives. [`deflate`](super::deflate) limits a
+//! compressed message, because only the inflated bytes show its size. [`decoder`](super::decoder)
+//! handles control frames.
 
 use super::header::{Header, Opcode};
 use super::message::{Message, MessageKind};
@@ -22,21 +25,21 @@ use super::violation::Violation;
 /// How large a message may become.
 #[derive(Clone, Copy, Debug)]
 pub struct Bounds {
-    /// Bytes, over all fragments.
+    /// The most bytes, summed over all fragments.
     pub max_message: u64,
-    /// Fragments, empty ones included.
+    /// The most fragments, including empty ones.
     pub max_fragments: u64,
 }
 
-/// Puts fragments together.
+/// Joins fragments into messages.
 #[derive(Debug)]
 pub struct Assembler {
     bounds: Bounds,
-    /// The kind of the message that we are inside of.
+    /// The kind of the unfinished message, if there is one.
     inside: Option<MessageKind>,
-    /// The message is compressed, as RSV1 of its first frame said.
+    /// Whether the message is compressed: RSV1 of its first frame was set.
     compressed: bool,
-    /// What all headers of this message have announced together.
+    /// The sum of the lengths in this message's headers.
     announced: u64,
     fragments: u64,
     text: Text,
@@ -44,7 +47,7 @@ pub struct Assembler {
 }
 
 impl Assembler {
-    /// An assembler between two messages.
+    /// Creates an assembler that waits for a message to begin.
     pub fn new(bounds: Bounds) -> Assembler {
         let (text, bytes) = (Text::default(), Vec::new());
         let (inside, compressed) = (None, false);
@@ -52,10 +55,10 @@ impl Assembler {
     }
 
     // WALK: fragment
-    /// The header of a data frame has come: may it stand here, and may it be so long?
+    /// Checks whether a data frame with this header may come next, and whether it fits the limits.
     #[inline]
     pub fn begin_fragment(&mut self, header: &Header) -> Result<(), Violation> {
-        // §5.4: a message begins with its kind, and continues until FIN before another begins.
+        // §5.4: the first fragment names the kind, and a message ends before the next one begins.
         match (header.opcode, self.inside) {
             (Opcode::Text, None) => self.begin_message(MessageKind::Text, header.rsv1),
             (Opcode::Binary, None) => self.begin_message(MessageKind::Binary, header.rsv1),
@@ -73,7 +76,7 @@ impl Assembler {
         if self.compressed {
             return Ok(());
         }
-        // §10.4: limits protect our memory. A sum that overflows is over any limit.
+        // §10.4: limits protect our memory. A sum that overflows exceeds any limit.
         match self.announced.checked_add(header.length) {
             Some(sum) if sum <= self.bounds.max_message => self.announced = sum,
             _ => return Err(Violation::MessageTooLong(self.bounds.max_message)),
@@ -86,12 +89,12 @@ impl Assembler {
         (self.announced, self.fragments) = (0, 0);
     }
 
-    /// Whether the message that we are inside of is compressed.
+    /// Whether the unfinished message is compressed.
     pub fn is_compressed(&self) -> bool {
         self.compressed && self.inside.is_some()
     }
 
-    /// A piece of payload, its mask taken off, and inflated.
+    /// Appends a piece of payload, already unmasked and inflated.
     #[inline]
     pub fn append(&mut self, piece: &[u8]) -> Result<(), Violation> {
         let most = usize::try_from(self.bounds.max_message).unwrap_or(usize::MAX);
@@ -100,7 +103,7 @@ impl Assembler {
                 self.text.make_room(piece.len(), most);
                 self.text.push(piece).map_err(|_| Violation::TextNotUtf8)
             }
-            // Most messages come in one piece: memory of just that size, in fewer steps.
+            // Most messages arrive in one piece, so this allocates exactly its size.
             _ if self.bytes.is_empty() => {
                 self.bytes = piece.to_vec();
                 Ok(())
@@ -114,7 +117,7 @@ impl Assembler {
         }
     }
 
-    /// The last fragment is whole, and so is the message.
+    /// Ends the message after its last fragment, and returns it.
     #[inline]
     pub fn finish(&mut self) -> Result<Message, Violation> {
         match self.inside.take() {
@@ -125,12 +128,12 @@ impl Assembler {
         }
     }
 
-    /// The kind of the message that we are inside of.
+    /// The kind of the unfinished message, if there is one.
     pub fn inside(&self) -> Option<MessageKind> {
         self.inside
     }
 
-    /// Takes out what has come of a message so far, for one who reads it piece by piece.
+    /// Takes out the bytes of the message that have arrived, for a caller that reads piece by piece.
     pub fn take_so_far(&mut self) -> Vec<u8> {
         match self.inside {
             Some(MessageKind::Text) => self.text.take().into_bytes(),

@@ -1,17 +1,17 @@
-//! Bytes that have come and are not yet read, and the room for the next ones.
+//! The receive buffer: bytes that have arrived but aren't parsed, and the space for the next ones.
 //!
 //! ```text
 //! 0         start          end              room
 //! |  read   |  unread       |  space()       |
 //! ```
 //!
-//! An idle connection should cost little and a busy one should read much at once. So the room begins
-//! small, doubles when a read has filled it, and goes back when the last reads did not need it, or none
-//! comes.
+//! An idle connection should cost little memory, and a busy one should read much at once. So the
+//! buffer begins small, doubles when a read fills it, and shrinks when the recent reads didn't need
+//! its size or the connection falls idle.
 
-/// What an idle connection holds.
+/// The buffer of an idle connection, in bytes.
 const LEAST_ROOM: usize = 512;
-/// What a busy one may grow to: more than a whole frame of 64 KiB in one read.
+/// The largest buffer of a busy connection: one read can take more than a whole frame of 64 KiB.
 const MOST_ROOM: usize = 256 * 1024;
 
 /// A buffer between a stream and a parser.
@@ -30,12 +30,12 @@ impl Default for Buffer {
 }
 
 impl Buffer {
-    /// What has come and is not yet read.
+    /// The bytes that have arrived and aren't parsed yet.
     pub fn unread(&mut self) -> &mut [u8] {
         &mut self.room[self.start..self.end]
     }
 
-    /// So many bytes have been read.
+    /// Marks the first `count` unread bytes as parsed.
     pub fn consume(&mut self, count: usize) {
         self.start += count;
         if self.start == self.end {
@@ -43,14 +43,14 @@ impl Buffer {
         }
     }
 
-    /// Nobody will read what is unread.
+    /// Discards the unread bytes.
     pub fn clear(&mut self) {
         (self.start, self.end) = (0, 0);
     }
 
-    /// Where the next bytes may be put. Never empty: the room doubles while it is full.
+    /// The space for the next bytes. It's never empty, because a full buffer doubles.
     pub fn space(&mut self) -> &mut [u8] {
-        // What is unread moves to the front. That is little: a parser leaves no more than the
+        // The unread bytes move to the front. They're few, because the parser leaves at most the
         // beginning of a header.
         if self.start > 0 {
             self.room.copy_within(self.start..self.end, 0);
@@ -62,7 +62,7 @@ impl Buffer {
         &mut self.room[self.end..]
     }
 
-    /// So many bytes have been put into the space.
+    /// Reports that `count` bytes have been read into the space.
     pub fn filled(&mut self, count: usize) {
         let filled_up = count == self.room.len() - self.end;
         self.end += count;
@@ -76,7 +76,7 @@ impl Buffer {
         }
     }
 
-    /// Gives back what an idle connection does not need.
+    /// Frees memory that an idle connection doesn't need.
     pub fn shrink(&mut self) {
         if self.start == self.end && self.room.len() > LEAST_ROOM {
             *self = Buffer::default();
@@ -89,7 +89,7 @@ impl Buffer {
     }
 }
 
-/// How much of a memory was needed, of late.
+/// Tracks how much of a buffer was needed recently.
 #[derive(Debug, Default)]
 pub struct Habit {
     times: u32,
@@ -97,7 +97,8 @@ pub struct Habit {
 }
 
 impl Habit {
-    /// So much was needed this time. Every so many times: the most of them.
+    /// Notes how much was needed this time. Once in a while, returns the most that was needed since
+    /// the last such return.
     #[inline]
     pub fn note(&mut self, needed: usize) -> Option<usize> {
         const OF_LATE: u32 = 32;

@@ -1,4 +1,4 @@
-//! Closing: what a Close frame says, a code and a reason (RFC 6455 §5.5.1).
+//! The payload of a Close frame: bytes in, a code and a reason out, and back (RFC 6455 §5.5.1).
 //!
 //! ```text
 //!  0                   1
@@ -8,8 +8,8 @@
 //! +-------------------------------+-------------------------------+
 //! ```
 //!
-//! The payload is either empty or has at least the two bytes of the code. A code that may not travel
-//! may neither arrive nor leave; which ones may, [`CloseCode`] knows.
+//! The payload is either empty or has at least the two bytes of the code. This file refuses a
+//! forbidden code in both directions; [`CloseCode`] defines which codes may be sent.
 
 use std::fmt;
 
@@ -18,17 +18,17 @@ use super::header::MAX_CONTROL_PAYLOAD;
 use super::violation::Violation;
 use crate::diagnostic::misuse::Misuse;
 
-/// What a Close frame says.
+/// The contents of a Close frame.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Close {
-    /// The code; [`CloseCode::NO_STATUS`] where the frame was empty.
+    /// The code, or [`CloseCode::NO_STATUS`] if the frame was empty.
     pub code: CloseCode,
-    /// The reason, for people and logs; often empty.
+    /// The reason, for people and logs. It's often empty.
     pub reason: String,
 }
 
 impl Close {
-    /// A close with a code and a reason, if they may be sent.
+    /// A Close with this code and reason. A code or reason that may not be sent is refused.
     pub fn new(code: impl Into<CloseCode>, reason: &str) -> Result<Close, Misuse> {
         let code = code.into();
         if !code.may_be_sent() {
@@ -44,7 +44,7 @@ impl Close {
     pub fn parse(payload: &[u8]) -> Result<Close, Violation> {
         match payload {
             [] => Ok(Close { code: CloseCode::NO_STATUS, reason: String::new() }),
-            // §5.5.1: if there is a body, its first two bytes are the code.
+            // §5.5.1: a payload that isn't empty begins with the two bytes of the code.
             [_] => Err(Violation::CloseOfOneByte),
             [high, low, reason @ ..] => {
                 let code = CloseCode(u16::from_be_bytes([*high, *low]));

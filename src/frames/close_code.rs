@@ -1,8 +1,8 @@
-//! Close codes: why a connection ended, as a number (RFC 6455 §7.4).
+//! Close codes: the reason why a connection ended, as a number (RFC 6455 §7.4).
 //!
-//! Some codes only ever name what happened at one end (1005, 1006, 1015): they are for logs, and never
-//! travel. All others travel if their range has been given out. What those with a name mean to a person
-//! is told in `explain/payload.rs`.
+//! Three codes (1005, 1006, 1015) only record what happened at one end. They're for logs and are never
+//! sent. Every other code may be sent if it lies in an assigned range. `explain/payload.rs` has a
+//! sentence about each named code for people.
 
 use std::fmt;
 
@@ -11,41 +11,41 @@ use std::fmt;
 pub struct CloseCode(pub u16);
 
 impl CloseCode {
-    /// All that was to be said has been said.
+    /// The connection has done its work.
     pub const NORMAL: CloseCode = CloseCode(1000);
-    /// The server stops, or the page is left.
+    /// The server shuts down, or the user leaves the page.
     pub const GOING_AWAY: CloseCode = CloseCode(1001);
-    /// A rule of the protocol was broken.
+    /// The peer broke a rule of the protocol.
     pub const PROTOCOL_ERROR: CloseCode = CloseCode(1002);
-    /// A kind of message that this side does not take.
+    /// A kind of message that this end doesn't accept.
     pub const UNSUPPORTED: CloseCode = CloseCode(1003);
     /// Never sent: the Close frame had no code.
     pub const NO_STATUS: CloseCode = CloseCode(1005);
     /// Never sent: the connection ended without a Close frame.
     pub const ABNORMAL: CloseCode = CloseCode(1006);
-    /// Text that is not UTF-8.
+    /// Text that isn't UTF-8, or another payload that its type doesn't allow.
     pub const INVALID_PAYLOAD: CloseCode = CloseCode(1007);
-    /// Against the policy of this side.
+    /// A message that violates this end's policy.
     pub const POLICY: CloseCode = CloseCode(1008);
-    /// A message larger than this side takes.
+    /// A message larger than this end accepts.
     pub const TOO_BIG: CloseCode = CloseCode(1009);
     /// The server lacks an extension that the client needs.
     pub const MISSING_EXTENSION: CloseCode = CloseCode(1010);
-    /// This side failed.
+    /// This end failed with an internal error.
     pub const INTERNAL_ERROR: CloseCode = CloseCode(1011);
-    /// The server starts anew.
+    /// The server restarts.
     pub const SERVICE_RESTART: CloseCode = CloseCode(1012);
-    /// The server has too much to do: come back later.
+    /// The server is overloaded: try again later.
     pub const TRY_AGAIN_LATER: CloseCode = CloseCode(1013);
-    /// A gateway got a bad answer from behind.
+    /// A gateway got a bad response from the server it forwards to.
     pub const BAD_GATEWAY: CloseCode = CloseCode(1014);
     /// Never sent: the TLS handshake failed.
     pub const TLS_FAILED: CloseCode = CloseCode(1015);
 
     // WALK: may-be-sent
-    // §7.4.1 and the registry it opened; §7.4.2: 3000-3999 are registered by libraries, 4000-4999
-    // are anybody's. What is not in a range that is given out may not travel.
-    /// Whether this code may travel in a Close frame.
+    // §7.4.1 and its registry define the lower codes. §7.4.2: libraries register 3000-3999, and
+    // applications may use 4000-4999 freely. A code outside the assigned ranges may not be sent.
+    /// Whether this code may be sent in a Close frame.
     pub fn may_be_sent(self) -> bool {
         matches!(self.0, 1000..=1003 | 1007..=1014 | 3000..=4999)
     }

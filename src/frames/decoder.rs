@@ -1,16 +1,20 @@
-//! The receiving half of a connection: bytes in, events out.
+//! The decoder, a connection's receiving half: bytes in, events out (RFC 6455 §5, §6.2).
 //!
 //! ```text
-//! bytes ─► buffer ─► header ─► mask off ─► (inflate) ─► message.append ─► Message
+//! bytes ─► buffer ─► header ─► unmask ───► (inflate) ─► message.append ─► Message
 //!                       │
 //!                       └─ Ping, Pong, Close: may come between the fragments of a message
 //! ```
 //!
 //! Rules of this file:
-//! - The caller reads from somewhere into [`space`](Decoder::space), says how much
-//!   [came](Decoder::filled), and asks for the [`next_event`](Decoder::next_event) until there is none.
-//! - The events are the same, however the bytes were cut into reads.
-//! - After a violation or a Close nothing is delivered any more (§7.1.7, §5.5.1).
+//! - The caller reads bytes into [`space`](Decoder::space), reports [how many](Decoder::filled), and
+//!   calls [`next_event`](Decoder::next_event) until it returns `None`.
+//! - The events are the same however the reads split the bytes.
+//! - After a violation or a Close, the decoder delivers nothing more (§7.1.7, §5.5.1).
+//!
+//! Elsewhere: [`header`](super::header) refuses a bad header, [`assembler`](super::assembler) a bad
+//! order or size, [`utf8`](super::utf8) bad text, [`deflate`](super::deflate) bad compressed data and
+//! [`close`](super::close) a bad Close. The connection's reading thread does the I/O and answers pings.
 
 use super::assembler::{Assembler, Bounds};
 use super::buffer::Buffer;
@@ -21,68 +25,68 @@ use super::mask;
 use super::message::{Message, MessageKind};
 use super::violation::Violation;
 
-/// What can arrive.
+/// Something that the peer sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
     /// A whole message.
     Message(Message),
-    /// A piece of a message, for one who asked for pieces: see [`Decoder::deliver_pieces`].
+    /// A piece of a message, for a caller that asked for pieces: see [`Decoder::deliver_pieces`].
     Piece {
         /// The kind of the message.
         kind: MessageKind,
-        /// The next of its bytes: whole characters, if it is text.
+        /// The message's next bytes. Pieces of a text hold whole characters.
         bytes: Vec<u8>,
-        /// Whether the message ends with them.
+        /// Whether this piece ends the message.
         last: bool,
     },
-    /// A question that wants a pong with the same payload.
+    /// A ping, to be answered with a pong of the same payload.
     Ping(Vec<u8>),
-    /// The answer to a ping, or one that nobody asked for.
+    /// The answer to a ping, or an unsolicited pong.
     Pong(Vec<u8>),
-    /// The peer has said its last.
+    /// The peer's Close, its last frame.
     Close(Close),
 }
 
-/// The receiving half.
+/// The receiving half of a connection.
 #[derive(Debug)]
 pub struct Decoder {
     role: Role,
     buffer: Buffer,
-    /// The frame whose payload is arriving, and how much of that has come.
+    /// The frame whose payload is arriving, and how many of its bytes have arrived.
     frame: Option<(Header, u64)>,
     message: Assembler,
-    /// `Some` where compression was agreed on.
+    /// `Some` if both ends agreed on compression.
     inflater: Option<Box<Inflater>>,
-    /// The payload of a control frame, which may interrupt a message.
+    /// The payload of a control frame. It's separate, because the frame may interrupt a message.
     control: Vec<u8>,
     pieces: bool,
     ended: bool,
 }
 
 impl Decoder {
-    /// The receiving half at this end. The buffer may hold bytes that came behind the head.
+    /// Creates the decoder for this role. The buffer may already hold bytes that came after the head.
     pub fn new(role: Role, bounds: Bounds, buffer: Buffer) -> Decoder {
         let (message, control) = (Assembler::new(bounds), Vec::new());
         let (frame, inflater) = (None, None);
         Decoder { role, buffer, frame, message, inflater, control, pieces: false, ended: false }
     }
 
-    /// Compression was agreed on, or not.
+    /// Sets the inflater, if both ends agreed on compression.
     pub fn inflating(self, inflater: Option<Box<Inflater>>) -> Decoder {
         Decoder { inflater, ..self }
     }
 
-    /// Where the next bytes from the peer may be put.
+    /// The space into which the caller reads the peer's next bytes.
     pub fn space(&mut self) -> &mut [u8] {
         self.buffer.space()
     }
 
-    /// So many bytes have been put there.
+    /// Reports that the caller has read `count` bytes into the space.
     pub fn filled(&mut self, count: usize) {
         self.buffer.filled(count);
     }
 
-    /// Gives back memory that an idle connection does not need.
+    /// Frees memory that an idle connection doesn't need.
     pub fn shrink(&mut self) {
         self.buffer.shrink();
         if self.message.inside().is_none()
@@ -92,13 +96,14 @@ impl Decoder {
         }
     }
 
-    /// From now on: in pieces as they arrive, or whole. To be switched back between two messages only:
-    /// pieces that were given out are not given again.
+    /// Selects whether messages are delivered in pieces as they arrive, or whole. Switch back only
+    /// between two messages, because pieces already delivered aren't delivered again.
     pub fn deliver_pieces(&mut self, pieces: bool) {
         self.pieces = pieces;
     }
 
-    /// The next event, or `None` if it needs more bytes. After an error or a Close there is none.
+    /// The next event, or `None` if the decoder needs more bytes. After an error or a Close, always
+    /// `None`.
     #[inline]
     pub fn next_event(&mut self) -> Result<Option<Event>, Violation> {
         if self.ended {
@@ -110,7 +115,7 @@ impl Decoder {
         next
     }
 
-    /// Whether bytes of a frame or a message have come whose end has not.
+    /// Whether a frame or a message has begun but not ended.
     pub fn is_in_midst(&mut self) -> bool {
         self.frame.is_some() || self.message.inside().is_some() || !self.buffer.unread().is_empty()
     }
@@ -118,7 +123,7 @@ impl Decoder {
     #[inline]
     fn step(&mut self) -> Result<Option<Event>, Violation> {
         loop {
-            // 1. A header, unless we are inside a frame.
+            // 1. Read a header, unless we're inside a frame.
             let (header, taken) = match self.frame.take() {
                 Some(frame) => frame,
                 None => match self.begin_frame()? {
@@ -127,8 +132,8 @@ impl Decoder {
                 },
             };
 
-            // 2. What is here of its payload. // WALK: unmask
-            // The mask comes off in place, before anybody copies or reads it, while it is in the cache.
+            // 2. Take the payload bytes that have arrived. // WALK: unmask
+            // They're unmasked in place, before any copy or check, while they're in the CPU's cache.
             let missing = usize::try_from(header.length - taken).unwrap_or(usize::MAX);
             let most = if self.pieces { self.most_at_a_time() } else { usize::MAX };
             let unread = self.buffer.unread();
@@ -138,7 +143,7 @@ impl Decoder {
                 mask::apply(key, taken, piece);
             }
 
-            // 3. To where it belongs.
+            // 3. Pass them on: to the control payload, the inflater or the message.
             let whole = count == missing;
             let compressed = self.message.is_compressed();
             match &mut self.inflater {
@@ -156,7 +161,7 @@ impl Decoder {
                 self.frame = Some((header, taken + count as u64));
             }
 
-            // 4. What that makes.
+            // 4. Return the event that they complete, if any.
             match header.opcode {
                 Opcode::Text | Opcode::Binary | Opcode::Continuation => {
                     let last = whole && header.fin;
@@ -180,7 +185,7 @@ impl Decoder {
         }
     }
 
-    /// Reads a header and asks whether it may stand here.
+    /// Reads a header and checks that its frame may come next.
     #[inline]
     fn begin_frame(&mut self) -> Result<Option<Header>, Violation> {
         let rsv1_has_meaning = self.inflater.is_some();
@@ -204,7 +209,8 @@ impl Decoder {
         Ok(Event::Piece { kind, bytes, last })
     }
 
-    /// For one who reads in constant memory: DEFLATE makes up to 1032 bytes of one.
+    /// How many payload bytes one piece may take, so that the caller reads in constant memory:
+    /// DEFLATE inflates one byte to as many as 1032.
     fn most_at_a_time(&self) -> usize {
         if self.message.is_compressed() { 1024 } else { usize::MAX }
     }

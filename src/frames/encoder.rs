@@ -1,14 +1,21 @@
-//! The sending half of a connection: messages in, bytes out; what may not be sent is refused.
+//! The encoder, a connection's sending half: messages in, bytes out (RFC 6455 §5, §6.1).
 //!
 //! Rules of this file:
-//! - Frames gather in a batch, in the order of the calls; whoever has the stream writes the batch.
-//! - A small payload is copied into the batch, behind its header. A large one that needs no mask is
-//!   not copied: it is handed back, to be written behind the batch as it lies.
-//! - A client masks each frame with four fresh bytes, which must be unpredictable (§5.3, §10.3). They
-//!   are passed in, since they come from the operating system.
-//! - Where compression was agreed on, a message that is long enough is compressed as it enters the
-//!   batch, unless its sender said no: so the order of compressing is the order on the wire.
-//! - After a Close nothing goes out (§5.5.1). A refused call leaves the batch as it was.
+//! - Frames gather in a batch, in the order of the calls. The thread that holds the stream writes it.
+//! - A small payload is copied into the batch after its header. A large one that needs no mask isn't
+//!   copied: the encoder returns it, and the caller writes it after the batch.
+//! - A client masks each frame with a fresh key of four unpredictable bytes (§5.3, §10.3). The caller
+//!   passes their source in, because they come from the operating system.
+//! - If both ends agreed on compression, a message that is long enough is compressed as it enters the
+//!   batch, unless its sender opted out. So messages are compressed in the order they're sent.
+//! - Nothing follows a Close (§5.5.1). A refused call doesn't change the batch.
+//!
+//! It refuses, as a [`Misuse`], a control payload that is too long, a close code that may not be sent,
+//! and anything after a Close.
+//!
+//! Elsewhere: [`header`](super::header) writes headers, [`mask`](super::mask) masks payloads,
+//! [`deflate`](super::deflate) compresses, [`prepared`](super::prepared) shares one encoding among many
+//! connections, and the connection's write half writes the batch and keeps fragments in order.
 
 use std::fmt;
 
@@ -21,43 +28,43 @@ use super::mask;
 use super::message::{Encoded, MessageRef};
 use crate::diagnostic::misuse::Misuse;
 
-/// From this size on a payload is not worth a copy. Below, one copy costs less than breaking up a
+/// From this size on, copying a payload isn't worth it. Below it, a copy costs less than splitting a
 /// batch of replies into several writes.
 const LARGE: usize = 96 * 1024;
 
-/// Where a client's mask keys come from: four unpredictable bytes at each call.
+/// The source of a client's masking keys. Each call returns four unpredictable bytes.
 pub type Masks = Box<dyn FnMut() -> mask::Key + Send>;
 
-/// The sending half.
+/// The sending half of a connection.
 pub struct Encoder {
-    /// `Some` at a client.
+    /// `Some` at a client, which masks.
     masks: Option<Masks>,
-    /// `Some` where compression was agreed on.
+    /// `Some` if both ends agreed on compression.
     deflater: Option<Box<Deflater>>,
-    /// The message whose fragments are being sent is compressed.
+    /// Whether the message whose fragments are being sent is compressed.
     compressing: bool,
     batch: Vec<u8>,
-    /// How large the batches have been.
+    /// How large the recent batches were.
     needed: Habit,
     closed: bool,
-    /// Whole messages that have gone into the batch, since somebody last asked.
+    /// Whole messages that have entered the batch since the last `take_message_count`.
     messages: u64,
 }
 
 impl Encoder {
-    /// The sending half of a server (no masks) or a client.
+    /// Creates the encoder of a client, or of a server if `masks` is `None`.
     pub fn new(masks: Option<Masks>) -> Encoder {
         let (deflater, compressing, batch) = (None, false, Vec::new());
         let needed = Habit::default();
         Encoder { masks, deflater, compressing, batch, needed, closed: false, messages: 0 }
     }
 
-    /// Compression was agreed on, or not.
+    /// Sets the deflater, if both ends agreed on compression.
     pub fn deflating(self, deflater: Option<Box<Deflater>>) -> Encoder {
         Encoder { deflater, ..self }
     }
 
-    /// A whole message in one frame. Returns what is to be written behind the batch.
+    /// Encodes a whole message as one frame. Returns the bytes that the caller writes after the batch.
     #[inline]
     pub fn message<'a>(&mut self, message: MessageRef<'a>) -> Result<&'a [u8], Misuse> {
         match self.frame_for_all(&message) {
@@ -69,8 +76,9 @@ impl Encoder {
         }
     }
 
-    /// A fragment of a message: its first has the kind as opcode, the others are continuations, the
-    /// last one is `fin`. Whoever calls keeps them in order. Returns what goes behind the batch.
+    /// Encodes a fragment. A message's first fragment has its kind as opcode, the others are
+    /// continuations, and the last has `fin`; the caller keeps them in order. Returns the bytes that
+    /// the caller writes after the batch.
     pub fn fragment<'a>(
         &mut self,
         opcode: Opcode,
@@ -80,19 +88,19 @@ impl Encoder {
         self.data(opcode, payload, fin, false)
     }
 
-    /// A ping.
+    /// Encodes a ping.
     pub fn ping(&mut self, payload: &[u8]) -> Result<(), Misuse> {
         self.control(Opcode::Ping, payload)
     }
 
-    /// A pong, with the payload of the ping it answers.
+    /// Encodes a pong, with the payload of the ping it answers.
     pub fn pong(&mut self, payload: &[u8]) -> Result<(), Misuse> {
         self.control(Opcode::Pong, payload)
     }
 
-    /// Our Close, after which nothing follows.
+    /// Encodes our Close. Every later call is refused.
     pub fn close(&mut self, close: &Close) -> Result<(), Misuse> {
-        // §7.4.1: its fields are anybody's to fill, so it is asked here, too.
+        // §7.4.1: callers can fill the public fields as they like, so the code is checked here too.
         if close.code != CloseCode::NO_STATUS && !close.code.may_be_sent() {
             return Err(Misuse::CloseCode(close.code.0));
         }
@@ -101,28 +109,30 @@ impl Encoder {
         Ok(())
     }
 
-    /// A frame has gone out in part, or nothing more shall go out: drops the batch, takes no more.
+    /// Drops the batch and refuses every later call, after a write that failed in mid-frame or when
+    /// the connection must send nothing more.
     pub fn break_off(&mut self) {
         self.batch = Vec::new();
         self.closed = true;
     }
 
-    /// Which end we are: a client masks.
+    /// Our role. A client masks, a server doesn't.
     pub fn role(&self) -> Role {
         if self.masks.is_some() { Role::Client } else { Role::Server }
     }
 
-    /// Whether our Close is in the batch, or out.
+    /// Whether the encoder takes no more frames: our Close is in the batch or sent.
     pub fn is_closed(&self) -> bool {
         self.closed
     }
 
-    /// The frames that have gathered.
+    /// The encoded frames that wait to be written.
     pub fn batch(&self) -> &[u8] {
         &self.batch
     }
 
-    /// The batch is written. It keeps its memory for the next, unless that was huge, or of late not needed.
+    /// Empties the batch after the caller has written it. The batch keeps its memory for the next
+    /// one, unless it's huge or the recent batches didn't need it.
     pub fn written(&mut self) {
         const KEPT: usize = 512 * 1024;
         let lately = self.needed.note(self.batch.len());
@@ -134,7 +144,7 @@ impl Encoder {
         }
     }
 
-    /// Gives back memory that an idle connection does not need.
+    /// Frees memory that an idle connection doesn't need.
     pub fn shrink(&mut self) {
         if self.batch.is_empty() {
             self.batch = Vec::new();
@@ -144,7 +154,7 @@ impl Encoder {
         }
     }
 
-    /// How many whole messages have gone into the batch since this was last asked.
+    /// How many whole messages have entered the batch since the last call.
     pub fn take_message_count(&mut self) -> u64 {
         std::mem::take(&mut self.messages)
     }
@@ -170,7 +180,7 @@ impl Encoder {
     ) -> Result<&'a [u8], Misuse> {
         self.check_open()?;
         self.messages += u64::from(fin);
-        // RFC 7692 §6.1: RSV1 of the first frame speaks for the whole message.
+        // RFC 7692 §6.1: RSV1 of the first frame applies to the whole message.
         let is_first = opcode != Opcode::Continuation;
         if is_first {
             self.compressing =
@@ -187,7 +197,7 @@ impl Encoder {
         }
     }
 
-    /// The frame that goes to all connections alike, if this is such a message and a server's.
+    /// The frame that all connections share, if this is a prepared message and we're a server.
     fn frame_for_all<'a>(&mut self, message: &MessageRef<'a>) -> Option<&'a [u8]> {
         let Encoded { frame, deflated } = message.encoded?;
         if self.masks.is_some() || self.closed {
@@ -208,7 +218,8 @@ impl Encoder {
             frame.extend_from_slice(&payload);
             frame
         });
-        // It comes between what our own compressor remembers and what it will send next.
+        // The shared frame isn't in our compressor's window, but the peer's window will contain it.
+        // So our compressor must forget its window to stay in step.
         deflater.forget();
         Some(frame)
     }

@@ -1,21 +1,24 @@
-//! The header of a frame: read from the picture, written from the picture (RFC 6455 §5.2).
+//! A frame's header: bytes in, a [`Header`] out, and back again (RFC 6455 §5.2).
 //!
 //! ```text
 //!  0                   1                   2                   3
 //!  0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1
 //! +-+-+-+-+-------+-+-------------+-------------------------------+
-//! |F|R|R|R| opcode|M|   length    |  length, if it says 126: 16   |
-//! |I|S|S|S|       |A|             |          if it says 127: 64   |
-//! |N|V|V|V|       |S|  0 to 125,  |  bits, high byte first        |
+//! |F|R|R|R| opcode|M|   length    |  real length: 16 bits if 126, |
+//! |I|S|S|S|       |A|             |               64 bits if 127, |
+//! |N|V|V|V|       |S|  0 to 125,  |  high byte first              |
 //! | |1|2|3|       |K|  126 or 127 |                               |
 //! +-+-+-+-+-------+-+-------------+-------------------------------+
-//! |  mask, four bytes, if MASK is set; then the payload           |
+//! |  masking key, four bytes, if MASK is set; then the payload    |
 //! +---------------------------------------------------------------+
 //! ```
 //!
-//! [`Header::parse`] has three answers: a header and the bytes it took, "more bytes, please", or the
-//! rule that is broken, told as early as the bytes show it. A length is only a number here: it is
-//! held against the limits in [`message`](super::message), before anybody waits for its payload.
+//! [`Header::parse`] has three answers: a header and its size, a request for more bytes, or the rule
+//! that the peer breaks. It reports a broken rule at the first byte that shows it.
+//!
+//! Elsewhere: a length is only a number here, and [`assembler`](super::assembler) compares it with
+//! the limits before the reader waits for the payload. The assembler also checks the order of the
+//! fragments. [`mask`](super::mask) unmasks the payload.
 
 use std::fmt;
 
@@ -24,26 +27,26 @@ use super::violation::Violation;
 
 /// First byte: this is the last fragment of its message.
 pub const FIN: u8 = 0b1000_0000;
-/// First byte: for extensions; permessage-deflate marks a compressed message with it.
+/// First byte: reserved for extensions. permessage-deflate marks a compressed message with it.
 pub const RSV1: u8 = 0b0100_0000;
-/// First byte: for extensions that nobody has made.
+/// First byte: reserved for extensions. No published extension uses these bits.
 pub const RSV2_RSV3: u8 = 0b0011_0000;
-/// First byte: what kind of frame it is.
+/// First byte: the kind of the frame.
 pub const OPCODE: u8 = 0b0000_1111;
-/// Second byte: four bytes of mask follow the length.
+/// Second byte: the payload is masked, and a four-byte key follows the length.
 pub const MASK: u8 = 0b1000_0000;
-/// Second byte: the length, or how many bytes it takes.
+/// Second byte: the length, or one of the two values that announce a longer field.
 pub const LENGTH: u8 = 0b0111_1111;
-/// In place of a length: it follows in two bytes.
+/// In place of a length: the length follows in two bytes.
 pub const LENGTH_IN_16_BITS: u8 = 126;
-/// In place of a length: it follows in eight bytes.
+/// In place of a length: the length follows in eight bytes.
 pub const LENGTH_IN_64_BITS: u8 = 127;
 /// The longest payload of a Close, Ping or Pong (§5.5).
 pub const MAX_CONTROL_PAYLOAD: usize = 125;
-/// The longest header: two bytes, a length of eight, a mask of four.
+/// The longest header: two bytes, a length of eight, a masking key of four.
 pub const MAX_HEADER: usize = 14;
 
-/// How many bytes of length follow the second byte of a header.
+/// How many bytes of extended length follow the header's second byte.
 pub fn length_bytes(second: u8) -> usize {
     match second & LENGTH {
         LENGTH_IN_16_BITS => 2,
@@ -52,23 +55,23 @@ pub fn length_bytes(second: u8) -> usize {
     }
 }
 
-/// How long a header is, as its second byte tells.
+/// The size of the whole header, computed from its second byte.
 pub fn header_length(second: u8) -> usize {
     let mask = if second & MASK != 0 { size_of::<mask::Key>() } else { 0 };
     2 + length_bytes(second) + mask
 }
 
-/// Which end of a connection we are. A client masks what it sends, a server does not.
+/// One end of a connection. A client masks what it sends; a server doesn't.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
-    /// The end that accepted.
+    /// The end that accepted the connection.
     Server,
-    /// The end that dialled.
+    /// The end that opened the connection.
     Client,
 }
 
 impl Role {
-    /// The one at the other end.
+    /// The role of the peer.
     pub fn other(self) -> Role {
         match self {
             Role::Server => Role::Client,
@@ -77,25 +80,25 @@ impl Role {
     }
 }
 
-/// What kind of frame it is.
+/// The kind of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Opcode {
-    /// A further fragment of a message.
+    /// A later fragment of a message.
     Continuation = 0x0,
     /// The first fragment of a text message.
     Text = 0x1,
     /// The first fragment of a binary message.
     Binary = 0x2,
-    /// The end of the conversation.
+    /// The last frame that an end sends.
     Close = 0x8,
-    /// "Are you there?"
+    /// A question whether the peer is still there.
     Ping = 0x9,
-    /// "I am", with the payload of the ping.
+    /// The answer to a ping, with the ping's payload.
     Pong = 0xA,
 }
 
 impl Opcode {
-    /// The kind that the first byte of a header names.
+    /// Reads the opcode from a header's first byte.
     #[inline]
     pub fn parse(first_byte: u8) -> Result<Opcode, Violation> {
         match first_byte & OPCODE {
@@ -110,30 +113,31 @@ impl Opcode {
         }
     }
 
-    /// Close, Ping and Pong: may come between the fragments of a message. Their highest bit says so.
+    /// Whether this is Close, Ping or Pong, which may come between a message's fragments. Their
+    /// opcodes have the highest of the four bits set.
     pub fn is_control(self) -> bool {
         self as u8 & 0b1000 != 0
     }
 }
 
-/// All that stands in front of a payload.
+/// Everything in a frame that comes before its payload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Header {
-    /// The last fragment of its message.
+    /// Whether this is the last fragment of its message.
     pub fin: bool,
-    /// The first bit that an extension may use.
+    /// The first reserved bit. permessage-deflate sets it on a compressed message's first frame.
     pub rsv1: bool,
-    /// The kind.
+    /// The kind of the frame.
     pub opcode: Opcode,
-    /// The key that the payload is masked with.
+    /// The masking key, if the payload is masked.
     pub mask: Option<mask::Key>,
-    /// Bytes of payload.
+    /// The length of the payload in bytes.
     pub length: u64,
 }
 
 impl Header {
-    /// Reads the header of a frame that arrives at `role`. `rsv1_has_meaning` is true where an
-    /// extension was agreed on that uses that bit.
+    /// Reads the header of a frame that arrives at `role`. `rsv1_has_meaning` is true if both ends
+    /// agreed on an extension that uses RSV1.
     #[inline]
     pub fn parse(
         bytes: &[u8],
@@ -144,8 +148,8 @@ impl Header {
         let Some(&first) = bytes.first() else { return Ok(None) };
         let opcode = Opcode::parse(first)?;
         let (fin, rsv1) = (first & FIN != 0, first & RSV1 != 0);
-        // §5.2: reserved bits are 0 unless an extension says what they mean. The one that may be
-        // agreed on marks the first frame of a message (RFC 7692 §6).
+        // §5.2: reserved bits are 0 unless an extension defines them. permessage-deflate defines
+        // RSV1, and only on the first frame of a message (RFC 7692 §6).
         let rsv1_may_be_set = rsv1_has_meaning && matches!(opcode, Opcode::Text | Opcode::Binary);
         if first & RSV2_RSV3 != 0 || (rsv1 && !rsv1_may_be_set) {
             return Err(Violation::ReservedBits(first));
@@ -155,10 +159,10 @@ impl Header {
             return Err(Violation::ControlFragmented);
         }
 
-        // 2. The second byte: is it masked, and how long, or how long is its length?
+        // 2. The second byte: the mask bit, and the length or the size of the length field.
         let Some(&second) = bytes.get(1) else { return Ok(None) };
         let masked = second & MASK != 0;
-        // §5.1: a client masks all its frames, a server none.
+        // §5.1: a client masks every frame, a server masks none.
         match (role, masked) {
             (Role::Server, true) | (Role::Client, false) => {}
             (Role::Server, false) => return Err(Violation::NotMasked),
@@ -186,12 +190,12 @@ impl Header {
         if length > i64::MAX as u64 {
             return Err(Violation::LengthTopBit(length));
         }
-        // §5.2: the minimal number of bytes is used.
+        // §5.2: the length uses the fewest bytes that can hold it.
         if length < least {
             return Err(Violation::LengthNotMinimal(length));
         }
 
-        // 4. The mask.
+        // 4. The masking key.
         let rest = &rest[length_bytes(second)..];
         let mask = match (masked, rest.first_chunk::<4>()) {
             (false, _) => None,
@@ -201,7 +205,7 @@ impl Header {
         Ok(Some((Header { fin, rsv1, opcode, mask, length }, header_length(second))))
     }
 
-    /// Writes the header, with a length of as few bytes as it needs.
+    /// Appends the header to `out`, with the length in as few bytes as possible.
     #[inline]
     pub fn write(&self, out: &mut Vec<u8>) {
         let mut first = self.opcode as u8;

@@ -1,31 +1,34 @@
-//! The mask: four bytes, XORed over a client's payload again and again (RFC 6455 §5.3).
+//! Masking: a payload and a four-byte key in, their XOR out (RFC 6455 §5.3).
 //!
 //! ```text
 //! payload  48 65 6c 6c 6f      "Hello"
 //! key      37 fa 21 3d 37      repeated
-//! sent     7f 9f 4d 51 58      their XOR; XORed with the key once more, it is "Hello" again
+//! sent     7f 9f 4d 51 58      their XOR; a second XOR with the key gives "Hello" again
 //! ```
 //!
-//! It hides nothing: the key travels in front of the payload. It is there so that a page can't
-//! choose which bytes go over the wire, and so can't make a proxy mistake them for HTTP (§10.3).
+//! Masking isn't encryption: the client sends the key just before the payload. It keeps a page from
+//! choosing the bytes on the wire, so the page can't make a proxy mistake them for HTTP (§10.3).
+//!
+//! Elsewhere: [`header`](super::header) checks that a client masks and a server doesn't, and
+//! [`encoder`](super::encoder) takes a fresh random key for each frame.
 
-/// The four bytes of a mask.
+/// The four bytes of a masking key.
 pub type Key = [u8; 4];
 
 // WALK: mask
-/// Puts the mask on, or takes it off: the same operation. `offset` says how many bytes of this
-/// payload came before, so that a payload may be worked on in pieces of any size.
+/// Masks or unmasks a payload; both are the same operation. `offset` is how many bytes of the
+/// payload came before this piece, so that callers may work in pieces of any size.
 #[inline]
 pub fn apply(key: Key, offset: u64, payload: &mut [u8]) {
-    // 1. Turn the key so that its first byte falls on ours, and write it twice.
+    // 1. Rotate the key so that it lines up with the first byte of this piece, and double it.
     let turned = u32::from_le_bytes(key).rotate_right(8 * (offset % 4) as u32);
     let twice = u64::from(turned) << 32 | u64::from(turned);
-    // 2. Eight bytes at a time: the compiler makes wider steps of it, at the speed of a copy.
+    // 2. Eight bytes at a time. The compiler turns this into wider steps, at the speed of a copy.
     let (words, rest) = payload.as_chunks_mut::<8>();
     for word in words {
         *word = (u64::from_le_bytes(*word) ^ twice).to_le_bytes();
     }
-    // 3. What is left, up to seven bytes.
+    // 3. The remaining bytes, at most seven.
     for (byte, key) in rest.iter_mut().zip(twice.to_le_bytes()) {
         *byte ^= key;
     }

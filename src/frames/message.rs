@@ -1,7 +1,7 @@
-//! A message: text or binary, whole, on its way in or out (RFC 6455 §5.6).
+//! Whole messages, text or binary, received or to be sent (RFC 6455 §5.6).
 //!
-//! [`Message`] is what `recv` returns. [`MessageRef`] is what is being sent: the kind and the payload,
-//! borrowed from the caller through [`AsMessage`].
+//! `recv` returns a [`Message`]. `send` takes a [`MessageRef`], a kind and a payload that it borrows
+//! from the caller through [`AsMessage`].
 
 use std::sync::OnceLock;
 
@@ -44,7 +44,7 @@ impl Message {
         }
     }
 
-    /// The text, if it is one.
+    /// The text, if this is a text message.
     pub fn as_text(&self) -> Option<&str> {
         match self {
             Message::Text(text) => Some(text),
@@ -52,7 +52,7 @@ impl Message {
         }
     }
 
-    /// The bytes, of either kind.
+    /// The payload's bytes, for both kinds.
     pub fn as_bytes(&self) -> &[u8] {
         match self {
             Message::Text(text) => text.as_bytes(),
@@ -61,25 +61,25 @@ impl Message {
     }
 }
 
-/// A message on its way out: its kind and its bytes, lent by whoever has them.
+/// A message to be sent: its kind, and its bytes borrowed from the caller.
 #[derive(Clone, Copy, Debug)]
 pub struct MessageRef<'a> {
     /// Text or binary.
     pub(crate) kind: MessageKind,
     /// The payload.
     pub(crate) payload: &'a [u8],
-    /// Never to be compressed: see [`Uncompressed`].
+    /// Whether the message must not be compressed: see [`Uncompressed`].
     pub(crate) plain: bool,
-    /// What somebody has encoded already, for all connections of a server.
+    /// The frame of a prepared message, which all connections of a server share.
     pub(crate) encoded: Option<Encoded<'a>>,
 }
 
-/// A message as a server sends it: see [`PreparedMessage`](super::prepared::PreparedMessage).
+/// A message encoded as a server sends it: see [`PreparedMessage`](super::prepared::PreparedMessage).
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Encoded<'a> {
     /// The whole frame.
     pub(crate) frame: &'a [u8],
-    /// The same compressed, once somebody has.
+    /// The compressed frame. The first connection that needs it fills it in.
     pub(crate) deflated: &'a OnceLock<Vec<u8>>,
 }
 
@@ -100,9 +100,9 @@ impl<'a> MessageRef<'a> {
     }
 }
 
-/// What can be sent: `&str` and `String` as text, bytes as binary, a [`Message`] as what it is.
+/// A value that can be sent: `&str` and `String` as text, bytes as binary, a [`Message`] as its kind.
 pub trait AsMessage {
-    /// Lends it for sending.
+    /// Borrows the value as a message.
     fn as_message(&self) -> MessageRef<'_>;
 }
 
@@ -151,7 +151,8 @@ impl<T: AsMessage + ?Sized> AsMessage for &T {
     }
 }
 
-/// A message that is never compressed: one in which a secret stands beside what somebody else chose.
+/// A message that is never compressed. Use it where a secret stands beside text that an attacker may
+/// choose, because the compressed length would then reveal the secret bit by bit (BREACH).
 ///
 /// ```no_run
 /// # fn f(ws: &mut ws101::WebSocket) -> ws101::Result<()> {

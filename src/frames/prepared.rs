@@ -1,27 +1,27 @@
-//! A message encoded once, to be sent to many.
+//! Prepared messages: a message encoded once and sent to many connections, as in a broadcast.
 //!
-//! A server's frames carry no mask, so the same bytes go to everybody: a broadcast encodes once and
-//! each copy of the handle costs a counter. A client, which must mask afresh each time, can send a
-//! prepared message as well; it just saves nothing there.
+//! A server's frames carry no mask, so every client can get the same bytes. The server encodes the
+//! message once, and a clone of the handle only increments a counter. A client may send a prepared
+//! message too, but saves nothing, because it must mask each frame with a fresh key.
 //!
-//! Where messages are compressed, it is compressed once too, and so as to repeat nothing that any
-//! connection has sent before. That makes it larger where its connection could have repeated much.
-//! A connection whose window is not the largest compresses it for itself.
+//! A prepared message is also compressed only once. It refers to no earlier message, because the
+//! connections' windows differ, so it may be larger than a message compressed for one connection. A
+//! connection with a smaller window than the largest compresses the message for itself.
 
 use std::sync::{Arc, OnceLock};
 
 use super::header::Header;
 use super::message::{AsMessage, Encoded, MessageKind, MessageRef};
 
-/// An encoded message; cloning it copies no payload.
+/// An encoded message. A clone shares the payload.
 #[derive(Clone, Debug)]
 pub struct PreparedMessage {
     kind: MessageKind,
-    /// Header and payload, as a server sends them.
+    /// The frame, header and payload, as a server sends it.
     frame: Arc<[u8]>,
-    /// The same compressed, once somebody has.
+    /// The compressed frame. The first connection that needs it fills it in.
     deflated: Arc<OnceLock<Vec<u8>>>,
-    /// Where in the frame the payload begins.
+    /// The offset of the payload in the frame.
     payload: usize,
     plain: bool,
 }

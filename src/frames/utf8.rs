@@ -1,19 +1,23 @@
-//! Text as it arrives: pieces of bytes in, checked characters out (RFC 6455 §8.1).
+//! Text in pieces: bytes in, checked characters out (RFC 6455 §8.1).
 //!
-//! A piece may end in the middle of a character, because a fragment or a read did. The one to three
-//! bytes of a cut character wait for the next piece; all others are checked once and appended. A
-//! byte that can't be UTF-8 where it stands is refused at once, not at the end of its message.
+//! Rules of this file:
+//! - A piece may end in the middle of a character, because a fragment or a read may. The first one
+//!   to three bytes of such an incomplete character wait for the next piece.
+//! - All other bytes are checked once and appended.
+//! - A byte that can't be UTF-8 in its place is refused at once, not at the end of the message.
+//!
+//! Elsewhere: [`assembler`](super::assembler) limits how long the text may become.
 
-/// The text was not UTF-8.
+/// The bytes aren't UTF-8.
 #[derive(Debug, PartialEq, Eq)]
 pub struct NotUtf8;
 
-/// Text that grows by pieces.
+/// Text that grows piece by piece.
 #[derive(Debug, Default)]
 pub struct Text {
     /// Whole characters.
     checked: String,
-    /// The beginning of a character whose end has not come: its first `cut_length` bytes.
+    /// The first `cut_length` bytes of an incomplete character, whose other bytes haven't arrived.
     cut: [u8; 4],
     cut_length: usize,
 }
@@ -22,36 +26,36 @@ impl Text {
     // WALK: text
     /// Appends a piece.
     pub fn push(&mut self, mut piece: &[u8]) -> Result<(), NotUtf8> {
-        // 1. Give the cut character its bytes, one at a time, until it is whole.
+        // 1. Complete the character that the last piece left incomplete, one byte at a time.
         while self.cut_length > 0 {
             let Some((&byte, rest)) = piece.split_first() else { return Ok(()) };
             piece = rest;
             self.push_to_cut(byte)?;
         }
-        // 2. All whole characters at once.
+        // 2. Check and append all whole characters at once.
         let (whole, cut) = piece.split_at(piece.len() - length_of_cut(piece));
         self.checked.push_str(check(whole)?);
-        // 3. What is cut now, waits.
+        // 3. Keep the bytes of a new incomplete character for the next piece.
         cut.iter().try_for_each(|&byte| self.push_to_cut(byte))
     }
 
-    /// Makes room for a piece, where the whole text has at most so many bytes.
+    /// Reserves memory for a piece. The whole text may have at most `most` bytes.
     pub fn make_room(&mut self, piece: usize, most: usize) {
         let (length, room) = (self.checked.len(), self.checked.capacity());
         self.checked.reserve_exact(growth(length, room, self.cut_length + piece, most));
     }
 
-    /// Bytes of whole characters so far.
+    /// How many bytes of whole characters have arrived.
     pub fn whole(&self) -> usize {
         self.checked.len()
     }
 
-    /// Takes out the characters so far; a cut one stays.
+    /// Takes out the whole characters. An incomplete one stays.
     pub fn take(&mut self) -> String {
         std::mem::take(&mut self.checked)
     }
 
-    /// Ends the text, which must not be in mid-character, and takes it out.
+    /// Ends the text and takes it out. A text that ends in the middle of a character is refused.
     pub fn finish(&mut self) -> Result<String, NotUtf8> {
         match std::mem::take(&mut self.cut_length) {
             0 => Ok(self.take()),
@@ -59,7 +63,7 @@ impl Text {
         }
     }
 
-    /// Adds a byte to the cut character, which may become whole, stay cut, or turn out bad.
+    /// Adds a byte to the incomplete character, which becomes whole, stays incomplete, or is bad.
     fn push_to_cut(&mut self, byte: u8) -> Result<(), NotUtf8> {
         self.cut[self.cut_length] = byte;
         self.cut_length += 1;
@@ -78,15 +82,15 @@ impl Text {
     }
 }
 
-/// How much room to make for more bytes: twice what there was, as `Vec` does, so that it is seldom
-/// done; but never more than may be filled, so that what we hold keeps to the limit, too.
+/// How many bytes to reserve for `more` bytes. The capacity doubles, as `Vec`'s does, so that we
+/// seldom reallocate; but it never exceeds `most`, so that our memory keeps to the limit too.
 pub fn growth(length: usize, room: usize, more: usize, most: usize) -> usize {
     let needed = length + more;
     if needed <= room { 0 } else { needed.max(most.min(2 * room)) - length }
 }
 
-/// The one place where bytes become text: with the feature `simd`, many times faster on text that is
-/// not ASCII.
+/// The one place that checks whole characters. With the feature `simd`, it's many times faster on
+/// text that isn't ASCII.
 fn check(bytes: &[u8]) -> Result<&str, NotUtf8> {
     #[cfg(feature = "simd")]
     use simdutf8::basic::from_utf8;
@@ -95,8 +99,8 @@ fn check(bytes: &[u8]) -> Result<&str, NotUtf8> {
     from_utf8(bytes).map_err(|_| NotUtf8)
 }
 
-/// How many bytes at the end are the beginning of a character that needs more. Looks at no more
-/// than three, and only at what their first byte announces: `check` and `push_to_cut` judge.
+/// How many bytes at the end belong to an incomplete character. This looks at three bytes at most,
+/// and only at the length that a first byte announces: `check` and `push_to_cut` do the checking.
 fn length_of_cut(bytes: &[u8]) -> usize {
     for back in 1..=bytes.len().min(3) {
         let announced = match bytes[bytes.len() - back] {

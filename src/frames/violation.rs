@@ -1,7 +1,8 @@
-//! Every way in which a peer can break the rules of frames and messages, and the answer to each.
+//! Every way in which a peer can break the rules of frames and messages, and the close code for each.
 //!
-//! A [`Violation`] ends the connection: the peer is told the close code, and nothing that came after
-//! is delivered. What *our* caller may not do is another type: [`Misuse`](crate::diagnostic::misuse::Misuse).
+//! A [`Violation`] ends the connection (RFC 6455 §7.1.7): we send its close code, and the decoder
+//! delivers nothing more. *Our caller's* mistakes have their own type:
+//! [`Misuse`](crate::diagnostic::misuse::Misuse).
 
 use std::fmt;
 
@@ -11,44 +12,44 @@ use crate::diagnostic::Diagnostic;
 /// A rule that the peer broke after the handshake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Violation {
-    /// Reserved bits are set that no extension gave a meaning; the first byte of the frame.
+    /// Reserved bits are set that no agreed extension defines. Holds the frame's first byte.
     ReservedBits(u8),
-    /// An opcode that no RFC has defined.
+    /// An opcode that no RFC defines.
     UnknownOpcode(u8),
     /// A frame from a client without a mask.
     NotMasked,
     /// A frame from a server with a mask.
     Masked,
-    /// A control frame that says it is a fragment.
+    /// A control frame without FIN.
     ControlFragmented,
     /// A control frame of more than 125 bytes.
     ControlTooLong,
-    /// A length in more bytes than it needs.
+    /// A length written in more bytes than it needs.
     LengthNotMinimal(u64),
     /// A length with its top bit set.
     LengthTopBit(u64),
-    /// A continuation where no message has begun.
+    /// A continuation when no message has begun.
     NothingToContinue,
-    /// A new message inside another.
+    /// A new message that begins before the last one has ended.
     MessageInsideMessage,
-    /// A message of more than so many bytes.
+    /// A message of more bytes than this limit.
     MessageTooLong(u64),
-    /// A message in more than so many fragments.
+    /// A message of more fragments than this limit.
     TooManyFragments(u64),
-    /// A compressed message that is not DEFLATE, or not all of it.
+    /// A compressed message that isn't DEFLATE or is incomplete.
     NotDeflate,
-    /// Text that is not UTF-8.
+    /// Text that isn't UTF-8.
     TextNotUtf8,
-    /// A Close frame with half a code.
+    /// A Close frame whose payload is only one byte, half a code.
     CloseOfOneByte,
-    /// A close code that may not travel.
+    /// A close code that may not be sent.
     CloseCode(CloseCode),
-    /// A close reason that is not UTF-8.
+    /// A close reason that isn't UTF-8.
     ReasonNotUtf8,
 }
 
 impl Violation {
-    /// The close code, the diagnostic, and what was seen.
+    /// The close code, the diagnostic's heading, and what the reader saw.
     fn facts(self) -> (CloseCode, &'static str, String) {
         use CloseCode as Code;
         let nothing = String::new();
@@ -95,17 +96,17 @@ impl Violation {
         }
     }
 
-    /// The close code that tells the peer.
+    /// The close code that we send to the peer.
     pub fn close_code(self) -> CloseCode {
         self.facts().0
     }
 
-    /// A few words for the reason of the Close frame, which is short.
+    /// The reason for the Close frame, which has room for only a few words.
     pub fn reason(self) -> &'static str {
         self.facts().1
     }
 
-    /// The rule, what was seen, the usual cause and the fix.
+    /// The rule, what the reader saw, the usual cause and the fix.
     pub fn diagnostic(self) -> Diagnostic {
         let (_, heading, seen) = self.facts();
         Diagnostic::about(heading, seen)

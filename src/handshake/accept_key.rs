@@ -1,24 +1,29 @@
-//! The key and its answer: how a client knows that a WebSocket server read its request (RFC 6455 §1.3).
+//! The client's key in, the server's proof out: it shows the client that a WebSocket server read its
+//! request (RFC 6455 §1.3).
 //!
 //! ```text
-//! Sec-WebSocket-Key:     dGhlIHNhbXBsZSBub25jZQ==              16 random bytes of the client
-//!   + 258EAFA5-E914-47DA-95CA-C5AB0DC85B11                     a text that nobody else would append
+//! Sec-WebSocket-Key:     dGhlIHNhbXBsZSBub25jZQ==              the client's 16 random bytes
+//!   + 258EAFA5-E914-47DA-95CA-C5AB0DC85B11                     a text that only WebSocket uses
 //!   → SHA-1 → base64
-//! Sec-WebSocket-Accept:  s3pPLMBiTxaQ9kYGzzhZRbK+xOo=          proof: we read it, and we know the rule
+//! Sec-WebSocket-Accept:  s3pPLMBiTxaQ9kYGzzhZRbK+xOo=          proof: the server read the key
 //! ```
 //!
-//! It keeps nobody out: all that it takes is in this comment. It shows that the answer is to this
-//! very request, and comes neither from a cache nor from a server of something else.
+//! This isn't authentication: anyone who reads this comment can compute the answer. It proves that
+//! the response answers this very request, and comes neither from a cache nor from a server that
+//! doesn't speak WebSocket.
+//!
+//! Elsewhere: [`handshake::server`](super::server) refuses a missing or repeated key, and
+//! [`handshake::client`](super::client) compares the answer.
 
 use base64::Engine;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use sha1::{Digest, Sha1};
 
-/// Appended to every key before it is hashed. Check it against the RFC, not against your own client:
-/// a wrong one on both ends agrees with itself.
+/// The text that the server appends to every key before hashing. If you write it anew, check it
+/// against the RFC and not against your own client: the same typo at both ends would go unnoticed.
 pub const GUID: &str = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
-/// Base64 as browsers write it. Loose bits behind the last byte are let pass: they change nothing.
+/// Base64 as browsers write it. Unused bits after the last byte may be set: they change nothing.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
     &base64::alphabet::STANDARD,
     GeneralPurposeConfig::new()
@@ -27,7 +32,7 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 );
 
 // WALK: accept
-/// The answer to a key: base64 of the SHA-1 of the key, as it was sent, and the GUID.
+/// The answer to a key: the SHA-1 of the key's text and the GUID, in base64.
 ///
 /// ```
 /// let accept = ws101::handshake::accept_key::accept("dGhlIHNhbXBsZSBub25jZQ==");
@@ -37,12 +42,12 @@ pub fn accept(key: &str) -> String {
     BASE64.encode(Sha1::new().chain_update(key).chain_update(GUID).finalize())
 }
 
-/// A key, made of 16 bytes that nobody can guess.
+/// Makes a key from 16 bytes, which the caller must have chosen at random.
 pub fn encode(bytes: [u8; 16]) -> String {
     BASE64.encode(bytes)
 }
 
-/// The 16 bytes of a key, or what it is instead.
+/// Reads the 16 bytes of a key, or says what the text is instead.
 pub fn decode(key: &str) -> Result<[u8; 16], String> {
     let bytes = BASE64.decode(key).map_err(|error| format!("not base64: {error}"))?;
     let length = bytes.len();

@@ -1,8 +1,8 @@
-//! The handshake at the client: a request out, its answer verified (RFC 6455 §4.1).
+//! The client's side of the opening handshake: a request out, a verified answer in (RFC 6455 §4.1).
 //!
-//! An answer is taken only if it proves that a WebSocket server read this very request, and agreed
-//! to nothing that was not asked for. A redirect is not followed: whoever asks may do so, knowing
-//! where their cookies would go.
+//! The client accepts an answer only if it proves that a WebSocket server read this very request and
+//! agreed to nothing that the client didn't offer. It follows no redirect: the caller may, because
+//! only the caller knows where its cookies may go.
 
 use std::fmt;
 
@@ -16,27 +16,27 @@ use crate::diagnostic::{Diagnostic, escaped, quote, quote_all};
 use crate::http::head::Head;
 use crate::http::response::write_header;
 
-/// All that a client asks for.
+/// What a client asks for.
 #[derive(Clone, Debug, Default)]
 pub struct ClientRequest {
-    /// In the order of preference.
+    /// The subprotocols, in order of preference.
     pub subprotocols: Vec<String>,
-    /// Headers of its own: a cookie, an origin, a token.
+    /// The caller's own headers, such as a cookie, an origin or a token.
     pub headers: Vec<(String, String)>,
-    /// How we would compress, if at all.
+    /// How the client would compress, if at all.
     pub deflate: Option<DeflateConfig>,
 }
 
-/// What a verified answer says.
+/// The contents of a verified answer.
 #[derive(Clone, Debug)]
 pub struct Answer {
     /// The subprotocol that the server chose.
     pub subprotocol: Option<String>,
-    /// How both will compress.
+    /// How both ends will compress.
     pub deflate: Option<DeflateParams>,
 }
 
-/// Names that a caller may not set, since the handshake does.
+/// Headers that a caller may not set, because the handshake sets them.
 const OURS: [&str; 9] = [
     "Host",
     "Upgrade",
@@ -45,13 +45,13 @@ const OURS: [&str; 9] = [
     "Sec-WebSocket-Version",
     "Sec-WebSocket-Protocol",
     HEADER,
-    // A request with a body is not one for a WebSocket.
+    // A request for a WebSocket has no body.
     "Content-Length",
     "Transfer-Encoding",
 ];
 
 impl ClientRequest {
-    /// The request that goes out.
+    /// The bytes of the request.
     pub fn request(&self, address: &Address, key: &str) -> Result<Vec<u8>, Misuse> {
         check_subprotocols(&self.subprotocols).map_err(|name| Misuse::Subprotocol(name.into()))?;
         if !address.target.starts_with('/') || !address.target.bytes().all(|b| b.is_ascii_graphic())
@@ -80,23 +80,23 @@ impl ClientRequest {
         Ok(out)
     }
 
-    /// Whether this answers the request with that key.
+    /// Verifies that this head answers the request with this key.
     pub fn verify(&self, head: &Head, key: &str) -> Result<Answer, HandshakeError> {
         self.verify_offers(head, key, self.deflate.as_ref().map(DeflateParams::offer).as_slice())
     }
 
     // WALK: verify
-    /// The same for a request that somebody else wrote, with these offers to compress.
+    /// Like `verify`, for a request that this client didn't write, with these compression offers.
     pub fn verify_offers(
         &self,
         head: &Head,
         key: &str,
         offers: &[DeflateParams],
     ) -> Result<Answer, HandshakeError> {
-        // §4.1: any status but 101 is plain HTTP.
+        // §4.1: any status other than 101 is plain HTTP.
         let status = status_of(head.first_line())
             .ok_or(HandshakeError::not_http(quote(head.first_line())))?;
-        // An upgrade is of HTTP/1.1 (RFC 9110 §7.8): HTTP/1.0 has none.
+        // Only HTTP/1.1 has upgrades (RFC 9110 §7.8); HTTP/1.0 has none.
         if status != 101 || head.first_line().starts_with("HTTP/1.0") {
             return Err(not_switching(status, head));
         }
@@ -111,12 +111,12 @@ impl ClientRequest {
         if !head.lists("Connection", "upgrade") {
             return Err(wrong_101(head, "Connection", "Upgrade"));
         }
-        // §4.1: the accept key is the one that goes with our key.
+        // §4.1: `Sec-WebSocket-Accept` is computed from our key.
         let expected = accept_key::accept(key);
         if only("Sec-WebSocket-Accept") != Some(&expected) {
             return Err(wrong_101(head, "Sec-WebSocket-Accept", &expected));
         }
-        // §4.1: no extension that was not offered, and no subprotocol.
+        // §4.1: the server names only extensions and subprotocols that the client offered.
         let deflate = deflate_params::verify(head, offers)
             .map_err(|expected| wrong_101(head, HEADER, expected))?;
         let subprotocol = only("Sec-WebSocket-Protocol");
@@ -128,7 +128,7 @@ impl ClientRequest {
     }
 }
 
-/// The status of a status line (RFC 9112 §4).
+/// Reads the status from a status line (RFC 9112 §4).
 pub fn status_of(line: &str) -> Option<u16> {
     let rest = line.strip_prefix("HTTP/1.")?.strip_prefix(|minor: char| minor.is_ascii_digit())?;
     let status = rest.strip_prefix(' ')?.split(' ').next()?;
@@ -136,19 +136,19 @@ pub fn status_of(line: &str) -> Option<u16> {
     status.parse().ok().filter(|_| is_status)
 }
 
-/// Whether this only says that the answer will come (RFC 9110 §15.2). A 101 is an answer.
+/// Whether this status is interim, so that the final answer follows (RFC 9110 §15.2). A 101 is final.
 pub fn is_interim(status: u16) -> bool {
     (100..200).contains(&status) && status != 101
 }
 
-/// The server did not open a WebSocket, or not the one that was asked for.
+/// The server didn't open a WebSocket, or not the one that the client asked for.
 #[derive(Clone, Debug)]
 pub struct HandshakeError {
     /// The status, if the answer was HTTP.
     pub status: Option<u16>,
-    /// The text that came with it; at most a few KiB.
+    /// The text of the response's body, at most a few KiB.
     pub body: String,
-    /// What to learn from it.
+    /// The rule, what the client saw, the usual cause and the fix.
     pub diagnostic: Box<Diagnostic>,
 }
 
@@ -161,7 +161,7 @@ impl HandshakeError {
         }
     }
 
-    /// The answer is not HTTP.
+    /// An answer that isn't HTTP.
     pub fn not_http(seen: impl fmt::Display) -> HandshakeError {
         HandshakeError::new(None, "an answer that is not HTTP", seen)
     }
@@ -177,7 +177,7 @@ impl fmt::Display for HandshakeError {
     }
 }
 
-/// What a server says, made safe for a terminal.
+/// Indents a server's text, and makes it safe for a terminal.
 fn indented(body: &str) -> String {
     body.lines()
         .map(|line| format!("    {}", line.chars().flat_map(escaped).collect::<String>()))

@@ -1,20 +1,24 @@
-//! The terms of permessage-deflate: what both ends agree on before they compress (RFC 7692 §5, §7.1).
+//! permessage-deflate's parameters: offers in, an agreement out (RFC 7692 §5, §7.1).
 //!
 //! ```text
 //! client  offers   permessage-deflate; client_max_window_bits=15
 //! server  answers  permessage-deflate; server_no_context_takeover; client_max_window_bits=10
 //! ```
 //!
-//! Whoever compresses may repeat what it sent before, as far back as its *window* reaches: 2 to the
-//! power of its bits. With *context takeover* the window goes on from message to message. So each
-//! direction has two terms, and all four are named after who compresses.
+//! The compressing end may refer back to bytes it sent before, as far as its *window* reaches: 2 to
+//! the power of its bits. With *context takeover*, the window continues from one message to the next.
+//! So each direction has two parameters, and all four are named after the end that compresses.
 //!
 //! Rules of this file:
-//! - A server takes the first offer that it can keep, and declines the others: a bad offer is not a
-//!   bad request. No offer it can keep: no compression.
-//! - A client takes an answer that keeps to its offer, or fails: both ends must read the same terms.
-//! - A parameter that is unknown, that stands twice, or whose value is not exactly one of those
-//!   that may be, spoils its offer or answer.
+//! - A server accepts the first offer that it can meet, and declines the others. A bad offer doesn't
+//!   make a bad request. Without an offer that it can meet, the connection isn't compressed.
+//! - A client accepts an answer that fits its offer, and fails otherwise: both ends must have the same
+//!   parameters.
+//! - An unknown parameter, a repeated one, or one with any value that the RFC doesn't allow makes its
+//!   offer or answer invalid.
+//!
+//! Elsewhere: [`extension`](super::extension) reads the header's grammar, and
+//! [`deflate`](crate::frames::deflate) compresses.
 
 use std::fmt;
 
@@ -25,40 +29,40 @@ use crate::http::refusal::Refusal;
 
 /// The name of the extension.
 pub const NAME: &str = "permessage-deflate";
-/// The largest window, and the one that goes without saying.
+/// The largest window, which is also the default.
 pub const MOST_BITS: u8 = 15;
-/// The smallest window that our compressor can keep to. One of 8 bits we can only read.
+/// The smallest window that our compressor supports. Our inflater also reads 8 bits.
 pub const LEAST_BITS: u8 = 9;
 
-/// How to compress, where the other end agrees: ask for it with [`Server::deflate`] or
-/// [`Client::deflate`], which needs the feature `deflate`.
+/// How to compress if the other end agrees. Turn it on with [`Server::deflate`] or
+/// [`Client::deflate`], which need the feature `deflate`.
 ///
 /// ```
 /// use ws101::DeflateConfig;
 /// let frugal = DeflateConfig { server_no_context_takeover: true, ..DeflateConfig::default() };
 /// ```
 ///
-/// Both halves of a connection are made when first used, and given back in the next silence; but for
-/// the window of the one that inflates, which the peer may refer to. The README has the figures.
+/// A connection creates its compressor and inflater on first use, and frees them when it falls idle.
+/// It keeps only the inflater's window, which the peer may refer to. The README has the figures.
 ///
-/// **Do not compress secrets together with what somebody else may choose.** Whoever can do so, and
-/// sees how long the frames are, can guess the secret piece by piece (CRIME, BREACH). Send such
+/// **Don't compress secrets together with text that an attacker may choose.** An attacker who chooses
+/// text and sees the frames' lengths can guess the secret piece by piece (CRIME, BREACH). Send such
 /// messages as [`Uncompressed`](crate::Uncompressed).
 ///
 /// [`Server::deflate`]: crate::Server::deflate
 /// [`Client::deflate`]: crate::Client::deflate
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DeflateConfig {
-    /// The server begins each message with an empty window. A server does so, a client asks for it.
+    /// The server begins each message with an empty window. A server does it, a client asks for it.
     pub server_no_context_takeover: bool,
-    /// The client begins each message with an empty window. A client does so, a server asks for it.
+    /// The client begins each message with an empty window. A client does it, a server asks for it.
     pub client_no_context_takeover: bool,
-    /// The server's window, 9 to 15 bits. A server keeps to it, a client asks for it.
+    /// The server's window, 9 to 15 bits. A server obeys it, a client asks for it.
     pub server_max_window_bits: u8,
-    /// The client's window, 9 to 15 bits. A client keeps to it, a server asks for it where the offer
-    /// says that the client can.
+    /// The client's window, 9 to 15 bits. A client obeys it. A server asks for it if the offer says
+    /// that the client can.
     pub client_max_window_bits: u8,
-    /// Messages shorter than this are sent as they are: compressing them takes longer than it saves.
+    /// Shorter messages are sent uncompressed, because compressing them costs more than it saves.
     pub from: usize,
     /// How hard the compressor tries, from 1 (fast) to 9 (small).
     pub level: u8,
@@ -72,7 +76,7 @@ impl DeflateConfig {
         server_max_window_bits: MOST_BITS,
         client_max_window_bits: MOST_BITS,
         from: 128,
-        // JSON is then nearly as small as with 6, in half of the time.
+        // With this level JSON gets nearly as small as with 6, in half the time.
         level: 3,
     };
 }
@@ -86,22 +90,22 @@ impl Default for DeflateConfig {
 /// How one end compresses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Window {
-    /// It reaches back 2 to this power of bytes.
+    /// The window reaches back 2 to this power bytes.
     pub bits: u8,
-    /// It goes on from message to message.
+    /// Whether the window continues from one message to the next.
     pub takeover: bool,
 }
 
-/// The four parameters, as they stand in an offer or an answer.
+/// The four parameters of an offer or an answer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct DeflateParams {
     /// The server begins each message with an empty window.
     pub server_no_context_takeover: bool,
     /// The client begins each message with an empty window.
     pub client_no_context_takeover: bool,
-    /// The server's window, if it is said.
+    /// The server's window, if the header names one.
     pub server_max_window_bits: Option<u8>,
-    /// The client's window, if it is said.
+    /// The client's window, if the header names one.
     pub client_max_window_bits: Option<u8>,
 }
 
@@ -118,32 +122,33 @@ impl DeflateParams {
         Window { bits, takeover: !self.client_no_context_takeover }
     }
 
-    /// What a client offers.
+    /// The offer that a client makes.
     pub fn offer(settings: &DeflateConfig) -> DeflateParams {
         DeflateParams {
             server_no_context_takeover: settings.server_no_context_takeover,
             client_no_context_takeover: settings.client_no_context_takeover,
             server_max_window_bits: unless_most(settings.server_max_window_bits),
-            // RFC 7692 §7.1.2.2: only if this is offered may the server ask for less.
+            // RFC 7692 §7.1.2.2: the server may ask for less only if the client offers this.
             client_max_window_bits: Some(settings.client_max_window_bits),
         }
     }
 
-    /// What a server makes of an offer, if it can.
+    /// The server's answer to an offer, or `None` if the server can't meet it.
     pub fn answer(offer: &DeflateParams, settings: &DeflateConfig) -> Option<DeflateParams> {
         let ours = settings.server_max_window_bits;
         let server_max_window_bits = match offer.server_max_window_bits {
             None => unless_most(ours),
-            // What we can't keep to, we decline.
+            // The server declines a window that it can't keep to.
             Some(..LEAST_BITS) => return None,
-            // RFC 7692 §7.1.2.1: who takes the offer says so, with this window or a smaller one.
+            // RFC 7692 §7.1.2.1: an accepting answer repeats the parameter, with this window or a
+            // smaller one.
             Some(asked) => Some(asked.min(ours)),
         };
-        // RFC 7692 §7.1.2.2: never without the offer, and never more than it says.
+        // RFC 7692 §7.1.2.2: only if the client offered it, and never larger than it offered.
         let asked = offer.client_max_window_bits;
         let client_max_window_bits = asked.map(|most| most.min(settings.client_max_window_bits));
         Some(DeflateParams {
-            // RFC 7692 §7.1.1.1: who takes the offer says so.
+            // RFC 7692 §7.1.1.1: an accepting answer repeats the parameter.
             server_no_context_takeover: offer.server_no_context_takeover
                 || settings.server_no_context_takeover,
             client_no_context_takeover: offer.client_no_context_takeover
@@ -153,9 +158,10 @@ impl DeflateParams {
         })
     }
 
-    /// What a client makes of an answer to its offer: how both will compress. Else, what it misses.
+    /// Checks a server's answer to this offer. Returns how both ends will compress, or the parameter
+    /// that the answer lacks.
     fn check(self, offer: &DeflateParams) -> Result<DeflateParams, &'static str> {
-        // RFC 7692 §7.1.1.1, §7.1.2.1: an offer is taken with what it asks of the server, or not at all.
+        // RFC 7692 §7.1.1.1, §7.1.2.1: a server accepts all that the offer asks of it, or declines.
         if offer.server_no_context_takeover && !self.server_no_context_takeover {
             return Err("server_no_context_takeover, which was asked for");
         }
@@ -166,7 +172,7 @@ impl DeflateParams {
         if self.client_max_window_bits > offer.client_max_window_bits {
             return Err("a client_max_window_bits no larger than was offered");
         }
-        // What we said of ourselves, we do, whether or not the answer repeats it.
+        // The client does what it announced about itself, whether or not the answer repeats it.
         Ok(DeflateParams {
             client_no_context_takeover: self.client_no_context_takeover
                 || offer.client_no_context_takeover,
@@ -175,12 +181,12 @@ impl DeflateParams {
         })
     }
 
-    /// Reads an offer, or an answer, in which a window always has its bits.
+    /// Reads an offer or an answer. In an answer, a window always has a value.
     pub fn parse(extension: &Extension, is_answer: bool) -> Option<DeflateParams> {
         let mut terms = DeflateParams::default();
         let mut seen = Vec::new();
         for (name, value) in &extension.parameters {
-            // RFC 7692 §7.1: no parameter stands twice.
+            // RFC 7692 §7.1: no parameter occurs twice.
             if seen.contains(&name) {
                 return None;
             }
@@ -194,11 +200,12 @@ impl DeflateParams {
                 ("client_max_window_bits", Some(value)) => {
                     terms.client_max_window_bits = Some(bits(value)?);
                 }
-                // RFC 7692 §7.1.2.2: in an offer it may say no more than that it is understood.
+                // RFC 7692 §7.1.2.2: in an offer it may have no value, which only says that the
+                // client supports it.
                 ("client_max_window_bits", None) if !is_answer => {
                     terms.client_max_window_bits = Some(MOST_BITS);
                 }
-                // RFC 7692 §7.1: nothing else is a parameter, or has that value.
+                // RFC 7692 §7.1: any other parameter or value is invalid.
                 _ => return None,
             }
         }
@@ -206,7 +213,7 @@ impl DeflateParams {
     }
 }
 
-/// What the header says.
+/// Writes the parameters as the header's value.
 impl fmt::Display for DeflateParams {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(NAME)?;
@@ -226,23 +233,24 @@ impl fmt::Display for DeflateParams {
     }
 }
 
-/// The server's part: which of the offers is taken, and on what terms?
+/// The server's choice: the first offer that it accepts, and with which parameters.
 pub fn choose(
     head: &Head,
     settings: Option<&DeflateConfig>,
 ) -> Result<Option<DeflateParams>, Refusal> {
-    // RFC 6455 §9.1: a list against the grammar fails the handshake, whoever wants what is in it.
+    // RFC 6455 §9.1: a list that breaks the grammar fails the handshake, whatever it contains.
     let offers = extension::parse(head).map_err(|NotAnExtensionList(line)| {
         Refusal::new(400, "not a list of extensions", format!("{HEADER}: {}", quote(line)))
     })?;
     let Some(settings) = settings else { return Ok(None) };
-    // RFC 7692 §5: the client's order says what it prefers; what we can't do is declined.
+    // RFC 7692 §5: the client lists its offers in order of preference. The server declines those that
+    // it can't meet.
     let mut offers = offers.iter().filter(|offer| offer.name == NAME);
     Ok(offers
         .find_map(|offer| DeflateParams::answer(&DeflateParams::parse(offer, false)?, settings)))
 }
 
-/// The client's part: does what was answered keep to one of its offers? If not: what was expected.
+/// The client's check: whether the answer fits one of its offers. If not, returns what it expected.
 pub fn verify(
     head: &Head,
     offers: &[DeflateParams],
@@ -250,13 +258,13 @@ pub fn verify(
     if head.header(HEADER).is_none() {
         return Ok(None);
     }
-    // RFC 6455 §4.1: nothing is agreed on that was not offered.
+    // RFC 6455 §4.1: a server may accept only what the client offered.
     let [first, others @ ..] = offers else { return Err("none, since none was offered") };
-    // RFC 6455 §11.3.2: an answer has this header once, even where a second one says nothing.
+    // RFC 6455 §11.3.2: an answer has this header only once; even an empty second one is wrong.
     let is_only = head.headers(HEADER).len() == 1;
     match extension::parse(head).as_deref() {
         Ok([one]) if one.name == NAME && is_only => {
-            // RFC 7692 §7.1: an answer with a parameter that may not be there fails the connection.
+            // RFC 7692 §7.1: an answer with an invalid parameter fails the connection.
             let terms =
                 DeflateParams::parse(one, true).ok_or("parameters of RFC 7692, each once")?;
             let checked = terms.check(first);
@@ -269,14 +277,14 @@ pub fn verify(
 
 /// Reads the bits of a window.
 fn bits(value: &str) -> Option<u8> {
-    // RFC 7692 §7.1.2: a decimal number from 8 to 15, without a zero in front.
+    // RFC 7692 §7.1.2: a decimal number from 8 to 15, without a leading zero.
     match value.as_bytes() {
         [b'8' | b'9'] | [b'1', b'0'..=b'5'] => value.parse().ok(),
         _ => None,
     }
 }
 
-/// The largest window goes without saying.
+/// The largest window is the default, so it's omitted.
 fn unless_most(bits: u8) -> Option<u8> {
     (bits < MOST_BITS).then_some(bits)
 }

@@ -1,4 +1,4 @@
-//! Extensions: what stands in `Sec-WebSocket-Extensions` (RFC 6455 §9.1).
+//! The grammar of `Sec-WebSocket-Extensions`: header lines in, a list of extensions out (RFC 6455 §9.1).
 //!
 //! ```text
 //! permessage-deflate; client_max_window_bits , permessage-deflate; server_max_window_bits="10"
@@ -6,10 +6,10 @@
 //! ```
 //!
 //! Rules of this file:
-//! - The list may go over several lines. A comma or semicolon between quotes separates nothing.
-//! - A quoted value means the same as a bare one, and must be a token once the quotes are off.
-//! - Only the grammar is judged here. What the names mean, and whether anybody wants them, is the
-//!   business of [`terms`](super::deflate_params).
+//! - The list may span several lines. A comma or semicolon inside quotes separates nothing.
+//! - A quoted value means the same as a bare one, and must be a token without its quotes.
+//! - This file checks only the grammar. [`deflate_params`](super::deflate_params) knows what the names
+//!   mean, and whether this end wants them.
 
 use crate::http::head::Head;
 use crate::http::token::{is_token, trim};
@@ -20,13 +20,13 @@ pub const HEADER: &str = "Sec-WebSocket-Extensions";
 /// One extension, offered or answered, with its parameters.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Extension {
-    /// What it is called.
+    /// Its name.
     pub name: String,
-    /// Its parameters in their order, each perhaps with a value.
+    /// Its parameters in their order. A value is optional.
     pub parameters: Vec<(String, Option<String>)>,
 }
 
-/// A line of the header is not what the grammar asks for.
+/// A line of the header breaks the grammar.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NotAnExtensionList(pub String);
 
@@ -45,7 +45,7 @@ fn list(line: &str) -> Option<Vec<Extension>> {
     let mut cursor = Cursor { rest: trim(line) };
     let mut found = Vec::new();
     loop {
-        // RFC 9110 §5.6.1: empty elements of a list are let pass.
+        // RFC 9110 §5.6.1: empty list elements are skipped.
         while cursor.eat(',') {}
         if cursor.rest.is_empty() {
             return Some(found);
@@ -57,7 +57,7 @@ fn list(line: &str) -> Option<Vec<Extension>> {
     }
 }
 
-/// What is left of a line.
+/// The rest of a line that is being parsed.
 struct Cursor<'a> {
     rest: &'a str,
 }
@@ -74,7 +74,7 @@ impl Cursor<'_> {
         Some(Extension { name, parameters })
     }
 
-    /// Takes a mark and the blanks around it, if it is what comes next.
+    /// Takes this punctuation mark and the white space around it, if it comes next.
     fn eat(&mut self, mark: char) -> bool {
         self.rest = trim(self.rest);
         let behind = self.rest.strip_prefix(mark);
@@ -101,7 +101,7 @@ impl Cursor<'_> {
             }
         }
         self.rest = characters.as_str();
-        // RFC 6455 §9.1: what was quoted is a token.
+        // RFC 6455 §9.1: the quoted text is a token.
         is_token(&value).then_some(value)
     }
 }

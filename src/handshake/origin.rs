@@ -1,13 +1,13 @@
-//! `Origin`: which page opens the connection, and whether it may (RFC 6455 §10.2).
+//! Origins: the page that opens a connection in, whether it may out (RFC 6455 §10.2).
 //!
 //! ```text
 //! Origin: https://example.com          a scheme, and the authority of the page
 //! ```
 //!
-//! A browser names the page that opens a connection, and sends the user's cookies along whichever page
-//! that is. So the server checks that the page is one of its own. Looking similar is not enough: apart
-//! from letter case and the scheme's default port, host and port are compared whole. Most published
-//! cross-site WebSocket hijacking faults compared a prefix or a substring.
+//! A browser sends the origin of the page that opens a connection. It also sends the user's cookies,
+//! whichever page that is. So the server checks that it trusts the page. It compares the whole host and
+//! port, except for letter case and the scheme's default port. Most published cross-site WebSocket
+//! hijacking faults compared only a prefix or a substring.
 
 use std::fmt;
 
@@ -37,7 +37,7 @@ impl Origin {
 /// Which pages may connect.
 #[derive(Clone, Debug, Default)]
 pub enum Origins {
-    /// Those that came from this very host and port.
+    /// Pages that came from this very host and port.
     #[default]
     SameHost,
     /// The same at a server that speaks TLS, whose pages come by https. A page of http may have been
@@ -45,13 +45,13 @@ pub enum Origins {
     SameHostOverTls,
     /// Those listed, compared whole.
     Listed(Vec<String>),
-    /// All. Right only where no cookie and no address gives a visitor any rights.
+    /// All pages. This is safe only if no cookie and no client address grants any rights.
     Any,
 }
 
 impl Origins {
     // WALK: origin
-    /// Whether a page of this origin may connect to the host that it asked for.
+    /// Whether a page of this origin may connect to this host.
     pub fn allow(&self, origin: &str, host: &str) -> bool {
         match self {
             Origins::Any => true,

@@ -1,7 +1,12 @@
-//! The handshake at the server: the head of a request in, a decision out (RFC 6455 §4.2).
+//! The server's side of the opening handshake: a request in, a decision out (RFC 6455 §4.2).
 //!
-//! A decision is one of three: a WebSocket (the 101), plain HTTP (no upgrade was asked for), or a
-//! [`Refusal`] that says which rule was broken.
+//! There are three outcomes: a WebSocket (the 101), plain HTTP (the client asked for no upgrade), or
+//! a [`Refusal`] that names the rule that the request breaks.
+//!
+//! Elsewhere: [`request`](crate::http::request) has checked the form of the request,
+//! [`accept_key`] computes the proof in the 101, [`origin`](super::origin) compares origins,
+//! [`deflate_params`] negotiates compression, and [`refusal`](crate::http::refusal) turns a refusal
+//! into a response.
 
 use std::collections::HashSet;
 
@@ -16,37 +21,37 @@ use crate::http::refusal::Refusal;
 use crate::http::request::Request;
 use crate::http::token::is_token;
 
-/// The only version there is (§4.1).
+/// The only version of the protocol (§4.1).
 pub const VERSION: &str = "13";
 
-/// What a server asks of a request, beyond what the RFC does.
+/// What this server requires of a request, beyond what the RFC does.
 #[derive(Clone, Debug, Default)]
 pub struct Rules {
     /// Which pages may connect.
     pub origins: Origins,
-    /// The hosts that we answer for; empty: any.
+    /// The hosts that the server answers for. Empty means any.
     pub hosts: Vec<String>,
-    /// The paths at which there is a WebSocket; empty: any.
+    /// The paths at which the server offers a WebSocket. Empty means any.
     pub paths: Vec<String>,
-    /// The subprotocols that we speak.
+    /// The subprotocols that the server speaks.
     pub subprotocols: Vec<String>,
-    /// How we compress, if at all.
+    /// How the server compresses, if at all.
     pub deflate: Option<DeflateConfig>,
 }
 
 impl Rules {
-    /// Whether these are rules that can be kept.
+    /// Checks that the configured rules are valid.
     pub fn check(&self) -> Result<(), Misuse> {
         check_subprotocols(&self.subprotocols).map_err(|name| Misuse::Subprotocol(name.into()))
     }
 }
 
-/// What becomes of a request that was not refused.
+/// The outcome for a request that isn't refused.
 #[derive(Debug)]
 pub enum Decision {
-    /// It asks for no upgrade: a page, perhaps.
+    /// The request asks for no upgrade; perhaps it asks for a page.
     PlainHttp,
-    /// It becomes a WebSocket.
+    /// The request becomes a WebSocket.
     Switch(Agreement),
 }
 
@@ -54,14 +59,14 @@ pub enum Decision {
 #[derive(Clone, Debug)]
 pub struct Agreement {
     key: String,
-    /// One that the client offered and we speak.
+    /// A subprotocol that the client offered and the server speaks.
     pub subprotocol: Option<String>,
-    /// How both will compress.
+    /// How both ends will compress.
     pub deflate: Option<DeflateParams>,
 }
 
 impl Agreement {
-    /// The 101. §4.2.2
+    /// The bytes of the 101 response (§4.2.2).
     pub fn response(&self) -> Vec<u8> {
         let mut response = format!(
             "HTTP/1.1 101 Switching Protocols\r\n\
@@ -70,7 +75,7 @@ impl Agreement {
              Sec-WebSocket-Accept: {}\r\n",
             accept_key::accept(&self.key)
         );
-        // Only ever a name of our own list, so nothing that a client sent is reflected here.
+        // The name comes from the server's own list, so no text of the client is reflected here.
         if let Some(name) = &self.subprotocol {
             response += &format!("Sec-WebSocket-Protocol: {name}\r\n");
         }
@@ -84,19 +89,19 @@ impl Agreement {
 // WALK: decide
 /// Decides what becomes of a request.
 pub fn decide(request: &Request, rules: &Rules) -> Result<Decision, Refusal> {
-    // 1. HTTP: a GET without a body, for a host that is ours.
+    // 1. HTTP: a GET without a body, for a host that this server answers for.
     check_method(request)?;
     check_body(request.head())?;
     let host = check_host(request, &rules.hosts)?;
-    // 2. Is a WebSocket asked for? Any other upgrade (h2c) may be ignored, as if it were not there.
+    // 2. Does the client ask for a WebSocket? The server may ignore any other upgrade, such as h2c.
     if !request.head().lists("Upgrade", "websocket") {
         return Ok(Decision::PlainHttp);
     }
     check_connection(request.head())?;
-    // 3. The version comes before the key: a version of its own may have another kind of key.
+    // 3. The version comes before the key, because another version may use another kind of key.
     check_version(request.head())?;
     let key = check_key(request.head())?;
-    // 4. Who asks, and for what?
+    // 4. Which page asks, and what does it ask for?
     check_origin(request.head(), &rules.origins, host)?;
     check_path(request.path(), &rules.paths)?;
     let subprotocol = choose_subprotocol(request.head(), &rules.subprotocols)?;
@@ -111,15 +116,15 @@ fn check_method(request: &Request) -> Result<(), Refusal> {
         other => {
             let refusal = Refusal::new(405, "a method other than GET", quote(other));
             let refusal = refusal.header("Allow", "GET");
-            // RFC 9110 §9.3.2: nobody reads a body that answers HEAD.
+            // RFC 9110 §9.3.2: a response to HEAD has no body.
             Err(if other == "HEAD" { refusal.without_body() } else { refusal })
         }
     }
 }
 
 fn check_body(head: &Head) -> Result<(), Refusal> {
-    // A body behind an upgrade is read by one side as HTTP and by the other as frames: it is how
-    // requests are smuggled (RFC 9112 §11.2).
+    // A proxy might read a body after an upgrade as HTTP while the server reads it as frames. An
+    // attacker can smuggle requests through that gap (RFC 9112 §11.2).
     let no_length = matches!(head.headers("Content-Length").as_slice(), [] | ["0"]);
     match no_length && head.header("Transfer-Encoding").is_none() {
         true => Ok(()),
@@ -133,7 +138,7 @@ fn check_body(head: &Head) -> Result<(), Refusal> {
 }
 
 fn check_host<'a>(request: &'a Request, listed: &[String]) -> Result<&'a str, Refusal> {
-    // RFC 9112 §3.2: one Host, no more and no less, also where the target names another.
+    // RFC 9112 §3.2: exactly one Host, even if the target names a host of its own.
     let hosts = request.head().headers("Host");
     let asked = match hosts.as_slice() {
         [host] if Authority::parse(host).is_some() => request.host().unwrap_or(host),
@@ -153,7 +158,7 @@ fn check_host<'a>(request: &'a Request, listed: &[String]) -> Result<&'a str, Re
 }
 
 fn check_connection(head: &Head) -> Result<(), Refusal> {
-    // §4.2.1: `Connection` is a list that has the token `Upgrade`.
+    // §4.2.1: `Connection` is a list that contains the token `Upgrade`.
     match head.lists("Connection", "upgrade") {
         true => Ok(()),
         false => {
@@ -165,7 +170,7 @@ fn check_connection(head: &Head) -> Result<(), Refusal> {
 
 // WALK: version
 fn check_version(head: &Head) -> Result<(), Refusal> {
-    // §4.2.1: the value is 13. §4.4: else the answer lists what we speak.
+    // §4.2.1: the value is 13. §4.4: otherwise the server answers with the versions it speaks.
     let versions = head.headers("Sec-WebSocket-Version");
     if versions == [VERSION] {
         return Ok(());
@@ -179,7 +184,7 @@ fn check_version(head: &Head) -> Result<(), Refusal> {
 }
 
 fn check_key(head: &Head) -> Result<&str, Refusal> {
-    // §4.2.1: a key of 16 bytes in base64. §11.3.1: not more than one.
+    // §4.2.1: a key is 16 bytes in base64. §11.3.1: there is only one.
     let keys = head.headers("Sec-WebSocket-Key");
     let seen = match keys.as_slice() {
         [sent] => match accept_key::decode(sent) {
@@ -192,7 +197,7 @@ fn check_key(head: &Head) -> Result<&str, Refusal> {
 }
 
 fn check_origin(head: &Head, origins: &Origins, host: &str) -> Result<(), Refusal> {
-    // §4.2.2, §10.2: a page that is not ours is answered with 403.
+    // §4.2.2, §10.2: a page from an origin that isn't allowed gets a 403.
     let sent = head.headers("Origin");
     match sent.as_slice() {
         [] => Ok(()),
@@ -207,7 +212,7 @@ fn check_origin(head: &Head, origins: &Origins, host: &str) -> Result<(), Refusa
 }
 
 fn check_path(path: &str, listed: &[String]) -> Result<(), Refusal> {
-    // §4.2.2: a resource that is not there is 404.
+    // §4.2.2: a path without a WebSocket gets a 404.
     match listed.is_empty() || listed.iter().any(|one| one == path) {
         true => Ok(()),
         false => {
@@ -220,7 +225,7 @@ fn check_path(path: &str, listed: &[String]) -> Result<(), Refusal> {
 // WALK: subprotocol
 fn choose_subprotocol(head: &Head, ours: &[String]) -> Result<Option<String>, Refusal> {
     let offered = head.list("Sec-WebSocket-Protocol");
-    // §4.1: tokens, each named once; §4.3: one at least.
+    // §4.1: the names are tokens, each listed once. §4.3: there is at least one.
     let bad = match check_subprotocols(&offered) {
         Err(bad) => Some(bad),
         Ok(()) if offered.is_empty() => head.header("Sec-WebSocket-Protocol"),
@@ -230,7 +235,8 @@ fn choose_subprotocol(head: &Head, ours: &[String]) -> Result<Option<String>, Re
         let seen = format!("{} in {}", quote(bad), quote(offered.join(", ")));
         return Err(Refusal::new(400, "not a list of subprotocols", seen));
     }
-    // §4.2.2: the client's order says what it prefers. None in common: none is agreed on.
+    // §4.2.2: the client lists its names in order of preference. Without a name in common, the
+    // connection has no subprotocol.
     let chosen = offered.iter().find(|name| ours.iter().any(|one| one == *name));
     if chosen.is_none() && !offered.is_empty() {
         log::debug!("none of {offered:?} is spoken here, so a browser will not stay");
@@ -238,7 +244,7 @@ fn choose_subprotocol(head: &Head, ours: &[String]) -> Result<Option<String>, Re
     Ok(chosen.map(|&name| name.to_owned()))
 }
 
-/// Finds the first name that is no token or stands twice.
+/// Returns the first name that isn't a token or is listed twice, as the error.
 pub(crate) fn check_subprotocols<T: AsRef<str>>(names: &[T]) -> Result<(), &str> {
     let mut earlier = HashSet::new();
     let mut names = names.iter().map(AsRef::as_ref);
@@ -246,7 +252,7 @@ pub(crate) fn check_subprotocols<T: AsRef<str>>(names: &[T]) -> Result<(), &str>
     bad.map_or(Ok(()), Err)
 }
 
-/// The refusal of a plain request where there is no page.
+/// The refusal of a plain HTTP request at a server without pages.
 pub fn upgrade_required() -> Refusal {
     let refusal = Refusal::new(426, "no upgrade", "");
     refusal.header("Upgrade", "websocket").header("Sec-WebSocket-Version", VERSION)

@@ -1,23 +1,23 @@
-//! The authority of an address: a host and perhaps a port, as `Host` names it (RFC 3986 §3.2).
+//! Authorities: the text of `Host` in, a host and perhaps a port out (RFC 3986 §3.2).
 //!
 //! ```text
 //! Host: example.com:8080               a name and a port
 //! Host: [::1]                          an IPv6 address stands in brackets
 //! ```
 //!
-//! User information (`user@`) is refused: a WebSocket request has no place for it.
+//! User information (`user@`) is refused, because a WebSocket request has no use for it.
 
 /// A host and a port.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Authority {
-    /// In lower case; an IPv6 address in its brackets.
+    /// The host in lower case. An IPv6 address keeps its brackets.
     pub host: String,
-    /// If it was named.
+    /// The port, if the text names one.
     pub port: Option<u16>,
 }
 
 impl Authority {
-    /// Takes apart `host`, `host:port` or `[v6]:port`. User names and empty hosts are not for us.
+    /// Parses `host`, `host:port` or `[v6]:port`. User names and empty hosts are refused.
     pub fn parse(text: &str) -> Option<Authority> {
         let (host, port) = match text.strip_prefix('[') {
             // A colon inside the brackets belongs to the address.
@@ -39,14 +39,14 @@ impl Authority {
         Some(Authority { host: host.to_ascii_lowercase(), port })
     }
 
-    /// With a port in any case: the one that was named, or the scheme's.
+    /// The port that the text names, or else the scheme's default port.
     pub(crate) fn with_port_of(&self, scheme: &str) -> (&str, Option<u16>) {
         (&self.host, self.port.or(default_port(scheme)))
     }
 }
 
-/// A name, an IPv4 address, or an IPv6 address in brackets. It is only ever compared, so it is
-/// enough that no byte is one which a host can't have.
+/// Whether this is a name, an IPv4 address, or an IPv6 address in brackets. We only compare hosts,
+/// so it's enough to check that every byte may occur in one.
 fn is_host(host: &str) -> bool {
     match host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
         Some(v6) => {
@@ -60,7 +60,7 @@ fn is_host(host: &str) -> bool {
     }
 }
 
-/// The port that goes without saying.
+/// The default port of a scheme.
 pub fn default_port(scheme: &str) -> Option<u16> {
     match scheme {
         "http" | "ws" => Some(80),
@@ -69,8 +69,8 @@ pub fn default_port(scheme: &str) -> Option<u16> {
     }
 }
 
-/// Whether a host is among those that we answer for: an entry without a port means any port, and a
-/// host without one has its scheme's.
+/// Whether the server answers for this host. A listed host without a port allows any port. A
+/// requested host without a port has its scheme's default port, 80 or 443.
 pub fn host_is_listed(host: &Authority, listed: &[String]) -> bool {
     let mut entries = listed.iter().filter_map(|entry| Authority::parse(entry));
     let is_port = |port| match host.port {

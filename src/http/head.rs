@@ -4,25 +4,29 @@
 //! GET /chat HTTP/1.1 CRLF          the first line
 //! Host: example.com CRLF           fields: name, colon, value
 //! Upgrade: websocket CRLF
-//! CRLF                             an empty line ends the head; what follows is not ours
+//! CRLF                             an empty line ends the head; later bytes aren't part of it
 //! ```
 //!
 //! Rules of this file:
-//! - [`Scan`] finds the end. It looks at each byte once, in whatever pieces they come, so the work
-//!   is linear; and it refuses at the first byte that can't stand in a head, without waiting for more.
-//! - [`Head`] checks the lines of the head that was found.
-//! - Strict where leniency has let requests be smuggled (RFC 9112 §2.2, §5): a line ends with CR LF
-//!   and nothing else; no folded lines, no space before the colon, no control bytes.
-//! - Bounded: more bytes or lines than allowed is 431.
+//! - [`Scan`] finds the end of the head. It looks at each byte once, however the bytes arrive, so
+//!   its work is linear. It refuses the first byte that no head may contain, without waiting for more.
+//! - [`Head`] then checks each line.
+//! - Both are strict where lenient parsers have allowed request smuggling (RFC 9112 §2.2, §5): a line
+//!   ends with CR LF and nothing else; there are no folded lines, no space before the colon, and no
+//!   control bytes.
+//! - The head is bounded: too many bytes or lines get a 431.
+//!
+//! Elsewhere: [`request`](super::request) reads the request line, [`response`](super::response) the
+//! status line, and [`handshake::server`](crate::handshake::server) decides what the fields mean.
 
 use super::refusal::Refusal;
 use super::token::{is_token, trim};
 use crate::diagnostic::quote;
 
-/// What a TLS client says first: the type byte of its handshake record.
+/// The first byte that a TLS client sends: the type of its handshake record.
 const TLS_HANDSHAKE: u8 = 0x16;
 
-/// Looks for the empty line that ends a head, at each byte once.
+/// Finds the empty line that ends a head, and looks at each byte only once.
 #[derive(Debug)]
 pub struct Scan {
     max_bytes: usize,
@@ -34,19 +38,19 @@ pub struct Scan {
 }
 
 impl Scan {
-    /// A scan that allows a head of so many bytes in so many lines.
+    /// Starts a scan for a head of at most `max_bytes` bytes and `max_lines` lines.
     pub fn new(max_bytes: usize, max_lines: usize) -> Scan {
         Scan { max_bytes, max_lines, scanned: 0, lines: 0, line_is_empty: true, after_cr: false }
     }
 
-    /// How many bytes it has looked at: after an error, the last of them is the one to blame.
+    /// How many bytes the scan has looked at. After an error, the last of them is the bad one.
     pub fn scanned(&self) -> usize {
         self.scanned
     }
 
     // WALK: scan
-    /// Takes all the bytes that have come so far, the old ones in front. `Some(n)`: the head is
-    /// the first `n` of them. `None`: it needs more.
+    /// Takes all the bytes that have arrived so far, including those of earlier calls. Returns
+    /// `Some(n)` if the first `n` bytes are the head, and `None` if the scan needs more.
     pub fn advance(&mut self, bytes: &[u8]) -> Result<Option<usize>, Refusal> {
         while let Some(&byte) = bytes.get(self.scanned) {
             self.scanned += 1;
@@ -64,7 +68,7 @@ impl Scan {
                 }
                 (false, b'\r') => self.after_cr = true,
                 (false, b'\t' | b' '..=b'~' | 0x80..) => self.line_is_empty = false,
-                // Left are CR without LF, LF without CR, and control bytes.
+                // The remaining cases are CR without LF, LF without CR, and control bytes.
                 (_, TLS_HANDSHAKE) if self.scanned == 1 => {
                     return Err(Refusal::new(400, "TLS to a plain port", ""));
                 }
@@ -75,10 +79,10 @@ impl Scan {
     }
 }
 
-/// The lines of a head: the first, and the fields in their order.
+/// The lines of a head: the first line, then the fields in their order.
 ///
-/// It keeps the text alone, and walks through it when it is asked: a handshake asks a dozen times, and
-/// then the head is kept for as long as the connection.
+/// It stores only the text and searches it on each call. A handshake makes about a dozen calls, but
+/// the connection keeps the head as long as it lives, so a small head matters more than fast calls.
 #[derive(Clone, Debug)]
 pub struct Head {
     text: String,
@@ -87,8 +91,8 @@ pub struct Head {
 impl Head {
     /// Checks the lines of a whole head, as [`Scan`] found it.
     pub fn parse(bytes: &[u8]) -> Result<Head, Refusal> {
-        // Old headers may hold Latin-1 (RFC 9110 §5.5). What we compare is ASCII, so showing
-        // a replacement character in what we don't is enough.
+        // Old headers may contain Latin-1 (RFC 9110 §5.5). Everything we compare is ASCII, so a
+        // replacement character in the other values does no harm.
         let head = Head { text: String::from_utf8_lossy(bytes).into_owned() };
         head.field_lines().try_for_each(check_field)?;
         Ok(head)
@@ -99,30 +103,30 @@ impl Head {
         self.text.lines().next().unwrap_or_default()
     }
 
-    /// The value of the first field of that name, in any letter case.
+    /// The value of the first field with this name, ignoring case.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.fields().find(|field| field.0.eq_ignore_ascii_case(name)).map(|field| field.1)
     }
 
-    /// The values of all fields of that name, in their order.
+    /// The values of all fields with this name, in their order.
     pub fn headers(&self, name: &str) -> Vec<&str> {
         let fields = self.fields().filter(|field| field.0.eq_ignore_ascii_case(name));
         fields.map(|field| field.1).collect()
     }
 
-    /// The elements of a comma-separated list, which may go over several fields. Empty ones are
-    /// passed over (RFC 9110 §5.6.1.2).
+    /// The elements of a comma-separated list, which may span several fields. Empty elements are
+    /// skipped (RFC 9110 §5.6.1.2).
     pub fn list(&self, name: &str) -> Vec<&str> {
         let values = self.headers(name).into_iter();
         values.flat_map(|value| value.split(',')).map(trim).filter(|e| !e.is_empty()).collect()
     }
 
-    /// Whether a list has this token, as a whole word in any letter case.
+    /// Whether a list contains this token as a whole element, ignoring case.
     pub fn lists(&self, name: &str, token: &str) -> bool {
         self.list(name).iter().any(|element| element.eq_ignore_ascii_case(token))
     }
 
-    /// Every field, as name and value.
+    /// All fields, as pairs of name and value.
     pub fn fields(&self) -> impl Iterator<Item = (&str, &str)> {
         let fields = self.field_lines().filter_map(|line| line.split_once(':'));
         fields.map(|(name, value)| (name, trim(value)))

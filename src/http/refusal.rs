@@ -1,15 +1,15 @@
-//! A request refused: the status, the headers it needs, and the diagnostic as its body.
+//! Refusals: a broken rule in, an HTTP response out, with a status, headers and a diagnostic as body.
 //!
-//! A refusal is an answer, never silence: the peer reads the rule, what we saw, the usual cause and
-//! the fix, as plain text. Its connection is closed behind it, so that nothing which came after a
-//! bad request is taken for another request.
+//! The server always answers a bad request. The client gets the rule, what the server saw, the usual
+//! cause and the fix, as plain text. The server closes the connection after a refusal, so that it
+//! never takes bytes after a bad request for another request.
 
 use std::fmt;
 
 use super::response::Response;
 use crate::diagnostic::Diagnostic;
 
-/// Why a request did not become a WebSocket.
+/// Why a request didn't become a WebSocket.
 #[derive(Clone, Debug)]
 pub struct Refusal {
     status: u16,
@@ -19,13 +19,13 @@ pub struct Refusal {
 }
 
 impl Refusal {
-    /// A refusal with this status, which teaches the diagnostic under a heading of `diagnostics.md`.
+    /// A refusal with this status and the diagnostic under this heading of `diagnostics.md`.
     #[cold]
     pub(crate) fn new(status: u16, heading: &'static str, seen: impl fmt::Display) -> Refusal {
         Refusal::with(status, Diagnostic::about(heading, seen))
     }
 
-    /// A refusal of your own, for instance out of `authorize`: a status and a sentence.
+    /// A refusal of your own, for instance in `authorize`: a status and a sentence.
     ///
     /// ```
     /// let refusal = ws101::Refusal::because(401, "Members only.").header("WWW-Authenticate", "Bearer");
@@ -39,28 +39,28 @@ impl Refusal {
         Refusal { status, headers: Vec::new(), diagnostic: Box::new(diagnostic), has_body: true }
     }
 
-    /// The answer to a request whose answer has no body.
+    /// Drops the body, for a request such as HEAD whose response has none.
     pub(crate) fn without_body(self) -> Refusal {
         Refusal { has_body: false, ..self }
     }
 
-    /// Adds a header to the answer.
+    /// Adds a header to the response.
     pub fn header(mut self, name: &str, value: &str) -> Refusal {
         self.headers.push((name.into(), value.into()));
         self
     }
 
-    /// The HTTP status that the peer is told.
+    /// The HTTP status of the response.
     pub fn status(&self) -> u16 {
         self.status
     }
 
-    /// What the peer is taught.
+    /// The diagnostic in the response's body.
     pub fn diagnostic(&self) -> &Diagnostic {
         &self.diagnostic
     }
 
-    /// The answer that goes out.
+    /// The response to send.
     pub fn response(&self) -> Response {
         let response = Response::text(format!("{self}\n")).status(self.status);
         let response = if self.has_body { response } else { response.without_body() };

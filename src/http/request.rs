@@ -1,14 +1,18 @@
-//! A request: what its first line says, and who it is for.
+//! A request: the bytes of a head in, its method, target and host out (RFC 9112 §3).
 //!
 //! ```text
 //! GET /chat?room=1 HTTP/1.1             origin-form: a path, and perhaps a query
-//! GET ws://example.com/chat HTTP/1.1    absolute-form, as a proxy is asked: it names the host as well
-//! OPTIONS * HTTP/1.1                    of the server as a whole
-//! CONNECT example.com:80 HTTP/1.1       of a proxy
+//! GET ws://example.com/chat HTTP/1.1    absolute-form, which clients send to proxies: it names the host
+//! OPTIONS * HTTP/1.1                    asterisk-form, about the server as a whole
+//! CONNECT example.com:80 HTTP/1.1       authority-form, which asks a proxy for a tunnel
 //! ```
 //!
-//! Only the form is judged here (RFC 9112 §3); whether the request may become a WebSocket is the
-//! [`handshake`](crate::handshake::server)'s to decide.
+//! This file checks only the form. It refuses a line that isn't a request line (400), another version
+//! of HTTP (505), and a target in none of these forms (400).
+//!
+//! Elsewhere: [`head`](super::head) has checked the fields, [`authority`](super::authority) reads a
+//! host and port, and [`handshake::server`](crate::handshake::server) decides whether the request
+//! becomes a WebSocket.
 
 use super::authority::Authority;
 use super::head::Head;
@@ -33,14 +37,14 @@ impl Request {
         let head = Head::parse(bytes)?;
         let line = head.first_line();
 
-        // 1. Three words with one space in between.
+        // 1. Three words, separated by single spaces.
         let words: Vec<&str> = line.split(' ').collect();
         let &[method, target, version] = words.as_slice() else { return Err(bad_line(line)) };
         if !is_token(method) || target.is_empty() {
             return Err(bad_line(line));
         }
-        // 2. The version. §4.2.1: HTTP/1.1 or higher; what looks like a version but is another, is
-        // told so.
+        // 2. The version. §4.2.1: HTTP/1.1 or higher. A well-formed but different version gets a 505
+        // of its own, so that the client learns what's wrong.
         match version.strip_prefix("HTTP/").map(str::as_bytes) {
             Some([b'1', b'.', b'1'..=b'9']) => {}
             Some([b'0'..=b'9', b'.', b'0'..=b'9']) => {
@@ -63,55 +67,55 @@ impl Request {
         Ok(Request { method, authority, path, query, head })
     }
 
-    /// `GET`, if this is to become a WebSocket.
+    /// The method. A WebSocket needs `GET`.
     pub fn method(&self) -> &str {
         &self.method
     }
 
-    /// The target as it was sent: path and query, or with scheme and host before them.
+    /// The target as the client sent it: path and query, perhaps after a scheme and host.
     pub fn target(&self) -> &str {
         self.head.first_line().split(' ').nth(1).unwrap_or_default()
     }
 
-    /// The path, `/` at least; as it was sent, with its `%` escapes.
+    /// The path, at least `/`, as the client sent it: its `%` escapes aren't decoded.
     pub fn path(&self) -> &str {
         &self.path
     }
 
-    /// What stands behind the `?`.
+    /// The query: everything after the `?`.
     pub fn query(&self) -> Option<&str> {
         self.query.as_deref()
     }
 
-    /// The host that was asked for, and its port if it was named: from an absolute-form target, else
-    /// from `Host`.
+    /// The host that the client asks for, with its port if it gave one. An absolute-form target
+    /// takes precedence over `Host`.
     pub fn host(&self) -> Option<&str> {
         self.authority.as_deref().or_else(|| self.header("Host"))
     }
 
-    /// The value of the first header of that name, in any letter case.
+    /// The value of the first header with this name, ignoring case.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.head.header(name)
     }
 
-    /// The value of a cookie.
+    /// The value of the first cookie with this name.
     pub fn cookie(&self, name: &str) -> Option<&str> {
         self.cookies().find(|cookie| cookie.0 == name).map(|cookie| cookie.1)
     }
 
-    /// Every cookie, as name and value (RFC 6265 §4.2.1).
+    /// All cookies, as pairs of name and value (RFC 6265 §4.2.1).
     pub fn cookies(&self) -> impl Iterator<Item = (&str, &str)> {
         let pairs = self.head.headers("Cookie").into_iter().flat_map(|line| line.split(';'));
         pairs.filter_map(|pair| trim(pair).split_once('='))
     }
 
-    /// All its lines.
+    /// The head, with all its lines.
     pub fn head(&self) -> &Head {
         &self.head
     }
 }
 
-/// Splits a target into its authority, if it names one, and path with query.
+/// Splits a target into its authority, if it has one, and its path with query.
 fn split_target<'a>(method: &str, target: &'a str) -> Option<(Option<&'a str>, &'a str)> {
     if target.starts_with('/') || (method, target) == ("OPTIONS", "*") {
         return Some((None, target));

@@ -1,12 +1,12 @@
-//! An HTTP response that is not a 101: a page, or a refusal. Values in, bytes out.
+//! HTTP responses other than a 101, such as pages and refusals: values in, bytes out.
 //!
-//! Each says `Connection: close` and its exact length. A header whose name or value could break out
-//! of its line is refused here, before a byte is written (response splitting).
+//! Each response has `Connection: close` and its exact length. A header whose name or value could
+//! break out of its line (response splitting) is refused here, before a byte is written.
 
 use super::token::is_token;
 use crate::diagnostic::misuse::Misuse;
 
-/// An answer in plain HTTP.
+/// A plain HTTP response.
 ///
 /// ```
 /// let page = ws101::Response::html("<h1>Hello</h1>").header("Cache-Control", "no-store");
@@ -20,7 +20,7 @@ pub struct Response {
 }
 
 impl Response {
-    /// A page of HTML.
+    /// An HTML page.
     pub fn html(body: impl Into<String>) -> Response {
         Response::new("text/html; charset=utf-8", body.into())
     }
@@ -30,13 +30,13 @@ impl Response {
         Response::new("text/plain; charset=utf-8", body.into())
     }
 
-    /// Any content, with its type.
+    /// Any content, with its media type.
     pub fn new(content_type: &str, body: impl Into<Vec<u8>>) -> Response {
         let headers = vec![("Content-Type".into(), content_type.into())];
         Response { status: 200, headers, body: body.into(), sends_body: true }
     }
 
-    /// Says how long the body is, and leaves it out: the answer to a HEAD.
+    /// Keeps the body's length but omits the body, as the response to HEAD does.
     pub(crate) fn without_body(self) -> Response {
         Response { sends_body: false, ..self }
     }
@@ -57,7 +57,7 @@ impl Response {
         self
     }
 
-    /// The bytes that go out.
+    /// The bytes to send.
     pub fn encode(&self) -> Result<Vec<u8>, Misuse> {
         let Response { status, headers, body, sends_body } = self;
         // RFC 9110 §15: a 1xx isn't the last answer; §15.3.6: a 205 has no content.
@@ -76,9 +76,9 @@ impl Response {
         if *status != 204 {
             write_header(&mut out, "Content-Length", &body.len().to_string())?;
         }
-        // A browser must not guess that a body which quotes a request is a page or a script.
+        // The body may quote the request, so a browser must not guess that it's a page or a script.
         write_header(&mut out, "X-Content-Type-Options", "nosniff")?;
-        // RFC 9110 §7.8: whoever sends `Upgrade` names it in `Connection` as well.
+        // RFC 9110 §7.8: a sender of `Upgrade` lists it in `Connection` as well.
         let upgrades = headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("Upgrade"));
         write_header(&mut out, "Connection", if upgrades { "upgrade, close" } else { "close" })?;
         out.extend_from_slice(b"\r\n");
@@ -89,10 +89,10 @@ impl Response {
     }
 }
 
-/// What says where the answer ends: that is not the caller's to set.
+/// The headers that say where the response ends. Callers may not set them.
 const OURS: [&str; 3] = ["Content-Length", "Transfer-Encoding", "Connection"];
 
-/// Writes a header line, unless its name or value would break out of it.
+/// Writes a header line. A name or value that would break out of it is refused.
 pub(crate) fn write_header(out: &mut Vec<u8>, name: &str, value: &str) -> Result<(), Misuse> {
     if !is_token(name) || !may_be_value(value) {
         return Err(Misuse::Header(name.into(), value.into()));
@@ -103,12 +103,12 @@ pub(crate) fn write_header(out: &mut Vec<u8>, name: &str, value: &str) -> Result
     Ok(())
 }
 
-/// Whether a string may stand as a header's value: no control characters but tabs.
+/// Whether a string may be a header's value. Of the control characters, only the tab may occur.
 fn may_be_value(value: &str) -> bool {
     value.bytes().all(|byte| byte == b'\t' || !byte.is_ascii_control())
 }
 
-/// The words that go with a status.
+/// The reason phrase of a status.
 pub(crate) fn reason(status: u16) -> &'static str {
     match status {
         101 => "Switching Protocols",

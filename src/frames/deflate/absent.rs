@@ -1,16 +1,16 @@
-//! In place of `deflate.rs` where the feature `deflate` is off: the same names, and nobody behind them.
+//! Replaces `deflate/mod.rs` if the feature `deflate` is off: the same names, without compression.
 
 use super::header::Role;
 use super::violation::Violation;
 use crate::diagnostic::misuse::Misuse;
 use crate::handshake::deflate_params::{DeflateConfig, DeflateParams};
 
-/// Never: whoever asks for compression is told which feature to turn on.
+/// Always an error, which names the feature that a caller must turn on to compress.
 pub fn check(_: &DeflateConfig) -> Result<(), Misuse> {
     Err(Misuse::NoDeflate)
 }
 
-/// No halves that compress.
+/// Never any halves, because this build doesn't compress.
 pub fn halves(
     _: Role,
     _: Option<(DeflateParams, DeflateConfig)>,
@@ -19,11 +19,11 @@ pub fn halves(
     (None, None)
 }
 
-/// There is none.
+/// An inflater, which this build never creates.
 #[derive(Debug)]
 pub enum Inflater {}
 
-/// There is none.
+/// A deflater, which this build never creates.
 #[derive(Debug)]
 pub enum Deflater {}
 

@@ -7,13 +7,14 @@
 //! ```
 //!
 //! Rules of this file:
-//! - What comes out is counted, not what came in: one byte over the limit, and inflating ends there.
-//! - A message that ends within a block is no message. To know, we put a last block behind it, which
-//!   is understood only where a block can begin.
-//! - So each message is a stream of its own for the inflater, and the *window*, what came out last,
-//!   is kept here: as many bytes as were agreed on, and none if each message begins with none.
-//! - Whoever compresses may forget at any time what it has sent: it just won't repeat it. So a
-//!   compressor, which is large, lives from its first message to the next silence.
+//! - The limit applies to the inflated bytes, not to the received ones. Inflating stops at the first
+//!   byte over the limit.
+//! - A message that ends inside a block is refused. To detect that, we append a final block, which
+//!   the inflater accepts only where a block can begin.
+//! - So the inflater treats each message as a stream of its own, and this file keeps the *window*, the
+//!   bytes inflated last. Its size is the agreed one, or zero without context takeover.
+//! - The compressing end may forget its window at any time: it then just refers to nothing earlier. So
+//!   a compressor, which is large, lives from its first message until the connection falls idle.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -27,14 +28,14 @@ use crate::handshake::deflate_params::{
     DeflateConfig, DeflateParams, LEAST_BITS, MOST_BITS, Window,
 };
 
-/// What a sender leaves out (RFC 7692 §7.2.1): the length of an empty block, and its complement.
+/// The bytes that a sender omits (RFC 7692 §7.2.1): the length of an empty block, and its complement.
 const TAIL: [u8; 4] = [0x00, 0x00, 0xff, 0xff];
-/// An empty block that says it is the last.
+/// An empty block with BFINAL set.
 const LAST_BLOCK: [u8; 5] = [0x01, 0x00, 0x00, 0xff, 0xff];
-/// What is inflated at a time.
+/// How many bytes are inflated at a time.
 const PIECE: usize = 8 * 1024;
 
-/// Whether these are settings that can be kept.
+/// Checks that these settings are valid.
 pub fn check(settings: &DeflateConfig) -> Result<(), Misuse> {
     let window = LEAST_BITS..=MOST_BITS;
     for (setting, value, allowed) in [
@@ -49,7 +50,7 @@ pub fn check(settings: &DeflateConfig) -> Result<(), Misuse> {
     Ok(())
 }
 
-/// The two halves of a connection at which this was agreed on: apart, since most have agreed on nothing.
+/// The two halves of a connection that compresses. They're boxed, because most connections don't.
 pub fn halves(
     role: Role,
     agreed: Option<(DeflateParams, DeflateConfig)>,
@@ -64,17 +65,17 @@ pub fn halves(
     (Some(Box::new(inflater)), Deflater::new(ours, &settings).map(Box::new))
 }
 
-/// The receiving half.
+/// The inflating half, used by the decoder.
 pub struct Inflater {
     peer: Window,
     max_message: u64,
-    /// What came out last, which the peer may repeat: at most its window.
+    /// The bytes inflated last, which the peer may refer to. At most the size of its window.
     window: VecDeque<u8>,
     /// Made when first used.
     stream: Option<Decompress>,
-    /// What has come out of this message.
+    /// How many bytes this message has inflated to so far.
     inflated: u64,
-    /// The last block has come that the peer made, and nothing behind it.
+    /// Whether the peer's final block has ended and no byte has followed it.
     ended: bool,
 }
 
@@ -84,28 +85,28 @@ impl Inflater {
         Inflater { peer, max_message, window, stream: None, inflated: 0, ended: false }
     }
 
-    /// Inflates a piece of a message. What comes out is appended as it comes.
+    /// Inflates a piece of a message, and passes on the inflated bytes as they come.
     pub fn inflate(
         &mut self,
         mut piece: &[u8],
         mut append: impl FnMut(&[u8]) -> Result<(), Violation>,
     ) -> Result<(), Violation> {
-        // On the heap, which all share: a thread keeps as much stack as it ever used.
+        // On the heap, which all threads share: a thread never gives back stack it has used.
         let mut room = vec![0; PIECE];
         let mut more = !piece.is_empty();
         while more {
-            // 1. One byte more than the limit tells that it is too much.
+            // 1. Allow one byte more than the limit, which shows that the message is too long.
             let left = self.max_message - self.inflated;
             let most = left.saturating_add(1).min(PIECE as u64) as usize;
-            // 2. As much as there is, or as there is room for.
+            // 2. Inflate as much input as there is, or as there is room for.
             let stream =
                 self.stream.get_or_insert_with(|| begin(Decompress::new(false), &self.window));
             let before = (stream.total_in(), stream.total_out());
             let status = stream.decompress(piece, &mut room[..most], FlushDecompress::None);
             let taken = (stream.total_in() - before.0) as usize;
             let came = &room[..(stream.total_out() - before.1) as usize];
-            // 3. To where it belongs, and into the window. What comes first is judged first, so that the
-            //    verdict is the same however the bytes were cut. // WALK: bomb
+            // 3. Pass the bytes on, and into the window. The bytes are checked in their order, so the
+            //    outcome is the same however the reads split them. // WALK: bomb
             self.inflated += came.len() as u64;
             append(&came[..left.min(came.len() as u64) as usize])?;
             if self.inflated > self.max_message {
@@ -117,7 +118,7 @@ impl Inflater {
             }
             remember(&mut self.window, came, 1 << self.peer.bits);
             piece = &piece[taken..];
-            // 4. RFC 7692 §7.2.3.4: a block may say that it is the last, and others may follow.
+            // 4. RFC 7692 §7.2.3.4: a block may have BFINAL set, and other blocks may follow it.
             self.ended = status == Status::StreamEnd;
             if self.ended {
                 self.begin_anew();
@@ -128,10 +129,10 @@ impl Inflater {
     }
 
     // WALK: tail
-    /// The message ends here: is it whole?
+    /// Ends the message, and checks that it's whole.
     pub fn finish(&mut self) -> Result<(), Violation> {
-        // RFC 7692 §7.2.2: the four bytes that were left out are put back. Where something comes out
-        // of them, or no block can begin behind them, the message was cut.
+        // RFC 7692 §7.2.2: put back the four bytes that the sender omitted. If they inflate to
+        // anything, or if no block can begin after them, the message is incomplete.
         if !self.ended {
             let nothing = |came: &[u8]| came.is_empty().then_some(()).ok_or(Violation::NotDeflate);
             let ended = self.inflate(&[&TAIL[..], &LAST_BLOCK].concat(), nothing);
@@ -148,7 +149,7 @@ impl Inflater {
         Ok(())
     }
 
-    /// Gives back memory that is not needed between two messages: all but the window.
+    /// Frees the memory that isn't needed between two messages: everything but the window.
     pub fn shrink(&mut self) {
         self.stream = None;
     }
@@ -158,18 +159,18 @@ impl Inflater {
     }
 }
 
-/// Begins a stream with what its sender may repeat.
+/// Begins a stream with the window that its sender may refer to.
 fn begin(mut stream: Decompress, window: &VecDeque<u8>) -> Decompress {
     stream.reset(false);
     let (older, newer) = window.as_slices();
     for part in [older, newer] {
-        // Never fails: what stands in no header is not checked against one.
+        // This never fails: without a zlib header there's no checksum to compare the window with.
         let _ = stream.set_dictionary(part);
     }
     stream
 }
 
-/// Adds to a window what came last. What is out of its reach goes.
+/// Appends the latest bytes to a window, and drops those that no longer fit.
 fn remember(window: &mut VecDeque<u8>, came: &[u8], size: usize) {
     let newest = &came[came.len().saturating_sub(size)..];
     let excess = (window.len() + newest.len()).saturating_sub(size);
@@ -178,7 +179,7 @@ fn remember(window: &mut VecDeque<u8>, came: &[u8], size: usize) {
     window.extend(newest);
 }
 
-/// The sending half.
+/// The deflating half, used by the encoder.
 pub struct Deflater {
     window: Window,
     level: Compression,
@@ -188,26 +189,26 @@ pub struct Deflater {
 }
 
 impl Deflater {
-    /// `None` where the peer allows a window of 8 bits: that peer gets its messages as they are.
+    /// `None` if the peer allows only a window of 8 bits. Such a peer gets its messages uncompressed.
     fn new(window: Window, settings: &DeflateConfig) -> Option<Deflater> {
         let level = Compression::new(settings.level.into());
         let deflater = Deflater { window, level, from: settings.from, stream: None };
         (window.bits >= LEAST_BITS).then_some(deflater)
     }
 
-    /// Whether a message of this length is worth it.
+    /// Whether a message of this length is worth compressing.
     pub fn wants(&self, length: usize) -> bool {
         length >= self.from
     }
 
-    /// The payload of a message, or of a fragment of one.
+    /// Compresses the payload of a message or of one fragment.
     pub fn deflate(&mut self, payload: &[u8], fin: bool) -> Vec<u8> {
         let Window { bits, takeover } = self.window;
         let new = || Compress::new_with_window_bits(self.level, false, bits);
         let mut out = flush(self.stream.get_or_insert_with(new), payload);
         if fin {
-            // RFC 7692 §7.2.1: the last four bytes of a message go without saying. Where nothing is
-            // left, nobody has begun the empty block that they end.
+            // RFC 7692 §7.2.1: omit the last four bytes of a message. If that leaves nothing, the
+            // empty block that they end still needs its first byte.
             out.truncate(out.len().saturating_sub(TAIL.len()));
             if out.is_empty() {
                 out.push(0);
@@ -220,32 +221,32 @@ impl Deflater {
         out
     }
 
-    /// Whether the peer can read what is compressed for all: it remembers as much as there is.
+    /// Whether the peer can read a shared compressed frame: its window is the largest.
     pub fn may_take_what_is_for_all(&self) -> bool {
         self.window.bits == MOST_BITS
     }
 
-    /// The payload of a message that repeats nothing before it, and so is the same for all.
+    /// Compresses a payload without reference to earlier messages, so that all connections can share it.
     pub fn deflate_for_all(&self, payload: &[u8]) -> Vec<u8> {
         let window = Window { bits: MOST_BITS, takeover: false };
         let mut fresh = Deflater { window, stream: None, level: self.level, from: self.from };
         fresh.deflate(payload, true)
     }
 
-    /// Forgets what was sent, and gives back the memory.
+    /// Forgets the window, and frees its memory.
     pub fn forget(&mut self) {
         self.stream = None;
     }
 }
 
-/// Compresses all of it, up to an empty block behind which nothing is held back.
+/// Compresses all of the input and flushes: it ends with an empty block, and nothing is held back.
 fn flush(stream: &mut Compress, mut payload: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(payload.len() / 2 + 64);
     loop {
         let before = stream.total_in();
         let compressed = stream.compress_vec(payload, &mut out, FlushCompress::Sync);
         payload = &payload[(stream.total_in() - before) as usize..];
-        // Room left over: nothing more wanted to come. Errors are for those who go on after the end.
+        // Unused room means that all output is out. Errors occur only for calls after a stream's end.
         if compressed.is_err() || (payload.is_empty() && out.len() < out.capacity()) {
             return out;
         }
