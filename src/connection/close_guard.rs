@@ -1,8 +1,9 @@
-//! How a connection ends: whoever lets go of it last says goodbye.
+//! How a connection ends: dropping the last clone of its close guard closes it.
 //!
-//! A `WebSocket` holds the farewell, and so does the thread of a server while its handler runs. So a
-//! handler may end while its WebSocket lives on elsewhere, and it may fail after its WebSocket is
-//! gone: in both cases there is one goodbye, with the right code, and then the place is free again.
+//! A `WebSocket` holds the guard, and so does a server's thread while its handler runs. A handler
+//! may end while its `WebSocket` lives on in another thread, and it may fail after it has dropped
+//! its `WebSocket`. In both cases the connection sends one Close, with the right code, and then
+//! gives its permit back.
 
 use std::any::Any;
 use std::sync::Arc;
@@ -13,11 +14,11 @@ use crate::frames::close::Close;
 use crate::frames::close_code::CloseCode;
 use crate::transport::deadline::Deadline;
 
-/// Says goodbye when it is dropped.
+/// Closes the connection when it is dropped.
 pub(crate) struct CloseGuard {
     pub(crate) write_half: Arc<WriteHalf>,
     code: AtomicU16,
-    /// Given back when the goodbye is said.
+    /// Dropped after the closing handshake, which gives it back.
     _permit: Option<Box<dyn Any + Send + Sync>>,
 }
 
@@ -29,7 +30,7 @@ impl CloseGuard {
         CloseGuard { write_half, code: AtomicU16::new(CloseCode::NORMAL.0), _permit: permit }
     }
 
-    /// The code to say, if nobody has closed before.
+    /// Sets the code of our Close, which counts unless a Close has been sent before.
     pub(crate) fn set_code(&self, code: CloseCode) {
         self.code.store(code.0, SeqCst);
     }

@@ -1,20 +1,22 @@
-//! Is the peer still there? When to ask, when to give up, and how long an answer took.
+//! Keepalive: is the peer still there? It decides when to ping, when to give the peer up, and how
+//! long an answer took.
 //!
-//! After a silence we ping; anything that comes is a sign of life, and if nothing does, the peer is
-//! gone. So a peer that has lost its power is found, by a side that would otherwise wait for ever. It is
-//! asked from `recv`: while nobody is in there, nobody is missed; a write to such a peer has a deadline of
-//! its own. And nobody can ask while somebody takes his time over a message that he writes in pieces.
+//! After a silence we send a ping. Anything that then comes shows that the peer lives; if nothing
+//! comes in time, the peer is taken for dead. So a side that only waits notices a peer that lost
+//! its power. The pings are sent from `recv`. While no thread is in `recv`, no silence is noticed,
+//! but a write to a dead peer has a deadline of its own. No ping can be sent while a thread holds
+//! the lock for a message that it writes piece by piece.
 
 use std::time::{Duration, Instant};
 
 use super::limits::Limits;
 use crate::transport::deadline::Deadline;
 
-/// Watches one peer, from the side that reads.
+/// Watches one peer, for the reading thread.
 pub(crate) struct Keepalive {
     ping_every: Option<Duration>,
     pong: Duration,
-    /// When something last came.
+    /// When bytes last came from the peer.
     heard: Instant,
     ping: Option<Ping>,
     /// How long the last answered ping took.
@@ -25,17 +27,17 @@ pub(crate) struct Keepalive {
 struct Ping {
     payload: [u8; 8],
     sent: Instant,
-    /// Something must have come by then.
+    /// When something must have come; `None` if the ping needs no answer, or something has come.
     due: Option<Deadline>,
 }
 
-/// What a silence means.
+/// What to do about a silence.
 pub(crate) enum Silence {
-    /// Nothing yet.
+    /// Go on waiting.
     Wait,
-    /// Time to ask.
+    /// Send a ping.
     Ask,
-    /// We have asked, and it stayed silent.
+    /// A ping was sent, and nothing came in time.
     GiveUp,
 }
 
@@ -45,7 +47,7 @@ impl Keepalive {
         Keepalive { ping_every, pong, heard: Instant::now(), ping: None, latency: None }
     }
 
-    /// How long a read may wait before there is something to do.
+    /// How long a read may wait before the keepalive has something to do.
     pub(crate) fn patience(&self) -> Duration {
         match self.due() {
             Some(due) => due.remaining().unwrap_or_default(),
@@ -53,7 +55,7 @@ impl Keepalive {
         }
     }
 
-    /// Something has come.
+    /// Notes that bytes have come.
     pub(crate) fn heard(&mut self) {
         self.heard = Instant::now();
         if let Some(ping) = &mut self.ping {
@@ -61,17 +63,17 @@ impl Keepalive {
         }
     }
 
-    /// A read has waited so long for nothing.
+    /// Decides what to do after a read that waited this long for nothing.
     pub(crate) fn check(&self, waited: Duration) -> Silence {
         match (self.due(), self.ping_every) {
             (Some(due), _) if due.has_passed() => Silence::GiveUp,
-            // A timer may be early by a tick, so a whole wait counts, whatever the clock says.
+            // A timer may fire a tick early, so a full wait counts, whatever the clock says.
             (None, Some(every)) if waited >= every || self.heard.elapsed() >= every => Silence::Ask,
             _ => Silence::Wait,
         }
     }
 
-    /// What the next ping says: a number, so that its pong is told from others.
+    /// The next ping's payload: a number, by which its pong is recognised.
     pub(crate) fn next_payload(&self) -> [u8; 8] {
         let last = self.ping.as_ref().map_or(0, |ping| u64::from_be_bytes(ping.payload));
         last.wrapping_add(1).to_be_bytes()
@@ -84,7 +86,7 @@ impl Keepalive {
         self.ping = Some(Ping { payload, sent, due });
     }
 
-    /// A pong has come.
+    /// Notes a pong; if it answers the last ping, the latency is new.
     pub(crate) fn answered(&mut self, payload: &[u8]) {
         let ours = self.ping.as_ref().filter(|ping| ping.payload == payload);
         self.latency = ours.map(|ping| ping.sent.elapsed()).or(self.latency);

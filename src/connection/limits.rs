@@ -1,10 +1,14 @@
-//! How much, how many, how long: everything that a peer could otherwise stretch.
+//! How much, how many, how long: the limits on all that a peer could otherwise make larger or
+//! longer.
+//!
+//! A limit that a peer exceeds leads to a close code (1009), to a status (408, 431, 503) or to the
+//! end of the connection. Each field says which.
 
 use std::time::Duration;
 
 use crate::frames::assembler::Bounds;
 
-/// The limits of a server or a client. Change some and keep the others:
+/// The limits of a server or a client. Change some and keep the defaults of the others:
 ///
 /// ```
 /// use ws101::Limits;
@@ -12,30 +16,36 @@ use crate::frames::assembler::Bounds;
 /// ```
 #[derive(Clone, Debug)]
 pub struct Limits {
-    /// Bytes of a message, over all its fragments. More is 1009, told from the header.
+    /// The most bytes of a message, over all its fragments. A larger one fails with 1009 as soon as
+    /// a header announces it.
     pub max_message: u64,
-    /// Fragments of a message, empty ones included. More is 1009.
+    /// The most fragments of a message, empty ones included. More fail with 1009.
     pub max_fragments: u64,
-    /// Bytes of a head. More is 431.
+    /// The most bytes of a head. A longer one gets a 431.
     pub max_head: usize,
-    /// Lines of a head. More is 431.
+    /// The most lines of a head. More get a 431.
     pub max_head_lines: usize,
-    /// Connections at a time. One more is told 503.
+    /// The most open connections at a time. The next client gets a 503.
     pub max_connections: usize,
-    /// Heads being read, and pages and refusals being sent, at a time. One more, and the oldest makes way:
-    /// an honest client needs milliseconds for its head, so a crowd of slow ones never keeps it out.
+    /// The most pending connections at a time: those whose head is being read, or to which a plain
+    /// HTTP answer is being sent. One more evicts the oldest. An honest client needs milliseconds
+    /// for its head, so a crowd of slow clients never keeps it out.
     pub max_waiting: usize,
-    /// For the whole head, however it trickles in. Later is 408. A client dials within it, too.
+    /// How long a whole head may take, in however many pieces it comes. A later one gets a 408. A
+    /// client must connect within it, too.
     pub head: Duration,
-    /// For a write in which the peer takes less than 64 KiB. Longer, and it is dropped.
+    /// How long the peer may take to accept 64 KiB of a write. A slower one loses its connection.
     pub write: Duration,
-    /// Of silence before we ping, and up to `close` more; `None`: never.
+    /// How long the peer may be silent before the keepalive sends a ping; it may come up to `close`
+    /// later. `None`: never.
     pub ping_every: Option<Duration>,
-    /// For anything to come once we have pinged. Later, the peer is taken for dead.
+    /// How long the keepalive waits after its ping for anything to come. Then it takes the peer for
+    /// dead.
     pub pong: Duration,
-    /// For the peer's Close once ours is sent, and for its last bytes.
+    /// How long the closing handshake may take: from our Close to the peer's Close and its last
+    /// bytes.
     pub close: Duration,
-    /// The stack of a connection's thread. Only what is touched takes memory.
+    /// The stack size of a connection's thread. Only the pages that are touched take memory.
     pub stack: usize,
 }
 
@@ -60,12 +70,12 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// The part that the protocol keeps.
+    /// The limits that the frame decoder enforces.
     pub(crate) fn bounds(&self) -> Bounds {
         Bounds { max_message: self.max_message, max_fragments: self.max_fragments }
     }
 
-    /// Bytes and lines that a head may have.
+    /// The most bytes and lines of a head.
     pub(crate) fn head_size(&self) -> (usize, usize) {
         (self.max_head, self.max_head_lines)
     }

@@ -1,12 +1,13 @@
-//! A queue in front of a peer that may be slow: whoever sends never waits.
+//! A queue for a peer that may be slow: the thread that puts a message in never waits.
 //!
 //! ```text
-//! try_send ─► [ at most `bound` messages ] ─► a thread ─► link ─► peer
-//!     └─ full: the peer is too slow, says the answer; the caller decides what becomes of it
+//! try_send ─► [ at most `bound` messages ] ─► a thread ─► write half ─► peer
+//!     └─ full: the peer is too slow, and `try_send` says so; the caller decides what to do
 //! ```
 //!
-//! For broadcasts: a slow member neither delays the others nor grows without bound. The thread takes
-//! all that waits at once, and sends it in one write.
+//! This is for broadcasts: a slow member delays no other member, and its queue has a bound.
+//! (Waiting for the slowest would be head-of-line blocking.) The queue's thread takes all queued
+//! messages at once and sends them in one write.
 
 use std::sync::Arc;
 use std::thread;
@@ -17,17 +18,18 @@ use crate::error::Result;
 use crate::frames::message::AsMessage;
 use crate::frames::prepared::PreparedMessage;
 
-/// The handle of a queue. Clones share it; when the last one is gone, what is in it is still sent.
+/// A handle on a queue. Clones share the queue. When the last one is dropped, the queue's thread
+/// still sends what is queued, and then ends.
 #[derive(Clone)]
 pub struct Outbox {
-    entrance: Arc<Entrance>,
+    input: Arc<Input>,
     write_half: Arc<WriteHalf>,
 }
 
-/// Where messages are put in. There is a thread at the other end as long as it is there.
-struct Entrance(Arc<Queue>);
+/// The side where messages are put in. Dropping it closes the queue, which ends the queue's thread.
+struct Input(Arc<Queue>);
 
-impl Drop for Entrance {
+impl Drop for Input {
     fn drop(&mut self) {
         self.0.close();
     }
@@ -36,28 +38,29 @@ impl Drop for Entrance {
 impl Outbox {
     pub(crate) fn new(write_half: &Arc<WriteHalf>, bound: usize) -> Result<Outbox> {
         let queue = Arc::new(Queue::new(bound));
-        let (of_thread, write_half) = ((queue.clone(), write_half.clone()), write_half.clone());
+        let (thread_queue, thread_write_half) = (queue.clone(), write_half.clone());
         let thread = thread::Builder::new().name(format!("outbox {}", write_half.id));
-        thread.stack_size(128 * 1024).spawn(move || send_all(&of_thread.0, &of_thread.1))?;
+        thread.stack_size(128 * 1024).spawn(move || send_all(&thread_queue, &thread_write_half))?;
         write_half.outboxes.add(queue.clone());
-        Ok(Outbox { entrance: Arc::new(Entrance(queue)), write_half })
+        Ok(Outbox { input: Arc::new(Input(queue)), write_half: write_half.clone() })
     }
 
-    /// Puts a message into the queue and returns at once. [`Error::WriteTimeout`](crate::Error::WriteTimeout):
-    /// it is full, and this message will not be sent. [`Error::Closed`](crate::Error::Closed): the
-    /// connection has ended.
+    /// Puts a message into the queue and returns at once.
+    /// [`Error::WriteTimeout`](crate::Error::WriteTimeout): the queue is full, and the message
+    /// won't be sent. [`Error::Closed`](crate::Error::Closed): the connection has ended.
     pub fn try_send(&self, message: &PreparedMessage) -> Result<()> {
-        self.entrance.0.put(message.clone())
+        self.input.0.put(message.clone())
     }
 
-    /// Ends the connection on the spot: for a peer that is too slow, and could not be told anyhow.
+    /// Ends the connection at once, without a Close: for a peer that is too slow and so wouldn't
+    /// get one.
     pub fn abort(&self) {
         self.write_half.abort();
     }
 }
 
 // WALK: outbox
-/// The thread's work: until the queue is closed and empty, or the peer is gone.
+/// The queue's thread: it sends until the queue is closed and empty, or a write fails.
 fn send_all(queue: &Queue, write_half: &WriteHalf) {
     while let Some(messages) = queue.take() {
         let mut feed_all = messages

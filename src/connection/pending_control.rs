@@ -1,8 +1,11 @@
-//! What the thread that reads leaves to be sent, by whoever has the lock of what goes out.
+//! Control frames that the reading thread makes pending, for the thread that holds the write lock
+//! to send.
 //!
 //! Rules of this file:
-//! - Nobody waits here: what is left is a pong, a Close, or both, and taken in a few steps.
-//! - Only the latest ping is owed an answer (RFC 6455 §5.5.3), and only the first Close counts.
+//! - No thread waits here: the mutex is held only for the few steps that put a frame in or take it
+//!   out.
+//! - Only the latest ping needs an answer (RFC 6455 §5.5.3), and only the first Close counts. So
+//!   there's at most one pong and one Close, whatever the peer sends.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
@@ -10,14 +13,14 @@ use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use crate::frames::close::Close;
 use crate::transport::lock::lock;
 
-/// A place for one pong and one Close.
+/// At most one pending pong and one pending Close.
 #[derive(Default)]
 pub(crate) struct PendingControl {
     left: Mutex<PendingFrames>,
     is_pending: AtomicBool,
 }
 
-/// What was left.
+/// The frames that are pending.
 #[derive(Default)]
 pub(crate) struct PendingFrames {
     pub(crate) pong: Option<Vec<u8>>,
@@ -25,24 +28,24 @@ pub(crate) struct PendingFrames {
 }
 
 impl PendingControl {
-    /// Leaves a pong in place of an older one.
+    /// Makes a pong pending, in place of an older one.
     pub(crate) fn set_pong(&self, payload: Vec<u8>) {
         lock(&self.left).pong = Some(payload);
         self.is_pending.store(true, SeqCst);
     }
 
-    /// Leaves a Close, unless there is one.
+    /// Makes a Close pending, unless one is already.
     pub(crate) fn set_close(&self, close: Close) {
         lock(&self.left).close.get_or_insert(close);
         self.is_pending.store(true, SeqCst);
     }
 
-    /// Whether something was left that nobody has taken.
+    /// Whether a frame is pending.
     pub(crate) fn is_pending(&self) -> bool {
         self.is_pending.load(SeqCst)
     }
 
-    /// Takes what was left.
+    /// Takes the pending frames.
     pub(crate) fn take(&self) -> PendingFrames {
         self.is_pending.store(false, SeqCst);
         std::mem::take(&mut *lock(&self.left))

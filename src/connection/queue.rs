@@ -1,4 +1,8 @@
-//! A bounded queue of messages: many put in, one thread takes out, and whoever puts in never waits.
+//! A bounded queue of messages: many threads put messages in and never wait, and one thread takes
+//! them out.
+//!
+//! A full queue refuses a message with `WriteTimeout`, a closed one with `Closed`. A message counts
+//! towards the bound until it has been sent.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
@@ -8,7 +12,7 @@ use crate::frames::prepared::PreparedMessage;
 use crate::transport::deadline::Deadline;
 use crate::transport::lock::lock;
 
-/// A queue, shared by those who put in and the one who takes out.
+/// A queue, shared by the threads that put messages in and the one that takes them out.
 pub(crate) struct Queue {
     bound: usize,
     state: Mutex<State>,
@@ -18,11 +22,11 @@ pub(crate) struct Queue {
 #[derive(Default)]
 struct State {
     waiting: VecDeque<PreparedMessage>,
-    /// Taken out, and not yet sent.
+    /// How many messages are taken out and not yet sent.
     in_hand: usize,
-    /// No more are taken in.
+    /// The queue takes in no more messages.
     closed: bool,
-    /// Whoever took out has gone.
+    /// The thread that took messages out has ended.
     ended: bool,
 }
 
@@ -46,8 +50,8 @@ impl Queue {
         Ok(())
     }
 
-    /// Waits for messages, and takes all of them; those taken before are sent. `None`: the queue is
-    /// closed and empty.
+    /// Waits for messages and takes all of them; the batch taken before has been sent by now.
+    /// Returns `None` when the queue is closed and empty.
     pub(crate) fn take(&self) -> Option<VecDeque<PreparedMessage>> {
         let mut state = lock(&self.state);
         state.in_hand = 0;
@@ -58,19 +62,20 @@ impl Queue {
         Some(std::mem::take(&mut state.waiting)).filter(|messages| !messages.is_empty())
     }
 
-    /// Nobody takes out any more.
+    /// Ends the queue, because its thread ends: drops what is queued, and wakes the threads that
+    /// wait in `drain`.
     pub(crate) fn end(&self) {
         *lock(&self.state) = State { closed: true, ended: true, ..State::default() };
         self.changed.notify_all();
     }
 
-    /// Takes in no more; what is in it is still taken out.
+    /// Closes the queue: it takes in no more messages; its thread still sends those in it.
     pub(crate) fn close(&self) {
         lock(&self.state).closed = true;
         self.changed.notify_all();
     }
 
-    /// Takes in no more, and waits until all that is in it has been sent.
+    /// Closes the queue, and waits until its thread has sent what is in it.
     pub(crate) fn drain(&self, deadline: Deadline) {
         self.close();
         let mut state = lock(&self.state);
@@ -81,19 +86,19 @@ impl Queue {
     }
 }
 
-/// The queues in front of one peer.
+/// The queues of one connection.
 #[derive(Default)]
 pub(crate) struct Queues(Mutex<Vec<Arc<Queue>>>);
 
 impl Queues {
-    /// Adds one, and forgets those that have ended.
+    /// Adds a queue, and drops those that have ended.
     pub(crate) fn add(&self, queue: Arc<Queue>) {
         let mut queues = lock(&self.0);
         queues.retain(|other| !lock(&other.state).ended);
         queues.push(queue);
     }
 
-    /// All take in no more; waits until all that is in them has been sent.
+    /// Closes all queues, and waits until what is in them has been sent.
     pub(crate) fn drain(&self, deadline: Deadline) {
         lock(&self.0).drain(..).for_each(|queue| queue.drain(deadline));
     }

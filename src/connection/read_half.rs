@@ -8,7 +8,8 @@
 //!           └───┘
 //! ```
 //!
-//! It belongs to one thread, and shares nothing with those that send but the [`link`](super::write_half).
+//! It belongs to one thread, the reading thread, and shares only the
+//! [`write_half`](super::write_half) with the threads that send.
 
 use std::io::{self, ErrorKind};
 use std::sync::Arc;
@@ -24,29 +25,29 @@ use crate::frames::message::{Message, MessageKind};
 use crate::transport::deadline::Deadline;
 use crate::transport::stream::is_timeout;
 
-/// How long a look at the stream takes where nothing is there.
+/// How long a read waits that is only to find out whether bytes are there.
 const SHORTEST_READ: Duration = Duration::from_millis(1);
-/// So many reads take in all that the system can have kept for us.
+/// This many reads empty the largest receive buffer that the operating system keeps for a socket.
 const LATE_READS: u32 = 64;
 
-/// Receives messages, and deals with what else comes.
+/// Receives messages, answers control frames, and keeps the deadlines of reading.
 pub(crate) struct ReadHalf {
     write_half: Arc<WriteHalf>,
     decoder: Decoder,
     keepalive: Keepalive,
-    /// The read timeout that we have given the stream.
+    /// The stream's current read timeout.
     timeout: Option<Duration>,
-    /// What the peer closed with.
+    /// The peer's Close.
     closed_with: Option<Close>,
-    /// Nothing more will come.
+    /// There will be no more events.
     over: bool,
-    /// In this call the stream was looked at: once is owed to whoever has no patience.
+    /// Whether this call has read from the stream: even a caller without patience gets one read.
     has_looked: bool,
-    /// How often it was looked at since the peer should have answered our Close.
+    /// How many reads were made after the deadline for the peer's answer to our Close.
     late_reads: u32,
-    /// A message is being read piece by piece, and its end has not come.
+    /// A message is being read piece by piece, and its last piece hasn't come.
     in_pieces: bool,
-    /// Whole messages that have come, and are not yet counted for the server.
+    /// Whole messages received and not yet added to the server's counters.
     messages: u64,
 }
 
@@ -66,7 +67,7 @@ impl ReadHalf {
         }
     }
 
-    /// The next message, or `None` if there will be no more.
+    /// The next message, or `None` if there will be none.
     #[inline]
     pub(crate) fn message(&mut self, until: Option<Deadline>) -> Result<Option<Message>> {
         self.has_looked = false;
@@ -78,14 +79,14 @@ impl ReadHalf {
         }
     }
 
-    /// The first piece of the next message, for one who reads it as a stream.
+    /// The first piece of the next message, for a caller that reads it as a stream.
     pub(crate) fn first_piece(&mut self) -> Result<Option<(MessageKind, Vec<u8>)>> {
         self.skip_rest_of_stream(None)?;
         self.decoder.deliver_pieces(true);
         self.next_piece()
     }
 
-    /// The next piece of it.
+    /// The next piece of that message.
     pub(crate) fn next_piece(&mut self) -> Result<Option<(MessageKind, Vec<u8>)>> {
         let Some(Event::Piece { kind, bytes, last }) = self.next_event(None)? else {
             return Ok(None);
@@ -99,7 +100,8 @@ impl ReadHalf {
         self.in_pieces
     }
 
-    /// A reader that was dropped half way: what it did not read is not the next message.
+    /// Skips what a `MessageReader` that was dropped half
+    /// way did not read: it isn't the next message.
     fn skip_rest_of_stream(&mut self, until: Option<Deadline>) -> Result<()> {
         while self.in_pieces {
             let event = self.next_event(until)?;
@@ -108,7 +110,7 @@ impl ReadHalf {
         Ok(())
     }
 
-    /// Waits for the peer's Close, and drops what else comes.
+    /// Waits for the peer's Close, and drops all other events.
     pub(crate) fn drain(&mut self, until: Deadline) -> Result<()> {
         self.has_looked = false;
         let mut drained = Ok(());
@@ -119,7 +121,7 @@ impl ReadHalf {
         drained
     }
 
-    /// What the peer closed with.
+    /// The peer's Close.
     pub(crate) fn closed_with(&self) -> Option<&Close> {
         self.closed_with.as_ref()
     }
@@ -130,7 +132,7 @@ impl ReadHalf {
     }
 
     // WALK: recv
-    /// The next message or piece. What else comes is dealt with here.
+    /// The next message or piece. Control frames are answered here.
     #[inline]
     fn next_event(&mut self, until: Option<Deadline>) -> Result<Option<Event>> {
         while !self.over {
@@ -161,37 +163,38 @@ impl ReadHalf {
         Ok(None)
     }
 
-    /// Nothing comes after an error, but where only the caller's patience has ended.
+    /// After an error there are no more events, except when only the caller's timeout has passed.
     fn note_end(&mut self, done: Result<()>) -> Result<()> {
         self.over |= !matches!(done, Ok(()) | Err(Error::TimedOut));
         done
     }
 
-    /// The peer has closed: it gets its own code back (§5.5.1).
+    /// §5.5.1: answers the peer's Close with its own code.
     fn closed(&mut self, close: Close) {
         log::debug!("{} the peer closes with {close}", self.write_half.id);
         self.over = true;
-        // What waits in an outbox goes out first. If that, or the Close, can't be sent, the peer has
-        // left already: it has said its last, and so it ends well.
+        // What waits in an outbox goes out first. A failure to send that, or the Close, doesn't
+        // count: the peer has closed, so the connection has ended cleanly.
         let within = Deadline::after(self.write_half.close_within);
         let _ = self.write_half.close_before(within, close.clone());
         self.write_half.both_have_closed();
         self.closed_with = Some(close);
     }
 
-    /// Waits until bytes have come, and keeps the deadlines meanwhile. Whoever has no patience gets
-    /// what is there all the same: one look at the stream is always taken.
+    /// Waits until bytes have come, and keeps the deadlines meanwhile. Even a caller without
+    /// patience gets what has arrived: the stream is read at least once.
     fn wait(&mut self, until: Option<Deadline>) -> Result<()> {
         self.write_half.flush_unless_busy()?;
         self.write_half.totals.received(std::mem::take(&mut self.messages), 0);
         loop {
-            // 1. How long may it take? // WALK: patience
+            // 1. How long may the read wait? // WALK: patience
             // Never longer than the peer has for its Close: another thread may send ours meanwhile.
             let mut patience = self.keepalive.patience().min(self.write_half.close_within);
             if let Some(closing) = self.write_half.closing() {
                 match closing.remaining() {
                     Ok(rest) => patience = patience.min(rest),
-                    // What came in time is still there, however late we come for it.
+                    // Bytes that came in time are in the receive buffer, however late the caller
+                    // reads them.
                     Err(_) if self.late_reads < LATE_READS => {
                         self.late_reads += 1;
                         patience = SHORTEST_READ;
@@ -207,7 +210,7 @@ impl ReadHalf {
                 }
             }
             self.has_looked = true;
-            // 2. Read. Setting a timeout is a system call: done only when it changes.
+            // 2. Read. Setting a timeout is a system call, so only when it changes.
             if self.timeout != Some(patience) {
                 self.write_half.stream.set_read_timeout(patience)?;
                 self.timeout = Some(patience);
@@ -227,9 +230,9 @@ impl ReadHalf {
         }
     }
 
-    /// It was silent for a while: time to ask, or to give up?
+    /// Nothing came for a while: send a ping, or give the peer up?
     fn keep_alive(&mut self, waited: Duration) -> Result<()> {
-        // Our Close is a question, too, and has a deadline of its own.
+        // Our Close, too, needs an answer, and has a deadline of its own.
         if self.write_half.closing().is_some() {
             return Ok(());
         }
@@ -239,7 +242,8 @@ impl ReadHalf {
                 self.decoder.shrink();
                 self.write_half.shrink()?;
                 match self.send_ping(true) {
-                    // Another thread has just closed: now it is the peer's Close that we wait for.
+                    // Another thread has just sent our Close: now the reading thread waits for the
+                    // peer's.
                     Err(Error::Closed) => Ok(()),
                     pinged => pinged,
                 }
@@ -248,7 +252,7 @@ impl ReadHalf {
         }
     }
 
-    /// Pings the peer, which may be required to show a sign of life.
+    /// Sends a ping. With `must_answer`, something must come before the keepalive's deadline.
     pub(crate) fn send_ping(&mut self, must_answer: bool) -> Result<()> {
         let payload = self.keepalive.next_payload();
         // The pong may be here before the write returns, so the clock starts first.

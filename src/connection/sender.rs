@@ -1,4 +1,10 @@
-//! The sending half, for other threads: clone it, and send while the `WebSocket` waits in `recv`.
+//! A handle on the sending side for other threads: clone it, and send while the `WebSocket` waits
+//! in `recv`.
+//!
+//! Rules of this file:
+//! - A `Sender` doesn't keep the connection open; it keeps the descriptor until it is dropped.
+//! - Frames of several threads never mix: each `send` holds the write half's lock for a whole
+//!   frame.
 
 use std::sync::Arc;
 
@@ -8,10 +14,10 @@ use crate::frames::close::Close;
 use crate::frames::close_code::CloseCode;
 use crate::frames::message::AsMessage;
 
-/// Sends on a connection from any thread. Frames of several threads never mix.
+/// Sends on a connection, from any thread.
 ///
-/// It does not keep the connection open: once the `WebSocket` is closed, sending fails with
-/// [`Error::Closed`](crate::Error::Closed). But it keeps the descriptor, until it is dropped.
+/// It doesn't keep the connection open: once the `WebSocket` is closed, sending fails with
+/// [`Error::Closed`](crate::Error::Closed). It does keep the descriptor until it is dropped.
 #[derive(Clone)]
 pub struct Sender {
     pub(crate) write_half: Arc<WriteHalf>,
@@ -22,19 +28,19 @@ impl Sender {
         Sender { write_half }
     }
 
-    /// Sends a message. On the wire when this returns.
+    /// Sends a message. When this returns, the message has been handed to the operating system.
     pub fn send(&self, message: impl AsMessage) -> Result<()> {
         self.write_half.send(|encoder| encoder.message(message.as_message()))
     }
 
-    /// Sends our Close. The `recv` of the `WebSocket` ends when the peer has answered it, or when it
-    /// has not in time.
+    /// Sends our Close. The `recv` of the `WebSocket` returns when the peer has answered it, or
+    /// fails when the deadline for closing passes.
     pub fn close(&self, code: impl Into<CloseCode>, reason: &str) -> Result<()> {
         self.write_half.close(Close::new(code, reason)?)
     }
 
-    /// Ends the connection on the spot, without a goodbye: for a peer that has stopped reading, and
-    /// could not be told anyhow.
+    /// Ends the connection at once, without a Close: for a peer that has stopped reading and so
+    /// wouldn't get one.
     pub fn abort(&self) {
         self.write_half.abort();
     }

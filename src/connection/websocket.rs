@@ -1,8 +1,8 @@
 //! A WebSocket: `recv`, `send`, `close`.
 //!
-//! Two sides that share no lock: the [`receiver`](super::read_half) belongs to whoever has the
-//! `WebSocket`; the sending side is the [`link`](super::write_half), which other threads may use through a
-//! [`Sender`] or an [`Outbox`] while this one waits in `recv`.
+//! It has two sides that share no lock. The [`read_half`](super::read_half) belongs to the thread
+//! that holds the `WebSocket`. The [`write_half`](super::write_half) is shared: other threads use
+//! it through a [`Sender`] or an [`Outbox`] while this thread waits in `recv`.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -22,17 +22,18 @@ use crate::frames::message::{AsMessage, Message};
 use crate::http::request::Request;
 use crate::transport::deadline::Deadline;
 
-/// An open connection, at either end.
+/// An open connection, on a server or a client.
 ///
-/// Dropping it closes it: with 1000, or with 1011 if its thread panics. (In the handler of
-/// [`Server::serve`](crate::Server::serve): when the handler ends, since how it ends decides the code.)
+/// Dropping it closes it: with 1000, or with 1011 if its thread panics. (In a handler of
+/// [`Server::serve`](crate::Server::serve) the connection closes when the handler ends, because how
+/// it ends decides the code.)
 pub struct WebSocket {
     pub(crate) read_half: Box<ReadHalf>,
     pub(crate) write_half: Arc<WriteHalf>,
     request: Box<Request>,
     subprotocol: Option<String>,
     peer: Option<SocketAddr>,
-    /// Last, so that it is dropped last: whoever holds it last says goodbye.
+    /// The last field, so that it is dropped last. Dropping its last clone closes the connection.
     close_guard: Arc<CloseGuard>,
 }
 
@@ -50,28 +51,29 @@ impl WebSocket {
         WebSocket { read_half, write_half, request, subprotocol, peer, close_guard }
     }
 
-    /// Waits for the next message. `None`: the peer has closed, and
-    /// [`closed_with`](WebSocket::closed_with) says how; or an earlier call has failed. Pings are
-    /// answered, and our own are sent, in here.
+    /// Waits for the next message. Returns `None` when the peer has closed, and
+    /// [`closed_with`](WebSocket::closed_with) then holds its Close; also after an earlier call has
+    /// failed. This call answers pings, and sends the keepalive's own.
     pub fn recv(&mut self) -> Result<Option<Message>> {
         self.read_half.message(None)
     }
 
-    /// As [`recv`](WebSocket::recv), but gives up after a while with [`Error::TimedOut`]; the
-    /// connection, and what has come of a message, stay as they are. With no patience at all it still
-    /// takes what is there. (What was fed is written first, for which `Limits::write` is the time.)
+    /// As [`recv`](WebSocket::recv), but fails with [`Error::TimedOut`] when no message is complete
+    /// in time. The connection stays open, and the bytes received so far are kept. A timeout of
+    /// zero returns what has already arrived. (What was fed is written first, which may take as
+    /// long as `Limits::write` allows.)
     pub fn recv_timeout(&mut self, patience: Duration) -> Result<Option<Message>> {
         let patience = patience.max(Duration::from_millis(1));
         self.read_half.message(Some(Deadline::after(patience)))
     }
 
-    /// Sends a message. On the wire when this returns.
+    /// Sends a message. When this returns, the message has been handed to the operating system.
     pub fn send(&mut self, message: impl AsMessage) -> Result<()> {
         self.write_half.send(|encoder| encoder.message(message.as_message()))
     }
 
-    /// Encodes a message, which goes out with the next `send` or `flush`, or before `recv` next has to
-    /// wait. So the replies to all that came in one read go out in one write.
+    /// Encodes a message, to be written by the next `send` or `flush`, or before `recv` has to
+    /// wait. So the replies to all messages of one read go out in one write.
     pub fn feed(&mut self, message: impl AsMessage) -> Result<()> {
         self.write_half.feed(|encoder| encoder.message(message.as_message()))
     }
@@ -81,19 +83,20 @@ impl WebSocket {
         self.write_half.send(|_| Ok(&[]))
     }
 
-    /// Pings the peer. When its pong has come, [`latency`](WebSocket::latency) is new. Where another thread
-    /// is writing just now none is sent: that tells as much about the peer, but not how long it takes.
+    /// Sends a ping; its pong updates [`latency`](WebSocket::latency). If another thread is
+    /// writing, no ping is sent: the write shows as well that the peer lives, though not how fast
+    /// it answers.
     pub fn ping(&mut self) -> Result<()> {
         self.read_half.send_ping(false)
     }
 
-    /// How long the last answered ping took.
+    /// How long the peer took to answer the last ping that it answered.
     pub fn latency(&self) -> Option<Duration> {
         self.read_half.latency()
     }
 
-    /// Closes: sends our Close, waits for the peer's, and leaves. Messages that are still on their way
-    /// are dropped. Never takes longer than the deadline for closing.
+    /// Does the closing handshake: sends our Close, waits for the peer's, and ends the stream.
+    /// Messages that arrive meanwhile are dropped. Takes no longer than `Limits::close`.
     pub fn close(&mut self, code: impl Into<CloseCode>, reason: &str) -> Result<()> {
         let close = Close::new(code, reason)?;
         let deadline = Deadline::after(self.write_half.close_within);
@@ -106,7 +109,7 @@ impl WebSocket {
         }
     }
 
-    /// What the peer closed with: a code and a reason.
+    /// The code and the reason of the peer's Close, once it has come.
     pub fn closed_with(&self) -> Option<&Close> {
         self.read_half.closed_with()
     }
@@ -116,32 +119,33 @@ impl WebSocket {
         &self.request
     }
 
-    /// The subprotocol that was agreed on.
+    /// The subprotocol that client and server agreed on.
     pub fn subprotocol(&self) -> Option<&str> {
         self.subprotocol.as_deref()
     }
 
-    /// A handle for other threads to send with, while this one waits in `recv`.
+    /// A handle that other threads send with while this one waits in `recv`.
     pub fn sender(&self) -> Sender {
         Sender::new(self.write_half.clone())
     }
 
-    /// A queue of at most so many messages with a thread of its own, for a peer that may be slow.
+    /// A queue of at most `bound` messages with a thread that sends them, for a peer that may be
+    /// slow.
     pub fn outbox(&self, bound: usize) -> Result<Outbox> {
         Outbox::new(&self.write_half, bound)
     }
 
-    /// The number that the log calls this connection by.
+    /// The number of this connection in the log.
     pub fn id(&self) -> u64 {
         self.write_half.id
     }
 
-    /// Who is at the other end.
+    /// The peer's address, if the stream has one.
     pub fn peer(&self) -> Option<SocketAddr> {
         self.peer
     }
 
-    /// For the server, which says goodbye where the handler could not.
+    /// For the server, which sets the close code if the handler fails.
     pub(crate) fn close_guard(&self) -> Arc<CloseGuard> {
         self.close_guard.clone()
     }

@@ -1,14 +1,17 @@
-//! What the threads of one connection share: the stream, and one lock around what goes out.
+//! The sending side of a connection, which its threads share: the stream, and one lock around the
+//! encoder.
 //!
 //! Rules of this file:
-//! - The lock is held for whole frames, so frames of different threads never mix. Everybody who sends
-//!   writes the whole batch before letting go; whoever *feeds* writes it later, at the latest before
-//!   waiting for anything.
-//! - The thread that reads does not wait for it, unless the peer has closed and there is nothing left to
-//!   read. It may find the lock taken by a write that takes seconds, while the peer waits for us to
-//!   read. So it *leaves* its pong or Close in a [`PendingControl`], and whoever has the lock sends that next.
-//! - Nothing is forgotten: the slot is filled before the lock is tried, and looked at again after
-//!   the lock was let go.
+//! - A thread holds the lock for whole frames, so frames of different threads never mix. A thread
+//!   that *sends* writes the whole batch before it unlocks. A thread that *feeds* leaves its frames
+//!   in the batch, and writes them before it waits for anything.
+//! - The reading thread never waits for the lock, except after the peer's Close, when it has
+//!   nothing left to read. Another thread may hold the lock through a write that takes seconds,
+//!   while the peer can't go on until we read: waiting would be a deadlock. So the reading thread
+//!   puts its pong or Close into a [`PendingControl`], and the thread that holds the lock sends it
+//!   next.
+//! - No pending frame is lost (a lost wakeup): the reading thread fills the `PendingControl` before
+//!   it tries the lock, and each thread looks into it again after it has unlocked.
 
 use std::net::Shutdown;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
@@ -31,12 +34,12 @@ use crate::transport::lock::lock;
 use crate::transport::min_rate::{per_call_timeout, too_slow_or_lost, write_with_min_rate};
 use crate::transport::stream::Stream;
 
-/// From this size on a batch does not wait for more.
+/// A batch of this size is written at once.
 const FULL_BATCH: usize = 256 * 1024;
-/// How long one of thousands is waited for.
+/// How long a shutdown waits for one peer among thousands.
 const BULK_CLOSE_TIMEOUT: Duration = Duration::from_millis(10);
 
-/// One connection, as its threads share it.
+/// The sending side of one connection.
 pub(crate) struct WriteHalf {
     pub(crate) id: u64,
     pub(crate) stream: Arc<dyn Stream>,
@@ -44,20 +47,20 @@ pub(crate) struct WriteHalf {
     pub(crate) totals: Arc<Totals>,
     encoder: Mutex<Encoder>,
     pending: PendingControl,
-    /// Set when our Close is out, or left to be sent: the peer must have answered by then.
+    /// Set when our Close is sent or pending: the peer must answer it by then.
     closing: OnceLock<Deadline>,
-    /// How long closing may take.
+    /// How long the closing handshake may take.
     pub(crate) close_within: Duration,
-    /// The stream has ended or failed, or the goodbye is said: there is nothing more to say.
+    /// The stream has ended or failed, or our Close is sent: there's nothing more to send.
     gone: AtomicBool,
-    /// The stream is for the peer to end.
+    /// The peer must end the stream first: we are the client, and both have sent a Close.
     peer_ends_stream: AtomicBool,
     write_within: Duration,
     pub(crate) outboxes: Queues,
 }
 
 impl WriteHalf {
-    /// Over a stream whose writes wait as long as [`write_with_min_rate`] expects.
+    /// Takes a stream whose write timeout is the one that [`write_with_min_rate`] expects.
     pub(crate) fn new(
         id: u64,
         stream: Arc<dyn Stream>,
@@ -82,15 +85,15 @@ impl WriteHalf {
     }
 
     // WALK: send
-    /// Encodes something and writes it, behind whatever had gathered before. `encode` returns what
-    /// is to be written behind the batch as it lies.
+    /// Encodes a frame and writes it, after the frames that were fed before. `encode` returns bytes
+    /// that are written after the batch as they are, without being copied into it.
     pub(crate) fn send<'a>(
         &self,
         encode: impl FnOnce(&mut Encoder) -> std::result::Result<&'a [u8], Misuse>,
     ) -> Result<()> {
         let mut encoder = self.lock();
         let encoded = encode(&mut encoder);
-        // Also where it was refused: what others have fed goes out with this.
+        // Written even if `encode` refused: the batch may hold what other threads have fed.
         let written = self.write(&mut encoder, encoded.as_deref().unwrap_or_default());
         drop(encoder);
         self.flush_pending()?;
@@ -98,8 +101,8 @@ impl WriteHalf {
         written
     }
 
-    /// Encodes something for the next write; writes at once only what is too much to keep. For those
-    /// who write the batch before they wait: the thread that reads, and those of the outboxes.
+    /// Encodes a frame for the next write, and writes now only if the batch is full. For callers
+    /// that flush before they wait: the reading thread, and the threads of the outboxes.
     #[inline]
     pub(crate) fn feed<'a>(
         &self,
@@ -115,10 +118,11 @@ impl WriteHalf {
     }
 
     // WALK: pong
-    /// Answers a ping, without waiting for the lock: into the batch if it is free, else left.
+    /// Answers a ping without waiting for the lock: encodes the pong into the batch if the lock is
+    /// free, else makes it pending.
     pub(crate) fn pong(&self, payload: Vec<u8>) -> Result<()> {
         if let Some(mut encoder) = self.try_lock() {
-            // No pong after our Close: it needs no answer any more.
+            // No pong after our Close: §5.5.1 forbids it, and the peer needs none. Not an error.
             if encoder.pong(&payload).is_ok() && encoder.batch().len() >= FULL_BATCH {
                 self.write(&mut encoder, &[])?;
             }
@@ -129,14 +133,15 @@ impl WriteHalf {
         self.flush_pending()
     }
 
-    /// Sends our Close, without waiting for the lock. Only the first one counts.
+    /// Sends our Close without waiting for the lock. Only the first Close counts.
     pub(crate) fn close(&self, close: Close) -> Result<()> {
         self.schedule_close(close);
         self.flush_pending()
     }
 
-    /// The peer has broken a rule: it is told which, and that nothing more will come. Where the lock is
-    /// taken, whoever has it tells the first, and our leaving the second.
+    /// Fails the connection: sends a Close that says which rule the peer broke, then ends our
+    /// direction. If another thread holds the lock, that thread sends the Close, and dropping the
+    /// connection ends the stream.
     pub(crate) fn fail(&self, close: Close) {
         self.schedule_close(close);
         if let Some(mut encoder) = self.try_lock()
@@ -146,18 +151,19 @@ impl WriteHalf {
         }
     }
 
-    /// As `close`, by whoever has the lock.
+    /// As `close`, for a thread that already holds the lock.
     pub(crate) fn close_within_lock(&self, encoder: &mut Encoder, close: Close) -> Result<()> {
         self.schedule_close(close);
         self.send_pending(encoder)
     }
 
-    /// Once our Close is out, or on its way: when the peer must have answered it.
+    /// When the peer must have answered our Close, once that is sent or pending.
     pub(crate) fn closing(&self) -> Option<Deadline> {
         self.closing.get().copied()
     }
 
-    /// As `close`, for one who has thousands to close: a peer whose buffers are full is not waited for.
+    /// As `close`, for a shutdown with thousands of connections: it doesn't wait for a peer whose
+    /// buffers are full.
     pub(crate) fn close_without_waiting(&self, close: Close) {
         self.schedule_close(close);
         let Some(mut encoder) = self.try_lock() else { return };
@@ -168,7 +174,8 @@ impl WriteHalf {
         let _ = sent.and_then(|()| self.flush_pending());
     }
 
-    /// Pings, unless somebody is writing, which tells as much: whether it was sent.
+    /// Sends a ping, unless another thread is writing, whose progress shows as well that the peer
+    /// lives. Returns whether it was sent.
     pub(crate) fn ping(&self, payload: &[u8]) -> Result<bool> {
         let Some(mut encoder) = self.try_lock() else { return Ok(false) };
         encoder.ping(payload)?;
@@ -177,7 +184,7 @@ impl WriteHalf {
         self.flush_pending().map(|()| true)
     }
 
-    /// Writes what was fed. If the lock is taken, whoever has it does so.
+    /// Writes what was fed. If another thread holds the lock, that thread writes it.
     pub(crate) fn flush_unless_busy(&self) -> Result<()> {
         let Some(mut encoder) = self.try_lock() else { return Ok(()) };
         self.write(&mut encoder, &[])?;
@@ -185,7 +192,7 @@ impl WriteHalf {
         self.flush_pending()
     }
 
-    /// Gives back memory that an idle connection does not need.
+    /// Frees memory that an idle connection doesn't need.
     pub(crate) fn shrink(&self) -> Result<()> {
         if let Some(mut encoder) = self.try_lock() {
             encoder.shrink();
@@ -199,8 +206,9 @@ impl WriteHalf {
     }
 
     // WALK: flush_pending
-    /// Sends what was left. Called by everybody who has let the lock go, unless our Close is out: between
-    /// our look and the unlocking somebody may have left something, and relied on us.
+    /// Sends the pending pong and Close. Every thread calls this after it has unlocked: between its
+    /// last look and the unlocking another thread may have made a frame pending and have found the
+    /// lock taken. (Once our Close is sent there's nothing more to send.)
     pub(crate) fn flush_pending(&self) -> Result<()> {
         while self.pending.is_pending() {
             let Some(mut encoder) = self.try_lock() else { return Ok(()) };
@@ -209,7 +217,7 @@ impl WriteHalf {
         Ok(())
     }
 
-    /// Sends what was left, between two frames of whoever has the lock.
+    /// Sends the pending pong and Close between two frames of the thread that holds the lock.
     pub(crate) fn send_pending(&self, encoder: &mut Encoder) -> Result<()> {
         self.encode_pending(encoder)?;
         self.write(encoder, &[])
@@ -230,7 +238,7 @@ impl WriteHalf {
         Ok(())
     }
 
-    /// Writes the batch and what goes behind it, in as few calls as the stream takes.
+    /// Writes the batch and the bytes after it, in as few system calls as the stream needs.
     pub(crate) fn write(&self, encoder: &mut Encoder, behind: &[u8]) -> Result<()> {
         let total = encoder.batch().len() + behind.len();
         if total == 0 {
@@ -243,7 +251,7 @@ impl WriteHalf {
         match written {
             Ok(()) => self.totals.sent(messages, total),
             Err(_) => {
-                // A frame may have gone out in part: nothing can follow it.
+                // Perhaps only the beginning of a frame was written: no other frame can follow it.
                 encoder.break_off();
                 self.abort();
             }
@@ -251,13 +259,14 @@ impl WriteHalf {
         written.map_err(too_slow_or_lost)
     }
 
-    /// Ends the connection on the spot; whoever reads or writes is woken with an error.
+    /// Ends the connection at once. Threads that read or write wake with an error.
     pub(crate) fn abort(&self) {
         self.gone.store(true, SeqCst);
         let _ = self.stream.shutdown(Shutdown::Both);
     }
 
-    /// Sends what waits in the outboxes, then our Close unless it is out; all before the deadline.
+    /// Sends what is queued in the outboxes, then our Close unless it has been sent; all before the
+    /// deadline.
     pub(crate) fn close_before(&self, deadline: Deadline, close: Close) -> Result<()> {
         self.outboxes.drain(deadline);
         self.schedule_close(close);
@@ -272,10 +281,12 @@ impl WriteHalf {
         written.map_err(too_slow_or_lost)
     }
 
-    /// Says goodbye and leaves, so that the peer sees our Close and not a reset. Once.
+    /// Sends our Close, then ends the stream with a lingering close, so that the peer sees our
+    /// Close and not a reset. Only the first call does so.
     pub(crate) fn close_and_linger(&self, deadline: Deadline, close: Close) {
         if self.gone.swap(true, SeqCst) {
-            // Nobody is there. Who sends must know, and the threads of the outboxes, or they wait for ever.
+            // The stream has ended. Threads that send must get an error, and the outboxes' threads
+            // must wake, or they'd wait for ever.
             if let Some(mut encoder) = self.try_lock() {
                 encoder.break_off();
             }
@@ -288,8 +299,8 @@ impl WriteHalf {
         lingering_close(deadline, &*self.stream);
     }
 
-    /// Both have sent their Close. §5.5.1: a server ends the stream at once, whatever its application
-    /// still has to do, and a client waits for that.
+    /// §5.5.1: both have sent a Close. A server ends its direction at once, whatever its handler
+    /// still does; a client waits for that.
     pub(crate) fn both_have_closed(&self) {
         match self.role {
             Role::Server => drop(self.stream.shutdown(Shutdown::Write)),
@@ -297,13 +308,13 @@ impl WriteHalf {
         }
     }
 
-    /// The lock, for a message that is written piece by piece.
+    /// Locks the encoder, for a message that is written piece by piece.
     #[inline]
     pub(crate) fn lock(&self) -> MutexGuard<'_, Encoder> {
         lock(&self.encoder)
     }
 
-    /// The lock, if whoever has it lets go of it in time.
+    /// Locks the encoder if the thread that holds it unlocks before the deadline.
     fn lock_before(&self, deadline: Deadline) -> Option<MutexGuard<'_, Encoder>> {
         loop {
             match self.try_lock() {

@@ -1,13 +1,15 @@
-//! Who is in the house: connections that are being greeted, and those that are open.
+//! The registry: which connections are pending, which are open, and how the server shuts down.
 //!
 //! Rules of this file:
-//! - Those whose head is read, or who are answered in plain HTTP, have a room of their own. When it is
-//!   full the oldest makes way, not the newest: an honest client is through in milliseconds, so whoever
-//!   has stayed longest is not one.
-//! - An open connection has a [`Permit`], of which there are so many and no more. It is given back when
-//!   the last goodbye is said, however the connection ended.
-//! - When the server stops, everybody who is open is told 1001, and nobody new gets a place. What wakes
-//!   those who wait in `recv` is the peer's answer to it, else the deadline of closing, at last the cut.
+//! - A connection is *pending* while its head is read or its plain HTTP answer is written. Pending
+//!   connections have a bound of their own. When they exceed it, the registry evicts the oldest,
+//!   not the newest: an honest client finishes its handshake in milliseconds, so the one that has
+//!   been pending longest isn't honest.
+//! - An open connection holds a [`Permit`]. There's a fixed number of them. A connection gives its
+//!   permit back after its closing handshake, however it ended.
+//! - When the server stops, it sends a Close with 1001 on every open connection and gives out no
+//!   more permits. A handler that waits in `recv` wakes when the peer answers that Close, or when
+//!   the deadline for closing passes; when the grace is over, the server aborts the connection.
 
 use std::cell::Cell;
 use std::collections::{HashMap, VecDeque};
@@ -26,31 +28,32 @@ use crate::transport::deadline::Deadline;
 use crate::transport::lock::lock;
 use crate::transport::stream::Stream;
 
-/// What the connections of a server share.
+/// The state that a server and its connections share.
 pub(crate) struct Registry {
     pub(crate) totals: Arc<Totals>,
     address: Option<SocketAddr>,
-    /// For the connection that wakes `accept`.
+    /// A spare descriptor, freed for the connection that wakes `accept`.
     reserve: Mutex<Option<Reserve>>,
     next_id: AtomicU64,
     pending: Mutex<VecDeque<Pending>>,
-    /// By number; without a link while the 101 is on its way.
+    /// By connection id. `None` while the 101 is being written: there's no write half yet.
     open: Mutex<HashMap<u64, Option<Arc<WriteHalf>>>>,
     one_closed: Condvar,
     stopping: AtomicBool,
-    /// Once it stops: when everybody must have left.
+    /// Set when the server stops: every connection must have closed by then.
     close_by: Mutex<Deadline>,
 }
 
-/// Somebody who is being greeted.
+/// A connection in its handshake, or one that gets a plain HTTP answer.
 struct Pending {
     id: u64,
     stream: Arc<dyn Stream>,
-    /// What makes them leave: the end of what they say, or of what they are told, too.
+    /// What an eviction shuts down: the reading direction, or writing too once an answer is being
+    /// sent.
     evict_by: Shutdown,
 }
 
-/// A descriptor in reserve, for a time when there is no other left.
+/// A descriptor held in reserve, to be freed when the process has no other.
 pub(crate) struct Reserve(#[expect(dead_code)] PipeReader);
 
 impl Reserve {
@@ -74,17 +77,18 @@ impl Registry {
         })
     }
 
-    /// A number for a new connection.
+    /// An id for a new connection.
     pub(crate) fn next_id(&self) -> u64 {
         self.next_id.fetch_add(1, SeqCst)
     }
 
-    /// Whether somebody has asked to stop.
+    /// Whether the server is stopping.
     pub(crate) fn is_stopping(&self) -> bool {
         self.stopping.load(SeqCst)
     }
 
-    /// Lets somebody wait whose head is being read.
+    /// Registers a connection as pending, before its head is read. With more than `room` pending
+    /// connections the oldest is evicted.
     pub(crate) fn register(
         self: &Arc<Self>,
         id: u64,
@@ -100,13 +104,13 @@ impl Registry {
         };
         pending.enter(Shutdown::Read);
         if self.is_stopping() {
-            // The others have been sent out already.
+            // `shut_down` may have evicted the pending connections before this one was registered.
             let _ = pending.stream.shutdown(Shutdown::Read);
         }
         pending
     }
 
-    /// A place for one more, if there is one.
+    /// A permit for one more open connection, unless `places` are taken or the server is stopping.
     pub(crate) fn permit(self: &Arc<Self>, id: u64, places: usize) -> Option<Permit> {
         let mut open = lock(&self.open);
         if open.len() >= places || self.is_stopping() {
@@ -116,16 +120,18 @@ impl Registry {
         Some(Permit { registry: self.clone(), id })
     }
 
-    /// Tells everybody that the server stops, waits for them to leave, and cuts off who has not.
+    /// Sends 1001 on every open connection, waits for them to close, and aborts those that haven't
+    /// closed in time.
     pub(crate) fn shut_down(&self) {
         for pending in lock(&self.pending).drain(..) {
             let _ = pending.stream.shutdown(Shutdown::Read);
         }
-        let links: Vec<_> = lock(&self.open).values().flatten().cloned().collect();
-        // Each is told within a moment; thousands that take nothing must not make it minutes.
-        let telling = Deadline::after(Duration::from_secs(1));
-        for write_half in links {
-            if telling.has_passed() && self.patience().is_err() {
+        let write_halves: Vec<_> = lock(&self.open).values().flatten().cloned().collect();
+        // Each Close takes 10 ms at most; thousands of peers with full buffers must not add up to
+        // minutes.
+        let bulk = Deadline::after(Duration::from_secs(1));
+        for write_half in write_halves {
+            if bulk.has_passed() && self.patience().is_err() {
                 break;
             }
             write_half.close_without_waiting(going_away());
@@ -141,7 +147,7 @@ impl Registry {
         open.values().flatten().for_each(|write_half| write_half.abort());
     }
 
-    /// `accept` can't be interrupted, but a connection wakes it.
+    /// Wakes the accepting thread: `accept` can't be interrupted, so this connects to it.
     fn wake(&self, mut address: SocketAddr) {
         if address.ip().is_unspecified() {
             address.set_ip(match address {
@@ -155,7 +161,7 @@ impl Registry {
         }
     }
 
-    /// How long everybody may still take to leave.
+    /// How long the connections may still take to close.
     fn patience(&self) -> io::Result<Duration> {
         lock(&self.close_by).remaining()
     }
@@ -165,7 +171,7 @@ fn going_away() -> Close {
     Close { code: CloseCode::GOING_AWAY, reason: "the server stops".into() }
 }
 
-/// Being in the room of those who are greeted.
+/// A pending connection's entry in the registry. Dropping it removes the entry.
 pub(crate) struct PendingGuard {
     registry: Arc<Registry>,
     id: u64,
@@ -176,30 +182,31 @@ pub(crate) struct PendingGuard {
 
 impl PendingGuard {
     // WALK: waiting
-    /// If there are too many, the oldest is woken, and finds that it has been sent out.
+    /// Adds this connection. If that makes too many, evicts the oldest: the shutdown wakes its
+    /// thread, which finds that it was evicted.
     fn enter(&self, evict_by: Shutdown) {
         let mut pending = lock(&self.registry.pending);
         pending.push_back(Pending { id: self.id, stream: self.stream.clone(), evict_by });
         if pending.len() > self.room
             && let Some(oldest) = pending.pop_front()
         {
-            log::debug!("{} makes way for a newer one: too many at a time", oldest.id);
+            log::debug!("{} is evicted: too many pending connections", oldest.id);
             let _ = oldest.stream.shutdown(oldest.evict_by);
         }
     }
 
-    /// What is counted there.
+    /// The server's counters.
     pub(crate) fn totals(&self) -> &Totals {
         &self.registry.totals
     }
 
-    /// Whether this one had to make way.
+    /// Whether this connection was evicted.
     pub(crate) fn was_evicted(&self) -> bool {
         !lock(&self.registry.pending).iter().any(|pending| pending.id == self.id)
     }
 
-    /// The head is whole: this one has a place, or waits for others, and need not make way. `false`: it
-    /// had to already.
+    /// Takes this connection off the pending list, after which it can't be evicted: its head is
+    /// complete, and it holds a permit. Returns `false` if it has been evicted before.
     pub(crate) fn promote(&self) -> bool {
         let mut pending = lock(&self.registry.pending);
         let before = pending.len();
@@ -208,8 +215,9 @@ impl PendingGuard {
         self.was_promoted.get()
     }
 
-    /// This one is answered in plain HTTP, and perhaps does not read it. Whoever had left, comes back.
-    /// `false`: it had to make way, and can only be told that.
+    /// Keeps this connection pending while its plain HTTP answer is written, because the client may
+    /// not read it. A connection that was promoted becomes pending again. Returns `false` if it was
+    /// evicted: then only a refusal that says so can be sent.
     pub(crate) fn keep_pending_for_answer(&self) -> bool {
         if let Some(pending) =
             lock(&self.registry.pending).iter_mut().find(|pending| pending.id == self.id)
@@ -230,19 +238,20 @@ impl Drop for PendingGuard {
     }
 }
 
-/// The place of an open connection.
+/// The right to be an open connection. Dropping it lets another connection in.
 pub(crate) struct Permit {
     registry: Arc<Registry>,
     id: u64,
 }
 
 impl Permit {
-    /// What is counted there.
+    /// The server's counters.
     pub(crate) fn totals(&self) -> Arc<Totals> {
         self.registry.totals.clone()
     }
 
-    /// The 101 is out: from now on this link is told when the server stops.
+    /// Registers the write half once the 101 is written: from now on `shut_down` can close this
+    /// connection.
     pub(crate) fn open(&self, write_half: &Arc<WriteHalf>) {
         self.registry.totals.accepted();
         lock(&self.registry.open).insert(self.id, Some(write_half.clone()));
@@ -255,27 +264,28 @@ impl Permit {
 impl Drop for Permit {
     fn drop(&mut self) {
         lock(&self.registry.open).remove(&self.id);
-        // Nobody waits for that before; whoever waits has looked at who is open.
+        // Only `shut_down` waits for this, and it does so only while the server is stopping.
         if self.registry.is_stopping() {
             self.registry.one_closed.notify_all();
         }
     }
 }
 
-/// Stops a server, and reads its counters, from anywhere.
+/// Stops a server and reads its counters, from any thread.
 #[derive(Clone)]
 pub struct Handle {
     pub(crate) registry: Arc<Registry>,
 }
 
 impl Handle {
-    /// Stops the server: nobody new is let in, everybody is told 1001 and may take so long to leave;
-    /// then those that are left are cut off and `serve` returns. This call does not wait for them. Called
-    /// again, it only sets how long they may still take.
+    /// Stops the server. It accepts no new connection and sends a Close with 1001 on each open one.
+    /// Peers have the time `grace` to answer and handlers to return; then the server aborts the
+    /// connections that are still open, and `serve` returns. This call doesn't wait for that. A
+    /// second call only changes the grace.
     pub fn stop(&self, grace: Duration) {
         let registry = &self.registry;
         *lock(&registry.close_by) = Deadline::after(grace);
-        // Whoever waits for the last to leave now waits so long.
+        // `shut_down` waits with the old deadline: wake it, so that it takes the new one.
         let open = lock(&registry.open);
         registry.one_closed.notify_all();
         drop(open);
@@ -284,11 +294,11 @@ impl Handle {
         }
         match registry.address {
             Some(address) => registry.wake(address),
-            // There is no `serve` that would do it.
+            // A server without a listener has no `serve` that would shut it down.
             None => {
                 let registry = registry.clone();
-                let emptying = thread::Builder::new().spawn(move || registry.shut_down());
-                emptying.map_or_else(|error| log::error!("stop: {error}"), drop);
+                let shutting_down = thread::Builder::new().spawn(move || registry.shut_down());
+                shutting_down.map_or_else(|error| log::error!("stop: {error}"), drop);
             }
         }
     }

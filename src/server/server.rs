@@ -1,10 +1,11 @@
-//! The server: accept, and give each connection a thread of its own.
+//! The server: it accepts connections and gives each a thread of its own.
 //!
 //! Rules of this file:
-//! - `accept` is not held up: the handshake, too, is done in the connection's thread. Only those for
-//!   whom there is none, or who come as the server stops, are answered where they are accepted.
-//! - Nothing that goes wrong with one connection ends another, or the listener: no descriptor, no
-//!   thread, a handler that fails or panics.
+//! - The accepting thread never waits for a client's handshake, which runs in the connection's
+//!   thread. The accepting thread itself answers only when there's no thread or descriptor for a
+//!   connection, or when the server is stopping, and then within a short timeout.
+//! - No failure of one connection ends another, or the listener: neither a lack of descriptors or
+//!   threads, nor a handler that fails or panics.
 
 use std::io::{self, ErrorKind};
 use std::net::{SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
@@ -34,7 +35,7 @@ use crate::transport::stream::{Stream, WrapStream};
 use crate::transport::tap::Tap;
 use crate::transport::tls::Tls;
 
-/// A WebSocket server: what it asks of those who connect, and where it listens.
+/// A WebSocket server: the address it listens at, and the rules for its clients.
 ///
 /// ```no_run
 /// ws101::Server::bind("127.0.0.1:9001")?.serve(|mut ws| {
@@ -52,14 +53,15 @@ pub struct Server {
 }
 
 impl Server {
-    /// A server that listens at an address. Port 0 takes a free one: see [`Server::local_addr`].
+    /// Creates a server that listens at an address. Port 0 takes a free one: see
+    /// [`Server::local_addr`].
     pub fn bind(address: impl ToSocketAddrs) -> Result<Server> {
         let listener = TcpListener::bind(address)?;
         let registry = Registry::new(Some(listener.local_addr()?));
         Ok(Server { listener: Some(listener), options: Options::default(), registry })
     }
 
-    /// A server without a listener: give each stream to [`Server::accept`].
+    /// Creates a server without a listener: give each stream to [`Server::accept`].
     pub fn without_listener() -> Server {
         Server { listener: None, options: Options::default(), registry: Registry::new(None) }
     }
@@ -74,28 +76,31 @@ impl Server {
         self
     }
 
-    /// The hosts that this server answers for: others are told 421. An entry without a port means any
-    /// port. A guard against DNS rebinding, for a server that only listens on loopback.
+    /// Sets the hosts that this server answers for. A request for another host gets a 421. An entry
+    /// without a port matches every port. This protects a server that listens on loopback only from
+    /// DNS rebinding.
     pub fn hosts(mut self, hosts: impl IntoIterator<Item: AsRef<str>>) -> Server {
         self.options.rules.hosts = owned(hosts);
         self
     }
 
-    /// The paths at which there is a WebSocket: others are told 404. Without this call: all.
+    /// Sets the paths that open a WebSocket. A request for another path gets a 404. By default
+    /// every path does.
     pub fn paths(mut self, paths: impl IntoIterator<Item: AsRef<str>>) -> Server {
         self.options.rules.paths = owned(paths);
         self
     }
 
-    /// The subprotocols that this server speaks. Of those that a client offers, the first that is ours
-    /// is agreed on. If there is none, the connection opens without one; browsers, and some others,
-    /// then leave at once.
+    /// Sets the subprotocols that this server speaks. The server picks the first of the client's
+    /// list that it speaks. If there's none, the connection opens without a subprotocol; browsers
+    /// and some other clients then close it at once.
     pub fn subprotocols(mut self, names: impl IntoIterator<Item: AsRef<str>>) -> Server {
         self.options.rules.subprotocols = owned(names);
         self
     }
 
-    /// Asks a question of your own once all others are answered: a token, a cookie.
+    /// Adds a check of your own, such as for a token or a cookie. It runs after all other checks
+    /// have passed.
     pub fn authorize(
         mut self,
         authorize: impl Fn(&Request) -> std::result::Result<(), Refusal> + Send + Sync + 'static,
@@ -104,7 +109,8 @@ impl Server {
         self
     }
 
-    /// Answers those who ask for no WebSocket, on the same port. `None`: they are told 426.
+    /// Answers requests that don't ask for a WebSocket, on the same port. When `http` returns
+    /// `None`, the client gets a 426.
     pub fn http(
         mut self,
         http: impl Fn(&Request) -> Option<Response> + Send + Sync + 'static,
@@ -113,8 +119,9 @@ impl Server {
         self
     }
 
-    /// Speaks TLS: `wss://` and `https://`, and nothing else. (But one for whom there is no thread is told
-    /// so in plain HTTP, since TLS would take one.)
+    /// Speaks TLS on this port: `wss://` and `https://`, and nothing else. (One exception: when
+    /// there's no thread for a connection, its 503 is plain HTTP, because a TLS handshake would
+    /// need a thread.)
     pub fn tls(mut self, tls: Tls) -> Server {
         if let Origins::SameHost = self.options.rules.origins {
             self.options.rules.origins = Origins::SameHostOverTls;
@@ -123,14 +130,14 @@ impl Server {
         self
     }
 
-    /// Compresses messages where the client offers to (permessage-deflate), which takes the feature
-    /// `deflate`. What a connection then costs, [`DeflateConfig`] says.
+    /// Compresses messages if the client offers it (permessage-deflate, feature `deflate`).
+    /// [`DeflateConfig`] says what that costs per connection.
     pub fn deflate(mut self, settings: DeflateConfig) -> Server {
         self.options.rules.deflate = Some(settings);
         self
     }
 
-    /// Has each connection explained while it goes on, from its request to its last byte.
+    /// Explains each connection while it's open, from its request to its last byte.
     pub fn explain(self, explainer: Explainer) -> Server {
         let count = AtomicU64::new(0);
         self.wrap_stream(move |stream| {
@@ -139,8 +146,8 @@ impl Server {
         })
     }
 
-    /// Passes each stream that is accepted through something of your own: a [`Tap`](crate::Tap) that
-    /// explains it, a meter, a brake. Over TLS it sees what TLS protects.
+    /// Wraps each accepted stream in one of your own: a [`Tap`](crate::Tap) that explains it, a
+    /// meter, a throttle. Over TLS the wrapper sees the plaintext.
     pub fn wrap_stream(
         mut self,
         wrap: impl Fn(Arc<dyn Stream>) -> Arc<dyn Stream> + Send + Sync + 'static,
@@ -149,31 +156,31 @@ impl Server {
         self
     }
 
-    /// How much, how many, how long.
+    /// Sets how much, how many and how long: see [`Limits`].
     pub fn limits(mut self, limits: Limits) -> Server {
         self.options.limits = limits;
         self
     }
 
-    /// Where it listens.
+    /// The address that the server listens at.
     pub fn local_addr(&self) -> Result<SocketAddr> {
         let listener = self.listener.as_ref().ok_or(Misuse::NoListener)?;
         Ok(listener.local_addr()?)
     }
 
-    /// A handle to stop it with, and to read its counters.
+    /// A handle that stops the server and reads its counters.
     pub fn handle(&self) -> Handle {
         Handle { registry: self.registry.clone() }
     }
 
-    /// The handshake on a stream that somebody else accepted. In the caller's thread.
+    /// Does the handshake on a stream that the caller has accepted, in the caller's thread.
     pub fn accept(&self, stream: impl Stream) -> Result<WebSocket> {
         self.options.check()?;
         upgrade(self.registry.next_id(), Arc::new(stream), &self.options, &self.registry)
     }
 
-    /// Accepts connections and runs the handler for each in a thread of its own, until somebody
-    /// [stops](Handle::stop) it.
+    /// Accepts connections and runs the handler for each in a thread of its own, until a [`Handle`]
+    /// [stops](Handle::stop) the server.
     pub fn serve(
         self,
         handler: impl Fn(WebSocket) -> Result<()> + Send + Sync + 'static,
@@ -184,7 +191,8 @@ impl Server {
         log::info!("listening on {}", listener.local_addr()?);
         let threads = Threads::new(options.limits.stack);
         let shared = Arc::new(Shared { options, registry, handler: Box::new(handler) });
-        // Where there is no descriptor left, the next client comes in by this one, and is told.
+        // When the process runs out of descriptors, this one is freed: the next client is accepted
+        // with it, and gets a 503.
         let mut reserve = Reserve::new();
         loop {
             let accepted = listener.accept();
@@ -220,7 +228,7 @@ fn owned(names: impl IntoIterator<Item: AsRef<str>>) -> Vec<String> {
     names.into_iter().map(|name| name.as_ref().to_owned()).collect()
 }
 
-/// What the threads of a server share.
+/// The state that the threads of a server share.
 struct Shared {
     options: Options,
     registry: Arc<Registry>,
@@ -229,12 +237,12 @@ struct Shared {
 
 type Handler = dyn Fn(WebSocket) -> Result<()> + Send + Sync;
 
-/// Gives a connection a thread of its own, or turns it away if there is none.
+/// Gives a connection a thread of its own. If there's none, answers with a 503.
 fn give_thread(stream: TcpStream, threads: &Threads, shared: &Arc<Shared>) {
     let id = shared.registry.next_id();
-    let (stream, for_thread) = (Arc::new(stream), shared.clone());
-    let of_thread = stream.clone();
-    let job = move || serve_one(id, of_thread, &for_thread);
+    let (stream, thread_shared) = (Arc::new(stream), shared.clone());
+    let thread_stream = stream.clone();
+    let job = move || serve_one(id, thread_stream, &thread_shared);
     if let Err(error) = threads.give(Box::new(job)) {
         log::warn!("{id} gets no thread: {error}");
         turn_away(&stream, "no thread is left", &shared.registry);
@@ -242,27 +250,30 @@ fn give_thread(stream: TcpStream, threads: &Threads, shared: &Arc<Shared>) {
 }
 
 // WALK: life
-/// The life of a connection, in its own thread.
+/// Serves one connection from its first byte to its last, in its own thread.
 fn serve_one(id: u64, stream: Arc<TcpStream>, shared: &Shared) {
     let Shared { options, registry, handler } = shared;
     log::debug!("{id} comes from {:?}", stream.peer());
-    // A small frame must not wait for the answer to the one before it (Nagle).
+    // Nagle's algorithm would hold a small frame back until the peer acknowledges the one before
+    // it.
     let _ = stream.set_nodelay(true);
-    let greeted = catch_unwind(AssertUnwindSafe(|| upgrade(id, stream.clone(), options, registry)));
-    // Whoever does not become one has been told why, also where code of the application's own panicked.
-    if let Ok(Ok(ws)) = greeted {
+    let upgraded =
+        catch_unwind(AssertUnwindSafe(|| upgrade(id, stream.clone(), options, registry)));
+    // On an error or a panic `upgrade` has answered the client already.
+    if let Ok(Ok(ws)) = upgraded {
         drop(stream);
         run(handler, ws);
     }
 }
 
 // WALK: handler
-/// Runs the handler, and says goodbye where it could not. A frame of its own: a thread keeps as much
-/// stack as it ever used, and so no more than the greeting or the handler takes, but not both.
+/// Runs the handler, and sets the close code if it fails. A function of its own, so that the stack
+/// frames of the handshake and of the handler aren't needed at the same time: a thread's stack
+/// stays as large as it ever was.
 #[inline(never)]
 fn run(handler: &Handler, ws: WebSocket) {
     let id = ws.id();
-    // Held over the handler's end: what the handler could not say is said here.
+    // Held until the handler has ended: how it ended decides the close code.
     let close_guard = ws.close_guard();
     match catch_unwind(AssertUnwindSafe(|| handler(ws))) {
         Ok(Ok(())) => {}
@@ -277,12 +288,14 @@ fn run(handler: &Handler, ws: WebSocket) {
     }
 }
 
-/// Tells a client that there is no room. In the thread that accepts, which has a moment: it could not
-/// take anybody else right now.
+/// Answers a client with a 503, because there's no room. This runs in the accepting thread and so
+/// has a short timeout; meanwhile the server couldn't accept another client anyway.
 fn turn_away(stream: &TcpStream, seen: &'static str, registry: &Registry) {
-    // What has come of the request is read, so that no reset destroys the answer.
+    // Reads what has arrived of the request: closing a socket with unread bytes sends a reset,
+    // which would destroy the answer.
     let read = read_before(Deadline::after(TURN_AWAY_TIMEOUT), stream, &mut [0; 4096]);
-    // Whoever said nothing and has left is told nothing, among them who wakes us to stop.
+    // A client that sent nothing and has closed gets no answer. The connection that wakes `accept`
+    // is one of them.
     if !matches!(read, Ok(0)) {
         registry.totals.refused(503);
         let limits = Limits { close: TURN_AWAY_TIMEOUT, ..Limits::default() };
@@ -290,7 +303,8 @@ fn turn_away(stream: &TcpStream, seen: &'static str, registry: &Registry) {
     }
 }
 
-/// Tells those who have come, and are not let in any more since the server stops; for a second.
+/// Answers the clients still in the listen queue with a 503, because the server is stopping; for
+/// one second at most.
 fn turn_all_away(
     mut accepted: io::Result<(TcpStream, SocketAddr)>,
     listener: &TcpListener,
@@ -305,7 +319,7 @@ fn turn_all_away(
     }
 }
 
-/// Whether this error of `accept` is about the client that has just gone, or an interruption.
+/// Whether an error of `accept` concerns only the client that has just gone, or is an interruption.
 fn is_of_one_client(error: &io::Error) -> bool {
     matches!(
         error.kind(),
@@ -313,5 +327,6 @@ fn is_of_one_client(error: &io::Error) -> bool {
     )
 }
 
-/// How long `accept` rests when the machine has run out of something.
+/// How long the accepting thread spends on turning one client away, and how long it rests when it
+/// has no descriptor at all.
 const TURN_AWAY_TIMEOUT: Duration = Duration::from_millis(50);

@@ -1,5 +1,6 @@
-//! A thread for each connection. One whose connection has ended rests for a moment and takes the
-//! next: to start a thread costs as much as a whole handshake.
+//! A small thread pool: each connection has a thread. A thread whose connection has ended idles for
+//! a second and then serves the next one, because starting a thread costs as much as a whole
+//! handshake.
 
 use std::collections::VecDeque;
 use std::io;
@@ -9,32 +10,32 @@ use std::time::Duration;
 
 use crate::transport::lock::lock;
 
-/// How many may rest at a time. More would only hold memory: while one connection is accepted, hardly
-/// more than these end.
+/// How many threads may idle. More would only hold memory: while the server accepts one connection,
+/// hardly more than this many end.
 const MOST_RESTING: usize = 16;
-/// How long one rests.
+/// How long a thread idles before it ends.
 const REST: Duration = Duration::from_secs(1);
 
-/// All that a connection's thread does for it.
+/// All that a thread does for a connection.
 pub(crate) type Job = Box<dyn FnOnce() + Send>;
 
-/// Threads with this much stack.
+/// A thread pool, whose threads have this much stack.
 pub(crate) struct Threads {
     stack: usize,
     bench: Arc<Bench>,
 }
 
-/// Where threads rest.
+/// What the idle threads share.
 #[derive(Default)]
 struct Bench {
     state: Mutex<State>,
-    /// There is a job.
+    /// Signalled when there's a job.
     job: Condvar,
 }
 
 #[derive(Default)]
 struct State {
-    /// Never more than there are threads that rest: each has one that is on its way.
+    /// At most one job for each idle thread: the notification for it is on its way.
     jobs: VecDeque<Job>,
     resting: usize,
 }
@@ -44,7 +45,8 @@ impl Threads {
         Threads { stack, bench: Arc::default() }
     }
 
-    /// Gives the job to one that rests, else to a new one. An error: there is no thread to be had.
+    /// Gives the job to an idle thread, else to a new one. Fails when the system has no thread to
+    /// give.
     pub(crate) fn give(&self, job: Job) -> io::Result<()> {
         let mut state = lock(&self.bench.state);
         if state.resting > state.jobs.len() {
@@ -66,7 +68,7 @@ impl Threads {
 }
 
 impl Bench {
-    /// Rests until there is a job. `None`: it is time to end.
+    /// Idles until there's a job. `None`: the thread should end.
     fn rest(&self) -> Option<Job> {
         let mut state = lock(&self.state);
         if state.resting == MOST_RESTING {

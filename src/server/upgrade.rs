@@ -1,5 +1,13 @@
-//! The handshake on a stream: read the head, decide, answer. At the end there is a `WebSocket`, or
-//! somebody who knows why not.
+//! The upgrade of an accepted stream: read the head, decide, answer. It returns a `WebSocket`, or
+//! the error that says why there's none.
+//!
+//! Rules of this file:
+//! - The client gets an answer in every case but one: before the TLS handshake is complete, the
+//!   server can't send a 4xx or 5xx that the client could read. (Plain HTTP sent to a TLS port does
+//!   get its 400.)
+//! - One deadline covers the TLS handshake and the head, because both hold a thread.
+//! - A permit is taken before the application's `authorize` runs, so slow authorisation counts as
+//!   an open connection and not as a pending one.
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -29,7 +37,7 @@ use crate::transport::min_rate::{per_call_timeout, too_slow_or_lost, write_with_
 use crate::transport::stream::{Stream, WrapStream};
 use crate::transport::tls::Tls;
 
-/// What a server has been told to do.
+/// What the caller configured: rules, limits, and functions of the application's own.
 #[derive(Default)]
 pub(crate) struct Options {
     pub(crate) rules: Rules,
@@ -41,26 +49,27 @@ pub(crate) struct Options {
 }
 
 impl Options {
-    /// Whether this can be done.
+    /// Checks the configuration, before the first connection.
     pub(crate) fn check(&self) -> std::result::Result<(), Misuse> {
         self.rules.deflate.as_ref().map_or(Ok(()), deflate::check)?;
         self.rules.check()
     }
 }
 
-/// A question of the application's own, asked when all others are answered.
+/// The application's own check, called after all checks of the RFC and of the server's rules have
+/// passed.
 pub(crate) type Authorize = dyn Fn(&Request) -> std::result::Result<(), Refusal> + Send + Sync;
-/// HttpHandler for those who ask for no WebSocket.
+/// The application's answer to requests that don't ask for a WebSocket.
 pub(crate) type HttpHandler = dyn Fn(&Request) -> Option<Response> + Send + Sync;
 
-/// What becomes of a stream.
+/// What the request leads to: a plain HTTP answer, or an open WebSocket.
 enum Outcome {
     Page(Response),
     Open(Box<Request>, Agreement, Permit),
 }
 
-/// Greets whoever is at the other end of a stream. However it ends, they have been answered, if they
-/// could understand an answer: over TLS, not before that is agreed on.
+/// Does the handshake on a stream, and answers the client in each case in which it could read an
+/// answer: over TLS, not before the TLS handshake is complete.
 pub(crate) fn upgrade(
     id: u64,
     stream: Arc<dyn Stream>,
@@ -70,7 +79,7 @@ pub(crate) fn upgrade(
     let limits = &options.limits;
     let pending = registry.register(id, stream.clone(), limits.max_waiting);
     let mut buffer = Buffer::default();
-    // One deadline for all, and one room: a handshake of TLS holds a thread as a head does.
+    // One deadline and one bound for both: a TLS handshake holds a thread just as a head does.
     let deadline = Deadline::after(limits.head);
     let stream = match &options.tls {
         None => stream,
@@ -99,7 +108,7 @@ pub(crate) fn upgrade(
             open(id, stream, buffer, request, agreement, permit, options)
         }
         Ok(Outcome::Page(page)) => {
-            log::debug!("{id} is served a page");
+            log::debug!("{id} gets a plain HTTP answer");
             if !pending.keep_pending_for_answer() {
                 return Err(refuse(id, evicted(registry), &*stream, limits, &pending));
             }
@@ -133,12 +142,12 @@ fn admit(
     registry: &Arc<Registry>,
     pending: &PendingGuard,
 ) -> std::result::Result<Outcome, Refusal> {
-    // 1. The head.
+    // 1. Read the head.
     let length = read_head(stream, buffer, options.limits.head_size(), deadline)
         .map_err(|why| no_head(why, registry.is_stopping(), pending.was_evicted()))?;
     let request = Box::new(Request::parse(&buffer.unread()[..length])?);
     buffer.consume(length);
-    // 2. The RFC's questions.
+    // 2. Check what the RFC and the server's rules ask for.
     let agreement = match decide(&request, &options.rules)? {
         Decision::Switch(agreement) => agreement,
         Decision::PlainHttp => {
@@ -146,14 +155,14 @@ fn admit(
             return page.map(Outcome::Page).ok_or_else(upgrade_required);
         }
     };
-    // 3. Is there a permit? It counts from now on, so that the other room is left.
+    // 3. Take a permit. This connection now counts as open, so it's no longer pending.
     let why_not = if registry.is_stopping() { ABOUT_TO_STOP } else { "all places are taken" };
     let permit = registry.permit(id, options.limits.max_connections);
     let permit = permit.ok_or_else(|| no_room(why_not))?;
     if !pending.promote() {
         return Err(evicted(registry));
     }
-    // 4. The application's question, which may take its time.
+    // 4. Ask the application, which may take its time.
     if let Some(authorize) = &options.authorize {
         authorize(&request)?;
         if registry.is_stopping() {
@@ -163,8 +172,9 @@ fn admit(
     Ok(Outcome::Open(request, agreement, permit))
 }
 
-/// The 101 is out, by [`write`]: from here on there are frames, some of which may have come behind the head.
-/// (A frame of its own, so that the stack for it and for what came before are not needed at a time.)
+/// Builds the `WebSocket` once [`write`] has sent the 101: from here on the stream carries frames,
+/// and some may already stand after the head in the buffer. (A function of its own, so that the
+/// stack frame of this step and those of the steps before aren't needed at the same time.)
 #[inline(never)]
 fn open(
     id: u64,
@@ -189,7 +199,7 @@ fn open(
     Ok(WebSocket::new(close_guard, decoder, limits, request, agreement.subprotocol))
 }
 
-/// Answers in plain HTTP, and closes behind it.
+/// Sends an answer in plain HTTP, then closes the stream with a lingering close.
 pub(crate) fn answer(stream: &dyn Stream, response: &Response, limits: &Limits) {
     let bytes = response.encode().unwrap_or_else(|misuse| {
         log::error!("a page or refusal of this server can't be sent: {misuse}");
@@ -201,13 +211,14 @@ pub(crate) fn answer(stream: &dyn Stream, response: &Response, limits: &Limits) 
     }
 }
 
-/// Writes at the pace that is asked of a connection, and leaves the stream set to it.
+/// Writes with the minimum rate that every connection must keep, and leaves the stream with that
+/// write timeout.
 fn write(stream: &dyn Stream, bytes: &[u8], limits: &Limits) -> io::Result<()> {
     stream.set_write_timeout(per_call_timeout(limits.write))?;
     write_with_min_rate(limits.write, stream, bytes, &[])
 }
 
-/// What a client is told when the application's own question about it panicked.
+/// The body of the 500 that a client gets when the application's own code panicked.
 const OWN_FAULT: &str =
     "500 Internal Server Error: the fault is the server's; its log says more.\n";
 
@@ -223,7 +234,7 @@ fn no_head(why: NoHead, is_stopping: bool, was_evicted: bool) -> Refusal {
     }
 }
 
-/// For one that had to make way though its head was whole.
+/// The refusal for a connection that was evicted although its head was complete.
 fn evicted(registry: &Registry) -> Refusal {
     no_head(NoHead::Ended, registry.is_stopping(), true)
 }
@@ -234,7 +245,7 @@ fn too_late(seen: &'static str) -> Refusal {
     Refusal::new(408, "a head too late", seen)
 }
 
-/// There is no permit, no thread, no descriptor.
+/// The 503 for want of a permit, a thread or a descriptor.
 pub(crate) fn no_room(seen: &'static str) -> Refusal {
     Refusal::new(503, "no room", seen).header("Retry-After", "1")
 }

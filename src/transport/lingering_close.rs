@@ -7,19 +7,20 @@ use super::deadline::{Deadline, read_before};
 use super::stream::Stream;
 
 // WALK: part
-/// Leaves so that the peer can read our last words.
+/// Ends a stream so that the peer can read our last bytes.
 ///
-/// A socket that is closed with unread bytes in it sends a reset, and a reset destroys what is still
-/// on its way to the peer: the very frame that says what went wrong. So: end our side, read what the
-/// peer still sends until it ends too, within a deadline and a bound.
+/// A socket that is closed with unread bytes in it sends a reset. A reset destroys what is still on
+/// its way to the peer, such as the very frame that says what went wrong. So this ends our
+/// direction, then reads and drops what the peer still sends until the peer ends its direction too,
+/// within a deadline and a bound.
 pub fn lingering_close(deadline: Deadline, stream: &dyn Stream) {
     let _ = stream.shutdown(Shutdown::Write);
     discard_input(deadline, stream);
     let _ = stream.shutdown(Shutdown::Both);
 }
 
-/// Waits a moment for the peer to end the stream. Whoever ends it first is left with its port for
-/// minutes (TIME_WAIT): that is for the server to do, which can bear it (RFC 6455 §7.1.1).
+/// Waits up to a second for the peer to end the stream. The side that ends it first keeps its port
+/// in TIME_WAIT for minutes, which a server can bear better than a client (RFC 6455 §7.1.1).
 pub fn await_peer_eof(deadline: Deadline, stream: &dyn Stream) {
     const EOF_WAIT: Duration = Duration::from_secs(1);
     let rest = deadline.remaining().unwrap_or_default();
