@@ -457,7 +457,9 @@ fn rustdoc_definitions() -> String {
         let up = if name == "README.md" { "" } else { "../" };
         for (label, target) in definitions(&text) {
             let page = match target.strip_suffix(".md") {
-                Some(page @ ("museum" | "rfc" | "figures" | "conversation")) => format!("{up}{page}/index.html"),
+                Some(page @ ("museum" | "rfc" | "figures" | "conversation")) => {
+                    format!("{up}{page}/index.html")
+                }
                 Some(chapter) => format!("{up}ch{chapter}/index.html"),
                 None if target == "../lib.rs" => format!("{up}../index.html"),
                 None => format!("{up}../../src/ws101/{}.html", target.trim_start_matches("../")),
