@@ -25,11 +25,11 @@ pub type Result<T> = std::result::Result<T, Error>;
 ///
 /// | variant | which calls return it | whose fault | try again? |
 /// |---|---|---|---|
-/// | `Io` | `bind`, `serve`, dialling, reading certificates | the system's, the network's or the address's | yes, later; not before the cause is mended if the address is in use |
+/// | `Io` | `bind`, `serve`, dialling | the system's, the network's or the address's | yes, later; not before the cause is mended if the address is in use |
 /// | `Refused` | `accept` | the peer's request, or the server's policy | the peer has to: with another request |
 /// | `PageServed` | `accept` | no fault: the peer asked for a page | no |
 /// | `Rejected` | opening, at a client | depends on the status: the request's, or the server's | on 429 or 503, later; otherwise not without a change |
-/// | `Tls` | opening, over TLS | the certificate's, or the peer's | not without a change |
+/// | `Tls` | opening, over TLS; `Tls::from_pem_files` and `Tls::from_pem` | the certificate's, or the peer's | not without a change |
 /// | `Violation` | receiving, `close` | the peer's | a new connection; the same peer will probably do the same |
 /// | `Misuse` | any call | the caller's | no: change the program |
 /// | `Closed` | sending, `close` | no fault: the connection had already closed | over a new connection |
