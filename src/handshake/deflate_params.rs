@@ -39,7 +39,7 @@ pub const LEAST_BITS: u8 = 9;
 /// ```
 ///
 /// Both halves of a connection are made when first used, and given back in the next silence; but for
-/// the window of the one that inflates, which the peer may refer to. The README has the figures.
+/// the window of the one that inflates, which the peer may refer to. `src/walkthrough/figures.md` has the figures.
 ///
 /// **Do not compress secrets together with what somebody else may choose.** Whoever can do so, and
 /// sees how long the frames are, can guess the secret piece by piece (CRIME, BREACH). Send such
