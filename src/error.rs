@@ -1,7 +1,7 @@
-//! Everything that can go wrong with a connection, in one type.
+//! Every error of the public API, in one type.
 //!
-//! A clean close is not among it: that is a value (`recv` gives `None`). Each variant says who is
-//! at fault, and what it shows is the whole diagnostic: the rule, what was seen, the cause and the fix.
+//! A clean close isn't an error: `recv` returns `None` then. Each variant says who is at fault. An error
+//! displays its whole diagnostic: the rule, what was seen, the usual cause and the fix.
 
 use std::io::ErrorKind;
 use std::{fmt, io};
@@ -12,43 +12,65 @@ use crate::frames::violation::Violation;
 use crate::handshake::client::HandshakeError;
 use crate::http::refusal::Refusal;
 
-/// What a call of this crate returns.
+/// The result of this crate's calls.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// Why a connection could not be opened, or did not end well.
+/// Why a connection could not be opened, or did not end with a clean close.
+///
+/// In this table, *opening* means `connect`, `Client::connect`, `Client::connect_over`, `accept` and
+/// `Server::accept`; *receiving* means `recv`, `recv_timeout`, `recv_stream` and reading from that stream;
+/// *sending* means `send`, `feed`, `flush`, `ping`, `send_stream` and the calls of `Sender` and `Outbox`. A stream
+/// of a message wraps its errors into `io::Error`. After an error of receiving, other than `TimedOut`, the connection
+/// is over.
+///
+/// | variant | which calls return it | whose fault | try again? |
+/// |---|---|---|---|
+/// | `Io` | `bind`, `serve`, dialling | the system's, the network's or the address's | yes, later; not before the cause is mended if the address is in use |
+/// | `Refused` | `accept` | the peer's request, or the server's policy | the peer has to: with another request |
+/// | `PageServed` | `accept` | no fault: the peer asked for a page | no |
+/// | `Rejected` | opening, at a client | depends on the status: the request's, or the server's | on 429 or 503, later; otherwise not without a change |
+/// | `Tls` | opening, over TLS; `Tls::from_pem_files` and `Tls::from_pem` | the certificate's, or the peer's | not without a change |
+/// | `Violation` | receiving, `close` | the peer's | a new connection; the same peer will probably do the same |
+/// | `Misuse` | any call | the caller's | no: change the program |
+/// | `Closed` | sending, `close` | no fault: the connection had already closed | over a new connection |
+/// | `ConnectionLost` | opening, receiving, sending, `close` | the network's or the peer's; or this end aborted the connection | yes, over a new connection, after a while |
+/// | `PeerTimeout` | opening, receiving, `close` | the peer's or the network's | yes, over a new connection, after a while |
+/// | `WriteTimeout` | opening, receiving (which answers pings), sending, `close` | the peer's, which reads too slowly; or the sender's, which sends too much | over a new connection, with less |
+/// | `TimedOut` | `recv_timeout` | no fault | yes, at once: call it again |
+/// | `Other` | the handler's own code | the handler's | as the handler's error says |
 #[non_exhaustive]
 pub enum Error {
     /// The operating system could not do what was asked.
     Io(io::Error),
-    /// At a server: the request was refused, and the peer told why.
+    /// At a server: the request was refused, and the peer was sent the reason.
     Refused(Refusal),
-    /// At a server: the request asked for no WebSocket, and has been answered with a page.
+    /// At a server: the request did not ask for a WebSocket, and was answered with a page.
     PageServed,
-    /// At a client: the server did not open a WebSocket, or not the one that was asked for.
+    /// At a client: the server opened no WebSocket, or not the one that the client asked for.
     Rejected(HandshakeError),
-    /// TLS could not be agreed on: a certificate that is not trusted, or not TLS at all. Nothing of ours
-    /// was sent over it.
+    /// The TLS handshake failed: the certificate isn't trusted, or the peer doesn't speak TLS. No byte
+    /// of the WebSocket handshake was sent over it.
     Tls(Box<Diagnostic>),
-    /// The peer broke a rule, and was told the close code that goes with it.
+    /// The peer broke a rule. It was sent a Close frame with the code for it.
     Violation(Violation),
-    /// The caller asked for something that may not be done; nothing was sent.
+    /// The caller asked for something that the protocol or this build doesn't allow; nothing was sent.
     Misuse(Misuse),
     /// The connection is closed, so nothing can be sent.
     Closed,
     /// The connection ended without a Close frame, or at a client before its handshake was answered.
     ConnectionLost(io::Error),
-    /// The peer did not answer our handshake, our ping, or our Close in time.
+    /// The peer did not answer the handshake, a keepalive ping, or the Close frame in time.
     PeerTimeout,
-    /// The peer reads too slowly, or not at all.
+    /// The peer reads too slowly, or not at all; or an [`Outbox`](crate::Outbox) is full.
     WriteTimeout,
-    /// Nothing came in the time that the caller gave; the connection is as it was.
+    /// Nothing arrived in the time that the caller gave; the connection is unchanged.
     TimedOut,
-    /// Whatever a handler wants to fail with.
+    /// An error of the application, for a handler to return.
     Other(Box<dyn std::error::Error + Send + Sync>),
 }
 
 impl Error {
-    /// Wraps any error, for a handler to fail with.
+    /// Wraps any error, so that a handler can return it.
     pub fn other(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
         Error::Other(error.into())
     }
@@ -134,7 +156,7 @@ impl fmt::Display for Error {
     }
 }
 
-/// As `Display`: this is what `fn main() -> ws101::Result<()>` prints, and it should teach.
+/// The same text as `Display`: `fn main() -> ws101::Result<()>` prints the `Debug` form, and a person reads it.
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
@@ -178,7 +200,7 @@ impl From<Violation> for Error {
 impl From<Misuse> for Error {
     fn from(misuse: Misuse) -> Error {
         match misuse {
-            // Not the caller's fault: the peer, or another thread, has closed in the meantime.
+            // Not the caller's fault: the peer or another thread closed the connection in the meantime.
             Misuse::AfterClose => Error::Closed,
             misuse => Error::Misuse(misuse),
         }

@@ -1,6 +1,6 @@
-//! **ws101** is a WebSocket server and client written by hand on `std::net`, to be read: one thread a
-//! connection, blocking sockets, no async runtime, no unsafe code. 101 is the status code of the
-//! handshake, and the number of a first course.
+//! **ws101** is a WebSocket server and client written by hand on `std::net`: one thread per connection,
+//! blocking sockets, no async runtime, no unsafe code. It exists to be read, learnt from and used. 101 is
+//! the status code of the handshake, and the number of a first course.
 //!
 //! ```no_run
 //! use ws101::Server;
@@ -15,6 +15,30 @@
 //!     })
 //! }
 //! ```
+//!
+//! # What you want to do
+//!
+//! | task | type or method |
+//! |---|---|
+//! | serve WebSocket | [`Server::bind`], [`Server::serve`] |
+//! | connect to a server | [`connect`], or [`Client`] for headers, subprotocols, roots |
+//! | receive messages | [`WebSocket::recv`], [`WebSocket::recv_timeout`] |
+//! | send messages | [`WebSocket::send`]; many in one write: [`WebSocket::feed`] and [`WebSocket::flush`] |
+//! | send from other threads | [`WebSocket::sender`], which gives a [`Sender`] |
+//! | broadcast, and not wait for slow peers | [`WebSocket::outbox`], which gives an [`Outbox`]; [`PreparedMessage`] |
+//! | send and receive long messages in constant memory | [`WebSocket::send_stream`], [`WebSocket::recv_stream`] |
+//! | close, and learn how the peer closed | [`WebSocket::close`], [`WebSocket::closed_with`], [`CloseCode`] |
+//! | find out what went wrong, and whether to try again | [`Error`], which has a table |
+//! | check a token or a cookie | [`Server::authorize`], which returns a [`Refusal`] |
+//! | let in pages of other sites | [`Server::origins`] |
+//! | serve plain HTTP on the same port | [`Server::http`], which returns a [`Response`] |
+//! | change how much, how many, how long | [`Limits`] |
+//! | stop a server, and read its counters | [`Server::handle`], which gives a [`Handle`] with [`Handle::stop`] and [`Handle::counters`] |
+//! | use TLS (feature `tls`) | [`Server::tls`] with a [`Tls`], [`Client::root_certificates`] |
+//! | compress messages (feature `deflate`) | [`DeflateConfig`]; a message with a secret in it: [`Uncompressed`] |
+//! | use a stream of one's own | [`accept`], [`Server::accept`], [`Client::connect_over`], [`Stream`] |
+//! | have each byte explained | [`Server::explain`], [`Client::explain`] with an [`Explainer`]; [`Tap`]; [`explain`] |
+//! | use the handshake or the frames without sockets | [`http`], [`handshake`], [`frames`] |
 //!
 //! # The map
 //!
@@ -43,9 +67,9 @@
 //!
 //! ## The core
 //!
-//! These files tell the whole story once, and take less than an hour. What they leave out (compression,
-//! TLS, taps, outboxes, the registry, thread reuse) stands in the other files, and nothing in the core
-//! needs it to be understood.
+//! These files tell the whole story once, in less than an hour of reading. The other files hold
+//! compression, TLS, taps, outboxes, the registry and thread reuse. You can understand the core without
+//! them.
 //!
 //! | core file | its step |
 //! |---|---|
@@ -66,7 +90,8 @@
 //!
 //! # The walkthrough
 //!
-//! Fifteen chapters in `src/walkthrough` follow the bytes through this code, with exercises: [`walkthrough`].
+//! The [`walkthrough`] in `src/walkthrough` has fifteen chapters with exercises, which follow the bytes through
+//! this code.
 
 mod client;
 mod connection;
@@ -78,46 +103,69 @@ pub mod handshake;
 pub mod http;
 mod server;
 mod transport;
-// For readers and for the tests alone.
+// Only for readers and tests.
 #[cfg(any(doc, doctest))]
 pub mod walkthrough;
 
+#[doc(inline)]
 pub use client::client::Client;
+#[doc(inline)]
 pub use connection::counters::Counters;
+#[doc(inline)]
 pub use connection::limits::Limits;
+#[doc(inline)]
 pub use connection::message_stream::{MessageReader, MessageWriter};
+#[doc(inline)]
 pub use connection::outbox::Outbox;
+#[doc(inline)]
 pub use connection::sender::Sender;
+#[doc(inline)]
 pub use connection::websocket::WebSocket;
+#[doc(inline)]
 pub use diagnostic::Diagnostic;
+#[doc(inline)]
 pub use error::{Error, Result};
+#[doc(inline)]
 pub use frames::close::Close;
+#[doc(inline)]
 pub use frames::close_code::CloseCode;
+#[doc(inline)]
 pub use frames::message::{AsMessage, Message, MessageKind, MessageRef, Uncompressed};
+#[doc(inline)]
 pub use frames::prepared::PreparedMessage;
+#[doc(inline)]
 pub use handshake::deflate_params::DeflateConfig;
+#[doc(inline)]
 pub use http::refusal::Refusal;
+#[doc(inline)]
 pub use http::request::Request;
+#[doc(inline)]
 pub use http::response::Response;
+#[doc(inline)]
 pub use server::registry::Handle;
+#[doc(inline)]
 pub use server::server::Server;
+#[doc(inline)]
 pub use transport::explainer::Explainer;
+#[doc(inline)]
 pub use transport::stream::Stream;
+#[doc(inline)]
 pub use transport::tap::Tap;
+#[doc(inline)]
 pub use transport::tls::Tls;
 
-/// Opens a WebSocket: `ws://host[:port][/path][?query]`, or `wss://`. [`Client`] can ask for more.
+/// Opens a WebSocket: `ws://host[:port][/path][?query]`, or `wss://`. [`Client`] lets you set more.
 pub fn connect(url: &str) -> Result<WebSocket> {
     Client::new(url).connect()
 }
 
-/// The server's handshake on a stream that somebody else accepted, with the defaults of a
-/// [`Server`]; [`Server::without_listener`] can ask for more.
+/// Does the server's handshake on a stream that your own code accepted, with the defaults of a
+/// [`Server`]. [`Server::without_listener`] lets you set more.
 pub fn accept(stream: impl Stream) -> Result<WebSocket> {
     Server::without_listener().accept(stream)
 }
 
-/// The README's code is run with the tests.
+/// Has the tests run the README's code.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;

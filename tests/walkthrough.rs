@@ -1,6 +1,6 @@
 //! The walkthrough is true: what it shows of the source stands there, what it tells of bytes is what
 //! `explain` tells of them, what it names exists. Its Rust is run as doctests, by plain `cargo test`.
-//! What the README tells of bytes is held to the same.
+//! What the README and `conversation.md` tell of bytes is held to the same.
 //!
 //! A chapter marks what it shows with a comment in front of the block:
 //!
@@ -239,7 +239,7 @@ fn bytes(line: &str, place: &str) -> Vec<u8> {
 fn what_is_shown_of_source_and_bytes_is_what_they_are() {
     let update = std::env::var_os("UPDATE").is_some();
     let readme = ("../../README.md".to_owned(), read("README.md"));
-    for (name, text) in chapters().into_iter().chain([readme]) {
+    for (name, text) in chapters().into_iter().chain([readme, page("conversation.md")]) {
         let mut new = text.clone();
         // From the last to the first, so that those before stay where they are.
         for block in blocks(&name, &text).iter().rev() {
@@ -457,7 +457,9 @@ fn rustdoc_definitions() -> String {
         let up = if name == "README.md" { "" } else { "../" };
         for (label, target) in definitions(&text) {
             let page = match target.strip_suffix(".md") {
-                Some(page @ ("museum" | "rfc")) => format!("{up}{page}/index.html"),
+                Some(page @ ("museum" | "rfc" | "figures" | "conversation")) => {
+                    format!("{up}{page}/index.html")
+                }
                 Some(chapter) => format!("{up}ch{chapter}/index.html"),
                 None if target == "../lib.rs" => format!("{up}../index.html"),
                 None => format!("{up}../../src/ws101/{}.html", target.trim_start_matches("../")),

@@ -42,8 +42,8 @@ pub const LEAST_BITS: u8 = 9;
 /// let frugal = DeflateConfig { server_no_context_takeover: true, ..DeflateConfig::default() };
 /// ```
 ///
-/// A connection creates its compressor and inflater on first use, and frees them when it falls idle.
-/// It keeps only the inflater's window, which the peer may refer to. The README has the figures.
+/// Both halves of a connection are made when first used, and given back in the next silence; but for
+/// the window of the one that inflates, which the peer may refer to. `src/walkthrough/figures.md` has the figures.
 ///
 /// **Don't compress secrets together with text that an attacker may choose.** An attacker who chooses
 /// text and sees the frames' lengths can guess the secret piece by piece (CRIME, BREACH). Send such

@@ -75,3 +75,9 @@ pub mod museum {}
 
 #[doc = include_str!("rfc.md")]
 pub mod rfc {}
+
+#[doc = include_str!("figures.md")]
+pub mod figures {}
+
+#[doc = include_str!("conversation.md")]
+pub mod conversation {}

@@ -324,7 +324,7 @@ fn both_sides_understand_each_other_on_all_terms_whatever_way_it_is_sent() {
     }
 }
 
-/// Not a test: it measures what the README says of memory. Linux tells; others need not.
+/// Not a test: it measures what src/walkthrough/figures.md says of memory. Linux tells; others need not.
 #[test]
 #[ignore = "measures, and wants the process to itself"]
 fn cost_of_what_a_compressed_connection_holds() {

@@ -168,7 +168,7 @@ fn server_hands_a_large_payload_back_as_it_lies() {
     assert_eq!(outgoing.batch(), [&b"\x81\x05small"[..], header].concat());
 }
 
-/// A batch of replies goes out in one write, unless one of them is large: figures in README.md.
+/// A batch of replies goes out in one write, unless one of them is large: figures in src/walkthrough/figures.md.
 #[test]
 fn server_copies_what_is_smaller_than_96_kib_into_the_batch() {
     let payload = vec![b'x'; 96 * 1024];
