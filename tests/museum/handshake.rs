@@ -225,7 +225,8 @@ fn cve_2022_21676_what_if_any_byte_of_the_handshake_is_any_other() {
 
 /// Zephyr CVE-2026-5067; Asterisk CVE-2018-17281
 ///
-/// The key was copied into room for 24 characters, because that is how long a key is.
+/// Zephyr copied the key into a buffer of fixed size, whatever the key's length. Asterisk's fault was a
+/// different one: it copied request headers of any size to the stack. The key is the header tested here.
 ///
 /// Bytes: keys of 0, 16, 23, 24, 25, 32, 64 and 4096 characters
 /// Holds: only base64 of sixteen bytes is a key; all else is 400

@@ -14,8 +14,8 @@ const SOON: Duration = Duration::from_millis(100);
 
 /// ws CVE-2016-10518, CVE-2026-45736
 ///
-/// A number was sent as a payload: memory of that length was reserved, and sent as it was found,
-/// with whatever had stood there before.
+/// The application passed a number to `ping` instead of data. The library allocated that many bytes and
+/// sent them uninitialised, with whatever the memory had held before.
 ///
 /// Bytes: pings and a Close of every length, behind a message with a secret
 /// Holds: no line of the library is unsafe; a pong is its ping, a Close is answered with its code and reason, and no byte more

@@ -438,7 +438,7 @@ fn cve_2025_51846_what_if_empty_messages_come_at_full_rate() {
     }
 }
 
-/// Tomcat CVE-2022-25762, CVE-2021-42340, CVE-2024-23672
+/// Tomcat CVE-2021-42340, CVE-2022-25762, CVE-2024-23672
 ///
 /// Each connection that ended left an object, a descriptor or a thread; one that ended badly left
 /// all three.
