@@ -122,7 +122,7 @@ impl WriteHalf {
     /// free, else makes it pending.
     pub(crate) fn pong(&self, payload: Vec<u8>) -> Result<()> {
         if let Some(mut encoder) = self.try_lock() {
-            // No pong after our Close: §5.5.1 forbids it, and the peer needs none. Not an error.
+            // No pong after our Close: the peer needs none any more. That is not an error.
             if encoder.pong(&payload).is_ok() && encoder.batch().len() >= FULL_BATCH {
                 self.write(&mut encoder, &[])?;
             }

@@ -127,7 +127,7 @@ impl Registry {
             let _ = pending.stream.shutdown(Shutdown::Read);
         }
         let write_halves: Vec<_> = lock(&self.open).values().flatten().cloned().collect();
-        // Each Close takes 10 ms at most; thousands of peers with full buffers must not add up to
+        // Each Close takes about 10 ms at most; thousands of peers with full buffers must not add up to
         // minutes.
         let bulk = Deadline::after(Duration::from_secs(1));
         for write_half in write_halves {
