@@ -305,8 +305,6 @@ impl Handle {
 
     /// What the server has counted so far.
     pub fn counters(&self) -> Counters {
-        // A permit whose 101 isn't out yet takes a place, but is no WebSocket.
-        let open = lock(&self.registry.open).values().flatten().count();
-        self.registry.totals.counters(open)
+        self.registry.totals.counters(lock(&self.registry.open).len())
     }
 }

@@ -215,26 +215,6 @@ fn a_server_that_stops_leaves_its_port_to_others_while_it_waits_for_the_last() {
 }
 
 #[test]
-fn server_counts_as_open_only_those_whose_101_is_out() {
-    let (entered, thinking) = std::sync::mpsc::channel();
-    let (release, released) = std::sync::mpsc::channel::<()>();
-    let released = std::sync::Mutex::new(released);
-    let authorize = move |_: &ws101::Request| {
-        entered.send(()).unwrap();
-        released.lock().unwrap().recv().unwrap();
-        Ok(())
-    };
-    let server = serve(|server| server.authorize(authorize), |mut ws| ws.recv().map(drop));
-    let mut peer = server.dial();
-    peer.write(request(&[]));
-    thinking.recv().unwrap();
-    assert_eq!(server.handle.counters().open, 0);
-    release.send(()).unwrap();
-    assert_eq!(peer.read_response().status, 101);
-    server.wait_until(|counters| counters.open == 1);
-}
-
-#[test]
 fn whoever_comes_as_the_server_stops_is_told_503() {
     let server = Server::bind("127.0.0.1:0").unwrap();
     let (address, handle) = (server.local_addr().unwrap(), server.handle());
