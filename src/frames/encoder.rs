@@ -13,7 +13,7 @@
 //! It refuses, as a [`Misuse`], a control payload that is too long, a close code that may not be sent,
 //! and anything after a Close.
 //!
-//! Elsewhere: [`header`](super::header) writes headers, [`mask`](super::mask) masks payloads,
+//! Elsewhere: [`header`](super::header) writes headers, [`mask`] masks payloads,
 //! [`deflate`](super::deflate) compresses, [`prepared`](super::prepared) shares one encoding among many
 //! connections, and the connection's write half writes the batch and keeps fragments in order.
 
