@@ -100,20 +100,20 @@ function send(data) {
   note('This wire is closed. "Open a new wire" opens another.');
 }
 
-function onWire({ at, account }) {
-  if (account.what === 'request') drawRequest(account);
-  else if (account.what === 'response') drawHead($('response'), account);
-  else if (account.what === 'frame') onFrame(at, account);
+function onWire({ at, annotation }) {
+  if (annotation.what === 'request') drawRequest(annotation);
+  else if (annotation.what === 'response') drawHead($('response'), annotation);
+  else if (annotation.what === 'frame') onFrame(at, annotation);
   const item = make('li');
   const details = make('details'), summary = make('summary');
-  const arrow = account.from === 'client' ? make('b', 'up', '↑') : make('b', 'down', '↓');
-  arrow.setAttribute('aria-label', account.from === 'client' ? 'from your browser' : 'from the server');
-  const line = make('span', account.verdict.kind === 'fine' ? '' : 'wrong', account.title, ' ', make('q', '', preview(account)));
+  const arrow = annotation.from === 'client' ? make('b', 'up', '↑') : make('b', 'down', '↓');
+  arrow.setAttribute('aria-label', annotation.from === 'client' ? 'from your browser' : 'from the server');
+  const line = make('span', annotation.verdict.kind === 'fine' ? '' : 'wrong', annotation.title, ' ', make('q', '', preview(annotation)));
   summary.append(arrow, make('time', '', milliseconds(at)), line);
   details.append(summary);
   // What is not open is not drawn.
   details.ontoggle = () => {
-    if (details.open && details.children.length === 1) details.append(make('div', 'inside', ...drawing(account)));
+    if (details.open && details.children.length === 1) details.append(make('div', 'inside', ...drawing(annotation)));
   };
   item.append(details);
   add(item);
@@ -121,9 +121,9 @@ function onWire({ at, account }) {
 
 const milliseconds = at => `${(at / 1000).toFixed(1)} ms`;
 
-function preview(account) {
-  const payload = account.spans.findLast(span => /^(payload|reason|code)$/.test(span.field) && span.to - span.from >= 8);
-  return payload && account.what === 'frame' ? `${payload.value.slice(0, 48)}` : '';
+function preview(annotation) {
+  const payload = annotation.spans.findLast(span => /^(payload|reason|code)$/.test(span.field) && span.to - span.from >= 8);
+  return payload && annotation.what === 'frame' ? `${payload.value.slice(0, 48)}` : '';
 }
 
 /** What the script of this page was told: all that a page ever sees of a WebSocket. */
@@ -137,32 +137,32 @@ function add(item) {
   if (timeline.children.length > 100) timeline.lastChild.remove();
 }
 
-function onFrame(at, account) {
-  const opcode = account.spans.find(span => span.field === 'opcode')?.meaning.split(':')[0];
-  if (account.from === 'client' && opcode !== 'pong') $('xray').replaceChildren(...drawing(account));
-  if (account.from === 'server' && opcode === 'ping') pings.set(account.payload, at);
-  if (account.from === 'client' && opcode === 'pong' && pings.has(account.payload)) {
-    drawTrip((at - pings.get(account.payload)) / 1000);
-    pings.delete(account.payload);
+function onFrame(at, annotation) {
+  const opcode = annotation.spans.find(span => span.field === 'opcode')?.meaning.split(':')[0];
+  if (annotation.from === 'client' && opcode !== 'pong') $('xray').replaceChildren(...drawing(annotation));
+  if (annotation.from === 'server' && opcode === 'ping') pings.set(annotation.payload, at);
+  if (annotation.from === 'client' && opcode === 'pong' && pings.has(annotation.payload)) {
+    drawTrip((at - pings.get(annotation.payload)) / 1000);
+    pings.delete(annotation.payload);
   }
-  if (broken && account.from === 'client' && opcode === 'close') broken.answered = account;
-  if (broken && account.from === 'server' && account.verdict.kind === 'broken') broken.account = account;
+  if (broken && annotation.from === 'client' && opcode === 'close') broken.answered = annotation;
+  if (broken && annotation.from === 'server' && annotation.verdict.kind === 'broken') broken.annotation = annotation;
 }
 
-// ---- drawing an account ----
+// ---- drawing an annotation ----
 
 const hue = field => ({ FIN: 'fin', RSV1: 'rsv', 'RSV2-3': 'rsv', opcode: 'opcode', MASK: 'mask', length: 'length',
   'long length': 'length', 'mask key': 'key', codes: 'block', table: 'block', padding: 'block', unknown: 'block', BTYPE: 'block',
   BFINAL: 'block', 'bad byte': 'bad', 'cut short': 'bad', unread: 'rsv' })[field] ?? 'payload';
 
-function drawing(account) {
+function drawing(annotation) {
   const parts = [];
-  if (account.verdict.kind !== 'fine') parts.push(lesson(account.verdict));
-  if (account.what !== 'frame') return [...parts, headLines(account)];
-  const who = account.from === 'client' ? 'Your browser sent' : 'The server sent';
-  const below = account.payload && account.spans.some(span => span.field === 'mask key')
+  if (annotation.verdict.kind !== 'fine') parts.push(lesson(annotation.verdict));
+  if (annotation.what !== 'frame') return [...parts, headLines(annotation)];
+  const who = annotation.from === 'client' ? 'Your browser sent' : 'The server sent';
+  const below = annotation.payload && annotation.spans.some(span => span.field === 'mask key')
     ? [make('p', 'quiet', 'Above, the bytes as they travelled; under each of the payload, what it is once the mask is off.')] : [];
-  return [make('p', 'said', `${who} `, make('b', '', account.title)), strip(account), ...below, ...squeezed(account), ...parts, values(account)];
+  return [make('p', 'said', `${who} `, make('b', '', annotation.title)), strip(annotation), ...below, ...squeezed(annotation), ...parts, values(annotation)];
 }
 
 /** What compression did: two bars, and what came out. */
@@ -180,9 +180,9 @@ function squeezed({ inflated, length, spans }) {
 }
 
 /** The header bit by bit, then bytes: as they travelled, and below it without the mask. */
-function strip(account) {
-  const bytes = pairs(account.bytes), payload = pairs(account.payload), row = make('div', 'strip');
-  const first = account.spans.filter(span => span.to - span.from < 8);
+function strip(annotation) {
+  const bytes = pairs(annotation.bytes), payload = pairs(annotation.payload), row = make('div', 'strip');
+  const first = annotation.spans.filter(span => span.to - span.from < 8);
   row.setAttribute('role', 'img');
   row.setAttribute('aria-label', `Bytes: ${bytes.slice(0, 64).join(' ')}`);
   for (let byte = 0; byte < Math.min(2, bytes.length); byte++) {
@@ -198,15 +198,15 @@ function strip(account) {
   const start = bytes.length - payload.length, shown = 64;
   bytes.slice(0, shown).forEach((byte, index) => {
     if (index < 2 && first.length) return;
-    const span = account.spans.findIndex(span => span.from <= index * 8 && index * 8 < span.to);
-    const cell = make('span', `cell f-${hue(account.spans[span]?.field)}`, byte);
+    const span = annotation.spans.findIndex(span => span.from <= index * 8 && index * 8 < span.to);
+    const cell = make('span', `cell f-${hue(annotation.spans[span]?.field)}`, byte);
     const plain = payload[index - start];
-    if (index >= start) cell.append(make('small', '', !account.inflated ? character(plain) : plain === byte ? '\u00a0' : plain));
-    else cell.append(make('small', '', hue(account.spans[span]?.field)));
+    if (index >= start) cell.append(make('small', '', !annotation.inflated ? character(plain) : plain === byte ? '\u00a0' : plain));
+    else cell.append(make('small', '', hue(annotation.spans[span]?.field)));
     cell.dataset.bit = index * 8;
     row.append(cell);
   });
-  if (account.length > shown) row.append(make('span', 'cell', '…', make('small', '', `${account.length} in all`)));
+  if (annotation.length > shown) row.append(make('span', 'cell', '…', make('small', '', `${annotation.length} in all`)));
   return row;
 }
 
@@ -218,9 +218,9 @@ function character(byte) {
   return code > 0x20 && code < 0x7f ? String.fromCharCode(code) : code === 0x20 ? '␣' : byte;
 }
 
-function values(account) {
+function values(annotation) {
   const list = make('ul', 'values');
-  account.spans.forEach(span => {
+  annotation.spans.forEach(span => {
     const item = make('li', span.value.length > 60 ? 'long' : '', make('span', `name f-${hue(span.field)}`, span.field), make('span', 'value', span.value),
       make('span', 'meaning', span.meaning), make('span', 'section', span.section));
     const isOf = ({ dataset: { bit } }) => span.from < +bit + (bit < 16 ? 1 : 8) && +bit < span.to;
@@ -245,9 +245,9 @@ function lesson(verdict) {
   return box;
 }
 
-function headLines(account) {
+function headLines(annotation) {
   const box = make('div', 'head');
-  for (const span of account.spans) {
+  for (const span of annotation.spans) {
     const plain = ['request line', 'status line', 'first line', 'end of head', 'body', 'unread', 'cut', 'no header'].includes(span.field);
     const line = make('p');
     const mark = { extension: ', ', parameter: '; ' }[span.field];
@@ -263,15 +263,15 @@ function headLines(account) {
 
 const text = hex => new TextDecoder().decode(Uint8Array.from(pairs(hex), byte => parseInt(byte, 16)));
 
-function drawHead(where, account) {
-  where.replaceChildren(...(account.verdict.kind === 'fine' ? [] : [lesson(account.verdict)]), ...headLines(account).children);
-  where.dataset.bytes = account.bytes;
+function drawHead(where, annotation) {
+  where.replaceChildren(...(annotation.verdict.kind === 'fine' ? [] : [lesson(annotation.verdict)]), ...headLines(annotation).children);
+  where.dataset.bytes = annotation.bytes;
 }
 
-function drawRequest(account) {
-  drawHead($('request'), account);
+function drawRequest(annotation) {
+  drawHead($('request'), annotation);
   const first = !asked;
-  asked = text(account.bytes).replaceAll('\r\n', '\n');
+  asked = text(annotation.bytes).replaceAll('\r\n', '\n');
   $('key').value = /^sec-websocket-key: *(.*)$/im.exec(asked)?.[1] ?? '';
   ask('key', $('key').value);
   if (first) {
@@ -358,7 +358,7 @@ function askDecision() {
 }
 
 function drawDecision(told) {
-  const [request] = told.accounts;
+  const [request] = told.annotations;
   if (!request) return $('decision').replaceChildren(make('p', 'quiet', 'An empty request: the server would wait, 10 seconds at most.'));
   const parts = [];
   if (request.verdict.kind === 'fine') {
@@ -385,9 +385,9 @@ function askVerdict() {
 function drawVerdict(told) {
   if (told.wrong) return $('frame-verdict').replaceChildren(make('p', 'quiet', told.wrong));
   const good = () => make('div', 'lesson good', make('p', '', make('b', '', 'Fine. '), 'It may be sent.'));
-  $('frame-verdict').replaceChildren(...told.accounts.map(account => make('div', 'inside',
-    make('p', 'said', make('b', '', account.title)), strip(account),
-    account.what === 'frame' ? (account.verdict.kind === 'fine' ? good() : lesson(account.verdict)) : '', values(account))));
+  $('frame-verdict').replaceChildren(...told.annotations.map(annotation => make('div', 'inside',
+    make('p', 'said', make('b', '', annotation.title)), strip(annotation),
+    annotation.what === 'frame' ? (annotation.verdict.kind === 'fine' ? good() : lesson(annotation.verdict)) : '', values(annotation))));
 }
 
 function card({ name, story, bytes }) {
@@ -396,7 +396,7 @@ function card({ name, story, bytes }) {
     // On a fresh wire: nobody reads what comes behind an error.
     openWire();
     wire.addEventListener('open', () => {
-      const of = broken = { name, wire, answered: null, account: null };
+      const of = broken = { name, wire, answered: null, annotation: null };
       $('outcome').replaceChildren(make('p', 'quiet', 'Sent. Waiting for your browser.'));
       ask(`break ${name}`);
       setTimeout(() => { if (broken === of) outcome(null); }, 1500);
@@ -409,7 +409,7 @@ function card({ name, story, bytes }) {
 /** The script hears of the end at once; what the lens tells may come a moment later. */
 function outcome(event, of = broken, patience = 20) {
   setTimeout(() => {
-    if (!of.account && patience > 0) return outcome(event, of, patience - 1);
+    if (!of.annotation && patience > 0) return outcome(event, of, patience - 1);
     if (broken !== of) return;
     broken = null;
     const said = of.answered
@@ -420,7 +420,7 @@ function outcome(event, of = broken, patience = 20) {
     const rows = [['The server sent', of.name], ['Your browser put on the wire', event || of.answered ? said : 'nothing'],
       ['Your browser told this page', told]];
     const parts = [make('dl', '', ...rows.flatMap(([name, text]) => [make('dt', '', name), make('dd', '', text)]))];
-    if (of.account) parts.push(make('p', 'quiet', 'The rule, as ws101 would have said it:'), lesson(of.account.verdict));
+    if (of.annotation) parts.push(make('p', 'quiet', 'The rule, as ws101 would have said it:'), lesson(of.annotation.verdict));
     $('outcome').replaceChildren(...parts);
     $('outcome').dataset.code = event?.code ?? 'none';
     $('outcome').dataset.name = of.name;

@@ -18,7 +18,7 @@
 //!
 //! Elsewhere: a length is only a number here, and [`assembler`](super::assembler) compares it with
 //! the limits before the reader waits for the payload. The assembler also checks the order of the
-//! fragments. [`mask`](super::mask) unmasks the payload.
+//! fragments. [`mask`] unmasks the payload.
 
 use std::fmt;
 

@@ -17,7 +17,7 @@
 //! - An unknown parameter, a repeated one, or one with any value that the RFC doesn't allow makes its
 //!   offer or answer invalid.
 //!
-//! Elsewhere: [`extension`](super::extension) reads the header's grammar, and
+//! Elsewhere: [`extension`] reads the header's grammar, and
 //! [`deflate`](crate::frames::deflate) compresses.
 
 use std::fmt;
