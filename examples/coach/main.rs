@@ -322,8 +322,9 @@ fn target(options: &Options) -> Result<Target, String> {
     };
     let base = Duration::from_millis(options.timeout.unwrap_or(2500));
     let (keys, masks, gone) = (Mutex::default(), Mutex::default(), Mutex::default());
+    let opens = std::sync::atomic::AtomicBool::new(true);
     let command = options.command.clone();
-    Ok(Target { address, dial, listener, command, pace: Pace::new(base), keys, masks, gone })
+    Ok(Target { address, dial, listener, command, pace: Pace::new(base), keys, masks, gone, opens })
 }
 
 fn tcp(address: &Address) -> io::Result<TcpStream> {

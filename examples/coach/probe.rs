@@ -8,7 +8,7 @@
 use std::io::{self, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::process::Stdio;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -41,17 +41,20 @@ pub struct Target {
     pub keys: Mutex<Vec<String>>,
     pub masks: Mutex<Vec<mask::Key>>,
     pub gone: Mutex<Option<String>>,
+    /// Whether a plain handshake was accepted when the coach began.
+    pub opens: AtomicBool,
 }
 
 /// How long the peer takes.
 pub struct Pace {
     pub base: Duration,
     slowest: AtomicU64,
+    silences: AtomicU64,
 }
 
 impl Pace {
     pub fn new(base: Duration) -> Pace {
-        Pace { base, slowest: AtomicU64::new(0) }
+        Pace { base, slowest: AtomicU64::new(0), silences: AtomicU64::new(0) }
     }
 
     pub fn note(&self, took: Duration) {
@@ -62,9 +65,22 @@ impl Pace {
         Duration::from_micros(self.slowest.load(Relaxed))
     }
 
-    /// How long an answer may take.
+    /// A wait was for nothing.
+    pub fn silent(&self) {
+        self.silences.fetch_add(1, Relaxed);
+    }
+
+    /// How long an answer may take. A peer that is often silent, and quick where it isn't, is waited for
+    /// less and less: from it nothing will come.
     pub fn answer(&self) -> Duration {
-        self.base.max(self.slowest() * 12)
+        let patience = 1 + self.silences.load(Relaxed) as u32 / 6;
+        let base = (self.base / patience).max(self.base.min(Duration::from_millis(500)));
+        base.max(self.slowest() * 12)
+    }
+
+    /// Fewer, where a peer takes its time for each message.
+    pub fn many(&self, count: usize) -> usize {
+        if self.slowest() > Duration::from_millis(60) { count.min(8) } else { count }
     }
 
     /// After this time a peer that wants to say something has probably said it.
@@ -266,6 +282,7 @@ impl Probe {
             target: self.target.clone(),
             unasked: Vec::new(),
             closed: None,
+            pongs: Vec::new(),
             parts: None,
         }
     }
@@ -312,6 +329,9 @@ impl Probe {
         if self.is_client() {
             let (head, mut line) = self.arrives()?;
             line.send(&answer(&head).bytes());
+            // Whether a frame may come with the head is a check's question, not each one's.
+            line.pause();
+            line.pause();
             return Ok(line);
         }
         let request = self.request().bytes();
@@ -422,6 +442,8 @@ pub struct Line {
     /// Messages that came and were not what was looked for.
     pub unasked: Vec<Message>,
     pub closed: Option<Came>,
+    /// Payloads of pongs that came while something else was waited for.
+    pub pongs: Vec<Vec<u8>>,
     parts: Option<Message>,
 }
 
@@ -516,7 +538,7 @@ impl Line {
     /// The head of the peer's first words.
     pub fn head(&mut self) -> Result<Head, Stop> {
         let hard = Instant::now() + Duration::from_secs(20);
-        let wait = self.pace().answer().max(Duration::from_secs(4));
+        let wait = self.pace().answer() * 2;
         loop {
             if let Some(at) = self.input.windows(4).position(|four| four == b"\r\n\r\n") {
                 let raw: Vec<u8> = self.input.drain(..at + 4).collect();
@@ -532,10 +554,16 @@ impl Line {
                     false => format!("{} and then the end", quote(&self.input)),
                 });
             }
+            // A head whose lines end with LF alone looks finished: what more could come, comes soon.
+            let looks_whole = self.input.windows(2).any(|two| two == b"\n\n");
+            let wait = if looks_whole { self.pace().moment() } else { wait };
             let until = (Instant::now() + wait).min(hard);
             if !self.fill(until) {
                 return match self.input.is_empty() {
-                    true => fails(format!("silence for {} ms", wait.as_millis())),
+                    true => {
+                        self.pace().silent();
+                        fails(format!("silence for {} ms", wait.as_millis()))
+                    }
                     false if self.input.windows(2).any(|two| two == b"\n\n") => {
                         Ok(Head::parse(&std::mem::take(&mut self.input)))
                     }
@@ -583,7 +611,11 @@ impl Line {
         loop {
             match self.next(wait) {
                 Next::Frame(came) if came.opcode() == CLOSE => return Err(Next::Frame(came)),
-                Next::Frame(came) if came.is_control() => {}
+                Next::Frame(came) if came.is_control() => {
+                    if came.opcode() == PONG {
+                        self.pongs.push(came.payload);
+                    }
+                }
                 Next::Frame(came) => {
                     let message = self.parts.get_or_insert_with(|| Message {
                         opcode: came.opcode(),
@@ -629,7 +661,10 @@ impl Line {
                 }
                 Err(Next::Frame(close)) => close.told(),
                 Err(Next::Ended) => "the end of the stream".into(),
-                Err(Next::Silent) => format!("silence for {} ms", wait.as_millis()),
+                Err(Next::Silent) => {
+                    self.pace().silent();
+                    format!("silence for {} ms", wait.as_millis())
+                }
                 Err(Next::Nonsense(why)) => why,
             };
             let other = match self.unasked.get(before..).and_then(|new| new.last()) {
@@ -669,7 +704,7 @@ impl Line {
 
     /// A rule was broken: the peer must fail the connection, with a Close or by ending the stream.
     pub fn is_failed(&mut self) -> Result<Option<u16>, Stop> {
-        let patience = self.pace().answer().max(Duration::from_secs(5));
+        let patience = self.pace().answer() * 2;
         let mut wait = self.pace().moment();
         let (word, mut asked) = (word(), false);
         loop {
@@ -687,6 +722,7 @@ impl Line {
                     self.frame(frame(TEXT, &word));
                 }
                 Err(Next::Silent) => {
+                    self.pace().silent();
                     let ms = patience.as_millis();
                     return fails(format!("neither a Close nor the end of the stream in {ms} ms"));
                 }
@@ -710,7 +746,10 @@ impl Line {
                 Err(Next::Frame(close)) => return Ok(close),
                 Ok(message) => self.unasked.push(message),
                 Err(Next::Ended) => return fails("the stream ended without a Close"),
-                Err(Next::Silent) => return fails(format!("no Close in {} ms", wait.as_millis())),
+                Err(Next::Silent) => {
+                    self.pace().silent();
+                    return fails(format!("no Close in {} ms", wait.as_millis()));
+                }
                 Err(Next::Nonsense(why)) => return fails(why),
             }
         }
@@ -747,7 +786,10 @@ impl Line {
                 quote(&pong.payload),
                 payload.len()
             )),
-            None => fails(format!("no pong in {} ms", wait.as_millis())),
+            None => {
+                self.pace().silent();
+                fails(format!("no pong in {} ms", wait.as_millis()))
+            }
         }
     }
 

@@ -148,7 +148,7 @@ pub fn turns_away(p: &mut Probe, how: fn(Request) -> Vec<u8>) -> Outcome {
     line.send(&how(answer(&head)));
     line.pause();
     line.frame(frame(TEXT, &word));
-    let wait = line.pace().answer().max(std::time::Duration::from_secs(5));
+    let wait = line.pace().answer() * 2;
     loop {
         match line.message(wait) {
             Ok(message) if message.payload == word.as_bytes() => {
@@ -400,6 +400,7 @@ pub const CHECKS: &[Check] = &[
                 accept_key::accept(head.all("Sec-WebSocket-Key").first().unwrap_or(&""))
             );
             line.send(&answer(&head).set("Sec-WebSocket-Accept", &accept).bytes());
+            line.pause();
             line.alive()
         },
     )

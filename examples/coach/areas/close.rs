@@ -200,8 +200,8 @@ pub const CHECKS: &[Check] = &[
             match &line.closed {
                 Some(close) if close.payload.len() == 1 => fails("a Close with one byte of body"),
                 Some(close) if close.code().is_some_and(|code| !legal(code)) => fails(close.told()),
-                Some(close) if close.code() == Some(1000) => {
-                    warns("1000, as if the body were good")
+                Some(close) if matches!(close.code(), None | Some(1000)) => {
+                    warns("a Close as if the body were good; 1002 would say what is wrong")
                 }
                 _ => Ok(()),
             }
@@ -234,6 +234,9 @@ pub const CHECKS: &[Check] = &[
                         "a Close whose reason isn't UTF-8: {}",
                         quote(&close.payload[2..])
                     ))
+                }
+                Some(close) if matches!(close.code(), None | Some(1000)) => {
+                    warns("a Close as if the reason were good; 1007 would say what is wrong")
                 }
                 _ => Ok(()),
             }

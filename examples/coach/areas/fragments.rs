@@ -1,8 +1,8 @@
 //! Stage 9: messages in several frames.
 
-use crate::check::{Check, Lesson, Outcome, check};
+use crate::check::{Check, Lesson, Outcome, check, fails};
 use crate::probe::{Line, Probe, word};
-use crate::wire::{BINARY, CONTINUATION, Frame, PING, PONG, TEXT, frame};
+use crate::wire::{BINARY, CONTINUATION, Frame, PING, PONG, TEXT, frame, opcode_name};
 
 const FRAGMENTS: Lesson = Lesson {
     section: "§5.4",
@@ -47,7 +47,11 @@ fn opened(p: &mut Probe) -> Result<Line, crate::check::Stop> {
 fn sent(p: &mut Probe, opcode: u8, parts: &[&[u8]]) -> Outcome {
     let mut line = opened(p)?;
     line.frames(&split(opcode, parts));
-    line.comes_back(&parts.concat()).map(drop)
+    let message = line.comes_back(&parts.concat())?;
+    match message.opcode == opcode {
+        true => Ok(()),
+        false => fails(format!("it came back as {}", opcode_name(message.opcode))),
+    }
 }
 
 fn words(count: usize) -> String {

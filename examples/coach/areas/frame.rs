@@ -196,7 +196,7 @@ pub const CHECKS: &[Check] = &[
         "ten echoes",
         |p| {
             let mut line = p.open()?;
-            (0..10).try_for_each(|_| line.alive())
+            (0..line.pace().many(10)).try_for_each(|_| line.alive())
         },
     )
     .both(),

@@ -32,7 +32,7 @@ fn of(p: &mut Probe, opcode: u8, length: usize) -> Outcome {
         Ok(_) => Ok(()),
         Err(Stop::Fails(seen)) => match line.closed.as_ref().and_then(|close| close.code()) {
             Some(1009) if length > 32_768 => warns(format!(
-                "it closed with 1009: its own limit is below {length} bytes, which is allowed"
+                "it closed with 1009: its own limit is below {length} bytes, which is allowed; or it reads a 64-bit length in the wrong order"
             )),
             _ => Err(Stop::Fails(seen)),
         },

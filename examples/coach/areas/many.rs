@@ -1,9 +1,10 @@
 //! Stage 12: more than one client, and some that behave badly. These checks run one at a time.
 
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use crate::check::{Check, Lesson, Outcome, Stop, check, fails};
-use crate::probe::{Line, Probe, word};
+use crate::probe::{Line, Message, Probe, word};
 use crate::wire::{BINARY, TEXT, frame};
 
 const TOGETHER: Lesson = Lesson {
@@ -34,6 +35,16 @@ fn second(p: &mut Probe) -> Result<Line, Stop> {
     }
 }
 
+/// A connection, where the peer took one when the coach began.
+fn room(p: &mut Probe) -> Result<Line, Stop> {
+    match p.open() {
+        Err(Stop::Skips(seen)) if p.target.opens.load(Relaxed) => {
+            fails(format!("a plain handshake was accepted at first, and isn't any more: {seen}"))
+        }
+        other => other,
+    }
+}
+
 /// What another client sees while one misbehaves.
 fn served(p: &mut Probe) -> Outcome {
     let mut line = second(p)?;
@@ -41,8 +52,8 @@ fn served(p: &mut Probe) -> Outcome {
 }
 
 fn crowd(p: &mut Probe, count: usize) -> Outcome {
-    let mut lines = vec![p.open()?];
-    for _ in 1..count {
+    let mut lines = vec![room(p)?];
+    for _ in 1..p.target.pace.many(count) {
         lines.push(second(p)?);
     }
     let words: Vec<String> = lines.iter().map(|_| word()).collect();
@@ -52,7 +63,18 @@ fn crowd(p: &mut Probe, count: usize) -> Outcome {
     for (line, word) in lines.iter_mut().zip(&words) {
         line.comes_back(word.as_bytes())?;
     }
-    Ok(())
+    // What comes to the last has come to the others: a message of another client among them is a fault.
+    lines.iter_mut().take(5).try_for_each(Line::alive)?;
+    let strangers = lines.iter().enumerate().find_map(|(i, line)| {
+        let strange = |m: &&Message| {
+            words.iter().enumerate().any(|(j, w)| i != j && w.as_bytes() == m.payload)
+        };
+        line.unasked.iter().find(strange)
+    });
+    match strangers {
+        Some(_) => fails("a client got the echo of another one's text"),
+        None => Ok(()),
+    }
 }
 
 pub const CHECKS: &[Check] = &[
@@ -134,9 +156,9 @@ pub const CHECKS: &[Check] = &[
         "the next is served",
         |p| {
             for _ in 0..10 {
-                p.open()?.shutdown();
+                room(p)?.shutdown();
             }
-            p.open()?.alive()
+            room(p)?.alive()
         },
     ),
     check("many/crowd", &TOGETHER, "forty clients at once", "each gets its echo", |p| crowd(p, 40)),
@@ -158,7 +180,7 @@ pub const CHECKS: &[Check] = &[
         |p| {
             let mut idle = p.open()?;
             idle.control(TEXT, word().as_bytes())?;
-            for _ in 0..20 {
+            for _ in 0..idle.pace().many(20) {
                 second(p)?.alive()?;
             }
             idle.alive()

@@ -1,6 +1,6 @@
 //! Stage 7: pings are answered, pongs are not.
 
-use crate::check::{Check, Lesson, Outcome, check, fails};
+use crate::check::{Check, Lesson, Outcome, check, fails, warns};
 use crate::probe::{Probe, word};
 use crate::wire::{PING, PONG, TEXT, frame};
 
@@ -28,7 +28,14 @@ fn pong(p: &mut Probe, payload: &[u8]) -> Outcome {
     let first = word();
     line.control(TEXT, first.as_bytes())?;
     line.frame(frame(PONG, payload));
-    line.alive()
+    line.alive()?;
+    match (line.pongs.iter().any(|pong| pong == payload), &line.unasked[..]) {
+        (true, _) => warns("a pong with the same payload: no answer is expected to a pong"),
+        (_, came) if !payload.is_empty() && came.iter().any(|m| m.payload == payload) => {
+            fails("the pong came back as a message")
+        }
+        _ => Ok(()),
+    }
 }
 
 pub const CHECKS: &[Check] = &[
@@ -58,14 +65,16 @@ pub const CHECKS: &[Check] = &[
         "ping/pong-frame",
         &PONGS,
         "a ping",
-        "a pong with FIN, without reserved bits, of one frame",
+        "a pong with FIN, without reserved bits, masked if a client sends it and else not",
         |p| {
             let mut line = p.open()?;
             line.frame(frame(PING, "bits"));
             let pong = line.pong_comes(b"bits")?;
-            match pong.fin() && pong.reserved() == 0 {
+            match pong.fin() && pong.reserved() == 0 && pong.mask.is_some() == p.is_client() {
                 true => Ok(()),
-                false => fails(format!("the first byte {:08b}", pong.first)),
+                false => {
+                    fails(format!("the first byte {:08b}, the mask {:02x?}", pong.first, pong.mask))
+                }
             }
         },
     )

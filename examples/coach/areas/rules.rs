@@ -3,7 +3,7 @@
 use crate::check::{Check, Lesson, Outcome, check, warns};
 use crate::library::{FIN, RSV1};
 use crate::probe::{Next, Probe, word};
-use crate::wire::{BINARY, CLOSE, CONTINUATION, Frame, PING, PONG, TEXT, Width, frame};
+use crate::wire::{BINARY, CLOSE, CONTINUATION, Came, Frame, PING, PONG, TEXT, Width, frame};
 
 const MASKS: Lesson = Lesson {
     section: "§5.1",
@@ -50,6 +50,16 @@ fn breaks(p: &mut Probe, frames: &[Frame]) -> Outcome {
 
 fn opcode<const N: u8>(p: &mut Probe) -> Outcome {
     breaks(p, &[frame(N, "")])
+}
+
+/// The Close answered a broken one: with a code that says so?
+fn not_as_if_good(close: &Came) -> Outcome {
+    match close.code() {
+        None | Some(1000) => {
+            warns("a Close as if the frame were good; 1002 would say what is wrong")
+        }
+        _ => Ok(()),
+    }
 }
 
 const fn unknown(id: &'static str, run: fn(&mut Probe) -> Outcome) -> Check {
@@ -134,7 +144,8 @@ pub const CHECKS: &[Check] = &[
                 Some(close) if close.payload.len() > 125 => {
                     crate::check::fails("a Close of more than 125 bytes came back")
                 }
-                _ => Ok(()),
+                Some(close) => not_as_if_good(close),
+                None => Ok(()),
             }
         },
     )
@@ -144,7 +155,9 @@ pub const CHECKS: &[Check] = &[
     })
     .both(),
     check("rules/close-fragmented", &CONTROL, "a Close without FIN", FAILS, |p| {
-        breaks(p, &[frame(CLOSE, [3, 232]).more()])
+        let mut line = p.open()?;
+        line.breaks(&[frame(CLOSE, [3, 232]).more()])?;
+        line.closed.as_ref().map_or(Ok(()), not_as_if_good)
     })
     .both(),
     check("rules/length-16-for-125", &LENGTH, "125 bytes, with a 16-bit length", FAILS, |p| {

@@ -35,6 +35,7 @@ fn cut(p: &mut Probe, length: usize, places: &[usize]) -> Outcome {
 fn glued(p: &mut Probe, count: usize, kinds: &[u8]) -> Outcome {
     let mut line = p.open()?;
     line.control(TEXT, word().as_bytes())?;
+    let count = line.pace().many(count);
     let words: Vec<String> = (0..count).map(|_| word()).collect();
     let frames: Vec<Frame> =
         words.iter().enumerate().map(|(i, word)| frame(kinds[i % kinds.len()], word)).collect();
@@ -186,7 +187,7 @@ pub const CHECKS: &[Check] = &[
         |p| {
             let mut line = p.open()?;
             line.control(TEXT, word().as_bytes())?;
-            let words: Vec<String> = (0..20).map(|_| word()).collect();
+            let words: Vec<String> = (0..line.pace().many(20)).map(|_| word()).collect();
             words.iter().for_each(|word| line.frame(frame(TEXT, word)));
             let before = line.unasked.len();
             all_back(&mut line, &words)?;
