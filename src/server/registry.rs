@@ -20,6 +20,7 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use crate::connection::close_guard::Owner;
 use crate::connection::counters::{Counters, Totals};
 use crate::connection::write_half::WriteHalf;
 use crate::frames::close::Close;
@@ -117,7 +118,7 @@ impl Registry {
             return None;
         }
         open.insert(id, None);
-        Some(Permit { registry: self.clone(), id })
+        Some(Permit { registry: self.clone(), id, is_open: false })
     }
 
     /// Sends 1001 on every open connection, waits for them to close, and aborts those that haven't
@@ -242,6 +243,8 @@ impl Drop for PendingGuard {
 pub(crate) struct Permit {
     registry: Arc<Registry>,
     id: u64,
+    /// The connection's close guard gives it back; before that, dropping it does.
+    is_open: bool,
 }
 
 impl Permit {
@@ -251,22 +254,33 @@ impl Permit {
     }
 
     /// Registers the write half once the 101 is written: from now on `shut_down` can close this
-    /// connection.
-    pub(crate) fn open(&self, write_half: &Arc<WriteHalf>) {
+    /// connection. Returns what the connection tells of its end.
+    pub(crate) fn open(mut self, write_half: &Arc<WriteHalf>) -> Arc<dyn Owner> {
         self.registry.totals.accepted();
         lock(&self.registry.open).insert(self.id, Some(write_half.clone()));
         if self.registry.is_stopping() {
             write_half.close_without_waiting(going_away());
         }
+        self.is_open = true;
+        self.registry.clone()
     }
 }
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        lock(&self.registry.open).remove(&self.id);
+        if !self.is_open {
+            self.registry.connection_closed(self.id);
+        }
+    }
+}
+
+impl Owner for Registry {
+    /// Frees the permit of a connection that has closed, or that was never opened.
+    fn connection_closed(&self, id: u64) {
+        lock(&self.open).remove(&id);
         // Only `shut_down` waits for this, and it does so only while the server is stopping.
-        if self.registry.is_stopping() {
-            self.registry.one_closed.notify_all();
+        if self.is_stopping() {
+            self.one_closed.notify_all();
         }
     }
 }

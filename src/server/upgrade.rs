@@ -192,9 +192,9 @@ fn open(
     let totals = permit.totals();
     totals.received(0, buffer.unread().len());
     let write_half = WriteHalf::new(id, stream, encoder, limits, totals);
-    permit.open(&write_half);
+    let owner = permit.open(&write_half);
     log::info!("{id} opened: {}", quote(request.path()));
-    let close_guard = CloseGuard::new(write_half, Some(Box::new(permit)));
+    let close_guard = CloseGuard::new(write_half, Some(owner));
     let decoder = Decoder::new(Role::Server, limits.bounds(), buffer).inflating(inflater);
     Ok(WebSocket::new(close_guard, decoder, limits, request, agreement.subprotocol))
 }

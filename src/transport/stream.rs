@@ -22,7 +22,7 @@ pub trait Stream: Send + Sync + 'static {
     /// How long a write may wait: longer, and it returns what it has done, or
     /// fails likewise.
     fn set_write_timeout(&self, timeout: Duration) -> io::Result<()>;
-    /// Ends one direction, or both, and wakes whoever waits in it.
+    /// Ends one direction, or both, and wakes the threads that wait in it.
     fn shutdown(&self, how: Shutdown) -> io::Result<()>;
     /// Who is at the other end, if that has an address.
     fn peer(&self) -> Option<SocketAddr> {

@@ -326,7 +326,7 @@ mod inflating {
     /// repeats shrinks, so the length told a right guess from a wrong one.
     ///
     /// Bytes: the frame of `token=123&name=token=123`
-    /// Holds: nothing is compressed unless somebody asks for it, and never what is sent as `Uncompressed`
+    /// Holds: nothing is compressed unless both ends ask for it, and never what is sent as `Uncompressed`
     /// Twin: src/frames/encoder.rs
     /// was `!plain && self.deflater.as_ref()`
     /// now `self.deflater.as_ref()`

@@ -694,7 +694,7 @@ fn thread_spawn_what_if_there_are_no_threads_left() {
 /// Bytes: a message at which the handler panics, and others beside it
 /// Holds: its peer is told 1011, its place is free, and nobody else notices
 /// Twin: src/server/registry.rs
-/// was `lock(&self.registry.open).remove(&self.id);`
+/// was `lock(&self.open).remove(&id);`
 /// now ``
 #[test]
 fn panic_what_if_a_handler_panics() {

@@ -25,7 +25,7 @@ const CHARACTER: Lesson = Lesson {
 const ORDER: Lesson = Lesson {
     section: "§5.4",
     rule: "Opcode 0 continues a message that has begun, and a new message doesn't begin within another. All else fails the connection.",
-    causes: "Nobody remembers whether a message has begun.",
+    causes: "The code doesn't remember whether a message has begun.",
     fix: "Keep the opcode of the message that has begun, or none, and close with 1002 where the frame doesn't fit.",
 };
 

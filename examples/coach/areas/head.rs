@@ -7,7 +7,7 @@ use crate::wire::{TEXT, frame};
 const PLAIN: Lesson = Lesson {
     section: "§4.2.2",
     rule: "A server that takes a valid request answers it with status 101, an empty line at the end.",
-    causes: "The answer lacks its last CR LF, the server waits for a body, or it insists on a header that nobody has to send.",
+    causes: "The answer lacks its last CR LF, the server waits for a body, or it insists on a header that is optional.",
     fix: "Write the status line, the three headers and an empty line, and flush.",
 };
 const WHOLE: Lesson = Lesson {
@@ -305,7 +305,7 @@ pub const CHECKS: &[Check] = &[
     check(
         "head/unknown-headers",
         &UNKNOWN,
-        "headers that nobody knows, one of them with colons in its value",
+        "unknown headers, one of them with colons in its value",
         "101",
         |p| opens(p, |r| r.add("X-Coach", "1: 2: 3").add("Cookie", "a=b; c=d").add("X-Empty", "")),
     ),

@@ -131,7 +131,7 @@ pub const CHECKS: &[Check] = &[
     check(
         "ping/unasked-pong",
         &UNASKED,
-        "a pong that nobody asked for, and a text",
+        "an unsolicited pong, and a text",
         "the echo of the text alone",
         |p| pong(p, b"unasked"),
     )

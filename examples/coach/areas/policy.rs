@@ -76,9 +76,9 @@ pub const CHECKS: &[Check] = &[
     check(
         "policy/subprotocol-unknown",
         &SUBPROTOCOL,
-        "the offer of a name that nobody speaks",
+        "the offer of an unknown name",
         "it, or none",
-        |p| offers(p, &["x-coach-nobody-speaks-this"]),
+        |p| offers(p, &["x-coach-unknown"]),
     ),
     check(
         "policy/subprotocol-empty",

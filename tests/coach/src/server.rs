@@ -96,7 +96,7 @@ fn read_head(stream: &mut TcpStream, input: &mut Vec<u8>) -> Option<Vec<u8>> {
     let mut bytes = [0; 4096];
     loop {
         if let Some(end) = input.windows(4).position(|four| four == b"\r\n\r\n") {
-            // Whoever looks for the end of the head at the end of a read waits for more.
+            // A server that looks for the end of the head at the end of a read waits for more.
             if !has(HeadEndsWithARead) || input.len() == end + 4 {
                 let head = input.drain(..end + 4).collect();
                 return Some(head);

@@ -4,7 +4,7 @@
 use std::io::Write;
 use std::sync::Arc;
 
-use crate::connection::close_guard::CloseGuard;
+use crate::connection::close_guard::{CloseGuard, Owner};
 use crate::connection::write_half::WriteHalf;
 use crate::frames::buffer::Buffer;
 use crate::frames::decoder::Decoder;
@@ -13,7 +13,7 @@ use crate::frames::header::Role;
 use crate::model::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use crate::model::thread::{JoinHandle, spawn, yield_now};
 use crate::model::time::Duration;
-use crate::server::registry::{Permit, Registry};
+use crate::server::registry::Registry;
 use crate::wire::{CLOSE, Frame, OurEnd, PING, PONG, Wire};
 use crate::{
     Close, CloseCode, Error, Handle, Limits, MessageKind, PreparedMessage, Request, Sender,
@@ -26,16 +26,14 @@ fn write_half(wire: &Arc<Wire>, limits: &Limits) -> Arc<WriteHalf> {
     WriteHalf::new(1, stream, Encoder::new(None), limits, Arc::default())
 }
 
-fn websocket(write_half: Arc<WriteHalf>, limits: &Limits, place: Option<Permit>) -> WebSocket {
+fn websocket(
+    write_half: Arc<WriteHalf>,
+    limits: &Limits,
+    owner: Option<Arc<dyn Owner>>,
+) -> WebSocket {
     let decoder = Decoder::new(Role::Server, limits.bounds(), Buffer::default());
     let request = Request::parse(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n").expect("a request");
-    WebSocket::new(
-        CloseGuard::new(write_half, place.map(|permit| Box::new(permit) as _)),
-        decoder,
-        limits,
-        request.into(),
-        None,
-    )
+    WebSocket::new(CloseGuard::new(write_half, owner), decoder, limits, request.into(), None)
 }
 
 fn connection(limits: &Limits) -> (Arc<Wire>, WebSocket) {
@@ -273,15 +271,15 @@ pub fn the_server_stops() {
     let visit = |id, leaves: bool| {
         let registry = registry.clone();
         spawn(move || {
-            let Some(place) = registry.permit(id, 3) else { return };
+            let Some(permit) = registry.permit(id, 3) else { return };
             let (wire, limits) = (Arc::default(), Limits::default());
             let write_half = write_half(&wire, &limits);
-            place.open(&write_half);
+            let owner = permit.open(&write_half);
             let peer = peer(&wire, |wire| {
                 wire.wait_for_close();
                 wire.close_and_end();
             });
-            let mut ws = websocket(write_half, &limits, Some(place));
+            let mut ws = websocket(write_half, &limits, Some(owner));
             if !leaves {
                 assert!(matches!(ws.recv(), Ok(None)));
                 let told =

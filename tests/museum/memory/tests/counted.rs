@@ -446,7 +446,7 @@ fn cve_2025_51846_what_if_empty_messages_come_at_full_rate() {
 /// Bytes: 3,000 connections that end in every way: closed, cut, broken, in mid-head, in mid-frame
 /// Holds: memory, descriptors and threads are back where they were
 /// Twin: src/server/registry.rs
-/// was `lock(&self.registry.open).remove(&self.id);`
+/// was `lock(&self.open).remove(&id);`
 /// now ``
 /// Twin: src/server/registry.rs
 /// was `pending.retain(|other| other.id != self.id);`
