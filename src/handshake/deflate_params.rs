@@ -260,10 +260,10 @@ pub fn verify(
     }
     // RFC 6455 §4.1: a server may accept only what the client offered.
     let [first, others @ ..] = offers else { return Err("none, since none was offered") };
-    // RFC 6455 §11.3.2: an answer has this header only once; even an empty second one is wrong.
-    let is_only = head.headers(HEADER).len() == 1;
     match extension::parse(head).as_deref() {
-        Ok([one]) if one.name == NAME && is_only => {
+        // RFC 6455 §11.3.2: an answer has this header only once. A second line names a second extension,
+        // or it is no list at all.
+        Ok([one]) if one.name == NAME => {
             // RFC 7692 §7.1: an answer with an invalid parameter fails the connection.
             let terms =
                 DeflateParams::parse(one, true).ok_or("parameters of RFC 7692, each once")?;

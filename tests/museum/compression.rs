@@ -57,11 +57,11 @@ fn cve_2026_2229_what_if_window_bits_are_no_bits_of_a_window() {
 /// Bytes: `Sec-WebSocket-Extensions: permessage-deflate, permessage-deflate` in a 101
 /// Holds: a client fails on an extension that stands twice, or that it has not offered
 /// Twin: src/handshake/deflate_params.rs
-/// was `Ok([one]) if one.name == NAME && is_only => {`
-/// now `Ok([one, ..]) if one.name == NAME && is_only => {`
-/// Twin: src/handshake/deflate_params.rs
-/// was `Ok([one]) if one.name == NAME && is_only => {`
-/// now `Ok([one]) if one.name == NAME => {`
+/// was `Ok([one]) if one.name == NAME => {`
+/// now `Ok([one, ..]) if one.name == NAME => {`
+/// Twin: src/handshake/extension.rs
+/// was `.filter(|some| !some.is_empty())`
+/// now ``
 #[test]
 fn libwebsockets_2026_what_if_an_extension_is_agreed_on_twice_or_was_not_offered() {
     let request = |settings| ClientRequest { deflate: settings, ..ClientRequest::default() };

@@ -21,9 +21,9 @@ use crate::{
 };
 
 /// The link of a server's connection.
-fn write_half(wire: &Arc<Wire>, limits: &Limits) -> Arc<WriteHalf> {
+fn write_half(id: u64, wire: &Arc<Wire>, limits: &Limits) -> Arc<WriteHalf> {
     let stream = Arc::new(OurEnd(wire.clone()));
-    WriteHalf::new(1, stream, Encoder::new(None), limits, Arc::default())
+    WriteHalf::new(id, stream, Encoder::new(None), limits, Arc::default())
 }
 
 fn websocket(
@@ -38,7 +38,7 @@ fn websocket(
 
 fn connection(limits: &Limits) -> (Arc<Wire>, WebSocket) {
     let wire = Arc::default();
-    let write_half = write_half(&wire, limits);
+    let write_half = write_half(1, &wire, limits);
     let ws = websocket(write_half, limits, None);
     (wire, ws)
 }
@@ -67,7 +67,7 @@ fn frame(first: u8, payload: &[u8]) -> Frame {
 /// waits.
 pub fn a_pong_beside_a_send() {
     let wire = Arc::default();
-    let write_half = write_half(&wire, &Limits::default());
+    let write_half = write_half(1, &wire, &Limits::default());
     let sender = Sender::new(write_half.clone());
     let sending = spawn(move || sender.send("a").expect("nothing is closed"));
     write_half.pong(b"p".into()).expect("nothing is closed");
@@ -81,7 +81,7 @@ pub fn a_pong_beside_a_send() {
 /// The slot by itself: one sends, while another closes.
 pub fn a_close_beside_a_send() {
     let wire = Arc::default();
-    let sender = Sender::new(write_half(&wire, &Limits::default()));
+    let sender = Sender::new(write_half(1, &wire, &Limits::default()));
     let sending = spawn({
         let sender = sender.clone();
         move || sender.send("a").is_ok()
@@ -95,7 +95,7 @@ pub fn a_close_beside_a_send() {
 /// A message that is too large to be copied is written behind its header. Nothing may come between.
 pub fn large_messages() {
     let wire = Arc::default();
-    let sender = Sender::new(write_half(&wire, &Limits::default()));
+    let sender = Sender::new(write_half(1, &wire, &Limits::default()));
     let sending = ["a", "b"].map(|letter| {
         let sender = sender.clone();
         spawn(move || sender.send(letter.repeat(100_000)).expect("nothing is closed"))
@@ -273,7 +273,7 @@ pub fn the_server_stops() {
         spawn(move || {
             let Some(permit) = registry.permit(id, 3) else { return };
             let (wire, limits) = (Arc::default(), Limits::default());
-            let write_half = write_half(&wire, &limits);
+            let write_half = write_half(id, &wire, &limits);
             let owner = permit.open(&write_half);
             let peer = peer(&wire, |wire| {
                 wire.wait_for_close();
@@ -301,7 +301,7 @@ pub fn the_server_stops() {
 /// The peer has broken a rule while another thread sends: it is told, when both are through.
 pub fn a_failure_beside_a_send() {
     let wire = Arc::default();
-    let write_half = write_half(&wire, &Limits::default());
+    let write_half = write_half(1, &wire, &Limits::default());
     let sender = Sender::new(write_half.clone());
     let sending = spawn(move || sender.send("a").is_ok());
     write_half.fail(Close { code: CloseCode::PROTOCOL_ERROR, reason: String::new() });
