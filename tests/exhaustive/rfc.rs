@@ -279,15 +279,14 @@ fn answer(bytes: &[u8]) -> Result<u16, Option<u16>> {
         }
     }
     // §9.1: a value that is no list of extensions fails the connection, also where nobody wants any.
-    match is_list_of_extensions(&all("sec-websocket-extensions").join(&b", "[..])) {
+    match all("sec-websocket-extensions").into_iter().all(is_list_of_extensions) {
         true => Ok(101),
         false => Err(BAD_REQUEST),
     }
 }
 
 /// §9.1: 1#( token *( ";" token [ "=" ( token | quoted-string ) ] ) ), blanks between any two words,
-/// and what was quoted is a token without its quotes. A list of nothing breaks the "1", and is let
-/// pass: a proxy that strikes out what it does not know may leave it.
+/// and what was quoted is a token without its quotes. The "1": a line names one extension at least.
 fn is_list_of_extensions(mut bytes: &[u8]) -> bool {
     // 1. Words and marks; a quoted word as 'q', a bare one as 't', a mark as it is.
     let mut words = String::new();
@@ -316,12 +315,14 @@ fn is_list_of_extensions(mut bytes: &[u8]) -> bool {
             }
         }
     }
-    // 2. Which of them may stand beside which.
-    words.split(',').all(|extension| {
-        let mut parts = extension.split(';');
-        let name = parts.next().unwrap_or_default();
-        extension.is_empty() || name == "t" && parts.all(|one| ["t", "t=t", "t=q"].contains(&one))
-    })
+    // 2. Which of them may stand beside which. RFC 9110 §5.6.1.2: empty elements are passed over.
+    let mut extensions = words.split(',').filter(|extension| !extension.is_empty()).peekable();
+    extensions.peek().is_some()
+        && extensions.all(|extension| {
+            let mut parts = extension.split(';');
+            let name = parts.next().unwrap_or_default();
+            name == "t" && parts.all(|one| ["t", "t=t", "t=q"].contains(&one))
+        })
 }
 
 /// RFC 9110 §5.6.2: token = 1*tchar.
