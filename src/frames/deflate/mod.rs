@@ -653,6 +653,16 @@ mod tests {
     }
 
     #[test]
+    fn section_6_1_a_ping_goes_out_as_it_is_though_messages_are_compressed() {
+        let mut server = server(MOST, &ALL);
+        let payload = [b'a'; 125];
+        server.ping(&payload).unwrap();
+        assert_eq!(server.batch(), [&[0x89, 125], &payload[..]].concat());
+        server.written();
+        assert_eq!(sent(&mut server, str::from_utf8(&payload).unwrap())[0], 0xc1);
+    }
+
+    #[test]
     fn server_compresses_a_prepared_message_once_for_all_whose_window_is_the_largest() {
         let broadcast = noise(2_000).repeat(2);
         let message = PreparedMessage::new(&broadcast);
