@@ -87,6 +87,14 @@ impl Request {
         self.query.as_deref()
     }
 
+    /// The value of the first parameter of the query with this name, decoded: `%20` and `+` are a space, as
+    /// browsers write them. `""` for a name alone. `None` if there is none, or if it decodes to no UTF-8.
+    pub fn parameter(&self, name: &str) -> Option<String> {
+        let pairs = self.query()?.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
+        let mut named = pairs.filter(|(key, _)| decoded(key).is_some_and(|key| key == name));
+        named.next().and_then(|(_, value)| decoded(value))
+    }
+
     /// The host that the client asks for, with its port if it gave one. An absolute-form target
     /// takes precedence over `Host`.
     pub fn host(&self) -> Option<&str> {
@@ -113,6 +121,26 @@ impl Request {
     pub fn head(&self) -> &Head {
         &self.head
     }
+}
+
+/// Decodes a name or value of a query. A `%` without two hexadecimal digits stands for itself.
+fn decoded(text: &str) -> Option<String> {
+    let digit = |byte: &u8| char::from(*byte).to_digit(16);
+    let (mut bytes, mut rest) = (Vec::with_capacity(text.len()), text.as_bytes());
+    while let [first, others @ ..] = rest {
+        let escaped = match others {
+            [high, low, ..] if *first == b'%' => digit(high).zip(digit(low)),
+            _ => None,
+        };
+        let (byte, after) = match escaped {
+            Some((high, low)) => ((high * 16 + low) as u8, &others[2..]),
+            None if *first == b'+' => (b' ', others),
+            None => (*first, others),
+        };
+        bytes.push(byte);
+        rest = after;
+    }
+    String::from_utf8(bytes).ok()
 }
 
 /// Splits a target into its authority, if it has one, and its path with query.
@@ -158,6 +186,29 @@ mod tests {
             ("GET", "/chat/%20", Some("a=b?c"))
         );
         assert_eq!(request.host(), Some("a:1"));
+    }
+
+    #[test]
+    fn a_parameter_of_the_query_is_found_and_decoded() {
+        let target =
+            "/?room=a%20b+c&a=1&a=2&empty=&alone&%6e%61me=%E2%82%AC&bad=%ff&x=%zz%4&=none&y=1=2";
+        let request = parse(&format!("GET {target} HTTP/1.1")).unwrap();
+        for (name, value) in [
+            ("room", Some("a b c")),
+            ("a", Some("1")),
+            ("empty", Some("")),
+            ("alone", Some("")),
+            ("name", Some("\u{20ac}")),
+            ("bad", None),
+            ("x", Some("%zz%4")),
+            ("", Some("none")),
+            ("y", Some("1=2")),
+            ("Room", None),
+            ("missing", None),
+        ] {
+            assert_eq!(request.parameter(name).as_deref(), value, "{name}");
+        }
+        assert_eq!(parse("GET / HTTP/1.1").unwrap().parameter("a"), None);
     }
 
     #[test]
