@@ -303,7 +303,7 @@ fn readme_and_lib_point_to_the_walkthrough() {
 }
 
 #[test]
-fn each_lesson_that_the_code_names_is_there_and_none_is_left_over() {
+fn each_diagnostic_that_the_code_names_exists_and_none_is_unused() {
     let diagnostics = read("src/diagnostic/diagnostics.md");
     let headings: BTreeSet<&str> =
         diagnostics.lines().filter_map(|line| line.strip_prefix("### ")).collect();

@@ -309,7 +309,7 @@ mod tests {
     }
 
     #[test]
-    fn where_no_address_answers_the_last_one_says_why() {
+    fn if_no_address_answers_the_error_is_that_of_the_last_one() {
         let nobody = || TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let (first, last) = (nobody(), nobody());
         let error = dial_first([first, last].into(), Deadline::after(Duration::from_secs(3)));

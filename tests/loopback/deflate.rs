@@ -133,7 +133,7 @@ fn section_7_2_3_both_sides_read_and_write_the_samples() {
 }
 
 #[test]
-fn section_7_2_3_4_both_sides_read_on_behind_a_last_block() {
+fn section_7_2_3_4_both_sides_read_on_after_a_last_block() {
     for side in BOTH_SIDES {
         let (mut wire, app) = open(side, |mut ws| (0..3).map(|_| ws.recv().unwrap()).collect());
         wire.send(0xc1, b"\xf3\x48\xcd\xc9\xc9\x07\x00\x00");
@@ -283,7 +283,7 @@ fn settings_that_cannot_be_kept_are_refused_before_anything_is_dialled_or_accept
 
 /// Both roles of ours, on any terms, with every way to send.
 #[test]
-fn both_sides_understand_each_other_on_all_terms_whatever_way_it_is_sent() {
+fn both_sides_understand_each_other_with_all_parameters_and_all_ways_of_sending() {
     let long: String = (0..10_000).map(|i| format!("{i} ")).collect();
     for (bits, takeover) in [(15, true), (15, false), (9, true), (9, false), (12, true)] {
         let settings = DeflateConfig {

@@ -166,7 +166,7 @@ fn section_4_1_server_refuses_any_method_but_get_with_405() {
 }
 
 #[test]
-fn a_method_that_names_no_path_is_told_that_it_is_not_get() {
+fn a_method_without_a_path_is_refused_because_it_is_not_get() {
     for line in ["OPTIONS * HTTP/1.1", "CONNECT example.com:80 HTTP/1.1"] {
         outcome(&head_of(line, &LINES), &Rules::default(), Refused(405));
     }

@@ -241,7 +241,7 @@ fn every_variant_of_violation_is_provoked_at_each_end_where_it_can_occur() {
 }
 
 #[test]
-fn section_7_4_each_violation_is_answered_with_a_code_that_may_travel() {
+fn section_7_4_each_violation_is_answered_with_a_code_that_may_be_sent() {
     for role in ROLES {
         for breach in breaches(peer_of(role), At::Idle) {
             assert!(breach.violation.close_code().may_be_sent(), "{:?}", breach.violation);
@@ -251,7 +251,7 @@ fn section_7_4_each_violation_is_answered_with_a_code_that_may_travel() {
 
 /// §5.4, §5.5.1: a Close may come in mid-message, and what had come of that message is no message.
 #[test]
-fn a_message_cut_short_by_a_close_is_not_delivered() {
+fn a_message_that_a_close_interrupts_is_not_delivered() {
     for role in ROLES {
         let sender = peer_of(role);
         for is_closed in [true, false] {

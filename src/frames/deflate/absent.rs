@@ -74,7 +74,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn asking_for_compression_without_the_feature_is_told_which_one_to_turn_on() {
+    fn compression_without_its_feature_is_refused_with_the_name_of_the_feature() {
         let misuse = check(&DeflateConfig::default()).unwrap_err();
         assert!(misuse.to_string().contains("features = [\"deflate\"]"), "{misuse}");
     }

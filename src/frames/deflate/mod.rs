@@ -345,7 +345,7 @@ mod tests {
     }
 
     #[test]
-    fn section_7_2_3_the_samples_are_read_however_they_are_cut() {
+    fn section_7_2_3_the_samples_are_read_in_whatever_pieces_they_come() {
         let hello = [text("Hello")];
         let twice = [text("Hello"), text("Hello")];
         let samples: &[(&[u8], &[Event])] = &[
@@ -517,7 +517,7 @@ mod tests {
     /// Payloads that repeat themselves and each other, at distances up to what a window can hold.
     /// Found by fuzzing: the first fault counts, also where one read brings several.
     #[test]
-    fn what_comes_first_is_judged_first_however_it_is_cut() {
+    fn the_first_fault_is_reported_in_whatever_pieces_it_comes() {
         let not_text = b"\x00\x01\x00\xfe\xff\xff";
         let nine_bytes = b"\x00\x09\x00\xf6\xff123456789";
         let no_block = b"\x07";
@@ -586,7 +586,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_printed_of_the_halves_shows_no_payload_but_what_they_hold() {
+    fn the_debug_output_of_the_halves_shows_sizes_and_no_payload() {
         let window = Window { bits: 9, takeover: true };
         let (mut sender, mut inflater) =
             (Deflater::new(window, &ALL).unwrap(), Inflater::new(window, 100));
