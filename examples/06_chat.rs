@@ -66,7 +66,7 @@ fn pass_on(ws: &mut WebSocket, name: &str, members: &Members) -> Result<()> {
 fn tell_all(members: &Members, text: &str) {
     let message = PreparedMessage::new(text);
     for outbox in members.lock().unwrap().values() {
-        // Too slow, or gone already. Cutting it ends its `recv`, and so its stay.
+        // The member is too slow, or gone already. The abort ends its `recv` loop, which removes it.
         if outbox.try_send(&message).is_err() {
             outbox.abort();
         }
