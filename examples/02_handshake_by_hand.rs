@@ -6,7 +6,7 @@
 //! expect: server > HTTP/1.1 101 Switching Protocols
 //! expect: client: the answer fits my key, so this is a WebSocket now
 //! expect: client: I compute the same, so it must be right
-//! expect: ws101:  no WebSocket: A 101 proves that the server read this request
+//! expect: ws101:  no WebSocket: A 101 proves that the server has read this request
 //! next: 03_frames_by_hand, what travels once the handshake is done
 
 use std::io::{BufRead, BufReader, Write};

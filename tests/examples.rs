@@ -222,7 +222,7 @@ fn secure_makes_a_certificate_with_which_the_client_trusts_it_and_without_which_
     let output = program("05_client").arg(&url).stdin(Stdio::null()).output().unwrap();
     assert!(!output.status.success());
     let said = String::from_utf8(output.stderr).unwrap();
-    assert!(said.contains("fix: Give a self-signed one as a root"), "{said}");
+    assert!(said.contains("fix: Name a self-signed certificate as a root"), "{said}");
 }
 
 #[test]
