@@ -14,6 +14,8 @@
 
 #[path = "playground/answers.rs"]
 mod answers;
+#[path = "shared/help.rs"]
+mod help;
 #[path = "playground/line.rs"]
 mod line;
 
@@ -42,6 +44,7 @@ const WIRE_BOUND: usize = 48;
 const BURST_PAUSE: Duration = Duration::from_millis(4);
 
 fn main() -> Result<()> {
+    help::print_if_asked(include_str!("playground.rs"));
     env_logger::init();
     let address = std::env::args().nth(1).unwrap_or("127.0.0.1:9001".into());
     let hall = Arc::new(Hall::default());
@@ -65,7 +68,7 @@ fn main() -> Result<()> {
         server = server.hosts(["localhost", "127.0.0.1", "[::1]"]);
     }
     println!("listening on ws://{address}");
-    println!("open http://{address} in your browser");
+    println!("open http://{address} in your browser; Ctrl-C ends the playground");
     server.serve(move |ws| match ws.request().path() {
         "/lens" => look(ws, &hall),
         _ => talk(ws, &hall),

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use crate::transport::lock::lock;
 
-/// Running totals, shared by the connections of a server. Added to once a read or a write, not once
-/// a message.
+/// Running totals, which the connections of a server share. A connection adds to them once per read or
+/// write, not once per message.
 #[derive(Debug, Default)]
 pub(crate) struct Totals {
     accepted: AtomicU64,
@@ -24,17 +24,17 @@ pub(crate) struct Totals {
 pub struct Counters {
     /// WebSockets that are open now.
     pub open: usize,
-    /// WebSockets that were ever opened.
+    /// WebSockets opened since the server started.
     pub accepted: u64,
-    /// Requests refused, by the status that they were told.
+    /// Refused requests, by the status of the refusal.
     pub refused: BTreeMap<u16, u64>,
-    /// Whole messages that came.
+    /// Whole messages received.
     pub messages_in: u64,
-    /// Whole messages that went.
+    /// Whole messages sent.
     pub messages_out: u64,
-    /// Bytes of frames that came.
+    /// Bytes of frames received.
     pub bytes_in: u64,
-    /// Bytes of frames that went.
+    /// Bytes of frames sent.
     pub bytes_out: u64,
 }
 

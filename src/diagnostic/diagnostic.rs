@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lesson_shows_only_the_parts_it_has() {
+    fn a_diagnostic_shows_only_the_parts_it_has() {
         assert_eq!(
             Diagnostic::just("Only members may enter.").to_string(),
             "Only members may enter."
@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn each_lesson_has_four_parts_and_a_heading_of_its_own() {
+    fn each_diagnostic_has_four_parts_and_a_heading_of_its_own() {
         let headings: Vec<_> =
             DIAGNOSTICS.lines().filter_map(|line| line.strip_prefix("### ")).collect();
         for (i, heading) in headings.iter().enumerate() {

@@ -206,7 +206,7 @@ fn client_refuses_a_server_that_it_has_no_reason_to_trust_and_says_nothing_to_it
     let expired = certificate(&["127.0.0.1"], EXPIRED);
     for (shown, root, diagnostic) in [
         (&good, Some(&other), "leads up to a root"), // of the same name
-        (&good, None, "Give a self-signed one as a root"),
+        (&good, None, "Name a self-signed certificate as a root"),
         (&elsewhere, Some(&elsewhere), "names the host"),
         (&expired, Some(&expired), "it ended"),
     ] {

@@ -473,18 +473,18 @@ fn server_refuses_a_head_that_two_readers_could_read_in_two_ways() {
     let plain = Rules::default();
     for (bad, part) in [
         ("X: y\nZ: z", "CR LF"),
-        ("X: y\rZ: z", "CR only in front of LF"),
+        ("X: y\rZ: z", "a CR only before an LF"),
         ("X: y\r\n folded", "folded"),
         ("X: y\r\n\tfolded", "folded"),
         (" X: y", "folded"),
         ("X\0: y", "0x00"),
         ("X: \0", "0x00"),
         ("X: \x1b[31m", "0x1b"),
-        ("X : y", "a colon right behind it"),
-        (": y", "a colon right behind it"),
-        ("no colon", "a colon right behind it"),
-        ("X\u{e9}: y", "a colon right behind it"),
-        ("Transfer-Encoding\t: chunked", "a colon right behind it"),
+        ("X : y", "a colon directly after it"),
+        (": y", "a colon directly after it"),
+        ("no colon", "a colon directly after it"),
+        ("X\u{e9}: y", "a colon directly after it"),
+        ("Transfer-Encoding\t: chunked", "a colon directly after it"),
     ] {
         let head = head_of("GET /chat HTTP/1.1", &[&LINES[..], &[bad]].concat());
         outcome(&head, &plain, Refused(400));
