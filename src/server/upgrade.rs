@@ -246,7 +246,9 @@ fn open(
     let owner = permit.open(&write_half);
     log::info!("{id} opened: {}", quote(request.path()));
     let close_guard = CloseGuard::new(write_half, Some(owner));
-    let decoder = Decoder::new(Role::Server, limits.bounds(), buffer).inflating(inflater);
+    let decoder = Decoder::new(Role::Server, limits.bounds(), buffer)
+        .inflating(inflater)
+        .limit_pieces(limits.max_pieces());
     Ok(WebSocket::new(close_guard, decoder, limits, request, agreement.subprotocol))
 }
 
