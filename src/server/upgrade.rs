@@ -181,13 +181,18 @@ impl Asker<'_> {
 
     /// Answers a request that asks for no WebSocket: with a page of the application, or a refusal.
     fn serve_page(&self, request: &Request, http: Option<&HttpHandler>) -> Error {
-        let Some(page) = self.run_own_code(|| http.and_then(|http| http(request))) else {
+        // While its page is made, the connection counts as that, and no longer as pending.
+        let Some(permit) = self.registry.pages.permit(self.limits.max_waiting) else {
+            return self.refuse(no_room("too many pages are being made"));
+        };
+        self.pending.suspend_for_page();
+        let page = self.run_own_code(|| http.and_then(|http| http(request)));
+        drop(permit);
+        let Some(page) = page else {
             return self.refuse(upgrade_required());
         };
         log::debug!("{} gets a plain HTTP answer", self.id);
-        if !self.pending.keep_pending_for_answer() {
-            return self.refuse(evicted(self.registry));
-        }
+        self.pending.keep_pending_for_answer();
         answer(&*self.stream, &page, self.limits);
         Error::PageServed
     }
