@@ -92,6 +92,49 @@ fn whoever_does_not_read_a_page_makes_way_for_newer_ones() {
 }
 
 #[test]
+fn server_makes_a_bounded_number_of_slow_pages_tells_the_next_503_and_lets_websockets_in() {
+    const MOST: usize = 4;
+    let (enter, entered) = channel();
+    let (go, wait) = channel::<()>();
+    let wait = Mutex::new(wait);
+    // Each page takes until the test ends.
+    let page = move |_: &_| {
+        enter.send(()).unwrap();
+        let _ = wait.lock().unwrap().recv();
+        Some(Response::text("made"))
+    };
+    let limits = Limits { max_waiting: MOST, close: 2 * PATIENCE, ..Limits::default() };
+    let server = serve(|server| server.limits(limits).http(page), echo_handler);
+    let ask = || {
+        let mut peer = server.dial();
+        peer.write(plain());
+        peer
+    };
+    let served: Vec<Peer> = (0..MOST).map(|_| ask()).collect();
+    (0..MOST).for_each(|_| entered.recv_timeout(PATIENCE).unwrap());
+    let refused: Vec<Peer> = (0..5 * MOST)
+        .map(|_| {
+            let mut peer = ask();
+            let answer = peer.read_response();
+            assert_eq!((answer.status, answer.header("Retry-After")), (503, Some("1")));
+            peer
+        })
+        .collect();
+    assert!(entered.try_recv().is_err(), "no more pages are made than may be");
+    let mut honest = server.dial();
+    honest.write(request(&[]));
+    assert_eq!(honest.read_response().status, 101);
+    honest.write(masked(0x81, "hello"));
+    assert_eq!(honest.read_frame().payload, b"hello");
+    // Whoever came first was not made to make way by the many that came after it.
+    drop(go);
+    for mut peer in served {
+        assert_eq!(peer.read_response().body, "made");
+    }
+    drop(refused);
+}
+
+#[test]
 fn a_page_comes_whole_to_whoever_reads_it_slower_than_a_close_may_take() {
     const LENGTH: usize = 16 << 20;
     let limits = Limits { close: SOON, ..Limits::default() };
