@@ -197,7 +197,9 @@ impl Client {
         let without_query = self.url.split('?').next().unwrap_or_default();
         log::info!("{id} connected to {}", quote(without_query));
         let close_guard = CloseGuard::new(write_half, None);
-        let decoder = Decoder::new(Role::Client, limits.bounds(), buffer).inflating(inflater);
+        let decoder = Decoder::new(Role::Client, limits.bounds(), buffer)
+            .inflating(inflater)
+            .limit_pieces(limits.max_pieces());
         let request = Box::new(Request::parse(&request)?);
         Ok(WebSocket::new(close_guard, decoder, &limits, request, answer.subprotocol))
     }

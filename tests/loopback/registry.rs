@@ -93,6 +93,49 @@ fn a_client_that_does_not_read_its_page_is_evicted_for_newer_ones() {
 }
 
 #[test]
+fn server_makes_a_bounded_number_of_pages_at_a_time_and_answers_the_next_with_503() {
+    const MOST: usize = 4;
+    let (enter, entered) = channel();
+    let (go, wait) = channel::<()>();
+    let wait = Mutex::new(wait);
+    // Each page takes until the test ends.
+    let page = move |_: &_| {
+        enter.send(()).unwrap();
+        let _ = wait.lock().unwrap().recv();
+        Some(Response::text("made"))
+    };
+    let limits = Limits { max_waiting: MOST, close: 2 * PATIENCE, ..Limits::default() };
+    let server = serve(|server| server.limits(limits).http(page), echo_handler);
+    let ask = || {
+        let mut peer = server.dial();
+        peer.write(plain());
+        peer
+    };
+    let served: Vec<Peer> = (0..MOST).map(|_| ask()).collect();
+    (0..MOST).for_each(|_| entered.recv_timeout(PATIENCE).unwrap());
+    let refused: Vec<Peer> = (0..5 * MOST)
+        .map(|_| {
+            let mut peer = ask();
+            let answer = peer.read_response();
+            assert_eq!((answer.status, answer.header("Retry-After")), (503, Some("1")));
+            peer
+        })
+        .collect();
+    assert!(entered.try_recv().is_err(), "no more pages are made than may be");
+    let mut honest = server.dial();
+    honest.write(request(&[]));
+    assert_eq!(honest.read_response().status, 101);
+    honest.write(masked(0x81, "hello"));
+    assert_eq!(honest.read_frame().payload, b"hello");
+    // The first clients weren't evicted for the many that came later.
+    drop(go);
+    for mut peer in served {
+        assert_eq!(peer.read_response().body, "made");
+    }
+    drop(refused);
+}
+
+#[test]
 fn a_client_that_reads_a_page_more_slowly_than_a_close_may_take_gets_all_of_it() {
     const LENGTH: usize = 16 << 20;
     let limits = Limits { close: SOON, ..Limits::default() };

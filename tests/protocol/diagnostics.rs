@@ -25,6 +25,7 @@ const VIOLATIONS: [Violation; NUMBER_OF_VIOLATIONS] = [
     CloseOfOneByte,
     Violation::CloseCode(ws101::CloseCode(u16::MAX)),
     ReasonNotUtf8,
+    TooManyLastBlocks,
     NotDeflate,
 ];
 
