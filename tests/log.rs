@@ -57,6 +57,21 @@ fn server_logs_subprotocols_of_which_it_speaks_none_and_no_others() {
 }
 
 #[test]
+fn server_logs_a_peers_subprotocols_cut_short_and_escaped() {
+    listen();
+    let offered = (0..2_000).map(|i| format!("name{i}")).collect::<Vec<_>>().join(", ");
+    let head = format!(
+        "GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\
+         Sec-WebSocket-Protocol: {offered}\r\n\r\n"
+    );
+    decide(&Request::parse(head.as_bytes()).unwrap(), &Rules::default()).unwrap();
+    let lines = LINES.lock().unwrap();
+    let line = lines.iter().find(|line| line.contains("name0")).expect("they are logged");
+    assert!(line.len() < 200, "{} bytes", line.len());
+}
+
+#[test]
 fn section_7_1_7_server_logs_why_it_failed_a_connection() {
     listen();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
