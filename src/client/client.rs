@@ -210,10 +210,10 @@ impl Client {
         stream.set_write_timeout(per_call_timeout(limits.write))?;
         let write_half = WriteHalf::new(id, stream, encoder, limits, Arc::default());
         log::info!("{id} connected to {}", quote(self.url_without_query()));
-        let close_guard = CloseGuard::new(write_half, None);
-        let decoder = Decoder::new(Role::Client, limits.bounds(), buffer).inflating(inflater);
         let request = Box::new(Request::parse(&request)?);
-        Ok(WebSocket::new(close_guard, decoder, limits, request, answer.subprotocol))
+        let close_guard = CloseGuard::new(write_half, None, request);
+        let decoder = Decoder::new(Role::Client, limits.bounds(), buffer).inflating(inflater);
+        Ok(WebSocket::new(close_guard, decoder, limits, answer.subprotocol))
     }
 
     /// The URL for logs and messages, which are kept: a query often holds a token.

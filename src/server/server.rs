@@ -21,7 +21,7 @@ use super::upgrade::{ABOUT_TO_STOP, Options, answer, no_room, upgrade};
 use crate::connection::limits::Limits;
 use crate::connection::websocket::WebSocket;
 use crate::diagnostic::misuse::Misuse;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::frames::close_code::CloseCode;
 use crate::frames::header::Role;
 use crate::handshake::deflate_params::DeflateConfig;
@@ -292,7 +292,16 @@ fn run(handler: &Handler, ws: WebSocket) {
     match catch_unwind(AssertUnwindSafe(|| handler(ws))) {
         Ok(Ok(())) => {}
         Ok(Err(error)) => {
-            log::info!("{id} ended: {error}");
+            match &error {
+                // The peer's fault or the network's: one line tells it, with all else of the end.
+                Error::Violation(_)
+                | Error::Closed
+                | Error::ConnectionLost(_)
+                | Error::PeerTimeout
+                | Error::WriteTimeout
+                | Error::TimedOut => close_guard.set_cause(&error),
+                error => log::warn!("{id} the handler failed: {error}"),
+            }
             close_guard.set_code(CloseCode::INTERNAL_ERROR);
         }
         Err(_) => {

@@ -31,6 +31,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::registry::{PendingGuard, Permit, Registry};
 use crate::connection::close_guard::CloseGuard;
+use crate::connection::counters::Totals;
 use crate::connection::limits::Limits;
 use crate::connection::websocket::WebSocket;
 use crate::connection::write_half::WriteHalf;
@@ -253,14 +254,14 @@ fn open(
     let agreed = agreement.deflate.zip(options.rules.deflate);
     let (inflater, deflater) = deflate::halves(Role::Server, agreed, limits.max_message);
     let encoder = Encoder::new(None).deflating(deflater);
-    let totals = permit.totals();
+    let totals = Totals::of_connection(permit.totals());
     totals.received(0, buffer.unread().len());
     let write_half = WriteHalf::new(id, stream, encoder, limits, totals);
     let owner = permit.open(&write_half);
-    log::info!("{id} opened: {}", quote(request.path()));
-    let close_guard = CloseGuard::new(write_half, Some(owner));
+    log::debug!("{id} opened: {}", quote(request.path()));
+    let close_guard = CloseGuard::new(write_half, Some(owner), request);
     let decoder = Decoder::new(Role::Server, limits.bounds(), buffer).inflating(inflater);
-    Ok(WebSocket::new(close_guard, decoder, limits, request, agreement.subprotocol))
+    Ok(WebSocket::new(close_guard, decoder, limits, agreement.subprotocol))
 }
 
 /// Sends an answer in plain HTTP, then closes the stream with a lingering close.
