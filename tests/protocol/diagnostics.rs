@@ -82,6 +82,7 @@ fn misuses(text: &str) -> Vec<Misuse> {
         Misuse::DeflateConfig("level", 10),
         Misuse::NoListener,
         Misuse::Status(7),
+        Misuse::NeverMatches("paths", text.into()),
     ];
     for (i, misuse) in all.iter().enumerate() {
         let number = match misuse {
@@ -97,6 +98,7 @@ fn misuses(text: &str) -> Vec<Misuse> {
             Misuse::DeflateConfig(..) => 9,
             Misuse::NoListener => 10,
             Misuse::Status(_) => 11,
+            Misuse::NeverMatches(..) => 12,
         };
         assert_eq!(i, number);
     }
