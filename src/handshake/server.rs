@@ -186,7 +186,7 @@ fn check_host<'a>(request: &'a Request, ours: &Hosts) -> Result<&'a str, Refusal
             return Err(Refusal::new(400, "not one host", seen));
         }
     };
-    match Authority::parse(asked).is_some_and(|asked| ours.include(&asked)) {
+    match ours.include(asked) {
         true => Ok(asked),
         false => {
             let seen = format!("{}; this server answers for {ours}", quote(asked));
@@ -297,7 +297,6 @@ fn is_path(path: &str) -> bool {
     path.starts_with('/') && path.bytes().all(may_be_in_path)
 }
 
-// WALK: no-page
 /// The refusal of a plain HTTP request for which there's no page, at a server that `has_pages` or has
 /// none at all.
 pub fn no_page(request: &Request, rules: &Rules, has_pages: bool) -> Refusal {
