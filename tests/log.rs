@@ -98,7 +98,7 @@ fn section_7_1_7_server_logs_why_it_failed_a_connection() {
 }
 
 #[test]
-fn server_logs_how_many_it_cuts_off_when_it_stops_and_nothing_where_there_are_none() {
+fn server_logs_how_many_connections_it_aborts_when_it_stops_and_nothing_if_there_are_none() {
     listen();
     for linger in [0, 1] {
         LINES.lock().unwrap().retain(|line| !line.contains("are cut"));

@@ -213,7 +213,9 @@ impl Client {
         log::info!("{id} connected to {}", quote(self.url_without_query()));
         let request = Box::new(Request::parse(&request)?);
         let close_guard = CloseGuard::new(write_half, None, request);
-        let decoder = Decoder::new(Role::Client, limits.bounds(), buffer).inflating(inflater);
+        let decoder = Decoder::new(Role::Client, limits.bounds(), buffer)
+            .inflating(inflater)
+            .limit_pieces(limits.max_pieces());
         Ok(WebSocket::new(close_guard, decoder, limits, answer.subprotocol))
     }
 
@@ -341,7 +343,7 @@ mod tests {
     }
 
     #[test]
-    fn if_no_address_accepts_the_last_one_says_why() {
+    fn if_no_address_answers_the_error_is_that_of_the_last_one() {
         let unused = || TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let (first, last) = (unused(), unused());
         let error = dial_first([first, last].into(), Deadline::after(Duration::from_secs(3)));

@@ -107,7 +107,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_quote_escapes_control_bytes_and_is_cut_short() {
+    fn a_quote_escapes_control_bytes_and_is_shortened() {
         assert_eq!(quote("a\r\nb\u{7f}\"\\"), r#""a\r\nb\u{7f}\"\\""#);
         assert_eq!(quote([b'x'; 1000]).len(), 2 + 80 + 3);
         assert_eq!(quote("\u{e9}".repeat(40)), format!("\"{}\"", "\u{e9}".repeat(40)));

@@ -97,15 +97,9 @@ impl Frames {
 
     /// Takes bytes of a header; says how many.
     fn begin(&mut self, bytes: &[u8], tell: &mut dyn FnMut(Annotation)) -> usize {
-        let (reader, deflate) = (self.from.other(), self.reading.rsv1_has_meaning());
         for (index, &byte) in bytes.iter().enumerate() {
             self.head.push(byte);
-            let parsed = Header::parse(&self.head, reader, deflate);
-            let begun = parsed.and_then(|header| match header {
-                Some((header, _)) => self.reading.begin(&header).map(|()| Some(header)),
-                None => Ok(None),
-            });
-            match begun {
+            match self.reading.begin(&self.head) {
                 Ok(None) => {}
                 Ok(Some(header)) => {
                     self.enter(header, tell);

@@ -127,9 +127,10 @@ impl Reading {
         self.window.is_some()
     }
 
-    /// A header has come: may it stand here?
-    pub fn begin(&mut self, header: &Header) -> Result<(), Violation> {
-        self.message.begin_fragment(header)?;
+    /// Bytes of a header have come: may it stand here, and is it whole?
+    pub fn begin(&mut self, head: &[u8]) -> Result<Option<Header>, Violation> {
+        let begun = self.message.begin_frame(head, self.reader, self.rsv1_has_meaning())?;
+        let Some((header, _)) = begun else { return Ok(None) };
         self.found = Found::default();
         self.place.passed = 0;
         if matches!(header.opcode, Opcode::Text | Opcode::Binary) {
@@ -141,7 +142,7 @@ impl Reading {
             let window = self.window.filter(|window| window.takeover);
             self.found.remembered = window.map_or(0, |window| self.inflated.min(1 << window.bits));
         }
-        Ok(())
+        Ok(Some(header))
     }
 
     /// What a frame that begins now is a part of.

@@ -267,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn another_version_of_http_is_told_so() {
+    fn another_version_of_http_is_refused_with_505() {
         for version in ["HTTP/0.9", "HTTP/2.0", "HTTP/3.1"] {
             assert_eq!(parse(&format!("GET / {version}")).err(), Some(505), "{version}");
         }

@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn where_a_response_ends_is_not_for_its_headers_to_say() {
+    fn the_headers_of_a_response_may_not_set_its_length() {
         for name in ["content-length", "Transfer-Encoding", "CONNECTION"] {
             assert!(Response::text("a").header(name, "1").encode().is_err(), "{name}");
         }

@@ -187,16 +187,20 @@ impl Asker<'_> {
 
     /// Answers a request that asks for no WebSocket: with a page of the application, or a refusal.
     fn serve_page(&self, request: &Request, options: &Options) -> Error {
-        let http = options.http.as_deref();
+        // While its page is made, the connection counts as that, and no longer as pending.
+        let Some(permit) = self.registry.pages.permit(self.limits.max_waiting) else {
+            return self.refuse(no_room("too many pages are being made"));
+        };
+        self.pending.suspend_for_page();
         // RFC 9110 §9.3.6: a 200 to CONNECT would open a tunnel.
-        let http = http.filter(|_| request.method() != "CONNECT");
-        let Some(page) = self.run_own_code(|| http.and_then(|http| http(request))) else {
+        let http = options.http.as_deref().filter(|_| request.method() != "CONNECT");
+        let page = self.run_own_code(|| http.and_then(|http| http(request)));
+        drop(permit);
+        let Some(page) = page else {
             return self.refuse(no_page(request, &options.rules, http.is_some()));
         };
         log::debug!("{} gets a plain HTTP answer", self.id);
-        if !self.pending.keep_pending_for_answer() {
-            return self.refuse(evicted(self.registry));
-        }
+        self.pending.keep_pending_for_answer();
         self.answer(page);
         Error::PageServed
     }
@@ -260,7 +264,9 @@ fn open(
     let owner = permit.open(&write_half);
     log::debug!("{id} opened: {}", quote(request.path()));
     let close_guard = CloseGuard::new(write_half, Some(owner), request);
-    let decoder = Decoder::new(Role::Server, limits.bounds(), buffer).inflating(inflater);
+    let decoder = Decoder::new(Role::Server, limits.bounds(), buffer)
+        .inflating(inflater)
+        .limit_pieces(limits.max_pieces());
     Ok(WebSocket::new(close_guard, decoder, limits, agreement.subprotocol))
 }
 

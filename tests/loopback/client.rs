@@ -212,7 +212,7 @@ fn client_masks_every_frame_with_a_fresh_key() {
 }
 
 #[test]
-fn client_refuses_an_address_that_is_none_and_dials_nobody() {
+fn client_refuses_an_invalid_address_without_dialling() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     listener.set_nonblocking(true).unwrap();
     let address = listener.local_addr().unwrap();
@@ -484,7 +484,7 @@ fn client_shows_the_status_and_the_body_of_a_server_that_opens_no_websocket() {
 }
 
 #[test]
-fn client_waits_a_second_and_no_longer_for_a_body_whose_end_is_nowhere() {
+fn client_waits_a_second_and_no_longer_for_a_body_that_does_not_end() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let client = Client::new(format!("ws://{}/", listener.local_addr().unwrap()));
     let refused = run(move || (Instant::now(), client.connect()));
@@ -501,7 +501,7 @@ fn client_waits_a_second_and_no_longer_for_a_body_whose_end_is_nowhere() {
 }
 
 #[test]
-fn client_waits_for_nothing_behind_a_body_whose_length_is_told() {
+fn client_does_not_wait_after_a_body_whose_length_is_announced() {
     let time = || {
         let (address, server) = play(|mut peer| {
             peer.read_head();
@@ -519,7 +519,7 @@ fn client_waits_for_nothing_behind_a_body_whose_length_is_told() {
 }
 
 #[test]
-fn client_tells_a_server_that_leaves_from_a_stream_that_fails() {
+fn client_distinguishes_a_server_that_closes_from_a_stream_that_fails() {
     // Who leaves with bytes unread sends a reset.
     let (address, server) = play(|peer| peer.stream.peek(&mut [0]).unwrap());
     let left = Client::new(format!("ws://{address}")).connect();

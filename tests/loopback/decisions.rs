@@ -577,7 +577,7 @@ fn server_refuses_a_key_missing_twice_or_not_in_base64_with_400() {
 }
 
 #[test]
-fn server_lets_loose_bits_behind_the_last_byte_of_a_key_pass() {
+fn server_accepts_unused_bits_after_the_last_byte_of_a_key() {
     let server = echo();
     for key in ["dGhlIHNhbXBsZSBub25jZR==", "dGhlIHNhbXBsZSBub25jZf=="] {
         let head =
@@ -823,7 +823,7 @@ fn server_asks_authorize_last_and_answers_with_its_status_and_headers() {
 // Heads that are none.
 
 #[test]
-fn server_refuses_lines_that_are_not_as_http_has_them_with_400() {
+fn server_refuses_lines_that_are_not_valid_http_with_400() {
     let server = echo();
     // RFC 9112 §2.2: CR LF; §5.1: no space before the colon; §5.2: nothing folded.
     let rows: [Row; 12] = [
@@ -861,7 +861,7 @@ fn server_refuses_control_bytes_anywhere_in_a_head_with_400() {
 }
 
 #[test]
-fn server_tells_a_tls_client_that_it_speaks_no_tls() {
+fn server_answers_a_tls_client_that_it_speaks_no_tls() {
     // The beginning of a ClientHello: a handshake record, in which one byte says how long it is.
     let hello = [&b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"[..], &[0x5a; 506]].concat();
     refuses(&echo(), hello, 400, &["TLS", "0x16", "wss://", "ws://"]);
@@ -880,7 +880,7 @@ fn server_answers_a_head_that_is_cut_short_with_400() {
 }
 
 #[test]
-fn server_ends_the_stream_behind_an_answer_without_a_reset_though_more_came() {
+fn server_ends_the_stream_after_an_answer_without_a_reset_though_more_came() {
     let configure = |server: Server| {
         let limits = Limits { max_connections: 1, ..Limits::default() };
         let page =
@@ -955,7 +955,7 @@ fn what_if_a_head_is_a_megabyte_in_small_writes() {
 }
 
 #[test]
-fn server_tells_a_slow_head_408_however_it_dribbles() {
+fn server_answers_a_slow_head_with_408_however_slowly_its_bytes_come() {
     let deadline = Duration::from_millis(200);
     let limits = Limits { head: deadline, ..Limits::default() };
     let server = serve(|server| server.limits(limits), echo_handler);
@@ -986,7 +986,7 @@ fn server_takes_an_honest_request_of_one_byte_per_write() {
 }
 
 #[test]
-fn server_gets_a_first_frame_that_came_with_the_request_wherever_they_are_cut() {
+fn server_gets_a_first_frame_that_came_with_the_request_in_whatever_pieces() {
     let server = echo();
     let bytes = [request(&[]).as_bytes(), HELLO].concat();
     for cut in 0..bytes.len() {
@@ -1013,7 +1013,7 @@ fn server_gets_a_first_frame_that_came_with_the_request_wherever_its_reads_end()
 }
 
 #[test]
-fn server_tells_one_connection_too_many_503_and_harms_no_other() {
+fn server_answers_one_connection_too_many_with_503_and_harms_no_other() {
     let limits = Limits { max_connections: 2, ..Limits::default() };
     let server = serve(|server| server.limits(limits), echo_handler);
     let (mut first, mut second) = (server.open(), server.open());
@@ -1038,7 +1038,7 @@ fn server_tells_one_connection_too_many_503_and_harms_no_other() {
 }
 
 #[test]
-fn server_lets_the_oldest_head_make_way_for_a_newer_one() {
+fn server_evicts_the_oldest_pending_head_for_a_newer_one() {
     let limits = Limits { max_waiting: 2, head: PATIENCE, ..Limits::default() };
     let server = serve(|server| server.limits(limits), echo_handler);
     let sent_out = |count| server.wait_until(|c| c.refused.get(&408) == Some(&count));
@@ -1087,7 +1087,7 @@ fn thoughtful(limits: Limits) -> (Running, mpsc::Receiver<()>, mpsc::Sender<()>)
 }
 
 #[test]
-fn server_does_not_send_out_a_head_that_is_whole_while_authorize_thinks() {
+fn server_does_not_evict_a_complete_head_while_authorize_runs() {
     let limits = Limits { max_waiting: 1, head: PATIENCE, ..Limits::default() };
     let (server, is_thinking, decide) = thoughtful(limits);
     let mut honest = server.dial();
@@ -1101,7 +1101,7 @@ fn server_does_not_send_out_a_head_that_is_whole_while_authorize_thinks() {
 }
 
 #[test]
-fn server_answers_101_though_authorize_thought_for_longer_than_a_head_may_take() {
+fn server_answers_101_though_authorize_took_longer_than_a_head_may_take() {
     let limits = Limits { head: Duration::from_millis(30), ..Limits::default() };
     let (server, is_thinking, decide) = thoughtful(limits);
     let mut honest = server.dial();
@@ -1115,7 +1115,7 @@ fn server_answers_101_though_authorize_thought_for_longer_than_a_head_may_take()
 }
 
 #[test]
-fn whoever_authorize_still_thinks_about_when_the_server_has_stopped_is_told_503() {
+fn a_client_whose_authorize_ends_after_the_stop_gets_503() {
     let (server, is_thinking, decide) = thoughtful(Limits::default());
     let mut late = server.dial();
     late.write(request(&[]));
@@ -1127,7 +1127,7 @@ fn whoever_authorize_still_thinks_about_when_the_server_has_stopped_is_told_503(
 }
 
 #[test]
-fn whoever_comes_where_the_stream_can_not_be_wrapped_is_told_500() {
+fn a_client_whose_stream_cannot_be_wrapped_gets_500() {
     let server = serve(|server| server.wrap_stream(|_| panic!("on purpose")), echo_handler);
     let mut peer = server.dial();
     peer.write(request(&[]));

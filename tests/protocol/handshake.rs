@@ -232,7 +232,7 @@ fn a_body_is_for_other_methods_than_get_and_has_one_end() {
 }
 
 #[test]
-fn a_method_that_names_no_path_is_told_that_it_is_not_get() {
+fn a_method_without_a_path_is_refused_because_it_is_not_get() {
     for line in ["OPTIONS * HTTP/1.1", "CONNECT example.com:80 HTTP/1.1"] {
         outcome(&head_of(line, &LINES), &Rules::default(), Refused(405));
     }

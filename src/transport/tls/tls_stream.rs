@@ -490,7 +490,7 @@ mod tests {
     }
 
     #[test]
-    fn a_writer_is_told_of_progress_and_of_the_last_byte_only_when_all_is_out() {
+    fn a_write_reports_progress_and_its_last_byte_only_when_all_is_written() {
         let [a, b] = over(pipe(1, 1 << 20));
         let mut told = 0;
         while told < 5 {
@@ -582,7 +582,7 @@ mod tests {
     }
 
     #[test]
-    fn what_if_close_notify_comes_in_mid_handshake() {
+    fn what_if_close_notify_comes_during_the_handshake() {
         const CLOSE_NOTIFY: [u8; 7] = [0x15, 3, 3, 0, 2, 1, 0];
         // RUSTSEC-2024-0336. Nobody has signed it yet, so one is let pass; but not many.
         for (alerts, ends) in [(1, true), (100, false)] {
@@ -612,7 +612,7 @@ mod tests {
     }
 
     #[test]
-    fn what_if_it_is_no_tls_or_ends_or_says_nothing() {
+    fn what_if_a_peer_speaks_no_tls_or_ends_or_sends_nothing() {
         let [a, b] = pipe(1 << 16, 1 << 16);
         write_before(soon(), &*a, b"GET / HTTP/1.1\r\n").unwrap();
         assert!(matches!(handshake(server(), b, soon()), Err(Failure::NotTls(_))));
