@@ -501,7 +501,7 @@ fn cve_2021_42340_what_if_thousands_of_connections_come_and_go() {
 ///
 /// Bytes: none; the sockets are asked
 /// Holds: TCP_NODELAY is set at a server and at a client
-/// Twin: src/server/server.rs
+/// Twin: src/transport/listener.rs
 /// was `let _ = stream.set_nodelay(true);`
 /// now ``
 /// Twin: src/client/client.rs
