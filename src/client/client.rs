@@ -185,7 +185,7 @@ impl Client {
                 ..rejection
             },
         })?;
-        // 4. What comes behind the head is frames already.
+        // 4. The bytes after the head are the first frames.
         let mut random = Random::new();
         let agreed = answer.deflate.zip(ask.deflate);
         let (inflater, deflater) = deflate::halves(Role::Client, agreed, limits.max_message);
@@ -296,7 +296,7 @@ mod tests {
     #[test]
     #[cfg(target_os = "linux")] // Elsewhere a full queue may refuse.
     fn a_silent_address_takes_its_share_of_the_time_and_leaves_the_next_one_the_rest() {
-        // Nobody accepts there; once its queue is full, nothing is answered any more.
+        // This listener never accepts. Once its queue is full, the system answers no further client.
         let silent = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = silent.local_addr().unwrap();
         let moment = Duration::from_millis(100);
@@ -312,8 +312,8 @@ mod tests {
 
     #[test]
     fn if_no_address_answers_the_error_is_that_of_the_last_one() {
-        let nobody = || TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let (first, last) = (nobody(), nobody());
+        let closed_port = || TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let (first, last) = (closed_port(), closed_port());
         let error = dial_first([first, last].into(), Deadline::after(Duration::from_secs(3)));
         assert!(error.unwrap_err().to_string().contains(&last.to_string()));
         let error = dial_first([].into(), Deadline::after(Duration::from_secs(3)));

@@ -464,7 +464,7 @@ mod tests {
                     ),
                     "{payload:02x?}: {heard:?}"
                 );
-                // Whoever was heard is heard again.
+                // After a good message, the next one is still read.
                 if heard.is_ok() {
                     let next = hear(&mut client, b"\xc1\x07\xf2\x48\xcd\xc9\xc9\x07\x00", 100);
                     assert_eq!(next, Ok(vec![text("Hello")]), "after {payload:02x?}");

@@ -195,7 +195,7 @@ fn disagreed(error: rustls::Error) -> Error {
             let days = not_before.as_secs().saturating_sub(time.as_secs()) / DAY;
             Diagnostic::about("a certificate out of its time", format!("it begins in {days} days"))
         }
-        // webpki has an error of its own for this, which rustls passes on without a variant for it.
+        // rustls has no variant for this error of webpki, so it arrives as `Other`.
         InvalidCertificate(CertificateError::Other(other))
             if format!("{other:?}").contains("CaUsedAsEndEntity") =>
         {
