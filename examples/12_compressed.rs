@@ -6,7 +6,7 @@
 //! expect: uncompressed        33041 bytes to the server
 //! expect: without takeover
 //! expect: with takeover
-//! next: src/lib.rs, which shows the reading order of the library
+//! next: 13_stay_connected, a client that comes back
 //!
 //! With context takeover a message may refer to the messages before it. That helps an application whose
 //! messages resemble each other, and costs memory between the messages. Before you use compression in a

@@ -142,6 +142,22 @@ fn examples_without_a_server_print_the_lines_that_they_expect() {
 }
 
 #[test]
+fn stay_connected_comes_back_after_each_kind_of_end_and_misses_nothing() {
+    let printed = run("13_stay_connected", &[]);
+    let port = printed.split("127.0.0.1:").nth(1).unwrap().split('\n').next().unwrap();
+    assert_printed("13_stay_connected", &printed.replace(port, "9001"));
+    let news: Vec<&str> = printed.lines().filter_map(|line| line.strip_prefix("news ")).collect();
+    assert_eq!(news, ["1", "2", "3", "4", "5", "6", "7", "8", "9"]);
+}
+
+#[test]
+fn files_and_tunnel_carry_each_byte_both_ways() {
+    for name in ["14_files", "15_tunnel"] {
+        assert_printed(name, &run(name, &[]));
+    }
+}
+
+#[test]
 #[cfg(feature = "deflate")]
 fn compressed_prints_the_lines_that_it_expects() {
     assert_printed("12_compressed", &run("12_compressed", &[]));

@@ -457,7 +457,7 @@ fn rustdoc_definitions() -> String {
         let up = if name == "README.md" { "" } else { "../" };
         for (label, target) in definitions(&text) {
             let page = match target.strip_suffix(".md") {
-                Some(page @ ("museum" | "rfc" | "figures" | "conversation")) => {
+                Some(page @ ("museum" | "rfc" | "tables" | "figures" | "conversation")) => {
                     format!("{up}{page}/index.html")
                 }
                 Some(chapter) => format!("{up}ch{chapter}/index.html"),
