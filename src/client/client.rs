@@ -53,7 +53,7 @@ pub struct Client {
     wrap_stream: WrapStream,
 }
 
-/// All that must be right before anything is dialled or written.
+/// What the client checks before it dials or writes anything.
 struct Prepared {
     address: Address,
     /// For wss: whom to believe that it is the one who was asked for.
@@ -223,7 +223,7 @@ fn dial_first(mut addresses: VecDeque<SocketAddr>, deadline: Deadline) -> Result
     Err(Error::Io(last))
 }
 
-/// Reads the head of the answer. One that is interim only says that the answer will come
+/// Reads the head of the answer. It skips interim responses, which only say that the answer will come
 /// (RFC 9110 §15.2).
 fn read_answer(
     stream: &dyn Stream,

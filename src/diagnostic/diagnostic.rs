@@ -67,9 +67,9 @@ pub fn quote_all(texts: &[&str]) -> String {
     if quoted.is_empty() { "none".into() } else { quoted.join(" and ") }
 }
 
-/// A character as it may be shown on a terminal or a page: what could change what a person sees is
-/// escaped. That is control characters, those that turn the direction of writing, and those that are
-/// not seen at all, in which a text can hide another.
+/// A character as it may be shown on a terminal or a page. Characters that could mislead a person are
+/// escaped: control characters, characters that change the direction of writing, and invisible ones, in
+/// which a text can hide another.
 pub(crate) fn escaped(c: char) -> Vec<char> {
     let misleads = matches!(c,
         '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
