@@ -189,7 +189,7 @@ impl std::error::Error for HandshakeError {}
 
 fn not_switching(status: u16, head: &Head) -> HandshakeError {
     let heading = match status {
-        300..=399 => "an answer elsewhere",
+        300..=399 => "a redirect",
         401 | 403 | 407 => "an answer that asks who you are",
         _ => "another answer",
     };

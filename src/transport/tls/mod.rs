@@ -169,16 +169,15 @@ fn disagreed(error: rustls::Error) -> Error {
     use rustls::Error::{AlertReceived, InvalidCertificate};
     const DAY: u64 = 24 * 60 * 60;
     let diagnostic = match &error {
-        InvalidCertificate(CertificateError::UnknownIssuer) => Diagnostic::about(
-            "a certificate that nobody vouches for",
-            "an issuer that is no root of ours",
-        ),
+        InvalidCertificate(CertificateError::UnknownIssuer) => {
+            Diagnostic::about("an untrusted certificate", "an issuer that is no root of ours")
+        }
         // For example, the client has last year's self-signed certificate: the same name, another key.
         InvalidCertificate(
             CertificateError::BadSignature
             | CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext { .. },
         ) => Diagnostic::about(
-            "a certificate that nobody vouches for",
+            "an untrusted certificate",
             "a signature that is not by the root of that name",
         ),
         InvalidCertificate(CertificateError::NotValidForNameContext { expected, presented }) => {
@@ -209,7 +208,10 @@ fn disagreed(error: rustls::Error) -> Error {
             | AlertDescription::BadCertificate
             | AlertDescription::CertificateUnknown
             | AlertDescription::CertificateExpired),
-        ) => Diagnostic::about("a client that does not trust us", format!("its alert {alert:?}")),
+        ) => Diagnostic::about(
+            "a client that does not trust this certificate",
+            format!("its alert {alert:?}"),
+        ),
         _ => Diagnostic::about("no agreement on TLS", quote(error.to_string())),
     };
     tls_error(diagnostic)
