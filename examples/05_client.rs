@@ -18,6 +18,7 @@ use std::io::BufRead;
 use std::process::ExitCode;
 use std::thread;
 
+use ws101::diagnostic::escape;
 use ws101::{Client, Explainer, Message, Result, Sender, WebSocket};
 
 fn main() -> ExitCode {
@@ -53,12 +54,13 @@ fn talk(mut ws: WebSocket) -> Result<()> {
     thread::spawn(move || send_lines(sender));
     while let Some(message) = ws.recv()? {
         match message {
-            Message::Text(text) => println!("{text}"),
+            // A terminal obeys some characters: a server could set its title, or clear it.
+            Message::Text(text) => println!("{}", escape(&text)),
             Message::Binary(bytes) => println!("{} bytes: {:02x?}", bytes.len(), bytes),
         }
     }
     if let Some(close) = ws.closed_with() {
-        eprintln!("closed: {close}");
+        eprintln!("closed: {}", escape(&close.to_string()));
     }
     Ok(())
 }

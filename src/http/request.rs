@@ -7,17 +7,18 @@
 //! CONNECT example.com:80 HTTP/1.1       authority-form, which asks a proxy for a tunnel
 //! ```
 //!
-//! This file checks only the form. It refuses a line that isn't a request line (400), another version
-//! of HTTP (505), and a target in none of these forms (400).
+//! This file checks only the form. It refuses a line that isn't a request line (400), another protocol
+//! than HTTP/1 (505), and a target in none of these forms (400). One empty line in front of the
+//! request line is skipped (RFC 9112 §2.2).
 //!
 //! Elsewhere: [`head`](super::head) has checked the fields, [`authority`](super::authority) reads a
 //! host and port, and [`handshake::server`](crate::handshake::server) decides whether the request
 //! becomes a WebSocket.
 
 use super::authority::Authority;
-use super::head::Head;
+use super::head::{EMPTY_LINE, Head};
 use super::refusal::Refusal;
-use super::token::{is_token, trim};
+use super::token::{is_token, percent_decoded, trim};
 use crate::diagnostic::quote;
 
 /// The head of a request.
@@ -34,7 +35,7 @@ pub struct Request {
 impl Request {
     /// Reads a whole head, as [`Scan`](super::head::Scan) found it.
     pub fn parse(bytes: &[u8]) -> Result<Request, Refusal> {
-        let head = Head::parse(bytes)?;
+        let head = Head::parse(bytes.strip_prefix(EMPTY_LINE).unwrap_or(bytes))?;
         let line = head.first_line();
 
         // 1. Three words, separated by single spaces.
@@ -43,10 +44,10 @@ impl Request {
         if !is_token(method) || target.is_empty() {
             return Err(bad_line(line));
         }
-        // 2. The version. §4.2.1: HTTP/1.1 or higher. A well-formed but different version gets a 505
-        // of its own, so that the client learns what's wrong.
+        // 2. The version. The heads of HTTP/1.0 and 1.1 look the same. A well-formed but different
+        // version gets a 505 of its own, so that the client learns what's wrong.
         match version.strip_prefix("HTTP/").map(str::as_bytes) {
-            Some([b'1', b'.', b'1'..=b'9']) => {}
+            Some([b'1', b'.', b'0'..=b'9']) => {}
             Some([b'0'..=b'9', b'.', b'0'..=b'9']) => {
                 return Err(Refusal::new(505, "another version of HTTP", quote(version)));
             }
@@ -72,6 +73,11 @@ impl Request {
         &self.method
     }
 
+    /// The version of HTTP. A WebSocket needs `HTTP/1.1` at least.
+    pub fn version(&self) -> &str {
+        self.head.first_line().rsplit(' ').next().unwrap_or_default()
+    }
+
     /// The target as the client sent it: path and query, perhaps after a scheme and host.
     pub fn target(&self) -> &str {
         self.head.first_line().split(' ').nth(1).unwrap_or_default()
@@ -90,6 +96,7 @@ impl Request {
     /// The value of the first parameter of the query with this name, decoded: `%20` and `+` are a space, as
     /// browsers write them. `""` for a name alone. `None` if there is none, or if it decodes to no UTF-8.
     pub fn parameter(&self, name: &str) -> Option<String> {
+        let decoded = |text: &str| percent_decoded(&text.replace('+', " "));
         let pairs = self.query()?.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
         let mut named = pairs.filter(|(key, _)| decoded(key).is_some_and(|key| key == name));
         named.next().and_then(|(_, value)| decoded(value))
@@ -121,26 +128,6 @@ impl Request {
     pub fn head(&self) -> &Head {
         &self.head
     }
-}
-
-/// Decodes a name or value of a query. A `%` without two hexadecimal digits stands for itself.
-fn decoded(text: &str) -> Option<String> {
-    let digit = |byte: &u8| char::from(*byte).to_digit(16);
-    let (mut bytes, mut rest) = (Vec::with_capacity(text.len()), text.as_bytes());
-    while let [first, others @ ..] = rest {
-        let escaped = match others {
-            [high, low, ..] if *first == b'%' => digit(high).zip(digit(low)),
-            _ => None,
-        };
-        let (byte, after) = match escaped {
-            Some((high, low)) => ((high * 16 + low) as u8, &others[2..]),
-            None if *first == b'+' => (b' ', others),
-            None => (*first, others),
-        };
-        bytes.push(byte);
-        rest = after;
-    }
-    String::from_utf8(bytes).ok()
 }
 
 /// Splits a target into its authority, if it has one, and its path with query.
@@ -262,9 +249,17 @@ mod tests {
 
     #[test]
     fn another_version_of_http_is_refused_with_505() {
-        for version in ["HTTP/1.0", "HTTP/0.9", "HTTP/2.0", "HTTP/3.1"] {
+        for version in ["HTTP/0.9", "HTTP/2.0", "HTTP/3.1"] {
             assert_eq!(parse(&format!("GET / {version}")).err(), Some(505), "{version}");
         }
-        assert!(parse("GET / HTTP/1.2").is_ok());
+        for version in ["HTTP/1.0", "HTTP/1.1", "HTTP/1.2"] {
+            assert_eq!(parse(&format!("GET / {version}")).unwrap().version(), version);
+        }
+    }
+
+    #[test]
+    fn one_empty_line_in_front_of_a_request_is_skipped() {
+        assert_eq!(parse("\r\nGET /a HTTP/1.1").unwrap().path(), "/a");
+        assert_eq!(parse("\r\n\r\nGET /a HTTP/1.1").err(), Some(400));
     }
 }

@@ -27,9 +27,11 @@
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::registry::{PendingGuard, Permit, Registry};
 use crate::connection::close_guard::CloseGuard;
+use crate::connection::counters::Totals;
 use crate::connection::limits::Limits;
 use crate::connection::websocket::WebSocket;
 use crate::connection::write_half::WriteHalf;
@@ -41,7 +43,7 @@ use crate::frames::decoder::Decoder;
 use crate::frames::deflate;
 use crate::frames::encoder::Encoder;
 use crate::frames::header::Role;
-use crate::handshake::server::{Agreement, Decision, Rules, decide, upgrade_required};
+use crate::handshake::server::{Agreement, Decision, Rules, decide, no_page};
 use crate::http::refusal::Refusal;
 use crate::http::request::Request;
 use crate::http::response::Response;
@@ -89,7 +91,7 @@ pub(crate) fn upgrade(
     //    covers all that comes before the decision.
     let pending = registry.register(id, stream.clone(), limits.max_waiting);
     let deadline = Deadline::after(limits.head);
-    let mut asker = Asker { id, stream, pending, limits, registry };
+    let mut asker = Asker { id, stream, pending, limits, registry, wants_body: true };
     // 2. TLS, if this server speaks it; then the application's own stream, if it has one.
     asker.stream = asker.start_tls(options.tls.as_ref(), deadline)?;
     asker.stream = asker.run_own_code(|| options.wrap_stream.wrap(asker.stream.clone()));
@@ -97,10 +99,12 @@ pub(crate) fn upgrade(
     let mut buffer = Buffer::default();
     let request = asker.run_own_code(|| asker.read_request(&mut buffer, deadline));
     let request = asker.unless_refused(request)?;
+    // RFC 9110 §9.3.2: a response to HEAD has no body.
+    asker.wants_body = request.method() != "HEAD";
     // 4. The decision: what the RFCs and the server's rules say of this request.
     let agreement = match asker.unless_refused(decide(&request, &options.rules))? {
         Decision::Switch(agreement) => agreement,
-        Decision::PlainHttp => return Err(asker.serve_page(&request, options.http.as_deref())),
+        Decision::PlainHttp => return Err(asker.serve_page(&request, options)),
     };
     // 5. The permit: from here on the connection counts as open, and nothing evicts it.
     let permit = asker.unless_refused(asker.take_permit())?;
@@ -109,7 +113,7 @@ pub(crate) fn upgrade(
     let permit = asker.run_own_code(|| asker.authorize(&request, permit, authorize));
     let permit = asker.unless_refused(permit)?;
     // 7. The 101.
-    write(&*asker.stream, &agreement.response(), limits).map_err(too_slow_or_lost)?;
+    write(&*asker.stream, &agreement.response(), &[], limits).map_err(too_slow_or_lost)?;
     let stream = asker.end();
     // 8. Open: after the 101 the stream carries frames.
     open(id, stream, buffer, request, agreement, permit, options)
@@ -123,6 +127,8 @@ struct Asker<'a> {
     pending: PendingGuard,
     limits: &'a Limits,
     registry: &'a Arc<Registry>,
+    /// Whether the request's method allows a response with a body.
+    wants_body: bool,
 }
 
 impl Asker<'_> {
@@ -180,20 +186,22 @@ impl Asker<'_> {
     }
 
     /// Answers a request that asks for no WebSocket: with a page of the application, or a refusal.
-    fn serve_page(&self, request: &Request, http: Option<&HttpHandler>) -> Error {
+    fn serve_page(&self, request: &Request, options: &Options) -> Error {
         // While its page is made, the connection counts as that, and no longer as pending.
         let Some(permit) = self.registry.pages.permit(self.limits.max_waiting) else {
             return self.refuse(no_room("too many pages are being made"));
         };
         self.pending.suspend_for_page();
+        // RFC 9110 §9.3.6: a 200 to CONNECT would open a tunnel.
+        let http = options.http.as_deref().filter(|_| request.method() != "CONNECT");
         let page = self.run_own_code(|| http.and_then(|http| http(request)));
         drop(permit);
         let Some(page) = page else {
-            return self.refuse(upgrade_required());
+            return self.refuse(no_page(request, &options.rules, http.is_some()));
         };
         log::debug!("{} gets a plain HTTP answer", self.id);
         self.pending.keep_pending_for_answer();
-        answer(&*self.stream, &page, self.limits);
+        self.answer(page);
         Error::PageServed
     }
 
@@ -204,7 +212,7 @@ impl Asker<'_> {
             log::error!("{} authorize, http or wrap_stream panicked", self.id);
             self.pending.keep_pending_for_answer();
             self.pending.totals().refused(500);
-            answer(&*self.stream, &Response::text(OWN_FAULT).status(500), self.limits);
+            self.answer(Response::text(OWN_FAULT).status(500));
             resume_unwind(panic)
         })
     }
@@ -218,8 +226,13 @@ impl Asker<'_> {
         log::debug!("{} refused: {refusal}", self.id);
         self.pending.keep_pending_for_answer();
         self.pending.totals().refused(refusal.status());
-        answer(&*self.stream, &refusal.response(), self.limits);
+        self.answer(refusal.response());
         refusal.into()
+    }
+
+    fn answer(&self, response: Response) {
+        let response = if self.wants_body { response } else { response.without_body() };
+        answer(&*self.stream, &response, self.limits);
     }
 
     /// The stream, of which nothing is pending any more.
@@ -245,36 +258,47 @@ fn open(
     let agreed = agreement.deflate.zip(options.rules.deflate);
     let (inflater, deflater) = deflate::halves(Role::Server, agreed, limits.max_message);
     let encoder = Encoder::new(None).deflating(deflater);
-    let totals = permit.totals();
+    let totals = Totals::of_connection(permit.totals());
     totals.received(0, buffer.unread().len());
     let write_half = WriteHalf::new(id, stream, encoder, limits, totals);
     let owner = permit.open(&write_half);
-    log::info!("{id} opened: {}", quote(request.path()));
-    let close_guard = CloseGuard::new(write_half, Some(owner));
+    log::debug!("{id} opened: {}", quote(request.path()));
+    let close_guard = CloseGuard::new(write_half, Some(owner), request);
     let decoder = Decoder::new(Role::Server, limits.bounds(), buffer)
         .inflating(inflater)
         .limit_pieces(limits.max_pieces());
-    Ok(WebSocket::new(close_guard, decoder, limits, request, agreement.subprotocol))
+    Ok(WebSocket::new(close_guard, decoder, limits, agreement.subprotocol))
 }
 
 /// Sends an answer in plain HTTP, then closes the stream with a lingering close.
 pub(crate) fn answer(stream: &dyn Stream, response: &Response, limits: &Limits) {
-    let bytes = response.encode().unwrap_or_else(|misuse| {
-        log::error!("a page or refusal of this server can't be sent: {misuse}");
-        b"HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
-            .into()
-    });
-    if write(stream, &bytes, limits).is_ok() {
+    let (head, body) = match response.head(unix_time()) {
+        Ok(head) => (head, response.body()),
+        Err(misuse) => {
+            log::error!("a page or refusal of this server can't be sent: {misuse}");
+            (UNSENDABLE.into(), &[][..])
+        }
+    };
+    if write(stream, &head, body, limits).is_ok() {
         lingering_close(Deadline::after(limits.close), stream);
     }
 }
 
+/// Seconds after 1 January 1970; `None` if the system's clock stands before that.
+fn unix_time() -> Option<u64> {
+    Some(SystemTime::now().duration_since(UNIX_EPOCH).ok()?.as_secs())
+}
+
 /// Writes with the minimum rate that every connection must keep, and leaves the stream with that
 /// write timeout.
-fn write(stream: &dyn Stream, bytes: &[u8], limits: &Limits) -> io::Result<()> {
+fn write(stream: &dyn Stream, head: &[u8], body: &[u8], limits: &Limits) -> io::Result<()> {
     stream.set_write_timeout(per_call_timeout(limits.write))?;
-    write_with_min_rate(limits.write, stream, bytes, &[])
+    write_with_min_rate(limits.write, stream, head, body)
 }
+
+/// What a client gets instead of a page or a refusal that can't be sent.
+const UNSENDABLE: &[u8] =
+    b"HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
 
 /// The body of the 500 that a client gets when the application's own code panicked.
 const OWN_FAULT: &str =

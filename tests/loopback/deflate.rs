@@ -402,3 +402,20 @@ fn cost_of_what_a_compressed_connection_holds() {
         kept.push(halves);
     }
 }
+
+#[test]
+fn section_7_2_3_6_both_sides_read_an_empty_message_of_one_byte_and_fail_none_with_1007() {
+    for side in BOTH_SIDES {
+        let (mut wire, app) = open(side, |mut ws| {
+            let first = ws.recv().unwrap();
+            (first, ws.recv().unwrap_err())
+        });
+        wire.send(0xc1, b"\x00");
+        // As test suites of other projects send it. zlib never does.
+        wire.send(0xc1, b"");
+        assert_eq!(wire.read_close(), 1007, "{side:?}");
+        let (first, error) = app.wait();
+        assert_eq!(first, Some(Message::Text(String::new())), "{side:?}");
+        assert!(matches!(error, Error::Violation(_)), "{error:?}");
+    }
+}

@@ -82,6 +82,8 @@ fn misuses(text: &str) -> Vec<Misuse> {
         Misuse::DeflateConfig("level", 10),
         Misuse::NoListener,
         Misuse::Status(7),
+        Misuse::NeverMatches("paths", text.into()),
+        Misuse::Proxy(text.into(), "not a host with a port"),
     ];
     for (i, misuse) in all.iter().enumerate() {
         let number = match misuse {
@@ -97,6 +99,8 @@ fn misuses(text: &str) -> Vec<Misuse> {
             Misuse::DeflateConfig(..) => 9,
             Misuse::NoListener => 10,
             Misuse::Status(_) => 11,
+            Misuse::NeverMatches(..) => 12,
+            Misuse::Proxy(..) => 13,
         };
         assert_eq!(i, number);
     }

@@ -33,7 +33,7 @@ fn websocket(
 ) -> WebSocket {
     let decoder = Decoder::new(Role::Server, limits.bounds(), Buffer::default());
     let request = Request::parse(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n").expect("a request");
-    WebSocket::new(CloseGuard::new(write_half, owner), decoder, limits, request.into(), None)
+    WebSocket::new(CloseGuard::new(write_half, owner, request.into()), decoder, limits, None)
 }
 
 fn connection(limits: &Limits) -> (Arc<Wire>, WebSocket) {
