@@ -121,8 +121,8 @@ fn rustsec_2020_0043_what_if_a_peer_asks_and_reads_no_answer() {
 /// Bytes: `89 84 m` and a number, 20,000 times, while a long message of ours is stuck in the buffers
 /// Holds: pings are still read; one pong waits, for the latest of them; no thread retries it in between
 /// Twin: src/connection/pending_control.rs
-/// was `lock(&self.left).pong = Some(payload);`
-/// now `lock(&self.left).pong.get_or_insert_default().extend(payload);`
+/// was `lock(&self.frames).pong = Some(payload);`
+/// now `lock(&self.frames).pong.get_or_insert_default().extend(payload);`
 /// Twin: src/connection/write_half.rs
 /// was `if let Some(mut encoder) = self.try_lock() {\n            // No pong`
 /// now `if let Some(mut encoder) = Some(self.lock()) {\n            // No pong`
