@@ -22,6 +22,7 @@ use std::time::Duration;
 use super::proxy::{Proxy, ProxyChoice};
 use super::random::Random;
 use crate::connection::close_guard::CloseGuard;
+use crate::connection::counters::Traffic;
 use crate::connection::limits::Limits;
 use crate::connection::websocket::WebSocket;
 use crate::connection::write_half::WriteHalf;
@@ -235,7 +236,7 @@ impl Client {
         let encoder = Encoder::new(Some(Box::new(move || random.four()))).deflating(deflater);
         let id = NEXT_ID.fetch_add(1, Relaxed);
         stream.set_write_timeout(per_call_timeout(limits.write))?;
-        let write_half = WriteHalf::new(id, stream, encoder, limits, Arc::default());
+        let write_half = WriteHalf::new(id, stream, encoder, limits, Traffic::default());
         log::info!("{id} connected to {}", quote(self.url_without_query()));
         let request = Box::new(Request::parse(&request)?);
         let close_guard = CloseGuard::new(write_half, None, request);
