@@ -222,7 +222,7 @@ impl std::error::Error for HandshakeError {}
 fn not_switching(status: u16, head: &Head) -> HandshakeError {
     let heading = match status {
         // A 304 leads nowhere: it says that what the client has is still good.
-        300..=303 | 305..=399 => "an answer elsewhere",
+        300..=303 | 305..=399 => "a redirect",
         401 | 403 | 407 => "an answer that asks who you are",
         _ => "another answer",
     };
