@@ -28,9 +28,8 @@ pub struct Chat {
     pub name: String,
     pub store: Box<dyn Store>,
     pub history: usize,
-    rooms: Vec<Mutex<Room>>,
-    /// The reader has delivered something.
-    delivered: Condvar,
+    /// Each with a signal that the reader has delivered something there.
+    rooms: Vec<(Mutex<Room>, Condvar)>,
     /// When the store last answered the reader.
     answered: Mutex<Option<Instant>>,
     draining: AtomicBool,
@@ -52,15 +51,14 @@ impl Chat {
             name,
             store,
             history,
-            rooms: ROOMS.iter().map(|_| Mutex::new(Room::new(history))).collect(),
-            delivered: Condvar::new(),
+            rooms: ROOMS.iter().map(|_| (Mutex::new(Room::new(history)), Condvar::new())).collect(),
             answered: Mutex::default(),
             draining: AtomicBool::new(false),
         }
     }
 
     pub fn room(&self, room: usize) -> MutexGuard<'_, Room> {
-        self.rooms[room].lock().unwrap()
+        self.rooms[room].0.lock().unwrap()
     }
 
     pub fn health(&self) -> Health {
@@ -76,11 +74,20 @@ impl Chat {
 
     /// Lets a member in. It may come from a server that has read further than this one: the reader is on its way
     /// there. If the reader doesn't get there, the member's position is not in the store, and it starts anew.
-    pub fn join(&self, room: usize, id: u64, member: Member, position: Option<Position>) {
+    /// `false`: this server has never heard from its store, and has nothing to tell a member.
+    #[must_use]
+    pub fn join(&self, room: usize, id: u64, member: Member, position: Option<Position>) -> bool {
         let locked = self.room(room);
-        let behind = |room: &mut Room| position.as_ref().is_some_and(|at| room.is_behind(at));
-        let waited = self.delivered.wait_timeout_while(locked, CATCH_UP, behind);
-        waited.unwrap().0.join(id, member, position.as_ref(), &self.name);
+        let not_yet = |room: &mut Room| {
+            !room.is_known() || position.as_ref().is_some_and(|at| room.is_behind(at))
+        };
+        let waited = self.rooms[room].1.wait_timeout_while(locked, CATCH_UP, not_yet);
+        let mut room = waited.unwrap().0;
+        let is_known = room.is_known();
+        if is_known {
+            room.join(id, member, position.as_ref(), &self.name);
+        }
+        is_known
     }
 
     // ANCHOR: reader
@@ -98,30 +105,33 @@ impl Chat {
     }
 
     fn read_some(&self) -> Result<(), Unavailable> {
-        let adopt = |room: usize| -> Result<(), Unavailable> {
-            let tail = self.store.tail(room)?;
-            self.room(room).adopt(tail, &self.name);
-            Ok(())
-        };
         for room in 0..ROOMS.len() {
             if !self.room(room).is_known() {
-                adopt(room)?;
+                self.adopt(room)?;
             }
         }
         let seen: Vec<_> = (0..ROOMS.len()).map(|room| self.room(room).seen()).collect();
         match self.store.follow(&seen)? {
-            News::Anew(room) => adopt(room)?,
+            News::Anew(room) => self.adopt(room)?,
             News::Entries(entries) => {
                 for (room, offset, said) in entries {
                     // Bound first: the lock must be free again when the tail is read.
                     let is_next = self.room(room).deliver(offset, said);
                     if !is_next {
-                        adopt(room)?;
+                        self.adopt(room)?;
                     }
+                    self.rooms[room].1.notify_all();
                 }
             }
         }
-        self.delivered.notify_all();
+        Ok(())
+    }
+
+    /// Reads what the store keeps of a room's stream, and takes it over.
+    fn adopt(&self, room: usize) -> Result<(), Unavailable> {
+        let tail = self.store.tail(room)?;
+        self.room(room).adopt(tail, &self.name);
+        self.rooms[room].1.notify_all();
         Ok(())
     }
 

@@ -44,6 +44,16 @@ pub struct Member {
     pub sender: Sender,
 }
 
+/// What a member is told about the time in which it was away.
+enum Absence {
+    /// It comes for the first time.
+    None,
+    /// All that it missed follows: so many entries.
+    Recovered { missed: u64 },
+    /// What it missed is lost to it. From here on it hears all.
+    Anew,
+}
+
 impl Room {
     pub fn new(history: usize) -> Room {
         Room { history, ..Room::default() }
@@ -78,11 +88,13 @@ impl Room {
     // ANCHOR: join
     /// Lets a member in: tells it where it stands, then what it missed. From then on it hears what all hear.
     pub fn join(&mut self, id: u64, member: Member, position: Option<&Position>, server: &str) {
-        let resumed = position.and_then(|position| self.resume(position));
         let newest = self.top - self.kept.len().min(GREETING) as u64;
-        let offset = resumed.unwrap_or(newest);
-        let recovered = position.map(|_| resumed.is_some());
-        let mut fits = member.outbox.try_send(&self.told(offset, recovered, server)).is_ok();
+        let (offset, absence) = match position.map(|position| self.resume(position)) {
+            None => (newest, Absence::None),
+            Some(Some(offset)) => (offset, Absence::Recovered { missed: self.top - offset }),
+            Some(None) => (newest, Absence::Anew),
+        };
+        let mut fits = member.outbox.try_send(&self.told(offset, absence, server)).is_ok();
         let missed = self.kept.iter().skip((offset - self.start()) as usize);
         fits &= missed.into_iter().all(|entry| member.outbox.try_send(entry).is_ok());
         if !fits {
@@ -92,14 +104,20 @@ impl Room {
     }
 
     /// `{"type":"position"}`: the entry after this offset comes next.
-    fn told(&self, offset: u64, recovered: Option<bool>, server: &str) -> PreparedMessage {
+    fn told(&self, offset: u64, absence: Absence, server: &str) -> PreparedMessage {
         let mut fields = vec![
             ("type", string("position")),
             ("server", string(server)),
             ("epoch", string(&self.epoch)),
             ("offset", offset.to_string()),
         ];
-        fields.extend(recovered.map(|recovered| ("recovered", recovered.to_string())));
+        match absence {
+            Absence::None => {}
+            Absence::Recovered { missed } => {
+                fields.extend([("recovered", "true".into()), ("missed", missed.to_string())]);
+            }
+            Absence::Anew => fields.push(("recovered", "false".into())),
+        }
         PreparedMessage::new(object(&fields))
     }
 
@@ -165,7 +183,7 @@ impl Room {
         self.epoch = tail.epoch;
         (self.top, self.last) = (first - 1, None);
         self.kept.clear();
-        let told = self.told(self.top, Some(false), server);
+        let told = self.told(self.top, Absence::Anew, server);
         if was_known {
             log::warn!(
                 "the stream is another, or too far ahead: {} start anew",
