@@ -176,6 +176,13 @@ impl Cluster {
         self.folder.join("appendonlydir")
     }
 
+    /// Seconds of processor time that the servers have used, and that Redis has.
+    pub fn processor_time(&self) -> (f64, f64) {
+        let servers = self.servers.iter().filter_map(|server| server.child.as_ref());
+        let redis = self.redis.iter().filter_map(|(_, child)| child.as_ref());
+        (servers.map(processor_time).sum(), redis.map(processor_time).sum())
+    }
+
     // The balancer, and the proxy between server three and Redis.
 
     pub fn start_balancer(&mut self) {
@@ -227,6 +234,13 @@ fn pause_process(process: &Option<(String, Option<Child>)>, pause: Duration) {
     send("-STOP");
     sleep(pause);
     send("-CONT");
+}
+
+fn processor_time(child: &Child) -> f64 {
+    let stat = fs::read_to_string(format!("/proc/{}/stat", child.id())).expect("it runs");
+    // After the name, which stands in brackets: utime and stime are the 12th and the 13th, in hundredths of a second.
+    let fields = stat.rsplit(") ").next().expect("fields").split(' ').skip(11).take(2);
+    fields.map(|ticks| ticks.parse::<f64>().expect("ticks") / 100.0).sum()
 }
 
 fn becomes(mut holds: impl FnMut() -> bool) -> bool {

@@ -9,6 +9,7 @@ mod chapter;
 mod cluster;
 mod compare;
 mod faults;
+mod measure;
 mod member;
 
 use std::process::exit;
@@ -31,6 +32,16 @@ fn main() {
                 chapter::write("faults", &faults::HEADINGS, &cells, "");
             }
             exit(i32::from(!failed.is_empty() || rows.is_empty()));
+        }
+        "measure" => {
+            let load = std::fs::read_to_string("/proc/loadavg").expect("the load");
+            let below =
+                format!("(The machine's load before: {}.)", load.split(' ').next().unwrap());
+            println!("{}", chapter::heading(&measure::HEADINGS));
+            let rows = measure::run(|row| println!("{}", chapter::line(row)));
+            if update {
+                chapter::write("measure", &measure::HEADINGS, &rows, &below);
+            }
         }
         _ => {
             eprintln!("faults [NAME], or measure");
