@@ -136,7 +136,10 @@ async function main() {
     const first = await serverOf(ann);
     let bob = await open(browser, url);
     await check('two windows are on two servers', async () => {
-      for (let tries = 0; await serverOf(bob) === first && tries < 10; tries += 1) bob = await open(browser, url);
+      for (let tries = 0; await serverOf(bob) === first && tries < 10; tries += 1) {
+        await bob.close();
+        bob = await open(browser, url);
+      }
       const second = await serverOf(bob);
       assert(first !== second, `both are on server ${first}`);
       return `, ${first} and ${second}`;
