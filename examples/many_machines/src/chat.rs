@@ -90,7 +90,6 @@ impl Chat {
         is_known
     }
 
-    // ANCHOR: reader
     /// The reader's work, in a thread of its own.
     pub fn read(&self) {
         loop {
@@ -104,6 +103,8 @@ impl Chat {
         }
     }
 
+    // WALK: chat_reader
+    /// Waits for news of all rooms, and tells the members.
     fn read_some(&self) -> Result<(), Unavailable> {
         for room in 0..ROOMS.len() {
             if !self.room(room).is_known() {
@@ -162,7 +163,7 @@ impl Chat {
         }
     }
 
-    // ANCHOR: drain
+    // WALK: chat_drain
     /// Empties this server for a restart: the balancer learns it first, then the members go, a batch at a time.
     pub fn drain(&self, notice: Duration, over: Duration) {
         self.draining.store(true, SeqCst);

@@ -78,6 +78,7 @@ impl Room {
         self.top - self.kept.len() as u64
     }
 
+    // WALK: chat_resume
     /// Where a member goes on, and whether that is all it missed.
     fn resume(&self, position: &Position) -> Option<u64> {
         let at_hand = self.start()..=self.top;
@@ -85,7 +86,7 @@ impl Room {
             .then_some(position.offset)
     }
 
-    // ANCHOR: join
+    // WALK: chat_join
     /// Lets a member in: tells it where it stands, then what it missed. From then on it hears what all hear.
     pub fn join(&mut self, id: u64, member: Member, position: Option<&Position>, server: &str) {
         let newest = self.top - self.kept.len().min(GREETING) as u64;
@@ -134,7 +135,6 @@ impl Room {
         self.members.values().map(|member| member.sender.clone()).collect()
     }
 
-    // ANCHOR: deliver
     /// The next entry, to all. `false`: it is not the next one, so the tail has to be read.
     pub fn deliver(&mut self, offset: u64, said: Said) -> bool {
         if offset != self.top + 1 {
@@ -169,7 +169,6 @@ impl Room {
         }
     }
 
-    // ANCHOR: adopt
     /// The stream as the store has it. It continues what this room has, or all members are told to start anew.
     pub fn adopt(&mut self, tail: Tail, server: &str) {
         let first = tail.entries.first().map_or(1, |(offset, _)| *offset);
