@@ -211,6 +211,12 @@ impl Room {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::mpsc::channel;
+    use std::thread;
+    use std::time::Duration;
+
+    use ws101::{Server, connect};
+
     use super::*;
 
     fn said(number: u64) -> Said {
@@ -269,5 +275,40 @@ mod tests {
         room.adopt(Tail { epoch: "b".into(), entries: Vec::new() }, "one");
         assert_eq!((room.top, room.start()), (0, 0));
         assert!(room.deliver(1, said(1)));
+    }
+
+    #[test]
+    fn a_member_that_reads_nothing_is_cut_off_when_its_outbox_is_full_and_no_other_is() {
+        let server = Server::bind("127.0.0.1:0").unwrap();
+        let (url, handle) = (format!("ws://{}", server.local_addr().unwrap()), server.handle());
+        let ((came, comes), (left, leaves)) = (channel(), channel());
+        let serving = thread::spawn(move || {
+            server.serve(move |mut ws| {
+                let outbox = ws.outbox(2)?;
+                came.send((ws.id(), outbox, ws.sender())).unwrap();
+                let ended = ws.recv().map(drop);
+                left.send(ws.id()).unwrap();
+                ended
+            })
+        });
+        let mut room = room();
+        let mut enter = || {
+            let ws = connect(&url).unwrap();
+            let (id, outbox, sender) = comes.recv().unwrap();
+            room.members.insert(id, Member { name: id.to_string(), outbox, sender });
+            (id, ws)
+        };
+        let ((awake, mut reads), (asleep, _tunnel)) = (enter(), enter());
+        let news = PreparedMessage::new(vec![0; 1024 * 1024]);
+        // 64 MiB are more than all buffers on the way.
+        for _ in 0..64 {
+            room.tell_all(&news);
+            assert_eq!(reads.recv().unwrap().unwrap().as_bytes().len(), 1024 * 1024);
+        }
+        // Long before the time within which a write must succeed.
+        assert_eq!(leaves.recv_timeout(Duration::from_secs(10)), Ok(asleep));
+        assert!(leaves.try_recv().is_err(), "{awake} stays");
+        handle.stop(Duration::ZERO);
+        serving.join().unwrap().unwrap();
     }
 }

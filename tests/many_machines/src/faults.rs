@@ -38,7 +38,7 @@ struct Fault {
     inject: fn(&mut Cluster, &mut Scene),
 }
 
-const FAULTS: [Fault; 15] = [
+const FAULTS: [Fault; 16] = [
     Fault {
         name: "nothing",
         breaks: false,
@@ -52,6 +52,7 @@ const FAULTS: [Fault; 15] = [
         inject: |cluster, scene| {
             let server = scene.server_of_an_unaided();
             scene.say(20);
+            scene.await_more(20);
             cluster.kill(server);
             // Who was there is forgotten there, and found on the others.
             scene.await_presence();
@@ -64,6 +65,7 @@ const FAULTS: [Fault; 15] = [
         loses: false,
         inject: |cluster, scene| {
             scene.say(20);
+            scene.await_more(20);
             (0..3).for_each(|i| cluster.kill(i));
             (0..3).for_each(|i| cluster.start(i));
             // What is said by those who are back first is missed by the others.
@@ -169,6 +171,23 @@ const FAULTS: [Fault; 15] = [
         breaks: false,
         loses: true,
         inject: |cluster, _| cluster.wipe(),
+    },
+    Fault {
+        name: "Redis is wiped while one member is away",
+        breaks: false,
+        loses: true,
+        inject: |cluster, scene| {
+            // The stream is short, so that the next one soon has the offset at which the guest leaves.
+            cluster.wipe();
+            scene.say(1);
+            scene.await_confirmed();
+            scene.guests.push(Guest::enter(scene, "late", true));
+            scene.say_while_away(0..1, 1);
+            let offset = scene.guests[0].member.heard().lines.last().map_or(0, |line| line.offset);
+            cluster.wipe();
+            scene.await_more(offset + AROUND);
+            scene.guests[0].member.set_away(false);
+        },
     },
     Fault {
         name: "Redis is killed, comes back empty",
