@@ -21,7 +21,7 @@ use crate::member::{Heard, Member};
 const TALKING: usize = 9;
 const UNAIDED: usize = 3;
 /// Between two messages, of all members together.
-const PAUSE: Duration = Duration::from_millis(10);
+const PAUSE: Duration = Duration::from_millis(15);
 /// How many messages are said before a fault, and after it.
 const AROUND: u64 = 80;
 /// Longer than anything may take. It only ends a test that would hang.
@@ -138,7 +138,7 @@ const FAULTS: [Fault; 16] = [
             scene.guests.push(Guest::enter(scene, "slow", true));
             scene.guests[0].member.set_asleep(true);
             // Until its server has cut it off, which the others see.
-            scene.set_length(6000);
+            scene.set_length(8000);
             let deadline = Instant::now() + PATIENCE;
             while scene.talking[0].heard().here.iter().any(|name| name.contains("slow")) {
                 scene.failed |= Instant::now() > deadline;
