@@ -179,12 +179,12 @@ const FAULTS: [Fault; 16] = [
         inject: |cluster, scene| {
             // The stream is short, so that the next one soon has the offset at which the guest leaves.
             cluster.wipe();
-            scene.say(1);
-            scene.await_confirmed();
+            scene.await_anew(1);
             scene.guests.push(Guest::enter(scene, "late", true));
             scene.say_while_away(0..1, 1);
             let offset = scene.guests[0].member.heard().lines.last().map_or(0, |line| line.offset);
             cluster.wipe();
+            scene.await_anew(2);
             scene.await_more(offset + AROUND);
             scene.guests[0].member.set_away(false);
         },
@@ -283,6 +283,13 @@ impl Scene {
             }
             sleep(PAUSE);
         }
+    }
+
+    /// Waits until each that talks was told so often to start anew.
+    fn await_anew(&mut self, times: usize) {
+        let deadline = Instant::now() + PATIENCE;
+        let is_told = |heard: &Heard| heard.anew.len() == times;
+        self.failed |= !self.talking.iter().all(|member| member.await_that(deadline, is_told));
     }
 
     /// Says so many while these guests are away.
