@@ -73,21 +73,25 @@ impl Chat {
     }
 
     /// Lets a member in. It may come from a server that has read further than this one: the reader is on its way
-    /// there. If the reader doesn't get there, the member's position is not in the store, and it starts anew.
-    /// `false`: this server has never heard from its store, and has nothing to tell a member.
+    /// there. If the reader doesn't get there although the store answers, the member's position is not in the store,
+    /// and the member starts anew.
+    /// `false`: the store hasn't answered meanwhile, or never. So this server doesn't know what the member missed, and
+    /// another one may.
     #[must_use]
     pub fn join(&self, room: usize, id: u64, member: Member, position: Option<Position>) -> bool {
-        let locked = self.room(room);
-        let not_yet = |room: &mut Room| {
+        let came = Instant::now();
+        let (locked, delivered) = (self.room(room), &self.rooms[room].1);
+        let not_yet = |room: &Room| {
             !room.is_known() || position.as_ref().is_some_and(|at| room.is_behind(at))
         };
-        let waited = self.rooms[room].1.wait_timeout_while(locked, CATCH_UP, not_yet);
+        let waited = delivered.wait_timeout_while(locked, CATCH_UP, |room| not_yet(room));
         let mut room = waited.unwrap().0;
-        let is_known = room.is_known();
-        if is_known {
+        let answered = self.answered.lock().unwrap().is_some_and(|at| at > came);
+        let knows = !not_yet(&room) || (room.is_known() && answered);
+        if knows {
             room.join(id, member, position.as_ref(), &self.name);
         }
-        is_known
+        knows
     }
 
     /// The reader's work, in a thread of its own.

@@ -67,7 +67,7 @@ pub fn visit(mut ws: WebSocket, chat: &Chat) -> Result<()> {
     let outbox = ws.outbox(chat.history + ROOM_TO_SPARE)?;
     let member = Member { name: name.clone(), outbox, sender: ws.sender() };
     if !chat.join(room, ws.id(), member, position) {
-        return ws.close(1013, "this server has not heard from its store yet");
+        return ws.close(1013, "this server has not heard from its store");
     }
     let ended = listen(&mut ws, chat, room, &name, &key);
     chat.room(room).leave(ws.id());

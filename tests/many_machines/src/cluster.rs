@@ -217,24 +217,25 @@ impl Cluster {
 
     /// Redis stands still, for so long. Its connections stay open.
     pub fn pause_redis(&self, pause: Duration) {
-        pause_process(&self.redis, pause);
+        signal(&self.redis, "-STOP");
+        sleep(pause);
+        signal(&self.redis, "-CONT");
     }
 
-    /// Between server three and Redis no byte passes, for so long. No connection is closed.
-    pub fn cut_off_server_three(&self, pause: Duration) {
-        pause_process(&self.proxy, pause);
+    /// Between server three and Redis no byte passes, until it's joined again. No connection is closed.
+    pub fn cut_off_server_three(&self) {
+        signal(&self.proxy, "-STOP");
+    }
+
+    pub fn join_server_three(&self) {
+        signal(&self.proxy, "-CONT");
     }
 }
 
-fn pause_process(process: &Option<(String, Option<Child>)>, pause: Duration) {
+fn signal(process: &Option<(String, Option<Child>)>, signal: &str) {
     let id = process.as_ref().and_then(|(_, child)| child.as_ref()).expect("it runs").id();
-    let send = |signal: &str| {
-        let status = Command::new("kill").args([signal, &id.to_string()]).status();
-        assert!(status.unwrap().success());
-    };
-    send("-STOP");
-    sleep(pause);
-    send("-CONT");
+    let status = Command::new("kill").args([signal, &id.to_string()]).status();
+    assert!(status.unwrap().success());
 }
 
 fn processor_time(child: &Child) -> f64 {

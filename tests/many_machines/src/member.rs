@@ -14,9 +14,12 @@ use ws101::{Client, Error, Limits, Message, WebSocket};
 use crate::compare::Line;
 
 /// Before a member that has lost its server comes back: half of it, and as much again by chance; twice as long after
-/// each try in vain, up to four times. At the test's rate that's more messages than the 20 that a newcomer is
-/// greeted with, so a greeting can't hide what was missed.
+/// each try in vain, up to four times.
 const WAIT: Duration = Duration::from_millis(1000);
+
+/// One that doesn't recover comes back after so many more messages: a newcomer's greeting has 20, and must not hide what
+/// was missed.
+const UNAIDED_AWAY: u64 = 50;
 
 /// What a member has heard, and what it was told about it.
 #[derive(Clone, Default)]
@@ -57,6 +60,10 @@ struct Shared {
     /// It leaves, and stays away while this is set.
     away: AtomicBool,
     stop: AtomicBool,
+    /// Where it connects to.
+    door: Mutex<String>,
+    /// How many messages of all members the store has confirmed.
+    all_confirmed: Arc<AtomicU64>,
 }
 
 /// Makes a member say one more, from another thread.
@@ -71,10 +78,15 @@ impl Prompt {
 
 impl Member {
     /// `recovers`: whether it sends its position when it comes back. One that doesn't shows what is missed without.
-    pub fn start(door: &str, name: String, recovers: bool) -> Member {
-        let shared = Arc::<Shared>::default();
+    pub fn start(
+        door: &str,
+        name: String,
+        recovers: bool,
+        all_confirmed: &Arc<AtomicU64>,
+    ) -> Member {
+        let (door, all_confirmed) = (Mutex::new(door.to_owned()), all_confirmed.clone());
+        let shared = Arc::new(Shared { door, all_confirmed, ..Shared::default() });
         let live = Life {
-            door: door.into(),
             name: name.clone(),
             recovers,
             shared: shared.clone(),
@@ -127,6 +139,11 @@ impl Member {
         self.shared.asleep.store(asleep, SeqCst);
     }
 
+    /// Where it goes when it next connects.
+    pub fn set_door(&self, door: &str) {
+        *self.shared.door.lock().unwrap() = door.into();
+    }
+
     /// Leaves, or comes back.
     pub fn set_away(&self, away: bool) {
         self.shared.away.store(away, SeqCst);
@@ -147,7 +164,6 @@ fn text(name: &str, number: u64) -> String {
 
 /// The member's own thread, and what a client must remember from one connection to the next.
 struct Life {
-    door: String,
     name: String,
     recovers: bool,
     shared: Arc<Shared>,
@@ -170,6 +186,7 @@ impl Life {
                     tries = 0;
                     self.stay(ws);
                     self.note(|heard| heard.server = None);
+                    self.miss_some();
                 }
                 Err(_) => tries += 1,
             }
@@ -179,6 +196,14 @@ impl Life {
             while Instant::now() < until && !self.stops() {
                 thread::sleep(Duration::from_millis(20));
             }
+        }
+    }
+
+    fn miss_some(&self) {
+        let all = || self.shared.all_confirmed.load(SeqCst);
+        let until = all() + UNAIDED_AWAY;
+        while !self.recovers && all() < until && !self.stops() {
+            thread::sleep(Duration::from_millis(20));
         }
     }
 
@@ -193,7 +218,7 @@ impl Life {
     }
 
     fn connect(&self) -> ws101::Result<WebSocket> {
-        let Life { door, name, .. } = self;
+        let (name, door) = (&self.name, self.shared.door.lock().unwrap().clone());
         let mut url = format!("ws://{door}/chat/tea?name={name}&key=key{name}");
         if let (true, Some((epoch, offset))) = (self.recovers, &self.position) {
             url += &format!("&epoch={epoch}&offset={offset}");
@@ -273,7 +298,8 @@ impl Life {
             "said" => {
                 let number = told["number"].as_u64().expect("a number");
                 self.unsaid.retain(|unsaid| *unsaid != number);
-                self.shared.confirmed.fetch_max(number, SeqCst);
+                let before = self.shared.confirmed.fetch_max(number, SeqCst);
+                self.shared.all_confirmed.fetch_add(number.saturating_sub(before), SeqCst);
                 self.note(|_| ());
             }
             "here" => {
