@@ -90,7 +90,7 @@
 //!
 //! # The walkthrough
 //!
-//! The [`walkthrough`] in `src/walkthrough` has fifteen chapters with exercises, which follow the bytes through
+//! The [`walkthrough`] in `src/walkthrough` has sixteen chapters with exercises, which follow the bytes through
 //! this code.
 
 mod client;

@@ -127,10 +127,11 @@ fn generated(block: &Block) -> Option<String> {
 
 // Anchors in the source.
 
-/// All anchors of `src`: by name, the file and the line, counted from 0.
+/// All anchors of `src` and of the example that has a chapter of its own: by name, the file and the
+/// line, counted from 0.
 fn anchors() -> BTreeMap<String, (String, usize)> {
     let mut anchors = BTreeMap::new();
-    let mut folders = vec![root().join("src")];
+    let mut folders = vec![root().join("src"), root().join("examples/many_machines/src")];
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();

@@ -67,6 +67,10 @@ pub mod ch14_what_a_thread_costs {}
 #[doc = include_str!("15_before_and_after.md")]
 pub mod ch15_before_and_after {}
 
+#[cfg_attr(not(doctest), doc = include_str!("rustdoc.md"))]
+#[doc = include_str!("16_many_machines.md")]
+pub mod ch16_many_machines {}
+
 // Pages for looking things up.
 
 #[cfg_attr(not(doctest), doc = include_str!("rustdoc.md"))]
