@@ -21,6 +21,7 @@ mod run;
 mod tls;
 mod wire;
 
+use std::cmp::Ordering;
 use std::io::{self, IsTerminal, Write};
 use std::net::{TcpListener, TcpStream, ToSocketAddrs};
 use std::process::ExitCode;
@@ -187,7 +188,12 @@ fn coach(options: &Options) -> Result<u8, String> {
         if options.json {
             judged.iter().for_each(|judged| println!("{}", report::json(judged)));
         }
+        let held = holds(&judged);
         all.extend(judged);
+        // What comes after the stage that a learner is at can wait.
+        if options.course && !held {
+            break;
+        }
     }
     finish(options, &all, &peer, started)
 }
@@ -209,16 +215,16 @@ fn finish(options: &Options, all: &[Judged], peer: &str, started: Instant) -> Re
     let failures = || all.iter().filter(|judged| judged.verdict == Verdict::Fail);
     println!();
     match options.stage {
-        Some(stage) => learner(stage, failures().next(), peer, colour),
-        None if options.course => course(all),
+        Some(stage) => {
+            if failures().next().is_none() {
+                warnings(all);
+            }
+            learner(stage, all, peer, colour);
+        }
+        None if options.course => course(all, peer),
         None => {
             failures().for_each(|judged| println!("{}", report::diagnostic(judged, peer, colour)));
-            for judged in all.iter().filter(|judged| judged.verdict == Verdict::Warn) {
-                println!(
-                    "warn {} ({}): {}",
-                    judged.check.id, judged.check.lesson.section, judged.seen
-                );
-            }
+            warnings(all);
         }
     }
     println!("{}, in {:.1} s", report::score(all), started.elapsed().as_secs_f64());
@@ -226,14 +232,24 @@ fn finish(options: &Options, all: &[Judged], peer: &str, started: Instant) -> Re
     Ok(u8::from(failed > 0))
 }
 
-fn learner(stage: usize, first: Option<&Judged>, peer: &str, colour: bool) {
-    match first {
+fn warnings(all: &[Judged]) {
+    for Judged { check, seen, .. } in all.iter().filter(|judged| judged.verdict == Verdict::Warn) {
+        println!("warn {} ({}): {seen}", check.id, check.lesson.section);
+    }
+}
+
+fn learner(stage: usize, all: &[Judged], peer: &str, colour: bool) {
+    match all.iter().find(|judged| judged.verdict == Verdict::Fail) {
         Some(judged) => {
             println!("{}", report::diagnostic(judged, peer, colour));
             println!(
                 "next: mend this one, then again: coach --stage {stage} {peer}\nread: {}\n",
                 chapter(stage)
             );
+        }
+        None if report::count(all, Verdict::Pass) == 0 => {
+            let why = all.first().map_or("", |judged| &judged.seen);
+            println!("stage {stage} is open: nothing of it could be asked. {why}\n");
         }
         None if stage < STAGES.len() => println!(
             "stage {stage} holds. next: coach --stage {} {peer}\nread: {}\n",
@@ -244,20 +260,27 @@ fn learner(stage: usize, first: Option<&Judged>, peer: &str, colour: bool) {
     }
 }
 
-fn course(all: &[Judged]) {
-    let fails = |stage: usize| all.iter().any(|j| j.stage == stage && j.verdict == Verdict::Fail);
-    let next = (1..=STAGES.len()).find(|stage| fails(*stage));
+/// What was skipped whole doesn't hold: compression that was declined, say.
+fn holds(stage: &[Judged]) -> bool {
+    report::count(stage, Verdict::Fail) == 0 && report::count(stage, Verdict::Pass) > 0
+}
+
+/// Where a learner is. The last stage that was asked is the first that doesn't hold, if one doesn't.
+fn course(all: &[Judged], peer: &str) {
+    let last = all.last().map_or(1, |judged| judged.stage);
+    let is_open = !holds(&all[all.partition_point(|judged| judged.stage < last)..]);
     for (i, stage) in STAGES.iter().enumerate() {
-        let state = match next {
-            Some(next) if next == i + 1 => "next",
-            _ if fails(i + 1) => "open",
-            _ => "done",
+        let state = match last.cmp(&(i + 1)) {
+            Ordering::Greater => "done",
+            Ordering::Equal if is_open => "next",
+            Ordering::Equal => "done",
+            Ordering::Less => "open",
         };
         println!("{:>2} {:<10} {state:<5} {}", i + 1, stage.area, stage.title);
     }
-    match next {
-        Some(next) => println!("\nread: {}\nthen: coach --stage {next}\n", chapter(next)),
-        None => println!("\nall stages are done\n"),
+    match is_open {
+        true => println!("\nread: {}\nthen: coach --stage {last} {peer}\n", chapter(last)),
+        false => println!("\nall stages are done\n"),
     }
 }
 
@@ -323,8 +346,10 @@ fn target(options: &Options) -> Result<Target, String> {
     let base = Duration::from_millis(options.timeout.unwrap_or(2500));
     let (keys, masks, gone) = (Mutex::default(), Mutex::default(), Mutex::default());
     let opens = std::sync::atomic::AtomicBool::new(true);
+    let echoes = std::sync::atomic::AtomicBool::new(true);
     let command = options.command.clone();
-    Ok(Target { address, dial, listener, command, pace: Pace::new(base), keys, masks, gone, opens })
+    let pace = Pace::new(base);
+    Ok(Target { address, dial, listener, command, pace, keys, masks, gone, opens, echoes })
 }
 
 fn tcp(address: &Address) -> io::Result<TcpStream> {

@@ -80,7 +80,8 @@ pub fn calibrate(target: &Arc<Target>) -> Result<bool, String> {
         target.opens.store(false, Relaxed);
         return Ok(true);
     };
-    let _ = first.echo(TEXT, crate::probe::word().as_bytes());
+    let echoed = first.echo(TEXT, crate::probe::word().as_bytes());
+    target.echoes.store(echoed.is_ok(), Relaxed);
     // Beside the first: is a second one served?
     Ok(probe.open().is_ok())
 }
