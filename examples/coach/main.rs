@@ -32,7 +32,7 @@ use areas::{STAGES, chapter};
 use check::Check;
 use library::Address;
 use probe::{Dial, Pace, Target};
-use run::{Judged, Verdict};
+use run::{Judged, Manner, Verdict};
 
 /// What was asked for on the command line.
 #[derive(Default)]
@@ -180,11 +180,13 @@ fn coach(options: &Options) -> Result<u8, String> {
         let jobs = if STAGES[i].area == "many" { 1 } else { jobs };
         let begun = Instant::now();
         let mut dots = String::new();
-        let judged = run::stage(checks, i + 1, &target, jobs, options.strict, &mut |judged| {
+        let first_failure_only = options.course || options.stage.is_some() && !options.json;
+        let manner = Manner { jobs, strict: options.strict, first_failure_only };
+        let judged = run::stage(checks, i + 1, &target, manner, &mut |judged| {
             dots.push(judged.verdict.dot());
             screen.step(i, &dots);
         });
-        screen.stage(i, &judged, begun.elapsed());
+        screen.stage(i, &judged, checks.len(), begun.elapsed());
         if options.json {
             judged.iter().for_each(|judged| println!("{}", report::json(judged)));
         }
@@ -247,9 +249,11 @@ fn learner(stage: usize, all: &[Judged], peer: &str, colour: bool) {
                 chapter(stage)
             );
         }
-        None if report::count(all, Verdict::Pass) == 0 => {
-            let why = all.first().map_or("", |judged| &judged.seen);
-            println!("stage {stage} is open: nothing of it could be asked. {why}\n");
+        None if !holds(all) => {
+            let skipped = all.iter().find(|judged| judged.verdict == Verdict::Skip);
+            let why = skipped.map_or("", |judged| &judged.seen);
+            println!("stage {stage} is open: most of it couldn't be asked. {why}");
+            println!("read: {}\n", chapter(stage));
         }
         None if stage < STAGES.len() => println!(
             "stage {stage} holds. next: coach --stage {} {peer}\nread: {}\n",
@@ -260,9 +264,10 @@ fn learner(stage: usize, all: &[Judged], peer: &str, colour: bool) {
     }
 }
 
-/// What was skipped whole doesn't hold: compression that was declined, say.
+/// What was skipped for the most part doesn't hold: compression that was declined, say.
 fn holds(stage: &[Judged]) -> bool {
-    report::count(stage, Verdict::Fail) == 0 && report::count(stage, Verdict::Pass) > 0
+    let count = |verdict| report::count(stage, verdict);
+    count(Verdict::Fail) == 0 && count(Verdict::Pass) > count(Verdict::Skip)
 }
 
 /// Where a learner is. The last stage that was asked is the first that doesn't hold, if one doesn't.
@@ -308,12 +313,12 @@ impl Screen {
         }
     }
 
-    fn stage(&self, stage: usize, judged: &[Judged], took: Duration) {
+    fn stage(&self, stage: usize, judged: &[Judged], checks: usize, took: Duration) {
         if !self.quiet {
             let dots: String = judged.iter().map(|judged| judged.verdict.dot()).collect();
             let begin = if self.live { "\r\u{1b}[K" } else { "" };
             let passed = report::count(judged, Verdict::Pass);
-            let asked = judged.len() - report::count(judged, Verdict::Skip);
+            let asked = checks - report::count(judged, Verdict::Skip);
             println!(
                 "{begin}{:>2} {:<10} {dots}  {passed}/{asked}  {:.1} s",
                 stage + 1,
