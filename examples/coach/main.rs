@@ -2,6 +2,7 @@
 //!
 //! run: cargo run --example coach [OPTIONS] ws://HOST[:PORT]/PATH
 //! or a client: cargo run --example coach -- [OPTIONS] --listen ADDRESS [-- COMMAND..]
+//! or a page for your browser, which talks to your server: cargo run --example coach -- --page ws://HOST[:PORT]/
 //! or a look at its checks: cargo run --example coach -- --list
 //! expect: coach: 14 stages
 //! next: src/lib.rs, where the map of the library stands
@@ -14,6 +15,7 @@ mod areas;
 mod check;
 mod inflate;
 mod library;
+mod page;
 mod probe;
 mod report;
 mod run;
@@ -46,6 +48,7 @@ struct Options {
     show: Option<String>,
     json: bool,
     course: bool,
+    page: bool,
     junit: Option<String>,
     markdown: Option<String>,
     strict: bool,
@@ -61,6 +64,7 @@ coach [OPTIONS] --listen ADDRESS [-- COMMAND..]   checks a client, which echoes 
   --stage N          a stage for a learner: its first failure, whole, and what to do next
   --only ID[,ID..]   these checks alone: an area, or area/name
   --course           where a learner is: stages done, the next one, its chapter
+  --page             a page in your browser that talks to your server, from stage 4 on
   --list, --show ID  the checks; one of them as a page
   --json, --junit FILE, --markdown FILE
   --strict           a SHOULD counts
@@ -89,6 +93,7 @@ fn parse() -> Result<Options, String> {
             "--json" => options.json = true,
             "--strict" => options.strict = true,
             "--course" => options.course = true,
+            "--page" => options.page = true,
             "--insecure" => options.insecure = true,
             "--" => options.command = arguments.by_ref().collect(),
             "--help" | "-h" => return Err(USAGE.into()),
@@ -148,6 +153,9 @@ fn coach(options: &Options) -> Result<u8, String> {
         }
         println!("{}", pages.join("\n"));
         return Ok(0);
+    }
+    if options.page {
+        page::serve(options.url.as_deref().ok_or("the address of your server")?)?;
     }
     let target = Arc::new(target(options)?);
     let peer = options
