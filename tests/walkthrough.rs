@@ -573,6 +573,7 @@ fn rustdoc_definitions() -> String {
                 Some(page @ ("museum" | "rfc" | "figures" | "conversation")) => {
                     format!("{up}{page}/index.html")
                 }
+                Some("course/README") => format!("{up}course/index.html"),
                 Some(chapter) => format!("{up}ch{chapter}/index.html"),
                 None if target == "../lib.rs" => format!("{up}../index.html"),
                 None => format!("{up}../../src/ws101/{}.html", target.trim_start_matches("../")),

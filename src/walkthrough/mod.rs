@@ -1,4 +1,4 @@
-//! The course: how WebSocket works, told along this code.
+//! How WebSocket works, told along this code; and a course in which you build it yourself.
 //!
 #![cfg_attr(not(doctest), doc = include_str!("rustdoc.md"))]
 #![doc = include_str!("README.md")]
