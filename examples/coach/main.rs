@@ -24,6 +24,7 @@ mod wire;
 use std::io::{self, IsTerminal, Write};
 use std::net::{TcpListener, TcpStream, ToSocketAddrs};
 use std::process::ExitCode;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -322,9 +323,10 @@ fn target(options: &Options) -> Result<Target, String> {
     };
     let base = Duration::from_millis(options.timeout.unwrap_or(2500));
     let (keys, masks, gone) = (Mutex::default(), Mutex::default(), Mutex::default());
-    let opens = std::sync::atomic::AtomicBool::new(true);
+    let (opens, echoes) = (AtomicBool::new(true), AtomicBool::new(false));
     let command = options.command.clone();
-    Ok(Target { address, dial, listener, command, pace: Pace::new(base), keys, masks, gone, opens })
+    let pace = Pace::new(base);
+    Ok(Target { address, dial, listener, command, pace, keys, masks, gone, opens, echoes })
 }
 
 fn tcp(address: &Address) -> io::Result<TcpStream> {

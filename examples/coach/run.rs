@@ -81,8 +81,12 @@ pub fn calibrate(target: &Arc<Target>) -> Result<bool, String> {
         return Ok(true);
     };
     let _ = first.echo(TEXT, crate::probe::word().as_bytes());
-    // Beside the first: is a second one served?
-    Ok(probe.open().is_ok())
+    // Beside the first: is a second one served? If it isn't soon, checks go one after another.
+    let request = probe.request().bytes();
+    let Ok(mut second) = probe.connect() else { return Ok(false) };
+    second.send(&request);
+    let wait = target.pace.moment() * 2;
+    Ok(!second.pending(wait).is_empty())
 }
 
 pub fn one(check: &'static Check, stage: usize, target: &Arc<Target>, strict: bool) -> Judged {
