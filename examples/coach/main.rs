@@ -10,6 +10,15 @@
 //! they work with, `wire` builds frames that the library refuses to write, `report` tells the verdicts.
 //! Exit: 0 each MUST held; 1 one did not; 2 it could not be run.
 
+/// `println!` that ends the program in silence where the reader has gone, as in `--list | head`.
+macro_rules! say {
+    ($($words:tt)*) => {
+        if writeln!(io::stdout(), $($words)*).is_err() {
+            std::process::exit(2);
+        }
+    };
+}
+
 mod areas;
 mod check;
 mod inflate;
@@ -24,7 +33,6 @@ mod wire;
 use std::io::{self, IsTerminal, Write};
 use std::net::{TcpListener, TcpStream, ToSocketAddrs};
 use std::process::ExitCode;
-use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -127,11 +135,11 @@ fn main() -> ExitCode {
 
 fn coach(options: &Options) -> Result<u8, String> {
     if options.list {
-        println!("coach: {} stages, {} checks", STAGES.len(), all().count());
+        say!("coach: {} stages, {} checks", STAGES.len(), all().count());
         for (stage, check) in all() {
             let peers = format!("{:?}", check.peers).to_lowercase();
             let level = check.level.name();
-            println!(
+            say!(
                 "{stage:>2} {:<34} {level:<7} {peers:<8} {:<18} {}",
                 check.id, check.lesson.section, check.sends
             );
@@ -146,7 +154,7 @@ fn coach(options: &Options) -> Result<u8, String> {
         if pages.is_empty() {
             return Err(format!("no check {id:?}; --list shows them"));
         }
-        println!("{}", pages.join("\n"));
+        say!("{}", pages.join("\n"));
         return Ok(0);
     }
     let target = Arc::new(target(options)?);
@@ -174,7 +182,7 @@ fn coach(options: &Options) -> Result<u8, String> {
     let mut screen =
         Screen { quiet: options.json, live: io::stdout().is_terminal(), started, total, done: 0 };
     if !options.json {
-        println!("coach: 14 stages, {total} checks for {peer}");
+        say!("coach: 14 stages, {total} checks for {peer}");
     }
     for (i, checks) in chosen.iter().enumerate().filter(|(_, checks)| !checks.is_empty()) {
         let jobs = if STAGES[i].area == "many" { 1 } else { jobs };
@@ -186,7 +194,7 @@ fn coach(options: &Options) -> Result<u8, String> {
         });
         screen.stage(i, &judged, begun.elapsed());
         if options.json {
-            judged.iter().for_each(|judged| println!("{}", report::json(judged)));
+            judged.iter().for_each(|judged| say!("{}", report::json(judged)));
         }
         all.extend(judged);
     }
@@ -203,45 +211,45 @@ fn finish(options: &Options, all: &[Judged], peer: &str, started: Instant) -> Re
     write(&options.markdown, report::markdown(all, peer))?;
     let failed = report::count(all, Verdict::Fail);
     if options.json {
-        println!("{}", report::json_totals(all, started.elapsed().as_millis()));
+        say!("{}", report::json_totals(all, started.elapsed().as_millis()));
         return Ok(u8::from(failed > 0));
     }
     let colour = io::stdout().is_terminal();
     let failures = || all.iter().filter(|judged| judged.verdict == Verdict::Fail);
-    println!();
+    say!("");
     match options.stage {
         Some(stage) => learner(stage, failures().next(), peer, colour),
         None if options.course => course(all),
         None => {
-            failures().for_each(|judged| println!("{}", report::diagnostic(judged, peer, colour)));
+            failures().for_each(|judged| say!("{}", report::diagnostic(judged, peer, colour)));
             for judged in all.iter().filter(|judged| judged.verdict == Verdict::Warn) {
-                println!(
+                say!(
                     "warn {} ({}): {}",
                     judged.check.id, judged.check.lesson.section, judged.seen
                 );
             }
         }
     }
-    println!("{}, in {:.1} s", report::score(all), started.elapsed().as_secs_f64());
-    println!("{}", report::badge(all));
+    say!("{}, in {:.1} s", report::score(all), started.elapsed().as_secs_f64());
+    say!("{}", report::badge(all));
     Ok(u8::from(failed > 0))
 }
 
 fn learner(stage: usize, first: Option<&Judged>, peer: &str, colour: bool) {
     match first {
         Some(judged) => {
-            println!("{}", report::diagnostic(judged, peer, colour));
-            println!(
+            say!("{}", report::diagnostic(judged, peer, colour));
+            say!(
                 "next: mend this one, then again: coach --stage {stage} {peer}\nread: {}\n",
                 chapter(stage)
             );
         }
-        None if stage < STAGES.len() => println!(
+        None if stage < STAGES.len() => say!(
             "stage {stage} holds. next: coach --stage {} {peer}\nread: {}\n",
             stage + 1,
             chapter(stage + 1)
         ),
-        None => println!("the last stage holds: all that the RFC asks is there.\n"),
+        None => say!("the last stage holds: all that the RFC asks is there.\n"),
     }
 }
 
@@ -254,11 +262,11 @@ fn course(all: &[Judged]) {
             _ if fails(i + 1) => "open",
             _ => "done",
         };
-        println!("{:>2} {:<10} {state:<5} {}", i + 1, stage.area, stage.title);
+        say!("{:>2} {:<10} {state:<5} {}", i + 1, stage.area, stage.title);
     }
     match next {
-        Some(next) => println!("\nread: {}\nthen: coach --stage {next}\n", chapter(next)),
-        None => println!("\nall stages are done\n"),
+        Some(next) => say!("\nread: {}\nthen: coach --stage {next}\n", chapter(next)),
+        None => say!("\nall stages are done\n"),
     }
 }
 
@@ -277,7 +285,8 @@ impl Screen {
         if self.live && !self.quiet {
             let left = self.started.elapsed().as_secs_f64() / self.done as f64
                 * (self.total - self.done) as f64;
-            print!(
+            let _ = write!(
+                io::stdout(),
                 "\r\u{1b}[K{:>2} {:<10} {dots}  {left:.0} s left",
                 stage + 1,
                 STAGES[stage].area
@@ -292,7 +301,7 @@ impl Screen {
             let begin = if self.live { "\r\u{1b}[K" } else { "" };
             let passed = report::count(judged, Verdict::Pass);
             let asked = judged.len() - report::count(judged, Verdict::Skip);
-            println!(
+            say!(
                 "{begin}{:>2} {:<10} {dots}  {passed}/{asked}  {:.1} s",
                 stage + 1,
                 STAGES[stage].area,
@@ -308,7 +317,6 @@ fn target(options: &Options) -> Result<Target, String> {
         (Some(url), None) => {
             let address = Address::parse(url).map_err(|misuse| misuse.diagnostic().to_string())?;
             let dial = dial(&address, options)?;
-            dial(&address).map_err(|error| format!("{url}: no server there: {error}"))?;
             (Some(address), None, dial)
         }
         (None, Some(address)) => {
@@ -323,10 +331,12 @@ fn target(options: &Options) -> Result<Target, String> {
     };
     let base = Duration::from_millis(options.timeout.unwrap_or(2500));
     let (keys, masks, gone) = (Mutex::default(), Mutex::default(), Mutex::default());
-    let (opens, echoes) = (AtomicBool::new(true), AtomicBool::new(false));
+    let (opens, echoes, together) = (true.into(), false.into(), true.into());
     let command = options.command.clone();
     let pace = Pace::new(base);
-    Ok(Target { address, dial, listener, command, pace, keys, masks, gone, opens, echoes })
+    #[rustfmt::skip]
+    let target = Target { address, dial, listener, command, pace, keys, masks, gone, opens, echoes, together };
+    Ok(target)
 }
 
 fn tcp(address: &Address) -> io::Result<TcpStream> {

@@ -3,7 +3,8 @@
     python3 judge.py ZOO COACH [ID...]
 
 Called by `run`, which builds both programs. A row of `zoo --list` names the checks that a faulty peer must fail, and what it
-may fail besides: areas, or checks; `*` is anything, and `?` among those it must fail is at least one, whichever it is.
+may fail besides: areas, or checks; `*` is anything, and `?` among those it must fail is at least one, whichever it is; after
+`~` a warning is enough.
 A check whose level is `must` counts as found only by `fail`; `warn` is enough for the others.
 """
 
@@ -72,16 +73,18 @@ def judged(row, lines):
     verdicts = {line["id"]: line for line in lines}
     failed = [line["id"] for line in lines if line["verdict"] == "fail"]
 
-    def is_found(id):
+    def is_found(id, may_warn):
         line = verdicts.get(id, {"verdict": "no such check", "level": "must"})
-        return line["verdict"] == "fail" or line["level"] != "must" and line["verdict"] == "warn"
+        may_warn |= line["level"] != "must"
+        return line["verdict"] == "fail" or may_warn and line["verdict"] == "warn"
 
-    missed = [id for id in row.must if id != "?" and not is_found(id)]
+    musts = [id.removesuffix("~") for id in row.must if id != "?"]
+    missed = [id for id in musts if not is_found(id, f"{id}~" in row.must)]
     if missed:
         return "not found: " + ", ".join(f"{id} ({verdicts[id]['verdict']})" if id in verdicts else id for id in missed)
     if "?" in row.must and not failed:
         return "no check fails"
-    allowed = {id.split("/")[0] for id in row.must} | set(row.may)
+    allowed = {id.split("/")[0] for id in row.must if id != "?"} | set(row.may)
     beyond = [id for id in failed if not {"*", id, id.split("/")[0]} & allowed]
     return "fails wrongly: " + " ".join(beyond) if beyond else ""
 
@@ -112,7 +115,7 @@ def main():
         with open("uncovered.txt") as file:
             excused = {tuple(line.split()[:2]) for line in file if not line.startswith("#")}
         for side in ("server", "client"):
-            proved = {id for row in chosen if row.side == side and row.kind == "fault" for id in row.must}
+            proved = {id.rstrip("~") for row in chosen if row.side == side and row.kind == "fault" for id in row.must}
             (good,) = [lines for row, lines in kept.items() if row.side == side and row.kind == "good"]
             for line in good:
                 if line["level"] != "advice" and line["id"] not in proved and (side, line["id"]) not in excused:
