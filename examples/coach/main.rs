@@ -11,6 +11,15 @@
 //! they work with, `wire` builds frames that the library refuses to write, `report` tells the verdicts.
 //! Exit: 0 each MUST held; 1 one did not; 2 it could not be run.
 
+/// `println!` that ends the program in silence where the reader has gone, as in `--list | head`.
+macro_rules! say {
+    ($($words:tt)*) => {
+        if writeln!(io::stdout(), $($words)*).is_err() {
+            std::process::exit(2);
+        }
+    };
+}
+
 mod areas;
 mod check;
 mod inflate;
@@ -132,13 +141,15 @@ fn main() -> ExitCode {
 
 fn coach(options: &Options) -> Result<u8, String> {
     if options.list {
-        println!("coach: {} stages, {} checks", STAGES.len(), all().count());
+        say!("coach: {} stages, {} checks", STAGES.len(), all().count());
         for (stage, check) in all() {
             let peers = format!("{:?}", check.peers).to_lowercase();
             let level = check.level.name();
-            println!(
+            say!(
                 "{stage:>2} {:<34} {level:<7} {peers:<8} {:<18} {}",
-                check.id, check.lesson.section, check.sends
+                check.id,
+                check.lesson.section,
+                check.sends
             );
         }
         return Ok(0);
@@ -151,7 +162,7 @@ fn coach(options: &Options) -> Result<u8, String> {
         if pages.is_empty() {
             return Err(format!("no check {id:?}; --list shows them"));
         }
-        println!("{}", pages.join("\n"));
+        say!("{}", pages.join("\n"));
         return Ok(0);
     }
     if options.page {
@@ -182,7 +193,7 @@ fn coach(options: &Options) -> Result<u8, String> {
     let mut screen =
         Screen { quiet: options.json, live: io::stdout().is_terminal(), started, total, done: 0 };
     if !options.json {
-        println!("coach: 14 stages, {total} checks for {peer}");
+        say!("coach: 14 stages, {total} checks for {peer}");
     }
     for (i, checks) in chosen.iter().enumerate().filter(|(_, checks)| !checks.is_empty()) {
         let jobs = if STAGES[i].area == "many" { 1 } else { jobs };
@@ -196,7 +207,7 @@ fn coach(options: &Options) -> Result<u8, String> {
         });
         screen.stage(i, &judged, checks.len(), begun.elapsed());
         if options.json {
-            judged.iter().for_each(|judged| println!("{}", report::json(judged)));
+            judged.iter().for_each(|judged| say!("{}", report::json(judged)));
         }
         let held = holds(&judged);
         all.extend(judged);
@@ -218,12 +229,12 @@ fn finish(options: &Options, all: &[Judged], peer: &str, started: Instant) -> Re
     write(&options.markdown, report::markdown(all, peer))?;
     let failed = report::count(all, Verdict::Fail);
     if options.json {
-        println!("{}", report::json_totals(all, started.elapsed().as_millis()));
+        say!("{}", report::json_totals(all, started.elapsed().as_millis()));
         return Ok(u8::from(failed > 0));
     }
     let colour = io::stdout().is_terminal();
     let failures = || all.iter().filter(|judged| judged.verdict == Verdict::Fail);
-    println!();
+    say!("");
     match options.stage {
         Some(stage) => {
             if failures().next().is_none() {
@@ -233,26 +244,26 @@ fn finish(options: &Options, all: &[Judged], peer: &str, started: Instant) -> Re
         }
         None if options.course => course(all, peer),
         None => {
-            failures().for_each(|judged| println!("{}", report::diagnostic(judged, peer, colour)));
+            failures().for_each(|judged| say!("{}", report::diagnostic(judged, peer, colour)));
             warnings(all);
         }
     }
-    println!("{}, in {:.1} s", report::score(all), started.elapsed().as_secs_f64());
-    println!("{}", report::badge(all));
+    say!("{}, in {:.1} s", report::score(all), started.elapsed().as_secs_f64());
+    say!("{}", report::badge(all));
     Ok(u8::from(failed > 0))
 }
 
 fn warnings(all: &[Judged]) {
     for Judged { check, seen, .. } in all.iter().filter(|judged| judged.verdict == Verdict::Warn) {
-        println!("warn {} ({}): {seen}", check.id, check.lesson.section);
+        say!("warn {} ({}): {seen}", check.id, check.lesson.section);
     }
 }
 
 fn learner(stage: usize, all: &[Judged], peer: &str, colour: bool) {
     match all.iter().find(|judged| judged.verdict == Verdict::Fail) {
         Some(judged) => {
-            println!("{}", report::diagnostic(judged, peer, colour));
-            println!(
+            say!("{}", report::diagnostic(judged, peer, colour));
+            say!(
                 "next: mend this one, then again: coach --stage {stage} {peer}\nread: {}\n",
                 chapter(stage)
             );
@@ -260,15 +271,15 @@ fn learner(stage: usize, all: &[Judged], peer: &str, colour: bool) {
         None if !holds(all) => {
             let skipped = all.iter().find(|judged| judged.verdict == Verdict::Skip);
             let why = skipped.map_or("", |judged| &judged.seen);
-            println!("stage {stage} is open: most of it couldn't be asked. {why}");
-            println!("read: {}\n", chapter(stage));
+            say!("stage {stage} is open: most of it couldn't be asked. {why}");
+            say!("read: {}\n", chapter(stage));
         }
-        None if stage < STAGES.len() => println!(
+        None if stage < STAGES.len() => say!(
             "stage {stage} holds. next: coach --stage {} {peer}\nread: {}\n",
             stage + 1,
             chapter(stage + 1)
         ),
-        None => println!("the last stage holds: all that the RFC asks is there.\n"),
+        None => say!("the last stage holds: all that the RFC asks is there.\n"),
     }
 }
 
@@ -289,11 +300,11 @@ fn course(all: &[Judged], peer: &str) {
             Ordering::Equal => "done",
             Ordering::Less => "open",
         };
-        println!("{:>2} {:<10} {state:<5} {}", i + 1, stage.area, stage.title);
+        say!("{:>2} {:<10} {state:<5} {}", i + 1, stage.area, stage.title);
     }
     match is_open {
-        true => println!("\nread: {}\nthen: coach --stage {last} {peer}\n", chapter(last)),
-        false => println!("\nall stages are done\n"),
+        true => say!("\nread: {}\nthen: coach --stage {last} {peer}\n", chapter(last)),
+        false => say!("\nall stages are done\n"),
     }
 }
 
@@ -312,7 +323,8 @@ impl Screen {
         if self.live && !self.quiet {
             let left = self.started.elapsed().as_secs_f64() / self.done as f64
                 * (self.total - self.done) as f64;
-            print!(
+            let _ = write!(
+                io::stdout(),
                 "\r\u{1b}[K{:>2} {:<10} {dots}  {left:.0} s left",
                 stage + 1,
                 STAGES[stage].area
@@ -327,7 +339,7 @@ impl Screen {
             let begin = if self.live { "\r\u{1b}[K" } else { "" };
             let passed = report::count(judged, Verdict::Pass);
             let asked = checks - report::count(judged, Verdict::Skip);
-            println!(
+            say!(
                 "{begin}{:>2} {:<10} {dots}  {passed}/{asked}  {:.1} s",
                 stage + 1,
                 STAGES[stage].area,
@@ -343,7 +355,6 @@ fn target(options: &Options) -> Result<Target, String> {
         (Some(url), None) => {
             let address = Address::parse(url).map_err(|misuse| misuse.diagnostic().to_string())?;
             let dial = dial(&address, options)?;
-            dial(&address).map_err(|error| format!("{url}: no server there: {error}"))?;
             (Some(address), None, dial)
         }
         (None, Some(address)) => {
@@ -358,11 +369,12 @@ fn target(options: &Options) -> Result<Target, String> {
     };
     let base = Duration::from_millis(options.timeout.unwrap_or(2500));
     let (keys, masks, gone) = (Mutex::default(), Mutex::default(), Mutex::default());
-    let opens = std::sync::atomic::AtomicBool::new(true);
-    let echoes = std::sync::atomic::AtomicBool::new(true);
+    let (opens, echoes, together) = (true.into(), false.into(), true.into());
     let command = options.command.clone();
     let pace = Pace::new(base);
-    Ok(Target { address, dial, listener, command, pace, keys, masks, gone, opens, echoes })
+    #[rustfmt::skip]
+    let target = Target { address, dial, listener, command, pace, keys, masks, gone, opens, echoes, together };
+    Ok(target)
 }
 
 fn tcp(address: &Address) -> io::Result<TcpStream> {

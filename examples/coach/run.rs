@@ -8,7 +8,6 @@ use std::time::{Duration, Instant};
 
 use crate::check::{Check, Level, Peers, Stop};
 use crate::probe::{Probe, Record, Target};
-use crate::wire::TEXT;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Verdict {
@@ -64,28 +63,36 @@ pub fn calibrate(target: &Arc<Target>) -> Result<bool, String> {
         return match probe.arrives() {
             Ok((head, mut line)) => {
                 line.send(&crate::probe::answer(&head).bytes());
-                let _ = line.alive();
+                line.pause();
+                if line.alive().is_err() {
+                    let _ = probe.open().and_then(|mut line| line.alive());
+                }
                 Ok(false)
             }
             Err(Stop::Skips(why)) => Err(why),
             Err(_) => Ok(false),
         };
     }
-    if let Err(Stop::Fails(why)) = probe.connect().map(drop)
-        && target.gone.lock().unwrap().is_some()
-    {
-        return Err(why);
-    }
-    let Ok(mut first) = probe.open() else {
-        target.opens.store(false, Relaxed);
-        return Ok(true);
+    let mut first = match probe.open() {
+        Ok(line) => line,
+        Err(Stop::Fails(why)) if target.gone.lock().unwrap().is_some() => {
+            return Err(format!("no server there: {why}"));
+        }
+        Err(_) => {
+            target.opens.store(false, Relaxed);
+            return Ok(true);
+        }
     };
-    let echoed = first.echo(TEXT, crate::probe::word().as_bytes());
-    target.echoes.store(echoed.is_ok(), Relaxed);
-    // Beside the first: is a second one served? One that is slow to answer it is asked one thing at a time.
-    let wait = target.pace.moment() * 3;
+    if first.alive().is_err() {
+        // It may need longer for its very first answer.
+        std::thread::sleep(target.pace.moment());
+        let _ = probe.open().and_then(|mut line| line.alive());
+    }
+    // Beside the first: is a second one served? If it isn't soon, checks go one after another.
+    let request = probe.request().bytes();
     let Ok(mut second) = probe.connect() else { return Ok(false) };
-    second.send(&probe.request().bytes());
+    second.send(&request);
+    let wait = target.pace.moment() * 2;
     Ok(!second.pending(wait).is_empty())
 }
 
@@ -98,6 +105,10 @@ pub fn one(check: &'static Check, stage: usize, target: &Arc<Target>, strict: bo
         // Without a handshake the first two stages alone can say why.
         None if stage > 2 && !target.opens.load(Relaxed) => {
             Err(Stop::Skips("the plain handshake isn't accepted: see head/plain".into()))
+        }
+        // Only frames that come back can show what the later stages ask for.
+        None if matches!(stage, 5..=12 | 14) && !target.echoes.load(Relaxed) => {
+            Err(Stop::Skips("no message has come back yet: see frame/text".into()))
         }
         None => catch_unwind(AssertUnwindSafe(|| (check.run)(&mut probe)))
             .unwrap_or_else(|_| Err(Stop::Skips("the coach itself went wrong here".into()))),
@@ -165,6 +176,18 @@ pub fn stage(
             all.push((place, judged));
         }
     });
+    // A server that died at the stage's end is this stage's matter, and not the next one's.
+    let mut probe = Probe::new(target.clone());
+    let was_there = !probe.is_client() && target.gone.lock().unwrap().is_none();
+    if was_there
+        && target.opens.load(Relaxed)
+        && probe.open().is_err()
+        && target.gone.lock().unwrap().is_some()
+        && let Some((_, last)) = all.last_mut()
+    {
+        last.verdict = Verdict::Fail;
+        last.seen = "after this check, or one that ran beside it, the server is gone".into();
+    }
     all.sort_by_key(|(place, _)| *place);
     all.into_iter().map(|(_, judged)| judged).collect()
 }
