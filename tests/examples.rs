@@ -268,8 +268,8 @@ fn rooms_let_in_visitors_after_a_stranger_has_asked_for_a_thousand_keys_and_forg
     };
     let first = enter();
     assert!(come("Cookie", first.clone()).is_ok());
-    let last = (0..1_000).map(|_| enter()).last().unwrap();
-    assert!(come("Cookie", last).is_ok());
+    let others: Vec<String> = (0..1_000).map(|_| enter()).collect();
+    assert!(come("Cookie", others[999].clone()).is_ok());
     assert!(come("Cookie", first).is_err(), "only so many are known");
     assert!(come("Authorization", format!("Bearer {token}")).is_ok());
 }
