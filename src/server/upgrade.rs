@@ -106,13 +106,14 @@ pub(crate) fn upgrade(
         Decision::Switch(agreement) => agreement,
         Decision::PlainHttp => return Err(asker.serve_page(&request, options)),
     };
-    // 5. The permit: from here on the connection counts as open, and nothing evicts it.
+    // 5. The permit: from here on nothing evicts the connection.
     let permit = asker.unless_refused(asker.take_permit())?;
     // 6. The application's own check, which may take its time. A refusal gives the permit back.
     let authorize = options.authorize.as_deref();
     let permit = asker.run_own_code(|| asker.authorize(&request, permit, authorize));
     let permit = asker.unless_refused(permit)?;
-    // 7. The 101.
+    // 7. The 101, just before which the connection counts as open.
+    permit.answering();
     write(&*asker.stream, &agreement.response(), &[], limits).map_err(too_slow_or_lost)?;
     let stream = asker.end();
     // 8. Open: after the 101 the stream carries frames.

@@ -13,6 +13,7 @@
 //! | file | the question it answers |
 //! |---|---|
 //! | `lock.rs` | How do we lock a mutex if another thread has panicked with the lock? |
+//! | `unsent.rs` | How many of our bytes has the peer's system not taken? |
 //! | `stream.rs` | What do we need of the operating system? |
 //! | `deadline.rs` | How do reads and writes keep an absolute deadline? |
 //! | `min_rate.rs` | When is a peer that reads slowly given up? |
@@ -33,3 +34,4 @@ pub(crate) mod stream;
 pub(crate) mod tap;
 #[cfg_attr(not(feature = "tls"), path = "tls/absent.rs")]
 pub(crate) mod tls;
+pub(crate) mod unsent;

@@ -83,6 +83,7 @@ fn misuses(text: &str) -> Vec<Misuse> {
         Misuse::NoListener,
         Misuse::Status(7),
         Misuse::NeverMatches("paths", text.into()),
+        Misuse::WithinMessage,
     ];
     for (i, misuse) in all.iter().enumerate() {
         let number = match misuse {
@@ -99,6 +100,7 @@ fn misuses(text: &str) -> Vec<Misuse> {
             Misuse::NoListener => 10,
             Misuse::Status(_) => 11,
             Misuse::NeverMatches(..) => 12,
+            Misuse::WithinMessage => 13,
         };
         assert_eq!(i, number);
     }
