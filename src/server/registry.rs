@@ -158,7 +158,6 @@ impl Registry {
         Some(Permit { registry: self.clone(), id, is_open: false })
     }
 
-    // WALK: shut_down
     /// Closes every connection, each step within its bound.
     pub(crate) fn shut_down(&self) {
         // 1. Pending connections end at once; there's no new permit.
@@ -180,7 +179,9 @@ impl Registry {
         if !are_closed {
             self.close_all(Urgency::Now);
             let open = lock(&self.open);
-            log::info!("{} connections did not close in time and are cut", open.len());
+            if !open.is_empty() {
+                log::info!("{} connections did not close in time and are cut", open.len());
+            }
             open.values().filter_map(Admitted::write_half).for_each(|half| half.abort());
         }
     }

@@ -26,6 +26,11 @@ use super::lock::lock;
 /// Two looks into the table are so far apart, at least.
 const BETWEEN_LOOKS: Duration = Duration::from_millis(100);
 
+/// The states of TCP in which our end is sent and not acknowledged, as the table has them.
+const FIN_WAIT_1: &str = "04";
+const LAST_ACK: &str = "09";
+const CLOSING: &str = "0B";
+
 /// The bytes that the peer's system has not acknowledged, if our system tells.
 pub(crate) fn unsent(stream: &TcpStream) -> Option<u64> {
     static LAST_LOOK: Mutex<Option<Instant>> = Mutex::new(None);
@@ -43,8 +48,11 @@ fn find(table: impl BufRead, local: SocketAddr, peer: SocketAddr) -> Option<u64>
     let ends = format!(" {} {} ", in_table(local), in_table(peer));
     let line = table.lines().map_while(Result::ok).find(|line| line.contains(&ends))?;
     let (_, rest) = line.split_once(&ends)?;
-    let (unsent, _) = rest.split(' ').nth(1)?.split_once(':')?;
-    u64::from_str_radix(unsent, 16).ok()
+    let (state, queues) = rest.split_once(' ')?;
+    let unsent = u64::from_str_radix(queues.split_once(':')?.0, 16).ok()?;
+    // Once we have ended our direction, the end itself counts as a byte until it's acknowledged.
+    let waits_for_end = matches!(state, FIN_WAIT_1 | LAST_ACK | CLOSING);
+    Some(unsent.saturating_sub(waits_for_end.into()))
 }
 
 /// An address as it stands in the table: words of 32 bits as this machine would read them, in hex.
@@ -78,6 +86,6 @@ mod tests {
         assert_eq!(find("127.0.0.1:9001", "127.0.0.1:50000"), Some(0x3f2a1));
         assert_eq!(find("127.0.0.1:9001", "127.0.0.1:50001"), Some(1));
         assert_eq!(find("127.0.0.1:9001", "127.0.0.1:50002"), None);
-        assert_eq!(find("[2001:db8::1]:9001", "[::1]:50000"), Some(10));
+        assert_eq!(find("[2001:db8::1]:9001", "[::1]:50000"), Some(9));
     }
 }
