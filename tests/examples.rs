@@ -158,6 +158,13 @@ fn files_and_tunnel_carry_each_byte_both_ways() {
 }
 
 #[test]
+fn through_a_proxy_goes_what_the_proxy_lets_through() {
+    let printed = run("17_through_a_proxy", &[]);
+    let port = printed.split("CONNECT 127.0.0.1:").nth(1).unwrap().split(' ').next().unwrap();
+    assert_printed("17_through_a_proxy", &printed.replace(port, "9001"));
+}
+
+#[test]
 #[cfg(feature = "deflate")]
 fn compressed_prints_the_lines_that_it_expects() {
     assert_printed("12_compressed", &run("12_compressed", &[]));

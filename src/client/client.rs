@@ -19,8 +19,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
+use super::proxy::{Proxy, ProxyChoice};
 use super::random::Random;
 use crate::connection::close_guard::CloseGuard;
+use crate::connection::counters::Traffic;
 use crate::connection::limits::Limits;
 use crate::connection::websocket::WebSocket;
 use crate::connection::write_half::WriteHalf;
@@ -62,11 +64,13 @@ pub struct Client {
     limits: Limits,
     root_certificates: Option<PathBuf>,
     wrap_stream: WrapStream,
+    proxy: ProxyChoice,
 }
 
 /// The arguments, checked: all that the handshake needs.
 struct Prepared {
     address: Address,
+    proxy: Option<Proxy>,
     /// For wss: which certificates the client trusts, and the host that they must name.
     trust: Option<Trust>,
     request: Vec<u8>,
@@ -82,6 +86,7 @@ impl Client {
             limits: Limits::default(),
             root_certificates: None,
             wrap_stream: WrapStream::default(),
+            proxy: ProxyChoice::default(),
         }
     }
 
@@ -135,6 +140,21 @@ impl Client {
         self
     }
 
+    /// Connects through this HTTP proxy, `http://[user:password@]host[:port]`, which opens a tunnel
+    /// (CONNECT). What goes over `wss://` stays secret from it.
+    pub fn proxy(mut self, url: impl Into<String>) -> Client {
+        self.proxy = ProxyChoice::Always(url.into());
+        self
+    }
+
+    /// Connects through the HTTP proxy that the environment names, as curl reads it: `https_proxy` or
+    /// `HTTPS_PROXY` for `wss://`, `http_proxy` for `ws://`, `all_proxy` or `ALL_PROXY` for both; but
+    /// directly to the hosts in `no_proxy` or `NO_PROXY`, and where none is named.
+    pub fn proxy_from_environment(mut self) -> Client {
+        self.proxy = ProxyChoice::FromEnvironment;
+        self
+    }
+
     /// Sets how much, how many and how long: see [`Limits`]. Dialling and handshake together may take
     /// `head`; the time in which the system looks up a name doesn't count.
     pub fn limits(mut self, limits: Limits) -> Client {
@@ -146,12 +166,19 @@ impl Client {
     pub fn connect(self) -> Result<WebSocket> {
         let prepared = self.prepare()?;
         let deadline = Deadline::after(self.limits.head);
-        let stream = dial(&prepared.address, deadline)?;
+        let stream = match &prepared.proxy {
+            None => dial(&prepared.address.dialled(), prepared.address.port, deadline)?,
+            Some(proxy) => {
+                let stream = dial(proxy.host.trim_matches(['[', ']']), proxy.port, deadline)?;
+                proxy.open_tunnel(&stream, &prepared.address, self.limits.head_size(), deadline)?;
+                stream
+            }
+        };
         stream.set_nodelay(true)?;
         self.handshake(Arc::new(stream), prepared, deadline)
     }
 
-    /// Does the same over a stream that the caller has connected. `wss://` means TLS here, too.
+    /// Does the same over a stream that the caller has connected, with no proxy. `wss://` means TLS here, too.
     pub fn connect_over(self, stream: impl Stream) -> Result<WebSocket> {
         let prepared = self.prepare()?;
         let deadline = Deadline::after(self.limits.head);
@@ -165,12 +192,13 @@ impl Client {
         self.request.deflate.as_ref().map_or(Ok(()), deflate::check)?;
         let key = accept_key::encode(Random::new().sixteen());
         let request = self.request.request(&address, &key)?;
+        let proxy = self.proxy.proxy_for(&address, |name| std::env::var(name).ok())?;
         let roots = self.root_certificates.as_deref();
         let trust = address
             .secure
             .then(|| Trust::new(self.url_without_query(), &address.host, roots))
             .transpose()?;
-        Ok(Prepared { address, trust, request, key })
+        Ok(Prepared { address, proxy, trust, request, key })
     }
 
     fn handshake(
@@ -208,7 +236,7 @@ impl Client {
         let encoder = Encoder::new(Some(Box::new(move || random.four()))).deflating(deflater);
         let id = NEXT_ID.fetch_add(1, Relaxed);
         stream.set_write_timeout(per_call_timeout(limits.write))?;
-        let write_half = WriteHalf::new(id, stream, encoder, limits, Arc::default());
+        let write_half = WriteHalf::new(id, stream, encoder, limits, Traffic::default());
         log::info!("{id} connected to {}", quote(self.url_without_query()));
         let request = Box::new(Request::parse(&request)?);
         let close_guard = CloseGuard::new(write_half, None, request);
@@ -225,14 +253,9 @@ impl Client {
 }
 
 /// Looks up the host and connects to it.
-fn dial(address: &Address, deadline: Deadline) -> Result<TcpStream> {
-    let mut name = address.host.trim_matches(['[', ']']).to_owned();
-    if let Some(zone) = &address.zone {
-        name += &format!("%{zone}");
-    }
-    let found = (name.as_str(), address.port).to_socket_addrs();
-    let found = found.map_err(|error| {
-        io::Error::new(error.kind(), format!("the host {} isn't found: {error}", quote(&name)))
+fn dial(host: &str, port: u16, deadline: Deadline) -> Result<TcpStream> {
+    let found = (host, port).to_socket_addrs().map_err(|error| {
+        io::Error::new(error.kind(), format!("the host {} isn't found: {error}", quote(host)))
     })?;
     dial_first(found.collect(), deadline)
 }

@@ -8,6 +8,7 @@
 //! The end of a connection is one line of the log: the peer, the path, the code of the peer's Close
 //! (1006 if none came, as §7.1.5 names it), how long it was open, and what passed through it.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU16, Ordering::SeqCst};
 use std::sync::{Arc, OnceLock};
@@ -51,8 +52,8 @@ impl CloseGuard {
         write_half: Arc<WriteHalf>,
         owner: Option<Arc<dyn Owner>>,
         request: Box<Request>,
-    ) -> CloseGuard {
-        CloseGuard {
+    ) -> Arc<CloseGuard> {
+        Arc::new(CloseGuard {
             peer: write_half.stream.peer(),
             write_half,
             code: AtomicU16::new(CloseCode::NORMAL.0),
@@ -61,7 +62,7 @@ impl CloseGuard {
             opened: Instant::now(),
             peer_code: AtomicU16::new(ABNORMAL),
             cause: OnceLock::new(),
-        }
+        })
     }
 
     /// Sets the code of our Close, which counts unless a Close has been sent before.
@@ -79,20 +80,6 @@ impl CloseGuard {
         let first_line = error.to_string().lines().next().unwrap_or_default().to_owned();
         let _ = self.cause.set(first_line);
     }
-
-    /// The last line that the log has of a connection.
-    fn log_end(&self) {
-        let peer = self.peer.map_or("unknown".into(), |peer| peer.to_string());
-        let code = CloseCode(self.peer_code.load(SeqCst));
-        let cause = self.cause.get().map(|cause| format!(" ({cause})")).unwrap_or_default();
-        log::info!(
-            "{} closed: peer {peer}, path {}, code {code}{cause}, {:.1} s, {}",
-            self.write_half.id,
-            quote(self.request.path()),
-            self.opened.elapsed().as_secs_f64(),
-            self.write_half.totals
-        );
-    }
 }
 
 impl Drop for CloseGuard {
@@ -101,9 +88,28 @@ impl Drop for CloseGuard {
         if let Some(lost @ Error::BytesLost(_)) = self.write_half.close_and_linger(close) {
             self.set_cause(&lost);
         }
-        self.log_end();
+        log::info!("{} closed: {}", self.write_half.id, End(self));
         if let Some(owner) = &self.owner {
             owner.connection_closed(self.write_half.id);
         }
+    }
+}
+
+/// How a connection ended, for the log.
+struct End<'a>(&'a CloseGuard);
+
+impl fmt::Display for End<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let CloseGuard { write_half, request, peer, opened, peer_code, cause, .. } = self.0;
+        match peer {
+            Some(peer) => write!(f, "peer {peer}")?,
+            None => f.write_str("peer unknown")?,
+        }
+        let code = CloseCode(peer_code.load(SeqCst));
+        write!(f, ", path {}, code {code}", quote(request.path()))?;
+        if let Some(cause) = cause.get() {
+            write!(f, " ({cause})")?;
+        }
+        write!(f, ", {:.1} s, {}", opened.elapsed().as_secs_f64(), write_half.traffic)
     }
 }

@@ -3,24 +3,35 @@
 //! A connection counts for itself, too, so that the log can say what passed through it.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
+use std::{fmt, iter};
 
 use crate::transport::lock::lock;
 
-/// Running totals of a server or of one connection. A connection adds to them once per read or write,
-/// not once per message.
+/// Running totals of a server. A connection adds to them once per read or write, not once per
+/// message.
 #[derive(Debug, Default)]
 pub(crate) struct Totals {
-    /// Those of the server that a connection belongs to.
-    server: Option<Arc<Totals>>,
+    traffic: Counts,
     accepted: AtomicU64,
+    refused: Mutex<BTreeMap<u16, u64>>,
+}
+
+/// What passed through one connection. What is added to it is added to the server's totals as well; a
+/// client has none.
+#[derive(Debug, Default)]
+pub(crate) struct Traffic {
+    counts: Counts,
+    server: Option<Arc<Totals>>,
+}
+
+#[derive(Debug, Default)]
+struct Counts {
     messages_in: AtomicU64,
     messages_out: AtomicU64,
     bytes_in: AtomicU64,
     bytes_out: AtomicU64,
-    refused: Mutex<BTreeMap<u16, u64>>,
 }
 
 /// What a server has counted so far.
@@ -44,11 +55,6 @@ pub struct Counters {
 }
 
 impl Totals {
-    /// The totals of a new connection. What is added to them is added to the server's as well.
-    pub(crate) fn of_connection(server: Arc<Totals>) -> Arc<Totals> {
-        Arc::new(Totals { server: Some(server), ..Totals::default() })
-    }
-
     pub(crate) fn accepted(&self) {
         self.accepted.fetch_add(1, Relaxed);
     }
@@ -57,42 +63,51 @@ impl Totals {
         *lock(&self.refused).entry(status).or_default() += 1;
     }
 
-    pub(crate) fn received(&self, messages: u64, bytes: usize) {
-        self.messages_in.fetch_add(messages, Relaxed);
-        self.bytes_in.fetch_add(bytes as u64, Relaxed);
-        if let Some(server) = &self.server {
-            server.received(messages, bytes);
-        }
-    }
-
-    pub(crate) fn sent(&self, messages: u64, bytes: usize) {
-        self.messages_out.fetch_add(messages, Relaxed);
-        self.bytes_out.fetch_add(bytes as u64, Relaxed);
-        if let Some(server) = &self.server {
-            server.sent(messages, bytes);
-        }
-    }
-
     pub(crate) fn counters(&self, open: usize) -> Counters {
         Counters {
             open,
             accepted: self.accepted.load(Relaxed),
             refused: lock(&self.refused).clone(),
-            messages_in: self.messages_in.load(Relaxed),
-            messages_out: self.messages_out.load(Relaxed),
-            bytes_in: self.bytes_in.load(Relaxed),
-            bytes_out: self.bytes_out.load(Relaxed),
+            messages_in: self.traffic.messages_in.load(Relaxed),
+            messages_out: self.traffic.messages_out.load(Relaxed),
+            bytes_in: self.traffic.bytes_in.load(Relaxed),
+            bytes_out: self.traffic.bytes_out.load(Relaxed),
         }
     }
 }
 
-/// What passed through a connection, for its last line in the log.
-impl fmt::Display for Totals {
+impl Traffic {
+    /// The traffic of a new connection to this server.
+    pub(crate) fn of_server(server: Arc<Totals>) -> Traffic {
+        Traffic { server: Some(server), ..Traffic::default() }
+    }
+
+    pub(crate) fn received(&self, messages: u64, bytes: usize) {
+        for counts in self.both() {
+            counts.messages_in.fetch_add(messages, Relaxed);
+            counts.bytes_in.fetch_add(bytes as u64, Relaxed);
+        }
+    }
+
+    pub(crate) fn sent(&self, messages: u64, bytes: usize) {
+        for counts in self.both() {
+            counts.messages_out.fetch_add(messages, Relaxed);
+            counts.bytes_out.fetch_add(bytes as u64, Relaxed);
+        }
+    }
+
+    /// The connection's own counts, and its server's.
+    fn both(&self) -> impl Iterator<Item = &Counts> {
+        iter::once(&self.counts).chain(self.server.iter().map(|server| &server.traffic))
+    }
+}
+
+/// For the last line that the log has of a connection.
+impl fmt::Display for Traffic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let of = |count: &AtomicU64| count.load(Relaxed);
-        let (messages, bytes) = (of(&self.messages_in), of(&self.bytes_in));
-        write!(f, "{messages} messages and {bytes} bytes in, ")?;
-        let (messages, bytes) = (of(&self.messages_out), of(&self.bytes_out));
-        write!(f, "{messages} messages and {bytes} bytes out")
+        let Counts { messages_in, messages_out, bytes_in, bytes_out } = &self.counts;
+        write!(f, "{} messages and {} bytes in, ", of(messages_in), of(bytes_in))?;
+        write!(f, "{} messages and {} bytes out", of(messages_out), of(bytes_out))
     }
 }

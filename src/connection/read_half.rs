@@ -210,7 +210,7 @@ impl ReadHalf {
     fn wait(&mut self, until: Option<Deadline>) -> Result<()> {
         let flushed = self.write_half.flush_unless_busy();
         self.note_write(flushed);
-        self.write_half.totals.received(std::mem::take(&mut self.messages), 0);
+        self.write_half.traffic.received(std::mem::take(&mut self.messages), 0);
         self.write_half.set_reader_waits(true);
         let waited = self.wait_for_bytes(until);
         self.write_half.set_reader_waits(false);
@@ -229,7 +229,7 @@ impl ReadHalf {
                 Ok(0) => return Err(self.lost(ErrorKind::UnexpectedEof.into())),
                 Ok(count) => {
                     self.decoder.filled(count);
-                    self.write_half.totals.received(0, count);
+                    self.write_half.traffic.received(0, count);
                     self.heard();
                     return Ok(());
                 }
@@ -349,6 +349,6 @@ impl ReadHalf {
 
 impl Drop for ReadHalf {
     fn drop(&mut self) {
-        self.write_half.totals.received(self.messages, 0);
+        self.write_half.traffic.received(self.messages, 0);
     }
 }

@@ -38,14 +38,14 @@ pub struct WebSocket {
 
 impl WebSocket {
     pub(crate) fn new(
-        close_guard: CloseGuard,
+        close_guard: Arc<CloseGuard>,
         decoder: Decoder,
         limits: &Limits,
         subprotocol: Option<String>,
     ) -> WebSocket {
         let write_half = close_guard.write_half.clone();
         let read_half = Box::new(ReadHalf::new(write_half.clone(), decoder, limits));
-        WebSocket { read_half, write_half, subprotocol, close_guard: Arc::new(close_guard) }
+        WebSocket { read_half, write_half, subprotocol, close_guard }
     }
 
     /// Waits for the next message. Returns `None` when the peer has closed, and

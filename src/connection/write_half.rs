@@ -21,7 +21,7 @@ use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
 use std::time::Duration;
 
-use super::counters::Totals;
+use super::counters::Traffic;
 use super::ending::{Ask, Ending, Event, Failure, PeerSide, Stall, State, Urgency};
 use super::limits::Limits;
 use super::open_message::OpenMessage;
@@ -50,7 +50,7 @@ pub(crate) struct WriteHalf {
     pub(crate) id: u64,
     pub(crate) stream: Arc<dyn Stream>,
     role: Role,
-    pub(crate) totals: Arc<Totals>,
+    pub(crate) traffic: Traffic,
     encoder: Mutex<Encoder>,
     pending: PendingControl,
     pub(crate) message: OpenMessage,
@@ -72,13 +72,13 @@ impl WriteHalf {
         stream: Arc<dyn Stream>,
         encoder: Encoder,
         limits: &Limits,
-        totals: Arc<Totals>,
+        traffic: Traffic,
     ) -> Arc<WriteHalf> {
         Arc::new(WriteHalf {
             id,
             stream,
             role: encoder.role(),
-            totals,
+            traffic,
             encoder: Mutex::new(encoder),
             pending: PendingControl::default(),
             message: OpenMessage::default(),
@@ -390,7 +390,7 @@ impl WriteHalf {
     }
 
     fn note_written(&self, encoder: &Encoder, messages: u64, bytes: usize) {
-        self.totals.sent(messages, bytes);
+        self.traffic.sent(messages, bytes);
         self.ending.wrote(bytes);
         if encoder.is_closed() && encoder.batch().is_empty() {
             self.note(Event::Written);

@@ -28,6 +28,8 @@ pub enum Misuse {
     NeverMatches(&'static str, String),
     /// An address that the client can't connect to, and why.
     Address(String, &'static str),
+    /// A proxy that the client can't use (its host), and why.
+    Proxy(String, &'static str),
     /// A wss address in a build without TLS.
     NoTls(String),
     /// The caller asks for compression in a build without it.
@@ -60,6 +62,9 @@ impl Misuse {
             ),
             Misuse::Address(url, why) => {
                 Diagnostic::about("not an address", format!("{}: {why}", quote(url)))
+            }
+            Misuse::Proxy(host, why) => {
+                Diagnostic::about("not a proxy", format!("{}: {why}", quote(host)))
             }
             Misuse::NoTls(url) => Diagnostic::about("TLS not built in", quote(url)),
             Misuse::NoDeflate => Diagnostic::about("compression not built in", ""),

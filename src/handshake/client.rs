@@ -177,6 +177,12 @@ impl HandshakeError {
         HandshakeError::new(None, heading, &refusal.diagnostic().seen)
     }
 
+    /// A proxy's answer to CONNECT that opens no tunnel.
+    pub(crate) fn by_proxy(status: Option<u16>, host: &str, seen: &str) -> HandshakeError {
+        let seen = format!("{} from {}", quote(seen), quote(host));
+        HandshakeError::new(status, "a proxy that opens no tunnel", seen)
+    }
+
     /// An answer that isn't HTTP.
     pub fn not_http(seen: impl fmt::Display) -> HandshakeError {
         HandshakeError::new(None, "an answer that is not HTTP", seen)

@@ -277,8 +277,8 @@ fn choose_subprotocol(head: &Head, ours: &[String]) -> Result<Option<String>, Re
     // connection has no subprotocol.
     let chosen = offered.iter().find(|name| ours.iter().any(|one| one == *name));
     if chosen.is_none() && !offered.is_empty() {
-        let offered = quote(offered.join(", "));
-        log::debug!("none of {offered} is spoken here, so a browser will not stay");
+        let names = || quote(offered.join(", "));
+        log::debug!("none of {} is spoken here, so a browser will not stay", names());
     }
     Ok(chosen.map(|&name| name.to_owned()))
 }

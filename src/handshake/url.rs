@@ -61,6 +61,12 @@ impl Address {
         Ok(Address { secure: scheme == "wss", host, zone, port, target })
     }
 
+    /// The host as the system looks it up: without brackets, and with the zone.
+    pub(crate) fn dialled(&self) -> String {
+        let host = self.host.trim_matches(['[', ']']);
+        self.zone.as_ref().map_or(host.into(), |zone| format!("{host}%{zone}"))
+    }
+
     /// The value for `Host`. It has a port only if that isn't the scheme's default.
     pub fn authority(&self) -> String {
         let scheme = if self.secure { "wss" } else { "ws" };

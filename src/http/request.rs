@@ -18,7 +18,7 @@
 use super::authority::Authority;
 use super::head::{EMPTY_LINE, Head};
 use super::refusal::Refusal;
-use super::token::{is_token, trim};
+use super::token::{is_token, percent_decoded, trim};
 use crate::diagnostic::quote;
 
 /// The head of a request.
@@ -96,6 +96,7 @@ impl Request {
     /// The value of the first parameter of the query with this name, decoded: `%20` and `+` are a space, as
     /// browsers write them. `""` for a name alone. `None` if there is none, or if it decodes to no UTF-8.
     pub fn parameter(&self, name: &str) -> Option<String> {
+        let decoded = |text: &str| percent_decoded(&text.replace('+', " "));
         let pairs = self.query()?.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
         let mut named = pairs.filter(|(key, _)| decoded(key).is_some_and(|key| key == name));
         named.next().and_then(|(_, value)| decoded(value))
@@ -127,26 +128,6 @@ impl Request {
     pub fn head(&self) -> &Head {
         &self.head
     }
-}
-
-/// Decodes a name or value of a query. A `%` without two hexadecimal digits stands for itself.
-fn decoded(text: &str) -> Option<String> {
-    let digit = |byte: &u8| char::from(*byte).to_digit(16);
-    let (mut bytes, mut rest) = (Vec::with_capacity(text.len()), text.as_bytes());
-    while let [first, others @ ..] = rest {
-        let escaped = match others {
-            [high, low, ..] if *first == b'%' => digit(high).zip(digit(low)),
-            _ => None,
-        };
-        let (byte, after) = match escaped {
-            Some((high, low)) => ((high * 16 + low) as u8, &others[2..]),
-            None if *first == b'+' => (b' ', others),
-            None => (*first, others),
-        };
-        bytes.push(byte);
-        rest = after;
-    }
-    String::from_utf8(bytes).ok()
 }
 
 /// Splits a target into its authority, if it has one, and its path with query.

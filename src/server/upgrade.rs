@@ -31,7 +31,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::registry::{PendingGuard, Permit, Registry};
 use crate::connection::close_guard::CloseGuard;
-use crate::connection::counters::Totals;
+use crate::connection::counters::Traffic;
 use crate::connection::limits::Limits;
 use crate::connection::websocket::WebSocket;
 use crate::connection::write_half::WriteHalf;
@@ -259,9 +259,9 @@ fn open(
     let agreed = agreement.deflate.zip(options.rules.deflate);
     let (inflater, deflater) = deflate::halves(Role::Server, agreed, limits.max_message);
     let encoder = Encoder::new(None).deflating(deflater);
-    let totals = Totals::of_connection(permit.totals());
-    totals.received(0, buffer.unread().len());
-    let write_half = WriteHalf::new(id, stream, encoder, limits, totals);
+    let traffic = Traffic::of_server(permit.totals());
+    traffic.received(0, buffer.unread().len());
+    let write_half = WriteHalf::new(id, stream, encoder, limits, traffic);
     let owner = permit.open(&write_half);
     log::debug!("{id} opened: {}", quote(request.path()));
     let close_guard = CloseGuard::new(write_half, Some(owner), request);

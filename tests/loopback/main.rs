@@ -10,6 +10,7 @@ mod decisions;
 mod deflate;
 mod ends;
 mod life;
+mod proxy;
 mod registry;
 mod streams;
 mod support;

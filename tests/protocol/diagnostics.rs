@@ -83,6 +83,7 @@ fn misuses(text: &str) -> Vec<Misuse> {
         Misuse::NoListener,
         Misuse::Status(7),
         Misuse::NeverMatches("paths", text.into()),
+        Misuse::Proxy(text.into(), "not a host with a port"),
         Misuse::WithinMessage,
     ];
     for (i, misuse) in all.iter().enumerate() {
@@ -100,7 +101,8 @@ fn misuses(text: &str) -> Vec<Misuse> {
             Misuse::NoListener => 10,
             Misuse::Status(_) => 11,
             Misuse::NeverMatches(..) => 12,
-            Misuse::WithinMessage => 13,
+            Misuse::Proxy(..) => 13,
+            Misuse::WithinMessage => 14,
         };
         assert_eq!(i, number);
     }

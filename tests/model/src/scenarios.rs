@@ -23,7 +23,7 @@ use crate::{
 /// The link of a server's connection.
 fn write_half(id: u64, wire: &Arc<Wire>, limits: &Limits) -> Arc<WriteHalf> {
     let stream = Arc::new(OurEnd(wire.clone()));
-    WriteHalf::new(id, stream, Encoder::new(None), limits, Arc::default())
+    WriteHalf::new(id, stream, Encoder::new(None), limits, Default::default())
 }
 
 fn websocket(
