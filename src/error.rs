@@ -38,6 +38,7 @@ pub type Result<T> = std::result::Result<T, Error>;
 /// | `Closed` | sending, `close` | no fault: the connection had already closed | over a new connection |
 /// | `ConnectionLost` | opening, receiving, sending, `close` | the network's or the peer's; or this end aborted the connection | yes, over a new connection, after a while |
 /// | `PeerTimeout` | opening, receiving, `close` | the peer's or the network's | yes, over a new connection, after a while |
+/// | `BytesLost` | `close` | the peer's, which has stopped reading | yes, over a new connection: what was sent last has to be sent again |
 /// | `WriteTimeout` | opening, receiving (which answers pings), sending, `close` | the peer's, which reads too slowly; or the sender's, which sends too much | over a new connection, with less |
 /// | `TimedOut` | `recv_timeout` | no fault | yes, at once: call it again |
 /// | `Other` | the handler's own code | the handler's | as the handler's error says |
@@ -64,6 +65,9 @@ pub enum Error {
     ConnectionLost(io::Error),
     /// The peer did not answer the handshake, a keepalive ping, or the Close frame in time.
     PeerTimeout,
+    /// The peer did not answer our Close in time, and its system had not even taken the last bytes that we
+    /// sent: so many.
+    BytesLost(u64),
     /// The peer reads too slowly, or not at all; or an [`Outbox`](crate::Outbox) is full.
     WriteTimeout,
     /// Nothing arrived in the time that the caller gave; the connection is unchanged.
@@ -145,6 +149,12 @@ impl fmt::Display for Error {
                 "the peer did not answer in time\n  usual cause: it hangs, its network is gone, or it doesn't \
                  call `recv`, which answers pings and the Close\n  fix: connect again, and keep reading at \
                  both ends",
+            ),
+            Error::BytesLost(bytes) => write!(
+                f,
+                "the peer did not take our last {bytes} bytes, nor answer our Close\n  usual cause: it \
+                 hangs, its network is gone, or it reads too slowly for what it was sent\n  fix: let the \
+                 peer confirm what matters, and send it again over a new connection"
             ),
             Error::WriteTimeout => f.write_str(
                 "the peer reads more slowly than we send, or not at all\n  usual cause: it hangs, or its \

@@ -10,12 +10,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::close_guard::CloseGuard;
+use super::ending::Ask;
 use super::limits::Limits;
 use super::outbox::Outbox;
 use super::read_half::ReadHalf;
 use super::sender::Sender;
 use super::write_half::WriteHalf;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::frames::close::Close;
 use crate::frames::close_code::CloseCode;
 use crate::frames::decoder::Decoder;
@@ -98,7 +99,7 @@ impl WebSocket {
 
     /// Writes what was fed.
     pub fn flush(&mut self) -> Result<()> {
-        self.write_half.send(|_| Ok(&[]))
+        self.write_half.flush()
     }
 
     /// Sends a ping; its pong updates [`latency`](WebSocket::latency). If another thread is
@@ -113,18 +114,17 @@ impl WebSocket {
         self.read_half.latency()
     }
 
-    /// Does the closing handshake: sends our Close, waits for the peer's, and ends the stream.
-    /// Messages that arrive meanwhile are dropped. Takes no longer than `Limits::close`.
+    /// Does the closing handshake: sends our Close after what is queued or has begun, waits for the
+    /// peer's, and ends the stream. Messages that arrive meanwhile are dropped. The write's minimum rate
+    /// bounds what goes out first; then the peer has `Limits::close` for its Close, and longer while it
+    /// is still reading what we sent.
     pub fn close(&mut self, code: impl Into<CloseCode>, reason: &str) -> Result<()> {
         let close = Close::new(code, reason)?;
-        let deadline = Deadline::after(self.write_half.close_within);
-        let sent = self.write_half.close_before(deadline, close.clone());
-        let answered = sent.and_then(|()| self.read_half.drain(deadline));
-        self.write_half.close_and_linger(deadline, close);
-        match answered {
-            Err(Error::TimedOut) => Err(Error::PeerTimeout),
-            answered => answered,
-        }
+        let ask = Ask::when_drained(close.clone(), self.write_half.close_within);
+        let asked = self.write_half.close(ask);
+        let answered = self.read_half.drain(asked);
+        self.write_half.close_and_linger(close);
+        answered
     }
 
     /// The code and the reason of the peer's Close, once it has come.
@@ -155,12 +155,14 @@ impl WebSocket {
 
     /// A handle that other threads send with while this one waits in `recv`.
     pub fn sender(&self) -> Sender {
+        self.write_half.note_shared();
         Sender::new(self.write_half.clone())
     }
 
     /// A queue of at most `bound` messages with a thread that sends them, for a peer that may be
-    /// slow.
+    /// slow. A `send` doesn't wait for the queue, so it may overtake what was queued before it.
     pub fn outbox(&self, bound: usize) -> Result<Outbox> {
+        self.write_half.note_shared();
         Outbox::new(&self.write_half, bound)
     }
 

@@ -144,6 +144,11 @@ impl Encoder {
         }
     }
 
+    /// Drops so many bytes from the front of the batch, which the caller has written.
+    pub fn written_in_part(&mut self, count: usize) {
+        self.batch.drain(..count);
+    }
+
     /// Frees memory that an idle connection doesn't need.
     pub fn shrink(&mut self) {
         if self.batch.is_empty() {

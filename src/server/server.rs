@@ -236,6 +236,7 @@ impl Server {
         self.options.check()?;
         let Server { listener, options, registry } = self;
         let listener = listener.ok_or(Misuse::NoListener)?;
+        registry.note_serving();
         log::info!("listening on {:?}", listener.door()?);
         let threads = Threads::new(options.limits.stack);
         let shared = Arc::new(Shared { options, registry, handler: Box::new(handler) });
@@ -329,6 +330,7 @@ fn run(handler: &Handler, ws: WebSocket) {
                 | Error::ConnectionLost(_)
                 | Error::PeerTimeout
                 | Error::WriteTimeout
+                | Error::BytesLost(_)
                 | Error::TimedOut => close_guard.set_cause(&error),
                 error => log::warn!("{id} the handler failed: {error}"),
             }

@@ -109,14 +109,15 @@ pub(crate) fn upgrade(
         Decision::Switch(agreement) => agreement,
         Decision::PlainHttp => return Err(asker.serve_page(&request, options)),
     };
-    // 5. The permit: from here on the connection counts as open, and nothing evicts it.
+    // 5. The permit: from here on nothing evicts the connection.
     let permit = asker.unless_refused(asker.take_permit())?;
     // 6. The application's own check, which may take its time. A refusal gives the permit back.
     let admit = options.admit.as_deref();
     let admitted = asker.run_own_code(|| asker.admit(&request, permit, admit));
     let (permit, Admission { identity, headers }) = asker.unless_refused(admitted)?;
-    // 7. The 101, with the application's own headers.
+    // 7. The 101, with the application's own headers. Just before it the connection counts as open.
     let response = agreement.response_with(&headers).map_err(|misuse| asker.own_fault(misuse))?;
+    permit.answering();
     write(&*asker.stream, &response, &[], limits).map_err(too_slow_or_lost)?;
     let stream = asker.end();
     // 8. Open: after the 101 the stream carries frames.

@@ -13,6 +13,7 @@
 //! | file | the question it answers |
 //! |---|---|
 //! | `lock.rs` | How do we lock a mutex if another thread has panicked with the lock? |
+//! | `unsent.rs` | How many of our bytes has the peer's system not taken? |
 //! | `stream.rs` | What do we need of the operating system? |
 //! | `listener.rs` | Where do connections come from? |
 //! | `deadline.rs` | How do reads and writes keep an absolute deadline? |
@@ -35,3 +36,4 @@ pub(crate) mod stream;
 pub(crate) mod tap;
 #[cfg_attr(not(feature = "tls"), path = "tls/absent.rs")]
 pub(crate) mod tls;
+pub(crate) mod unsent;

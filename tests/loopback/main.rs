@@ -8,6 +8,7 @@ mod conversation;
 mod decisions;
 #[cfg(feature = "deflate")]
 mod deflate;
+mod ends;
 mod life;
 mod operators;
 mod proxy;

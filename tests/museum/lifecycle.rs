@@ -57,12 +57,9 @@ fn cve_2016_10518_what_if_a_pong_is_longer_than_its_ping() {
 /// Twin: src/frames/encoder.rs
 /// was `if self.closed { Err(Misuse::AfterClose) } else { Ok(()) }`
 /// now `Ok(())`
-/// Twin: src/connection/websocket.rs
-/// was `let answered = sent.and_then(|()| self.read_half.drain(deadline));`
-/// now `let answered = sent.and_then(|()| self.read_half.drain(Deadline::after(100 * self.write_half.close_within)));`
-/// and: src/connection/read_half.rs
-/// was `if let Some(closing) = self.write_half.closing() {`
-/// now `if let Some(closing) = None::<Deadline> {`
+/// Twin: src/connection/read_half.rs
+/// was `State::Sent(answer_by) | State::Broken(_, answer_by) => self.closing(answer_by)?,`
+/// now `State::Sent(_) | State::Broken(..) => self.keepalive.patience(),`
 #[test]
 fn cve_2022_25762_what_if_we_send_and_close_at_the_same_time() {
     const THREADS: u8 = 4;
