@@ -2,6 +2,7 @@
 //!
 //! run: cargo run --example coach [OPTIONS] ws://HOST[:PORT]/PATH
 //! or a client: cargo run --example coach -- [OPTIONS] --listen ADDRESS [-- COMMAND..]
+//! or a page for your browser, which talks to your server: cargo run --example coach -- --page ws://HOST[:PORT]/
 //! or a look at its checks: cargo run --example coach -- --list
 //! expect: coach: 14 stages
 //! next: src/lib.rs, where the map of the library stands
@@ -14,6 +15,7 @@ mod areas;
 mod check;
 mod inflate;
 mod library;
+mod page;
 mod probe;
 mod report;
 mod run;
@@ -21,6 +23,7 @@ mod run;
 mod tls;
 mod wire;
 
+use std::cmp::Ordering;
 use std::io::{self, IsTerminal, Write};
 use std::net::{TcpListener, TcpStream, ToSocketAddrs};
 use std::process::ExitCode;
@@ -31,7 +34,7 @@ use areas::{STAGES, chapter};
 use check::Check;
 use library::Address;
 use probe::{Dial, Pace, Target};
-use run::{Judged, Verdict};
+use run::{Judged, Manner, Verdict};
 
 /// What was asked for on the command line.
 #[derive(Default)]
@@ -45,6 +48,7 @@ struct Options {
     show: Option<String>,
     json: bool,
     course: bool,
+    page: bool,
     junit: Option<String>,
     markdown: Option<String>,
     strict: bool,
@@ -60,6 +64,7 @@ coach [OPTIONS] --listen ADDRESS [-- COMMAND..]   checks a client, which echoes 
   --stage N          a stage for a learner: its first failure, whole, and what to do next
   --only ID[,ID..]   these checks alone: an area, or area/name
   --course           where a learner is: stages done, the next one, its chapter
+  --page             a page in your browser that talks to your server, from stage 4 on
   --list, --show ID  the checks; one of them as a page
   --json, --junit FILE, --markdown FILE
   --strict           a SHOULD counts
@@ -88,6 +93,7 @@ fn parse() -> Result<Options, String> {
             "--json" => options.json = true,
             "--strict" => options.strict = true,
             "--course" => options.course = true,
+            "--page" => options.page = true,
             "--insecure" => options.insecure = true,
             "--" => options.command = arguments.by_ref().collect(),
             "--help" | "-h" => return Err(USAGE.into()),
@@ -148,6 +154,9 @@ fn coach(options: &Options) -> Result<u8, String> {
         println!("{}", pages.join("\n"));
         return Ok(0);
     }
+    if options.page {
+        page::serve(options.url.as_deref().ok_or("the address of your server")?)?;
+    }
     let target = Arc::new(target(options)?);
     let peer = options
         .url
@@ -179,15 +188,22 @@ fn coach(options: &Options) -> Result<u8, String> {
         let jobs = if STAGES[i].area == "many" { 1 } else { jobs };
         let begun = Instant::now();
         let mut dots = String::new();
-        let judged = run::stage(checks, i + 1, &target, jobs, options.strict, &mut |judged| {
+        let first_failure_only = options.course || options.stage.is_some() && !options.json;
+        let manner = Manner { jobs, strict: options.strict, first_failure_only };
+        let judged = run::stage(checks, i + 1, &target, manner, &mut |judged| {
             dots.push(judged.verdict.dot());
             screen.step(i, &dots);
         });
-        screen.stage(i, &judged, begun.elapsed());
+        screen.stage(i, &judged, checks.len(), begun.elapsed());
         if options.json {
             judged.iter().for_each(|judged| println!("{}", report::json(judged)));
         }
+        let held = holds(&judged);
         all.extend(judged);
+        // What comes after the stage that a learner is at can wait.
+        if options.course && !held {
+            break;
+        }
     }
     finish(options, &all, &peer, started)
 }
@@ -209,16 +225,16 @@ fn finish(options: &Options, all: &[Judged], peer: &str, started: Instant) -> Re
     let failures = || all.iter().filter(|judged| judged.verdict == Verdict::Fail);
     println!();
     match options.stage {
-        Some(stage) => learner(stage, failures().next(), peer, colour),
-        None if options.course => course(all),
+        Some(stage) => {
+            if failures().next().is_none() {
+                warnings(all);
+            }
+            learner(stage, all, peer, colour);
+        }
+        None if options.course => course(all, peer),
         None => {
             failures().for_each(|judged| println!("{}", report::diagnostic(judged, peer, colour)));
-            for judged in all.iter().filter(|judged| judged.verdict == Verdict::Warn) {
-                println!(
-                    "warn {} ({}): {}",
-                    judged.check.id, judged.check.lesson.section, judged.seen
-                );
-            }
+            warnings(all);
         }
     }
     println!("{}, in {:.1} s", report::score(all), started.elapsed().as_secs_f64());
@@ -226,14 +242,26 @@ fn finish(options: &Options, all: &[Judged], peer: &str, started: Instant) -> Re
     Ok(u8::from(failed > 0))
 }
 
-fn learner(stage: usize, first: Option<&Judged>, peer: &str, colour: bool) {
-    match first {
+fn warnings(all: &[Judged]) {
+    for Judged { check, seen, .. } in all.iter().filter(|judged| judged.verdict == Verdict::Warn) {
+        println!("warn {} ({}): {seen}", check.id, check.lesson.section);
+    }
+}
+
+fn learner(stage: usize, all: &[Judged], peer: &str, colour: bool) {
+    match all.iter().find(|judged| judged.verdict == Verdict::Fail) {
         Some(judged) => {
             println!("{}", report::diagnostic(judged, peer, colour));
             println!(
                 "next: mend this one, then again: coach --stage {stage} {peer}\nread: {}\n",
                 chapter(stage)
             );
+        }
+        None if !holds(all) => {
+            let skipped = all.iter().find(|judged| judged.verdict == Verdict::Skip);
+            let why = skipped.map_or("", |judged| &judged.seen);
+            println!("stage {stage} is open: most of it couldn't be asked. {why}");
+            println!("read: {}\n", chapter(stage));
         }
         None if stage < STAGES.len() => println!(
             "stage {stage} holds. next: coach --stage {} {peer}\nread: {}\n",
@@ -244,20 +272,28 @@ fn learner(stage: usize, first: Option<&Judged>, peer: &str, colour: bool) {
     }
 }
 
-fn course(all: &[Judged]) {
-    let fails = |stage: usize| all.iter().any(|j| j.stage == stage && j.verdict == Verdict::Fail);
-    let next = (1..=STAGES.len()).find(|stage| fails(*stage));
+/// What was skipped for the most part doesn't hold: compression that was declined, say.
+fn holds(stage: &[Judged]) -> bool {
+    let count = |verdict| report::count(stage, verdict);
+    count(Verdict::Fail) == 0 && count(Verdict::Pass) > count(Verdict::Skip)
+}
+
+/// Where a learner is. The last stage that was asked is the first that doesn't hold, if one doesn't.
+fn course(all: &[Judged], peer: &str) {
+    let last = all.last().map_or(1, |judged| judged.stage);
+    let is_open = !holds(&all[all.partition_point(|judged| judged.stage < last)..]);
     for (i, stage) in STAGES.iter().enumerate() {
-        let state = match next {
-            Some(next) if next == i + 1 => "next",
-            _ if fails(i + 1) => "open",
-            _ => "done",
+        let state = match last.cmp(&(i + 1)) {
+            Ordering::Greater => "done",
+            Ordering::Equal if is_open => "next",
+            Ordering::Equal => "done",
+            Ordering::Less => "open",
         };
         println!("{:>2} {:<10} {state:<5} {}", i + 1, stage.area, stage.title);
     }
-    match next {
-        Some(next) => println!("\nread: {}\nthen: coach --stage {next}\n", chapter(next)),
-        None => println!("\nall stages are done\n"),
+    match is_open {
+        true => println!("\nread: {}\nthen: coach --stage {last} {peer}\n", chapter(last)),
+        false => println!("\nall stages are done\n"),
     }
 }
 
@@ -285,12 +321,12 @@ impl Screen {
         }
     }
 
-    fn stage(&self, stage: usize, judged: &[Judged], took: Duration) {
+    fn stage(&self, stage: usize, judged: &[Judged], checks: usize, took: Duration) {
         if !self.quiet {
             let dots: String = judged.iter().map(|judged| judged.verdict.dot()).collect();
             let begin = if self.live { "\r\u{1b}[K" } else { "" };
             let passed = report::count(judged, Verdict::Pass);
-            let asked = judged.len() - report::count(judged, Verdict::Skip);
+            let asked = checks - report::count(judged, Verdict::Skip);
             println!(
                 "{begin}{:>2} {:<10} {dots}  {passed}/{asked}  {:.1} s",
                 stage + 1,
@@ -323,8 +359,10 @@ fn target(options: &Options) -> Result<Target, String> {
     let base = Duration::from_millis(options.timeout.unwrap_or(2500));
     let (keys, masks, gone) = (Mutex::default(), Mutex::default(), Mutex::default());
     let opens = std::sync::atomic::AtomicBool::new(true);
+    let echoes = std::sync::atomic::AtomicBool::new(true);
     let command = options.command.clone();
-    Ok(Target { address, dial, listener, command, pace: Pace::new(base), keys, masks, gone, opens })
+    let pace = Pace::new(base);
+    Ok(Target { address, dial, listener, command, pace, keys, masks, gone, opens, echoes })
 }
 
 fn tcp(address: &Address) -> io::Result<TcpStream> {

@@ -43,6 +43,8 @@ pub struct Target {
     pub gone: Mutex<Option<String>>,
     /// Whether a plain handshake was accepted when the coach began.
     pub opens: AtomicBool,
+    /// Whether a plain text was echoed when the coach began. A learner's first servers know no frames yet.
+    pub echoes: AtomicBool,
 }
 
 /// How long the peer takes.

@@ -80,9 +80,13 @@ pub fn calibrate(target: &Arc<Target>) -> Result<bool, String> {
         target.opens.store(false, Relaxed);
         return Ok(true);
     };
-    let _ = first.echo(TEXT, crate::probe::word().as_bytes());
-    // Beside the first: is a second one served?
-    Ok(probe.open().is_ok())
+    let echoed = first.echo(TEXT, crate::probe::word().as_bytes());
+    target.echoes.store(echoed.is_ok(), Relaxed);
+    // Beside the first: is a second one served? One that is slow to answer it is asked one thing at a time.
+    let wait = target.pace.moment() * 3;
+    let Ok(mut second) = probe.connect() else { return Ok(false) };
+    second.send(&probe.request().bytes());
+    Ok(!second.pending(wait).is_empty())
 }
 
 pub fn one(check: &'static Check, stage: usize, target: &Arc<Target>, strict: bool) -> Judged {
@@ -111,13 +115,22 @@ pub fn one(check: &'static Check, stage: usize, target: &Arc<Target>, strict: bo
     Judged { check, stage, verdict, seen, took: started.elapsed(), record }
 }
 
-/// Runs checks of one stage, `jobs` at a time; tells each as it ends, and returns all in their order.
+/// How a stage is run.
+#[derive(Clone, Copy)]
+pub struct Manner {
+    /// How many checks at a time.
+    pub jobs: usize,
+    pub strict: bool,
+    /// A learner mends one thing at a time, and doesn't wait for the rest.
+    pub first_failure_only: bool,
+}
+
+/// Runs checks of one stage; tells each as it ends, and returns those that were run, in their order.
 pub fn stage(
     checks: &[&'static Check],
     stage: usize,
     target: &Arc<Target>,
-    jobs: usize,
-    strict: bool,
+    Manner { jobs, strict, first_failure_only }: Manner,
     tell: &mut dyn FnMut(&Judged),
 ) -> Vec<Judged> {
     let queue: Mutex<VecDeque<(usize, &'static Check)>> =
@@ -138,6 +151,9 @@ pub fn stage(
                             std::thread::sleep(Duration::from_millis(pause));
                             judged = one(check, stage, target, strict);
                         }
+                    }
+                    if first_failure_only && judged.verdict == Verdict::Fail {
+                        queue.lock().unwrap().clear();
                     }
                     let _ = sender.send((place, judged));
                 }

@@ -35,7 +35,7 @@ pub struct Limits {
     /// The most pending connections at a time: those whose head is being read, or to which a plain
     /// HTTP answer is being sent. One more evicts the oldest. An honest client needs milliseconds
     /// for its head, so a crowd of slow clients never keeps it out. Counted by themselves, as many
-    /// pages may be in the making; whoever asks for one more gets a 503.
+    /// pages may be in the making; a client that requests one more gets a 503.
     pub max_waiting: usize,
     /// How long a whole head may take, in however many pieces it comes. A later one gets a 408. A
     /// client must connect within it, too.

@@ -4,6 +4,7 @@
 //! that holds the `WebSocket`. The [`write_half`](super::write_half) is shared: other threads use
 //! it through a [`Sender`] or an [`Outbox`] while this thread waits in `recv`.
 
+use std::any::Any;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,6 +20,7 @@ use crate::frames::close::Close;
 use crate::frames::close_code::CloseCode;
 use crate::frames::decoder::Decoder;
 use crate::frames::message::{AsMessage, Message};
+use crate::http::head::Head;
 use crate::http::request::Request;
 use crate::transport::deadline::Deadline;
 
@@ -31,6 +33,10 @@ pub struct WebSocket {
     pub(crate) read_half: Box<ReadHalf>,
     pub(crate) write_half: Arc<WriteHalf>,
     subprotocol: Option<String>,
+    /// At a client: the head of the 101.
+    response: Option<Box<Head>>,
+    /// At a server: who the client is, as the application's check found out.
+    identity: Option<Arc<dyn Any + Send + Sync>>,
     /// The last field, so that it is dropped last. Dropping its last clone closes the connection.
     close_guard: Arc<CloseGuard>,
 }
@@ -44,7 +50,23 @@ impl WebSocket {
     ) -> WebSocket {
         let write_half = close_guard.write_half.clone();
         let read_half = Box::new(ReadHalf::new(write_half.clone(), decoder, limits));
-        WebSocket { read_half, write_half, subprotocol, close_guard }
+        let (response, identity) = (None, None);
+        WebSocket { read_half, write_half, subprotocol, response, identity, close_guard }
+    }
+
+    /// For a client: the same connection, which this 101 opened.
+    pub(crate) fn opened_by(mut self, response: Head) -> WebSocket {
+        self.response = Some(Box::new(response));
+        self
+    }
+
+    /// For a server: the same connection, of this client.
+    pub(crate) fn identified_as(
+        mut self,
+        identity: Option<Arc<dyn Any + Send + Sync>>,
+    ) -> WebSocket {
+        self.identity = identity;
+        self
     }
 
     /// Waits for the next message. Returns `None` when the peer has closed, and
@@ -113,6 +135,17 @@ impl WebSocket {
     /// The request that opened this connection.
     pub fn request(&self) -> &Request {
         &self.close_guard.request
+    }
+
+    /// At a client: the head of the 101, such as for the cookies that the server sets.
+    pub fn response(&self) -> Option<&Head> {
+        self.response.as_deref()
+    }
+
+    /// At a server: what [`Server::admit`](crate::Server::admit) found out about the client, if it is of
+    /// this type.
+    pub fn identity<T: Any>(&self) -> Option<&T> {
+        (**self.identity.as_ref()?).downcast_ref()
     }
 
     /// The subprotocol that client and server agreed on.

@@ -46,7 +46,7 @@ impl Misuse {
         match self {
             Misuse::AfterClose => Diagnostic::about("nothing after a close", ""),
             Misuse::ControlTooLong(length) => Diagnostic::about("ping or reason too long", length),
-            Misuse::CloseCode(code) => Diagnostic::about("close code that may not travel", code),
+            Misuse::CloseCode(code) => Diagnostic::about("close code that may not be sent", code),
             Misuse::NotUtf8 => Diagnostic::about("text to send not UTF-8", ""),
             Misuse::Header(name, value) => Diagnostic::about(
                 "not a header to send",

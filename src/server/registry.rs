@@ -14,7 +14,7 @@
 use std::cell::Cell;
 use std::collections::{HashMap, VecDeque};
 use std::io::{self, PipeReader};
-use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::net::Shutdown;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
@@ -27,6 +27,7 @@ use crate::connection::write_half::WriteHalf;
 use crate::frames::close::Close;
 use crate::frames::close_code::CloseCode;
 use crate::transport::deadline::Deadline;
+use crate::transport::listener::Door;
 use crate::transport::lock::lock;
 use crate::transport::stream::Stream;
 
@@ -34,7 +35,8 @@ use crate::transport::stream::Stream;
 pub(crate) struct Registry {
     pub(crate) totals: Arc<Totals>,
     pub(crate) pages: Pages,
-    address: Option<SocketAddr>,
+    /// Where the listener is reached, if there is one.
+    door: Option<Door>,
     /// A spare descriptor, freed for the connection that wakes `accept`.
     reserve: Mutex<Option<Reserve>>,
     next_id: AtomicU64,
@@ -66,12 +68,12 @@ impl Reserve {
 }
 
 impl Registry {
-    pub(crate) fn new(address: Option<SocketAddr>) -> Arc<Registry> {
+    pub(crate) fn new(door: Option<Door>) -> Arc<Registry> {
         Arc::new(Registry {
             totals: Arc::default(),
             pages: Pages::default(),
-            address,
-            reserve: Mutex::new(address.and_then(|_| Reserve::new())),
+            reserve: Mutex::new(door.as_ref().and_then(|_| Reserve::new())),
+            door,
             next_id: AtomicU64::new(1),
             pending: Mutex::default(),
             open: Mutex::default(),
@@ -151,16 +153,10 @@ impl Registry {
         open.values().flatten().for_each(|write_half| write_half.abort());
     }
 
-    /// Wakes the accepting thread: `accept` can't be interrupted, so this connects to it.
-    fn wake(&self, mut address: SocketAddr) {
-        if address.ip().is_unspecified() {
-            address.set_ip(match address {
-                SocketAddr::V4(_) => [127, 0, 0, 1].into(),
-                SocketAddr::V6(_) => [0, 0, 0, 0, 0, 0, 0, 1].into(),
-            });
-        }
+    /// Wakes the accepting thread.
+    fn wake(&self, door: &Door) {
         drop(lock(&self.reserve).take());
-        if let Err(error) = TcpStream::connect_timeout(&address, Duration::from_secs(1)) {
+        if let Err(error) = door.knock() {
             log::warn!("stop can't wake `accept`, which ends with the next client: {error}");
         }
     }
@@ -300,6 +296,12 @@ pub struct Handle {
     pub(crate) registry: Arc<Registry>,
 }
 
+impl std::fmt::Debug for Handle {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Handle").field("counters", &self.counters()).finish()
+    }
+}
+
 impl Handle {
     /// Stops the server. It accepts no new connection and sends a Close with 1001 on each open one.
     /// Peers have the time `grace` to answer and handlers to return; then the server aborts the
@@ -315,8 +317,8 @@ impl Handle {
         if registry.stopping.swap(true, SeqCst) {
             return;
         }
-        match registry.address {
-            Some(address) => registry.wake(address),
+        match &registry.door {
+            Some(door) => registry.wake(door),
             // A server without a listener has no `serve` that would shut it down.
             None => {
                 let registry = registry.clone();

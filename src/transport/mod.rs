@@ -14,6 +14,7 @@
 //! |---|---|
 //! | `lock.rs` | How do we lock a mutex if another thread has panicked with the lock? |
 //! | `stream.rs` | What do we need of the operating system? |
+//! | `listener.rs` | Where do connections come from? |
 //! | `deadline.rs` | How do reads and writes keep an absolute deadline? |
 //! | `min_rate.rs` | When is a peer that reads slowly given up? |
 //! | `lingering_close.rs` | How does a stream end so that the peer can read our last bytes? |
@@ -27,6 +28,7 @@ pub(crate) mod deadline;
 pub(crate) mod explainer;
 pub(crate) mod head_reader;
 pub(crate) mod lingering_close;
+pub(crate) mod listener;
 pub(crate) mod lock;
 pub(crate) mod min_rate;
 pub(crate) mod stream;

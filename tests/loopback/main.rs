@@ -9,6 +9,7 @@ mod decisions;
 #[cfg(feature = "deflate")]
 mod deflate;
 mod life;
+mod operators;
 mod proxy;
 mod registry;
 mod streams;

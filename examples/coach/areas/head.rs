@@ -1,5 +1,7 @@
 //! Stage 1: requests and answers in every form that HTTP allows.
 
+use std::sync::atomic::Ordering::Relaxed;
+
 use crate::check::{Check, Lesson, Outcome, check, fails, skips};
 use crate::probe::{Head, Probe, Request, answer, word};
 use crate::wire::{TEXT, frame};
@@ -90,6 +92,9 @@ fn length(p: &Probe) -> usize {
 }
 
 fn with_frames(p: &mut Probe, count: usize, late: usize) -> Outcome {
+    if !p.target.echoes.load(Relaxed) {
+        return skips("no text is echoed yet, with which stage 4 begins: asked again after it");
+    }
     let mut bytes = p.request().bytes();
     let mut line = p.connect()?;
     let words: Vec<_> = (0..count).map(|_| word()).collect();
