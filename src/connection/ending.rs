@@ -31,7 +31,7 @@
 use std::mem::replace;
 // (As `core` and not as `std`: the model checker needn't try all orders of what decides nothing.)
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -133,6 +133,8 @@ pub(crate) enum PeerSide {
 pub(crate) struct Ending {
     sides: Mutex<(State, PeerSide)>,
     changed: Condvar,
+    /// How many threads wait for a change. Written under the lock: waking none costs a system call as well.
+    waiting: AtomicUsize,
     /// A Close is asked for and not yet due: the threads that finish something look whether it is now.
     is_asked: AtomicBool,
     /// No new message may be sent: a Close is asked for, due or sent, or nothing can be sent at all.
@@ -146,6 +148,7 @@ impl Default for Ending {
         Ending {
             sides: Mutex::new((State::Open, PeerSide::Open)),
             changed: Condvar::new(),
+            waiting: AtomicUsize::new(0),
             is_asked: AtomicBool::new(false),
             refuses: AtomicBool::new(false),
             written: AtomicU64::new(0),
@@ -166,7 +169,9 @@ impl Ending {
         };
         self.refuses.store(refuses, SeqCst);
         sides.0 = state;
-        self.changed.notify_all();
+        if self.waiting.load(SeqCst) > 0 {
+            self.changed.notify_all();
+        }
         due
     }
 
@@ -198,8 +203,12 @@ impl Ending {
         let is_to_come = |sides: &mut (State, PeerSide)| {
             matches!(sides.0, State::Open | State::Asked(_) | State::Due(_))
         };
-        let waited = self.changed.wait_timeout_while(lock(&self.sides), patience, is_to_come);
-        waited.unwrap_or_else(PoisonError::into_inner).0.0.clone()
+        let sides = lock(&self.sides);
+        self.waiting.fetch_add(1, SeqCst);
+        let waited = self.changed.wait_timeout_while(sides, patience, is_to_come);
+        let sides = waited.unwrap_or_else(PoisonError::into_inner).0;
+        self.waiting.fetch_sub(1, SeqCst);
+        sides.0.clone()
     }
 
     /// Adds to the bytes written to the stream.

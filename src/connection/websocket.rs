@@ -61,13 +61,9 @@ impl WebSocket {
         self
     }
 
-    /// For a server: the same connection, of this client.
-    pub(crate) fn identified_as(
-        mut self,
-        identity: Option<Arc<dyn Any + Send + Sync>>,
-    ) -> WebSocket {
+    /// For a server, which knows who the client is.
+    pub(crate) fn set_identity(&mut self, identity: Option<Arc<dyn Any + Send + Sync>>) {
         self.identity = identity;
-        self
     }
 
     /// Waits for the next message. Returns `None` when the peer has closed, and

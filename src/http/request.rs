@@ -71,9 +71,9 @@ impl Request {
         Ok(Request { method, authority, path, query, head, peer: None })
     }
 
-    /// The same request, from a client at this address.
-    pub(crate) fn with_peer(self, peer: Option<SocketAddr>) -> Request {
-        Request { peer, ..self }
+    /// Notes the address that the request came from.
+    pub(crate) fn set_peer(&mut self, peer: Option<SocketAddr>) {
+        self.peer = peer;
     }
 
     /// At a server: the address that the request came from, if its stream has one. Behind a proxy it is

@@ -121,8 +121,9 @@ pub(crate) fn upgrade(
     write(&*asker.stream, &response, &[], limits).map_err(too_slow_or_lost)?;
     let stream = asker.end();
     // 8. Open: after the 101 the stream carries frames.
-    let ws = open(id, stream, buffer, request, agreement, permit, options)?;
-    Ok(ws.identified_as(identity))
+    let mut ws = open(id, stream, buffer, request, agreement, permit, options)?;
+    ws.set_identity(identity);
+    Ok(ws)
 }
 
 /// The client that asks for a WebSocket, and the means to answer it.
@@ -160,8 +161,8 @@ impl Asker<'_> {
     ) -> std::result::Result<Box<Request>, Refusal> {
         let length = read_head(&*self.stream, buffer, self.limits.head_size(), deadline)
             .map_err(|why| no_head(why, self.registry.is_stopping(), self.pending.was_evicted()))?;
-        let request = Request::parse(&buffer.unread()[..length])?;
-        let request = Box::new(request.with_peer(self.peer));
+        let mut request = Box::new(Request::parse(&buffer.unread()[..length])?);
+        request.set_peer(self.peer);
         buffer.consume(length);
         Ok(request)
     }
