@@ -5,8 +5,9 @@
 //! - The members are threads of this process, so that a message's two times are read from one clock. They use the same
 //!   cores as servers and Redis. So the servers' own processor time is counted, too: that figure doesn't depend on
 //!   what else the machine does.
-//! - Paced: as many messages as make 5,000 deliveries a second, whatever the number of members. Flat out: fifty
-//!   members each say the next as soon as they hear their own last one.
+//! - Paced: as many messages as make 5,000 deliveries a second, whatever the number of members. Flat out: twenty
+//!   members each say the next as soon as they hear their own last one, unless a member is far behind: a server would cut
+//!   that one off.
 //! - Members go to the servers themselves, not through the balancer.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
@@ -19,12 +20,14 @@ use ws101::{Client, Message, Sender, WebSocket};
 use crate::cluster::{Cluster, Setup};
 
 const MEMBERS: [usize; 3] = [100, 1000, 3000];
-const SPEAKERS: usize = 50;
+const SPEAKERS: usize = 20;
 /// A second, of all members together, when paced.
 const DELIVERIES: usize = 5000;
-const PHASE: Duration = Duration::from_secs(4);
+/// How many messages a member may be behind when the next is said. A server cuts a member off at 1,256.
+const MOST_BEHIND: usize = 600;
+const PHASE: Duration = Duration::from_secs(3);
 /// For what is on its way, between two phases.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 pub const HEADINGS: [&str; 9] = [
     "store, servers, members",
@@ -58,7 +61,10 @@ struct Room {
     flat_out: AtomicBool,
     joined: AtomicUsize,
     said: AtomicUsize,
-    heard: AtomicUsize,
+    /// By each member.
+    heard: Vec<AtomicUsize>,
+    /// Speakers that would say the next, if no member were far behind.
+    waiting: Vec<AtomicBool>,
     delays: Delays,
 }
 
@@ -88,17 +94,29 @@ impl Room {
                 says.trim_end_matches(['"', '}']).split_once('x').expect("as it was said");
             let now = self.start.elapsed().as_micros() as u64;
             self.delays.add(now - time.parse::<u64>().expect("a time"));
-            self.heard.fetch_add(1, Relaxed);
+            self.heard[number].fetch_add(1, Relaxed);
             if speaker.parse() == Ok(number) && self.flat_out.load(Relaxed) {
-                self.say(number);
+                match self.is_one_far_behind() {
+                    false => self.say(number),
+                    true => self.waiting[number].store(true, Relaxed),
+                }
             }
         }
     }
 
+    /// What the member who has heard least has heard.
+    fn least_heard(&self) -> usize {
+        self.heard.iter().map(|heard| heard.load(Relaxed)).min().unwrap_or(0)
+    }
+
+    fn is_one_far_behind(&self) -> bool {
+        self.said.load(Relaxed) > self.least_heard() + MOST_BEHIND
+    }
+
     /// Waits until each member has heard all that was said.
-    fn await_quiet(&self, members: usize) {
+    fn await_quiet(&self) {
         let deadline = Instant::now() + PATIENCE;
-        while self.heard.load(Relaxed) < self.said.load(Relaxed) * members {
+        while self.least_heard() < self.said.load(Relaxed) {
             assert!(Instant::now() < deadline, "a member was cut off, or is very late");
             thread::sleep(Duration::from_millis(10));
         }
@@ -121,7 +139,8 @@ fn measure(redis: bool, servers: usize, members: usize) -> Vec<String> {
         flat_out: AtomicBool::new(false),
         joined: AtomicUsize::new(0),
         said: AtomicUsize::new(0),
-        heard: AtomicUsize::new(0),
+        heard: (0..members).map(|_| AtomicUsize::new(0)).collect(),
+        waiting: (0..SPEAKERS).map(|_| AtomicBool::new(false)).collect(),
         delays: Delays::default(),
     });
     let listening: Vec<_> = connections
@@ -150,23 +169,29 @@ fn measure(redis: bool, servers: usize, members: usize) -> Vec<String> {
         thread::sleep((start + due).saturating_duration_since(Instant::now()));
         room.say(count as usize % SPEAKERS);
     }
-    room.await_quiet(members);
+    room.await_quiet();
     let paced = room.delays.take();
 
     // Flat out.
-    let (before, heard_before) = (cluster.processor_time(), room.heard.load(Relaxed));
-    let said_before = room.said.load(Relaxed);
+    let (before, said_before) = (cluster.processor_time(), room.said.load(Relaxed));
     let start = Instant::now();
     room.flat_out.store(true, Relaxed);
     (0..SPEAKERS).for_each(|speaker| room.say(speaker));
-    thread::sleep(PHASE);
+    while start.elapsed() < PHASE {
+        thread::sleep(Duration::from_millis(2));
+        for speaker in (0..SPEAKERS).take_while(|_| !room.is_one_far_behind()) {
+            if room.waiting[speaker].swap(false, Relaxed) {
+                room.say(speaker);
+            }
+        }
+    }
     room.flat_out.store(false, Relaxed);
-    room.await_quiet(members);
+    room.await_quiet();
     let seconds = start.elapsed().as_secs_f64();
     let flat_out = room.delays.take();
     let after = cluster.processor_time();
     let said = (room.said.load(Relaxed) - said_before) as f64;
-    let heard = (room.heard.load(Relaxed) - heard_before) as f64;
+    let heard = said * members as f64;
 
     // Their connections end with the servers.
     (0..servers).for_each(|i| cluster.kill(i));
