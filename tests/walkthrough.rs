@@ -691,6 +691,10 @@ fn links_of_the_course_lead_to_files_in_markdown_and_to_pages_in_rustdoc() {
         fs::write(root().join(&path), &right).unwrap();
     }
     assert_eq!(read(&path), right, "{HOW_TO_MEND}");
+    let labels: Vec<_> = right.lines().map(|line| line.split("]: ").next().unwrap()).collect();
+    for (one, next) in labels.iter().zip(labels.iter().skip(1)) {
+        assert_ne!(one, next, "a label leads to two places");
+    }
     for (name, text) in course() {
         for (label, target) in definitions(&text) {
             assert!(root().join(COURSE).join(&target).exists(), "{name}: {label} leads nowhere");

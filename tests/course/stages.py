@@ -35,7 +35,7 @@ FIRST = {
     11: "FAIL rules/unmasked",
     12: "FAIL many/two-at-once",
     # Of these two the RFC leaves the choice: the coach only advises, or has nothing to ask.
-    13: "warn policy/origin-foreign",
+    13: "warn policy/malformed-host",
     14: "stage 14 is open",
 }
 COACH_SECONDS = 120
