@@ -24,6 +24,7 @@ mod areas;
 mod check;
 mod inflate;
 mod library;
+mod needs;
 mod page;
 mod probe;
 mod report;
@@ -370,10 +371,11 @@ fn target(options: &Options) -> Result<Target, String> {
     let base = Duration::from_millis(options.timeout.unwrap_or(2500));
     let (keys, masks, gone) = (Mutex::default(), Mutex::default(), Mutex::default());
     let (opens, echoes, together) = (true.into(), false.into(), true.into());
+    let held = Mutex::default();
     let command = options.command.clone();
     let pace = Pace::new(base);
     #[rustfmt::skip]
-    let target = Target { address, dial, listener, command, pace, keys, masks, gone, opens, echoes, together };
+    let target = Target { address, dial, listener, command, pace, keys, masks, gone, opens, echoes, together, held };
     Ok(target)
 }
 

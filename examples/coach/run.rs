@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::time::{Duration, Instant};
 
 use crate::check::{Check, Level, Peers, Stop};
+use crate::needs::needs;
 use crate::probe::{Probe, Record, Target};
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -93,7 +94,15 @@ pub fn calibrate(target: &Arc<Target>) -> Result<bool, String> {
     let Ok(mut second) = probe.connect() else { return Ok(false) };
     second.send(&request);
     let wait = target.pace.moment() * 2;
-    Ok(!second.pending(wait).is_empty())
+    if second.pending(wait).is_empty() {
+        return Ok(false);
+    }
+    // A server that mixes up its clients is asked one thing at a time; stage 12 tells of it.
+    let before = second.pending(Duration::ZERO).len();
+    let alive = first.alive().is_ok();
+    std::thread::sleep(target.pace.moment() / 4);
+    let _ = second.ends(Duration::from_millis(1));
+    Ok(alive && second.pending(Duration::ZERO).len() == before)
 }
 
 pub fn one(check: &'static Check, stage: usize, target: &Arc<Target>, strict: bool) -> Judged {
@@ -113,6 +122,12 @@ pub fn one(check: &'static Check, stage: usize, target: &Arc<Target>, strict: bo
         None => catch_unwind(AssertUnwindSafe(|| (check.run)(&mut probe)))
             .unwrap_or_else(|_| Err(Stop::Skips("the coach itself went wrong here".into()))),
     };
+    let outcome = match outcome {
+        Err(Stop::Fails(seen)) if target.gone.lock().unwrap().is_none() => {
+            Err(blamed(check, target, &seen).map_or(Stop::Fails(seen), Stop::Skips))
+        }
+        other => other,
+    };
     let is_gone = was_gone.is_none() && target.gone.lock().unwrap().is_some();
     let counts = check.level == Level::Must || (strict && check.level == Level::Should);
     let (verdict, seen) = match outcome {
@@ -124,6 +139,28 @@ pub fn one(check: &'static Check, stage: usize, target: &Arc<Target>, strict: bo
     };
     let record = (verdict == Verdict::Fail).then(|| probe.records.last().cloned()).flatten();
     Judged { check, stage, verdict, seen, took: started.elapsed(), record }
+}
+
+/// Why this failure is another check's matter, if it is.
+fn blamed(check: &Check, target: &Arc<Target>, seen: &str) -> Option<String> {
+    let mut needs = needs(check.id);
+    if check.id == "policy/two-hosts" && !seen.starts_with("101") {
+        needs.push("refuse/no-key");
+    }
+    let is_client = target.listener.is_some();
+    needs.into_iter().find_map(|need| {
+        let known = target.held.lock().unwrap().get(need).cloned();
+        let seen = known.unwrap_or_else(|| {
+            let (_, needed) = crate::all().find(|(_, c)| c.id == need && applies(c, is_client))?;
+            let seen = match (needed.run)(&mut Probe::new(target.clone())) {
+                Err(Stop::Fails(seen)) => Some(seen),
+                _ => None,
+            };
+            target.held.lock().unwrap().insert(need, seen.clone());
+            seen
+        })?;
+        Some(format!("what it builds on fails already, see {need}: {seen}"))
+    })
 }
 
 /// How a stage is run.

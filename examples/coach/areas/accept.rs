@@ -2,7 +2,7 @@
 
 use sha1::{Digest, Sha1};
 
-use crate::check::{Check, Lesson, Outcome, check, fails};
+use crate::check::{Check, Lesson, Outcome, check, fails, warns};
 use crate::library::{FIN, OPCODE, RSV1, RSV2_RSV3, accept_key};
 use crate::probe::{Head, Next, Probe, Request, answer, new_key};
 use crate::wire::{self, BINARY, CLOSE, PING, PONG, TEXT, frame, quote};
@@ -145,7 +145,8 @@ fn head_of(p: &mut Probe, wrong: fn(&Head) -> Option<String>) -> Outcome {
 pub fn turns_away(p: &mut Probe, how: fn(Request) -> Vec<u8>) -> Outcome {
     let (head, mut line) = p.arrives()?;
     let word = crate::probe::word();
-    line.send(&how(answer(&head)));
+    let bytes = how(answer(&head));
+    line.send(&bytes);
     line.pause();
     line.frame(frame(TEXT, &word));
     let wait = line.pace().answer() * 2;
@@ -156,6 +157,10 @@ pub fn turns_away(p: &mut Probe, how: fn(Request) -> Vec<u8>) -> Outcome {
             }
             Ok(_) => {}
             Err(Next::Ended | Next::Frame(_) | Next::Nonsense(_)) => return Ok(()),
+            Err(Next::Silent) if !bytes.starts_with(b"HTTP/1.1 101") => {
+                // What isn't 101 is HTTP's matter (§4.1), which may keep a connection.
+                return warns("the client took no echo, and left the connection open");
+            }
             Err(Next::Silent) => {
                 return fails("the client neither went on nor ended the connection");
             }

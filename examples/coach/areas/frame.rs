@@ -185,9 +185,13 @@ pub const CHECKS: &[Check] = &[
             Ok(())
         },
     ),
-    check("frame/utf8", &ECHO, "a text in several scripts", "the same bytes", |p| {
-        text(p, "κόσμε, Zoë, 日本, 🦀").map(drop)
-    })
+    check(
+        "frame/spaces-kept",
+        &ECHO,
+        "a text with spaces and line feeds at both ends",
+        "the same bytes",
+        |p| text(p, &format!(" \n {} \r\n ", word())).map(drop),
+    )
     .both(),
     check(
         "frame/ten-in-turn",

@@ -1,8 +1,9 @@
 //! Stage 1: requests and answers in every form that HTTP allows.
 
 use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
 
-use crate::check::{Check, Lesson, Outcome, check, fails, skips};
+use crate::check::{Check, Lesson, Outcome, Stop, check, fails, skips, warns};
 use crate::probe::{Head, Probe, Request, answer, word};
 use crate::wire::{TEXT, frame};
 
@@ -105,7 +106,19 @@ fn with_frames(p: &mut Probe, count: usize, late: usize) -> Outcome {
         line.pause();
         line.send(later);
     }
-    let head = line.head()?;
+    let head = match line.head() {
+        // §4.1 tells clients to wait for the answer, so a server may refuse bytes that don't.
+        Err(Stop::Fails(seen)) if line.ends(Duration::ZERO) => {
+            return warns(format!("{seen}: it refuses frames that don't wait for its answer"));
+        }
+        other => other?,
+    };
+    if matches!(head.status(), Some(400..=499)) {
+        return warns(format!(
+            "{:?}: it refuses frames that don't wait for its answer",
+            head.first
+        ));
+    }
     is_101(&head)?;
     if !p.target.echoes.load(Relaxed) {
         // Before the fourth stage a learner's server knows no frames; then the 101 is all that it owes.
@@ -205,6 +218,9 @@ fn answers(p: &mut Probe, how: fn(Request) -> Vec<u8>, size: usize) -> Outcome {
         0 => line.send(&bytes),
         _ => line.pieces(&bytes, size),
     }
+    // Whether a frame may come in the same packet is a check of its own.
+    line.pause();
+    line.pause();
     line.alive()
 }
 
@@ -271,11 +287,18 @@ pub const CHECKS: &[Check] = &[
         "101",
         |p| {
             opens(p, |mut r| {
-                r.lines.iter_mut().for_each(|line| line.1 = format!("  {} \t ", line.1));
+                r.lines.iter_mut().for_each(|line| line.1 = format!("  {}   ", line.1));
                 r
             })
         },
     ),
+    check("head/tabs-around-values", &SPACES, "values with a tab on both sides", "101", |p| {
+        opens(p, |mut r| {
+            r.lines.iter_mut().for_each(|line| line.1 = format!("\t{}\t", line.1));
+            r
+        })
+    })
+    .should(),
     check("head/keep-alive-upgrade", &LIST, "`Connection: keep-alive, Upgrade`", "101", |p| {
         opens(p, |r| r.set("Connection", "keep-alive, Upgrade"))
     }),

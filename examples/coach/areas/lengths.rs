@@ -132,5 +132,4 @@ pub const CHECKS: &[Check] = &[
     least("lengths/fewest-bytes-125", |p| fewest(p, 125)),
     least("lengths/fewest-bytes-126", |p| fewest(p, 126)),
     least("lengths/fewest-bytes-65535", |p| fewest(p, 65_535)),
-    least("lengths/fewest-bytes-65536", |p| fewest(p, 65_536)),
 ];

@@ -209,7 +209,11 @@ pub const CHECKS: &[Check] = &[
         &ANSWER,
         "200 in place of 101, all else right",
         "the client ends the connection",
-        |p| turns_away(p, |a| a.first("101 Switching Protocols", "200 OK").bytes()),
+        |p| {
+            turns_away(p, |a| {
+                a.first("101 Switching Protocols", "200 OK").add("Content-Length", "0").bytes()
+            })
+        },
     )
     .clients(),
     check("refuse/status-400", &ANSWER, "400", "the client ends the connection", |p| {

@@ -87,8 +87,13 @@ fn request(authority: &str, path: &str, key: &str) -> String {
         () if has(AsksLikeFirefox) => "Connection: keep-alive, Upgrade\r\n",
         () => "Connection: Upgrade\r\n",
     };
-    let key =
-        if has(AsksWithoutKey) { String::new() } else { format!("Sec-WebSocket-Key: {key}\r\n") };
+    let key = match () {
+        () if has(AsksWithoutKey) => String::new(),
+        () if has(AsksWithTwoKeys) => {
+            format!("Sec-WebSocket-Key: {key}\r\nSec-WebSocket-Key: {key}\r\n")
+        }
+        () => format!("Sec-WebSocket-Key: {key}\r\n"),
+    };
     let version = match () {
         () if has(AsksWithoutVersion) => "",
         () if has(AsksForVersion8) => "Sec-WebSocket-Version: 8\r\n",
@@ -110,7 +115,9 @@ fn request(authority: &str, path: &str, key: &str) -> String {
         () => "",
     };
     let all = format!("{first}\r\n{host}{upgrade}{connection}{key}{version}{extensions}{rest}\r\n");
-    if has(AsksInLowerCase) {
+    if has(AsksInBareLineFeeds) {
+        all.replace("\r\n", "\n")
+    } else if has(AsksInLowerCase) {
         all.replace("Sec-WebSocket-", "sec-websocket-").replace("Upgrade:", "upgrade:")
     } else {
         all

@@ -5,6 +5,7 @@
 use std::hash::{BuildHasher, RandomState};
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpStream};
+use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -31,6 +32,8 @@ impl From<io::Error> for End {
 
 /// What all connections of a faulty server wait for.
 static ONE_FOR_ALL: Mutex<()> = Mutex::new(());
+/// The next mask of a faulty client.
+static COUNTED: AtomicU32 = AtomicU32::new(1);
 /// The streams of a faulty server that sends each echo to all its clients, or to the newest.
 static ALL: Mutex<Vec<TcpStream>> = Mutex::new(Vec::new());
 
@@ -113,6 +116,7 @@ impl Connection {
             key => key.unwrap_or_default(),
         };
         let mut payload = Vec::new();
+        let _held = has(FramesReadUnderLock).then(|| lock(&ONE_FOR_ALL));
         while payload.len() < length {
             if self.used == self.input.len() {
                 if has(OneReadOneFrame) || has(PayloadReadOnce) && !payload.is_empty() {
@@ -176,6 +180,7 @@ impl Connection {
             () if has(MaskFixed) => Some(*b"mask"),
             () if has(MaskZero) => Some([0; 4]),
             () if has(MaskOfConnection) => Some(self.own_key),
+            () if has(MaskCounted) => Some(COUNTED.fetch_add(1, SeqCst).to_be_bytes()),
             () if has(MaskOfOneByte) => Some([random()[0]; 4]),
             () => Some(random()),
         }
@@ -203,6 +208,13 @@ impl Connection {
             return Ok(());
         }
         self.stream.write_all(bytes)
+    }
+
+    /// Ends each connection of a faulty server.
+    pub fn end_all(&self) {
+        for stream in lock(&ALL).iter() {
+            let _ = stream.shutdown(Shutdown::Both);
+        }
     }
 
     /// Ends the stream so that the peer still reads what was written: a lingering close, for a second at most.

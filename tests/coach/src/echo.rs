@@ -56,6 +56,9 @@ impl Echo {
             Err(End::Violation(code)) => self.send_close(&code.to_be_bytes()),
             _ => Ok(()),
         };
+        if has(ViolationHarmsOthers) && matches!(end, Err(End::Violation(_))) {
+            self.connection.end_all();
+        }
         if ended.is_ok() && !matches!(end, Err(End::Lost)) {
             self.connection.finish();
         }
@@ -183,13 +186,23 @@ impl Echo {
         if has(SendsPings) {
             self.connection.write_frame(true, 0, PING, b"are you there?")?;
         }
+        if has(BinaryCheckedAsText) && std::str::from_utf8(&bytes).is_err() {
+            return Err(End::Violation(1007));
+        }
         if has(EmptyMessageUnanswered) && bytes.is_empty()
+            || has(ShortMessagesLost) && bytes.len() == 1
             || has(SecondMessageUnanswered) && self.seen > 1
         {
             return Ok(());
         }
         if has(LineEndsTrimmed) && message.opcode == TEXT {
             bytes.truncate(bytes.trim_ascii_end().len());
+        }
+        if has(TextThroughLatin1) && message.opcode == TEXT {
+            bytes = bytes.iter().map(|&byte| byte as char).collect::<String>().into_bytes();
+        }
+        if has(ByteOrderMarkDropped) && bytes.starts_with(b"\xef\xbb\xbf") {
+            bytes.drain(..3);
         }
         if has(StopsAtNul)
             && let Some(at) = bytes.iter().position(|&byte| byte == 0)

@@ -64,7 +64,9 @@ fn check(request: &Head) -> Result<(), Refusal> {
     unless(request.only("Host").is_some() || hosts != 0, NoHostAccepted, Refusal(400, ""))?;
     unless(request.only("Host").is_some() || hosts == 0, TwoHostsAccepted, Refusal(400, ""))?;
     // RFC 9112 §3.2: a name and perhaps a port, so no space among them.
-    if request.only("Host").is_some_and(|host| host.contains([' ', '\t', '/', ','])) {
+    if request.only("Host").is_some_and(|host| host.contains([' ', '\t', '/', ',']))
+        && !has(MalformedHostAccepted)
+    {
         return Err(Refusal(400, ""));
     }
     let upgrade = Refusal(426, "Upgrade: websocket\r\nConnection: Upgrade\r\n");
@@ -97,6 +99,9 @@ fn check(request: &Head) -> Result<(), Refusal> {
         None if has(NoVersionAccepted) => Ok(()),
         _ => Err(Refusal(426, field)),
     }?;
+    if has(OwnOriginRefused) && !request.lines("Origin").is_empty() {
+        return Err(Refusal(400, ""));
+    }
     if has(ForeignOriginRefused)
         && request.lines("Origin").iter().any(|origin| !origin.contains("//127.0.0.1"))
     {
@@ -168,6 +173,9 @@ fn switching_protocols(request: &Head) -> (Vec<u8>, Option<Params>) {
         () if has(AnswerInLowerCase) => Some(format!("sec-websocket-accept:{}", accept(key))),
         () if has(AnswerAcceptTwice) => {
             Some(format!("Sec-WebSocket-Accept: {0}\r\nSec-WebSocket-Accept: {0}", accept(key)))
+        }
+        () if has(AnswerHasLength) => {
+            Some(format!("Sec-WebSocket-Accept: {}\r\nContent-Length: 0", accept(key)))
         }
         () => Some(format!("Sec-WebSocket-Accept: {}", accept(key))),
     };

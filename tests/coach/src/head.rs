@@ -28,7 +28,7 @@ impl Head {
                 }
                 return None;
             };
-            if name.is_empty() || name.contains([' ', '\t']) {
+            if name.is_empty() || name.contains([' ', '\t']) && !has(SpaceBeforeColonAccepted) {
                 return None;
             }
             let value = if has(KeyUntrimmed) && name.eq_ignore_ascii_case("Sec-WebSocket-Key") {

@@ -3,7 +3,7 @@
 use std::io::{self, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::process::exit;
-use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::thread;
 use std::time::Duration;
 
@@ -19,6 +19,8 @@ const MAX_HEAD: usize = 16 * 1024;
 /// How many connections came, and how many of them are not over.
 static CAME: AtomicUsize = AtomicUsize::new(0);
 static OPEN: AtomicUsize = AtomicUsize::new(0);
+/// Whether a faulty server has just refused a request.
+static REFUSED: AtomicBool = AtomicBool::new(false);
 
 pub fn serve(address: &str) -> io::Result<()> {
     let listener = TcpListener::bind(address)?;
@@ -28,6 +30,9 @@ pub fn serve(address: &str) -> io::Result<()> {
         let came = CAME.fetch_add(1, SeqCst) + 1;
         if has(DiesAfterFiftyConnections) && came > 50 {
             exit(1);
+        }
+        if REFUSED.swap(false, SeqCst) {
+            continue;
         }
         let open = OPEN.fetch_add(1, SeqCst) + 1;
         if has(RoomForEight) && open > 8 || has(RoomNeverReleased) && came > 60 {
@@ -75,6 +80,7 @@ fn open_one(mut stream: TcpStream) -> Option<Echo> {
                 ));
             }
             Answer::Refused { head } => {
+                REFUSED.store(has(NextDroppedAfterRefusal), SeqCst);
                 write_head(&mut stream, &head)?;
                 if !has(KeptAliveAfterRefusal) {
                     Connection::new(stream, true, Vec::new()).finish();

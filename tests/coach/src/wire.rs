@@ -36,6 +36,7 @@ impl Header {
         let number =
             |bytes: &[u8]| bytes.iter().fold(0, |number, &byte| number << 8 | u64::from(byte));
         let (length, mut at, least) = match second & 0x7f {
+            125 if has(Length125TakenFor126) => (number(field(2, 2)?), 4, 0),
             126 if has(Length126NotDone) => (126, 2, 0),
             127 if has(Length127NotDone) => (127, 2, 0),
             126 if has(Length16LittleEndian) => {
