@@ -248,7 +248,7 @@ fn the_playground_serves_its_page_and_tells_a_lens_what_passes_on_its_wire() {
     let you = hear("\"about\":\"you\"");
     let ticket = you.split("\"ticket\":\"").nth(1).unwrap().split('"').next().unwrap();
     let mut wire = ws101::connect(&format!("{url}/wire?ticket={ticket}")).unwrap();
-    hear("a request, to become a WebSocket");
+    hear("a request for a WebSocket");
     wire.send("Hello").unwrap();
     assert_eq!(wire.recv().unwrap().unwrap().as_text(), Some("Hello"));
     hear("\"title\":\"text, 5 bytes, masked\"");
@@ -308,5 +308,5 @@ fn a_tap_between_echo_and_client_explains_each_byte_and_changes_none() {
     while at_tap.matches("code      1000: all that was").count() < 2 {
         assert!(tap.stdout.read_line(&mut at_tap).unwrap() > 0, "{at_tap}");
     }
-    assert!(at_tap.starts_with("#1 client → server, byte 0: a request, to become a WebSocket\n"));
+    assert!(at_tap.starts_with("#1 client → server, byte 0: a request for a WebSocket\n"));
 }

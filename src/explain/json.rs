@@ -1,4 +1,4 @@
-//! An annotation as JSON, for a page to draw. Written by hand: it is a page of code.
+//! An annotation as JSON, for a page that draws it. The JSON is written by hand, in a page of code.
 //!
 //! ```text
 //! {"from":"client","what":"frame","start":0,"length":7,"title":"text, 1 bytes, masked",
@@ -70,19 +70,19 @@ fn verdict(verdict: &Verdict) -> String {
     object(&fields)
 }
 
-/// An object; the values are JSON already.
+/// An object whose values are JSON already.
 pub fn object(fields: &[(&str, String)]) -> String {
     let fields: Vec<String> =
         fields.iter().map(|(name, value)| format!("{}:{value}", string(name))).collect();
     format!("{{{}}}", fields.join(","))
 }
 
-/// An array; the values are JSON already.
+/// An array whose values are JSON already.
 pub fn array(values: impl Iterator<Item = String>) -> String {
     format!("[{}]", values.collect::<Vec<_>>().join(","))
 }
 
-/// A string, escaped so that it can stand in a page's script as well (RFC 8259 §7).
+/// A string, escaped so that it's safe inside a page's script too (RFC 8259 §7).
 pub fn string(text: &str) -> String {
     let mut out = String::from("\"");
     for c in text.chars() {
@@ -97,7 +97,7 @@ pub fn string(text: &str) -> String {
     out + "\""
 }
 
-/// Bytes as one string of digits.
+/// Bytes as a string of hexadecimal digits.
 pub fn hex(bytes: &[u8]) -> String {
     let digits: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
     string(&digits)

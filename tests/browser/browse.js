@@ -186,8 +186,8 @@ async function compressedPlayground() {
   const lengths = async () => (await text(page, '#xray .said')).match(/\d+(?= bytes)/g).map(Number);
   await check('an offer to compress is explained, and taken', async () => {
     await waitFor(page, '#request', 'permessage-deflate');
-    await waitFor(page, '#request', 'which this server takes');
-    await waitFor(page, '#response', 'the offer is taken');
+    await waitFor(page, '#request', 'which this server accepts');
+    await waitFor(page, '#response', 'the offer is accepted');
     await waitFor(page, '#timeline', 'onopen, with permessage-deflate');
   });
   await check('what is said again takes a few bytes', async () => {

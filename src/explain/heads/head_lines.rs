@@ -1,20 +1,21 @@
-//! The lines of a head, in words: each is a span, with its CR LF. That of the extensions is several.
+//! What each line of a head says: one span a line, with its CR LF. A line of extensions has several.
 //!
-//! What a line says is what [`Head`] makes of it; whether it may stand there is for
-//! [`heads`](super::heads) to tell.
+//! [`Head`] takes a line apart. Whether the line may be there is decided in [`heads`](super).
 
-use super::annotation::{Span, What, bits, hex, visible};
 use super::extensions::{Bargain, extension_spans};
 use super::header_glossary::purpose;
+use crate::explain::annotation::{Span, What, bits, hex, visible};
 use crate::handshake::accept_key;
 use crate::handshake::client::{is_interim, status_of};
 use crate::handshake::extension;
 use crate::http::head::Head;
 use crate::http::request::Request;
 
-/// The spans of a head. `key`: what an accept in it has to answer.
+/// The spans of a head. `key` is the key of the request that a response answers: empty if the request
+/// has none, `None` if the request isn't known.
 pub fn spans(what: What, bytes: &[u8], key: Option<&str>, mut bargain: Bargain) -> Vec<Span> {
     let mut spans = Vec::new();
+    let mut interim = false;
     let mut at = 0;
     for line in bytes.split_inclusive(|&byte| byte == b'\n') {
         let end = at + line.len() as u64;
@@ -23,8 +24,11 @@ pub fn spans(what: What, bytes: &[u8], key: Option<&str>, mut bargain: Bargain) 
             _ => {
                 let [field, value, meaning] = match at {
                     0 => first_line(what, line),
-                    _ => field_line(line, key),
+                    _ => field_line(line, key, interim),
                 };
+                if at == 0 && what == What::Response {
+                    interim = status_of(&value).is_some_and(is_interim);
+                }
                 let section = section(at, what, &field, &value);
                 spans.push(Span { bits: bits(at..end), field, value, meaning, section });
             }
@@ -48,53 +52,57 @@ fn first_line(what: What, line: &[u8]) -> [String; 3] {
     let value = visible(line.trim_ascii_end(), 200);
     let (field, meaning) = match what {
         What::Response => match status_of(&value) {
-            Some(101) => ("status line", "101: the protocol changes on this very connection"),
+            Some(101) => ("status line", "101: from now on, this connection speaks WebSocket"),
             Some(status) if is_interim(status) => {
-                ("status line", "from 100 to 199, but for 101: the answer is still to come")
+                ("status line", "interim: the final response is still to come")
             }
-            Some(_) => ("status line", "any other status than 101: no WebSocket"),
-            None => ("first line", "this is not a status line of HTTP/1.1"),
+            Some(_) => ("status line", "a status other than 101, so this is no WebSocket"),
+            None => ("first line", "not a status line of HTTP/1.1"),
         },
         _ => match Request::parse(&[line, b"\r\n"].concat()) {
-            Ok(_) => ("request line", "method, target and version, one space in between"),
-            Err(_) => ("first line", "this is not a request line of HTTP/1.1"),
+            Ok(_) => ("request line", "method, target and version, separated by single spaces"),
+            Err(refusal) if refusal.status() == 505 => {
+                ("request line", "not HTTP/1.1, the version that can upgrade to WebSocket")
+            }
+            Err(_) => ("first line", "not a request line of HTTP/1.1"),
         },
     };
     [field.into(), value, meaning.into()]
 }
 
-/// A line of its own makes a head of its own: so it is [`Head`] that takes it apart.
-fn field_line(line: &[u8], key: Option<&str>) -> [String; 3] {
+/// What a line after the first says. [`Head`] takes it apart as a head of its own.
+fn field_line(line: &[u8], key: Option<&str>, interim: bool) -> [String; 3] {
     if line == b"\r\n" {
-        return [
-            "end of head".into(),
-            "empty line".into(),
-            "what follows is no head any more".into(),
-        ];
+        let meaning =
+            if interim { "the final response follows" } else { "an empty line ends the head" };
+        return ["end of head".into(), "empty line".into(), meaning.into()];
     }
     let text = visible(line.trim_ascii_end(), 200);
     if !line.ends_with(b"\r\n") {
-        return ["cut".into(), text, "a line that has not ended".into()];
+        return ["incomplete".into(), text, "a line whose end has not arrived".into()];
     }
     let Ok(head) = Head::parse(&[b"\r\n", line].concat()) else {
-        return ["no header".into(), text, "this line is not `Name: value`".into()];
+        return ["no header".into(), text, "this line isn't `Name: value`".into()];
     };
     let Some((name, value)) = head.fields().next() else {
-        return ["no header".into(), text, "this line is not `Name: value`".into()];
+        return ["no header".into(), text, "this line isn't `Name: value`".into()];
     };
     let meaning = match (name.to_ascii_lowercase().as_str(), key) {
         ("sec-websocket-key", _) => match accept_key::decode(value) {
             Ok(bytes) => format!("16 bytes: {}", hex(&bytes, 16)),
             Err(why) => why,
         },
+        ("sec-websocket-accept", Some("")) => {
+            "the request has no key, so there is nothing to accept".into()
+        }
         ("sec-websocket-accept", Some(key)) => match accept_key::accept(key) {
-            fits if fits == value => "it answers the key: SHA-1 of key and GUID, in base64".into(),
-            expected => format!("it does not answer the key; that would be {expected}"),
+            fits if fits == value => "it fits the key: SHA-1 of key and GUID, in base64".into(),
+            expected => format!("it does not fit the key; expected: {expected}"),
         },
         ("sec-websocket-extensions", _) if extension::parse(&head).is_err() => {
-            "no list of extensions: names, and their parameters behind semicolons".into()
+            "not a list of extensions: names, each with parameters after semicolons".into()
         }
-        _ => purpose(name).map_or("not looked at by the handshake", |(purpose, _)| purpose).into(),
+        _ => purpose(name).map_or("not used by the handshake", |(purpose, _)| purpose).into(),
     };
     [visible(name.as_bytes(), 60), visible(value.as_bytes(), 400), meaning]
 }
