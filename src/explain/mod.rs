@@ -3,7 +3,8 @@
 //! ```text
 //!                   ┌► heads ──┐
 //! bytes ─► conversation        ├─► annotation ─► print ─► a terminal
-//!                   └► frames ─┘              └► json ──► a page
+//!                   └► frames ─┘     │        └► json ──► a page
+//!                                    └► source: the code behind each byte
 //! ```
 //!
 //! ```
@@ -37,6 +38,10 @@
 //! | `frames/payload.rs` | What does a payload say? |
 //! | `frames/mod.rs` | How are frames explained as they arrive? |
 //! | `conversation.rs` | How are both directions explained together? |
+//! | `saved.rs` | How is a conversation kept as text, and read again? |
+//! | `source/mod.rs` | Where in the source is a place, and what do its lines say? |
+//! | `source/links.rs` | Which place decides about a field or a verdict? |
+//! | `source/walk.rs` | Which places does a frame or a head pass? |
 //! | `json.rs` | How is an annotation sent to a page? |
 //! | `print.rs` | How is an annotation printed on a terminal? |
 
@@ -46,3 +51,5 @@ pub mod frames;
 pub mod heads;
 pub mod json;
 pub mod print;
+pub mod saved;
+pub mod source;

@@ -121,7 +121,7 @@ fn lines(what: What, span: &Span) -> (String, Vec<String>) {
 
 /// Breaks a text at spaces, or inside a word that is longer than a line. The first line has room for
 /// `first` columns, the others for `width`. It returns one line at least.
-fn wrap(text: &str, first: usize, width: usize) -> Vec<String> {
+pub fn wrap(text: &str, first: usize, width: usize) -> Vec<String> {
     let (mut lines, mut line, mut used, mut room) = (Vec::new(), String::new(), 0, first);
     for (index, word) in text.split(' ').enumerate() {
         if index > 0 && used + 1 + columns(word) <= room {

@@ -71,6 +71,7 @@ struct Block {
     section: &'static str,
 }
 
+/// What the type of the first block says (RFC 1951 §3.2.3 to §3.2.7).
 fn block(first: u8) -> Block {
     let (how, behind, begins, section) = match (first & BTYPE) >> BTYPE.trailing_zeros() {
         0b00 => (

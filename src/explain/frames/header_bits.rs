@@ -98,10 +98,10 @@ fn rsv1(first: u8, meanings: Meanings) -> (&'static str, &'static str) {
         (true, true, true) => ("the message is compressed", "RFC 7692 §6"),
         (false, true, true) => ("the message is not compressed", "RFC 7692 §6"),
         (true, true, false) => {
-            ("set, although only the first frame of a message may set it", "RFC 7692 §6.1")
+            ("set, although only the first frame of a message may set it", "RFC 7692 §6")
         }
         (false, true, false) => {
-            ("0: the first frame of the message says whether it is compressed", "RFC 7692 §6.1")
+            ("0: the first frame of the message says whether it is compressed", "RFC 7692 §6")
         }
     }
 }

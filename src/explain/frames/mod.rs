@@ -181,7 +181,7 @@ impl Frames {
         if matches!(header.opcode, Opcode::Text | Opcode::Binary) {
             let unexplained = self.head[0] & meanings.unexplained() != 0;
             self.opaque = meanings.unknown && unexplained;
-            // What the extension has made of a text need not be UTF-8.
+            // §9.2: an extension may change the payload, so a text need not be UTF-8 any more.
             judged.opcode = if self.opaque { Opcode::Binary } else { header.opcode };
         }
         self.decoder.begin(&judged)?;

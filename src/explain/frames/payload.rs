@@ -38,15 +38,15 @@ pub fn spans(
         Opcode::Text | Opcode::Binary | Opcode::Continuation => {
             match (context.inside, &found.wrong) {
                 (Some(MessageKind::Text), Some(wrong)) => {
-                    wrong_text(at, length, "payload", shown, wrong)
+                    wrong_text(at, length, ("payload", "§8.1"), shown, wrong)
                 }
                 (Some(MessageKind::Text), None) if found.goes_on => one(
                     quoted(shown),
                     "UTF-8; the last character continues in the next frame",
-                    "§5.6",
+                    "§8.1",
                 ),
-                (Some(MessageKind::Text), None) => one(quoted(shown), "UTF-8", "§5.6"),
-                _ => one(hex(shown, 16), "any bytes", "§5.6"),
+                (Some(MessageKind::Text), None) => one(quoted(shown), "UTF-8", "§8.1"),
+                _ => one(hex(shown, 16), "any bytes", "§5.4"),
             }
         }
     }
@@ -63,7 +63,13 @@ fn span(
 }
 
 /// A text that goes wrong: the valid part, the bad place, and the rest, which isn't read.
-fn wrong_text(at: u64, length: u64, field: &str, shown: &[u8], wrong: &Wrong) -> Vec<Span> {
+fn wrong_text(
+    at: u64,
+    length: u64,
+    (field, section): (&str, &'static str),
+    shown: &[u8],
+    wrong: &Wrong,
+) -> Vec<Span> {
     let cut = length.min(wrong.begun.len() as u64);
     let (bad, name, value) = match wrong.byte {
         Some(byte) => (wrong.at..wrong.at + 1, "bad byte", format!("{byte:02x}")),
@@ -72,8 +78,8 @@ fn wrong_text(at: u64, length: u64, field: &str, shown: &[u8], wrong: &Wrong) ->
     let unread = format!("{} bytes", length - bad.end);
     let fine = &shown[..shown.len().min(bad.start as usize)];
     let parts = [
-        (0..bad.start, field, quoted(fine), "valid UTF-8 up to here".into(), "§5.6"),
-        (bad.clone(), name, value, wrong.why(), "§8.1"),
+        (0..bad.start, field, quoted(fine), "valid UTF-8 up to here".into(), section),
+        (bad.clone(), name, value, wrong.why(), section),
         (
             bad.end..length,
             "unread",
@@ -110,7 +116,9 @@ fn close(at: u64, length: u64, shown: &[u8], whole: bool) -> Vec<Span> {
     let wrong =
         first_wrong(&[], reason).or_else(|| if whole { wrong_at_the_end(reason) } else { None });
     match wrong {
-        Some(wrong) => spans.extend(wrong_text(at + 2, length - 2, "reason", reason, &wrong)),
+        Some(wrong) => {
+            spans.extend(wrong_text(at + 2, length - 2, ("reason", "§5.5.1"), reason, &wrong))
+        }
         None if reason.is_empty() => {}
         None => {
             let meaning = "a reason, for people and logs";

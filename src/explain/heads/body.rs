@@ -7,7 +7,7 @@
 //! ```
 //!
 //! Nothing is judged here. A message whose length can't be found out has a body up to the end of the
-//! stream.
+//! stream (RFC 9112 §6).
 
 use crate::handshake::client::status_of;
 use crate::http::head::Head;

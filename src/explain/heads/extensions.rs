@@ -225,7 +225,7 @@ fn of_name(one: &Extension, bargain: &mut Bargain) -> Said {
                 0 | 1 => "the offer".into(),
                 _ => format!("offer {place}"),
             };
-            (format!("{which} is accepted: messages may be compressed"), "RFC 7692 §5")
+            (format!("{which} is accepted: messages may be compressed"), "RFC 7692 §7.1")
         }
     }
 }
@@ -233,7 +233,7 @@ fn of_name(one: &Extension, bargain: &mut Bargain) -> Said {
 fn of_offer(one: &Extension, settings: Option<&DeflateConfig>, is_taken: &mut bool) -> Said {
     let Some(offer) = DeflateParams::parse(one, false) else {
         let meaning = "an offer to compress with invalid parameters, which every server declines";
-        return (meaning.into(), "RFC 7692 §7");
+        return (meaning.into(), "RFC 7692 §7.1");
     };
     let meaning = match settings.map(|settings| DeflateParams::answer(&offer, settings)) {
         None => "an offer to compress; the response says whether it is accepted".into(),

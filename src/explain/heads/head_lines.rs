@@ -38,13 +38,22 @@ pub fn spans(what: What, bytes: &[u8], key: Option<&str>, mut bargain: Bargain) 
     spans
 }
 
+/// Fields that a client checks in a 101.
+const OF_A_101: [&str; 3] = ["Upgrade", "Connection", "Sec-WebSocket-Protocol"];
+
 fn section(at: u64, what: What, field: &str, value: &str) -> &'static str {
     match (at, what) {
         (0, What::Response) if is_interim(status_of(value).unwrap_or_default()) => "RFC 9110 §15.2",
-        (0, What::Response) => "§4.2.2",
-        (0, _) => "§4.1",
-        _ if field == "end of head" => "RFC 9112 §2.1",
-        _ => purpose(field).map_or("RFC 9110 §5", |(_, section)| section),
+        (0, What::Response) if field == "status line" => "§4.1",
+        (0, What::Response) => "RFC 9112 §4",
+        (0, _) if field == "request line" => "§4.2.1",
+        (0, _) => "RFC 9112 §3",
+        _ if field == "end of head" => "RFC 9112 §2.2",
+        // The client has rules of its own for these.
+        (_, What::Response) if OF_A_101.iter().any(|name| name.eq_ignore_ascii_case(field)) => {
+            "§4.1"
+        }
+        _ => purpose(field).map_or("RFC 9112 §5", |(_, section)| section),
     }
 }
 

@@ -16,16 +16,16 @@ pub fn names() -> impl Iterator<Item = &'static str> {
 
 /// Name, purpose, section.
 const FIELDS: [(&str, &str, &str); 27] = [
-    ("Host", "the host that the client wants: one port may serve several", "RFC 9110 §7.2"),
-    ("Upgrade", "asks for another protocol on this connection, or agrees to it", "§4.1"),
-    ("Connection", "names the fields that apply to this connection only", "§4.1"),
-    ("Sec-WebSocket-Key", "16 random bytes in base64, which the accept must fit", "§4.1"),
-    ("Sec-WebSocket-Version", "the protocol's version; 13 is the only one", "§4.1"),
-    ("Sec-WebSocket-Accept", "proves that the server has read this request", "§4.2.2"),
+    ("Host", "the host that the client wants: one port may serve several", "RFC 9112 §3.2"),
+    ("Upgrade", "asks for another protocol on this connection, or agrees to it", "§4.2"),
+    ("Connection", "names the fields that apply to this connection only", "§4.2.1"),
+    ("Sec-WebSocket-Key", "16 random bytes in base64, which the accept must fit", "§4.2.1"),
+    ("Sec-WebSocket-Version", "the protocol's version; 13 is the only one", "§4.2.1"),
+    ("Sec-WebSocket-Accept", "proves that the server has read this request", "§4.1"),
     (
         "Sec-WebSocket-Protocol",
         "subprotocols: the client offers some, the server picks one",
-        "§1.9",
+        "§4.2.2",
     ),
     ("Sec-WebSocket-Extensions", "extensions: the client offers, the server accepts", "§9.1"),
     ("Sec-WebSocket-Key1", "a key of the draft of 2010, older than the RFC", "§4.4"),
