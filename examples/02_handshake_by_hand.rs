@@ -1,11 +1,11 @@
-//! The handshake with nothing but a TCP socket: both ends written out, line by line. And a diagnostic:
-//! two ends that share a mistake agree with each other.
+//! The handshake with nothing but a TCP socket: both ends, line by line. And why testing them only
+//! against each other isn't enough: two ends with the same typo agree.
 //!
 //! run: cargo run --example 02_handshake_by_hand
 //! expect: client > GET /chat HTTP/1.1
 //! expect: server > HTTP/1.1 101 Switching Protocols
-//! expect: client: the answer fits my key, so this is a WebSocket now
-//! expect: client: I compute the same, so it must be right
+//! expect: client: the accept fits my key, so this is a WebSocket now
+//! expect: client: the accept fits what I computed, so I believe it
 //! expect: ws101:  no WebSocket: A 101 proves that the server read this request
 //! next: 03_frames_by_hand, what travels once the handshake is done
 
@@ -17,32 +17,34 @@ use base64::{Engine, prelude::BASE64_STANDARD};
 use sha1::{Digest, Sha1};
 
 const GUID: &str = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
-/// A GUID that stands in a tutorial: some of its last digits have changed places.
+/// The GUID of a tutorial, with a typo: some of its last digits have changed places.
 const WRONG_GUID: &str = "258EAFA5-E914-47DA-95CA-5AB0DC85B711";
 
 fn main() -> std::io::Result<()> {
     println!("--- a server and a client by hand, with the RFC's GUID\n");
     let address = serve_one(GUID)?;
     if ask_by_hand(address, GUID)? {
-        println!("client: the answer fits my key, so this is a WebSocket now\n");
+        println!("client: the accept fits my key, so this is a WebSocket now\n");
     }
 
-    println!("--- the same two, with a GUID copied wrong\n");
+    println!("--- the same two, with a typo in the GUID\n");
     let address = serve_one(WRONG_GUID)?;
     if ask_by_hand(address, WRONG_GUID)? {
-        println!("client: I compute the same, so it must be right\n");
+        println!("client: the accept fits what I computed, so I believe it\n");
     }
 
-    println!("--- that server, and a client that somebody else wrote\n");
+    println!("--- that server with the typo, and the client of ws101\n");
     let address = serve_one(WRONG_GUID)?;
     if let Err(error) = ws101::connect(&format!("ws://{address}/chat")) {
         println!("ws101:  {error}\n");
     }
-    println!("A handshake that was tested only against itself proves nothing.");
+    println!(
+        "Both ends had the same typo, so they agreed. Test each end against an independent one."
+    );
     Ok(())
 }
 
-/// Answers one request on a free port.
+/// Starts a server on a free port that answers one request.
 fn serve_one(guid: &'static str) -> std::io::Result<SocketAddr> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let address = listener.local_addr()?;
@@ -50,7 +52,7 @@ fn serve_one(guid: &'static str) -> std::io::Result<SocketAddr> {
     Ok(address)
 }
 
-/// The server's end: find the key, answer it.
+/// The server: find the key and answer it.
 fn answer(mut stream: TcpStream, guid: &str) -> std::io::Result<()> {
     let lines = read_head(&stream)?;
     let key = value_of(&lines, "Sec-WebSocket-Key").unwrap_or_default();
@@ -65,10 +67,10 @@ fn answer(mut stream: TcpStream, guid: &str) -> std::io::Result<()> {
     stream.write_all(response.as_bytes())
 }
 
-/// The client's end: ask, and compare the answer with what it must be.
+/// The client: send a request, and compare the accept with the expected one.
 fn ask_by_hand(address: SocketAddr, guid: &str) -> std::io::Result<bool> {
     let mut stream = TcpStream::connect(address)?;
-    // Sixteen bytes. A true client takes random ones: see `key::encode`.
+    // Sixteen bytes. A real client takes random ones: see `accept_key::encode`.
     let key = BASE64_STANDARD.encode("sixteen letters!");
     let request = format!(
         "GET /chat HTTP/1.1\r\n\
@@ -93,8 +95,7 @@ fn accept(key: &str, guid: &str) -> String {
     BASE64_STANDARD.encode(Sha1::digest(format!("{key}{guid}")))
 }
 
-/// The lines up to the empty one. Enough for a friend; what a stranger may send takes more care:
-/// see `src/http/head.rs`.
+/// The lines up to the empty one. This trusts the peer; `src/http/head.rs` doesn't.
 fn read_head(stream: &TcpStream) -> std::io::Result<Vec<String>> {
     let lines = BufReader::new(stream).lines();
     lines.take_while(|line| !line.as_ref().is_ok_and(|line| line.is_empty())).collect()

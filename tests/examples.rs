@@ -123,6 +123,7 @@ fn examples_that_print_and_end_print_what_they_promise() {
         "03_frames_by_hand",
         "09_why_websocket",
         "10_before_the_rfc",
+        "explain",
     ] {
         assert_printed(name, &run(name, &[]));
     }

@@ -14,6 +14,9 @@
 pub mod links;
 pub mod walk;
 
+/// What a chapter finds its excerpts by. In two parts, or it would be found here.
+const CHAPTER_MARK: &str = concat!("// ", "WALK: ");
+
 /// A place in the source.
 #[derive(Debug)]
 pub struct Anchor {
@@ -91,7 +94,7 @@ impl Anchor {
         let depth = indent(lines[0]);
         let line = |(index, line): (usize, &&'static str)| {
             // The marks by which chapters find their excerpts aren't shown.
-            let text = line.split("// WALK: ").next().unwrap_or_default();
+            let text = line.split(CHAPTER_MARK).next().unwrap_or_default();
             let is_mark = text.trim().is_empty() && !line.is_empty();
             (!is_mark).then(|| Line {
                 number: first + index + 1,
