@@ -524,7 +524,7 @@ function gotCode({ id, passage }) {
 }
 
 function drawCode() {
-  const passage = known.get(wanted), panel = $('code'), opens = panel.hidden;
+  const passage = known.get(wanted), panel = $('code-panel'), opens = panel.hidden;
   panel.hidden = false;
   $('code-title').textContent = walking ? 'A walk through the code' : 'The code';
   $('code-where').replaceChildren(make('code', '', `src/${passage.file}`), ' ', make('b', '', passage.function),
@@ -565,7 +565,7 @@ function walkTo(at) {
 }
 
 function closeCode() {
-  $('code').hidden = true;
+  $('code-panel').hidden = true;
   walking = wanted = null;
   if (opener?.isConnected) opener.focus();
 }
@@ -573,7 +573,7 @@ function closeCode() {
 $('walk-next').onclick = () => walkTo(walking.at + 1);
 $('walk-back').onclick = () => walkTo(walking.at - 1);
 $('code-close').onclick = closeCode;
-$('code').onkeydown = event => {
+$('code-panel').onkeydown = event => {
   if (event.key === 'Escape') closeCode();
   else if (walking && event.key === 'ArrowRight') walkTo(walking.at + 1);
   else if (walking && event.key === 'ArrowLeft') walkTo(walking.at - 1);

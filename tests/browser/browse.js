@@ -93,14 +93,14 @@ async function playground() {
     await waitFor(page, '#state', 'open');
     const other = await open(browser, `http://${recorded}`);
     await waitFor(other, '#state', 'open');
-    await waitFor(page, '#tabs', 'tab 2');
+    await waitFor(page, '#tabs', 'tab 3');
     await fill(page, '#all-text', 'is anybody here?');
     await click(page, '#all button');
     await waitFor(other, '#timeline', 'onmessage: "is anybody here?"');
     await click(other, '#slow');
-    await waitFor(page, '#tabs', 'tab 2, slow');
+    await waitFor(page, '#tabs', 'tab 3, slow');
     await click(page, '#burst');
-    await waitFor(page, '#note', 'Tab 2 reads too slowly');
+    await waitFor(page, '#note', 'Tab 3 reads too slowly');
     await waitFor(other, '#state', 'closed');
     await waitFor(page, '#state', 'open');
     await other.close();
@@ -152,19 +152,19 @@ async function shots(address) {
         await click(page, '#say button');
         await click(page, '[data-do=long]');
         await waitFor(page, '#xray', 'text, 300 bytes');
-        assert(await fits(page), 'something is wider than the screen');
+        await assertFits(page);
         await click(page, '#say button');
         await waitFor(page, '#xray', 'text, 5 bytes');
-        assert(await fits(page), 'something is wider than the screen');
+        await assertFits(page);
         const file = path.join(process.env.SCREENSHOTS, `${name}-${width}-${dark ? 'dark' : 'light'}`);
         await page.screenshot({ path: `${file}.png`, fullPage: true });
         await page.evaluate(() => window.scrollTo(0, 0));
         await page.screenshot({ path: `${file}-first.png` });
         await click(page, '#xray .to-walk');
-        await waitFor(page, '#walk-list', 'mask');
+        await waitFor(page, '#walk-list', 'becomes');
         await page.$$eval('#walk-list button', (all) => all.find((one) => one.textContent.startsWith('apply')).click());
         await waitFor(page, '#code-where', 'mask.rs');
-        assert(await fits(page), 'the code is wider than the screen');
+        await assertFits(page);
         await page.screenshot({ path: `${file}-walk.png` });
         await click(page, '#code-close');
         if (process.env.PICTURE && width === 1440 && !dark && name === 'chromium') await picture(page);
@@ -175,11 +175,15 @@ async function shots(address) {
   }
 }
 
-const fits = (page) => page.evaluate(() => {
+/** What is wider than the screen; nothing, if all fits. */
+const tooWide = (page) => page.evaluate(() => {
   const root = document.documentElement;
-  const outside = [...document.querySelectorAll('main *, nav *, .code-panel, .code-panel > *, .code-top *, .walk *')].filter((one) => one.getBoundingClientRect().right > root.clientWidth + 1);
-  return root.scrollWidth <= root.clientWidth && outside.length === 0;
+  const all = [...document.querySelectorAll('main *, nav *, .code-panel, .code-panel > *, .code-top *, .walk *')];
+  const outside = all.filter((one) => one.getBoundingClientRect().right > root.clientWidth + 1);
+  if (outside.length === 0 && root.scrollWidth > root.clientWidth) return 'the page';
+  return outside.slice(0, 3).map((one) => one.outerHTML.slice(0, 120)).join(' ');
 });
+const assertFits = async (page) => assertEqual(await tooWide(page), '', 'wider than the screen');
 
 /** The picture of the README: a byte and its code, side by side. */
 async function picture(page) {
@@ -225,7 +229,7 @@ async function compressedPlayground() {
     await waitFor(page, '#xray', 'bytes inflated');
     for (const width of [360, 1440]) {
       await page.setViewport({ width, height: 900 });
-      assert(await fits(page), `something is wider than ${width}`);
+      await assertFits(page);
       await page.screenshot({ path: path.join(process.env.SCREENSHOTS, `${name}-${width}-compressed.png`), fullPage: true });
     }
   });
@@ -236,6 +240,7 @@ async function compressedPlayground() {
 async function code(page, browser, address) {
   const openCode = (where, id) => page.$eval(`${where} [data-code="${id}"]`, (element) => { element.focus(); element.click(); });
   const verdictOf = async (bytes, from, seen) => {
+    await page.$eval('#frame-verdict', (element) => element.replaceChildren());
     await page.select('#frame-from', from);
     await fill(page, '#frame-bytes', bytes);
     await waitFor(page, '#frame-verdict', seen);
@@ -256,7 +261,7 @@ async function code(page, browser, address) {
       assert((await text(page, '#code-chapter')).length > 60, 'no chapter');
       assertEqual(await page.evaluate(() => document.activeElement.id), 'code-title', 'focus');
       await page.keyboard.press('Escape');
-      assert(await page.$eval('#code', (panel) => panel.hidden), 'Escape does not close it');
+      assert(await page.$eval('#code-panel', (panel) => panel.hidden), 'Escape does not close it');
       assert(await page.evaluate((id) => document.activeElement.dataset.code === id, id), 'focus does not return');
     });
   }
