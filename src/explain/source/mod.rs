@@ -423,7 +423,13 @@ const ANCHORS: &[Anchor] = &[
     ),
     anchor("parameter.twice", PARAMETERS, "seen.contains", "RFC 7692 §7.1", C11),
     // The 101, and the client's look at it.
-    anchor("accept.computed", ("handshake/accept_key.rs", "accept"), "", "§1.3", C03),
+    anchor(
+        "accept.computed",
+        ("handshake/accept_key.rs", "accept"),
+        "chain_update(GUID)",
+        "§1.3",
+        C03,
+    ),
     anchor("101", ("handshake/server.rs", "Agreement::response"), "", "§4.2.2", C03),
     anchor("status.line", ("handshake/client.rs", "status_of"), "", "RFC 9112 §4", C10),
     anchor("status", VERIFY, "let status = status_of", "§4.1", C10),
@@ -501,7 +507,7 @@ const ANCHORS: &[Anchor] = &[
         C11,
     ),
     anchor("block", ("explain/frames/compressed.rs", "block"), "", "RFC 1951 §3.2.3", C11),
-    anchor("text", ("frames/utf8.rs", "Text::push"), "", "§8.1", C06),
+    anchor("text", ("frames/utf8.rs", "Text::push"), "check(whole)", "§8.1", C06),
     anchor("text.character", ("frames/utf8.rs", "Text::push_to_cut"), "", "§8.1", C06),
     anchor("text.end", ("frames/utf8.rs", "Text::finish"), "", "§8.1", C06),
     anchor("text.message", APPEND, "Violation::TextNotUtf8", "§5.4", C06),
