@@ -1,13 +1,16 @@
-//! The handshake with nothing but a TCP socket: both ends, line by line. And why testing them only
-//! against each other isn't enough: two ends with the same typo agree.
+//! The handshake on a bare TCP socket: both ends, line by line. It also shows that two ends which
+//! share a mistake agree with each other.
 //!
 //! run: cargo run --example 02_handshake_by_hand
 //! expect: client > GET /chat HTTP/1.1
 //! expect: server > HTTP/1.1 101 Switching Protocols
 //! expect: client: the accept fits my key, so this is a WebSocket now
 //! expect: client: the accept fits what I computed, so I believe it
-//! expect: ws101:  no WebSocket: A 101 proves that the server read this request
-//! next: 03_frames_by_hand, what travels once the handshake is done
+//! expect: ws101:  no WebSocket: A 101 proves that the server has read this request
+//! next: 03_frames_by_hand, what both ends send after the handshake
+
+#[path = "shared/help.rs"]
+mod help;
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -17,10 +20,11 @@ use base64::{Engine, prelude::BASE64_STANDARD};
 use sha1::{Digest, Sha1};
 
 const GUID: &str = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
-/// The GUID of a tutorial, with a typo: some of its last digits have changed places.
+/// The GUID of a tutorial: some of its last digits are swapped.
 const WRONG_GUID: &str = "258EAFA5-E914-47DA-95CA-5AB0DC85B711";
 
 fn main() -> std::io::Result<()> {
+    help::print_if_asked(include_str!("02_handshake_by_hand.rs"));
     println!("--- a server and a client by hand, with the RFC's GUID\n");
     let address = serve_one(GUID)?;
     if ask_by_hand(address, GUID)? {
@@ -33,18 +37,16 @@ fn main() -> std::io::Result<()> {
         println!("client: the accept fits what I computed, so I believe it\n");
     }
 
-    println!("--- that server with the typo, and the client of ws101\n");
+    println!("--- the same server, and a client by another author\n");
     let address = serve_one(WRONG_GUID)?;
     if let Err(error) = ws101::connect(&format!("ws://{address}/chat")) {
         println!("ws101:  {error}\n");
     }
-    println!(
-        "Both ends had the same typo, so they agreed. Test each end against an independent one."
-    );
+    println!("A handshake that was tested only against itself proves nothing.");
     Ok(())
 }
 
-/// Starts a server on a free port that answers one request.
+/// Answers one request on a free port.
 fn serve_one(guid: &'static str) -> std::io::Result<SocketAddr> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let address = listener.local_addr()?;
@@ -52,7 +54,7 @@ fn serve_one(guid: &'static str) -> std::io::Result<SocketAddr> {
     Ok(address)
 }
 
-/// The server: find the key and answer it.
+/// The server's end: finds the key, and answers it.
 fn answer(mut stream: TcpStream, guid: &str) -> std::io::Result<()> {
     let lines = read_head(&stream)?;
     let key = value_of(&lines, "Sec-WebSocket-Key").unwrap_or_default();
@@ -67,10 +69,10 @@ fn answer(mut stream: TcpStream, guid: &str) -> std::io::Result<()> {
     stream.write_all(response.as_bytes())
 }
 
-/// The client: send a request, and compare the accept with the expected one.
+/// The client's end: sends the request, and compares the answer with the right one.
 fn ask_by_hand(address: SocketAddr, guid: &str) -> std::io::Result<bool> {
     let mut stream = TcpStream::connect(address)?;
-    // Sixteen bytes. A real client takes random ones: see `accept_key::encode`.
+    // Sixteen bytes. A real client uses random ones: see `accept_key::encode`.
     let key = BASE64_STANDARD.encode("sixteen letters!");
     let request = format!(
         "GET /chat HTTP/1.1\r\n\
@@ -95,7 +97,8 @@ fn accept(key: &str, guid: &str) -> String {
     BASE64_STANDARD.encode(Sha1::digest(format!("{key}{guid}")))
 }
 
-/// The lines up to the empty one. This trusts the peer; `src/http/head.rs` doesn't.
+/// The lines up to the empty one. This is enough here, but not for the head of an unknown peer: see
+/// `src/http/head.rs`.
 fn read_head(stream: &TcpStream) -> std::io::Result<Vec<String>> {
     let lines = BufReader::new(stream).lines();
     lines.take_while(|line| !line.as_ref().is_ok_and(|line| line.is_empty())).collect()

@@ -1,4 +1,4 @@
-//! Frames, bit by bit: the examples of RFC 6455 §5.7, taken apart, and one put together.
+//! Frames, bit by bit: takes apart the examples of RFC 6455 §5.7, and puts one together.
 //!
 //! run: cargo run --example 03_frames_by_hand
 //! expect: server → client, byte 0: text, 5 bytes
@@ -12,7 +12,10 @@
 //! expect:   payload   "Hello": UTF-8
 //! expect:   ! broken: 1002: A client masks every frame
 //! expect: sent: 82 83 01 02 03 04 62 63 77
-//! next: 04_echo, a server that speaks in them
+//! next: 04_echo, a server that sends and receives them
+
+#[path = "shared/help.rs"]
+mod help;
 
 use ws101::explain::conversation::explain_frames;
 use ws101::explain::heads::Settings;
@@ -20,7 +23,7 @@ use ws101::explain::print::{Style, annotation};
 use ws101::frames::header::{Header, Opcode, Role};
 use ws101::frames::mask;
 
-/// Who sends it, the bytes, and what the RFC says of them.
+/// The sender, the bytes, and what they are.
 const FRAMES: [(Role, &[u8], &str); 6] = [
     (Role::Server, b"\x81\x05Hello", "a text message in one frame, from a server"),
     (
@@ -29,19 +32,20 @@ const FRAMES: [(Role, &[u8], &str); 6] = [
         "the same from a client, which masks",
     ),
     (Role::Server, b"\x01\x03Hel\x80\x02lo", "the same in two fragments"),
-    (Role::Server, b"\x89\x05Hello", "a ping; its pong will say Hello as well"),
-    (Role::Server, b"\x82\x7e\x01\x00...", "256 bytes in a frame, of which three have come"),
+    (Role::Server, b"\x89\x05Hello", "a ping; its pong must say Hello, too"),
+    (Role::Server, b"\x82\x7e\x01\x00...", "a frame of 256 bytes, of which three have arrived"),
     (Role::Client, b"\x81\x05Hello", "a client that forgot its mask"),
 ];
 
 fn main() {
+    help::print_if_asked(include_str!("03_frames_by_hand.rs"));
     for (from, bytes, story) in FRAMES {
         println!("--- {story}\n");
-        for told in explain_frames(bytes, from, &Settings::default()) {
-            println!("{}", annotation(&told, "", Style { colour: false, pictures: true }));
+        for frame in explain_frames(bytes, from, &Settings::default()) {
+            println!("{}", annotation(&frame, "", Style { colour: false, pictures: true }));
         }
     }
-    println!("--- put together: \"cat\", in binary, as a client sends it\n");
+    println!("--- put together: a binary message, \"cat\", as a client sends it\n");
     println!("sent: {}", hex(&put_together(b"cat", [1, 2, 3, 4])));
 }
 

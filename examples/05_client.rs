@@ -1,22 +1,28 @@
-//! A WebSocket client for the terminal: each line of input is a message; what comes is printed.
+//! A WebSocket client for the terminal. It sends each line of its input as a message, and prints each
+//! message that it receives.
 //!
 //! run: cargo run --example 05_client URL [OPTION]...
 //! options: --origin O, --protocol P, --header 'N: V', --root FILE, --explain
-//! for instance: echo hello | cargo run --example 05_client ws://127.0.0.1:9001
-//! look at each byte: add --explain
+//! for example: echo hello | cargo run --example 05_client ws://127.0.0.1:9001
+//! to see each byte: add --explain
 //! expect: closed: 1000
-//! next: 06_chat, where many talk to each other
+//! next: 06_chat, in which many clients talk to each other
 //!
-//! At the end of its input it closes cleanly, and prints what still comes before the answer to that.
-//! If it can't connect, or the connection breaks, it says why and exits with 1.
+//! At the end of its input it sends a Close, and prints the messages that arrive before the server's
+//! Close. If it can't connect, or the connection breaks, it says why and exits with 1.
+
+#[path = "shared/help.rs"]
+mod help;
 
 use std::io::BufRead;
 use std::process::ExitCode;
 use std::thread;
 
+use ws101::diagnostic::escape;
 use ws101::{Client, Explainer, Message, Result, Sender, WebSocket};
 
 fn main() -> ExitCode {
+    help::print_if_asked(include_str!("05_client.rs"));
     env_logger::init();
     let (explain, arguments): (Vec<String>, Vec<String>) =
         std::env::args().skip(1).partition(|argument| argument == "--explain");
@@ -28,10 +34,10 @@ fn main() -> ExitCode {
     };
     let talked = match explain.is_empty() {
         true => client.connect().and_then(talk),
-        // What is printed waits in a queue: it is printed to its end before this is dropped.
+        // Annotations wait in a queue. Dropping the explainer waits until they are printed.
         false => Explainer::stderr()
             .map_err(ws101::Error::Io)
-            .and_then(|narrator| talk(client.explain(&narrator).connect()?)),
+            .and_then(|explainer| talk(client.explain(&explainer).connect()?)),
     };
     match talked {
         Ok(()) => ExitCode::SUCCESS,
@@ -43,27 +49,28 @@ fn main() -> ExitCode {
 }
 
 fn talk(mut ws: WebSocket) -> Result<()> {
-    // Two directions, two threads: one sends lines while the other waits for messages.
+    // One thread sends lines while the other waits for messages.
     let sender = ws.sender();
     thread::spawn(move || send_lines(sender));
     while let Some(message) = ws.recv()? {
         match message {
-            Message::Text(text) => println!("{text}"),
+            // A terminal obeys some characters: a server could set its title, or clear it.
+            Message::Text(text) => println!("{}", escape(&text)),
             Message::Binary(bytes) => println!("{} bytes: {:02x?}", bytes.len(), bytes),
         }
     }
     if let Some(close) = ws.closed_with() {
-        eprintln!("closed: {close}");
+        eprintln!("closed: {}", escape(&close.to_string()));
     }
     Ok(())
 }
 
-/// Sends each line of the input, then closes. The answer to that ends `recv` in the other thread.
+/// Sends each line of the input, then a Close. The server's Close ends `recv` in the other thread.
 fn send_lines(sender: Sender) {
     for line in std::io::stdin().lock().split(b'\n').map_while(|line| line.ok()) {
         let sent = match str::from_utf8(&line) {
             Ok(text) => sender.send(text.trim_end_matches('\r')),
-            // Text would be refused; as bytes it may go.
+            // Text must be UTF-8, so these bytes are sent as a binary message.
             Err(_) => sender.send(&line),
         };
         if sent.is_err() {

@@ -1,10 +1,14 @@
-//! A chat, and its page on the same port: what one says, all hear, and nobody waits for the slowest.
+//! A chat, and its page on the same port. Each message goes to all members, and a slow member delays
+//! no other.
 //!
 //! run: cargo run --example 06_chat [ADDRESS] [--explain]
 //! then: open http://127.0.0.1:9001 in two windows
 //! or: cargo run --example 05_client ws://127.0.0.1:9001/chat
 //! expect: listening on ws://127.0.0.1:9001
-//! next: 07_tap, which shows what goes over the wire
+//! next: 07_tap, which shows the bytes of each connection
+
+#[path = "shared/help.rs"]
+mod help;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -16,10 +20,11 @@ use ws101::{
 /// How many messages may wait for a member. One more, and the member is dropped.
 const BOUND: usize = 64;
 
-/// Everybody who is here, by the number of their connection.
+/// The members' outboxes, by the id of the connection.
 type Members = Mutex<HashMap<u64, Outbox>>;
 
 fn main() -> Result<()> {
+    help::print_if_asked(include_str!("06_chat.rs"));
     env_logger::init();
     let (options, mut addresses): (Vec<String>, Vec<String>) =
         std::env::args().skip(1).partition(|argument| argument == "--explain");
@@ -35,24 +40,24 @@ fn main() -> Result<()> {
         server = server.explain(Explainer::stdout()?);
     }
     println!("listening on ws://{}", server.local_addr()?);
-    println!("open http://{}", server.local_addr()?);
+    println!("open http://{} in two windows; Ctrl-C ends this program", server.local_addr()?);
 
     let members = Arc::new(Members::default());
-    server.serve(move |ws| take_part(ws, &members))
+    server.serve(move |ws| serve_member(ws, &members))
 }
 
-/// A member's stay, from the first hello to whatever ends it.
-fn take_part(mut ws: WebSocket, members: &Members) -> Result<()> {
+/// Serves one member, from joining to leaving.
+fn serve_member(mut ws: WebSocket, members: &Members) -> Result<()> {
     let name = format!("guest {}", ws.id());
     members.lock().unwrap().insert(ws.id(), ws.outbox(BOUND)?);
     tell_all(members, &format!("{name} comes in"));
-    let ended = pass_on(&mut ws, &name, members);
+    let ended = relay_messages(&mut ws, &name, members);
     members.lock().unwrap().remove(&ws.id());
     tell_all(members, &format!("{name} leaves"));
     ended
 }
 
-fn pass_on(ws: &mut WebSocket, name: &str, members: &Members) -> Result<()> {
+fn relay_messages(ws: &mut WebSocket, name: &str, members: &Members) -> Result<()> {
     while let Some(message) = ws.recv()? {
         match message {
             Message::Text(text) => tell_all(members, &format!("{name}: {text}")),
@@ -62,11 +67,11 @@ fn pass_on(ws: &mut WebSocket, name: &str, members: &Members) -> Result<()> {
     Ok(())
 }
 
-/// Encodes once, and puts it into each member's queue. None of this waits for anybody.
+/// Encodes a message once, and puts it into each member's queue. This never waits for a member.
 fn tell_all(members: &Members, text: &str) {
     let message = PreparedMessage::new(text);
     for outbox in members.lock().unwrap().values() {
-        // Too slow, or gone already. Cutting it ends its `recv`, and so its stay.
+        // The member is too slow, or gone already. The abort ends its `recv` loop, which removes it.
         if outbox.try_send(&message).is_err() {
             outbox.abort();
         }

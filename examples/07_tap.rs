@@ -1,14 +1,17 @@
-//! A tap on the wire: stands between any client and any server, and explains every byte.
+//! A tap between any client and any server: it passes the bytes on, and explains each of them.
 //!
 //! run: cargo run --example 07_tap LISTEN TARGET [--to FILE] [--pictures]
-//! for instance: cargo run --example 04_echo, and
+//! for example: cargo run --example 04_echo, and
 //!     cargo run --example 07_tap 127.0.0.1:9002 127.0.0.1:9001, and
 //!     echo hello | cargo run --example 05_client ws://127.0.0.1:9002
 //! expect: listening on ws://127.0.0.1:9001
-//! next: 08_rooms, where not everybody is let in
+//! next: 08_rooms, a server that checks which clients may come in
 //!
-//! It passes on what it reads, as it was read, and says which connection each line is about. What it
-//! tells comes from `src/explain`.
+//! It passes the bytes on unchanged, and each line that it prints names its connection. The explanations
+//! come from `src/explain`.
+
+#[path = "shared/help.rs"]
+mod help;
 
 use std::fs::File;
 use std::io::{ErrorKind, IoSlice};
@@ -22,12 +25,13 @@ use ws101::frames::header::Role;
 use ws101::{Explainer, Result, Stream, Tap};
 
 fn main() -> ExitCode {
+    help::print_if_asked(include_str!("07_tap.rs"));
     env_logger::init();
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let pictures = arguments.iter().any(|argument| argument == "--pictures");
     let words: Vec<&str> =
         arguments.iter().map(String::as_str).filter(|word| *word != "--pictures").collect();
-    let narrator = match words.as_slice() {
+    let explainer = match words.as_slice() {
         [_, _, "--to", file] => File::create(file)
             .and_then(|file| Explainer::new(file, Style { colour: false, pictures })),
         [_, _] if pictures => Explainer::new(std::io::stdout(), Style { colour: false, pictures }),
@@ -37,7 +41,7 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    match narrator.map_err(ws101::Error::Io).and_then(|it| stand_between(words[0], words[1], it)) {
+    match explainer.map_err(ws101::Error::Io).and_then(|it| relay(words[0], words[1], it)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("{error}");
@@ -46,20 +50,20 @@ fn main() -> ExitCode {
     }
 }
 
-fn stand_between(listen: &str, target: &str, narrator: Explainer) -> Result<()> {
+fn relay(listen: &str, target: &str, explainer: Explainer) -> Result<()> {
     let listener = TcpListener::bind(listen)?;
     println!("listening on ws://{}", listener.local_addr()?);
     for (number, client) in (1..).zip(listener.incoming()) {
         let Ok(client) = client else { continue };
         let name = format!("#{number}");
         let Ok(server) = TcpStream::connect(target) else {
-            eprintln!("{name} nobody answers at {target}");
+            eprintln!("{name} no server answers at {target}");
             continue;
         };
-        // What comes in one piece shall leave in one, and at once. If not: the bytes are the same.
+        // Sends each piece at once. If that fails, the bytes still pass, only later.
         let _ = client.set_nodelay(true).and(server.set_nodelay(true));
-        // To the client we are its server: it is this end that is tapped, in both directions.
-        let client = Arc::new(Tap::new(client, Role::Server, narrator.sink(name)));
+        // To the client we are its server, so this tap sees both directions from the server's end.
+        let client = Arc::new(Tap::new(client, Role::Server, explainer.sink(name)));
         let server = Arc::new(server);
         let (from_client, to_server) = (client.clone(), server.clone());
         thread::spawn(move || pump(&*from_client, &*to_server));
@@ -68,7 +72,7 @@ fn stand_between(listen: &str, target: &str, narrator: Explainer) -> Result<()> 
     Ok(())
 }
 
-/// Passes bytes on until their stream ends, and then its end.
+/// Passes bytes on until their stream ends, then ends the other stream.
 fn pump(from: &dyn Stream, to: &dyn Stream) {
     let mut room = vec![0; 64 * 1024];
     loop {

@@ -1,15 +1,18 @@
-//! Rooms with a door: whose page may knock (`Origin`), who may come in (a cookie for pages, a token for
-//! programs), where to (the path), and what is spoken there (a subprotocol).
+//! Chat rooms with access control. The server checks the page's `Origin`, the room (the path), the
+//! visitor (a cookie for pages, a token for programs), and chooses a subprotocol.
 //!
 //! run: cargo run --example 08_rooms [ADDRESS] [--origin ORIGIN]...
 //! then: open http://127.0.0.1:9001
 //! or: cargo run --example 05_client ws://127.0.0.1:9001/tea --header 'Authorization: Bearer TOKEN'
 //! expect: listening on ws://127.0.0.1:9001
 //! expect: a program's token:
-//! next: 09_why_websocket, what all this is for
+//! next: 09_why_websocket, which compares WebSocket with plain HTTP
 //!
-//! A refusal says at which of the questions somebody failed: 403, 404, 401, in this order. It prints
-//! who comes, who goes, and who is turned away.
+//! A refusal shows which check failed: 403 the origin, 404 the path, 401 the visitor, in this order.
+//! The server prints which visitors come, leave and are refused.
+
+#[path = "shared/help.rs"]
+mod help;
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
@@ -21,16 +24,18 @@ use ws101::{
 };
 
 const ROOMS: [&str; 3] = ["/tea", "/garden", "/workshop"];
-/// What is said as `{"who":..,"says":..}`, and as `who: says`. Who offers neither gets text.
+/// The subprotocol that sends `{"who":..,"says":..}`.
 const JSON: &str = "rooms.json";
+/// The subprotocol that sends `who: says`. A client that offers neither gets this one.
 const TEXT: &str = "rooms.text";
 const COOKIE: &str = "visitor";
-/// How many visitors may be known. Whoever hands out keys without end runs out of memory.
+/// How many visitors may be known. Without a limit, handing out cookies would fill the memory.
 const MOST_KNOWN: usize = 1000;
 /// How many messages may wait for a member.
 const BOUND: usize = 64;
 
 fn main() -> Result<()> {
+    help::print_if_asked(include_str!("08_rooms.rs"));
     env_logger::init();
     let (mut address, mut origins) = ("127.0.0.1:9001".into(), Vec::new());
     let mut arguments = std::env::args().skip(1);
@@ -40,33 +45,33 @@ fn main() -> Result<()> {
             _ => address = argument,
         }
     }
-    let house = Arc::new(House::default());
-    let (at_the_door, on_the_pages) = (house.clone(), house.clone());
+    let rooms = Arc::new(Rooms::default());
+    let (for_authorize, for_pages) = (rooms.clone(), rooms.clone());
     let mut server = Server::bind(address)?
         .paths(ROOMS)
         .subprotocols([JSON, TEXT])
-        .authorize(move |request| let_in(request, &at_the_door))
-        .http(move |request| page(request, &on_the_pages))
+        .authorize(move |request| authorize(request, &for_authorize))
+        .http(move |request| page(request, &for_pages))
         .limits(Limits { max_message: 4096, ..Limits::default() });
-    // A browser sends our cookie along whoever's page it is that asks. So that is the first question:
-    // pages of this very host and port may ask, unless others are named here.
+    // A browser sends our cookie along with the request of any page. So the server checks the origin
+    // first. By default only pages of this host and port may connect.
     if !origins.is_empty() {
         server = server.origins(origins);
     }
     let address = server.local_addr()?;
     println!("listening on ws://{address}");
-    println!("a program's token: {}", house.make_known("robot").unwrap_or_default());
-    println!("open http://{address}");
-    server.serve(move |ws| visit(ws, &house))
+    println!("a program's token: {}", rooms.make_known("robot").unwrap_or_default());
+    println!("open http://{address} in a browser; Ctrl-C ends this program");
+    server.serve(move |ws| visit(ws, &rooms))
 }
 
-/// Whom we know, and who is here.
+/// The known visitors, and the members of the rooms.
 #[derive(Default)]
-struct House {
-    /// By the secret in their cookie or token. Looked up by a hash that nobody can foresee, so how long
-    /// it takes tells nothing about the secrets that are in it.
+struct Rooms {
+    /// The names of known visitors, by the secret in their cookie or token. The map's hash is
+    /// unpredictable, so the time of a lookup reveals nothing about the secrets.
     known: Mutex<HashMap<String, String>>,
-    /// By the number of their connection.
+    /// By the id of the connection.
     members: Mutex<HashMap<u64, Member>>,
 }
 
@@ -76,8 +81,8 @@ struct Member {
     outbox: Outbox,
 }
 
-impl House {
-    /// A new secret for somebody: 128 bits, from the operating system.
+impl Rooms {
+    /// Makes a secret for a new visitor: 128 bits, from the operating system. `None` if too many are known.
     fn make_known(&self, name: &str) -> Option<String> {
         let half = || RandomState::new().hash_one(name);
         let secret = format!("{:016x}{:016x}", half(), half());
@@ -86,7 +91,7 @@ impl House {
         Some(secret)
     }
 
-    /// Who asks, and how we know.
+    /// The visitor's name, and whether a cookie or a token proves it.
     fn who(&self, request: &Request) -> Option<(String, &'static str)> {
         let token = request.header("Authorization").and_then(|v| v.strip_prefix("Bearer "));
         let (secret, how) = match (token, request.cookie(COOKIE)) {
@@ -97,13 +102,13 @@ impl House {
         Some((self.known.lock().unwrap().get(secret)?.clone(), how))
     }
 
-    /// Says something in a room, to each in the words that were agreed on.
+    /// Sends something to all members of a room, to each in its subprotocol.
     fn tell(&self, room: &str, who: &str, says: &str) {
         let text = PreparedMessage::new(format!("{who}: {says}"));
         let json = PreparedMessage::new(object(&[("who", string(who)), ("says", string(says))]));
         for member in self.members.lock().unwrap().values().filter(|member| member.room == room) {
             let message = if member.speaks_json { &json } else { &text };
-            // Too slow, or gone: see 06_chat.
+            // The member is too slow, or gone already: see 06_chat.
             if member.outbox.try_send(message).is_err() {
                 member.outbox.abort();
             }
@@ -111,62 +116,63 @@ impl House {
     }
 }
 
-/// The last question, when origin and path are right: do we know who asks?
-fn let_in(request: &Request, house: &House) -> std::result::Result<(), Refusal> {
-    match house.who(request) {
+/// The last check, after origin and path: is this visitor known?
+fn authorize(request: &Request, rooms: &Rooms) -> std::result::Result<(), Refusal> {
+    match rooms.who(request) {
         Some(_) => Ok(()),
         None => {
-            println!("somebody is turned away from {}", request.path());
-            let how = "This room is for visitors that are known: by the cookie that the page sets, or by \
+            println!("an unknown visitor is refused at {}", request.path());
+            let how = "This room is for known visitors. Send the cookie that the page sets, or \
                        `Authorization: Bearer` and the token that the server printed.";
             Err(Refusal::because(401, how).header("WWW-Authenticate", "Bearer"))
         }
     }
 }
 
-fn visit(mut ws: WebSocket, house: &House) -> Result<()> {
+fn visit(mut ws: WebSocket, rooms: &Rooms) -> Result<()> {
     let room = ws.request().path().to_owned();
-    let Some((name, how)) = house.who(ws.request()) else { return ws.close(1008, "unknown") };
+    let Some((name, how)) = rooms.who(ws.request()) else { return ws.close(1008, "unknown") };
     let speaks = ws.subprotocol().unwrap_or(TEXT).to_owned();
-    println!("{name} comes to {room} with a {how}, and speaks {speaks}");
+    println!("{name} enters {room} with a {how}, and speaks {speaks}");
     let member =
         Member { room: room.clone(), speaks_json: speaks == JSON, outbox: ws.outbox(BOUND)? };
-    house.members.lock().unwrap().insert(ws.id(), member);
-    house.tell(&room, &name, "hello");
-    let ended = talk(&mut ws, &room, &name, house);
-    house.members.lock().unwrap().remove(&ws.id());
-    house.tell(&room, &name, "goodbye");
+    rooms.members.lock().unwrap().insert(ws.id(), member);
+    rooms.tell(&room, &name, "hello");
+    let ended = talk(&mut ws, &room, &name, rooms);
+    rooms.members.lock().unwrap().remove(&ws.id());
+    rooms.tell(&room, &name, "goodbye");
     println!("{name} leaves {room}");
     ended
 }
 
-fn talk(ws: &mut WebSocket, room: &str, name: &str, house: &House) -> Result<()> {
+fn talk(ws: &mut WebSocket, room: &str, name: &str, rooms: &Rooms) -> Result<()> {
     while let Some(message) = ws.recv()? {
         match message {
-            Message::Text(text) => house.tell(room, name, &text),
+            Message::Text(text) => rooms.tell(room, name, &text),
             Message::Binary(_) => return ws.close(1003, "text only"),
         }
     }
     Ok(())
 }
 
-/// The way to a cookie. A real one asks for a password, in a POST over https.
-fn page(request: &Request, house: &House) -> Option<Response> {
+/// The pages, and the form that sets the cookie. A real server would ask for a password, in a POST over
+/// https.
+fn page(request: &Request, rooms: &Rooms) -> Option<Response> {
     const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; \
         connect-src 'self'; form-action 'self'; frame-ancestors 'none'";
     let page = match request.path() {
-        "/" if house.who(request).is_some() => Response::html(include_str!("rooms/page.html")),
+        "/" if rooms.who(request).is_some() => Response::html(include_str!("rooms/page.html")),
         "/" => Response::html(include_str!("rooms/door.html")),
         "/enter" => {
             let name = request.query()?.strip_prefix("name=")?;
             if !(1..=16).contains(&name.len()) || !name.bytes().all(|b| b.is_ascii_alphanumeric()) {
                 return Some(Response::text("A name has up to 16 letters and digits.").status(400));
             }
-            let Some(secret) = house.make_known(name) else {
+            let Some(secret) = rooms.make_known(name) else {
                 return Some(Response::text("There are enough visitors.").status(503));
             };
-            println!("{name} is given a cookie");
-            // No script can read it, and no page of another site can send it.
+            println!("{name} gets a cookie");
+            // No script can read this cookie, and no page of another site can send it.
             let cookie = format!("{COOKIE}={secret}; Path=/; HttpOnly; SameSite=Strict");
             Response::text("").status(302).header("Location", "/").header("Set-Cookie", &cookie)
         }

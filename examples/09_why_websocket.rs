@@ -1,5 +1,5 @@
-//! Why WebSocket: the same messages, delivered at the same time in four ways, and what each way costs,
-//! measured on this machine.
+//! Why WebSocket: it delivers the same messages in four ways at the same time, and measures on this
+//! machine what each way costs.
 //!
 //! run: cargo run --release --example 09_why_websocket
 //! expect: 25 messages of 24 bytes
@@ -8,12 +8,14 @@
 //! expect: Server-Sent Events         1     909       109              8.0
 //! expect: WebSocket                  1
 //! expect: WebSocket is the only one
-//! next: 10_before_the_rfc, what WebSocket looked like at first
+//! next: 10_before_the_rfc, the first versions of WebSocket
 //!
-//! Polling asks every so often whether there is news. Long polling asks, and is answered when there
-//! is. Server-Sent Events are an answer without an end. All three are plain HTTP, written out here
-//! with the fewest headers there can be.
+//! With polling, the client asks for news at intervals. With long polling, the server answers a request
+//! only when there is news. With Server-Sent Events, one response goes on for ever. All three are plain
+//! HTTP, and this example writes them with as few headers as possible.
 
+#[path = "shared/help.rs"]
+mod help;
 #[path = "why_websocket/meter.rs"]
 mod meter;
 #[path = "why_websocket/servers.rs"]
@@ -30,7 +32,7 @@ use servers::{read_until, serve_http, serve_websocket};
 use ws101::Client;
 
 const MESSAGES: usize = 25;
-/// Between one message and the next: news come in bursts, and then there is none.
+/// The pauses between the messages, which come in bursts.
 const PAUSES: [Duration; 5] = [
     Duration::from_millis(5),
     Duration::from_millis(150),
@@ -41,6 +43,7 @@ const PAUSES: [Duration; 5] = [
 const POLL_EVERY: Duration = Duration::from_millis(100);
 
 fn main() -> ws101::Result<()> {
+    help::print_if_asked(include_str!("09_why_websocket.rs"));
     let board = Arc::new(Board::default());
     let http = serve_http(board.clone())?;
     let websocket = serve_websocket(board.clone())?;
@@ -50,7 +53,7 @@ fn main() -> ws101::Result<()> {
         "{MESSAGES} messages of {length} bytes within {seconds:.1?}; a poll every {POLL_EVERY:?}\n"
     );
 
-    // Everybody is ready before there is any news.
+    // All clients are connected before the first message is posted.
     let ready = Arc::new(Barrier::new(5));
     let client = |take: fn(&Arc<Board>, SocketAddr, &Barrier) -> io::Result<Bill>, address| {
         let (board, ready) = (board.clone(), ready.clone());
@@ -74,18 +77,18 @@ fn main() -> ws101::Result<()> {
         "                    requests  in all  to begin  beside the text     median      worst"
     );
     for (name, client) in clients {
-        let bill = client.join().expect("a client comes to its end")?;
+        let bill = client.join().expect("a client ends")?;
         println!("{name:<19} {}", bill.shown(length));
     }
     println!();
     println!(
-        "WebSocket is the only one on which the client can talk as well: with the others it needs a"
+        "WebSocket is the only one with which the client can send, too. With the others, each of the"
     );
     println!(
-        "request for whatever it has to say. Each kept one connection, as a browser does; what TCP"
+        "client's messages needs a request. Each client kept one connection, as a browser does. The"
     );
     println!(
-        "and IP add to each piece is not counted, and a browser's requests are far longer than ours."
+        "bytes of TCP and IP are not counted, and a browser's requests are far longer than these."
     );
     Ok(())
 }
@@ -107,12 +110,12 @@ impl Board {
         self.something_new.notify_all();
     }
 
-    /// All from this one on, perhaps none.
+    /// All messages from this one on. There may be none.
     fn from(&self, start: usize) -> Vec<String> {
         self.messages.lock().unwrap()[start..].iter().map(|(text, _)| text.clone()).collect()
     }
 
-    /// The same, but waits until there is one.
+    /// The same, but waits until there is at least one.
     fn wait_from(&self, start: usize) -> Vec<String> {
         let messages = self.messages.lock().unwrap();
         drop(self.something_new.wait_while(messages, |messages| messages.len() <= start).unwrap());
@@ -120,14 +123,14 @@ impl Board {
     }
 }
 
-/// What one way has cost.
+/// What one way of delivery has cost.
 struct Bill {
     meter: Arc<Meter>,
     requests: usize,
-    /// Bytes on the wire: until the first message could come, and until the last one had.
+    /// Bytes on the wire until the first message could arrive, and until the last one had arrived.
     to_begin: u64,
     all: u64,
-    /// From the moment of posting until the client had it, message by message.
+    /// The time from posting a message until the client had it, for each message.
     delays: Vec<Duration>,
 }
 
@@ -136,7 +139,7 @@ impl Bill {
         Bill { meter: meter.clone(), requests: 0, to_begin: 0, all: 0, delays: Vec::new() }
     }
 
-    /// The next message has come.
+    /// Notes that the next message has arrived.
     fn delivered(&mut self, board: &Board) {
         let (_, posted) = board.messages.lock().unwrap()[self.delays.len()];
         self.delays.push(posted.elapsed());
@@ -163,7 +166,7 @@ impl Bill {
 
 // The clients.
 
-/// Is there news? Is there news? ...
+/// Polling: the client asks for news at intervals.
 fn poll(board: &Arc<Board>, address: SocketAddr, ready: &Barrier) -> io::Result<Bill> {
     let meter = Meter::dial(address)?;
     let (mut bill, mut reader) = (Bill::new(&meter), BufReader::new(&*meter));
@@ -175,7 +178,7 @@ fn poll(board: &Arc<Board>, address: SocketAddr, ready: &Barrier) -> io::Result<
     Ok(bill)
 }
 
-/// Tell me when there is news.
+/// Long polling: the server answers when there is news.
 fn wait(board: &Arc<Board>, address: SocketAddr, ready: &Barrier) -> io::Result<Bill> {
     let meter = Meter::dial(address)?;
     let (mut bill, mut reader) = (Bill::new(&meter), BufReader::new(&*meter));
@@ -186,7 +189,7 @@ fn wait(board: &Arc<Board>, address: SocketAddr, ready: &Barrier) -> io::Result<
     Ok(bill)
 }
 
-/// One request, and all messages in its answer.
+/// Sends one request, and reads all messages in the response.
 fn ask(
     reader: &mut BufReader<&Meter>,
     path: &str,
@@ -206,7 +209,7 @@ fn ask(
     Ok(())
 }
 
-/// Tell me all news that there will be.
+/// Server-Sent Events: one response brings all messages.
 fn listen(board: &Arc<Board>, address: SocketAddr, ready: &Barrier) -> io::Result<Bill> {
     let meter = Meter::dial(address)?;
     let (mut bill, mut reader) = (Bill::new(&meter), BufReader::new(&*meter));
@@ -222,7 +225,7 @@ fn listen(board: &Arc<Board>, address: SocketAddr, ready: &Barrier) -> io::Resul
     Ok(bill)
 }
 
-/// Let us talk.
+/// WebSocket.
 fn open(board: &Arc<Board>, address: SocketAddr, ready: &Barrier) -> io::Result<Bill> {
     let meter = Meter::dial(address)?;
     let mut bill = Bill::new(&meter);

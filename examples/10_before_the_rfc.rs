@@ -1,5 +1,5 @@
-//! The WebSocket of 2010, a year before the RFC: both ends of its handshake, its frames, and three
-//! things that were wrong with it, each of them shown.
+//! The WebSocket of 2010, a year before the RFC: both ends of its handshake, its frames, and three of its
+//! faults.
 //!
 //! run: cargo run --example 10_before_the_rfc
 //! expect: client > Sec-WebSocket-Key1: 4 @1  46546xW%0l 1 5
@@ -10,17 +10,19 @@
 //! expect: client: the answer is the one that the draft prints
 //! expect: client > 00 48 65 6c 6c 6f ff
 //! expect: proxy:  a request without a body; I pass it on
-//! expect: server: the head has come, but the eight bytes behind it have not
-//! expect: 2010: a proxy that reads along sees GET /script.js for shop.example
-//! expect: 2011: a proxy that reads along sees no request
+//! expect: server: the head has arrived, but the eight bytes after it have not
+//! expect: 2010: a proxy on the way sees GET /script.js for shop.example
+//! expect: 2011: a proxy on the way sees no request
 //! expect: ws101 > HTTP/1.1 426 Upgrade Required
 //! expect: ws101 > Sec-WebSocket-Version: 13
-//! next: 11_secure, with which nobody between the two reads along
+//! next: 11_secure, which encrypts the connection
 //!
-//! The draft is known as hixie-76, and as hybi-00. Chrome and Safari spoke it; Firefox 4 and Opera
-//! shipped with it switched off, after it was shown what a page could do with it. What became of it
-//! stands in `src/handshake/accept_key.rs` and `src/frames/mask.rs`.
+//! The draft is called hixie-76 or hybi-00. Chrome and Safari supported it. Firefox 4 and Opera shipped
+//! with it switched off, after researchers had shown what a page could do with it. For what replaced it,
+//! read `src/handshake/accept_key.rs` and `src/frames/mask.rs`.
 
+#[path = "shared/help.rs"]
+mod help;
 #[path = "before_the_rfc/md5.rs"]
 mod md5;
 
@@ -31,7 +33,7 @@ use std::thread;
 use md5::md5;
 use ws101::frames::mask;
 
-/// The draft's own example. A number hides in each key: its digits, divided by how many spaces it has.
+/// The draft's own example. Each key hides a number: its digits, divided by the number of its spaces.
 const REQUEST: &str = "GET /demo HTTP/1.1\r\n\
     Host: example.com\r\n\
     Upgrade: WebSocket\r\n\
@@ -40,12 +42,13 @@ const REQUEST: &str = "GET /demo HTTP/1.1\r\n\
     Sec-WebSocket-Key1: 4 @1  46546xW%0l 1 5\r\n\
     Sec-WebSocket-Key2: 12998 5 Y3 1  .P00\r\n\
     \r\n";
-/// The third key. It stands behind the head, and no line of the head says so.
-const BEHIND: &[u8; 8] = b"^n:ds[4U";
-/// What the draft says is the answer to these three.
+/// The third key. It follows the head, and no line of the head announces it.
+const THIRD_KEY: &[u8; 8] = b"^n:ds[4U";
+/// The answer to these three keys, as the draft prints it.
 const ANSWER: &[u8; 16] = b"8jKS'y:G*Co,Wxa-";
 
 fn main() -> io::Result<()> {
+    help::print_if_asked(include_str!("10_before_the_rfc.rs"));
     println!("--- The handshake of 2010, and a message in each direction\n");
     talk(&mut TcpStream::connect(serve(answer)?)?)?;
 
@@ -53,22 +56,22 @@ fn main() -> io::Result<()> {
     let server = serve(answer)?;
     let proxy = serve(move |client| pass_on(client, server))?;
     let mut stream = TcpStream::connect(proxy)?;
-    stream.write_all(&[REQUEST.as_bytes(), BEHIND].concat())?;
+    stream.write_all(&[REQUEST.as_bytes(), THIRD_KEY].concat())?;
     stream.read_to_end(&mut Vec::new())?;
-    println!("The RFC has one key, and it is a header like all others.");
+    println!("The RFC has only one key, and it is an ordinary header.");
 
     println!("\n--- Wrong: a page chooses which bytes go over the wire\n");
     let chosen = "GET /script.js HTTP/1.1\r\nHost: shop.example\r\n\r\n";
-    println!("2010: {}", read_along(&frame(chosen)));
+    println!("2010: {}", seen_by_proxy(&frame(chosen)));
     let mut payload = chosen.as_bytes().to_vec();
-    // A client draws these four bytes anew for each frame.
+    // A client takes four new random bytes for each frame.
     mask::apply([0x5f, 0x13, 0xc8, 0x6e], 0, &mut payload);
-    println!("2011: {}", read_along(&payload));
+    println!("2011: {}", seen_by_proxy(&payload));
     println!(
-        "The proxy would have kept what the page's own server answers, for everybody who asks"
+        "Such a proxy would have cached the answer of the page's own server, and would have given it"
     );
     println!(
-        "for that script. So the RFC has a client mask all it sends, with a key that no page knows."
+        "to every visitor who asks for that script. So in the RFC, a client masks all that it sends."
     );
 
     println!("\n--- Wrong: nothing says which draft it is\n");
@@ -76,7 +79,7 @@ fn main() -> io::Result<()> {
         let _ = ws101::accept(stream);
         Ok(())
     })?)?;
-    stream.write_all(&[REQUEST.as_bytes(), BEHIND].concat())?;
+    stream.write_all(&[REQUEST.as_bytes(), THIRD_KEY].concat())?;
     let mut refusal = String::new();
     stream.read_to_string(&mut refusal)?;
     refusal.lines().for_each(|line| println!("ws101 > {line}"));
@@ -86,11 +89,11 @@ fn main() -> io::Result<()> {
     Ok(())
 }
 
-/// The client's end: asks, compares the answer with what it must be, says something, and leaves.
+/// The client's end: sends the request, checks the answer, sends a text, and closes.
 fn talk(stream: &mut TcpStream) -> io::Result<()> {
     REQUEST.lines().for_each(|line| println!("client > {line}"));
-    println!("client > {}", String::from_utf8_lossy(BEHIND));
-    stream.write_all(&[REQUEST.as_bytes(), BEHIND].concat())?;
+    println!("client > {}", String::from_utf8_lossy(THIRD_KEY));
+    stream.write_all(&[REQUEST.as_bytes(), THIRD_KEY].concat())?;
     let head = read_head(stream)?;
     head.lines().for_each(|line| println!("server > {line}"));
     let mut proof = [0; 16];
@@ -107,25 +110,20 @@ fn talk(stream: &mut TcpStream) -> io::Result<()> {
     );
     stream.write_all(&frame("Hello"))?;
     let text = read_text(stream)?.unwrap_or_default();
-    println!(
-        "server > {}   {text:?}: nobody masks, nothing says how long it is",
-        hex(&frame(&text))
-    );
-    println!("client > ff 00   goodbye, without a code");
+    println!("server > {}   {text:?}: without a mask, and without a length", hex(&frame(&text)));
+    println!("client > ff 00   a close, without a code");
     stream.write_all(&[0xff, 0])?;
     stream.read_to_end(&mut Vec::new())?;
-    println!(
-        "There is no binary, no ping, and no fragment: 00 is the only kind of frame there is."
-    );
+    println!("There is no binary data, no ping and no fragment: 00 is the only kind of frame.");
     Ok(())
 }
 
-/// The server's end: answers the three keys, and then each message with itself.
+/// The server's end: answers the three keys, and then echoes each message.
 fn answer(mut stream: TcpStream) -> io::Result<()> {
     let head = read_head(&mut stream)?;
-    let mut behind = [0; 8];
-    if stream.read_exact(&mut behind).is_err() {
-        println!("server: the head has come, but the eight bytes behind it have not");
+    let mut third_key = [0; 8];
+    if stream.read_exact(&mut third_key).is_err() {
+        println!("server: the head has arrived, but the eight bytes after it have not");
         return Ok(());
     }
     let mut all = Vec::new();
@@ -134,7 +132,7 @@ fn answer(mut stream: TcpStream) -> io::Result<()> {
         let digits: String = key.chars().filter(char::is_ascii_digit).collect();
         let spaces = key.chars().filter(|&c| c == ' ').count() as u64;
         let whole: u64 = digits.parse().unwrap_or_default();
-        // So odd a key that nothing which only looks like a request has one by chance.
+        // The key is so odd that a request of another kind hardly ever has one by chance.
         let Some(0) = whole.checked_rem(spaces) else { return Ok(()) };
         let value = whole / spaces;
         println!(
@@ -142,9 +140,9 @@ fn answer(mut stream: TcpStream) -> io::Result<()> {
         );
         all.extend((value as u32).to_be_bytes());
     }
-    all.extend(behind);
+    all.extend(third_key);
     println!(
-        "server: MD5 of both in four bytes each, and of the eight behind them: {}",
+        "server: MD5 of both numbers in four bytes each, and of the third key: {}",
         hex(&md5(&all))
     );
     let head = "HTTP/1.1 101 WebSocket Protocol Handshake\r\n\
@@ -160,7 +158,7 @@ fn answer(mut stream: TcpStream) -> io::Result<()> {
     stream.write_all(&[0xff, 0])
 }
 
-/// A proxy that keeps to HTTP: a GET that says nothing of a body has none.
+/// A proxy that follows HTTP: a GET that announces no body has none.
 fn pass_on(mut client: TcpStream, server: SocketAddr) -> io::Result<()> {
     let head = read_head(&mut client)?;
     println!("proxy:  a request without a body; I pass it on");
@@ -170,35 +168,35 @@ fn pass_on(mut client: TcpStream, server: SocketAddr) -> io::Result<()> {
     let mut next = [0; 8];
     client.read_exact(&mut next)?;
     println!(
-        "proxy:  the next request begins with {:?}, which is none",
+        "proxy:  the next request begins with {:?}, which is not a request",
         next.escape_ascii().to_string()
     );
     server.read_to_end(&mut Vec::new())?;
     Ok(())
 }
 
-/// What a proxy finds that takes what passes for HTTP, and did not understand the 101.
-fn read_along(bytes: &[u8]) -> String {
+/// What a proxy sees that doesn't understand the 101, and takes the bytes after it for HTTP.
+fn seen_by_proxy(bytes: &[u8]) -> String {
     let text = String::from_utf8_lossy(bytes);
     let line = text.find("GET ").and_then(|start| text[start..].split(' ').nth(1));
     let host = text.split("\r\nHost: ").nth(1).and_then(|rest| rest.lines().next());
     match line.zip(host) {
-        Some((path, host)) => format!("a proxy that reads along sees GET {path} for {host}"),
-        None => format!("a proxy that reads along sees no request in {}...", hex(&bytes[..12])),
+        Some((path, host)) => format!("a proxy on the way sees GET {path} for {host}"),
+        None => format!("a proxy on the way sees no request in {}...", hex(&bytes[..12])),
     }
 }
 
-/// A text as the draft frames it.
+/// A text in the draft's frame.
 fn frame(text: &str) -> Vec<u8> {
     [&[0], text.as_bytes(), &[0xff]].concat()
 }
 
-/// The next text; none at the goodbye. Byte by byte: only the end says where the end is.
+/// The next text, or `None` at a close. It reads byte by byte, because no length says where the text ends.
 fn read_text(stream: &mut TcpStream) -> io::Result<Option<String>> {
     let mut bytes = [0];
     stream.read_exact(&mut bytes)?;
     if bytes == [0xff] {
-        // The 00 of the goodbye.
+        // The 00 of the close.
         stream.read_exact(&mut bytes)?;
         return Ok(None);
     }

@@ -1,15 +1,19 @@
-//! Compression (permessage-deflate, RFC 7692): a page of JSON, sent both ways, and what it saves.
+//! Compression (permessage-deflate, RFC 7692): sends a page of JSON in both directions, and prints how
+//! many bytes compression saves.
 //!
 //! run: cargo run --example 12_compressed --features deflate
 //! expect: a page of JSON, 11003 bytes, sent and echoed three times:
-//! expect: as it is            33041 bytes to the server
-//! expect: each by itself
+//! expect: uncompressed        33041 bytes to the server
+//! expect: without takeover
 //! expect: with takeover
-//! next: src/lib.rs, where the reading order of the library stands
+//! next: 13_stay_connected, a client that comes back
 //!
-//! With context takeover a message may repeat what those before it said. That is what helps an
-//! application whose messages resemble each other, and what costs memory in between. Before you ask
-//! for it in one of your own, read what `DeflateConfig` says about secrets.
+//! With context takeover a message may refer to the messages before it. That helps an application whose
+//! messages resemble each other, and costs memory between the messages. Before you use compression in a
+//! program of your own, read what `DeflateConfig` says about secrets.
+
+#[path = "shared/help.rs"]
+mod help;
 
 use std::thread;
 use std::time::Duration;
@@ -17,21 +21,22 @@ use std::time::Duration;
 use ws101::{Client, DeflateConfig, Result, Server};
 
 fn main() -> Result<()> {
+    help::print_if_asked(include_str!("12_compressed.rs"));
     env_logger::init();
     let page = page();
     println!("a page of JSON, {} bytes, sent and echoed three times:", page.len());
-    println!("as it is            {}", measure(&page, None)?);
-    let by_itself = DeflateConfig {
+    println!("uncompressed        {}", measure(&page, None)?);
+    let without_takeover = DeflateConfig {
         server_no_context_takeover: true,
         client_no_context_takeover: true,
         ..DeflateConfig::default()
     };
-    println!("each by itself      {}", measure(&page, Some(by_itself))?);
+    println!("without takeover    {}", measure(&page, Some(without_takeover))?);
     println!("with takeover       {}", measure(&page, Some(DeflateConfig::default()))?);
     Ok(())
 }
 
-/// Sends the page three times to a server that echoes, and tells what went over the wire.
+/// Sends the page three times to an echo server, and counts the bytes on the wire.
 fn measure(page: &str, deflate: Option<DeflateConfig>) -> Result<String> {
     let mut server = Server::bind("127.0.0.1:0")?;
     let mut client = Client::new(format!("ws://{}", server.local_addr()?));
@@ -56,14 +61,14 @@ fn measure(page: &str, deflate: Option<DeflateConfig>) -> Result<String> {
         assert_eq!(echo.as_text(), Some(page));
     }
     ws.close(1000, "")?;
-    // When the server has ended, it has counted everything.
+    // Once the server has stopped, it has counted everything.
     handle.stop(Duration::from_secs(5));
-    serving.join().expect("the server ends well")?;
+    serving.join().expect("the server stops")?;
     let counted = handle.counters();
     Ok(format!("{:5} bytes to the server, {:5} back", counted.bytes_in, counted.bytes_out))
 }
 
-/// What an API may answer: the stations of a railway line, with the trains that call there.
+/// The answer of an imagined API: the stations of a railway line, with their departures.
 fn page() -> String {
     let names = ["Abbey Road", "Bank", "Canary Wharf", "Deptford Bridge", "East India"];
     let station = |i: usize| {

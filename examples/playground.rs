@@ -10,20 +10,21 @@
 //! every byte of that. Through its *lens* (with a subprotocol of its own) the page hears what the tap
 //! reports, as JSON, and asks questions: lines of text, of which the first is the question.
 //!
-//! It is safe to leave running: it listens on loopback unless told otherwise, and then answers only
-//! for loopback's names; it refuses pages of other sites; everything has a limit.
+//! It is safe to leave running: it listens on loopback unless told otherwise, and then, as every
+//! server does, answers only for loopback's names; it refuses pages of other sites; everything has a limit.
 
 #[path = "playground/answers.rs"]
 mod answers;
 #[path = "playground/backlog.rs"]
 mod backlog;
+#[path = "shared/help.rs"]
+mod help;
 #[path = "playground/line.rs"]
 mod line;
 #[path = "playground/tabs.rs"]
 mod tabs;
 
 use std::hash::{BuildHasher, RandomState};
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::thread;
@@ -41,19 +42,10 @@ const SUBPROTOCOL: &str = "lens.ws101";
 /// The pause between the messages of a burst, in which a tab that isn't slow reads one.
 const BURST_PAUSE: Duration = Duration::from_millis(4);
 
-const HELP: &str = "\
-usage: playground [ADDRESS]        (default: 127.0.0.1:9001; port 0 takes a free one)
-
-Serves a page that shows a browser's own handshake and frames, bit by bit, with
-the source that decides about them. Ctrl-C ends it.";
-
 fn main() -> Result<()> {
+    help::print_if_asked(include_str!("playground.rs"));
     env_logger::init();
     let address = std::env::args().nth(1).unwrap_or("127.0.0.1:9001".into());
-    if ["-h", "--help"].contains(&address.as_str()) {
-        println!("{HELP}");
-        return Ok(());
-    }
     let tabs = Arc::new(Tabs::default());
     let of_lines = tabs.clone();
     let mut server = Server::bind(address)?
@@ -70,25 +62,12 @@ fn main() -> Result<()> {
         server = server.deflate(settings);
     }
     let address = server.local_addr()?;
-    if address.ip().is_loopback() {
-        // Another name that points to loopback isn't ours (DNS rebinding).
-        server = server.hosts(loopback_names(address));
-    }
     println!("listening on ws://{address}");
-    println!("open http://{address} in your browser");
+    println!("open http://{address} in your browser; Ctrl-C ends the playground");
     server.serve(move |ws| match ws.request().path() {
         "/lens" => look(ws, &tabs),
         _ => talk(ws, &tabs),
     })
-}
-
-/// The names under which a browser on this machine may reach a loopback address.
-fn loopback_names(address: SocketAddr) -> Vec<String> {
-    let own = match address {
-        SocketAddr::V4(v4) => v4.ip().to_string(),
-        SocketAddr::V6(v6) => format!("[{}]", v6.ip()),
-    };
-    [&own, "localhost", "127.0.0.1", "[::1]"].map(str::to_owned).into()
 }
 
 /// The wire: each message is sent back.

@@ -11,6 +11,9 @@
 //! As a client it plays a suite whose server says what to do: it asks `URL/getCaseCount`, echoes in
 //! `URL/runCase?case=N&agent=ws101` for each, and ends with `URL/updateReports?agent=ws101`.
 
+#[path = "shared/help.rs"]
+mod help;
+
 use std::process::ExitCode;
 
 use ws101::{Client, DeflateConfig, Limits, Result, Server, WebSocket};
@@ -25,6 +28,7 @@ struct Options {
 }
 
 fn main() -> ExitCode {
+    help::print_if_asked(include_str!("testee.rs"));
     env_logger::init();
     let done = match options(std::env::args().skip(1)) {
         Err(wrong) => {

@@ -2,6 +2,9 @@
 //!
 //! A clean close isn't an error: `recv` returns `None` then. Each variant says who is at fault. An error
 //! displays its whole diagnostic: the rule, what was seen, the usual cause and the fix.
+//!
+//! An error may travel as an `io::Error`, as it does when `io::copy` reads a message's stream. Turned
+//! back into an [`Error`], it's the one that it was.
 
 use std::io::ErrorKind;
 use std::{fmt, io};
@@ -173,9 +176,11 @@ impl std::error::Error for Error {
     }
 }
 
+/// An `io::Error` that was made of an [`Error`] becomes that error again; any other is an
+/// [`Error::Io`].
 impl From<io::Error> for Error {
     fn from(error: io::Error) -> Error {
-        Error::Io(error)
+        error.downcast().unwrap_or_else(Error::Io)
     }
 }
 
@@ -207,11 +212,52 @@ impl From<Misuse> for Error {
     }
 }
 
+/// The `io::Error` carries the whole error, and its kind is the nearest that std has.
 impl From<Error> for io::Error {
     fn from(error: Error) -> io::Error {
-        match error {
-            Error::Io(error) | Error::ConnectionLost(error) => error,
-            error => io::Error::other(error),
+        if let Error::Io(error) = error {
+            return error;
+        }
+        let kind = match &error {
+            Error::ConnectionLost(lost) => lost.kind(),
+            Error::PeerTimeout | Error::WriteTimeout | Error::TimedOut => ErrorKind::TimedOut,
+            Error::Closed => ErrorKind::BrokenPipe,
+            Error::Violation(_) => ErrorKind::InvalidData,
+            Error::Misuse(_) => ErrorKind::InvalidInput,
+            _ => ErrorKind::Other,
+        };
+        io::Error::new(kind, error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_that_passes_through_io_comes_back_as_it_was() {
+        let reset = || io::Error::from(ErrorKind::ConnectionReset);
+        for (error, kind) in [
+            (Error::Io(ErrorKind::AddrInUse.into()), ErrorKind::AddrInUse),
+            (Error::Refused(Refusal::because(401, "no")), ErrorKind::Other),
+            (Error::PageServed, ErrorKind::Other),
+            (Error::Rejected(HandshakeError::not_http("x")), ErrorKind::Other),
+            (Error::Tls(Box::new(Diagnostic::just("no"))), ErrorKind::Other),
+            (Error::Violation(Violation::Masked), ErrorKind::InvalidData),
+            (Error::Misuse(Misuse::NotUtf8), ErrorKind::InvalidInput),
+            (Error::Closed, ErrorKind::BrokenPipe),
+            (Error::ConnectionLost(reset()), ErrorKind::ConnectionReset),
+            (InHandshake::mark(reset()), ErrorKind::ConnectionReset),
+            (Error::PeerTimeout, ErrorKind::TimedOut),
+            (Error::WriteTimeout, ErrorKind::TimedOut),
+            (Error::TimedOut, ErrorKind::TimedOut),
+            (Error::other("mine"), ErrorKind::Other),
+        ] {
+            let (variant, text) = (std::mem::discriminant(&error), error.to_string());
+            let through = io::Error::from(error);
+            assert_eq!(through.kind(), kind, "{text}");
+            let back = Error::from(through);
+            assert_eq!((std::mem::discriminant(&back), back.to_string()), (variant, text));
         }
     }
 }

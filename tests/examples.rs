@@ -1,5 +1,5 @@
-//! Each example does what it says at its top: it is run, and every `//! expect:` line must come, in
-//! that order. Ports differ from run to run, so they are compared as 9001.
+//! Each example does what it says at its top. The tests run it, and compare its output with its
+//! `//! expect:` lines, in their order. Ports differ from run to run, so they count as 9001.
 
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, ChildStdout, Command, Stdio};
@@ -12,7 +12,7 @@ fn program(name: &str) -> Command {
     Command::new(path.join(name))
 }
 
-/// What an example promises to print.
+/// The lines that an example is expected to print.
 fn expected(name: &str) -> Vec<String> {
     let path = format!("{}/examples/{name}.rs", env!("CARGO_MANIFEST_DIR"));
     let text = std::fs::read_to_string(path).unwrap();
@@ -21,17 +21,14 @@ fn expected(name: &str) -> Vec<String> {
         .filter_map(|line| line.strip_prefix("//! expect: "))
         .map(str::to_owned)
         .collect();
-    assert!(!lines.is_empty(), "{name} promises nothing");
+    assert!(!lines.is_empty(), "{name} expects nothing");
     lines
 }
 
 fn assert_printed(name: &str, output: &str) {
     let mut lines = output.lines();
-    for promise in expected(name) {
-        assert!(
-            lines.any(|line| line.starts_with(&promise)),
-            "{name}: no {promise:?} in\n{output}"
-        );
+    for begin in expected(name) {
+        assert!(lines.any(|line| line.starts_with(&begin)), "{name}: no {begin:?} in\n{output}");
     }
 }
 
@@ -106,6 +103,22 @@ fn each_example_says_its_idea_how_to_run_it_what_it_prints_and_what_to_read_next
 }
 
 #[test]
+fn each_example_that_is_asked_for_help_prints_how_to_run_it_and_ends() {
+    for name in all() {
+        let is_built = match name.as_str() {
+            "11_secure" => cfg!(feature = "tls"),
+            "12_compressed" => cfg!(feature = "deflate"),
+            _ => true,
+        };
+        if is_built {
+            let help = run(&name, &["--help"]);
+            let usage = format!("--example {name}");
+            assert!(help.contains("run: ") && help.contains(&usage), "{name}: {help}");
+        }
+    }
+}
+
+#[test]
 fn the_readme_lists_each_example_in_its_order() {
     let path = format!("{}/README.md", env!("CARGO_MANIFEST_DIR"));
     let text = std::fs::read_to_string(path).unwrap();
@@ -116,7 +129,7 @@ fn the_readme_lists_each_example_in_its_order() {
 }
 
 #[test]
-fn examples_that_print_and_end_print_what_they_promise() {
+fn examples_without_a_server_print_the_lines_that_they_expect() {
     for name in [
         "01_accept_key",
         "02_handshake_by_hand",
@@ -130,8 +143,31 @@ fn examples_that_print_and_end_print_what_they_promise() {
 }
 
 #[test]
+fn stay_connected_comes_back_after_each_kind_of_end_and_misses_nothing() {
+    let printed = run("13_stay_connected", &[]);
+    let port = printed.split("127.0.0.1:").nth(1).unwrap().split('\n').next().unwrap();
+    assert_printed("13_stay_connected", &printed.replace(port, "9001"));
+    let news: Vec<&str> = printed.lines().filter_map(|line| line.strip_prefix("news ")).collect();
+    assert_eq!(news, ["1", "2", "3", "4", "5", "6", "7", "8", "9"]);
+}
+
+#[test]
+fn files_and_tunnel_carry_each_byte_both_ways() {
+    for name in ["14_files", "15_tunnel"] {
+        assert_printed(name, &run(name, &[]));
+    }
+}
+
+#[test]
+fn through_a_proxy_goes_what_the_proxy_lets_through() {
+    let printed = run("17_through_a_proxy", &[]);
+    let port = printed.split("CONNECT 127.0.0.1:").nth(1).unwrap().split(' ').next().unwrap();
+    assert_printed("17_through_a_proxy", &printed.replace(port, "9001"));
+}
+
+#[test]
 #[cfg(feature = "deflate")]
-fn compressed_prints_what_it_promises() {
+fn compressed_prints_the_lines_that_it_expects() {
     assert_printed("12_compressed", &run("12_compressed", &[]));
 }
 
@@ -150,7 +186,7 @@ fn echo_and_client_talk_to_each_other() {
 }
 
 #[test]
-fn testee_echoes_and_chat_tells_everybody() {
+fn testee_echoes_and_the_chat_sends_each_message_to_all_members() {
     let testee = start("testee");
     let mut ws = ws101::connect(&format!("ws://{}", testee.address)).unwrap();
     ws.send("hello").unwrap();
@@ -172,12 +208,12 @@ fn testee_echoes_and_chat_tells_everybody() {
 }
 
 #[test]
-fn rooms_let_in_who_is_known_and_speak_to_each_as_agreed() {
+fn rooms_let_in_known_visitors_and_speak_the_agreed_subprotocol() {
     let mut rooms = start("08_rooms");
     let mut line = String::new();
     rooms.stdout.read_line(&mut line).unwrap();
-    let [_, promise] = &expected("08_rooms")[..] else { panic!("two promises") };
-    let token = line.trim_end().strip_prefix(promise).unwrap().trim();
+    let [_, begin] = &expected("08_rooms")[..] else { panic!("two lines") };
+    let token = line.trim_end().strip_prefix(begin).unwrap().trim();
     let (address, tea) = (rooms.address.clone(), format!("ws://{}/tea", rooms.address));
     let status = |client: ws101::Client| match client.connect() {
         Err(ws101::Error::Rejected(rejection)) => rejection.status,
@@ -188,7 +224,7 @@ fn rooms_let_in_who_is_known_and_speak_to_each_as_agreed() {
     let mut robot = robot().subprotocols(["rooms.text"]).connect().unwrap();
     assert_eq!(robot.recv().unwrap().unwrap().as_text(), Some("robot: hello"));
 
-    // As a browser: it says its name, is given a cookie, and sends that along.
+    // Like a browser: it sends a name, gets a cookie, and sends the cookie along.
     use std::io::Write;
     let mut page = std::net::TcpStream::connect(&address).unwrap();
     write!(page, "GET /enter?name=Ada HTTP/1.1\r\nHost: {address}\r\n\r\n").unwrap();
@@ -213,7 +249,7 @@ fn rooms_let_in_who_is_known_and_speak_to_each_as_agreed() {
 
 #[cfg(feature = "tls")]
 #[test]
-fn secure_makes_a_certificate_with_which_the_client_trusts_it_and_without_which_it_does_not() {
+fn a_client_trusts_11_secure_only_with_the_certificate_that_it_makes() {
     let mut secure = start("11_secure");
     let mut line = String::new();
     secure.stdout.read_line(&mut line).unwrap();
@@ -223,11 +259,11 @@ fn secure_makes_a_certificate_with_which_the_client_trusts_it_and_without_which_
     let output = program("05_client").arg(&url).stdin(Stdio::null()).output().unwrap();
     assert!(!output.status.success());
     let said = String::from_utf8(output.stderr).unwrap();
-    assert!(said.contains("fix: Give a self-signed one as a root"), "{said}");
+    assert!(said.contains("fix: Name a self-signed certificate as a root"), "{said}");
 }
 
 #[test]
-fn the_playground_serves_its_page_and_tells_a_lens_what_passes_on_its_wire() {
+fn the_playground_serves_its_page_and_explains_a_wire_on_its_lens() {
     let playground = start("playground");
     let (address, url) = (&playground.address, format!("ws://{}", playground.address));
     let mut page = std::net::TcpStream::connect(address).unwrap();
@@ -254,7 +290,7 @@ fn the_playground_serves_its_page_and_tells_a_lens_what_passes_on_its_wire() {
     assert_eq!(wire.recv().unwrap().unwrap().as_text(), Some("Hello"));
     hear("\"title\":\"text, 5 bytes, masked\"");
 
-    // It breaks what it is asked to break, and says which rule that is.
+    // On request it breaks a rule, and says which one.
     lens.send("break reserved bit").unwrap();
     assert!(matches!(wire.recv(), Err(ws101::Error::Violation(_))));
     let mut ended = false;
@@ -262,7 +298,7 @@ fn the_playground_serves_its_page_and_tells_a_lens_what_passes_on_its_wire() {
         let text = lens.recv().unwrap().unwrap().as_text().unwrap().to_owned();
         ended = text.contains("\"kind\":\"broken\",\"code\":1002");
     }
-    // A name that is not loopback's, a page that is not its own.
+    // It refuses a host that isn't loopback, and a page of another site.
     for (line, status) in [("Host: evil.example", "421"), ("Origin: http://evil.example", "403")] {
         let (host, origin) = match line.strip_prefix("Origin: ") {
             Some(origin) => (address.as_str(), format!("Origin: {origin}\r\n")),

@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use ws101::handshake::server::{Rules, decide};
 use ws101::http::request::Request;
-use ws101::{Error, Server};
+use ws101::{Client, Error, Server};
 
-/// All lines, in their order.
+/// All lines, in their order, each behind its level.
 static LINES: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
 struct Log;
@@ -21,7 +21,7 @@ impl log::Log for Log {
     }
 
     fn log(&self, record: &log::Record<'_>) {
-        LINES.lock().unwrap().push(record.args().to_string());
+        LINES.lock().unwrap().push(format!("{} {}", record.level(), record.args()));
     }
 
     fn flush(&self) {}
@@ -57,6 +57,21 @@ fn server_logs_subprotocols_of_which_it_speaks_none_and_no_others() {
 }
 
 #[test]
+fn server_logs_a_peers_subprotocols_cut_short_and_escaped() {
+    listen();
+    let offered = (0..2_000).map(|i| format!("name{i}")).collect::<Vec<_>>().join(", ");
+    let head = format!(
+        "GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\
+         Sec-WebSocket-Protocol: {offered}\r\n\r\n"
+    );
+    decide(&Request::parse(head.as_bytes()).unwrap(), &Rules::default()).unwrap();
+    let lines = LINES.lock().unwrap();
+    let line = lines.iter().find(|line| line.contains("name0")).expect("they are logged");
+    assert!(line.len() < 200, "{} bytes", line.len());
+}
+
+#[test]
 fn section_7_1_7_server_logs_why_it_failed_a_connection() {
     listen();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -83,7 +98,7 @@ fn section_7_1_7_server_logs_why_it_failed_a_connection() {
 }
 
 #[test]
-fn server_logs_how_many_it_cuts_off_when_it_stops_and_nothing_where_there_are_none() {
+fn server_logs_how_many_connections_it_aborts_when_it_stops_and_nothing_if_there_are_none() {
     listen();
     for linger in [0, 1] {
         LINES.lock().unwrap().retain(|line| !line.contains("are cut"));
@@ -106,7 +121,7 @@ fn server_logs_how_many_it_cuts_off_when_it_stops_and_nothing_where_there_are_no
         let lines = LINES.lock().unwrap();
         let told: Vec<_> = lines.iter().filter(|line| line.contains("are cut")).collect();
         assert_eq!(told.len(), linger, "{told:?}");
-        assert!(told.iter().all(|line| line.starts_with("1 connections")), "{told:?}");
+        assert!(told.iter().all(|line| line.starts_with("INFO 1 connections")), "{told:?}");
     }
 }
 
@@ -123,4 +138,84 @@ fn client_logs_where_it_connected_without_the_query() {
     let connected = format!("connected to \"ws://{address}/here\"");
     assert!(lines.iter().any(|line| line.contains(&connected)), "{lines:#?}");
     assert!(!lines.iter().any(|line| line.contains("hidden")), "{lines:#?}");
+}
+
+/// Opens a connection at this path to a server with this handler, and plays the client. What the log
+/// says of it at `info` and above, when it has closed: the server's lines, and not the client's.
+fn lines_of(
+    path: &str,
+    handler: impl Fn(ws101::WebSocket) -> ws101::Result<()> + Send + Sync + 'static,
+    client: impl FnOnce(TcpStream, ws101::WebSocket),
+) -> Vec<String> {
+    listen();
+    let server = Server::bind("127.0.0.1:0").unwrap();
+    let (address, handle) = (server.local_addr().unwrap(), server.handle());
+    let serving = thread::spawn(move || server.serve(handler));
+    let stream = TcpStream::connect(address).unwrap();
+    let url = format!("ws://{address}{path}?token=hidden");
+    let ws = Client::new(url).connect_over(stream.try_clone().unwrap()).unwrap();
+    client(stream, ws);
+    handle.stop(Duration::from_secs(20));
+    serving.join().unwrap().unwrap();
+    let lines = LINES.lock().unwrap();
+    let is_of_client = |line: &str| line.contains(&address.to_string());
+    let is_told = |line: &str| !line.starts_with("DEBUG ") && !line.starts_with("TRACE ");
+    let of_path = lines.iter().filter(|line| line.contains(path));
+    of_path.filter(|line| is_told(line) && !is_of_client(line)).cloned().collect()
+}
+
+#[test]
+fn server_logs_one_line_for_a_connection_with_peer_path_code_seconds_and_traffic() {
+    let echo = |mut ws: ws101::WebSocket| {
+        while let Some(message) = ws.recv()? {
+            ws.send(message)?;
+        }
+        Ok(())
+    };
+    let lines = lines_of("/whole-line", echo, |_, mut ws| {
+        ws.send("Hello").unwrap();
+        assert!(ws.recv().unwrap().is_some());
+        ws.close(4000, "bye").unwrap();
+    });
+    let [line] = &lines.iter().filter(|line| line.contains("whole-line")).collect::<Vec<_>>()[..]
+    else {
+        panic!("{lines:#?}")
+    };
+    for part in [
+        "INFO ",
+        " closed: peer 127.0.0.1:",
+        ", path \"/whole-line\", code 4000",
+        " s, ",
+        // 6 + 5 of the message, 6 + 5 of the Close; 2 + 5 and 2 + 5.
+        "1 messages and 22 bytes in, 1 messages and 14 bytes out",
+    ] {
+        assert!(line.contains(part), "no {part:?} in {line:?}");
+    }
+    assert!(!line.contains("hidden"), "{line}");
+}
+
+#[test]
+fn server_logs_a_vanished_peer_in_one_line_at_info_and_says_why() {
+    let receive = |mut ws: ws101::WebSocket| ws.recv().map(drop);
+    let lines = lines_of("/vanished", receive, |stream, ws| {
+        stream.shutdown(std::net::Shutdown::Both).unwrap();
+        drop(ws);
+    });
+    let [line] = &lines[..] else { panic!("{lines:#?}") };
+    assert!(
+        line.starts_with("INFO ") && line.contains("code 1006 (the connection ended"),
+        "{line}"
+    );
+    let lines = LINES.lock().unwrap();
+    let is_warning = |line: &String| line.starts_with("WARN") && line.contains("Close frame");
+    assert!(!lines.iter().any(is_warning), "{lines:#?}");
+}
+
+#[test]
+fn server_logs_a_handlers_own_failure_at_warn() {
+    let fail = |_: ws101::WebSocket| Err(Error::other("the table of orders is locked"));
+    lines_of("/failing", fail, |_, ws| drop(ws));
+    let lines = LINES.lock().unwrap();
+    let told = lines.iter().find(|line| line.contains("the table of orders is locked"));
+    assert!(told.expect("it is logged").starts_with("WARN "), "{told:?}");
 }

@@ -1,4 +1,4 @@
-//! A tap hears everything and changes nothing.
+//! A tap explains every byte and changes none.
 
 use std::io::{self, IoSlice, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -19,10 +19,10 @@ fn pair() -> (TcpStream, TcpStream) {
     (dialled, listener.accept().unwrap().0)
 }
 
-/// What a tap tells, in the order in which it does.
-fn hear() -> (impl FnMut(Annotation) + Send + 'static, Receiver<Annotation>) {
-    let (tell, heard) = channel();
-    (move |annotation| drop(tell.send(annotation)), heard)
+/// A sink for a tap, and the annotations that it receives, in their order.
+fn sink() -> (impl FnMut(Annotation) + Send + 'static, Receiver<Annotation>) {
+    let (sender, annotations) = channel();
+    (move |annotation| drop(sender.send(annotation)), annotations)
 }
 
 fn bytes(count: usize, seed: u64) -> Vec<u8> {
@@ -40,8 +40,8 @@ fn bytes_pass_unchanged_in_both_directions_whatever_they_are() {
     let frames = [&b"\x82\x7f\0\0\0\0\0\x10\0\0"[..], &bytes(0x10_0000, 1)].concat();
     for there in [bytes(100_000, 2), [request, bytes(70_000, 3)].concat(), frames] {
         let (mut peer, stream) = pair();
-        let (tell, heard) = hear();
-        let tap = Arc::new(Tap::new(stream, Role::Server, tell));
+        let (sink, annotations) = sink();
+        let tap = Arc::new(Tap::new(stream, Role::Server, sink));
         let back = bytes(150_000, 4);
         // The peer sends and takes at the same time; so does the tapped end.
         let (sent, expected) = (there.clone(), back.clone());
@@ -77,23 +77,23 @@ fn bytes_pass_unchanged_in_both_directions_whatever_they_are() {
             thread.join().unwrap();
         }
         drop(tap);
-        // And each byte has been told of, once.
-        let mut told = [0, 0];
-        for annotation in heard {
-            let told = &mut told[usize::from(annotation.from == Role::Server)];
-            assert_eq!(*told, annotation.start);
-            *told += annotation.length;
+        // And each byte has been explained once.
+        let mut explained = [0, 0];
+        for annotation in annotations {
+            let explained = &mut explained[usize::from(annotation.from == Role::Server)];
+            assert_eq!(*explained, annotation.start);
+            *explained += annotation.length;
         }
-        assert_eq!(told, [there.len() as u64, 150_000]);
+        assert_eq!(explained, [there.len() as u64, 150_000]);
     }
 }
 
 #[test]
-fn a_whole_conversation_is_told_at_both_ends() {
-    let (tell, at_server) = hear();
-    let tell = Mutex::new(Some(tell));
+fn a_whole_conversation_is_explained_at_both_ends() {
+    let (sink_of_server, at_server) = sink();
+    let sink_of_server = Mutex::new(Some(sink_of_server));
     let server = Server::bind("127.0.0.1:0").unwrap().wrap_stream(move |stream| {
-        Arc::new(Tap::new(stream, Role::Server, tell.lock().unwrap().take().unwrap()))
+        Arc::new(Tap::new(stream, Role::Server, sink_of_server.lock().unwrap().take().unwrap()))
     });
     let (address, handle) = (server.local_addr().unwrap(), server.handle());
     let serving = thread::spawn(move || {
@@ -104,9 +104,9 @@ fn a_whole_conversation_is_told_at_both_ends() {
             Ok(())
         })
     });
-    let (tell, at_client) = hear();
+    let (sink_of_client, at_client) = sink();
     let stream = TcpStream::connect(address).unwrap();
-    let tap = Tap::new(stream, Role::Client, tell);
+    let tap = Tap::new(stream, Role::Client, sink_of_client);
     let mut ws = Client::new(format!("ws://{address}/x")).connect_over(tap).unwrap();
     ws.send("Gr\u{fc}\u{df}e").unwrap();
     assert_eq!(ws.recv().unwrap().unwrap().as_text(), Some("Gr\u{fc}\u{df}e"));
@@ -115,9 +115,9 @@ fn a_whole_conversation_is_told_at_both_ends() {
     handle.stop(std::time::Duration::from_secs(5));
     serving.join().unwrap().unwrap();
 
-    let titles = |heard: Receiver<Annotation>, from: Role| -> Vec<String> {
+    let titles = |annotations: Receiver<Annotation>, from: Role| -> Vec<String> {
         let mut titles = Vec::new();
-        for annotation in heard {
+        for annotation in annotations {
             assert!(matches!(annotation.verdict, Verdict::Fine), "{annotation:?}");
             if annotation.from == from {
                 titles.push(annotation.title);
@@ -134,13 +134,13 @@ fn a_whole_conversation_is_told_at_both_ends() {
 
 #[cfg(feature = "deflate")]
 #[test]
-fn a_compressed_conversation_is_told_at_both_ends() {
+fn a_compressed_conversation_is_explained_at_both_ends() {
     let settings = ws101::DeflateConfig::default();
-    let (tell, at_server) = hear();
-    let tell = Mutex::new(Some(tell));
+    let (sink_of_server, at_server) = sink();
+    let sink_of_server = Mutex::new(Some(sink_of_server));
     let server =
         Server::bind("127.0.0.1:0").unwrap().deflate(settings).wrap_stream(move |stream| {
-            Arc::new(Tap::new(stream, Role::Server, tell.lock().unwrap().take().unwrap()))
+            Arc::new(Tap::new(stream, Role::Server, sink_of_server.lock().unwrap().take().unwrap()))
         });
     let (address, handle) = (server.local_addr().unwrap(), server.handle());
     let serving = thread::spawn(move || {
@@ -151,8 +151,8 @@ fn a_compressed_conversation_is_told_at_both_ends() {
             Ok(())
         })
     });
-    let (tell, at_client) = hear();
-    let tap = Tap::new(TcpStream::connect(address).unwrap(), Role::Client, tell);
+    let (sink_of_client, at_client) = sink();
+    let tap = Tap::new(TcpStream::connect(address).unwrap(), Role::Client, sink_of_client);
     let client = Client::new(format!("ws://{address}/x")).deflate(settings);
     let mut ws = client.connect_over(tap).unwrap();
     let text = "Gr\u{fc}\u{df}e, ".repeat(40);
@@ -164,25 +164,28 @@ fn a_compressed_conversation_is_told_at_both_ends() {
     drop(ws);
     handle.stop(std::time::Duration::from_secs(5));
     serving.join().unwrap().unwrap();
-    for heard in [at_client, at_server] {
-        let told: Vec<Annotation> = heard.into_iter().collect();
-        assert!(told.iter().all(|one| matches!(one.verdict, Verdict::Fine)), "{told:?}");
+    for annotations in [at_client, at_server] {
+        let annotations: Vec<Annotation> = annotations.into_iter().collect();
+        assert!(
+            annotations.iter().all(|one| matches!(one.verdict, Verdict::Fine)),
+            "{annotations:?}"
+        );
         for from in [Role::Client, Role::Server] {
-            let compressed = told.iter().filter(|one| one.from == from);
+            let compressed = annotations.iter().filter(|one| one.from == from);
             let compressed: Vec<&Annotation> =
                 compressed.filter(|one| one.inflated.is_some()).collect();
             assert_eq!(compressed.len(), 2);
             for annotation in &compressed {
                 assert_eq!(annotation.inflated.as_ref().unwrap().bytes, text.as_bytes());
             }
-            // The second only says that it is the first once more.
+            // The second message only refers back to the first.
             assert!(compressed[1].length < compressed[0].length);
         }
     }
 }
 
 #[test]
-fn what_if_the_one_who_hears_panics() {
+fn what_if_the_sink_panics() {
     let (mut peer, stream) = pair();
     let tap = Tap::new(stream, Role::Server, |_| panic!("on purpose"));
     let mut room = [0; 10];
@@ -193,32 +196,38 @@ fn what_if_the_one_who_hears_panics() {
 }
 
 #[test]
-fn what_is_cut_off_in_mid_frame_is_told_at_the_end() {
+fn a_head_that_is_cut_off_is_explained_at_the_end() {
     let (mut peer, stream) = pair();
-    let (tell, heard) = hear();
-    let tap = Tap::new(stream, Role::Server, tell);
+    let (sink, annotations) = sink();
+    let tap = Tap::new(stream, Role::Server, sink);
     peer.write_all(b"GET / HT").unwrap();
     drop(peer);
     let mut room = [0; 100];
     while tap.read(&mut room).unwrap() > 0 {}
-    let told: Vec<Annotation> = heard.try_iter().collect();
-    assert_eq!(told.len(), 1);
-    assert!(told[0].what == What::Request && matches!(told[0].verdict, Verdict::Missing(_)));
+    let annotations: Vec<Annotation> = annotations.try_iter().collect();
+    assert_eq!(annotations.len(), 1);
+    assert!(
+        annotations[0].what == What::Request
+            && matches!(annotations[0].verdict, Verdict::Missing(_))
+    );
 }
 
 #[test]
-fn what_is_left_in_mid_frame_is_told_when_the_tap_is_dropped() {
+fn an_unfinished_head_is_explained_when_the_tap_is_dropped() {
     let (_peer, stream) = pair();
-    let (tell, heard) = hear();
-    let tap = Tap::new(stream, Role::Client, tell);
+    let (sink, annotations) = sink();
+    let tap = Tap::new(stream, Role::Client, sink);
     tap.write(&[IoSlice::new(b"GET / HT")]).unwrap();
     drop(tap);
-    let told: Vec<Annotation> = heard.iter().collect();
-    assert_eq!(told.len(), 1);
-    assert!(told[0].what == What::Request && matches!(told[0].verdict, Verdict::Missing(_)));
+    let annotations: Vec<Annotation> = annotations.iter().collect();
+    assert_eq!(annotations.len(), 1);
+    assert!(
+        annotations[0].what == What::Request
+            && matches!(annotations[0].verdict, Verdict::Missing(_))
+    );
 }
 
-/// A stream that reads and writes as a test says: so much of what it is given.
+/// A stream whose reads and writes are functions of a test.
 struct Acts<R, W>(R, W);
 
 impl<R, W> Stream for Acts<R, W>
@@ -248,12 +257,12 @@ where
 }
 
 #[test]
-fn what_a_write_took_in_part_is_told_in_part() {
+fn a_partial_write_is_explained_as_far_as_it_went() {
     let text = b"HTTP/1.1 101 x\r\n\r\n\x81\x05Hello\x81\x05again";
     for takes in 1..=text.len() {
-        let (tell, heard) = hear();
+        let (sink, annotations) = sink();
         let stream = Acts(|_: &mut [u8]| 0, move |length: usize| length.min(takes));
-        let tap = Tap::new(stream, Role::Server, tell);
+        let tap = Tap::new(stream, Role::Server, sink);
         let mut rest = &text[..];
         while !rest.is_empty() {
             let (first, second) = rest.split_at(rest.len() / 2);
@@ -261,17 +270,18 @@ fn what_a_write_took_in_part_is_told_in_part() {
             rest = &rest[count..];
         }
         drop(tap);
-        let told: Vec<_> = heard.iter().map(|told| (told.what, told.start, told.length)).collect();
+        let explained: Vec<_> =
+            annotations.iter().map(|one| (one.what, one.start, one.length)).collect();
         let frame = |start| (What::Frame, start, 7);
-        assert_eq!(told, [(What::Response, 0, 18), frame(18), frame(25)], "{takes} at a time");
+        assert_eq!(explained, [(What::Response, 0, 18), frame(18), frame(25)], "{takes} at a time");
     }
 }
 
 #[test]
-fn what_two_threads_write_is_told_in_the_order_in_which_it_went_out() {
+fn what_two_threads_write_is_explained_in_the_order_of_the_wire() {
     let ((let_begin, may_begin), (over, is_over)) = (channel(), channel());
-    let (tell, heard) = hear();
-    // While its first write is under way it lets another begin, and waits a little for that to be over.
+    let (sink, annotations) = sink();
+    // During its first write the stream lets another write begin, and waits a little for its end.
     let (let_begin, is_over) = (Mutex::new(Some(let_begin)), Mutex::new(is_over));
     let write = move |length| {
         let first = let_begin.lock().unwrap().take();
@@ -282,22 +292,24 @@ fn what_two_threads_write_is_told_in_the_order_in_which_it_went_out() {
         length
     };
     let stream = Acts(|_: &mut [u8]| 0, write);
-    let tap = Tap::new(stream, Role::Server, tell);
+    let tap = Tap::new(stream, Role::Server, sink);
     thread::scope(|scope| {
         scope.spawn(|| tap.write(&[IoSlice::new(b"HTTP/1.1 101 x\r\n\r\n")]).unwrap());
         may_begin.recv().unwrap();
         tap.write(&[IoSlice::new(b"\x88\x01\x03")]).unwrap();
         let _ = over.send(());
     });
-    let told: Vec<_> = heard.try_iter().map(|told| (told.what, told.start, told.length)).collect();
-    assert_eq!(told, [(What::Response, 0, 18), (What::Frame, 18, 3)]);
+    let explained: Vec<_> =
+        annotations.try_iter().map(|one| (one.what, one.start, one.length)).collect();
+    assert_eq!(explained, [(What::Response, 0, 18), (What::Frame, 18, 3)]);
 }
 
 #[test]
-fn the_101_is_told_before_the_frame_that_it_allowed() {
+fn the_101_is_explained_before_the_frame_that_it_allowed() {
     let (written, is_written) = channel();
-    let (tell, heard) = hear();
-    // Whoever writes the 101 is held up before that is told; the client's first frame comes meanwhile.
+    let (sink, annotations) = sink();
+    // The thread that writes the 101 is delayed before the 101 is explained. Meanwhile the client's first
+    // frame arrives.
     let (written, is_written) = (Mutex::new(written), Mutex::new(is_written));
     let read = move |into: &mut [u8]| {
         is_written.lock().unwrap().recv().unwrap();
@@ -311,18 +323,18 @@ fn the_101_is_told_before_the_frame_that_it_allowed() {
         length
     };
     let stream = Acts(read, write);
-    let tap = Tap::new(stream, Role::Server, tell);
+    let tap = Tap::new(stream, Role::Server, sink);
     thread::scope(|scope| {
         scope.spawn(|| tap.write(&[IoSlice::new(b"HTTP/1.1 101 x\r\n\r\n")]).unwrap());
         tap.read(&mut [0; 100]).unwrap();
     });
-    let told: Vec<_> = heard.try_iter().map(|told| told.from).collect();
-    assert_eq!(told.first(), Some(&Role::Server));
+    let ends: Vec<_> = annotations.try_iter().map(|one| one.from).collect();
+    assert_eq!(ends.first(), Some(&Role::Server));
 }
 
 #[test]
-fn what_a_narrator_has_left_out_is_said_at_its_end_whose_printing_is_waited_for() {
-    /// Takes its time for each piece.
+fn an_explainer_says_how_much_it_has_omitted_and_waits_for_its_last_lines() {
+    /// Takes a millisecond for each piece.
     struct Paced(Arc<Mutex<Vec<u8>>>);
 
     impl Write for Paced {
@@ -337,21 +349,21 @@ fn what_a_narrator_has_left_out_is_said_at_its_end_whose_printing_is_waited_for(
     }
 
     let printed = Arc::new(Mutex::new(Vec::new()));
-    let narrator = Explainer::new(Paced(printed.clone()), Style::default()).unwrap();
-    let tell =
-        narrator.sink("#1, of a name that no line has room for,".replace(' ', &" ".repeat(20)));
-    let terms = ws101::explain::heads::Settings::default();
-    let frames = ws101::explain::conversation::explain_frames(&[0x8a, 0], Role::Server, &terms);
-    (0..1000).for_each(|_| tell(frames[0].clone()));
-    drop(narrator);
+    let explainer = Explainer::new(Paced(printed.clone()), Style::default()).unwrap();
+    let sink =
+        explainer.sink("#1, of a name that no line has room for,".replace(' ', &" ".repeat(20)));
+    let settings = ws101::explain::heads::Settings::default();
+    let frames = ws101::explain::conversation::explain_frames(&[0x8a, 0], Role::Server, &settings);
+    (0..1000).for_each(|_| sink(frames[0].clone()));
+    drop(explainer);
     let printed = String::from_utf8(printed.lock().unwrap().clone()).unwrap();
-    let told = printed.matches('#').count();
-    let left_out = printed.split('(').filter_map(|part| part.split_once(" left out here"));
-    let left_out: usize = left_out.map(|(count, _)| count.parse::<usize>().unwrap()).sum();
-    assert!(left_out > 0 && told + left_out == 1000, "{told} told, {left_out} left out");
+    let shown = printed.matches('#').count();
+    let omitted = printed.split('(').filter_map(|part| part.split_once(" omitted here"));
+    let omitted: usize = omitted.map(|(count, _)| count.parse::<usize>().unwrap()).sum();
+    assert!(omitted > 0 && shown + omitted == 1000, "{shown} shown, {omitted} omitted");
 }
 
-/// Takes nothing, like a terminal that was stopped.
+/// Accepts nothing, like a stopped terminal.
 struct Stuck(Receiver<()>);
 
 impl Write for Stuck {
@@ -366,11 +378,11 @@ impl Write for Stuck {
 }
 
 #[test]
-fn nobody_waits_for_a_narrator_whose_output_is_stuck() {
+fn no_connection_waits_for_an_explainer_whose_output_is_stuck() {
     let (release, stuck) = channel();
-    let narrator = Explainer::new(Stuck(stuck), Style::default()).unwrap();
+    let explainer = Explainer::new(Stuck(stuck), Style::default()).unwrap();
     let (mut peer, stream) = pair();
-    let tap = Tap::new(stream, Role::Server, narrator.sink("#1"));
+    let tap = Tap::new(stream, Role::Server, explainer.sink("#1"));
     peer.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
     let mut room = [0; 10];
     for _ in 0..3000 {

@@ -236,7 +236,7 @@ fn bytes(line: &str, place: &str) -> Vec<u8> {
 }
 
 #[test]
-fn what_is_shown_of_source_and_bytes_is_what_they_are() {
+fn the_source_and_the_bytes_that_prose_shows_are_the_real_ones() {
     let update = std::env::var_os("UPDATE").is_some();
     let readme = ("../../README.md".to_owned(), read("README.md"));
     for (name, text) in chapters().into_iter().chain([readme, page("conversation.md")]) {
@@ -261,7 +261,7 @@ fn what_is_shown_of_source_and_bytes_is_what_they_are() {
 }
 
 #[test]
-fn each_block_is_run_or_held_against_something() {
+fn each_block_is_run_or_compared_with_something() {
     for Block { place, mark, info, body, .. } in all_blocks() {
         let (kind, what) = mark.trim_end().split_once(' ').unwrap_or((mark.trim_end(), ""));
         match (kind, info.as_str()) {
@@ -457,7 +457,7 @@ fn rustdoc_definitions() -> String {
         let up = if name == "README.md" { "" } else { "../" };
         for (label, target) in definitions(&text) {
             let page = match target.strip_suffix(".md") {
-                Some(page @ ("museum" | "rfc" | "figures" | "conversation")) => {
+                Some(page @ ("museum" | "rfc" | "tables" | "figures" | "conversation")) => {
                     format!("{up}{page}/index.html")
                 }
                 Some(chapter) => format!("{up}ch{chapter}/index.html"),

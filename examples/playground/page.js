@@ -255,7 +255,7 @@ function lesson(verdict) {
 function headLines(annotation) {
   const box = make('div', 'head');
   for (const span of annotation.spans) {
-    const plain = ['request line', 'status line', 'first line', 'end of head', 'body', 'unread', 'incomplete', 'no header'].includes(span.field);
+    const plain = ['request line', 'status line', 'first line', 'end of head', 'body', 'unread', 'incomplete', 'no header', 'empty line'].includes(span.field);
     const line = make('p');
     const mark = { extension: ', ', parameter: '; ' }[span.field];
     if (mark) line.className = 'part';

@@ -1,4 +1,15 @@
-//! The client: dial, ask, verify.
+//! The client: a URL in, an open `WebSocket` out.
+//!
+//! ```text
+//! url ──► checks ──► dial ──► (TLS) ──► request ──► head of the answer ──► verify ──► WebSocket
+//! ```
+//!
+//! Rules of this file:
+//! - All arguments are checked before a byte is written or an address is dialled.
+//! - One deadline covers dialling, TLS and the handshake, however many addresses a name has and however
+//!   slowly the answer comes.
+//! - A redirect isn't followed, because only the caller knows where its cookies may go.
+//! - The text of an answer that opens no WebSocket is read and shown, within bounds.
 
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind};
@@ -8,8 +19,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
+use super::proxy::{Proxy, ProxyChoice};
 use super::random::Random;
 use crate::connection::close_guard::CloseGuard;
+use crate::connection::counters::Traffic;
 use crate::connection::limits::Limits;
 use crate::connection::websocket::WebSocket;
 use crate::connection::write_half::WriteHalf;
@@ -24,8 +37,8 @@ use crate::handshake::accept_key;
 use crate::handshake::client::{ClientRequest, HandshakeError, is_interim, status_of};
 use crate::handshake::deflate_params::DeflateConfig;
 use crate::handshake::url::Address;
+use crate::http::body::Body;
 use crate::http::head::Head;
-use crate::http::refusal::Refusal;
 use crate::http::request::Request;
 use crate::transport::deadline::{Deadline, read_before, write_before};
 use crate::transport::explainer::Explainer;
@@ -35,7 +48,7 @@ use crate::transport::stream::{Stream, WrapStream};
 use crate::transport::tap::Tap;
 use crate::transport::tls::Trust;
 
-/// A connection to be dialled: what it asks for, and how long it may take.
+/// A client that is about to connect: where, with which request, and within which limits.
 ///
 /// ```no_run
 /// let ws = ws101::Client::new("ws://127.0.0.1:9001/chat")
@@ -47,72 +60,78 @@ use crate::transport::tls::Trust;
 #[derive(Clone, Debug)]
 pub struct Client {
     url: String,
-    ask: ClientRequest,
+    request: ClientRequest,
     limits: Limits,
     root_certificates: Option<PathBuf>,
     wrap_stream: WrapStream,
+    proxy: ProxyChoice,
 }
 
-/// All that must be right before anything is dialled or written.
+/// The arguments, checked: all that the handshake needs.
 struct Prepared {
     address: Address,
-    /// For wss: whom to believe that it is the one who was asked for.
+    proxy: Option<Proxy>,
+    /// For wss: which certificates the client trusts, and the host that they must name.
     trust: Option<Trust>,
     request: Vec<u8>,
     key: String,
 }
 
 impl Client {
-    /// A connection to `ws://host[:port][/path][?query]`, or `wss://` for TLS (feature `tls`).
+    /// A client for `ws://host[:port][/path][?query]`, or for `wss://` over TLS (feature `tls`).
     pub fn new(url: impl Into<String>) -> Client {
         Client {
             url: url.into(),
-            ask: ClientRequest::default(),
+            request: ClientRequest::default(),
             limits: Limits::default(),
             root_certificates: None,
             wrap_stream: WrapStream::default(),
+            proxy: ProxyChoice::default(),
         }
     }
 
     /// Adds a header to the request.
     pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Client {
-        self.ask.headers.push((name.into(), value.into()));
+        self.request.headers.push((name.into(), value.into()));
         self
     }
 
-    /// Says which page asks, as a browser would.
+    /// Sets the `Origin`, with which a browser says which page connects.
     pub fn origin(mut self, origin: impl Into<String>) -> Client {
-        self.ask.headers.retain(|(name, _)| !name.eq_ignore_ascii_case("Origin"));
+        self.request.headers.retain(|(name, _)| !name.eq_ignore_ascii_case("Origin"));
         self.header("Origin", origin)
     }
 
-    /// Offers subprotocols, the preferred one first.
+    /// Offers subprotocols, the preferred one first. The server may choose one of them or none. If it
+    /// chooses none, the connection opens all the same, and
+    /// [`WebSocket::subprotocol`](crate::WebSocket::subprotocol) is `None`: look at it before you
+    /// send. (Browsers and many other clients fail the connection then.)
     pub fn subprotocols(mut self, names: impl IntoIterator<Item: AsRef<str>>) -> Client {
-        self.ask.subprotocols.extend(names.into_iter().map(|name| name.as_ref().to_owned()));
+        self.request.subprotocols.extend(names.into_iter().map(|name| name.as_ref().to_owned()));
         self
     }
 
-    /// Trusts the certificates of this PEM file, and not those of the system: for `wss://`.
+    /// For `wss://`: trusts the certificates in this PEM file instead of the system's.
     pub fn root_certificates(mut self, file: impl Into<PathBuf>) -> Client {
         self.root_certificates = Some(file.into());
         self
     }
 
-    /// Offers to compress messages (permessage-deflate), which takes the feature `deflate`. Whether it
-    /// comes to that is for the server to say.
+    /// Offers to compress messages (permessage-deflate, feature `deflate`). The server decides whether
+    /// they are compressed.
     pub fn deflate(mut self, settings: DeflateConfig) -> Client {
-        self.ask.deflate = Some(settings);
+        self.request.deflate = Some(settings);
         self
     }
 
-    /// Has the connection explained while it goes on, from its request to its last byte.
+    /// Explains the connection while it's open, from its request to its last byte.
     pub fn explain(self, explainer: &Explainer) -> Client {
-        let tell = explainer.sink("");
-        self.wrap_stream(move |stream| Arc::new(Tap::new(stream, Role::Client, tell.clone())))
+        let sink = explainer.sink("");
+        self.wrap_stream(move |stream| Arc::new(Tap::new(stream, Role::Client, sink.clone())))
     }
 
-    /// Passes the stream through something of your own: a [`Tap`](crate::Tap) that explains it, a
-    /// meter, a brake. Over TLS it sees what TLS protects.
+    /// Wraps the stream in one of your own: a [`Tap`](crate::Tap) that explains it, a meter, a
+    /// throttle. Over TLS the wrapper sees the plaintext.
     pub fn wrap_stream(
         mut self,
         wrap: impl Fn(Arc<dyn Stream>) -> Arc<dyn Stream> + Send + Sync + 'static,
@@ -121,96 +140,129 @@ impl Client {
         self
     }
 
-    /// How much, how many, how long. Dialling and handshake together take `head` at most, beside the time
-    /// that the system takes to look up a name.
+    /// Connects through this HTTP proxy, `http://[user:password@]host[:port]`, which opens a tunnel
+    /// (CONNECT). What goes over `wss://` stays secret from it.
+    pub fn proxy(mut self, url: impl Into<String>) -> Client {
+        self.proxy = ProxyChoice::Always(url.into());
+        self
+    }
+
+    /// Connects through the HTTP proxy that the environment names, as curl reads it: `https_proxy` or
+    /// `HTTPS_PROXY` for `wss://`, `http_proxy` for `ws://`, `all_proxy` or `ALL_PROXY` for both; but
+    /// directly to the hosts in `no_proxy` or `NO_PROXY`, and where none is named.
+    pub fn proxy_from_environment(mut self) -> Client {
+        self.proxy = ProxyChoice::FromEnvironment;
+        self
+    }
+
+    /// Sets how much, how many and how long: see [`Limits`]. Dialling and handshake together may take
+    /// `head`; the time in which the system looks up a name doesn't count.
     pub fn limits(mut self, limits: Limits) -> Client {
         self.limits = limits;
         self
     }
 
-    /// Dials, asks, and verifies the answer.
+    /// Dials the server, sends the request, and verifies the answer.
     pub fn connect(self) -> Result<WebSocket> {
-        let ready = self.prepare()?;
+        let prepared = self.prepare()?;
         let deadline = Deadline::after(self.limits.head);
-        let stream = dial(&ready.address, deadline)?;
+        let stream = match &prepared.proxy {
+            None => dial(&prepared.address.dialled(), prepared.address.port, deadline)?,
+            Some(proxy) => {
+                let stream = dial(proxy.host.trim_matches(['[', ']']), proxy.port, deadline)?;
+                proxy.open_tunnel(&stream, &prepared.address, self.limits.head_size(), deadline)?;
+                stream
+            }
+        };
         stream.set_nodelay(true)?;
-        self.handshake(Arc::new(stream), ready, deadline)
+        self.handshake(Arc::new(stream), prepared, deadline)
     }
 
-    /// The same over a stream of one's own, which is not dialled. `wss://` means TLS here, too.
+    /// Does the same over a stream that the caller has connected, with no proxy. `wss://` means TLS here, too.
     pub fn connect_over(self, stream: impl Stream) -> Result<WebSocket> {
-        let ready = self.prepare()?;
+        let prepared = self.prepare()?;
         let deadline = Deadline::after(self.limits.head);
-        self.handshake(Arc::new(stream), ready, deadline)
+        self.handshake(Arc::new(stream), prepared, deadline)
     }
 
     // WALK: prepare
     /// Checks all arguments, before anything is dialled or written.
     fn prepare(&self) -> Result<Prepared> {
         let address = Address::parse(&self.url)?;
-        self.ask.deflate.as_ref().map_or(Ok(()), deflate::check)?;
+        self.request.deflate.as_ref().map_or(Ok(()), deflate::check)?;
         let key = accept_key::encode(Random::new().sixteen());
-        let request = self.ask.request(&address, &key)?;
+        let request = self.request.request(&address, &key)?;
+        let proxy = self.proxy.proxy_for(&address, |name| std::env::var(name).ok())?;
+        let roots = self.root_certificates.as_deref();
         let trust = address
             .secure
-            .then(|| Trust::new(&self.url, &address.host, self.root_certificates.as_deref()))
+            .then(|| Trust::new(self.url_without_query(), &address.host, roots))
             .transpose()?;
-        Ok(Prepared { address, trust, request, key })
+        Ok(Prepared { address, proxy, trust, request, key })
     }
 
     fn handshake(
         self,
         stream: Arc<dyn Stream>,
-        ready: Prepared,
+        prepared: Prepared,
         deadline: Deadline,
     ) -> Result<WebSocket> {
         static NEXT_ID: AtomicU64 = AtomicU64::new(1);
-        let Client { ask, limits, wrap_stream, .. } = self;
-        let Prepared { trust, request, key, .. } = ready;
-        // 1. Over TLS: is it who it should be? Then ask.
+        let Prepared { trust, request, key, .. } = prepared;
+        let limits = &self.limits;
+        // 1. TLS, which verifies the server's certificate; then the application's own stream.
         let stream = match trust {
             None => stream,
             Some(trust) => trust.connect(stream, deadline)?,
         };
-        let stream = wrap_stream.wrap(stream);
+        let stream = self.wrap_stream.wrap(stream);
+        // 2. Send the request.
         write_before(deadline, &*stream, &request).map_err(in_handshake)?;
-        // 2. Read the answer.
+        // 3. Read the head of the answer.
         let mut buffer = Buffer::default();
-        let head = read_answer(&*stream, &mut buffer, &limits, deadline)?;
-        // 3. Verify it.
-        let answer = ask.verify(&head, &key).map_err(|rejection| match rejection.status {
-            Some(101) | None => rejection,
-            Some(_) => HandshakeError {
-                body: read_body(&head, &*stream, &mut buffer, deadline),
-                ..rejection
-            },
+        let head = read_answer(&*stream, &mut buffer, limits, deadline)?;
+        // 4. Verify it. An answer other than a 101 may say more in its body.
+        let answer = self.request.verify(&head, &key).map_err(|error| match error.status {
+            Some(101) | None => error,
+            Some(status) => {
+                let body = read_body(&head, status, &*stream, &mut buffer, deadline);
+                HandshakeError { body, ..error }
+            }
         })?;
-        // 4. What comes behind the head is frames already.
+        // 5. Open: bytes after the head are frames already.
         let mut random = Random::new();
-        let agreed = answer.deflate.zip(ask.deflate);
+        let agreed = answer.deflate.zip(self.request.deflate);
         let (inflater, deflater) = deflate::halves(Role::Client, agreed, limits.max_message);
         let encoder = Encoder::new(Some(Box::new(move || random.four()))).deflating(deflater);
         let id = NEXT_ID.fetch_add(1, Relaxed);
         stream.set_write_timeout(per_call_timeout(limits.write))?;
-        let write_half = WriteHalf::new(id, stream, encoder, &limits, Arc::default());
-        // A query often holds a token, and logs are kept.
-        let without_query = self.url.split('?').next().unwrap_or_default();
-        log::info!("{id} connected to {}", quote(without_query));
-        let close_guard = CloseGuard::new(write_half, None);
-        let decoder = Decoder::new(Role::Client, limits.bounds(), buffer).inflating(inflater);
+        let write_half = WriteHalf::new(id, stream, encoder, limits, Traffic::default());
+        log::info!("{id} connected to {}", quote(self.url_without_query()));
         let request = Box::new(Request::parse(&request)?);
-        Ok(WebSocket::new(close_guard, decoder, &limits, request, answer.subprotocol))
+        let close_guard = CloseGuard::new(write_half, None, request);
+        let decoder = Decoder::new(Role::Client, limits.bounds(), buffer)
+            .inflating(inflater)
+            .limit_pieces(limits.max_pieces());
+        Ok(WebSocket::new(close_guard, decoder, limits, answer.subprotocol))
+    }
+
+    /// The URL for logs and messages, which are kept: a query often holds a token.
+    fn url_without_query(&self) -> &str {
+        self.url.split('?').next().unwrap_or_default()
     }
 }
 
-fn dial(address: &Address, deadline: Deadline) -> Result<TcpStream> {
-    let name = address.host.trim_start_matches('[').trim_end_matches(']');
-    dial_first((name, address.port).to_socket_addrs()?.collect(), deadline)
+/// Looks up the host and connects to it.
+fn dial(host: &str, port: u16, deadline: Deadline) -> Result<TcpStream> {
+    let found = (host, port).to_socket_addrs().map_err(|error| {
+        io::Error::new(error.kind(), format!("the host {} isn't found: {error}", quote(host)))
+    })?;
+    dial_first(found.collect(), deadline)
 }
 
-/// Tries each address that a name stands for, until one answers: each for its share of the time.
+/// Tries each address of a name until one accepts. Each may take its share of the time.
 fn dial_first(mut addresses: VecDeque<SocketAddr>, deadline: Deadline) -> Result<TcpStream> {
-    let mut last = io::Error::new(ErrorKind::NotFound, "the name stands for no address");
+    let mut last = io::Error::new(ErrorKind::NotFound, "the name has no address");
     while let Some(address) = addresses.pop_front() {
         let share = deadline.remaining()? / (1 + addresses.len() as u32);
         match TcpStream::connect_timeout(&address, share) {
@@ -221,31 +273,30 @@ fn dial_first(mut addresses: VecDeque<SocketAddr>, deadline: Deadline) -> Result
     Err(Error::Io(last))
 }
 
-/// Reads the head of the answer. One that is interim only says that the answer will come
-/// (RFC 9110 §15.2).
+/// Reads the head of the answer. An interim answer only says that the final one will come (RFC 9110
+/// §15.2).
 fn read_answer(
     stream: &dyn Stream,
     buffer: &mut Buffer,
     limits: &Limits,
     deadline: Deadline,
 ) -> Result<Head> {
-    let not_http = |refusal: Refusal| HandshakeError::not_http(&refusal.diagnostic().seen);
     loop {
-        let length =
-            read_head(stream, buffer, limits.head_size(), deadline).map_err(|why| match why {
-                NoHead::Bad(refusal) => not_http(refusal).into(),
-                NoHead::Late => Error::PeerTimeout,
-                // A server that restarts ends like that: what came is no reason to call it another one.
-                NoHead::Ended if may_be_http(buffer.unread()) => {
-                    InHandshake::mark(ErrorKind::UnexpectedEof.into())
-                }
-                NoHead::Ended => {
-                    let seen = format!("{}, then the end of the stream", quote(buffer.unread()));
-                    HandshakeError::not_http(seen).into()
-                }
-                NoHead::Broken(error) => in_handshake(error),
-            })?;
-        let head = Head::parse(&buffer.unread()[..length]).map_err(not_http)?;
+        let head = read_head(stream, buffer, limits.head_size(), deadline);
+        let begins_as_http = may_be_http(buffer.unread());
+        let bad_head = |refusal| HandshakeError::bad_head(&refusal, begins_as_http);
+        let length = head.map_err(|why| match why {
+            NoHead::Bad(refusal) => bad_head(refusal).into(),
+            NoHead::Late => Error::PeerTimeout,
+            // A server that restarts ends like this. What came so far may well be HTTP.
+            NoHead::Ended if begins_as_http => InHandshake::mark(ErrorKind::UnexpectedEof.into()),
+            NoHead::Ended => {
+                let seen = format!("{}, then the end of the stream", quote(buffer.unread()));
+                HandshakeError::not_http(seen).into()
+            }
+            NoHead::Broken(error) => in_handshake(error),
+        })?;
+        let head = Head::parse_answer(&buffer.unread()[..length]).map_err(bad_head)?;
         buffer.consume(length);
         if !status_of(head.first_line()).is_some_and(is_interim) {
             return Ok(head);
@@ -253,26 +304,31 @@ fn read_answer(
     }
 }
 
-/// What a server says that does not open a WebSocket: text for a person, so a few KiB are enough; and
-/// where it does not say how long it is, a second.
-fn read_body(head: &Head, stream: &dyn Stream, buffer: &mut Buffer, deadline: Deadline) -> String {
+/// Reads the body of an answer that opens no WebSocket. It's text for a person, so a few KiB are
+/// enough, and so is a second if the answer doesn't say where its body ends.
+fn read_body(
+    head: &Head,
+    status: u16,
+    stream: &dyn Stream,
+    buffer: &mut Buffer,
+    deadline: Deadline,
+) -> String {
     const MOST: usize = 4 * 1024;
     const BODY_TIMEOUT: Duration = Duration::from_secs(1);
     let deadline = Deadline::after(deadline.remaining().unwrap_or_default().min(BODY_TIMEOUT));
-    let length =
-        head.header("Content-Length").and_then(|length| length.parse().ok()).unwrap_or(MOST);
-    let mut body = buffer.unread().to_vec();
+    let mut body = Body::behind(head, status, MOST);
+    body.push(buffer.unread());
     let mut piece = [0; 1024];
-    while body.len() < length.min(MOST) {
+    while !body.is_complete() {
         match read_before(deadline, stream, &mut piece) {
             Ok(0) | Err(_) => break,
-            Ok(count) => body.extend_from_slice(&piece[..count]),
+            Ok(count) => body.push(&piece[..count]),
         }
     }
-    body.truncate(length.min(MOST));
-    String::from_utf8_lossy(&body).into_owned()
+    body.into_text()
 }
 
+/// The error of a stream that failed before the handshake was complete.
 fn in_handshake(error: io::Error) -> Error {
     match crate::transport::stream::is_timeout(&error) {
         true => Error::PeerTimeout,
@@ -294,7 +350,7 @@ mod tests {
     #[test]
     #[cfg(target_os = "linux")] // Elsewhere a full queue may refuse.
     fn a_silent_address_takes_its_share_of_the_time_and_leaves_the_next_one_the_rest() {
-        // Nobody accepts there; once its queue is full, nothing is answered any more.
+        // No program accepts there: once its queue is full, the system answers nothing more.
         let silent = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = silent.local_addr().unwrap();
         let moment = Duration::from_millis(100);
@@ -309,9 +365,9 @@ mod tests {
     }
 
     #[test]
-    fn where_no_address_answers_the_last_one_says_why() {
-        let nobody = || TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let (first, last) = (nobody(), nobody());
+    fn if_no_address_answers_the_error_is_that_of_the_last_one() {
+        let unused = || TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let (first, last) = (unused(), unused());
         let error = dial_first([first, last].into(), Deadline::after(Duration::from_secs(3)));
         assert!(error.unwrap_err().to_string().contains(&last.to_string()));
         let error = dial_first([].into(), Deadline::after(Duration::from_secs(3)));

@@ -1,7 +1,7 @@
 //! How does a client dial, ask and verify?
 //!
 //! ```text
-//! url ──► dial ──► (tls) ──► request ──► head of the answer ──► verify ──► WebSocket
+//! url ──► dial ──► (proxy) ──► (tls) ──► request ──► head of the answer ──► verify ──► WebSocket
 //! ```
 //!
 //! Read its files in this order; each imports only those above it.
@@ -9,7 +9,9 @@
 //! | file | the question it answers |
 //! |---|---|
 //! | `random.rs` | Where do unpredictable bytes come from? |
+//! | `proxy.rs` | How does a client reach a server through an HTTP proxy? |
 //! | `client.rs` | How does a client dial, ask and verify? |
 
 pub(crate) mod client;
+pub(crate) mod proxy;
 pub(crate) mod random;

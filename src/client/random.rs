@@ -1,9 +1,9 @@
-//! Bytes that nobody can guess: for a client's key and its masks.
+//! Unpredictable bytes, for a client's key and its masks.
 //!
-//! If a page could guess a mask, it could choose the bytes on the wire, and make a proxy take them
-//! for a request (RFC 6455 §10.3). std has no random numbers, but the keys of its hash maps: a
-//! `RandomState` has 128 bits that the operating system gave to this thread. Four numbers that it hashes
-//! make a secret, and SHA-1 of secret and counter makes the bytes: whoever sees some of them can't tell
+//! A page that could predict a mask could choose the bytes on the wire, and make a proxy take them for
+//! a request (RFC 6455 §10.3). std has no random numbers. But each `RandomState` of its hash maps has
+//! 128 secret bits that come from the operating system. Four numbers that they hash make our secret,
+//! and SHA-1 of the secret and a counter makes the bytes. A peer that sees some of them can't compute
 //! the others without the secret.
 
 use std::hash::{BuildHasher, RandomState};

@@ -1,21 +1,37 @@
 //! What a server counts: connections, refusals by status, messages and bytes both ways.
+//!
+//! A connection counts for itself, too, so that the log can say what passed through it.
 
 use std::collections::BTreeMap;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex};
+use std::{fmt, iter};
 
 use crate::transport::lock::lock;
 
-/// Running totals, shared by the connections of a server. Added to once a read or a write, not once
-/// a message.
+/// Running totals of a server. A connection adds to them once per read or write, not once per
+/// message.
 #[derive(Debug, Default)]
 pub(crate) struct Totals {
+    traffic: Counts,
     accepted: AtomicU64,
+    refused: Mutex<BTreeMap<u16, u64>>,
+}
+
+/// What passed through one connection. What is added to it is added to the server's totals as well; a
+/// client has none.
+#[derive(Debug, Default)]
+pub(crate) struct Traffic {
+    counts: Counts,
+    server: Option<Arc<Totals>>,
+}
+
+#[derive(Debug, Default)]
+struct Counts {
     messages_in: AtomicU64,
     messages_out: AtomicU64,
     bytes_in: AtomicU64,
     bytes_out: AtomicU64,
-    refused: Mutex<BTreeMap<u16, u64>>,
 }
 
 /// What a server has counted so far.
@@ -24,17 +40,17 @@ pub(crate) struct Totals {
 pub struct Counters {
     /// WebSockets that are open now.
     pub open: usize,
-    /// WebSockets that were ever opened.
+    /// WebSockets opened since the server started.
     pub accepted: u64,
-    /// Requests refused, by the status that they were told.
+    /// Refused requests, by the status of the refusal.
     pub refused: BTreeMap<u16, u64>,
-    /// Whole messages that came.
+    /// Whole messages received.
     pub messages_in: u64,
-    /// Whole messages that went.
+    /// Whole messages sent.
     pub messages_out: u64,
-    /// Bytes of frames that came.
+    /// Bytes of frames received.
     pub bytes_in: u64,
-    /// Bytes of frames that went.
+    /// Bytes of frames sent.
     pub bytes_out: u64,
 }
 
@@ -47,25 +63,51 @@ impl Totals {
         *lock(&self.refused).entry(status).or_default() += 1;
     }
 
-    pub(crate) fn received(&self, messages: u64, bytes: usize) {
-        self.messages_in.fetch_add(messages, Relaxed);
-        self.bytes_in.fetch_add(bytes as u64, Relaxed);
-    }
-
-    pub(crate) fn sent(&self, messages: u64, bytes: usize) {
-        self.messages_out.fetch_add(messages, Relaxed);
-        self.bytes_out.fetch_add(bytes as u64, Relaxed);
-    }
-
     pub(crate) fn counters(&self, open: usize) -> Counters {
         Counters {
             open,
             accepted: self.accepted.load(Relaxed),
             refused: lock(&self.refused).clone(),
-            messages_in: self.messages_in.load(Relaxed),
-            messages_out: self.messages_out.load(Relaxed),
-            bytes_in: self.bytes_in.load(Relaxed),
-            bytes_out: self.bytes_out.load(Relaxed),
+            messages_in: self.traffic.messages_in.load(Relaxed),
+            messages_out: self.traffic.messages_out.load(Relaxed),
+            bytes_in: self.traffic.bytes_in.load(Relaxed),
+            bytes_out: self.traffic.bytes_out.load(Relaxed),
         }
+    }
+}
+
+impl Traffic {
+    /// The traffic of a new connection to this server.
+    pub(crate) fn of_server(server: Arc<Totals>) -> Traffic {
+        Traffic { server: Some(server), ..Traffic::default() }
+    }
+
+    pub(crate) fn received(&self, messages: u64, bytes: usize) {
+        for counts in self.both() {
+            counts.messages_in.fetch_add(messages, Relaxed);
+            counts.bytes_in.fetch_add(bytes as u64, Relaxed);
+        }
+    }
+
+    pub(crate) fn sent(&self, messages: u64, bytes: usize) {
+        for counts in self.both() {
+            counts.messages_out.fetch_add(messages, Relaxed);
+            counts.bytes_out.fetch_add(bytes as u64, Relaxed);
+        }
+    }
+
+    /// The connection's own counts, and its server's.
+    fn both(&self) -> impl Iterator<Item = &Counts> {
+        iter::once(&self.counts).chain(self.server.iter().map(|server| &server.traffic))
+    }
+}
+
+/// For the last line that the log has of a connection.
+impl fmt::Display for Traffic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let of = |count: &AtomicU64| count.load(Relaxed);
+        let Counts { messages_in, messages_out, bytes_in, bytes_out } = &self.counts;
+        write!(f, "{} messages and {} bytes in, ", of(messages_in), of(bytes_in))?;
+        write!(f, "{} messages and {} bytes out", of(messages_out), of(bytes_out))
     }
 }

@@ -17,8 +17,13 @@ use crate::frames::assembler::Bounds;
 #[derive(Clone, Debug)]
 pub struct Limits {
     /// The most bytes of a message, over all its fragments. A larger one fails with 1009 as soon as
-    /// a header announces it.
+    /// a header announces it. A compressed one is counted as it's inflated, and may have up to twice
+    /// as many bytes (and a KiB, and 16 bytes a fragment) while it travels.
     pub max_message: u64,
+    /// The most bytes of a message that [`recv_stream`](crate::WebSocket::recv_stream) reads piece by
+    /// piece, for which nothing is held in memory. `None`: as `max_message`. A larger one fails with
+    /// 1009. A stream that may be long doesn't raise what `recv` takes.
+    pub max_stream: Option<u64>,
     /// The most fragments of a message, empty ones included. More fail with 1009.
     pub max_fragments: u64,
     /// The most bytes of a head. A longer one gets a 431.
@@ -29,7 +34,8 @@ pub struct Limits {
     pub max_connections: usize,
     /// The most pending connections at a time: those whose head is being read, or to which a plain
     /// HTTP answer is being sent. One more evicts the oldest. An honest client needs milliseconds
-    /// for its head, so a crowd of slow clients never keeps it out.
+    /// for its head, so a crowd of slow clients never keeps it out. Counted by themselves, as many
+    /// pages may be in the making; whoever asks for one more gets a 503.
     pub max_waiting: usize,
     /// How long a whole head may take, in however many pieces it comes. A later one gets a 408. A
     /// client must connect within it, too.
@@ -54,6 +60,7 @@ impl Default for Limits {
     fn default() -> Limits {
         Limits {
             max_message: 16 * 1024 * 1024,
+            max_stream: None,
             max_fragments: 131_072,
             max_head: 16 * 1024,
             max_head_lines: 100,
@@ -73,6 +80,11 @@ impl Limits {
     /// The limits that the frame decoder enforces.
     pub(crate) fn bounds(&self) -> Bounds {
         Bounds { max_message: self.max_message, max_fragments: self.max_fragments }
+    }
+
+    /// The most bytes of a message that is delivered in pieces.
+    pub(crate) fn max_pieces(&self) -> u64 {
+        self.max_stream.unwrap_or(self.max_message)
     }
 
     /// The most bytes and lines of a head.

@@ -1,12 +1,13 @@
-//! Long messages piece by piece: a message as `io::Read`, and as `io::Write`, in constant memory.
+//! Long messages in pieces: a message as `io::Read` and as `io::Write`, in constant memory.
 //!
 //! Rules of this file:
-//! - What is read has kept all rules so far: text comes in whole characters, lengths count.
-//! - A writer sends a fragment whenever it has gathered enough, and holds the lock of the connection
-//!   until the message is finished: fragments of two messages may not mix (RFC 6455 §5.4). Between
-//!   its fragments go the pongs that are due.
-//! - A writer that is dropped before `finish` can't take back what it has sent, and must not let it
-//!   pass for a whole message: it closes the connection with 1011.
+//! - The reader gives out only what has passed all checks so far: text in whole characters, lengths
+//!   within the limits.
+//! - The writer sends a fragment whenever it has collected enough. It holds the connection's lock until
+//!   the message is finished, because fragments of two messages must not mix (RFC 6455 §5.4). Between
+//!   its fragments it sends pending pongs.
+//! - A writer that is dropped before `finish` can't take back what it has sent, and the peer must not
+//!   take that for a whole message. So it closes the connection with 1011.
 
 use std::io::{self, Read, Write};
 use std::sync::MutexGuard;
@@ -24,27 +25,28 @@ use crate::frames::message::MessageKind;
 use crate::frames::utf8::Text;
 
 impl WebSocket {
-    /// Waits for the next message, to be read piece by piece, in constant memory.
+    /// Waits for the next message, and returns a reader for it that needs constant memory.
     pub fn recv_stream(&mut self) -> Result<Option<MessageReader<'_>>> {
         let first = self.read_half.first_piece()?;
         Ok(first.map(|(kind, piece)| MessageReader { ws: self, kind, piece, read: 0 }))
     }
 
-    /// Begins a message that is written piece by piece. Other threads that send wait until it is
-    /// finished, and no ping asks a silent peer meanwhile: so be quick.
+    /// Begins a message that you write piece by piece. Until it's finished, other threads that send
+    /// must wait, and no keepalive ping can be sent. So don't pause for long.
     pub fn send_stream(&mut self, kind: MessageKind) -> Result<MessageWriter<'_>> {
         MessageWriter::new(&self.write_half, kind)
     }
 }
 
 impl Sender {
-    /// Begins a message that is written piece by piece. Others who send wait until it is finished.
+    /// Begins a message that you write piece by piece. Other threads that send wait until it's finished.
     pub fn send_stream(&self, kind: MessageKind) -> Result<MessageWriter<'_>> {
         MessageWriter::new(&self.write_half, kind)
     }
 }
 
-/// A message that is being received. If it is dropped half way, the rest is skipped.
+/// A message that is being received. If you drop it early, the connection skips the rest of the
+/// message.
 pub struct MessageReader<'a> {
     ws: &'a mut WebSocket,
     kind: MessageKind,
@@ -53,7 +55,7 @@ pub struct MessageReader<'a> {
 }
 
 impl MessageReader<'_> {
-    /// Text or binary.
+    /// Whether the message is text or binary.
     pub fn kind(&self) -> MessageKind {
         self.kind
     }
@@ -63,7 +65,7 @@ impl Read for MessageReader<'_> {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         while self.read == self.piece.len() && self.ws.read_half.has_more_pieces() {
             let Some((_, piece)) = self.ws.read_half.next_piece()? else {
-                // The peer has closed in mid-message: an end, but not the end of the message.
+                // The peer has closed in the middle of the message.
                 return Err(io::ErrorKind::UnexpectedEof.into());
             };
             (self.piece, self.read) = (piece, 0);
@@ -79,18 +81,18 @@ pub struct MessageWriter<'a> {
     write_half: &'a WriteHalf,
     encoder: MutexGuard<'a, Encoder>,
     kind: MessageKind,
-    /// What the next fragment will hold.
+    /// The bytes of the next fragment, if the message is binary.
     bytes: Vec<u8>,
-    /// The same for text, which must stay UTF-8.
+    /// The text of the next fragment, if the message is text. It must stay UTF-8.
     text: Text,
-    /// Of the next fragment: the message's kind, then continuation.
+    /// The opcode of the next fragment: first the message's kind, then continuation.
     opcode: Opcode,
     finished: bool,
-    /// Last, so that it is dropped when the lock has been let go.
+    /// The last field, so that it's dropped after the lock has been released.
     _flush_pending: FlushPending<'a>,
 }
 
-/// Sends what was left while the lock was held.
+/// When dropped, sends the control frames that became pending while the lock was held.
 struct FlushPending<'a>(&'a WriteHalf);
 
 impl Drop for FlushPending<'_> {
@@ -99,7 +101,7 @@ impl Drop for FlushPending<'_> {
     }
 }
 
-/// What a fragment holds.
+/// How many bytes the writer collects before it sends them as a fragment.
 const FRAGMENT: usize = 64 * 1024;
 
 impl<'a> MessageWriter<'a> {
@@ -108,7 +110,7 @@ impl<'a> MessageWriter<'a> {
         if encoder.is_closed() {
             return Err(Misuse::AfterClose.into());
         }
-        // What was fed before must not wait for this message.
+        // Messages that were fed before must not wait for this one.
         write_half.write(&mut encoder, &[])?;
         let (bytes, text) = (Vec::new(), Text::default());
         Ok(MessageWriter {
@@ -164,7 +166,7 @@ impl Write for MessageWriter<'_> {
         Ok(piece.len())
     }
 
-    /// Sends what has gathered, as a fragment.
+    /// Sends what has been collected, as a fragment.
     fn flush(&mut self) -> io::Result<()> {
         match self.bytes.is_empty() && self.text.whole() == 0 {
             true => Ok(()),

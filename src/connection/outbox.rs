@@ -10,13 +10,16 @@
 //! messages at once and sends them in one write.
 
 use std::sync::Arc;
-use std::thread;
 
 use super::queue::Queue;
+use super::thread_budget::{Purpose, spawn};
 use super::write_half::WriteHalf;
 use crate::error::Result;
 use crate::frames::message::AsMessage;
 use crate::frames::prepared::PreparedMessage;
+
+/// The stack of a queue's thread, in bytes.
+const STACK: usize = 128 * 1024;
 
 /// A handle on a queue. Clones share the queue. When the last one is dropped, the queue's thread
 /// still sends what is queued, and then ends.
@@ -39,8 +42,8 @@ impl Outbox {
     pub(crate) fn new(write_half: &Arc<WriteHalf>, bound: usize) -> Result<Outbox> {
         let queue = Arc::new(Queue::new(bound));
         let (thread_queue, thread_write_half) = (queue.clone(), write_half.clone());
-        let thread = thread::Builder::new().name(format!("outbox {}", write_half.id));
-        thread.stack_size(128 * 1024).spawn(move || send_all(&thread_queue, &thread_write_half))?;
+        let name = format!("outbox {}", write_half.id);
+        spawn(Purpose::Outbox, name, STACK, move || send_all(&thread_queue, &thread_write_half))?;
         write_half.outboxes.add(queue.clone());
         Ok(Outbox { input: Arc::new(Input(queue)), write_half: write_half.clone() })
     }

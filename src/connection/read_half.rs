@@ -188,7 +188,7 @@ impl ReadHalf {
     /// patience gets what has arrived: the stream is read at least once.
     fn wait(&mut self, until: Option<Deadline>) -> Result<()> {
         self.write_half.flush_unless_busy()?;
-        self.write_half.totals.received(std::mem::take(&mut self.messages), 0);
+        self.write_half.traffic.received(std::mem::take(&mut self.messages), 0);
         loop {
             // 1. How long may the read wait? // WALK: patience
             // Never longer than the peer has for its Close: another thread may send ours meanwhile.
@@ -222,7 +222,7 @@ impl ReadHalf {
                 Ok(0) => return Err(self.lost(ErrorKind::UnexpectedEof.into())),
                 Ok(count) => {
                     self.decoder.filled(count);
-                    self.write_half.totals.received(0, count);
+                    self.write_half.traffic.received(0, count);
                     self.keepalive.heard();
                     return Ok(());
                 }
@@ -281,6 +281,6 @@ impl ReadHalf {
 
 impl Drop for ReadHalf {
     fn drop(&mut self) {
-        self.write_half.totals.received(self.messages, 0);
+        self.write_half.traffic.received(self.messages, 0);
     }
 }

@@ -30,25 +30,21 @@ use crate::transport::deadline::Deadline;
 pub struct WebSocket {
     pub(crate) read_half: Box<ReadHalf>,
     pub(crate) write_half: Arc<WriteHalf>,
-    request: Box<Request>,
     subprotocol: Option<String>,
-    peer: Option<SocketAddr>,
     /// The last field, so that it is dropped last. Dropping its last clone closes the connection.
     close_guard: Arc<CloseGuard>,
 }
 
 impl WebSocket {
     pub(crate) fn new(
-        close_guard: CloseGuard,
+        close_guard: Arc<CloseGuard>,
         decoder: Decoder,
         limits: &Limits,
-        request: Box<Request>,
         subprotocol: Option<String>,
     ) -> WebSocket {
         let write_half = close_guard.write_half.clone();
         let read_half = Box::new(ReadHalf::new(write_half.clone(), decoder, limits));
-        let (peer, close_guard) = (write_half.stream.peer(), Arc::new(close_guard));
-        WebSocket { read_half, write_half, request, subprotocol, peer, close_guard }
+        WebSocket { read_half, write_half, subprotocol, close_guard }
     }
 
     /// Waits for the next message. Returns `None` when the peer has closed, and
@@ -116,7 +112,7 @@ impl WebSocket {
 
     /// The request that opened this connection.
     pub fn request(&self) -> &Request {
-        &self.request
+        &self.close_guard.request
     }
 
     /// The subprotocol that client and server agreed on.
@@ -142,7 +138,7 @@ impl WebSocket {
 
     /// The peer's address, if the stream has one.
     pub fn peer(&self) -> Option<SocketAddr> {
-        self.peer
+        self.close_guard.peer
     }
 
     /// For the server, which sets the close code if the handler fails.
@@ -156,11 +152,14 @@ impl Drop for WebSocket {
         if std::thread::panicking() {
             self.close_guard.set_code(CloseCode::INTERNAL_ERROR);
         }
+        if let Some(close) = self.closed_with() {
+            self.close_guard.set_peer_code(close.code);
+        }
     }
 }
 
 impl std::fmt::Debug for WebSocket {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "WebSocket {} {}", self.write_half.id, self.request.path())
+        write!(f, "WebSocket {} {}", self.write_half.id, self.request().path())
     }
 }

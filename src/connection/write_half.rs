@@ -19,7 +19,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, TryLockError};
 use std::thread;
 use std::time::Duration;
 
-use super::counters::Totals;
+use super::counters::Traffic;
 use super::limits::Limits;
 use super::pending_control::{PendingControl, PendingFrames};
 use super::queue::Queues;
@@ -44,7 +44,7 @@ pub(crate) struct WriteHalf {
     pub(crate) id: u64,
     pub(crate) stream: Arc<dyn Stream>,
     role: Role,
-    pub(crate) totals: Arc<Totals>,
+    pub(crate) traffic: Traffic,
     encoder: Mutex<Encoder>,
     pending: PendingControl,
     /// Set when our Close is sent or pending: the peer must answer it by then.
@@ -66,13 +66,13 @@ impl WriteHalf {
         stream: Arc<dyn Stream>,
         encoder: Encoder,
         limits: &Limits,
-        totals: Arc<Totals>,
+        traffic: Traffic,
     ) -> Arc<WriteHalf> {
         Arc::new(WriteHalf {
             id,
             stream,
             role: encoder.role(),
-            totals,
+            traffic,
             encoder: Mutex::new(encoder),
             pending: PendingControl::default(),
             closing: OnceLock::new(),
@@ -249,7 +249,7 @@ impl WriteHalf {
         encoder.written();
         let messages = encoder.take_message_count();
         match written {
-            Ok(()) => self.totals.sent(messages, total),
+            Ok(()) => self.traffic.sent(messages, total),
             Err(_) => {
                 // Perhaps only the beginning of a frame was written: no other frame can follow it.
                 encoder.break_off();
@@ -275,7 +275,7 @@ impl WriteHalf {
         let written = write_before(deadline, &*self.stream, encoder.batch());
         if written.is_ok() {
             let total = encoder.batch().len();
-            self.totals.sent(encoder.take_message_count(), total);
+            self.traffic.sent(encoder.take_message_count(), total);
         }
         encoder.break_off();
         written.map_err(too_slow_or_lost)

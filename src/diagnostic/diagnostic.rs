@@ -52,13 +52,29 @@ impl fmt::Display for Diagnostic {
     }
 }
 
-/// Quotes text from a peer: control bytes are escaped, and it's shortened to 80 bytes.
+/// Quotes text from a peer: shortened to 80 bytes and [escaped](escape), as are quotes, backslashes and
+/// bytes that aren't UTF-8.
 pub fn quote(text: impl AsRef<[u8]>) -> String {
     const SHOWN: usize = 80;
     let bytes = text.as_ref();
-    let shown = &bytes[..bytes.len().min(SHOWN)];
-    let dots = if shown.len() < bytes.len() { "..." } else { "" };
-    format!("\"{}{dots}\"", shown.escape_ascii())
+    // A character is shown whole or not at all.
+    let is_inside = |&at: &usize| bytes.get(at).is_some_and(|byte| byte & 0xc0 == 0x80);
+    let cut = (SHOWN - 3..=SHOWN).rev().find(|at| !is_inside(at)).unwrap_or(SHOWN);
+    let (shown, dots) = match bytes.len() > SHOWN {
+        true => (&bytes[..cut], "..."),
+        false => (bytes, ""),
+    };
+    let mut quoted = String::from('"');
+    for chunk in shown.utf8_chunks() {
+        for c in chunk.valid().chars() {
+            match c {
+                '"' | '\\' => quoted.extend(['\\', c]),
+                c => quoted.extend(escaped(c)),
+            }
+        }
+        quoted += &chunk.invalid().escape_ascii().to_string();
+    }
+    quoted + dots + "\""
 }
 
 /// Quotes several values, or says that there are none.
@@ -67,13 +83,19 @@ pub fn quote_all(texts: &[&str]) -> String {
     if quoted.is_empty() { "none".into() } else { quoted.join(" and ") }
 }
 
-/// A character as it may be shown on a terminal or a page: what could change what a person sees is
-/// escaped. That is control characters, those that turn the direction of writing, and those that are
-/// not seen at all, in which a text can hide another.
+/// Text from a peer as it may be shown on a terminal or a page. What could change what a person sees is
+/// escaped: control characters, those that turn the direction of writing, and those that are not seen
+/// at all, in which a text can hide another.
+pub fn escape(text: &str) -> String {
+    text.chars().flat_map(escaped).collect()
+}
+
+/// A character of such a text.
 pub(crate) fn escaped(c: char) -> Vec<char> {
     let misleads = matches!(c,
-        '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-        | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}');
+        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}'
+        | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{feff}'
+        | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}');
     match c.is_control() || misleads {
         true => c.escape_default().collect(),
         false => vec![c],
@@ -85,14 +107,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_quote_escapes_control_bytes_and_is_cut_short() {
-        assert_eq!(quote("a\r\nb\u{7f}"), r#""a\r\nb\x7f""#);
+    fn a_quote_escapes_control_bytes_and_is_shortened() {
+        assert_eq!(quote("a\r\nb\u{7f}\"\\"), r#""a\r\nb\u{7f}\"\\""#);
         assert_eq!(quote([b'x'; 1000]).len(), 2 + 80 + 3);
+        assert_eq!(quote("\u{e9}".repeat(40)), format!("\"{}\"", "\u{e9}".repeat(40)));
+        assert_eq!(quote("x".repeat(79) + "\u{e9}"), format!("\"{}...\"", "x".repeat(79)));
+        assert_eq!(quote([0x80; 81]).len(), 2 + 80 * 4 + 3);
+        assert_eq!(quote(b"a\xe9b\xff"), r#""a\xe9b\xff""#);
+    }
+
+    #[test]
+    fn a_quote_escapes_characters_that_mislead_and_shows_the_others() {
+        assert_eq!(quote("caf\u{e9} \u{202e}\u{e0041}"), "\"caf\u{e9} \\u{202e}\\u{e0041}\"");
     }
 
     #[test]
     fn characters_that_mislead_are_escaped_and_others_are_not() {
-        let shown = |text: &str| text.chars().flat_map(escaped).collect::<String>();
+        let shown = escape;
         for c in
             "\u{0}\u{1b}\u{7f}\u{9b}\u{ad}\u{61c}\u{180e}\u{202e}\u{2060}\u{2066}\u{fff9}\u{e0041}"
                 .chars()
@@ -104,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lesson_shows_only_the_parts_it_has() {
+    fn a_diagnostic_shows_only_the_parts_it_has() {
         assert_eq!(
             Diagnostic::just("Only members may enter.").to_string(),
             "Only members may enter."
@@ -115,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn each_lesson_has_four_parts_and_a_heading_of_its_own() {
+    fn each_diagnostic_has_four_parts_and_a_heading_of_its_own() {
         let headings: Vec<_> =
             DIAGNOSTICS.lines().filter_map(|line| line.strip_prefix("### ")).collect();
         for (i, heading) in headings.iter().enumerate() {

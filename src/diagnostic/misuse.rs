@@ -22,8 +22,12 @@ pub enum Misuse {
     Header(String, String),
     /// A subprotocol that isn't a token or is listed twice.
     Subprotocol(String),
+    /// A rule of the server that no request can ever match: its setting and its value.
+    NeverMatches(&'static str, String),
     /// An address that the client can't connect to, and why.
     Address(String, &'static str),
+    /// A proxy that the client can't use (its host), and why.
+    Proxy(String, &'static str),
     /// A wss address in a build without TLS.
     NoTls(String),
     /// The caller asks for compression in a build without it.
@@ -49,8 +53,15 @@ impl Misuse {
                 format!("{}: {}", quote(name), quote(value)),
             ),
             Misuse::Subprotocol(name) => Diagnostic::about("not a subprotocol", quote(name)),
+            Misuse::NeverMatches(setting, value) => Diagnostic::about(
+                "a rule that never matches",
+                format!("{setting}: {}", quote(value)),
+            ),
             Misuse::Address(url, why) => {
                 Diagnostic::about("not an address", format!("{}: {why}", quote(url)))
+            }
+            Misuse::Proxy(host, why) => {
+                Diagnostic::about("not a proxy", format!("{}: {why}", quote(host)))
             }
             Misuse::NoTls(url) => Diagnostic::about("TLS not built in", quote(url)),
             Misuse::NoDeflate => Diagnostic::about("compression not built in", ""),

@@ -18,4 +18,4 @@ mod diagnostic;
 pub mod misuse;
 
 pub(crate) use diagnostic::escaped;
-pub use diagnostic::{Diagnostic, quote, quote_all};
+pub use diagnostic::{Diagnostic, escape, quote, quote_all};

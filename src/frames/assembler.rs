@@ -11,13 +11,14 @@
 //!   length that a header announces, and never beyond the limit.
 //! - Each header's length is added to a sum for the message, and the sum is compared with the limit
 //!   before the reader waits for the payload. The number of fragments, even empty ones, is limited too.
+//! - A compressed message may be no longer than twice the limit as it travels, and a bit: honest
+//!   compression adds little, and blocks that inflate to nothing would otherwise never end.
 //! - Refused: a continuation without a message, a new message inside another, and text that isn't UTF-8.
 //!
-//! Elsewhere: [`utf8`](super::utf8) checks text as it arrives. [`deflate`](super::deflate) limits a
-//! compressed message, because only the inflated bytes show its size. [`decoder`](super::decoder)
-//! handles control frames.
+//! Elsewhere: [`utf8`](super::utf8) checks text as it arrives. [`deflate`](super::deflate) limits what
+//! a compressed message inflates to. [`decoder`](super::decoder) handles control frames.
 
-use super::header::{Header, Opcode};
+use super::header::{Header, Opcode, Role};
 use super::message::{Message, MessageKind};
 use super::utf8::{Text, growth};
 use super::violation::Violation;
@@ -30,6 +31,11 @@ pub struct Bounds {
     /// The most fragments, including empty ones.
     pub max_fragments: u64,
 }
+
+/// What compression may add to each fragment, whose end is flushed: 7 bytes carry a fragment of one.
+const ADDED_TO_A_FRAGMENT: u64 = 16;
+/// What a compressed message may have beyond twice the limit, so that a small limit isn't a trap.
+const ADDED_TO_A_MESSAGE: u64 = 1024;
 
 /// Joins fragments into messages.
 #[derive(Debug)]
@@ -54,34 +60,73 @@ impl Assembler {
         Assembler { bounds, inside, compressed, announced: 0, fragments: 0, text, bytes }
     }
 
+    /// Sets another limit for messages that begin from now on.
+    pub fn limit_message(&mut self, max_message: u64) {
+        self.bounds.max_message = max_message;
+    }
+
+    /// Reads a frame's header and begins its fragment. `None`: the header needs more bytes.
+    #[inline]
+    pub fn begin_frame(
+        &mut self,
+        bytes: &[u8],
+        reader: Role,
+        rsv1_has_meaning: bool,
+    ) -> Result<Option<(Header, usize)>, Violation> {
+        // The first byte shows whether this frame may come next. A wrong one is refused at once: the
+        // rest of its header may never come.
+        let Some(&first) = bytes.first() else { return Ok(None) };
+        Header::parse(&[first], reader, rsv1_has_meaning)?;
+        self.check_order(Opcode::parse(first)?)?;
+        let parsed = Header::parse(bytes, reader, rsv1_has_meaning)?;
+        if let Some((header, _)) = &parsed {
+            self.begin_fragment(header)?;
+        }
+        Ok(parsed)
+    }
+
+    /// §5.4: the first fragment names the kind, and a message ends before the next one begins.
+    #[inline]
+    fn check_order(&self, opcode: Opcode) -> Result<(), Violation> {
+        match (opcode, self.inside) {
+            (Opcode::Continuation, None) => Err(Violation::NothingToContinue),
+            (Opcode::Text | Opcode::Binary, Some(_)) => Err(Violation::MessageInsideMessage),
+            _ => Ok(()),
+        }
+    }
+
     // WALK: fragment
     /// Checks whether a data frame with this header may come next, and whether it fits the limits.
     #[inline]
     pub fn begin_fragment(&mut self, header: &Header) -> Result<(), Violation> {
-        // §5.4: the first fragment names the kind, and a message ends before the next one begins.
-        match (header.opcode, self.inside) {
-            (Opcode::Text, None) => self.begin_message(MessageKind::Text, header.rsv1),
-            (Opcode::Binary, None) => self.begin_message(MessageKind::Binary, header.rsv1),
-            (Opcode::Continuation, Some(_)) => {}
-            (Opcode::Continuation, None) => return Err(Violation::NothingToContinue),
-            (Opcode::Text | Opcode::Binary, Some(_)) => {
-                return Err(Violation::MessageInsideMessage);
-            }
-            (Opcode::Close | Opcode::Ping | Opcode::Pong, _) => return Ok(()),
+        self.check_order(header.opcode)?;
+        match header.opcode {
+            Opcode::Text => self.begin_message(MessageKind::Text, header.rsv1),
+            Opcode::Binary => self.begin_message(MessageKind::Binary, header.rsv1),
+            Opcode::Continuation => {}
+            Opcode::Close | Opcode::Ping | Opcode::Pong => return Ok(()),
         }
         self.fragments += 1;
         if self.fragments > self.bounds.max_fragments {
             return Err(Violation::TooManyFragments(self.bounds.max_fragments));
         }
-        if self.compressed {
-            return Ok(());
-        }
-        // §10.4: limits protect our memory. A sum that overflows exceeds any limit.
+        // §10.4: limits protect our memory and our time. A sum that overflows exceeds any limit.
         match self.announced.checked_add(header.length) {
-            Some(sum) if sum <= self.bounds.max_message => self.announced = sum,
+            Some(sum) if sum <= self.most_announced() => self.announced = sum,
             _ => return Err(Violation::MessageTooLong(self.bounds.max_message)),
         }
         Ok(())
+    }
+
+    /// How many bytes this message may have as it travels, in the fragments that have come.
+    #[inline]
+    fn most_announced(&self) -> u64 {
+        let limit = self.bounds.max_message;
+        if !self.compressed {
+            return limit;
+        }
+        let added = ADDED_TO_A_MESSAGE + self.fragments.saturating_mul(ADDED_TO_A_FRAGMENT);
+        limit.saturating_mul(2).saturating_add(added)
     }
 
     fn begin_message(&mut self, kind: MessageKind, compressed: bool) {

@@ -112,7 +112,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn bytes_come_out_as_they_went_in_while_the_room_grows_and_goes_back() {
+    fn bytes_come_out_as_they_went_in_while_the_buffer_grows_and_shrinks() {
         let mut buffer = Buffer::default();
         let (mut written, mut read) = (0u8, 0u8);
         for round in 0..2_000 {
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn the_room_goes_back_when_the_last_reads_did_not_need_it_and_keeps_what_is_unread() {
+    fn the_buffer_shrinks_when_the_last_reads_did_not_need_it_and_keeps_unread_bytes() {
         let mut buffer = Buffer::default();
         while buffer.room.len() < MOST_ROOM {
             let count = buffer.space().len();
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_unread_moves_to_the_front_so_that_the_room_need_not_grow() {
+    fn unread_bytes_move_to_the_front_so_that_the_buffer_need_not_grow() {
         let mut buffer = Buffer::default();
         fill(&mut buffer, 1);
         for _ in 0..100 {
@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn the_room_doubles_when_it_is_filled_up_in_one_read_or_several_and_again_while_it_is_full() {
+    fn the_buffer_doubles_when_one_read_or_several_fill_it_and_again_while_it_is_full() {
         let mut buffer = Buffer::default();
         fill(&mut buffer, LEAST_ROOM / 2);
         assert_eq!(buffer.room.len(), LEAST_ROOM);

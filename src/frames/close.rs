@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn one_line_is_told_of_a_close_whatever_its_reason() {
+    fn a_close_is_described_in_one_line_whatever_its_reason() {
         assert_eq!(Close::new(1000, "").unwrap().to_string(), "1000");
         assert_eq!(Close::new(1000, "bye\n").unwrap().to_string(), r#"1000 "bye\n""#);
     }

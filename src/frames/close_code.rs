@@ -49,6 +49,12 @@ impl CloseCode {
     pub fn may_be_sent(self) -> bool {
         matches!(self.0, 1000..=1003 | 1007..=1014 | 3000..=4999)
     }
+
+    /// Whether this code says that something went wrong. `false` for a conversation that ended as it may
+    /// (1000, 1001, 1005, 1012), and for the codes from 3000 on, which mean what the application says.
+    pub fn is_failure(self) -> bool {
+        !matches!(self.0, 1000 | 1001 | 1005 | 1012 | 3000..=4999)
+    }
 }
 
 impl fmt::Display for CloseCode {
@@ -60,5 +66,22 @@ impl fmt::Display for CloseCode {
 impl From<u16> for CloseCode {
     fn from(code: u16) -> CloseCode {
         CloseCode(code)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_conversation_that_ended_as_it_may_is_no_failure_and_a_broken_one_is() {
+        for fine in [1000, 1001, 1005, 1012, 3000, 4000, 4999] {
+            assert!(!CloseCode(fine).is_failure(), "{fine}");
+        }
+        for bad in
+            [1002, 1003, 1006, 1007, 1008, 1009, 1010, 1011, 1013, 1014, 1015, 0, 999, 2999, 5000]
+        {
+            assert!(CloseCode(bad).is_failure(), "{bad}");
+        }
     }
 }

@@ -60,20 +60,37 @@ pub struct Decoder {
     /// The payload of a control frame. It's separate, because the frame may interrupt a message.
     control: Vec<u8>,
     pieces: bool,
+    /// The limit of a message that is delivered whole, and of one that is delivered in pieces.
+    max_message: u64,
+    max_pieces: u64,
     ended: bool,
 }
 
 impl Decoder {
     /// Creates the decoder for this role. The buffer may already hold bytes that came after the head.
     pub fn new(role: Role, bounds: Bounds, buffer: Buffer) -> Decoder {
-        let (message, control) = (Assembler::new(bounds), Vec::new());
-        let (frame, inflater) = (None, None);
-        Decoder { role, buffer, frame, message, inflater, control, pieces: false, ended: false }
+        Decoder {
+            role,
+            buffer,
+            frame: None,
+            message: Assembler::new(bounds),
+            inflater: None,
+            control: Vec::new(),
+            pieces: false,
+            max_message: bounds.max_message,
+            max_pieces: bounds.max_message,
+            ended: false,
+        }
     }
 
     /// Sets the inflater, if both ends agreed on compression.
     pub fn inflating(self, inflater: Option<Box<Inflater>>) -> Decoder {
         Decoder { inflater, ..self }
+    }
+
+    /// Sets another limit for messages that are delivered in pieces, which nobody holds whole.
+    pub fn limit_pieces(self, max_pieces: u64) -> Decoder {
+        Decoder { max_pieces, ..self }
     }
 
     /// The space into which the caller reads the peer's next bytes.
@@ -100,6 +117,11 @@ impl Decoder {
     /// between two messages, because pieces already delivered aren't delivered again.
     pub fn deliver_pieces(&mut self, pieces: bool) {
         self.pieces = pieces;
+        let limit = if pieces { self.max_pieces } else { self.max_message };
+        self.message.limit_message(limit);
+        if let Some(inflater) = &mut self.inflater {
+            inflater.limit_message(limit);
+        }
     }
 
     /// The next event, or `None` if the decoder needs more bytes. After an error or a Close, always
@@ -189,11 +211,10 @@ impl Decoder {
     #[inline]
     fn begin_frame(&mut self) -> Result<Option<Header>, Violation> {
         let rsv1_has_meaning = self.inflater.is_some();
-        let parsed = Header::parse(self.buffer.unread(), self.role, rsv1_has_meaning)?;
-        let Some((header, length)) = parsed else { return Ok(None) };
+        let begun = self.message.begin_frame(self.buffer.unread(), self.role, rsv1_has_meaning)?;
+        let Some((header, length)) = begun else { return Ok(None) };
         log::trace!("{:?} got {header}", self.role);
         self.buffer.consume(length);
-        self.message.begin_fragment(&header)?;
         Ok(Some(header))
     }
 

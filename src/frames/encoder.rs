@@ -270,7 +270,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_batch_keeps_its_memory_for_the_next_unless_it_was_huge_or_a_silence_comes() {
+    fn a_batch_keeps_its_memory_for_the_next_one_unless_it_was_huge_or_the_connection_falls_idle() {
         let mut encoder = Encoder::new(None);
         let mut room_after = |size: usize| {
             encoder.batch.reserve_exact(size);
@@ -285,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn a_batch_gives_back_the_memory_that_the_last_ones_did_not_need() {
+    fn a_batch_frees_the_memory_that_the_last_batches_did_not_need() {
         let mut encoder = Encoder::new(None);
         encoder.batch.reserve_exact(100_000);
         let mut write = |size: usize| {
@@ -299,7 +299,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_printed_of_it_shows_no_payload() {
+    fn the_debug_output_shows_no_payload() {
         let mut encoder = Encoder::new(None);
         encoder.ping(b"secret").unwrap();
         let printed = "Encoder { masks: false, batch: 8 bytes, closed: false }";

@@ -375,7 +375,7 @@ mod tests {
     }
 
     #[test]
-    fn one_line_is_told_of_a_header() {
+    fn a_header_is_described_in_one_line() {
         let told = |header: Header| header.to_string();
         assert_eq!(told(header(true, Opcode::Text, Some(KEY), 5)), "text, 5 bytes, masked");
         let begun = Header { rsv1: true, ..header(false, Opcode::Binary, None, 0) };

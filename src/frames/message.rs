@@ -3,7 +3,8 @@
 //! `recv` returns a [`Message`]. `send` takes a [`MessageRef`], a kind and a payload that it borrows
 //! from the caller through [`AsMessage`].
 
-use std::sync::OnceLock;
+use std::borrow::Cow;
+use std::sync::{Arc, OnceLock};
 
 use super::header::Opcode;
 
@@ -59,6 +60,22 @@ impl Message {
             Message::Binary(bytes) => bytes,
         }
     }
+
+    /// The text, if this is a text message, without a copy. Otherwise the message itself, as the error.
+    pub fn into_text(self) -> Result<String, Message> {
+        match self {
+            Message::Text(text) => Ok(text),
+            Message::Binary(_) => Err(self),
+        }
+    }
+
+    /// The payload's bytes, for both kinds, without a copy.
+    pub fn into_bytes(self) -> Vec<u8> {
+        match self {
+            Message::Text(text) => text.into_bytes(),
+            Message::Binary(bytes) => bytes,
+        }
+    }
 }
 
 /// A message to be sent: its kind, and its bytes borrowed from the caller.
@@ -100,7 +117,8 @@ impl<'a> MessageRef<'a> {
     }
 }
 
-/// A value that can be sent: `&str` and `String` as text, bytes as binary, a [`Message`] as its kind.
+/// A value that can be sent: `&str` and `String` as text, bytes as binary, a [`Message`] as its kind; and a `Box`,
+/// `Arc` or `Cow` of such a value.
 pub trait AsMessage {
     /// Borrows the value as a message.
     fn as_message(&self) -> MessageRef<'_>;
@@ -151,6 +169,24 @@ impl<T: AsMessage + ?Sized> AsMessage for &T {
     }
 }
 
+impl<T: AsMessage + ?Sized> AsMessage for Box<T> {
+    fn as_message(&self) -> MessageRef<'_> {
+        (**self).as_message()
+    }
+}
+
+impl<T: AsMessage + ?Sized> AsMessage for Arc<T> {
+    fn as_message(&self) -> MessageRef<'_> {
+        (**self).as_message()
+    }
+}
+
+impl<T: AsMessage + ToOwned + ?Sized> AsMessage for Cow<'_, T> {
+    fn as_message(&self) -> MessageRef<'_> {
+        (**self).as_message()
+    }
+}
+
 /// A message that is never compressed. Use it where a secret stands beside text that an attacker may
 /// choose, because the compressed length would then reveal the secret bit by bit (BREACH).
 ///
@@ -166,5 +202,36 @@ pub struct Uncompressed<T>(pub T);
 impl<T: AsMessage> AsMessage for Uncompressed<T> {
     fn as_message(&self) -> MessageRef<'_> {
         MessageRef { plain: true, ..self.0.as_message() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_boxed_shared_or_borrowed_value_is_the_message_that_the_value_is() {
+        let sent = |message: &dyn AsMessage| {
+            let message = message.as_message();
+            (message.kind, message.payload.to_vec())
+        };
+        let text = (MessageKind::Text, b"hi".to_vec());
+        assert_eq!(sent(&Box::<str>::from("hi")), text);
+        assert_eq!(sent(&Arc::<str>::from("hi")), text);
+        assert_eq!(sent(&Cow::Borrowed("hi")), text);
+        let bytes = (MessageKind::Binary, vec![1, 2]);
+        assert_eq!(sent(&Arc::<[u8]>::from([1, 2])), bytes);
+        assert_eq!(sent(&Cow::<[u8]>::Owned(vec![1, 2])), bytes);
+    }
+
+    #[test]
+    fn a_message_gives_its_payload_away_and_binary_is_no_text() {
+        assert_eq!(Message::Text("hi".into()).into_text(), Ok("hi".into()));
+        let binary = Message::Binary(vec![0xff]);
+        assert_eq!(binary.clone().into_text(), Err(binary.clone()));
+        assert_eq!(
+            (Message::Text("hi".into()).into_bytes(), binary.into_bytes()),
+            (b"hi".to_vec(), vec![0xff])
+        );
     }
 }

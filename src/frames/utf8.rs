@@ -197,12 +197,12 @@ mod tests {
     }
 
     #[test]
-    fn text_may_not_end_in_mid_character() {
+    fn text_may_not_end_within_a_character() {
         assert_eq!(in_pieces([&b"a\xe2\x98"[..]]), Err(NotUtf8));
     }
 
     #[test]
-    fn what_is_taken_out_in_between_leaves_a_cut_character_waiting() {
+    fn taking_text_out_keeps_an_incomplete_character_for_later() {
         let mut text = Text::default();
         text.push(b"a\xe2\x98").unwrap();
         assert_eq!(text.take(), "a");

@@ -36,6 +36,8 @@ pub enum Violation {
     MessageTooLong(u64),
     /// A message of more fragments than this limit.
     TooManyFragments(u64),
+    /// A compressed message of many blocks with BFINAL and little else.
+    TooManyLastBlocks,
     /// A compressed message that isn't DEFLATE or is incomplete.
     NotDeflate,
     /// Text that isn't UTF-8.
@@ -84,6 +86,7 @@ impl Violation {
             Violation::TooManyFragments(limit) => {
                 (Code::TOO_BIG, "too many fragments", limit.to_string())
             }
+            Violation::TooManyLastBlocks => (Code::TOO_BIG, "too many last blocks", nothing),
             Violation::NotDeflate => (Code::INVALID_PAYLOAD, "not DEFLATE", nothing),
             Violation::TextNotUtf8 => (Code::INVALID_PAYLOAD, "text not UTF-8", nothing),
             Violation::CloseOfOneByte => {

@@ -12,8 +12,9 @@ use super::extension::HEADER;
 use super::server::{VERSION, check_subprotocols};
 use super::url::Address;
 use crate::diagnostic::misuse::Misuse;
-use crate::diagnostic::{Diagnostic, escaped, quote, quote_all};
+use crate::diagnostic::{Diagnostic, escape, quote, quote_all};
 use crate::http::head::Head;
+use crate::http::refusal::Refusal;
 use crate::http::response::write_header;
 
 /// What a client asks for.
@@ -96,9 +97,13 @@ impl ClientRequest {
         // §4.1: any status other than 101 is plain HTTP.
         let status = status_of(head.first_line())
             .ok_or(HandshakeError::not_http(quote(head.first_line())))?;
-        // Only HTTP/1.1 has upgrades (RFC 9110 §7.8); HTTP/1.0 has none.
-        if status != 101 || head.first_line().starts_with("HTTP/1.0") {
+        if status != 101 {
             return Err(not_switching(status, head));
+        }
+        // RFC 9110 §7.8: HTTP/1.0 has no upgrades.
+        if head.first_line().starts_with("HTTP/1.0") {
+            let seen = quote(head.first_line());
+            return Err(HandshakeError::new(Some(101), "a 101 of HTTP/1.0", seen));
         }
         let only = |name: &str| match head.headers(name)[..] {
             [one] => Some(one),
@@ -161,6 +166,23 @@ impl HandshakeError {
         }
     }
 
+    /// An answer without a head that can be read. `begins_as_http` tells a server that speaks HTTP
+    /// badly from one that speaks something else.
+    pub(crate) fn bad_head(refusal: &Refusal, begins_as_http: bool) -> HandshakeError {
+        let heading = match refusal.heading() {
+            "a bare LF" if begins_as_http => "an answer with bare LFs",
+            "a head too large" => "an answer with too large a head",
+            _ => "an answer that is not HTTP",
+        };
+        HandshakeError::new(None, heading, &refusal.diagnostic().seen)
+    }
+
+    /// A proxy's answer to CONNECT that opens no tunnel.
+    pub(crate) fn by_proxy(status: Option<u16>, host: &str, seen: &str) -> HandshakeError {
+        let seen = format!("{} from {}", quote(seen), quote(host));
+        HandshakeError::new(status, "a proxy that opens no tunnel", seen)
+    }
+
     /// An answer that isn't HTTP.
     pub fn not_http(seen: impl fmt::Display) -> HandshakeError {
         HandshakeError::new(None, "an answer that is not HTTP", seen)
@@ -179,17 +201,15 @@ impl fmt::Display for HandshakeError {
 
 /// Indents a server's text, and makes it safe for a terminal.
 fn indented(body: &str) -> String {
-    body.lines()
-        .map(|line| format!("    {}", line.chars().flat_map(escaped).collect::<String>()))
-        .collect::<Vec<_>>()
-        .join("\n")
+    body.lines().map(|line| format!("    {}", escape(line))).collect::<Vec<_>>().join("\n")
 }
 
 impl std::error::Error for HandshakeError {}
 
 fn not_switching(status: u16, head: &Head) -> HandshakeError {
     let heading = match status {
-        300..=399 => "an answer elsewhere",
+        // A 304 leads nowhere: it says that what the client has is still good.
+        300..=303 | 305..=399 => "an answer elsewhere",
         401 | 403 | 407 => "an answer that asks who you are",
         _ => "another answer",
     };

@@ -389,7 +389,7 @@ mod tests {
     }
 
     #[test]
-    fn server_that_was_not_told_to_compress_agrees_to_nothing() {
+    fn server_without_settings_for_compression_agrees_to_nothing() {
         assert_eq!(choose(&head(&["permessage-deflate"]), None).unwrap(), None);
     }
 

@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_is_cut_at_its_commas_and_semicolons_but_not_within_quotes() {
+    fn a_list_is_split_at_commas_and_semicolons_but_not_within_quotes() {
         for (line, expected) in [
             ("a", "a"),
             ("a,b", "a | b"),
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_such_a_list_is_no_list_at_all() {
+    fn a_list_against_the_grammar_is_refused() {
         for line in [
             "a b",
             ";a",

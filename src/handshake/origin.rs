@@ -34,6 +34,11 @@ impl Origin {
     }
 }
 
+/// Whether a page could have this origin: `null`, or `scheme://host[:port]` and nothing more.
+pub(super) fn can_match(listed: &str) -> bool {
+    listed == "null" || Origin::parse(listed).is_some()
+}
+
 /// Which pages may connect.
 #[derive(Clone, Debug, Default)]
 pub enum Origins {

@@ -12,10 +12,10 @@ use std::collections::HashSet;
 
 use super::accept_key;
 use super::deflate_params::{self, DeflateConfig, DeflateParams};
-use super::origin::Origins;
+use super::origin::{self, Origins};
 use crate::diagnostic::misuse::Misuse;
 use crate::diagnostic::{quote, quote_all};
-use crate::http::authority::{Authority, host_is_listed};
+use crate::http::authority::{Authority, Hosts};
 use crate::http::head::Head;
 use crate::http::refusal::Refusal;
 use crate::http::request::Request;
@@ -29,8 +29,8 @@ pub const VERSION: &str = "13";
 pub struct Rules {
     /// Which pages may connect.
     pub origins: Origins,
-    /// The hosts that the server answers for. Empty means any.
-    pub hosts: Vec<String>,
+    /// The hosts that the server answers for.
+    pub hosts: Hosts,
     /// The paths at which the server offers a WebSocket. Empty means any.
     pub paths: Vec<String>,
     /// The subprotocols that the server speaks.
@@ -40,9 +40,25 @@ pub struct Rules {
 }
 
 impl Rules {
-    /// Checks that the configured rules are valid.
+    /// Checks that the configured rules are valid: a rule that no request can ever match is a
+    /// mistake of the caller.
     pub fn check(&self) -> Result<(), Misuse> {
-        check_subprotocols(&self.subprotocols).map_err(|name| Misuse::Subprotocol(name.into()))
+        check_subprotocols(&self.subprotocols).map_err(|name| Misuse::Subprotocol(name.into()))?;
+        let never = |setting, bad: &String| Err(Misuse::NeverMatches(setting, bad.clone()));
+        if let Origins::Listed(listed) = &self.origins
+            && let Some(bad) = listed.iter().find(|one| !origin::can_match(one))
+        {
+            return never("origins", bad);
+        }
+        if let Hosts::Listed(listed) = &self.hosts
+            && let Some(bad) = listed.iter().find(|one| Authority::parse(one).is_none())
+        {
+            return never("hosts", bad);
+        }
+        match self.paths.iter().find(|path| !is_path(path)) {
+            Some(bad) => never("paths", bad),
+            None => Ok(()),
+        }
     }
 }
 
@@ -89,19 +105,21 @@ impl Agreement {
 // WALK: decide
 /// Decides what becomes of a request.
 pub fn decide(request: &Request, rules: &Rules) -> Result<Decision, Refusal> {
-    // 1. HTTP: a GET without a body, for a host that this server answers for.
-    check_method(request)?;
-    check_body(request.head())?;
+    // 1. HTTP: does the request end where it seems to, and is its host one of ours?
+    check_body(request)?;
     let host = check_host(request, &rules.hosts)?;
     // 2. Does the client ask for a WebSocket? The server may ignore any other upgrade, such as h2c.
     if !request.head().lists("Upgrade", "websocket") {
         return Ok(Decision::PlainHttp);
     }
+    // 3. A WebSocket begins with a GET of HTTP/1.1.
+    check_method(request)?;
+    check_http_version(request)?;
     check_connection(request.head())?;
-    // 3. The version comes before the key, because another version may use another kind of key.
+    // 4. The version comes before the key, because another version may use another kind of key.
     check_version(request.head())?;
     let key = check_key(request.head())?;
-    // 4. Which page asks, and what does it ask for?
+    // 5. Which page asks, and what does it ask for?
     check_origin(request.head(), &rules.origins, host)?;
     check_path(request.path(), &rules.paths)?;
     let subprotocol = choose_subprotocol(request.head(), &rules.subprotocols)?;
@@ -115,21 +133,36 @@ fn check_method(request: &Request) -> Result<(), Refusal> {
         "GET" => Ok(()),
         other => {
             let refusal = Refusal::new(405, "a method other than GET", quote(other));
-            let refusal = refusal.header("Allow", "GET");
-            // RFC 9110 §9.3.2: a response to HEAD has no body.
-            Err(if other == "HEAD" { refusal.without_body() } else { refusal })
+            Err(refusal.header("Allow", "GET"))
         }
     }
 }
 
-fn check_body(head: &Head) -> Result<(), Refusal> {
+fn check_http_version(request: &Request) -> Result<(), Refusal> {
+    // §4.2.1: HTTP/1.1 or higher. RFC 9110 §7.8: HTTP/1.0 has no upgrades.
+    match request.version() {
+        "HTTP/1.0" => Err(Refusal::new(505, "another version of HTTP", quote(request.version()))),
+        _ => Ok(()),
+    }
+}
+
+fn check_body(request: &Request) -> Result<(), Refusal> {
     // A proxy might read a body after an upgrade as HTTP while the server reads it as frames. An
-    // attacker can smuggle requests through that gap (RFC 9112 §11.2).
-    let no_length = matches!(head.headers("Content-Length").as_slice(), [] | ["0"]);
-    match no_length && head.header("Transfer-Encoding").is_none() {
+    // attacker can smuggle requests through that gap (RFC 9112 §11.2). So a GET has no body. Other
+    // methods get no upgrade and may have one, if all readers agree where it ends (§6.3).
+    let head = request.head();
+    let lengths = head.headers("Content-Length");
+    let no_length = matches!(lengths.as_slice(), [] | ["0"]);
+    let no_body = no_length && head.header("Transfer-Encoding").is_none();
+    let has_clear_end = match (lengths.as_slice(), head.headers("Transfer-Encoding").as_slice()) {
+        ([length], []) => !length.is_empty() && length.bytes().all(|byte| byte.is_ascii_digit()),
+        ([], [coding]) => request.version() != "HTTP/1.0" && coding.eq_ignore_ascii_case("chunked"),
+        _ => false,
+    };
+    match no_body || has_clear_end && !matches!(request.method(), "GET" | "HEAD") {
         true => Ok(()),
         false => {
-            let lengths = quote_all(&head.headers("Content-Length"));
+            let lengths = quote_all(&lengths);
             let codings = quote_all(&head.headers("Transfer-Encoding"));
             let seen = format!("Content-Length: {lengths}; Transfer-Encoding: {codings}");
             Err(Refusal::new(400, "a body", seen))
@@ -137,21 +170,26 @@ fn check_body(head: &Head) -> Result<(), Refusal> {
     }
 }
 
-fn check_host<'a>(request: &'a Request, listed: &[String]) -> Result<&'a str, Refusal> {
+/// Returns the host that the client asks for; an empty one if HTTP/1.0 names none.
+fn check_host<'a>(request: &'a Request, ours: &Hosts) -> Result<&'a str, Refusal> {
     // RFC 9112 §3.2: exactly one Host, even if the target names a host of its own.
     let hosts = request.head().headers("Host");
     let asked = match hosts.as_slice() {
+        // HTTP/1.0 has no Host yet: health checkers send none, and all browsers do.
+        [] if request.version() == "HTTP/1.0" => match request.host() {
+            Some(of_target) => of_target,
+            None => return Ok(""),
+        },
         [host] if Authority::parse(host).is_some() => request.host().unwrap_or(host),
         _ => {
             let seen = format!("Host: {}", quote_all(&hosts));
             return Err(Refusal::new(400, "not one host", seen));
         }
     };
-    let is_listed = |asked| host_is_listed(&asked, listed);
-    match listed.is_empty() || Authority::parse(asked).is_some_and(is_listed) {
+    match ours.include(asked) {
         true => Ok(asked),
         false => {
-            let seen = format!("{}; this server answers for {}", quote(asked), listed.join(", "));
+            let seen = format!("{}; this server answers for {ours}", quote(asked));
             Err(Refusal::new(421, "a host not ours", seen))
         }
     }
@@ -239,7 +277,8 @@ fn choose_subprotocol(head: &Head, ours: &[String]) -> Result<Option<String>, Re
     // connection has no subprotocol.
     let chosen = offered.iter().find(|name| ours.iter().any(|one| one == *name));
     if chosen.is_none() && !offered.is_empty() {
-        log::debug!("none of {offered:?} is spoken here, so a browser will not stay");
+        let names = || quote(offered.join(", "));
+        log::debug!("none of {} is spoken here, so a browser will not stay", names());
     }
     Ok(chosen.map(|&name| name.to_owned()))
 }
@@ -252,7 +291,24 @@ pub(crate) fn check_subprotocols<T: AsRef<str>>(names: &[T]) -> Result<(), &str>
     bad.map_or(Ok(()), Err)
 }
 
-/// The refusal of a plain HTTP request at a server without pages.
+/// Whether a request can have this path.
+fn is_path(path: &str) -> bool {
+    let may_be_in_path = |byte: u8| byte.is_ascii_graphic() && !b"?#".contains(&byte);
+    path.starts_with('/') && path.bytes().all(may_be_in_path)
+}
+
+/// The refusal of a plain HTTP request for which there's no page, at a server that `has_pages` or has
+/// none at all.
+pub fn no_page(request: &Request, rules: &Rules, has_pages: bool) -> Refusal {
+    // RFC 9110 §15.5.5: the path is unknown, unless it's one at which a WebSocket opens.
+    if has_pages && !rules.paths.iter().any(|path| path == request.path()) {
+        return Refusal::new(404, "no such page", quote(request.path()));
+    }
+    let wrong = check_method(request).and_then(|()| check_http_version(request));
+    wrong.err().unwrap_or_else(upgrade_required)
+}
+
+/// The refusal of a plain HTTP request at a path where there's only a WebSocket.
 pub fn upgrade_required() -> Refusal {
     let refusal = Refusal::new(426, "no upgrade", "");
     refusal.header("Upgrade", "websocket").header("Sec-WebSocket-Version", VERSION)

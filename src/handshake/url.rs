@@ -1,7 +1,16 @@
 //! WebSocket URLs: `ws://host:port/path?query` in, its parts out (RFC 6455 §3).
+//!
+//! ```text
+//! wss://example.com/chat?room=1        port 443, since none is there
+//! ws://[::1]:9001                      an IPv6 address, and the path `/`
+//! ws://[fe80::1%25eth0]:9001           one that needs a zone: which network it is meant in (RFC 6874)
+//! ```
+//!
+//! It refuses what RFC 3986 does not allow in a URL, a fragment (§3), and user information (`user@`),
+//! which RFC 3986 allows and a WebSocket has no place for. Each refusal says which of them it is.
 
 use crate::diagnostic::misuse::Misuse;
-use crate::http::authority::{Authority, default_port};
+use crate::http::authority::{Authority, default_port, escapes_are_whole};
 
 /// The parts of a WebSocket URL, `ws://host:port/path?query`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -10,6 +19,8 @@ pub struct Address {
     pub secure: bool,
     /// A name or an IP address. An IPv6 address keeps its brackets.
     pub host: String,
+    /// The zone of an IPv6 address. It counts on this machine alone, so `Host` doesn't have it.
+    pub zone: Option<String>,
     /// The port in the URL, or the scheme's default.
     pub port: u16,
     /// Path and query, at least `/`.
@@ -34,12 +45,26 @@ impl Address {
         }
         let (authority, target) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
         let Authority { host, port } =
-            Authority::parse(authority).ok_or(misuse("no host, or one that is none"))?;
+            Authority::parse(authority).ok_or_else(|| misuse(fault_of_authority(authority)))?;
+        let zone = authority.split_once("%25").and_then(|(_, rest)| rest.split_once(']'));
+        let zone = zone.map(|(zone, _)| zone.to_owned());
+        // RFC 3986 §3.3, §3.4: the other characters are written as % and two hex digits.
+        if !target.bytes().all(is_target_byte) || !escapes_are_whole(target) {
+            return Err(misuse(
+                "in path or query, a character that is written as % and two hex digits",
+            ));
+        }
         let port = port.or(default_port(&scheme)).unwrap_or_default();
         // §3: an empty query counts as none.
         let target = target.strip_suffix('?').filter(|rest| !rest.contains('?')).unwrap_or(target);
         let target = if target.starts_with('/') { target.into() } else { format!("/{target}") };
-        Ok(Address { secure: scheme == "wss", host, port, target })
+        Ok(Address { secure: scheme == "wss", host, zone, port, target })
+    }
+
+    /// The host as the system looks it up: without brackets, and with the zone.
+    pub(crate) fn dialled(&self) -> String {
+        let host = self.host.trim_matches(['[', ']']);
+        self.zone.as_ref().map_or(host.into(), |zone| format!("{host}%{zone}"))
     }
 
     /// The value for `Host`. It has a port only if that isn't the scheme's default.
@@ -50,6 +75,26 @@ impl Address {
             false => format!("{}:{}", self.host, self.port),
         }
     }
+}
+
+/// Why this is no host with perhaps a port.
+fn fault_of_authority(authority: &str) -> &'static str {
+    let before_port = authority.rsplit_once(':').map(|(host, _)| host);
+    if authority.contains('@') {
+        return "user@ or user:password@, which a WebSocket's address hasn't: give the client a header \
+                instead, `Authorization: Basic` and the base64 of user:password";
+    }
+    match before_port {
+        _ if authority.is_empty() => "no host",
+        Some("") => "no host",
+        Some(host) if Authority::parse(host).is_some() => "a port that is no number up to 65535",
+        _ => "a host that is neither a name nor an IP address (IPv6 in brackets)",
+    }
+}
+
+/// Whether a byte may stand in the path or the query of a URL.
+fn is_target_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@/?%".contains(&byte)
 }
 
 /// An address that isn't taken is shown, but not the password in it.
@@ -80,5 +125,44 @@ mod tests {
             assert_eq!(told, shown);
         }
         assert_eq!(without_password("ws://host:1/a:b@c"), "ws://host:1/a:b@c");
+    }
+
+    #[test]
+    fn each_fault_of_an_address_has_words_of_its_own() {
+        for (url, why) in [
+            ("ws://user@host/", "`Authorization: Basic`"),
+            ("ws://user:password@host/", "`Authorization: Basic`"),
+            ("ws://", "no host"),
+            ("ws:///a", "no host"),
+            ("ws://:80/", "no host"),
+            ("ws://h:99999", "a port"),
+            ("ws://h:x", "a port"),
+            ("ws://[::1]:-1", "a port"),
+            ("ws://[1:2]/", "neither a name nor"),
+            ("ws://::1/", "neither a name nor"),
+            ("ws://%zz/", "neither a name nor"),
+            ("ws://h/a\"b<c>", "two hex digits"),
+            ("ws://h/%zz", "two hex digits"),
+            ("ws://h/?a=%4", "two hex digits"),
+            ("ws://h/a|b", "two hex digits"),
+            ("ws://h/#a", "fragment"),
+            ("ws://h/a b", "space"),
+            ("http://h/", "scheme"),
+        ] {
+            let Err(Misuse::Address(_, told)) = Address::parse(url) else { panic!("{url}") };
+            assert!(told.contains(why), "{url}: {told}");
+        }
+    }
+
+    #[test]
+    fn the_zone_of_an_address_stays_on_this_machine() {
+        let address = Address::parse("ws://[fe80::1%25eth0]:9001/").unwrap();
+        assert_eq!(address.zone.as_deref(), Some("eth0"));
+        assert_eq!(
+            (address.host.as_str(), address.authority().as_str()),
+            ("[fe80::1]", "[fe80::1]:9001")
+        );
+        assert_eq!(Address::parse("ws://h/%25]").err().map(drop), Some(()));
+        assert_eq!(Address::parse("ws://h/%25").unwrap().zone, None);
     }
 }

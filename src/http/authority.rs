@@ -3,14 +3,20 @@
 //! ```text
 //! Host: example.com:8080               a name and a port
 //! Host: [::1]                          an IPv6 address stands in brackets
+//! Host: [fe80::1%25eth0]               perhaps with a zone (RFC 6874), which has no meaning here
 //! ```
 //!
 //! User information (`user@`) is refused, because a WebSocket request has no use for it.
+//!
+//! [`Hosts`] says which hosts a server answers for.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// A host and a port.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Authority {
-    /// The host in lower case. An IPv6 address keeps its brackets.
+    /// The host in lower case. An IPv6 address keeps its brackets and loses its zone.
     pub host: String,
     /// The port, if the text names one.
     pub port: Option<u16>,
@@ -24,9 +30,7 @@ impl Authority {
             Some(rest) => text.split_at(1 + rest.find(']')? + 1),
             None => text.split_at(text.find(':').unwrap_or(text.len())),
         };
-        if !is_host(host) {
-            return None;
-        }
+        let host = parse_host(host)?;
         let port = match port.strip_prefix(':') {
             // RFC 3986 §3.2.3: a port may be left empty.
             Some("") => None,
@@ -36,7 +40,7 @@ impl Authority {
             None if port.is_empty() => None,
             _ => return None,
         };
-        Some(Authority { host: host.to_ascii_lowercase(), port })
+        Some(Authority { host, port })
     }
 
     /// The port that the text names, or else the scheme's default port.
@@ -45,19 +49,26 @@ impl Authority {
     }
 }
 
-/// Whether this is a name, an IPv4 address, or an IPv6 address in brackets. We only compare hosts,
-/// so it's enough to check that every byte may occur in one.
-fn is_host(host: &str) -> bool {
-    match host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
-        Some(v6) => {
-            v6.contains(':') && v6.bytes().all(|b| b.is_ascii_hexdigit() || b":.".contains(&b))
-        }
-        None => {
-            let is_host_byte =
-                |b: u8| b.is_ascii_alphanumeric() || b"-._~%!$&'()*+,;=".contains(&b);
-            !host.is_empty() && host.bytes().all(is_host_byte)
-        }
-    }
+/// The host in lower case, if this is a name, an IPv4 address, or an IPv6 address in brackets.
+fn parse_host(host: &str) -> Option<String> {
+    let Some(in_brackets) = host.strip_prefix('[') else {
+        let is_host_byte = |b: u8| b.is_ascii_alphanumeric() || b"-._~%!$&'()*+,;=".contains(&b);
+        let is_name = host.bytes().all(is_host_byte) && escapes_are_whole(host);
+        return (is_name && !host.is_empty()).then(|| host.to_ascii_lowercase());
+    };
+    let in_brackets = in_brackets.strip_suffix(']')?;
+    // RFC 6874 §2: `%25` and a zone, which counts only at the client that has it.
+    let (address, zone) = in_brackets.split_once("%25").unwrap_or((in_brackets, "0"));
+    let is_zone_byte = |b: u8| b.is_ascii_alphanumeric() || b"-._~%".contains(&b);
+    let is_zone = !zone.is_empty() && zone.bytes().all(is_zone_byte) && escapes_are_whole(zone);
+    (is_zone && address.parse::<Ipv6Addr>().is_ok())
+        .then(|| format!("[{}]", address.to_ascii_lowercase()))
+}
+
+/// Whether two hex digits follow each `%` (RFC 3986 §2.1).
+pub(crate) fn escapes_are_whole(text: &str) -> bool {
+    let is_hex = |digits: &[u8]| digits.iter().all(u8::is_ascii_hexdigit);
+    text.split('%').skip(1).all(|rest| rest.as_bytes().get(..2).is_some_and(is_hex))
 }
 
 /// The default port of a scheme.
@@ -69,15 +80,66 @@ pub fn default_port(scheme: &str) -> Option<u16> {
     }
 }
 
-/// Whether the server answers for this host. A listed host without a port allows any port. A
-/// requested host without a port has its scheme's default port, 80 or 443.
-pub fn host_is_listed(host: &Authority, listed: &[String]) -> bool {
-    let mut entries = listed.iter().filter_map(|entry| Authority::parse(entry));
+/// Which hosts a server answers for.
+#[derive(Clone, Debug, Default)]
+pub enum Hosts {
+    /// Any host.
+    #[default]
+    Any,
+    /// The names of the machine itself: `localhost`, the names that end with `.localhost`, and the
+    /// loopback addresses.
+    Loopback,
+    /// Those listed, in the form of `Host`. An entry without a port allows any port.
+    Listed(Vec<String>),
+}
+
+impl Hosts {
+    // WALK: hosts
+    /// Whether this host is one of them.
+    pub fn include(&self, host: &str) -> bool {
+        let is = |test: &dyn Fn(Authority) -> bool| Authority::parse(host).is_some_and(test);
+        match self {
+            Hosts::Any => true,
+            Hosts::Loopback => is(&|host| is_loopback(&host.host)),
+            Hosts::Listed(listed) => is(&|host| is_listed(&host, listed)),
+        }
+    }
+}
+
+/// A requested host without a port has its scheme's default port, 80 or 443.
+fn is_listed(host: &Authority, listed: &[String]) -> bool {
     let is_port = |port| match host.port {
         Some(named) => port == named,
         None => port == 80 || port == 443,
     };
+    let mut entries = listed.iter().filter_map(|entry| Authority::parse(entry));
     entries.any(|entry| entry.host == host.host && entry.port.is_none_or(is_port))
+}
+
+impl fmt::Display for Hosts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Hosts::Any => f.write_str("any host"),
+            Hosts::Loopback => f.write_str("localhost and loopback addresses"),
+            Hosts::Listed(listed) => f.write_str(&listed.join(", ")),
+        }
+    }
+}
+
+/// Whether each client takes this host for its own machine (RFC 6761 §6.3).
+fn is_loopback(host: &str) -> bool {
+    let name = host.strip_suffix('.').unwrap_or(host);
+    let in_brackets = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+    let v6 = in_brackets.and_then(|host| host.parse::<Ipv6Addr>().ok());
+    let is_v4 = || host.parse::<Ipv4Addr>().is_ok_and(|address| address.is_loopback());
+    name == "localhost"
+        || name.ends_with(".localhost")
+        || v6.map_or_else(is_v4, |address| is_loopback_address(address.into()))
+}
+
+/// Whether only this machine reaches the address; `::ffff:127.0.0.1` is 127.0.0.1, written as IPv6.
+pub fn is_loopback_address(address: IpAddr) -> bool {
+    address.to_canonical().is_loopback()
 }
 
 #[cfg(test)]
@@ -93,6 +155,9 @@ mod tests {
             ("127.0.0.1:9001", "127.0.0.1", Some(9001)),
             ("[::1]", "[::1]", None),
             ("[::1]:65535", "[::1]", Some(65_535)),
+            ("[::FFFF:1.2.3.4]:1", "[::ffff:1.2.3.4]", Some(1)),
+            ("[fe80::1%25eth0]:1", "[fe80::1]", Some(1)),
+            ("a%2Db", "a%2db", None),
         ] {
             assert_eq!(
                 Authority::parse(text),
@@ -101,8 +166,34 @@ mod tests {
             );
         }
         for bad in [
-            "", ":", ":80", "]", "[", "[]", "[::1", "[::1]x", "[::g]", "a:b", "a:65536", "a:+1",
-            "a b", "u@a", "a/b", "a:1:2", "\u{e9}",
+            "",
+            ":",
+            ":80",
+            "]",
+            "[",
+            "[]",
+            "[::1",
+            "[::1]x",
+            "[::g]",
+            "a:b",
+            "a:65536",
+            "a:+1",
+            "a b",
+            "u@a",
+            "a/b",
+            "a:1:2",
+            "\u{e9}",
+            "[1:2]",
+            "[::1:::]",
+            "[1.2.3.4]",
+            "%",
+            "a%4",
+            "%zz",
+            "[::1%]",
+            "[::1%25]",
+            "[::1%eth0]",
+            "[::1%25a%2]",
+            "[1:2%25a]",
         ] {
             assert_eq!(Authority::parse(bad), None, "{bad:?}");
         }
@@ -110,10 +201,43 @@ mod tests {
 
     #[test]
     fn a_listed_host_without_a_port_means_any_port() {
-        let listed = ["a.example".into(), "b.example:1".into(), "c.example:443".into()];
-        let is_listed = |host| host_is_listed(&Authority::parse(host).unwrap(), &listed);
+        let listed = ["a.example", "b.example:1", "c.example:443"];
+        let listed = Hosts::Listed(listed.map(String::from).into());
+        let is_listed = |host| listed.include(host);
         assert!(is_listed("A.example") && is_listed("a.example:7") && is_listed("b.example:1"));
         assert!(is_listed("c.example") && is_listed("c.example:443") && !is_listed("c.example:1"));
         assert!(!is_listed("b.example") && !is_listed("b.example:2") && !is_listed("c.a.example"));
+    }
+
+    #[test]
+    fn the_names_of_this_machine_are_localhost_and_the_loopback_addresses_at_any_port() {
+        let is_ours = |host| Hosts::Loopback.include(host);
+        for host in [
+            "localhost",
+            "LOCALHOST:9001",
+            "localhost.",
+            "app.localhost:1",
+            "127.0.0.1",
+            "127.0.0.2:9001",
+            "[::1]:9001",
+            "[0:0::1]",
+            "[::ffff:127.0.0.1]",
+            "[::1%25lo]",
+        ] {
+            assert!(is_ours(host), "{host}");
+        }
+        for host in [
+            "evil.example",
+            "localhost.evil.example",
+            "xlocalhost",
+            "127.0.0.1.evil.example",
+            "128.0.0.1",
+            "0.0.0.0",
+            "[::2]",
+            "[::ffff:10.0.0.1]",
+            "127.1",
+        ] {
+            assert!(!is_ours(host), "{host}");
+        }
     }
 }

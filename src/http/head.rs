@@ -12,9 +12,11 @@
 //!   its work is linear. It refuses the first byte that no head may contain, without waiting for more.
 //! - [`Head`] then checks each line.
 //! - Both are strict where lenient parsers have allowed request smuggling (RFC 9112 §2.2, §5): a line
-//!   ends with CR LF and nothing else; there are no folded lines, no space before the colon, and no
-//!   control bytes.
+//!   ends with CR LF and nothing else; there are no folded lines (but see [`Head::parse_answer`]), no
+//!   space before the colon, and no control bytes.
 //! - The head is bounded: too many bytes or lines get a 431.
+//! - One empty line in front of the first line belongs to the head. [`request`](super::request) skips
+//!   it, as RFC 9112 §2.2 asks of a server; in front of a status line it stands for no answer.
 //!
 //! Elsewhere: [`request`](super::request) reads the request line, [`response`](super::response) the
 //! status line, and [`handshake::server`](crate::handshake::server) decides what the fields mean.
@@ -25,6 +27,8 @@ use crate::diagnostic::quote;
 
 /// The first byte that a TLS client sends: the type of its handshake record.
 const TLS_HANDSHAKE: u8 = 0x16;
+/// An empty line: the end of a head, or what may stand once in front of it.
+pub(super) const EMPTY_LINE: &[u8] = b"\r\n";
 
 /// Finds the empty line that ends a head, and looks at each byte only once.
 #[derive(Debug)]
@@ -58,7 +62,12 @@ impl Scan {
                 return Err(too_large(format!("more than {} bytes", self.max_bytes)));
             }
             match (self.after_cr, byte) {
-                (true, b'\n') if self.line_is_empty => return Ok(Some(self.scanned)),
+                (true, b'\n') if self.line_is_empty && self.scanned > EMPTY_LINE.len() => {
+                    return Ok(Some(self.scanned));
+                }
+                // RFC 9112 §2.2: old clients send an empty line after a body, in front of the next
+                // request.
+                (true, b'\n') if self.line_is_empty => self.after_cr = false,
                 (true, b'\n') => {
                     (self.after_cr, self.line_is_empty) = (false, true);
                     self.lines += 1;
@@ -72,6 +81,7 @@ impl Scan {
                 (_, TLS_HANDSHAKE) if self.scanned == 1 => {
                     return Err(Refusal::new(400, "TLS to a plain port", ""));
                 }
+                (true, _) => return Err(bare_cr(self.scanned - 2, byte)),
                 _ => return Err(bad_byte(byte, self.scanned - 1)),
             }
         }
@@ -91,11 +101,15 @@ pub struct Head {
 impl Head {
     /// Checks the lines of a whole head, as [`Scan`] found it.
     pub fn parse(bytes: &[u8]) -> Result<Head, Refusal> {
-        // Old headers may contain Latin-1 (RFC 9110 §5.5). Everything we compare is ASCII, so a
-        // replacement character in the other values does no harm.
-        let head = Head { text: String::from_utf8_lossy(bytes).into_owned() };
+        let head = Head { text: text_of(bytes) };
         head.field_lines().try_for_each(check_field)?;
         Ok(head)
+    }
+
+    /// The same for the head of an answer. A folded line in it continues the line before
+    /// (RFC 9112 §5.2): nothing can be smuggled past the program that asked.
+    pub fn parse_answer(bytes: &[u8]) -> Result<Head, Refusal> {
+        Head::parse(&unfolded(bytes))
     }
 
     /// The request line or the status line.
@@ -137,6 +151,45 @@ impl Head {
     }
 }
 
+/// The text of a head. A line that isn't UTF-8 is Latin-1, as in old headers (RFC 9110 §5.5): each of
+/// its bytes is a character. So two values that differ stay different, and no cookie passes for
+/// another.
+fn text_of(bytes: &[u8]) -> String {
+    if let Ok(text) = str::from_utf8(bytes) {
+        return text.to_owned();
+    }
+    let mut text = String::new();
+    for line in bytes.split_inclusive(|&byte| byte == b'\n') {
+        match str::from_utf8(line) {
+            Ok(line) => text.push_str(line),
+            Err(_) => text.extend(line.iter().copied().map(char::from)),
+        }
+    }
+    text
+}
+
+/// The lines of a head, in which a line that begins with white space has joined the field before.
+fn unfolded(bytes: &[u8]) -> Vec<u8> {
+    let mut unfolded: Vec<u8> = Vec::with_capacity(bytes.len());
+    for (i, line) in bytes.split_inclusive(|&byte| byte == b'\n').enumerate() {
+        // The first line is no field.
+        let is_folded = i > 1 && matches!(line, [b' ' | b'\t', ..]);
+        match is_folded {
+            true => {
+                unfolded.truncate(unfolded.trim_ascii_end().len());
+                unfolded.push(b' ');
+                unfolded.extend_from_slice(line.trim_ascii_start());
+                // A line of white space alone has lost its end.
+                if line.trim_ascii().is_empty() {
+                    unfolded.extend_from_slice(EMPTY_LINE);
+                }
+            }
+            false => unfolded.extend_from_slice(line),
+        }
+    }
+    unfolded
+}
+
 fn check_field(line: &str) -> Result<(), Refusal> {
     if line.starts_with([' ', '\t']) {
         return Err(Refusal::new(400, "a folded line", quote(line)));
@@ -149,6 +202,11 @@ fn check_field(line: &str) -> Result<(), Refusal> {
 
 fn too_large(seen: String) -> Refusal {
     Refusal::new(431, "a head too large", seen)
+}
+
+fn bare_cr(at: usize, next: u8) -> Refusal {
+    let seen = format!("byte 0x0d (CR) at offset {at}, with {next:#04x} after it and not LF");
+    Refusal::new(400, "a control byte", seen)
 }
 
 fn bad_byte(byte: u8, at: usize) -> Refusal {
@@ -191,6 +249,8 @@ mod tests {
             );
         }
         assert_eq!(scan(b"GET\rx"), Err(400));
+        let shown = Scan::new(100, 9).advance(b"GET\rX").unwrap_err().to_string();
+        assert!(shown.contains("0x0d (CR) at offset 3, with 0x58 after it"), "{shown}");
         assert_eq!(scan(&[TLS_HANDSHAKE]), Err(400));
     }
 
@@ -223,6 +283,37 @@ mod tests {
     fn a_value_in_latin_1_does_not_spoil_the_head() {
         let head = Head::parse(b"GET / HTTP/1.1\r\nA: \xe9\r\nB: c\r\n\r\n").unwrap();
         assert_eq!(head.header("b"), Some("c"));
+    }
+
+    #[test]
+    fn a_folded_line_of_an_answer_joins_the_line_before_it() {
+        let parse = |text: &str| Head::parse_answer(text.as_bytes());
+        let head = parse("HTTP/1.1 200 OK\r\nA: b \r\n\t c\r\n d\r\nE: f\r\n \r\n\r\n").unwrap();
+        assert_eq!((head.header("a"), head.header("e")), (Some("b c d"), Some("f")));
+        assert!(parse("HTTP/1.1 200 OK\r\n A: b\r\n\r\n").is_err(), "the first line has no value");
+        assert!(Head::parse(b"HTTP/1.1 200 OK\r\nA: b\r\n c\r\n\r\n").is_err());
+    }
+
+    #[test]
+    fn values_that_differ_in_a_byte_that_is_no_utf_8_stay_different() {
+        let value = |byte: u8| {
+            let bytes =
+                [b"GET / HTTP/1.1\r\nA: \xc3\xa9\r\nB: x", &[byte][..], b"\r\n\r\n"].concat();
+            let head = Head::parse(&bytes).unwrap();
+            assert_eq!(head.header("a"), Some("\u{e9}"), "a line in UTF-8 beside it");
+            head.header("b").unwrap().to_owned()
+        };
+        let values: std::collections::HashSet<String> = (0x80..=0xff).map(value).collect();
+        assert_eq!(values.len(), 128);
+    }
+
+    #[test]
+    fn one_empty_line_in_front_is_part_of_the_head_and_a_second_one_its_end() {
+        let with_empty_line = [b"\r\n", HEAD].concat();
+        assert_eq!(scan(&with_empty_line), Ok(Some(HEAD.len() + 2)));
+        assert_eq!(scan(b"\r\n"), Ok(None));
+        assert_eq!(scan(b"\r\n\r\nGET"), Ok(Some(4)));
+        assert_eq!(scan(b"\n"), Err(400));
     }
 
     #[test]

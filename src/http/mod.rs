@@ -11,13 +11,17 @@
 //! | file | the question it answers |
 //! |---|---|
 //! | `token.rs` | Which characters may a name have? |
+//! | `date.rs` | How does HTTP write the time? |
 //! | `response.rs` | How is an HTTP response written? |
 //! | `refusal.rs` | How is a request refused so that its sender learns why? |
 //! | `head.rs` | Where does a head end, and what are its lines? |
+//! | `body.rs` | Where does the body of an answer end? |
 //! | `authority.rs` | Which host and port does an address name? |
 //! | `request.rs` | What does the first line of a request say? |
 
 pub mod authority;
+pub mod body;
+pub mod date;
 pub mod head;
 pub mod refusal;
 pub mod request;

@@ -15,14 +15,15 @@ pub struct Refusal {
     status: u16,
     headers: Vec<(String, String)>,
     diagnostic: Box<Diagnostic>,
-    has_body: bool,
+    /// Which diagnostic it is: its heading in `diagnostics.md`. Empty for a refusal of the caller's.
+    heading: &'static str,
 }
 
 impl Refusal {
     /// A refusal with this status and the diagnostic under this heading of `diagnostics.md`.
     #[cold]
     pub(crate) fn new(status: u16, heading: &'static str, seen: impl fmt::Display) -> Refusal {
-        Refusal::with(status, Diagnostic::about(heading, seen))
+        Refusal::with(status, heading, Diagnostic::about(heading, seen))
     }
 
     /// A refusal of your own, for instance in `authorize`: a status and a sentence.
@@ -32,16 +33,11 @@ impl Refusal {
     /// assert_eq!(refusal.status(), 401);
     /// ```
     pub fn because(status: u16, sentence: impl Into<String>) -> Refusal {
-        Refusal::with(status, Diagnostic::just(sentence))
+        Refusal::with(status, "", Diagnostic::just(sentence))
     }
 
-    fn with(status: u16, diagnostic: Diagnostic) -> Refusal {
-        Refusal { status, headers: Vec::new(), diagnostic: Box::new(diagnostic), has_body: true }
-    }
-
-    /// Drops the body, for a request such as HEAD whose response has none.
-    pub(crate) fn without_body(self) -> Refusal {
-        Refusal { has_body: false, ..self }
+    fn with(status: u16, heading: &'static str, diagnostic: Diagnostic) -> Refusal {
+        Refusal { status, headers: Vec::new(), diagnostic: Box::new(diagnostic), heading }
     }
 
     /// Adds a header to the response.
@@ -60,10 +56,13 @@ impl Refusal {
         &self.diagnostic
     }
 
+    pub(crate) fn heading(&self) -> &'static str {
+        self.heading
+    }
+
     /// The response to send.
     pub fn response(&self) -> Response {
         let response = Response::text(format!("{self}\n")).status(self.status);
-        let response = if self.has_body { response } else { response.without_body() };
         self.headers.iter().fold(response, |response, (name, value)| response.header(name, value))
     }
 }

@@ -7,17 +7,18 @@
 //! CONNECT example.com:80 HTTP/1.1       authority-form, which asks a proxy for a tunnel
 //! ```
 //!
-//! This file checks only the form. It refuses a line that isn't a request line (400), another version
-//! of HTTP (505), and a target in none of these forms (400).
+//! This file checks only the form. It refuses a line that isn't a request line (400), another protocol
+//! than HTTP/1 (505), and a target in none of these forms (400). One empty line in front of the
+//! request line is skipped (RFC 9112 §2.2).
 //!
 //! Elsewhere: [`head`](super::head) has checked the fields, [`authority`](super::authority) reads a
 //! host and port, and [`handshake::server`](crate::handshake::server) decides whether the request
 //! becomes a WebSocket.
 
 use super::authority::Authority;
-use super::head::Head;
+use super::head::{EMPTY_LINE, Head};
 use super::refusal::Refusal;
-use super::token::{is_token, trim};
+use super::token::{is_token, percent_decoded, trim};
 use crate::diagnostic::quote;
 
 /// The head of a request.
@@ -34,7 +35,7 @@ pub struct Request {
 impl Request {
     /// Reads a whole head, as [`Scan`](super::head::Scan) found it.
     pub fn parse(bytes: &[u8]) -> Result<Request, Refusal> {
-        let head = Head::parse(bytes)?;
+        let head = Head::parse(bytes.strip_prefix(EMPTY_LINE).unwrap_or(bytes))?;
         let line = head.first_line();
 
         // 1. Three words, separated by single spaces.
@@ -43,10 +44,10 @@ impl Request {
         if !is_token(method) || target.is_empty() {
             return Err(bad_line(line));
         }
-        // 2. The version. §4.2.1: HTTP/1.1 or higher. A well-formed but different version gets a 505
-        // of its own, so that the client learns what's wrong.
+        // 2. The version. The heads of HTTP/1.0 and 1.1 look the same. A well-formed but different
+        // version gets a 505 of its own, so that the client learns what's wrong.
         match version.strip_prefix("HTTP/").map(str::as_bytes) {
-            Some([b'1', b'.', b'1'..=b'9']) => {}
+            Some([b'1', b'.', b'0'..=b'9']) => {}
             Some([b'0'..=b'9', b'.', b'0'..=b'9']) => {
                 return Err(Refusal::new(505, "another version of HTTP", quote(version)));
             }
@@ -72,6 +73,11 @@ impl Request {
         &self.method
     }
 
+    /// The version of HTTP. A WebSocket needs `HTTP/1.1` at least.
+    pub fn version(&self) -> &str {
+        self.head.first_line().rsplit(' ').next().unwrap_or_default()
+    }
+
     /// The target as the client sent it: path and query, perhaps after a scheme and host.
     pub fn target(&self) -> &str {
         self.head.first_line().split(' ').nth(1).unwrap_or_default()
@@ -85,6 +91,15 @@ impl Request {
     /// The query: everything after the `?`.
     pub fn query(&self) -> Option<&str> {
         self.query.as_deref()
+    }
+
+    /// The value of the first parameter of the query with this name, decoded: `%20` and `+` are a space, as
+    /// browsers write them. `""` for a name alone. `None` if there is none, or if it decodes to no UTF-8.
+    pub fn parameter(&self, name: &str) -> Option<String> {
+        let decoded = |text: &str| percent_decoded(&text.replace('+', " "));
+        let pairs = self.query()?.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
+        let mut named = pairs.filter(|(key, _)| decoded(key).is_some_and(|key| key == name));
+        named.next().and_then(|(_, value)| decoded(value))
     }
 
     /// The host that the client asks for, with its port if it gave one. An absolute-form target
@@ -161,6 +176,29 @@ mod tests {
     }
 
     #[test]
+    fn a_parameter_of_the_query_is_found_and_decoded() {
+        let target =
+            "/?room=a%20b+c&a=1&a=2&empty=&alone&%6e%61me=%E2%82%AC&bad=%ff&x=%zz%4&=none&y=1=2";
+        let request = parse(&format!("GET {target} HTTP/1.1")).unwrap();
+        for (name, value) in [
+            ("room", Some("a b c")),
+            ("a", Some("1")),
+            ("empty", Some("")),
+            ("alone", Some("")),
+            ("name", Some("\u{20ac}")),
+            ("bad", None),
+            ("x", Some("%zz%4")),
+            ("", Some("none")),
+            ("y", Some("1=2")),
+            ("Room", None),
+            ("missing", None),
+        ] {
+            assert_eq!(request.parameter(name).as_deref(), value, "{name}");
+        }
+        assert_eq!(parse("GET / HTTP/1.1").unwrap().parameter("a"), None);
+    }
+
+    #[test]
     fn an_absolute_target_names_the_host() {
         for (target, host, path) in [
             ("ws://example.com:8080/", "example.com:8080", "/"),
@@ -210,10 +248,18 @@ mod tests {
     }
 
     #[test]
-    fn another_version_of_http_is_told_so() {
-        for version in ["HTTP/1.0", "HTTP/0.9", "HTTP/2.0", "HTTP/3.1"] {
+    fn another_version_of_http_is_refused_with_505() {
+        for version in ["HTTP/0.9", "HTTP/2.0", "HTTP/3.1"] {
             assert_eq!(parse(&format!("GET / {version}")).err(), Some(505), "{version}");
         }
-        assert!(parse("GET / HTTP/1.2").is_ok());
+        for version in ["HTTP/1.0", "HTTP/1.1", "HTTP/1.2"] {
+            assert_eq!(parse(&format!("GET / {version}")).unwrap().version(), version);
+        }
+    }
+
+    #[test]
+    fn one_empty_line_in_front_of_a_request_is_skipped() {
+        assert_eq!(parse("\r\nGET /a HTTP/1.1").unwrap().path(), "/a");
+        assert_eq!(parse("\r\n\r\nGET /a HTTP/1.1").err(), Some(400));
     }
 }

@@ -1,8 +1,10 @@
 //! HTTP responses other than a 101, such as pages and refusals: values in, bytes out.
 //!
-//! Each response has `Connection: close` and its exact length. A header whose name or value could
-//! break out of its line (response splitting) is refused here, before a byte is written.
+//! Each response has `Connection: close` and its exact length, and a `Date` if the caller says what
+//! time it is: this file has no clock. A header whose name or value could break out of its line
+//! (response splitting) is refused here, before a byte is written.
 
+use super::date::http_date;
 use super::token::is_token;
 use crate::diagnostic::misuse::Misuse;
 
@@ -57,13 +59,26 @@ impl Response {
         self
     }
 
-    /// The bytes to send.
+    /// The bytes to send: the head and the body.
     pub fn encode(&self) -> Result<Vec<u8>, Misuse> {
-        let Response { status, headers, body, sends_body } = self;
+        Ok([&self.head(None)?, self.body()].concat())
+    }
+
+    /// The body to send: none if the status or the request's method allows none.
+    pub fn body(&self) -> &[u8] {
+        // RFC 9110 §6.4.1: neither has a body.
+        let has_body = self.sends_body && !matches!(self.status, 204 | 304);
+        if has_body { &self.body } else { &[] }
+    }
+
+    /// The head to send. `now` is the Unix time for its `Date` (RFC 9110 §6.6.1).
+    pub fn head(&self, now: Option<u64>) -> Result<Vec<u8>, Misuse> {
+        let Response { status, headers, body, .. } = self;
         // RFC 9110 §15: a 1xx isn't the last answer; §15.3.6: a 205 has no content.
         if !(200..=599).contains(status) || (*status == 205 && !body.is_empty()) {
             return Err(Misuse::Status(*status));
         }
+        let has = |asked: &str| headers.iter().any(|(name, _)| name.eq_ignore_ascii_case(asked));
         let mut out = format!("HTTP/1.1 {status} {}\r\n", reason(*status)).into_bytes();
         for (name, value) in headers {
             if OURS.iter().any(|ours| name.eq_ignore_ascii_case(ours)) {
@@ -71,20 +86,19 @@ impl Response {
             }
             write_header(&mut out, name, value)?;
         }
-        // RFC 9110 §6.4.1, §8.6: neither has a body, and a 204 has no length either.
-        let has_body = *sends_body && !matches!(status, 204 | 304);
+        if let Some(date) = now.and_then(http_date).filter(|_| !has("Date")) {
+            write_header(&mut out, "Date", &date)?;
+        }
+        // RFC 9110 §8.6: a 204 has no length.
         if *status != 204 {
             write_header(&mut out, "Content-Length", &body.len().to_string())?;
         }
         // The body may quote the request, so a browser must not guess that it's a page or a script.
         write_header(&mut out, "X-Content-Type-Options", "nosniff")?;
         // RFC 9110 §7.8: a sender of `Upgrade` lists it in `Connection` as well.
-        let upgrades = headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("Upgrade"));
-        write_header(&mut out, "Connection", if upgrades { "upgrade, close" } else { "close" })?;
+        let connection = if has("Upgrade") { "upgrade, close" } else { "close" };
+        write_header(&mut out, "Connection", connection)?;
         out.extend_from_slice(b"\r\n");
-        if has_body {
-            out.extend_from_slice(body);
-        }
         Ok(out)
     }
 }
@@ -189,7 +203,20 @@ mod tests {
     }
 
     #[test]
-    fn where_a_response_ends_is_not_for_its_headers_to_say() {
+    fn a_response_has_one_date_the_handler_s_or_that_of_now() {
+        let now = Some(0);
+        let dates = |response: Response, now| {
+            let head = String::from_utf8(response.head(now).unwrap()).unwrap();
+            let lines = head.lines().filter(|line| line.to_ascii_lowercase().starts_with("date:"));
+            lines.map(str::to_owned).collect::<Vec<_>>()
+        };
+        assert_eq!(dates(Response::text("a"), now), ["Date: Thu, 01 Jan 1970 00:00:00 GMT"]);
+        assert_eq!(dates(Response::text("a").header("date", "x"), now), ["date: x"]);
+        assert_eq!(dates(Response::text("a"), None), [""; 0]);
+    }
+
+    #[test]
+    fn the_headers_of_a_response_may_not_set_its_length() {
         for name in ["content-length", "Transfer-Encoding", "CONNECTION"] {
             assert!(Response::text("a").header(name, "1").encode().is_err(), "{name}");
         }

@@ -5,6 +5,26 @@ pub fn trim(value: &str) -> &str {
     value.trim_matches([' ', '\t'])
 }
 
+/// Decodes the `%` escapes of a URL's part. A `%` without two hexadecimal digits stands for itself. `None` if
+/// the result isn't UTF-8.
+pub(crate) fn percent_decoded(text: &str) -> Option<String> {
+    let digit = |byte: &u8| char::from(*byte).to_digit(16);
+    let (mut bytes, mut rest) = (Vec::with_capacity(text.len()), text.as_bytes());
+    while let [first, others @ ..] = rest {
+        let escaped = match others {
+            [high, low, ..] if *first == b'%' => digit(high).zip(digit(low)),
+            _ => None,
+        };
+        let (byte, after) = match escaped {
+            Some((high, low)) => ((high * 16 + low) as u8, &others[2..]),
+            None => (*first, others),
+        };
+        bytes.push(byte);
+        rest = after;
+    }
+    String::from_utf8(bytes).ok()
+}
+
 /// Whether this is a token (RFC 9110 §5.6.2). Header names, methods and subprotocols are tokens.
 pub fn is_token(text: &str) -> bool {
     let is_token_byte =

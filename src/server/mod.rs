@@ -10,11 +10,13 @@
 //!
 //! | file | the question it answers |
 //! |---|---|
+//! | `pages.rs` | How many pages may be made at a time? |
 //! | `registry.rs` | Which connections are pending or open, which is evicted, and how does the server shut down? |
 //! | `upgrade.rs` | How does an accepted stream become a `WebSocket`? |
 //! | `threads.rs` | Which thread serves a connection? |
 //! | `server.rs` | How is each connection accepted, and what if there is no thread for it? |
 
+pub(crate) mod pages;
 pub(crate) mod registry;
 pub(crate) mod server;
 pub(crate) mod threads;

@@ -20,6 +20,7 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use super::pages::Pages;
 use crate::connection::close_guard::Owner;
 use crate::connection::counters::{Counters, Totals};
 use crate::connection::write_half::WriteHalf;
@@ -32,6 +33,7 @@ use crate::transport::stream::Stream;
 /// The state that a server and its connections share.
 pub(crate) struct Registry {
     pub(crate) totals: Arc<Totals>,
+    pub(crate) pages: Pages,
     address: Option<SocketAddr>,
     /// A spare descriptor, freed for the connection that wakes `accept`.
     reserve: Mutex<Option<Reserve>>,
@@ -67,6 +69,7 @@ impl Registry {
     pub(crate) fn new(address: Option<SocketAddr>) -> Arc<Registry> {
         Arc::new(Registry {
             totals: Arc::default(),
+            pages: Pages::default(),
             address,
             reserve: Mutex::new(address.and_then(|_| Reserve::new())),
             next_id: AtomicU64::new(1),
@@ -216,20 +219,26 @@ impl PendingGuard {
         self.was_promoted.get()
     }
 
+    /// Takes this connection off the pending list while its page is made. It doesn't matter whether it
+    /// was evicted: its head is complete, and an eviction shuts down only the reading direction.
+    pub(crate) fn suspend_for_page(&self) {
+        self.promote();
+        self.was_promoted.set(true);
+    }
+
     /// Keeps this connection pending while its plain HTTP answer is written, because the client may
-    /// not read it. A connection that was promoted becomes pending again. Returns `false` if it was
-    /// evicted: then only a refusal that says so can be sent.
-    pub(crate) fn keep_pending_for_answer(&self) -> bool {
+    /// not read it. A connection that was taken off the list becomes pending again; one that was
+    /// evicted gets its answer, and nothing more waits for it.
+    pub(crate) fn keep_pending_for_answer(&self) {
         if let Some(pending) =
             lock(&self.registry.pending).iter_mut().find(|pending| pending.id == self.id)
         {
             pending.evict_by = Shutdown::Both;
-            return true;
+            return;
         }
         if self.was_promoted.get() {
             self.enter(Shutdown::Both);
         }
-        self.was_promoted.get()
     }
 }
 

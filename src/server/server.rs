@@ -21,11 +21,12 @@ use super::upgrade::{ABOUT_TO_STOP, Options, answer, no_room, upgrade};
 use crate::connection::limits::Limits;
 use crate::connection::websocket::WebSocket;
 use crate::diagnostic::misuse::Misuse;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::frames::close_code::CloseCode;
 use crate::frames::header::Role;
 use crate::handshake::deflate_params::DeflateConfig;
 use crate::handshake::origin::Origins;
+use crate::http::authority::{Hosts, is_loopback_address};
 use crate::http::refusal::Refusal;
 use crate::http::request::Request;
 use crate::http::response::Response;
@@ -57,8 +58,12 @@ impl Server {
     /// [`Server::local_addr`].
     pub fn bind(address: impl ToSocketAddrs) -> Result<Server> {
         let listener = TcpListener::bind(address)?;
-        let registry = Registry::new(Some(listener.local_addr()?));
-        Ok(Server { listener: Some(listener), options: Options::default(), registry })
+        let address = listener.local_addr()?;
+        let mut options = Options::default();
+        if is_loopback_address(address.ip()) {
+            options.rules.hosts = Hosts::Loopback;
+        }
+        Ok(Server { listener: Some(listener), options, registry: Registry::new(Some(address)) })
     }
 
     /// Creates a server without a listener: give each stream to [`Server::accept`].
@@ -68,7 +73,8 @@ impl Server {
 
     /// Which pages may connect, each as `scheme://host[:port]`, compared whole; `null` for pages without
     /// an origin, `*` for all. Without this call: those that came from this very host and port, over TLS by https.
-    /// Programs that are no browser send no `Origin`, and are let in.
+    /// Programs that are no browser send no `Origin`, and are let in. The 403 for another page names the
+    /// origins that are allowed.
     pub fn origins(mut self, origins: impl IntoIterator<Item: AsRef<str>>) -> Server {
         let listed = owned(origins);
         let any = listed.iter().any(|origin| origin == "*");
@@ -76,16 +82,22 @@ impl Server {
         self
     }
 
-    /// Sets the hosts that this server answers for. A request for another host gets a 421. An entry
-    /// without a port matches every port. This protects a server that listens on loopback only from
-    /// DNS rebinding.
+    /// Sets the hosts that this server answers for, `*` for any. A request for another host gets a
+    /// 421, which names them. An entry without a port matches every port.
+    ///
+    /// Without this call, a server that listens on a loopback address answers for `localhost` and
+    /// loopback addresses alone: otherwise a page of the attacker's could reach it under the
+    /// attacker's name (DNS rebinding). If a proxy on the same machine passes on the `Host` of its
+    /// clients, list their names here. Every other server answers for any host.
     pub fn hosts(mut self, hosts: impl IntoIterator<Item: AsRef<str>>) -> Server {
-        self.options.rules.hosts = owned(hosts);
+        let listed = owned(hosts);
+        let any = listed.is_empty() || listed.iter().any(|host| host == "*");
+        self.options.rules.hosts = if any { Hosts::Any } else { Hosts::Listed(listed) };
         self
     }
 
-    /// Sets the paths that open a WebSocket. A request for another path gets a 404. By default
-    /// every path does.
+    /// Sets the paths that open a WebSocket, each from its `/` on and without a query. A request for
+    /// another path gets a 404, which names them. By default every path does.
     pub fn paths(mut self, paths: impl IntoIterator<Item: AsRef<str>>) -> Server {
         self.options.rules.paths = owned(paths);
         self
@@ -109,8 +121,10 @@ impl Server {
         self
     }
 
-    /// Answers requests that don't ask for a WebSocket, on the same port. When `http` returns
-    /// `None`, the client gets a 426.
+    /// Answers requests that don't ask for a WebSocket, on the same port: of every method but
+    /// CONNECT, and of HTTP/1.0 as well. The answer to HEAD goes out without its body. The body of a
+    /// request isn't read. When `http` returns `None`, the client gets a 404, or at one of
+    /// [`paths`](Server::paths) a 426.
     pub fn http(
         mut self,
         http: impl Fn(&Request) -> Option<Response> + Send + Sync + 'static,
@@ -278,7 +292,16 @@ fn run(handler: &Handler, ws: WebSocket) {
     match catch_unwind(AssertUnwindSafe(|| handler(ws))) {
         Ok(Ok(())) => {}
         Ok(Err(error)) => {
-            log::info!("{id} ended: {error}");
+            match &error {
+                // The peer's fault or the network's: one line tells it, with all else of the end.
+                Error::Violation(_)
+                | Error::Closed
+                | Error::ConnectionLost(_)
+                | Error::PeerTimeout
+                | Error::WriteTimeout
+                | Error::TimedOut => close_guard.set_cause(&error),
+                error => log::warn!("{id} the handler failed: {error}"),
+            }
             close_guard.set_code(CloseCode::INTERNAL_ERROR);
         }
         Err(_) => {

@@ -5,9 +5,9 @@
 use std::collections::VecDeque;
 use std::io;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
-use std::thread;
 use std::time::Duration;
 
+use crate::connection::thread_budget::{Purpose, spawn};
 use crate::transport::lock::lock;
 
 /// How many threads may idle. More would only hold memory: while the server accepts one connection,
@@ -45,8 +45,8 @@ impl Threads {
         Threads { stack, bench: Arc::default() }
     }
 
-    /// Gives the job to an idle thread, else to a new one. Fails when the system has no thread to
-    /// give.
+    /// Gives the job to an idle thread, else to a new one. Fails when the system has hardly
+    /// a thread left.
     pub(crate) fn give(&self, job: Job) -> io::Result<()> {
         let mut state = lock(&self.bench.state);
         if state.resting > state.jobs.len() {
@@ -62,8 +62,7 @@ impl Threads {
                 job();
             }
         };
-        thread::Builder::new().name("connection".into()).stack_size(self.stack).spawn(work)?;
-        Ok(())
+        spawn(Purpose::Connection, "connection".into(), self.stack, work)
     }
 }
 
@@ -86,6 +85,7 @@ impl Bench {
 mod tests {
     use std::collections::HashSet;
     use std::sync::mpsc::channel;
+    use std::thread;
 
     use super::*;
 

@@ -1,7 +1,22 @@
-//! The upgrade of an accepted stream: read the head, decide, answer. It returns a `WebSocket`, or
-//! the error that says why there's none.
+//! The upgrade of an accepted stream: a request's way from its first byte to an open `WebSocket`.
+//!
+//! ```text
+//! an accepted stream
+//!   │  1. pending ────────────── evicted by newer ones ──► 408
+//!   │  2. TLS and own streams
+//!   │  3. head ───────────────── late, too large, not HTTP ──► 408, 431, 400
+//!   │  4. decision ──────────┬── breaks a rule ──► 4xx
+//!   │                        └── asks for no WebSocket ──► a page
+//!   │  5. permit ─────────────── all are taken ──► 503
+//!   │  6. authorize ──────────── the application says no ──► its own status
+//!   │  7. 101
+//!   ▼  8. open
+//! WebSocket
+//! ```
 //!
 //! Rules of this file:
+//! - [`upgrade`] has one step for each line of the picture. A step calls downwards and returns; what
+//!   it can't let pass is answered there, and the error says why there's no `WebSocket`.
 //! - The client gets an answer in every case but one: before the TLS handshake is complete, the
 //!   server can't send a 4xx or 5xx that the client could read. (Plain HTTP sent to a TLS port does
 //!   get its 400.)
@@ -12,9 +27,11 @@
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::registry::{PendingGuard, Permit, Registry};
 use crate::connection::close_guard::CloseGuard;
+use crate::connection::counters::Traffic;
 use crate::connection::limits::Limits;
 use crate::connection::websocket::WebSocket;
 use crate::connection::write_half::WriteHalf;
@@ -26,7 +43,7 @@ use crate::frames::decoder::Decoder;
 use crate::frames::deflate;
 use crate::frames::encoder::Encoder;
 use crate::frames::header::Role;
-use crate::handshake::server::{Agreement, Decision, Rules, decide, upgrade_required};
+use crate::handshake::server::{Agreement, Decision, Rules, decide, no_page};
 use crate::http::refusal::Refusal;
 use crate::http::request::Request;
 use crate::http::response::Response;
@@ -62,14 +79,7 @@ pub(crate) type Authorize = dyn Fn(&Request) -> std::result::Result<(), Refusal>
 /// The application's answer to requests that don't ask for a WebSocket.
 pub(crate) type HttpHandler = dyn Fn(&Request) -> Option<Response> + Send + Sync;
 
-/// What the request leads to: a plain HTTP answer, or an open WebSocket.
-enum Outcome {
-    Page(Response),
-    Open(Box<Request>, Agreement, Permit),
-}
-
-/// Does the handshake on a stream, and answers the client in each case in which it could read an
-/// answer: over TLS, not before the TLS handshake is complete.
+/// Leads a request from the accepted stream to the open WebSocket, or answers it otherwise.
 pub(crate) fn upgrade(
     id: u64,
     stream: Arc<dyn Stream>,
@@ -77,102 +87,161 @@ pub(crate) fn upgrade(
     registry: &Arc<Registry>,
 ) -> Result<WebSocket> {
     let limits = &options.limits;
+    // 1. The connection is pending until its head is complete: newer ones may evict it. One deadline
+    //    covers all that comes before the decision.
     let pending = registry.register(id, stream.clone(), limits.max_waiting);
-    let mut buffer = Buffer::default();
-    // One deadline and one bound for both: a TLS handshake holds a thread just as a head does.
     let deadline = Deadline::after(limits.head);
-    let stream = match &options.tls {
-        None => stream,
-        Some(tls) => tls.accept(stream.clone(), deadline).map_err(|error| {
-            log::debug!("{id} {error}");
+    let mut asker = Asker { id, stream, pending, limits, registry, wants_body: true };
+    // 2. TLS, if this server speaks it; then the application's own stream, if it has one.
+    asker.stream = asker.start_tls(options.tls.as_ref(), deadline)?;
+    asker.stream = asker.run_own_code(|| options.wrap_stream.wrap(asker.stream.clone()));
+    // 3. The head.
+    let mut buffer = Buffer::default();
+    let request = asker.run_own_code(|| asker.read_request(&mut buffer, deadline));
+    let request = asker.unless_refused(request)?;
+    // RFC 9110 §9.3.2: a response to HEAD has no body.
+    asker.wants_body = request.method() != "HEAD";
+    // 4. The decision: what the RFCs and the server's rules say of this request.
+    let agreement = match asker.unless_refused(decide(&request, &options.rules))? {
+        Decision::Switch(agreement) => agreement,
+        Decision::PlainHttp => return Err(asker.serve_page(&request, options)),
+    };
+    // 5. The permit: from here on the connection counts as open, and nothing evicts it.
+    let permit = asker.unless_refused(asker.take_permit())?;
+    // 6. The application's own check, which may take its time. A refusal gives the permit back.
+    let authorize = options.authorize.as_deref();
+    let permit = asker.run_own_code(|| asker.authorize(&request, permit, authorize));
+    let permit = asker.unless_refused(permit)?;
+    // 7. The 101.
+    write(&*asker.stream, &agreement.response(), &[], limits).map_err(too_slow_or_lost)?;
+    let stream = asker.end();
+    // 8. Open: after the 101 the stream carries frames.
+    open(id, stream, buffer, request, agreement, permit, options)
+}
+
+/// The client that asks for a WebSocket, and the means to answer it.
+struct Asker<'a> {
+    id: u64,
+    /// The accepted stream; after step 2 what TLS and the application have made of it.
+    stream: Arc<dyn Stream>,
+    pending: PendingGuard,
+    limits: &'a Limits,
+    registry: &'a Arc<Registry>,
+    /// Whether the request's method allows a response with a body.
+    wants_body: bool,
+}
+
+impl Asker<'_> {
+    /// The stream that carries HTTP, once the TLS handshake is complete.
+    fn start_tls(&self, tls: Option<&Tls>, deadline: Deadline) -> Result<Arc<dyn Stream>> {
+        let Some(tls) = tls else { return Ok(self.stream.clone()) };
+        tls.accept(self.stream.clone(), deadline).map_err(|error| {
+            log::debug!("{} {error}", self.id);
             match error {
-                Error::Refused(refusal) => refuse(id, refusal, &*stream, limits, &pending),
+                Error::Refused(refusal) => self.refuse(refusal),
                 error => error,
             }
-        })?,
-    };
-    let own_fault = |stream: &dyn Stream, panic| -> ! {
-        log::error!("{id} authorize, http or wrap_stream panicked");
-        pending.keep_pending_for_answer();
-        registry.totals.refused(500);
-        answer(stream, &Response::text(OWN_FAULT).status(500), limits);
-        resume_unwind(panic)
-    };
-    let wrap = || options.wrap_stream.wrap(stream.clone());
-    let stream = catch_unwind(AssertUnwindSafe(wrap)).unwrap_or_else(|p| own_fault(&*stream, p));
-    let admit = || admit(id, &*stream, &mut buffer, deadline, options, registry, &pending);
-    match catch_unwind(AssertUnwindSafe(admit)).unwrap_or_else(|p| own_fault(&*stream, p)) {
-        Ok(Outcome::Open(request, agreement, permit)) => {
-            write(&*stream, &agreement.response(), limits).map_err(too_slow_or_lost)?;
-            drop(pending);
-            open(id, stream, buffer, request, agreement, permit, options)
+        })
+    }
+
+    /// Reads the head; later bytes stay in the buffer.
+    fn read_request(
+        &self,
+        buffer: &mut Buffer,
+        deadline: Deadline,
+    ) -> std::result::Result<Box<Request>, Refusal> {
+        let length = read_head(&*self.stream, buffer, self.limits.head_size(), deadline)
+            .map_err(|why| no_head(why, self.registry.is_stopping(), self.pending.was_evicted()))?;
+        let request = Box::new(Request::parse(&buffer.unread()[..length])?);
+        buffer.consume(length);
+        Ok(request)
+    }
+
+    /// Takes a permit, with which the connection is no longer pending.
+    fn take_permit(&self) -> std::result::Result<Permit, Refusal> {
+        let why_not =
+            if self.registry.is_stopping() { ABOUT_TO_STOP } else { "all places are taken" };
+        let permit = self.registry.permit(self.id, self.limits.max_connections);
+        let permit = permit.ok_or_else(|| no_room(why_not))?;
+        match self.pending.promote() {
+            true => Ok(permit),
+            false => Err(evicted(self.registry)),
         }
-        Ok(Outcome::Page(page)) => {
-            log::debug!("{id} gets a plain HTTP answer");
-            if !pending.keep_pending_for_answer() {
-                return Err(refuse(id, evicted(registry), &*stream, limits, &pending));
-            }
-            answer(&*stream, &page, limits);
-            Err(Error::PageServed)
+    }
+
+    /// Asks the application. Returns the permit, which a refusal or a panic gives back before the
+    /// client is answered.
+    fn authorize(
+        &self,
+        request: &Request,
+        permit: Permit,
+        authorize: Option<&Authorize>,
+    ) -> std::result::Result<Permit, Refusal> {
+        let Some(authorize) = authorize else { return Ok(permit) };
+        authorize(request)?;
+        match self.registry.is_stopping() {
+            true => Err(no_room(ABOUT_TO_STOP)),
+            false => Ok(permit),
         }
-        Err(refusal) => Err(refuse(id, refusal, &*stream, limits, &pending)),
+    }
+
+    /// Answers a request that asks for no WebSocket: with a page of the application, or a refusal.
+    fn serve_page(&self, request: &Request, options: &Options) -> Error {
+        // While its page is made, the connection counts as that, and no longer as pending.
+        let Some(permit) = self.registry.pages.permit(self.limits.max_waiting) else {
+            return self.refuse(no_room("too many pages are being made"));
+        };
+        self.pending.suspend_for_page();
+        // RFC 9110 §9.3.6: a 200 to CONNECT would open a tunnel.
+        let http = options.http.as_deref().filter(|_| request.method() != "CONNECT");
+        let page = self.run_own_code(|| http.and_then(|http| http(request)));
+        drop(permit);
+        let Some(page) = page else {
+            return self.refuse(no_page(request, &options.rules, http.is_some()));
+        };
+        log::debug!("{} gets a plain HTTP answer", self.id);
+        self.pending.keep_pending_for_answer();
+        self.answer(page);
+        Error::PageServed
+    }
+
+    /// Runs code that may be the application's. If it panics, the client gets a 500, and the panic
+    /// goes on.
+    fn run_own_code<T>(&self, code: impl FnOnce() -> T) -> T {
+        catch_unwind(AssertUnwindSafe(code)).unwrap_or_else(|panic| {
+            log::error!("{} authorize, http or wrap_stream panicked", self.id);
+            self.pending.keep_pending_for_answer();
+            self.pending.totals().refused(500);
+            self.answer(Response::text(OWN_FAULT).status(500));
+            resume_unwind(panic)
+        })
+    }
+
+    /// Lets a step's result pass, and answers its refusal.
+    fn unless_refused<T>(&self, step: std::result::Result<T, Refusal>) -> Result<T> {
+        step.map_err(|refusal| self.refuse(refusal))
+    }
+
+    fn refuse(&self, refusal: Refusal) -> Error {
+        log::debug!("{} refused: {refusal}", self.id);
+        self.pending.keep_pending_for_answer();
+        self.pending.totals().refused(refusal.status());
+        self.answer(refusal.response());
+        refusal.into()
+    }
+
+    fn answer(&self, response: Response) {
+        let response = if self.wants_body { response } else { response.without_body() };
+        answer(&*self.stream, &response, self.limits);
+    }
+
+    /// The stream, of which nothing is pending any more.
+    fn end(self) -> Arc<dyn Stream> {
+        self.stream
     }
 }
 
-fn refuse(
-    id: u64,
-    refusal: Refusal,
-    stream: &dyn Stream,
-    limits: &Limits,
-    pending: &PendingGuard,
-) -> Error {
-    log::debug!("{id} refused: {refusal}");
-    pending.keep_pending_for_answer();
-    pending.totals().refused(refusal.status());
-    answer(stream, &refusal.response(), limits);
-    refusal.into()
-}
-
-fn admit(
-    id: u64,
-    stream: &dyn Stream,
-    buffer: &mut Buffer,
-    deadline: Deadline,
-    options: &Options,
-    registry: &Arc<Registry>,
-    pending: &PendingGuard,
-) -> std::result::Result<Outcome, Refusal> {
-    // 1. Read the head.
-    let length = read_head(stream, buffer, options.limits.head_size(), deadline)
-        .map_err(|why| no_head(why, registry.is_stopping(), pending.was_evicted()))?;
-    let request = Box::new(Request::parse(&buffer.unread()[..length])?);
-    buffer.consume(length);
-    // 2. Check what the RFC and the server's rules ask for.
-    let agreement = match decide(&request, &options.rules)? {
-        Decision::Switch(agreement) => agreement,
-        Decision::PlainHttp => {
-            let page = options.http.as_ref().and_then(|http| http(&request));
-            return page.map(Outcome::Page).ok_or_else(upgrade_required);
-        }
-    };
-    // 3. Take a permit. This connection now counts as open, so it's no longer pending.
-    let why_not = if registry.is_stopping() { ABOUT_TO_STOP } else { "all places are taken" };
-    let permit = registry.permit(id, options.limits.max_connections);
-    let permit = permit.ok_or_else(|| no_room(why_not))?;
-    if !pending.promote() {
-        return Err(evicted(registry));
-    }
-    // 4. Ask the application, which may take its time.
-    if let Some(authorize) = &options.authorize {
-        authorize(&request)?;
-        if registry.is_stopping() {
-            return Err(no_room(ABOUT_TO_STOP));
-        }
-    }
-    Ok(Outcome::Open(request, agreement, permit))
-}
-
-/// Builds the `WebSocket` once [`write`] has sent the 101: from here on the stream carries frames,
+/// Builds the `WebSocket` after the 101: from here on the stream carries frames,
 /// and some may already stand after the head in the buffer. (A function of its own, so that the
 /// stack frame of this step and those of the steps before aren't needed at the same time.)
 #[inline(never)]
@@ -189,34 +258,47 @@ fn open(
     let agreed = agreement.deflate.zip(options.rules.deflate);
     let (inflater, deflater) = deflate::halves(Role::Server, agreed, limits.max_message);
     let encoder = Encoder::new(None).deflating(deflater);
-    let totals = permit.totals();
-    totals.received(0, buffer.unread().len());
-    let write_half = WriteHalf::new(id, stream, encoder, limits, totals);
+    let traffic = Traffic::of_server(permit.totals());
+    traffic.received(0, buffer.unread().len());
+    let write_half = WriteHalf::new(id, stream, encoder, limits, traffic);
     let owner = permit.open(&write_half);
-    log::info!("{id} opened: {}", quote(request.path()));
-    let close_guard = CloseGuard::new(write_half, Some(owner));
-    let decoder = Decoder::new(Role::Server, limits.bounds(), buffer).inflating(inflater);
-    Ok(WebSocket::new(close_guard, decoder, limits, request, agreement.subprotocol))
+    log::debug!("{id} opened: {}", quote(request.path()));
+    let close_guard = CloseGuard::new(write_half, Some(owner), request);
+    let decoder = Decoder::new(Role::Server, limits.bounds(), buffer)
+        .inflating(inflater)
+        .limit_pieces(limits.max_pieces());
+    Ok(WebSocket::new(close_guard, decoder, limits, agreement.subprotocol))
 }
 
 /// Sends an answer in plain HTTP, then closes the stream with a lingering close.
 pub(crate) fn answer(stream: &dyn Stream, response: &Response, limits: &Limits) {
-    let bytes = response.encode().unwrap_or_else(|misuse| {
-        log::error!("a page or refusal of this server can't be sent: {misuse}");
-        b"HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
-            .into()
-    });
-    if write(stream, &bytes, limits).is_ok() {
+    let (head, body) = match response.head(unix_time()) {
+        Ok(head) => (head, response.body()),
+        Err(misuse) => {
+            log::error!("a page or refusal of this server can't be sent: {misuse}");
+            (UNSENDABLE.into(), &[][..])
+        }
+    };
+    if write(stream, &head, body, limits).is_ok() {
         lingering_close(Deadline::after(limits.close), stream);
     }
 }
 
+/// Seconds after 1 January 1970; `None` if the system's clock stands before that.
+fn unix_time() -> Option<u64> {
+    Some(SystemTime::now().duration_since(UNIX_EPOCH).ok()?.as_secs())
+}
+
 /// Writes with the minimum rate that every connection must keep, and leaves the stream with that
 /// write timeout.
-fn write(stream: &dyn Stream, bytes: &[u8], limits: &Limits) -> io::Result<()> {
+fn write(stream: &dyn Stream, head: &[u8], body: &[u8], limits: &Limits) -> io::Result<()> {
     stream.set_write_timeout(per_call_timeout(limits.write))?;
-    write_with_min_rate(limits.write, stream, bytes, &[])
+    write_with_min_rate(limits.write, stream, head, body)
 }
+
+/// What a client gets instead of a page or a refusal that can't be sent.
+const UNSENDABLE: &[u8] =
+    b"HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
 
 /// The body of the 500 that a client gets when the application's own code panicked.
 const OWN_FAULT: &str =

@@ -1,23 +1,24 @@
-//! Deadlines: a moment by which something must have happened, and reads and writes that keep it.
+//! Deadlines: a read or a write must end before a fixed moment.
 //!
-//! A timeout per read can be renewed by one byte at a time, for hours (Slowloris). A deadline can't.
+//! A peer can renew a timeout per read by sending one byte at a time, for hours (Slowloris). It can't
+//! move a deadline.
 
 use std::io::{self, ErrorKind, IoSlice};
 use std::time::{Duration, Instant};
 
 use super::stream::{Stream, is_timeout};
 
-/// A moment by which something must have happened. It does not move, whatever trickles in.
+/// A moment by which something must have happened. No byte that arrives moves it.
 #[derive(Clone, Copy, Debug)]
 pub struct Deadline(Option<Instant>);
 
 impl Deadline {
-    /// So long from now. A time that no clock can show never comes.
+    /// A deadline this long from now. It never passes if no clock can show it.
     pub fn after(time: Duration) -> Deadline {
         Deadline(Instant::now().checked_add(time))
     }
 
-    /// What is left of it; an error once it has passed.
+    /// The time that remains, or an error once the deadline has passed.
     pub fn remaining(self) -> io::Result<Duration> {
         match self.0 {
             None => Ok(Duration::MAX),
@@ -28,14 +29,14 @@ impl Deadline {
         }
     }
 
-    /// Whether it has passed.
+    /// Whether the deadline has passed.
     pub fn has_passed(self) -> bool {
         self.remaining().is_err()
     }
 }
 
 // WALK: deadline
-/// Reads with what is left until a deadline.
+/// Reads once, and waits no longer than until the deadline.
 pub fn read_before(deadline: Deadline, stream: &dyn Stream, into: &mut [u8]) -> io::Result<usize> {
     loop {
         stream.set_read_timeout(deadline.remaining()?)?;
@@ -46,7 +47,7 @@ pub fn read_before(deadline: Deadline, stream: &dyn Stream, into: &mut [u8]) -> 
     }
 }
 
-/// Writes all of it before a deadline.
+/// Writes all the bytes before the deadline, or fails.
 pub fn write_before(deadline: Deadline, stream: &dyn Stream, mut bytes: &[u8]) -> io::Result<()> {
     while !bytes.is_empty() {
         stream.set_write_timeout(deadline.remaining()?)?;

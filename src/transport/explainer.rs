@@ -1,7 +1,7 @@
-//! Prints what taps explain: a queue, and a thread that writes lines.
+//! Prints what taps explain: annotations go into a queue, and a thread prints them as lines.
 //!
-//! A terminal may be stopped (Ctrl-S), or a pipe full. No connection waits for that: what the queue
-//! has no room for is left out, and how much that was is said later.
+//! A terminal may be stopped (Ctrl-S), or a pipe may be full. No connection waits for it: the explainer
+//! omits the annotations that find the queue full, and later prints how many it has omitted.
 
 use std::env;
 use std::ffi::OsString;
@@ -18,55 +18,56 @@ use crate::explain::print::{Style, annotation as lines};
 
 /// How many annotations may wait to be printed.
 const BOUND: usize = 256;
-/// How long the last ones are waited for.
+/// How long dropping an [`Explainer`] waits for the last annotations to be printed.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// Prints what several connections explain. Dropping it waits a moment for what is still to be printed.
+/// Prints the annotations of several connections. Dropping it waits up to two seconds until the last
+/// ones are printed.
 pub struct Explainer {
     queue: SyncSender<Line>,
-    left_out: Arc<AtomicU64>,
+    omitted: Arc<AtomicU64>,
 }
 
 enum Line {
-    /// Of the connection of that name.
+    /// An annotation, and the name of its connection.
     Annotation(String, Box<Annotation>),
-    /// All before this have been printed, when this is dropped.
+    /// Marks a place in the queue: the thread drops it when everything before it is printed.
     Mark(#[expect(dead_code)] SyncSender<()>),
 }
 
 impl Explainer {
-    /// To standard output: in colour if that is a terminal and `NO_COLOR` is not set.
+    /// Prints to standard output: in colour if it's a terminal and `NO_COLOR` isn't set.
     pub fn stdout() -> io::Result<Explainer> {
         let colour = wants_colour(io::stdout().is_terminal(), env::var_os("NO_COLOR"));
         Explainer::new(io::stdout(), Style { colour, pictures: false })
     }
 
-    /// To standard error, for programs whose output is something else.
+    /// Prints to standard error, for programs that use standard output themselves.
     pub fn stderr() -> io::Result<Explainer> {
         let colour = wants_colour(io::stderr().is_terminal(), env::var_os("NO_COLOR"));
         Explainer::new(io::stderr(), Style { colour, pictures: false })
     }
 
-    /// To anything, in any style.
+    /// Prints to any writer, in any style.
     pub fn new(out: impl Write + Send + 'static, style: Style) -> io::Result<Explainer> {
         let (queue, lines) = sync_channel(BOUND);
-        let left_out = Arc::new(AtomicU64::new(0));
-        let of_thread = left_out.clone();
-        let thread = thread::Builder::new().name("narrator".into());
-        thread.spawn(move || print_all(out, style, &lines, &of_thread))?;
-        Ok(Explainer { queue, left_out })
+        let omitted = Arc::new(AtomicU64::new(0));
+        let for_thread = omitted.clone();
+        let thread = thread::Builder::new().name("explainer".into());
+        thread.spawn(move || print_all(out, style, &lines, &for_thread))?;
+        Ok(Explainer { queue, omitted })
     }
 
-    /// What a [`Tap`](super::tap::Tap) can tell to. It never waits. `name`: of the connection, where
-    /// there are several.
+    /// The sink for a [`Tap`](super::tap::Tap). It never blocks. Each line shows the connection's
+    /// name, unless it's empty.
     pub fn sink(
         &self,
         name: impl Into<String>,
     ) -> impl Fn(Annotation) + Clone + Send + Sync + 'static {
-        let (queue, left_out, name) = (self.queue.clone(), self.left_out.clone(), name.into());
+        let (queue, omitted, name) = (self.queue.clone(), self.omitted.clone(), name.into());
         move |annotation| {
             if queue.try_send(Line::Annotation(name.clone(), Box::new(annotation))).is_err() {
-                left_out.fetch_add(1, SeqCst);
+                omitted.fetch_add(1, SeqCst);
             }
         }
     }
@@ -86,24 +87,24 @@ impl Drop for Explainer {
     }
 }
 
-/// Whether there is a terminal, and nobody has asked for none of its colours.
+/// Whether the output is a terminal, and `NO_COLOR` doesn't switch colours off.
 fn wants_colour(is_terminal: bool, no_color: Option<OsString>) -> bool {
     is_terminal && no_color.is_none_or(|value| value.is_empty())
 }
 
-fn print_all(mut out: impl Write, style: Style, queue: &Receiver<Line>, left_out: &AtomicU64) {
+fn print_all(mut out: impl Write, style: Style, queue: &Receiver<Line>, omitted: &AtomicU64) {
     for line in queue {
-        let mut text = match left_out.swap(0, SeqCst) {
+        let mut text = match omitted.swap(0, SeqCst) {
             0 => String::new(),
             count => {
-                format!("({count} left out here: they came faster than they could be printed)\n\n")
+                format!("({count} omitted here: they came faster than they could be printed)\n\n")
             }
         };
         if let Line::Annotation(name, annotation) = &line {
             text += &(lines(annotation, name, style) + "\n");
         }
         if out.write_all(text.as_bytes()).and_then(|()| out.flush()).is_err() {
-            return; // Nobody reads it any more.
+            return; // The output is closed.
         }
     }
 }
@@ -113,7 +114,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn there_is_colour_on_a_terminal_unless_somebody_wants_none() {
+    fn a_terminal_gets_colour_unless_no_color_is_set() {
         assert!(wants_colour(true, None) && wants_colour(true, Some("".into())));
         assert!(!wants_colour(true, Some("1".into())));
         assert!(!wants_colour(false, None) && !wants_colour(false, Some("".into())));

@@ -1,7 +1,8 @@
-//! A head from a stream: read in whatever pieces it comes, within one absolute deadline.
+//! Reads a head from a stream, in whatever pieces it arrives, within one absolute deadline.
 //!
-//! Each byte that dribbles in could renew a deadline per read, and hold a thread for hours
-//! (Slowloris). So there is one for the whole head. What came behind the head stays in the buffer.
+//! With a timeout per read, a client could renew it by sending one byte at a time, and so hold a
+//! thread for hours (Slowloris). So one deadline covers the whole head. Bytes that arrive after the
+//! head stay in the buffer: they may be the first frames.
 
 use std::io::{self, ErrorKind};
 
@@ -13,18 +14,18 @@ use crate::http::refusal::Refusal;
 
 /// Why there is no head.
 pub(crate) enum NoHead {
-    /// It is none, or too large.
+    /// The bytes aren't a head, or the head is too large.
     Bad(Refusal),
-    /// It was not whole in time.
+    /// The head wasn't complete before the deadline.
     Late,
-    /// The stream ended before it did.
+    /// The stream ended before the head did.
     Ended,
     /// The stream failed.
     Broken(io::Error),
 }
 
 // WALK: head
-/// Reads until the head is whole. Its length; the head itself is at the front of the buffer.
+/// Reads until the head is complete, and returns its length. The head is at the front of the buffer.
 pub(crate) fn read_head(
     stream: &dyn Stream,
     buffer: &mut Buffer,

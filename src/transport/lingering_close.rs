@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::deadline::{Deadline, read_before};
 use super::stream::Stream;
 
-// WALK: part
+// WALK: lingering-close
 /// Ends a stream so that the peer can read our last bytes.
 ///
 /// A socket that is closed with unread bytes in it sends a reset. A reset destroys what is still on

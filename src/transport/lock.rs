@@ -1,9 +1,9 @@
-//! Locking a mutex that a panic can't poison.
+//! Locking a mutex so that a panic in another thread can't make it unusable.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Locks. A thread that panicked while it held the lock has left the data whole: no code of ours panics
-/// between two steps that belong together.
+/// Locks the mutex, even if a thread has panicked while it held the lock. The data is still consistent,
+/// because our code never panics between two steps that belong together.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

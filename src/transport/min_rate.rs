@@ -1,7 +1,8 @@
-//! Writing with a minimum rate: a slow peer is served, a stuck one is dropped.
+//! Writing with a minimum rate: a slow peer is served, a peer that's stuck is dropped.
 //!
-//! A fixed deadline for a whole message would drop an honest peer on a slow line. So each call of
-//! `write` waits for a part of the deadline, and the peer must take 64 KiB within a whole one.
+//! A fixed deadline for a whole message would drop an honest peer on a slow line. So the peer must
+//! take at least 64 KiB within each write deadline, however long the message is. Each `write` call
+//! waits for a fraction of the deadline, so the rate is checked several times in it.
 
 use std::io::{self, ErrorKind, IoSlice};
 use std::time::{Duration, Instant};
@@ -9,25 +10,25 @@ use std::time::{Duration, Instant};
 use super::stream::{Stream, is_timeout};
 use crate::error::Error;
 
-/// Why a write did not get to its end.
+/// The error for a write that failed: the peer was too slow, or the connection is lost.
 pub(crate) fn too_slow_or_lost(error: io::Error) -> Error {
     if is_timeout(&error) { Error::WriteTimeout } else { Error::ConnectionLost(error) }
 }
 
-/// Less than this in a whole write deadline is not slow, but stuck, or hostile.
+/// A peer that takes fewer bytes than this in a whole write deadline is stuck, or hostile.
 const MIN_PROGRESS: usize = 64 * 1024;
-/// How often a write deadline is looked at: a call waits for that part of it.
+/// Into how many calls of `write` a write deadline is divided.
 const CALLS_PER_DEADLINE: u32 = 4;
 
-/// How long a single call may wait, of those that [`write_with_min_rate`] makes.
+/// How long a single `write` call of [`write_with_min_rate`] may wait.
 pub fn per_call_timeout(patience: Duration) -> Duration {
     patience / CALLS_PER_DEADLINE
 }
 
-// WALK: pace
-/// Writes all of `first` and `second`, as long as the peer takes them at a pace worth waiting for. The
-/// stream's own timeout bounds each call; this judges what they achieve. What the first call writes may
-/// be in our own system's buffers: only what follows shows that the peer takes something.
+// WALK: min-rate
+/// Writes all of `first` and `second`, or fails if the peer takes them more slowly than the minimum
+/// rate. The stream's own timeout bounds each call. The bytes of the first call don't count: our own
+/// system's buffers may have taken them, and only later calls show that the peer takes something.
 pub fn write_with_min_rate(
     patience: Duration,
     stream: &dyn Stream,
@@ -49,7 +50,7 @@ pub fn write_with_min_rate(
             Err(error) if is_timeout(&error) && waits + 1 < CALLS_PER_DEADLINE => waits += 1,
             Err(error) => return Err(error),
         }
-        // A call that wrote a part has waited for the rest. Was it worth the wait?
+        // A call that wrote only a part has waited for its whole timeout. Did the peer take enough?
         match written_at_start {
             None => written_at_start = Some(written),
             Some(_) if written == total || start.elapsed() < patience => {}
@@ -74,25 +75,25 @@ mod tests {
 
     const LONG: Duration = Duration::from_secs(60);
 
-    /// A stream whose calls end as they are told to.
-    struct Told(Mutex<VecDeque<Result<usize, ErrorKind>>>);
+    /// A stream whose calls return the given results, in their order.
+    struct Scripted(Mutex<VecDeque<Result<usize, ErrorKind>>>);
 
-    impl Told {
-        fn new(ends: &[Result<usize, ErrorKind>]) -> Told {
-            Told(Mutex::new(ends.iter().copied().collect()))
+    impl Scripted {
+        fn new(ends: &[Result<usize, ErrorKind>]) -> Scripted {
+            Scripted(Mutex::new(ends.iter().copied().collect()))
         }
 
         fn next(&self) -> io::Result<usize> {
-            let end = self.0.lock().unwrap().pop_front().expect("no more calls than these");
+            let end = self.0.lock().unwrap().pop_front().expect("no more calls than results");
             end.map_err(io::Error::from)
         }
 
-        fn is_through(&self) -> bool {
+        fn is_used_up(&self) -> bool {
             self.0.lock().unwrap().is_empty()
         }
     }
 
-    impl Stream for Told {
+    impl Stream for Scripted {
         fn read(&self, _: &mut [u8]) -> io::Result<usize> {
             self.next()
         }
@@ -117,18 +118,18 @@ mod tests {
     #[test]
     fn an_interruption_is_no_end_and_another_error_is() {
         let deadline = Deadline::after(LONG);
-        let stream = Told::new(&[Err(Interrupted), Ok(3), Err(BrokenPipe), Err(WouldBlock)]);
+        let stream = Scripted::new(&[Err(Interrupted), Ok(3), Err(BrokenPipe), Err(WouldBlock)]);
         let read = || read_before(deadline, &stream, &mut [0; 9]).map_err(|error| error.kind());
         assert_eq!((read(), read(), read()), (Ok(3), Err(BrokenPipe), Err(WouldBlock)));
 
         let written = |ends: &[_]| {
-            let stream = Told::new(ends);
+            let stream = Scripted::new(ends);
             let written = write_before(deadline, &stream, b"12345").map_err(|error| error.kind());
-            assert!(stream.is_through());
-            let stream = Told::new(ends);
+            assert!(stream.is_used_up());
+            let stream = Scripted::new(ends);
             let paced =
                 write_with_min_rate(LONG, &stream, b"12", b"345").map_err(|error| error.kind());
-            assert_eq!((written, stream.is_through()), (paced, true));
+            assert_eq!((written, stream.is_used_up()), (paced, true));
             written
         };
         assert_eq!(written(&[Ok(1), Err(Interrupted), Ok(1), Err(WouldBlock), Ok(3)]), Ok(()));
@@ -142,26 +143,26 @@ mod tests {
         assert_eq!(per_call_timeout(LONG), LONG / 4);
         let nothing = Err(WouldBlock);
         let ends = [nothing, nothing, nothing, Ok(1), nothing, nothing, nothing, Ok(2)];
-        let stream = Told::new(&ends);
-        assert!(write_with_min_rate(LONG, &stream, b"123", b"").is_ok() && stream.is_through());
-        let stream = Told::new(&[Ok(1), nothing, nothing, nothing, nothing]);
+        let stream = Scripted::new(&ends);
+        assert!(write_with_min_rate(LONG, &stream, b"123", b"").is_ok() && stream.is_used_up());
+        let stream = Scripted::new(&[Ok(1), nothing, nothing, nothing, nothing]);
         let error = write_with_min_rate(LONG, &stream, b"123", b"").unwrap_err();
-        assert!(is_timeout(&error) && stream.is_through());
+        assert!(is_timeout(&error) && stream.is_used_up());
     }
 
     #[test]
-    fn whoever_parts_reads_64_mib_and_no_more() {
-        let stream = Told::new(&[Ok(4096); (64 << 20) / 4096]);
+    fn a_lingering_close_reads_64_mib_and_no_more() {
+        let stream = Scripted::new(&[Ok(4096); (64 << 20) / 4096]);
         lingering_close(Deadline::after(LONG), &stream);
-        assert!(stream.is_through());
+        assert!(stream.is_used_up());
     }
 
     #[test]
     fn less_than_64_kib_in_a_deadline_is_too_slow_and_as_much_is_not() {
         let bytes = vec![0; 1 << 20];
-        // What the first call takes may be our own system's doing.
+        // The first call doesn't count: our own system may have taken its bytes.
         for (second, is_enough) in [(MIN_PROGRESS - 1, false), (MIN_PROGRESS, true)] {
-            let stream = Told::new(&[Ok(100), Ok(second), Ok(bytes.len() - 100 - second)]);
+            let stream = Scripted::new(&[Ok(100), Ok(second), Ok(bytes.len() - 100 - second)]);
             let written = write_with_min_rate(Duration::ZERO, &stream, &bytes, b"");
             assert_eq!(written.is_ok(), is_enough, "{second}");
         }

@@ -12,7 +12,7 @@
 //!
 //! | file | the question it answers |
 //! |---|---|
-//! | `lock.rs` | How is a mutex locked that another thread may have poisoned? |
+//! | `lock.rs` | How do we lock a mutex if another thread has panicked with the lock? |
 //! | `stream.rs` | What do we need of the operating system? |
 //! | `deadline.rs` | How do reads and writes keep an absolute deadline? |
 //! | `min_rate.rs` | When is a peer that reads slowly given up? |

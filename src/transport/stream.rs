@@ -1,8 +1,8 @@
-//! What we need of the operating system: a stream that can be read and written at the same time.
+//! What we need from the operating system: a stream that threads can read and write at the same time.
 //!
-//! One descriptor, shared: `&TcpStream` reads and writes, so one thread can wait in `read` while
-//! others write. Anything that can do what [`Stream`] asks for will serve: a Unix socket, TLS, a
-//! test's pipe.
+//! The threads share one descriptor: `&TcpStream` can read and write, so one thread can wait in
+//! `read` while others write. A connection runs on anything that implements [`Stream`]: TCP, a Unix
+//! socket, TLS, a pipe in a test.
 
 use std::fmt;
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
@@ -10,21 +10,20 @@ use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// A stream of bytes in both directions, used by several threads at once.
+/// A stream of bytes in both directions, which several threads use at once.
 pub trait Stream: Send + Sync + 'static {
-    /// Waits for bytes; 0 at the end of the stream.
+    /// Waits for bytes and reads them. Returns 0 at the end of the stream.
     fn read(&self, into: &mut [u8]) -> io::Result<usize>;
-    /// Writes some of the bytes, the slices one behind the other.
+    /// Writes some of the bytes of the slices, in their order. Returns how many.
     fn write(&self, slices: &[IoSlice<'_>]) -> io::Result<usize>;
-    /// How long a read may wait: longer, and it fails with `WouldBlock` or
-    /// `TimedOut`.
+    /// Sets how long a read may wait. After that it fails with `WouldBlock` or `TimedOut`.
     fn set_read_timeout(&self, timeout: Duration) -> io::Result<()>;
-    /// How long a write may wait: longer, and it returns what it has done, or
-    /// fails likewise.
+    /// Sets how long a write may wait. After that it returns how many bytes it has written, or fails
+    /// as a read does.
     fn set_write_timeout(&self, timeout: Duration) -> io::Result<()>;
-    /// Ends one direction, or both, and wakes the threads that wait in it.
+    /// Ends one direction or both, and wakes the threads that wait for it.
     fn shutdown(&self, how: Shutdown) -> io::Result<()>;
-    /// Who is at the other end, if that has an address.
+    /// The address of the other end, if it has one.
     fn peer(&self) -> Option<SocketAddr> {
         None
     }
@@ -82,7 +81,7 @@ impl Stream for std::os::unix::net::UnixStream {
     }
 }
 
-/// A stream that several hold, one of them perhaps the connection.
+/// A shared stream: the program may keep one reference, and give the other to the connection.
 impl<S: Stream + ?Sized> Stream for Arc<S> {
     fn read(&self, into: &mut [u8]) -> io::Result<usize> {
         (**self).read(into)
@@ -109,7 +108,7 @@ impl<S: Stream + ?Sized> Stream for Arc<S> {
     }
 }
 
-/// What streams pass through on their way to a connection; nothing, unless told otherwise.
+/// What wraps a stream before the connection gets it, such as a tap. By default nothing.
 #[derive(Clone, Default)]
 pub(crate) struct WrapStream(Option<Arc<Wrap>>);
 
@@ -133,12 +132,13 @@ impl fmt::Debug for WrapStream {
     }
 }
 
-/// The operating system takes zero for "no timeout".
+/// A timeout of at least a millisecond, because the operating system takes zero for "no timeout".
 fn at_least_a_moment(timeout: Duration) -> Duration {
     timeout.max(Duration::from_millis(1))
 }
 
-/// Whether a read or a write ended because its time was up. Unix says one thing, Windows another.
+/// Whether a read or a write failed because its timeout passed. Unix says `WouldBlock`, Windows
+/// `TimedOut`.
 pub fn is_timeout(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut)
 }

@@ -1,18 +1,19 @@
 //! A stream that explains what passes through it, in both directions.
 //!
 //! ```text
-//! connection ◄──► Tap ◄──► stream        the bytes are the stream's, unchanged and not held back
-//!                  └─► tell(annotation)     a head, a frame, or a run of other bytes
+//! connection ◄──► Tap ◄──► stream        the bytes pass unchanged and without delay
+//!                  └─► sink(annotation)    a head, a frame, or a run of other bytes
 //! ```
 //!
 //! Rules of this file:
-//! - Bytes are explained when they have passed: what a read brought, what a write took. So a tap can't
-//!   change, lose or reorder them.
-//! - Those who write take turns, so that each direction is told in the order of the wire. Who reads
-//!   waits for them as long as there are heads, since an answer decides what follows it in both
-//!   directions; no longer. `tell` is called in the thread of the connection and must not wait either;
-//!   a [`Explainer`](super::explainer::Explainer) has a queue.
-//! - If explaining panics, the explanations end, and the connection does not notice.
+//! - The tap explains bytes after they have passed: what a read returned, and what a write accepted.
+//!   So it can't change, lose or reorder them.
+//! - Threads that write take turns, so that the explanations of a direction come in the order of its
+//!   bytes. During the handshake the reading thread waits for them too, because the answer decides how
+//!   to explain what follows it in both directions. After the handshake it never waits for them.
+//! - The tap calls the sink in the connection's own threads, so the sink must not block. An
+//!   [`Explainer`](super::explainer::Explainer) therefore has a queue.
+//! - If explaining panics, the explanations stop, and the connection goes on.
 
 use std::io::{self, IoSlice};
 use std::net::{Shutdown, SocketAddr};
@@ -28,7 +29,7 @@ use crate::explain::conversation::Conversation;
 use crate::explain::heads::Settings;
 use crate::frames::header::Role;
 
-/// A stream, and somebody who hears what passes.
+/// A stream that passes an annotation of each head and frame to a function, its *sink*.
 ///
 /// ```no_run
 /// use ws101::frames::header::Role;
@@ -40,52 +41,54 @@ use crate::frames::header::Role;
 /// ```
 pub struct Tap<S: Stream> {
     stream: S,
-    /// What we write is from this end.
+    /// Which end of the connection we are.
     ours: Role,
-    /// Held over a write and what is told of it, so that both have the same order.
+    /// Held during a write and its explanation, so that both happen in the same order.
     writing: Mutex<()>,
-    /// The answer has been told: nothing that we write decides any more what they may send.
+    /// Whether the handshake's answer has been explained. From then on, what we write doesn't change how
+    /// to explain what the peer sends.
     is_open: AtomicBool,
-    /// `None` once explaining has failed.
-    hearing: Mutex<Option<Hearing>>,
+    /// `None` once explaining has panicked.
+    explaining: Mutex<Option<Explaining>>,
 }
 
-struct Hearing {
+struct Explaining {
     conversation: Conversation,
-    tell: Box<dyn FnMut(Annotation) + Send>,
+    sink: Box<dyn FnMut(Annotation) + Send>,
 }
 
 impl<S: Stream> Tap<S> {
-    /// Explains a stream at our end of it, judged by the RFC alone.
-    pub fn new(stream: S, ours: Role, tell: impl FnMut(Annotation) + Send + 'static) -> Tap<S> {
-        Tap::with_settings(stream, ours, Settings::default(), tell)
+    /// A tap that checks the bytes against the RFC alone.
+    pub fn new(stream: S, ours: Role, sink: impl FnMut(Annotation) + Send + 'static) -> Tap<S> {
+        Tap::with_settings(stream, ours, Settings::default(), sink)
     }
 
-    /// The same, judged by the rules and bounds of a certain server.
+    /// A tap that also checks them against the rules and limits of a certain server.
     pub fn with_settings(
         stream: S,
         ours: Role,
-        terms: Settings,
-        tell: impl FnMut(Annotation) + Send + 'static,
+        settings: Settings,
+        sink: impl FnMut(Annotation) + Send + 'static,
     ) -> Tap<S> {
-        let hearing = Hearing { conversation: Conversation::new(terms), tell: Box::new(tell) };
+        let explaining =
+            Explaining { conversation: Conversation::new(settings), sink: Box::new(sink) };
         let (writing, is_open) = (Mutex::default(), AtomicBool::new(false));
-        Tap { stream, ours, writing, is_open, hearing: Mutex::new(Some(hearing)) }
+        Tap { stream, ours, writing, is_open, explaining: Mutex::new(Some(explaining)) }
     }
 
-    fn explain(&self, what: impl FnOnce(&mut Conversation, &mut dyn FnMut(Annotation))) {
-        let mut hearing = lock(&self.hearing);
-        let Some(Hearing { conversation, tell }) = hearing.as_mut() else { return };
-        let told = catch_unwind(AssertUnwindSafe(|| {
-            what(conversation, tell);
+    fn explain(&self, step: impl FnOnce(&mut Conversation, &mut dyn FnMut(Annotation))) {
+        let mut explaining = lock(&self.explaining);
+        let Some(Explaining { conversation, sink }) = explaining.as_mut() else { return };
+        let explained = catch_unwind(AssertUnwindSafe(|| {
+            step(conversation, sink);
             conversation.is_answered()
         }));
-        match told {
+        match explained {
             Ok(is_answered) => self.is_open.store(is_answered, SeqCst),
             Err(_) => {
                 log::error!("explaining failed; the connection goes on without");
                 self.is_open.store(true, SeqCst);
-                *hearing = None;
+                *explaining = None;
             }
         }
     }
@@ -96,9 +99,9 @@ impl<S: Stream> Stream for Tap<S> {
         let count = self.stream.read(into)?;
         let _writing = (!self.is_open.load(SeqCst)).then(|| lock(&self.writing));
         let (theirs, ended) = (self.ours.other(), count == 0 && !into.is_empty());
-        self.explain(|conversation, tell| match ended {
-            true => conversation.end(theirs, tell),
-            false => conversation.push(theirs, &into[..count], tell),
+        self.explain(|conversation, sink| match ended {
+            true => conversation.end(theirs, sink),
+            false => conversation.push(theirs, &into[..count], sink),
         });
         Ok(count)
     }
@@ -107,10 +110,10 @@ impl<S: Stream> Stream for Tap<S> {
         let _writing = lock(&self.writing);
         let count = self.stream.write(slices)?;
         let mut rest = count;
-        self.explain(|conversation, tell| {
+        self.explain(|conversation, sink| {
             for slice in slices {
                 let passed = &slice[..rest.min(slice.len())];
-                conversation.push(self.ours, passed, tell);
+                conversation.push(self.ours, passed, sink);
                 rest -= passed.len();
             }
         });
@@ -134,13 +137,13 @@ impl<S: Stream> Stream for Tap<S> {
     }
 }
 
-/// What was cut off in mid-frame is told at the end.
+/// Explains a frame or a head that was cut off by the end of the stream.
 impl<S: Stream> Drop for Tap<S> {
     fn drop(&mut self) {
         let (ours, theirs) = (self.ours, self.ours.other());
-        self.explain(|conversation, tell| {
-            conversation.end(theirs, tell);
-            conversation.end(ours, tell);
+        self.explain(|conversation, sink| {
+            conversation.end(theirs, sink);
+            conversation.end(ours, sink);
         });
     }
 }

@@ -76,6 +76,9 @@ pub mod museum {}
 #[doc = include_str!("rfc.md")]
 pub mod rfc {}
 
+#[doc = include_str!("tables.md")]
+pub mod tables {}
+
 #[doc = include_str!("figures.md")]
 pub mod figures {}
 

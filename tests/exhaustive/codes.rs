@@ -34,7 +34,7 @@ fn each_close_code_arrives_or_fails_with_1002_as_section_7_4_says() {
 
 /// A [`Close`] can be made without asking whether it may be sent: its fields are anybody's to fill.
 #[test]
-fn each_close_code_that_may_not_travel_is_refused_by_the_sending_half_and_nothing_written() {
+fn each_close_code_that_may_not_be_sent_is_refused_by_the_sending_half_and_nothing_is_written() {
     for code in 0..=u16::MAX {
         for reason in ["", "bye"] {
             let mut outgoing = Encoder::new(None);

@@ -1,7 +1,7 @@
 //! Every byte value at every place of a request: in place of what stands there, and put in between;
 //! and each byte left out.
 
-use ws101::handshake::server::{Decision, Rules, decide};
+use ws101::handshake::server::{Decision, Rules, decide, no_page};
 use ws101::http::head::Scan;
 use ws101::http::request::Request;
 
@@ -31,14 +31,18 @@ const REQUESTS: [&str; 2] = [
 /// The status that a server answers with; `None` if it waits for more.
 fn status(bytes: &[u8]) -> Option<u16> {
     let mut scan = Scan::new(16 * 1024, 100);
+    let rules = Rules::default();
     let refused = match scan.advance(bytes) {
         Ok(None) => return None,
-        Ok(Some(end)) => Request::parse(&bytes[..end]).and_then(|r| decide(&r, &Rules::default())),
+        Ok(Some(end)) => Request::parse(&bytes[..end]).and_then(|request| {
+            let decision = decide(&request, &rules)?;
+            Ok((request, decision))
+        }),
         Err(refusal) => Err(refusal),
     };
     Some(match refused {
-        Ok(Decision::Switch(_)) => 101,
-        Ok(Decision::PlainHttp) => 426,
+        Ok((_, Decision::Switch(_))) => 101,
+        Ok((request, Decision::PlainHttp)) => no_page(&request, &rules, false).status(),
         Err(refusal) => refusal.status(),
     })
 }

@@ -152,7 +152,8 @@ fn answer(bytes: &[u8]) -> Result<u16, Option<u16>> {
     // choices that let requests be smuggled, and so neither is made. RFC 9110 §5.5: CTLs are not
     // valid in values; nor are they anywhere else in a head.
     let mut lines: Vec<&[u8]> = Vec::new();
-    let mut rest = bytes;
+    // §2.2: one empty line in front of the request is skipped.
+    let mut rest = bytes.strip_prefix(b"\r\n").unwrap_or(bytes);
     loop {
         let is_ctl = |byte: &u8| (*byte < 0x20 && *byte != b'\t') || *byte == 0x7f;
         let end = rest.iter().position(is_ctl).ok_or(None)?;
@@ -161,9 +162,7 @@ fn answer(bytes: &[u8]) -> Result<u16, Option<u16>> {
             [b'\r', b'\n', ..] => {}
             _ => return Err(BAD_REQUEST),
         }
-        // RFC 9112 §2.1: an empty line ends the head. One before the request could be skipped
-        // (§2.2), which is a courtesy to clients of old, who speak no WebSocket: it is a head without
-        // a request.
+        // RFC 9112 §2.1: an empty line ends the head.
         if end == 0 {
             break;
         }
@@ -197,13 +196,13 @@ fn answer(bytes: &[u8]) -> Result<u16, Option<u16>> {
     if !is_token(method) || target.is_empty() {
         return Err(BAD_REQUEST);
     }
-    // RFC 9112 §2.3: "HTTP/" DIGIT "." DIGIT; the name is case-sensitive. §4.2.1 asks for 1.1 or
-    // higher; another major version is another protocol.
+    // RFC 9112 §2.3: "HTTP/" DIGIT "." DIGIT; the name is case-sensitive. Another major version is
+    // another protocol.
     match version {
         [b'H', b'T', b'T', b'P', b'/', major, b'.', minor]
             if major.is_ascii_digit() && minor.is_ascii_digit() =>
         {
-            if *major != b'1' || *minor == b'0' {
+            if *major != b'1' {
                 return Err(Some(505));
             }
         }
@@ -228,23 +227,41 @@ fn answer(bytes: &[u8]) -> Result<u16, Option<u16>> {
         host_of_target = Some(host_and_port(&rest.as_bytes()[..end]).ok_or(BAD_REQUEST)?);
     }
 
-    // §4.1: GET. RFC 9110 §15.5.6: another method is not allowed.
-    if method != b"GET" {
-        return Err(Some(405));
-    }
-    // RFC 9112 §6: a body is announced by either of these. An upgrade has none.
-    if !all("transfer-encoding").is_empty() || !matches!(all("content-length")[..], [] | [b"0"]) {
+    // RFC 9112 §6: a body is announced by either of these. A GET has none here, and neither has HEAD;
+    // another method may have one, if there is one way to tell its end (§6.3). HTTP/1.0 has no
+    // Transfer-Encoding (§6.1).
+    let is_1_0 = version.ends_with(b".0");
+    let no_body =
+        all("transfer-encoding").is_empty() && matches!(all("content-length")[..], [] | [b"0"]);
+    let clear_end = match (&all("content-length")[..], &all("transfer-encoding")[..]) {
+        ([length], []) => !length.is_empty() && length.iter().all(u8::is_ascii_digit),
+        ([], [coding]) => !is_1_0 && coding.eq_ignore_ascii_case(b"chunked"),
+        _ => false,
+    };
+    if !no_body && (!clear_end || method == b"GET" || method == b"HEAD") {
         return Err(BAD_REQUEST);
     }
-    // RFC 9112 §3.2: 400, unless there is one Host, and a valid one.
-    let [host] = all("host")[..] else { return Err(BAD_REQUEST) };
-    let host = host_and_port(host).ok_or(BAD_REQUEST)?;
-    let host = host_of_target.unwrap_or(host);
+    // RFC 9112 §3.2: 400, unless there is one Host, and a valid one. HTTP/1.0 may do without.
+    let host = match all("host")[..] {
+        [host] => Some(host_and_port(host).ok_or(BAD_REQUEST)?),
+        [] if is_1_0 => None,
+        _ => return Err(BAD_REQUEST),
+    };
+    // §4.1: GET. RFC 9110 §15.5.6: another method is not allowed. §4.2.1: HTTP/1.1 or higher.
+    let not_a_get_of_1_1 = match (method, is_1_0) {
+        (b"GET", false) => None,
+        (b"GET", true) => Some(505),
+        _ => Some(405),
+    };
     // §4.2.1: an Upgrade that includes "websocket"; without, it is plain HTTP, for which there is
     // nothing here (RFC 9110 §15.5.22).
+    if let Some(status) = not_a_get_of_1_1 {
+        return Err(Some(status));
+    }
     if !lists("upgrade", "websocket") {
         return Err(Some(426));
     }
+    let host = host_of_target.or(host).ok_or(BAD_REQUEST)?;
     // §4.2.1: a Connection that includes "Upgrade".
     if !lists("connection", "upgrade") {
         return Err(BAD_REQUEST);
@@ -279,15 +296,14 @@ fn answer(bytes: &[u8]) -> Result<u16, Option<u16>> {
         }
     }
     // §9.1: a value that is no list of extensions fails the connection, also where nobody wants any.
-    match is_list_of_extensions(&all("sec-websocket-extensions").join(&b", "[..])) {
+    match all("sec-websocket-extensions").into_iter().all(is_list_of_extensions) {
         true => Ok(101),
         false => Err(BAD_REQUEST),
     }
 }
 
 /// §9.1: 1#( token *( ";" token [ "=" ( token | quoted-string ) ] ) ), blanks between any two words,
-/// and what was quoted is a token without its quotes. A list of nothing breaks the "1", and is let
-/// pass: a proxy that strikes out what it does not know may leave it.
+/// and what was quoted is a token without its quotes. The "1": a line names one extension at least.
 fn is_list_of_extensions(mut bytes: &[u8]) -> bool {
     // 1. Words and marks; a quoted word as 'q', a bare one as 't', a mark as it is.
     let mut words = String::new();
@@ -316,12 +332,14 @@ fn is_list_of_extensions(mut bytes: &[u8]) -> bool {
             }
         }
     }
-    // 2. Which of them may stand beside which.
-    words.split(',').all(|extension| {
-        let mut parts = extension.split(';');
-        let name = parts.next().unwrap_or_default();
-        extension.is_empty() || name == "t" && parts.all(|one| ["t", "t=t", "t=q"].contains(&one))
-    })
+    // 2. Which of them may stand beside which. RFC 9110 §5.6.1.2: empty elements are passed over.
+    let mut extensions = words.split(',').filter(|extension| !extension.is_empty()).peekable();
+    extensions.peek().is_some()
+        && extensions.all(|extension| {
+            let mut parts = extension.split(';');
+            let name = parts.next().unwrap_or_default();
+            name == "t" && parts.all(|one| ["t", "t=t", "t=q"].contains(&one))
+        })
 }
 
 /// RFC 9110 §5.6.2: token = 1*tchar.
@@ -338,9 +356,9 @@ fn without_ows(mut bytes: &[u8]) -> &[u8] {
     bytes
 }
 
-/// RFC 3986 §3.2.2: host [ ":" port ], where a name is of unreserved, pct-encoded (of which only the
-/// "%" is looked at) and sub-delims; an IPv6 address stands in brackets. RFC 9110 §4.2.1: the host is
-/// not empty. A port, where there is a colon, may be empty (§3.2.3).
+/// RFC 3986 §3.2.2: host [ ":" port ], where a name is of unreserved, pct-encoded and sub-delims; an
+/// IPv6 address stands in brackets, perhaps with a zone (RFC 6874), which names no other host. RFC 9110
+/// §4.2.1: the host is not empty. A port, where there is a colon, may be empty (§3.2.3).
 fn host_and_port(bytes: &[u8]) -> Option<(String, Option<u16>)> {
     let text = str::from_utf8(bytes).ok()?.to_ascii_lowercase();
     let end_of_host = match text.starts_with('[') {
@@ -348,14 +366,21 @@ fn host_and_port(bytes: &[u8]) -> Option<(String, Option<u16>)> {
         false => text.find(':').unwrap_or(text.len()),
     };
     let (host, port) = text.split_at(end_of_host);
-    let is_valid = match host.strip_prefix('[') {
+    let unreserved = |c: char| c.is_ascii_alphanumeric() || "-._~".contains(c);
+    let (host, is_valid) = match host.strip_prefix('[') {
         Some(v6) => {
             let v6 = v6.strip_suffix(']')?;
-            v6.contains(':') && v6.chars().all(|c| c.is_ascii_hexdigit() || c == ':' || c == '.')
+            let (v6, zone) = match v6.split_once("%25") {
+                Some((v6, zone)) => (v6, pct_decoded(zone)?),
+                None => (v6, "none".into()),
+            };
+            let is_zone = !zone.is_empty() && zone.chars().all(|c| unreserved(c) || c == '%');
+            (format!("[{v6}]"), is_zone && is_ipv6(v6))
         }
         None => {
-            let unreserved = |c: char| c.is_ascii_alphanumeric() || "-._~".contains(c);
-            !host.is_empty() && host.chars().all(|c| unreserved(c) || "%!$&'()*+,;=".contains(c))
+            let decoded = pct_decoded(host)?;
+            let is_name = decoded.chars().all(|c| unreserved(c) || "%!$&'()*+,;=".contains(c));
+            (host.to_owned(), !host.is_empty() && is_name)
         }
     };
     let digits = |text: &str| !text.is_empty() && text.chars().all(|c| c.is_ascii_digit());
@@ -365,7 +390,61 @@ fn host_and_port(bytes: &[u8]) -> Option<(String, Option<u16>)> {
         Some(number) if digits(number) => Some(number.parse().ok()?),
         _ => return None,
     };
-    is_valid.then(|| (host.into(), port))
+    is_valid.then_some((host, port))
+}
+
+/// RFC 3986 §2.1: "%" HEXDIG HEXDIG, each of them replaced by one "%"; `None` where a "%" is another.
+fn pct_decoded(text: &str) -> Option<String> {
+    let mut decoded = String::new();
+    let mut rest = text.chars();
+    while let Some(c) = rest.next() {
+        let is_hex = |c: Option<char>| c.is_some_and(|c| c.is_ascii_hexdigit());
+        if c == '%' && !(is_hex(rest.next()) && is_hex(rest.next())) {
+            return None;
+        }
+        decoded.push(c);
+    }
+    Some(decoded)
+}
+
+/// RFC 3986 §3.2.2: eight groups of one to four hex digits; the last two may be an IPv4 address; and
+/// "::" stands once for one group at least that is zero.
+fn is_ipv6(text: &str) -> bool {
+    // How many groups this is, if it is a list of some.
+    let groups = |text: &str, is_end: bool| -> Option<usize> {
+        if text.is_empty() {
+            return Some(0);
+        }
+        let parts: Vec<&str> = text.split(':').collect();
+        let mut count = 0;
+        for (at, part) in parts.iter().enumerate() {
+            let is_group =
+                (1..=4).contains(&part.len()) && part.chars().all(|c| c.is_ascii_hexdigit());
+            let is_v4 = is_end && at == parts.len() - 1 && is_ipv4(part);
+            count += if is_v4 { 2 } else { 1 };
+            if !is_group && !is_v4 {
+                return None;
+            }
+        }
+        Some(count)
+    };
+    match text.split_once("::") {
+        None => groups(text, true) == Some(8),
+        Some((before, after)) => {
+            let count = groups(before, false).zip(groups(after, true));
+            count.is_some_and(|(before, after)| before + after <= 7)
+        }
+    }
+}
+
+/// RFC 3986 §3.2.2: four numbers up to 255, without zeros in front.
+fn is_ipv4(text: &str) -> bool {
+    let is_octet = |part: &str| {
+        let digits =
+            !part.is_empty() && part.len() <= 3 && part.chars().all(|c| c.is_ascii_digit());
+        digits && (part == "0" || !part.starts_with('0')) && part.parse::<u16>().unwrap() <= 255
+    };
+    text.split('.').count() == 4 && text.split('.').all(is_octet)
 }
 
 /// RFC 6454 §7: scheme "://" host [ ":" port ]. A page of this host: the same host, and the same port,

@@ -71,7 +71,7 @@ fn check_in_frames(ear: &mut Ear, reader: Reader, bytes: &[u8], cut: usize) {
 }
 
 #[test]
-fn all_texts_of_one_and_two_bytes_are_what_std_says_however_cut_and_in_frames() {
+fn all_texts_of_one_and_two_bytes_are_what_std_says_in_any_pieces_and_in_frames() {
     let ones = (0..=255_u8).map(|a| vec![a]);
     let twos = (0..=u16::MAX).map(|ab| ab.to_be_bytes().to_vec());
     let mut ears = READERS.map(|reader| (reader, Ear::new(reader)));
@@ -85,7 +85,7 @@ fn all_texts_of_one_and_two_bytes_are_what_std_says_however_cut_and_in_frames() 
 
 #[test]
 #[cfg_attr(debug_assertions, ignore = "16,777,216 texts take long without optimisation")]
-fn all_texts_of_three_bytes_are_what_std_says_however_cut() {
+fn all_texts_of_three_bytes_are_what_std_says_in_any_pieces() {
     for abc in 0..1_u32 << 24 {
         check(&abc.to_be_bytes()[1..]);
     }
@@ -102,7 +102,7 @@ fn all_texts_of_three_bytes_are_what_std_says_as_messages_in_frames() {
 }
 
 #[test]
-fn each_character_is_read_however_it_was_cut() {
+fn each_character_is_read_in_any_pieces() {
     let mut room = [0; 4];
     for character in characters() {
         let bytes = character.encode_utf8(&mut room).as_bytes();

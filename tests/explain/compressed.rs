@@ -68,7 +68,7 @@ fn some_compressed_frames(
 }
 
 #[test]
-fn of_compressed_frames_each_bit_is_told_once_and_the_verdict_is_the_protocols() {
+fn each_bit_of_compressed_frames_is_explained_once_and_the_verdict_is_the_decoders() {
     let mut ends = BTreeSet::new();
     for seed in 1..=2000 {
         let mut dice = Dice(seed * 0x6c07_8965);
@@ -131,7 +131,7 @@ fn parts(annotation: &Annotation) -> Vec<(&str, &str)> {
 }
 
 #[test]
-fn rfc_7692_section_7_2_3_each_sample_is_told_with_its_block_and_what_it_inflates_to() {
+fn rfc_7692_section_7_2_3_each_sample_is_explained_with_its_block_and_its_inflated_text() {
     for (bytes, word) in COMPRESSED {
         let told = told_compressed(bytes, Role::Server, deflate_params::DeflateParams::default());
         let inflated: Vec<u8> =
@@ -148,7 +148,7 @@ fn rfc_7692_section_7_2_3_each_sample_is_told_with_its_block_and_what_it_inflate
 }
 
 #[test]
-fn what_a_message_repeats_of_those_before_it_is_told_in_both_directions() {
+fn what_a_message_repeats_of_earlier_ones_is_explained_in_both_directions() {
     let hello = b"\xf2\x48\xcd\xc9\xc9\x07\x00";
     let again = b"\xf2\x00\x11\x00\x00";
     for from in [Role::Client, Role::Server] {
@@ -171,7 +171,7 @@ fn what_a_message_repeats_of_those_before_it_is_told_in_both_directions() {
 }
 
 #[test]
-fn what_is_cut_or_no_deflate_is_1007_and_told_as_far_as_it_goes() {
+fn a_truncated_or_invalid_deflate_stream_is_1007_and_explained_as_far_as_it_goes() {
     for (bytes, value, why) in [
         (&b"\xc1\x04\xf2\x48\xcd\xc9"[..], "\"Hel\"", "don't end where a block does"),
         (b"\xc1\x05Hello", "\"\"", "aren't DEFLATE"),
@@ -215,7 +215,7 @@ fn section_8_1_of_compressed_text_the_bad_byte_is_named_by_its_place_in_what_it_
 }
 
 #[test]
-fn the_pieces_in_which_compressed_frames_come_change_nothing_that_is_told() {
+fn the_explanation_of_compressed_frames_does_not_depend_on_the_pieces_in_which_they_come() {
     for seed in 1..=400 {
         let mut dice = Dice(seed * 0x27d4_eb2f);
         let agreed = some_terms(&mut dice);

@@ -11,7 +11,7 @@ use crate::frames::some_frames;
 use crate::support::*;
 
 #[test]
-fn the_pieces_in_which_bytes_come_change_nothing_that_is_told() {
+fn the_explanation_does_not_depend_on_the_pieces_in_which_bytes_come() {
     for seed in 1..=400 {
         let mut dice = Dice(seed * 0x51_7cc1);
         let mut bytes = some_frames(&mut dice, Role::Client);
@@ -57,7 +57,7 @@ fn told_in_turn(dice: &mut Dice, client: &[u8], server: &[u8]) -> [Vec<Annotatio
 }
 
 #[test]
-fn of_both_directions_each_bit_is_told_once_however_they_take_turns() {
+fn each_bit_of_both_directions_is_explained_once_in_whatever_order_they_take_turns() {
     for seed in 1..=1500 {
         let mut dice = Dice(seed * 0x85eb_ca6b);
         let interim = ["", "HTTP/1.1 100 Continue\r\n\r\n", "HTTP/1.1 103 \r\nLink: x\r\n\r\n"];
@@ -79,7 +79,7 @@ fn of_both_directions_each_bit_is_told_once_however_they_take_turns() {
 }
 
 #[test]
-fn rfc_9110_section_15_2_an_interim_response_is_told_and_the_answer_follows_it() {
+fn rfc_9110_section_15_2_an_interim_response_is_explained_and_the_answer_follows_it() {
     let interim = "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n";
     let server = [interim.as_bytes(), ANSWER.as_bytes(), b"\x81\x02ok"].concat();
     let told = explain_response(&server, &request_head(), &terms());
@@ -102,7 +102,7 @@ fn rfc_9110_section_15_2_an_interim_response_is_told_and_the_answer_follows_it()
 }
 
 #[test]
-fn what_if_the_answer_comes_while_the_client_is_in_mid_frame() {
+fn what_if_the_answer_comes_while_the_client_is_within_a_frame() {
     let client = [&request_head()[..], b"\x81\x85\0\0\0\0Hel"].concat();
     for answer in [ANSWER, "HTTP/1.1 400 \r\n\r\n"] {
         let mut conversation = Conversation::new(terms());

@@ -42,7 +42,7 @@ pub fn some_frames(dice: &mut Dice, from: Role) -> Vec<u8> {
 }
 
 #[test]
-fn of_frames_each_bit_is_told_once_and_the_verdict_is_the_protocols() {
+fn each_bit_of_frames_is_explained_once_and_the_verdict_is_the_decoders() {
     for seed in 1..=6000 {
         let mut dice = Dice(seed * 0x9e37_79b9);
         let (from, reader) = match dice.roll(2) {

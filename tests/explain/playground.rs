@@ -4,11 +4,15 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::mpsc::{channel, sync_channel};
+use std::time::Duration;
 
 use ws101::{Client, Error, Limits, Message, WebSocket};
 
 #[path = "../../examples/playground/backlog.rs"]
 mod backlog;
+
+/// Longer than anything takes: it only ends a test that would hang.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The program of an example: `cargo test` has built it beside this test.
 fn program(name: &str) -> Command {
@@ -63,7 +67,7 @@ impl Drop for Playground {
 /// The next text with these words.
 fn hear(ws: &mut WebSocket, words: &str) -> String {
     loop {
-        let message = ws.recv().unwrap().expect(words);
+        let message = ws.recv_timeout(PATIENCE).unwrap().expect(words);
         let text = message.as_text().unwrap();
         if text.contains(words) {
             return text.to_owned();
@@ -71,22 +75,27 @@ fn hear(ws: &mut WebSocket, words: &str) -> String {
     }
 }
 
+fn echo(wire: &mut WebSocket, text: &str) {
+    wire.send(text).unwrap();
+    assert_eq!(wire.recv_timeout(PATIENCE).unwrap().unwrap().as_text(), Some(text));
+}
+
 #[test]
 fn a_wire_that_is_opened_again_hears_what_is_said_to_all() {
     let playground = Playground::start("127.0.0.1:0");
     let (mut lens, ticket) = playground.lens();
     let mut first = playground.wire(&ticket);
+    echo(&mut first, "first");
     let mut second = playground.wire(&ticket);
-    second.send("here").unwrap();
-    assert_eq!(second.recv().unwrap().unwrap().as_text(), Some("here"));
+    echo(&mut second, "second");
     // The old one ends after the new one has opened, and the server has noticed.
-    hear(&mut lens, "here");
+    hear(&mut lens, "\\\"second\\\"");
     first.close(1000, "").unwrap();
     hear(&mut lens, "\"about\":\"tabs\"");
     lens.send("say 1\nhello").unwrap();
-    assert_eq!(second.recv().unwrap().unwrap().as_text(), Some("hello"));
+    assert_eq!(second.recv_timeout(PATIENCE).unwrap().unwrap().as_text(), Some("hello"));
     lens.send("close 4001\nenough").unwrap();
-    assert!(second.recv().unwrap().is_none());
+    assert!(second.recv_timeout(PATIENCE).unwrap().is_none());
     assert_eq!(second.closed_with().unwrap().code.0, 4001);
 }
 
@@ -106,7 +115,7 @@ fn no_echo_comes_between_the_three_fragments() {
     let (mut whole, mut echoes) = (0, 0);
     while (whole, echoes) != (40, 2000) {
         // A frame that comes between is a violation.
-        match wire.recv().unwrap().unwrap().as_text() {
+        match wire.recv_timeout(PATIENCE).unwrap().unwrap().as_text() {
             Some("noise") => echoes += 1,
             Some("one message, in three fragments") => whole += 1,
             other => panic!("{other:?}"),
@@ -150,10 +159,10 @@ fn what_waits_for_a_page_is_bounded_in_bytes() {
     }
     assert!(waiting + text.len() > backlog::MOST_WAITING);
     // A text counts until it is sent.
-    has_begun.recv().unwrap();
+    has_begun.recv_timeout(PATIENCE).unwrap();
     assert!(!backlog.put(text.clone()));
     go.send(()).unwrap();
-    has_begun.recv().unwrap();
+    has_begun.recv_timeout(PATIENCE).unwrap();
     assert!(backlog.put(text));
 }
 
@@ -166,10 +175,10 @@ fn a_lens_that_reads_nothing_is_let_go_and_its_wire_goes_on() {
     let message = vec![7; 4096];
     for _ in 0..1200 {
         wire.send(message.clone()).unwrap();
-        assert_eq!(wire.recv().unwrap(), Some(Message::Binary(message.clone())));
+        assert_eq!(wire.recv_timeout(PATIENCE).unwrap(), Some(Message::Binary(message.clone())));
     }
     let ended = loop {
-        match lens.recv() {
+        match lens.recv_timeout(PATIENCE) {
             Ok(Some(_)) => {}
             ended => break ended,
         }
@@ -182,8 +191,7 @@ fn a_conversation_is_saved_as_text_and_explained_again() {
     let playground = Playground::start("127.0.0.1:0");
     let (mut lens, ticket) = playground.lens();
     let mut wire = playground.wire(&ticket);
-    wire.send("Hello").unwrap();
-    wire.recv().unwrap();
+    echo(&mut wire, "Hello");
     lens.send("save\n").unwrap();
     let saved = hear(&mut lens, "\"about\":\"saved\"");
     let text = saved.split("\"text\":\"").nth(1).unwrap().trim_end_matches("\"}");

@@ -16,6 +16,7 @@ use ws101::frames::header::Role;
 use ws101::handshake::deflate_params::DeflateParams;
 use ws101::handshake::origin::Origins;
 use ws101::handshake::server::Rules;
+use ws101::http::authority::Hosts;
 
 use crate::frames::some_frames;
 use crate::support::*;
@@ -30,7 +31,13 @@ fn each_anchor_is_found_once_in_the_source_and_its_marked_lines_name_its_rule() 
     let mut nameless = Vec::new();
     for anchor in Anchor::all() {
         assert!(ids.insert(anchor.id), "{} stands twice", anchor.id);
-        let passage = passage(anchor);
+        let passage = match anchor.passage() {
+            Ok(passage) => passage,
+            Err(why) => {
+                nameless.push(why);
+                continue;
+            }
+        };
         let marked = passage.lines.iter().filter(|line| line.is_marked);
         let marked: Vec<&str> = marked.map(|line| line.text).collect();
         assert!(!marked.is_empty(), "{}", anchor.id);
@@ -44,7 +51,7 @@ fn each_anchor_is_found_once_in_the_source_and_its_marked_lines_name_its_rule() 
         }
         assert!(!passage.chapter.text.is_empty(), "{}: no passage in a chapter", anchor.id);
     }
-    assert!(nameless.is_empty(), "{}", nameless.join("\n"));
+    assert!(nameless.is_empty(), "mend src/explain/source/mod.rs:\n{}", nameless.join("\n"));
 }
 
 #[test]
@@ -62,7 +69,7 @@ fn the_lines_of_an_anchor_are_those_of_its_file() {
         ("unmask", "mask::apply(key, taken, piece)"),
         ("length.least", "if length < least {"),
         ("close", "close_before(within, close.clone())"),
-        ("fragment", "(Opcode::Continuation, None) => return Err"),
+        ("fragment", "(Opcode::Continuation, None) => Err"),
     ] {
         let passage = passage(Anchor::of(id).unwrap());
         let marked = passage.lines.iter().filter(|line| line.is_marked);
@@ -84,7 +91,7 @@ fn is_of_http(section: &str) -> bool {
 /// Whether the lines of an anchor name a section.
 fn names_section(anchor: &'static Anchor, section: &'static str) -> bool {
     static KNOWN: Mutex<BTreeMap<(&str, &str), bool>> = Mutex::new(BTreeMap::new());
-    let mut known = KNOWN.lock().unwrap();
+    let mut known = KNOWN.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
     *known.entry((anchor.id, section)).or_insert_with(|| passage(anchor).names(section))
 }
 
@@ -152,7 +159,7 @@ fn each_field_and_verdict_of_frames_leads_to_code_that_names_its_section() {
 fn each_field_and_verdict_of_a_request_leads_to_code_that_names_its_section() {
     let rules = Rules {
         origins: Origins::SameHost,
-        hosts: vec!["a:1".into()],
+        hosts: Hosts::Listed(vec!["a:1".into()]),
         paths: vec!["/chat".into()],
         deflate: Some(DeflateConfig::default()),
         ..Rules::default()
@@ -213,6 +220,12 @@ fn each_field_and_verdict_of_a_request_leads_to_code_that_names_its_section() {
     let page = "GET / HTTP/1.1\r\nHost: a:1\r\n\r\n";
     assert_linked(&explain_request(page.as_bytes(), &settings), page);
     assert_linked(&explain_request(b"GET / HT", &settings), "incomplete");
+    let told = explain_request(format!("\r\n{good}").as_bytes(), &settings);
+    assert_linked(&told, "an empty line in front");
+    assert_eq!(
+        (&*told[0].spans[0].field, &*told[0].spans[1].field),
+        ("empty line", "request line")
+    );
 }
 
 #[test]
@@ -234,6 +247,9 @@ fn each_field_and_verdict_of_a_response_leads_to_code_that_names_its_section() {
         good.replace("permessage-deflate", "x-other"),
         "SSH-2.0-x\r\n\r\n".into(),
         "HTTP/1.1 \x01".into(),
+        good.replace('\r', ""),
+        format!("HTTP/1.1 200 OK\r\nX: {}\r\n\r\n", "y".repeat(3000)),
+        good.replace("HTTP/1.1", "HTTP/1.0"),
         "HTTP/1.1 301 Moved\r\nLocation: /\r\nContent-Length: 2\r\n\r\nok".into(),
         "HTTP/1.1 401 No\r\nContent-Length: 2\r\n\r\nok".into(),
         "HTTP/1.1 500 No\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n".into(),

@@ -132,7 +132,7 @@ fn section_5_5_1_the_bad_byte_of_a_reason_is_named() {
 }
 
 #[test]
-fn a_frame_that_ends_in_mid_character_says_that_the_next_goes_on() {
+fn a_frame_that_ends_within_a_character_says_that_the_next_one_continues_it() {
     let told = explain_frames(b"\x01\x02\xe2\x98\x80\x01\x83", Role::Server, &Settings::default());
     assert!(told.iter().all(|annotation| matches!(annotation.verdict, Verdict::Fine)));
     assert!(told[0].spans.last().unwrap().meaning.contains("continues in the next frame"));

@@ -150,7 +150,7 @@ fn a_call_that_gives_up_at_any_byte_leaves_the_connection_as_it_was_for_the_next
 }
 
 #[test]
-fn at_a_timeout_in_the_head_the_peer_is_told_so_or_given_up() {
+fn a_timeout_within_the_head_is_answered_or_ends_the_connection() {
     for case in cases() {
         for at in 0..case.head {
             let (stream, heard) = case.run(&[(Read, at, Fault::TimedOut)]);

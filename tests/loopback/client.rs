@@ -212,7 +212,7 @@ fn client_masks_every_frame_with_a_fresh_key() {
 }
 
 #[test]
-fn client_refuses_an_address_that_is_none_and_dials_nobody() {
+fn client_refuses_an_invalid_address_without_dialling() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     listener.set_nonblocking(true).unwrap();
     let address = listener.local_addr().unwrap();
@@ -236,13 +236,18 @@ fn client_refuses_an_address_that_is_none_and_dials_nobody() {
         ("ws://ADDRESS\0/", "control character"),
         ("ws:///chat", "host"),
         ("ws://", "host"),
-        ("ws://:80/", "host"),
-        ("ws://user@ADDRESS/", "host"),
-        ("ws://user:password@ADDRESS/", "host"),
-        ("ws://ADDRESS:1/", "host"),
-        ("ws://127.0.0.1:65536/", "host"),
-        ("ws://127.0.0.1:port/", "host"),
-        ("ws://[::1/", "host"),
+        ("ws://:80/", "no host"),
+        ("ws://user@ADDRESS/", "`Authorization: Basic`"),
+        ("ws://user:password@ADDRESS/", "`Authorization: Basic`"),
+        ("ws://ADDRESS:1/", "a port that is no number up to 65535"),
+        ("ws://127.0.0.1:65536/", "a port that is no number up to 65535"),
+        ("ws://127.0.0.1:port/", "a port that is no number up to 65535"),
+        ("ws://[::1/", "neither a name nor"),
+        ("ws://[1:2]/", "neither a name nor"),
+        ("ws://%zz/", "neither a name nor"),
+        ("ws://ADDRESS/a\"b<c>", "two hex digits"),
+        ("ws://ADDRESS/%zz", "two hex digits"),
+        ("ws://ADDRESS/?a[]=b", "two hex digits"),
     ] {
         let url = url.replace("ADDRESS", &address.to_string());
         match ws101::connect(&url) {
@@ -479,7 +484,7 @@ fn client_shows_the_status_and_the_body_of_a_server_that_opens_no_websocket() {
 }
 
 #[test]
-fn client_waits_a_second_and_no_longer_for_a_body_whose_end_is_nowhere() {
+fn client_waits_a_second_and_no_longer_for_a_body_that_does_not_end() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let client = Client::new(format!("ws://{}/", listener.local_addr().unwrap()));
     let refused = run(move || (Instant::now(), client.connect()));
@@ -496,7 +501,7 @@ fn client_waits_a_second_and_no_longer_for_a_body_whose_end_is_nowhere() {
 }
 
 #[test]
-fn client_waits_for_nothing_behind_a_body_whose_length_is_told() {
+fn client_does_not_wait_after_a_body_whose_length_is_announced() {
     let time = || {
         let (address, server) = play(|mut peer| {
             peer.read_head();
@@ -514,7 +519,7 @@ fn client_waits_for_nothing_behind_a_body_whose_length_is_told() {
 }
 
 #[test]
-fn client_tells_a_server_that_leaves_from_a_stream_that_fails() {
+fn client_distinguishes_a_server_that_closes_from_a_stream_that_fails() {
     // Who leaves with bytes unread sends a reset.
     let (address, server) = play(|peer| peer.stream.peek(&mut [0]).unwrap());
     let left = Client::new(format!("ws://{address}")).connect();
@@ -631,7 +636,6 @@ fn client_rejects_an_answer_that_is_not_http() {
         ("\r\n\r\n", "\"\""),
         ("220 mail.example ESMTP\n", "0x0a"),
         ("hello\0", "0x00"),
-        ("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n folded\r\n\r\n", "folded"),
         // A server of TLS answers with an alert.
         ("\u{15}\u{3}\u{3}\0\u{2}\u{2}F", "0x15"),
     ] {
@@ -642,8 +646,85 @@ fn client_rejects_an_answer_that_is_not_http() {
 #[test]
 fn client_rejects_a_head_that_is_too_large() {
     let long = GOOD.replace("\r\n\r\n", &format!("\r\nA: {}", "b".repeat(17 * 1024)));
-    rejects(&long, None, &["16384 bytes"]);
-    rejects(&GOOD.replace("\r\n\r\n", &"\r\nA: b".repeat(200)), None, &["100 lines"]);
+    let says = ["The head of an answer", "max_head"];
+    rejects(&long, None, &[&says[..], &["16384 bytes"]].concat());
+    let many = GOOD.replace("\r\n\r\n", &"\r\nA: b".repeat(200));
+    rejects(&many, None, &[&says[..], &["100 lines"]].concat());
+}
+
+#[test]
+fn client_says_of_an_answer_with_bare_lfs_that_its_lines_end_with_cr_lf() {
+    for answer in [GOOD.replace("\r\n", "\n"), GOOD.replacen("\r\n", "\n", 1)] {
+        rejects(&answer, None, &["ends with CR LF", "0x0a", "`\\r\\n`"]);
+    }
+}
+
+#[test]
+fn client_takes_a_folded_line_for_more_of_the_line_before_it() {
+    // RFC 9112 §5.2: a user agent replaces it by spaces.
+    answered(|client| client, &GOOD.replace("websocket\r\n", "websocket\r\nX: a\r\n\t b\r\n"))
+        .unwrap();
+    let folded = GOOD.replace("Upgrade: websocket", "Upgrade: websocket\r\n h2c");
+    rejects(&folded, Some(101), &["\"websocket h2c\""]);
+    rejects(&GOOD.replace("Upgrade: websocket", " Upgrade: websocket"), None, &["white space"]);
+}
+
+#[test]
+fn client_shows_a_chunked_body_without_its_chunks() {
+    let head = "HTTP/1.1 403 Forbidden\r\nTransfer-Encoding: chunked\r\n\r\n";
+    let answer = format!("{head}9;a=b\r\nRead this\r\n11\r\n: it says why. Ok\r\n0\r\n\r\n");
+    let rejection = rejects(&answer, Some(403), &["Read this: it says why. Ok"]);
+    assert_eq!(rejection.body, "Read this: it says why. Ok");
+}
+
+#[test]
+fn client_waits_for_no_body_that_has_ended_or_can_not_come() {
+    for answer in [
+        "HTTP/1.1 403 Forbidden\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nno\r\n0\r\n\r\n",
+        "HTTP/1.1 204 No Content\r\n\r\n",
+        "HTTP/1.1 304 Not Modified\r\nContent-Length: 100\r\n\r\n",
+        "HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n",
+    ] {
+        let time = || {
+            let (address, server) = play(move |mut peer| {
+                peer.read_head();
+                peer.write(answer);
+                // The connection is kept alive.
+                peer.read_end();
+            });
+            let start = Instant::now();
+            let refused = Client::new(format!("ws://{address}")).connect();
+            assert!(matches!(refused, Err(Error::Rejected(_))), "{refused:?}");
+            server.join().unwrap();
+            start.elapsed()
+        };
+        // Waiting for more would take a second, each time.
+        assert!((0..5).any(|_| time() < Duration::from_millis(900)), "{answer}");
+    }
+}
+
+#[test]
+fn client_says_what_a_304_is_and_sends_nobody_elsewhere() {
+    let rejection = rejects("HTTP/1.1 304 Not Modified\r\n\r\n", Some(304), &["304 Not Modified"]);
+    assert!(!rejection.to_string().contains("moved"), "{rejection}");
+}
+
+#[test]
+fn client_names_the_host_that_is_not_found() {
+    // RFC 6761 §6.4: no name under `.invalid` is ever found.
+    let error = ws101::connect("ws://no-such-host.invalid/").unwrap_err();
+    assert!(matches!(error, Error::Io(_)), "{error:?}");
+    assert!(error.to_string().contains("\"no-such-host.invalid\""), "{error}");
+}
+
+#[test]
+#[cfg(target_os = "linux")] // Its loopback interface has the number 1.
+fn client_dials_an_address_with_a_zone_and_keeps_the_zone_to_itself() {
+    let Ok(listener) = TcpListener::bind("[::1]:0") else { return };
+    let port = listener.local_addr().unwrap().port();
+    let server = thread::spawn(move || Peer::new(listener.accept().unwrap().0).read_head());
+    ws101::connect(&format!("ws://[::1%251]:{port}/")).unwrap_err();
+    assert_eq!(value_of(&server.join().unwrap(), "Host"), format!("[::1]:{port}"));
 }
 
 #[test]
@@ -804,6 +885,24 @@ fn example_client_sends_its_options_and_prints_what_comes_until_the_server_close
 }
 
 #[test]
+fn example_client_shows_nothing_that_moves_the_terminal() {
+    let (address, server) = play(|mut peer| {
+        open(&mut peer);
+        let title = "\u{1b}]0;owned\u{7}\u{1b}[2J\u{202e}";
+        peer.write(
+            [unmasked(0x81, title), unmasked(0x88, b"\x0f\xa0\x1b[2J\xe2\x80\xae")].concat(),
+        );
+        peer.read_masked_frame();
+    });
+    let output = run_example(&[&format!("ws://{address}")], None);
+    server.join().unwrap();
+    let (text, said) = (String::from_utf8(output.stdout), String::from_utf8(output.stderr));
+    let (text, said) = (text.unwrap(), said.unwrap());
+    assert_eq!(text, "\\u{1b}]0;owned\\u{7}\\u{1b}[2J\\u{202e}\n");
+    assert!(said.contains("4000") && !said.contains(['\u{1b}', '\u{202e}']), "{said:?}");
+}
+
+#[test]
 fn example_client_says_why_it_could_not_connect_and_exits_with_1() {
     let server = echo();
     let url = server.url();
@@ -850,8 +949,9 @@ fn client_passes_over_interim_answers() {
 }
 
 #[test]
-fn client_takes_no_101_of_http_1_0() {
-    rejects(&GOOD.replace("HTTP/1.1", "HTTP/1.0"), Some(101), &["HTTP/1.0 101"]);
+fn client_takes_no_101_of_http_1_0_and_says_that_it_has_no_upgrades() {
+    let says = ["HTTP/1.0 101", "HTTP/1.0 has no upgrades"];
+    rejects(&GOOD.replace("HTTP/1.1", "HTTP/1.0"), Some(101), &says);
 }
 
 #[test]

@@ -133,7 +133,7 @@ fn section_7_2_3_both_sides_read_and_write_the_samples() {
 }
 
 #[test]
-fn section_7_2_3_4_both_sides_read_on_behind_a_last_block() {
+fn section_7_2_3_4_both_sides_read_on_after_a_last_block() {
     for side in BOTH_SIDES {
         let (mut wire, app) = open(side, |mut ws| (0..3).map(|_| ws.recv().unwrap()).collect());
         wire.send(0xc1, b"\xf3\x48\xcd\xc9\xc9\x07\x00\x00");
@@ -181,6 +181,47 @@ fn section_10_4_both_sides_fail_a_bomb_with_1009_as_soon_as_it_is_over_the_limit
             assert_eq!(wire.read_close(), 1009, "{fragments} fragments at the {side:?}");
             assert!(matches!(app.wait(), Err(Error::Violation(_))));
         }
+    }
+}
+
+/// An empty block without compression: five bytes that inflate to nothing.
+const EMPTY: [u8; 5] = [0, 0, 0, 0xff, 0xff];
+
+#[test]
+fn section_10_4_both_sides_bound_what_comes_in_of_a_compressed_message_that_inflates_to_nothing() {
+    // Twice the limit, a KiB, and 16 bytes for the one fragment.
+    let most = 2 * LIMITS().max_message as usize + 1024 + 16;
+    let mut exact = EMPTY.repeat((most - HELLO.len()) / EMPTY.len());
+    // What is missing: empty blocks of 10 bits, four of them in five bytes.
+    assert_eq!(exact.len() + HELLO.len(), most - 3);
+    exact.extend_from_slice(HELLO);
+    for side in BOTH_SIDES {
+        let (mut wire, app) = open(side, |mut ws| (ws.recv(), ws.recv()));
+        wire.send(0xc1, &exact);
+        // 2.4 GiB in one frame: told from its header alone.
+        let length = 2_400_u64 << 20;
+        let mask = if side == Side::Server { 0x80 } else { 0 };
+        wire.peer.write([&[0xc2, mask | 127][..], &length.to_be_bytes(), &[0; 4]].concat());
+        assert_eq!(wire.read_close(), 1009, "at the {side:?}");
+        let (message, refused) = app.wait();
+        assert_eq!(message.unwrap().unwrap().as_text(), Some("Hello"));
+        assert!(matches!(refused, Err(Error::Violation(_))));
+
+        // In fragments: told once their sum is too much.
+        let (mut wire, app) = open(side, |mut ws| ws.recv());
+        let empties = EMPTY.repeat(2_000);
+        let sent = (0..).take_while(|i| {
+            let first = if *i == 0 { 0x42 } else { 0x00 };
+            let frame = match side {
+                Side::Server => masked(first, &empties),
+                Side::Client => unmasked(first, &empties),
+            };
+            *i < 1_000 && wire.peer.stream.write_all(&frame).is_ok()
+        });
+        assert!(sent.count() >= 20, "the limit allows so many");
+        wire.peer.finish();
+        assert_eq!(wire.read_close(), 1009, "fragments at the {side:?}");
+        assert!(matches!(app.wait(), Err(Error::Violation(_))));
     }
 }
 
@@ -283,7 +324,7 @@ fn settings_that_cannot_be_kept_are_refused_before_anything_is_dialled_or_accept
 
 /// Both roles of ours, on any terms, with every way to send.
 #[test]
-fn both_sides_understand_each_other_on_all_terms_whatever_way_it_is_sent() {
+fn both_sides_understand_each_other_with_all_parameters_and_all_ways_of_sending() {
     let long: String = (0..10_000).map(|i| format!("{i} ")).collect();
     for (bits, takeover) in [(15, true), (15, false), (9, true), (9, false), (12, true)] {
         let settings = DeflateConfig {
@@ -359,5 +400,22 @@ fn cost_of_what_a_compressed_connection_holds() {
         }
         println!("{bits} bits: an inflater and its window {} KiB", (resident() - start) / COUNT);
         kept.push(halves);
+    }
+}
+
+#[test]
+fn section_7_2_3_6_both_sides_read_an_empty_message_of_one_byte_and_fail_none_with_1007() {
+    for side in BOTH_SIDES {
+        let (mut wire, app) = open(side, |mut ws| {
+            let first = ws.recv().unwrap();
+            (first, ws.recv().unwrap_err())
+        });
+        wire.send(0xc1, b"\x00");
+        // As test suites of other projects send it. zlib never does.
+        wire.send(0xc1, b"");
+        assert_eq!(wire.read_close(), 1007, "{side:?}");
+        let (first, error) = app.wait();
+        assert_eq!(first, Some(Message::Text(String::new())), "{side:?}");
+        assert!(matches!(error, Error::Violation(_)), "{error:?}");
     }
 }

@@ -843,6 +843,47 @@ fn either_side_reads_a_long_message_while_it_arrives() {
 }
 
 #[test]
+fn either_side_takes_a_long_stream_and_no_longer_message_for_it() {
+    for side in BOTH_SIDES {
+        let limits = Limits { max_message: 100, max_stream: Some(1_000), ..unhurried() };
+        let (mut wire, app) = open(side, limits, |mut ws| {
+            let mut stream = Vec::new();
+            let command = ws.recv()?.unwrap();
+            ws.recv_stream()?.unwrap().read_to_end(&mut stream)?;
+            let message = ws.recv()?.unwrap();
+            // Left half way: the rest is skipped, within the limit of a stream.
+            drop(ws.recv_stream()?.unwrap());
+            let too_long = ws.recv().unwrap_err();
+            Ok::<_, Error>((command, stream, message, too_long.to_string()))
+        });
+        wire.send(0x81, "a command");
+        wire.send(0x02, [b's'; 600]);
+        wire.send(0x80, [b's'; 400]);
+        wire.send(0x82, [b'm'; 100]);
+        wire.send(0x82, [b's'; 1_000]);
+        let one_too_many = wire.header(0x82, 101, &[]);
+        wire.peer.write(one_too_many);
+        assert_eq!(wire.read_close(), 1009);
+        let (command, stream, message, too_long) = app.wait().unwrap();
+        assert_eq!(command.as_text(), Some("a command"));
+        assert!(stream == [b's'; 1_000] && message.as_bytes() == [b'm'; 100]);
+        assert!(too_long.contains("more than 100 bytes"), "{too_long}");
+    }
+}
+
+#[test]
+fn either_side_refuses_a_stream_over_its_own_limit_with_1009() {
+    for side in BOTH_SIDES {
+        let limits = Limits { max_message: 100, max_stream: Some(1_000), ..unhurried() };
+        let (mut wire, app) = open(side, limits, |mut ws| ws.recv_stream().map(drop));
+        let one_too_many = wire.header(0x82, 126, &1_001_u16.to_be_bytes());
+        wire.peer.write(one_too_many);
+        assert_eq!(wire.read_close(), 1009);
+        assert!(matches!(app.wait(), Err(Error::Violation(_))));
+    }
+}
+
+#[test]
 fn what_if_a_stream_is_announced_that_no_memory_holds() {
     for side in BOTH_SIDES {
         let (tell, told) = channel();

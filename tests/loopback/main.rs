@@ -1,15 +1,16 @@
-//! ws101 over real sockets, on the loopback interface: what a peer sees.
+//! ws101 over real sockets, on the loopback interface, as a peer sees it.
 //!
-//! No test waits for time to pass where it can wait for something to happen, and each takes a free
-//! port. What a peer sends and gets is written as bytes, so nothing here relies on the code it tests.
+//! A test waits for something to happen rather than for time to pass, and uses a free port. The tests
+//! write a peer's messages as bytes, so they don't rely on the code that they test.
 
 mod client;
 mod conversation;
 mod decisions;
 #[cfg(feature = "deflate")]
 mod deflate;
-mod house;
 mod life;
+mod proxy;
+mod registry;
 mod streams;
 mod support;
 #[cfg_attr(not(feature = "tls"), path = "no_tls.rs")]

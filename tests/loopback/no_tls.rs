@@ -17,7 +17,7 @@ fn tells_the_feature<T>(what: ws101::Result<T>) {
 }
 
 #[test]
-fn client_without_tls_dials_nobody_and_writes_nothing_to_an_address_that_asks_for_it() {
+fn client_without_tls_refuses_a_wss_address_without_dialling_or_writing() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     listener.set_nonblocking(true).unwrap();
     let url = format!("wss://{}", listener.local_addr().unwrap());

@@ -22,12 +22,13 @@ pub struct Running {
     thread: Option<JoinHandle<Result<()>>>,
 }
 
-/// Serves on a free port what `configure` makes of it.
+/// Serves on a free port what `configure` makes of it. It answers for any host, because many tests ask
+/// for hosts that are not this machine.
 pub fn serve(
     configure: impl FnOnce(Server) -> Server,
     handler: impl Fn(WebSocket) -> Result<()> + Send + Sync + 'static,
 ) -> Running {
-    let server = configure(Server::bind("127.0.0.1:0").unwrap());
+    let server = configure(Server::bind("127.0.0.1:0").unwrap().hosts(["*"]));
     let (address, handle) = (server.local_addr().unwrap(), server.handle());
     let thread = Some(thread::spawn(move || server.serve(handler)));
     Running { address, handle, thread }

@@ -206,7 +206,7 @@ fn client_refuses_a_server_that_it_has_no_reason_to_trust_and_says_nothing_to_it
     let expired = certificate(&["127.0.0.1"], EXPIRED);
     for (shown, root, diagnostic) in [
         (&good, Some(&other), "leads up to a root"), // of the same name
-        (&good, None, "Give a self-signed one as a root"),
+        (&good, None, "Name a self-signed certificate as a root"),
         (&elsewhere, Some(&elsewhere), "names the host"),
         (&expired, Some(&expired), "it ended"),
     ] {
@@ -309,7 +309,7 @@ fn a_bad_record_takes_nothing_away_from_the_good_ones_before_it() {
 }
 
 #[test]
-fn certificates_that_are_none_teach_what_they_should_be() {
+fn an_invalid_certificate_gets_a_diagnostic_that_says_what_it_should_be() {
     let made = for_loopback();
     let (certificate, key) = (made.pem.certificate.as_bytes(), made.pem.key.as_bytes());
     let other = for_loopback();
@@ -337,7 +337,7 @@ fn certificates_that_are_none_teach_what_they_should_be() {
 }
 
 #[test]
-fn plain_http_to_a_tls_port_is_told_so_and_tls_to_a_plain_port_too() {
+fn plain_http_to_a_tls_port_and_tls_to_a_plain_port_are_both_answered() {
     let server = secure(|server| server, echo_handler);
     let mut peer = server.running.dial();
     peer.write(request(&[]));
@@ -352,7 +352,7 @@ fn plain_http_to_a_tls_port_is_told_so_and_tls_to_a_plain_port_too() {
 }
 
 #[test]
-fn pages_are_served_over_tls_to_whoever_asks() {
+fn pages_are_served_over_tls() {
     let server = secure(|server| server.http(|_| Some(Response::html("hello"))), echo_handler);
     let mut peer = server.dial();
     peer.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
@@ -376,7 +376,7 @@ fn section_10_2_server_lets_in_no_http_page_of_its_own_host_over_tls() {
 }
 
 #[test]
-fn one_whose_page_panics_is_told_500_over_tls() {
+fn a_client_whose_page_panics_gets_500_over_tls() {
     let server = secure(|server| server.http(|_| panic!("on purpose")), echo_handler);
     let mut peer = server.dial();
     peer.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
@@ -413,7 +413,7 @@ fn what_if_the_stream_ends_without_close_notify() {
 }
 
 #[test]
-fn server_sends_a_close_and_a_close_notify_to_one_who_breaks_the_rules() {
+fn server_sends_a_close_and_a_close_notify_to_a_peer_that_breaks_the_rules() {
     let server = secure(|server| server, echo_handler);
     let mut peer = server.open();
     // Unmasked, and a lot behind it that nobody will read.

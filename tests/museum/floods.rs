@@ -26,8 +26,8 @@ const SOON: Duration = Duration::from_millis(100);
 /// Bytes: `01 81 m x`, then `00 81 m x` without end
 /// Holds: the limit is on the sum, and 1009 is told from the header that goes over it
 /// Twin: src/frames/assembler.rs
-/// was `Some(sum) if sum <= self.bounds.max_message => self.announced = sum,`
-/// now `Some(sum) if sum <= self.bounds.max_message => self.announced = 0,`
+/// was `Some(sum) if sum <= self.most_announced() => self.announced = sum,`
+/// now `Some(sum) if sum <= self.most_announced() => self.announced = 0,`
 /// Twin: the limit lifted, in the test
 #[test]
 fn cve_2014_0193_what_if_a_message_is_made_of_frames_that_are_each_small() {

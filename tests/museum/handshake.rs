@@ -477,8 +477,8 @@ fn cve_2019_17567_what_if_it_only_looks_like_an_upgrade() {
 /// Bytes: `Transfer-Encoding\0: chunked`, `Content-Length: +0`, both, two, folded lines, bare LF, a length of `01`
 /// Holds: an upgrade is a GET without a body, written to the letter, or it is 400; and the connection ends
 /// Twin: src/handshake/server.rs
-/// was `match no_length && head.header("Transfer-Encoding").is_none() {`
-/// now `match no_length || head.header("Transfer-Encoding").is_none() {`
+/// was `let no_body = no_length && head.header("Transfer-Encoding").is_none();`
+/// now `let no_body = no_length || head.header("Transfer-Encoding").is_none();`
 /// Twin: src/http/head.rs
 /// was `Some((name, _)) if is_token(name) => Ok(()),`
 /// now `Some(_) => Ok(()),`
@@ -520,7 +520,7 @@ fn rustsec_2020_0031_what_if_two_programs_see_two_ends_of_a_request() {
     for head in [
         format!(" {}", request(&[])),
         format!("\x01{}", request(&[])),
-        format!("\r\n{}", request(&[])),
+        format!("\r\n\r\n{}", request(&[])),
         request(&[]).replacen("GET /", "GET  /", 1),
         request(&[]).replacen("GET /", "GET\t/", 1),
         request(&[]).replace("\r\n", "\n"),
@@ -607,10 +607,16 @@ fn cve_2014_3429_what_if_the_page_that_asks_is_somebody_elses() {
     ] {
         assert_eq!(from(&server, &[origin]), expected, "{origin:?}");
     }
-    // A list of nothing that can be read lets nobody in, and not everybody.
-    let server =
-        Server::without_listener().origins(["app.example", "https://*.example", "https://"]);
-    assert_eq!(from(&server, &["https://app.example"]), 403);
+    // A list with an entry that can't be read is no list: it lets in neither everybody nor, in silence,
+    // nobody. The caller is told.
+    for unreadable in ["app.example", "https://app.example/", "https://"] {
+        let server = Server::without_listener().origins(["https://ours.example", unreadable]);
+        let (stream, _) = script(|_| Ok(request(&[]).into()));
+        let refused = server.accept(stream).unwrap_err();
+        assert!(matches!(refused, Error::Misuse(_)), "{unreadable}: {refused:?}");
+    }
+    let server = Server::without_listener().origins(["https://*.example"]);
+    assert_eq!(from(&server, &["https://app.example"]), 403, "a star is a letter of a name");
 }
 
 /// ws, three fixes; websockets 16.1

@@ -670,8 +670,8 @@ mod descriptors {
 /// Bytes: good requests, to a server whose threads ask for a stack that no machine has
 /// Holds: each is told 503 and when to come back; the listener lives, and stops when told to
 /// Twin: src/server/threads.rs
-/// was `.spawn(work)?;`
-/// now `.spawn(work).unwrap();`
+/// was `        spawn(Purpose::Connection, "connection".into(), self.stack, work)`
+/// now `        spawn(Purpose::Connection, "connection".into(), self.stack, work).unwrap();\n        Ok(())`
 #[test]
 fn thread_spawn_what_if_there_are_no_threads_left() {
     let limits = Limits { stack: usize::MAX / 4, ..Limits::default() };

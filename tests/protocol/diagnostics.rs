@@ -25,6 +25,7 @@ const VIOLATIONS: [Violation; NUMBER_OF_VIOLATIONS] = [
     CloseOfOneByte,
     Violation::CloseCode(ws101::CloseCode(u16::MAX)),
     ReasonNotUtf8,
+    TooManyLastBlocks,
     NotDeflate,
 ];
 
@@ -40,7 +41,7 @@ fn each_violation_says_its_code_its_section_what_was_seen_why_and_what_to_do() {
 }
 
 #[test]
-fn what_a_violation_carries_is_what_its_lesson_says_was_seen() {
+fn what_a_violation_carries_is_shown_as_seen_in_its_diagnostic() {
     for (violation, part) in [
         (ReservedBits(0xc1), "0xc1"),
         (UnknownOpcode(11), "11"),
@@ -81,6 +82,8 @@ fn misuses(text: &str) -> Vec<Misuse> {
         Misuse::DeflateConfig("level", 10),
         Misuse::NoListener,
         Misuse::Status(7),
+        Misuse::NeverMatches("paths", text.into()),
+        Misuse::Proxy(text.into(), "not a host with a port"),
     ];
     for (i, misuse) in all.iter().enumerate() {
         let number = match misuse {
@@ -96,6 +99,8 @@ fn misuses(text: &str) -> Vec<Misuse> {
             Misuse::DeflateConfig(..) => 9,
             Misuse::NoListener => 10,
             Misuse::Status(_) => 11,
+            Misuse::NeverMatches(..) => 12,
+            Misuse::Proxy(..) => 13,
         };
         assert_eq!(i, number);
     }

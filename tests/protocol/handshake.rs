@@ -3,7 +3,8 @@
 use ws101::Refusal;
 use ws101::diagnostic::misuse::Misuse;
 use ws101::handshake::origin::Origins;
-use ws101::handshake::server::{Decision, Rules, decide, upgrade_required};
+use ws101::handshake::server::{Decision, Rules, decide, no_page, upgrade_required};
+use ws101::http::authority::Hosts;
 use ws101::http::head::Scan;
 use ws101::http::request::Request;
 
@@ -159,35 +160,88 @@ fn section_4_1_server_refuses_any_method_but_get_with_405() {
     for method in ["POST", "PUT", "DELETE", "OPTIONS", "TRACE", "PATCH", "get", "GETS", "M"] {
         let head = head_of(&format!("{method} /chat HTTP/1.1"), &LINES);
         outcome(&head, &Rules::default(), Refused(405));
-        // With nothing of a WebSocket about it, too.
+        // With nothing of a WebSocket about it, it is for the server's pages. There are none here.
         let head = head_of(&format!("{method} / HTTP/1.1"), &LINES[..1]);
-        outcome(&head, &Rules::default(), Refused(405));
+        outcome(&head, &Rules::default(), Plain);
+        assert_eq!(without_a_page(&head, &Rules::default(), false), 405, "{method}");
+    }
+}
+
+/// The status for a plain request to which no page answers.
+fn without_a_page(head: &str, rules: &Rules, has_pages: bool) -> u16 {
+    let refusal = no_page(&Request::parse(head.as_bytes()).unwrap(), rules, has_pages);
+    is_an_answer(&refusal);
+    refusal.status()
+}
+
+#[test]
+fn a_plain_request_without_a_page_is_told_what_is_there_instead() {
+    let (any, chat) = (Rules::default(), Rules { paths: names(&["/chat"]), ..Rules::default() });
+    for (line, rules, has_pages, status) in [
+        ("GET /a HTTP/1.1", &any, true, 404),
+        ("HEAD /a HTTP/1.0", &any, true, 404),
+        ("POST /a HTTP/1.1", &chat, true, 404),
+        // Here a WebSocket opens, and nothing else.
+        ("GET /chat HTTP/1.1", &chat, true, 426),
+        ("POST /chat HTTP/1.1", &chat, true, 405),
+        ("GET /chat HTTP/1.0", &chat, true, 505),
+        ("GET /a HTTP/1.1", &any, false, 426),
+        ("GET /a HTTP/1.0", &any, false, 505),
+        ("OPTIONS /a HTTP/1.0", &any, false, 405),
+    ] {
+        let head = head_of(line, &LINES[..1]);
+        outcome(&head, rules, Plain);
+        assert_eq!(without_a_page(&head, rules, has_pages), status, "{line}");
     }
 }
 
 #[test]
-fn a_method_that_names_no_path_is_told_that_it_is_not_get() {
+fn a_host_may_be_missing_in_http_1_0_and_nowhere_else() {
+    let local = Rules { hosts: Hosts::Loopback, ..Rules::default() };
+    for rules in [&local, &Rules::default()] {
+        outcome(&head_of("OPTIONS / HTTP/1.0", &[]), rules, Plain);
+        outcome(&head_of("OPTIONS / HTTP/1.1", &[]), rules, Refused(400));
+        outcome(&head_of("GET / HTTP/1.0", &["Host: a", "Host: a"]), rules, Refused(400));
+    }
+    outcome(&head_of("GET / HTTP/1.0", &["Host: evil.example"]), &local, Refused(421));
+    outcome(&head_of("GET http://evil.example/ HTTP/1.0", &[]), &local, Refused(421));
+}
+
+/// RFC 9112 §6.3: no body of a request may end in two places.
+#[test]
+fn a_body_is_for_other_methods_than_get_and_has_one_end() {
+    let chunked = "Transfer-Encoding: Chunked";
+    for (line, lines, expected) in [
+        ("POST / HTTP/1.1", &["Content-Length: 5"][..], Plain),
+        ("POST / HTTP/1.1", &[chunked], Plain),
+        ("PUT / HTTP/1.0", &["Content-Length: 05"], Plain),
+        ("POST / HTTP/1.0", &[chunked], Refused(400)),
+        ("POST / HTTP/1.1", &[chunked, "Content-Length: 5"], Refused(400)),
+        ("POST / HTTP/1.1", &[chunked, chunked], Refused(400)),
+        ("POST / HTTP/1.1", &["Transfer-Encoding: gzip, chunked"], Refused(400)),
+        ("POST / HTTP/1.1", &["Content-Length: 5", "Content-Length: 5"], Refused(400)),
+        ("POST / HTTP/1.1", &["Content-Length: +5"], Refused(400)),
+        ("POST / HTTP/1.1", &["Content-Length: 5, 5"], Refused(400)),
+        ("POST / HTTP/1.1", &["Content-Length:"], Refused(400)),
+        ("GET / HTTP/1.1", &["Content-Length: 5"], Refused(400)),
+        ("HEAD / HTTP/1.1", &[chunked], Refused(400)),
+    ] {
+        let head = head_of(line, &[&["Host: a"], lines].concat());
+        outcome(&head, &Rules::default(), expected);
+    }
+}
+
+#[test]
+fn a_method_without_a_path_is_refused_because_it_is_not_get() {
     for line in ["OPTIONS * HTTP/1.1", "CONNECT example.com:80 HTTP/1.1"] {
         outcome(&head_of(line, &LINES), &Rules::default(), Refused(405));
     }
 }
 
-/// RFC 9110 §9.3.2: it says how long the body would be.
-#[test]
-fn an_answer_to_head_has_no_body() {
-    let head = head_of("HEAD /chat HTTP/1.1", &LINES);
-    let request = Request::parse(head.as_bytes()).unwrap();
-    let refusal = decide(&request, &Rules::default()).unwrap_err();
-    let bytes = refusal.response().encode().unwrap();
-    let text = str::from_utf8(&bytes).unwrap();
-    assert!(text.starts_with("HTTP/1.1 405 ") && text.ends_with("\r\n\r\n"), "{text}");
-    assert!(text.contains(&format!("Content-Length: {}\r\n", refusal.to_string().len() + 1)));
-}
-
 #[test]
 fn section_4_2_1_server_refuses_http_1_0_with_505() {
     outcome(&head_of("GET /chat HTTP/1.0", &LINES), &Rules::default(), Refused(505));
-    outcome(&head_of("GET / HTTP/1.0", &[]), &Rules::default(), Refused(505));
+    outcome(&head_of("GET / HTTP/1.0", &LINES[1..]), &Rules::default(), Refused(505));
     outcome(&head_of("GET /chat HTTP/2.0", &LINES), &Rules::default(), Refused(505));
 }
 
@@ -199,6 +253,9 @@ fn section_4_2_1_server_wants_one_host() {
             (&["Host: server.example.com:8080"], Opens),
             (&["Host: 127.0.0.1:9001"], Opens),
             (&["Host: [::1]:9001"], Opens),
+            (&["Host: [fe80::1%25eth0]:9001"], Opens),
+            (&["Host: [1:2]"], Refused(400)),
+            (&["Host: %zz"], Refused(400)),
             (&["-Host"], Refused(400)),
             (&["Host:"], Refused(400)),
             (&["Host: a", "Host: a"], Refused(400)),
@@ -220,7 +277,8 @@ fn section_4_2_1_server_wants_one_host() {
 
 #[test]
 fn server_answers_only_for_hosts_that_are_listed() {
-    let rules = Rules { hosts: names(&["a.example", "b.example:8080"]), ..Rules::default() };
+    let hosts = Hosts::Listed(names(&["a.example", "b.example:8080"]));
+    let rules = Rules { hosts, ..Rules::default() };
     decides(
         &rules,
         &[
@@ -240,8 +298,11 @@ fn server_answers_only_for_hosts_that_are_listed() {
 
 #[test]
 fn section_4_2_1_an_absolute_target_names_the_host_and_a_path() {
-    let rules =
-        Rules { hosts: names(&["a.example"]), paths: names(&["/chat"]), ..Rules::default() };
+    let rules = Rules {
+        hosts: Hosts::Listed(names(&["a.example"])),
+        paths: names(&["/chat"]),
+        ..Rules::default()
+    };
     for (target, host, expected) in [
         ("ws://a.example/chat", "a.example", Opens),
         ("http://a.example:1/chat?x", "elsewhere.example", Opens),
@@ -473,18 +534,18 @@ fn server_refuses_a_head_that_two_readers_could_read_in_two_ways() {
     let plain = Rules::default();
     for (bad, part) in [
         ("X: y\nZ: z", "CR LF"),
-        ("X: y\rZ: z", "CR only in front of LF"),
+        ("X: y\rZ: z", "a CR only before an LF"),
         ("X: y\r\n folded", "folded"),
         ("X: y\r\n\tfolded", "folded"),
         (" X: y", "folded"),
         ("X\0: y", "0x00"),
         ("X: \0", "0x00"),
         ("X: \x1b[31m", "0x1b"),
-        ("X : y", "a colon right behind it"),
-        (": y", "a colon right behind it"),
-        ("no colon", "a colon right behind it"),
-        ("X\u{e9}: y", "a colon right behind it"),
-        ("Transfer-Encoding\t: chunked", "a colon right behind it"),
+        ("X : y", "a colon directly after it"),
+        (": y", "a colon directly after it"),
+        ("no colon", "a colon directly after it"),
+        ("X\u{e9}: y", "a colon directly after it"),
+        ("Transfer-Encoding\t: chunked", "a colon directly after it"),
     ] {
         let head = head_of("GET /chat HTTP/1.1", &[&LINES[..], &[bad]].concat());
         outcome(&head, &plain, Refused(400));
@@ -584,4 +645,66 @@ fn section_4_1_rules_with_a_subprotocol_that_is_none_can_not_be_kept() {
     }
     let rules = Rules { subprotocols: names(&["chat", "Chat", "v1.chat"]), ..Rules::default() };
     assert_eq!(rules.check(), Ok(()));
+}
+
+#[test]
+fn a_rule_that_no_request_can_match_is_a_misuse() {
+    let with = |setting: &str, one: &str| {
+        let one = names(&[one]);
+        match setting {
+            "origins" => Rules { origins: Origins::Listed(one), ..Rules::default() },
+            "hosts" => Rules { hosts: Hosts::Listed(one), ..Rules::default() },
+            _ => Rules { paths: one, ..Rules::default() },
+        }
+    };
+    for (setting, bad) in [
+        ("origins", "https://a/"),
+        ("origins", "a.example"),
+        ("origins", "https://"),
+        ("origins", "https://a.example/chat"),
+        ("origins", "https://user@a"),
+        ("origins", ""),
+        ("hosts", "http://a"),
+        ("hosts", "a/b"),
+        ("hosts", ""),
+        ("hosts", "::1"),
+        ("paths", "chat"),
+        ("paths", ""),
+        ("paths", "/chat?room=1"),
+        ("paths", "/a#b"),
+        ("paths", "/a b"),
+        ("paths", "/caf\u{e9}"),
+        ("paths", "/a\r\nX: y"),
+    ] {
+        let misuse = with(setting, bad).check().unwrap_err();
+        teaches(&misuse.to_string(), &misuse.diagnostic());
+        assert_eq!(misuse, Misuse::NeverMatches(setting, bad.into()));
+    }
+    for (setting, good) in [
+        ("origins", "https://a.example:8443"),
+        ("origins", "null"),
+        ("origins", "chrome-extension://abcdef"),
+        ("hosts", "[::1]:9001"),
+        ("hosts", "localhost"),
+        ("paths", "/"),
+        ("paths", "/%63hat"),
+    ] {
+        assert_eq!(with(setting, good).check(), Ok(()), "{good}");
+    }
+}
+
+#[test]
+fn one_empty_line_in_front_of_a_request_is_passed_over() {
+    let head = head_of("GET /chat HTTP/1.1", &LINES);
+    outcome(&format!("\r\n{head}"), &Rules::default(), Opens);
+    outcome(&format!("\r\n\r\n{head}"), &Rules::default(), Refused(400));
+}
+
+#[test]
+fn cookies_of_different_bytes_are_different_cookies() {
+    let cookie = |byte: u8| {
+        let head = [b"GET / HTTP/1.1\r\nCookie: id=x", &[byte][..], b"\r\n\r\n"].concat();
+        Request::parse(&head).unwrap().cookie("id").unwrap().to_owned()
+    };
+    assert_ne!(cookie(0xe8), cookie(0xe9));
 }

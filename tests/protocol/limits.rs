@@ -140,7 +140,7 @@ fn pieces_keep_the_limits_of_their_message() {
 }
 
 #[test]
-fn the_room_for_what_comes_goes_back_in_a_silence_and_nothing_is_lost() {
+fn an_idle_connection_frees_its_buffer_and_loses_nothing() {
     for role in ROLES {
         let mut listener = Listener::new(role);
         let little = listener.room();

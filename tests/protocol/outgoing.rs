@@ -143,7 +143,7 @@ fn section_5_5_1_nothing_follows_a_close() {
 }
 
 #[test]
-fn what_is_broken_off_writes_nothing_any_more() {
+fn an_aborted_encoder_writes_nothing_more() {
     for role in ROLES {
         let mut outgoing = at(role);
         outgoing.message("half of this has gone out".as_message()).unwrap();
@@ -295,7 +295,7 @@ fn everything_that_can_be_sent_is_sent_as_the_kind_it_is() {
 
 /// The fields of a [`Close`] are anybody's to fill, so making one does not ask whether it may be sent.
 #[test]
-fn section_7_4_1_a_code_that_may_not_travel_is_refused_however_its_close_was_made() {
+fn section_7_4_1_a_code_that_may_not_be_sent_is_refused_however_its_close_was_made() {
     for role in ROLES {
         for code in [0, 999, 1004, 1006, 1015, 2000, 5000] {
             let mut outgoing = at(role);

@@ -139,7 +139,7 @@ fn section_5_5_1_nothing_is_delivered_after_a_close_whatever_follows_it() {
 }
 
 #[test]
-fn the_pieces_of_a_message_are_the_message_however_they_were_cut() {
+fn the_pieces_of_a_message_make_up_the_message_wherever_it_was_cut() {
     for arrival in arrivals() {
         let Arrival { name, bytes, events, .. } = &arrival;
         let mut by_bytes = Listener::new(arrival.role).in_pieces();
@@ -169,7 +169,7 @@ fn a_piece_is_delivered_as_soon_as_its_bytes_are_there() {
 /// A call that waits for whole messages may give up in the middle of one, and the next may ask for
 /// pieces.
 #[test]
-fn pieces_that_are_asked_for_in_mid_message_begin_with_what_has_come_so_far() {
+fn pieces_that_are_requested_within_a_message_begin_with_what_has_arrived_so_far() {
     for role in ROLES {
         let bytes = frame(peer_of(role), b"\x81\x05", b"Hello");
         let (front, back) = bytes.split_at(bytes.len() - 2);
@@ -190,7 +190,7 @@ fn length_of_piece(event: &Event) -> usize {
 
 /// A stream that ends where nothing has begun has lost nothing; anywhere else it has.
 #[test]
-fn it_says_at_every_byte_whether_something_has_begun_whose_end_has_not_come() {
+fn the_decoder_knows_at_every_byte_whether_a_frame_is_incomplete() {
     for arrival in arrivals() {
         let Arrival { name, bytes, .. } = &arrival;
         let mut listener = Listener::new(arrival.role);
@@ -208,7 +208,7 @@ fn it_says_at_every_byte_whether_something_has_begun_whose_end_has_not_come() {
 /// What was announced does not count, and neither does in how many reads it came: one byte a read
 /// needs no more room than a read of one byte.
 #[test]
-fn what_if_a_large_frame_dribbles_in_byte_by_byte() {
+fn what_if_a_large_frame_comes_byte_by_byte() {
     const LENGTH: usize = 300_000;
     for role in ROLES {
         let bytes = frame(peer_of(role), b"\x82\x7f\0\0\0\0\0\x04\x93\xe0", &vec![b'x'; LENGTH]);

@@ -24,7 +24,7 @@ use self::payload_decoder::{Context, Found, PayloadDecoder};
 use super::annotation::{Annotation, Run, SHOWN, Verdict, What};
 use crate::frames::assembler::Bounds;
 use crate::frames::close::Close;
-use crate::frames::header::{Header, MAX_HEADER, Opcode, Role, header_length};
+use crate::frames::header::{Header, MAX_HEADER, OPCODE, Opcode, Role, header_length};
 use crate::frames::mask;
 use crate::frames::violation::Violation;
 use crate::handshake::deflate_params::DeflateParams;
@@ -168,24 +168,26 @@ impl Frames {
 
     /// Judges the header as far as it has arrived. Once it is whole, the frame begins.
     fn begin_frame(&mut self) -> Result<Option<(Header, Context)>, Violation> {
-        let meanings = self.meanings();
         let mut head = [0; MAX_HEADER];
         head[..self.head.len()].copy_from_slice(&self.head);
+        let meanings = self.meanings();
+        let opcode = Opcode::parse(head[0])?;
+        let begins = matches!(opcode, Opcode::Text | Opcode::Binary);
+        let is_opaque = meanings.unknown && head[0] & meanings.unexplained() != 0;
         if meanings.unknown {
             head[0] &= !meanings.unexplained();
         }
-        let head = &head[..self.head.len()];
-        let parsed = Header::parse(head, self.from.other(), meanings.deflate)?;
-        let Some((header, _)) = parsed else { return Ok(None) };
-        let mut judged = header;
-        if matches!(header.opcode, Opcode::Text | Opcode::Binary) {
-            let unexplained = self.head[0] & meanings.unexplained() != 0;
-            self.opaque = meanings.unknown && unexplained;
+        if begins && is_opaque {
             // §9.2: an extension may change the payload, so a text need not be UTF-8 any more.
-            judged.opcode = if self.opaque { Opcode::Binary } else { header.opcode };
+            head[0] = head[0] & !OPCODE | Opcode::Binary as u8;
         }
-        self.decoder.begin(&judged)?;
-        Ok(Some((header, Context { opaque: self.opaque, ..self.decoder.context() })))
+        let begun = self.decoder.begin(&head[..self.head.len()])?;
+        let Some(header) = begun else { return Ok(None) };
+        if begins {
+            self.opaque = is_opaque;
+        }
+        let context = Context { opaque: self.opaque, ..self.decoder.context() };
+        Ok(Some((Header { opcode, ..header }, context)))
     }
 
     fn meanings(&self) -> Meanings {

@@ -127,9 +127,11 @@ impl PayloadDecoder {
         self.window.is_some()
     }
 
-    /// Checks whether a frame with this header may come next.
-    pub fn begin(&mut self, header: &Header) -> Result<(), Violation> {
-        self.message.begin_fragment(header)?;
+    /// Reads a header as far as it has arrived, and checks whether its frame may come next. `None`: it
+    /// needs more bytes.
+    pub fn begin(&mut self, head: &[u8]) -> Result<Option<Header>, Violation> {
+        let begun = self.message.begin_frame(head, self.reader, self.rsv1_has_meaning())?;
+        let Some((header, _)) = begun else { return Ok(None) };
         self.found = Found::default();
         self.text.passed = 0;
         if matches!(header.opcode, Opcode::Text | Opcode::Binary) {
@@ -142,7 +144,7 @@ impl PayloadDecoder {
             self.found.takeover = window.is_some();
             self.found.remembered = window.map_or(0, |window| self.inflated.min(1 << window.bits));
         }
-        Ok(())
+        Ok(Some(header))
     }
 
     /// The message that the current frame belongs to.

@@ -16,20 +16,23 @@ use crate::http::request::Request;
 pub fn spans(what: What, bytes: &[u8], key: Option<&str>, mut bargain: Bargain) -> Vec<Span> {
     let mut spans = Vec::new();
     let mut interim = false;
-    let mut at = 0;
+    let (mut at, mut is_first) = (0, true);
     for line in bytes.split_inclusive(|&byte| byte == b'\n') {
         let end = at + line.len() as u64;
+        let is_skipped = at == 0 && line == b"\r\n" && what == What::Request;
         match extension_spans(line, at, &mut bargain) {
-            Some(of_line) if at > 0 => spans.extend(of_line),
+            Some(of_line) if !is_first => spans.extend(of_line),
             _ => {
-                let [field, value, meaning] = match at {
-                    0 => first_line(what, line),
-                    _ => field_line(line, key, interim),
+                let [field, value, meaning] = match is_first {
+                    _ if is_skipped => skipped_line(),
+                    true => first_line(what, line),
+                    false => field_line(line, key, interim),
                 };
-                if at == 0 && what == What::Response {
+                if is_first && what == What::Response {
                     interim = status_of(&value).is_some_and(is_interim);
                 }
-                let section = section(at, what, &field, &value);
+                let section = section(is_first && !is_skipped, what, &field, &value);
+                is_first &= is_skipped;
                 spans.push(Span { bits: bits(at..end), field, value, meaning, section });
             }
         }
@@ -41,14 +44,20 @@ pub fn spans(what: What, bytes: &[u8], key: Option<&str>, mut bargain: Bargain) 
 /// Fields that a client checks in a 101.
 const OF_A_101: [&str; 3] = ["Upgrade", "Connection", "Sec-WebSocket-Protocol"];
 
-fn section(at: u64, what: What, field: &str, value: &str) -> &'static str {
-    match (at, what) {
-        (0, What::Response) if is_interim(status_of(value).unwrap_or_default()) => "RFC 9110 §15.2",
-        (0, What::Response) if field == "status line" => "§4.1",
-        (0, What::Response) => "RFC 9112 §4",
-        (0, _) if field == "request line" => "§4.2.1",
-        (0, _) => "RFC 9112 §3",
-        _ if field == "end of head" => "RFC 9112 §2.2",
+fn skipped_line() -> [String; 3] {
+    let meaning = "an empty line before a request, which the server skips";
+    ["empty line".into(), String::new(), meaning.into()]
+}
+
+fn section(is_first: bool, what: What, field: &str, value: &str) -> &'static str {
+    match (is_first, what) {
+        (true, What::Response) if is_interim(status_of(value).unwrap_or_default()) => {
+            "RFC 9110 §15.2"
+        }
+        (true, What::Response) if field == "status line" => "§4.1",
+        (true, What::Response) => "RFC 9112 §4",
+        (true, _) => "RFC 9112 §3",
+        _ if field == "end of head" || field == "empty line" => "RFC 9112 §2.2",
         // The client has rules of its own for these.
         (_, What::Response) if OF_A_101.iter().any(|name| name.eq_ignore_ascii_case(field)) => {
             "§4.1"

@@ -10,8 +10,8 @@
 //! Rules of this file:
 //! - [`Scan`] says where the head ends or which byte can't be part of one. [`decide`] judges a request
 //!   as a server does, [`ClientRequest::verify_offers`] a response as the client does.
-//! - A request that doesn't ask for a WebSocket, and its response, are plain HTTP. No method, version
-//!   or status of theirs is judged.
+//! - A request that doesn't ask for a WebSocket, and its response, are plain HTTP. Their method and
+//!   status aren't judged.
 //! - An extension other than permessage-deflate is accepted if the client offered it.
 
 pub mod body;
@@ -162,11 +162,11 @@ pub fn request(
                 Err(_) => Then::Nothing,
             };
             match judge(bytes, rules) {
-                Ok(Judged::WebSocket) => {
+                Ok(Decision::Switch(_)) => {
                     title = "a request for a WebSocket".into();
                     Verdict::Fine
                 }
-                Ok(Judged::PlainHttp) => {
+                Ok(Decision::PlainHttp) => {
                     title = "a request in plain HTTP".into();
                     Verdict::Fine
                 }
@@ -182,31 +182,8 @@ pub fn request(
     (annotation(Role::Client, What::Request, start, title, bytes, spans, verdict), asked, then)
 }
 
-enum Judged {
-    WebSocket,
-    PlainHttp,
-}
-
-fn judge(bytes: &[u8], rules: &Rules) -> Result<Judged, Refusal> {
-    let decided = Request::parse(bytes).and_then(|request| decide(&request, rules));
-    match decided {
-        Ok(Decision::Switch(_)) => Ok(Judged::WebSocket),
-        Ok(Decision::PlainHttp) => Ok(Judged::PlainHttp),
-        Err(refusal) => match Head::parse(bytes) {
-            Ok(head) if is_plain_http(&head, &refusal) => Ok(Judged::PlainHttp),
-            _ => Err(refusal),
-        },
-    }
-}
-
-/// Whether a request is refused only because it isn't one for a WebSocket: it has another method, a
-/// body, or an older version. Every web server has its own choice there.
-fn is_plain_http(head: &Head, refusal: &Refusal) -> bool {
-    let has_body =
-        ["Content-Length", "Transfer-Encoding"].iter().any(|name| head.header(name).is_some());
-    let is_choice = matches!(refusal.status(), 405 | 505) || (refusal.status() == 400 && has_body);
-    let has_host = head.headers("Host").len() == 1 || head.first_line().ends_with(" HTTP/1.0");
-    !asks_for_websocket(head) && is_choice && has_host
+fn judge(bytes: &[u8], rules: &Rules) -> Result<Decision, Refusal> {
+    decide(&Request::parse(bytes)?, rules)
 }
 
 /// What follows a response.
@@ -236,12 +213,12 @@ pub fn response(
     end: Option<End>,
     asked: Option<&Asked>,
 ) -> (Annotation, Follows) {
-    let head = Head::parse(bytes);
-    let not_http = |refusal: &Refusal| HandshakeError::not_http(&refusal.diagnostic().seen);
+    let head = Head::parse_answer(bytes);
+    let is_http = bytes.starts_with(b"HTTP/");
     let (title, follows, verdict) = match (&end, &head) {
         (None, _) => unreadable(Verdict::Missing("the empty line that ends a head".into())),
         (Some(End::Bad(refusal)), _) | (Some(End::Whole), Err(refusal)) => {
-            unreadable(Verdict::Rejected(not_http(refusal)))
+            unreadable(Verdict::Rejected(HandshakeError::bad_head(refusal, is_http)))
         }
         (Some(End::Whole), Ok(head)) => answer(head, asked),
     };

@@ -53,7 +53,7 @@ fn of_request(span: &Span) -> &'static str {
     match span.field.to_ascii_lowercase().as_str() {
         "request line" => "request.line",
         "first line" => "request.words",
-        "end of head" => "head.end",
+        "end of head" | "empty line" => "head.end",
         "host" => "host",
         "upgrade" => "upgrade",
         "connection" => "connection",
@@ -109,13 +109,19 @@ pub fn of_verdict(annotation: &Annotation) -> Option<&'static Anchor> {
             let is_compressed = annotation.bytes.first().is_some_and(|first| first & RSV1 != 0);
             of_violation(*violation, is_compressed || annotation.inflated.is_some())
         }
-        Verdict::Refused(refusal) => of_diagnostic(refusal.diagnostic(), REFUSALS)?,
+        Verdict::Refused(refusal) => {
+            let is_old = refusal.diagnostic().seen.contains("HTTP/1.0");
+            match REFUSALS.iter().find(|(heading, _)| *heading == refusal.heading())? {
+                (_, "request.line") if is_old => "http.version",
+                (_, id) => id,
+            }
+        }
         Verdict::Rejected(rejection) => {
             let seen = &rejection.diagnostic.seen;
             let wrong = WRONG_101.iter().find(|(name, _)| seen.contains(name));
             match wrong {
                 Some((_, id)) if rejection.status == Some(101) => id,
-                _ => of_diagnostic(&rejection.diagnostic, REJECTIONS)?,
+                _ => of_rejection(&rejection.diagnostic)?,
             }
         }
     };
@@ -136,6 +142,7 @@ pub fn of_violation(violation: Violation, is_compressed: bool) -> &'static str {
         Violation::MessageTooLong(_) if is_compressed => "inflate.size",
         Violation::MessageTooLong(_) => "message.size",
         Violation::TooManyFragments(_) => "fragment.count",
+        Violation::TooManyLastBlocks => "inflate.blocks",
         Violation::NotDeflate => "inflate",
         Violation::TextNotUtf8 => "text.message",
         Violation::CloseOfOneByte => "close.half",
@@ -144,15 +151,12 @@ pub fn of_violation(violation: Violation, is_compressed: bool) -> &'static str {
     }
 }
 
-fn of_diagnostic(
-    diagnostic: &Diagnostic,
-    table: &[(&'static str, &'static str)],
-) -> Option<&'static str> {
+fn of_rejection(diagnostic: &Diagnostic) -> Option<&'static str> {
     let is_it = |heading: &'static str| {
         let of_heading = Diagnostic::about(heading, "");
         of_heading.rule == diagnostic.rule && of_heading.cause == diagnostic.cause
     };
-    table.iter().find(|(heading, _)| is_it(heading)).map(|(_, id)| *id)
+    REJECTIONS.iter().find(|(heading, _)| is_it(heading)).map(|(_, id)| *id)
 }
 
 /// The heading of each refusal that a head can meet, and its place.
@@ -184,6 +188,9 @@ pub const REFUSALS: &[(&str, &str)] = &[
 /// The heading of each reason for which a client doesn't accept a response, and its place.
 pub const REJECTIONS: &[(&str, &str)] = &[
     ("an answer that is not HTTP", "status.line"),
+    ("an answer with bare LFs", "head.bytes"),
+    ("an answer with too large a head", "head.size"),
+    ("a 101 of HTTP/1.0", "status.version"),
     ("an answer elsewhere", "status"),
     ("an answer that asks who you are", "status"),
     ("another answer", "status"),

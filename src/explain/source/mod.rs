@@ -354,11 +354,11 @@ const C11: &str = "11_compression.md";
 /// Each place, in the order in which bytes pass them.
 const ANCHORS: &[Anchor] = &[
     // The head of a request.
-    anchor("head.end", SCAN, "if self.line_is_empty => return", "RFC 9112 §2.2", C01),
+    anchor("head.end", SCAN, "self.scanned > EMPTY_LINE.len()", "RFC 9112 §2.2", C01),
     anchor("head.bytes", SCAN, "_ => return Err(bad_byte", "RFC 9112 §2.2", C01),
     anchor("head.size", ("http/head.rs", "too_large"), "", "RFC 9112 §2.2", C09),
     anchor("head.field", ("http/head.rs", "check_field"), "", "RFC 9112 §5", C01),
-    anchor("request.line", PARSE_REQUEST, "Some([b'1', b'.'", "§4.2.1", C01),
+    anchor("request.line", PARSE_REQUEST, "Some([b'1', b'.'", "RFC 9112 §3", C01),
     anchor("request.words", PARSE_REQUEST, "let words", "RFC 9112 §3", C01),
     anchor("request.target", PARSE_REQUEST, "target.contains('#')", "§3", C01),
     // The server's decision.
@@ -369,11 +369,18 @@ const ANCHORS: &[Anchor] = &[
         "§4.1",
         C02,
     ),
+    anchor(
+        "http.version",
+        ("handshake/server.rs", "check_http_version"),
+        "\"HTTP/1.0\" => Err",
+        "§4.2.1",
+        C02,
+    ),
     anchor("body", ("handshake/server.rs", "check_body"), "let no_length", "RFC 9112 §11.2", C02),
     anchor(
         "host",
         ("handshake/server.rs", "check_host"),
-        "request.host().unwrap_or",
+        "let hosts = request.head()",
         "RFC 9112 §3.2",
         C02,
     ),
@@ -433,6 +440,7 @@ const ANCHORS: &[Anchor] = &[
     anchor("101", ("handshake/server.rs", "Agreement::response"), "", "§4.2.2", C03),
     anchor("status.line", ("handshake/client.rs", "status_of"), "", "RFC 9112 §4", C10),
     anchor("status", VERIFY, "let status = status_of", "§4.1", C10),
+    anchor("status.version", VERIFY, "\"a 101 of HTTP/1.0\"", "RFC 9110 §7.8", C10),
     anchor("interim", ("handshake/client.rs", "is_interim"), "", "RFC 9110 §15.2", C10),
     anchor("answer.upgrade", VERIFY, "wrong_101(head, \"Upgrade\"", "§4.1", C10),
     anchor("answer.connection", VERIFY, "wrong_101(head, \"Connection\"", "§4.1", C10),
@@ -484,13 +492,13 @@ const ANCHORS: &[Anchor] = &[
     anchor("length", HEADER, "length => (u64::from(length), 0)", "§5.2", C04),
     anchor("length.top", HEADER, "Violation::LengthTopBit", "§5.2", C04),
     anchor("length.least", HEADER, "Violation::LengthNotMinimal", "§5.2", C04),
-    anchor("fragment", FRAGMENT, "Violation::NothingToContinue", "§5.4", C06),
+    anchor("fragment", ("frames/assembler.rs", "Assembler::check_order"), "", "§5.4", C06),
     anchor("fragment.count", FRAGMENT, "Violation::TooManyFragments", "§5.4", C09),
     anchor("message.size", FRAGMENT, "Violation::MessageTooLong", "§10.4", C09),
     anchor(
         "opaque",
         ("explain/frames/mod.rs", "Frames::begin_frame"),
-        "judged.opcode =",
+        "Opcode::Binary as u8",
         "§9.2",
         C04,
     ),
@@ -499,6 +507,7 @@ const ANCHORS: &[Anchor] = &[
     anchor("mask", ("frames/mask.rs", "apply"), "", "§5.3", C05),
     anchor("inflate", INFLATE, "status.map_err", "RFC 7692 §7.2", C11),
     anchor("inflate.size", INFLATE, "Violation::MessageTooLong", "RFC 7692 §7.2", C11),
+    anchor("inflate.blocks", INFLATE, "Violation::TooManyLastBlocks", "RFC 7692 §7.2.3.4", C11),
     anchor(
         "inflate.end",
         ("frames/deflate/mod.rs", "Inflater::finish"),

@@ -103,6 +103,12 @@ impl Walk<'_> {
         self.pass("reserved", format!("reserved bits {rsv:03b}"))?;
         if opcode.is_control() {
             self.pass("control.whole", format!("FIN is {fin}"))?;
+        } else {
+            let says = match opcode {
+                Opcode::Continuation => "a message has begun, and this frame continues it".into(),
+                _ => format!("no message is unfinished: a {name} message begins"),
+            };
+            self.pass("fragment", says)?;
         }
         // 2. The second byte, the length, the key.
         let &second = annotation.bytes.get(1)?;
@@ -117,13 +123,8 @@ impl Walk<'_> {
             self.pass("length.least", format!("the long length is {long}"))?;
         }
         let header = self.header()?;
-        // 3. May it come now?
+        // 3. Does the message fit the limits?
         if !opcode.is_control() {
-            let says = match opcode {
-                Opcode::Continuation => "a message has begun, and this frame continues it".into(),
-                _ => format!("no message is unfinished: a {name} message begins"),
-            };
-            self.pass("fragment", says)?;
             self.check("fragment.count")?;
             if annotation.inflated.is_none() {
                 self.pass("message.size", format!("{} bytes announced", header.length))?;
@@ -234,7 +235,6 @@ impl Walk<'_> {
         self.pass("request.words", shown(&line))?;
         self.pass("request.line", format!("version {}", shown(line.rsplit(' ').next()?)))?;
         self.pass("request.target", format!("target {}", shown(line.split(' ').nth(1)?)))?;
-        self.pass("method", format!("method {}", shown(line.split(' ').next()?)))?;
         let field = |name: &str| match head.headers(name).as_slice() {
             [] => format!("{name}: none"),
             values => format!("{name}: {}", shown(&values.join(" and "))),
@@ -245,6 +245,8 @@ impl Walk<'_> {
         if !head.lists("Upgrade", "websocket") {
             return Some(());
         }
+        self.pass("method", format!("method {}", shown(line.split(' ').next()?)))?;
+        self.pass("http.version", format!("version {}", shown(line.rsplit(' ').next()?)))?;
         self.pass("connection", field("Connection"))?;
         self.pass("version", field("Sec-WebSocket-Version"))?;
         self.check("draft")?;
@@ -270,6 +272,7 @@ impl Walk<'_> {
             return self.pass("interim", "interim, so the next head is read");
         }
         self.pass("status", line)?;
+        self.check("status.version")?;
         if self.annotation.bytes.get(9..12) != Some(b"101") {
             return self.pass("http.body", "what follows is a body");
         }

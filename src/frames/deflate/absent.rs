@@ -41,6 +41,10 @@ impl Inflater {
         match *self {}
     }
 
+    pub fn limit_message(&mut self, _: u64) {
+        match *self {}
+    }
+
     pub fn shrink(&mut self) {
         match *self {}
     }
@@ -74,7 +78,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn asking_for_compression_without_the_feature_is_told_which_one_to_turn_on() {
+    fn compression_without_its_feature_is_refused_with_the_name_of_the_feature() {
         let misuse = check(&DeflateConfig::default()).unwrap_err();
         assert!(misuse.to_string().contains("features = [\"deflate\"]"), "{misuse}");
     }

@@ -9,6 +9,8 @@
 //! Rules of this file:
 //! - The limit applies to the inflated bytes, not to the received ones. Inflating stops at the first
 //!   byte over the limit.
+//! - Work is limited as well. The assembler limits the received bytes. A block with BFINAL makes us copy
+//!   the window, 32 KiB for two bytes, so a peer pays for it with bytes that it has sent.
 //! - A message that ends inside a block is refused. To detect that, we append a final block, which
 //!   the inflater accepts only where a block can begin.
 //! - So the inflater treats each message as a stream of its own, and this file keeps the *window*, the
@@ -34,6 +36,12 @@ const TAIL: [u8; 4] = [0x00, 0x00, 0xff, 0xff];
 const LAST_BLOCK: [u8; 5] = [0x01, 0x00, 0x00, 0xff, 0xff];
 /// How many bytes are inflated at a time.
 const PIECE: usize = 8 * 1024;
+/// What a block with BFINAL costs, in received bytes: inflating so many takes about as long as copying
+/// the window. Honest senders make one such block a message, if any.
+const PRICE_OF_A_LAST_BLOCK: u64 = 1024;
+/// The most that a peer can have saved up: enough for 16 such blocks in a row, and for the one that
+/// [`Inflater::finish`] appends.
+const MOST_SAVED: u64 = 17 * PRICE_OF_A_LAST_BLOCK;
 
 /// Checks that these settings are valid.
 pub fn check(settings: &DeflateConfig) -> Result<(), Misuse> {
@@ -77,12 +85,21 @@ pub struct Inflater {
     inflated: u64,
     /// Whether the peer's final block has ended and no byte has followed it.
     ended: bool,
+    /// What the peer can pay for blocks with BFINAL: the bytes it has sent, and the price of one such
+    /// block for each message, up to a bound.
+    saved: u64,
 }
 
 impl Inflater {
     fn new(peer: Window, max_message: u64) -> Inflater {
         let window = VecDeque::new();
-        Inflater { peer, max_message, window, stream: None, inflated: 0, ended: false }
+        let (stream, inflated, ended, saved) = (None, 0, false, MOST_SAVED);
+        Inflater { peer, max_message, window, stream, inflated, ended, saved }
+    }
+
+    /// Sets another limit for messages that begin from now on.
+    pub fn limit_message(&mut self, max_message: u64) {
+        self.max_message = max_message;
     }
 
     /// Inflates a piece of a message, and passes on the inflated bytes as they come.
@@ -96,7 +113,7 @@ impl Inflater {
         let mut more = !piece.is_empty();
         while more {
             // 1. Allow one byte more than the limit, which shows that the message is too long.
-            let left = self.max_message - self.inflated;
+            let left = self.max_message.saturating_sub(self.inflated);
             let most = left.saturating_add(1).min(PIECE as u64) as usize;
             // 2. Inflate as much input as there is, or as there is room for.
             let stream =
@@ -120,7 +137,12 @@ impl Inflater {
             piece = &piece[taken..];
             // 4. RFC 7692 §7.2.3.4: a block may have BFINAL set, and other blocks may follow it.
             self.ended = status == Status::StreamEnd;
+            self.save(taken as u64);
             if self.ended {
+                self.saved = self
+                    .saved
+                    .checked_sub(PRICE_OF_A_LAST_BLOCK)
+                    .ok_or(Violation::TooManyLastBlocks)?;
                 self.begin_anew();
             }
             more = !piece.is_empty() || (came.len() == most && !self.ended);
@@ -131,6 +153,7 @@ impl Inflater {
     // WALK: tail
     /// Ends the message, and checks that it's whole.
     pub fn finish(&mut self) -> Result<(), Violation> {
+        self.save(PRICE_OF_A_LAST_BLOCK);
         // RFC 7692 §7.2.2: put back the four bytes that the sender omitted. If they inflate to
         // anything, or if no block can begin after them, the message is incomplete.
         if !self.ended {
@@ -152,6 +175,11 @@ impl Inflater {
     /// Frees the memory that isn't needed between two messages: everything but the window.
     pub fn shrink(&mut self) {
         self.stream = None;
+    }
+
+    /// Credits the peer with bytes that it has sent.
+    fn save(&mut self, bytes: u64) {
+        self.saved = MOST_SAVED.min(self.saved + bytes);
     }
 
     fn begin_anew(&mut self) {
@@ -332,6 +360,12 @@ mod tests {
         }
     }
 
+    /// A block that is not compressed, and not the last.
+    fn stored_block(length: u16) -> Vec<u8> {
+        let header = [&[0][..], &length.to_le_bytes(), &(!length).to_le_bytes()].concat();
+        [header, noise(length.into())].concat()
+    }
+
     /// Bytes that hardly compress, the same each time.
     fn noise(length: usize) -> Vec<u8> {
         let mut state = 1_u32;
@@ -345,7 +379,7 @@ mod tests {
     }
 
     #[test]
-    fn section_7_2_3_the_samples_are_read_however_they_are_cut() {
+    fn section_7_2_3_the_samples_are_read_in_whatever_pieces_they_come() {
         let hello = [text("Hello")];
         let twice = [text("Hello"), text("Hello")];
         let samples: &[(&[u8], &[Event])] = &[
@@ -475,6 +509,31 @@ mod tests {
     }
 
     #[test]
+    fn what_if_a_message_is_a_flood_of_last_blocks() {
+        let last = [0x03, 0x00]; // BFINAL, fixed codes, and the end of the block: ten bits
+        for at_a_time in [1, 2, 3, 100_000] {
+            let window_full = || {
+                let mut client = client(MOST, 1 << 20);
+                let full = Deflater::new(MOST, &ALL).unwrap().deflate(&noise(1 << 15), true);
+                assert!(hear(&mut client, &frame(0xc2, &full), at_a_time).is_ok());
+                client
+            };
+            let sixteen = frame(0xc2, &last.repeat(16));
+            assert_eq!(hear(&mut window_full(), &sixteen, at_a_time), Ok(vec![binary(b"")]));
+            let flood = frame(0xc2, &last.repeat(50_000));
+            let heard = hear(&mut window_full(), &flood, at_a_time);
+            assert_eq!(heard, Err(Violation::TooManyLastBlocks), "by {at_a_time}");
+            // One a message, and one for each KiB that came, may go on for ever.
+            let paid = [&stored_block(1024)[..], &last].concat().repeat(100);
+            let mut client = window_full();
+            let events = hear(&mut client, &frame(0xc2, &paid), at_a_time).unwrap();
+            assert_eq!(events.len(), 1);
+            let one_each = frame(0xc2, &last).repeat(1_000);
+            assert_eq!(hear(&mut client, &one_each, at_a_time).unwrap().len(), 1_000);
+        }
+    }
+
+    #[test]
     fn a_message_may_inflate_to_exactly_the_limit_and_no_byte_more() {
         for limit in [0, 1, PIECE as u64 - 1, PIECE as u64, PIECE as u64 + 1, 50_000] {
             for payload in [vec![b'x'; limit as usize], noise(limit as usize)] {
@@ -517,7 +576,7 @@ mod tests {
     /// Payloads that repeat themselves and each other, at distances up to what a window can hold.
     /// Found by fuzzing: the first fault counts, also where one read brings several.
     #[test]
-    fn what_comes_first_is_judged_first_however_it_is_cut() {
+    fn the_first_fault_is_reported_in_whatever_pieces_it_comes() {
         let not_text = b"\x00\x01\x00\xfe\xff\xff";
         let nine_bytes = b"\x00\x09\x00\xf6\xff123456789";
         let no_block = b"\x07";
@@ -586,7 +645,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_printed_of_the_halves_shows_no_payload_but_what_they_hold() {
+    fn the_debug_output_of_the_halves_shows_sizes_and_no_payload() {
         let window = Window { bits: 9, takeover: true };
         let (mut sender, mut inflater) =
             (Deflater::new(window, &ALL).unwrap(), Inflater::new(window, 100));
@@ -650,6 +709,16 @@ mod tests {
             assert_eq!(message.len() < 1_000 && message.len() > 11, shorter);
             assert_eq!(hear(&mut client, &message, 10_000).unwrap().len(), 1);
         }
+    }
+
+    #[test]
+    fn section_6_1_a_ping_goes_out_as_it_is_though_messages_are_compressed() {
+        let mut server = server(MOST, &ALL);
+        let payload = [b'a'; 125];
+        server.ping(&payload).unwrap();
+        assert_eq!(server.batch(), [&[0x89, 125], &payload[..]].concat());
+        server.written();
+        assert_eq!(sent(&mut server, str::from_utf8(&payload).unwrap())[0], 0xc1);
     }
 
     #[test]

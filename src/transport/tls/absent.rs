@@ -1,5 +1,5 @@
-//! In place of `tls.rs` where the feature `tls` is off: the same names, and whoever asks for TLS is
-//! told which feature to turn on.
+//! Replaces `tls/mod.rs` when the feature `tls` is off. It has the same names, and each call fails with
+//! an error that says which feature to turn on.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -9,18 +9,18 @@ use super::stream::Stream;
 use crate::diagnostic::misuse::Misuse;
 use crate::error::Result;
 
-/// A server's certificate and its key. This build has no TLS, so there is none: turn on the feature
-/// `tls`.
+/// A server's certificate and its key. This build has no TLS, so no value of this type exists. Turn on
+/// the feature `tls`.
 #[derive(Clone, Debug)]
 pub enum Tls {}
 
 impl Tls {
-    /// Fails: it needs the feature `tls`.
+    /// Fails, because it needs the feature `tls`.
     pub fn from_pem_files(certificates: impl AsRef<Path>, _key: impl AsRef<Path>) -> Result<Tls> {
         Err(Misuse::NoTls(certificates.as_ref().display().to_string()).into())
     }
 
-    /// Fails: it needs the feature `tls`.
+    /// Fails, because it needs the feature `tls`.
     pub fn from_pem(_certificates: &[u8], _key: &[u8]) -> Result<Tls> {
         Err(Misuse::NoTls("a certificate".into()).into())
     }
@@ -30,7 +30,7 @@ impl Tls {
     }
 }
 
-/// Whom a client trusts: without TLS, nobody.
+/// The roots that a client trusts. Without TLS no value of this type exists.
 pub(crate) enum Trust {}
 
 impl Trust {

@@ -1,11 +1,12 @@
-//! wss: who proves to be whom, and who is believed (feature `tls`).
+//! TLS for `wss`: which certificate a server shows, and which certificates a client trusts (feature
+//! `tls`).
 //!
-//! A server shows a certificate, and proves with its key that it is its own ([`Tls`]). A client
-//! follows the certificate up to a root that it trusts, and looks whether it names the host that was
-//! asked for, before one byte of HTTP leaves ([`Trust`]). There is no way to switch this off: whoever
-//! has a certificate of their own gives it as a root, which says whom to trust, and not: anybody.
+//! A server shows a certificate, and proves that it has the certificate's key ([`Tls`]). Before a
+//! client sends one byte of HTTP, it follows the certificate up to a root that it trusts, and checks
+//! that the certificate names the right host ([`Trust`]). This check can't be switched off. To use a
+//! certificate of your own, name it as a root.
 //!
-//! The cryptography is that of rustls. How threads share it: [`tls_stream`].
+//! The cryptography is rustls. [`tls_stream`] lets several threads share one TLS connection.
 
 pub(crate) mod tls_stream;
 
@@ -49,8 +50,8 @@ pub struct Tls {
 }
 
 impl Tls {
-    /// From two files: the server's certificate with those that lead up to its root behind it, and the
-    /// certificate's private key.
+    /// Reads two files. The first holds the server's certificate, followed by the certificates that
+    /// lead up to its root. The second holds the certificate's private key.
     pub fn from_pem_files(certificates: impl AsRef<Path>, key: impl AsRef<Path>) -> Result<Tls> {
         let read = |path: &Path| {
             std::fs::read(path).map_err(|error| no_certificate(path.display(), error))
@@ -58,7 +59,7 @@ impl Tls {
         Tls::from_pem(&read(certificates.as_ref())?, &read(key.as_ref())?)
     }
 
-    /// The same, from what stands in the files.
+    /// The same, from the files' contents.
     pub fn from_pem(certificates: &[u8], key: &[u8]) -> Result<Tls> {
         let chain: Vec<_> = CertificateDer::pem_slice_iter(certificates)
             .collect::<std::result::Result<_, _>>()
@@ -89,14 +90,14 @@ impl Tls {
     }
 }
 
-/// Whom a client trusts, and to be whom.
+/// Which roots a client trusts, and which host the server's certificate must name.
 pub(crate) struct Trust {
     config: Arc<ClientConfig>,
     host: ServerName<'static>,
 }
 
 impl Trust {
-    /// Trust in the roots of a PEM file, or else of the system, to say who is this host.
+    /// Trusts the roots of a PEM file, or those of the system, for this host.
     pub(crate) fn new(url: &str, host: &str, roots: Option<&Path>) -> Result<Trust> {
         let mut store = RootCertStore::empty();
         match roots {
@@ -111,7 +112,7 @@ impl Trust {
                     return Err(no_root(&"no certificate stands in it"));
                 }
             }
-            // Of a whole system's roots some may be odd, and the others are still good.
+            // Some of a system's roots may be malformed. The others are still good.
             None => {
                 let found = rustls_native_certs::load_native_certs();
                 if store.add_parsable_certificates(found.certs).0 == 0 {
@@ -124,7 +125,7 @@ impl Trust {
             .map_err(disagreed)?
             .with_root_certificates(store)
             .with_no_client_auth();
-        // One connection, with nothing to resume.
+        // A client makes only one connection, so there's nothing to resume.
         config.resumption = Resumption::disabled();
         let name = host.trim_start_matches('[').trim_end_matches(']').to_owned();
         let host = ServerName::try_from(name)
@@ -132,7 +133,7 @@ impl Trust {
         Ok(Trust { config: Arc::new(config), host })
     }
 
-    /// The client's side of the handshake. When it returns, the server is who it should be.
+    /// The client's side of the handshake. If it succeeds, the server has proved that it's this host.
     pub(crate) fn connect(
         self,
         stream: Arc<dyn Stream>,
@@ -151,19 +152,19 @@ fn provider() -> Arc<rustls::crypto::CryptoProvider> {
 }
 
 fn no_certificate(what: impl fmt::Display, error: impl fmt::Display) -> Error {
-    teach(Diagnostic::about("no certificate or key", format!("{what}: {error}")))
+    tls_error(Diagnostic::about("no certificate or key", format!("{what}: {error}")))
 }
 
 fn failed(failure: Failure) -> Error {
     match failure {
         Failure::Broken(error) if is_timeout(&error) => Error::PeerTimeout,
         Failure::Broken(error) => Error::ConnectionLost(error),
-        Failure::NotTls(seen) => teach(Diagnostic::about("an answer that is not TLS", seen)),
+        Failure::NotTls(seen) => tls_error(Diagnostic::about("an answer that is not TLS", seen)),
         Failure::Refused(error) => disagreed(error),
     }
 }
 
-/// What to learn from it, where rustls and the peer don't agree.
+/// The diagnostic for an error of rustls: the peer broke a rule, or the ends didn't agree.
 fn disagreed(error: rustls::Error) -> Error {
     use rustls::Error::{AlertReceived, InvalidCertificate};
     const DAY: u64 = 24 * 60 * 60;
@@ -172,7 +173,7 @@ fn disagreed(error: rustls::Error) -> Error {
             "a certificate that nobody vouches for",
             "an issuer that is no root of ours",
         ),
-        // What a client sees that was given last year's self-signed certificate: the same name, another key.
+        // For example, the client has last year's self-signed certificate: the same name, another key.
         InvalidCertificate(
             CertificateError::BadSignature
             | CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext { .. },
@@ -194,7 +195,7 @@ fn disagreed(error: rustls::Error) -> Error {
             let days = not_before.as_secs().saturating_sub(time.as_secs()) / DAY;
             Diagnostic::about("a certificate out of its time", format!("it begins in {days} days"))
         }
-        // webpki says so in an error of its own, which rustls passes on without a name for it.
+        // webpki has an error of its own for this, which rustls passes on without a variant for it.
         InvalidCertificate(CertificateError::Other(other))
             if format!("{other:?}").contains("CaUsedAsEndEntity") =>
         {
@@ -211,10 +212,10 @@ fn disagreed(error: rustls::Error) -> Error {
         ) => Diagnostic::about("a client that does not trust us", format!("its alert {alert:?}")),
         _ => Diagnostic::about("no agreement on TLS", quote(error.to_string())),
     };
-    teach(diagnostic)
+    tls_error(diagnostic)
 }
 
-fn teach(diagnostic: Diagnostic) -> Error {
+fn tls_error(diagnostic: Diagnostic) -> Error {
     Error::Tls(Box::new(diagnostic))
 }
 
@@ -240,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_that_has_no_lesson_of_its_own_is_told_in_the_words_of_the_library() {
+    fn an_error_without_a_diagnostic_of_its_own_is_reported_in_the_words_of_rustls() {
         let other = CertificateError::Other(rustls::OtherError(Arc::new(fmt::Error)));
         let said = disagreed(rustls::Error::InvalidCertificate(other)).to_string();
         assert!(!said.contains("CA:TRUE"), "{said}");
@@ -262,7 +263,8 @@ mod tests {
     }
 
     #[test]
-    fn a_handshake_that_takes_too_long_is_silent_and_one_that_is_cut_is_lost() {
+    fn a_tls_handshake_that_takes_too_long_is_a_peer_timeout_and_one_that_is_cut_off_is_a_lost_connection()
+     {
         for kind in [TimedOut, WouldBlock] {
             assert!(matches!(failed(Failure::Broken(kind.into())), Error::PeerTimeout));
         }

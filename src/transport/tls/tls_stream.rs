@@ -1,23 +1,23 @@
 //! TLS on a stream that several threads read and write at the same time.
 //!
 //! ```text
-//!  write: plaintext ─► seal ─► `sealed` ─► system call    `sealed` is locked over all of it
+//!  write: plaintext ─► seal ─► `sealed` ─► system call    `sealed` is locked for the whole write
 //!                       │
-//!                      tls     locked for what is done in memory, never over a system call
+//!                      tls     locked only for work in memory, never during a system call
 //!                       │
-//!  read:  system call ─► `arrived` ─► open ─► plaintext   `arrived` is locked over all of it
+//!  read:  system call ─► `arrived` ─► open ─► plaintext   `arrived` is locked for the whole read
 //! ```
 //!
 //! Rules of this file:
-//! - One lock around all of TLS would do, until a reader waits for bytes with the lock in its hand, and
-//!   every writer waits for the peer to speak. So the state of rustls has a lock of its own.
-//! - Records go out in the order in which they were sealed, so writers hold `sealed` over both. The
-//!   reader never waits for it: what rustls wants to answer it leaves to the next writer, and an alert
-//!   is sent only if nobody is writing.
-//! - A read whose bytes made no whole record says `Interrupted`: the caller asks again with what is left
-//!   of its time. So a record that dribbles in can't stretch a deadline.
-//! - The end without a close_notify is an error: anybody in between can cut a stream, but only the
-//!   peer can sign its end (RFC 8446 §6.1).
+//! - The state of rustls has a lock of its own, `tls`. With one lock around all of TLS, a thread that
+//!   waits in `read` would hold it, and every writer would wait until the peer sends something.
+//! - Records must be sent in the order in which they were sealed, so a writer holds `sealed` while it
+//!   seals and while it writes. The reader never waits for `sealed`: it leaves what rustls wants to
+//!   answer to the next writer, and it sends an alert only if no thread is writing.
+//! - If the bytes of a read don't complete a record, the read returns `Interrupted`, and the caller reads
+//!   again with its remaining time. So a record that arrives byte by byte can't extend a deadline.
+//! - A stream that ends without a close_notify is an error: anyone on the way can cut a stream, but
+//!   only the peer can authenticate its end (RFC 8446 §6.1).
 
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::net::{Shutdown, SocketAddr};
@@ -33,14 +33,14 @@ use crate::transport::lingering_close::lingering_close;
 use crate::transport::lock::lock;
 use crate::transport::stream::{Stream, is_timeout};
 
-/// How long we try to say a last word: an alert, or close_notify.
+/// How long we try to send a last record: an alert, or close_notify.
 const LAST_RECORD_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// TLS around another stream.
 pub(crate) struct TlsStream {
     stream: Arc<dyn Stream>,
     tls: Mutex<Connection>,
-    /// Read from the stream, and not yet opened.
+    /// Bytes read from the stream and not yet opened (decrypted).
     arrived: Mutex<Buffer>,
     sealed: Mutex<Sealed>,
 }
@@ -49,21 +49,21 @@ pub(crate) struct TlsStream {
 #[derive(Default)]
 struct Sealed {
     records: Vec<u8>,
-    /// So many bytes of them are written.
+    /// How many bytes of the records are written.
     written: usize,
-    /// So many bytes of our caller's are in them that it does not yet know to be written. It comes
-    /// again with these, and they must not be sealed twice.
+    /// How many of our caller's bytes are sealed in the records but not yet reported as written. The
+    /// caller will pass these bytes again, and they must not be sealed twice.
     owed: usize,
 }
 
-/// Why there is no TLS.
+/// Why a TLS handshake failed.
 #[derive(Debug)]
 pub(crate) enum Failure {
     /// The stream ended, failed, or was too slow.
     Broken(io::Error),
-    /// rustls refuses what has come, or the peer refuses us.
+    /// rustls refuses the peer's bytes, or the peer refuses ours.
     Refused(rustls::Error),
-    /// The peer speaks something else, which begins like this.
+    /// The peer speaks another protocol. Its first bytes.
     NotTls(String),
 }
 
@@ -73,7 +73,7 @@ impl From<io::Error> for Failure {
     }
 }
 
-/// The handshake of TLS, before a deadline. Nobody else has the stream yet, so no lock is needed.
+/// The TLS handshake, before a deadline. No other thread has the stream yet, so it needs no lock.
 pub(crate) fn handshake(
     mut tls: Connection,
     stream: Arc<dyn Stream>,
@@ -82,14 +82,14 @@ pub(crate) fn handshake(
     let (mut arrived, mut sealed) = (Buffer::default(), Vec::new());
     let mut first = true;
     loop {
-        // 1. Say what is to be said.
+        // 1. Send what rustls wants to send.
         collect(&mut tls, &mut sealed)?;
         write_before(deadline, &*stream, &sealed)?;
         sealed.clear();
         if !tls.is_handshaking() {
             break;
         }
-        // 2. Hear what the peer says. Each flight of TLS begins with a handshake record, or an alert.
+        // 2. Read the peer's bytes. They must begin with a handshake record or an alert.
         if arrived.unread().is_empty() {
             match read_before(deadline, &*stream, arrived.space())? {
                 0 => return Err(ended().into()),
@@ -99,9 +99,9 @@ pub(crate) fn handshake(
         if std::mem::take(&mut first) && !matches!(arrived.unread()[0], 0x15 | 0x16) {
             return Err(Failure::NotTls(quote(arrived.unread())));
         }
-        // 3. Let rustls judge it; what it has against it the peer is told in an alert.
+        // 3. Let rustls check them. If it refuses them, send the peer its alert.
         match feed(&mut tls, &mut arrived) {
-            // Behind the handshake a peer may say all that it has to say, and its end, in one flight.
+            // After its handshake a peer may send all its data, and its end, in the same bytes.
             Ok(state) if state.peer_has_closed() && tls.is_handshaking() => {
                 return Err(ended().into());
             }
@@ -126,7 +126,7 @@ fn feed(tls: &mut Connection, arrived: &mut Buffer) -> Result<rustls::IoState, r
     tls.process_new_packets()
 }
 
-/// Takes the records that rustls has sealed.
+/// Takes the records that rustls wants to send.
 fn collect(tls: &mut Connection, records: &mut Vec<u8>) -> io::Result<()> {
     while tls.wants_write() {
         tls.write_tls(records)?;
@@ -135,7 +135,7 @@ fn collect(tls: &mut Connection, records: &mut Vec<u8>) -> io::Result<()> {
 }
 
 impl TlsStream {
-    /// Opens what has arrived, as far as there is room for it. `None`: it takes more bytes.
+    /// Opens what has arrived, as far as there's room for it. `None`: a record needs more bytes.
     fn open(&self, arrived: &mut Buffer, into: &mut [u8]) -> io::Result<Option<usize>> {
         let mut tls = lock(&self.tls);
         let (mut count, mut fed) = (0, Ok(()));
@@ -149,15 +149,15 @@ impl TlsStream {
                 Err(_) => fed = feed(&mut tls, arrived).map(drop),
             }
         }
-        // A bad record takes nothing away from the good ones before it: rustls says so again next time.
+        // A bad record doesn't affect the good ones before it: rustls reports it again next time.
         if count > 0 {
             return Ok(Some(count));
         }
-        let judged = fed.and_then(|()| tls.process_new_packets().map(drop));
-        judged.map(|()| None).map_err(|error| io::Error::new(ErrorKind::InvalidData, error))
+        let checked = fed.and_then(|()| tls.process_new_packets().map(drop));
+        checked.map(|()| None).map_err(|error| io::Error::new(ErrorKind::InvalidData, error))
     }
 
-    /// As `open`, and tells the peer what is wrong with it.
+    /// As `open`, and if it fails, sends the peer an alert that says why.
     fn open_or_alert(&self, arrived: &mut Buffer, into: &mut [u8]) -> io::Result<Option<usize>> {
         let opened = self.open(arrived, into);
         if opened.is_err() {
@@ -166,14 +166,14 @@ impl TlsStream {
         opened
     }
 
-    /// Says a last word, if nobody is writing, and no write has failed half way.
-    fn send_last_record(&self, say: impl FnOnce(&mut Connection)) {
+    /// Sends a last record, unless another thread is writing or a write has failed half way.
+    fn send_last_record(&self, seal: impl FnOnce(&mut Connection)) {
         let Ok(mut sealed) = self.sealed.try_lock() else { return };
         if !sealed.rest().is_empty() {
             return;
         }
         let mut tls = lock(&self.tls);
-        say(&mut tls);
+        seal(&mut tls);
         let collected = collect(&mut tls, &mut sealed.records);
         drop(tls);
         let _ = collected.and_then(|()| self.stream.set_write_timeout(LAST_RECORD_TIMEOUT));
@@ -192,7 +192,7 @@ impl Sealed {
         &self.records[self.written..]
     }
 
-    /// All is written: the memory goes back, unless it is little.
+    /// Forgets the written records, and frees their memory unless it's little.
     fn clear(&mut self) {
         const LITTLE: usize = 1024;
         self.written = 0;
@@ -204,11 +204,11 @@ impl Sealed {
 impl Stream for TlsStream {
     fn read(&self, into: &mut [u8]) -> io::Result<usize> {
         let mut arrived = lock(&self.arrived);
-        // 1. What is here already.
+        // 1. Open what has arrived already.
         if let Some(count) = self.open_or_alert(&mut arrived, into)? {
             return Ok(count);
         }
-        // 2. What comes. No other lock is held: whoever wants to write may. // WALK: tls-read
+        // 2. Read. This thread holds no lock that a writer needs. // WALK: tls-read
         match self.stream.read(arrived.space()) {
             Ok(0) => return Err(ended()),
             Ok(count) => arrived.filled(count),
@@ -219,30 +219,31 @@ impl Stream for TlsStream {
                 return Err(error);
             }
         }
-        // 3. Is it enough for a record?
+        // 3. Open a record, if it's complete now.
         self.open_or_alert(&mut arrived, into)?.ok_or(ErrorKind::Interrupted.into())
     }
 
     fn write(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
         let mut sealed = lock(&self.sealed);
-        // 1. Seal, at most so much as rustls takes at a time: 64 KiB.
+        // 1. Seal. rustls takes at most 64 KiB at a time.
         if sealed.owed == 0 {
             let mut tls = lock(&self.tls);
             sealed.owed = tls.writer().write_vectored(slices)?;
             collect(&mut tls, &mut sealed.records)?;
         }
-        // 2. Write. A call that writes a part has waited for the rest, so the caller, who has a
-        // deadline, is told of the progress; but of its last byte only when the whole record is out.
+        // 2. Write. A call that wrote only a part has used up its timeout, so return: the caller has a
+        // deadline, and needs to see the progress. Report the last byte only when the whole record is
+        // written.
         while !sealed.rest().is_empty() {
             let count = self.stream.write(&[IoSlice::new(sealed.rest())])?;
             if count == 0 {
                 return Err(ErrorKind::WriteZero.into());
             }
             sealed.written += count;
-            let told = count.min(sealed.owed.saturating_sub(1));
-            if told > 0 && !sealed.rest().is_empty() {
-                sealed.owed -= told;
-                return Ok(told);
+            let reported = count.min(sealed.owed.saturating_sub(1));
+            if reported > 0 && !sealed.rest().is_empty() {
+                sealed.owed -= reported;
+                return Ok(reported);
             }
         }
         sealed.clear();
@@ -489,7 +490,7 @@ mod tests {
     }
 
     #[test]
-    fn a_writer_is_told_of_progress_and_of_the_last_byte_only_when_all_is_out() {
+    fn a_write_reports_progress_and_its_last_byte_only_when_all_is_written() {
         let [a, b] = over(pipe(1, 1 << 20));
         let mut told = 0;
         while told < 5 {
@@ -581,7 +582,7 @@ mod tests {
     }
 
     #[test]
-    fn what_if_close_notify_comes_in_mid_handshake() {
+    fn what_if_close_notify_comes_during_the_handshake() {
         const CLOSE_NOTIFY: [u8; 7] = [0x15, 3, 3, 0, 2, 1, 0];
         // RUSTSEC-2024-0336. Nobody has signed it yet, so one is let pass; but not many.
         for (alerts, ends) in [(1, true), (100, false)] {
@@ -611,7 +612,7 @@ mod tests {
     }
 
     #[test]
-    fn what_if_it_is_no_tls_or_ends_or_says_nothing() {
+    fn what_if_a_peer_speaks_no_tls_or_ends_or_sends_nothing() {
         let [a, b] = pipe(1 << 16, 1 << 16);
         write_before(soon(), &*a, b"GET / HTTP/1.1\r\n").unwrap();
         assert!(matches!(handshake(server(), b, soon()), Err(Failure::NotTls(_))));

@@ -2,7 +2,7 @@
 //! answered, the answer is a head that a client can read.
 
 use ws101::handshake::client::ClientRequest;
-use ws101::handshake::server::{Decision, Rules, decide};
+use ws101::handshake::server::{Decision, Rules, decide, no_page};
 use ws101::http::head::{Head, Scan};
 use ws101::http::request::Request;
 
@@ -33,10 +33,16 @@ fn answered(data: &[u8]) -> (Option<u16>, Option<Vec<u8>>) {
     let refusal = match Scan::new(usize::MAX, usize::MAX).advance(data) {
         Ok(None) => return (None, None),
         Ok(Some(end)) => {
-            let request = Request::parse(&data[..end]);
-            match request.and_then(|request| decide(&request, &Rules::default())) {
-                Ok(Decision::Switch(agreement)) => return (Some(101), Some(agreement.response())),
-                Ok(Decision::PlainHttp) => return (Some(426), None),
+            let rules = Rules::default();
+            let decided = Request::parse(&data[..end]).and_then(|request| {
+                let decision = decide(&request, &rules)?;
+                Ok((request, decision))
+            });
+            match decided {
+                Ok((_, Decision::Switch(agreement))) => {
+                    return (Some(101), Some(agreement.response()));
+                }
+                Ok((request, Decision::PlainHttp)) => no_page(&request, &rules, false),
                 Err(refusal) => refusal,
             }
         }

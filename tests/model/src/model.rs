@@ -21,7 +21,8 @@ pub mod thread {
 }
 
 pub mod time {
-    pub use std::time::Duration;
+    // The date of an answer, which the model never writes, is the system's.
+    pub use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
     use std::cell::Cell;
     use std::ops::Sub;

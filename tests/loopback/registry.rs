@@ -1,4 +1,5 @@
-//! Who is let in, who makes way for others, and how everybody leaves when the server stops.
+//! The registry: eviction of pending connections, the server's shutdown, and what remains true when a
+//! connection ends.
 
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -16,17 +17,17 @@ use crate::support::{
 
 const SOON: Duration = Duration::from_millis(100);
 
-/// One that asks for a page.
+/// A request for a page.
 fn plain() -> String {
     head("GET / HTTP/1.1", &["Host: a"])
 }
 
-// Making way.
+// Eviction.
 
 type Streams = Arc<Mutex<Vec<Weak<dyn Stream>>>>;
 
-/// A server with room for four, none of whose deadlines comes; and the streams that it has let go of
-/// when they are gone.
+/// A server that allows four pending connections, and whose deadlines are too long to pass; and all the
+/// streams that it has accepted.
 fn crowded(configure: impl FnOnce(Server) -> Server) -> (Running, Streams) {
     let streams = Streams::default();
     let seen = streams.clone();
@@ -37,30 +38,30 @@ fn crowded(configure: impl FnOnce(Server) -> Server) -> (Running, Streams) {
         close: 2 * PATIENCE,
         ..Limits::default()
     };
-    let through = move |stream: Arc<dyn Stream>| {
+    let remember = move |stream: Arc<dyn Stream>| {
         seen.lock().unwrap().push(Arc::downgrade(&stream));
         stream
     };
-    (serve(|server| configure(server.limits(limits).wrap_stream(through)), echo_handler), streams)
+    (serve(|server| configure(server.limits(limits).wrap_stream(remember)), echo_handler), streams)
 }
 
-/// Waits until no more than so many are left.
-fn wait_until_left(streams: &Streams, most: usize) {
+/// Waits until at most this many streams are still in use.
+fn wait_until_in_use(streams: &Streams, most: usize) {
     let start = Instant::now();
     loop {
         let streams = streams.lock().unwrap();
-        let left = streams.iter().filter(|stream| stream.strong_count() > 0).count();
-        if streams.len() == 20 && left <= most {
+        let in_use = streams.iter().filter(|stream| stream.strong_count() > 0).count();
+        if streams.len() == 20 && in_use <= most {
             return;
         }
         drop(streams);
-        assert!(start.elapsed() < PATIENCE, "{left} are left");
+        assert!(start.elapsed() < PATIENCE, "{in_use} are in use");
         thread::sleep(Duration::from_millis(5));
     }
 }
 
 #[test]
-fn whoever_is_refused_by_the_application_and_stays_makes_way_for_newer_ones() {
+fn a_refused_client_that_stays_is_evicted_for_newer_ones() {
     let (server, streams) =
         crowded(|server| server.authorize(|_| Err(Refusal::because(401, "Members only."))));
     let peers: Vec<Peer> = (0..20)
@@ -71,13 +72,13 @@ fn whoever_is_refused_by_the_application_and_stays_makes_way_for_newer_ones() {
             peer
         })
         .collect();
-    wait_until_left(&streams, 4);
+    wait_until_in_use(&streams, 4);
     drop(peers);
-    wait_until_left(&streams, 0);
+    wait_until_in_use(&streams, 0);
 }
 
 #[test]
-fn whoever_does_not_read_a_page_makes_way_for_newer_ones() {
+fn a_client_that_does_not_read_its_page_is_evicted_for_newer_ones() {
     let page = |_: &_| Some(Response::new("application/octet-stream", vec![0; 8 << 20]));
     let (server, streams) = crowded(|server| server.http(page));
     let peers: Vec<Peer> = (0..20)
@@ -87,12 +88,55 @@ fn whoever_does_not_read_a_page_makes_way_for_newer_ones() {
             peer
         })
         .collect();
-    wait_until_left(&streams, 4);
+    wait_until_in_use(&streams, 4);
     drop(peers);
 }
 
 #[test]
-fn a_page_comes_whole_to_whoever_reads_it_slower_than_a_close_may_take() {
+fn server_makes_a_bounded_number_of_pages_at_a_time_and_answers_the_next_with_503() {
+    const MOST: usize = 4;
+    let (enter, entered) = channel();
+    let (go, wait) = channel::<()>();
+    let wait = Mutex::new(wait);
+    // Each page takes until the test ends.
+    let page = move |_: &_| {
+        enter.send(()).unwrap();
+        let _ = wait.lock().unwrap().recv();
+        Some(Response::text("made"))
+    };
+    let limits = Limits { max_waiting: MOST, close: 2 * PATIENCE, ..Limits::default() };
+    let server = serve(|server| server.limits(limits).http(page), echo_handler);
+    let ask = || {
+        let mut peer = server.dial();
+        peer.write(plain());
+        peer
+    };
+    let served: Vec<Peer> = (0..MOST).map(|_| ask()).collect();
+    (0..MOST).for_each(|_| entered.recv_timeout(PATIENCE).unwrap());
+    let refused: Vec<Peer> = (0..5 * MOST)
+        .map(|_| {
+            let mut peer = ask();
+            let answer = peer.read_response();
+            assert_eq!((answer.status, answer.header("Retry-After")), (503, Some("1")));
+            peer
+        })
+        .collect();
+    assert!(entered.try_recv().is_err(), "no more pages are made than may be");
+    let mut honest = server.dial();
+    honest.write(request(&[]));
+    assert_eq!(honest.read_response().status, 101);
+    honest.write(masked(0x81, "hello"));
+    assert_eq!(honest.read_frame().payload, b"hello");
+    // The first clients weren't evicted for the many that came later.
+    drop(go);
+    for mut peer in served {
+        assert_eq!(peer.read_response().body, "made");
+    }
+    drop(refused);
+}
+
+#[test]
+fn a_client_that_reads_a_page_more_slowly_than_a_close_may_take_gets_all_of_it() {
     const LENGTH: usize = 16 << 20;
     let limits = Limits { close: SOON, ..Limits::default() };
     let page = |_: &_| Some(Response::new("application/octet-stream", vec![b'x'; LENGTH]));
@@ -104,7 +148,7 @@ fn a_page_comes_whole_to_whoever_reads_it_slower_than_a_close_may_take() {
 }
 
 #[test]
-fn a_server_that_gives_closing_no_time_answers_all_the_same() {
+fn a_server_that_gives_closing_no_time_still_answers() {
     let limits = Limits { close: Duration::ZERO, ..Limits::default() };
     let server = serve(|server| server.limits(limits), echo_handler);
     let mut peer = server.dial();
@@ -115,18 +159,18 @@ fn a_server_that_gives_closing_no_time_answers_all_the_same() {
     assert_eq!(peer.read_response().status, 400);
 }
 
-/// A stream whose first read has the whole head, and returns only when it was made to make way.
+/// A stream whose first read gets the whole head, and returns only when its connection is evicted.
 struct Late {
     stream: TcpStream,
     waits: AtomicBool,
-    makes_way: Mutex<bool>,
+    evicted: Mutex<bool>,
     changed: Condvar,
 }
 
 impl Late {
     fn new(stream: TcpStream, waits: bool) -> Arc<Late> {
-        let (waits, makes_way) = (AtomicBool::new(waits), Mutex::new(false));
-        Arc::new(Late { stream, waits, makes_way, changed: Condvar::new() })
+        let (waits, evicted) = (AtomicBool::new(waits), Mutex::new(false));
+        Arc::new(Late { stream, waits, evicted, changed: Condvar::new() })
     }
 }
 
@@ -134,8 +178,8 @@ impl Stream for Late {
     fn read(&self, into: &mut [u8]) -> io::Result<usize> {
         let count = Stream::read(&self.stream, into)?;
         if self.waits.swap(false, SeqCst) {
-            let makes_way = self.makes_way.lock().unwrap();
-            drop(self.changed.wait_timeout_while(makes_way, PATIENCE, |it| !*it).unwrap());
+            let evicted = self.evicted.lock().unwrap();
+            drop(self.changed.wait_timeout_while(evicted, PATIENCE, |it| !*it).unwrap());
         }
         Ok(count)
     }
@@ -153,14 +197,14 @@ impl Stream for Late {
     }
 
     fn shutdown(&self, how: Shutdown) -> io::Result<()> {
-        *self.makes_way.lock().unwrap() = true;
+        *self.evicted.lock().unwrap() = true;
         self.changed.notify_all();
         Stream::shutdown(&self.stream, how)
     }
 }
 
 #[test]
-fn whoever_had_to_make_way_is_told_408_though_its_head_was_whole() {
+fn an_evicted_client_gets_408_though_its_head_was_complete() {
     let limits = Limits { max_waiting: 1, ..Limits::default() };
     let server = Arc::new(Server::without_listener().limits(limits));
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -172,22 +216,22 @@ fn whoever_had_to_make_way_is_told_408_though_its_head_was_whole() {
     let mut older = dial();
     older.write(request(&[]));
     let stream = Late::new(listener.accept().unwrap().0, true);
-    let greeted = accept(stream.clone());
+    let accepting = accept(stream.clone());
     while stream.waits.load(SeqCst) {
         thread::yield_now();
     }
     let newer = dial();
     let other = accept(Late::new(listener.accept().unwrap().0, false));
     assert_eq!(older.read_response().status, 408);
-    assert!(matches!(greeted.wait(), Err(Error::Refused(_))));
+    assert!(matches!(accepting.wait(), Err(Error::Refused(_))));
     assert_eq!(server.handle().counters().accepted, 0);
     drop(newer);
     other.wait().unwrap_err();
 }
 
-// Stopping.
+// Shutdown.
 
-/// Reads, and sends nothing; waits long for the answer to its Close.
+/// A server that reads and sends nothing, and waits long for the answer to its Close.
 fn reader() -> Running {
     let limits = Limits { close: 2 * PATIENCE, ..Limits::default() };
     serve(
@@ -200,7 +244,7 @@ fn reader() -> Running {
 }
 
 #[test]
-fn a_server_that_stops_leaves_its_port_to_others_while_it_waits_for_the_last() {
+fn a_server_that_stops_frees_its_port_while_it_waits_for_the_last_connection() {
     let server = reader();
     let mut lingering = server.open();
     server.wait_until(|counters| counters.open == 1);
@@ -215,7 +259,7 @@ fn a_server_that_stops_leaves_its_port_to_others_while_it_waits_for_the_last() {
 }
 
 #[test]
-fn whoever_comes_as_the_server_stops_is_told_503() {
+fn a_client_that_comes_as_the_server_stops_gets_503() {
     let server = Server::bind("127.0.0.1:0").unwrap();
     let (address, handle) = (server.local_addr().unwrap(), server.handle());
     let dial = || Peer::new(TcpStream::connect(address).unwrap());
@@ -223,31 +267,31 @@ fn whoever_comes_as_the_server_stops_is_told_503() {
     early[0].write(request(&[]));
     early[2].write(plain());
     handle.stop(2 * PATIENCE);
-    run(move || server.serve(|_| panic!("nobody comes this far"))).wait().unwrap();
+    run(move || server.serve(|_| panic!("no client opens"))).wait().unwrap();
     for peer in &mut early {
         let response = peer.read_response();
         assert_eq!(response.status, 503);
         assert!(response.body.contains("about to stop"), "{}", response.body);
     }
-    // Who wakes the server is not counted.
+    // The connection that wakes the server isn't counted.
     assert_eq!(handle.counters().refused, [(503, 3)].into());
 }
 
 #[test]
-fn whoever_is_accepted_after_the_stop_and_says_nothing_is_told_503_at_once() {
+fn a_silent_client_that_is_accepted_after_the_stop_gets_503_at_once() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let limits = Limits { head: 2 * PATIENCE, ..Limits::default() };
     let server = Server::without_listener().limits(limits);
     server.handle().stop(Duration::ZERO);
     let mut silent = Peer::new(TcpStream::connect(listener.local_addr().unwrap()).unwrap());
-    let greeted = run(move || server.accept(listener.accept().unwrap().0).map(drop));
+    let accepting = run(move || server.accept(listener.accept().unwrap().0).map(drop));
     assert_eq!(silent.read_response().status, 503);
     drop(silent);
-    assert!(matches!(greeted.wait(), Err(Error::Refused(_))));
+    assert!(matches!(accepting.wait(), Err(Error::Refused(_))));
 }
 
 #[test]
-fn a_server_that_gives_nobody_time_tells_everybody_all_the_same() {
+fn a_server_that_stops_without_grace_still_sends_each_client_a_close() {
     let server = reader();
     let mut peers: Vec<Peer> = (0..20).map(|_| server.open()).collect();
     server.wait_until(|counters| counters.open == 20);
@@ -271,7 +315,7 @@ fn a_second_stop_shortens_the_first_ones_grace() {
 }
 
 #[test]
-fn a_server_without_a_listener_tells_everybody_too_and_cuts_off_who_stays() {
+fn a_server_without_a_listener_sends_each_client_a_close_and_aborts_those_that_stay() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let server = Server::without_listener();
     let handle = server.handle();
@@ -288,7 +332,7 @@ fn a_server_without_a_listener_tells_everybody_too_and_cuts_off_who_stays() {
     assert_eq!((close.first, &close.payload[..2]), (0x88, &[3, 233][..]));
 }
 
-/// A stream that takes nothing once it is told so.
+/// A stream whose writes time out once the brake is on.
 struct Brake {
     stream: Arc<dyn Stream>,
     is_on: Arc<AtomicBool>,
@@ -323,14 +367,14 @@ impl Stream for Brake {
 }
 
 #[test]
-fn what_if_the_server_stops_among_hundreds_that_take_nothing() {
+fn what_if_the_server_stops_with_hundreds_of_clients_that_read_nothing() {
     const MANY: usize = 400;
     let is_on = Arc::new(AtomicBool::new(false));
     let brake = is_on.clone();
-    let through = move |stream| -> Arc<dyn Stream> {
+    let wrap = move |stream| -> Arc<dyn Stream> {
         Arc::new(Brake { stream, is_on: brake.clone(), timeout: Mutex::default() })
     };
-    let server = serve(|server| server.wrap_stream(through), echo_handler);
+    let server = serve(|server| server.wrap_stream(wrap), echo_handler);
     let peers: Vec<Peer> = (0..MANY).map(|_| server.open()).collect();
     server.wait_until(|counters| counters.accepted == MANY as u64);
     is_on.store(true, SeqCst);
@@ -341,7 +385,7 @@ fn what_if_the_server_stops_among_hundreds_that_take_nothing() {
     drop(peers);
 }
 
-/// Not a test by itself: the next one runs it, in a process of its own.
+/// Not a test by itself: the next test runs it in a process of its own.
 #[test]
 #[ignore = "waits for a line, for the test that runs it with few descriptors"]
 fn an_echo_that_stops_when_it_reads_a_line() {
@@ -361,7 +405,7 @@ fn what_if_the_server_stops_when_no_descriptor_is_left() {
     let mut process = Command::new("sh")
         .args(["-c", "ulimit -n 40; exec \"$0\" --ignored --exact --nocapture \"$1\""])
         .arg(std::env::current_exe().unwrap())
-        .arg("house::an_echo_that_stops_when_it_reads_a_line")
+        .arg("registry::an_echo_that_stops_when_it_reads_a_line")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
@@ -390,14 +434,14 @@ fn what_if_the_server_stops_when_no_descriptor_is_left() {
     assert!(lines.wait());
 }
 
-// What a connection owes to whoever has it.
+// The end of a connection.
 
 #[test]
-fn an_answer_that_came_in_time_counts_however_late_it_is_looked_for() {
+fn a_close_that_came_in_time_counts_however_late_recv_reads_it() {
     let limits = || Limits { close: SOON, ..Limits::default() };
-    // Another thread closes; the server stops.
+    // Another thread closes, or the server stops.
     for stops in [false, true] {
-        let (tell, told) = channel();
+        let (report, reported) = channel();
         let (free, busy) = channel();
         let busy = Mutex::new(busy);
         let server = serve(
@@ -409,7 +453,7 @@ fn an_answer_that_came_in_time_counts_however_late_it_is_looked_for() {
                 assert!(ws.recv()?.is_some());
                 busy.lock().unwrap().recv_timeout(PATIENCE).unwrap();
                 let heard = (ws.recv(), ws.recv(), ws.closed_with().map(|close| close.code.0));
-                tell.send(heard).unwrap();
+                report.send(heard).unwrap();
                 Ok(())
             },
         );
@@ -421,10 +465,10 @@ fn an_answer_that_came_in_time_counts_however_late_it_is_looked_for() {
         }
         assert_eq!(peer.read_frame().first, 0x88);
         peer.write([masked(0x81, "more work"), masked(0x88, [3, 233])].concat());
-        // The deadline of closing passes before anybody looks.
+        // The deadline for closing passes before the handler reads.
         thread::sleep(2 * SOON);
         free.send(()).unwrap();
-        let (more, end, closed_with) = told.recv_timeout(PATIENCE).unwrap();
+        let (more, end, closed_with) = reported.recv_timeout(PATIENCE).unwrap();
         assert_eq!(more.unwrap().unwrap().as_text(), Some("more work"));
         assert_eq!((end.unwrap(), closed_with), (None, Some(1001)));
     }
@@ -442,7 +486,7 @@ fn a_dropped_outbox_sends_what_is_in_it_and_keeps_no_thread() {
     }
     #[cfg(target_os = "linux")]
     {
-        // Servers of other tests may call one or two of theirs the same.
+        // Servers of other tests may have one or two threads of the same name.
         let name = format!("outbox {}\n", ws.id());
         let is_called_so = |task: io::Result<std::fs::DirEntry>| {
             let comm = std::fs::read_to_string(task.unwrap().path().join("comm"));
@@ -457,7 +501,7 @@ fn a_dropped_outbox_sends_what_is_in_it_and_keeps_no_thread() {
     }
 }
 
-/// A stream that brings a request, and then waits; it takes one write.
+/// A stream that delivers a request and then nothing, and accepts one write.
 struct Mute {
     reads: AtomicUsize,
     writes: AtomicUsize,
@@ -492,7 +536,7 @@ impl Stream for Mute {
 }
 
 #[test]
-fn nothing_comes_after_an_error_and_what_did_not_go_is_not_counted() {
+fn nothing_is_received_after_an_error_and_unsent_messages_are_not_counted() {
     let server = Server::without_listener();
     let stream = Mute { reads: AtomicUsize::new(0), writes: AtomicUsize::new(0) };
     let mut ws = server.accept(stream).unwrap();
@@ -507,42 +551,42 @@ fn nothing_comes_after_an_error_and_what_did_not_go_is_not_counted() {
 
 #[test]
 fn a_connection_that_has_ended_still_knows_who_its_peer_was() {
-    let (tell, told) = channel();
+    let (report, reported) = channel();
     let server = serve(
         |server| server,
         move |mut ws| {
             ws.recv().unwrap_err();
-            tell.send(ws.peer()).unwrap();
+            report.send(ws.peer()).unwrap();
             Ok(())
         },
     );
     let peer = server.open();
     let address = peer.stream.local_addr().unwrap();
     drop(peer);
-    assert_eq!(told.recv_timeout(PATIENCE).unwrap(), Some(address));
+    assert_eq!(reported.recv_timeout(PATIENCE).unwrap(), Some(address));
 }
 
 #[test]
-fn a_close_waits_for_whoever_is_sending_if_that_comes_to_an_end() {
-    let (tell, told) = channel();
+fn a_close_waits_for_a_sending_thread_that_finishes_in_time() {
+    let (report, reported) = channel();
     let server = echo();
     let mut ws = ws101::connect(&server.url()).unwrap();
     let sender = ws.sender();
     let sending = run(move || {
         let mut writer = sender.send_stream(MessageKind::Text).unwrap();
-        tell.send(()).unwrap();
+        report.send(()).unwrap();
         thread::sleep(2 * SOON);
         writer.write_all(b"whole").unwrap();
         writer.finish()
     });
-    told.recv_timeout(PATIENCE).unwrap();
+    reported.recv_timeout(PATIENCE).unwrap();
     ws.close(1000, "").unwrap();
     sending.wait().unwrap();
     server.wait_until(|counters| counters.messages_in == 1);
 }
 
 #[test]
-fn a_server_counts_messages_whose_handler_asked_for_no_more() {
+fn a_server_counts_a_message_after_which_its_handler_returns() {
     let server = serve(|server| server, |mut ws| ws.recv().map(drop));
     let mut peer = server.open();
     peer.write(masked(0x81, "a"));
@@ -553,8 +597,8 @@ fn a_server_counts_messages_whose_handler_asked_for_no_more() {
 }
 
 #[test]
-fn recv_timeout_is_kept_while_the_rest_of_a_stream_dribbles_in() {
-    let (tell, told) = channel();
+fn recv_timeout_holds_while_the_rest_of_a_stream_arrives_byte_by_byte() {
+    let (report, reported) = channel();
     let server = serve(
         |server| server,
         move |mut ws| {
@@ -563,7 +607,7 @@ fn recv_timeout_is_kept_while_the_rest_of_a_stream_dribbles_in() {
             drop(reader);
             let start = Instant::now();
             let timed_out = matches!(ws.recv_timeout(SOON), Err(Error::TimedOut));
-            tell.send((timed_out, start.elapsed())).unwrap();
+            report.send((timed_out, start.elapsed())).unwrap();
             Ok(())
         },
     );
@@ -573,8 +617,8 @@ fn recv_timeout_is_kept_while_the_rest_of_a_stream_dribbles_in() {
     let (timed_out, took) = loop {
         peer.write(pieces.next().unwrap());
         thread::sleep(Duration::from_micros(100));
-        match told.try_recv() {
-            Ok(told) => break told,
+        match reported.try_recv() {
+            Ok(report) => break report,
             Err(_) => assert!(start.elapsed() < PATIENCE / 2, "it has no end"),
         }
     };

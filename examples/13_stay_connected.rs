@@ -1,0 +1,173 @@
+//! A client that stays connected: it tells the causes of an end apart, waits longer after each failure, and
+//! resumes where it was.
+//!
+//! run: cargo run --example 13_stay_connected [URL]
+//! then: without a URL it meets a server of its own, which ends the connection in three ways
+//! expect: listening on ws://127.0.0.1:9001
+//! expect: news 1
+//! expect: news 3
+//! expect: the server closed with 1012 (restarting): connect again in
+//! expect: news 4
+//! expect: the connection was lost: connect again in
+//! expect: refused with 503: connect again in
+//! expect: news 6
+//! expect: news 9
+//! expect: the server closed with 1000 (that was all): done
+//! next: 14_files, which sends what is too large for the memory
+//!
+//! Three rules keep a thousand such clients from harming the server that they have lost:
+//!
+//! - Wait before each attempt, twice as long after each failure, up to a limit. One that works starts anew.
+//! - Take a random part of that time. Otherwise all clients of a server that restarts come back in the same
+//!   moment, again and again.
+//! - Don't try again what can't succeed: a wrong address, a refused token, a broken rule.
+//!
+//! The server can't know what a lost connection still delivered. So the client says in the address what it
+//! has (`?after=3`), and gets what comes after that: nothing is missing, nothing comes twice.
+
+#[path = "shared/help.rs"]
+mod help;
+
+use std::hash::{BuildHasher, RandomState};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::thread;
+use std::time::Duration;
+
+use ws101::{CloseCode, Error, Message, Refusal, Result, Server, WebSocket, connect};
+
+/// The longest wait before the first new attempt, and before any.
+const FIRST_WAIT: Duration = Duration::from_millis(250);
+const LONGEST_WAIT: Duration = Duration::from_secs(30);
+
+fn main() -> Result<()> {
+    help::print_if_asked(include_str!("13_stay_connected.rs"));
+    env_logger::init();
+    let url = match std::env::args().nth(1) {
+        Some(url) => url,
+        None => serve_news()?,
+    };
+    stay_connected(&url);
+    Ok(())
+}
+
+/// Connects, reads, and connects again, until the news has ended or can't be had.
+fn stay_connected(url: &str) {
+    let (mut last, mut wait) = (0, FIRST_WAIT);
+    loop {
+        let had = last;
+        let why = match read_news(&format!("{url}?after={last}"), &mut last) {
+            Ended::Done(why) => return println!("{why}: done"),
+            Ended::Failed(why) => {
+                return println!("{why}: another attempt would end like this one");
+            }
+            Ended::Interrupted(why) => why,
+        };
+        if last > had {
+            wait = FIRST_WAIT; // This connection worked.
+        }
+        let pause = random_part_of(wait);
+        println!("{why}: connect again in {} ms", pause.as_millis());
+        thread::sleep(pause);
+        wait = (wait * 2).min(LONGEST_WAIT);
+    }
+}
+
+/// How a connection ended, for a client that decides what to do next.
+enum Ended {
+    /// It has done its work.
+    Done(String),
+    /// Another attempt may succeed.
+    Interrupted(String),
+    /// Another attempt can't.
+    Failed(String),
+}
+
+/// Reads until the connection ends, and keeps the number of the last news in `last`.
+fn read_news(url: &str, last: &mut u64) -> Ended {
+    let mut ws = match connect(url) {
+        Ok(ws) => ws,
+        Err(error) => return cause_of(error),
+    };
+    loop {
+        match ws.recv() {
+            Ok(Some(Message::Text(text))) => {
+                println!("news {text}");
+                *last = text.parse().unwrap_or(*last);
+            }
+            Ok(Some(Message::Binary(_))) => {}
+            Ok(None) => return meaning_of_close(&ws),
+            Err(error) => return cause_of(error),
+        }
+    }
+}
+
+/// `None` from `recv` is an end, and not success: the close code says which.
+fn meaning_of_close(ws: &WebSocket) -> Ended {
+    let Some(close) = ws.closed_with() else { return Ended::Interrupted("no Close came".into()) };
+    let why = format!("the server closed with {} ({})", close.code, close.reason);
+    match close.code {
+        CloseCode::NORMAL => Ended::Done(why),
+        // It goes away, restarts, or has too much to do: another attempt, later, may succeed.
+        CloseCode::GOING_AWAY | CloseCode::SERVICE_RESTART | CloseCode::TRY_AGAIN_LATER => {
+            Ended::Interrupted(why)
+        }
+        _ => Ended::Failed(why),
+    }
+}
+
+fn cause_of(error: Error) -> Ended {
+    match error {
+        Error::ConnectionLost(_) => Ended::Interrupted("the connection was lost".into()),
+        Error::PeerTimeout | Error::WriteTimeout => {
+            Ended::Interrupted("the server was silent".into())
+        }
+        // Nothing listens there: perhaps not yet.
+        Error::Io(error) => Ended::Interrupted(error.to_string()),
+        Error::Rejected(rejection) => match rejection.status {
+            Some(status @ (429 | 502 | 503 | 504)) => {
+                Ended::Interrupted(format!("refused with {status}"))
+            }
+            _ => Ended::Failed(rejection.to_string()),
+        },
+        error => Ended::Failed(error.to_string()),
+    }
+}
+
+/// Between half of this time and all of it.
+fn random_part_of(wait: Duration) -> Duration {
+    // std has no random numbers, but keys for its hash maps that nobody can foresee.
+    let random = RandomState::new().hash_one(0) >> 32;
+    wait.mul_f64(0.5 + random as f64 / 2f64.powi(33))
+}
+
+/// A server with nine pieces of news, which ends its connections in three ways before the fourth lasts.
+fn serve_news() -> Result<String> {
+    let visits = AtomicUsize::new(0);
+    let requests = AtomicUsize::new(0);
+    let server =
+        Server::bind("127.0.0.1:0")?.authorize(move |_| match requests.fetch_add(1, Relaxed) {
+            2 => Err(Refusal::because(503, "Too many at once; try again.")),
+            _ => Ok(()),
+        });
+    let url = format!("ws://{}", server.local_addr()?);
+    println!("listening on {url}");
+    thread::spawn(move || server.serve(move |ws| tell_news(ws, visits.fetch_add(1, Relaxed))));
+    Ok(url)
+}
+
+fn tell_news(mut ws: WebSocket, visit: usize) -> Result<()> {
+    let after = ws.request().parameter("after").and_then(|after| after.parse().ok()).unwrap_or(0);
+    for number in after + 1..=9_u64 {
+        ws.send(number.to_string())?;
+        match (visit, number) {
+            (0, 3) => return ws.close(CloseCode::SERVICE_RESTART, "restarting"),
+            (1, 5) => {
+                // A cut cable. What was sent may arrive or not: the client says what it has.
+                ws.sender().abort();
+                return Ok(());
+            }
+            _ => {}
+        }
+    }
+    ws.close(CloseCode::NORMAL, "that was all")
+}

@@ -1,0 +1,192 @@
+//! Large files, both ways, in a few KiB of memory: streams, progress, and a check that all has arrived.
+//!
+//! run: cargo run --release --example 14_files
+//! as a server: 14_files serve FOLDER [ADDRESS]
+//! as a client: 14_files put ws://127.0.0.1:9001 FILE, or 14_files get ws://127.0.0.1:9001 FILE
+//! expect: 20 MiB sent
+//! expect: stored: 20971520 bytes, SHA-1
+//! expect: received: 20971520 bytes, SHA-1
+//! expect: refused as it should be: ../secret
+//! next: 15_tunnel, where a whole TCP connection goes over a WebSocket
+//!
+//! - A file is one message: `send_stream` writes it in fragments, `recv_stream` reads it as it comes. Each
+//!   is a `Write` or `Read` of std, so `io::copy` does the work, and a slow reader slows the sender down.
+//! - A text message with the SHA-1 follows. TCP's checksum is weak, a disk fails, a sender stops half-way:
+//!   only the receiver's own sum shows that it has what was sent. Until it matches, the file has another
+//!   name.
+//! - Pings are answered meanwhile: control frames pass between the fragments.
+//! - `max_message` stays small; `max_stream` is what a file may take.
+
+#[path = "shared/help.rs"]
+mod help;
+
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+
+use sha1::{Digest, Sha1};
+use ws101::{Client, CloseCode, Error, Limits, MessageKind, Refusal, Result, Server, WebSocket};
+
+/// The largest file that either end takes.
+const LARGEST: u64 = 4 << 30;
+
+fn main() -> Result<()> {
+    help::print_if_asked(include_str!("14_files.rs"));
+    env_logger::init();
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        ["serve", folder] => serve(Server::bind("127.0.0.1:9001")?, folder.into()),
+        ["serve", folder, address] => serve(Server::bind(address)?, folder.into()),
+        ["put", url, file] => put(url, Path::new(file)),
+        ["get", url, file] => get(url, Path::new(file)),
+        [] => demonstrate(),
+        _ => {
+            println!("usage: 14_files [serve FOLDER [ADDRESS] | put URL FILE | get URL FILE]");
+            Ok(())
+        }
+    }
+}
+
+fn limits() -> Limits {
+    Limits { max_message: 1024, max_stream: Some(LARGEST), ..Limits::default() }
+}
+
+fn serve(server: Server, folder: PathBuf) -> Result<()> {
+    println!("listening on ws://{}", server.local_addr()?);
+    // The path is the name of the file. It comes from a stranger: a name is letters, digits, and dots within.
+    let server = server.limits(limits()).authorize(|request| match name_in(request.path()) {
+        Some(_) => Ok(()),
+        None => Err(Refusal::because(
+            404,
+            "A file's name has letters, digits, `-`, `_`, and dots within.",
+        )),
+    });
+    server.serve(move |mut ws| {
+        let Some(name) = name_in(ws.request().path()) else {
+            return ws.close(CloseCode::POLICY, "a name");
+        };
+        let file = folder.join(name);
+        match ws.request().parameter("do").as_deref() {
+            Some("put") => receive(&mut ws, &file, "stored"),
+            Some("get") => match File::open(&file) {
+                Ok(open) => send(&mut ws, open),
+                Err(_) => return ws.close(CloseCode::POLICY, "there is no such file"),
+            },
+            _ => return ws.close(CloseCode::POLICY, "?do=put or ?do=get"),
+        }?;
+        // The client closes when it has what it wants.
+        while ws.recv()?.is_some() {}
+        Ok(())
+    })
+}
+
+fn name_in(path: &str) -> Option<&str> {
+    let name = path.strip_prefix('/')?;
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+    (name.bytes().all(is_plain) && !name.starts_with('.') && !name.is_empty()).then_some(name)
+}
+
+fn connect(url: &str, file: &Path, what: &str) -> Result<WebSocket> {
+    let name = file.file_name().unwrap_or_default().to_string_lossy();
+    Client::new(format!("{url}/{name}?do={what}")).limits(limits()).connect()
+}
+
+fn put(url: &str, file: &Path) -> Result<()> {
+    let open = File::open(file)?;
+    let mut ws = connect(url, file, "put")?;
+    send(&mut ws, open)?;
+    if let Some(answer) = ws.recv()? {
+        println!("{}", answer.as_text().unwrap_or_default());
+    }
+    ws.close(CloseCode::NORMAL, "")
+}
+
+fn get(url: &str, file: &Path) -> Result<()> {
+    let mut ws = connect(url, file, "get")?;
+    receive(&mut ws, file, "received")?;
+    ws.close(CloseCode::NORMAL, "")
+}
+
+/// Sends a file as one message, then its SHA-1.
+fn send(ws: &mut WebSocket, file: File) -> Result<()> {
+    let mut file = Summed::new(file);
+    let mut message = ws.send_stream(MessageKind::Binary)?;
+    io::copy(&mut file, &mut message)?;
+    message.finish()?;
+    println!("{} MiB sent", file.bytes >> 20);
+    ws.send(file.sum())
+}
+
+/// Receives a file under another name, and gives it its own once its SHA-1 is right.
+fn receive(ws: &mut WebSocket, path: &Path, done: &str) -> Result<()> {
+    let unfinished = path.with_extension("unfinished");
+    let Some(message) = ws.recv_stream()? else { return Err(Error::other("the sender closed")) };
+    let mut message = Summed::new(message);
+    io::copy(&mut message, &mut File::create(&unfinished)?)?;
+    let (bytes, sum) = (message.bytes, message.sum());
+    match ws.recv()? {
+        Some(sent) if sent.as_text() == Some(&sum) => fs::rename(&unfinished, path)?,
+        _ => {
+            fs::remove_file(&unfinished)?;
+            return Err(Error::other("what came isn't what was sent"));
+        }
+    }
+    let report = format!("{done}: {bytes} bytes, SHA-1 {sum}");
+    println!("{report}");
+    ws.send(report)
+}
+
+/// Reads, and adds up what it has read: the SHA-1, and the progress, a line for each eighth of a GiB.
+struct Summed<R> {
+    inner: R,
+    sha1: Sha1,
+    bytes: u64,
+}
+
+impl<R> Summed<R> {
+    fn new(inner: R) -> Summed<R> {
+        Summed { inner, sha1: Sha1::new(), bytes: 0 }
+    }
+
+    fn sum(self) -> String {
+        self.sha1.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+}
+
+impl<R: Read> Read for Summed<R> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let count = self.inner.read(into)?;
+        self.sha1.update(&into[..count]);
+        let before = self.bytes;
+        self.bytes += count as u64;
+        if before >> 27 != self.bytes >> 27 {
+            println!("{} MiB so far", self.bytes >> 20);
+        }
+        Ok(count)
+    }
+}
+
+/// Both ends: a file of 20 MiB goes there and back, and a name that leads out of the folder goes nowhere.
+fn demonstrate() -> Result<()> {
+    let folder = std::env::temp_dir().join(format!("ws101-files-{}", std::process::id()));
+    fs::create_dir_all(folder.join("there"))?;
+    let server = Server::bind("127.0.0.1:0")?;
+    let (url, there) = (format!("ws://{}", server.local_addr()?), folder.join("there"));
+    std::thread::spawn(move || serve(server, there));
+
+    let file = folder.join("numbers.bin");
+    let numbers: Vec<u8> = (0..5u32 << 20).flat_map(u32::to_le_bytes).collect();
+    File::create(&file)?.write_all(&numbers)?;
+    put(&url, &file)?;
+    fs::remove_file(&file)?;
+    get(&url, &file)?;
+    assert_eq!(fs::read(&file)?, numbers);
+    match Client::new(format!("{url}/../secret?do=get")).connect() {
+        Err(Error::Rejected(rejection)) if rejection.status == Some(404) => {
+            println!("refused as it should be: ../secret");
+        }
+        other => println!("{other:?}"),
+    }
+    fs::remove_dir_all(folder)?;
+    Ok(())
+}

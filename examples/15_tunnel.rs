@@ -1,0 +1,158 @@
+//! A tunnel: a TCP connection goes over a WebSocket, through whatever lets only HTTP pass.
+//!
+//! run: cargo run --example 15_tunnel
+//! at the far end: 15_tunnel serve ADDRESS TARGET, where TARGET is the host and port to be reached
+//! at the near end: 15_tunnel dial ADDRESS URL, and programs connect to ADDRESS as if it were the target
+//! expect: 1048576 bytes came back through the tunnel, unchanged
+//! expect: the end of the request reached the target, and the end of its answer came back
+//! next: 17_through_a_proxy, for a client that may only go out through one
+//!
+//! ```text
+//! program ── TCP ── dial ── WebSocket ── serve ── TCP ── target
+//! ```
+//!
+//! - **Backpressure** needs no line here. A program that doesn't read fills its socket, so the thread that
+//!   writes to it waits and receives no more from the WebSocket; that fills, and so on to the target, which
+//!   waits too. No queue grows. (A program that reads nothing for as long as the keepalive waits looks like
+//!   a dead one.)
+//! - **Half-close**: TCP ends each direction by itself, and `nc` or HTTP/1.0 rely on it. A WebSocket ends
+//!   as a whole. So here an empty message says that a direction has ended, and the Close follows the second
+//!   one.
+//!
+//! A tunnel lets anyone who can open the WebSocket reach the target: give `serve` a check of its own
+//! (`authorize`, see 08_rooms) before it stands where others can reach it.
+
+#[path = "shared/help.rs"]
+mod help;
+
+use std::io::{self, Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::thread;
+
+use ws101::{CloseCode, Result, Sender, Server, WebSocket, connect};
+
+fn main() -> Result<()> {
+    help::print_if_asked(include_str!("15_tunnel.rs"));
+    env_logger::init();
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        ["serve", address, target] => serve(Server::bind(address)?, target.to_owned()),
+        ["dial", address, url] => dial(TcpListener::bind(address)?, url.to_owned()),
+        [] => demonstrate(),
+        _ => {
+            println!(
+                "usage: 15_tunnel | 15_tunnel serve ADDRESS TARGET | 15_tunnel dial ADDRESS URL"
+            );
+            Ok(())
+        }
+    }
+}
+
+/// The far end: a connection to the target for each WebSocket.
+fn serve(server: Server, target: String) -> Result<()> {
+    println!("listening on ws://{}", server.local_addr()?);
+    server.serve(move |mut ws| match TcpStream::connect(&target) {
+        Ok(tcp) => tunnel(ws, tcp),
+        Err(error) => ws.close(CloseCode::BAD_GATEWAY, &format!("the target: {}", error.kind())),
+    })
+}
+
+/// The near end: a WebSocket for each connection.
+fn dial(listener: TcpListener, url: String) -> Result<()> {
+    println!("listening on {}", listener.local_addr()?);
+    for tcp in listener.incoming() {
+        let (tcp, url) = (tcp?, url.clone());
+        thread::spawn(move || {
+            if let Err(error) = connect(&url).and_then(|ws| tunnel(ws, tcp)) {
+                eprintln!("{error}");
+            }
+        });
+    }
+    Ok(())
+}
+
+/// Carries bytes both ways until both directions have ended: a thread for each.
+fn tunnel(mut ws: WebSocket, tcp: TcpStream) -> Result<()> {
+    let sender = ws.sender();
+    let one_has_ended = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            // A failure of the WebSocket is what `from_websocket` meets as well, and reports.
+            let _ = to_websocket(&tcp, &sender, &one_has_ended);
+        });
+        let ended = from_websocket(&mut ws, &tcp, &one_has_ended);
+        // Wakes the other thread, if it still reads.
+        let _ = tcp.shutdown(Shutdown::Both);
+        ended
+    })
+}
+
+fn from_websocket(
+    ws: &mut WebSocket,
+    mut tcp: &TcpStream,
+    one_has_ended: &AtomicBool,
+) -> Result<()> {
+    while let Some(message) = ws.recv()? {
+        if !message.as_bytes().is_empty() {
+            if tcp.write_all(message.as_bytes()).is_err() {
+                return ws.close(CloseCode::BAD_GATEWAY, "the TCP connection is gone");
+            }
+            continue;
+        }
+        let _ = tcp.shutdown(Shutdown::Write);
+        if one_has_ended.swap(true, SeqCst) {
+            return ws.close(CloseCode::NORMAL, "");
+        }
+    }
+    Ok(())
+}
+
+fn to_websocket(mut tcp: &TcpStream, sender: &Sender, one_has_ended: &AtomicBool) -> Result<()> {
+    let mut buffer = [0; 16 * 1024];
+    loop {
+        let count = match tcp.read(&mut buffer) {
+            Ok(count) => count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(_) => return sender.close(CloseCode::BAD_GATEWAY, "the TCP connection is gone"),
+        };
+        // No bytes: the end of this direction, and an empty message says so.
+        sender.send(&buffer[..count])?;
+        if count == 0 {
+            return match one_has_ended.swap(true, SeqCst) {
+                true => sender.close(CloseCode::NORMAL, ""),
+                false => Ok(()),
+            };
+        }
+    }
+}
+
+/// Both ends, a target that echoes what it gets, and a program that sends a mebibyte.
+fn demonstrate() -> Result<()> {
+    let target = TcpListener::bind("127.0.0.1:0")?;
+    let target_address = target.local_addr()?.to_string();
+    thread::spawn(move || -> io::Result<()> {
+        let (mut tcp, _) = target.accept()?;
+        io::copy(&mut tcp.try_clone()?, &mut tcp)?;
+        tcp.shutdown(Shutdown::Write)
+    });
+    let server = Server::bind("127.0.0.1:0")?;
+    let url = format!("ws://{}", server.local_addr()?);
+    thread::spawn(move || serve(server, target_address));
+    let near = TcpListener::bind("127.0.0.1:0")?;
+    let near_address = near.local_addr()?;
+    thread::spawn(move || dial(near, url));
+
+    let tcp = TcpStream::connect(near_address)?;
+    let bytes: Vec<u8> = (0..1u32 << 20).map(|at| (at % 251) as u8).collect();
+    let mut back = Vec::new();
+    thread::scope(|scope| -> io::Result<()> {
+        scope.spawn(|| (&tcp).write_all(&bytes).and_then(|()| tcp.shutdown(Shutdown::Write)));
+        (&tcp).read_to_end(&mut back)?;
+        Ok(())
+    })?;
+    assert_eq!(back, bytes);
+    println!("{} bytes came back through the tunnel, unchanged", back.len());
+    println!("the end of the request reached the target, and the end of its answer came back");
+    Ok(())
+}

@@ -1,0 +1,269 @@
+//! A proxy between client and server: `CONNECT host:port` in, a tunnel to that host out (RFC 9110 §9.3.6).
+//!
+//! ```text
+//! client ──► CONNECT example.com:443 HTTP/1.1 ──► proxy
+//!        ◄── HTTP/1.1 200 Connection established ◄──
+//! client ◄═════════ TLS, or the WebSocket's request ═════════► example.com:443
+//! ```
+//!
+//! Rules of this file:
+//! - The proxy learns the host and port, and nothing else: the handshake and all that follows, over TLS also
+//!   their content, pass through the tunnel. `ws://` goes through a tunnel as well, because a proxy that
+//!   reads the request may not know what an upgrade is.
+//! - The environment is read as curl reads it (`https_proxy`, `no_proxy`, ..), and only if the caller asks.
+//!   `HTTP_PROXY` in capitals isn't read: a web server gives a client's header `Proxy:` that name (httpoxy,
+//!   CVE-2016-5385).
+//! - The proxy's answer is bounded as a server's is, in bytes and in time.
+
+use std::net::IpAddr;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
+use crate::diagnostic::misuse::Misuse;
+use crate::error::{Error, Result};
+use crate::frames::buffer::Buffer;
+use crate::handshake::client::{HandshakeError, status_of};
+use crate::handshake::url::Address;
+use crate::http::authority::Authority;
+use crate::http::head::Head;
+use crate::http::token::percent_decoded;
+use crate::transport::deadline::{Deadline, write_before};
+use crate::transport::head_reader::{NoHead, read_head};
+use crate::transport::stream::Stream;
+
+/// Which proxy a client uses.
+#[derive(Clone, Debug, Default)]
+pub(crate) enum ProxyChoice {
+    /// None: the client connects directly.
+    #[default]
+    Direct,
+    /// This one, `http://[user:password@]host[:port]`, for each host.
+    Always(String),
+    /// The one that the environment names for the host, if it names one.
+    FromEnvironment,
+}
+
+/// A proxy, and how the client identifies itself to it.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Proxy {
+    pub(crate) host: String,
+    pub(crate) port: u16,
+    /// The value of `Proxy-Authorization`.
+    authorization: Option<String>,
+}
+
+impl ProxyChoice {
+    /// The proxy on the way to an address. `variable` reads the environment.
+    pub(crate) fn proxy_for(
+        &self,
+        address: &Address,
+        variable: impl Fn(&str) -> Option<String>,
+    ) -> std::result::Result<Option<Proxy>, Misuse> {
+        let url = match self {
+            ProxyChoice::Direct => return Ok(None),
+            ProxyChoice::Always(url) => Some(url.clone()),
+            ProxyChoice::FromEnvironment => from_environment(address, variable),
+        };
+        url.map(|url| Proxy::parse(&url)).transpose()
+    }
+}
+
+/// The URL of the proxy that the environment names for this address.
+fn from_environment(
+    address: &Address,
+    variable: impl Fn(&str) -> Option<String>,
+) -> Option<String> {
+    let names: &[&str] = match address.secure {
+        true => &["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"],
+        false => &["http_proxy", "all_proxy", "ALL_PROXY"],
+    };
+    let set = |name: &&str| variable(name).filter(|value| !value.is_empty());
+    let url = names.iter().find_map(set)?;
+    let exceptions = ["no_proxy", "NO_PROXY"].iter().find_map(set).unwrap_or_default();
+    (!is_excepted(&address.host, &exceptions)).then_some(url)
+}
+
+/// Whether a host is in the list of `no_proxy`: names with all that ends in them, addresses, networks
+/// (`10.0.0.0/8`), or `*` for all hosts.
+fn is_excepted(host: &str, exceptions: &str) -> bool {
+    let host = host.trim_matches(['[', ']']).trim_end_matches('.').to_ascii_lowercase();
+    let address: Option<IpAddr> = host.parse().ok();
+    exceptions.split([',', ' ']).filter(|entry| !entry.is_empty()).any(|entry| {
+        let entry = entry.trim_matches(['[', ']', '.']).to_ascii_lowercase();
+        match address {
+            _ if entry == "*" => true,
+            Some(address) => is_in_network(address, &entry),
+            None => host == entry || host.ends_with(&format!(".{entry}")),
+        }
+    })
+}
+
+/// Whether an address is this one, or in this network (`address/bits`).
+fn is_in_network(address: IpAddr, network: &str) -> bool {
+    let (start, bits) = network.split_once('/').unwrap_or((network, "128"));
+    let (Ok(start), Ok(bits)) = (start.parse(), bits.parse::<u32>()) else { return false };
+    let prefix = |number: u128, width: u32| number.checked_shr(width.saturating_sub(bits));
+    match (address, start) {
+        (IpAddr::V4(a), IpAddr::V4(b)) => {
+            prefix(u32::from(a).into(), 32) == prefix(u32::from(b).into(), 32)
+        }
+        (IpAddr::V6(a), IpAddr::V6(b)) => prefix(a.into(), 128) == prefix(b.into(), 128),
+        _ => false,
+    }
+}
+
+impl Proxy {
+    /// Parses `[http://][user[:password]@]host[:port][/]`. The default port is curl's, 1080.
+    pub(crate) fn parse(url: &str) -> std::result::Result<Proxy, Misuse> {
+        let (scheme, rest) = url.split_once("://").unwrap_or(("http", url));
+        let (user, authority) = match rest.rsplit_once('@') {
+            Some((user, authority)) => (Some(user), authority),
+            None => (None, rest),
+        };
+        // The URL may hold a password, so only its host is shown.
+        let misuse = |why| Misuse::Proxy(authority.into(), why);
+        if !scheme.eq_ignore_ascii_case("http") {
+            return Err(misuse("the scheme isn't http, and no other proxy is supported"));
+        }
+        let authority = authority.strip_suffix('/').unwrap_or(authority);
+        let parsed = Authority::parse(authority).ok_or(misuse("not a host with a port"))?;
+        let authorization = match user {
+            None => None,
+            Some(user) => {
+                let user = percent_decoded(user).ok_or(misuse("user or password isn't UTF-8"))?;
+                let user = if user.contains(':') { user } else { user + ":" };
+                Some(format!("Basic {}", STANDARD.encode(user)))
+            }
+        };
+        Ok(Proxy { host: parsed.host, port: parsed.port.unwrap_or(1080), authorization })
+    }
+
+    /// Asks the proxy, over a stream to it, for a tunnel to the address.
+    pub(crate) fn open_tunnel(
+        &self,
+        stream: &dyn Stream,
+        address: &Address,
+        head_size: (usize, usize),
+        deadline: Deadline,
+    ) -> Result<()> {
+        let target = format!("{}:{}", address.host, address.port);
+        // RFC 9110 §9.3.6: the target is host and port. RFC 9112 §3.2: `Host` names the same.
+        let mut request = format!("CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n");
+        if let Some(authorization) = &self.authorization {
+            request += &format!("Proxy-Authorization: {authorization}\r\n");
+        }
+        request += "\r\n";
+        write_before(deadline, stream, request.as_bytes()).map_err(Error::ConnectionLost)?;
+        let mut buffer = Buffer::default();
+        let length =
+            read_head(stream, &mut buffer, head_size, deadline).map_err(|why| match why {
+                NoHead::Bad(refusal) => {
+                    HandshakeError::by_proxy(None, &self.host, &refusal.diagnostic().seen).into()
+                }
+                NoHead::Late => Error::PeerTimeout,
+                NoHead::Ended => Error::ConnectionLost(std::io::ErrorKind::UnexpectedEof.into()),
+                NoHead::Broken(error) => Error::ConnectionLost(error),
+            })?;
+        let head = Head::parse_answer(&buffer.unread()[..length]).map_err(|refusal| {
+            HandshakeError::by_proxy(None, &self.host, &refusal.diagnostic().seen)
+        })?;
+        buffer.consume(length);
+        // RFC 9110 §9.3.6: any 2xx opens the tunnel, directly after the head. The server at its other end
+        // speaks only when it's asked, so bytes that follow come from the proxy.
+        match status_of(head.first_line()) {
+            Some(200..=299) if buffer.unread().is_empty() => Ok(()),
+            status => Err(HandshakeError::by_proxy(status, &self.host, head.first_line()).into()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn address(url: &str) -> Address {
+        Address::parse(url).unwrap()
+    }
+
+    #[test]
+    fn a_proxy_is_a_host_perhaps_with_a_port_a_user_and_a_password() {
+        for (url, host, port, authorization) in [
+            ("http://proxy.example:3128", "proxy.example", 3128, None),
+            ("proxy.example", "proxy.example", 1080, None),
+            ("HTTP://[::1]:8080/", "[::1]", 8080, None),
+            ("http://ada:p%40ss@p:1", "p", 1, Some("Basic YWRhOnBAc3M=")),
+            ("http://ada@p:1", "p", 1, Some("Basic YWRhOg==")),
+        ] {
+            let authorization = authorization.map(str::to_owned);
+            let proxy = Proxy::parse(url).ok().unwrap();
+            assert!(proxy == Proxy { host: host.into(), port, authorization }, "{url}");
+        }
+        for url in
+            ["socks5://p:1", "https://p:1", "http://", "http://p:x", "http://a:b@", "http://%ff@p"]
+        {
+            let Err(Misuse::Proxy(..)) = Proxy::parse(url) else { panic!("{url}") };
+        }
+    }
+
+    #[test]
+    fn what_is_said_of_a_bad_proxy_shows_no_password() {
+        let Err(misuse) = Proxy::parse("socks5://ada:secret@p:1") else { panic!() };
+        assert!(
+            !misuse.to_string().contains("secret") && misuse.to_string().contains("p:1"),
+            "{misuse}"
+        );
+    }
+
+    #[test]
+    fn the_environment_is_read_as_curl_reads_it() {
+        let chosen = |url: &str, variables: &[(&str, &str)]| {
+            let variable = |name: &str| {
+                variables.iter().find(|(key, _)| *key == name).map(|(_, value)| value.to_string())
+            };
+            let proxy =
+                ProxyChoice::FromEnvironment.proxy_for(&address(url), variable).ok().unwrap();
+            proxy.map(|proxy| proxy.host)
+        };
+        let some = |host: &str| Some(host.to_owned());
+        assert_eq!(chosen("wss://a.example", &[]), None);
+        assert_eq!(chosen("wss://a.example", &[("HTTPS_PROXY", "p:1")]), some("p"));
+        let both = [("HTTPS_PROXY", "p:1"), ("https_proxy", "q:1")];
+        assert_eq!(chosen("wss://a.example", &both), some("q"));
+        assert_eq!(
+            chosen("wss://a.example", &[("https_proxy", ""), ("ALL_PROXY", "r:1")]),
+            some("r")
+        );
+        assert_eq!(chosen("ws://a.example", &[("HTTPS_PROXY", "p:1")]), None);
+        assert_eq!(chosen("ws://a.example", &[("http_proxy", "p:1")]), some("p"));
+        // A header `Proxy:` becomes this in a web server.
+        assert_eq!(chosen("ws://a.example", &[("HTTP_PROXY", "p:1")]), None);
+        let except = |url: &str, list: &str| {
+            chosen(url, &[("https_proxy", "p:1"), ("NO_PROXY", list)]).is_none()
+        };
+        for (url, list) in [
+            ("wss://a.example", "a.example"),
+            ("wss://a.example", "b.example, .example"),
+            ("wss://A.Example.:1", "example"),
+            ("wss://a.example", "*"),
+            ("wss://10.1.2.3", "10.0.0.0/8"),
+            ("wss://10.1.2.3", "10.1.2.3"),
+            ("wss://[fd00::1]", "fd00::/8"),
+            ("wss://[::1]", "[::1]"),
+            ("wss://10.1.2.3", "0.0.0.0/0"),
+        ] {
+            assert!(except(url, list), "{url} {list}");
+        }
+        for (url, list) in [
+            ("wss://aexample", "example"),
+            ("wss://example", "a.example"),
+            ("wss://11.1.2.3", "10.0.0.0/8"),
+            ("wss://10.1.2.3", "10.1.2.3/x"),
+            ("wss://10.1.2.3", "fd00::/8"),
+            ("wss://10.1.2.30", "10.1.2.3"),
+            ("wss://a.example", ""),
+        ] {
+            assert!(!except(url, list), "{url} {list}");
+        }
+    }
+}

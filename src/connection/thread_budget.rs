@@ -1,0 +1,319 @@
+//! How many threads may this process still start? Each connection has one, and so has each outbox.
+//!
+//! ```text
+//! what the system gives ──► look ──► free threads of each limit ──► spawn: one less
+//!                                                  └── nearly none ──► an error that names the limit
+//! ```
+//!
+//! A thread takes four memory maps: its stack, the guard page below it, and the same two for the small
+//! stack on which a stack overflow is reported. With only two of them left, the thread starts, and then
+//! std panics in it before any code of ours runs: the process aborts. So this file doesn't try whether
+//! there is one more thread. It counts.
+//!
+//! Rules of this file:
+//! - Three limits count where they can be read, which is on Linux: `vm.max_map_count`,
+//!   `kernel.threads-max`, and `pids.max` of the control group and of the groups around it.
+//! - A sixteenth of each is left to what isn't counted here: the application's own threads, and large
+//!   allocations, each of which is a map. A connection's thread leaves a second sixteenth, for the
+//!   outboxes of the connections that are open.
+//! - To look costs some 10 ms when there are 50,000 maps. So between two looks only the threads that
+//!   start and end here are counted, and the closer the limit, the sooner comes the next look.
+
+use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
+// In this form, the model checker leaves it alone: no thread of a model waits while it holds this lock.
+use std::{fs, io, sync};
+
+/// The memory maps of one thread.
+const MAPS_OF_A_THREAD: i64 = 4;
+/// So many threads may start between two looks, even if nearly none is free.
+const LEAST_BETWEEN_LOOKS: i64 = 64;
+/// How long a thread that wasn't there stays refused without another look, unless one of ours ends.
+const REST: Duration = Duration::from_secs(1);
+
+/// What a thread is for, which decides what it leaves to others.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Purpose {
+    Connection,
+    Outbox,
+}
+
+impl Purpose {
+    /// How many threads must remain free of so many.
+    fn leaves(self, of: i64) -> i64 {
+        match self {
+            Purpose::Connection => of / 8,
+            Purpose::Outbox => of / 16,
+        }
+    }
+}
+
+/// Starts a thread, if the system has more than enough of them. Otherwise the error names the limit.
+pub(crate) fn spawn(
+    purpose: Purpose,
+    name: String,
+    stack: usize,
+    work: impl FnOnce() + Send + 'static,
+) -> io::Result<()> {
+    let place = Place::take(purpose)?;
+    let work = move || {
+        let _place = place;
+        work();
+    };
+    thread::Builder::new().name(name).stack_size(stack).spawn(work)?;
+    Ok(())
+}
+
+/// The threads of the whole process: its limits are the process's, or the machine's.
+static BUDGET: sync::Mutex<Budget> =
+    sync::Mutex::new(Budget { limits: Vec::new(), until_look: 0, looked: None });
+
+fn budget() -> sync::MutexGuard<'static, Budget> {
+    BUDGET.lock().unwrap_or_else(sync::PoisonError::into_inner)
+}
+
+/// A thread that is counted. Dropping it gives the thread back.
+struct Place;
+
+impl Place {
+    fn take(purpose: Purpose) -> io::Result<Place> {
+        let read = |path: &Path| fs::read(path).ok();
+        match budget().take(purpose, Instant::now(), &read) {
+            Ok(()) => Ok(Place),
+            Err(limit) => {
+                let error = format!("{limit} leaves too few threads");
+                Err(io::Error::new(io::ErrorKind::QuotaExceeded, error))
+            }
+        }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        budget().give_back();
+    }
+}
+
+/// What is left of each limit.
+struct Budget {
+    limits: Vec<Limit>,
+    /// How many threads may start before the next look.
+    until_look: i64,
+    looked: Option<Instant>,
+}
+
+/// A limit, counted in threads.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Limit {
+    name: &'static str,
+    all: i64,
+    free: i64,
+}
+
+/// Reads a file, if there is one that may be read.
+type Read<'a> = &'a dyn Fn(&Path) -> Option<Vec<u8>>;
+
+impl Budget {
+    /// Takes one thread, or names the limit that leaves none.
+    fn take(&mut self, purpose: Purpose, now: Instant, read: Read) -> Result<(), &'static str> {
+        let rested = self.looked.is_none_or(|looked| now - looked >= REST);
+        if self.until_look == 0 || (rested && self.exhausted(purpose).is_some()) {
+            self.look(now, read);
+        }
+        if let Some(limit) = self.exhausted(purpose) {
+            return Err(limit);
+        }
+        self.until_look -= 1;
+        self.limits.iter_mut().for_each(|limit| limit.free -= 1);
+        Ok(())
+    }
+
+    fn give_back(&mut self) {
+        self.limits.iter_mut().for_each(|limit| limit.free += 1);
+    }
+
+    fn exhausted(&self, purpose: Purpose) -> Option<&'static str> {
+        let is_exhausted = |limit: &&Limit| limit.free <= purpose.leaves(limit.all);
+        self.limits.iter().find(is_exhausted).map(|limit| limit.name)
+    }
+
+    /// Reads what is left. A limit that can't be read now, perhaps for want of a descriptor, stays as
+    /// it was counted.
+    fn look(&mut self, now: Instant, read: Read) {
+        for limit in limits(read) {
+            match self.limits.iter_mut().find(|known| known.name == limit.name) {
+                Some(known) => *known = limit,
+                None => self.limits.push(limit),
+            }
+        }
+        let least = self.limits.iter().map(|limit| limit.free / 2).min();
+        self.until_look = least.unwrap_or(i64::MAX).max(LEAST_BETWEEN_LOOKS);
+        self.looked = Some(now);
+    }
+}
+
+/// The limits that can be read.
+fn limits(read: Read) -> Vec<Limit> {
+    let limits = [memory_maps(read), threads_max(read), control_group(read)];
+    limits.into_iter().flatten().collect()
+}
+
+fn memory_maps(read: Read) -> Option<Limit> {
+    let all = number(read, "/proc/sys/vm/max_map_count")?;
+    // One line for each.
+    let maps = read(Path::new("/proc/self/maps"))?;
+    let maps = maps.iter().filter(|byte| **byte == b'\n').count() as i64;
+    let [all, free] = [all, all - maps].map(|maps| maps / MAPS_OF_A_THREAD);
+    Some(Limit { name: "vm.max_map_count", all, free })
+}
+
+fn threads_max(read: Read) -> Option<Limit> {
+    let all = number(read, "/proc/sys/kernel/threads-max")?;
+    // `0.20 0.18 0.12 1/80 11206`: of 80 threads one is running.
+    let load = text(read, "/proc/loadavg")?;
+    let there: i64 = load.split('/').nth(1)?.split(' ').next()?.parse().ok()?;
+    Some(Limit { name: "kernel.threads-max", all, free: all - there })
+}
+
+/// The tightest of the control group that the process is in, and of those around it.
+fn control_group(read: Read) -> Option<Limit> {
+    let groups = text(read, "/proc/self/cgroup")?;
+    // Version 2 has the line `0::/path`; version 1 has one for each controller, such as `8:pids:/path`.
+    let folders =
+        groups.lines().filter_map(|line| match *line.splitn(3, ':').collect::<Vec<_>>() {
+            ["0", "", path] => Some(format!("/sys/fs/cgroup{path}")),
+            [_, "pids", path] => Some(format!("/sys/fs/cgroup/pids{path}")),
+            _ => None,
+        });
+    let limit_of = |folder: &Path| {
+        // Where nothing limits it, the file says `max`, which is no number.
+        let all = number(read, folder.join("pids.max"))?;
+        let there = number(read, folder.join("pids.current"))?;
+        Some(Limit { name: "pids.max", all, free: all - there })
+    };
+    let all = folders
+        .flat_map(|folder| Path::new(&folder).ancestors().filter_map(limit_of).collect::<Vec<_>>());
+    all.min_by_key(|limit| limit.free - Purpose::Connection.leaves(limit.all))
+}
+
+fn number(read: Read, path: impl AsRef<Path>) -> Option<i64> {
+    text(read, path)?.trim().parse().ok()
+}
+
+fn text(read: Read, path: impl AsRef<Path>) -> Option<String> {
+    String::from_utf8(read(path.as_ref())?).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::{Cell, RefCell};
+
+    use super::*;
+
+    /// A machine that says so of itself.
+    fn says(files: &[(&str, &str)], path: &Path) -> Option<Vec<u8>> {
+        let found = files.iter().find(|(name, _)| Path::new(name) == path);
+        found.map(|(_, text)| text.as_bytes().to_vec())
+    }
+
+    fn empty() -> Budget {
+        Budget { limits: Vec::new(), until_look: 0, looked: None }
+    }
+
+    #[test]
+    fn a_thread_counts_four_maps_and_each_limit_is_read_from_its_file() {
+        let files = [
+            ("/proc/sys/vm/max_map_count", "65530\n"),
+            ("/proc/self/maps", "a map\nanother\n"),
+            ("/proc/sys/kernel/threads-max", "1000\n"),
+            ("/proc/loadavg", "0.20 0.18 0.12 1/80 11206\n"),
+            ("/proc/self/cgroup", "4:memory:/x\n3:pids:/a/b\n0::/c/d\n"),
+            ("/sys/fs/cgroup/pids/a/b/pids.max", "max\n"),
+            ("/sys/fs/cgroup/pids/a/b/pids.current", "7\n"),
+            ("/sys/fs/cgroup/pids/a/pids.max", "300\n"),
+            ("/sys/fs/cgroup/pids/a/pids.current", "50\n"),
+            ("/sys/fs/cgroup/c/d/pids.max", "400\n"),
+            ("/sys/fs/cgroup/c/d/pids.current", "9\n"),
+        ];
+        let read = |path: &Path| says(&files, path);
+        let found = limits(&read).into_iter().map(|Limit { name, all, free }| (name, all, free));
+        let due = [
+            ("vm.max_map_count", 16_382, 16_382),
+            ("kernel.threads-max", 1_000, 920),
+            ("pids.max", 300, 250),
+        ];
+        assert_eq!(found.collect::<Vec<_>>(), due);
+    }
+
+    #[test]
+    fn where_no_limit_can_be_read_none_is_kept() {
+        let mut budget = empty();
+        for _ in 0..100_000 {
+            assert_eq!(budget.take(Purpose::Connection, Instant::now(), &|_| None), Ok(()));
+        }
+        let nonsense = |_: &Path| Some(b"\xff many".to_vec());
+        assert_eq!(limits(&nonsense), []);
+    }
+
+    /// A group with so many threads in it, of 160 that it may have.
+    fn group_of(there: &Cell<i64>, path: &Path) -> Option<Vec<u8>> {
+        let current = there.get().to_string();
+        let folder = "/sys/fs/cgroup/pids.max";
+        let current = ("/sys/fs/cgroup/pids.current", &*current);
+        says(&[("/proc/self/cgroup", "0::/"), (folder, "160"), current], path)
+    }
+
+    #[test]
+    fn connections_leave_an_eighth_and_outboxes_a_sixteenth_and_a_thread_that_ends_is_free_again() {
+        let (there, now) = (Cell::new(0), Instant::now());
+        let (mut budget, read) = (empty(), |path: &Path| group_of(&there, path));
+        let take_all = |budget: &mut Budget, purpose| {
+            let taken = (0..).take_while(|_| {
+                let took = budget.take(purpose, now, &read);
+                there.set(there.get() + i64::from(took.is_ok()));
+                took.is_ok()
+            });
+            taken.count()
+        };
+        assert_eq!(take_all(&mut budget, Purpose::Connection), 160 - 20);
+        assert_eq!(budget.take(Purpose::Connection, now, &read), Err("pids.max"));
+        assert_eq!(take_all(&mut budget, Purpose::Outbox), 10);
+        assert_eq!(budget.take(Purpose::Outbox, now, &read), Err("pids.max"));
+        budget.give_back();
+        assert_eq!(budget.take(Purpose::Outbox, now, &read), Ok(()));
+    }
+
+    #[test]
+    fn what_others_take_and_give_back_is_seen_by_the_next_look_which_comes_in_time() {
+        let (there, looks) = (Cell::new(0), RefCell::new(0));
+        let read = |path: &Path| {
+            *looks.borrow_mut() +=
+                i32::from(path.ends_with("pids.max") && path.starts_with("/sys/fs/cgroup/"));
+            group_of(&there, path)
+        };
+        let (mut budget, start) = (empty(), Instant::now());
+        // Others take all that there is, after the first look.
+        assert_eq!(budget.take(Purpose::Connection, start, &read), Ok(()));
+        there.set(160);
+        let taken = (1..).take_while(|_| budget.take(Purpose::Connection, start, &read).is_ok());
+        assert_eq!(taken.count(), 80 - 1);
+        // While there is nothing, one look a second is enough.
+        let before = *looks.borrow();
+        for _ in 0..1_000 {
+            assert!(budget.take(Purpose::Connection, start, &read).is_err());
+        }
+        assert_eq!(*looks.borrow(), before);
+        there.set(0);
+        assert_eq!(budget.take(Purpose::Connection, start + REST, &read), Ok(()));
+    }
+
+    #[test]
+    fn a_limit_that_cannot_be_read_any_more_stays_as_it_was_counted() {
+        let (there, now) = (Cell::new(100), Instant::now());
+        let mut budget = empty();
+        assert_eq!(budget.take(Purpose::Connection, now, &|path| group_of(&there, path)), Ok(()));
+        let taken = (1..).take_while(|_| budget.take(Purpose::Connection, now, &|_| None).is_ok());
+        assert_eq!(taken.count(), 40 - 1);
+    }
+}

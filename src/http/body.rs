@@ -1,0 +1,181 @@
+//! The body of an answer: its head and its bytes in, a text for a person out (RFC 9112 §6).
+//!
+//! ```text
+//! Content-Length: 5 │ Hello            that many bytes
+//! Transfer-Encoding: chunked │ 5 CRLF Hello CRLF 0 CRLF CRLF
+//!                                      pieces, each with its length in hex; the last one is empty
+//! neither │ Hello                      all bytes until the stream ends
+//! ```
+//!
+//! Rules of this file:
+//! - A 204 and a 304 have no body, whatever their heads say.
+//! - It keeps no more than it was asked to, and looks at each byte once. A body whose chunks are
+//!   malformed ends there.
+
+use super::head::Head;
+
+/// A body that is arriving.
+#[derive(Debug)]
+pub struct Body {
+    rest: Rest,
+    bytes: Vec<u8>,
+    /// How many bytes are kept.
+    most: usize,
+}
+
+/// What is still to come.
+#[derive(Debug)]
+enum Rest {
+    /// Nothing.
+    Nothing,
+    /// This many bytes.
+    Bytes(u64),
+    /// A chunk: so much of the line with its length has come.
+    ChunkLength(String),
+    /// This many bytes of a chunk and the CR LF that ends it.
+    Chunk(u64),
+    /// Everything until the stream ends.
+    All,
+}
+
+/// The longest line in front of a chunk. Nobody needs the extensions that may stand behind the length.
+const MOST_OF_A_LINE: usize = 256;
+
+impl Body {
+    /// The body behind this head, of which at most so many bytes are kept.
+    pub fn behind(head: &Head, status: u16, most: usize) -> Body {
+        let length = head.header("Content-Length").and_then(|length| length.parse().ok());
+        let rest = match length {
+            _ if matches!(status, 204 | 304) => Rest::Nothing,
+            // §6.3: the coding takes precedence over the length.
+            _ if head.lists("Transfer-Encoding", "chunked") => Rest::ChunkLength(String::new()),
+            Some(length) => Rest::Bytes(length),
+            None => Rest::All,
+        };
+        Body { rest, bytes: Vec::new(), most }
+    }
+
+    /// Whether nothing more is to come, or to be kept.
+    pub fn is_complete(&self) -> bool {
+        matches!(self.rest, Rest::Nothing | Rest::Bytes(0)) || self.bytes.len() == self.most
+    }
+
+    /// Takes the next bytes of the stream.
+    pub fn push(&mut self, mut bytes: &[u8]) {
+        while !bytes.is_empty() && !self.is_complete() {
+            match &mut self.rest {
+                Rest::Nothing => {}
+                Rest::All => self.keep(std::mem::take(&mut bytes)),
+                Rest::Bytes(left) => {
+                    let some = take(&mut bytes, *left);
+                    *left -= some.len() as u64;
+                    self.keep(some);
+                }
+                Rest::ChunkLength(line) => {
+                    line.push(char::from(take(&mut bytes, 1)[0]));
+                    if let Some(line) = line.strip_suffix("\r\n") {
+                        self.rest = match chunk_length(line) {
+                            // The lines that may follow the last chunk are no body.
+                            None | Some(0) => Rest::Nothing,
+                            Some(length) => Rest::Chunk(length.saturating_add(2)),
+                        };
+                    } else if line.len() > MOST_OF_A_LINE {
+                        self.rest = Rest::Nothing;
+                    }
+                }
+                Rest::Chunk(left) => {
+                    let of_payload = left.saturating_sub(2);
+                    let some = take(&mut bytes, if of_payload > 0 { of_payload } else { *left });
+                    *left -= some.len() as u64;
+                    if *left == 0 {
+                        self.rest = Rest::ChunkLength(String::new());
+                    }
+                    if of_payload > 0 {
+                        self.keep(some);
+                    }
+                }
+            }
+        }
+    }
+
+    fn keep(&mut self, bytes: &[u8]) {
+        let room = self.most - self.bytes.len();
+        self.bytes.extend_from_slice(&bytes[..bytes.len().min(room)]);
+    }
+
+    /// What has come, as text.
+    pub fn into_text(self) -> String {
+        String::from_utf8_lossy(&self.bytes).into_owned()
+    }
+}
+
+/// The first `most` bytes, or as many as there are.
+fn take<'a>(bytes: &mut &'a [u8], most: u64) -> &'a [u8] {
+    let count = usize::try_from(most).map_or(bytes.len(), |most| most.min(bytes.len()));
+    let (first, rest) = bytes.split_at(count);
+    *bytes = rest;
+    first
+}
+
+/// The length of a chunk; extensions may stand behind it (§7.1.1).
+fn chunk_length(line: &str) -> Option<u64> {
+    let digits = line.split([';', ' ', '\t']).next().unwrap_or_default();
+    let are_hex = digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+    u64::from_str_radix(digits, 16).ok().filter(|_| are_hex)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The text of a body, and whether it ended: in one piece, and byte by byte.
+    fn read(status: u16, fields: &str, bytes: &str) -> (String, bool) {
+        let head = format!("HTTP/1.1 {status} x\r\n{fields}\r\n");
+        let head = Head::parse_answer(head.as_bytes()).unwrap();
+        let read_in = |pieces: usize| {
+            let mut body = Body::behind(&head, status, 16);
+            bytes.as_bytes().chunks(pieces).for_each(|piece| body.push(piece));
+            let is_complete = body.is_complete();
+            (body.into_text(), is_complete)
+        };
+        assert_eq!(read_in(1), read_in(bytes.len().max(1)), "{fields}{bytes}");
+        read_in(1)
+    }
+
+    #[test]
+    fn a_body_ends_where_its_length_or_its_last_chunk_says() {
+        let chunked = "Transfer-Encoding: chunked\r\n";
+        for (status, fields, bytes, text, is_complete) in [
+            (404, "", "no end", "no end", false),
+            (404, "Content-Length: 5\r\n", "Hello, and more", "Hello", true),
+            (404, "Content-Length: 5\r\n", "Hel", "Hel", false),
+            (404, "Content-Length: 0\r\n", "x", "", true),
+            (404, "Content-Length: x\r\n", "no end", "no end", false),
+            (
+                404,
+                chunked,
+                "5\r\nHello\r\n2;a=b\r\n, \r\nA\r\n0123456789\r\n",
+                "Hello, 012345678",
+                true,
+            ),
+            (404, chunked, "5\r\nHello\r\n0\r\nX: y\r\n\r\n", "Hello", true),
+            (404, chunked, "5\r\nHello", "Hello", false),
+            (404, chunked, "5\r\nHello\r", "Hello", false),
+            (404, &format!("{chunked}Content-Length: 2\r\n"), "3\r\nabc\r\n0\r\n", "abc", true),
+            (404, chunked, "no length\r\nHello", "", true),
+            (404, chunked, "-5\r\nHello", "", true),
+            (404, chunked, "fffffffffffffffff\r\nHello", "", true),
+            (404, chunked, "ffffffffffffffff\r\nHello", "Hello", false),
+            (204, "", "x", "", true),
+            (304, "Content-Length: 5\r\n", "Hello", "", true),
+        ] {
+            assert_eq!(read(status, fields, bytes), (text.into(), is_complete), "{fields}{bytes}");
+        }
+    }
+
+    #[test]
+    fn what_if_the_line_of_a_chunk_has_no_end() {
+        let line = format!("5;{}", "x".repeat(1000));
+        assert_eq!(read(404, "Transfer-Encoding: chunked\r\n", &line), (String::new(), true));
+    }
+}
