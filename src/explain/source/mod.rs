@@ -229,7 +229,7 @@ fn marked(lines: &[&str], words: &str) -> Option<(usize, usize)> {
     }
     let depth = indent(lines[from]);
     let ends = |line: &&str| indent(line) <= depth && line.ends_with(['}', ';', ',']);
-    let length = lines[at..].iter().position(|line| ends(line)).unwrap_or(0);
+    let length = lines[at..].iter().position(ends).unwrap_or(0);
     Some((from, at + length))
 }
 
