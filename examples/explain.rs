@@ -1,12 +1,26 @@
 //! Explains bytes that you give it, and shows the lines of source that decide about them.
 //!
-//! run: cargo run --example explain -- '81 85 37 fa 21 3d 7f 9f 4d 51 58'
-//! run: cargo run --example explain -- --code '81 05 48 65 6c 6c 6f'
+//! run: cargo run --example explain -- [OPTIONS] [BYTES | FILE | -]
 //! expect: client → server, byte 0: text, 5 bytes, masked
 //! next: playground, where the same is shown of your browser's bytes
 //!
-//! Without arguments it explains the RFC's own example. It reads a file, or standard input, as text
-//! (see `src/explain/saved.rs`) or, if that isn't text, as the bytes of one direction.
+//! ```text
+//! BYTES       hexadecimal digits, '81 05 48 65 6c 6c 6f', and text in quotes,
+//!             'client "GET / HTTP/1.1\r\n"'; see src/explain/saved.rs
+//! FILE        a conversation that the playground has saved, or raw bytes
+//! -           the same from standard input
+//!
+//! --from END  client or server: who has sent the bytes, if they don't say it
+//! --deflate   the frames are compressed (permessage-deflate)
+//! --code      also show the lines of source that decide about each field
+//! --walk      also show the way of each frame and head through the source
+//! --pictures  also draw the bits
+//! ```
+//!
+//! Without bytes it explains the RFC's own example.
+
+#[path = "shared/help.rs"]
+mod help;
 
 use std::io::{IsTerminal, Read, stdin, stdout};
 use std::process::ExitCode;
@@ -19,21 +33,6 @@ use ws101::explain::source::walk::steps;
 use ws101::explain::source::{Anchor, links};
 use ws101::frames::header::Role;
 use ws101::handshake::deflate_params::DeflateParams;
-
-const HELP: &str = "\
-usage: explain [OPTIONS] [BYTES | FILE | -]
-
-  BYTES           hexadecimal digits, '81 05 48 65 6c 6c 6f', and text in quotes,
-                  'client \"GET / HTTP/1.1\\r\\n\"'
-  FILE            a conversation that the playground has saved, or raw bytes
-  -               the same from standard input
-
-  --from END      client or server: who has sent the bytes, if they don't say it
-  --deflate       the frames are compressed (permessage-deflate)
-  --code          also show the lines of source that decide about each field
-  --walk          also show the way of each frame and head through the source
-  --pictures      also draw the bits
-";
 
 /// The masked Hello of RFC 6455 §5.7.
 const HELLO: &str = "81 85 37 fa 21 3d 7f 9f 4d 51 58";
@@ -51,12 +50,9 @@ struct Options {
 }
 
 fn main() -> ExitCode {
+    help::print_if_asked(include_str!("explain.rs"));
     let options = match options(std::env::args().skip(1)) {
-        Ok(Some(options)) => options,
-        Ok(None) => {
-            print!("{HELP}");
-            return ExitCode::SUCCESS;
-        }
+        Ok(options) => options,
         Err(why) => return fail(&why),
     };
     let turns = match turns(&options) {
@@ -79,17 +75,15 @@ fn main() -> ExitCode {
 }
 
 fn fail(why: &str) -> ExitCode {
-    eprintln!("explain: {why}\n\n{HELP}");
+    eprintln!("explain: {why} (--help says how to use it)");
     ExitCode::FAILURE
 }
 
-/// `None`: help is wanted.
-fn options(arguments: impl Iterator<Item = String>) -> Result<Option<Options>, String> {
+fn options(arguments: impl Iterator<Item = String>) -> Result<Options, String> {
     let mut options = Options::default();
     let mut arguments = arguments;
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
-            "-h" | "--help" => return Ok(None),
             "--from" => {
                 options.from = match arguments.next().as_deref() {
                     Some("client") => Some(Role::Client),
@@ -105,7 +99,7 @@ fn options(arguments: impl Iterator<Item = String>) -> Result<Option<Options>, S
             _ => options.input.push(argument),
         }
     }
-    Ok(Some(options))
+    Ok(options)
 }
 
 /// The bytes to explain, and who sends them.

@@ -342,7 +342,7 @@ fn a_tap_between_echo_and_client_explains_each_byte_and_changes_none() {
     }
     // The same is told in the middle, down to the Close of both ends.
     let mut at_tap = String::new();
-    while at_tap.matches("code      1000: all that was").count() < 2 {
+    while at_tap.matches("code      1000: normal:").count() < 2 {
         assert!(tap.stdout.read_line(&mut at_tap).unwrap() > 0, "{at_tap}");
     }
     assert!(at_tap.starts_with("#1 client → server, byte 0: a request for a WebSocket\n"));
