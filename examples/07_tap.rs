@@ -19,10 +19,14 @@ use std::net::{Shutdown, TcpListener, TcpStream};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::thread;
+use std::time::Duration;
 
 use ws101::explain::print::Style;
 use ws101::frames::header::Role;
 use ws101::{Explainer, Result, Stream, Tap};
+
+/// How long the tap rests when it can't accept.
+const REST: Duration = Duration::from_millis(50);
 
 fn main() -> ExitCode {
     help::print_if_asked(include_str!("07_tap.rs"));
@@ -54,20 +58,37 @@ fn relay(listen: &str, target: &str, explainer: Explainer) -> Result<()> {
     let listener = TcpListener::bind(listen)?;
     println!("listening on ws://{}", listener.local_addr()?);
     for (number, client) in (1..).zip(listener.incoming()) {
-        let Ok(client) = client else { continue };
         let name = format!("#{number}");
-        let Ok(server) = TcpStream::connect(target) else {
-            eprintln!("{name} no server answers at {target}");
-            continue;
+        let client = match client {
+            Ok(client) => client,
+            Err(error) => {
+                eprintln!("{name} can't be accepted: {error}");
+                // Without a free descriptor the client stays in the queue, and the next `accept` fails at
+                // once, again and again: that would take a whole core.
+                thread::sleep(REST);
+                continue;
+            }
+        };
+        let server = match TcpStream::connect(target) {
+            Ok(server) => server,
+            Err(error) => {
+                eprintln!("{name} gets no connection to {target}: {error}");
+                continue;
+            }
         };
         // Sends each piece at once. If that fails, the bytes still pass, only later.
         let _ = client.set_nodelay(true).and(server.set_nodelay(true));
         // To the client we are its server, so this tap sees both directions from the server's end.
-        let client = Arc::new(Tap::new(client, Role::Server, explainer.sink(name)));
+        let client = Arc::new(Tap::new(client, Role::Server, explainer.sink(name.clone())));
         let server = Arc::new(server);
         let (from_client, to_server) = (client.clone(), server.clone());
-        thread::spawn(move || pump(&*from_client, &*to_server));
-        thread::spawn(move || pump(&*server, &*client));
+        let there = thread::Builder::new().spawn(move || pump(&*from_client, &*to_server));
+        let closes = client.clone();
+        let back = thread::Builder::new().spawn(move || pump(&*server, &*client));
+        if let Err(error) = there.and(back) {
+            eprintln!("{name} gets no thread: {error}");
+            let _ = closes.shutdown(Shutdown::Both);
+        }
     }
     Ok(())
 }

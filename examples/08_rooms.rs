@@ -14,7 +14,7 @@
 #[path = "shared/help.rs"]
 mod help;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Mutex};
 
@@ -29,7 +29,8 @@ const JSON: &str = "rooms.json";
 /// The subprotocol that sends `who: says`. A client that offers neither gets this one.
 const TEXT: &str = "rooms.text";
 const COOKIE: &str = "visitor";
-/// How many visitors may be known. Without a limit, handing out cookies would fill the memory.
+/// How many visitors are known at a time. Without a limit, handing out cookies would fill the memory; and a server
+/// that handed out no more would let nobody in once a stranger had asked for all of them. So it forgets the oldest.
 const MOST_KNOWN: usize = 1000;
 /// How many messages may wait for a member.
 const BOUND: usize = 64;
@@ -60,7 +61,7 @@ fn main() -> Result<()> {
     }
     let address = server.local_addr()?;
     println!("listening on ws://{address}");
-    println!("a program's token: {}", rooms.make_known("robot").unwrap_or_default());
+    println!("a program's token: {}", rooms.make_known("robot"));
     println!("open http://{address} in a browser; Ctrl-C ends this program");
     server.serve(move |ws| visit(ws, &rooms))
 }
@@ -71,6 +72,8 @@ struct Rooms {
     /// The names of known visitors, by the secret in their cookie or token. The map's hash is
     /// unpredictable, so the time of a lookup reveals nothing about the secrets.
     known: Mutex<HashMap<String, String>>,
+    /// The secrets of visitors, oldest first. Those of programs aren't here, and are never forgotten.
+    visitors: Mutex<VecDeque<String>>,
     /// By the id of the connection.
     members: Mutex<HashMap<u64, Member>>,
 }
@@ -82,13 +85,25 @@ struct Member {
 }
 
 impl Rooms {
-    /// Makes a secret for a new visitor: 128 bits, from the operating system. `None` if too many are known.
-    fn make_known(&self, name: &str) -> Option<String> {
+    /// Makes a secret for this name: 128 bits, from the operating system.
+    fn make_known(&self, name: &str) -> String {
         let half = || RandomState::new().hash_one(name);
         let secret = format!("{:016x}{:016x}", half(), half());
-        let mut known = self.known.lock().unwrap();
-        (known.len() < MOST_KNOWN).then(|| known.insert(secret.clone(), name.into()))?;
-        Some(secret)
+        self.known.lock().unwrap().insert(secret.clone(), name.into());
+        secret
+    }
+
+    /// Makes a secret for a visitor. If that makes too many, the oldest visitor must enter anew.
+    fn welcome(&self, name: &str) -> String {
+        let secret = self.make_known(name);
+        let mut visitors = self.visitors.lock().unwrap();
+        visitors.push_back(secret.clone());
+        if visitors.len() > MOST_KNOWN
+            && let Some(oldest) = visitors.pop_front()
+        {
+            self.known.lock().unwrap().remove(&oldest);
+        }
+        secret
     }
 
     /// The visitor's name, and whether a cookie or a token proves it.
@@ -168,9 +183,7 @@ fn page(request: &Request, rooms: &Rooms) -> Option<Response> {
             if !(1..=16).contains(&name.len()) || !name.bytes().all(|b| b.is_ascii_alphanumeric()) {
                 return Some(Response::text("A name has up to 16 letters and digits.").status(400));
             }
-            let Some(secret) = rooms.make_known(name) else {
-                return Some(Response::text("There are enough visitors.").status(503));
-            };
+            let secret = rooms.welcome(name);
             println!("{name} gets a cookie");
             // No script can read this cookie, and no page of another site can send it.
             let cookie = format!("{COOKIE}={secret}; Path=/; HttpOnly; SameSite=Strict");

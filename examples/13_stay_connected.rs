@@ -135,7 +135,7 @@ fn cause_of(error: Error) -> Ended {
 
 /// Between half of this time and all of it.
 fn random_part_of(wait: Duration) -> Duration {
-    // std has no random numbers, but keys for its hash maps that nobody can foresee.
+    // std has no random numbers, but the keys of its hash maps are unpredictable.
     let random = RandomState::new().hash_one(0) >> 32;
     wait.mul_f64(0.5 + random as f64 / 2f64.powi(33))
 }

@@ -28,7 +28,7 @@ pub type Result<T> = std::result::Result<T, Error>;
 ///
 /// | variant | which calls return it | whose fault | try again? |
 /// |---|---|---|---|
-/// | `Io` | `bind`, `serve`, dialling | the system's, the network's or the address's | yes, later; not before the cause is mended if the address is in use |
+/// | `Io` | `bind`, `serve`, dialling | the system's, the network's or the address's | yes, later; if the address is in use, only after you have freed it |
 /// | `Refused` | `accept` | the peer's request, or the server's policy | the peer has to: with another request |
 /// | `PageServed` | `accept` | no fault: the peer asked for a page | no |
 /// | `Rejected` | opening, at a client | depends on the status: the request's, or the server's | on 429 or 503, later; otherwise not without a change |
@@ -38,6 +38,7 @@ pub type Result<T> = std::result::Result<T, Error>;
 /// | `Closed` | sending, `close` | no fault: the connection had already closed | over a new connection |
 /// | `ConnectionLost` | opening, receiving, sending, `close` | the network's or the peer's; or this end aborted the connection | yes, over a new connection, after a while |
 /// | `PeerTimeout` | opening, receiving, `close` | the peer's or the network's | yes, over a new connection, after a while |
+/// | `BytesLost` | `close` | the peer's, which has stopped reading | yes, over a new connection: what was sent last has to be sent again |
 /// | `WriteTimeout` | opening, receiving (which answers pings), sending, `close` | the peer's, which reads too slowly; or the sender's, which sends too much | over a new connection, with less |
 /// | `TimedOut` | `recv_timeout` | no fault | yes, at once: call it again |
 /// | `Other` | the handler's own code | the handler's | as the handler's error says |
@@ -64,6 +65,9 @@ pub enum Error {
     ConnectionLost(io::Error),
     /// The peer did not answer the handshake, a keepalive ping, or the Close frame in time.
     PeerTimeout,
+    /// The peer did not answer our Close in time, and its system had not even taken the last bytes that we
+    /// sent: so many.
+    BytesLost(u64),
     /// The peer reads too slowly, or not at all; or an [`Outbox`](crate::Outbox) is full.
     WriteTimeout,
     /// Nothing arrived in the time that the caller gave; the connection is unchanged.
@@ -105,18 +109,18 @@ impl fmt::Display for Error {
                 write!(f, "the operating system says: {error}")?;
                 f.write_str(match error.kind() {
                     ErrorKind::ConnectionRefused => {
-                        "\n  usual cause: nobody listens at that address and port\n  fix: start the server, \
-                         or look at the port it prints"
+                        "\n  usual cause: no server listens at that address and port\n  fix: start the server, \
+                         or check the port that it prints"
                     }
                     ErrorKind::AddrInUse => {
-                        "\n  usual cause: another server, or this one of before, has that port\n  fix: stop \
-                         it, or take another port; 0 is one that is free"
+                        "\n  usual cause: another server, or an earlier run of this one, has that port\n  fix: \
+                         stop it, or use another port; port 0 means any free one"
                     }
                     _ => "",
                 })
             }
             Error::Refused(refusal) => write!(f, "request refused with {refusal}"),
-            Error::PageServed => f.write_str("a plain request, answered with a page"),
+            Error::PageServed => f.write_str("a plain HTTP request, which was answered with a page"),
             Error::Rejected(rejection) => write!(f, "no WebSocket: {rejection}"),
             Error::Tls(diagnostic) => write!(f, "no TLS: {diagnostic}"),
             Error::Violation(violation) => {
@@ -124,35 +128,41 @@ impl fmt::Display for Error {
             }
             Error::Misuse(misuse) => misuse.fmt(f),
             Error::Closed => f.write_str(
-                "the connection is closed; nothing can be sent any more\n  usual cause: `recv` gave `None` or \
-                 an error, or another thread has closed\n  fix: send nothing after that; connect anew",
+                "the connection is closed, so nothing can be sent\n  usual cause: `recv` has returned `None` or an \
+                 error, or another thread has closed\n  fix: stop sending then, or connect again",
             ),
             Error::ConnectionLost(error) if error.get_ref().is_some_and(|e| e.is::<InHandshake>()) => {
                 write!(
                     f,
-                    "the connection ended in the handshake, before there was a WebSocket ({error})\n  usual \
-                     cause: the server restarts, crashed, or something in between has closed\n  fix: connect \
-                     again in a while; if it goes on, look into the server's log"
+                    "the connection ended during the handshake ({error})\n  usual cause: the server restarts \
+                     or has crashed, or a proxy has closed\n  fix: connect again after a while; if it still \
+                     fails, read the server's log"
                 )
             }
             Error::ConnectionLost(error) => write!(
                 f,
                 "the connection ended without a Close frame ({error})\n  usual cause: the peer crashed, \
-                 lost its network, or ended without closing; or we have cut it off ourselves\n  fix: close \
-                 with `ws.close(1000, \"\")` at the end of the program that left"
+                 lost its network or ended without closing, or this end aborted the connection\n  fix: call \
+                 `ws.close(1000, \"\")` before the peer's program ends"
             ),
             Error::PeerTimeout => f.write_str(
-                "the peer did not answer in time\n  usual cause: it hangs, its network is gone, or nobody \
-                 calls `recv` there, which answers pings and the Close\n  fix: connect anew; keep reading at \
+                "the peer did not answer in time\n  usual cause: it hangs, its network is gone, or it doesn't \
+                 call `recv`, which answers pings and the Close\n  fix: connect again, and keep reading at \
                  both ends",
             ),
+            Error::BytesLost(bytes) => write!(
+                f,
+                "the peer did not take our last {bytes} bytes, nor answer our Close\n  usual cause: it \
+                 hangs, its network is gone, or it reads too slowly for what it was sent\n  fix: let the \
+                 peer confirm what matters, and send it again over a new connection"
+            ),
             Error::WriteTimeout => f.write_str(
-                "the peer does not read as fast as we send, or not at all\n  usual cause: it hangs, or its \
-                 network is slower than what it is sent\n  fix: send less, or let it go; `Limits::write` \
+                "the peer reads more slowly than we send, or not at all\n  usual cause: it hangs, or its \
+                 network is too slow for the messages\n  fix: send less, or drop the peer; `Limits::write` \
                  says how long it may take",
             ),
             Error::TimedOut => {
-                f.write_str("nothing came in the time given; the connection is as it was")
+                f.write_str("no message arrived in the given time; the connection is unchanged")
             }
             Error::Other(error) => error.fmt(f),
         }

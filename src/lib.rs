@@ -90,7 +90,7 @@
 //!
 //! # The walkthrough
 //!
-//! The [`walkthrough`] in `src/walkthrough` has fifteen chapters with exercises, which follow the bytes through
+//! The [`walkthrough`] in `src/walkthrough` has sixteen chapters with exercises, which follow the bytes through
 //! this code.
 
 mod client;
@@ -134,7 +134,11 @@ pub use frames::message::{AsMessage, Message, MessageKind, MessageRef, Uncompres
 #[doc(inline)]
 pub use frames::prepared::PreparedMessage;
 #[doc(inline)]
+pub use handshake::client::HandshakeError;
+#[doc(inline)]
 pub use handshake::deflate_params::DeflateConfig;
+#[doc(inline)]
+pub use http::head::Head;
 #[doc(inline)]
 pub use http::refusal::Refusal;
 #[doc(inline)]
@@ -142,11 +146,17 @@ pub use http::request::Request;
 #[doc(inline)]
 pub use http::response::Response;
 #[doc(inline)]
+pub use server::admission::Admission;
+#[doc(inline)]
 pub use server::registry::Handle;
+#[doc(inline)]
+pub use server::running::RunningServer;
 #[doc(inline)]
 pub use server::server::Server;
 #[doc(inline)]
 pub use transport::explainer::Explainer;
+#[doc(inline)]
+pub use transport::listener::Listener;
 #[doc(inline)]
 pub use transport::stream::Stream;
 #[doc(inline)]

@@ -247,6 +247,34 @@ fn rooms_let_in_known_visitors_and_speak_the_agreed_subprotocol() {
     assert_eq!(robot.recv().unwrap().unwrap().as_text(), Some("robot: tea?"));
 }
 
+#[test]
+fn rooms_let_in_visitors_after_a_stranger_has_asked_for_a_thousand_keys_and_forget_no_program() {
+    let mut rooms = start("08_rooms");
+    let mut line = String::new();
+    rooms.stdout.read_line(&mut line).unwrap();
+    let token = line.trim_end().rsplit(' ').next().unwrap().to_owned();
+    let address = rooms.address.clone();
+    let enter = || {
+        use std::io::Write;
+        let mut page = std::net::TcpStream::connect(&address).unwrap();
+        write!(page, "GET /enter?name=Eve HTTP/1.1\r\nHost: {address}\r\n\r\n").unwrap();
+        let mut text = String::new();
+        page.read_to_string(&mut text).unwrap();
+        let cookie = text.split("Set-Cookie: ").nth(1).unwrap_or_else(|| panic!("{text}"));
+        cookie.split(';').next().unwrap().to_owned()
+    };
+    let come = |name, value: String| {
+        let client = ws101::Client::new(format!("ws://{address}/tea")).header(name, value);
+        client.subprotocols(["rooms.text"]).connect()
+    };
+    let first = enter();
+    assert!(come("Cookie", first.clone()).is_ok());
+    let others: Vec<String> = (0..1_000).map(|_| enter()).collect();
+    assert!(come("Cookie", others[999].clone()).is_ok());
+    assert!(come("Cookie", first).is_err(), "only so many are known");
+    assert!(come("Authorization", format!("Bearer {token}")).is_ok());
+}
+
 #[cfg(feature = "tls")]
 #[test]
 fn a_client_trusts_11_secure_only_with_the_certificate_that_it_makes() {
@@ -346,4 +374,60 @@ fn a_tap_between_echo_and_client_explains_each_byte_and_changes_none() {
         assert!(tap.stdout.read_line(&mut at_tap).unwrap() > 0, "{at_tap}");
     }
     assert!(at_tap.starts_with("#1 client → server, byte 0: a request for a WebSocket\n"));
+}
+
+/// Time that a process has spent on a core, all its threads together.
+#[cfg(target_os = "linux")]
+fn time_on_a_core(child: &Child) -> std::time::Duration {
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", child.id())).unwrap();
+    // After the name in brackets, the 12th and 13th field: user and system time, in hundredths of a second.
+    let (_, fields) = stat.rsplit_once(") ").unwrap();
+    let ticks = fields.split(' ').skip(11).take(2).map(|field| field.parse::<u32>().unwrap());
+    std::time::Duration::from_millis(10) * ticks.sum::<u32>()
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_tap_without_a_descriptor_rests_and_goes_on_when_there_are_some_again() {
+    use std::net::TcpStream;
+    use std::time::{Duration, Instant};
+    let echo = start("04_echo");
+    // Each connection takes two descriptors: with one limit none is left to accept the next one, with the other
+    // none to go on to the server. The shell sets the limit, and becomes the tap.
+    for limit in [20, 21] {
+        let confined = format!(
+            "ulimit -n {limit}; exec '{}' \"$@\"",
+            program("07_tap").get_program().display()
+        );
+        let mut tap = Command::new("sh");
+        tap.args(["-c", &confined, "tap", "127.0.0.1:0", &echo.address]);
+        let mut child = tap.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let mut stdout = BufReader::new(child.stdout.take().unwrap());
+        let mut line = String::new();
+        stdout.read_line(&mut line).unwrap();
+        let address = line.trim_end().rsplit("ws://").next().unwrap().to_owned();
+        let tap = Running { child, stdout, address };
+
+        let crowd: Vec<_> = (0..40).map(|_| TcpStream::connect(&tap.address).unwrap()).collect();
+        let (descriptors, start) = (format!("/proc/{}/fd", tap.child.id()), Instant::now());
+        while std::fs::read_dir(&descriptors).unwrap().count() < limit - 1 {
+            assert!(start.elapsed() < Duration::from_secs(20), "it has not run out");
+            std::thread::yield_now();
+        }
+        let before = time_on_a_core(&tap.child);
+        std::thread::sleep(Duration::from_secs(1));
+        let spent = time_on_a_core(&tap.child) - before;
+        assert!(spent < Duration::from_millis(250), "{spent:?} of a second on a core");
+        drop(crowd);
+        let start = Instant::now();
+        let url = format!("ws://{}", tap.address);
+        let mut ws = loop {
+            match ws101::connect(&url) {
+                Ok(ws) => break ws,
+                Err(error) => assert!(start.elapsed() < Duration::from_secs(20), "{error}"),
+            }
+        };
+        ws.send("hello").unwrap();
+        assert_eq!(ws.recv().unwrap().unwrap().as_text(), Some("hello"));
+    }
 }

@@ -13,9 +13,13 @@
 //! <!-- prints: 01_accept_key -->      lines that an example prints, in that order; `...` leaves some out
 //! <!-- lines of: README.md -->        lines that stand in a file, in that order
 //! <!-- picture -->                    a drawing
+//! <!-- stage: 5 -->                   what course_05 changes of course_04; or course_01, whole
+//! <!-- pseudocode -->                 what to build, in ten lines or so
+//! <!-- coach: after -->               what the coach says: `tests/course/run` holds it, and writes it anew
 //! ```
 //!
-//! `UPDATE=1 cargo test --all-features --test walkthrough` writes the first two anew, and `rustdoc.md`.
+//! `UPDATE=1 cargo test --all-features --test walkthrough` writes `source`, `explain` and `stage` anew, and both
+//! `rustdoc.md`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -30,6 +34,7 @@ use ws101::frames::header::Role;
 use ws101::handshake::origin::Origins;
 
 const FOLDER: &str = "src/walkthrough";
+const COURSE: &str = "src/walkthrough/course";
 const HOW_TO_MEND: &str =
     "if the text is what has to change: UPDATE=1 cargo test --all-features --test walkthrough";
 
@@ -48,6 +53,20 @@ fn chapters() -> Vec<(String, String)> {
     names.retain(|name| name.starts_with(|c: char| c.is_ascii_digit()));
     names.sort();
     names.into_iter().map(|name| (name.clone(), read(format!("{FOLDER}/{name}")))).collect()
+}
+
+/// The chapters of the course that builds a server, in their order, named from the folder of the walkthrough.
+fn stages() -> Vec<(String, String)> {
+    let mut names = files_in(COURSE, "md");
+    names.retain(|name| name.starts_with(|c: char| c.is_ascii_digit()));
+    names.sort();
+    let named = |name: String| (format!("course/{name}"), read(format!("{COURSE}/{name}")));
+    names.into_iter().map(named).collect()
+}
+
+/// All pages of that course.
+fn course() -> Vec<(String, String)> {
+    stages().into_iter().chain(["course/README.md", "course/teacher.md"].map(page)).collect()
 }
 
 fn files_in(folder: &str, extension: &str) -> Vec<String> {
@@ -109,7 +128,7 @@ fn blocks(name: &str, text: &str) -> Vec<Block> {
 }
 
 fn all_blocks() -> Vec<Block> {
-    let all = chapters().into_iter().chain([page("museum.md")]);
+    let all = chapters().into_iter().chain([page("museum.md")]).chain(course());
     all.flat_map(|(name, text)| blocks(&name, &text)).collect()
 }
 
@@ -117,6 +136,9 @@ fn all_blocks() -> Vec<Block> {
 fn generated(block: &Block) -> Option<String> {
     if let Some(anchor) = block.mark.strip_prefix("source: ") {
         return Some(source_at(anchor.trim(), &block.place));
+    }
+    if let Some(stage) = block.mark.strip_prefix("stage: ") {
+        return Some(change(stage.trim().parse().expect(&block.place)));
     }
     let (options, lines) = block.mark.strip_prefix("explain ")?.split_once('\n').unwrap();
     if options.contains("inflated") && !cfg!(feature = "deflate") {
@@ -127,10 +149,11 @@ fn generated(block: &Block) -> Option<String> {
 
 // Anchors in the source.
 
-/// All anchors of `src`: by name, the file and the line, counted from 0.
+/// All anchors of `src` and of the example that has a chapter of its own: by name, the file and the
+/// line, counted from 0.
 fn anchors() -> BTreeMap<String, (String, usize)> {
     let mut anchors = BTreeMap::new();
-    let mut folders = vec![root().join("src")];
+    let mut folders = vec![root().join("src"), root().join("examples/many_machines/src")];
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
@@ -169,6 +192,88 @@ fn source_at(anchor: &str, place: &str) -> String {
     let length = first + lines[first..].iter().position(is_end).unwrap() + usize::from(is_item);
     let shown = lines[..length].iter().map(|line| line.get(depth..).unwrap_or_default());
     shown.map(|line| format!("{line}\n")).collect()
+}
+
+// What a stage of the course changes.
+
+/// The reference of a stage, without the comment at its top.
+fn reference(stage: usize) -> String {
+    let text = read(format!("examples/course/course_{stage:02}.rs"));
+    let code = text.lines().skip_while(|line| line.starts_with("//!") || line.is_empty());
+    code.map(|line| format!("{line}\n")).collect()
+}
+
+/// What changes from one reference to the next, with the lines around it and the item that it stands in.
+fn change(stage: usize) -> String {
+    const AROUND: usize = 2;
+    let new = reference(stage);
+    if stage == 1 {
+        return new;
+    }
+    let old = reference(stage - 1);
+    let edits = edits(&old.lines().collect::<Vec<_>>(), &new.lines().collect::<Vec<_>>());
+    let is_near = |at: usize| {
+        let from = at.saturating_sub(AROUND);
+        edits[from..(at + AROUND + 1).min(edits.len())].iter().any(|edit| edit.0 != ' ')
+    };
+    let (mut shown, mut item, mut was_near) = (String::new(), "", false);
+    for (at, (sign, line)) in edits.iter().enumerate() {
+        if is_near(at) && !was_near && at > 0 {
+            shown += &format!("@@ {item} @@\n");
+        }
+        was_near = is_near(at);
+        if was_near {
+            shown += format!("{sign}{line}").trim_end();
+            shown.push('\n');
+        }
+        let is_item =
+            ["fn ", "impl", "struct ", "const ", "use "].iter().any(|it| line.starts_with(it));
+        if is_item && *sign != '-' {
+            item = line.trim_end_matches(['{', '(', ' ']);
+        }
+    }
+    shown
+}
+
+/// Each line of both texts once, with a sign: ' ' in both, '-' in the old one alone, '+' in the new one alone.
+fn edits<'a>(old: &[&'a str], new: &[&'a str]) -> Vec<(char, &'a str)> {
+    // How many lines the rests of both texts have in common, by where they begin.
+    let mut common = vec![vec![0_u16; new.len() + 1]; old.len() + 1];
+    for i in (0..old.len()).rev() {
+        for j in (0..new.len()).rev() {
+            common[i][j] = match old[i] == new[j] {
+                true => common[i + 1][j + 1] + 1,
+                false => common[i + 1][j].max(common[i][j + 1]),
+            };
+        }
+    }
+    let (mut i, mut j, mut edits) = (0, 0, Vec::new());
+    while i < old.len() || j < new.len() {
+        if i < old.len() && j < new.len() && old[i] == new[j] {
+            edits.push((' ', old[i]));
+            (i, j) = (i + 1, j + 1);
+        } else if j == new.len() || i < old.len() && common[i + 1][j] >= common[i][j + 1] {
+            edits.push(('-', old[i]));
+            i += 1;
+        } else {
+            edits.push(('+', new[j]));
+            j += 1;
+        }
+    }
+    edits
+}
+
+#[test]
+fn what_a_stage_changes_leads_from_one_reference_to_the_next() {
+    for stage in 2..=14 {
+        let (old, new) = (reference(stage - 1), reference(stage));
+        let edits = edits(&old.lines().collect::<Vec<_>>(), &new.lines().collect::<Vec<_>>());
+        let without = |sign: char| {
+            let kept = edits.iter().filter(|edit| edit.0 != sign);
+            kept.map(|edit| format!("{}\n", edit.1)).collect::<String>()
+        };
+        assert_eq!((without('+'), without('-')), (old, new), "stage {stage}");
+    }
 }
 
 // What `explain` tells.
@@ -239,13 +344,18 @@ fn bytes(line: &str, place: &str) -> Vec<u8> {
 fn the_source_and_the_bytes_that_prose_shows_are_the_real_ones() {
     let update = std::env::var_os("UPDATE").is_some();
     let readme = ("../../README.md".to_owned(), read("README.md"));
-    for (name, text) in chapters().into_iter().chain([readme, page("conversation.md")]) {
+    let pages = [readme, page("conversation.md")].into_iter().chain(course());
+    for (name, text) in chapters().into_iter().chain(pages) {
         let mut new = text.clone();
         // From the last to the first, so that those before stay where they are.
         for block in blocks(&name, &text).iter().rev() {
             let Some(right) = generated(block) else { continue };
-            let is_source = block.mark.starts_with("source: ");
-            let info = if is_source { "rust,ignore" } else { "text" };
+            let info = match block.mark.trim_end() {
+                "stage: 1" => "rust,ignore",
+                mark if mark.starts_with("source: ") => "rust,ignore",
+                mark if mark.starts_with("stage: ") => "diff",
+                _ => "text",
+            };
             assert_eq!(block.info, info, "{}", block.place);
             if update {
                 new.replace_range(block.start..block.start + block.body.len(), &right);
@@ -266,6 +376,9 @@ fn each_block_is_run_or_compared_with_something() {
         let (kind, what) = mark.trim_end().split_once(' ').unwrap_or((mark.trim_end(), ""));
         match (kind, info.as_str()) {
             ("source:", "rust,ignore") | ("explain", "text") | ("picture", "text") => {}
+            ("stage:", "rust,ignore" | "diff") => {}
+            ("coach:", "text") if ["before", "after"].contains(&what) => {}
+            ("pseudocode", "text") => assert!(body.lines().count() <= 16, "{place}: too long"),
             ("prints:", "text") => {
                 let output = example(what);
                 assert_in_order(&body, &output, &place);
@@ -335,7 +448,8 @@ fn assert_can_be_run(line: &str, place: &str) {
 }
 
 fn assert_is_example(name: &str, place: &str) -> bool {
-    let exists = root().join(format!("examples/{name}.rs")).exists();
+    let paths = [format!("{name}.rs"), format!("{name}/main.rs"), format!("course/{name}.rs")];
+    let exists = paths.iter().any(|path| root().join("examples").join(path).exists());
     assert!(exists, "{place}: no example {name}");
     true
 }
@@ -403,7 +517,7 @@ fn each_anchor_is_named_in_prose_and_each_that_is_named_is_in_the_file_that_is_n
 
 #[test]
 fn each_test_example_and_file_that_prose_names_is_there() {
-    for (name, text) in chapters().into_iter().chain([page("museum.md")]) {
+    for (name, text) in chapters().into_iter().chain([page("museum.md")]).chain(course()) {
         let prose = prose(&name, &text);
         // Between single ticks.
         for word in prose.split('`').skip(1).step_by(2) {
@@ -460,6 +574,7 @@ fn rustdoc_definitions() -> String {
                 Some(page @ ("museum" | "rfc" | "tables" | "figures" | "conversation")) => {
                     format!("{up}{page}/index.html")
                 }
+                Some("course/README") => format!("{up}course/index.html"),
                 Some(chapter) => format!("{up}ch{chapter}/index.html"),
                 None if target == "../lib.rs" => format!("{up}../index.html"),
                 None => format!("{up}../../src/ws101/{}.html", target.trim_start_matches("../")),
@@ -497,5 +612,94 @@ fn links_lead_to_files_in_markdown_and_to_pages_in_rustdoc() {
             let is_code = label.starts_with('`') && label.ends_with(".rs`");
             assert!(!is_code || definitions.contains_key(label), "{name}: [{label}] has no target");
         }
+    }
+}
+
+// The course that builds a server.
+
+#[test]
+fn each_stage_of_the_coach_has_its_chapter_and_each_chapter_all_its_parts() {
+    let areas = read("examples/coach/areas/mod.rs");
+    let areas = areas.lines().filter_map(|line| line.trim().strip_prefix("stage(\""));
+    let areas: Vec<&str> = areas.map(|line| line.split('"').next().unwrap()).collect();
+    let stages = stages();
+    assert_eq!(stages.len(), areas.len());
+    for (number, (area, (name, text))) in (1..).zip(areas.iter().zip(&stages)) {
+        assert_eq!(*name, format!("course/{number:02}_{area}.md"));
+        assert!(text.starts_with(&format!("# {number}. ")), "{name}");
+        let mut rest = text.as_str();
+        for part in [
+            "\n## Build\n",
+            "<!-- pseudocode -->",
+            "\n## Traps\n",
+            "\n## Check\n",
+            &format!("coach -- --stage {number} ws://127.0.0.1:9001"),
+            "<!-- coach: before -->",
+            "<!-- coach: after -->",
+            "\n## One way\n",
+            &format!("<!-- stage: {number} -->"),
+            "\n## A question\n",
+            "<details><summary>Answer</summary>",
+            "\n## In the library\n",
+        ] {
+            let at = rest.find(part).unwrap_or_else(|| panic!("{name}: no {part:?}, or not here"));
+            rest = &rest[at..];
+        }
+        let hook = text.split("\n## ").next().unwrap();
+        assert!(hook.contains("<!-- explain "), "{name} opens without bytes");
+        for (at, _) in text.match_indices("stage ") {
+            let digits: String = text[at + 6..].chars().take_while(char::is_ascii_digit).collect();
+            let named = digits.parse().unwrap_or(0);
+            assert!(named <= number + 1 || number < 4, "{name} needs stage {named}");
+        }
+    }
+}
+
+/// What rustdoc reads before a page of the course.
+fn course_definitions() -> String {
+    let mut lines = BTreeSet::new();
+    for (name, text) in course() {
+        // From a page to the folder of all pages of the course; its README is that folder's own page.
+        let up = if name.ends_with("README.md") { "" } else { "../" };
+        for (label, target) in definitions(&text) {
+            let page = match target.strip_suffix(".md") {
+                Some("README") => format!("{up}index.html"),
+                Some("teacher") => format!("{up}teacher/index.html"),
+                Some("../README") => format!("{up}../index.html"),
+                Some(chapter) => match chapter.strip_prefix("../") {
+                    Some(page @ ("museum" | "rfc" | "figures" | "conversation")) => {
+                        format!("{up}../{page}/index.html")
+                    }
+                    Some(chapter) => format!("{up}../ch{chapter}/index.html"),
+                    None => format!("{up}stage_{chapter}/index.html"),
+                },
+                None => {
+                    format!("{up}../../../src/ws101/{}.html", target.trim_start_matches("../"))
+                }
+            };
+            lines.insert(format!("[{label}]: {page}\n"));
+        }
+    }
+    lines.into_iter().collect()
+}
+
+#[test]
+fn links_of_the_course_lead_to_files_in_markdown_and_to_pages_in_rustdoc() {
+    let right = course_definitions();
+    let path = format!("{COURSE}/rustdoc.md");
+    if std::env::var_os("UPDATE").is_some() {
+        fs::write(root().join(&path), &right).unwrap();
+    }
+    assert_eq!(read(&path), right, "{HOW_TO_MEND}");
+    let labels: Vec<_> = right.lines().map(|line| line.split("]: ").next().unwrap()).collect();
+    for (one, next) in labels.iter().zip(labels.iter().skip(1)) {
+        assert_ne!(one, next, "a label leads to two places");
+    }
+    for (name, text) in course() {
+        for (label, target) in definitions(&text) {
+            assert!(root().join(COURSE).join(&target).exists(), "{name}: {label} leads nowhere");
+            assert!(text.contains(&format!("[{label}]")), "{name}: no text has [{label}]");
+        }
+        assert!(!prose(&name, &text).contains("]("), "{name}: an inline link");
     }
 }

@@ -1,12 +1,13 @@
-//! MD5 (RFC 1321), which the draft of 2010 asks for and nobody should use for anything new.
+//! MD5 (RFC 1321), which the draft of 2010 uses. Don't use it for anything new.
 //!
 //! ```text
-//! message, 80, zeros, length in bits   cut into blocks of 64 bytes
-//! each block: 16 words, gone through four times, mixed into four words of state
+//! message, 80, zeros, length in bits   split into blocks of 64 bytes
+//! each block: 16 words, used in four rounds, mixed into four words of state
 //! ```
 
-/// How far each step turns, four values for each of the four rounds.
-const TURNS: [[u32; 4]; 4] = [[7, 12, 17, 22], [5, 9, 14, 20], [4, 11, 16, 23], [6, 10, 15, 21]];
+/// By how many bits each step rotates: four values for each of the four rounds.
+const ROTATIONS: [[u32; 4]; 4] =
+    [[7, 12, 17, 22], [5, 9, 14, 20], [4, 11, 16, 23], [6, 10, 15, 21]];
 
 pub fn md5(message: &[u8]) -> [u8; 16] {
     let mut padded = message.to_vec();
@@ -30,11 +31,11 @@ pub fn md5(message: &[u8]) -> [u8; 16] {
                 2 => (b ^ c ^ d, (3 * step + 5) % 16),
                 _ => (c ^ (b | !d), (7 * step) % 16),
             };
-            // The constants are the sines of 1 to 64, which nobody could have chosen to their own ends.
+            // The constants are the sines of 1 to 64, so their authors can't have chosen weak ones.
             let constant = (((step + 1) as f64).sin().abs() * 4_294_967_296.0) as u32;
             let sum = a.wrapping_add(mixed).wrapping_add(constant).wrapping_add(words[word]);
-            let turned = sum.rotate_left(TURNS[step / 16][step % 4]);
-            (a, b, c, d) = (d, b.wrapping_add(turned), b, c);
+            let rotated = sum.rotate_left(ROTATIONS[step / 16][step % 4]);
+            (a, b, c, d) = (d, b.wrapping_add(rotated), b, c);
         }
         for (word, more) in state.iter_mut().zip([a, b, c, d]) {
             *word = word.wrapping_add(more);

@@ -2,6 +2,7 @@
 //!
 //! run: cargo run --example coach [OPTIONS] ws://HOST[:PORT]/PATH
 //! or a client: cargo run --example coach -- [OPTIONS] --listen ADDRESS [-- COMMAND..]
+//! or a page for your browser, which talks to your server: cargo run --example coach -- --page ws://HOST[:PORT]/
 //! or a look at its checks: cargo run --example coach -- --list
 //! expect: coach: 14 stages
 //! next: src/lib.rs, where the map of the library stands
@@ -10,10 +11,20 @@
 //! they work with, `wire` builds frames that the library refuses to write, `report` tells the verdicts.
 //! Exit: 0 each MUST held; 1 one did not; 2 it could not be run.
 
+/// `println!` that ends the program in silence where the reader has gone, as in `--list | head`.
+macro_rules! say {
+    ($($words:tt)*) => {
+        if writeln!(io::stdout(), $($words)*).is_err() {
+            std::process::exit(2);
+        }
+    };
+}
+
 mod areas;
 mod check;
 mod inflate;
 mod library;
+mod page;
 mod probe;
 mod report;
 mod run;
@@ -21,6 +32,7 @@ mod run;
 mod tls;
 mod wire;
 
+use std::cmp::Ordering;
 use std::io::{self, IsTerminal, Write};
 use std::net::{TcpListener, TcpStream, ToSocketAddrs};
 use std::process::ExitCode;
@@ -31,7 +43,7 @@ use areas::{STAGES, chapter};
 use check::Check;
 use library::Address;
 use probe::{Dial, Pace, Target};
-use run::{Judged, Verdict};
+use run::{Judged, Manner, Verdict};
 
 /// What was asked for on the command line.
 #[derive(Default)]
@@ -45,6 +57,7 @@ struct Options {
     show: Option<String>,
     json: bool,
     course: bool,
+    page: bool,
     junit: Option<String>,
     markdown: Option<String>,
     strict: bool,
@@ -60,6 +73,7 @@ coach [OPTIONS] --listen ADDRESS [-- COMMAND..]   checks a client, which echoes 
   --stage N          a stage for a learner: its first failure, whole, and what to do next
   --only ID[,ID..]   these checks alone: an area, or area/name
   --course           where a learner is: stages done, the next one, its chapter
+  --page             a page in your browser that talks to your server, from stage 4 on
   --list, --show ID  the checks; one of them as a page
   --json, --junit FILE, --markdown FILE
   --strict           a SHOULD counts
@@ -88,6 +102,7 @@ fn parse() -> Result<Options, String> {
             "--json" => options.json = true,
             "--strict" => options.strict = true,
             "--course" => options.course = true,
+            "--page" => options.page = true,
             "--insecure" => options.insecure = true,
             "--" => options.command = arguments.by_ref().collect(),
             "--help" | "-h" => return Err(USAGE.into()),
@@ -126,13 +141,15 @@ fn main() -> ExitCode {
 
 fn coach(options: &Options) -> Result<u8, String> {
     if options.list {
-        println!("coach: {} stages, {} checks", STAGES.len(), all().count());
+        say!("coach: {} stages, {} checks", STAGES.len(), all().count());
         for (stage, check) in all() {
             let peers = format!("{:?}", check.peers).to_lowercase();
             let level = check.level.name();
-            println!(
+            say!(
                 "{stage:>2} {:<34} {level:<7} {peers:<8} {:<18} {}",
-                check.id, check.lesson.section, check.sends
+                check.id,
+                check.lesson.section,
+                check.sends
             );
         }
         return Ok(0);
@@ -145,8 +162,11 @@ fn coach(options: &Options) -> Result<u8, String> {
         if pages.is_empty() {
             return Err(format!("no check {id:?}; --list shows them"));
         }
-        println!("{}", pages.join("\n"));
+        say!("{}", pages.join("\n"));
         return Ok(0);
+    }
+    if options.page {
+        page::serve(options.url.as_deref().ok_or("the address of your server")?)?;
     }
     let target = Arc::new(target(options)?);
     let peer = options
@@ -173,21 +193,28 @@ fn coach(options: &Options) -> Result<u8, String> {
     let mut screen =
         Screen { quiet: options.json, live: io::stdout().is_terminal(), started, total, done: 0 };
     if !options.json {
-        println!("coach: 14 stages, {total} checks for {peer}");
+        say!("coach: 14 stages, {total} checks for {peer}");
     }
     for (i, checks) in chosen.iter().enumerate().filter(|(_, checks)| !checks.is_empty()) {
         let jobs = if STAGES[i].area == "many" { 1 } else { jobs };
         let begun = Instant::now();
         let mut dots = String::new();
-        let judged = run::stage(checks, i + 1, &target, jobs, options.strict, &mut |judged| {
+        let first_failure_only = options.course || options.stage.is_some() && !options.json;
+        let manner = Manner { jobs, strict: options.strict, first_failure_only };
+        let judged = run::stage(checks, i + 1, &target, manner, &mut |judged| {
             dots.push(judged.verdict.dot());
             screen.step(i, &dots);
         });
-        screen.stage(i, &judged, begun.elapsed());
+        screen.stage(i, &judged, checks.len(), begun.elapsed());
         if options.json {
-            judged.iter().for_each(|judged| println!("{}", report::json(judged)));
+            judged.iter().for_each(|judged| say!("{}", report::json(judged)));
         }
+        let held = holds(&judged);
         all.extend(judged);
+        // What comes after the stage that a learner is at can wait.
+        if options.course && !held {
+            break;
+        }
     }
     finish(options, &all, &peer, started)
 }
@@ -202,62 +229,82 @@ fn finish(options: &Options, all: &[Judged], peer: &str, started: Instant) -> Re
     write(&options.markdown, report::markdown(all, peer))?;
     let failed = report::count(all, Verdict::Fail);
     if options.json {
-        println!("{}", report::json_totals(all, started.elapsed().as_millis()));
+        say!("{}", report::json_totals(all, started.elapsed().as_millis()));
         return Ok(u8::from(failed > 0));
     }
     let colour = io::stdout().is_terminal();
     let failures = || all.iter().filter(|judged| judged.verdict == Verdict::Fail);
-    println!();
+    say!("");
     match options.stage {
-        Some(stage) => learner(stage, failures().next(), peer, colour),
-        None if options.course => course(all),
-        None => {
-            failures().for_each(|judged| println!("{}", report::diagnostic(judged, peer, colour)));
-            for judged in all.iter().filter(|judged| judged.verdict == Verdict::Warn) {
-                println!(
-                    "warn {} ({}): {}",
-                    judged.check.id, judged.check.lesson.section, judged.seen
-                );
+        Some(stage) => {
+            if failures().next().is_none() {
+                warnings(all);
             }
+            learner(stage, all, peer, colour);
+        }
+        None if options.course => course(all, peer),
+        None => {
+            failures().for_each(|judged| say!("{}", report::diagnostic(judged, peer, colour)));
+            warnings(all);
         }
     }
-    println!("{}, in {:.1} s", report::score(all), started.elapsed().as_secs_f64());
-    println!("{}", report::badge(all));
+    say!("{}, in {:.1} s", report::score(all), started.elapsed().as_secs_f64());
+    say!("{}", report::badge(all));
     Ok(u8::from(failed > 0))
 }
 
-fn learner(stage: usize, first: Option<&Judged>, peer: &str, colour: bool) {
-    match first {
+fn warnings(all: &[Judged]) {
+    for Judged { check, seen, .. } in all.iter().filter(|judged| judged.verdict == Verdict::Warn) {
+        say!("warn {} ({}): {seen}", check.id, check.lesson.section);
+    }
+}
+
+fn learner(stage: usize, all: &[Judged], peer: &str, colour: bool) {
+    match all.iter().find(|judged| judged.verdict == Verdict::Fail) {
         Some(judged) => {
-            println!("{}", report::diagnostic(judged, peer, colour));
-            println!(
+            say!("{}", report::diagnostic(judged, peer, colour));
+            say!(
                 "next: mend this one, then again: coach --stage {stage} {peer}\nread: {}\n",
                 chapter(stage)
             );
         }
-        None if stage < STAGES.len() => println!(
+        None if !holds(all) => {
+            let skipped = all.iter().find(|judged| judged.verdict == Verdict::Skip);
+            let why = skipped.map_or("", |judged| &judged.seen);
+            say!("stage {stage} is open: most of it couldn't be asked. {why}");
+            say!("read: {}\n", chapter(stage));
+        }
+        None if stage < STAGES.len() => say!(
             "stage {stage} holds. next: coach --stage {} {peer}\nread: {}\n",
             stage + 1,
             chapter(stage + 1)
         ),
-        None => println!("the last stage holds: all that the RFC asks is there.\n"),
+        None => say!("the last stage holds: all that the RFC asks is there.\n"),
     }
 }
 
-fn course(all: &[Judged]) {
-    let fails = |stage: usize| all.iter().any(|j| j.stage == stage && j.verdict == Verdict::Fail);
-    let next = (1..=STAGES.len()).find(|stage| fails(*stage));
+/// What was skipped for the most part doesn't hold: compression that was declined, say.
+fn holds(stage: &[Judged]) -> bool {
+    let count = |verdict| report::count(stage, verdict);
+    count(Verdict::Fail) == 0 && count(Verdict::Pass) > count(Verdict::Skip)
+}
+
+/// Where a learner is. The last stage that was asked is the first that doesn't hold, if one doesn't.
+fn course(all: &[Judged], peer: &str) {
+    let last = all.last().map_or(1, |judged| judged.stage);
+    let is_open = !holds(&all[all.partition_point(|judged| judged.stage < last)..]);
     for (i, stage) in STAGES.iter().enumerate() {
-        let state = match next {
-            Some(next) if next == i + 1 => "next",
-            _ if fails(i + 1) => "open",
-            _ => "done",
+        let state = match last.cmp(&(i + 1)) {
+            Ordering::Greater => "done",
+            Ordering::Equal if is_open => "next",
+            Ordering::Equal => "done",
+            Ordering::Less => "open",
         };
-        println!("{:>2} {:<10} {state:<5} {}", i + 1, stage.area, stage.title);
+        say!("{:>2} {:<10} {state:<5} {}", i + 1, stage.area, stage.title);
     }
-    match next {
-        Some(next) => println!("\nread: {}\nthen: coach --stage {next}\n", chapter(next)),
-        None => println!("\nall stages are done\n"),
+    match is_open {
+        true => say!("\nread: {}\nthen: coach --stage {last} {peer}\n", chapter(last)),
+        false => say!("\nall stages are done\n"),
     }
 }
 
@@ -276,7 +323,8 @@ impl Screen {
         if self.live && !self.quiet {
             let left = self.started.elapsed().as_secs_f64() / self.done as f64
                 * (self.total - self.done) as f64;
-            print!(
+            let _ = write!(
+                io::stdout(),
                 "\r\u{1b}[K{:>2} {:<10} {dots}  {left:.0} s left",
                 stage + 1,
                 STAGES[stage].area
@@ -285,13 +333,13 @@ impl Screen {
         }
     }
 
-    fn stage(&self, stage: usize, judged: &[Judged], took: Duration) {
+    fn stage(&self, stage: usize, judged: &[Judged], checks: usize, took: Duration) {
         if !self.quiet {
             let dots: String = judged.iter().map(|judged| judged.verdict.dot()).collect();
             let begin = if self.live { "\r\u{1b}[K" } else { "" };
             let passed = report::count(judged, Verdict::Pass);
-            let asked = judged.len() - report::count(judged, Verdict::Skip);
-            println!(
+            let asked = checks - report::count(judged, Verdict::Skip);
+            say!(
                 "{begin}{:>2} {:<10} {dots}  {passed}/{asked}  {:.1} s",
                 stage + 1,
                 STAGES[stage].area,
@@ -307,7 +355,6 @@ fn target(options: &Options) -> Result<Target, String> {
         (Some(url), None) => {
             let address = Address::parse(url).map_err(|misuse| misuse.diagnostic().to_string())?;
             let dial = dial(&address, options)?;
-            dial(&address).map_err(|error| format!("{url}: no server there: {error}"))?;
             (Some(address), None, dial)
         }
         (None, Some(address)) => {
@@ -322,9 +369,12 @@ fn target(options: &Options) -> Result<Target, String> {
     };
     let base = Duration::from_millis(options.timeout.unwrap_or(2500));
     let (keys, masks, gone) = (Mutex::default(), Mutex::default(), Mutex::default());
-    let opens = std::sync::atomic::AtomicBool::new(true);
+    let (opens, echoes, together) = (true.into(), false.into(), true.into());
     let command = options.command.clone();
-    Ok(Target { address, dial, listener, command, pace: Pace::new(base), keys, masks, gone, opens })
+    let pace = Pace::new(base);
+    #[rustfmt::skip]
+    let target = Target { address, dial, listener, command, pace, keys, masks, gone, opens, echoes, together };
+    Ok(target)
 }
 
 fn tcp(address: &Address) -> io::Result<TcpStream> {

@@ -8,7 +8,6 @@ use std::time::{Duration, Instant};
 
 use crate::check::{Check, Level, Peers, Stop};
 use crate::probe::{Probe, Record, Target};
-use crate::wire::TEXT;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Verdict {
@@ -64,25 +63,37 @@ pub fn calibrate(target: &Arc<Target>) -> Result<bool, String> {
         return match probe.arrives() {
             Ok((head, mut line)) => {
                 line.send(&crate::probe::answer(&head).bytes());
-                let _ = line.alive();
+                line.pause();
+                if line.alive().is_err() {
+                    let _ = probe.open().and_then(|mut line| line.alive());
+                }
                 Ok(false)
             }
             Err(Stop::Skips(why)) => Err(why),
             Err(_) => Ok(false),
         };
     }
-    if let Err(Stop::Fails(why)) = probe.connect().map(drop)
-        && target.gone.lock().unwrap().is_some()
-    {
-        return Err(why);
-    }
-    let Ok(mut first) = probe.open() else {
-        target.opens.store(false, Relaxed);
-        return Ok(true);
+    let mut first = match probe.open() {
+        Ok(line) => line,
+        Err(Stop::Fails(why)) if target.gone.lock().unwrap().is_some() => {
+            return Err(format!("no server there: {why}"));
+        }
+        Err(_) => {
+            target.opens.store(false, Relaxed);
+            return Ok(true);
+        }
     };
-    let _ = first.echo(TEXT, crate::probe::word().as_bytes());
-    // Beside the first: is a second one served?
-    Ok(probe.open().is_ok())
+    if first.alive().is_err() {
+        // It may need longer for its very first answer.
+        std::thread::sleep(target.pace.moment());
+        let _ = probe.open().and_then(|mut line| line.alive());
+    }
+    // Beside the first: is a second one served? If it isn't soon, checks go one after another.
+    let request = probe.request().bytes();
+    let Ok(mut second) = probe.connect() else { return Ok(false) };
+    second.send(&request);
+    let wait = target.pace.moment() * 2;
+    Ok(!second.pending(wait).is_empty())
 }
 
 pub fn one(check: &'static Check, stage: usize, target: &Arc<Target>, strict: bool) -> Judged {
@@ -94,6 +105,10 @@ pub fn one(check: &'static Check, stage: usize, target: &Arc<Target>, strict: bo
         // Without a handshake the first two stages alone can say why.
         None if stage > 2 && !target.opens.load(Relaxed) => {
             Err(Stop::Skips("the plain handshake isn't accepted: see head/plain".into()))
+        }
+        // Only frames that come back can show what the later stages ask for.
+        None if matches!(stage, 5..=12 | 14) && !target.echoes.load(Relaxed) => {
+            Err(Stop::Skips("no message has come back yet: see frame/text".into()))
         }
         None => catch_unwind(AssertUnwindSafe(|| (check.run)(&mut probe)))
             .unwrap_or_else(|_| Err(Stop::Skips("the coach itself went wrong here".into()))),
@@ -111,13 +126,22 @@ pub fn one(check: &'static Check, stage: usize, target: &Arc<Target>, strict: bo
     Judged { check, stage, verdict, seen, took: started.elapsed(), record }
 }
 
-/// Runs checks of one stage, `jobs` at a time; tells each as it ends, and returns all in their order.
+/// How a stage is run.
+#[derive(Clone, Copy)]
+pub struct Manner {
+    /// How many checks at a time.
+    pub jobs: usize,
+    pub strict: bool,
+    /// A learner mends one thing at a time, and doesn't wait for the rest.
+    pub first_failure_only: bool,
+}
+
+/// Runs checks of one stage; tells each as it ends, and returns those that were run, in their order.
 pub fn stage(
     checks: &[&'static Check],
     stage: usize,
     target: &Arc<Target>,
-    jobs: usize,
-    strict: bool,
+    Manner { jobs, strict, first_failure_only }: Manner,
     tell: &mut dyn FnMut(&Judged),
 ) -> Vec<Judged> {
     let queue: Mutex<VecDeque<(usize, &'static Check)>> =
@@ -139,6 +163,9 @@ pub fn stage(
                             judged = one(check, stage, target, strict);
                         }
                     }
+                    if first_failure_only && judged.verdict == Verdict::Fail {
+                        queue.lock().unwrap().clear();
+                    }
                     let _ = sender.send((place, judged));
                 }
             });
@@ -149,6 +176,18 @@ pub fn stage(
             all.push((place, judged));
         }
     });
+    // A server that died at the stage's end is this stage's matter, and not the next one's.
+    let mut probe = Probe::new(target.clone());
+    let was_there = !probe.is_client() && target.gone.lock().unwrap().is_none();
+    if was_there
+        && target.opens.load(Relaxed)
+        && probe.open().is_err()
+        && target.gone.lock().unwrap().is_some()
+        && let Some((_, last)) = all.last_mut()
+    {
+        last.verdict = Verdict::Fail;
+        last.seen = "after this check, or one that ran beside it, the server is gone".into();
+    }
     all.sort_by_key(|(place, _)| *place);
     all.into_iter().map(|(_, judged)| judged).collect()
 }

@@ -21,7 +21,7 @@ fn main() -> io::Result<()> {
     println!("listening on ws://{}", listener.local_addr()?);
     for stream in listener.incoming() {
         // An error ends this connection, and not the server.
-        if let Err(error) = stream.and_then(serve) {
+        if let Err(error) = stream.and_then(|stream| serve(&stream)) {
             eprintln!("{error}");
         }
     }
@@ -29,12 +29,12 @@ fn main() -> io::Result<()> {
 }
 
 /// Serves one peer, from its first byte to its last.
-fn serve(stream: TcpStream) -> io::Result<()> {
+fn serve(mut stream: &TcpStream) -> io::Result<()> {
     // One buffer for the whole connection: it may already hold what follows the head.
-    let mut reader = BufReader::new(&stream);
+    let mut reader = BufReader::new(stream);
     let text = read_head(&mut reader)?;
     match Head::parse(&text).and_then(|head| decide(&head)) {
-        Some(response) => (&stream).write_all(response.as_bytes()),
+        Some(response) => stream.write_all(response.as_bytes()),
         None => Ok(()),
     }
 }
@@ -60,27 +60,23 @@ impl<'a> Head<'a> {
         let _request_line = lines.next()?;
         let headers = lines.map(|line| {
             let (name, value) = line.split_once(':')?;
-            let is_header = !name.is_empty() && !name.contains([' ', '\t']);
-            let is_clean = !line.contains(['\r', '\n', '\0']);
-            (is_header && is_clean).then_some((name, value.trim_matches([' ', '\t'])))
+            let is_clean = !name.contains([' ', '\t']) && !line.contains(['\r', '\n', '\0']);
+            is_clean.then_some((name, value.trim_matches([' ', '\t'])))
         });
         Some(Head { headers: headers.collect::<Option<_>>()? })
     }
 
     /// The header's values, one for each of its lines.
-    fn values(&self, name: &str) -> impl Iterator<Item = &'a str> {
-        let lines = self.headers.iter().filter(move |(known, _)| known.eq_ignore_ascii_case(name));
-        lines.map(|(_, value)| *value)
+    fn values(&self, name: &str) -> Vec<&'a str> {
+        let lines = self.headers.iter().filter(|(known, _)| known.eq_ignore_ascii_case(name));
+        lines.map(|(_, value)| *value).collect()
     }
 
-    /// The items of the header's list, which may go on over several lines.
-    fn items(&self, name: &str) -> impl Iterator<Item = &'a str> {
-        self.values(name).flat_map(|list| list.split(',')).map(str::trim)
-    }
-
-    /// Whether the header's list has this token, in any letter case.
+    /// Whether the header's list has this token, in any letter case. A list may go on over several
+    /// lines.
     fn lists(&self, name: &str, token: &str) -> bool {
-        self.items(name).any(|item| item.eq_ignore_ascii_case(token))
+        let list = self.values(name).join(",");
+        list.split(',').any(|item| item.trim().eq_ignore_ascii_case(token))
     }
 }
 

@@ -16,6 +16,10 @@ use sha1::{Digest, Sha1};
 
 /// In bytes. What a peer sends is bounded before it is kept.
 const MAX_HEAD: u64 = 16 * 1024;
+const MAX_MESSAGE: u64 = 16 * 1024 * 1024;
+
+/// How long the peer may take to read the last bytes and close.
+const LINGER: Duration = Duration::from_secs(1);
 
 fn main() -> io::Result<()> {
     let address = std::env::args().nth(1).unwrap_or("127.0.0.1:9001".into());
@@ -23,7 +27,7 @@ fn main() -> io::Result<()> {
     println!("listening on ws://{}", listener.local_addr()?);
     for stream in listener.incoming() {
         // An error ends this connection, and not the server.
-        if let Err(error) = stream.and_then(serve) {
+        if let Err(error) = stream.and_then(|stream| serve(&stream)) {
             eprintln!("{error}");
         }
     }
@@ -31,20 +35,30 @@ fn main() -> io::Result<()> {
 }
 
 /// Serves one peer, from its first byte to its last.
-fn serve(stream: TcpStream) -> io::Result<()> {
+fn serve(mut stream: &TcpStream) -> io::Result<()> {
     // A short message leaves at once, and doesn't wait until the peer has acknowledged the last.
     stream.set_nodelay(true)?;
     // One buffer for the whole connection: it may already hold what follows the head.
-    let mut reader = BufReader::new(&stream);
+    let mut reader = BufReader::new(stream);
     let text = read_head(&mut reader)?;
     match Head::parse(&text).ok_or(BAD_REQUEST).and_then(|head| decide(&head)) {
         Ok(response) => {
-            (&stream).write_all(response.as_bytes())?;
-            converse(&mut reader, &mut &stream)?;
+            stream.write_all(response.as_bytes())?;
+            converse(&mut reader, stream)?;
         }
-        Err(refusal) => refuse(&stream, refusal)?,
+        Err(refusal) => stream.write_all(refuse(refusal).as_bytes())?,
     }
-    hang_up(&stream)
+    hang_up(stream)
+}
+
+/// Ends the stream, and waits for the peer to end it too. If the server closed it with bytes of the
+/// peer unread, TCP would reset it, and the reset might overtake what the server wrote last.
+fn hang_up(mut stream: &TcpStream) -> io::Result<()> {
+    stream.shutdown(Shutdown::Write)?;
+    stream.set_read_timeout(Some(LINGER))?;
+    let deadline = Instant::now() + LINGER;
+    while Instant::now() < deadline && stream.read(&mut [0; 4096]).is_ok_and(|count| count > 0) {}
+    Ok(())
 }
 
 /// The bytes up to the empty line; fewer if the peer leaves early or sends too many.
@@ -59,7 +73,6 @@ fn read_head(reader: &mut impl BufRead) -> io::Result<String> {
 /// What a request says before its empty line.
 struct Head<'a> {
     method: &'a str,
-    target: &'a str,
     version: &'a str,
     headers: Vec<(&'a str, &'a str)>,
 }
@@ -69,36 +82,32 @@ impl<'a> Head<'a> {
     fn parse(text: &'a str) -> Option<Head<'a>> {
         let mut lines = text.strip_suffix("\r\n\r\n")?.split("\r\n");
         let request_line: Vec<&str> = lines.next()?.split(' ').collect();
-        let [method, target, version] = request_line[..] else { return None };
+        let [method, _target, version] = request_line[..] else { return None };
         let headers = lines.map(|line| {
             let (name, value) = line.split_once(':')?;
-            let is_header = !name.is_empty() && !name.contains([' ', '\t']);
-            let is_clean = !line.contains(['\r', '\n', '\0']);
-            (is_header && is_clean).then_some((name, value.trim_matches([' ', '\t'])))
+            let is_clean = !name.contains([' ', '\t']) && !line.contains(['\r', '\n', '\0']);
+            is_clean.then_some((name, value.trim_matches([' ', '\t'])))
         });
-        Some(Head { method, target, version, headers: headers.collect::<Option<_>>()? })
+        Some(Head { method, version, headers: headers.collect::<Option<_>>()? })
     }
 
     /// The header's values, one for each of its lines.
-    fn values(&self, name: &str) -> impl Iterator<Item = &'a str> {
-        let lines = self.headers.iter().filter(move |(known, _)| known.eq_ignore_ascii_case(name));
-        lines.map(|(_, value)| *value)
+    fn values(&self, name: &str) -> Vec<&'a str> {
+        let lines = self.headers.iter().filter(|(known, _)| known.eq_ignore_ascii_case(name));
+        lines.map(|(_, value)| *value).collect()
+    }
+
+    /// Whether the header's list has this token, in any letter case. A list may go on over several
+    /// lines.
+    fn lists(&self, name: &str, token: &str) -> bool {
+        let list = self.values(name).join(",");
+        list.split(',').any(|item| item.trim().eq_ignore_ascii_case(token))
     }
 
     /// The value of a header that comes exactly once.
     fn only(&self, name: &str) -> Option<&'a str> {
-        let mut values = self.values(name);
-        values.next().filter(|_| values.next().is_none())
-    }
-
-    /// The items of the header's list, which may go on over several lines.
-    fn items(&self, name: &str) -> impl Iterator<Item = &'a str> {
-        self.values(name).flat_map(|list| list.split(',')).map(str::trim)
-    }
-
-    /// Whether the header's list has this token, in any letter case.
-    fn lists(&self, name: &str, token: &str) -> bool {
-        self.items(name).any(|item| item.eq_ignore_ascii_case(token))
+        let [value] = self.values(name)[..] else { return None };
+        Some(value)
     }
 }
 
@@ -106,26 +115,29 @@ impl<'a> Head<'a> {
 type Refusal = &'static str;
 
 const BAD_REQUEST: Refusal = "400 Bad Request";
-const METHOD_NOT_ALLOWED: Refusal = "405 Method Not Allowed\r\nAllow: GET";
 const UPGRADE_REQUIRED: Refusal = "426 Upgrade Required\r\nUpgrade: websocket\r\n\
     Connection: Upgrade\r\nSec-WebSocket-Version: 13";
-const VERSION_NOT_SUPPORTED: Refusal = "505 HTTP Version Not Supported";
+
+fn refuse(refusal: Refusal) -> String {
+    format!("HTTP/1.1 {refusal}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
+}
 
 /// The 101, or why there's none.
 fn decide(head: &Head) -> Result<String, Refusal> {
     let key = head.only("Sec-WebSocket-Key").unwrap_or_default();
     let rules = [
-        (head.version == "HTTP/1.1", VERSION_NOT_SUPPORTED),
-        (head.method == "GET", METHOD_NOT_ALLOWED),
-        (!head.target.is_empty(), BAD_REQUEST),
-        (head.values("Host").next().is_some(), BAD_REQUEST),
+        (head.method == "GET", "405 Method Not Allowed\r\nAllow: GET"),
+        (head.only("Host").is_some(), BAD_REQUEST),
         // The bytes after this head must be frames, and not a body.
-        (head.values("Content-Length").all(|length| length == "0"), BAD_REQUEST),
-        (head.values("Transfer-Encoding").next().is_none(), BAD_REQUEST),
+        (head.values("Content-Length").iter().all(|length| *length == "0"), BAD_REQUEST),
+        (head.values("Transfer-Encoding").is_empty(), BAD_REQUEST),
+        // HTTP/1.0 knows no upgrade.
+        (head.version == "HTTP/1.1", UPGRADE_REQUIRED),
         (head.lists("Upgrade", "websocket"), UPGRADE_REQUIRED),
         (head.lists("Connection", "Upgrade"), UPGRADE_REQUIRED),
         (head.only("Sec-WebSocket-Version") == Some("13"), UPGRADE_REQUIRED),
-        (is_key(key), BAD_REQUEST),
+        // The key is base64 of 16 bytes.
+        (BASE64_STANDARD.decode(key).is_ok_and(|bytes| bytes.len() == 16), BAD_REQUEST),
     ];
     if let Some((_, refusal)) = rules.into_iter().find(|(holds, _)| !holds) {
         return Err(refusal);
@@ -148,53 +160,24 @@ fn accept_key(key: &str) -> String {
     BASE64_STANDARD.encode(Sha1::digest(format!("{key}{GUID}")))
 }
 
-/// Whether this is base64 of 16 bytes: 22 digits and two signs for what is missing to 24.
-fn is_key(key: &str) -> bool {
-    let is_digit = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'+' || byte == b'/';
-    key.len() == 24 && key.strip_suffix("==").is_some_and(|digits| digits.bytes().all(is_digit))
-}
-
-/// Answers with the refusal.
-fn refuse(mut stream: &TcpStream, refusal: Refusal) -> io::Result<()> {
-    let response = format!("HTTP/1.1 {refusal}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
-    stream.write_all(response.as_bytes())
-}
-
-/// How long the peer may take to read the last bytes and close.
-const LINGER: Duration = Duration::from_secs(1);
-
-/// Ends the stream, and waits for the peer to end it too. If the server closed it with bytes of the
-/// peer unread, TCP would reset it, and the reset might overtake what the server wrote last.
-fn hang_up(mut stream: &TcpStream) -> io::Result<()> {
-    stream.shutdown(Shutdown::Write)?;
-    stream.set_read_timeout(Some(LINGER))?;
-    let deadline = Instant::now() + LINGER;
-    while Instant::now() < deadline && stream.read(&mut [0; 4096]).is_ok_and(|count| count > 0) {}
-    Ok(())
-}
-
 const TEXT: u8 = 1;
 const BINARY: u8 = 2;
 const PING: u8 = 9;
 const PONG: u8 = 10;
 
-/// In bytes.
-const MAX_MESSAGE: u64 = 16 * 1024 * 1024;
-
 /// Echoes each message until the peer is gone.
-fn converse(reader: &mut impl BufRead, writer: &mut impl Write) -> io::Result<()> {
+fn converse(reader: &mut impl BufRead, mut writer: impl Write) -> io::Result<()> {
     loop {
-        let header = read_header(reader)?;
-        let payload = read_payload(reader, &header)?;
-        match header.opcode {
-            TEXT | BINARY => write_frame(writer, header.opcode, &payload)?,
-            PING => write_frame(writer, PONG, &payload)?,
+        let (opcode, payload) = read_frame(reader)?;
+        match opcode {
+            TEXT | BINARY => write_frame(&mut writer, opcode, &payload)?,
+            PING => write_frame(&mut writer, PONG, &payload)?,
             _ => {}
         }
     }
 }
 
-/// What a frame says before its payload.
+/// Reads a frame: its opcode, and its payload without the mask.
 ///
 /// ```text
 ///  7 6 5 4 3 2 1 0   7 6 5 4 3 2 1 0
@@ -205,13 +188,7 @@ fn converse(reader: &mut impl BufRead, writer: &mut impl Write) -> io::Result<()
 /// | |1|2|3|       | |K|             |                 |                |         |
 /// +-+-+-+-+-------+ +-+-------------+-----------------+----------------+---------+
 /// ```
-struct Header {
-    opcode: u8,
-    length: u64,
-    mask: [u8; 4],
-}
-
-fn read_header(reader: &mut impl BufRead) -> io::Result<Header> {
+fn read_frame(reader: &mut impl BufRead) -> io::Result<(u8, Vec<u8>)> {
     let [first, second] = next_bytes(reader)?;
     let length = match second & 0x7F {
         126 => u64::from(u16::from_be_bytes(next_bytes(reader)?)),
@@ -223,7 +200,15 @@ fn read_header(reader: &mut impl BufRead) -> io::Result<Header> {
     }
     // A mask of zeros changes nothing.
     let mask = if second & 0x80 != 0 { next_bytes(reader)? } else { [0; 4] };
-    Ok(Header { opcode: first & 0x0F, length, mask })
+    // Memory grows with what comes, and not with what the header announces.
+    let mut payload = Vec::new();
+    if (reader.take(length).read_to_end(&mut payload)? as u64) < length {
+        return Err(ErrorKind::UnexpectedEof.into());
+    }
+    for (byte, mask) in payload.iter_mut().zip(mask.iter().cycle()) {
+        *byte ^= mask;
+    }
+    Ok((first & 0x0F, payload))
 }
 
 /// The next bytes of the stream, in however many reads they come.
@@ -231,18 +216,6 @@ fn next_bytes<const N: usize>(reader: &mut impl BufRead) -> io::Result<[u8; N]> 
     let mut bytes = [0; N];
     reader.read_exact(&mut bytes)?;
     Ok(bytes)
-}
-
-/// The payload, unmasked. Memory grows with what comes, and not with what the header announces.
-fn read_payload(reader: &mut impl BufRead, header: &Header) -> io::Result<Vec<u8>> {
-    let mut payload = Vec::new();
-    if (reader.take(header.length).read_to_end(&mut payload)? as u64) < header.length {
-        return Err(ErrorKind::UnexpectedEof.into());
-    }
-    for (byte, mask) in payload.iter_mut().zip(header.mask.iter().cycle()) {
-        *byte ^= mask;
-    }
-    Ok(payload)
 }
 
 /// Sends a whole message in one frame and one write. A server doesn't mask.

@@ -9,7 +9,8 @@
 //!
 //! run: cargo run --example course_10 [ADDRESS]
 
-use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
+use std::convert::Infallible;
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
@@ -18,6 +19,10 @@ use sha1::{Digest, Sha1};
 
 /// In bytes. What a peer sends is bounded before it is kept.
 const MAX_HEAD: u64 = 16 * 1024;
+const MAX_MESSAGE: u64 = 16 * 1024 * 1024;
+
+/// How long the peer may take to read the last bytes and close.
+const LINGER: Duration = Duration::from_secs(1);
 
 fn main() -> io::Result<()> {
     let address = std::env::args().nth(1).unwrap_or("127.0.0.1:9001".into());
@@ -25,7 +30,7 @@ fn main() -> io::Result<()> {
     println!("listening on ws://{}", listener.local_addr()?);
     for stream in listener.incoming() {
         // An error ends this connection, and not the server.
-        if let Err(error) = stream.and_then(serve) {
+        if let Err(error) = stream.and_then(|stream| serve(&stream)) {
             eprintln!("{error}");
         }
     }
@@ -33,26 +38,31 @@ fn main() -> io::Result<()> {
 }
 
 /// Serves one peer, from its first byte to its last.
-fn serve(stream: TcpStream) -> io::Result<()> {
+fn serve(mut stream: &TcpStream) -> io::Result<()> {
     // A short message leaves at once, and doesn't wait until the peer has acknowledged the last.
     stream.set_nodelay(true)?;
     // One buffer for the whole connection: it may already hold what follows the head.
-    let mut reader = BufReader::new(&stream);
+    let mut reader = BufReader::new(stream);
     let text = read_head(&mut reader)?;
     match Head::parse(&text).ok_or(BAD_REQUEST).and_then(|head| decide(&head)) {
         Ok(response) => {
-            (&stream).write_all(response.as_bytes())?;
-            let code = match converse(&mut reader, &mut &stream) {
-                Ok(code) => code,
-                Err(Failure::Violation(code)) => Some(code),
-                Err(Failure::Lost(error)) => return Err(error),
-            };
-            let payload = code.map_or(vec![], |code| code.to_be_bytes().to_vec());
-            write_frame(&mut &stream, CLOSE, &payload)?;
+            stream.write_all(response.as_bytes())?;
+            let Err(code) = converse(&mut reader, stream);
+            close(stream, code)?;
         }
-        Err(refusal) => refuse(&stream, refusal)?,
+        Err(refusal) => stream.write_all(refuse(refusal).as_bytes())?,
     }
-    hang_up(&stream)
+    hang_up(stream)
+}
+
+/// Ends the stream, and waits for the peer to end it too. If the server closed it with bytes of the
+/// peer unread, TCP would reset it, and the reset might overtake what the server wrote last.
+fn hang_up(mut stream: &TcpStream) -> io::Result<()> {
+    stream.shutdown(Shutdown::Write)?;
+    stream.set_read_timeout(Some(LINGER))?;
+    let deadline = Instant::now() + LINGER;
+    while Instant::now() < deadline && stream.read(&mut [0; 4096]).is_ok_and(|count| count > 0) {}
+    Ok(())
 }
 
 /// The bytes up to the empty line; fewer if the peer leaves early or sends too many.
@@ -67,7 +77,6 @@ fn read_head(reader: &mut impl BufRead) -> io::Result<String> {
 /// What a request says before its empty line.
 struct Head<'a> {
     method: &'a str,
-    target: &'a str,
     version: &'a str,
     headers: Vec<(&'a str, &'a str)>,
 }
@@ -77,36 +86,32 @@ impl<'a> Head<'a> {
     fn parse(text: &'a str) -> Option<Head<'a>> {
         let mut lines = text.strip_suffix("\r\n\r\n")?.split("\r\n");
         let request_line: Vec<&str> = lines.next()?.split(' ').collect();
-        let [method, target, version] = request_line[..] else { return None };
+        let [method, _target, version] = request_line[..] else { return None };
         let headers = lines.map(|line| {
             let (name, value) = line.split_once(':')?;
-            let is_header = !name.is_empty() && !name.contains([' ', '\t']);
-            let is_clean = !line.contains(['\r', '\n', '\0']);
-            (is_header && is_clean).then_some((name, value.trim_matches([' ', '\t'])))
+            let is_clean = !name.contains([' ', '\t']) && !line.contains(['\r', '\n', '\0']);
+            is_clean.then_some((name, value.trim_matches([' ', '\t'])))
         });
-        Some(Head { method, target, version, headers: headers.collect::<Option<_>>()? })
+        Some(Head { method, version, headers: headers.collect::<Option<_>>()? })
     }
 
     /// The header's values, one for each of its lines.
-    fn values(&self, name: &str) -> impl Iterator<Item = &'a str> {
-        let lines = self.headers.iter().filter(move |(known, _)| known.eq_ignore_ascii_case(name));
-        lines.map(|(_, value)| *value)
+    fn values(&self, name: &str) -> Vec<&'a str> {
+        let lines = self.headers.iter().filter(|(known, _)| known.eq_ignore_ascii_case(name));
+        lines.map(|(_, value)| *value).collect()
+    }
+
+    /// Whether the header's list has this token, in any letter case. A list may go on over several
+    /// lines.
+    fn lists(&self, name: &str, token: &str) -> bool {
+        let list = self.values(name).join(",");
+        list.split(',').any(|item| item.trim().eq_ignore_ascii_case(token))
     }
 
     /// The value of a header that comes exactly once.
     fn only(&self, name: &str) -> Option<&'a str> {
-        let mut values = self.values(name);
-        values.next().filter(|_| values.next().is_none())
-    }
-
-    /// The items of the header's list, which may go on over several lines.
-    fn items(&self, name: &str) -> impl Iterator<Item = &'a str> {
-        self.values(name).flat_map(|list| list.split(',')).map(str::trim)
-    }
-
-    /// Whether the header's list has this token, in any letter case.
-    fn lists(&self, name: &str, token: &str) -> bool {
-        self.items(name).any(|item| item.eq_ignore_ascii_case(token))
+        let [value] = self.values(name)[..] else { return None };
+        Some(value)
     }
 }
 
@@ -114,26 +119,29 @@ impl<'a> Head<'a> {
 type Refusal = &'static str;
 
 const BAD_REQUEST: Refusal = "400 Bad Request";
-const METHOD_NOT_ALLOWED: Refusal = "405 Method Not Allowed\r\nAllow: GET";
 const UPGRADE_REQUIRED: Refusal = "426 Upgrade Required\r\nUpgrade: websocket\r\n\
     Connection: Upgrade\r\nSec-WebSocket-Version: 13";
-const VERSION_NOT_SUPPORTED: Refusal = "505 HTTP Version Not Supported";
+
+fn refuse(refusal: Refusal) -> String {
+    format!("HTTP/1.1 {refusal}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
+}
 
 /// The 101, or why there's none.
 fn decide(head: &Head) -> Result<String, Refusal> {
     let key = head.only("Sec-WebSocket-Key").unwrap_or_default();
     let rules = [
-        (head.version == "HTTP/1.1", VERSION_NOT_SUPPORTED),
-        (head.method == "GET", METHOD_NOT_ALLOWED),
-        (!head.target.is_empty(), BAD_REQUEST),
-        (head.values("Host").next().is_some(), BAD_REQUEST),
+        (head.method == "GET", "405 Method Not Allowed\r\nAllow: GET"),
+        (head.only("Host").is_some(), BAD_REQUEST),
         // The bytes after this head must be frames, and not a body.
-        (head.values("Content-Length").all(|length| length == "0"), BAD_REQUEST),
-        (head.values("Transfer-Encoding").next().is_none(), BAD_REQUEST),
+        (head.values("Content-Length").iter().all(|length| *length == "0"), BAD_REQUEST),
+        (head.values("Transfer-Encoding").is_empty(), BAD_REQUEST),
+        // HTTP/1.0 knows no upgrade.
+        (head.version == "HTTP/1.1", UPGRADE_REQUIRED),
         (head.lists("Upgrade", "websocket"), UPGRADE_REQUIRED),
         (head.lists("Connection", "Upgrade"), UPGRADE_REQUIRED),
         (head.only("Sec-WebSocket-Version") == Some("13"), UPGRADE_REQUIRED),
-        (is_key(key), BAD_REQUEST),
+        // The key is base64 of 16 bytes.
+        (BASE64_STANDARD.decode(key).is_ok_and(|bytes| bytes.len() == 16), BAD_REQUEST),
     ];
     if let Some((_, refusal)) = rules.into_iter().find(|(holds, _)| !holds) {
         return Err(refusal);
@@ -156,31 +164,6 @@ fn accept_key(key: &str) -> String {
     BASE64_STANDARD.encode(Sha1::digest(format!("{key}{GUID}")))
 }
 
-/// Whether this is base64 of 16 bytes: 22 digits and two signs for what is missing to 24.
-fn is_key(key: &str) -> bool {
-    let is_digit = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'+' || byte == b'/';
-    key.len() == 24 && key.strip_suffix("==").is_some_and(|digits| digits.bytes().all(is_digit))
-}
-
-/// Answers with the refusal.
-fn refuse(mut stream: &TcpStream, refusal: Refusal) -> io::Result<()> {
-    let response = format!("HTTP/1.1 {refusal}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
-    stream.write_all(response.as_bytes())
-}
-
-/// How long the peer may take to read the last bytes and close.
-const LINGER: Duration = Duration::from_secs(1);
-
-/// Ends the stream, and waits for the peer to end it too. If the server closed it with bytes of the
-/// peer unread, TCP would reset it, and the reset might overtake what the server wrote last.
-fn hang_up(mut stream: &TcpStream) -> io::Result<()> {
-    stream.shutdown(Shutdown::Write)?;
-    stream.set_read_timeout(Some(LINGER))?;
-    let deadline = Instant::now() + LINGER;
-    while Instant::now() < deadline && stream.read(&mut [0; 4096]).is_ok_and(|count| count > 0) {}
-    Ok(())
-}
-
 const CONTINUATION: u8 = 0;
 const TEXT: u8 = 1;
 const BINARY: u8 = 2;
@@ -188,23 +171,21 @@ const CLOSE: u8 = 8;
 const PING: u8 = 9;
 const PONG: u8 = 10;
 
-const PROTOCOL_ERROR: u16 = 1002;
-const INVALID_PAYLOAD: u16 = 1007;
-const MESSAGE_TOO_BIG: u16 = 1009;
+/// With which code a connection ends, and so why.
+#[derive(PartialEq, Eq)]
+struct Code(u16);
 
-/// In bytes.
-const MAX_MESSAGE: u64 = 16 * 1024 * 1024;
+const PROTOCOL_ERROR: Code = Code(1002);
+/// The peer's Close had no code.
+const NO_CODE: Code = Code(1005);
+/// The stream ended without a Close.
+const LOST: Code = Code(1006);
+const INVALID_PAYLOAD: Code = Code(1007);
+const TOO_BIG: Code = Code(1009);
 
-/// Why a conversation ends without a Close from the peer.
-enum Failure {
-    Lost(io::Error),
-    /// The code tells the peer what it did wrong.
-    Violation(u16),
-}
-
-impl From<io::Error> for Failure {
-    fn from(error: io::Error) -> Failure {
-        Failure::Lost(error)
+impl From<io::Error> for Code {
+    fn from(_: io::Error) -> Code {
+        LOST
     }
 }
 
@@ -217,56 +198,62 @@ struct Message {
 }
 
 impl Message {
-    /// Fails if no bytes that follow could make this UTF-8.
-    fn check_text(&mut self) -> Result<(), Failure> {
+    /// Fails if no bytes that follow could make this text UTF-8.
+    fn check(&mut self) -> Result<(), Code> {
+        if self.opcode != TEXT {
+            return Ok(());
+        }
         match str::from_utf8(&self.payload[self.checked..]) {
             Ok(_) => self.checked = self.payload.len(),
             // The last character isn't whole yet.
             Err(error) if error.error_len().is_none() => self.checked += error.valid_up_to(),
-            Err(_) => return Err(Failure::Violation(INVALID_PAYLOAD)),
+            Err(_) => return Err(INVALID_PAYLOAD),
         }
         Ok(())
     }
 }
 
-/// Echoes each message until the peer closes. Returns the code of its Close.
-fn converse(reader: &mut impl BufRead, writer: &mut impl Write) -> Result<Option<u16>, Failure> {
+/// Answers each message and control frame, until one ends the conversation.
+fn converse(reader: &mut impl BufRead, mut writer: impl Write) -> Result<Infallible, Code> {
     let mut unfinished = None;
     loop {
         let header = read_header(reader)?;
         let mut message = match header.opcode {
-            CONTINUATION => unfinished.take().ok_or(Failure::Violation(PROTOCOL_ERROR))?,
-            TEXT | BINARY if unfinished.is_some() => {
-                return Err(Failure::Violation(PROTOCOL_ERROR));
-            }
+            CONTINUATION => unfinished.take().ok_or(PROTOCOL_ERROR)?,
+            TEXT | BINARY if unfinished.is_some() => return Err(PROTOCOL_ERROR),
             opcode => Message { opcode, payload: Vec::new(), checked: 0 },
         };
         read_payload(reader, header, &mut message)?;
         match message.opcode {
             TEXT | BINARY if !header.fin => unfinished = Some(message),
-            TEXT if message.checked < message.payload.len() => {
-                return Err(Failure::Violation(INVALID_PAYLOAD));
-            }
-            TEXT | BINARY => write_frame(writer, message.opcode, &message.payload)?,
-            CLOSE => return close_code(&message.payload),
-            PING => write_frame(writer, PONG, &message.payload)?,
+            TEXT if message.checked < message.payload.len() => return Err(INVALID_PAYLOAD),
+            TEXT | BINARY => write_frame(&mut writer, message.opcode, &message.payload)?,
+            PING => write_frame(&mut writer, PONG, &message.payload)?,
+            CLOSE => return Err(close_code(&message.payload)),
             _ => {}
         }
     }
 }
 
-/// An empty Close has no code. What follows a code is its reason, for a person to read.
-fn close_code(payload: &[u8]) -> Result<Option<u16>, Failure> {
-    let (code, reason) = match payload {
-        [] => return Ok(None),
-        [_] => return Err(Failure::Violation(PROTOCOL_ERROR)),
-        [high, low, reason @ ..] => (u16::from_be_bytes([*high, *low]), reason),
+/// The code of the peer's Close. What follows it is its reason, for a person to read.
+fn close_code(payload: &[u8]) -> Code {
+    let [high, low, ref reason @ ..] = *payload else {
+        return if payload.is_empty() { NO_CODE } else { PROTOCOL_ERROR };
     };
-    match code {
-        _ if str::from_utf8(reason).is_err() => Err(Failure::Violation(INVALID_PAYLOAD)),
+    match u16::from_be_bytes([high, low]) {
+        _ if str::from_utf8(reason).is_err() => INVALID_PAYLOAD,
         // No peer sends 1005, 1006 or 1015, which stand for a missing code; 1004 has no meaning.
-        1000..=1003 | 1007..=1014 | 3000..=4999 => Ok(Some(code)),
-        _ => Err(Failure::Violation(PROTOCOL_ERROR)),
+        code @ (1000..=1003 | 1007..=1014 | 3000..=4999) => Code(code),
+        _ => PROTOCOL_ERROR,
+    }
+}
+
+/// Sends the Close that ends the conversation; none to a peer that is gone.
+fn close(mut stream: &TcpStream, code: Code) -> io::Result<()> {
+    match code {
+        LOST => Ok(()),
+        NO_CODE => write_frame(&mut stream, CLOSE, &[]),
+        Code(code) => write_frame(&mut stream, CLOSE, &code.to_be_bytes()),
     }
 }
 
@@ -289,7 +276,7 @@ struct Header {
     mask: [u8; 4],
 }
 
-fn read_header(reader: &mut impl BufRead) -> Result<Header, Failure> {
+fn read_header(reader: &mut impl BufRead) -> Result<Header, Code> {
     let [first, second] = next_bytes(reader)?;
     let length = match second & 0x7F {
         126 => u64::from(u16::from_be_bytes(next_bytes(reader)?)),
@@ -314,15 +301,15 @@ fn read_payload(
     reader: &mut impl BufRead,
     mut header: Header,
     message: &mut Message,
-) -> Result<(), Failure> {
+) -> Result<(), Code> {
     if header.length > MAX_MESSAGE - message.payload.len() as u64 {
-        return Err(Failure::Violation(MESSAGE_TOO_BIG));
+        return Err(TOO_BIG);
     }
     while header.length > 0 {
         let bytes = reader.fill_buf()?;
         let count = bytes.len().min(header.length as usize);
         if count == 0 {
-            return Err(Failure::Lost(ErrorKind::UnexpectedEof.into()));
+            return Err(LOST);
         }
         let masked = bytes[..count].iter().zip(header.mask.iter().cycle());
         message.payload.extend(masked.map(|(byte, mask)| byte ^ mask));
@@ -330,9 +317,7 @@ fn read_payload(
         // What is left of the frame, and of the mask's four bytes the one that comes first.
         header.length -= count as u64;
         header.mask.rotate_left(count % 4);
-        if message.opcode == TEXT {
-            message.check_text()?;
-        }
+        message.check()?;
     }
     Ok(())
 }

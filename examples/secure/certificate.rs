@@ -1,11 +1,10 @@
-//! A self-signed certificate, made by hand: for a server that one tries out, and for tests.
+//! A self-signed certificate, made by hand, for trying out a server and for tests.
 //!
-//! A certificate says "this key belongs to these names, from then till then", and is signed by
-//! somebody whom others trust (RFC 5280 §4.1). This one is signed with its own key, so whoever is to
-//! trust it must be given it as a root.
+//! A certificate says "this key belongs to these names, from one date to another", and an authority
+//! signs it (RFC 5280 §4.1). This one is signed with its own key, so a client must be given it as a root.
 //!
 //! ```text
-//! SEQUENCE                               each thing: a tag, a length, the value (DER)
+//! SEQUENCE                               each item: a tag, a length, a value (DER)
 //!   SEQUENCE  what is signed: version, serial number, issuer, validity, subject, public key, extensions
 //!   SEQUENCE  how it is signed: ecdsa-with-SHA256
 //!   BIT STRING  the signature
@@ -15,13 +14,13 @@ use base64::prelude::{BASE64_STANDARD, Engine};
 use ring::rand::{SecureRandom, SystemRandom};
 use ring::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair};
 
-/// A certificate and its private key, as they stand in PEM files.
+/// A certificate and its private key, in PEM.
 pub struct SelfSigned {
     pub certificate: String,
     pub key: String,
 }
 
-/// Dates as a certificate has them: year, month, day, hour, minute, second, and Z for UTC.
+/// The first and last date of a certificate: year, month, day, hour, minute, second, and Z for UTC.
 pub const VALID: [&str; 2] = ["250101000000Z", "491231235959Z"];
 
 /// A certificate for these host names and addresses.
@@ -54,7 +53,7 @@ pub fn self_signed(names: &[&str], valid: [&str; 2]) -> SelfSigned {
             0xa3,
             &[&sequence(&[
                 &sequence(&[ALTERNATIVE_NAMES, &der(OCTET_STRING, &[&alternatives])]),
-                // Not one that may sign others: servers must not show such.
+                // It may not sign others: a server must not show such a certificate.
                 &sequence(&[BASIC_CONSTRAINTS, CRITICAL, &der(OCTET_STRING, &[&sequence(&[])])]),
                 &sequence(&[KEY_USAGE, &der(OCTET_STRING, &[&sequence(&[SERVER])])]),
             ])],
@@ -72,7 +71,7 @@ pub fn self_signed(names: &[&str], valid: [&str; 2]) -> SelfSigned {
     }
 }
 
-// The tags that are needed.
+// The tags that this file uses.
 const INTEGER: u8 = 0x02;
 const BIT_STRING: u8 = 0x03;
 const OCTET_STRING: u8 = 0x04;
@@ -93,7 +92,7 @@ const SERVER: &[u8] = b"\x06\x08\x2b\x06\x01\x05\x05\x07\x03\x01";
 /// The boolean true.
 const CRITICAL: &[u8] = b"\x01\x01\xff";
 
-/// A tag, the length in as few bytes as it needs, the value.
+/// A tag, the length in as few bytes as possible, and the value.
 fn der(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
     let value = parts.concat();
     let mut out = vec![tag];
@@ -110,7 +109,7 @@ fn sequence(parts: &[&[u8]]) -> Vec<u8> {
     der(SEQUENCE, parts)
 }
 
-/// A name that the certificate is good for: an address, or a host.
+/// A name for which the certificate is valid: an IP address or a host name.
 fn alternative(name: &str) -> Vec<u8> {
     match name.parse() {
         Ok(std::net::IpAddr::V4(address)) => der(0x87, &[&address.octets()]),

@@ -1,4 +1,4 @@
-//! The meter of `09_why_websocket`.
+//! The byte counter of `09_why_websocket`.
 
 use std::io::{self, IoSlice, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use ws101::Stream;
 
-/// A stream that counts what passes, in both directions.
+/// A stream that counts the bytes in both directions.
 pub struct Meter {
     stream: TcpStream,
     bytes: AtomicU64,
@@ -21,7 +21,7 @@ impl Meter {
         Ok(Arc::new(Meter { stream, bytes: AtomicU64::new(0) }))
     }
 
-    /// How many so far.
+    /// How many bytes have passed so far.
     pub fn bytes(&self) -> u64 {
         self.bytes.load(Relaxed)
     }

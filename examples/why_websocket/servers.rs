@@ -1,4 +1,4 @@
-//! The servers of `09_why_websocket`: three ways of HTTP by hand, and a WebSocket.
+//! The servers of `09_why_websocket`: three kinds of plain HTTP, written by hand, and a WebSocket.
 
 use std::io::{self, BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -35,7 +35,7 @@ pub fn serve_http(board: Arc<Board>) -> io::Result<SocketAddr> {
     Ok(address)
 }
 
-/// Answers one request after the other, until there are no more.
+/// Answers one request after the other, until the client sends no more.
 fn answer_all(mut stream: &TcpStream, board: &Board) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let mut reader = BufReader::new(stream);
@@ -56,7 +56,7 @@ fn answer_all(mut stream: &TcpStream, board: &Board) -> io::Result<()> {
     }
 }
 
-/// An answer without an end: each event is a line of data, and an empty line.
+/// A response that goes on for ever: each event is a line of data and an empty line.
 fn tell_all(mut stream: &TcpStream, board: &Board) -> io::Result<()> {
     stream.write_all(
         b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n",
@@ -67,7 +67,7 @@ fn tell_all(mut stream: &TcpStream, board: &Board) -> io::Result<()> {
     Ok(())
 }
 
-/// Up to the end that is looked for: of a head, of an event.
+/// Reads up to and including `end`, which ends a head or an event.
 pub fn read_until(reader: &mut impl BufRead, end: &str) -> io::Result<String> {
     let mut text = String::new();
     while !text.ends_with(end) {

@@ -243,7 +243,8 @@ impl Client {
         let decoder = Decoder::new(Role::Client, limits.bounds(), buffer)
             .inflating(inflater)
             .limit_pieces(limits.max_pieces());
-        Ok(WebSocket::new(close_guard, decoder, limits, answer.subprotocol))
+        let ws = WebSocket::new(close_guard, decoder, limits, answer.subprotocol);
+        Ok(ws.opened_by(head))
     }
 
     /// The URL for logs and messages, which are kept: a query often holds a token.

@@ -20,7 +20,6 @@ use crate::error::Error;
 use crate::frames::close::Close;
 use crate::frames::close_code::CloseCode;
 use crate::http::request::Request;
-use crate::transport::deadline::Deadline;
 
 /// What must hear that a connection has closed: a server's registry.
 pub(crate) trait Owner: Send + Sync {
@@ -86,7 +85,9 @@ impl CloseGuard {
 impl Drop for CloseGuard {
     fn drop(&mut self) {
         let close = Close { code: CloseCode(self.code.load(SeqCst)), reason: String::new() };
-        self.write_half.close_and_linger(Deadline::after(self.write_half.close_within), close);
+        if let Some(lost @ Error::BytesLost(_)) = self.write_half.close_and_linger(close) {
+            self.set_cause(&lost);
+        }
         log::info!("{} closed: {}", self.write_half.id, End(self));
         if let Some(owner) = &self.owner {
             owner.connection_closed(self.write_half.id);

@@ -108,14 +108,14 @@ mod tests {
     }
 
     #[test]
-    fn nobody_is_asked_before_the_silence_is_long_enough() {
+    fn no_ping_is_sent_before_the_silence_is_long_enough() {
         assert!(matches!(keepalive(LONG, LONG).check(Duration::from_secs(1)), Silence::Wait));
         assert!(matches!(keepalive(LONG, LONG).check(LONG), Silence::Ask));
         assert!(matches!(keepalive(Duration::ZERO, LONG).check(Duration::ZERO), Silence::Ask));
     }
 
     #[test]
-    fn who_was_asked_has_until_the_pong_is_due_whatever_ended_the_wait() {
+    fn a_pinged_peer_has_until_the_pong_is_due_whatever_ended_the_wait() {
         let mut keepalive = keepalive(Duration::ZERO, LONG);
         keepalive.asked([0; 8], Instant::now(), true);
         assert!(matches!(keepalive.check(LONG), Silence::Wait));
@@ -127,7 +127,7 @@ mod tests {
         assert!(matches!(keepalive.check(Duration::ZERO), Silence::Ask));
     }
     #[test]
-    fn only_the_pong_of_the_last_ping_tells_how_long_it_took() {
+    fn only_the_pong_of_the_last_ping_sets_the_latency() {
         let mut keepalive = keepalive(LONG, LONG);
         let first = keepalive.next_payload();
         keepalive.asked(first, Instant::now(), false);

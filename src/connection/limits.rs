@@ -35,21 +35,21 @@ pub struct Limits {
     /// The most pending connections at a time: those whose head is being read, or to which a plain
     /// HTTP answer is being sent. One more evicts the oldest. An honest client needs milliseconds
     /// for its head, so a crowd of slow clients never keeps it out. Counted by themselves, as many
-    /// pages may be in the making; whoever asks for one more gets a 503.
+    /// pages may be in the making; a client that requests one more gets a 503.
     pub max_waiting: usize,
     /// How long a whole head may take, in however many pieces it comes. A later one gets a 408. A
     /// client must connect within it, too.
     pub head: Duration,
     /// How long the peer may take to accept 64 KiB of a write. A slower one loses its connection.
     pub write: Duration,
-    /// How long the peer may be silent before the keepalive sends a ping; it may come up to `close`
-    /// later. `None`: never.
+    /// How long the peer may be silent before the keepalive sends a ping.
+    /// `None`: never.
     pub ping_every: Option<Duration>,
     /// How long the keepalive waits after its ping for anything to come. Then it takes the peer for
     /// dead.
     pub pong: Duration,
-    /// How long the closing handshake may take: from our Close to the peer's Close and its last
-    /// bytes.
+    /// How long the peer may take for its Close once ours is written, and after that for its last
+    /// bytes. A peer that is still reading what we sent gets as much time again, a few times.
     pub close: Duration,
     /// The stack size of a connection's thread. Only the pages that are touched take memory.
     pub stack: usize,

@@ -3,23 +3,23 @@
 //! Rules of this file:
 //! - The reader gives out only what has passed all checks so far: text in whole characters, lengths
 //!   within the limits.
-//! - The writer sends a fragment whenever it has collected enough. It holds the connection's lock until
-//!   the message is finished, because fragments of two messages must not mix (RFC 6455 §5.4). Between
-//!   its fragments it sends pending pongs.
+//! - The writer sends a fragment whenever it has collected enough. Until the message is finished it's
+//!   *open*, and no other message may begin: fragments of two messages must not mix (RFC 6455 §5.4). But
+//!   the write lock is held only for a fragment, so pings, pongs and a Close pass between two of them.
 //! - A writer that is dropped before `finish` can't take back what it has sent, and the peer must not
 //!   take that for a whole message. So it closes the connection with 1011.
 
 use std::io::{self, Read, Write};
-use std::sync::MutexGuard;
+use std::marker::PhantomData;
 
+use super::ending::Ask;
 use super::sender::Sender;
 use super::websocket::WebSocket;
 use super::write_half::WriteHalf;
 use crate::diagnostic::misuse::Misuse;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::frames::close::Close;
 use crate::frames::close_code::CloseCode;
-use crate::frames::encoder::Encoder;
 use crate::frames::header::Opcode;
 use crate::frames::message::MessageKind;
 use crate::frames::utf8::Text;
@@ -31,15 +31,18 @@ impl WebSocket {
         Ok(first.map(|(kind, piece)| MessageReader { ws: self, kind, piece, read: 0 }))
     }
 
-    /// Begins a message that you write piece by piece. Until it's finished, other threads that send
-    /// must wait, and no keepalive ping can be sent. So don't pause for long.
+    /// Begins a message that you write piece by piece. Other threads that send wait until it's
+    /// finished; they give up with [`Error::WriteTimeout`](crate::Error::WriteTimeout) when it doesn't
+    /// go on for a whole `Limits::write`. A second message of this thread is a
+    /// [`Misuse`](crate::Error::Misuse). Pings, pongs and a Close pass between its pieces.
     pub fn send_stream(&mut self, kind: MessageKind) -> Result<MessageWriter<'_>> {
         MessageWriter::new(&self.write_half, kind)
     }
 }
 
 impl Sender {
-    /// Begins a message that you write piece by piece. Other threads that send wait until it's finished.
+    /// Begins a message that you write piece by piece: see
+    /// [`WebSocket::send_stream`](crate::WebSocket::send_stream).
     pub fn send_stream(&self, kind: MessageKind) -> Result<MessageWriter<'_>> {
         MessageWriter::new(&self.write_half, kind)
     }
@@ -79,7 +82,6 @@ impl Read for MessageReader<'_> {
 /// A message that is being sent. End it with [`finish`](MessageWriter::finish).
 pub struct MessageWriter<'a> {
     write_half: &'a WriteHalf,
-    encoder: MutexGuard<'a, Encoder>,
     kind: MessageKind,
     /// The bytes of the next fragment, if the message is binary.
     bytes: Vec<u8>,
@@ -88,17 +90,8 @@ pub struct MessageWriter<'a> {
     /// The opcode of the next fragment: first the message's kind, then continuation.
     opcode: Opcode,
     finished: bool,
-    /// The last field, so that it's dropped after the lock has been released.
-    _flush_pending: FlushPending<'a>,
-}
-
-/// When dropped, sends the control frames that became pending while the lock was held.
-struct FlushPending<'a>(&'a WriteHalf);
-
-impl Drop for FlushPending<'_> {
-    fn drop(&mut self) {
-        let _ = self.0.flush_pending();
-    }
+    /// It stays in its thread, whose second message is refused while this one is open.
+    _stays_in_its_thread: PhantomData<*const ()>,
 }
 
 /// How many bytes the writer collects before it sends them as a fragment.
@@ -106,23 +99,26 @@ const FRAGMENT: usize = 64 * 1024;
 
 impl<'a> MessageWriter<'a> {
     pub(crate) fn new(write_half: &'a WriteHalf, kind: MessageKind) -> Result<MessageWriter<'a>> {
-        let mut encoder = write_half.lock();
-        if encoder.is_closed() {
-            return Err(Misuse::AfterClose.into());
-        }
-        // Messages that were fed before must not wait for this one.
+        let mut encoder = write_half.lock_for_message()?;
+        // What was fed before must not wait for this message.
         write_half.write(&mut encoder, &[])?;
-        let (bytes, text) = (Vec::new(), Text::default());
-        Ok(MessageWriter {
+        write_half.message.open();
+        drop(encoder);
+        let writer = MessageWriter {
             write_half,
-            encoder,
             kind,
-            bytes,
-            text,
+            bytes: Vec::new(),
+            text: Text::default(),
             opcode: kind.opcode(),
             finished: false,
-            _flush_pending: FlushPending(write_half),
-        })
+            _stays_in_its_thread: PhantomData,
+        };
+        // Our Close may have been asked for just before the message was open, and not wait for it.
+        if write_half.ending.refuses_messages() {
+            return Err(Error::Closed);
+        }
+        write_half.flush_pending()?;
+        Ok(writer)
     }
 
     /// Sends the last fragment.
@@ -139,11 +135,13 @@ impl<'a> MessageWriter<'a> {
         if self.kind == MessageKind::Text && !fin {
             self.bytes = self.text.take().into_bytes();
         }
-        let behind = self.encoder.fragment(self.opcode, &self.bytes, fin)?;
-        self.write_half.write(&mut self.encoder, behind)?;
+        let mut encoder = self.write_half.lock();
+        let behind = encoder.fragment(self.opcode, &self.bytes, fin)?;
+        self.write_half.write(&mut encoder, behind)?;
+        drop(encoder);
         self.opcode = Opcode::Continuation;
         self.bytes.clear();
-        self.write_half.send_pending(&mut self.encoder)
+        self.write_half.flush_pending()
     }
 }
 
@@ -177,11 +175,14 @@ impl Write for MessageWriter<'_> {
 
 impl Drop for MessageWriter<'_> {
     fn drop(&mut self) {
-        let nothing_sent = self.opcode != Opcode::Continuation;
-        if !self.finished && !nothing_sent {
+        let was_begun = self.opcode == Opcode::Continuation;
+        if was_begun && !self.finished {
             let reason = "message given up half way".into();
             let close = Close { code: CloseCode::INTERNAL_ERROR, reason };
-            let _ = self.write_half.close_within_lock(&mut self.encoder, close);
+            let _ = self.write_half.close(Ask::now(close, self.write_half.close_within));
         }
+        // Not before: a message of another thread may begin now.
+        self.write_half.message.close();
+        let _ = self.write_half.advance_close();
     }
 }

@@ -19,6 +19,8 @@
 //! | `limits.rs` | How much, how many, how long? |
 //! | `counters.rs` | What does a server count? |
 //! | `pending_control.rs` | Which control frames wait for the thread that holds the write lock? |
+//! | `ending.rs` | Who ends a connection, how, and how long may each step take? |
+//! | `open_message.rs` | What waits while a message is written piece by piece? |
 //! | `queue.rs` | How do many threads put messages in, and one take them out? |
 //! | `write_half.rs` | What do the threads of a connection share, and who waits for whom? |
 //! | `sender.rs` | How do other threads send? |
@@ -32,9 +34,11 @@
 
 pub(crate) mod close_guard;
 pub(crate) mod counters;
+pub(crate) mod ending;
 pub(crate) mod keepalive;
 pub(crate) mod limits;
 pub(crate) mod message_stream;
+pub(crate) mod open_message;
 pub(crate) mod outbox;
 pub(crate) mod pending_control;
 pub(crate) mod queue;

@@ -48,7 +48,8 @@ impl Outbox {
         Ok(Outbox { input: Arc::new(Input(queue)), write_half: write_half.clone() })
     }
 
-    /// Puts a message into the queue and returns at once.
+    /// Puts a message into the queue and returns at once. (A later `send` of the connection doesn't wait
+    /// for the queue, so it may overtake this message. The messages of one outbox stay in order.)
     /// [`Error::WriteTimeout`](crate::Error::WriteTimeout): the queue is full, and the message
     /// won't be sent. [`Error::Closed`](crate::Error::Closed): the connection has ended.
     pub fn try_send(&self, message: &PreparedMessage) -> Result<()> {
@@ -63,16 +64,25 @@ impl Outbox {
 }
 
 // WALK: outbox
-/// The queue's thread: it sends until the queue is closed and empty, or a write fails.
+/// The queue's thread: it sends until the queue is closed and empty, or a write fails. After each batch
+/// it looks whether our Close has waited for that.
 fn send_all(queue: &Queue, write_half: &WriteHalf) {
     while let Some(messages) = queue.take() {
         let mut feed_all = messages
             .iter()
-            .map(|message| write_half.feed(|encoder| encoder.message(message.as_message())));
+            .map(|message| write_half.feed_queued(|encoder| encoder.message(message.as_message())));
         let fed = feed_all.try_for_each(|fed| fed);
-        if fed.and_then(|()| write_half.send(|_| Ok(&[]))).is_err() {
+        if fed.and_then(|()| write_half.flush()).is_err() {
+            break;
+        }
+        queue.sent();
+        if write_half.advance_close().is_err() {
             break;
         }
     }
-    queue.end();
+    let unsent = queue.end();
+    if unsent > 0 {
+        log::info!("{} ends with {unsent} queued messages unsent", write_half.id);
+    }
+    let _ = write_half.advance_close();
 }

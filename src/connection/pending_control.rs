@@ -16,7 +16,7 @@ use crate::transport::lock::lock;
 /// At most one pending pong and one pending Close.
 #[derive(Default)]
 pub(crate) struct PendingControl {
-    left: Mutex<PendingFrames>,
+    frames: Mutex<PendingFrames>,
     is_pending: AtomicBool,
 }
 
@@ -30,13 +30,13 @@ pub(crate) struct PendingFrames {
 impl PendingControl {
     /// Makes a pong pending, in place of an older one.
     pub(crate) fn set_pong(&self, payload: Vec<u8>) {
-        lock(&self.left).pong = Some(payload);
+        lock(&self.frames).pong = Some(payload);
         self.is_pending.store(true, SeqCst);
     }
 
     /// Makes a Close pending, unless one is already.
     pub(crate) fn set_close(&self, close: Close) {
-        lock(&self.left).close.get_or_insert(close);
+        lock(&self.frames).close.get_or_insert(close);
         self.is_pending.store(true, SeqCst);
     }
 
@@ -48,6 +48,6 @@ impl PendingControl {
     /// Takes the pending frames.
     pub(crate) fn take(&self) -> PendingFrames {
         self.is_pending.store(false, SeqCst);
-        std::mem::take(&mut *lock(&self.left))
+        std::mem::take(&mut *lock(&self.frames))
     }
 }

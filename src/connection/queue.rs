@@ -9,7 +9,6 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 use crate::error::{Error, Result};
 use crate::frames::prepared::PreparedMessage;
-use crate::transport::deadline::Deadline;
 use crate::transport::lock::lock;
 
 /// A queue, shared by the threads that put messages in and the one that takes them out.
@@ -50,11 +49,9 @@ impl Queue {
         Ok(())
     }
 
-    /// Waits for messages and takes all of them; the batch taken before has been sent by now.
-    /// Returns `None` when the queue is closed and empty.
+    /// Waits for messages and takes all of them. Returns `None` when the queue is closed and empty.
     pub(crate) fn take(&self) -> Option<VecDeque<PreparedMessage>> {
         let mut state = lock(&self.state);
-        state.in_hand = 0;
         while state.waiting.is_empty() && !state.closed {
             state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
@@ -62,11 +59,16 @@ impl Queue {
         Some(std::mem::take(&mut state.waiting)).filter(|messages| !messages.is_empty())
     }
 
-    /// Ends the queue, because its thread ends: drops what is queued, and wakes the threads that
-    /// wait in `drain`.
-    pub(crate) fn end(&self) {
-        *lock(&self.state) = State { closed: true, ended: true, ..State::default() };
-        self.changed.notify_all();
+    /// The messages that were taken are sent.
+    pub(crate) fn sent(&self) {
+        lock(&self.state).in_hand = 0;
+    }
+
+    /// Ends the queue, because its thread ends. Returns how many messages in it were not sent.
+    pub(crate) fn end(&self) -> usize {
+        let ended = State { closed: true, ended: true, ..State::default() };
+        let state = std::mem::replace(&mut *lock(&self.state), ended);
+        state.waiting.len() + state.in_hand
     }
 
     /// Closes the queue: it takes in no more messages; its thread still sends those in it.
@@ -75,32 +77,40 @@ impl Queue {
         self.changed.notify_all();
     }
 
-    /// Closes the queue, and waits until its thread has sent what is in it.
-    pub(crate) fn drain(&self, deadline: Deadline) {
-        self.close();
-        let mut state = lock(&self.state);
-        while let (false, Ok(patience)) = (state.ended, deadline.remaining()) {
-            let waited = self.changed.wait_timeout(state, patience);
-            state = waited.unwrap_or_else(PoisonError::into_inner).0;
-        }
+    fn is_sent(&self) -> bool {
+        let state = lock(&self.state);
+        state.waiting.is_empty() && state.in_hand == 0
     }
 }
 
 /// The queues of one connection.
 #[derive(Default)]
-pub(crate) struct Queues(Mutex<Vec<Arc<Queue>>>);
+pub(crate) struct Queues(Mutex<(Vec<Arc<Queue>>, IsClosed)>);
+
+type IsClosed = bool;
 
 impl Queues {
-    /// Adds a queue, and drops those that have ended.
+    /// Adds a queue, and drops those that have ended. Once the queues are closed, so is a new one.
     pub(crate) fn add(&self, queue: Arc<Queue>) {
-        let mut queues = lock(&self.0);
+        let (queues, is_closed) = &mut *lock(&self.0);
         queues.retain(|other| !lock(&other.state).ended);
+        if *is_closed {
+            queue.close();
+        }
         queues.push(queue);
     }
 
-    /// Closes all queues, and waits until what is in them has been sent.
-    pub(crate) fn drain(&self, deadline: Deadline) {
-        lock(&self.0).drain(..).for_each(|queue| queue.drain(deadline));
+    /// Closes all queues: they take in no more messages; their threads still send those in them.
+    pub(crate) fn close(&self) {
+        let (queues, is_closed) = &mut *lock(&self.0);
+        if !std::mem::replace(is_closed, true) {
+            queues.iter().for_each(|queue| queue.close());
+        }
+    }
+
+    /// Whether all that was put in is sent.
+    pub(crate) fn are_sent(&self) -> bool {
+        lock(&self.0).0.iter().all(|queue| queue.is_sent())
     }
 }
 
@@ -116,24 +126,34 @@ mod tests {
         assert!(matches!(put(), Err(Error::WriteTimeout)));
         assert_eq!(queue.take().unwrap().len(), 2);
         assert!(matches!(put(), Err(Error::WriteTimeout)));
-        queue.end();
+        assert!(!queue.is_sent());
+        queue.sent();
+        assert!(put().is_ok());
+        assert_eq!(queue.end(), 1);
         assert!(matches!(put(), Err(Error::Closed)));
         assert!(queue.take().is_none());
     }
 
     #[test]
-    fn all_queues_are_finished_and_those_that_have_ended_are_forgotten() {
+    fn all_queues_are_closed_and_those_that_have_ended_are_forgotten() {
         let queues = Queues::default();
         let added = [1, 2, 3].map(|bound| Arc::new(Queue::new(bound)));
         for queue in &added {
             queues.add(queue.clone());
         }
         added[1].end();
-        queues.add(Arc::new(Queue::new(4)));
-        let kept: Vec<_> = lock(&queues.0).iter().map(|queue| queue.bound).collect();
-        assert_eq!(kept, [1, 3, 4]);
-        queues.drain(Deadline::after(std::time::Duration::ZERO));
+        let late = Arc::new(Queue::new(4));
         let put = |queue: &Queue| queue.put(PreparedMessage::new("a"));
-        assert!(added.iter().all(|queue| matches!(put(queue), Err(Error::Closed))));
+        assert!(queues.are_sent() && put(&added[0]).is_ok());
+        assert!(!queues.are_sent());
+        queues.close();
+        queues.add(late.clone());
+        let kept: Vec<_> = lock(&queues.0).0.iter().map(|queue| queue.bound).collect();
+        assert_eq!(kept, [1, 3, 4]);
+        assert!(added.iter().chain([&late]).all(|queue| matches!(put(queue), Err(Error::Closed))));
+        assert_eq!(added[0].take().unwrap().len(), 1);
+        assert!(!queues.are_sent());
+        added[0].sent();
+        assert!(queues.are_sent());
     }
 }

@@ -18,6 +18,7 @@ use std::io::{self, ErrorKind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::ending::{Failure, Stall, State};
 use super::keepalive::{Keepalive, Silence};
 use super::limits::Limits;
 use super::write_half::WriteHalf;
@@ -26,10 +27,14 @@ use crate::frames::close::Close;
 use crate::frames::decoder::{Decoder, Event};
 use crate::frames::message::{Message, MessageKind};
 use crate::transport::deadline::Deadline;
-use crate::transport::stream::is_timeout;
+use crate::transport::lingering_close::Linger;
+use crate::transport::stream::{is_part_of_record, is_timeout};
 
 /// How long a read waits that is only to find out whether bytes are there.
 const SHORTEST_READ: Duration = Duration::from_millis(1);
+/// How often a reading thread looks, at most, whether another thread has sent our Close. So a small
+/// `Limits::close` doesn't wake idle connections all the time.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// This many reads empty the largest receive buffer that the operating system keeps for a socket.
 const LATE_READS: u32 = 64;
 
@@ -46,8 +51,14 @@ pub(crate) struct ReadHalf {
     over: bool,
     /// Whether this call has read from the stream: even a caller without patience gets one read.
     has_looked: bool,
-    /// How many reads were made after the deadline for the peer's answer to our Close.
+    /// The deadline for the peer's answer, once our Close is out.
+    linger: Option<Linger>,
+    /// How many reads were made after that deadline.
     late_reads: u32,
+    /// Whether what goes out before our Close still gets on.
+    stall: Option<Stall>,
+    /// Why a write of this thread has failed. Reading goes on until it ends, too.
+    failed_write: Option<Error>,
     /// A message is being read piece by piece, and its last piece hasn't come.
     in_pieces: bool,
     /// Whole messages received and not yet added to the server's counters.
@@ -64,7 +75,10 @@ impl ReadHalf {
             closed_with: None,
             over: false,
             has_looked: false,
+            linger: None,
             late_reads: 0,
+            stall: None,
+            failed_write: None,
             in_pieces: false,
             messages: 0,
         }
@@ -113,15 +127,22 @@ impl ReadHalf {
         Ok(())
     }
 
-    /// Waits for the peer's Close, and drops all other events.
-    pub(crate) fn drain(&mut self, until: Deadline) -> Result<()> {
-        self.has_looked = false;
+    /// Waits for the peer's Close, and drops all other events. `asked` says whether our own Close could
+    /// be sent. Even if it couldn't, the peer's may have come.
+    pub(crate) fn drain(&mut self, asked: Result<()>) -> Result<()> {
+        self.note_write(asked);
         let mut drained = Ok(());
         while drained.is_ok() && !self.over {
-            drained = self.next_event(Some(until)).map(|_| ());
+            drained = self.next_event(None).map(|_| ());
         }
         self.over = true;
-        drained
+        match (drained, self.write_half.ending.state()) {
+            (Err(Error::ConnectionLost(_)), State::Broken(Failure::TooSlow, _)) => {
+                Err(Error::WriteTimeout)
+            }
+            (Err(Error::PeerTimeout), _) => Err(self.write_half.unanswered()),
+            (drained, _) => drained,
+        }
     }
 
     /// The peer's Close.
@@ -146,7 +167,7 @@ impl ReadHalf {
                 }
                 Ok(Some(Event::Ping(payload))) => {
                     let ponged = self.write_half.pong(payload);
-                    self.note_end(ponged)?;
+                    self.note_write(ponged);
                 }
                 Ok(Some(Event::Pong(payload))) => self.keepalive.answered(&payload),
                 Ok(Some(Event::Close(close))) => self.closed(close),
@@ -172,48 +193,37 @@ impl ReadHalf {
         done
     }
 
+    /// Remembers that a write has failed. What the peer had sent before still counts, and so does its
+    /// Close: reading goes on until it ends, and then says why.
+    fn note_write(&mut self, written: Result<()>) {
+        if let Err(error) = written {
+            self.failed_write.get_or_insert(error);
+        }
+    }
+
     /// §5.5.1: answers the peer's Close with its own code.
     fn closed(&mut self, close: Close) {
         log::debug!("{} the peer closes with {close}", self.write_half.id);
         self.over = true;
-        // What waits in an outbox goes out first. A failure to send that, or the Close, doesn't
-        // count: the peer has closed, so the connection has ended cleanly.
-        let within = Deadline::after(self.write_half.close_within);
-        let _ = self.write_half.close_before(within, close.clone());
-        self.write_half.both_have_closed();
+        self.write_half.answer_close(close.clone());
         self.closed_with = Some(close);
     }
 
-    /// Waits until bytes have come, and keeps the deadlines meanwhile. Even a caller without
-    /// patience gets what has arrived: the stream is read at least once.
+    /// Waits until bytes have come, and keeps the deadlines meanwhile.
     fn wait(&mut self, until: Option<Deadline>) -> Result<()> {
-        self.write_half.flush_unless_busy()?;
+        let flushed = self.write_half.flush_unless_busy();
+        self.note_write(flushed);
         self.write_half.traffic.received(std::mem::take(&mut self.messages), 0);
+        self.write_half.set_reader_waits(true);
+        let waited = self.wait_for_bytes(until);
+        self.write_half.set_reader_waits(false);
+        waited
+    }
+
+    fn wait_for_bytes(&mut self, until: Option<Deadline>) -> Result<()> {
         loop {
-            // 1. How long may the read wait? // WALK: patience
-            // Never longer than the peer has for its Close: another thread may send ours meanwhile.
-            let mut patience = self.keepalive.patience().min(self.write_half.close_within);
-            if let Some(closing) = self.write_half.closing() {
-                match closing.remaining() {
-                    Ok(rest) => patience = patience.min(rest),
-                    // Bytes that came in time are in the receive buffer, however late the caller
-                    // reads them.
-                    Err(_) if self.late_reads < LATE_READS => {
-                        self.late_reads += 1;
-                        patience = SHORTEST_READ;
-                    }
-                    Err(_) => return self.give_up(),
-                }
-            }
-            if let Some(until) = until {
-                match until.remaining() {
-                    Ok(rest) => patience = patience.min(rest),
-                    Err(_) if !self.has_looked => patience = SHORTEST_READ,
-                    Err(_) => return Err(Error::TimedOut),
-                }
-            }
-            self.has_looked = true;
-            // 2. Read. Setting a timeout is a system call, so only when it changes.
+            // Setting a timeout is a system call, so only when it changes.
+            let patience = self.patience(until)?;
             if self.timeout != Some(patience) {
                 self.write_half.stream.set_read_timeout(patience)?;
                 self.timeout = Some(patience);
@@ -223,9 +233,10 @@ impl ReadHalf {
                 Ok(count) => {
                     self.decoder.filled(count);
                     self.write_half.traffic.received(0, count);
-                    self.keepalive.heard();
+                    self.heard();
                     return Ok(());
                 }
+                Err(error) if is_part_of_record(&error) => self.heard(),
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) if is_timeout(&error) => self.keep_alive(patience)?,
                 Err(error) => return Err(self.lost(error)),
@@ -233,25 +244,85 @@ impl ReadHalf {
         }
     }
 
+    fn heard(&mut self) {
+        self.keepalive.heard();
+        if let Some(linger) = &mut self.linger {
+            linger.heard();
+        }
+    }
+
+    // WALK: patience
+    /// How long may the next read wait? Even a caller without patience gets what has arrived: the stream
+    /// is read at least once.
+    fn patience(&mut self, until: Option<Deadline>) -> Result<Duration> {
+        let mut patience = match self.write_half.ending.state() {
+            // Another thread may send our Close meanwhile, and the peer's would be due in this time.
+            State::Open if self.write_half.is_shared() => {
+                self.keepalive.patience().min(self.write_half.close_within.max(LOOK_EVERY))
+            }
+            State::Open => self.keepalive.patience(),
+            // Others still send what goes out before our Close, and then our Close.
+            State::Asked(_) | State::Due(_) => {
+                self.see_whether_close_gets_on();
+                self.keepalive.patience().min(LOOK_EVERY).min(self.write_half.write_within)
+            }
+            State::Sent(answer_by) | State::Broken(_, answer_by) => self.closing(answer_by)?,
+            State::Over => return Err(self.lost(ErrorKind::UnexpectedEof.into())),
+        };
+        if let Some(until) = until {
+            match until.remaining() {
+                Ok(rest) => patience = patience.min(rest),
+                Err(_) if !self.has_looked => patience = SHORTEST_READ,
+                Err(_) => return Err(Error::TimedOut),
+            }
+        }
+        self.has_looked = true;
+        Ok(patience)
+    }
+
+    fn see_whether_close_gets_on(&mut self) {
+        let write_half = &self.write_half;
+        let stall = self.stall.get_or_insert_with(|| Stall::new(write_half.write_within));
+        if stall.is_over(write_half.ending.written(), write_half.is_writing()) {
+            write_half.hurry_close();
+        }
+    }
+
+    /// How long a read may wait for the peer's Close.
+    fn closing(&mut self, answer_by: Deadline) -> Result<Duration> {
+        let linger = self.linger.get_or_insert_with(|| self.write_half.linger(answer_by));
+        match linger.has_passed(&*self.write_half.stream) {
+            false => Ok(linger.deadline().remaining().unwrap_or(SHORTEST_READ)),
+            // Bytes that came in time are in the receive buffer, however late the caller reads them.
+            true if self.late_reads < LATE_READS => {
+                self.late_reads += 1;
+                Ok(SHORTEST_READ)
+            }
+            true => Err(self.give_up()),
+        }
+    }
+
     /// Nothing came for a while: send a ping, or give the peer up?
     fn keep_alive(&mut self, waited: Duration) -> Result<()> {
         // Our Close, too, needs an answer, and has a deadline of its own.
-        if self.write_half.closing().is_some() {
+        if matches!(self.write_half.ending.state(), State::Sent(_) | State::Broken(..)) {
             return Ok(());
         }
         match self.keepalive.check(waited) {
             Silence::Wait => Ok(()),
             Silence::Ask => {
                 self.decoder.shrink();
-                self.write_half.shrink()?;
+                let shrunk = self.write_half.shrink();
+                self.note_write(shrunk);
                 match self.send_ping(true) {
                     // Another thread has just sent our Close: now the reading thread waits for the
                     // peer's.
-                    Err(Error::Closed) => Ok(()),
-                    pinged => pinged,
+                    Ok(()) | Err(Error::Closed) => {}
+                    failed => self.note_write(failed),
                 }
+                Ok(())
             }
-            Silence::GiveUp => self.give_up(),
+            Silence::GiveUp => Err(self.give_up()),
         }
     }
 
@@ -268,14 +339,14 @@ impl ReadHalf {
         Ok(())
     }
 
-    fn give_up(&self) -> Result<()> {
+    fn give_up(&mut self) -> Error {
         self.write_half.abort();
-        Err(Error::PeerTimeout)
+        self.failed_write.take().unwrap_or(Error::PeerTimeout)
     }
 
-    fn lost(&self, error: io::Error) -> Error {
+    fn lost(&mut self, error: io::Error) -> Error {
         self.write_half.abort();
-        Error::ConnectionLost(error)
+        self.failed_write.take().unwrap_or(Error::ConnectionLost(error))
     }
 }
 

@@ -8,6 +8,7 @@
 
 use std::sync::Arc;
 
+use super::ending::Ask;
 use super::write_half::WriteHalf;
 use crate::error::Result;
 use crate::frames::close::Close;
@@ -33,10 +34,13 @@ impl Sender {
         self.write_half.send(|encoder| encoder.message(message.as_message()))
     }
 
-    /// Sends our Close. The `recv` of the `WebSocket` returns when the peer has answered it, or
-    /// fails when the deadline for closing passes.
+    /// Closes the connection: from now on new messages are refused, and our Close goes out after what is
+    /// queued in an outbox or has begun. This call doesn't wait for that. The `recv` of the `WebSocket`
+    /// returns when the peer has answered our Close, or fails when the peer hasn't within
+    /// `Limits::close`.
     pub fn close(&self, code: impl Into<CloseCode>, reason: &str) -> Result<()> {
-        self.write_half.close(Close::new(code, reason)?)
+        let close = Close::new(code, reason)?;
+        self.write_half.close(Ask::when_drained(close, self.write_half.close_within))
     }
 
     /// Ends the connection at once, without a Close: for a peer that has stopped reading and so

@@ -115,6 +115,7 @@ struct Limit {
 type Read<'a> = &'a dyn Fn(&Path) -> Option<Vec<u8>>;
 
 impl Budget {
+    // WALK: budget
     /// Takes one thread, or names the limit that leaves none.
     fn take(&mut self, purpose: Purpose, now: Instant, read: Read) -> Result<(), &'static str> {
         let rested = self.looked.is_none_or(|looked| now - looked >= REST);
@@ -244,6 +245,19 @@ mod tests {
             ("pids.max", 300, 250),
         ];
         assert_eq!(found.collect::<Vec<_>>(), due);
+    }
+
+    #[test]
+    fn linux_s_default_of_maps_holds_ten_thousand_connections_or_a_chat_of_seven_thousand() {
+        let files =
+            [("/proc/sys/vm/max_map_count", "65530\n"), ("/proc/self/maps", "a map\nanother\n")];
+        let (mut budget, now) = (empty(), Instant::now());
+        // After the first look only what starts is counted, since nothing can be read any more.
+        assert_eq!(budget.take(Purpose::Connection, now, &|path| says(&files, path)), Ok(()));
+        let connections =
+            (1..).take_while(|_| budget.take(Purpose::Connection, now, &|_| None).is_ok());
+        let connections = connections.count();
+        assert!(connections > 10_000 && connections / 2 > 7_000, "{connections}");
     }
 
     #[test]

@@ -4,21 +4,24 @@
 //! that holds the `WebSocket`. The [`write_half`](super::write_half) is shared: other threads use
 //! it through a [`Sender`] or an [`Outbox`] while this thread waits in `recv`.
 
+use std::any::Any;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::close_guard::CloseGuard;
+use super::ending::Ask;
 use super::limits::Limits;
 use super::outbox::Outbox;
 use super::read_half::ReadHalf;
 use super::sender::Sender;
 use super::write_half::WriteHalf;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::frames::close::Close;
 use crate::frames::close_code::CloseCode;
 use crate::frames::decoder::Decoder;
 use crate::frames::message::{AsMessage, Message};
+use crate::http::head::Head;
 use crate::http::request::Request;
 use crate::transport::deadline::Deadline;
 
@@ -31,6 +34,10 @@ pub struct WebSocket {
     pub(crate) read_half: Box<ReadHalf>,
     pub(crate) write_half: Arc<WriteHalf>,
     subprotocol: Option<String>,
+    /// At a client: the head of the 101.
+    response: Option<Box<Head>>,
+    /// At a server: who the client is, as the application's check found out.
+    identity: Option<Arc<dyn Any + Send + Sync>>,
     /// The last field, so that it is dropped last. Dropping its last clone closes the connection.
     close_guard: Arc<CloseGuard>,
 }
@@ -44,7 +51,19 @@ impl WebSocket {
     ) -> WebSocket {
         let write_half = close_guard.write_half.clone();
         let read_half = Box::new(ReadHalf::new(write_half.clone(), decoder, limits));
-        WebSocket { read_half, write_half, subprotocol, close_guard }
+        let (response, identity) = (None, None);
+        WebSocket { read_half, write_half, subprotocol, response, identity, close_guard }
+    }
+
+    /// For a client: the same connection, which this 101 opened.
+    pub(crate) fn opened_by(mut self, response: Head) -> WebSocket {
+        self.response = Some(Box::new(response));
+        self
+    }
+
+    /// For a server, which knows who the client is.
+    pub(crate) fn set_identity(&mut self, identity: Option<Arc<dyn Any + Send + Sync>>) {
+        self.identity = identity;
     }
 
     /// Waits for the next message. Returns `None` when the peer has closed, and
@@ -76,7 +95,7 @@ impl WebSocket {
 
     /// Writes what was fed.
     pub fn flush(&mut self) -> Result<()> {
-        self.write_half.send(|_| Ok(&[]))
+        self.write_half.flush()
     }
 
     /// Sends a ping; its pong updates [`latency`](WebSocket::latency). If another thread is
@@ -91,18 +110,17 @@ impl WebSocket {
         self.read_half.latency()
     }
 
-    /// Does the closing handshake: sends our Close, waits for the peer's, and ends the stream.
-    /// Messages that arrive meanwhile are dropped. Takes no longer than `Limits::close`.
+    /// Does the closing handshake: sends our Close after what is queued or has begun, waits for the
+    /// peer's, and ends the stream. Messages that arrive meanwhile are dropped. The write's minimum rate
+    /// bounds what goes out first; then the peer has `Limits::close` for its Close, and longer while it
+    /// is still reading what we sent.
     pub fn close(&mut self, code: impl Into<CloseCode>, reason: &str) -> Result<()> {
         let close = Close::new(code, reason)?;
-        let deadline = Deadline::after(self.write_half.close_within);
-        let sent = self.write_half.close_before(deadline, close.clone());
-        let answered = sent.and_then(|()| self.read_half.drain(deadline));
-        self.write_half.close_and_linger(deadline, close);
-        match answered {
-            Err(Error::TimedOut) => Err(Error::PeerTimeout),
-            answered => answered,
-        }
+        let ask = Ask::when_drained(close.clone(), self.write_half.close_within);
+        let asked = self.write_half.close(ask);
+        let answered = self.read_half.drain(asked);
+        self.write_half.close_and_linger(close);
+        answered
     }
 
     /// The code and the reason of the peer's Close, once it has come.
@@ -115,6 +133,17 @@ impl WebSocket {
         &self.close_guard.request
     }
 
+    /// At a client: the head of the 101, such as for the cookies that the server sets.
+    pub fn response(&self) -> Option<&Head> {
+        self.response.as_deref()
+    }
+
+    /// At a server: what [`Server::admit`](crate::Server::admit) found out about the client, if it is of
+    /// this type.
+    pub fn identity<T: Any>(&self) -> Option<&T> {
+        (**self.identity.as_ref()?).downcast_ref()
+    }
+
     /// The subprotocol that client and server agreed on.
     pub fn subprotocol(&self) -> Option<&str> {
         self.subprotocol.as_deref()
@@ -122,12 +151,14 @@ impl WebSocket {
 
     /// A handle that other threads send with while this one waits in `recv`.
     pub fn sender(&self) -> Sender {
+        self.write_half.note_shared();
         Sender::new(self.write_half.clone())
     }
 
     /// A queue of at most `bound` messages with a thread that sends them, for a peer that may be
-    /// slow.
+    /// slow. A `send` doesn't wait for the queue, so it may overtake what was queued before it.
     pub fn outbox(&self, bound: usize) -> Result<Outbox> {
+        self.write_half.note_shared();
         Outbox::new(&self.write_half, bound)
     }
 

@@ -5,22 +5,26 @@
 //! - A thread holds the lock for whole frames, so frames of different threads never mix. A thread
 //!   that *sends* writes the whole batch before it unlocks. A thread that *feeds* leaves its frames
 //!   in the batch, and writes them before it waits for anything.
-//! - The reading thread never waits for the lock, except after the peer's Close, when it has
-//!   nothing left to read. Another thread may hold the lock through a write that takes seconds,
-//!   while the peer can't go on until we read: waiting would be a deadlock. So the reading thread
-//!   puts its pong or Close into a [`PendingControl`], and the thread that holds the lock sends it
-//!   next.
+//! - The reading thread never waits for the lock. Another thread may hold it through a write that
+//!   takes seconds, while the peer can't go on until we read: waiting would be a deadlock. So the
+//!   reading thread puts its pong or Close into a [`PendingControl`], and the thread that holds the
+//!   lock sends it next.
 //! - No pending frame is lost (a lost wakeup): the reading thread fills the `PendingControl` before
 //!   it tries the lock, and each thread looks into it again after it has unlocked.
+//! - Every way to end the connection asks the [`ending`](super::ending) for its Close. That decides
+//!   when the Close is due; from then on it's pending like a pong.
 
+use std::io::{ErrorKind, IoSlice};
 use std::net::Shutdown;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, TryLockError};
-use std::thread;
+use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
 use std::time::Duration;
 
 use super::counters::Traffic;
+use super::ending::{Ask, Ending, Event, Failure, PeerSide, Stall, State, Urgency};
 use super::limits::Limits;
+use super::open_message::OpenMessage;
 use super::pending_control::{PendingControl, PendingFrames};
 use super::queue::Queues;
 use crate::diagnostic::misuse::Misuse;
@@ -28,16 +32,18 @@ use crate::error::{Error, Result};
 use crate::frames::close::Close;
 use crate::frames::encoder::Encoder;
 use crate::frames::header::Role;
-use crate::transport::deadline::{Deadline, write_before};
-use crate::transport::lingering_close::{await_peer_eof, lingering_close};
+use crate::transport::deadline::Deadline;
+use crate::transport::lingering_close::{Linger, await_peer_eof, lingering_close};
 use crate::transport::lock::lock;
 use crate::transport::min_rate::{per_call_timeout, too_slow_or_lost, write_with_min_rate};
-use crate::transport::stream::Stream;
+use crate::transport::stream::{Stream, is_timeout};
 
 /// A batch of this size is written at once.
 const FULL_BATCH: usize = 256 * 1024;
 /// How long a shutdown waits for one peer among thousands.
 const BULK_CLOSE_TIMEOUT: Duration = Duration::from_millis(10);
+/// How often a thread that waits for others looks whether they still get on.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
 
 /// The sending side of one connection.
 pub(crate) struct WriteHalf {
@@ -47,15 +53,15 @@ pub(crate) struct WriteHalf {
     pub(crate) traffic: Traffic,
     encoder: Mutex<Encoder>,
     pending: PendingControl,
-    /// Set when our Close is sent or pending: the peer must answer it by then.
-    closing: OnceLock<Deadline>,
-    /// How long the closing handshake may take.
+    pub(crate) message: OpenMessage,
+    pub(crate) ending: Ending,
+    /// The reading thread waits for the peer, so the handler isn't answering anything.
+    reader_waits: AtomicBool,
+    /// Other threads have handles on this half, and may close the connection.
+    is_shared: AtomicBool,
+    /// How long the peer may take for its Close, once ours is written.
     pub(crate) close_within: Duration,
-    /// The stream has ended or failed, or our Close is sent: there's nothing more to send.
-    gone: AtomicBool,
-    /// The peer must end the stream first: we are the client, and both have sent a Close.
-    peer_ends_stream: AtomicBool,
-    write_within: Duration,
+    pub(crate) write_within: Duration,
     pub(crate) outboxes: Queues,
 }
 
@@ -75,23 +81,24 @@ impl WriteHalf {
             traffic,
             encoder: Mutex::new(encoder),
             pending: PendingControl::default(),
-            closing: OnceLock::new(),
+            message: OpenMessage::default(),
+            ending: Ending::default(),
+            reader_waits: AtomicBool::new(false),
+            is_shared: AtomicBool::new(false),
             close_within: limits.close,
-            gone: AtomicBool::new(false),
-            peer_ends_stream: AtomicBool::new(false),
             write_within: limits.write,
             outboxes: Queues::default(),
         })
     }
 
     // WALK: send
-    /// Encodes a frame and writes it, after the frames that were fed before. `encode` returns bytes
+    /// Encodes a message and writes it, after the frames that were fed before. `encode` returns bytes
     /// that are written after the batch as they are, without being copied into it.
     pub(crate) fn send<'a>(
         &self,
         encode: impl FnOnce(&mut Encoder) -> std::result::Result<&'a [u8], Misuse>,
     ) -> Result<()> {
-        let mut encoder = self.lock();
+        let mut encoder = self.lock_for_message()?;
         let encoded = encode(&mut encoder);
         // Written even if `encode` refused: the batch may hold what other threads have fed.
         let written = self.write(&mut encoder, encoded.as_deref().unwrap_or_default());
@@ -101,18 +108,53 @@ impl WriteHalf {
         written
     }
 
-    /// Encodes a frame for the next write, and writes now only if the batch is full. For callers
-    /// that flush before they wait: the reading thread, and the threads of the outboxes.
+    /// Encodes a message for the next write, and writes now only if the batch is full. For callers
+    /// that flush before they wait: the reading thread.
     #[inline]
     pub(crate) fn feed<'a>(
         &self,
         encode: impl FnOnce(&mut Encoder) -> std::result::Result<&'a [u8], Misuse>,
     ) -> Result<()> {
-        let mut encoder = self.lock();
-        let behind = encode(&mut encoder)?;
+        let encoder = self.lock_for_message()?;
+        self.feed_locked(encoder, encode)
+    }
+
+    /// As `feed`, for the threads of the outboxes: what they have queued goes out even after our Close
+    /// was asked for.
+    pub(crate) fn feed_queued<'a>(
+        &self,
+        encode: impl FnOnce(&mut Encoder) -> std::result::Result<&'a [u8], Misuse>,
+    ) -> Result<()> {
+        // It has time: it waits for an open message until the connection ends.
+        let encoder = loop {
+            match self.lock_between_messages() {
+                Err(Error::WriteTimeout) => {}
+                locked => break locked?,
+            }
+        };
+        self.feed_locked(encoder, encode)
+    }
+
+    fn feed_locked<'a>(
+        &self,
+        mut encoder: MutexGuard<'_, Encoder>,
+        encode: impl FnOnce(&mut Encoder) -> std::result::Result<&'a [u8], Misuse>,
+    ) -> Result<()> {
+        let encoded = encode(&mut encoder);
+        let behind = encoded.as_deref().unwrap_or_default();
         if !behind.is_empty() || encoder.batch().len() >= FULL_BATCH {
             self.write(&mut encoder, behind)?;
         }
+        drop(encoder);
+        self.flush_pending()?;
+        encoded?;
+        Ok(())
+    }
+
+    /// Writes what was fed.
+    pub(crate) fn flush(&self) -> Result<()> {
+        let mut encoder = self.lock();
+        self.write(&mut encoder, &[])?;
         drop(encoder);
         self.flush_pending()
     }
@@ -133,55 +175,115 @@ impl WriteHalf {
         self.flush_pending()
     }
 
-    /// Sends our Close without waiting for the lock. Only the first Close counts.
-    pub(crate) fn close(&self, close: Close) -> Result<()> {
-        self.schedule_close(close);
-        self.flush_pending()
+    /// Asks for our Close, and sends it if it's due and the lock is free.
+    pub(crate) fn close(&self, ask: Ask) -> Result<()> {
+        self.note(Event::Asked(ask));
+        self.advance_close()
+    }
+
+    /// The peer has closed: answers with our Close, without waiting for the lock.
+    pub(crate) fn answer_close(&self, close: Close) {
+        self.ending.peer_is(PeerSide::Closed);
+        // A failure to send doesn't count: the peer has closed, so the connection has ended cleanly.
+        let _ = self.close(Ask::when_drained(close, self.close_within));
+        self.end_when_both_have_closed();
     }
 
     /// Fails the connection: sends a Close that says which rule the peer broke, then ends our
-    /// direction. If another thread holds the lock, that thread sends the Close, and dropping the
-    /// connection ends the stream.
+    /// direction. If another thread holds the lock, that thread does so.
     pub(crate) fn fail(&self, close: Close) {
-        self.schedule_close(close);
-        if let Some(mut encoder) = self.try_lock()
-            && self.send_pending(&mut encoder).is_ok()
-        {
-            let _ = self.stream.shutdown(Shutdown::Write);
-        }
-    }
-
-    /// As `close`, for a thread that already holds the lock.
-    pub(crate) fn close_within_lock(&self, encoder: &mut Encoder, close: Close) -> Result<()> {
-        self.schedule_close(close);
-        self.send_pending(encoder)
-    }
-
-    /// When the peer must have answered our Close, once that is sent or pending.
-    pub(crate) fn closing(&self) -> Option<Deadline> {
-        self.closing.get().copied()
+        self.ending.peer_is(PeerSide::BrokeRule);
+        let _ = self.close(Ask::now(close, self.close_within));
+        self.end_when_both_have_closed();
     }
 
     /// As `close`, for a shutdown with thousands of connections: it doesn't wait for a peer whose
-    /// buffers are full.
-    pub(crate) fn close_without_waiting(&self, close: Close) {
-        self.schedule_close(close);
+    /// buffers are full. What such a peer doesn't take now, a later call or another thread sends.
+    pub(crate) fn close_without_waiting(&self, ask: Ask) {
+        self.note(Event::Asked(ask));
+        self.see_whether_close_is_due();
+        if !matches!(self.ending.state(), State::Due(_)) {
+            return;
+        }
         let Some(mut encoder) = self.try_lock() else { return };
-        let _ = self.stream.set_write_timeout(per_call_timeout(BULK_CLOSE_TIMEOUT));
-        let sent = self.send_pending(&mut encoder);
+        let _ = self.stream.set_write_timeout(BULK_CLOSE_TIMEOUT);
+        let is_out = self.encode_pending(&mut encoder).is_ok() && self.write_some(&mut encoder);
         let _ = self.stream.set_write_timeout(per_call_timeout(self.write_within));
         drop(encoder);
-        let _ = sent.and_then(|()| self.flush_pending());
+        if is_out {
+            let _ = self.flush_pending();
+        }
+    }
+
+    /// Notes what has happened to the connection's end; our Close is pending once it's due.
+    fn note(&self, event: Event) {
+        if let Some(close) = self.ending.on(event) {
+            self.pending.set_close(close);
+        }
+        if self.ending.refuses_messages() {
+            self.outboxes.close();
+        }
+    }
+
+    // WALK: advance_close
+    /// Sends our Close once nothing goes before it. Each thread calls this that has asked for the Close
+    /// or has finished what goes before it: the queue's thread, the writer of a long message, the
+    /// reading thread before it waits. So the last of them sends it.
+    pub(crate) fn advance_close(&self) -> Result<()> {
+        self.see_whether_close_is_due();
+        self.flush_pending()
+    }
+
+    fn see_whether_close_is_due(&self) {
+        if !self.ending.is_asked() {
+            return;
+        }
+        if self.reader_waits.load(SeqCst) {
+            self.note(Event::HandlerIsIdle);
+        }
+        if !self.ending.refuses_messages() {
+            return;
+        }
+        // The thread that asked may not have come to this yet. A queue that takes in no more, and is
+        // sent, stays so.
+        self.outboxes.close();
+        // A peer that has closed doesn't wait for the rest of a message.
+        let waits_for_message = self.message.is_open() && self.ending.peer_side() == PeerSide::Open;
+        if !waits_for_message && self.outboxes.are_sent() {
+            self.note(Event::Drained);
+        }
+    }
+
+    /// Notes that another thread gets a handle on this half.
+    pub(crate) fn note_shared(&self) {
+        self.is_shared.store(true, SeqCst);
+    }
+
+    /// Whether another thread may send our Close while the reading thread waits.
+    pub(crate) fn is_shared(&self) -> bool {
+        self.is_shared.load(SeqCst)
+    }
+
+    /// Notes that the reading thread waits for the peer, or has come back.
+    #[inline]
+    pub(crate) fn set_reader_waits(&self, waits: bool) {
+        self.reader_waits.store(waits, SeqCst);
+        if waits {
+            // A write that fails here ends the reading at its deadline.
+            let _ = self.advance_close();
+        }
     }
 
     /// Sends a ping, unless another thread is writing, whose progress shows as well that the peer
     /// lives. Returns whether it was sent.
     pub(crate) fn ping(&self, payload: &[u8]) -> Result<bool> {
         let Some(mut encoder) = self.try_lock() else { return Ok(false) };
-        encoder.ping(payload)?;
+        let encoded = encoder.ping(payload);
         self.write(&mut encoder, &[])?;
         drop(encoder);
-        self.flush_pending().map(|()| true)
+        self.flush_pending()?;
+        encoded?;
+        Ok(true)
     }
 
     /// Writes what was fed. If another thread holds the lock, that thread writes it.
@@ -194,15 +296,13 @@ impl WriteHalf {
 
     /// Frees memory that an idle connection doesn't need.
     pub(crate) fn shrink(&self) -> Result<()> {
-        if let Some(mut encoder) = self.try_lock() {
+        // Within a message, the compressor's memory is still needed.
+        if let Some(mut encoder) = self.try_lock()
+            && !self.message.is_open()
+        {
             encoder.shrink();
         }
         self.flush_pending()
-    }
-
-    fn schedule_close(&self, close: Close) {
-        self.closing.get_or_init(|| Deadline::after(self.close_within));
-        self.pending.set_close(close);
     }
 
     // WALK: flush_pending
@@ -244,84 +344,217 @@ impl WriteHalf {
         if total == 0 {
             return Ok(());
         }
-        let written =
-            write_with_min_rate(self.write_within, &*self.stream, encoder.batch(), behind);
-        encoder.written();
+        // The stream may be the caller's own, and may panic.
+        let written = catch_unwind(AssertUnwindSafe(|| {
+            write_with_min_rate(self.write_within, &*self.stream, encoder.batch(), behind)
+        }));
         let messages = encoder.take_message_count();
-        match written {
-            Ok(()) => self.traffic.sent(messages, total),
-            Err(_) => {
-                // Perhaps only the beginning of a frame was written: no other frame can follow it.
-                encoder.break_off();
-                self.abort();
+        let Ok(Ok(())) = written else {
+            // Perhaps only the beginning of a frame was written: no other frame can follow it.
+            encoder.break_off();
+            let failed = written.map(|written| too_slow_or_lost(written.unwrap_err()));
+            self.note_failed_write(matches!(failed, Ok(Error::WriteTimeout)));
+            return Err(failed.unwrap_or_else(|panic| resume_unwind(panic)));
+        };
+        encoder.written();
+        self.note_written(encoder, messages, total);
+        Ok(())
+    }
+
+    /// Writes what the stream takes at once, and keeps the rest of the batch. Returns whether it took
+    /// all of it.
+    fn write_some(&self, encoder: &mut Encoder) -> bool {
+        let deadline = Deadline::after(BULK_CLOSE_TIMEOUT);
+        while !encoder.batch().is_empty() {
+            let slices = [IoSlice::new(encoder.batch())];
+            let written = catch_unwind(AssertUnwindSafe(|| self.stream.write(&slices)));
+            match written.unwrap_or_else(|_| Err(ErrorKind::Other.into())) {
+                Ok(count @ 1..) => {
+                    encoder.written_in_part(count);
+                    let is_last = encoder.batch().is_empty();
+                    let messages = if is_last { encoder.take_message_count() } else { 0 };
+                    self.note_written(encoder, messages, count);
+                }
+                Err(error) if is_timeout(&error) => return false,
+                Ok(_) | Err(_) => {
+                    encoder.break_off();
+                    self.note_failed_write(false);
+                    return false;
+                }
+            }
+            if deadline.has_passed() {
+                return encoder.batch().is_empty();
             }
         }
-        written.map_err(too_slow_or_lost)
+        true
+    }
+
+    fn note_written(&self, encoder: &Encoder, messages: u64, bytes: usize) {
+        self.traffic.sent(messages, bytes);
+        self.ending.wrote(bytes);
+        if encoder.is_closed() && encoder.batch().is_empty() {
+            self.note(Event::Written);
+            self.end_when_both_have_closed();
+        }
+    }
+
+    /// A write has failed: nothing more can be sent. What the peer has sent before can still be read,
+    /// unless the peer is too slow: then the connection ends at once.
+    fn note_failed_write(&self, was_too_slow: bool) {
+        let why = if was_too_slow { Failure::TooSlow } else { Failure::Lost };
+        self.note(Event::Failed(why, Deadline::after(self.close_within)));
+        // A reading thread that waits has read all that came, and has to learn of this.
+        let wakes_reader = was_too_slow || self.reader_waits.load(SeqCst);
+        let how = if wakes_reader { Shutdown::Both } else { Shutdown::Write };
+        let _ = self.stream.shutdown(how);
     }
 
     /// Ends the connection at once. Threads that read or write wake with an error.
     pub(crate) fn abort(&self) {
-        self.gone.store(true, SeqCst);
+        self.note(Event::Failed(Failure::Lost, Deadline::after(Duration::ZERO)));
         let _ = self.stream.shutdown(Shutdown::Both);
     }
 
-    /// Sends what is queued in the outboxes, then our Close unless it has been sent; all before the
-    /// deadline.
-    pub(crate) fn close_before(&self, deadline: Deadline, close: Close) -> Result<()> {
-        self.outboxes.drain(deadline);
-        self.schedule_close(close);
-        let Some(mut encoder) = self.lock_before(deadline) else { return Err(Error::WriteTimeout) };
-        self.encode_pending(&mut encoder)?;
-        let written = write_before(deadline, &*self.stream, encoder.batch());
-        if written.is_ok() {
-            let total = encoder.batch().len();
-            self.traffic.sent(encoder.take_message_count(), total);
+    /// Sends our Close after all that goes before it, then ends the stream with a lingering close, so
+    /// that the peer sees our Close and not a reset. Only the first call does so. Returns what is known
+    /// about our last bytes, if the peer didn't end the stream in time.
+    pub(crate) fn close_and_linger(&self, close: Close) -> Option<Error> {
+        let mut unanswered = None;
+        let _ = self.close(Ask::when_drained(close, self.close_within));
+        match self.wait_until_close_is_out() {
+            State::Sent(_) => {
+                let linger = self.linger(Deadline::after(self.close_within));
+                if self.role == Role::Client && self.ending.peer_side() == PeerSide::Closed {
+                    await_peer_eof(linger.deadline(), &*self.stream);
+                }
+                if !lingering_close(linger, &*self.stream) {
+                    unanswered = Some(self.unanswered());
+                }
+            }
+            State::Over => return None,
+            State::Open | State::Asked(_) | State::Due(_) | State::Broken(..) => self.abort(),
         }
-        encoder.break_off();
-        written.map_err(too_slow_or_lost)
+        self.note(Event::Ended);
+        // A thread that waits for the end of a message, or for the lock, gets an error.
+        if let Some(mut encoder) = self.try_lock() {
+            encoder.break_off();
+        }
+        unanswered
     }
 
-    /// Sends our Close, then ends the stream with a lingering close, so that the peer sees our
-    /// Close and not a reset. Only the first call does so.
-    pub(crate) fn close_and_linger(&self, deadline: Deadline, close: Close) {
-        if self.gone.swap(true, SeqCst) {
-            // The stream has ended. Threads that send must get an error, and the outboxes' threads
-            // must wake, or they'd wait for ever.
-            if let Some(mut encoder) = self.try_lock() {
-                encoder.break_off();
+    /// The peer hasn't answered our Close in time. What of all that we wrote has its system not taken?
+    pub(crate) fn unanswered(&self) -> Error {
+        match self.stream.unsent() {
+            Some(bytes @ 1..) => Error::BytesLost(bytes),
+            Some(0) | None => Error::PeerTimeout,
+        }
+    }
+
+    /// Waits until our Close is out. The minimum rate bounds the threads that write what goes before
+    /// it; a message that has begun and doesn't go on is not waited for longer than `Limits::write`.
+    fn wait_until_close_is_out(&self) -> State {
+        let mut stall = Stall::new(self.write_within);
+        let mut has_hurried = false;
+        loop {
+            let flushed = self.flush_unless_busy();
+            let state = self.ending.wait_until_sent(LOOK_EVERY);
+            if flushed.is_err() || !matches!(state, State::Asked(_) | State::Due(_)) {
+                return self.ending.state();
             }
-            return self.outboxes.drain(Deadline::after(Duration::ZERO));
+            if stall.is_over(self.ending.written(), self.is_writing()) {
+                if has_hurried {
+                    return state;
+                }
+                has_hurried = true;
+                stall = Stall::new(self.write_within);
+                self.hurry_close();
+            }
         }
-        let _ = self.close_before(deadline, close);
-        if self.peer_ends_stream.load(SeqCst) {
-            await_peer_eof(deadline, &*self.stream);
+    }
+
+    /// Our Close has waited long enough for what goes before it.
+    pub(crate) fn hurry_close(&self) {
+        if let State::Asked(ask) = self.ending.state() {
+            log::info!("{} closes, though not all that goes before it is sent", self.id);
+            let _ = self.close(Ask { urgency: Urgency::Now, ..ask });
         }
-        lingering_close(deadline, &*self.stream);
+    }
+
+    /// How long the peer may take to read our last bytes: until the deadline, or longer while it shows
+    /// that it still reads, because each `Limits::close` may bring it 64 KiB of what we sent.
+    pub(crate) fn linger(&self, deadline: Deadline) -> Linger {
+        Linger::renewed(deadline, self.close_within, self.ending.written())
     }
 
     /// §5.5.1: both have sent a Close. A server ends its direction at once, whatever its handler
-    /// still does; a client waits for that.
-    pub(crate) fn both_have_closed(&self) {
-        match self.role {
-            Role::Server => drop(self.stream.shutdown(Shutdown::Write)),
-            Role::Client => self.peer_ends_stream.store(true, SeqCst),
+    /// still does; a client waits for that. After a broken rule each ends its own.
+    fn end_when_both_have_closed(&self) {
+        if !matches!(self.ending.state(), State::Sent(_)) {
+            return;
+        }
+        match (self.ending.peer_side(), self.role) {
+            (PeerSide::Open, _) | (PeerSide::Closed, Role::Client) => {}
+            (PeerSide::Closed, Role::Server) | (PeerSide::BrokeRule, _) => {
+                let _ = self.stream.shutdown(Shutdown::Write);
+            }
         }
     }
 
-    /// Locks the encoder, for a message that is written piece by piece.
+    /// Locks the encoder.
     #[inline]
     pub(crate) fn lock(&self) -> MutexGuard<'_, Encoder> {
         lock(&self.encoder)
     }
 
-    /// Locks the encoder if the thread that holds it unlocks before the deadline.
-    fn lock_before(&self, deadline: Deadline) -> Option<MutexGuard<'_, Encoder>> {
-        loop {
-            match self.try_lock() {
-                None if !deadline.has_passed() => thread::sleep(Duration::from_millis(1)),
-                lock => return lock,
-            }
+    /// Locks the encoder for a new message, unless our Close is asked for or nothing can be sent.
+    #[inline]
+    pub(crate) fn lock_for_message(&self) -> Result<MutexGuard<'_, Encoder>> {
+        let encoder = self.lock_between_messages()?;
+        if !self.ending.refuses_messages() {
+            return Ok(encoder);
         }
+        drop(encoder);
+        self.flush_pending()?;
+        Err(Error::Closed)
+    }
+
+    /// Locks the encoder once no message is open: fragments of two messages may not mix (§5.4).
+    #[inline]
+    fn lock_between_messages(&self) -> Result<MutexGuard<'_, Encoder>> {
+        let encoder = self.lock();
+        match self.message.is_open() {
+            false => Ok(encoder),
+            true => self.wait_between_messages(encoder),
+        }
+    }
+
+    /// Waits for the end of the open message, and not longer than `Limits::write` while it doesn't go
+    /// on.
+    #[cold]
+    fn wait_between_messages<'a>(
+        &'a self,
+        mut encoder: MutexGuard<'a, Encoder>,
+    ) -> Result<MutexGuard<'a, Encoder>> {
+        let mut stall = Stall::new(self.write_within);
+        while self.message.is_open() && !encoder.is_closed() {
+            drop(encoder);
+            self.flush_pending()?;
+            self.message.wait(LOOK_EVERY)?;
+            if stall.is_over(self.ending.written(), self.is_writing()) {
+                return Err(Error::WriteTimeout);
+            }
+            encoder = self.lock();
+        }
+        Ok(encoder)
+    }
+
+    /// Whether a thread holds the lock. (It doesn't hold it while it waits for anything but a write.)
+    pub(crate) fn is_writing(&self) -> bool {
+        let Some(encoder) = self.try_lock() else { return true };
+        drop(encoder);
+        // A failure ends the connection, which this thread will see.
+        let _ = self.flush_pending();
+        false
     }
 
     fn try_lock(&self) -> Option<MutexGuard<'_, Encoder>> {

@@ -83,9 +83,9 @@ pub fn quote_all(texts: &[&str]) -> String {
     if quoted.is_empty() { "none".into() } else { quoted.join(" and ") }
 }
 
-/// Text from a peer as it may be shown on a terminal or a page. What could change what a person sees is
-/// escaped: control characters, those that turn the direction of writing, and those that are not seen
-/// at all, in which a text can hide another.
+/// Text from a peer as it may be shown on a terminal or a page. Characters that could mislead a person
+/// are escaped: control characters, characters that change the direction of writing, and invisible ones,
+/// in which a text can hide another.
 pub fn escape(text: &str) -> String {
     text.chars().flat_map(escaped).collect()
 }

@@ -12,6 +12,8 @@ use super::diagnostic::{Diagnostic, quote};
 pub enum Misuse {
     /// The caller sends something after our Close frame.
     AfterClose,
+    /// The thread that has a `MessageWriter` open begins another message.
+    WithinMessage,
     /// A ping or close reason of this many bytes, which don't fit into a control frame.
     ControlTooLong(usize),
     /// A close code that may not be sent.
@@ -45,8 +47,9 @@ impl Misuse {
     pub fn diagnostic(&self) -> Diagnostic {
         match self {
             Misuse::AfterClose => Diagnostic::about("nothing after a close", ""),
+            Misuse::WithinMessage => Diagnostic::about("a message within a message", ""),
             Misuse::ControlTooLong(length) => Diagnostic::about("ping or reason too long", length),
-            Misuse::CloseCode(code) => Diagnostic::about("close code that may not travel", code),
+            Misuse::CloseCode(code) => Diagnostic::about("close code that may not be sent", code),
             Misuse::NotUtf8 => Diagnostic::about("text to send not UTF-8", ""),
             Misuse::Header(name, value) => Diagnostic::about(
                 "not a header to send",

@@ -20,12 +20,12 @@ pub struct Buffer {
     room: Vec<u8>,
     start: usize,
     end: usize,
-    needed: Habit,
+    recent_peak: RecentPeak,
 }
 
 impl Default for Buffer {
     fn default() -> Buffer {
-        Buffer { room: vec![0; LEAST_ROOM], start: 0, end: 0, needed: Habit::default() }
+        Buffer { room: vec![0; LEAST_ROOM], start: 0, end: 0, recent_peak: RecentPeak::default() }
     }
 }
 
@@ -66,13 +66,13 @@ impl Buffer {
     pub fn filled(&mut self, count: usize) {
         let filled_up = count == self.room.len() - self.end;
         self.end += count;
-        let lately = self.needed.note(self.end);
+        let peak = self.recent_peak.note(self.end);
         if filled_up && self.room.len() < MOST_ROOM {
             self.resize(self.room.len() * 2);
-        } else if let Some(most) = lately
-            && 4 * most.max(LEAST_ROOM) <= self.room.len()
+        } else if let Some(peak) = peak
+            && 4 * peak.max(LEAST_ROOM) <= self.room.len()
         {
-            self.resize(2 * most.max(LEAST_ROOM));
+            self.resize(2 * peak.max(LEAST_ROOM));
         }
     }
 
@@ -89,21 +89,21 @@ impl Buffer {
     }
 }
 
-/// Tracks how much of a buffer was needed recently.
+/// Tracks the most that was needed of a buffer recently.
 #[derive(Debug, Default)]
-pub struct Habit {
-    times: u32,
-    most: usize,
+pub struct RecentPeak {
+    count: u32,
+    peak: usize,
 }
 
-impl Habit {
-    /// Notes how much was needed this time. Once in a while, returns the most that was needed since
-    /// the last such return.
+impl RecentPeak {
+    /// Notes how much was needed this time. Every 32nd call returns the most that was needed in these
+    /// calls, the others return `None`.
     #[inline]
     pub fn note(&mut self, needed: usize) -> Option<usize> {
-        const OF_LATE: u32 = 32;
-        (self.times, self.most) = (self.times + 1, self.most.max(needed));
-        (self.times == OF_LATE).then(|| std::mem::take(self).most)
+        const RECENT: u32 = 32;
+        (self.count, self.peak) = (self.count + 1, self.peak.max(needed));
+        (self.count == RECENT).then(|| std::mem::take(self).peak)
     }
 }
 

@@ -88,7 +88,7 @@ impl Decoder {
         Decoder { inflater, ..self }
     }
 
-    /// Sets another limit for messages that are delivered in pieces, which nobody holds whole.
+    /// Sets another limit for messages that are delivered in pieces, which are never in memory as a whole.
     pub fn limit_pieces(self, max_pieces: u64) -> Decoder {
         Decoder { max_pieces, ..self }
     }

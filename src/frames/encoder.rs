@@ -19,7 +19,7 @@
 
 use std::fmt;
 
-use super::buffer::Habit;
+use super::buffer::RecentPeak;
 use super::close::Close;
 use super::close_code::CloseCode;
 use super::deflate::Deflater;
@@ -45,7 +45,7 @@ pub struct Encoder {
     compressing: bool,
     batch: Vec<u8>,
     /// How large the recent batches were.
-    needed: Habit,
+    recent_peak: RecentPeak,
     closed: bool,
     /// Whole messages that have entered the batch since the last `take_message_count`.
     messages: u64,
@@ -55,8 +55,8 @@ impl Encoder {
     /// Creates the encoder of a client, or of a server if `masks` is `None`.
     pub fn new(masks: Option<Masks>) -> Encoder {
         let (deflater, compressing, batch) = (None, false, Vec::new());
-        let needed = Habit::default();
-        Encoder { masks, deflater, compressing, batch, needed, closed: false, messages: 0 }
+        let recent_peak = RecentPeak::default();
+        Encoder { masks, deflater, compressing, batch, recent_peak, closed: false, messages: 0 }
     }
 
     /// Sets the deflater, if both ends agreed on compression.
@@ -135,13 +135,18 @@ impl Encoder {
     /// one, unless it's huge or the recent batches didn't need it.
     pub fn written(&mut self) {
         const KEPT: usize = 512 * 1024;
-        let lately = self.needed.note(self.batch.len());
+        let peak = self.recent_peak.note(self.batch.len());
         self.batch.clear();
         if self.batch.capacity() > KEPT {
             self.batch = Vec::new();
-        } else if let Some(most) = lately {
-            self.batch.shrink_to(2 * most);
+        } else if let Some(peak) = peak {
+            self.batch.shrink_to(2 * peak);
         }
+    }
+
+    /// Drops so many bytes from the front of the batch, which the caller has written.
+    pub fn written_in_part(&mut self, count: usize) {
+        self.batch.drain(..count);
     }
 
     /// Frees memory that an idle connection doesn't need.
@@ -189,8 +194,8 @@ impl Encoder {
         match &mut self.deflater {
             Some(deflater) if self.compressing => {
                 let deflated = deflater.deflate(payload, fin);
-                let behind = self.frame(opcode, is_first, &deflated, fin);
-                self.batch.extend_from_slice(behind);
+                let after_batch = self.frame(opcode, is_first, &deflated, fin);
+                self.batch.extend_from_slice(after_batch);
                 Ok(&[])
             }
             _ => Ok(self.frame(opcode, false, payload, fin)),

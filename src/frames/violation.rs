@@ -93,7 +93,7 @@ impl Violation {
                 (Code::PROTOCOL_ERROR, "close payload of one byte", nothing)
             }
             Violation::CloseCode(code) => {
-                (Code::PROTOCOL_ERROR, "close code that may not travel", code.to_string())
+                (Code::PROTOCOL_ERROR, "close code that may not be sent", code.to_string())
             }
             Violation::ReasonNotUtf8 => (Code::INVALID_PAYLOAD, "close reason not UTF-8", nothing),
         }

@@ -151,6 +151,8 @@ pub fn is_interim(status: u16) -> bool {
 pub struct HandshakeError {
     /// The status, if the answer was HTTP.
     pub status: Option<u16>,
+    /// The response's head, if the answer was HTTP: `Retry-After`, `Location`, `WWW-Authenticate`.
+    pub head: Option<Box<Head>>,
     /// The text of the response's body, at most a few KiB.
     pub body: String,
     /// The rule, what the client saw, the usual cause and the fix.
@@ -161,6 +163,7 @@ impl HandshakeError {
     fn new(status: Option<u16>, heading: &'static str, seen: impl fmt::Display) -> HandshakeError {
         HandshakeError {
             status,
+            head: None,
             body: String::new(),
             diagnostic: Box::new(Diagnostic::about(heading, seen)),
         }
@@ -175,6 +178,16 @@ impl HandshakeError {
             _ => "an answer that is not HTTP",
         };
         HandshakeError::new(None, heading, &refusal.diagnostic().seen)
+    }
+
+    /// The value of the first header of the response with this name, ignoring case.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.head.as_ref()?.header(name)
+    }
+
+    /// The same error, with the head that it is about.
+    fn about(self, head: &Head) -> HandshakeError {
+        HandshakeError { head: Some(Box::new(head.clone())), ..self }
     }
 
     /// A proxy's answer to CONNECT that opens no tunnel.
@@ -209,19 +222,17 @@ impl std::error::Error for HandshakeError {}
 fn not_switching(status: u16, head: &Head) -> HandshakeError {
     let heading = match status {
         // A 304 leads nowhere: it says that what the client has is still good.
-        300..=303 | 305..=399 => "an answer elsewhere",
+        300..=303 | 305..=399 => "a redirect",
         401 | 403 | 407 => "an answer that asks who you are",
         _ => "another answer",
     };
     let location = head.header("Location").map(|to| format!(", Location: {}", quote(to)));
-    HandshakeError::new(
-        Some(status),
-        heading,
-        quote(head.first_line()) + &location.unwrap_or_default(),
-    )
+    let seen = quote(head.first_line()) + &location.unwrap_or_default();
+    HandshakeError::new(Some(status), heading, seen).about(head)
 }
 
 fn wrong_101(head: &Head, name: &str, expected: &str) -> HandshakeError {
     let values = quote_all(&head.headers(name));
-    HandshakeError::new(Some(101), "a wrong 101", format!("{name}: {values}; expected: {expected}"))
+    let seen = format!("{name}: {values}; expected: {expected}");
+    HandshakeError::new(Some(101), "a wrong 101", seen).about(head)
 }

@@ -77,9 +77,9 @@ impl Cursor<'_> {
     /// Takes this punctuation mark and the white space around it, if it comes next.
     fn eat(&mut self, mark: char) -> bool {
         self.rest = trim(self.rest);
-        let behind = self.rest.strip_prefix(mark);
-        self.rest = trim(behind.unwrap_or(self.rest));
-        behind.is_some()
+        let after_mark = self.rest.strip_prefix(mark);
+        self.rest = trim(after_mark.unwrap_or(self.rest));
+        after_mark.is_some()
     }
 
     fn token(&mut self) -> Option<String> {

@@ -36,7 +36,7 @@ impl Origin {
 
 /// Whether a page could have this origin: `null`, or `scheme://host[:port]` and nothing more.
 pub(super) fn can_match(listed: &str) -> bool {
-    listed == "null" || Origin::parse(listed).is_some()
+    ["null", "self", SELF_OVER_TLS].contains(&listed) || Origin::parse(listed).is_some()
 }
 
 /// Which pages may connect.
@@ -48,24 +48,38 @@ pub enum Origins {
     /// The same at a server that speaks TLS, whose pages come by https. A page of http may have been
     /// written by anyone on its way, so the user's cookies aren't for it.
     SameHostOverTls,
-    /// Those listed, compared whole.
+    /// Those listed, compared whole; `self` stands for the pages of this very host and port.
     Listed(Vec<String>),
     /// All pages. This is safe only if no cookie and no client address grants any rights.
     Any,
 }
 
+/// What `self` in a list becomes at a server that speaks TLS. No origin has a space.
+const SELF_OVER_TLS: &str = "self by https";
+
 impl Origins {
+    /// The same rule at a server that speaks TLS: its own pages come by https.
+    pub fn over_tls(self) -> Origins {
+        let over_tls = |one: String| if one == "self" { SELF_OVER_TLS.into() } else { one };
+        match self {
+            Origins::SameHost => Origins::SameHostOverTls,
+            Origins::Listed(listed) => Origins::Listed(listed.into_iter().map(over_tls).collect()),
+            origins => origins,
+        }
+    }
+
     // WALK: origin
     /// Whether a page of this origin may connect to this host.
     pub fn allow(&self, origin: &str, host: &str) -> bool {
         match self {
             Origins::Any => true,
             Origins::Listed(listed) if origin == "null" => listed.iter().any(|one| one == "null"),
-            Origins::Listed(listed) => Origin::parse(origin).is_some_and(|origin| {
-                listed
-                    .iter()
-                    .filter_map(|one| Origin::parse(one))
-                    .any(|one| one.is_same_as(&origin))
+            Origins::Listed(listed) => listed.iter().any(|one| match one.as_str() {
+                "self" => is_of_host(origin, host, &["http", "https"]),
+                SELF_OVER_TLS => is_of_host(origin, host, &["https"]),
+                one => Origin::parse(origin)
+                    .zip(Origin::parse(one))
+                    .is_some_and(|(origin, one)| one.is_same_as(&origin)),
             }),
             Origins::SameHost => is_of_host(origin, host, &["http", "https"]),
             Origins::SameHostOverTls => is_of_host(origin, host, &["https"]),
@@ -98,6 +112,23 @@ impl fmt::Display for Origins {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn self_in_a_list_stands_for_the_pages_of_this_host_and_port_and_over_tls_only_those_by_https()
+    {
+        let listed = || Origins::Listed(vec!["self".into(), "http://a.example".into()]);
+        for (origin, plain, over_tls) in [
+            ("http://b:9001", true, false),
+            ("https://b:9001", true, true),
+            ("http://a.example", true, true),
+            ("http://b:9002", false, false),
+            ("self", false, false),
+            ("self by https", false, false),
+        ] {
+            assert_eq!(listed().allow(origin, "b:9001"), plain, "{origin}");
+            assert_eq!(listed().over_tls().allow(origin, "b:9001"), over_tls, "{origin}");
+        }
+    }
 
     #[test]
     fn the_same_host_may_connect_letter_case_and_default_port_aside() {

@@ -19,6 +19,7 @@ use crate::http::authority::{Authority, Hosts};
 use crate::http::head::Head;
 use crate::http::refusal::Refusal;
 use crate::http::request::Request;
+use crate::http::response::write_header;
 use crate::http::token::is_token;
 
 /// The only version of the protocol (§4.1).
@@ -71,6 +72,9 @@ pub enum Decision {
     Switch(Agreement),
 }
 
+/// Headers of a 101 that its caller may not set: those of the handshake, and those of a body.
+const OURS: [&str; 4] = ["Upgrade", "Connection", "Content-Length", "Transfer-Encoding"];
+
 /// What both ends have agreed on.
 #[derive(Clone, Debug)]
 pub struct Agreement {
@@ -82,6 +86,24 @@ pub struct Agreement {
 }
 
 impl Agreement {
+    /// The bytes of the 101 response (§4.2.2), with headers of the caller's own after those of the
+    /// handshake, which can't be set.
+    pub fn response_with(&self, headers: &[(String, String)]) -> Result<Vec<u8>, Misuse> {
+        let mut response = self.response();
+        response.truncate(response.len() - b"\r\n".len());
+        for (name, value) in headers {
+            let name_is = |ours: &&str| ours.eq_ignore_ascii_case(name);
+            let is_ours =
+                OURS.iter().any(name_is) || name.to_ascii_lowercase().starts_with("sec-websocket-");
+            if is_ours {
+                return Err(Misuse::Header(name.clone(), value.clone()));
+            }
+            write_header(&mut response, name, value)?;
+        }
+        response.extend_from_slice(b"\r\n");
+        Ok(response)
+    }
+
     /// The bytes of the 101 response (§4.2.2).
     pub fn response(&self) -> Vec<u8> {
         let mut response = format!(

@@ -38,7 +38,7 @@ enum Rest {
     All,
 }
 
-/// The longest line in front of a chunk. Nobody needs the extensions that may stand behind the length.
+/// The longest line before a chunk. It may have extensions after the length, which no program needs.
 const MOST_OF_A_LINE: usize = 256;
 
 impl Body {

@@ -15,6 +15,8 @@
 //! host and port, and [`handshake::server`](crate::handshake::server) decides whether the request
 //! becomes a WebSocket.
 
+use std::net::SocketAddr;
+
 use super::authority::Authority;
 use super::head::{EMPTY_LINE, Head};
 use super::refusal::Refusal;
@@ -30,6 +32,7 @@ pub struct Request {
     authority: Option<String>,
     path: String,
     query: Option<String>,
+    peer: Option<SocketAddr>,
 }
 
 impl Request {
@@ -65,7 +68,18 @@ impl Request {
         };
         let path = if path.is_empty() { "/" } else { path }.to_owned();
         let (method, authority) = (method.to_owned(), authority.map(str::to_owned));
-        Ok(Request { method, authority, path, query, head })
+        Ok(Request { method, authority, path, query, head, peer: None })
+    }
+
+    /// Notes the address that the request came from.
+    pub(crate) fn set_peer(&mut self, peer: Option<SocketAddr>) {
+        self.peer = peer;
+    }
+
+    /// At a server: the address that the request came from, if its stream has one. Behind a proxy it is
+    /// the proxy's.
+    pub fn peer(&self) -> Option<SocketAddr> {
+        self.peer
     }
 
     /// The method. A WebSocket needs `GET`.

@@ -12,12 +12,16 @@
 //! |---|---|
 //! | `pages.rs` | How many pages may be made at a time? |
 //! | `registry.rs` | Which connections are pending or open, which is evicted, and how does the server shut down? |
+//! | `admission.rs` | What did the application find out about a client that it lets in? |
 //! | `upgrade.rs` | How does an accepted stream become a `WebSocket`? |
 //! | `threads.rs` | Which thread serves a connection? |
+//! | `running.rs` | How is a server stopped and waited for that runs in a thread of its own? |
 //! | `server.rs` | How is each connection accepted, and what if there is no thread for it? |
 
+pub(crate) mod admission;
 pub(crate) mod pages;
 pub(crate) mod registry;
+pub(crate) mod running;
 pub(crate) mod server;
 pub(crate) mod threads;
 pub(crate) mod upgrade;

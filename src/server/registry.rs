@@ -7,14 +7,15 @@
 //!   been pending longest isn't honest.
 //! - An open connection holds a [`Permit`]. There's a fixed number of them. A connection gives its
 //!   permit back after its closing handshake, however it ended.
-//! - When the server stops, it sends a Close with 1001 on every open connection and gives out no
-//!   more permits. A handler that waits in `recv` wakes when the peer answers that Close, or when
-//!   the deadline for closing passes; when the grace is over, the server aborts the connection.
+//! - When the server stops, it gives out no more permits, and each open connection gets a Close with
+//!   1001: at once if its handler waits in `recv`, else when the handler does so or returns. So a reply
+//!   that is ready within the grace goes out. A connection whose handler is still busy gets its Close at
+//!   nine tenths of the grace, and the server aborts what is still open at its end.
 
 use std::cell::Cell;
 use std::collections::{HashMap, VecDeque};
 use std::io::{self, PipeReader};
-use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::net::Shutdown;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
@@ -23,10 +24,10 @@ use std::time::Duration;
 use super::pages::Pages;
 use crate::connection::close_guard::Owner;
 use crate::connection::counters::{Counters, Totals};
+use crate::connection::ending::{Ask, Urgency};
 use crate::connection::write_half::WriteHalf;
-use crate::frames::close::Close;
-use crate::frames::close_code::CloseCode;
 use crate::transport::deadline::Deadline;
+use crate::transport::listener::Door;
 use crate::transport::lock::lock;
 use crate::transport::stream::Stream;
 
@@ -34,17 +35,46 @@ use crate::transport::stream::Stream;
 pub(crate) struct Registry {
     pub(crate) totals: Arc<Totals>,
     pub(crate) pages: Pages,
-    address: Option<SocketAddr>,
+    /// Where the listener is reached, if there is one.
+    door: Option<Door>,
     /// A spare descriptor, freed for the connection that wakes `accept`.
     reserve: Mutex<Option<Reserve>>,
     next_id: AtomicU64,
     pending: Mutex<VecDeque<Pending>>,
-    /// By connection id. `None` while the 101 is being written: there's no write half yet.
-    open: Mutex<HashMap<u64, Option<Arc<WriteHalf>>>>,
+    /// By connection id: those that hold a permit.
+    open: Mutex<HashMap<u64, Admitted>>,
     one_closed: Condvar,
     stopping: AtomicBool,
-    /// Set when the server stops: every connection must have closed by then.
-    close_by: Mutex<Deadline>,
+    /// Set when the server stops.
+    grace: Mutex<Grace>,
+    /// `serve` runs, and will shut the server down when it stops.
+    is_serving: AtomicBool,
+}
+
+/// How far a connection that holds a permit has come.
+enum Admitted {
+    /// The application still thinks about its request.
+    Authorizing,
+    /// The 101 is being written: there's no write half yet.
+    Answering,
+    Open(Arc<WriteHalf>),
+}
+
+/// How long the connections have when the server stops.
+#[derive(Clone, Copy)]
+struct Grace {
+    /// Until then handlers may finish what they're answering.
+    answer_by: Deadline,
+    /// By then every connection must have closed.
+    close_by: Deadline,
+}
+
+impl Grace {
+    fn new(grace: Duration) -> Grace {
+        // The last tenth is for the closing handshakes of those that were busy.
+        let answer_by = Deadline::after(grace - grace / 10);
+        Grace { answer_by, close_by: Deadline::after(grace) }
+    }
 }
 
 /// A connection in its handshake, or one that gets a plain HTTP answer.
@@ -66,24 +96,30 @@ impl Reserve {
 }
 
 impl Registry {
-    pub(crate) fn new(address: Option<SocketAddr>) -> Arc<Registry> {
+    pub(crate) fn new(door: Option<Door>) -> Arc<Registry> {
         Arc::new(Registry {
             totals: Arc::default(),
             pages: Pages::default(),
-            address,
-            reserve: Mutex::new(address.and_then(|_| Reserve::new())),
+            reserve: Mutex::new(door.as_ref().and_then(|_| Reserve::new())),
+            door,
             next_id: AtomicU64::new(1),
             pending: Mutex::default(),
             open: Mutex::default(),
             one_closed: Condvar::new(),
             stopping: AtomicBool::new(false),
-            close_by: Mutex::new(Deadline::after(Duration::ZERO)),
+            grace: Mutex::new(Grace::new(Duration::ZERO)),
+            is_serving: AtomicBool::new(false),
         })
     }
 
     /// An id for a new connection.
     pub(crate) fn next_id(&self) -> u64 {
         self.next_id.fetch_add(1, SeqCst)
+    }
+
+    /// Notes that `serve` runs, so that `stop` leaves the shutdown to it.
+    pub(crate) fn note_serving(&self) {
+        self.is_serving.store(true, SeqCst);
     }
 
     /// Whether the server is stopping.
@@ -120,59 +156,86 @@ impl Registry {
         if open.len() >= places || self.is_stopping() {
             return None;
         }
-        open.insert(id, None);
+        open.insert(id, Admitted::Authorizing);
         Some(Permit { registry: self.clone(), id, is_open: false })
     }
 
-    /// Sends 1001 on every open connection, waits for them to close, and aborts those that haven't
-    /// closed in time.
+    /// Closes every connection, each step within its bound.
     pub(crate) fn shut_down(&self) {
+        // 1. Pending connections end at once; there's no new permit.
         for pending in lock(&self.pending).drain(..) {
             let _ = pending.stream.shutdown(Shutdown::Read);
         }
-        let write_halves: Vec<_> = lock(&self.open).values().flatten().cloned().collect();
-        // Each Close takes about 10 ms at most; thousands of peers with full buffers must not add up to
-        // minutes.
-        let bulk = Deadline::after(Duration::from_secs(1));
-        for write_half in write_halves {
-            if bulk.has_passed() && self.patience().is_err() {
-                break;
+        // 2. The others get their Close when what is queued or being answered has gone out.
+        let mut are_closed = false;
+        while !are_closed && !self.grace().answer_by.has_passed() {
+            self.close_all(Urgency::WhenIdle);
+            are_closed = self.wait_until_closed(|grace| grace.answer_by);
+        }
+        // 3. Those that are still busy get it now.
+        while !are_closed && !self.grace().close_by.has_passed() {
+            self.close_all(Urgency::Now);
+            are_closed = self.wait_until_closed(|grace| grace.close_by);
+        }
+        // 4. The grace is over.
+        if !are_closed {
+            self.close_all(Urgency::Now);
+            let open = lock(&self.open);
+            if !open.is_empty() {
+                log::info!("{} connections did not close in time and are cut", open.len());
             }
-            write_half.close_without_waiting(going_away());
+            open.values().filter_map(Admitted::write_half).for_each(|half| half.abort());
         }
-        let mut open = lock(&self.open);
-        while let (false, Ok(patience)) = (open.is_empty(), self.patience()) {
-            let waited = self.one_closed.wait_timeout(open, patience);
-            open = waited.unwrap_or_else(PoisonError::into_inner).0;
-        }
-        if !open.is_empty() {
-            log::info!("{} connections did not close in time and are cut", open.len());
-        }
-        open.values().flatten().for_each(|write_half| write_half.abort());
     }
 
-    /// Wakes the accepting thread: `accept` can't be interrupted, so this connects to it.
-    fn wake(&self, mut address: SocketAddr) {
-        if address.ip().is_unspecified() {
-            address.set_ip(match address {
-                SocketAddr::V4(_) => [127, 0, 0, 1].into(),
-                SocketAddr::V6(_) => [0, 0, 0, 0, 0, 0, 0, 1].into(),
-            });
+    /// Sends 1001 on every open connection on which it's due. Each takes about 10 ms at most; thousands
+    /// of peers with full buffers must not add up to minutes.
+    fn close_all(&self, urgency: Urgency) {
+        let halves: Vec<_> =
+            lock(&self.open).values().filter_map(Admitted::write_half).cloned().collect();
+        let bulk = Deadline::after(Duration::from_millis(500));
+        for write_half in halves {
+            if bulk.has_passed() && self.grace().close_by.has_passed() {
+                break;
+            }
+            write_half.close_without_waiting(Ask::going_away(urgency));
         }
+    }
+
+    /// Waits until all connections have closed, or for a second: then a Close that a full buffer didn't
+    /// take is tried again. Returns whether all have closed.
+    fn wait_until_closed(&self, until: impl Fn(Grace) -> Deadline) -> bool {
+        let mut open = lock(&self.open);
+        let again = Deadline::after(Duration::from_secs(1));
+        while let (false, Ok(rest), Ok(patience)) =
+            (open.is_empty(), again.remaining(), until(self.grace()).remaining())
+        {
+            let waited = self.one_closed.wait_timeout(open, rest.min(patience));
+            open = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+        open.is_empty()
+    }
+
+    /// Wakes the accepting thread.
+    fn wake(&self, door: &Door) {
         drop(lock(&self.reserve).take());
-        if let Err(error) = TcpStream::connect_timeout(&address, Duration::from_secs(1)) {
+        if let Err(error) = door.knock() {
             log::warn!("stop can't wake `accept`, which ends with the next client: {error}");
         }
     }
 
-    /// How long the connections may still take to close.
-    fn patience(&self) -> io::Result<Duration> {
-        lock(&self.close_by).remaining()
+    fn grace(&self) -> Grace {
+        *lock(&self.grace)
     }
 }
 
-fn going_away() -> Close {
-    Close { code: CloseCode::GOING_AWAY, reason: "the server stops".into() }
+impl Admitted {
+    fn write_half(&self) -> Option<&Arc<WriteHalf>> {
+        match self {
+            Admitted::Authorizing | Admitted::Answering => None,
+            Admitted::Open(write_half) => Some(write_half),
+        }
+    }
 }
 
 /// A pending connection's entry in the registry. Dropping it removes the entry.
@@ -262,13 +325,19 @@ impl Permit {
         self.registry.totals.clone()
     }
 
+    /// Counts the connection as open, just before its 101 is written: a client that reads the 101 is
+    /// open.
+    pub(crate) fn answering(&self) {
+        lock(&self.registry.open).insert(self.id, Admitted::Answering);
+    }
+
     /// Registers the write half once the 101 is written: from now on `shut_down` can close this
     /// connection. Returns what the connection tells of its end.
     pub(crate) fn open(mut self, write_half: &Arc<WriteHalf>) -> Arc<dyn Owner> {
         self.registry.totals.accepted();
-        lock(&self.registry.open).insert(self.id, Some(write_half.clone()));
+        lock(&self.registry.open).insert(self.id, Admitted::Open(write_half.clone()));
         if self.registry.is_stopping() {
-            write_half.close_without_waiting(going_away());
+            write_half.close_without_waiting(Ask::going_away(Urgency::WhenIdle));
         }
         self.is_open = true;
         self.registry.clone()
@@ -300,34 +369,43 @@ pub struct Handle {
     pub(crate) registry: Arc<Registry>,
 }
 
+impl std::fmt::Debug for Handle {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Handle").field("counters", &self.counters()).finish()
+    }
+}
+
 impl Handle {
-    /// Stops the server. It accepts no new connection and sends a Close with 1001 on each open one.
-    /// Peers have the time `grace` to answer and handlers to return; then the server aborts the
-    /// connections that are still open, and `serve` returns. This call doesn't wait for that. A
-    /// second call only changes the grace.
+    /// Stops the server: it accepts no new connection, and closes the open ones with 1001. What is queued
+    /// in an outbox goes out first, and what a handler answers before it waits in `recv` again. A handler
+    /// that is still busy after nine tenths of the grace finds its connection closing. The peers have the
+    /// whole grace for their own Close; then the server aborts the connections that are still open, and
+    /// `serve` returns. This call doesn't wait for that. A second call only changes the grace.
     pub fn stop(&self, grace: Duration) {
         let registry = &self.registry;
-        *lock(&registry.close_by) = Deadline::after(grace);
-        // `shut_down` waits with the old deadline: wake it, so that it takes the new one.
+        *lock(&registry.grace) = Grace::new(grace);
+        // `shut_down` waits with the old deadlines: wake it, so that it takes the new ones.
         let open = lock(&registry.open);
         registry.one_closed.notify_all();
         drop(open);
         if registry.stopping.swap(true, SeqCst) {
             return;
         }
-        match registry.address {
-            Some(address) => registry.wake(address),
-            // A server without a listener has no `serve` that would shut it down.
-            None => {
-                let registry = registry.clone();
-                let shutting_down = thread::Builder::new().spawn(move || registry.shut_down());
-                shutting_down.map_or_else(|error| log::error!("stop: {error}"), drop);
-            }
+        if let Some(door) = &registry.door {
+            registry.wake(door);
+        }
+        // A server whose streams come from `accept` has no `serve` that would shut it down.
+        if !registry.is_serving.load(SeqCst) {
+            let registry = registry.clone();
+            let shutting_down = thread::Builder::new().spawn(move || registry.shut_down());
+            shutting_down.map_or_else(|error| log::error!("stop: {error}"), drop);
         }
     }
 
     /// What the server has counted so far.
     pub fn counters(&self) -> Counters {
-        self.registry.totals.counters(lock(&self.registry.open).len())
+        let open = lock(&self.registry.open);
+        let is_open = |admitted: &&Admitted| !matches!(admitted, Admitted::Authorizing);
+        self.registry.totals.counters(open.values().filter(is_open).count())
     }
 }

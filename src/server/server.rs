@@ -8,14 +8,17 @@
 //!   threads, nor a handler that fails or panics.
 
 use std::io::{self, ErrorKind};
-use std::net::{SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
+use std::mem::take;
+use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::thread;
 use std::time::Duration;
 
+use super::admission::Admission;
 use super::registry::{Handle, Registry, Reserve};
+use super::running::RunningServer;
 use super::threads::Threads;
 use super::upgrade::{ABOUT_TO_STOP, Options, answer, no_room, upgrade};
 use crate::connection::limits::Limits;
@@ -26,12 +29,13 @@ use crate::frames::close_code::CloseCode;
 use crate::frames::header::Role;
 use crate::handshake::deflate_params::DeflateConfig;
 use crate::handshake::origin::Origins;
-use crate::http::authority::{Hosts, is_loopback_address};
+use crate::http::authority::Hosts;
 use crate::http::refusal::Refusal;
 use crate::http::request::Request;
 use crate::http::response::Response;
 use crate::transport::deadline::{Deadline, read_before};
 use crate::transport::explainer::Explainer;
+use crate::transport::listener::Listener;
 use crate::transport::stream::{Stream, WrapStream};
 use crate::transport::tap::Tap;
 use crate::transport::tls::Tls;
@@ -48,7 +52,7 @@ use crate::transport::tls::Tls;
 /// # ;ws101::Result::Ok(())
 /// ```
 pub struct Server {
-    listener: Option<TcpListener>,
+    listener: Option<Listener>,
     options: Options,
     registry: Arc<Registry>,
 }
@@ -57,13 +61,21 @@ impl Server {
     /// Creates a server that listens at an address. Port 0 takes a free one: see
     /// [`Server::local_addr`].
     pub fn bind(address: impl ToSocketAddrs) -> Result<Server> {
-        let listener = TcpListener::bind(address)?;
-        let address = listener.local_addr()?;
+        Server::on(TcpListener::bind(address)?)
+    }
+
+    /// Creates a server for a listener that exists: a `TcpListener` that a supervisor has opened, or a
+    /// `UnixListener`.
+    pub fn on(listener: impl Into<Listener>) -> Result<Server> {
+        let listener = listener.into();
+        // A listener that doesn't block would make `serve` spin.
+        listener.set_nonblocking(false)?;
+        let door = listener.door()?;
         let mut options = Options::default();
-        if is_loopback_address(address.ip()) {
+        if door.is_loopback() {
             options.rules.hosts = Hosts::Loopback;
         }
-        Ok(Server { listener: Some(listener), options, registry: Registry::new(Some(address)) })
+        Ok(Server { listener: Some(listener), options, registry: Registry::new(Some(door)) })
     }
 
     /// Creates a server without a listener: give each stream to [`Server::accept`].
@@ -71,14 +83,16 @@ impl Server {
         Server { listener: None, options: Options::default(), registry: Registry::new(None) }
     }
 
-    /// Which pages may connect, each as `scheme://host[:port]`, compared whole; `null` for pages without
-    /// an origin, `*` for all. Without this call: those that came from this very host and port, over TLS by https.
+    /// Which pages may connect, each as `scheme://host[:port]`, compared whole; `self` for those of this
+    /// very host and port, `null` for pages without an origin, `*` for all. Without this call: those that came from this very host and port, over TLS by https.
     /// Programs that are no browser send no `Origin`, and are let in. The 403 for another page names the
     /// origins that are allowed.
     pub fn origins(mut self, origins: impl IntoIterator<Item: AsRef<str>>) -> Server {
         let listed = owned(origins);
         let any = listed.iter().any(|origin| origin == "*");
-        self.options.rules.origins = if any { Origins::Any } else { Origins::Listed(listed) };
+        let origins = if any { Origins::Any } else { Origins::Listed(listed) };
+        let over_tls = self.options.tls.is_some();
+        self.options.rules.origins = if over_tls { origins.over_tls() } else { origins };
         self
     }
 
@@ -114,10 +128,19 @@ impl Server {
     /// Adds a check of your own, such as for a token or a cookie. It runs after all other checks
     /// have passed.
     pub fn authorize(
-        mut self,
+        self,
         authorize: impl Fn(&Request) -> std::result::Result<(), Refusal> + Send + Sync + 'static,
     ) -> Server {
-        self.options.authorize = Some(Box::new(authorize));
+        self.admit(move |request| authorize(request).map(|()| Admission::new()))
+    }
+
+    /// As [`authorize`](Server::authorize), for a check that finds something out: who the client is,
+    /// for the handler, and headers for the 101. See [`Admission`].
+    pub fn admit(
+        mut self,
+        admit: impl Fn(&Request) -> std::result::Result<Admission, Refusal> + Send + Sync + 'static,
+    ) -> Server {
+        self.options.admit = Some(Box::new(admit));
         self
     }
 
@@ -137,9 +160,7 @@ impl Server {
     /// there's no thread for a connection, its 503 is plain HTTP, because a TLS handshake would
     /// need a thread.)
     pub fn tls(mut self, tls: Tls) -> Server {
-        if let Origins::SameHost = self.options.rules.origins {
-            self.options.rules.origins = Origins::SameHostOverTls;
-        }
+        self.options.rules.origins = take(&mut self.options.rules.origins).over_tls();
         self.options.tls = Some(tls);
         self
     }
@@ -193,6 +214,19 @@ impl Server {
         upgrade(self.registry.next_id(), Arc::new(stream), &self.options, &self.registry)
     }
 
+    /// Runs [`serve`](Server::serve) in a thread of its own, which the result stops and waits for.
+    pub fn spawn(
+        self,
+        handler: impl Fn(WebSocket) -> Result<()> + Send + Sync + 'static,
+    ) -> Result<RunningServer> {
+        self.options.check()?;
+        self.listener.as_ref().ok_or(Misuse::NoListener)?;
+        let (address, handle) = (self.local_addr(), self.handle());
+        let builder = thread::Builder::new().name("accepting".into());
+        let thread = builder.spawn(move || self.serve(handler))?;
+        Ok(RunningServer { address, handle, thread })
+    }
+
     /// Accepts connections and runs the handler for each in a thread of its own, until a [`Handle`]
     /// [stops](Handle::stop) the server.
     pub fn serve(
@@ -202,7 +236,8 @@ impl Server {
         self.options.check()?;
         let Server { listener, options, registry } = self;
         let listener = listener.ok_or(Misuse::NoListener)?;
-        log::info!("listening on {}", listener.local_addr()?);
+        registry.note_serving();
+        log::info!("listening on {:?}", listener.door()?);
         let threads = Threads::new(options.limits.stack);
         let shared = Arc::new(Shared { options, registry, handler: Box::new(handler) });
         // When the process runs out of descriptors, this one is freed: the next client is accepted
@@ -215,11 +250,11 @@ impl Server {
                 break;
             }
             match accepted {
-                Ok((stream, _)) => {
+                Ok(stream) => {
                     reserve = reserve.or_else(Reserve::new);
                     match reserve {
                         Some(_) => give_thread(stream, &threads, &shared),
-                        None => turn_away(&stream, "no descriptor is left", &shared.registry),
+                        None => turn_away(&*stream, "no descriptor is left", &shared.registry),
                     }
                 }
                 Err(error) if is_of_one_client(&error) => {}
@@ -252,25 +287,21 @@ struct Shared {
 type Handler = dyn Fn(WebSocket) -> Result<()> + Send + Sync;
 
 /// Gives a connection a thread of its own. If there's none, answers with a 503.
-fn give_thread(stream: TcpStream, threads: &Threads, shared: &Arc<Shared>) {
+fn give_thread(stream: Arc<dyn Stream>, threads: &Threads, shared: &Arc<Shared>) {
     let id = shared.registry.next_id();
-    let (stream, thread_shared) = (Arc::new(stream), shared.clone());
-    let thread_stream = stream.clone();
+    let (thread_stream, thread_shared) = (stream.clone(), shared.clone());
     let job = move || serve_one(id, thread_stream, &thread_shared);
     if let Err(error) = threads.give(Box::new(job)) {
         log::warn!("{id} gets no thread: {error}");
-        turn_away(&stream, "no thread is left", &shared.registry);
+        turn_away(&*stream, "no thread is left", &shared.registry);
     }
 }
 
 // WALK: life
 /// Serves one connection from its first byte to its last, in its own thread.
-fn serve_one(id: u64, stream: Arc<TcpStream>, shared: &Shared) {
+fn serve_one(id: u64, stream: Arc<dyn Stream>, shared: &Shared) {
     let Shared { options, registry, handler } = shared;
     log::debug!("{id} comes from {:?}", stream.peer());
-    // Nagle's algorithm would hold a small frame back until the peer acknowledges the one before
-    // it.
-    let _ = stream.set_nodelay(true);
     let upgraded =
         catch_unwind(AssertUnwindSafe(|| upgrade(id, stream.clone(), options, registry)));
     // On an error or a panic `upgrade` has answered the client already.
@@ -299,6 +330,7 @@ fn run(handler: &Handler, ws: WebSocket) {
                 | Error::ConnectionLost(_)
                 | Error::PeerTimeout
                 | Error::WriteTimeout
+                | Error::BytesLost(_)
                 | Error::TimedOut => close_guard.set_cause(&error),
                 error => log::warn!("{id} the handler failed: {error}"),
             }
@@ -313,7 +345,7 @@ fn run(handler: &Handler, ws: WebSocket) {
 
 /// Answers a client with a 503, because there's no room. This runs in the accepting thread and so
 /// has a short timeout; meanwhile the server couldn't accept another client anyway.
-fn turn_away(stream: &TcpStream, seen: &'static str, registry: &Registry) {
+fn turn_away(stream: &dyn Stream, seen: &'static str, registry: &Registry) {
     // Reads what has arrived of the request: closing a socket with unread bytes sends a reset,
     // which would destroy the answer.
     let read = read_before(Deadline::after(TURN_AWAY_TIMEOUT), stream, &mut [0; 4096]);
@@ -329,15 +361,14 @@ fn turn_away(stream: &TcpStream, seen: &'static str, registry: &Registry) {
 /// Answers the clients still in the listen queue with a 503, because the server is stopping; for
 /// one second at most.
 fn turn_all_away(
-    mut accepted: io::Result<(TcpStream, SocketAddr)>,
-    listener: &TcpListener,
+    mut accepted: io::Result<Arc<dyn Stream>>,
+    listener: &Listener,
     registry: &Registry,
 ) {
     let deadline = Deadline::after(Duration::from_secs(1));
     let _ = listener.set_nonblocking(true);
-    while let (Ok((stream, _)), false) = (&accepted, deadline.has_passed()) {
-        let _ = stream.set_nonblocking(false);
-        turn_away(stream, ABOUT_TO_STOP, registry);
+    while let (Ok(stream), false) = (&accepted, deadline.has_passed()) {
+        turn_away(&**stream, ABOUT_TO_STOP, registry);
         accepted = listener.accept();
     }
 }

@@ -25,10 +25,12 @@
 //!   an open connection and not as a pending one.
 
 use std::io;
+use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use super::admission::Admission;
 use super::registry::{PendingGuard, Permit, Registry};
 use crate::connection::close_guard::CloseGuard;
 use crate::connection::counters::Traffic;
@@ -60,7 +62,7 @@ pub(crate) struct Options {
     pub(crate) rules: Rules,
     pub(crate) limits: Limits,
     pub(crate) tls: Option<Tls>,
-    pub(crate) authorize: Option<Box<Authorize>>,
+    pub(crate) admit: Option<Box<Admit>>,
     pub(crate) http: Option<Box<HttpHandler>>,
     pub(crate) wrap_stream: WrapStream,
 }
@@ -75,7 +77,7 @@ impl Options {
 
 /// The application's own check, called after all checks of the RFC and of the server's rules have
 /// passed.
-pub(crate) type Authorize = dyn Fn(&Request) -> std::result::Result<(), Refusal> + Send + Sync;
+pub(crate) type Admit = dyn Fn(&Request) -> std::result::Result<Admission, Refusal> + Send + Sync;
 /// The application's answer to requests that don't ask for a WebSocket.
 pub(crate) type HttpHandler = dyn Fn(&Request) -> Option<Response> + Send + Sync;
 
@@ -91,7 +93,8 @@ pub(crate) fn upgrade(
     //    covers all that comes before the decision.
     let pending = registry.register(id, stream.clone(), limits.max_waiting);
     let deadline = Deadline::after(limits.head);
-    let mut asker = Asker { id, stream, pending, limits, registry, wants_body: true };
+    let peer = stream.peer();
+    let mut asker = Asker { id, peer, stream, pending, limits, registry, wants_body: true };
     // 2. TLS, if this server speaks it; then the application's own stream, if it has one.
     asker.stream = asker.start_tls(options.tls.as_ref(), deadline)?;
     asker.stream = asker.run_own_code(|| options.wrap_stream.wrap(asker.stream.clone()));
@@ -106,22 +109,28 @@ pub(crate) fn upgrade(
         Decision::Switch(agreement) => agreement,
         Decision::PlainHttp => return Err(asker.serve_page(&request, options)),
     };
-    // 5. The permit: from here on the connection counts as open, and nothing evicts it.
+    // 5. The permit: from here on nothing evicts the connection.
     let permit = asker.unless_refused(asker.take_permit())?;
     // 6. The application's own check, which may take its time. A refusal gives the permit back.
-    let authorize = options.authorize.as_deref();
-    let permit = asker.run_own_code(|| asker.authorize(&request, permit, authorize));
-    let permit = asker.unless_refused(permit)?;
-    // 7. The 101.
-    write(&*asker.stream, &agreement.response(), &[], limits).map_err(too_slow_or_lost)?;
+    let admit = options.admit.as_deref();
+    let admitted = asker.run_own_code(|| asker.admit(&request, permit, admit));
+    let (permit, Admission { identity, headers }) = asker.unless_refused(admitted)?;
+    // 7. The 101, with the application's own headers. Just before it the connection counts as open.
+    let response = agreement.response_with(&headers).map_err(|misuse| asker.own_fault(misuse))?;
+    permit.answering();
+    write(&*asker.stream, &response, &[], limits).map_err(too_slow_or_lost)?;
     let stream = asker.end();
     // 8. Open: after the 101 the stream carries frames.
-    open(id, stream, buffer, request, agreement, permit, options)
+    let mut ws = open(id, stream, buffer, request, agreement, permit, options)?;
+    ws.set_identity(identity);
+    Ok(ws)
 }
 
 /// The client that asks for a WebSocket, and the means to answer it.
 struct Asker<'a> {
     id: u64,
+    /// The address of its end of the stream, if that has one.
+    peer: Option<SocketAddr>,
     /// The accepted stream; after step 2 what TLS and the application have made of it.
     stream: Arc<dyn Stream>,
     pending: PendingGuard,
@@ -152,7 +161,8 @@ impl Asker<'_> {
     ) -> std::result::Result<Box<Request>, Refusal> {
         let length = read_head(&*self.stream, buffer, self.limits.head_size(), deadline)
             .map_err(|why| no_head(why, self.registry.is_stopping(), self.pending.was_evicted()))?;
-        let request = Box::new(Request::parse(&buffer.unread()[..length])?);
+        let mut request = Box::new(Request::parse(&buffer.unread()[..length])?);
+        request.set_peer(self.peer);
         buffer.consume(length);
         Ok(request)
     }
@@ -171,18 +181,27 @@ impl Asker<'_> {
 
     /// Asks the application. Returns the permit, which a refusal or a panic gives back before the
     /// client is answered.
-    fn authorize(
+    fn admit(
         &self,
         request: &Request,
         permit: Permit,
-        authorize: Option<&Authorize>,
-    ) -> std::result::Result<Permit, Refusal> {
-        let Some(authorize) = authorize else { return Ok(permit) };
-        authorize(request)?;
+        admit: Option<&Admit>,
+    ) -> std::result::Result<(Permit, Admission), Refusal> {
+        let Some(admit) = admit else { return Ok((permit, Admission::new())) };
+        let admission = admit(request)?;
         match self.registry.is_stopping() {
             true => Err(no_room(ABOUT_TO_STOP)),
-            false => Ok(permit),
+            false => Ok((permit, admission)),
         }
+    }
+
+    /// Answers with a 500, because the application gave something that can't be sent.
+    fn own_fault(&self, misuse: Misuse) -> Error {
+        log::error!("{} a header for the 101 can't be sent: {misuse}", self.id);
+        self.pending.keep_pending_for_answer();
+        self.pending.totals().refused(500);
+        self.answer(Response::text(OWN_FAULT).status(500));
+        misuse.into()
     }
 
     /// Answers a request that asks for no WebSocket: with a page of the application, or a refusal.

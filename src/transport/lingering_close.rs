@@ -4,7 +4,78 @@ use std::net::Shutdown;
 use std::time::Duration;
 
 use super::deadline::{Deadline, read_before};
-use super::stream::Stream;
+use super::min_rate::MIN_PROGRESS;
+use super::stream::{Stream, is_timeout};
+
+/// How long we wait for the peer's end: until a deadline, which may be renewed a few times.
+///
+/// A peer that is still reading a long message can't answer our Close in time. So if anything has come
+/// from it since, or its system has taken some more of our bytes, it gets as much time again. The bound:
+/// each renewal stands for 64 KiB of what we sent, and there are never more than [`MOST_RENEWALS`].
+#[derive(Debug)]
+pub struct Linger {
+    deadline: Deadline,
+    each: Duration,
+    renewals: u64,
+    is_alive: bool,
+    /// What the peer's system had not taken when we looked last.
+    unsent: u64,
+}
+
+/// How often the peer may get more time, whatever we sent: two minutes by default.
+const MOST_RENEWALS: u64 = 24;
+
+impl Linger {
+    /// A deadline that isn't renewed.
+    pub fn until(deadline: Deadline) -> Linger {
+        Linger { deadline, each: Duration::ZERO, renewals: 0, is_alive: false, unsent: u64::MAX }
+    }
+
+    /// A deadline that is renewed for this long at a time, while the peer may still be reading the
+    /// bytes that were sent.
+    pub fn renewed(deadline: Deadline, each: Duration, sent: u64) -> Linger {
+        let renewals = (sent / MIN_PROGRESS as u64).min(MOST_RENEWALS);
+        Linger { deadline, each, renewals, is_alive: false, unsent: u64::MAX }
+    }
+
+    /// The deadline, as it is now.
+    pub fn deadline(&self) -> Deadline {
+        self.deadline
+    }
+
+    /// Notes that bytes have come from the peer.
+    pub fn heard(&mut self) {
+        self.is_alive = true;
+    }
+
+    /// Whether the time is up, and isn't renewed.
+    pub fn has_passed(&mut self, stream: &dyn Stream) -> bool {
+        self.deadline.has_passed() && !self.renew(stream)
+    }
+
+    /// Renews the deadline if the peer has shown that it's alive, and not too often.
+    fn renew(&mut self, stream: &dyn Stream) -> bool {
+        if self.renewals == 0 {
+            return false;
+        }
+        let unsent = stream.unsent().filter(|unsent| *unsent > 0);
+        let takes_bytes = unsent.is_some_and(|unsent| unsent < self.unsent);
+        self.unsent = unsent.unwrap_or(self.unsent);
+        let may_renew = self.is_alive || takes_bytes;
+        if may_renew {
+            self.deadline = Deadline::after(self.each);
+            self.renewals -= 1;
+            self.is_alive = false;
+        }
+        may_renew
+    }
+}
+
+impl From<Deadline> for Linger {
+    fn from(deadline: Deadline) -> Linger {
+        Linger::until(deadline)
+    }
+}
 
 // WALK: lingering-close
 /// Ends a stream so that the peer can read our last bytes.
@@ -12,11 +83,12 @@ use super::stream::Stream;
 /// A socket that is closed with unread bytes in it sends a reset. A reset destroys what is still on
 /// its way to the peer, such as the very frame that says what went wrong. So this ends our
 /// direction, then reads and drops what the peer still sends until the peer ends its direction too,
-/// within a deadline and a bound.
-pub fn lingering_close(deadline: Deadline, stream: &dyn Stream) {
+/// within a deadline and a bound. Returns whether the peer has ended it.
+pub fn lingering_close(linger: impl Into<Linger>, stream: &dyn Stream) -> bool {
     let _ = stream.shutdown(Shutdown::Write);
-    discard_input(deadline, stream);
+    let has_ended = discard_input(linger.into(), stream);
     let _ = stream.shutdown(Shutdown::Both);
+    has_ended
 }
 
 /// Waits up to a second for the peer to end the stream. The side that ends it first keeps its port
@@ -24,18 +96,25 @@ pub fn lingering_close(deadline: Deadline, stream: &dyn Stream) {
 pub fn await_peer_eof(deadline: Deadline, stream: &dyn Stream) {
     const EOF_WAIT: Duration = Duration::from_secs(1);
     let rest = deadline.remaining().unwrap_or_default();
-    discard_input(Deadline::after(rest.min(EOF_WAIT)), stream);
+    discard_input(Linger::until(Deadline::after(rest.min(EOF_WAIT))), stream);
 }
 
-fn discard_input(deadline: Deadline, stream: &dyn Stream) {
+/// Reads and drops what comes. Returns whether the stream has ended, with or without an error.
+fn discard_input(mut linger: Linger, stream: &dyn Stream) -> bool {
     const MOST: usize = 64 * 1024 * 1024;
     let mut waste = [0; 4096];
     let mut wasted = 0;
-    while wasted < MOST {
-        match read_before(deadline, stream, &mut waste) {
-            Ok(0) => return,
-            Ok(count) => wasted += count,
-            Err(_) => break,
+    while wasted < MOST && !linger.has_passed(stream) {
+        match read_before(linger.deadline(), stream, &mut waste) {
+            Ok(0) => return true,
+            Ok(count) => {
+                linger.heard();
+                wasted += count;
+            }
+            Err(error) if is_timeout(&error) && linger.renew(stream) => {}
+            Err(error) if is_timeout(&error) => return false,
+            Err(_) => return true,
         }
     }
+    false
 }

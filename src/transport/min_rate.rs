@@ -16,7 +16,7 @@ pub(crate) fn too_slow_or_lost(error: io::Error) -> Error {
 }
 
 /// A peer that takes fewer bytes than this in a whole write deadline is stuck, or hostile.
-const MIN_PROGRESS: usize = 64 * 1024;
+pub(crate) const MIN_PROGRESS: usize = 64 * 1024;
 /// Into how many calls of `write` a write deadline is divided.
 const CALLS_PER_DEADLINE: u32 = 4;
 

@@ -13,7 +13,9 @@
 //! | file | the question it answers |
 //! |---|---|
 //! | `lock.rs` | How do we lock a mutex if another thread has panicked with the lock? |
+//! | `unsent.rs` | How many of our bytes has the peer's system not taken? |
 //! | `stream.rs` | What do we need of the operating system? |
+//! | `listener.rs` | Where do connections come from? |
 //! | `deadline.rs` | How do reads and writes keep an absolute deadline? |
 //! | `min_rate.rs` | When is a peer that reads slowly given up? |
 //! | `lingering_close.rs` | How does a stream end so that the peer can read our last bytes? |
@@ -27,9 +29,11 @@ pub(crate) mod deadline;
 pub(crate) mod explainer;
 pub(crate) mod head_reader;
 pub(crate) mod lingering_close;
+pub(crate) mod listener;
 pub(crate) mod lock;
 pub(crate) mod min_rate;
 pub(crate) mod stream;
 pub(crate) mod tap;
 #[cfg_attr(not(feature = "tls"), path = "tls/absent.rs")]
 pub(crate) mod tls;
+pub(crate) mod unsent;

@@ -10,6 +10,8 @@ use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::unsent::unsent;
+
 /// A stream of bytes in both directions, which several threads use at once.
 pub trait Stream: Send + Sync + 'static {
     /// Waits for bytes and reads them. Returns 0 at the end of the stream.
@@ -25,6 +27,10 @@ pub trait Stream: Send + Sync + 'static {
     fn shutdown(&self, how: Shutdown) -> io::Result<()>;
     /// The address of the other end, if it has one.
     fn peer(&self) -> Option<SocketAddr> {
+        None
+    }
+    /// How many of the bytes that were written the peer's system has not taken yet, where that is known.
+    fn unsent(&self) -> Option<u64> {
         None
     }
 }
@@ -55,6 +61,10 @@ impl Stream for TcpStream {
 
     fn peer(&self) -> Option<SocketAddr> {
         self.peer_addr().ok()
+    }
+
+    fn unsent(&self) -> Option<u64> {
+        unsent(self)
     }
 }
 
@@ -106,6 +116,10 @@ impl<S: Stream + ?Sized> Stream for Arc<S> {
     fn peer(&self) -> Option<SocketAddr> {
         (**self).peer()
     }
+
+    fn unsent(&self) -> Option<u64> {
+        (**self).unsent()
+    }
 }
 
 /// What wraps a stream before the connection gets it, such as a tap. By default nothing.
@@ -141,4 +155,21 @@ fn at_least_a_moment(timeout: Duration) -> Duration {
 /// `TimedOut`.
 pub fn is_timeout(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut)
+}
+
+/// Some bytes have come, but not yet enough for a record of TLS: a sign of life, though nothing to read.
+#[derive(Debug)]
+pub(crate) struct PartOfRecord;
+
+impl fmt::Display for PartOfRecord {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a record of TLS has come in part")
+    }
+}
+
+impl std::error::Error for PartOfRecord {}
+
+/// Whether a read ended because only a part of a record has come.
+pub(crate) fn is_part_of_record(error: &io::Error) -> bool {
+    error.get_ref().is_some_and(|inner| inner.is::<PartOfRecord>())
 }

@@ -135,6 +135,10 @@ impl<S: Stream> Stream for Tap<S> {
     fn peer(&self) -> Option<SocketAddr> {
         self.stream.peer()
     }
+
+    fn unsent(&self) -> Option<u64> {
+        self.stream.unsent()
+    }
 }
 
 /// Explains a frame or a head that was cut off by the end of the stream.

@@ -1,4 +1,4 @@
-//! The course: how WebSocket works, told along this code.
+//! How WebSocket works, told along this code; and a course in which you build it yourself.
 //!
 #![cfg_attr(not(doctest), doc = include_str!("rustdoc.md"))]
 #![doc = include_str!("README.md")]
@@ -67,6 +67,10 @@ pub mod ch14_what_a_thread_costs {}
 #[doc = include_str!("15_before_and_after.md")]
 pub mod ch15_before_and_after {}
 
+#[cfg_attr(not(doctest), doc = include_str!("rustdoc.md"))]
+#[doc = include_str!("16_many_machines.md")]
+pub mod ch16_many_machines {}
+
 // Pages for looking things up.
 
 #[cfg_attr(not(doctest), doc = include_str!("rustdoc.md"))]
@@ -84,3 +88,69 @@ pub mod figures {}
 
 #[doc = include_str!("conversation.md")]
 pub mod conversation {}
+
+// The course that builds a server, in any language.
+
+#[cfg_attr(not(doctest), doc = include_str!("course/rustdoc.md"))]
+#[doc = include_str!("course/README.md")]
+pub mod course {
+    #[cfg_attr(not(doctest), doc = include_str!("course/rustdoc.md"))]
+    #[doc = include_str!("course/01_head.md")]
+    pub mod stage_01_head {}
+
+    #[cfg_attr(not(doctest), doc = include_str!("course/rustdoc.md"))]
+    #[doc = include_str!("course/02_accept.md")]
+    pub mod stage_02_accept {}
+
+    #[cfg_attr(not(doctest), doc = include_str!("course/rustdoc.md"))]
+    #[doc = include_str!("course/03_refuse.md")]
+    pub mod stage_03_refuse {}
+
+    #[cfg_attr(not(doctest), doc = include_str!("course/rustdoc.md"))]
+    #[doc = include_str!("course/04_frame.md")]
+    pub mod stage_04_frame {}
+
+    #[cfg_attr(not(doctest), doc = include_str!("course/rustdoc.md"))]
+    #[doc = include_str!("course/05_lengths.md")]
+    pub mod stage_05_lengths {}
+
+    #[cfg_attr(not(doctest), doc = include_str!("course/rustdoc.md"))]
+    #[doc = include_str!("course/06_stream.md")]
+    pub mod stage_06_stream {}
+
+    #[cfg_attr(not(doctest), doc = include_str!("course/rustdoc.md"))]
+    #[doc = include_str!("course/07_ping.md")]
+    pub mod stage_07_ping {}
+
+    #[cfg_attr(not(doctest), doc = include_str!("course/rustdoc.md"))]
+    #[doc = include_str!("course/08_close.md")]
+    pub mod stage_08_close {}
+
+    #[cfg_attr(not(doctest), doc = include_str!("course/rustdoc.md"))]
+    #[doc = include_str!("course/09_fragments.md")]
+    pub mod stage_09_fragments {}
+
+    #[cfg_attr(not(doctest), doc = include_str!("course/rustdoc.md"))]
+    #[doc = include_str!("course/10_utf8.md")]
+    pub mod stage_10_utf8 {}
+
+    #[cfg_attr(not(doctest), doc = include_str!("course/rustdoc.md"))]
+    #[doc = include_str!("course/11_rules.md")]
+    pub mod stage_11_rules {}
+
+    #[cfg_attr(not(doctest), doc = include_str!("course/rustdoc.md"))]
+    #[doc = include_str!("course/12_many.md")]
+    pub mod stage_12_many {}
+
+    #[cfg_attr(not(doctest), doc = include_str!("course/rustdoc.md"))]
+    #[doc = include_str!("course/13_policy.md")]
+    pub mod stage_13_policy {}
+
+    #[cfg_attr(not(doctest), doc = include_str!("course/rustdoc.md"))]
+    #[doc = include_str!("course/14_deflate.md")]
+    pub mod stage_14_deflate {}
+
+    #[cfg_attr(not(doctest), doc = include_str!("course/rustdoc.md"))]
+    #[doc = include_str!("course/teacher.md")]
+    pub mod teacher {}
+}

@@ -67,7 +67,7 @@ fn each_close_code_that_may_not_be_sent_is_refused_by_the_sending_half_and_nothi
     }
 }
 
-/// A caller's `close` of every code: those that may not travel leave the connection as it was, and
+/// A caller's `close` of every code: codes that may not be sent leave the connection as it was, and
 /// the others each end one.
 #[test]
 fn each_close_code_is_sent_for_our_caller_or_refused_and_nothing_written() {

@@ -68,7 +68,7 @@ fn the_lines_of_an_anchor_are_those_of_its_file() {
     for (id, words) in [
         ("unmask", "mask::apply(key, taken, piece)"),
         ("length.least", "if length < least {"),
-        ("close", "close_before(within, close.clone())"),
+        ("close", "answer_close(close.clone())"),
         ("fragment", "(Opcode::Continuation, None) => Err"),
     ] {
         let passage = passage(Anchor::of(id).unwrap());

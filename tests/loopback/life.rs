@@ -528,7 +528,9 @@ fn what_if_a_peer_has_filled_our_buffers_and_never_reads_nor_answers_our_close()
 fn what_if_we_close_while_another_thread_is_stuck_in_a_write() {
     for side in BOTH_SIDES {
         let (tell, told) = channel();
-        let (mut wire, app) = open(side, Limits { close: SOON, ..unhurried() }, move |mut ws| {
+        // Our Close must wait for that thread, whose minimum rate is the bound.
+        let limits = Limits { write: SOON, ..unhurried() };
+        let (mut wire, app) = open(side, limits, move |mut ws| {
             let sender = ws.sender();
             let sent = run(move || sender.send(vec![0; HUGE]));
             told.recv().unwrap();

@@ -8,7 +8,9 @@ mod conversation;
 mod decisions;
 #[cfg(feature = "deflate")]
 mod deflate;
+mod ends;
 mod life;
+mod operators;
 mod proxy;
 mod registry;
 mod streams;

@@ -439,39 +439,30 @@ fn what_if_the_server_stops_when_no_descriptor_is_left() {
 #[test]
 fn a_close_that_came_in_time_counts_however_late_recv_reads_it() {
     let limits = || Limits { close: SOON, ..Limits::default() };
-    // Another thread closes, or the server stops.
-    for stops in [false, true] {
-        let (report, reported) = channel();
-        let (free, busy) = channel();
-        let busy = Mutex::new(busy);
-        let server = serve(
-            |server| server.limits(limits()),
-            move |mut ws| {
-                if !stops {
-                    ws.sender().close(1001, "")?;
-                }
-                assert!(ws.recv()?.is_some());
-                busy.lock().unwrap().recv_timeout(PATIENCE).unwrap();
-                let heard = (ws.recv(), ws.recv(), ws.closed_with().map(|close| close.code.0));
-                report.send(heard).unwrap();
-                Ok(())
-            },
-        );
-        let mut peer = server.open();
-        peer.write(masked(0x81, "work"));
-        if stops {
-            server.wait_until(|counters| counters.open == 1);
-            server.handle.stop(PATIENCE);
-        }
-        assert_eq!(peer.read_frame().first, 0x88);
-        peer.write([masked(0x81, "more work"), masked(0x88, [3, 233])].concat());
-        // The deadline for closing passes before the handler reads.
-        thread::sleep(2 * SOON);
-        free.send(()).unwrap();
-        let (more, end, closed_with) = reported.recv_timeout(PATIENCE).unwrap();
-        assert_eq!(more.unwrap().unwrap().as_text(), Some("more work"));
-        assert_eq!((end.unwrap(), closed_with), (None, Some(1001)));
-    }
+    let (tell, told) = channel();
+    let (free, busy) = channel();
+    let busy = Mutex::new(busy);
+    let server = serve(
+        |server| server.limits(limits()),
+        move |mut ws| {
+            ws.sender().close(1001, "")?;
+            assert!(ws.recv()?.is_some());
+            busy.lock().unwrap().recv_timeout(PATIENCE).unwrap();
+            let heard = (ws.recv(), ws.recv(), ws.closed_with().map(|close| close.code.0));
+            tell.send(heard).unwrap();
+            Ok(())
+        },
+    );
+    let mut peer = server.open();
+    peer.write(masked(0x81, "work"));
+    assert_eq!(peer.read_frame().first, 0x88);
+    peer.write([masked(0x81, "more work"), masked(0x88, [3, 233])].concat());
+    // The deadline of closing passes before anybody looks.
+    thread::sleep(2 * SOON);
+    free.send(()).unwrap();
+    let (more, end, closed_with) = told.recv_timeout(PATIENCE).unwrap();
+    assert_eq!(more.unwrap().unwrap().as_text(), Some("more work"));
+    assert_eq!((end.unwrap(), closed_with), (None, Some(1001)));
 }
 
 #[test]
@@ -537,7 +528,7 @@ impl Stream for Mute {
 
 #[test]
 fn nothing_is_received_after_an_error_and_unsent_messages_are_not_counted() {
-    let server = Server::without_listener();
+    let server = Server::without_listener().limits(Limits { close: SOON, ..Limits::default() });
     let stream = Mute { reads: AtomicUsize::new(0), writes: AtomicUsize::new(0) };
     let mut ws = server.accept(stream).unwrap();
     ws.feed("never sent").unwrap();

@@ -350,6 +350,11 @@ pub struct Wire {
 }
 
 impl Wire {
+    /// Whether the side under test masks.
+    pub fn mask_bit(&self) -> bool {
+        self.side == Side::Client
+    }
+
     /// A frame as the other end sends it, masked or not.
     pub fn frame(&self, first: u8, payload: impl AsRef<[u8]>) -> Vec<u8> {
         match self.side {

@@ -540,3 +540,30 @@ fn frames_that_come_with_the_request_are_not_lost() {
     peer.read_exact(&mut frame).unwrap();
     assert_eq!(&frame, b"\x81\x05hello");
 }
+
+#[test]
+fn server_takes_the_bytes_of_a_record_that_is_not_yet_whole_for_a_sign_of_life() {
+    let silence = Duration::from_millis(200);
+    let limits = Limits { ping_every: Some(silence), pong: silence, ..Limits::default() };
+    let (tell, told) = channel();
+    let secure = secure(
+        |server| server.limits(limits),
+        move |mut ws| {
+            tell.send(ws.recv()).unwrap();
+            Ok(())
+        },
+    );
+    let mut peer = secure.open();
+    peer.read_exact(&mut [0; 10]).unwrap();
+    // Now a pong is due.
+    let mut record = Vec::new();
+    peer.conn.writer().write_all(&masked(0x81, [b'x'; 50])).unwrap();
+    peer.conn.write_tls(&mut record).unwrap();
+    // Longer than the server waits for its pong.
+    for byte in record {
+        peer.sock.write_all(&[byte]).unwrap();
+        thread::sleep(Duration::from_millis(10));
+    }
+    let came = told.recv_timeout(PATIENCE).unwrap();
+    assert_eq!(came.unwrap().unwrap().as_bytes(), [b'x'; 50]);
+}

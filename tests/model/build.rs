@@ -8,18 +8,18 @@ use std::path::{Path, PathBuf};
 use std::{env, fs, io};
 
 /// What holds the rules up: a name, its file, the code, and what stands there without it.
-const GUARDS: [(&str, &str, &str, &str); 8] = [
+const GUARDS: [(&str, &str, &str, &str); 14] = [
     (
         "settling after a write",
         "connection/write_half.rs",
-        "        drop(encoder);\n        self.flush_pending()?;\n        encoded?;",
-        "        drop(encoder);\n        encoded?;",
+        "        drop(encoder);\n        self.flush_pending()?;\n        encoded?;\n        written",
+        "        drop(encoder);\n        encoded?;\n        written",
     ),
     (
         "settling after something was fed",
         "connection/write_half.rs",
-        "            self.write(&mut encoder, behind)?;\n        }\n        drop(encoder);\n        self.flush_pending()\n",
-        "            self.write(&mut encoder, behind)?;\n        }\n        Ok(())\n",
+        "            self.write(&mut encoder, behind)?;\n        }\n        drop(encoder);\n        self.flush_pending()?;\n",
+        "            self.write(&mut encoder, behind)?;\n        }\n        drop(encoder);\n",
     ),
     (
         "looking again after the lock is let go",
@@ -28,10 +28,10 @@ const GUARDS: [(&str, &str, &str, &str); 8] = [
         "if false {",
     ),
     (
-        "leaving before trying the lock",
+        "asking for a Close before trying the lock",
         "connection/write_half.rs",
-        "        self.schedule_close(close);\n        self.flush_pending()\n",
-        "        let settled = self.flush_pending();\n        self.schedule_close(close);\n        settled\n",
+        "        self.note(Event::Asked(ask));\n        self.advance_close()\n",
+        "        let settled = self.advance_close();\n        self.note(Event::Asked(ask));\n        settled\n",
     ),
     (
         "nothing behind a Close",
@@ -42,19 +42,55 @@ const GUARDS: [(&str, &str, &str, &str); 8] = [
     (
         "the lock from a header to its payload",
         "connection/write_half.rs",
-        "        let mut encoder = self.lock();\n        let encoded = encode(&mut encoder);",
-        "        let encoded = encode(&mut self.lock());\n        let mut encoder = self.lock();",
+        "        let mut encoder = self.lock_for_message()?;\n        let encoded = encode(&mut encoder);",
+        "        let encoded = encode(&mut *self.lock_for_message()?);\n        let mut encoder = self.lock();",
     ),
     (
-        "waking who waits for a queue",
+        "waking the thread of a queue that is closed",
         "connection/queue.rs",
-        "ended: true, ..State::default() };\n        self.changed.notify_all();",
-        "ended: true, ..State::default() };",
+        "lock(&self.state).closed = true;\n        self.changed.notify_all();",
+        "lock(&self.state).closed = true;",
+    ),
+    (
+        "looking whether our Close is due when a queue is sent",
+        "connection/outbox.rs",
+        "        if write_half.advance_close().is_err() {",
+        "        if false {",
+    ),
+    (
+        "closing the queues before looking into them",
+        "connection/write_half.rs",
+        "        self.outboxes.close();\n        // A peer",
+        "        // A peer",
+    ),
+    (
+        "looking whether our Close is due before the handler waits",
+        "connection/write_half.rs",
+        "        if waits {\n",
+        "        if false {\n",
+    ),
+    (
+        "letting a message end before our Close",
+        "connection/write_half.rs",
+        "if !waits_for_message && self.outboxes.are_sent() {",
+        "if self.outboxes.are_sent() {",
+    ),
+    (
+        "looking whether our Close is due when a message has ended",
+        "connection/message_stream.rs",
+        "        self.write_half.message.close();\n        let _ = self.write_half.advance_close();",
+        "        self.write_half.message.close();",
+    ),
+    (
+        "waking who waits for our Close",
+        "connection/ending.rs",
+        "        sides.0 = state;\n        self.changed.notify_all();",
+        "        sides.0 = state;",
     ),
     (
         "telling who came while the server stops",
         "server/registry.rs",
-        "        if self.registry.is_stopping() {\n            write_half.close_without_waiting(going_away());\n        }\n",
+        "        if self.registry.is_stopping() {\n            write_half.close_without_waiting(Ask::going_away(Urgency::WhenIdle));\n        }\n",
         "",
     ),
 ];

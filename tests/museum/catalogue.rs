@@ -1,13 +1,13 @@
-//! The catalogue: what stands in which room, read from the comments of the exhibits themselves.
+//! The catalogue: which exhibit is in which room, read from the exhibits' comments.
 //!
-//! A comment of an exhibit has three paragraphs: its ids; its story; and then lines that begin with
-//! `Bytes:`, `Holds:` and `Twin:`. Below a `Twin:` that names a file stand `was` and `now`, what the
-//! file says and what it says without the guard; `and:` names a further place of the same twin, and
-//! `\n` a line's end. `twins` reads these lines, too.
+//! An exhibit's comment has three paragraphs: its ids, its story, and lines that begin with `Bytes:`,
+//! `Holds:` and `Twin:`. If a `Twin:` names a file, the lines `was` and `now` follow: what the file says
+//! with the guard, and what it says without. `and:` names a further place of the same twin, and `\n`
+//! stands for a line's end. `twins` reads these lines, too.
 
 use std::io::Write;
 
-/// The rooms, in their order; those of a crate of its own behind the others.
+/// The rooms, in their order. The room of its own crate comes last.
 const ROOMS: [(&str, &str); 7] = [
     ("lengths.rs", include_str!("lengths.rs")),
     ("floods.rs", include_str!("floods.rs")),
@@ -22,11 +22,11 @@ const COUNTED: (&str, &str) = ("memory/tests/counted.rs", include_str!("memory/t
 /// The guide through the rooms.
 const GUIDE: &str = include_str!("../../src/walkthrough/museum.md");
 
-/// What is in the list of published faults, and can't be shown here: ids, and why.
+/// Published faults that no exhibit can show: their ids, and why.
 const NOT_HERE: [(&str, &str); 1] = [(
     "websockets CVE-2021-33880",
-    "a comparison of passwords told by its time how much of one was right. No line of this library \
-     compares secrets: `authorize` hands the request to the application, and so the question",
+    "the time of a password comparison told how much of the password was right. This library \
+     compares no secrets: `authorize` passes the request to the application, which must compare them",
 )];
 
 struct Exhibit {
@@ -38,7 +38,7 @@ struct Exhibit {
     twins: Vec<String>,
 }
 
-/// What `twins` would take away stands in the source, once: else it shows nothing.
+/// What `twins` removes must occur exactly once in the source.
 #[test]
 fn each_guard_that_a_twin_takes_away_stands_once_in_its_file() {
     for (room, text) in ROOMS.into_iter().chain([COUNTED]) {
@@ -92,7 +92,7 @@ fn exhibit(name: &str, comment: &[&str]) -> Exhibit {
     Exhibit { name: name.into(), ids, story, bytes, holds, twins }
 }
 
-/// Each twin in a line: what is taken away, and where.
+/// Each twin as one line: what is removed, and where.
 fn twins(facts: &[&str]) -> Vec<String> {
     let mut twins = Vec::<String>::new();
     for line in facts {
@@ -108,12 +108,12 @@ fn twins(facts: &[&str]) -> Vec<String> {
     twins
 }
 
-/// `Room 1, lengths`, and what stands behind it.
+/// The room's title line, such as `Room 1, lengths: ..`.
 fn title(text: &str) -> &str {
     text.lines().next().unwrap().trim_start_matches("//! ")
 }
 
-/// The first sentence, which is enough for a list.
+/// The first sentence of a story, for the list.
 fn first_sentence(story: &str) -> &str {
     story.split_inclusive(". ").next().unwrap().trim()
 }
@@ -137,7 +137,7 @@ fn print() -> String {
     out
 }
 
-/// Prints it where somebody asked for the museum by name, and not among all other tests.
+/// Prints the catalogue if the test run names the museum.
 #[test]
 fn catalogue() {
     if std::env::args().skip(1).any(|argument| argument.contains("museum")) {
@@ -182,7 +182,7 @@ fn first_id(ids: &str) -> &str {
     ids.split([',', ';', ':']).next().unwrap()
 }
 
-/// The rows of the guide: the room that it stands in, how the test's name begins, and where it was seen.
+/// The rows of the guide: the room, how the test's name begins, and where the fault was seen.
 fn rows_of_guide() -> Vec<(&'static str, &'static str, &'static str)> {
     let mut room = "";
     let mut rows = Vec::new();

@@ -1,7 +1,7 @@
 //! Room 3, compression: a byte in, a thousand out.
 //!
-//! What was sent says nothing about what comes out of it. Each limit, each check and each end of a
-//! message has to be asked again behind the inflater. (Feature `deflate`, but for what is negotiated.)
+//! The size of a compressed message says nothing about its inflated size. Each limit and each check
+//! must be applied again after the inflater. (Feature `deflate`, except for what is negotiated.)
 
 use ws101::DeflateConfig;
 use ws101::handshake::accept_key;
@@ -21,11 +21,11 @@ fn extensions(lines: &[&str]) -> Head {
 
 /// undici CVE-2026-2229
 ///
-/// The number of window bits was looked at for digits, and for nothing else. One that no window has
-/// reached the compressor, which threw.
+/// The number of window bits was checked only to consist of digits. A number that no window has
+/// reached the compressor, which threw an exception.
 ///
 /// Bytes: `server_max_window_bits=7`, `=16`, `=08`, `=`, none, twice
-/// Holds: a client fails the handshake; a server declines the offer, or answers 400 where it is no list
+/// Holds: a client fails the handshake; a server declines the offer, or answers 400 if it isn't a list
 /// Twin: src/handshake/deflate_params.rs
 /// was `_ => None,\n    }\n}\n\n/// The largest`
 /// now `_ => value.parse().ok(),\n    }\n}\n\n/// The largest`
@@ -52,10 +52,10 @@ fn cve_2026_2229_what_if_window_bits_are_no_bits_of_a_window() {
 
 /// libwebsockets (2026)
 ///
-/// A server answered with the same extension twice. The client had room for one that is active.
+/// A server answered with the same extension twice. The client had room for one active extension.
 ///
 /// Bytes: `Sec-WebSocket-Extensions: permessage-deflate, permessage-deflate` in a 101
-/// Holds: a client fails on an extension that stands twice, or that it has not offered
+/// Holds: a client fails on an extension that occurs twice, or that it hasn't offered
 /// Twin: src/handshake/deflate_params.rs
 /// was `Ok([one]) if one.name == NAME => {`
 /// now `Ok([one, ..]) if one.name == NAME => {`
@@ -87,11 +87,11 @@ fn libwebsockets_2026_what_if_an_extension_is_agreed_on_twice_or_was_not_offered
 
 /// aiohttp #12976; websockets 16.1
 ///
-/// The bit that marks a compressed message was believed where nobody had agreed on compression, or
-/// on a frame that begins no message.
+/// A frame set the bit that marks a compressed message, and was inflated although the ends hadn't
+/// agreed on compression, or although the frame began no message.
 ///
 /// Bytes: `C1 80 m`, `40 80 m`, `C0 80 m`, `C9 80 m`
-/// Holds: 1002, at both ends; where it was agreed on, still for continuations and control frames
+/// Holds: 1002, at both ends; with an agreement, still 1002 for continuations and control frames
 /// Twin: src/frames/header.rs
 /// was `if first & RSV2_RSV3 != 0 || (rsv1 && !rsv1_may_be_set) {`
 /// now `if first & RSV2_RSV3 != 0 {`
@@ -181,11 +181,11 @@ mod inflating {
 
     /// websockets CVE-2018-1000518; uWS CVE-2016-10544; Bandit CVE-2026-39804; undici CVE-2026-1526; NATS CVE-2026-27571; websocket-driver CVE-2026-54464; gorilla, its read limit
     ///
-    /// The limit counted the bytes that came. Zeros shrink to a thousandth, so a message of a
-    /// megabyte passed it, and became a gigabyte.
+    /// The limit counted the received bytes. Zeros shrink to a thousandth of their size, so a
+    /// message of a megabyte passed the limit and inflated to a gigabyte.
     ///
     /// Bytes: `C2 ..` with zeros, deflated 1000 : 1; the same in fragments; the same out of the window
-    /// Holds: what comes out is counted, one byte over the limit is 1009, at both ends; memory: `memory/`
+    /// Holds: inflated bytes are counted, and one byte over the limit is 1009, at both ends; memory: `memory/`
     /// Twin: src/frames/deflate/mod.rs
     /// was `self.inflated += came.len() as u64;`
     /// now `self.inflated += taken as u64;`
@@ -225,8 +225,8 @@ mod inflating {
 
     /// KJ CVE-2023-48230
     ///
-    /// Four bytes that a sender leaves out are put back behind the payload. With a payload shorter
-    /// than was thought of, they were put before the beginning of the buffer.
+    /// The receiver puts back the four bytes that a sender omits. With a payload that was shorter
+    /// than expected, it wrote them before the start of the buffer.
     ///
     /// Bytes: `C2`, with each payload of 0, 1 and 2 bytes, and many of 3 to 8
     /// Holds: what zlib itself makes of the payload and the four bytes, or 1007; never a panic
@@ -276,11 +276,11 @@ mod inflating {
 
     /// ws; py-websockets; uWS
     ///
-    /// A block may say that it is the last (RFC 7692 §7.2.3.4). Whoever then threw the stream away lost
-    /// the next message; whoever kept it read no more.
+    /// A block may say that it's the last one (RFC 7692 §7.2.3.4). Receivers that then threw the
+    /// stream away lost the next message, and receivers that kept it read no further.
     ///
     /// Bytes: `C1 88 m F3 48 CD C9 C9 07 00 00`, then `C1 87 m F2 48 CD C9 C9 07 00`
-    /// Holds: both messages arrive, also where the second repeats the first out of the window
+    /// Holds: both messages arrive, even if the second one repeats the first one out of the window
     /// Twin: src/frames/deflate/mod.rs
     /// was `self.ended = status == Status::StreamEnd;`
     /// now `self.ended = false;`
@@ -301,10 +301,10 @@ mod inflating {
 
     /// py-websockets (2026); ws (2026)
     ///
-    /// A compressed message that was cut short was delivered as far as it went, as if that were all.
+    /// A truncated compressed message was delivered as if it were complete.
     ///
     /// Bytes: `C1 ..` with the payload cut
-    /// Holds: cut at any byte it is 1007, and nothing of it is delivered; but for cuts between blocks
+    /// Holds: cut at any byte it is 1007, and nothing of it is delivered, except for cuts between blocks
     /// Twin: src/frames/deflate/mod.rs
     /// was `if ended.is_err() || !self.ended {`
     /// now `if false {`
@@ -322,16 +322,16 @@ mod inflating {
 
     /// CRIME CVE-2012-4929
     ///
-    /// A secret and a text that an attacker chose were compressed together, and then encrypted. What
-    /// repeats shrinks, so the length told a right guess from a wrong one.
+    /// A secret and a text that an attacker chose were compressed together and then encrypted.
+    /// Repetitions shrink, so the length of the frame told a right guess from a wrong one.
     ///
     /// Bytes: the frame of `token=123&name=token=123`
-    /// Holds: nothing is compressed unless both ends ask for it, and never what is sent as `Uncompressed`
+    /// Holds: nothing is compressed unless both ends ask for it, and messages sent as `Uncompressed` never are
     /// Twin: src/frames/encoder.rs
     /// was `!plain && self.deflater.as_ref()`
     /// now `self.deflater.as_ref()`
     #[test]
-    fn cve_2012_4929_what_if_a_secret_stands_beside_what_somebody_else_chose() {
+    fn cve_2012_4929_what_if_a_secret_stands_beside_text_that_an_attacker_chose() {
         let secret = "token=123&name=token=123&".repeat(10);
         let length_of = |deflate: bool, message: MessageRef<'_>| {
             let agreed = deflate.then_some((DeflateParams::default(), ALL));

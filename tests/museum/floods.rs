@@ -1,8 +1,7 @@
-//! Room 2, fragments, buffers, floods: little things, in numbers.
+//! Room 2, fragments, buffers, floods: small things in large numbers.
 //!
-//! Each frame keeps every rule. Together they are a million objects, a queue without end, or work that
-//! grows with the square of what was sent. What has to be counted by an allocator stands in
-//! `memory/`, in the same room.
+//! Each frame keeps every rule. Together the frames are a million objects, a queue without end, or work
+//! that grows with the square of the input. The exhibits that need a counting allocator are in `memory/`.
 
 use std::sync::mpsc::channel;
 use std::time::Duration;
@@ -15,16 +14,16 @@ use crate::frames::{Listener, NO_BOUNDS, ROLES, binary, frame, head, peer_of, te
 use crate::script::{end, frame_to, open_script};
 use crate::sockets::{BOTH_SIDES, PATIENCE, Side, echo_handler, open, run};
 
-/// For deadlines that must come.
+/// For deadlines that must pass.
 const SOON: Duration = Duration::from_millis(100);
 
 /// Netty CVE-2014-0193; Bandit CVE-2026-42786; hackney CVE-2026-47073; NATS CVE-2026-33219
 ///
-/// A limit on each frame, and none on the message: frames of one byte, each well within the limit,
-/// were put together until the memory was full.
+/// Each frame had a limit, but the message had none. Frames of one byte, each well within the
+/// limit, were joined until the memory was full.
 ///
 /// Bytes: `01 81 m x`, then `00 81 m x` without end
-/// Holds: the limit is on the sum, and 1009 is told from the header that goes over it
+/// Holds: the limit applies to the sum, and the header that exceeds it is answered with 1009
 /// Twin: src/frames/assembler.rs
 /// was `Some(sum) if sum <= self.most_announced() => self.announced = sum,`
 /// now `Some(sum) if sum <= self.most_announced() => self.announced = 0,`
@@ -54,8 +53,8 @@ fn cve_2014_0193_what_if_a_message_is_made_of_frames_that_are_each_small() {
 
 /// ws CVE-2026-48779; ws #2331; undici CVE-2026-12151
 ///
-/// Each fragment was an object in a list. A limit on bytes says nothing about a million fragments of
-/// none, and the first fix counted only those that had some.
+/// Each fragment was an object in a list. A limit on bytes doesn't bound a million empty fragments,
+/// and the first fix counted only fragments that weren't empty.
 ///
 /// Bytes: `00 80 m`, and `00 81 m 61`, 200,000 times; 10^6 times, and their memory: `memory/`
 /// Holds: at most 131,072 fragments, empty ones included; one more is 1009
@@ -86,9 +85,10 @@ fn cve_2026_48779_what_if_a_message_has_more_fragments_than_sense() {
 
 /// ws-rs RUSTSEC-2020-0043; QEMU CVE-2017-15268
 ///
-/// The peer asks, and reads no answer. What could not be sent was kept, for each of its questions.
+/// The peer sends requests and reads no answers. The program stored each answer that it couldn't
+/// send.
 ///
-/// Bytes: `82 FF 00 00 00 00 00 01 00 00 m ..` to an echo, again and again, and nothing is read
+/// Bytes: `82 FF 00 00 00 00 00 01 00 00 m ..` to an echo, again and again, while the peer reads nothing
 /// Holds: we stop reading while we wait to write; at the write deadline the peer is dropped
 /// Twin: src/transport/min_rate.rs
 /// was `Err(error) if is_timeout(&error) && waits + 1 < CALLS_PER_DEADLINE => waits += 1,`
@@ -115,21 +115,21 @@ fn rustsec_2020_0043_what_if_a_peer_asks_and_reads_no_answer() {
 
 /// curl CVE-2026-11586; curl CVE-2025-5399
 ///
-/// A pong was queued for each ping, though the peer read none. Another time a pong that could not be
-/// written was tried again, and again, without a rest.
+/// Each ping queued a pong, although the peer read none. Another program retried a pong that
+/// couldn't be written in a busy loop.
 ///
 /// Bytes: `89 84 m` and a number, 20,000 times, while a long message of ours is stuck in the buffers
-/// Holds: pings are read on; one pong waits, for the latest of them; nobody tries in between
+/// Holds: pings are still read; one pong waits, for the latest of them; no thread retries it in between
 /// Twin: src/connection/pending_control.rs
-/// was `lock(&self.left).pong = Some(payload);`
-/// now `lock(&self.left).pong.get_or_insert_default().extend(payload);`
+/// was `lock(&self.frames).pong = Some(payload);`
+/// now `lock(&self.frames).pong.get_or_insert_default().extend(payload);`
 /// Twin: src/connection/write_half.rs
 /// was `if let Some(mut encoder) = self.try_lock() {\n            // No pong`
 /// now `if let Some(mut encoder) = Some(self.lock()) {\n            // No pong`
 #[test]
 fn cve_2026_11586_what_if_pings_flood_in_and_no_pong_can_go_out() {
     const PINGS: u32 = 20_000;
-    /// More than all buffers between two ends take.
+    /// More than fits into all the buffers between two ends.
     const HUGE: usize = 32 << 20;
     for side in BOTH_SIDES {
         let (tell, told) = channel();
@@ -166,17 +166,17 @@ fn cve_2026_11586_what_if_pings_flood_in_and_no_pong_can_go_out() {
 
 /// Undertow CVE-2021-3690; coder/websocket (2021)
 ///
-/// A pong that nobody had asked for kept its buffer; elsewhere a second one was sent into a channel
-/// that was closed, which panics. (Ten thousand pongs here; a million, with an allocator that
-/// counts, in `memory/`.)
+/// A pong without a ping leaked its buffer. Another program sent a second pong into a closed
+/// channel, which panics. (Ten thousand pongs here. A million, with an allocator that counts, in
+/// `memory/`.)
 ///
 /// Bytes: `8A 80 m`, `8A FD m ..`
-/// Holds: they are read, and mean nothing; the message behind them arrives
+/// Holds: pongs are read and ignored; the message after them arrives
 /// Twin: src/connection/read_half.rs
 /// was `Ok(Some(Event::Pong(payload))) => self.keepalive.answered(&payload),`
 /// now `Ok(Some(Event::Pong(payload))) => self.keepalive.answered(&payload[1..]),`
 #[test]
-fn cve_2021_3690_what_if_pongs_come_that_nobody_asked_for() {
+fn cve_2021_3690_what_if_pongs_come_without_a_ping() {
     for side in BOTH_SIDES {
         let pongs = [frame_to(side, 0x8a, ""), frame_to(side, 0x8a, [7; 125])].concat();
         let mut reads = 0;
@@ -195,11 +195,11 @@ fn cve_2021_3690_what_if_pongs_come_that_nobody_asked_for() {
 
 /// Asterisk CVE-2014-9374, CVE-2018-7287
 ///
-/// A frame without a payload: a buffer of no bytes was freed twice; later, a loop waited for the
-/// first of no bytes.
+/// A frame had no payload. One version freed an empty buffer twice; a later one waited in a loop
+/// for the first of zero bytes.
 ///
 /// Bytes: `81 80 m`; `01 80 m`, `00 80 m`, `80 80 m`
-/// Holds: an empty message is delivered as one, also when it came in empty fragments
+/// Holds: an empty message is delivered as one, even if it came in empty fragments
 /// Twin: src/frames/decoder.rs
 /// was `let whole = count == missing;`
 /// now `let whole = count == missing && count > 0;`
@@ -218,7 +218,7 @@ fn cve_2014_9374_what_if_a_message_is_empty() {
 
 /// mod_lua CVE-2015-0228
 ///
-/// A ping of a few bytes, written just so, ended the process of the web server.
+/// A crafted ping of a few bytes crashed the process of the web server.
 ///
 /// Bytes: `89 80 m`; `89 FD m` and 125 bytes; `89 FE 00 7E m` and 126 bytes
 /// Holds: answered, answered with the same bytes, 1002

@@ -1,8 +1,8 @@
-//! Room 4, the handshake: HTTP, read by somebody who meant to write something else.
+//! Room 4, the handshake: HTTP, by authors who meant to write something else.
 //!
-//! The handshake is one request and one answer, and most of what was ever published went wrong here:
-//! it is where strangers come in, where pages of others come in with our cookies, and where one
-//! byte that two programs read in two ways becomes a second request.
+//! The handshake is one request and one answer, and most published faults are in it. Here unknown
+//! clients come in, pages of other sites come in with our cookies, and a byte that two programs read
+//! differently becomes a second request.
 
 use std::collections::HashSet;
 use std::net::TcpListener;
@@ -21,7 +21,7 @@ use crate::frames::{Listener, changed, frame};
 use crate::script::{Calls, end, frames_in, open_script, script, switching};
 use crate::sockets::{LINES, Side, head, masked, request};
 
-/// A server's whole answer to these bytes, behind which the stream ends.
+/// A server's whole answer to these bytes, after which the stream ends.
 fn told(server: &Server, request: impl AsRef<[u8]>) -> String {
     let mut request = Some(request.as_ref().to_vec());
     let (stream, calls) = script(move |_| Ok(request.take().unwrap_or_default()));
@@ -29,7 +29,7 @@ fn told(server: &Server, request: impl AsRef<[u8]>) -> String {
     String::from_utf8_lossy(&calls.lock().unwrap().written()).into_owned()
 }
 
-/// The status of an answer, which must be one.
+/// The status of an answer, which must be valid HTTP.
 #[track_caller]
 fn status(answer: &str) -> u16 {
     let status = answer.strip_prefix("HTTP/1.1 ").and_then(|rest| rest.get(..3));
@@ -41,7 +41,7 @@ fn with(changes: &[&str]) -> String {
     head("GET / HTTP/1.1", &changed(&LINES, changes))
 }
 
-/// What a client makes of an answer, in which `ACCEPT` is the one that goes with its key.
+/// What a client makes of an answer. `ACCEPT` in it stands for the right accept key.
 fn answered(client: Client, answer: &str) -> (ws101::Result<WebSocket>, Arc<Mutex<Calls>>) {
     let (answer, mut is_sent) = (answer.to_owned(), false);
     let (stream, calls) = script(move |calls| {
@@ -58,18 +58,18 @@ fn answered(client: Client, answer: &str) -> (ws101::Result<WebSocket>, Arc<Mute
 const GOOD: [&str; 3] =
     ["Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Accept: ACCEPT"];
 
-/// A 101 of these lines.
+/// A 101 with these lines.
 fn a_101(lines: &[&str]) -> String {
     head("HTTP/1.1 101 Switching Protocols", lines)
 }
 
 /// tungstenite CVE-2023-43669
 ///
-/// After each read the head was parsed again from its first byte. In small pieces a head of some
-/// megabytes took hours.
+/// After each read, the head was parsed again from its first byte. A head of some megabytes, sent
+/// in small pieces, took hours.
 ///
 /// Bytes: a head of a megabyte, a byte a read; an honest request, a byte a read
-/// Holds: each byte is looked at once; 431 at the limit, and no byte is read behind it; the honest one gets its 101
+/// Holds: each byte is scanned once; 431 at the limit, and no byte is read after it; the honest client gets its 101
 /// Twin: src/http/head.rs
 /// was `while let Some(&byte) = bytes.get(self.scanned) {`
 /// now `*self = Scan::new(self.max_bytes, self.max_lines); while let Some(&byte) = bytes.get(self.scanned) {`
@@ -118,8 +118,8 @@ fn cve_2023_43669_what_if_a_head_dribbles_in_a_byte_a_read() {
 
 /// websocket-driver CVE-2026-54465; ws CVE-2024-37890; Cowboy CVE-2026-65624; Node CVE-2018-12121
 ///
-/// Headers without number, or without end. Where a number was set, it made a server drop the line
-/// with `Upgrade`, and read on where there was none; or it counted lines of one name as one.
+/// The number of headers had no limit, or their size had none. Where there was a limit, a server
+/// dropped the line with `Upgrade` and went on without it, or counted all lines of one name as one.
 ///
 /// Bytes: 2,000 headers; `X: y` 10^6 times; a request without `Upgrade`
 /// Holds: lines and bytes are counted, 431; without `Upgrade` it is 426
@@ -159,8 +159,8 @@ fn cve_2024_37890_what_if_there_are_more_headers_than_anybody_needs() {
 
 /// websocket-driver CVE-2026-61666; Granian CVE-2026-42544; sockjs CVE-2020-7693; engine.io CVE-2022-21676; Nes CVE-2017-16025; lighttpd CVE-2022-37797; libwebsockets CVE-2025-11677
 ///
-/// A header that was odd, and not even long: nobody had thought of it, so nobody caught the error, and
-/// the process ended.
+/// A header was odd, and not even long. The program didn't expect it, so it didn't catch the
+/// exception, and the process ended.
 ///
 /// Bytes: `Host: ]`, a subprotocol of `FF`, `Upgrade: foo`; every byte at every place of a request and of a 101
 /// Holds: a 101 or a 4xx, at a client a connection or a rejection; never a panic
@@ -225,8 +225,8 @@ fn cve_2022_21676_what_if_any_byte_of_the_handshake_is_any_other() {
 
 /// Zephyr CVE-2026-5067; Asterisk CVE-2018-17281
 ///
-/// Zephyr copied the key into a buffer of fixed size, whatever the key's length. Asterisk's fault was a
-/// different one: it copied request headers of any size to the stack. The key is the header tested here.
+/// Zephyr copied the key into a buffer of fixed size, whatever the key's length. Asterisk had
+/// another fault: it copied request headers of any size to the stack. The test uses the key.
 ///
 /// Bytes: keys of 0, 16, 23, 24, 25, 32, 64 and 4096 characters
 /// Holds: only base64 of sixteen bytes is a key; all else is 400
@@ -249,10 +249,10 @@ fn cve_2018_17281_what_if_a_key_is_longer_or_shorter_than_a_key() {
 
 /// undici CVE-2026-1527; hackney CVE-2026-47072; uvicorn CVE-2020-7695; hyper RUSTSEC-2017-0002; Autobahn CVE-2020-35678
 ///
-/// A line break in an argument, a name or a path that came from somebody else, was written as it
-/// stood. What came behind it was a header of the attacker's, or a request.
+/// A line break in an argument, a name or a path from an untrusted source was written unchanged.
+/// The bytes after it became a header or a request of the attacker.
 ///
-/// Bytes: `a\r\nX: y`, and with LF, CR or NUL alone, as every text that a caller can give
+/// Bytes: `a\r\nX: y`, and with LF, CR or NUL alone, in every text that a caller can give
 /// Holds: the call returns an error, and no byte is written; a server's own answer with one in it is a plain 500
 /// Twin: src/http/response.rs
 /// was `if !is_token(name) || !may_be_value(value) {`
@@ -308,8 +308,8 @@ fn cve_2026_1527_what_if_a_caller_was_given_a_line_break() {
 
 /// response splitting by echo
 ///
-/// A server answered with the subprotocol that it was offered. So the client wrote a part of the
-/// server's answer, and a cache kept it.
+/// A server answered with the subprotocol that the client had offered. So the client wrote a part
+/// of the server's answer, and a cache stored it.
 ///
 /// Bytes: `Sec-WebSocket-Protocol: a\rb`, `chat, <script>`, `CHAT`
 /// Holds: the answer names a subprotocol of the server's own list, letter by letter, or none
@@ -340,8 +340,8 @@ fn response_splitting_what_if_a_subprotocol_is_offered_that_should_not_be_repeat
 
 /// Bun #26950; fastwebsockets; yawc
 ///
-/// A client opened whatever answered 101. The proof that the server had read this very request was
-/// there, and nobody looked at it.
+/// A client accepted any 101. The answer contained the proof that the server had read this request,
+/// but the client didn't check it.
 ///
 /// Bytes: `Sec-WebSocket-Accept` wrong, empty, missing, twice, padded, in another letter case
 /// Holds: the client fails, and says what it expected
@@ -376,12 +376,12 @@ fn bun_26950_what_if_the_answer_proves_nothing() {
 
 /// curl CVE-2025-10148; uWS; sockudo; wtx; Talking to Yourself for Fun and Profit; Firefox CVE-2010-4508
 ///
-/// If a page can tell the mask, it can choose the bytes on the wire: a request, which a proxy
-/// that knows nothing of WebSocket answers, and caches for everybody. Some kept one mask for all frames;
-/// some servers took frames without any.
+/// If a page can predict the mask, it can choose the bytes on the wire: a request, which a proxy
+/// that doesn't know WebSocket answers, and caches for all its users. Some clients used one mask
+/// for all frames, and some servers accepted frames without a mask.
 ///
 /// Bytes: frames of `GET / HTTP/1.1`, as a client writes them; `81 01 61` to a server, `81 81 m 61` to a client
-/// Holds: four fresh bytes a frame, none of them guessed; the payload is not on the wire; 1002 for the wrong mask state
+/// Holds: each frame has four fresh, unpredictable bytes; the payload is not on the wire; 1002 if the mask is missing or wrong
 /// Twin: src/frames/encoder.rs
 /// was `let mask = self.masks.as_mut().map(|next| next());`
 /// now `let mask = self.masks.as_mut().map(|_| [1, 2, 3, 4]);`
@@ -428,11 +428,11 @@ fn cve_2025_10148_what_if_a_payload_looks_like_a_request() {
 
 /// httpd CVE-2019-17567; Netty #12606; aiohttp #11857
 ///
-/// A proxy opened a tunnel for whoever asked, though the server behind it had not said 101. And a word
-/// that only contained `upgrade` was taken for it.
+/// A proxy opened a tunnel for any client that asked, although the server hadn't answered 101. And
+/// a word that only contained `upgrade` was taken for it.
 ///
 /// Bytes: `Sec-WebSocket-Version: 777`; `Connection: notupgrade`; 200 with all lines of a 101
-/// Holds: whole words count; what is no 101 opens nothing, and the connection ends behind it
+/// Holds: whole words count; an answer other than 101 opens nothing, and the connection ends after it
 /// Twin: src/http/head.rs
 /// was `self.list(name).iter().any(|element| element.eq_ignore_ascii_case(token))`
 /// now `self.list(name).iter().any(|element| element.to_ascii_lowercase().contains(token))`
@@ -471,11 +471,11 @@ fn cve_2019_17567_what_if_it_only_looks_like_an_upgrade() {
 
 /// tiny_http RUSTSEC-2020-0031; actix RUSTSEC-2021-0081; hyper RUSTSEC-2021-0020, RUSTSEC-2021-0078, RUSTSEC-2021-0079; libsoup CVE-2024-52530; Netty CVE-2026-50020; Undertow CVE-2026-28369
 ///
-/// Two programs on one wire disagreed about where a request ends. What one took for a body, the other
-/// took for the next request, of whoever came next.
+/// Two programs on one connection disagreed about where a request ends. One took some bytes for a
+/// body, and the other took them for the next request, which belonged to another client.
 ///
 /// Bytes: `Transfer-Encoding\0: chunked`, `Content-Length: +0`, both, two, folded lines, bare LF, a length of `01`
-/// Holds: an upgrade is a GET without a body, written to the letter, or it is 400; and the connection ends
+/// Holds: an upgrade is a GET without a body, written to the letter, or it is 400 and the connection ends
 /// Twin: src/handshake/server.rs
 /// was `let no_body = no_length && head.header("Transfer-Encoding").is_none();`
 /// now `let no_body = no_length || head.header("Transfer-Encoding").is_none();`
@@ -535,11 +535,11 @@ fn rustsec_2020_0031_what_if_two_programs_see_two_ends_of_a_request() {
 /// CVE-2014-3429, CVE-2018-14731, CVE-2018-14732, CVE-2019-13209, CVE-2019-13611, CVE-2023-26114, CVE-2023-2850, CVE-2023-30856, CVE-2024-23898, CVE-2024-26135, CVE-2025-24964, CVE-2025-30360, CVE-2025-55300, CVE-2025-68930, CVE-2026-22689, CVE-2026-34403, CVE-2026-44985, CVE-2026-74802; matching: Parsec CVE-2018-6651, Bokeh CVE-2026-21883; fail-open: Theia CVE-2026-10054, Vite CVE-2026-39363
 ///
 /// Any page may open a WebSocket to any server, and the browser sends its cookies along. Only the
-/// `Origin` tells the pages apart. It was not looked at, or compared by its beginning or by what it
-/// contains, or let pass where it could not be read.
+/// `Origin` tells the pages apart. Servers didn't check it, compared only its beginning or a part
+/// of it, or let pass an `Origin` that they couldn't parse.
 ///
 /// Bytes: foreign origins, `null`, none that can be read, two, a wrong port or scheme, `dashboard.corp.attacker.example`
-/// Holds: without a word of configuration a foreign page is told 403, before any 101; scheme, host and port are compared whole
+/// Holds: by default a foreign page gets a 403, before any 101; scheme, host and port are compared as a whole
 /// Twin: src/handshake/origin.rs
 /// was `&& authority.with_port_of(&scheme) == host.with_port_of(&scheme)`
 /// now `&& authority.host.starts_with(&host.host)`
@@ -547,7 +547,7 @@ fn rustsec_2020_0031_what_if_two_programs_see_two_ends_of_a_request() {
 /// was `self.scheme == other.scheme\n            && `
 /// now ``
 #[test]
-fn cve_2014_3429_what_if_the_page_that_asks_is_somebody_elses() {
+fn cve_2014_3429_what_if_a_page_of_another_site_connects() {
     let server = Server::without_listener();
     let from = |server: &Server, origins: &[&str]| {
         let lines: Vec<String> = origins.iter().map(|one| format!("Origin: {one}")).collect();
@@ -621,11 +621,11 @@ fn cve_2014_3429_what_if_the_page_that_asks_is_somebody_elses() {
 
 /// ws, three fixes; websockets 16.1
 ///
-/// The server answered with a redirect, and the client followed it: with the cookie and the
-/// authorization that were meant for somebody else.
+/// The server answered with a redirect, and the client followed it, with the cookie and the
+/// authorization that were meant for the first server.
 ///
 /// Bytes: `302` with a `Location` elsewhere, and every other 3xx
-/// Holds: the client returns with the redirect; nobody is dialled at the other address
+/// Holds: the client returns the redirect and doesn't connect to the other address
 /// Twin: none; nothing here follows a redirect, so there is nothing to take away
 #[test]
 fn ws_three_fixes_what_if_the_answer_sends_us_elsewhere() {

@@ -1,7 +1,7 @@
 //! Room 1, lengths: a number that a stranger sent, and what it was added to.
 //!
-//! A header may announce up to 2^63 - 1 bytes. Whoever casts that, adds to it, or makes room for it
-//! before looking at a limit, has put a stranger's number where an address or a size was meant to be.
+//! A header may announce up to 2^63 - 1 bytes. A program that casts this number, adds to it, or allocates
+//! that much before it checks a limit, lets a stranger choose its sizes and addresses.
 
 use ws101::frames::assembler::{Assembler, Bounds};
 use ws101::frames::header::{Header, Opcode, Role};
@@ -11,7 +11,7 @@ use ws101::http::request::Request;
 
 use crate::frames::{Listener, NO_BOUNDS, ROLES, binary, frame, head, peer_of};
 
-/// The limits that a server has unless told otherwise.
+/// The default limits of a server.
 pub const DEFAULT: Bounds = Bounds { max_message: 16 * 1024 * 1024, max_fragments: 131_072 };
 
 /// A header with a length of 64 bits, as a server sends it.
@@ -19,7 +19,7 @@ pub fn announcing(first: u8, length: u64) -> Vec<u8> {
     [&[first, 127][..], &length.to_be_bytes()].concat()
 }
 
-/// What becomes of these bytes at this end: the close code of its answer.
+/// The close code with which this end answers these bytes.
 fn judged(role: Role, bounds: Bounds, bytes: &[u8]) -> Option<u16> {
     let mut listener = Listener::within(role, bounds);
     listener.hear(bytes);
@@ -29,8 +29,8 @@ fn judged(role: Role, bounds: Bounds, bytes: &[u8]) -> Option<u16> {
 
 /// NATS CVE-2026-27889; swift-nio CVE-2026-43678; undici CVE-2026-1528; noPoll #84; libhv #852
 ///
-/// A length of 64 bits with its top bit set was cast to a signed number. Then it was less than zero:
-/// it passed the limit, and trapped, or moved a pointer backwards.
+/// A 64-bit length with its top bit set was cast to a signed number, and so became negative. It
+/// passed the limit, and then trapped or moved a pointer backwards.
 ///
 /// Bytes: `82 FF 80 00 00 00 00 00 00 00`, `81 7F FF*8 41` to a client
 /// Holds: 1002 with the last byte of the length, at both ends, masked or not
@@ -56,12 +56,12 @@ fn cve_2026_27889_what_if_a_length_has_its_top_bit_set() {
 
 /// libsoup CVE-2026-0716, and the first fix of it; baresip/re #1584; Mongoose CVE-2017-2921, CVE-2025-51495; Firefox CVE-2016-5261
 ///
-/// "Is header plus length more than has come?" For a length close to the largest number the sum
-/// begins again at zero, so all of the frame seems to be there. The first fix mended only the branch
-/// of masked frames.
+/// "Is header plus length more than has arrived?" For a length close to the largest number the sum
+/// overflows to a small one, so the frame seems to be complete. The first fix covered only the
+/// branch for masked frames.
 ///
 /// Bytes: `82 FF FF FF FF FF FF FF FF FC`, and all lengths 2^k, 2^k ± 1, MAX-14 to MAX
-/// Holds: more bytes are asked for, or it is 1002, or 1009, as the length says, whatever the limit
+/// Holds: it needs more bytes, or it is 1002 or 1009, as the length demands, whatever the limit
 /// Twin: src/frames/header.rs
 /// was `if length > i64::MAX as u64 {`
 /// now `if length > i64::MAX as u64 && length < u64::MAX - 14 {`
@@ -89,8 +89,8 @@ fn cve_2026_0716_what_if_header_and_length_overflow_together() {
 
 /// GoAccess CVE-2026-55768
 ///
-/// The length was read into 64 bits, then kept in 32, and only then held against the limit. 4 GiB
-/// and five bytes became five bytes.
+/// The length was read into 64 bits, stored in 32, and only then compared with the limit. 4 GiB and
+/// five bytes became five bytes.
 ///
 /// Bytes: `82 FF 00 00 00 01 00 00 00 05 m`
 /// Holds: 1009 from the header alone, at both ends
@@ -107,8 +107,8 @@ fn cve_2026_55768_what_if_a_length_is_4_gib_and_five_bytes() {
 
 /// gorilla CVE-2020-27813; Tomcat CVE-2020-13935; JBossWeb CVE-2020-14384, the first fix of it
 ///
-/// What was left of a message was counted in a number that a second fragment made overflow: the
-/// limit was passed, or a loop read for ever from a frame of which less than nothing was left.
+/// The program counted the remaining bytes of a message, and a second fragment made that number
+/// overflow. The limit was passed, or a loop read for ever from a frame with a negative rest.
 ///
 /// Bytes: `01 81 m 61`, then `80 FF 7F FF FF FF FF FF FF FF m`
 /// Holds: the sum is checked against the limit, and against overflow; each step takes bytes or returns
@@ -139,16 +139,16 @@ fn cve_2020_27813_what_if_the_lengths_of_fragments_add_up_to_more_than_any_numbe
 
 /// websocket-driver CVE-2026-54463, CVE-2026-54466
 ///
-/// The protocol of 2010 wrote a length in as many bytes as one likes, seven bits each. A server that
-/// still spoke it counted along, for as long as the bytes said that more would come.
+/// The protocol of 2010 writes a length in any number of bytes, seven bits each. A server that
+/// still spoke it went on counting for as long as the bytes said that more would come.
 ///
 /// Bytes: `80 FF FF FF FF ..`; a request with `Sec-WebSocket-Key1` and `Sec-WebSocket-Key2`
-/// Holds: nobody here reads that protocol: such a request is told so (426), such a length is 1002 after ten bytes
+/// Holds: ws101 doesn't speak that protocol: such a request gets a 426 that says so, and such a length is 1002 after ten bytes
 /// Twin: src/handshake/server.rs
 /// was `true => Refusal::new(426, "the draft of 2010", ""),`
 /// now `true => Refusal::new(400, "not a key", ""),`
 #[test]
-fn cve_2026_54463_what_if_somebody_speaks_the_draft_of_2010() {
+fn cve_2026_54463_what_if_a_client_speaks_the_draft_of_2010() {
     let request = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: WebSocket\r\n\
                     Sec-WebSocket-Key1: 4 @1  46546xW%0l 1 5\r\n\
                     Sec-WebSocket-Key2: 12998 5 Y3 1  .P00\r\n\r\n";
@@ -162,10 +162,10 @@ fn cve_2026_54463_what_if_somebody_speaks_the_draft_of_2010() {
 
 /// libsoup CVE-2024-52532
 ///
-/// A frame was judged when all of its payload had come. So a header that could never be right was
-/// given all the memory that it asked for first, or was waited behind for ever.
+/// A frame was checked only when all of its payload had arrived. So an invalid header first got all
+/// the memory that it announced, or the program waited for its payload for ever.
 ///
-/// Bytes: a header that breaks a rule, and bytes without end behind it
+/// Bytes: a header that breaks a rule, and bytes without end after it
 /// Holds: byte by byte, it is refused no later than with the last byte of its header
 /// Twin: src/frames/header.rs
 /// was `if opcode.is_control() && usize::from(second & LENGTH) > MAX_CONTROL_PAYLOAD {`

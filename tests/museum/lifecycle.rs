@@ -1,6 +1,6 @@
-//! Room 5, lifecycle: how a connection begins, lasts and ends, and what it leaves behind.
+//! Room 5, lifecycle: how a connection begins, lasts and ends, and what it leaks.
 //!
-//! What is left over is counted in `memory/`: memory, descriptors and threads of connections that are gone.
+//! `memory/` counts the leaks: memory, descriptors and threads of connections that have ended.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use ws101::{Error, Limits, Message, Server};
 use crate::script::{end, frame_to, frames_in, open_script, script};
 use crate::sockets::{BOTH_SIDES, Side, echo_handler, open, request, run, serve};
 
-/// For deadlines that must come.
+/// For deadlines that must pass.
 const SOON: Duration = Duration::from_millis(100);
 
 /// ws CVE-2016-10518, CVE-2026-45736
@@ -17,7 +17,7 @@ const SOON: Duration = Duration::from_millis(100);
 /// The application passed a number to `ping` instead of data. The library allocated that many bytes and
 /// sent them uninitialised, with whatever the memory had held before.
 ///
-/// Bytes: pings and a Close of every length, behind a message with a secret
+/// Bytes: pings and a Close of every length, after a message with a secret
 /// Holds: no line of the library is unsafe; a pong is its ping, a Close is answered with its code and reason, and no byte more
 /// Twin: src/connection/write_half.rs
 /// was `if encoder.pong(&payload).is_ok()`
@@ -48,21 +48,18 @@ fn cve_2016_10518_what_if_a_pong_is_longer_than_its_ping() {
 
 /// Tomcat CVE-2022-25762, CVE-2021-42340, CVE-2024-23672
 ///
-/// One thread sent while another closed, and both used the same buffer: a frame of one connection went
-/// out on another. Each connection left something behind; a peer that never finished closing kept
-/// all of it.
+/// One thread sent while another closed, and both used the same buffer, so a frame of one
+/// connection was sent on another. Each connection leaked something, and a peer that never finished
+/// closing kept all of it.
 ///
 /// Bytes: four threads send, one closes; a peer that answers our Close with messages, or not at all
-/// Holds: whole frames up to one Close and nothing behind it; closing ends at its deadline; what is left behind: `memory/`
+/// Holds: whole frames up to one Close and nothing after it; closing ends at its deadline; what remains: `memory/`
 /// Twin: src/frames/encoder.rs
 /// was `if self.closed { Err(Misuse::AfterClose) } else { Ok(()) }`
 /// now `Ok(())`
-/// Twin: src/connection/websocket.rs
-/// was `let answered = sent.and_then(|()| self.read_half.drain(deadline));`
-/// now `let answered = sent.and_then(|()| self.read_half.drain(Deadline::after(100 * self.write_half.close_within)));`
-/// and: src/connection/read_half.rs
-/// was `if let Some(closing) = self.write_half.closing() {`
-/// now `if let Some(closing) = None::<Deadline> {`
+/// Twin: src/connection/read_half.rs
+/// was `State::Sent(answer_by) | State::Broken(_, answer_by) => self.closing(answer_by)?,`
+/// now `State::Sent(_) | State::Broken(..) => self.keepalive.patience(),`
 #[test]
 fn cve_2022_25762_what_if_we_send_and_close_at_the_same_time() {
     const THREADS: u8 = 4;
@@ -124,10 +121,10 @@ fn cve_2022_25762_what_if_we_send_and_close_at_the_same_time() {
 
 /// libsoup, messages after an error close
 ///
-/// A connection had failed and said so. What still came was read on, and delivered.
+/// A connection had failed and had said so. The bytes that still arrived were read and delivered.
 ///
 /// Bytes: a frame that breaks a rule, then good messages, a ping and a Close
-/// Holds: behind the first error nothing is delivered, nothing is answered, and the connection is over
+/// Holds: after the first error nothing is delivered, nothing is answered, and the connection is over
 /// Twin: src/frames/decoder.rs
 /// was `self.ended = matches!(next, Err(_) | Ok(Some(Event::Close(_))));`
 /// now `self.ended = matches!(next, Ok(Some(Event::Close(_))));`
@@ -158,17 +155,17 @@ fn libsoup_error_close_what_if_good_messages_follow_an_error() {
 
 /// Slowloris CVE-2007-6750; Node CVE-2018-12122; hackney CVE-2026-47073
 ///
-/// A deadline for each read: a byte now and then renewed it, and held a thread for hours, or a
-/// message for ever.
+/// Each read had a deadline of its own. One byte now and then renewed it, and held a thread for
+/// hours, or a message for ever.
 ///
 /// Bytes: a head a byte at a time, that never ends; an answer to a client likewise
-/// Holds: one deadline for the whole head, however it trickles in: 408, or `Silent` at a client
+/// Holds: one deadline for the whole head, however slowly it arrives: 408, or `PeerTimeout` at a client
 /// Twin: src/transport/head_reader.rs
 /// was `match read_before(deadline, stream, buffer.space()) {`
 /// now `match read_before(Deadline::after(std::time::Duration::from_secs(10)), stream, buffer.space()) {`
 #[test]
 fn cve_2007_6750_what_if_each_byte_comes_just_in_time() {
-    /// At a byte a read, longer than any deadline of ours; the twin comes to its end here.
+    /// At one byte per read, longer than any deadline of ours. The twin reads all of it.
     const BYTES: usize = 3_000_000;
     let limits = || Limits { head: SOON, close: SOON, max_head: usize::MAX, ..Limits::default() };
     let dribble = |beginning: &'static str| {
@@ -187,17 +184,17 @@ fn cve_2007_6750_what_if_each_byte_comes_just_in_time() {
 
 /// blaze CVE-2021-21293; Textream CVE-2026-28412; Nezha CVE-2026-53522
 ///
-/// Nobody counted the connections. Each took a thread, a buffer and a descriptor, until one of the
-/// three was used up, and with it the server of all.
+/// The number of connections had no limit. Each took a thread, a buffer and a descriptor, until one
+/// of the three was used up and the server failed for all clients.
 ///
-/// Bytes: good requests, one more than there are places
-/// Holds: the one is told 503 and when to come back; the others are served; who leaves makes room
+/// Bytes: good requests, one more than there are permits
+/// Holds: that one gets a 503 with the time to retry; the others are served; a connection that ends makes room
 /// Twin: src/server/registry.rs
 /// was `if open.len() >= places || self.is_stopping() {`
 /// now `if self.is_stopping() {`
 /// Twin: the limit lifted, in the test
 #[test]
-fn cve_2021_21293_what_if_one_more_comes_than_there_are_places() {
+fn cve_2021_21293_what_if_one_more_client_comes_than_there_are_permits() {
     const PLACES: usize = 3;
     let status_of_one_more = |max_connections| {
         let limits = Limits { max_connections, ..Limits::default() };

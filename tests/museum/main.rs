@@ -1,18 +1,18 @@
-//! A museum of what has gone wrong in WebSocket software, and holds here.
+//! A museum of faults in WebSocket software, which ws101 doesn't have.
 //!
-//! Each exhibit is a test, named after its first id. Its comment names all ids of published faults of
-//! its class, tells their story, and says what holds here. And it names its *twin*: the guard taken
-//! away, with which exactly this test must fail. A guard that nobody would miss guards nothing.
+//! Each exhibit is a test, named after its first id. Its comment lists the ids of all published faults of
+//! this kind, tells their story, and says what holds here. It also names its *twin*: our source without
+//! the guard, with which exactly this test must fail. So each guard is proved to be needed.
 //!
 //! ```text
-//! cargo test museum                           all exhibits, behind the catalogue
+//! cargo test museum                           the catalogue, then all exhibits
 //! cargo test --all-features museum            with those of compression and TLS
 //! cargo test museum -- --exact museum::catalogue::catalogue        the catalogue alone
-//! tests/museum/twins [NAME ...]               takes each guard away, in a copy of the source
-//! cargo test --manifest-path tests/museum/memory/Cargo.toml        what has to be counted by an allocator
+//! tests/museum/twins [NAME ...]               removes each guard in a copy of the source
+//! cargo test --manifest-path tests/museum/memory/Cargo.toml        exhibits that need a counting allocator
 //! ```
 //!
-//! Bytes are written by hand here, as the other tests write them; nothing of ours makes them.
+//! The bytes are written by hand, as in the other tests, and not by the code under test.
 
 #[allow(dead_code, reason = "the museum borrows what it needs")]
 #[path = "../protocol/support.rs"]

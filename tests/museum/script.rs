@@ -1,4 +1,5 @@
-//! A stream without a socket that plays a part and counts: work is told by calls, not by time.
+//! A scripted stream without a socket, which counts its calls, so that tests measure work by calls and
+//! not by time.
 
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind, IoSlice};
@@ -10,7 +11,7 @@ use ws101::{Client, Limits, Server, Stream, WebSocket};
 
 use crate::sockets::{Side, accept_of, head, masked, request, unmasked};
 
-/// What a stream was asked to do.
+/// The calls that a stream has received.
 #[derive(Debug, Default)]
 pub struct Calls {
     pub reads: usize,
@@ -19,24 +20,23 @@ pub struct Calls {
 }
 
 impl Calls {
-    /// All that was written, one behind the other.
+    /// All written bytes, in their order.
     pub fn written(&self) -> Vec<u8> {
         self.writes.concat()
     }
 }
 
-/// What the other end does at each read, seeing all that was asked so far: bytes, none for the end, or
-/// an error.
+/// What the other end does at each read, given all calls so far: it sends bytes, ends (no bytes), or fails.
 type Part = dyn FnMut(&Calls) -> io::Result<Vec<u8>> + Send;
 
 pub struct Script {
     part: Mutex<Box<Part>>,
-    /// Bytes for which the last read had no room.
+    /// Bytes that didn't fit into the last read.
     rest: Mutex<VecDeque<u8>>,
     calls: Arc<Mutex<Calls>>,
 }
 
-/// A read that waited for nothing.
+/// A read whose timeout passed.
 pub fn timeout() -> io::Result<Vec<u8>> {
     Err(ErrorKind::WouldBlock.into())
 }
@@ -54,8 +54,8 @@ pub fn script(
     (Script { part: Mutex::new(part), rest: Mutex::default(), calls: calls.clone() }, calls)
 }
 
-/// Opens a connection at this side; what comes behind the handshake, the part says. Counted is what
-/// follows the handshake.
+/// Opens a connection at this side. After the handshake the script decides what comes, and the calls
+/// are counted.
 pub fn open_script(
     side: Side,
     limits: Limits,

@@ -1,4 +1,4 @@
-//! Rooms 4 and 6, over TLS: who is believed, and who waits for whom. (Feature `tls`.)
+//! Rooms 4 and 6, over TLS: which peer is trusted, and which thread waits. (Feature `tls`.)
 
 #[path = "../../examples/secure/certificate.rs"]
 mod certificate;
@@ -20,7 +20,7 @@ use crate::sockets::{run, serve};
 
 const EXPIRED: [&str; 2] = ["200101000000Z", "200131235959Z"];
 
-/// A certificate, and the file that a client is given as its root.
+/// A certificate, and the file that a client uses as its root.
 struct Made {
     pem: SelfSigned,
     file: PathBuf,
@@ -47,7 +47,7 @@ impl Made {
         Tls::from_pem(self.pem.certificate.as_bytes(), self.pem.key.as_bytes()).unwrap()
     }
 
-    /// For a server of somebody else's, which says what it heard.
+    /// A server with this certificate, which reports the bytes that it received.
     fn config(&self) -> Arc<ServerConfig> {
         let chain = CertificateDer::from_pem_slice(self.pem.certificate.as_bytes()).unwrap();
         let key = PrivateKeyDer::from_pem_slice(self.pem.key.as_bytes()).unwrap();
@@ -58,11 +58,11 @@ impl Made {
 
 /// Tomcat CVE-2018-8034; Java-WebSocket CVE-2020-11050; nv-websocket-client CVE-2017-1000209; faye CVE-2020-15133; mellium CVE-2022-24968
 ///
-/// The certificate was good, and of somebody else: nobody compared its name with the one that was
-/// asked for. Or nobody looked at it at all.
+/// The certificate was valid, but for another host: the client didn't compare its name with the
+/// requested one. Other clients didn't check the certificate at all.
 ///
-/// Bytes: certificates that are self-signed, of another host, out of their time
-/// Holds: the client fails, and not a byte of HTTP has left; with the right one it opens
+/// Bytes: certificates that are self-signed, of another host, or expired
+/// Holds: the client fails before it sends one byte of HTTP; with the right certificate it opens
 /// Twin: src/transport/tls/mod.rs
 /// was `let host = ServerName::try_from(name)`
 /// now `let host = ServerName::try_from(if name.is_empty() { name } else { "example.com".into() })`
@@ -103,10 +103,11 @@ fn cve_2018_8034_what_if_the_certificate_is_not_the_hosts() {
 
 /// rustls RUSTSEC-2024-0336, RUSTSEC-2024-0399
 ///
-/// The peer ended TLS in the middle of its handshake, and the loop that waited for the handshake to end
-/// went on for ever. A greeting that came in pieces made a server panic.
+/// The peer ended TLS in the middle of its handshake, and the loop that waited for the end of the
+/// handshake ran for ever. In another version, a ClientHello that came in pieces made a server
+/// panic.
 ///
-/// Bytes: `15 03 03 00 02 01 00` before, within and behind a ClientHello; a ClientHello in records of one byte
+/// Bytes: `15 03 03 00 02 01 00` before, within and after a ClientHello; a ClientHello in records of one byte
 /// Holds: an error after a handful of reads, at both ends
 /// Twin: src/transport/tls/tls_stream.rs
 /// was `0 => return Err(ended().into()),\n                count => arrived.filled(count),`
@@ -159,11 +160,11 @@ fn rustsec_2024_0336_what_if_tls_ends_before_it_has_begun() {
 
 /// ws-tool: a TLS split that holds its lock across a blocking read
 ///
-/// One lock around all of TLS: whoever waits for the peer to speak holds it, and whoever wants to send
-/// waits until the peer has spoken.
+/// There was one lock around all of TLS. A thread that waited for the peer held it, and a thread
+/// that wanted to send waited until the peer had sent something.
 ///
 /// Bytes: a thread waits in `recv` for a peer that stays silent, and another sends
-/// Holds: all is sent, and arrives, while nothing comes
+/// Holds: all is sent and arrives, although the peer sends nothing
 /// Twin: src/transport/tls/tls_stream.rs
 /// was `match self.stream.read(arrived.space()) {`
 /// now `let _held = lock(&self.tls); match self.stream.read(arrived.space()) {`

@@ -1,7 +1,7 @@
-//! Room 6, without a number: what nobody published, and what bites most.
+//! Room 6, without a number: faults that were never published, and that hurt most.
 //!
-//! No attacker is needed for these. They are two programs that wait for each other, a last word that
-//! gets lost, a timeout in the wrong place; and each was found by somebody whose program stood still.
+//! They need no attacker. Two programs wait for each other, a Close is lost, a timeout is in the wrong
+//! place. Each was found by a developer whose program hung.
 
 use std::io::Write;
 use std::sync::mpsc::channel;
@@ -18,12 +18,12 @@ use crate::frames::{Listener, ROLES, frame, head, peer_of, text};
 use crate::script::{end, frame_to, frames_in, open_script, script, switching, timeout};
 use crate::sockets::{BOTH_SIDES, PATIENCE, Peer, Side, echo_handler, open, request, run, serve};
 
-/// More than all buffers between two ends take.
+/// More than fits into all the buffers between two ends.
 const HUGE: usize = 32 << 20;
-/// For deadlines that must come.
+/// For deadlines that must pass.
 const SOON: Duration = Duration::from_millis(100);
 
-/// Limits whose deadlines don't come, for others to shorten.
+/// Limits whose deadlines are too long to pass. Tests shorten some of them.
 fn unhurried() -> Limits {
     Limits { write: 3 * PATIENCE, ping_every: None, close: 3 * PATIENCE, ..Limits::default() }
 }
@@ -34,11 +34,11 @@ fn message(text: &str) -> Option<Message> {
 
 /// IXWebSocket #575; erigon #20923
 ///
-/// Both ends write something huge, and neither reads before it has written. The buffers between them
-/// are full, and each waits for the other.
+/// Both ends write a huge message, and neither reads before it has written. The buffers between
+/// them are full, and each end waits for the other: a deadlock.
 ///
 /// Bytes: 32 MiB in each direction, at the same time
-/// Holds: it ends at the write deadline, at both ends; and where somebody reads meanwhile, both arrive
+/// Holds: both ends give up at the write deadline; if either application reads meanwhile, both messages arrive
 /// Twin: src/transport/min_rate.rs
 /// was `Err(error) if error.kind() == ErrorKind::Interrupted => continue,`
 /// now `Err(error) if error.kind() == ErrorKind::Interrupted || is_timeout(&error) => continue,`
@@ -73,18 +73,18 @@ fn ixwebsocket_575_what_if_both_ends_write_something_huge_and_neither_reads() {
 
 /// websockets 11.0.2; tungstenite #183, #506
 ///
-/// To close, one waits for the other's Close; it stood behind messages that nobody took out of a full
-/// buffer. Or the wait for it had no end.
+/// An end that closes waits for the other end's Close. That Close waited after messages which the
+/// program didn't take out of a full buffer. In another library this wait had no end.
 ///
 /// Bytes: our receive buffer full of messages, and a peer that never reads
-/// Holds: `close` returns within its deadline, also while another thread is stuck in a write
-/// Twin: src/connection/write_half.rs
-/// was `let Some(mut encoder) = self.lock_before(deadline)`
-/// now `let Some(mut encoder) = Some(self.lock())`
+/// Holds: `close` returns when the minimum rate of writing gives the peer up, also while another thread is stuck in a write
+/// Twin: src/transport/min_rate.rs
+/// was `Err(error) if is_timeout(&error) && waits + 1 < CALLS_PER_DEADLINE => waits += 1,`
+/// now `Err(error) if is_timeout(&error) => waits = 0,`
 #[test]
 fn websockets_11_0_2_what_if_we_close_and_the_peer_neither_reads_nor_answers() {
     for side in BOTH_SIDES {
-        let limits = Limits { close: SOON, ..unhurried() };
+        let limits = Limits { write: SOON, close: SOON, ..unhurried() };
         let (go, gone) = channel();
         let (mut wire, app) = open(side, limits, move |mut ws| {
             let sender = ws.sender();
@@ -111,11 +111,11 @@ fn websockets_11_0_2_what_if_we_close_and_the_peer_neither_reads_nor_answers() {
 /// A socket that is dropped with unread bytes in it sends a reset, and a reset destroys what is on
 /// its way to the peer: the very frame that says what went wrong. The peer sees "connection reset".
 ///
-/// Bytes: a frame that breaks a rule, and a megabyte behind it
+/// Bytes: a frame that breaks a rule, and a megabyte after it
 /// Holds: the peer reads our Close with its 1002, 1007 or 1009, and then an end, never a reset
 /// Twin: src/transport/lingering_close.rs
-/// was `while wasted < MOST {`
-/// now `while wasted > MOST {`
+/// was `while wasted < MOST && !linger.has_passed(stream) {`
+/// now `while wasted > MOST && !linger.has_passed(stream) {`
 #[test]
 fn reset_what_if_a_megabyte_is_unread_when_we_close() {
     for side in BOTH_SIDES {
@@ -136,8 +136,8 @@ fn reset_what_if_a_megabyte_is_unread_when_we_close() {
 
 /// end of file in mid-frame
 ///
-/// The stream ended, and what had come of a message was delivered as the message; or the end was taken
-/// for a clean close.
+/// The stream ended in the middle of a message, and the part that had arrived was delivered as the
+/// whole message. In other programs the end was taken for a clean close.
 ///
 /// Bytes: a message, and one in two fragments with a ping between them, cut at every byte
 /// Holds: whole messages are delivered, then it is an error; never a part, never a clean end
@@ -170,14 +170,14 @@ fn end_of_file_what_if_the_stream_ends_after_any_byte() {
 
 /// fastwebsockets, data after Close and Close sent twice
 ///
-/// Behind a Close frame more was read, and delivered. And whoever was asked to close by both the peer
-/// and the application sent two.
+/// After a Close frame more bytes were read and delivered. And an end that was asked to close by
+/// both the peer and the application sent two Closes.
 ///
-/// Bytes: `88 82 m 03 E8`, then a message, a ping and another Close; then we are told to close, and dropped
-/// Holds: nothing behind the Close is delivered or answered; ours is sent once, with the peer's code
+/// Bytes: `88 82 m 03 E8`, then a message, a ping and another Close; then the application closes, and drops the connection
+/// Holds: nothing after the Close is delivered or answered; ours is sent once, with the peer's code
 /// Twin: src/connection/read_half.rs
-/// was `self.over = true;\n        // What waits`
-/// now `// What waits`
+/// was `self.over = true;\n        self.write_half.answer_close(close.clone());`
+/// now `self.write_half.answer_close(close.clone());`
 /// and: src/frames/decoder.rs
 /// was `self.ended = matches!(next, Err(_) | Ok(Some(Event::Close(_))));`
 /// now `self.ended = matches!(next, Err(_));`
@@ -211,8 +211,8 @@ fn fastwebsockets_close_what_if_something_follows_a_close() {
 
 /// `read_exact` with a timeout
 ///
-/// A read for exactly so many bytes got some of them, then its time was up. The bytes were gone, and
-/// the next read took the middle of a frame for its header.
+/// A read for an exact number of bytes got some of them, and then its timeout passed. These bytes
+/// were lost, and the next read took the middle of a frame for a header.
 ///
 /// Bytes: a conversation, with a timeout before each of its bytes
 /// Holds: the same messages, whether `recv` waits on, or the caller gives up and asks again
@@ -256,11 +256,11 @@ fn read_exact_what_if_each_byte_comes_after_a_timeout() {
 
 /// tungstenite #15, #225: a dead peer
 ///
-/// The peer's machine lost its power, and sends neither an end nor a reset. `recv` waited for
-/// something to come, for ever.
+/// The peer's machine lost its power, so it sends neither an end nor a reset. `recv` waited for
+/// ever.
 ///
 /// Bytes: none
-/// Holds: after the ping interval it is asked, after as long again as is set it is given up: `Silent`
+/// Holds: after the ping interval we send a ping; if nothing comes in the time for the pong, it is `PeerTimeout`
 /// Twin: src/connection/keepalive.rs
 /// was `(Some(due), _) if due.has_passed() => Silence::GiveUp,`
 /// now `(Some(due), _) if due.has_passed() => Silence::Wait,`
@@ -295,14 +295,14 @@ fn tungstenite_15_what_if_the_peer_is_dead() {
 
 /// tungstenite 0.21
 ///
-/// A ping was answered into a buffer that went out with the next message. An application that only
-/// reads sends none, so the peer took it for dead.
+/// A pong was put into a buffer that was sent with the next message. An application that only reads
+/// sends no message, so the peer took it for dead.
 ///
-/// Bytes: `89 84 m ping`, and nothing behind it
+/// Bytes: `89 84 m ping`, and nothing after it
 /// Holds: the pong is on the wire before the next read that can wait
 /// Twin: src/connection/read_half.rs
-/// was `self.write_half.flush_unless_busy()?;`
-/// now ``
+/// was `let flushed = self.write_half.flush_unless_busy();`
+/// now `let flushed = Ok(());`
 #[test]
 fn tungstenite_0_21_what_if_the_application_only_reads() {
     for side in BOTH_SIDES {
@@ -330,7 +330,7 @@ fn tungstenite_0_21_what_if_the_application_only_reads() {
 /// message was thought to end with it.
 ///
 /// Bytes: `01 81 m a`, ping, `00 81 m b`, pong, .. `80 81 m z`
-/// Holds: each ping is answered, in order, and the message is what its fragments say
+/// Holds: each ping is answered, in order, and the message consists of its fragments
 /// Twin: src/frames/decoder.rs
 /// was `_ if header.opcode.is_control() => self.control.extend_from_slice(piece),`
 /// now `_ if header.opcode.is_control() => self.message.append(piece)?,`
@@ -360,11 +360,11 @@ fn aiohttp_12988_what_if_control_frames_stand_between_all_fragments() {
 
 /// fastwebsockets, text that ends in mid-character
 ///
-/// A character was cut by the end of its message. What was whole of the text was delivered, and the
-/// rest forgotten.
+/// A message ended within a character. The complete part of its text was delivered, and the rest
+/// was dropped.
 ///
 /// Bytes: `01 82 m e2 98`, `80 80 m`; `81 82 m e2 98`
-/// Holds: 1007, nothing is delivered; cut by a fragment in mid-message it is a character as any other
+/// Holds: 1007, and nothing is delivered; a character that is split between two fragments is a valid character
 /// Twin: src/frames/utf8.rs
 /// was `_ => Err(NotUtf8),\n        }\n    }\n\n    /// Adds`
 /// now `_ => Ok(self.take()),\n        }\n    }\n\n    /// Adds`
@@ -391,11 +391,11 @@ fn fastwebsockets_text_what_if_a_text_ends_in_mid_character() {
 
 /// UTF-8 found bad only at the end of the frame, as all peers do
 ///
-/// A text of a gigabyte begins with a byte that no text has. It was read to its end before anybody
-/// said so.
+/// A text of a gigabyte begins with an invalid byte. The program read all of it before it reported
+/// the error.
 ///
 /// Bytes: `81 FF 00 00 00 00 00 10 00 00 m`, and a bad byte somewhere in it
-/// Holds: 1007 with the first byte that can't be, and not before it
+/// Holds: 1007 at the first invalid byte, and not before it
 /// Twin: src/frames/assembler.rs
 /// was `self.text.push(piece).map_err(|_| Violation::TextNotUtf8)`
 /// now `{ self.bytes.extend_from_slice(piece); Ok(()) }`
@@ -430,10 +430,10 @@ fn utf_8_what_if_a_text_is_bad_long_before_its_end() {
 
 /// http-parser-js #63
 ///
-/// A first frame came in one packet with the request, or with the 101. Whoever parsed the head had read
-/// it, too, and threw it away.
+/// A first frame came in one packet with the request, or with the 101. The parser of the head read
+/// it too, and threw it away.
 ///
-/// Bytes: the request and `81 85 m Hello` in one, or two, cut at each byte; the 101 likewise
+/// Bytes: the request and `81 85 m Hello` in one write, or in two, cut at each byte; the 101 likewise
 /// Holds: the message is delivered
 /// Twin: src/server/upgrade.rs
 /// was `buffer.consume(length);`
@@ -471,11 +471,11 @@ fn http_parser_js_63_what_if_a_frame_comes_with_the_head() {
 
 /// lengths in more bytes than they need, which all peers but one accept
 ///
-/// A length can be written in three ways, of which the RFC allows the shortest. Two programs on one
-/// wire that disagree about it can be told two stories.
+/// A length can be written in three ways, and the RFC allows only the shortest. Two programs on one
+/// connection that disagree about it can read the same bytes differently.
 ///
 /// Bytes: `81 FE 00 05 m Hello`, `81 FF 00 00 00 00 00 00 00 05 m Hello`
-/// Holds: 1002 for every length that fits into fewer bytes, at both ends; the first that does not, is taken
+/// Holds: 1002 for every length that fits into fewer bytes, at both ends; the first that doesn't fit is accepted
 /// Twin: src/frames/header.rs
 /// was `if length < least {`
 /// now `if false {`
@@ -499,11 +499,11 @@ fn lengths_what_if_a_length_is_written_longer_than_need_be() {
 
 /// tungstenite: control frames over 125 bytes, and closes that may not be, sent
 ///
-/// A library sent what it was told: a ping that no peer may take, a close code that only ever stands
-/// in logs. The peer failed the connection, and its log blamed the network.
+/// A library sent what its caller asked for: a ping that no peer accepts, or a close code that
+/// exists only in logs. The peer failed the connection, and its log blamed the network.
 ///
-/// Bytes: pings of 126 bytes, a reason of 124, and each of the 65,536 close codes, as our caller gives them
-/// Holds: refused at the call, nothing is written, and the connection goes on
+/// Bytes: pings of 126 bytes, a reason of 124, and each of the 65,536 close codes, from our caller
+/// Holds: the call fails, nothing is written, and the connection goes on
 /// Twin: src/frames/close.rs
 /// was `return Err(Misuse::CloseCode(code.0));`
 /// now `let _ = Misuse::CloseCode(code.0);`
@@ -541,11 +541,11 @@ fn tungstenite_what_if_our_caller_asks_for_what_no_peer_may_take() {
 
 /// ranch #36; libuv #690
 ///
-/// No descriptor was left, so `accept` failed; the connection stayed in the queue, and `accept` failed
-/// again, at once, as fast as the processor could.
+/// No descriptor was free, so `accept` failed. The connection stayed in the queue, so `accept`
+/// failed again at once, in a busy loop.
 ///
 /// Bytes: sixty connections to a process that may have forty descriptors
-/// Holds: each is let in, or told 503; `accept` fails no more often than it turns somebody away, or rests; who is inside is served; there is room again when they leave
+/// Holds: each gets in, or gets a 503; `accept` fails no more often than it refuses a client or pauses; open connections are served; there is room again when they end
 /// Twin: src/server/server.rs
 /// was `if reserve.take().is_none() {\n                        thread::sleep(TURN_AWAY_TIMEOUT);\n                    }`
 /// now ``
@@ -581,7 +581,7 @@ fn ranch_36_what_if_there_are_no_descriptors_left() {
     }
 }
 
-/// A server in a process of its own, with little to live on: this very test, told to serve.
+/// A server in a process of its own with few descriptors: this test program, started as a server.
 #[cfg(target_os = "linux")]
 mod descriptors {
     use std::io::{BufRead, BufReader};
@@ -664,11 +664,11 @@ mod descriptors {
 
 /// `thread::spawn`, where there are no threads left
 ///
-/// `thread::spawn` panics if the system has no thread to give. It was called by the thread that
-/// accepts, so with one thread too many the listener was gone.
+/// `thread::spawn` panics if the system has no thread to give. The thread that accepts called it,
+/// so one thread too many ended the listener.
 ///
 /// Bytes: good requests, to a server whose threads ask for a stack that no machine has
-/// Holds: each is told 503 and when to come back; the listener lives, and stops when told to
+/// Holds: each gets a 503 with the time to retry; the listener goes on, and stops when it is asked to
 /// Twin: src/server/threads.rs
 /// was `        spawn(Purpose::Connection, "connection".into(), self.stack, work)`
 /// now `        spawn(Purpose::Connection, "connection".into(), self.stack, work).unwrap();\n        Ok(())`
@@ -688,11 +688,11 @@ fn thread_spawn_what_if_there_are_no_threads_left() {
 
 /// a handler that panics
 ///
-/// An application's mistake with one message ended the thread, the process, or the lock that all
-/// shared; or its place was never free again.
+/// A mistake of the application, with one message, ended the thread, the process, or a lock that
+/// all connections shared. In other servers the connection's permit was never returned.
 ///
 /// Bytes: a message at which the handler panics, and others beside it
-/// Holds: its peer is told 1011, its place is free, and nobody else notices
+/// Holds: its peer gets 1011, its permit is returned, and no other connection notices
 /// Twin: src/server/registry.rs
 /// was `lock(&self.open).remove(&id);`
 /// now ``
@@ -723,11 +723,11 @@ fn panic_what_if_a_handler_panics() {
 
 /// ws #1620: a slow consumer in a broadcast
 ///
-/// One of many stopped reading. What it did not take was kept for it, without end; or all others
-/// waited until it did.
+/// One of many clients stopped reading. The server stored its messages without a bound, or all
+/// other clients waited until it read again.
 ///
-/// Bytes: messages of 100 KB to three, of whom one reads nothing
-/// Holds: the two get each of them at once; at its bound the third is told from the others, and dropped
+/// Bytes: messages of 100 KB to three clients, one of which reads nothing
+/// Holds: the other two get each message at once; at its bound the third is recognised and dropped
 /// Twin: src/connection/queue.rs
 /// was `if state.waiting.len() + state.in_hand >= self.bound {`
 /// now `if false {`
@@ -767,15 +767,15 @@ fn ws_1620_what_if_one_of_many_does_not_read() {
 
 /// Nagle
 ///
-/// Header and payload went out in two writes. The second waited until the first was acknowledged, and
-/// the acknowledgement waited 40 ms for something to go along with. (That the sockets are told not to
-/// wait, TCP_NODELAY: in `memory/`, which can ask them.)
+/// Header and payload were sent in two writes. The second write waited until the first was
+/// acknowledged, and the acknowledgement waited 40 ms for data to travel with. (Whether the sockets
+/// have TCP_NODELAY is tested in `memory/`, which can ask them.)
 ///
 /// Bytes: messages of 0 bytes to a megabyte
-/// Holds: one write a message, at both ends
+/// Holds: one write per message, at both ends
 /// Twin: src/connection/write_half.rs
-/// was `write_with_min_rate(self.write_within, &*self.stream, encoder.batch(), behind);`
-/// now `write_with_min_rate(self.write_within, &*self.stream, encoder.batch(), &[]).and_then(|()| write_with_min_rate(self.write_within, &*self.stream, behind, &[]));`
+/// was `write_with_min_rate(self.write_within, &*self.stream, encoder.batch(), behind)`
+/// now `write_with_min_rate(self.write_within, &*self.stream, encoder.batch(), &[]).and_then(|()| write_with_min_rate(self.write_within, &*self.stream, behind, &[]))`
 #[test]
 fn nagle_what_if_a_message_goes_out_in_two_writes() {
     for side in BOTH_SIDES {

@@ -84,6 +84,7 @@ fn misuses(text: &str) -> Vec<Misuse> {
         Misuse::Status(7),
         Misuse::NeverMatches("paths", text.into()),
         Misuse::Proxy(text.into(), "not a host with a port"),
+        Misuse::WithinMessage,
     ];
     for (i, misuse) in all.iter().enumerate() {
         let number = match misuse {
@@ -101,6 +102,7 @@ fn misuses(text: &str) -> Vec<Misuse> {
             Misuse::Status(_) => 11,
             Misuse::NeverMatches(..) => 12,
             Misuse::Proxy(..) => 13,
+            Misuse::WithinMessage => 14,
         };
         assert_eq!(i, number);
     }

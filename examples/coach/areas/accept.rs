@@ -3,9 +3,9 @@
 use sha1::{Digest, Sha1};
 
 use crate::check::{Check, Lesson, Outcome, check, fails};
-use crate::library::accept_key;
+use crate::library::{FIN, OPCODE, RSV1, RSV2_RSV3, accept_key};
 use crate::probe::{Head, Next, Probe, Request, answer, new_key};
-use crate::wire::{self, TEXT, frame, quote};
+use crate::wire::{self, BINARY, CLOSE, PING, PONG, TEXT, frame, quote};
 
 const HEADS: Lesson = Lesson {
     section: "§4.2.2",
@@ -169,9 +169,11 @@ fn nothing_behind(p: &mut Probe) -> Outcome {
     let wait = line.pace().moment();
     let behind = line.pending(wait).to_vec();
     let Some(&first) = behind.first() else { return Ok(()) };
-    // A server may greet. But a frame begins with no reserved bit and an opcode that exists.
-    let opcode = first & 15;
-    let frame_like = first & 0x70 == 0 && matches!(opcode, 1 | 2 | 8 | 9 | 10);
+    // A server may greet. But a frame begins with no reserved bit and an opcode that exists; control frames have FIN.
+    let opcode = first & OPCODE;
+    let whole = first & FIN != 0 || matches!(opcode, TEXT | BINARY);
+    let exists = matches!(opcode, TEXT | BINARY | CLOSE | PING | PONG);
+    let frame_like = first & (RSV1 | RSV2_RSV3) == 0 && exists && whole;
     match frame_like && wire::parse(&behind).is_ok() {
         true => Ok(()),
         false => fails(format!("{} behind the empty line, which begins no frame", quote(&behind))),
@@ -179,6 +181,12 @@ fn nothing_behind(p: &mut Probe) -> Outcome {
 }
 
 pub const CHECKS: &[Check] = &[
+    check("accept/present-once", &HEADS, "a good request", "one Sec-WebSocket-Accept", |p| {
+        head_of(p, |h| {
+            let count = h.all("Sec-WebSocket-Accept").len();
+            (count != 1).then(|| format!("{count} lines Sec-WebSocket-Accept"))
+        })
+    }),
     check("accept/status", &HEADS, "a good request", "status 101", |p| head_of(p, |_| None)),
     check("accept/version", &HEADS, "a good request", "`HTTP/1.1` in the status line", |p| {
         head_of(p, |h| (!h.first.starts_with("HTTP/1.1 101")).then(|| format!("{:?}", h.first)))
@@ -192,12 +200,6 @@ pub const CHECKS: &[Check] = &[
         head_of(p, |h| {
             (!h.lists("Connection", "upgrade"))
                 .then(|| format!("Connection: {:?}", h.all("Connection")))
-        })
-    }),
-    check("accept/present-once", &HEADS, "a good request", "one Sec-WebSocket-Accept", |p| {
-        head_of(p, |h| {
-            let count = h.all("Sec-WebSocket-Accept").len();
-            (count != 1).then(|| format!("{count} lines Sec-WebSocket-Accept"))
         })
     }),
     check(

@@ -1,6 +1,6 @@
 //! Stage 8: how a conversation ends.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::check::{Check, Lesson, Outcome, check, fails, skips, warns};
 use crate::probe::{Line, Next, Probe, word};
@@ -88,12 +88,18 @@ fn ended(p: &mut Probe) -> Outcome {
 /// What comes behind the peer's Close.
 fn behind(line: &mut Line) -> Outcome {
     let wait = line.pace().moment() * 2;
-    match line.next(wait) {
-        Next::Frame(came) if came.opcode() == CLOSE => fails("a second Close"),
-        Next::Frame(came) => fails(format!("{} behind the Close", came.told())),
-        Next::Nonsense(why) => fails(why),
-        Next::Ended | Next::Silent => Ok(()),
+    let until = Instant::now() + wait * 4;
+    while Instant::now() < until {
+        match line.next(wait) {
+            Next::Frame(came) if came.opcode() == CLOSE => return fails("a second Close"),
+            // §5.5.1 forbids data frames; a ping or pong that was under way is none.
+            Next::Frame(came) if came.is_control() => {}
+            Next::Frame(came) => return fails(format!("{} behind the Close", came.told())),
+            Next::Nonsense(why) => return fails(why),
+            Next::Ended | Next::Silent => break,
+        }
     }
+    Ok(())
 }
 
 const fn code(id: &'static str, run: fn(&mut Probe) -> Outcome) -> Check {

@@ -206,8 +206,9 @@ impl Open {
                 }
                 Err(instead) => {
                     return fails(format!(
-                        "instead of the echo of {} bytes: {instead:?}",
-                        expected.len()
+                        "instead of the echo of {} bytes: {}",
+                        expected.len(),
+                        instead.told()
                     ));
                 }
             };
@@ -265,6 +266,11 @@ impl Open {
 
 fn one(p: &mut Probe, payload: &[u8], expected: &[u8]) -> Outcome {
     open(p, OFFER)?.echo(payload, expected).map(drop)
+}
+
+/// Skips where a plain message of that length doesn't come back: then the compression isn't at fault.
+fn carries(p: &mut Probe, length: usize) -> Outcome {
+    p.open()?.control(BINARY, &vec![b'c'; length])
 }
 
 fn text(length: usize) -> Vec<u8> {
@@ -584,6 +590,7 @@ pub const CHECKS: &[Check] = &[
         },
     ),
     inflates("deflate/far-back", "a repetition from 30,000 bytes back", |p| {
+        carries(p, 30_200)?;
         let mut open = open(p, OFFER)?;
         open.control()?;
         if open.our_window < 32_768 {
@@ -604,12 +611,14 @@ pub const CHECKS: &[Check] = &[
         Ok(())
     }),
     inflates("deflate/large", "a text of 100,000 bytes", |p| {
+        carries(p, 100_000)?;
         let mut open = open(p, OFFER)?;
         open.control()?;
         let text = text(100_000);
         open.echo(&deflate(&[Block::Literal(&text)]), &text).map(drop)
     }),
     inflates("deflate/incompressible", "a text that doesn't get shorter", |p| {
+        carries(p, 5_000)?;
         let mut open = open(p, OFFER)?;
         open.control()?;
         let text: Vec<u8> = (0..5000).map(|_| b' ' + (odd() % 95) as u8).collect();
@@ -621,6 +630,7 @@ pub const CHECKS: &[Check] = &[
         "the same text three times, with `server_no_context_takeover` agreed on",
         "echoes that each inflate by themselves",
         |p| {
+            carries(p, 500)?;
             let mut open = open(p, "permessage-deflate; server_no_context_takeover")?;
             open.control()?;
             let text = text(500);
@@ -633,6 +643,7 @@ pub const CHECKS: &[Check] = &[
         "a text that repeats from far back, with `server_max_window_bits=9` agreed on",
         "an echo that repeats from 512 bytes back at most",
         |p| {
+            carries(p, 6000)?;
             let mut open = open(p, "permessage-deflate; server_max_window_bits=9")?;
             open.control()?;
             let start: Vec<u8> = (0..3000).map(|_| b' ' + (odd() % 95) as u8).collect();
@@ -646,6 +657,7 @@ pub const CHECKS: &[Check] = &[
         "a text",
         "an echo whose payload doesn't end with 00 00 ff ff",
         |p| {
+            carries(p, 300)?;
             let mut open = open(p, OFFER)?;
             let text = text(300);
             match open.echo(&deflate(&[Block::Literal(&text)]), &text)? {
@@ -664,6 +676,7 @@ pub const CHECKS: &[Check] = &[
         "a text of 5,000 bytes",
         "an echo with RSV1 on its first frame alone",
         |p| {
+            carries(p, 5000)?;
             let mut open = open(p, OFFER)?;
             let text = text(5000);
             let (message, _) = open.echo(&deflate(&[Block::Literal(&text)]), &text)?;

@@ -1,5 +1,7 @@
 //! Stage 1: requests and answers in every form that HTTP allows.
 
+use std::sync::atomic::Ordering::Relaxed;
+
 use crate::check::{Check, Lesson, Outcome, check, fails, skips};
 use crate::probe::{Head, Probe, Request, answer, word};
 use crate::wire::{TEXT, frame};
@@ -90,6 +92,9 @@ fn length(p: &Probe) -> usize {
 }
 
 fn with_frames(p: &mut Probe, count: usize, late: usize) -> Outcome {
+    if !p.target.echoes.load(Relaxed) {
+        return skips("no text is echoed yet, with which stage 4 begins: asked again after it");
+    }
     let mut bytes = p.request().bytes();
     let mut line = p.connect()?;
     let words: Vec<_> = (0..count).map(|_| word()).collect();
@@ -102,6 +107,10 @@ fn with_frames(p: &mut Probe, count: usize, late: usize) -> Outcome {
     }
     let head = line.head()?;
     is_101(&head)?;
+    if !p.target.echoes.load(Relaxed) {
+        // Before the fourth stage a learner's server knows no frames; then the 101 is all that it owes.
+        return Ok(());
+    }
     words.iter().try_for_each(|word| line.comes_back(word.as_bytes()).map(drop))
 }
 
@@ -406,9 +415,23 @@ pub const CHECKS: &[Check] = &[
         },
     )
     .clients(),
-    check("head/host", &ASKS, "nothing; it reads the request", "one Host", |p| {
-        asks(p, |head| once(head, "Host"))
-    })
+    check(
+        "head/host",
+        &ASKS,
+        "nothing; it reads the request",
+        "one Host, with the port if it isn't the scheme's own",
+        |p| {
+            let (head, mut line) = p.arrives()?;
+            line.send(&answer(&head).bytes());
+            let port =
+                p.target.listener.as_ref().and_then(|l| l.local_addr().ok()).map(|a| a.port());
+            match (head.all("Host")[..].to_vec().as_slice(), port) {
+                ([host], Some(port)) if port == 80 || host.ends_with(&format!(":{port}")) => Ok(()),
+                ([host], Some(port)) => fails(format!("{host:?}, without the port {port}")),
+                (all, _) => fails(format!("{} lines Host", all.len())),
+            }
+        },
+    )
     .clients(),
     check(
         "head/upgrade",

@@ -12,7 +12,7 @@ mod lengths;
 mod many;
 mod ping;
 mod policy;
-mod refuse;
+pub mod refuse;
 mod rules;
 mod stream;
 mod utf8;

@@ -1,5 +1,6 @@
 //! Stage 13: subprotocols, and which pages may connect.
 
+use crate::areas::refuse::no;
 use crate::check::{Check, Lesson, Outcome, Stop, check, fails, skips, warns};
 use crate::probe::{Head, Probe, answer};
 
@@ -14,6 +15,13 @@ const ORIGIN: Lesson = Lesson {
     rule: "A browser says in Origin which page asks, and sends its user's cookies with it. A server that means only its own pages refuses others, with 403.",
     causes: "Origin isn't looked at, or compared by its beginning. Any page that your user visits may then talk to your server in the user's name.",
     fix: "Compare scheme, host and port whole with those you serve. If everyone may come, say so.",
+};
+
+const HOST: Lesson = Lesson {
+    section: "RFC 9112 §3.2",
+    rule: "A request with two Host lines, or with a Host that isn't a name and a port, is answered with 400.",
+    causes: "The first or last of the lines is taken, or the value isn't looked at. A proxy that takes the other line then guards another site than the one that answers.",
+    fix: "Count the lines called Host; refuse unless there's one, and it's a name or address with an optional port.",
 };
 
 fn offers(p: &mut Probe, lines: &[&str]) -> Outcome {
@@ -52,6 +60,13 @@ fn foreign(p: &mut Probe, origin: &str) -> Outcome {
 }
 
 pub const CHECKS: &[Check] = &[
+    check("policy/two-hosts", &HOST, "a request with two Host lines", "400", |p| {
+        no(p, |r| r.add("Host", "other.example"))
+    }),
+    check("policy/malformed-host", &HOST, "`Host: two words`", "400", |p| {
+        no(p, |r| r.set("Host", "two words"))
+    })
+    .should(),
     check(
         "policy/subprotocol-one",
         &SUBPROTOCOL,

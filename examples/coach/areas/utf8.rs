@@ -53,6 +53,14 @@ fn breaks(p: &mut Probe, frames: &[Frame]) -> Outcome {
 }
 
 pub const CHECKS: &[Check] = &[
+    check(
+        "utf8/lone-continuation",
+        &INVALID,
+        "a text with the byte 80 alone",
+        "a Close, or the end of the stream",
+        |p| wrong(p, &[&[0x80]]),
+    )
+    .both(),
     check("utf8/two-bytes", &VALID, "characters of two bytes", "the same bytes", |p| {
         fine(p, "Zoë, Ελλάδα, Україна")
     })
@@ -103,14 +111,6 @@ pub const CHECKS: &[Check] = &[
             line.control(BINARY, word().as_bytes())?;
             line.echo(BINARY, &[0xff, 0xfe, 0xc0, 0x80]).map(drop)
         },
-    )
-    .both(),
-    check(
-        "utf8/lone-continuation",
-        &INVALID,
-        "a text with the byte 80 alone",
-        "a Close, or the end of the stream",
-        |p| wrong(p, &[&[0x80]]),
     )
     .both(),
     check(

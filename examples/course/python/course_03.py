@@ -1,8 +1,8 @@
 """Stage 3, refusals: a request that can't become a WebSocket gets an HTTP answer that says why.
 
 400 to a head that is broken, too long, or lacks what it must have; 405 to another method; 426 to
-another version of WebSocket and to a request for none; 505 to another version of HTTP. After the
-answer, the server waits a little for the peer to read it. RFC 6455 sections 4.2.1 and 4.4.
+a request for no WebSocket, or for another version of it. After the answer, the server waits a
+little for the peer to read it. RFC 6455 sections 4.2.1 and 4.4.
 
 Still missing: frames (stage 4). The server closes the stream after its 101.
 
@@ -113,20 +113,20 @@ UPGRADE_REQUIRED = (
     "426 Upgrade Required\r\nUpgrade: websocket\r\n"
     "Connection: Upgrade\r\nSec-WebSocket-Version: 13"
 )
-VERSION_NOT_SUPPORTED = "505 HTTP Version Not Supported"
 
 
 def decide(head):
     """The 101, or a Refusal."""
     key = head.only("Sec-WebSocket-Key") or ""
     rules = [
-        (head.version == "HTTP/1.1", VERSION_NOT_SUPPORTED),
         (head.method == "GET", METHOD_NOT_ALLOWED),
         (head.target != "", BAD_REQUEST),
-        (head.values("Host"), BAD_REQUEST),
+        (head.only("Host") is not None, BAD_REQUEST),
         # The bytes after this head must be frames, and not a body.
         (all(length == "0" for length in head.values("Content-Length")), BAD_REQUEST),
         (not head.values("Transfer-Encoding"), BAD_REQUEST),
+        # HTTP/1.0 knows no upgrade.
+        (head.version == "HTTP/1.1", UPGRADE_REQUIRED),
         (head.lists("Upgrade", "websocket"), UPGRADE_REQUIRED),
         (head.lists("Connection", "Upgrade"), UPGRADE_REQUIRED),
         (head.only("Sec-WebSocket-Version") == "13", UPGRADE_REQUIRED),

@@ -121,20 +121,20 @@ UPGRADE_REQUIRED = (
     "426 Upgrade Required\r\nUpgrade: websocket\r\n"
     "Connection: Upgrade\r\nSec-WebSocket-Version: 13"
 )
-VERSION_NOT_SUPPORTED = "505 HTTP Version Not Supported"
 
 
 def decide(head):
     """The 101, or a Refusal."""
     key = head.only("Sec-WebSocket-Key") or ""
     rules = [
-        (head.version == "HTTP/1.1", VERSION_NOT_SUPPORTED),
         (head.method == "GET", METHOD_NOT_ALLOWED),
         (head.target != "", BAD_REQUEST),
-        (head.values("Host"), BAD_REQUEST),
+        (head.only("Host") is not None, BAD_REQUEST),
         # The bytes after this head must be frames, and not a body.
         (all(length == "0" for length in head.values("Content-Length")), BAD_REQUEST),
         (not head.values("Transfer-Encoding"), BAD_REQUEST),
+        # HTTP/1.0 knows no upgrade.
+        (head.version == "HTTP/1.1", UPGRADE_REQUIRED),
         (head.lists("Upgrade", "websocket"), UPGRADE_REQUIRED),
         (head.lists("Connection", "Upgrade"), UPGRADE_REQUIRED),
         (head.only("Sec-WebSocket-Version") == "13", UPGRADE_REQUIRED),

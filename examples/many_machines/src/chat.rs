@@ -28,9 +28,8 @@ pub struct Chat {
     pub name: String,
     pub store: Box<dyn Store>,
     pub history: usize,
-    rooms: Vec<Mutex<Room>>,
-    /// The reader has delivered something.
-    delivered: Condvar,
+    /// Each with a signal that the reader has delivered something there.
+    rooms: Vec<(Mutex<Room>, Condvar)>,
     /// When the store last answered the reader.
     answered: Mutex<Option<Instant>>,
     draining: AtomicBool,
@@ -52,15 +51,14 @@ impl Chat {
             name,
             store,
             history,
-            rooms: ROOMS.iter().map(|_| Mutex::new(Room::new(history))).collect(),
-            delivered: Condvar::new(),
+            rooms: ROOMS.iter().map(|_| (Mutex::new(Room::new(history)), Condvar::new())).collect(),
             answered: Mutex::default(),
             draining: AtomicBool::new(false),
         }
     }
 
     pub fn room(&self, room: usize) -> MutexGuard<'_, Room> {
-        self.rooms[room].lock().unwrap()
+        self.rooms[room].0.lock().unwrap()
     }
 
     pub fn health(&self) -> Health {
@@ -75,15 +73,27 @@ impl Chat {
     }
 
     /// Lets a member in. It may come from a server that has read further than this one: the reader is on its way
-    /// there. If the reader doesn't get there, the member's position is not in the store, and it starts anew.
-    pub fn join(&self, room: usize, id: u64, member: Member, position: Option<Position>) {
-        let locked = self.room(room);
-        let behind = |room: &mut Room| position.as_ref().is_some_and(|at| room.is_behind(at));
-        let waited = self.delivered.wait_timeout_while(locked, CATCH_UP, behind);
-        waited.unwrap().0.join(id, member, position.as_ref(), &self.name);
+    /// there. If the reader doesn't get there although the store answers, the member's position is not in the store,
+    /// and the member starts anew.
+    /// `false`: the store hasn't answered meanwhile, or never. So this server doesn't know what the member missed, and
+    /// another one may.
+    #[must_use]
+    pub fn join(&self, room: usize, id: u64, member: Member, position: Option<Position>) -> bool {
+        let came = Instant::now();
+        let (locked, delivered) = (self.room(room), &self.rooms[room].1);
+        let not_yet = |room: &Room| {
+            !room.is_known() || position.as_ref().is_some_and(|at| room.is_behind(at))
+        };
+        let waited = delivered.wait_timeout_while(locked, CATCH_UP, |room| not_yet(room));
+        let mut room = waited.unwrap().0;
+        let answered = self.answered.lock().unwrap().is_some_and(|at| at > came);
+        let knows = !not_yet(&room) || (room.is_known() && answered);
+        if knows {
+            room.join(id, member, position.as_ref(), &self.name);
+        }
+        knows
     }
 
-    // ANCHOR: reader
     /// The reader's work, in a thread of its own.
     pub fn read(&self) {
         loop {
@@ -97,31 +107,36 @@ impl Chat {
         }
     }
 
+    // WALK: chat_reader
+    /// Waits for news of all rooms, and tells the members.
     fn read_some(&self) -> Result<(), Unavailable> {
-        let adopt = |room: usize| -> Result<(), Unavailable> {
-            let tail = self.store.tail(room)?;
-            self.room(room).adopt(tail, &self.name);
-            Ok(())
-        };
         for room in 0..ROOMS.len() {
             if !self.room(room).is_known() {
-                adopt(room)?;
+                self.adopt(room)?;
             }
         }
         let seen: Vec<_> = (0..ROOMS.len()).map(|room| self.room(room).seen()).collect();
         match self.store.follow(&seen)? {
-            News::Anew(room) => adopt(room)?,
+            News::Anew(room) => self.adopt(room)?,
             News::Entries(entries) => {
                 for (room, offset, said) in entries {
                     // Bound first: the lock must be free again when the tail is read.
                     let is_next = self.room(room).deliver(offset, said);
                     if !is_next {
-                        adopt(room)?;
+                        self.adopt(room)?;
                     }
+                    self.rooms[room].1.notify_all();
                 }
             }
         }
-        self.delivered.notify_all();
+        Ok(())
+    }
+
+    /// Reads what the store keeps of a room's stream, and takes it over.
+    fn adopt(&self, room: usize) -> Result<(), Unavailable> {
+        let tail = self.store.tail(room)?;
+        self.room(room).adopt(tail, &self.name);
+        self.rooms[room].1.notify_all();
         Ok(())
     }
 
@@ -152,7 +167,7 @@ impl Chat {
         }
     }
 
-    // ANCHOR: drain
+    // WALK: chat_drain
     /// Empties this server for a restart: the balancer learns it first, then the members go, a batch at a time.
     pub fn drain(&self, notice: Duration, over: Duration) {
         self.draining.store(true, SeqCst);

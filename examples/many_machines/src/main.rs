@@ -12,6 +12,8 @@
 //! Read `store.rs`, `room.rs`, `chat.rs`, `member.rs`, then `redis_streams.rs` and the three Lua scripts.
 
 mod chat;
+#[path = "../../shared/help.rs"]
+mod help;
 mod member;
 mod memory;
 mod redis_streams;
@@ -35,6 +37,7 @@ const NOTICE: Duration = Duration::from_millis(1000);
 const DRAIN_OVER: Duration = Duration::from_secs(2);
 
 fn main() -> Result<()> {
+    help::print_if_asked(include_str!("main.rs"));
     env_logger::init();
     let (mut address, mut redis, mut name) = ("127.0.0.1:9001".to_owned(), None, None);
     let mut history = 1000;

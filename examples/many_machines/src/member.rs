@@ -8,7 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use ws101::explain::json::{object, string};
-use ws101::{Message, Result, WebSocket};
+use ws101::{Message, Request, Result, WebSocket};
 
 use crate::chat::Chat;
 use crate::room::Member;
@@ -32,21 +32,21 @@ struct Visit {
 
 impl Visit {
     /// `Err`: what is wrong with it, for the reason of a Close.
-    fn parse(path: &str, query: &str) -> std::result::Result<Visit, &'static str> {
-        let room = path.rsplit('/').next().and_then(|name| ROOMS.iter().position(|r| *r == name));
-        let field = |name: &str| {
-            let mut fields = query.split('&').filter_map(|field| field.split_once('='));
-            fields.find(|field| field.0 == name).map(|field| field.1)
-        };
+    fn parse(request: &Request) -> std::result::Result<Visit, &'static str> {
+        let name = request.path().rsplit('/').next();
+        let room = ROOMS.iter().position(|room| Some(*room) == name);
         let word = |name, most| {
-            let is_word = |word: &&str| {
+            let is_word = |word: &String| {
                 (1..=most).contains(&word.len()) && word.bytes().all(|b| b.is_ascii_alphanumeric())
             };
-            field(name).filter(is_word).map(str::to_owned)
+            request.parameter(name).filter(is_word)
         };
-        let position = match (word("epoch", 32), field("offset").and_then(|o| o.parse().ok())) {
+        let offset = request.parameter("offset").and_then(|offset| offset.parse().ok());
+        let position = match (word("epoch", 32), offset) {
             (Some(epoch), Some(offset)) => Some(Position { epoch, offset }),
-            _ if field("epoch").is_some() => return Err("epoch and offset, as they were told"),
+            _ if request.parameter("epoch").is_some() => {
+                return Err("epoch and offset, as they were told");
+            }
             _ => None,
         };
         Ok(Visit {
@@ -60,20 +60,20 @@ impl Visit {
 
 /// The handler of each connection.
 pub fn visit(mut ws: WebSocket, chat: &Chat) -> Result<()> {
-    let visit = Visit::parse(ws.request().path(), ws.request().query().unwrap_or_default());
-    let Visit { room, name, key, position } = match visit {
+    let Visit { room, name, key, position } = match Visit::parse(ws.request()) {
         Ok(visit) => visit,
         Err(reason) => return ws.close(1008, reason),
     };
     let outbox = ws.outbox(chat.history + ROOM_TO_SPARE)?;
     let member = Member { name: name.clone(), outbox, sender: ws.sender() };
-    chat.join(room, ws.id(), member, position);
+    if !chat.join(room, ws.id(), member, position) {
+        return ws.close(1013, "this server has not heard from its store");
+    }
     let ended = listen(&mut ws, chat, room, &name, &key);
     chat.room(room).leave(ws.id());
     ended
 }
 
-// ANCHOR: listen
 fn listen(ws: &mut WebSocket, chat: &Chat, room: usize, who: &str, from: &str) -> Result<()> {
     while let Some(message) = ws.recv()? {
         let Message::Text(text) = message else { return ws.close(1003, "text only") };
@@ -110,21 +110,26 @@ fn append(chat: &Chat, room: usize, said: &Said) -> bool {
 mod tests {
     use super::*;
 
+    fn parse(target: &str) -> std::result::Result<Visit, &'static str> {
+        let head = format!("GET {target} HTTP/1.1\r\nHost: chat\r\n\r\n");
+        Visit::parse(&Request::parse(head.as_bytes()).unwrap())
+    }
+
     #[test]
     fn a_url_says_who_comes_where_and_from_which_position() {
-        let visit = Visit::parse("/chat/garden", "name=ann&key=k1&epoch=e&offset=7").unwrap();
+        let visit = parse("/chat/garden?name=ann&key=k1&epoch=e&offset=7").unwrap();
         let position = Some(Position { epoch: "e".into(), offset: 7 });
         let right = Visit { room: 1, name: "ann".into(), key: "k1".into(), position };
         assert_eq!(visit, right);
-        assert_eq!(Visit::parse("/chat/tea", "name=ann&key=k").unwrap().position, None);
+        assert_eq!(parse("/chat/tea?name=ann&key=k").unwrap().position, None);
     }
 
     #[test]
     fn a_url_with_half_a_position_or_a_strange_name_is_refused() {
-        assert!(Visit::parse("/chat/cellar", "name=ann&key=k").is_err());
-        assert!(Visit::parse("/chat/tea", "name=a%0Ab&key=k").is_err());
-        assert!(Visit::parse("/chat/tea", "name=ann").is_err());
-        assert!(Visit::parse("/chat/tea", "name=ann&key=k&epoch=e").is_err());
-        assert!(Visit::parse("/chat/tea", "name=ann&key=k&epoch=e&offset=-1").is_err());
+        assert!(parse("/chat/cellar?name=ann&key=k").is_err());
+        assert!(parse("/chat/tea?name=a%0Ab&key=k").is_err());
+        assert!(parse("/chat/tea?name=ann").is_err());
+        assert!(parse("/chat/tea?name=ann&key=k&epoch=e").is_err());
+        assert!(parse("/chat/tea?name=ann&key=k&epoch=e&offset=-1").is_err());
     }
 }

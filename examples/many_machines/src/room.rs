@@ -44,6 +44,16 @@ pub struct Member {
     pub sender: Sender,
 }
 
+/// What a member is told about the time in which it was away.
+enum Absence {
+    /// It comes for the first time.
+    None,
+    /// All that it missed follows: so many entries.
+    Recovered { missed: u64 },
+    /// What it missed is lost to it. From here on it hears all.
+    Anew,
+}
+
 impl Room {
     pub fn new(history: usize) -> Room {
         Room { history, ..Room::default() }
@@ -68,6 +78,7 @@ impl Room {
         self.top - self.kept.len() as u64
     }
 
+    // WALK: chat_resume
     /// Where a member goes on, and whether that is all it missed.
     fn resume(&self, position: &Position) -> Option<u64> {
         let at_hand = self.start()..=self.top;
@@ -75,14 +86,16 @@ impl Room {
             .then_some(position.offset)
     }
 
-    // ANCHOR: join
+    // WALK: chat_join
     /// Lets a member in: tells it where it stands, then what it missed. From then on it hears what all hear.
     pub fn join(&mut self, id: u64, member: Member, position: Option<&Position>, server: &str) {
-        let resumed = position.and_then(|position| self.resume(position));
         let newest = self.top - self.kept.len().min(GREETING) as u64;
-        let offset = resumed.unwrap_or(newest);
-        let recovered = position.map(|_| resumed.is_some());
-        let mut fits = member.outbox.try_send(&self.told(offset, recovered, server)).is_ok();
+        let (offset, absence) = match position.map(|position| self.resume(position)) {
+            None => (newest, Absence::None),
+            Some(Some(offset)) => (offset, Absence::Recovered { missed: self.top - offset }),
+            Some(None) => (newest, Absence::Anew),
+        };
+        let mut fits = member.outbox.try_send(&self.told(offset, absence, server)).is_ok();
         let missed = self.kept.iter().skip((offset - self.start()) as usize);
         fits &= missed.into_iter().all(|entry| member.outbox.try_send(entry).is_ok());
         if !fits {
@@ -92,14 +105,20 @@ impl Room {
     }
 
     /// `{"type":"position"}`: the entry after this offset comes next.
-    fn told(&self, offset: u64, recovered: Option<bool>, server: &str) -> PreparedMessage {
+    fn told(&self, offset: u64, absence: Absence, server: &str) -> PreparedMessage {
         let mut fields = vec![
             ("type", string("position")),
             ("server", string(server)),
             ("epoch", string(&self.epoch)),
             ("offset", offset.to_string()),
         ];
-        fields.extend(recovered.map(|recovered| ("recovered", recovered.to_string())));
+        match absence {
+            Absence::None => {}
+            Absence::Recovered { missed } => {
+                fields.extend([("recovered", "true".into()), ("missed", missed.to_string())]);
+            }
+            Absence::Anew => fields.push(("recovered", "false".into())),
+        }
         PreparedMessage::new(object(&fields))
     }
 
@@ -116,7 +135,6 @@ impl Room {
         self.members.values().map(|member| member.sender.clone()).collect()
     }
 
-    // ANCHOR: deliver
     /// The next entry, to all. `false`: it is not the next one, so the tail has to be read.
     pub fn deliver(&mut self, offset: u64, said: Said) -> bool {
         if offset != self.top + 1 {
@@ -151,7 +169,6 @@ impl Room {
         }
     }
 
-    // ANCHOR: adopt
     /// The stream as the store has it. It continues what this room has, or all members are told to start anew.
     pub fn adopt(&mut self, tail: Tail, server: &str) {
         let first = tail.entries.first().map_or(1, |(offset, _)| *offset);
@@ -165,7 +182,7 @@ impl Room {
         self.epoch = tail.epoch;
         (self.top, self.last) = (first - 1, None);
         self.kept.clear();
-        let told = self.told(self.top, Some(false), server);
+        let told = self.told(self.top, Absence::Anew, server);
         if was_known {
             log::warn!(
                 "the stream is another, or too far ahead: {} start anew",
@@ -194,6 +211,12 @@ impl Room {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::mpsc::channel;
+    use std::thread;
+    use std::time::Duration;
+
+    use ws101::{Server, connect};
+
     use super::*;
 
     fn said(number: u64) -> Said {
@@ -252,5 +275,40 @@ mod tests {
         room.adopt(Tail { epoch: "b".into(), entries: Vec::new() }, "one");
         assert_eq!((room.top, room.start()), (0, 0));
         assert!(room.deliver(1, said(1)));
+    }
+
+    #[test]
+    fn a_member_that_reads_nothing_is_cut_off_when_its_outbox_is_full_and_no_other_is() {
+        let server = Server::bind("127.0.0.1:0").unwrap();
+        let (url, handle) = (format!("ws://{}", server.local_addr().unwrap()), server.handle());
+        let ((came, comes), (left, leaves)) = (channel(), channel());
+        let serving = thread::spawn(move || {
+            server.serve(move |mut ws| {
+                let outbox = ws.outbox(2)?;
+                came.send((ws.id(), outbox, ws.sender())).unwrap();
+                let ended = ws.recv().map(drop);
+                left.send(ws.id()).unwrap();
+                ended
+            })
+        });
+        let mut room = room();
+        let mut enter = || {
+            let ws = connect(&url).unwrap();
+            let (id, outbox, sender) = comes.recv().unwrap();
+            room.members.insert(id, Member { name: id.to_string(), outbox, sender });
+            (id, ws)
+        };
+        let ((awake, mut reads), (asleep, _tunnel)) = (enter(), enter());
+        let news = PreparedMessage::new(vec![0; 1024 * 1024]);
+        // 64 MiB are more than all buffers on the way.
+        for _ in 0..64 {
+            room.tell_all(&news);
+            assert_eq!(reads.recv().unwrap().unwrap().as_bytes().len(), 1024 * 1024);
+        }
+        // Long before the time within which a write must succeed.
+        assert_eq!(leaves.recv_timeout(Duration::from_secs(10)), Ok(asleep));
+        assert!(leaves.try_recv().is_err(), "{awake} stays");
+        handle.stop(Duration::ZERO);
+        serving.join().unwrap().unwrap();
     }
 }

@@ -290,7 +290,12 @@ fn no_key(head: &Head) -> HandshakeError {
     let seen =
         format!("Sec-WebSocket-Accept: {accept}; expected: no 101, as the request has no key");
     let diagnostic = Box::new(Diagnostic::about("a wrong 101", seen));
-    HandshakeError { status: Some(101), body: String::new(), diagnostic }
+    HandshakeError {
+        status: Some(101),
+        head: Some(Box::new(head.clone())),
+        body: String::new(),
+        diagnostic,
+    }
 }
 
 fn keeps(head: &Head) -> Keeps {

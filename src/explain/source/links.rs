@@ -191,7 +191,7 @@ pub const REJECTIONS: &[(&str, &str)] = &[
     ("an answer with bare LFs", "head.bytes"),
     ("an answer with too large a head", "head.size"),
     ("a 101 of HTTP/1.0", "status.version"),
-    ("an answer elsewhere", "status"),
+    ("a redirect", "status"),
     ("an answer that asks who you are", "status"),
     ("another answer", "status"),
     ("a wrong 101", "status"),

@@ -476,7 +476,13 @@ const ANCHORS: &[Anchor] = &[
     ),
     anchor("http.body", ("explain/heads/body.rs", "Body::announced"), "", "RFC 9112 §6", C02),
     // Bytes become frames.
-    anchor("read", ("connection/read_half.rs", "ReadHalf::wait"), "stream.read(", "", C06),
+    anchor(
+        "read",
+        ("connection/read_half.rs", "ReadHalf::wait_for_bytes"),
+        "stream.read(",
+        "",
+        C06,
+    ),
     anchor("first.byte", HEADER, "let opcode = Opcode::parse", "§5.2", C04),
     anchor(
         "opcode",

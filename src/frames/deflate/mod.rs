@@ -390,7 +390,7 @@ mod tests {
             (b"\xc1\x07\xf2\x48\xcd\xc9\xc9\x07\x00\xc1\x05\xf2\x00\x11\x00\x00", &twice),
             // §7.2.3.3: a block that is not compressed.
             (b"\xc1\x0b\x00\x05\x00\xfa\xff\x48\x65\x6c\x6c\x6f\x00", &hello),
-            // §7.2.3.4: a last block; and a message behind it.
+            // §7.2.3.4: a last block, and a message after it.
             (b"\xc1\x08\xf3\x48\xcd\xc9\xc9\x07\x00\x00", &hello),
             (
                 b"\xc1\x08\xf3\x48\xcd\xc9\xc9\x07\x00\x00\xc1\x07\xf2\x48\xcd\xc9\xc9\x07\x00",
@@ -464,10 +464,10 @@ mod tests {
                     ),
                     "{payload:02x?}: {heard:?}"
                 );
-                // Whoever was heard is heard again.
+                // After a good message, the next one is still read.
                 if heard.is_ok() {
                     let next = hear(&mut client, b"\xc1\x07\xf2\x48\xcd\xc9\xc9\x07\x00", 100);
-                    assert_eq!(next, Ok(vec![text("Hello")]), "behind {payload:02x?}");
+                    assert_eq!(next, Ok(vec![text("Hello")]), "after {payload:02x?}");
                 }
             }
         }
@@ -685,8 +685,8 @@ mod tests {
 
     /// What goes out for one message.
     fn sent(server: &mut Encoder, message: impl AsMessage) -> Vec<u8> {
-        let behind = server.message(message.as_message()).unwrap().to_vec();
-        let bytes = [server.batch(), &behind].concat();
+        let after_batch = server.message(message.as_message()).unwrap().to_vec();
+        let bytes = [server.batch(), &after_batch].concat();
         server.written();
         bytes
     }

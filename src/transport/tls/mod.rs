@@ -169,16 +169,15 @@ fn disagreed(error: rustls::Error) -> Error {
     use rustls::Error::{AlertReceived, InvalidCertificate};
     const DAY: u64 = 24 * 60 * 60;
     let diagnostic = match &error {
-        InvalidCertificate(CertificateError::UnknownIssuer) => Diagnostic::about(
-            "a certificate that nobody vouches for",
-            "an issuer that is no root of ours",
-        ),
+        InvalidCertificate(CertificateError::UnknownIssuer) => {
+            Diagnostic::about("an untrusted certificate", "an issuer that is no root of ours")
+        }
         // For example, the client has last year's self-signed certificate: the same name, another key.
         InvalidCertificate(
             CertificateError::BadSignature
             | CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext { .. },
         ) => Diagnostic::about(
-            "a certificate that nobody vouches for",
+            "an untrusted certificate",
             "a signature that is not by the root of that name",
         ),
         InvalidCertificate(CertificateError::NotValidForNameContext { expected, presented }) => {
@@ -195,7 +194,7 @@ fn disagreed(error: rustls::Error) -> Error {
             let days = not_before.as_secs().saturating_sub(time.as_secs()) / DAY;
             Diagnostic::about("a certificate out of its time", format!("it begins in {days} days"))
         }
-        // webpki has an error of its own for this, which rustls passes on without a variant for it.
+        // rustls has no variant for this error of webpki, so it arrives as `Other`.
         InvalidCertificate(CertificateError::Other(other))
             if format!("{other:?}").contains("CaUsedAsEndEntity") =>
         {
@@ -209,7 +208,10 @@ fn disagreed(error: rustls::Error) -> Error {
             | AlertDescription::BadCertificate
             | AlertDescription::CertificateUnknown
             | AlertDescription::CertificateExpired),
-        ) => Diagnostic::about("a client that does not trust us", format!("its alert {alert:?}")),
+        ) => Diagnostic::about(
+            "a client that does not trust this certificate",
+            format!("its alert {alert:?}"),
+        ),
         _ => Diagnostic::about("no agreement on TLS", quote(error.to_string())),
     };
     tls_error(diagnostic)

@@ -14,8 +14,9 @@
 //! - Records must be sent in the order in which they were sealed, so a writer holds `sealed` while it
 //!   seals and while it writes. The reader never waits for `sealed`: it leaves what rustls wants to
 //!   answer to the next writer, and it sends an alert only if no thread is writing.
-//! - If the bytes of a read don't complete a record, the read returns `Interrupted`, and the caller reads
-//!   again with its remaining time. So a record that arrives byte by byte can't extend a deadline.
+//! - If the bytes of a read don't complete a record, the read returns `Interrupted` with a
+//!   [`PartOfRecord`] inside: the caller reads again with its remaining time, and knows that the peer is
+//!   alive. So a record that arrives byte by byte can't extend a deadline.
 //! - A stream that ends without a close_notify is an error: anyone on the way can cut a stream, but
 //!   only the peer can authenticate its end (RFC 8446 §6.1).
 
@@ -31,7 +32,7 @@ use crate::frames::buffer::Buffer;
 use crate::transport::deadline::{Deadline, read_before, write_before};
 use crate::transport::lingering_close::lingering_close;
 use crate::transport::lock::lock;
-use crate::transport::stream::{Stream, is_timeout};
+use crate::transport::stream::{PartOfRecord, Stream, is_timeout};
 
 /// How long we try to send a last record: an alert, or close_notify.
 const LAST_RECORD_TIMEOUT: Duration = Duration::from_secs(1);
@@ -220,7 +221,8 @@ impl Stream for TlsStream {
             }
         }
         // 3. Open a record, if it's complete now.
-        self.open_or_alert(&mut arrived, into)?.ok_or(ErrorKind::Interrupted.into())
+        let opened = self.open_or_alert(&mut arrived, into)?;
+        opened.ok_or_else(|| io::Error::new(ErrorKind::Interrupted, PartOfRecord))
     }
 
     fn write(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
@@ -267,6 +269,10 @@ impl Stream for TlsStream {
 
     fn peer(&self) -> Option<SocketAddr> {
         self.stream.peer()
+    }
+
+    fn unsent(&self) -> Option<u64> {
+        self.stream.unsent()
     }
 }
 

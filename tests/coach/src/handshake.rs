@@ -63,6 +63,10 @@ fn check(request: &Head) -> Result<(), Refusal> {
     let hosts = request.lines("Host").len();
     unless(request.only("Host").is_some() || hosts != 0, NoHostAccepted, Refusal(400, ""))?;
     unless(request.only("Host").is_some() || hosts == 0, TwoHostsAccepted, Refusal(400, ""))?;
+    // RFC 9112 §3.2: a name and perhaps a port, so no space among them.
+    if request.only("Host").is_some_and(|host| host.contains([' ', '\t', '/', ','])) {
+        return Err(Refusal(400, ""));
+    }
     let upgrade = Refusal(426, "Upgrade: websocket\r\nConnection: Upgrade\r\n");
     unless(request.lists("Upgrade", "websocket"), UpgradeUnchecked, upgrade)?;
     unless(request.lists("Connection", "upgrade"), ConnectionUnchecked, Refusal(400, ""))?;

@@ -16,7 +16,7 @@ use crate::model::time::Duration;
 use crate::server::registry::Registry;
 use crate::wire::{CLOSE, Frame, OurEnd, PING, PONG, Wire};
 use crate::{
-    Close, CloseCode, Error, Handle, Limits, MessageKind, PreparedMessage, Request, Sender,
+    Close, CloseCode, Error, Handle, Limits, MessageKind, Outbox, PreparedMessage, Request, Sender,
     WebSocket,
 };
 
@@ -250,14 +250,14 @@ pub fn a_cut_while_nothing_is_taken() {
     wire.wait_until_let_go();
 }
 
-/// The peer takes nothing, and the connection is dropped: past the deadline it ends all the same.
+/// The peer takes nothing, and the connection is dropped: past the deadline of a write it ends all the
+/// same.
 pub fn a_drop_while_nothing_is_taken() {
-    let limits = Limits { close: Duration::from_millis(3), ..Limits::default() };
+    let limits = Limits { write: Duration::from_millis(40), ..Limits::default() };
     let (wire, ws) = connection(&limits);
     wire.take_nothing();
     let sender = ws.sender();
     let sending = spawn(move || sender.send("a").is_ok());
-    // The goodbye gives up on its own; the write is ended by it.
     wire.end();
     drop(ws);
     assert!(!sending.join().expect("it comes out"));
@@ -321,4 +321,106 @@ pub fn a_close_beside_a_feed() {
     wire.end();
     drop(ws);
     assert!(heard.contains(&CLOSE), "both are through, and no Close is out: {heard:02x?}");
+}
+
+/// Fills an outbox from another thread; how many messages it has taken.
+fn fills(outbox: &Outbox, letter: &'static str) -> JoinHandle<usize> {
+    let outbox = outbox.clone();
+    let taken = move |length| outbox.try_send(&PreparedMessage::new(letter.repeat(length))).is_ok();
+    spawn(move || (1..=2).filter(|length| taken(*length)).count())
+}
+
+/// Another thread closes while two fill an outbox, and a third sends: what was taken is sent, and our
+/// Close comes last.
+pub fn a_close_with_a_full_outbox() {
+    let (wire, mut ws) = connection(&Limits::default());
+    let outbox = ws.outbox(4).expect("there is a thread");
+    let (filling, sending) = (fills(&outbox, "b"), sends(ws.sender(), "a"));
+    let sender = ws.sender();
+    let closing = spawn(move || sender.close(1000, "").expect("a code that may travel"));
+    drop(outbox);
+    let peer = peer(&wire, |wire| {
+        wire.wait_for_close();
+        wire.close_and_end();
+    });
+    assert!(matches!(ws.recv(), Ok(None)));
+    drop(ws);
+    let (filled, sent) = (filling.join().expect("it fills"), sending.join().expect("it sends"));
+    closing.join().expect("it closes");
+    peer.join().expect("the peer has our Close");
+    wire.wait_until_let_go();
+    assert_eq!([b'a', b'b'].map(|letter| wire.messages_of(letter)), [sent, filled]);
+}
+
+/// The peer closes while an outbox is being filled: the same.
+pub fn a_close_of_the_peer_with_a_full_outbox() {
+    let (wire, mut ws) = connection(&Limits::default());
+    let outbox = ws.outbox(4).expect("there is a thread");
+    let filling = fills(&outbox, "b");
+    drop(outbox);
+    let peer = peer(&wire, Wire::close_and_end);
+    assert!(matches!(ws.recv(), Ok(None)));
+    drop(ws);
+    let filled = filling.join().expect("it fills");
+    peer.join().expect("the peer has our Close");
+    wire.wait_until_let_go();
+    assert_eq!(wire.messages_of(b'b'), filled);
+    assert_eq!(wire.heard().last().map(|frame| frame.first), Some(CLOSE));
+}
+
+/// One thread writes a message in two fragments, another sends, a third closes: a message that has begun
+/// is whole before our Close, and the one that was refused isn't there.
+pub fn a_close_within_a_long_message() {
+    let (wire, ws) = connection(&Limits::default());
+    let (sender, closer) = (ws.sender(), ws.sender());
+    let sending = sends(ws.sender(), "b");
+    let writing = spawn(move || {
+        let Ok(mut message) = sender.send_stream(MessageKind::Text) else { return false };
+        message.write_all(b"a").expect("our Close waits for it");
+        message.flush().expect("our Close waits for it");
+        message.finish().expect("our Close waits for it");
+        true
+    });
+    let closing = spawn(move || closer.close(1000, "").expect("a code that may travel"));
+    let peer = peer(&wire, |wire| {
+        wire.wait_for_close();
+        wire.close_and_end();
+    });
+    closing.join().expect("it closes");
+    let (written, sent) = (writing.join().expect("it writes"), sending.join().expect("it sends"));
+    drop(ws);
+    peer.join().expect("the peer has our Close");
+    wire.wait_until_let_go();
+    let ends = wire.heard().iter().filter(|frame| frame.first == 0x80).count();
+    assert_eq!((ends, wire.messages_of(b'b')), (usize::from(written), sent));
+    assert_eq!(wire.heard().last().map(|frame| frame.first), Some(CLOSE));
+}
+
+/// The server stops while a handler answers, by itself and through an outbox: both replies go out, and
+/// then the Close.
+pub fn the_server_stops_while_a_handler_answers() {
+    let registry = Registry::new(None);
+    let (wire, limits) = (Arc::<Wire>::default(), Limits::default());
+    let permit = registry.permit(1, 1).expect("there is room");
+    let write_half = write_half(1, &wire, &limits);
+    let owner = permit.open(&write_half);
+    let mut ws = websocket(write_half, &limits, Some(owner));
+    let outbox = ws.outbox(1).expect("there is a thread");
+    wire.say(0x81, b"q");
+    assert!(matches!(ws.recv(), Ok(Some(_))));
+    let stopping = spawn(move || Handle { registry }.stop(Duration::from_secs(1)));
+    let peer = peer(&wire, |wire| {
+        wire.wait_for_close();
+        wire.close_and_end();
+    });
+    ws.send("a").expect("the server waits for it");
+    outbox.try_send(&PreparedMessage::new("b")).expect("the server waits for it");
+    assert!(matches!(ws.recv(), Ok(None)));
+    drop((outbox, ws));
+    for thread in [stopping, peer] {
+        thread.join().expect("it ends");
+    }
+    wire.wait_until_let_go();
+    let heard: Vec<u8> = wire.heard().iter().map(|frame| frame.first).collect();
+    assert_eq!(heard, [0x81, 0x81, CLOSE]);
 }

@@ -8,6 +8,9 @@
 //! | `/news` | listens, and is sent what is published, through an outbox |
 //! | `/panic` | panics |
 //!
+//! With `--pages MILLISECONDS` it also makes pages, each of which takes so long. With `--parked THREADS` so many
+//! threads do nothing all the time, which takes memory maps from the rest.
+//!
 //! It is told what to do on its standard input, a line each, and answers with a line: `counters`;
 //! `publish COUNT SIZE MILLISECONDS`; `forget-peak`; `stop MILLISECONDS`. At the end of the input it ends.
 
@@ -20,8 +23,8 @@ use std::thread;
 use std::time::{Duration, SystemTime};
 
 use ws101::{
-    DeflateConfig, Error, Handle, Limits, Message, MessageKind, Outbox, PreparedMessage, Server,
-    WebSocket,
+    DeflateConfig, Error, Handle, Limits, Message, MessageKind, Outbox, PreparedMessage, Response,
+    Server, WebSocket,
 };
 
 use crate::{Result, memory};
@@ -42,12 +45,15 @@ struct Readers {
 /// Serves until it is told to stop, or its input ends.
 pub fn serve(options: &[String]) -> Result<()> {
     let mut limits = Limits::default();
-    let mut deflate = None;
+    let (mut deflate, mut pages) = (None, None);
     let mut options = options.iter();
     while let Some(option) = options.next() {
         let mut number = || options.next().map_or(Ok(0), |value| value.parse());
         match option.as_str() {
             "--max-connections" => limits.max_connections = number()?,
+            "--max-message" => limits.max_message = number()? as u64,
+            "--pages" => pages = Some(Duration::from_millis(number()? as u64)),
+            "--parked" => park(number()?)?,
             "--deflate" => deflate = Some(DeflateConfig::default()),
             _ => return Err(format!("what is {option}?").into()),
         }
@@ -59,6 +65,12 @@ pub fn serve(options: &[String]) -> Result<()> {
     let mut server = Server::bind("127.0.0.1:0")?.limits(limits);
     if let Some(settings) = deflate {
         server = server.deflate(settings);
+    }
+    if let Some(time) = pages {
+        server = server.http(move |_| {
+            thread::sleep(time);
+            Some(Response::text("a page"))
+        });
     }
     println!("{}", server.local_addr()?);
     let readers = Arc::new(Readers::default());
@@ -72,6 +84,17 @@ pub fn serve(options: &[String]) -> Result<()> {
         _ => Err(Error::other("there is nothing at this path")),
     })?;
     println!("stopped");
+    Ok(())
+}
+
+/// Threads that do nothing, with the smallest of stacks.
+fn park(count: usize) -> Result<()> {
+    for _ in 0..count {
+        let parked = || loop {
+            thread::park();
+        };
+        thread::Builder::new().stack_size(16 * 1024).spawn(parked)?;
+    }
     Ok(())
 }
 

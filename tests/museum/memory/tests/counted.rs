@@ -1,8 +1,8 @@
-//! Rooms 1 to 6, counted: memory, work, descriptors and threads, each told by a number.
+//! Rooms 1 to 6, counted: memory, work, descriptors and threads, each as a number.
 //!
-//! Each exhibit runs alone, with an allocator that counts every byte, so that what it holds is what
-//! the code under test holds. Work is the processor's time of one thread, and never compared with a
-//! number of seconds: only with that of half the task.
+//! Each exhibit runs alone, with an allocator that counts every byte, so all counted memory belongs to
+//! the code under test. Work is the processor time of one thread. It's never compared with a number of
+//! seconds, only with the work for half the task.
 
 #[allow(dead_code, reason = "the museum borrows what it needs")]
 #[path = "../../../protocol/support.rs"]
@@ -33,17 +33,17 @@ use ws101::{Client, DeflateConfig, Handle, Limits, Server};
 use frames::{NO_BOUNDS, ROLES, frame, head, peer_of};
 
 const KIB: usize = 1024;
-/// What an end may hold beside what was sent.
+/// How much memory an end may hold besides the payload.
 const LITTLE: usize = 64 * KIB;
-/// Longer than anything may take; it only ends a test that would hang.
+/// Longer than any test may take. It only ends a test that would hang.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 fn at(role: Role, bounds: Bounds) -> Decoder {
     Decoder::new(role, bounds, Buffer::default())
 }
 
-/// Takes these bytes in reads of at most so many: how many events they make, or a close code. Keeps
-/// no event.
+/// Reads these bytes in reads of at most `at_a_time` bytes. Returns how many events they make, or a close
+/// code. It keeps no event.
 fn take(incoming: &mut Decoder, bytes: &[u8], at_a_time: usize) -> Result<usize, u16> {
     let mut events = 0;
     for mut piece in bytes.chunks(at_a_time) {
@@ -68,11 +68,11 @@ fn take(incoming: &mut Decoder, bytes: &[u8], at_a_time: usize) -> Result<usize,
 
 /// rust-websocket RUSTSEC-2022-0035; ws CVE-2016-10542; QEMU CVE-2015-1779; Qt CVE-2018-21035; eventlet PYSEC-2021-12; libsoup CVE-2025-32049; and those of a top bit, as NATS CVE-2026-27889
 ///
-/// A header announced two gigabytes, and the memory was there before the first of them had come. A
-/// few such headers, and nothing behind them, ended the process.
+/// A header announced two gigabytes, and the program allocated them before the first byte had
+/// arrived. A few such headers, with nothing after them, ended the process.
 ///
 /// Bytes: `82 FF 00000000 7FFFFFFF m`, then silence, or a megabyte; `82 FF 80 00..00 m`
-/// Holds: what is held grows with what has come: at most twice that and 64 KiB, at both ends
+/// Holds: the memory grows with the received bytes: at most twice that and 64 KiB, at both ends
 /// Twin: src/frames/assembler.rs
 /// was `Some(sum) if sum <= self.most_announced() => self.announced = sum,`
 /// now `Some(sum) if sum <= self.most_announced() => { self.announced = sum; self.bytes.reserve_exact(header.length as usize); }`
@@ -99,7 +99,8 @@ fn rustsec_2022_0035_what_if_a_header_announces_what_never_comes() {
 
 /// ws CVE-2026-48779; ws #2331; undici CVE-2026-12151
 ///
-/// Each fragment was an object in a list: a byte of payload cost some hundred.
+/// Each fragment was an object in a list, so each byte of payload cost some hundred bytes of
+/// memory.
 ///
 /// Bytes: `00 80 m`, and `00 81 m 61`, 10^6 times, with the limit of fragments lifted
 /// Holds: one flat piece of memory: at most twice the payload and 64 KiB
@@ -128,7 +129,7 @@ fn cve_2026_48779_what_if_a_million_fragments_are_kept() {
 
 /// Bandit CVE-2026-65623
 ///
-/// With each fragment all that had come of the message was measured again. Twice as many fragments were
+/// With each fragment, the whole message so far was measured again. Twice as many fragments were
 /// four times the work.
 ///
 /// Bytes: 10^5 and 2 x 10^5 fragments of one byte, of text and of binary
@@ -155,11 +156,12 @@ fn cve_2026_65623_what_if_a_message_is_measured_again_with_each_fragment() {
 
 /// aiohttp CVE-2026-54274
 ///
-/// A frame of some megabytes came in tiny reads. Each was kept as an object until the frame was
-/// whole, and cost 28 times its size; and what was on its way counted toward no limit.
+/// A frame of some megabytes came in tiny reads. Each read was stored as an object until the frame
+/// was complete, and took 28 times its size. The bytes of an incomplete frame counted towards no
+/// limit.
 ///
 /// Bytes: a frame of 4 MiB, one byte a read
-/// Holds: nothing is kept of a read but its byte: at most twice the payload and 64 KiB
+/// Holds: a read stores nothing but its bytes: at most twice the payload and 64 KiB
 /// Twin: src/frames/buffer.rs
 /// was `let filled_up = count == self.room.len() - self.end;`
 /// now `let filled_up = count == self.room.len() - self.end; std::mem::forget(std::hint::black_box(vec![0_u8; 28]));`
@@ -182,15 +184,15 @@ fn cve_2026_54274_what_if_a_large_frame_dribbles_in() {
 
 /// Undertow CVE-2021-3690; coder/websocket (2021)
 ///
-/// Each pong that nobody had asked for left its buffer behind.
+/// Each pong without a ping leaked its buffer.
 ///
 /// Bytes: `8A 80 m`, and `8A FD m ..`, 10^6 of each
-/// Holds: what is held after a million is what was held after a hundred
+/// Holds: the memory after a million is that after a hundred
 /// Twin: src/frames/decoder.rs
 /// was `Opcode::Pong if whole => return Ok(Some(Event::Pong(self.take_control()))),`
 /// now `Opcode::Pong if whole => { std::mem::forget(std::hint::black_box(vec![0_u8; 1])); return Ok(Some(Event::Pong(self.take_control()))); }`
 #[test]
-fn cve_2021_3690_what_if_a_million_pongs_come_that_nobody_asked_for() {
+fn cve_2021_3690_what_if_a_million_pongs_come_without_a_ping() {
     let _alone = alone();
     for role in ROLES {
         for payload in [&[][..], &[7; 125]] {
@@ -208,7 +210,7 @@ fn cve_2021_3690_what_if_a_million_pongs_come_that_nobody_asked_for() {
 
 /// websockets CVE-2018-1000518; uWS CVE-2016-10544; Bandit CVE-2026-39804; undici CVE-2026-1526; NATS CVE-2026-27571; websocket-driver CVE-2026-54464
 ///
-/// A kilobyte that becomes a megabyte, behind a limit that counts the kilobyte.
+/// A kilobyte inflates to a megabyte, and the limit counts only the kilobyte.
 ///
 /// Bytes: 64 MiB of zeros, deflated, whole and in fragments, to an end that takes 1 MiB
 /// Holds: 1009, with no more held on the way than the limit and 64 KiB, beside an inflater and its window of less than 96 KiB
@@ -255,11 +257,11 @@ fn cve_2018_1000518_what_if_a_bomb_is_inflated() {
 
 /// ws CVE-2021-32640; websocket-extensions CVE-2020-7662; Deno CVE-2023-26103
 ///
-/// A pattern that can match a text in many ways tries all of them before it gives up. A header of some
-/// kilobytes held a process for minutes.
+/// A regular expression that can match a text in many ways tries all of them before it gives up. A
+/// header of some kilobytes blocked a process for minutes.
 ///
 /// Bytes: `b` and spaces and `x`, `a; b="\c\c\c..`, commas, semicolons; from 1 KiB to 64 KiB
-/// Holds: a header of twice the length is at most 3 times the work (where it is quadratic: 4)
+/// Holds: a header of twice the length takes at most 3 times the work (if it were quadratic: 4)
 /// Twin: src/handshake/extension.rs
 /// was `'\\' => value.push(characters.next()?),`
 /// now `'\\' => { std::hint::black_box(is_token(&value)); value.push(characters.next()?) }`
@@ -310,7 +312,7 @@ const ANSWER_NAMES: [&str; 4] =
     ["Sec-WebSocket-Extensions", "Sec-WebSocket-Protocol", "Connection", "Upgrade"];
 const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
 
-/// A good head to this end, but for one header.
+/// A valid head for this end, except for one header.
 fn head_to(role: Role, name: &str, value: &str) -> String {
     let (first, lines) = match role {
         Role::Server => (
@@ -406,11 +408,11 @@ fn wait_until(what: &str, is_so: impl Fn() -> bool) {
 
 /// CryptPad CVE-2025-51846; Mesop (2026)
 ///
-/// Messages without content, as fast as they can be sent: each was worth a thread, or a whole turn of
-/// the one that serves all.
+/// A client sent empty messages as fast as it could. Each took a thread, or a whole turn of the one
+/// thread that serves all clients.
 ///
-/// Bytes: `81 80 m`, 10^5 times, while others ask for an echo
-/// Holds: there are as many threads as connections; the others are served all the while
+/// Bytes: `81 80 m`, 10^5 times, while others use an echo
+/// Holds: there are as many threads as connections, and the others are served all the time
 /// Twin: src/connection/read_half.rs
 /// was `self.messages += u64::from(!matches!(event, Event::Piece { last: false, .. }));`
 /// now `std::thread::spawn(|| std::thread::sleep(Duration::from_secs(2)));`
@@ -440,11 +442,11 @@ fn cve_2025_51846_what_if_empty_messages_come_at_full_rate() {
 
 /// Tomcat CVE-2021-42340, CVE-2022-25762, CVE-2024-23672
 ///
-/// Each connection that ended left an object, a descriptor or a thread; one that ended badly left
-/// all three.
+/// Each connection that ended leaked an object, a descriptor or a thread. One that ended badly
+/// leaked all three.
 ///
-/// Bytes: 3,000 connections that end in every way: closed, cut, broken, in mid-head, in mid-frame
-/// Holds: memory, descriptors and threads are back where they were
+/// Bytes: 3,000 connections that end in every way: closed, cut, broken, within a head, within a frame
+/// Holds: memory, descriptors and threads are back to where they were
 /// Twin: src/server/registry.rs
 /// was `lock(&self.open).remove(&id);`
 /// now ``
@@ -496,12 +498,12 @@ fn cve_2021_42340_what_if_thousands_of_connections_come_and_go() {
 
 /// Nagle
 ///
-/// A small frame waited for the acknowledgement of the one before it, which waited 40 ms for something
-/// to go along with.
+/// A small frame waited for the acknowledgement of the frame before it, and that acknowledgement
+/// waited 40 ms for data to travel with.
 ///
 /// Bytes: none; the sockets are asked
 /// Holds: TCP_NODELAY is set at a server and at a client
-/// Twin: src/server/server.rs
+/// Twin: src/transport/listener.rs
 /// was `let _ = stream.set_nodelay(true);`
 /// now ``
 /// Twin: src/client/client.rs

@@ -7,6 +7,8 @@ mod churn;
 mod floods;
 mod idle;
 mod news;
+mod nothing;
+mod pages;
 mod panics;
 mod scarce;
 mod slow;
@@ -25,11 +27,14 @@ pub const ALL: &[Row] = &[
     ("cap", cap::row),
     ("descriptors", scarce::descriptors),
     ("threads", scarce::threads),
+    ("maps", scarce::maps),
+    ("pages", pages::row),
     ("churn", churn::row),
     ("pings", floods::pings),
     ("messages", floods::messages),
     ("fragments", floods::fragments),
     ("bomb", bomb::row),
+    ("nothing", nothing::row),
     ("news", news::row),
     ("panics", panics::row),
     ("stop", stop::row),

@@ -1,5 +1,5 @@
-//! A machine that has run out: of descriptors, of threads. The server tells who comes, rests, and takes the
-//! next one as soon as there is something to give.
+//! A machine that has run out: of descriptors, of threads, of memory maps. The server tells who comes, rests, and
+//! takes the next one as soon as there is something to give.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -7,7 +7,8 @@ use std::path::PathBuf;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::peer::{Peer, dial};
+use crate::crowd::many;
+use crate::peer::{BINARY, FIN, Peer, dial};
 use crate::process::{Process, wait_until};
 use crate::verdict::Verdict;
 use crate::{Result, Siege};
@@ -33,6 +34,55 @@ pub fn threads(_: &Siege) -> Result<Verdict> {
     let behind: Vec<&str> = confined.into_iter().chain(nobody).collect();
     let server = Process::run(&behind, &copy.program.to_string_lossy(), &[])?;
     scarce(server, 50, 100)
+}
+
+/// So many threads the server may still start, before the maps are at an end: each takes four.
+const FREE: usize = 2_700;
+/// More maps than this would be too many to take away.
+const MOST_MAPS: usize = 100_000;
+
+/// No memory maps: a thread takes four, and one that gets only two of them ends the process. Each who comes to
+/// the news has two threads.
+pub fn maps(_: &Siege) -> Result<Verdict> {
+    let mut verdict = Verdict::default();
+    let all: usize = fs::read_to_string("/proc/sys/vm/max_map_count")?.trim().parse()?;
+    if all > MOST_MAPS {
+        verdict.note(format!("vm.max_map_count is {all} here, too much to be taken away"));
+        return Ok(verdict);
+    }
+    let parked = (all / 4).saturating_sub(FREE);
+    let mut server = Process::with(&[], &["--parked", &parked.to_string()])?;
+    let to = server.address;
+    // 1. More than there can be threads for. Whoever is refused leaves.
+    let count = FREE * 2 / 3;
+    let (answers, failures) = many(count, |_| {
+        let mut peer = Peer::dial(to)?;
+        Ok(match peer.ask(to, "/news", "")? {
+            101 => (101, Some(peer)),
+            other => (other, None),
+        })
+    });
+    verdict.none("failures", &failures);
+    let told = answers.iter().filter(|(status, _)| *status == 503).count();
+    let mut inside: Vec<Peer> = answers.into_iter().filter_map(|(_, peer)| peer).collect();
+    verdict.at_least("inside", inside.len() as u64, 100);
+    verdict.at_least("told 503", told as u64, 1);
+    verdict.exactly("answered", (inside.len() + told) as u64, count as u64);
+    verdict.is("the server has ended", server.has_ended()?, false);
+    // 2. Those inside are served by their outboxes; once some have left, another gets in.
+    let all_are_readers =
+        wait_until(A_SECOND, || Ok(server.counters()?.of("readers") == inside.len() as u64))?;
+    verdict.within("with their outboxes after", all_are_readers, A_SECOND);
+    server.ask("publish 1 100 0")?;
+    let served = inside.iter_mut().filter_map(|peer| peer.next().ok());
+    let served = served.filter(|news| news.first == FIN | BINARY).count();
+    verdict.exactly("served", served as u64, inside.len() as u64);
+    for peer in inside.split_off(inside.len() - 5) {
+        peer.close()?;
+    }
+    let recovered = wait_until(2 * A_SECOND, || Ok(Peer::open(to, "/news").is_ok()))?;
+    verdict.within("room again after", recovered, A_SECOND);
+    Ok(verdict)
 }
 
 fn scarce(mut server: Process, at_least: u64, at_most: u64) -> Result<Verdict> {

@@ -1,0 +1,21 @@
+//! A page, served to a learner's browser, that talks to the learner's server.
+//!
+//! Its origin is another port of this machine: a server that lets in pages of its own host alone has to count
+//! the host, and not the port.
+
+use ws101::{Response, Server};
+
+const PAGE: &str = include_str!("../course/page.html");
+const ADDRESS: &str = "127.0.0.1:9002";
+
+/// Serves until it's stopped; returns early only where it can't.
+pub fn serve(url: &str) -> Result<(), String> {
+    let server = Server::bind(ADDRESS).or_else(|_| Server::bind("127.0.0.1:0"));
+    let server = server.map_err(|error| format!("{ADDRESS}: {error}"))?;
+    let server = server.http(|_| Some(Response::html(PAGE)));
+    let address = server.local_addr().map_err(|error| error.to_string())?;
+    println!("open http://{address}/?url={url}");
+    println!("Ctrl-C ends it");
+    // The page alone is served here: there's no WebSocket at this address.
+    server.serve(|_| Ok(())).map_err(|error| error.to_string())
+}

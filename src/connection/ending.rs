@@ -1,0 +1,347 @@
+//! A connection's end: who ends it, how, what goes out first, and how long each step may take.
+//!
+//! | what ends it | our Close | goes out before it | bound until it's out | bound after it |
+//! |---|---|---|---|---|
+//! | `ws.close`, `Sender::close` | the caller's code | what is queued, and a message that has begun | the minimum rate of writing | `Limits::close` for the peer's Close |
+//! | the `WebSocket` is dropped, the handler ends | 1000; 1011 after an error or a panic | the same | the same | `Limits::close` for the peer's Close and the end of its stream |
+//! | the peer's Close | the peer's code | what is queued | the same | none: both have closed |
+//! | `Handle::stop(grace)` | 1001 | the same, and what the handler answers before it waits in `recv` again | nine tenths of the grace | the rest of the grace; then the server aborts the connection |
+//! | the peer breaks a rule | 1002, 1007, 1009 | nothing | the minimum rate of writing | `Limits::close` for the end of the peer's stream |
+//! | a `MessageWriter` is dropped before its `finish` | 1011 | nothing | the same | `Limits::close` for the peer's Close |
+//! | the keepalive's ping stays unanswered | none | nothing | | none: the connection is aborted |
+//! | a write is too slow, or fails | none | nothing | | `Limits::close` for what the peer has sent before |
+//! | `abort` | none | nothing | | none |
+//!
+//! The states, and the events that change them:
+//!
+//! ```text
+//!             our Close is asked for       nothing goes before it       it is written
+//!      Open ─────────────────────► Asked ─────────────────────► Due ─────────────────► Sent
+//!        └───────────┬───────────────┴───────────────────────────┴───────────┬──────────┘
+//!                    │ a write fails, or the connection is aborted           │ the stream has ended
+//!                    └─────────────────────► Broken ─────────────────────────┴─────► Over
+//! ```
+//!
+//! Rules of this file:
+//! - It only decides. The [`write_half`](super::write_half) tells it what has happened, and does what follows.
+//! - The peer's time for its Close begins when ours is written, not when ours is asked for.
+//! - A peer that is still reading a long message gets more time, but a bounded number of times: see [`Answer`].
+//! - No thread waits while it holds the lock.
+
+use std::mem::replace;
+// (As `core` and not as `std`: the model checker needn't try all orders of what decides nothing.)
+use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+use std::sync::{Condvar, Mutex, PoisonError};
+use std::time::Duration;
+
+use crate::frames::close::Close;
+use crate::frames::close_code::CloseCode;
+use crate::transport::deadline::Deadline;
+use crate::transport::lock::lock;
+
+/// What goes out before our Close.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Urgency {
+    /// What the handler is answering, and then as for `WhenDrained`.
+    WhenIdle,
+    /// What is queued, and a message that has begun.
+    WhenDrained,
+    /// Nothing.
+    Now,
+}
+
+/// A Close that we want to send.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Ask {
+    pub(crate) urgency: Urgency,
+    pub(crate) close: Close,
+    /// How long the peer may then take for its own Close.
+    pub(crate) answer_within: Duration,
+}
+
+impl Ask {
+    pub(crate) fn when_drained(close: Close, answer_within: Duration) -> Ask {
+        Ask { urgency: Urgency::WhenDrained, close, answer_within }
+    }
+
+    pub(crate) fn now(close: Close, answer_within: Duration) -> Ask {
+        Ask { urgency: Urgency::Now, close, answer_within }
+    }
+
+    /// The Close of a server that stops. The server itself keeps the time: it aborts the connections
+    /// that are still open when the grace is over.
+    pub(crate) fn going_away(urgency: Urgency) -> Ask {
+        let close = Close { code: CloseCode::GOING_AWAY, reason: "the server stops".into() };
+        Ask { urgency, close, answer_within: Duration::MAX }
+    }
+}
+
+/// Why nothing more can be sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Failure {
+    /// The peer took less than the minimum rate of writing asks for.
+    TooSlow,
+    /// A write failed, or the connection was aborted.
+    Lost,
+}
+
+/// How far the end of a connection has come on our side.
+#[derive(Clone, Debug)]
+pub(crate) enum State {
+    Open,
+    /// Our Close is asked for, and waits for what goes out before it.
+    Asked(Ask),
+    /// Our Close may go out: the next thread that has the write lock sends it. The peer may then take so
+    /// long for its own.
+    Due(Duration),
+    /// Our Close is written; the peer's must come by then.
+    Sent(Deadline),
+    /// Nothing more can be sent. What the peer has sent before may be read until then.
+    Broken(Failure, Deadline),
+    /// The stream has ended.
+    Over,
+}
+
+/// What has happened.
+pub(crate) enum Event {
+    /// Our Close is wanted.
+    Asked(Ask),
+    /// The handler waits for the peer, so it isn't answering anything.
+    HandlerIsIdle,
+    /// Nothing is queued, and no message has begun that isn't finished.
+    Drained,
+    /// Our Close is written.
+    Written,
+    /// A write has failed, or the connection is aborted.
+    Failed(Failure, Deadline),
+    /// The stream has ended in both directions, or is given up.
+    Ended,
+}
+
+/// How far the end has come on the peer's side.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum PeerSide {
+    Open,
+    /// Its Close has come.
+    Closed,
+    /// It broke a rule, so we read no more.
+    BrokeRule,
+}
+
+/// The end of one connection, which its threads share.
+pub(crate) struct Ending {
+    sides: Mutex<(State, PeerSide)>,
+    changed: Condvar,
+    /// How many threads wait for a change. Written under the lock: waking none costs a system call as well.
+    waiting: AtomicUsize,
+    /// A Close is asked for and not yet due: the threads that finish something look whether it is now.
+    is_asked: AtomicBool,
+    /// No new message may be sent: a Close is asked for, due or sent, or nothing can be sent at all.
+    refuses: AtomicBool,
+    /// Bytes written to the stream so far.
+    written: AtomicU64,
+}
+
+impl Default for Ending {
+    fn default() -> Ending {
+        Ending {
+            sides: Mutex::new((State::Open, PeerSide::Open)),
+            changed: Condvar::new(),
+            waiting: AtomicUsize::new(0),
+            is_asked: AtomicBool::new(false),
+            refuses: AtomicBool::new(false),
+            written: AtomicU64::new(0),
+        }
+    }
+}
+
+impl Ending {
+    /// Notes an event. Returns our Close when the event makes it due: the caller sends it.
+    pub(crate) fn on(&self, event: Event) -> Option<Close> {
+        let mut sides = lock(&self.sides);
+        let (state, due) = next(replace(&mut sides.0, State::Over), event);
+        self.is_asked.store(matches!(state, State::Asked(_)), SeqCst);
+        let refuses = match &state {
+            State::Open => false,
+            State::Asked(ask) => ask.urgency > Urgency::WhenIdle,
+            State::Due(_) | State::Sent(_) | State::Broken(..) | State::Over => true,
+        };
+        self.refuses.store(refuses, SeqCst);
+        sides.0 = state;
+        if self.waiting.load(SeqCst) > 0 {
+            self.changed.notify_all();
+        }
+        due
+    }
+
+    /// Notes how far the end has come on the peer's side.
+    pub(crate) fn peer_is(&self, side: PeerSide) {
+        lock(&self.sides).1 = side;
+    }
+
+    pub(crate) fn state(&self) -> State {
+        lock(&self.sides).0.clone()
+    }
+
+    pub(crate) fn peer_side(&self) -> PeerSide {
+        lock(&self.sides).1
+    }
+
+    /// Whether a Close waits for what goes out before it.
+    pub(crate) fn is_asked(&self) -> bool {
+        self.is_asked.load(SeqCst)
+    }
+
+    /// Whether a new message is refused.
+    pub(crate) fn refuses_messages(&self) -> bool {
+        self.refuses.load(SeqCst)
+    }
+
+    /// Waits until our Close is out or can't go out any more, but not longer than this.
+    pub(crate) fn wait_until_sent(&self, patience: Duration) -> State {
+        let is_to_come = |sides: &mut (State, PeerSide)| {
+            matches!(sides.0, State::Open | State::Asked(_) | State::Due(_))
+        };
+        let sides = lock(&self.sides);
+        self.waiting.fetch_add(1, SeqCst);
+        let waited = self.changed.wait_timeout_while(sides, patience, is_to_come);
+        let sides = waited.unwrap_or_else(PoisonError::into_inner).0;
+        self.waiting.fetch_sub(1, SeqCst);
+        sides.0.clone()
+    }
+
+    /// Adds to the bytes written to the stream.
+    pub(crate) fn wrote(&self, bytes: usize) {
+        self.written.fetch_add(bytes as u64, Relaxed);
+    }
+
+    pub(crate) fn written(&self) -> u64 {
+        self.written.load(Relaxed)
+    }
+}
+
+// WALK: ending
+/// The state after an event, and our Close if that is due now.
+fn next(state: State, event: Event) -> (State, Option<Close>) {
+    use State::{Asked, Broken, Due, Open, Over, Sent};
+    match (state, event) {
+        // The first Close counts, unless a more urgent one comes while that one still waits.
+        (Open, Event::Asked(ask)) => ask_for(ask),
+        (Asked(old), Event::Asked(new)) if new.urgency > old.urgency => ask_for(new),
+        (state @ (Asked(_) | Due(_) | Sent(_) | Broken(..) | Over), Event::Asked(_)) => {
+            (state, None)
+        }
+
+        (Asked(ask), Event::HandlerIsIdle) => {
+            (Asked(Ask { urgency: Urgency::WhenDrained, ..ask }), None)
+        }
+        (state @ (Open | Due(_) | Sent(_) | Broken(..) | Over), Event::HandlerIsIdle) => {
+            (state, None)
+        }
+
+        (Asked(ask), Event::Drained) if ask.urgency > Urgency::WhenIdle => {
+            (Due(ask.answer_within), Some(ask.close))
+        }
+        (state @ (Open | Asked(_) | Due(_) | Sent(_) | Broken(..) | Over), Event::Drained) => {
+            (state, None)
+        }
+
+        (Due(answer_within), Event::Written) => (Sent(Deadline::after(answer_within)), None),
+        (state @ (Open | Asked(_) | Sent(_) | Broken(..) | Over), Event::Written) => (state, None),
+
+        (Open | Asked(_) | Due(_) | Sent(_), Event::Failed(why, read_by)) => {
+            (Broken(why, read_by), None)
+        }
+        (state @ (Broken(..) | Over), Event::Failed(..)) => (state, None),
+
+        (Open | Asked(_) | Due(_) | Sent(_) | Broken(..) | Over, Event::Ended) => (Over, None),
+    }
+}
+
+fn ask_for(ask: Ask) -> (State, Option<Close>) {
+    match ask.urgency {
+        Urgency::Now => (State::Due(ask.answer_within), Some(ask.close)),
+        Urgency::WhenIdle | Urgency::WhenDrained => (State::Asked(ask), None),
+    }
+}
+
+/// Whether something that we wait for has come to a stop: for a whole `Limits::write` no byte went out,
+/// and no thread was writing. (The minimum rate bounds a thread that writes.)
+pub(crate) struct Stall {
+    patience: Duration,
+    written: u64,
+    deadline: Deadline,
+}
+
+impl Stall {
+    pub(crate) fn new(patience: Duration) -> Stall {
+        Stall { patience, written: 0, deadline: Deadline::after(patience) }
+    }
+
+    /// Looks once more.
+    pub(crate) fn is_over(&mut self, written: u64, somebody_writes: bool) -> bool {
+        if somebody_writes || written != self.written {
+            *self = Stall { written, ..Stall::new(self.patience) };
+        }
+        self.deadline.has_passed()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ask(urgency: Urgency, code: u16) -> Event {
+        let close = Close { code: CloseCode(code), reason: String::new() };
+        Event::Asked(Ask { urgency, close, answer_within: Duration::from_secs(5) })
+    }
+
+    fn code(due: Option<Close>) -> Option<u16> {
+        due.map(|close| close.code.0)
+    }
+
+    #[test]
+    fn a_close_waits_for_what_goes_before_it_and_the_peers_time_begins_when_it_is_written() {
+        let ending = Ending::default();
+        assert_eq!(ending.on(ask(Urgency::WhenIdle, 1001)), None);
+        assert!(!ending.refuses_messages(), "the handler may still answer");
+        assert_eq!(ending.on(Event::Drained), None);
+        assert_eq!(ending.on(Event::HandlerIsIdle), None);
+        assert!(ending.refuses_messages());
+        assert_eq!(code(ending.on(Event::Drained)), Some(1001));
+        assert!(matches!(ending.state(), State::Due(_)));
+        assert_eq!(ending.on(Event::Drained), None, "it is sent once");
+        ending.on(Event::Written);
+        assert!(matches!(ending.state(), State::Sent(_)));
+    }
+
+    #[test]
+    fn the_first_close_counts_unless_a_more_urgent_one_comes_while_it_waits() {
+        let ending = Ending::default();
+        ending.on(ask(Urgency::WhenDrained, 1000));
+        ending.on(ask(Urgency::WhenDrained, 4000));
+        ending.on(ask(Urgency::WhenIdle, 1001));
+        assert_eq!(code(ending.on(Event::Drained)), Some(1000));
+
+        let ending = Ending::default();
+        ending.on(ask(Urgency::WhenDrained, 1000));
+        assert_eq!(code(ending.on(ask(Urgency::Now, 1002))), Some(1002));
+        assert_eq!(ending.on(ask(Urgency::Now, 1011)), None);
+    }
+
+    #[test]
+    fn after_a_failed_write_no_close_is_due() {
+        let ending = Ending::default();
+        ending.on(ask(Urgency::WhenDrained, 1000));
+        ending.on(Event::Failed(Failure::TooSlow, Deadline::after(Duration::ZERO)));
+        ending.on(Event::Failed(Failure::Lost, Deadline::after(Duration::ZERO)));
+        assert_eq!(ending.on(Event::Drained), None);
+        assert!(
+            matches!(ending.state(), State::Broken(Failure::TooSlow, _)),
+            "the first reason counts"
+        );
+        ending.on(Event::Ended);
+        assert!(matches!(ending.state(), State::Over));
+    }
+}

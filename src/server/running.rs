@@ -1,0 +1,45 @@
+//! A server in a thread of its own: something to stop, and to wait for.
+
+use std::net::SocketAddr;
+use std::panic::resume_unwind;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use super::registry::Handle;
+use crate::error::Result;
+
+/// A server that runs in a thread of its own: see [`Server::spawn`](super::server::Server::spawn). Dropping this
+/// doesn't stop it.
+#[derive(Debug)]
+pub struct RunningServer {
+    pub(super) address: Result<SocketAddr>,
+    pub(super) handle: Handle,
+    pub(super) thread: JoinHandle<Result<()>>,
+}
+
+impl RunningServer {
+    /// The address that the server listens at.
+    ///
+    /// # Panics
+    ///
+    /// If it listens at a Unix socket, which has no such address.
+    pub fn local_addr(&self) -> SocketAddr {
+        *self.address.as_ref().expect("a TCP listener")
+    }
+
+    /// A handle that stops the server and reads its counters.
+    pub fn handle(&self) -> Handle {
+        self.handle.clone()
+    }
+
+    /// Stops the server as [`Handle::stop`] does, and waits until it has stopped.
+    pub fn stop(self, grace: Duration) -> Result<()> {
+        self.handle.stop(grace);
+        self.join()
+    }
+
+    /// Waits until the server has stopped, and returns what `serve` returned.
+    pub fn join(self) -> Result<()> {
+        self.thread.join().unwrap_or_else(|panic| resume_unwind(panic))
+    }
+}

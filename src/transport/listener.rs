@@ -1,0 +1,129 @@
+//! Where connections come from: a TCP socket or a Unix socket that listens.
+//!
+//! A program may bring a listener of its own: one that a supervisor has opened for it (socket activation), a
+//! Unix socket behind a proxy, or one whose port a test already knows.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener, TcpStream};
+#[cfg(unix)]
+use std::os::unix::net::{SocketAddr as UnixAddress, UnixListener, UnixStream};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::stream::Stream;
+
+/// A socket that listens: see [`Server::on`](crate::Server::on).
+#[derive(Debug)]
+pub struct Listener(Kind);
+
+#[derive(Debug)]
+enum Kind {
+    Tcp(TcpListener),
+    #[cfg(unix)]
+    Unix(UnixListener),
+}
+
+impl From<TcpListener> for Listener {
+    fn from(listener: TcpListener) -> Listener {
+        Listener(Kind::Tcp(listener))
+    }
+}
+
+#[cfg(unix)]
+impl From<UnixListener> for Listener {
+    fn from(listener: UnixListener) -> Listener {
+        Listener(Kind::Unix(listener))
+    }
+}
+
+impl Listener {
+    /// Waits for the next connection.
+    pub(crate) fn accept(&self) -> io::Result<Arc<dyn Stream>> {
+        match &self.0 {
+            Kind::Tcp(listener) => {
+                let (stream, _) = listener.accept()?;
+                // Nagle's algorithm would hold a small frame back until the peer acknowledges the one
+                // before it.
+                let _ = stream.set_nodelay(true);
+                // On some systems a connection takes this over from its listener.
+                #[cfg(not(target_os = "linux"))]
+                stream.set_nonblocking(false)?;
+                Ok(Arc::new(stream))
+            }
+            #[cfg(unix)]
+            Kind::Unix(listener) => {
+                let (stream, _) = listener.accept()?;
+                #[cfg(not(target_os = "linux"))]
+                stream.set_nonblocking(false)?;
+                Ok(Arc::new(stream))
+            }
+        }
+    }
+
+    /// Whether `accept` waits (`false`), or fails if no connection is there.
+    pub(crate) fn set_nonblocking(&self, nonblocking: bool) -> io::Result<()> {
+        match &self.0 {
+            Kind::Tcp(listener) => listener.set_nonblocking(nonblocking),
+            #[cfg(unix)]
+            Kind::Unix(listener) => listener.set_nonblocking(nonblocking),
+        }
+    }
+
+    /// The address of a TCP listener. A Unix socket has none.
+    pub(crate) fn local_addr(&self) -> io::Result<SocketAddr> {
+        match &self.0 {
+            Kind::Tcp(listener) => listener.local_addr(),
+            #[cfg(unix)]
+            Kind::Unix(_) => Err(io::Error::new(
+                io::ErrorKind::Unsupported,
+                "a Unix socket has a path, not a port",
+            )),
+        }
+    }
+
+    /// The door at which the listener is reached.
+    pub(crate) fn door(&self) -> io::Result<Door> {
+        Ok(match &self.0 {
+            Kind::Tcp(listener) => Door::Tcp(listener.local_addr()?),
+            #[cfg(unix)]
+            Kind::Unix(listener) => Door::Unix(listener.local_addr()?),
+        })
+    }
+}
+
+/// Where a listener is reached, to wake a thread that waits in `accept`.
+#[derive(Clone, Debug)]
+pub(crate) enum Door {
+    Tcp(SocketAddr),
+    #[cfg(unix)]
+    Unix(UnixAddress),
+}
+
+impl Door {
+    /// Wakes `accept`, which can't be interrupted: connects to it, and leaves.
+    pub(crate) fn knock(&self) -> io::Result<()> {
+        match self {
+            Door::Tcp(address) => {
+                let mut address = *address;
+                if address.ip().is_unspecified() {
+                    address.set_ip(match address {
+                        SocketAddr::V4(_) => [127, 0, 0, 1].into(),
+                        SocketAddr::V6(_) => [0, 0, 0, 0, 0, 0, 0, 1].into(),
+                    });
+                }
+                TcpStream::connect_timeout(&address, Duration::from_secs(1)).map(drop)
+            }
+            #[cfg(unix)]
+            Door::Unix(address) => UnixStream::connect_addr(address).map(drop),
+        }
+    }
+
+    /// Whether only programs of this machine reach it by its loopback address.
+    pub(crate) fn is_loopback(&self) -> bool {
+        match self {
+            Door::Tcp(address) => address.ip().is_loopback(),
+            #[cfg(unix)]
+            Door::Unix(_) => false,
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! How many of the bytes that we wrote has the peer's system not taken yet?
+//!
+//! A `write` hands its bytes to our own operating system, which keeps them until the peer's system has
+//! acknowledged them: up to some megabytes. If a connection is given up before that, they may be lost,
+//! and we must be able to say so. Linux tells the number for each of its TCP connections, in a table of
+//! lines like this one:
+//!
+//! ```text
+//!   sl  local_address rem_address   st tx_queue rx_queue ...
+//!    0: 0100007F:2329 0100007F:C350 01 0003F2A1:00000000 ...
+//! ```
+//!
+//! Rules of this file:
+//! - The table has a line for each connection of the machine, so reading it takes milliseconds. Nothing
+//!   that a peer does may make us read it more than ten times a second: then the answer is `None`.
+//! - On other systems the answer is `None`, too.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+use std::net::{SocketAddr, TcpStream};
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use super::lock::lock;
+
+/// Two looks into the table are so far apart, at least.
+const BETWEEN_LOOKS: Duration = Duration::from_millis(100);
+
+/// The states of TCP in which our end is sent and not acknowledged, as the table has them.
+const FIN_WAIT_1: &str = "04";
+const LAST_ACK: &str = "09";
+const CLOSING: &str = "0B";
+
+/// The bytes that the peer's system has not acknowledged, if our system tells.
+pub(crate) fn unsent(stream: &TcpStream) -> Option<u64> {
+    static LAST_LOOK: Mutex<Option<Instant>> = Mutex::new(None);
+    let (local, peer) = (stream.local_addr().ok()?, stream.peer_addr().ok()?);
+    let mut last_look = lock(&LAST_LOOK);
+    if last_look.is_some_and(|last| last.elapsed() < BETWEEN_LOOKS) {
+        return None;
+    }
+    *last_look = Some(Instant::now());
+    let table = if local.is_ipv4() { "/proc/self/net/tcp" } else { "/proc/self/net/tcp6" };
+    find(BufReader::new(File::open(table).ok()?), local, peer)
+}
+
+fn find(table: impl BufRead, local: SocketAddr, peer: SocketAddr) -> Option<u64> {
+    let ends = format!(" {} {} ", in_table(local), in_table(peer));
+    let line = table.lines().map_while(Result::ok).find(|line| line.contains(&ends))?;
+    let (_, rest) = line.split_once(&ends)?;
+    let (state, queues) = rest.split_once(' ')?;
+    let unsent = u64::from_str_radix(queues.split_once(':')?.0, 16).ok()?;
+    // Once we have ended our direction, the end itself counts as a byte until it's acknowledged.
+    let waits_for_end = matches!(state, FIN_WAIT_1 | LAST_ACK | CLOSING);
+    Some(unsent.saturating_sub(waits_for_end.into()))
+}
+
+/// An address as it stands in the table: words of 32 bits as this machine would read them, in hex.
+fn in_table(address: SocketAddr) -> String {
+    let words = |bytes: &[u8]| -> String {
+        let words = bytes.chunks_exact(4).map(|word| [word[0], word[1], word[2], word[3]]);
+        words.map(|word| format!("{:08X}", u32::from_ne_bytes(word))).collect()
+    };
+    let ip = match address {
+        SocketAddr::V4(address) => words(&address.ip().octets()),
+        SocketAddr::V6(address) => words(&address.ip().octets()),
+    };
+    format!("{ip}:{:04X}", address.port())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[cfg(target_endian = "little")]
+    fn a_line_of_the_table_is_found_by_both_addresses() {
+        let table = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when\n   \
+                     0: 0100007F:2329 0100007F:C351 01 00000001:00000000 00:00000000\n   \
+                     1: 0100007F:2329 0100007F:C350 01 0003F2A1:00000007 00:00000000\n   \
+                     2: B80D0120000000000000000001000000:2329 00000000000000000000000001000000:C350 04 \
+                     0000000A:00000000 00:00000000\n";
+        let find = |local: &str, peer: &str| {
+            find(table.as_bytes(), local.parse().unwrap(), peer.parse().unwrap())
+        };
+        assert_eq!(find("127.0.0.1:9001", "127.0.0.1:50000"), Some(0x3f2a1));
+        assert_eq!(find("127.0.0.1:9001", "127.0.0.1:50001"), Some(1));
+        assert_eq!(find("127.0.0.1:9001", "127.0.0.1:50002"), None);
+        assert_eq!(find("[2001:db8::1]:9001", "[::1]:50000"), Some(9));
+    }
+}

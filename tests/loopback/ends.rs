@@ -1,0 +1,736 @@
+//! How a connection ends: what goes out before our Close, whose time runs when, and what is never lost.
+//! (The table of all ends stands in `src/connection/ending.rs`.)
+
+use std::io::{self, ErrorKind, IoSlice, Write};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+use std::sync::mpsc::channel;
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use ws101::{Error, Limits, MessageKind, PreparedMessage, Server, Stream};
+
+use crate::support::{
+    BOTH_SIDES, Frame, PATIENCE, Peer, echo_handler, masked, open, request, run, serve,
+};
+
+/// More than all buffers between two ends take.
+const HUGE: usize = 64 * 1024 * 1024;
+/// For deadlines that must come.
+const SOON: Duration = Duration::from_millis(100);
+
+/// After this, a closing deadline of `SOON` has passed, and the looks for an answer that came in time.
+const LONGER_THAN_CLOSING: Duration = Duration::from_millis(1_500);
+
+/// Limits whose deadlines don't come, for others to shorten.
+fn unhurried() -> Limits {
+    Limits { write: 2 * PATIENCE, ping_every: None, close: 2 * PATIENCE, ..Limits::default() }
+}
+
+fn going_away() -> Frame {
+    Frame { first: 0x88, payload: b"\x03\xe9the server stops".into() }
+}
+
+/// Reads frames up to the Close, which must be the last; how long their payloads were.
+fn read_up_to_close(peer: &mut Peer) -> (Vec<usize>, Frame) {
+    let mut lengths = Vec::new();
+    loop {
+        let frame = peer.read_frame();
+        if frame.first == 0x88 {
+            return (lengths, frame);
+        }
+        lengths.push(frame.payload.len());
+    }
+}
+
+// 1 and 2: whose time runs when.
+
+#[test]
+fn either_side_gives_the_peer_its_time_to_close_from_when_our_close_is_written() {
+    for side in BOTH_SIDES {
+        let limits = Limits { close: SOON, ..unhurried() };
+        let (tell, told) = channel();
+        let (mut wire, app) = open(side, limits, move |mut ws| {
+            let sender = ws.sender();
+            let sent = run(move || sender.send(vec![0; HUGE]));
+            told.recv().unwrap();
+            ws.sender().close(1000, "").unwrap();
+            (ws.recv(), sent.wait())
+        });
+        // The message has begun, and our Close must wait for its end.
+        assert_eq!(wire.peer.read_exact::<2>(), [0x82, if wire.mask_bit() { 0xff } else { 0x7f }]);
+        tell.send(()).unwrap();
+        thread::sleep(LONGER_THAN_CLOSING);
+        let rest = HUGE + 8 + if wire.mask_bit() { 4 } else { 0 };
+        io::copy(&mut io::Read::take(&wire.peer.stream, rest as u64), &mut io::sink()).unwrap();
+        assert_eq!(wire.read(), Frame { first: 0x88, payload: vec![3, 232] });
+        wire.send(0x88, [3, 232]);
+        let (end, sent) = app.wait();
+        assert!(matches!(end, Ok(None)), "{side:?}: {end:?}");
+        sent.unwrap();
+    }
+}
+
+#[test]
+fn server_that_stops_lets_a_long_message_finish_within_the_grace() {
+    let (tell, told) = channel();
+    let server = serve(
+        |server| server.limits(Limits { close: SOON, ..unhurried() }),
+        move |mut ws| {
+            let sent = ws.send(vec![0; HUGE]);
+            tell.send((sent, ws.recv())).unwrap();
+            Ok(())
+        },
+    );
+    let mut peer = server.open();
+    peer.read_exact::<2>();
+    server.handle.stop(PATIENCE);
+    io::copy(&mut io::Read::take(&peer.stream, HUGE as u64 + 8), &mut io::sink()).unwrap();
+    assert_eq!(peer.read_frame(), going_away());
+    thread::sleep(LONGER_THAN_CLOSING);
+    peer.write(masked(0x88, [3, 233]));
+    let (sent, end) = told.recv_timeout(PATIENCE).unwrap();
+    sent.unwrap();
+    assert!(matches!(end, Ok(None)), "{end:?}");
+}
+
+#[test]
+fn server_that_stops_gives_a_peer_the_whole_grace_for_its_close() {
+    let (tell, told) = channel();
+    let server = serve(
+        |server| server.limits(Limits { close: SOON, ..unhurried() }),
+        move |mut ws| {
+            tell.send(ws.recv()).unwrap();
+            Ok(())
+        },
+    );
+    let mut peer = server.open();
+    server.wait_until(|counters| counters.open == 1);
+    server.handle.stop(PATIENCE);
+    assert_eq!(peer.read_frame(), going_away());
+    thread::sleep(LONGER_THAN_CLOSING);
+    peer.write(masked(0x88, [3, 233]));
+    let end = told.recv_timeout(PATIENCE).unwrap();
+    assert!(matches!(end, Ok(None)), "{end:?}");
+}
+
+// 3: what goes out before our Close.
+
+#[test]
+fn server_sends_all_that_is_queued_before_its_close_whoever_closes() {
+    const MESSAGES: usize = 32;
+    const LENGTH: usize = 1_000_000;
+    for closes_by in ["ws.close", "drop", "Sender::close", "stop", "the peer"] {
+        let (tell, told) = channel();
+        let (go, gone) = channel();
+        let gone = Mutex::new(gone);
+        let server = serve(
+            |server| server.limits(unhurried()),
+            move |mut ws| {
+                let outbox = ws.outbox(MESSAGES)?;
+                let message = PreparedMessage::new(vec![0; LENGTH]);
+                (0..MESSAGES).try_for_each(|_| outbox.try_send(&message))?;
+                tell.send(()).unwrap();
+                gone.lock().unwrap().recv().unwrap();
+                match closes_by {
+                    "ws.close" => ws.close(1000, ""),
+                    "drop" => Ok(()),
+                    "Sender::close" => {
+                        ws.sender().close(1000, "")?;
+                        ws.recv().map(drop)
+                    }
+                    _ => ws.recv().map(drop),
+                }
+            },
+        );
+        let mut peer = server.open();
+        told.recv_timeout(PATIENCE).unwrap();
+        match closes_by {
+            "stop" => server.handle.stop(PATIENCE),
+            "the peer" => peer.write(masked(0x88, [3, 232])),
+            _ => {}
+        }
+        go.send(()).unwrap();
+        let (lengths, _) = read_up_to_close(&mut peer);
+        assert_eq!(lengths, [LENGTH; MESSAGES], "{closes_by}");
+        if closes_by != "the peer" {
+            peer.write(masked(0x88, [3, 232]));
+        }
+        peer.read_end();
+    }
+}
+
+#[test]
+fn server_that_stops_sends_a_reply_that_is_ready_within_the_grace() {
+    for feeds in [false, true] {
+        let (tell, told) = channel();
+        let (go, gone) = channel();
+        let gone = Mutex::new(gone);
+        let server = serve(
+            |server| server.limits(unhurried()),
+            move |mut ws| {
+                while let Some(question) = ws.recv()? {
+                    tell.send(()).unwrap();
+                    gone.lock().unwrap().recv().unwrap();
+                    if feeds { ws.feed(question)? } else { ws.send(question)? }
+                }
+                Ok(())
+            },
+        );
+        let (mut idle, mut peer) = (server.open(), server.open());
+        peer.write(masked(0x81, "question"));
+        told.recv_timeout(PATIENCE).unwrap();
+        server.handle.stop(PATIENCE);
+        // The other handler is idle, so that its peer is told at once; this one still answers.
+        assert_eq!(idle.read_frame(), going_away());
+        idle.write(masked(0x88, [3, 233]));
+        idle.read_end();
+        thread::sleep(SOON);
+        go.send(()).unwrap();
+        assert_eq!(peer.read_frame(), Frame { first: 0x81, payload: b"question".into() });
+        assert_eq!(peer.read_frame(), going_away());
+        peer.write(masked(0x88, [3, 233]));
+        peer.read_end();
+        drop((idle, peer));
+        server.stop(PATIENCE).unwrap();
+    }
+}
+
+#[test]
+fn server_that_stops_sends_its_close_before_the_grace_ends_where_a_handler_only_sends() {
+    let server = serve(
+        |server| server.limits(unhurried()),
+        |mut ws| {
+            loop {
+                ws.send("tick")?;
+                thread::sleep(SOON / 10);
+            }
+        },
+    );
+    let mut peer = server.open();
+    peer.read_frame();
+    let answered = run(move || {
+        let (_, close) = read_up_to_close(&mut peer);
+        peer.write(masked(0x88, [3, 233]));
+        peer.read_end();
+        close
+    });
+    server.stop(10 * SOON).unwrap();
+    assert_eq!(answered.wait(), going_away());
+}
+
+#[test]
+fn either_side_refuses_new_messages_once_it_was_asked_to_close() {
+    for side in BOTH_SIDES {
+        let (tell, told) = channel();
+        let (mut wire, app) = open(side, unhurried(), move |mut ws| {
+            let sender = ws.sender();
+            let sent = run(move || sender.send(vec![0; HUGE]));
+            told.recv().unwrap();
+            let sender = ws.sender();
+            sender.close(1000, "").unwrap();
+            // Our Close waits for the long message; these don't.
+            let refused = [sender.send("late"), ws.send("late"), ws.feed("late")];
+            (refused, ws.recv(), sent.wait())
+        });
+        wire.peer.read_exact::<2>();
+        tell.send(()).unwrap();
+        let rest = HUGE + 8 + if wire.mask_bit() { 4 } else { 0 };
+        io::copy(&mut io::Read::take(&wire.peer.stream, rest as u64), &mut io::sink()).unwrap();
+        assert_eq!(wire.read().first, 0x88, "nothing comes between");
+        wire.send(0x88, [3, 232]);
+        drop(wire);
+        let (refused, end, sent) = app.wait();
+        assert!(refused.iter().all(|refused| matches!(refused, Err(Error::Closed))), "{refused:?}");
+        assert!(matches!(end, Ok(None)) && sent.is_ok(), "{end:?} {sent:?}");
+    }
+}
+
+// 4 and 5: what has come, and what was sent.
+
+/// A stream whose writes can be made to fail, or to panic when they have written; and that counts its
+/// reads.
+struct Faulty {
+    stream: Arc<dyn Stream>,
+    fails: Arc<AtomicBool>,
+    panics: Arc<AtomicBool>,
+    reads: Arc<AtomicUsize>,
+}
+
+impl Stream for Faulty {
+    fn read(&self, into: &mut [u8]) -> io::Result<usize> {
+        self.reads.fetch_add(1, SeqCst);
+        self.stream.read(into)
+    }
+
+    fn write(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        if self.fails.load(SeqCst) {
+            return Err(ErrorKind::BrokenPipe.into());
+        }
+        let count = self.stream.write(slices)?;
+        assert!(!self.panics.load(SeqCst), "on purpose");
+        Ok(count)
+    }
+
+    fn set_read_timeout(&self, timeout: Duration) -> io::Result<()> {
+        self.stream.set_read_timeout(timeout)
+    }
+
+    fn set_write_timeout(&self, timeout: Duration) -> io::Result<()> {
+        self.stream.set_write_timeout(timeout)
+    }
+
+    fn shutdown(&self, how: Shutdown) -> io::Result<()> {
+        self.stream.shutdown(how)
+    }
+
+    fn peer(&self) -> Option<SocketAddr> {
+        self.stream.peer()
+    }
+}
+
+/// What a test tells such a stream, and learns from it.
+#[derive(Clone, Default)]
+struct Faults {
+    fails: Arc<AtomicBool>,
+    panics: Arc<AtomicBool>,
+    reads: Arc<AtomicUsize>,
+}
+
+impl Faults {
+    fn wrap(&self) -> impl Fn(Arc<dyn Stream>) -> Arc<dyn Stream> + Send + Sync + 'static {
+        let Faults { fails, panics, reads } = self.clone();
+        move |stream| {
+            let (fails, panics, reads) = (fails.clone(), panics.clone(), reads.clone());
+            Arc::new(Faulty { stream, fails, panics, reads })
+        }
+    }
+}
+
+#[test]
+fn server_delivers_all_messages_that_have_come_though_it_cannot_write_a_pong() {
+    for closes in [false, true] {
+        let faults = Faults::default();
+        let (tell, told) = channel();
+        let (go, gone) = channel();
+        let gone = Mutex::new(gone);
+        let server = serve(
+            |server| server.limits(unhurried()).wrap_stream(faults.wrap()),
+            move |mut ws| {
+                gone.lock().unwrap().recv().unwrap();
+                let mut count = 0;
+                let end = loop {
+                    match ws.recv() {
+                        Ok(Some(_)) => count += 1,
+                        end => break end,
+                    }
+                };
+                tell.send((count, end, ws.closed_with().map(|close| close.code.0))).unwrap();
+                Ok(())
+            },
+        );
+        let mut peer = server.open();
+        let message = [masked(0x89, ""), masked(0x82, [0; 1_000])].concat();
+        peer.write(message.repeat(400));
+        if closes {
+            peer.write(masked(0x88, [3, 232]));
+        }
+        peer.finish();
+        faults.fails.store(true, SeqCst);
+        go.send(()).unwrap();
+        let (count, end, closed_with) = told.recv_timeout(PATIENCE).unwrap();
+        assert_eq!(count, 400);
+        match closes {
+            true => assert_eq!((end.unwrap(), closed_with), (None, Some(1000))),
+            false => assert!(matches!(end, Err(Error::ConnectionLost(_))), "{end:?}"),
+        }
+    }
+}
+
+#[test]
+fn server_gives_a_peer_that_still_reads_a_long_message_more_time_to_close() {
+    const LENGTH: usize = HUGE / 4;
+    const PIECE: usize = LENGTH / 64;
+    for drops in [true, false] {
+        let (tell, told) = channel();
+        let server = serve(
+            |server| server.limits(Limits { close: 3 * SOON, ..unhurried() }),
+            move |mut ws| {
+                ws.send(vec![0; LENGTH])?;
+                if !drops {
+                    tell.send(ws.close(1000, "")).unwrap();
+                }
+                Ok(())
+            },
+        );
+        let mut peer = server.open();
+        assert_eq!(peer.read_exact::<10>()[0], 0x82);
+        // A slow reader, whose pings show that it's alive.
+        let mut piece = vec![0; PIECE];
+        for _ in 0..64 {
+            io::Read::read_exact(&mut peer.stream, &mut piece).expect("all of it");
+            peer.write(masked(0x89, ""));
+            thread::sleep(SOON / 4);
+        }
+        while peer.read_frame().first == 0x8a {}
+        peer.write(masked(0x88, [3, 232]));
+        peer.read_end();
+        if !drops {
+            told.recv_timeout(PATIENCE).unwrap().unwrap();
+        }
+    }
+}
+
+/// A stream whose peer has sent its request, and takes nothing from then on.
+struct Stuck(Mutex<io::Cursor<Vec<u8>>>);
+
+impl Stream for Stuck {
+    fn read(&self, into: &mut [u8]) -> io::Result<usize> {
+        match io::Read::read(&mut *self.0.lock().unwrap(), into)? {
+            0 => Err(ErrorKind::WouldBlock.into()),
+            count => Ok(count),
+        }
+    }
+
+    fn write(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        Ok(slices.iter().map(|slice| slice.len()).sum())
+    }
+
+    fn set_read_timeout(&self, _: Duration) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn set_write_timeout(&self, _: Duration) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn shutdown(&self, _: Shutdown) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn unsent(&self) -> Option<u64> {
+        Some(1_234)
+    }
+}
+
+#[test]
+fn close_tells_how_many_bytes_the_peers_system_has_not_taken() {
+    let stream = Stuck(Mutex::new(io::Cursor::new(request(&[]).into())));
+    let server = Server::without_listener().limits(Limits { close: SOON, ..unhurried() });
+    let mut ws = server.accept(stream).unwrap();
+    ws.send(vec![0; 2_000]).unwrap();
+    let closed = ws.close(1000, "");
+    assert!(matches!(closed, Err(Error::BytesLost(1_234))), "{closed:?}");
+    assert!(closed.unwrap_err().to_string().contains("our last 1234 bytes"));
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_tcp_stream_tells_how_many_bytes_the_peers_system_has_not_taken() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut peer = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let mut stream = listener.accept().unwrap().0;
+    // Another test may have looked just now: then the answer is none.
+    let unsent = |stream: &TcpStream| {
+        let start = Instant::now();
+        loop {
+            match stream.unsent() {
+                Some(bytes) => break bytes,
+                None => assert!(start.elapsed() < PATIENCE, "it tells nothing"),
+            }
+            thread::sleep(SOON / 10);
+        }
+    };
+    stream.set_nonblocking(true).unwrap();
+    let mut written = 0;
+    while let Ok(count) = Write::write(&mut stream, &[0; 65_536]) {
+        written += count as u64;
+    }
+    let stuck = unsent(&stream);
+    assert!(stuck > 0 && stuck <= written, "{stuck} of {written}");
+    io::copy(&mut io::Read::take(&mut peer, written), &mut io::sink()).unwrap();
+    let start = Instant::now();
+    while unsent(&stream) > 0 {
+        assert!(start.elapsed() < PATIENCE);
+    }
+}
+
+// 6: a message that is written piece by piece.
+
+#[test]
+fn either_side_answers_a_ping_while_a_message_is_open_and_does_not_go_on() {
+    for side in BOTH_SIDES {
+        let (tell, told) = channel();
+        let (mut wire, app) = open(side, unhurried(), move |mut ws| {
+            let sender = ws.sender();
+            let writing = run(move || {
+                let mut message = sender.send_stream(MessageKind::Text)?;
+                message.write_all(b"half")?;
+                message.flush()?;
+                told.recv().unwrap();
+                message.finish()
+            });
+            ws.ping().unwrap();
+            let end = ws.recv();
+            (writing.wait(), end)
+        });
+        let mut frames = [wire.read(), wire.read()];
+        frames.sort_by_key(|frame| frame.first);
+        assert_eq!(frames.map(|frame| frame.first), [0x01, 0x89]);
+        wire.send(0x89, "?");
+        assert_eq!(wire.read(), Frame { first: 0x8a, payload: b"?".into() });
+        tell.send(()).unwrap();
+        assert_eq!(wire.read(), Frame { first: 0x80, payload: vec![] });
+        wire.send(0x88, [3, 232]);
+        assert_eq!(wire.read_close(), 1000);
+        let (written, end) = app.wait();
+        assert!(written.is_ok() && matches!(end, Ok(None)), "{written:?} {end:?}");
+    }
+}
+
+#[test]
+fn either_side_says_which_rule_was_broken_while_a_message_is_open() {
+    for side in BOTH_SIDES {
+        let (tell, told) = channel::<()>();
+        let (mut wire, app) = open(side, unhurried(), move |mut ws| {
+            let sender = ws.sender();
+            let writing = run(move || {
+                let mut message = sender.send_stream(MessageKind::Text)?;
+                message.write_all(b"half")?;
+                message.flush()?;
+                told.recv().unwrap_err();
+                message.write_all(b"and half")?;
+                message.finish()
+            });
+            (ws.recv(), writing.wait())
+        });
+        assert_eq!(wire.read().first, 0x01);
+        wire.send(0x83, "");
+        assert_eq!(wire.read_close(), 1002);
+        drop(tell);
+        let (broken, written) = app.wait();
+        assert!(matches!(broken, Err(Error::Violation(_))), "{broken:?}");
+        assert!(matches!(written, Err(Error::Closed)), "{written:?}");
+    }
+}
+
+#[test]
+fn either_side_refuses_a_second_message_of_the_thread_that_has_one_open() {
+    for side in BOTH_SIDES {
+        let (mut wire, app) = open(side, unhurried(), |mut ws| {
+            let sender = ws.sender();
+            let mut message = sender.send_stream(MessageKind::Text)?;
+            let refused = [
+                ws.send("second"),
+                ws.feed("second"),
+                sender.send("second"),
+                sender.send_stream(MessageKind::Text).map(drop),
+            ];
+            for refused in refused {
+                assert!(matches!(refused, Err(Error::Misuse(_))), "{refused:?}");
+            }
+            message.write_all(b"first")?;
+            message.finish()?;
+            ws.send("second")
+        });
+        for text in ["first", "second"] {
+            assert_eq!(wire.read().payload, text.as_bytes());
+        }
+        assert_eq!(wire.read_close(), 1000);
+        app.wait().unwrap();
+    }
+}
+
+#[test]
+fn either_side_gives_up_a_message_at_the_write_deadline_where_another_thread_has_one_open() {
+    for side in BOTH_SIDES {
+        let (tell, told) = channel::<()>();
+        let limits = Limits { write: SOON, ..unhurried() };
+        let (mut wire, app) = open(side, limits, move |mut ws| {
+            let sender = ws.sender();
+            let (begin, begun) = channel();
+            let writing = run(move || {
+                let message = sender.send_stream(MessageKind::Text)?;
+                begin.send(()).unwrap();
+                told.recv().unwrap_err();
+                message.finish()
+            });
+            begun.recv().unwrap();
+            let late = ws.send("second");
+            drop(tell);
+            writing.wait()?;
+            ws.send("third").map(|()| late)
+        });
+        assert_eq!(wire.read(), Frame { first: 0x81, payload: vec![] });
+        assert_eq!(wire.read().payload, b"third");
+        assert_eq!(wire.read_close(), 1000);
+        let late = app.wait().unwrap();
+        assert!(matches!(late, Err(Error::WriteTimeout)), "{late:?}");
+    }
+}
+
+#[test]
+fn either_side_closes_within_a_message_that_does_not_go_on_for_a_write_deadline() {
+    for side in BOTH_SIDES {
+        let (tell, told) = channel::<()>();
+        let limits = Limits { write: SOON, ..unhurried() };
+        let (mut wire, app) = open(side, limits, move |mut ws| {
+            let sender = ws.sender();
+            let (begin, begun) = channel();
+            let writing = run(move || {
+                let mut message = sender.send_stream(MessageKind::Text)?;
+                message.write_all(b"half")?;
+                message.flush()?;
+                begin.send(()).unwrap();
+                told.recv().unwrap_err();
+                message.finish()
+            });
+            begun.recv().unwrap();
+            let closed = ws.close(1000, "");
+            drop(tell);
+            (closed, writing.wait())
+        });
+        assert_eq!(wire.read().first, 0x01);
+        assert_eq!(wire.read(), Frame { first: 0x88, payload: vec![3, 232] });
+        wire.send(0x88, [3, 232]);
+        wire.peer.finish();
+        let (closed, written) = app.wait();
+        closed.unwrap();
+        assert!(matches!(written, Err(Error::Closed)), "{written:?}");
+    }
+}
+
+// 7 and 8.
+
+#[test]
+fn recv_timeout_returns_in_its_time_when_the_peer_closes_while_another_thread_is_stuck_in_a_write()
+{
+    for side in BOTH_SIDES {
+        let (mut wire, app) = open(side, unhurried(), |mut ws| {
+            let sender = ws.sender();
+            let sent = run(move || sender.send(vec![0; HUGE]));
+            let start = Instant::now();
+            let end = loop {
+                match ws.recv_timeout(SOON) {
+                    Err(Error::TimedOut) => {}
+                    end => break end,
+                }
+            };
+            let took = start.elapsed();
+            ws.sender().abort();
+            (end, took, sent.wait())
+        });
+        wire.peer.read_exact::<2>();
+        wire.send(0x88, [3, 232]);
+        let (end, took, sent) = app.wait();
+        assert!(matches!(end, Ok(None)) && sent.is_err(), "{end:?} {sent:?}");
+        assert!(took < PATIENCE / 2, "{took:?}");
+    }
+}
+
+#[test]
+fn server_breaks_off_a_batch_that_its_stream_has_panicked_over_and_doubles_nothing() {
+    let faults = Faults::default();
+    let (tell, told) = channel();
+    let (go, gone) = channel();
+    let gone = Mutex::new(gone);
+    let switch = faults.panics.clone();
+    let server = serve(
+        |server| server.limits(unhurried()).wrap_stream(faults.wrap()),
+        move |mut ws| {
+            gone.lock().unwrap().recv().unwrap();
+            switch.store(true, SeqCst);
+            let panicked = catch_unwind(AssertUnwindSafe(|| ws.send("one"))).is_err();
+            switch.store(false, SeqCst);
+            tell.send((panicked, ws.send("two"))).unwrap();
+            Ok(())
+        },
+    );
+    let mut peer = server.open();
+    go.send(()).unwrap();
+    let (panicked, second) = told.recv_timeout(PATIENCE).unwrap();
+    assert!(panicked && matches!(second, Err(Error::Closed)), "{second:?}");
+    assert_eq!(peer.read_frame(), Frame { first: 0x81, payload: b"one".into() });
+    peer.read_end();
+}
+
+// 9 and 10.
+
+#[test]
+fn a_bound_server_that_accepts_streams_of_its_caller_closes_them_when_it_stops() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let server = Server::bind("127.0.0.1:0").unwrap().limits(unhurried());
+    let handle = server.handle();
+    let mut peer = Peer::new(TcpStream::connect(listener.local_addr().unwrap()).unwrap());
+    peer.write(request(&[]));
+    let mut ws = server.accept(listener.accept().unwrap().0).unwrap();
+    assert_eq!(peer.read_response().status, 101);
+    handle.stop(3 * SOON);
+    let ended = run(move || ws.recv());
+    assert_eq!(peer.read_frame(), going_away());
+    let ended = ended.wait();
+    assert!(matches!(ended, Err(Error::ConnectionLost(_))), "it is cut: {ended:?}");
+}
+
+#[test]
+fn counters_do_not_count_as_open_what_authorize_still_thinks_about() {
+    let (tell, told) = channel();
+    let (go, gone) = channel::<()>();
+    let (gone, tell) = (Mutex::new(gone), Mutex::new(tell));
+    let server = serve(
+        |server| {
+            server.authorize(move |_| {
+                tell.lock().unwrap().send(()).unwrap();
+                gone.lock().unwrap().recv().unwrap();
+                Ok(())
+            })
+        },
+        echo_handler,
+    );
+    let mut peer = server.dial();
+    peer.write(request(&[]));
+    told.recv_timeout(PATIENCE).unwrap();
+    assert_eq!(server.handle.counters().open, 0);
+    go.send(()).unwrap();
+    assert_eq!(peer.read_response().status, 101);
+    assert_eq!(server.handle.counters().open, 1, "who has its 101 is open");
+}
+
+#[test]
+fn server_does_not_read_all_the_time_while_it_closes_with_a_pong_overdue() {
+    let silence = Duration::from_millis(300);
+    let limits =
+        Limits { ping_every: Some(silence), pong: silence, close: 6 * silence, ..unhurried() };
+    let faults = Faults::default();
+    let (tell, told) = channel();
+    let server = serve(
+        |server| server.limits(limits).wrap_stream(faults.wrap()),
+        move |mut ws| {
+            tell.send(ws.sender()).unwrap();
+            ws.recv().map(drop)
+        },
+    );
+    let mut peer = server.open();
+    assert_eq!(peer.read_frame().first, 0x89);
+    // Now a pong is due, and stays so.
+    told.recv_timeout(PATIENCE).unwrap().close(1000, "").unwrap();
+    assert_eq!(peer.read_frame().first, 0x88);
+    peer.read_end();
+    // After the deadline it looks 64 times for an answer that came in time.
+    let reads = faults.reads.load(SeqCst);
+    assert!(reads < 64 + 20, "{reads} reads");
+}
+
+#[test]
+fn a_small_limit_for_closing_wakes_no_idle_connection() {
+    let limits = Limits { close: Duration::from_millis(20), ..unhurried() };
+    let faults = Faults::default();
+    let server = serve(|server| server.limits(limits).wrap_stream(faults.wrap()), echo_handler);
+    let _peer = server.open();
+    thread::sleep(5 * SOON);
+    // One for the head, one that waits.
+    let reads = faults.reads.load(SeqCst);
+    assert!(reads <= 2, "{reads} reads");
+}

@@ -1,0 +1,53 @@
+//! Pages that take seconds to make, and hundreds who want one: a bounded number of threads makes them, the others are
+//! told 503, and whoever wants a WebSocket gets one meanwhile.
+
+use std::io::Write;
+use std::thread;
+use std::time::Duration;
+
+use crate::crowd::many;
+use crate::good::GoodClients;
+use crate::peer::Peer;
+use crate::process::Process;
+use crate::verdict::Verdict;
+use crate::{Result, Siege};
+
+/// How long a page takes.
+const PAGE: &str = "3000";
+/// The library's default: so many may be pending, and so many pages in the making. Some threads more rest, or
+/// tell somebody that there is no room.
+const PLACES: u64 = 256;
+
+pub fn row(siege: &Siege) -> Result<Verdict> {
+    let count = siege.pick(1_500, 800);
+    let server = Process::with(&[], &["--pages", PAGE])?;
+    let to = server.address;
+    let mut verdict = Verdict::default();
+    let good = GoodClients::come(to, 40);
+    let (peers, failures) = many(count, |_| {
+        let mut peer = Peer::dial(to)?;
+        peer.stream.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")?;
+        Ok(peer)
+    });
+    verdict.none("failures", &failures);
+    let mut most = 0;
+    for _ in 0..20 {
+        most = server.threads()?.max(most);
+        thread::sleep(Duration::from_millis(50));
+    }
+    verdict.at_most("threads", most, 2 * PLACES + 50);
+    let (mut made, mut refused) = (0, 0);
+    for mut peer in peers {
+        match peer.status()? {
+            200 => made += 1_u64,
+            503 => refused += 1,
+            other => return Err(format!("the server answered {other}").into()),
+        }
+    }
+    // Those who come when the first pages are made get one as well.
+    verdict.at_least("pages made", made, PLACES);
+    verdict.at_least("told 503", refused, 1);
+    verdict.exactly("answered", made + refused, count as u64);
+    good.until(40).judge(siege, &mut verdict);
+    Ok(verdict)
+}
