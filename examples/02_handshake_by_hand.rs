@@ -4,8 +4,8 @@
 //! run: cargo run --example 02_handshake_by_hand
 //! expect: client > GET /chat HTTP/1.1
 //! expect: server > HTTP/1.1 101 Switching Protocols
-//! expect: client: the answer fits my key, so this is a WebSocket now
-//! expect: client: I compute the same, so it must be right
+//! expect: client: the accept fits my key, so this is a WebSocket now
+//! expect: client: the accept fits what I computed, so I believe it
 //! expect: ws101:  no WebSocket: A 101 proves that the server has read this request
 //! next: 03_frames_by_hand, what both ends send after the handshake
 
@@ -28,13 +28,13 @@ fn main() -> std::io::Result<()> {
     println!("--- a server and a client by hand, with the RFC's GUID\n");
     let address = serve_one(GUID)?;
     if ask_by_hand(address, GUID)? {
-        println!("client: the answer fits my key, so this is a WebSocket now\n");
+        println!("client: the accept fits my key, so this is a WebSocket now\n");
     }
 
-    println!("--- the same two, with a GUID copied wrong\n");
+    println!("--- the same two, with a typo in the GUID\n");
     let address = serve_one(WRONG_GUID)?;
     if ask_by_hand(address, WRONG_GUID)? {
-        println!("client: I compute the same, so it must be right\n");
+        println!("client: the accept fits what I computed, so I believe it\n");
     }
 
     println!("--- the same server, and a client by another author\n");

@@ -136,6 +136,7 @@ fn examples_without_a_server_print_the_lines_that_they_expect() {
         "03_frames_by_hand",
         "09_why_websocket",
         "10_before_the_rfc",
+        "explain",
     ] {
         assert_printed(name, &run(name, &[]));
     }
@@ -312,7 +313,7 @@ fn the_playground_serves_its_page_and_explains_a_wire_on_its_lens() {
     let you = hear("\"about\":\"you\"");
     let ticket = you.split("\"ticket\":\"").nth(1).unwrap().split('"').next().unwrap();
     let mut wire = ws101::connect(&format!("{url}/wire?ticket={ticket}")).unwrap();
-    hear("a request, to become a WebSocket");
+    hear("a request for a WebSocket");
     wire.send("Hello").unwrap();
     assert_eq!(wire.recv().unwrap().unwrap().as_text(), Some("Hello"));
     hear("\"title\":\"text, 5 bytes, masked\"");
@@ -369,10 +370,10 @@ fn a_tap_between_echo_and_client_explains_each_byte_and_changes_none() {
     }
     // The same is told in the middle, down to the Close of both ends.
     let mut at_tap = String::new();
-    while at_tap.matches("code      1000: all that was").count() < 2 {
+    while at_tap.matches("code      1000: normal:").count() < 2 {
         assert!(tap.stdout.read_line(&mut at_tap).unwrap() > 0, "{at_tap}");
     }
-    assert!(at_tap.starts_with("#1 client → server, byte 0: a request, to become a WebSocket\n"));
+    assert!(at_tap.starts_with("#1 client → server, byte 0: a request for a WebSocket\n"));
 }
 
 /// Time that a process has spent on a core, all its threads together.

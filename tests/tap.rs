@@ -126,9 +126,9 @@ fn a_whole_conversation_is_explained_at_both_ends() {
         titles
     };
     let of_client =
-        ["a request, to become a WebSocket", "text, 7 bytes, masked", "close, 8 bytes, masked"];
+        ["a request for a WebSocket", "text, 7 bytes, masked", "close, 8 bytes, masked"];
     assert_eq!(titles(at_client, Role::Client), of_client);
-    let of_server = ["a response: from here on, frames", "text, 7 bytes", "close, 8 bytes"];
+    let of_server = ["a response: frames follow", "text, 7 bytes", "close, 8 bytes"];
     assert_eq!(titles(at_server, Role::Server), of_server);
 }
 

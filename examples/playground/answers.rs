@@ -1,15 +1,17 @@
-//! What the page asks, answered by `explain` and `protocol`: nothing here touches a connection.
+//! What the page asks, answered by the library: nothing here touches a connection.
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use sha1::{Digest, Sha1};
 use ws101::explain::annotation::Annotation;
 use ws101::explain::conversation::{explain_request, explain_response};
-use ws101::explain::frames::Frames;
 use ws101::explain::heads::Settings;
 use ws101::explain::json::{self, array, hex, string};
+use ws101::explain::saved;
+use ws101::explain::source::Anchor;
 use ws101::frames::assembler::Bounds;
 use ws101::frames::header::Role;
 use ws101::handshake::accept_key;
+use ws101::handshake::deflate_params::DeflateParams;
 use ws101::handshake::origin::Origins;
 use ws101::handshake::server::{Decision, Rules, decide};
 use ws101::http::head::Scan;
@@ -17,21 +19,23 @@ use ws101::{DeflateConfig, Limits, Refusal, Request, Response};
 
 /// Where there is a WebSocket.
 pub const PATHS: [&str; 2] = ["/wire", "/lens"];
-/// More than a page needs to send.
-pub const MAX_MESSAGE: u64 = 64 * 1024;
-/// Of the bytes that a page has judged, so many frames are told, at most.
+/// The most that a page may send in a message: a saved conversation is the longest.
+pub const MAX_MESSAGE: u64 = 256 * 1024;
+/// How many annotations an answer has at most.
 const MOST_TOLD: usize = 64;
-/// A GUID that stands in a tutorial: some of its last digits have changed places.
+/// How many bytes an answer has at most, so that the page need not draw more.
+const LONGEST_ANSWER: usize = 512 * 1024;
+/// The GUID of a tutorial, with a typo: some of its last digits have changed places.
 const WRONG_GUID: &str = "258EAFA5-E914-47DA-95CA-5AB0DC85B711";
 
-/// Frames that no server may send: name, story, bytes.
+/// Frames that no server may send: name, description, bytes.
 pub const BREAKS: [(&str, &str, &[u8]); 13] = [
     ("masked", "A server's frame with a mask", b"\x81\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58"),
-    ("reserved bit", "RSV2 set, though nothing gave it a meaning", b"\xa1\x05Hello"),
-    ("not compressed", "RSV1 set, as if it were compressed", b"\xc1\x05Hello"),
-    ("unknown opcode", "Opcode 3, which nobody has defined", b"\x83\x05Hello"),
-    ("bad UTF-8", "A text of the bytes c3 28", b"\x81\x02\xc3\x28"),
-    ("fragmented ping", "A ping that says more will follow", b"\x09\x02hi"),
+    ("reserved bit", "RSV2 set, although it is unassigned", b"\xa1\x05Hello"),
+    ("not compressed", "RSV1 set, as if the text were compressed", b"\xc1\x05Hello"),
+    ("unknown opcode", "Opcode 3, which no RFC defines", b"\x83\x05Hello"),
+    ("bad UTF-8", "A text with the bytes c3 28", b"\x81\x02\xc3\x28"),
+    ("fragmented ping", "A ping with FIN 0", b"\x09\x02hi"),
     (
         "long ping",
         "A ping of 126 bytes",
@@ -40,19 +44,23 @@ pub const BREAKS: [(&str, &str, &[u8]); 13] = [
     ),
     ("lying length", "A length with its top bit set", b"\x82\x7f\xff\xff\xff\xff\xff\xff\xff\xff"),
     ("wasteful length", "The length 5, written in two bytes", b"\x81\x7e\x00\x05Hello"),
-    ("continuation of nothing", "A fragment, where no message has begun", b"\x80\x02lo"),
-    ("message in a message", "A text begins before the last one ended", b"\x01\x03Hel\x81\x02lo"),
-    ("forbidden code", "A Close with 1005, which never travels", b"\x88\x02\x03\xed"),
+    ("continuation of nothing", "A continuation, although no message has begun", b"\x80\x02lo"),
+    (
+        "message in a message",
+        "A text that begins before the last one has ended",
+        b"\x01\x03Hel\x81\x02lo",
+    ),
+    ("forbidden code", "A Close with 1005, which may not be sent", b"\x88\x02\x03\xed"),
     ("half a code", "A Close of one byte", b"\x88\x01\x03"),
 ];
 
-/// How this server compresses, if it was built with that.
+/// How this server compresses, if it was built with the feature.
 pub fn deflate() -> Option<DeflateConfig> {
     cfg!(feature = "deflate").then(DeflateConfig::default)
 }
 
-/// What this server judges by.
-pub fn terms() -> Settings {
+/// The settings by which this server judges.
+pub fn settings() -> Settings {
     let limits = Limits::default();
     let rules = Rules {
         origins: Origins::SameHost,
@@ -65,7 +73,7 @@ pub fn terms() -> Settings {
     Settings { rules, bounds, max_head: limits.max_head, max_head_lines: limits.max_head_lines }
 }
 
-/// From a key to its answer, step by step; and what a wrong GUID would have given.
+/// From a key to its accept, step by step, and the accept that a wrong GUID would give.
 pub fn key_steps(key: &str) -> Vec<(&'static str, String)> {
     let decoded = match accept_key::decode(key) {
         Ok(bytes) => ("bytes", hex(&bytes)),
@@ -85,19 +93,19 @@ pub fn key_steps(key: &str) -> Vec<(&'static str, String)> {
 
 /// What this server would decide about a request, and answer.
 pub fn decision(request: &[u8]) -> Vec<(&'static str, String)> {
-    let terms = terms();
-    let told = explain_request(request, &terms);
-    let answer = answer_to(request, &terms);
-    let answer = explain_response(&answer, request, &terms);
+    let settings = settings();
+    let told = explain_request(request, &settings);
+    let answer = answer_to(request, &settings);
+    let answer = explain_response(&answer, request, &settings);
     vec![("annotations", annotations(&told)), ("answer", annotations(&answer))]
 }
 
-/// The bytes that would go out. None, while the head is not whole.
-fn answer_to(request: &[u8], terms: &Settings) -> Vec<u8> {
+/// The bytes of the answer. None while the head is incomplete.
+fn answer_to(request: &[u8], settings: &Settings) -> Vec<u8> {
     let decided = || -> Result<Vec<u8>, Refusal> {
-        let mut scan = Scan::new(terms.max_head, terms.max_head_lines);
+        let mut scan = Scan::new(settings.max_head, settings.max_head_lines);
         let Some(length) = scan.advance(request)? else { return Ok(Vec::new()) };
-        match decide(&Request::parse(&request[..length])?, &terms.rules)? {
+        match decide(&Request::parse(&request[..length])?, &settings.rules)? {
             Decision::Switch(agreement) => Ok(agreement.response()),
             Decision::PlainHttp => Ok(Response::html("(this page)").encode().unwrap_or_default()),
         }
@@ -105,33 +113,55 @@ fn answer_to(request: &[u8], terms: &Settings) -> Vec<u8> {
     decided().unwrap_or_else(|refusal| refusal.response().encode().unwrap_or_default())
 }
 
-/// What frames are, and whether they may be sent by this end.
+/// What frames say, and whether this end may send them.
 pub fn verdict(from: &str, digits: &str) -> Vec<(&'static str, String)> {
-    let from = if from == "server" { Role::Server } else { Role::Client };
-    let digits: Vec<u8> = digits.bytes().filter(|byte| !byte.is_ascii_whitespace()).collect();
-    let byte = |pair: &[u8]| u8::from_str_radix(str::from_utf8(pair).ok()?, 16).ok();
-    let bytes: Option<Vec<u8>> = digits.chunks(2).map(byte).collect();
-    match bytes
-        .filter(|_| digits.len().is_multiple_of(2) && digits.iter().all(u8::is_ascii_hexdigit))
-    {
-        Some(bytes) => vec![("annotations", annotations(&judged(&bytes, from)))],
-        None => {
-            vec![("wrong", string("Bytes are written in pairs of digits: 81 05 48 65 6c 6c 6f"))]
+    let bytes = saved::parse(digits).map(|turns| turns.into_iter().flat_map(|turn| turn.1));
+    let from = match from {
+        "server" => Role::Server,
+        _ => Role::Client,
+    };
+    match bytes {
+        Ok(bytes) => {
+            let told = saved::explain(&[(from, bytes.collect())], &settings(), agreed());
+            vec![("annotations", annotations(&told))]
         }
+        Err(why) => vec![("wrong", string(&format!("This can't be read: {why}.")))],
     }
 }
 
-fn judged(bytes: &[u8], from: Role) -> Vec<Annotation> {
-    let mut frames = Frames::new(from, 0, terms().bounds);
-    if deflate().is_some() {
-        frames.agree(ws101::handshake::deflate_params::DeflateParams::default());
+/// A saved conversation, explained again. The RFC alone judges it: it may come from another server.
+pub fn opened(text: &str) -> Vec<(&'static str, String)> {
+    match saved::parse(text) {
+        Ok(turns) if turns.is_empty() => {
+            vec![("wrong", string("This file has no bytes of a conversation in it."))]
+        }
+        Ok(turns) => {
+            let told = saved::explain(&turns, &Settings::default(), agreed());
+            vec![("annotations", annotations(&told)), ("count", told.len().to_string())]
+        }
+        Err(why) => vec![("wrong", string(&format!("This can't be read: {why}.")))],
     }
-    let mut told = Vec::new();
-    frames.push(bytes, &mut |annotation| told.push(annotation));
-    frames.end(&mut |annotation| told.push(annotation));
-    told
 }
 
+/// The lines of the source at a place.
+pub fn passage(id: &str) -> Vec<(&'static str, String)> {
+    let passage = Anchor::of(id).and_then(|anchor| anchor.passage().ok());
+    let passage = passage.map_or("null".into(), |passage| json::passage(&passage));
+    vec![("id", string(id)), ("passage", passage)]
+}
+
+/// How frames without a handshake are compressed.
+fn agreed() -> Option<DeflateParams> {
+    deflate().map(|_| DeflateParams::default())
+}
+
+/// As many annotations as an answer has room for.
 fn annotations(told: &[Annotation]) -> String {
-    array(told.iter().take(MOST_TOLD).map(json::annotation))
+    let mut room = LONGEST_ANSWER;
+    let fits = |one: &String| {
+        let has_room = one.len() <= room;
+        room = room.saturating_sub(one.len());
+        has_room
+    };
+    array(told.iter().take(MOST_TOLD).map(json::annotation).take_while(fits))
 }

@@ -1,35 +1,66 @@
-//! The stream of a wire: tapped, and with two means that no honest stream has. It can send bytes that
-//! are no frames, and it can be slow.
+//! The stream of a wire: tapped and recorded, and with two powers that no honest stream has. It can
+//! send any bytes, and it can be slow.
 
 use std::io::{self, IoSlice};
 use std::net::{Shutdown, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, Mutex, Weak};
 use std::time::{Duration, Instant};
 
 use ws101::explain::annotation::{Annotation, What};
 use ws101::explain::json;
+use ws101::explain::saved::{self, Turn};
 use ws101::frames::header::Role;
 use ws101::{Request, Stream, Tap};
 
-use crate::{Hall, Lens, lock, terms};
+use crate::answers::settings;
+use crate::tabs::{Lens, Tabs, lock};
+
+/// How many bytes of a conversation are recorded.
+const MOST_RECORDED: usize = 64 * 1024;
 
 /// The stream of a connection.
 pub struct Line {
     tap: Tap<Arc<dyn Stream>>,
     /// Before each write, in milliseconds.
     pause: AtomicU64,
+    record: Mutex<Record>,
+}
+
+/// What both ends have sent.
+#[derive(Default)]
+struct Record {
+    turns: Vec<Turn>,
+    kept: usize,
+    /// How many bytes came when no more were kept.
+    left_out: u64,
+}
+
+impl Record {
+    fn add(&mut self, from: Role, bytes: &[u8]) {
+        let room = (MOST_RECORDED - self.kept).min(bytes.len());
+        // What is kept ends with the first byte that has no room.
+        let room = if self.left_out > 0 { 0 } else { room };
+        let (kept, rest) = bytes.split_at(room);
+        self.kept += kept.len();
+        self.left_out += rest.len() as u64;
+        match self.turns.last_mut() {
+            Some((last, sent)) if *last == from => sent.extend_from_slice(kept),
+            _ if kept.is_empty() => {}
+            _ => self.turns.push((from, kept.to_vec())),
+        }
+    }
 }
 
 impl Line {
-    /// A line whose annotations go to the lens that its request names, if it does.
-    pub fn new(stream: Arc<dyn Stream>, hall: &Arc<Hall>) -> Arc<Line> {
-        let hall = hall.clone();
+    /// A line whose annotations go to the lens that its request names, if it names one.
+    pub fn new(stream: Arc<dyn Stream>, tabs: &Arc<Tabs>) -> Arc<Line> {
+        let tabs = tabs.clone();
         Arc::new_cyclic(|me: &Weak<Line>| {
             let (me, mut lens, start) = (me.clone(), None, Instant::now());
             let tell = move |annotation: Annotation| {
                 if annotation.what == What::Request {
-                    lens = attach(&annotation, &hall, &me);
+                    lens = attach(&annotation, &tabs, &me);
                 }
                 if let Some(lens) = &lens {
                     let at = start.elapsed().as_micros().to_string();
@@ -39,16 +70,43 @@ impl Line {
                     );
                 }
             };
-            let tap = Tap::with_settings(stream, Role::Server, terms(), tell);
-            Line { tap, pause: AtomicU64::new(0) }
+            let tap = Tap::with_settings(stream, Role::Server, settings(), tell);
+            Line { tap, pause: AtomicU64::new(0), record: Mutex::default() }
         })
     }
 
-    /// Sends bytes as they are. They are few, and go out in one write: so no frame of the connection's
-    /// own comes between them.
+    /// Sends bytes as they are. They're few and go out in one write, so that no frame of the connection
+    /// comes between them.
     pub fn inject(&self, bytes: &[u8]) -> io::Result<()> {
-        let count = self.tap.write(&[IoSlice::new(bytes)])?;
+        let count = self.send(&[IoSlice::new(bytes)])?;
         if count < bytes.len() { Err(io::ErrorKind::WriteZero.into()) } else { Ok(()) }
+    }
+
+    /// What has been recorded, as text that `explain` reads.
+    pub fn saved(&self) -> String {
+        let record = lock(&self.record);
+        let mut text =
+            "# A conversation that the playground of ws101 has recorded. To explain it again:\n\
+            #   cargo run --example explain -- FILE\n\n"
+                .to_owned();
+        text += &saved::write(&record.turns);
+        if record.left_out > 0 {
+            text += &format!("# {} more bytes passed and were not kept.\n", record.left_out);
+        }
+        text
+    }
+
+    /// Writes and records what was written.
+    fn send(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        let mut record = lock(&self.record);
+        let count = self.tap.write(slices)?;
+        let mut rest = count;
+        for slice in slices {
+            let sent = &slice[..rest.min(slice.len())];
+            record.add(Role::Server, sent);
+            rest -= sent.len();
+        }
+        Ok(count)
     }
 
     /// Makes it slow: a pause before each write.
@@ -57,10 +115,10 @@ impl Line {
     }
 }
 
-/// The lens that a request for a wire names; it learns of its line.
-fn attach(annotation: &Annotation, hall: &Hall, me: &Weak<Line>) -> Option<Arc<Lens>> {
+/// The lens that a request for a wire names. From now on it knows its line.
+fn attach(annotation: &Annotation, tabs: &Tabs, me: &Weak<Line>) -> Option<Arc<Lens>> {
     let request = Request::parse(&annotation.bytes).ok().filter(|it| it.path() == "/wire")?;
-    let lens = hall.lens(&request)?;
+    let lens = tabs.lens(&request)?;
     *lock(&lens.line) = me.clone();
     if let Some(line) = me.upgrade() {
         line.pause(Duration::from_millis(lens.pause.load(Relaxed)));
@@ -70,7 +128,9 @@ fn attach(annotation: &Annotation, hall: &Hall, me: &Weak<Line>) -> Option<Arc<L
 
 impl Stream for Line {
     fn read(&self, into: &mut [u8]) -> io::Result<usize> {
-        self.tap.read(into)
+        let count = self.tap.read(into)?;
+        lock(&self.record).add(Role::Client, &into[..count]);
+        Ok(count)
     }
 
     fn write(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
@@ -78,7 +138,7 @@ impl Stream for Line {
             0 => {}
             pause => std::thread::sleep(Duration::from_millis(pause)),
         }
-        self.tap.write(slices)
+        self.send(slices)
     }
 
     fn set_read_timeout(&self, timeout: Duration) -> io::Result<()> {

@@ -1,5 +1,5 @@
 // The page of the playground. It draws what the server's `explain` says, and decides nothing itself.
-// Whatever came over a wire is shown as text: nothing of it becomes part of this page.
+// Everything that came over a connection is shown as text and never becomes part of the page.
 'use strict';
 
 const $ = id => document.getElementById(id);
@@ -16,7 +16,7 @@ function make(tag, className = '', ...inside) {
 const pairs = hex => hex.match(/../g) ?? [];
 const spaced = hex => pairs(hex).join(' ');
 
-// ---- the lens: what the server tells, and what it is asked ----
+// ---- the lens: what the server tells, and what the page asks ----
 
 let lens, wire, me, asked = '';
 let pings = new Map(), broken = null;
@@ -26,9 +26,9 @@ function openLens() {
   lens.onmessage = event => {
     const told = JSON.parse(event.data);
     ({ you, wire: onWire, key: drawSteps, decision: drawDecision, verdict: drawVerdict, tabs: drawTabs,
-       note: told => note(told.text) })[told.about]?.(told);
+       note: told => note(told.text), code: gotCode, saved: download, opened: drawOpened })[told.about]?.(told);
   };
-  lens.onclose = () => note('The server has gone, or let this page go. Reload to come back.', true);
+  lens.onclose = () => note('The server has ended, or has dropped this page. Reload to connect again.', true);
 }
 
 function ask(question, body = '') {
@@ -45,7 +45,8 @@ function you(told) {
     $('frame-bytes').value = spaced(bytes);
     askVerdict();
   })));
-  askVerdict();
+  $('uncompressed').hidden = told.compresses;
+  if (!openLink()) askVerdict();
   openWire(true);
 }
 
@@ -82,7 +83,7 @@ function openWire(first = false) {
     const text = typeof event.data === 'string';
     script(`onmessage: ${text ? `"${event.data.slice(0, 60)}"` : `${event.data.byteLength} bytes`}`);
   };
-  opened.onerror = () => script('onerror, without a word about why');
+  opened.onerror = () => script('onerror, without a reason');
   opened.onclose = event => {
     script(`onclose: code ${event.code}${event.reason && ` "${event.reason}"`}, ${event.wasClean ? 'clean' : 'not clean'}`);
     if (opened === wire) state(`closed with ${event.code}`, 'closed');
@@ -97,26 +98,29 @@ function state(text, className) {
 
 function send(data) {
   if (wire?.readyState === WebSocket.OPEN) return wire.send(data);
-  note('This wire is closed. "Open a new wire" opens another.');
+  note('This connection is closed. "Open a new wire" opens another.');
 }
 
 function onWire({ at, annotation }) {
   if (annotation.what === 'request') drawRequest(annotation);
   else if (annotation.what === 'response') drawHead($('response'), annotation);
   else if (annotation.what === 'frame') onFrame(at, annotation);
-  const item = make('li');
+  add(listed(annotation, milliseconds(at)));
+}
+
+/** A line of a timeline, which opens. What isn't open isn't drawn. */
+function listed(annotation, time) {
   const details = make('details'), summary = make('summary');
   const arrow = annotation.from === 'client' ? make('b', 'up', '↑') : make('b', 'down', '↓');
-  arrow.setAttribute('aria-label', annotation.from === 'client' ? 'from your browser' : 'from the server');
+  arrow.setAttribute('role', 'img');
+  arrow.setAttribute('aria-label', annotation.from === 'client' ? 'from the client' : 'from the server');
   const line = make('span', annotation.verdict.kind === 'fine' ? '' : 'wrong', annotation.title, ' ', make('q', '', preview(annotation)));
-  summary.append(arrow, make('time', '', milliseconds(at)), line);
+  summary.append(arrow, make('time', '', time), line);
   details.append(summary);
-  // What is not open is not drawn.
   details.ontoggle = () => {
     if (details.open && details.children.length === 1) details.append(make('div', 'inside', ...drawing(annotation)));
   };
-  item.append(details);
-  add(item);
+  return make('li', '', details);
 }
 
 const milliseconds = at => `${(at / 1000).toFixed(1)} ms`;
@@ -126,7 +130,7 @@ function preview(annotation) {
   return payload && annotation.what === 'frame' ? `${payload.value.slice(0, 48)}` : '';
 }
 
-/** What the script of this page was told: all that a page ever sees of a WebSocket. */
+/** What the script of this page sees: all that a page ever sees of a WebSocket. */
 function script(text) {
   add(make('li', '', make('div', 'plain', make('b', 'here', '●'), make('time', '', 'script'), make('span', '', text))));
 }
@@ -153,16 +157,16 @@ function onFrame(at, annotation) {
 
 const hue = field => ({ FIN: 'fin', RSV1: 'rsv', 'RSV2-3': 'rsv', opcode: 'opcode', MASK: 'mask', length: 'length',
   'long length': 'length', 'mask key': 'key', codes: 'block', table: 'block', padding: 'block', unknown: 'block', BTYPE: 'block',
-  BFINAL: 'block', 'bad byte': 'bad', 'cut short': 'bad', unread: 'rsv' })[field] ?? 'payload';
+  BFINAL: 'block', 'bad byte': 'bad', incomplete: 'bad', unread: 'rsv' })[field] ?? 'payload';
 
 function drawing(annotation) {
   const parts = [];
   if (annotation.verdict.kind !== 'fine') parts.push(lesson(annotation.verdict));
-  if (annotation.what !== 'frame') return [...parts, headLines(annotation)];
-  const who = annotation.from === 'client' ? 'Your browser sent' : 'The server sent';
+  if (annotation.what !== 'frame') return [...parts, ...walkButton(annotation), headLines(annotation)];
+  const who = annotation.from === 'client' ? 'The client sent' : 'The server sent';
   const below = annotation.payload && annotation.spans.some(span => span.field === 'mask key')
-    ? [make('p', 'quiet', 'Above, the bytes as they travelled; under each of the payload, what it is once the mask is off.')] : [];
-  return [make('p', 'said', `${who} `, make('b', '', annotation.title)), strip(annotation), ...below, ...squeezed(annotation), ...parts, values(annotation)];
+    ? [make('p', 'quiet', 'The bytes as they were sent; under each byte of the payload, its unmasked value.')] : [];
+  return [make('p', 'said', `${who} `, make('b', '', annotation.title)), strip(annotation), ...below, ...squeezed(annotation), ...parts, ...walkButton(annotation), values(annotation)];
 }
 
 /** What compression did: two bars, and what came out. */
@@ -176,10 +180,10 @@ function squeezed({ inflated, length, spans }) {
     it.style.width = `${Math.max(1, count / most * 100)}%`;
     return make('p', '', make('span', '', `${name}: ${count} bytes`), it);
   };
-  return [make('div', 'squeezed', bar('As it travelled', sent), bar('Inflated', inflated.length))];
+  return [make('div', 'squeezed', bar('As sent', sent), bar('Inflated', inflated.length))];
 }
 
-/** The header bit by bit, then bytes: as they travelled, and below it without the mask. */
+/** The header bit by bit, then the bytes as they were sent, and below them unmasked. */
 function strip(annotation) {
   const bytes = pairs(annotation.bytes), payload = pairs(annotation.payload), row = make('div', 'strip');
   const first = annotation.spans.filter(span => span.to - span.from < 8);
@@ -221,12 +225,14 @@ function character(byte) {
 function values(annotation) {
   const list = make('ul', 'values');
   annotation.spans.forEach(span => {
-    const item = make('li', span.value.length > 60 ? 'long' : '', make('span', `name f-${hue(span.field)}`, span.field), make('span', 'value', span.value),
+    const item = make('li', span.value.length > 60 ? 'long' : '', codeButton(span.field, `name f-${hue(span.field)}`, span.code), make('span', 'value', span.value),
       make('span', 'meaning', span.meaning), make('span', 'section', span.section));
     const isOf = ({ dataset: { bit } }) => span.from < +bit + (bit < 16 ? 1 : 8) && +bit < span.to;
     const light = on => () => [...item.closest('.xray, .inside, .frame')?.querySelectorAll('[data-bit]') ?? []].filter(isOf)
       .forEach(cell => cell.classList.toggle('lit', on));
     item.onmouseenter = light(true);
+    item.addEventListener('focusin', light(true));
+    item.addEventListener('focusout', light(false));
     item.onmouseleave = light(false);
     list.append(item);
   });
@@ -235,12 +241,13 @@ function values(annotation) {
 
 function lesson(verdict) {
   const box = make('div', 'lesson');
-  if (verdict.kind === 'missing') box.append(make('p', '', make('b', '', 'Cut. '), `Missing: ${verdict.missing}.`));
+  if (verdict.kind === 'missing') box.append(make('p', '', make('b', '', 'Incomplete. '), `Missing: ${verdict.missing}.`));
   else {
-    const title = { refused: 'Refused', rejected: 'Not taken', broken: 'Broken' }[verdict.kind];
+    const title = { refused: 'Refused', rejected: 'Not accepted', broken: 'Broken' }[verdict.kind];
     box.append(make('p', '', make('b', '', `${title}${verdict.code ? ` with ${verdict.code}` : ''}. `), verdict.rule));
     const parts = [['seen', verdict.seen], ['usual cause', verdict.cause], ['fix', verdict.fix]].filter(part => part[1]);
     box.append(make('dl', '', ...parts.flatMap(([name, text]) => [make('dt', '', name), make('dd', '', text)])));
+    if (verdict.place) box.append(codeButton('The lines that decided this', 'decided', verdict.place));
   }
   return box;
 }
@@ -248,12 +255,12 @@ function lesson(verdict) {
 function headLines(annotation) {
   const box = make('div', 'head');
   for (const span of annotation.spans) {
-    const plain = ['request line', 'status line', 'first line', 'end of head', 'body', 'unread', 'cut', 'no header'].includes(span.field);
+    const plain = ['request line', 'status line', 'first line', 'end of head', 'body', 'unread', 'incomplete', 'no header', 'empty line'].includes(span.field);
     const line = make('p');
     const mark = { extension: ', ', parameter: '; ' }[span.field];
     if (mark) line.className = 'part';
     line.append(...(plain ? [make('b', '', span.value)] : [make('b', '', mark ?? `${span.field}: `), span.value]));
-    line.append(make('span', '', `${span.meaning} `, make('span', 'section', span.section)));
+    line.append(make('span', '', `${span.meaning} `, codeButton(span.section, 'section', span.code, `The code behind ${span.field}`)));
     box.append(line);
   }
   return box;
@@ -286,12 +293,12 @@ function drawSteps(told) {
   const sent = /sec-websocket-accept: *(\S+)/i.exec(text($('response').dataset.bytes ?? ''))?.[1];
   const step = (value, says, className = '') => make('li', className, value, make('span', '', says));
   const steps = [
-    told.bytes ? step(spaced(told.bytes), 'the key, decoded from base64: 16 random bytes, so that no cache can have the answer')
-      : step(told.key || '(empty)', `this is no key: it is ${told.wrong}. A server refuses it; the steps go on for comparison.`, 'bad'),
-    step(`${told.key}${told.guid}`, 'the key as it was sent, and behind it a text that only WebSocket servers append'),
+    told.bytes ? step(spaced(told.bytes), 'the key, decoded from base64: 16 random bytes, so that no cache has the answer')
+      : step(told.key || '(empty)', `this isn't a key, but ${told.wrong}. A server refuses it. The other steps are shown for comparison.`, 'bad'),
+    step(`${told.key}${told.guid}`, 'the key as sent, and after it a text that only WebSocket servers append'),
     step(spaced(told.hash), 'SHA-1 of that: 20 bytes'),
-    step(told.accept, told.accept === sent ? 'in base64: exactly what the server answered above' : 'in base64: the answer to this key', told.accept === sent ? 'good' : ''),
-    step(told.wrongAccept, `with a GUID copied wrong (${told.wrongGuid}): a browser would have closed the connection, with no more than "1006" to its page`, 'bad'),
+    step(told.accept, told.accept === sent ? 'in base64: what the server answered above' : 'in base64: the accept for this key', told.accept === sent ? 'good' : ''),
+    step(told.wrongAccept, `with a typo in the GUID (${told.wrongGuid}): the browser would close the connection and report only "1006" to the page`, 'bad'),
   ];
   $('steps').replaceChildren(...steps);
 }
@@ -324,7 +331,7 @@ $('close').onsubmit = event => {
   try {
     wire.close(code, reason);
   } catch (error) {
-    script(`close(${code}) threw ${error.name}: a page may only close with 1000 or 3000 to 4999`);
+    script(`close(${code}) threw ${error.name}: a page may close only with 1000 or 3000 to 4999`);
   }
 };
 $('reopen').onclick = () => openWire();
@@ -341,7 +348,7 @@ const ideas = {
   'HTTP/1.0': edit(/HTTP\/1\.1/, 'HTTP/1.0'),
   'a foreign page': edit(/^(origin:).*$/im, '$1 https://evil.example'),
   'no Upgrade': edit(/^upgrade:.*\n/im, ''),
-  'a proxy ate Connection': edit(/^(connection:).*$/im, '$1 close'),
+  'a proxy changed Connection': edit(/^(connection:).*$/im, '$1 close'),
   'no Host': edit(/^host:.*\n/im, ''),
   'another path': edit(/ \/wire\S*/, ' /nowhere'),
   'the draft of 2010': edit(/^sec-websocket-(key|version):.*\n/gim, (all, name) => name.toLowerCase() === 'key' ? 'Sec-WebSocket-Key1: 4 @1  46546xW%0l 1 5\n' : ''),
@@ -359,19 +366,19 @@ function askDecision() {
 
 function drawDecision(told) {
   const [request] = told.annotations;
-  if (!request) return $('decision').replaceChildren(make('p', 'quiet', 'An empty request: the server would wait, 10 seconds at most.'));
+  if (!request) return $('decision').replaceChildren(make('p', 'quiet', 'An empty request: the server would wait, at most 10 seconds.'));
   const parts = [];
   if (request.verdict.kind === 'fine') {
     const line = told.answer[0]?.spans[0]?.value ?? '';
     const good = make('div', 'lesson good', make('p', '', make('b', '', line.includes(' 101 ') ? 'It becomes a WebSocket. ' : 'A page. '),
-      line.includes(' 101 ') ? 'Every rule is kept.' : 'It asks for no upgrade, so it is answered with plain HTTP.'));
+      line.includes(' 101 ') ? 'It keeps every rule.' : 'It asks for no upgrade, so the server answers with plain HTTP.'));
     parts.push(good);
   } else parts.push(lesson(request.verdict));
   if (told.answer[0]) {
-    const details = make('details', '', make('summary', '', `The answer that would go out: ${told.answer[0].spans[0].value}`), headLines(told.answer[0]));
+    const details = make('details', '', make('summary', '', `The response would be: ${told.answer[0].spans[0].value}`), headLines(told.answer[0]));
     parts.push(details);
   }
-  parts.push(make('details', '', make('summary', '', 'The request, line by line'), headLines(request)));
+  parts.push(make('details', '', make('summary', '', 'The request, line by line'), headLines(request)), ...walkButton(request));
   $('decision').replaceChildren(...parts);
 }
 
@@ -380,20 +387,39 @@ $('frame-from').onchange = askVerdict;
 
 function askVerdict() {
   ask(`frames ${$('frame-from').value}`, $('frame-bytes').value);
+  $('frame-link').href = `#${$('frame-bytes').value.trim().replace(/\s+/g, ' ').toLowerCase().slice(0, 2000)}`;
 }
+
+/** A link to a frame: `#81 85 37 ..`. The mask bit says who sends it. */
+function openLink() {
+  let digits = '';
+  try {
+    digits = decodeURIComponent(location.hash.slice(1)).replace(/[\s+]/g, '');
+  } catch {
+    return false;
+  }
+  if (!/^([0-9a-f]{2})+$/i.test(digits)) return false;
+  $('frame-bytes').value = spaced(digits);
+  $('frame-from').value = parseInt(digits.slice(2, 4), 16) & 0x80 ? 'client' : 'server';
+  askVerdict();
+  $('frame').scrollIntoView();
+  return true;
+}
+addEventListener('hashchange', openLink);
 
 function drawVerdict(told) {
   if (told.wrong) return $('frame-verdict').replaceChildren(make('p', 'quiet', told.wrong));
-  const good = () => make('div', 'lesson good', make('p', '', make('b', '', 'Fine. '), 'It may be sent.'));
+  const good = () => make('div', 'lesson good', make('p', '', make('b', '', 'Fine. '), 'It breaks no rule.'));
   $('frame-verdict').replaceChildren(...told.annotations.map(annotation => make('div', 'inside',
     make('p', 'said', make('b', '', annotation.title)), strip(annotation),
-    annotation.what === 'frame' ? (annotation.verdict.kind === 'fine' ? good() : lesson(annotation.verdict)) : '', values(annotation))));
+    annotation.what === 'frame' ? (annotation.verdict.kind === 'fine' ? good() : lesson(annotation.verdict)) : '',
+    ...walkButton(annotation), values(annotation))));
 }
 
 function card({ name, story, bytes }) {
   const digits = spaced(bytes);
   const it = button('', () => {
-    // On a fresh wire: nobody reads what comes behind an error.
+    // On a new connection: after an error, the browser reads nothing more.
     openWire();
     wire.addEventListener('open', () => {
       const of = broken = { name, wire, answered: null, annotation: null };
@@ -406,7 +432,7 @@ function card({ name, story, bytes }) {
   return it;
 }
 
-/** The script hears of the end at once; what the lens tells may come a moment later. */
+/** The script hears of the end at once; what the lens reports may come a moment later. */
 function outcome(event, of = broken, patience = 20) {
   setTimeout(() => {
     if (!of.annotation && patience > 0) return outcome(event, of, patience - 1);
@@ -414,13 +440,13 @@ function outcome(event, of = broken, patience = 20) {
     broken = null;
     const said = of.answered
       ? `a Close frame with ${of.answered.spans.find(span => span.field === 'code')?.value ?? 'no code'}`
-      : 'nothing: it hung up';
+      : 'nothing: it ended the connection';
     const told = event ? `code ${event.code}${event.reason && ` "${event.reason}"`}, ${event.wasClean ? 'clean' : 'not clean'}`
-      : 'nothing at all: it let it pass, though the rule says that the connection fails';
+      : 'nothing: it accepted the frame, although the rule says that the connection fails';
     const rows = [['The server sent', of.name], ['Your browser put on the wire', event || of.answered ? said : 'nothing'],
       ['Your browser told this page', told]];
     const parts = [make('dl', '', ...rows.flatMap(([name, text]) => [make('dt', '', name), make('dd', '', text)]))];
-    if (of.annotation) parts.push(make('p', 'quiet', 'The rule, as ws101 would have said it:'), lesson(of.annotation.verdict));
+    if (of.annotation) parts.push(make('p', 'quiet', 'The rule, as ws101 puts it:'), lesson(of.annotation.verdict));
     $('outcome').replaceChildren(...parts);
     $('outcome').dataset.code = event?.code ?? 'none';
     $('outcome').dataset.name = of.name;
@@ -452,7 +478,150 @@ function drawTrip(time) {
   while ($('trips').children.length > 10) $('trips').firstChild.remove();
   const most = Math.max(...[...$('trips').children].map(item => Number(item.dataset.time)));
   for (const item of $('trips').children) item.lastChild.style.height = `${Math.max(2, Number(item.dataset.time) / most * 80)}px`;
-  $('trip').textContent = `${time.toFixed(2)} ms there and back`;
+  $('trip').textContent = `${time.toFixed(2)} ms for the round trip`;
+}
+
+// ---- the code behind each byte ----
+
+const known = new Map();
+let wanted = null, opener = null, walking = null;
+
+/** Something that opens the code of a place; plain text where there is none. */
+function codeButton(text, className, id, label) {
+  if (!id) return make('span', className, text);
+  const it = make('button', `${className} to-code`, text);
+  it.type = 'button';
+  it.setAttribute('aria-label', label ?? (className === 'decided' ? text : `${text}: show the code`));
+  it.dataset.code = id;
+  it.onclick = () => {
+    walking = null;
+    openCode(id, it);
+  };
+  return it;
+}
+
+function walkButton(annotation) {
+  if (!annotation.walk?.length) return [];
+  const it = make('button', 'to-walk', `Walk it through the code: ${annotation.walk.length} stations`);
+  it.type = 'button';
+  it.onclick = () => {
+    walking = { steps: annotation.walk, at: 0 };
+    openCode(annotation.walk[0].code, it);
+  };
+  return [it];
+}
+
+function openCode(id, from) {
+  if (from) opener = from;
+  wanted = id;
+  if (known.has(id)) drawCode();
+  else ask(`code ${id}`);
+}
+
+function gotCode({ id, passage }) {
+  if (passage) known.set(id, passage);
+  if (passage && id === wanted) drawCode();
+}
+
+function drawCode() {
+  const passage = known.get(wanted), panel = $('code-panel'), opens = panel.hidden;
+  panel.hidden = false;
+  $('code-title').textContent = walking ? 'A walk through the code' : 'The code';
+  $('code-where').replaceChildren(make('code', '', `src/${passage.file}`), ' ', make('b', '', passage.function),
+    ...(passage.section ? [' keeps ', make('span', 'section', /^§/.test(passage.section) ? `RFC 6455 ${passage.section}` : passage.section)] : []));
+  const source = $('code-lines');
+  source.replaceChildren(...passage.lines.map(line => {
+    const row = make('div', line.marked ? 'line marked' : 'line', make('i', '', String(line.number)), coloured(line.text));
+    if (line.marked) row.setAttribute('aria-current', 'true');
+    return row;
+  }));
+  const first = source.querySelector('.marked');
+  source.scrollTop = first ? Math.max(0, first.offsetTop - source.offsetTop - 40) : 0;
+  $('code-chapter').replaceChildren(make('p', 'quiet', make('b', '', passage.title), ` (src/walkthrough/${passage.chapter})`), make('blockquote', '', passage.text));
+  drawWalk();
+  if (opens) $('code-title').focus();
+}
+
+function drawWalk() {
+  $('walk').hidden = $('walk-list').hidden = !walking;
+  if (!walking) return;
+  const { steps, at } = walking, step = steps[at];
+  $('walk-says').replaceChildren(make('b', '', `${at + 1} of ${steps.length}. `), step.says);
+  $('walk-says').className = step.wrong ? 'wrong' : '';
+  $('walk-back').disabled = at === 0;
+  $('walk-next').disabled = at === steps.length - 1;
+  $('walk-list').replaceChildren(...steps.map((step, index) => {
+    const it = button('', () => walkTo(index));
+    it.append(make('b', '', step.function), make('span', '', step.says));
+    if (index === at) it.setAttribute('aria-current', 'step');
+    return make('li', step.wrong ? 'wrong' : '', it);
+  }));
+}
+
+function walkTo(at) {
+  if (!walking || at < 0 || at >= walking.steps.length) return;
+  walking.at = at;
+  openCode(walking.steps[at].code);
+}
+
+function closeCode() {
+  $('code-panel').hidden = true;
+  walking = wanted = null;
+  if (opener?.isConnected) opener.focus();
+}
+
+$('walk-next').onclick = () => walkTo(walking.at + 1);
+$('walk-back').onclick = () => walkTo(walking.at - 1);
+$('code-close').onclick = closeCode;
+$('code-panel').onkeydown = event => {
+  if (event.key === 'Escape') closeCode();
+  else if (walking && event.key === 'ArrowRight') walkTo(walking.at + 1);
+  else if (walking && event.key === 'ArrowLeft') walkTo(walking.at - 1);
+};
+
+/** Quiet colours for Rust: comments, texts, numbers, words of the language. */
+function coloured(line) {
+  const out = make('code');
+  const word = /(\/\/.*)|(b?"(?:[^"\\]|\\.)*"|b?'(?:[^'\\]|\\.)[^']*')|\b(\d[\w]*)\b|\b(as|break|const|else|enum|fn|for|if|impl|in|let|loop|match|mod|mut|pub|ref|return|self|Self|static|struct|true|false|use|where|while)\b/g;
+  let at = 0;
+  for (const found of line.matchAll(word)) {
+    out.append(line.slice(at, found.index));
+    const kind = ['comment', 'text', 'number', 'word'].find((_, index) => found[index + 1] !== undefined);
+    out.append(make('span', `c-${kind}`, found[0]));
+    at = found.index + found[0].length;
+  }
+  out.append(line.slice(at));
+  return out;
+}
+
+// ---- 5: keep it ----
+
+$('save').onclick = () => ask('save');
+
+function download({ text }) {
+  const link = make('a');
+  link.href = URL.createObjectURL(new Blob([text], { type: 'text/plain' }));
+  link.download = 'conversation.txt';
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 1000);
+  $('opened').replaceChildren(make('p', 'quiet', `Saved as conversation.txt, ${text.length} characters.`));
+}
+
+$('open').onchange = async () => {
+  const [file] = $('open').files;
+  if (!file) return;
+  if (file.size > 200_000) return note('This file is too large: a saved conversation has at most 200,000 bytes.');
+  ask('open', await file.text());
+  $('open').value = '';
+};
+
+function drawOpened(told) {
+  const list = $('opened-list');
+  list.hidden = !told.annotations;
+  if (!told.annotations) return $('opened').replaceChildren(make('p', 'wrong', told.wrong));
+  const rest = told.count - told.annotations.length;
+  $('opened').replaceChildren(make('p', 'quiet', `${told.annotations.length} heads and frames${rest > 0 ? `, and ${rest} more that aren't shown` : ''}.`));
+  list.replaceChildren(...told.annotations.map(annotation => listed(annotation, `byte ${annotation.start}`)));
 }
 
 openLens();

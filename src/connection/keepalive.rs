@@ -1,5 +1,5 @@
 //! Keepalive: is the peer still there? It decides when to ping, when to give the peer up, and how
-//! long an answer took.
+//! long an answer took (RFC 6455 §5.5.2, §5.5.3).
 //!
 //! After a silence we send a ping. Anything that then comes shows that the peer lives; if nothing
 //! comes in time, the peer is taken for dead. So a side that only waits notices a peer that lost

@@ -1,40 +1,41 @@
-//! What is told of a head or a frame: its bytes, a span for each part of them, and the verdict.
+//! What is said about a head or a frame: its bytes, a span for each of its parts, and the verdict.
 //!
 //! ```text
-//! 81 85 37 fa 21 3d 7f 9f 4d 51 58      bytes, as they travelled
-//! |FIN|RSV1|RSV2-3|opcode|MASK|length|mask key|payload|      spans
+//! 81 85 37 fa 21 3d 7f 9f 4d 51 58                           the bytes as they were sent
+//! |FIN|RSV1|RSV2-3|opcode|MASK|length|mask key|payload|      the spans
 //! ```
 //!
 //! Rules of this file:
-//! - Spans are counted in bits from the beginning of the annotation, as the pictures of the RFC are.
-//!   They tile it: none is missing, none overlaps, whatever the bytes are.
-//! - Accounts tile their direction of a conversation in the same way.
-//! - A verdict is the protocol's own: its refusal, rejection or violation, with its diagnostic.
+//! - Spans are counted in bits from the start of the annotation, as in the RFC's pictures. They cover
+//!   it completely: no gap and no overlap, whatever the bytes are.
+//! - In the same way, the annotations of one direction cover all its bytes.
+//! - A verdict is the protocol's own: a refusal, a handshake error or a violation, with its diagnostic.
 
 use std::ops::Range;
 
-use crate::diagnostic::Diagnostic;
-use crate::diagnostic::escaped;
+use crate::diagnostic::{Diagnostic, escaped};
 use crate::frames::header::Role;
 use crate::frames::violation::Violation;
 use crate::handshake::client::HandshakeError;
 use crate::http::refusal::Refusal;
 
-/// How much of each annotation is kept to be shown; what is longer is told by its length.
+/// How many bytes of each annotation are kept for display. Of a longer one, the length is known too.
 pub const SHOWN: usize = 4096;
+/// Bytes that aren't taken apart are reported in runs of at most this length.
+const LONGEST_RUN: u64 = 64 * 1024;
 
 /// A part of an annotation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Span {
-    /// Where: bits from the beginning of the annotation.
+    /// Where it is: bits from the start of the annotation.
     pub bits: Range<u64>,
-    /// What it is called.
+    /// The name of the field.
     pub field: String,
-    /// What stands there.
+    /// Its value.
     pub value: String,
-    /// What that says.
+    /// What the value means.
     pub meaning: String,
-    /// Where the rule stands.
+    /// The section of an RFC that defines the field.
     pub section: &'static str,
 }
 
@@ -47,29 +48,29 @@ pub enum What {
     Response,
     /// A frame.
     Frame,
-    /// What follows a head that opened no WebSocket.
+    /// The body of a request or response that opens no WebSocket.
     Body,
-    /// What follows the end: nobody reads it.
+    /// Bytes after an error or a Close: the receiver doesn't read them.
     Unread,
 }
 
-/// What the protocol says of it.
+/// What the protocol says about it.
 #[derive(Clone, Debug)]
 pub enum Verdict {
-    /// Nothing is wrong.
+    /// It breaks no rule.
     Fine,
-    /// It is cut: what is missing.
+    /// The stream ended inside it: what is missing.
     Missing(String),
     /// A request that a server refuses.
     Refused(Refusal),
-    /// A response that a client does not take.
+    /// A response that a client doesn't accept.
     Rejected(HandshakeError),
     /// A frame that breaks a rule.
     Broken(Violation),
 }
 
 impl Verdict {
-    /// The diagnostic, if there is one to be learnt.
+    /// The diagnostic, if something is wrong.
     pub fn diagnostic(&self) -> Option<Diagnostic> {
         match self {
             Verdict::Fine | Verdict::Missing(_) => None,
@@ -79,7 +80,7 @@ impl Verdict {
         }
     }
 
-    /// The status or the close code that tells it to the peer.
+    /// The status or the close code that the peer would get.
     pub fn code(&self) -> Option<u16> {
         match self {
             Verdict::Refused(refusal) => Some(refusal.status()),
@@ -92,76 +93,123 @@ impl Verdict {
 /// What a compressed payload inflates to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Inflated {
-    /// Its first bytes, at most [`SHOWN`] of them.
+    /// The first bytes, at most [`SHOWN`].
     pub bytes: Vec<u8>,
-    /// How many bytes it has.
+    /// The whole length.
     pub length: u64,
 }
 
-/// What is told of a head, a frame, or a run of bytes that is neither.
+/// What is said about a head, a frame, or a run of bytes that is neither.
 #[derive(Clone, Debug)]
 pub struct Annotation {
-    /// Who sent it.
+    /// The sender.
     pub from: Role,
-    /// What it is.
+    /// What it is about.
     pub what: What,
-    /// How many bytes went before it, in its direction.
+    /// How many bytes came before it in its direction.
     pub start: u64,
     /// How many bytes it has.
     pub length: u64,
-    /// It in one line.
+    /// A summary in one line.
     pub title: String,
-    /// Its bytes as they travelled, the first [`SHOWN`] of them.
+    /// The bytes as they were sent, the first [`SHOWN`] of them.
     pub bytes: Vec<u8>,
-    /// The payload of a frame, its mask taken off; no more of it than of the bytes.
+    /// The unmasked payload of a frame, as far as the bytes contain it.
     pub payload: Vec<u8>,
-    /// What a compressed payload inflates to, if this build can look inside.
+    /// What a compressed payload inflates to, if this build can inflate.
     pub inflated: Option<Inflated>,
     /// Its parts.
     pub spans: Vec<Span>,
-    /// Whether it may stand there.
+    /// Whether it breaks a rule.
     pub verdict: Verdict,
 }
 
-/// An annotation of bytes that are not taken apart.
-pub fn run(from: Role, what: What, start: u64, bytes: &[u8]) -> Annotation {
-    let length = bytes.len() as u64;
-    let (title, meaning) = match what {
-        What::Unread => ("bytes behind the end", "nobody reads what follows an error or a Close"),
-        _ => ("bytes of plain HTTP", "a body: it is no WebSocket, so it is not taken apart"),
-    };
-    let field = if what == What::Unread { "unread" } else { "body" };
-    let (value, section) =
-        (format!("{length} bytes"), if what == What::Unread { "§7.1.7" } else { "RFC 9112 §6" });
-    let span = Span {
-        bits: bits(0..length),
-        field: field.into(),
-        value,
-        meaning: meaning.into(),
-        section,
-    };
-    let shown = bytes[..bytes.len().min(SHOWN)].to_vec();
-    let (payload, spans, verdict) = (Vec::new(), vec![span], Verdict::Fine);
-    Annotation {
-        from,
-        what,
-        start,
-        length,
-        title: title.into(),
-        bytes: shown,
-        payload,
-        inflated: None,
-        spans,
-        verdict,
+/// Bytes of one direction that are only counted: a body, or what nobody reads after the end.
+///
+/// They are collected until they end, so that the pieces in which they arrived don't show.
+#[derive(Debug)]
+pub struct Run {
+    from: Role,
+    what: What,
+    start: u64,
+    length: u64,
+    shown: Vec<u8>,
+}
+
+impl Run {
+    /// An empty run that begins at byte `start` of its direction.
+    pub fn new(from: Role, what: What, start: u64) -> Run {
+        Run { from, what, start, length: 0, shown: Vec::new() }
+    }
+
+    /// Adds bytes. A run that has reached its greatest length is reported.
+    pub fn push(&mut self, mut bytes: &[u8], report: &mut dyn FnMut(Annotation)) {
+        while !bytes.is_empty() {
+            let room = usize::try_from(LONGEST_RUN - self.length).unwrap_or(usize::MAX);
+            let (piece, rest) = bytes.split_at(room.min(bytes.len()));
+            let shown = (SHOWN - self.shown.len()).min(piece.len());
+            self.shown.extend_from_slice(&piece[..shown]);
+            self.length += piece.len() as u64;
+            bytes = rest;
+            if self.length == LONGEST_RUN {
+                self.end(report);
+            }
+        }
+    }
+
+    /// Reports what has been collected, if anything, and begins anew after it.
+    pub fn end(&mut self, report: &mut dyn FnMut(Annotation)) {
+        let next = Run::new(self.from, self.what, self.start + self.length);
+        let ended = std::mem::replace(self, next);
+        if ended.length > 0 {
+            report(ended.annotation());
+        }
+    }
+
+    fn annotation(self) -> Annotation {
+        let Run { from, what, start, length, shown } = self;
+        let (title, field, meaning, section) = match what {
+            What::Unread => (
+                "bytes after the end",
+                "unread",
+                "after an error or a Close, the receiver reads nothing more",
+                "§7.1.7",
+            ),
+            _ => (
+                "bytes of plain HTTP",
+                "body",
+                "the body of an HTTP message, which isn't part of WebSocket",
+                "RFC 9112 §6",
+            ),
+        };
+        let span = Span {
+            bits: bits(0..length),
+            field: field.into(),
+            value: format!("{length} bytes"),
+            meaning: meaning.into(),
+            section,
+        };
+        Annotation {
+            from,
+            what,
+            start,
+            length,
+            title: title.into(),
+            bytes: shown,
+            payload: Vec::new(),
+            inflated: None,
+            spans: vec![span],
+            verdict: Verdict::Fine,
+        }
     }
 }
 
-/// Bytes to bits.
+/// A range of bytes as a range of bits.
 pub(crate) fn bits(bytes: Range<u64>) -> Range<u64> {
     bytes.start * 8..bytes.end * 8
 }
 
-/// Text of a peer, made safe to be shown, and cut short.
+/// A peer's text, escaped so that it can be shown safely, and shortened to `most` characters.
 pub(crate) fn visible(bytes: &[u8], most: usize) -> String {
     let text = String::from_utf8_lossy(&bytes[..bytes.len().min(4 * most)]);
     let mut shown: String = text.chars().take(most).flat_map(escaped).collect();
@@ -171,12 +219,12 @@ pub(crate) fn visible(bytes: &[u8], most: usize) -> String {
     shown
 }
 
-/// A text of a peer between quotes.
+/// A peer's text in quotes.
 pub(crate) fn quoted(bytes: &[u8]) -> String {
     format!("\"{}\"", visible(bytes, 400))
 }
 
-/// Bytes as people write them: two digits each, no more than so many.
+/// Up to `most` bytes as pairs of hexadecimal digits.
 pub(crate) fn hex(bytes: &[u8], most: usize) -> String {
     let mut digits: Vec<String> =
         bytes.iter().take(most).map(|byte| format!("{byte:02x}")).collect();

@@ -1,23 +1,33 @@
-//! A whole conversation: both directions, from the request to the last Close.
+//! A whole conversation: both directions, from the first request to the last Close.
 //!
 //! ```text
-//! client ── request ──────────────────► frames   each direction is told by itself; only the answer
-//! server ── (interim) ─► response ────► frames   needs the request, and decides what follows in both
+//! client ── request ──────────────────► frames    each direction is read by itself. Only a response
+//! server ── (interim) ─► response ────► frames    needs the request, and decides what follows in both
+//!
+//! client ── request ─► body ─► request ─► ..      plain HTTP, on a connection that is kept open
+//! server ── response ─► body ─► response ─► ..
 //! ```
 
-use super::annotation::{Annotation, What, run};
-use super::frames::Frames;
-use super::heads::{Arriving, End, Follows, Settings, request, response};
-use crate::frames::header::Role;
-use crate::http::request::Request;
+use std::collections::VecDeque;
 
-/// Both directions.
+use super::annotation::{Annotation, Run, What};
+use super::frames::Frames;
+use super::heads::body::Body;
+use super::heads::extensions::Agreed;
+use super::heads::{Arriving, Asked, End, Follows, Keeps, Settings, Then, request, response};
+use crate::frames::header::Role;
+
+/// How many requests may wait for their response. After more, requests aren't taken apart.
+const MOST_ASKED: usize = 16;
+
+/// Both directions of a connection.
 #[derive(Debug)]
 pub struct Conversation {
-    terms: Settings,
+    settings: Settings,
     client: Half,
     server: Half,
-    asked: Option<Request>,
+    /// The requests without a response. `None`: one that can't be read.
+    asked: VecDeque<Option<Asked>>,
 }
 
 /// One direction.
@@ -31,62 +41,71 @@ struct Half {
 enum Stage {
     Head(Arriving),
     Frames(Box<Frames>),
-    Body,
-    Ended,
+    Body(Body, Run, Keeps),
+    Ended(Run),
 }
 
 impl Conversation {
-    /// A conversation of which nothing has been said, judged by these terms.
-    pub fn new(terms: Settings) -> Conversation {
-        let half = || Half { passed: 0, stage: Stage::Head(Arriving::new(&terms, 0)) };
-        Conversation { client: half(), server: half(), asked: None, terms }
+    /// A conversation that is about to begin, judged by these settings.
+    pub fn new(settings: Settings) -> Conversation {
+        let half = || Half { passed: 0, stage: Stage::Head(Arriving::new(&settings, 0)) };
+        Conversation { client: half(), server: half(), asked: VecDeque::new(), settings }
     }
 
-    /// Takes the next bytes of one end, and tells what they are.
-    pub fn push(&mut self, from: Role, mut bytes: &[u8], tell: &mut dyn FnMut(Annotation)) {
+    /// Takes the next bytes from one end, and reports what they complete.
+    pub fn push(&mut self, from: Role, mut bytes: &[u8], report: &mut dyn FnMut(Annotation)) {
         while !bytes.is_empty() {
             let half = self.half(from);
+            let (mut ended_head, mut ended_body) = (None, false);
             let count = match &mut half.stage {
                 Stage::Head(arriving) => {
                     let (count, end) = arriving.push(bytes);
-                    if end.is_some() {
-                        let (start, bytes) = (arriving.start(), arriving.bytes().to_vec());
-                        self.head_ends(from, start, &bytes, end, tell);
-                    }
+                    ended_head = end.map(|end| (arriving.start(), arriving.bytes().to_vec(), end));
                     count
                 }
                 Stage::Frames(frames) => {
-                    frames.push(bytes, tell);
+                    frames.push(bytes, report);
                     bytes.len()
                 }
-                Stage::Body | Stage::Ended => {
-                    let what =
-                        if matches!(half.stage, Stage::Body) { What::Body } else { What::Unread };
-                    tell(run(from, what, half.passed, bytes));
+                Stage::Body(body, run, _) => {
+                    let count = body.take(bytes);
+                    run.push(&bytes[..count], report);
+                    ended_body = body.is_whole();
+                    count
+                }
+                Stage::Ended(run) => {
+                    run.push(bytes, report);
                     bytes.len()
                 }
             };
-            self.half(from).passed += count as u64;
+            half.passed += count as u64;
             bytes = &bytes[count..];
-        }
-    }
-
-    /// One end will say no more: tells what it has left unfinished.
-    pub fn end(&mut self, from: Role, tell: &mut dyn FnMut(Annotation)) {
-        match &mut self.half(from).stage {
-            Stage::Head(arriving) => {
-                let (start, bytes) = (arriving.start(), arriving.bytes().to_vec());
-                if !bytes.is_empty() {
-                    self.head_ends(from, start, &bytes, None, tell);
-                }
+            if let Some((start, head, end)) = ended_head {
+                self.head_ends(from, start, &head, Some(end), report);
             }
-            Stage::Frames(frames) => frames.end(tell),
-            Stage::Body | Stage::Ended => {}
+            if ended_body {
+                self.body_ends(from, report);
+            }
         }
-        self.half(from).stage = Stage::Ended;
     }
 
-    /// Whether the server has answered, for good: what follows in either direction is decided.
+    /// One end sends nothing more: reports what is incomplete.
+    pub fn end(&mut self, from: Role, report: &mut dyn FnMut(Annotation)) {
+        let half = self.half(from);
+        let ended = Stage::Ended(Run::new(from, What::Unread, half.passed));
+        match std::mem::replace(&mut half.stage, ended) {
+            Stage::Head(arriving) if !arriving.bytes().is_empty() => {
+                self.head_ends(from, arriving.start(), arriving.bytes(), None, report);
+                let half = self.half(from);
+                half.stage = Stage::Ended(Run::new(from, What::Unread, half.passed));
+            }
+            Stage::Head(_) => {}
+            Stage::Frames(mut frames) => frames.end(report),
+            Stage::Body(_, mut run, _) | Stage::Ended(mut run) => run.end(report),
+        }
+    }
+
+    /// Whether the server's response has decided what follows in both directions.
     pub fn is_answered(&self) -> bool {
         !matches!(self.server.stage, Stage::Head(_))
     }
@@ -104,96 +123,162 @@ impl Conversation {
         start: u64,
         bytes: &[u8],
         end: Option<End>,
-        tell: &mut dyn FnMut(Annotation),
+        report: &mut dyn FnMut(Annotation),
     ) {
-        let (behind, bounds) = (start + bytes.len() as u64, self.terms.bounds);
         match from {
             Role::Client => {
-                let (annotation, asked) = request(bytes, end, &self.terms.rules);
-                let frames = asked.as_ref().is_some_and(|r| r.head().lists("Upgrade", "websocket"));
-                let begun = asked.is_some();
-                self.asked = asked;
-                // The server has the last word. Until then: frames, if they were asked for.
-                self.client.stage = match (begun, frames) {
-                    (true, true) => {
-                        Stage::Frames(Box::new(Frames::new(Role::Client, behind, bounds)))
-                    }
-                    (true, false) => Stage::Body,
-                    (false, _) => Stage::Ended,
-                };
-                tell(annotation);
+                let (annotation, asked, then) = request(bytes, start, end, &self.settings.rules);
+                report(annotation);
+                self.asked.push_back(asked);
+                self.request_ends(then, report);
             }
             Role::Server => {
-                let (annotation, follows) = response(bytes, start, end, self.asked.as_ref());
-                tell(annotation);
-                self.follow(follows, behind, tell);
+                let asked = self.asked.front().and_then(Option::as_ref);
+                let (annotation, follows) = response(bytes, start, end, asked);
+                report(annotation);
+                self.follow(follows, report);
             }
         }
     }
 
-    /// The server has answered, which decides what follows in both directions. From byte `start` in
-    /// its own; in that of the client something may be under way.
-    fn follow(&mut self, follows: Follows, start: u64, tell: &mut dyn FnMut(Annotation)) {
-        let bounds = self.terms.bounds;
+    /// What follows a request, as long as the server hasn't answered it.
+    fn request_ends(&mut self, then: Then, report: &mut dyn FnMut(Annotation)) {
+        let at = self.client.passed;
+        let ended = matches!(self.server.stage, Stage::Ended(_));
+        self.client.stage = match then {
+            Then::Frames => {
+                let bounds = self.settings.bounds;
+                Stage::Frames(Box::new(Frames::new(Role::Client, at, bounds)))
+            }
+            Then::Body(body) if !ended => {
+                return self.begin_body(Role::Client, body, Keeps::Open, report);
+            }
+            Then::Body(_) | Then::Nothing => Stage::Ended(Run::new(Role::Client, What::Unread, at)),
+        };
+    }
+
+    fn begin_body(
+        &mut self,
+        from: Role,
+        body: Body,
+        keeps: Keeps,
+        report: &mut dyn FnMut(Annotation),
+    ) {
+        let is_whole = body.is_whole();
+        let half = self.half(from);
+        let run = Run::new(from, What::Body, half.passed);
+        half.stage = Stage::Body(body, run, keeps);
+        if is_whole {
+            self.body_ends(from, report);
+        }
+    }
+
+    /// After a body comes another head, unless the connection isn't used again.
+    fn body_ends(&mut self, from: Role, report: &mut dyn FnMut(Annotation)) {
+        let too_many = from == Role::Client && self.asked.len() > MOST_ASKED;
+        let at = self.half(from).passed;
+        let arriving = Arriving::new(&self.settings, at);
+        let half = self.half(from);
+        let Stage::Body(_, run, keeps) = &mut half.stage else { return };
+        run.end(report);
+        half.stage = match *keeps {
+            Keeps::Open if too_many => {
+                Stage::Body(Body::UntilEnd, Run::new(from, What::Body, at), Keeps::Closed)
+            }
+            Keeps::Open => Stage::Head(arriving),
+            Keeps::Closed => Stage::Ended(Run::new(from, What::Unread, at)),
+        };
+    }
+
+    /// The server's response decides what follows in both directions. Some bytes from the client may
+    /// have arrived before it.
+    fn follow(&mut self, follows: Follows, report: &mut dyn FnMut(Annotation)) {
         match follows {
-            Follows::Response => self.server.stage = Stage::Head(Arriving::new(&self.terms, start)),
-            Follows::Body => {
-                self.server.stage = Stage::Body;
-                match &mut self.client.stage {
-                    Stage::Head(_) => {}
-                    Stage::Frames(frames) => {
-                        frames.end(tell);
-                        self.client.stage = Stage::Body;
-                    }
-                    Stage::Body | Stage::Ended => self.client.stage = Stage::Body,
-                }
+            Follows::Response => {
+                let arriving = Arriving::new(&self.settings, self.server.passed);
+                self.server.stage = Stage::Head(arriving);
+            }
+            Follows::Body(body, keeps) => {
+                self.asked.pop_front();
+                self.begin_body(Role::Server, body, keeps, report);
+                self.no_frames(keeps, report);
             }
             Follows::Frames(agreed) => {
-                let frames = |from, start| {
-                    let mut frames = Frames::new(from, start, bounds);
-                    agreed.into_iter().for_each(|terms| frames.agree(terms));
-                    Stage::Frames(Box::new(frames))
-                };
-                self.server.stage = frames(Role::Server, start);
+                self.asked.clear();
+                let frames = |from, start| frames_of(from, start, &self.settings, agreed);
+                self.server.stage = frames(Role::Server, self.server.passed);
                 match &mut self.client.stage {
-                    Stage::Head(_) => {}
-                    Stage::Frames(of_client) => {
-                        agreed.into_iter().for_each(|terms| of_client.agree(terms));
+                    // The first request is incomplete or was not seen at all.
+                    Stage::Head(arriving) if arriving.start() == 0 => {}
+                    Stage::Frames(frames) => agree(frames, agreed),
+                    Stage::Head(arriving) => {
+                        let (start, bytes) = (arriving.start(), arriving.bytes().to_vec());
+                        self.client.stage = frames(Role::Client, start);
+                        if let Stage::Frames(frames) = &mut self.client.stage {
+                            frames.push(&bytes, report);
+                        }
                     }
-                    Stage::Body | Stage::Ended => {
+                    Stage::Body(_, run, _) | Stage::Ended(run) => {
+                        run.end(report);
                         self.client.stage = frames(Role::Client, self.client.passed);
                     }
                 }
             }
         }
     }
+
+    /// The server has refused a WebSocket. If the client has already sent something, those were
+    /// frames; otherwise it may send another request.
+    fn no_frames(&mut self, keeps: Keeps, report: &mut dyn FnMut(Annotation)) {
+        let at = self.client.passed;
+        let Stage::Frames(frames) = &mut self.client.stage else { return };
+        let is_untouched = frames.is_untouched();
+        frames.end(report);
+        self.client.stage = match (is_untouched, keeps) {
+            (true, Keeps::Open) => Stage::Head(Arriving::new(&self.settings, at)),
+            _ => Stage::Ended(Run::new(Role::Client, What::Unread, at)),
+        };
+    }
 }
 
-/// A head as it would be the first of a conversation, with what follows it.
-pub fn explain_request(bytes: &[u8], terms: &Settings) -> Vec<Annotation> {
-    let mut conversation = Conversation::new(terms.clone());
-    all(|tell| {
-        conversation.push(Role::Client, bytes, tell);
-        conversation.end(Role::Client, tell);
+fn frames_of(from: Role, start: u64, settings: &Settings, agreed: Agreed) -> Stage {
+    let mut frames = Frames::new(from, start, settings.bounds);
+    agree(&mut frames, agreed);
+    Stage::Frames(Box::new(frames))
+}
+
+fn agree(frames: &mut Frames, agreed: Agreed) {
+    agreed.deflate.into_iter().for_each(|params| frames.agree(params));
+    if agreed.unknown {
+        frames.agree_on_unknown();
+    }
+}
+
+/// A request as the first bytes of a conversation, and what follows it.
+pub fn explain_request(bytes: &[u8], settings: &Settings) -> Vec<Annotation> {
+    let mut conversation = Conversation::new(settings.clone());
+    all(|report| {
+        conversation.push(Role::Client, bytes, report);
+        conversation.end(Role::Client, report);
     })
 }
 
-/// An answer to a request, with what follows it.
-pub fn explain_response(bytes: &[u8], asked: &[u8], terms: &Settings) -> Vec<Annotation> {
-    let mut conversation = Conversation::new(terms.clone());
+/// A response to a request, and what follows it.
+pub fn explain_response(bytes: &[u8], asked: &[u8], settings: &Settings) -> Vec<Annotation> {
+    let mut conversation = Conversation::new(settings.clone());
     conversation.push(Role::Client, asked, &mut |_| {});
-    all(|tell| {
-        conversation.push(Role::Server, bytes, tell);
-        conversation.end(Role::Server, tell);
+    all(|report| {
+        conversation.push(Role::Server, bytes, report);
+        conversation.end(Role::Server, report);
     })
 }
 
-/// Frames that one end sends, the last of them perhaps cut.
-pub fn explain_frames(bytes: &[u8], from: Role, terms: &Settings) -> Vec<Annotation> {
-    let mut frames = Frames::new(from, 0, terms.bounds);
-    all(|tell| {
-        frames.push(bytes, tell);
-        frames.end(tell);
+/// Frames from one end. The last one may be incomplete.
+pub fn explain_frames(bytes: &[u8], from: Role, settings: &Settings) -> Vec<Annotation> {
+    let mut frames = Frames::new(from, 0, settings.bounds);
+    all(|report| {
+        frames.push(bytes, report);
+        frames.end(report);
     })
 }
 

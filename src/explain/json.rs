@@ -1,12 +1,15 @@
-//! An annotation as JSON, for a page to draw. Written by hand: it is a page of code.
+//! An annotation as JSON, for a page that draws it. The JSON is written by hand, in a page of code.
 //!
 //! ```text
 //! {"from":"client","what":"frame","start":0,"length":7,"title":"text, 1 bytes, masked",
-//!  "bytes":"8181...","payload":"61","text":"a","spans":[{"from":0,"to":1,"field":"FIN",...}],
-//!  "verdict":{"kind":"fine"}}
+//!  "bytes":"8181...","payload":"61","inflated":null,
+//!  "spans":[{"from":0,"to":1,"field":"FIN",...,"code":"fragment"}],
+//!  "verdict":{"kind":"fine"},"walk":[{"code":"read","says":"7 bytes, ...","wrong":false},...]}
 //! ```
 
 use super::annotation::{Annotation, Span, Verdict, What};
+use super::source::walk::{Step, steps};
+use super::source::{Anchor, Passage, links};
 use crate::frames::header::Role;
 
 /// An annotation.
@@ -34,12 +37,49 @@ pub fn annotation(annotation: &Annotation) -> String {
         ("bytes", hex(&annotation.bytes)),
         ("payload", hex(&annotation.payload)),
         ("inflated", inflated),
-        ("spans", array(annotation.spans.iter().map(span))),
-        ("verdict", verdict(&annotation.verdict)),
+        ("spans", array(annotation.spans.iter().map(|one| span(annotation, one)))),
+        ("verdict", verdict(annotation)),
+        ("walk", array(steps(annotation).iter().map(step))),
     ])
 }
 
-fn span(span: &Span) -> String {
+fn code(anchor: Option<&Anchor>) -> String {
+    anchor.map_or("null".into(), |anchor| string(anchor.id))
+}
+
+fn step(step: &Step) -> String {
+    let Step { anchor, says, is_wrong } = step;
+    object(&[
+        ("code", string(anchor.id)),
+        ("function", string(anchor.function)),
+        ("says", string(says)),
+        ("wrong", is_wrong.to_string()),
+    ])
+}
+
+/// The source at an anchor.
+pub fn passage(passage: &Passage) -> String {
+    let Passage { anchor, lines, chapter } = passage;
+    let lines = lines.iter().map(|line| {
+        object(&[
+            ("number", line.number.to_string()),
+            ("text", string(line.text)),
+            ("marked", line.is_marked.to_string()),
+        ])
+    });
+    object(&[
+        ("id", string(anchor.id)),
+        ("file", string(anchor.file)),
+        ("function", string(anchor.function)),
+        ("section", string(anchor.section)),
+        ("lines", array(lines)),
+        ("chapter", string(chapter.file)),
+        ("title", string(chapter.title)),
+        ("text", string(&chapter.text)),
+    ])
+}
+
+fn span(annotation: &Annotation, span: &Span) -> String {
     object(&[
         ("from", span.bits.start.to_string()),
         ("to", span.bits.end.to_string()),
@@ -47,10 +87,12 @@ fn span(span: &Span) -> String {
         ("value", string(&span.value)),
         ("meaning", string(&span.meaning)),
         ("section", string(span.section)),
+        ("code", code(links::of_span(annotation, span))),
     ])
 }
 
-fn verdict(verdict: &Verdict) -> String {
+fn verdict(annotation: &Annotation) -> String {
+    let verdict = &annotation.verdict;
     let kind = match verdict {
         Verdict::Fine => "fine",
         Verdict::Missing(_) => "missing",
@@ -62,7 +104,8 @@ fn verdict(verdict: &Verdict) -> String {
     if let Verdict::Missing(what) = verdict {
         fields.push(("missing", string(what)));
     }
-    fields.extend(verdict.code().map(|code| ("code", code.to_string())));
+    fields.extend(verdict.code().map(|status| ("code", status.to_string())));
+    fields.push(("place", code(links::of_verdict(annotation))));
     if let Some(diagnostic) = verdict.diagnostic() {
         let parts = [&*diagnostic.rule, &diagnostic.seen, diagnostic.cause, diagnostic.fix];
         fields.extend(["rule", "seen", "cause", "fix"].into_iter().zip(parts.map(string)));
@@ -70,19 +113,19 @@ fn verdict(verdict: &Verdict) -> String {
     object(&fields)
 }
 
-/// An object; the values are JSON already.
+/// An object whose values are JSON already.
 pub fn object(fields: &[(&str, String)]) -> String {
     let fields: Vec<String> =
         fields.iter().map(|(name, value)| format!("{}:{value}", string(name))).collect();
     format!("{{{}}}", fields.join(","))
 }
 
-/// An array; the values are JSON already.
+/// An array whose values are JSON already.
 pub fn array(values: impl Iterator<Item = String>) -> String {
     format!("[{}]", values.collect::<Vec<_>>().join(","))
 }
 
-/// A string, escaped so that it can stand in a page's script as well (RFC 8259 §7).
+/// A string, escaped so that it's safe inside a page's script too (RFC 8259 §7).
 pub fn string(text: &str) -> String {
     let mut out = String::from("\"");
     for c in text.chars() {
@@ -97,7 +140,7 @@ pub fn string(text: &str) -> String {
     out + "\""
 }
 
-/// Bytes as one string of digits.
+/// Bytes as a string of hexadecimal digits.
 pub fn hex(bytes: &[u8]) -> String {
     let digits: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
     string(&digits)

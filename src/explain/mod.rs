@@ -1,4 +1,11 @@
-//! The bytes of a conversation, told to a person.
+//! What does each byte of a conversation say, and does it break a rule?
+//!
+//! ```text
+//!                   ┌► heads ──┐
+//! bytes ─► conversation        ├─► annotation ─► print ─► a terminal
+//!                   └► frames ─┘     │        └► json ──► a page
+//!                                    └► source: the code behind each byte
+//! ```
 //!
 //! ```
 //! use ws101::explain::conversation::explain_frames;
@@ -12,37 +19,37 @@
 //! print!("{}", annotation(&told[0], "", Style::default()));
 //! ```
 //!
-//! Everything here asks `http`, `handshake` and `frames` what bytes are and whether they may stand
-//! there; it only adds words and positions. The [map](crate) says in which order to read.
+//! The folder judges nothing itself. It asks `http`, `handshake` and `frames` what the bytes are and
+//! whether they break a rule, and adds words and positions. The [map](crate) shows where it belongs.
 //!
-//! Read its files in this order; each imports only those above it.
+//! Read its files in this order. Each imports only files above it.
 //!
 //! | file | the question it answers |
 //! |---|---|
 //! | `annotation.rs` | What is said about a head or a frame? |
-//! | `header_glossary.rs` | What is each header field of a handshake for? |
-//! | `extensions.rs` | Which extensions are offered and accepted, parameter by parameter? |
-//! | `head_lines.rs` | What does each line of a head say? |
-//! | `heads.rs` | Where does a head end, and what is decided about it? |
-//! | `payload_decoder.rs` | How is a payload decoded, and where is it wrong? |
-//! | `header_bits.rs` | What does each bit of a frame's header say? |
-//! | `compressed.rs` | What does a compressed payload say? |
-//! | `payload.rs` | What does a payload say? |
-//! | `frames.rs` | How are frames explained as they arrive? |
+//! | `heads/header_glossary.rs` | What is each header field of a handshake for? |
+//! | `heads/extensions.rs` | Which extensions are offered and accepted, parameter by parameter? |
+//! | `heads/head_lines.rs` | What does each line of a head say? |
+//! | `heads/body.rs` | Where does the body of a plain HTTP message end? |
+//! | `heads/mod.rs` | Where does a head end, and what is decided about it? |
+//! | `frames/payload_decoder.rs` | How is a payload decoded, and where is it wrong? |
+//! | `frames/header_bits.rs` | What does each bit of a frame's header say? |
+//! | `frames/compressed.rs` | What does a compressed payload say? |
+//! | `frames/payload.rs` | What does a payload say? |
+//! | `frames/mod.rs` | How are frames explained as they arrive? |
 //! | `conversation.rs` | How are both directions explained together? |
+//! | `saved.rs` | How is a conversation kept as text, and read again? |
+//! | `source/mod.rs` | Where in the source is a place, and what do its lines say? |
+//! | `source/links.rs` | Which place decides about a field or a verdict? |
+//! | `source/walk.rs` | Which places does a frame or a head pass? |
 //! | `json.rs` | How is an annotation sent to a page? |
-//! | `print.rs` | How is an annotation printed at a terminal? |
+//! | `print.rs` | How is an annotation printed on a terminal? |
 
 pub mod annotation;
-pub mod compressed;
 pub mod conversation;
-pub mod extensions;
 pub mod frames;
-pub mod head_lines;
-pub mod header_bits;
-pub mod header_glossary;
 pub mod heads;
 pub mod json;
-pub mod payload;
-pub mod payload_decoder;
 pub mod print;
+pub mod saved;
+pub mod source;

@@ -1,4 +1,4 @@
-//! An annotation as lines for a terminal: 80 columns, colour only if it is asked for.
+//! An annotation as lines for a terminal of 80 columns, in colour if that is wanted.
 //!
 //! ```text
 //! client → server, byte 0: text, 5 bytes, masked
@@ -6,13 +6,13 @@
 //!   1.......  FIN: the last fragment of its message (§5.4)
 //! ```
 //!
-//! Or as a picture, as the RFC draws it (§5.2). Text of a peer has been made safe before it came
-//! here: see [`annotation`](super::annotation).
+//! Also as a picture, as the RFC draws it (§5.2). A peer's text was escaped before it came here: see
+//! [`annotation`](super::annotation).
 
 use super::annotation::{Annotation, Span, Verdict, What, hex};
 use crate::frames::header::Role;
 
-/// How it is to look.
+/// How to print.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Style {
     /// With the colours of a terminal.
@@ -21,21 +21,22 @@ pub struct Style {
     pub pictures: bool,
 }
 
-/// What a terminal is that nobody has widened.
+/// The width of a terminal, unless its user has changed it.
 const COLUMNS: usize = 80;
+/// The longest name of a connection that is printed whole.
+const LONGEST_NAME: usize = 24;
 /// Bits in a row of the picture.
 const ROW: u64 = 32;
-/// Rows of a picture; the rest is told by its span.
+/// The most rows of a picture.
 const MOST_ROWS: u64 = 5;
 
 const BOLD: &str = "1";
 const DIM: &str = "2";
 const RED: &str = "31";
-const GREEN: &str = "32";
 const CLIENT: &str = "1;36";
 const SERVER: &str = "1;35";
 
-/// All lines of an annotation. `name`: of the connection, where there are several.
+/// All lines of an annotation. `name` is the name of the connection, if there are several.
 pub fn annotation(annotation: &Annotation, name: &str, style: Style) -> String {
     let paint = |code: &str, text: &str| match style.colour {
         true => format!("\u{1b}[{code}m{text}\u{1b}[0m"),
@@ -45,14 +46,16 @@ pub fn annotation(annotation: &Annotation, name: &str, style: Style) -> String {
         Role::Client => ("client → server", CLIENT),
         Role::Server => ("server → client", SERVER),
     };
-    let name = if name.is_empty() { String::new() } else { format!("{name} ") };
-    let place = format!(", byte {}: ", annotation.start);
-    let before = name.chars().count() + direction.chars().count() + place.len();
-    let title = wrap(&annotation.title, COLUMNS.saturating_sub(before));
-    let mut out =
-        format!("{name}{}{place}{}\n", paint(colour, direction), paint(BOLD, &title.join(" ")));
+    let name: String = name.chars().take(LONGEST_NAME).collect();
+    let name = if name.is_empty() { name } else { name + " " };
+    let place = format!(", byte {}:", annotation.start);
+    let before = columns(&name) + columns(direction) + columns(&place);
+    let mut title = wrap(&format!(" {}", annotation.title), COLUMNS - before, COLUMNS - 4);
+    let first = paint(BOLD, &title.remove(0));
+    let mut out = format!("{name}{}{place}{first}\n", paint(colour, direction));
+    title.iter().for_each(|line| out += &format!("    {}\n", paint(BOLD, line)));
     if annotation.what == What::Frame {
-        for line in wrap(&hex(&annotation.bytes, 48), COLUMNS - 2) {
+        for line in wrap(&hex(&annotation.bytes, 48), COLUMNS - 2, COLUMNS - 2) {
             out += &format!("  {}\n", paint(DIM, &line));
         }
         if style.pictures {
@@ -64,16 +67,16 @@ pub fn annotation(annotation: &Annotation, name: &str, style: Style) -> String {
         out += &format!("  {}\n", paint_field(&first, span, &paint));
         rest.iter().for_each(|line| out += &format!("  {}\n", paint(DIM, line)));
     }
-    let (colour, told) = match &annotation.verdict {
-        Verdict::Fine => (GREEN, String::new()),
-        Verdict::Missing(what) => (RED, format!("cut: {what} missing")),
-        Verdict::Refused(refusal) => (RED, format!("refused: {refusal}")),
-        Verdict::Rejected(rejection) => (RED, format!("not taken: {}", rejection.diagnostic)),
-        Verdict::Broken(violation) => (RED, format!("broken: {violation}")),
+    let verdict = match &annotation.verdict {
+        Verdict::Fine => String::new(),
+        Verdict::Missing(what) => format!("incomplete: {what} missing"),
+        Verdict::Refused(refusal) => format!("refused: {refusal}"),
+        Verdict::Rejected(rejection) => format!("not accepted: {}", rejection.diagnostic),
+        Verdict::Broken(violation) => format!("broken: {violation}"),
     };
-    for line in told.lines() {
-        for line in wrap(line, COLUMNS - 6) {
-            out += &format!("  {}\n", paint(colour, &format!("! {line}")));
+    for line in verdict.lines() {
+        for line in wrap(line, COLUMNS - 4, COLUMNS - 4) {
+            out += &format!("  {}\n", paint(RED, &format!("! {line}")));
         }
     }
     out
@@ -90,14 +93,14 @@ fn paint_field(line: &str, span: &Span, paint: &dyn Fn(&str, &str) -> String) ->
     }
 }
 
-/// The first line of a span, and those below it.
+/// The first line of a span, and the others.
 fn lines(what: What, span: &Span) -> (String, Vec<String>) {
     let width = COLUMNS - 2;
     let section = format!(" ({})", span.section);
     if what != What::Frame {
-        let mut value = wrap(&format!("{}: {}", span.field, span.value), width);
+        let mut value = wrap(&format!("{}: {}", span.field, span.value), width, width - 4);
         let first = value.remove(0);
-        let below = wrap(&(span.meaning.clone() + &section), width - 4);
+        let below = wrap(&(span.meaning.clone() + &section), width - 4, width - 4);
         let indented = value.iter().chain(&below).map(|line| format!("    {line}")).collect();
         return (first, indented);
     }
@@ -110,36 +113,68 @@ fn lines(what: What, span: &Span) -> (String, Vec<String>) {
         }
         false => (span.field.clone(), format!("{}: {}", span.value, span.meaning)),
     };
-    let mut wrapped = wrap(&(text + &section), width - 10);
-    let first = format!("{left:<8}  {}", wrapped.remove(0));
+    let left = format!("{left:<8}  ");
+    let mut wrapped = wrap(&(text + &section), width - columns(&left), width - 10);
+    let first = left + &wrapped.remove(0);
     (first, wrapped.iter().map(|line| format!("{:10}{line}", "")).collect())
 }
 
-/// Breaks at blanks, or within a word that is longer than a line. One line at least.
-fn wrap(text: &str, width: usize) -> Vec<String> {
-    let width = width.max(16);
-    let mut lines = vec![String::new()];
-    for word in text.split(' ') {
-        let last = lines.last().map_or(0, |line| line.chars().count());
-        let length = word.chars().count();
-        match last {
-            0 => {}
-            _ if last + 1 + length <= width => {
-                lines.last_mut().into_iter().for_each(|l| l.push(' '))
-            }
-            _ => lines.push(String::new()),
+/// Breaks a text at spaces, or inside a word that is longer than a line. The first line has room for
+/// `first` columns, the others for `width`. It returns one line at least.
+pub fn wrap(text: &str, first: usize, width: usize) -> Vec<String> {
+    let (mut lines, mut line, mut used, mut room) = (Vec::new(), String::new(), 0, first);
+    for (index, word) in text.split(' ').enumerate() {
+        if index > 0 && used + 1 + columns(word) <= room {
+            line.push(' ');
+            used += 1;
+        } else if index > 0 {
+            lines.push(std::mem::take(&mut line));
+            (used, room) = (0, width);
         }
         for c in word.chars() {
-            if lines.last().is_some_and(|line| line.chars().count() == width) {
-                lines.push(String::new());
+            if used + width_of(c) > room {
+                lines.push(std::mem::take(&mut line));
+                (used, room) = (0, width);
             }
-            lines.last_mut().into_iter().for_each(|line| line.push(c));
+            line.push(c);
+            used += width_of(c);
         }
     }
+    lines.push(line);
     lines
 }
 
-/// The bits as the RFC draws them: a row of 32, with a wall where a field begins, and the names below.
+/// How many columns of a terminal a text takes.
+fn columns(text: &str) -> usize {
+    text.chars().map(width_of).sum()
+}
+
+/// The columns of a character: two for those of East Asian scripts and for pictures, which terminals
+/// draw twice as wide.
+fn width_of(c: char) -> usize {
+    match c {
+        '\u{1100}'..='\u{115f}'
+        | '\u{231a}'..='\u{231b}'
+        | '\u{23e9}'..='\u{23ff}'
+        | '\u{2600}'..='\u{27bf}'
+        | '\u{2b00}'..='\u{2bff}'
+        | '\u{2e80}'..='\u{303e}'
+        | '\u{3041}'..='\u{a4cf}'
+        | '\u{a960}'..='\u{a97f}'
+        | '\u{ac00}'..='\u{d7a3}'
+        | '\u{f900}'..='\u{faff}'
+        | '\u{fe30}'..='\u{fe6f}'
+        | '\u{ff00}'..='\u{ff60}'
+        | '\u{ffe0}'..='\u{ffe6}'
+        | '\u{16fe0}'..='\u{18aff}'
+        | '\u{1b000}'..='\u{1b2ff}'
+        | '\u{1f000}'..='\u{1faff}'
+        | '\u{20000}'..='\u{3fffd}' => 2,
+        _ => 1,
+    }
+}
+
+/// The bits as the RFC draws them: 32 in a row, a wall where a field begins, and the names below.
 pub fn picture(annotation: &Annotation) -> String {
     let bits = (annotation.bytes.len() as u64 * 8).min(ROW * MOST_ROWS);
     let bit = |at: u64| annotation.bytes[(at / 8) as usize] >> (7 - at % 8) & 1;
@@ -184,11 +219,23 @@ mod tests {
     #[test]
     fn lines_are_no_longer_than_a_terminal_is_wide() {
         let text = "x".repeat(500) + " y";
-        assert!(wrap(&text, 70).iter().all(|line| line.chars().count() <= 70));
-        let frame = [&b"\x81\x7e\x01\x00"[..], &[b'a'; 256]].concat();
-        for told in explain_frames(&frame, Role::Server, &Settings::default()) {
-            let printed = annotation(&told, "tab 12", Style { colour: false, pictures: true });
-            assert!(printed.lines().all(|line| line.chars().count() <= COLUMNS), "{printed}");
+        assert!(wrap(&text, 10, 70).iter().all(|line| line.len() <= 70));
+        let name =
+            "a name that is longer than any terminal is wide, and not at all helpful to anyone";
+        for frame in [
+            [&b"\x81\x7e\x01\x00"[..], &[b'a'; 256]].concat(),
+            [&b"\x81\x7e\x01\x2c"[..], "\u{6f22}".repeat(100).as_bytes()].concat(),
+            b"\x82\x7f\xff\xff\xff\xff\xff\xff\xff\xff".to_vec(),
+            b"\x88\x02\x03\xed".to_vec(),
+        ] {
+            for mut told in explain_frames(&frame, Role::Server, &Settings::default()) {
+                for name in ["", "tab 12", name] {
+                    told.start = if name.is_empty() { 0 } else { u64::MAX };
+                    let style = Style { colour: false, pictures: true };
+                    let printed = annotation(&told, name, style);
+                    assert!(printed.lines().all(|line| columns(line) <= COLUMNS), "{printed}");
+                }
+            }
         }
     }
 

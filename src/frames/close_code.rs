@@ -1,7 +1,7 @@
 //! Close codes: the reason why a connection ended, as a number (RFC 6455 §7.4).
 //!
 //! Three codes (1005, 1006, 1015) only record what happened at one end. They're for logs and are never
-//! sent. Every other code may be sent if it lies in an assigned range. `explain/payload.rs` has a
+//! sent. Every other code may be sent if it lies in an assigned range. `explain/frames/payload.rs` has a
 //! sentence about each named code for people.
 
 use std::fmt;

@@ -148,7 +148,7 @@ impl DeflateParams {
         let asked = offer.client_max_window_bits;
         let client_max_window_bits = asked.map(|most| most.min(settings.client_max_window_bits));
         Some(DeflateParams {
-            // RFC 7692 §7.1.1.1: an accepting answer repeats the parameter.
+            // RFC 7692 §7.1.1.1, §7.1.1.2: an accepting answer repeats the parameter.
             server_no_context_takeover: offer.server_no_context_takeover
                 || settings.server_no_context_takeover,
             client_no_context_takeover: offer.client_no_context_takeover

@@ -15,7 +15,7 @@ async function playground() {
   await check('it opens a wire and sends its first message', async () => {
     await waitFor(page, '#state', 'open');
     await waitFor(page, '#xray', 'text, 5 bytes, masked');
-    await waitFor(page, '#steps', 'exactly what the server answered');
+    await waitFor(page, '#steps', 'what the server answered above');
   });
   await check('the handshake on the page is the one on the wire', async () => {
     const record = records.find((one) => one.sent.includes('GET /wire'));
@@ -62,10 +62,11 @@ async function playground() {
     await fill(page, '#frame-bytes', '81 05 48 65');
     await waitFor(page, '#frame-verdict', 'Broken with 1002');
     await fill(page, '#frame-bytes', '8g');
-    await waitFor(page, '#frame-verdict', 'pairs of digits');
+    await waitFor(page, '#frame-verdict', 'pairs of hexadecimal digits');
     await fill(page, '#frame-bytes', '88 82 00 00 00 00 03 e8');
-    await waitFor(page, '#frame-verdict', 'It may be sent');
+    await waitFor(page, '#frame-verdict', 'It breaks no rule');
   });
+  await code(page, browser, recorded);
   for (const broken of await page.$$eval('#breaks button b', (all) => all.map((one) => one.textContent))) {
     await check(`the server sends: ${broken}`, async () => {
       await page.$eval('#outcome', (element) => { delete element.dataset.name; });
@@ -92,14 +93,14 @@ async function playground() {
     await waitFor(page, '#state', 'open');
     const other = await open(browser, `http://${recorded}`);
     await waitFor(other, '#state', 'open');
-    await waitFor(page, '#tabs', 'tab 2');
+    await waitFor(page, '#tabs', 'tab 3');
     await fill(page, '#all-text', 'is anybody here?');
     await click(page, '#all button');
     await waitFor(other, '#timeline', 'onmessage: "is anybody here?"');
     await click(other, '#slow');
-    await waitFor(page, '#tabs', 'tab 2, slow');
+    await waitFor(page, '#tabs', 'tab 3, slow');
     await click(page, '#burst');
-    await waitFor(page, '#note', 'Tab 2 reads too slowly');
+    await waitFor(page, '#note', 'Tab 3 reads too slowly');
     await waitFor(other, '#state', 'closed');
     await waitFor(page, '#state', 'open');
     await other.close();
@@ -110,9 +111,9 @@ async function playground() {
     await page.waitForFunction(() => document.querySelectorAll('#trips li').length >= 10);
   });
   await check('it can be used with the keyboard alone', async () => {
-    await page.evaluate(() => { document.activeElement?.blur(); window.scrollTo(0, 0); });
+    await page.evaluate(() => { window.scrollTo(0, 0); document.querySelector('a.skip').focus(); });
     const reached = new Set();
-    for (let step = 0; step < 250 && !reached.has('request-text'); step += 1) {
+    for (let step = 0; step < 400 && !reached.has('request-text'); step += 1) {
       await page.keyboard.press('Tab');
       reached.add(await page.evaluate(() => document.activeElement.id || document.activeElement.textContent.trim()));
     }
@@ -151,14 +152,21 @@ async function shots(address) {
         await click(page, '#say button');
         await click(page, '[data-do=long]');
         await waitFor(page, '#xray', 'text, 300 bytes');
-        assert(await fits(page), 'something is wider than the screen');
+        await assertFits(page);
         await click(page, '#say button');
         await waitFor(page, '#xray', 'text, 5 bytes');
-        assert(await fits(page), 'something is wider than the screen');
+        await assertFits(page);
         const file = path.join(process.env.SCREENSHOTS, `${name}-${width}-${dark ? 'dark' : 'light'}`);
         await page.screenshot({ path: `${file}.png`, fullPage: true });
         await page.evaluate(() => window.scrollTo(0, 0));
         await page.screenshot({ path: `${file}-first.png` });
+        await click(page, '#xray .to-walk');
+        await waitFor(page, '#walk-list', 'becomes');
+        await page.$$eval('#walk-list button', (all) => all.find((one) => one.textContent.startsWith('apply')).click());
+        await waitFor(page, '#code-where', 'mask.rs');
+        await assertFits(page);
+        await page.screenshot({ path: `${file}-walk.png` });
+        await click(page, '#code-close');
         if (process.env.PICTURE && width === 1440 && !dark && name === 'chromium') await picture(page);
         await page.close();
       });
@@ -167,15 +175,22 @@ async function shots(address) {
   }
 }
 
-const fits = (page) => page.evaluate(() => {
+/** What is wider than the screen; nothing, if all fits. */
+const tooWide = (page) => page.evaluate(() => {
   const root = document.documentElement;
-  const outside = [...document.querySelectorAll('main *, nav *')].filter((one) => one.getBoundingClientRect().right > root.clientWidth + 1);
-  return root.scrollWidth <= root.clientWidth && outside.length === 0;
+  const all = [...document.querySelectorAll('main *, nav *, .code-panel, .code-panel > *, .code-top *, .walk *')];
+  const outside = all.filter((one) => one.getBoundingClientRect().right > root.clientWidth + 1);
+  if (outside.length === 0 && root.scrollWidth > root.clientWidth) return 'the page';
+  return outside.slice(0, 3).map((one) => one.outerHTML.slice(0, 120)).join(' ');
 });
+const assertFits = async (page) => assertEqual(await tooWide(page), '', 'wider than the screen');
 
-/** The picture of the README. */
+/** The picture of the README: a byte and its code, side by side. */
 async function picture(page) {
-  await page.setViewport({ width: 1100, height: 860 });
+  await page.setViewport({ width: 1400, height: 800 });
+  await page.evaluate(() => window.scrollTo(0, 0));
+  await page.$eval('#xray [data-code="masked"]', (element) => element.click());
+  await waitFor(page, '#code-lines', 'Violation::NotMasked');
   await page.screenshot({ path: process.env.PICTURE });
 }
 
@@ -186,8 +201,8 @@ async function compressedPlayground() {
   const lengths = async () => (await text(page, '#xray .said')).match(/\d+(?= bytes)/g).map(Number);
   await check('an offer to compress is explained, and taken', async () => {
     await waitFor(page, '#request', 'permessage-deflate');
-    await waitFor(page, '#request', 'which this server takes');
-    await waitFor(page, '#response', 'the offer is taken');
+    await waitFor(page, '#request', 'which this server accepts');
+    await waitFor(page, '#response', 'the offer is accepted');
     await waitFor(page, '#timeline', 'onopen, with permessage-deflate');
   });
   await check('what is said again takes a few bytes', async () => {
@@ -214,11 +229,106 @@ async function compressedPlayground() {
     await waitFor(page, '#xray', 'bytes inflated');
     for (const width of [360, 1440]) {
       await page.setViewport({ width, height: 900 });
-      assert(await fits(page), `something is wider than ${width}`);
+      await assertFits(page);
       await page.screenshot({ path: path.join(process.env.SCREENSHOTS, `${name}-${width}-compressed.png`), fullPage: true });
     }
   });
   await browser.close();
+}
+
+/** The code behind each byte: panels, walks, a link to a frame, a conversation that is saved and opened again. */
+async function code(page, browser, address) {
+  const openCode = (where, id) => page.$eval(`${where} [data-code="${id}"]`, (element) => { element.focus(); element.click(); });
+  const verdictOf = async (bytes, from, seen) => {
+    await page.$eval('#frame-verdict', (element) => element.replaceChildren());
+    await page.select('#frame-from', from);
+    await fill(page, '#frame-bytes', bytes);
+    await waitFor(page, '#frame-verdict', seen);
+  };
+  for (const [what, bytes, from, seen, id, file, line] of [
+    ['takes off the mask', '81 85 37 fa 21 3d 7f 9f 4d 51 58', 'client', '"Hello"', 'mask', 'src/frames/mask.rs', 'let turned = '],
+    ['asks for a mask', '81 05 48 65 6c 6c 6f', 'client', 'Broken with 1002', 'masked', 'src/frames/header.rs', 'Violation::NotMasked'],
+    ['refuses a length', '81 7e 00 05', 'server', 'Broken with 1002', 'length.least', 'src/frames/header.rs', 'if length < least'],
+    ['refuses a code', '88 02 03 ed', 'server', 'Broken with 1002', 'close.code', 'src/frames/close.rs', 'may_be_sent()'],
+    ['refuses a byte', '81 02 c3 28', 'server', 'Broken with 1007', 'text.message', 'src/frames/assembler.rs', 'Violation::TextNotUtf8'],
+  ]) {
+    await check(`the code that ${what}`, async () => {
+      await verdictOf(bytes, from, seen);
+      await openCode('#frame-verdict', id);
+      await waitFor(page, '#code-where', file);
+      const marked = await page.$$eval('#code-lines .marked', (lines) => lines.map((one) => one.textContent).join('\n'));
+      assert(marked.includes(line), `${marked} does not have ${line}`);
+      assert((await text(page, '#code-chapter')).length > 60, 'no chapter');
+      assertEqual(await page.evaluate(() => document.activeElement.id), 'code-title', 'focus');
+      await page.keyboard.press('Escape');
+      assert(await page.$eval('#code-panel', (panel) => panel.hidden), 'Escape does not close it');
+      assert(await page.evaluate((id) => document.activeElement.dataset.code === id, id), 'focus does not return');
+    });
+  }
+  await check('each field and each line of the handshake has its code', async () => {
+    const without = await page.$$eval('#request p, #response p, #xray .values li', (all) => all.filter((one) => !one.querySelector('[data-code]'))
+      .map((one) => one.textContent));
+    assertEqual(without.join(), '', 'without code');
+  });
+  for (const [what, bytes, last] of [
+    ['a text', '81 85 37 fa 21 3d 7f 9f 4d 51 58', 'recv returns the message'],
+    ['a Close', '88 82 00 00 00 00 03 e8', 'recv returns None'],
+    ['a ping', '89 82 00 00 00 00 68 69', 'it waits here for the thread'],
+    ['a fragment', '01 82 00 00 00 00 68 69', 'no message yet'],
+    ['a broken frame', '83 80 00 00 00 00', 'nothing more is read'],
+  ]) {
+    await check(`${what} is walked through the code`, async () => {
+      await verdictOf(bytes, 'client', bytes.startsWith('83') ? 'Broken' : 'MASK');
+      await click(page, '#frame-verdict .to-walk');
+      const count = Number((await (await page.waitForFunction(() => document.getElementById('walk-says').textContent.match(/^1 of (\d+)/)?.[1])).jsonValue()));
+      for (let at = 2; at <= count; at += 1) {
+        if (at % 2) await page.keyboard.press('ArrowRight'); else await click(page, '#walk-next');
+        await waitFor(page, '#walk-says', `${at} of ${count}.`);
+        await page.waitForFunction(() => document.querySelector('#code-lines .marked'));
+      }
+      await waitFor(page, '#walk-says', last);
+      assert(await page.$eval('#walk-next', (one) => one.disabled), 'it goes on');
+      await click(page, '#code-close');
+      return `, ${count} stations`;
+    });
+  }
+  await check('a request is walked to its 101', async () => {
+    await page.$$eval('#request-ideas button', (all) => all[0].click());
+    await waitFor(page, '#decision', 'It becomes a WebSocket.');
+    await click(page, '#decision .to-walk');
+    await waitFor(page, '#walk-list', 'Agreement::response');
+    await click(page, '#code-close');
+  });
+  await check('a link to a frame opens it', async () => {
+    const other = await open(browser, `http://${address}/#81%2005%2048%2065%206c%206c%206f`);
+    await waitFor(other, '#frame-verdict', '"Hello"');
+    assertEqual(await other.$eval('#frame-from', (one) => one.value), 'server', 'sender');
+    await fill(other, '#frame-bytes', '8a 00');
+    await click(other, '#frame-link');
+    await waitFor(other, '#frame-verdict', 'pong');
+    assertEqual(await other.evaluate(() => decodeURIComponent(location.hash)), '#8a 00', 'hash');
+    await other.close();
+    await page.bringToFront();
+  });
+  await check('a conversation is saved, and opened again', async () => {
+    await page.evaluate(() => {
+      const make = URL.createObjectURL;
+      URL.createObjectURL = (blob) => { blob.text().then((all) => { window.saved = all; }); return make.call(URL, blob); };
+    });
+    await click(page, '#save');
+    const saved = await (await page.waitForFunction(() => window.saved)).jsonValue();
+    assert(saved.includes('client "GET /wire?ticket='), saved);
+    await page.$eval('#open', (input, saved) => {
+      const files = new DataTransfer();
+      files.items.add(new File([saved], 'conversation.txt', { type: 'text/plain' }));
+      input.files = files.files;
+      input.dispatchEvent(new Event('change'));
+    }, saved);
+    await waitFor(page, '#opened-list', 'a request for a WebSocket');
+    await waitFor(page, '#opened-list', 'text, 5 bytes, masked');
+    await page.$$eval('#opened-list summary', (all) => all[2].click());
+    await waitFor(page, '#opened-list .inside', 'opcode');
+  });
 }
 
 /** A page as tutorials have it: a subprotocol, hello when it opens, and what comes is shown. */

@@ -173,9 +173,9 @@ fn what_a_message_repeats_of_earlier_ones_is_explained_in_both_directions() {
 #[test]
 fn a_truncated_or_invalid_deflate_stream_is_1007_and_explained_as_far_as_it_goes() {
     for (bytes, value, why) in [
-        (&b"\xc1\x04\xf2\x48\xcd\xc9"[..], "\"Hel\"", "do not end where a block does"),
-        (b"\xc1\x05Hello", "\"\"", "are no DEFLATE"),
-        (b"\xc2\x02\x06\x00", "no byte", "are no DEFLATE"),
+        (&b"\xc1\x04\xf2\x48\xcd\xc9"[..], "\"Hel\"", "don't end where a block does"),
+        (b"\xc1\x05Hello", "\"\"", "aren't DEFLATE"),
+        (b"\xc2\x02\x06\x00", "no byte", "aren't DEFLATE"),
     ] {
         let told = told_compressed(bytes, Role::Server, deflate_params::DeflateParams::default());
         assert_eq!(told[0].verdict.code(), Some(1007), "{told:?}");
@@ -210,8 +210,8 @@ fn section_8_1_of_compressed_text_the_bad_byte_is_named_by_its_place_in_what_it_
     let told = told_compressed(&bytes, Role::Server, agreed);
     assert_eq!(told[0].verdict.code(), Some(1007));
     let meaning = &told[0].spans.last().unwrap().meaning;
-    assert!(meaning.contains("bad byte 28 at 4 of that"), "{meaning}");
-    assert!(meaning.contains("begun with c3"), "{meaning}");
+    assert!(meaning.contains("bad byte 28 at offset 4 of those"), "{meaning}");
+    assert!(meaning.contains("began with c3"), "{meaning}");
 }
 
 #[test]
@@ -232,12 +232,23 @@ fn the_explanation_of_compressed_frames_does_not_depend_on_the_pieces_in_which_t
         }
         frames.end(&mut |annotation| in_pieces.push(annotation));
         assert_tiles(&in_pieces, &bytes, &format!("seed {seed}"));
-        let ends = |all: &[Annotation]| all.iter().find_map(|one| one.verdict.code());
-        assert_eq!(ends(&at_once), ends(&in_pieces), "seed {seed}");
-        let read = |all: &[Annotation]| -> Vec<String> {
-            let read = all.iter().take_while(|one| !matches!(one.verdict, Verdict::Broken(_)));
-            read.filter(|one| one.what == What::Frame).map(|one| format!("{one:?}")).collect()
+        assert_eq!(format!("{at_once:#?}"), format!("{in_pieces:#?}"), "seed {seed}");
+    }
+}
+
+#[test]
+fn what_continues_after_a_block_depends_on_the_agreed_window() {
+    let bytes = COMPRESSED[0].0;
+    for (without, words) in [
+        (false, "the stream continues, in the next message too"),
+        (true, "the end of the message ends the stream"),
+    ] {
+        let agreed = deflate_params::DeflateParams {
+            server_no_context_takeover: without,
+            ..deflate_params::DeflateParams::default()
         };
-        assert_eq!(read(&at_once), read(&in_pieces), "seed {seed}");
+        let told = told_compressed(bytes, Role::Server, agreed);
+        let bfinal = told[0].spans.iter().find(|span| span.field == "BFINAL").unwrap();
+        assert!(bfinal.meaning.contains(words), "{bfinal:?}");
     }
 }

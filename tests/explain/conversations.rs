@@ -1,7 +1,10 @@
 //! Both directions, in pieces.
 
 use ws101::explain::annotation::{Annotation, Verdict, What};
-use ws101::explain::conversation::{Conversation, explain_request, explain_response};
+use ws101::explain::conversation::{
+    Conversation, explain_frames, explain_request, explain_response,
+};
+use ws101::explain::heads::Settings;
 use ws101::frames::header::Role;
 
 use crate::frames::some_frames;
@@ -25,13 +28,7 @@ fn the_explanation_does_not_depend_on_the_pieces_in_which_bytes_come() {
             rest = later;
         }
         conversation.end(Role::Client, &mut |annotation| in_pieces.push(annotation));
-        // What nobody reads, and what follows the byte that breaks a header, is told as it comes.
-        let read = |annotations: &[Annotation]| -> Vec<String> {
-            let read =
-                annotations.iter().take_while(|one| !matches!(one.verdict, Verdict::Broken(_)));
-            read.filter(|one| one.what != What::Unread).map(|one| format!("{one:?}")).collect()
-        };
-        assert_eq!(read(&at_once), read(&in_pieces), "seed {seed}");
+        assert_eq!(format!("{at_once:#?}"), format!("{in_pieces:#?}"), "seed {seed}");
         assert_tiles(&in_pieces, &all, &format!("seed {seed}"));
     }
 }
@@ -89,14 +86,16 @@ fn rfc_9110_section_15_2_an_interim_response_is_explained_and_the_answer_follows
     assert_tiles(&told, &server, "interim");
     let titles: Vec<&str> = told.iter().map(|one| one.title.as_str()).collect();
     let expected = [
-        "a response: 100, an interim one",
-        "a response: 103, an interim one",
-        "a response: from here on, frames",
+        "a response: 100, which is interim",
+        "a response: 103, which is interim",
+        "a response: frames follow",
         "text, 2 bytes",
     ];
     assert_eq!(titles, expected);
     assert!(told.iter().all(|one| matches!(one.verdict, Verdict::Fine)), "{told:?}");
     assert_eq!(told[0].spans[0].section, "RFC 9110 §15.2");
+    assert_eq!(told[0].spans.last().unwrap().meaning, "the final response follows");
+    assert_eq!(told[2].spans.last().unwrap().meaning, "an empty line ends the head");
     // Who did not ask for a WebSocket may get one as well.
     let told = explain_response(&server, b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", &terms());
     assert_eq!(told[0].title, expected[0]);
@@ -120,5 +119,190 @@ fn what_if_the_answer_comes_while_the_client_is_within_a_frame() {
         assert_tiles(&told, &[&client[..], b"lo"].concat(), answer);
         let is_whole = matches!(told[1].verdict, Verdict::Fine);
         assert_eq!(is_whole, answer == ANSWER, "{told:?}");
+    }
+}
+
+/// All that is told of a conversation: who says what, in turn.
+fn told_of(turns: &[(Role, &[u8])]) -> Vec<Annotation> {
+    let (mut conversation, mut told) = (Conversation::new(Settings::default()), Vec::new());
+    for (from, bytes) in turns {
+        conversation.push(*from, bytes, &mut |one| told.push(one));
+    }
+    for end in [Role::Client, Role::Server] {
+        conversation.end(end, &mut |one| told.push(one));
+    }
+    told
+}
+
+fn titles(told: &[Annotation]) -> Vec<&str> {
+    told.iter().map(|one| one.title.as_str()).collect()
+}
+
+#[test]
+fn rfc_9112_section_9_3_a_second_request_on_a_connection_is_told_as_a_request() {
+    use Role::{Client, Server};
+    let page = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+    let post = b"POST /form HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nHello";
+    let ok = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+    let chunked = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n";
+    let refused = b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n";
+    let head = request_head();
+    let turns: [(Role, &[u8]); 9] = [
+        (Client, page),
+        (Server, ok),
+        (Client, post),
+        (Server, chunked),
+        (Client, &head),
+        (Server, refused),
+        (Client, &head),
+        (Server, ANSWER.as_bytes()),
+        (Client, b"\x81\x80\0\0\0\0"),
+    ];
+    let told = told_of(&turns);
+    assert!(
+        told.iter().all(|one| matches!(one.verdict, Verdict::Fine | Verdict::Rejected(_))),
+        "{told:#?}"
+    );
+    let expected = [
+        "a request in plain HTTP",
+        "a response: 200",
+        "bytes of plain HTTP",
+        "a request in plain HTTP",
+        "bytes of plain HTTP",
+        "a response: 200",
+        "bytes of plain HTTP",
+        "a request for a WebSocket",
+        "a response: 403, no WebSocket",
+        "a request for a WebSocket",
+        "a response: frames follow",
+        "text, 0 bytes, masked",
+    ];
+    assert_eq!(titles(&told), expected);
+    for from in [Client, Server] {
+        let of = |turns: &[(Role, &[u8])]| -> Vec<u8> {
+            turns.iter().filter(|turn| turn.0 == from).flat_map(|turn| turn.1.to_vec()).collect()
+        };
+        let told: Vec<Annotation> = told.iter().filter(|one| one.from == from).cloned().collect();
+        assert_tiles(&told, &of(&turns), "kept alive");
+    }
+}
+
+#[test]
+fn requests_that_are_sent_before_their_responses_are_told_in_bounded_memory() {
+    let page = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n".repeat(40);
+    let told = told_of(&[(Role::Client, &page)]);
+    assert_tiles(&told, &page, "pipelined");
+    assert!(told.len() < 20, "{}", told.len());
+    assert_eq!(told.last().unwrap().what, What::Body);
+}
+
+#[test]
+fn a_page_of_any_server_is_no_refusal() {
+    for request in [
+        "POST /form HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n",
+        "HEAD / HTTP/1.1\r\nHost: a\r\n\r\n",
+        "OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n",
+        "GET / HTTP/1.0\r\n\r\n",
+        "GET / HTTP/1.0\r\nHost: a\r\n\r\n",
+        "PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    ] {
+        let told = explain_request(request.as_bytes(), &Settings::default());
+        assert_eq!(told[0].title, "a request in plain HTTP", "{request}");
+        assert!(matches!(told[0].verdict, Verdict::Fine), "{request}");
+    }
+    // One for a WebSocket is judged.
+    let request = String::from_utf8(request_head()).unwrap().replace("GET", "POST");
+    let told = explain_request(request.as_bytes(), &Settings::default());
+    assert_eq!(told[0].verdict.code(), Some(405));
+}
+
+#[test]
+fn bad_bytes_of_a_server_are_told_as_the_client_sees_them() {
+    for bytes in [&b"HTTP/1.1 101 \x01"[..], b"SSH-2.0-x\n", b"\x16\x03\x01", b"HTTP/1.1 200\rX"] {
+        let told = explain_response(bytes, &request_head(), &terms());
+        let words = format!("{}", told[0].verdict.diagnostic().unwrap());
+        assert!(matches!(told[0].verdict, Verdict::Rejected(_)), "{told:?}");
+        assert!(words.contains("HTTP"), "{words}");
+    }
+}
+
+#[test]
+fn an_extension_that_was_offered_is_accepted_whatever_it_is_and_its_bits_are_not_judged() {
+    let offer = "Sec-WebSocket-Extensions: x-other; y, permessage-deflate\r\n\r\n";
+    let asked = String::from_utf8(request_head()).unwrap();
+    let asked = asked.replace("\r\n\r\n", &format!("\r\n{offer}"));
+    let answer = |extensions: &str| {
+        ANSWER.replace("\r\n\r\n", &format!("\r\nSec-WebSocket-Extensions: {extensions}\r\n\r\n"))
+    };
+    let frames = b"\x91\x02\xff\xff\xb1\x02\xff\xff\x81\x02ok";
+    for extensions in ["x-other; y=1", "x-other, permessage-deflate"] {
+        let bytes = [answer(extensions).as_bytes(), &frames[4..]].concat();
+        let told = explain_response(&bytes, asked.as_bytes(), &terms());
+        assert_tiles(&told, &bytes, extensions);
+        assert!(told.iter().all(|one| matches!(one.verdict, Verdict::Fine)), "{told:#?}");
+        let words = format!("{told:?}");
+        assert!(words.contains("accepted as offered"), "{words}");
+        assert!(words.contains("as the agreed extension codes it"), "{words}");
+        assert!(told[2].spans.last().unwrap().value == "\"ok\"", "{told:?}");
+    }
+    // One that was not offered is not.
+    let bytes = answer("x-third");
+    let told = explain_response(bytes.as_bytes(), asked.as_bytes(), &terms());
+    assert!(matches!(told[0].verdict, Verdict::Rejected(_)), "{told:?}");
+    // And without one, the bits break a rule.
+    let told = explain_frames(&frames[4..], Role::Server, &terms());
+    assert_eq!(told[0].verdict.code(), Some(1002));
+}
+
+#[test]
+fn without_a_key_there_is_nothing_to_accept() {
+    let asked = String::from_utf8(request_head()).unwrap();
+    for key in ["", "Sec-WebSocket-Key: \r\n"] {
+        let asked = asked.replace("Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n", key);
+        let told = explain_response(ANSWER.as_bytes(), asked.as_bytes(), &terms());
+        let words = format!("{:?}", told[0]);
+        assert!(matches!(told[0].verdict, Verdict::Rejected(_)), "{words}");
+        assert!(words.contains("as the request has no key"), "{words}");
+        assert!(words.contains("there is nothing to accept"), "{words}");
+        // The accept of an empty key is no answer either.
+        assert!(!words.contains("Kfh9QIsMVZcl6xEPYxPHzW8SZ8w="), "{words}");
+        let refused = b"HTTP/1.1 400 Bad Request\r\n\r\n";
+        let told = explain_response(refused, asked.as_bytes(), &terms());
+        assert!(!format!("{told:?}").contains("no key"), "{told:?}");
+    }
+    // Of a request that was not seen, nothing is known.
+    let mut told = Vec::new();
+    let mut conversation = Conversation::new(terms());
+    conversation.push(Role::Server, ANSWER.as_bytes(), &mut |one| told.push(one));
+    assert!(matches!(told[0].verdict, Verdict::Fine), "{told:?}");
+}
+
+#[test]
+fn a_pong_is_not_called_an_answer_when_no_ping_came() {
+    let told = explain_frames(b"\x8a\x02hi", Role::Server, &terms());
+    let words = format!("{told:?}");
+    assert!(words.contains("or comes unasked"), "{words}");
+    assert!(words.contains("if it answers one"), "{words}");
+}
+
+#[test]
+fn a_broken_frame_is_told_whole_with_whatever_was_in_the_last_piece() {
+    for bytes in [
+        &b"\x83\x85\x01\x02\x03\x04Hello"[..],
+        b"\x81\x05Hello and more",
+        b"\x81\x8a\0\0\0\0Hello\xff\xffabc\x81\x80",
+        b"\x82\xff\xff\0\0\0\0\0\0\0\x01\x02\x03\x04x",
+        b"\x88\x81\0\0\0\0\x03more",
+    ] {
+        let whole = format!("{:#?}", explain_frames(bytes, Role::Client, &terms()));
+        for cut in 1..bytes.len() {
+            let mut told = Vec::new();
+            let mut frames = ws101::explain::frames::Frames::new(Role::Client, 0, BOUNDS);
+            frames.push(&bytes[..cut], &mut |one| told.push(one));
+            frames.push(&bytes[cut..], &mut |one| told.push(one));
+            frames.end(&mut |one| told.push(one));
+            assert_eq!(format!("{told:#?}"), whole, "cut at {cut}");
+            assert_tiles(&told, bytes, "a broken frame");
+        }
     }
 }

@@ -8,5 +8,7 @@ mod compressed;
 mod conversations;
 mod frames;
 mod heads;
+mod playground;
+mod source;
 mod support;
 mod text;

@@ -86,7 +86,10 @@ pub fn assert_tiles(annotations: &[Annotation], bytes: &[u8], context: &str) {
 pub fn assert_presentable(annotations: &[Annotation], context: &str) {
     for annotation in annotations {
         let style = Style { colour: false, pictures: true };
-        let printed = print(annotation, "tab 1", style) + &json::annotation(annotation);
+        let printed = print(annotation, "tab 1", style);
+        let wide = printed.lines().find(|line| line.chars().count() > 80);
+        assert_eq!(wide, None, "{context}: more than 80 columns");
+        let printed = printed + &json::annotation(annotation);
         let bad = |c: char| c.is_control() && c != '\n';
         assert!(!printed.contains(bad), "{context}: {printed:?}");
     }

@@ -76,7 +76,7 @@ fn assert_names_it(text: &[u8], parts: [&[u8]; 3], from: Role) {
     match first_bad_byte(text) {
         Some(at) => {
             assert_eq!(told_as(&told, "bad byte"), [places[at]], "{context}");
-            assert_eq!(told_as(&told, "cut short"), [], "{context}");
+            assert_eq!(told_as(&told, "incomplete"), [], "{context}");
             let begun =
                 at - std::str::from_utf8(&text[..at]).map_or_else(|e| e.valid_up_to(), |_| at);
             let seam_inside = parts[0].len() > at - begun && parts[0].len() <= at
@@ -94,7 +94,7 @@ fn assert_names_it(text: &[u8], parts: [&[u8]; 3], from: Role) {
             let good = std::str::from_utf8(text).unwrap_err().valid_up_to();
             let last = text.len() - parts[2].len();
             assert_eq!(told_as(&told, "bad byte"), [], "{context}");
-            assert_eq!(told_as(&told, "cut short"), places[good.max(last)..], "{context}");
+            assert_eq!(told_as(&told, "incomplete"), places[good.max(last)..], "{context}");
         }
     }
 }
@@ -125,7 +125,7 @@ fn section_5_5_1_the_bad_byte_of_a_reason_is_named() {
             None => {
                 let good = std::str::from_utf8(text).unwrap_err().valid_up_to();
                 let cut: Vec<u64> = (good..text.len()).map(place).collect();
-                assert_eq!(told_as(&told, "cut short"), cut, "{text:02x?}");
+                assert_eq!(told_as(&told, "incomplete"), cut, "{text:02x?}");
             }
         }
     }
@@ -135,6 +135,6 @@ fn section_5_5_1_the_bad_byte_of_a_reason_is_named() {
 fn a_frame_that_ends_within_a_character_says_that_the_next_one_continues_it() {
     let told = explain_frames(b"\x01\x02\xe2\x98\x80\x01\x83", Role::Server, &Settings::default());
     assert!(told.iter().all(|annotation| matches!(annotation.verdict, Verdict::Fine)));
-    assert!(told[0].spans.last().unwrap().meaning.contains("goes on in the next frame"));
+    assert!(told[0].spans.last().unwrap().meaning.contains("continues in the next frame"));
     assert_eq!(told[1].spans.last().unwrap().meaning, "UTF-8");
 }

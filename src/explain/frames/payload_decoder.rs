@@ -1,16 +1,17 @@
-//! Payloads, read as the protocol reads them; and what was found on the way.
+//! Payloads, decoded as the protocol decodes them, and what was found on the way.
 //!
 //! ```text
-//! payload ─► (Inflater) ─► Assembler          the same questions in the same order as in `incoming`
+//! payload ─► (Inflater) ─► Assembler          the same calls in the same order as in `Decoder`
 //!                └─────────────┴─► Found: what it inflates to, and where a text goes wrong
 //! ```
 //!
 //! Rules of this file:
-//! - Memory is bounded: of what a frame inflates to its first bytes are kept, and its length.
-//! - The protocol says *that* a text goes wrong. Which byte it was, the protocol's [`Text`] tells
-//!   when it gets the same bytes once more, one by one.
+//! - Memory is bounded: of what a frame inflates to, the first bytes are kept and the rest is counted.
+//! - The protocol says *that* a text isn't UTF-8. To find the bad byte, the protocol's [`Text`] gets
+//!   the same bytes once more, one by one.
+//! - What was found doesn't depend on the pieces in which the payload arrived.
 
-use super::annotation::{Inflated, SHOWN, hex};
+use crate::explain::annotation::{Inflated, SHOWN, hex};
 use crate::frames::assembler::{Assembler, Bounds};
 use crate::frames::deflate::{self, Inflater};
 use crate::frames::header::{Header, Opcode, Role};
@@ -19,40 +20,40 @@ use crate::frames::utf8::Text;
 use crate::frames::violation::Violation;
 use crate::handshake::deflate_params::{DeflateConfig, DeflateParams, Window};
 
-/// What the frame is a part of.
+/// The message that a frame belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Context {
-    /// The kind of the message around it.
+    /// The kind of the message.
     pub inside: Option<MessageKind>,
     /// The message is compressed.
     pub compressed: bool,
+    /// The message is coded by an extension that isn't known here.
+    pub opaque: bool,
 }
 
 /// Where a text goes wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Wrong {
-    /// So many bytes of this payload's text stand before that place.
+    /// How many bytes of this payload's text come before that place.
     pub at: u64,
-    /// The byte that can't stand there; `None` where the text ends in mid-character.
+    /// The bad byte; `None` if the text ends inside a character.
     pub byte: Option<u8>,
-    /// The beginning of the character that goes on wrong. It may stand in earlier frames.
+    /// The beginning of the incomplete character, which may have come in earlier frames.
     pub begun: Vec<u8>,
 }
 
 impl Wrong {
-    /// What is wrong there.
+    /// Why the text isn't UTF-8 there.
     pub(crate) fn why(&self) -> String {
         let begun = hex(&self.begun, 4);
         let before = if self.begun.len() as u64 > self.at { " in an earlier frame" } else { "" };
         match (self.byte, self.begun.is_empty()) {
             (Some(_), true) => "no character of UTF-8 begins with this byte".into(),
             (Some(_), false) => {
-                format!(
-                    "a character has begun{before} with {begun}, and can't go on with this byte"
-                )
+                format!("a character began{before} with {begun}; this byte can't continue it")
             }
             (None, _) => {
-                format!("the text ends inside a character, which has begun{before} with {begun}")
+                format!("the text ends inside a character that began{before} with {begun}")
             }
         }
     }
@@ -61,78 +62,78 @@ impl Wrong {
 /// What was found in one payload.
 #[derive(Clone, Debug, Default)]
 pub struct Found {
-    /// What it inflates to, if it is compressed and this build can look inside.
+    /// What it inflates to, if it's compressed and this build can inflate.
     pub inflated: Option<Inflated>,
-    /// A compressed message begins with it.
+    /// It is the beginning of a compressed message.
     pub begins: bool,
-    /// So many bytes of earlier messages may be repeated in it.
+    /// The compressing end keeps its window for the next message.
+    pub takeover: bool,
+    /// How many bytes of earlier messages it may refer to.
     pub remembered: u64,
-    /// In what way it is no DEFLATE, if it is not.
+    /// In what way it isn't DEFLATE, if it isn't.
     pub spoilt: Option<&'static str>,
     /// Where its text goes wrong, if it does.
     pub wrong: Option<Wrong>,
-    /// Its last character is not whole; the next fragment has the rest.
+    /// Its last character is incomplete; the next fragment has the rest.
     pub goes_on: bool,
 }
 
-/// What one end makes of the payloads of the other.
+/// Decodes the payloads that one end receives.
 #[derive(Debug)]
-pub struct Reading {
+pub struct PayloadDecoder {
     message: Assembler,
     reader: Role,
     max_message: u64,
-    /// `Some` where compression was agreed on: how the other end compresses.
+    /// How the other end compresses, if compression was agreed on.
     window: Option<Window>,
-    /// As well, unless this build has none.
+    /// `None` also in a build without the feature `deflate`.
     inflater: Option<Box<Inflater>>,
-    place: TextSoFar,
+    text: TextSoFar,
     found: Found,
-    /// Something of the compressed message has come.
+    /// Some bytes of the compressed message have arrived.
     begun: bool,
     /// What all messages so far have inflated to.
     inflated: u64,
 }
 
-impl Reading {
-    /// Nothing has come, and nothing is agreed on.
-    pub fn new(reader: Role, bounds: Bounds) -> Reading {
-        let (message, place, found) =
-            (Assembler::new(bounds), TextSoFar::default(), Found::default());
-        let (window, inflater, max_message) = (None, None, bounds.max_message);
-        Reading {
-            message,
+impl PayloadDecoder {
+    /// A decoder for payloads that arrive at `reader`, without compression.
+    pub fn new(reader: Role, bounds: Bounds) -> PayloadDecoder {
+        PayloadDecoder {
+            message: Assembler::new(bounds),
             reader,
-            max_message,
-            window,
-            inflater,
-            place,
-            found,
+            max_message: bounds.max_message,
+            window: None,
+            inflater: None,
+            text: TextSoFar::default(),
+            found: Found::default(),
             begun: false,
             inflated: 0,
         }
     }
 
-    /// From here on the other end may compress, on these terms.
-    pub fn agree(&mut self, terms: DeflateParams) {
+    /// From now on the other end may compress, with these parameters.
+    pub fn agree(&mut self, params: DeflateParams) {
         self.window = Some(match self.reader {
-            Role::Server => terms.of_client(),
-            Role::Client => terms.of_server(),
+            Role::Server => params.of_client(),
+            Role::Client => params.of_server(),
         });
-        let agreed = Some((terms, DeflateConfig::DEFAULT));
+        let agreed = Some((params, DeflateConfig::DEFAULT));
         (self.inflater, _) = deflate::halves(self.reader, agreed, self.max_message);
     }
 
-    /// Whether there is an extension that has given RSV1 a meaning.
+    /// Whether an extension defines RSV1.
     pub fn rsv1_has_meaning(&self) -> bool {
         self.window.is_some()
     }
 
-    /// Bytes of a header have come: may it stand here, and is it whole?
+    /// Reads a header as far as it has arrived, and checks whether its frame may come next. `None`: it
+    /// needs more bytes.
     pub fn begin(&mut self, head: &[u8]) -> Result<Option<Header>, Violation> {
         let begun = self.message.begin_frame(head, self.reader, self.rsv1_has_meaning())?;
         let Some((header, _)) = begun else { return Ok(None) };
         self.found = Found::default();
-        self.place.passed = 0;
+        self.text.passed = 0;
         if matches!(header.opcode, Opcode::Text | Opcode::Binary) {
             self.begun = false;
         }
@@ -140,21 +141,23 @@ impl Reading {
             self.found.inflated = self.inflater.as_ref().map(|_| Inflated::default());
             self.found.begins = !self.begun;
             let window = self.window.filter(|window| window.takeover);
+            self.found.takeover = window.is_some();
             self.found.remembered = window.map_or(0, |window| self.inflated.min(1 << window.bits));
         }
         Ok(Some(header))
     }
 
-    /// What a frame that begins now is a part of.
+    /// The message that the current frame belongs to.
     pub fn context(&self) -> Context {
-        Context { inside: self.message.inside(), compressed: self.message.is_compressed() }
+        let (inside, compressed) = (self.message.inside(), self.message.is_compressed());
+        Context { inside, compressed, opaque: false }
     }
 
-    /// Reads a piece of a data frame's payload, without its mask.
-    pub fn read(&mut self, piece: &[u8]) -> Result<(), Violation> {
-        let Reading { message, inflater, place, found, .. } = self;
+    /// Decodes a piece of a data frame's payload, already unmasked.
+    pub fn decode(&mut self, piece: &[u8]) -> Result<(), Violation> {
+        let PayloadDecoder { message, inflater, text, found, .. } = self;
         match (message.is_compressed(), inflater) {
-            (false, _) => place.append(message, piece, &mut found.wrong),
+            (false, _) => text.append(message, piece, &mut found.wrong),
             (true, None) => Ok(()),
             (true, Some(inflater)) => {
                 self.begun |= !piece.is_empty();
@@ -163,10 +166,15 @@ impl Reading {
                     inflated.length += came.len() as u64;
                     let room = SHOWN.saturating_sub(inflated.bytes.len()).min(came.len());
                     inflated.bytes.extend_from_slice(&came[..room]);
-                    place.append(message, came, &mut found.wrong)
+                    text.append(message, came, &mut found.wrong)
                 });
                 let is_spoilt = read == Err(Violation::NotDeflate);
-                found.spoilt = is_spoilt.then_some(", and then are no DEFLATE");
+                found.spoilt = is_spoilt.then_some(", and then aren't DEFLATE");
+                // How far the inflater was ahead of the bad byte depends on the piece.
+                if let (Some(wrong), Some(inflated)) = (&found.wrong, &mut found.inflated) {
+                    inflated.length = inflated.length.min(wrong.at + 1);
+                    inflated.bytes.truncate(inflated.length as usize);
+                }
                 read
             }
         }
@@ -177,39 +185,39 @@ impl Reading {
         let inflated = self.found.inflated.as_ref().map_or(0, |inflated| inflated.length);
         self.inflated = self.inflated.saturating_add(inflated);
         if !header.fin {
-            self.found.goes_on = !self.place.begun.is_empty();
+            self.found.goes_on = !self.text.begun.is_empty();
             return Ok(());
         }
         if self.message.is_compressed()
             && let Some(inflater) = &mut self.inflater
         {
             let whole = inflater.finish();
-            self.found.spoilt = whole.is_err().then_some(", and do not end where a block does");
+            self.found.spoilt = whole.is_err().then_some(", and don't end where a block does");
             whole?;
         }
         self.message.finish().map(drop).inspect_err(|_| {
-            let (begun, passed) = (std::mem::take(&mut self.place.begun), self.place.passed);
+            let (begun, passed) = (std::mem::take(&mut self.text.begun), self.text.passed);
             self.found.wrong = Some(Wrong { at: passed, byte: None, begun });
         })
     }
 
-    /// What was found in the payload since its header came.
+    /// What was found in the payload since its header arrived.
     pub fn take_found(&mut self) -> Found {
         std::mem::take(&mut self.found)
     }
 }
 
-/// How far a text has come.
+/// How far a text has arrived.
 #[derive(Debug, Default)]
 struct TextSoFar {
-    /// Bytes of this payload's text.
+    /// How many bytes of this payload's text have arrived.
     passed: u64,
-    /// The beginning of a character whose end has not come, perhaps from earlier payloads.
+    /// The beginning of an incomplete character, perhaps from earlier payloads.
     begun: Vec<u8>,
 }
 
 impl TextSoFar {
-    /// Gives the message a piece, and sees where it goes wrong.
+    /// Appends a piece to the message, and finds the place where it goes wrong.
     fn append(
         &mut self,
         message: &mut Assembler,
@@ -231,7 +239,8 @@ impl TextSoFar {
         appended
     }
 
-    /// Of a piece that was fine: so many bytes, with those that waited, were whole characters.
+    /// Keeps the incomplete character at the end of a valid piece, in which `whole` bytes were whole
+    /// characters, those of an earlier incomplete one included.
     fn keep_what_is_cut(&mut self, piece: &[u8], whole: usize) {
         let cut = self.begun.len() + piece.len() - whole;
         if whole > 0 {
@@ -242,7 +251,7 @@ impl TextSoFar {
     }
 }
 
-/// The first byte of a piece that can't stand there, where a character has perhaps begun.
+/// The first bad byte of a piece, after the beginning of a character or nothing.
 pub fn first_wrong(begun: &[u8], piece: &[u8]) -> Option<Wrong> {
     let mut text = Text::default();
     text.push(begun).ok()?;
@@ -252,7 +261,7 @@ pub fn first_wrong(begun: &[u8], piece: &[u8]) -> Option<Wrong> {
     Some(Wrong { at: at as u64, byte: Some(piece[at]), begun })
 }
 
-/// The character at the end of a whole text that is not whole.
+/// The incomplete character at the end of a whole text.
 pub fn wrong_at_the_end(whole: &[u8]) -> Option<Wrong> {
     let mut text = Text::default();
     text.push(whole).ok()?;

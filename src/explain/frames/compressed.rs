@@ -1,29 +1,29 @@
-//! Compressed payloads: the block that a message begins with, and what it all inflates to.
+//! Compressed payloads: the first block of a message, and what the payload inflates to.
 //!
 //! ```text
-//!   7 6 5 4 3 2 1 0     the first byte of a compressed message. DEFLATE fills each byte from the
-//!  +---------+---+-+    right, so that its first block begins there (RFC 1951 §3.1.1)
+//!   7 6 5 4 3 2 1 0     the first byte of a compressed message. DEFLATE fills each byte from its
+//!  +---------+---+-+    lowest bit, so the first block begins there (RFC 1951 §3.1.1)
 //!  |  codes  | T |F|    or, before them, a table of codes
 //!  +---------+---+-+    F: BFINAL, T: BTYPE (RFC 1951 §3.2.3)
 //! ```
 //!
-//! Only the first block can be pointed at: later ones begin at any bit, and to find it is to inflate.
-//! That is done by the protocol's own inflater, before this is asked.
+//! Only the first block has a known place. Later ones begin at any bit, which only an inflater finds.
+//! The protocol's own inflater has run before.
 
-use super::annotation::{Span, bits, hex, quoted};
 use super::header_bits::of_bits;
 use super::payload_decoder::{Context, Found};
+use crate::explain::annotation::{Span, bits, hex, quoted};
 use crate::frames::header::Header;
 use crate::frames::message::MessageKind;
 
-/// The block is the last that its sender made.
+/// Set on the last block of a stream.
 const BFINAL: u8 = 0b0000_0001;
-/// How it is coded.
+/// How the block is coded.
 const BTYPE: u8 = 0b0000_0110;
-/// What stands behind them.
+/// The bits that follow.
 const BEHIND: u8 = 0b1111_1000;
 
-/// The spans of a compressed payload at `at`, of which `length` bytes have come.
+/// The spans of a compressed payload at `at`, of which `length` bytes have arrived.
 pub fn spans(
     header: &Header,
     context: Context,
@@ -32,7 +32,7 @@ pub fn spans(
     length: u64,
     shown: &[u8],
 ) -> Vec<Span> {
-    let (value, meaning) = told(header, context, found, length, shown);
+    let (value, meaning) = described(header, context, found, length, shown);
     let payload = |from, value, meaning| Span {
         bits: bits(from..at + length),
         field: "payload".into(),
@@ -45,14 +45,15 @@ pub fn spans(
     };
     let Block { how, behind, begins, section } = block(first);
     let mut spans = match length {
-        // There is no other byte that could tell what it inflates to.
+        // There is no other byte to show what it inflates to.
         1 => vec![of_bits(at, BEHIND, first, "payload", &meaning, "RFC 7692 §7.2.2")],
         _ => vec![of_bits(at, BEHIND, first, behind, begins, section)],
     };
     spans.push(of_bits(at, BTYPE, first, "BTYPE", how, section));
-    let last = match first & BFINAL {
-        0 => "not the last block: the stream goes on, in the next message as well",
-        _ => "the last block of its stream: what follows begins a new one",
+    let last = match (first & BFINAL, found.takeover) {
+        (0, true) => "not the last block: the stream continues, in the next message too",
+        (0, false) => "not the last block: the end of the message ends the stream",
+        _ => "the last block of its stream: a new one begins after it",
     };
     spans.push(of_bits(at, BFINAL, first, "BFINAL", last, "RFC 1951 §3.2.3"));
     if length > 1 {
@@ -61,42 +62,43 @@ pub fn spans(
     spans
 }
 
-/// What a block's type says of it.
+/// What the type of a block says.
 struct Block {
     how: &'static str,
-    /// What stands behind the type: its name, and its meaning.
+    /// What follows the type: its name, and its meaning.
     behind: &'static str,
     begins: &'static str,
     section: &'static str,
 }
 
+/// What the type of the first block says (RFC 1951 §3.2.3 to §3.2.7).
 fn block(first: u8) -> Block {
     let (how, behind, begins, section) = match (first & BTYPE) >> BTYPE.trailing_zeros() {
         0b00 => (
-            "stored: bytes as they are, behind their number",
+            "stored: uncompressed bytes, after their number",
             "padding",
-            "nothing: the number begins with a byte of its own",
+            "padding: the number begins at the next byte",
             "RFC 1951 §3.2.4",
         ),
         0b01 => (
-            "fixed codes: those of the RFC, so no table of them is sent",
+            "fixed codes: the RFC defines them, so no table is sent",
             "codes",
-            "the first codes: DEFLATE fills each byte from its right end",
+            "the first codes: DEFLATE fills each byte from its lowest bit",
             "RFC 1951 §3.2.6",
         ),
         0b10 => (
-            "dynamic codes: made for this block",
+            "dynamic codes: made for this block, and sent in a table",
             "table",
-            "the table of its codes: DEFLATE fills each byte from its right end",
+            "the table of codes: DEFLATE fills each byte from its lowest bit",
             "RFC 1951 §3.2.7",
         ),
-        _ => ("no type: this is not DEFLATE", "unknown", "nobody can tell", "RFC 1951 §3.2.3"),
+        _ => ("reserved: this isn't DEFLATE", "unknown", "undefined", "RFC 1951 §3.2.3"),
     };
     Block { how, behind, begins, section }
 }
 
-/// What it inflates to, and in words.
-fn told(
+/// What it inflates to, and a description.
+fn described(
     header: &Header,
     context: Context,
     found: &Found,
@@ -104,7 +106,7 @@ fn told(
     shown: &[u8],
 ) -> (String, String) {
     let Some(inflated) = &found.inflated else {
-        let meaning = "compressed; built without its feature `deflate`, this can not look inside";
+        let meaning = "compressed; a build without the feature `deflate` can't inflate it";
         return (hex(shown, 16), meaning.into());
     };
     let value = match context.inside {
@@ -115,16 +117,18 @@ fn told(
     let mut meaning = format!("{length} bytes that inflate to {}", inflated.length);
     match found.spoilt {
         Some(why) => meaning += why,
-        None if header.fin => meaning += ", with 00 00 ff ff put back behind them",
+        None if header.fin => meaning += ", with 00 00 ff ff appended again",
         None => {}
     }
     if found.begins && found.remembered > 0 {
         let remembered = found.remembered;
-        meaning += &format!("; they may repeat the last {remembered} bytes of earlier messages");
+        meaning += &format!("; they may refer to the last {remembered} bytes of earlier messages");
     }
     if let Some(wrong) = &found.wrong {
         meaning += &match wrong.byte {
-            Some(byte) => format!("; bad byte {byte:02x} at {} of that: {}", wrong.at, wrong.why()),
+            Some(byte) => {
+                format!("; bad byte {byte:02x} at offset {} of those: {}", wrong.at, wrong.why())
+            }
             None => format!("; {}", wrong.why()),
         };
     }

@@ -1,0 +1,172 @@
+//! Explains bytes that you give it, and shows the lines of source that decide about them.
+//!
+//! run: cargo run --example explain -- [OPTIONS] [BYTES | FILE | -]
+//! expect: client → server, byte 0: text, 5 bytes, masked
+//! next: playground, where the same is shown of your browser's bytes
+//!
+//! ```text
+//! BYTES       hexadecimal digits, '81 05 48 65 6c 6c 6f', and text in quotes,
+//!             'client "GET / HTTP/1.1\r\n"'; see src/explain/saved.rs
+//! FILE        a conversation that the playground has saved, or raw bytes
+//! -           the same from standard input
+//!
+//! --from END  client or server: who has sent the bytes, if they don't say it
+//! --deflate   the frames are compressed (permessage-deflate)
+//! --code      also show the lines of source that decide about each field
+//! --walk      also show the way of each frame and head through the source
+//! --pictures  also draw the bits
+//! ```
+//!
+//! Without bytes it explains the RFC's own example.
+
+#[path = "shared/help.rs"]
+mod help;
+
+use std::io::{IsTerminal, Read, stdin, stdout};
+use std::process::ExitCode;
+
+use ws101::explain::annotation::{Annotation, What};
+use ws101::explain::heads::Settings;
+use ws101::explain::print::{Style, annotation, wrap};
+use ws101::explain::saved::{self, Turn};
+use ws101::explain::source::walk::steps;
+use ws101::explain::source::{Anchor, links};
+use ws101::frames::header::Role;
+use ws101::handshake::deflate_params::DeflateParams;
+
+/// The masked Hello of RFC 6455 §5.7.
+const HELLO: &str = "81 85 37 fa 21 3d 7f 9f 4d 51 58";
+/// More input than this isn't read.
+const MOST_READ: u64 = 16 << 20;
+
+#[derive(Default)]
+struct Options {
+    from: Option<Role>,
+    deflate: bool,
+    code: bool,
+    walk: bool,
+    pictures: bool,
+    input: Vec<String>,
+}
+
+fn main() -> ExitCode {
+    help::print_if_asked(include_str!("explain.rs"));
+    let options = match options(std::env::args().skip(1)) {
+        Ok(options) => options,
+        Err(why) => return fail(&why),
+    };
+    let turns = match turns(&options) {
+        Ok(turns) => turns,
+        Err(why) => return fail(&why),
+    };
+    let deflate = options.deflate.then(DeflateParams::default);
+    let colour = stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    let style = Style { colour, pictures: options.pictures };
+    for told in saved::explain(&turns, &Settings::default(), deflate) {
+        println!("{}", annotation(&told, "", style));
+        if options.walk {
+            print_walk(&told);
+        }
+        if options.code {
+            print_code(&told);
+        }
+    }
+    ExitCode::SUCCESS
+}
+
+fn fail(why: &str) -> ExitCode {
+    eprintln!("explain: {why} (--help says how to use it)");
+    ExitCode::FAILURE
+}
+
+fn options(arguments: impl Iterator<Item = String>) -> Result<Options, String> {
+    let mut options = Options::default();
+    let mut arguments = arguments;
+    while let Some(argument) = arguments.next() {
+        match argument.as_str() {
+            "--from" => {
+                options.from = match arguments.next().as_deref() {
+                    Some("client") => Some(Role::Client),
+                    Some("server") => Some(Role::Server),
+                    _ => return Err("after --from comes client or server".into()),
+                }
+            }
+            "--deflate" => options.deflate = true,
+            "--code" => options.code = true,
+            "--walk" => options.walk = true,
+            "--pictures" => options.pictures = true,
+            option if option.starts_with("--") => return Err(format!("there is no {option}")),
+            _ => options.input.push(argument),
+        }
+    }
+    Ok(options)
+}
+
+/// The bytes to explain, and who sends them.
+fn turns(options: &Options) -> Result<Vec<Turn>, String> {
+    let mut turns = match options.input.as_slice() {
+        [] if stdin().is_terminal() => saved::parse(HELLO)?,
+        [] => match read(stdin())? {
+            bytes if bytes.is_empty() => saved::parse(HELLO)?,
+            bytes => turns_of(bytes)?,
+        },
+        [dash] if dash == "-" => turns_of(read(stdin())?)?,
+        words => match saved::parse(&words.join(" ")) {
+            Ok(turns) => turns,
+            Err(why) => match std::fs::File::open(&words[0]) {
+                Ok(file) if words.len() == 1 => turns_of(read(file)?)?,
+                _ => return Err(format!("no file of that name, and no bytes: {why}")),
+            },
+        },
+    };
+    if let Some(from) = options.from {
+        turns = vec![(from, turns.into_iter().flat_map(|turn| turn.1).collect())];
+    }
+    if turns.is_empty() { Err("there are no bytes to explain".into()) } else { Ok(turns) }
+}
+
+fn read(input: impl Read) -> Result<Vec<u8>, String> {
+    let mut bytes = Vec::new();
+    input.take(MOST_READ).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
+    Ok(bytes)
+}
+
+/// The turns of a saved conversation; or else the bytes themselves, as one end has sent them.
+fn turns_of(bytes: Vec<u8>) -> Result<Vec<Turn>, String> {
+    match str::from_utf8(&bytes).map(saved::parse) {
+        Ok(Err(why)) if !saved::begins_with_head(&bytes) => Err(why),
+        Ok(Ok(turns)) => Ok(turns),
+        _ => Ok(vec![(saved::sender(&bytes), bytes)]),
+    }
+}
+
+/// The way through the source, with the values.
+fn print_walk(told: &Annotation) {
+    for (number, step) in steps(told).iter().enumerate() {
+        let mark = if step.is_wrong { '!' } else { ' ' };
+        let Anchor { file, function, .. } = step.anchor;
+        println!(" {mark}{:>2}  src/{file}: {function}", number + 1);
+        wrap(&step.says, 70, 70).iter().for_each(|line| println!("        {line}"));
+    }
+    println!();
+}
+
+/// The deciding lines of each field, each place once.
+fn print_code(told: &Annotation) {
+    let mut shown: Vec<&str> = Vec::new();
+    let fields = told.spans.iter().map(|span| (span.field.as_str(), links::of_span(told, span)));
+    let verdict = links::of_verdict(told).map(|place| ("verdict", Some(place)));
+    for (field, anchor) in fields.chain(verdict) {
+        let Some(anchor) = anchor.filter(|anchor| !shown.contains(&anchor.id)) else { continue };
+        shown.push(anchor.id);
+        let passage = match anchor.passage() {
+            Ok(passage) if told.what != What::Unread => passage,
+            _ => continue,
+        };
+        println!("  {field}: src/{}, {}", anchor.file, anchor.function);
+        for line in passage.lines.iter().filter(|line| line.is_marked) {
+            println!("  {:>5} | {}", line.number, line.text);
+        }
+        println!();
+    }
+}

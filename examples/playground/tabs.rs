@@ -1,0 +1,168 @@
+//! Who is here: the open pages, each with its lens and its wire.
+//!
+//! ```text
+//! page ── lens ──► Lens: what the page is told, and its ticket
+//!      └─ wire ──► Line: the connection that is looked at; its request names the ticket
+//! ```
+
+use std::collections::HashMap;
+use std::io;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+use ws101::explain::json::{array, object, string};
+use ws101::{Error, Outbox, PreparedMessage, Request, Result, Sender, WebSocket};
+
+use crate::backlog::Backlog;
+use crate::line::Line;
+
+/// How many messages may wait for a slow tab.
+const WIRE_BOUND: usize = 48;
+
+/// All pages that are open.
+#[derive(Default)]
+pub struct Tabs {
+    lenses: Mutex<HashMap<String, Arc<Lens>>>,
+    next: AtomicU64,
+}
+
+/// A page: what it is told through its lens, and the wire that it talks on.
+pub struct Lens {
+    pub number: u64,
+    backlog: Backlog,
+    sender: Sender,
+    /// The connection that is looked at. It may end at any time.
+    pub line: Mutex<Weak<Line>>,
+    wire: Mutex<Option<Wire>>,
+    /// The pause before each write on the wire, in milliseconds.
+    pub pause: AtomicU64,
+}
+
+/// A wire that is open.
+struct Wire {
+    id: u64,
+    outbox: Outbox,
+    sender: Sender,
+}
+
+pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Lens {
+    fn new(number: u64, ws: &WebSocket) -> io::Result<Lens> {
+        let sender = ws.sender();
+        let of_thread = sender.clone();
+        Ok(Lens {
+            number,
+            backlog: Backlog::new(move |text| of_thread.send(text).is_ok())?,
+            sender,
+            line: Mutex::new(Weak::new()),
+            wire: Mutex::default(),
+            pause: AtomicU64::new(0),
+        })
+    }
+
+    /// Tells the page something. A page that doesn't read is let go, so that nothing piles up.
+    pub fn tell(&self, about: &str, mut fields: Vec<(&str, String)>) {
+        fields.insert(0, ("about", string(about)));
+        if !self.backlog.put(object(&fields)) {
+            self.sender.abort();
+        }
+    }
+
+    /// Sends bytes on the wire as they are, past all checks.
+    pub fn inject(&self, bytes: &[u8]) -> Result<()> {
+        let line = lock(&self.line).upgrade().ok_or(Error::Closed)?;
+        Ok(line.inject(bytes)?)
+    }
+
+    /// The sending side of the wire.
+    pub fn wire(&self) -> Result<Sender> {
+        let wire = lock(&self.wire);
+        wire.as_ref().map(|wire| wire.sender.clone()).ok_or(Error::Closed)
+    }
+
+    fn set_wire(&self, ws: &WebSocket) -> Result<()> {
+        let wire = Wire { id: ws.id(), outbox: ws.outbox(WIRE_BOUND)?, sender: ws.sender() };
+        *lock(&self.wire) = Some(wire);
+        Ok(())
+    }
+
+    /// A wire has ended. The page may have opened another one meanwhile, which stays.
+    fn unset_wire(&self, ws: &WebSocket) {
+        let mut wire = lock(&self.wire);
+        if wire.as_ref().is_some_and(|wire| wire.id == ws.id()) {
+            *wire = None;
+        }
+    }
+}
+
+impl Tabs {
+    /// A page has opened its lens. Its ticket is what its wire's request has to name.
+    pub fn enter(&self, ws: &WebSocket, ticket: &str) -> Result<Arc<Lens>> {
+        let lens = Arc::new(Lens::new(self.next.fetch_add(1, Relaxed) + 1, ws)?);
+        lock(&self.lenses).insert(ticket.to_owned(), lens.clone());
+        Ok(lens)
+    }
+
+    /// A page has gone.
+    pub fn leave(&self, ticket: &str) {
+        lock(&self.lenses).remove(ticket);
+        self.tell_all();
+    }
+
+    /// The lens that the request for a wire names.
+    pub fn lens(&self, request: &Request) -> Option<Arc<Lens>> {
+        let ticket = request.query()?.strip_prefix("ticket=")?;
+        lock(&self.lenses).get(ticket).cloned()
+    }
+
+    /// A wire has opened: it belongs to the lens that its request names.
+    pub fn open_wire(&self, ws: &WebSocket) -> Result<Option<Arc<Lens>>> {
+        let Some(lens) = self.lens(ws.request()) else { return Ok(None) };
+        lens.set_wire(ws)?;
+        self.tell_all();
+        Ok(Some(lens))
+    }
+
+    /// A wire has ended.
+    pub fn close_wire(&self, ws: &WebSocket, lens: &Lens) {
+        lens.unset_wire(ws);
+        self.tell_all();
+    }
+
+    /// Tells every page which pages are open.
+    pub fn tell_all(&self) {
+        let lenses = lock(&self.lenses);
+        let mut all: Vec<&Arc<Lens>> = lenses.values().collect();
+        all.sort_by_key(|lens| lens.number);
+        let tab = |lens: &&Arc<Lens>| {
+            let pause = lens.pause.load(Relaxed).to_string();
+            let open = lock(&lens.wire).is_some().to_string();
+            object(&[("number", lens.number.to_string()), ("pause", pause), ("open", open)])
+        };
+        let tabs = array(all.iter().map(tab));
+        all.iter().for_each(|lens| lens.tell("tabs", vec![("tabs", tabs.clone())]));
+    }
+
+    /// Sends a text on every wire. A wire whose page is too slow is dropped, and all pages are told.
+    pub fn say(&self, text: &str) {
+        let message = PreparedMessage::new(text);
+        let lenses = lock(&self.lenses);
+        for lens in lenses.values() {
+            let wire = lock(&lens.wire);
+            let Some(wire) = wire.as_ref() else { continue };
+            if let Err(Error::WriteTimeout) = wire.outbox.try_send(&message) {
+                wire.outbox.abort();
+                let note = format!(
+                    "Tab {} reads too slowly: {WIRE_BOUND} messages waited for it, so the server \
+                     dropped its wire. No other tab had to wait.",
+                    lens.number
+                );
+                let note = string(&note);
+                lenses.values().for_each(|lens| lens.tell("note", vec![("text", note.clone())]));
+            }
+        }
+    }
+}

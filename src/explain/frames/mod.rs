@@ -1,0 +1,363 @@
+//! Frames, bit by bit, as they arrive: bytes in any pieces in, annotations out.
+//!
+//! ```text
+//! bytes ─► Header::parse ─► header_bits ──────────┐
+//!    └─► unmasked ─► payload_decoder ─► payload ──┴─► Annotation: title, spans, payload, verdict
+//! ```
+//!
+//! Rules of this file:
+//! - It asks [`Header::parse`], [`PayloadDecoder`] and [`Close::parse`] in the order in which
+//!   [`Decoder`](crate::frames::decoder::Decoder) asks them. A test compares the two.
+//! - Memory is bounded: of a long payload, the first bytes are kept and the rest is counted.
+//! - A frame is reported when it has arrived, a broken one too. So the pieces in which bytes arrive
+//!   change nothing.
+//! - After a violation or a Close, bytes are counted and not taken apart.
+
+pub mod compressed;
+pub mod header_bits;
+pub mod payload;
+pub mod payload_decoder;
+
+use self::header_bits::{Meanings, header_spans};
+use self::payload::spans as payload_spans;
+use self::payload_decoder::{Context, Found, PayloadDecoder};
+use super::annotation::{Annotation, Run, SHOWN, Verdict, What};
+use crate::frames::assembler::Bounds;
+use crate::frames::close::Close;
+use crate::frames::header::{Header, MAX_HEADER, OPCODE, Opcode, Role, header_length};
+use crate::frames::mask;
+use crate::frames::violation::Violation;
+use crate::handshake::deflate_params::DeflateParams;
+
+/// The frames of one direction.
+#[derive(Debug)]
+pub struct Frames {
+    from: Role,
+    decoder: PayloadDecoder,
+    /// An extension that isn't known here may use the reserved bits.
+    unknown_extension: bool,
+    /// The unfinished message is coded by that extension.
+    opaque: bool,
+    /// How many bytes came before the frame that is arriving.
+    start: u64,
+    /// The bytes of the header, as far as it has arrived.
+    head: Vec<u8>,
+    state: State,
+}
+
+#[derive(Debug)]
+enum State {
+    /// A header is arriving.
+    Header,
+    /// The rest of a header that breaks this rule is arriving.
+    BrokenHeader(Violation),
+    /// A payload is arriving.
+    Payload(Box<Frame>),
+    /// After a violation or a Close.
+    Ended(Run),
+}
+
+/// A frame whose payload is arriving.
+#[derive(Debug)]
+struct Frame {
+    header: Header,
+    context: Context,
+    /// How many bytes of the payload have arrived.
+    arrived: u64,
+    /// The first bytes of the frame, as they were sent.
+    bytes: Vec<u8>,
+    /// The first bytes of the payload, unmasked.
+    payload: Vec<u8>,
+    /// The rule that the payload breaks.
+    broken: Option<Violation>,
+}
+
+impl Frames {
+    /// The frames of this sender, which begin at byte `start` of its direction.
+    pub fn new(from: Role, start: u64, bounds: Bounds) -> Frames {
+        Frames {
+            from,
+            decoder: PayloadDecoder::new(from.other(), bounds),
+            unknown_extension: false,
+            opaque: false,
+            start,
+            head: Vec::new(),
+            state: State::Header,
+        }
+    }
+
+    /// Both ends have agreed to compress with these parameters.
+    pub fn agree(&mut self, params: DeflateParams) {
+        self.decoder.agree(params);
+    }
+
+    /// Both ends have agreed on an extension that isn't known here.
+    pub fn agree_on_unknown(&mut self) {
+        self.unknown_extension = true;
+    }
+
+    /// Whether nothing has arrived yet.
+    pub fn is_untouched(&self) -> bool {
+        matches!(self.state, State::Header) && self.head.is_empty()
+    }
+
+    /// Takes the next bytes, and reports each frame that they complete.
+    pub fn push(&mut self, mut bytes: &[u8], report: &mut dyn FnMut(Annotation)) {
+        while !bytes.is_empty() {
+            let count = match &mut self.state {
+                State::Header => self.take_header(bytes, report),
+                State::BrokenHeader(_) => self.take_broken_header(bytes, report),
+                State::Payload(_) => self.take_payload(bytes, report),
+                State::Ended(run) => {
+                    run.push(bytes, report);
+                    bytes.len()
+                }
+            };
+            bytes = &bytes[count..];
+        }
+    }
+
+    /// The stream has ended: reports what is incomplete.
+    pub fn end(&mut self, report: &mut dyn FnMut(Annotation)) {
+        match std::mem::replace(&mut self.state, State::Header) {
+            State::Ended(mut run) => {
+                run.end(report);
+                self.state = State::Ended(run);
+                return;
+            }
+            State::Payload(frame) => {
+                let missing = frame.header.length - frame.arrived;
+                let missing = format!("{missing} of {} bytes of payload", frame.header.length);
+                let verdict = frame.broken.map_or(Verdict::Missing(missing), Verdict::Broken);
+                self.report(*frame, verdict, report);
+            }
+            State::BrokenHeader(broken) => self.report_broken_header(broken, report),
+            State::Header if !self.head.is_empty() => {
+                let missing = match self.head.get(1) {
+                    Some(&second) => header_length(second) - self.head.len(),
+                    None => 1,
+                };
+                let missing = format!("at least {missing} bytes of the header");
+                let title = "a frame, incomplete in its header".into();
+                self.report_header(title, Verdict::Missing(missing), report);
+            }
+            State::Header => {}
+        }
+        self.end_reading();
+    }
+
+    /// Takes bytes of a header and returns how many.
+    fn take_header(&mut self, bytes: &[u8], report: &mut dyn FnMut(Annotation)) -> usize {
+        for (index, &byte) in bytes.iter().enumerate() {
+            self.head.push(byte);
+            match self.begin_frame() {
+                Ok(None) => {}
+                Ok(Some((header, context))) => {
+                    self.enter(header, context, report);
+                    return index + 1;
+                }
+                Err(violation) => {
+                    self.state = State::BrokenHeader(violation);
+                    self.take_broken_header(&[], report);
+                    return index + 1;
+                }
+            }
+        }
+        bytes.len()
+    }
+
+    /// Judges the header as far as it has arrived. Once it is whole, the frame begins.
+    fn begin_frame(&mut self) -> Result<Option<(Header, Context)>, Violation> {
+        let mut head = [0; MAX_HEADER];
+        head[..self.head.len()].copy_from_slice(&self.head);
+        let meanings = self.meanings();
+        let opcode = Opcode::parse(head[0])?;
+        let begins = matches!(opcode, Opcode::Text | Opcode::Binary);
+        let is_opaque = meanings.unknown && head[0] & meanings.unexplained() != 0;
+        if meanings.unknown {
+            head[0] &= !meanings.unexplained();
+        }
+        if begins && is_opaque {
+            // §9.2: an extension may change the payload, so a text need not be UTF-8 any more.
+            head[0] = head[0] & !OPCODE | Opcode::Binary as u8;
+        }
+        let begun = self.decoder.begin(&head[..self.head.len()])?;
+        let Some(header) = begun else { return Ok(None) };
+        if begins {
+            self.opaque = is_opaque;
+        }
+        let context = Context { opaque: self.opaque, ..self.decoder.context() };
+        Ok(Some((Header { opcode, ..header }, context)))
+    }
+
+    fn meanings(&self) -> Meanings {
+        Meanings { deflate: self.decoder.rsv1_has_meaning(), unknown: self.unknown_extension }
+    }
+
+    /// Takes what is left of a broken header, because the picture shows all of it.
+    fn take_broken_header(&mut self, bytes: &[u8], report: &mut dyn FnMut(Annotation)) -> usize {
+        let State::BrokenHeader(violation) = self.state else { return 0 };
+        let mut taken = 0;
+        loop {
+            let is_whole =
+                self.head.get(1).is_some_and(|&second| self.head.len() == header_length(second));
+            if is_whole {
+                self.report_broken_header(violation, report);
+                self.end_reading();
+                return taken;
+            }
+            let Some(&byte) = bytes.get(taken) else { return taken };
+            self.head.push(byte);
+            taken += 1;
+        }
+    }
+
+    /// The header is whole.
+    fn enter(&mut self, header: Header, context: Context, report: &mut dyn FnMut(Annotation)) {
+        let (bytes, payload) = (self.head.clone(), Vec::new());
+        let frame = Frame { header, context, arrived: 0, bytes, payload, broken: None };
+        self.state = State::Payload(Box::new(frame));
+        if header.length == 0 {
+            self.take_payload(&[], report);
+        }
+    }
+
+    /// Takes bytes of a payload and returns how many.
+    fn take_payload(&mut self, bytes: &[u8], report: &mut dyn FnMut(Annotation)) -> usize {
+        let state = std::mem::replace(&mut self.state, State::Header);
+        let State::Payload(mut frame) = state else { return 0 };
+        let missing = usize::try_from(frame.header.length - frame.arrived).unwrap_or(usize::MAX);
+        let piece = &bytes[..missing.min(bytes.len())];
+        let room = SHOWN.saturating_sub(frame.bytes.len()).min(piece.len());
+        frame.bytes.extend_from_slice(&piece[..room]);
+        self.decode(&mut frame, piece, room);
+        if frame.arrived < frame.header.length {
+            self.state = State::Payload(frame);
+            return piece.len();
+        }
+        let verdict = match frame.broken.map_or_else(|| self.finish(&frame), Err) {
+            Ok(()) => Verdict::Fine,
+            Err(violation) => Verdict::Broken(violation),
+        };
+        let is_last = matches!(verdict, Verdict::Broken(_)) || frame.header.opcode == Opcode::Close;
+        self.report(*frame, verdict, report);
+        if is_last {
+            self.end_reading();
+        }
+        piece.len()
+    }
+
+    /// Decodes a piece of payload as the protocol does, and keeps its first `room` bytes.
+    fn decode(&mut self, frame: &mut Frame, piece: &[u8], room: usize) {
+        let mut plain = [0; 4096];
+        let mut kept = room;
+        for part in piece.chunks(plain.len()) {
+            let plain = &mut plain[..part.len()];
+            plain.copy_from_slice(part);
+            if let Some(key) = frame.header.mask {
+                mask::apply(key, frame.arrived, plain);
+            }
+            frame.arrived += part.len() as u64;
+            let keep = kept.min(plain.len());
+            frame.payload.extend_from_slice(&plain[..keep]);
+            kept -= keep;
+            if frame.broken.is_none() && !frame.header.opcode.is_control() {
+                frame.broken = self.decoder.decode(plain).err();
+            }
+        }
+    }
+
+    /// The payload is whole.
+    fn finish(&mut self, frame: &Frame) -> Result<(), Violation> {
+        match frame.header.opcode {
+            Opcode::Close => Close::parse(&frame.payload).map(drop),
+            Opcode::Ping | Opcode::Pong => Ok(()),
+            Opcode::Text | Opcode::Binary | Opcode::Continuation => {
+                self.decoder.finish(&frame.header)
+            }
+        }
+    }
+
+    fn end_reading(&mut self) {
+        self.state = State::Ended(Run::new(self.from, What::Unread, self.start));
+    }
+
+    fn report(&mut self, frame: Frame, verdict: Verdict, report: &mut dyn FnMut(Annotation)) {
+        let Frame { header, context, arrived, bytes, payload, .. } = frame;
+        let found = self.decoder.take_found();
+        let mut spans = header_spans(&self.head, self.meanings(), Some(header.length));
+        let at = self.head.len() as u64;
+        spans.extend(payload_spans(&header, context, &found, at, arrived, &payload));
+        let (title, length) = (title(&header, context, &found, &verdict), at + arrived);
+        let (from, start) = (self.from, self.start);
+        self.head.clear();
+        self.start += length;
+        report(Annotation {
+            from,
+            what: What::Frame,
+            start,
+            length,
+            title,
+            bytes,
+            payload,
+            inflated: found.inflated,
+            spans,
+            verdict,
+        });
+    }
+
+    fn report_broken_header(&mut self, broken: Violation, report: &mut dyn FnMut(Annotation)) {
+        let title = format!("a broken frame: {}", broken.reason());
+        self.report_header(title, Verdict::Broken(broken), report);
+    }
+
+    /// Reports a header without a payload.
+    fn report_header(
+        &mut self,
+        title: String,
+        verdict: Verdict,
+        report: &mut dyn FnMut(Annotation),
+    ) {
+        let bytes = std::mem::take(&mut self.head);
+        let spans = header_spans(&bytes, self.meanings(), length_in(&verdict));
+        let (from, start, length) = (self.from, self.start, bytes.len() as u64);
+        self.start += length;
+        report(Annotation {
+            from,
+            what: What::Frame,
+            start,
+            length,
+            title,
+            bytes,
+            payload: Vec::new(),
+            inflated: None,
+            spans,
+            verdict,
+        });
+    }
+}
+
+/// The length that a violation is about.
+fn length_in(verdict: &Verdict) -> Option<u64> {
+    match verdict {
+        Verdict::Broken(Violation::LengthNotMinimal(n) | Violation::LengthTopBit(n)) => Some(*n),
+        _ => None,
+    }
+}
+
+/// `text, 5 bytes, masked`, as in the log, and perhaps a note.
+fn title(header: &Header, context: Context, found: &Found, verdict: &Verdict) -> String {
+    let of = match (header.opcode, context.inside) {
+        (Opcode::Continuation, Some(kind)) if !context.opaque => {
+            format!(", of a {} message", kind.opcode())
+        }
+        _ => String::new(),
+    };
+    let note = match (verdict, &found.inflated) {
+        (Verdict::Broken(violation), _) => format!(": broken, {}", violation.reason()),
+        (Verdict::Missing(_), _) => ": incomplete".into(),
+        (_, Some(inflated)) => format!(": {} bytes inflated", inflated.length),
+        _ => String::new(),
+    };
+    format!("{header}{of}{note}")
+}

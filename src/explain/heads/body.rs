@@ -1,0 +1,207 @@
+//! Where the body of a plain HTTP message ends, so that the next head on the connection is found.
+//!
+//! ```text
+//! Content-Length: 5      5 bytes                                           RFC 9112 §6.2
+//! Transfer-Encoding      size CRLF data CRLF .. 0 CRLF trailers CRLF       RFC 9112 §7.1
+//! neither                a request has no body; a response goes on to the end of the stream
+//! ```
+//!
+//! Nothing is judged here. A message whose length can't be found out has a body up to the end of the
+//! stream (RFC 9112 §6).
+
+use crate::handshake::client::status_of;
+use crate::http::head::Head;
+
+/// The longest line of a chunked body that is read: a size, or a trailer.
+const LONGEST_LINE: usize = 4096;
+
+/// The rest of a body.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Body {
+    /// This many bytes.
+    Length(u64),
+    /// Chunks, each with its size.
+    Chunked(Chunks),
+    /// Everything up to the end of the stream.
+    UntilEnd,
+}
+
+/// What comes next in a chunked body.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Chunks {
+    /// A line with the size of a chunk, of which these bytes have arrived.
+    Size(Vec<u8>),
+    /// This many bytes of data, and then CR LF.
+    Data(u64),
+    /// A line of the trailers; how many bytes of it have arrived. An empty one ends the body.
+    Trailer(usize),
+}
+
+impl Body {
+    /// The body of a request.
+    pub fn of_request(head: &Head) -> Body {
+        Body::announced(head).unwrap_or(Body::Length(0))
+    }
+
+    /// The body of a response to a request with this method.
+    pub fn of_response(head: &Head, method: &str) -> Body {
+        let status = status_of(head.first_line());
+        match (method, status) {
+            // RFC 9110 §6.4.1: these responses have no body, whatever their fields say.
+            ("HEAD", Some(_)) | (_, Some(204 | 304)) => Body::Length(0),
+            (_, Some(_)) => Body::announced(head).unwrap_or(Body::UntilEnd),
+            (_, None) => Body::UntilEnd,
+        }
+    }
+
+    /// The body that the fields of a head announce.
+    fn announced(head: &Head) -> Option<Body> {
+        if head.header("Transfer-Encoding").is_some() {
+            let is_chunked = head.list("Transfer-Encoding").last()?.eq_ignore_ascii_case("chunked");
+            return Some(if is_chunked { Body::Chunked(Chunks::begin()) } else { Body::UntilEnd });
+        }
+        let length = head.headers("Content-Length");
+        let first = length.first()?;
+        let is_number = first.bytes().all(|byte| byte.is_ascii_digit());
+        let length = first.parse().ok().filter(|_| is_number && length.len() == 1);
+        Some(length.map_or(Body::UntilEnd, Body::Length))
+    }
+
+    /// Takes the bytes that belong to the body, and returns how many.
+    pub fn take(&mut self, bytes: &[u8]) -> usize {
+        match self {
+            Body::UntilEnd => bytes.len(),
+            Body::Length(left) => {
+                let count = bytes.len().min(usize::try_from(*left).unwrap_or(usize::MAX));
+                *left -= count as u64;
+                count
+            }
+            Body::Chunked(_) => {
+                let mut count = 0;
+                while let (Body::Chunked(chunks), false) = (&mut *self, count == bytes.len()) {
+                    let (taken, next) = chunks.take(&bytes[count..]);
+                    count += taken;
+                    next.into_iter().for_each(|next| *self = next);
+                }
+                match self {
+                    Body::Chunked(_) | Body::Length(_) => count,
+                    Body::UntilEnd => bytes.len(),
+                }
+            }
+        }
+    }
+
+    /// Whether the body has ended.
+    pub fn is_whole(&self) -> bool {
+        *self == Body::Length(0)
+    }
+}
+
+impl Chunks {
+    fn begin() -> Chunks {
+        Chunks::Size(Vec::new())
+    }
+
+    /// Takes some bytes: how many, and what comes after the chunks, if they have ended.
+    fn take(&mut self, bytes: &[u8]) -> (usize, Option<Body>) {
+        let line = bytes.iter().position(|&byte| byte == b'\n').map(|end| end + 1);
+        let in_line = line.unwrap_or(bytes.len());
+        match self {
+            Chunks::Size(begun) => {
+                begun.extend_from_slice(&bytes[..in_line.min(LONGEST_LINE + 1)]);
+                match (line, begun.len() > LONGEST_LINE) {
+                    (_, true) => (in_line, Some(Body::UntilEnd)),
+                    (None, false) => (in_line, None),
+                    (Some(_), false) => match size(begun) {
+                        None => (in_line, Some(Body::UntilEnd)),
+                        Some(0) => {
+                            *self = Chunks::Trailer(0);
+                            (in_line, None)
+                        }
+                        Some(size) => {
+                            *self = Chunks::Data(size.saturating_add(2));
+                            (in_line, None)
+                        }
+                    },
+                }
+            }
+            Chunks::Data(left) => {
+                let count = bytes.len().min(usize::try_from(*left).unwrap_or(usize::MAX));
+                *left -= count as u64;
+                if *left == 0 {
+                    *self = Chunks::begin();
+                }
+                (count, None)
+            }
+            Chunks::Trailer(begun) => {
+                *begun += in_line;
+                let ended = line.is_some() && *begun <= 2;
+                if line.is_some() {
+                    *begun = 0;
+                }
+                (in_line, ended.then_some(Body::Length(0)))
+            }
+        }
+    }
+}
+
+/// The size that a line announces, without its extensions.
+fn size(line: &[u8]) -> Option<u64> {
+    let digits = line.split(|&byte| byte == b';').next()?.trim_ascii();
+    let is_number = !digits.is_empty() && digits.iter().all(u8::is_ascii_hexdigit);
+    u64::from_str_radix(str::from_utf8(digits).ok()?, 16).ok().filter(|_| is_number)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn head(fields: &str) -> Head {
+        Head::parse(format!("HTTP/1.1 200 OK\r\n{fields}\r\n").as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn a_body_ends_at_the_same_byte_in_whatever_pieces_it_comes() {
+        let chunks = b"4;a=b\r\nWiki\r\nA\r\n0123456789\r\n0\r\nX: y\r\n\r\n".as_slice();
+        for (fields, body) in [
+            ("Content-Length: 5\r\n", b"Hello".as_slice()),
+            ("Transfer-Encoding: chunked\r\n", chunks),
+            ("Transfer-Encoding: gzip, chunked\r\n", b"0\r\n\r\n"),
+        ] {
+            let bytes = [body, b"HTTP/1.1 "].concat();
+            for cut in 0..=bytes.len() {
+                let mut rest = Body::of_response(&head(fields), "GET");
+                let mut taken = rest.take(&bytes[..cut]);
+                assert_eq!(taken, cut.min(body.len()), "{fields}, cut at {cut}");
+                taken += rest.take(&bytes[taken..]);
+                assert_eq!((taken, rest.is_whole()), (body.len(), true), "{fields}, cut at {cut}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_message_of_unknown_length_goes_on_to_the_end() {
+        for fields in [
+            "",
+            "Content-Length: -1\r\n",
+            "Content-Length: 1\r\nContent-Length: 2\r\n",
+            "Transfer-Encoding: gzip\r\n",
+        ] {
+            assert_eq!(Body::of_response(&head(fields), "GET"), Body::UntilEnd, "{fields}");
+        }
+        let mut chunks = Body::of_response(&head("Transfer-Encoding: chunked\r\n"), "GET");
+        assert_eq!(chunks.take(b"zz\r\nmore"), 8);
+        assert_eq!(chunks, Body::UntilEnd);
+        let mut chunks = Body::of_response(&head("Transfer-Encoding: chunked\r\n"), "GET");
+        assert_eq!(chunks.take(&[b'0'; 10_000]), 10_000);
+        assert_eq!(chunks, Body::UntilEnd);
+    }
+
+    #[test]
+    fn some_messages_have_no_body() {
+        assert!(Body::of_request(&head("")).is_whole());
+        assert!(Body::of_response(&head("Content-Length: 9\r\n"), "HEAD").is_whole());
+        let no_content = Head::parse(b"HTTP/1.1 204 \r\nContent-Length: 9\r\n\r\n").unwrap();
+        assert!(Body::of_response(&no_content, "GET").is_whole());
+    }
+}

@@ -1,0 +1,295 @@
+//! `Sec-WebSocket-Extensions`, parameter by parameter: what is offered, what is accepted, and why not.
+//!
+//! ```text
+//! Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits, permessage-deflate CR LF
+//! └───────────── the first name ─────────────┘└────── parameter ─────┘└──── the next name ─────┘
+//! ```
+//!
+//! Rules of this file:
+//! - [`extension::parse`] reads the list and [`DeflateParams::parse`] a parameter.
+//!   [`DeflateParams::answer`] says whether a server accepts an offer, [`deflate_params::verify`]
+//!   whether a client accepts the answer.
+//! - An invalid parameter is found by parsing each parameter alone.
+//! - The work is linear in the bytes of the line, however many offers and parameters it has.
+
+use std::collections::{BTreeSet, HashSet};
+
+use crate::explain::annotation::{Span, bits, visible};
+use crate::handshake::deflate_params::{self, DeflateConfig, DeflateParams, NAME};
+use crate::handshake::extension::{self, Extension, HEADER};
+use crate::http::head::Head;
+
+/// What a client offered.
+#[derive(Debug, Default)]
+pub struct Offers {
+    /// The valid offers to compress.
+    deflate: Vec<DeflateParams>,
+    /// For each of them, its place among all offers, counted from 1.
+    places: Vec<usize>,
+    /// How many extensions are offered, valid or not.
+    count: usize,
+    /// The names of the other extensions.
+    unknown: BTreeSet<String>,
+}
+
+/// What both ends have agreed on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Agreed {
+    /// How both compress.
+    pub deflate: Option<DeflateParams>,
+    /// Another extension is in use, which may give the reserved bits and the payloads a meaning that
+    /// isn't known here.
+    pub unknown: bool,
+}
+
+impl Offers {
+    /// The offers of a request.
+    pub fn of(head: &Head) -> Offers {
+        let mut offers = Offers::default();
+        for one in extension::parse(head).unwrap_or_default() {
+            offers.count += 1;
+            if one.name != NAME {
+                offers.unknown.insert(one.name);
+            } else if let Some(params) = DeflateParams::parse(&one, false) {
+                offers.deflate.push(params);
+                offers.places.push(offers.count);
+            }
+        }
+        offers
+    }
+
+    /// The valid offers to compress, in their order.
+    pub fn params(&self) -> &[DeflateParams] {
+        &self.deflate
+    }
+
+    /// What a response agrees to.
+    pub fn agreed(&self, head: &Head) -> Agreed {
+        let (unknown, known) = self.split(head);
+        let deflate = match known.as_slice() {
+            [one] if one.name == NAME && !self.deflate.is_empty() => {
+                DeflateParams::parse(one, true)
+            }
+            _ => None,
+        };
+        Agreed { deflate, unknown }
+    }
+
+    /// The head of a response without the extensions that were offered and aren't known here. `None`:
+    /// it names none.
+    pub fn without_unknown(&self, head: &Head) -> Option<Head> {
+        let (unknown, known) = self.split(head);
+        let is_other = |(name, _): &(&str, &str)| !name.eq_ignore_ascii_case(HEADER);
+        let mut lines = format!("{}\r\n", head.first_line());
+        for (name, value) in head.fields().filter(is_other) {
+            lines += &format!("{name}: {value}\r\n");
+        }
+        for one in known {
+            lines += &format!("{HEADER}: {}", one.name);
+            for (name, value) in one.parameters {
+                lines += &format!("; {name}");
+                value.into_iter().for_each(|value| lines += &format!("={value}"));
+            }
+            lines += "\r\n";
+        }
+        Head::parse((lines + "\r\n").as_bytes()).ok().filter(|_| unknown)
+    }
+
+    /// Whether a response names an extension that was offered and isn't known here, and all others
+    /// that it names.
+    fn split(&self, head: &Head) -> (bool, Vec<Extension>) {
+        let mut known = extension::parse(head).unwrap_or_default();
+        let count = known.len();
+        known.retain(|one| !self.unknown.contains(&one.name));
+        (known.len() < count, known)
+    }
+
+    /// The place of the offer that the response accepts, counted from 1; or what the client expected.
+    fn accepted(&self, head: &Head) -> Result<usize, &'static str> {
+        let known = self.without_unknown(head);
+        let agreed = deflate_params::verify(known.as_ref().unwrap_or(head), &self.deflate)?;
+        // Each offer is compared with the parameters alone, which are short.
+        let line = agreed.map(|params| format!("\r\n{HEADER}: {params}\r\n\r\n"));
+        let short = line.and_then(|line| Head::parse(line.as_bytes()).ok());
+        let fits = |offer: &DeflateParams| {
+            short.as_ref().is_some_and(|it| deflate_params::verify(it, &[*offer]).is_ok())
+        };
+        let index = self.deflate.iter().position(fits);
+        Ok(index.map_or(1, |index| self.places[index]))
+    }
+}
+
+/// Which head the line belongs to, and what is known about the other one.
+#[derive(Debug)]
+pub enum Bargain<'a> {
+    /// A request.
+    Offers {
+        /// How the server would compress, if that is known.
+        settings: Option<&'a DeflateConfig>,
+        /// Whether the server accepts an earlier offer.
+        is_taken: bool,
+    },
+    /// A response.
+    Answer {
+        /// The offers.
+        offers: &'a Offers,
+        /// The place of the accepted one; or what the client expected; `None` if the request isn't
+        /// known.
+        accepted: Option<Result<usize, &'static str>>,
+    },
+}
+
+impl<'a> Bargain<'a> {
+    /// A response with this head, if it has one, to a request with these offers.
+    pub fn answer(head: Option<&Head>, offers: &'a Offers, is_known: bool) -> Bargain<'a> {
+        let accepted = head.filter(|_| is_known).map(|head| offers.accepted(head));
+        Bargain::Answer { offers, accepted }
+    }
+}
+
+/// The spans of a line that starts at `at`, if it is a list of extensions.
+pub fn extension_spans(line: &[u8], at: u64, bargain: &mut Bargain) -> Option<Vec<Span>> {
+    let head = Head::parse(&[b"\r\n", line].concat()).ok().filter(|_| line.ends_with(b"\r\n"))?;
+    let (name, _) = head.fields().next().filter(|(name, _)| name.eq_ignore_ascii_case(HEADER))?;
+    let mut told = Vec::new();
+    for one in &extension::parse(&head).ok()? {
+        told.push(("extension", of_name(one, bargain)));
+        let mut earlier = HashSet::new();
+        for (name, value) in &one.parameters {
+            let is_first = earlier.insert(name.as_str());
+            let said = match one.name == NAME {
+                true => of_parameter(name, value.as_deref(), is_first, bargain),
+                false => ("a parameter of that extension".into(), "§9.1"),
+            };
+            told.push(("parameter", said));
+        }
+    }
+    let behind_name = name.len() + 1;
+    let begins = elements(line, behind_name);
+    if begins.len() != told.len() {
+        return None; // The list is empty.
+    }
+    let ends = begins.iter().copied().skip(1).chain([line.len()]);
+    let mut spans = Vec::new();
+    for ((&begin, end), (field, (meaning, section))) in begins.iter().zip(ends).zip(told) {
+        let (field, start) = if begin == 0 { (name, behind_name) } else { (field, begin) };
+        let value = visible(line[start..end].trim_ascii(), 200);
+        let value = value.trim_matches([',', ';', ' ']).to_owned();
+        let bits = bits(at + begin as u64..at + end as u64);
+        spans.push(Span { bits, field: field.into(), value, meaning, section });
+    }
+    Some(spans)
+}
+
+/// Where the names and parameters of a valid list begin: each with the separator before it, the first
+/// with the name of the header. Quoted values are tokens, so they contain no separator.
+fn elements(line: &[u8], behind_name: usize) -> Vec<usize> {
+    let (mut begins, mut is_empty) = (vec![0], true);
+    for (at, byte) in line.iter().enumerate().skip(behind_name) {
+        match byte {
+            b',' | b';' if !is_empty => {
+                begins.push(at);
+                is_empty = true;
+            }
+            b',' | b';' | b' ' | b'\t' | b'\r' | b'\n' => {}
+            _ => is_empty = false,
+        }
+    }
+    // Nothing follows the separators at the end of a line.
+    if is_empty {
+        begins.pop();
+    }
+    begins
+}
+
+/// A meaning, and the section that defines it.
+type Said = (String, &'static str);
+
+fn of_name(one: &Extension, bargain: &mut Bargain) -> Said {
+    match bargain {
+        Bargain::Offers { .. } if one.name != NAME => {
+            ("an extension; a server that doesn't know it leaves it out".into(), "§9.1")
+        }
+        Bargain::Offers { settings, is_taken } => of_offer(one, *settings, is_taken),
+        Bargain::Answer { accepted: None, .. } => {
+            ("an extension that the server accepts".into(), "§9.1")
+        }
+        Bargain::Answer { offers, .. } if offers.unknown.contains(&one.name) => {
+            ("accepted as offered; its meaning isn't known here".into(), "§9.1")
+        }
+        Bargain::Answer { accepted: Some(Err(expected)), .. } => {
+            (format!("not what was offered; expected: {expected}"), "RFC 7692 §7.1")
+        }
+        Bargain::Answer { offers, accepted: Some(Ok(place)) } => {
+            let which = match offers.count {
+                0 | 1 => "the offer".into(),
+                _ => format!("offer {place}"),
+            };
+            (format!("{which} is accepted: messages may be compressed"), "RFC 7692 §7.1")
+        }
+    }
+}
+
+fn of_offer(one: &Extension, settings: Option<&DeflateConfig>, is_taken: &mut bool) -> Said {
+    let Some(offer) = DeflateParams::parse(one, false) else {
+        let meaning = "an offer to compress with invalid parameters, which every server declines";
+        return (meaning.into(), "RFC 7692 §7.1");
+    };
+    let meaning = match settings.map(|settings| DeflateParams::answer(&offer, settings)) {
+        None => "an offer to compress; the response says whether it is accepted".into(),
+        Some(_) if *is_taken => {
+            "an offer to compress, which isn't needed: an earlier one is accepted".into()
+        }
+        Some(None) => {
+            "an offer to compress, declined: this server can't use so small a window".into()
+        }
+        Some(Some(answer)) => {
+            *is_taken = true;
+            format!("an offer to compress, which this server accepts: \"{answer}\"")
+        }
+    };
+    (meaning, "RFC 7692 §5")
+}
+
+fn of_parameter(name: &str, value: Option<&str>, is_first: bool, bargain: &Bargain) -> Said {
+    let is_answer = matches!(bargain, Bargain::Answer { .. });
+    let what = if is_answer { "answer" } else { "offer" };
+    if !is_first {
+        return (format!("named twice, which makes the {what} invalid"), "RFC 7692 §7.1");
+    }
+    let parameters = vec![(name.to_owned(), value.map(str::to_owned))];
+    let alone = Extension { name: NAME.into(), parameters };
+    let Some(params) = DeflateParams::parse(&alone, is_answer) else {
+        let meaning =
+            format!("not a parameter, or not a value, of RFC 7692: the {what} is invalid");
+        return (meaning, "RFC 7692 §7.1");
+    };
+    let bytes = |bits: u8| format!("{} bytes, 2 to the power of {bits}", 1_u32 << bits);
+    match (params, is_answer) {
+        (DeflateParams { server_no_context_takeover: true, .. }, false) => (
+            "asks the server to begin each message with an empty window".into(),
+            "RFC 7692 §7.1.1.1",
+        ),
+        (DeflateParams { server_no_context_takeover: true, .. }, true) => {
+            ("the server begins each message with an empty window".into(), "RFC 7692 §7.1.1.1")
+        }
+        (DeflateParams { client_no_context_takeover: true, .. }, _) => {
+            ("the client begins each message with an empty window".into(), "RFC 7692 §7.1.1.2")
+        }
+        (DeflateParams { server_max_window_bits: Some(bits), .. }, false) => (
+            format!("asks the server to refer back no further than {}", bytes(bits)),
+            "RFC 7692 §7.1.2.1",
+        ),
+        (DeflateParams { server_max_window_bits: Some(bits), .. }, true) => {
+            (format!("the server refers back no further than {}", bytes(bits)), "RFC 7692 §7.1.2.1")
+        }
+        (DeflateParams { client_max_window_bits: Some(_), .. }, false) if value.is_none() => (
+            "the client can use a smaller window, if the server asks for it".into(),
+            "RFC 7692 §7.1.2.2",
+        ),
+        (DeflateParams { client_max_window_bits: Some(bits), .. }, _) => {
+            (format!("the client refers back no further than {}", bytes(bits)), "RFC 7692 §7.1.2.2")
+        }
+        _ => ("a parameter".into(), "RFC 7692 §7.1"),
+    }
+}

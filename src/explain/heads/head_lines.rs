@@ -1,0 +1,126 @@
+//! What each line of a head says: one span a line, with its CR LF. A line of extensions has several.
+//!
+//! [`Head`] takes a line apart. Whether the line may be there is decided in [`heads`](super).
+
+use super::extensions::{Bargain, extension_spans};
+use super::header_glossary::purpose;
+use crate::explain::annotation::{Span, What, bits, hex, visible};
+use crate::handshake::accept_key;
+use crate::handshake::client::{is_interim, status_of};
+use crate::handshake::extension;
+use crate::http::head::Head;
+use crate::http::request::Request;
+
+/// The spans of a head. `key` is the key of the request that a response answers: empty if the request
+/// has none, `None` if the request isn't known.
+pub fn spans(what: What, bytes: &[u8], key: Option<&str>, mut bargain: Bargain) -> Vec<Span> {
+    let mut spans = Vec::new();
+    let mut interim = false;
+    let (mut at, mut is_first) = (0, true);
+    for line in bytes.split_inclusive(|&byte| byte == b'\n') {
+        let end = at + line.len() as u64;
+        let is_skipped = at == 0 && line == b"\r\n" && what == What::Request;
+        match extension_spans(line, at, &mut bargain) {
+            Some(of_line) if !is_first => spans.extend(of_line),
+            _ => {
+                let [field, value, meaning] = match is_first {
+                    _ if is_skipped => skipped_line(),
+                    true => first_line(what, line),
+                    false => field_line(line, key, interim),
+                };
+                if is_first && what == What::Response {
+                    interim = status_of(&value).is_some_and(is_interim);
+                }
+                let section = section(is_first && !is_skipped, what, &field, &value);
+                is_first &= is_skipped;
+                spans.push(Span { bits: bits(at..end), field, value, meaning, section });
+            }
+        }
+        at = end;
+    }
+    spans
+}
+
+/// Fields that a client checks in a 101.
+const OF_A_101: [&str; 3] = ["Upgrade", "Connection", "Sec-WebSocket-Protocol"];
+
+fn skipped_line() -> [String; 3] {
+    let meaning = "an empty line before a request, which the server skips";
+    ["empty line".into(), String::new(), meaning.into()]
+}
+
+fn section(is_first: bool, what: What, field: &str, value: &str) -> &'static str {
+    match (is_first, what) {
+        (true, What::Response) if is_interim(status_of(value).unwrap_or_default()) => {
+            "RFC 9110 §15.2"
+        }
+        (true, What::Response) if field == "status line" => "§4.1",
+        (true, What::Response) => "RFC 9112 §4",
+        (true, _) => "RFC 9112 §3",
+        _ if field == "end of head" || field == "empty line" => "RFC 9112 §2.2",
+        // The client has rules of its own for these.
+        (_, What::Response) if OF_A_101.iter().any(|name| name.eq_ignore_ascii_case(field)) => {
+            "§4.1"
+        }
+        _ => purpose(field).map_or("RFC 9112 §5", |(_, section)| section),
+    }
+}
+
+fn first_line(what: What, line: &[u8]) -> [String; 3] {
+    let value = visible(line.trim_ascii_end(), 200);
+    let (field, meaning) = match what {
+        What::Response => match status_of(&value) {
+            Some(101) => ("status line", "101: from now on, this connection speaks WebSocket"),
+            Some(status) if is_interim(status) => {
+                ("status line", "interim: the final response is still to come")
+            }
+            Some(_) => ("status line", "a status other than 101, so this is no WebSocket"),
+            None => ("first line", "not a status line of HTTP/1.1"),
+        },
+        _ => match Request::parse(&[line, b"\r\n"].concat()) {
+            Ok(_) => ("request line", "method, target and version, separated by single spaces"),
+            Err(refusal) if refusal.status() == 505 => {
+                ("request line", "not HTTP/1.1, the version that can upgrade to WebSocket")
+            }
+            Err(_) => ("first line", "not a request line of HTTP/1.1"),
+        },
+    };
+    [field.into(), value, meaning.into()]
+}
+
+/// What a line after the first says. [`Head`] takes it apart as a head of its own.
+fn field_line(line: &[u8], key: Option<&str>, interim: bool) -> [String; 3] {
+    if line == b"\r\n" {
+        let meaning =
+            if interim { "the final response follows" } else { "an empty line ends the head" };
+        return ["end of head".into(), "empty line".into(), meaning.into()];
+    }
+    let text = visible(line.trim_ascii_end(), 200);
+    if !line.ends_with(b"\r\n") {
+        return ["incomplete".into(), text, "a line whose end has not arrived".into()];
+    }
+    let Ok(head) = Head::parse(&[b"\r\n", line].concat()) else {
+        return ["no header".into(), text, "this line isn't `Name: value`".into()];
+    };
+    let Some((name, value)) = head.fields().next() else {
+        return ["no header".into(), text, "this line isn't `Name: value`".into()];
+    };
+    let meaning = match (name.to_ascii_lowercase().as_str(), key) {
+        ("sec-websocket-key", _) => match accept_key::decode(value) {
+            Ok(bytes) => format!("16 bytes: {}", hex(&bytes, 16)),
+            Err(why) => why,
+        },
+        ("sec-websocket-accept", Some("")) => {
+            "the request has no key, so there is nothing to accept".into()
+        }
+        ("sec-websocket-accept", Some(key)) => match accept_key::accept(key) {
+            fits if fits == value => "it fits the key: SHA-1 of key and GUID, in base64".into(),
+            expected => format!("it does not fit the key; expected: {expected}"),
+        },
+        ("sec-websocket-extensions", _) if extension::parse(&head).is_err() => {
+            "not a list of extensions: names, each with parameters after semicolons".into()
+        }
+        _ => purpose(name).map_or("not used by the handshake", |(purpose, _)| purpose).into(),
+    };
+    [visible(name.as_bytes(), 60), visible(value.as_bytes(), 400), meaning]
+}

@@ -1,0 +1,330 @@
+//! The head of a request or a response: where it ends, what its lines mean, and what is decided about
+//! it.
+//!
+//! ```text
+//! bytes ─► Scan ─► Arriving ─► request / response ─► Annotation, and what follows the head
+//!                                 │      └─► decide, verify_offers: the verdict
+//!                                 └─► head_lines ─► header_glossary, extensions: the spans
+//! ```
+//!
+//! Rules of this file:
+//! - [`Scan`] says where the head ends or which byte can't be part of one. [`decide`] judges a request
+//!   as a server does, [`ClientRequest::verify_offers`] a response as the client does.
+//! - A request that doesn't ask for a WebSocket, and its response, are plain HTTP. Their method and
+//!   status aren't judged.
+//! - An extension other than permessage-deflate is accepted if the client offered it.
+
+pub mod body;
+pub mod extensions;
+pub mod head_lines;
+pub mod header_glossary;
+
+use self::body::Body;
+use self::extensions::{Agreed, Bargain, Offers};
+use super::annotation::{Annotation, SHOWN, Span, Verdict, What};
+use crate::diagnostic::{Diagnostic, quote};
+use crate::frames::assembler::Bounds;
+use crate::frames::header::Role;
+use crate::handshake::client::{ClientRequest, HandshakeError, is_interim, status_of};
+use crate::handshake::origin::Origins;
+use crate::handshake::server::{Decision, Rules, decide};
+use crate::http::head::{Head, Scan};
+use crate::http::refusal::Refusal;
+use crate::http::request::Request;
+
+/// What the verdicts depend on, where the RFC leaves a choice.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// What the server requires of a request.
+    pub rules: Rules,
+    /// The most bytes of a head.
+    pub max_head: usize,
+    /// The most lines of a head.
+    pub max_head_lines: usize,
+    /// How large a message may become.
+    pub bounds: Bounds,
+}
+
+/// The RFC alone, with limits that only an attacker reaches.
+impl Default for Settings {
+    fn default() -> Settings {
+        Settings {
+            rules: Rules { origins: Origins::Any, ..Rules::default() },
+            max_head: 64 * 1024,
+            max_head_lines: 400,
+            bounds: Bounds { max_message: i64::MAX as u64, max_fragments: u64::MAX },
+        }
+    }
+}
+
+/// A head of which some bytes have arrived.
+#[derive(Debug)]
+pub struct Arriving {
+    start: u64,
+    scan: Scan,
+    bytes: Vec<u8>,
+}
+
+/// How a head ends.
+pub enum End {
+    /// It is whole.
+    Whole,
+    /// Its last byte can't be part of a head.
+    Bad(Refusal),
+}
+
+impl Arriving {
+    /// A head that will begin at byte `start` of its direction.
+    pub fn new(settings: &Settings, start: u64) -> Arriving {
+        let scan = Scan::new(settings.max_head, settings.max_head_lines);
+        Arriving { start, scan, bytes: Vec::new() }
+    }
+
+    /// Takes bytes up to the end of the head. Returns how many, and how the head ended, if it did.
+    pub fn push(&mut self, bytes: &[u8]) -> (usize, Option<End>) {
+        let before = self.bytes.len();
+        self.bytes.extend_from_slice(bytes);
+        let end = match self.scan.advance(&self.bytes) {
+            Ok(None) => return (bytes.len(), None),
+            Ok(Some(_)) => End::Whole,
+            Err(refusal) => End::Bad(refusal),
+        };
+        self.bytes.truncate(self.scan.scanned());
+        (self.bytes.len() - before, Some(end))
+    }
+
+    /// Where the head begins.
+    pub fn start(&self) -> u64 {
+        self.start
+    }
+
+    /// The bytes that have arrived.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+/// A request that has been read, as far as the response to it depends on it.
+#[derive(Debug)]
+pub struct Asked {
+    request: Request,
+    offers: Offers,
+}
+
+impl Asked {
+    fn new(request: Request) -> Asked {
+        let offers = Offers::of(request.head());
+        Asked { request, offers }
+    }
+
+    /// Whether the client asks for a WebSocket.
+    pub fn wants_websocket(&self) -> bool {
+        asks_for_websocket(self.request.head())
+    }
+
+    fn key(&self) -> Option<&str> {
+        self.request.header("Sec-WebSocket-Key").filter(|key| !key.is_empty())
+    }
+}
+
+fn asks_for_websocket(head: &Head) -> bool {
+    head.lists("Upgrade", "websocket")
+}
+
+/// What the client sends after its request.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Then {
+    /// A body, perhaps an empty one, and then another request.
+    Body(Body),
+    /// Frames, if the server agrees.
+    Frames,
+    /// Nothing that could be read.
+    Nothing,
+}
+
+/// Judges a request by the rules of a server. Also returns the request itself, if it could be read,
+/// and what follows it.
+pub fn request(
+    bytes: &[u8],
+    start: u64,
+    end: Option<End>,
+    rules: &Rules,
+) -> (Annotation, Option<Asked>, Then) {
+    let (mut title, mut asked, mut then) = ("a request".to_owned(), None, Then::Nothing);
+    let verdict = match end {
+        None => Verdict::Missing("the empty line that ends a head".into()),
+        Some(End::Bad(refusal)) => Verdict::Refused(refusal),
+        Some(End::Whole) => {
+            asked = Request::parse(bytes).ok().map(Asked::new);
+            then = match Head::parse(bytes) {
+                Ok(head) if asks_for_websocket(&head) && asked.is_some() => Then::Frames,
+                Ok(head) => Then::Body(Body::of_request(&head)),
+                Err(_) => Then::Nothing,
+            };
+            match judge(bytes, rules) {
+                Ok(Decision::Switch(_)) => {
+                    title = "a request for a WebSocket".into();
+                    Verdict::Fine
+                }
+                Ok(Decision::PlainHttp) => {
+                    title = "a request in plain HTTP".into();
+                    Verdict::Fine
+                }
+                Err(refusal) => {
+                    title = format!("a request, refused with {}", refusal.status());
+                    Verdict::Refused(refusal)
+                }
+            }
+        }
+    };
+    let bargain = Bargain::Offers { settings: rules.deflate.as_ref(), is_taken: false };
+    let spans = head_lines::spans(What::Request, bytes, None, bargain);
+    (annotation(Role::Client, What::Request, start, title, bytes, spans, verdict), asked, then)
+}
+
+fn judge(bytes: &[u8], rules: &Rules) -> Result<Decision, Refusal> {
+    decide(&Request::parse(bytes)?, rules)
+}
+
+/// What follows a response.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Follows {
+    /// Another response: this one was interim.
+    Response,
+    /// A body, perhaps an empty one; then another response, if the server keeps the connection open.
+    Body(Body, Keeps),
+    /// Frames, in both directions.
+    Frames(Agreed),
+}
+
+/// Whether the connection is used again after a response (RFC 9112 §9.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Keeps {
+    /// For another request.
+    Open,
+    /// The server closes it.
+    Closed,
+}
+
+/// Judges a response as the client would, and says what follows it.
+pub fn response(
+    bytes: &[u8],
+    start: u64,
+    end: Option<End>,
+    asked: Option<&Asked>,
+) -> (Annotation, Follows) {
+    let head = Head::parse_answer(bytes);
+    let is_http = bytes.starts_with(b"HTTP/");
+    let (title, follows, verdict) = match (&end, &head) {
+        (None, _) => unreadable(Verdict::Missing("the empty line that ends a head".into())),
+        (Some(End::Bad(refusal)), _) | (Some(End::Whole), Err(refusal)) => {
+            unreadable(Verdict::Rejected(HandshakeError::bad_head(refusal, is_http)))
+        }
+        (Some(End::Whole), Ok(head)) => answer(head, asked),
+    };
+    let none = Offers::default();
+    let offers = asked.map_or(&none, |asked| &asked.offers);
+    let bargain = Bargain::answer(head.ok().as_ref(), offers, asked.is_some());
+    let key = asked.map(|asked| asked.key().unwrap_or_default());
+    let spans = head_lines::spans(What::Response, bytes, key, bargain);
+    (annotation(Role::Server, What::Response, start, title, bytes, spans, verdict), follows)
+}
+
+fn unreadable(verdict: Verdict) -> (String, Follows, Verdict) {
+    ("a response".into(), Follows::Body(Body::UntilEnd, Keeps::Closed), verdict)
+}
+
+/// What a whole head answers: its title, what follows it, and whether the client accepts it.
+fn answer(head: &Head, asked: Option<&Asked>) -> (String, Follows, Verdict) {
+    let wants_websocket = asked.is_some_and(Asked::wants_websocket);
+    let method = asked.map_or("", |asked| asked.request.method());
+    let body = || Follows::Body(Body::of_response(head, method), keeps(head));
+    match status_of(head.first_line()) {
+        Some(status) if is_interim(status) => {
+            let title = format!("a response: {status}, which is interim");
+            (title, Follows::Response, Verdict::Fine)
+        }
+        Some(101) => {
+            let agreed = asked.map(|asked| asked.offers.agreed(head)).unwrap_or_default();
+            let verdict = asked.map_or(Verdict::Fine, |asked| verify(head, asked));
+            ("a response: frames follow".into(), Follows::Frames(agreed), verdict)
+        }
+        // The client asked for no WebSocket, so there is nothing to judge.
+        Some(status) if !wants_websocket => {
+            (format!("a response: {status}"), body(), Verdict::Fine)
+        }
+        status => {
+            let status = status.map_or("not HTTP".into(), |status| status.to_string());
+            let title = format!("a response: {status}, no WebSocket");
+            let verdict = match asked {
+                Some(asked) => verify(head, asked),
+                None => Verdict::Rejected(HandshakeError::not_http(quote(head.first_line()))),
+            };
+            (title, body(), verdict)
+        }
+    }
+}
+
+/// The client's verdict on a response.
+fn verify(head: &Head, asked: &Asked) -> Verdict {
+    let offered = asked.request.head().list("Sec-WebSocket-Protocol");
+    let ask = ClientRequest {
+        subprotocols: offered.into_iter().map(str::to_owned).collect(),
+        ..ClientRequest::default()
+    };
+    let is_101 = status_of(head.first_line()) == Some(101);
+    let (key, known) = (asked.key(), asked.offers.without_unknown(head));
+    if key.is_none() && is_101 {
+        return Verdict::Rejected(no_key(head));
+    }
+    let (key, head) = (key.unwrap_or_default(), known.as_ref().unwrap_or(head));
+    match ask.verify_offers(head, key, asked.offers.params()) {
+        Ok(_) => Verdict::Fine,
+        Err(rejection) => Verdict::Rejected(rejection),
+    }
+}
+
+/// A 101 to a request without a key. A client would expect the accept that is computed from nothing.
+fn no_key(head: &Head) -> HandshakeError {
+    let accept = head.header("Sec-WebSocket-Accept").map_or("none".into(), quote);
+    let seen =
+        format!("Sec-WebSocket-Accept: {accept}; expected: no 101, as the request has no key");
+    let diagnostic = Box::new(Diagnostic::about("a wrong 101", seen));
+    HandshakeError {
+        status: Some(101),
+        head: Some(Box::new(head.clone())),
+        body: String::new(),
+        diagnostic,
+    }
+}
+
+fn keeps(head: &Head) -> Keeps {
+    let is_old = head.first_line().starts_with("HTTP/1.0");
+    match head.lists("Connection", "close") || (is_old && !head.lists("Connection", "keep-alive")) {
+        true => Keeps::Closed,
+        false => Keeps::Open,
+    }
+}
+
+fn annotation(
+    from: Role,
+    what: What,
+    start: u64,
+    title: String,
+    bytes: &[u8],
+    spans: Vec<Span>,
+    verdict: Verdict,
+) -> Annotation {
+    Annotation {
+        from,
+        what,
+        start,
+        length: bytes.len() as u64,
+        title,
+        bytes: bytes[..bytes.len().min(SHOWN)].to_vec(),
+        payload: Vec::new(),
+        inflated: None,
+        spans,
+        verdict,
+    }
+}

@@ -1,0 +1,228 @@
+//! Conversations as plain text: to be saved, sent to somebody, edited, and explained again.
+//!
+//! ```text
+//! # a comment
+//! client "GET /chat HTTP/1.1\r\n"        who sends, and bytes as text in quotes,
+//! "Host: a\r\n"                          with \r, \n, \" and \\
+//! server 81 05 48 65 6c6c6f              or as pairs of hexadecimal digits
+//! ```
+//!
+//! Rules of this file:
+//! - A line without a sender continues what the sender before has sent. Without any sender, the bytes
+//!   say who it was: a request or a masked frame comes from a client.
+//! - Bytes that don't begin with a head are taken for frames.
+
+use super::annotation::Annotation;
+use super::conversation::Conversation;
+use super::frames::Frames;
+use super::heads::Settings;
+use crate::frames::header::{MASK, Role};
+use crate::handshake::deflate_params::DeflateParams;
+
+/// How many bytes a line of hexadecimal digits has.
+const LINE: usize = 24;
+/// The longest line that is written as text.
+const LONGEST_TEXT: usize = 4096;
+
+/// What one end sends before the other one does.
+pub type Turn = (Role, Vec<u8>);
+
+/// Reads the text. An error says which line isn't understood, and why.
+pub fn parse(text: &str) -> Result<Vec<Turn>, String> {
+    let mut turns: Vec<(Option<Role>, Vec<u8>)> = Vec::new();
+    for (number, line) in text.lines().enumerate() {
+        let line = line.trim();
+        if line.is_empty() || line.starts_with('#') {
+            continue;
+        }
+        let (from, rest) = match line.split_once(char::is_whitespace).unwrap_or((line, "")) {
+            ("client", rest) => (Some(Role::Client), rest),
+            ("server", rest) => (Some(Role::Server), rest),
+            _ => (None, line),
+        };
+        let bytes = bytes(rest).map_err(|why| format!("line {}: {why}", number + 1))?;
+        match turns.last_mut() {
+            Some((last, sent)) if from.is_none() || *last == from => sent.extend(bytes),
+            _ => turns.push((from, bytes)),
+        }
+    }
+    turns.retain(|(_, sent)| !sent.is_empty());
+    Ok(turns
+        .into_iter()
+        .map(|(from, sent)| (from.unwrap_or_else(|| sender(&sent)), sent))
+        .collect())
+}
+
+/// Who sends bytes that begin like this.
+pub fn sender(bytes: &[u8]) -> Role {
+    let is_client = match begins_with_head(bytes) {
+        true => !bytes.starts_with(b"HTTP/"),
+        false => bytes.get(1).is_some_and(|second| second & MASK != 0),
+    };
+    if is_client { Role::Client } else { Role::Server }
+}
+
+/// Whether bytes begin with the head of a request or response. The first byte of no frame that is
+/// allowed without an extension is a capital letter.
+pub fn begins_with_head(bytes: &[u8]) -> bool {
+    let word = bytes.iter().take_while(|byte| byte.is_ascii_uppercase()).count();
+    word >= 3 && matches!(bytes.get(word), None | Some(b' ' | b'/'))
+}
+
+/// Explains the turns in their order. `deflate`: how both ends compress, if the turns are frames
+/// alone, so that no handshake says it.
+pub fn explain(
+    turns: &[Turn],
+    settings: &Settings,
+    deflate: Option<DeflateParams>,
+) -> Vec<Annotation> {
+    let mut told = Vec::new();
+    let mut report = |annotation| told.push(annotation);
+    if turns.first().is_some_and(|(_, bytes)| begins_with_head(bytes)) {
+        let mut conversation = Conversation::new(settings.clone());
+        turns.iter().for_each(|(from, bytes)| conversation.push(*from, bytes, &mut report));
+        for end in [Role::Client, Role::Server] {
+            conversation.end(end, &mut report);
+        }
+        return told;
+    }
+    let mut ends = [Role::Client, Role::Server].map(|from| {
+        let mut frames = Frames::new(from, 0, settings.bounds);
+        deflate.into_iter().for_each(|params| frames.agree(params));
+        frames
+    });
+    for (from, bytes) in turns {
+        ends[usize::from(*from == Role::Server)].push(bytes, &mut report);
+    }
+    ends.iter_mut().for_each(|frames| frames.end(&mut report));
+    told
+}
+
+/// Writes the turns as text that [`parse`] reads.
+pub fn write(turns: &[Turn]) -> String {
+    let mut text = String::new();
+    for (from, bytes) in turns {
+        let name = match from {
+            Role::Client => "client",
+            Role::Server => "server",
+        };
+        text += name;
+        let mut rest = bytes.as_slice();
+        while !rest.is_empty() {
+            let (line, count) = match text_line(rest) {
+                Some(count) => (quoted(&rest[..count]), count),
+                None => {
+                    let piece = &rest[..rest.len().min(LINE)];
+                    let digits: Vec<_> = piece.iter().map(|byte| format!("{byte:02x}")).collect();
+                    (digits.join(" "), piece.len())
+                }
+            };
+            text += if rest.len() == bytes.len() { " " } else { "" };
+            text += &(line + "\n");
+            rest = &rest[count..];
+        }
+    }
+    text
+}
+
+/// The length of a line of text that bytes begin with, if they do.
+fn text_line(bytes: &[u8]) -> Option<usize> {
+    let end = bytes.iter().take(LONGEST_TEXT).position(|&byte| byte == b'\n')? + 1;
+    let line = bytes[..end].strip_suffix(b"\r\n")?;
+    line.iter().all(|&byte| byte == b' ' || byte.is_ascii_graphic()).then_some(end)
+}
+
+fn quoted(bytes: &[u8]) -> String {
+    let text: String = bytes.iter().map(|&byte| char::from(byte)).collect();
+    let text = text.replace('\\', "\\\\").replace('"', "\\\"");
+    format!("\"{}\"", text.replace('\r', "\\r").replace('\n', "\\n"))
+}
+
+fn bytes(line: &str) -> Result<Vec<u8>, String> {
+    let mut bytes = Vec::new();
+    let mut rest = line.trim_start();
+    while !rest.is_empty() {
+        rest = match rest.strip_prefix('"') {
+            Some(text) => take_text(text, &mut bytes)?,
+            None => {
+                let (word, rest) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
+                digits(word, &mut bytes)?;
+                rest
+            }
+        };
+        rest = rest.trim_start();
+    }
+    Ok(bytes)
+}
+
+fn digits(word: &str, bytes: &mut Vec<u8>) -> Result<(), String> {
+    if !word.len().is_multiple_of(2) || !word.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        let word: String = word.chars().take(20).flat_map(char::escape_default).collect();
+        return Err(format!("\"{word}\" isn't pairs of hexadecimal digits, such as 81 05"));
+    }
+    let pairs = (0..word.len()).step_by(2).map(|at| u8::from_str_radix(&word[at..at + 2], 16));
+    bytes.extend(pairs.map_while(Result::ok));
+    Ok(())
+}
+
+/// Takes text up to its closing quote, and returns what follows.
+fn take_text<'a>(text: &'a str, bytes: &mut Vec<u8>) -> Result<&'a str, String> {
+    let mut characters = text.chars();
+    loop {
+        let character = match characters.next().ok_or("a text without its closing quote")? {
+            '"' => return Ok(characters.as_str()),
+            '\\' => match characters.next() {
+                Some('r') => '\r',
+                Some('n') => '\n',
+                Some(character @ ('"' | '\\')) => character,
+                _ => return Err("after a backslash comes r, n, a quote or a backslash".into()),
+            },
+            character => character,
+        };
+        bytes.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_is_read_again() {
+        let turns: Vec<Turn> = vec![
+            (Role::Client, b"GET /\"\\ HTTP/1.1\r\nHost: a\r\n\r\n\x81\x80\0\0\0\0".to_vec()),
+            (Role::Server, b"HTTP/1.1 101 \r\n\r\n".to_vec()),
+            (Role::Client, (0..=255).collect()),
+            (Role::Server, b"\n\r\n\n\r\r\n\xff\r\n".to_vec()),
+        ];
+        assert_eq!(parse(&write(&turns)), Ok(turns));
+    }
+
+    #[test]
+    fn bytes_alone_say_who_sends_them() {
+        for (text, from) in [
+            ("81 85 37 fa 21 3d 7f9f4d5158", Role::Client),
+            ("# a comment\n\n 8105\n48656c6c6f", Role::Server),
+            ("\"GET / HTTP/1.1\\r\\n\"", Role::Client),
+            ("\"HTTP/1.1 200 OK\\r\\n\"", Role::Server),
+        ] {
+            let turns = parse(text).unwrap();
+            assert_eq!((turns.len(), turns[0].0), (1, from), "{text}");
+        }
+        assert_eq!(parse("# nothing"), Ok(Vec::new()));
+    }
+
+    #[test]
+    fn a_line_that_is_not_understood_is_named() {
+        for (text, why) in [
+            ("81 05\nclient 8", "line 2: \"8\" isn't pairs"),
+            ("zz", "line 1: \"zz\""),
+            ("\"abc", "line 1: a text without its closing quote"),
+            ("\"\\x41\"", "line 1: after a backslash"),
+            ("8\u{e9}", "line 1"),
+        ] {
+            let error = parse(text).unwrap_err();
+            assert!(error.starts_with(why), "{text}: {error}");
+        }
+    }
+}

@@ -1,0 +1,207 @@
+//! From a field or a verdict to the place in the source that decides about it.
+//!
+//! A field leads to the line that reads or checks it. A verdict leads to the line that made it: a
+//! violation has its own place, and a refusal or a handshake error the place that names its
+//! diagnostic's heading.
+
+use super::Anchor;
+use crate::diagnostic::Diagnostic;
+use crate::explain::annotation::{Annotation, Span, Verdict, What};
+use crate::frames::header::{Opcode, RSV1};
+use crate::frames::violation::Violation;
+
+/// The place that decides about a field.
+pub fn of_span(annotation: &Annotation, span: &Span) -> Option<&'static Anchor> {
+    let id = match annotation.what {
+        What::Frame => of_frame(annotation, span),
+        What::Request => of_request(span),
+        What::Response => of_response(span),
+        What::Body => "http.body",
+        What::Unread => "ended",
+    };
+    Anchor::of(id)
+}
+
+fn of_frame(annotation: &Annotation, span: &Span) -> &'static str {
+    let opcode = annotation.bytes.first().map(|&first| Opcode::parse(first));
+    let opcode = opcode.and_then(Result::ok);
+    match (span.field.as_str(), opcode) {
+        ("FIN", _) => "fragment",
+        ("RSV1" | "RSV2-3", _) if span.section == "§9.2" => "opaque",
+        ("RSV1" | "RSV2-3", _) => "reserved",
+        ("opcode", _) => "opcode",
+        ("MASK", _) => "masked",
+        ("length", _) => "length",
+        ("long length", _) => "length.least",
+        ("mask key", _) => "mask",
+        ("BTYPE" | "BFINAL" | "codes" | "table" | "padding" | "unknown", _) => "block",
+        ("unread", _) => "ended",
+        ("code", _) => "close.code",
+        ("reason", _) | (_, Some(Opcode::Close)) => "close.reason",
+        (_, Some(Opcode::Ping)) => "ping",
+        (_, Some(Opcode::Pong)) => "pong",
+        _ if span.section == "§9.2" => "opaque",
+        _ if span.section.starts_with("RFC 7692") => "inflate.end",
+        ("bad byte", _) => "text.character",
+        ("incomplete", _) => "text.end",
+        _ if span.meaning.contains("UTF-8") => "text",
+        _ => "binary",
+    }
+}
+
+fn of_request(span: &Span) -> &'static str {
+    match span.field.to_ascii_lowercase().as_str() {
+        "request line" => "request.line",
+        "first line" => "request.words",
+        "end of head" | "empty line" => "head.end",
+        "host" => "host",
+        "upgrade" => "upgrade",
+        "connection" => "connection",
+        "sec-websocket-key" => "key",
+        "sec-websocket-version" => "version",
+        "sec-websocket-key1" | "sec-websocket-key2" => "draft",
+        "sec-websocket-accept" => "answer.accept",
+        "origin" => "origin",
+        "sec-websocket-protocol" => "subprotocol",
+        "content-length" | "transfer-encoding" => "body",
+        "sec-websocket-extensions" | "extension" if span.section == "RFC 7692 §5" => "offer",
+        "sec-websocket-extensions" | "extension" | "parameter" => of_parameter(span, true),
+        _ => "head.field",
+    }
+}
+
+fn of_response(span: &Span) -> &'static str {
+    match span.field.to_ascii_lowercase().as_str() {
+        "status line" if span.section == "RFC 9110 §15.2" => "interim",
+        "status line" => "status",
+        "first line" => "status.line",
+        "end of head" => "head.end",
+        "sec-websocket-accept" => "answer.accept",
+        "sec-websocket-version" => "version",
+        "upgrade" => "answer.upgrade",
+        "connection" => "answer.connection",
+        "sec-websocket-protocol" => "answer.subprotocol",
+        "content-length" | "transfer-encoding" => "http.body",
+        "sec-websocket-extensions" | "extension" if span.section != "§9.1" => "answer.offer",
+        "sec-websocket-extensions" | "extension" | "parameter" => of_parameter(span, false),
+        _ => "head.field",
+    }
+}
+
+fn of_parameter(span: &Span, is_offer: bool) -> &'static str {
+    match (span.section, is_offer) {
+        ("§9.1", _) => "extensions",
+        ("RFC 7692 §7.1.1.1" | "RFC 7692 §7.1.1.2", _) => "takeover",
+        ("RFC 7692 §7.1.2.1", true) => "window.server",
+        ("RFC 7692 §7.1.2.2", true) => "window.client",
+        ("RFC 7692 §7.1.2.1", false) => "answer.window.server",
+        ("RFC 7692 §7.1.2.2", false) => "answer.window.client",
+        _ if span.meaning.starts_with("named twice") => "parameter.twice",
+        _ => "parameter",
+    }
+}
+
+/// The place that made a verdict. `None`: nothing is wrong, or only the end is missing.
+pub fn of_verdict(annotation: &Annotation) -> Option<&'static Anchor> {
+    let id = match &annotation.verdict {
+        Verdict::Fine | Verdict::Missing(_) => return None,
+        Verdict::Broken(violation) => {
+            let is_compressed = annotation.bytes.first().is_some_and(|first| first & RSV1 != 0);
+            of_violation(*violation, is_compressed || annotation.inflated.is_some())
+        }
+        Verdict::Refused(refusal) => {
+            let is_old = refusal.diagnostic().seen.contains("HTTP/1.0");
+            match REFUSALS.iter().find(|(heading, _)| *heading == refusal.heading())? {
+                (_, "request.line") if is_old => "http.version",
+                (_, id) => id,
+            }
+        }
+        Verdict::Rejected(rejection) => {
+            let seen = &rejection.diagnostic.seen;
+            let wrong = WRONG_101.iter().find(|(name, _)| seen.contains(name));
+            match wrong {
+                Some((_, id)) if rejection.status == Some(101) => id,
+                _ => of_rejection(&rejection.diagnostic)?,
+            }
+        }
+    };
+    Anchor::of(id)
+}
+
+/// The place of a violation.
+pub fn of_violation(violation: Violation, is_compressed: bool) -> &'static str {
+    match violation {
+        Violation::ReservedBits(_) => "reserved",
+        Violation::UnknownOpcode(_) => "opcode",
+        Violation::NotMasked | Violation::Masked => "masked",
+        Violation::ControlFragmented => "control.whole",
+        Violation::ControlTooLong => "control.short",
+        Violation::LengthNotMinimal(_) => "length.least",
+        Violation::LengthTopBit(_) => "length.top",
+        Violation::NothingToContinue | Violation::MessageInsideMessage => "fragment",
+        Violation::MessageTooLong(_) if is_compressed => "inflate.size",
+        Violation::MessageTooLong(_) => "message.size",
+        Violation::TooManyFragments(_) => "fragment.count",
+        Violation::TooManyLastBlocks => "inflate.blocks",
+        Violation::NotDeflate => "inflate",
+        Violation::TextNotUtf8 => "text.message",
+        Violation::CloseOfOneByte => "close.half",
+        Violation::CloseCode(_) => "close.code",
+        Violation::ReasonNotUtf8 => "close.reason",
+    }
+}
+
+fn of_rejection(diagnostic: &Diagnostic) -> Option<&'static str> {
+    let is_it = |heading: &'static str| {
+        let of_heading = Diagnostic::about(heading, "");
+        of_heading.rule == diagnostic.rule && of_heading.cause == diagnostic.cause
+    };
+    REJECTIONS.iter().find(|(heading, _)| is_it(heading)).map(|(_, id)| *id)
+}
+
+/// The heading of each refusal that a head can meet, and its place.
+pub const REFUSALS: &[(&str, &str)] = &[
+    ("a bare LF", "head.bytes"),
+    ("a control byte", "head.bytes"),
+    ("TLS to a plain port", "head.bytes"),
+    ("a folded line", "head.field"),
+    ("not a header", "head.field"),
+    ("a head too large", "head.size"),
+    ("not a request line", "request.words"),
+    ("another version of HTTP", "request.line"),
+    ("not a target", "request.target"),
+    ("a method other than GET", "method"),
+    ("a body", "body"),
+    ("not one host", "host"),
+    ("a host not ours", "host"),
+    ("an upgrade without connection", "connection"),
+    ("not version 13", "version"),
+    ("the draft of 2010", "draft"),
+    ("not a key", "key"),
+    ("two origins", "origin"),
+    ("a foreign page", "origin"),
+    ("no such path", "path"),
+    ("not a list of subprotocols", "subprotocol"),
+    ("not a list of extensions", "extensions"),
+];
+
+/// The heading of each reason for which a client doesn't accept a response, and its place.
+pub const REJECTIONS: &[(&str, &str)] = &[
+    ("an answer that is not HTTP", "status.line"),
+    ("an answer with bare LFs", "head.bytes"),
+    ("an answer with too large a head", "head.size"),
+    ("a 101 of HTTP/1.0", "status.version"),
+    ("a redirect", "status"),
+    ("an answer that asks who you are", "status"),
+    ("another answer", "status"),
+    ("a wrong 101", "status"),
+];
+
+/// The field that is wrong in a 101, and its place.
+const WRONG_101: &[(&str, &str)] = &[
+    ("Upgrade:", "answer.upgrade"),
+    ("Connection:", "answer.connection"),
+    ("Sec-WebSocket-Accept:", "answer.accept"),
+    ("Sec-WebSocket-Protocol:", "answer.subprotocol"),
+    ("Sec-WebSocket-Extensions:", "answer.extensions"),
+];

@@ -1,0 +1,551 @@
+//! The code behind each byte: which lines of this crate decided about a field, and which rule they keep.
+//!
+//! ```text
+//! span, verdict ─► links ─► Anchor: file, function, a few words ─► Passage: the lines, some marked
+//! annotation ────► walk ──► the anchors that this frame or head passed, with its own values
+//! ```
+//!
+//! Rules of this folder:
+//! - The source is part of the program (`include_str!`), so what is shown is what runs.
+//! - An anchor names a function and a few words in it, never a line number. The marked lines are the
+//!   statement with those words, and the comment above it, which names the rule.
+//! - A test finds each anchor exactly once, and the rule of a field in the lines that it leads to.
+
+pub mod links;
+pub mod walk;
+
+/// What a chapter finds its excerpts by. In two parts, or it would be found here.
+const CHAPTER_MARK: &str = concat!("// ", "WALK: ");
+
+/// A place in the source.
+#[derive(Debug)]
+pub struct Anchor {
+    /// Its name.
+    pub id: &'static str,
+    /// The file, below `src`.
+    pub file: &'static str,
+    /// The function, with its type if it has one.
+    pub function: &'static str,
+    /// Words in the statement that decides. Empty: the whole function does.
+    words: &'static str,
+    /// The rule that the lines keep.
+    pub section: &'static str,
+    /// The chapter of the walkthrough that tells about it.
+    chapter: &'static str,
+}
+
+/// What is shown of the source at an anchor.
+#[derive(Debug)]
+pub struct Passage {
+    /// The anchor.
+    pub anchor: &'static Anchor,
+    /// The lines of the function.
+    pub lines: Vec<Line>,
+    /// A paragraph of the chapter about it.
+    pub chapter: Chapter,
+}
+
+/// A line of the source.
+#[derive(Debug)]
+pub struct Line {
+    /// Its number in the file, from 1.
+    pub number: usize,
+    /// Its text, without the function's indentation.
+    pub text: &'static str,
+    /// It is one of those that decide.
+    pub is_marked: bool,
+}
+
+/// A paragraph of the walkthrough.
+#[derive(Debug)]
+pub struct Chapter {
+    /// The file, below `src/walkthrough`.
+    pub file: &'static str,
+    /// The title.
+    pub title: &'static str,
+    /// The paragraph, as plain text.
+    pub text: String,
+}
+
+impl Anchor {
+    /// The anchor of this name.
+    pub fn of(id: &str) -> Option<&'static Anchor> {
+        ANCHORS.iter().find(|anchor| anchor.id == id)
+    }
+
+    /// All anchors.
+    pub fn all() -> &'static [Anchor] {
+        ANCHORS
+    }
+
+    /// The lines of the source that the anchor leads to. An error says what can't be found.
+    pub fn passage(&'static self) -> Result<Passage, String> {
+        let lost =
+            |what: &str| format!("{}: {what} of {} in src/{}", self.id, self.function, self.file);
+        let text = file(self.file).ok_or_else(|| lost("no file"))?;
+        let all: Vec<&'static str> = text.lines().collect();
+        let (first, last) = function(&all, self.function).ok_or_else(|| lost("no function"))?;
+        let lines = &all[first..=last];
+        let (from, to) = match self.words {
+            "" => (0, lines.len() - 1),
+            words => marked(lines, words)
+                .ok_or_else(|| lost(&format!("no single line with {words:?}")))?,
+        };
+        let depth = indent(lines[0]);
+        let line = |(index, line): (usize, &&'static str)| {
+            // The marks by which chapters find their excerpts aren't shown.
+            let text = line.split(CHAPTER_MARK).next().unwrap_or_default();
+            let is_mark = text.trim().is_empty() && !line.is_empty();
+            (!is_mark).then(|| Line {
+                number: first + index + 1,
+                text: text.get(depth..).unwrap_or_default().trim_end(),
+                is_marked: (from..=to).contains(&index),
+            })
+        };
+        let lines = lines.iter().enumerate().filter_map(line).collect();
+        Ok(Passage { anchor: self, lines, chapter: self.chapter() })
+    }
+
+    /// What the chapter says about it: the first paragraph that names the function or the rule, or
+    /// the chapter's question.
+    fn chapter(&self) -> Chapter {
+        let found = CHAPTERS.iter().find(|(file, _)| *file == self.chapter);
+        let (file, text) = found.copied().unwrap_or_default();
+        let title = text.lines().next().unwrap_or_default().trim_start_matches("# ");
+        let name = self.function.rsplit("::").next().unwrap_or_default();
+        let section = self.section.rsplit(' ').next().unwrap_or_default();
+        let is_prose = |paragraph: &&str| {
+            paragraph.len() > 60 && !paragraph.starts_with(['<', '#', '|', '`', '-', '>', '*', ' '])
+        };
+        let prose: Vec<&str> = text.split("\n\n").filter(is_prose).collect();
+        let names = |paragraph: &&&str| paragraph.contains(&format!("`{name}`"));
+        let rules = |paragraph: &&&str| is_named(paragraph, section);
+        let chosen = prose.iter().find(names).or(prose.iter().find(rules)).or(prose.first());
+        Chapter { file, title, text: plain(chosen.unwrap_or(&"")) }
+    }
+}
+
+impl Passage {
+    /// Whether the marked lines name this section of an RFC, or, where all lines are marked or none of
+    /// them names any, the opening of their file.
+    pub fn names(&self, section: &str) -> bool {
+        let marked = self.lines.iter().filter(|line| line.is_marked).map(|line| line.text);
+        let marked: Vec<&str> = marked.collect();
+        let marked = marked.join("\n");
+        let text = file(self.anchor.file).unwrap_or_default();
+        let opening: Vec<&str> = text.lines().take_while(|line| line.starts_with("//!")).collect();
+        let (rfc, section) = match section.rsplit_once(' ') {
+            Some((rfc, section)) => (rfc, section),
+            None => ("", section),
+        };
+        let text = if marked.contains('§') { marked } else { opening.join("\n") };
+        text.contains(rfc) && is_named(&text, section)
+    }
+}
+
+/// Whether a text names a section, and not only one that begins like it: §5.1 is not §5.11 or §5.1.2.
+fn is_named(text: &str, section: &str) -> bool {
+    text.match_indices(section).any(|(at, _)| {
+        let behind = &text[at + section.len()..];
+        let is_more = |rest: &str| rest.starts_with(|c: char| c.is_ascii_digit());
+        !is_more(behind) && !behind.strip_prefix('.').is_some_and(is_more)
+    })
+}
+
+/// The source of a file without its tests.
+fn file(name: &str) -> Option<&'static str> {
+    let (_, text) = FILES.iter().find(|(file, _)| *file == name)?;
+    text.split("\n#[cfg(test)]\nmod tests").next()
+}
+
+fn indent(line: &str) -> usize {
+    line.len() - line.trim_start().len()
+}
+
+/// The first and last line of a function, comments included. `None` unless there is exactly one.
+fn function(lines: &[&str], function: &str) -> Option<(usize, usize)> {
+    let (of, name) = function.split_once("::").unwrap_or(("", function));
+    let mut found = None;
+    let mut inside = "";
+    for (index, line) in lines.iter().enumerate() {
+        if indent(line) == 0 && !line.is_empty() {
+            inside = line;
+        }
+        if !is_function(line, name) || !is_inside(inside, line, of) {
+            continue;
+        }
+        if found.is_some() {
+            return None;
+        }
+        found = Some(index);
+    }
+    let at = found?;
+    let is_before = |line: &&&str| line.trim_start().starts_with(['/', '#']);
+    let first = at - lines[..at].iter().rev().take_while(is_before).count();
+    let depth = indent(lines[at]);
+    let is_end = |line: &&str| indent(line) == depth && line.trim_start().starts_with('}');
+    let length = match lines[at].ends_with('}') {
+        true => 0,
+        false => lines[at..].iter().position(is_end)?,
+    };
+    Some((first, at + length))
+}
+
+fn is_function(line: &str, name: &str) -> bool {
+    let words = line.trim_start().trim_start_matches("pub(crate) ").trim_start_matches("pub ");
+    let rest = words.trim_start_matches("const ").strip_prefix("fn ");
+    rest.and_then(|rest| rest.strip_prefix(name)).is_some_and(|rest| rest.starts_with(['(', '<']))
+}
+
+/// Whether a line is in the block of a type, or in none where no type is named.
+fn is_inside(block: &str, line: &str, of: &str) -> bool {
+    match of {
+        "" => indent(line) == 0,
+        of => {
+            let block = block.strip_prefix("impl").filter(|_| indent(line) > 0).unwrap_or_default();
+            block.split(|c: char| !c.is_alphanumeric()).any(|word| word == of)
+        }
+    }
+}
+
+/// The lines of the statement with these words, which stand in one line alone. They begin with the
+/// nearest comment above, as long as no blank line is between.
+fn marked(lines: &[&str], words: &str) -> Option<(usize, usize)> {
+    let mut found = lines.iter().enumerate().filter(|(_, line)| line.contains(words));
+    let (at, _) = found.next().filter(|_| found.next().is_none())?;
+    let is_comment = |line: &str| line.trim_start().starts_with("//");
+    let mut from = at;
+    while from > 0 && !is_comment(lines[from]) && !lines[from - 1].is_empty() {
+        from -= 1;
+    }
+    match is_comment(lines[from]) && !lines[from].trim_start().starts_with("///") {
+        true => {
+            while from > 0 && is_comment(lines[from - 1]) {
+                from -= 1;
+            }
+        }
+        // No comment: the statement alone.
+        false => from = at,
+    }
+    let depth = indent(lines[from]);
+    let ends = |line: &&str| indent(line) <= depth && line.ends_with(['}', ';', ',']);
+    let length = lines[at..].iter().position(ends).unwrap_or(0);
+    Some((from, at + length))
+}
+
+/// Markdown without its marks.
+fn plain(text: &str) -> String {
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some(start) = rest.find('[') {
+        let (before, link) = rest.split_at(start);
+        out += before;
+        match link.split_once(']') {
+            Some((name, behind)) => {
+                out += &name[1..];
+                rest = match behind.strip_prefix('(').and_then(|target| target.split_once(')')) {
+                    Some((_, behind)) => behind,
+                    None => behind,
+                };
+            }
+            None => {
+                out += link;
+                rest = "";
+            }
+        }
+    }
+    out += rest;
+    out.replace(['`', '*'], "").split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+macro_rules! files {
+    ($folder:literal, $($file:literal,)*) => {
+        &[$(($file, include_str!(concat!($folder, $file)))),*]
+    };
+}
+
+/// The files that anchors lead to.
+const FILES: &[(&str, &str)] = files![
+    "../../",
+    "http/head.rs",
+    "http/request.rs",
+    "handshake/accept_key.rs",
+    "handshake/client.rs",
+    "handshake/deflate_params.rs",
+    "handshake/server.rs",
+    "frames/assembler.rs",
+    "frames/close.rs",
+    "frames/decoder.rs",
+    "frames/deflate/mod.rs",
+    "frames/header.rs",
+    "frames/mask.rs",
+    "frames/utf8.rs",
+    "explain/frames/compressed.rs",
+    "explain/frames/mod.rs",
+    "explain/heads/body.rs",
+    "connection/keepalive.rs",
+    "connection/pending_control.rs",
+    "connection/read_half.rs",
+    "connection/websocket.rs",
+    "connection/write_half.rs",
+];
+
+/// The chapters of the walkthrough.
+const CHAPTERS: &[(&str, &str)] = files![
+    "../../walkthrough/",
+    "01_the_request.md",
+    "02_the_decision.md",
+    "03_the_101.md",
+    "04_the_frame.md",
+    "05_the_mask.md",
+    "06_messages.md",
+    "07_closing.md",
+    "08_threads.md",
+    "09_attacks_and_limits.md",
+    "10_the_client.md",
+    "11_compression.md",
+];
+
+const fn anchor(
+    id: &'static str,
+    (file, function): (&'static str, &'static str),
+    words: &'static str,
+    section: &'static str,
+    chapter: &'static str,
+) -> Anchor {
+    Anchor { id, file, function, words, section, chapter }
+}
+
+/// Functions with several anchors.
+mod functions {
+    pub const SCAN: (&str, &str) = ("http/head.rs", "Scan::advance");
+    pub const PARSE_REQUEST: (&str, &str) = ("http/request.rs", "Request::parse");
+    pub const DECIDE: (&str, &str) = ("handshake/server.rs", "decide");
+    pub const VERIFY: (&str, &str) = ("handshake/client.rs", "ClientRequest::verify_offers");
+    pub const HEADER: (&str, &str) = ("frames/header.rs", "Header::parse");
+    pub const FRAGMENT: (&str, &str) = ("frames/assembler.rs", "Assembler::begin_fragment");
+    pub const APPEND: (&str, &str) = ("frames/assembler.rs", "Assembler::append");
+    pub const CLOSE: (&str, &str) = ("frames/close.rs", "Close::parse");
+    pub const INFLATE: (&str, &str) = ("frames/deflate/mod.rs", "Inflater::inflate");
+    pub const PARAMETERS: (&str, &str) = ("handshake/deflate_params.rs", "DeflateParams::parse");
+    pub const PARAMETER_ANSWER: (&str, &str) =
+        ("handshake/deflate_params.rs", "DeflateParams::answer");
+    pub const PARAMETER_CHECK: (&str, &str) =
+        ("handshake/deflate_params.rs", "DeflateParams::check");
+    pub const VERSION: (&str, &str) = ("handshake/server.rs", "check_version");
+    pub const STEP: (&str, &str) = ("frames/decoder.rs", "Decoder::step");
+    pub const RECEIVE: (&str, &str) = ("connection/read_half.rs", "ReadHalf::next_event");
+}
+
+use functions::*;
+
+const C01: &str = "01_the_request.md";
+const C02: &str = "02_the_decision.md";
+const C03: &str = "03_the_101.md";
+const C04: &str = "04_the_frame.md";
+const C05: &str = "05_the_mask.md";
+const C06: &str = "06_messages.md";
+const C07: &str = "07_closing.md";
+const C08: &str = "08_threads.md";
+const C09: &str = "09_attacks_and_limits.md";
+const C10: &str = "10_the_client.md";
+const C11: &str = "11_compression.md";
+
+/// Each place, in the order in which bytes pass them.
+const ANCHORS: &[Anchor] = &[
+    // The head of a request.
+    anchor("head.end", SCAN, "self.scanned > EMPTY_LINE.len()", "RFC 9112 §2.2", C01),
+    anchor("head.bytes", SCAN, "_ => return Err(bad_byte", "RFC 9112 §2.2", C01),
+    anchor("head.size", ("http/head.rs", "too_large"), "", "RFC 9112 §2.2", C09),
+    anchor("head.field", ("http/head.rs", "check_field"), "", "RFC 9112 §5", C01),
+    anchor("request.line", PARSE_REQUEST, "Some([b'1', b'.'", "RFC 9112 §3", C01),
+    anchor("request.words", PARSE_REQUEST, "let words", "RFC 9112 §3", C01),
+    anchor("request.target", PARSE_REQUEST, "target.contains('#')", "§3", C01),
+    // The server's decision.
+    anchor(
+        "method",
+        ("handshake/server.rs", "check_method"),
+        "match request.method()",
+        "§4.1",
+        C02,
+    ),
+    anchor(
+        "http.version",
+        ("handshake/server.rs", "check_http_version"),
+        "\"HTTP/1.0\" => Err",
+        "§4.2.1",
+        C02,
+    ),
+    anchor("body", ("handshake/server.rs", "check_body"), "let no_length", "RFC 9112 §11.2", C02),
+    anchor(
+        "host",
+        ("handshake/server.rs", "check_host"),
+        "let hosts = request.head()",
+        "RFC 9112 §3.2",
+        C02,
+    ),
+    anchor("upgrade", DECIDE, "\"Upgrade\", \"websocket\"", "§4.2", C02),
+    anchor("connection", ("handshake/server.rs", "check_connection"), "head.lists(", "§4.2.1", C02),
+    anchor("version", VERSION, "versions == [VERSION]", "§4.2.1", C02),
+    anchor("draft", VERSION, "\"the draft of 2010\"", "§4.4", C02),
+    anchor("key", ("handshake/server.rs", "check_key"), "accept_key::decode", "§4.2.1", C02),
+    anchor("origin", ("handshake/server.rs", "check_origin"), "let sent", "§10.2", C02),
+    anchor("path", ("handshake/server.rs", "check_path"), "match listed.is_empty()", "§4.2.2", C02),
+    anchor(
+        "subprotocol",
+        ("handshake/server.rs", "choose_subprotocol"),
+        "let chosen",
+        "§4.2.2",
+        C02,
+    ),
+    anchor(
+        "extensions",
+        ("handshake/deflate_params.rs", "choose"),
+        "extension::parse(head)",
+        "§9.1",
+        C11,
+    ),
+    anchor(
+        "offer",
+        ("handshake/deflate_params.rs", "choose"),
+        "let mut offers",
+        "RFC 7692 §5",
+        C11,
+    ),
+    anchor("parameter", PARAMETERS, "_ => return None", "RFC 7692 §7.1", C11),
+    anchor(
+        "takeover",
+        PARAMETER_ANSWER,
+        "server_no_context_takeover: offer",
+        "RFC 7692 §7.1.1.1",
+        C11,
+    ),
+    anchor("window.server", PARAMETER_ANSWER, "Some(asked.min(ours))", "RFC 7692 §7.1.2.1", C11),
+    anchor(
+        "window.client",
+        PARAMETER_ANSWER,
+        "let client_max_window_bits",
+        "RFC 7692 §7.1.2.2",
+        C11,
+    ),
+    anchor("parameter.twice", PARAMETERS, "seen.contains", "RFC 7692 §7.1", C11),
+    // The 101, and the client's look at it.
+    anchor(
+        "accept.computed",
+        ("handshake/accept_key.rs", "accept"),
+        "chain_update(GUID)",
+        "§1.3",
+        C03,
+    ),
+    anchor("101", ("handshake/server.rs", "Agreement::response"), "", "§4.2.2", C03),
+    anchor("status.line", ("handshake/client.rs", "status_of"), "", "RFC 9112 §4", C10),
+    anchor("status", VERIFY, "let status = status_of", "§4.1", C10),
+    anchor("status.version", VERIFY, "\"a 101 of HTTP/1.0\"", "RFC 9110 §7.8", C10),
+    anchor("interim", ("handshake/client.rs", "is_interim"), "", "RFC 9110 §15.2", C10),
+    anchor("answer.upgrade", VERIFY, "wrong_101(head, \"Upgrade\"", "§4.1", C10),
+    anchor("answer.connection", VERIFY, "wrong_101(head, \"Connection\"", "§4.1", C10),
+    anchor("answer.accept", VERIFY, "wrong_101(head, \"Sec-WebSocket-Accept\"", "§4.1", C10),
+    anchor("answer.subprotocol", VERIFY, "let is_offered", "§4.1", C10),
+    anchor(
+        "answer.extensions",
+        ("handshake/deflate_params.rs", "verify"),
+        "let [first",
+        "§4.1",
+        C11,
+    ),
+    anchor(
+        "answer.offer",
+        ("handshake/deflate_params.rs", "verify"),
+        "terms.check(first)",
+        "RFC 7692 §7.1",
+        C11,
+    ),
+    anchor(
+        "answer.window.server",
+        PARAMETER_CHECK,
+        "\"a server_max_window_bits",
+        "RFC 7692 §7.1.2.1",
+        C11,
+    ),
+    anchor(
+        "answer.window.client",
+        PARAMETER_CHECK,
+        "\"a client_max_window_bits",
+        "RFC 7692 §7.1.2.2",
+        C11,
+    ),
+    anchor("http.body", ("explain/heads/body.rs", "Body::announced"), "", "RFC 9112 §6", C02),
+    // Bytes become frames.
+    anchor(
+        "read",
+        ("connection/read_half.rs", "ReadHalf::wait_for_bytes"),
+        "stream.read(",
+        "",
+        C06,
+    ),
+    anchor("first.byte", HEADER, "let opcode = Opcode::parse", "§5.2", C04),
+    anchor(
+        "opcode",
+        ("frames/header.rs", "Opcode::parse"),
+        "Violation::UnknownOpcode",
+        "§5.2",
+        C04,
+    ),
+    anchor("reserved", HEADER, "Violation::ReservedBits", "§5.2", C04),
+    anchor("control.whole", HEADER, "Violation::ControlFragmented", "§5.5", C04),
+    anchor("masked", HEADER, "Violation::NotMasked", "§5.1", C05),
+    anchor("control.short", HEADER, "Violation::ControlTooLong", "§5.5", C04),
+    anchor("length", HEADER, "length => (u64::from(length), 0)", "§5.2", C04),
+    anchor("length.top", HEADER, "Violation::LengthTopBit", "§5.2", C04),
+    anchor("length.least", HEADER, "Violation::LengthNotMinimal", "§5.2", C04),
+    anchor("fragment", ("frames/assembler.rs", "Assembler::check_order"), "", "§5.4", C06),
+    anchor("fragment.count", FRAGMENT, "Violation::TooManyFragments", "§5.4", C09),
+    anchor("message.size", FRAGMENT, "Violation::MessageTooLong", "§10.4", C09),
+    anchor(
+        "opaque",
+        ("explain/frames/mod.rs", "Frames::begin_frame"),
+        "Opcode::Binary as u8",
+        "§9.2",
+        C04,
+    ),
+    // Payloads.
+    anchor("unmask", STEP, "mask::apply", "", C05),
+    anchor("mask", ("frames/mask.rs", "apply"), "", "§5.3", C05),
+    anchor("inflate", INFLATE, "status.map_err", "RFC 7692 §7.2", C11),
+    anchor("inflate.size", INFLATE, "Violation::MessageTooLong", "RFC 7692 §7.2", C11),
+    anchor("inflate.blocks", INFLATE, "Violation::TooManyLastBlocks", "RFC 7692 §7.2.3.4", C11),
+    anchor(
+        "inflate.end",
+        ("frames/deflate/mod.rs", "Inflater::finish"),
+        "&TAIL[..]",
+        "RFC 7692 §7.2.2",
+        C11,
+    ),
+    anchor("block", ("explain/frames/compressed.rs", "block"), "", "RFC 1951 §3.2.3", C11),
+    anchor("text", ("frames/utf8.rs", "Text::push"), "check(whole)", "§8.1", C06),
+    anchor("text.character", ("frames/utf8.rs", "Text::push_to_cut"), "", "§8.1", C06),
+    anchor("text.end", ("frames/utf8.rs", "Text::finish"), "", "§8.1", C06),
+    anchor("text.message", APPEND, "Violation::TextNotUtf8", "§5.4", C06),
+    anchor("binary", APPEND, "self.bytes.extend_from_slice", "§5.4", C06),
+    anchor("message", ("frames/assembler.rs", "Assembler::finish"), "", "§5.4", C06),
+    anchor("close.code", CLOSE, "Violation::CloseCode(code)", "§5.5.1", C07),
+    anchor("close.half", CLOSE, "Violation::CloseOfOneByte", "§5.5.1", C07),
+    anchor("close.reason", CLOSE, "Violation::ReasonNotUtf8", "§5.5.1", C07),
+    // What the connection does with them.
+    anchor("event", STEP, "Event::Message(self.message.finish", "", C06),
+    anchor("ended", ("frames/decoder.rs", "Decoder::next_event"), "", "§7.1.7", C07),
+    anchor("receive", RECEIVE, "return Ok(Some(event))", "", C06),
+    anchor("ping", RECEIVE, "self.write_half.pong(payload)", "§5.5.2", C08),
+    anchor("pong.sent", ("connection/write_half.rs", "WriteHalf::pong"), "", "", C08),
+    anchor(
+        "pong.pending",
+        ("connection/pending_control.rs", "PendingControl::set_pong"),
+        "",
+        "§5.5.3",
+        C08,
+    ),
+    anchor("pong", ("connection/keepalive.rs", "Keepalive::answered"), "", "§5.5.3", C08),
+    anchor("close", ("connection/read_half.rs", "ReadHalf::closed"), "", "§5.5.1", C07),
+    anchor("violation", RECEIVE, "self.write_half.fail(", "§7.1.7", C07),
+    anchor("handler", ("connection/websocket.rs", "WebSocket::recv"), "", "", C06),
+];

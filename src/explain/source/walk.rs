@@ -1,0 +1,308 @@
+//! The way of a head or a frame through the code: the places that it passes, in their order, each with
+//! the values that it had there.
+//!
+//! ```text
+//! frame     read ─► header ─► order ─► unmask ─► inflate, UTF-8 ─► message ─► handler
+//! request   scan ─► fields ─► request line ─► each check ─► accept ─► 101
+//! response  scan ─► fields ─► status ─► each check of the client
+//! ```
+//!
+//! A walk ends at the place that found something wrong, and then at what the connection does about it.
+//! It is made from the annotation alone.
+
+use super::{Anchor, links};
+use crate::explain::annotation::{Annotation, Span, Verdict, What, hex, visible};
+use crate::frames::header::{FIN, Header, Opcode, RSV1};
+use crate::frames::mask;
+use crate::handshake::accept_key;
+use crate::http::head::Head;
+
+/// A place that was passed.
+#[derive(Debug)]
+pub struct Step {
+    /// The place.
+    pub anchor: &'static Anchor,
+    /// What happened there, with the values.
+    pub says: String,
+    /// Something was wrong there.
+    pub is_wrong: bool,
+}
+
+/// The walk of an annotation. Empty for bytes that aren't taken apart.
+pub fn steps(annotation: &Annotation) -> Vec<Step> {
+    let mut walk = Walk { annotation, wrong: links::of_verdict(annotation), steps: Vec::new() };
+    let end = match annotation.what {
+        What::Frame => walk.frame(),
+        What::Request => walk.request(),
+        What::Response => walk.response(),
+        What::Body | What::Unread => Some(()),
+    };
+    // A walk that a check has ended.
+    if end.is_none() && matches!(annotation.verdict, Verdict::Broken(_)) {
+        let code = annotation.verdict.code().unwrap_or_default();
+        let says = format!("a Close with {code} is sent, and nothing more is read");
+        walk.steps.extend(step("violation", says, false));
+    }
+    walk.steps
+}
+
+struct Walk<'a> {
+    annotation: &'a Annotation,
+    /// The place that found something wrong.
+    wrong: Option<&'static Anchor>,
+    steps: Vec<Step>,
+}
+
+fn step(id: &str, says: String, is_wrong: bool) -> Option<Step> {
+    Anchor::of(id).map(|anchor| Step { anchor, says, is_wrong })
+}
+
+impl Walk<'_> {
+    /// Adds a place. `None`: it is the one that found something wrong, so the walk ends.
+    fn pass(&mut self, id: &str, says: impl Into<String>) -> Option<()> {
+        let is_wrong = self.wrong.is_some_and(|wrong| wrong.id == id);
+        let says = match (is_wrong, self.annotation.verdict.diagnostic()) {
+            (true, Some(diagnostic)) => {
+                let seen = if diagnostic.seen.is_empty() { says.into() } else { diagnostic.seen };
+                format!("{seen}: {}", diagnostic.rule)
+            }
+            _ => says.into(),
+        };
+        self.steps.extend(step(id, says, is_wrong));
+        (!is_wrong).then_some(())
+    }
+
+    /// Passes a place only if it is the one that found something wrong.
+    fn check(&mut self, id: &str) -> Option<()> {
+        match self.wrong.is_some_and(|wrong| wrong.id == id) {
+            true => self.pass(id, ""),
+            false => Some(()),
+        }
+    }
+
+    fn span(&self, field: &str) -> Option<&Span> {
+        self.annotation.spans.iter().find(|span| span.field == field)
+    }
+
+    fn value(&self, field: &str) -> String {
+        self.span(field).map(|span| span.value.clone()).unwrap_or_default()
+    }
+
+    fn frame(&mut self) -> Option<()> {
+        let annotation = self.annotation;
+        let &first = annotation.bytes.first()?;
+        let (start, length) = (annotation.start, annotation.length);
+        self.pass("read", format!("{length} bytes, from byte {start} of this direction"))?;
+        // 1. The first byte.
+        let (fin, rsv) = (u8::from(first & FIN != 0), first >> 4 & 0b111);
+        self.pass("first.byte", format!("the first byte is {first:02x}"))?;
+        let opcode = Opcode::parse(first);
+        let name = opcode.map_or("unknown".into(), |opcode| opcode.to_string());
+        self.pass("opcode", format!("opcode {:x}: {name}", first & 0x0f))?;
+        let opcode = opcode.ok()?;
+        self.pass("reserved", format!("reserved bits {rsv:03b}"))?;
+        if opcode.is_control() {
+            self.pass("control.whole", format!("FIN is {fin}"))?;
+        } else {
+            let says = match opcode {
+                Opcode::Continuation => "a message has begun, and this frame continues it".into(),
+                _ => format!("no message is unfinished: a {name} message begins"),
+            };
+            self.pass("fragment", says)?;
+        }
+        // 2. The second byte, the length, the key.
+        let &second = annotation.bytes.get(1)?;
+        self.pass("masked", format!("the second byte is {second:02x}: MASK is {}", second >> 7))?;
+        if opcode.is_control() {
+            self.pass("control.short", format!("the length is {}", second & 0x7f))?;
+        }
+        self.pass("length", format!("the short length is {}", second & 0x7f))?;
+        if self.span("long length").is_some() {
+            let long = self.value("long length");
+            self.pass("length.top", format!("the long length is {long}"))?;
+            self.pass("length.least", format!("the long length is {long}"))?;
+        }
+        let header = self.header()?;
+        // 3. Does the message fit the limits?
+        if !opcode.is_control() {
+            self.check("fragment.count")?;
+            if annotation.inflated.is_none() {
+                self.pass("message.size", format!("{} bytes announced", header.length))?;
+            }
+        }
+        // 4. The payload.
+        if header.length > 0 {
+            let arrived = annotation.payload.len();
+            let offset = format!("{arrived} bytes of payload, from offset 0");
+            self.pass("unmask", offset)?;
+            if let Some(key) = header.mask {
+                self.unmask(key)?;
+            }
+        }
+        if matches!(annotation.verdict, Verdict::Missing(_)) {
+            return Some(());
+        }
+        match opcode.is_control() {
+            true => self.control(opcode),
+            false => self.data(&header),
+        }
+    }
+
+    fn header(&self) -> Option<Header> {
+        let first = self.annotation.bytes.first()?;
+        let end =
+            self.annotation.spans.iter().rfind(|span| {
+                matches!(span.field.as_str(), "length" | "long length" | "mask key")
+            })?;
+        let bytes = self.annotation.bytes.get(..(end.bits.end / 8) as usize)?;
+        let bytes = [&[first & !0x70], &bytes[1..]].concat();
+        let reader = self.annotation.from.other();
+        Header::parse(&bytes, reader, false).ok().flatten().map(|(header, _)| header)
+    }
+
+    fn unmask(&mut self, key: mask::Key) -> Option<()> {
+        let annotation = self.annotation;
+        let sent = &annotation.bytes[annotation.bytes.len() - annotation.payload.len()..];
+        let (sent, plain) = (hex(sent, 4), hex(&annotation.payload, 4));
+        self.pass("mask", format!("key {}: {sent} becomes {plain}", hex(&key, 4)))
+    }
+
+    fn control(&mut self, opcode: Opcode) -> Option<()> {
+        match opcode {
+            Opcode::Ping => {
+                self.pass("ping", format!("payload {}", self.value("payload")))?;
+                self.pass("pong.sent", "if no other thread is writing, the pong is written now")?;
+                self.pass("pong.pending", "otherwise it waits here for the thread that is writing")
+            }
+            Opcode::Pong => self.pass(
+                "pong",
+                format!("payload {}: is it that of our ping?", self.value("payload")),
+            ),
+            _ => {
+                self.check("close.half")?;
+                match self.span("code").is_some() {
+                    true => {
+                        self.pass("close.code", format!("code {}", self.value("code")))?;
+                        self.pass("close.reason", format!("reason {}", self.value("reason")))?;
+                    }
+                    false => self.pass("close.code", "no code, so 1005 is reported")?,
+                }
+                self.pass("close", "our Close goes out, and nothing more is read")?;
+                self.pass("handler", "recv returns None")
+            }
+        }
+    }
+
+    fn data(&mut self, header: &Header) -> Option<()> {
+        let annotation = self.annotation;
+        let first = annotation.bytes.first().copied().unwrap_or_default();
+        let is_compressed = annotation.inflated.is_some() || first & RSV1 != 0;
+        if is_compressed {
+            let length = annotation.inflated.as_ref().map_or(0, |inflated| inflated.length);
+            self.pass("inflate", format!("{} bytes inflate to {length}", header.length))?;
+            self.check("inflate.size")?;
+        }
+        let is_text = annotation.spans.iter().any(|span| {
+            span.meaning.contains("UTF-8")
+                || matches!(span.field.as_str(), "bad byte" | "incomplete")
+        }) || header.opcode == Opcode::Text;
+        let length = annotation.inflated.as_ref().map_or(header.length, |one| one.length);
+        match is_text {
+            true => {
+                let goes_on = annotation.spans.iter().any(|s| s.meaning.contains("continues in"));
+                let kept = if goes_on { "; the start of the last character is kept" } else { "" };
+                self.pass("text", format!("{length} bytes are checked{kept}"))?;
+                self.pass("text.message", format!("{length} bytes are appended"))?;
+            }
+            false => self.pass("binary", format!("{length} bytes are appended"))?,
+        }
+        if !header.fin {
+            return self.pass("event", "FIN is 0: no message yet, the next frame is read");
+        }
+        if is_compressed {
+            self.pass("inflate.end", "00 00 ff ff is appended: the last block must end here")?;
+        }
+        self.pass("message", "the message is whole")?;
+        self.pass("event", "FIN is 1: the decoder returns the message")?;
+        self.pass("receive", "the reading thread passes it on")?;
+        self.pass("handler", "recv returns the message to the handler")
+    }
+
+    fn request(&mut self) -> Option<()> {
+        let head = self.head()?;
+        let line = head.first_line().to_owned();
+        let shown = |text: &str| visible(text.as_bytes(), 80);
+        self.pass("request.words", shown(&line))?;
+        self.pass("request.line", format!("version {}", shown(line.rsplit(' ').next()?)))?;
+        self.pass("request.target", format!("target {}", shown(line.split(' ').nth(1)?)))?;
+        let field = |name: &str| match head.headers(name).as_slice() {
+            [] => format!("{name}: none"),
+            values => format!("{name}: {}", shown(&values.join(" and "))),
+        };
+        self.pass("body", field("Content-Length"))?;
+        self.pass("host", field("Host"))?;
+        self.pass("upgrade", field("Upgrade"))?;
+        if !head.lists("Upgrade", "websocket") {
+            return Some(());
+        }
+        self.pass("method", format!("method {}", shown(line.split(' ').next()?)))?;
+        self.pass("http.version", format!("version {}", shown(line.rsplit(' ').next()?)))?;
+        self.pass("connection", field("Connection"))?;
+        self.pass("version", field("Sec-WebSocket-Version"))?;
+        self.check("draft")?;
+        self.pass("key", field("Sec-WebSocket-Key"))?;
+        self.pass("origin", field("Origin"))?;
+        let target = line.split(' ').nth(1).unwrap_or_default();
+        self.pass("path", format!("path {}", shown(target.split('?').next()?)))?;
+        self.pass("subprotocol", field("Sec-WebSocket-Protocol"))?;
+        self.pass("extensions", field("Sec-WebSocket-Extensions"))?;
+        if head.header("Sec-WebSocket-Extensions").is_some() {
+            self.pass("offer", "the first offer that this server accepts, if it accepts one")?;
+        }
+        let accept = accept_key::accept(head.header("Sec-WebSocket-Key").unwrap_or_default());
+        self.pass("accept.computed", format!("the accept is {accept}"))?;
+        self.pass("101", "the answer is made")
+    }
+
+    fn response(&mut self) -> Option<()> {
+        let head = self.head()?;
+        let line = visible(head.first_line().as_bytes(), 80);
+        self.pass("status.line", line.clone())?;
+        if self.span("status line").is_some_and(|span| span.section == "RFC 9110 §15.2") {
+            return self.pass("interim", "interim, so the next head is read");
+        }
+        self.pass("status", line)?;
+        self.check("status.version")?;
+        if self.annotation.bytes.get(9..12) != Some(b"101") {
+            return self.pass("http.body", "what follows is a body");
+        }
+        let field = |name: &str| match head.headers(name).as_slice() {
+            [] => format!("{name}: none"),
+            values => format!("{name}: {}", visible(values.join(" and ").as_bytes(), 80)),
+        };
+        self.pass("answer.upgrade", field("Upgrade"))?;
+        self.pass("answer.connection", field("Connection"))?;
+        self.pass("answer.accept", field("Sec-WebSocket-Accept"))?;
+        self.pass("answer.extensions", field("Sec-WebSocket-Extensions"))?;
+        self.pass("answer.subprotocol", field("Sec-WebSocket-Protocol"))
+    }
+
+    /// The stations that every head passes. `None`: it isn't whole, or too long to be kept.
+    fn head(&mut self) -> Option<Head> {
+        let annotation = self.annotation;
+        let lines = annotation.spans.iter().filter(|span| span.bits.end > span.bits.start).count();
+        self.check("head.size")?;
+        self.pass("head.bytes", format!("{} bytes, each allowed in a head", annotation.length))?;
+        if matches!(annotation.verdict, Verdict::Missing(_)) {
+            return None;
+        }
+        self.pass("head.end", format!("the empty line ends at byte {}", annotation.length))?;
+        self.pass(
+            "head.field",
+            format!("{lines} lines and parts of them, each with name and colon"),
+        )?;
+        Head::parse(&annotation.bytes)
+            .ok()
+            .filter(|_| annotation.length <= annotation.bytes.len() as u64)
+    }
+}

@@ -1,0 +1,268 @@
+//! The playground and the example `explain`, as programs: what a page can see of them.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::mpsc::{channel, sync_channel};
+use std::time::Duration;
+
+use ws101::{Client, Error, Limits, Message, WebSocket};
+
+#[path = "../../examples/playground/backlog.rs"]
+mod backlog;
+
+/// Longer than anything takes: it only ends a test that would hang.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The program of an example: `cargo test` has built it beside this test.
+fn program(name: &str) -> Command {
+    let mut path = std::env::current_exe().unwrap();
+    path.pop();
+    path.set_file_name("examples");
+    Command::new(path.join(name))
+}
+
+/// A playground on a free port. It is stopped when dropped.
+struct Playground {
+    child: Child,
+    /// Its other end must stay open, or printing would fail.
+    _stdout: BufReader<ChildStdout>,
+    address: String,
+}
+
+impl Playground {
+    fn start(at: &str) -> Playground {
+        let child = program("playground").arg(at).stdout(Stdio::piped()).spawn();
+        let mut child = child.unwrap_or_else(|error| panic!("{error}; cargo build --examples"));
+        let mut line = String::new();
+        let mut stdout = BufReader::new(child.stdout.take().unwrap());
+        stdout.read_line(&mut line).unwrap();
+        let address = line.trim().trim_start_matches("listening on ws://").to_owned();
+        Playground { child, _stdout: stdout, address }
+    }
+
+    /// A lens, and the ticket for its wires.
+    fn lens(&self) -> (WebSocket, String) {
+        let lens = Client::new(format!("ws://{}/lens", self.address)).subprotocols(["lens.ws101"]);
+        let limits = Limits { max_message: 8 << 20, ..Limits::default() };
+        let mut lens = lens.limits(limits).connect().unwrap();
+        let you = hear(&mut lens, "\"about\":\"you\"");
+        let ticket = you.split("\"ticket\":\"").nth(1).unwrap().split('"').next().unwrap();
+        let ticket = ticket.to_owned();
+        (lens, ticket)
+    }
+
+    fn wire(&self, ticket: &str) -> WebSocket {
+        ws101::connect(&format!("ws://{}/wire?ticket={ticket}", self.address)).unwrap()
+    }
+}
+
+impl Drop for Playground {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The next text with these words.
+fn hear(ws: &mut WebSocket, words: &str) -> String {
+    loop {
+        let message = ws.recv_timeout(PATIENCE).unwrap().expect(words);
+        let text = message.as_text().unwrap();
+        if text.contains(words) {
+            return text.to_owned();
+        }
+    }
+}
+
+fn echo(wire: &mut WebSocket, text: &str) {
+    wire.send(text).unwrap();
+    assert_eq!(wire.recv_timeout(PATIENCE).unwrap().unwrap().as_text(), Some(text));
+}
+
+#[test]
+fn a_wire_that_is_opened_again_hears_what_is_said_to_all() {
+    let playground = Playground::start("127.0.0.1:0");
+    let (mut lens, ticket) = playground.lens();
+    let mut first = playground.wire(&ticket);
+    echo(&mut first, "first");
+    let mut second = playground.wire(&ticket);
+    echo(&mut second, "second");
+    // The old one ends after the new one has opened, and the server has noticed.
+    hear(&mut lens, "\\\"second\\\"");
+    first.close(1000, "").unwrap();
+    hear(&mut lens, "\"about\":\"tabs\"");
+    lens.send("say 1\nhello").unwrap();
+    assert_eq!(second.recv_timeout(PATIENCE).unwrap().unwrap().as_text(), Some("hello"));
+    lens.send("close 4001\nenough").unwrap();
+    assert!(second.recv_timeout(PATIENCE).unwrap().is_none());
+    assert_eq!(second.closed_with().unwrap().code.0, 4001);
+}
+
+#[test]
+fn no_echo_comes_between_the_three_fragments() {
+    let playground = Playground::start("127.0.0.1:0");
+    let (mut lens, ticket) = playground.lens();
+    let mut wire = playground.wire(&ticket);
+    // The lens is read all the time, so that it isn't let go.
+    let asker = lens.sender();
+    let reader = std::thread::spawn(move || while let Ok(Some(_)) = lens.recv() {});
+    let sender = wire.sender();
+    let noise = std::thread::spawn(move || (0..2000).try_for_each(|_| sender.send("noise")));
+    for _ in 0..40 {
+        asker.send("fragments\none message, in three fragments").unwrap();
+    }
+    let (mut whole, mut echoes) = (0, 0);
+    while (whole, echoes) != (40, 2000) {
+        // A frame that comes between is a violation.
+        match wire.recv_timeout(PATIENCE).unwrap().unwrap().as_text() {
+            Some("noise") => echoes += 1,
+            Some("one message, in three fragments") => whole += 1,
+            other => panic!("{other:?}"),
+        }
+    }
+    noise.join().unwrap().unwrap();
+    drop(playground);
+    reader.join().unwrap();
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn the_page_is_served_at_the_address_that_is_printed() {
+    let playground = Playground::start("127.0.0.2:0");
+    let mut page = TcpStream::connect(&playground.address).unwrap();
+    write!(page, "GET / HTTP/1.1\r\nHost: {}\r\n\r\n", playground.address).unwrap();
+    let mut text = String::new();
+    page.read_to_string(&mut text).unwrap();
+    assert!(text.starts_with("HTTP/1.1 200 "), "{text}");
+    let mut other = TcpStream::connect(&playground.address).unwrap();
+    write!(other, "GET / HTTP/1.1\r\nHost: evil.example\r\n\r\n").unwrap();
+    let mut text = String::new();
+    other.read_to_string(&mut text).unwrap();
+    assert!(text.starts_with("HTTP/1.1 421 "), "{text}");
+}
+
+#[test]
+fn what_waits_for_a_page_is_bounded_in_bytes() {
+    let (begun, has_begun) = sync_channel(0);
+    let (go, may_go) = channel::<()>();
+    let backlog = backlog::Backlog::new(move |_| {
+        let _ = begun.send(());
+        may_go.recv().is_ok()
+    })
+    .unwrap();
+    let text = "x".repeat(10_000);
+    let mut waiting = 0;
+    while backlog.put(text.clone()) {
+        waiting += text.len();
+        assert!(waiting <= backlog::MOST_WAITING);
+    }
+    assert!(waiting + text.len() > backlog::MOST_WAITING);
+    // A text counts until it is sent.
+    has_begun.recv_timeout(PATIENCE).unwrap();
+    assert!(!backlog.put(text.clone()));
+    go.send(()).unwrap();
+    has_begun.recv_timeout(PATIENCE).unwrap();
+    assert!(backlog.put(text));
+}
+
+#[test]
+fn a_lens_that_reads_nothing_is_let_go_and_its_wire_goes_on() {
+    let playground = Playground::start("127.0.0.1:0");
+    let (mut lens, ticket) = playground.lens();
+    let mut wire = playground.wire(&ticket);
+    // Each message is explained twice, in some kilobytes: more than sockets and backlog hold.
+    let message = vec![7; 4096];
+    for _ in 0..600 {
+        wire.send(message.clone()).unwrap();
+        assert_eq!(wire.recv_timeout(PATIENCE).unwrap(), Some(Message::Binary(message.clone())));
+    }
+    let ended = loop {
+        match lens.recv_timeout(PATIENCE) {
+            Ok(Some(_)) => {}
+            ended => break ended,
+        }
+    };
+    assert!(matches!(ended, Err(Error::ConnectionLost(_))), "{ended:?}");
+}
+
+#[test]
+fn a_conversation_is_saved_as_text_and_explained_again() {
+    let playground = Playground::start("127.0.0.1:0");
+    let (mut lens, ticket) = playground.lens();
+    let mut wire = playground.wire(&ticket);
+    echo(&mut wire, "Hello");
+    lens.send("save\n").unwrap();
+    let saved = hear(&mut lens, "\"about\":\"saved\"");
+    let text = saved.split("\"text\":\"").nth(1).unwrap().trim_end_matches("\"}");
+    let text = text.replace("\\u000a", "\n").replace("\\\"", "\"").replace("\\\\", "\\");
+    assert!(text.contains("client \"GET /wire?ticket="), "{text}");
+    // Opened in the page..
+    lens.send(format!("open\n{text}")).unwrap();
+    let opened = hear(&mut lens, "\"about\":\"opened\"");
+    assert!(opened.contains("text, 5 bytes, masked"), "{opened}");
+    // .. and in a terminal.
+    let mut explain = program("explain");
+    let explain = explain.arg("-").stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut explain = explain.spawn().unwrap();
+    explain.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
+    let output = explain.wait_with_output().unwrap();
+    let printed = String::from_utf8(output.stdout).unwrap();
+    for line in [
+        "client → server, byte 0: a request for a WebSocket",
+        "server → client, byte 0: a response: frames follow",
+        ": text, 5 bytes, masked",
+        ": text, 5 bytes",
+    ] {
+        assert!(printed.contains(line), "no {line:?} in {printed}");
+    }
+    lens.send("open\nno bytes at all").unwrap();
+    assert!(hear(&mut lens, "\"about\":\"opened\"").contains("can't be read: line 1"));
+}
+
+#[test]
+fn a_lens_shows_the_code_behind_a_field() {
+    let playground = Playground::start("127.0.0.1:0");
+    let (mut lens, _) = playground.lens();
+    lens.send("frames client\n81 85 37 fa 21 3d 7f 9f 4d 51 58").unwrap();
+    let verdict = hear(&mut lens, "\"about\":\"verdict\"");
+    for words in ["\"code\":\"mask\"", "\"walk\":[{\"code\":\"read\"", "becomes 48 65 6c 6c"] {
+        assert!(verdict.contains(words), "no {words} in {verdict}");
+    }
+    lens.send("code mask\n").unwrap();
+    let code = hear(&mut lens, "\"about\":\"code\"");
+    for words in ["frames/mask.rs", "let turned = ", "\"marked\":true", "05_the_mask.md"] {
+        assert!(code.contains(words), "no {words} in {code}");
+    }
+    lens.send("code nothing\n").unwrap();
+    assert!(hear(&mut lens, "\"about\":\"code\"").contains("\"passage\":null"));
+}
+
+#[test]
+fn explain_in_a_terminal_takes_bytes_files_and_standard_input() {
+    let run = |arguments: &[&str]| {
+        let output = program("explain").args(arguments).stdin(Stdio::null()).output().unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        (output.status.success(), text, String::from_utf8(output.stderr).unwrap())
+    };
+    let (ok, printed, _) = run(&["81", "05", "48656c6c6f"]);
+    assert!(ok && printed.contains("server → client, byte 0: text, 5 bytes\n"), "{printed}");
+    let (ok, printed, _) = run(&["--from", "client", "--code", "8105 \"Hello\""]);
+    assert!(ok && printed.contains("broken: 1002"), "{printed}");
+    assert!(printed.contains("MASK: src/frames/header.rs, Header::parse"), "{printed}");
+    assert!(printed.contains("return Err(Violation::NotMasked)"), "{printed}");
+    let (ok, printed, _) = run(&["--walk", "8802 03ed"]);
+    assert!(ok && printed.contains("src/frames/close.rs: Close::parse"), "{printed}");
+    assert!(printed.lines().all(|line| line.chars().count() <= 80), "{printed}");
+    let file = std::env::temp_dir().join(format!("ws101-explain-{}", std::process::id()));
+    std::fs::write(&file, b"\x82\x02\xff\xfe").unwrap();
+    let (ok, printed, _) = run(&[file.to_str().unwrap()]);
+    std::fs::remove_file(&file).unwrap();
+    assert!(ok && printed.contains("binary, 2 bytes"), "{printed}");
+    let (ok, printed, _) = run(&["--help"]);
+    assert!(ok && printed.contains("--code      also show"), "{printed}");
+    for bad in [&["zz"][..], &["--from", "me"], &["--nothing"], &["no/such/file"]] {
+        let (ok, _, complaint) = run(bad);
+        assert!(!ok && complaint.starts_with("explain: "), "{bad:?}: {complaint}");
+    }
+}

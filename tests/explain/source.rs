@@ -1,0 +1,284 @@
+//! The code behind each byte: every field and every verdict leads to lines of the source, which name
+//! the rule that they keep.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Mutex;
+
+use ws101::DeflateConfig;
+use ws101::explain::annotation::{Annotation, Verdict, What};
+use ws101::explain::conversation::{explain_frames, explain_request, explain_response};
+use ws101::explain::heads::Settings;
+use ws101::explain::heads::header_glossary::names;
+use ws101::explain::source::links::{REFUSALS, REJECTIONS, of_span, of_verdict};
+use ws101::explain::source::walk::steps;
+use ws101::explain::source::{Anchor, Passage};
+use ws101::frames::header::Role;
+use ws101::handshake::deflate_params::DeflateParams;
+use ws101::handshake::origin::Origins;
+use ws101::handshake::server::Rules;
+use ws101::http::authority::Hosts;
+
+use crate::frames::some_frames;
+use crate::support::*;
+
+fn passage(anchor: &'static Anchor) -> Passage {
+    anchor.passage().unwrap_or_else(|why| panic!("{why}: mend src/explain/source/mod.rs"))
+}
+
+#[test]
+fn each_anchor_is_found_once_in_the_source_and_its_marked_lines_name_its_rule() {
+    let mut ids = BTreeSet::new();
+    let mut nameless = Vec::new();
+    for anchor in Anchor::all() {
+        assert!(ids.insert(anchor.id), "{} stands twice", anchor.id);
+        let passage = match anchor.passage() {
+            Ok(passage) => passage,
+            Err(why) => {
+                nameless.push(why);
+                continue;
+            }
+        };
+        let marked = passage.lines.iter().filter(|line| line.is_marked);
+        let marked: Vec<&str> = marked.map(|line| line.text).collect();
+        assert!(!marked.is_empty(), "{}", anchor.id);
+        if !anchor.section.is_empty() && !passage.names(anchor.section) {
+            nameless.push(format!(
+                "{}: no {} in\n{}",
+                anchor.id,
+                anchor.section,
+                marked.join("\n")
+            ));
+        }
+        assert!(!passage.chapter.text.is_empty(), "{}: no passage in a chapter", anchor.id);
+    }
+    assert!(nameless.is_empty(), "mend src/explain/source/mod.rs:\n{}", nameless.join("\n"));
+}
+
+#[test]
+fn the_lines_of_an_anchor_are_those_of_its_file() {
+    for anchor in Anchor::all() {
+        let root = env!("CARGO_MANIFEST_DIR");
+        let text = std::fs::read_to_string(format!("{root}/src/{}", anchor.file)).unwrap();
+        let lines: Vec<&str> = text.lines().collect();
+        for line in passage(anchor).lines {
+            assert!(lines[line.number - 1].contains(line.text), "{}:{}", anchor.file, line.number);
+        }
+    }
+    // Those that take off the mask, refuse a length and answer a Close.
+    for (id, words) in [
+        ("unmask", "mask::apply(key, taken, piece)"),
+        ("length.least", "if length < least {"),
+        ("close", "answer_close(close.clone())"),
+        ("fragment", "(Opcode::Continuation, None) => Err"),
+    ] {
+        let passage = passage(Anchor::of(id).unwrap());
+        let marked = passage.lines.iter().filter(|line| line.is_marked);
+        assert!(marked.clone().any(|line| line.text.contains(words)), "{id}: {passage:#?}");
+        assert!(marked.count() < 20, "{id}: {passage:#?}");
+    }
+}
+
+/// Fields of HTTP about which no line decides: only their form is checked.
+fn is_of_http(section: &str) -> bool {
+    section.starts_with("RFC 9110")
+        || section.starts_with("RFC 9111")
+        || section.starts_with("RFC 6265")
+        || section == "WHATWG Fetch"
+        || section == "RFC 9112 §6.1"
+        || section == "§4.4"
+}
+
+/// Whether the lines of an anchor name a section.
+fn names_section(anchor: &'static Anchor, section: &'static str) -> bool {
+    static KNOWN: Mutex<BTreeMap<(&str, &str), bool>> = Mutex::new(BTreeMap::new());
+    let mut known = KNOWN.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    *known.entry((anchor.id, section)).or_insert_with(|| passage(anchor).names(section))
+}
+
+fn assert_linked(annotations: &[Annotation], context: &str) {
+    for annotation in annotations {
+        for span in &annotation.spans {
+            let anchor = of_span(annotation, span);
+            let anchor = anchor.unwrap_or_else(|| panic!("{context}: no code behind {span:?}"));
+            if anchor.id == "head.field" && is_of_http(span.section) {
+                continue;
+            }
+            let id = anchor.id;
+            let is_form =
+                ["body", "http.body", "version"].contains(&id) && is_of_http(span.section);
+            let is_named = names_section(anchor, span.section) || is_form;
+            assert!(is_named, "{context}: {id} doesn't name the section of {span:?}");
+        }
+        let is_fine = matches!(annotation.verdict, Verdict::Fine | Verdict::Missing(_));
+        let place = of_verdict(annotation);
+        assert_eq!(place.is_none(), is_fine, "{context}: {annotation:#?}");
+        let steps = steps(annotation);
+        let is_head = annotation.what == What::Request || annotation.what == What::Response;
+        assert!(!steps.is_empty() || !(is_head || annotation.what == What::Frame), "{context}");
+        // The walk ends where the verdict was made.
+        let wrong: Vec<&str> = steps.iter().filter(|s| s.is_wrong).map(|s| s.anchor.id).collect();
+        let expected: Vec<&str> = place.into_iter().map(|place| place.id).collect();
+        assert_eq!(wrong, expected, "{context}: {annotation:#?}\n{steps:#?}");
+        let behind = steps.iter().skip_while(|step| !step.is_wrong).skip(1);
+        assert!(behind.count() <= 1, "{context}: {steps:#?}");
+    }
+}
+
+#[test]
+fn each_field_and_verdict_of_frames_leads_to_code_that_names_its_section() {
+    let mut verdicts = BTreeSet::new();
+    for seed in 1..=600 {
+        let mut dice = Dice(seed * 0x9e37_79b9);
+        let from = [Role::Client, Role::Server][dice.roll(2)];
+        let mut bytes = some_frames(&mut dice, from);
+        dice.mutate(&mut bytes);
+        let told = explain_frames(&bytes, from, &terms());
+        assert_linked(&told, &format!("seed {seed}"));
+        verdicts.extend(told.iter().filter_map(of_verdict).map(|anchor| anchor.id));
+        let told = told_compressed(&bytes, from, DeflateParams::default());
+        assert_linked(&told, &format!("seed {seed}, compressed"));
+    }
+    let broken = [(&b"\xc1\x05Hello"[..], ""), (b"\xc1\x04\xf2\x48\xcd\xc9", "")];
+    for (bytes, _) in COMPRESSED.into_iter().chain(broken) {
+        assert_linked(&told_compressed(bytes, Role::Server, DeflateParams::default()), "a sample");
+    }
+    for bytes in [
+        &b"\x82\x7f\xff\0\0\0\0\0\0\0"[..],
+        b"\x82\x7e\0\x01",
+        b"\x01\0\0\0\0\0\0\0\0\0\0\0\0\0",
+        b"\x82\x7e\x0f\xff",
+    ] {
+        let told = explain_frames(bytes, Role::Server, &terms());
+        assert_linked(&told, &format!("{bytes:02x?}"));
+        verdicts.extend(told.iter().filter_map(of_verdict).map(|anchor| anchor.id));
+    }
+    assert_eq!(verdicts.len(), 14, "{verdicts:?}");
+}
+
+#[test]
+fn each_field_and_verdict_of_a_request_leads_to_code_that_names_its_section() {
+    let rules = Rules {
+        origins: Origins::SameHost,
+        hosts: Hosts::Listed(vec!["a:1".into()]),
+        paths: vec!["/chat".into()],
+        deflate: Some(DeflateConfig::default()),
+        ..Rules::default()
+    };
+    let settings = Settings { rules, ..terms() };
+    let good = String::from_utf8(request_head()).unwrap();
+    let without = |name: &str| -> String {
+        good.split_inclusive("\r\n").filter(|line| !line.starts_with(name)).collect()
+    };
+    let with = |lines: &str| good.replace("Host:", &format!("{lines}\r\nHost:"));
+    let heads = [
+        good.clone(),
+        good.replace('\r', ""),
+        good.replace("GET", "\x01"),
+        "\x16\x03\x01".into(),
+        with("X: y\r\n folded"),
+        with("no header"),
+        with(&format!("X: {}", "y".repeat(2000))),
+        good.replace("GET /chat", "GET  /chat"),
+        good.replace("HTTP/1.1", "HTTP/1.0"),
+        good.replace("/chat", "/chat#x"),
+        good.replace("GET", "POST"),
+        with("Content-Length: 5"),
+        without("Host"),
+        good.replace("Host: a:1", "Host: b"),
+        good.replace("Connection: keep-alive, Upgrade", "Connection: close"),
+        good.replace("Version: 13", "Version: 8"),
+        without("Sec-WebSocket-Version").replace("Host:", "Sec-WebSocket-Key1: x\r\nHost:"),
+        good.replace("dGhl", ""),
+        with("Origin: http://b"),
+        good.replace("Origin: http://a:1", "Origin: http://b"),
+        good.replace("/chat", "/other"),
+        good.replace("chat, x", "chat, chat"),
+        with("Sec-WebSocket-Extensions: ;"),
+    ];
+    let mut met = BTreeSet::new();
+    for head in &heads {
+        let told = explain_request(head.as_bytes(), &settings);
+        assert_linked(&told, head);
+        if let Verdict::Refused(refusal) = &told[0].verdict {
+            met.insert((refusal.diagnostic().rule.to_string(), refusal.diagnostic().cause));
+        }
+    }
+    assert_eq!(met.len(), REFUSALS.len(), "a refusal of the table was not met: {met:#?}");
+    // Every header field that the glossary knows, and lists of extensions.
+    let fields: String = names().map(|name| format!("{name}: 1\r\n")).collect();
+    for lines in [
+        fields.trim_end(),
+        "X-Other: y",
+        "Sec-WebSocket-Extensions: x-other; y, permessage-deflate; bogus, permessage-deflate; \
+         client_max_window_bits; server_max_window_bits=10, permessage-deflate; \
+         server_no_context_takeover; server_no_context_takeover; client_no_context_takeover",
+    ] {
+        let settings = Settings { max_head_lines: 100, ..settings.clone() };
+        assert_linked(&explain_request(with(lines).as_bytes(), &settings), lines);
+        assert_linked(&explain_request(with(lines).as_bytes(), &Settings::default()), lines);
+    }
+    let page = "GET / HTTP/1.1\r\nHost: a:1\r\n\r\n";
+    assert_linked(&explain_request(page.as_bytes(), &settings), page);
+    assert_linked(&explain_request(b"GET / HT", &settings), "incomplete");
+    let told = explain_request(format!("\r\n{good}").as_bytes(), &settings);
+    assert_linked(&told, "an empty line in front");
+    assert_eq!(
+        (&*told[0].spans[0].field, &*told[0].spans[1].field),
+        ("empty line", "request line")
+    );
+}
+
+#[test]
+fn each_field_and_verdict_of_a_response_leads_to_code_that_names_its_section() {
+    let asked = String::from_utf8(request_head()).unwrap();
+    let offer = "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits";
+    let asked = asked.replace("Host:", &format!("{offer}\r\nHost:"));
+    let good = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+        Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\nSec-WebSocket-Protocol: chat\r\n\
+        Sec-WebSocket-Extensions: permessage-deflate; server_max_window_bits=9\r\n\r\n";
+    let responses = [
+        good.to_owned(),
+        format!("HTTP/1.1 100 Continue\r\n\r\n{good}"),
+        good.replace("websocket\r", "h2c\r"),
+        good.replace("Connection: Upgrade", "Connection: close"),
+        good.replace("s3pP", "x3pP"),
+        good.replace("chat", "other"),
+        good.replace("=9", "=99"),
+        good.replace("permessage-deflate", "x-other"),
+        "SSH-2.0-x\r\n\r\n".into(),
+        "HTTP/1.1 \x01".into(),
+        good.replace('\r', ""),
+        format!("HTTP/1.1 200 OK\r\nX: {}\r\n\r\n", "y".repeat(3000)),
+        good.replace("HTTP/1.1", "HTTP/1.0"),
+        "HTTP/1.1 301 Moved\r\nLocation: /\r\nContent-Length: 2\r\n\r\nok".into(),
+        "HTTP/1.1 401 No\r\nContent-Length: 2\r\n\r\nok".into(),
+        "HTTP/1.1 500 No\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n".into(),
+        "HTTP/1.1 426 No\r\nSec-WebSocket-Version: 13\r\nUpgrade: websocket\r\n\r\nmore".into(),
+    ];
+    let mut met = BTreeSet::new();
+    for response in responses {
+        let told = explain_response(response.as_bytes(), asked.as_bytes(), &terms());
+        assert_linked(&told, &response);
+        let diagnostics = told.iter().filter_map(|one| one.verdict.diagnostic());
+        met.extend(diagnostics.map(|it| (it.rule, it.cause)));
+    }
+    assert_eq!(met.len(), REJECTIONS.len(), "{met:#?}");
+}
+
+#[test]
+fn a_walk_has_the_values_of_its_frame() {
+    let told =
+        explain_frames(b"\x81\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58", Role::Client, &terms());
+    let walk: Vec<String> =
+        steps(&told[0]).iter().map(|step| format!("{}: {}", step.anchor.id, step.says)).collect();
+    for expected in [
+        "opcode: opcode 1: text",
+        "masked: the second byte is 85: MASK is 1",
+        "length: the short length is 5",
+        "mask: key 37 fa 21 3d: 7f 9f 4d 51 ... becomes 48 65 6c 6c ...",
+        "text: 5 bytes are checked",
+        "handler: recv returns the message to the handler",
+    ] {
+        assert!(walk.iter().any(|step| step == expected), "no {expected:?} in {walk:#?}");
+    }
+}
