@@ -18,8 +18,8 @@
 //! <!-- coach: after -->               what the coach says: `tests/course/run` holds it, and writes it anew
 //! ```
 //!
-//! `UPDATE=1 cargo test --all-features --test walkthrough` writes `source`, `explain` and `stage` anew, and both
-//! `rustdoc.md`.
+//! `UPDATE=1 cargo test --all-features --test walkthrough` writes `source`, `explain` and `stage` anew, both
+//! `rustdoc.md`, and the list of questions at the top of `how_do_i.md`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
