@@ -39,6 +39,7 @@
 //! | use a stream of one's own | [`accept`], [`Server::accept`], [`Client::connect_over`], [`Stream`] |
 //! | have each byte explained | [`Server::explain`], [`Client::explain`] with an [`Explainer`]; [`Tap`]; [`explain`] |
 //! | use the handshake or the frames without sockets | [`http`], [`handshake`], [`frames`] |
+//! | look up a common question, such as why a connection ends with 1006 | [`walkthrough::how_do_i`] |
 //!
 //! # The map
 //!

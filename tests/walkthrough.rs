@@ -18,8 +18,8 @@
 //! <!-- coach: after -->               what the coach says: `tests/course/run` holds it, and writes it anew
 //! ```
 //!
-//! `UPDATE=1 cargo test --all-features --test walkthrough` writes `source`, `explain` and `stage` anew, and both
-//! `rustdoc.md`.
+//! `UPDATE=1 cargo test --all-features --test walkthrough` writes `source`, `explain` and `stage` anew, both
+//! `rustdoc.md`, and the list of questions at the top of `how_do_i.md`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -128,7 +128,7 @@ fn blocks(name: &str, text: &str) -> Vec<Block> {
 }
 
 fn all_blocks() -> Vec<Block> {
-    let all = chapters().into_iter().chain([page("museum.md")]).chain(course());
+    let all = chapters().into_iter().chain(looked_up()).chain(course());
     all.flat_map(|(name, text)| blocks(&name, &text)).collect()
 }
 
@@ -400,11 +400,14 @@ fn example(name: &str) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// Ports differ from run to run.
+/// Ports differ from run to run. A configuration of `tests/proxies` has a name between @ for one.
 fn without_port(line: &str) -> String {
     match line.split_once("127.0.0.1:") {
         Some((before, after)) => {
-            let after = after.trim_start_matches(|c: char| c.is_ascii_digit());
+            let after = match after.strip_prefix('@').and_then(|name| name.split_once('@')) {
+                Some((_, after)) => after,
+                None => after.trim_start_matches(|c: char| c.is_ascii_digit()),
+            };
             format!("{before}127.0.0.1:{after}")
         }
         None => line.to_owned(),
@@ -517,7 +520,7 @@ fn each_anchor_is_named_in_prose_and_each_that_is_named_is_in_the_file_that_is_n
 
 #[test]
 fn each_test_example_and_file_that_prose_names_is_there() {
-    for (name, text) in chapters().into_iter().chain([page("museum.md")]).chain(course()) {
+    for (name, text) in chapters().into_iter().chain(looked_up()).chain(course()) {
         let prose = prose(&name, &text);
         // Between single ticks.
         for word in prose.split('`').skip(1).step_by(2) {
@@ -563,15 +566,22 @@ fn page(name: &str) -> (String, String) {
     (name.into(), read(format!("{FOLDER}/{name}")))
 }
 
-/// What rustdoc reads before a chapter, before the guide through the museum, and before the index.
+/// The pages for looking things up that are written by hand.
+fn looked_up() -> [(String, String); 2] {
+    ["museum.md", "how_do_i.md"].map(page)
+}
+
+/// What rustdoc reads before a chapter, before a page for looking things up, and before the index.
 fn rustdoc_definitions() -> String {
     let mut lines = BTreeSet::new();
-    for (name, text) in chapters().into_iter().chain(["museum.md", "README.md"].map(page)) {
+    for (name, text) in chapters().into_iter().chain(looked_up()).chain([page("README.md")]) {
         // From the page of a chapter, or of the index above it, to the pages of the crate.
         let up = if name == "README.md" { "" } else { "../" };
         for (label, target) in definitions(&text) {
             let page = match target.strip_suffix(".md") {
-                Some(page @ ("museum" | "rfc" | "tables" | "figures" | "conversation")) => {
+                Some(
+                    page @ ("how_do_i" | "museum" | "rfc" | "tables" | "figures" | "conversation"),
+                ) => {
                     format!("{up}{page}/index.html")
                 }
                 Some("course/README") => format!("{up}course/index.html"),
@@ -596,7 +606,7 @@ fn links_lead_to_files_in_markdown_and_to_pages_in_rustdoc() {
     let labels: Vec<_> = right.lines().map(|line| line.split("]: ").next().unwrap()).collect();
     let different: BTreeSet<_> = labels.iter().collect();
     assert_eq!(labels.len(), different.len(), "a label leads to two places");
-    for (name, text) in chapters().into_iter().chain([page("museum.md")]) {
+    for (name, text) in chapters().into_iter().chain(looked_up()) {
         let definitions = definitions(&text);
         for (label, target) in &definitions {
             assert!(root().join(FOLDER).join(target).exists(), "{name}: {label} leads nowhere");
@@ -604,7 +614,9 @@ fn links_lead_to_files_in_markdown_and_to_pages_in_rustdoc() {
         }
         // An inline link would lead astray in one of the two.
         let prose = prose(&name, &text);
-        let inline: Vec<_> = prose.match_indices("](").map(|(at, _)| &prose[at..]).collect();
+        let inline = prose.match_indices("](").map(|(at, _)| &prose[at..]);
+        // A heading of the same page has the same address in both.
+        let inline: Vec<_> = inline.filter(|link| !link.starts_with("](#")).collect();
         assert!(inline.is_empty(), "{name}: an inline link {:?}", inline[0].lines().next());
         for label in
             prose.split('[').skip(1).filter_map(|rest| rest.split_once(']')).map(|one| one.0)
@@ -612,6 +624,51 @@ fn links_lead_to_files_in_markdown_and_to_pages_in_rustdoc() {
             let is_code = label.starts_with('`') && label.ends_with(".rs`");
             assert!(!is_code || definitions.contains_key(label), "{name}: [{label}] has no target");
         }
+    }
+}
+
+// "How do I ..?"
+
+/// The list of questions at the top of the page: under each heading, its questions, each a link to its answer.
+fn list_of_questions(text: &str) -> String {
+    let mut list = String::new();
+    for line in text.lines() {
+        if let Some(group) = line.strip_prefix("## ") {
+            list += &format!("\n**{group}**\n\n");
+        } else if let Some(question) = line.strip_prefix("### ") {
+            let kept = question.chars().filter(|c| c.is_alphanumeric() || " -_".contains(*c));
+            let address = kept.collect::<String>().to_lowercase().replace(' ', "-");
+            list += &format!("- [{question}](#{address})\n");
+        }
+    }
+    list
+}
+
+#[test]
+fn the_page_of_questions_lists_each_at_its_top_and_answers_it_in_two_to_five_sentences_with_lines_that_are_held()
+ {
+    const TOP: &str = "<!-- questions -->\n";
+    let (name, text) = page("how_do_i.md");
+    let start = text.find(TOP).expect("no list of questions") + TOP.len();
+    let end = text.find("\n## ").unwrap();
+    let right = list_of_questions(&text);
+    if std::env::var_os("UPDATE").is_some() && text[start..end] != right {
+        let mut new = text.clone();
+        new.replace_range(start..end, &right);
+        fs::write(root().join(FOLDER).join(&name), new).unwrap();
+    } else {
+        assert_eq!(text[start..end], right, "{HOW_TO_MEND}");
+    }
+    let answers: Vec<&str> = text[end..].split("\n### ").skip(1).collect();
+    assert!(answers.len() >= 30, "{} questions", answers.len());
+    for answer in answers {
+        let (question, answer) = answer.split_once("\n\n").unwrap();
+        assert!(question.ends_with('?'), "{question}");
+        assert!(right.matches(&format!("[{question}]")).count() == 1, "twice: {question}");
+        assert!(answer.contains("\n```"), "no lines: {question}");
+        let paragraph = answer.split("\n\n").next().unwrap().replace('\n', " ") + " ";
+        let count = paragraph.matches(". ").count();
+        assert!((2..=5).contains(&count), "{question} has {count} sentences");
     }
 }
 

@@ -73,10 +73,10 @@ impl WebSocket {
         self.read_half.message(None)
     }
 
-    /// As [`recv`](WebSocket::recv), but fails with [`Error::TimedOut`] when no message is complete
-    /// in time. The connection stays open, and the bytes received so far are kept. A timeout of
-    /// zero returns what has already arrived. (What was fed is written first, which may take as
-    /// long as `Limits::write` allows.)
+    /// As [`recv`](WebSocket::recv), but fails with [`Error::TimedOut`](crate::Error::TimedOut) when
+    /// no message is complete in time. The connection stays open, and the bytes received so far are
+    /// kept. A timeout of zero returns what has already arrived. (What was fed is written first,
+    /// which may take as long as `Limits::write` allows.)
     pub fn recv_timeout(&mut self, patience: Duration) -> Result<Option<Message>> {
         let patience = patience.max(Duration::from_millis(1));
         self.read_half.message(Some(Deadline::after(patience)))

@@ -4,7 +4,7 @@
 //! a [`Refusal`] that names the rule that the request breaks.
 //!
 //! Elsewhere: [`request`](crate::http::request) has checked the form of the request,
-//! [`accept_key`] computes the proof in the 101, [`origin`](super::origin) compares origins,
+//! [`accept_key`] computes the proof in the 101, [`origin`] compares origins,
 //! [`deflate_params`] negotiates compression, and [`refusal`](crate::http::refusal) turns a refusal
 //! into a response.
 

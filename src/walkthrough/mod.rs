@@ -74,6 +74,10 @@ pub mod ch16_many_machines {}
 // Pages for looking things up.
 
 #[cfg_attr(not(doctest), doc = include_str!("rustdoc.md"))]
+#[doc = include_str!("how_do_i.md")]
+pub mod how_do_i {}
+
+#[cfg_attr(not(doctest), doc = include_str!("rustdoc.md"))]
 #[doc = include_str!("museum.md")]
 pub mod museum {}
 
