@@ -168,8 +168,8 @@ impl Client {
         self
     }
 
-    /// Sets how much, how many and how long: see [`Limits`]. Dialling and handshake together may take
-    /// `head`; the time in which the system looks up a name doesn't count.
+    /// Sets how much, how many and how long: see [`Limits`]. `connect` bounds this client's whole way to
+    /// its open WebSocket.
     pub fn limits(mut self, limits: Limits) -> Client {
         self.limits = limits;
         self
@@ -178,7 +178,7 @@ impl Client {
     /// Dials the server, sends the request, and verifies the answer.
     pub fn connect(self) -> Result<WebSocket> {
         let prepared = self.prepare()?;
-        let deadline = Deadline::after(self.limits.head);
+        let deadline = Deadline::after(self.limits.connect);
         let stream = match &prepared.proxy {
             None => dial(&prepared.address.dialled(), prepared.address.port, deadline)?,
             Some(proxy) => {
@@ -194,7 +194,7 @@ impl Client {
     /// Does the same over a stream that the caller has connected, with no proxy. `wss://` means TLS here, too.
     pub fn connect_over(self, stream: impl Stream) -> Result<WebSocket> {
         let prepared = self.prepare()?;
-        let deadline = Deadline::after(self.limits.head);
+        let deadline = Deadline::after(self.limits.connect);
         self.handshake(Arc::new(stream), prepared, deadline)
     }
 

@@ -494,6 +494,19 @@ fn a_silent_or_dribbling_handshake_ends_at_the_deadline_of_the_head() {
 }
 
 #[test]
+fn client_gives_up_a_server_that_is_silent_in_the_handshake_of_tls() {
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("wss://{}", silent.local_addr().unwrap());
+    let time = Duration::from_millis(200);
+    let limits = Limits { connect: time, head: 10 * PATIENCE, ..Limits::default() };
+    let start = Instant::now();
+    let client = Client::new(url).root_certificates(for_loopback().file).limits(limits);
+    let result = client.connect();
+    assert!(matches!(result, Err(Error::PeerTimeout)), "{result:?}");
+    assert!((time..PATIENCE / 2).contains(&start.elapsed()), "{:?}", start.elapsed());
+}
+
+#[test]
 fn a_crowd_of_silent_handshakes_keeps_no_honest_client_out() {
     let limits = Limits { max_waiting: 3, ..Limits::default() };
     let server = secure(|server| server.limits(limits), echo_handler);
