@@ -5,7 +5,7 @@
 //! at the near end: 15_tunnel dial ADDRESS URL, and programs connect to ADDRESS as if it were the target
 //! expect: 1048576 bytes came back through the tunnel, unchanged
 //! expect: the end of the request reached the target, and the end of its answer came back
-//! next: 17_through_a_proxy, for a client that may only go out through one
+//! next: 16_metrics_and_health, what an operator wants to know of a server
 //!
 //! ```text
 //! program ── TCP ── dial ── WebSocket ── serve ── TCP ── target

@@ -5,7 +5,7 @@
 //! expect: the proxy was asked: CONNECT 127.0.0.1:9001 HTTP/1.1
 //! expect: an echo through the tunnel: hello
 //! expect: not opened: 403
-//! next: src/lib.rs, which shows the reading order of the library
+//! next: 18_reload_a_certificate, without a restart of the server
 //!
 //! Many offices let programs out only through a proxy. It can't read what `wss://` carries, and needs to know
 //! nothing about WebSocket: after its 200 it copies bytes both ways. `Client::proxy` names a proxy,

@@ -52,8 +52,9 @@ pub enum Error {
     PageServed,
     /// At a client: the server opened no WebSocket, or not the one that the client asked for.
     Rejected(HandshakeError),
-    /// The TLS handshake failed: the certificate isn't trusted, or the peer doesn't speak TLS. No byte
-    /// of the WebSocket handshake was sent over it.
+    /// The TLS handshake failed: a certificate isn't trusted, or the peer doesn't speak TLS. No byte of
+    /// the WebSocket handshake was sent over it. (One exception: with TLS 1.3 a client learns only after
+    /// its request that the server doesn't accept the client's certificate.)
     Tls(Box<Diagnostic>),
     /// The peer broke a rule. It was sent a Close frame with the code for it.
     Violation(Violation),

@@ -34,7 +34,7 @@
 //! | serve plain HTTP on the same port | [`Server::http`], which returns a [`Response`] |
 //! | change how much, how many, how long | [`Limits`] |
 //! | stop a server, and read its counters | [`Server::handle`], which gives a [`Handle`] with [`Handle::stop`] and [`Handle::counters`] |
-//! | use TLS (feature `tls`) | [`Server::tls`] with a [`Tls`], [`Client::root_certificates`] |
+//! | use TLS (feature `tls`) | [`Server::tls`] with a [`Tls`], [`Client::root_certificates`]; with a configuration of rustls: `Tls::from_config`, [`Client::tls_config`] |
 //! | compress messages (feature `deflate`) | [`DeflateConfig`]; a message with a secret in it: [`Uncompressed`] |
 //! | use a stream of one's own | [`accept`], [`Server::accept`], [`Client::connect_over`], [`Stream`] |
 //! | have each byte explained | [`Server::explain`], [`Client::explain`] with an [`Explainer`]; [`Tap`]; [`explain`] |
@@ -164,6 +164,10 @@ pub use transport::stream::Stream;
 pub use transport::tap::Tap;
 #[doc(inline)]
 pub use transport::tls::Tls;
+
+/// The TLS library, in the version whose configurations [`Tls::from_config`] and [`Client::tls_config`] take.
+#[cfg(feature = "tls")]
+pub use rustls;
 
 /// Opens a WebSocket: `ws://host[:port][/path][?query]`, or `wss://`. [`Client`] lets you set more.
 pub fn connect(url: &str) -> Result<WebSocket> {

@@ -46,7 +46,14 @@ struct Running {
 }
 
 fn start(name: &str) -> Running {
-    let child = program(name).arg("127.0.0.1:0").stdout(Stdio::piped()).spawn();
+    start_with(name, &[])
+}
+
+/// The same, with arguments after its address.
+fn start_with(name: &str, arguments: &[&str]) -> Running {
+    let mut program = program(name);
+    program.arg("127.0.0.1:0").args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let child = program.spawn();
     let mut child = child.unwrap_or_else(|error| panic!("{name}: {error}; cargo build --examples"));
     let mut stdout = BufReader::new(child.stdout.take().unwrap());
     let mut line = String::new();
@@ -106,7 +113,7 @@ fn each_example_says_its_idea_how_to_run_it_what_it_prints_and_what_to_read_next
 fn each_example_that_is_asked_for_help_prints_how_to_run_it_and_ends() {
     for name in all() {
         let is_built = match name.as_str() {
-            "11_secure" => cfg!(feature = "tls"),
+            "11_secure" | "18_reload_a_certificate" => cfg!(feature = "tls"),
             "12_compressed" => cfg!(feature = "deflate"),
             _ => true,
         };
@@ -156,6 +163,73 @@ fn files_and_tunnel_carry_each_byte_both_ways() {
     for name in ["14_files", "15_tunnel"] {
         assert_printed(name, &run(name, &[]));
     }
+}
+
+#[test]
+fn metrics_and_health_tell_an_operator_what_happens_until_the_last_client_has_left() {
+    use std::io::Write;
+    let mut server = start("16_metrics_and_health");
+    let (address, url) = (server.address.clone(), format!("ws://{}", server.address));
+    let page = |path: &str| {
+        let mut page = std::net::TcpStream::connect(&address).unwrap();
+        write!(page, "GET {path} HTTP/1.1\r\nHost: {address}\r\n\r\n").unwrap();
+        let mut text = String::new();
+        page.read_to_string(&mut text).unwrap();
+        text
+    };
+    let mut ws = ws101::connect(&url).unwrap();
+    let mut echo = || {
+        ws.send("hello").unwrap();
+        assert_eq!(ws.recv().unwrap().unwrap().as_text(), Some("hello"));
+    };
+    echo();
+    for path in ["/health", "/ready"] {
+        assert!(page(path).starts_with("HTTP/1.1 200 "), "{path}");
+    }
+    // A client that sends too much.
+    let mut flood = ws101::connect(&url).unwrap();
+    (0..1000).for_each(|_| drop(flood.send("x")));
+    while let Ok(Some(_)) = flood.recv() {}
+    assert_eq!(flood.closed_with().unwrap().code.0, 1008);
+    drop(flood);
+
+    let mut stdin = server.child.stdin.take().unwrap();
+    writeln!(stdin).unwrap();
+    let mut line = String::new();
+    server.stdout.read_line(&mut line).unwrap();
+    assert_eq!(line.trim_end(), expected("16_metrics_and_health")[1]);
+    assert!(page("/health").starts_with("HTTP/1.1 200 "));
+    assert!(page("/ready").starts_with("HTTP/1.1 503 "));
+    match ws101::connect(&url) {
+        Err(ws101::Error::Rejected(refused)) => assert_eq!(refused.status, Some(503)),
+        other => panic!("{other:?}"),
+    }
+    echo();
+    let metrics = page("/metrics");
+    for part in [
+        "Content-Type: application/openmetrics-text; version=1.0.0; charset=utf-8\r\n",
+        "\n# TYPE ws101_open gauge\nws101_open ",
+        "\n# TYPE ws101_accepted counter\nws101_accepted_total ",
+        "\nws101_messages_out_total ",
+        "\nws101_refused_total{status=\"503\"} 1\n# EOF\n",
+    ] {
+        assert!(format!("\n{metrics}").contains(part), "{part:?} in {metrics}");
+    }
+    writeln!(stdin).unwrap();
+    assert_eq!(ws.recv().unwrap(), None);
+    assert_eq!(ws.closed_with().unwrap().code.0, 1001);
+    line.clear();
+    server.stdout.read_line(&mut line).unwrap();
+    assert_eq!(line.trim_end(), "stopped");
+    assert!(server.child.wait().unwrap().success());
+}
+
+#[test]
+fn a_client_of_16_metrics_and_health_that_has_lived_longest_is_asked_to_connect_again() {
+    let server = start_with("16_metrics_and_health", &["1"]);
+    let mut ws = ws101::connect(&format!("ws://{}", server.address)).unwrap();
+    assert_eq!(ws.recv().unwrap(), None);
+    assert_eq!(ws.closed_with().unwrap().code.0, 1012);
 }
 
 #[test]
@@ -273,6 +347,14 @@ fn rooms_let_in_visitors_after_a_stranger_has_asked_for_a_thousand_keys_and_forg
     assert!(come("Cookie", others[999].clone()).is_ok());
     assert!(come("Cookie", first).is_err(), "only so many are known");
     assert!(come("Authorization", format!("Bearer {token}")).is_ok());
+}
+
+#[cfg(feature = "tls")]
+#[test]
+fn reload_a_certificate_changes_it_under_an_open_connection() {
+    let printed = run("18_reload_a_certificate", &[]);
+    let port = printed.split("127.0.0.1:").nth(1).unwrap().split('\n').next().unwrap();
+    assert_printed("18_reload_a_certificate", &printed.replace(port, "9001"));
 }
 
 #[cfg(feature = "tls")]

@@ -1,5 +1,9 @@
 //! What the log says. In a program of its own, since a program has one log.
 
+#[cfg(feature = "tls")]
+#[path = "../examples/secure/certificate.rs"]
+mod certificate;
+
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Mutex, Once};
@@ -218,4 +222,20 @@ fn server_logs_a_handlers_own_failure_at_warn() {
     let lines = LINES.lock().unwrap();
     let told = lines.iter().find(|line| line.contains("the table of orders is locked"));
     assert!(told.expect("it is logged").starts_with("WARN "), "{told:?}");
+}
+
+#[cfg(feature = "tls")]
+#[test]
+fn server_warns_of_a_root_that_is_used_as_a_certificate_and_of_no_other_certificate() {
+    listen();
+    let told = || LINES.lock().unwrap().iter().filter(|line| line.contains("CA:TRUE")).count();
+    let made = certificate::self_signed(&["localhost"], certificate::VALID);
+    ws101::Tls::from_pem(made.certificate.as_bytes(), made.key.as_bytes()).unwrap();
+    assert_eq!(told(), 0);
+    let root = include_bytes!("loopback/a_root.pem");
+    ws101::Tls::from_pem(root, root).unwrap();
+    assert_eq!(told(), 1);
+    assert!(LINES.lock().unwrap().iter().any(|line| {
+        line.starts_with("WARN") && line.contains("CA:TRUE") && line.contains("CA:FALSE")
+    }));
 }

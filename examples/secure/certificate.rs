@@ -1,4 +1,4 @@
-//! A self-signed certificate, made by hand, for trying out a server and for tests.
+//! A self-signed certificate, made by hand, for trying out a server or a client, and for tests.
 //!
 //! A certificate says "this key belongs to these names, from one date to another", and an authority
 //! signs it (RFC 5280 §4.1). This one is signed with its own key, so a client must be given it as a root.
@@ -55,7 +55,7 @@ pub fn self_signed(names: &[&str], valid: [&str; 2]) -> SelfSigned {
                 &sequence(&[ALTERNATIVE_NAMES, &der(OCTET_STRING, &[&alternatives])]),
                 // It may not sign others: a server must not show such a certificate.
                 &sequence(&[BASIC_CONSTRAINTS, CRITICAL, &der(OCTET_STRING, &[&sequence(&[])])]),
-                &sequence(&[KEY_USAGE, &der(OCTET_STRING, &[&sequence(&[SERVER])])]),
+                &sequence(&[KEY_USAGE, &der(OCTET_STRING, &[&sequence(&[SERVER, CLIENT])])]),
             ])],
         ),
     ]);
@@ -89,6 +89,7 @@ const ALTERNATIVE_NAMES: &[u8] = b"\x06\x03\x55\x1d\x11";
 const BASIC_CONSTRAINTS: &[u8] = b"\x06\x03\x55\x1d\x13";
 const KEY_USAGE: &[u8] = b"\x06\x03\x55\x1d\x25";
 const SERVER: &[u8] = b"\x06\x08\x2b\x06\x01\x05\x05\x07\x03\x01";
+const CLIENT: &[u8] = b"\x06\x08\x2b\x06\x01\x05\x05\x07\x03\x02";
 /// The boolean true.
 const CRITICAL: &[u8] = b"\x01\x01\xff";
 

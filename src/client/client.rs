@@ -46,7 +46,7 @@ use crate::transport::head_reader::{NoHead, read_head};
 use crate::transport::min_rate::per_call_timeout;
 use crate::transport::stream::{Stream, WrapStream};
 use crate::transport::tap::Tap;
-use crate::transport::tls::Trust;
+use crate::transport::tls::{ClientConfig, Trust, late_alert};
 
 /// A client that is about to connect: where, with which request, and within which limits.
 ///
@@ -63,6 +63,7 @@ pub struct Client {
     request: ClientRequest,
     limits: Limits,
     root_certificates: Option<PathBuf>,
+    tls_config: Option<Arc<ClientConfig>>,
     wrap_stream: WrapStream,
     proxy: ProxyChoice,
 }
@@ -85,6 +86,7 @@ impl Client {
             request: ClientRequest::default(),
             limits: Limits::default(),
             root_certificates: None,
+            tls_config: None,
             wrap_stream: WrapStream::default(),
             proxy: ProxyChoice::default(),
         }
@@ -114,6 +116,17 @@ impl Client {
     /// For `wss://`: trusts the certificates in this PEM file instead of the system's.
     pub fn root_certificates(mut self, file: impl Into<PathBuf>) -> Client {
         self.root_certificates = Some(file.into());
+        self
+    }
+
+    /// For `wss://`: uses this configuration of rustls, in place of `root_certificates` and the defaults:
+    /// with a certificate of the client's own, with ALPN, with a verifier. Needs the feature `tls`,
+    /// which re-exports rustls as `ws101::rustls`.
+    ///
+    /// What it trusts is up to the caller then. List nothing but `http/1.1` in `alpn_protocols`: a
+    /// connection for which ALPN chooses another protocol is given up.
+    pub fn tls_config(mut self, config: Arc<ClientConfig>) -> Client {
+        self.tls_config = Some(config);
         self
     }
 
@@ -155,8 +168,8 @@ impl Client {
         self
     }
 
-    /// Sets how much, how many and how long: see [`Limits`]. Dialling and handshake together may take
-    /// `head`; the time in which the system looks up a name doesn't count.
+    /// Sets how much, how many and how long: see [`Limits`]. `connect` bounds this client's whole way to
+    /// its open WebSocket.
     pub fn limits(mut self, limits: Limits) -> Client {
         self.limits = limits;
         self
@@ -165,7 +178,7 @@ impl Client {
     /// Dials the server, sends the request, and verifies the answer.
     pub fn connect(self) -> Result<WebSocket> {
         let prepared = self.prepare()?;
-        let deadline = Deadline::after(self.limits.head);
+        let deadline = Deadline::after(self.limits.connect);
         let stream = match &prepared.proxy {
             None => dial(&prepared.address.dialled(), prepared.address.port, deadline)?,
             Some(proxy) => {
@@ -181,7 +194,7 @@ impl Client {
     /// Does the same over a stream that the caller has connected, with no proxy. `wss://` means TLS here, too.
     pub fn connect_over(self, stream: impl Stream) -> Result<WebSocket> {
         let prepared = self.prepare()?;
-        let deadline = Deadline::after(self.limits.head);
+        let deadline = Deadline::after(self.limits.connect);
         self.handshake(Arc::new(stream), prepared, deadline)
     }
 
@@ -196,7 +209,10 @@ impl Client {
         let roots = self.root_certificates.as_deref();
         let trust = address
             .secure
-            .then(|| Trust::new(self.url_without_query(), &address.host, roots))
+            .then(|| {
+                let config = self.tls_config.clone();
+                Trust::new(self.url_without_query(), &address.host, roots, config)
+            })
             .transpose()?;
         Ok(Prepared { address, proxy, trust, request, key })
     }
@@ -333,7 +349,7 @@ fn read_body(
 fn in_handshake(error: io::Error) -> Error {
     match crate::transport::stream::is_timeout(&error) {
         true => Error::PeerTimeout,
-        false => InHandshake::mark(error),
+        false => late_alert(&error).unwrap_or_else(|| InHandshake::mark(error)),
     }
 }
 

@@ -37,9 +37,11 @@ pub struct Limits {
     /// for its head, so a crowd of slow clients never keeps it out. Counted by themselves, as many
     /// pages may be in the making; a client that requests one more gets a 503.
     pub max_waiting: usize,
-    /// How long a whole head may take, in however many pieces it comes. A later one gets a 408. A
-    /// client must connect within it, too.
+    /// How long a whole head may take, in however many pieces it comes. A later one gets a 408.
     pub head: Duration,
+    /// How long a client tries to connect: dialling, a proxy's tunnel, TLS and the handshake
+    /// together. Then it gives up. The time in which the system looks up a name doesn't count.
+    pub connect: Duration,
     /// How long the peer may take to accept 64 KiB of a write. A slower one loses its connection.
     pub write: Duration,
     /// How long the peer may be silent before the keepalive sends a ping.
@@ -67,6 +69,7 @@ impl Default for Limits {
             max_connections: 10_000,
             max_waiting: 256,
             head: Duration::from_secs(10),
+            connect: Duration::from_secs(10),
             write: Duration::from_secs(20),
             ping_every: Some(Duration::from_secs(20)),
             pong: Duration::from_secs(20),

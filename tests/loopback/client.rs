@@ -728,6 +728,22 @@ fn client_dials_an_address_with_a_zone_and_keeps_the_zone_to_itself() {
 }
 
 #[test]
+fn client_gives_up_a_silent_server_after_its_time_for_connecting_and_not_that_for_a_head() {
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("ws://{}", silent.local_addr().unwrap());
+    let time = Duration::from_millis(200);
+    let limits = Limits { connect: time, head: 10 * PATIENCE, ..Limits::default() };
+    let start = Instant::now();
+    let result = Client::new(url).limits(limits).connect();
+    assert!(matches!(result, Err(Error::PeerTimeout)), "{result:?}");
+    assert!((time..PATIENCE / 2).contains(&start.elapsed()), "{:?}", start.elapsed());
+
+    let limits = Limits { head: Duration::ZERO, ..Limits::default() };
+    let server = echo();
+    drop(Client::new(server.url()).limits(limits).connect().unwrap());
+}
+
+#[test]
 fn client_gives_up_a_head_that_does_not_end_in_time_however_it_dribbles() {
     for dribbles in [false, true] {
         let (address, server) = play(move |mut peer| {
@@ -744,7 +760,7 @@ fn client_gives_up_a_head_that_does_not_end_in_time_however_it_dribbles() {
                 let _ = peer.stream.write_all(b"b");
             }
         });
-        let limits = Limits { head: Duration::from_millis(200), ..Limits::default() };
+        let limits = Limits { connect: Duration::from_millis(200), ..Limits::default() };
         let start = Instant::now();
         let result = Client::new(format!("ws://{address}")).limits(limits).connect();
         assert!(matches!(result, Err(Error::PeerTimeout)), "{result:?}");

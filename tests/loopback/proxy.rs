@@ -93,7 +93,7 @@ fn client_says_why_a_proxy_opens_no_tunnel_and_never_shows_its_password() {
 #[test]
 fn client_waits_no_longer_for_a_proxy_than_for_a_server() {
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
-    let limits = Limits { head: Duration::from_millis(200), ..Limits::default() };
+    let limits = Limits { connect: Duration::from_millis(200), ..Limits::default() };
     let proxy = format!("http://{}", silent.local_addr().unwrap());
     let client = Client::new("ws://127.0.0.1:1/").limits(limits).proxy(proxy);
     assert!(matches!(client.connect(), Err(Error::PeerTimeout)));

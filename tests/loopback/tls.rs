@@ -6,15 +6,17 @@ mod certificate;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::mpsc::channel;
+use std::sync::{Arc, RwLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::server::Acceptor;
+use rustls::server::{Acceptor, ClientHello, ResolvesServerCert, WebPkiClientVerifier};
+use rustls::sign::CertifiedKey;
+use rustls::version::{TLS12, TLS13};
 use rustls::{
     ClientConfig, ClientConnection, RootCertStore, ServerConfig, ServerConnection, StreamOwned,
 };
@@ -49,11 +51,28 @@ impl Made {
         Tls::from_pem(self.pem.certificate.as_bytes(), self.pem.key.as_bytes()).unwrap()
     }
 
-    fn server(&self) -> Arc<ServerConfig> {
-        let chain = CertificateDer::from_pem_slice(self.pem.certificate.as_bytes()).unwrap();
-        let key = PrivateKeyDer::from_pem_slice(self.pem.key.as_bytes()).unwrap();
+    fn chain(&self) -> Vec<CertificateDer<'static>> {
+        vec![CertificateDer::from_pem_slice(self.pem.certificate.as_bytes()).unwrap()]
+    }
+
+    fn key(&self) -> PrivateKeyDer<'static> {
+        PrivateKeyDer::from_pem_slice(self.pem.key.as_bytes()).unwrap()
+    }
+
+    fn server(&self) -> ServerConfig {
         let config = ServerConfig::builder().with_no_client_auth();
-        Arc::new(config.with_single_cert(vec![chain], key).unwrap())
+        config.with_single_cert(self.chain(), self.key()).unwrap()
+    }
+
+    /// Of an end that trusts this certificate.
+    fn roots(&self) -> RootCertStore {
+        let mut roots = RootCertStore::empty();
+        roots.add(self.chain().remove(0)).unwrap();
+        roots
+    }
+
+    fn client(&self) -> ClientConfig {
+        ClientConfig::builder().with_root_certificates(self.roots()).with_no_client_auth()
     }
 }
 
@@ -82,12 +101,8 @@ impl Secure {
 
     /// A raw client: bytes over TLS.
     fn dial(&self) -> StreamOwned<ClientConnection, TcpStream> {
-        let mut roots = RootCertStore::empty();
-        let root = CertificateDer::from_pem_slice(self.made.pem.certificate.as_bytes()).unwrap();
-        roots.add(root).unwrap();
-        let config = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
         let name = "127.0.0.1".try_into().unwrap();
-        let tls = ClientConnection::new(Arc::new(config), name).unwrap();
+        let tls = ClientConnection::new(Arc::new(self.made.client()), name).unwrap();
         let stream = TcpStream::connect(self.running.address).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         StreamOwned::new(tls, stream)
@@ -212,7 +227,7 @@ fn client_refuses_a_server_that_it_has_no_reason_to_trust_and_says_nothing_to_it
     ] {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("wss://{}", listener.local_addr().unwrap());
-        let config = shown.server();
+        let config = Arc::new(shown.server());
         let server = thread::spawn(move || {
             let (stream, _) = listener.accept().unwrap();
             let mut tls = StreamOwned::new(ServerConnection::new(config).unwrap(), stream);
@@ -479,6 +494,19 @@ fn a_silent_or_dribbling_handshake_ends_at_the_deadline_of_the_head() {
 }
 
 #[test]
+fn client_gives_up_a_server_that_is_silent_in_the_handshake_of_tls() {
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("wss://{}", silent.local_addr().unwrap());
+    let time = Duration::from_millis(200);
+    let limits = Limits { connect: time, head: 10 * PATIENCE, ..Limits::default() };
+    let start = Instant::now();
+    let client = Client::new(url).root_certificates(for_loopback().file).limits(limits);
+    let result = client.connect();
+    assert!(matches!(result, Err(Error::PeerTimeout)), "{result:?}");
+    assert!((time..PATIENCE / 2).contains(&start.elapsed()), "{:?}", start.elapsed());
+}
+
+#[test]
 fn a_crowd_of_silent_handshakes_keeps_no_honest_client_out() {
     let limits = Limits { max_waiting: 3, ..Limits::default() };
     let server = secure(|server| server.limits(limits), echo_handler);
@@ -566,4 +594,137 @@ fn server_takes_the_bytes_of_a_record_that_is_not_yet_whole_for_a_sign_of_life()
     }
     let came = told.recv_timeout(PATIENCE).unwrap();
     assert_eq!(came.unwrap().unwrap().as_bytes(), [b'x'; 50]);
+}
+
+/// What both ends make of one connection, each with a configuration of its own: a message, and a clean
+/// close.
+fn both_ends(server: ServerConfig, client: ClientConfig) -> (Result<()>, Result<()>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("wss://{}", listener.local_addr().unwrap());
+    let server = Server::without_listener().tls(Tls::from_config(Arc::new(server)));
+    let client = run(move || {
+        let mut ws = Client::new(url).tls_config(Arc::new(client)).connect()?;
+        assert_eq!(ws.recv()?.unwrap().as_text(), Some("hello"));
+        ws.close(1000, "")
+    });
+    let accepted = server.accept(listener.accept().unwrap().0).and_then(|mut ws| {
+        ws.send("hello")?;
+        assert_eq!(ws.recv()?, None);
+        Ok(())
+    });
+    (accepted, client.wait())
+}
+
+#[test]
+fn server_that_asks_for_certificates_lets_in_only_clients_that_it_can_trust_and_both_learn_why() {
+    let (made, known, stranger) = (for_loopback(), for_loopback(), for_loopback());
+    let late = certificate(&["127.0.0.1"], EXPIRED);
+    for version in [&TLS12, &TLS13] {
+        let come = |shown: Option<&Made>| {
+            let mut roots = known.roots();
+            roots.add(late.chain().remove(0)).unwrap();
+            let clients = WebPkiClientVerifier::builder(Arc::new(roots)).build().unwrap();
+            let server = ServerConfig::builder().with_client_cert_verifier(clients);
+            let server = server.with_single_cert(made.chain(), made.key()).unwrap();
+            let client = ClientConfig::builder_with_protocol_versions(&[version])
+                .with_root_certificates(made.roots());
+            let client = match shown {
+                Some(shown) => client.with_client_auth_cert(shown.chain(), shown.key()).unwrap(),
+                None => client.with_no_client_auth(),
+            };
+            both_ends(server, client)
+        };
+        let (server, client) = come(Some(&known));
+        assert!(server.is_ok() && client.is_ok(), "{version:?}: {server:?} {client:?}");
+        for (shown, why) in [
+            (None, "sent no certificates"),
+            (Some(&stranger), "invalid peer certificate"),
+            (Some(&late), "certificate expired"),
+        ] {
+            let (server, client) = come(shown);
+            let (server, client) = (server.unwrap_err(), client.unwrap_err());
+            for error in [&server, &client] {
+                assert!(matches!(error, Error::Tls(_)), "{version:?} {why}: {error}");
+                let said = error.to_string();
+                assert!(said.contains("asks each client for a certificate"), "{version:?}: {said}");
+            }
+            assert!(server.to_string().contains(why), "{version:?} {why}: {server}");
+            assert!(client.to_string().contains("the server's alert"), "{version:?}: {client}");
+        }
+    }
+}
+
+#[test]
+fn a_connection_opens_if_alpn_chooses_http_1_1_or_nothing_and_no_other_protocol() {
+    let made = for_loopback();
+    let meet = |server: &[&str], client: &[&str]| {
+        let owned = |names: &[&str]| names.iter().map(|name| name.as_bytes().to_vec()).collect();
+        let (mut ours, mut theirs) = (made.server(), made.client());
+        (ours.alpn_protocols, theirs.alpn_protocols) = (owned(server), owned(client));
+        both_ends(ours, theirs)
+    };
+    for (server, client) in [
+        (&[][..], &["http/1.1"][..]),
+        (&["http/1.1"], &[]),
+        (&["http/1.1"], &["h2", "http/1.1"]),
+        (&["acme-tls/1", "http/1.1"], &["http/1.1"]),
+    ] {
+        let (accepted, connected) = meet(server, client);
+        assert!(accepted.is_ok() && connected.is_ok(), "{server:?} {client:?}: {connected:?}");
+    }
+    let (accepted, connected) = meet(&["h2", "http/1.1"], &["http/1.1", "h2"]);
+    for said in [accepted.unwrap_err().to_string(), connected.unwrap_err().to_string()] {
+        assert!(said.contains("the protocol \"h2\""), "{said}");
+    }
+    let (accepted, connected) = meet(&["http/1.1"], &["h2"]);
+    for said in [accepted.unwrap_err().to_string(), connected.unwrap_err().to_string()] {
+        assert!(said.contains("agree on TLS"), "{said}");
+    }
+}
+
+/// A certificate that can be changed while the server runs.
+#[derive(Debug)]
+struct Changing(RwLock<Arc<CertifiedKey>>);
+
+impl ResolvesServerCert for Changing {
+    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(self.0.read().unwrap().clone())
+    }
+}
+
+#[test]
+fn new_connections_see_a_certificate_that_was_changed_meanwhile_and_open_ones_live_on() {
+    let (old, new) = (for_loopback(), for_loopback());
+    let config = ServerConfig::builder().with_no_client_auth();
+    let certified = |made: &Made| {
+        let provider = config.crypto_provider();
+        Arc::new(CertifiedKey::from_der(made.chain(), made.key(), provider).unwrap())
+    };
+    let (first, second) = (certified(&old), certified(&new));
+    let changing = Arc::new(Changing(RwLock::new(first)));
+    let tls = Tls::from_config(Arc::new(config.with_cert_resolver(changing.clone())));
+    let server = serve(|server| server.tls(tls), echo_handler);
+    let client = |made: &Made| {
+        Client::new(format!("wss://{}", server.address)).tls_config(Arc::new(made.client()))
+    };
+    let mut open = client(&old).connect().unwrap();
+    assert!(seen_by(client(&new)).contains("leads up to a root"));
+
+    *changing.0.write().unwrap() = second;
+    for ws in [&mut open, &mut client(&new).connect().unwrap()] {
+        ws.send("hello").unwrap();
+        assert_eq!(ws.recv().unwrap().unwrap().as_text(), Some("hello"));
+    }
+    assert!(seen_by(client(&old)).contains("leads up to a root"));
+}
+
+#[test]
+fn client_with_a_configuration_of_its_own_reads_no_root_certificates() {
+    let (made, other) = (for_loopback(), for_loopback());
+    let server = serve(|server| server.tls(made.tls()), echo_handler);
+    let client = || Client::new(format!("wss://{}", server.address));
+    let (right, wrong) = (Arc::new(made.client()), Arc::new(other.client()));
+    drop(client().root_certificates("no such file").tls_config(right.clone()).connect().unwrap());
+    drop(client().tls_config(right).root_certificates(&other.file).connect().unwrap());
+    assert!(seen_by(client().tls_config(wrong).root_certificates(&made.file)).contains("a root"));
 }

@@ -1,13 +1,14 @@
 //! Replaces `tls/mod.rs` when the feature `tls` is off. It has the same names, and each call fails with
 //! an error that says which feature to turn on.
 
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
 use super::deadline::Deadline;
 use super::stream::Stream;
 use crate::diagnostic::misuse::Misuse;
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// A server's certificate and its key. This build has no TLS, so no value of this type exists. Turn on
 /// the feature `tls`.
@@ -30,11 +31,25 @@ impl Tls {
     }
 }
 
+/// A configuration of rustls. This build has no TLS, so no value of this type exists.
+#[derive(Debug)]
+pub enum ClientConfig {}
+
+/// No stream of this build ends with an alert.
+pub(crate) fn late_alert(_: &io::Error) -> Option<Error> {
+    None
+}
+
 /// The roots that a client trusts. Without TLS no value of this type exists.
 pub(crate) enum Trust {}
 
 impl Trust {
-    pub(crate) fn new(url: &str, _host: &str, _roots: Option<&Path>) -> Result<Trust> {
+    pub(crate) fn new(
+        url: &str,
+        _host: &str,
+        _roots: Option<&Path>,
+        _config: Option<Arc<ClientConfig>>,
+    ) -> Result<Trust> {
         Err(Misuse::NoTls(url.into()).into())
     }
 

@@ -3,10 +3,15 @@
 //!
 //! A server shows a certificate, and proves that it has the certificate's key ([`Tls`]). Before a
 //! client sends one byte of HTTP, it follows the certificate up to a root that it trusts, and checks
-//! that the certificate names the right host ([`Trust`]). This check can't be switched off. To use a
-//! certificate of your own, name it as a root.
+//! that the certificate names the right host ([`Trust`]). No setting of this crate switches that off. To
+//! use a certificate of your own, name it as a root.
 //!
 //! The cryptography is rustls. [`tls_stream`] lets several threads share one TLS connection.
+//!
+//! Whatever else rustls can do comes in by one door at each end, a configuration of the caller's own
+//! ([`Tls::from_config`], `Client::tls_config`): certificates of clients, ALPN, a certificate that is
+//! changed while the server runs. Both ends refuse a connection for which ALPN chose something other than
+//! HTTP/1.1 (RFC 7301).
 
 pub(crate) mod tls_stream;
 
@@ -15,16 +20,18 @@ pub(crate) mod tls_stream;
 #[path = "../../../examples/secure/certificate.rs"]
 mod certificate;
 
-use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
+use std::{fmt, io};
 
-use rustls::client::Resumption;
+pub use rustls::ClientConfig;
+use rustls::client::{Resumption, verify_server_cert_signed_by_trust_anchor};
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::server::ParsedCertificate;
 use rustls::{
-    AlertDescription, CertificateError, ClientConfig, ClientConnection, Connection, RootCertStore,
-    ServerConfig, ServerConnection,
+    AlertDescription, CertificateError, ClientConnection, Connection, RootCertStore, ServerConfig,
+    ServerConnection,
 };
 
 use self::tls_stream::{Failure, handshake};
@@ -33,6 +40,7 @@ use super::stream::{Stream, is_timeout};
 use crate::diagnostic::misuse::Misuse;
 use crate::diagnostic::{Diagnostic, quote};
 use crate::error::{Error, Result};
+use crate::frames::header::Role;
 use crate::http::refusal::Refusal;
 
 /// A server's certificate and its key, for [`Server::tls`](crate::Server::tls).
@@ -66,11 +74,38 @@ impl Tls {
             .map_err(|error| no_certificate("the certificate", error))?;
         let key = PrivateKeyDer::from_pem_slice(key)
             .map_err(|error| no_certificate("the private key", error))?;
+        if chain.first().is_some_and(is_root) {
+            log::warn!("clients will refuse this certificate: {}", root_as_certificate());
+        }
         let config = ServerConfig::builder_with_provider(provider())
             .with_safe_default_protocol_versions()
             .and_then(|config| config.with_no_client_auth().with_single_cert(chain, key))
             .map_err(|error| no_certificate("certificate and key together", error))?;
-        Ok(Tls { config: Arc::new(config) })
+        Ok(Tls::from_config(Arc::new(config)))
+    }
+
+    /// Takes a configuration of rustls, for all that a certificate and a key can't say: certificates
+    /// of clients, ALPN, a resolver that changes the certificate while the server runs. This crate
+    /// re-exports [`rustls`](crate::rustls) in the version that fits.
+    ///
+    /// List nothing but `http/1.1` in `alpn_protocols`: a connection for which ALPN chooses another
+    /// protocol is refused. Leave `max_early_data_size` at 0, because early data isn't read.
+    ///
+    /// ```no_run
+    /// use std::sync::Arc;
+    /// use ws101::rustls::{ServerConfig, server::WebPkiClientVerifier};
+    /// use ws101::{Server, Tls};
+    /// # let (roots, chain, key): (_, _, ws101::rustls::pki_types::PrivateKeyDer) = todo!();
+    ///
+    /// // Only clients with a certificate that leads up to one of these roots may connect.
+    /// let clients = WebPkiClientVerifier::builder(Arc::new(roots)).build().map_err(ws101::Error::other)?;
+    /// let config = ServerConfig::builder().with_client_cert_verifier(clients);
+    /// let config = config.with_single_cert(chain, key).map_err(ws101::Error::other)?;
+    /// let server = Server::bind("127.0.0.1:9001")?.tls(Tls::from_config(Arc::new(config)));
+    /// # ws101::Result::Ok(())
+    /// ```
+    pub fn from_config(config: Arc<ServerConfig>) -> Tls {
+        Tls { config }
     }
 
     /// The server's side of the handshake.
@@ -79,13 +114,14 @@ impl Tls {
         stream: Arc<dyn Stream>,
         deadline: Deadline,
     ) -> Result<Arc<dyn Stream>> {
-        let tls = ServerConnection::new(self.config.clone()).map_err(disagreed)?;
+        let tls = ServerConnection::new(self.config.clone())
+            .map_err(|error| disagreed(error, Role::Server))?;
         match handshake(Connection::Server(tls), stream, deadline) {
             Ok(stream) => Ok(Arc::new(stream)),
             Err(Failure::NotTls(seen)) => {
                 Err(Refusal::new(400, "plain to a TLS port", seen).into())
             }
-            Err(failure) => Err(failed(failure)),
+            Err(failure) => Err(failed(failure, Role::Server)),
         }
     }
 }
@@ -97,40 +133,22 @@ pub(crate) struct Trust {
 }
 
 impl Trust {
-    /// Trusts the roots of a PEM file, or those of the system, for this host.
-    pub(crate) fn new(url: &str, host: &str, roots: Option<&Path>) -> Result<Trust> {
-        let mut store = RootCertStore::empty();
-        match roots {
-            Some(path) => {
-                let no_root = |error: &dyn fmt::Display| no_certificate(path.display(), error);
-                let roots = CertificateDer::pem_file_iter(path).map_err(|error| no_root(&error))?;
-                for root in roots {
-                    let root = root.map_err(|error| no_root(&error))?;
-                    store.add(root).map_err(|error| no_root(&error))?;
-                }
-                if store.is_empty() {
-                    return Err(no_root(&"no certificate stands in it"));
-                }
-            }
-            // Some of a system's roots may be malformed. The others are still good.
-            None => {
-                let found = rustls_native_certs::load_native_certs();
-                if store.add_parsable_certificates(found.certs).0 == 0 {
-                    return Err(no_certificate("the system's roots", "none is found"));
-                }
-            }
-        }
-        let mut config = ClientConfig::builder_with_provider(provider())
-            .with_safe_default_protocol_versions()
-            .map_err(disagreed)?
-            .with_root_certificates(store)
-            .with_no_client_auth();
-        // A client makes only one connection, so there's nothing to resume.
-        config.resumption = Resumption::disabled();
+    /// Trusts for this host what the caller's configuration trusts; without one the roots of a PEM file,
+    /// or those of the system.
+    pub(crate) fn new(
+        url: &str,
+        host: &str,
+        roots: Option<&Path>,
+        config: Option<Arc<ClientConfig>>,
+    ) -> Result<Trust> {
+        let config = match config {
+            Some(config) => config,
+            None => Arc::new(trusting(roots)?),
+        };
         let name = host.trim_start_matches('[').trim_end_matches(']').to_owned();
         let host = ServerName::try_from(name)
             .map_err(|_| Misuse::Address(url.into(), "no certificate can name this host"))?;
-        Ok(Trust { config: Arc::new(config), host })
+        Ok(Trust { config, host })
     }
 
     /// The client's side of the handshake. If it succeeds, the server has proved that it's this host.
@@ -139,12 +157,46 @@ impl Trust {
         stream: Arc<dyn Stream>,
         deadline: Deadline,
     ) -> Result<Arc<dyn Stream>> {
-        let tls = ClientConnection::new(self.config, self.host).map_err(disagreed)?;
+        let tls = ClientConnection::new(self.config, self.host)
+            .map_err(|error| disagreed(error, Role::Client))?;
         match handshake(Connection::Client(tls), stream, deadline) {
             Ok(stream) => Ok(Arc::new(stream)),
-            Err(failure) => Err(failed(failure)),
+            Err(failure) => Err(failed(failure, Role::Client)),
         }
     }
+}
+
+/// A configuration that trusts the roots of a PEM file, or those of the system.
+fn trusting(roots: Option<&Path>) -> Result<ClientConfig> {
+    let mut store = RootCertStore::empty();
+    match roots {
+        Some(path) => {
+            let no_root = |error: &dyn fmt::Display| no_certificate(path.display(), error);
+            let roots = CertificateDer::pem_file_iter(path).map_err(|error| no_root(&error))?;
+            for root in roots {
+                let root = root.map_err(|error| no_root(&error))?;
+                store.add(root).map_err(|error| no_root(&error))?;
+            }
+            if store.is_empty() {
+                return Err(no_root(&"no certificate stands in it"));
+            }
+        }
+        // Some of a system's roots may be malformed. The others are still good.
+        None => {
+            let found = rustls_native_certs::load_native_certs();
+            if store.add_parsable_certificates(found.certs).0 == 0 {
+                return Err(no_certificate("the system's roots", "none is found"));
+            }
+        }
+    }
+    let mut config = ClientConfig::builder_with_provider(provider())
+        .with_safe_default_protocol_versions()
+        .map_err(|error| disagreed(error, Role::Client))?
+        .with_root_certificates(store)
+        .with_no_client_auth();
+    // A client makes only one connection, so there's nothing to resume.
+    config.resumption = Resumption::disabled();
+    Ok(config)
 }
 
 fn provider() -> Arc<rustls::crypto::CryptoProvider> {
@@ -155,20 +207,64 @@ fn no_certificate(what: impl fmt::Display, error: impl fmt::Display) -> Error {
     tls_error(Diagnostic::about("no certificate or key", format!("{what}: {error}")))
 }
 
-fn failed(failure: Failure) -> Error {
+/// Whether this certificate may sign others: then no client accepts it from a server. rustls tells only
+/// a client, so this asks as a client would.
+fn is_root(certificate: &CertificateDer<'_>) -> bool {
+    let Ok(certificate) = ParsedCertificate::try_from(certificate) else { return false };
+    let roots = RootCertStore::empty();
+    let algorithms = provider().signature_verification_algorithms.all;
+    let now = UnixTime::now();
+    verify_server_cert_signed_by_trust_anchor(&certificate, &roots, &[], now, algorithms)
+        .is_err_and(
+            |error| matches!(error, rustls::Error::InvalidCertificate(why) if is_root_error(&why)),
+        )
+}
+
+/// rustls has no variant for this error of webpki, so it arrives as `Other`.
+fn is_root_error(error: &CertificateError) -> bool {
+    matches!(error, CertificateError::Other(other) if format!("{other:?}").contains("CaUsedAsEndEntity"))
+}
+
+fn root_as_certificate() -> Diagnostic {
+    Diagnostic::about("a root used as a certificate", "`CA:TRUE` in the server's own certificate")
+}
+
+/// The server's alert that a client reads in place of an answer. With TLS 1.3 the client's handshake is
+/// complete before the server has checked the client's certificate.
+pub(crate) fn late_alert(error: &io::Error) -> Option<Error> {
+    match error.get_ref()?.downcast_ref()? {
+        alert @ rustls::Error::AlertReceived(_) => Some(disagreed(alert.clone(), Role::Client)),
+        _ => None,
+    }
+}
+
+fn failed(failure: Failure, role: Role) -> Error {
     match failure {
         Failure::Broken(error) if is_timeout(&error) => Error::PeerTimeout,
         Failure::Broken(error) => Error::ConnectionLost(error),
         Failure::NotTls(seen) => tls_error(Diagnostic::about("an answer that is not TLS", seen)),
-        Failure::Refused(error) => disagreed(error),
+        Failure::Refused(error) => disagreed(error, role),
+        Failure::OtherProtocol(seen) => {
+            tls_error(Diagnostic::about("a protocol other than HTTP/1.1", seen))
+        }
     }
 }
 
-/// The diagnostic for an error of rustls: the peer broke a rule, or the ends didn't agree.
-fn disagreed(error: rustls::Error) -> Error {
-    use rustls::Error::{AlertReceived, InvalidCertificate};
+/// The diagnostic for an error of rustls at this end: the peer broke a rule, or the ends didn't agree.
+fn disagreed(error: rustls::Error, role: Role) -> Error {
+    use rustls::Error::{AlertReceived, InvalidCertificate, NoCertificatesPresented};
     const DAY: u64 = 24 * 60 * 60;
     let diagnostic = match &error {
+        NoCertificatesPresented | InvalidCertificate(_) if role == Role::Server => {
+            Diagnostic::about(
+                "a client's certificate that is not accepted",
+                quote(error.to_string()),
+            )
+        }
+        AlertReceived(alert) if role == Role::Client && is_about_a_certificate(*alert) => {
+            let seen = format!("the server's alert {alert:?}");
+            Diagnostic::about("a client's certificate that is not accepted", seen)
+        }
         InvalidCertificate(CertificateError::UnknownIssuer) => {
             Diagnostic::about("an untrusted certificate", "an issuer that is no root of ours")
         }
@@ -194,27 +290,28 @@ fn disagreed(error: rustls::Error) -> Error {
             let days = not_before.as_secs().saturating_sub(time.as_secs()) / DAY;
             Diagnostic::about("a certificate out of its time", format!("it begins in {days} days"))
         }
-        // rustls has no variant for this error of webpki, so it arrives as `Other`.
-        InvalidCertificate(CertificateError::Other(other))
-            if format!("{other:?}").contains("CaUsedAsEndEntity") =>
-        {
-            Diagnostic::about(
-                "a root used as a certificate",
-                "`CA:TRUE` in the server's own certificate",
-            )
-        }
-        AlertReceived(
-            alert @ (AlertDescription::UnknownCA
-            | AlertDescription::BadCertificate
-            | AlertDescription::CertificateUnknown
-            | AlertDescription::CertificateExpired),
-        ) => Diagnostic::about(
+        InvalidCertificate(why) if is_root_error(why) => root_as_certificate(),
+        AlertReceived(alert) if is_about_a_certificate(*alert) => Diagnostic::about(
             "a client that does not trust this certificate",
             format!("its alert {alert:?}"),
         ),
         _ => Diagnostic::about("no agreement on TLS", quote(error.to_string())),
     };
     tls_error(diagnostic)
+}
+
+/// Whether this alert says that the peer doesn't accept our certificate, or misses one (RFC 8446 §6.2). A
+/// `DecryptError` comes if a root of the peer's has the name of our issuer, but another key.
+fn is_about_a_certificate(alert: AlertDescription) -> bool {
+    matches!(
+        alert,
+        AlertDescription::UnknownCA
+            | AlertDescription::BadCertificate
+            | AlertDescription::CertificateUnknown
+            | AlertDescription::CertificateExpired
+            | AlertDescription::CertificateRequired
+            | AlertDescription::DecryptError
+    )
 }
 
 fn tls_error(diagnostic: Diagnostic) -> Error {
@@ -234,7 +331,8 @@ mod tests {
 
     #[test]
     fn a_certificate_out_of_its_time_says_by_how_many_days() {
-        let said = |error| disagreed(rustls::Error::InvalidCertificate(error)).to_string();
+        let said =
+            |error| disagreed(rustls::Error::InvalidCertificate(error), Role::Client).to_string();
         let ended = CertificateError::ExpiredContext { time: day(20_000), not_after: day(19_970) };
         assert!(said(ended).contains("it ended 30 days ago"));
         let begins =
@@ -245,7 +343,7 @@ mod tests {
     #[test]
     fn an_error_without_a_diagnostic_of_its_own_is_reported_in_the_words_of_rustls() {
         let other = CertificateError::Other(rustls::OtherError(Arc::new(fmt::Error)));
-        let said = disagreed(rustls::Error::InvalidCertificate(other)).to_string();
+        let said = disagreed(rustls::Error::InvalidCertificate(other), Role::Client).to_string();
         assert!(!said.contains("CA:TRUE"), "{said}");
     }
 
@@ -256,11 +354,13 @@ mod tests {
             AlertDescription::BadCertificate,
             AlertDescription::CertificateUnknown,
             AlertDescription::CertificateExpired,
+            AlertDescription::DecryptError,
         ] {
-            let said = disagreed(rustls::Error::AlertReceived(alert)).to_string();
+            let said = disagreed(rustls::Error::AlertReceived(alert), Role::Server).to_string();
             assert!(said.contains(&format!("its alert {alert:?}")), "{said}");
         }
-        let other = disagreed(rustls::Error::AlertReceived(AlertDescription::DecodeError));
+        let other =
+            disagreed(rustls::Error::AlertReceived(AlertDescription::DecodeError), Role::Server);
         assert!(!other.to_string().contains("its alert"));
     }
 
@@ -268,10 +368,13 @@ mod tests {
     fn a_tls_handshake_that_takes_too_long_is_a_peer_timeout_and_one_that_is_cut_off_is_a_lost_connection()
      {
         for kind in [TimedOut, WouldBlock] {
-            assert!(matches!(failed(Failure::Broken(kind.into())), Error::PeerTimeout));
+            assert!(matches!(
+                failed(Failure::Broken(kind.into()), Role::Client),
+                Error::PeerTimeout
+            ));
         }
         assert!(matches!(
-            failed(Failure::Broken(ConnectionReset.into())),
+            failed(Failure::Broken(ConnectionReset.into()), Role::Client),
             Error::ConnectionLost(_)
         ));
     }

@@ -66,6 +66,8 @@ pub(crate) enum Failure {
     Refused(rustls::Error),
     /// The peer speaks another protocol. Its first bytes.
     NotTls(String),
+    /// ALPN chose this protocol, and not HTTP/1.1.
+    OtherProtocol(String),
 }
 
 impl From<io::Error> for Failure {
@@ -115,6 +117,10 @@ pub(crate) fn handshake(
                 return Err(Failure::Refused(error));
             }
         }
+    }
+    // RFC 7301 §3.2: what follows is in the protocol that ALPN chose.
+    if let Some(protocol) = tls.alpn_protocol().filter(|protocol| *protocol != b"http/1.1") {
+        return Err(Failure::OtherProtocol(quote(protocol)));
     }
     let (tls, arrived, sealed) = (Mutex::new(tls), Mutex::new(arrived), Mutex::default());
     Ok(TlsStream { stream, tls, arrived, sealed })

@@ -358,7 +358,7 @@ fn is_connected(member: &Member) -> bool {
 /// Whether a server that knows nothing says so, instead of letting a member in.
 fn is_turned_away(address: &str) -> bool {
     let url = format!("ws://{address}/chat/tea?name=early&key=early");
-    let limits = Limits { head: Duration::from_secs(3), ..Limits::default() };
+    let limits = Limits { connect: Duration::from_secs(3), ..Limits::default() };
     let deadline = Instant::now() + PATIENCE;
     while Instant::now() < deadline {
         if let Ok(mut ws) = Client::new(&url).limits(limits.clone()).connect() {

@@ -223,7 +223,7 @@ impl Life {
         if let (true, Some((epoch, offset))) = (self.recovers, &self.position) {
             url += &format!("&epoch={epoch}&offset={offset}");
         }
-        let limits = Limits { head: Duration::from_secs(3), ..Limits::default() };
+        let limits = Limits { connect: Duration::from_secs(3), ..Limits::default() };
         Client::new(url).limits(limits).connect()
     }
 

@@ -1,0 +1,120 @@
+//! An echo server as an operator wants it: pages for its counters and its health, and limits on how long a
+//! client may stay and how much it may send.
+//!
+//! run: cargo run --example 16_metrics_and_health [ADDRESS [SECONDS]], with the longest life of a connection
+//! then: curl http://127.0.0.1:9001/metrics, and the same with /health and /ready
+//! then: press Enter to let no more clients in, and Enter again to stop; Ctrl-C ends the program at once
+//! expect: listening on ws://127.0.0.1:9001
+//! expect: draining: /ready says 503, new clients get a 503, open connections live on
+//! expect: stopped
+//! next: 17_through_a_proxy, for a client that may only go out through one
+//!
+//! `/health` says whether the process works: a supervisor starts one anew that doesn't answer. `/ready` says
+//! whether new clients may come here: while it's a 503, a load balancer sends them elsewhere. Before a
+//! deployment a server first says that it isn't ready. It stops once the balancer has noticed. `std` has no
+//! signals: with a crate for them, the lines that wait for Enter wait for SIGTERM.
+
+#[path = "shared/help.rs"]
+mod help;
+
+use std::io::stdin;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::time::{Duration, Instant};
+
+use ws101::{CloseCode, Counters, Error, Limits, Refusal, Response, Result, Server, WebSocket};
+
+/// A client that has been connected for so long must connect again. So a new server soon has its share.
+const LONGEST_LIFE: Duration = Duration::from_secs(3600);
+/// How many messages a client may send at once, and how many more each second.
+const BURST: f64 = 20.0;
+const PER_SECOND: f64 = 5.0;
+
+/// Set before the server stops: no new client may come in.
+static DRAINING: AtomicBool = AtomicBool::new(false);
+
+fn main() -> Result<()> {
+    help::print_if_asked(include_str!("16_metrics_and_health.rs"));
+    env_logger::init();
+    let mut arguments = std::env::args().skip(1);
+    let address = arguments.next().unwrap_or("127.0.0.1:9001".into());
+    let life = arguments.next().and_then(|seconds| seconds.parse().ok());
+    let life = life.map_or(LONGEST_LIFE, Duration::from_secs);
+
+    let limits = Limits::default();
+    let most = limits.max_connections;
+    let server = Server::bind(address)?.limits(limits);
+    let handle = server.handle();
+    let server = server
+        .authorize(|_| match DRAINING.load(SeqCst) {
+            true => Err(Refusal::because(503, "This server is about to stop. Try another.")),
+            false => Ok(()),
+        })
+        .http(move |request| {
+            let counters = handle.counters();
+            match request.path() {
+                "/metrics" => Some(open_metrics(&counters)),
+                "/health" => Some(Response::text("it works\n")),
+                "/ready" if DRAINING.load(SeqCst) => Some(Response::text("draining\n").status(503)),
+                "/ready" if counters.open >= most => Some(Response::text("full\n").status(503)),
+                "/ready" => Some(Response::text("ready\n")),
+                _ => None,
+            }
+        })
+        .spawn(move |ws| echo(ws, life))?;
+    println!("listening on ws://{}", server.local_addr());
+
+    // Without a terminal there's nothing to read, and the server runs until its process is ended.
+    if stdin().read_line(&mut String::new())? == 0 {
+        return server.join();
+    }
+    DRAINING.store(true, SeqCst);
+    println!("draining: /ready says 503, new clients get a 503, open connections live on");
+    stdin().read_line(&mut String::new())?;
+    server.stop(Duration::from_secs(10))?;
+    println!("stopped");
+    Ok(())
+}
+
+/// Echoes until the client leaves, has lived long enough, or sends too much.
+fn echo(mut ws: WebSocket, life: Duration) -> Result<()> {
+    let (born, mut last, mut allowed) = (Instant::now(), Instant::now(), BURST);
+    loop {
+        let rest = life.saturating_sub(born.elapsed());
+        let message = match ws.recv_timeout(rest) {
+            Ok(Some(message)) if !rest.is_zero() => message,
+            Ok(None) => return Ok(()),
+            // It says: connect again. `13_stay_connected` does, and not at once.
+            Ok(_) | Err(Error::TimedOut) => {
+                return ws.close(CloseCode::SERVICE_RESTART, "connected for long enough");
+            }
+            Err(error) => return Err(error),
+        };
+        // A bucket of permissions: each message takes one, and time brings new ones.
+        allowed = BURST.min(allowed + last.elapsed().as_secs_f64() * PER_SECOND) - 1.0;
+        last = Instant::now();
+        if allowed < 0.0 {
+            return ws.close(CloseCode::POLICY, "too many messages");
+        }
+        ws.send(message)?;
+    }
+}
+
+/// The counters in the text format of OpenMetrics, which Prometheus reads.
+fn open_metrics(counters: &Counters) -> Response {
+    let mut page = format!("# TYPE ws101_open gauge\nws101_open {}\n", counters.open);
+    for (name, count) in [
+        ("accepted", counters.accepted),
+        ("messages_in", counters.messages_in),
+        ("messages_out", counters.messages_out),
+        ("bytes_in", counters.bytes_in),
+        ("bytes_out", counters.bytes_out),
+    ] {
+        page += &format!("# TYPE ws101_{name} counter\nws101_{name}_total {count}\n");
+    }
+    page += "# TYPE ws101_refused counter\n";
+    for (status, count) in &counters.refused {
+        page += &format!("ws101_refused_total{{status=\"{status}\"}} {count}\n");
+    }
+    page += "# EOF\n";
+    Response::new("application/openmetrics-text; version=1.0.0; charset=utf-8", page)
+}

@@ -1,0 +1,131 @@
+//! A server that changes its certificate while it runs: new connections see the new one, and the open ones
+//! live on.
+//!
+//! run: cargo run --features tls --example 18_reload_a_certificate [ADDRESS CERTIFICATE KEY]
+//! then: replace the two files, and it serves the new ones within a minute; Ctrl-C ends the program
+//! or: without arguments it makes two certificates, and changes one for the other under a client
+//! expect: listening on wss://127.0.0.1:9001
+//! expect: a client that trusts the first certificate: hello
+//! expect: the certificate is changed
+//! expect: the connection that was open: hello
+//! expect: a client that trusts the first certificate: no TLS
+//! expect: a client that trusts the second certificate: hello
+//! next: src/lib.rs, which shows the reading order of the library
+//!
+//! Certificates of today's authorities last for weeks, and a chat shouldn't lose its members each time. TLS
+//! needs the certificate only for its handshake. So the server asks for it then, once for each connection.
+//! rustls has a trait for this, and `Tls::from_config` takes any configuration of rustls.
+
+#[path = "secure/certificate.rs"]
+mod certificate;
+#[path = "shared/help.rs"]
+mod help;
+
+use std::sync::{Arc, RwLock};
+use std::thread;
+use std::time::Duration;
+
+use certificate::{SelfSigned, VALID, self_signed};
+use ws101::rustls::pki_types::pem::PemObject;
+use ws101::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use ws101::rustls::server::{ClientHello, ResolvesServerCert};
+use ws101::rustls::sign::CertifiedKey;
+use ws101::rustls::{ClientConfig, RootCertStore, ServerConfig, crypto::ring};
+use ws101::{Client, Error, Result, Server, Tls, WebSocket};
+
+/// The certificate of the moment, and its key.
+#[derive(Debug)]
+struct Current(RwLock<Arc<CertifiedKey>>);
+
+impl ResolvesServerCert for Current {
+    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(self.0.read().unwrap().clone())
+    }
+}
+
+impl Current {
+    /// Changes the certificate. If the new one doesn't fit its key, the old one stays.
+    fn change(&self, certificate: &[u8], key: &[u8]) -> Result<()> {
+        let new = read(certificate, key)?;
+        *self.0.write().unwrap() = new;
+        Ok(())
+    }
+}
+
+/// Reads a chain of certificates and its key, both in PEM, and checks that they belong together.
+fn read(certificate: &[u8], key: &[u8]) -> Result<Arc<CertifiedKey>> {
+    let chain: std::result::Result<_, _> = CertificateDer::pem_slice_iter(certificate).collect();
+    let key = PrivateKeyDer::from_pem_slice(key).map_err(Error::other)?;
+    let provider = ring::default_provider();
+    let read = CertifiedKey::from_der(chain.map_err(Error::other)?, key, &provider);
+    Ok(Arc::new(read.map_err(Error::other)?))
+}
+
+fn main() -> Result<()> {
+    help::print_if_asked(include_str!("18_reload_a_certificate.rs"));
+    env_logger::init();
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if let [address, certificate, key] = &arguments[..] {
+        let files = || Ok((std::fs::read(certificate)?, std::fs::read(key)?));
+        let (mut served, current) = (files()?, start(address, files()?)?);
+        loop {
+            thread::sleep(Duration::from_secs(60));
+            // A renewal replaces one file after the other: until both fit, the old ones are served.
+            let changed = files().and_then(|found| match found == served {
+                true => Ok(()),
+                false => current.1.change(&found.0, &found.1).map(|()| served = found),
+            });
+            if let Err(error) = changed {
+                eprintln!("the certificate stays as it was: {error}");
+            }
+        }
+    }
+    let [first, second] = [(); 2].map(|()| self_signed(&["127.0.0.1"], VALID));
+    let pem = |made: &SelfSigned| (made.certificate.clone().into(), made.key.clone().into());
+    let (url, current) = start("127.0.0.1:0", pem(&first))?;
+    let mut open = connect(&url, &first)?;
+    println!("a client that trusts the first certificate: {}", echo(&mut open)?);
+
+    current.change(second.certificate.as_bytes(), second.key.as_bytes())?;
+    println!("the certificate is changed");
+    println!("the connection that was open: {}", echo(&mut open)?);
+    for (name, made) in [("first", &first), ("second", &second)] {
+        let said = match connect(&url, made).and_then(|mut ws| echo(&mut ws)) {
+            Ok(echo) => echo,
+            Err(error) => error.to_string(),
+        };
+        println!("a client that trusts the {name} certificate: {said}");
+    }
+    Ok(())
+}
+
+/// Starts an echo server with this certificate and its key.
+fn start(address: &str, pem: (Vec<u8>, Vec<u8>)) -> Result<(String, Arc<Current>)> {
+    let current = Arc::new(Current(RwLock::new(read(&pem.0, &pem.1)?)));
+    let config = ServerConfig::builder().with_no_client_auth().with_cert_resolver(current.clone());
+    let server = Server::bind(address)?.tls(Tls::from_config(Arc::new(config)));
+    let url = format!("wss://{}", server.local_addr()?);
+    println!("listening on {url}");
+    server.spawn(|mut ws| {
+        while let Some(message) = ws.recv()? {
+            ws.send(message)?;
+        }
+        Ok(())
+    })?;
+    Ok((url, current))
+}
+
+/// Connects, and trusts this certificate alone.
+fn connect(url: &str, trusted: &SelfSigned) -> Result<WebSocket> {
+    let mut roots = RootCertStore::empty();
+    let root = CertificateDer::from_pem_slice(trusted.certificate.as_bytes());
+    roots.add(root.map_err(Error::other)?).map_err(Error::other)?;
+    let config = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
+    Client::new(url).tls_config(Arc::new(config)).connect()
+}
+
+fn echo(ws: &mut WebSocket) -> Result<String> {
+    ws.send("hello")?;
+    let message = ws.recv()?.ok_or(Error::Closed)?;
+    Ok(message.as_text().unwrap_or_default().to_owned())
+}
