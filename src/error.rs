@@ -42,6 +42,42 @@ pub type Result<T> = std::result::Result<T, Error>;
 /// | `WriteTimeout` | opening, receiving (which answers pings), sending, `close` | the peer's, which reads too slowly; or the sender's, which sends too much | over a new connection, with less |
 /// | `TimedOut` | `recv_timeout` | no fault | yes, at once: call it again |
 /// | `Other` | the handler's own code | the handler's | as the handler's error says |
+///
+/// One `match` tells a program what has happened to its connection. A server that goes away is no error: it closes,
+/// and [`closed_with`](crate::WebSocket::closed_with) has its code. An `Io` of the kind `TimedOut` is a server
+/// that could not be reached in time.
+///
+/// ```
+/// use ws101::{CloseCode, Error, WebSocket};
+///
+/// /// What became of a call of `recv`, or of `connect`.
+/// fn what_happened(result: ws101::Result<Option<CloseCode>>) -> &'static str {
+///     match result {
+///         Ok(Some(CloseCode::GOING_AWAY | CloseCode::SERVICE_RESTART)) => "going away",
+///         Ok(Some(code)) if code.is_failure() => "the peer failed",
+///         Ok(_) => "the end of the conversation",
+///         Err(Error::Rejected(refused)) if refused.status == Some(503) => "no room now",
+///         Err(Error::Rejected(_) | Error::Refused(_)) => "refused by policy",
+///         Err(Error::ConnectionLost(_) | Error::BytesLost(_) | Error::Closed) => "connection lost",
+///         Err(Error::PeerTimeout | Error::WriteTimeout) => "peer silent",
+///         Err(Error::Violation(_)) => "protocol broken",
+///         Err(Error::Tls(_)) => "TLS",
+///         Err(Error::Misuse(_)) => "misuse",
+///         Err(Error::Io(_)) => "own I/O, or nobody listens there",
+///         Err(_) => "the application's own",
+///     }
+/// }
+///
+/// fn end_of(ws: &mut WebSocket) -> ws101::Result<Option<CloseCode>> {
+///     while ws.recv()?.is_some() {}
+///     Ok(ws.closed_with().map(|close| close.code))
+/// }
+///
+/// let refused = ws101::connect("ws://user@127.0.0.1:9/");
+/// assert_eq!(what_happened(refused.map(|mut ws| end_of(&mut ws)).and_then(|end| end)), "misuse");
+/// assert_eq!(what_happened(Ok(Some(CloseCode::SERVICE_RESTART))), "going away");
+/// assert_eq!(what_happened(Ok(Some(CloseCode::INTERNAL_ERROR))), "the peer failed");
+/// ```
 #[non_exhaustive]
 pub enum Error {
     /// The operating system could not do what was asked.

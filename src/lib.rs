@@ -119,6 +119,8 @@ pub use connection::message_stream::{MessageReader, MessageWriter};
 #[doc(inline)]
 pub use connection::outbox::Outbox;
 #[doc(inline)]
+pub use connection::queue::Backlog;
+#[doc(inline)]
 pub use connection::sender::Sender;
 #[doc(inline)]
 pub use connection::websocket::WebSocket;
@@ -149,7 +151,7 @@ pub use http::response::Response;
 #[doc(inline)]
 pub use server::admission::Admission;
 #[doc(inline)]
-pub use server::registry::Handle;
+pub use server::handle::Handle;
 #[doc(inline)]
 pub use server::running::RunningServer;
 #[doc(inline)]

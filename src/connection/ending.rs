@@ -5,7 +5,7 @@
 //! | `ws.close`, `Sender::close` | the caller's code | what is queued, and a message that has begun | the minimum rate of writing | `Limits::close` for the peer's Close |
 //! | the `WebSocket` is dropped, the handler ends | 1000; 1011 after an error or a panic | the same | the same | `Limits::close` for the peer's Close and the end of its stream |
 //! | the peer's Close | the peer's code | what is queued | the same | none: both have closed |
-//! | `Handle::stop(grace)` | 1001 | the same, and what the handler answers before it waits in `recv` again | nine tenths of the grace | the rest of the grace; then the server aborts the connection |
+//! | `Handle::stop(grace)`, `drain` | 1001, or the operator's code | the same, and what the handler answers before it waits in `recv` again | nine tenths of the grace | the rest of the grace; then the server aborts the connection |
 //! | the peer breaks a rule | 1002, 1007, 1009 | nothing | the minimum rate of writing | `Limits::close` for the end of the peer's stream |
 //! | a `MessageWriter` is dropped before its `finish` | 1011 | nothing | the same | `Limits::close` for the peer's Close |
 //! | the keepalive's ping stays unanswered | none | nothing | | none: the connection is aborted |
@@ -36,7 +36,6 @@ use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::frames::close::Close;
-use crate::frames::close_code::CloseCode;
 use crate::transport::deadline::Deadline;
 use crate::transport::lock::lock;
 
@@ -71,8 +70,7 @@ impl Ask {
 
     /// The Close of a server that stops. The server itself keeps the time: it aborts the connections
     /// that are still open when the grace is over.
-    pub(crate) fn going_away(urgency: Urgency) -> Ask {
-        let close = Close { code: CloseCode::GOING_AWAY, reason: "the server stops".into() };
+    pub(crate) fn of_stopping_server(close: Close, urgency: Urgency) -> Ask {
         Ask { urgency, close, answer_within: Duration::MAX }
     }
 }
@@ -129,9 +127,18 @@ pub(crate) enum PeerSide {
     BrokeRule,
 }
 
+/// What both sides have come to.
+struct Sides {
+    ours: State,
+    peers: PeerSide,
+    /// Our Close, once it's due, and whether it's written.
+    close: Option<Close>,
+    is_sent: bool,
+}
+
 /// The end of one connection, which its threads share.
 pub(crate) struct Ending {
-    sides: Mutex<(State, PeerSide)>,
+    sides: Mutex<Sides>,
     changed: Condvar,
     /// How many threads wait for a change. Written under the lock: waking none costs a system call as well.
     waiting: AtomicUsize,
@@ -146,7 +153,12 @@ pub(crate) struct Ending {
 impl Default for Ending {
     fn default() -> Ending {
         Ending {
-            sides: Mutex::new((State::Open, PeerSide::Open)),
+            sides: Mutex::new(Sides {
+                ours: State::Open,
+                peers: PeerSide::Open,
+                close: None,
+                is_sent: false,
+            }),
             changed: Condvar::new(),
             waiting: AtomicUsize::new(0),
             is_asked: AtomicBool::new(false),
@@ -160,7 +172,11 @@ impl Ending {
     /// Notes an event. Returns our Close when the event makes it due: the caller sends it.
     pub(crate) fn on(&self, event: Event) -> Option<Close> {
         let mut sides = lock(&self.sides);
-        let (state, due) = next(replace(&mut sides.0, State::Over), event);
+        let (state, due) = next(replace(&mut sides.ours, State::Over), event);
+        if due.is_some() {
+            sides.close.clone_from(&due);
+        }
+        sides.is_sent |= matches!(state, State::Sent(_));
         self.is_asked.store(matches!(state, State::Asked(_)), SeqCst);
         let refuses = match &state {
             State::Open => false,
@@ -168,7 +184,7 @@ impl Ending {
             State::Due(_) | State::Sent(_) | State::Broken(..) | State::Over => true,
         };
         self.refuses.store(refuses, SeqCst);
-        sides.0 = state;
+        sides.ours = state;
         if self.waiting.load(SeqCst) > 0 {
             self.changed.notify_all();
         }
@@ -177,15 +193,21 @@ impl Ending {
 
     /// Notes how far the end has come on the peer's side.
     pub(crate) fn peer_is(&self, side: PeerSide) {
-        lock(&self.sides).1 = side;
+        lock(&self.sides).peers = side;
     }
 
     pub(crate) fn state(&self) -> State {
-        lock(&self.sides).0.clone()
+        lock(&self.sides).ours.clone()
     }
 
     pub(crate) fn peer_side(&self) -> PeerSide {
-        lock(&self.sides).1
+        lock(&self.sides).peers
+    }
+
+    /// Our Close, if it is written.
+    pub(crate) fn sent_close(&self) -> Option<Close> {
+        let sides = lock(&self.sides);
+        sides.close.clone().filter(|_| sides.is_sent)
     }
 
     /// Whether a Close waits for what goes out before it.
@@ -200,15 +222,14 @@ impl Ending {
 
     /// Waits until our Close is out or can't go out any more, but not longer than this.
     pub(crate) fn wait_until_sent(&self, patience: Duration) -> State {
-        let is_to_come = |sides: &mut (State, PeerSide)| {
-            matches!(sides.0, State::Open | State::Asked(_) | State::Due(_))
-        };
+        let is_to_come =
+            |sides: &mut Sides| matches!(sides.ours, State::Open | State::Asked(_) | State::Due(_));
         let sides = lock(&self.sides);
         self.waiting.fetch_add(1, SeqCst);
         let waited = self.changed.wait_timeout_while(sides, patience, is_to_come);
         let sides = waited.unwrap_or_else(PoisonError::into_inner).0;
         self.waiting.fetch_sub(1, SeqCst);
-        sides.0.clone()
+        sides.ours.clone()
     }
 
     /// Adds to the bytes written to the stream.
@@ -291,6 +312,7 @@ impl Stall {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::frames::close_code::CloseCode;
 
     fn ask(urgency: Urgency, code: u16) -> Event {
         let close = Close { code: CloseCode(code), reason: String::new() };
@@ -312,8 +334,11 @@ mod tests {
         assert_eq!(code(ending.on(Event::Drained)), Some(1001));
         assert!(matches!(ending.state(), State::Due(_)));
         assert_eq!(ending.on(Event::Drained), None, "it is sent once");
+        assert_eq!(ending.sent_close(), None, "it is not written yet");
         ending.on(Event::Written);
         assert!(matches!(ending.state(), State::Sent(_)));
+        ending.on(Event::Ended);
+        assert_eq!(code(ending.sent_close()), Some(1001));
     }
 
     #[test]
@@ -343,5 +368,6 @@ mod tests {
         );
         ending.on(Event::Ended);
         assert!(matches!(ending.state(), State::Over));
+        assert_eq!(ending.sent_close(), None);
     }
 }

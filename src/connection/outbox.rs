@@ -11,7 +11,7 @@
 
 use std::sync::Arc;
 
-use super::queue::Queue;
+use super::queue::{Backlog, Queue};
 use super::thread_budget::{Purpose, spawn};
 use super::write_half::WriteHalf;
 use crate::error::Result;
@@ -54,6 +54,13 @@ impl Outbox {
     /// won't be sent. [`Error::Closed`](crate::Error::Closed): the connection has ended.
     pub fn try_send(&self, message: &PreparedMessage) -> Result<()> {
         self.input.0.put(message.clone())
+    }
+
+    /// What was put in and isn't sent yet: it counts until the operating system has taken it. An operator
+    /// sees here which peer is slow, and an application whether to send less often. Once the connection
+    /// has ended, nothing waits.
+    pub fn backlog(&self) -> Backlog {
+        self.input.0.backlog()
     }
 
     /// Ends the connection at once, without a Close: for a peer that is too slow and so wouldn't

@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 use crate::error::{Error, Result};
+use crate::frames::message::AsMessage;
 use crate::frames::prepared::PreparedMessage;
 use crate::transport::lock::lock;
 
@@ -23,10 +24,25 @@ struct State {
     waiting: VecDeque<PreparedMessage>,
     /// How many messages are taken out and not yet sent.
     in_hand: usize,
+    /// The bytes of those messages.
+    bytes_in_hand: usize,
     /// The queue takes in no more messages.
     closed: bool,
     /// The thread that took messages out has ended.
     ended: bool,
+}
+
+/// What waits in an [`Outbox`](crate::Outbox).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Backlog {
+    /// How many messages.
+    pub messages: usize,
+    /// Their payloads' bytes, before any compression.
+    pub bytes: usize,
+}
+
+fn bytes_of(messages: &VecDeque<PreparedMessage>) -> usize {
+    messages.iter().map(|message| message.as_message().payload.len()).sum()
 }
 
 impl Queue {
@@ -56,12 +72,21 @@ impl Queue {
             state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
         state.in_hand = state.waiting.len();
+        state.bytes_in_hand = bytes_of(&state.waiting);
         Some(std::mem::take(&mut state.waiting)).filter(|messages| !messages.is_empty())
     }
 
     /// The messages that were taken are sent.
     pub(crate) fn sent(&self) {
-        lock(&self.state).in_hand = 0;
+        let mut state = lock(&self.state);
+        (state.in_hand, state.bytes_in_hand) = (0, 0);
+    }
+
+    /// What was put in and isn't sent yet.
+    pub(crate) fn backlog(&self) -> Backlog {
+        let state = lock(&self.state);
+        let bytes = bytes_of(&state.waiting) + state.bytes_in_hand;
+        Backlog { messages: state.waiting.len() + state.in_hand, bytes }
     }
 
     /// Ends the queue, because its thread ends. Returns how many messages in it were not sent.
@@ -124,10 +149,13 @@ mod tests {
         let put = || queue.put(PreparedMessage::new("a"));
         assert!(put().is_ok() && put().is_ok());
         assert!(matches!(put(), Err(Error::WriteTimeout)));
+        assert_eq!(queue.backlog(), Backlog { messages: 2, bytes: 2 });
         assert_eq!(queue.take().unwrap().len(), 2);
         assert!(matches!(put(), Err(Error::WriteTimeout)));
         assert!(!queue.is_sent());
+        assert_eq!(queue.backlog(), Backlog { messages: 2, bytes: 2 });
         queue.sent();
+        assert_eq!(queue.backlog(), Backlog::default());
         assert!(put().is_ok());
         assert_eq!(queue.end(), 1);
         assert!(matches!(put(), Err(Error::Closed)));

@@ -69,6 +69,18 @@ impl WebSocket {
     /// Waits for the next message. Returns `None` when the peer has closed, and
     /// [`closed_with`](WebSocket::closed_with) then holds its Close; also after an earlier call has
     /// failed. This call answers pings, and sends the keepalive's own.
+    ///
+    /// `None` is an end and not by itself a success: a peer that fails in the middle of its work closes as
+    /// well, with 1011. [`is_failure`](CloseCode::is_failure) of the code tells:
+    ///
+    /// ```no_run
+    /// let mut ws = ws101::connect("ws://127.0.0.1:9001")?;
+    /// while let Some(message) = ws.recv()? {
+    ///     println!("{message:?}");
+    /// }
+    /// let has_failed = ws.closed_with().is_none_or(|close| close.code.is_failure());
+    /// # ws101::Result::Ok(())
+    /// ```
     pub fn recv(&mut self) -> Result<Option<Message>> {
         self.read_half.message(None)
     }
@@ -126,6 +138,13 @@ impl WebSocket {
     /// The code and the reason of the peer's Close, once it has come.
     pub fn closed_with(&self) -> Option<&Close> {
         self.read_half.closed_with()
+    }
+
+    /// The code and the reason of our own Close, once it is written: the one of [`close`](WebSocket::close),
+    /// of a [`Sender`], of the server that stops; the code that answers the peer's Close, or fails the
+    /// connection of a peer that broke a rule.
+    pub fn sent_close(&self) -> Option<Close> {
+        self.write_half.ending.sent_close()
     }
 
     /// The request that opened this connection.

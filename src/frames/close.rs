@@ -40,6 +40,11 @@ impl Close {
         Ok(Close { code, reason: reason.into() })
     }
 
+    /// The Close of a server that stops, unless its operator gives another.
+    pub(crate) fn going_away() -> Close {
+        Close { code: CloseCode::GOING_AWAY, reason: "the server stops".into() }
+    }
+
     /// Reads the payload of a Close frame.
     pub fn parse(payload: &[u8]) -> Result<Close, Violation> {
         match payload {

@@ -12,6 +12,7 @@
 //! |---|---|
 //! | `pages.rs` | How many pages may be made at a time? |
 //! | `registry.rs` | Which connections are pending or open, which is evicted, and how does the server shut down? |
+//! | `handle.rs` | How does an operator stop the server, at once or slowly? |
 //! | `admission.rs` | What did the application find out about a client that it lets in? |
 //! | `upgrade.rs` | How does an accepted stream become a `WebSocket`? |
 //! | `threads.rs` | Which thread serves a connection? |
@@ -19,6 +20,7 @@
 //! | `server.rs` | How is each connection accepted, and what if there is no thread for it? |
 
 pub(crate) mod admission;
+pub(crate) mod handle;
 pub(crate) mod pages;
 pub(crate) mod registry;
 pub(crate) mod running;

@@ -11,12 +11,14 @@
 //!   1001: at once if its handler waits in `recv`, else when the handler does so or returns. So a reply
 //!   that is ready within the grace goes out. A connection whose handler is still busy gets its Close at
 //!   nine tenths of the grace, and the server aborts what is still open at its end.
+//! - A server that drains gives out no more permits either. A thread sends the Closes in batches over the
+//!   grace, and then stops the server.
 
 use std::cell::Cell;
 use std::collections::{HashMap, VecDeque};
 use std::io::{self, PipeReader};
 use std::net::Shutdown;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::SeqCst};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -26,6 +28,7 @@ use crate::connection::close_guard::Owner;
 use crate::connection::counters::{Counters, Totals};
 use crate::connection::ending::{Ask, Urgency};
 use crate::connection::write_half::WriteHalf;
+use crate::frames::close::Close;
 use crate::transport::deadline::Deadline;
 use crate::transport::listener::Door;
 use crate::transport::lock::lock;
@@ -44,8 +47,9 @@ pub(crate) struct Registry {
     /// By connection id: those that hold a permit.
     open: Mutex<HashMap<u64, Admitted>>,
     one_closed: Condvar,
-    stopping: AtomicBool,
-    /// Set when the server stops.
+    /// A [`Phase`].
+    phase: AtomicU8,
+    /// Set when the server drains or stops.
     grace: Mutex<Grace>,
     /// `serve` runs, and will shut the server down when it stops.
     is_serving: AtomicBool,
@@ -60,20 +64,34 @@ enum Admitted {
     Open(Arc<WriteHalf>),
 }
 
-/// How long the connections have when the server stops.
-#[derive(Clone, Copy)]
+/// How far the server has come to its end. It never goes back.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+enum Phase {
+    Accepting,
+    /// New clients get a 503; those inside stay.
+    Refusing,
+    /// A thread closes the connections in batches.
+    Draining,
+    /// `serve` returns once all connections have closed.
+    Stopping,
+}
+
+/// How long the connections have when the server drains or stops, and what it tells their peers.
+#[derive(Clone)]
 struct Grace {
     /// Until then handlers may finish what they're answering.
     answer_by: Deadline,
     /// By then every connection must have closed.
     close_by: Deadline,
+    close: Close,
 }
 
 impl Grace {
-    fn new(grace: Duration) -> Grace {
+    fn new(grace: Duration, close: Close) -> Grace {
         // The last tenth is for the closing handshakes of those that were busy.
         let answer_by = Deadline::after(grace - grace / 10);
-        Grace { answer_by, close_by: Deadline::after(grace) }
+        Grace { answer_by, close_by: Deadline::after(grace), close }
     }
 }
 
@@ -106,8 +124,8 @@ impl Registry {
             pending: Mutex::default(),
             open: Mutex::default(),
             one_closed: Condvar::new(),
-            stopping: AtomicBool::new(false),
-            grace: Mutex::new(Grace::new(Duration::ZERO)),
+            phase: AtomicU8::new(Phase::Accepting as u8),
+            grace: Mutex::new(Grace::new(Duration::ZERO, Close::going_away())),
             is_serving: AtomicBool::new(false),
         })
     }
@@ -122,9 +140,73 @@ impl Registry {
         self.is_serving.store(true, SeqCst);
     }
 
+    /// Whether the server lets new clients in.
+    pub(crate) fn is_accepting(&self) -> bool {
+        self.phase.load(SeqCst) == Phase::Accepting as u8
+    }
+
+    /// Whether the server closes its connections, all at once or in batches.
+    fn is_closing(&self) -> bool {
+        self.phase.load(SeqCst) >= Phase::Draining as u8
+    }
+
     /// Whether the server is stopping.
     pub(crate) fn is_stopping(&self) -> bool {
-        self.stopping.load(SeqCst)
+        self.phase.load(SeqCst) == Phase::Stopping as u8
+    }
+
+    /// Goes on to this phase. Returns whether the server hadn't come so far yet.
+    fn advance_to(&self, phase: Phase) -> bool {
+        self.phase.fetch_max(phase as u8, SeqCst) < phase as u8
+    }
+
+    /// From now on gives out no more permits.
+    pub(crate) fn stop_accepting(&self) {
+        self.advance_to(Phase::Refusing);
+    }
+
+    /// Begins a drain within this grace, unless the server drains already or is stopping.
+    pub(crate) fn begin_draining(&self, grace: Duration, close: Close) -> bool {
+        // Locked first: a thread that sees the new phase gets the new Close.
+        let mut current = lock(&self.grace);
+        let is_first = self.advance_to(Phase::Draining);
+        if is_first {
+            *current = Grace::new(grace, close);
+        }
+        is_first
+    }
+
+    /// Sets how long the connections have when the server stops.
+    pub(crate) fn set_grace(&self, grace: Duration, close: Close) {
+        *lock(&self.grace) = Grace::new(grace, close);
+    }
+
+    /// Begins to stop, within the grace that is set; a later call makes a new grace known.
+    pub(crate) fn begin_stopping(self: &Arc<Self>) {
+        let is_first = self.advance_to(Phase::Stopping);
+        // `shut_down` waits with the old deadlines, and `drain` for its next batch: wake them.
+        let open = lock(&self.open);
+        self.one_closed.notify_all();
+        drop(open);
+        if !is_first {
+            return;
+        }
+        if let Some(door) = &self.door {
+            self.wake(door);
+        }
+        // A server whose streams come from `accept` has no `serve` that would shut it down.
+        if !self.is_serving.load(SeqCst) {
+            let registry = self.clone();
+            let shutting_down = thread::Builder::new().spawn(move || registry.shut_down());
+            shutting_down.map_or_else(|error| log::error!("stop: {error}"), drop);
+        }
+    }
+
+    /// What the server has counted so far.
+    pub(crate) fn counters(&self) -> Counters {
+        let open = lock(&self.open);
+        let is_open = |admitted: &&Admitted| !matches!(admitted, Admitted::Authorizing);
+        self.totals.counters(open.values().filter(is_open).count())
     }
 
     /// Registers a connection as pending, before its head is read. With more than `room` pending
@@ -150,10 +232,10 @@ impl Registry {
         pending
     }
 
-    /// A permit for one more open connection, unless `places` are taken or the server is stopping.
+    /// A permit for one more open connection, unless `places` are taken or the server lets none in.
     pub(crate) fn permit(self: &Arc<Self>, id: u64, places: usize) -> Option<Permit> {
         let mut open = lock(&self.open);
-        if open.len() >= places || self.is_stopping() {
+        if open.len() >= places || !self.is_accepting() {
             return None;
         }
         open.insert(id, Admitted::Authorizing);
@@ -188,18 +270,58 @@ impl Registry {
         }
     }
 
-    /// Sends 1001 on every open connection on which it's due. Each takes about 10 ms at most; thousands
+    /// Sends our Close on every open connection on which it's due. Each takes about 10 ms at most; thousands
     /// of peers with full buffers must not add up to minutes.
     fn close_all(&self, urgency: Urgency) {
         let halves: Vec<_> =
             lock(&self.open).values().filter_map(Admitted::write_half).cloned().collect();
         let bulk = Deadline::after(Duration::from_millis(500));
         for write_half in halves {
-            if bulk.has_passed() && self.grace().close_by.has_passed() {
+            let Grace { close_by, close, .. } = self.grace();
+            if bulk.has_passed() && close_by.has_passed() {
                 break;
             }
-            write_half.close_without_waiting(Ask::going_away(urgency));
+            write_half.close_without_waiting(Ask::of_stopping_server(close, urgency));
         }
+    }
+
+    /// Closes the connections in batches that are spread evenly over this time, the oldest first. Ends
+    /// early when all have closed, or when the server stops.
+    pub(crate) fn drain(&self, spread: Duration) {
+        let over = Deadline::after(spread);
+        let mut ids: Vec<u64> = lock(&self.open).keys().copied().collect();
+        ids.sort_unstable();
+        let most_batches = (spread.as_millis() / DRAIN_PAUSE.as_millis()).max(1);
+        let size = ids.len().div_ceil(usize::try_from(most_batches).unwrap_or(usize::MAX)).max(1);
+        let mut batches = ids.chunks(size);
+        while let (remaining, Some(batch)) = (batches.len(), batches.next()) {
+            for id in batch {
+                // (The lock isn't held while the Close is written.)
+                let write_half = lock(&self.open).get(id).and_then(Admitted::write_half).cloned();
+                if let (Some(write_half), false) = (write_half, over.has_passed()) {
+                    let Grace { close, .. } = self.grace();
+                    let ask = Ask::of_stopping_server(close, Urgency::WhenIdle);
+                    write_half.close_without_waiting(ask);
+                }
+            }
+            // Once peers with full buffers have taken all the time, `shut_down` goes on.
+            let Ok(rest) = over.remaining() else { return };
+            let pause = rest / u32::try_from(remaining).unwrap_or(u32::MAX);
+            if !self.wait_between_batches(Deadline::after(pause)) {
+                return;
+            }
+        }
+    }
+
+    /// Waits until this moment. Returns `false` as soon as there's nothing left to drain.
+    fn wait_between_batches(&self, end: Deadline) -> bool {
+        let mut open = lock(&self.open);
+        while let (false, false, Ok(rest)) = (open.is_empty(), self.is_stopping(), end.remaining())
+        {
+            let waited = self.one_closed.wait_timeout(open, rest);
+            open = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+        !open.is_empty() && !self.is_stopping()
     }
 
     /// Waits until all connections have closed, or for a second: then a Close that a full buffer didn't
@@ -225,9 +347,12 @@ impl Registry {
     }
 
     fn grace(&self) -> Grace {
-        *lock(&self.grace)
+        lock(&self.grace).clone()
     }
 }
+
+/// The least time between two batches of a drain.
+const DRAIN_PAUSE: Duration = Duration::from_millis(50);
 
 impl Admitted {
     fn write_half(&self) -> Option<&Arc<WriteHalf>> {
@@ -336,8 +461,9 @@ impl Permit {
     pub(crate) fn open(mut self, write_half: &Arc<WriteHalf>) -> Arc<dyn Owner> {
         self.registry.totals.accepted();
         lock(&self.registry.open).insert(self.id, Admitted::Open(write_half.clone()));
-        if self.registry.is_stopping() {
-            write_half.close_without_waiting(Ask::going_away(Urgency::WhenIdle));
+        if self.registry.is_closing() {
+            let Grace { close, .. } = self.registry.grace();
+            write_half.close_without_waiting(Ask::of_stopping_server(close, Urgency::WhenIdle));
         }
         self.is_open = true;
         self.registry.clone()
@@ -356,56 +482,9 @@ impl Owner for Registry {
     /// Frees the permit of a connection that has closed, or that was never opened.
     fn connection_closed(&self, id: u64) {
         lock(&self.open).remove(&id);
-        // Only `shut_down` waits for this, and it does so only while the server is stopping.
-        if self.is_stopping() {
+        // Only `shut_down` and `drain` wait for this, and only when the server lets no client in.
+        if !self.is_accepting() {
             self.one_closed.notify_all();
         }
-    }
-}
-
-/// Stops a server and reads its counters, from any thread.
-#[derive(Clone)]
-pub struct Handle {
-    pub(crate) registry: Arc<Registry>,
-}
-
-impl std::fmt::Debug for Handle {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Handle").field("counters", &self.counters()).finish()
-    }
-}
-
-impl Handle {
-    /// Stops the server: it accepts no new connection, and closes the open ones with 1001. What is queued
-    /// in an outbox goes out first, and what a handler answers before it waits in `recv` again. A handler
-    /// that is still busy after nine tenths of the grace finds its connection closing. The peers have the
-    /// whole grace for their own Close; then the server aborts the connections that are still open, and
-    /// `serve` returns. This call doesn't wait for that. A second call only changes the grace.
-    pub fn stop(&self, grace: Duration) {
-        let registry = &self.registry;
-        *lock(&registry.grace) = Grace::new(grace);
-        // `shut_down` waits with the old deadlines: wake it, so that it takes the new ones.
-        let open = lock(&registry.open);
-        registry.one_closed.notify_all();
-        drop(open);
-        if registry.stopping.swap(true, SeqCst) {
-            return;
-        }
-        if let Some(door) = &registry.door {
-            registry.wake(door);
-        }
-        // A server whose streams come from `accept` has no `serve` that would shut it down.
-        if !registry.is_serving.load(SeqCst) {
-            let registry = registry.clone();
-            let shutting_down = thread::Builder::new().spawn(move || registry.shut_down());
-            shutting_down.map_or_else(|error| log::error!("stop: {error}"), drop);
-        }
-    }
-
-    /// What the server has counted so far.
-    pub fn counters(&self) -> Counters {
-        let open = lock(&self.registry.open);
-        let is_open = |admitted: &&Admitted| !matches!(admitted, Admitted::Authorizing);
-        self.registry.totals.counters(open.values().filter(is_open).count())
     }
 }

@@ -5,7 +5,7 @@ use std::panic::resume_unwind;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use super::registry::Handle;
+use super::handle::Handle;
 use crate::error::Result;
 
 /// A server that runs in a thread of its own: see [`Server::spawn`](super::server::Server::spawn). Dropping this

@@ -17,7 +17,8 @@ use std::thread;
 use std::time::Duration;
 
 use super::admission::Admission;
-use super::registry::{Handle, Registry, Reserve};
+use super::handle::Handle;
+use super::registry::{Registry, Reserve};
 use super::running::RunningServer;
 use super::threads::Threads;
 use super::upgrade::{ABOUT_TO_STOP, Options, answer, no_room, upgrade};

@@ -170,7 +170,7 @@ impl Asker<'_> {
     /// Takes a permit, with which the connection is no longer pending.
     fn take_permit(&self) -> std::result::Result<Permit, Refusal> {
         let why_not =
-            if self.registry.is_stopping() { ABOUT_TO_STOP } else { "all places are taken" };
+            if self.registry.is_accepting() { "all places are taken" } else { ABOUT_TO_STOP };
         let permit = self.registry.permit(self.id, self.limits.max_connections);
         let permit = permit.ok_or_else(|| no_room(why_not))?;
         match self.pending.promote() {
@@ -189,9 +189,9 @@ impl Asker<'_> {
     ) -> std::result::Result<(Permit, Admission), Refusal> {
         let Some(admit) = admit else { return Ok((permit, Admission::new())) };
         let admission = admit(request)?;
-        match self.registry.is_stopping() {
-            true => Err(no_room(ABOUT_TO_STOP)),
-            false => Ok((permit, admission)),
+        match self.registry.is_accepting() {
+            true => Ok((permit, admission)),
+            false => Err(no_room(ABOUT_TO_STOP)),
         }
     }
 

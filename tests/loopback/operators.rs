@@ -1,9 +1,15 @@
-//! What applications and operators set up around a server: listeners of their own, who a client is, headers.
+//! What applications and operators set up around a server: listeners of their own, who a client is, headers,
+//! how it stops, and what it tells of what waits.
 
 use std::net::TcpListener;
-use std::time::Duration;
+use std::sync::Mutex;
+use std::sync::mpsc::channel;
+use std::time::{Duration, Instant};
 
-use ws101::{Admission, Client, Error, Refusal, Response, Server};
+use ws101::{
+    Admission, Backlog, Client, Close, Error, Limits, PreparedMessage, Refusal, Response, Result,
+    Server, WebSocket,
+};
 
 use crate::support::*;
 
@@ -119,4 +125,242 @@ fn what_the_check_found_out_reaches_the_handler_and_its_headers_the_client() {
     }
     drop(ws);
     server.stop(Duration::from_secs(5)).unwrap();
+}
+
+// How a server stops.
+
+/// A page for a load balancer, which answers 503 itself once no new client is let in.
+fn with_readiness_page(server: Server) -> Server {
+    let handle = server.handle();
+    server.http(move |request| match (request.path(), handle.is_accepting()) {
+        ("/ready", true) => Some(Response::text("ready")),
+        ("/ready", false) => Some(Response::text("about to stop").status(503)),
+        _ => None,
+    })
+}
+
+fn readiness(server: &Running) -> (u16, String) {
+    let mut peer = server.dial();
+    peer.write(head("GET /ready HTTP/1.1", &["Host: 127.0.0.1"]));
+    let answer = peer.read_response();
+    (answer.status, answer.body)
+}
+
+/// A new client's answer.
+fn one_more(server: &Running) -> (u16, Option<String>) {
+    let mut peer = server.dial();
+    peer.write(request(&[]));
+    let answer = peer.read_response();
+    (answer.status, answer.header("retry-after").map(String::from))
+}
+
+/// The Close that comes next, which the peer then answers.
+fn answer_close(peer: &mut Peer) -> Close {
+    let frame = peer.read_frame();
+    assert_eq!(frame.first, 0x88, "{frame:02x?}");
+    peer.write(masked(0x88, &frame.payload));
+    peer.read_end();
+    Close::parse(&frame.payload).unwrap()
+}
+
+#[test]
+fn server_that_accepts_no_more_keeps_those_inside_and_answers_its_readiness_page() {
+    let server = serve(with_readiness_page, echo_handler);
+    let mut inside = server.open();
+    assert!(server.handle.is_accepting());
+    assert_eq!(readiness(&server), (200, "ready".into()));
+    server.handle.stop_accepting();
+    server.handle.stop_accepting();
+    assert!(!server.handle.is_accepting());
+    assert_eq!(readiness(&server), (503, "about to stop".into()));
+    for _ in 0..2 {
+        assert_eq!(one_more(&server), (503, Some("1".into())));
+    }
+    inside.write(masked(0x81, "still here"));
+    assert_eq!(inside.read_frame(), Frame { first: 0x81, payload: b"still here".into() });
+    let stopped = run(move || server.stop(PATIENCE));
+    assert_eq!(answer_close(&mut inside), Close::new(1001, "the server stops").unwrap());
+    stopped.wait().unwrap();
+}
+
+#[test]
+fn server_that_accepts_no_more_refuses_a_client_that_is_still_being_authorized() {
+    let ((entered, has_entered), (go, may_go)) = (channel(), channel());
+    let may_go = Mutex::new(may_go);
+    let server = serve(
+        |server| {
+            server.authorize(move |_| {
+                entered.send(()).unwrap();
+                may_go.lock().unwrap().recv().unwrap();
+                Ok(())
+            })
+        },
+        echo_handler,
+    );
+    let mut peer = server.dial();
+    peer.write(request(&[]));
+    has_entered.recv_timeout(PATIENCE).unwrap();
+    server.handle.stop_accepting();
+    go.send(()).unwrap();
+    assert_eq!(peer.read_response().status, 503);
+}
+
+#[test]
+fn server_that_drains_closes_its_connections_one_after_the_other_over_the_grace() {
+    const CLIENTS: u32 = 5;
+    let grace = Duration::from_millis(2_000);
+    let server = serve(|server| server, echo_handler);
+    let peers: Vec<Peer> = (0..CLIENTS).map(|_| server.open()).collect();
+    server.wait_until(|counters| counters.open == CLIENTS as usize);
+    let start = Instant::now();
+    server.handle.drain_with(grace, 1012, "restarting").unwrap();
+    // A second call changes nothing.
+    server.handle.drain(Duration::ZERO);
+    let waiting: Vec<_> = peers
+        .into_iter()
+        .map(|mut peer| run(move || (answer_close(&mut peer), start.elapsed())))
+        .collect();
+    assert_eq!(one_more(&server).0, 503, "meanwhile new clients get an answer");
+    // The oldest goes first. Each Close comes no earlier than its share of four fifths of the grace.
+    for (number, app) in (0..CLIENTS).zip(waiting) {
+        let (close, after) = app.wait();
+        assert_eq!(close, Close::new(1012, "restarting").unwrap());
+        assert!(after >= grace / 5 * 4 / CLIENTS * number, "{number} after {after:?}");
+    }
+    run(move || server.join()).wait().unwrap();
+}
+
+#[test]
+fn server_that_drains_sends_what_is_queued_first_and_stops_once_all_have_left() {
+    let server = serve(
+        |server| server,
+        |mut ws| {
+            let outbox = ws.outbox(8)?;
+            (0..8).try_for_each(|n| outbox.try_send(&PreparedMessage::new(format!("{n}"))))?;
+            ws.recv().map(drop)
+        },
+    );
+    let mut peer = server.open();
+    server.wait_until(|counters| counters.open == 1);
+    // A grace that no test would wait for: all have left long before its end.
+    server.handle.drain(60 * PATIENCE);
+    for n in 0..8 {
+        assert_eq!(peer.read_frame().payload, format!("{n}").as_bytes());
+    }
+    assert_eq!(answer_close(&mut peer).code.0, 1001);
+    run(move || server.join()).wait().unwrap();
+}
+
+#[test]
+fn server_that_drains_ends_at_the_end_of_the_grace_whoever_stays_and_at_once_when_stopped() {
+    for is_stopped in [false, true] {
+        let server = serve(|server| server, echo_handler);
+        // These never answer a Close.
+        let peers = [server.open(), server.open()];
+        server.wait_until(|counters| counters.open == 2);
+        server.handle.drain(if is_stopped { 60 * PATIENCE } else { Duration::from_millis(300) });
+        if is_stopped {
+            server.handle.stop(Duration::ZERO);
+        }
+        run(move || server.join()).wait().unwrap();
+        drop(peers);
+    }
+}
+
+#[test]
+fn server_that_drains_with_nobody_inside_stops_at_once() {
+    let server = serve(|server| server, echo_handler);
+    server.handle.drain(60 * PATIENCE);
+    run(move || server.join()).wait().unwrap();
+}
+
+#[test]
+fn server_stops_with_a_code_and_reason_of_the_operators_and_refuses_those_that_may_not_be_sent() {
+    let server = serve(|server| server, echo_handler);
+    let mut peer = server.open();
+    server.wait_until(|counters| counters.open == 1);
+    let (handle, long) = (server.handle.clone(), "x".repeat(124));
+    for (code, reason) in [(1006, ""), (1005, ""), (999, ""), (1012, long.as_str())] {
+        let stopped = handle.stop_with(PATIENCE, code, reason);
+        assert!(matches!(stopped, Err(Error::Misuse(_))), "{code}: {stopped:?}");
+        let drained = handle.drain_with(PATIENCE, code, reason);
+        assert!(matches!(drained, Err(Error::Misuse(_))), "{code}: {drained:?}");
+    }
+    assert!(handle.is_accepting(), "a refused call changes nothing");
+    assert_eq!(one_more(&server).0, 101);
+    handle.stop_with(PATIENCE, 1012, "restarting").unwrap();
+    assert!(!handle.is_accepting());
+    assert_eq!(answer_close(&mut peer), Close::new(1012, "restarting").unwrap());
+    run(move || server.join()).wait().unwrap();
+}
+
+// What a connection tells of itself.
+
+#[test]
+fn either_side_knows_the_close_that_it_sent_beside_the_peers() {
+    let (tell, told) = channel();
+    let server = serve(
+        |server| server,
+        move |mut ws| {
+            let before = ws.sent_close();
+            let end = ws.recv();
+            tell.send((before, end.is_ok(), ws.sent_close(), ws.closed_with().cloned())).unwrap();
+            Ok(())
+        },
+    );
+    let close = |code, reason| Some(Close::new(code, reason).unwrap());
+    // The peer closes: the server's own Close repeats the code.
+    let mut ws = ws101::connect(&server.url()).unwrap();
+    assert_eq!(ws.sent_close(), None);
+    ws.close(4001, "enough").unwrap();
+    assert_eq!(ws.sent_close(), close(4001, "enough"));
+    let (before, is_end, ours, theirs) = told.recv_timeout(PATIENCE).unwrap();
+    assert_eq!((before, is_end, theirs), (None, true, close(4001, "enough")));
+    assert_eq!(ours.map(|close| close.code.0), Some(4001));
+    // The peer breaks a rule: it gets a Close and sends none.
+    let mut peer = server.open();
+    peer.write([0x81, 0x00]);
+    let (_, is_end, ours, theirs) = told.recv_timeout(PATIENCE).unwrap();
+    assert_eq!((is_end, ours.map(|close| close.code.0), theirs), (false, Some(1002), None));
+    // The peer is gone: neither sends one.
+    let peer = server.open();
+    peer.finish();
+    let (_, is_end, ours, theirs) = told.recv_timeout(PATIENCE).unwrap();
+    assert_eq!((is_end, ours, theirs), (false, None, None));
+}
+
+#[test]
+fn an_outbox_tells_how_many_messages_and_bytes_wait_in_it_until_they_are_sent() {
+    const LENGTH: usize = 16 * 1024 * 1024;
+    let (tell, told) = channel();
+    let (go, gone) = channel();
+    let gone = Mutex::new(gone);
+    let limits = Limits { write: 2 * PATIENCE, ping_every: None, ..Limits::default() };
+    let server = serve(
+        |server| server.limits(limits),
+        move |ws: WebSocket| -> Result<()> {
+            let outbox = ws.outbox(8)?;
+            let empty = outbox.backlog();
+            let message = PreparedMessage::new(vec![0; LENGTH]);
+            (0..4).try_for_each(|_| outbox.try_send(&message))?;
+            // The peer reads nothing yet, so not all of it can have been sent.
+            tell.send((empty, outbox.backlog())).unwrap();
+            gone.lock().unwrap().recv().unwrap();
+            while outbox.backlog() != Backlog::default() {
+                std::thread::yield_now();
+            }
+            tell.send((outbox.backlog(), outbox.backlog())).unwrap();
+            Ok(())
+        },
+    );
+    let mut peer = server.open();
+    let (empty, full) = told.recv_timeout(PATIENCE).unwrap();
+    assert_eq!(empty, Backlog { messages: 0, bytes: 0 });
+    assert!((1..=4).contains(&full.messages), "{full:?}");
+    assert_eq!(full.bytes, full.messages * LENGTH);
+    go.send(()).unwrap();
+    for _ in 0..4 {
+        assert_eq!(peer.read_frame().payload.len(), LENGTH);
+    }
+    assert_eq!(told.recv_timeout(PATIENCE).unwrap().1, Backlog::default());
 }

@@ -71,6 +71,11 @@ impl Running {
         self.thread.take().unwrap().join().unwrap()
     }
 
+    /// Waits for `serve` to return.
+    pub fn join(mut self) -> Result<()> {
+        self.thread.take().unwrap().join().unwrap()
+    }
+
     /// Waits until the counters are as expected.
     pub fn wait_until(&self, expected: impl Fn(&Counters) -> bool) {
         let start = std::time::Instant::now();

@@ -84,13 +84,13 @@ const GUARDS: [(&str, &str, &str, &str); 14] = [
     (
         "waking who waits for our Close",
         "connection/ending.rs",
-        "        sides.0 = state;\n        self.changed.notify_all();",
-        "        sides.0 = state;",
+        "        if self.waiting.load(SeqCst) > 0 {\n            self.changed.notify_all();\n        }\n",
+        "",
     ),
     (
         "telling who came while the server stops",
         "server/registry.rs",
-        "        if self.registry.is_stopping() {\n            write_half.close_without_waiting(Ask::going_away(Urgency::WhenIdle));\n        }\n",
+        "            write_half.close_without_waiting(Ask::of_stopping_server(close, Urgency::WhenIdle));\n",
         "",
     ),
 ];

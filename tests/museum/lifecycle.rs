@@ -190,8 +190,8 @@ fn cve_2007_6750_what_if_each_byte_comes_just_in_time() {
 /// Bytes: good requests, one more than there are permits
 /// Holds: that one gets a 503 with the time to retry; the others are served; a connection that ends makes room
 /// Twin: src/server/registry.rs
-/// was `if open.len() >= places || self.is_stopping() {`
-/// now `if self.is_stopping() {`
+/// was `if open.len() >= places || !self.is_accepting() {`
+/// now `if !self.is_accepting() {`
 /// Twin: the limit lifted, in the test
 #[test]
 fn cve_2021_21293_what_if_one_more_client_comes_than_there_are_permits() {

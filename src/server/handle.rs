@@ -1,0 +1,134 @@
+//! The handle on a running server: it stops the server, in three ways, and reads its counters.
+//!
+//! | call | new clients | those inside | ends |
+//! |---|---|---|---|
+//! | `stop_accepting` | get a 503 | stay | with a later `drain` or `stop` |
+//! | `drain(grace)` | get a 503 | get their Close in batches, spread over four fifths of the grace | when all have closed, at the latest with the grace |
+//! | `stop(grace)` | get a 503 for a moment; then nothing listens | get their Close at once | the same |
+//!
+//! A server goes down this table and never up. No call waits for the end: `serve` returns then.
+
+use std::fmt;
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use super::registry::Registry;
+use crate::connection::counters::Counters;
+use crate::error::Result;
+use crate::frames::close::Close;
+use crate::frames::close_code::CloseCode;
+
+/// Stops a server, at once or slowly, and reads its counters, from any thread.
+#[derive(Clone)]
+pub struct Handle {
+    pub(crate) registry: Arc<Registry>,
+}
+
+impl fmt::Debug for Handle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Handle").field("counters", &self.counters()).finish()
+    }
+}
+
+impl Handle {
+    /// Lets no new client in, and keeps those that are inside: a client that asks for a WebSocket gets a
+    /// 503 with `Retry-After`. Plain HTTP is still answered, so that a readiness page can answer 503
+    /// itself: see [`is_accepting`](Handle::is_accepting). There's no way back; [`drain`](Handle::drain)
+    /// and [`stop`](Handle::stop) go on from here.
+    pub fn stop_accepting(&self) {
+        self.registry.stop_accepting();
+    }
+
+    /// Whether new clients are let in: until the first call of [`stop_accepting`](Handle::stop_accepting),
+    /// [`drain`](Handle::drain) or [`stop`](Handle::stop). (While all places are taken this is still
+    /// `true`.)
+    ///
+    /// ```no_run
+    /// use ws101::{Response, Server};
+    ///
+    /// let server = Server::bind("127.0.0.1:9001")?;
+    /// let handle = server.handle();
+    /// server
+    ///     .http(move |request| match (request.path(), handle.is_accepting()) {
+    ///         ("/ready", true) => Some(Response::text("ready")),
+    ///         ("/ready", false) => Some(Response::text("about to stop").status(503)),
+    ///         _ => None,
+    ///     })
+    ///     .serve(|mut ws| ws.send("hello"))
+    /// # ;ws101::Result::Ok(())
+    /// ```
+    pub fn is_accepting(&self) -> bool {
+        self.registry.is_accepting()
+    }
+
+    /// Stops the server slowly, so that thousands of clients don't connect to the next one in the same
+    /// second. It lets no new client in, as after [`stop_accepting`](Handle::stop_accepting), and closes the
+    /// open connections with 1001 in batches, which are spread evenly over the first four fifths of the
+    /// grace. Each connection ends as [`stop`](Handle::stop) ends it: what is queued goes out first, and
+    /// what its handler answers before it waits in `recv` again. In the last fifth, or once all
+    /// connections have closed, the server stops. This call doesn't wait for that. A second call changes
+    /// nothing; `stop` ends the drain at once.
+    pub fn drain(&self, grace: Duration) {
+        self.drain_and_close(grace, Close::going_away());
+    }
+
+    /// As [`drain`](Handle::drain), with a code and reason of your own: 1012 tells the clients of a server
+    /// that restarts to come back after a while. A code or reason that may not be sent is
+    /// [`Error::Misuse`](crate::Error::Misuse), and changes nothing.
+    pub fn drain_with(
+        &self,
+        grace: Duration,
+        code: impl Into<CloseCode>,
+        reason: &str,
+    ) -> Result<()> {
+        self.drain_and_close(grace, Close::new(code, reason)?);
+        Ok(())
+    }
+
+    fn drain_and_close(&self, grace: Duration, close: Close) {
+        if !self.registry.begin_draining(grace, close) {
+            return;
+        }
+        let registry = self.registry.clone();
+        let draining = thread::Builder::new().name("draining".into()).spawn(move || {
+            registry.drain(grace / 5 * 4);
+            registry.begin_stopping();
+        });
+        if let Err(error) = draining {
+            log::error!("drain: {error}; the server closes all connections at once");
+            self.registry.begin_stopping();
+        }
+    }
+
+    /// Stops the server: it accepts no new connection, and closes the open ones with 1001. What is queued
+    /// in an outbox goes out first, and what a handler answers before it waits in `recv` again. A handler
+    /// that is still busy after nine tenths of the grace finds its connection closing. The peers have the
+    /// whole grace for their own Close; then the server aborts the connections that are still open, and
+    /// `serve` returns. This call doesn't wait for that. A second call only changes the grace.
+    pub fn stop(&self, grace: Duration) {
+        self.stop_and_close(grace, Close::going_away());
+    }
+
+    /// As [`stop`](Handle::stop), with a code and reason of your own, such as 1012 and "restarting". A code
+    /// or reason that may not be sent is [`Error::Misuse`](crate::Error::Misuse), and stops nothing.
+    pub fn stop_with(
+        &self,
+        grace: Duration,
+        code: impl Into<CloseCode>,
+        reason: &str,
+    ) -> Result<()> {
+        self.stop_and_close(grace, Close::new(code, reason)?);
+        Ok(())
+    }
+
+    fn stop_and_close(&self, grace: Duration, close: Close) {
+        self.registry.set_grace(grace, close);
+        self.registry.begin_stopping();
+    }
+
+    /// What the server has counted so far.
+    pub fn counters(&self) -> Counters {
+        self.registry.counters()
+    }
+}
