@@ -87,7 +87,7 @@ impl Pace {
 
     /// Fewer, where a peer takes its time for each message.
     pub fn many(&self, count: usize) -> usize {
-        if self.slowest() > Duration::from_millis(60) { count.min(8) } else { count }
+        if self.slowest() > Duration::from_millis(60) { count.min(12) } else { count }
     }
 
     /// After this time a peer that wants to say something has probably said it.

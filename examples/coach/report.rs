@@ -59,13 +59,17 @@ pub fn diagnostic(judged: &Judged, peer: &str, colour: bool) -> String {
         let _ = writeln!(out, "  {name:<12} {}", wrapped(text, 15));
     }
     if let Some(record) = &judged.record {
-        out += &exchange(&record.lock().unwrap(), colour);
+        out += &exchange(&record.lock().unwrap(), judged, colour);
     }
     out
 }
 
-/// What passed on the connection, as the explainer tells it. What breaks a rule has a line with `!`.
-fn exchange(record: &[(Role, Vec<u8>)], colour: bool) -> String {
+/// What passed on the connection, as the explainer tells it. What breaks a rule has a line with `!`; so has the field or bit
+/// that this check looks at, in the last that the peer sent.
+fn exchange(record: &[(Role, Vec<u8>)], judged: &Judged, colour: bool) -> String {
+    let Some((first, _)) = record.first() else { return String::new() };
+    let peer = first.other();
+    let peer = if judged.check.peers == Peers::Clients { Role::Client } else { peer };
     let mut conversation = Conversation::new(Settings::default());
     let mut told = Vec::new();
     for (from, bytes) in record {
@@ -76,17 +80,64 @@ fn exchange(record: &[(Role, Vec<u8>)], colour: bool) -> String {
     }
     const SHOWN: usize = 5;
     let skipped = told.len().saturating_sub(SHOWN + 2);
+    let last_of_peer =
+        told.iter().rposition(|it| it.from == peer && !it.title.starts_with("bytes behind"));
+    let about_heads =
+        matches!(judged.check.area(), "head" | "accept" | "refuse" | "policy" | "deflate");
+    let marks = marks(judged.check.id);
     let mut out = String::from("  the exchange, byte by byte:\n");
     for (i, it) in told.iter().enumerate() {
         if i == 2 && skipped > 0 {
             let _ = writeln!(out, "    ... {skipped} more ...");
         }
-        if i < 2 || i >= 2 + skipped {
-            let text = annotation(it, "", Style { colour, pictures: false });
-            text.lines().take(24).for_each(|line| out += &format!("    {line}\n"));
+        if !(i < 2 || i >= 2 + skipped) {
+            continue;
+        }
+        let text = annotation(it, "", Style { colour, pictures: false });
+        // From the fourth stage on the heads are good, and only in the way.
+        let is_head = i < 2 && text.contains("end of head:");
+        let lines = if is_head && !about_heads { 1 } else { 24 };
+        for line in text.lines().take(lines) {
+            let wrong = Some(i) == last_of_peer && marks.iter().any(|mark| line.contains(mark));
+            match wrong {
+                true => out += &format!("  {} {line}\n", paint(colour, "1;31", "!")),
+                false => out += &format!("    {line}\n"),
+            }
         }
     }
+    let end = format!("! {}", wrapped(&judged.seen, 4));
+    let _ = writeln!(out, "  {}", paint(colour, "1;31", &end));
     out
+}
+
+/// How the explainer names the field or bit that a check looks at.
+fn marks(id: &str) -> &'static [&'static str] {
+    match id {
+        "accept/status" | "accept/version" | "head/plain" => &["status line:"],
+        "accept/upgrade" => &["Upgrade:"],
+        "accept/connection" => &["Connection:"],
+        "accept/no-body-headers" => &["Content-Length:", "Transfer-Encoding:"],
+        "accept/no-unasked-subprotocol" => &["Sec-WebSocket-Protocol:"],
+        "accept/no-unasked-extension" => &["Sec-WebSocket-Extensions:"],
+        "refuse/version-in-answer" => &["status line:", "Sec-WebSocket-Version:"],
+        "frame/unmasked" | "frame/masked" | "ping/pong-frame" => &["MASK:", "mask"],
+        "frame/no-reserved-bits" | "deflate/rsv1-first-only" => &["RSV1:", "RSV2-3:"],
+        "frame/complete" | "close/answer-frame" => &["FIN:"],
+        "frame/kind-text" | "frame/kind-binary" => &["opcode:"],
+        "head/request-line" => &["request line:"],
+        "head/host" => &["Host:"],
+        "head/version" => &["Sec-WebSocket-Version:"],
+        "accept/key-of-16-bytes" | "accept/key-fresh" | "head/no-repeats" => {
+            &["Sec-WebSocket-Key:"]
+        }
+        _ if id.starts_with("accept/") => &["Sec-WebSocket-Accept:"],
+        _ if id.starts_with("refuse/") => &["status line:"],
+        _ if id.starts_with("policy/subprotocol") => &["Sec-WebSocket-Protocol:"],
+        _ if id.starts_with("lengths/fewest") => &["length:"],
+        _ if id.starts_with("ping/") => &["length:", "payload"],
+        _ if id.starts_with("close/") => &["code", "reason"],
+        _ => &[],
+    }
 }
 
 /// A check as a page.

@@ -81,6 +81,9 @@ pub mod how_do_i {}
 #[doc = include_str!("museum.md")]
 pub mod museum {}
 
+#[doc = include_str!("the_state_of_the_field.md")]
+pub mod the_state_of_the_field {}
+
 #[doc = include_str!("rfc.md")]
 pub mod rfc {}
 

@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 
-BOUND = 120  # seconds for one peer
+BOUND = 240  # seconds for one peer
 # A faulty peer is waited for less: it's often silent, and what it does in time it does at once.
 FAULTY_TIMEOUT = "1200"
 
