@@ -182,7 +182,7 @@ pub fn accept(stream: impl Stream) -> Result<WebSocket> {
     Server::without_listener().accept(stream)
 }
 
-/// Has the tests run the README's code.
+/// Makes `cargo test` run the README's code.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;

@@ -333,7 +333,7 @@ fn read_body(
     const MOST: usize = 4 * 1024;
     const BODY_TIMEOUT: Duration = Duration::from_secs(1);
     let deadline = Deadline::after(deadline.remaining().unwrap_or_default().min(BODY_TIMEOUT));
-    let mut body = Body::behind(head, status, MOST);
+    let mut body = Body::after_head(head, status, MOST);
     body.push(buffer.unread());
     let mut piece = [0; 1024];
     while !body.is_complete() {

@@ -19,7 +19,7 @@ pub(crate) struct Random {
 }
 
 impl Random {
-    /// A source with a secret of its own.
+    /// A generator with a fresh secret.
     pub(crate) fn new() -> Random {
         let mut secret = [0; 32];
         for part in secret.as_chunks_mut::<8>().0 {

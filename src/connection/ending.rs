@@ -84,7 +84,7 @@ pub(crate) enum Failure {
     Lost,
 }
 
-/// How far the end of a connection has come on our side.
+/// Our side's progress through the closing handshake.
 #[derive(Clone, Debug)]
 pub(crate) enum State {
     Open,
@@ -127,7 +127,7 @@ pub(crate) enum PeerSide {
     BrokeRule,
 }
 
-/// What both sides have come to.
+/// How far each side has come with the closing handshake.
 struct Sides {
     ours: State,
     peers: PeerSide,

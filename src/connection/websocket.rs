@@ -105,7 +105,7 @@ impl WebSocket {
         self.write_half.feed(|encoder| encoder.message(message.as_message()))
     }
 
-    /// Writes what was fed.
+    /// Writes the messages that [`feed`](WebSocket::feed) has queued.
     pub fn flush(&mut self) -> Result<()> {
         self.write_half.flush()
     }

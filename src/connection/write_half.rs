@@ -66,7 +66,7 @@ pub(crate) struct WriteHalf {
 }
 
 impl WriteHalf {
-    /// Takes a stream whose write timeout is the one that [`write_with_min_rate`] expects.
+    /// The stream's write timeout must already be `per_call_timeout(limits.write)`.
     pub(crate) fn new(
         id: u64,
         stream: Arc<dyn Stream>,
@@ -151,7 +151,7 @@ impl WriteHalf {
         Ok(())
     }
 
-    /// Writes what was fed.
+    /// Writes the frames that `feed` has queued.
     pub(crate) fn flush(&self) -> Result<()> {
         let mut encoder = self.lock();
         self.write(&mut encoder, &[])?;

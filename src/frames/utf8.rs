@@ -12,7 +12,7 @@
 #[derive(Debug, PartialEq, Eq)]
 pub struct NotUtf8;
 
-/// Text that grows piece by piece.
+/// Text that arrives in pieces, each checked as UTF-8.
 #[derive(Debug, Default)]
 pub struct Text {
     /// Whole characters.

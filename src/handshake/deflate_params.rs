@@ -110,7 +110,7 @@ pub struct DeflateParams {
 }
 
 impl DeflateParams {
-    /// How the server compresses.
+    /// The server's window: its size, and whether it's kept between messages.
     pub fn of_server(&self) -> Window {
         let bits = self.server_max_window_bits.unwrap_or(MOST_BITS);
         Window { bits, takeover: !self.server_no_context_takeover }

@@ -43,7 +43,7 @@ const MOST_OF_A_LINE: usize = 256;
 
 impl Body {
     /// The body behind this head, of which at most so many bytes are kept.
-    pub fn behind(head: &Head, status: u16, most: usize) -> Body {
+    pub fn after_head(head: &Head, status: u16, most: usize) -> Body {
         let length = head.header("Content-Length").and_then(|length| length.parse().ok());
         let rest = match length {
             _ if matches!(status, 204 | 304) => Rest::Nothing,
@@ -133,7 +133,7 @@ mod tests {
         let head = format!("HTTP/1.1 {status} x\r\n{fields}\r\n");
         let head = Head::parse_answer(head.as_bytes()).unwrap();
         let read_in = |pieces: usize| {
-            let mut body = Body::behind(&head, status, 16);
+            let mut body = Body::after_head(&head, status, 16);
             bytes.as_bytes().chunks(pieces).for_each(|piece| body.push(piece));
             let is_complete = body.is_complete();
             (body.into_text(), is_complete)

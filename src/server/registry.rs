@@ -55,7 +55,7 @@ pub(crate) struct Registry {
     is_serving: AtomicBool,
 }
 
-/// How far a connection that holds a permit has come.
+/// The stage that a connection with a permit has reached.
 enum Admitted {
     /// The application still thinks about its request.
     Authorizing,

@@ -186,7 +186,7 @@ impl Frames {
         if begins {
             self.opaque = is_opaque;
         }
-        let context = Context { opaque: self.opaque, ..self.decoder.context() };
+        let context = Context { opaque: self.opaque, ..self.decoder.place_in_message() };
         Ok(Some((Header { opcode, ..header }, context)))
     }
 

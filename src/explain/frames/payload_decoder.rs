@@ -148,7 +148,7 @@ impl PayloadDecoder {
     }
 
     /// The message that the current frame belongs to.
-    pub fn context(&self) -> Context {
+    pub fn place_in_message(&self) -> Context {
         let (inside, compressed) = (self.message.inside(), self.message.is_compressed());
         Context { inside, compressed, opaque: false }
     }

@@ -95,8 +95,7 @@ impl Offers {
         Head::parse((lines + "\r\n").as_bytes()).ok().filter(|_| unknown)
     }
 
-    /// Whether a response names an extension that was offered and isn't known here, and all others
-    /// that it names.
+    /// Sets aside the extensions that were offered but that we don't know. Returns whether there were any, and the rest.
     fn split(&self, head: &Head) -> (bool, Vec<Extension>) {
         let mut known = extension::parse(head).unwrap_or_default();
         let count = known.len();

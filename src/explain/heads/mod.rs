@@ -32,7 +32,7 @@ use crate::http::head::{Head, Scan};
 use crate::http::refusal::Refusal;
 use crate::http::request::Request;
 
-/// What the verdicts depend on, where the RFC leaves a choice.
+/// The choices that the RFC leaves open, on which the verdicts depend.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// What the server requires of a request.
