@@ -13,7 +13,7 @@ fn a_build_without_deflate_says_that_it_cannot_look_inside() {
         assert_tiles(&told, bytes, "a sample");
         assert!(told.iter().all(|one| matches!(one.verdict, Verdict::Fine)), "{told:?}");
         let last = told[0].spans.last().unwrap();
-        assert!(last.meaning.contains("without its feature `deflate`"), "{last:?}");
+        assert!(last.meaning.contains("without the feature `deflate`"), "{last:?}");
         assert_eq!(told[0].inflated, None);
     }
 }

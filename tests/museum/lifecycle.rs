@@ -167,7 +167,13 @@ fn libsoup_error_close_what_if_good_messages_follow_an_error() {
 fn cve_2007_6750_what_if_each_byte_comes_just_in_time() {
     /// At one byte per read, longer than any deadline of ours. The twin reads all of it.
     const BYTES: usize = 3_000_000;
-    let limits = || Limits { head: SOON, close: SOON, max_head: usize::MAX, ..Limits::default() };
+    let limits = || Limits {
+        head: SOON,
+        connect: SOON,
+        close: SOON,
+        max_head: usize::MAX,
+        ..Limits::default()
+    };
     let dribble = |beginning: &'static str| {
         let mut bytes = beginning.bytes().chain(std::iter::repeat_n(b'a', BYTES));
         script(move |_| Ok(bytes.next().into_iter().collect()))
