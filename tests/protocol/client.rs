@@ -119,6 +119,7 @@ fn section_3_what_is_no_address_of_a_websocket_is_refused_and_said_why() {
         let misuse = Address::parse(url).expect_err(url);
         assert!(matches!(misuse, Misuse::Address(..)), "{misuse:?}");
         teaches(&misuse.to_string(), &misuse.diagnostic());
+        assert!(!url.contains('#') || misuse.to_string().contains("a fragment (#)"), "{misuse}");
     }
 }
 
