@@ -170,6 +170,7 @@ impl Default for Ending {
 
 impl Ending {
     /// Notes an event. Returns our Close when the event makes it due: the caller sends it.
+    #[inline(never)]
     pub(crate) fn on(&self, event: Event) -> Option<Close> {
         let mut sides = lock(&self.sides);
         let (state, due) = next(replace(&mut sides.ours, State::Over), event);

@@ -71,8 +71,8 @@ impl Outbox {
 }
 
 // WALK: outbox
-/// The queue's thread: it sends until the queue is closed and empty, or a write fails. After each batch
-/// it looks whether our Close has waited for that.
+/// The queue's thread: it sends until the queue is closed and empty, or a write fails. Then it looks
+/// whether our Close has waited for that.
 fn send_all(queue: &Queue, write_half: &WriteHalf) {
     while let Some(messages) = queue.take() {
         let mut feed_all = messages
@@ -83,9 +83,6 @@ fn send_all(queue: &Queue, write_half: &WriteHalf) {
             break;
         }
         queue.sent();
-        if write_half.advance_close().is_err() {
-            break;
-        }
     }
     let unsent = queue.end();
     if unsent > 0 {

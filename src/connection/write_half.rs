@@ -230,14 +230,15 @@ impl WriteHalf {
     /// or has finished what goes before it: the queue's thread, the writer of a long message, the
     /// reading thread before it waits. So the last of them sends it.
     pub(crate) fn advance_close(&self) -> Result<()> {
-        self.see_whether_close_is_due();
+        if self.ending.is_asked() {
+            self.see_whether_close_is_due();
+        }
         self.flush_pending()
     }
 
+    /// (A function of its own, so that a thread that waits doesn't need its stack frame.)
+    #[inline(never)]
     fn see_whether_close_is_due(&self) {
-        if !self.ending.is_asked() {
-            return;
-        }
         if self.reader_waits.load(SeqCst) {
             self.note(Event::HandlerIsIdle);
         }

@@ -88,6 +88,7 @@ pub struct Agreement {
 impl Agreement {
     /// The bytes of the 101 response (§4.2.2), with headers of the caller's own after those of the
     /// handshake, which can't be set.
+    #[inline(never)]
     pub fn response_with(&self, headers: &[(String, String)]) -> Result<Vec<u8>, Misuse> {
         let mut response = self.response();
         response.truncate(response.len() - b"\r\n".len());

@@ -140,8 +140,11 @@ struct Asker<'a> {
     wants_body: bool,
 }
 
+// Steps are functions of their own (`inline(never)`), so that the stack frame of one and those of the
+// others aren't needed at the same time: a thread's stack stays as large as it ever was.
 impl Asker<'_> {
     /// The stream that carries HTTP, once the TLS handshake is complete.
+    #[inline(never)]
     fn start_tls(&self, tls: Option<&Tls>, deadline: Deadline) -> Result<Arc<dyn Stream>> {
         let Some(tls) = tls else { return Ok(self.stream.clone()) };
         tls.accept(self.stream.clone(), deadline).map_err(|error| {
@@ -154,6 +157,7 @@ impl Asker<'_> {
     }
 
     /// Reads the head; later bytes stay in the buffer.
+    #[inline(never)]
     fn read_request(
         &self,
         buffer: &mut Buffer,
@@ -181,6 +185,7 @@ impl Asker<'_> {
 
     /// Asks the application. Returns the permit, which a refusal or a panic gives back before the
     /// client is answered.
+    #[inline(never)]
     fn admit(
         &self,
         request: &Request,
@@ -196,6 +201,7 @@ impl Asker<'_> {
     }
 
     /// Answers with a 500, because the application gave something that can't be sent.
+    #[inline(never)]
     fn own_fault(&self, misuse: Misuse) -> Error {
         log::error!("{} a header for the 101 can't be sent: {misuse}", self.id);
         self.pending.keep_pending_for_answer();
@@ -205,6 +211,7 @@ impl Asker<'_> {
     }
 
     /// Answers a request that asks for no WebSocket: with a page of the application, or a refusal.
+    #[inline(never)]
     fn serve_page(&self, request: &Request, options: &Options) -> Error {
         // While its page is made, the connection counts as that, and no longer as pending.
         let Some(permit) = self.registry.pages.permit(self.limits.max_waiting) else {
@@ -241,6 +248,7 @@ impl Asker<'_> {
         step.map_err(|refusal| self.refuse(refusal))
     }
 
+    #[inline(never)]
     fn refuse(&self, refusal: Refusal) -> Error {
         log::debug!("{} refused: {refusal}", self.id);
         self.pending.keep_pending_for_answer();

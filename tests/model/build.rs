@@ -54,8 +54,8 @@ const GUARDS: [(&str, &str, &str, &str); 14] = [
     (
         "looking whether our Close is due when a queue is sent",
         "connection/outbox.rs",
-        "        if write_half.advance_close().is_err() {",
-        "        if false {",
+        "    let _ = write_half.advance_close();\n}",
+        "}",
     ),
     (
         "closing the queues before looking into them",

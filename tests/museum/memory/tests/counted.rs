@@ -376,7 +376,7 @@ impl Echo {
 
     fn open(&self) -> TcpStream {
         let mut stream = self.dial();
-        let request = "GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+        let request = "GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
                        Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
                        Sec-WebSocket-Version: 13\r\n\r\n";
         stream.write_all(request.as_bytes()).unwrap();

@@ -26,7 +26,7 @@ pub fn row(siege: &Siege) -> Result<Verdict> {
     let good = GoodClients::come(to, 40);
     let (peers, failures) = many(count, |_| {
         let mut peer = Peer::dial(to)?;
-        peer.stream.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")?;
+        peer.stream.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")?;
         Ok(peer)
     });
     verdict.none("failures", &failures);
