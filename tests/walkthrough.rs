@@ -396,7 +396,9 @@ fn example(name: &str) -> String {
     let mut path = std::env::current_exe().unwrap();
     path.pop();
     path.set_file_name("examples");
-    let output = Command::new(path.join(name)).output().unwrap_or_else(|e| panic!("{name}: {e}"));
+    let output = Command::new(path.join(name)).output().unwrap_or_else(|error| {
+        panic!("{name}: {error}; first build it: cargo build --all-features --examples")
+    });
     String::from_utf8(output.stdout).unwrap()
 }
 

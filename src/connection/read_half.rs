@@ -55,10 +55,10 @@ pub(crate) struct ReadHalf {
     linger: Option<Linger>,
     /// How many reads were made after that deadline.
     late_reads: u32,
-    /// Whether what goes out before our Close still gets on.
-    stall: Option<Stall>,
+    /// Whether what goes out before our Close still gets on. (In boxes: what few connections ever need.)
+    stall: Option<Box<Stall>>,
     /// Why a write of this thread has failed. Reading goes on until it ends, too.
-    failed_write: Option<Error>,
+    failed_write: Option<Box<Error>>,
     /// A message is being read piece by piece, and its last piece hasn't come.
     in_pieces: bool,
     /// Whole messages received and not yet added to the server's counters.
@@ -197,7 +197,7 @@ impl ReadHalf {
     /// Close: reading goes on until it ends, and then says why.
     fn note_write(&mut self, written: Result<()>) {
         if let Err(error) = written {
-            self.failed_write.get_or_insert(error);
+            self.failed_write.get_or_insert(Box::new(error));
         }
     }
 
@@ -282,7 +282,7 @@ impl ReadHalf {
 
     fn see_whether_close_gets_on(&mut self) {
         let write_half = &self.write_half;
-        let stall = self.stall.get_or_insert_with(|| Stall::new(write_half.write_within));
+        let stall = self.stall.get_or_insert_with(|| Box::new(Stall::new(write_half.write_within)));
         if stall.is_over(write_half.ending.written(), write_half.is_writing()) {
             write_half.hurry_close();
         }
@@ -341,12 +341,12 @@ impl ReadHalf {
 
     fn give_up(&mut self) -> Error {
         self.write_half.abort();
-        self.failed_write.take().unwrap_or(Error::PeerTimeout)
+        self.failed_write.take().map_or(Error::PeerTimeout, |error| *error)
     }
 
     fn lost(&mut self, error: io::Error) -> Error {
         self.write_half.abort();
-        self.failed_write.take().unwrap_or(Error::ConnectionLost(error))
+        self.failed_write.take().map_or(Error::ConnectionLost(error), |error| *error)
     }
 }
 
