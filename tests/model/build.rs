@@ -58,12 +58,6 @@ const GUARDS: [(&str, &str, &str, &str); 14] = [
         "}",
     ),
     (
-        "closing the queues before looking into them",
-        "connection/write_half.rs",
-        "        self.outboxes.close();\n        // A peer",
-        "        // A peer",
-    ),
-    (
         "looking whether our Close is due before the handler waits",
         "connection/write_half.rs",
         "        if waits {\n",

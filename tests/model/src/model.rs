@@ -25,7 +25,7 @@ pub mod time {
     pub use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
     use std::cell::Cell;
-    use std::ops::Sub;
+    use std::ops::{Add, Sub};
 
     thread_local! {
         // The checker runs all threads of the model in one of the system.
@@ -60,6 +60,14 @@ pub mod time {
 
         pub fn checked_duration_since(self, earlier: Instant) -> Option<Duration> {
             self.0.checked_sub(earlier.0)
+        }
+    }
+
+    impl Add<Duration> for Instant {
+        type Output = Instant;
+
+        fn add(self, time: Duration) -> Instant {
+            Instant(self.0 + time)
         }
     }
 
