@@ -240,8 +240,14 @@ async function compressedPlayground() {
 async function code(page, browser, address) {
   const openCode = (where, id) => page.$eval(`${where} [data-code="${id}"]`, (element) => { element.focus(); element.click(); });
   const verdictOf = async (bytes, from, seen) => {
+    await page.bringToFront();
+    // Another sender is a verdict of its own, about the bytes that are there: it has to come first.
+    if (await page.$eval('#frame-from', (element) => element.value) !== from) {
+      await page.$eval('#frame-verdict', (element) => element.replaceChildren());
+      await page.select('#frame-from', from);
+      await page.waitForFunction(() => document.querySelector('#frame-verdict').childElementCount > 0);
+    }
     await page.$eval('#frame-verdict', (element) => element.replaceChildren());
-    await page.select('#frame-from', from);
     await fill(page, '#frame-bytes', bytes);
     await waitFor(page, '#frame-verdict', seen);
   };
