@@ -78,9 +78,7 @@ fn ixwebsocket_575_what_if_both_ends_write_something_huge_and_neither_reads() {
 ///
 /// Bytes: our receive buffer full of messages, and a peer that never reads
 /// Holds: `close` returns when the minimum rate of writing gives the peer up, also while another thread is stuck in a write
-/// Twin: src/transport/min_rate.rs
-/// was `Err(error) if is_timeout(&error) && waits + 1 < CALLS_PER_DEADLINE => waits += 1,`
-/// now `Err(error) if is_timeout(&error) => waits = 0,`
+/// Twin: none of one change, since the bound on a stall ends it as well
 #[test]
 fn websockets_11_0_2_what_if_we_close_and_the_peer_neither_reads_nor_answers() {
     for side in BOTH_SIDES {
