@@ -1,4 +1,4 @@
-//! Conversations as plain text: to be saved, sent to somebody, edited, and explained again.
+//! Conversations as plain text: to be saved, sent to a colleague, edited, and explained again.
 //!
 //! ```text
 //! # a comment
