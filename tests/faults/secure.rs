@@ -35,7 +35,8 @@ struct Made {
 
 static MADE: LazyLock<Made> = LazyLock::new(|| {
     let pem = self_signed(&["localhost"], VALID);
-    let file = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("faults.pem");
+    let file = PathBuf::from(env!("CARGO_TARGET_TMPDIR"))
+        .join(format!("faults-{}.pem", std::process::id()));
     std::fs::write(&file, &pem.certificate).unwrap();
     let chain = CertificateDer::from_pem_slice(pem.certificate.as_bytes()).unwrap();
     let key = PrivateKeyDer::from_pem_slice(pem.key.as_bytes()).unwrap();

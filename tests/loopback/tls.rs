@@ -36,10 +36,17 @@ struct Made {
 fn certificate(names: &[&str], valid: [&str; 2]) -> Made {
     static COUNT: AtomicUsize = AtomicUsize::new(0);
     let pem = self_signed(names, valid);
-    let name = format!("root{}.pem", COUNT.fetch_add(1, SeqCst));
+    // Named after the process, too: two may run at the same time.
+    let name = format!("root-{}-{}.pem", std::process::id(), COUNT.fetch_add(1, SeqCst));
     let file = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
     std::fs::write(&file, &pem.certificate).unwrap();
     Made { pem, file }
+}
+
+impl Drop for Made {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.file);
+    }
 }
 
 fn for_loopback() -> Made {
@@ -252,7 +259,8 @@ fn client_refuses_a_server_that_it_has_no_reason_to_trust_and_says_nothing_to_it
 fn section_4_1_client_names_the_host_in_its_hello() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-    let client = Client::new("wss://chat.example/").root_certificates(for_loopback().file);
+    let root = for_loopback();
+    let client = Client::new("wss://chat.example/").root_certificates(&root.file);
     let client = thread::spawn(move || client.connect_over(stream).map(|_| ()));
     let mut peer = listener.accept().unwrap().0;
     peer.set_read_timeout(Some(PATIENCE)).unwrap();
@@ -346,9 +354,11 @@ fn an_invalid_certificate_gets_a_diagnostic_that_says_what_it_should_be() {
     );
     let client = Client::new("wss://127.0.0.1:1");
     assert!(seen_by(client.clone().root_certificates("no such file")).contains("no such file"));
-    let empty = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("empty.pem");
+    let empty = PathBuf::from(env!("CARGO_TARGET_TMPDIR"))
+        .join(format!("empty-{}.pem", std::process::id()));
     std::fs::write(&empty, "").unwrap();
-    assert!(seen_by(client.root_certificates(empty)).contains("no certificate"));
+    assert!(seen_by(client.root_certificates(&empty)).contains("no certificate"));
+    std::fs::remove_file(empty).unwrap();
 }
 
 #[test]
@@ -499,8 +509,9 @@ fn client_gives_up_a_server_that_is_silent_in_the_handshake_of_tls() {
     let url = format!("wss://{}", silent.local_addr().unwrap());
     let time = Duration::from_millis(200);
     let limits = Limits { connect: time, head: 10 * PATIENCE, ..Limits::default() };
+    let root = for_loopback();
     let start = Instant::now();
-    let client = Client::new(url).root_certificates(for_loopback().file).limits(limits);
+    let client = Client::new(url).root_certificates(&root.file).limits(limits);
     let result = client.connect();
     assert!(matches!(result, Err(Error::PeerTimeout)), "{result:?}");
     assert!((time..PATIENCE / 2).contains(&start.elapsed()), "{:?}", start.elapsed());
