@@ -117,9 +117,9 @@ pub use connection::limits::Limits;
 #[doc(inline)]
 pub use connection::message_stream::{MessageReader, MessageWriter};
 #[doc(inline)]
-pub use connection::outbox::Outbox;
+pub use connection::outbox::outbox::Outbox;
 #[doc(inline)]
-pub use connection::queue::Backlog;
+pub use connection::outbox::queue::Backlog;
 #[doc(inline)]
 pub use connection::sender::Sender;
 #[doc(inline)]

@@ -63,7 +63,12 @@ fn reading_order() -> Vec<String> {
     folders().into_iter().flat_map(files_of).collect()
 }
 
-/// All Rust files under `src` that hold code: not a folder's `mod.rs`, which lists the others.
+/// Whether a file is a folder's `mod.rs` that lists the others, and holds no code itself.
+fn lists_others(file: &str) -> bool {
+    file.ends_with("mod.rs") && !listed(&read(format!("src/{file}")), "file").is_empty()
+}
+
+/// All Rust files under `src` that hold code.
 fn on_disk() -> BTreeSet<String> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut files = BTreeSet::new();
@@ -80,7 +85,6 @@ fn on_disk() -> BTreeSet<String> {
             }
         }
     }
-    let lists_others = |file: &str| file.matches('/').count() == 1 && file.ends_with("/mod.rs");
     files.retain(|file| !lists_others(file) && file != "lib.rs");
     // These stand in where a feature is off, and are named beside the file that they replace.
     files.retain(|file| !file.ends_with("/absent.rs"));
@@ -210,6 +214,16 @@ fn the_map_lists_each_file_once() {
     let set: BTreeSet<String> = listed.iter().cloned().collect();
     assert_eq!(set, on_disk());
     assert_eq!(set.len(), listed.len(), "a file stands twice");
+}
+
+#[test]
+fn a_folder_within_a_folder_lists_its_files_in_the_order_of_the_map() {
+    let list = "connection/outbox/mod.rs";
+    assert!(lists_others(list));
+    let folder = list.trim_end_matches("mod.rs");
+    let order = reading_order();
+    let within: Vec<_> = order.iter().filter_map(|file| file.strip_prefix(folder)).collect();
+    assert_eq!(listed(&read(format!("src/{list}")), "file"), within);
 }
 
 #[test]

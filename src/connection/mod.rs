@@ -21,11 +21,11 @@
 //! | `pending_control.rs` | Which control frames wait for the thread that holds the write lock? |
 //! | `ending.rs` | Who ends a connection, how, and how long may each step take? |
 //! | `open_message.rs` | What waits while a message is written piece by piece? |
-//! | `queue.rs` | How do many threads put messages in, and one take them out? |
+//! | `outbox/queue.rs` | How do many threads put messages in, and one take them out? |
 //! | `write_half.rs` | What do the threads of a connection share, and who waits for whom? |
 //! | `sender.rs` | How do other threads send? |
-//! | `thread_budget.rs` | How many threads may this process still start? |
-//! | `outbox.rs` | How does a thread send to a peer that may be slow? |
+//! | `outbox/thread_budget.rs` | How many threads may this process still start? |
+//! | `outbox/outbox.rs` | How does a thread send to a peer that may be slow? |
 //! | `close_guard.rs` | Who closes a connection that its owner drops? |
 //! | `keepalive.rs` | Is the peer still there? |
 //! | `read_half.rs` | What happens in `recv`? |
@@ -41,9 +41,7 @@ pub(crate) mod message_stream;
 pub(crate) mod open_message;
 pub(crate) mod outbox;
 pub(crate) mod pending_control;
-pub(crate) mod queue;
 pub(crate) mod read_half;
 pub(crate) mod sender;
-pub(crate) mod thread_budget;
 pub(crate) mod websocket;
 pub(crate) mod write_half;

@@ -12,7 +12,7 @@ use std::time::Duration;
 use super::close_guard::CloseGuard;
 use super::ending::Ask;
 use super::limits::Limits;
-use super::outbox::Outbox;
+use super::outbox::outbox::Outbox;
 use super::read_half::ReadHalf;
 use super::sender::Sender;
 use super::write_half::WriteHalf;

@@ -26,7 +26,7 @@ use super::ending::{Ask, Ending, Event, Failure, PeerSide, Stall, State, Urgency
 use super::limits::Limits;
 use super::open_message::OpenMessage;
 use super::pending_control::{PendingControl, PendingFrames};
-use super::queue::Queues;
+use super::outbox::queue::Queues;
 use crate::diagnostic::misuse::Misuse;
 use crate::error::{Error, Result};
 use crate::frames::close::Close;

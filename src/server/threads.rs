@@ -7,7 +7,7 @@ use std::io;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
-use crate::connection::thread_budget::{Purpose, spawn};
+use crate::connection::outbox::thread_budget::{Purpose, spawn};
 use crate::transport::lock::lock;
 
 /// How many threads may idle. More would only hold memory: while the server accepts one connection,

@@ -47,13 +47,13 @@ const GUARDS: [(&str, &str, &str, &str); 10] = [
     ),
     (
         "waking the thread of a queue that is closed",
-        "connection/queue.rs",
+        "connection/outbox/queue.rs",
         "lock(&self.state).closed = true;\n        self.changed.notify_all();",
         "lock(&self.state).closed = true;",
     ),
     (
         "looking whether our Close is due when a queue is sent",
-        "connection/outbox.rs",
+        "connection/outbox/outbox.rs",
         "    let _ = write_half.advance_close();\n}",
         "}",
     ),

@@ -726,7 +726,7 @@ fn panic_what_if_a_handler_panics() {
 ///
 /// Bytes: messages of 100 KB to three clients, one of which reads nothing
 /// Holds: the other two get each message at once; at its bound the third is recognised and dropped
-/// Twin: src/connection/queue.rs
+/// Twin: src/connection/outbox/queue.rs
 /// was `if state.waiting.len() + state.in_hand >= self.bound {`
 /// now `if false {`
 #[test]

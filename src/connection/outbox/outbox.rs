@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use super::queue::{Backlog, Queue};
 use super::thread_budget::{Purpose, spawn};
-use super::write_half::WriteHalf;
+use crate::connection::write_half::WriteHalf;
 use crate::error::Result;
 use crate::frames::message::AsMessage;
 use crate::frames::prepared::PreparedMessage;
