@@ -3,7 +3,8 @@
 //! ```text
 //! accept ──► a thread of the pool ──► upgrade: head ► decision ► permit ► authorize ► 101 ──► handler
 //!                                        │
-//!                                        └──► registry: who is pending, who is open; shutdown
+//!                                        ├──► pending: whom the server may evict
+//!                                        └──► registry: which connections are open ◄── shutdown
 //! ```
 //!
 //! Read its files in this order; each imports only those above it.
@@ -11,7 +12,9 @@
 //! | file | the question it answers |
 //! |---|---|
 //! | `pages.rs` | How many pages may be made at a time? |
-//! | `registry.rs` | Which connections are pending or open, which is evicted, and how does the server shut down? |
+//! | `pending.rs` | Which connections are pending, and which of them is evicted? |
+//! | `registry.rs` | What do a server and its connections share, and which connections are open? |
+//! | `shutdown.rs` | How does a server drain, and how does it stop? |
 //! | `handle.rs` | How does an operator stop the server, at once or slowly? |
 //! | `admission.rs` | What did the application find out about a client that it lets in? |
 //! | `upgrade.rs` | How does an accepted stream become a `WebSocket`? |
@@ -22,8 +25,10 @@
 pub(crate) mod admission;
 pub(crate) mod handle;
 pub(crate) mod pages;
+pub(crate) mod pending;
 pub(crate) mod registry;
 pub(crate) mod running;
 pub(crate) mod server;
+pub(crate) mod shutdown;
 pub(crate) mod threads;
 pub(crate) mod upgrade;

@@ -31,7 +31,8 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::admission::Admission;
-use super::registry::{PendingGuard, Permit, Registry};
+use super::pending::PendingGuard;
+use super::registry::{Permit, Registry};
 use crate::connection::close_guard::CloseGuard;
 use crate::connection::counters::Traffic;
 use crate::connection::limits::Limits;
@@ -205,7 +206,7 @@ impl Asker<'_> {
     fn own_fault(&self, misuse: Misuse) -> Error {
         log::error!("{} a header for the 101 can't be sent: {misuse}", self.id);
         self.pending.keep_pending_for_answer();
-        self.pending.totals().refused(500);
+        self.registry.totals.refused(500);
         self.answer(Response::text(OWN_FAULT).status(500));
         misuse.into()
     }
@@ -237,7 +238,7 @@ impl Asker<'_> {
         catch_unwind(AssertUnwindSafe(code)).unwrap_or_else(|panic| {
             log::error!("{} authorize, http or wrap_stream panicked", self.id);
             self.pending.keep_pending_for_answer();
-            self.pending.totals().refused(500);
+            self.registry.totals.refused(500);
             self.answer(Response::text(OWN_FAULT).status(500));
             resume_unwind(panic)
         })
@@ -252,7 +253,7 @@ impl Asker<'_> {
     fn refuse(&self, refusal: Refusal) -> Error {
         log::debug!("{} refused: {refusal}", self.id);
         self.pending.keep_pending_for_answer();
-        self.pending.totals().refused(refusal.status());
+        self.registry.totals.refused(refusal.status());
         self.answer(refusal.response());
         refusal.into()
     }

@@ -1,0 +1,165 @@
+//! How the server ends: it drains, or stops at once.
+//!
+//! Rules of this file:
+//! - When the server stops, it gives out no more permits, and each open connection gets a Close with
+//!   1001: at once if its handler waits in `recv`, else when the handler does so or returns. So a reply
+//!   that is ready within the grace goes out. A connection whose handler is still busy gets its Close at
+//!   nine tenths of the grace, and the server aborts what is still open at its end.
+//! - A server that drains gives out no more permits either. A thread sends the Closes in batches over the
+//!   grace, and then stops the server.
+
+use std::sync::atomic::Ordering::SeqCst;
+use std::sync::{Arc, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use super::registry::{Admitted, Grace, Phase, Registry};
+use crate::connection::ending::{Ask, Urgency};
+use crate::frames::close::Close;
+use crate::transport::deadline::Deadline;
+use crate::transport::listener::Door;
+use crate::transport::lock::lock;
+
+/// The least time between two batches of a drain.
+const DRAIN_PAUSE: Duration = Duration::from_millis(50);
+
+impl Registry {
+    /// Begins a drain within this grace, unless the server drains already or is stopping.
+    pub(crate) fn begin_draining(&self, grace: Duration, close: Close) -> bool {
+        // Locked first: a thread that sees the new phase gets the new Close.
+        let mut current = lock(&self.grace);
+        let is_first = self.advance_to(Phase::Draining);
+        if is_first {
+            *current = Grace::new(grace, close);
+        }
+        is_first
+    }
+
+    /// Sets how long the connections have when the server stops.
+    pub(crate) fn set_grace(&self, grace: Duration, close: Close) {
+        *lock(&self.grace) = Grace::new(grace, close);
+    }
+
+    /// Begins to stop, within the grace that is set; a later call makes a new grace known.
+    pub(crate) fn begin_stopping(self: &Arc<Self>) {
+        let is_first = self.advance_to(Phase::Stopping);
+        // `shut_down` waits with the old deadlines, and `drain` for its next batch: wake them.
+        let open = lock(&self.open);
+        self.one_closed.notify_all();
+        drop(open);
+        if !is_first {
+            return;
+        }
+        if let Some(door) = &self.door {
+            self.wake(door);
+        }
+        // A server whose streams come from `accept` has no `serve` that would shut it down.
+        if !self.is_serving.load(SeqCst) {
+            let registry = self.clone();
+            let shutting_down = thread::Builder::new().spawn(move || registry.shut_down());
+            shutting_down.map_or_else(|error| log::error!("stop: {error}"), drop);
+        }
+    }
+
+    /// Closes every connection, each step within its bound.
+    pub(crate) fn shut_down(&self) {
+        // 1. Pending connections end at once; there's no new permit.
+        self.pending.evict_all();
+        // 2. The others get their Close when what is queued or being answered has gone out.
+        let mut are_closed = false;
+        while !are_closed && !self.grace().answer_by.has_passed() {
+            self.close_all(Urgency::WhenIdle);
+            are_closed = self.wait_until_closed(|grace| grace.answer_by);
+        }
+        // 3. Those that are still busy get it now.
+        while !are_closed && !self.grace().close_by.has_passed() {
+            self.close_all(Urgency::Now);
+            are_closed = self.wait_until_closed(|grace| grace.close_by);
+        }
+        // 4. The grace is over.
+        if !are_closed {
+            self.close_all(Urgency::Now);
+            let open = lock(&self.open);
+            if !open.is_empty() {
+                log::info!("{} connections did not close in time and are cut", open.len());
+            }
+            open.values().filter_map(Admitted::write_half).for_each(|half| half.abort());
+        }
+    }
+
+    /// Sends our Close on every open connection on which it's due. Each takes about 10 ms at most; thousands
+    /// of peers with full buffers must not add up to minutes.
+    fn close_all(&self, urgency: Urgency) {
+        let halves: Vec<_> =
+            lock(&self.open).values().filter_map(Admitted::write_half).cloned().collect();
+        let bulk = Deadline::after(Duration::from_millis(500));
+        for write_half in halves {
+            let Grace { close_by, close, .. } = self.grace();
+            if bulk.has_passed() && close_by.has_passed() {
+                break;
+            }
+            write_half.close_without_waiting(Ask::of_stopping_server(close, urgency));
+        }
+    }
+
+    /// Closes the connections in batches that are spread evenly over this time, the oldest first. Ends
+    /// early when all have closed, or when the server stops.
+    pub(crate) fn drain(&self, spread: Duration) {
+        let over = Deadline::after(spread);
+        let mut ids: Vec<u64> = lock(&self.open).keys().copied().collect();
+        ids.sort_unstable();
+        let most_batches = (spread.as_millis() / DRAIN_PAUSE.as_millis()).max(1);
+        let size = ids.len().div_ceil(usize::try_from(most_batches).unwrap_or(usize::MAX)).max(1);
+        let mut batches = ids.chunks(size);
+        while let (remaining, Some(batch)) = (batches.len(), batches.next()) {
+            for id in batch {
+                // (The lock isn't held while the Close is written.)
+                let write_half = lock(&self.open).get(id).and_then(Admitted::write_half).cloned();
+                if let (Some(write_half), false) = (write_half, over.has_passed()) {
+                    let Grace { close, .. } = self.grace();
+                    let ask = Ask::of_stopping_server(close, Urgency::WhenIdle);
+                    write_half.close_without_waiting(ask);
+                }
+            }
+            // Once peers with full buffers have taken all the time, `shut_down` goes on.
+            let Ok(rest) = over.remaining() else { return };
+            let pause = rest / u32::try_from(remaining).unwrap_or(u32::MAX);
+            if !self.wait_between_batches(Deadline::after(pause)) {
+                return;
+            }
+        }
+    }
+
+    /// Waits until this moment. Returns `false` as soon as there's nothing left to drain.
+    fn wait_between_batches(&self, end: Deadline) -> bool {
+        let mut open = lock(&self.open);
+        while let (false, false, Ok(rest)) = (open.is_empty(), self.is_stopping(), end.remaining())
+        {
+            let waited = self.one_closed.wait_timeout(open, rest);
+            open = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+        !open.is_empty() && !self.is_stopping()
+    }
+
+    /// Waits until all connections have closed, or for a second: then a Close that a full buffer didn't
+    /// take is tried again. Returns whether all have closed.
+    fn wait_until_closed(&self, until: impl Fn(Grace) -> Deadline) -> bool {
+        let mut open = lock(&self.open);
+        let again = Deadline::after(Duration::from_secs(1));
+        while let (false, Ok(rest), Ok(patience)) =
+            (open.is_empty(), again.remaining(), until(self.grace()).remaining())
+        {
+            let waited = self.one_closed.wait_timeout(open, rest.min(patience));
+            open = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+        open.is_empty()
+    }
+
+    /// Wakes the accepting thread.
+    fn wake(&self, door: &Door) {
+        drop(lock(&self.reserve).take());
+        if let Err(error) = door.knock() {
+            log::warn!("stop can't wake `accept`, which ends with the next client: {error}");
+        }
+    }
+}
