@@ -29,7 +29,7 @@ use ws101::explain::annotation::{Annotation, What};
 use ws101::explain::heads::Settings;
 use ws101::explain::print::{Style, annotation, wrap};
 use ws101::explain::saved::{self, Turn};
-use ws101::explain::source::walk::steps;
+use ws101::explain::source::trace::steps;
 use ws101::explain::source::{Anchor, links};
 use ws101::frames::header::Role;
 use ws101::handshake::deflate_params::DeflateParams;

@@ -41,11 +41,11 @@ use crate::http::body::Body;
 use crate::http::head::Head;
 use crate::http::request::Request;
 use crate::transport::deadline::{Deadline, read_before, write_before};
-use crate::transport::explainer::Explainer;
 use crate::transport::head_reader::{NoHead, read_head};
-use crate::transport::min_rate::per_call_timeout;
+use crate::transport::min_write_rate::per_call_timeout;
 use crate::transport::stream::{Stream, WrapStream};
 use crate::transport::tap::Tap;
+use crate::transport::tap_printer::Explainer;
 use crate::transport::tls::{ClientConfig, Trust, late_alert};
 
 /// A client that is about to connect: where, with which request, and within which limits.
@@ -260,7 +260,7 @@ impl Client {
             .inflating(inflater)
             .limit_pieces(limits.max_pieces());
         let ws = WebSocket::new(close_guard, decoder, limits, answer.subprotocol);
-        Ok(ws.opened_by(head))
+        Ok(ws.with_response(head))
     }
 
     /// The URL for logs and messages, which are kept: a query often holds a token.
@@ -336,7 +336,7 @@ fn read_body(
     let mut body = Body::after_head(head, status, MOST);
     body.push(buffer.unread());
     let mut piece = [0; 1024];
-    while !body.is_complete() {
+    while !body.is_over() {
         match read_before(deadline, stream, &mut piece) {
             Ok(0) | Err(_) => break,
             Ok(count) => body.push(&piece[..count]),

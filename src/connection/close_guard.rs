@@ -88,7 +88,7 @@ impl Drop for CloseGuard {
         if let Some(lost @ Error::BytesLost(_)) = self.write_half.close_and_linger(close) {
             self.set_cause(&lost);
         }
-        log::info!("{} closed: {}", self.write_half.id, End(self));
+        log::info!("{} closed: {}", self.write_half.id, ClosingLine(self));
         if let Some(owner) = &self.owner {
             owner.connection_closed(self.write_half.id);
         }
@@ -96,9 +96,9 @@ impl Drop for CloseGuard {
 }
 
 /// How a connection ended, for the log.
-struct End<'a>(&'a CloseGuard);
+struct ClosingLine<'a>(&'a CloseGuard);
 
-impl fmt::Display for End<'_> {
+impl fmt::Display for ClosingLine<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let CloseGuard { write_half, request, peer, opened, peer_code, cause, .. } = self.0;
         match peer {

@@ -105,9 +105,9 @@ impl Traffic {
 /// For the last line that the log has of a connection.
 impl fmt::Display for Traffic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let of = |count: &AtomicU64| count.load(Relaxed);
+        let load = |count: &AtomicU64| count.load(Relaxed);
         let Counts { messages_in, messages_out, bytes_in, bytes_out } = &self.counts;
-        write!(f, "{} messages and {} bytes in, ", of(messages_in), of(bytes_in))?;
-        write!(f, "{} messages and {} bytes out", of(messages_out), of(bytes_out))
+        write!(f, "{} messages and {} bytes in, ", load(messages_in), load(bytes_in))?;
+        write!(f, "{} messages and {} bytes out", load(messages_out), load(bytes_out))
     }
 }

@@ -102,7 +102,7 @@ pub(crate) enum State {
 }
 
 /// What has happened.
-pub(crate) enum Event {
+pub(crate) enum EndEvent {
     /// Our Close is wanted.
     Asked(Ask),
     /// The handler waits for the peer, so it isn't answering anything.
@@ -171,7 +171,7 @@ impl Default for Ending {
 impl Ending {
     /// Notes an event. Returns our Close when the event makes it due: the caller sends it.
     #[inline(never)]
-    pub(crate) fn on(&self, event: Event) -> Option<Close> {
+    pub(crate) fn on(&self, event: EndEvent) -> Option<Close> {
         let mut sides = lock(&self.sides);
         let (state, due) = next(replace(&mut sides.ours, State::Over), event);
         if due.is_some() {
@@ -222,12 +222,12 @@ impl Ending {
     }
 
     /// Waits until our Close is out or can't go out any more, but not longer than this.
-    pub(crate) fn wait_until_sent(&self, patience: Duration) -> State {
+    pub(crate) fn wait_until_sent(&self, at_most: Duration) -> State {
         let is_to_come =
             |sides: &mut Sides| matches!(sides.ours, State::Open | State::Asked(_) | State::Due(_));
         let sides = lock(&self.sides);
         self.waiting.fetch_add(1, SeqCst);
-        let waited = self.changed.wait_timeout_while(sides, patience, is_to_come);
+        let waited = self.changed.wait_timeout_while(sides, at_most, is_to_come);
         let sides = waited.unwrap_or_else(PoisonError::into_inner).0;
         self.waiting.fetch_sub(1, SeqCst);
         sides.ours.clone()
@@ -245,39 +245,41 @@ impl Ending {
 
 // WALK: ending
 /// The state after an event, and our Close if that is due now.
-fn next(state: State, event: Event) -> (State, Option<Close>) {
+fn next(state: State, event: EndEvent) -> (State, Option<Close>) {
     use State::{Asked, Broken, Due, Open, Over, Sent};
     match (state, event) {
         // The first Close counts, unless a more urgent one comes while that one still waits.
-        (Open, Event::Asked(ask)) => ask_for(ask),
-        (Asked(old), Event::Asked(new)) if new.urgency > old.urgency => ask_for(new),
-        (state @ (Asked(_) | Due(_) | Sent(_) | Broken(..) | Over), Event::Asked(_)) => {
+        (Open, EndEvent::Asked(ask)) => ask_for(ask),
+        (Asked(old), EndEvent::Asked(new)) if new.urgency > old.urgency => ask_for(new),
+        (state @ (Asked(_) | Due(_) | Sent(_) | Broken(..) | Over), EndEvent::Asked(_)) => {
             (state, None)
         }
 
-        (Asked(ask), Event::HandlerIsIdle) => {
+        (Asked(ask), EndEvent::HandlerIsIdle) => {
             (Asked(Ask { urgency: Urgency::WhenDrained, ..ask }), None)
         }
-        (state @ (Open | Due(_) | Sent(_) | Broken(..) | Over), Event::HandlerIsIdle) => {
+        (state @ (Open | Due(_) | Sent(_) | Broken(..) | Over), EndEvent::HandlerIsIdle) => {
             (state, None)
         }
 
-        (Asked(ask), Event::Drained) if ask.urgency > Urgency::WhenIdle => {
+        (Asked(ask), EndEvent::Drained) if ask.urgency > Urgency::WhenIdle => {
             (Due(ask.answer_within), Some(ask.close))
         }
-        (state @ (Open | Asked(_) | Due(_) | Sent(_) | Broken(..) | Over), Event::Drained) => {
+        (state @ (Open | Asked(_) | Due(_) | Sent(_) | Broken(..) | Over), EndEvent::Drained) => {
             (state, None)
         }
 
-        (Due(answer_within), Event::Written) => (Sent(Deadline::after(answer_within)), None),
-        (state @ (Open | Asked(_) | Sent(_) | Broken(..) | Over), Event::Written) => (state, None),
+        (Due(answer_within), EndEvent::Written) => (Sent(Deadline::after(answer_within)), None),
+        (state @ (Open | Asked(_) | Sent(_) | Broken(..) | Over), EndEvent::Written) => {
+            (state, None)
+        }
 
-        (Open | Asked(_) | Due(_) | Sent(_), Event::Failed(why, read_by)) => {
+        (Open | Asked(_) | Due(_) | Sent(_), EndEvent::Failed(why, read_by)) => {
             (Broken(why, read_by), None)
         }
-        (state @ (Broken(..) | Over), Event::Failed(..)) => (state, None),
+        (state @ (Broken(..) | Over), EndEvent::Failed(..)) => (state, None),
 
-        (Open | Asked(_) | Due(_) | Sent(_) | Broken(..) | Over, Event::Ended) => (Over, None),
+        (Open | Asked(_) | Due(_) | Sent(_) | Broken(..) | Over, EndEvent::Ended) => (Over, None),
     }
 }
 
@@ -291,20 +293,20 @@ fn ask_for(ask: Ask) -> (State, Option<Close>) {
 /// Whether something that we wait for has come to a stop: for a whole `Limits::write` no byte went out,
 /// and no thread was writing. (The minimum rate bounds a thread that writes.)
 pub(crate) struct Stall {
-    patience: Duration,
+    within: Duration,
     written: u64,
     deadline: Deadline,
 }
 
 impl Stall {
-    pub(crate) fn new(patience: Duration) -> Stall {
-        Stall { patience, written: 0, deadline: Deadline::after(patience) }
+    pub(crate) fn new(within: Duration) -> Stall {
+        Stall { within, written: 0, deadline: Deadline::after(within) }
     }
 
     /// Looks once more.
-    pub(crate) fn is_over(&mut self, written: u64, somebody_writes: bool) -> bool {
-        if somebody_writes || written != self.written {
-            *self = Stall { written, ..Stall::new(self.patience) };
+    pub(crate) fn is_over(&mut self, written: u64, is_writing: bool) -> bool {
+        if is_writing || written != self.written {
+            *self = Stall { written, ..Stall::new(self.within) };
         }
         self.deadline.has_passed()
     }
@@ -315,9 +317,9 @@ mod tests {
     use super::*;
     use crate::frames::close_code::CloseCode;
 
-    fn ask(urgency: Urgency, code: u16) -> Event {
+    fn ask(urgency: Urgency, code: u16) -> EndEvent {
         let close = Close { code: CloseCode(code), reason: String::new() };
-        Event::Asked(Ask { urgency, close, answer_within: Duration::from_secs(5) })
+        EndEvent::Asked(Ask { urgency, close, answer_within: Duration::from_secs(5) })
     }
 
     fn code(due: Option<Close>) -> Option<u16> {
@@ -329,16 +331,16 @@ mod tests {
         let ending = Ending::default();
         assert_eq!(ending.on(ask(Urgency::WhenIdle, 1001)), None);
         assert!(!ending.refuses_messages(), "the handler may still answer");
-        assert_eq!(ending.on(Event::Drained), None);
-        assert_eq!(ending.on(Event::HandlerIsIdle), None);
+        assert_eq!(ending.on(EndEvent::Drained), None);
+        assert_eq!(ending.on(EndEvent::HandlerIsIdle), None);
         assert!(ending.refuses_messages());
-        assert_eq!(code(ending.on(Event::Drained)), Some(1001));
+        assert_eq!(code(ending.on(EndEvent::Drained)), Some(1001));
         assert!(matches!(ending.state(), State::Due(_)));
-        assert_eq!(ending.on(Event::Drained), None, "it is sent once");
+        assert_eq!(ending.on(EndEvent::Drained), None, "it is sent once");
         assert_eq!(ending.sent_close(), None, "it is not written yet");
-        ending.on(Event::Written);
+        ending.on(EndEvent::Written);
         assert!(matches!(ending.state(), State::Sent(_)));
-        ending.on(Event::Ended);
+        ending.on(EndEvent::Ended);
         assert_eq!(code(ending.sent_close()), Some(1001));
     }
 
@@ -348,7 +350,7 @@ mod tests {
         ending.on(ask(Urgency::WhenDrained, 1000));
         ending.on(ask(Urgency::WhenDrained, 4000));
         ending.on(ask(Urgency::WhenIdle, 1001));
-        assert_eq!(code(ending.on(Event::Drained)), Some(1000));
+        assert_eq!(code(ending.on(EndEvent::Drained)), Some(1000));
 
         let ending = Ending::default();
         ending.on(ask(Urgency::WhenDrained, 1000));
@@ -360,14 +362,14 @@ mod tests {
     fn after_a_failed_write_no_close_is_due() {
         let ending = Ending::default();
         ending.on(ask(Urgency::WhenDrained, 1000));
-        ending.on(Event::Failed(Failure::TooSlow, Deadline::after(Duration::ZERO)));
-        ending.on(Event::Failed(Failure::Lost, Deadline::after(Duration::ZERO)));
-        assert_eq!(ending.on(Event::Drained), None);
+        ending.on(EndEvent::Failed(Failure::TooSlow, Deadline::after(Duration::ZERO)));
+        ending.on(EndEvent::Failed(Failure::Lost, Deadline::after(Duration::ZERO)));
+        assert_eq!(ending.on(EndEvent::Drained), None);
         assert!(
             matches!(ending.state(), State::Broken(Failure::TooSlow, _)),
             "the first reason counts"
         );
-        ending.on(Event::Ended);
+        ending.on(EndEvent::Ended);
         assert!(matches!(ending.state(), State::Over));
         assert_eq!(ending.sent_close(), None);
     }

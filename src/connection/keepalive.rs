@@ -48,7 +48,7 @@ impl Keepalive {
     }
 
     /// How long a read may wait before the keepalive has something to do.
-    pub(crate) fn patience(&self) -> Duration {
+    pub(crate) fn until_next_check(&self) -> Duration {
         match self.due() {
             Some(due) => due.remaining().unwrap_or_default(),
             None => self.ping_every.unwrap_or(Duration::MAX),
@@ -56,7 +56,7 @@ impl Keepalive {
     }
 
     /// Notes that bytes have come.
-    pub(crate) fn heard(&mut self) {
+    pub(crate) fn note_bytes(&mut self) {
         self.heard = Instant::now();
         if let Some(ping) = &mut self.ping {
             ping.due = None;
@@ -81,13 +81,13 @@ impl Keepalive {
 
     /// A ping has been sent, by a caller, or because of a silence: then something must come.
     /// `sent` is when its write began.
-    pub(crate) fn asked(&mut self, payload: [u8; 8], sent: Instant, must_answer: bool) {
+    pub(crate) fn note_ping(&mut self, payload: [u8; 8], sent: Instant, must_answer: bool) {
         let due = if must_answer { Some(Deadline::after(self.pong)) } else { self.due() };
         self.ping = Some(Ping { payload, sent, due });
     }
 
     /// Notes a pong; if it answers the last ping, the latency is new.
-    pub(crate) fn answered(&mut self, payload: &[u8]) {
+    pub(crate) fn note_pong(&mut self, payload: &[u8]) {
         let ours = self.ping.as_ref().filter(|ping| ping.payload == payload);
         self.latency = ours.map(|ping| ping.sent.elapsed()).or(self.latency);
     }
@@ -117,26 +117,26 @@ mod tests {
     #[test]
     fn a_pinged_peer_has_until_the_pong_is_due_whatever_ended_the_wait() {
         let mut keepalive = keepalive(Duration::ZERO, LONG);
-        keepalive.asked([0; 8], Instant::now(), true);
+        keepalive.note_ping([0; 8], Instant::now(), true);
         assert!(matches!(keepalive.check(LONG), Silence::Wait));
-        assert!(keepalive.patience() > LONG / 2);
+        assert!(keepalive.until_next_check() > LONG / 2);
         keepalive.pong = Duration::ZERO;
-        keepalive.asked([0; 8], Instant::now(), true);
+        keepalive.note_ping([0; 8], Instant::now(), true);
         assert!(matches!(keepalive.check(Duration::ZERO), Silence::GiveUp));
-        keepalive.heard();
+        keepalive.note_bytes();
         assert!(matches!(keepalive.check(Duration::ZERO), Silence::Ask));
     }
     #[test]
     fn only_the_pong_of_the_last_ping_sets_the_latency() {
         let mut keepalive = keepalive(LONG, LONG);
         let first = keepalive.next_payload();
-        keepalive.asked(first, Instant::now(), false);
+        keepalive.note_ping(first, Instant::now(), false);
         let second = keepalive.next_payload();
         assert_ne!(first, second);
-        keepalive.asked(second, Instant::now(), false);
-        keepalive.answered(&first);
+        keepalive.note_ping(second, Instant::now(), false);
+        keepalive.note_pong(&first);
         assert_eq!(keepalive.latency, None);
-        keepalive.answered(&second);
+        keepalive.note_pong(&second);
         assert!(keepalive.latency.is_some());
     }
 }

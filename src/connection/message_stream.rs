@@ -136,8 +136,8 @@ impl<'a> MessageWriter<'a> {
             self.bytes = self.text.take().into_bytes();
         }
         let mut encoder = self.write_half.lock();
-        let behind = encoder.fragment(self.opcode, &self.bytes, fin)?;
-        self.write_half.write(&mut encoder, behind)?;
+        let after_batch = encoder.fragment(self.opcode, &self.bytes, fin)?;
+        self.write_half.write(&mut encoder, after_batch)?;
         drop(encoder);
         self.opcode = Opcode::Continuation;
         self.bytes.clear();

@@ -45,12 +45,12 @@ impl OpenMessage {
     }
 
     /// Waits until no message is open, but not longer than this. The caller looks again.
-    pub(crate) fn wait(&self, patience: Duration) -> Result<(), Misuse> {
+    pub(crate) fn wait(&self, at_most: Duration) -> Result<(), Misuse> {
         let owner = lock(&self.owner);
         if *owner == Some(thread::current().id()) {
             return Err(Misuse::WithinMessage);
         }
-        let waited = self.finished.wait_timeout_while(owner, patience, |owner| owner.is_some());
+        let waited = self.finished.wait_timeout_while(owner, at_most, |owner| owner.is_some());
         drop(waited.unwrap_or_else(PoisonError::into_inner));
         Ok(())
     }

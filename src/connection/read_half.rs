@@ -49,7 +49,7 @@ pub(crate) struct ReadHalf {
     closed_with: Option<Close>,
     /// There will be no more events.
     over: bool,
-    /// Whether this call has read from the stream: even a caller without patience gets one read.
+    /// Whether this call has read from the stream: even a caller with a timeout of zero gets one read.
     has_looked: bool,
     /// The deadline for the peer's answer, once our Close is out.
     linger: Option<Linger>,
@@ -130,7 +130,7 @@ impl ReadHalf {
     /// Waits for the peer's Close, and drops all other events. `asked` says whether our own Close could
     /// be sent. Even if it couldn't, the peer's may have come.
     pub(crate) fn drain(&mut self, asked: Result<()>) -> Result<()> {
-        self.note_write(asked);
+        self.remember_failure(asked);
         let mut drained = Ok(());
         while drained.is_ok() && !self.over {
             drained = self.next_event(None).map(|_| ());
@@ -167,13 +167,13 @@ impl ReadHalf {
                 }
                 Ok(Some(Event::Ping(payload))) => {
                     let ponged = self.write_half.pong(payload);
-                    self.note_write(ponged);
+                    self.remember_failure(ponged);
                 }
-                Ok(Some(Event::Pong(payload))) => self.keepalive.answered(&payload),
+                Ok(Some(Event::Pong(payload))) => self.keepalive.note_pong(&payload),
                 Ok(Some(Event::Close(close))) => self.closed(close),
                 Ok(None) => {
                     let waited = self.wait(until);
-                    self.note_end(waited)?;
+                    self.end_on_error(waited)?;
                 }
                 Err(violation) => {
                     log::debug!("{} {violation}", self.write_half.id);
@@ -188,14 +188,14 @@ impl ReadHalf {
     }
 
     /// After an error there are no more events, except when only the caller's timeout has passed.
-    fn note_end(&mut self, done: Result<()>) -> Result<()> {
+    fn end_on_error(&mut self, done: Result<()>) -> Result<()> {
         self.over |= !matches!(done, Ok(()) | Err(Error::TimedOut));
         done
     }
 
     /// Remembers that a write has failed. What the peer had sent before still counts, and so does its
     /// Close: reading goes on until it ends, and then says why.
-    fn note_write(&mut self, written: Result<()>) {
+    fn remember_failure(&mut self, written: Result<()>) {
         if let Err(error) = written {
             self.failed_write.get_or_insert(Box::new(error));
         }
@@ -212,7 +212,7 @@ impl ReadHalf {
     /// Waits until bytes have come, and keeps the deadlines meanwhile.
     fn wait(&mut self, until: Option<Deadline>) -> Result<()> {
         let flushed = self.write_half.flush_unless_busy();
-        self.note_write(flushed);
+        self.remember_failure(flushed);
         self.write_half.traffic.received(std::mem::take(&mut self.messages), 0);
         self.write_half.set_reader_waits(true);
         let waited = self.wait_for_bytes(until);
@@ -223,10 +223,10 @@ impl ReadHalf {
     fn wait_for_bytes(&mut self, until: Option<Deadline>) -> Result<()> {
         loop {
             // Setting a timeout is a system call, so only when it changes.
-            let patience = self.patience(until)?;
-            if self.timeout != Some(patience) {
-                self.write_half.stream.set_read_timeout(patience)?;
-                self.timeout = Some(patience);
+            let timeout = self.next_read_timeout(until)?;
+            if self.timeout != Some(timeout) {
+                self.write_half.stream.set_read_timeout(timeout)?;
+                self.timeout = Some(timeout);
             }
             match self.write_half.stream.read(self.decoder.space()) {
                 Ok(0) => return Err(self.lost(ErrorKind::UnexpectedEof.into())),
@@ -238,46 +238,46 @@ impl ReadHalf {
                 }
                 Err(error) if is_part_of_record(&error) => self.heard(),
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) if is_timeout(&error) => self.keep_alive(patience)?,
+                Err(error) if is_timeout(&error) => self.keep_alive(timeout)?,
                 Err(error) => return Err(self.lost(error)),
             }
         }
     }
 
     fn heard(&mut self) {
-        self.keepalive.heard();
+        self.keepalive.note_bytes();
         if let Some(linger) = &mut self.linger {
             linger.heard();
         }
     }
 
-    // WALK: patience
-    /// How long may the next read wait? Even a caller without patience gets what has arrived: the stream
+    // WALK: read-timeout
+    /// How long may the next read wait? Even a caller with a timeout of zero gets what has arrived: the stream
     /// is read at least once.
-    fn patience(&mut self, until: Option<Deadline>) -> Result<Duration> {
-        let mut patience = match self.write_half.ending.state() {
+    fn next_read_timeout(&mut self, until: Option<Deadline>) -> Result<Duration> {
+        let mut timeout = match self.write_half.ending.state() {
             // Another thread may send our Close meanwhile, and the peer's would be due in this time.
             State::Open if self.write_half.is_shared() => {
-                self.keepalive.patience().min(self.write_half.close_within.max(LOOK_EVERY))
+                self.keepalive.until_next_check().min(self.write_half.close_within.max(LOOK_EVERY))
             }
-            State::Open => self.keepalive.patience(),
+            State::Open => self.keepalive.until_next_check(),
             // Others still send what goes out before our Close, and then our Close.
             State::Asked(_) | State::Due(_) => {
                 self.see_whether_close_gets_on();
-                self.keepalive.patience().min(LOOK_EVERY).min(self.write_half.write_within)
+                self.keepalive.until_next_check().min(LOOK_EVERY).min(self.write_half.write_within)
             }
             State::Sent(answer_by) | State::Broken(_, answer_by) => self.closing(answer_by)?,
             State::Over => return Err(self.lost(ErrorKind::UnexpectedEof.into())),
         };
         if let Some(until) = until {
             match until.remaining() {
-                Ok(rest) => patience = patience.min(rest),
-                Err(_) if !self.has_looked => patience = SHORTEST_READ,
+                Ok(rest) => timeout = timeout.min(rest),
+                Err(_) if !self.has_looked => timeout = SHORTEST_READ,
                 Err(_) => return Err(Error::TimedOut),
             }
         }
         self.has_looked = true;
-        Ok(patience)
+        Ok(timeout)
     }
 
     fn see_whether_close_gets_on(&mut self) {
@@ -313,12 +313,12 @@ impl ReadHalf {
             Silence::Ask => {
                 self.decoder.shrink();
                 let shrunk = self.write_half.shrink();
-                self.note_write(shrunk);
+                self.remember_failure(shrunk);
                 match self.send_ping(true) {
                     // Another thread has just sent our Close: now the reading thread waits for the
                     // peer's.
                     Ok(()) | Err(Error::Closed) => {}
-                    failed => self.note_write(failed),
+                    failed => self.remember_failure(failed),
                 }
                 Ok(())
             }
@@ -332,9 +332,9 @@ impl ReadHalf {
         // The pong may be here before the write returns, so the clock starts first.
         let sent = Instant::now();
         match self.write_half.ping(&payload)? {
-            true => self.keepalive.asked(payload, sent, must_answer),
+            true => self.keepalive.note_ping(payload, sent, must_answer),
             // Others are writing, and their write deadline watches the peer.
-            false => self.keepalive.heard(),
+            false => self.keepalive.note_bytes(),
         }
         Ok(())
     }

@@ -56,7 +56,7 @@ impl WebSocket {
     }
 
     /// For a client: the same connection, which this 101 opened.
-    pub(crate) fn opened_by(mut self, response: Head) -> WebSocket {
+    pub(crate) fn with_response(mut self, response: Head) -> WebSocket {
         self.response = Some(Box::new(response));
         self
     }
@@ -89,9 +89,9 @@ impl WebSocket {
     /// no message is complete in time. The connection stays open, and the bytes received so far are
     /// kept. A timeout of zero returns what has already arrived. (What was fed is written first,
     /// which may take as long as `Limits::write` allows.)
-    pub fn recv_timeout(&mut self, patience: Duration) -> Result<Option<Message>> {
-        let patience = patience.max(Duration::from_millis(1));
-        self.read_half.message(Some(Deadline::after(patience)))
+    pub fn recv_timeout(&mut self, timeout: Duration) -> Result<Option<Message>> {
+        let timeout = timeout.max(Duration::from_millis(1));
+        self.read_half.message(Some(Deadline::after(timeout)))
     }
 
     /// Sends a message. When this returns, the message has been handed to the operating system.
@@ -170,14 +170,14 @@ impl WebSocket {
 
     /// A handle that other threads send with while this one waits in `recv`.
     pub fn sender(&self) -> Sender {
-        self.write_half.note_shared();
+        self.write_half.set_shared();
         Sender::new(self.write_half.clone())
     }
 
     /// A queue of at most `bound` messages with a thread that sends them, for a peer that may be
     /// slow. A `send` doesn't wait for the queue, so it may overtake what was queued before it.
     pub fn outbox(&self, bound: usize) -> Result<Outbox> {
-        self.write_half.note_shared();
+        self.write_half.set_shared();
         Outbox::new(&self.write_half, bound)
     }
 

@@ -22,11 +22,11 @@ use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
 use std::time::Duration;
 
 use super::counters::Traffic;
-use super::ending::{Ask, Ending, Event, Failure, PeerSide, Stall, State, Urgency};
+use super::ending::{Ask, EndEvent, Ending, Failure, PeerSide, Stall, State, Urgency};
 use super::limits::Limits;
 use super::open_message::OpenMessage;
-use super::pending_control::{PendingControl, PendingFrames};
 use super::outbox::queue::Queues;
+use super::pending_control::{PendingControl, PendingFrames};
 use crate::diagnostic::misuse::Misuse;
 use crate::error::{Error, Result};
 use crate::frames::close::Close;
@@ -35,7 +35,7 @@ use crate::frames::header::Role;
 use crate::transport::deadline::Deadline;
 use crate::transport::lingering_close::{Linger, await_peer_eof, lingering_close};
 use crate::transport::lock::lock;
-use crate::transport::min_rate::{per_call_timeout, too_slow_or_lost, write_with_min_rate};
+use crate::transport::min_write_rate::{per_call_timeout, too_slow_or_lost, write_with_min_rate};
 use crate::transport::stream::{Stream, is_timeout};
 
 /// A batch of this size is written at once.
@@ -141,9 +141,9 @@ impl WriteHalf {
         encode: impl FnOnce(&mut Encoder) -> std::result::Result<&'a [u8], Misuse>,
     ) -> Result<()> {
         let encoded = encode(&mut encoder);
-        let behind = encoded.as_deref().unwrap_or_default();
-        if !behind.is_empty() || encoder.batch().len() >= FULL_BATCH {
-            self.write(&mut encoder, behind)?;
+        let after_batch = encoded.as_deref().unwrap_or_default();
+        if !after_batch.is_empty() || encoder.batch().len() >= FULL_BATCH {
+            self.write(&mut encoder, after_batch)?;
         }
         drop(encoder);
         self.flush_pending()?;
@@ -177,7 +177,7 @@ impl WriteHalf {
 
     /// Asks for our Close, and sends it if it's due and the lock is free.
     pub(crate) fn close(&self, ask: Ask) -> Result<()> {
-        self.note(Event::Asked(ask));
+        self.record(EndEvent::Asked(ask));
         self.advance_close()
     }
 
@@ -200,7 +200,7 @@ impl WriteHalf {
     /// As `close`, for a shutdown with thousands of connections: it doesn't wait for a peer whose
     /// buffers are full. What such a peer doesn't take now, a later call or another thread sends.
     pub(crate) fn close_without_waiting(&self, ask: Ask) {
-        self.note(Event::Asked(ask));
+        self.record(EndEvent::Asked(ask));
         self.see_whether_close_is_due();
         if !matches!(self.ending.state(), State::Due(_)) {
             return;
@@ -216,7 +216,7 @@ impl WriteHalf {
     }
 
     /// Notes what has happened to the connection's end; our Close is pending once it's due.
-    fn note(&self, event: Event) {
+    fn record(&self, event: EndEvent) {
         if let Some(close) = self.ending.on(event) {
             self.pending.set_close(close);
         }
@@ -240,7 +240,7 @@ impl WriteHalf {
     #[inline(never)]
     fn see_whether_close_is_due(&self) {
         if self.reader_waits.load(SeqCst) {
-            self.note(Event::HandlerIsIdle);
+            self.record(EndEvent::HandlerIsIdle);
         }
         if !self.ending.refuses_messages() {
             return;
@@ -251,12 +251,12 @@ impl WriteHalf {
         // A peer that has closed doesn't wait for the rest of a message.
         let waits_for_message = self.message.is_open() && self.ending.peer_side() == PeerSide::Open;
         if !waits_for_message && self.outboxes.are_sent() {
-            self.note(Event::Drained);
+            self.record(EndEvent::Drained);
         }
     }
 
     /// Notes that another thread gets a handle on this half.
-    pub(crate) fn note_shared(&self) {
+    pub(crate) fn set_shared(&self) {
         self.is_shared.store(true, SeqCst);
     }
 
@@ -340,14 +340,14 @@ impl WriteHalf {
     }
 
     /// Writes the batch and the bytes after it, in as few system calls as the stream needs.
-    pub(crate) fn write(&self, encoder: &mut Encoder, behind: &[u8]) -> Result<()> {
-        let total = encoder.batch().len() + behind.len();
+    pub(crate) fn write(&self, encoder: &mut Encoder, after_batch: &[u8]) -> Result<()> {
+        let total = encoder.batch().len() + after_batch.len();
         if total == 0 {
             return Ok(());
         }
         // The stream may be the caller's own, and may panic.
         let written = catch_unwind(AssertUnwindSafe(|| {
-            write_with_min_rate(self.write_within, &*self.stream, encoder.batch(), behind)
+            write_with_min_rate(self.write_within, &*self.stream, encoder.batch(), after_batch)
         }));
         let messages = encoder.take_message_count();
         let Ok(Ok(())) = written else {
@@ -394,7 +394,7 @@ impl WriteHalf {
         self.traffic.sent(messages, bytes);
         self.ending.wrote(bytes);
         if encoder.is_closed() && encoder.batch().is_empty() {
-            self.note(Event::Written);
+            self.record(EndEvent::Written);
             self.end_when_both_have_closed();
         }
     }
@@ -403,7 +403,7 @@ impl WriteHalf {
     /// unless the peer is too slow: then the connection ends at once.
     fn note_failed_write(&self, was_too_slow: bool) {
         let why = if was_too_slow { Failure::TooSlow } else { Failure::Lost };
-        self.note(Event::Failed(why, Deadline::after(self.close_within)));
+        self.record(EndEvent::Failed(why, Deadline::after(self.close_within)));
         // A reading thread that waits has read all that came, and has to learn of this.
         let wakes_reader = was_too_slow || self.reader_waits.load(SeqCst);
         let how = if wakes_reader { Shutdown::Both } else { Shutdown::Write };
@@ -412,7 +412,7 @@ impl WriteHalf {
 
     /// Ends the connection at once. Threads that read or write wake with an error.
     pub(crate) fn abort(&self) {
-        self.note(Event::Failed(Failure::Lost, Deadline::after(Duration::ZERO)));
+        self.record(EndEvent::Failed(Failure::Lost, Deadline::after(Duration::ZERO)));
         let _ = self.stream.shutdown(Shutdown::Both);
     }
 
@@ -435,7 +435,7 @@ impl WriteHalf {
             State::Over => return None,
             State::Open | State::Asked(_) | State::Due(_) | State::Broken(..) => self.abort(),
         }
-        self.note(Event::Ended);
+        self.record(EndEvent::Ended);
         // A thread that waits for the end of a message, or for the lock, gets an error.
         if let Some(mut encoder) = self.try_lock() {
             encoder.break_off();

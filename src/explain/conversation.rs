@@ -70,7 +70,7 @@ impl Conversation {
                 Stage::Body(body, run, _) => {
                     let count = body.take(bytes);
                     run.push(&bytes[..count], report);
-                    ended_body = body.is_whole();
+                    ended_body = body.is_over();
                     count
                 }
                 Stage::Ended(run) => {
@@ -164,11 +164,11 @@ impl Conversation {
         keeps: Keeps,
         report: &mut dyn FnMut(Annotation),
     ) {
-        let is_whole = body.is_whole();
+        let is_over = body.is_over();
         let half = self.half(from);
         let run = Run::new(from, What::Body, half.passed);
         half.stage = Stage::Body(body, run, keeps);
-        if is_whole {
+        if is_over {
             self.body_ends(from, report);
         }
     }

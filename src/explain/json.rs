@@ -8,7 +8,7 @@
 //! ```
 
 use super::annotation::{Annotation, Span, Verdict, What};
-use super::source::walk::{Step, steps};
+use super::source::trace::{Step, steps};
 use super::source::{Anchor, Passage, links};
 use crate::frames::header::Role;
 

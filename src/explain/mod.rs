@@ -41,7 +41,7 @@
 //! | `saved.rs` | How is a conversation kept as text, and read again? |
 //! | `source/mod.rs` | Where in the source is a place, and what do its lines say? |
 //! | `source/links.rs` | Which place decides about a field or a verdict? |
-//! | `source/walk.rs` | Which places does a frame or a head pass? |
+//! | `source/trace.rs` | Which places does a frame or a head pass? |
 //! | `json.rs` | How is an annotation sent to a page? |
 //! | `print.rs` | How is an annotation printed on a terminal? |
 

@@ -20,7 +20,7 @@
 
 use super::header::{Header, Opcode, Role};
 use super::message::{Message, MessageKind};
-use super::utf8::{Text, growth};
+use super::utf8::{Text, room_to_add};
 use super::violation::Violation;
 
 /// How large a message may become.
@@ -155,7 +155,7 @@ impl Assembler {
             }
             _ => {
                 let (length, room) = (self.bytes.len(), self.bytes.capacity());
-                self.bytes.reserve_exact(growth(length, room, piece.len(), most));
+                self.bytes.reserve_exact(room_to_add(length, room, piece.len(), most));
                 self.bytes.extend_from_slice(piece);
                 Ok(())
             }

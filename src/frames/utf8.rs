@@ -42,7 +42,7 @@ impl Text {
     /// Reserves memory for a piece. The whole text may have at most `most` bytes.
     pub fn make_room(&mut self, piece: usize, most: usize) {
         let (length, room) = (self.checked.len(), self.checked.capacity());
-        self.checked.reserve_exact(growth(length, room, self.cut_length + piece, most));
+        self.checked.reserve_exact(room_to_add(length, room, self.cut_length + piece, most));
     }
 
     /// How many bytes of whole characters have arrived.
@@ -84,7 +84,7 @@ impl Text {
 
 /// How many bytes to reserve for `more` bytes. The capacity doubles, as `Vec`'s does, so that we
 /// seldom reallocate; but it never exceeds `most`, so that our memory keeps to the limit too.
-pub fn growth(length: usize, room: usize, more: usize, most: usize) -> usize {
+pub fn room_to_add(length: usize, room: usize, more: usize, most: usize) -> usize {
     let needed = length + more;
     if needed <= room { 0 } else { needed.max(most.min(2 * room)) - length }
 }
@@ -189,7 +189,7 @@ mod tests {
             (0, 0, 5, 1000, 5),
         ] {
             assert_eq!(
-                growth(length, room, more, most),
+                room_to_add(length, room, more, most),
                 expected,
                 "{length} of {room}, {more} more"
             );

@@ -105,7 +105,7 @@ impl ClientRequest {
             let seen = quote(head.first_line());
             return Err(HandshakeError::new(Some(101), "a 101 of HTTP/1.0", seen));
         }
-        let only = |name: &str| match head.headers(name)[..] {
+        let only = |name: &str| match head.values(name)[..] {
             [one] => Some(one),
             _ => None,
         };
@@ -232,7 +232,7 @@ fn not_switching(status: u16, head: &Head) -> HandshakeError {
 }
 
 fn wrong_101(head: &Head, name: &str, expected: &str) -> HandshakeError {
-    let values = quote_all(&head.headers(name));
+    let values = quote_all(&head.values(name));
     let seen = format!("{name}: {values}; expected: {expected}");
     HandshakeError::new(Some(101), "a wrong 101", seen).about(head)
 }

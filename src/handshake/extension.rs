@@ -33,7 +33,7 @@ pub struct NotAnExtensionList(pub String);
 /// All extensions of a head, in their order.
 pub fn parse(head: &Head) -> Result<Vec<Extension>, NotAnExtensionList> {
     let mut all = Vec::new();
-    for line in head.headers(HEADER) {
+    for line in head.values(HEADER) {
         // §9.1: a line names one extension at least.
         let some = list(line).filter(|some| !some.is_empty());
         all.extend(some.ok_or(NotAnExtensionList(line.into()))?);

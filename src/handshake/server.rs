@@ -174,10 +174,10 @@ fn check_body(request: &Request) -> Result<(), Refusal> {
     // attacker can smuggle requests through that gap (RFC 9112 §11.2). So a GET has no body. Other
     // methods get no upgrade and may have one, if all readers agree where it ends (§6.3).
     let head = request.head();
-    let lengths = head.headers("Content-Length");
+    let lengths = head.values("Content-Length");
     let no_length = matches!(lengths.as_slice(), [] | ["0"]);
     let no_body = no_length && head.header("Transfer-Encoding").is_none();
-    let has_clear_end = match (lengths.as_slice(), head.headers("Transfer-Encoding").as_slice()) {
+    let has_clear_end = match (lengths.as_slice(), head.values("Transfer-Encoding").as_slice()) {
         ([length], []) => !length.is_empty() && length.bytes().all(|byte| byte.is_ascii_digit()),
         ([], [coding]) => request.version() != "HTTP/1.0" && coding.eq_ignore_ascii_case("chunked"),
         _ => false,
@@ -186,7 +186,7 @@ fn check_body(request: &Request) -> Result<(), Refusal> {
         true => Ok(()),
         false => {
             let lengths = quote_all(&lengths);
-            let codings = quote_all(&head.headers("Transfer-Encoding"));
+            let codings = quote_all(&head.values("Transfer-Encoding"));
             let seen = format!("Content-Length: {lengths}; Transfer-Encoding: {codings}");
             Err(Refusal::new(400, "a body", seen))
         }
@@ -196,7 +196,7 @@ fn check_body(request: &Request) -> Result<(), Refusal> {
 /// Returns the host that the client asks for; an empty one if HTTP/1.0 names none.
 fn check_host<'a>(request: &'a Request, ours: &Hosts) -> Result<&'a str, Refusal> {
     // RFC 9112 §3.2: exactly one Host, even if the target names a host of its own.
-    let hosts = request.head().headers("Host");
+    let hosts = request.head().values("Host");
     let asked = match hosts.as_slice() {
         // HTTP/1.0 has no Host yet: health checkers send none, and all browsers do.
         [] if request.version() == "HTTP/1.0" => match request.host() {
@@ -223,7 +223,7 @@ fn check_connection(head: &Head) -> Result<(), Refusal> {
     match head.lists("Connection", "upgrade") {
         true => Ok(()),
         false => {
-            let seen = quote_all(&head.headers("Connection"));
+            let seen = quote_all(&head.values("Connection"));
             Err(Refusal::new(400, "an upgrade without connection", seen))
         }
     }
@@ -232,7 +232,7 @@ fn check_connection(head: &Head) -> Result<(), Refusal> {
 // WALK: version
 fn check_version(head: &Head) -> Result<(), Refusal> {
     // §4.2.1: the value is 13. §4.4: otherwise the server answers with the versions it speaks.
-    let versions = head.headers("Sec-WebSocket-Version");
+    let versions = head.values("Sec-WebSocket-Version");
     if versions == [VERSION] {
         return Ok(());
     }
@@ -246,7 +246,7 @@ fn check_version(head: &Head) -> Result<(), Refusal> {
 
 fn check_key(head: &Head) -> Result<&str, Refusal> {
     // §4.2.1: a key is 16 bytes in base64. §11.3.1: there is only one.
-    let keys = head.headers("Sec-WebSocket-Key");
+    let keys = head.values("Sec-WebSocket-Key");
     let seen = match keys.as_slice() {
         [sent] => match accept_key::decode(sent) {
             Ok(_) => return Ok(sent),
@@ -259,7 +259,7 @@ fn check_key(head: &Head) -> Result<&str, Refusal> {
 
 fn check_origin(head: &Head, origins: &Origins, host: &str) -> Result<(), Refusal> {
     // §4.2.2, §10.2: a page from an origin that isn't allowed gets a 403.
-    let sent = head.headers("Origin");
+    let sent = head.values("Origin");
     match sent.as_slice() {
         [] => Ok(()),
         [origin] if origins.allow(origin, host) => Ok(()),

@@ -56,13 +56,13 @@ impl Body {
     }
 
     /// Whether nothing more is to come, or to be kept.
-    pub fn is_complete(&self) -> bool {
+    pub fn is_over(&self) -> bool {
         matches!(self.rest, Rest::Nothing | Rest::Bytes(0)) || self.bytes.len() == self.most
     }
 
     /// Takes the next bytes of the stream.
     pub fn push(&mut self, mut bytes: &[u8]) {
-        while !bytes.is_empty() && !self.is_complete() {
+        while !bytes.is_empty() && !self.is_over() {
             match &mut self.rest {
                 Rest::Nothing => {}
                 Rest::All => self.keep(std::mem::take(&mut bytes)),
@@ -135,8 +135,8 @@ mod tests {
         let read_in = |pieces: usize| {
             let mut body = Body::after_head(&head, status, 16);
             bytes.as_bytes().chunks(pieces).for_each(|piece| body.push(piece));
-            let is_complete = body.is_complete();
-            (body.into_text(), is_complete)
+            let is_over = body.is_over();
+            (body.into_text(), is_over)
         };
         assert_eq!(read_in(1), read_in(bytes.len().max(1)), "{fields}{bytes}");
         read_in(1)
@@ -145,7 +145,7 @@ mod tests {
     #[test]
     fn a_body_ends_where_its_length_or_its_last_chunk_says() {
         let chunked = "Transfer-Encoding: chunked\r\n";
-        for (status, fields, bytes, text, is_complete) in [
+        for (status, fields, bytes, text, is_over) in [
             (404, "", "no end", "no end", false),
             (404, "Content-Length: 5\r\n", "Hello, and more", "Hello", true),
             (404, "Content-Length: 5\r\n", "Hel", "Hel", false),
@@ -169,7 +169,7 @@ mod tests {
             (204, "", "x", "", true),
             (304, "Content-Length: 5\r\n", "Hello", "", true),
         ] {
-            assert_eq!(read(status, fields, bytes), (text.into(), is_complete), "{fields}{bytes}");
+            assert_eq!(read(status, fields, bytes), (text.into(), is_over), "{fields}{bytes}");
         }
     }
 

@@ -123,7 +123,7 @@ impl Head {
     }
 
     /// The values of all fields with this name, in their order.
-    pub fn headers(&self, name: &str) -> Vec<&str> {
+    pub fn values(&self, name: &str) -> Vec<&str> {
         let fields = self.fields().filter(|field| field.0.eq_ignore_ascii_case(name));
         fields.map(|field| field.1).collect()
     }
@@ -131,7 +131,7 @@ impl Head {
     /// The elements of a comma-separated list, which may span several fields. Empty elements are
     /// skipped (RFC 9110 §5.6.1.2).
     pub fn list(&self, name: &str) -> Vec<&str> {
-        let values = self.headers(name).into_iter();
+        let values = self.values(name).into_iter();
         values.flat_map(|value| value.split(',')).map(trim).filter(|e| !e.is_empty()).collect()
     }
 

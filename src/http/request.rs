@@ -134,7 +134,7 @@ impl Request {
 
     /// All cookies, as pairs of name and value (RFC 6265 §4.2.1).
     pub fn cookies(&self) -> impl Iterator<Item = (&str, &str)> {
-        let pairs = self.head.headers("Cookie").into_iter().flat_map(|line| line.split(';'));
+        let pairs = self.head.values("Cookie").into_iter().flat_map(|line| line.split(';'));
         pairs.filter_map(|pair| trim(pair).split_once('='))
     }
 

@@ -62,13 +62,13 @@ impl Handle {
         self.registry.is_accepting()
     }
 
-    /// Stops the server slowly, so that thousands of clients don't connect to the next one in the same
-    /// second. It lets no new client in, as after [`stop_accepting`](Handle::stop_accepting), and closes the
+    /// Begins to stop the server slowly, and returns at once. Thousands of clients then don't connect to the
+    /// next server in the same second. It lets no new client in, as after [`stop_accepting`](Handle::stop_accepting), and closes the
     /// open connections with 1001 in batches, which are spread evenly over the first four fifths of the
     /// grace. Each connection ends as [`stop`](Handle::stop) ends it: what is queued goes out first, and
     /// what its handler answers before it waits in `recv` again. In the last fifth, or once all
-    /// connections have closed, the server stops. This call doesn't wait for that. A second call changes
-    /// nothing; `stop` ends the drain at once.
+    /// connections have closed, the server stops, and `serve` returns. A second call changes nothing; `stop`
+    /// ends the drain at once.
     pub fn drain(&self, grace: Duration) {
         self.drain_and_close(grace, Close::going_away());
     }
@@ -101,11 +101,11 @@ impl Handle {
         }
     }
 
-    /// Stops the server: it accepts no new connection, and closes the open ones with 1001. What is queued
+    /// Begins to stop the server, and returns at once. The server accepts no new connection, and closes the open ones with 1001. What is queued
     /// in an outbox goes out first, and what a handler answers before it waits in `recv` again. A handler
     /// that is still busy after nine tenths of the grace finds its connection closing. The peers have the
     /// whole grace for their own Close; then the server aborts the connections that are still open, and
-    /// `serve` returns. This call doesn't wait for that. A second call only changes the grace.
+    /// `serve` returns. A second call only changes the grace.
     pub fn stop(&self, grace: Duration) {
         self.stop_and_close(grace, Close::going_away());
     }

@@ -28,15 +28,15 @@ struct Pending {
 }
 
 impl PendingList {
-    /// Adds a connection. With more than `room` connections in the list the oldest is evicted.
+    /// Adds a connection. With more than `max_pending` connections in the list the oldest is evicted.
     pub(super) fn register(
         self: &Arc<Self>,
         id: u64,
         stream: Arc<dyn Stream>,
-        room: usize,
+        max_pending: usize,
     ) -> PendingGuard {
         let was_promoted = Cell::new(false);
-        let pending = PendingGuard { list: self.clone(), id, stream, room, was_promoted };
+        let pending = PendingGuard { list: self.clone(), id, stream, max_pending, was_promoted };
         pending.enter(Shutdown::Read);
         pending
     }
@@ -54,7 +54,7 @@ pub(crate) struct PendingGuard {
     list: Arc<PendingList>,
     id: u64,
     stream: Arc<dyn Stream>,
-    room: usize,
+    max_pending: usize,
     was_promoted: Cell<bool>,
 }
 
@@ -65,7 +65,7 @@ impl PendingGuard {
     fn enter(&self, evict_by: Shutdown) {
         let mut pending = lock(&self.list.0);
         pending.push_back(Pending { id: self.id, stream: self.stream.clone(), evict_by });
-        if pending.len() > self.room
+        if pending.len() > self.max_pending
             && let Some(oldest) = pending.pop_front()
         {
             log::debug!("{} is evicted: too many pending connections", oldest.id);
@@ -99,9 +99,7 @@ impl PendingGuard {
     /// not read it. A connection that was taken off the list becomes pending again; one that was
     /// evicted gets its answer, and nothing more waits for it.
     pub(crate) fn keep_pending_for_answer(&self) {
-        if let Some(pending) =
-            lock(&self.list.0).iter_mut().find(|pending| pending.id == self.id)
-        {
+        if let Some(pending) = lock(&self.list.0).iter_mut().find(|pending| pending.id == self.id) {
             pending.evict_by = Shutdown::Both;
             return;
         }

@@ -155,10 +155,15 @@ impl Registry {
         self.totals.counters(open.values().filter(is_open).count())
     }
 
-    /// Registers a connection as pending, before its head is read. With more than `room` pending
+    /// Registers a connection as pending, before its head is read. With more than `max_pending` pending
     /// connections the oldest is evicted.
-    pub(crate) fn register(&self, id: u64, stream: Arc<dyn Stream>, room: usize) -> PendingGuard {
-        let pending = self.pending.register(id, stream.clone(), room);
+    pub(crate) fn register(
+        &self,
+        id: u64,
+        stream: Arc<dyn Stream>,
+        max_pending: usize,
+    ) -> PendingGuard {
+        let pending = self.pending.register(id, stream.clone(), max_pending);
         if self.is_stopping() {
             // `shut_down` may have evicted the pending connections before this one was registered.
             let _ = stream.shutdown(Shutdown::Read);
@@ -166,10 +171,10 @@ impl Registry {
         pending
     }
 
-    /// A permit for one more open connection, unless `places` are taken or the server lets none in.
-    pub(crate) fn permit(self: &Arc<Self>, id: u64, places: usize) -> Option<Permit> {
+    /// A permit for one more open connection, unless so many are open or the server lets none in.
+    pub(crate) fn permit(self: &Arc<Self>, id: u64, max_connections: usize) -> Option<Permit> {
         let mut open = lock(&self.open);
-        if open.len() >= places || !self.is_accepting() {
+        if open.len() >= max_connections || !self.is_accepting() {
             return None;
         }
         open.insert(id, Admitted::Authorizing);

@@ -35,10 +35,10 @@ use crate::http::refusal::Refusal;
 use crate::http::request::Request;
 use crate::http::response::Response;
 use crate::transport::deadline::{Deadline, read_before};
-use crate::transport::explainer::Explainer;
 use crate::transport::listener::Listener;
 use crate::transport::stream::{Stream, WrapStream};
 use crate::transport::tap::Tap;
+use crate::transport::tap_printer::Explainer;
 use crate::transport::tls::Tls;
 
 /// A WebSocket server: the address it listens at, and the rules for its clients.

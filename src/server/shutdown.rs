@@ -146,10 +146,10 @@ impl Registry {
     fn wait_until_closed(&self, until: impl Fn(Grace) -> Deadline) -> bool {
         let mut open = lock(&self.open);
         let again = Deadline::after(Duration::from_secs(1));
-        while let (false, Ok(rest), Ok(patience)) =
+        while let (false, Ok(rest), Ok(until_phase_ends)) =
             (open.is_empty(), again.remaining(), until(self.grace()).remaining())
         {
-            let waited = self.one_closed.wait_timeout(open, rest.min(patience));
+            let waited = self.one_closed.wait_timeout(open, rest.min(until_phase_ends));
             open = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
         open.is_empty()

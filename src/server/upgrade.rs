@@ -53,7 +53,7 @@ use crate::http::response::Response;
 use crate::transport::deadline::Deadline;
 use crate::transport::head_reader::{NoHead, read_head};
 use crate::transport::lingering_close::lingering_close;
-use crate::transport::min_rate::{per_call_timeout, too_slow_or_lost, write_with_min_rate};
+use crate::transport::min_write_rate::{per_call_timeout, too_slow_or_lost, write_with_min_rate};
 use crate::transport::stream::{Stream, WrapStream};
 use crate::transport::tls::Tls;
 
@@ -120,9 +120,9 @@ pub(crate) fn upgrade(
     let response = agreement.response_with(&headers).map_err(|misuse| asker.own_fault(misuse))?;
     permit.answering();
     write(&*asker.stream, &response, &[], limits).map_err(too_slow_or_lost)?;
-    let stream = asker.end();
+    let stream = asker.into_stream();
     // 8. Open: after the 101 the stream carries frames.
-    let mut ws = open(id, stream, buffer, request, agreement, permit, options)?;
+    let mut ws = open_websocket(id, stream, buffer, request, agreement, permit, options)?;
     ws.set_identity(identity);
     Ok(ws)
 }
@@ -264,7 +264,7 @@ impl Asker<'_> {
     }
 
     /// The stream, of which nothing is pending any more.
-    fn end(self) -> Arc<dyn Stream> {
+    fn into_stream(self) -> Arc<dyn Stream> {
         self.stream
     }
 }
@@ -273,7 +273,7 @@ impl Asker<'_> {
 /// and some may already stand after the head in the buffer. (A function of its own, so that the
 /// stack frame of this step and those of the steps before aren't needed at the same time.)
 #[inline(never)]
-fn open(
+fn open_websocket(
     id: u64,
     stream: Arc<dyn Stream>,
     mut buffer: Buffer,

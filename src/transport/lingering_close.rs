@@ -4,7 +4,7 @@ use std::net::Shutdown;
 use std::time::Duration;
 
 use super::deadline::{Deadline, read_before};
-use super::min_rate::MIN_PROGRESS;
+use super::min_write_rate::MIN_PROGRESS;
 use super::stream::{Stream, is_timeout};
 
 /// How long we wait for the peer's end: until a deadline, which may be renewed a few times.

@@ -3,10 +3,10 @@
 //! ```text
 //! connection ──► (tap) ──► (tls) ──► stream ──► the operating system
 //!                  │
-//!                  └──► explainer: prints what passes by
+//!                  └──► tap_printer: prints what passes by
 //! ```
 //!
-//! Reads keep a [`deadline`]. Writes keep a [`min_rate`]. A stream ends with a [`lingering_close`].
+//! Reads keep a [`deadline`]. Writes keep a [`min_write_rate`]. A stream ends with a [`lingering_close`].
 //!
 //! Read its files in this order; each imports only those above it.
 //!
@@ -17,23 +17,23 @@
 //! | `stream.rs` | What do we need of the operating system? |
 //! | `listener.rs` | Where do connections come from? |
 //! | `deadline.rs` | How do reads and writes keep an absolute deadline? |
-//! | `min_rate.rs` | When is a peer that reads slowly given up? |
+//! | `min_write_rate.rs` | When is a peer that reads slowly given up? |
 //! | `lingering_close.rs` | How does a stream end so that the peer can read our last bytes? |
 //! | `head_reader.rs` | How is a head read from a stream? |
 //! | `tap.rs` | How is a connection explained while it is open? |
-//! | `explainer.rs` | Which thread prints the explanations, and what if their reader stops reading? |
+//! | `tap_printer.rs` | Which thread prints the explanations, and what if their reader stops reading? |
 //! | `tls/tls_stream.rs` | How do threads share TLS, so that none waits for another's system call? |
 //! | `tls/mod.rs` | Which certificate does a server show, and which does a client trust? (feature `tls`; without it `tls/absent.rs`) |
 
 pub(crate) mod deadline;
-pub(crate) mod explainer;
 pub(crate) mod head_reader;
 pub(crate) mod lingering_close;
 pub(crate) mod listener;
 pub(crate) mod lock;
-pub(crate) mod min_rate;
+pub(crate) mod min_write_rate;
 pub(crate) mod stream;
 pub(crate) mod tap;
+pub(crate) mod tap_printer;
 #[cfg_attr(not(feature = "tls"), path = "tls/absent.rs")]
 pub(crate) mod tls;
 pub(crate) mod unsent;

@@ -12,7 +12,7 @@
 //!   bytes. During the handshake the reading thread waits for them too, because the answer decides how
 //!   to explain what follows it in both directions. After the handshake it never waits for them.
 //! - The tap calls the sink in the connection's own threads, so the sink must not block. An
-//!   [`Explainer`](super::explainer::Explainer) therefore has a queue.
+//!   [`Explainer`](super::tap_printer::Explainer) therefore has a queue.
 //! - If explaining panics, the explanations stop, and the connection goes on.
 
 use std::io::{self, IoSlice};

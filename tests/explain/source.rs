@@ -10,7 +10,7 @@ use ws101::explain::conversation::{explain_frames, explain_request, explain_resp
 use ws101::explain::heads::Settings;
 use ws101::explain::heads::header_glossary::names;
 use ws101::explain::source::links::{REFUSALS, REJECTIONS, of_span, of_verdict};
-use ws101::explain::source::walk::steps;
+use ws101::explain::source::trace::steps;
 use ws101::explain::source::{Anchor, Passage};
 use ws101::frames::header::Role;
 use ws101::handshake::deflate_params::DeflateParams;

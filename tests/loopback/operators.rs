@@ -107,7 +107,7 @@ fn what_the_check_found_out_reaches_the_handler_and_its_headers_the_client() {
     let mut ws = ws101::connect(&url("ada")).unwrap();
     assert_eq!(ws.recv().unwrap().unwrap().as_text(), Some("Ada false"));
     let response = ws.response().unwrap();
-    assert_eq!(response.headers("set-cookie"), ["a=1", "b=2"]);
+    assert_eq!(response.values("set-cookie"), ["a=1", "b=2"]);
     assert_eq!(response.header("X-Trace"), Some("7"));
     // What can't be sent is the server's own fault, and no client gets a part of it.
     for name in ["bad", "worse"] {

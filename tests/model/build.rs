@@ -18,8 +18,8 @@ const GUARDS: [(&str, &str, &str, &str); 10] = [
     (
         "settling after something was fed",
         "connection/write_half.rs",
-        "            self.write(&mut encoder, behind)?;\n        }\n        drop(encoder);\n        self.flush_pending()?;\n",
-        "            self.write(&mut encoder, behind)?;\n        }\n        drop(encoder);\n",
+        "            self.write(&mut encoder, after_batch)?;\n        }\n        drop(encoder);\n        self.flush_pending()?;\n",
+        "            self.write(&mut encoder, after_batch)?;\n        }\n        drop(encoder);\n",
     ),
     (
         "looking again after the lock is let go",
@@ -30,8 +30,8 @@ const GUARDS: [(&str, &str, &str, &str); 10] = [
     (
         "asking for a Close before trying the lock",
         "connection/write_half.rs",
-        "        self.note(Event::Asked(ask));\n        self.advance_close()\n",
-        "        let settled = self.advance_close();\n        self.note(Event::Asked(ask));\n        settled\n",
+        "        self.record(EndEvent::Asked(ask));\n        self.advance_close()\n",
+        "        let settled = self.advance_close();\n        self.record(EndEvent::Asked(ask));\n        settled\n",
     ),
     (
         "nothing behind a Close",

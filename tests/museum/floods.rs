@@ -90,10 +90,10 @@ fn cve_2026_48779_what_if_a_message_has_more_fragments_than_sense() {
 ///
 /// Bytes: `82 FF 00 00 00 00 00 01 00 00 m ..` to an echo, again and again, while the peer reads nothing
 /// Holds: we stop reading while we wait to write; at the write deadline the peer is dropped
-/// Twin: src/transport/min_rate.rs
+/// Twin: src/transport/min_write_rate.rs
 /// was `Err(error) if is_timeout(&error) && waits + 1 < CALLS_PER_DEADLINE => waits += 1,`
 /// now `Err(error) if is_timeout(&error) => waits = 0,`
-/// and: src/transport/min_rate.rs
+/// and: src/transport/min_write_rate.rs
 /// was `Some(then) if written - then < MIN_PROGRESS => {`
 /// now `Some(_) if false => {`
 #[test]
@@ -173,8 +173,8 @@ fn cve_2026_11586_what_if_pings_flood_in_and_no_pong_can_go_out() {
 /// Bytes: `8A 80 m`, `8A FD m ..`
 /// Holds: pongs are read and ignored; the message after them arrives
 /// Twin: src/connection/read_half.rs
-/// was `Ok(Some(Event::Pong(payload))) => self.keepalive.answered(&payload),`
-/// now `Ok(Some(Event::Pong(payload))) => self.keepalive.answered(&payload[1..]),`
+/// was `Ok(Some(Event::Pong(payload))) => self.keepalive.note_pong(&payload),`
+/// now `Ok(Some(Event::Pong(payload))) => self.keepalive.note_pong(&payload[1..]),`
 #[test]
 fn cve_2021_3690_what_if_pongs_come_without_a_ping() {
     for side in BOTH_SIDES {

@@ -59,7 +59,7 @@ fn cve_2016_10518_what_if_a_pong_is_longer_than_its_ping() {
 /// now `Ok(())`
 /// Twin: src/connection/read_half.rs
 /// was `State::Sent(answer_by) | State::Broken(_, answer_by) => self.closing(answer_by)?,`
-/// now `State::Sent(_) | State::Broken(..) => self.keepalive.patience(),`
+/// now `State::Sent(_) | State::Broken(..) => self.keepalive.until_next_check(),`
 #[test]
 fn cve_2022_25762_what_if_we_send_and_close_at_the_same_time() {
     const THREADS: u8 = 4;
@@ -196,7 +196,7 @@ fn cve_2007_6750_what_if_each_byte_comes_just_in_time() {
 /// Bytes: good requests, one more than there are permits
 /// Holds: that one gets a 503 with the time to retry; the others are served; a connection that ends makes room
 /// Twin: src/server/registry.rs
-/// was `if open.len() >= places || !self.is_accepting() {`
+/// was `if open.len() >= max_connections || !self.is_accepting() {`
 /// now `if !self.is_accepting() {`
 /// Twin: the limit lifted, in the test
 #[test]

@@ -39,7 +39,7 @@ fn message(text: &str) -> Option<Message> {
 ///
 /// Bytes: 32 MiB in each direction, at the same time
 /// Holds: both ends give up at the write deadline; if either application reads meanwhile, both messages arrive
-/// Twin: src/transport/min_rate.rs
+/// Twin: src/transport/min_write_rate.rs
 /// was `Err(error) if error.kind() == ErrorKind::Interrupted => continue,`
 /// now `Err(error) if error.kind() == ErrorKind::Interrupted || is_timeout(&error) => continue,`
 #[test]
@@ -727,7 +727,7 @@ fn panic_what_if_a_handler_panics() {
 /// Bytes: messages of 100 KB to three clients, one of which reads nothing
 /// Holds: the other two get each message at once; at its bound the third is recognised and dropped
 /// Twin: src/connection/outbox/queue.rs
-/// was `if state.waiting.len() + state.in_hand >= self.bound {`
+/// was `if state.queued.len() + state.being_sent >= self.bound {`
 /// now `if false {`
 #[test]
 fn ws_1620_what_if_one_of_many_does_not_read() {
@@ -772,8 +772,8 @@ fn ws_1620_what_if_one_of_many_does_not_read() {
 /// Bytes: messages of 0 bytes to a megabyte
 /// Holds: one write per message, at both ends
 /// Twin: src/connection/write_half.rs
-/// was `write_with_min_rate(self.write_within, &*self.stream, encoder.batch(), behind)`
-/// now `write_with_min_rate(self.write_within, &*self.stream, encoder.batch(), &[]).and_then(|()| write_with_min_rate(self.write_within, &*self.stream, behind, &[]))`
+/// was `write_with_min_rate(self.write_within, &*self.stream, encoder.batch(), after_batch)`
+/// now `write_with_min_rate(self.write_within, &*self.stream, encoder.batch(), &[]).and_then(|()| write_with_min_rate(self.write_within, &*self.stream, after_batch, &[]))`
 #[test]
 fn nagle_what_if_a_message_goes_out_in_two_writes() {
     for side in BOTH_SIDES {

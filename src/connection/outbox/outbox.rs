@@ -84,7 +84,7 @@ fn send_all(queue: &Queue, write_half: &WriteHalf) {
         }
         queue.sent();
     }
-    let unsent = queue.end();
+    let unsent = queue.abandon();
     if unsent > 0 {
         log::info!("{} ends with {unsent} queued messages unsent", write_half.id);
     }

@@ -21,11 +21,11 @@ pub(crate) struct Queue {
 
 #[derive(Default)]
 struct State {
-    waiting: VecDeque<PreparedMessage>,
+    queued: VecDeque<PreparedMessage>,
     /// How many messages are taken out and not yet sent.
-    in_hand: usize,
+    being_sent: usize,
     /// The bytes of those messages.
-    bytes_in_hand: usize,
+    bytes_being_sent: usize,
     /// The queue takes in no more messages.
     closed: bool,
     /// The thread that took messages out has ended.
@@ -57,10 +57,10 @@ impl Queue {
         if state.closed {
             return Err(Error::Closed);
         }
-        if state.waiting.len() + state.in_hand >= self.bound {
+        if state.queued.len() + state.being_sent >= self.bound {
             return Err(Error::WriteTimeout);
         }
-        state.waiting.push_back(message);
+        state.queued.push_back(message);
         self.changed.notify_all();
         Ok(())
     }
@@ -68,32 +68,32 @@ impl Queue {
     /// Waits for messages and takes all of them. Returns `None` when the queue is closed and empty.
     pub(crate) fn take(&self) -> Option<VecDeque<PreparedMessage>> {
         let mut state = lock(&self.state);
-        while state.waiting.is_empty() && !state.closed {
+        while state.queued.is_empty() && !state.closed {
             state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
-        state.in_hand = state.waiting.len();
-        state.bytes_in_hand = bytes_of(&state.waiting);
-        Some(std::mem::take(&mut state.waiting)).filter(|messages| !messages.is_empty())
+        state.being_sent = state.queued.len();
+        state.bytes_being_sent = bytes_of(&state.queued);
+        Some(std::mem::take(&mut state.queued)).filter(|messages| !messages.is_empty())
     }
 
     /// The messages that were taken are sent.
     pub(crate) fn sent(&self) {
         let mut state = lock(&self.state);
-        (state.in_hand, state.bytes_in_hand) = (0, 0);
+        (state.being_sent, state.bytes_being_sent) = (0, 0);
     }
 
     /// What was put in and isn't sent yet.
     pub(crate) fn backlog(&self) -> Backlog {
         let state = lock(&self.state);
-        let bytes = bytes_of(&state.waiting) + state.bytes_in_hand;
-        Backlog { messages: state.waiting.len() + state.in_hand, bytes }
+        let bytes = bytes_of(&state.queued) + state.bytes_being_sent;
+        Backlog { messages: state.queued.len() + state.being_sent, bytes }
     }
 
     /// Ends the queue, because its thread ends. Returns how many messages in it were not sent.
-    pub(crate) fn end(&self) -> usize {
+    pub(crate) fn abandon(&self) -> usize {
         let ended = State { closed: true, ended: true, ..State::default() };
         let state = std::mem::replace(&mut *lock(&self.state), ended);
-        state.waiting.len() + state.in_hand
+        state.queued.len() + state.being_sent
     }
 
     /// Closes the queue: it takes in no more messages; its thread still sends those in it.
@@ -104,7 +104,7 @@ impl Queue {
 
     fn is_sent(&self) -> bool {
         let state = lock(&self.state);
-        state.waiting.is_empty() && state.in_hand == 0
+        state.queued.is_empty() && state.being_sent == 0
     }
 }
 
@@ -157,7 +157,7 @@ mod tests {
         queue.sent();
         assert_eq!(queue.backlog(), Backlog::default());
         assert!(put().is_ok());
-        assert_eq!(queue.end(), 1);
+        assert_eq!(queue.abandon(), 1);
         assert!(matches!(put(), Err(Error::Closed)));
         assert!(queue.take().is_none());
     }
@@ -169,7 +169,7 @@ mod tests {
         for queue in &added {
             queues.add(queue.clone());
         }
-        added[1].end();
+        added[1].abandon();
         let late = Arc::new(Queue::new(4));
         let put = |queue: &Queue| queue.put(PreparedMessage::new("a"));
         assert!(queues.are_sent() && put(&added[0]).is_ok());

@@ -41,10 +41,10 @@ pub(crate) enum Purpose {
 
 impl Purpose {
     /// How many threads must remain free of so many.
-    fn leaves(self, of: i64) -> i64 {
+    fn leaves(self, all: i64) -> i64 {
         match self {
-            Purpose::Connection => of / 8,
-            Purpose::Outbox => of / 16,
+            Purpose::Connection => all / 8,
+            Purpose::Outbox => all / 16,
         }
     }
 }
@@ -56,9 +56,9 @@ pub(crate) fn spawn(
     stack: usize,
     work: impl FnOnce() + Send + 'static,
 ) -> io::Result<()> {
-    let place = Place::take(purpose)?;
+    let permit = ThreadPermit::take(purpose)?;
     let work = move || {
-        let _place = place;
+        let _permit = permit;
         work();
     };
     thread::Builder::new().name(name).stack_size(stack).spawn(work)?;
@@ -74,13 +74,13 @@ fn budget() -> sync::MutexGuard<'static, Budget> {
 }
 
 /// A thread that is counted. Dropping it gives the thread back.
-struct Place;
+struct ThreadPermit;
 
-impl Place {
-    fn take(purpose: Purpose) -> io::Result<Place> {
+impl ThreadPermit {
+    fn take(purpose: Purpose) -> io::Result<ThreadPermit> {
         let read = |path: &Path| fs::read(path).ok();
         match budget().take(purpose, Instant::now(), &read) {
-            Ok(()) => Ok(Place),
+            Ok(()) => Ok(ThreadPermit),
             Err(limit) => {
                 let error = format!("{limit} leaves too few threads");
                 Err(io::Error::new(io::ErrorKind::QuotaExceeded, error))
@@ -89,7 +89,7 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for ThreadPermit {
     fn drop(&mut self) {
         budget().give_back();
     }

@@ -60,7 +60,7 @@ impl Body {
             let is_chunked = head.list("Transfer-Encoding").last()?.eq_ignore_ascii_case("chunked");
             return Some(if is_chunked { Body::Chunked(Chunks::begin()) } else { Body::UntilEnd });
         }
-        let length = head.headers("Content-Length");
+        let length = head.values("Content-Length");
         let first = length.first()?;
         let is_number = first.bytes().all(|byte| byte.is_ascii_digit());
         let length = first.parse().ok().filter(|_| is_number && length.len() == 1);
@@ -92,7 +92,7 @@ impl Body {
     }
 
     /// Whether the body has ended.
-    pub fn is_whole(&self) -> bool {
+    pub fn is_over(&self) -> bool {
         *self == Body::Length(0)
     }
 }
@@ -174,7 +174,7 @@ mod tests {
                 let mut taken = rest.take(&bytes[..cut]);
                 assert_eq!(taken, cut.min(body.len()), "{fields}, cut at {cut}");
                 taken += rest.take(&bytes[taken..]);
-                assert_eq!((taken, rest.is_whole()), (body.len(), true), "{fields}, cut at {cut}");
+                assert_eq!((taken, rest.is_over()), (body.len(), true), "{fields}, cut at {cut}");
             }
         }
     }
@@ -199,9 +199,9 @@ mod tests {
 
     #[test]
     fn some_messages_have_no_body() {
-        assert!(Body::of_request(&head("")).is_whole());
-        assert!(Body::of_response(&head("Content-Length: 9\r\n"), "HEAD").is_whole());
+        assert!(Body::of_request(&head("")).is_over());
+        assert!(Body::of_response(&head("Content-Length: 9\r\n"), "HEAD").is_over());
         let no_content = Head::parse(b"HTTP/1.1 204 \r\nContent-Length: 9\r\n\r\n").unwrap();
-        assert!(Body::of_response(&no_content, "GET").is_whole());
+        assert!(Body::of_response(&no_content, "GET").is_over());
     }
 }

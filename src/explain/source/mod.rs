@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! span, verdict ─► links ─► Anchor: file, function, a few words ─► Passage: the lines, some marked
-//! annotation ────► walk ──► the anchors that this frame or head passed, with its own values
+//! annotation ────► trace ─► the anchors that this frame or head passed, with its own values
 //! ```
 //!
 //! Rules of this folder:
@@ -12,7 +12,7 @@
 //! - A test finds each anchor exactly once, and the rule of a field in the lines that it leads to.
 
 pub mod links;
-pub mod walk;
+pub mod trace;
 
 /// What a chapter finds its excerpts by. In two parts, or it would be found here.
 const CHAPTER_MARK: &str = concat!("// ", "WALK: ");

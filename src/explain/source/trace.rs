@@ -7,7 +7,7 @@
 //! response  scan ─► fields ─► status ─► each check of the client
 //! ```
 //!
-//! A walk ends at the place that found something wrong, and then at what the connection does about it.
+//! A trace ends at the place that found something wrong, and then at what the connection does about it.
 //! It is made from the annotation alone.
 
 use super::{Anchor, links};
@@ -28,25 +28,25 @@ pub struct Step {
     pub is_wrong: bool,
 }
 
-/// The walk of an annotation. Empty for bytes that aren't taken apart.
+/// The trace of an annotation. Empty for bytes that aren't taken apart.
 pub fn steps(annotation: &Annotation) -> Vec<Step> {
-    let mut walk = Walk { annotation, wrong: links::of_verdict(annotation), steps: Vec::new() };
+    let mut trace = Trace { annotation, wrong: links::of_verdict(annotation), steps: Vec::new() };
     let end = match annotation.what {
-        What::Frame => walk.frame(),
-        What::Request => walk.request(),
-        What::Response => walk.response(),
+        What::Frame => trace.frame(),
+        What::Request => trace.request(),
+        What::Response => trace.response(),
         What::Body | What::Unread => Some(()),
     };
-    // A walk that a check has ended.
+    // A check has ended the trace.
     if end.is_none() && matches!(annotation.verdict, Verdict::Broken(_)) {
         let code = annotation.verdict.code().unwrap_or_default();
         let says = format!("a Close with {code} is sent, and nothing more is read");
-        walk.steps.extend(step("violation", says, false));
+        trace.steps.extend(step("violation", says, false));
     }
-    walk.steps
+    trace.steps
 }
 
-struct Walk<'a> {
+struct Trace<'a> {
     annotation: &'a Annotation,
     /// The place that found something wrong.
     wrong: Option<&'static Anchor>,
@@ -57,8 +57,8 @@ fn step(id: &str, says: String, is_wrong: bool) -> Option<Step> {
     Anchor::of(id).map(|anchor| Step { anchor, says, is_wrong })
 }
 
-impl Walk<'_> {
-    /// Adds a place. `None`: it is the one that found something wrong, so the walk ends.
+impl Trace<'_> {
+    /// Adds a place. `None`: it is the one that found something wrong, so the trace ends.
     fn pass(&mut self, id: &str, says: impl Into<String>) -> Option<()> {
         let is_wrong = self.wrong.is_some_and(|wrong| wrong.id == id);
         let says = match (is_wrong, self.annotation.verdict.diagnostic()) {
@@ -235,7 +235,7 @@ impl Walk<'_> {
         self.pass("request.words", shown(&line))?;
         self.pass("request.line", format!("version {}", shown(line.rsplit(' ').next()?)))?;
         self.pass("request.target", format!("target {}", shown(line.split(' ').nth(1)?)))?;
-        let field = |name: &str| match head.headers(name).as_slice() {
+        let field = |name: &str| match head.values(name).as_slice() {
             [] => format!("{name}: none"),
             values => format!("{name}: {}", shown(&values.join(" and "))),
         };
@@ -276,7 +276,7 @@ impl Walk<'_> {
         if self.annotation.bytes.get(9..12) != Some(b"101") {
             return self.pass("http.body", "what follows is a body");
         }
-        let field = |name: &str| match head.headers(name).as_slice() {
+        let field = |name: &str| match head.values(name).as_slice() {
             [] => format!("{name}: none"),
             values => format!("{name}: {}", visible(values.join(" and ").as_bytes(), 80)),
         };

@@ -19,7 +19,7 @@ use crate::explain::print::{Style, annotation as lines};
 /// How many annotations may wait to be printed.
 const BOUND: usize = 256;
 /// How long dropping an [`Explainer`] waits for the last annotations to be printed.
-const PATIENCE: Duration = Duration::from_secs(2);
+const LAST_LINES_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Prints the annotations of several connections. Dropping it waits up to two seconds until the last
 /// ones are printed.
@@ -76,7 +76,7 @@ impl Explainer {
 impl Drop for Explainer {
     fn drop(&mut self) {
         let (mark, printed) = sync_channel(0);
-        let (deadline, mut mark) = (Deadline::after(PATIENCE), Line::Mark(mark));
+        let (deadline, mut mark) = (Deadline::after(LAST_LINES_TIMEOUT), Line::Mark(mark));
         while let (Err(TrySendError::Full(back)), Ok(_)) =
             (self.queue.try_send(mark), deadline.remaining())
         {

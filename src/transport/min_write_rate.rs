@@ -21,8 +21,8 @@ pub(crate) const MIN_PROGRESS: usize = 64 * 1024;
 const CALLS_PER_DEADLINE: u32 = 4;
 
 /// How long a single `write` call of [`write_with_min_rate`] may wait.
-pub fn per_call_timeout(patience: Duration) -> Duration {
-    patience / CALLS_PER_DEADLINE
+pub fn per_call_timeout(within: Duration) -> Duration {
+    within / CALLS_PER_DEADLINE
 }
 
 // WALK: min-rate
@@ -30,7 +30,7 @@ pub fn per_call_timeout(patience: Duration) -> Duration {
 /// rate. The stream's own timeout bounds each call. The bytes of the first call don't count: our own
 /// system's buffers may have taken them, and only later calls show that the peer takes something.
 pub fn write_with_min_rate(
-    patience: Duration,
+    within: Duration,
     stream: &dyn Stream,
     first: &[u8],
     second: &[u8],
@@ -53,7 +53,7 @@ pub fn write_with_min_rate(
         // A call that wrote only a part has waited for its whole timeout. Did the peer take enough?
         match written_at_start {
             None => written_at_start = Some(written),
-            Some(_) if written == total || start.elapsed() < patience => {}
+            Some(_) if written == total || start.elapsed() < within => {}
             Some(then) if written - then < MIN_PROGRESS => {
                 return Err(ErrorKind::TimedOut.into());
             }
