@@ -544,7 +544,7 @@ const ANCHORS: &[Anchor] = &[
         "§5.5.3",
         C08,
     ),
-    anchor("pong", ("connection/keepalive.rs", "Keepalive::answered"), "", "§5.5.3", C08),
+    anchor("pong", ("connection/keepalive.rs", "Keepalive::note_pong"), "", "§5.5.3", C08),
     anchor("close", ("connection/read_half.rs", "ReadHalf::closed"), "", "§5.5.1", C07),
     anchor("violation", RECEIVE, "self.write_half.fail(", "§7.1.7", C07),
     anchor("handler", ("connection/websocket.rs", "WebSocket::recv"), "", "", C06),
