@@ -119,20 +119,19 @@ impl Head {
 
     /// The value of the first field with this name, ignoring case.
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.fields().find(|field| field.0.eq_ignore_ascii_case(name)).map(|field| field.1)
+        self.values_named(name).next()
     }
 
     /// The values of all fields with this name, in their order.
     pub fn values(&self, name: &str) -> Vec<&str> {
-        let fields = self.fields().filter(|field| field.0.eq_ignore_ascii_case(name));
-        fields.map(|field| field.1).collect()
+        self.values_named(name).collect()
     }
 
     /// The elements of a comma-separated list, which may span several fields. Empty elements are
     /// skipped (RFC 9110 §5.6.1.2).
     pub fn list(&self, name: &str) -> Vec<&str> {
-        let values = self.values(name).into_iter();
-        values.flat_map(|value| value.split(',')).map(trim).filter(|e| !e.is_empty()).collect()
+        let elements = self.values_named(name).flat_map(|value| value.split(','));
+        elements.map(trim).filter(|element| !element.is_empty()).collect()
     }
 
     /// Whether a list contains this token as a whole element, ignoring case.
@@ -144,6 +143,16 @@ impl Head {
     pub fn fields(&self) -> impl Iterator<Item = (&str, &str)> {
         let fields = self.field_lines().filter_map(|line| line.split_once(':'));
         fields.map(|(name, value)| (name, trim(value)))
+    }
+
+    /// The values of the fields with this name. It compares the name in place: most lines have another
+    /// one, and needn't be split.
+    fn values_named<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a str> {
+        self.field_lines().filter_map(move |line| {
+            let (start, rest) = line.split_at_checked(name.len())?;
+            let value = rest.strip_prefix(':')?;
+            start.eq_ignore_ascii_case(name).then(|| trim(value))
+        })
     }
 
     fn field_lines(&self) -> impl Iterator<Item = &str> {
