@@ -21,9 +21,7 @@ fn main() -> io::Result<()> {
     println!("listening on ws://{}", listener.local_addr()?);
     for stream in listener.incoming() {
         // An error ends this connection, and not the server.
-        if let Err(error) = stream.and_then(|stream| serve(&stream)) {
-            eprintln!("{error}");
-        }
+        stream.and_then(|stream| serve(&stream)).unwrap_or_else(|error| eprintln!("{error}"));
     }
     Ok(())
 }
@@ -85,10 +83,5 @@ fn decide(head: &Head) -> Option<&'static str> {
     if !(head.lists("Upgrade", "websocket") && head.lists("Connection", "Upgrade")) {
         return None;
     }
-    Some(
-        "HTTP/1.1 101 Switching Protocols\r\n\
-         Upgrade: websocket\r\n\
-         Connection: Upgrade\r\n\
-         \r\n",
-    )
+    Some("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n")
 }

@@ -23,9 +23,7 @@ fn main() -> io::Result<()> {
     println!("listening on ws://{}", listener.local_addr()?);
     for stream in listener.incoming() {
         // An error ends this connection, and not the server.
-        if let Err(error) = stream.and_then(|stream| serve(&stream)) {
-            eprintln!("{error}");
-        }
+        stream.and_then(|stream| serve(&stream)).unwrap_or_else(|error| eprintln!("{error}"));
     }
     Ok(())
 }
@@ -88,13 +86,10 @@ fn decide(head: &Head) -> Option<String> {
         return None;
     }
     let key = head.values("Sec-WebSocket-Key").pop()?;
+    let accept = accept_key(key);
     Some(format!(
-        "HTTP/1.1 101 Switching Protocols\r\n\
-         Upgrade: websocket\r\n\
-         Connection: Upgrade\r\n\
-         Sec-WebSocket-Accept: {}\r\n\
-         \r\n",
-        accept_key(key)
+        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+         Sec-WebSocket-Accept: {accept}\r\n\r\n"
     ))
 }
 

@@ -29,9 +29,7 @@ fn main() -> io::Result<()> {
     println!("listening on ws://{}", listener.local_addr()?);
     for stream in listener.incoming() {
         // An error ends this connection, and not the server.
-        if let Err(error) = stream.and_then(|stream| serve(&stream)) {
-            eprintln!("{error}");
-        }
+        stream.and_then(|stream| serve(&stream)).unwrap_or_else(|error| eprintln!("{error}"));
     }
     Ok(())
 }
@@ -74,8 +72,7 @@ fn read_head(reader: &mut impl BufRead) -> io::Result<String> {
 
 /// What a request says before its empty line.
 struct Head<'a> {
-    method: &'a str,
-    version: &'a str,
+    request_line: &'a str,
     headers: Vec<(&'a str, &'a str)>,
 }
 
@@ -83,14 +80,13 @@ impl<'a> Head<'a> {
     /// None if the text isn't a head.
     fn parse(text: &'a str) -> Option<Head<'a>> {
         let mut lines = text.strip_suffix("\r\n\r\n")?.split("\r\n");
-        let request_line: Vec<&str> = lines.next()?.split(' ').collect();
-        let [method, _target, version] = request_line[..] else { return None };
+        let request_line = lines.next()?;
         let headers = lines.map(|line| {
             let (name, value) = line.split_once(':')?;
             let is_clean = !name.contains([' ', '\t']) && !line.contains(['\r', '\n', '\0']);
             is_clean.then_some((name, value.trim_matches([' ', '\t'])))
         });
-        Some(Head { method, version, headers: headers.collect::<Option<_>>()? })
+        Some(Head { request_line, headers: headers.collect::<Option<_>>()? })
     }
 
     /// The header's values, one for each of its lines.
@@ -104,12 +100,6 @@ impl<'a> Head<'a> {
     fn lists(&self, name: &str, token: &str) -> bool {
         let list = self.values(name).join(",");
         list.split(',').any(|item| item.trim().eq_ignore_ascii_case(token))
-    }
-
-    /// The value of a header that comes exactly once.
-    fn only(&self, name: &str) -> Option<&'a str> {
-        let [value] = self.values(name)[..] else { return None };
-        Some(value)
     }
 }
 
@@ -126,31 +116,29 @@ fn refuse(refusal: Refusal) -> String {
 
 /// The 101, or why there's none.
 fn decide(head: &Head) -> Result<String, Refusal> {
-    let key = head.only("Sec-WebSocket-Key").unwrap_or_default();
+    let key = head.values("Sec-WebSocket-Key").join(", ");
     let rules = [
-        (head.method == "GET", "405 Method Not Allowed\r\nAllow: GET"),
-        (head.only("Host").is_some(), BAD_REQUEST),
+        (head.request_line.split(' ').count() == 3, BAD_REQUEST),
+        (head.request_line.starts_with("GET "), "405 Method Not Allowed\r\nAllow: GET"),
+        (head.values("Host").len() == 1, BAD_REQUEST),
         // The bytes after this head must be frames, and not a body.
         (head.values("Content-Length").iter().all(|length| *length == "0"), BAD_REQUEST),
         (head.values("Transfer-Encoding").is_empty(), BAD_REQUEST),
         // HTTP/1.0 knows no upgrade.
-        (head.version == "HTTP/1.1", UPGRADE_REQUIRED),
+        (head.request_line.ends_with(" HTTP/1.1"), UPGRADE_REQUIRED),
         (head.lists("Upgrade", "websocket"), UPGRADE_REQUIRED),
         (head.lists("Connection", "Upgrade"), UPGRADE_REQUIRED),
-        (head.only("Sec-WebSocket-Version") == Some("13"), UPGRADE_REQUIRED),
-        // The key is base64 of 16 bytes.
-        (BASE64_STANDARD.decode(key).is_ok_and(|bytes| bytes.len() == 16), BAD_REQUEST),
+        (head.values("Sec-WebSocket-Version") == ["13"], UPGRADE_REQUIRED),
+        // The key is base64 of 16 bytes. Two keys, joined, are not.
+        (BASE64_STANDARD.decode(&key).is_ok_and(|bytes| bytes.len() == 16), BAD_REQUEST),
     ];
     if let Some((_, refusal)) = rules.into_iter().find(|(holds, _)| !holds) {
         return Err(refusal);
     }
+    let accept = accept_key(&key);
     Ok(format!(
-        "HTTP/1.1 101 Switching Protocols\r\n\
-         Upgrade: websocket\r\n\
-         Connection: Upgrade\r\n\
-         Sec-WebSocket-Accept: {}\r\n\
-         \r\n",
-        accept_key(key)
+        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+         Sec-WebSocket-Accept: {accept}\r\n\r\n"
     ))
 }
 
@@ -204,9 +192,7 @@ fn read_frame(reader: &mut impl BufRead) -> io::Result<(u8, Vec<u8>)> {
     if (reader.take(length).read_to_end(&mut payload)? as u64) < length {
         return Err(ErrorKind::UnexpectedEof.into());
     }
-    for (byte, mask) in payload.iter_mut().zip(mask.iter().cycle()) {
-        *byte ^= mask;
-    }
+    payload.iter_mut().zip(mask.iter().cycle()).for_each(|(byte, mask)| *byte ^= mask);
     Ok((first & 0x0F, payload))
 }
 
@@ -220,11 +206,10 @@ fn next_bytes<const N: usize>(reader: &mut impl BufRead) -> io::Result<[u8; N]> 
 /// Sends a whole message in one frame and one write. A server doesn't mask.
 fn write_frame(writer: &mut impl Write, opcode: u8, payload: &[u8]) -> io::Result<()> {
     let first = 0x80 | opcode;
-    let mut frame = match payload.len() {
+    let header = match payload.len() {
         length @ ..=125 => vec![first, length as u8],
         length @ ..=0xFFFF => [&[first, 126], &(length as u16).to_be_bytes()[..]].concat(),
         length => [&[first, 127], &(length as u64).to_be_bytes()[..]].concat(),
     };
-    frame.extend_from_slice(payload);
-    writer.write_all(&frame)
+    writer.write_all(&[&header, payload].concat())
 }
