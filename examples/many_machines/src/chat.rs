@@ -30,7 +30,7 @@ pub struct Chat {
     pub history: usize,
     /// Each with a signal that the reader has delivered something there.
     rooms: Vec<(Mutex<Room>, Condvar)>,
-    /// When the store last answered the reader.
+    /// When the reader last asked its store and got an answer. All that the store had at that moment is delivered.
     answered: Mutex<Option<Instant>>,
     draining: AtomicBool,
 }
@@ -73,10 +73,10 @@ impl Chat {
     }
 
     /// Lets a member in. It may come from a server that has read further than this one: the reader is on its way
-    /// there. If the reader doesn't get there although the store answers, the member's position is not in the store,
-    /// and the member starts anew.
-    /// `false`: the store hasn't answered meanwhile, or never. So this server doesn't know what the member missed, and
-    /// another one may.
+    /// there. If it asks its store once more and doesn't get there, the member's position is not in the store, and the
+    /// member starts anew.
+    /// `false`: the store hasn't been asked meanwhile, or hasn't answered. So this server doesn't know what the member
+    /// missed, and another one may.
     #[must_use]
     pub fn join(&self, room: usize, id: u64, member: Member, position: Option<Position>) -> bool {
         let came = Instant::now();
@@ -97,8 +97,10 @@ impl Chat {
     /// The reader's work, in a thread of its own.
     pub fn read(&self) {
         loop {
+            // The start: what is appended while the reader waits for an answer needn't be in it.
+            let asked = Instant::now();
             match self.read_some() {
-                Ok(()) => *self.answered.lock().unwrap() = Some(Instant::now()),
+                Ok(()) => *self.answered.lock().unwrap() = Some(asked),
                 Err(error) => {
                     log::warn!("{error}");
                     thread::sleep(BATCH_EVERY);
