@@ -193,3 +193,73 @@ impl Chat {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::mpsc::{self, Receiver, channel};
+
+    use ws101::{Server, connect};
+
+    use super::*;
+    use crate::store::{Said, Seen, Tail};
+
+    /// A store that answers when the test says so.
+    struct Slow {
+        asked: mpsc::Sender<()>,
+        answers: Mutex<Receiver<News>>,
+    }
+
+    impl Store for Slow {
+        fn append(&self, _: usize, _: &Said) -> Result<(), Unavailable> {
+            Err(Unavailable("nothing is said here".into()))
+        }
+
+        fn tail(&self, _: usize) -> Result<Tail, Unavailable> {
+            Ok(Tail { epoch: "a".into(), entries: Vec::new() })
+        }
+
+        fn follow(&self, _: &[Seen]) -> Result<News, Unavailable> {
+            let _ = self.asked.send(());
+            let answer = self.answers.lock().unwrap().recv();
+            answer.map_err(|_| Unavailable("the test is over".into()))
+        }
+
+        fn presence(&self, _: &str, _: &[Vec<String>]) -> Result<Vec<Vec<String>>, Unavailable> {
+            Err(Unavailable("no names here".into()))
+        }
+    }
+
+    #[test]
+    fn an_answer_to_what_was_asked_before_a_member_came_does_not_show_that_something_is_lost() {
+        let ((asked, asks), (answer, answers)) = (channel(), channel());
+        let store = Slow { asked, answers: Mutex::new(answers) };
+        let chat = Arc::new(Chat::new("one".into(), Box::new(store), 10));
+        let reading = chat.clone();
+        thread::spawn(move || reading.read());
+        asks.recv().unwrap();
+
+        let server = Server::bind("127.0.0.1:0").unwrap();
+        let (url, handle) = (format!("ws://{}", server.local_addr().unwrap()), server.handle());
+        let (joined, joins) = channel();
+        let serving = thread::spawn(move || {
+            server.serve(move |mut ws| {
+                let member =
+                    Member { name: "ann".into(), outbox: ws.outbox(9)?, sender: ws.sender() };
+                // She has heard the first entry elsewhere. This server's question was on its way by then.
+                let position = Some(Position { epoch: "a".into(), offset: 1 });
+                joined.send(chat.join(0, ws.id(), member, position)).unwrap();
+                ws.recv().map(drop)
+            })
+        });
+        let ws = connect(&url).unwrap();
+        // By now she has come; if not, the answer is older than she is, which shows nothing either.
+        thread::sleep(CATCH_UP / 4);
+        answer.send(News::Entries(Vec::new())).unwrap();
+        asks.recv().unwrap();
+        assert_eq!(joins.recv_timeout(Duration::from_secs(60)), Ok(false));
+        drop(ws);
+        handle.stop(Duration::ZERO);
+        serving.join().unwrap().unwrap();
+    }
+}
