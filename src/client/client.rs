@@ -180,7 +180,7 @@ impl Client {
         let prepared = self.prepare()?;
         let deadline = Deadline::after(self.limits.connect);
         let stream = match &prepared.proxy {
-            None => dial(&prepared.address.dialled(), prepared.address.port, deadline)?,
+            None => dial(&prepared.address.host_to_dial(), prepared.address.port, deadline)?,
             Some(proxy) => {
                 let stream = dial(proxy.host.trim_matches(['[', ']']), proxy.port, deadline)?;
                 proxy.open_tunnel(&stream, &prepared.address, self.limits.head_size(), deadline)?;
@@ -231,7 +231,7 @@ impl Client {
             None => stream,
             Some(trust) => trust.connect(stream, deadline)?,
         };
-        let stream = self.wrap_stream.wrap(stream);
+        let stream = self.wrap_stream.apply(stream);
         // 2. Send the request.
         write_before(deadline, &*stream, &request).map_err(in_handshake)?;
         // 3. Read the head of the answer.

@@ -199,7 +199,7 @@ impl WriteHalf {
 
     /// As `close`, for a shutdown with thousands of connections: it doesn't wait for a peer whose
     /// buffers are full. What such a peer doesn't take now, a later call or another thread sends.
-    pub(crate) fn close_without_waiting(&self, ask: Ask) {
+    pub(crate) fn try_close(&self, ask: Ask) {
         self.record(EndEvent::Asked(ask));
         self.see_whether_close_is_due();
         if !matches!(self.ending.state(), State::Due(_)) {

@@ -12,9 +12,9 @@ use std::collections::VecDeque;
 
 use super::annotation::{Annotation, Run, What};
 use super::frames::Frames;
-use super::heads::body::Body;
+use super::heads::body_end::Body;
 use super::heads::extensions::Agreed;
-use super::heads::{Arriving, Asked, End, Follows, Keeps, Settings, Then, request, response};
+use super::heads::{AfterBody, Arriving, Asked, End, Follows, Settings, Then, request, response};
 use crate::frames::header::Role;
 
 /// How many requests may wait for their response. After more, requests aren't taken apart.
@@ -41,7 +41,7 @@ struct Half {
 enum Stage {
     Head(Arriving),
     Frames(Box<Frames>),
-    Body(Body, Run, Keeps),
+    Body(Body, Run, AfterBody),
     Ended(Run),
 }
 
@@ -151,7 +151,7 @@ impl Conversation {
                 Stage::Frames(Box::new(Frames::new(Role::Client, at, bounds)))
             }
             Then::Body(body) if !ended => {
-                return self.begin_body(Role::Client, body, Keeps::Open, report);
+                return self.begin_body(Role::Client, body, AfterBody::Open, report);
             }
             Then::Body(_) | Then::Nothing => Stage::Ended(Run::new(Role::Client, What::Unread, at)),
         };
@@ -161,7 +161,7 @@ impl Conversation {
         &mut self,
         from: Role,
         body: Body,
-        keeps: Keeps,
+        keeps: AfterBody,
         report: &mut dyn FnMut(Annotation),
     ) {
         let is_over = body.is_over();
@@ -182,11 +182,11 @@ impl Conversation {
         let Stage::Body(_, run, keeps) = &mut half.stage else { return };
         run.end(report);
         half.stage = match *keeps {
-            Keeps::Open if too_many => {
-                Stage::Body(Body::UntilEnd, Run::new(from, What::Body, at), Keeps::Closed)
+            AfterBody::Open if too_many => {
+                Stage::Body(Body::UntilEnd, Run::new(from, What::Body, at), AfterBody::Closed)
             }
-            Keeps::Open => Stage::Head(arriving),
-            Keeps::Closed => Stage::Ended(Run::new(from, What::Unread, at)),
+            AfterBody::Open => Stage::Head(arriving),
+            AfterBody::Closed => Stage::Ended(Run::new(from, What::Unread, at)),
         };
     }
 
@@ -210,7 +210,7 @@ impl Conversation {
                 match &mut self.client.stage {
                     // The first request is incomplete or was not seen at all.
                     Stage::Head(arriving) if arriving.start() == 0 => {}
-                    Stage::Frames(frames) => agree(frames, agreed),
+                    Stage::Frames(frames) => set_agreed(frames, agreed),
                     Stage::Head(arriving) => {
                         let (start, bytes) = (arriving.start(), arriving.bytes().to_vec());
                         self.client.stage = frames(Role::Client, start);
@@ -229,13 +229,13 @@ impl Conversation {
 
     /// The server has refused a WebSocket. If the client has already sent something, those were
     /// frames; otherwise it may send another request.
-    fn no_frames(&mut self, keeps: Keeps, report: &mut dyn FnMut(Annotation)) {
+    fn no_frames(&mut self, keeps: AfterBody, report: &mut dyn FnMut(Annotation)) {
         let at = self.client.passed;
         let Stage::Frames(frames) = &mut self.client.stage else { return };
         let is_untouched = frames.is_untouched();
         frames.end(report);
         self.client.stage = match (is_untouched, keeps) {
-            (true, Keeps::Open) => Stage::Head(Arriving::new(&self.settings, at)),
+            (true, AfterBody::Open) => Stage::Head(Arriving::new(&self.settings, at)),
             _ => Stage::Ended(Run::new(Role::Client, What::Unread, at)),
         };
     }
@@ -243,12 +243,12 @@ impl Conversation {
 
 fn frames_of(from: Role, start: u64, settings: &Settings, agreed: Agreed) -> Stage {
     let mut frames = Frames::new(from, start, settings.bounds);
-    agree(&mut frames, agreed);
+    set_agreed(&mut frames, agreed);
     Stage::Frames(Box::new(frames))
 }
 
-fn agree(frames: &mut Frames, agreed: Agreed) {
-    agreed.deflate.into_iter().for_each(|params| frames.agree(params));
+fn set_agreed(frames: &mut Frames, agreed: Agreed) {
+    agreed.deflate.into_iter().for_each(|params| frames.set_deflate(params));
     if agreed.unknown {
         frames.agree_on_unknown();
     }

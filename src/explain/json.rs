@@ -9,7 +9,7 @@
 
 use super::annotation::{Annotation, Span, Verdict, What};
 use super::source::trace::{Step, steps};
-use super::source::{Anchor, Passage, links};
+use super::source::{Anchor, Passage, deciding_anchor};
 use crate::frames::header::Role;
 
 /// An annotation.
@@ -87,7 +87,7 @@ fn span(annotation: &Annotation, span: &Span) -> String {
         ("value", string(&span.value)),
         ("meaning", string(&span.meaning)),
         ("section", string(span.section)),
-        ("code", code(links::of_span(annotation, span))),
+        ("code", code(deciding_anchor::of_span(annotation, span))),
     ])
 }
 
@@ -105,7 +105,7 @@ fn verdict(annotation: &Annotation) -> String {
         fields.push(("missing", string(what)));
     }
     fields.extend(verdict.code().map(|status| ("code", status.to_string())));
-    fields.push(("place", code(links::of_verdict(annotation))));
+    fields.push(("place", code(deciding_anchor::of_verdict(annotation))));
     if let Some(diagnostic) = verdict.diagnostic() {
         let parts = [&*diagnostic.rule, &diagnostic.seen, diagnostic.cause, diagnostic.fix];
         fields.extend(["rule", "seen", "cause", "fix"].into_iter().zip(parts.map(string)));

@@ -88,7 +88,7 @@ pub fn explain(
     }
     let mut ends = [Role::Client, Role::Server].map(|from| {
         let mut frames = Frames::new(from, 0, settings.bounds);
-        deflate.into_iter().for_each(|params| frames.agree(params));
+        deflate.into_iter().for_each(|params| frames.set_deflate(params));
         frames
     });
     for (from, bytes) in turns {

@@ -62,7 +62,7 @@ impl Address {
     }
 
     /// The host as the system looks it up: without brackets, and with the zone.
-    pub(crate) fn dialled(&self) -> String {
+    pub(crate) fn host_to_dial(&self) -> String {
         let host = self.host.trim_matches(['[', ']']);
         self.zone.as_ref().map_or(host.into(), |zone| format!("{host}%{zone}"))
     }

@@ -38,7 +38,7 @@ impl Response {
         Response { status: 200, headers, body: body.into(), sends_body: true }
     }
 
-    /// Keeps the body's length but omits the body, as the response to HEAD does.
+    /// AfterBody the body's length but omits the body, as the response to HEAD does.
     pub(crate) fn without_body(self) -> Response {
         Response { sends_body: false, ..self }
     }

@@ -28,15 +28,15 @@ struct Pending {
 }
 
 impl PendingList {
-    /// Adds a connection. With more than `max_pending` connections in the list the oldest is evicted.
+    /// Adds a connection. With more than `max_waiting` connections in the list the oldest is evicted.
     pub(super) fn register(
         self: &Arc<Self>,
         id: u64,
         stream: Arc<dyn Stream>,
-        max_pending: usize,
+        max_waiting: usize,
     ) -> PendingGuard {
         let was_promoted = Cell::new(false);
-        let pending = PendingGuard { list: self.clone(), id, stream, max_pending, was_promoted };
+        let pending = PendingGuard { list: self.clone(), id, stream, max_waiting, was_promoted };
         pending.enter(Shutdown::Read);
         pending
     }
@@ -54,7 +54,7 @@ pub(crate) struct PendingGuard {
     list: Arc<PendingList>,
     id: u64,
     stream: Arc<dyn Stream>,
-    max_pending: usize,
+    max_waiting: usize,
     was_promoted: Cell<bool>,
 }
 
@@ -65,7 +65,7 @@ impl PendingGuard {
     fn enter(&self, evict_by: Shutdown) {
         let mut pending = lock(&self.list.0);
         pending.push_back(Pending { id: self.id, stream: self.stream.clone(), evict_by });
-        if pending.len() > self.max_pending
+        if pending.len() > self.max_waiting
             && let Some(oldest) = pending.pop_front()
         {
             log::debug!("{} is evicted: too many pending connections", oldest.id);
@@ -95,7 +95,7 @@ impl PendingGuard {
         self.was_promoted.set(true);
     }
 
-    /// Keeps this connection pending while its plain HTTP answer is written, because the client may
+    /// AfterBody this connection pending while its plain HTTP answer is written, because the client may
     /// not read it. A connection that was taken off the list becomes pending again; one that was
     /// evicted gets its answer, and nothing more waits for it.
     pub(crate) fn keep_pending_for_answer(&self) {

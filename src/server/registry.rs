@@ -37,7 +37,7 @@ pub(crate) struct Registry {
     next_id: AtomicU64,
     pub(super) pending: Arc<PendingList>,
     /// By connection id: those that hold a permit.
-    pub(super) open: Mutex<HashMap<u64, Admitted>>,
+    pub(super) open: Mutex<HashMap<u64, PermitStage>>,
     pub(super) one_closed: Condvar,
     /// A [`Phase`].
     phase: AtomicU8,
@@ -48,7 +48,7 @@ pub(crate) struct Registry {
 }
 
 /// The stage that a connection with a permit has reached.
-pub(super) enum Admitted {
+pub(super) enum PermitStage {
     /// The application still thinks about its request.
     Authorizing,
     /// The 101 is being written: there's no write half yet.
@@ -151,19 +151,19 @@ impl Registry {
     /// What the server has counted so far.
     pub(crate) fn counters(&self) -> Counters {
         let open = lock(&self.open);
-        let is_open = |admitted: &&Admitted| !matches!(admitted, Admitted::Authorizing);
+        let is_open = |admitted: &&PermitStage| !matches!(admitted, PermitStage::Authorizing);
         self.totals.counters(open.values().filter(is_open).count())
     }
 
-    /// Registers a connection as pending, before its head is read. With more than `max_pending` pending
+    /// Registers a connection as pending, before its head is read. With more than `max_waiting` pending
     /// connections the oldest is evicted.
     pub(crate) fn register(
         &self,
         id: u64,
         stream: Arc<dyn Stream>,
-        max_pending: usize,
+        max_waiting: usize,
     ) -> PendingGuard {
-        let pending = self.pending.register(id, stream.clone(), max_pending);
+        let pending = self.pending.register(id, stream.clone(), max_waiting);
         if self.is_stopping() {
             // `shut_down` may have evicted the pending connections before this one was registered.
             let _ = stream.shutdown(Shutdown::Read);
@@ -177,7 +177,7 @@ impl Registry {
         if open.len() >= max_connections || !self.is_accepting() {
             return None;
         }
-        open.insert(id, Admitted::Authorizing);
+        open.insert(id, PermitStage::Authorizing);
         Some(Permit { registry: self.clone(), id, is_open: false })
     }
 
@@ -186,11 +186,11 @@ impl Registry {
     }
 }
 
-impl Admitted {
+impl PermitStage {
     pub(super) fn write_half(&self) -> Option<&Arc<WriteHalf>> {
         match self {
-            Admitted::Authorizing | Admitted::Answering => None,
-            Admitted::Open(write_half) => Some(write_half),
+            PermitStage::Authorizing | PermitStage::Answering => None,
+            PermitStage::Open(write_half) => Some(write_half),
         }
     }
 }
@@ -212,17 +212,17 @@ impl Permit {
     /// Counts the connection as open, just before its 101 is written: a client that reads the 101 is
     /// open.
     pub(crate) fn answering(&self) {
-        lock(&self.registry.open).insert(self.id, Admitted::Answering);
+        lock(&self.registry.open).insert(self.id, PermitStage::Answering);
     }
 
     /// Registers the write half once the 101 is written: from now on `shut_down` can close this
     /// connection. Returns what the connection tells of its end.
-    pub(crate) fn open(mut self, write_half: &Arc<WriteHalf>) -> Arc<dyn Owner> {
+    pub(crate) fn register_open(mut self, write_half: &Arc<WriteHalf>) -> Arc<dyn Owner> {
         self.registry.totals.accepted();
-        lock(&self.registry.open).insert(self.id, Admitted::Open(write_half.clone()));
+        lock(&self.registry.open).insert(self.id, PermitStage::Open(write_half.clone()));
         if self.registry.is_closing() {
             let Grace { close, .. } = self.registry.grace();
-            write_half.close_without_waiting(Ask::of_stopping_server(close, Urgency::WhenIdle));
+            write_half.try_close(Ask::of_stopping_server(close, Urgency::WhenIdle));
         }
         self.is_open = true;
         self.registry.clone()

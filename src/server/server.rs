@@ -20,7 +20,7 @@ use super::admission::Admission;
 use super::handle::Handle;
 use super::registry::{Registry, Reserve};
 use super::running::RunningServer;
-use super::threads::Threads;
+use super::thread_pool::ThreadPool;
 use super::upgrade::{ABOUT_TO_STOP, Options, answer, no_room, upgrade};
 use crate::connection::limits::Limits;
 use crate::connection::websocket::WebSocket;
@@ -239,7 +239,7 @@ impl Server {
         let listener = listener.ok_or(Misuse::NoListener)?;
         registry.note_serving();
         log::info!("listening on {:?}", listener.door()?);
-        let threads = Threads::new(options.limits.stack);
+        let threads = ThreadPool::new(options.limits.stack);
         let shared = Arc::new(Shared { options, registry, handler: Box::new(handler) });
         // When the process runs out of descriptors, this one is freed: the next client is accepted
         // with it, and gets a 503.
@@ -288,7 +288,7 @@ struct Shared {
 type Handler = dyn Fn(WebSocket) -> Result<()> + Send + Sync;
 
 /// Gives a connection a thread of its own. If there's none, answers with a 503.
-fn give_thread(stream: Arc<dyn Stream>, threads: &Threads, shared: &Arc<Shared>) {
+fn give_thread(stream: Arc<dyn Stream>, threads: &ThreadPool, shared: &Arc<Shared>) {
     let id = shared.registry.next_id();
     let (thread_stream, thread_shared) = (stream.clone(), shared.clone());
     let job = move || serve_one(id, thread_stream, &thread_shared);

@@ -13,7 +13,7 @@ use std::sync::{Arc, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use super::registry::{Admitted, Grace, Phase, Registry};
+use super::registry::{Grace, PermitStage, Phase, Registry};
 use crate::connection::ending::{Ask, Urgency};
 use crate::frames::close::Close;
 use crate::transport::deadline::Deadline;
@@ -83,7 +83,7 @@ impl Registry {
             if !open.is_empty() {
                 log::info!("{} connections did not close in time and are cut", open.len());
             }
-            open.values().filter_map(Admitted::write_half).for_each(|half| half.abort());
+            open.values().filter_map(PermitStage::write_half).for_each(|half| half.abort());
         }
     }
 
@@ -91,14 +91,14 @@ impl Registry {
     /// of peers with full buffers must not add up to minutes.
     fn close_all(&self, urgency: Urgency) {
         let halves: Vec<_> =
-            lock(&self.open).values().filter_map(Admitted::write_half).cloned().collect();
+            lock(&self.open).values().filter_map(PermitStage::write_half).cloned().collect();
         let bulk = Deadline::after(Duration::from_millis(500));
         for write_half in halves {
             let Grace { close_by, close, .. } = self.grace();
             if bulk.has_passed() && close_by.has_passed() {
                 break;
             }
-            write_half.close_without_waiting(Ask::of_stopping_server(close, urgency));
+            write_half.try_close(Ask::of_stopping_server(close, urgency));
         }
     }
 
@@ -114,11 +114,12 @@ impl Registry {
         while let (remaining, Some(batch)) = (batches.len(), batches.next()) {
             for id in batch {
                 // (The lock isn't held while the Close is written.)
-                let write_half = lock(&self.open).get(id).and_then(Admitted::write_half).cloned();
+                let write_half =
+                    lock(&self.open).get(id).and_then(PermitStage::write_half).cloned();
                 if let (Some(write_half), false) = (write_half, over.has_passed()) {
                     let Grace { close, .. } = self.grace();
                     let ask = Ask::of_stopping_server(close, Urgency::WhenIdle);
-                    write_half.close_without_waiting(ask);
+                    write_half.try_close(ask);
                 }
             }
             // Once peers with full buffers have taken all the time, `shut_down` goes on.

@@ -98,7 +98,7 @@ pub(crate) fn upgrade(
     let mut asker = Asker { id, peer, stream, pending, limits, registry, wants_body: true };
     // 2. TLS, if this server speaks it; then the application's own stream, if it has one.
     asker.stream = asker.start_tls(options.tls.as_ref(), deadline)?;
-    asker.stream = asker.run_own_code(|| options.wrap_stream.wrap(asker.stream.clone()));
+    asker.stream = asker.run_own_code(|| options.wrap_stream.apply(asker.stream.clone()));
     // 3. The head.
     let mut buffer = Buffer::default();
     let request = asker.run_own_code(|| asker.read_request(&mut buffer, deadline));
@@ -114,7 +114,7 @@ pub(crate) fn upgrade(
     let permit = asker.unless_refused(asker.take_permit())?;
     // 6. The application's own check, which may take its time. A refusal gives the permit back.
     let admit = options.admit.as_deref();
-    let admitted = asker.run_own_code(|| asker.admit(&request, permit, admit));
+    let admitted = asker.run_own_code(|| asker.ask_application(&request, permit, admit));
     let (permit, Admission { identity, headers }) = asker.unless_refused(admitted)?;
     // 7. The 101, with the application's own headers. Just before it the connection counts as open.
     let response = agreement.response_with(&headers).map_err(|misuse| asker.own_fault(misuse))?;
@@ -187,7 +187,7 @@ impl Asker<'_> {
     /// Asks the application. Returns the permit, which a refusal or a panic gives back before the
     /// client is answered.
     #[inline(never)]
-    fn admit(
+    fn ask_application(
         &self,
         request: &Request,
         permit: Permit,
@@ -289,7 +289,7 @@ fn open_websocket(
     let traffic = Traffic::of_server(permit.totals());
     traffic.received(0, buffer.unread().len());
     let write_half = WriteHalf::new(id, stream, encoder, limits, traffic);
-    let owner = permit.open(&write_half);
+    let owner = permit.register_open(&write_half);
     log::debug!("{id} opened: {}", quote(request.path()));
     let close_guard = CloseGuard::new(write_half, Some(owner), request);
     let decoder = Decoder::new(Role::Server, limits.bounds(), buffer)

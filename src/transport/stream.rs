@@ -135,7 +135,7 @@ impl WrapStream {
         WrapStream(Some(Arc::new(wrap)))
     }
 
-    pub(crate) fn wrap(&self, stream: Arc<dyn Stream>) -> Arc<dyn Stream> {
+    pub(crate) fn apply(&self, stream: Arc<dyn Stream>) -> Arc<dyn Stream> {
         self.0.as_ref().map_or(stream.clone(), |wrap| wrap(stream))
     }
 }

@@ -9,7 +9,7 @@ use ws101::explain::annotation::{Annotation, Verdict, What};
 use ws101::explain::conversation::{explain_frames, explain_request, explain_response};
 use ws101::explain::heads::Settings;
 use ws101::explain::heads::header_glossary::names;
-use ws101::explain::source::links::{REFUSALS, REJECTIONS, of_span, of_verdict};
+use ws101::explain::source::deciding_anchor::{REFUSALS, REJECTIONS, of_span, of_verdict};
 use ws101::explain::source::trace::steps;
 use ws101::explain::source::{Anchor, Passage};
 use ws101::frames::header::Role;

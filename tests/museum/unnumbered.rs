@@ -667,7 +667,7 @@ mod descriptors {
 ///
 /// Bytes: good requests, to a server whose threads ask for a stack that no machine has
 /// Holds: each gets a 503 with the time to retry; the listener goes on, and stops when it is asked to
-/// Twin: src/server/threads.rs
+/// Twin: src/server/thread_pool.rs
 /// was `        spawn(Purpose::Connection, "connection".into(), self.stack, work)`
 /// now `        spawn(Purpose::Connection, "connection".into(), self.stack, work).unwrap();\n        Ok(())`
 #[test]

@@ -43,7 +43,9 @@ impl Outbox {
         let queue = Arc::new(Queue::new(bound));
         let (thread_queue, thread_write_half) = (queue.clone(), write_half.clone());
         let name = format!("outbox {}", write_half.id);
-        spawn(Purpose::Outbox, name, STACK, move || send_all(&thread_queue, &thread_write_half))?;
+        spawn(Purpose::Outbox, name, STACK, move || {
+            send_until_closed(&thread_queue, &thread_write_half)
+        })?;
         write_half.outboxes.add(queue.clone());
         Ok(Outbox { input: Arc::new(Input(queue)), write_half: write_half.clone() })
     }
@@ -73,7 +75,7 @@ impl Outbox {
 // WALK: outbox
 /// The queue's thread: it sends until the queue is closed and empty, or a write fails. Then it looks
 /// whether our Close has waited for that.
-fn send_all(queue: &Queue, write_half: &WriteHalf) {
+fn send_until_closed(queue: &Queue, write_half: &WriteHalf) {
     while let Some(messages) = queue.take() {
         let mut feed_all = messages
             .iter()

@@ -21,7 +21,7 @@ pub struct Meanings {
 
 impl Meanings {
     /// The reserved bits whose meaning isn't known here.
-    pub fn unexplained(self) -> u8 {
+    pub fn unknown_reserved_bits(self) -> u8 {
         RSV2_RSV3 | if self.deflate { 0 } else { RSV1 }
     }
 }

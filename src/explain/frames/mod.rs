@@ -52,14 +52,14 @@ enum State {
     /// The rest of a header that breaks this rule is arriving.
     BrokenHeader(Violation),
     /// A payload is arriving.
-    Payload(Box<Frame>),
+    Payload(Box<ArrivingFrame>),
     /// After a violation or a Close.
     Ended(Run),
 }
 
 /// A frame whose payload is arriving.
 #[derive(Debug)]
-struct Frame {
+struct ArrivingFrame {
     header: Header,
     context: Context,
     /// How many bytes of the payload have arrived.
@@ -87,8 +87,8 @@ impl Frames {
     }
 
     /// Both ends have agreed to compress with these parameters.
-    pub fn agree(&mut self, params: DeflateParams) {
-        self.decoder.agree(params);
+    pub fn set_deflate(&mut self, params: DeflateParams) {
+        self.decoder.set_deflate(params);
     }
 
     /// Both ends have agreed on an extension that isn't known here.
@@ -173,9 +173,9 @@ impl Frames {
         let meanings = self.meanings();
         let opcode = Opcode::parse(head[0])?;
         let begins = matches!(opcode, Opcode::Text | Opcode::Binary);
-        let is_opaque = meanings.unknown && head[0] & meanings.unexplained() != 0;
+        let is_opaque = meanings.unknown && head[0] & meanings.unknown_reserved_bits() != 0;
         if meanings.unknown {
-            head[0] &= !meanings.unexplained();
+            head[0] &= !meanings.unknown_reserved_bits();
         }
         if begins && is_opaque {
             // §9.2: an extension may change the payload, so a text need not be UTF-8 any more.
@@ -215,7 +215,7 @@ impl Frames {
     /// The header is whole.
     fn enter(&mut self, header: Header, context: Context, report: &mut dyn FnMut(Annotation)) {
         let (bytes, payload) = (self.head.clone(), Vec::new());
-        let frame = Frame { header, context, arrived: 0, bytes, payload, broken: None };
+        let frame = ArrivingFrame { header, context, arrived: 0, bytes, payload, broken: None };
         self.state = State::Payload(Box::new(frame));
         if header.length == 0 {
             self.take_payload(&[], report);
@@ -248,7 +248,7 @@ impl Frames {
     }
 
     /// Decodes a piece of payload as the protocol does, and keeps its first `room` bytes.
-    fn decode(&mut self, frame: &mut Frame, piece: &[u8], room: usize) {
+    fn decode(&mut self, frame: &mut ArrivingFrame, piece: &[u8], room: usize) {
         let mut plain = [0; 4096];
         let mut kept = room;
         for part in piece.chunks(plain.len()) {
@@ -268,7 +268,7 @@ impl Frames {
     }
 
     /// The payload is whole.
-    fn finish(&mut self, frame: &Frame) -> Result<(), Violation> {
+    fn finish(&mut self, frame: &ArrivingFrame) -> Result<(), Violation> {
         match frame.header.opcode {
             Opcode::Close => Close::parse(&frame.payload).map(drop),
             Opcode::Ping | Opcode::Pong => Ok(()),
@@ -282,8 +282,13 @@ impl Frames {
         self.state = State::Ended(Run::new(self.from, What::Unread, self.start));
     }
 
-    fn report(&mut self, frame: Frame, verdict: Verdict, report: &mut dyn FnMut(Annotation)) {
-        let Frame { header, context, arrived, bytes, payload, .. } = frame;
+    fn report(
+        &mut self,
+        frame: ArrivingFrame,
+        verdict: Verdict,
+        report: &mut dyn FnMut(Annotation),
+    ) {
+        let ArrivingFrame { header, context, arrived, bytes, payload, .. } = frame;
         let found = self.decoder.take_found();
         let mut spans = header_spans(&self.head, self.meanings(), Some(header.length));
         let at = self.head.len() as u64;

@@ -113,7 +113,7 @@ impl PayloadDecoder {
     }
 
     /// From now on the other end may compress, with these parameters.
-    pub fn agree(&mut self, params: DeflateParams) {
+    pub fn set_deflate(&mut self, params: DeflateParams) {
         self.window = Some(match self.reader {
             Role::Server => params.of_client(),
             Role::Client => params.of_server(),
@@ -239,7 +239,7 @@ impl TextSoFar {
         appended
     }
 
-    /// Keeps the incomplete character at the end of a valid piece, in which `whole` bytes were whole
+    /// AfterBody the incomplete character at the end of a valid piece, in which `whole` bytes were whole
     /// characters, those of an earlier incomplete one included.
     fn keep_what_is_cut(&mut self, piece: &[u8], whole: usize) {
         let cut = self.begun.len() + piece.len() - whole;

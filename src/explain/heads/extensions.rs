@@ -77,7 +77,7 @@ impl Offers {
 
     /// The head of a response without the extensions that were offered and aren't known here. `None`:
     /// it names none.
-    pub fn without_unknown(&self, head: &Head) -> Option<Head> {
+    pub fn head_without_unknown(&self, head: &Head) -> Option<Head> {
         let (unknown, known) = self.split(head);
         let is_other = |(name, _): &(&str, &str)| !name.eq_ignore_ascii_case(HEADER);
         let mut lines = format!("{}\r\n", head.first_line());
@@ -105,7 +105,7 @@ impl Offers {
 
     /// The place of the offer that the response accepts, counted from 1; or what the client expected.
     fn accepted(&self, head: &Head) -> Result<usize, &'static str> {
-        let known = self.without_unknown(head);
+        let known = self.head_without_unknown(head);
         let agreed = deflate_params::verify(known.as_ref().unwrap_or(head), &self.deflate)?;
         // Each offer is compared with the parameters alone, which are short.
         let line = agreed.map(|params| format!("\r\n{HEADER}: {params}\r\n\r\n"));

@@ -24,7 +24,7 @@ pub fn spans(what: What, bytes: &[u8], key: Option<&str>, mut bargain: Bargain) 
             Some(of_line) if !is_first => spans.extend(of_line),
             _ => {
                 let [field, value, meaning] = match is_first {
-                    _ if is_skipped => skipped_line(),
+                    _ if is_skipped => empty_line_in_front(),
                     true => first_line(what, line),
                     false => field_line(line, key, interim),
                 };
@@ -44,7 +44,7 @@ pub fn spans(what: What, bytes: &[u8], key: Option<&str>, mut bargain: Bargain) 
 /// Fields that a client checks in a 101.
 const OF_A_101: [&str; 3] = ["Upgrade", "Connection", "Sec-WebSocket-Protocol"];
 
-fn skipped_line() -> [String; 3] {
+fn empty_line_in_front() -> [String; 3] {
     let meaning = "an empty line before a request, which the server skips";
     ["empty line".into(), String::new(), meaning.into()]
 }

@@ -14,12 +14,12 @@
 //!   status aren't judged.
 //! - An extension other than permessage-deflate is accepted if the client offered it.
 
-pub mod body;
+pub mod body_end;
 pub mod extensions;
 pub mod head_lines;
 pub mod header_glossary;
 
-use self::body::Body;
+use self::body_end::Body;
 use self::extensions::{Agreed, Bargain, Offers};
 use super::annotation::{Annotation, SHOWN, Span, Verdict, What};
 use crate::diagnostic::{Diagnostic, quote};
@@ -192,14 +192,14 @@ pub enum Follows {
     /// Another response: this one was interim.
     Response,
     /// A body, perhaps an empty one; then another response, if the server keeps the connection open.
-    Body(Body, Keeps),
+    Body(Body, AfterBody),
     /// Frames, in both directions.
     Frames(Agreed),
 }
 
 /// Whether the connection is used again after a response (RFC 9112 §9.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Keeps {
+pub enum AfterBody {
     /// For another request.
     Open,
     /// The server closes it.
@@ -231,7 +231,7 @@ pub fn response(
 }
 
 fn unreadable(verdict: Verdict) -> (String, Follows, Verdict) {
-    ("a response".into(), Follows::Body(Body::UntilEnd, Keeps::Closed), verdict)
+    ("a response".into(), Follows::Body(Body::UntilEnd, AfterBody::Closed), verdict)
 }
 
 /// What a whole head answers: its title, what follows it, and whether the client accepts it.
@@ -273,7 +273,7 @@ fn verify(head: &Head, asked: &Asked) -> Verdict {
         ..ClientRequest::default()
     };
     let is_101 = status_of(head.first_line()) == Some(101);
-    let (key, known) = (asked.key(), asked.offers.without_unknown(head));
+    let (key, known) = (asked.key(), asked.offers.head_without_unknown(head));
     if key.is_none() && is_101 {
         return Verdict::Rejected(no_key(head));
     }
@@ -298,11 +298,11 @@ fn no_key(head: &Head) -> HandshakeError {
     }
 }
 
-fn keeps(head: &Head) -> Keeps {
+fn keeps(head: &Head) -> AfterBody {
     let is_old = head.first_line().starts_with("HTTP/1.0");
     match head.lists("Connection", "close") || (is_old && !head.lists("Connection", "keep-alive")) {
-        true => Keeps::Closed,
-        false => Keeps::Open,
+        true => AfterBody::Closed,
+        false => AfterBody::Open,
     }
 }
 

@@ -1,7 +1,7 @@
 //! The code behind each byte: which lines of this crate decided about a field, and which rule they keep.
 //!
 //! ```text
-//! span, verdict ─► links ─► Anchor: file, function, a few words ─► Passage: the lines, some marked
+//! span, verdict ─► deciding_anchor ─► Anchor: file, function, a few words ─► Passage: the lines, some marked
 //! annotation ────► trace ─► the anchors that this frame or head passed, with its own values
 //! ```
 //!
@@ -11,7 +11,7 @@
 //!   statement with those words, and the comment above it, which names the rule.
 //! - A test finds each anchor exactly once, and the rule of a field in the lines that it leads to.
 
-pub mod links;
+pub mod deciding_anchor;
 pub mod trace;
 
 /// What a chapter finds its excerpts by. In two parts, or it would be found here.
@@ -282,7 +282,7 @@ const FILES: &[(&str, &str)] = files![
     "frames/utf8.rs",
     "explain/frames/compressed.rs",
     "explain/frames/mod.rs",
-    "explain/heads/body.rs",
+    "explain/heads/body_end.rs",
     "connection/keepalive.rs",
     "connection/pending_control.rs",
     "connection/read_half.rs",
@@ -474,7 +474,7 @@ const ANCHORS: &[Anchor] = &[
         "RFC 7692 §7.1.2.2",
         C11,
     ),
-    anchor("http.body", ("explain/heads/body.rs", "Body::announced"), "", "RFC 9112 §6", C02),
+    anchor("http.body", ("explain/heads/body_end.rs", "Body::announced"), "", "RFC 9112 §6", C02),
     // Bytes become frames.
     anchor(
         "read",

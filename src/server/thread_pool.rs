@@ -20,7 +20,7 @@ const IDLE_TIME: Duration = Duration::from_secs(1);
 pub(crate) type Job = Box<dyn FnOnce() + Send>;
 
 /// A thread pool, whose threads have this much stack.
-pub(crate) struct Threads {
+pub(crate) struct ThreadPool {
     stack: usize,
     idle: Arc<IdleThreads>,
 }
@@ -41,9 +41,9 @@ struct State {
     idle: usize,
 }
 
-impl Threads {
-    pub(crate) fn new(stack: usize) -> Threads {
-        Threads { stack, idle: Arc::default() }
+impl ThreadPool {
+    pub(crate) fn new(stack: usize) -> ThreadPool {
+        ThreadPool { stack, idle: Arc::default() }
     }
 
     /// Gives the job to an idle thread, else to a new one. Fails when the system has hardly
@@ -92,7 +92,7 @@ mod tests {
 
     #[test]
     fn jobs_that_follow_each_other_share_a_thread_and_simultaneous_jobs_have_one_each() {
-        let threads = Threads::new(64 * 1024);
+        let threads = ThreadPool::new(64 * 1024);
         let (report, reports) = channel();
         let (begin, begun) = channel();
         let run = |wait_for: Option<std::sync::mpsc::Receiver<()>>| {
