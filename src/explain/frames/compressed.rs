@@ -20,10 +20,11 @@ use crate::frames::message::MessageKind;
 const BFINAL: u8 = 0b0000_0001;
 /// How the block is coded.
 const BTYPE: u8 = 0b0000_0110;
-/// The bits that follow.
+/// The bits after the type.
 const BEHIND: u8 = 0b1111_1000;
 
-/// The spans of a compressed payload at `at`, of which `length` bytes have arrived.
+/// Returns the spans of a compressed payload that starts at byte `at`. Of it, `length` bytes have
+/// arrived.
 pub fn spans(
     header: &Header,
     context: Context,
@@ -45,7 +46,7 @@ pub fn spans(
     };
     let Block { how, behind, begins, section } = block(first);
     let mut spans = match length {
-        // There is no other byte to show what it inflates to.
+        // The payload has no second byte, so this one shows what the payload inflates to.
         1 => vec![of_bits(at, BEHIND, first, "payload", &meaning, "RFC 7692 §7.2.2")],
         _ => vec![of_bits(at, BEHIND, first, behind, begins, section)],
     };
@@ -97,7 +98,7 @@ fn block(first: u8) -> Block {
     Block { how, behind, begins, section }
 }
 
-/// What it inflates to, and a description.
+/// Returns what the payload inflates to, and describes it.
 fn described(
     header: &Header,
     context: Context,
