@@ -153,7 +153,7 @@ pub(crate) struct Ending {
     /// New messages are refused: our Close is asked for, due or sent, or a write has failed.
     refuses: AtomicBool,
     /// How many bytes have been written to the stream. A thread that waits sees by it whether the
-    /// connection gets on.
+    /// connection makes progress.
     written: AtomicU64,
 }
 

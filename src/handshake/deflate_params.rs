@@ -261,7 +261,7 @@ pub fn verify(
         return Ok(None);
     }
     // RFC 6455 §4.1: a server may accept only what the client offered.
-    let [first, others @ ..] = offers else { return Err("none, since none was offered") };
+    let [first, others @ ..] = offers else { return Err("none, because none was offered") };
     match extension::parse(head).as_deref() {
         // RFC 6455 §11.3.2: an answer has this header only once. A second line names a second extension,
         // or it is no list at all.

@@ -1,7 +1,7 @@
 //! WebSocket URLs: `ws://host:port/path?query` in, its parts out (RFC 6455 §3).
 //!
 //! ```text
-//! wss://example.com/chat?room=1        port 443, since none is there
+//! wss://example.com/chat?room=1        port 443, the scheme's default
 //! ws://[::1]:9001                      an IPv6 address, and the path `/`
 //! ws://[fe80::1%25eth0]:9001           one that needs a zone: which network it is meant in (RFC 6874)
 //! ```

@@ -107,7 +107,7 @@ impl Head {
     }
 
     /// The same for the head of an answer. A folded line continues the line before (RFC 9112 §5.2).
-    /// That's safe here: no second reader stands between, who might read the answer in another way.
+    /// That's safe here: the client sends only one request, so no second answer can hide in the first.
     pub fn parse_answer(bytes: &[u8]) -> Result<Head, Refusal> {
         Head::parse(&unfolded(bytes))
     }

@@ -82,7 +82,7 @@ impl Registry {
             self.close_all(Urgency::Now);
             let open = lock(&self.open);
             if !open.is_empty() {
-                log::info!("{} connections did not close in time and are cut", open.len());
+                log::info!("{} connections did not close in time and are aborted", open.len());
             }
             open.values().filter_map(Admitted::write_half).for_each(|half| half.abort());
         }

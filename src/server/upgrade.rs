@@ -338,7 +338,7 @@ fn no_head(why: NoHead, is_stopping: bool, was_evicted: bool) -> Refusal {
         NoHead::Bad(refusal) => refusal,
         _ if is_stopping => no_room(ABOUT_TO_STOP),
         NoHead::Ended | NoHead::Broken(_) if was_evicted => {
-            too_late("made way for newer ones, since many came at once")
+            too_late("made way for newer ones, because many came at once")
         }
         NoHead::Late => too_late("its time was up"),
         NoHead::Ended | NoHead::Broken(_) => Refusal::new(400, "a head cut short", ""),

@@ -253,7 +253,7 @@ mod tests {
         let files =
             [("/proc/sys/vm/max_map_count", "65530\n"), ("/proc/self/maps", "a map\nanother\n")];
         let (mut budget, now) = (empty(), Instant::now());
-        // After the first look only what starts is counted, since nothing can be read any more.
+        // After the first look only what starts is counted, because nothing can be read any more.
         assert_eq!(budget.take(Purpose::Connection, now, &|path| says(&files, path)), Ok(()));
         let connections =
             (1..).take_while(|_| budget.take(Purpose::Connection, now, &|_| None).is_ok());

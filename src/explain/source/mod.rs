@@ -147,9 +147,9 @@ impl Passage {
 /// Whether a text names this very section: §5.11 and §5.1.2 don't count as §5.1.
 fn is_named(text: &str, section: &str) -> bool {
     text.match_indices(section).any(|(at, _)| {
-        let behind = &text[at + section.len()..];
+        let after = &text[at + section.len()..];
         let is_more = |rest: &str| rest.starts_with(|c: char| c.is_ascii_digit());
-        !is_more(behind) && !behind.strip_prefix('.').is_some_and(is_more)
+        !is_more(after) && !after.strip_prefix('.').is_some_and(is_more)
     })
 }
 
@@ -243,11 +243,11 @@ fn plain(text: &str) -> String {
         let (before, link) = rest.split_at(start);
         out += before;
         match link.split_once(']') {
-            Some((name, behind)) => {
+            Some((name, after)) => {
                 out += &name[1..];
-                rest = match behind.strip_prefix('(').and_then(|target| target.split_once(')')) {
-                    Some((_, behind)) => behind,
-                    None => behind,
+                rest = match after.strip_prefix('(').and_then(|target| target.split_once(')')) {
+                    Some((_, after)) => after,
+                    None => after,
                 };
             }
             None => {
