@@ -154,7 +154,8 @@ fn print_walk(told: &Annotation) {
 /// The deciding lines of each field, each place once.
 fn print_code(told: &Annotation) {
     let mut shown: Vec<&str> = Vec::new();
-    let fields = told.spans.iter().map(|span| (span.field.as_str(), deciding_anchor::of_span(told, span)));
+    let fields =
+        told.spans.iter().map(|span| (span.field.as_str(), deciding_anchor::of_span(told, span)));
     let verdict = deciding_anchor::of_verdict(told).map(|place| ("verdict", Some(place)));
     for (field, anchor) in fields.chain(verdict) {
         let Some(anchor) = anchor.filter(|anchor| !shown.contains(&anchor.id)) else { continue };

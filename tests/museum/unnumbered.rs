@@ -364,8 +364,8 @@ fn aiohttp_12988_what_if_control_frames_stand_between_all_fragments() {
 /// Bytes: `01 82 m e2 98`, `80 80 m`; `81 82 m e2 98`
 /// Holds: 1007, and nothing is delivered; a character that is split between two fragments is a valid character
 /// Twin: src/frames/utf8.rs
-/// was `_ => Err(NotUtf8),\n        }\n    }\n\n    /// Adds`
-/// now `_ => Ok(self.take()),\n        }\n    }\n\n    /// Adds`
+/// was `0 => Ok(self.take()),\n            _ => Err(NotUtf8),`
+/// now `0 => Ok(self.take()),\n            _ => Ok(self.take()),`
 #[test]
 fn fastwebsockets_text_what_if_a_text_ends_in_mid_character() {
     for role in ROLES {

@@ -29,18 +29,18 @@ use crate::frames::mask;
 use crate::frames::violation::Violation;
 use crate::handshake::deflate_params::DeflateParams;
 
-/// The frames of one direction.
+/// Explains the frames of one direction.
 #[derive(Debug)]
 pub struct Frames {
     from: Role,
     decoder: PayloadDecoder,
-    /// An extension that isn't known here may use the reserved bits.
+    /// Both ends agreed on an extension that this crate doesn't know. It may use the reserved bits.
     unknown_extension: bool,
-    /// The unfinished message is coded by that extension.
+    /// That extension codes the unfinished message, so its payload can't be read.
     opaque: bool,
-    /// How many bytes came before the frame that is arriving.
+    /// How many bytes came before the current frame in its direction.
     start: u64,
-    /// The bytes of the header, as far as it has arrived.
+    /// The bytes of the header that have arrived.
     head: Vec<u8>,
     state: State,
 }
@@ -49,11 +49,11 @@ pub struct Frames {
 enum State {
     /// A header is arriving.
     Header,
-    /// The rest of a header that breaks this rule is arriving.
+    /// The header breaks this rule, and its rest is arriving.
     BrokenHeader(Violation),
     /// A payload is arriving.
     Payload(Box<ArrivingFrame>),
-    /// After a violation or a Close.
+    /// A violation or a Close has ended the frames.
     Ended(Run),
 }
 
@@ -73,7 +73,7 @@ struct ArrivingFrame {
 }
 
 impl Frames {
-    /// The frames of this sender, which begin at byte `start` of its direction.
+    /// Creates an explainer of this sender's frames, which begin at byte `start` of its direction.
     pub fn new(from: Role, start: u64, bounds: Bounds) -> Frames {
         Frames {
             from,
@@ -87,16 +87,16 @@ impl Frames {
     }
 
     /// Both ends have agreed to compress with these parameters.
-    pub fn set_deflate(&mut self, params: DeflateParams) {
-        self.decoder.set_deflate(params);
+    pub fn agree(&mut self, params: DeflateParams) {
+        self.decoder.agree(params);
     }
 
-    /// Both ends have agreed on an extension that isn't known here.
+    /// Both ends have agreed on an extension that this crate doesn't know.
     pub fn agree_on_unknown(&mut self) {
         self.unknown_extension = true;
     }
 
-    /// Whether nothing has arrived yet.
+    /// Whether no byte of a frame has arrived yet.
     pub fn is_untouched(&self) -> bool {
         matches!(self.state, State::Header) && self.head.is_empty()
     }
@@ -117,7 +117,7 @@ impl Frames {
         }
     }
 
-    /// The stream has ended: reports what is incomplete.
+    /// The stream has ended. Reports what is incomplete.
     pub fn end(&mut self, report: &mut dyn FnMut(Annotation)) {
         match std::mem::replace(&mut self.state, State::Header) {
             State::Ended(mut run) => {
@@ -146,7 +146,7 @@ impl Frames {
         self.end_reading();
     }
 
-    /// Takes bytes of a header and returns how many.
+    /// Takes the bytes that belong to the header, and returns how many.
     fn take_header(&mut self, bytes: &[u8], report: &mut dyn FnMut(Annotation)) -> usize {
         for (index, &byte) in bytes.iter().enumerate() {
             self.head.push(byte);
@@ -166,7 +166,7 @@ impl Frames {
         bytes.len()
     }
 
-    /// Judges the header as far as it has arrived. Once it is whole, the frame begins.
+    /// Checks the bytes of the header that have arrived. Returns the header once it's whole.
     fn begin_frame(&mut self) -> Result<Option<(Header, Context)>, Violation> {
         let mut head = [0; MAX_HEADER];
         head[..self.head.len()].copy_from_slice(&self.head);
@@ -194,7 +194,7 @@ impl Frames {
         Meanings { deflate: self.decoder.rsv1_has_meaning(), unknown: self.unknown_extension }
     }
 
-    /// Takes what is left of a broken header, because the picture shows all of it.
+    /// Takes the rest of a broken header, because the picture shows all of a header.
     fn take_broken_header(&mut self, bytes: &[u8], report: &mut dyn FnMut(Annotation)) -> usize {
         let State::BrokenHeader(violation) = self.state else { return 0 };
         let mut taken = 0;
@@ -212,7 +212,7 @@ impl Frames {
         }
     }
 
-    /// The header is whole.
+    /// Begins the frame, now that its header is whole.
     fn enter(&mut self, header: Header, context: Context, report: &mut dyn FnMut(Annotation)) {
         let (bytes, payload) = (self.head.clone(), Vec::new());
         let frame = ArrivingFrame { header, context, arrived: 0, bytes, payload, broken: None };
@@ -222,7 +222,7 @@ impl Frames {
         }
     }
 
-    /// Takes bytes of a payload and returns how many.
+    /// Takes the bytes that belong to the payload, and returns how many.
     fn take_payload(&mut self, bytes: &[u8], report: &mut dyn FnMut(Annotation)) -> usize {
         let state = std::mem::replace(&mut self.state, State::Header);
         let State::Payload(mut frame) = state else { return 0 };
@@ -247,7 +247,7 @@ impl Frames {
         piece.len()
     }
 
-    /// Decodes a piece of payload as the protocol does, and keeps its first `room` bytes.
+    /// Decodes a piece of payload as the decoder does, and keeps its first `room` bytes.
     fn decode(&mut self, frame: &mut ArrivingFrame, piece: &[u8], room: usize) {
         let mut plain = [0; 4096];
         let mut kept = room;
@@ -267,7 +267,7 @@ impl Frames {
         }
     }
 
-    /// The payload is whole.
+    /// Checks the payload, now that it's whole.
     fn finish(&mut self, frame: &ArrivingFrame) -> Result<(), Violation> {
         match frame.header.opcode {
             Opcode::Close => Close::parse(&frame.payload).map(drop),
@@ -342,7 +342,7 @@ impl Frames {
     }
 }
 
-/// The length that a violation is about.
+/// Returns the length that a violation is about.
 fn length_in(verdict: &Verdict) -> Option<u64> {
     match verdict {
         Verdict::Broken(Violation::LengthNotMinimal(n) | Violation::LengthTopBit(n)) => Some(*n),
@@ -350,7 +350,7 @@ fn length_in(verdict: &Verdict) -> Option<u64> {
     }
 }
 
-/// `text, 5 bytes, masked`, as in the log, and perhaps a note.
+/// Returns the title, such as `text, 5 bytes, masked`, in the log's words.
 fn title(header: &Header, context: Context, found: &Found, verdict: &Verdict) -> String {
     let of = match (header.opcode, context.inside) {
         (Opcode::Continuation, Some(kind)) if !context.opaque => {

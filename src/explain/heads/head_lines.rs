@@ -11,8 +11,8 @@ use crate::handshake::extension;
 use crate::http::head::Head;
 use crate::http::request::Request;
 
-/// The spans of a head. `key` is the key of the request that a response answers: empty if the request
-/// has none, `None` if the request isn't known.
+/// Returns the spans of a head. For a response, `key` is the key of its request: empty if the
+/// request has none, `None` if the request isn't known.
 pub fn spans(what: What, bytes: &[u8], key: Option<&str>, mut bargain: Bargain) -> Vec<Span> {
     let mut spans = Vec::new();
     let mut interim = false;
@@ -58,7 +58,7 @@ fn section(is_first: bool, what: What, field: &str, value: &str) -> &'static str
         (true, What::Response) => "RFC 9112 §4",
         (true, _) => "RFC 9112 §3",
         _ if field == "end of head" || field == "empty line" => "RFC 9112 §2.2",
-        // The client has rules of its own for these.
+        // The client checks these fields by rules of its own.
         (_, What::Response) if OF_A_101.iter().any(|name| name.eq_ignore_ascii_case(field)) => {
             "§4.1"
         }
@@ -88,7 +88,7 @@ fn first_line(what: What, line: &[u8]) -> [String; 3] {
     [field.into(), value, meaning.into()]
 }
 
-/// What a line after the first says. [`Head`] takes it apart as a head of its own.
+/// Explains a line after the first. [`Head`] parses it as a head of one line.
 fn field_line(line: &[u8], key: Option<&str>, interim: bool) -> [String; 3] {
     if line == b"\r\n" {
         let meaning =

@@ -17,18 +17,18 @@ use crate::frames::mask;
 use crate::handshake::accept_key;
 use crate::http::head::Head;
 
-/// A place that was passed.
+/// A place that the frame or head has passed.
 #[derive(Debug)]
 pub struct Step {
     /// The place.
     pub anchor: &'static Anchor,
     /// What happened there, with the values.
     pub says: String,
-    /// Something was wrong there.
+    /// Whether this place found something wrong.
     pub is_wrong: bool,
 }
 
-/// The trace of an annotation. Empty for bytes that aren't taken apart.
+/// Returns the trace of an annotation. It's empty for bytes that aren't taken apart.
 pub fn steps(annotation: &Annotation) -> Vec<Step> {
     let mut trace =
         Trace { annotation, wrong: deciding_anchor::of_verdict(annotation), steps: Vec::new() };
@@ -59,7 +59,7 @@ fn step_at(id: &str, says: String, is_wrong: bool) -> Option<Step> {
 }
 
 impl Trace<'_> {
-    /// Adds a place. `None`: it is the one that found something wrong, so the trace ends.
+    /// Adds a place. Returns `None` if this place found something wrong, so that the trace ends.
     fn pass(&mut self, id: &str, says: impl Into<String>) -> Option<()> {
         let is_wrong = self.wrong.is_some_and(|wrong| wrong.id == id);
         let says = match (is_wrong, self.annotation.verdict.diagnostic()) {
@@ -73,7 +73,7 @@ impl Trace<'_> {
         (!is_wrong).then_some(())
     }
 
-    /// Passes a place only if it is the one that found something wrong.
+    /// Adds a check only if it found something wrong.
     fn pass_if_wrong(&mut self, id: &str) -> Option<()> {
         match self.wrong.is_some_and(|wrong| wrong.id == id) {
             true => self.pass(id, ""),
@@ -288,7 +288,8 @@ impl Trace<'_> {
         self.pass("answer.subprotocol", field("Sec-WebSocket-Protocol"))
     }
 
-    /// The stations that every head passes. `None`: it isn't whole, or too long to be kept.
+    /// Adds the places that every head passes. Returns `None` if the head isn't whole or is too
+    /// long to be kept.
     fn head(&mut self) -> Option<Head> {
         let annotation = self.annotation;
         let lines = annotation.spans.iter().filter(|span| span.bits.end > span.bits.start).count();

@@ -25,7 +25,7 @@ pub fn run(server: &Server, mut connections: Vec<impl Exchange>, span: Span) -> 
     sample(server, &times, elapsed, cpu)
 }
 
-/// AfterBody all connections busy for so long; tells how long each answer took.
+/// Keeps all connections busy for so long; tells how long each answer took.
 fn exchange(connections: &mut [impl Exchange], duration: Duration) -> Result<Histogram> {
     let end = Instant::now() + duration;
     let mut times = Histogram::new();

@@ -76,7 +76,7 @@ struct Load {
 }
 
 impl Load {
-    /// AfterBody all connections busy for so long; tells how long each answer took.
+    /// Keeps all connections busy for so long; tells how long each answer took.
     fn exchange(&mut self, duration: Duration) -> Result<Histogram> {
         let mut times = Histogram::new();
         let end = Instant::now() + duration;
