@@ -105,7 +105,7 @@ fn section_7_1_7_server_logs_why_it_failed_a_connection() {
 fn server_logs_how_many_connections_it_aborts_when_it_stops_and_nothing_if_there_are_none() {
     listen();
     for linger in [0, 1] {
-        LINES.lock().unwrap().retain(|line| !line.contains("are cut"));
+        LINES.lock().unwrap().retain(|line| !line.contains("are aborted"));
         let server = Server::bind("127.0.0.1:0").unwrap();
         let (address, handle) = (server.local_addr().unwrap(), server.handle());
         let serving = thread::spawn(move || {
@@ -123,7 +123,7 @@ fn server_logs_how_many_connections_it_aborts_when_it_stops_and_nothing_if_there
         serving.join().unwrap().unwrap();
         drop(clients);
         let lines = LINES.lock().unwrap();
-        let told: Vec<_> = lines.iter().filter(|line| line.contains("are cut")).collect();
+        let told: Vec<_> = lines.iter().filter(|line| line.contains("are aborted")).collect();
         assert_eq!(told.len(), linger, "{told:?}");
         assert!(told.iter().all(|line| line.starts_with("INFO 1 connections")), "{told:?}");
     }

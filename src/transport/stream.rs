@@ -29,7 +29,8 @@ pub trait Stream: Send + Sync + 'static {
     fn peer(&self) -> Option<SocketAddr> {
         None
     }
-    /// How many of the bytes that were written the peer's system has not taken yet, where that is known.
+    /// How many of the written bytes the peer's system has not taken yet. `None` if that isn't
+    /// known.
     fn unsent(&self) -> Option<u64> {
         None
     }
@@ -91,7 +92,7 @@ impl Stream for std::os::unix::net::UnixStream {
     }
 }
 
-/// A shared stream: the program may keep one reference, and give the other to the connection.
+/// A shared stream: the program gives one reference to the connection, and may keep another.
 impl<S: Stream + ?Sized> Stream for Arc<S> {
     fn read(&self, into: &mut [u8]) -> io::Result<usize> {
         (**self).read(into)
@@ -122,7 +123,8 @@ impl<S: Stream + ?Sized> Stream for Arc<S> {
     }
 }
 
-/// What wraps a stream before the connection gets it, such as a tap. By default nothing.
+/// The application's function that wraps a stream before the connection gets it, such as in a tap.
+/// By default there's none.
 #[derive(Clone, Default)]
 pub(crate) struct WrapStream(Option<Arc<Wrap>>);
 
@@ -135,7 +137,7 @@ impl WrapStream {
         WrapStream(Some(Arc::new(wrap)))
     }
 
-    pub(crate) fn wrap(&self, stream: Arc<dyn Stream>) -> Arc<dyn Stream> {
+    pub(crate) fn apply(&self, stream: Arc<dyn Stream>) -> Arc<dyn Stream> {
         self.0.as_ref().map_or(stream.clone(), |wrap| wrap(stream))
     }
 }
@@ -146,7 +148,8 @@ impl fmt::Debug for WrapStream {
     }
 }
 
-/// A timeout of at least a millisecond, because the operating system takes zero for "no timeout".
+/// Returns a timeout of at least a millisecond, because the operating system takes zero for "no
+/// timeout".
 fn at_least_a_moment(timeout: Duration) -> Duration {
     timeout.max(Duration::from_millis(1))
 }
@@ -157,7 +160,8 @@ pub fn is_timeout(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut)
 }
 
-/// Some bytes have come, but not yet enough for a record of TLS: a sign of life, though nothing to read.
+/// The error of a read for which only a part of a TLS record has come. It's a sign of life, but
+/// there's nothing to return.
 #[derive(Debug)]
 pub(crate) struct PartOfRecord;
 

@@ -27,8 +27,8 @@ fn extensions(lines: &[&str]) -> Head {
 /// Bytes: `server_max_window_bits=7`, `=16`, `=08`, `=`, none, twice
 /// Holds: a client fails the handshake; a server declines the offer, or answers 400 if it isn't a list
 /// Twin: src/handshake/deflate_params.rs
-/// was `_ => None,\n    }\n}\n\n/// The largest`
-/// now `_ => value.parse().ok(),\n    }\n}\n\n/// The largest`
+/// was `b'0'..=b'5'] => value.parse().ok(),\n        _ => None,`
+/// now `b'0'..=b'5'] => value.parse().ok(),\n        _ => value.parse().ok(),`
 #[test]
 fn cve_2026_2229_what_if_window_bits_are_no_bits_of_a_window() {
     let settings = DeflateConfig::default();

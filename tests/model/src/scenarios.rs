@@ -274,7 +274,7 @@ pub fn the_server_stops() {
             let Some(permit) = registry.permit(id, 3) else { return };
             let (wire, limits) = (Arc::default(), Limits::default());
             let write_half = write_half(id, &wire, &limits);
-            let owner = permit.open(&write_half);
+            let owner = permit.register_open(&write_half);
             let peer = peer(&wire, |wire| {
                 wire.wait_for_close();
                 wire.close_and_end();
@@ -403,7 +403,7 @@ pub fn the_server_stops_while_a_handler_answers() {
     let (wire, limits) = (Arc::<Wire>::default(), Limits::default());
     let permit = registry.permit(1, 1).expect("there is room");
     let write_half = write_half(1, &wire, &limits);
-    let owner = permit.open(&write_half);
+    let owner = permit.register_open(&write_half);
     let mut ws = websocket(write_half, &limits, Some(owner));
     let outbox = ws.outbox(1).expect("there is a thread");
     wire.say(0x81, b"q");
