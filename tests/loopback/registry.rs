@@ -412,7 +412,9 @@ fn no_lock_of_the_server_is_held_while_it_shuts_a_stream_of_its_caller_down() {
     let handle = server.handle();
     let (tell, told) = channel();
     let (tell, asked) = (Mutex::new(tell), handle.clone());
-    let ask = Box::new(move || drop(tell.lock().unwrap().send(asked.counters().open)));
+    let ask = Box::new(move || {
+        let _ = tell.lock().unwrap().send(asked.counters().open);
+    });
     let mut peer = Peer::new(TcpStream::connect(listener.local_addr().unwrap()).unwrap());
     peer.write(request(&[]));
     let ws = server.accept(Curious { stream: listener.accept().unwrap().0, ask }).unwrap();
