@@ -44,8 +44,8 @@ pub type Result<T> = std::result::Result<T, Error>;
 /// | `Other` | the handler's own code | the handler's | as the handler's error says |
 ///
 /// One `match` tells a program what has happened to its connection. A server that goes away is no error: it closes,
-/// and [`closed_with`](crate::WebSocket::closed_with) has its code. An `Io` of the kind `TimedOut` is a server
-/// that could not be reached in time.
+/// and [`closed_with`](crate::WebSocket::closed_with) has its code. A server that doesn't answer within
+/// [`Limits::connect`](crate::Limits::connect) is a `PeerTimeout`, whether the client was dialling or in a handshake.
 ///
 /// ```
 /// use ws101::{CloseCode, Error, WebSocket};
@@ -101,7 +101,7 @@ pub enum Error {
     /// The connection ended without a Close frame, or at a client before the server had answered
     /// its handshake.
     ConnectionLost(io::Error),
-    /// The peer did not answer the handshake, a keepalive ping, or the Close frame in time.
+    /// The peer did not answer when it was dialled, nor the handshake, a keepalive ping, or the Close frame in time.
     PeerTimeout,
     /// The peer did not answer our Close in time, and its system had not taken our last bytes. The
     /// number says how many.

@@ -43,7 +43,7 @@ use crate::http::request::Request;
 use crate::transport::deadline::{Deadline, read_before, write_before};
 use crate::transport::head_reader::{NoHead, read_head};
 use crate::transport::min_write_rate::per_call_timeout;
-use crate::transport::stream::{Stream, WrapStream};
+use crate::transport::stream::{Stream, WrapStream, is_timeout};
 use crate::transport::tap::Tap;
 use crate::transport::tap_printer::Explainer;
 use crate::transport::tls::{ClientConfig, Trust, late_alert};
@@ -256,7 +256,7 @@ impl Client {
         let (inflater, deflater) = deflate::halves(Role::Client, agreed, limits.max_message);
         let encoder = Encoder::new(Some(Box::new(move || random.four()))).deflating(deflater);
         let id = NEXT_ID.fetch_add(1, Relaxed);
-        stream.set_write_timeout(per_call_timeout(limits.write))?;
+        stream.set_write_timeout(per_call_timeout(limits.write)).map_err(in_handshake)?;
         let write_half = WriteHalf::new(id, stream, encoder, limits, Traffic::default());
         log::info!("{id} connected to {}", quote(self.url_without_query()));
         let request = Box::new(Request::parse(&request)?);
@@ -285,15 +285,22 @@ fn dial(host: &str, port: u16, deadline: Deadline) -> Result<TcpStream> {
 /// Tries the addresses of a name one after the other until one accepts. The remaining time is
 /// shared out among those not tried yet.
 fn dial_first(mut addresses: VecDeque<SocketAddr>, deadline: Deadline) -> Result<TcpStream> {
-    let mut last = io::Error::new(ErrorKind::NotFound, "the name has no address");
+    let mut last = Error::Io(io::Error::new(ErrorKind::NotFound, "the name has no address"));
     while let Some(address) = addresses.pop_front() {
-        let share = deadline.remaining()? / (1 + addresses.len() as u32);
-        match TcpStream::connect_timeout(&address, share) {
+        let rest = deadline.remaining().map_err(|_| Error::PeerTimeout)?;
+        match TcpStream::connect_timeout(&address, rest / (1 + addresses.len() as u32)) {
             Ok(stream) => return Ok(stream),
-            Err(error) => last = io::Error::new(error.kind(), format!("{address}: {error}")),
+            // The same as for a server that accepts, and then is silent in the handshake.
+            Err(error) if is_timeout(&error) => {
+                log::info!("{address} doesn't answer in time: {error}");
+                last = Error::PeerTimeout;
+            }
+            Err(error) => {
+                last = Error::Io(io::Error::new(error.kind(), format!("{address}: {error}")));
+            }
         }
     }
-    Err(Error::Io(last))
+    Err(last)
 }
 
 /// Reads the head of the answer. An interim answer only says that the final one will come (RFC 9110
@@ -354,7 +361,7 @@ fn read_body(
 
 /// The error of a stream that failed before the handshake was complete.
 fn in_handshake(error: io::Error) -> Error {
-    match crate::transport::stream::is_timeout(&error) {
+    match is_timeout(&error) {
         true => Error::PeerTimeout,
         false => late_alert(&error).unwrap_or_else(|| InHandshake::mark(error)),
     }
@@ -386,6 +393,20 @@ mod tests {
         let stream = dial_first(addresses, Deadline::after(Duration::from_secs(4))).unwrap();
         assert_eq!(stream.peer_addr().unwrap(), good.local_addr().unwrap());
         assert!(start.elapsed() > Duration::from_millis(1_900), "{:?}", start.elapsed());
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")] // Elsewhere a full queue may refuse.
+    fn an_address_that_does_not_answer_in_time_is_a_peer_timeout_as_a_silent_handshake_is() {
+        let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = silent.local_addr().unwrap();
+        let moment = Duration::from_millis(100);
+        let _full: Vec<_> =
+            std::iter::from_fn(|| TcpStream::connect_timeout(&address, moment).ok()).collect();
+        let dialled = dial_first([address].into(), Deadline::after(moment));
+        assert!(matches!(dialled, Err(Error::PeerTimeout)), "{dialled:?}");
+        let dialled = dial_first([address].into(), Deadline::after(Duration::ZERO));
+        assert!(matches!(dialled, Err(Error::PeerTimeout)), "{dialled:?}");
     }
 
     #[test]

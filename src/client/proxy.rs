@@ -30,7 +30,7 @@ use crate::http::head::Head;
 use crate::http::token::percent_decoded;
 use crate::transport::deadline::{Deadline, write_before};
 use crate::transport::head_reader::{NoHead, read_head};
-use crate::transport::stream::Stream;
+use crate::transport::stream::{Stream, is_timeout};
 
 /// Which proxy a client uses.
 #[derive(Clone, Debug, Default)]
@@ -154,7 +154,11 @@ impl Proxy {
             request += &format!("Proxy-Authorization: {authorization}\r\n");
         }
         request += "\r\n";
-        write_before(deadline, stream, request.as_bytes()).map_err(Error::ConnectionLost)?;
+        let late_or_lost = |error| match is_timeout(&error) {
+            true => Error::PeerTimeout,
+            false => Error::ConnectionLost(error),
+        };
+        write_before(deadline, stream, request.as_bytes()).map_err(late_or_lost)?;
         let mut buffer = Buffer::default();
         let length =
             read_head(stream, &mut buffer, head_size, deadline).map_err(|why| match why {
@@ -163,7 +167,7 @@ impl Proxy {
                 }
                 NoHead::Late => Error::PeerTimeout,
                 NoHead::Ended => Error::ConnectionLost(std::io::ErrorKind::UnexpectedEof.into()),
-                NoHead::Broken(error) => Error::ConnectionLost(error),
+                NoHead::Broken(error) => late_or_lost(error),
             })?;
         let head = Head::parse_answer(&buffer.unread()[..length]).map_err(|refusal| {
             HandshakeError::by_proxy(None, &self.host, &refusal.diagnostic().seen)

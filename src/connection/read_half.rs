@@ -174,7 +174,7 @@ impl ReadHalf {
                     self.remember_failure(ponged);
                 }
                 Ok(Some(Event::Pong(payload))) => self.keepalive.note_pong(&payload),
-                Ok(Some(Event::Close(close))) => self.closed(close),
+                Ok(Some(Event::Close(close))) => self.closed(close, until),
                 Ok(None) => {
                     let waited = self.wait(until);
                     self.end_on_error(waited)?;
@@ -206,10 +206,11 @@ impl ReadHalf {
     }
 
     /// §5.5.1: answers the peer's Close with its own code.
-    fn closed(&mut self, close: Close) {
+    fn closed(&mut self, close: Close, until: Option<Deadline>) {
         log::debug!("{} the peer closes with {close}", self.write_half.id);
         self.over = true;
         self.write_half.answer_close(close.clone());
+        self.write_half.end_after_server(until);
         self.closed_with = Some(close);
     }
 
@@ -229,7 +230,9 @@ impl ReadHalf {
             // Setting a timeout is a system call. So this sets it only when it changes.
             let timeout = self.next_read_timeout(until)?;
             if self.timeout != Some(timeout) {
-                self.write_half.stream.set_read_timeout(timeout)?;
+                // (Fails on macOS once the stream is shut in both directions.)
+                let set = self.write_half.stream.set_read_timeout(timeout);
+                set.map_err(|error| self.lost(error))?;
                 self.timeout = Some(timeout);
             }
             match self.write_half.stream.read(self.decoder.space()) {

@@ -43,6 +43,9 @@ const FULL_BATCH: usize = 256 * 1024;
 /// How long a server that stops waits for one peer to take its Close. Thousands of peers may have
 /// full buffers.
 const BULK_CLOSE_TIMEOUT: Duration = Duration::from_millis(10);
+/// How long we read on after both have closed. Bytes that a peer has wrongly sent after its Close, left unread,
+/// would turn our end into a reset. (A linger is renewed while the peer's system has yet to take our bytes.)
+const LAST_LOOK: Duration = Duration::from_millis(10);
 /// How often a thread that waits for other threads checks whether they still make progress.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 
@@ -191,6 +194,16 @@ impl WriteHalf {
         // The peer has closed, so the connection ends cleanly even if our answer can't be sent.
         let _ = self.close(Ask::when_drained(close, self.close_within));
         self.end_when_both_have_closed();
+    }
+
+    /// §7.1.1: the server ends the stream first. A client whose Close is out waits a moment for that, and then
+    /// ends its own direction: an application that keeps its `WebSocket` doesn't keep the server waiting.
+    pub(crate) fn end_after_server(&self, until: Option<Deadline>) {
+        if self.role == Role::Client && matches!(self.ending.state(), State::Sent(_)) {
+            let until = until.unwrap_or_else(|| Deadline::after(self.close_within));
+            await_peer_eof(until, &*self.stream);
+            let _ = self.stream.shutdown(Shutdown::Write);
+        }
     }
 
     /// Fails the connection: sends a Close that says which rule the peer broke, then ends our
@@ -434,10 +447,13 @@ impl WriteHalf {
         let _ = self.close(Ask::when_drained(close, self.close_within));
         match self.wait_until_close_is_out() {
             State::Sent(_) => {
-                let linger = self.linger(Deadline::after(self.close_within));
-                if self.role == Role::Client && self.ending.peer_side() == PeerSide::Closed {
-                    await_peer_eof(linger.deadline(), &*self.stream);
+                let has_closed = self.ending.peer_side() == PeerSide::Closed;
+                if has_closed && self.role == Role::Client {
+                    await_peer_eof(Deadline::after(self.close_within), &*self.stream);
                 }
+                // A peer that has closed says no more, and whether it ends its stream doesn't matter.
+                let patience = if has_closed { LAST_LOOK } else { self.close_within };
+                let linger = self.linger(Deadline::after(patience));
                 if !lingering_close(linger, &*self.stream) {
                     unanswered = Some(self.unanswered());
                 }

@@ -8,6 +8,7 @@
 
 use std::cell::Cell;
 use std::collections::VecDeque;
+use std::mem;
 use std::net::Shutdown;
 use std::sync::{Arc, Mutex};
 
@@ -43,7 +44,9 @@ impl PendingList {
 
     /// Evicts all for a server that stops. Answers that are being written still go out.
     pub(super) fn evict_all(&self) {
-        for pending in lock(&self.0).drain(..) {
+        // (Here as in `enter`, no lock is held while a stream is shut down: it may be the application's own.)
+        let evicted = mem::take(&mut *lock(&self.0));
+        for pending in evicted {
             let _ = pending.stream.shutdown(Shutdown::Read);
         }
     }
@@ -68,6 +71,7 @@ impl PendingGuard {
         if pending.len() > self.max_waiting
             && let Some(oldest) = pending.pop_front()
         {
+            drop(pending);
             log::debug!("{} is evicted: too many pending connections", oldest.id);
             let _ = oldest.stream.shutdown(oldest.evict_by);
         }

@@ -2,8 +2,9 @@
 //!
 //! Rules of this file:
 //! - The accepting thread never waits for a client's handshake, which runs in the connection's
-//!   thread. The accepting thread itself answers only when there's no thread or descriptor for a
-//!   connection, or when the server is stopping, and then within a short timeout.
+//!   thread, nor for a client that gets no thread: see [`refusals`](super::refusals). It answers a client
+//!   itself only when no other could be accepted meanwhile: when there's no descriptor for one, or when the
+//!   server is stopping. Then it has a short timeout.
 //! - No failure of one connection ends another, or the listener: neither a lack of descriptors or
 //!   threads, nor a handler that fails or panics.
 
@@ -18,10 +19,11 @@ use std::time::Duration;
 
 use super::admission::Admission;
 use super::handle::Handle;
+use super::refusals::{Refusals, turn_away};
 use super::registry::{Registry, Reserve};
 use super::running::RunningServer;
 use super::thread_pool::ThreadPool;
-use super::upgrade::{ABOUT_TO_STOP, Options, answer, no_room, upgrade};
+use super::upgrade::{ABOUT_TO_STOP, Options, upgrade};
 use crate::connection::limits::Limits;
 use crate::connection::websocket::WebSocket;
 use crate::diagnostic::misuse::Misuse;
@@ -34,7 +36,7 @@ use crate::http::authority::Hosts;
 use crate::http::refusal::Refusal;
 use crate::http::request::Request;
 use crate::http::response::Response;
-use crate::transport::deadline::{Deadline, read_before};
+use crate::transport::deadline::Deadline;
 use crate::transport::listener::Listener;
 use crate::transport::stream::{Stream, WrapStream};
 use crate::transport::tap::Tap;
@@ -244,6 +246,7 @@ impl Server {
         registry.note_serving();
         log::info!("listening on {:?}", listener.door()?);
         let threads = ThreadPool::new(options.limits.stack);
+        let refusals = Refusals::new(registry.clone())?;
         let shared = Arc::new(Shared { options, registry, handler: Box::new(handler) });
         // When the process runs out of descriptors, this one is freed. The server accepts the next
         // client with it, and answers with a 503.
@@ -258,7 +261,7 @@ impl Server {
                 Ok(stream) => {
                     reserve = reserve.or_else(Reserve::new);
                     match reserve {
-                        Some(_) => give_thread(stream, &threads, &shared),
+                        Some(_) => give_thread(stream, &threads, &refusals, &shared),
                         None => turn_away(&*stream, "no descriptor is left", &shared.registry),
                     }
                 }
@@ -266,7 +269,7 @@ impl Server {
                 Err(error) => {
                     log::warn!("accept: {error}");
                     if reserve.take().is_none() {
-                        thread::sleep(TURN_AWAY_TIMEOUT);
+                        thread::sleep(REST);
                     }
                 }
             }
@@ -291,14 +294,19 @@ struct Shared {
 
 type Handler = dyn Fn(WebSocket) -> Result<()> + Send + Sync;
 
-/// Gives a connection a thread of its own. If there's none, answers with a 503.
-fn give_thread(stream: Arc<dyn Stream>, threads: &ThreadPool, shared: &Arc<Shared>) {
+/// Gives a connection a thread of its own. If there's none, the client gets a 503.
+fn give_thread(
+    stream: Arc<dyn Stream>,
+    threads: &ThreadPool,
+    refusals: &Refusals,
+    shared: &Arc<Shared>,
+) {
     let id = shared.registry.next_id();
     let (thread_stream, thread_shared) = (stream.clone(), shared.clone());
     let job = move || serve_one(id, thread_stream, &thread_shared);
     if let Err(error) = threads.give(Box::new(job)) {
         log::warn!("{id} gets no thread: {error}");
-        turn_away(&*stream, "no thread is left", &shared.registry);
+        refusals.give(stream);
     }
 }
 
@@ -348,21 +356,6 @@ fn run(handler: &Handler, ws: WebSocket) {
     }
 }
 
-/// Answers a client with a 503, because there's no room. This runs in the accepting thread, which
-/// accepts no other client meanwhile, so it has a short timeout.
-fn turn_away(stream: &dyn Stream, seen: &'static str, registry: &Registry) {
-    // Reads what has arrived of the request: closing a socket with unread bytes sends a reset,
-    // which would destroy the answer.
-    let read = read_before(Deadline::after(TURN_AWAY_TIMEOUT), stream, &mut [0; 4096]);
-    // A client that sent nothing and has closed gets no answer. The connection that wakes `accept`
-    // does so.
-    if !matches!(read, Ok(0)) {
-        registry.totals.refused(503);
-        let limits = Limits { close: TURN_AWAY_TIMEOUT, ..Limits::default() };
-        answer(stream, &no_room(seen).response(), &limits);
-    }
-}
-
 /// Answers the clients still in the listen queue with a 503, because the server is stopping; for
 /// one second at most.
 fn turn_all_away(
@@ -387,6 +380,5 @@ fn is_of_one_client(error: &io::Error) -> bool {
     )
 }
 
-/// How long the accepting thread takes at most to turn a client away, and how long it pauses when
-/// the process has no descriptor at all.
-const TURN_AWAY_TIMEOUT: Duration = Duration::from_millis(50);
+/// How long the accepting thread rests when it has no descriptor at all.
+const REST: Duration = Duration::from_millis(50);

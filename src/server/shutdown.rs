@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use super::registry::{Grace, PermitStage, Phase, Registry};
 use crate::connection::ending::{Ask, Urgency};
+use crate::connection::write_half::WriteHalf;
 use crate::frames::close::Close;
 use crate::transport::deadline::Deadline;
 use crate::transport::listener::Door;
@@ -80,19 +81,24 @@ impl Registry {
         // 4. The grace is over: abort those that are left.
         if !are_closed {
             self.close_all(Urgency::Now);
-            let open = lock(&self.open);
-            if !open.is_empty() {
-                log::info!("{} connections did not close in time and are aborted", open.len());
+            let count = lock(&self.open).len();
+            if count > 0 {
+                log::info!("{count} connections did not close in time and are aborted");
             }
-            open.values().filter_map(PermitStage::write_half).for_each(|half| half.abort());
+            self.open_halves().iter().for_each(|half| half.abort());
         }
     }
 
-    /// Asks for our Close on every open connection. Each may take 10 ms, and thousands of peers with full
-    /// buffers would add up to minutes. So once the grace is over, this takes half a second at most.
+    /// The open connections' write halves. (A copy: a stream may be the application's own, so no lock is held
+    /// while it is written or shut down.)
+    fn open_halves(&self) -> Vec<Arc<WriteHalf>> {
+        lock(&self.open).values().filter_map(PermitStage::write_half).cloned().collect()
+    }
+
+    /// Sends our Close on every open connection on which it's due. Each takes about 10 ms at most; thousands
+    /// of peers with full buffers must not add up to minutes.
     fn close_all(&self, urgency: Urgency) {
-        let halves: Vec<_> =
-            lock(&self.open).values().filter_map(PermitStage::write_half).cloned().collect();
+        let halves = self.open_halves();
         let bulk = Deadline::after(Duration::from_millis(500));
         for write_half in halves {
             let Grace { close_by, close, .. } = self.grace();

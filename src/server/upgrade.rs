@@ -215,17 +215,20 @@ impl Asker<'_> {
     /// Answers a request that asks for no WebSocket, with the application's page or a refusal.
     #[inline(never)]
     fn serve_page(&self, request: &Request, options: &Options) -> Error {
+        // RFC 9110 §9.3.6: a 200 to CONNECT would open a tunnel.
+        let http = options.http.as_deref().filter(|_| request.method() != "CONNECT");
+        let Some(http) = http else {
+            return self.refuse(no_page(request, &options.rules, false));
+        };
         // While its page is made, the connection counts among the pages and not among the pending.
         let Some(permit) = self.registry.pages.permit(self.limits.max_waiting) else {
             return self.refuse(no_room("too many pages are being made"));
         };
         self.pending.suspend_for_page();
-        // RFC 9110 §9.3.6: a 200 to CONNECT would open a tunnel.
-        let http = options.http.as_deref().filter(|_| request.method() != "CONNECT");
-        let page = self.run_own_code(|| http.and_then(|http| http(request)));
+        let page = self.run_own_code(|| http(request));
         drop(permit);
         let Some(page) = page else {
-            return self.refuse(no_page(request, &options.rules, http.is_some()));
+            return self.refuse(no_page(request, &options.rules, true));
         };
         log::debug!("{} gets a plain HTTP answer", self.id);
         self.pending.keep_pending_for_answer();

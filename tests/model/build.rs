@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::{env, fs, io};
 
 /// What holds the rules up: a name, its file, the code, and what stands there without it.
-const GUARDS: [(&str, &str, &str, &str); 10] = [
+const GUARDS: [(&str, &str, &str, &str); 14] = [
     (
         "settling after a write",
         "connection/write_half.rs",
@@ -68,6 +68,30 @@ const GUARDS: [(&str, &str, &str, &str); 10] = [
         "connection/write_half.rs",
         "if !waits_for_message && self.outboxes.are_sent() {",
         "if self.outboxes.are_sent() {",
+    ),
+    (
+        "closing the queues before looking into them",
+        "connection/write_half.rs",
+        "        // sent, stays so.\n        self.outboxes.close();\n",
+        "",
+    ),
+    (
+        "looking whether our Close is due when a message has ended",
+        "connection/message_stream.rs",
+        "        self.write_half.message.close();\n        let _ = self.write_half.advance_close();",
+        "        self.write_half.message.close();",
+    ),
+    (
+        "waking who waits for our Close",
+        "connection/ending.rs",
+        "        if self.waiting.load(SeqCst) > 0 {\n            self.changed.notify_all();\n        }\n",
+        "",
+    ),
+    (
+        "telling who came while the server stops",
+        "server/registry.rs",
+        "            write_half.close_without_waiting(Ask::of_stopping_server(close, Urgency::WhenIdle));\n",
+        "",
     ),
 ];
 
