@@ -33,6 +33,7 @@ pub struct Request {
     path: String,
     query: Option<String>,
     peer: Option<SocketAddr>,
+    certificates: Vec<Vec<u8>>,
 }
 
 impl Request {
@@ -68,18 +69,27 @@ impl Request {
         };
         let path = if path.is_empty() { "/" } else { path }.to_owned();
         let (method, authority) = (method.to_owned(), authority.map(str::to_owned));
-        Ok(Request { method, authority, path, query, head, peer: None })
+        let (peer, certificates) = (None, Vec::new());
+        Ok(Request { method, authority, path, query, head, peer, certificates })
     }
 
-    /// Notes the address that the request came from.
-    pub(crate) fn set_peer(&mut self, peer: Option<SocketAddr>) {
+    /// Notes the address that the request came from, and the certificates that the peer has shown.
+    pub(crate) fn set_peer(&mut self, peer: Option<SocketAddr>, certificates: Vec<Vec<u8>>) {
         self.peer = peer;
+        self.certificates = certificates;
     }
 
     /// At a server: the address that the request came from, if its stream has one. Behind a proxy it is
     /// the proxy's.
     pub fn peer(&self) -> Option<SocketAddr> {
         self.peer
+    }
+
+    /// At a server that asks its clients for certificates (`Tls::from_config` shows how): those that this
+    /// client has shown, each as DER. Its own comes first, and the TLS handshake has proved that the client
+    /// has its key. Empty if the server doesn't ask, or lets in clients without one.
+    pub fn peer_certificates(&self) -> &[Vec<u8>] {
+        &self.certificates
     }
 
     /// The method. A WebSocket needs `GET`.

@@ -29,6 +29,10 @@ pub trait Stream: Send + Sync + 'static {
     fn peer(&self) -> Option<SocketAddr> {
         None
     }
+    /// The certificates that the other end has proved to be its own, as DER: for a stream that speaks TLS.
+    fn peer_certificates(&self) -> Vec<Vec<u8>> {
+        Vec::new()
+    }
     /// How many of the bytes that were written the peer's system has not taken yet, where that is known.
     fn unsent(&self) -> Option<u64> {
         None
@@ -115,6 +119,10 @@ impl<S: Stream + ?Sized> Stream for Arc<S> {
 
     fn peer(&self) -> Option<SocketAddr> {
         (**self).peer()
+    }
+
+    fn peer_certificates(&self) -> Vec<Vec<u8>> {
+        (**self).peer_certificates()
     }
 
     fn unsent(&self) -> Option<u64> {

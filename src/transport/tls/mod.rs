@@ -97,7 +97,8 @@ impl Tls {
     /// use ws101::{Server, Tls};
     /// # let (roots, chain, key): (_, _, ws101::rustls::pki_types::PrivateKeyDer) = todo!();
     ///
-    /// // Only clients with a certificate that leads up to one of these roots may connect.
+    /// // Only clients with a certificate that leads up to one of these roots may connect. Then `admit` and
+    /// // the handler find it in `Request::peer_certificates`.
     /// let clients = WebPkiClientVerifier::builder(Arc::new(roots)).build().map_err(ws101::Error::other)?;
     /// let config = ServerConfig::builder().with_client_cert_verifier(clients);
     /// let config = config.with_single_cert(chain, key).map_err(ws101::Error::other)?;
