@@ -34,10 +34,8 @@ fn main() -> Result<()> {
     });
 
     let handle = server.handle();
-    ctrlc::set_handler(move || {
-        let _ = handle.drain_with(GRACE, CloseCode::SERVICE_RESTART, "restarting");
-    })
-    .map_err(Error::other)?;
+    let drain = move || handle.drain_with(GRACE, CloseCode::SERVICE_RESTART, "restarting");
+    ctrlc::set_handler(move || drain().expect("a code that may be sent")).map_err(Error::other)?;
 
     match server.local_addr() {
         Ok(address) => println!("listening on ws://{address}"),
