@@ -25,6 +25,7 @@
 //!   an open connection and not as a pending one.
 
 use std::io;
+use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -94,16 +95,15 @@ pub(crate) fn upgrade(
     let pending = registry.register(id, stream.clone(), limits.max_waiting);
     let deadline = Deadline::after(limits.head);
     let peer = stream.peer();
-    let mut asker = Asker { id, stream, pending, limits, registry, wants_body: true };
+    let mut asker = Asker { id, peer, stream, pending, limits, registry, wants_body: true };
     // 2. TLS, if this server speaks it; then the application's own stream, if it has one.
     asker.stream = asker.start_tls(options.tls.as_ref(), deadline)?;
     let certificates = asker.stream.peer_certificates();
     asker.stream = asker.run_own_code(|| options.wrap_stream.wrap(asker.stream.clone()));
     // 3. The head.
     let mut buffer = Buffer::default();
-    let request = asker.run_own_code(|| asker.read_request(&mut buffer, deadline));
-    let mut request = asker.unless_refused(request)?;
-    request.set_peer(peer, certificates);
+    let request = asker.run_own_code(|| asker.read_request(&mut buffer, deadline, certificates));
+    let request = asker.unless_refused(request)?;
     // RFC 9110 §9.3.2: a response to HEAD has no body.
     asker.wants_body = request.method() != "HEAD";
     // 4. The decision: what the RFCs and the server's rules say of this request.
@@ -131,6 +131,8 @@ pub(crate) fn upgrade(
 /// The client that asks for a WebSocket, and the means to answer it.
 struct Asker<'a> {
     id: u64,
+    /// The address of its end of the stream, if that has one.
+    peer: Option<SocketAddr>,
     /// The accepted stream; after step 2 what TLS and the application have made of it.
     stream: Arc<dyn Stream>,
     pending: PendingGuard,
@@ -162,10 +164,12 @@ impl Asker<'_> {
         &self,
         buffer: &mut Buffer,
         deadline: Deadline,
+        certificates: Vec<Vec<u8>>,
     ) -> std::result::Result<Box<Request>, Refusal> {
         let length = read_head(&*self.stream, buffer, self.limits.head_size(), deadline)
             .map_err(|why| no_head(why, self.registry.is_stopping(), self.pending.was_evicted()))?;
-        let request = Box::new(Request::parse(&buffer.unread()[..length])?);
+        let mut request = Box::new(Request::parse(&buffer.unread()[..length])?);
+        request.set_peer(self.peer, certificates);
         buffer.consume(length);
         Ok(request)
     }
