@@ -1,5 +1,5 @@
 //! Chat rooms with access control. The server checks the page's `Origin`, the room (the path), the
-//! visitor (a cookie for pages, a token for programs), and chooses a subprotocol.
+//! visitor (by a secret), and chooses a subprotocol.
 //!
 //! run: cargo run --example 08_rooms [ADDRESS] [--origin ORIGIN]...
 //! then: open http://127.0.0.1:9001
@@ -10,6 +10,18 @@
 //!
 //! A refusal shows which check failed: 403 the origin, 404 the path, 401 the visitor, in this order.
 //! The server prints which visitors come, leave and are refused.
+//!
+//! A program sends its secret in `Authorization`. A page can't set a header on a WebSocket, and a secret in
+//! the URL ends up in the logs of each server and proxy on the way. A page has three ways, and this server
+//! takes each:
+//!
+//! - **A cookie.** No script can read it (`HttpOnly`). But the browser sends it along with the requests of
+//!   other sites' pages, too: so check the origin, and set `SameSite`.
+//! - **The list of subprotocols**, here as `rooms.token.SECRET`. Each script of the page can read the secret,
+//!   and so can a proxy that logs heads: let it expire soon. The server must choose another name of the list.
+//! - **The first message.** It stands in no head, though each script of the page can still read the secret.
+//!   But every stranger gets a connection and its thread until the message comes: bound that time. Only the
+//!   workshop does it here.
 
 #[path = "shared/help.rs"]
 mod help;
@@ -17,18 +29,25 @@ mod help;
 use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use ws101::explain::json::{object, string};
 use ws101::{
-    Limits, Message, Outbox, PreparedMessage, Refusal, Request, Response, Result, Server, WebSocket,
+    Admission, Error, Limits, Message, Outbox, PreparedMessage, Refusal, Request, Response, Result,
+    Server, WebSocket,
 };
 
-const ROOMS: [&str; 3] = ["/tea", "/garden", "/workshop"];
+const ROOMS: [&str; 3] = ["/tea", "/garden", WORKSHOP];
+/// The room whose visitors may send their secret as the first message, and how long they may take.
+const WORKSHOP: &str = "/workshop";
+const FIRST_MESSAGE: Duration = Duration::from_secs(5);
 /// The subprotocol that sends `{"who":..,"says":..}`.
 const JSON: &str = "rooms.json";
 /// The subprotocol that sends `who: says`. A client that offers neither gets this one.
 const TEXT: &str = "rooms.text";
 const COOKIE: &str = "visitor";
+/// What a page puts before its secret in the list of subprotocols. It's none of ours, so it's never chosen.
+const TOKEN: &str = "rooms.token.";
 /// How many visitors are known at a time. Without a limit, handing out cookies would fill the memory; and a server
 /// that handed out no more would let nobody in once a stranger had asked for all of them. So it forgets the oldest.
 const MOST_KNOWN: usize = 1000;
@@ -47,11 +66,11 @@ fn main() -> Result<()> {
         }
     }
     let rooms = Arc::new(Rooms::default());
-    let (for_authorize, for_pages) = (rooms.clone(), rooms.clone());
+    let (for_admit, for_pages) = (rooms.clone(), rooms.clone());
     let mut server = Server::bind(address)?
         .paths(ROOMS)
         .subprotocols([JSON, TEXT])
-        .authorize(move |request| authorize(request, &for_authorize))
+        .admit(move |request| admit(request, &for_admit))
         .http(move |request| page(request, &for_pages))
         .limits(Limits { max_message: 4096, ..Limits::default() });
     // A browser sends our cookie along with the request of any page. So the server checks the origin
@@ -76,6 +95,13 @@ struct Rooms {
     visitors: Mutex<VecDeque<String>>,
     /// By the id of the connection.
     members: Mutex<HashMap<u64, Member>>,
+}
+
+/// Who a visitor is, and what proves it.
+#[derive(Clone)]
+struct Visitor {
+    name: String,
+    how: &'static str,
 }
 
 struct Member {
@@ -106,15 +132,22 @@ impl Rooms {
         secret
     }
 
-    /// The visitor's name, and whether a cookie or a token proves it.
-    fn who(&self, request: &Request) -> Option<(String, &'static str)> {
-        let token = request.header("Authorization").and_then(|v| v.strip_prefix("Bearer "));
-        let (secret, how) = match (token, request.cookie(COOKIE)) {
-            (Some(token), _) => (token, "token"),
-            (None, Some(cookie)) => (cookie, "cookie"),
-            (None, None) => return None,
+    /// The visitor whose secret stands in this request.
+    fn who(&self, request: &Request) -> Option<Visitor> {
+        let header = request.header("Authorization").and_then(|v| v.strip_prefix("Bearer "));
+        let offered = request.head().list("Sec-WebSocket-Protocol");
+        let listed = || offered.iter().find_map(|name| name.strip_prefix(TOKEN));
+        let (secret, how) = match (header, listed(), request.cookie(COOKIE)) {
+            (Some(secret), ..) => (secret, "token"),
+            (None, Some(secret), _) => (secret, "token in the list of subprotocols"),
+            (None, None, Some(secret)) => (secret, "cookie"),
+            (None, None, None) => return None,
         };
-        Some((self.known.lock().unwrap().get(secret)?.clone(), how))
+        self.known_by(secret, how)
+    }
+
+    fn known_by(&self, secret: &str, how: &'static str) -> Option<Visitor> {
+        Some(Visitor { name: self.known.lock().unwrap().get(secret)?.clone(), how })
     }
 
     /// Sends something to all members of a room, to each in its subprotocol.
@@ -131,10 +164,11 @@ impl Rooms {
     }
 }
 
-/// The last check, after origin and path: is this visitor known?
-fn authorize(request: &Request, rooms: &Rooms) -> std::result::Result<(), Refusal> {
+/// The last check, after origin and path: is this visitor known? The handler learns who it is.
+fn admit(request: &Request, rooms: &Rooms) -> std::result::Result<Admission, Refusal> {
     match rooms.who(request) {
-        Some(_) => Ok(()),
+        Some(visitor) => Ok(Admission::of(visitor)),
+        None if request.path() == WORKSHOP => Ok(Admission::new()),
         None => {
             println!("an unknown visitor is refused at {}", request.path());
             let how = "This room is for known visitors. Send the cookie that the page sets, or \
@@ -146,7 +180,13 @@ fn authorize(request: &Request, rooms: &Rooms) -> std::result::Result<(), Refusa
 
 fn visit(mut ws: WebSocket, rooms: &Rooms) -> Result<()> {
     let room = ws.request().path().to_owned();
-    let Some((name, how)) = rooms.who(ws.request()) else { return ws.close(1008, "unknown") };
+    let visitor = match ws.identity::<Visitor>() {
+        Some(visitor) => Some(visitor.clone()),
+        None => ask(&mut ws, rooms)?,
+    };
+    let Some(Visitor { name, how }) = visitor else {
+        return ws.close(1008, "the first message must be your secret");
+    };
     let speaks = ws.subprotocol().unwrap_or(TEXT).to_owned();
     println!("{name} enters {room} with a {how}, and speaks {speaks}");
     let member =
@@ -158,6 +198,17 @@ fn visit(mut ws: WebSocket, rooms: &Rooms) -> Result<()> {
     rooms.tell(&room, &name, "goodbye");
     println!("{name} leaves {room}");
     ended
+}
+
+/// Waits for the secret of a visitor who has sent none with the request.
+fn ask(ws: &mut WebSocket, rooms: &Rooms) -> Result<Option<Visitor>> {
+    match ws.recv_timeout(FIRST_MESSAGE) {
+        Ok(Some(Message::Text(secret))) => {
+            Ok(rooms.known_by(&secret, "token in the first message"))
+        }
+        Ok(_) | Err(Error::TimedOut) => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 fn talk(ws: &mut WebSocket, room: &str, name: &str, rooms: &Rooms) -> Result<()> {

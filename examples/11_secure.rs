@@ -1,6 +1,6 @@
 //! An echo server over TLS (wss), with its page over https on the same port.
 //!
-//! run: cargo run --features tls --example 11_secure [ADDRESS [CERTIFICATE KEY]]
+//! run: cargo run --features tls --example 11_secure [ADDRESS [CERTIFICATE KEY [ROOTS_OF_CLIENTS]]]
 //! then: cargo run --features tls --example 05_client wss://127.0.0.1:9001 --root CERTIFICATE
 //! or: curl --cacert CERTIFICATE https://localhost:9001
 //! or: open https://localhost:9001 in a browser, and accept the certificate despite the warning
@@ -12,6 +12,10 @@
 //! beside the program, and prints the file's name. No authority vouches for it, so a client must be given
 //! it as a root. The key never leaves the process. To use a certificate of an authority, name two files:
 //! the certificate's chain, then its key. Clients then need no root.
+//!
+//! With a fourth argument the server asks each client for a certificate as well, lets in those that lead up
+//! to one of these roots, and prints which one a client has shown. No password is needed then, and none can
+//! be stolen: `curl --cert CERTIFICATE --key KEY` comes in, and a client without a certificate doesn't.
 
 #[path = "secure/certificate.rs"]
 mod certificate;
@@ -19,9 +23,14 @@ mod certificate;
 mod help;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use certificate::{VALID, self_signed};
-use ws101::{Response, Result, Server, Tls};
+use ring::digest::{SHA256, digest};
+use ws101::rustls::pki_types::pem::PemObject;
+use ws101::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use ws101::rustls::{RootCertStore, ServerConfig, server::WebPkiClientVerifier};
+use ws101::{Error, Response, Result, Server, Tls};
 
 fn main() -> Result<()> {
     help::print_if_asked(include_str!("11_secure.rs"));
@@ -32,6 +41,9 @@ fn main() -> Result<()> {
         [_, certificate, key] => {
             (Tls::from_pem_files(certificate, key)?, PathBuf::from(certificate))
         }
+        [_, certificate, key, roots] => {
+            (tls_that_asks_clients(certificate, key, roots)?, PathBuf::from(certificate))
+        }
         _ => self_signed_tls()?,
     };
     let server = Server::bind(address)?.tls(tls).http(|_| Some(Response::html(PAGE)));
@@ -41,6 +53,9 @@ fn main() -> Result<()> {
     println!("try: curl --cacert {} https://{address}", certificate.display());
     println!("or open https://{address} in a browser; Ctrl-C ends this program");
     server.serve(|mut ws| {
+        if let Some(certificate) = ws.request().peer_certificates().first() {
+            println!("a client with the certificate {}", fingerprint(certificate));
+        }
         while let Some(message) = ws.recv()? {
             ws.feed(message)?;
         }
@@ -54,6 +69,27 @@ fn self_signed_tls() -> Result<(Tls, PathBuf)> {
     let file = std::env::current_exe()?.with_extension("pem");
     std::fs::write(&file, &made.certificate)?;
     Ok((Tls::from_pem(made.certificate.as_bytes(), made.key.as_bytes())?, file))
+}
+
+/// Asks each client for a certificate that leads up to one of these roots. All three are PEM files.
+fn tls_that_asks_clients(certificate: &str, key: &str, roots: &str) -> Result<Tls> {
+    let read = |file: &str| -> Result<Vec<CertificateDer<'static>>> {
+        CertificateDer::pem_file_iter(file).and_then(Iterator::collect).map_err(Error::other)
+    };
+    let mut trusted = RootCertStore::empty();
+    read(roots)?.into_iter().try_for_each(|root| trusted.add(root)).map_err(Error::other)?;
+    let key = PrivateKeyDer::from_pem_file(key).map_err(Error::other)?;
+    let clients = WebPkiClientVerifier::builder(Arc::new(trusted)).build().map_err(Error::other)?;
+    let config = ServerConfig::builder().with_client_cert_verifier(clients);
+    let config = config.with_single_cert(read(certificate)?, key).map_err(Error::other)?;
+    Ok(Tls::from_config(Arc::new(config)))
+}
+
+/// A certificate's short name, as `openssl x509 -fingerprint -sha256` prints it. A server that knows its
+/// clients by this needs no names in their certificates.
+fn fingerprint(certificate: &[u8]) -> String {
+    let sum = digest(&SHA256, certificate);
+    sum.as_ref().iter().map(|byte| format!("{byte:02X}")).collect::<Vec<_>>().join(":")
 }
 
 /// Over https, a page may open only wss.

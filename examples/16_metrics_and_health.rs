@@ -3,34 +3,32 @@
 //!
 //! run: cargo run --example 16_metrics_and_health [ADDRESS [SECONDS]], with the longest life of a connection
 //! then: curl http://127.0.0.1:9001/metrics, and the same with /health and /ready
-//! then: press Enter to let no more clients in, and Enter again to stop; Ctrl-C ends the program at once
+//! then: press Enter to let no more clients in, and Enter again to drain and stop; Ctrl-C ends it at once
 //! expect: listening on ws://127.0.0.1:9001
-//! expect: draining: /ready says 503, new clients get a 503, open connections live on
+//! expect: about to stop: /ready says 503, new clients get a 503, open connections live on
 //! expect: stopped
 //! next: 17_through_a_proxy, for a client that may only go out through one
 //!
 //! `/health` says whether the process works: a supervisor starts one anew that doesn't answer. `/ready` says
 //! whether new clients may come here: while it's a 503, a load balancer sends them elsewhere. Before a
-//! deployment a server first says that it isn't ready. It stops once the balancer has noticed. `std` has no
-//! signals: with a crate for them, the lines that wait for Enter wait for SIGTERM.
+//! deployment a server first says that it isn't ready. Once the balancer has noticed, the server closes its
+//! connections a few at a time, and stops. `std` has no signals: `examples/service` does this on SIGTERM.
 
 #[path = "shared/help.rs"]
 mod help;
 
 use std::io::stdin;
-use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
-use ws101::{CloseCode, Counters, Error, Limits, Refusal, Response, Result, Server, WebSocket};
+use ws101::{CloseCode, Counters, Error, Limits, Response, Result, Server, WebSocket};
 
 /// A client that has been connected for so long must connect again. So a new server soon has its share.
 const LONGEST_LIFE: Duration = Duration::from_secs(3600);
 /// How many messages a client may send at once, and how many more each second.
 const BURST: f64 = 20.0;
 const PER_SECOND: f64 = 5.0;
-
-/// Set before the server stops: no new client may come in.
-static DRAINING: AtomicBool = AtomicBool::new(false);
+/// How long the last connections may take to close: until then they close in batches.
+const DRAIN: Duration = Duration::from_secs(10);
 
 fn main() -> Result<()> {
     help::print_if_asked(include_str!("16_metrics_and_health.rs"));
@@ -43,18 +41,16 @@ fn main() -> Result<()> {
     let limits = Limits::default();
     let most = limits.max_connections;
     let server = Server::bind(address)?.limits(limits);
-    let handle = server.handle();
+    let (handle, for_pages) = (server.handle(), server.handle());
     let server = server
-        .authorize(|_| match DRAINING.load(SeqCst) {
-            true => Err(Refusal::because(503, "This server is about to stop. Try another.")),
-            false => Ok(()),
-        })
         .http(move |request| {
-            let counters = handle.counters();
+            let counters = for_pages.counters();
             match request.path() {
                 "/metrics" => Some(open_metrics(&counters)),
                 "/health" => Some(Response::text("it works\n")),
-                "/ready" if DRAINING.load(SeqCst) => Some(Response::text("draining\n").status(503)),
+                "/ready" if !for_pages.is_accepting() => {
+                    Some(Response::text("about to stop\n").status(503))
+                }
                 "/ready" if counters.open >= most => Some(Response::text("full\n").status(503)),
                 "/ready" => Some(Response::text("ready\n")),
                 _ => None,
@@ -67,10 +63,12 @@ fn main() -> Result<()> {
     if stdin().read_line(&mut String::new())? == 0 {
         return server.join();
     }
-    DRAINING.store(true, SeqCst);
-    println!("draining: /ready says 503, new clients get a 503, open connections live on");
+    handle.stop_accepting();
+    println!("about to stop: /ready says 503, new clients get a 503, open connections live on");
     stdin().read_line(&mut String::new())?;
-    server.stop(Duration::from_secs(10))?;
+    // Not all in the same second: the next server would get all of them at once.
+    handle.drain_with(DRAIN, CloseCode::SERVICE_RESTART, "this server restarts")?;
+    server.join()?;
     println!("stopped");
     Ok(())
 }

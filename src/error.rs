@@ -270,7 +270,9 @@ impl From<Error> for io::Error {
         }
         let kind = match &error {
             Error::ConnectionLost(lost) => lost.kind(),
-            Error::PeerTimeout | Error::WriteTimeout | Error::TimedOut => ErrorKind::TimedOut,
+            Error::PeerTimeout | Error::BytesLost(_) | Error::WriteTimeout | Error::TimedOut => {
+                ErrorKind::TimedOut
+            }
             Error::Closed => ErrorKind::BrokenPipe,
             Error::Violation(_) => ErrorKind::InvalidData,
             Error::Misuse(_) => ErrorKind::InvalidInput,
@@ -299,6 +301,7 @@ mod tests {
             (Error::ConnectionLost(reset()), ErrorKind::ConnectionReset),
             (InHandshake::mark(reset()), ErrorKind::ConnectionReset),
             (Error::PeerTimeout, ErrorKind::TimedOut),
+            (Error::BytesLost(7), ErrorKind::TimedOut),
             (Error::WriteTimeout, ErrorKind::TimedOut),
             (Error::TimedOut, ErrorKind::TimedOut),
             (Error::other("mine"), ErrorKind::Other),

@@ -20,7 +20,8 @@
 //!
 //! | task | type or method |
 //! |---|---|
-//! | serve WebSocket | [`Server::bind`], [`Server::serve`] |
+//! | serve WebSocket | [`Server::bind`], [`Server::serve`]; in a thread of its own: [`Server::spawn`] |
+//! | serve on a socket that is given to the program, or on a Unix socket | [`Server::on`] |
 //! | connect to a server | [`connect`], or [`Client`] for headers, subprotocols, roots |
 //! | receive messages | [`WebSocket::recv`], [`WebSocket::recv_timeout`] |
 //! | send messages | [`WebSocket::send`]; many in one write: [`WebSocket::feed`] and [`WebSocket::flush`] |
@@ -30,11 +31,13 @@
 //! | close, and learn how the peer closed | [`WebSocket::close`], [`WebSocket::closed_with`], [`CloseCode`] |
 //! | find out what went wrong, and whether to try again | [`Error`], which has a table |
 //! | check a token or a cookie | [`Server::authorize`], which returns a [`Refusal`] |
+//! | tell the handler who the client is, and set headers on the 101 | [`Server::admit`], which returns an [`Admission`]; [`WebSocket::identity`] |
 //! | let in pages of other sites | [`Server::origins`] |
 //! | serve plain HTTP on the same port | [`Server::http`], which returns a [`Response`] |
 //! | change how much, how many, how long | [`Limits`] |
-//! | stop a server, and read its counters | [`Server::handle`], which gives a [`Handle`] with [`Handle::stop`] and [`Handle::counters`] |
-//! | use TLS (feature `tls`) | [`Server::tls`] with a [`Tls`], [`Client::root_certificates`]; with a configuration of rustls: `Tls::from_config`, [`Client::tls_config`] |
+//! | stop a server at once or slowly, and read its counters | [`Server::handle`], which gives a [`Handle`] with [`Handle::stop`], [`Handle::drain`] and [`Handle::counters`] |
+//! | connect through an HTTP proxy | [`Client::proxy`], [`Client::proxy_from_environment`] |
+//! | use TLS (feature `tls`) | [`Server::tls`] with a [`Tls`], [`Client::root_certificates`]; with a configuration of rustls: `Tls::from_config`, [`Client::tls_config`]; a client's certificate: [`Request::peer_certificates`] |
 //! | compress messages (feature `deflate`) | [`DeflateConfig`]; a message with a secret in it: [`Uncompressed`] |
 //! | use a stream of one's own | [`accept`], [`Server::accept`], [`Client::connect_over`], [`Stream`] |
 //! | have each byte explained | [`Server::explain`], [`Client::explain`] with an [`Explainer`]; [`Tap`]; [`explain`] |

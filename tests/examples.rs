@@ -215,7 +215,8 @@ fn metrics_and_health_tell_an_operator_what_happens_until_the_last_client_has_le
     }
     writeln!(stdin).unwrap();
     assert_eq!(ws.recv().unwrap(), None);
-    assert_eq!(ws.closed_with().unwrap().code.0, 1001);
+    assert_eq!(ws.closed_with().unwrap().code.0, 1012);
+    drop(ws);
     line.clear();
     server.stdout.read_line(&mut line).unwrap();
     assert_eq!(line.trim_end(), "stopped");
@@ -317,6 +318,34 @@ fn rooms_let_in_known_visitors_and_speak_the_agreed_subprotocol() {
     assert_eq!(ada.recv().unwrap().unwrap().as_text(), Some(r#"{"who":"robot","says":"tea?"}"#));
     assert_eq!(robot.recv().unwrap().unwrap().as_text(), Some("Ada: hello"));
     assert_eq!(robot.recv().unwrap().unwrap().as_text(), Some("robot: tea?"));
+}
+
+#[test]
+fn rooms_take_a_pages_secret_in_the_list_of_subprotocols_and_the_workshop_in_the_first_message() {
+    let mut rooms = start("08_rooms");
+    let mut line = String::new();
+    rooms.stdout.read_line(&mut line).unwrap();
+    let secret = line.trim_end().rsplit(' ').next().unwrap().to_owned();
+    let at = |room: &str| ws101::Client::new(format!("ws://{}/{room}", rooms.address));
+    let listed = |secret: &str| ["rooms.json".to_owned(), format!("rooms.token.{secret}")];
+    let status = |client: ws101::Client| match client.connect() {
+        Err(ws101::Error::Rejected(rejection)) => rejection.status,
+        other => panic!("{other:?}"),
+    };
+    let mut ws = at("tea").subprotocols(listed(&secret)).connect().unwrap();
+    assert_eq!(ws.subprotocol(), Some("rooms.json"));
+    assert_eq!(ws.recv().unwrap().unwrap().as_text(), Some(r#"{"who":"robot","says":"hello"}"#));
+    assert_eq!(status(at("tea").subprotocols(listed("guess"))), Some(401));
+
+    let mut ws = at("workshop").connect().unwrap();
+    ws.send(secret).unwrap();
+    assert_eq!(ws.recv().unwrap().unwrap().as_text(), Some("robot: hello"));
+    for wrong in [ws101::Message::Text("guess".into()), ws101::Message::Binary(vec![1])] {
+        let mut ws = at("workshop").connect().unwrap();
+        ws.send(wrong).unwrap();
+        assert_eq!(ws.recv().unwrap(), None);
+        assert_eq!(ws.closed_with().unwrap().code, ws101::CloseCode::POLICY);
+    }
 }
 
 #[test]

@@ -372,7 +372,9 @@ fn the_source_and_the_bytes_that_prose_shows_are_the_real_ones() {
 
 #[test]
 fn each_block_is_run_or_compared_with_something() {
-    for Block { place, mark, info, body, .. } in all_blocks() {
+    let mut readme = blocks("../../README.md", &read("README.md"));
+    readme.retain(|block| block.mark.starts_with("lines"));
+    for Block { place, mark, info, body, .. } in all_blocks().into_iter().chain(readme) {
         let (kind, what) = mark.trim_end().split_once(' ').unwrap_or((mark.trim_end(), ""));
         match (kind, info.as_str()) {
             ("source:", "rust,ignore") | ("explain", "text") | ("picture", "text") => {}

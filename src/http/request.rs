@@ -33,7 +33,13 @@ pub struct Request {
     path: String,
     query: Option<String>,
     peer: Option<SocketAddr>,
+    /// Boxed, so that a request without them, as nearly all are, stays small.
+    certificates: Option<Box<Certificates>>,
 }
+
+/// A peer's certificates as DER, its own first.
+#[derive(Clone, Debug)]
+struct Certificates(Vec<Vec<u8>>);
 
 impl Request {
     /// Reads a whole head, as [`Scan`](super::head::Scan) found it.
@@ -68,18 +74,27 @@ impl Request {
         };
         let path = if path.is_empty() { "/" } else { path }.to_owned();
         let (method, authority) = (method.to_owned(), authority.map(str::to_owned));
-        Ok(Request { method, authority, path, query, head, peer: None })
+        Ok(Request { method, authority, path, query, head, peer: None, certificates: None })
     }
 
-    /// Sets the address that the request came from.
-    pub(crate) fn set_peer(&mut self, peer: Option<SocketAddr>) {
+    /// Sets the address that the request came from, and the certificates that the client has shown.
+    pub(crate) fn set_peer(&mut self, peer: Option<SocketAddr>, certificates: Vec<Vec<u8>>) {
         self.peer = peer;
+        self.certificates =
+            (!certificates.is_empty()).then(|| Box::new(Certificates(certificates)));
     }
 
     /// At a server: the address that the request came from, if its stream has one. If a proxy
     /// stands in front, it's the proxy's address.
     pub fn peer(&self) -> Option<SocketAddr> {
         self.peer
+    }
+
+    /// At a server that asks its clients for certificates (`Tls::from_config` shows how): those that this
+    /// client has shown, each as DER. Its own comes first, and the TLS handshake has proved that the client
+    /// has its key. Empty if the server doesn't ask, or lets in clients without one.
+    pub fn peer_certificates(&self) -> &[Vec<u8>] {
+        self.certificates.as_ref().map_or(&[], |shown| &shown.0)
     }
 
     /// The method. A WebSocket needs `GET`.

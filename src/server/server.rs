@@ -68,7 +68,7 @@ impl Server {
     }
 
     /// Creates a server for a listener that exists: a `TcpListener` that a supervisor has opened, or a
-    /// `UnixListener`.
+    /// `UnixListener`. (`examples/service` takes either from systemd.)
     pub fn on(listener: impl Into<Listener>) -> Result<Server> {
         let listener = listener.into();
         // A listener that doesn't block would make `serve` spin.

@@ -99,10 +99,11 @@ pub(crate) fn upgrade(
     let mut asker = Asker { id, peer, stream, pending, limits, registry, wants_body: true };
     // 2. TLS, if this server speaks it; then the application's own stream, if it has one.
     asker.stream = asker.start_tls(options.tls.as_ref(), deadline)?;
+    let certificates = asker.stream.peer_certificates();
     asker.stream = asker.run_own_code(|| options.wrap_stream.apply(asker.stream.clone()));
     // 3. The head.
     let mut buffer = Buffer::default();
-    let request = asker.run_own_code(|| asker.read_request(&mut buffer, deadline));
+    let request = asker.run_own_code(|| asker.read_request(&mut buffer, deadline, certificates));
     let request = asker.unless_refused(request)?;
     // RFC 9110 §9.3.2: a response to HEAD has no body.
     asker.wants_body = request.method() != "HEAD";
@@ -164,11 +165,12 @@ impl Asker<'_> {
         &self,
         buffer: &mut Buffer,
         deadline: Deadline,
+        certificates: Vec<Vec<u8>>,
     ) -> std::result::Result<Box<Request>, Refusal> {
         let length = read_head(&*self.stream, buffer, self.limits.head_size(), deadline)
             .map_err(|why| no_head(why, self.registry.is_stopping(), self.pending.was_evicted()))?;
         let mut request = Box::new(Request::parse(&buffer.unread()[..length])?);
-        request.set_peer(self.peer);
+        request.set_peer(self.peer, certificates);
         buffer.consume(length);
         Ok(request)
     }

@@ -30,6 +30,10 @@ pub trait Stream: Send + Sync + 'static {
     fn peer(&self) -> Option<SocketAddr> {
         None
     }
+    /// The certificates that the peer has proved to be its own, as DER, if the stream speaks TLS.
+    fn peer_certificates(&self) -> Vec<Vec<u8>> {
+        Vec::new()
+    }
     /// How many of the written bytes the peer's system has not taken yet. `None` if that isn't
     /// known.
     fn unsent(&self) -> Option<u64> {
@@ -122,6 +126,10 @@ impl<S: Stream + ?Sized> Stream for Arc<S> {
 
     fn peer(&self) -> Option<SocketAddr> {
         (**self).peer()
+    }
+
+    fn peer_certificates(&self) -> Vec<Vec<u8>> {
+        (**self).peer_certificates()
     }
 
     fn unsent(&self) -> Option<u64> {

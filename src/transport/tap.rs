@@ -137,6 +137,10 @@ impl<S: Stream> Stream for Tap<S> {
         self.stream.peer()
     }
 
+    fn peer_certificates(&self) -> Vec<Vec<u8>> {
+        self.stream.peer_certificates()
+    }
+
     fn unsent(&self) -> Option<u64> {
         self.stream.unsent()
     }

@@ -7,8 +7,8 @@ use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
 use ws101::{
-    Admission, Backlog, Client, Close, Error, Limits, PreparedMessage, Refusal, Response, Result,
-    Server, WebSocket,
+    Admission, Backlog, Client, Close, CloseCode, Error, Limits, PreparedMessage, Refusal,
+    Response, Result, Server, WebSocket,
 };
 
 use crate::support::*;
@@ -367,4 +367,82 @@ fn an_outbox_tells_how_many_messages_and_bytes_wait_in_it_until_they_are_sent() 
         assert_eq!(peer.read_frame().payload.len(), LENGTH);
     }
     assert_eq!(told.recv_timeout(PATIENCE).unwrap().1, Backlog::default());
+}
+
+/// What became of a connection, in one match, after the error has passed through `io::Error`.
+fn what_happened(result: Result<Option<Close>>) -> &'static str {
+    let result = result.map_err(|error| Error::from(std::io::Error::from(error)));
+    match result {
+        Ok(None) => "open",
+        Ok(Some(close)) if close.code == CloseCode::GOING_AWAY => "going away",
+        Ok(Some(close)) if close.code.is_failure() => "failed",
+        Ok(Some(_)) => "done",
+        Err(Error::Rejected(_) | Error::Refused(_)) => "refused by policy",
+        Err(Error::ConnectionLost(_)) => "connection lost",
+        Err(Error::PeerTimeout) => "peer silent",
+        Err(Error::Violation(_)) => "protocol broken",
+        Err(Error::Tls(_)) => "TLS",
+        Err(Error::Misuse(_)) => "misuse",
+        Err(Error::Io(_)) => "own I/O",
+        Err(Error::Other(_)) => "the application's own",
+        Err(other) => panic!("{other}"),
+    }
+}
+
+#[test]
+fn one_match_tells_a_client_what_became_of_its_connection() {
+    let server = serve(
+        |server| {
+            server.authorize(|request| match request.path() {
+                "/refused" => Err(Refusal::because(403, "not you")),
+                _ => Ok(()),
+            })
+        },
+        |mut ws| match ws.request().path() {
+            "/away" => ws.close(CloseCode::GOING_AWAY, ""),
+            "/lost" => {
+                ws.sender().abort();
+                Ok(())
+            }
+            "/failed" => Err(Error::other("a bug")),
+            _ => Ok(()),
+        },
+    );
+    // A server that says nothing, and one that sends a frame with a mask.
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let wrong = TcpListener::bind("127.0.0.1:0").unwrap();
+    let at = |listener: &TcpListener| format!("ws://{}/", listener.local_addr().unwrap());
+    let (to_silent, to_wrong) = (at(&silent), at(&wrong));
+    let breaks_a_rule = run(move || {
+        let mut peer = Peer::new(wrong.accept().unwrap().0);
+        let request = peer.read_head();
+        peer.write(switching_protocols(&request));
+        peer.write(masked(0x81, "hello"));
+        peer
+    });
+
+    let end_of = |url: &str| {
+        let connect = if url == to_silent { Duration::from_secs(1) } else { PATIENCE };
+        let limits = Limits { connect, ..Limits::default() };
+        let mut ws = Client::new(url).limits(limits).connect()?;
+        while ws.recv()?.is_some() {}
+        Ok(ws.closed_with().cloned())
+    };
+    for (url, expected) in [
+        (server.url() + "/refused", "refused by policy"),
+        (server.url() + "/away", "going away"),
+        (server.url() + "/lost", "connection lost"),
+        (server.url() + "/failed", "failed"),
+        (server.url() + "/done", "done"),
+        (to_silent.clone(), "peer silent"),
+        (to_wrong, "protocol broken"),
+        ("ws://127.0.0.1:1".into(), "own I/O"),
+        ("http://localhost".into(), "misuse"),
+        // A server without TLS; a build without it.
+        (server.url().replace("ws:", "wss:"), if cfg!(feature = "tls") { "TLS" } else { "misuse" }),
+    ] {
+        assert_eq!(what_happened(end_of(&url)), expected, "{url}");
+    }
+    assert_eq!(what_happened(Err(Error::other("mine"))), "the application's own");
+    drop(breaks_a_rule.wait());
 }

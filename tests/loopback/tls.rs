@@ -3,7 +3,7 @@
 #[path = "../../examples/secure/certificate.rs"]
 mod certificate;
 
-use std::io::{ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
@@ -20,7 +20,10 @@ use rustls::version::{TLS12, TLS13};
 use rustls::{
     ClientConfig, ClientConnection, RootCertStore, ServerConfig, ServerConnection, StreamOwned,
 };
-use ws101::{Client, Error, Limits, Message, Response, Result, Server, Tls, WebSocket, connect};
+use ws101::{
+    Admission, Client, Error, Limits, Message, Refusal, Response, Result, Server, Tls, WebSocket,
+    connect,
+};
 
 use self::certificate::{SelfSigned, VALID, self_signed};
 use crate::support::{PATIENCE, Running, echo, echo_handler, masked, request, run, serve};
@@ -662,6 +665,69 @@ fn server_that_asks_for_certificates_lets_in_only_clients_that_it_can_trust_and_
             assert!(server.to_string().contains(why), "{version:?} {why}: {server}");
             assert!(client.to_string().contains("the server's alert"), "{version:?}: {client}");
         }
+    }
+}
+
+/// A stream that passes on only what each stream must have.
+struct Bare(Arc<dyn ws101::Stream>);
+
+impl ws101::Stream for Bare {
+    fn read(&self, into: &mut [u8]) -> io::Result<usize> {
+        self.0.read(into)
+    }
+
+    fn write(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.0.write(slices)
+    }
+
+    fn set_read_timeout(&self, timeout: Duration) -> io::Result<()> {
+        self.0.set_read_timeout(timeout)
+    }
+
+    fn set_write_timeout(&self, timeout: Duration) -> io::Result<()> {
+        self.0.set_write_timeout(timeout)
+    }
+
+    fn shutdown(&self, how: Shutdown) -> io::Result<()> {
+        self.0.shutdown(how)
+    }
+}
+
+#[test]
+fn admit_and_the_handler_see_the_certificate_that_a_client_has_proved_to_be_its_own() {
+    let (made, known) = (for_loopback(), for_loopback());
+    for shown in [Some(&known), None] {
+        let clients = WebPkiClientVerifier::builder(Arc::new(known.roots()));
+        let clients = clients.allow_unauthenticated().build().unwrap();
+        let config = ServerConfig::builder().with_client_cert_verifier(clients);
+        let config = config.with_single_cert(made.chain(), made.key()).unwrap();
+        let own = shown.map_or(Vec::new(), |shown| vec![shown.chain()[0].to_vec()]);
+        let (expected, given) = (own.clone(), own);
+        let server = serve(
+            |server| {
+                // What wraps the stream need not know of certificates.
+                let server = server.wrap_stream(|stream| Arc::new(Bare(stream)));
+                let server = server.tls(Tls::from_config(Arc::new(config)));
+                server.admit(move |request| match request.peer_certificates() == given {
+                    true => Ok(Admission::of(given.len())),
+                    false => Err(Refusal::because(403, "another certificate")),
+                })
+            },
+            move |mut ws| {
+                assert_eq!(ws.request().peer_certificates(), expected);
+                let count = *ws.identity::<usize>().unwrap();
+                ws.send(count.to_string())
+            },
+        );
+        let client = ClientConfig::builder().with_root_certificates(made.roots());
+        let client = match shown {
+            Some(shown) => client.with_client_auth_cert(shown.chain(), shown.key()).unwrap(),
+            None => client.with_no_client_auth(),
+        };
+        let url = format!("wss://{}", server.address);
+        let mut ws = Client::new(url).tls_config(Arc::new(client)).connect().unwrap();
+        let count = if shown.is_some() { "1" } else { "0" };
+        assert_eq!(ws.recv().unwrap().unwrap().as_text(), Some(count));
     }
 }
 

@@ -280,6 +280,11 @@ impl Stream for TlsStream {
         self.stream.peer()
     }
 
+    fn peer_certificates(&self) -> Vec<Vec<u8>> {
+        let tls = lock(&self.tls);
+        tls.peer_certificates().into_iter().flatten().map(|der| der.to_vec()).collect()
+    }
+
     fn unsent(&self) -> Option<u64> {
         self.stream.unsent()
     }
