@@ -52,6 +52,29 @@ pub struct Target {
     pub held: Mutex<HashMap<&'static str, Option<String>>>,
 }
 
+/// How long an answer may take at least, unless the command line says otherwise.
+pub const PATIENCE: Duration = Duration::from_millis(2500);
+
+impl Target {
+    /// A peer of which nothing is known yet.
+    pub fn new(address: Option<Address>, dial: Box<Dial>, patience: Duration) -> Target {
+        Target {
+            address,
+            dial,
+            listener: None,
+            command: Vec::new(),
+            pace: Pace::new(patience),
+            keys: Mutex::default(),
+            masks: Mutex::default(),
+            gone: Mutex::default(),
+            opens: true.into(),
+            echoes: false.into(),
+            together: true.into(),
+            held: Mutex::default(),
+        }
+    }
+}
+
 /// How long the peer takes.
 pub struct Pace {
     pub base: Duration,
