@@ -142,7 +142,7 @@ fn answer_all(ws: &mut WebSocket, lens: &Arc<Lens>, ticket: &str, tabs: &Tabs) -
             if !is_local || shown != ticket {
                 return ws.close(1008, "the coach is for this page, on this machine");
             }
-            coach::start(lens, rest, stage.parse().ok());
+            coach::start(lens, rest, coach::Plan::parse(stage));
             continue;
         }
         match answer(verb, argument, rest, lens, tabs) {

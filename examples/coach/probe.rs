@@ -119,6 +119,11 @@ impl Pace {
     }
 }
 
+/// The longest head that is waited for.
+const LONGEST_HEAD: usize = 256 * 1024;
+/// How many messages that weren't asked for are kept, and how many frames of one.
+const MOST_KEPT: usize = 4096;
+
 /// What passed on a connection, in its order.
 pub type Record = Arc<Mutex<Vec<(Role, Vec<u8>)>>>;
 
@@ -600,6 +605,9 @@ impl Line {
                     false => format!("{} and then the end", quote(&self.input)),
                 });
             }
+            if self.input.len() > LONGEST_HEAD {
+                return fails(format!("a head that doesn't end: {}", quote(&self.input)));
+            }
             // A head whose lines end with LF alone looks finished: what more could come, comes soon.
             let looks_whole = self.input.windows(2).any(|two| two == b"\n\n");
             let wait = if looks_whole { self.pace().moment() } else { wait };
@@ -670,7 +678,9 @@ impl Line {
                     });
                     message.payload.extend_from_slice(&came.payload);
                     let fin = came.fin();
-                    message.frames.push(came);
+                    if message.frames.len() < MOST_KEPT {
+                        message.frames.push(came);
+                    }
                     if fin {
                         return Ok(self.parts.take().unwrap());
                     }
@@ -702,7 +712,7 @@ impl Line {
                 }
                 Ok(message) => {
                     self.unasked.push(message);
-                    if Instant::now() < until {
+                    if Instant::now() < until && self.unasked.len() < MOST_KEPT {
                         continue;
                     }
                     "too much else".into()
@@ -796,7 +806,8 @@ impl Line {
         loop {
             match self.message(wait) {
                 Err(Next::Frame(close)) => return Ok(close),
-                Ok(message) => self.unasked.push(message),
+                Ok(message) if self.unasked.len() < MOST_KEPT => self.unasked.push(message),
+                Ok(_) => return fails("no Close, but more and more messages"),
                 Err(Next::Ended) => return fails("the stream ended without a Close"),
                 Err(Next::Silent) => {
                     self.pace().silent();

@@ -49,9 +49,9 @@ use ws101::explain::json::{self, array, object, string};
 use crate::tabs::{Lens, lock};
 
 /// How long a run may take.
-const MOST_TIME: Duration = Duration::from_secs(180);
+const MOST_TIME: Duration = Duration::from_secs(300);
 /// How many bytes a server may send in a run. A good one sends a tenth of it.
-const MOST_READ: u64 = 128 << 20;
+const MOST_READ: u64 = 32 << 20;
 /// How many checks are under way at a time.
 const JOBS: usize = 8;
 /// How many characters a verdict has at most.
@@ -179,34 +179,62 @@ fn local(typed: &str) -> Result<(Address, Vec<SocketAddr>), String> {
     }
 }
 
-/// Starts a run over all stages, or over one. What happens is told through the lens.
-pub fn start(lens: &Arc<Lens>, typed: &str, stage: Option<usize>) {
+/// Which stages are run.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Plan {
+    /// One after another, up to the first that doesn't hold.
+    UntilOneFails,
+    All,
+    One(usize),
+}
+
+impl Plan {
+    pub fn parse(word: &str) -> Plan {
+        match word.parse() {
+            Ok(stage) => Plan::One(stage),
+            Err(_) if word == "all" => Plan::All,
+            Err(_) => Plan::UntilOneFails,
+        }
+    }
+}
+
+/// Starts a run. What happens is told through the lens.
+pub fn start(lens: &Arc<Lens>, typed: &str, plan: Plan) {
     let mut coached = lock(&lens.coached);
     if coached.is_running {
-        return refuse(lens, "A run is under way. Stop it first.");
+        return lens.tell("coach", refused("A run is under way. Stop it first."));
     }
     let (of_thread, typed) = (lens.clone(), typed.to_owned());
     let thread = thread::Builder::new().name("coach".into());
     let spawned = thread.spawn(move || {
-        match local(&typed) {
-            Ok((address, found)) => Run::new(address, found).go(&of_thread, stage),
-            Err(why) => refuse(&of_thread, &why),
-        }
+        let last_word = match local(&typed) {
+            Ok((address, found)) => Run::new(address, found).go(&of_thread, plan),
+            Err(why) => refused(&why),
+        };
+        // The page may start another one as soon as it hears that this one has ended.
         lock(&of_thread.coached).is_running = false;
+        of_thread.tell("coach", last_word);
     });
     match spawned {
         Ok(_) => coached.is_running = true,
-        Err(error) => refuse(lens, &format!("No thread can be started: {error}.")),
+        Err(error) => lens.tell("coach", refused(&no_thread(&error))),
     }
 }
 
-fn refuse(lens: &Lens, why: &str) {
-    tell(lens, "refused", vec![("why", string(why))]);
+fn no_thread(error: &io::Error) -> String {
+    format!("No thread can be started: {error}.")
 }
 
-fn tell(lens: &Lens, state: &str, mut fields: Vec<(&str, String)>) {
+/// What a page is told.
+type Told = Vec<(&'static str, String)>;
+
+fn told(state: &str, mut fields: Told) -> Told {
     fields.insert(0, ("state", string(state)));
-    lens.tell("coach", fields);
+    fields
+}
+
+fn refused(why: &str) -> Told {
+    told("refused", vec![("why", string(why))])
 }
 
 /// What a page knows of its coach: the latest run, and whether it's still under way.
@@ -247,8 +275,8 @@ impl Run {
         self.reins.stop(why);
     }
 
-    /// The whole run, with a thread beside it that looks at the clock.
-    fn go(self: &Arc<Run>, lens: &Lens, stage: Option<usize>) {
+    /// The whole run, with a thread beside it that looks at the clock. Returns the last word about it.
+    fn go(self: &Arc<Run>, lens: &Lens, plan: Plan) -> Told {
         lock(&lens.coached).run = Some(self.clone());
         let (done, is_done) = channel::<()>();
         let run = self.clone();
@@ -259,36 +287,33 @@ impl Run {
             }
         });
         if let Err(error) = clock {
-            return refuse(lens, &format!("No thread can be started: {error}."));
+            return refused(&no_thread(&error));
         }
         let begun = Instant::now();
-        let (judged, mut why) = match self.judge(lens, stage) {
+        let (judged, mut why) = match self.judge(lens, plan) {
             Ok(judged) => (judged, None),
             Err(why) => (Vec::new(), Some(why)),
         };
         drop(done);
         why = lock(&self.reins.stopped).clone().or(why);
-        tell(
-            lens,
-            "ends",
-            vec![
-                ("why", why.map_or("null".into(), |why| string(&why))),
-                ("score", string(&report::score(&judged))),
-                ("totals", report::json_totals(&judged, begun.elapsed().as_millis())),
-            ],
-        );
+        let fields = vec![
+            ("why", why.map_or("null".into(), |why| string(&why))),
+            ("score", string(&report::score(&judged))),
+            ("totals", report::json_totals(&judged, begun.elapsed().as_millis())),
+        ];
+        told("ends", fields)
     }
 
     /// Stage by stage, as `coach` in a terminal does. `Err`: there is no server.
-    fn judge(&self, lens: &Lens, only: Option<usize>) -> Result<Vec<Judged>, String> {
-        let is_asked = |at: usize| only.is_none_or(|only| only == at + 1);
+    fn judge(&self, lens: &Lens, plan: Plan) -> Result<Vec<Judged>, String> {
+        let is_asked = |at: usize| !matches!(plan, Plan::One(stage) if stage != at + 1);
         let stages = STAGES.iter().enumerate().filter(|(at, _)| is_asked(*at));
         let stages: Vec<(usize, Vec<_>)> = stages
             .map(|(at, stage)| {
                 (at, stage.checks.iter().filter(|check| run::applies(check, false)).collect())
             })
             .collect();
-        let plan = stages.iter().map(|(at, checks)| {
+        let begins = stages.iter().map(|(at, checks)| {
             object(&[
                 ("stage", (at + 1).to_string()),
                 ("area", string(STAGES[*at].area)),
@@ -296,23 +321,24 @@ impl Run {
                 ("checks", checks.len().to_string()),
             ])
         });
-        tell(lens, "begins", vec![("stages", array(plan))]);
+        lens.tell("coach", told("begins", vec![("stages", array(begins))]));
         let together = run::calibrate(&self.target)?;
         let mut all: Vec<Judged> = Vec::new();
         for (at, checks) in stages {
             let jobs = if together && STAGES[at].area != "many" { JOBS } else { 1 };
             // A learner mends one thing at a time.
-            let manner = Manner { jobs, strict: false, first_failure_only: only.is_some() };
-            let mut told = Vec::new();
+            let manner =
+                Manner { jobs, strict: false, first_failure_only: matches!(plan, Plan::One(_)) };
+            let mut heard = Vec::new();
             let judged = run::stage(&checks, at + 1, &self.target, manner, &mut |judged| {
                 // What was under way when the run was stopped has seen its own end.
                 if !self.reins.is_stopped() {
-                    told.push((judged.check.id, judged.verdict));
+                    heard.push((judged.check.id, judged.verdict));
                     self.tell_verdict(lens, judged);
                 }
             });
             for judged in judged {
-                let Some((_, verdict)) = told.iter().find(|(id, _)| *id == judged.check.id) else {
+                let Some((_, verdict)) = heard.iter().find(|(id, _)| *id == judged.check.id) else {
                     continue;
                 };
                 // A server that died at the stage's end makes its last check fail.
@@ -321,7 +347,8 @@ impl Run {
                 }
                 all.push(judged);
             }
-            if self.reins.is_stopped() {
+            let has_failed = report::count(&all, Verdict::Fail) > 0;
+            if self.reins.is_stopped() || plan == Plan::UntilOneFails && has_failed {
                 break;
             }
         }
@@ -334,7 +361,7 @@ impl Run {
         }
         let seen: String = judged.seen.chars().take(LONGEST_SEEN).collect();
         let brief = Judged { seen, record: None, ..*judged };
-        tell(lens, "verdict", vec![("judged", report::json(&brief))]);
+        lens.tell("coach", told("verdict", vec![("judged", report::json(&brief))]));
     }
 }
 

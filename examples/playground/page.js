@@ -664,7 +664,7 @@ function drawStage(stage) {
   const count = kind => stage.seen.filter(judged => judged.verdict === kind).length;
   const asked = stage.checks - count('skip'), failed = count('fail'), isWhole = stage.seen.length === stage.checks;
   const state = failed ? 'failed' : !isWhole ? stage.seen.length ? 'running' : 'open' : count('pass') > count('skip') ? 'held' : 'skipped';
-  const dots = stage.seen.map(judged => make('i', `v-${judged.verdict}`, ({ pass: '●', fail: 'F', warn: 'w', skip: '–' })[judged.verdict]));
+  const dots = stage.seen.map(judged => make('i', `v-${judged.verdict}`, ({ pass: '●', fail: 'F', warn: 'w', skip: '-' })[judged.verdict]));
   const bar = make('span', 'dots', ...dots, ...Array.from({ length: stage.checks - dots.length }, () => make('i', '', '·')));
   bar.setAttribute('aria-hidden', 'true');
   const says = [...(isWhole || failed ? [`${count('pass')} of ${asked} hold`] : [`${stage.checks} checks`]), ...(failed ? [`${failed} failed`] : []),

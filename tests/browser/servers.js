@@ -8,16 +8,27 @@ const readline = require('node:readline');
 
 const started = [];
 
-/** Starts an example on a free port; its address, as host and port. */
+/** Starts an example on a free port; its address, as host and port. What it says instead is part of the error. */
 async function example(name, ...words) {
-  const stdio = ['ignore', 'pipe', 'inherit'];
+  const stdio = ['ignore', 'pipe', 'pipe'];
   const child = spawn(path.join(process.env.EXAMPLES, name), ['127.0.0.1:0', ...words], { stdio });
   started.push(() => child.kill());
-  for await (const line of readline.createInterface({ input: child.stdout })) {
-    child.stdout.resume();
-    return line.replace(/listening on wss?:\/\//, '');
-  }
-  throw new Error(`${name} does not say where it listens`);
+  let complaint = '';
+  child.stderr.on('data', (bytes) => { complaint = (complaint + bytes).slice(-500); });
+  const ended = new Promise((resolve) => {
+    child.on('error', (error) => resolve(error.message));
+    // After `close`, all that it said has been read.
+    child.on('close', (code, signal) => resolve(`it ended with ${signal ?? code}`));
+  });
+  const lines = readline.createInterface({ input: child.stdout });
+  const listens = new Promise((resolve) => {
+    lines.once('line', (line) => resolve(/listening on wss?:\/\/(\S+)/.exec(line)?.[1]));
+  });
+  const address = await Promise.race([listens, ended.then(() => undefined)]);
+  // What it says later on isn't kept, and must not fill the pipe.
+  child.stdout.resume();
+  if (address) return address;
+  throw new Error(`${name} ${words.join(' ')} does not say where it listens: ${await Promise.race([ended, 'it runs'])} ${complaint}`);
 }
 
 /**
