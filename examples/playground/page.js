@@ -231,8 +231,10 @@ function values(annotation) {
     const item = make('li', span.value.length > 60 ? 'long' : '', codeButton(span.field, `name f-${hue(span.field)}`, span.code), make('span', 'value', span.value),
       make('span', 'meaning', ...looked, span.meaning), make('span', 'section', span.section));
     const isOf = ({ dataset: { bit } }) => span.from < +bit + (bit < 16 ? 1 : 8) && +bit < span.to;
-    const light = on => () => [...item.closest('.xray, .inside, .frame')?.querySelectorAll('[data-bit]') ?? []].filter(isOf)
-      .forEach(cell => cell.classList.toggle('lit', on));
+    const cells = () => [...item.closest('.xray, .inside, .frame')?.querySelectorAll('[data-bit]') ?? []].filter(isOf);
+    const light = on => () => cells().forEach(cell => cell.classList.toggle('lit', on));
+    // While its code is shown, a field and its bits stay marked.
+    item.choose = () => [item, ...cells()].forEach(one => one.classList.add('chosen'));
     item.onmouseenter = light(true);
     item.addEventListener('focusin', light(true));
     item.addEventListener('focusout', light(false));
@@ -507,6 +509,7 @@ function codeButton(text, className, id, label) {
   it.onclick = () => {
     walking = null;
     openCode(id, it);
+    it.closest('.values li')?.choose();
   };
   return it;
 }
@@ -525,11 +528,17 @@ function walkButton(annotation) {
     walking = { steps, at: 0 };
     openCode(steps[0].code, it);
   };
-  return [it];
+  const answers = steps.find(step => step.code === 'close' || step.code === 'ping');
+  return [it, ...(answers ? [codeButton('The lines that answer it', 'decided', answers.code)] : [])];
+}
+
+function unchoose() {
+  document.querySelectorAll('.chosen').forEach(one => one.classList.remove('chosen'));
 }
 
 function openCode(id, from) {
   if (from) opener = from;
+  unchoose();
   wanted = id;
   if (known.has(id)) drawCode();
   else ask(`code ${id}`);
@@ -584,6 +593,7 @@ function walkTo(at) {
 function closeCode() {
   $('code-panel').hidden = true;
   walking = wanted = null;
+  unchoose();
   if (opener?.isConnected) opener.focus();
 }
 
