@@ -59,7 +59,7 @@ const LONGEST_SEEN: usize = 1000;
 /// How much of an exchange is looked at, in reads and writes.
 const MOST_TURNS: usize = 2000;
 /// How many bytes the exchange of a failure has at most, as JSON.
-const LONGEST_EXCHANGE: usize = 96 * 1024;
+const LONGEST_EXCHANGE: usize = 48 * 1024;
 
 /// A run of the coach, for one page.
 pub struct Run {

@@ -677,7 +677,7 @@ function drawStage(stage) {
   const dots = stage.seen.map(judged => make('i', `v-${judged.verdict}`, ({ pass: '●', fail: 'F', warn: 'w', skip: '-' })[judged.verdict]));
   const bar = make('span', 'dots', ...dots, ...Array.from({ length: stage.checks - dots.length }, () => make('i', '', '·')));
   bar.setAttribute('aria-hidden', 'true');
-  const says = [...(isWhole || failed ? [`${count('pass')} of ${asked} hold`] : [`${stage.checks} checks`]), ...(failed ? [`${failed} failed`] : []),
+  const says = [...(!isWhole && !failed ? [`${stage.checks} checks`] : asked ? [`${count('pass')} of ${asked} hold`] : []), ...(failed ? [`${failed} failed`] : []),
     ...(count('warn') ? [`${count('warn')} warned`] : []), ...(count('skip') ? [`${count('skip')} skipped`] : [])].join(', ');
   stage.item.dataset.state = state;
   stage.item.replaceChildren(make('b', '', `${stage.stage} ${stage.area}`), make('span', 'title', stage.title), bar, make('span', 'count', says));

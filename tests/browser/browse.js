@@ -118,7 +118,7 @@ async function playground() {
       await page.keyboard.press('Tab');
       reached.add(await page.evaluate(() => document.activeElement.id || document.activeElement.textContent.trim()));
     }
-    for (const one of ['say-text', 'Send it', 'key', 'Binary', 'code', 'reopen', 'request-text', 'coach-address', 'coach-stage', 'Coach it', 'save']) assert(reached.has(one), `${one} is not reached`);
+    for (const one of ['say-text', 'Send it', 'key', 'Binary', 'code', 'reopen', 'request-text', 'coach-address', 'coach-stage', 'coach-start', 'save']) assert(reached.has(one), `${one} is not reached`);
     const nameless = await page.$$eval('button, input, select, textarea, a', (all) => all.filter((one) => !(one.textContent.trim()
       || one.getAttribute('aria-label') || one.labels?.length)).map((one) => one.outerHTML));
     assertEqual(nameless.join(), '', 'controls without a name');
@@ -172,7 +172,7 @@ async function shots(address) {
         await click(page, '#coach-start');
         await page.waitForSelector('#coach-failures .timeline details[open] .head');
         await assertFits(page);
-        await page.$eval('#coach', (element) => element.scrollIntoView());
+        await page.$eval('#coach', (element) => element.scrollIntoView({ behavior: 'instant' }));
         await page.screenshot({ path: `${file}-coach.png` });
         if (process.env.PICTURE && width === 1440 && !dark && name === 'chromium') await picture(page);
         await page.close();
@@ -376,7 +376,7 @@ async function coach(page) {
     assertEqual(await page.evaluate(() => document.activeElement.id), 'coach-start', 'focus');
   });
   await check('a failure opens as the coach tells it, with its bytes and their code', async () => {
-    await run(`ws://${await liar()}`, 'next');
+    await run(`ws://${await liar()}`, 'all');
     await ends();
     assert((await states()).includes('failed'), 'no stage has failed');
     const first = '#coach-failures li:first-child > details[open]';
