@@ -565,7 +565,10 @@ function drawCode() {
   source.scrollTop = first ? Math.max(0, first.offsetTop - source.offsetTop - 40) : 0;
   $('code-chapter').replaceChildren(make('p', 'quiet', make('b', '', passage.title), ` (src/walkthrough/${passage.chapter})`), make('blockquote', '', passage.text));
   drawWalk();
-  if (opens) $('code-title').focus();
+  if (!opens) return;
+  $('code-title').focus();
+  // The page makes room for the panel: what was chosen stays in sight.
+  if (matchMedia('(min-width: 60rem)').matches) opener?.scrollIntoView({ block: 'nearest', behavior: 'instant' });
 }
 
 function drawWalk() {

@@ -278,6 +278,16 @@ async function code(page, browser, address) {
       assert(await page.evaluate((id) => document.activeElement.dataset.code === id, id), 'focus does not return');
     });
   }
+  await check('the lines that answer a Close are one step away from it, and what is shown stays marked', async () => {
+    await verdictOf('88 82 00 00 00 00 03 e8', 'client', '1000');
+    await openCode('#frame-verdict', 'close');
+    await waitFor(page, '#code-lines', 'answer_close(close.clone())');
+    await openCode('#frame-verdict', 'close.code');
+    await waitFor(page, '#code-where', 'src/frames/close.rs');
+    assertEqual(await page.$$eval('#frame-verdict [data-bit].chosen', (all) => all.length), 2, 'marked bytes');
+    await click(page, '#code-close');
+    assertEqual(await page.$$eval('.chosen', (all) => all.length), 0, 'marked bytes of a closed panel');
+  });
   await check('each field and each line of the handshake has its code', async () => {
     const without = await page.$$eval('#request p, #response p, #xray .values li', (all) => all.filter((one) => !one.querySelector('[data-code]'))
       .map((one) => one.textContent));
