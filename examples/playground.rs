@@ -6,6 +6,8 @@
 //! expect: listening on ws://127.0.0.1:9001
 //! next: src/explain, where all that the page shows comes from
 //!
+//! Its coach checks a server of your own, on this machine alone (`playground/coach.rs`).
+//!
 //! Each page holds two WebSockets. On its *wire* it sends messages, which come back; a tap explains
 //! every byte of that. Through its *lens* (with a subprotocol of its own) the page hears what the tap
 //! reports, as JSON, and asks questions: lines of text, of which the first is the question.
