@@ -597,6 +597,8 @@ function closeCode() {
   $('code-panel').hidden = true;
   walking = wanted = null;
   unchoose();
+  // What is asked for next may take a moment, and must not be taken for this.
+  for (const id of ['code-where', 'code-lines', 'code-chapter', 'walk-says', 'walk-list']) $(id).replaceChildren();
   if (opener?.isConnected) opener.focus();
 }
 
