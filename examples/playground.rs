@@ -6,6 +6,8 @@
 //! expect: listening on ws://127.0.0.1:9001
 //! next: src/explain, where all that the page shows comes from
 //!
+//! Its coach checks a server of your own, on this machine alone (`playground/coach.rs`).
+//!
 //! Each page holds two WebSockets. On its *wire* it sends messages, which come back; a tap explains
 //! every byte of that. Through its *lens* (with a subprotocol of its own) the page hears what the tap
 //! reports, as JSON, and asks questions: lines of text, of which the first is the question.
@@ -17,6 +19,14 @@
 mod answers;
 #[path = "playground/backlog.rs"]
 mod backlog;
+#[path = "playground/coach.rs"]
+#[allow(
+    dead_code,
+    reason = "its reports for a terminal and its checks of a client stay out of the page"
+)]
+mod coach;
+#[path = "playground/contended.rs"]
+mod contended;
 #[path = "shared/help.rs"]
 mod help;
 #[path = "playground/line.rs"]
@@ -31,6 +41,8 @@ use std::thread;
 use std::time::Duration;
 
 use answers::{BREAKS, decision, key_steps, opened, passage, verdict};
+// In the coach's own program these stand at the root, so its files find them here, too.
+use coach::{areas, check, inflate, library, needs, probe, run, wire};
 use line::Line;
 use tabs::{Lens, Tabs, lock};
 use ws101::explain::json::{array, object, string};
@@ -105,19 +117,36 @@ fn look(mut ws: WebSocket, tabs: &Tabs) -> Result<()> {
         ("number", lens.number.to_string()),
         ("ticket", string(&ticket)),
         ("compresses", answers::deflate().is_some().to_string()),
+        ("coaches", is_local(&ws).to_string()),
         ("breaks", array(breaks)),
     ];
     lens.tell("you", you);
-    let ended = answer_all(&mut ws, &lens, tabs);
+    let ended = answer_all(&mut ws, &lens, &ticket, tabs);
+    coach::stop(&lens, "The page has gone.");
     tabs.leave(&ticket);
     ended
 }
 
-fn answer_all(ws: &mut WebSocket, lens: &Lens, tabs: &Tabs) -> Result<()> {
+/// Whether the page is on this machine. For another one, the coach would open doors that are its own.
+fn is_local(ws: &WebSocket) -> bool {
+    ws.peer().is_some_and(|peer| peer.ip().to_canonical().is_loopback())
+}
+
+fn answer_all(ws: &mut WebSocket, lens: &Arc<Lens>, ticket: &str, tabs: &Tabs) -> Result<()> {
+    let is_local = is_local(ws);
     while let Some(message) = ws.recv()? {
         let Some(question) = message.as_text() else { return ws.close(1003, "text only") };
         let (first, rest) = question.split_once('\n').unwrap_or((question, ""));
         let (verb, argument) = first.split_once(' ').unwrap_or((first, ""));
+        // Only the page that has the ticket may let something connect to another server.
+        if verb == "coach" {
+            let (shown, stage) = argument.split_once(' ').unwrap_or((argument, ""));
+            if !is_local || shown != ticket {
+                return ws.close(1008, "the coach is for this page, on this machine");
+            }
+            coach::start(lens, rest, coach::Plan::parse(stage));
+            continue;
+        }
         match answer(verb, argument, rest, lens, tabs) {
             Ok(true) => {}
             Ok(false) => return ws.close(1008, "no such question"),
@@ -137,6 +166,9 @@ fn answer(verb: &str, argument: &str, rest: &str, lens: &Lens, tabs: &Tabs) -> R
         "frames" => lens.tell("verdict", verdict(argument, rest)),
         "code" => lens.tell("code", passage(argument)),
         "open" => lens.tell("opened", opened(rest)),
+        "contend" => lens.tell("contended", vec![("told", contended::story()?)]),
+        "failure" => lens.tell("failure", vec![("failure", coach::failure(lens, argument))]),
+        "stop" => coach::stop(lens, "You stopped the run."),
         "save" => {
             let line = lock(&lens.line).upgrade().ok_or(Error::Closed)?;
             lens.tell("saved", vec![("text", string(&line.saved()))]);

@@ -1,5 +1,6 @@
 //! All that the coach takes of the library, in one place: constants of the header, the accept, the explainer.
 
+pub use ws101::explain::annotation::Annotation;
 pub use ws101::explain::conversation::Conversation;
 pub use ws101::explain::heads::Settings;
 pub use ws101::explain::print::{Style, annotation};

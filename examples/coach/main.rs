@@ -37,13 +37,13 @@ use std::cmp::Ordering;
 use std::io::{self, IsTerminal, Write};
 use std::net::{TcpListener, TcpStream, ToSocketAddrs};
 use std::process::ExitCode;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use areas::{STAGES, chapter};
+use areas::{STAGES, all, chapter};
 use check::Check;
 use library::Address;
-use probe::{Dial, Pace, Target};
+use probe::{Dial, PATIENCE, Target};
 use run::{Judged, Manner, Verdict};
 
 /// What was asked for on the command line.
@@ -120,10 +120,6 @@ fn parse() -> Result<Options, String> {
         }
     }
     Ok(options)
-}
-
-fn all() -> impl Iterator<Item = (usize, &'static Check)> {
-    STAGES.iter().enumerate().flat_map(|(i, stage)| stage.checks.iter().map(move |c| (i + 1, c)))
 }
 
 fn matches(check: &Check, id: &str) -> bool {
@@ -368,15 +364,8 @@ fn target(options: &Options) -> Result<Target, String> {
         }
         _ => return Err(format!("the address of a server, or --listen\n{USAGE}")),
     };
-    let base = Duration::from_millis(options.timeout.unwrap_or(2500));
-    let (keys, masks, gone) = (Mutex::default(), Mutex::default(), Mutex::default());
-    let (opens, echoes, together) = (true.into(), false.into(), true.into());
-    let held = Mutex::default();
-    let command = options.command.clone();
-    let pace = Pace::new(base);
-    #[rustfmt::skip]
-    let target = Target { address, dial, listener, command, pace, keys, masks, gone, opens, echoes, together, held };
-    Ok(target)
+    let base = options.timeout.map_or(PATIENCE, Duration::from_millis);
+    Ok(Target { listener, command: options.command.clone(), ..Target::new(address, dial, base) })
 }
 
 fn tcp(address: &Address) -> io::Result<TcpStream> {

@@ -52,6 +52,29 @@ pub struct Target {
     pub held: Mutex<HashMap<&'static str, Option<String>>>,
 }
 
+/// How long an answer may take at least, unless the command line says otherwise.
+pub const PATIENCE: Duration = Duration::from_millis(2500);
+
+impl Target {
+    /// A peer of which nothing is known yet.
+    pub fn new(address: Option<Address>, dial: Box<Dial>, patience: Duration) -> Target {
+        Target {
+            address,
+            dial,
+            listener: None,
+            command: Vec::new(),
+            pace: Pace::new(patience),
+            keys: Mutex::default(),
+            masks: Mutex::default(),
+            gone: Mutex::default(),
+            opens: true.into(),
+            echoes: false.into(),
+            together: true.into(),
+            held: Mutex::default(),
+        }
+    }
+}
+
 /// How long the peer takes.
 pub struct Pace {
     pub base: Duration,
@@ -95,6 +118,11 @@ impl Pace {
         Duration::from_millis(120).max(self.slowest() * 3).min(Duration::from_secs(2))
     }
 }
+
+/// The longest head that is waited for.
+const LONGEST_HEAD: usize = 256 * 1024;
+/// How many messages that weren't asked for are kept, and how many frames of one.
+const MOST_KEPT: usize = 4096;
 
 /// What passed on a connection, in its order.
 pub type Record = Arc<Mutex<Vec<(Role, Vec<u8>)>>>;
@@ -577,6 +605,9 @@ impl Line {
                     false => format!("{} and then the end", quote(&self.input)),
                 });
             }
+            if self.input.len() > LONGEST_HEAD {
+                return fails(format!("a head that doesn't end: {}", quote(&self.input)));
+            }
             // A head whose lines end with LF alone looks finished: what more could come, comes soon.
             let looks_whole = self.input.windows(2).any(|two| two == b"\n\n");
             let wait = if looks_whole { self.pace().moment() } else { wait };
@@ -647,7 +678,9 @@ impl Line {
                     });
                     message.payload.extend_from_slice(&came.payload);
                     let fin = came.fin();
-                    message.frames.push(came);
+                    if message.frames.len() < MOST_KEPT {
+                        message.frames.push(came);
+                    }
                     if fin {
                         return Ok(self.parts.take().unwrap());
                     }
@@ -679,7 +712,7 @@ impl Line {
                 }
                 Ok(message) => {
                     self.unasked.push(message);
-                    if Instant::now() < until {
+                    if Instant::now() < until && self.unasked.len() < MOST_KEPT {
                         continue;
                     }
                     "too much else".into()
@@ -773,7 +806,8 @@ impl Line {
         loop {
             match self.message(wait) {
                 Err(Next::Frame(close)) => return Ok(close),
-                Ok(message) => self.unasked.push(message),
+                Ok(message) if self.unasked.len() < MOST_KEPT => self.unasked.push(message),
+                Ok(_) => return fails("no Close, but more and more messages"),
                 Err(Next::Ended) => return fails("the stream ended without a Close"),
                 Err(Next::Silent) => {
                     self.pace().silent();

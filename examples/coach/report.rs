@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use crate::areas::{STAGES, chapter};
 use crate::check::{Check, Peers};
-use crate::library::{Conversation, Role, Settings, Style, annotation};
+use crate::library::{Annotation, Conversation, Role, Settings, Style, annotation};
 use crate::run::{Judged, Verdict};
 
 const COLUMNS: usize = 86;
@@ -64,41 +64,62 @@ pub fn diagnostic(judged: &Judged, peer: &str, colour: bool) -> String {
     out
 }
 
-/// What passed on the connection, as the explainer tells it. What breaks a rule has a line with `!`; so has the field or bit
-/// that this check looks at, in the last that the peer sent.
+/// What passed on a connection, as the explainer tells it: its beginning and its end.
+pub struct Exchange {
+    pub told: Vec<Annotation>,
+    /// How many were left out after the second.
+    pub left_out: usize,
+    /// Where in `told` the peer's last words are: there the check looks at its `marks`.
+    pub looked_at: Option<usize>,
+}
+
+impl Exchange {
+    pub fn new(record: &[(Role, Vec<u8>)], check: &Check) -> Exchange {
+        const FIRST: usize = 2;
+        const LAST: usize = 5;
+        let asked = record.first().map_or(Role::Client, |(first, _)| *first);
+        let peer = if check.peers == Peers::Clients { Role::Client } else { asked.other() };
+        let mut conversation = Conversation::new(Settings::default());
+        let mut told = Vec::new();
+        for (from, bytes) in record {
+            conversation.push(*from, bytes, &mut |annotation| told.push(annotation));
+        }
+        for from in [Role::Client, Role::Server] {
+            conversation.end(from, &mut |annotation| told.push(annotation));
+        }
+        let last_of_peer =
+            |it: &Annotation| it.from == peer && !it.title.starts_with("bytes behind");
+        let looked_at = told.iter().rposition(last_of_peer);
+        let left_out = told.len().saturating_sub(FIRST + LAST);
+        told.drain(FIRST.min(told.len())..(FIRST + left_out).min(told.len()));
+        let is_shown = |place: usize| match place {
+            ..FIRST => Some(place),
+            _ => place.checked_sub(left_out).filter(|place| *place >= FIRST),
+        };
+        Exchange { told, left_out, looked_at: looked_at.and_then(is_shown) }
+    }
+}
+
+/// What passed on the connection. What breaks a rule has a line with `!`; so has the field or bit that this check looks at.
 fn exchange(record: &[(Role, Vec<u8>)], judged: &Judged, colour: bool) -> String {
-    let Some((first, _)) = record.first() else { return String::new() };
-    let peer = first.other();
-    let peer = if judged.check.peers == Peers::Clients { Role::Client } else { peer };
-    let mut conversation = Conversation::new(Settings::default());
-    let mut told = Vec::new();
-    for (from, bytes) in record {
-        conversation.push(*from, bytes, &mut |account| told.push(account));
+    if record.is_empty() {
+        return String::new();
     }
-    for from in [Role::Client, Role::Server] {
-        conversation.end(from, &mut |account| told.push(account));
-    }
-    const SHOWN: usize = 5;
-    let skipped = told.len().saturating_sub(SHOWN + 2);
-    let last_of_peer =
-        told.iter().rposition(|it| it.from == peer && !it.title.starts_with("bytes behind"));
+    let Exchange { told, left_out, looked_at } = Exchange::new(record, judged.check);
     let about_heads =
         matches!(judged.check.area(), "head" | "accept" | "refuse" | "policy" | "deflate");
     let marks = marks(judged.check.id);
     let mut out = String::from("  the exchange, byte by byte:\n");
     for (i, it) in told.iter().enumerate() {
-        if i == 2 && skipped > 0 {
-            let _ = writeln!(out, "    ... {skipped} more ...");
-        }
-        if !(i < 2 || i >= 2 + skipped) {
-            continue;
+        if i == 2 && left_out > 0 {
+            let _ = writeln!(out, "    ... {left_out} more ...");
         }
         let text = annotation(it, "", Style { colour, pictures: false });
         // From the fourth stage on the heads are good, and only in the way.
         let is_head = i < 2 && text.contains("end of head:");
         let lines = if is_head && !about_heads { 1 } else { 24 };
         for line in text.lines().take(lines) {
-            let wrong = Some(i) == last_of_peer && marks.iter().any(|mark| line.contains(mark));
+            let wrong = Some(i) == looked_at && marks.iter().any(|mark| line.contains(mark));
             match wrong {
                 true => out += &format!("  {} {line}\n", paint(colour, "1;31", "!")),
                 false => out += &format!("    {line}\n"),
@@ -111,7 +132,7 @@ fn exchange(record: &[(Role, Vec<u8>)], judged: &Judged, colour: bool) -> String
 }
 
 /// How the explainer names the field or bit that a check looks at.
-fn marks(id: &str) -> &'static [&'static str] {
+pub fn marks(id: &str) -> &'static [&'static str] {
     match id {
         "accept/status" | "accept/version" | "head/plain" => &["status line:"],
         "accept/upgrade" => &["Upgrade:"],

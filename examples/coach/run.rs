@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::{Duration, Instant};
 
+use crate::areas;
 use crate::check::{Check, Level, Peers, Stop};
 use crate::needs::needs;
 use crate::probe::{Probe, Record, Target};
@@ -151,7 +152,7 @@ fn blamed(check: &Check, target: &Arc<Target>, seen: &str) -> Option<String> {
     needs.into_iter().find_map(|need| {
         let known = target.held.lock().unwrap().get(need).cloned();
         let seen = known.unwrap_or_else(|| {
-            let (_, needed) = crate::all().find(|(_, c)| c.id == need && applies(c, is_client))?;
+            let (_, needed) = areas::all().find(|(_, c)| c.id == need && applies(c, is_client))?;
             let seen = match (needed.run)(&mut Probe::new(target.clone())) {
                 Err(Stop::Fails(seen)) => Some(seen),
                 _ => None,

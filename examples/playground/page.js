@@ -26,7 +26,8 @@ function openLens() {
   lens.onmessage = event => {
     const told = JSON.parse(event.data);
     ({ you, wire: onWire, key: drawSteps, decision: drawDecision, verdict: drawVerdict, tabs: drawTabs,
-       note: told => note(told.text), code: gotCode, saved: download, opened: drawOpened })[told.about]?.(told);
+       note: told => note(told.text), code: gotCode, saved: download, opened: drawOpened,
+       contended: drawContended, coach: onCoach, failure: drawFailure })[told.about]?.(told);
   };
   lens.onclose = () => note('The server has ended, or has dropped this page. Reload to connect again.', true);
 }
@@ -46,6 +47,7 @@ function you(told) {
     askVerdict();
   })));
   $('uncompressed').hidden = told.compresses;
+  if (!told.coaches) noCoach();
   if (!openLink()) askVerdict();
   openWire(true);
 }
@@ -224,12 +226,15 @@ function character(byte) {
 
 function values(annotation) {
   const list = make('ul', 'values');
-  annotation.spans.forEach(span => {
+  annotation.spans.forEach((span, at) => {
+    const looked = annotation.looked?.includes(at) ? [make('b', 'looked', 'The check looks here. ')] : [];
     const item = make('li', span.value.length > 60 ? 'long' : '', codeButton(span.field, `name f-${hue(span.field)}`, span.code), make('span', 'value', span.value),
-      make('span', 'meaning', span.meaning), make('span', 'section', span.section));
+      make('span', 'meaning', ...looked, span.meaning), make('span', 'section', span.section));
     const isOf = ({ dataset: { bit } }) => span.from < +bit + (bit < 16 ? 1 : 8) && +bit < span.to;
-    const light = on => () => [...item.closest('.xray, .inside, .frame')?.querySelectorAll('[data-bit]') ?? []].filter(isOf)
-      .forEach(cell => cell.classList.toggle('lit', on));
+    const cells = () => [...item.closest('.xray, .inside, .frame')?.querySelectorAll('[data-bit]') ?? []].filter(isOf);
+    const light = on => () => cells().forEach(cell => cell.classList.toggle('lit', on));
+    // While its code is shown, a field and its bits stay marked.
+    item.choose = () => [item, ...cells()].forEach(one => one.classList.add('chosen'));
     item.onmouseenter = light(true);
     item.addEventListener('focusin', light(true));
     item.addEventListener('focusout', light(false));
@@ -254,13 +259,14 @@ function lesson(verdict) {
 
 function headLines(annotation) {
   const box = make('div', 'head');
-  for (const span of annotation.spans) {
+  for (const [at, span] of annotation.spans.entries()) {
+    const looked = annotation.looked?.includes(at) ? [make('b', 'looked', 'The check looks here. ')] : [];
     const plain = ['request line', 'status line', 'first line', 'end of head', 'body', 'unread', 'incomplete', 'no header', 'empty line'].includes(span.field);
     const line = make('p');
     const mark = { extension: ', ', parameter: '; ' }[span.field];
     if (mark) line.className = 'part';
     line.append(...(plain ? [make('b', '', span.value)] : [make('b', '', mark ?? `${span.field}: `), span.value]));
-    line.append(make('span', '', `${span.meaning} `, codeButton(span.section, 'section', span.code, `The code behind ${span.field}`)));
+    line.append(make('span', '', ...looked, `${span.meaning} `, codeButton(span.section, 'section', span.code, `The code behind ${span.field}`)));
     box.append(line);
   }
   return box;
@@ -481,6 +487,13 @@ function drawTrip(time) {
   $('trip').textContent = `${time.toFixed(2)} ms for the round trip`;
 }
 
+$('contend').onclick = () => ask('contend');
+
+function drawContended({ told }) {
+  $('contended').hidden = false;
+  $('contended').replaceChildren(...told.map(({ annotation, by, witnessed }) => listed({ ...annotation, witnessed }, by)));
+}
+
 // ---- the code behind each byte ----
 
 const known = new Map();
@@ -496,23 +509,36 @@ function codeButton(text, className, id, label) {
   it.onclick = () => {
     walking = null;
     openCode(id, it);
+    it.closest('.values li')?.choose();
   };
   return it;
 }
 
+/**
+ * The stations of a walk. Where the bytes alone leave open which way was taken, a walk says both; what the server has
+ * witnessed of this very frame says which.
+ */
 function walkButton(annotation) {
   if (!annotation.walk?.length) return [];
+  const says = annotation.witnessed ?? {};
+  const steps = annotation.walk.map(step => ({ ...step, says: says[step.code] ?? step.says }));
   const it = make('button', 'to-walk', `Walk it through the code: ${annotation.walk.length} stations`);
   it.type = 'button';
   it.onclick = () => {
-    walking = { steps: annotation.walk, at: 0 };
-    openCode(annotation.walk[0].code, it);
+    walking = { steps, at: 0 };
+    openCode(steps[0].code, it);
   };
-  return [it];
+  const answers = steps.find(step => step.code === 'close' || step.code === 'ping');
+  return [it, ...(answers ? [codeButton('The lines that answer it', 'decided', answers.code)] : [])];
+}
+
+function unchoose() {
+  document.querySelectorAll('.chosen').forEach(one => one.classList.remove('chosen'));
 }
 
 function openCode(id, from) {
   if (from) opener = from;
+  unchoose();
   wanted = id;
   if (known.has(id)) drawCode();
   else ask(`code ${id}`);
@@ -539,7 +565,10 @@ function drawCode() {
   source.scrollTop = first ? Math.max(0, first.offsetTop - source.offsetTop - 40) : 0;
   $('code-chapter').replaceChildren(make('p', 'quiet', make('b', '', passage.title), ` (src/walkthrough/${passage.chapter})`), make('blockquote', '', passage.text));
   drawWalk();
-  if (opens) $('code-title').focus();
+  if (!opens) return;
+  $('code-title').focus();
+  // The page makes room for the panel: what was chosen stays in sight.
+  if (matchMedia('(min-width: 60rem)').matches) opener?.scrollIntoView({ block: 'nearest', behavior: 'instant' });
 }
 
 function drawWalk() {
@@ -567,6 +596,9 @@ function walkTo(at) {
 function closeCode() {
   $('code-panel').hidden = true;
   walking = wanted = null;
+  unchoose();
+  // What is asked for next may take a moment, and must not be taken for this.
+  for (const id of ['code-where', 'code-lines', 'code-chapter', 'walk-says', 'walk-list']) $(id).replaceChildren();
   if (opener?.isConnected) opener.focus();
 }
 
@@ -594,7 +626,134 @@ function coloured(line) {
   return out;
 }
 
-// ---- 5: keep it ----
+// ---- 5: the coach ----
+
+let stages = new Map(), verdicts = new Map(), begun = 0;
+
+$('coach-stage').append(...Array.from({ length: 14 }, (_, at) => {
+  const option = make('option', '', `stage ${at + 1}`);
+  option.value = at + 1;
+  return option;
+}));
+$('coach-form').onsubmit = event => {
+  event.preventDefault();
+  ask(`coach ${me.ticket} ${$('coach-stage').value}`, $('coach-address').value);
+};
+$('coach-stop').onclick = () => ask('stop');
+
+function noCoach() {
+  for (const it of $('coach-form').elements) it.disabled = true;
+  $('coach-says').textContent = 'The coach is for pages on the machine where this playground runs.';
+}
+
+function coaching(isRunning) {
+  // Focus mustn't get lost on a button that is disabled.
+  const had = document.activeElement;
+  $('coach-start').disabled = isRunning;
+  $('coach-stop').disabled = !isRunning;
+  if (had === $('coach-start') || had === $('coach-stop')) $(isRunning ? 'coach-stop' : 'coach-start').focus();
+}
+
+function onCoach(told) {
+  ({ begins: coachBegins, verdict: coachVerdict, ends: coachEnds, refused: coachRefused })[told.state]?.(told);
+}
+
+function coachRefused({ why }) {
+  $('coach-says').replaceChildren(make('b', 'wrong', 'Not coached. '), why);
+}
+
+function coachBegins(told) {
+  coaching(true);
+  begun = performance.now();
+  verdicts = new Map();
+  stages = new Map(told.stages.map(stage => [stage.stage, { ...stage, item: make('li'), seen: [] }]));
+  $('coach-says').textContent = 'The coach gets to know your server.';
+  $('coach-stages').replaceChildren(...[...stages.values()].map(stage => stage.item));
+  $('coach-failures').replaceChildren();
+  $('coach-failures').hidden = $('coach-failures-title').hidden = true;
+  stages.forEach(drawStage);
+}
+
+/** A line for a stage, with a dot for each check: its letter says what became of it, and its colour too. */
+function drawStage(stage) {
+  const count = kind => stage.seen.filter(judged => judged.verdict === kind).length;
+  const asked = stage.checks - count('skip'), failed = count('fail'), isWhole = stage.seen.length === stage.checks;
+  const state = failed ? 'failed' : !isWhole ? stage.seen.length ? 'running' : 'open' : count('pass') > count('skip') ? 'held' : 'skipped';
+  const dots = stage.seen.map(judged => make('i', `v-${judged.verdict}`, ({ pass: '●', fail: 'F', warn: 'w', skip: '-' })[judged.verdict]));
+  const bar = make('span', 'dots', ...dots, ...Array.from({ length: stage.checks - dots.length }, () => make('i', '', '·')));
+  bar.setAttribute('aria-hidden', 'true');
+  const says = [...(!isWhole && !failed ? [`${stage.checks} checks`] : asked ? [`${count('pass')} of ${asked} hold`] : []), ...(failed ? [`${failed} failed`] : []),
+    ...(count('warn') ? [`${count('warn')} warned`] : []), ...(count('skip') ? [`${count('skip')} skipped`] : [])].join(', ');
+  stage.item.dataset.state = state;
+  stage.item.replaceChildren(make('b', '', `${stage.stage} ${stage.area}`), make('span', 'title', stage.title), bar, make('span', 'count', says));
+  return state;
+}
+
+function coachVerdict({ judged }) {
+  const stage = stages.get(judged.stage);
+  if (!stage) return;
+  stage.seen = [...stage.seen.filter(one => one.id !== judged.id), judged];
+  verdicts.set(judged.id, judged);
+  const all = [...stages.values()].reduce((sum, one) => sum + one.checks, 0);
+  const left = (performance.now() - begun) / verdicts.size * (all - verdicts.size) / 1000;
+  $('coach-left').textContent = `${verdicts.size} of ${all} checks, about ${Math.ceil(left)} s left`;
+  drawStage(stage);
+  // A screen reader hears of each stage, not of each check.
+  if (stage.seen.length === stage.checks) $('coach-says').textContent = `Stage ${stage.stage}, ${stage.area}: ${stage.item.querySelector('.count').textContent}.`;
+  if (judged.verdict === 'fail' || judged.verdict === 'warn') addFailure(judged);
+}
+
+/** A failure, which opens as the coach tells it. The first one is open. */
+function addFailure(judged) {
+  const list = $('coach-failures'), old = [...list.children].find(item => item.dataset.id === judged.id);
+  const details = make('details'), isFailed = judged.verdict === 'fail';
+  details.append(make('summary', '', make('b', isFailed ? 'wrong' : 'here', isFailed ? 'F' : 'w'), make('code', '', judged.id),
+    make('span', '', make('span', 'section', `${judged.level}, ${judged.section}`), ` ${judged.seen}`)));
+  details.ontoggle = () => {
+    if (details.open && details.children.length === 1) ask(`failure ${judged.id}`);
+  };
+  const item = make('li', '', details);
+  item.dataset.id = judged.id;
+  list.hidden = $('coach-failures-title').hidden = false;
+  // What failed stands before what was warned of.
+  const after = isFailed ? [...list.children].find(one => one.querySelector('summary b.here')) ?? null : null;
+  if (old) old.replaceWith(item);
+  else list.insertBefore(item, after);
+  if (isFailed && !list.querySelector('details[open]')) details.open = true;
+}
+
+function drawFailure({ failure }) {
+  if (!failure) return;
+  const details = [...$('coach-failures').children].find(item => item.dataset.id === failure.id)?.firstChild;
+  if (!details || details.children.length > 1) return;
+  const rows = [['sent', failure.sent], ['expected', failure.expected], ['seen', failure.seen], ['rule', failure.rule],
+    ['usual cause', failure.cause], ['fix', failure.fix], ['chapter', failure.chapter],
+    ['again', `cargo run --example coach -- --only ${failure.id} ${$('coach-address').value}`]];
+  const inside = make('div', 'inside', make('div', 'lesson', make('dl', '', ...rows.flatMap(([name, text]) => [make('dt', '', name), make('dd', '', text)]))));
+  if (failure.exchange.length) {
+    inside.append(make('p', 'quiet', 'What passed on the connection, byte by byte. The code is that of ws101, which keeps the rule.'));
+    const list = make('ol', 'timeline');
+    failure.exchange.forEach(({ annotation, looked, isLookedAt }, at) => {
+      if (at === 2 && failure.leftOut) list.append(make('li', '', make('div', 'plain', make('span'), make('span'), `${failure.leftOut} more`)));
+      annotation.looked = looked;
+      const item = listed(annotation, `byte ${annotation.start}`);
+      if (isLookedAt) item.firstChild.open = true;
+      list.append(item);
+    });
+    inside.append(list);
+  }
+  details.append(inside);
+}
+
+function coachEnds({ why, score }) {
+  coaching(false);
+  $('coach-left').textContent = why || !verdicts.size ? '' : `${((performance.now() - begun) / 1000).toFixed(1)} s`;
+  const isGood = !why && ![...verdicts.values()].some(one => one.verdict === 'fail');
+  const name = isGood ? 'Each MUST holds. ' : verdicts.size ? 'Done. ' : 'Not coached. ';
+  $('coach-says').replaceChildren(make('b', isGood ? 'good' : 'wrong', why && verdicts.size ? 'Stopped. ' : name), ...(why ? [`${why} `] : []), ...(verdicts.size ? [`${score}.`] : []));
+}
+
+// ---- 6: keep it ----
 
 $('save').onclick = () => ask('save');
 

@@ -14,6 +14,7 @@ use ws101::explain::json::{array, object, string};
 use ws101::{Error, Outbox, PreparedMessage, Request, Result, Sender, WebSocket};
 
 use crate::backlog::Backlog;
+use crate::coach::Coached;
 use crate::line::Line;
 
 /// How many messages may wait for a slow tab.
@@ -36,6 +37,8 @@ pub struct Lens {
     wire: Mutex<Option<Wire>>,
     /// The pause before each write on the wire, in milliseconds.
     pub pause: AtomicU64,
+    /// The coach of this page.
+    pub coached: Mutex<Coached>,
 }
 
 /// A wire that is open.
@@ -60,6 +63,7 @@ impl Lens {
             line: Mutex::new(Weak::new()),
             wire: Mutex::default(),
             pause: AtomicU64::new(0),
+            coached: Mutex::default(),
         })
     }
 

@@ -4,7 +4,7 @@
 //! # a comment
 //! client "GET /chat HTTP/1.1\r\n"        who sends, and bytes as text in quotes,
 //! "Host: a\r\n"                          with \r, \n, \" and \\
-//! server 81 05 48 65 6c6c6f              or as pairs of hexadecimal digits
+//! server 81 05 48 65 6c6c6f              or as pairs of hexadecimal digits; 81:05:48 as well
 //! ```
 //!
 //! Rules of this file:
@@ -156,6 +156,9 @@ fn bytes(line: &str) -> Result<Vec<u8>, String> {
 }
 
 fn digits(word: &str, bytes: &mut Vec<u8>) -> Result<(), String> {
+    // Some tools that print the payload of a pcap put colons between the bytes.
+    let pairs = word.replace(':', "");
+    let word = if word.split(':').all(|pair| pair.len() == 2) { &pairs } else { word };
     if !word.len().is_multiple_of(2) || !word.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         let word: String = word.chars().take(20).flat_map(char::escape_default).collect();
         return Err(format!("\"{word}\" isn't pairs of hexadecimal digits, such as 81 05"));
@@ -203,6 +206,7 @@ mod tests {
         for (text, from) in [
             ("81 85 37 fa 21 3d 7f9f4d5158", Role::Client),
             ("# a comment\n\n 8105\n48656c6c6f", Role::Server),
+            ("81:05:48:65:6c:6c:6f", Role::Server),
             ("\"GET / HTTP/1.1\\r\\n\"", Role::Client),
             ("\"HTTP/1.1 200 OK\\r\\n\"", Role::Server),
         ] {
@@ -217,6 +221,7 @@ mod tests {
         for (text, why) in [
             ("81 05\nclient 8", "line 2: \"8\" isn't pairs"),
             ("zz", "line 1: \"zz\""),
+            ("81:0:5", "line 1: \"81:0:5\""),
             ("\"abc", "line 1: a text without its closing quote"),
             ("\"\\x41\"", "line 1: after a backslash"),
             ("8\u{e9}", "line 1"),

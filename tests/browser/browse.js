@@ -4,7 +4,7 @@ const path = require('node:path');
 const { name, assert, assertEqual, check, click, end, fill, headBytes, headOf, launch, open, text, waitFor } = require('./checks.js');
 const compressed = require('./compressed.js');
 const secure = require('./secure.js');
-const { example, recorder, pageServer, stopAll } = require('./servers.js');
+const { example, liar, recorder, pageServer, silent, stopAll } = require('./servers.js');
 
 async function playground() {
   const address = await example('playground');
@@ -67,6 +67,7 @@ async function playground() {
     await waitFor(page, '#frame-verdict', 'It breaks no rule');
   });
   await code(page, browser, recorded);
+  await coach(page);
   for (const broken of await page.$$eval('#breaks button b', (all) => all.map((one) => one.textContent))) {
     await check(`the server sends: ${broken}`, async () => {
       await page.$eval('#outcome', (element) => { delete element.dataset.name; });
@@ -113,11 +114,11 @@ async function playground() {
   await check('it can be used with the keyboard alone', async () => {
     await page.evaluate(() => { window.scrollTo(0, 0); document.querySelector('a.skip').focus(); });
     const reached = new Set();
-    for (let step = 0; step < 400 && !reached.has('request-text'); step += 1) {
+    for (let step = 0; step < 800 && !reached.has('save'); step += 1) {
       await page.keyboard.press('Tab');
       reached.add(await page.evaluate(() => document.activeElement.id || document.activeElement.textContent.trim()));
     }
-    for (const one of ['say-text', 'Send it', 'key', 'Binary', 'code', 'reopen', 'request-text']) assert(reached.has(one), `${one} is not reached`);
+    for (const one of ['say-text', 'Send it', 'key', 'Binary', 'code', 'reopen', 'request-text', 'coach-address', 'coach-stage', 'coach-start', 'save']) assert(reached.has(one), `${one} is not reached`);
     const nameless = await page.$$eval('button, input, select, textarea, a', (all) => all.filter((one) => !(one.textContent.trim()
       || one.getAttribute('aria-label') || one.labels?.length)).map((one) => one.outerHTML));
     assertEqual(nameless.join(), '', 'controls without a name');
@@ -137,10 +138,10 @@ async function playground() {
 async function shots(address) {
   for (const dark of [false, true]) {
     const browser = await launch({ dark });
-    for (const width of [360, 1440]) {
+    for (const width of [360, 768, 1440]) {
       await check(`it fits ${width} pixels, ${dark ? 'dark' : 'light'}`, async () => {
         const page = await open(browser, `http://${address}`, dark);
-        await page.setViewport({ width, height: width === 360 ? 740 : 900 });
+        await page.setViewport({ width, height: width === 360 ? 740 : width === 768 ? 1024 : 900 });
         await waitFor(page, '#xray', 'text, 5 bytes, masked');
         await waitFor(page, '#timeline', 'onmessage');
         await page.$$eval('#breaks button', (all) => all[0].click());
@@ -167,6 +168,12 @@ async function shots(address) {
         await assertFits(page);
         await page.screenshot({ path: `${file}-walk.png` });
         await click(page, '#code-close');
+        await fill(page, '#coach-address', await liar());
+        await click(page, '#coach-start');
+        await page.waitForSelector('#coach-failures .timeline details[open] .head');
+        await assertFits(page);
+        await page.$eval('#coach', (element) => element.scrollIntoView({ behavior: 'instant' }));
+        await page.screenshot({ path: `${file}-coach.png` });
         if (process.env.PICTURE && width === 1440 && !dark && name === 'chromium') await picture(page);
         await page.close();
       });
@@ -271,6 +278,16 @@ async function code(page, browser, address) {
       assert(await page.evaluate((id) => document.activeElement.dataset.code === id, id), 'focus does not return');
     });
   }
+  await check('the lines that answer a Close are one step away from it, and what is shown stays marked', async () => {
+    await verdictOf('88 82 00 00 00 00 03 e8', 'client', '1000');
+    await openCode('#frame-verdict', 'close');
+    await waitFor(page, '#code-lines', 'answer_close(close.clone())');
+    await openCode('#frame-verdict', 'close.code');
+    await waitFor(page, '#code-where', 'src/frames/close.rs');
+    assertEqual(await page.$$eval('#frame-verdict [data-bit].chosen', (all) => all.length), 2, 'marked bytes');
+    await click(page, '#code-close');
+    assertEqual(await page.$$eval('.chosen', (all) => all.length), 0, 'marked bytes of a closed panel');
+  });
   await check('each field and each line of the handshake has its code', async () => {
     const without = await page.$$eval('#request p, #response p, #xray .values li', (all) => all.filter((one) => !one.querySelector('[data-code]'))
       .map((one) => one.textContent));
@@ -298,6 +315,16 @@ async function code(page, browser, address) {
       return `, ${count} stations`;
     });
   }
+  await check('a ping that finds the lock taken says so on its walk', async () => {
+    await click(page, '#contend');
+    await waitFor(page, '#contended', 'pong, 8 bytes');
+    await page.$$eval('#contended summary', (all) => all.find((one) => one.textContent.includes('ping, 8 bytes')).click());
+    await page.waitForSelector('#contended .to-walk');
+    await click(page, '#contended .to-walk');
+    await waitFor(page, '#walk-list', 'the writing thread had the lock');
+    await waitFor(page, '#walk-list', 'the pong waited here');
+    await click(page, '#code-close');
+  });
   await check('a request is walked to its 101', async () => {
     await page.$$eval('#request-ideas button', (all) => all[0].click());
     await waitFor(page, '#decision', 'It becomes a WebSocket.');
@@ -334,6 +361,63 @@ async function code(page, browser, address) {
     await waitFor(page, '#opened-list', 'text, 5 bytes, masked');
     await page.$$eval('#opened-list summary', (all) => all[2].click());
     await waitFor(page, '#opened-list .inside', 'opcode');
+  });
+}
+
+/** The coach in the page: a good server, one that lies, one that isn't on this machine. */
+async function coach(page) {
+  const run = async (address, plan) => {
+    await fill(page, '#coach-address', address);
+    await page.select('#coach-stage', plan);
+    await page.$eval('#coach-says', (element) => element.replaceChildren());
+    await page.$eval('#coach-start', (button) => { button.focus(); button.click(); });
+  };
+  const ends = () => page.waitForFunction(() => /passed|Not coached/.test(document.getElementById('coach-says').textContent), { timeout: 120_000, polling: 100 });
+  const states = () => page.$$eval('#coach-stages li', (all) => all.map((one) => one.dataset.state));
+  await check('the coach finds no fault in the echo, stage by stage', async () => {
+    await run(`ws://${await example('04_echo')}`, 'all');
+    await page.waitForSelector('#coach-stages [data-state=held]');
+    await ends();
+    const [says, seen] = [await text(page, '#coach-says'), await states()];
+    assert(says.startsWith('Each MUST holds.') && says.includes(', 0 failed'), `${says} ${await text(page, '#coach-failures')}`);
+    assert(seen.length === 14 && seen.every((state) => state === 'held' || state === 'skipped'), seen.join());
+    assert(seen.filter((state) => state === 'held').length >= 13, seen.join());
+    assert(await page.$eval('#coach-failures', (list) => list.hidden), 'there are failures');
+    assertEqual(await page.evaluate(() => document.activeElement.id), 'coach-start', 'focus');
+  });
+  await check('a failure opens as the coach tells it, with its bytes and their code', async () => {
+    await run(`ws://${await liar()}`, 'all');
+    await ends();
+    assert((await states()).includes('failed'), 'no stage has failed');
+    const first = '#coach-failures li:first-child > details[open]';
+    await page.waitForSelector(`${first} .lesson`);
+    const told = await text(page, `${first} .lesson`);
+    for (const part of ['sent', 'expected', 'seen', 'rule', 'usual cause', 'fix', 'course/']) assert(told.includes(part), `no ${part} in ${told}`);
+    // Each failure's bytes open their code, like those of the wire.
+    await page.waitForSelector(`${first} .timeline details[open] [data-code]`);
+    await page.$eval(`${first} .timeline details[open] [data-code]`, (button) => button.click());
+    await page.waitForFunction(() => document.querySelector('#code-lines .marked'));
+    await click(page, '#code-close');
+    assertEqual(await page.$$eval('img, #coach b > b, #coach script', (found) => found.length), 0, 'markup of the server');
+    return `, ${(await page.$$('#coach-failures > li')).length} of them`;
+  });
+  await check('each failure of the coach opens, and marks what it looked at', async () => {
+    await page.$$eval('#coach-failures > li > details', (all) => all.forEach((one) => { one.open = true; }));
+    await page.waitForFunction(() => [...document.querySelectorAll('#coach-failures > li')].every((one) => one.querySelector('.lesson')));
+    await page.waitForSelector('#coach-failures .looked');
+  });
+  await check('the coach leaves other machines alone', async () => {
+    await run('ws://192.0.2.1/', 'all');
+    await waitFor(page, '#coach-says', "isn't a loopback address");
+    await run('wss://127.0.0.1/', 'all');
+    await waitFor(page, '#coach-says', 'coaches ws:// only');
+  });
+  await check('a run is stopped', async () => {
+    await run(await silent(), 'all');
+    await waitFor(page, '#coach-says', 'gets to know');
+    await click(page, '#coach-stop');
+    await waitFor(page, '#coach-says', 'You stopped the run.');
+    assert(await page.$eval('#coach-stop', (button) => button.disabled), 'it can be stopped twice');
   });
 }
 

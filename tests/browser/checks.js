@@ -7,7 +7,9 @@ const path = require('node:path');
 const puppeteer = require('puppeteer-core');
 
 const name = process.argv[2];
-const PATIENCE = 15_000; // Longer than anything may take; it only ends a check that would hang.
+const PATIENCE = 60_000; // Longer than anything may take; it only ends a check that would hang.
+const START = 90_000; // As long as a browser may need to start, on a machine that does much else.
+const STARTS = 3;
 const profiles = [];
 let failed = 0;
 
@@ -31,8 +33,27 @@ function assertEqual(seen, expected, what) {
   assert(seen === expected, `${what}: ${JSON.stringify(seen)} instead of ${JSON.stringify(expected)}`);
 }
 
-/** A browser with a profile of its own; `root` is the file of a certificate that it trusts, and how: see `trust`. */
-async function launch({ dark = false, root } = {}) {
+/**
+ * A browser with a profile of its own; `root` is the file of a certificate that it trusts, and how: see `trust`. On a
+ * busy machine Firefox now and then hangs up on its driver before its first page ("socket hang up"). That says
+ * nothing about a page, so such a browser is started anew.
+ */
+async function launch(wishes = {}) {
+  for (let start = 1; ; start += 1) {
+    let browser;
+    try {
+      browser = await launchOnce(wishes);
+      await (await browser.newPage()).close();
+      return browser;
+    } catch (error) {
+      await browser?.close().catch(() => {});
+      if (start === STARTS) throw new Error(`the browser doesn't start: ${error.message}`);
+      console.error(`${name} is started anew: ${error.message}`);
+    }
+  }
+}
+
+async function launchOnce({ dark = false, root }) {
   const userDataDir = fs.mkdtempSync(path.join(os.tmpdir(), 'ws101-browser-'));
   profiles.push(userDataDir);
   if (root) trust(userDataDir, root);
@@ -40,13 +61,13 @@ async function launch({ dark = false, root } = {}) {
   const args = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
     '--disable-component-update', '--disable-sync'];
   return puppeteer.launch(name === 'firefox'
-    ? { browser: 'firefox', executablePath: '/usr/bin/firefox-esr', userDataDir, extraPrefsFirefox: {
+    ? { browser: 'firefox', executablePath: '/usr/bin/firefox-esr', userDataDir, timeout: START, extraPrefsFirefox: {
       'layout.css.prefers-color-scheme.content-override': dark ? 0 : 1, 'browser.shell.checkDefaultBrowser': false,
       'app.normandy.enabled': false, 'datareporting.policy.dataSubmissionEnabled': false, 'toolkit.telemetry.enabled': false,
       'services.settings.server': 'http://127.0.0.1:9/', 'network.captive-portal-service.enabled': false,
       'network.connectivity-service.enabled': false, 'browser.safebrowsing.update.enabled': false } }
     // Chromium looks for what one trusts below the home directory.
-    : { executablePath: '/usr/bin/chromium', args, userDataDir, env: { ...process.env, HOME: userDataDir } });
+    : { executablePath: '/usr/bin/chromium', args, userDataDir, timeout: START, env: { ...process.env, HOME: userDataDir } });
 }
 
 /** Puts a certificate among those that a profile trusts: as one's own machine has them, in the form of NSS. */

@@ -9,15 +9,30 @@ const readline = require('node:readline');
 const started = [];
 
 /** Starts an example on a free port; its address, as host and port. */
-async function example(name, ...words) {
-  const stdio = ['ignore', 'pipe', 'inherit'];
+const example = async (name, ...words) => (await program(name, ...words)).address;
+
+/** The same, for one that is to be stopped early. What it says instead of its address is part of the error. */
+async function program(name, ...words) {
+  const stdio = ['ignore', 'pipe', 'pipe'];
   const child = spawn(path.join(process.env.EXAMPLES, name), ['127.0.0.1:0', ...words], { stdio });
-  started.push(() => child.kill());
-  for await (const line of readline.createInterface({ input: child.stdout })) {
-    child.stdout.resume();
-    return line.replace(/listening on wss?:\/\//, '');
-  }
-  throw new Error(`${name} does not say where it listens`);
+  const stop = () => child.kill();
+  started.push(stop);
+  let complaint = '';
+  child.stderr.on('data', (bytes) => { complaint = (complaint + bytes).slice(-500); });
+  const ended = new Promise((resolve) => {
+    child.on('error', (error) => resolve(error.message));
+    // After `close`, all that it said has been read.
+    child.on('close', (code, signal) => resolve(`it ended with ${signal ?? code}`));
+  });
+  const lines = readline.createInterface({ input: child.stdout });
+  const listens = new Promise((resolve) => {
+    lines.once('line', (line) => resolve(/listening on wss?:\/\/(\S+)/.exec(line)?.[1]));
+  });
+  const address = await Promise.race([listens, ended.then(() => undefined)]);
+  // What it says later on isn't kept, and must not fill the pipe.
+  child.stdout.resume();
+  if (address) return { address, stop };
+  throw new Error(`${name} ${words.join(' ')} does not say where it listens: ${await Promise.race([ended, 'it runs'])} ${complaint}`);
 }
 
 /**
@@ -42,6 +57,18 @@ async function recorder(target) {
   return recording;
 }
 
+/** What no server may answer, with markup in it: the right status, and neither accept nor names that fit. */
+async function liar() {
+  return listen(net.createServer((client) => {
+    client.on('error', () => {});
+    client.once('data', () => client.end('HTTP/1.1 101 <img src=x onerror=alert(1)>\r\nUpgrade: websocket\r\n'
+      + 'Connection: Upgrade\r\nSec-WebSocket-Accept: <b>HSmrc0sMlYUkAGmm5OPpG2HaGWk=</b>\r\n\r\n'));
+  }));
+}
+
+/** Takes connections, and says nothing. */
+const silent = () => listen(net.createServer((client) => client.on('error', () => {}).resume()));
+
 /** Serves one page. */
 async function pageServer(html) {
   return listen(http.createServer((_, response) => response.setHeader('Content-Type', 'text/html').end(html)));
@@ -58,4 +85,4 @@ function stopAll() {
   started.splice(0).forEach((stop) => stop());
 }
 
-module.exports = { example, recorder, pageServer, stopAll };
+module.exports = { example, liar, program, recorder, pageServer, silent, stopAll };

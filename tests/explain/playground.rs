@@ -1,8 +1,9 @@
 //! The playground and the example `explain`, as programs: what a page can see of them.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
+use std::net::{TcpListener, TcpStream};
 use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::Arc;
 use std::sync::mpsc::{channel, sync_channel};
 use std::time::Duration;
 
@@ -265,4 +266,196 @@ fn explain_in_a_terminal_takes_bytes_files_and_standard_input() {
         let (ok, _, complaint) = run(bad);
         assert!(!ok && complaint.starts_with("explain: "), "{bad:?}: {complaint}");
     }
+}
+
+/// The coach's last word about a run.
+fn coached(lens: &mut WebSocket, ticket: &str, plan: &str, address: &str) -> String {
+    lens.send(format!("coach {ticket} {plan}\n{address}")).unwrap();
+    hear(lens, "\"about\":\"coach\",\"state\":\"ends\"")
+}
+
+/// A server of a few lines: `answer` gets each connection with the head that came on it.
+fn server(answer: impl Fn(TcpStream, &str) + Send + Sync + 'static) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let answer = Arc::new(answer);
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let answer = answer.clone();
+            std::thread::spawn(move || {
+                let (mut head, mut byte) = (Vec::new(), [0]);
+                while !head.ends_with(b"\r\n\r\n") && matches!((&stream).read(&mut byte), Ok(1)) {
+                    head.push(byte[0]);
+                }
+                answer(stream, &String::from_utf8_lossy(&head));
+            });
+        }
+    });
+    address.to_string()
+}
+
+#[test]
+fn the_coach_in_the_page_finds_no_fault_in_a_good_server() {
+    let playground = Playground::start("127.0.0.1:0");
+    let (mut lens, ticket) = playground.lens();
+    let server = ws101::Server::bind("127.0.0.1:0").unwrap();
+    let server = server
+        .spawn(|mut ws| {
+            while let Some(message) = ws.recv()? {
+                ws.send(message)?;
+            }
+            Ok(())
+        })
+        .unwrap();
+    let url = format!("ws://localhost:{}/", server.local_addr().port());
+    let ends = coached(&mut lens, &ticket, "4", &url);
+    assert!(ends.contains("\"why\":null") && ends.contains("\"fail\":0"), "{ends}");
+    // Without a scheme, it's taken for ws.
+    let ends = coached(&mut lens, &ticket, "2", &server.local_addr().to_string());
+    assert!(ends.contains("\"why\":null") && ends.contains("\"fail\":0"), "{ends}");
+    assert!(!ends.contains("\"pass\":0"), "{ends}");
+    server.stop(Duration::ZERO).unwrap();
+}
+
+#[test]
+fn the_coach_in_the_page_tells_a_failure_with_the_bytes_and_what_it_looks_at() {
+    let playground = Playground::start("127.0.0.1:0");
+    let (mut lens, ticket) = playground.lens();
+    let wrong = server(|mut stream, _| {
+        let _ = write!(
+            stream,
+            "HTTP/1.1 101 <img src=x>\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+             Sec-WebSocket-Accept: <script>alert(1)</script>\r\n\r\n"
+        );
+    });
+    lens.send(format!("coach {ticket} next\n{wrong}")).unwrap();
+    let verdict = hear(&mut lens, "\"verdict\":\"fail\"");
+    // A page's script can't end inside a text.
+    assert!(!verdict.contains('<'), "{verdict}");
+    let id = verdict.split("\"id\":\"").nth(1).unwrap().split('"').next().unwrap().to_owned();
+    hear(&mut lens, "\"about\":\"coach\",\"state\":\"ends\"");
+    lens.send(format!("failure {id}\n")).unwrap();
+    let failure = hear(&mut lens, "\"about\":\"failure\"");
+    for words in ["\"rule\":\"", "\"cause\":\"", "\"fix\":\"", "\"isLookedAt\":true", "\"walk\":["]
+    {
+        assert!(failure.contains(words), "no {words} in {failure}");
+    }
+    assert!(!failure.contains('<'), "{failure}");
+    lens.send("failure no/such\n").unwrap();
+    assert!(hear(&mut lens, "\"about\":\"failure\"").contains("\"failure\":null"));
+}
+
+#[test]
+fn the_coach_in_the_page_dials_loopback_alone() {
+    let playground = Playground::start("127.0.0.1:0");
+    let (mut lens, ticket) = playground.lens();
+    for (address, why) in [
+        ("ws://192.0.2.1:9/", "192.0.2.1 leads to 192.0.2.1, which isn't a loopback address"),
+        ("ws://[2001:db8::1]:9/", "isn't a loopback address"),
+        ("ws://0.0.0.0:9/", "isn't a loopback address"),
+        ("ws://[::ffff:192.0.2.1]:9/", "isn't a loopback address"),
+        ("wss://127.0.0.1:9/", "coaches ws:// only"),
+        ("http://127.0.0.1:9/", "\"state\":\"refused\""),
+        ("", "Type your server's address"),
+    ] {
+        lens.send(format!("coach {ticket} all\n{address}")).unwrap();
+        let told = hear(&mut lens, "\"about\":\"coach\"");
+        assert!(told.contains("\"state\":\"refused\"") && told.contains(why), "{address}: {told}");
+    }
+    // Nothing listens there, which is told once the coach has tried for a while.
+    let nothing = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let ends = coached(&mut lens, &ticket, "all", &nothing.to_string());
+    assert!(ends.contains("\"why\":\"no server there"), "{ends}");
+}
+
+#[test]
+fn the_coach_in_the_page_needs_the_ticket_of_the_page() {
+    let playground = Playground::start("127.0.0.1:0");
+    let (_other, of_other) = playground.lens();
+    for ticket in ["", "0123456789abcdef", &of_other] {
+        let (mut lens, _) = playground.lens();
+        lens.send(format!("coach {ticket} all\nws://127.0.0.1:9/")).unwrap();
+        let ended = loop {
+            match lens.recv_timeout(PATIENCE).unwrap() {
+                Some(message) => {
+                    let text = message.as_text().unwrap();
+                    assert!(!text.contains("\"about\":\"coach\""), "{text}");
+                }
+                None => break lens.closed_with().unwrap().code.0,
+            }
+        };
+        assert_eq!(ended, 1008);
+    }
+}
+
+#[test]
+fn a_run_of_the_coach_is_stopped_by_its_page_and_is_the_only_one() {
+    let playground = Playground::start("127.0.0.1:0");
+    let (mut lens, ticket) = playground.lens();
+    let (heard, is_heard) = channel();
+    // It answers nothing, so each check takes its time.
+    let silent = server(move |stream, _| {
+        let _ = heard.send(());
+        let _ = (&stream).read(&mut [0]);
+    });
+    lens.send(format!("coach {ticket} all\n{silent}")).unwrap();
+    hear(&mut lens, "\"state\":\"begins\"");
+    is_heard.recv_timeout(PATIENCE).unwrap();
+    lens.send(format!("coach {ticket} all\n{silent}")).unwrap();
+    assert!(hear(&mut lens, "\"state\":\"refused\"").contains("A run is under way"));
+    lens.send("stop\n").unwrap();
+    let ends = hear(&mut lens, "\"state\":\"ends\"");
+    assert!(ends.contains("You stopped the run"), "{ends}");
+    // The next one may begin.
+    lens.send(format!("coach {ticket} 1\n{silent}")).unwrap();
+    hear(&mut lens, "\"state\":\"begins\"");
+}
+
+#[test]
+fn a_server_that_floods_the_coach_ends_its_run_and_nothing_else() {
+    let playground = Playground::start("127.0.0.1:0");
+    let (mut lens, ticket) = playground.lens();
+    // Instead of an answer, and after a good one.
+    let without_end = server(|mut stream, _| {
+        let block = vec![b'x'; 1 << 16];
+        while stream.write_all(&block).is_ok() {}
+    });
+    let ends = coached(&mut lens, &ticket, "next", &without_end);
+    assert!(ends.contains("\"pass\":0,"), "{ends}");
+    let frames = server(|mut stream, head| {
+        let key = head.split("Sec-WebSocket-Key: ").nth(1).unwrap_or_default();
+        let accept = ws101::handshake::accept_key::accept(key.lines().next().unwrap_or_default());
+        let _ = write!(
+            stream,
+            "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+             Sec-WebSocket-Accept: {accept}\r\n\r\n"
+        );
+        let frames = b"\x82\x7e\x10\x00".iter().chain([b'x'; 4096].iter()).copied();
+        let frames: Vec<u8> = frames.collect::<Vec<u8>>().repeat(16);
+        while stream.write_all(&frames).is_ok() {}
+    });
+    let ends = coached(&mut lens, &ticket, "4", &frames);
+    assert!(ends.contains("has sent more than 32 MiB"), "{ends}");
+    let mut wire = playground.wire(&ticket);
+    echo(&mut wire, "still here");
+}
+
+#[test]
+fn a_ping_that_finds_the_lock_taken_says_so_on_its_walk() {
+    let playground = Playground::start("127.0.0.1:0");
+    let (mut lens, _) = playground.lens();
+    lens.send("contend\n").unwrap();
+    let told = hear(&mut lens, "\"about\":\"contended\"");
+    // The ping is read by the one thread, and the pong is written by the other, after its own text.
+    let at = |words: &str| told.find(words).unwrap_or_else(|| panic!("no {words} in {told}"));
+    let (ping, text, pong) = (
+        at("\"title\":\"ping, 8 bytes, masked\""),
+        at("\"title\":\"text, 25 bytes\""),
+        at("\"title\":\"pong, 8 bytes\""),
+    );
+    assert!(ping < text && text < pong, "{told}");
+    let by = |at: usize| &told[at..][told[at..].find("\"by\":\"").unwrap()..][6..13];
+    assert_eq!((by(ping), by(text), by(pong)), ("reading", "writing", "writing"));
+    let witnessed = at("\"witnessed\":{\"pong.sent\":\"the writing thread had the lock");
+    assert!(ping < witnessed && witnessed < text, "{told}");
 }

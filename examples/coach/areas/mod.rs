@@ -46,6 +46,11 @@ pub const STAGES: &[Stage] = &[
     stage("deflate", "compression", deflate::CHECKS),
 ];
 
+/// Each check, with its stage.
+pub fn all() -> impl Iterator<Item = (usize, &'static Check)> {
+    STAGES.iter().enumerate().flat_map(|(i, stage)| stage.checks.iter().map(move |c| (i + 1, c)))
+}
+
 /// The chapter of a stage, counted from 1.
 pub fn chapter(stage: usize) -> String {
     format!("src/walkthrough/course/{stage:02}_{}.md", STAGES[stage - 1].area)
