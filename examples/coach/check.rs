@@ -50,6 +50,8 @@ pub struct Check {
     pub sends: &'static str,
     pub expects: &'static str,
     pub run: fn(&mut Probe) -> Outcome,
+    /// No other check may run beside it: it asks what one connection does to the next.
+    pub alone: bool,
 }
 
 /// Why a check does not pass.
@@ -84,7 +86,8 @@ pub const fn check(
     expects: &'static str,
     run: fn(&mut Probe) -> Outcome,
 ) -> Check {
-    Check { id, level: Level::Must, peers: Peers::Servers, lesson, sends, expects, run }
+    let (level, peers) = (Level::Must, Peers::Servers);
+    Check { id, level, peers, lesson, sends, expects, run, alone: false }
 }
 
 impl Check {
@@ -102,6 +105,10 @@ impl Check {
 
     pub const fn clients(self) -> Check {
         Check { peers: Peers::Clients, ..self }
+    }
+
+    pub const fn alone(self) -> Check {
+        Check { alone: true, ..self }
     }
 
     pub fn area(&self) -> &'static str {

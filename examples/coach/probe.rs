@@ -822,15 +822,11 @@ impl Line {
         }
     }
 
-    /// Writes a frame again and again without reading, until the peer takes no more.
-    pub fn stuff(&mut self, frame: &Frame, times: usize) {
+    /// Writes a frame again and again without reading, until the peer takes no more. Says how many it took.
+    pub fn stuff(&mut self, frame: &Frame, times: usize) -> usize {
         let _ = self.socket.tcp().set_write_timeout(Some(Duration::from_millis(150)));
         let bytes = self.encode(frame);
-        for _ in 0..times {
-            if self.socket.write_all(&bytes).is_err() {
-                break;
-            }
-        }
+        (0..times).take_while(|_| self.socket.write_all(&bytes).is_ok()).count()
     }
 
     pub fn shutdown(&self) {

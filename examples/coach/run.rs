@@ -141,6 +141,23 @@ pub fn one(check: &'static Check, stage: usize, target: &Arc<Target>, strict: bo
     Judged { check, stage, verdict, seen, took: started.elapsed(), record }
 }
 
+/// Asks a failed check again after each of these pauses in milliseconds, while it fails in such a way.
+fn again(
+    judged: &mut Judged,
+    pauses: &[u64],
+    target: &Arc<Target>,
+    strict: bool,
+    is_such: fn(&str) -> bool,
+) {
+    for &pause in pauses {
+        let gone = target.gone.lock().unwrap().is_some();
+        if judged.verdict == Verdict::Fail && is_such(&judged.seen) && !gone {
+            std::thread::sleep(Duration::from_millis(pause));
+            *judged = one(judged.check, judged.stage, target, strict);
+        }
+    }
+}
+
 /// Why this failure is another check's matter, if it is.
 fn blamed(check: &Check, target: &Arc<Target>, seen: &str) -> Option<String> {
     let mut needs = needs(check.id);
@@ -178,41 +195,23 @@ pub fn stage(
     checks: &[&'static Check],
     stage: usize,
     target: &Arc<Target>,
-    Manner { jobs, strict, first_failure_only }: Manner,
+    manner: Manner,
     tell: &mut dyn FnMut(&Judged),
 ) -> Vec<Judged> {
-    let queue: Mutex<VecDeque<(usize, &'static Check)>> =
-        Mutex::new(checks.iter().copied().enumerate().collect());
-    let (sender, receiver) = mpsc::channel();
-    let mut all = Vec::new();
-    std::thread::scope(|scope| {
-        for _ in 0..jobs.clamp(1, checks.len().max(1)) {
-            let (sender, queue) = (sender.clone(), &queue);
-            scope.spawn(move || {
-                loop {
-                    let Some((place, check)) = queue.lock().unwrap().pop_front() else { break };
-                    let mut judged = one(check, stage, target, strict);
-                    // A server may have room for few. What ended without a byte is asked again when it's quiet.
-                    for pause in [40, 160] {
-                        if judged.verdict == Verdict::Fail && judged.seen.contains("without a byte")
-                        {
-                            std::thread::sleep(Duration::from_millis(pause));
-                            judged = one(check, stage, target, strict);
-                        }
-                    }
-                    if first_failure_only && judged.verdict == Verdict::Fail {
-                        queue.lock().unwrap().clear();
-                    }
-                    let _ = sender.send((place, judged));
-                }
+    let (alone, together): (Vec<_>, Vec<_>) =
+        checks.iter().copied().enumerate().partition(|(_, check)| check.alone && manner.jobs > 1);
+    let mut all = side_by_side(together, stage, target, manner, tell);
+    if manner.jobs > 1 {
+        for (_, judged) in &mut all {
+            // A server may end connections for what another one did, or have room for few.
+            again(judged, &[40, 160], target, manner.strict, |seen| {
+                seen.contains("the end") || seen.contains("ended")
             });
         }
-        drop(sender);
-        for (place, judged) in receiver {
-            tell(&judged);
-            all.push((place, judged));
-        }
-    });
+    }
+    if !manner.first_failure_only || all.iter().all(|(_, it)| it.verdict != Verdict::Fail) {
+        all.extend(side_by_side(alone, stage, target, Manner { jobs: 1, ..manner }, tell));
+    }
     // A server that died at the stage's end is this stage's matter, and not the next one's.
     let mut probe = Probe::new(target.clone());
     let was_there = !probe.is_client() && target.gone.lock().unwrap().is_none();
@@ -227,4 +226,43 @@ pub fn stage(
     }
     all.sort_by_key(|(place, _)| *place);
     all.into_iter().map(|(_, judged)| judged).collect()
+}
+
+/// Runs checks, as many at a time as the manner allows. Each comes back with its place.
+fn side_by_side(
+    checks: Vec<(usize, &'static Check)>,
+    stage: usize,
+    target: &Arc<Target>,
+    Manner { jobs, strict, first_failure_only }: Manner,
+    tell: &mut dyn FnMut(&Judged),
+) -> Vec<(usize, Judged)> {
+    let jobs = jobs.min(checks.len());
+    let queue: Mutex<VecDeque<(usize, &'static Check)>> = Mutex::new(checks.into());
+    let (sender, receiver) = mpsc::channel();
+    let mut all = Vec::new();
+    std::thread::scope(|scope| {
+        for _ in 0..jobs {
+            let (sender, queue) = (sender.clone(), &queue);
+            scope.spawn(move || {
+                loop {
+                    let Some((place, check)) = queue.lock().unwrap().pop_front() else { break };
+                    let mut judged = one(check, stage, target, strict);
+                    // A server may have room for few: what found none is asked again.
+                    again(&mut judged, &[40, 160], target, strict, |seen| {
+                        seen.contains("without a byte")
+                    });
+                    if first_failure_only && judged.verdict == Verdict::Fail {
+                        queue.lock().unwrap().clear();
+                    }
+                    let _ = sender.send((place, judged));
+                }
+            });
+        }
+        drop(sender);
+        for (place, judged) in receiver {
+            tell(&judged);
+            all.push((place, judged));
+        }
+    });
+    all
 }

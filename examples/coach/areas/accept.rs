@@ -346,6 +346,39 @@ pub const CHECKS: &[Check] = &[
     )
     .clients(),
     check(
+        "accept/key-random",
+        &KEY,
+        "nothing; it reads the request",
+        "a key whose 16 bytes aren't all the same",
+        |p| {
+            let (head, mut line) = p.arrives()?;
+            line.send(&answer(&head).bytes());
+            let key = head.all("Sec-WebSocket-Key").first().map(|key| accept_key::decode(key));
+            match key {
+                Some(Ok(bytes)) if bytes.iter().all(|byte| *byte == bytes[0]) => {
+                    fails(format!("sixteen times the byte {:02x}", bytes[0]))
+                }
+                _ => Ok(()),
+            }
+        },
+    )
+    .clients(),
+    check(
+        "accept/two-values",
+        &VERIFY,
+        "a 101 with two lines Sec-WebSocket-Accept, the second one wrong",
+        "the client ends the connection",
+        |p| {
+            turns_away(p, |a| {
+                let right = accept_key::accept(&a.key);
+                let wrong = "AAAAAAAAAAAAAAAAAAAAAAAAAAA=";
+                let a = a.without("Sec-WebSocket-Accept").add("Sec-WebSocket-Accept", &right);
+                a.add("Sec-WebSocket-Accept", wrong).bytes()
+            })
+        },
+    )
+    .clients(),
+    check(
         "accept/wrong",
         &VERIFY,
         "a 101 with a wrong accept",

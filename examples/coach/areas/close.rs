@@ -85,6 +85,18 @@ fn ended(p: &mut Probe) -> Outcome {
     }
 }
 
+/// A good reason may come back whole, shorter, or not at all, but not cut inside a character.
+fn reasoned(p: &mut Probe, reason: &str) -> Outcome {
+    let (close, _) = closed(p, &body(1000, reason.as_bytes()))?;
+    match close.payload.get(2..).map(std::str::from_utf8) {
+        Some(Err(_)) => fails(format!(
+            "a Close whose reason was cut inside a character: {}",
+            quote(&close.payload[2..])
+        )),
+        _ => Ok(()),
+    }
+}
+
 /// What comes behind the peer's Close.
 fn behind(line: &mut Line) -> Outcome {
     let wait = line.pace().moment() * 2;
@@ -214,13 +226,21 @@ pub const CHECKS: &[Check] = &[
         },
     )
     .both(),
-    check("close/reason", &BODY, "a Close with a code and a reason", "a Close", |p| {
-        closed(p, &body(1000, "adiós".as_bytes())).map(drop)
-    })
+    check(
+        "close/reason",
+        &BODY,
+        "a Close with a code and a reason that ends with `€`",
+        "a Close, whose reason is UTF-8 if it has one",
+        |p| reasoned(p, "adiós €"),
+    )
     .both(),
-    check("close/reason-123", &BODY, "a Close with a reason of 123 bytes", "a Close", |p| {
-        closed(p, &body(1000, &[b'r'; 123])).map(drop)
-    })
+    check(
+        "close/reason-123",
+        &BODY,
+        "a Close with a reason of 123 bytes, in characters of three",
+        "a Close, whose reason is UTF-8 if it has one",
+        |p| reasoned(p, &"€".repeat(41)),
+    )
     .both(),
     check(
         "close/reason-not-utf8",

@@ -19,6 +19,12 @@ const SLOW: Lesson = Lesson {
     causes: "The handshake is read in the loop that accepts; or a write to one client blocks all.",
     fix: "Read the head on the connection's own thread, and set a deadline for heads and writes.",
 };
+const QUEUE: Lesson = Lesson {
+    section: "§10.4",
+    rule: "What a server keeps for a client that doesn't read has a bound: else one client fills its memory.",
+    causes: "Sending appends to a queue and returns at once, and nothing looks at the queue's length.",
+    fix: "Write before the next read, so that a slow client slows itself down; or end a connection whose queue is full.",
+};
 const ROOM: Lesson = Lesson {
     section: "§7.2.3",
     rule: "What a connection took is given back when it ends, whichever way it ends.",
@@ -184,6 +190,23 @@ pub const CHECKS: &[Check] = &[
             crowd(p, 40)
         },
     ),
+    check(
+        "many/bounded-queue",
+        &QUEUE,
+        "40 MB of messages from a client that never reads",
+        "the server stops reading until its echoes are taken, or ends the connection",
+        |p| {
+            let mut slow = p.open()?;
+            slow.control(TEXT, word().as_bytes())?;
+            const TIMES: usize = 700;
+            // What fits into the sockets' buffers on this machine is far less than that.
+            match slow.stuff(&frame(BINARY, vec![b'n'; 60_000]), TIMES) {
+                TIMES => warns("it took 40 MB while no echo was read: its queue may have no bound"),
+                _ => Ok(()),
+            }
+        },
+    )
+    .advice(),
     check(
         "many/idle",
         &TOGETHER,
