@@ -3,6 +3,7 @@
 //! A check that can't say `fail` with certainty says `warn` or `skip`. Its function returns at the first
 //! thing that does not hold; what it returns becomes the verdict, which the check's level softens.
 
+use crate::causes;
 use crate::probe::Probe;
 
 /// How much the RFC asks for it.
@@ -105,6 +106,11 @@ impl Check {
 
     pub const fn clients(self) -> Check {
         Check { peers: Peers::Clients, ..self }
+    }
+
+    /// The usual cause in a learner's code, and the fix: this very check's, or else its rule's.
+    pub fn cause_and_fix(&self) -> (&'static str, &'static str) {
+        causes::own(self.id).unwrap_or((self.lesson.causes, self.lesson.fix))
     }
 
     pub const fn alone(self) -> Check {

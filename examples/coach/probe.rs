@@ -307,6 +307,7 @@ impl Probe {
             pongs: Vec::new(),
             parts: None,
             sent: TEXT,
+            key: [0; 4],
         }
     }
 
@@ -465,6 +466,8 @@ pub struct Line {
     parts: Option<Message>,
     /// The opcode of the latest message that was begun.
     sent: u8,
+    /// The key that our latest frame was masked with.
+    key: mask::Key,
 }
 
 impl Line {
@@ -474,8 +477,7 @@ impl Line {
 
     /// Sends bytes as they are. A peer that has gone is noticed when it's read.
     pub fn send(&mut self, bytes: &[u8]) {
-        let keep = bytes[..bytes.len().min(8192)].to_vec();
-        self.record.lock().unwrap().push((self.role, keep));
+        self.record.lock().unwrap().push((self.role, bytes.to_vec()));
         let _ = self.socket.write_all(bytes).and_then(|()| self.socket.flush());
     }
 
@@ -498,8 +500,9 @@ impl Line {
             if let kind @ (TEXT | BINARY) = frame.first & OPCODE {
                 self.sent = kind;
             }
-            let bytes = self.encode(frame);
-            self.send(&bytes);
+            let key = frame.mask.unwrap_or(self.mask());
+            self.key = key.unwrap_or_default();
+            self.send(&frame.bytes(key));
         }
     }
 
@@ -531,8 +534,7 @@ impl Line {
             Ok(0) => self.ended = true,
             Ok(count) => {
                 self.input.extend_from_slice(&buffer[..count]);
-                let keep = buffer[..count.min(8192)].to_vec();
-                self.record.lock().unwrap().push((self.role.other(), keep));
+                self.record.lock().unwrap().push((self.role.other(), buffer[..count].to_vec()));
             }
             Err(error)
                 if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) =>
@@ -668,8 +670,10 @@ impl Line {
         let started = Instant::now();
         let until = started + self.pace().answer() * 4;
         let before = self.unasked.len();
+        let mut is_known = false;
         loop {
-            let wait = self.pace().answer();
+            // After an echo that went wrong in a known way, the right one won't come.
+            let wait = self.pace().answer() / if is_known { 4 } else { 1 };
             let instead = match self.message(wait) {
                 Ok(message) if message.payload == payload => {
                     self.pace().note(started.elapsed());
@@ -678,6 +682,8 @@ impl Line {
                     return Ok(message);
                 }
                 Ok(message) => {
+                    let way = crate::echo::wrong_way(payload, &message.payload, self.key);
+                    is_known |= way.is_some();
                     self.unasked.push(message);
                     if Instant::now() < until {
                         continue;
@@ -687,6 +693,12 @@ impl Line {
                 Err(Next::Frame(close)) if close.code() == Some(1003) && self.sent == BINARY => {
                     return skips("it takes texts only, and says so with 1003, which is allowed");
                 }
+                Err(Next::Frame(close)) if close.code() == Some(1007) && payload.is_ascii() => {
+                    format!(
+                        "{}: what is UTF-8 wasn't when it was unmasked, or wasn't unmasked",
+                        close.told()
+                    )
+                }
                 Err(Next::Frame(close)) => close.told(),
                 Err(Next::Ended) => "the end of the stream".into(),
                 Err(Next::Silent) => {
@@ -695,18 +707,28 @@ impl Line {
                 }
                 Err(Next::Nonsense(why)) => why,
             };
-            let other = match self.unasked.get(before..).and_then(|new| new.last()) {
-                Some(m) => {
-                    format!(" (and before it {} bytes {})", m.payload.len(), quote(&m.payload))
-                }
-                None => String::new(),
-            };
             let length = payload.len();
-            return fails(format!(
-                "instead of the echo of {length} bytes {}: {instead}{other}",
-                quote(payload)
-            ));
+            let expected = match length {
+                0..=48 => format!("of {length} bytes {}", quote(payload)),
+                _ => format!("of {length} bytes"),
+            };
+            return match self.unasked.get(before..).and_then(|new| new.last()) {
+                Some(m) => {
+                    let way = crate::echo::wrong_way(payload, &m.payload, self.key);
+                    let way = way.map_or(String::new(), |way| format!(", {way}"));
+                    let (count, got) = (m.payload.len(), quote(&m.payload));
+                    fails(format!(
+                        "a message of {count} bytes {got}{way}; and in place of the echo {expected} {instead}"
+                    ))
+                }
+                None => fails(format!("instead of the echo {expected}: {instead}")),
+            };
         }
+    }
+
+    /// Whether a message has begun, and not ended.
+    pub fn is_unfinished(&self) -> bool {
+        self.parts.is_some()
     }
 
     /// Sends a message and waits for its echo.

@@ -17,7 +17,7 @@ const ACCEPT: Lesson = Lesson {
     section: "§4.2.2",
     rule: "The accept is base64 of the SHA-1 of the key as it was sent, trimmed, with 258EAFA5-E914-47DA-95CA-C5AB0DC85B11 appended.",
     causes: "A mistyped GUID, the key decoded before it's hashed, the digest as hex text, an untrimmed key, or a line feed that base64 appended.",
-    fix: "Test with the RFC's own pair: dGhlIHNhbXBsZSBub25jZQ== gives s3pPLMBiTxaQ9kYGzzhZRbK+xOo=.",
+    fix: "Append the GUID's 36 characters to the key's 24, take SHA-1 of these 60, and base64 of its 20 raw bytes. The RFC's own pair: dGhlIHNhbXBsZSBub25jZQ== gives s3pPLMBiTxaQ9kYGzzhZRbK+xOo=.",
 };
 const UNASKED: Lesson = Lesson {
     section: "§4.2.2",

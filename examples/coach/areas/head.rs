@@ -529,7 +529,9 @@ pub const CHECKS: &[Check] = &[
             line.send(&answer(&head).bytes());
             match early {
                 0 => Ok(()),
-                _ => fails(format!("{early} bytes behind the request, and no answer had been sent")),
+                _ => {
+                    fails(format!("{early} bytes behind the request, and no answer had been sent"))
+                }
             }
         },
     )

@@ -153,7 +153,8 @@ pub const CHECKS: &[Check] = &[
         "whole echoes, and the last pong at least: no frame begins inside another",
         |p| {
             let mut line = p.open()?;
-            let texts: Vec<String> = (0..line.pace().many(4)).map(|_| word().repeat(2142)).collect();
+            let texts: Vec<String> =
+                (0..line.pace().many(4)).map(|_| word().repeat(2142)).collect();
             line.control(TEXT, texts[0].as_bytes())?;
             line.frame(frame(PING, "plain"));
             if line.pong_comes(b"plain").is_err() {

@@ -232,8 +232,11 @@ impl Deflate {
         if payload.ends_with(&TAIL) && !has(DeflateTailKept) {
             payload.truncate(payload.len() - TAIL.len());
         }
-        if payload.is_empty() && !has(DeflateEmptyWritten) {
+        if payload.is_empty() {
             payload.push(0);
+        }
+        if message.is_empty() && has(DeflateEmptyWritten) {
+            payload.clear();
         }
         if !self.write_takeover {
             self.compress.reset();
