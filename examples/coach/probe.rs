@@ -85,6 +85,11 @@ impl Pace {
         base.max(self.slowest() * 8)
     }
 
+    /// How long an answer may take that hardly comes: another one came in its place.
+    pub fn hardly(&self) -> Duration {
+        (self.answer() / 4).max(self.slowest() * 8)
+    }
+
     /// Fewer, where a peer takes its time for each message.
     pub fn many(&self, count: usize) -> usize {
         if self.slowest() > Duration::from_millis(60) { count.min(12) } else { count }
@@ -673,7 +678,7 @@ impl Line {
         let mut is_known = false;
         loop {
             // After an echo that went wrong in a known way, the right one won't come.
-            let wait = self.pace().answer() / if is_known { 4 } else { 1 };
+            let wait = if is_known { self.pace().hardly() } else { self.pace().answer() };
             let instead = match self.message(wait) {
                 Ok(message) if message.payload == payload => {
                     self.pace().note(started.elapsed());
@@ -809,9 +814,11 @@ impl Line {
     /// The pong with this payload.
     pub fn pong_comes(&mut self, payload: &[u8]) -> Result<Came, Stop> {
         let wait = self.pace().answer();
-        let mut other = None;
+        let mut other: Option<Came> = None;
         let until = Instant::now() + wait * 3;
         while Instant::now() < until {
+            // After a pong with another payload the right one hardly comes.
+            let wait = if other.is_some() { self.pace().hardly() } else { wait };
             match self.next(wait) {
                 Next::Frame(came) if came.opcode() == PONG && came.payload == payload => {
                     return Ok(came);

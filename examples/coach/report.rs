@@ -61,9 +61,9 @@ pub fn failures(all: &[Judged], peer: &str, colour: bool) -> String {
     out
 }
 
-/// Whether both failures teach the same.
+/// Whether both failures teach the same, or look the same.
 fn same_rule(a: &Judged, b: &Judged) -> bool {
-    a.stage == b.stage && a.check.lesson.rule == b.check.lesson.rule
+    a.stage == b.stage && (a.check.lesson.rule == b.check.lesson.rule || a.seen == b.seen)
 }
 
 fn shortened(text: &str) -> String {
@@ -234,7 +234,7 @@ fn marks(id: &str) -> &'static [&'static str] {
         _ if id.starts_with("policy/subprotocol") => &["Sec-WebSocket-Protocol:"],
         _ if id.starts_with("lengths/fewest") => &["length:"],
         _ if id.starts_with("ping/") => &["length:", "payload"],
-        _ if id.starts_with("close/") => &["code", "reason"],
+        _ if id.starts_with("close/") => &["code    ", "reason    "],
         _ => &[],
     }
 }
@@ -317,11 +317,15 @@ pub fn score(all: &[Judged]) -> String {
 }
 
 pub fn badge(all: &[Judged]) -> String {
+    format!("badge: {}", badge_address(all))
+}
+
+fn badge_address(all: &[Judged]) -> String {
     let failed = count(all, Verdict::Fail);
     let asked = all.len() - count(all, Verdict::Skip);
     let colour = if failed == 0 { "brightgreen" } else { "red" };
     let held = count(all, Verdict::Pass);
-    format!("badge: https://img.shields.io/badge/WebSocket_coach-{held}%2F{asked}-{colour}")
+    format!("https://img.shields.io/badge/WebSocket_coach-{held}%2F{asked}-{colour}")
 }
 
 fn json_string(text: &str) -> String {
@@ -360,7 +364,7 @@ fn xml(text: &str) -> String {
 
 pub fn junit(all: &[Judged], peer: &str) -> String {
     let mut out = format!(
-        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites>\n<testsuite name=\"coach\" tests=\"{}\" failures=\"{}\" skipped=\"{}\">\n",
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites>\n<testsuite name=\"coach\" tests=\"{}\" failures=\"{}\" errors=\"0\" skipped=\"{}\">\n",
         all.len(),
         count(all, Verdict::Fail),
         count(all, Verdict::Skip)
@@ -394,7 +398,8 @@ pub fn junit(all: &[Judged], peer: &str) -> String {
 
 pub fn markdown(all: &[Judged], peer: &str) -> String {
     let mut out = format!(
-        "# WebSocket coach: {peer}\n\n{}\n\n| stage | area | pass | fail | warn | skip |\n|---|---|---|---|---|---|\n",
+        "# WebSocket coach: {peer}\n\n![score]({})\n\n{}\n\n| stage | area | pass | fail | warn | skip |\n|---|---|---|---|---|---|\n",
+        badge_address(all),
         score(all)
     );
     for (i, stage) in STAGES.iter().enumerate() {

@@ -4,7 +4,7 @@
 
 use std::collections::VecDeque;
 use std::hash::{BuildHasher, RandomState};
-use std::io::{self, Read, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 use std::sync::{Mutex, MutexGuard, PoisonError, mpsc};
@@ -76,7 +76,15 @@ impl Connection {
             }
         }
         let input = if has(FrameBehindHeadLost) { Vec::new() } else { input };
-        Connection { stream, server, input, used: 0, first_key: None, own_key: random(), queue: None }
+        Connection {
+            stream,
+            server,
+            input,
+            used: 0,
+            first_key: None,
+            own_key: random(),
+            queue: None,
+        }
     }
 
     /// Whether a frame with this first byte waits in the buffer.
@@ -89,6 +97,15 @@ impl Connection {
         self.input.drain(..self.used);
         self.used = 0;
         let mut bytes = [0; 65_536];
+        if has(PingsConstantly) {
+            self.stream.set_read_timeout(Some(Duration::from_millis(10)))?;
+            while let Err(error) = self.stream.peek(&mut bytes[..1]) {
+                if !matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) {
+                    return Err(End::Lost);
+                }
+                self.write_frame(true, 0, wire::PING, b"still there?")?;
+            }
+        }
         match self.stream.read(&mut bytes)? {
             0 => Err(End::Lost),
             read => {
@@ -128,6 +145,7 @@ impl Connection {
                 self.used -= 4;
                 [0; 4]
             }
+            Some([255, 255, 255, 255]) if has(FfMaskTakenForNone) => [0; 4],
             Some(_) if has(NeverUnmasked) => [0; 4],
             key => key.unwrap_or_default(),
         };

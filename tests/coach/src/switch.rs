@@ -181,9 +181,10 @@ members! {
     RsvOneUnasked B "sets RSV1 without compression" "frame/no-reserved-bits" "*";
     RsvTwoSet B "sets RSV2" "frame/no-reserved-bits" "*";
     RsvThreeSet B "sets RSV3" "frame/no-reserved-bits" "*";
-    NeverFinal B "never sets FIN" "frame/complete frame/ff-mask" "*";
+    NeverFinal B "never sets FIN" "frame/complete" "*";
     MaskOfFirstFrame S "takes the first frame's mask for all" "frame/another-mask" "*";
     ZeroMaskTakenForNone S "takes a mask of zeros for no mask" "frame/zero-mask" "";
+    FfMaskTakenForNone S "has the key of ones as its sign for no key" "frame/ff-mask" "";
     ZeroMaskRefused S "refuses a mask of zeros" "frame/zero-mask" "";
     NeverUnmasked S "doesn't unmask" "frame/text" "*";
     MaskOfFourBytesOnly S "unmasks four bytes only" "frame/mask-continues" "*";
@@ -399,6 +400,13 @@ members! {
     // legal
     GreetsFirst B "greets with a message" "" "";
     SendsPings B "sends pings of its own" "" "";
+    PingsConstantly B "sends a ping whenever nothing came for 10 ms" "" "";
+    PongsUnasked B "sends a pong before each message, as a heartbeat" "" "";
+    EmptyFirstFragment B "begins each message with an empty fragment" "" "";
+    ReasonOnViolation B "says in words which rule was broken" "" "";
+    PausesInItsAnswer S "pauses for 300 ms in the middle of its 101" "" "";
+    ListOn101 S "answers `Connection: keep-alive, Upgrade`" "" "";
+    EarlyFramesRefused S "refuses a request with bytes behind it" "" "";
     FragmentsItsEcho B "fragments what it sends" "" "";
     FragmentsAndPings B "fragments what it sends, with a ping in between" "" "";
     DribblesItsAnswer S "writes its 101 byte by byte" "" "";
