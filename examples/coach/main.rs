@@ -135,6 +135,10 @@ fn matches(check: &Check, id: &str) -> bool {
 fn main() -> ExitCode {
     match parse().and_then(|options| coach(&options)) {
         Ok(code) => ExitCode::from(code),
+        Err(why) if why == USAGE => {
+            say!("{why}");
+            ExitCode::SUCCESS
+        }
         Err(why) => {
             eprintln!("{why}");
             ExitCode::from(2)

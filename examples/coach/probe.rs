@@ -282,7 +282,7 @@ impl Probe {
             match (self.target.dial)(self.address()?) {
                 Ok(socket) => break socket,
                 Err(error) if started.elapsed() > Duration::from_secs(2) => {
-                    let seen = format!("the server can't be reached any more: {error}");
+                    let seen = format!("the server can't be reached: {error}");
                     // The first check that finds out tells it; others of the same moment would only repeat it.
                     return match self.target.gone.lock().unwrap().replace(seen.clone()) {
                         None => fails(seen),

@@ -77,7 +77,7 @@ pub fn calibrate(target: &Arc<Target>) -> Result<bool, String> {
     let mut first = match probe.open() {
         Ok(line) => line,
         Err(Stop::Fails(why)) if target.gone.lock().unwrap().is_some() => {
-            return Err(format!("no server there: {why}"));
+            return Err(why);
         }
         Err(_) => {
             target.opens.store(false, Relaxed);

@@ -113,7 +113,10 @@ fn offer(p: &mut Probe, offers: &[&str]) -> Result<(Option<Parameters>, Line), S
 fn taken(p: &mut Probe, offered: &str) -> Result<(Parameters, Line), Stop> {
     match offer(p, &[offered])? {
         (Some(parameters), line) => Ok((parameters, line)),
-        (None, _) => skips("this offer wasn't accepted"),
+        (None, _) => {
+            compresses(p)?;
+            skips(format!("`{offered}` was declined, which is allowed"))
+        }
     }
 }
 
