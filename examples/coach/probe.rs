@@ -700,7 +700,7 @@ impl Line {
                 }
                 Err(Next::Frame(close)) if close.code() == Some(1007) && payload.is_ascii() => {
                     format!(
-                        "{}: what is UTF-8 wasn't when it was unmasked, or wasn't unmasked",
+                        "{}, though ASCII was sent: it was unmasked wrongly or not at all, or taken from a wrong byte on",
                         close.told()
                     )
                 }

@@ -37,8 +37,8 @@ static ONE_FOR_ALL: Mutex<()> = Mutex::new(());
 static COUNTED: AtomicU32 = AtomicU32::new(1);
 /// The streams of a faulty server that sends each echo to all its clients, or to the newest.
 static ALL: Mutex<Vec<TcpStream>> = Mutex::new(Vec::new());
-/// The latest streams of a faulty server that has sixteen places.
-static SIXTEEN: Mutex<VecDeque<TcpStream>> = Mutex::new(VecDeque::new());
+/// The latest streams of a faulty server that has eight places.
+static EIGHT: Mutex<VecDeque<TcpStream>> = Mutex::new(VecDeque::new());
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
@@ -67,10 +67,10 @@ impl Connection {
         if has(OldestEvicted)
             && let Ok(stream) = stream.try_clone()
         {
-            let mut sixteen = lock(&SIXTEEN);
-            sixteen.push_back(stream);
-            if sixteen.len() > 16
-                && let Some(oldest) = sixteen.pop_front()
+            let mut eight = lock(&EIGHT);
+            eight.push_back(stream);
+            if eight.len() > 8
+                && let Some(oldest) = eight.pop_front()
             {
                 let _ = oldest.shutdown(Shutdown::Both);
             }

@@ -307,7 +307,7 @@ members! {
     EchoesToNewest S "sends each echo to the newest client" "many/two-at-once" "";
     DiesAfterFiftyConnections S "dies after fifty connections" "?" "*";
     DiesOfHalfHeads S "dies when a client leaves inside its head" "?" "*";
-    OldestEvicted S "gives the place of the sixteenth connection before to each new one" "many/idle many/crowd" "*";
+    OldestEvicted S "gives the place of the eighth connection before to each new one" "many/idle many/crowd" "*";
     EchoesWithoutBound S "keeps what a client doesn't read in a queue without a bound" "many/bounded-queue" "";
     RoomForEight S "has room for eight" "many/crowd" "many";
     RoomNeverReleased S "has sixty places and gives none back" "many/room-again many/gone-without-close" "*";
