@@ -78,7 +78,7 @@ pub fn own(id: &str) -> Option<(&'static str, &'static str)> {
         ),
         "accept/present-once" => (
             "The header is written twice (by you and by a framework), or not at all.",
-            "Write Sec-WebSocket-Accept once.",
+            "Write one line `Sec-WebSocket-Accept: ..`: base64 of the SHA-1 of key and GUID.",
         ),
         "accept/status" => (
             "A framework answers 200, as it does to each request that went well.",
