@@ -42,7 +42,7 @@ use std::time::Duration;
 
 use answers::{BREAKS, decision, key_steps, opened, passage, verdict};
 // In the coach's own program these stand at the root, so its files find them here, too.
-use coach::{areas, check, inflate, library, needs, probe, run, wire};
+use coach::{areas, causes, check, echo, inflate, library, needs, probe, run, wire};
 use line::Line;
 use tabs::{Lens, Tabs, lock};
 use ws101::explain::json::{array, object, string};

@@ -3,6 +3,7 @@
 //! A check that can't say `fail` with certainty says `warn` or `skip`. Its function returns at the first
 //! thing that does not hold; what it returns becomes the verdict, which the check's level softens.
 
+use crate::causes;
 use crate::probe::Probe;
 
 /// How much the RFC asks for it.
@@ -50,6 +51,8 @@ pub struct Check {
     pub sends: &'static str,
     pub expects: &'static str,
     pub run: fn(&mut Probe) -> Outcome,
+    /// No other check may run beside it: it asks what one connection does to the next.
+    pub alone: bool,
 }
 
 /// Why a check does not pass.
@@ -84,7 +87,8 @@ pub const fn check(
     expects: &'static str,
     run: fn(&mut Probe) -> Outcome,
 ) -> Check {
-    Check { id, level: Level::Must, peers: Peers::Servers, lesson, sends, expects, run }
+    let (level, peers) = (Level::Must, Peers::Servers);
+    Check { id, level, peers, lesson, sends, expects, run, alone: false }
 }
 
 impl Check {
@@ -102,6 +106,15 @@ impl Check {
 
     pub const fn clients(self) -> Check {
         Check { peers: Peers::Clients, ..self }
+    }
+
+    /// The usual cause in a learner's code, and the fix: this very check's, or else its rule's.
+    pub fn cause_and_fix(&self) -> (&'static str, &'static str) {
+        causes::own(self.id).unwrap_or((self.lesson.causes, self.lesson.fix))
+    }
+
+    pub const fn alone(self) -> Check {
+        Check { alone: true, ..self }
     }
 
     pub fn area(&self) -> &'static str {

@@ -21,7 +21,9 @@ macro_rules! say {
 }
 
 mod areas;
+mod causes;
 mod check;
+mod echo;
 mod inflate;
 mod library;
 mod needs;
@@ -129,6 +131,10 @@ fn matches(check: &Check, id: &str) -> bool {
 fn main() -> ExitCode {
     match parse().and_then(|options| coach(&options)) {
         Ok(code) => ExitCode::from(code),
+        Err(why) if why == USAGE => {
+            say!("{why}");
+            ExitCode::SUCCESS
+        }
         Err(why) => {
             eprintln!("{why}");
             ExitCode::from(2)
@@ -230,19 +236,19 @@ fn finish(options: &Options, all: &[Judged], peer: &str, started: Instant) -> Re
         return Ok(u8::from(failed > 0));
     }
     let colour = io::stdout().is_terminal();
-    let failures = || all.iter().filter(|judged| judged.verdict == Verdict::Fail);
     say!("");
     match options.stage {
         Some(stage) => {
-            if failures().next().is_none() {
+            if failed == 0 {
                 warnings(all);
             }
             learner(stage, all, peer, colour);
         }
         None if options.course => course(all, peer),
         None => {
-            failures().for_each(|judged| say!("{}", report::diagnostic(judged, peer, colour)));
+            let _ = write!(io::stdout(), "{}", report::failures(all, peer, colour));
             warnings(all);
+            let _ = write!(io::stdout(), "{}", report::skips(all));
         }
     }
     say!("{}, in {:.1} s", report::score(all), started.elapsed().as_secs_f64());

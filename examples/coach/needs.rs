@@ -27,6 +27,7 @@ pub fn needs(id: &str) -> Vec<&'static str> {
             "many",
             "not-echoed",
             "unasked",
+            "beside",
             "inside-message",
         ])
         || named(&["once", "data-after"]);

@@ -108,6 +108,11 @@ impl Pace {
         base.max(self.slowest() * 8)
     }
 
+    /// How long an answer may take that hardly comes: another one came in its place.
+    pub fn hardly(&self) -> Duration {
+        (self.answer() / 4).max(self.slowest() * 8)
+    }
+
     /// Fewer, where a peer takes its time for each message.
     pub fn many(&self, count: usize) -> usize {
         if self.slowest() > Duration::from_millis(60) { count.min(12) } else { count }
@@ -305,7 +310,7 @@ impl Probe {
             match (self.target.dial)(self.address()?) {
                 Ok(socket) => break socket,
                 Err(error) if started.elapsed() > Duration::from_secs(2) => {
-                    let seen = format!("the server can't be reached any more: {error}");
+                    let seen = format!("the server can't be reached: {error}");
                     // The first check that finds out tells it; others of the same moment would only repeat it.
                     return match self.target.gone.lock().unwrap().replace(seen.clone()) {
                         None => fails(seen),
@@ -335,6 +340,7 @@ impl Probe {
             pongs: Vec::new(),
             parts: None,
             sent: TEXT,
+            key: [0; 4],
         }
     }
 
@@ -493,6 +499,8 @@ pub struct Line {
     parts: Option<Message>,
     /// The opcode of the latest message that was begun.
     sent: u8,
+    /// The key that our latest frame was masked with.
+    key: mask::Key,
 }
 
 impl Line {
@@ -502,8 +510,7 @@ impl Line {
 
     /// Sends bytes as they are. A peer that has gone is noticed when it's read.
     pub fn send(&mut self, bytes: &[u8]) {
-        let keep = bytes[..bytes.len().min(8192)].to_vec();
-        self.record.lock().unwrap().push((self.role, keep));
+        self.record.lock().unwrap().push((self.role, bytes.to_vec()));
         let _ = self.socket.write_all(bytes).and_then(|()| self.socket.flush());
     }
 
@@ -526,8 +533,9 @@ impl Line {
             if let kind @ (TEXT | BINARY) = frame.first & OPCODE {
                 self.sent = kind;
             }
-            let bytes = self.encode(frame);
-            self.send(&bytes);
+            let key = frame.mask.unwrap_or(self.mask());
+            self.key = key.unwrap_or_default();
+            self.send(&frame.bytes(key));
         }
     }
 
@@ -559,8 +567,7 @@ impl Line {
             Ok(0) => self.ended = true,
             Ok(count) => {
                 self.input.extend_from_slice(&buffer[..count]);
-                let keep = buffer[..count.min(8192)].to_vec();
-                self.record.lock().unwrap().push((self.role.other(), keep));
+                self.record.lock().unwrap().push((self.role.other(), buffer[..count].to_vec()));
             }
             Err(error)
                 if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) =>
@@ -701,8 +708,10 @@ impl Line {
         let started = Instant::now();
         let until = started + self.pace().answer() * 4;
         let before = self.unasked.len();
+        let mut is_known = false;
         loop {
-            let wait = self.pace().answer();
+            // After an echo that went wrong in a known way, the right one won't come.
+            let wait = if is_known { self.pace().hardly() } else { self.pace().answer() };
             let instead = match self.message(wait) {
                 Ok(message) if message.payload == payload => {
                     self.pace().note(started.elapsed());
@@ -711,6 +720,8 @@ impl Line {
                     return Ok(message);
                 }
                 Ok(message) => {
+                    let way = crate::echo::wrong_way(payload, &message.payload, self.key);
+                    is_known |= way.is_some();
                     self.unasked.push(message);
                     if Instant::now() < until && self.unasked.len() < MOST_KEPT {
                         continue;
@@ -720,6 +731,12 @@ impl Line {
                 Err(Next::Frame(close)) if close.code() == Some(1003) && self.sent == BINARY => {
                     return skips("it takes texts only, and says so with 1003, which is allowed");
                 }
+                Err(Next::Frame(close)) if close.code() == Some(1007) && payload.is_ascii() => {
+                    format!(
+                        "{}, though ASCII was sent: it was unmasked wrongly or not at all, or taken from a wrong byte on",
+                        close.told()
+                    )
+                }
                 Err(Next::Frame(close)) => close.told(),
                 Err(Next::Ended) => "the end of the stream".into(),
                 Err(Next::Silent) => {
@@ -728,18 +745,28 @@ impl Line {
                 }
                 Err(Next::Nonsense(why)) => why,
             };
-            let other = match self.unasked.get(before..).and_then(|new| new.last()) {
-                Some(m) => {
-                    format!(" (and before it {} bytes {})", m.payload.len(), quote(&m.payload))
-                }
-                None => String::new(),
-            };
             let length = payload.len();
-            return fails(format!(
-                "instead of the echo of {length} bytes {}: {instead}{other}",
-                quote(payload)
-            ));
+            let expected = match length {
+                0..=48 => format!("of {length} bytes {}", quote(payload)),
+                _ => format!("of {length} bytes"),
+            };
+            return match self.unasked.get(before..).and_then(|new| new.last()) {
+                Some(m) => {
+                    let way = crate::echo::wrong_way(payload, &m.payload, self.key);
+                    let way = way.map_or(String::new(), |way| format!(", {way}"));
+                    let (count, got) = (m.payload.len(), quote(&m.payload));
+                    fails(format!(
+                        "a message of {count} bytes {got}{way}; and in place of the echo {expected} {instead}"
+                    ))
+                }
+                None => fails(format!("instead of the echo {expected}: {instead}")),
+            };
         }
+    }
+
+    /// Whether a message has begun, and not ended.
+    pub fn is_unfinished(&self) -> bool {
+        self.parts.is_some()
     }
 
     /// Sends a message and waits for its echo.
@@ -821,9 +848,11 @@ impl Line {
     /// The pong with this payload.
     pub fn pong_comes(&mut self, payload: &[u8]) -> Result<Came, Stop> {
         let wait = self.pace().answer();
-        let mut other = None;
+        let mut other: Option<Came> = None;
         let until = Instant::now() + wait * 3;
         while Instant::now() < until {
+            // After a pong with another payload the right one hardly comes.
+            let wait = if other.is_some() { self.pace().hardly() } else { wait };
             match self.next(wait) {
                 Next::Frame(came) if came.opcode() == PONG && came.payload == payload => {
                     return Ok(came);
@@ -856,15 +885,11 @@ impl Line {
         }
     }
 
-    /// Writes a frame again and again without reading, until the peer takes no more.
-    pub fn stuff(&mut self, frame: &Frame, times: usize) {
+    /// Writes a frame again and again without reading, until the peer takes no more. Says how many it took.
+    pub fn stuff(&mut self, frame: &Frame, times: usize) -> usize {
         let _ = self.socket.tcp().set_write_timeout(Some(Duration::from_millis(150)));
         let bytes = self.encode(frame);
-        for _ in 0..times {
-            if self.socket.write_all(&bytes).is_err() {
-                break;
-            }
-        }
+        (0..times).take_while(|_| self.socket.write_all(&bytes).is_ok()).count()
     }
 
     pub fn shutdown(&self) {

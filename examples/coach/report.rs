@@ -30,6 +30,79 @@ fn paint(colour: bool, code: &str, text: &str) -> String {
     if colour { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.into() }
 }
 
+/// All failures: the first of each rule whole, the others of that rule in a line each.
+pub fn failures(all: &[Judged], peer: &str, colour: bool) -> String {
+    let failed: Vec<&Judged> = all.iter().filter(|it| it.verdict == Verdict::Fail).collect();
+    let firsts: Vec<&Judged> = failed
+        .iter()
+        .enumerate()
+        .filter(|(i, it)| failed[..*i].iter().all(|other| !same_rule(other, it)))
+        .map(|(_, it)| *it)
+        .collect();
+    let mut out = String::new();
+    if failed.len() > 1 {
+        let _ = writeln!(
+            out,
+            "{} checks failed, by {} rule{}. Mend the first, and run again: what follows may follow from it.\n",
+            failed.len(),
+            firsts.len(),
+            if firsts.len() == 1 { "" } else { "s" }
+        );
+    }
+    for first in firsts {
+        out += &diagnostic(first, peer, colour);
+        let others = failed.iter().filter(|it| !std::ptr::eq(**it, first) && same_rule(it, first));
+        for other in others {
+            let text = format!("{}: {}", other.check.id, shortened(&other.seen));
+            let _ = writeln!(out, "  as well      {}", wrapped(&text, 15));
+        }
+        out.push('\n');
+    }
+    out
+}
+
+/// Whether both failures teach the same, or look the same.
+fn same_rule(a: &Judged, b: &Judged) -> bool {
+    a.stage == b.stage && (a.check.lesson.rule == b.check.lesson.rule || a.seen == b.seen)
+}
+
+fn shortened(text: &str) -> String {
+    match text.char_indices().nth(120) {
+        Some((at, _)) => format!("{} ...", &text[..at]),
+        None => text.into(),
+    }
+}
+
+/// What couldn't be asked, and why: a line for each reason.
+pub fn skips(all: &[Judged]) -> String {
+    let mut reasons: Vec<(&str, Vec<&Judged>)> = Vec::new();
+    for judged in all.iter().filter(|judged| judged.verdict == Verdict::Skip) {
+        // What was seen by the check that is to blame stands there.
+        let reason = match judged.seen.split_once(", see ") {
+            Some((_, rest)) => {
+                &judged.seen
+                    [..judged.seen.len() - rest.len() + rest.find(':').unwrap_or(rest.len())]
+            }
+            None => &judged.seen,
+        };
+        match reasons.iter_mut().find(|(known, _)| *known == reason) {
+            Some((_, those)) => those.push(judged),
+            None => reasons.push((reason, vec![judged])),
+        }
+    }
+    let mut out = String::new();
+    for (reason, those) in reasons {
+        let mut areas: Vec<&str> = those.iter().map(|judged| judged.check.area()).collect();
+        areas.dedup();
+        let who = match those[..] {
+            [one] => one.check.id.to_owned(),
+            _ => format!("{} of {}", those.len(), areas.join(", ")),
+        };
+        let _ = writeln!(out, "skip {}", wrapped(&format!("{who}: {}", shortened(reason)), 5));
+    }
+    out
+}
+
 /// A failure or warning, whole.
 pub fn diagnostic(judged: &Judged, peer: &str, colour: bool) -> String {
     let check = judged.check;
@@ -45,13 +118,14 @@ pub fn diagnostic(judged: &Judged, peer: &str, colour: bool) -> String {
     );
     let chapter = chapter(judged.stage);
     let again = format!("coach --only {} {peer}", check.id);
+    let (causes, fix) = check.cause_and_fix();
     let lines = [
         ("sent", check.sends),
         ("expected", check.expects),
         ("seen", &judged.seen),
         ("rule", check.lesson.rule),
-        ("usual cause", check.lesson.causes),
-        ("fix", check.lesson.fix),
+        ("usual cause", causes),
+        ("fix", fix),
         ("chapter", &chapter),
         ("again", &again),
     ];
@@ -71,6 +145,8 @@ pub struct Exchange {
     pub left_out: usize,
     /// Where in `told` the peer's last words are: there the check looks at its `marks`.
     pub looked_at: Option<usize>,
+    /// Who is judged.
+    pub peer: Role,
 }
 
 impl Exchange {
@@ -96,19 +172,21 @@ impl Exchange {
             ..FIRST => Some(place),
             _ => place.checked_sub(left_out).filter(|place| *place >= FIRST),
         };
-        Exchange { told, left_out, looked_at: looked_at.and_then(is_shown) }
+        Exchange { told, left_out, looked_at: looked_at.and_then(is_shown), peer }
     }
 }
 
-/// What passed on the connection. What breaks a rule has a line with `!`; so has the field or bit that this check looks at.
+/// What passed on the connection, as the explainer tells it. What breaks a rule has a line with `!`; so has the field or bit
+/// that this check looks at, in the last that the peer sent. What the check sends otherwise than others do has a `>`.
 fn exchange(record: &[(Role, Vec<u8>)], judged: &Judged, colour: bool) -> String {
     if record.is_empty() {
         return String::new();
     }
-    let Exchange { told, left_out, looked_at } = Exchange::new(record, judged.check);
+    let Exchange { told, left_out, looked_at, peer } = Exchange::new(record, judged.check);
     let about_heads =
         matches!(judged.check.area(), "head" | "accept" | "refuse" | "policy" | "deflate");
-    let marks = marks(judged.check.id);
+    let first_of_us = told.iter().position(|it| it.from != peer);
+    let (marks, varied) = (marks(judged.check.id), varied(judged.check.id));
     let mut out = String::from("  the exchange, byte by byte:\n");
     for (i, it) in told.iter().enumerate() {
         if i == 2 && left_out > 0 {
@@ -118,17 +196,41 @@ fn exchange(record: &[(Role, Vec<u8>)], judged: &Judged, colour: bool) -> String
         // From the fourth stage on the heads are good, and only in the way.
         let is_head = i < 2 && text.contains("end of head:");
         let lines = if is_head && !about_heads { 1 } else { 24 };
-        for line in text.lines().take(lines) {
-            let wrong = Some(i) == looked_at && marks.iter().any(|mark| line.contains(mark));
-            match wrong {
-                true => out += &format!("  {} {line}\n", paint(colour, "1;31", "!")),
-                false => out += &format!("    {line}\n"),
-            }
+        for line in text.lines().filter(own_words()).take(lines) {
+            let is_told = line.trim_start().starts_with('!');
+            let has = |names: &[&str]| !is_told && names.iter().any(|name| line.contains(name));
+            let sign = match () {
+                () if Some(i) == looked_at && has(marks) => paint(colour, "1;31", "!"),
+                () if (is_head && Some(i) == first_of_us || !is_head && it.from != peer)
+                    && has(varied) =>
+                {
+                    paint(colour, "1;33", ">")
+                }
+                () => " ".into(),
+            };
+            out += &format!("  {sign} {line}\n");
         }
     }
-    let end = format!("! {}", wrapped(&judged.seen, 4));
+    let end = format!("! {}", wrapped(&shortened(&judged.seen), 4));
     let _ = writeln!(out, "  {}", paint(colour, "1;31", &end));
     out
+}
+
+/// The explainer's advice on a violation is for those who use a WebSocket; the check's own is for those who write one.
+fn own_words() -> impl FnMut(&&str) -> bool {
+    let mut is_advice = false;
+    move |line| {
+        let words = line.trim_start();
+        match words.strip_prefix("! ") {
+            Some(rest) if rest.starts_with("  ") => {
+                is_advice =
+                    ["usual cause:", "fix:"].iter().any(|w| rest.trim_start().starts_with(w));
+            }
+            Some(_) if is_advice => {}
+            _ => is_advice = false,
+        }
+        !is_advice
+    }
 }
 
 /// How the explainer names the field or bit that a check looks at.
@@ -152,11 +254,40 @@ pub fn marks(id: &str) -> &'static [&'static str] {
             &["Sec-WebSocket-Key:"]
         }
         _ if id.starts_with("accept/") => &["Sec-WebSocket-Accept:"],
-        _ if id.starts_with("refuse/") => &["status line:"],
+        _ if id.starts_with("refuse/") || id.starts_with("head/") => &["status line:"],
         _ if id.starts_with("policy/subprotocol") => &["Sec-WebSocket-Protocol:"],
         _ if id.starts_with("lengths/fewest") => &["length:"],
         _ if id.starts_with("ping/") => &["length:", "payload"],
-        _ if id.starts_with("close/") => &["code", "reason"],
+        _ if id.starts_with("close/") => &["code    ", "reason    "],
+        _ => &[],
+    }
+}
+
+/// What this check varies in what it sends: a field of the request, or of a frame.
+fn varied(id: &str) -> &'static [&'static str] {
+    let (area, name) = id.split_once('/').unwrap_or((id, ""));
+    let has = |word: &str| name.contains(word);
+    match area {
+        "head" | "refuse"
+            if has("connection") || matches!(name, "keep-alive-upgrade" | "as-firefox") =>
+        {
+            &["Connection:"]
+        }
+        "head" | "refuse" if has("upgrade") => &["Upgrade:"],
+        "head" | "refuse" | "accept" if has("key") => &["Sec-WebSocket-Key:"],
+        "head" if name == "unknown-headers" => &["X-Coach:", "Cookie:", "X-Empty:"],
+        "head" if name == "long-header" => &["Cookie:"],
+        "head" if name == "absolute-target" => &["request line:"],
+        "refuse" if has("version") => &["Sec-WebSocket-Version:"],
+        "refuse" if matches!(name, "post" | "http-1-0") => &["request line:"],
+        "policy" if has("subprotocol") => &["Sec-WebSocket-Protocol:"],
+        "policy" if has("origin") => &["Origin:"],
+        "policy" if has("host") => &["Host:"],
+        "deflate" => &["Sec-WebSocket-Extensions:"],
+        "lengths" => &["length:", "long length"],
+        "frame" if has("mask") => &["mask key"],
+        "close" if has("code") => &["code "],
+        "close" if has("reason") => &["reason "],
         _ => &[],
     }
 }
@@ -174,6 +305,7 @@ pub fn page(check: &Check, stage: usize) -> String {
         _ => "warn, if it does not hold",
     };
     let chapter = chapter(stage);
+    let (causes, fix) = check.cause_and_fix();
     for (name, text) in [
         ("stage", format!("{stage}, {}: {}", check.area(), STAGES[stage - 1].title).as_str()),
         ("level", check.level.name()),
@@ -183,8 +315,8 @@ pub fn page(check: &Check, stage: usize) -> String {
         ("sends", check.sends),
         ("expects", check.expects),
         ("rule", check.lesson.rule),
-        ("usual cause", check.lesson.causes),
-        ("fix", check.lesson.fix),
+        ("usual cause", causes),
+        ("fix", fix),
         ("chapter", &chapter),
     ] {
         let _ = writeln!(out, "{name:<12} {}", wrapped(text, 13));
@@ -209,11 +341,15 @@ pub fn score(all: &[Judged]) -> String {
 }
 
 pub fn badge(all: &[Judged]) -> String {
+    format!("badge: {}", badge_address(all))
+}
+
+fn badge_address(all: &[Judged]) -> String {
     let failed = count(all, Verdict::Fail);
     let asked = all.len() - count(all, Verdict::Skip);
     let colour = if failed == 0 { "brightgreen" } else { "red" };
     let held = count(all, Verdict::Pass);
-    format!("badge: https://img.shields.io/badge/WebSocket_coach-{held}%2F{asked}-{colour}")
+    format!("https://img.shields.io/badge/WebSocket_coach-{held}%2F{asked}-{colour}")
 }
 
 fn json_string(text: &str) -> String {
@@ -252,7 +388,7 @@ fn xml(text: &str) -> String {
 
 pub fn junit(all: &[Judged], peer: &str) -> String {
     let mut out = format!(
-        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites>\n<testsuite name=\"coach\" tests=\"{}\" failures=\"{}\" skipped=\"{}\">\n",
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites>\n<testsuite name=\"coach\" tests=\"{}\" failures=\"{}\" errors=\"0\" skipped=\"{}\">\n",
         all.len(),
         count(all, Verdict::Fail),
         count(all, Verdict::Skip)
@@ -286,7 +422,8 @@ pub fn junit(all: &[Judged], peer: &str) -> String {
 
 pub fn markdown(all: &[Judged], peer: &str) -> String {
     let mut out = format!(
-        "# WebSocket coach: {peer}\n\n{}\n\n| stage | area | pass | fail | warn | skip |\n|---|---|---|---|---|---|\n",
+        "# WebSocket coach: {peer}\n\n![score]({})\n\n{}\n\n| stage | area | pass | fail | warn | skip |\n|---|---|---|---|---|---|\n",
+        badge_address(all),
         score(all)
     );
     for (i, stage) in STAGES.iter().enumerate() {

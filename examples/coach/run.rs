@@ -78,17 +78,18 @@ pub fn calibrate(target: &Arc<Target>) -> Result<bool, String> {
     let mut first = match probe.open() {
         Ok(line) => line,
         Err(Stop::Fails(why)) if target.gone.lock().unwrap().is_some() => {
-            return Err(format!("no server there: {why}"));
+            return Err(why);
         }
         Err(_) => {
             target.opens.store(false, Relaxed);
             return Ok(true);
         }
     };
-    if first.alive().is_err() {
+    let mut echoes = first.alive().is_ok();
+    if !echoes {
         // It may need longer for its very first answer.
         std::thread::sleep(target.pace.moment());
-        let _ = probe.open().and_then(|mut line| line.alive());
+        echoes = probe.open().and_then(|mut line| line.alive()).is_ok();
     }
     // Beside the first: is a second one served? If it isn't soon, checks go one after another.
     let request = probe.request().bytes();
@@ -98,12 +99,15 @@ pub fn calibrate(target: &Arc<Target>) -> Result<bool, String> {
     if second.pending(wait).is_empty() {
         return Ok(false);
     }
-    // A server that mixes up its clients is asked one thing at a time; stage 12 tells of it.
-    let before = second.pending(Duration::ZERO).len();
+    if !echoes {
+        return Ok(true);
+    }
+    // A server that mixes up its clients is asked one thing at a time; stage 12 tells of it. It may greet.
+    let _ = second.head();
+    let moment = target.pace.moment() / 4;
+    let _ = second.message(moment);
     let alive = first.alive().is_ok();
-    std::thread::sleep(target.pace.moment() / 4);
-    let _ = second.ends(Duration::from_millis(1));
-    Ok(alive && second.pending(Duration::ZERO).len() == before)
+    Ok(alive && second.message(moment).is_err())
 }
 
 pub fn one(check: &'static Check, stage: usize, target: &Arc<Target>, strict: bool) -> Judged {
@@ -140,6 +144,23 @@ pub fn one(check: &'static Check, stage: usize, target: &Arc<Target>, strict: bo
     };
     let record = (verdict == Verdict::Fail).then(|| probe.records.last().cloned()).flatten();
     Judged { check, stage, verdict, seen, took: started.elapsed(), record }
+}
+
+/// Asks a failed check again after each of these pauses in milliseconds, while it fails in such a way.
+fn again(
+    judged: &mut Judged,
+    pauses: &[u64],
+    target: &Arc<Target>,
+    strict: bool,
+    is_such: fn(&str) -> bool,
+) {
+    for &pause in pauses {
+        let gone = target.gone.lock().unwrap().is_some();
+        if judged.verdict == Verdict::Fail && is_such(&judged.seen) && !gone {
+            std::thread::sleep(Duration::from_millis(pause));
+            *judged = one(judged.check, judged.stage, target, strict);
+        }
+    }
 }
 
 /// Why this failure is another check's matter, if it is.
@@ -179,41 +200,23 @@ pub fn stage(
     checks: &[&'static Check],
     stage: usize,
     target: &Arc<Target>,
-    Manner { jobs, strict, first_failure_only }: Manner,
+    manner: Manner,
     tell: &mut dyn FnMut(&Judged),
 ) -> Vec<Judged> {
-    let queue: Mutex<VecDeque<(usize, &'static Check)>> =
-        Mutex::new(checks.iter().copied().enumerate().collect());
-    let (sender, receiver) = mpsc::channel();
-    let mut all = Vec::new();
-    std::thread::scope(|scope| {
-        for _ in 0..jobs.clamp(1, checks.len().max(1)) {
-            let (sender, queue) = (sender.clone(), &queue);
-            scope.spawn(move || {
-                loop {
-                    let Some((place, check)) = queue.lock().unwrap().pop_front() else { break };
-                    let mut judged = one(check, stage, target, strict);
-                    // A server may have room for few. What ended without a byte is asked again when it's quiet.
-                    for pause in [40, 160] {
-                        if judged.verdict == Verdict::Fail && judged.seen.contains("without a byte")
-                        {
-                            std::thread::sleep(Duration::from_millis(pause));
-                            judged = one(check, stage, target, strict);
-                        }
-                    }
-                    if first_failure_only && judged.verdict == Verdict::Fail {
-                        queue.lock().unwrap().clear();
-                    }
-                    let _ = sender.send((place, judged));
-                }
+    let (alone, together): (Vec<_>, Vec<_>) =
+        checks.iter().copied().enumerate().partition(|(_, check)| check.alone && manner.jobs > 1);
+    let mut all = side_by_side(together, stage, target, manner, tell);
+    if manner.jobs > 1 {
+        for (_, judged) in &mut all {
+            // A server may end connections for what another one did, or have room for few.
+            again(judged, &[40, 160], target, manner.strict, |seen| {
+                seen.contains("the end") || seen.contains("ended")
             });
         }
-        drop(sender);
-        for (place, judged) in receiver {
-            tell(&judged);
-            all.push((place, judged));
-        }
-    });
+    }
+    if !manner.first_failure_only || all.iter().all(|(_, it)| it.verdict != Verdict::Fail) {
+        all.extend(side_by_side(alone, stage, target, Manner { jobs: 1, ..manner }, tell));
+    }
     // A server that died at the stage's end is this stage's matter, and not the next one's.
     let mut probe = Probe::new(target.clone());
     let was_there = !probe.is_client() && target.gone.lock().unwrap().is_none();
@@ -228,4 +231,43 @@ pub fn stage(
     }
     all.sort_by_key(|(place, _)| *place);
     all.into_iter().map(|(_, judged)| judged).collect()
+}
+
+/// Runs checks, as many at a time as the manner allows. Each comes back with its place.
+fn side_by_side(
+    checks: Vec<(usize, &'static Check)>,
+    stage: usize,
+    target: &Arc<Target>,
+    Manner { jobs, strict, first_failure_only }: Manner,
+    tell: &mut dyn FnMut(&Judged),
+) -> Vec<(usize, Judged)> {
+    let jobs = jobs.min(checks.len());
+    let queue: Mutex<VecDeque<(usize, &'static Check)>> = Mutex::new(checks.into());
+    let (sender, receiver) = mpsc::channel();
+    let mut all = Vec::new();
+    std::thread::scope(|scope| {
+        for _ in 0..jobs {
+            let (sender, queue) = (sender.clone(), &queue);
+            scope.spawn(move || {
+                loop {
+                    let Some((place, check)) = queue.lock().unwrap().pop_front() else { break };
+                    let mut judged = one(check, stage, target, strict);
+                    // A server may have room for few: what found none is asked again.
+                    again(&mut judged, &[40, 160], target, strict, |seen| {
+                        seen.contains("without a byte")
+                    });
+                    if first_failure_only && judged.verdict == Verdict::Fail {
+                        queue.lock().unwrap().clear();
+                    }
+                    let _ = sender.send((place, judged));
+                }
+            });
+        }
+        drop(sender);
+        for (place, judged) in receiver {
+            tell(&judged);
+            all.push((place, judged));
+        }
+    });
+    all
 }

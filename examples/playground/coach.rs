@@ -14,8 +14,12 @@
 
 #[path = "../coach/areas/mod.rs"]
 pub mod areas;
+#[path = "../coach/causes.rs"]
+pub mod causes;
 #[path = "../coach/check.rs"]
 pub mod check;
+#[path = "../coach/echo.rs"]
+pub mod echo;
 #[path = "../coach/inflate.rs"]
 pub mod inflate;
 #[path = "../coach/library.rs"]
@@ -373,7 +377,7 @@ fn in_full(judged: &Judged) -> String {
         let record = lock(record);
         Exchange::new(&record[..record.len().min(MOST_TURNS)], check)
     });
-    let exchange = exchange.unwrap_or(Exchange { told: Vec::new(), left_out: 0, looked_at: None });
+    let exchange = exchange.unwrap_or_else(|| Exchange::new(&[], check));
     let mut room = LONGEST_EXCHANGE;
     let told = exchange.told.iter().enumerate().map(|(at, annotation)| {
         let is_looked_at = exchange.looked_at == Some(at);

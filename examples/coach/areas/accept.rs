@@ -17,7 +17,7 @@ const ACCEPT: Lesson = Lesson {
     section: "§4.2.2",
     rule: "The accept is base64 of the SHA-1 of the key as it was sent, trimmed, with 258EAFA5-E914-47DA-95CA-C5AB0DC85B11 appended.",
     causes: "A mistyped GUID, the key decoded before it's hashed, the digest as hex text, an untrimmed key, or a line feed that base64 appended.",
-    fix: "Test with the RFC's own pair: dGhlIHNhbXBsZSBub25jZQ== gives s3pPLMBiTxaQ9kYGzzhZRbK+xOo=.",
+    fix: "Append the GUID's 36 characters to the key's 24, take SHA-1 of these 60, and base64 of its 20 raw bytes. The RFC's own pair: dGhlIHNhbXBsZSBub25jZQ== gives s3pPLMBiTxaQ9kYGzzhZRbK+xOo=.",
 };
 const UNASKED: Lesson = Lesson {
     section: "§4.2.2",
@@ -342,6 +342,39 @@ pub const CHECKS: &[Check] = &[
                 Some(key) if before.iter().any(|old| old == key) => fails(format!("{key:?} again")),
                 _ => Ok(()),
             }
+        },
+    )
+    .clients(),
+    check(
+        "accept/key-random",
+        &KEY,
+        "nothing; it reads the request",
+        "a key whose 16 bytes aren't all the same",
+        |p| {
+            let (head, mut line) = p.arrives()?;
+            line.send(&answer(&head).bytes());
+            let key = head.all("Sec-WebSocket-Key").first().map(|key| accept_key::decode(key));
+            match key {
+                Some(Ok(bytes)) if bytes.iter().all(|byte| *byte == bytes[0]) => {
+                    fails(format!("sixteen times the byte {:02x}", bytes[0]))
+                }
+                _ => Ok(()),
+            }
+        },
+    )
+    .clients(),
+    check(
+        "accept/two-values",
+        &VERIFY,
+        "a 101 with two lines Sec-WebSocket-Accept, the second one wrong",
+        "the client ends the connection",
+        |p| {
+            turns_away(p, |a| {
+                let right = accept_key::accept(&a.key);
+                let wrong = "AAAAAAAAAAAAAAAAAAAAAAAAAAA=";
+                let a = a.without("Sec-WebSocket-Accept").add("Sec-WebSocket-Accept", &right);
+                a.add("Sec-WebSocket-Accept", wrong).bytes()
+            })
         },
     )
     .clients(),

@@ -85,6 +85,18 @@ fn ended(p: &mut Probe) -> Outcome {
     }
 }
 
+/// A good reason may come back whole, shorter, or not at all, but not cut inside a character.
+fn reasoned(p: &mut Probe, reason: &str) -> Outcome {
+    let (close, _) = closed(p, &body(1000, reason.as_bytes()))?;
+    match close.payload.get(2..).map(std::str::from_utf8) {
+        Some(Err(_)) => fails(format!(
+            "a Close whose reason was cut inside a character: {}",
+            quote(&close.payload[2..])
+        )),
+        _ => Ok(()),
+    }
+}
+
 /// What comes behind the peer's Close.
 fn behind(line: &mut Line) -> Outcome {
     let wait = line.pace().moment() * 2;
@@ -102,19 +114,12 @@ fn behind(line: &mut Line) -> Outcome {
     Ok(())
 }
 
-const fn code(id: &'static str, run: fn(&mut Probe) -> Outcome) -> Check {
-    check(id, &CODES, "a Close with that code", "a Close that doesn't call it an error", run).both()
+const fn code(id: &'static str, sends: &'static str, run: fn(&mut Probe) -> Outcome) -> Check {
+    check(id, &CODES, sends, "a Close that doesn't call it an error", run).both()
 }
 
-const fn no_code(id: &'static str, run: fn(&mut Probe) -> Outcome) -> Check {
-    check(
-        id,
-        &CODES,
-        "a Close with that code, which may not be sent",
-        "an end, and not that code back",
-        run,
-    )
-    .both()
+const fn no_code(id: &'static str, sends: &'static str, run: fn(&mut Probe) -> Outcome) -> Check {
+    check(id, &CODES, sends, "an end, and not that code back", run).both()
 }
 
 pub const CHECKS: &[Check] = &[
@@ -173,26 +178,29 @@ pub const CHECKS: &[Check] = &[
         },
     )
     .both(),
-    code("close/code-1001", |p| good(p, 1001)),
-    code("close/code-1003", |p| good(p, 1003)),
-    code("close/code-1007", |p| good(p, 1007)),
-    code("close/code-1008", |p| good(p, 1008)),
-    code("close/code-1009", |p| good(p, 1009)),
-    code("close/code-1010", |p| good(p, 1010)),
-    code("close/code-1011", |p| good(p, 1011)),
-    code("close/code-1012", |p| good(p, 1012)).should(),
-    code("close/code-1013", |p| good(p, 1013)).should(),
-    code("close/code-1014", |p| good(p, 1014)).should(),
-    code("close/code-3000", |p| good(p, 3000)),
-    code("close/code-4999", |p| good(p, 4999)),
-    no_code("close/bad-code-0", |p| bad(p, 0)),
-    no_code("close/bad-code-999", |p| bad(p, 999)),
-    no_code("close/bad-code-1004", |p| bad(p, 1004)).should(),
-    no_code("close/bad-code-1005", |p| bad(p, 1005)),
-    no_code("close/bad-code-1006", |p| bad(p, 1006)),
-    no_code("close/bad-code-1015", |p| bad(p, 1015)),
-    no_code("close/bad-code-2999", |p| bad(p, 2999)).should(),
-    no_code("close/bad-code-5000", |p| bad(p, 5000)).should(),
+    code("close/code-1001", "a Close with 1001", |p| good(p, 1001)),
+    code("close/code-1003", "a Close with 1003", |p| good(p, 1003)),
+    code("close/code-1007", "a Close with 1007", |p| good(p, 1007)),
+    code("close/code-1008", "a Close with 1008", |p| good(p, 1008)),
+    code("close/code-1009", "a Close with 1009", |p| good(p, 1009)),
+    code("close/code-1010", "a Close with 1010", |p| good(p, 1010)),
+    code("close/code-1011", "a Close with 1011", |p| good(p, 1011)),
+    code("close/code-1012", "a Close with 1012", |p| good(p, 1012)).should(),
+    code("close/code-1013", "a Close with 1013", |p| good(p, 1013)).should(),
+    code("close/code-1014", "a Close with 1014", |p| good(p, 1014)).should(),
+    code("close/code-3000", "a Close with 3000", |p| good(p, 3000)),
+    code("close/code-4999", "a Close with 4999", |p| good(p, 4999)),
+    no_code("close/bad-code-0", "a Close with 0, which may not be sent", |p| bad(p, 0)),
+    no_code("close/bad-code-999", "a Close with 999, which may not be sent", |p| bad(p, 999)),
+    no_code("close/bad-code-1004", "a Close with 1004, which may not be sent", |p| bad(p, 1004))
+        .should(),
+    no_code("close/bad-code-1005", "a Close with 1005, which may not be sent", |p| bad(p, 1005)),
+    no_code("close/bad-code-1006", "a Close with 1006, which may not be sent", |p| bad(p, 1006)),
+    no_code("close/bad-code-1015", "a Close with 1015, which may not be sent", |p| bad(p, 1015)),
+    no_code("close/bad-code-2999", "a Close with 2999, which may not be sent", |p| bad(p, 2999))
+        .should(),
+    no_code("close/bad-code-5000", "a Close with 5000, which may not be sent", |p| bad(p, 5000))
+        .should(),
     check(
         "close/one-byte",
         &BODY,
@@ -214,13 +222,21 @@ pub const CHECKS: &[Check] = &[
         },
     )
     .both(),
-    check("close/reason", &BODY, "a Close with a code and a reason", "a Close", |p| {
-        closed(p, &body(1000, "adiós".as_bytes())).map(drop)
-    })
+    check(
+        "close/reason",
+        &BODY,
+        "a Close with a code and a reason that ends with `€`",
+        "a Close, whose reason is UTF-8 if it has one",
+        |p| reasoned(p, "adiós €"),
+    )
     .both(),
-    check("close/reason-123", &BODY, "a Close with a reason of 123 bytes", "a Close", |p| {
-        closed(p, &body(1000, &[b'r'; 123])).map(drop)
-    })
+    check(
+        "close/reason-123",
+        &BODY,
+        "a Close with a reason of 123 bytes, in characters of three",
+        "a Close, whose reason is UTF-8 if it has one",
+        |p| reasoned(p, &"€".repeat(41)),
+    )
     .both(),
     check(
         "close/reason-not-utf8",

@@ -5,7 +5,7 @@ use crate::check::{Check, Lesson, Outcome, Stop, check, fails, skips, warns};
 use crate::inflate::{Block, Inflated, deflate, inflate};
 use crate::library::RSV1;
 use crate::probe::{Head, Line, Message, Next, Probe, answer, odd, word};
-use crate::wire::{BINARY, CONTINUATION, PING, TEXT, frame};
+use crate::wire::{BINARY, CLOSE, CONTINUATION, PING, TEXT, frame};
 
 const ANSWER: Lesson = Lesson {
     section: "RFC 7692 §5",
@@ -113,7 +113,10 @@ fn offer(p: &mut Probe, offers: &[&str]) -> Result<(Option<Parameters>, Line), S
 fn taken(p: &mut Probe, offered: &str) -> Result<(Parameters, Line), Stop> {
     match offer(p, &[offered])? {
         (Some(parameters), line) => Ok((parameters, line)),
-        (None, _) => skips("this offer wasn't accepted"),
+        (None, _) => {
+            compresses(p)?;
+            skips(format!("`{offered}` was declined, which is allowed"))
+        }
     }
 }
 
@@ -579,6 +582,25 @@ pub const CHECKS: &[Check] = &[
                 Ok(())
             } else {
                 fails(format!("the first byte {:08b}", pong.first))
+            }
+        },
+    )
+    .both(),
+    check(
+        "deflate/close-uncompressed",
+        &DEFLATE,
+        "a Close with 1000",
+        "a Close without RSV1",
+        |p| {
+            let mut open = open(p, OFFER)?;
+            open.control()?;
+            open.line.frame(frame(CLOSE, 1000_u16.to_be_bytes()));
+            match open.line.close_comes() {
+                Ok(close) if close.reserved() != 0 => {
+                    fails(format!("a Close whose first byte is {:08b}", close.first))
+                }
+                Ok(_) => Ok(()),
+                Err(_) => skips("no Close came back: see close/answered"),
             }
         },
     )

@@ -187,6 +187,27 @@ pub const CHECKS: &[Check] = &[
     )
     .both(),
     check(
+        "fragments/pong-at-once",
+        &BETWEEN,
+        "a first fragment and a ping; the last fragment only when the pong has come",
+        "the pong before the message has ended",
+        |p| {
+            let mut line = opened(p)?;
+            line.frame(frame(PING, "plain"));
+            if line.pong_comes(b"plain").is_err() {
+                return crate::check::skips("a plain ping isn't answered: see ping/answered");
+            }
+            let text = words(2);
+            let (first, last) = text.as_bytes().split_at(14);
+            line.frames(&[frame(TEXT, first).more(), frame(PING, "now")]);
+            line.pong_comes(b"now")?;
+            line.frame(frame(CONTINUATION, last));
+            line.comes_back(text.as_bytes()).map(drop)
+        },
+    )
+    .both()
+    .should(),
+    check(
         "fragments/pong-between",
         &BETWEEN,
         "a pong between two fragments",

@@ -1,6 +1,6 @@
 //! Stage 4: the first frame, and its echo.
 
-use crate::check::{Check, Lesson, Outcome, check, fails, skips};
+use crate::check::{Check, Lesson, Outcome, Stop, check, fails, skips};
 use crate::probe::{Message, Probe, word};
 use crate::wire::{BINARY, TEXT, frame, opcode_name};
 
@@ -53,6 +53,7 @@ fn each_frame(p: &mut Probe, wrong: fn(&crate::wire::Came) -> Option<String>) ->
 
 fn with_mask(p: &mut Probe, keys: &[[u8; 4]]) -> Outcome {
     let mut line = p.open()?;
+    line.control(TEXT, word().as_bytes())?;
     for key in keys {
         let word = word();
         line.frame(frame(TEXT, &word).key(*key));
@@ -117,9 +118,30 @@ pub const CHECKS: &[Check] = &[
             f.mask.map(|key| format!("a frame with MASK set, and the key {key:02x?}"))
         })
     }),
-    check("frame/masked", &MASKED, "a short text", "an echo whose MASK bit is 1", |p| {
-        each_frame(p, |f| f.mask.is_none().then(|| "a frame without a mask".into()))
-    })
+    check(
+        "frame/masked",
+        &MASKED,
+        "texts of 14, 0, 1, 125, 200 and 14 bytes",
+        "echoes whose MASK bit is 1",
+        |p| {
+            let mut line = p.open()?;
+            for length in [14, 0, 1, 125, 200, 14] {
+                let text = &word().repeat(15)[..length];
+                match line.echo(TEXT, text.as_bytes()) {
+                    Ok(message) if message.frames.iter().any(|frame| frame.mask.is_none()) => {
+                        return fails(format!("an echo of {length} bytes without a mask"));
+                    }
+                    // A length that isn't echoed is another check's question.
+                    Err(Stop::Fails(seen)) if length == 14 => {
+                        return skips(format!("no echo to look at: {seen}"));
+                    }
+                    Err(Stop::Fails(_)) => line = p.open()?,
+                    other => drop(other?),
+                }
+            }
+            Ok(())
+        },
+    )
     .clients(),
     check(
         "frame/no-reserved-bits",
@@ -149,9 +171,8 @@ pub const CHECKS: &[Check] = &[
                     )),
                     None => Ok(()),
                 },
-                Err(crate::check::Stop::Fails(_)) if line.unasked.is_empty() => {
-                    fails("no frame with FIN came")
-                }
+                Err(Stop::Fails(_)) if line.is_unfinished() => fails("no frame with FIN came"),
+                Err(Stop::Fails(seen)) => skips(format!("no echo to look at: {seen}")),
                 Err(stop) => Err(stop),
             }
         },
@@ -210,6 +231,19 @@ pub const CHECKS: &[Check] = &[
             same.then(|| format!("masks {:08x?}", keys))
         })
     })
+    .clients(),
+    check(
+        "frame/masks-random",
+        &MASKED,
+        "six texts",
+        "masks whose four bytes aren't all the same",
+        |p| {
+            masks(p, |keys| {
+                let is_one_byte = |key: &u32| *key == (key & 0xff) * 0x0101_0101;
+                keys.iter().all(is_one_byte).then(|| format!("masks {keys:08x?}"))
+            })
+        },
+    )
     .clients(),
     check(
         "frame/masks-not-counted",

@@ -49,9 +49,15 @@ const UNKNOWN: Lesson = Lesson {
     causes: "Headers are expected at fixed lines, or a fixed buffer is too short for a browser's cookies.",
     fix: "Read all lines up to the empty one, keep those you know, and allow some KiB in all.",
 };
-const BEHIND: Lesson = Lesson {
+const EAGER: Lesson = Lesson {
     section: "§4.1",
-    rule: "What follows the empty line is the beginning of the frames, also if it came in the same packet.",
+    rule: "What follows the empty line is the beginning of the frames, also if it came with the same read. A client has to wait for the 101 before it sends frames, so a server owes this to none; but programs that don't wait exist, and lose their first message without a word.",
+    causes: "The buffer of the head is thrown away, with the frame in it; or the head's end is sought at the end of what was read.",
+    fix: "Read heads and frames from one and the same buffer, and take out only what was parsed. Refusing such a client with 400 is as good.",
+};
+const BEHIND: Lesson = Lesson {
+    section: "§4.2.2",
+    rule: "A server may send frames right after its 101, so the first of them may come with the same read as the head.",
     causes: "The buffer of the head is thrown away, with the frame in it.",
     fix: "Read heads and frames from one and the same buffer, and take out only what was parsed.",
 };
@@ -60,6 +66,12 @@ const ASKS: Lesson = Lesson {
     rule: "A client sends GET, HTTP/1.1, Host, Upgrade: websocket, Connection: Upgrade, one key and version 13.",
     causes: "A request written by hand that lacks a line, repeats one, or ends its lines with LF alone.",
     fix: "Send the request of §1.3 with your own host, path and key.",
+};
+const ASKS_FIRST: Lesson = Lesson {
+    section: "§4.1",
+    rule: "A client waits for the server's answer before it sends anything after its request.",
+    causes: "The first message is written with the request, or from another thread as soon as the socket is connected.",
+    fix: "Send frames only when the 101 was read and checked.",
 };
 
 fn opens(p: &mut Probe, change: impl Fn(Request) -> Request) -> Outcome {
@@ -114,10 +126,8 @@ fn with_frames(p: &mut Probe, count: usize, late: usize) -> Outcome {
         other => other?,
     };
     if matches!(head.status(), Some(400..=499)) {
-        return warns(format!(
-            "{:?}: it refuses frames that don't wait for its answer",
-            head.first
-        ));
+        // So the client learns of it, and loses nothing without a word.
+        return Ok(());
     }
     is_101(&head)?;
     if !p.target.echoes.load(Relaxed) {
@@ -398,25 +408,28 @@ pub const CHECKS: &[Check] = &[
     .advice(),
     check(
         "head/frame-in-same-packet",
-        &BEHIND,
+        &EAGER,
         "a good request and a text frame in one write",
         "101 and the echo",
         |p| with_frames(p, 1, 0),
-    ),
+    )
+    .should(),
     check(
         "head/frames-in-same-packet",
-        &BEHIND,
+        &EAGER,
         "a good request and three text frames in one write",
         "101 and three echoes",
         |p| with_frames(p, 3, 0),
-    ),
+    )
+    .should(),
     check(
         "head/frame-cut-by-packet",
-        &BEHIND,
+        &EAGER,
         "a good request with the half of a frame behind it; then the other half",
         "101 and the echo",
         |p| with_frames(p, 1, 6),
-    ),
+    )
+    .should(),
     check(
         "head/several-at-once",
         &WHOLE,
@@ -500,6 +513,25 @@ pub const CHECKS: &[Check] = &[
         "nothing; it reads the request",
         "one key, one subprotocol list at most",
         |p| asks(p, |head| once(head, "Sec-WebSocket-Key")),
+    )
+    .clients(),
+    check(
+        "head/waits-for-answer",
+        &ASKS_FIRST,
+        "nothing for a while; then the 101",
+        "no byte behind the request before the 101",
+        |p| {
+            let (head, mut line) = p.arrives()?;
+            let wait = line.pace().moment();
+            let early = line.pending(wait).len();
+            line.send(&answer(&head).bytes());
+            match early {
+                0 => Ok(()),
+                _ => {
+                    fails(format!("{early} bytes behind the request, and no answer had been sent"))
+                }
+            }
+        },
     )
     .clients(),
     check(

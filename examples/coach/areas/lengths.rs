@@ -94,42 +94,35 @@ fn binary<const N: usize>(p: &mut Probe) -> Outcome {
     of(p, BINARY, N)
 }
 
-const fn one(id: &'static str, run: fn(&mut Probe) -> Outcome) -> Check {
-    check(id, &LENGTH, "a message of that kind and length", "the same bytes", run).both()
+const fn one(id: &'static str, sends: &'static str, run: fn(&mut Probe) -> Outcome) -> Check {
+    check(id, &LENGTH, sends, "the same bytes", run).both()
 }
 
-const fn least(id: &'static str, run: fn(&mut Probe) -> Outcome) -> Check {
-    check(
-        id,
-        &FEWEST,
-        "a binary message of that length",
-        "an echo whose length is written in the fewest bytes",
-        run,
-    )
-    .both()
+const fn least(id: &'static str, sends: &'static str, run: fn(&mut Probe) -> Outcome) -> Check {
+    check(id, &FEWEST, sends, "an echo whose length is written in the fewest bytes", run).both()
 }
 
 pub const CHECKS: &[Check] = &[
-    one("lengths/text-126", text::<126>),
-    one("lengths/text-0", text::<0>),
-    one("lengths/binary-0", binary::<0>),
-    one("lengths/text-1", text::<1>),
-    one("lengths/text-125", text::<125>),
-    one("lengths/binary-125", binary::<125>),
-    one("lengths/binary-126", binary::<126>),
-    one("lengths/text-127", text::<127>),
-    one("lengths/binary-127", binary::<127>),
-    one("lengths/binary-128", binary::<128>),
-    one("lengths/binary-255", binary::<255>),
-    one("lengths/binary-256", binary::<256>),
-    one("lengths/binary-32768", binary::<32_768>),
-    one("lengths/text-65535", text::<65_535>),
-    one("lengths/binary-65535", binary::<65_535>),
-    one("lengths/text-65536", text::<65_536>),
-    one("lengths/binary-65536", binary::<65_536>),
-    one("lengths/text-1MiB", text::<{ 1 << 20 }>),
-    one("lengths/binary-1MiB", binary::<{ 1 << 20 }>),
-    least("lengths/fewest-bytes-125", |p| fewest(p, 125)),
-    least("lengths/fewest-bytes-126", |p| fewest(p, 126)),
-    least("lengths/fewest-bytes-65535", |p| fewest(p, 65_535)),
+    one("lengths/text-126", "a text of 126 bytes", text::<126>),
+    one("lengths/text-0", "a text of no bytes", text::<0>),
+    one("lengths/binary-0", "a binary message of no bytes", binary::<0>),
+    one("lengths/text-1", "a text of one byte", text::<1>),
+    one("lengths/text-125", "a text of 125 bytes", text::<125>),
+    one("lengths/binary-125", "a binary message of 125 bytes", binary::<125>),
+    one("lengths/binary-126", "a binary message of 126 bytes", binary::<126>),
+    one("lengths/text-127", "a text of 127 bytes", text::<127>),
+    one("lengths/binary-127", "a binary message of 127 bytes", binary::<127>),
+    one("lengths/binary-128", "a binary message of 128 bytes", binary::<128>),
+    one("lengths/binary-255", "a binary message of 255 bytes", binary::<255>),
+    one("lengths/binary-256", "a binary message of 256 bytes", binary::<256>),
+    one("lengths/binary-32768", "a binary message of 32,768 bytes", binary::<32_768>),
+    one("lengths/text-65535", "a text of 65,535 bytes", text::<65_535>),
+    one("lengths/binary-65535", "a binary message of 65,535 bytes", binary::<65_535>),
+    one("lengths/text-65536", "a text of 65,536 bytes", text::<65_536>),
+    one("lengths/binary-65536", "a binary message of 65,536 bytes", binary::<65_536>),
+    one("lengths/text-1MiB", "a text of 1 MiB", text::<{ 1 << 20 }>),
+    one("lengths/binary-1MiB", "a binary message of 1 MiB", binary::<{ 1 << 20 }>),
+    least("lengths/fewest-bytes-125", "a binary message of 125 bytes", |p| fewest(p, 125)),
+    least("lengths/fewest-bytes-126", "a binary message of 126 bytes", |p| fewest(p, 126)),
+    least("lengths/fewest-bytes-65535", "a binary message of 65,535 bytes", |p| fewest(p, 65_535)),
 ];

@@ -1,6 +1,6 @@
 //! Stage 7: pings are answered, pongs are not.
 
-use crate::check::{Check, Lesson, Outcome, check, fails, warns};
+use crate::check::{Check, Lesson, Outcome, check, fails, skips, warns};
 use crate::probe::{Probe, word};
 use crate::wire::{PING, PONG, TEXT, frame};
 
@@ -9,6 +9,12 @@ const PONGS: Lesson = Lesson {
     rule: "A ping is answered with a pong that carries the ping's payload, as soon as is practical.",
     causes: "Opcode 9 is ignored or echoed as a message; the pong is empty, or not written before the next read.",
     fix: "On opcode 9 write opcode 10 with the same payload, and flush.",
+};
+const WRITERS: Lesson = Lesson {
+    section: "§5.4",
+    rule: "A frame is written whole before the next one begins. Only between frames may a pong come.",
+    causes: "One thread or task writes echoes and another one pongs, and nothing keeps their writes apart; or half a frame is written, and the rest after what came next.",
+    fix: "Give each connection one writer: a lock that is held for a whole frame, or a queue of whole frames.",
 };
 const UNASKED: Lesson = Lesson {
     section: "§5.5.3",
@@ -125,6 +131,46 @@ pub const CHECKS: &[Check] = &[
             let frames: Vec<_> = (0..20).map(|i| frame(PING, format!("ping {i}"))).collect();
             line.frames(&frames);
             line.pong_comes(b"ping 19").map(drop)
+        },
+    )
+    .both(),
+    check("ping/once", &PONGS, "a ping, and a text", "one pong, and the echo", |p| {
+        let mut line = p.open()?;
+        line.frame(frame(PING, "once"));
+        line.pong_comes(b"once")?;
+        line.alive()?;
+        match line.pongs.iter().any(|pong| pong == b"once") {
+            true => warns("a second pong to the same ping: allowed, and of no use"),
+            false => Ok(()),
+        }
+    })
+    .both()
+    .advice(),
+    check(
+        "ping/beside-large",
+        &WRITERS,
+        "four texts of 30,000 bytes, a ping behind each, before any echo is read",
+        "whole echoes, and the last pong at least: no frame begins inside another",
+        |p| {
+            let mut line = p.open()?;
+            let texts: Vec<String> =
+                (0..line.pace().many(4)).map(|_| word().repeat(2142)).collect();
+            line.control(TEXT, texts[0].as_bytes())?;
+            line.frame(frame(PING, "plain"));
+            if line.pong_comes(b"plain").is_err() {
+                return skips("a plain ping isn't answered: see ping/answered");
+            }
+            for text in &texts {
+                let bytes = line.encode_all(&[frame(TEXT, text), frame(PING, "beside")]);
+                line.send(&bytes);
+            }
+            for text in &texts {
+                line.comes_back(text.as_bytes())?;
+            }
+            match line.pongs.iter().any(|pong| pong == b"beside") {
+                true => Ok(()),
+                false => line.pong_comes(b"beside").map(drop),
+            }
         },
     )
     .both(),

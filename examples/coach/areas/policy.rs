@@ -10,6 +10,12 @@ const SUBPROTOCOL: Lesson = Lesson {
     causes: "The offer is copied into the answer whole, or a fixed name is sent.",
     fix: "Go through the offers in their order; answer the first that you speak, or leave the header out.",
 };
+const OFFER: Lesson = Lesson {
+    section: "§4.1",
+    rule: "A client that offers subprotocols sends a list of tokens that aren't empty, each of them once.",
+    causes: "The header is always written, also for an empty list; or the application's list goes out as it is.",
+    fix: "Leave the header out if there's nothing to offer; refuse a list with a repeated name before connecting.",
+};
 const ORIGIN: Lesson = Lesson {
     section: "§10.2",
     rule: "A browser says in Origin which page asks, and sends its user's cookies with it. A server that means only its own pages refuses others, with 403.",
@@ -96,6 +102,24 @@ pub const CHECKS: &[Check] = &[
         |p| offers(p, &["x-coach-unknown"]),
     ),
     check(
+        "policy/subprotocol-answered",
+        &SUBPROTOCOL,
+        "the offers that are usual: chat, superchat, echo, json, graphql-transport-ws, mqtt",
+        "one of them, if the server speaks one",
+        |p| {
+            let usual = "chat, superchat, echo, json, graphql-transport-ws, mqtt";
+            let request = p.request().add("Sec-WebSocket-Protocol", usual).bytes();
+            let (head, _) = p.ask(&request)?;
+            match head.all("Sec-WebSocket-Protocol")[..] {
+                [] => skips(
+                    "none was chosen, which is allowed; a browser whose page offers one leaves then, so speak your page's",
+                ),
+                _ => Ok(()),
+            }
+        },
+    )
+    .advice(),
+    check(
         "policy/subprotocol-empty",
         &SUBPROTOCOL,
         "an empty offer, which the grammar forbids",
@@ -163,6 +187,28 @@ pub const CHECKS: &[Check] = &[
         },
     )
     .advice(),
+    check(
+        "policy/offer",
+        &OFFER,
+        "nothing; it reads the request",
+        "no list of subprotocols, or one of different tokens",
+        |p| {
+            let (head, mut line) = p.arrives()?;
+            line.send(&answer(&head).bytes());
+            let lines = head.all("Sec-WebSocket-Protocol");
+            let names = head.list("Sec-WebSocket-Protocol");
+            let twice = names.iter().enumerate().any(|(i, name)| names[..i].contains(name));
+            match () {
+                () if !lines.is_empty() && names.is_empty() => fails("an empty list"),
+                () if twice => fails(format!("a name twice: {lines:?}")),
+                () if names.iter().any(|name| name.contains([' ', '"', '/', ';'])) => {
+                    fails(format!("a name that is no token: {lines:?}"))
+                }
+                () => Ok(()),
+            }
+        },
+    )
+    .clients(),
     check(
         "policy/subprotocol-refused",
         &SUBPROTOCOL,

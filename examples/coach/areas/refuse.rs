@@ -103,6 +103,13 @@ pub const CHECKS: &[Check] = &[
         no(p, |r| r.without("Sec-WebSocket-Version"))
     }),
     check(
+        "refuse/two-versions",
+        &VERSION,
+        "two lines Sec-WebSocket-Version, with 13 and 8 (§11.3.5 allows one)",
+        "an HTTP error",
+        |p| no(p, |r| r.add("Sec-WebSocket-Version", "8")),
+    ),
+    check(
         "refuse/version-in-answer",
         &VERSION,
         "version 99",
@@ -203,7 +210,8 @@ pub const CHECKS: &[Check] = &[
             let good = p.request().bytes();
             p.accepted(&good).map(drop)
         },
-    ),
+    )
+    .alone(),
     check(
         "refuse/status-200",
         &ANSWER,

@@ -2,11 +2,12 @@
 //!
 //! The reader keeps what it has read too much, so TCP may cut and join frames as it likes. Text is checked while it arrives.
 
+use std::collections::VecDeque;
 use std::hash::{BuildHasher, RandomState};
-use std::io::{self, Read, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -36,6 +37,8 @@ static ONE_FOR_ALL: Mutex<()> = Mutex::new(());
 static COUNTED: AtomicU32 = AtomicU32::new(1);
 /// The streams of a faulty server that sends each echo to all its clients, or to the newest.
 static ALL: Mutex<Vec<TcpStream>> = Mutex::new(Vec::new());
+/// The latest streams of a faulty server that has eight places.
+static EIGHT: Mutex<VecDeque<TcpStream>> = Mutex::new(VecDeque::new());
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
@@ -51,6 +54,8 @@ pub struct Connection {
     first_key: Option<[u8; 4]>,
     /// The key of every frame, for a client that draws one for each connection.
     own_key: [u8; 4],
+    /// What waits to be written, for a server whose queue has no bound.
+    queue: Option<mpsc::Sender<Vec<u8>>>,
 }
 
 impl Connection {
@@ -59,8 +64,27 @@ impl Connection {
         if let Ok(stream) = stream.try_clone() {
             lock(&ALL).push(stream);
         }
+        if has(OldestEvicted)
+            && let Ok(stream) = stream.try_clone()
+        {
+            let mut eight = lock(&EIGHT);
+            eight.push_back(stream);
+            if eight.len() > 8
+                && let Some(oldest) = eight.pop_front()
+            {
+                let _ = oldest.shutdown(Shutdown::Both);
+            }
+        }
         let input = if has(FrameBehindHeadLost) { Vec::new() } else { input };
-        Connection { stream, server, input, used: 0, first_key: None, own_key: random() }
+        Connection {
+            stream,
+            server,
+            input,
+            used: 0,
+            first_key: None,
+            own_key: random(),
+            queue: None,
+        }
     }
 
     /// Whether a frame with this first byte waits in the buffer.
@@ -73,6 +97,15 @@ impl Connection {
         self.input.drain(..self.used);
         self.used = 0;
         let mut bytes = [0; 65_536];
+        if has(PingsConstantly) {
+            self.stream.set_read_timeout(Some(Duration::from_millis(10)))?;
+            while let Err(error) = self.stream.peek(&mut bytes[..1]) {
+                if !matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) {
+                    return Err(End::Lost);
+                }
+                self.write_frame(true, 0, wire::PING, b"still there?")?;
+            }
+        }
         match self.stream.read(&mut bytes)? {
             0 => Err(End::Lost),
             read => {
@@ -112,6 +145,7 @@ impl Connection {
                 self.used -= 4;
                 [0; 4]
             }
+            Some([255, 255, 255, 255]) if has(FfMaskTakenForNone) => [0; 4],
             Some(_) if has(NeverUnmasked) => [0; 4],
             key => key.unwrap_or_default(),
         };
@@ -156,7 +190,8 @@ impl Connection {
         payload: &[u8],
     ) -> Result<(), End> {
         let length = payload.len() as u64;
-        let header = Header { fin, rsv, opcode, key: self.key(opcode), length, wasteful: false };
+        let key = self.key(opcode, length);
+        let header = Header { fin, rsv, opcode, key, length, wasteful: false };
         let mut bytes = header.write();
         let from = bytes.len();
         bytes.extend_from_slice(payload);
@@ -170,13 +205,15 @@ impl Connection {
     }
 
     /// The key of the next frame.
-    fn key(&self, opcode: u8) -> Option<[u8; 4]> {
+    fn key(&self, opcode: u8, length: u64) -> Option<[u8; 4]> {
         if self.server {
             return if has(ServerMasks) { Some(random()) } else { None };
         }
         match () {
             () if has(NothingMasked) => None,
             () if has(ControlNotMasked) && opcode >= wire::CLOSE => None,
+            () if has(LongNotMasked) && length > 125 => None,
+            () if has(EmptyNotMasked) && length == 0 => None,
             () if has(MaskFixed) => Some(*b"mask"),
             () if has(MaskZero) => Some([0; 4]),
             () if has(MaskOfConnection) => Some(self.own_key),
@@ -193,6 +230,36 @@ impl Connection {
                 self.stream.write_all(&[*byte])?;
                 thread::sleep(Duration::from_millis(1));
             }
+            return Ok(());
+        }
+        if has(WritersMixed) && bytes.len() > 1000 {
+            let (mut stream, bytes) = (self.stream.try_clone()?, bytes.to_vec());
+            thread::spawn(move || {
+                let (first, last) = bytes.split_at(bytes.len() / 2);
+                let _ = stream.write_all(first);
+                thread::sleep(Duration::from_millis(60));
+                let _ = stream.write_all(last);
+            });
+            return Ok(());
+        }
+        if has(EchoesWithoutBound) {
+            let queue = match &self.queue {
+                Some(queue) => queue,
+                None => {
+                    let (queue, waiting) = mpsc::channel::<Vec<u8>>();
+                    let mut stream = self.stream.try_clone()?;
+                    thread::spawn(move || {
+                        for bytes in waiting {
+                            if stream.write_all(&bytes).is_err() {
+                                break;
+                            }
+                        }
+                        let _ = stream.shutdown(Shutdown::Write);
+                    });
+                    self.queue.insert(queue)
+                }
+            };
+            let _ = queue.send(bytes.to_vec());
             return Ok(());
         }
         if has(EchoesToAll) {
@@ -225,8 +292,8 @@ impl Connection {
         if has(ClosesSlowly) {
             thread::sleep(Duration::from_millis(700));
         }
-        // §7.1.1: the server closes first; the client waits for that.
-        if self.server {
+        // §7.1.1: the server closes first; the client waits for that. What is queued ends with the queue.
+        if self.queue.take().is_none() && self.server {
             let _ = self.stream.shutdown(Shutdown::Write);
         }
         let end = Instant::now() + Duration::from_secs(2);

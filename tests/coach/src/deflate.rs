@@ -105,6 +105,10 @@ impl Params {
                     params.client_takeover = false;
                     answered.push("client_no_context_takeover".into());
                 }
+                ("server_max_window_bits", Some("8")) if has(DeflateWindow8Raised) => {
+                    params.server_bits = 9;
+                    answered.push("server_max_window_bits=9".into());
+                }
                 // zlib can't write a window of 256 bytes, so the server declines 8 bits.
                 ("server_max_window_bits", Some(_)) if bits.is_some_and(|bits| bits > 8) => {
                     params.server_bits = bits?;
@@ -228,8 +232,11 @@ impl Deflate {
         if payload.ends_with(&TAIL) && !has(DeflateTailKept) {
             payload.truncate(payload.len() - TAIL.len());
         }
-        if payload.is_empty() && !has(DeflateEmptyWritten) {
+        if payload.is_empty() {
             payload.push(0);
+        }
+        if message.is_empty() && has(DeflateEmptyWritten) {
+            payload.clear();
         }
         if !self.write_takeover {
             self.compress.reset();

@@ -53,6 +53,9 @@ impl Echo {
             Err(End::Violation(_)) if has(ViolationsAre1002) => {
                 self.send_close(&1002_u16.to_be_bytes())
             }
+            Err(End::Violation(code)) if has(ReasonOnViolation) => {
+                self.send_close(&[&code.to_be_bytes()[..], "ein Verstoß".as_bytes()].concat())
+            }
             Err(End::Violation(code)) => self.send_close(&code.to_be_bytes()),
             _ => Ok(()),
         };
@@ -254,6 +257,13 @@ impl Echo {
             }
             self.connection.write_frame(false, again, CONTINUATION, &payload[2 * third..])?;
             return self.connection.write_frame(true, again, CONTINUATION, b"");
+        }
+        if has(PongsUnasked) {
+            self.connection.write_frame(true, 0, PONG, b"heartbeat")?;
+        }
+        if has(EmptyFirstFragment) {
+            self.connection.write_frame(false, rsv, opcode, b"")?;
+            return self.connection.write_frame(true, 0, CONTINUATION, &payload);
         }
         if has(NeverFinal) {
             return self.connection.write_frame(false, rsv, opcode, &payload);

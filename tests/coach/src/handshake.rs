@@ -110,7 +110,7 @@ fn check(request: &Head) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn refusal(status: u16, field: &str) -> Vec<u8> {
+pub fn refusal(status: u16, field: &str) -> Vec<u8> {
     let status = match status {
         405 | 426 if has(RefusalsAre400) => 400,
         400 if has(RefusalsAre426) => 426,
@@ -163,6 +163,7 @@ fn switching_protocols(request: &Head) -> (Vec<u8>, Option<Params>) {
     let connection = match () {
         () if has(AnswerConnectionMissing) => None,
         () if has(AnswerConnectionWrong) => Some("Connection: keep-alive"),
+        () if has(ListOn101) => Some("Connection: keep-alive, Upgrade"),
         () if has(AnswerInUpperCase) => Some("CONNECTION: UPGRADE"),
         () if has(AnswerInLowerCase) => Some("connection:upgrade"),
         () => Some("Connection: Upgrade"),

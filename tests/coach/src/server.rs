@@ -70,7 +70,13 @@ fn open_one(mut stream: TcpStream) -> Option<Echo> {
             }
             return None;
         };
-        match handshake::answer(&head) {
+        let answer = match handshake::answer(&head) {
+            Answer::Open { .. } if has(EarlyFramesRefused) && !input.is_empty() => {
+                Answer::Refused { head: handshake::refusal(400, "") }
+            }
+            answer => answer,
+        };
+        match answer {
             Answer::Open { head, deflate } => {
                 write_head(&mut stream, &head)?;
                 let connection = Connection::new(stream, true, input);
@@ -127,6 +133,12 @@ fn read_head(stream: &mut TcpStream, input: &mut Vec<u8>) -> Option<Vec<u8>> {
 fn write_head(stream: &mut TcpStream, head: &[u8]) -> Option<()> {
     if has(AnswersSlowly) {
         thread::sleep(Duration::from_millis(150));
+    }
+    if has(PausesInItsAnswer) {
+        let (first, last) = head.split_at(head.len() / 2);
+        stream.write_all(first).ok()?;
+        thread::sleep(Duration::from_millis(300));
+        return stream.write_all(last).ok();
     }
     if !has(DribblesItsAnswer) {
         return stream.write_all(head).ok();

@@ -105,7 +105,7 @@ members! {
     FieldNameCase B "compares field names with their case" "head/lower-case-names head/upper-case-names" "head deflate";
     SpaceAfterColonNeeded B "splits fields at a colon and a space" "head/no-space-after-colon" "head";
     OneSpaceStripped S "strips one space after the colon" "head/spaces-around-values" "head accept/key-untrimmed";
-    TrailingSpaceKept S "keeps spaces after a value" "head/spaces-around-values" "head accept/key-untrimmed";
+    TrailingSpaceKept B "keeps spaces after a value" "head/spaces-around-values accept/spaces-around" "head accept/key-untrimmed";
     TabNotTrimmed S "doesn't know the tab as white space" "head/tabs-around-values" "head accept/key-untrimmed";
     ConnectionWhole B "compares `Connection` whole" "head/keep-alive-upgrade head/connection-without-space head/as-firefox" "head";
     ConnectionValueCase S "compares the token `Upgrade` of `Connection` with its case" "head/connection-any-case" "head";
@@ -171,7 +171,7 @@ members! {
     TwoKeysAccepted S "takes the first of two keys" "refuse/two-keys" "refuse";
     KeyUnchecked S "accepts a key of any length" "refuse/short-key refuse/long-key refuse/empty-key" "refuse";
     KeyNotBase64Accepted S "accepts a key that isn't base64" "refuse/key-not-base64" "refuse";
-    TwoVersionsAccepted S "takes the first of two versions" "-" "refuse";
+    TwoVersionsAccepted S "takes the first of two versions" "refuse/two-versions" "";
     OtherVersionAccepted S "accepts every version" "refuse/old-version refuse/new-version" "refuse";
     NoVersionAccepted S "accepts a request without a version" "refuse/no-version" "refuse";
     // frame
@@ -181,9 +181,10 @@ members! {
     RsvOneUnasked B "sets RSV1 without compression" "frame/no-reserved-bits" "*";
     RsvTwoSet B "sets RSV2" "frame/no-reserved-bits" "*";
     RsvThreeSet B "sets RSV3" "frame/no-reserved-bits" "*";
-    NeverFinal B "never sets FIN" "frame/complete frame/ff-mask" "*";
+    NeverFinal B "never sets FIN" "frame/complete" "*";
     MaskOfFirstFrame S "takes the first frame's mask for all" "frame/another-mask" "*";
     ZeroMaskTakenForNone S "takes a mask of zeros for no mask" "frame/zero-mask" "";
+    FfMaskTakenForNone S "has the key of ones as its sign for no key" "frame/ff-mask" "";
     ZeroMaskRefused S "refuses a mask of zeros" "frame/zero-mask" "";
     NeverUnmasked S "doesn't unmask" "frame/text" "*";
     MaskOfFourBytesOnly S "unmasks four bytes only" "frame/mask-continues" "*";
@@ -194,12 +195,14 @@ members! {
     ClosesAfterOneMessage B "closes after one message" "frame/ten-in-turn" "*";
     SecondMessageUnanswered B "answers one message only" "frame/ten-in-turn" "*";
     NothingMasked C "doesn't mask" "frame/masked" "*";
+    LongNotMasked C "masks frames of up to 125 bytes only" "frame/masked" "*";
+    EmptyNotMasked C "doesn't mask empty frames" "frame/masked" "*";
     ControlNotMasked C "doesn't mask control frames" "ping/pong-frame" "ping close";
     MaskNotApplied C "sends a key and doesn't mask with it" "frame/text" "*";
     MaskFixed C "has one key for all frames" "frame/fresh-masks" "frame";
     MaskZero C "masks with zeros" "frame/fresh-masks" "frame";
     MaskOfConnection C "draws one key for a connection" "frame/fresh-masks" "frame";
-    MaskOfOneByte C "draws one byte for a key" "-" "frame";
+    MaskOfOneByte C "draws one byte for a key" "frame/masks-random" "";
     // lengths
     Length126NotDone B "takes 126 for the length" "lengths/binary-126" "*";
     Length127NotDone B "takes 127 for the length" "lengths/binary-65536" "*";
@@ -228,9 +231,10 @@ members! {
     PongForPong B "answers pongs" "ping/unasked-pong~" "*";
     PongEchoed B "echoes pongs as messages" "ping/unasked-pong" "*";
     UnaskedPongRefused B "fails on a pong that it didn't ask for" "ping/unasked-pong ping/unasked-empty-pong" "*";
-    PongTwice B "answers each ping twice" "-" "ping";
+    PongTwice B "answers each ping twice" "ping/once" "";
     PingEchoedAsText B "echoes pings as messages" "ping/not-echoed" "*";
     PingAnsweredWithPing B "answers a ping with a ping" "ping/answered" "*";
+    WritersMixed B "writes pongs from another thread than messages, and in the middle of them" "ping/beside-large" "*";
     ControlOf125Refused B "refuses control frames of 125 bytes" "ping/payload-125" "close/reason-123";
     // close
     CloseIgnored B "ignores Close" "close/answered close/bad-code-2999 close/bad-code-5000" "*";
@@ -239,7 +243,7 @@ members! {
     CloseAnsweredWith1006 B "answers Close with 1006" "close/answer-frame" "close";
     CloseCodeSwapped B "writes the code from the wrong end" "close/answer-frame" "close";
     CloseAnsweredWithOneByte B "answers with a body of one byte" "close/answer-frame close/same-code" "close";
-    CloseReasonCut B "cuts the reason inside a character" "-" "close";
+    CloseReasonCut B "cuts the reason inside a character" "close/reason close/reason-123" "";
     CloseReasonTooLong B "answers with more than 125 bytes" "close/answer-frame" "close";
     CloseFragmented B "sends Close without FIN" "close/answer-frame" "close";
     CloseTwice B "answers Close twice" "close/once" "close";
@@ -267,7 +271,7 @@ members! {
     PingEndsMessage B "drops the message at a ping" "fragments/ping-between" "fragments deflate";
     PingAppendedToMessage B "appends a ping to the message" "fragments/ping-between" "fragments deflate";
     PingInMessageRefused B "refuses a ping inside a message" "fragments/ping-between" "fragments deflate";
-    PongAfterMessage B "answers a ping only after the message" "-" "fragments ping deflate";
+    PongAfterMessage B "answers a ping only after the message" "fragments/pong-at-once" "";
     StrayContinuationEchoed B "takes a stray continuation for a text" "fragments/nothing-to-continue" "fragments rules";
     StrayContinuationIgnored B "ignores a stray continuation" "fragments/nothing-to-continue fragments/nothing-left-to-continue" "fragments rules";
     MessageInMessageAppended B "appends a message inside a message" "fragments/message-inside fragments/binary-inside" "fragments";
@@ -294,15 +298,17 @@ members! {
     FragmentedControlAccepted B "accepts fragmented control frames" "rules/ping-fragmented rules/close-fragmented~" "rules";
     WastefulLengthAccepted B "accepts lengths that aren't minimal" "rules/length-16-for-125 rules/length-16-for-0 rules/length-64-for-125 rules/length-64-for-65535" "rules";
     TopBitAccepted B "ignores the top bit of a length" "rules/length-top-bit" "rules";
-    Length64LowHalf B "reads the low half of 64 bits" "-" "rules";
+    Length64LowHalf B "reads the low half of 64 bits" "rules/length-top-bit" "";
     // many
     OneClientAtATime S "serves one client at a time" "many/two-at-once" "many head/several-at-once";
     HeadsReadWhileAccepting S "reads heads in its accept loop" "many/silent-in-mid-head many/silent-before-head" "many head/several-at-once";
     OneSlowReaderBlocksAll S "holds a lock while it writes" "many/never-reads" "many";
     EchoesToAll S "sends each echo to all clients" "many/own-messages" "*";
-    EchoesToNewest S "sends each echo to the newest client" "?" "*";
+    EchoesToNewest S "sends each echo to the newest client" "many/two-at-once" "";
     DiesAfterFiftyConnections S "dies after fifty connections" "?" "*";
     DiesOfHalfHeads S "dies when a client leaves inside its head" "?" "*";
+    OldestEvicted S "gives the place of the eighth connection before to each new one" "many/idle many/crowd" "*";
+    EchoesWithoutBound S "keeps what a client doesn't read in a queue without a bound" "many/bounded-queue" "";
     RoomForEight S "has room for eight" "many/crowd" "many";
     RoomNeverReleased S "has sixty places and gives none back" "many/room-again many/gone-without-close" "*";
     // policy
@@ -317,6 +323,7 @@ members! {
     DeflateAnswersUnknownParameter S "answers with an unknown parameter" "deflate/answer deflate/client-window" "deflate";
     DeflateAnswersClientBitsUnasked S "answers client_max_window_bits unasked" "deflate/no-client-window-unasked deflate/fallback" "deflate";
     DeflateAnsweredTwice S "answers twice" "deflate/one-answer deflate/offer deflate/on-two-lines" "deflate";
+    DeflateWindow8Raised S "answers 9 window bits to 8, as its compressor can't do 8" "deflate/server-window-8" "";
     DeflateOfferedBitsIgnored S "doesn't answer server_max_window_bits" "deflate/server-window" "deflate";
     DeflateAnswersMoreBits S "answers more bits than were asked for" "deflate/server-window" "deflate";
     DeflateAnswersMoreClientBits S "answers more client bits than were offered" "deflate/client-window-value" "deflate";
@@ -328,7 +335,7 @@ members! {
     RsvOneForgotten B "compresses and doesn't set RSV1" "deflate/hello deflate/empty deflate/final-block deflate/stored-block deflate/tail-cut deflate/twenty deflate/two-blocks" "deflate";
     RsvOneOnContinuations B "sets RSV1 on continuations" "deflate/rsv1-first-only" "deflate";
     RsvOneOnPongs B "compresses pongs" "deflate/pong-uncompressed deflate/ping-between" "deflate";
-    RsvOneOnClose B "sets RSV1 on Close" "-" "deflate";
+    RsvOneOnClose B "sets RSV1 on Close" "deflate/close-uncompressed" "";
     RsvOneOnContinuationAccepted B "accepts RSV1 on continuations" "deflate/rsv1-on-continuation" "rules deflate";
     RsvOneOnControlAccepted B "accepts RSV1 on control frames" "deflate/rsv1-on-ping" "rules deflate";
     DeflateTakeoverForgotten B "forgets the window after each message" "deflate/takeover" "deflate";
@@ -336,7 +343,7 @@ members! {
     DeflateWindowIgnored S "compresses with a window larger than agreed" "deflate/window-kept" "deflate";
     DeflateTailNotAdded B "inflates without the tail" "deflate/fragments deflate/far-back deflate/large deflate/incompressible deflate/twenty" "deflate";
     DeflateTailKept B "sends the tail" "deflate/tail-cut" "deflate";
-    DeflateEmptyWritten B "compresses an empty message to nothing" "-" "deflate";
+    DeflateEmptyWritten B "compresses an empty message to nothing" "deflate/empty" "";
     DeflateEndsAtBfinal B "is lost after a final block" "deflate/after-final-block" "deflate";
     DeflateRubbishAccepted B "delivers what isn't DEFLATE" "deflate/not-deflate" "deflate";
     DeflateTruncatedAccepted B "delivers a message that was cut short" "deflate/cut-short" "deflate";
@@ -344,7 +351,7 @@ members! {
     CompressedOnlyAccepted B "refuses uncompressed messages" "deflate/uncompressed" "deflate";
     CompressedTextUnchecked B "doesn't check compressed text" "deflate/not-utf8" "deflate";
     AnswerHasLength S "adds a Content-Length to its 101" "accept/no-body-headers" "";
-    NextDroppedAfterRefusal S "drops the connection after a refused one" "-" "*";
+    NextDroppedAfterRefusal S "drops the connection after a refused one" "refuse/then-accepts" "";
     SpaceBeforeColonAccepted S "accepts a space before the colon" "refuse/space-before-colon" "";
     MalformedHostAccepted S "accepts a Host with a space in it" "policy/malformed-host" "";
     OwnOriginRefused S "refuses every Origin with 400" "policy/origin-own" "head policy";
@@ -354,7 +361,7 @@ members! {
     ByteOrderMarkDropped B "drops a byte order mark" "utf8/byte-order-mark" "utf8";
     BinaryCheckedAsText B "wants UTF-8 in binary messages" "frame/binary-all-bytes" "";
     MaskCounted C "counts its masks up" "frame/masks-not-counted" "";
-    ViolationHarmsOthers S "ends all connections at a violation of one" "?" "*";
+    ViolationHarmsOthers S "ends all connections at a violation of one" "rules/others-unharmed" "";
     FramesReadUnderLock S "holds a lock while it reads a payload" "many/silent-in-mid-frame" "many";
     AsksWithTwoKeys C "sends two keys" "head/no-repeats" "*";
     AsksInBareLineFeeds C "ends its lines with a line feed alone" "head/line-ends" "*";
@@ -362,7 +369,7 @@ members! {
     KeyFixed C "has one key for all connections" "accept/key-fresh" "";
     KeyShort C "has a key of 15 bytes" "accept/key-of-16-bytes" "";
     KeyLong C "has a key of 17 bytes" "accept/key-of-16-bytes" "";
-    KeyOfOneByte C "repeats one byte as its key" "-" "accept";
+    KeyOfOneByte C "repeats one byte as its key" "accept/key-random" "";
     KeyHex C "writes its key in hex" "accept/key-of-16-bytes" "";
     AsksWithPost C "asks with POST" "head/request-line" "*";
     AsksInHttp10 C "asks in HTTP/1.0" "head/request-line" "*";
@@ -380,19 +387,26 @@ members! {
     ReasonPhraseChecked C "wants the usual reason phrase" "head/answer-any-reason" "head";
     AnswerUpgradeUnchecked C "doesn't look at `Upgrade`" "accept/no-upgrade accept/other-upgrade" "accept";
     AnswerConnectionUnchecked C "doesn't look at `Connection`" "accept/no-connection" "accept";
-    TwoAcceptsAccepted C "takes the first of two accepts" "-" "accept";
+    TwoAcceptsAccepted C "takes the first of two accepts" "accept/two-values" "";
     NoAcceptAccepted C "accepts an answer without the accept" "accept/missing" "accept";
     WrongAcceptAccepted C "doesn't compare the accept" "accept/wrong accept/of-another-key" "accept";
     AcceptCaseIgnored C "compares the accept without its case" "accept/other-letter-case" "accept";
     SubprotocolUncheckedByClient C "accepts an unasked subprotocol" "accept/unasked-subprotocol" "policy";
     ExtensionUncheckedByClient C "accepts an unasked extension" "accept/unasked-extension" "deflate";
-    FramesBeforeTheAnswer C "sends a frame before the answer" "-" "*";
+    FramesBeforeTheAnswer C "sends a frame before the answer" "head/waits-for-answer" "";
     RefusedAndLeftOpen C "keeps a refused connection open" "accept/wrong accept/missing accept/no-upgrade" "accept refuse deflate";
-    SubprotocolOfferEmpty C "offers an empty list of subprotocols" "-" "head policy";
-    SubprotocolOfferTwice C "offers a subprotocol twice" "-" "head policy";
+    SubprotocolOfferEmpty C "offers an empty list of subprotocols" "policy/offer" "";
+    SubprotocolOfferTwice C "offers a subprotocol twice" "policy/offer" "";
     // legal
     GreetsFirst B "greets with a message" "" "";
     SendsPings B "sends pings of its own" "" "";
+    PingsConstantly B "sends a ping whenever nothing came for 10 ms" "" "";
+    PongsUnasked B "sends a pong before each message, as a heartbeat" "" "";
+    EmptyFirstFragment B "begins each message with an empty fragment" "" "";
+    ReasonOnViolation B "says in words which rule was broken" "" "";
+    PausesInItsAnswer S "pauses for 300 ms in the middle of its 101" "" "";
+    ListOn101 S "answers `Connection: keep-alive, Upgrade`" "" "";
+    EarlyFramesRefused S "refuses a request with bytes behind it" "" "";
     FragmentsItsEcho B "fragments what it sends" "" "";
     FragmentsAndPings B "fragments what it sends, with a ping in between" "" "";
     DribblesItsAnswer S "writes its 101 byte by byte" "" "";
