@@ -7,11 +7,12 @@ use Mojo::IOLoop;
 use Mojo::Server::Daemon;
 use Mojo::UserAgent;
 
+# On a controller, `on` answers the handshake, too.
 sub echo {
-    my $tx = shift;
-    $tx->max_websocket_size(16 << 20) if $tx->can('max_websocket_size');
-    $tx->on(text   => sub { shift->send({text   => shift}) });
-    $tx->on(binary => sub { shift->send({binary => shift}) });
+    my ($on, $tx) = @_;
+    $tx->max_websocket_size(16 << 20);
+    $on->on(text   => sub { shift->send({text   => shift}) });
+    $on->on(binary => sub { shift->send({binary => shift}) });
 }
 
 my ($role, $name, $address) = @ARGV;
@@ -19,14 +20,14 @@ if ($role eq 'server') {
     require Mojolicious;
     my $app = Mojolicious->new;
     $app->log->level('fatal');
-    $app->routes->websocket('/' => sub { my $c = shift; echo($c->tx) });
+    $app->routes->websocket('/' => sub { my $c = shift; echo($c, $c->tx) });
     Mojo::Server::Daemon->new(app => $app, listen => ["http://127.0.0.1:$address"], silent => 1)->run;
 } else {
     my $ua = Mojo::UserAgent->new;
     $ua->websocket($address => sub {
         my ($ua, $tx) = @_;
         return Mojo::IOLoop->stop unless $tx->is_websocket;
-        echo($tx);
+        echo($tx, $tx);
         $tx->on(finish => sub { Mojo::IOLoop->stop });
     });
     Mojo::IOLoop->start;
