@@ -223,6 +223,20 @@ def said(role, words):
 
 def asked(peer, role, words=()):
     """Starts a peer and asks it."""
+    if role == "client" and peer.language == "Python":
+        # The coach starts a client for each check, and Python's imports take longer than most checks: they're done once.
+        port = free_port()
+        with open(INSTALLED / f"{peer.name}.client.log", "w") as log:
+            clients = start([PYTHON, "peers/python/peers.py", "clients", peer.name, str(port)], stdout=log, stderr=log)
+            try:
+                for _ in range(600):
+                    with socket.socket() as stream:
+                        if clients.poll() is None and stream.connect_ex(("127.0.0.1", port)) == 0:
+                            break
+                    time.sleep(0.1)
+                return said(role, [*words, "--listen", "127.0.0.1:0", "--", "peers/python/forked", str(port)])
+            finally:
+                stop(clients)
     if role == "client":
         # The coach appends the address to the command.
         return said(role, [*words, "--listen", "127.0.0.1:0", "--", *peer.command("client", "ADDRESS")[:-1]])
