@@ -94,7 +94,7 @@ def ruby(name, roles, package):
 def by_port(name, language, package):
     """A program of its own that takes a role and a port."""
     program = str(BIN / name)
-    command = lambda role, at: [program, role, at.rstrip("/").rsplit(":", 1)[-1]]
+    command = lambda role, at: [program, role, at] if role == "server" else ["peers/by_port", program, at]
     return Peer(name, language, command, "server client", lambda: debian(package))
 
 
@@ -217,7 +217,8 @@ def said(role, words):
         stop(coach)
     lines = [json.loads(line) for line in out.splitlines() if line.startswith("{")]
     if not lines or "total" not in lines[-1]:
-        raise RuntimeError(errors.strip().splitlines()[0] if errors.strip() else "the coach said nothing")
+        errors = [line for line in errors.splitlines() if not line.startswith("listening on")]
+        raise RuntimeError(errors[0] if errors else "the coach said nothing")
     return lines[:-1]
 
 
