@@ -38,6 +38,7 @@ BEGAN = time.monotonic()
 PYTHON = str(INSTALLED / "python/bin/python")
 RUST = str(INSTALLED / "rust/release/ws101-matrix")
 BIN = INSTALLED / "bin"
+MANY_CLIENTS = {"Python": [PYTHON, "peers/python/peers.py"], "Node": ["node", "peers/node/peers.js"]}
 JARS = ":".join(f"/usr/share/java/{jar}.jar" for jar in (
     "tomcat10-embed-core", "tomcat10-embed-websocket", "tomcat10-embed-el", "jakarta-annotation-api"))
 
@@ -224,18 +225,18 @@ def said(role, words):
 
 def asked(peer, role, words=()):
     """Starts a peer and asks it."""
-    if role == "client" and peer.language == "Python":
-        # The coach starts a client for each check, and Python's imports take longer than most checks: they're done once.
+    if role == "client" and peer.language in MANY_CLIENTS:
+        # The coach starts a client for each check, and these libraries take longer to load than most checks: they're loaded once.
         port = free_port()
         with open(INSTALLED / f"{peer.name}.client.log", "w") as log:
-            clients = start([PYTHON, "peers/python/peers.py", "clients", peer.name, str(port)], stdout=log, stderr=log)
+            clients = start([*MANY_CLIENTS[peer.language], "clients", peer.name, str(port)], stdout=log, stderr=log)
             try:
                 for _ in range(600):
                     with socket.socket() as stream:
                         if clients.poll() is None and stream.connect_ex(("127.0.0.1", port)) == 0:
                             break
                     time.sleep(0.1)
-                return said(role, [*words, "--listen", "127.0.0.1:0", "--", "peers/python/forked", str(port)])
+                return said(role, [*words, "--listen", "127.0.0.1:0", "--", "peers/one_of", str(port)])
             finally:
                 stop(clients)
     if role == "client":
@@ -342,7 +343,7 @@ FAULTS = {
         ("opens one in HTTP/1.0, which has no Upgrade (§4.2.1)", "refuse/http-1-0", "^101"),
         ("refuses without an HTTP answer: it drops the connection, or stays silent (§4.2.2)", "refuse/* policy/*", "no HTTP answer|without a byte"),
         ("refuses another version without saying that it speaks 13 (§4.4)", "refuse/version-in-answer", "Sec-WebSocket-Version"),
-        ("opens one for another version, or for none (§4.2.1)", "refuse/new-version refuse/no-version", "^101"),
+        ("opens one for another version, for none, or for two (§4.2.1)", "refuse/new-version refuse/no-version refuse/two-versions", "^101"),
         ("opens one for a request that doesn't ask for it in Upgrade and Connection (§4.2.1)", "refuse/*upgrade* refuse/*connection*", "^101"),
         ("takes frames without a mask (§5.1)", "rules/unmasked*", ""),
         ("takes texts that aren't UTF-8 (§8.1)", "utf8/*", ""),

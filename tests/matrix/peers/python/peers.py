@@ -5,7 +5,7 @@
     python3 peers.py clients NAME PORT
 
 The last one starts a client for each address that a connection to the port sends as a line, and ends it with the connection
-(`forked` is such a connection): the libraries take longer to import than most checks take.
+(`../one_of` is such a connection): the libraries take longer to import than most checks take.
 """
 
 import asyncio
