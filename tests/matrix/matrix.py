@@ -38,7 +38,11 @@ BEGAN = time.monotonic()
 PYTHON = str(INSTALLED / "python/bin/python")
 RUST = str(INSTALLED / "rust/release/ws101-matrix")
 BIN = INSTALLED / "bin"
-MANY_CLIENTS = {"Python": [PYTHON, "peers/python/peers.py"], "Node": ["node", "peers/node/peers.js"]}
+MANY_CLIENTS = {
+    "Python": [PYTHON, "peers/python/peers.py"],
+    "Node": ["node", "peers/node/peers.js"],
+    "Perl": ["perl", "peers/perl/peers.pl"],
+}
 JARS = ":".join(f"/usr/share/java/{jar}.jar" for jar in (
     "tomcat10-embed-core", "tomcat10-embed-websocket", "tomcat10-embed-el", "jakarta-annotation-api"))
 

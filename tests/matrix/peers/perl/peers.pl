@@ -2,6 +2,10 @@
 #
 #     perl peers.pl server mojolicious PORT
 #     perl peers.pl client mojolicious ws://127.0.0.1:PORT/
+#     perl peers.pl clients mojolicious PORT
+#
+# The last one makes a client for each address that a connection to the port sends as a line (`../one_of` is such a
+# connection): the library takes longer to load than most checks take.
 use Mojo::Base -strict;
 use Mojo::IOLoop;
 use Mojo::Server::Daemon;
@@ -24,11 +28,20 @@ if ($role eq 'server') {
     Mojo::Server::Daemon->new(app => $app, listen => ["http://127.0.0.1:$address"], silent => 1)->run;
 } else {
     my $ua = Mojo::UserAgent->new;
-    $ua->websocket($address => sub {
-        my ($ua, $tx) = @_;
-        return Mojo::IOLoop->stop unless $tx->is_websocket;
-        echo($tx, $tx);
-        $tx->on(finish => sub { Mojo::IOLoop->stop });
-    });
+    my $connect = sub {
+        $ua->websocket(shift, sub {
+            my ($ua, $tx) = @_;
+            echo($tx, $tx) if $tx->is_websocket;
+        });
+    };
+    if ($role eq 'clients') {
+        Mojo::IOLoop->server({address => '127.0.0.1', port => $address} => sub {
+            my ($loop, $stream) = @_;
+            $stream->timeout(0);
+            $stream->on(read => sub { $connect->($_[1] =~ s/\s+$//r) });
+        });
+    } else {
+        $connect->($address);
+    }
     Mojo::IOLoop->start;
 }
