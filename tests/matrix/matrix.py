@@ -293,12 +293,21 @@ def coached(peer, role):
         if ids:
             lines.update((line["id"], line) for line in asked(peer, role, [*words, "--only", ",".join(ids)]))
 
-    ask_again([id for id, line in lines.items() if line["verdict"] == "skip" and GONE.search(line["seen"])], [])
-    failed = [id for id, line in lines.items() if line["verdict"] == "fail"]
-    ask_again([id for id in failed if WAITED.search(lines[id]["seen"])], ["--jobs", "1"])
-    for id in failed:
-        if GONE.search(lines[id]["seen"]):
-            ask_again([id], [])
+    def is_gone(id):
+        return lines[id]["verdict"] in ("skip", "fail") and GONE.search(lines[id]["seen"]) is not None
+
+    # What comes after a crash, one by one: the first to find the server gone again is the one that ends it.
+    rest = [id for id in lines if is_gone(id)]
+    for _ in range(12):
+        if not rest:
+            break
+        ask_again(rest, ["--jobs", "1"])
+        gone = [id for id in rest if is_gone(id)]
+        if gone[:1] == rest[:1]:
+            lines[gone[0]].update(verdict="fail", seen="the server's process ends, with all its connections")
+            gone = gone[1:]
+        rest = gone
+    ask_again([id for id, line in lines.items() if line["verdict"] == "fail" and WAITED.search(line["seen"])], ["--jobs", "1"])
     return list(lines.values())
 
 
