@@ -281,7 +281,7 @@ def await_echo(server, port, log):
     raise RuntimeError(f"no echo came within 40 s; the last it said: {seen}")
 
 
-GONE = re.compile("is gone|can't be reached any more")
+GONE = re.compile("is gone|can't be reached")
 WAITED = re.compile("silence|neither a Close|no pong in|no Close in|isn't served|still open|no client came|went on nor ended")
 
 
