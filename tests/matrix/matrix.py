@@ -2,20 +2,27 @@
 
     python3 matrix.py [PEER...]
 
-With names, only these are coached anew; the others' verdicts are those of the last run, in target/matrix/found.json. With
-AGAIN=no in the environment, none is, and the chapter is written from that file.
+With names, only these are coached; the others' verdicts are those of the last run, in target/matrix/found.json. Environment:
+UPDATE=1 writes the chapter (else it goes to target/matrix); AGAIN=no coaches none, and writes from the last run; JOBS is how
+many peers are coached side by side.
+
+Honesty on a busy machine: what failed because the coach waited for nothing is asked again, alone, of the peer started anew,
+and the second verdict counts. What comes after a peer's crash is asked of the peer started anew, too.
 """
 
 import collections
 import concurrent.futures
 import datetime
+import fnmatch
 import json
 import os
 import pathlib
 import re
+import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 
 HERE = pathlib.Path(__file__).parent
@@ -23,12 +30,21 @@ ROOT = HERE.parent.parent
 INSTALLED = pathlib.Path(os.environ["INSTALLED"])
 COACH = os.environ["COACH"]
 CHAPTER = ROOT / "src/walkthrough/the_state_of_the_field.md"
-BOUND = 900  # seconds for one peer; a client is started anew for each check
+# Seconds for one call of the coach (a client is started anew for each check), and for all peers.
+BOUND = {"server": 180, "client": 540}
+WHOLE = int(os.environ.get("WHOLE", "2400"))
+BEGAN = time.monotonic()
 
 PYTHON = str(INSTALLED / "python/bin/python")
 RUST = str(INSTALLED / "rust/release/ws101-matrix")
 BIN = INSTALLED / "bin"
-JARS = ":".join(f"/usr/share/java/tomcat10-embed-{part}.jar" for part in ("core", "websocket", "el"))
+MANY_CLIENTS = {
+    "Python": [PYTHON, "peers/python/peers.py"],
+    "Node": ["node", "peers/node/peers.js"],
+    "Perl": ["perl", "peers/perl/peers.pl"],
+}
+JARS = ":".join(f"/usr/share/java/{jar}.jar" for jar in (
+    "tomcat10-embed-core", "tomcat10-embed-websocket", "tomcat10-embed-el", "jakarta-annotation-api"))
 
 Peer = collections.namedtuple("Peer", "name language command roles version")
 
@@ -83,7 +99,7 @@ def ruby(name, roles, package):
 def by_port(name, language, package):
     """A program of its own that takes a role and a port."""
     program = str(BIN / name)
-    command = lambda role, at: [program, role, at.rstrip("/").rsplit(":", 1)[-1]]
+    command = lambda role, at: [program, role, at] if role == "server" else ["peers/by_port", program, at]
     return Peer(name, language, command, "server client", lambda: debian(package))
 
 
@@ -138,10 +154,52 @@ PEERS = [
         lambda: debian("libtomcat10-embed-java"),
     ),
     by_port("haskell", "Haskell", "libghc-websockets-dev"),
+    Peer(
+        "haskell-strict",
+        "Haskell",
+        lambda role, at: [str(BIN / "haskell"), "strict", at],
+        "server",
+        lambda: debian("libghc-websockets-dev"),
+    ),
 ]
 
 ENVIRONMENT = os.environ | {"NODE_PATH": str(INSTALLED / "node/node_modules"), "PYTHONDONTWRITEBYTECODE": "1"}
 ENVIRONMENT.pop("RUST_LOG", None)
+
+
+# What was started and hasn't ended: process groups, so that what a peer or the coach starts ends with it.
+STARTED = set()
+LOCK = threading.Lock()
+
+
+def start(command, **how):
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, env=ENVIRONMENT, cwd=HERE, start_new_session=True, **how)
+    with LOCK:
+        STARTED.add(process.pid)
+    return process
+
+
+def stop(process):
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+    process.wait()
+    with LOCK:
+        STARTED.discard(process.pid)
+
+
+def stop_all(*_):
+    for group in list(STARTED):
+        try:
+            os.killpg(group, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+    os._exit(130)
+
+
+def left():
+    return WHOLE - (time.monotonic() - BEGAN)
 
 
 def free_port():
@@ -150,41 +208,107 @@ def free_port():
         return listener.getsockname()[1]
 
 
-def said(command):
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=BOUND, env=ENVIRONMENT, cwd=HERE)
-    lines = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+def said(role, words):
+    """The verdicts of one call of the coach."""
+    bound = min(BOUND[role], left())
+    if bound < 5:
+        raise RuntimeError(f"no time was left: the whole run has {WHOLE} s")
+    coach = start([COACH, "--json", *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        out, errors = coach.communicate(timeout=bound)
+    except subprocess.TimeoutExpired:
+        raise RuntimeError(f"the coach didn't come to its end within {bound:.0f} s") from None
+    finally:
+        stop(coach)
+    lines = [json.loads(line) for line in out.splitlines() if line.startswith("{")]
     if not lines or "total" not in lines[-1]:
-        raise RuntimeError(done.stderr.strip().splitlines()[0] if done.stderr.strip() else "the coach said nothing")
+        errors = [line for line in errors.splitlines() if not line.startswith("listening on")]
+        raise RuntimeError(errors[0] if errors else "the coach said nothing")
     return lines[:-1]
+
+
+def asked(peer, role, words=()):
+    """Starts a peer and asks it."""
+    if role == "client" and peer.language in MANY_CLIENTS:
+        # The coach starts a client for each check, and these libraries take longer to load than most checks: they're loaded once.
+        port = free_port()
+        with open(INSTALLED / f"{peer.name}.client.log", "w") as log:
+            clients = start([*MANY_CLIENTS[peer.language], "clients", peer.name, str(port)], stdout=log, stderr=log)
+            try:
+                for _ in range(600):
+                    with socket.socket() as stream:
+                        if clients.poll() is None and stream.connect_ex(("127.0.0.1", port)) == 0:
+                            break
+                    time.sleep(0.1)
+                return said(role, [*words, "--listen", "127.0.0.1:0", "--", "peers/one_of", str(port)])
+            finally:
+                stop(clients)
+    if role == "client":
+        # The coach appends the address to the command.
+        return said(role, [*words, "--listen", "127.0.0.1:0", "--", *peer.command("client", "ADDRESS")[:-1]])
+    port = free_port()
+    with open(INSTALLED / f"{peer.name}.server.log", "w") as log:
+        server = start(peer.command("server", str(port)), stdout=log, stderr=log)
+        try:
+            await_echo(server, port, log.name)
+            return said(role, [*words, f"ws://127.0.0.1:{port}/"])
+        finally:
+            stop(server)
+
+
+def await_echo(server, port, log):
+    """Until a first text has come back: a virtual machine takes seconds for it."""
+    seen = "it doesn't listen"
+    until = time.monotonic() + 40
+    while time.monotonic() < until:
+        if server.poll() is not None:
+            raise RuntimeError(f"it ended with {server.returncode}: {last_line(log)}")
+        try:
+            with socket.create_connection(("127.0.0.1", port), 1) as stream:
+                stream.settimeout(5)
+                lines = [
+                    "GET / HTTP/1.1", f"Host: 127.0.0.1:{port}", "Upgrade: websocket", "Connection: Upgrade",
+                    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", "Sec-WebSocket-Version: 13", "", "",
+                ]
+                stream.sendall("\r\n".join(lines).encode())
+                seen = stream.recv(4096).decode(errors="replace").split("\r\n")[0]
+                stream.sendall(b"\x81\x85\0\0\0\0first")
+                if b"first" in stream.recv(4096):
+                    return
+        except OSError:
+            pass
+        time.sleep(0.1)
+    raise RuntimeError(f"no echo came within 40 s; the last it said: {seen}")
+
+
+GONE = re.compile("is gone|can't be reached")
+WAITED = re.compile("silence|neither a Close|no pong in|no Close in|isn't served|still open|no client came|went on nor ended")
 
 
 def coached(peer, role):
     """What the coach says of a peer in a role: the lines of --json. Raises if it couldn't be tried."""
-    if role == "client":
-        # The coach appends the address to the command.
-        command = peer.command("client", "ADDRESS")
-        if command[-1] == "ADDRESS":
-            return said([COACH, "--json", "--listen", "127.0.0.1:0", "--", *command[:-1]])
-        raise RuntimeError("it doesn't take an address")
-    port = free_port()
-    log = open(INSTALLED / f"{peer.name}.server.log", "w")
-    server = subprocess.Popen(peer.command("server", str(port)), stdout=log, stderr=log, env=ENVIRONMENT, cwd=HERE)
-    try:
-        for _ in range(200):
-            try:
-                socket.create_connection(("127.0.0.1", port), 1).close()
-                break
-            except OSError:
-                if server.poll() is not None:
-                    raise RuntimeError(f"it ended with {server.returncode}: {last_line(log.name)}")
-                time.sleep(0.1)
-        else:
-            raise RuntimeError("it doesn't listen")
-        return said([COACH, "--json", f"ws://127.0.0.1:{port}/"])
-    finally:
-        server.kill()
-        server.wait()
-        log.close()
+    lines = {line["id"]: line for line in asked(peer, role)}
+
+    def ask_again(ids, words):
+        if ids:
+            lines.update((line["id"], line) for line in asked(peer, role, [*words, "--only", ",".join(ids)]))
+
+    def is_gone(id):
+        return lines[id]["verdict"] in ("skip", "fail") and GONE.search(lines[id]["seen"]) is not None
+
+    # What comes after a crash, one by one: the first to find the server gone again is the one that ends it.
+    rest = [id for id in lines if is_gone(id)]
+    for _ in range(12):
+        if not rest:
+            break
+        ask_again(rest, ["--jobs", "1"])
+        gone = [id for id in rest if is_gone(id)]
+        if gone[:1] == rest[:1]:
+            lines[gone[0]].update(verdict="fail", seen="the server's process ends, with all its connections")
+            gone = gone[1:]
+        rest = gone
+    ask_again([id for id, line in lines.items() if line["verdict"] == "fail" and WAITED.search(line["seen"])], ["--jobs", "1"])
+    return list(lines.values())
 
 
 def last_line(file):
@@ -210,41 +334,141 @@ def cell(lines, area):
     return f"**{of['fail']}**" if of["fail"] else ("w" if of["warn"] else "ok")
 
 
+def failures(lines):
+    return [line for line in lines if line["verdict"] == "fail"]
+
+
 def table(role, found, names):
-    rows = [f"| {role} | " + " | ".join(names) + " |", "|---" * (len(names) + 1) + "|"]
+    rows = [f"| {role} | " + " | ".join(names) + " | fails |", "|---" * (len(names) + 2) + "|"]
     for (peer, its_role), lines in found.items():
         if its_role == role and isinstance(lines, list):
-            rows.append(f"| {peer.name} {peer.version()} ({peer.language}) | " + " | ".join(cell(lines, area) for area in names) + " |")
+            cells = [cell(lines, area) for area in names] + [str(len(failures(lines)))]
+            rows.append(f"| {peer.name} {peer.version()} ({peer.language}) | " + " | ".join(cells) + " |")
     return "\n".join(rows)
 
 
-def findings(role, found, lists):
-    """For each failed check, what was sent and expected, and which peers fail it with what was seen."""
-    failed = collections.OrderedDict()
-    for (peer, its_role), lines in found.items():
-        if its_role == role and isinstance(lines, list):
-            for line in lines:
-                if line["verdict"] == "fail":
-                    failed.setdefault(line["id"], []).append((peer.name, line))
-    out = []
-    for id in sorted(failed, key=lambda id: (failed[id][0][1]["stage"], id)):
-        first = failed[id][0][1]
-        sends, expects = lists[role, id]
-        out.append(f"- `{id}` ({first['section']}). The coach sends {sends} and expects {expects}.")
-        groups = collections.OrderedDict()
-        for name, line in failed[id]:
-            groups.setdefault(plain(line["seen"]), []).append(name)
-        for seen, names in groups.items():
-            out.append(f"  - {', '.join(names)}: {seen}")
+# Faults as a reader thinks of them: what is said of a peer, the checks that show it, and what they have to have seen.
+FAULTS = {
+    "server": [
+        ("takes a length that isn't written in the fewest bytes (§5.2)", "rules/length-16-* rules/length-64-*", ""),
+        ("opens a WebSocket for a key that isn't base64 of 16 bytes, or for two keys (§4.2.1)", "refuse/*key*", "^101"),
+        ("opens one without a Host, or with two (§4.2.1, RFC 9112 §3.2)", "refuse/no-host policy/two-hosts", "^101"),
+        ("opens one in HTTP/1.0, which has no Upgrade (§4.2.1)", "refuse/http-1-0", "^101"),
+        ("refuses without an HTTP answer: it drops the connection, or stays silent (§4.2.2)", "refuse/* policy/*", "no HTTP answer|without a byte"),
+        ("refuses another version without saying that it speaks 13 (§4.4)", "refuse/version-in-answer", "Sec-WebSocket-Version"),
+        ("opens one for another version, or for none (§4.2.1)", "refuse/new-version refuse/no-version", "^101"),
+        ("opens one if `Sec-WebSocket-Version` stands twice (§4.2.1, §11.3.5)", "refuse/two-versions", "^101"),
+        ("opens one for a request that doesn't ask for it in Upgrade and Connection (§4.2.1)", "refuse/*upgrade* refuse/*connection*", "^101"),
+        ("takes frames without a mask (§5.1)", "rules/unmasked*", ""),
+        ("takes texts that aren't UTF-8 (§8.1)", "utf8/*", "went on"),
+        ("doesn't trim the spaces around a field's value (RFC 9112 §5.1)", "head/spaces-* accept/key-untrimmed", ""),
+        ("doesn't know a `Connection` list over two lines (RFC 9110 §5.3)", "head/connection-on-two-lines", ""),
+        ("sends back a Close code that may never be sent (§7.4)", "close/bad-code-*", ""),
+        ("takes reserved bits or unknown opcodes (§5.2)", "rules/rsv* rules/opcode-*", ""),
+        ("accepts an offer of compression that it should decline, or answers one with what it doesn't keep to (RFC 7692 §5, §7.1)", "deflate/declines-* deflate/server-window* deflate/*takeover*", ""),
+        ("refuses a handshake whose first offer of compression it can't take, and doesn't try the second (RFC 7692 §7.1)", "deflate/fallback deflate/on-two-lines", "400"),
+        ("delivers or waits for compressed data that ends within a block, or fails after a final block (RFC 7692 §7.2)", "deflate/cut-short deflate/*final-block", ""),
+    ],
+    "client": [
+        ("goes on after a 101 with a subprotocol or an extension that it didn't ask for (§4.1)", "accept/unasked-*", "client went on"),
+        ("takes a length that isn't written in the fewest bytes (§5.2)", "rules/length-16-* rules/length-64-*", ""),
+        ("leaves if the 101 has `Connection: keep-alive, Upgrade` (§4.1)", "head/keep-alive-upgrade", ""),
+        ("goes on after a 101 without Upgrade or Connection, or with other ones (§4.1)", "accept/*upgrade accept/no-connection accept/*connection", "client went on"),
+        ("goes on after a 101 whose accept is wrong or missing, or that has a second, wrong one (§4.1)", "accept/wrong accept/missing accept/of-another-key accept/other-letter-case accept/two-values", "client went on"),
+        ("refuses a 101, and leaves the TCP connection open (§7.1.7)", "accept/*", "neither went on nor ended"),
+        ("takes masked frames (§5.1)", "rules/masked", ""),
+        ("takes texts that aren't UTF-8 (§8.1)", "utf8/*", "went on"),
+        ("sends back a Close code that may never be sent (§7.4)", "close/bad-code-*", ""),
+        ("takes reserved bits or unknown opcodes (§5.2)", "rules/rsv* rules/opcode-*", ""),
+        ("takes an answer about compression that it can't have asked for (RFC 7692 §5)", "deflate/answer-*", ""),
+        ("loses a frame that comes in one packet with the 101", "head/frame*", ""),
+    ],
+}
+
+
+def shows(line, ids, seen):
+    return any(fnmatch.fnmatch(line["id"], id) for id in ids.split()) and re.search(seen, line["seen"]) is not None
+
+
+def summary(role, found):
+    """The faults, the most frequent first, with who has them."""
+    of_role = {peer.name: failures(lines) for (peer, its_role), lines in found.items() if its_role == role and isinstance(lines, list)}
+    rows = []
+    for says, ids, seen in FAULTS[role]:
+        who = [name for name, failed in of_role.items() if any(shows(line, ids, seen) for line in failed)]
+        rows.append((len(who), says, who))
+    rows.sort(key=lambda row: -row[0])
+    lines = [f"| of {len(of_role)} {role}s | the {role} .. | which |", "|---|---|---|"]
+    for count, says, who in rows:
+        if count:
+            rest = [name for name in of_role if name not in who]
+            names = ", ".join(who) if len(who) <= len(rest) or not rest else "all but " + ", ".join(rest)
+            lines.append(f"| {count} | {says} | {names} |")
+    return "\n".join(lines)
+
+
+def of_peer(role, lines):
+    """What a peer fails in a role: the checks that saw the same together."""
+    failed = failures(lines)
+    passed = sum(line["verdict"] == "pass" for line in lines)
+    if not failed:
+        return f"As a {role} it fails nothing; {passed} checks pass."
+    out = [f"As a {role} it fails {len(failed)}, and {passed} pass:", ""]
+    groups = collections.OrderedDict()
+    for line in failed:
+        groups.setdefault((line["id"].split("/")[0], plain(line["seen"])), []).append(line)
+    for (_, seen), same in groups.items():
+        ids = ", ".join(f"`{line['id']}`" for line in same)
+        sections = ", ".join(dict.fromkeys(line["section"] for line in same))
+        out.append(f"- {ids} ({sections}): {seen}")
     return "\n".join(out)
+
+
+def peers_one_by_one(found):
+    about = {}
+    for part in (HERE / "about.md").read_text().split("\n## ")[1:]:
+        name, text = part.split("\n", 1)
+        about[name.strip()] = text.strip()
+    parts = []
+    for peer in PEERS:
+        roles = [(role, found[peer, role]) for role in ("server", "client") if isinstance(found.get((peer, role)), list)]
+        if roles:
+            parts.append(f"### {peer.name} {peer.version()} ({peer.language})")
+            if peer.name in about:
+                parts.append(about[peer.name])
+            parts += [of_peer(role, lines) for role, lines in roles]
+    return "\n\n".join(parts)
+
+
+def questions(found, lists):
+    """Each check that some peer fails, with what it sends and expects."""
+    asked = {}
+    for (_, role), lines in found.items():
+        for line in failures(lines) if isinstance(lines, list) else []:
+            asked.setdefault((line["stage"], line["id"], line["section"], *lists[role, line["id"]]), set()).add(role)
+    return "\n".join(
+        f"- `{id}` ({' and '.join(sorted(roles, reverse=True))}; {section}): {sends}; {expects}"
+        for (_, id, section, sends, expects), roles in sorted(asked.items())
+    )
 
 
 def plain(seen):
     """What was seen, without what differs from run to run."""
-    seen = re.sub(r"coach [0-9a-f]{8}", "coach ..", seen)
-    seen = re.sub(r"silence for \d+ ms", "silence", seen)
-    seen = re.sub(r"in \d+ ms", "in time", seen)
-    seen = re.sub(r'"[^"]{44,}"', '".."', seen)
+    for before, after in (
+        (r'^after the bytes \[[^\]]*\]: ', ""),
+        (r'^".*?" for the key ".*?", which would be ".*?": the key was not trimmed', "the accept is that of the key with its spaces"),
+        (r'^".*?" for the key ".*?", which would be ".*?": .*', "the accept isn't that of the key without its spaces"),
+        (r"instead of the echo of \d+ bytes( \"(\\.|[^\"\\])*\"(\.\.\.)?)?: ", "instead of the echo: "),
+        (r" \(and before it \d+ bytes .*\)$", ", after other messages"),
+        (r"^a message of \d+ bytes .*, which (is|are) the last \d+ of them alone; and in place of .*$", "only the last bytes came back, as a message"),
+        (r"^the offer was accepted: .*$", "the offer was accepted"),
+        (r'^the answer "(.*)"$', r"\1"),
+        (r"coach [0-9a-f]{8}", "coach .."),
+        (r"silence for \d+ ms", "silence"),
+        (r" in \d+ ms", " in time"),
+        (r'"[^"]{60,}"', '".."'),
+    ):
+        seen = re.sub(before, after, seen)
     return seen.replace("|", "\\|").replace("<", "&lt;").replace("[", "\\[")[:220]
 
 
@@ -268,50 +492,100 @@ def lists():
 
 
 def main():
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, stop_all)
     names = sys.argv[1:]
     unknown = set(names) - {peer.name for peer in PEERS}
     if unknown:
         sys.exit(f"no such peer: {', '.join(unknown)}; there are {', '.join(peer.name for peer in PEERS)}")
-    jobs = [(peer, role) for role in ("server", "client") for peer in PEERS if role in peer.roles.split() and (not names or peer.name in names)]
+    every = [(peer, role) for role in ("server", "client") for peer in PEERS if role in peer.roles.split()]
+    again = os.environ.get("AGAIN") != "no"
+    chosen = [(peer, role) for peer, role in every if again and (not names or peer.name in names)]
+    # The slow ones begin first, so that the end isn't spent on waiting for one of them.
+    chosen.sort(key=lambda job: job[1] == "server")
 
-    def tried(job):
+    def tried(peer, role):
+        began = time.monotonic()
         try:
-            return coached(*job)
-        except (RuntimeError, OSError, subprocess.TimeoutExpired) as error:
-            return str(error)
+            return coached(peer, role), time.monotonic() - began
+        except (RuntimeError, OSError) as error:
+            return str(error), time.monotonic() - began
 
     last = INSTALLED / "found.json"
     kept = {}
-    if last.exists() and (names or os.environ.get("AGAIN") == "no"):
+    if last.exists() and (names or not again):
         kept = {(name, role): lines for name, role, lines in json.loads(last.read_text())}
-    with concurrent.futures.ThreadPoolExecutor(int(os.environ.get("JOBS", "2"))) as pool:
-        asked = [] if os.environ.get("AGAIN") == "no" else jobs
-        for (peer, role), lines in zip(asked, pool.map(tried, asked)):
+    with concurrent.futures.ThreadPoolExecutor(int(os.environ.get("JOBS", "3"))) as pool:
+        jobs = {pool.submit(tried, *job): job for job in chosen}
+        for count, done in enumerate(concurrent.futures.as_completed(jobs), 1):
+            (peer, role), (lines, took) = jobs[done], done.result()
             # Kept after each peer, so that a run that was stopped isn't lost.
             kept[peer.name, role] = lines
             last.write_text(json.dumps([[*job, lines] for job, lines in kept.items()]))
+            begin = f"[{count}/{len(jobs)}] {role} {peer.name} {peer.version()}, {took:.0f} s"
             if isinstance(lines, str):
-                print(f"{role} {peer.name}: not tried: {lines}", flush=True)
+                print(f"{begin}: not tried: {lines}", flush=True)
                 continue
-            failed = [line["id"] for line in lines if line["verdict"] == "fail"]
-            print(f"{role} {peer.name} {peer.version()}: {len(lines)} checks, {len(failed)} failed: {' '.join(failed)}", flush=True)
-            for line in lines if names else []:
-                if line["verdict"] == "fail":
-                    print(f"  {line['id']}: {line['seen'][:300]}")
-    every = [(peer, role) for role in ("server", "client") for peer in PEERS if role in peer.roles.split()]
-    write({job: kept[job[0].name, job[1]] for job in every if (job[0].name, job[1]) in kept})
+            failed = failures(lines)
+            print(f"{begin}: {len(lines)} checks, {len(failed)} failed: {' '.join(line['id'] for line in failed)}", flush=True)
+            for line in failed if names else []:
+                print(f"  {line['id']}: {line['seen'][:300]}")
+    found = {job: kept[job[0].name, job[1]] for job in every if (job[0].name, job[1]) in kept}
+    withdraw({(peer.name, role): lines for (peer, role), lines in found.items()})
+    write({job: opened(lines) for job, lines in found.items()})
+    sys.exit(0 if as_known({(peer.name, role): lines for (peer, role), lines in found.items()}) else 1)
+
+
+def withdraw(found):
+    """Takes back what the coach says and the RFC doesn't: the lines of withdrawn.txt."""
+    for entry in (HERE / "withdrawn.txt").read_text().splitlines():
+        if entry and not entry.startswith("#"):
+            role, name, id, why = entry.split(" ", 3)
+            lines = found.get((name, role))
+            for line in failures(lines) if isinstance(lines, list) else []:
+                if line["id"] == id:
+                    line.update(verdict="skip", seen=why)
+    for (_, role), lines in found.items():
+        if role == "client" and isinstance(lines, list) and any("doesn't offer compression" in line["seen"] for line in lines):
+            # It took an extension that it didn't ask for, which accept/unasked-extension tells; it's one fault, and not four.
+            for line in failures(lines):
+                if line["id"].startswith("deflate/answer-"):
+                    line.update(verdict="skip", seen="it doesn't offer compression: see accept/unasked-extension")
+
+
+def as_known(found):
+    """Whether the peers of known.txt fail what it says, and nothing else."""
+    known = collections.OrderedDict()
+    for line in (HERE / "known.txt").read_text().splitlines():
+        if line and not line.startswith("#"):
+            role, name, *ids = line.split()
+            known.setdefault((name, role), set()).update(ids)
+    good, held = True, 0
+    for (name, role), expected in known.items():
+        lines = found.get((name, role))
+        if not isinstance(lines, list):
+            print(f"known: {role} {name} wasn't coached")
+            continue
+        held += 1
+        failed = {line["id"] for line in failures(lines)}
+        for what, ids in (("doesn't fail", expected - failed), ("fails, though it's known to be right in it,", failed - expected)):
+            if ids:
+                good = False
+                print(f"known: {role} {name} {what} {' '.join(sorted(ids))}")
+    if good:
+        print(f"known: {held} peers fail what known.txt says, and nothing else")
+    return good
 
 
 def opened(lines):
     """The verdicts, or why they say nothing: without a plain handshake it's rather the echo that isn't right."""
     for line in lines if isinstance(lines, list) else []:
-        if line["id"] == "head/plain" and line["verdict"] != "pass":
-            return f"its plain handshake doesn't succeed, which says more of the echo than of the peer: {plain(line['seen'])}"
+        if line["id"] in ("head/plain", "frame/text") and line["verdict"] != "pass":
+            return f"`{line['id']}` doesn't pass, which says more of the echo than of the peer: {plain(line['seen'])}"
     return lines
 
 
 def write(found):
-    found = {job: opened(lines) for job, lines in found.items()}
     notes = (HERE / "notes.md").read_text()
     served = sum(isinstance(lines, list) for (_, role), lines in found.items() if role == "server")
     connected = sum(isinstance(lines, list) for (_, role), lines in found.items() if role == "client")
@@ -320,16 +594,19 @@ def write(found):
     parts = {
         "DATE": datetime.date.today().isoformat(),
         "COUNTS": f"{served} servers and {connected} clients",
+        "SERVER_SUMMARY": summary("server", found),
+        "CLIENT_SUMMARY": summary("client", found),
         "SERVERS": table("server", found, areas()),
         "CLIENTS": table("client", found, [area for area in areas() if any(role == "client" and id.startswith(area + "/") for role, id in texts)]),
-        "SERVER_FINDINGS": findings("server", found, texts),
-        "CLIENT_FINDINGS": findings("client", found, texts),
+        "PEERS": peers_one_by_one(found),
+        "QUESTIONS": questions(found, texts),
         "MISSING": "\n".join(missing),
     }
     for name, text in parts.items():
         notes = notes.replace(f"{{{{{name}}}}}", text)
-    CHAPTER.write_text(notes)
-    print(f"written: {CHAPTER.relative_to(ROOT)}")
+    chapter = CHAPTER if os.environ.get("UPDATE") == "1" else INSTALLED / CHAPTER.name
+    chapter.write_text(notes.rstrip() + "\n")
+    print(f"written: {chapter.relative_to(ROOT)}" + ("" if chapter is CHAPTER else " (UPDATE=1 writes the chapter)"))
 
 
 if __name__ == "__main__":

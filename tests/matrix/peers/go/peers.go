@@ -10,17 +10,25 @@ import (
 	"log"
 	"net/http"
 	"os"
+	"time"
+	"unicode/utf8"
 
 	"github.com/gorilla/websocket"
 	netws "golang.org/x/net/websocket"
 	nhooyr "nhooyr.io/websocket"
 )
 
+// Whether a text is UTF-8 is the application's question, say the docs.
 func echoGorilla(conn *websocket.Conn) {
 	defer conn.Close()
 	for {
 		kind, message, err := conn.ReadMessage()
 		if err != nil {
+			return
+		}
+		if kind == websocket.TextMessage && !utf8.Valid(message) {
+			reason := websocket.FormatCloseMessage(websocket.CloseInvalidFramePayloadData, "")
+			conn.WriteControl(websocket.CloseMessage, reason, time.Time{})
 			return
 		}
 		if err := conn.WriteMessage(kind, message); err != nil {
@@ -73,7 +81,8 @@ func main() {
 			echoNhooyr(conn)
 		}
 	case "server x-net":
-		// Server, and not Handler, which refuses requests without Origin. Codec keeps the kind of a message.
+		// Server, and not Handler, which refuses requests without Origin. Codec keeps the kind of a frame; there are no
+		// messages. The example of the docs doesn't close, and then no Close is answered.
 		type message struct {
 			data []byte
 			kind byte
@@ -86,6 +95,7 @@ func main() {
 			},
 		}
 		serve(address, netws.Server{Handler: func(conn *netws.Conn) {
+			defer conn.Close()
 			var m message
 			for codec.Receive(conn, &m) == nil && codec.Send(conn, m) == nil {
 			}

@@ -2,6 +2,7 @@
 --
 --     peers server PORT
 --     peers client PORT
+--     peers strict PORT   (a server that checks UTF-8, which is off by default)
 import Control.Exception (SomeException, catch)
 import Control.Monad (forever)
 import qualified Network.WebSockets as WS
@@ -16,9 +17,12 @@ echo connection = forever (WS.receiveDataMessage connection >>= WS.sendDataMessa
 main :: IO ()
 main = do
   [role, port] <- getArgs
-  if role == "server"
-    then WS.runServer "127.0.0.1" (read port) (\pending -> WS.acceptRequest pending >>= echo)
-    else WS.runClient "127.0.0.1" (read port) "/" echo `catch` failed
+  case role of
+    "server" -> WS.runServer "127.0.0.1" (read port) accept
+    "strict" -> WS.runServerWith "127.0.0.1" (read port) strict accept
+    _ -> WS.runClient "127.0.0.1" (read port) "/" echo `catch` failed
   where
+    accept pending = WS.acceptRequest pending >>= echo
+    strict = WS.defaultConnectionOptions {WS.connectionStrictUnicode = True}
     failed :: SomeException -> IO ()
     failed _ = pure ()

@@ -2,8 +2,13 @@
 //
 //     node peers.js server NAME PORT
 //     node peers.js client NAME ws://127.0.0.1:PORT/
+//     node peers.js clients NAME PORT
+//
+// The last one makes a client for each address that a connection to the port sends as a line (`../one_of` is such a
+// connection): the libraries take longer to load than most checks take.
 
 const http = require('http');
+const net = require('net');
 
 const peers = {
   'server ws': (port) => {
@@ -78,4 +83,11 @@ const peers = {
 };
 
 const [role, name, address] = process.argv.slice(2);
-peers[`${role} ${name}`](role === 'server' ? Number(address) : address);
+if (role === 'clients') {
+  net.createServer((control) => {
+    control.on('error', () => {});
+    control.once('data', (url) => peers[`client ${name}`](url.toString().trim()));
+  }).listen(Number(address), '127.0.0.1');
+} else {
+  peers[`${role} ${name}`](role === 'server' ? Number(address) : address);
+}

@@ -2,10 +2,19 @@
 
     python3 peers.py server NAME PORT
     python3 peers.py client NAME ws://127.0.0.1:PORT/
+    python3 peers.py clients NAME PORT
+
+The last one starts a client for each address that a connection to the port sends as a line, and ends it with the connection
+(`../one_of` is such a connection): the libraries take longer to import than most checks take.
 """
 
 import asyncio
+import importlib
+import os
+import signal
+import socket
 import sys
+import threading
 
 
 def serve_websockets(port):
@@ -272,6 +281,41 @@ PEERS = {
     ("client", "websocket-client"): connect_websocket_client,
 }
 
+# What each client imports; Twisted's reactor must not be, as it can't be forked.
+IMPORTS = {
+    "websockets": "websockets.sync.client",
+    "websockets-asyncio": "websockets.asyncio.client",
+    "aiohttp": "aiohttp",
+    "tornado": "tornado.websocket",
+    "wsproto": "wsproto.events",
+    "autobahn": "autobahn.twisted.websocket",
+    "websocket-client": "websocket",
+}
+
+
+def fork_clients(name, port):
+    importlib.import_module(IMPORTS[name])
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    listener = socket.create_server(("127.0.0.1", port), backlog=64)
+    while True:
+        control, _ = listener.accept()
+        if os.fork():
+            control.close()
+            continue
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        listener.close()
+        try:
+            url = control.makefile().readline().strip()
+            # Nothing more is sent: its end is the end of this client.
+            threading.Thread(target=lambda: control.recv(1) or os._exit(0), daemon=True).start()
+            PEERS["client", name](url)
+        finally:
+            os._exit(0)
+
+
 if __name__ == "__main__":
     role, name, address = sys.argv[1:]
-    PEERS[role, name](int(address) if role == "server" else address)
+    if role == "clients":
+        fork_clients(name, int(address))
+    else:
+        PEERS[role, name](int(address) if role == "server" else address)

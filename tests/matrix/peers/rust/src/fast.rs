@@ -32,8 +32,10 @@ async fn echo<S: AsyncRead + AsyncWrite + Unpin>(
 async fn server_upgrade(
     mut request: Request<Incoming>,
 ) -> Result<Response<Empty<Bytes>>, Infallible> {
+    // The docs leave this question to the application; the example doesn't ask it.
+    let asks = upgrade::is_upgrade_request(&request);
     match upgrade::upgrade(&mut request) {
-        Ok((response, upgraded)) => {
+        Ok((response, upgraded)) if asks => {
             tokio::spawn(async move {
                 if let Ok(ws) = upgraded.await {
                     let _ = echo(ws).await;
@@ -41,7 +43,7 @@ async fn server_upgrade(
             });
             Ok(response)
         }
-        Err(_) => {
+        _ => {
             let mut response = Response::new(Empty::new());
             *response.status_mut() = hyper::StatusCode::BAD_REQUEST;
             Ok(response)
