@@ -91,7 +91,7 @@ pub fn room_to_add(length: usize, room: usize, more: usize, most: usize) -> usiz
     if needed <= room { 0 } else { needed.max(most.min(2 * room)) - length }
 }
 
-/// Checks whole characters; no other code does. With the feature `simd` it's many times faster on
+/// Checks a text of whole characters. With the feature `simd` it's many times faster on
 /// text that isn't ASCII.
 fn check(bytes: &[u8]) -> Result<&str, NotUtf8> {
     #[cfg(feature = "simd")]

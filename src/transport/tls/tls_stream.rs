@@ -1,11 +1,11 @@
 //! TLS on a stream that several threads read and write at the same time.
 //!
 //! ```text
-//!  write: plaintext ─► seal ─► `sealed` ─► system call    `sealed` is locked for the whole write
+//!  write: plaintext ─► seal ─► `sealed` ─► system call       `sealed` is locked for the whole write
 //!                       │
 //!                      tls     locked only for work in memory, never during a system call
 //!                       │
-//!  read:  system call ─► `arrived` ─► open ─► plaintext   `arrived` is locked for the whole read
+//!  read:  system call ─► `arrived` ─► decrypt ─► plaintext   `arrived` is locked for the whole read
 //! ```
 //!
 //! Rules of this file:
@@ -41,7 +41,7 @@ const LAST_RECORD_TIMEOUT: Duration = Duration::from_secs(1);
 pub(crate) struct TlsStream {
     stream: Arc<dyn Stream>,
     tls: Mutex<Connection>,
-    /// Bytes read from the stream and not yet opened (decrypted).
+    /// Bytes read from the stream and not yet decrypted.
     arrived: Mutex<Buffer>,
     sealed: Mutex<Sealed>,
 }
@@ -145,7 +145,7 @@ fn collect(tls: &mut Connection, records: &mut Vec<u8>) -> io::Result<()> {
 impl TlsStream {
     /// Decrypts the records that have arrived, as far as `into` has room. Returns `None` if a
     /// record needs more bytes.
-    fn open(&self, arrived: &mut Buffer, into: &mut [u8]) -> io::Result<Option<usize>> {
+    fn decrypt(&self, arrived: &mut Buffer, into: &mut [u8]) -> io::Result<Option<usize>> {
         let mut tls = lock(&self.tls);
         let (mut count, mut fed) = (0, Ok(()));
         while count < into.len() {
@@ -166,13 +166,13 @@ impl TlsStream {
         checked.map(|()| None).map_err(|error| io::Error::new(ErrorKind::InvalidData, error))
     }
 
-    /// As `open`, but if that fails, sends the peer an alert that says why.
-    fn open_or_alert(&self, arrived: &mut Buffer, into: &mut [u8]) -> io::Result<Option<usize>> {
-        let opened = self.open(arrived, into);
-        if opened.is_err() {
+    /// As `decrypt`, but if that fails, sends the peer an alert that says why.
+    fn decrypt_or_alert(&self, arrived: &mut Buffer, into: &mut [u8]) -> io::Result<Option<usize>> {
+        let decrypted = self.decrypt(arrived, into);
+        if decrypted.is_err() {
             self.send_last_record(|_| {});
         }
-        opened
+        decrypted
     }
 
     /// Sends a last record. Gives up if another thread is writing, or if a write has failed within
@@ -215,7 +215,7 @@ impl Stream for TlsStream {
     fn read(&self, into: &mut [u8]) -> io::Result<usize> {
         let mut arrived = lock(&self.arrived);
         // 1. Decrypt what has arrived already.
-        if let Some(count) = self.open_or_alert(&mut arrived, into)? {
+        if let Some(count) = self.decrypt_or_alert(&mut arrived, into)? {
             return Ok(count);
         }
         // 2. Read. This thread holds no lock that a writer needs. // WALK: tls-read
@@ -230,8 +230,8 @@ impl Stream for TlsStream {
             }
         }
         // 3. Decrypt a record, if it's complete now.
-        let opened = self.open_or_alert(&mut arrived, into)?;
-        opened.ok_or_else(|| io::Error::new(ErrorKind::Interrupted, PartOfRecord))
+        let decrypted = self.decrypt_or_alert(&mut arrived, into)?;
+        decrypted.ok_or_else(|| io::Error::new(ErrorKind::Interrupted, PartOfRecord))
     }
 
     fn write(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
