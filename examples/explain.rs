@@ -30,7 +30,7 @@ use ws101::explain::heads::Settings;
 use ws101::explain::print::{Style, annotation, wrap};
 use ws101::explain::saved::{self, Turn};
 use ws101::explain::source::trace::steps;
-use ws101::explain::source::{Anchor, links};
+use ws101::explain::source::{Anchor, deciding_anchor};
 use ws101::frames::header::Role;
 use ws101::handshake::deflate_params::DeflateParams;
 
@@ -154,8 +154,9 @@ fn print_walk(told: &Annotation) {
 /// The deciding lines of each field, each place once.
 fn print_code(told: &Annotation) {
     let mut shown: Vec<&str> = Vec::new();
-    let fields = told.spans.iter().map(|span| (span.field.as_str(), links::of_span(told, span)));
-    let verdict = links::of_verdict(told).map(|place| ("verdict", Some(place)));
+    let fields =
+        told.spans.iter().map(|span| (span.field.as_str(), deciding_anchor::of_span(told, span)));
+    let verdict = deciding_anchor::of_verdict(told).map(|place| ("verdict", Some(place)));
     for (field, anchor) in fields.chain(verdict) {
         let Some(anchor) = anchor.filter(|anchor| !shown.contains(&anchor.id)) else { continue };
         shown.push(anchor.id);

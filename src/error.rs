@@ -44,8 +44,8 @@ pub type Result<T> = std::result::Result<T, Error>;
 /// | `Other` | the handler's own code | the handler's | as the handler's error says |
 ///
 /// One `match` tells a program what has happened to its connection. A server that goes away is no error: it closes,
-/// and [`closed_with`](crate::WebSocket::closed_with) has its code. An `Io` of the kind `TimedOut` is a server
-/// that could not be reached in time.
+/// and [`closed_with`](crate::WebSocket::closed_with) has its code. A server that doesn't answer within
+/// [`Limits::connect`](crate::Limits::connect) is a `PeerTimeout`, whether the client was dialling or in a handshake.
 ///
 /// ```
 /// use ws101::{CloseCode, Error, WebSocket};
@@ -92,22 +92,23 @@ pub enum Error {
     /// the WebSocket handshake was sent over it. (One exception: with TLS 1.3 a client learns only after
     /// its request that the server doesn't accept the client's certificate.)
     Tls(Box<Diagnostic>),
-    /// The peer broke a rule. It was sent a Close frame with the code for it.
+    /// The peer broke a rule, and we sent it a Close with the code for that.
     Violation(Violation),
     /// The caller asked for something that the protocol or this build doesn't allow; nothing was sent.
     Misuse(Misuse),
     /// The connection is closed, so nothing can be sent.
     Closed,
-    /// The connection ended without a Close frame, or at a client before its handshake was answered.
+    /// The connection ended without a Close frame, or at a client before the server had answered
+    /// its handshake.
     ConnectionLost(io::Error),
-    /// The peer did not answer the handshake, a keepalive ping, or the Close frame in time.
+    /// The peer did not answer when it was dialled, nor the handshake, a keepalive ping, or the Close frame in time.
     PeerTimeout,
-    /// The peer did not answer our Close in time, and its system had not even taken the last bytes that we
-    /// sent: so many.
+    /// The peer did not answer our Close in time, and its system had not taken our last bytes. The
+    /// number says how many.
     BytesLost(u64),
     /// The peer reads too slowly, or not at all; or an [`Outbox`](crate::Outbox) is full.
     WriteTimeout,
-    /// Nothing arrived in the time that the caller gave; the connection is unchanged.
+    /// No whole message arrived in the time that the caller gave. The connection stays open.
     TimedOut,
     /// An error of the application, for a handler to return.
     Other(Box<dyn std::error::Error + Send + Sync>),
@@ -120,7 +121,8 @@ impl Error {
     }
 }
 
-/// Marks a connection that was lost before there was a WebSocket, where no Close could be sent.
+/// Marks a connection that was lost during the handshake. `Display` then doesn't blame a missing
+/// Close, which no end could have sent yet.
 #[derive(Debug)]
 pub(crate) struct InHandshake(pub(crate) io::Error);
 
@@ -252,14 +254,15 @@ impl From<Violation> for Error {
 impl From<Misuse> for Error {
     fn from(misuse: Misuse) -> Error {
         match misuse {
-            // Not the caller's fault: the peer or another thread closed the connection in the meantime.
+            // The peer or another thread has closed the connection in the meantime, so this isn't
+            // the caller's fault.
             Misuse::AfterClose => Error::Closed,
             misuse => Error::Misuse(misuse),
         }
     }
 }
 
-/// The `io::Error` carries the whole error, and its kind is the nearest that std has.
+/// The `io::Error` contains the whole error. Its kind is the nearest that `std` has.
 impl From<Error> for io::Error {
     fn from(error: Error) -> io::Error {
         if let Error::Io(error) = error {

@@ -107,7 +107,7 @@ pub mod handshake;
 pub mod http;
 mod server;
 mod transport;
-// Only for readers and tests.
+// The chapters have no code, so only rustdoc and its tests compile this.
 #[cfg(any(doc, doctest))]
 pub mod walkthrough;
 

@@ -4,15 +4,15 @@
 #[path = "../examples/secure/certificate.rs"]
 mod certificate;
 
-use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::io::{self, ErrorKind, IoSlice, Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::{Mutex, Once};
 use std::thread;
 use std::time::Duration;
 
 use ws101::handshake::server::{Rules, decide};
 use ws101::http::request::Request;
-use ws101::{Client, Error, Server};
+use ws101::{Client, Error, Limits, Server, Stream};
 
 /// All lines, in their order, each behind its level.
 static LINES: Mutex<Vec<String>> = Mutex::new(Vec::new());
@@ -105,7 +105,7 @@ fn section_7_1_7_server_logs_why_it_failed_a_connection() {
 fn server_logs_how_many_connections_it_aborts_when_it_stops_and_nothing_if_there_are_none() {
     listen();
     for linger in [0, 1] {
-        LINES.lock().unwrap().retain(|line| !line.contains("are cut"));
+        LINES.lock().unwrap().retain(|line| !line.contains("are aborted"));
         let server = Server::bind("127.0.0.1:0").unwrap();
         let (address, handle) = (server.local_addr().unwrap(), server.handle());
         let serving = thread::spawn(move || {
@@ -123,7 +123,7 @@ fn server_logs_how_many_connections_it_aborts_when_it_stops_and_nothing_if_there
         serving.join().unwrap().unwrap();
         drop(clients);
         let lines = LINES.lock().unwrap();
-        let told: Vec<_> = lines.iter().filter(|line| line.contains("are cut")).collect();
+        let told: Vec<_> = lines.iter().filter(|line| line.contains("are aborted")).collect();
         assert_eq!(told.len(), linger, "{told:?}");
         assert!(told.iter().all(|line| line.starts_with("INFO 1 connections")), "{told:?}");
     }
@@ -136,7 +136,8 @@ fn client_logs_where_it_connected_without_the_query() {
     let (address, handle) = (server.local_addr().unwrap(), server.handle());
     let serving = thread::spawn(move || server.serve(|mut ws| ws.recv().map(drop)));
     drop(ws101::connect(&format!("ws://{address}/here?token=hidden")).unwrap());
-    handle.stop(Duration::ZERO);
+    // With time to close: another test counts what is cut.
+    handle.stop(Duration::from_secs(20));
     serving.join().unwrap().unwrap();
     let lines = LINES.lock().unwrap();
     let connected = format!("connected to \"ws://{address}/here\"");
@@ -196,6 +197,54 @@ fn server_logs_one_line_for_a_connection_with_peer_path_code_seconds_and_traffic
         assert!(line.contains(part), "no {part:?} in {line:?}");
     }
     assert!(!line.contains("hidden"), "{line}");
+}
+
+/// A stream whose peer has sent its request, and takes nothing from then on.
+struct Stuck(Mutex<Vec<u8>>);
+
+impl Stream for Stuck {
+    fn read(&self, into: &mut [u8]) -> io::Result<usize> {
+        let request = std::mem::take(&mut *self.0.lock().unwrap());
+        into[..request.len()].copy_from_slice(&request);
+        if request.is_empty() { Err(ErrorKind::WouldBlock.into()) } else { Ok(request.len()) }
+    }
+
+    fn write(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        Ok(slices.iter().map(|slice| slice.len()).sum())
+    }
+
+    fn set_read_timeout(&self, _: Duration) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn set_write_timeout(&self, _: Duration) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn shutdown(&self, _: Shutdown) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn unsent(&self) -> Option<u64> {
+        Some(4_321)
+    }
+}
+
+#[test]
+fn server_logs_how_many_bytes_a_peer_has_not_taken_that_never_answers_our_close() {
+    listen();
+    let request =
+        b"GET /takes-nothing HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+        Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n";
+    let limits = Limits { close: Duration::from_millis(50), ..Limits::default() };
+    let server = Server::without_listener().limits(limits);
+    let mut ws = server.accept(Stuck(Mutex::new(request.into()))).unwrap();
+    ws.send(vec![0; 10_000]).unwrap();
+    drop(ws);
+    let lines = LINES.lock().unwrap();
+    let is_last = |line: &&String| line.contains("closed: ") && line.contains("takes-nothing");
+    let line = lines.iter().find(is_last).expect("its end is logged");
+    assert!(line.contains("did not take our last 4321 bytes"), "{line}");
 }
 
 #[test]

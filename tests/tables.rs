@@ -210,6 +210,29 @@ fn the_page_of_tables_says_what_the_source_says() {
     );
 }
 
+/// Chapter 2 shows what the server answers to which request. Its table may leave statuses out, but each of those in
+/// it is one that a refusal has.
+#[test]
+fn the_statuses_in_the_chapter_on_the_decision_are_those_of_refusals() {
+    let chapter = read("src/walkthrough/02_the_decision.md");
+    let table =
+        chapter.split("| the request has | the server answers |").nth(1).expect("the table");
+    let rows = table.lines().skip(2).map_while(|row| row.strip_prefix('|'));
+    let known = refusals();
+    let mut seen = 0;
+    for answer in rows.map(|row| row.split('|').nth(1).expect("three columns")) {
+        let words = answer.split(|c: char| !c.is_ascii_digit()).filter(|word| word.len() == 3);
+        for status in words.map(|word| word.parse::<u16>().unwrap()) {
+            assert!(
+                known.contains_key(&status),
+                "no refusal has {status}: mend the row {answer:?}"
+            );
+            seen += 1;
+        }
+    }
+    assert!(seen > 10, "the table has only {seen} statuses");
+}
+
 /// The README's table of limits names fields in its first column: their defaults stand in the second.
 #[test]
 fn the_limits_in_the_readme_are_the_defaults() {

@@ -21,9 +21,7 @@ fn main() -> io::Result<()> {
     println!("listening on ws://{}", listener.local_addr()?);
     for stream in listener.incoming() {
         // An error ends this connection, and not the server.
-        if let Err(error) = stream.and_then(|stream| serve(&stream)) {
-            eprintln!("{error}");
-        }
+        stream.and_then(|stream| serve(&stream)).unwrap_or_else(|error| eprintln!("{error}"));
     }
     Ok(())
 }
@@ -32,8 +30,8 @@ fn main() -> io::Result<()> {
 fn serve(mut stream: &TcpStream) -> io::Result<()> {
     // One buffer for the whole connection: it may already hold what follows the head.
     let mut reader = BufReader::new(stream);
-    let text = read_head(&mut reader)?;
-    match Head::parse(&text).and_then(|head| decide(&head)) {
+    let head = read_head(&mut reader)?;
+    match decide(&head) {
         Some(response) => stream.write_all(response.as_bytes()),
         None => Ok(()),
     }
@@ -48,47 +46,34 @@ fn read_head(reader: &mut impl BufRead) -> io::Result<String> {
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-/// What a request says before its empty line.
-struct Head<'a> {
-    headers: Vec<(&'a str, &'a str)>,
+/// A name, a colon and a value, with no space before the colon.
+fn is_header(line: &str) -> bool {
+    let is_name = |(name, _): (&str, &str)| !name.contains([' ', '\t']);
+    line.split_once(':').is_some_and(is_name) && !line.contains(['\r', '\n', '\0'])
 }
 
-impl<'a> Head<'a> {
-    /// None if the text isn't a head.
-    fn parse(text: &'a str) -> Option<Head<'a>> {
-        let mut lines = text.strip_suffix("\r\n\r\n")?.split("\r\n");
-        let _request_line = lines.next()?;
-        let headers = lines.map(|line| {
-            let (name, value) = line.split_once(':')?;
-            let is_clean = !name.contains([' ', '\t']) && !line.contains(['\r', '\n', '\0']);
-            is_clean.then_some((name, value.trim_matches([' ', '\t'])))
-        });
-        Some(Head { headers: headers.collect::<Option<_>>()? })
-    }
+/// The header's values, one for each of its lines.
+fn values<'a>(headers: &'a str, name: &str) -> Vec<&'a str> {
+    let headers = headers.split("\r\n").filter_map(|line| line.split_once(':'));
+    let known = headers.filter(|(known, _)| known.eq_ignore_ascii_case(name));
+    known.map(|(_, value)| value.trim_matches([' ', '\t'])).collect()
+}
 
-    /// The header's values, one for each of its lines.
-    fn values(&self, name: &str) -> Vec<&'a str> {
-        let lines = self.headers.iter().filter(|(known, _)| known.eq_ignore_ascii_case(name));
-        lines.map(|(_, value)| *value).collect()
-    }
-
-    /// Whether the header's list has this token, in any letter case. A list may go on over several
-    /// lines.
-    fn lists(&self, name: &str, token: &str) -> bool {
-        let list = self.values(name).join(",");
-        list.split(',').any(|item| item.trim().eq_ignore_ascii_case(token))
-    }
+/// Whether the header's list has this token, in any letter case. A list may go on over several
+/// lines.
+fn lists(headers: &str, name: &str, token: &str) -> bool {
+    let list = values(headers, name).join(",");
+    list.split(',').any(|item| item.trim().eq_ignore_ascii_case(token))
 }
 
 /// The answer to a request for a WebSocket; none to any other.
-fn decide(head: &Head) -> Option<&'static str> {
-    if !(head.lists("Upgrade", "websocket") && head.lists("Connection", "Upgrade")) {
+fn decide(head: &str) -> Option<&'static str> {
+    let (_request_line, headers) = head.strip_suffix("\r\n\r\n")?.split_once("\r\n")?;
+    let is_upgrade = headers.split("\r\n").all(is_header)
+        && lists(headers, "Upgrade", "websocket")
+        && lists(headers, "Connection", "Upgrade");
+    if !is_upgrade {
         return None;
     }
-    Some(
-        "HTTP/1.1 101 Switching Protocols\r\n\
-         Upgrade: websocket\r\n\
-         Connection: Upgrade\r\n\
-         \r\n",
-    )
+    Some("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n")
 }

@@ -27,9 +27,7 @@ fn main() -> io::Result<()> {
     println!("listening on ws://{}", listener.local_addr()?);
     for stream in listener.incoming() {
         // An error ends this connection, and not the server.
-        if let Err(error) = stream.and_then(|stream| serve(&stream)) {
-            eprintln!("{error}");
-        }
+        stream.and_then(|stream| serve(&stream)).unwrap_or_else(|error| eprintln!("{error}"));
     }
     Ok(())
 }
@@ -38,8 +36,8 @@ fn main() -> io::Result<()> {
 fn serve(mut stream: &TcpStream) -> io::Result<()> {
     // One buffer for the whole connection: it may already hold what follows the head.
     let mut reader = BufReader::new(stream);
-    let text = read_head(&mut reader)?;
-    match Head::parse(&text).ok_or(BAD_REQUEST).and_then(|head| decide(&head)) {
+    let head = read_head(&mut reader)?;
+    match decide(&head) {
         Ok(response) => stream.write_all(response.as_bytes())?,
         Err(refusal) => stream.write_all(refuse(refusal).as_bytes())?,
     }
@@ -65,45 +63,24 @@ fn read_head(reader: &mut impl BufRead) -> io::Result<String> {
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-/// What a request says before its empty line.
-struct Head<'a> {
-    method: &'a str,
-    version: &'a str,
-    headers: Vec<(&'a str, &'a str)>,
+/// A name, a colon and a value, with no space before the colon.
+fn is_header(line: &str) -> bool {
+    let is_name = |(name, _): (&str, &str)| !name.contains([' ', '\t']);
+    line.split_once(':').is_some_and(is_name) && !line.contains(['\r', '\n', '\0'])
 }
 
-impl<'a> Head<'a> {
-    /// None if the text isn't a head.
-    fn parse(text: &'a str) -> Option<Head<'a>> {
-        let mut lines = text.strip_suffix("\r\n\r\n")?.split("\r\n");
-        let request_line: Vec<&str> = lines.next()?.split(' ').collect();
-        let [method, _target, version] = request_line[..] else { return None };
-        let headers = lines.map(|line| {
-            let (name, value) = line.split_once(':')?;
-            let is_clean = !name.contains([' ', '\t']) && !line.contains(['\r', '\n', '\0']);
-            is_clean.then_some((name, value.trim_matches([' ', '\t'])))
-        });
-        Some(Head { method, version, headers: headers.collect::<Option<_>>()? })
-    }
+/// The header's values, one for each of its lines.
+fn values<'a>(headers: &'a str, name: &str) -> Vec<&'a str> {
+    let headers = headers.split("\r\n").filter_map(|line| line.split_once(':'));
+    let known = headers.filter(|(known, _)| known.eq_ignore_ascii_case(name));
+    known.map(|(_, value)| value.trim_matches([' ', '\t'])).collect()
+}
 
-    /// The header's values, one for each of its lines.
-    fn values(&self, name: &str) -> Vec<&'a str> {
-        let lines = self.headers.iter().filter(|(known, _)| known.eq_ignore_ascii_case(name));
-        lines.map(|(_, value)| *value).collect()
-    }
-
-    /// Whether the header's list has this token, in any letter case. A list may go on over several
-    /// lines.
-    fn lists(&self, name: &str, token: &str) -> bool {
-        let list = self.values(name).join(",");
-        list.split(',').any(|item| item.trim().eq_ignore_ascii_case(token))
-    }
-
-    /// The value of a header that comes exactly once.
-    fn only(&self, name: &str) -> Option<&'a str> {
-        let [value] = self.values(name)[..] else { return None };
-        Some(value)
-    }
+/// Whether the header's list has this token, in any letter case. A list may go on over several
+/// lines.
+fn lists(headers: &str, name: &str, token: &str) -> bool {
+    let list = values(headers, name).join(",");
+    list.split(',').any(|item| item.trim().eq_ignore_ascii_case(token))
 }
 
 /// A status, with the headers that belong to it.
@@ -118,32 +95,33 @@ fn refuse(refusal: Refusal) -> String {
 }
 
 /// The 101, or why there's none.
-fn decide(head: &Head) -> Result<String, Refusal> {
-    let key = head.only("Sec-WebSocket-Key").unwrap_or_default();
+fn decide(head: &str) -> Result<String, Refusal> {
+    let head = head.strip_suffix("\r\n\r\n").and_then(|head| head.split_once("\r\n"));
+    let (request_line, headers) = head.ok_or(BAD_REQUEST)?;
+    let key = values(headers, "Sec-WebSocket-Key").join(", ");
     let rules = [
-        (head.method == "GET", "405 Method Not Allowed\r\nAllow: GET"),
-        (head.only("Host").is_some(), BAD_REQUEST),
+        (request_line.split(' ').count() == 3, BAD_REQUEST),
+        (headers.split("\r\n").all(is_header), BAD_REQUEST),
+        (request_line.starts_with("GET "), "405 Method Not Allowed\r\nAllow: GET"),
+        (values(headers, "Host").len() == 1, BAD_REQUEST),
         // The bytes after this head must be frames, and not a body.
-        (head.values("Content-Length").iter().all(|length| *length == "0"), BAD_REQUEST),
-        (head.values("Transfer-Encoding").is_empty(), BAD_REQUEST),
+        (values(headers, "Content-Length").iter().all(|length| *length == "0"), BAD_REQUEST),
+        (values(headers, "Transfer-Encoding").is_empty(), BAD_REQUEST),
         // HTTP/1.0 knows no upgrade.
-        (head.version == "HTTP/1.1", UPGRADE_REQUIRED),
-        (head.lists("Upgrade", "websocket"), UPGRADE_REQUIRED),
-        (head.lists("Connection", "Upgrade"), UPGRADE_REQUIRED),
-        (head.only("Sec-WebSocket-Version") == Some("13"), UPGRADE_REQUIRED),
-        // The key is base64 of 16 bytes.
-        (BASE64_STANDARD.decode(key).is_ok_and(|bytes| bytes.len() == 16), BAD_REQUEST),
+        (request_line.ends_with(" HTTP/1.1"), UPGRADE_REQUIRED),
+        (lists(headers, "Upgrade", "websocket"), UPGRADE_REQUIRED),
+        (lists(headers, "Connection", "Upgrade"), UPGRADE_REQUIRED),
+        (values(headers, "Sec-WebSocket-Version") == ["13"], UPGRADE_REQUIRED),
+        // The key is base64 of 16 bytes. Two keys, joined, are not.
+        (BASE64_STANDARD.decode(&key).is_ok_and(|bytes| bytes.len() == 16), BAD_REQUEST),
     ];
     if let Some((_, refusal)) = rules.into_iter().find(|(holds, _)| !holds) {
         return Err(refusal);
     }
+    let accept = accept_key(&key);
     Ok(format!(
-        "HTTP/1.1 101 Switching Protocols\r\n\
-         Upgrade: websocket\r\n\
-         Connection: Upgrade\r\n\
-         Sec-WebSocket-Accept: {}\r\n\
-         \r\n",
-        accept_key(key)
+        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+         Sec-WebSocket-Accept: {accept}\r\n\r\n"
     ))
 }
 

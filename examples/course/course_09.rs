@@ -30,9 +30,7 @@ fn main() -> io::Result<()> {
     println!("listening on ws://{}", listener.local_addr()?);
     for stream in listener.incoming() {
         // An error ends this connection, and not the server.
-        if let Err(error) = stream.and_then(|stream| serve(&stream)) {
-            eprintln!("{error}");
-        }
+        stream.and_then(|stream| serve(&stream)).unwrap_or_else(|error| eprintln!("{error}"));
     }
     Ok(())
 }
@@ -43,12 +41,15 @@ fn serve(mut stream: &TcpStream) -> io::Result<()> {
     stream.set_nodelay(true)?;
     // One buffer for the whole connection: it may already hold what follows the head.
     let mut reader = BufReader::new(stream);
-    let text = read_head(&mut reader)?;
-    match Head::parse(&text).ok_or(BAD_REQUEST).and_then(|head| decide(&head)) {
+    let head = read_head(&mut reader)?;
+    match decide(&head) {
         Ok(response) => {
             stream.write_all(response.as_bytes())?;
-            let Err(code) = converse(&mut reader, stream);
-            close(stream, code)?;
+            match converse(&mut reader, stream) {
+                Err(LOST) => {}
+                Err(NO_CODE) => write_frame(&mut stream, CLOSE, &[])?,
+                Err(code) => write_frame(&mut stream, CLOSE, &code.to_be_bytes())?,
+            }
         }
         Err(refusal) => stream.write_all(refuse(refusal).as_bytes())?,
     }
@@ -74,45 +75,24 @@ fn read_head(reader: &mut impl BufRead) -> io::Result<String> {
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-/// What a request says before its empty line.
-struct Head<'a> {
-    method: &'a str,
-    version: &'a str,
-    headers: Vec<(&'a str, &'a str)>,
+/// A name, a colon and a value, with no space before the colon.
+fn is_header(line: &str) -> bool {
+    let is_name = |(name, _): (&str, &str)| !name.contains([' ', '\t']);
+    line.split_once(':').is_some_and(is_name) && !line.contains(['\r', '\n', '\0'])
 }
 
-impl<'a> Head<'a> {
-    /// None if the text isn't a head.
-    fn parse(text: &'a str) -> Option<Head<'a>> {
-        let mut lines = text.strip_suffix("\r\n\r\n")?.split("\r\n");
-        let request_line: Vec<&str> = lines.next()?.split(' ').collect();
-        let [method, _target, version] = request_line[..] else { return None };
-        let headers = lines.map(|line| {
-            let (name, value) = line.split_once(':')?;
-            let is_clean = !name.contains([' ', '\t']) && !line.contains(['\r', '\n', '\0']);
-            is_clean.then_some((name, value.trim_matches([' ', '\t'])))
-        });
-        Some(Head { method, version, headers: headers.collect::<Option<_>>()? })
-    }
+/// The header's values, one for each of its lines.
+fn values<'a>(headers: &'a str, name: &str) -> Vec<&'a str> {
+    let headers = headers.split("\r\n").filter_map(|line| line.split_once(':'));
+    let known = headers.filter(|(known, _)| known.eq_ignore_ascii_case(name));
+    known.map(|(_, value)| value.trim_matches([' ', '\t'])).collect()
+}
 
-    /// The header's values, one for each of its lines.
-    fn values(&self, name: &str) -> Vec<&'a str> {
-        let lines = self.headers.iter().filter(|(known, _)| known.eq_ignore_ascii_case(name));
-        lines.map(|(_, value)| *value).collect()
-    }
-
-    /// Whether the header's list has this token, in any letter case. A list may go on over several
-    /// lines.
-    fn lists(&self, name: &str, token: &str) -> bool {
-        let list = self.values(name).join(",");
-        list.split(',').any(|item| item.trim().eq_ignore_ascii_case(token))
-    }
-
-    /// The value of a header that comes exactly once.
-    fn only(&self, name: &str) -> Option<&'a str> {
-        let [value] = self.values(name)[..] else { return None };
-        Some(value)
-    }
+/// Whether the header's list has this token, in any letter case. A list may go on over several
+/// lines.
+fn lists(headers: &str, name: &str, token: &str) -> bool {
+    let list = values(headers, name).join(",");
+    list.split(',').any(|item| item.trim().eq_ignore_ascii_case(token))
 }
 
 /// A status, with the headers that belong to it.
@@ -127,32 +107,33 @@ fn refuse(refusal: Refusal) -> String {
 }
 
 /// The 101, or why there's none.
-fn decide(head: &Head) -> Result<String, Refusal> {
-    let key = head.only("Sec-WebSocket-Key").unwrap_or_default();
+fn decide(head: &str) -> Result<String, Refusal> {
+    let head = head.strip_suffix("\r\n\r\n").and_then(|head| head.split_once("\r\n"));
+    let (request_line, headers) = head.ok_or(BAD_REQUEST)?;
+    let key = values(headers, "Sec-WebSocket-Key").join(", ");
     let rules = [
-        (head.method == "GET", "405 Method Not Allowed\r\nAllow: GET"),
-        (head.only("Host").is_some(), BAD_REQUEST),
+        (request_line.split(' ').count() == 3, BAD_REQUEST),
+        (headers.split("\r\n").all(is_header), BAD_REQUEST),
+        (request_line.starts_with("GET "), "405 Method Not Allowed\r\nAllow: GET"),
+        (values(headers, "Host").len() == 1, BAD_REQUEST),
         // The bytes after this head must be frames, and not a body.
-        (head.values("Content-Length").iter().all(|length| *length == "0"), BAD_REQUEST),
-        (head.values("Transfer-Encoding").is_empty(), BAD_REQUEST),
+        (values(headers, "Content-Length").iter().all(|length| *length == "0"), BAD_REQUEST),
+        (values(headers, "Transfer-Encoding").is_empty(), BAD_REQUEST),
         // HTTP/1.0 knows no upgrade.
-        (head.version == "HTTP/1.1", UPGRADE_REQUIRED),
-        (head.lists("Upgrade", "websocket"), UPGRADE_REQUIRED),
-        (head.lists("Connection", "Upgrade"), UPGRADE_REQUIRED),
-        (head.only("Sec-WebSocket-Version") == Some("13"), UPGRADE_REQUIRED),
-        // The key is base64 of 16 bytes.
-        (BASE64_STANDARD.decode(key).is_ok_and(|bytes| bytes.len() == 16), BAD_REQUEST),
+        (request_line.ends_with(" HTTP/1.1"), UPGRADE_REQUIRED),
+        (lists(headers, "Upgrade", "websocket"), UPGRADE_REQUIRED),
+        (lists(headers, "Connection", "Upgrade"), UPGRADE_REQUIRED),
+        (values(headers, "Sec-WebSocket-Version") == ["13"], UPGRADE_REQUIRED),
+        // The key is base64 of 16 bytes. Two keys, joined, are not.
+        (BASE64_STANDARD.decode(&key).is_ok_and(|bytes| bytes.len() == 16), BAD_REQUEST),
     ];
     if let Some((_, refusal)) = rules.into_iter().find(|(holds, _)| !holds) {
         return Err(refusal);
     }
+    let accept = accept_key(&key);
     Ok(format!(
-        "HTTP/1.1 101 Switching Protocols\r\n\
-         Upgrade: websocket\r\n\
-         Connection: Upgrade\r\n\
-         Sec-WebSocket-Accept: {}\r\n\
-         \r\n",
-        accept_key(key)
+        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+         Sec-WebSocket-Accept: {accept}\r\n\r\n"
     ))
 }
 
@@ -172,21 +153,14 @@ const PING: u8 = 9;
 const PONG: u8 = 10;
 
 /// With which code a connection ends, and so why.
-#[derive(PartialEq, Eq)]
-struct Code(u16);
+type Code = u16;
 
-const PROTOCOL_ERROR: Code = Code(1002);
+const PROTOCOL_ERROR: Code = 1002;
 /// The peer's Close had no code.
-const NO_CODE: Code = Code(1005);
+const NO_CODE: Code = 1005;
 /// The stream ended without a Close.
-const LOST: Code = Code(1006);
-const TOO_BIG: Code = Code(1009);
-
-impl From<io::Error> for Code {
-    fn from(_: io::Error) -> Code {
-        LOST
-    }
-}
+const LOST: Code = 1006;
+const TOO_BIG: Code = 1009;
 
 /// A message, or the part of it that has come; or a control frame.
 struct Message {
@@ -207,8 +181,10 @@ fn converse(reader: &mut impl BufRead, mut writer: impl Write) -> Result<Infalli
         read_payload(reader, header, &mut message)?;
         match message.opcode {
             TEXT | BINARY if !header.fin => unfinished = Some(message),
-            TEXT | BINARY => write_frame(&mut writer, message.opcode, &message.payload)?,
-            PING => write_frame(&mut writer, PONG, &message.payload)?,
+            TEXT | BINARY => {
+                write_frame(&mut writer, message.opcode, &message.payload).or(Err(LOST))?
+            }
+            PING => write_frame(&mut writer, PONG, &message.payload).or(Err(LOST))?,
             CLOSE => return Err(close_code(&message.payload)),
             _ => {}
         }
@@ -222,17 +198,8 @@ fn close_code(payload: &[u8]) -> Code {
     };
     match u16::from_be_bytes([high, low]) {
         // No peer sends 1005, 1006 or 1015, which stand for a missing code; 1004 has no meaning.
-        code @ (1000..=1003 | 1007..=1014 | 3000..=4999) => Code(code),
+        code @ (1000..=1003 | 1007..=1014 | 3000..=4999) => code,
         _ => PROTOCOL_ERROR,
-    }
-}
-
-/// Sends the Close that ends the conversation; none to a peer that is gone.
-fn close(mut stream: &TcpStream, code: Code) -> io::Result<()> {
-    match code {
-        LOST => Ok(()),
-        NO_CODE => write_frame(&mut stream, CLOSE, &[]),
-        Code(code) => write_frame(&mut stream, CLOSE, &code.to_be_bytes()),
     }
 }
 
@@ -268,9 +235,9 @@ fn read_header(reader: &mut impl BufRead) -> Result<Header, Code> {
 }
 
 /// The next bytes of the stream, in however many reads they come.
-fn next_bytes<const N: usize>(reader: &mut impl BufRead) -> io::Result<[u8; N]> {
+fn next_bytes<const N: usize>(reader: &mut impl BufRead) -> Result<[u8; N], Code> {
     let mut bytes = [0; N];
-    reader.read_exact(&mut bytes)?;
+    reader.read_exact(&mut bytes).or(Err(LOST))?;
     Ok(bytes)
 }
 
@@ -285,23 +252,22 @@ fn read_payload(
     if header.length > MAX_MESSAGE - start as u64 {
         return Err(TOO_BIG);
     }
-    if (reader.take(header.length).read_to_end(&mut message.payload)? as u64) < header.length {
-        return Err(LOST);
+    match reader.take(header.length).read_to_end(&mut message.payload) {
+        Ok(count) if count as u64 == header.length => {}
+        _ => return Err(LOST),
     }
-    for (byte, mask) in message.payload[start..].iter_mut().zip(header.mask.iter().cycle()) {
-        *byte ^= mask;
-    }
+    let masked = message.payload[start..].iter_mut();
+    masked.zip(header.mask.iter().cycle()).for_each(|(byte, mask)| *byte ^= mask);
     Ok(())
 }
 
 /// Sends a whole message in one frame and one write. A server doesn't mask.
 fn write_frame(writer: &mut impl Write, opcode: u8, payload: &[u8]) -> io::Result<()> {
     let first = 0x80 | opcode;
-    let mut frame = match payload.len() {
+    let header = match payload.len() {
         length @ ..=125 => vec![first, length as u8],
         length @ ..=0xFFFF => [&[first, 126], &(length as u16).to_be_bytes()[..]].concat(),
         length => [&[first, 127], &(length as u64).to_be_bytes()[..]].concat(),
     };
-    frame.extend_from_slice(payload);
-    writer.write_all(&frame)
+    writer.write_all(&[&header, payload].concat())
 }

@@ -43,7 +43,7 @@ use crate::http::request::Request;
 use crate::transport::deadline::{Deadline, read_before, write_before};
 use crate::transport::head_reader::{NoHead, read_head};
 use crate::transport::min_write_rate::per_call_timeout;
-use crate::transport::stream::{Stream, WrapStream};
+use crate::transport::stream::{Stream, WrapStream, is_timeout};
 use crate::transport::tap::Tap;
 use crate::transport::tap_printer::Explainer;
 use crate::transport::tls::{ClientConfig, Trust, late_alert};
@@ -68,11 +68,12 @@ pub struct Client {
     proxy: ProxyChoice,
 }
 
-/// The arguments, checked: all that the handshake needs.
+/// The caller's arguments, checked. The handshake needs nothing else.
 struct Prepared {
     address: Address,
     proxy: Option<Proxy>,
-    /// For wss: which certificates the client trusts, and the host that they must name.
+    /// For `wss`: which certificates the client trusts, and which host they must name. `None` for
+    /// `ws`.
     trust: Option<Trust>,
     request: Vec<u8>,
     key: String,
@@ -98,7 +99,8 @@ impl Client {
         self
     }
 
-    /// Sets the `Origin`, with which a browser says which page connects.
+    /// Sets the `Origin` header. A browser names in it the page that connects; other programs need
+    /// none.
     pub fn origin(mut self, origin: impl Into<String>) -> Client {
         self.request.headers.retain(|(name, _)| !name.eq_ignore_ascii_case("Origin"));
         self.header("Origin", origin)
@@ -119,19 +121,20 @@ impl Client {
         self
     }
 
-    /// For `wss://`: uses this configuration of rustls, in place of `root_certificates` and the defaults:
-    /// with a certificate of the client's own, with ALPN, with a verifier. Needs the feature `tls`,
-    /// which re-exports rustls as `ws101::rustls`.
+    /// For `wss://`: uses your own rustls configuration, in place of `root_certificates` and the
+    /// defaults. It may hold a client certificate, ALPN protocols or a verifier. Needs the feature
+    /// `tls`, which re-exports rustls as `ws101::rustls`.
     ///
-    /// What it trusts is up to the caller then. List nothing but `http/1.1` in `alpn_protocols`: a
-    /// connection for which ALPN chooses another protocol is given up.
+    /// Your configuration then decides which certificates the client trusts. List nothing but
+    /// `http/1.1` in `alpn_protocols`: the client gives up a connection for which ALPN chooses
+    /// another protocol.
     pub fn tls_config(mut self, config: Arc<ClientConfig>) -> Client {
         self.tls_config = Some(config);
         self
     }
 
-    /// Offers to compress messages (permessage-deflate, feature `deflate`). The server decides whether
-    /// they are compressed.
+    /// Offers to compress messages (permessage-deflate, feature `deflate`). The server accepts the
+    /// offer or leaves it out.
     pub fn deflate(mut self, settings: DeflateConfig) -> Client {
         self.request.deflate = Some(settings);
         self
@@ -153,16 +156,17 @@ impl Client {
         self
     }
 
-    /// Connects through this HTTP proxy, `http://[user:password@]host[:port]`, which opens a tunnel
-    /// (CONNECT). What goes over `wss://` stays secret from it.
+    /// Connects through this HTTP proxy, `http://[user:password@]host[:port]`. The client asks it
+    /// for a tunnel (CONNECT). Over `wss://` the proxy sees only encrypted bytes.
     pub fn proxy(mut self, url: impl Into<String>) -> Client {
         self.proxy = ProxyChoice::Always(url.into());
         self
     }
 
-    /// Connects through the HTTP proxy that the environment names, as curl reads it: `https_proxy` or
-    /// `HTTPS_PROXY` for `wss://`, `http_proxy` for `ws://`, `all_proxy` or `ALL_PROXY` for both; but
-    /// directly to the hosts in `no_proxy` or `NO_PROXY`, and where none is named.
+    /// Connects through the HTTP proxy that the environment names, as curl reads it: `https_proxy`
+    /// or `HTTPS_PROXY` for `wss://`, `http_proxy` for `ws://`, `all_proxy` or `ALL_PROXY` for
+    /// both. The client connects directly if none of them is set, and to the hosts in `no_proxy` or
+    /// `NO_PROXY`.
     pub fn proxy_from_environment(mut self) -> Client {
         self.proxy = ProxyChoice::FromEnvironment;
         self
@@ -180,7 +184,7 @@ impl Client {
         let prepared = self.prepare()?;
         let deadline = Deadline::after(self.limits.connect);
         let stream = match &prepared.proxy {
-            None => dial(&prepared.address.dialled(), prepared.address.port, deadline)?,
+            None => dial(&prepared.address.host_to_dial(), prepared.address.port, deadline)?,
             Some(proxy) => {
                 let stream = dial(proxy.host.trim_matches(['[', ']']), proxy.port, deadline)?;
                 proxy.open_tunnel(&stream, &prepared.address, self.limits.head_size(), deadline)?;
@@ -191,7 +195,8 @@ impl Client {
         self.handshake(Arc::new(stream), prepared, deadline)
     }
 
-    /// Does the same over a stream that the caller has connected, with no proxy. `wss://` means TLS here, too.
+    /// Does the same over a stream that you have connected yourself, and uses no proxy. With
+    /// `wss://` it does the TLS handshake first.
     pub fn connect_over(self, stream: impl Stream) -> Result<WebSocket> {
         let prepared = self.prepare()?;
         let deadline = Deadline::after(self.limits.connect);
@@ -231,7 +236,7 @@ impl Client {
             None => stream,
             Some(trust) => trust.connect(stream, deadline)?,
         };
-        let stream = self.wrap_stream.wrap(stream);
+        let stream = self.wrap_stream.apply(stream);
         // 2. Send the request.
         write_before(deadline, &*stream, &request).map_err(in_handshake)?;
         // 3. Read the head of the answer.
@@ -251,7 +256,7 @@ impl Client {
         let (inflater, deflater) = deflate::halves(Role::Client, agreed, limits.max_message);
         let encoder = Encoder::new(Some(Box::new(move || random.four()))).deflating(deflater);
         let id = NEXT_ID.fetch_add(1, Relaxed);
-        stream.set_write_timeout(per_call_timeout(limits.write))?;
+        stream.set_write_timeout(per_call_timeout(limits.write)).map_err(in_handshake)?;
         let write_half = WriteHalf::new(id, stream, encoder, limits, Traffic::default());
         log::info!("{id} connected to {}", quote(self.url_without_query()));
         let request = Box::new(Request::parse(&request)?);
@@ -263,7 +268,7 @@ impl Client {
         Ok(ws.with_response(head))
     }
 
-    /// The URL for logs and messages, which are kept: a query often holds a token.
+    /// The URL for logs and error messages. The query is left out, because it often holds a token.
     fn url_without_query(&self) -> &str {
         self.url.split('?').next().unwrap_or_default()
     }
@@ -277,17 +282,25 @@ fn dial(host: &str, port: u16, deadline: Deadline) -> Result<TcpStream> {
     dial_first(found.collect(), deadline)
 }
 
-/// Tries each address of a name until one accepts. Each may take its share of the time.
+/// Tries the addresses of a name one after the other until one accepts. The remaining time is
+/// shared out among those not tried yet.
 fn dial_first(mut addresses: VecDeque<SocketAddr>, deadline: Deadline) -> Result<TcpStream> {
-    let mut last = io::Error::new(ErrorKind::NotFound, "the name has no address");
+    let mut last = Error::Io(io::Error::new(ErrorKind::NotFound, "the name has no address"));
     while let Some(address) = addresses.pop_front() {
-        let share = deadline.remaining()? / (1 + addresses.len() as u32);
-        match TcpStream::connect_timeout(&address, share) {
+        let rest = deadline.remaining().map_err(|_| Error::PeerTimeout)?;
+        match TcpStream::connect_timeout(&address, rest / (1 + addresses.len() as u32)) {
             Ok(stream) => return Ok(stream),
-            Err(error) => last = io::Error::new(error.kind(), format!("{address}: {error}")),
+            // The same as for a server that accepts, and then is silent in the handshake.
+            Err(error) if is_timeout(&error) => {
+                log::info!("{address} doesn't answer in time: {error}");
+                last = Error::PeerTimeout;
+            }
+            Err(error) => {
+                last = Error::Io(io::Error::new(error.kind(), format!("{address}: {error}")));
+            }
         }
     }
-    Err(Error::Io(last))
+    Err(last)
 }
 
 /// Reads the head of the answer. An interim answer only says that the final one will come (RFC 9110
@@ -305,7 +318,8 @@ fn read_answer(
         let length = head.map_err(|why| match why {
             NoHead::Bad(refusal) => bad_head(refusal).into(),
             NoHead::Late => Error::PeerTimeout,
-            // A server that restarts ends like this. What came so far may well be HTTP.
+            // A server that restarts closes the stream in the middle of its answer. That counts as
+            // a lost connection, and not as bad HTTP.
             NoHead::Ended if begins_as_http => InHandshake::mark(ErrorKind::UnexpectedEof.into()),
             NoHead::Ended => {
                 let seen = format!("{}, then the end of the stream", quote(buffer.unread()));
@@ -321,8 +335,8 @@ fn read_answer(
     }
 }
 
-/// Reads the body of an answer that opens no WebSocket. It's text for a person, so a few KiB are
-/// enough, and so is a second if the answer doesn't say where its body ends.
+/// Reads the body of an answer that opens no WebSocket. A person reads it, so a few KiB are enough,
+/// and the client waits no longer than a second for it.
 fn read_body(
     head: &Head,
     status: u16,
@@ -347,13 +361,13 @@ fn read_body(
 
 /// The error of a stream that failed before the handshake was complete.
 fn in_handshake(error: io::Error) -> Error {
-    match crate::transport::stream::is_timeout(&error) {
+    match is_timeout(&error) {
         true => Error::PeerTimeout,
         false => late_alert(&error).unwrap_or_else(|| InHandshake::mark(error)),
     }
 }
 
-/// Whether these bytes may be the beginning of an answer in HTTP/1.x.
+/// Whether an answer in HTTP/1.x can begin with these bytes.
 fn may_be_http(bytes: &[u8]) -> bool {
     let beginning = b"HTTP/1.";
     beginning.starts_with(bytes) || bytes.starts_with(beginning)
@@ -379,6 +393,20 @@ mod tests {
         let stream = dial_first(addresses, Deadline::after(Duration::from_secs(4))).unwrap();
         assert_eq!(stream.peer_addr().unwrap(), good.local_addr().unwrap());
         assert!(start.elapsed() > Duration::from_millis(1_900), "{:?}", start.elapsed());
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")] // Elsewhere a full queue may refuse.
+    fn an_address_that_does_not_answer_in_time_is_a_peer_timeout_as_a_silent_handshake_is() {
+        let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = silent.local_addr().unwrap();
+        let moment = Duration::from_millis(100);
+        let _full: Vec<_> =
+            std::iter::from_fn(|| TcpStream::connect_timeout(&address, moment).ok()).collect();
+        let dialled = dial_first([address].into(), Deadline::after(moment));
+        assert!(matches!(dialled, Err(Error::PeerTimeout)), "{dialled:?}");
+        let dialled = dial_first([address].into(), Deadline::after(Duration::ZERO));
+        assert!(matches!(dialled, Err(Error::PeerTimeout)), "{dialled:?}");
     }
 
     #[test]

@@ -30,17 +30,17 @@ use crate::http::head::Head;
 use crate::http::token::percent_decoded;
 use crate::transport::deadline::{Deadline, write_before};
 use crate::transport::head_reader::{NoHead, read_head};
-use crate::transport::stream::Stream;
+use crate::transport::stream::{Stream, is_timeout};
 
 /// Which proxy a client uses.
 #[derive(Clone, Debug, Default)]
 pub(crate) enum ProxyChoice {
-    /// None: the client connects directly.
+    /// The client uses no proxy and connects directly.
     #[default]
     Direct,
-    /// This one, `http://[user:password@]host[:port]`, for each host.
+    /// The client uses this proxy for every host: `http://[user:password@]host[:port]`.
     Always(String),
-    /// The one that the environment names for the host, if it names one.
+    /// The client looks into the environment, which may name a proxy for the host.
     FromEnvironment,
 }
 
@@ -49,12 +49,12 @@ pub(crate) enum ProxyChoice {
 pub(crate) struct Proxy {
     pub(crate) host: String,
     pub(crate) port: u16,
-    /// The value of `Proxy-Authorization`.
+    /// The value of `Proxy-Authorization`, if the URL has a user name.
     authorization: Option<String>,
 }
 
 impl ProxyChoice {
-    /// The proxy on the way to an address. `variable` reads the environment.
+    /// Finds the proxy for an address. `variable` reads a variable of the environment.
     pub(crate) fn proxy_for(
         &self,
         address: &Address,
@@ -69,7 +69,7 @@ impl ProxyChoice {
     }
 }
 
-/// The URL of the proxy that the environment names for this address.
+/// Reads the environment for the URL of this address's proxy.
 fn from_environment(
     address: &Address,
     variable: impl Fn(&str) -> Option<String>,
@@ -84,8 +84,8 @@ fn from_environment(
     (!is_excepted(&address.host, &exceptions)).then_some(url)
 }
 
-/// Whether a host is in the list of `no_proxy`: names with all that ends in them, addresses, networks
-/// (`10.0.0.0/8`), or `*` for all hosts.
+/// Whether `no_proxy` lists a host. An entry is a name, which stands for its subdomains too, an
+/// address, a network (`10.0.0.0/8`), or `*` for every host.
 fn is_excepted(host: &str, exceptions: &str) -> bool {
     let host = host.trim_matches(['[', ']']).trim_end_matches('.').to_ascii_lowercase();
     let address: Option<IpAddr> = host.parse().ok();
@@ -99,7 +99,7 @@ fn is_excepted(host: &str, exceptions: &str) -> bool {
     })
 }
 
-/// Whether an address is this one, or in this network (`address/bits`).
+/// Whether `network` is this address, or a network that contains it (`address/bits`).
 fn is_in_network(address: IpAddr, network: &str) -> bool {
     let (start, bits) = network.split_once('/').unwrap_or((network, "128"));
     let (Ok(start), Ok(bits)) = (start.parse(), bits.parse::<u32>()) else { return false };
@@ -121,7 +121,7 @@ impl Proxy {
             Some((user, authority)) => (Some(user), authority),
             None => (None, rest),
         };
-        // The URL may hold a password, so only its host is shown.
+        // The error shows only the host, because the URL may hold a password.
         let misuse = |why| Misuse::Proxy(authority.into(), why);
         if !scheme.eq_ignore_ascii_case("http") {
             return Err(misuse("the scheme isn't http, and no other proxy is supported"));
@@ -154,7 +154,11 @@ impl Proxy {
             request += &format!("Proxy-Authorization: {authorization}\r\n");
         }
         request += "\r\n";
-        write_before(deadline, stream, request.as_bytes()).map_err(Error::ConnectionLost)?;
+        let late_or_lost = |error| match is_timeout(&error) {
+            true => Error::PeerTimeout,
+            false => Error::ConnectionLost(error),
+        };
+        write_before(deadline, stream, request.as_bytes()).map_err(late_or_lost)?;
         let mut buffer = Buffer::default();
         let length =
             read_head(stream, &mut buffer, head_size, deadline).map_err(|why| match why {
@@ -163,14 +167,14 @@ impl Proxy {
                 }
                 NoHead::Late => Error::PeerTimeout,
                 NoHead::Ended => Error::ConnectionLost(std::io::ErrorKind::UnexpectedEof.into()),
-                NoHead::Broken(error) => Error::ConnectionLost(error),
+                NoHead::Broken(error) => late_or_lost(error),
             })?;
         let head = Head::parse_answer(&buffer.unread()[..length]).map_err(|refusal| {
             HandshakeError::by_proxy(None, &self.host, &refusal.diagnostic().seen)
         })?;
         buffer.consume(length);
-        // RFC 9110 §9.3.6: any 2xx opens the tunnel, directly after the head. The server at its other end
-        // speaks only when it's asked, so bytes that follow come from the proxy.
+        // RFC 9110 §9.3.6: any 2xx opens the tunnel, directly after the head. The server at the
+        // other end doesn't speak first, so bytes that come already are the proxy's, and a fault.
         match status_of(head.first_line()) {
             Some(200..=299) if buffer.unread().is_empty() => Ok(()),
             status => Err(HandshakeError::by_proxy(status, &self.host, head.first_line()).into()),

@@ -19,7 +19,7 @@ pub(crate) struct Random {
 }
 
 impl Random {
-    /// A generator with a fresh secret.
+    /// Creates a generator with a secret of its own.
     pub(crate) fn new() -> Random {
         let mut secret = [0; 32];
         for part in secret.as_chunks_mut::<8>().0 {
@@ -29,7 +29,7 @@ impl Random {
     }
 
     // WALK: random
-    /// The next four bytes.
+    /// Returns the next four bytes, for a masking key.
     pub(crate) fn four(&mut self) -> [u8; 4] {
         if self.used == self.block.len() {
             self.blocks += 1;
@@ -42,7 +42,7 @@ impl Random {
         four
     }
 
-    /// The next sixteen bytes.
+    /// Returns the next sixteen bytes, for a handshake key.
     pub(crate) fn sixteen(&mut self) -> [u8; 16] {
         let mut bytes = [0; 16];
         for part in bytes.as_chunks_mut::<4>().0 {

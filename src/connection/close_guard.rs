@@ -21,7 +21,7 @@ use crate::frames::close::Close;
 use crate::frames::close_code::CloseCode;
 use crate::http::request::Request;
 
-/// What must hear that a connection has closed: a server's registry.
+/// A server's registry, seen from a connection: the guard tells it that the connection has closed.
 pub(crate) trait Owner: Send + Sync {
     fn connection_closed(&self, id: u64);
 }
@@ -30,21 +30,22 @@ pub(crate) trait Owner: Send + Sync {
 pub(crate) struct CloseGuard {
     pub(crate) write_half: Arc<WriteHalf>,
     code: AtomicU16,
-    /// Hears of the end once the closing handshake is over; a client's connection has none.
+    /// The guard tells the owner once the closing handshake is over. A client's connection has no
+    /// owner.
     owner: Option<Arc<dyn Owner>>,
     /// The request that opened the connection.
     pub(crate) request: Box<Request>,
-    /// The peer's address, if the stream has one. Asked for at the start: afterwards the system may
-    /// have forgotten it.
+    /// The peer's address, if the stream has one. The guard asks for it at the start, because the
+    /// system forgets it with the end of the connection.
     pub(crate) peer: Option<SocketAddr>,
     opened: Instant,
-    /// The code of the peer's Close.
+    /// The code of the peer's Close, or [`ABNORMAL`] until one has come. For the log.
     peer_code: AtomicU16,
-    /// Why the handler gave up the connection, if that was not the handler's own fault.
+    /// The handler's error, if it was the peer's fault or the network's. For the log.
     cause: OnceLock<String>,
 }
 
-/// The peer sent no Close frame (§7.1.5). No frame ever has this code.
+/// The log's code for a peer that sent no Close frame (§7.1.5). No frame ever has it.
 const ABNORMAL: u16 = 1006;
 
 impl CloseGuard {
@@ -65,17 +66,17 @@ impl CloseGuard {
         })
     }
 
-    /// Sets the code of our Close, which counts unless a Close has been sent before.
+    /// Sets the code that the guard closes with. It has no effect once a Close has been sent.
     pub(crate) fn set_code(&self, code: CloseCode) {
         self.code.store(code.0, SeqCst);
     }
 
-    /// Notes the peer's Close for the log.
+    /// Keeps the code of the peer's Close for the log.
     pub(crate) fn set_peer_code(&self, code: CloseCode) {
         self.peer_code.store(code.0, SeqCst);
     }
 
-    /// Notes the error of the connection for the log.
+    /// Keeps the first line of the connection's error for the log. Only the first error counts.
     pub(crate) fn set_cause(&self, error: &Error) {
         let first_line = error.to_string().lines().next().unwrap_or_default().to_owned();
         let _ = self.cause.set(first_line);

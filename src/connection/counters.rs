@@ -9,8 +9,8 @@ use std::{fmt, iter};
 
 use crate::transport::lock::lock;
 
-/// Running totals of a server. A connection adds to them once per read or write, not once per
-/// message.
+/// A server's running totals. A connection adds to them once per read or write and not once per
+/// message, because all connections share these counters.
 #[derive(Debug, Default)]
 pub(crate) struct Totals {
     traffic: Counts,
@@ -18,8 +18,8 @@ pub(crate) struct Totals {
     refused: Mutex<BTreeMap<u16, u64>>,
 }
 
-/// What passed through one connection. What is added to it is added to the server's totals as well; a
-/// client has none.
+/// Counts what passes through one connection, for its last line in the log. It counts into the
+/// server's totals too; a client has none.
 #[derive(Debug, Default)]
 pub(crate) struct Traffic {
     counts: Counts,
@@ -77,7 +77,7 @@ impl Totals {
 }
 
 impl Traffic {
-    /// The traffic of a new connection to this server.
+    /// Starts to count a new connection to this server.
     pub(crate) fn of_server(server: Arc<Totals>) -> Traffic {
         Traffic { server: Some(server), ..Traffic::default() }
     }
@@ -96,13 +96,13 @@ impl Traffic {
         }
     }
 
-    /// The connection's own counts, and its server's.
+    /// Returns the connection's own counts, and its server's.
     fn both(&self) -> impl Iterator<Item = &Counts> {
         iter::once(&self.counts).chain(self.server.iter().map(|server| &server.traffic))
     }
 }
 
-/// For the last line that the log has of a connection.
+/// The counts as the connection's last log line shows them.
 impl fmt::Display for Traffic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let load = |count: &AtomicU64| count.load(Relaxed);

@@ -25,11 +25,16 @@
 //! Rules of this file:
 //! - It only decides. The [`write_half`](super::write_half) tells it what has happened, and does what follows.
 //! - The peer's time for its Close begins when ours is written, not when ours is asked for.
-//! - A peer that is still reading a long message gets more time, but a bounded number of times: see [`Answer`].
+//! - When both have closed, the server ends the stream first (§7.1.1). It doesn't wait for the peer's end,
+//!   except while the peer's system has not taken all of a long message. A client waits for the server's
+//!   end, for a second at most, and then ends its own direction.
+//! - A peer that is still reading a long message gets more time, but a bounded number of times: see
+//!   [`Linger`](crate::transport::lingering_close::Linger).
 //! - No thread waits while it holds the lock.
 
 use std::mem::replace;
-// (As `core` and not as `std`: the model checker needn't try all orders of what decides nothing.)
+// (The model checker replaces `std`'s atomics and tries every order of them. This counter decides
+// nothing, so it's `core`'s.)
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Condvar, Mutex, PoisonError};
@@ -39,23 +44,25 @@ use crate::frames::close::Close;
 use crate::transport::deadline::Deadline;
 use crate::transport::lock::lock;
 
-/// What goes out before our Close.
+/// How long our Close waits, by what goes out before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Urgency {
-    /// What the handler is answering, and then as for `WhenDrained`.
+    /// Our Close waits until the handler waits in `recv` or has ended, and then as for
+    /// `WhenDrained`.
     WhenIdle,
-    /// What is queued, and a message that has begun.
+    /// Our Close waits for the queues of the outboxes, and for a message that has begun.
     WhenDrained,
-    /// Nothing.
+    /// Our Close waits for nothing.
     Now,
 }
 
-/// A Close that we want to send.
+/// A request to send our Close: with which code, how soon, and how long the peer may take to
+/// answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Ask {
     pub(crate) urgency: Urgency,
     pub(crate) close: Close,
-    /// How long the peer may then take for its own Close.
+    /// How long the peer may take for its own Close, once ours is written.
     pub(crate) answer_within: Duration,
 }
 
@@ -68,17 +75,17 @@ impl Ask {
         Ask { urgency: Urgency::Now, close, answer_within }
     }
 
-    /// The Close of a server that stops. The server itself keeps the time: it aborts the connections
-    /// that are still open when the grace is over.
+    /// The Close of a server that stops. The connection sets no deadline for the peer's answer,
+    /// because the server aborts the connections that are still open when the grace is over.
     pub(crate) fn of_stopping_server(close: Close, urgency: Urgency) -> Ask {
         Ask { urgency, close, answer_within: Duration::MAX }
     }
 }
 
-/// Why nothing more can be sent.
+/// Why a connection can send nothing more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Failure {
-    /// The peer took less than the minimum rate of writing asks for.
+    /// The peer took our bytes more slowly than the minimum write rate.
     TooSlow,
     /// A write failed, or the connection was aborted.
     Lost,
@@ -88,50 +95,51 @@ pub(crate) enum Failure {
 #[derive(Clone, Debug)]
 pub(crate) enum State {
     Open,
-    /// Our Close is asked for, and waits for what goes out before it.
+    /// A thread has asked for our Close, which waits for what goes out before it.
     Asked(Ask),
-    /// Our Close may go out: the next thread that has the write lock sends it. The peer may then take so
-    /// long for its own.
+    /// The next thread that has the write lock sends our Close. The peer may then take this long
+    /// for its own.
     Due(Duration),
-    /// Our Close is written; the peer's must come by then.
+    /// Our Close is written, and the peer's is due by this deadline.
     Sent(Deadline),
-    /// Nothing more can be sent. What the peer has sent before may be read until then.
+    /// A write failed, so we send nothing more. Until this deadline, the reading thread may read
+    /// what the peer has sent before.
     Broken(Failure, Deadline),
     /// The stream has ended.
     Over,
 }
 
-/// What has happened.
+/// What the write half reports to the state machine.
 pub(crate) enum EndEvent {
-    /// Our Close is wanted.
+    /// A thread asks for our Close.
     Asked(Ask),
     /// The handler waits for the peer, so it isn't answering anything.
     HandlerIsIdle,
-    /// Nothing is queued, and no message has begun that isn't finished.
+    /// The queues are empty, and no message is open.
     Drained,
-    /// Our Close is written.
+    /// A thread has written our Close.
     Written,
     /// A write has failed, or the connection is aborted.
     Failed(Failure, Deadline),
-    /// The stream has ended in both directions, or is given up.
+    /// The stream has ended in both directions, or this end has given it up.
     Ended,
 }
 
-/// How far the end has come on the peer's side.
+/// The peer's side of the closing handshake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum PeerSide {
     Open,
-    /// Its Close has come.
+    /// The peer has sent its Close.
     Closed,
-    /// It broke a rule, so we read no more.
+    /// The peer broke a rule, so we read nothing more.
     BrokeRule,
 }
 
-/// How far each side has come with the closing handshake.
+/// Both sides of the closing handshake, under one lock.
 struct Sides {
     ours: State,
     peers: PeerSide,
-    /// Our Close, once it's due, and whether it's written.
+    /// Our Close, once it's due. `is_sent` says whether it's written.
     close: Option<Close>,
     is_sent: bool,
 }
@@ -140,13 +148,16 @@ struct Sides {
 pub(crate) struct Ending {
     sides: Mutex<Sides>,
     changed: Condvar,
-    /// How many threads wait for a change. Written under the lock: waking none costs a system call as well.
+    /// How many threads wait for a change. `notify_all` is a system call even if no thread waits,
+    /// so `on` calls it only if one does.
     waiting: AtomicUsize,
-    /// A Close is asked for and not yet due: the threads that finish something look whether it is now.
+    /// Our Close is asked for and not yet due. So a thread that has finished a message or a queue
+    /// has to check whether it's due now.
     is_asked: AtomicBool,
-    /// No new message may be sent: a Close is asked for, due or sent, or nothing can be sent at all.
+    /// New messages are refused: our Close is asked for, due or sent, or a write has failed.
     refuses: AtomicBool,
-    /// Bytes written to the stream so far.
+    /// How many bytes have been written to the stream. A thread that waits sees by it whether the
+    /// connection makes progress.
     written: AtomicU64,
 }
 
@@ -169,7 +180,7 @@ impl Default for Ending {
 }
 
 impl Ending {
-    /// Notes an event. Returns our Close when the event makes it due: the caller sends it.
+    /// Takes an event. Returns our Close if the event makes it due; the caller then has to send it.
     #[inline(never)]
     pub(crate) fn on(&self, event: EndEvent) -> Option<Close> {
         let mut sides = lock(&self.sides);
@@ -192,7 +203,7 @@ impl Ending {
         due
     }
 
-    /// Notes how far the end has come on the peer's side.
+    /// Sets the peer's side of the closing handshake.
     pub(crate) fn peer_is(&self, side: PeerSide) {
         lock(&self.sides).peers = side;
     }
@@ -221,7 +232,8 @@ impl Ending {
         self.refuses.load(SeqCst)
     }
 
-    /// Waits until our Close is out or can't go out any more, but not longer than this.
+    /// Waits until our Close is written or can't be written any more, for `at_most` this long.
+    /// Returns the state.
     pub(crate) fn wait_until_sent(&self, at_most: Duration) -> State {
         let is_to_come =
             |sides: &mut Sides| matches!(sides.ours, State::Open | State::Asked(_) | State::Due(_));
@@ -248,7 +260,7 @@ impl Ending {
 fn next(state: State, event: EndEvent) -> (State, Option<Close>) {
     use State::{Asked, Broken, Due, Open, Over, Sent};
     match (state, event) {
-        // The first Close counts, unless a more urgent one comes while that one still waits.
+        // The first Close counts. A more urgent one replaces it while it waits.
         (Open, EndEvent::Asked(ask)) => ask_for(ask),
         (Asked(old), EndEvent::Asked(new)) if new.urgency > old.urgency => ask_for(new),
         (state @ (Asked(_) | Due(_) | Sent(_) | Broken(..) | Over), EndEvent::Asked(_)) => {
@@ -290,8 +302,8 @@ fn ask_for(ask: Ask) -> (State, Option<Close>) {
     }
 }
 
-/// Whether something that we wait for has come to a stop: for a whole `Limits::write` no byte went out,
-/// and no thread was writing. (The minimum rate bounds a thread that writes.)
+/// Detects that a connection has stopped making progress: for a whole `Limits::write` no byte went
+/// out, and no thread was writing. (A thread that writes is bounded by the minimum write rate.)
 pub(crate) struct Stall {
     within: Duration,
     written: u64,
@@ -303,7 +315,8 @@ impl Stall {
         Stall { within, written: 0, deadline: Deadline::after(within) }
     }
 
-    /// Looks once more.
+    /// Checks again. `written` is how many bytes have gone out so far; `is_writing` says whether a
+    /// thread is writing now.
     pub(crate) fn is_over(&mut self, written: u64, is_writing: bool) -> bool {
         if is_writing || written != self.written {
             *self = Stall { written, ..Stall::new(self.within) };

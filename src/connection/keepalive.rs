@@ -12,14 +12,14 @@ use std::time::{Duration, Instant};
 use super::limits::Limits;
 use crate::transport::deadline::Deadline;
 
-/// Watches one peer, for the reading thread.
+/// Decides for the reading thread when to ping the peer and when to give it up.
 pub(crate) struct Keepalive {
     ping_every: Option<Duration>,
     pong: Duration,
     /// When bytes last came from the peer.
     heard: Instant,
     ping: Option<Ping>,
-    /// How long the last answered ping took.
+    /// How long the peer took to answer the last ping that it answered.
     pub(crate) latency: Option<Duration>,
 }
 
@@ -27,17 +27,18 @@ pub(crate) struct Keepalive {
 struct Ping {
     payload: [u8; 8],
     sent: Instant,
-    /// When something must have come; `None` if the ping needs no answer, or something has come.
+    /// The deadline for a sign of life from the peer. `None` if this ping demands none, or if bytes
+    /// have come since.
     due: Option<Deadline>,
 }
 
-/// What to do about a silence.
+/// What the reading thread does after a silence.
 pub(crate) enum Silence {
-    /// Go on waiting.
+    /// It goes on waiting.
     Wait,
-    /// Send a ping.
+    /// It sends a ping.
     Ask,
-    /// A ping was sent, and nothing came in time.
+    /// It gives the peer up: after a ping nothing came in time.
     GiveUp,
 }
 
@@ -47,7 +48,7 @@ impl Keepalive {
         Keepalive { ping_every, pong, heard: Instant::now(), ping: None, latency: None }
     }
 
-    /// How long a read may wait before the keepalive has something to do.
+    /// How long the next read may wait, until the keepalive has to check again.
     pub(crate) fn until_next_check(&self) -> Duration {
         match self.due() {
             Some(due) => due.remaining().unwrap_or_default(),
@@ -55,7 +56,7 @@ impl Keepalive {
         }
     }
 
-    /// Notes that bytes have come.
+    /// Records a sign of life: bytes have come.
     pub(crate) fn note_bytes(&mut self) {
         self.heard = Instant::now();
         if let Some(ping) = &mut self.ping {
@@ -63,30 +64,31 @@ impl Keepalive {
         }
     }
 
-    /// Decides what to do after a read that waited this long for nothing.
+    /// Decides what to do after a read that waited this long and got nothing.
     pub(crate) fn check(&self, waited: Duration) -> Silence {
         match (self.due(), self.ping_every) {
             (Some(due), _) if due.has_passed() => Silence::GiveUp,
-            // A timer may fire a tick early, so a full wait counts, whatever the clock says.
+            // A timer may fire a tick early. So a wait of the full time counts, even if the clock
+            // shows less.
             (None, Some(every)) if waited >= every || self.heard.elapsed() >= every => Silence::Ask,
             _ => Silence::Wait,
         }
     }
 
-    /// The next ping's payload: a number, by which its pong is recognised.
+    /// Returns the next ping's payload: a number, which only that ping's pong repeats.
     pub(crate) fn next_payload(&self) -> [u8; 8] {
         let last = self.ping.as_ref().map_or(0, |ping| u64::from_be_bytes(ping.payload));
         last.wrapping_add(1).to_be_bytes()
     }
 
-    /// A ping has been sent, by a caller, or because of a silence: then something must come.
-    /// `sent` is when its write began.
+    /// Records a ping that was sent. `sent` is when its write began. With `must_answer` (a ping
+    /// after a silence) the peer has to send something in time.
     pub(crate) fn note_ping(&mut self, payload: [u8; 8], sent: Instant, must_answer: bool) {
         let due = if must_answer { Some(Deadline::after(self.pong)) } else { self.due() };
         self.ping = Some(Ping { payload, sent, due });
     }
 
-    /// Notes a pong; if it answers the last ping, the latency is new.
+    /// Takes the payload of a pong. If it answers the last ping, it sets the latency.
     pub(crate) fn note_pong(&mut self, payload: &[u8]) {
         let ours = self.ping.as_ref().filter(|ping| ping.payload == payload);
         self.latency = ours.map(|ping| ping.sent.elapsed()).or(self.latency);

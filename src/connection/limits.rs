@@ -1,8 +1,8 @@
 //! How much, how many, how long: the limits on all that a peer could otherwise make larger or
 //! longer.
 //!
-//! A limit that a peer exceeds leads to a close code (1009), to a status (408, 431, 503) or to the
-//! end of the connection. Each field says which.
+//! A peer that exceeds a limit gets a close code or a status, or loses its connection. Each field says
+//! which.
 
 use std::time::Duration;
 
@@ -17,12 +17,12 @@ use crate::frames::assembler::Bounds;
 #[derive(Clone, Debug)]
 pub struct Limits {
     /// The most bytes of a message, over all its fragments. A larger one fails with 1009 as soon as
-    /// a header announces it. A compressed one is counted as it's inflated, and may have up to twice
-    /// as many bytes (and a KiB, and 16 bytes a fragment) while it travels.
+    /// a header announces it. A compressed message is counted while it's inflated. Before that, it
+    /// may have twice as many bytes, and a KiB more, and 16 bytes more per fragment.
     pub max_message: u64,
-    /// The most bytes of a message that [`recv_stream`](crate::WebSocket::recv_stream) reads piece by
-    /// piece, for which nothing is held in memory. `None`: as `max_message`. A larger one fails with
-    /// 1009. A stream that may be long doesn't raise what `recv` takes.
+    /// The most bytes of a message that [`recv_stream`](crate::WebSocket::recv_stream) reads in
+    /// pieces. A larger one fails with 1009. `None`: as `max_message`. It may be large, because the
+    /// pieces take constant memory; messages that `recv` returns keep to `max_message`.
     pub max_stream: Option<u64>,
     /// The most fragments of a message, empty ones included. More fail with 1009.
     pub max_fragments: u64,
@@ -32,28 +32,30 @@ pub struct Limits {
     pub max_head_lines: usize,
     /// The most open connections at a time. The next client gets a 503.
     pub max_connections: usize,
-    /// The most pending connections at a time: those whose head is being read, or to which a plain
-    /// HTTP answer is being sent. One more evicts the oldest. An honest client needs milliseconds
-    /// for its head, so a crowd of slow clients never keeps it out. Counted by themselves, as many
-    /// pages may be in the making; a client that requests one more gets a 503.
+    /// The most pending connections at a time. A connection is pending while its head is read or a
+    /// plain HTTP answer is sent. One more evicts the oldest. An honest client needs milliseconds
+    /// for its head, so a crowd of slow clients doesn't keep it out. The same number of pages may
+    /// be made at a time; a client that requests one more gets a 503.
     pub max_waiting: usize,
-    /// How long a whole head may take, in however many pieces it comes. A later one gets a 408.
+    /// How long a client may take to send its whole head, in however many pieces. A later one gets
+    /// a 408.
     pub head: Duration,
-    /// How long a client tries to connect: dialling, a proxy's tunnel, TLS and the handshake
-    /// together. Then it gives up. The time in which the system looks up a name doesn't count.
+    /// How long a client tries to connect: dialling, the proxy's tunnel, TLS and the handshake
+    /// together. Then it gives up. Only looking up the host's name isn't counted, because the
+    /// system bounds that.
     pub connect: Duration,
     /// How long the peer may take to accept 64 KiB of a write. A slower one loses its connection.
     pub write: Duration,
     /// How long the peer may be silent before the keepalive sends a ping.
     /// `None`: never.
     pub ping_every: Option<Duration>,
-    /// How long the keepalive waits after its ping for anything to come. Then it takes the peer for
-    /// dead.
+    /// How long the keepalive waits for any byte after its ping. Then it takes the peer for dead.
     pub pong: Duration,
-    /// How long the peer may take for its Close once ours is written, and after that for its last
-    /// bytes. A peer that is still reading what we sent gets as much time again, a few times.
+    /// How long the peer may take to answer our Close, and after that to end its stream. A peer
+    /// that is still reading what we sent gets the same time again, a few times.
     pub close: Duration,
-    /// The stack size of a connection's thread. Only the pages that are touched take memory.
+    /// The stack size of a connection's thread. The system gives memory only to the pages that the
+    /// thread uses.
     pub stack: usize,
 }
 
@@ -80,17 +82,17 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// The limits that the frame decoder enforces.
+    /// Returns the limits that the decoder enforces.
     pub(crate) fn bounds(&self) -> Bounds {
         Bounds { max_message: self.max_message, max_fragments: self.max_fragments }
     }
 
-    /// The most bytes of a message that is delivered in pieces.
+    /// Returns the limit of a message that is read in pieces.
     pub(crate) fn max_pieces(&self) -> u64 {
         self.max_stream.unwrap_or(self.max_message)
     }
 
-    /// The most bytes and lines of a head.
+    /// Returns the most bytes and the most lines of a head.
     pub(crate) fn head_size(&self) -> (usize, usize) {
         (self.max_head, self.max_head_lines)
     }

@@ -31,10 +31,10 @@ impl WebSocket {
         Ok(first.map(|(kind, piece)| MessageReader { ws: self, kind, piece, read: 0 }))
     }
 
-    /// Begins a message that you write piece by piece. Other threads that send wait until it's
-    /// finished; they give up with [`Error::WriteTimeout`](crate::Error::WriteTimeout) when it doesn't
-    /// go on for a whole `Limits::write`. A second message of this thread is a
-    /// [`Misuse`](crate::Error::Misuse). Pings, pongs and a Close pass between its pieces.
+    /// Begins a message that you write piece by piece. Until it's finished, other threads that send
+    /// have to wait. They give up with [`Error::WriteTimeout`](crate::Error::WriteTimeout) if no
+    /// piece goes out for a whole `Limits::write`. If this thread begins a second message, that is
+    /// a [`Misuse`](crate::Error::Misuse). Pings, pongs and a Close pass between the pieces.
     pub fn send_stream(&mut self, kind: MessageKind) -> Result<MessageWriter<'_>> {
         MessageWriter::new(&self.write_half, kind)
     }
@@ -90,7 +90,7 @@ pub struct MessageWriter<'a> {
     /// The opcode of the next fragment: first the message's kind, then continuation.
     opcode: Opcode,
     finished: bool,
-    /// It stays in its thread, whose second message is refused while this one is open.
+    /// Keeps the writer in its thread: `OpenMessage` knows the owner by its thread.
     _stays_in_its_thread: PhantomData<*const ()>,
 }
 
@@ -100,7 +100,7 @@ const FRAGMENT: usize = 64 * 1024;
 impl<'a> MessageWriter<'a> {
     pub(crate) fn new(write_half: &'a WriteHalf, kind: MessageKind) -> Result<MessageWriter<'a>> {
         let mut encoder = write_half.lock_for_message()?;
-        // What was fed before must not wait for this message.
+        // Earlier messages that were fed go out now, and needn't wait for the end of this one.
         write_half.write(&mut encoder, &[])?;
         write_half.message.open();
         drop(encoder);
@@ -113,7 +113,8 @@ impl<'a> MessageWriter<'a> {
             finished: false,
             _stays_in_its_thread: PhantomData,
         };
-        // Our Close may have been asked for just before the message was open, and not wait for it.
+        // Another thread may have asked for our Close just before the message was open. Then the
+        // Close doesn't wait for it.
         if write_half.ending.refuses_messages() {
             return Err(Error::Closed);
         }
@@ -164,7 +165,7 @@ impl Write for MessageWriter<'_> {
         Ok(piece.len())
     }
 
-    /// Sends what has been collected, as a fragment.
+    /// Sends the collected bytes as a fragment.
     fn flush(&mut self) -> io::Result<()> {
         match self.bytes.is_empty() && self.text.whole() == 0 {
             true => Ok(()),
@@ -181,7 +182,7 @@ impl Drop for MessageWriter<'_> {
             let close = Close { code: CloseCode::INTERNAL_ERROR, reason };
             let _ = self.write_half.close(Ask::now(close, self.write_half.close_within));
         }
-        // Not before: a message of another thread may begin now.
+        // Only after the Close is asked for: from here on another thread may begin a message.
         self.write_half.message.close();
         let _ = self.write_half.advance_close();
     }

@@ -16,7 +16,7 @@ use std::time::Duration;
 use crate::diagnostic::misuse::Misuse;
 use crate::transport::lock::lock;
 
-/// Whether a message is open, and whose it is.
+/// Whether a message is open, and which thread writes it.
 #[derive(Default)]
 pub(crate) struct OpenMessage {
     is_open: AtomicBool,
@@ -29,14 +29,16 @@ impl OpenMessage {
         self.is_open.load(SeqCst)
     }
 
-    /// Opens a message of this thread. The caller holds the write lock, and none is open.
+    /// Opens a message that this thread writes. The caller holds the write lock and has checked
+    /// that no other is open.
     pub(crate) fn open(&self) {
         let mut owner = lock(&self.owner);
         *owner = Some(thread::current().id());
         self.is_open.store(true, SeqCst);
     }
 
-    /// The message is finished or given up: another one may begin.
+    /// Ends the open message, finished or given up, and wakes the threads that wait to begin
+    /// another.
     pub(crate) fn close(&self) {
         let mut owner = lock(&self.owner);
         *owner = None;
@@ -44,7 +46,8 @@ impl OpenMessage {
         self.finished.notify_all();
     }
 
-    /// Waits until no message is open, but not longer than this. The caller looks again.
+    /// Waits until no message is open, for `at_most` this long. The caller checks again afterwards,
+    /// because another thread may have opened the next one.
     pub(crate) fn wait(&self, at_most: Duration) -> Result<(), Misuse> {
         let owner = lock(&self.owner);
         if *owner == Some(thread::current().id()) {

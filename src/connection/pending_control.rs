@@ -28,7 +28,7 @@ pub(crate) struct PendingFrames {
 }
 
 impl PendingControl {
-    /// Makes a pong pending, in place of an older one.
+    /// Makes a pong pending. It replaces an older one.
     pub(crate) fn set_pong(&self, payload: Vec<u8>) {
         lock(&self.frames).pong = Some(payload);
         self.is_pending.store(true, SeqCst);
@@ -45,7 +45,7 @@ impl PendingControl {
         self.is_pending.load(SeqCst)
     }
 
-    /// Takes the pending frames.
+    /// Takes the pending frames out, to be sent.
     pub(crate) fn take(&self) -> PendingFrames {
         self.is_pending.store(false, SeqCst);
         std::mem::take(&mut *lock(&self.frames))

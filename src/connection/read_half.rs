@@ -30,12 +30,13 @@ use crate::transport::deadline::Deadline;
 use crate::transport::lingering_close::Linger;
 use crate::transport::stream::{is_part_of_record, is_timeout};
 
-/// How long a read waits that is only to find out whether bytes are there.
+/// The timeout of a read that only takes what has already arrived.
 const SHORTEST_READ: Duration = Duration::from_millis(1);
-/// How often a reading thread looks, at most, whether another thread has sent our Close. So a small
-/// `Limits::close` doesn't wake idle connections all the time.
+/// The least time between two checks whether another thread has sent our Close. With a small
+/// `Limits::close`, idle connections would otherwise wake all the time.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// This many reads empty the largest receive buffer that the operating system keeps for a socket.
+/// How many reads the peer's last bytes may take after the deadline. So many empty the largest
+/// receive buffer that the operating system keeps for a socket.
 const LATE_READS: u32 = 64;
 
 /// Receives messages, answers control frames, and keeps the deadlines of reading.
@@ -43,25 +44,28 @@ pub(crate) struct ReadHalf {
     write_half: Arc<WriteHalf>,
     decoder: Decoder,
     keepalive: Keepalive,
-    /// The stream's current read timeout.
+    /// The read timeout that the stream has now, so that it's set only when it changes.
     timeout: Option<Duration>,
-    /// The peer's Close.
+    /// The peer's Close, once it has come.
     closed_with: Option<Close>,
-    /// There will be no more events.
+    /// Reading has ended: after a Close, a violation or an error there are no more events.
     over: bool,
-    /// Whether this call has read from the stream: even a caller with a timeout of zero gets one read.
+    /// Whether this call of `recv` has read from the stream. Even a call with a timeout of zero
+    /// reads once.
     has_looked: bool,
-    /// The deadline for the peer's answer, once our Close is out.
+    /// The peer's deadline to answer our Close, once that is written.
     linger: Option<Linger>,
-    /// How many reads were made after that deadline.
+    /// How many reads this thread has made after that deadline.
     late_reads: u32,
-    /// Whether what goes out before our Close still gets on. (In boxes: what few connections ever need.)
+    /// Watches whether what goes out before our Close still makes progress. (Few connections ever
+    /// need this and the next field, so they're boxed.)
     stall: Option<Box<Stall>>,
-    /// Why a write of this thread has failed. Reading goes on until it ends, too.
+    /// The first failed write of this thread. `recv` returns it once the peer's last bytes are
+    /// read.
     failed_write: Option<Box<Error>>,
-    /// A message is being read piece by piece, and its last piece hasn't come.
+    /// The caller reads a message piece by piece, and its last piece hasn't come.
     in_pieces: bool,
-    /// Whole messages received and not yet added to the server's counters.
+    /// How many whole messages were received and aren't yet added to the counters.
     messages: u64,
 }
 
@@ -84,7 +88,7 @@ impl ReadHalf {
         }
     }
 
-    /// The next message, or `None` if there will be none.
+    /// Returns the next message, or `None` at the end of the connection.
     #[inline]
     pub(crate) fn message(&mut self, until: Option<Deadline>) -> Result<Option<Message>> {
         self.has_looked = false;
@@ -96,14 +100,14 @@ impl ReadHalf {
         }
     }
 
-    /// The first piece of the next message, for a caller that reads it as a stream.
+    /// Returns the first piece of the next message, for a caller that reads it as a stream.
     pub(crate) fn first_piece(&mut self) -> Result<Option<(MessageKind, Vec<u8>)>> {
         self.skip_rest_of_stream(None)?;
         self.decoder.deliver_pieces(true);
         self.next_piece()
     }
 
-    /// The next piece of that message.
+    /// Returns the next piece of that message.
     pub(crate) fn next_piece(&mut self) -> Result<Option<(MessageKind, Vec<u8>)>> {
         let Some(Event::Piece { kind, bytes, last }) = self.next_event(None)? else {
             return Ok(None);
@@ -112,13 +116,13 @@ impl ReadHalf {
         Ok(Some((kind, bytes)))
     }
 
-    /// Whether the message that is read as a stream has more to come.
+    /// Whether the message that the caller reads as a stream has more pieces to come.
     pub(crate) fn has_more_pieces(&self) -> bool {
         self.in_pieces
     }
 
-    /// Skips what a `MessageReader` that was dropped half
-    /// way did not read: it isn't the next message.
+    /// Skips the rest of a message whose `MessageReader` was dropped half way, so that the caller
+    /// doesn't take it for the next message.
     fn skip_rest_of_stream(&mut self, until: Option<Deadline>) -> Result<()> {
         while self.in_pieces {
             let event = self.next_event(until)?;
@@ -127,8 +131,8 @@ impl ReadHalf {
         Ok(())
     }
 
-    /// Waits for the peer's Close, and drops all other events. `asked` says whether our own Close could
-    /// be sent. Even if it couldn't, the peer's may have come.
+    /// Waits for the peer's Close, and drops all other events. `asked` is the result of asking for
+    /// our own Close. Even if that failed, the peer's may have come.
     pub(crate) fn drain(&mut self, asked: Result<()>) -> Result<()> {
         self.remember_failure(asked);
         let mut drained = Ok(());
@@ -145,18 +149,18 @@ impl ReadHalf {
         }
     }
 
-    /// The peer's Close.
+    /// The peer's Close, once it has come.
     pub(crate) fn closed_with(&self) -> Option<&Close> {
         self.closed_with.as_ref()
     }
 
-    /// How long the last answered ping took.
+    /// Returns how long the peer took to answer the last ping that it answered.
     pub(crate) fn latency(&self) -> Option<Duration> {
         self.keepalive.latency
     }
 
     // WALK: recv
-    /// The next message or piece. Control frames are answered here.
+    /// Returns the next message or piece, and answers the control frames that come before it.
     #[inline]
     fn next_event(&mut self, until: Option<Deadline>) -> Result<Option<Event>> {
         while !self.over {
@@ -170,7 +174,7 @@ impl ReadHalf {
                     self.remember_failure(ponged);
                 }
                 Ok(Some(Event::Pong(payload))) => self.keepalive.note_pong(&payload),
-                Ok(Some(Event::Close(close))) => self.closed(close),
+                Ok(Some(Event::Close(close))) => self.closed(close, until),
                 Ok(None) => {
                     let waited = self.wait(until);
                     self.end_on_error(waited)?;
@@ -187,14 +191,14 @@ impl ReadHalf {
         Ok(None)
     }
 
-    /// After an error there are no more events, except when only the caller's timeout has passed.
+    /// An error ends the reading, unless it only says that the caller's timeout has passed.
     fn end_on_error(&mut self, done: Result<()>) -> Result<()> {
         self.over |= !matches!(done, Ok(()) | Err(Error::TimedOut));
         done
     }
 
-    /// Remembers that a write has failed. What the peer had sent before still counts, and so does its
-    /// Close: reading goes on until it ends, and then says why.
+    /// Remembers a failed write. The peer's last messages and its Close can still be read, so
+    /// reading goes on; at its end `recv` returns this error.
     fn remember_failure(&mut self, written: Result<()>) {
         if let Err(error) = written {
             self.failed_write.get_or_insert(Box::new(error));
@@ -202,14 +206,15 @@ impl ReadHalf {
     }
 
     /// §5.5.1: answers the peer's Close with its own code.
-    fn closed(&mut self, close: Close) {
+    fn closed(&mut self, close: Close, until: Option<Deadline>) {
         log::debug!("{} the peer closes with {close}", self.write_half.id);
         self.over = true;
         self.write_half.answer_close(close.clone());
+        self.write_half.end_after_server(until);
         self.closed_with = Some(close);
     }
 
-    /// Waits until bytes have come, and keeps the deadlines meanwhile.
+    /// Writes what was fed, then waits until bytes have come or a deadline has passed.
     fn wait(&mut self, until: Option<Deadline>) -> Result<()> {
         let flushed = self.write_half.flush_unless_busy();
         self.remember_failure(flushed);
@@ -222,10 +227,12 @@ impl ReadHalf {
 
     fn wait_for_bytes(&mut self, until: Option<Deadline>) -> Result<()> {
         loop {
-            // Setting a timeout is a system call, so only when it changes.
+            // Setting a timeout is a system call. So this sets it only when it changes.
             let timeout = self.next_read_timeout(until)?;
             if self.timeout != Some(timeout) {
-                self.write_half.stream.set_read_timeout(timeout)?;
+                // (Fails on macOS once the stream is shut in both directions.)
+                let set = self.write_half.stream.set_read_timeout(timeout);
+                set.map_err(|error| self.lost(error))?;
                 self.timeout = Some(timeout);
             }
             match self.write_half.stream.read(self.decoder.space()) {
@@ -252,16 +259,18 @@ impl ReadHalf {
     }
 
     // WALK: read-timeout
-    /// How long may the next read wait? Even a caller with a timeout of zero gets what has arrived: the stream
-    /// is read at least once.
+    /// Returns how long the next read may wait. A call with a timeout of zero still reads once, and
+    /// so gets what has arrived.
     fn next_read_timeout(&mut self, until: Option<Deadline>) -> Result<Duration> {
         let mut timeout = match self.write_half.ending.state() {
-            // Another thread may send our Close meanwhile, and the peer's would be due in this time.
+            // Another thread may send our Close meanwhile. This read must then end in time for the
+            // peer's answer.
             State::Open if self.write_half.is_shared() => {
                 self.keepalive.until_next_check().min(self.write_half.close_within.max(LOOK_EVERY))
             }
             State::Open => self.keepalive.until_next_check(),
-            // Others still send what goes out before our Close, and then our Close.
+            // Other threads still send what goes out before our Close. Check now and then whether
+            // they make progress.
             State::Asked(_) | State::Due(_) => {
                 self.see_whether_close_gets_on();
                 self.keepalive.until_next_check().min(LOOK_EVERY).min(self.write_half.write_within)
@@ -288,12 +297,13 @@ impl ReadHalf {
         }
     }
 
-    /// How long a read may wait for the peer's Close.
+    /// Returns how long a read may wait for the peer's Close, or gives the peer up.
     fn closing(&mut self, answer_by: Deadline) -> Result<Duration> {
         let linger = self.linger.get_or_insert_with(|| self.write_half.linger(answer_by));
         match linger.has_passed(&*self.write_half.stream) {
             false => Ok(linger.deadline().remaining().unwrap_or(SHORTEST_READ)),
-            // Bytes that came in time are in the receive buffer, however late the caller reads them.
+            // The caller may read late. Bytes that came in time are in the receive buffer, so this
+            // thread reads those first.
             true if self.late_reads < LATE_READS => {
                 self.late_reads += 1;
                 Ok(SHORTEST_READ)
@@ -302,9 +312,10 @@ impl ReadHalf {
         }
     }
 
-    /// Nothing came for a while: send a ping, or give the peer up?
+    /// Nothing came for a while: sends a ping, or gives the peer up.
     fn keep_alive(&mut self, waited: Duration) -> Result<()> {
-        // Our Close, too, needs an answer, and has a deadline of its own.
+        // A peer that owes us the answer to our Close has a deadline of its own, so it needs no
+        // ping.
         if matches!(self.write_half.ending.state(), State::Sent(_) | State::Broken(..)) {
             return Ok(());
         }
@@ -315,8 +326,8 @@ impl ReadHalf {
                 let shrunk = self.write_half.shrink();
                 self.remember_failure(shrunk);
                 match self.send_ping(true) {
-                    // Another thread has just sent our Close: now the reading thread waits for the
-                    // peer's.
+                    // `Closed`: another thread has just sent our Close. So the reading thread waits
+                    // for the peer's, without a ping.
                     Ok(()) | Err(Error::Closed) => {}
                     failed => self.remember_failure(failed),
                 }
@@ -326,14 +337,14 @@ impl ReadHalf {
         }
     }
 
-    /// Sends a ping. With `must_answer`, something must come before the keepalive's deadline.
+    /// Sends a ping. With `must_answer`, the peer must send something within `Limits::pong`.
     pub(crate) fn send_ping(&mut self, must_answer: bool) -> Result<()> {
         let payload = self.keepalive.next_payload();
-        // The pong may be here before the write returns, so the clock starts first.
+        // The pong may arrive before the write returns, so the clock starts before the write.
         let sent = Instant::now();
         match self.write_half.ping(&payload)? {
             true => self.keepalive.note_ping(payload, sent, must_answer),
-            // Others are writing, and their write deadline watches the peer.
+            // Another thread is writing, and its minimum write rate shows whether the peer lives.
             false => self.keepalive.note_bytes(),
         }
         Ok(())

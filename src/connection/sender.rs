@@ -34,17 +34,17 @@ impl Sender {
         self.write_half.send(|encoder| encoder.message(message.as_message()))
     }
 
-    /// Closes the connection: from now on new messages are refused, and our Close goes out after what is
-    /// queued in an outbox or has begun. This call doesn't wait for that. The `recv` of the `WebSocket`
-    /// returns when the peer has answered our Close, or fails when the peer hasn't within
-    /// `Limits::close`.
+    /// Closes the connection and returns at once. From now on new messages are refused, and our
+    /// Close goes out after what is queued in an outbox and after an open message. The
+    /// `WebSocket`'s `recv` returns when the peer has answered our Close, or fails if the peer
+    /// doesn't within `Limits::close`.
     pub fn close(&self, code: impl Into<CloseCode>, reason: &str) -> Result<()> {
         let close = Close::new(code, reason)?;
         self.write_half.close(Ask::when_drained(close, self.write_half.close_within))
     }
 
-    /// Ends the connection at once, without a Close: for a peer that has stopped reading and so
-    /// wouldn't get one.
+    /// Ends the connection at once, without a Close. Use it for a peer that has stopped reading,
+    /// which no Close would reach.
     pub fn abort(&self) {
         self.write_half.abort();
     }

@@ -36,9 +36,10 @@ pub struct WebSocket {
     subprotocol: Option<String>,
     /// At a client: the head of the 101.
     response: Option<Box<Head>>,
-    /// At a server: who the client is, as the application's check found out.
+    /// At a server: what `Server::admit` found out about the client.
     identity: Option<Arc<dyn Any + Send + Sync>>,
-    /// The last field, so that it is dropped last. Dropping its last clone closes the connection.
+    /// Dropping the guard's last clone closes the connection. It's the last field, so that it's
+    /// dropped after the others.
     close_guard: Arc<CloseGuard>,
 }
 
@@ -55,13 +56,13 @@ impl WebSocket {
         WebSocket { read_half, write_half, subprotocol, response, identity, close_guard }
     }
 
-    /// For a client: the same connection, which this 101 opened.
+    /// For a client: keeps the head of the 101 that opened the connection.
     pub(crate) fn with_response(mut self, response: Head) -> WebSocket {
         self.response = Some(Box::new(response));
         self
     }
 
-    /// For a server, which knows who the client is.
+    /// For a server: keeps what `Server::admit` found out about the client.
     pub(crate) fn set_identity(&mut self, identity: Option<Arc<dyn Any + Send + Sync>>) {
         self.identity = identity;
     }
@@ -85,10 +86,10 @@ impl WebSocket {
         self.read_half.message(None)
     }
 
-    /// As [`recv`](WebSocket::recv), but fails with [`Error::TimedOut`](crate::Error::TimedOut) when
-    /// no message is complete in time. The connection stays open, and the bytes received so far are
-    /// kept. A timeout of zero returns what has already arrived. (What was fed is written first,
-    /// which may take as long as `Limits::write` allows.)
+    /// As [`recv`](WebSocket::recv), but fails with [`Error::TimedOut`](crate::Error::TimedOut) if
+    /// no whole message arrives in time. The connection stays open and keeps the bytes received so
+    /// far. With a timeout of zero it returns what has already arrived. (It writes first what was
+    /// fed, which may take up to `Limits::write`.)
     pub fn recv_timeout(&mut self, timeout: Duration) -> Result<Option<Message>> {
         let timeout = timeout.max(Duration::from_millis(1));
         self.read_half.message(Some(Deadline::after(timeout)))
@@ -99,8 +100,9 @@ impl WebSocket {
         self.write_half.send(|encoder| encoder.message(message.as_message()))
     }
 
-    /// Encodes a message, to be written by the next `send` or `flush`, or before `recv` has to
-    /// wait. So the replies to all messages of one read go out in one write.
+    /// Encodes a message and leaves it in the batch. The next `send` or `flush` writes the batch,
+    /// and so does a `recv` that has to wait. So the replies to all messages of one read go out in
+    /// one write.
     pub fn feed(&mut self, message: impl AsMessage) -> Result<()> {
         self.write_half.feed(|encoder| encoder.message(message.as_message()))
     }
@@ -110,8 +112,8 @@ impl WebSocket {
         self.write_half.flush()
     }
 
-    /// Sends a ping; its pong updates [`latency`](WebSocket::latency). If another thread is
-    /// writing, no ping is sent: the write shows as well that the peer lives, though not how fast
+    /// Sends a ping; its pong updates [`latency`](WebSocket::latency). While another thread is
+    /// writing it sends none: that write shows already whether the peer lives, though not how fast
     /// it answers.
     pub fn ping(&mut self) -> Result<()> {
         self.read_half.send_ping(false)
@@ -122,10 +124,10 @@ impl WebSocket {
         self.read_half.latency()
     }
 
-    /// Does the closing handshake: sends our Close after what is queued or has begun, waits for the
-    /// peer's, and ends the stream. Messages that arrive meanwhile are dropped. The write's minimum rate
-    /// bounds what goes out first; then the peer has `Limits::close` for its Close, and longer while it
-    /// is still reading what we sent.
+    /// Does the closing handshake: sends our Close after the queued messages and after an open one,
+    /// waits for the peer's Close, and ends the stream. It drops messages that arrive meanwhile.
+    /// The minimum write rate bounds what goes out before our Close. Then the peer has
+    /// `Limits::close` to answer, and longer while it still reads what we sent.
     pub fn close(&mut self, code: impl Into<CloseCode>, reason: &str) -> Result<()> {
         let close = Close::new(code, reason)?;
         let ask = Ask::when_drained(close.clone(), self.write_half.close_within);
@@ -135,14 +137,14 @@ impl WebSocket {
         answered
     }
 
-    /// The code and the reason of the peer's Close, once it has come.
+    /// The code and the reason of the peer's Close. `None` until it has come.
     pub fn closed_with(&self) -> Option<&Close> {
         self.read_half.closed_with()
     }
 
-    /// The code and the reason of our own Close, once it is written: the one of [`close`](WebSocket::close),
-    /// of a [`Sender`], of the server that stops; the code that answers the peer's Close, or fails the
-    /// connection of a peer that broke a rule.
+    /// The code and the reason of our own Close. `None` until it's written. It's the Close of
+    /// [`close`](WebSocket::close), of a [`Sender`] or of the server that stops, or the answer to
+    /// the peer's Close or to a broken rule.
     pub fn sent_close(&self) -> Option<Close> {
         self.write_half.ending.sent_close()
     }
@@ -152,13 +154,13 @@ impl WebSocket {
         &self.close_guard.request
     }
 
-    /// At a client: the head of the 101, such as for the cookies that the server sets.
+    /// At a client: the head of the 101. The server may set cookies in it.
     pub fn response(&self) -> Option<&Head> {
         self.response.as_deref()
     }
 
-    /// At a server: what [`Server::admit`](crate::Server::admit) found out about the client, if it is of
-    /// this type.
+    /// At a server: the value that [`Server::admit`](crate::Server::admit) passed on for this
+    /// client. `None` if there is none, or if its type is another.
     pub fn identity<T: Any>(&self) -> Option<&T> {
         (**self.identity.as_ref()?).downcast_ref()
     }
@@ -191,7 +193,7 @@ impl WebSocket {
         self.close_guard.peer
     }
 
-    /// For the server, which sets the close code if the handler fails.
+    /// For the server's thread, which sets the close code if the handler fails.
     pub(crate) fn close_guard(&self) -> Arc<CloseGuard> {
         self.close_guard.clone()
     }

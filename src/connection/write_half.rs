@@ -38,11 +38,15 @@ use crate::transport::lock::lock;
 use crate::transport::min_write_rate::{per_call_timeout, too_slow_or_lost, write_with_min_rate};
 use crate::transport::stream::{Stream, is_timeout};
 
-/// A batch of this size is written at once.
+/// `feed` writes the batch once it has this size.
 const FULL_BATCH: usize = 256 * 1024;
-/// How long a shutdown waits for one peer among thousands.
+/// How long a server that stops waits for one peer to take its Close. Thousands of peers may have
+/// full buffers.
 const BULK_CLOSE_TIMEOUT: Duration = Duration::from_millis(10);
-/// How often a thread that waits for others looks whether they still get on.
+/// How long we read on after both have closed. Bytes that a peer has wrongly sent after its Close, left unread,
+/// would turn our end into a reset. (A linger is renewed while the peer's system has yet to take our bytes.)
+const LAST_LOOK: Duration = Duration::from_millis(10);
+/// How often a thread that waits for other threads checks whether they still make progress.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 
 /// The sending side of one connection.
@@ -55,9 +59,9 @@ pub(crate) struct WriteHalf {
     pending: PendingControl,
     pub(crate) message: OpenMessage,
     pub(crate) ending: Ending,
-    /// The reading thread waits for the peer, so the handler isn't answering anything.
+    /// The reading thread waits for the peer in `recv`, so the handler has no reply to send.
     reader_waits: AtomicBool,
-    /// Other threads have handles on this half, and may close the connection.
+    /// Other threads hold a `Sender` or an `Outbox`, and may close the connection.
     is_shared: AtomicBool,
     /// How long the peer may take for its Close, once ours is written.
     pub(crate) close_within: Duration,
@@ -100,7 +104,8 @@ impl WriteHalf {
     ) -> Result<()> {
         let mut encoder = self.lock_for_message()?;
         let encoded = encode(&mut encoder);
-        // Written even if `encode` refused: the batch may hold what other threads have fed.
+        // This writes even if `encode` refused, because the batch may hold frames that other
+        // threads have fed.
         let written = self.write(&mut encoder, encoded.as_deref().unwrap_or_default());
         drop(encoder);
         self.flush_pending()?;
@@ -108,8 +113,8 @@ impl WriteHalf {
         written
     }
 
-    /// Encodes a message for the next write, and writes now only if the batch is full. For callers
-    /// that flush before they wait: the reading thread.
+    /// Encodes a message into the batch, and writes only if the batch is full. The caller has to
+    /// flush before it waits for anything, as the reading thread does.
     #[inline]
     pub(crate) fn feed<'a>(
         &self,
@@ -119,13 +124,14 @@ impl WriteHalf {
         self.feed_locked(encoder, encode)
     }
 
-    /// As `feed`, for the threads of the outboxes: what they have queued goes out even after our Close
-    /// was asked for.
+    /// As `feed`, for the thread of an outbox: queued messages go out even after our Close was
+    /// asked for.
     pub(crate) fn feed_queued<'a>(
         &self,
         encode: impl FnOnce(&mut Encoder) -> std::result::Result<&'a [u8], Misuse>,
     ) -> Result<()> {
-        // It has time: it waits for an open message until the connection ends.
+        // This thread delays no other, so it waits for the end of an open message however long that
+        // takes.
         let encoder = loop {
             match self.lock_between_messages() {
                 Err(Error::WriteTimeout) => {}
@@ -161,10 +167,11 @@ impl WriteHalf {
 
     // WALK: pong
     /// Answers a ping without waiting for the lock: encodes the pong into the batch if the lock is
-    /// free, else makes it pending.
+    /// free, and makes it pending if not.
     pub(crate) fn pong(&self, payload: Vec<u8>) -> Result<()> {
         if let Some(mut encoder) = self.try_lock() {
-            // No pong after our Close: the peer needs none any more. That is not an error.
+            // After our Close the encoder refuses the pong. That's no error, because the peer needs
+            // none any more.
             if encoder.pong(&payload).is_ok() && encoder.batch().len() >= FULL_BATCH {
                 self.write(&mut encoder, &[])?;
             }
@@ -184,9 +191,19 @@ impl WriteHalf {
     /// The peer has closed: answers with our Close, without waiting for the lock.
     pub(crate) fn answer_close(&self, close: Close) {
         self.ending.peer_is(PeerSide::Closed);
-        // A failure to send doesn't count: the peer has closed, so the connection has ended cleanly.
+        // The peer has closed, so the connection ends cleanly even if our answer can't be sent.
         let _ = self.close(Ask::when_drained(close, self.close_within));
         self.end_when_both_have_closed();
+    }
+
+    /// §7.1.1: the server ends the stream first. A client whose Close is out waits a moment for that, and then
+    /// ends its own direction: an application that keeps its `WebSocket` doesn't keep the server waiting.
+    pub(crate) fn end_after_server(&self, until: Option<Deadline>) {
+        if self.role == Role::Client && matches!(self.ending.state(), State::Sent(_)) {
+            let until = until.unwrap_or_else(|| Deadline::after(self.close_within));
+            await_peer_eof(until, &*self.stream);
+            let _ = self.stream.shutdown(Shutdown::Write);
+        }
     }
 
     /// Fails the connection: sends a Close that says which rule the peer broke, then ends our
@@ -197,9 +214,10 @@ impl WriteHalf {
         self.end_when_both_have_closed();
     }
 
-    /// As `close`, for a shutdown with thousands of connections: it doesn't wait for a peer whose
-    /// buffers are full. What such a peer doesn't take now, a later call or another thread sends.
-    pub(crate) fn close_without_waiting(&self, ask: Ask) {
+    /// As `close`, for a server that stops with thousands of connections: it doesn't wait for a
+    /// peer whose buffers are full. A later call, or another thread, sends what that peer doesn't
+    /// take now.
+    pub(crate) fn try_close(&self, ask: Ask) {
         self.record(EndEvent::Asked(ask));
         self.see_whether_close_is_due();
         if !matches!(self.ending.state(), State::Due(_)) {
@@ -215,7 +233,7 @@ impl WriteHalf {
         }
     }
 
-    /// Notes what has happened to the connection's end; our Close is pending once it's due.
+    /// Passes an event to the state machine. If our Close is due now, makes it pending.
     fn record(&self, event: EndEvent) {
         if let Some(close) = self.ending.on(event) {
             self.pending.set_close(close);
@@ -236,7 +254,7 @@ impl WriteHalf {
         self.flush_pending()
     }
 
-    /// (A function of its own, so that a thread that waits doesn't need its stack frame.)
+    /// (This is a function of its own, so that its stack frame is gone while a thread waits.)
     #[inline(never)]
     fn see_whether_close_is_due(&self) {
         if self.reader_waits.load(SeqCst) {
@@ -245,17 +263,17 @@ impl WriteHalf {
         if !self.ending.refuses_messages() {
             return;
         }
-        // The thread that asked may not have come to this yet. A queue that takes in no more, and is
-        // sent, stays so.
+        // The thread that asked may not have closed the queues yet. Once a queue is closed and
+        // sent, it stays so, and the next check holds.
         self.outboxes.close();
-        // A peer that has closed doesn't wait for the rest of a message.
+        // A peer that has closed has no use for the rest of a message.
         let waits_for_message = self.message.is_open() && self.ending.peer_side() == PeerSide::Open;
         if !waits_for_message && self.outboxes.are_sent() {
             self.record(EndEvent::Drained);
         }
     }
 
-    /// Notes that another thread gets a handle on this half.
+    /// Records that another thread gets a `Sender` or an `Outbox`.
     pub(crate) fn set_shared(&self) {
         self.is_shared.store(true, SeqCst);
     }
@@ -265,18 +283,19 @@ impl WriteHalf {
         self.is_shared.load(SeqCst)
     }
 
-    /// Notes that the reading thread waits for the peer, or has come back.
+    /// Records whether the reading thread waits for the peer. Before it waits, it sends a Close
+    /// that is due.
     #[inline]
     pub(crate) fn set_reader_waits(&self, waits: bool) {
         self.reader_waits.store(waits, SeqCst);
         if waits {
-            // A write that fails here ends the reading at its deadline.
+            // A failed write sets a deadline for the reading, so its error needs no handling here.
             let _ = self.advance_close();
         }
     }
 
-    /// Sends a ping, unless another thread is writing, whose progress shows as well that the peer
-    /// lives. Returns whether it was sent.
+    /// Sends a ping, unless another thread is writing: its progress shows already that the peer
+    /// lives. Returns whether the ping was sent.
     pub(crate) fn ping(&self, payload: &[u8]) -> Result<bool> {
         let Some(mut encoder) = self.try_lock() else { return Ok(false) };
         let encoded = encoder.ping(payload);
@@ -287,7 +306,7 @@ impl WriteHalf {
         Ok(true)
     }
 
-    /// Writes what was fed. If another thread holds the lock, that thread writes it.
+    /// Writes the batch. If another thread holds the lock, it leaves that to this thread.
     pub(crate) fn flush_unless_busy(&self) -> Result<()> {
         let Some(mut encoder) = self.try_lock() else { return Ok(()) };
         self.write(&mut encoder, &[])?;
@@ -297,7 +316,7 @@ impl WriteHalf {
 
     /// Frees memory that an idle connection doesn't need.
     pub(crate) fn shrink(&self) -> Result<()> {
-        // Within a message, the compressor's memory is still needed.
+        // An open message still needs the compressor's memory.
         if let Some(mut encoder) = self.try_lock()
             && !self.message.is_open()
         {
@@ -339,19 +358,20 @@ impl WriteHalf {
         Ok(())
     }
 
-    /// Writes the batch and the bytes after it, in as few system calls as the stream needs.
+    /// Writes the batch and then `after_batch`, in as few system calls as the stream allows.
     pub(crate) fn write(&self, encoder: &mut Encoder, after_batch: &[u8]) -> Result<()> {
         let total = encoder.batch().len() + after_batch.len();
         if total == 0 {
             return Ok(());
         }
-        // The stream may be the caller's own, and may panic.
+        // The stream may be the application's own code, which may panic.
         let written = catch_unwind(AssertUnwindSafe(|| {
             write_with_min_rate(self.write_within, &*self.stream, encoder.batch(), after_batch)
         }));
         let messages = encoder.take_message_count();
         let Ok(Ok(())) = written else {
-            // Perhaps only the beginning of a frame was written: no other frame can follow it.
+            // The stream may have taken only the beginning of a frame. No other frame can follow
+            // that.
             encoder.break_off();
             let failed = written.map(|written| too_slow_or_lost(written.unwrap_err()));
             self.note_failed_write(matches!(failed, Ok(Error::WriteTimeout)));
@@ -362,8 +382,8 @@ impl WriteHalf {
         Ok(())
     }
 
-    /// Writes what the stream takes at once, and keeps the rest of the batch. Returns whether it took
-    /// all of it.
+    /// Writes what the stream takes within [`BULK_CLOSE_TIMEOUT`], and keeps the rest of the batch.
+    /// Returns whether nothing is left.
     fn write_some(&self, encoder: &mut Encoder) -> bool {
         let deadline = Deadline::after(BULK_CLOSE_TIMEOUT);
         while !encoder.batch().is_empty() {
@@ -399,35 +419,41 @@ impl WriteHalf {
         }
     }
 
-    /// A write has failed: nothing more can be sent. What the peer has sent before can still be read,
-    /// unless the peer is too slow: then the connection ends at once.
+    /// Handles a failed write: this end sends nothing more. If the peer was too slow, the
+    /// connection ends at once. Otherwise the reading thread may still read what the peer has sent
+    /// before.
     fn note_failed_write(&self, was_too_slow: bool) {
         let why = if was_too_slow { Failure::TooSlow } else { Failure::Lost };
         self.record(EndEvent::Failed(why, Deadline::after(self.close_within)));
-        // A reading thread that waits has read all that came, and has to learn of this.
+        // A reading thread that waits has already read all that came. Ending both directions wakes
+        // it.
         let wakes_reader = was_too_slow || self.reader_waits.load(SeqCst);
         let how = if wakes_reader { Shutdown::Both } else { Shutdown::Write };
         let _ = self.stream.shutdown(how);
     }
 
-    /// Ends the connection at once. Threads that read or write wake with an error.
+    /// Ends the connection at once. Threads that wait in a read or a write wake with an error.
     pub(crate) fn abort(&self) {
         self.record(EndEvent::Failed(Failure::Lost, Deadline::after(Duration::ZERO)));
         let _ = self.stream.shutdown(Shutdown::Both);
     }
 
-    /// Sends our Close after all that goes before it, then ends the stream with a lingering close, so
-    /// that the peer sees our Close and not a reset. Only the first call does so. Returns what is known
-    /// about our last bytes, if the peer didn't end the stream in time.
+    /// Sends our Close after all that goes before it, then ends the stream with a lingering close,
+    /// so that the peer sees our Close and not a reset. Only the first call does this. If the peer
+    /// doesn't end the stream in time, it returns an error that says whether our last bytes
+    /// arrived.
     pub(crate) fn close_and_linger(&self, close: Close) -> Option<Error> {
         let mut unanswered = None;
         let _ = self.close(Ask::when_drained(close, self.close_within));
         match self.wait_until_close_is_out() {
             State::Sent(_) => {
-                let linger = self.linger(Deadline::after(self.close_within));
-                if self.role == Role::Client && self.ending.peer_side() == PeerSide::Closed {
-                    await_peer_eof(linger.deadline(), &*self.stream);
+                let has_closed = self.ending.peer_side() == PeerSide::Closed;
+                if has_closed && self.role == Role::Client {
+                    await_peer_eof(Deadline::after(self.close_within), &*self.stream);
                 }
+                // A peer that has closed says no more, and whether it ends its stream doesn't matter.
+                let patience = if has_closed { LAST_LOOK } else { self.close_within };
+                let linger = self.linger(Deadline::after(patience));
                 if !lingering_close(linger, &*self.stream) {
                     unanswered = Some(self.unanswered());
                 }
@@ -443,7 +469,8 @@ impl WriteHalf {
         unanswered
     }
 
-    /// The peer hasn't answered our Close in time. What of all that we wrote has its system not taken?
+    /// Returns the error for a peer that hasn't answered our Close in time: it says whether the
+    /// peer's system has taken our last bytes.
     pub(crate) fn unanswered(&self) -> Error {
         match self.stream.unsent() {
             Some(bytes @ 1..) => Error::BytesLost(bytes),
@@ -451,8 +478,9 @@ impl WriteHalf {
         }
     }
 
-    /// Waits until our Close is out. The minimum rate bounds the threads that write what goes before
-    /// it; a message that has begun and doesn't go on is not waited for longer than `Limits::write`.
+    /// Waits until our Close is written. The minimum write rate bounds the threads that write what
+    /// goes before it. An open message that makes no progress for `Limits::write` isn't waited for
+    /// any longer.
     fn wait_until_close_is_out(&self) -> State {
         let mut stall = Stall::new(self.write_within);
         let mut has_hurried = false;
@@ -473,7 +501,7 @@ impl WriteHalf {
         }
     }
 
-    /// Our Close has waited long enough for what goes before it.
+    /// Makes our Close due now, because it has waited long enough for what goes before it.
     pub(crate) fn hurry_close(&self) {
         if let State::Asked(ask) = self.ending.state() {
             log::info!("{} closes, though not all that goes before it is sent", self.id);
@@ -481,14 +509,15 @@ impl WriteHalf {
         }
     }
 
-    /// How long the peer may take to read our last bytes: until the deadline, or longer while it shows
-    /// that it still reads, because each `Limits::close` may bring it 64 KiB of what we sent.
+    /// Returns how long the peer may take to read our last bytes. A peer that shows that it still
+    /// reads gets another `Limits::close` for each 64 KiB that we sent.
     pub(crate) fn linger(&self, deadline: Deadline) -> Linger {
         Linger::renewed(deadline, self.close_within, self.ending.written())
     }
 
-    /// §5.5.1: both have sent a Close. A server ends its direction at once, whatever its handler
-    /// still does; a client waits for that. After a broken rule each ends its own.
+    /// §5.5.1: once both ends have sent a Close, a server ends its direction at once, even while
+    /// its handler still works; a client waits for the server. After a broken rule, either end does
+    /// it.
     fn end_when_both_have_closed(&self) {
         if !matches!(self.ending.state(), State::Sent(_)) {
             return;
@@ -529,8 +558,7 @@ impl WriteHalf {
         }
     }
 
-    /// Waits for the end of the open message, and not longer than `Limits::write` while it doesn't go
-    /// on.
+    /// Waits for the end of the open message. Fails if that makes no progress for `Limits::write`.
     #[cold]
     fn wait_between_messages<'a>(
         &'a self,
@@ -549,11 +577,11 @@ impl WriteHalf {
         Ok(encoder)
     }
 
-    /// Whether a thread holds the lock. (It doesn't hold it while it waits for anything but a write.)
+    /// Whether a thread is writing. (A thread that holds the lock waits for nothing but its write.)
     pub(crate) fn is_writing(&self) -> bool {
         let Some(encoder) = self.try_lock() else { return true };
         drop(encoder);
-        // A failure ends the connection, which this thread will see.
+        // A failed write ends the connection. This thread then sees the new state.
         let _ = self.flush_pending();
         false
     }

@@ -16,7 +16,7 @@ const DIAGNOSTICS: &str = include_str!("diagnostics.md");
 pub struct Diagnostic {
     /// What the rule requires, and its section.
     pub rule: Cow<'static, str>,
-    /// What was there instead.
+    /// What this end saw instead.
     pub seen: String,
     /// What usually causes the error.
     pub cause: &'static str,
@@ -37,7 +37,7 @@ impl Diagnostic {
         Diagnostic { rule, seen, cause: part("- cause: "), fix: part("- fix: ") }
     }
 
-    /// A diagnostic of one sentence.
+    /// A diagnostic that has only the rule, in one sentence.
     pub fn just(sentence: impl Into<String>) -> Diagnostic {
         Diagnostic { rule: Cow::Owned(sentence.into()), seen: String::new(), cause: "", fix: "" }
     }
@@ -57,7 +57,7 @@ impl fmt::Display for Diagnostic {
 pub fn quote(text: impl AsRef<[u8]>) -> String {
     const SHOWN: usize = 80;
     let bytes = text.as_ref();
-    // A character is shown whole or not at all.
+    // The cut never splits a character.
     let is_inside = |&at: &usize| bytes.get(at).is_some_and(|byte| byte & 0xc0 == 0x80);
     let cut = (SHOWN - 3..=SHOWN).rev().find(|at| !is_inside(at)).unwrap_or(SHOWN);
     let (shown, dots) = match bytes.len() > SHOWN {
@@ -83,14 +83,14 @@ pub fn quote_all(texts: &[&str]) -> String {
     if quoted.is_empty() { "none".into() } else { quoted.join(" and ") }
 }
 
-/// Text from a peer as it may be shown on a terminal or a page. Characters that could mislead a person
-/// are escaped: control characters, characters that change the direction of writing, and invisible ones,
-/// in which a text can hide another.
+/// Makes a peer's text safe to show on a terminal or a page. It escapes characters that could
+/// mislead a reader: control characters, those that change the direction of writing, and invisible
+/// ones.
 pub fn escape(text: &str) -> String {
     text.chars().flat_map(escaped).collect()
 }
 
-/// A character of such a text.
+/// Escapes one character of such a text, if it has to be.
 pub(crate) fn escaped(c: char) -> Vec<char> {
     let misleads = matches!(c,
         '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}'

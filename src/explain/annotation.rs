@@ -19,7 +19,7 @@ use crate::frames::violation::Violation;
 use crate::handshake::client::HandshakeError;
 use crate::http::refusal::Refusal;
 
-/// How many bytes of each annotation are kept for display. Of a longer one, the length is known too.
+/// How many bytes of each annotation are kept for display. `length` counts the others too.
 pub const SHOWN: usize = 4096;
 /// Bytes that aren't taken apart are reported in runs of at most this length.
 const LONGEST_RUN: u64 = 64 * 1024;
@@ -27,7 +27,7 @@ const LONGEST_RUN: u64 = 64 * 1024;
 /// A part of an annotation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Span {
-    /// Where it is: bits from the start of the annotation.
+    /// Its place: bits, counted from the start of the annotation.
     pub bits: Range<u64>,
     /// The name of the field.
     pub field: String,
@@ -54,12 +54,12 @@ pub enum What {
     Unread,
 }
 
-/// What the protocol says about it.
+/// Whether the bytes break a rule, and how the receiver answers.
 #[derive(Clone, Debug)]
 pub enum Verdict {
-    /// It breaks no rule.
+    /// The bytes break no rule.
     Fine,
-    /// The stream ended inside it: what is missing.
+    /// The stream ended inside it. The text says what is missing.
     Missing(String),
     /// A request that a server refuses.
     Refused(Refusal),
@@ -70,7 +70,7 @@ pub enum Verdict {
 }
 
 impl Verdict {
-    /// The diagnostic, if something is wrong.
+    /// The diagnostic, if the bytes break a rule.
     pub fn diagnostic(&self) -> Option<Diagnostic> {
         match self {
             Verdict::Fine | Verdict::Missing(_) => None,
@@ -99,16 +99,16 @@ pub struct Inflated {
     pub length: u64,
 }
 
-/// What is said about a head, a frame, or a run of bytes that is neither.
+/// The explanation of a head, a frame, or a run of bytes that is neither.
 #[derive(Clone, Debug)]
 pub struct Annotation {
     /// The sender.
     pub from: Role,
     /// What it is about.
     pub what: What,
-    /// How many bytes came before it in its direction.
+    /// How many bytes came before this one in its direction.
     pub start: u64,
-    /// How many bytes it has.
+    /// How many bytes it covers.
     pub length: u64,
     /// A summary in one line.
     pub title: String,
@@ -124,9 +124,11 @@ pub struct Annotation {
     pub verdict: Verdict,
 }
 
-/// Bytes of one direction that are only counted: a body, or what nobody reads after the end.
+/// Bytes of one direction that are only counted: a body, or bytes after the end of the
+/// conversation.
 ///
-/// They are collected until they end, so that the pieces in which they arrived don't show.
+/// A run collects them until it ends. So the annotations don't depend on the pieces in which the
+/// bytes arrived.
 #[derive(Debug)]
 pub struct Run {
     from: Role,
@@ -137,12 +139,12 @@ pub struct Run {
 }
 
 impl Run {
-    /// An empty run that begins at byte `start` of its direction.
+    /// Creates an empty run that begins at byte `start` of its direction.
     pub fn new(from: Role, what: What, start: u64) -> Run {
         Run { from, what, start, length: 0, shown: Vec::new() }
     }
 
-    /// Adds bytes. A run that has reached its greatest length is reported.
+    /// Adds bytes. Reports the run when it has its greatest length.
     pub fn push(&mut self, mut bytes: &[u8], report: &mut dyn FnMut(Annotation)) {
         while !bytes.is_empty() {
             let room = usize::try_from(LONGEST_RUN - self.length).unwrap_or(usize::MAX);
@@ -157,7 +159,7 @@ impl Run {
         }
     }
 
-    /// Reports what has been collected, if anything, and begins anew after it.
+    /// Reports the collected bytes, if there are any, and begins a new run after them.
     pub fn end(&mut self, report: &mut dyn FnMut(Annotation)) {
         let next = Run::new(self.from, self.what, self.start + self.length);
         let ended = std::mem::replace(self, next);
@@ -204,12 +206,12 @@ impl Run {
     }
 }
 
-/// A range of bytes as a range of bits.
+/// Converts a range of bytes to a range of bits.
 pub(crate) fn bits(bytes: Range<u64>) -> Range<u64> {
     bytes.start * 8..bytes.end * 8
 }
 
-/// A peer's text, escaped so that it can be shown safely, and shortened to `most` characters.
+/// Makes a peer's text safe to show, and shortens it to `most` characters.
 pub(crate) fn visible(bytes: &[u8], most: usize) -> String {
     let text = String::from_utf8_lossy(&bytes[..bytes.len().min(4 * most)]);
     let mut shown: String = text.chars().take(most).flat_map(escaped).collect();
@@ -219,12 +221,12 @@ pub(crate) fn visible(bytes: &[u8], most: usize) -> String {
     shown
 }
 
-/// A peer's text in quotes.
+/// Puts a peer's text in quotes, safe to show.
 pub(crate) fn quoted(bytes: &[u8]) -> String {
     format!("\"{}\"", visible(bytes, 400))
 }
 
-/// Up to `most` bytes as pairs of hexadecimal digits.
+/// Writes up to `most` bytes as pairs of hexadecimal digits.
 pub(crate) fn hex(bytes: &[u8], most: usize) -> String {
     let mut digits: Vec<String> =
         bytes.iter().take(most).map(|byte| format!("{byte:02x}")).collect();

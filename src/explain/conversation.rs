@@ -12,21 +12,22 @@ use std::collections::VecDeque;
 
 use super::annotation::{Annotation, Run, What};
 use super::frames::Frames;
-use super::heads::body::Body;
+use super::heads::body_end::Body;
 use super::heads::extensions::Agreed;
-use super::heads::{Arriving, Asked, End, Follows, Keeps, Settings, Then, request, response};
+use super::heads::{AfterBody, Arriving, Asked, End, Follows, Settings, Then, request, response};
 use crate::frames::header::Role;
 
-/// How many requests may wait for their response. After more, requests aren't taken apart.
+/// How many requests may wait for their response. Later ones aren't taken apart, so that a flood of
+/// requests takes no memory.
 const MOST_ASKED: usize = 16;
 
-/// Both directions of a connection.
+/// Explains both directions of a connection together, because each decides how to read the other.
 #[derive(Debug)]
 pub struct Conversation {
     settings: Settings,
     client: Half,
     server: Half,
-    /// The requests without a response. `None`: one that can't be read.
+    /// The requests that wait for their response. `None` stands for one that can't be read.
     asked: VecDeque<Option<Asked>>,
 }
 
@@ -41,12 +42,12 @@ struct Half {
 enum Stage {
     Head(Arriving),
     Frames(Box<Frames>),
-    Body(Body, Run, Keeps),
+    Body(Body, Run, AfterBody),
     Ended(Run),
 }
 
 impl Conversation {
-    /// A conversation that is about to begin, judged by these settings.
+    /// Creates a conversation that is about to begin. The settings decide the verdicts.
     pub fn new(settings: Settings) -> Conversation {
         let half = || Half { passed: 0, stage: Stage::Head(Arriving::new(&settings, 0)) };
         Conversation { client: half(), server: half(), asked: VecDeque::new(), settings }
@@ -89,7 +90,7 @@ impl Conversation {
         }
     }
 
-    /// One end sends nothing more: reports what is incomplete.
+    /// One end has ended its direction. Reports what is incomplete.
     pub fn end(&mut self, from: Role, report: &mut dyn FnMut(Annotation)) {
         let half = self.half(from);
         let ended = Stage::Ended(Run::new(from, What::Unread, half.passed));
@@ -105,7 +106,7 @@ impl Conversation {
         }
     }
 
-    /// Whether the server's response has decided what follows in both directions.
+    /// Whether the server has answered, so that both directions can be read.
     pub fn is_answered(&self) -> bool {
         !matches!(self.server.stage, Stage::Head(_))
     }
@@ -141,7 +142,8 @@ impl Conversation {
         }
     }
 
-    /// What follows a request, as long as the server hasn't answered it.
+    /// Decides how to read the client's next bytes, as long as the server hasn't answered the
+    /// request.
     fn request_ends(&mut self, then: Then, report: &mut dyn FnMut(Annotation)) {
         let at = self.client.passed;
         let ended = matches!(self.server.stage, Stage::Ended(_));
@@ -151,7 +153,7 @@ impl Conversation {
                 Stage::Frames(Box::new(Frames::new(Role::Client, at, bounds)))
             }
             Then::Body(body) if !ended => {
-                return self.begin_body(Role::Client, body, Keeps::Open, report);
+                return self.begin_body(Role::Client, body, AfterBody::Open, report);
             }
             Then::Body(_) | Then::Nothing => Stage::Ended(Run::new(Role::Client, What::Unread, at)),
         };
@@ -161,7 +163,7 @@ impl Conversation {
         &mut self,
         from: Role,
         body: Body,
-        keeps: Keeps,
+        keeps: AfterBody,
         report: &mut dyn FnMut(Annotation),
     ) {
         let is_over = body.is_over();
@@ -173,7 +175,7 @@ impl Conversation {
         }
     }
 
-    /// After a body comes another head, unless the connection isn't used again.
+    /// Expects another head after a body, unless the connection isn't used again.
     fn body_ends(&mut self, from: Role, report: &mut dyn FnMut(Annotation)) {
         let too_many = from == Role::Client && self.asked.len() > MOST_ASKED;
         let at = self.half(from).passed;
@@ -182,16 +184,16 @@ impl Conversation {
         let Stage::Body(_, run, keeps) = &mut half.stage else { return };
         run.end(report);
         half.stage = match *keeps {
-            Keeps::Open if too_many => {
-                Stage::Body(Body::UntilEnd, Run::new(from, What::Body, at), Keeps::Closed)
+            AfterBody::Open if too_many => {
+                Stage::Body(Body::UntilEnd, Run::new(from, What::Body, at), AfterBody::Closed)
             }
-            Keeps::Open => Stage::Head(arriving),
-            Keeps::Closed => Stage::Ended(Run::new(from, What::Unread, at)),
+            AfterBody::Open => Stage::Head(arriving),
+            AfterBody::Closed => Stage::Ended(Run::new(from, What::Unread, at)),
         };
     }
 
-    /// The server's response decides what follows in both directions. Some bytes from the client may
-    /// have arrived before it.
+    /// Decides, by the server's response, how to read both directions from here on. Some of the
+    /// client's bytes may have arrived before the response.
     fn follow(&mut self, follows: Follows, report: &mut dyn FnMut(Annotation)) {
         match follows {
             Follows::Response => {
@@ -208,9 +210,9 @@ impl Conversation {
                 let frames = |from, start| frames_of(from, start, &self.settings, agreed);
                 self.server.stage = frames(Role::Server, self.server.passed);
                 match &mut self.client.stage {
-                    // The first request is incomplete or was not seen at all.
+                    // The first request is incomplete or wasn't seen.
                     Stage::Head(arriving) if arriving.start() == 0 => {}
-                    Stage::Frames(frames) => agree(frames, agreed),
+                    Stage::Frames(frames) => tell_agreed(frames, agreed),
                     Stage::Head(arriving) => {
                         let (start, bytes) = (arriving.start(), arriving.bytes().to_vec());
                         self.client.stage = frames(Role::Client, start);
@@ -227,15 +229,15 @@ impl Conversation {
         }
     }
 
-    /// The server has refused a WebSocket. If the client has already sent something, those were
-    /// frames; otherwise it may send another request.
-    fn no_frames(&mut self, keeps: Keeps, report: &mut dyn FnMut(Annotation)) {
+    /// The server has refused a WebSocket. Bytes that the client has sent already were meant as
+    /// frames. If there are none, it may send another request.
+    fn no_frames(&mut self, keeps: AfterBody, report: &mut dyn FnMut(Annotation)) {
         let at = self.client.passed;
         let Stage::Frames(frames) = &mut self.client.stage else { return };
         let is_untouched = frames.is_untouched();
         frames.end(report);
         self.client.stage = match (is_untouched, keeps) {
-            (true, Keeps::Open) => Stage::Head(Arriving::new(&self.settings, at)),
+            (true, AfterBody::Open) => Stage::Head(Arriving::new(&self.settings, at)),
             _ => Stage::Ended(Run::new(Role::Client, What::Unread, at)),
         };
     }
@@ -243,18 +245,18 @@ impl Conversation {
 
 fn frames_of(from: Role, start: u64, settings: &Settings, agreed: Agreed) -> Stage {
     let mut frames = Frames::new(from, start, settings.bounds);
-    agree(&mut frames, agreed);
+    tell_agreed(&mut frames, agreed);
     Stage::Frames(Box::new(frames))
 }
 
-fn agree(frames: &mut Frames, agreed: Agreed) {
+fn tell_agreed(frames: &mut Frames, agreed: Agreed) {
     agreed.deflate.into_iter().for_each(|params| frames.agree(params));
     if agreed.unknown {
         frames.agree_on_unknown();
     }
 }
 
-/// A request as the first bytes of a conversation, and what follows it.
+/// Explains a request, and the bytes that follow it.
 pub fn explain_request(bytes: &[u8], settings: &Settings) -> Vec<Annotation> {
     let mut conversation = Conversation::new(settings.clone());
     all(|report| {
@@ -263,7 +265,7 @@ pub fn explain_request(bytes: &[u8], settings: &Settings) -> Vec<Annotation> {
     })
 }
 
-/// A response to a request, and what follows it.
+/// Explains a response to a request, and the bytes that follow it.
 pub fn explain_response(bytes: &[u8], asked: &[u8], settings: &Settings) -> Vec<Annotation> {
     let mut conversation = Conversation::new(settings.clone());
     conversation.push(Role::Client, asked, &mut |_| {});
@@ -273,7 +275,7 @@ pub fn explain_response(bytes: &[u8], asked: &[u8], settings: &Settings) -> Vec<
     })
 }
 
-/// Frames from one end. The last one may be incomplete.
+/// Explains frames from one end. The last one may be incomplete.
 pub fn explain_frames(bytes: &[u8], from: Role, settings: &Settings) -> Vec<Annotation> {
     let mut frames = Frames::new(from, 0, settings.bounds);
     all(|report| {

@@ -9,10 +9,10 @@
 
 use super::annotation::{Annotation, Span, Verdict, What};
 use super::source::trace::{Step, steps};
-use super::source::{Anchor, Passage, links};
+use super::source::{Anchor, Passage, deciding_anchor};
 use crate::frames::header::Role;
 
-/// An annotation.
+/// Writes an annotation.
 pub fn annotation(annotation: &Annotation) -> String {
     let what = match annotation.what {
         What::Request => "request",
@@ -57,7 +57,7 @@ fn step(step: &Step) -> String {
     ])
 }
 
-/// The source at an anchor.
+/// Writes the source at an anchor.
 pub fn passage(passage: &Passage) -> String {
     let Passage { anchor, lines, chapter } = passage;
     let lines = lines.iter().map(|line| {
@@ -87,7 +87,7 @@ fn span(annotation: &Annotation, span: &Span) -> String {
         ("value", string(&span.value)),
         ("meaning", string(&span.meaning)),
         ("section", string(span.section)),
-        ("code", code(links::of_span(annotation, span))),
+        ("code", code(deciding_anchor::of_span(annotation, span))),
     ])
 }
 
@@ -105,7 +105,7 @@ fn verdict(annotation: &Annotation) -> String {
         fields.push(("missing", string(what)));
     }
     fields.extend(verdict.code().map(|status| ("code", status.to_string())));
-    fields.push(("place", code(links::of_verdict(annotation))));
+    fields.push(("place", code(deciding_anchor::of_verdict(annotation))));
     if let Some(diagnostic) = verdict.diagnostic() {
         let parts = [&*diagnostic.rule, &diagnostic.seen, diagnostic.cause, diagnostic.fix];
         fields.extend(["rule", "seen", "cause", "fix"].into_iter().zip(parts.map(string)));
@@ -113,19 +113,19 @@ fn verdict(annotation: &Annotation) -> String {
     object(&fields)
 }
 
-/// An object whose values are JSON already.
+/// Writes an object. The values must be JSON already.
 pub fn object(fields: &[(&str, String)]) -> String {
     let fields: Vec<String> =
         fields.iter().map(|(name, value)| format!("{}:{value}", string(name))).collect();
     format!("{{{}}}", fields.join(","))
 }
 
-/// An array whose values are JSON already.
+/// Writes an array. The values must be JSON already.
 pub fn array(values: impl Iterator<Item = String>) -> String {
     format!("[{}]", values.collect::<Vec<_>>().join(","))
 }
 
-/// A string, escaped so that it's safe inside a page's script too (RFC 8259 §7).
+/// Writes a string. It's escaped so that it's safe inside a page's script too (RFC 8259 §7).
 pub fn string(text: &str) -> String {
     let mut out = String::from("\"");
     for c in text.chars() {
@@ -140,7 +140,7 @@ pub fn string(text: &str) -> String {
     out + "\""
 }
 
-/// Bytes as a string of hexadecimal digits.
+/// Writes bytes as a string of hexadecimal digits.
 pub fn hex(bytes: &[u8]) -> String {
     let digits: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
     string(&digits)

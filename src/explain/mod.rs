@@ -30,7 +30,7 @@
 //! | `heads/header_glossary.rs` | What is each header field of a handshake for? |
 //! | `heads/extensions.rs` | Which extensions are offered and accepted, parameter by parameter? |
 //! | `heads/head_lines.rs` | What does each line of a head say? |
-//! | `heads/body.rs` | Where does the body of a plain HTTP message end? |
+//! | `heads/body_end.rs` | Where does the body of a plain HTTP message end? |
 //! | `heads/mod.rs` | Where does a head end, and what is decided about it? |
 //! | `frames/payload_decoder.rs` | How is a payload decoded, and where is it wrong? |
 //! | `frames/header_bits.rs` | What does each bit of a frame's header say? |
@@ -40,7 +40,7 @@
 //! | `conversation.rs` | How are both directions explained together? |
 //! | `saved.rs` | How is a conversation kept as text, and read again? |
 //! | `source/mod.rs` | Where in the source is a place, and what do its lines say? |
-//! | `source/links.rs` | Which place decides about a field or a verdict? |
+//! | `source/deciding_anchor.rs` | Which place decides about a field or a verdict? |
 //! | `source/trace.rs` | Which places does a frame or a head pass? |
 //! | `json.rs` | How is an annotation sent to a page? |
 //! | `print.rs` | How is an annotation printed on a terminal? |

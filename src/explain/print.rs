@@ -36,7 +36,7 @@ const RED: &str = "31";
 const CLIENT: &str = "1;36";
 const SERVER: &str = "1;35";
 
-/// All lines of an annotation. `name` is the name of the connection, if there are several.
+/// Returns all lines of an annotation. `name` names the connection, if there are several.
 pub fn annotation(annotation: &Annotation, name: &str, style: Style) -> String {
     let paint = |code: &str, text: &str| match style.colour {
         true => format!("\u{1b}[{code}m{text}\u{1b}[0m"),
@@ -93,7 +93,7 @@ fn paint_field(line: &str, span: &Span, paint: &dyn Fn(&str, &str) -> String) ->
     }
 }
 
-/// The first line of a span, and the others.
+/// Returns the first line of a span, and its other lines.
 fn lines(what: What, span: &Span) -> (String, Vec<String>) {
     let width = COLUMNS - 2;
     let section = format!(" ({})", span.section);
@@ -119,8 +119,8 @@ fn lines(what: What, span: &Span) -> (String, Vec<String>) {
     (first, wrapped.iter().map(|line| format!("{:10}{line}", "")).collect())
 }
 
-/// Breaks a text at spaces, or inside a word that is longer than a line. The first line has room for
-/// `first` columns, the others for `width`. It returns one line at least.
+/// Breaks a text at spaces, or inside a word that is longer than a line. The first line has `first`
+/// columns, the others have `width`. Returns at least one line.
 pub fn wrap(text: &str, first: usize, width: usize) -> Vec<String> {
     let (mut lines, mut line, mut used, mut room) = (Vec::new(), String::new(), 0, first);
     for (index, word) in text.split(' ').enumerate() {
@@ -144,13 +144,13 @@ pub fn wrap(text: &str, first: usize, width: usize) -> Vec<String> {
     lines
 }
 
-/// How many columns of a terminal a text takes.
+/// Returns how many columns of a terminal a text takes.
 fn columns(text: &str) -> usize {
     text.chars().map(width_of).sum()
 }
 
-/// The columns of a character: two for those of East Asian scripts and for pictures, which terminals
-/// draw twice as wide.
+/// Returns how many columns a character takes: two for East Asian scripts and for pictures, which
+/// terminals draw twice as wide.
 fn width_of(c: char) -> usize {
     match c {
         '\u{1100}'..='\u{115f}'
@@ -174,7 +174,7 @@ fn width_of(c: char) -> usize {
     }
 }
 
-/// The bits as the RFC draws them: 32 in a row, a wall where a field begins, and the names below.
+/// Draws the bits as the RFC does: 32 in a row, a wall where a field begins, and the names below.
 pub fn picture(annotation: &Annotation) -> String {
     let bits = (annotation.bytes.len() as u64 * 8).min(ROW * MOST_ROWS);
     let bit = |at: u64| annotation.bytes[(at / 8) as usize] >> (7 - at % 8) & 1;

@@ -27,7 +27,7 @@ const LONGEST_TEXT: usize = 4096;
 /// What one end sends before the other one does.
 pub type Turn = (Role, Vec<u8>);
 
-/// Reads the text. An error says which line isn't understood, and why.
+/// Reads a conversation from its text. An error names the line that can't be read, and why.
 pub fn parse(text: &str) -> Result<Vec<Turn>, String> {
     let mut turns: Vec<(Option<Role>, Vec<u8>)> = Vec::new();
     for (number, line) in text.lines().enumerate() {
@@ -53,7 +53,7 @@ pub fn parse(text: &str) -> Result<Vec<Turn>, String> {
         .collect())
 }
 
-/// Who sends bytes that begin like this.
+/// Guesses from its first bytes which end has sent a turn.
 pub fn sender(bytes: &[u8]) -> Role {
     let is_client = match begins_with_head(bytes) {
         true => !bytes.starts_with(b"HTTP/"),
@@ -62,15 +62,15 @@ pub fn sender(bytes: &[u8]) -> Role {
     if is_client { Role::Client } else { Role::Server }
 }
 
-/// Whether bytes begin with the head of a request or response. The first byte of no frame that is
-/// allowed without an extension is a capital letter.
+/// Whether bytes begin with the head of a request or response. A head begins with a capital letter.
+/// A frame doesn't, unless an extension allows it.
 pub fn begins_with_head(bytes: &[u8]) -> bool {
     let word = bytes.iter().take_while(|byte| byte.is_ascii_uppercase()).count();
     word >= 3 && matches!(bytes.get(word), None | Some(b' ' | b'/'))
 }
 
-/// Explains the turns in their order. `deflate`: how both ends compress, if the turns are frames
-/// alone, so that no handshake says it.
+/// Explains the turns in their order. If the turns are frames without a handshake, `deflate` says
+/// how both ends compress.
 pub fn explain(
     turns: &[Turn],
     settings: &Settings,
@@ -125,7 +125,7 @@ pub fn write(turns: &[Turn]) -> String {
     text
 }
 
-/// The length of a line of text that bytes begin with, if they do.
+/// Returns the length of the line of text that the bytes begin with, if they do.
 fn text_line(bytes: &[u8]) -> Option<usize> {
     let end = bytes.iter().take(LONGEST_TEXT).position(|&byte| byte == b'\n')? + 1;
     let line = bytes[..end].strip_suffix(b"\r\n")?;

@@ -32,16 +32,18 @@ pub struct Bounds {
     pub max_fragments: u64,
 }
 
-/// What compression may add to each fragment, whose end is flushed: 7 bytes carry a fragment of one.
+/// How many bytes compression may add to each fragment. The sender flushes at the end of a
+/// fragment, so 7 bytes carry a fragment of one byte.
 const ADDED_TO_A_FRAGMENT: u64 = 16;
-/// What a compressed message may have beyond twice the limit, so that a small limit isn't a trap.
+/// How many bytes a compressed message may have beyond twice the limit. Without them, a small limit
+/// would refuse honest messages.
 const ADDED_TO_A_MESSAGE: u64 = 1024;
 
 /// Joins fragments into messages.
 #[derive(Debug)]
 pub struct Assembler {
     bounds: Bounds,
-    /// The kind of the unfinished message, if there is one.
+    /// The kind of the message that has begun and isn't finished. `None` between messages.
     inside: Option<MessageKind>,
     /// Whether the message is compressed: RSV1 of its first frame was set.
     compressed: bool,
@@ -60,12 +62,13 @@ impl Assembler {
         Assembler { bounds, inside, compressed, announced: 0, fragments: 0, text, bytes }
     }
 
-    /// Sets another limit for messages that begin from now on.
+    /// Sets the limit of messages that begin from now on.
     pub fn limit_message(&mut self, max_message: u64) {
         self.bounds.max_message = max_message;
     }
 
-    /// Reads a frame's header and begins its fragment. `None`: the header needs more bytes.
+    /// Reads a frame's header and begins its fragment. Returns `None` if the header needs more
+    /// bytes.
     #[inline]
     pub fn begin_frame(
         &mut self,
@@ -73,8 +76,8 @@ impl Assembler {
         reader: Role,
         rsv1_has_meaning: bool,
     ) -> Result<Option<(Header, usize)>, Violation> {
-        // The first byte shows whether this frame may come next. A wrong one is refused at once: the
-        // rest of its header may never come.
+        // The first byte shows whether this frame may come next. A wrong frame is refused at once,
+        // because the rest of its header may never come.
         let Some(&first) = bytes.first() else { return Ok(None) };
         Header::parse(&[first], reader, rsv1_has_meaning)?;
         self.check_order(Opcode::parse(first)?)?;
@@ -118,7 +121,7 @@ impl Assembler {
         Ok(())
     }
 
-    /// How many bytes this message may have as it travels, in the fragments that have come.
+    /// Returns how many payload bytes this message's fragments may have on the wire so far.
     #[inline]
     fn most_announced(&self) -> u64 {
         let limit = self.bounds.max_message;
@@ -173,12 +176,12 @@ impl Assembler {
         }
     }
 
-    /// The kind of the unfinished message, if there is one.
+    /// The kind of the message that has begun and isn't finished. `None` between messages.
     pub fn inside(&self) -> Option<MessageKind> {
         self.inside
     }
 
-    /// Takes out the bytes of the message that have arrived, for a caller that reads piece by piece.
+    /// Takes out the bytes that have arrived, for a caller that reads the message piece by piece.
     pub fn take_so_far(&mut self) -> Vec<u8> {
         match self.inside {
             Some(MessageKind::Text) => self.text.take().into_bytes(),

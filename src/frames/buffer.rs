@@ -50,8 +50,8 @@ impl Buffer {
 
     /// The space for the next bytes. It's never empty, because a full buffer doubles.
     pub fn space(&mut self) -> &mut [u8] {
-        // The unread bytes move to the front. They're few, because the parser leaves at most the
-        // beginning of a header.
+        // Moving the unread bytes to the front is cheap: the parser leaves at most the beginning of
+        // a header.
         if self.start > 0 {
             self.room.copy_within(self.start..self.end, 0);
             (self.start, self.end) = (0, self.end - self.start);
@@ -89,7 +89,7 @@ impl Buffer {
     }
 }
 
-/// Tracks the most that was needed of a buffer recently.
+/// Tracks how much of a buffer was needed recently, so that its owner can shrink it.
 #[derive(Debug, Default)]
 pub struct RecentPeak {
     count: u32,
@@ -97,7 +97,7 @@ pub struct RecentPeak {
 }
 
 impl RecentPeak {
-    /// Notes how much was needed this time. Every 32nd call returns the most that was needed in these
+    /// Records how many bytes were needed this time. Every 32nd call returns the most of these 32
     /// calls, the others return `None`.
     #[inline]
     pub fn note(&mut self, needed: usize) -> Option<usize> {

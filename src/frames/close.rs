@@ -28,7 +28,7 @@ pub struct Close {
 }
 
 impl Close {
-    /// A Close with this code and reason. A code or reason that may not be sent is refused.
+    /// Creates a Close with this code and reason. Fails if one of them may not be sent.
     pub fn new(code: impl Into<CloseCode>, reason: &str) -> Result<Close, Misuse> {
         let code = code.into();
         if !code.may_be_sent() {

@@ -57,10 +57,12 @@ pub struct Decoder {
     message: Assembler,
     /// `Some` if both ends agreed on compression.
     inflater: Option<Box<Inflater>>,
-    /// The payload of a control frame. It's separate, because the frame may interrupt a message.
+    /// The payload of a control frame. It's kept apart from the message, which the frame may
+    /// interrupt.
     control: Vec<u8>,
     pieces: bool,
-    /// The limit of a message that is delivered whole, and of one that is delivered in pieces.
+    /// The limit of messages that are delivered whole. `max_pieces` is that of messages delivered
+    /// in pieces.
     max_message: u64,
     max_pieces: u64,
     ended: bool,
@@ -88,7 +90,8 @@ impl Decoder {
         Decoder { inflater, ..self }
     }
 
-    /// Sets another limit for messages that are delivered in pieces, which are never in memory as a whole.
+    /// Sets the limit of messages that are delivered in pieces. It may be large, because such a
+    /// message is never in memory as a whole.
     pub fn limit_pieces(self, max_pieces: u64) -> Decoder {
         Decoder { max_pieces, ..self }
     }
@@ -137,7 +140,7 @@ impl Decoder {
         next
     }
 
-    /// Whether a frame or a message has begun but not ended.
+    /// Whether the peer is in the middle of a frame or a message.
     pub fn is_in_midst(&mut self) -> bool {
         self.frame.is_some() || self.message.inside().is_some() || !self.buffer.unread().is_empty()
     }
@@ -165,7 +168,7 @@ impl Decoder {
                 mask::apply(key, taken, piece);
             }
 
-            // 3. Pass them on: to the control payload, the inflater or the message.
+            // 3. Pass the bytes on: to the control payload, the inflater or the message.
             let whole = count == missing;
             let compressed = self.message.is_compressed();
             match &mut self.inflater {
@@ -230,8 +233,8 @@ impl Decoder {
         Ok(Event::Piece { kind, bytes, last })
     }
 
-    /// How many payload bytes one piece may take, so that the caller reads in constant memory:
-    /// DEFLATE inflates one byte to as many as 1032.
+    /// Returns how many payload bytes one piece may take. The caller's memory must stay constant,
+    /// and DEFLATE inflates one byte to up to 1032.
     fn most_at_a_time(&self) -> usize {
         if self.message.is_compressed() { 1024 } else { usize::MAX }
     }

@@ -28,8 +28,8 @@ use super::mask;
 use super::message::{Encoded, MessageRef};
 use crate::diagnostic::misuse::Misuse;
 
-/// From this size on, copying a payload isn't worth it. Below it, a copy costs less than splitting a
-/// batch of replies into several writes.
+/// From this size on, the encoder doesn't copy a payload into the batch. A smaller copy costs less
+/// than splitting a batch of replies into several writes.
 const LARGE: usize = 96 * 1024;
 
 /// The source of a client's masking keys. Each call returns four unpredictable bytes.
@@ -44,7 +44,7 @@ pub struct Encoder {
     /// Whether the message whose fragments are being sent is compressed.
     compressing: bool,
     batch: Vec<u8>,
-    /// How large the recent batches were.
+    /// The size of the recent batches, to which `written` shrinks the memory.
     recent_peak: RecentPeak,
     closed: bool,
     /// Whole messages that have entered the batch since the last `take_message_count`.
@@ -109,8 +109,8 @@ impl Encoder {
         Ok(())
     }
 
-    /// Drops the batch and refuses every later call, after a write that failed in mid-frame or when
-    /// the connection must send nothing more.
+    /// Drops the batch and refuses every later call. The write half calls this after a write that
+    /// failed within a frame, and when the connection may send nothing more.
     pub fn break_off(&mut self) {
         self.batch = Vec::new();
         self.closed = true;
@@ -121,7 +121,7 @@ impl Encoder {
         if self.masks.is_some() { Role::Client } else { Role::Server }
     }
 
-    /// Whether the encoder takes no more frames: our Close is in the batch or sent.
+    /// Whether the encoder refuses every frame: our Close is in the batch or sent.
     pub fn is_closed(&self) -> bool {
         self.closed
     }
@@ -144,7 +144,7 @@ impl Encoder {
         }
     }
 
-    /// Drops so many bytes from the front of the batch, which the caller has written.
+    /// Drops the batch's first `count` bytes, which the caller has written.
     pub fn written_in_part(&mut self, count: usize) {
         self.batch.drain(..count);
     }
@@ -159,7 +159,7 @@ impl Encoder {
         }
     }
 
-    /// How many whole messages have entered the batch since the last call.
+    /// Returns how many whole messages have entered the batch since the last call.
     pub fn take_message_count(&mut self) -> u64 {
         std::mem::take(&mut self.messages)
     }
@@ -202,7 +202,8 @@ impl Encoder {
         }
     }
 
-    /// The frame that all connections share, if this is a prepared message and we're a server.
+    /// Returns the frame that all connections share, if this is a prepared message and we're a
+    /// server.
     fn frame_for_all<'a>(&mut self, message: &MessageRef<'a>) -> Option<&'a [u8]> {
         let Encoded { frame, deflated } = message.encoded?;
         if self.masks.is_some() || self.closed {

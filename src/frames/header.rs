@@ -91,7 +91,7 @@ pub enum Opcode {
     Binary = 0x2,
     /// The last frame that an end sends.
     Close = 0x8,
-    /// A question whether the peer is still there.
+    /// A keepalive probe: the receiver has to answer with a pong.
     Ping = 0x9,
     /// The answer to a ping, with the ping's payload.
     Pong = 0xA,

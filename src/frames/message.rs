@@ -8,7 +8,7 @@ use std::sync::{Arc, OnceLock};
 
 use super::header::Opcode;
 
-/// Text or binary.
+/// The kind of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MessageKind {
     /// UTF-8.
@@ -37,7 +37,7 @@ pub enum Message {
 }
 
 impl Message {
-    /// Text or binary.
+    /// Whether it's text or binary.
     pub fn kind(&self) -> MessageKind {
         match self {
             Message::Text(_) => MessageKind::Text,
@@ -81,7 +81,7 @@ impl Message {
 /// A message to be sent: its kind, and its bytes borrowed from the caller.
 #[derive(Clone, Copy, Debug)]
 pub struct MessageRef<'a> {
-    /// Text or binary.
+    /// Whether it's text or binary.
     pub(crate) kind: MessageKind,
     /// The payload.
     pub(crate) payload: &'a [u8],
@@ -117,8 +117,8 @@ impl<'a> MessageRef<'a> {
     }
 }
 
-/// A value that can be sent: `&str` and `String` as text, bytes as binary, a [`Message`] as its kind; and a `Box`,
-/// `Arc` or `Cow` of such a value.
+/// A value that can be sent as a message. `&str` and `String` go out as text, bytes as binary, a
+/// [`Message`] as its kind. A `Box`, `Arc` or `Cow` of such a value goes out like the value.
 pub trait AsMessage {
     /// Borrows the value as a message.
     fn as_message(&self) -> MessageRef<'_>;

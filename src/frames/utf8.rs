@@ -15,7 +15,7 @@ pub struct NotUtf8;
 /// Text that arrives in pieces, each checked as UTF-8.
 #[derive(Debug, Default)]
 pub struct Text {
-    /// Whole characters.
+    /// The whole characters that have arrived.
     checked: String,
     /// The first `cut_length` bytes of an incomplete character, whose other bytes haven't arrived.
     cut: [u8; 4],
@@ -63,7 +63,8 @@ impl Text {
         }
     }
 
-    /// Adds a byte to the incomplete character, which becomes whole, stays incomplete, or is bad.
+    /// Adds a byte to the incomplete character, and moves the character to `checked` once it's
+    /// whole. Fails if the bytes can't become a character.
     fn push_to_cut(&mut self, byte: u8) -> Result<(), NotUtf8> {
         self.cut[self.cut_length] = byte;
         self.cut_length += 1;
@@ -82,14 +83,15 @@ impl Text {
     }
 }
 
-/// How many bytes to reserve for `more` bytes. The capacity doubles, as `Vec`'s does, so that we
-/// seldom reallocate; but it never exceeds `most`, so that our memory keeps to the limit too.
+/// Returns how much memory to reserve for `more` bytes. The capacity doubles, as `Vec`'s does, so
+/// that text is seldom moved. But it never exceeds `most`, so that the memory keeps to the limit
+/// too.
 pub fn room_to_add(length: usize, room: usize, more: usize, most: usize) -> usize {
     let needed = length + more;
     if needed <= room { 0 } else { needed.max(most.min(2 * room)) - length }
 }
 
-/// The one place that checks whole characters. With the feature `simd`, it's many times faster on
+/// Checks whole characters; no other code does. With the feature `simd` it's many times faster on
 /// text that isn't ASCII.
 fn check(bytes: &[u8]) -> Result<&str, NotUtf8> {
     #[cfg(feature = "simd")]
@@ -99,8 +101,9 @@ fn check(bytes: &[u8]) -> Result<&str, NotUtf8> {
     from_utf8(bytes).map_err(|_| NotUtf8)
 }
 
-/// How many bytes at the end belong to an incomplete character. This looks at three bytes at most,
-/// and only at the length that a first byte announces: `check` and `push_to_cut` do the checking.
+/// Returns how many bytes at the end belong to an incomplete character. It looks at the last three
+/// bytes, and only at the length that a first byte announces; `check` and `push_to_cut` do the
+/// checking.
 fn length_of_cut(bytes: &[u8]) -> usize {
     for back in 1..=bytes.len().min(3) {
         let announced = match bytes[bytes.len() - back] {

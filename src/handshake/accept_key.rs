@@ -23,7 +23,8 @@ use sha1::{Digest, Sha1};
 /// against the RFC and not against your own client: the same typo at both ends would go unnoticed.
 pub const GUID: &str = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
-/// Base64 as browsers write it. Unused bits after the last byte may be set: they change nothing.
+/// Base64 as browsers write it. It accepts unused bits after the last byte, because they change
+/// nothing.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
     &base64::alphabet::STANDARD,
     GeneralPurposeConfig::new()

@@ -28,7 +28,7 @@ pub struct ClientRequest {
     pub deflate: Option<DeflateConfig>,
 }
 
-/// The contents of a verified answer.
+/// What the server's verified answer says.
 #[derive(Clone, Debug)]
 pub struct Answer {
     /// The subprotocol that the server chose.
@@ -87,7 +87,7 @@ impl ClientRequest {
     }
 
     // WALK: verify
-    /// Like `verify`, for a request that this client didn't write, with these compression offers.
+    /// Like `verify`, for a request that another client wrote. `offers` are its compression offers.
     pub fn verify_offers(
         &self,
         head: &Head,
@@ -146,7 +146,8 @@ pub fn is_interim(status: u16) -> bool {
     (100..200).contains(&status) && status != 101
 }
 
-/// The server didn't open a WebSocket, or not the one that the client asked for.
+/// The error of a handshake in which the server opened no WebSocket, or another than the client
+/// asked for.
 #[derive(Clone, Debug)]
 pub struct HandshakeError {
     /// The status, if the answer was HTTP.
@@ -169,8 +170,8 @@ impl HandshakeError {
         }
     }
 
-    /// An answer without a head that can be read. `begins_as_http` tells a server that speaks HTTP
-    /// badly from one that speaks something else.
+    /// The error for a head that can't be read. With `begins_as_http` the server speaks HTTP badly;
+    /// without, another protocol.
     pub(crate) fn bad_head(refusal: &Refusal, begins_as_http: bool) -> HandshakeError {
         let heading = match refusal.heading() {
             "a bare LF" if begins_as_http => "an answer with bare LFs",
@@ -185,18 +186,18 @@ impl HandshakeError {
         self.head.as_ref()?.header(name)
     }
 
-    /// The same error, with the head that it is about.
+    /// Adds the head that this error is about.
     fn about(self, head: &Head) -> HandshakeError {
         HandshakeError { head: Some(Box::new(head.clone())), ..self }
     }
 
-    /// A proxy's answer to CONNECT that opens no tunnel.
+    /// The error for a proxy's answer that opens no tunnel.
     pub(crate) fn by_proxy(status: Option<u16>, host: &str, seen: &str) -> HandshakeError {
         let seen = format!("{} from {}", quote(seen), quote(host));
         HandshakeError::new(status, "a proxy that opens no tunnel", seen)
     }
 
-    /// An answer that isn't HTTP.
+    /// The error for an answer that isn't HTTP.
     pub fn not_http(seen: impl fmt::Display) -> HandshakeError {
         HandshakeError::new(None, "an answer that is not HTTP", seen)
     }
@@ -221,7 +222,7 @@ impl std::error::Error for HandshakeError {}
 
 fn not_switching(status: u16, head: &Head) -> HandshakeError {
     let heading = match status {
-        // A 304 leads nowhere: it says that what the client has is still good.
+        // A 304 is no redirect: it says that the client's copy is still good.
         300..=303 | 305..=399 => "a redirect",
         401 | 403 | 407 => "an answer that asks who you are",
         _ => "another answer",

@@ -69,7 +69,7 @@ pub struct DeflateConfig {
 }
 
 impl DeflateConfig {
-    /// Context takeover, the largest windows, messages from 128 bytes on, at level 3.
+    /// Context takeover, the largest windows, level 3, and only messages of 128 bytes or more.
     pub const DEFAULT: DeflateConfig = DeflateConfig {
         server_no_context_takeover: false,
         client_no_context_takeover: false,
@@ -87,10 +87,10 @@ impl Default for DeflateConfig {
     }
 }
 
-/// How one end compresses.
+/// How one end compresses: the size of its window, and whether it keeps it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Window {
-    /// The window reaches back 2 to this power bytes.
+    /// The size of the window: 2 to this power bytes.
     pub bits: u8,
     /// Whether the window continues from one message to the next.
     pub takeover: bool,
@@ -110,19 +110,19 @@ pub struct DeflateParams {
 }
 
 impl DeflateParams {
-    /// The server's window: its size, and whether it's kept between messages.
+    /// Returns how the server compresses.
     pub fn of_server(&self) -> Window {
         let bits = self.server_max_window_bits.unwrap_or(MOST_BITS);
         Window { bits, takeover: !self.server_no_context_takeover }
     }
 
-    /// How the client compresses.
+    /// Returns how the client compresses.
     pub fn of_client(&self) -> Window {
         let bits = self.client_max_window_bits.unwrap_or(MOST_BITS);
         Window { bits, takeover: !self.client_no_context_takeover }
     }
 
-    /// The offer that a client makes.
+    /// Returns the offer of a client with these settings.
     pub fn offer(settings: &DeflateConfig) -> DeflateParams {
         DeflateParams {
             server_no_context_takeover: settings.server_no_context_takeover,
@@ -133,12 +133,12 @@ impl DeflateParams {
         }
     }
 
-    /// The server's answer to an offer, or `None` if the server can't meet it.
+    /// Returns a server's answer to an offer, or `None` if it can't meet the offer.
     pub fn answer(offer: &DeflateParams, settings: &DeflateConfig) -> Option<DeflateParams> {
         let ours = settings.server_max_window_bits;
         let server_max_window_bits = match offer.server_max_window_bits {
             None => unless_most(ours),
-            // The server declines a window that it can't keep to.
+            // Our compressor has no window that small, so the server declines.
             Some(..LEAST_BITS) => return None,
             // RFC 7692 §7.1.2.1: an accepting answer repeats the parameter, with this window or a
             // smaller one.
@@ -172,7 +172,7 @@ impl DeflateParams {
         if self.client_max_window_bits > offer.client_max_window_bits {
             return Err("a client_max_window_bits no larger than was offered");
         }
-        // The client does what it announced about itself, whether or not the answer repeats it.
+        // The client keeps to what it announced about itself, even if the answer doesn't repeat it.
         Ok(DeflateParams {
             client_no_context_takeover: self.client_no_context_takeover
                 || offer.client_no_context_takeover,
@@ -181,7 +181,8 @@ impl DeflateParams {
         })
     }
 
-    /// Reads an offer or an answer. In an answer, a window always has a value.
+    /// Reads an offer or an answer. `None` if a parameter is invalid. In an answer, a window must
+    /// have a value.
     pub fn parse(extension: &Extension, is_answer: bool) -> Option<DeflateParams> {
         let mut terms = DeflateParams::default();
         let mut seen = Vec::new();
@@ -233,7 +234,7 @@ impl fmt::Display for DeflateParams {
     }
 }
 
-/// The server's choice: the first offer that it accepts, and with which parameters.
+/// Chooses the first offer that the server accepts, and returns its answer.
 pub fn choose(
     head: &Head,
     settings: Option<&DeflateConfig>,
@@ -250,7 +251,8 @@ pub fn choose(
         .find_map(|offer| DeflateParams::answer(&DeflateParams::parse(offer, false)?, settings)))
 }
 
-/// The client's check: whether the answer fits one of its offers. If not, returns what it expected.
+/// Checks for the client that the answer fits one of its offers. If not, returns what the client
+/// expected.
 pub fn verify(
     head: &Head,
     offers: &[DeflateParams],
@@ -259,7 +261,7 @@ pub fn verify(
         return Ok(None);
     }
     // RFC 6455 §4.1: a server may accept only what the client offered.
-    let [first, others @ ..] = offers else { return Err("none, since none was offered") };
+    let [first, others @ ..] = offers else { return Err("none, because none was offered") };
     match extension::parse(head).as_deref() {
         // RFC 6455 §11.3.2: an answer has this header only once. A second line names a second extension,
         // or it is no list at all.
@@ -275,7 +277,7 @@ pub fn verify(
     }
 }
 
-/// Reads the bits of a window.
+/// Reads the size of a window, in bits.
 fn bits(value: &str) -> Option<u8> {
     // RFC 7692 §7.1.2: a decimal number from 8 to 15, without a leading zero.
     match value.as_bytes() {
@@ -284,7 +286,7 @@ fn bits(value: &str) -> Option<u8> {
     }
 }
 
-/// The largest window is the default, so it's omitted.
+/// Omits the largest window, because it's the default.
 fn unless_most(bits: u8) -> Option<u8> {
     (bits < MOST_BITS).then_some(bits)
 }

@@ -26,11 +26,11 @@ pub struct Extension {
     pub parameters: Vec<(String, Option<String>)>,
 }
 
-/// A line of the header breaks the grammar.
+/// The error for a line of the header that breaks the grammar.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NotAnExtensionList(pub String);
 
-/// All extensions of a head, in their order.
+/// Reads all extensions of a head, in their order.
 pub fn parse(head: &Head) -> Result<Vec<Extension>, NotAnExtensionList> {
     let mut all = Vec::new();
     for line in head.values(HEADER) {
@@ -57,7 +57,7 @@ fn list(line: &str) -> Option<Vec<Extension>> {
     }
 }
 
-/// The rest of a line that is being parsed.
+/// The part of a line that isn't parsed yet.
 struct Cursor<'a> {
     rest: &'a str,
 }
@@ -74,7 +74,7 @@ impl Cursor<'_> {
         Some(Extension { name, parameters })
     }
 
-    /// Takes this punctuation mark and the white space around it, if it comes next.
+    /// If this punctuation mark comes next, takes it with the white space around it.
     fn eat(&mut self, mark: char) -> bool {
         self.rest = trim(self.rest);
         let after_mark = self.rest.strip_prefix(mark);

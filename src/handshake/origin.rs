@@ -42,23 +42,26 @@ pub(super) fn can_match(listed: &str) -> bool {
 /// Which pages may connect.
 #[derive(Clone, Debug, Default)]
 pub enum Origins {
-    /// Pages that came from this very host and port.
+    /// Pages that came from the host and port of the request.
     #[default]
     SameHost,
-    /// The same at a server that speaks TLS, whose pages come by https. A page of http may have been
-    /// written by anyone on its way, so the user's cookies aren't for it.
+    /// As `SameHost`, for a server that speaks TLS: only pages that came by https. An attacker on
+    /// the network can change a page that comes by http, and the browser would send the user's
+    /// cookies along.
     SameHostOverTls,
-    /// Those listed, compared whole; `self` stands for the pages of this very host and port.
+    /// Pages of the listed origins, compared whole. `self` stands for those of the request's own
+    /// host and port.
     Listed(Vec<String>),
     /// All pages. This is safe only if no cookie and no client address grants any rights.
     Any,
 }
 
-/// What `self` in a list becomes at a server that speaks TLS. No origin has a space.
+/// Replaces `self` in the list of a server that speaks TLS. No origin has a space, so it can't be
+/// one.
 const SELF_OVER_TLS: &str = "self by https";
 
 impl Origins {
-    /// The same rule at a server that speaks TLS: its own pages come by https.
+    /// Returns the same rule for a server that speaks TLS, whose own pages come by https.
     pub fn over_tls(self) -> Origins {
         let over_tls = |one: String| if one == "self" { SELF_OVER_TLS.into() } else { one };
         match self {

@@ -63,10 +63,10 @@ impl Rules {
     }
 }
 
-/// The outcome for a request that isn't refused.
+/// What becomes of a request that isn't refused.
 #[derive(Debug)]
 pub enum Decision {
-    /// The request asks for no upgrade; perhaps it asks for a page.
+    /// The request asks for no WebSocket, but perhaps for a page.
     PlainHttp,
     /// The request becomes a WebSocket.
     Switch(Agreement),
@@ -86,8 +86,8 @@ pub struct Agreement {
 }
 
 impl Agreement {
-    /// The bytes of the 101 response (§4.2.2), with headers of the caller's own after those of the
-    /// handshake, which can't be set.
+    /// Returns the bytes of the 101 (§4.2.2), with the caller's headers after those of the
+    /// handshake. Fails if the caller sets one of the handshake's.
     #[inline(never)]
     pub fn response_with(&self, headers: &[(String, String)]) -> Result<Vec<u8>, Misuse> {
         let mut response = self.response();
@@ -105,7 +105,7 @@ impl Agreement {
         Ok(response)
     }
 
-    /// The bytes of the 101 response (§4.2.2).
+    /// Returns the bytes of the 101 (§4.2.2).
     pub fn response(&self) -> Vec<u8> {
         let mut response = format!(
             "HTTP/1.1 101 Switching Protocols\r\n\
@@ -114,7 +114,7 @@ impl Agreement {
              Sec-WebSocket-Accept: {}\r\n",
             accept_key::accept(&self.key)
         );
-        // The name comes from the server's own list, so no text of the client is reflected here.
+        // The name comes from the server's own list, so the client can't inject text here.
         if let Some(name) = &self.subprotocol {
             response += &format!("Sec-WebSocket-Protocol: {name}\r\n");
         }
@@ -193,12 +193,13 @@ fn check_body(request: &Request) -> Result<(), Refusal> {
     }
 }
 
-/// Returns the host that the client asks for; an empty one if HTTP/1.0 names none.
+/// Returns the host that the client asks for. It's empty if a request of HTTP/1.0 names none.
 fn check_host<'a>(request: &'a Request, ours: &Hosts) -> Result<&'a str, Refusal> {
     // RFC 9112 §3.2: exactly one Host, even if the target names a host of its own.
     let hosts = request.head().values("Host");
     let asked = match hosts.as_slice() {
-        // HTTP/1.0 has no Host yet: health checkers send none, and all browsers do.
+        // HTTP/1.0 doesn't require a `Host`, and health checkers send none. Every browser sends
+        // one.
         [] if request.version() == "HTTP/1.0" => match request.host() {
             Some(of_target) => of_target,
             None => return Ok(""),
@@ -314,14 +315,14 @@ pub(crate) fn check_subprotocols<T: AsRef<str>>(names: &[T]) -> Result<(), &str>
     bad.map_or(Ok(()), Err)
 }
 
-/// Whether a request can have this path.
+/// Whether a request can have this path at all.
 fn is_path(path: &str) -> bool {
     let may_be_in_path = |byte: u8| byte.is_ascii_graphic() && !b"?#".contains(&byte);
     path.starts_with('/') && path.bytes().all(may_be_in_path)
 }
 
-/// The refusal of a plain HTTP request for which there's no page, at a server that `has_pages` or has
-/// none at all.
+/// Returns the refusal of a plain HTTP request for which the application has no page. `has_pages`
+/// says whether it has any page.
 pub fn no_page(request: &Request, rules: &Rules, has_pages: bool) -> Refusal {
     // RFC 9110 §15.5.5: the path is unknown, unless it's one at which a WebSocket opens.
     if has_pages && !rules.paths.iter().any(|path| path == request.path()) {
@@ -331,7 +332,7 @@ pub fn no_page(request: &Request, rules: &Rules, has_pages: bool) -> Refusal {
     wrong.err().unwrap_or_else(upgrade_required)
 }
 
-/// The refusal of a plain HTTP request at a path where there's only a WebSocket.
+/// Returns the refusal of a plain HTTP request at a path that serves only a WebSocket.
 pub fn upgrade_required() -> Refusal {
     let refusal = Refusal::new(426, "no upgrade", "");
     refusal.header("Upgrade", "websocket").header("Sec-WebSocket-Version", VERSION)

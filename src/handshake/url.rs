@@ -1,7 +1,7 @@
 //! WebSocket URLs: `ws://host:port/path?query` in, its parts out (RFC 6455 §3).
 //!
 //! ```text
-//! wss://example.com/chat?room=1        port 443, since none is there
+//! wss://example.com/chat?room=1        port 443, the scheme's default
 //! ws://[::1]:9001                      an IPv6 address, and the path `/`
 //! ws://[fe80::1%25eth0]:9001           one that needs a zone: which network it is meant in (RFC 6874)
 //! ```
@@ -19,7 +19,7 @@ pub struct Address {
     pub secure: bool,
     /// A name or an IP address. An IPv6 address keeps its brackets.
     pub host: String,
-    /// The zone of an IPv6 address. It counts on this machine alone, so `Host` doesn't have it.
+    /// The zone of an IPv6 address. It has a meaning only on this machine, so `Host` leaves it out.
     pub zone: Option<String>,
     /// The port in the URL, or the scheme's default.
     pub port: u16,
@@ -55,14 +55,14 @@ impl Address {
             ));
         }
         let port = port.or(default_port(&scheme)).unwrap_or_default();
-        // §3: an empty query counts as none.
+        // §3: an empty query means none.
         let target = target.strip_suffix('?').filter(|rest| !rest.contains('?')).unwrap_or(target);
         let target = if target.starts_with('/') { target.into() } else { format!("/{target}") };
         Ok(Address { secure: scheme == "wss", host, zone, port, target })
     }
 
     /// The host as the system looks it up: without brackets, and with the zone.
-    pub(crate) fn dialled(&self) -> String {
+    pub(crate) fn host_to_dial(&self) -> String {
         let host = self.host.trim_matches(['[', ']']);
         self.zone.as_ref().map_or(host.into(), |zone| format!("{host}%{zone}"))
     }
@@ -77,7 +77,7 @@ impl Address {
     }
 }
 
-/// Why this is no host with perhaps a port.
+/// Says why this isn't a host, or a host and a port.
 fn fault_of_authority(authority: &str) -> &'static str {
     let before_port = authority.rsplit_once(':').map(|(host, _)| host);
     if authority.contains('@') {
@@ -97,7 +97,7 @@ fn is_target_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@/?%".contains(&byte)
 }
 
-/// An address that isn't taken is shown, but not the password in it.
+/// Removes the password from an address, before an error shows it.
 fn without_password(url: &str) -> String {
     let start = url.find("://").map_or(0, |at| at + 3);
     let rest = &url[start..];

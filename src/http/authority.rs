@@ -49,7 +49,7 @@ impl Authority {
     }
 }
 
-/// The host in lower case, if this is a name, an IPv4 address, or an IPv6 address in brackets.
+/// Returns the host in lower case, if it's a name, an IPv4 address, or an IPv6 address in brackets.
 fn parse_host(host: &str) -> Option<String> {
     let Some(in_brackets) = host.strip_prefix('[') else {
         let is_host_byte = |b: u8| b.is_ascii_alphanumeric() || b"-._~%!$&'()*+,;=".contains(&b);
@@ -57,7 +57,7 @@ fn parse_host(host: &str) -> Option<String> {
         return (is_name && !host.is_empty()).then(|| host.to_ascii_lowercase());
     };
     let in_brackets = in_brackets.strip_suffix(']')?;
-    // RFC 6874 §2: `%25` and a zone, which counts only at the client that has it.
+    // RFC 6874 §2: a zone follows `%25`. It has a meaning only at the client, so it's dropped.
     let (address, zone) = in_brackets.split_once("%25").unwrap_or((in_brackets, "0"));
     let is_zone_byte = |b: u8| b.is_ascii_alphanumeric() || b"-._~%".contains(&b);
     let is_zone = !zone.is_empty() && zone.bytes().all(is_zone_byte) && escapes_are_whole(zone);
@@ -89,13 +89,13 @@ pub enum Hosts {
     /// The names of the machine itself: `localhost`, the names that end with `.localhost`, and the
     /// loopback addresses.
     Loopback,
-    /// Those listed, in the form of `Host`. An entry without a port allows any port.
+    /// The listed hosts, written as in `Host`. An entry without a port allows any port.
     Listed(Vec<String>),
 }
 
 impl Hosts {
     // WALK: hosts
-    /// Whether this host is one of them.
+    /// Whether the server answers for this host.
     pub fn include(&self, host: &str) -> bool {
         let is = |test: &dyn Fn(Authority) -> bool| Authority::parse(host).is_some_and(test);
         match self {
@@ -106,7 +106,8 @@ impl Hosts {
     }
 }
 
-/// A requested host without a port has its scheme's default port, 80 or 443.
+/// Whether a listed host is the requested one. A request without a port means its scheme's default,
+/// 80 or 443.
 fn is_listed(host: &Authority, listed: &[String]) -> bool {
     let is_port = |port| match host.port {
         Some(named) => port == named,
@@ -126,7 +127,7 @@ impl fmt::Display for Hosts {
     }
 }
 
-/// Whether each client takes this host for its own machine (RFC 6761 §6.3).
+/// Whether every client takes this host for its own machine (RFC 6761 §6.3).
 fn is_loopback(host: &str) -> bool {
     let name = host.strip_suffix('.').unwrap_or(host);
     let in_brackets = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));

@@ -19,30 +19,30 @@ use super::head::Head;
 pub struct Body {
     rest: Rest,
     bytes: Vec<u8>,
-    /// How many bytes are kept.
+    /// How many bytes this body keeps at most.
     most: usize,
 }
 
-/// What is still to come.
+/// What the body still expects.
 #[derive(Debug)]
 enum Rest {
-    /// Nothing.
+    /// The body is over.
     Nothing,
-    /// This many bytes.
+    /// The body ends after this many bytes.
     Bytes(u64),
-    /// A chunk: so much of the line with its length has come.
+    /// A chunk begins. This much of the line with its length has come.
     ChunkLength(String),
-    /// This many bytes of a chunk and the CR LF that ends it.
+    /// This many bytes of a chunk are missing, with the CR LF after it.
     Chunk(u64),
-    /// Everything until the stream ends.
+    /// The body goes on until the stream ends.
     All,
 }
 
-/// The longest line before a chunk. It may have extensions after the length, which no program needs.
+/// The longest line before a chunk. Extensions, which no program needs, may make it long.
 const MOST_OF_A_LINE: usize = 256;
 
 impl Body {
-    /// The body behind this head, of which at most so many bytes are kept.
+    /// Creates the body after this head. It keeps at most `most` bytes.
     pub fn after_head(head: &Head, status: u16, most: usize) -> Body {
         let length = head.header("Content-Length").and_then(|length| length.parse().ok());
         let rest = match length {
@@ -55,7 +55,7 @@ impl Body {
         Body { rest, bytes: Vec::new(), most }
     }
 
-    /// Whether nothing more is to come, or to be kept.
+    /// Whether the body has ended, or has as many bytes as it keeps.
     pub fn is_over(&self) -> bool {
         matches!(self.rest, Rest::Nothing | Rest::Bytes(0)) || self.bytes.len() == self.most
     }
@@ -75,7 +75,7 @@ impl Body {
                     line.push(char::from(take(&mut bytes, 1)[0]));
                     if let Some(line) = line.strip_suffix("\r\n") {
                         self.rest = match chunk_length(line) {
-                            // The lines that may follow the last chunk are no body.
+                            // Trailers may follow the last chunk. They don't belong to the body.
                             None | Some(0) => Rest::Nothing,
                             Some(length) => Rest::Chunk(length.saturating_add(2)),
                         };
@@ -103,13 +103,13 @@ impl Body {
         self.bytes.extend_from_slice(&bytes[..bytes.len().min(room)]);
     }
 
-    /// What has come, as text.
+    /// Returns the kept bytes as text.
     pub fn into_text(self) -> String {
         String::from_utf8_lossy(&self.bytes).into_owned()
     }
 }
 
-/// The first `most` bytes, or as many as there are.
+/// Takes the first `most` bytes, or as many as there are.
 fn take<'a>(bytes: &mut &'a [u8], most: u64) -> &'a [u8] {
     let count = usize::try_from(most).map_or(bytes.len(), |most| most.min(bytes.len()));
     let (first, rest) = bytes.split_at(count);
@@ -117,7 +117,7 @@ fn take<'a>(bytes: &mut &'a [u8], most: u64) -> &'a [u8] {
     first
 }
 
-/// The length of a chunk; extensions may stand behind it (§7.1.1).
+/// Reads the length of a chunk, and ignores the extensions after it (§7.1.1).
 fn chunk_length(line: &str) -> Option<u64> {
     let digits = line.split([';', ' ', '\t']).next().unwrap_or_default();
     let are_hex = digits.bytes().all(|byte| byte.is_ascii_hexdigit());

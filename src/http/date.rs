@@ -23,7 +23,7 @@ const MONTHS: [(&str, u64); 12] = [
     ("Dec", 31),
 ];
 
-/// The date of a time, given in seconds after 1 January 1970 (Unix time).
+/// Formats a time, given in seconds after 1 January 1970 (Unix time).
 pub fn http_date(seconds: u64) -> Option<String> {
     let (days, second) = (seconds / 86_400, seconds % 86_400);
     // 1 January 1970 was a Thursday.
@@ -41,7 +41,7 @@ pub fn http_date(seconds: u64) -> Option<String> {
     Some(format!("{day_name}, {day:02} {month} {year:04} {hour:02}:{minute:02}:{second:02} GMT"))
 }
 
-/// The year, and the day in it, of a number of days after 1 January 1970. Both count from 0.
+/// Converts days after 1 January 1970 to a year and the day in it. The day counts from 0.
 fn year_and_day(mut days: u64) -> Option<(u64, u64)> {
     (1970..=9999).find_map(|year| {
         let length = 365 + u64::from(is_leap(year));

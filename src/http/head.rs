@@ -27,7 +27,7 @@ use crate::diagnostic::quote;
 
 /// The first byte that a TLS client sends: the type of its handshake record.
 const TLS_HANDSHAKE: u8 = 0x16;
-/// An empty line: the end of a head, or what may stand once in front of it.
+/// An empty line. It ends a head, and one may stand in front of a head.
 pub(super) const EMPTY_LINE: &[u8] = b"\r\n";
 
 /// Finds the empty line that ends a head, and looks at each byte only once.
@@ -106,8 +106,8 @@ impl Head {
         Ok(head)
     }
 
-    /// The same for the head of an answer. A folded line in it continues the line before
-    /// (RFC 9112 §5.2): nothing can be smuggled past the program that asked.
+    /// The same for the head of an answer. A folded line continues the line before (RFC 9112 §5.2).
+    /// That's safe here: the client sends only one request, so no second answer can hide in the first.
     pub fn parse_answer(bytes: &[u8]) -> Result<Head, Refusal> {
         Head::parse(&unfolded(bytes))
     }
@@ -160,9 +160,9 @@ impl Head {
     }
 }
 
-/// The text of a head. A line that isn't UTF-8 is Latin-1, as in old headers (RFC 9110 §5.5): each of
-/// its bytes is a character. So two values that differ stay different, and no cookie passes for
-/// another.
+/// Converts a head to text. A line that isn't UTF-8 counts as Latin-1, as in old headers (RFC 9110
+/// §5.5): each of its bytes becomes a character. So values that differ stay different, and no
+/// cookie can pass for another.
 fn text_of(bytes: &[u8]) -> String {
     if let Ok(text) = str::from_utf8(bytes) {
         return text.to_owned();
@@ -177,18 +177,18 @@ fn text_of(bytes: &[u8]) -> String {
     text
 }
 
-/// The lines of a head, in which a line that begins with white space has joined the field before.
+/// Joins each line that begins with white space to the field before it.
 fn unfolded(bytes: &[u8]) -> Vec<u8> {
     let mut unfolded: Vec<u8> = Vec::with_capacity(bytes.len());
     for (i, line) in bytes.split_inclusive(|&byte| byte == b'\n').enumerate() {
-        // The first line is no field.
+        // The first line isn't a field, so a line after it can't continue it.
         let is_folded = i > 1 && matches!(line, [b' ' | b'\t', ..]);
         match is_folded {
             true => {
                 unfolded.truncate(unfolded.trim_ascii_end().len());
                 unfolded.push(b' ');
                 unfolded.extend_from_slice(line.trim_ascii_start());
-                // A line of white space alone has lost its end.
+                // Trimming has removed the end of a line that is white space alone.
                 if line.trim_ascii().is_empty() {
                     unfolded.extend_from_slice(EMPTY_LINE);
                 }

@@ -15,12 +15,14 @@ pub struct Refusal {
     status: u16,
     headers: Vec<(String, String)>,
     diagnostic: Box<Diagnostic>,
-    /// Which diagnostic it is: its heading in `diagnostics.md`. Empty for a refusal of the caller's.
+    /// The diagnostic's heading in `diagnostics.md`, by which `explain` finds the code. Empty for a
+    /// refusal that the application made.
     heading: &'static str,
 }
 
 impl Refusal {
-    /// A refusal with this status and the diagnostic under this heading of `diagnostics.md`.
+    /// Creates a refusal with this status and the diagnostic under this heading of
+    /// `diagnostics.md`.
     #[cold]
     pub(crate) fn new(status: u16, heading: &'static str, seen: impl fmt::Display) -> Refusal {
         Refusal::with(status, heading, Diagnostic::about(heading, seen))
@@ -60,7 +62,7 @@ impl Refusal {
         self.heading
     }
 
-    /// The response to send.
+    /// Returns the response to send.
     pub fn response(&self) -> Response {
         let response = Response::text(format!("{self}\n")).status(self.status);
         self.headers.iter().fold(response, |response, (name, value)| response.header(name, value))

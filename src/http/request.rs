@@ -28,7 +28,7 @@ use crate::diagnostic::quote;
 pub struct Request {
     head: Head,
     method: String,
-    /// The authority of an absolute-form target.
+    /// The host and port in an absolute-form target. They take precedence over `Host`.
     authority: Option<String>,
     path: String,
     query: Option<String>,
@@ -77,15 +77,15 @@ impl Request {
         Ok(Request { method, authority, path, query, head, peer: None, certificates: None })
     }
 
-    /// Notes the address that the request came from, and the certificates that the peer has shown.
+    /// Sets the address that the request came from, and the certificates that the peer has shown.
     pub(crate) fn set_peer(&mut self, peer: Option<SocketAddr>, certificates: Vec<Vec<u8>>) {
         self.peer = peer;
         self.certificates =
             (!certificates.is_empty()).then(|| Box::new(Certificates(certificates)));
     }
 
-    /// At a server: the address that the request came from, if its stream has one. Behind a proxy it is
-    /// the proxy's.
+    /// At a server: the address that the request came from, if its stream has one. If a proxy
+    /// stands in front, it's the proxy's address.
     pub fn peer(&self) -> Option<SocketAddr> {
         self.peer
     }
@@ -122,8 +122,9 @@ impl Request {
         self.query.as_deref()
     }
 
-    /// The value of the first parameter of the query with this name, decoded: `%20` and `+` are a space, as
-    /// browsers write them. `""` for a name alone. `None` if there is none, or if it decodes to no UTF-8.
+    /// The value of the first query parameter with this name, decoded: `%20` and `+` become a
+    /// space, as browsers write them. It's `""` for a name without a value. `None` if there's no
+    /// such parameter, or if its value doesn't decode to UTF-8.
     pub fn parameter(&self, name: &str) -> Option<String> {
         let decoded = |text: &str| percent_decoded(&text.replace('+', " "));
         let pairs = self.query()?.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));

@@ -43,14 +43,14 @@ impl Response {
         Response { sends_body: false, ..self }
     }
 
-    /// Sets the status, which is 200 at first; 200 to 599, since a page is a last answer. A 205 has no
-    /// body to send.
+    /// Sets the status, from 200 to 599; it's 200 if you don't call this. A response with a status
+    /// below 200, or a 205 with a body, can't be sent.
     pub fn status(mut self, status: u16) -> Response {
         self.status = status;
         self
     }
 
-    /// Adds a header. There is one `Content-Type`, the last that was set.
+    /// Adds a header. A `Content-Type` replaces the one before.
     pub fn header(mut self, name: &str, value: &str) -> Response {
         if name.eq_ignore_ascii_case("Content-Type") {
             self.headers.retain(|(other, _)| !other.eq_ignore_ascii_case(name));
@@ -59,19 +59,19 @@ impl Response {
         self
     }
 
-    /// The bytes to send: the head and the body.
+    /// Returns the bytes to send: the head and the body.
     pub fn encode(&self) -> Result<Vec<u8>, Misuse> {
         Ok([&self.head(None)?, self.body()].concat())
     }
 
-    /// The body to send: none if the status or the request's method allows none.
+    /// Returns the body to send. It's empty if the status or the request's method allows none.
     pub fn body(&self) -> &[u8] {
-        // RFC 9110 §6.4.1: neither has a body.
+        // RFC 9110 §6.4.1: responses with these statuses have no body.
         let has_body = self.sends_body && !matches!(self.status, 204 | 304);
         if has_body { &self.body } else { &[] }
     }
 
-    /// The head to send. `now` is the Unix time for its `Date` (RFC 9110 §6.6.1).
+    /// Returns the head to send. `now` is the Unix time for its `Date` (RFC 9110 §6.6.1).
     pub fn head(&self, now: Option<u64>) -> Result<Vec<u8>, Misuse> {
         let Response { status, headers, body, .. } = self;
         // RFC 9110 §15: a 1xx isn't the last answer; §15.3.6: a 205 has no content.
@@ -93,7 +93,7 @@ impl Response {
         if *status != 204 {
             write_header(&mut out, "Content-Length", &body.len().to_string())?;
         }
-        // The body may quote the request, so a browser must not guess that it's a page or a script.
+        // The body may quote the request. So a browser must not guess that it's a page or a script.
         write_header(&mut out, "X-Content-Type-Options", "nosniff")?;
         // RFC 9110 §7.8: a sender of `Upgrade` lists it in `Connection` as well.
         let connection = if has("Upgrade") { "upgrade, close" } else { "close" };
@@ -106,7 +106,7 @@ impl Response {
 /// The headers that say where the response ends. Callers may not set them.
 const OURS: [&str; 3] = ["Content-Length", "Transfer-Encoding", "Connection"];
 
-/// Writes a header line. A name or value that would break out of it is refused.
+/// Writes a header line. Fails if the name or the value would break out of the line.
 pub(crate) fn write_header(out: &mut Vec<u8>, name: &str, value: &str) -> Result<(), Misuse> {
     if !is_token(name) || !may_be_value(value) {
         return Err(Misuse::Header(name.into(), value.into()));

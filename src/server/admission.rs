@@ -28,11 +28,11 @@ pub struct Admission {
     pub(crate) headers: Vec<(String, String)>,
 }
 
-/// Who a client is, in a type of the application's own.
+/// Who a client is, in a type that the application chooses.
 pub(crate) type Identity = Arc<dyn Any + Send + Sync>;
 
 impl Admission {
-    /// Lets the client in; there's nothing to say about it.
+    /// Lets the client in, without an identity and without headers.
     pub fn new() -> Admission {
         Admission::default()
     }

@@ -32,10 +32,10 @@ impl fmt::Debug for Handle {
 }
 
 impl Handle {
-    /// Lets no new client in, and keeps those that are inside: a client that asks for a WebSocket gets a
-    /// 503 with `Retry-After`. Plain HTTP is still answered, so that a readiness page can answer 503
-    /// itself: see [`is_accepting`](Handle::is_accepting). There's no way back; [`drain`](Handle::drain)
-    /// and [`stop`](Handle::stop) go on from here.
+    /// Lets no new client in, and keeps the open connections. A client that asks for a WebSocket
+    /// gets a 503 with `Retry-After`. The server still answers plain HTTP, so that a readiness page
+    /// can answer 503 itself: see [`is_accepting`](Handle::is_accepting). A server can't accept
+    /// again afterwards; call [`drain`](Handle::drain) or [`stop`](Handle::stop) to end it.
     pub fn stop_accepting(&self) {
         self.registry.stop_accepting();
     }
@@ -62,20 +62,23 @@ impl Handle {
         self.registry.is_accepting()
     }
 
-    /// Begins to stop the server slowly, and returns at once. Thousands of clients then don't connect to the
-    /// next server in the same second. It lets no new client in, as after [`stop_accepting`](Handle::stop_accepting), and closes the
-    /// open connections with 1001 in batches, which are spread evenly over the first four fifths of the
-    /// grace. Each connection ends as [`stop`](Handle::stop) ends it: what is queued goes out first, and
-    /// what its handler answers before it waits in `recv` again. In the last fifth, or once all
-    /// connections have closed, the server stops, and `serve` returns. A second call changes nothing; `stop`
-    /// ends the drain at once.
+    /// Begins to stop the server slowly, and returns at once. Thousands of clients then don't
+    /// connect to the next server in the same second.
+    ///
+    /// The server lets no new client in, as after [`stop_accepting`](Handle::stop_accepting). It
+    /// closes the open connections with 1001 in batches, spread evenly over the first four fifths
+    /// of the grace. Each connection ends as with [`stop`](Handle::stop): queued messages go out
+    /// first, and so do the replies that its handler sends before it waits in `recv` again. In the
+    /// last fifth, or once all connections have closed, the server stops, and `serve` returns.
+    ///
+    /// A second call changes nothing. `stop` ends the drain at once.
     pub fn drain(&self, grace: Duration) {
         self.drain_and_close(grace, Close::going_away());
     }
 
-    /// As [`drain`](Handle::drain), with a code and reason of your own: 1012 tells the clients of a server
-    /// that restarts to come back after a while. A code or reason that may not be sent is
-    /// [`Error::Misuse`](crate::Error::Misuse), and changes nothing.
+    /// As [`drain`](Handle::drain), with your own code and reason. 1012 tells clients that the
+    /// server restarts and that they should come back after a while. If the code or the reason may
+    /// not be sent, it returns [`Error::Misuse`](crate::Error::Misuse) and changes nothing.
     pub fn drain_with(
         &self,
         grace: Duration,
@@ -101,17 +104,21 @@ impl Handle {
         }
     }
 
-    /// Begins to stop the server, and returns at once. The server accepts no new connection, and closes the open ones with 1001. What is queued
-    /// in an outbox goes out first, and what a handler answers before it waits in `recv` again. A handler
-    /// that is still busy after nine tenths of the grace finds its connection closing. The peers have the
-    /// whole grace for their own Close; then the server aborts the connections that are still open, and
-    /// `serve` returns. A second call only changes the grace.
+    /// Begins to stop the server, and returns at once.
+    ///
+    /// The server accepts no new connection, and closes the open ones with 1001. Queued messages go
+    /// out first, and so do the replies that a handler sends before it waits in `recv` again. If a
+    /// handler is still busy after nine tenths of the grace, its connection closes anyway. The
+    /// peers have the whole grace for their own Close. Then the server aborts the connections that
+    /// are still open, and `serve` returns.
+    ///
+    /// A second call only changes the grace.
     pub fn stop(&self, grace: Duration) {
         self.stop_and_close(grace, Close::going_away());
     }
 
-    /// As [`stop`](Handle::stop), with a code and reason of your own, such as 1012 and "restarting". A code
-    /// or reason that may not be sent is [`Error::Misuse`](crate::Error::Misuse), and stops nothing.
+    /// As [`stop`](Handle::stop), with your own code and reason, such as 1012 and "restarting". If
+    /// they may not be sent, it returns [`Error::Misuse`](crate::Error::Misuse) and stops nothing.
     pub fn stop_with(
         &self,
         grace: Duration,
@@ -127,7 +134,7 @@ impl Handle {
         self.registry.begin_stopping();
     }
 
-    /// What the server has counted so far.
+    /// Returns what the server has counted so far.
     pub fn counters(&self) -> Counters {
         self.registry.counters()
     }

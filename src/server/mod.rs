@@ -18,7 +18,8 @@
 //! | `handle.rs` | How does an operator stop the server, at once or slowly? |
 //! | `admission.rs` | What did the application find out about a client that it lets in? |
 //! | `upgrade.rs` | How does an accepted stream become a `WebSocket`? |
-//! | `threads.rs` | Which thread serves a connection? |
+//! | `refusals.rs` | Which thread refuses a client for whom there is none? |
+//! | `thread_pool.rs` | Which thread serves a connection? |
 //! | `running.rs` | How is a server stopped and waited for that runs in a thread of its own? |
 //! | `server.rs` | How is each connection accepted, and what if there is no thread for it? |
 
@@ -26,9 +27,10 @@ pub(crate) mod admission;
 pub(crate) mod handle;
 pub(crate) mod pages;
 pub(crate) mod pending;
+pub(crate) mod refusals;
 pub(crate) mod registry;
 pub(crate) mod running;
 pub(crate) mod server;
 pub(crate) mod shutdown;
-pub(crate) mod threads;
+pub(crate) mod thread_pool;
 pub(crate) mod upgrade;

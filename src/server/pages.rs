@@ -9,15 +9,15 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
-/// How many pages are being made.
+/// Counts the pages that the application is making.
 #[derive(Default)]
 pub(crate) struct Pages(AtomicUsize);
 
-/// The right to have a page made. Dropping it lets the next request have one.
+/// The right to have a page made. Dropping it frees the place for another request.
 pub(crate) struct PagePermit<'a>(&'a Pages);
 
 impl Pages {
-    /// A permit for one more page, unless so many are being made.
+    /// Returns a permit for one more page, unless `most` are being made.
     pub(crate) fn permit(&self, most: usize) -> Option<PagePermit<'_>> {
         let one_more = |making| (making < most).then_some(making + 1);
         self.0.fetch_update(SeqCst, SeqCst, one_more).ok().map(|_| PagePermit(self))

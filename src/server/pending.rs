@@ -8,6 +8,7 @@
 
 use std::cell::Cell;
 use std::collections::VecDeque;
+use std::mem;
 use std::net::Shutdown;
 use std::sync::{Arc, Mutex};
 
@@ -18,56 +19,59 @@ use crate::transport::stream::Stream;
 #[derive(Default)]
 pub(super) struct PendingList(Mutex<VecDeque<Pending>>);
 
-/// A connection in its handshake, or one that gets a plain HTTP answer.
+/// A connection whose head is being read, or to which a plain HTTP answer is being written.
 struct Pending {
     id: u64,
     stream: Arc<dyn Stream>,
-    /// What an eviction shuts down: the reading direction, or writing too once an answer is being
-    /// sent.
+    /// Which direction an eviction shuts down. Only reading at first, so that the client still gets
+    /// its refusal; both once an answer is being written, because the client may not read it.
     evict_by: Shutdown,
 }
 
 impl PendingList {
-    /// Adds a connection. With more than `max_pending` connections in the list the oldest is evicted.
+    /// Adds a connection. If the list then has more than `max_waiting`, evicts the oldest.
     pub(super) fn register(
         self: &Arc<Self>,
         id: u64,
         stream: Arc<dyn Stream>,
-        max_pending: usize,
+        max_waiting: usize,
     ) -> PendingGuard {
         let was_promoted = Cell::new(false);
-        let pending = PendingGuard { list: self.clone(), id, stream, max_pending, was_promoted };
+        let pending = PendingGuard { list: self.clone(), id, stream, max_waiting, was_promoted };
         pending.enter(Shutdown::Read);
         pending
     }
 
-    /// Ends the reading of every head. What is being answered is still written.
+    /// Evicts all for a server that stops. Answers that are being written still go out.
     pub(super) fn evict_all(&self) {
-        for pending in lock(&self.0).drain(..) {
+        // (Here as in `enter`, no lock is held while a stream is shut down: it may be the application's own.)
+        let evicted = mem::take(&mut *lock(&self.0));
+        for pending in evicted {
             let _ = pending.stream.shutdown(Shutdown::Read);
         }
     }
 }
 
-/// A pending connection's entry in the registry. Dropping it removes the entry.
+/// A pending connection's entry in the list. Dropping it removes the entry.
 pub(crate) struct PendingGuard {
     list: Arc<PendingList>,
     id: u64,
     stream: Arc<dyn Stream>,
-    max_pending: usize,
+    max_waiting: usize,
     was_promoted: Cell<bool>,
 }
 
 impl PendingGuard {
     // WALK: waiting
-    /// Adds this connection. If that makes too many, evicts the oldest: the shutdown wakes its
-    /// thread, which finds that it was evicted.
+    /// Adds this connection. If the list is then too long, evicts the oldest. The shutdown wakes
+    /// the thread of that connection, which finds that it was evicted.
     fn enter(&self, evict_by: Shutdown) {
         let mut pending = lock(&self.list.0);
         pending.push_back(Pending { id: self.id, stream: self.stream.clone(), evict_by });
-        if pending.len() > self.max_pending
+        if pending.len() > self.max_waiting
             && let Some(oldest) = pending.pop_front()
         {
+            drop(pending);
             log::debug!("{} is evicted: too many pending connections", oldest.id);
             let _ = oldest.stream.shutdown(oldest.evict_by);
         }
@@ -78,8 +82,8 @@ impl PendingGuard {
         !lock(&self.list.0).iter().any(|pending| pending.id == self.id)
     }
 
-    /// Takes this connection off the pending list, after which it can't be evicted: its head is
-    /// complete, and it holds a permit. Returns `false` if it has been evicted before.
+    /// Takes this connection off the list, because its head is complete and it holds a permit. From
+    /// now on the server can't evict it. Returns `false` if it was evicted before.
     pub(crate) fn promote(&self) -> bool {
         let mut pending = lock(&self.list.0);
         let before = pending.len();
@@ -88,16 +92,16 @@ impl PendingGuard {
         self.was_promoted.get()
     }
 
-    /// Takes this connection off the pending list while its page is made. It doesn't matter whether it
-    /// was evicted: its head is complete, and an eviction shuts down only the reading direction.
+    /// Takes this connection off the list while its page is made. If it was evicted before, that's
+    /// no loss: its head is complete, and an eviction has shut down only the reading.
     pub(crate) fn suspend_for_page(&self) {
         self.promote();
         self.was_promoted.set(true);
     }
 
-    /// Keeps this connection pending while its plain HTTP answer is written, because the client may
-    /// not read it. A connection that was taken off the list becomes pending again; one that was
-    /// evicted gets its answer, and nothing more waits for it.
+    /// Makes this connection evictable while its plain HTTP answer is written, because the client
+    /// may not read it. A connection that was taken off the list enters it again. One that was
+    /// evicted doesn't; it still gets its answer.
     pub(crate) fn keep_pending_for_answer(&self) {
         if let Some(pending) = lock(&self.list.0).iter_mut().find(|pending| pending.id == self.id) {
             pending.evict_by = Shutdown::Both;

@@ -30,38 +30,39 @@ use crate::transport::stream::Stream;
 pub(crate) struct Registry {
     pub(crate) totals: Arc<Totals>,
     pub(crate) pages: Pages,
-    /// Where the listener is reached, if there is one.
+    /// The address that wakes the listener's `accept`. `None` for a server without a listener.
     pub(super) door: Option<Door>,
-    /// A spare descriptor, freed for the connection that wakes `accept`.
+    /// A spare descriptor. `stop` frees it, so that the connection that wakes `accept` can be made
+    /// even if the process has no other.
     pub(super) reserve: Mutex<Option<Reserve>>,
     next_id: AtomicU64,
     pub(super) pending: Arc<PendingList>,
-    /// By connection id: those that hold a permit.
-    pub(super) open: Mutex<HashMap<u64, Admitted>>,
+    /// The connections that hold a permit, by their ids.
+    pub(super) open: Mutex<HashMap<u64, PermitStage>>,
     pub(super) one_closed: Condvar,
-    /// A [`Phase`].
+    /// A [`Phase`], as a number.
     phase: AtomicU8,
-    /// Set when the server drains or stops.
+    /// The deadlines of a server that drains or stops.
     pub(super) grace: Mutex<Grace>,
-    /// `serve` runs, and will shut the server down when it stops.
+    /// Whether `serve` runs, which then does the shutdown itself.
     pub(super) is_serving: AtomicBool,
 }
 
 /// The stage that a connection with a permit has reached.
-pub(super) enum Admitted {
-    /// The application still thinks about its request.
+pub(super) enum PermitStage {
+    /// The application's `authorize` or `admit` is running.
     Authorizing,
     /// The 101 is being written: there's no write half yet.
     Answering,
     Open(Arc<WriteHalf>),
 }
 
-/// How far the server has come to its end. It never goes back.
+/// The stages of a server's life. It never goes back to an earlier one.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
 pub(super) enum Phase {
     Accepting,
-    /// New clients get a 503; those inside stay.
+    /// New clients get a 503, and open connections stay.
     Refusing,
     /// A thread closes the connections in batches.
     Draining,
@@ -72,22 +73,22 @@ pub(super) enum Phase {
 /// How long the connections have when the server drains or stops, and what it tells their peers.
 #[derive(Clone)]
 pub(super) struct Grace {
-    /// Until then handlers may finish what they're answering.
+    /// Until this deadline handlers may send the replies that they're working on.
     pub(super) answer_by: Deadline,
-    /// By then every connection must have closed.
+    /// At this deadline the server aborts the connections that are still open.
     pub(super) close_by: Deadline,
     pub(super) close: Close,
 }
 
 impl Grace {
     pub(super) fn new(grace: Duration, close: Close) -> Grace {
-        // The last tenth is for the closing handshakes of those that were busy.
+        // The last tenth is left for the closing handshakes of the busy connections.
         let answer_by = Deadline::after(grace - grace / 10);
         Grace { answer_by, close_by: Deadline::after(grace), close }
     }
 }
 
-/// A descriptor held in reserve, to be freed when the process has no other.
+/// A descriptor held in reserve. Dropping it gives the process one when it has no other.
 pub(crate) struct Reserve(#[expect(dead_code)] PipeReader);
 
 impl Reserve {
@@ -113,12 +114,12 @@ impl Registry {
         })
     }
 
-    /// An id for a new connection.
+    /// Returns an id for a new connection.
     pub(crate) fn next_id(&self) -> u64 {
         self.next_id.fetch_add(1, SeqCst)
     }
 
-    /// Notes that `serve` runs, so that `stop` leaves the shutdown to it.
+    /// Records that `serve` runs, so that `stop` leaves the shutdown to it.
     pub(crate) fn note_serving(&self) {
         self.is_serving.store(true, SeqCst);
     }
@@ -138,32 +139,32 @@ impl Registry {
         self.phase.load(SeqCst) == Phase::Stopping as u8
     }
 
-    /// Goes on to this phase. Returns whether the server hadn't come so far yet.
+    /// Advances to this phase. Returns `false` if the server has reached it before.
     pub(super) fn advance_to(&self, phase: Phase) -> bool {
         self.phase.fetch_max(phase as u8, SeqCst) < phase as u8
     }
 
-    /// From now on gives out no more permits.
+    /// Gives out no more permits from now on.
     pub(crate) fn stop_accepting(&self) {
         self.advance_to(Phase::Refusing);
     }
 
-    /// What the server has counted so far.
+    /// Returns what the server has counted so far.
     pub(crate) fn counters(&self) -> Counters {
         let open = lock(&self.open);
-        let is_open = |admitted: &&Admitted| !matches!(admitted, Admitted::Authorizing);
+        let is_open = |admitted: &&PermitStage| !matches!(admitted, PermitStage::Authorizing);
         self.totals.counters(open.values().filter(is_open).count())
     }
 
-    /// Registers a connection as pending, before its head is read. With more than `max_pending` pending
-    /// connections the oldest is evicted.
+    /// Registers a connection as pending, before its head is read. If more than `max_waiting` are
+    /// pending then, evicts the oldest.
     pub(crate) fn register(
         &self,
         id: u64,
         stream: Arc<dyn Stream>,
-        max_pending: usize,
+        max_waiting: usize,
     ) -> PendingGuard {
-        let pending = self.pending.register(id, stream.clone(), max_pending);
+        let pending = self.pending.register(id, stream.clone(), max_waiting);
         if self.is_stopping() {
             // `shut_down` may have evicted the pending connections before this one was registered.
             let _ = stream.shutdown(Shutdown::Read);
@@ -171,13 +172,14 @@ impl Registry {
         pending
     }
 
-    /// A permit for one more open connection, unless so many are open or the server lets none in.
+    /// Returns a permit for one more open connection. `None` if `max_connections` are open, or if
+    /// the server lets no new client in.
     pub(crate) fn permit(self: &Arc<Self>, id: u64, max_connections: usize) -> Option<Permit> {
         let mut open = lock(&self.open);
         if open.len() >= max_connections || !self.is_accepting() {
             return None;
         }
-        open.insert(id, Admitted::Authorizing);
+        open.insert(id, PermitStage::Authorizing);
         Some(Permit { registry: self.clone(), id, is_open: false })
     }
 
@@ -186,11 +188,11 @@ impl Registry {
     }
 }
 
-impl Admitted {
+impl PermitStage {
     pub(super) fn write_half(&self) -> Option<&Arc<WriteHalf>> {
         match self {
-            Admitted::Authorizing | Admitted::Answering => None,
-            Admitted::Open(write_half) => Some(write_half),
+            PermitStage::Authorizing | PermitStage::Answering => None,
+            PermitStage::Open(write_half) => Some(write_half),
         }
     }
 }
@@ -199,30 +201,31 @@ impl Admitted {
 pub(crate) struct Permit {
     registry: Arc<Registry>,
     id: u64,
-    /// The connection's close guard gives it back; before that, dropping it does.
+    /// Whether the connection is open. Then its close guard gives the permit back, and dropping
+    /// this doesn't.
     is_open: bool,
 }
 
 impl Permit {
-    /// The server's counters.
+    /// Returns the server's counters.
     pub(crate) fn totals(&self) -> Arc<Totals> {
         self.registry.totals.clone()
     }
 
-    /// Counts the connection as open, just before its 101 is written: a client that reads the 101 is
-    /// open.
+    /// Counts the connection as open, just before its 101 is written. So the counters never lack a
+    /// client that has read its 101.
     pub(crate) fn answering(&self) {
-        lock(&self.registry.open).insert(self.id, Admitted::Answering);
+        lock(&self.registry.open).insert(self.id, PermitStage::Answering);
     }
 
-    /// Registers the write half once the 101 is written: from now on `shut_down` can close this
-    /// connection. Returns what the connection tells of its end.
-    pub(crate) fn open(mut self, write_half: &Arc<WriteHalf>) -> Arc<dyn Owner> {
+    /// Registers the write half once the 101 is written, so that `shut_down` can close this
+    /// connection. Returns the owner that the connection's close guard tells of the end.
+    pub(crate) fn register_open(mut self, write_half: &Arc<WriteHalf>) -> Arc<dyn Owner> {
         self.registry.totals.accepted();
-        lock(&self.registry.open).insert(self.id, Admitted::Open(write_half.clone()));
+        lock(&self.registry.open).insert(self.id, PermitStage::Open(write_half.clone()));
         if self.registry.is_closing() {
             let Grace { close, .. } = self.registry.grace();
-            write_half.close_without_waiting(Ask::of_stopping_server(close, Urgency::WhenIdle));
+            write_half.try_close(Ask::of_stopping_server(close, Urgency::WhenIdle));
         }
         self.is_open = true;
         self.registry.clone()

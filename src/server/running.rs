@@ -8,8 +8,8 @@ use std::time::Duration;
 use super::handle::Handle;
 use crate::error::Result;
 
-/// A server that runs in a thread of its own: see [`Server::spawn`](super::server::Server::spawn). Dropping this
-/// doesn't stop it.
+/// A server that runs in its own thread: see [`Server::spawn`](super::server::Server::spawn).
+/// Dropping this doesn't stop the server.
 #[derive(Debug)]
 pub struct RunningServer {
     pub(super) address: Result<SocketAddr>,
@@ -18,16 +18,16 @@ pub struct RunningServer {
 }
 
 impl RunningServer {
-    /// The address that the server listens at.
+    /// Returns the address that the server listens at.
     ///
     /// # Panics
     ///
-    /// If it listens at a Unix socket, which has no such address.
+    /// If the server listens at a Unix socket, which has no such address.
     pub fn local_addr(&self) -> SocketAddr {
         *self.address.as_ref().expect("a TCP listener")
     }
 
-    /// A handle that stops the server and reads its counters.
+    /// Returns a handle that stops the server and reads its counters.
     pub fn handle(&self) -> Handle {
         self.handle.clone()
     }

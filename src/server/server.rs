@@ -2,8 +2,9 @@
 //!
 //! Rules of this file:
 //! - The accepting thread never waits for a client's handshake, which runs in the connection's
-//!   thread. The accepting thread itself answers only when there's no thread or descriptor for a
-//!   connection, or when the server is stopping, and then within a short timeout.
+//!   thread, nor for a client that gets no thread: see [`refusals`](super::refusals). It answers a client
+//!   itself only when no other could be accepted meanwhile: when there's no descriptor for one, or when the
+//!   server is stopping. Then it has a short timeout.
 //! - No failure of one connection ends another, or the listener: neither a lack of descriptors or
 //!   threads, nor a handler that fails or panics.
 
@@ -18,10 +19,11 @@ use std::time::Duration;
 
 use super::admission::Admission;
 use super::handle::Handle;
+use super::refusals::{Refusals, turn_away};
 use super::registry::{Registry, Reserve};
 use super::running::RunningServer;
-use super::threads::Threads;
-use super::upgrade::{ABOUT_TO_STOP, Options, answer, no_room, upgrade};
+use super::thread_pool::ThreadPool;
+use super::upgrade::{ABOUT_TO_STOP, Options, upgrade};
 use crate::connection::limits::Limits;
 use crate::connection::websocket::WebSocket;
 use crate::diagnostic::misuse::Misuse;
@@ -34,7 +36,7 @@ use crate::http::authority::Hosts;
 use crate::http::refusal::Refusal;
 use crate::http::request::Request;
 use crate::http::response::Response;
-use crate::transport::deadline::{Deadline, read_before};
+use crate::transport::deadline::Deadline;
 use crate::transport::listener::Listener;
 use crate::transport::stream::{Stream, WrapStream};
 use crate::transport::tap::Tap;
@@ -84,10 +86,13 @@ impl Server {
         Server { listener: None, options: Options::default(), registry: Registry::new(None) }
     }
 
-    /// Which pages may connect, each as `scheme://host[:port]`, compared whole; `self` for those of this
-    /// very host and port, `null` for pages without an origin, `*` for all. Without this call: those that came from this very host and port, over TLS by https.
-    /// Programs that are no browser send no `Origin`, and are let in. The 403 for another page names the
-    /// origins that are allowed.
+    /// Sets the origins whose pages may connect, each as `scheme://host[:port]`, compared whole.
+    /// `self` stands for the request's own host and port, `null` for pages without an origin, `*`
+    /// for all.
+    ///
+    /// Without this call, only pages from the request's own host and port may connect; over TLS,
+    /// only those that came by https. Programs other than browsers send no `Origin`, and the server
+    /// lets them in. The 403 for another page names the allowed origins.
     pub fn origins(mut self, origins: impl IntoIterator<Item: AsRef<str>>) -> Server {
         let listed = owned(origins);
         let any = listed.iter().any(|origin| origin == "*");
@@ -126,8 +131,8 @@ impl Server {
         self
     }
 
-    /// Adds a check of your own, such as for a token or a cookie. It runs after all other checks
-    /// have passed.
+    /// Adds your own check, for example of a token or a cookie. It runs after all other checks have
+    /// passed.
     pub fn authorize(
         self,
         authorize: impl Fn(&Request) -> std::result::Result<(), Refusal> + Send + Sync + 'static,
@@ -135,7 +140,7 @@ impl Server {
         self.admit(move |request| authorize(request).map(|()| Admission::new()))
     }
 
-    /// As [`authorize`](Server::authorize), for a check that finds something out: who the client is,
+    /// As [`authorize`](Server::authorize), for a check that returns something: who the client is,
     /// for the handler, and headers for the 101. See [`Admission`].
     pub fn admit(
         mut self,
@@ -145,10 +150,10 @@ impl Server {
         self
     }
 
-    /// Answers requests that don't ask for a WebSocket, on the same port: of every method but
-    /// CONNECT, and of HTTP/1.0 as well. The answer to HEAD goes out without its body. The body of a
-    /// request isn't read. When `http` returns `None`, the client gets a 404, or at one of
-    /// [`paths`](Server::paths) a 426.
+    /// Answers requests that don't ask for a WebSocket, on the same port. These may use every
+    /// method but CONNECT, and HTTP/1.0 as well. The answer to HEAD goes out without its body. The
+    /// server doesn't read a request's body. If `http` returns `None`, the client gets a 404, or at
+    /// one of the [`paths`](Server::paths) a 426.
     pub fn http(
         mut self,
         http: impl Fn(&Request) -> Option<Response> + Send + Sync + 'static,
@@ -173,7 +178,7 @@ impl Server {
         self
     }
 
-    /// Explains each connection while it's open, from its request to its last byte.
+    /// Prints an explanation of every byte of each connection, from its request to its last frame.
     pub fn explain(self, explainer: Explainer) -> Server {
         let count = AtomicU64::new(0);
         self.wrap_stream(move |stream| {
@@ -182,8 +187,8 @@ impl Server {
         })
     }
 
-    /// Wraps each accepted stream in one of your own: a [`Tap`](crate::Tap) that explains it, a
-    /// meter, a throttle. Over TLS the wrapper sees the plaintext.
+    /// Wraps each accepted stream in your own: for example a [`Tap`](crate::Tap) that explains it,
+    /// a meter, or a throttle. Over TLS the wrapper sees the plaintext.
     pub fn wrap_stream(
         mut self,
         wrap: impl Fn(Arc<dyn Stream>) -> Arc<dyn Stream> + Send + Sync + 'static,
@@ -192,7 +197,7 @@ impl Server {
         self
     }
 
-    /// Sets how much, how many and how long: see [`Limits`].
+    /// Sets the limits on sizes, numbers and times: see [`Limits`].
     pub fn limits(mut self, limits: Limits) -> Server {
         self.options.limits = limits;
         self
@@ -209,13 +214,14 @@ impl Server {
         Handle { registry: self.registry.clone() }
     }
 
-    /// Does the handshake on a stream that the caller has accepted, in the caller's thread.
+    /// Does the handshake on a stream that you have accepted yourself, in your own thread.
     pub fn accept(&self, stream: impl Stream) -> Result<WebSocket> {
         self.options.check()?;
         upgrade(self.registry.next_id(), Arc::new(stream), &self.options, &self.registry)
     }
 
-    /// Runs [`serve`](Server::serve) in a thread of its own, which the result stops and waits for.
+    /// Runs [`serve`](Server::serve) in a new thread. The result stops the server and waits for its
+    /// end.
     pub fn spawn(
         self,
         handler: impl Fn(WebSocket) -> Result<()> + Send + Sync + 'static,
@@ -228,7 +234,7 @@ impl Server {
         Ok(RunningServer { address, handle, thread })
     }
 
-    /// Accepts connections and runs the handler for each in a thread of its own, until a [`Handle`]
+    /// Accepts connections, and runs the handler of each in its own thread, until a [`Handle`]
     /// [stops](Handle::stop) the server.
     pub fn serve(
         self,
@@ -239,10 +245,11 @@ impl Server {
         let listener = listener.ok_or(Misuse::NoListener)?;
         registry.note_serving();
         log::info!("listening on {:?}", listener.door()?);
-        let threads = Threads::new(options.limits.stack);
+        let threads = ThreadPool::new(options.limits.stack);
+        let refusals = Refusals::new(registry.clone())?;
         let shared = Arc::new(Shared { options, registry, handler: Box::new(handler) });
-        // When the process runs out of descriptors, this one is freed: the next client is accepted
-        // with it, and gets a 503.
+        // When the process runs out of descriptors, this one is freed. The server accepts the next
+        // client with it, and answers with a 503.
         let mut reserve = Reserve::new();
         loop {
             let accepted = listener.accept();
@@ -254,7 +261,7 @@ impl Server {
                 Ok(stream) => {
                     reserve = reserve.or_else(Reserve::new);
                     match reserve {
-                        Some(_) => give_thread(stream, &threads, &shared),
+                        Some(_) => give_thread(stream, &threads, &refusals, &shared),
                         None => turn_away(&*stream, "no descriptor is left", &shared.registry),
                     }
                 }
@@ -262,7 +269,7 @@ impl Server {
                 Err(error) => {
                     log::warn!("accept: {error}");
                     if reserve.take().is_none() {
-                        thread::sleep(TURN_AWAY_TIMEOUT);
+                        thread::sleep(REST);
                     }
                 }
             }
@@ -287,14 +294,19 @@ struct Shared {
 
 type Handler = dyn Fn(WebSocket) -> Result<()> + Send + Sync;
 
-/// Gives a connection a thread of its own. If there's none, answers with a 503.
-fn give_thread(stream: Arc<dyn Stream>, threads: &Threads, shared: &Arc<Shared>) {
+/// Gives a connection a thread of its own. If there's none, the client gets a 503.
+fn give_thread(
+    stream: Arc<dyn Stream>,
+    threads: &ThreadPool,
+    refusals: &Refusals,
+    shared: &Arc<Shared>,
+) {
     let id = shared.registry.next_id();
     let (thread_stream, thread_shared) = (stream.clone(), shared.clone());
     let job = move || serve_one(id, thread_stream, &thread_shared);
     if let Err(error) = threads.give(Box::new(job)) {
         log::warn!("{id} gets no thread: {error}");
-        turn_away(&*stream, "no thread is left", &shared.registry);
+        refusals.give(stream);
     }
 }
 
@@ -325,7 +337,7 @@ fn run(handler: &Handler, ws: WebSocket) {
         Ok(Ok(())) => {}
         Ok(Err(error)) => {
             match &error {
-                // The peer's fault or the network's: one line tells it, with all else of the end.
+                // The peer's fault or the network's. The close guard's one log line names it.
                 Error::Violation(_)
                 | Error::Closed
                 | Error::ConnectionLost(_)
@@ -344,21 +356,6 @@ fn run(handler: &Handler, ws: WebSocket) {
     }
 }
 
-/// Answers a client with a 503, because there's no room. This runs in the accepting thread and so
-/// has a short timeout; meanwhile the server couldn't accept another client anyway.
-fn turn_away(stream: &dyn Stream, seen: &'static str, registry: &Registry) {
-    // Reads what has arrived of the request: closing a socket with unread bytes sends a reset,
-    // which would destroy the answer.
-    let read = read_before(Deadline::after(TURN_AWAY_TIMEOUT), stream, &mut [0; 4096]);
-    // A client that sent nothing and has closed gets no answer. The connection that wakes `accept`
-    // is one of them.
-    if !matches!(read, Ok(0)) {
-        registry.totals.refused(503);
-        let limits = Limits { close: TURN_AWAY_TIMEOUT, ..Limits::default() };
-        answer(stream, &no_room(seen).response(), &limits);
-    }
-}
-
 /// Answers the clients still in the listen queue with a 503, because the server is stopping; for
 /// one second at most.
 fn turn_all_away(
@@ -374,7 +371,8 @@ fn turn_all_away(
     }
 }
 
-/// Whether an error of `accept` concerns only the client that has just gone, or is an interruption.
+/// Whether an error of `accept` concerns only one client, which has gone, or a signal has
+/// interrupted the call.
 fn is_of_one_client(error: &io::Error) -> bool {
     matches!(
         error.kind(),
@@ -382,6 +380,5 @@ fn is_of_one_client(error: &io::Error) -> bool {
     )
 }
 
-/// How long the accepting thread spends on turning one client away, and how long it rests when it
-/// has no descriptor at all.
-const TURN_AWAY_TIMEOUT: Duration = Duration::from_millis(50);
+/// How long the accepting thread rests when it has no descriptor at all.
+const REST: Duration = Duration::from_millis(50);

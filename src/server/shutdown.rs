@@ -13,14 +13,15 @@ use std::sync::{Arc, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use super::registry::{Admitted, Grace, Phase, Registry};
+use super::registry::{Grace, PermitStage, Phase, Registry};
 use crate::connection::ending::{Ask, Urgency};
+use crate::connection::write_half::WriteHalf;
 use crate::frames::close::Close;
 use crate::transport::deadline::Deadline;
 use crate::transport::listener::Door;
 use crate::transport::lock::lock;
 
-/// The least time between two batches of a drain.
+/// The shortest pause between two batches of a drain.
 const DRAIN_PAUSE: Duration = Duration::from_millis(50);
 
 impl Registry {
@@ -40,7 +41,8 @@ impl Registry {
         *lock(&self.grace) = Grace::new(grace, close);
     }
 
-    /// Begins to stop, within the grace that is set; a later call makes a new grace known.
+    /// Begins to stop, within the grace that is set. A later call wakes the waiting threads, so
+    /// that they see a new grace.
     pub(crate) fn begin_stopping(self: &Arc<Self>) {
         let is_first = self.advance_to(Phase::Stopping);
         // `shut_down` waits with the old deadlines, and `drain` for its next batch: wake them.
@@ -76,29 +78,34 @@ impl Registry {
             self.close_all(Urgency::Now);
             are_closed = self.wait_until_closed(|grace| grace.close_by);
         }
-        // 4. The grace is over.
+        // 4. The grace is over: abort those that are left.
         if !are_closed {
             self.close_all(Urgency::Now);
-            let open = lock(&self.open);
-            if !open.is_empty() {
-                log::info!("{} connections did not close in time and are cut", open.len());
+            let count = lock(&self.open).len();
+            if count > 0 {
+                log::info!("{count} connections did not close in time and are aborted");
             }
-            open.values().filter_map(Admitted::write_half).for_each(|half| half.abort());
+            self.open_halves().iter().for_each(|half| half.abort());
         }
+    }
+
+    /// The open connections' write halves. (A copy: a stream may be the application's own, so no lock is held
+    /// while it is written or shut down.)
+    fn open_halves(&self) -> Vec<Arc<WriteHalf>> {
+        lock(&self.open).values().filter_map(PermitStage::write_half).cloned().collect()
     }
 
     /// Sends our Close on every open connection on which it's due. Each takes about 10 ms at most; thousands
     /// of peers with full buffers must not add up to minutes.
     fn close_all(&self, urgency: Urgency) {
-        let halves: Vec<_> =
-            lock(&self.open).values().filter_map(Admitted::write_half).cloned().collect();
+        let halves = self.open_halves();
         let bulk = Deadline::after(Duration::from_millis(500));
         for write_half in halves {
             let Grace { close_by, close, .. } = self.grace();
             if bulk.has_passed() && close_by.has_passed() {
                 break;
             }
-            write_half.close_without_waiting(Ask::of_stopping_server(close, urgency));
+            write_half.try_close(Ask::of_stopping_server(close, urgency));
         }
     }
 
@@ -114,14 +121,15 @@ impl Registry {
         while let (remaining, Some(batch)) = (batches.len(), batches.next()) {
             for id in batch {
                 // (The lock isn't held while the Close is written.)
-                let write_half = lock(&self.open).get(id).and_then(Admitted::write_half).cloned();
+                let write_half =
+                    lock(&self.open).get(id).and_then(PermitStage::write_half).cloned();
                 if let (Some(write_half), false) = (write_half, over.has_passed()) {
                     let Grace { close, .. } = self.grace();
                     let ask = Ask::of_stopping_server(close, Urgency::WhenIdle);
-                    write_half.close_without_waiting(ask);
+                    write_half.try_close(ask);
                 }
             }
-            // Once peers with full buffers have taken all the time, `shut_down` goes on.
+            // If peers with full buffers have taken all the time, `shut_down` closes the others.
             let Ok(rest) = over.remaining() else { return };
             let pause = rest / u32::try_from(remaining).unwrap_or(u32::MAX);
             if !self.wait_between_batches(Deadline::after(pause)) {
@@ -130,7 +138,8 @@ impl Registry {
         }
     }
 
-    /// Waits until this moment. Returns `false` as soon as there's nothing left to drain.
+    /// Waits until this moment. Returns `false` as soon as no connection is left to drain, or the
+    /// server stops.
     fn wait_between_batches(&self, end: Deadline) -> bool {
         let mut open = lock(&self.open);
         while let (false, false, Ok(rest)) = (open.is_empty(), self.is_stopping(), end.remaining())
@@ -141,8 +150,8 @@ impl Registry {
         !open.is_empty() && !self.is_stopping()
     }
 
-    /// Waits until all connections have closed, or for a second: then a Close that a full buffer didn't
-    /// take is tried again. Returns whether all have closed.
+    /// Waits until all connections have closed, but no longer than a second: the caller then tries
+    /// again to send each Close that a full buffer didn't take. Returns whether all have closed.
     fn wait_until_closed(&self, until: impl Fn(Grace) -> Deadline) -> bool {
         let mut open = lock(&self.open);
         let again = Deadline::after(Duration::from_secs(1));

@@ -2,13 +2,13 @@
 //!
 //! ```text
 //! an accepted stream
-//!   │  1. pending ────────────── evicted by newer ones ──► 408
+//!   │  1. pending ────────────── evicted by newer ones ──► a refusal
 //!   │  2. TLS and own streams
-//!   │  3. head ───────────────── late, too large, not HTTP ──► 408, 431, 400
-//!   │  4. decision ──────────┬── breaks a rule ──► 4xx
+//!   │  3. head ───────────────── late, too large, not HTTP ──► a refusal
+//!   │  4. decision ──────────┬── breaks a rule ──► a refusal
 //!   │                        └── asks for no WebSocket ──► a page
-//!   │  5. permit ─────────────── all are taken ──► 503
-//!   │  6. authorize ──────────── the application says no ──► its own status
+//!   │  5. permit ─────────────── all are taken ──► a refusal
+//!   │  6. authorize ──────────── the application says no ──► its own refusal
 //!   │  7. 101
 //!   ▼  8. open
 //! WebSocket
@@ -57,7 +57,7 @@ use crate::transport::min_write_rate::{per_call_timeout, too_slow_or_lost, write
 use crate::transport::stream::{Stream, WrapStream};
 use crate::transport::tls::Tls;
 
-/// What the caller configured: rules, limits, and functions of the application's own.
+/// What the application has configured: rules, limits and its own functions.
 #[derive(Default)]
 pub(crate) struct Options {
     pub(crate) rules: Rules,
@@ -82,7 +82,8 @@ pub(crate) type Admit = dyn Fn(&Request) -> std::result::Result<Admission, Refus
 /// The application's answer to requests that don't ask for a WebSocket.
 pub(crate) type HttpHandler = dyn Fn(&Request) -> Option<Response> + Send + Sync;
 
-/// Leads a request from the accepted stream to the open WebSocket, or answers it otherwise.
+/// Leads a request from the accepted stream to the open WebSocket. A request that doesn't get there
+/// is answered here, and the error says why.
 pub(crate) fn upgrade(
     id: u64,
     stream: Arc<dyn Stream>,
@@ -99,7 +100,7 @@ pub(crate) fn upgrade(
     // 2. TLS, if this server speaks it; then the application's own stream, if it has one.
     asker.stream = asker.start_tls(options.tls.as_ref(), deadline)?;
     let certificates = asker.stream.peer_certificates();
-    asker.stream = asker.run_own_code(|| options.wrap_stream.wrap(asker.stream.clone()));
+    asker.stream = asker.run_own_code(|| options.wrap_stream.apply(asker.stream.clone()));
     // 3. The head.
     let mut buffer = Buffer::default();
     let request = asker.run_own_code(|| asker.read_request(&mut buffer, deadline, certificates));
@@ -115,7 +116,7 @@ pub(crate) fn upgrade(
     let permit = asker.unless_refused(asker.take_permit())?;
     // 6. The application's own check, which may take its time. A refusal gives the permit back.
     let admit = options.admit.as_deref();
-    let admitted = asker.run_own_code(|| asker.admit(&request, permit, admit));
+    let admitted = asker.run_own_code(|| asker.ask_application(&request, permit, admit));
     let (permit, Admission { identity, headers }) = asker.unless_refused(admitted)?;
     // 7. The 101, with the application's own headers. Just before it the connection counts as open.
     let response = agreement.response_with(&headers).map_err(|misuse| asker.own_fault(misuse))?;
@@ -128,10 +129,10 @@ pub(crate) fn upgrade(
     Ok(ws)
 }
 
-/// The client that asks for a WebSocket, and the means to answer it.
+/// A client that has asked for something, with all that is needed to answer it.
 struct Asker<'a> {
     id: u64,
-    /// The address of its end of the stream, if that has one.
+    /// The client's address, if the stream has one.
     peer: Option<SocketAddr>,
     /// The accepted stream; after step 2 what TLS and the application have made of it.
     stream: Arc<dyn Stream>,
@@ -142,10 +143,10 @@ struct Asker<'a> {
     wants_body: bool,
 }
 
-// Steps are functions of their own (`inline(never)`), so that the stack frame of one and those of the
-// others aren't needed at the same time: a thread's stack stays as large as it ever was.
+// The steps are functions that the compiler must not inline. So their stack frames don't add up: a
+// thread keeps the stack that it has touched once for as long as it lives.
 impl Asker<'_> {
-    /// The stream that carries HTTP, once the TLS handshake is complete.
+    /// Does the TLS handshake, if this server speaks TLS. Returns the stream that carries HTTP.
     #[inline(never)]
     fn start_tls(&self, tls: Option<&Tls>, deadline: Deadline) -> Result<Arc<dyn Stream>> {
         let Some(tls) = tls else { return Ok(self.stream.clone()) };
@@ -174,7 +175,7 @@ impl Asker<'_> {
         Ok(request)
     }
 
-    /// Takes a permit, with which the connection is no longer pending.
+    /// Takes a permit, and takes the connection off the pending list.
     fn take_permit(&self) -> std::result::Result<Permit, Refusal> {
         let why_not =
             if self.registry.is_accepting() { "all places are taken" } else { ABOUT_TO_STOP };
@@ -186,10 +187,10 @@ impl Asker<'_> {
         }
     }
 
-    /// Asks the application. Returns the permit, which a refusal or a panic gives back before the
-    /// client is answered.
+    /// Asks the application. Returns the permit. A refusal or a panic gives it back before the
+    /// client gets its answer.
     #[inline(never)]
-    fn admit(
+    fn ask_application(
         &self,
         request: &Request,
         permit: Permit,
@@ -213,20 +214,23 @@ impl Asker<'_> {
         misuse.into()
     }
 
-    /// Answers a request that asks for no WebSocket: with a page of the application, or a refusal.
+    /// Answers a request that asks for no WebSocket, with the application's page or a refusal.
     #[inline(never)]
     fn serve_page(&self, request: &Request, options: &Options) -> Error {
-        // While its page is made, the connection counts as that, and no longer as pending.
+        // RFC 9110 §9.3.6: a 200 to CONNECT would open a tunnel.
+        let http = options.http.as_deref().filter(|_| request.method() != "CONNECT");
+        let Some(http) = http else {
+            return self.refuse(no_page(request, &options.rules, false));
+        };
+        // While its page is made, the connection counts among the pages and not among the pending.
         let Some(permit) = self.registry.pages.permit(self.limits.max_waiting) else {
             return self.refuse(no_room("too many pages are being made"));
         };
         self.pending.suspend_for_page();
-        // RFC 9110 §9.3.6: a 200 to CONNECT would open a tunnel.
-        let http = options.http.as_deref().filter(|_| request.method() != "CONNECT");
-        let page = self.run_own_code(|| http.and_then(|http| http(request)));
+        let page = self.run_own_code(|| http(request));
         drop(permit);
         let Some(page) = page else {
-            return self.refuse(no_page(request, &options.rules, http.is_some()));
+            return self.refuse(no_page(request, &options.rules, true));
         };
         log::debug!("{} gets a plain HTTP answer", self.id);
         self.pending.keep_pending_for_answer();
@@ -234,8 +238,8 @@ impl Asker<'_> {
         Error::PageServed
     }
 
-    /// Runs code that may be the application's. If it panics, the client gets a 500, and the panic
-    /// goes on.
+    /// Runs code that may be the application's. If it panics, the client gets a 500, and then the
+    /// panic continues.
     fn run_own_code<T>(&self, code: impl FnOnce() -> T) -> T {
         catch_unwind(AssertUnwindSafe(code)).unwrap_or_else(|panic| {
             log::error!("{} authorize, http or wrap_stream panicked", self.id);
@@ -246,7 +250,7 @@ impl Asker<'_> {
         })
     }
 
-    /// Lets a step's result pass, and answers its refusal.
+    /// Passes on a step's result. If it's a refusal, answers the client with it.
     fn unless_refused<T>(&self, step: std::result::Result<T, Refusal>) -> Result<T> {
         step.map_err(|refusal| self.refuse(refusal))
     }
@@ -265,15 +269,15 @@ impl Asker<'_> {
         answer(&*self.stream, &response, self.limits);
     }
 
-    /// The stream, of which nothing is pending any more.
+    /// Returns the stream, and with it ends the connection's time as pending.
     fn into_stream(self) -> Arc<dyn Stream> {
         self.stream
     }
 }
 
-/// Builds the `WebSocket` after the 101: from here on the stream carries frames,
-/// and some may already stand after the head in the buffer. (A function of its own, so that the
-/// stack frame of this step and those of the steps before aren't needed at the same time.)
+/// Builds the `WebSocket` after the 101. From here on the stream carries frames, and the first of
+/// them may already stand in the buffer, after the head. (A function of its own, so that its stack
+/// frame doesn't add to those of the steps before.)
 #[inline(never)]
 fn open_websocket(
     id: u64,
@@ -291,7 +295,7 @@ fn open_websocket(
     let traffic = Traffic::of_server(permit.totals());
     traffic.received(0, buffer.unread().len());
     let write_half = WriteHalf::new(id, stream, encoder, limits, traffic);
-    let owner = permit.open(&write_half);
+    let owner = permit.register_open(&write_half);
     log::debug!("{id} opened: {}", quote(request.path()));
     let close_guard = CloseGuard::new(write_half, Some(owner), request);
     let decoder = Decoder::new(Role::Server, limits.bounds(), buffer)
@@ -314,23 +318,23 @@ pub(crate) fn answer(stream: &dyn Stream, response: &Response, limits: &Limits) 
     }
 }
 
-/// Seconds after 1 January 1970; `None` if the system's clock stands before that.
+/// Returns the seconds since 1 January 1970. `None` if the system's clock shows an earlier time.
 fn unix_time() -> Option<u64> {
     Some(SystemTime::now().duration_since(UNIX_EPOCH).ok()?.as_secs())
 }
 
-/// Writes with the minimum rate that every connection must keep, and leaves the stream with that
-/// write timeout.
+/// Writes at the minimum write rate that every peer must keep, and leaves the stream with the
+/// timeout for that.
 fn write(stream: &dyn Stream, head: &[u8], body: &[u8], limits: &Limits) -> io::Result<()> {
     stream.set_write_timeout(per_call_timeout(limits.write))?;
     write_with_min_rate(limits.write, stream, head, body)
 }
 
-/// What a client gets instead of a page or a refusal that can't be sent.
+/// The answer in place of a page or a refusal that can't be sent.
 const UNSENDABLE: &[u8] =
     b"HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
 
-/// The body of the 500 that a client gets when the application's own code panicked.
+/// The body of the 500 after a panic of the application's code, or a header that can't be sent.
 const OWN_FAULT: &str =
     "500 Internal Server Error: the fault is the server's; its log says more.\n";
 
@@ -339,14 +343,14 @@ fn no_head(why: NoHead, is_stopping: bool, was_evicted: bool) -> Refusal {
         NoHead::Bad(refusal) => refusal,
         _ if is_stopping => no_room(ABOUT_TO_STOP),
         NoHead::Ended | NoHead::Broken(_) if was_evicted => {
-            too_late("made way for newer ones, since many came at once")
+            too_late("made way for newer ones, because many came at once")
         }
         NoHead::Late => too_late("its time was up"),
         NoHead::Ended | NoHead::Broken(_) => Refusal::new(400, "a head cut short", ""),
     }
 }
 
-/// The refusal for a connection that was evicted although its head was complete.
+/// Returns the refusal for a connection that was evicted just when its head was complete.
 fn evicted(registry: &Registry) -> Refusal {
     no_head(NoHead::Ended, registry.is_stopping(), true)
 }
@@ -357,7 +361,7 @@ fn too_late(seen: &'static str) -> Refusal {
     Refusal::new(408, "a head too late", seen)
 }
 
-/// The 503 for want of a permit, a thread or a descriptor.
+/// Returns the 503 for a client that gets no permit, thread or descriptor.
 pub(crate) fn no_room(seen: &'static str) -> Refusal {
     Refusal::new(503, "no room", seen).header("Retry-After", "1")
 }

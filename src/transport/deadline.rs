@@ -8,17 +8,17 @@ use std::time::{Duration, Instant};
 
 use super::stream::{Stream, is_timeout};
 
-/// A moment by which something must have happened. No byte that arrives moves it.
+/// A moment by which something must have happened. Bytes that arrive don't move it.
 #[derive(Clone, Copy, Debug)]
 pub struct Deadline(Option<Instant>);
 
 impl Deadline {
-    /// A deadline this long from now. It never passes if no clock can show it.
+    /// Creates a deadline this long from now. It never passes if it's too far away for the clock.
     pub fn after(time: Duration) -> Deadline {
         Deadline(Instant::now().checked_add(time))
     }
 
-    /// The time that remains, or an error once the deadline has passed.
+    /// Returns the time that remains, or the error `TimedOut` once the deadline has passed.
     pub fn remaining(self) -> io::Result<Duration> {
         match self.0 {
             None => Ok(Duration::MAX),
@@ -36,7 +36,7 @@ impl Deadline {
 }
 
 // WALK: deadline
-/// Reads once, and waits no longer than until the deadline.
+/// Reads once, and waits until the deadline at most.
 pub fn read_before(deadline: Deadline, stream: &dyn Stream, into: &mut [u8]) -> io::Result<usize> {
     loop {
         stream.set_read_timeout(deadline.remaining()?)?;

@@ -18,11 +18,12 @@ pub struct Linger {
     each: Duration,
     renewals: u64,
     is_alive: bool,
-    /// What the peer's system had not taken when we looked last.
+    /// How many of our bytes the peer's system had not taken at the last check.
     unsent: u64,
 }
 
-/// How often the peer may get more time, whatever we sent: two minutes by default.
+/// How often the peer may get more time, however much we sent. With the default `Limits::close`
+/// that makes two minutes.
 const MOST_RENEWALS: u64 = 24;
 
 impl Linger {
@@ -31,29 +32,30 @@ impl Linger {
         Linger { deadline, each: Duration::ZERO, renewals: 0, is_alive: false, unsent: u64::MAX }
     }
 
-    /// A deadline that is renewed for this long at a time, while the peer may still be reading the
-    /// bytes that were sent.
+    /// A deadline that is renewed by `each` at a time, while the peer may still be reading the
+    /// `sent` bytes.
     pub fn renewed(deadline: Deadline, each: Duration, sent: u64) -> Linger {
         let renewals = (sent / MIN_PROGRESS as u64).min(MOST_RENEWALS);
         Linger { deadline, each, renewals, is_alive: false, unsent: u64::MAX }
     }
 
-    /// The deadline, as it is now.
+    /// Returns the current deadline.
     pub fn deadline(&self) -> Deadline {
         self.deadline
     }
 
-    /// Notes that bytes have come from the peer.
+    /// Records that bytes have come from the peer.
     pub fn heard(&mut self) {
         self.is_alive = true;
     }
 
-    /// Whether the time is up, and isn't renewed.
+    /// Whether the time is up. Renews the deadline first, if the peer has earned that.
     pub fn has_passed(&mut self, stream: &dyn Stream) -> bool {
         self.deadline.has_passed() && !self.renew(stream)
     }
 
-    /// Renews the deadline if the peer has shown that it's alive, and not too often.
+    /// Renews the deadline if the peer has shown that it's alive, and if it hasn't got too much
+    /// time already.
     fn renew(&mut self, stream: &dyn Stream) -> bool {
         if self.renewals == 0 {
             return false;
@@ -99,7 +101,8 @@ pub fn await_peer_eof(deadline: Deadline, stream: &dyn Stream) {
     discard_input(Linger::until(Deadline::after(rest.min(EOF_WAIT))), stream);
 }
 
-/// Reads and drops what comes. Returns whether the stream has ended, with or without an error.
+/// Reads and drops the peer's bytes. Returns whether the stream has ended, with or without an
+/// error.
 fn discard_input(mut linger: Linger, stream: &dyn Stream) -> bool {
     const MOST: usize = 64 * 1024 * 1024;
     let mut waste = [0; 4096];

@@ -45,7 +45,7 @@ impl Listener {
                 // Nagle's algorithm would hold a small frame back until the peer acknowledges the one
                 // before it.
                 let _ = stream.set_nodelay(true);
-                // On some systems a connection takes this over from its listener.
+                // On some systems a connection inherits this setting from its listener.
                 #[cfg(not(target_os = "linux"))]
                 stream.set_nonblocking(false)?;
                 Ok(Arc::new(stream))
@@ -60,7 +60,7 @@ impl Listener {
         }
     }
 
-    /// Whether `accept` waits (`false`), or fails if no connection is there.
+    /// With `true`, `accept` fails at once if no connection is there; with `false` it waits.
     pub(crate) fn set_nonblocking(&self, nonblocking: bool) -> io::Result<()> {
         match &self.0 {
             Kind::Tcp(listener) => listener.set_nonblocking(nonblocking),
@@ -81,7 +81,7 @@ impl Listener {
         }
     }
 
-    /// The door at which the listener is reached.
+    /// Returns the address at which `accept` can be woken.
     pub(crate) fn door(&self) -> io::Result<Door> {
         Ok(match &self.0 {
             Kind::Tcp(listener) => Door::Tcp(listener.local_addr()?),
@@ -91,7 +91,7 @@ impl Listener {
     }
 }
 
-/// Where a listener is reached, to wake a thread that waits in `accept`.
+/// The address of a listener, for waking the thread that waits in its `accept`.
 #[derive(Clone, Debug)]
 pub(crate) enum Door {
     Tcp(SocketAddr),
@@ -100,7 +100,8 @@ pub(crate) enum Door {
 }
 
 impl Door {
-    /// Wakes `accept`, which can't be interrupted: connects to it, and leaves.
+    /// Wakes `accept` by connecting to it, because nothing else interrupts it. Then closes that
+    /// connection.
     pub(crate) fn knock(&self) -> io::Result<()> {
         match self {
             Door::Tcp(address) => {
@@ -118,7 +119,7 @@ impl Door {
         }
     }
 
-    /// Whether only programs of this machine reach it by its loopback address.
+    /// Whether the listener has a loopback address, so that only programs on this machine reach it.
     pub(crate) fn is_loopback(&self) -> bool {
         match self {
             Door::Tcp(address) => address.ip().is_loopback(),

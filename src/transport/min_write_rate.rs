@@ -10,17 +10,17 @@ use std::time::{Duration, Instant};
 use super::stream::{Stream, is_timeout};
 use crate::error::Error;
 
-/// The error for a write that failed: the peer was too slow, or the connection is lost.
+/// Returns the error for a failed write: the peer was too slow, or the connection is lost.
 pub(crate) fn too_slow_or_lost(error: io::Error) -> Error {
     if is_timeout(&error) { Error::WriteTimeout } else { Error::ConnectionLost(error) }
 }
 
-/// A peer that takes fewer bytes than this in a whole write deadline is stuck, or hostile.
+/// The bytes that a peer must take in a write deadline. One that takes fewer is stuck or hostile.
 pub(crate) const MIN_PROGRESS: usize = 64 * 1024;
-/// Into how many calls of `write` a write deadline is divided.
+/// How many calls of `write` fit into a write deadline, so that the rate is checked several times.
 const CALLS_PER_DEADLINE: u32 = 4;
 
-/// How long a single `write` call of [`write_with_min_rate`] may wait.
+/// Returns how long a single `write` call of [`write_with_min_rate`] may wait.
 pub fn per_call_timeout(within: Duration) -> Duration {
     within / CALLS_PER_DEADLINE
 }
@@ -50,7 +50,8 @@ pub fn write_with_min_rate(
             Err(error) if is_timeout(&error) && waits + 1 < CALLS_PER_DEADLINE => waits += 1,
             Err(error) => return Err(error),
         }
-        // A call that wrote only a part has waited for its whole timeout. Did the peer take enough?
+        // A call that wrote only a part has waited for its whole timeout. So check whether the peer
+        // took enough.
         match written_at_start {
             None => written_at_start = Some(written),
             Some(_) if written == total || start.elapsed() < within => {}

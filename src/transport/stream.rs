@@ -21,7 +21,8 @@ pub trait Stream: Send + Sync + 'static {
     /// Sets how long a read may wait. After that it fails with `WouldBlock` or `TimedOut`.
     fn set_read_timeout(&self, timeout: Duration) -> io::Result<()>;
     /// Sets how long a write may wait. After that it returns how many bytes it has written, or fails
-    /// as a read does.
+    /// as a read does. (A throttle has to keep this, too: a server that stops writes its Closes one after
+    /// another, and each stream that waits for longer delays those that follow.)
     fn set_write_timeout(&self, timeout: Duration) -> io::Result<()>;
     /// Ends one direction or both, and wakes the threads that wait for it.
     fn shutdown(&self, how: Shutdown) -> io::Result<()>;
@@ -33,7 +34,8 @@ pub trait Stream: Send + Sync + 'static {
     fn peer_certificates(&self) -> Vec<Vec<u8>> {
         Vec::new()
     }
-    /// How many of the bytes that were written the peer's system has not taken yet, where that is known.
+    /// How many of the written bytes the peer's system has not taken yet. `None` if that isn't
+    /// known.
     fn unsent(&self) -> Option<u64> {
         None
     }
@@ -55,10 +57,15 @@ impl Stream for TcpStream {
         TcpStream::set_read_timeout(self, Some(at_least_a_moment(timeout)))
     }
 
+    // On Windows a write that times out may have sent a part of its bytes, and doesn't say how many. It's
+    // tried again all the same, so a peer that stops reading for seconds may get bytes twice there, and fail
+    // the connection. Linux and macOS return the number of bytes.
     fn set_write_timeout(&self, timeout: Duration) -> io::Result<()> {
         TcpStream::set_write_timeout(self, Some(at_least_a_moment(timeout)))
     }
 
+    // (On macOS, ending the reading direction drops bytes that have come and aren't read. The server does so
+    // only with connections that it evicts or refuses.)
     fn shutdown(&self, how: Shutdown) -> io::Result<()> {
         TcpStream::shutdown(self, how)
     }
@@ -95,7 +102,7 @@ impl Stream for std::os::unix::net::UnixStream {
     }
 }
 
-/// A shared stream: the program may keep one reference, and give the other to the connection.
+/// A shared stream: the program gives one reference to the connection, and may keep another.
 impl<S: Stream + ?Sized> Stream for Arc<S> {
     fn read(&self, into: &mut [u8]) -> io::Result<usize> {
         (**self).read(into)
@@ -130,7 +137,8 @@ impl<S: Stream + ?Sized> Stream for Arc<S> {
     }
 }
 
-/// What wraps a stream before the connection gets it, such as a tap. By default nothing.
+/// The application's function that wraps a stream before the connection gets it, such as in a tap.
+/// By default there's none.
 #[derive(Clone, Default)]
 pub(crate) struct WrapStream(Option<Arc<Wrap>>);
 
@@ -143,7 +151,7 @@ impl WrapStream {
         WrapStream(Some(Arc::new(wrap)))
     }
 
-    pub(crate) fn wrap(&self, stream: Arc<dyn Stream>) -> Arc<dyn Stream> {
+    pub(crate) fn apply(&self, stream: Arc<dyn Stream>) -> Arc<dyn Stream> {
         self.0.as_ref().map_or(stream.clone(), |wrap| wrap(stream))
     }
 }
@@ -154,7 +162,8 @@ impl fmt::Debug for WrapStream {
     }
 }
 
-/// A timeout of at least a millisecond, because the operating system takes zero for "no timeout".
+/// Returns a timeout of at least a millisecond, because the operating system takes zero for "no
+/// timeout".
 fn at_least_a_moment(timeout: Duration) -> Duration {
     timeout.max(Duration::from_millis(1))
 }
@@ -165,7 +174,8 @@ pub fn is_timeout(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut)
 }
 
-/// Some bytes have come, but not yet enough for a record of TLS: a sign of life, though nothing to read.
+/// The error of a read for which only a part of a TLS record has come. It's a sign of life, but
+/// there's nothing to return.
 #[derive(Debug)]
 pub(crate) struct PartOfRecord;
 

@@ -41,9 +41,10 @@ use crate::frames::header::Role;
 /// ```
 pub struct Tap<S: Stream> {
     stream: S,
-    /// Which end of the connection we are.
+    /// The role of this end of the connection.
     ours: Role,
-    /// Held during a write and its explanation, so that both happen in the same order.
+    /// A thread holds this during a write and its explanation, so that explanations come in the
+    /// order of the bytes.
     writing: Mutex<()>,
     /// Whether the handshake's answer has been explained. From then on, what we write doesn't change how
     /// to explain what the peer sends.
@@ -58,12 +59,12 @@ struct Explaining {
 }
 
 impl<S: Stream> Tap<S> {
-    /// A tap that checks the bytes against the RFC alone.
+    /// Creates a tap that checks the bytes against the RFC alone.
     pub fn new(stream: S, ours: Role, sink: impl FnMut(Annotation) + Send + 'static) -> Tap<S> {
         Tap::with_settings(stream, ours, Settings::default(), sink)
     }
 
-    /// A tap that also checks them against the rules and limits of a certain server.
+    /// Creates a tap that also checks the bytes against the rules and limits in `settings`.
     pub fn with_settings(
         stream: S,
         ours: Role,

@@ -16,7 +16,7 @@ use super::deadline::Deadline;
 use crate::explain::annotation::Annotation;
 use crate::explain::print::{Style, annotation as lines};
 
-/// How many annotations may wait to be printed.
+/// How many annotations the queue may hold. The explainer omits later ones.
 const BOUND: usize = 256;
 /// How long dropping an [`Explainer`] waits for the last annotations to be printed.
 const LAST_LINES_TIMEOUT: Duration = Duration::from_secs(2);
@@ -58,8 +58,8 @@ impl Explainer {
         Ok(Explainer { queue, omitted })
     }
 
-    /// The sink for a [`Tap`](super::tap::Tap). It never blocks. Each line shows the connection's
-    /// name, unless it's empty.
+    /// Returns a sink for a [`Tap`](super::tap::Tap). It never blocks. Each line shows the
+    /// connection's `name`, unless that's empty.
     pub fn sink(
         &self,
         name: impl Into<String>,

@@ -23,15 +23,16 @@ use std::time::{Duration, Instant};
 
 use super::lock::lock;
 
-/// Two looks into the table are so far apart, at least.
+/// The least time between two readings of the table.
 const BETWEEN_LOOKS: Duration = Duration::from_millis(100);
 
-/// The states of TCP in which our end is sent and not acknowledged, as the table has them.
+/// The table's numbers for the TCP states in which our FIN is sent and not acknowledged.
 const FIN_WAIT_1: &str = "04";
 const LAST_ACK: &str = "09";
 const CLOSING: &str = "0B";
 
-/// The bytes that the peer's system has not acknowledged, if our system tells.
+/// Returns how many bytes the peer's system has not acknowledged. `None` if our system doesn't
+/// tell.
 pub(crate) fn unsent(stream: &TcpStream) -> Option<u64> {
     static LAST_LOOK: Mutex<Option<Instant>> = Mutex::new(None);
     let (local, peer) = (stream.local_addr().ok()?, stream.peer_addr().ok()?);
@@ -50,12 +51,12 @@ fn find(table: impl BufRead, local: SocketAddr, peer: SocketAddr) -> Option<u64>
     let (_, rest) = line.split_once(&ends)?;
     let (state, queues) = rest.split_once(' ')?;
     let unsent = u64::from_str_radix(queues.split_once(':')?.0, 16).ok()?;
-    // Once we have ended our direction, the end itself counts as a byte until it's acknowledged.
+    // Once we have ended our direction, the FIN counts as a byte until it's acknowledged.
     let waits_for_end = matches!(state, FIN_WAIT_1 | LAST_ACK | CLOSING);
     Some(unsent.saturating_sub(waits_for_end.into()))
 }
 
-/// An address as it stands in the table: words of 32 bits as this machine would read them, in hex.
+/// Writes an address as the table does: words of 32 bits in this machine's byte order, in hex.
 fn in_table(address: SocketAddr) -> String {
     let words = |bytes: &[u8]| -> String {
         let words = bytes.chunks_exact(4).map(|word| [word[0], word[1], word[2], word[3]]);

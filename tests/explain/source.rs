@@ -2,6 +2,8 @@
 //! the rule that they keep.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use ws101::DeflateConfig;
@@ -9,7 +11,7 @@ use ws101::explain::annotation::{Annotation, Verdict, What};
 use ws101::explain::conversation::{explain_frames, explain_request, explain_response};
 use ws101::explain::heads::Settings;
 use ws101::explain::heads::header_glossary::names;
-use ws101::explain::source::links::{REFUSALS, REJECTIONS, of_span, of_verdict};
+use ws101::explain::source::deciding_anchor::{REFUSALS, REJECTIONS, of_span, of_verdict};
 use ws101::explain::source::trace::steps;
 use ws101::explain::source::{Anchor, Passage};
 use ws101::frames::header::Role;
@@ -265,11 +267,45 @@ fn each_field_and_verdict_of_a_response_leads_to_code_that_names_its_section() {
     assert_eq!(met.len(), REJECTIONS.len(), "{met:#?}");
 }
 
+/// `explain` gives no verdict on plain HTTP. So it never meets these: `no_page` names two of them, for a request
+/// that asks for no WebSocket, and the third is about the answer to a CONNECT.
+const OF_PLAIN_HTTP: [&str; 3] = ["no such page", "no upgrade", "a proxy that opens no tunnel"];
+
 #[test]
-fn a_walk_has_the_values_of_its_frame() {
+fn each_heading_that_http_and_handshake_refuse_with_leads_to_the_code_that_decides() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let read = |path: PathBuf| fs::read_to_string(path).unwrap();
+    let diagnostics = read(root.join("diagnostic/diagnostics.md"));
+    let headings = || diagnostics.lines().filter_map(|line| line.strip_prefix("### "));
+    let linked = REFUSALS.iter().chain(REJECTIONS).map(|(heading, _)| *heading);
+    let linked: BTreeSet<&str> = linked.chain(OF_PLAIN_HTTP).collect();
+    let mut named = BTreeSet::new();
+    for entry in ["http", "handshake"].map(|folder| fs::read_dir(root.join(folder)).unwrap()) {
+        for path in entry.map(|file| file.unwrap().path()) {
+            let text = read(path.clone());
+            let code = text.split("\n#[cfg(test)]\nmod tests").next().unwrap();
+            for heading in headings().filter(|it| code.contains(&format!("\"{it}\""))) {
+                assert!(
+                    linked.contains(heading),
+                    "{} names {heading:?}: add it, with the anchor of that check, to REFUSALS or \
+                     REJECTIONS in src/explain/source/links.rs",
+                    path.display()
+                );
+                named.insert(heading);
+            }
+        }
+    }
+    for heading in linked {
+        let why = "no file of src/http or src/handshake names it: remove it from links.rs";
+        assert!(named.contains(heading), "{heading:?}: {why}");
+    }
+}
+
+#[test]
+fn a_trace_has_the_values_of_its_frame() {
     let told =
         explain_frames(b"\x81\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58", Role::Client, &terms());
-    let walk: Vec<String> =
+    let trace: Vec<String> =
         steps(&told[0]).iter().map(|step| format!("{}: {}", step.anchor.id, step.says)).collect();
     for expected in [
         "opcode: opcode 1: text",
@@ -279,6 +315,6 @@ fn a_walk_has_the_values_of_its_frame() {
         "text: 5 bytes are checked",
         "handler: recv returns the message to the handler",
     ] {
-        assert!(walk.iter().any(|step| step == expected), "no {expected:?} in {walk:#?}");
+        assert!(trace.iter().any(|step| step == expected), "no {expected:?} in {trace:#?}");
     }
 }

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use ws101::{Error, Limits, MessageKind, PreparedMessage, Server, Stream};
+use ws101::{Error, Limits, MessageKind, PreparedMessage, Server, Stream, connect};
 
 use crate::support::{
     BOTH_SIDES, Frame, PATIENCE, Peer, echo_handler, masked, open, request, run, serve,
@@ -114,6 +114,33 @@ fn server_that_stops_gives_a_peer_the_whole_grace_for_its_close() {
     peer.write(masked(0x88, [3, 233]));
     let end = told.recv_timeout(PATIENCE).unwrap();
     assert!(matches!(end, Ok(None)), "{end:?}");
+}
+
+#[test]
+fn server_that_stops_waits_for_no_peer_that_has_answered_its_close_and_keeps_its_stream() {
+    let server = serve(|server| server.limits(unhurried()), echo_handler);
+    let mut peer = server.open();
+    let mut ws = connect(&server.url()).unwrap();
+    ws.send("here").unwrap();
+    ws.recv().unwrap();
+    server.wait_until(|counters| counters.open == 2);
+    let stopped = run(move || server.stop(4 * PATIENCE));
+    assert_eq!(peer.read_frame(), going_away());
+    peer.write(masked(0x88, [3, 233]));
+    assert!(matches!(ws.recv(), Ok(None)));
+    // Neither has ended its stream, and neither will before the server is out.
+    stopped.wait().unwrap();
+    peer.read_end();
+    drop((peer, ws));
+}
+
+#[test]
+fn client_ends_its_stream_when_recv_has_returned_none_and_keeps_no_handlers_thread_waiting() {
+    let server = serve(|server| server.limits(unhurried()), |mut ws| ws.send("the last"));
+    let mut ws = connect(&server.url()).unwrap();
+    assert!(matches!(ws.recv(), Ok(Some(_))) && matches!(ws.recv(), Ok(None)));
+    server.wait_until(|counters| counters.open == 0);
+    drop(ws);
 }
 
 // 3: what goes out before our Close.
@@ -455,6 +482,47 @@ fn a_tcp_stream_tells_how_many_bytes_the_peers_system_has_not_taken() {
     while unsent(&stream) > 0 {
         assert!(start.elapsed() < PATIENCE);
     }
+}
+
+/// A stream whose peer has sent its request; then its timeouts can't be set, as on macOS once both
+/// directions are shut.
+struct Shut(Mutex<io::Cursor<Vec<u8>>>);
+
+impl Stream for Shut {
+    fn read(&self, into: &mut [u8]) -> io::Result<usize> {
+        io::Read::read(&mut *self.0.lock().unwrap(), into)
+    }
+
+    fn write(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        Ok(slices.iter().map(|slice| slice.len()).sum())
+    }
+
+    fn set_read_timeout(&self, _: Duration) -> io::Result<()> {
+        let cursor = self.0.lock().unwrap();
+        match cursor.position() < cursor.get_ref().len() as u64 {
+            true => Ok(()),
+            false => Err(ErrorKind::InvalidInput.into()),
+        }
+    }
+
+    fn set_write_timeout(&self, _: Duration) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn shutdown(&self, _: Shutdown) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_connection_whose_timeouts_can_not_be_set_any_more_is_lost() {
+    let stream = Shut(Mutex::new(io::Cursor::new(request(&[]).into())));
+    let mut ws = Server::without_listener().limits(unhurried()).accept(stream).unwrap();
+    let lost = ws.recv();
+    assert!(
+        matches!(&lost, Err(Error::ConnectionLost(why)) if why.kind() == ErrorKind::InvalidInput),
+        "{lost:?}"
+    );
 }
 
 // 6: a message that is written piece by piece.

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use ws101::{Error, Limits, MessageKind, PreparedMessage, Refusal, Response, Server, Stream};
 
 use crate::support::{
-    PATIENCE, Peer, Running, echo, echo_handler, head, masked, request, run, serve,
+    PATIENCE, Peer, Running, echo, echo_handler, head, in_memory, masked, request, run, serve,
 };
 
 const SOON: Duration = Duration::from_millis(100);
@@ -133,6 +133,16 @@ fn server_makes_a_bounded_number_of_pages_at_a_time_and_answers_the_next_with_50
         assert_eq!(peer.read_response().body, "made");
     }
     drop(refused);
+}
+
+#[test]
+fn server_without_an_http_handler_makes_no_page_and_answers_426_however_few_it_may_make() {
+    let request = Mutex::new(Some(plain().into_bytes()));
+    let (stream, written) = in_memory(move |_| request.lock().unwrap().take().unwrap_or_default());
+    let server = Server::without_listener().limits(Limits { max_waiting: 0, ..Limits::default() });
+    let refused = server.accept(stream).unwrap_err();
+    assert!(matches!(&refused, Error::Refused(refusal) if refusal.status() == 426), "{refused}");
+    assert!(written.lock().unwrap().starts_with(b"HTTP/1.1 426 "));
 }
 
 #[test]
@@ -364,6 +374,53 @@ impl Stream for Brake {
     fn shutdown(&self, how: Shutdown) -> io::Result<()> {
         self.stream.shutdown(how)
     }
+}
+
+/// A stream that asks its server something while it's shut down.
+struct Curious<S> {
+    stream: S,
+    ask: Box<dyn Fn() + Send + Sync>,
+}
+
+impl<S: Stream> Stream for Curious<S> {
+    fn read(&self, into: &mut [u8]) -> io::Result<usize> {
+        self.stream.read(into)
+    }
+
+    fn write(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.stream.write(slices)
+    }
+
+    fn set_read_timeout(&self, timeout: Duration) -> io::Result<()> {
+        self.stream.set_read_timeout(timeout)
+    }
+
+    fn set_write_timeout(&self, timeout: Duration) -> io::Result<()> {
+        self.stream.set_write_timeout(timeout)
+    }
+
+    fn shutdown(&self, how: Shutdown) -> io::Result<()> {
+        (self.ask)();
+        self.stream.shutdown(how)
+    }
+}
+
+#[test]
+fn no_lock_of_the_server_is_held_while_it_shuts_a_stream_of_its_caller_down() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let server = Server::without_listener();
+    let handle = server.handle();
+    let (tell, told) = channel();
+    let (tell, asked) = (Mutex::new(tell), handle.clone());
+    let ask = Box::new(move || {
+        let _ = tell.lock().unwrap().send(asked.counters().open);
+    });
+    let mut peer = Peer::new(TcpStream::connect(listener.local_addr().unwrap()).unwrap());
+    peer.write(request(&[]));
+    let ws = server.accept(Curious { stream: listener.accept().unwrap().0, ask }).unwrap();
+    handle.stop(Duration::ZERO);
+    assert_eq!(told.recv_timeout(PATIENCE).expect("the server answers"), 1);
+    drop((ws, peer));
 }
 
 #[test]

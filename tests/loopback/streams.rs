@@ -2,15 +2,15 @@
 
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use ws101::frames::header::Role;
-use ws101::{Server, Stream, Tap};
+use ws101::{Response, Server, Stream, Tap};
 
-use crate::support::{Peer, masked, request, run};
+use crate::support::{Peer, head, masked, request, run};
 
 const A_MOMENT: Duration = Duration::from_millis(50);
 
@@ -185,6 +185,48 @@ fn pongs_and_fed_replies_to_what_came_together_go_out_in_one_write() {
     assert_eq!(writes.load(SeqCst), 2, "one for the 101, one for all that follows");
     peer.finish();
     assert!(matches!(app.wait(), Err(ws101::Error::ConnectionLost(_))));
+}
+
+/// A stream that has a request for a page, and notes how long the slices of each write are.
+struct Slices(Mutex<Vec<u8>>, Mutex<Vec<Vec<usize>>>);
+
+impl Stream for Slices {
+    fn read(&self, into: &mut [u8]) -> io::Result<usize> {
+        let request = std::mem::take(&mut *self.0.lock().unwrap());
+        into[..request.len()].copy_from_slice(&request);
+        Ok(request.len())
+    }
+
+    fn write(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        let lengths: Vec<usize> = slices.iter().map(|slice| slice.len()).collect();
+        let all = lengths.iter().sum();
+        self.1.lock().unwrap().push(lengths);
+        Ok(all)
+    }
+
+    fn set_read_timeout(&self, _: Duration) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn set_write_timeout(&self, _: Duration) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn shutdown(&self, _: Shutdown) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_page_is_written_beside_its_head_and_not_copied_behind_it() {
+    const LENGTH: usize = 30_000_000;
+    let request = head("GET / HTTP/1.1", &["Host: a"]).into_bytes();
+    let stream = Arc::new(Slices(Mutex::new(request), Mutex::default()));
+    let server = Server::without_listener()
+        .http(|_| Some(Response::new("application/octet-stream", vec![7; LENGTH])));
+    assert!(matches!(server.accept(stream.clone()), Err(ws101::Error::PageServed)));
+    let writes = stream.1.lock().unwrap();
+    assert!(matches!(writes[..], [ref slices] if slices[1..] == [LENGTH]), "{writes:?}");
 }
 
 /// A stream whose writes return long after the bytes have gone out.

@@ -43,7 +43,8 @@ struct Exhibit {
 fn each_guard_that_a_twin_takes_away_stands_once_in_its_file() {
     for (room, text) in ROOMS.into_iter().chain([COUNTED]) {
         let mut file = "";
-        for line in text.lines().filter_map(|line| line.trim().strip_prefix("/// ")) {
+        let lines = text.lines().enumerate();
+        for (at, line) in lines.filter_map(|(at, it)| Some((at, it.trim().strip_prefix("/// ")?))) {
             if let Some(path) = line.strip_prefix("Twin: ").or(line.strip_prefix("and: ")) {
                 file = path;
             } else if let Some(was) =
@@ -53,7 +54,13 @@ fn each_guard_that_a_twin_takes_away_stands_once_in_its_file() {
                 let source =
                     std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{path}: {e}"));
                 let count = source.matches(&was.replace("\\n", "\n")).count();
-                assert_eq!(count, 1, "{room}: `{was}` in {file}");
+                assert_eq!(
+                    count,
+                    1,
+                    "tests/museum/{room}:{}: {file} no longer says this once: `{was}`. Write here what it says \
+                     instead, and change `now` in the same way; the place of the line doesn't matter",
+                    at + 1
+                );
             }
         }
     }

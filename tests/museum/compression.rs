@@ -27,8 +27,8 @@ fn extensions(lines: &[&str]) -> Head {
 /// Bytes: `server_max_window_bits=7`, `=16`, `=08`, `=`, none, twice
 /// Holds: a client fails the handshake; a server declines the offer, or answers 400 if it isn't a list
 /// Twin: src/handshake/deflate_params.rs
-/// was `_ => None,\n    }\n}\n\n/// The largest`
-/// now `_ => value.parse().ok(),\n    }\n}\n\n/// The largest`
+/// was `b'0'..=b'5'] => value.parse().ok(),\n        _ => None,`
+/// now `b'0'..=b'5'] => value.parse().ok(),\n        _ => value.parse().ok(),`
 #[test]
 fn cve_2026_2229_what_if_window_bits_are_no_bits_of_a_window() {
     let settings = DeflateConfig::default();
@@ -220,6 +220,45 @@ mod inflating {
             assert_eq!(heard(role, limit, &payloads.concat()), Err(1009), "{role:?}");
             assert_eq!(heard(role, limit, &payloads[0]).unwrap().len(), 1, "{role:?}");
             assert_eq!(heard(role, 2 * limit, &payloads.concat()).unwrap().len(), 2, "{role:?}");
+        }
+    }
+
+    /// ws101 (2026), before its first release
+    ///
+    /// The limit counted the inflated bytes, as the fix of the bomb demands, and nothing else. Blocks that
+    /// inflate to nothing never reach it: gigabytes of them came in one message, and `recv` did not return.
+    /// Blocks with BFINAL cost a copy of the window each, for two bytes.
+    ///
+    /// Bytes: `42 ..` with `00 00 00 FF FF`, again and again; `C2 ..` with `03 00`, a thousand times
+    /// Holds: what comes in is bounded by twice the limit and a bit, and a block with BFINAL has its price; else 1009
+    /// Twin: src/frames/assembler.rs
+    /// was `limit.saturating_mul(2).saturating_add(added)`
+    /// now `added.max(u64::MAX)`
+    /// Twin: src/frames/deflate/mod.rs
+    /// was `.checked_sub(PRICE_OF_A_LAST_BLOCK)`
+    /// now `.checked_sub(0)`
+    #[test]
+    fn ws101_2026_what_if_a_compressed_message_inflates_to_nothing_for_ever() {
+        const LIMIT: u64 = 1_024;
+        const EMPTY: &[u8] = &[0, 0, 0, 0xff, 0xff];
+        const LAST: &[u8] = &[3, 0];
+        for role in ROLES {
+            let flood = |count| message(role, &EMPTY.repeat(count), 500);
+            assert_eq!(heard(role, LIMIT, &flood(100_000)), Err(1009), "{role:?}");
+            // As many as an honest message may need for its flushes, and a message after them.
+            let [few, text_after] = [EMPTY.repeat(400), deflated(b"and a text")];
+            let honest = [&few[..], &text_after].concat();
+            let expected = Ok(vec![binary(b"and a text")]);
+            assert_eq!(heard(role, LIMIT, &message(role, &honest, 500)), expected, "{role:?}");
+            // Told from the header, before any of it has come.
+            let header =
+                [&[0xc2, if role == Role::Server { 0xff } else { 127 }][..], &[0, 0, 0, 1]];
+            let announced = [&header.concat()[..], &[0; 8]].concat();
+            assert_eq!(heard(role, LIMIT, &announced), Err(1009), "{role:?}");
+
+            let last = |count| heard(role, 1 << 20, &message(role, &LAST.repeat(count), 1 << 20));
+            assert_eq!(last(16), Ok(vec![binary(b"")]), "{role:?}");
+            assert_eq!(last(1_000), Err(1009), "{role:?}");
         }
     }
 

@@ -364,8 +364,8 @@ fn aiohttp_12988_what_if_control_frames_stand_between_all_fragments() {
 /// Bytes: `01 82 m e2 98`, `80 80 m`; `81 82 m e2 98`
 /// Holds: 1007, and nothing is delivered; a character that is split between two fragments is a valid character
 /// Twin: src/frames/utf8.rs
-/// was `_ => Err(NotUtf8),\n        }\n    }\n\n    /// Adds`
-/// now `_ => Ok(self.take()),\n        }\n    }\n\n    /// Adds`
+/// was `0 => Ok(self.take()),\n            _ => Err(NotUtf8),`
+/// now `0 => Ok(self.take()),\n            _ => Ok(self.take()),`
 #[test]
 fn fastwebsockets_text_what_if_a_text_ends_in_mid_character() {
     for role in ROLES {
@@ -545,7 +545,7 @@ fn tungstenite_what_if_our_caller_asks_for_what_no_peer_may_take() {
 /// Bytes: sixty connections to a process that may have forty descriptors
 /// Holds: each gets in, or gets a 503; `accept` fails no more often than it refuses a client or pauses; open connections are served; there is room again when they end
 /// Twin: src/server/server.rs
-/// was `if reserve.take().is_none() {\n                        thread::sleep(TURN_AWAY_TIMEOUT);\n                    }`
+/// was `if reserve.take().is_none() {\n                        thread::sleep(REST);\n                    }`
 /// now ``
 #[cfg(target_os = "linux")]
 #[test]
@@ -667,7 +667,7 @@ mod descriptors {
 ///
 /// Bytes: good requests, to a server whose threads ask for a stack that no machine has
 /// Holds: each gets a 503 with the time to retry; the listener goes on, and stops when it is asked to
-/// Twin: src/server/threads.rs
+/// Twin: src/server/thread_pool.rs
 /// was `        spawn(Purpose::Connection, "connection".into(), self.stack, work)`
 /// now `        spawn(Purpose::Connection, "connection".into(), self.stack, work).unwrap();\n        Ok(())`
 #[test]

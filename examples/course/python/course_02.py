@@ -65,13 +65,13 @@ class Head:
         """The header's values, one for each of its lines."""
         return [value for known, value in self.headers if known.lower() == name.lower()]
 
-    def items(self, name):
-        """The items of the header's list, which may go on over several lines."""
-        return [item.strip(" \t") for value in self.values(name) for item in value.split(",")]
-
     def lists(self, name, token):
-        """Whether the header's list has this token, in any letter case."""
-        return token.lower() in [item.lower() for item in self.items(name)]
+        """Whether the header's list has this token, in any letter case.
+
+        A list may go on over several lines.
+        """
+        items = ",".join(self.values(name)).split(",")
+        return token.lower() in [item.strip(" \t").lower() for item in items]
 
 
 def parse_head(text):
@@ -97,11 +97,8 @@ def decide(head):
     if not keys:
         return None
     return (
-        "HTTP/1.1 101 Switching Protocols\r\n"
-        "Upgrade: websocket\r\n"
-        "Connection: Upgrade\r\n"
-        f"Sec-WebSocket-Accept: {accept_key(keys[0])}\r\n"
-        "\r\n"
+        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        f"Sec-WebSocket-Accept: {accept_key(keys[0])}\r\n\r\n"
     )
 
 

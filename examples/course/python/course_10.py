@@ -81,18 +81,13 @@ class Head:
         """The header's values, one for each of its lines."""
         return [value for known, value in self.headers if known.lower() == name.lower()]
 
-    def only(self, name):
-        """The value of a header that comes exactly once."""
-        values = self.values(name)
-        return values[0] if len(values) == 1 else None
-
-    def items(self, name):
-        """The items of the header's list, which may go on over several lines."""
-        return [item.strip(" \t") for value in self.values(name) for item in value.split(",")]
-
     def lists(self, name, token):
-        """Whether the header's list has this token, in any letter case."""
-        return token.lower() in [item.lower() for item in self.items(name)]
+        """Whether the header's list has this token, in any letter case.
+
+        A list may go on over several lines.
+        """
+        items = ",".join(self.values(name)).split(",")
+        return token.lower() in [item.strip(" \t").lower() for item in items]
 
 
 def parse_head(text):
@@ -117,7 +112,6 @@ class Refusal(Exception):
 
 
 BAD_REQUEST = "400 Bad Request"
-METHOD_NOT_ALLOWED = "405 Method Not Allowed\r\nAllow: GET"
 UPGRADE_REQUIRED = (
     "426 Upgrade Required\r\nUpgrade: websocket\r\n"
     "Connection: Upgrade\r\nSec-WebSocket-Version: 13"
@@ -126,11 +120,11 @@ UPGRADE_REQUIRED = (
 
 def decide(head):
     """The 101, or a Refusal."""
-    key = head.only("Sec-WebSocket-Key") or ""
+    key = ", ".join(head.values("Sec-WebSocket-Key"))
     rules = [
-        (head.method == "GET", METHOD_NOT_ALLOWED),
+        (head.method == "GET", "405 Method Not Allowed\r\nAllow: GET"),
         (head.target != "", BAD_REQUEST),
-        (head.only("Host") is not None, BAD_REQUEST),
+        (len(head.values("Host")) == 1, BAD_REQUEST),
         # The bytes after this head must be frames, and not a body.
         (all(length == "0" for length in head.values("Content-Length")), BAD_REQUEST),
         (not head.values("Transfer-Encoding"), BAD_REQUEST),
@@ -138,19 +132,17 @@ def decide(head):
         (head.version == "HTTP/1.1", UPGRADE_REQUIRED),
         (head.lists("Upgrade", "websocket"), UPGRADE_REQUIRED),
         (head.lists("Connection", "Upgrade"), UPGRADE_REQUIRED),
-        (head.only("Sec-WebSocket-Version") == "13", UPGRADE_REQUIRED),
-        # Base64 of 16 bytes: 22 digits and two signs for what is missing to 24.
+        (head.values("Sec-WebSocket-Version") == ["13"], UPGRADE_REQUIRED),
+        # Base64 of 16 bytes: 22 digits and two signs for what is missing to 24. Two
+        # keys, joined, are not.
         (re.fullmatch("[A-Za-z0-9+/]{22}==", key), BAD_REQUEST),
     ]
     for holds, refusal in rules:
         if not holds:
             raise Refusal(refusal)
     return (
-        "HTTP/1.1 101 Switching Protocols\r\n"
-        "Upgrade: websocket\r\n"
-        "Connection: Upgrade\r\n"
-        f"Sec-WebSocket-Accept: {accept_key(key)}\r\n"
-        "\r\n"
+        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        f"Sec-WebSocket-Accept: {accept_key(key)}\r\n\r\n"
     )
 
 

@@ -30,7 +30,7 @@ pub struct Chat {
     pub history: usize,
     /// Each with a signal that the reader has delivered something there.
     rooms: Vec<(Mutex<Room>, Condvar)>,
-    /// When the store last answered the reader.
+    /// When the reader last asked its store and got an answer. All that the store had at that moment is delivered.
     answered: Mutex<Option<Instant>>,
     draining: AtomicBool,
 }
@@ -73,10 +73,10 @@ impl Chat {
     }
 
     /// Lets a member in. It may come from a server that has read further than this one: the reader is on its way
-    /// there. If the reader doesn't get there although the store answers, the member's position is not in the store,
-    /// and the member starts anew.
-    /// `false`: the store hasn't answered meanwhile, or never. So this server doesn't know what the member missed, and
-    /// another one may.
+    /// there. If it asks its store once more and doesn't get there, the member's position is not in the store, and the
+    /// member starts anew.
+    /// `false`: the store hasn't been asked meanwhile, or hasn't answered. So this server doesn't know what the member
+    /// missed, and another one may.
     #[must_use]
     pub fn join(&self, room: usize, id: u64, member: Member, position: Option<Position>) -> bool {
         let came = Instant::now();
@@ -97,8 +97,10 @@ impl Chat {
     /// The reader's work, in a thread of its own.
     pub fn read(&self) {
         loop {
+            // The start: what is appended while the reader waits for an answer needn't be in it.
+            let asked = Instant::now();
             match self.read_some() {
-                Ok(()) => *self.answered.lock().unwrap() = Some(Instant::now()),
+                Ok(()) => *self.answered.lock().unwrap() = Some(asked),
                 Err(error) => {
                     log::warn!("{error}");
                     thread::sleep(BATCH_EVERY);
@@ -189,5 +191,75 @@ impl Chat {
             }
             thread::sleep(BATCH_EVERY);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::mpsc::{self, Receiver, channel};
+
+    use ws101::{Server, connect};
+
+    use super::*;
+    use crate::store::{Said, Seen, Tail};
+
+    /// A store that answers when the test says so.
+    struct Slow {
+        asked: mpsc::Sender<()>,
+        answers: Mutex<Receiver<News>>,
+    }
+
+    impl Store for Slow {
+        fn append(&self, _: usize, _: &Said) -> Result<(), Unavailable> {
+            Err(Unavailable("nothing is said here".into()))
+        }
+
+        fn tail(&self, _: usize) -> Result<Tail, Unavailable> {
+            Ok(Tail { epoch: "a".into(), entries: Vec::new() })
+        }
+
+        fn follow(&self, _: &[Seen]) -> Result<News, Unavailable> {
+            let _ = self.asked.send(());
+            let answer = self.answers.lock().unwrap().recv();
+            answer.map_err(|_| Unavailable("the test is over".into()))
+        }
+
+        fn presence(&self, _: &str, _: &[Vec<String>]) -> Result<Vec<Vec<String>>, Unavailable> {
+            Err(Unavailable("no names here".into()))
+        }
+    }
+
+    #[test]
+    fn an_answer_to_what_was_asked_before_a_member_came_does_not_show_that_something_is_lost() {
+        let ((asked, asks), (answer, answers)) = (channel(), channel());
+        let store = Slow { asked, answers: Mutex::new(answers) };
+        let chat = Arc::new(Chat::new("one".into(), Box::new(store), 10));
+        let reading = chat.clone();
+        thread::spawn(move || reading.read());
+        asks.recv().unwrap();
+
+        let server = Server::bind("127.0.0.1:0").unwrap();
+        let (url, handle) = (format!("ws://{}", server.local_addr().unwrap()), server.handle());
+        let (joined, joins) = channel();
+        let serving = thread::spawn(move || {
+            server.serve(move |mut ws| {
+                let member =
+                    Member { name: "ann".into(), outbox: ws.outbox(9)?, sender: ws.sender() };
+                // She has heard the first entry elsewhere. This server's question was on its way by then.
+                let position = Some(Position { epoch: "a".into(), offset: 1 });
+                joined.send(chat.join(0, ws.id(), member, position)).unwrap();
+                ws.recv().map(drop)
+            })
+        });
+        let ws = connect(&url).unwrap();
+        // By now she has come; if not, the answer is older than she is, which shows nothing either.
+        thread::sleep(CATCH_UP / 4);
+        answer.send(News::Entries(Vec::new())).unwrap();
+        asks.recv().unwrap();
+        assert_eq!(joins.recv_timeout(Duration::from_secs(60)), Ok(false));
+        drop(ws);
+        handle.stop(Duration::ZERO);
+        serving.join().unwrap().unwrap();
     }
 }

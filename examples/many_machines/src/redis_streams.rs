@@ -28,11 +28,10 @@ use crate::store::{
 const DEADLINE: Duration = Duration::from_millis(1500);
 /// How many appends go into one pipeline.
 const PIPELINE: usize = 256;
-/// How many entries one XREAD may bring for each room.
-const COUNT: usize = 500;
 
 pub struct Redis {
     client: Client,
+    history: usize,
     appends: Mutex<Sender<Append>>,
     /// The reader's connection: it blocks, so it is used for nothing else.
     following: Mutex<Following>,
@@ -60,7 +59,13 @@ impl Redis {
         let spawned = thread::Builder::new().name("appends".into()).spawn(appending);
         spawned.map_err(|error| Unavailable(error.to_string()))?;
         let following = Mutex::new(Following { connection: None, checked: None });
-        Ok(Redis { client, appends: Mutex::new(appends), following, presence: Mutex::default() })
+        Ok(Redis {
+            client,
+            history,
+            appends: Mutex::new(appends),
+            following,
+            presence: Mutex::default(),
+        })
     }
 }
 
@@ -184,8 +189,13 @@ impl Store for Redis {
             }
             *checked = Some(Instant::now());
         }
+        // All that a stream keeps, at most: one answer brings all that a server lacks.
         let mut read = cmd("XREAD");
-        read.arg("COUNT").arg(COUNT).arg("BLOCK").arg(FOLLOW.as_millis() as u64).arg("STREAMS");
+        read.arg("COUNT")
+            .arg(self.history)
+            .arg("BLOCK")
+            .arg(FOLLOW.as_millis() as u64)
+            .arg("STREAMS");
         let names: Vec<String> = (0..seen.len())
             .map(|room| format!("{}:{}", key(room), seen[room].position.epoch))
             .collect();

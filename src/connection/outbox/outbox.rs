@@ -18,18 +18,18 @@ use crate::error::Result;
 use crate::frames::message::AsMessage;
 use crate::frames::prepared::PreparedMessage;
 
-/// The stack of a queue's thread, in bytes.
+/// The stack of an outbox's thread, in bytes.
 const STACK: usize = 128 * 1024;
 
-/// A handle on a queue. Clones share the queue. When the last one is dropped, the queue's thread
-/// still sends what is queued, and then ends.
+/// A handle on a queue. Clones share the queue. When you drop the last one, the queue's thread
+/// sends what is still queued, and then ends.
 #[derive(Clone)]
 pub struct Outbox {
     input: Arc<Input>,
     write_half: Arc<WriteHalf>,
 }
 
-/// The side where messages are put in. Dropping it closes the queue, which ends the queue's thread.
+/// What all clones share. Dropping it closes the queue, and so ends the queue's thread.
 struct Input(Arc<Queue>);
 
 impl Drop for Input {
@@ -43,7 +43,9 @@ impl Outbox {
         let queue = Arc::new(Queue::new(bound));
         let (thread_queue, thread_write_half) = (queue.clone(), write_half.clone());
         let name = format!("outbox {}", write_half.id);
-        spawn(Purpose::Outbox, name, STACK, move || send_all(&thread_queue, &thread_write_half))?;
+        spawn(Purpose::Outbox, name, STACK, move || {
+            send_until_closed(&thread_queue, &thread_write_half)
+        })?;
         write_half.outboxes.add(queue.clone());
         Ok(Outbox { input: Arc::new(Input(queue)), write_half: write_half.clone() })
     }
@@ -56,24 +58,23 @@ impl Outbox {
         self.input.0.put(message.clone())
     }
 
-    /// What was put in and isn't sent yet: it counts until the operating system has taken it. An operator
-    /// sees here which peer is slow, and an application whether to send less often. Once the connection
-    /// has ended, nothing waits.
+    /// Returns how much is queued: a message counts until the operating system has taken it. Use it
+    /// to find the slow peers, or to send them less. After the end of the connection it's zero.
     pub fn backlog(&self) -> Backlog {
         self.input.0.backlog()
     }
 
-    /// Ends the connection at once, without a Close: for a peer that is too slow and so wouldn't
-    /// get one.
+    /// Ends the connection at once, without a Close. Use it for a peer that reads too slowly, which
+    /// no Close would reach in time.
     pub fn abort(&self) {
         self.write_half.abort();
     }
 }
 
 // WALK: outbox
-/// The queue's thread: it sends until the queue is closed and empty, or a write fails. Then it looks
-/// whether our Close has waited for that.
-fn send_all(queue: &Queue, write_half: &WriteHalf) {
+/// What the queue's thread does: it sends until the queue is closed and empty, or until a write
+/// fails. Our Close may have waited for that, so at last it checks whether the Close is due.
+fn send_until_closed(queue: &Queue, write_half: &WriteHalf) {
     while let Some(messages) = queue.take() {
         let mut feed_all = messages
             .iter()

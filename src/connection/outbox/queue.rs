@@ -12,7 +12,7 @@ use crate::frames::message::AsMessage;
 use crate::frames::prepared::PreparedMessage;
 use crate::transport::lock::lock;
 
-/// A queue, shared by the threads that put messages in and the one that takes them out.
+/// A bounded queue. Several threads put messages in, and the outbox's thread takes them out.
 pub(crate) struct Queue {
     bound: usize,
     state: Mutex<State>,
@@ -22,22 +22,23 @@ pub(crate) struct Queue {
 #[derive(Default)]
 struct State {
     queued: VecDeque<PreparedMessage>,
-    /// How many messages are taken out and not yet sent.
+    /// How many messages the thread has taken out and not yet sent. They still count towards the
+    /// bound.
     being_sent: usize,
-    /// The bytes of those messages.
+    /// How many bytes those messages have.
     bytes_being_sent: usize,
-    /// The queue takes in no more messages.
+    /// The queue refuses new messages.
     closed: bool,
-    /// The thread that took messages out has ended.
+    /// The queue's thread has ended, so the connection can drop the queue.
     ended: bool,
 }
 
-/// What waits in an [`Outbox`](crate::Outbox).
+/// How much waits in an [`Outbox`](crate::Outbox).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Backlog {
-    /// How many messages.
+    /// How many messages wait.
     pub messages: usize,
-    /// Their payloads' bytes, before any compression.
+    /// How many bytes their payloads have, before any compression.
     pub bytes: usize,
 }
 
@@ -65,7 +66,7 @@ impl Queue {
         Ok(())
     }
 
-    /// Waits for messages and takes all of them. Returns `None` when the queue is closed and empty.
+    /// Waits for messages and takes all of them. Returns `None` once the queue is closed and empty.
     pub(crate) fn take(&self) -> Option<VecDeque<PreparedMessage>> {
         let mut state = lock(&self.state);
         while state.queued.is_empty() && !state.closed {
@@ -76,27 +77,28 @@ impl Queue {
         Some(std::mem::take(&mut state.queued)).filter(|messages| !messages.is_empty())
     }
 
-    /// The messages that were taken are sent.
+    /// The queue's thread has sent the messages that it took.
     pub(crate) fn sent(&self) {
         let mut state = lock(&self.state);
         (state.being_sent, state.bytes_being_sent) = (0, 0);
     }
 
-    /// What was put in and isn't sent yet.
+    /// Returns how much was put in and isn't sent yet.
     pub(crate) fn backlog(&self) -> Backlog {
         let state = lock(&self.state);
         let bytes = bytes_of(&state.queued) + state.bytes_being_sent;
         Backlog { messages: state.queued.len() + state.being_sent, bytes }
     }
 
-    /// Ends the queue, because its thread ends. Returns how many messages in it were not sent.
+    /// The queue's thread ends: closes the queue and drops its messages. Returns how many were not
+    /// sent.
     pub(crate) fn abandon(&self) -> usize {
         let ended = State { closed: true, ended: true, ..State::default() };
         let state = std::mem::replace(&mut *lock(&self.state), ended);
         state.queued.len() + state.being_sent
     }
 
-    /// Closes the queue: it takes in no more messages; its thread still sends those in it.
+    /// Closes the queue. It refuses new messages, and its thread still sends the queued ones.
     pub(crate) fn close(&self) {
         lock(&self.state).closed = true;
         self.changed.notify_all();
@@ -108,14 +110,15 @@ impl Queue {
     }
 }
 
-/// The queues of one connection.
+/// The queues of all outboxes of a connection. The write half sends our Close after them.
 #[derive(Default)]
 pub(crate) struct Queues(Mutex<(Vec<Arc<Queue>>, IsClosed)>);
 
 type IsClosed = bool;
 
 impl Queues {
-    /// Adds a queue, and drops those that have ended. Once the queues are closed, so is a new one.
+    /// Adds a queue, and drops the queues whose threads have ended. After `close`, a new queue is
+    /// closed at once.
     pub(crate) fn add(&self, queue: Arc<Queue>) {
         let (queues, is_closed) = &mut *lock(&self.0);
         queues.retain(|other| !lock(&other.state).ended);
@@ -125,7 +128,7 @@ impl Queues {
         queues.push(queue);
     }
 
-    /// Closes all queues: they take in no more messages; their threads still send those in them.
+    /// Closes all queues. They refuse new messages, and their threads still send the queued ones.
     pub(crate) fn close(&self) {
         let (queues, is_closed) = &mut *lock(&self.0);
         if !std::mem::replace(is_closed, true) {
@@ -133,7 +136,7 @@ impl Queues {
         }
     }
 
-    /// Whether all that was put in is sent.
+    /// Whether every queued message is sent.
     pub(crate) fn are_sent(&self) -> bool {
         lock(&self.0).0.iter().all(|queue| queue.is_sent())
     }

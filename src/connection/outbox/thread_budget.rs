@@ -22,17 +22,18 @@
 use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
-// In this form, the model checker leaves it alone: no thread of a model waits while it holds this lock.
+// (Written so that the model checker doesn't replace these: no thread waits while it holds this
+// lock, so there's nothing to check.)
 use std::{fs, io, sync};
 
-/// The memory maps of one thread.
+/// How many memory maps a thread takes.
 const MAPS_OF_A_THREAD: i64 = 4;
-/// So many threads may start between two looks, even if nearly none is free.
+/// How many threads may start between two looks at least, even if hardly any is free.
 const LEAST_BETWEEN_LOOKS: i64 = 64;
-/// How long a thread that wasn't there stays refused without another look, unless one of ours ends.
+/// For how long a refusal stands without another look, unless a thread of ours ends.
 const REST: Duration = Duration::from_secs(1);
 
-/// What a thread is for, which decides what it leaves to others.
+/// What a thread is for. It decides how many threads must remain for others.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Purpose {
     Connection,
@@ -40,7 +41,7 @@ pub(crate) enum Purpose {
 }
 
 impl Purpose {
-    /// How many threads must remain free of so many.
+    /// How many of `all` threads must remain free.
     fn leaves(self, all: i64) -> i64 {
         match self {
             Purpose::Connection => all / 8,
@@ -49,7 +50,7 @@ impl Purpose {
     }
 }
 
-/// Starts a thread, if the system has more than enough of them. Otherwise the error names the limit.
+/// Starts a thread, if that leaves enough threads for others. Otherwise the error names the limit.
 pub(crate) fn spawn(
     purpose: Purpose,
     name: String,
@@ -65,7 +66,7 @@ pub(crate) fn spawn(
     Ok(())
 }
 
-/// The threads of the whole process: its limits are the process's, or the machine's.
+/// One budget for the whole process, because the limits are the process's or the machine's.
 static BUDGET: sync::Mutex<Budget> =
     sync::Mutex::new(Budget { limits: Vec::new(), until_look: 0, looked: None });
 
@@ -73,7 +74,7 @@ fn budget() -> sync::MutexGuard<'static, Budget> {
     BUDGET.lock().unwrap_or_else(sync::PoisonError::into_inner)
 }
 
-/// A thread that is counted. Dropping it gives the thread back.
+/// Counts one thread. Dropping it frees the thread's place in the budget.
 struct ThreadPermit;
 
 impl ThreadPermit {
@@ -95,7 +96,7 @@ impl Drop for ThreadPermit {
     }
 }
 
-/// What is left of each limit.
+/// How many threads each limit still allows.
 struct Budget {
     limits: Vec<Limit>,
     /// How many threads may start before the next look.
@@ -103,7 +104,7 @@ struct Budget {
     looked: Option<Instant>,
 }
 
-/// A limit, counted in threads.
+/// A limit of the system, counted in threads.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Limit {
     name: &'static str,
@@ -111,12 +112,12 @@ struct Limit {
     free: i64,
 }
 
-/// Reads a file, if there is one that may be read.
+/// Reads a file. Returns `None` if it can't be read.
 type Read<'a> = &'a dyn Fn(&Path) -> Option<Vec<u8>>;
 
 impl Budget {
     // WALK: budget
-    /// Takes one thread, or names the limit that leaves none.
+    /// Takes one thread, or returns the name of the limit that leaves none.
     fn take(&mut self, purpose: Purpose, now: Instant, read: Read) -> Result<(), &'static str> {
         let rested = self.looked.is_none_or(|looked| now - looked >= REST);
         if self.until_look == 0 || (rested && self.exhausted(purpose).is_some()) {
@@ -139,8 +140,8 @@ impl Budget {
         self.limits.iter().find(is_exhausted).map(|limit| limit.name)
     }
 
-    /// Reads what is left. A limit that can't be read now, perhaps for want of a descriptor, stays as
-    /// it was counted.
+    /// Reads the limits anew. If one can't be read now, perhaps because no descriptor is free, its
+    /// count stays.
     fn look(&mut self, now: Instant, read: Read) {
         for limit in limits(read) {
             match self.limits.iter_mut().find(|known| known.name == limit.name) {
@@ -154,7 +155,7 @@ impl Budget {
     }
 }
 
-/// The limits that can be read.
+/// Reads all limits that this system shows.
 fn limits(read: Read) -> Vec<Limit> {
     let limits = [memory_maps(read), threads_max(read), control_group(read)];
     limits.into_iter().flatten().collect()
@@ -162,7 +163,7 @@ fn limits(read: Read) -> Vec<Limit> {
 
 fn memory_maps(read: Read) -> Option<Limit> {
     let all = number(read, "/proc/sys/vm/max_map_count")?;
-    // One line for each.
+    // The file has a line for each map.
     let maps = read(Path::new("/proc/self/maps"))?;
     let maps = maps.iter().filter(|byte| **byte == b'\n').count() as i64;
     let [all, free] = [all, all - maps].map(|maps| maps / MAPS_OF_A_THREAD);
@@ -177,7 +178,7 @@ fn threads_max(read: Read) -> Option<Limit> {
     Some(Limit { name: "kernel.threads-max", all, free: all - there })
 }
 
-/// The tightest of the control group that the process is in, and of those around it.
+/// The tightest limit of the process's control group and of the groups around it.
 fn control_group(read: Read) -> Option<Limit> {
     let groups = text(read, "/proc/self/cgroup")?;
     // Version 2 has the line `0::/path`; version 1 has one for each controller, such as `8:pids:/path`.
@@ -188,7 +189,7 @@ fn control_group(read: Read) -> Option<Limit> {
             _ => None,
         });
     let limit_of = |folder: &Path| {
-        // Where nothing limits it, the file says `max`, which is no number.
+        // A group without a limit says `max`, which isn't a number.
         let all = number(read, folder.join("pids.max"))?;
         let there = number(read, folder.join("pids.current"))?;
         Some(Limit { name: "pids.max", all, free: all - there })
@@ -252,7 +253,7 @@ mod tests {
         let files =
             [("/proc/sys/vm/max_map_count", "65530\n"), ("/proc/self/maps", "a map\nanother\n")];
         let (mut budget, now) = (empty(), Instant::now());
-        // After the first look only what starts is counted, since nothing can be read any more.
+        // After the first look only what starts is counted, because nothing can be read any more.
         assert_eq!(budget.take(Purpose::Connection, now, &|path| says(&files, path)), Ok(()));
         let connections =
             (1..).take_while(|_| budget.take(Purpose::Connection, now, &|_| None).is_ok());

@@ -20,10 +20,11 @@ use crate::frames::message::MessageKind;
 const BFINAL: u8 = 0b0000_0001;
 /// How the block is coded.
 const BTYPE: u8 = 0b0000_0110;
-/// The bits that follow.
-const BEHIND: u8 = 0b1111_1000;
+/// The bits after the type.
+const AFTER_TYPE: u8 = 0b1111_1000;
 
-/// The spans of a compressed payload at `at`, of which `length` bytes have arrived.
+/// Returns the spans of a compressed payload that starts at byte `at`. Of it, `length` bytes have
+/// arrived.
 pub fn spans(
     header: &Header,
     context: Context,
@@ -43,11 +44,11 @@ pub fn spans(
     let Some(&first) = shown.first().filter(|_| found.begins) else {
         return vec![payload(at, value, meaning)];
     };
-    let Block { how, behind, begins, section } = block(first);
+    let Block { how, after_type, begins, section } = block(first);
     let mut spans = match length {
-        // There is no other byte to show what it inflates to.
-        1 => vec![of_bits(at, BEHIND, first, "payload", &meaning, "RFC 7692 §7.2.2")],
-        _ => vec![of_bits(at, BEHIND, first, behind, begins, section)],
+        // The payload has no second byte, so this one shows what the payload inflates to.
+        1 => vec![of_bits(at, AFTER_TYPE, first, "payload", &meaning, "RFC 7692 §7.2.2")],
+        _ => vec![of_bits(at, AFTER_TYPE, first, after_type, begins, section)],
     };
     spans.push(of_bits(at, BTYPE, first, "BTYPE", how, section));
     let last = match (first & BFINAL, found.takeover) {
@@ -66,14 +67,14 @@ pub fn spans(
 struct Block {
     how: &'static str,
     /// What follows the type: its name, and its meaning.
-    behind: &'static str,
+    after_type: &'static str,
     begins: &'static str,
     section: &'static str,
 }
 
 /// What the type of the first block says (RFC 1951 §3.2.3 to §3.2.7).
 fn block(first: u8) -> Block {
-    let (how, behind, begins, section) = match (first & BTYPE) >> BTYPE.trailing_zeros() {
+    let (how, after_type, begins, section) = match (first & BTYPE) >> BTYPE.trailing_zeros() {
         0b00 => (
             "stored: uncompressed bytes, after their number",
             "padding",
@@ -94,10 +95,10 @@ fn block(first: u8) -> Block {
         ),
         _ => ("reserved: this isn't DEFLATE", "unknown", "undefined", "RFC 1951 §3.2.3"),
     };
-    Block { how, behind, begins, section }
+    Block { how, after_type, begins, section }
 }
 
-/// What it inflates to, and a description.
+/// Returns what the payload inflates to, and describes it.
 fn described(
     header: &Header,
     context: Context,

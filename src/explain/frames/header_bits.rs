@@ -15,22 +15,22 @@ use crate::frames::mask;
 pub struct Meanings {
     /// permessage-deflate: RSV1 marks a compressed message.
     pub deflate: bool,
-    /// An extension that isn't known here: it may use the others.
+    /// Both ends agreed on an extension that this crate doesn't know. It may use the reserved bits.
     pub unknown: bool,
 }
 
 impl Meanings {
-    /// The reserved bits whose meaning isn't known here.
-    pub fn unexplained(self) -> u8 {
+    /// Returns the reserved bits whose meaning this crate doesn't know.
+    pub fn unknown_reserved_bits(self) -> u8 {
         RSV2_RSV3 | if self.deflate { 0 } else { RSV1 }
     }
 }
 
-/// What an unknown extension may say with a bit.
+/// The words for a bit that an unknown extension may have set.
 const UNKNOWN: (&str, &str) = ("set, as the agreed extension may define it", "§9.2");
 
-/// The spans of a header, as far as it has arrived. `length`: the length that the protocol read, if it
-/// got that far.
+/// Returns the spans of as much of a header as has arrived. `length` is the payload's length, if
+/// the decoder could read it.
 pub fn header_spans(head: &[u8], meanings: Meanings, length: Option<u64>) -> Vec<Span> {
     let mut spans = Vec::new();
     let Some(&first) = head.first() else { return spans };
@@ -88,7 +88,7 @@ pub fn header_spans(head: &[u8], meanings: Meanings, length: Option<u64>) -> Vec
     spans
 }
 
-/// What RSV1 says. permessage-deflate defines it on the first frame of a message.
+/// Returns what RSV1 means. permessage-deflate defines it on the first frame of a message.
 fn rsv1(first: u8, meanings: Meanings) -> (&'static str, &'static str) {
     let is_first = matches!(Opcode::parse(first), Ok(Opcode::Text | Opcode::Binary));
     match (first & RSV1 != 0, meanings.deflate, is_first) {
@@ -117,7 +117,7 @@ fn what_it_says(opcode: Opcode) -> &'static str {
     }
 }
 
-/// A span of the bits of a byte that are ones in `of`.
+/// Creates a span for those bits of a byte that are ones in `of`.
 pub(crate) fn of_bits(
     at: u64,
     of: u8,

@@ -29,18 +29,18 @@ use crate::frames::mask;
 use crate::frames::violation::Violation;
 use crate::handshake::deflate_params::DeflateParams;
 
-/// The frames of one direction.
+/// Explains the frames of one direction.
 #[derive(Debug)]
 pub struct Frames {
     from: Role,
     decoder: PayloadDecoder,
-    /// An extension that isn't known here may use the reserved bits.
+    /// Both ends agreed on an extension that this crate doesn't know. It may use the reserved bits.
     unknown_extension: bool,
-    /// The unfinished message is coded by that extension.
+    /// That extension codes the unfinished message, so its payload can't be read.
     opaque: bool,
-    /// How many bytes came before the frame that is arriving.
+    /// How many bytes came before the current frame in its direction.
     start: u64,
-    /// The bytes of the header, as far as it has arrived.
+    /// The bytes of the header that have arrived.
     head: Vec<u8>,
     state: State,
 }
@@ -49,17 +49,17 @@ pub struct Frames {
 enum State {
     /// A header is arriving.
     Header,
-    /// The rest of a header that breaks this rule is arriving.
+    /// The header breaks this rule, and its rest is arriving.
     BrokenHeader(Violation),
     /// A payload is arriving.
-    Payload(Box<Frame>),
-    /// After a violation or a Close.
+    Payload(Box<ArrivingFrame>),
+    /// A violation or a Close has ended the frames.
     Ended(Run),
 }
 
 /// A frame whose payload is arriving.
 #[derive(Debug)]
-struct Frame {
+struct ArrivingFrame {
     header: Header,
     context: Context,
     /// How many bytes of the payload have arrived.
@@ -73,7 +73,7 @@ struct Frame {
 }
 
 impl Frames {
-    /// The frames of this sender, which begin at byte `start` of its direction.
+    /// Creates an explainer of this sender's frames, which begin at byte `start` of its direction.
     pub fn new(from: Role, start: u64, bounds: Bounds) -> Frames {
         Frames {
             from,
@@ -91,12 +91,12 @@ impl Frames {
         self.decoder.agree(params);
     }
 
-    /// Both ends have agreed on an extension that isn't known here.
+    /// Both ends have agreed on an extension that this crate doesn't know.
     pub fn agree_on_unknown(&mut self) {
         self.unknown_extension = true;
     }
 
-    /// Whether nothing has arrived yet.
+    /// Whether no byte of a frame has arrived yet.
     pub fn is_untouched(&self) -> bool {
         matches!(self.state, State::Header) && self.head.is_empty()
     }
@@ -117,7 +117,7 @@ impl Frames {
         }
     }
 
-    /// The stream has ended: reports what is incomplete.
+    /// The stream has ended. Reports what is incomplete.
     pub fn end(&mut self, report: &mut dyn FnMut(Annotation)) {
         match std::mem::replace(&mut self.state, State::Header) {
             State::Ended(mut run) => {
@@ -146,7 +146,7 @@ impl Frames {
         self.end_reading();
     }
 
-    /// Takes bytes of a header and returns how many.
+    /// Takes the bytes that belong to the header, and returns how many.
     fn take_header(&mut self, bytes: &[u8], report: &mut dyn FnMut(Annotation)) -> usize {
         for (index, &byte) in bytes.iter().enumerate() {
             self.head.push(byte);
@@ -166,16 +166,16 @@ impl Frames {
         bytes.len()
     }
 
-    /// Judges the header as far as it has arrived. Once it is whole, the frame begins.
+    /// Checks the bytes of the header that have arrived. Returns the header once it's whole.
     fn begin_frame(&mut self) -> Result<Option<(Header, Context)>, Violation> {
         let mut head = [0; MAX_HEADER];
         head[..self.head.len()].copy_from_slice(&self.head);
         let meanings = self.meanings();
         let opcode = Opcode::parse(head[0])?;
         let begins = matches!(opcode, Opcode::Text | Opcode::Binary);
-        let is_opaque = meanings.unknown && head[0] & meanings.unexplained() != 0;
+        let is_opaque = meanings.unknown && head[0] & meanings.unknown_reserved_bits() != 0;
         if meanings.unknown {
-            head[0] &= !meanings.unexplained();
+            head[0] &= !meanings.unknown_reserved_bits();
         }
         if begins && is_opaque {
             // §9.2: an extension may change the payload, so a text need not be UTF-8 any more.
@@ -194,7 +194,7 @@ impl Frames {
         Meanings { deflate: self.decoder.rsv1_has_meaning(), unknown: self.unknown_extension }
     }
 
-    /// Takes what is left of a broken header, because the picture shows all of it.
+    /// Takes the rest of a broken header, because the picture shows all of a header.
     fn take_broken_header(&mut self, bytes: &[u8], report: &mut dyn FnMut(Annotation)) -> usize {
         let State::BrokenHeader(violation) = self.state else { return 0 };
         let mut taken = 0;
@@ -212,17 +212,17 @@ impl Frames {
         }
     }
 
-    /// The header is whole.
+    /// Begins the frame, now that its header is whole.
     fn enter(&mut self, header: Header, context: Context, report: &mut dyn FnMut(Annotation)) {
         let (bytes, payload) = (self.head.clone(), Vec::new());
-        let frame = Frame { header, context, arrived: 0, bytes, payload, broken: None };
+        let frame = ArrivingFrame { header, context, arrived: 0, bytes, payload, broken: None };
         self.state = State::Payload(Box::new(frame));
         if header.length == 0 {
             self.take_payload(&[], report);
         }
     }
 
-    /// Takes bytes of a payload and returns how many.
+    /// Takes the bytes that belong to the payload, and returns how many.
     fn take_payload(&mut self, bytes: &[u8], report: &mut dyn FnMut(Annotation)) -> usize {
         let state = std::mem::replace(&mut self.state, State::Header);
         let State::Payload(mut frame) = state else { return 0 };
@@ -247,8 +247,8 @@ impl Frames {
         piece.len()
     }
 
-    /// Decodes a piece of payload as the protocol does, and keeps its first `room` bytes.
-    fn decode(&mut self, frame: &mut Frame, piece: &[u8], room: usize) {
+    /// Decodes a piece of payload as the decoder does, and keeps its first `room` bytes.
+    fn decode(&mut self, frame: &mut ArrivingFrame, piece: &[u8], room: usize) {
         let mut plain = [0; 4096];
         let mut kept = room;
         for part in piece.chunks(plain.len()) {
@@ -267,8 +267,8 @@ impl Frames {
         }
     }
 
-    /// The payload is whole.
-    fn finish(&mut self, frame: &Frame) -> Result<(), Violation> {
+    /// Checks the payload, now that it's whole.
+    fn finish(&mut self, frame: &ArrivingFrame) -> Result<(), Violation> {
         match frame.header.opcode {
             Opcode::Close => Close::parse(&frame.payload).map(drop),
             Opcode::Ping | Opcode::Pong => Ok(()),
@@ -282,8 +282,13 @@ impl Frames {
         self.state = State::Ended(Run::new(self.from, What::Unread, self.start));
     }
 
-    fn report(&mut self, frame: Frame, verdict: Verdict, report: &mut dyn FnMut(Annotation)) {
-        let Frame { header, context, arrived, bytes, payload, .. } = frame;
+    fn report(
+        &mut self,
+        frame: ArrivingFrame,
+        verdict: Verdict,
+        report: &mut dyn FnMut(Annotation),
+    ) {
+        let ArrivingFrame { header, context, arrived, bytes, payload, .. } = frame;
         let found = self.decoder.take_found();
         let mut spans = header_spans(&self.head, self.meanings(), Some(header.length));
         let at = self.head.len() as u64;
@@ -337,7 +342,7 @@ impl Frames {
     }
 }
 
-/// The length that a violation is about.
+/// Returns the length that a violation is about.
 fn length_in(verdict: &Verdict) -> Option<u64> {
     match verdict {
         Verdict::Broken(Violation::LengthNotMinimal(n) | Violation::LengthTopBit(n)) => Some(*n),
@@ -345,7 +350,7 @@ fn length_in(verdict: &Verdict) -> Option<u64> {
     }
 }
 
-/// `text, 5 bytes, masked`, as in the log, and perhaps a note.
+/// Returns the title, such as `text, 5 bytes, masked`, in the log's words.
 fn title(header: &Header, context: Context, found: &Found, verdict: &Verdict) -> String {
     let of = match (header.opcode, context.inside) {
         (Opcode::Continuation, Some(kind)) if !context.opaque => {

@@ -14,8 +14,8 @@ use crate::frames::header::{Header, Opcode};
 use crate::frames::message::MessageKind;
 use crate::frames::violation::Violation;
 
-/// The spans of a payload that starts at `at` and of which `length` bytes have arrived. `shown` are
-/// its first bytes, unmasked.
+/// Returns the spans of a payload that starts at byte `at`. Of it, `length` bytes have arrived;
+/// `shown` holds the first of them, unmasked.
 pub fn spans(
     header: &Header,
     context: Context,
@@ -62,7 +62,8 @@ fn span(
     Span { bits: bits(bytes), field: field.into(), value, meaning: meaning.into(), section }
 }
 
-/// A text that goes wrong: the valid part, the bad place, and the rest, which isn't read.
+/// Returns the spans of a text that isn't UTF-8: the valid part, the bad place, and the rest, which
+/// the receiver doesn't read.
 fn wrong_text(
     at: u64,
     length: u64,
@@ -97,7 +98,7 @@ fn wrong_text(
         .collect()
 }
 
-/// A code of two bytes, then a reason. The verdict on them comes from [`Close::parse`].
+/// Returns the spans of a Close: two bytes of code, then the reason. [`Close::parse`] checks them.
 fn close(at: u64, length: u64, shown: &[u8], whole: bool) -> Vec<Span> {
     let Some((code, reason)) = shown.split_first_chunk::<2>() else {
         return vec![span(
@@ -128,7 +129,7 @@ fn close(at: u64, length: u64, shown: &[u8], whole: bool) -> Vec<Span> {
     spans
 }
 
-/// What a close code means.
+/// Returns what a close code means.
 pub fn meaning_of(code: CloseCode) -> &'static str {
     match code {
         CloseCode::NORMAL => "normal: the connection has done its work",

@@ -27,11 +27,11 @@ pub struct Context {
     pub inside: Option<MessageKind>,
     /// The message is compressed.
     pub compressed: bool,
-    /// The message is coded by an extension that isn't known here.
+    /// An extension that this crate doesn't know has coded the message.
     pub opaque: bool,
 }
 
-/// Where a text goes wrong.
+/// The place where a text stops being UTF-8.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Wrong {
     /// How many bytes of this payload's text come before that place.
@@ -43,7 +43,7 @@ pub struct Wrong {
 }
 
 impl Wrong {
-    /// Why the text isn't UTF-8 there.
+    /// Says why the text isn't UTF-8 there.
     pub(crate) fn why(&self) -> String {
         let begun = hex(&self.begun, 4);
         let before = if self.begun.len() as u64 > self.at { " in an earlier frame" } else { "" };
@@ -59,20 +59,20 @@ impl Wrong {
     }
 }
 
-/// What was found in one payload.
+/// What the decoder found in one payload.
 #[derive(Clone, Debug, Default)]
 pub struct Found {
     /// What it inflates to, if it's compressed and this build can inflate.
     pub inflated: Option<Inflated>,
-    /// It is the beginning of a compressed message.
+    /// The payload begins a compressed message.
     pub begins: bool,
     /// The compressing end keeps its window for the next message.
     pub takeover: bool,
-    /// How many bytes of earlier messages it may refer to.
+    /// How many bytes of earlier messages the payload may refer to.
     pub remembered: u64,
-    /// In what way it isn't DEFLATE, if it isn't.
+    /// Why the payload isn't DEFLATE, if it isn't.
     pub spoilt: Option<&'static str>,
-    /// Where its text goes wrong, if it does.
+    /// Where its text stops being UTF-8, if it does.
     pub wrong: Option<Wrong>,
     /// Its last character is incomplete; the next fragment has the rest.
     pub goes_on: bool,
@@ -84,7 +84,7 @@ pub struct PayloadDecoder {
     message: Assembler,
     reader: Role,
     max_message: u64,
-    /// How the other end compresses, if compression was agreed on.
+    /// How the other end compresses, if both ends agreed on compression.
     window: Option<Window>,
     /// `None` also in a build without the feature `deflate`.
     inflater: Option<Box<Inflater>>,
@@ -92,12 +92,12 @@ pub struct PayloadDecoder {
     found: Found,
     /// Some bytes of the compressed message have arrived.
     begun: bool,
-    /// What all messages so far have inflated to.
+    /// How many bytes all messages so far have inflated to.
     inflated: u64,
 }
 
 impl PayloadDecoder {
-    /// A decoder for payloads that arrive at `reader`, without compression.
+    /// Creates a decoder for payloads that arrive at `reader`, without compression.
     pub fn new(reader: Role, bounds: Bounds) -> PayloadDecoder {
         PayloadDecoder {
             message: Assembler::new(bounds),
@@ -112,7 +112,7 @@ impl PayloadDecoder {
         }
     }
 
-    /// From now on the other end may compress, with these parameters.
+    /// Both ends have agreed that the other end may compress with these parameters.
     pub fn agree(&mut self, params: DeflateParams) {
         self.window = Some(match self.reader {
             Role::Server => params.of_client(),
@@ -127,7 +127,7 @@ impl PayloadDecoder {
         self.window.is_some()
     }
 
-    /// Reads a header as far as it has arrived, and checks whether its frame may come next. `None`: it
+    /// Reads the header, and checks whether its frame may come next. Returns `None` if the header
     /// needs more bytes.
     pub fn begin(&mut self, head: &[u8]) -> Result<Option<Header>, Violation> {
         let begun = self.message.begin_frame(head, self.reader, self.rsv1_has_meaning())?;
@@ -147,7 +147,7 @@ impl PayloadDecoder {
         Ok(Some(header))
     }
 
-    /// The message that the current frame belongs to.
+    /// Returns the message that the current frame belongs to.
     pub fn place_in_message(&self) -> Context {
         let (inside, compressed) = (self.message.inside(), self.message.is_compressed());
         Context { inside, compressed, opaque: false }
@@ -170,7 +170,8 @@ impl PayloadDecoder {
                 });
                 let is_spoilt = read == Err(Violation::NotDeflate);
                 found.spoilt = is_spoilt.then_some(", and then aren't DEFLATE");
-                // How far the inflater was ahead of the bad byte depends on the piece.
+                // The inflater may be ahead of the bad byte, and how far depends on the pieces. So
+                // the bytes after it are dropped.
                 if let (Some(wrong), Some(inflated)) = (&found.wrong, &mut found.inflated) {
                     inflated.length = inflated.length.min(wrong.at + 1);
                     inflated.bytes.truncate(inflated.length as usize);
@@ -180,7 +181,7 @@ impl PayloadDecoder {
         }
     }
 
-    /// The payload of a data frame is whole.
+    /// Checks the payload of a data frame, now that it's whole.
     pub fn finish(&mut self, header: &Header) -> Result<(), Violation> {
         let inflated = self.found.inflated.as_ref().map_or(0, |inflated| inflated.length);
         self.inflated = self.inflated.saturating_add(inflated);
@@ -201,13 +202,13 @@ impl PayloadDecoder {
         })
     }
 
-    /// What was found in the payload since its header arrived.
+    /// Returns what the decoder found in the payload since its header.
     pub fn take_found(&mut self) -> Found {
         std::mem::take(&mut self.found)
     }
 }
 
-/// How far a text has arrived.
+/// The part of a text that has arrived.
 #[derive(Debug, Default)]
 struct TextSoFar {
     /// How many bytes of this payload's text have arrived.
@@ -217,7 +218,7 @@ struct TextSoFar {
 }
 
 impl TextSoFar {
-    /// Appends a piece to the message, and finds the place where it goes wrong.
+    /// Appends a piece to the message, and finds the place where it stops being UTF-8.
     fn append(
         &mut self,
         message: &mut Assembler,
@@ -251,7 +252,8 @@ impl TextSoFar {
     }
 }
 
-/// The first bad byte of a piece, after the beginning of a character or nothing.
+/// Finds the first bad byte of a piece. `begun` is the incomplete character that stands before the
+/// piece.
 pub fn first_wrong(begun: &[u8], piece: &[u8]) -> Option<Wrong> {
     let mut text = Text::default();
     text.push(begun).ok()?;
@@ -261,7 +263,7 @@ pub fn first_wrong(begun: &[u8], piece: &[u8]) -> Option<Wrong> {
     Some(Wrong { at: at as u64, byte: Some(piece[at]), begun })
 }
 
-/// The incomplete character at the end of a whole text.
+/// Finds the incomplete character at the end of a whole text.
 pub fn wrong_at_the_end(whole: &[u8]) -> Option<Wrong> {
     let mut text = Text::default();
     text.push(whole).ok()?;

@@ -37,13 +37,13 @@ pub struct Offers {
 pub struct Agreed {
     /// How both compress.
     pub deflate: Option<DeflateParams>,
-    /// Another extension is in use, which may give the reserved bits and the payloads a meaning that
-    /// isn't known here.
+    /// An extension that this crate doesn't know is in use. It may give the reserved bits and the
+    /// payloads any meaning.
     pub unknown: bool,
 }
 
 impl Offers {
-    /// The offers of a request.
+    /// Reads the offers of a request.
     pub fn of(head: &Head) -> Offers {
         let mut offers = Offers::default();
         for one in extension::parse(head).unwrap_or_default() {
@@ -58,12 +58,12 @@ impl Offers {
         offers
     }
 
-    /// The valid offers to compress, in their order.
+    /// Returns the valid offers to compress, in their order.
     pub fn params(&self) -> &[DeflateParams] {
         &self.deflate
     }
 
-    /// What a response agrees to.
+    /// Returns what a response agrees to.
     pub fn agreed(&self, head: &Head) -> Agreed {
         let (unknown, known) = self.split(head);
         let deflate = match known.as_slice() {
@@ -75,9 +75,9 @@ impl Offers {
         Agreed { deflate, unknown }
     }
 
-    /// The head of a response without the extensions that were offered and aren't known here. `None`:
-    /// it names none.
-    pub fn without_unknown(&self, head: &Head) -> Option<Head> {
+    /// Returns a response's head without those of the offered extensions that this crate doesn't
+    /// know. `None` if it names none of them.
+    pub fn head_without_unknown(&self, head: &Head) -> Option<Head> {
         let (unknown, known) = self.split(head);
         let is_other = |(name, _): &(&str, &str)| !name.eq_ignore_ascii_case(HEADER);
         let mut lines = format!("{}\r\n", head.first_line());
@@ -95,7 +95,8 @@ impl Offers {
         Head::parse((lines + "\r\n").as_bytes()).ok().filter(|_| unknown)
     }
 
-    /// Sets aside the extensions that were offered but that we don't know. Returns whether there were any, and the rest.
+    /// Separates the offered extensions that this crate doesn't know. Returns whether there were
+    /// any, and the other extensions.
     fn split(&self, head: &Head) -> (bool, Vec<Extension>) {
         let mut known = extension::parse(head).unwrap_or_default();
         let count = known.len();
@@ -103,9 +104,9 @@ impl Offers {
         (known.len() < count, known)
     }
 
-    /// The place of the offer that the response accepts, counted from 1; or what the client expected.
+    /// Returns the place of the accepted offer, counted from 1, or else what the client expected.
     fn accepted(&self, head: &Head) -> Result<usize, &'static str> {
-        let known = self.without_unknown(head);
+        let known = self.head_without_unknown(head);
         let agreed = deflate_params::verify(known.as_ref().unwrap_or(head), &self.deflate)?;
         // Each offer is compared with the parameters alone, which are short.
         let line = agreed.map(|params| format!("\r\n{HEADER}: {params}\r\n\r\n"));
@@ -118,7 +119,7 @@ impl Offers {
     }
 }
 
-/// Which head the line belongs to, and what is known about the other one.
+/// The head that a line belongs to, with what is known about the other head.
 #[derive(Debug)]
 pub enum Bargain<'a> {
     /// A request.
@@ -132,21 +133,21 @@ pub enum Bargain<'a> {
     Answer {
         /// The offers.
         offers: &'a Offers,
-        /// The place of the accepted one; or what the client expected; `None` if the request isn't
-        /// known.
+        /// The place of the accepted offer, or else what the client expected. `None` if the request
+        /// isn't known.
         accepted: Option<Result<usize, &'static str>>,
     },
 }
 
 impl<'a> Bargain<'a> {
-    /// A response with this head, if it has one, to a request with these offers.
+    /// Describes a response with this head, if it has one, to a request with these offers.
     pub fn answer(head: Option<&Head>, offers: &'a Offers, is_known: bool) -> Bargain<'a> {
         let accepted = head.filter(|_| is_known).map(|head| offers.accepted(head));
         Bargain::Answer { offers, accepted }
     }
 }
 
-/// The spans of a line that starts at `at`, if it is a list of extensions.
+/// Returns the spans of a line that starts at byte `at`, if it's a list of extensions.
 pub fn extension_spans(line: &[u8], at: u64, bargain: &mut Bargain) -> Option<Vec<Span>> {
     let head = Head::parse(&[b"\r\n", line].concat()).ok().filter(|_| line.ends_with(b"\r\n"))?;
     let (name, _) = head.fields().next().filter(|(name, _)| name.eq_ignore_ascii_case(HEADER))?;
@@ -180,8 +181,8 @@ pub fn extension_spans(line: &[u8], at: u64, bargain: &mut Bargain) -> Option<Ve
     Some(spans)
 }
 
-/// Where the names and parameters of a valid list begin: each with the separator before it, the first
-/// with the name of the header. Quoted values are tokens, so they contain no separator.
+/// Finds where the names and parameters of a valid list begin. Each includes the separator before
+/// it, and the first the header's name. Quoted values are tokens, so they contain no separator.
 fn elements(line: &[u8], behind_name: usize) -> Vec<usize> {
     let (mut begins, mut is_empty) = (vec![0], true);
     for (at, byte) in line.iter().enumerate().skip(behind_name) {
@@ -194,14 +195,14 @@ fn elements(line: &[u8], behind_name: usize) -> Vec<usize> {
             _ => is_empty = false,
         }
     }
-    // Nothing follows the separators at the end of a line.
+    // The separators at the end of a line have no name after them.
     if is_empty {
         begins.pop();
     }
     begins
 }
 
-/// A meaning, and the section that defines it.
+/// A meaning, and the section of an RFC that defines it.
 type Said = (String, &'static str);
 
 fn of_name(one: &Extension, bargain: &mut Bargain) -> Said {

@@ -11,8 +11,8 @@ use crate::handshake::extension;
 use crate::http::head::Head;
 use crate::http::request::Request;
 
-/// The spans of a head. `key` is the key of the request that a response answers: empty if the request
-/// has none, `None` if the request isn't known.
+/// Returns the spans of a head. For a response, `key` is the key of its request: empty if the
+/// request has none, `None` if the request isn't known.
 pub fn spans(what: What, bytes: &[u8], key: Option<&str>, mut bargain: Bargain) -> Vec<Span> {
     let mut spans = Vec::new();
     let mut interim = false;
@@ -24,7 +24,7 @@ pub fn spans(what: What, bytes: &[u8], key: Option<&str>, mut bargain: Bargain) 
             Some(of_line) if !is_first => spans.extend(of_line),
             _ => {
                 let [field, value, meaning] = match is_first {
-                    _ if is_skipped => skipped_line(),
+                    _ if is_skipped => empty_line_in_front(),
                     true => first_line(what, line),
                     false => field_line(line, key, interim),
                 };
@@ -44,7 +44,7 @@ pub fn spans(what: What, bytes: &[u8], key: Option<&str>, mut bargain: Bargain) 
 /// Fields that a client checks in a 101.
 const OF_A_101: [&str; 3] = ["Upgrade", "Connection", "Sec-WebSocket-Protocol"];
 
-fn skipped_line() -> [String; 3] {
+fn empty_line_in_front() -> [String; 3] {
     let meaning = "an empty line before a request, which the server skips";
     ["empty line".into(), String::new(), meaning.into()]
 }
@@ -58,7 +58,7 @@ fn section(is_first: bool, what: What, field: &str, value: &str) -> &'static str
         (true, What::Response) => "RFC 9112 §4",
         (true, _) => "RFC 9112 §3",
         _ if field == "end of head" || field == "empty line" => "RFC 9112 §2.2",
-        // The client has rules of its own for these.
+        // The client checks these fields by rules of its own.
         (_, What::Response) if OF_A_101.iter().any(|name| name.eq_ignore_ascii_case(field)) => {
             "§4.1"
         }
@@ -88,7 +88,7 @@ fn first_line(what: What, line: &[u8]) -> [String; 3] {
     [field.into(), value, meaning.into()]
 }
 
-/// What a line after the first says. [`Head`] takes it apart as a head of its own.
+/// Explains a line after the first. [`Head`] parses it as a head of one line.
 fn field_line(line: &[u8], key: Option<&str>, interim: bool) -> [String; 3] {
     if line == b"\r\n" {
         let meaning =

@@ -3,13 +3,14 @@
 //!
 //! This is a glossary. The handshake judges the values.
 
-/// The purpose of a field and the section that defines it. `None`: the handshake doesn't use it.
+/// Returns a field's purpose and the section that defines it. `None` if the handshake doesn't use
+/// the field.
 pub fn purpose(name: &str) -> Option<(&'static str, &'static str)> {
     let known = FIELDS.iter().find(|(known, ..)| known.eq_ignore_ascii_case(name));
     known.map(|(_, purpose, section)| (*purpose, *section))
 }
 
-/// All names in the glossary.
+/// Returns all names in the glossary.
 pub fn names() -> impl Iterator<Item = &'static str> {
     FIELDS.iter().map(|(name, ..)| *name)
 }

@@ -14,12 +14,12 @@
 //!   status aren't judged.
 //! - An extension other than permessage-deflate is accepted if the client offered it.
 
-pub mod body;
+pub mod body_end;
 pub mod extensions;
 pub mod head_lines;
 pub mod header_glossary;
 
-use self::body::Body;
+use self::body_end::Body;
 use self::extensions::{Agreed, Bargain, Offers};
 use super::annotation::{Annotation, SHOWN, Span, Verdict, What};
 use crate::diagnostic::{Diagnostic, quote};
@@ -32,7 +32,7 @@ use crate::http::head::{Head, Scan};
 use crate::http::refusal::Refusal;
 use crate::http::request::Request;
 
-/// The choices that the RFC leaves open, on which the verdicts depend.
+/// The choices that the RFC leaves to a server. The verdicts depend on them.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// What the server requires of a request.
@@ -57,7 +57,7 @@ impl Default for Settings {
     }
 }
 
-/// A head of which some bytes have arrived.
+/// A head that is arriving.
 #[derive(Debug)]
 pub struct Arriving {
     start: u64,
@@ -74,7 +74,7 @@ pub enum End {
 }
 
 impl Arriving {
-    /// A head that will begin at byte `start` of its direction.
+    /// Creates a head that will begin at byte `start` of its direction.
     pub fn new(settings: &Settings, start: u64) -> Arriving {
         let scan = Scan::new(settings.max_head, settings.max_head_lines);
         Arriving { start, scan, bytes: Vec::new() }
@@ -93,18 +93,18 @@ impl Arriving {
         (self.bytes.len() - before, Some(end))
     }
 
-    /// Where the head begins.
+    /// Returns the byte of its direction at which the head begins.
     pub fn start(&self) -> u64 {
         self.start
     }
 
-    /// The bytes that have arrived.
+    /// Returns the bytes that have arrived.
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
     }
 }
 
-/// A request that has been read, as far as the response to it depends on it.
+/// What has to be known of a request to read its response.
 #[derive(Debug)]
 pub struct Asked {
     request: Request,
@@ -138,12 +138,12 @@ pub enum Then {
     Body(Body),
     /// Frames, if the server agrees.
     Frames,
-    /// Nothing that could be read.
+    /// Bytes that can't be read.
     Nothing,
 }
 
-/// Judges a request by the rules of a server. Also returns the request itself, if it could be read,
-/// and what follows it.
+/// Gives the verdict of a server with these settings on a request. Also returns the request, if it
+/// could be read, and what follows it.
 pub fn request(
     bytes: &[u8],
     start: u64,
@@ -192,21 +192,21 @@ pub enum Follows {
     /// Another response: this one was interim.
     Response,
     /// A body, perhaps an empty one; then another response, if the server keeps the connection open.
-    Body(Body, Keeps),
+    Body(Body, AfterBody),
     /// Frames, in both directions.
     Frames(Agreed),
 }
 
 /// Whether the connection is used again after a response (RFC 9112 §9.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Keeps {
+pub enum AfterBody {
     /// For another request.
     Open,
     /// The server closes it.
     Closed,
 }
 
-/// Judges a response as the client would, and says what follows it.
+/// Gives the client's verdict on a response, and says what follows it.
 pub fn response(
     bytes: &[u8],
     start: u64,
@@ -231,10 +231,10 @@ pub fn response(
 }
 
 fn unreadable(verdict: Verdict) -> (String, Follows, Verdict) {
-    ("a response".into(), Follows::Body(Body::UntilEnd, Keeps::Closed), verdict)
+    ("a response".into(), Follows::Body(Body::UntilEnd, AfterBody::Closed), verdict)
 }
 
-/// What a whole head answers: its title, what follows it, and whether the client accepts it.
+/// Returns a whole response's title, what follows it, and whether the client accepts it.
 fn answer(head: &Head, asked: Option<&Asked>) -> (String, Follows, Verdict) {
     let wants_websocket = asked.is_some_and(Asked::wants_websocket);
     let method = asked.map_or("", |asked| asked.request.method());
@@ -249,7 +249,7 @@ fn answer(head: &Head, asked: Option<&Asked>) -> (String, Follows, Verdict) {
             let verdict = asked.map_or(Verdict::Fine, |asked| verify(head, asked));
             ("a response: frames follow".into(), Follows::Frames(agreed), verdict)
         }
-        // The client asked for no WebSocket, so there is nothing to judge.
+        // The client asked for no WebSocket, so every response is right.
         Some(status) if !wants_websocket => {
             (format!("a response: {status}"), body(), Verdict::Fine)
         }
@@ -265,7 +265,7 @@ fn answer(head: &Head, asked: Option<&Asked>) -> (String, Follows, Verdict) {
     }
 }
 
-/// The client's verdict on a response.
+/// Returns the client's verdict on a response.
 fn verify(head: &Head, asked: &Asked) -> Verdict {
     let offered = asked.request.head().list("Sec-WebSocket-Protocol");
     let ask = ClientRequest {
@@ -273,7 +273,7 @@ fn verify(head: &Head, asked: &Asked) -> Verdict {
         ..ClientRequest::default()
     };
     let is_101 = status_of(head.first_line()) == Some(101);
-    let (key, known) = (asked.key(), asked.offers.without_unknown(head));
+    let (key, known) = (asked.key(), asked.offers.head_without_unknown(head));
     if key.is_none() && is_101 {
         return Verdict::Rejected(no_key(head));
     }
@@ -284,7 +284,8 @@ fn verify(head: &Head, asked: &Asked) -> Verdict {
     }
 }
 
-/// A 101 to a request without a key. A client would expect the accept that is computed from nothing.
+/// Returns the verdict on a 101 whose request had no key: the client would expect the accept value
+/// of an empty key.
 fn no_key(head: &Head) -> HandshakeError {
     let accept = head.header("Sec-WebSocket-Accept").map_or("none".into(), quote);
     let seen =
@@ -298,11 +299,11 @@ fn no_key(head: &Head) -> HandshakeError {
     }
 }
 
-fn keeps(head: &Head) -> Keeps {
+fn keeps(head: &Head) -> AfterBody {
     let is_old = head.first_line().starts_with("HTTP/1.0");
     match head.lists("Connection", "close") || (is_old && !head.lists("Connection", "keep-alive")) {
-        true => Keeps::Closed,
-        false => Keeps::Open,
+        true => AfterBody::Closed,
+        false => AfterBody::Open,
     }
 }
 

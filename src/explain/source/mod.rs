@@ -1,7 +1,7 @@
 //! The code behind each byte: which lines of this crate decided about a field, and which rule they keep.
 //!
 //! ```text
-//! span, verdict ─► links ─► Anchor: file, function, a few words ─► Passage: the lines, some marked
+//! span, verdict ─► deciding_anchor ─► Anchor: file, function, a few words ─► Passage: the lines, some marked
 //! annotation ────► trace ─► the anchors that this frame or head passed, with its own values
 //! ```
 //!
@@ -11,30 +11,31 @@
 //!   statement with those words, and the comment above it, which names the rule.
 //! - A test finds each anchor exactly once, and the rule of a field in the lines that it leads to.
 
-pub mod links;
+pub mod deciding_anchor;
 pub mod trace;
 
-/// What a chapter finds its excerpts by. In two parts, or it would be found here.
+/// The mark by which chapters find their excerpts. It's written in two parts, so that no chapter
+/// finds it here.
 const CHAPTER_MARK: &str = concat!("// ", "WALK: ");
 
 /// A place in the source.
 #[derive(Debug)]
 pub struct Anchor {
-    /// Its name.
+    /// The anchor's name, by which links refer to it.
     pub id: &'static str,
     /// The file, below `src`.
     pub file: &'static str,
     /// The function, with its type if it has one.
     pub function: &'static str,
-    /// Words in the statement that decides. Empty: the whole function does.
+    /// Words in the statement that decides. Empty if the whole function does.
     words: &'static str,
     /// The rule that the lines keep.
     pub section: &'static str,
-    /// The chapter of the walkthrough that tells about it.
+    /// The chapter that explains the place.
     chapter: &'static str,
 }
 
-/// What is shown of the source at an anchor.
+/// The part of the source that an anchor leads to.
 #[derive(Debug)]
 pub struct Passage {
     /// The anchor.
@@ -52,7 +53,7 @@ pub struct Line {
     pub number: usize,
     /// Its text, without the function's indentation.
     pub text: &'static str,
-    /// It is one of those that decide.
+    /// Whether it's one of the lines that decide.
     pub is_marked: bool,
 }
 
@@ -68,17 +69,17 @@ pub struct Chapter {
 }
 
 impl Anchor {
-    /// The anchor of this name.
+    /// Returns the anchor of this name.
     pub fn of(id: &str) -> Option<&'static Anchor> {
         ANCHORS.iter().find(|anchor| anchor.id == id)
     }
 
-    /// All anchors.
+    /// Returns all anchors.
     pub fn all() -> &'static [Anchor] {
         ANCHORS
     }
 
-    /// The lines of the source that the anchor leads to. An error says what can't be found.
+    /// Returns the lines that the anchor leads to. An error says what can't be found.
     pub fn passage(&'static self) -> Result<Passage, String> {
         let lost =
             |what: &str| format!("{}: {what} of {} in src/{}", self.id, self.function, self.file);
@@ -93,7 +94,7 @@ impl Anchor {
         };
         let depth = indent(lines[0]);
         let line = |(index, line): (usize, &&'static str)| {
-            // The marks by which chapters find their excerpts aren't shown.
+            // Readers don't need the chapters' marks.
             let text = line.split(CHAPTER_MARK).next().unwrap_or_default();
             let is_mark = text.trim().is_empty() && !line.is_empty();
             (!is_mark).then(|| Line {
@@ -106,7 +107,7 @@ impl Anchor {
         Ok(Passage { anchor: self, lines, chapter: self.chapter() })
     }
 
-    /// What the chapter says about it: the first paragraph that names the function or the rule, or
+    /// Returns the first paragraph of the chapter that names the function or the rule; without one,
     /// the chapter's question.
     fn chapter(&self) -> Chapter {
         let found = CHAPTERS.iter().find(|(file, _)| *file == self.chapter);
@@ -126,8 +127,8 @@ impl Anchor {
 }
 
 impl Passage {
-    /// Whether the marked lines name this section of an RFC, or, where all lines are marked or none of
-    /// them names any, the opening of their file.
+    /// Whether the marked lines name this section of an RFC. If all lines are marked, or if none
+    /// names any section, the opening of the file counts too.
     pub fn names(&self, section: &str) -> bool {
         let marked = self.lines.iter().filter(|line| line.is_marked).map(|line| line.text);
         let marked: Vec<&str> = marked.collect();
@@ -143,16 +144,16 @@ impl Passage {
     }
 }
 
-/// Whether a text names a section, and not only one that begins like it: §5.1 is not §5.11 or §5.1.2.
+/// Whether a text names this very section: §5.11 and §5.1.2 don't count as §5.1.
 fn is_named(text: &str, section: &str) -> bool {
     text.match_indices(section).any(|(at, _)| {
-        let behind = &text[at + section.len()..];
+        let after = &text[at + section.len()..];
         let is_more = |rest: &str| rest.starts_with(|c: char| c.is_ascii_digit());
-        !is_more(behind) && !behind.strip_prefix('.').is_some_and(is_more)
+        !is_more(after) && !after.strip_prefix('.').is_some_and(is_more)
     })
 }
 
-/// The source of a file without its tests.
+/// Returns a file's source without its tests.
 fn file(name: &str) -> Option<&'static str> {
     let (_, text) = FILES.iter().find(|(file, _)| *file == name)?;
     text.split("\n#[cfg(test)]\nmod tests").next()
@@ -162,7 +163,8 @@ fn indent(line: &str) -> usize {
     line.len() - line.trim_start().len()
 }
 
-/// The first and last line of a function, comments included. `None` unless there is exactly one.
+/// Finds the first and last line of a function, with its comments. `None` unless exactly one
+/// function has the name.
 fn function(lines: &[&str], function: &str) -> Option<(usize, usize)> {
     let (of, name) = function.split_once("::").unwrap_or(("", function));
     let mut found = None;
@@ -197,7 +199,7 @@ fn is_function(line: &str, name: &str) -> bool {
     rest.and_then(|rest| rest.strip_prefix(name)).is_some_and(|rest| rest.starts_with(['(', '<']))
 }
 
-/// Whether a line is in the block of a type, or in none where no type is named.
+/// Whether a line is inside the block of this type. Without a type, whether it's inside no block.
 fn is_inside(block: &str, line: &str, of: &str) -> bool {
     match of {
         "" => indent(line) == 0,
@@ -208,8 +210,8 @@ fn is_inside(block: &str, line: &str, of: &str) -> bool {
     }
 }
 
-/// The lines of the statement with these words, which stand in one line alone. They begin with the
-/// nearest comment above, as long as no blank line is between.
+/// Finds the lines of the statement with these words, which only one line may have. They begin with
+/// the nearest comment above, unless a blank line is between.
 fn marked(lines: &[&str], words: &str) -> Option<(usize, usize)> {
     let mut found = lines.iter().enumerate().filter(|(_, line)| line.contains(words));
     let (at, _) = found.next().filter(|_| found.next().is_none())?;
@@ -224,7 +226,7 @@ fn marked(lines: &[&str], words: &str) -> Option<(usize, usize)> {
                 from -= 1;
             }
         }
-        // No comment: the statement alone.
+        // Without a comment it's the statement alone.
         false => from = at,
     }
     let depth = indent(lines[from]);
@@ -233,7 +235,7 @@ fn marked(lines: &[&str], words: &str) -> Option<(usize, usize)> {
     Some((from, at + length))
 }
 
-/// Markdown without its marks.
+/// Removes the marks from Markdown.
 fn plain(text: &str) -> String {
     let mut out = String::new();
     let mut rest = text;
@@ -241,11 +243,11 @@ fn plain(text: &str) -> String {
         let (before, link) = rest.split_at(start);
         out += before;
         match link.split_once(']') {
-            Some((name, behind)) => {
+            Some((name, after)) => {
                 out += &name[1..];
-                rest = match behind.strip_prefix('(').and_then(|target| target.split_once(')')) {
-                    Some((_, behind)) => behind,
-                    None => behind,
+                rest = match after.strip_prefix('(').and_then(|target| target.split_once(')')) {
+                    Some((_, after)) => after,
+                    None => after,
                 };
             }
             None => {
@@ -282,7 +284,7 @@ const FILES: &[(&str, &str)] = files![
     "frames/utf8.rs",
     "explain/frames/compressed.rs",
     "explain/frames/mod.rs",
-    "explain/heads/body.rs",
+    "explain/heads/body_end.rs",
     "connection/keepalive.rs",
     "connection/pending_control.rs",
     "connection/read_half.rs",
@@ -316,7 +318,7 @@ const fn anchor(
     Anchor { id, file, function, words, section, chapter }
 }
 
-/// Functions with several anchors.
+/// The functions that have several anchors.
 mod functions {
     pub const SCAN: (&str, &str) = ("http/head.rs", "Scan::advance");
     pub const PARSE_REQUEST: (&str, &str) = ("http/request.rs", "Request::parse");
@@ -351,7 +353,7 @@ const C09: &str = "09_attacks_and_limits.md";
 const C10: &str = "10_the_client.md";
 const C11: &str = "11_compression.md";
 
-/// Each place, in the order in which bytes pass them.
+/// All places, in the order in which bytes pass them.
 const ANCHORS: &[Anchor] = &[
     // The head of a request.
     anchor("head.end", SCAN, "self.scanned > EMPTY_LINE.len()", "RFC 9112 §2.2", C01),
@@ -474,7 +476,7 @@ const ANCHORS: &[Anchor] = &[
         "RFC 7692 §7.1.2.2",
         C11,
     ),
-    anchor("http.body", ("explain/heads/body.rs", "Body::announced"), "", "RFC 9112 §6", C02),
+    anchor("http.body", ("explain/heads/body_end.rs", "Body::announced"), "", "RFC 9112 §6", C02),
     // Bytes become frames.
     anchor(
         "read",
@@ -531,7 +533,7 @@ const ANCHORS: &[Anchor] = &[
     anchor("close.code", CLOSE, "Violation::CloseCode(code)", "§5.5.1", C07),
     anchor("close.half", CLOSE, "Violation::CloseOfOneByte", "§5.5.1", C07),
     anchor("close.reason", CLOSE, "Violation::ReasonNotUtf8", "§5.5.1", C07),
-    // What the connection does with them.
+    // What the connection does with the decoded frames.
     anchor("event", STEP, "Event::Message(self.message.finish", "", C06),
     anchor("ended", ("frames/decoder.rs", "Decoder::next_event"), "", "§7.1.7", C07),
     anchor("receive", RECEIVE, "return Ok(Some(event))", "", C06),

@@ -10,27 +10,28 @@
 //! A trace ends at the place that found something wrong, and then at what the connection does about it.
 //! It is made from the annotation alone.
 
-use super::{Anchor, links};
+use super::{Anchor, deciding_anchor};
 use crate::explain::annotation::{Annotation, Span, Verdict, What, hex, visible};
 use crate::frames::header::{FIN, Header, Opcode, RSV1};
 use crate::frames::mask;
 use crate::handshake::accept_key;
 use crate::http::head::Head;
 
-/// A place that was passed.
+/// A place that the frame or head has passed.
 #[derive(Debug)]
 pub struct Step {
     /// The place.
     pub anchor: &'static Anchor,
     /// What happened there, with the values.
     pub says: String,
-    /// Something was wrong there.
+    /// Whether this place found something wrong.
     pub is_wrong: bool,
 }
 
-/// The trace of an annotation. Empty for bytes that aren't taken apart.
+/// Returns the trace of an annotation. It's empty for bytes that aren't taken apart.
 pub fn steps(annotation: &Annotation) -> Vec<Step> {
-    let mut trace = Trace { annotation, wrong: links::of_verdict(annotation), steps: Vec::new() };
+    let mut trace =
+        Trace { annotation, wrong: deciding_anchor::of_verdict(annotation), steps: Vec::new() };
     let end = match annotation.what {
         What::Frame => trace.frame(),
         What::Request => trace.request(),
@@ -41,7 +42,7 @@ pub fn steps(annotation: &Annotation) -> Vec<Step> {
     if end.is_none() && matches!(annotation.verdict, Verdict::Broken(_)) {
         let code = annotation.verdict.code().unwrap_or_default();
         let says = format!("a Close with {code} is sent, and nothing more is read");
-        trace.steps.extend(step("violation", says, false));
+        trace.steps.extend(step_at("violation", says, false));
     }
     trace.steps
 }
@@ -53,12 +54,12 @@ struct Trace<'a> {
     steps: Vec<Step>,
 }
 
-fn step(id: &str, says: String, is_wrong: bool) -> Option<Step> {
+fn step_at(id: &str, says: String, is_wrong: bool) -> Option<Step> {
     Anchor::of(id).map(|anchor| Step { anchor, says, is_wrong })
 }
 
 impl Trace<'_> {
-    /// Adds a place. `None`: it is the one that found something wrong, so the trace ends.
+    /// Adds a place. Returns `None` if this place found something wrong, so that the trace ends.
     fn pass(&mut self, id: &str, says: impl Into<String>) -> Option<()> {
         let is_wrong = self.wrong.is_some_and(|wrong| wrong.id == id);
         let says = match (is_wrong, self.annotation.verdict.diagnostic()) {
@@ -68,12 +69,12 @@ impl Trace<'_> {
             }
             _ => says.into(),
         };
-        self.steps.extend(step(id, says, is_wrong));
+        self.steps.extend(step_at(id, says, is_wrong));
         (!is_wrong).then_some(())
     }
 
-    /// Passes a place only if it is the one that found something wrong.
-    fn check(&mut self, id: &str) -> Option<()> {
+    /// Adds a check only if it found something wrong.
+    fn pass_if_wrong(&mut self, id: &str) -> Option<()> {
         match self.wrong.is_some_and(|wrong| wrong.id == id) {
             true => self.pass(id, ""),
             false => Some(()),
@@ -125,7 +126,7 @@ impl Trace<'_> {
         let header = self.header()?;
         // 3. Does the message fit the limits?
         if !opcode.is_control() {
-            self.check("fragment.count")?;
+            self.pass_if_wrong("fragment.count")?;
             if annotation.inflated.is_none() {
                 self.pass("message.size", format!("{} bytes announced", header.length))?;
             }
@@ -179,7 +180,7 @@ impl Trace<'_> {
                 format!("payload {}: is it that of our ping?", self.value("payload")),
             ),
             _ => {
-                self.check("close.half")?;
+                self.pass_if_wrong("close.half")?;
                 match self.span("code").is_some() {
                     true => {
                         self.pass("close.code", format!("code {}", self.value("code")))?;
@@ -200,7 +201,7 @@ impl Trace<'_> {
         if is_compressed {
             let length = annotation.inflated.as_ref().map_or(0, |inflated| inflated.length);
             self.pass("inflate", format!("{} bytes inflate to {length}", header.length))?;
-            self.check("inflate.size")?;
+            self.pass_if_wrong("inflate.size")?;
         }
         let is_text = annotation.spans.iter().any(|span| {
             span.meaning.contains("UTF-8")
@@ -249,7 +250,7 @@ impl Trace<'_> {
         self.pass("http.version", format!("version {}", shown(line.rsplit(' ').next()?)))?;
         self.pass("connection", field("Connection"))?;
         self.pass("version", field("Sec-WebSocket-Version"))?;
-        self.check("draft")?;
+        self.pass_if_wrong("draft")?;
         self.pass("key", field("Sec-WebSocket-Key"))?;
         self.pass("origin", field("Origin"))?;
         let target = line.split(' ').nth(1).unwrap_or_default();
@@ -272,7 +273,7 @@ impl Trace<'_> {
             return self.pass("interim", "interim, so the next head is read");
         }
         self.pass("status", line)?;
-        self.check("status.version")?;
+        self.pass_if_wrong("status.version")?;
         if self.annotation.bytes.get(9..12) != Some(b"101") {
             return self.pass("http.body", "what follows is a body");
         }
@@ -287,11 +288,12 @@ impl Trace<'_> {
         self.pass("answer.subprotocol", field("Sec-WebSocket-Protocol"))
     }
 
-    /// The stations that every head passes. `None`: it isn't whole, or too long to be kept.
+    /// Adds the places that every head passes. Returns `None` if the head isn't whole or is too
+    /// long to be kept.
     fn head(&mut self) -> Option<Head> {
         let annotation = self.annotation;
         let lines = annotation.spans.iter().filter(|span| span.bits.end > span.bits.start).count();
-        self.check("head.size")?;
+        self.pass_if_wrong("head.size")?;
         self.pass("head.bytes", format!("{} bytes, each allowed in a head", annotation.length))?;
         if matches!(annotation.verdict, Verdict::Missing(_)) {
             return None;

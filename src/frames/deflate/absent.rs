@@ -5,12 +5,12 @@ use super::violation::Violation;
 use crate::diagnostic::misuse::Misuse;
 use crate::handshake::deflate_params::{DeflateConfig, DeflateParams};
 
-/// Always an error, which names the feature that a caller must turn on to compress.
+/// Always fails, with an error that names the feature to turn on.
 pub fn check(_: &DeflateConfig) -> Result<(), Misuse> {
     Err(Misuse::NoDeflate)
 }
 
-/// Never any halves, because this build doesn't compress.
+/// Returns no halves, because this build doesn't compress.
 pub fn halves(
     _: Role,
     _: Option<(DeflateParams, DeflateConfig)>,

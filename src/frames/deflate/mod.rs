@@ -36,10 +36,11 @@ const TAIL: [u8; 4] = [0x00, 0x00, 0xff, 0xff];
 const LAST_BLOCK: [u8; 5] = [0x01, 0x00, 0x00, 0xff, 0xff];
 /// How many bytes are inflated at a time.
 const PIECE: usize = 8 * 1024;
-/// What a block with BFINAL costs, in received bytes: inflating so many takes about as long as copying
-/// the window. Honest senders make one such block a message, if any.
+/// The price of a block with BFINAL, in received bytes. After such a block the inflater copies the
+/// window, which takes as long as inflating about so many bytes. Honest senders make at most one
+/// such block per message.
 const PRICE_OF_A_LAST_BLOCK: u64 = 1024;
-/// The most that a peer can have saved up: enough for 16 such blocks in a row, and for the one that
+/// The most that a peer can save up. It pays for 16 such blocks in a row, and for the one that
 /// [`Inflater::finish`] appends.
 const MOST_SAVED: u64 = 17 * PRICE_OF_A_LAST_BLOCK;
 
@@ -77,16 +78,16 @@ pub fn halves(
 pub struct Inflater {
     peer: Window,
     max_message: u64,
-    /// The bytes inflated last, which the peer may refer to. At most the size of its window.
+    /// The last inflated bytes, to which the peer may refer: at most the size of its window.
     window: VecDeque<u8>,
-    /// Made when first used.
+    /// Created when first used, because many connections never need it.
     stream: Option<Decompress>,
     /// How many bytes this message has inflated to so far.
     inflated: u64,
     /// Whether the peer's final block has ended and no byte has followed it.
     ended: bool,
-    /// What the peer can pay for blocks with BFINAL: the bytes it has sent, and the price of one such
-    /// block for each message, up to a bound.
+    /// What the peer can still pay for blocks with BFINAL. It earns the bytes that it sends, and
+    /// the price of one such block per message, up to a bound.
     saved: u64,
 }
 
@@ -108,7 +109,7 @@ impl Inflater {
         mut piece: &[u8],
         mut append: impl FnMut(&[u8]) -> Result<(), Violation>,
     ) -> Result<(), Violation> {
-        // On the heap, which all threads share: a thread never gives back stack it has used.
+        // On the heap, which threads share. A thread never gives back the stack that it has used.
         let mut room = vec![0; PIECE];
         let mut more = !piece.is_empty();
         while more {
@@ -172,7 +173,7 @@ impl Inflater {
         Ok(())
     }
 
-    /// Frees the memory that isn't needed between two messages: everything but the window.
+    /// Frees the memory that isn't needed between two messages. The window stays.
     pub fn shrink(&mut self) {
         self.stream = None;
     }
@@ -187,7 +188,7 @@ impl Inflater {
     }
 }
 
-/// Begins a stream with the window that its sender may refer to.
+/// Begins a stream with the window to which its sender may refer.
 fn begin(mut stream: Decompress, window: &VecDeque<u8>) -> Decompress {
     stream.reset(false);
     let (older, newer) = window.as_slices();
@@ -198,7 +199,7 @@ fn begin(mut stream: Decompress, window: &VecDeque<u8>) -> Decompress {
     stream
 }
 
-/// Appends the latest bytes to a window, and drops those that no longer fit.
+/// Appends the latest bytes to a window, and drops its oldest bytes if they no longer fit.
 fn remember(window: &mut VecDeque<u8>, came: &[u8], size: usize) {
     let newest = &came[came.len().saturating_sub(size)..];
     let excess = (window.len() + newest.len()).saturating_sub(size);
@@ -212,7 +213,7 @@ pub struct Deflater {
     window: Window,
     level: Compression,
     from: usize,
-    /// Made when first used.
+    /// Created when first used, because many connections never need it.
     stream: Option<Compress>,
 }
 
@@ -249,7 +250,8 @@ impl Deflater {
         out
     }
 
-    /// Whether the peer can read a shared compressed frame: its window is the largest.
+    /// Whether the peer can read a compressed frame that connections share: it must allow the
+    /// largest window.
     pub fn may_take_what_is_for_all(&self) -> bool {
         self.window.bits == MOST_BITS
     }
@@ -267,7 +269,8 @@ impl Deflater {
     }
 }
 
-/// Compresses all of the input and flushes: it ends with an empty block, and nothing is held back.
+/// Compresses all of the input and flushes, so that the compressor holds nothing back. The output
+/// ends with an empty block.
 fn flush(stream: &mut Compress, mut payload: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(payload.len() / 2 + 64);
     loop {

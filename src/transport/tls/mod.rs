@@ -93,23 +93,29 @@ impl Tls {
     ///
     /// ```no_run
     /// use std::sync::Arc;
-    /// use ws101::rustls::{ServerConfig, server::WebPkiClientVerifier};
-    /// use ws101::{Server, Tls};
-    /// # let (roots, chain, key): (_, _, ws101::rustls::pki_types::PrivateKeyDer) = todo!();
+    /// use ws101::rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
+    /// use ws101::rustls::{RootCertStore, ServerConfig, server::WebPkiClientVerifier};
+    /// use ws101::{Error, Server, Tls};
     ///
-    /// // Only clients with a certificate that leads up to one of these roots may connect. Then `admit` and
-    /// // the handler find it in `Request::peer_certificates`.
-    /// let clients = WebPkiClientVerifier::builder(Arc::new(roots)).build().map_err(ws101::Error::other)?;
+    /// // Only clients with a certificate that leads up to this root may connect. Then `admit` and the
+    /// // handler find it in `Request::peer_certificates`.
+    /// let mut roots = RootCertStore::empty();
+    /// let root = CertificateDer::from_pem_file("root-of-clients.pem").map_err(Error::other)?;
+    /// roots.add(root).map_err(Error::other)?;
+    /// let clients = WebPkiClientVerifier::builder(Arc::new(roots)).build().map_err(Error::other)?;
+    ///
+    /// let chain = vec![CertificateDer::from_pem_file("certificate.pem").map_err(Error::other)?];
+    /// let key = PrivateKeyDer::from_pem_file("key.pem").map_err(Error::other)?;
     /// let config = ServerConfig::builder().with_client_cert_verifier(clients);
-    /// let config = config.with_single_cert(chain, key).map_err(ws101::Error::other)?;
+    /// let config = config.with_single_cert(chain, key).map_err(Error::other)?;
     /// let server = Server::bind("127.0.0.1:9001")?.tls(Tls::from_config(Arc::new(config)));
-    /// # ws101::Result::Ok(())
+    /// # Ok::<(), Error>(())
     /// ```
     pub fn from_config(config: Arc<ServerConfig>) -> Tls {
         Tls { config }
     }
 
-    /// The server's side of the handshake.
+    /// Does the server's side of the TLS handshake.
     pub(crate) fn accept(
         &self,
         stream: Arc<dyn Stream>,
@@ -134,8 +140,8 @@ pub(crate) struct Trust {
 }
 
 impl Trust {
-    /// Trusts for this host what the caller's configuration trusts; without one the roots of a PEM file,
-    /// or those of the system.
+    /// Trusts what the caller's configuration trusts. Without one, trusts the roots in a PEM file,
+    /// or else those of the system. The server's certificate must name `host`.
     pub(crate) fn new(
         url: &str,
         host: &str,
@@ -152,7 +158,8 @@ impl Trust {
         Ok(Trust { config, host })
     }
 
-    /// The client's side of the handshake. If it succeeds, the server has proved that it's this host.
+    /// Does the client's side of the TLS handshake. If it succeeds, the server has proved that it's
+    /// this host.
     pub(crate) fn connect(
         self,
         stream: Arc<dyn Stream>,
@@ -167,7 +174,7 @@ impl Trust {
     }
 }
 
-/// A configuration that trusts the roots of a PEM file, or those of the system.
+/// Returns a configuration that trusts the roots in a PEM file, or those of the system.
 fn trusting(roots: Option<&Path>) -> Result<ClientConfig> {
     let mut store = RootCertStore::empty();
     match roots {
@@ -182,7 +189,7 @@ fn trusting(roots: Option<&Path>) -> Result<ClientConfig> {
                 return Err(no_root(&"no certificate stands in it"));
             }
         }
-        // Some of a system's roots may be malformed. The others are still good.
+        // Some of a system's roots may be malformed. The others are good, so they're used.
         None => {
             let found = rustls_native_certs::load_native_certs();
             if store.add_parsable_certificates(found.certs).0 == 0 {
@@ -208,8 +215,8 @@ fn no_certificate(what: impl fmt::Display, error: impl fmt::Display) -> Error {
     tls_error(Diagnostic::about("no certificate or key", format!("{what}: {error}")))
 }
 
-/// Whether this certificate may sign others: then no client accepts it from a server. rustls tells only
-/// a client, so this asks as a client would.
+/// Whether this certificate may sign others. No client accepts such a certificate from a server.
+/// rustls checks that only at a client, so this checks it as a client would.
 fn is_root(certificate: &CertificateDer<'_>) -> bool {
     let Ok(certificate) = ParsedCertificate::try_from(certificate) else { return false };
     let roots = RootCertStore::empty();
@@ -230,7 +237,7 @@ fn root_as_certificate() -> Diagnostic {
     Diagnostic::about("a root used as a certificate", "`CA:TRUE` in the server's own certificate")
 }
 
-/// The server's alert that a client reads in place of an answer. With TLS 1.3 the client's handshake is
+/// Finds the server's alert in an error of a later read. With TLS 1.3 the client's handshake is
 /// complete before the server has checked the client's certificate.
 pub(crate) fn late_alert(error: &io::Error) -> Option<Error> {
     match error.get_ref()?.downcast_ref()? {
@@ -251,7 +258,8 @@ fn failed(failure: Failure, role: Role) -> Error {
     }
 }
 
-/// The diagnostic for an error of rustls at this end: the peer broke a rule, or the ends didn't agree.
+/// Returns the error for a failure that rustls reports: a certificate wasn't accepted, or the ends
+/// didn't agree.
 fn disagreed(error: rustls::Error, role: Role) -> Error {
     use rustls::Error::{AlertReceived, InvalidCertificate, NoCertificatesPresented};
     const DAY: u64 = 24 * 60 * 60;
@@ -269,7 +277,8 @@ fn disagreed(error: rustls::Error, role: Role) -> Error {
         InvalidCertificate(CertificateError::UnknownIssuer) => {
             Diagnostic::about("an untrusted certificate", "an issuer that is no root of ours")
         }
-        // For example, the client has last year's self-signed certificate: the same name, another key.
+        // This happens, for example, to a client with last year's self-signed certificate: it has
+        // the same name and another key.
         InvalidCertificate(
             CertificateError::BadSignature
             | CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext { .. },
@@ -301,8 +310,8 @@ fn disagreed(error: rustls::Error, role: Role) -> Error {
     tls_error(diagnostic)
 }
 
-/// Whether this alert says that the peer doesn't accept our certificate, or misses one (RFC 8446 §6.2). A
-/// `DecryptError` comes if a root of the peer's has the name of our issuer, but another key.
+/// Whether this alert says that the peer doesn't accept our certificate, or demands one (RFC 8446
+/// §6.2). A `DecryptError` comes if one of the peer's roots has our issuer's name but another key.
 fn is_about_a_certificate(alert: AlertDescription) -> bool {
     matches!(
         alert,

@@ -34,7 +34,7 @@ use crate::transport::lingering_close::lingering_close;
 use crate::transport::lock::lock;
 use crate::transport::stream::{PartOfRecord, Stream, is_timeout};
 
-/// How long we try to send a last record: an alert, or close_notify.
+/// How long we try to send a last record: an alert or a close_notify.
 const LAST_RECORD_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// TLS around another stream.
@@ -46,25 +46,25 @@ pub(crate) struct TlsStream {
     sealed: Mutex<Sealed>,
 }
 
-/// Records on their way out.
+/// Sealed (encrypted) records, and how many of their bytes are written.
 #[derive(Default)]
 struct Sealed {
     records: Vec<u8>,
     /// How many bytes of the records are written.
     written: usize,
-    /// How many of our caller's bytes are sealed in the records but not yet reported as written. The
-    /// caller will pass these bytes again, and they must not be sealed twice.
+    /// How many of the caller's bytes are sealed but not yet reported as written. The caller passes
+    /// these bytes again, and they must not be sealed twice.
     owed: usize,
 }
 
-/// Why a TLS handshake failed.
+/// Why a TLS handshake has failed.
 #[derive(Debug)]
 pub(crate) enum Failure {
     /// The stream ended, failed, or was too slow.
     Broken(io::Error),
     /// rustls refuses the peer's bytes, or the peer refuses ours.
     Refused(rustls::Error),
-    /// The peer speaks another protocol. Its first bytes.
+    /// The peer speaks another protocol. The text shows its first bytes.
     NotTls(String),
     /// ALPN chose this protocol, and not HTTP/1.1.
     OtherProtocol(String),
@@ -76,7 +76,8 @@ impl From<io::Error> for Failure {
     }
 }
 
-/// The TLS handshake, before a deadline. No other thread has the stream yet, so it needs no lock.
+/// Does the TLS handshake before a deadline. No other thread has the stream yet, so this needs no
+/// lock.
 pub(crate) fn handshake(
     mut tls: Connection,
     stream: Arc<dyn Stream>,
@@ -142,7 +143,8 @@ fn collect(tls: &mut Connection, records: &mut Vec<u8>) -> io::Result<()> {
 }
 
 impl TlsStream {
-    /// Opens what has arrived, as far as there's room for it. `None`: a record needs more bytes.
+    /// Decrypts the records that have arrived, as far as `into` has room. Returns `None` if a
+    /// record needs more bytes.
     fn open(&self, arrived: &mut Buffer, into: &mut [u8]) -> io::Result<Option<usize>> {
         let mut tls = lock(&self.tls);
         let (mut count, mut fed) = (0, Ok(()));
@@ -164,7 +166,7 @@ impl TlsStream {
         checked.map(|()| None).map_err(|error| io::Error::new(ErrorKind::InvalidData, error))
     }
 
-    /// As `open`, and if it fails, sends the peer an alert that says why.
+    /// As `open`, but if that fails, sends the peer an alert that says why.
     fn open_or_alert(&self, arrived: &mut Buffer, into: &mut [u8]) -> io::Result<Option<usize>> {
         let opened = self.open(arrived, into);
         if opened.is_err() {
@@ -173,7 +175,8 @@ impl TlsStream {
         opened
     }
 
-    /// Sends a last record, unless another thread is writing or a write has failed half way.
+    /// Sends a last record. Gives up if another thread is writing, or if a write has failed within
+    /// a record.
     fn send_last_record(&self, seal: impl FnOnce(&mut Connection)) {
         let Ok(mut sealed) = self.sealed.try_lock() else { return };
         if !sealed.rest().is_empty() {
@@ -199,7 +202,7 @@ impl Sealed {
         &self.records[self.written..]
     }
 
-    /// Forgets the written records, and frees their memory unless it's little.
+    /// Drops the written records, and frees their memory if it's much.
     fn clear(&mut self) {
         const LITTLE: usize = 1024;
         self.written = 0;
@@ -211,7 +214,7 @@ impl Sealed {
 impl Stream for TlsStream {
     fn read(&self, into: &mut [u8]) -> io::Result<usize> {
         let mut arrived = lock(&self.arrived);
-        // 1. Open what has arrived already.
+        // 1. Decrypt what has arrived already.
         if let Some(count) = self.open_or_alert(&mut arrived, into)? {
             return Ok(count);
         }
@@ -226,22 +229,22 @@ impl Stream for TlsStream {
                 return Err(error);
             }
         }
-        // 3. Open a record, if it's complete now.
+        // 3. Decrypt a record, if it's complete now.
         let opened = self.open_or_alert(&mut arrived, into)?;
         opened.ok_or_else(|| io::Error::new(ErrorKind::Interrupted, PartOfRecord))
     }
 
     fn write(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
         let mut sealed = lock(&self.sealed);
-        // 1. Seal. rustls takes at most 64 KiB at a time.
+        // 1. Seal (encrypt) the bytes. rustls takes at most 64 KiB at a time.
         if sealed.owed == 0 {
             let mut tls = lock(&self.tls);
             sealed.owed = tls.writer().write_vectored(slices)?;
             collect(&mut tls, &mut sealed.records)?;
         }
-        // 2. Write. A call that wrote only a part has used up its timeout, so return: the caller has a
-        // deadline, and needs to see the progress. Report the last byte only when the whole record is
-        // written.
+        // 2. Write the records. A call that wrote only a part has used up its timeout, so this
+        // returns: the caller has a deadline, and needs to see the progress. The last byte counts
+        // as written only when the whole record is.
         while !sealed.rest().is_empty() {
             let count = self.stream.write(&[IoSlice::new(sealed.rest())])?;
             if count == 0 {

@@ -274,7 +274,7 @@ pub fn the_server_stops() {
             let Some(permit) = registry.permit(id, 3) else { return };
             let (wire, limits) = (Arc::default(), Limits::default());
             let write_half = write_half(id, &wire, &limits);
-            let owner = permit.open(&write_half);
+            let owner = permit.register_open(&write_half);
             let peer = peer(&wire, |wire| {
                 wire.wait_for_close();
                 wire.close_and_end();
@@ -352,6 +352,25 @@ pub fn a_close_with_a_full_outbox() {
     assert_eq!([b'a', b'b'].map(|letter| wire.messages_of(letter)), [sent, filled]);
 }
 
+/// One thread closes, another looks whether our Close is due, and a third fills an outbox: what was taken is
+/// sent.
+pub fn a_close_beside_an_outbox() {
+    let wire = Arc::default();
+    let write_half = write_half(1, &wire, &Limits::default());
+    let outbox = Outbox::new(&write_half, 1).expect("there is a thread");
+    let sender = Sender::new(write_half.clone());
+    let closing = spawn(move || sender.close(1000, "").expect("a code that may travel"));
+    let filling = spawn(move || outbox.try_send(&PreparedMessage::new("b")).is_ok());
+    // As the reading thread does before it waits.
+    write_half.advance_close().expect("nothing fails");
+    let taken = filling.join().expect("it fills");
+    closing.join().expect("it closes");
+    drop(write_half);
+    wire.wait_until_let_go();
+    assert_eq!(wire.messages_of(b'b'), usize::from(taken));
+    assert_eq!(wire.heard().last().map(|frame| frame.first), Some(CLOSE));
+}
+
 /// The peer closes while an outbox is being filled: the same.
 pub fn a_close_of_the_peer_with_a_full_outbox() {
     let (wire, mut ws) = connection(&Limits::default());
@@ -388,6 +407,8 @@ pub fn a_close_within_a_long_message() {
     });
     closing.join().expect("it closes");
     let (written, sent) = (writing.join().expect("it writes"), sending.join().expect("it sends"));
+    // The last of them has sent our Close.
+    wire.wait_for_close();
     drop(ws);
     peer.join().expect("the peer has our Close");
     wire.wait_until_let_go();
@@ -403,7 +424,7 @@ pub fn the_server_stops_while_a_handler_answers() {
     let (wire, limits) = (Arc::<Wire>::default(), Limits::default());
     let permit = registry.permit(1, 1).expect("there is room");
     let write_half = write_half(1, &wire, &limits);
-    let owner = permit.open(&write_half);
+    let owner = permit.register_open(&write_half);
     let mut ws = websocket(write_half, &limits, Some(owner));
     let outbox = ws.outbox(1).expect("there is a thread");
     wire.say(0x81, b"q");

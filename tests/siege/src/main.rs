@@ -25,6 +25,7 @@
 //! | `news` | a broadcast to 1,000, of whom 10 are stalled | 990 get all of it, in order, undelayed; the ten are dropped |
 //! | `panics` | 10,000 handlers that panic | each is told 1011; all places are back |
 //! | `stop` | a graceful stop with 5,000 live and 100 frozen | each live one reads 1001; out in time |
+//! | `busy-stop` | a graceful stop with outboxes full and handlers in mid-answer | all that was taken arrives, then 1001; both ends count the same; out in time |
 //! | `slowhttptest` | slow heads, bodies, reading, by a tool of others | the tool and good clients are served |
 //! | `soak` | everything at once, for 20 minutes | hashes of every stream equal at both ends; flat memory |
 //!

@@ -6,13 +6,14 @@
 //! | `/echo` | sends back what comes |
 //! | `/hash` | the same, and says on request what has passed both ways |
 //! | `/news` | listens, and is sent what is published, through an outbox |
+//! | `/slow` | sends back what comes, each after two seconds |
 //! | `/panic` | panics |
 //!
 //! With `--pages MILLISECONDS` it also makes pages, each of which takes so long. With `--parked THREADS` so many
 //! threads do nothing all the time, which takes memory maps from the rest.
 //!
 //! It is told what to do on its standard input, a line each, and answers with a line: `counters`;
-//! `publish COUNT SIZE MILLISECONDS`; `forget-peak`; `stop MILLISECONDS`. At the end of the input it ends.
+//! `publish COUNT SIZE MILLISECONDS`; `forget-peak`; `stop MILLISECONDS`, after which it says its counters once more, and ends. At the end of the input it ends, too.
 
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -76,14 +77,16 @@ pub fn serve(options: &[String]) -> Result<()> {
     let readers = Arc::new(Readers::default());
     let (handle, commanded) = (server.handle(), readers.clone());
     thread::spawn(move || obey(&handle, &commanded));
+    let (handle, served) = (server.handle(), readers.clone());
     server.serve(move |ws| match ws.request().path() {
         "/echo" => echo(ws),
         "/hash" => hash(ws),
-        "/news" => read_news(ws, &readers),
+        "/news" => read_news(ws, &served),
+        "/slow" => answer_slowly(ws),
         "/panic" => panic!("as asked for"),
         _ => Err(Error::other("there is nothing at this path")),
     })?;
-    println!("stopped");
+    tell(&handle, &readers);
     Ok(())
 }
 
@@ -145,6 +148,14 @@ fn tell(handle: &Handle, readers: &Readers) {
 fn echo(mut ws: WebSocket) -> ws101::Result<()> {
     while let Some(message) = ws.recv()? {
         ws.feed(message)?;
+    }
+    Ok(())
+}
+
+fn answer_slowly(mut ws: WebSocket) -> ws101::Result<()> {
+    while let Some(message) = ws.recv()? {
+        thread::sleep(Duration::from_secs(2));
+        ws.send(message)?;
     }
     Ok(())
 }

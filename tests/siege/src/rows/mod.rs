@@ -38,6 +38,7 @@ pub const ALL: &[Row] = &[
     ("news", news::row),
     ("panics", panics::row),
     ("stop", stop::row),
+    ("busy-stop", stop::busy),
     ("slowhttptest", slow::row),
     ("soak", soak::row),
 ];

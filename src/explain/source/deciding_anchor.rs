@@ -10,7 +10,7 @@ use crate::explain::annotation::{Annotation, Span, Verdict, What};
 use crate::frames::header::{Opcode, RSV1};
 use crate::frames::violation::Violation;
 
-/// The place that decides about a field.
+/// Returns the place in the source that decides about a field.
 pub fn of_span(annotation: &Annotation, span: &Span) -> Option<&'static Anchor> {
     let id = match annotation.what {
         What::Frame => of_frame(annotation, span),
@@ -101,7 +101,8 @@ fn of_parameter(span: &Span, is_offer: bool) -> &'static str {
     }
 }
 
-/// The place that made a verdict. `None`: nothing is wrong, or only the end is missing.
+/// Returns the place that made a verdict. `None` if no rule is broken, or if only the end is
+/// missing.
 pub fn of_verdict(annotation: &Annotation) -> Option<&'static Anchor> {
     let id = match &annotation.verdict {
         Verdict::Fine | Verdict::Missing(_) => return None,
@@ -128,7 +129,7 @@ pub fn of_verdict(annotation: &Annotation) -> Option<&'static Anchor> {
     Anchor::of(id)
 }
 
-/// The place of a violation.
+/// Returns the place of a violation.
 pub fn of_violation(violation: Violation, is_compressed: bool) -> &'static str {
     match violation {
         Violation::ReservedBits(_) => "reserved",
@@ -159,7 +160,8 @@ fn of_rejection(diagnostic: &Diagnostic) -> Option<&'static str> {
     REJECTIONS.iter().find(|(heading, _)| is_it(heading)).map(|(_, id)| *id)
 }
 
-/// The heading of each refusal that a head can meet, and its place.
+/// The heading of each refusal that a request's head can meet, and its place. A test demands that
+/// none is missing.
 pub const REFUSALS: &[(&str, &str)] = &[
     ("a bare LF", "head.bytes"),
     ("a control byte", "head.bytes"),
@@ -197,7 +199,7 @@ pub const REJECTIONS: &[(&str, &str)] = &[
     ("a wrong 101", "status"),
 ];
 
-/// The field that is wrong in a 101, and its place.
+/// Words by which a wrong 101 names the field, and the place that checks the field.
 const WRONG_101: &[(&str, &str)] = &[
     ("Upgrade:", "answer.upgrade"),
     ("Connection:", "answer.connection"),

@@ -15,7 +15,7 @@ use crate::http::head::Head;
 /// The longest line of a chunked body that is read: a size, or a trailer.
 const LONGEST_LINE: usize = 4096;
 
-/// The rest of a body.
+/// What remains of a body.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Body {
     /// This many bytes.
@@ -38,12 +38,12 @@ pub enum Chunks {
 }
 
 impl Body {
-    /// The body of a request.
+    /// Returns the body that this request announces.
     pub fn of_request(head: &Head) -> Body {
         Body::announced(head).unwrap_or(Body::Length(0))
     }
 
-    /// The body of a response to a request with this method.
+    /// Returns the body of a response to a request with this method.
     pub fn of_response(head: &Head, method: &str) -> Body {
         let status = status_of(head.first_line());
         match (method, status) {
@@ -54,7 +54,7 @@ impl Body {
         }
     }
 
-    /// The body that the fields of a head announce.
+    /// Returns the body that the fields of a head announce.
     fn announced(head: &Head) -> Option<Body> {
         if head.header("Transfer-Encoding").is_some() {
             let is_chunked = head.list("Transfer-Encoding").last()?.eq_ignore_ascii_case("chunked");
@@ -102,7 +102,8 @@ impl Chunks {
         Chunks::Size(Vec::new())
     }
 
-    /// Takes some bytes: how many, and what comes after the chunks, if they have ended.
+    /// Takes the bytes that belong to the chunks. Returns how many, and what remains after the
+    /// chunks, if they have ended.
     fn take(&mut self, bytes: &[u8]) -> (usize, Option<Body>) {
         let line = bytes.iter().position(|&byte| byte == b'\n').map(|end| end + 1);
         let in_line = line.unwrap_or(bytes.len());
@@ -145,7 +146,7 @@ impl Chunks {
     }
 }
 
-/// The size that a line announces, without its extensions.
+/// Reads the size from a chunk's line, and ignores the extensions after it.
 fn size(line: &[u8]) -> Option<u64> {
     let digits = line.split(|&byte| byte == b';').next()?.trim_ascii();
     let is_number = !digits.is_empty() && digits.iter().all(u8::is_ascii_hexdigit);

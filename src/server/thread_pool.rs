@@ -10,17 +10,17 @@ use std::time::Duration;
 use crate::connection::outbox::thread_budget::{Purpose, spawn};
 use crate::transport::lock::lock;
 
-/// How many threads may idle. More would only hold memory: while the server accepts one connection,
-/// hardly more than this many end.
+/// How many threads may idle. More would hold memory and find no work: hardly more connections than
+/// this end while the server accepts one.
 const MOST_IDLE: usize = 16;
 /// How long a thread idles before it ends.
 const IDLE_TIME: Duration = Duration::from_secs(1);
 
-/// All that a thread does for a connection.
+/// The work of a thread for one connection, from its first byte to its last.
 pub(crate) type Job = Box<dyn FnOnce() + Send>;
 
-/// A thread pool, whose threads have this much stack.
-pub(crate) struct Threads {
+/// A thread pool. Its threads have this much stack.
+pub(crate) struct ThreadPool {
     stack: usize,
     idle: Arc<IdleThreads>,
 }
@@ -29,25 +29,25 @@ pub(crate) struct Threads {
 #[derive(Default)]
 struct IdleThreads {
     state: Mutex<State>,
-    /// Signalled when there's a job.
+    /// Wakes an idle thread when there's a job.
     job: Condvar,
 }
 
 #[derive(Default)]
 struct State {
-    /// At most one job for each idle thread: the notification for it is on its way.
+    /// Jobs whose idle threads are about to wake. There are never more jobs than idle threads.
     jobs: VecDeque<Job>,
     /// How many threads idle.
     idle: usize,
 }
 
-impl Threads {
-    pub(crate) fn new(stack: usize) -> Threads {
-        Threads { stack, idle: Arc::default() }
+impl ThreadPool {
+    pub(crate) fn new(stack: usize) -> ThreadPool {
+        ThreadPool { stack, idle: Arc::default() }
     }
 
-    /// Gives the job to an idle thread, else to a new one. Fails when the system has hardly
-    /// a thread left.
+    /// Gives the job to an idle thread, or to a new one if none idles. Fails if the thread budget
+    /// is used up.
     pub(crate) fn give(&self, job: Job) -> io::Result<()> {
         let mut state = lock(&self.idle.state);
         if state.idle > state.jobs.len() {
@@ -68,7 +68,7 @@ impl Threads {
 }
 
 impl IdleThreads {
-    /// Idles until there's a job. `None`: the thread should end.
+    /// Idles until there's a job. Returns `None` if the thread should end.
     fn next_job(&self) -> Option<Job> {
         let mut state = lock(&self.state);
         if state.idle == MOST_IDLE {
@@ -92,7 +92,7 @@ mod tests {
 
     #[test]
     fn jobs_that_follow_each_other_share_a_thread_and_simultaneous_jobs_have_one_each() {
-        let threads = Threads::new(64 * 1024);
+        let threads = ThreadPool::new(64 * 1024);
         let (report, reports) = channel();
         let (begin, begun) = channel();
         let run = |wait_for: Option<std::sync::mpsc::Receiver<()>>| {

@@ -1,0 +1,132 @@
+//! Refusals of clients for whom there's no room: which thread sends them, and how long it takes.
+//!
+//! ```text
+//! accept ──► no thread for this client ──► [ at most 64 clients ] ──► the refusing thread ──► 503
+//!                                                └── full: the client is closed without an answer
+//! ```
+//!
+//! Rules of this file:
+//! - A refused client may be silent, or read nothing. The accepting thread doesn't wait for it: the next
+//!   client may be one that gets a thread.
+//! - The refusing thread starts with the server, because later there may be no thread for it.
+//! - Each client has a short timeout, and the queue a bound: a crowd that is refused takes no more
+//!   descriptors than that.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::thread;
+use std::time::Duration;
+
+use super::registry::Registry;
+use super::upgrade::{answer, no_room};
+use crate::connection::limits::Limits;
+use crate::transport::deadline::{Deadline, read_before};
+use crate::transport::stream::Stream;
+
+/// How many clients may wait for their refusal.
+const MOST: usize = 64;
+/// How long a client may take to send what it has, and again to read its refusal.
+const TIMEOUT: Duration = Duration::from_millis(50);
+/// The stack of the refusing thread, in bytes.
+const STACK: usize = 64 * 1024;
+
+/// Refuses clients in a thread of its own, which ends once this is dropped.
+pub(crate) struct Refusals(SyncSender<Arc<dyn Stream>>);
+
+impl Refusals {
+    pub(crate) fn new(registry: Arc<Registry>) -> io::Result<Refusals> {
+        let (give, given) = sync_channel::<Arc<dyn Stream>>(MOST);
+        let refuse_all = move || {
+            for stream in given {
+                turn_away(&*stream, "no thread is left", &registry);
+            }
+        };
+        thread::Builder::new().name("refusing".into()).stack_size(STACK).spawn(refuse_all)?;
+        Ok(Refusals(give))
+    }
+
+    /// Has this client refused, and doesn't wait for that.
+    pub(crate) fn give(&self, stream: Arc<dyn Stream>) {
+        if self.0.try_send(stream).is_err() {
+            log::debug!("a client is closed without an answer: too many wait for theirs");
+        }
+    }
+}
+
+/// Answers a client with a 503, because there's no room.
+pub(crate) fn turn_away(stream: &dyn Stream, seen: &'static str, registry: &Registry) {
+    // Reads what has arrived of the request: closing a socket with unread bytes sends a reset,
+    // which would destroy the answer.
+    let read = read_before(Deadline::after(TIMEOUT), stream, &mut [0; 4096]);
+    // A client that sent nothing and has closed gets no answer. The connection that wakes `accept`
+    // is one of them.
+    if !matches!(read, Ok(0)) {
+        registry.totals.refused(503);
+        let limits = Limits { close: TIMEOUT, ..Limits::default() };
+        answer(stream, &no_room(seen).response(), &limits);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::IoSlice;
+    use std::net::Shutdown;
+    use std::sync::Mutex;
+    use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+    use std::sync::mpsc::{Receiver, channel};
+
+    const PATIENCE: Duration = Duration::from_secs(20);
+
+    /// A client that is silent until the test lets it go on, and counts the answers to it.
+    struct Silent {
+        go: Mutex<Receiver<()>>,
+        answers: Arc<AtomicUsize>,
+    }
+
+    impl Stream for Silent {
+        fn read(&self, _: &mut [u8]) -> io::Result<usize> {
+            let _ = self.go.lock().unwrap().recv_timeout(PATIENCE);
+            Err(io::ErrorKind::WouldBlock.into())
+        }
+
+        fn write(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+            self.answers.fetch_add(1, SeqCst);
+            Ok(slices.iter().map(|slice| slice.len()).sum())
+        }
+
+        fn set_read_timeout(&self, _: Duration) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn set_write_timeout(&self, _: Duration) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn shutdown(&self, _: Shutdown) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn whoever_gives_a_crowd_of_silent_clients_to_be_refused_waits_for_none_of_them() {
+        let (go, gone) = channel();
+        let answers = Arc::new(AtomicUsize::new(0));
+        let stream = Arc::new(Silent { go: Mutex::new(gone), answers: answers.clone() });
+        let registry = Registry::new(None);
+        let refusals = Refusals::new(registry.clone()).unwrap();
+        (0..10 * MOST).for_each(|_| refusals.give(stream.clone()));
+        assert_eq!(answers.load(SeqCst), 0, "all were given before one was answered");
+        let held = Arc::strong_count(&stream) - 1;
+        assert!((MOST..=MOST + 1).contains(&held), "{held} are held");
+        drop((go, refusals));
+        let start = std::time::Instant::now();
+        while Arc::strong_count(&stream) > 1 {
+            assert!(start.elapsed() < PATIENCE, "the refusing thread goes on without end");
+            thread::yield_now();
+        }
+        assert_eq!(answers.load(SeqCst), held, "each that was held has its answer");
+        assert_eq!(registry.counters().refused, [(503, held as u64)].into());
+    }
+}
