@@ -111,9 +111,12 @@ fn offer(p: &mut Probe, offers: &[&str]) -> Result<(Option<Parameters>, Line), S
 
 /// An offer that a server which compresses has to take or may decline: its answer.
 fn taken(p: &mut Probe, offered: &str) -> Result<(Parameters, Line), Stop> {
-    match offer(p, &[offered])? {
-        (Some(parameters), line) => Ok((parameters, line)),
-        (None, _) => {
+    let (parameters, line) = offer(p, &[offered])?;
+    match parameters {
+        Some(parameters) => Ok((parameters, line)),
+        None => {
+            // The server may serve one client at a time.
+            drop(line);
             compresses(p)?;
             skips(format!("`{offered}` was declined, which is allowed"))
         }
