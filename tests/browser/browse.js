@@ -194,7 +194,7 @@ const assertFits = async (page) => assertEqual(await tooWide(page), '', 'wider t
 
 /** The picture of the README: a byte and its code, side by side. */
 async function picture(page) {
-  await page.setViewport({ width: 1400, height: 800 });
+  await page.setViewport({ width: 1400, height: 1000 });
   await page.evaluate(() => window.scrollTo(0, 0));
   await page.$eval('#xray [data-code="masked"]', (element) => element.click());
   await waitFor(page, '#code-lines', 'Violation::NotMasked');
