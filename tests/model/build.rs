@@ -72,7 +72,7 @@ const GUARDS: [(&str, &str, &str, &str); 14] = [
     (
         "closing the queues before looking into them",
         "connection/write_half.rs",
-        "        // sent, stays so.\n        self.outboxes.close();\n",
+        "        // sent, it stays so, and the next check holds.\n        self.outboxes.close();\n",
         "",
     ),
     (
@@ -90,7 +90,7 @@ const GUARDS: [(&str, &str, &str, &str); 14] = [
     (
         "telling who came while the server stops",
         "server/registry.rs",
-        "            write_half.close_without_waiting(Ask::of_stopping_server(close, Urgency::WhenIdle));\n",
+        "            write_half.try_close(Ask::of_stopping_server(close, Urgency::WhenIdle));\n",
         "",
     ),
 ];
