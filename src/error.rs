@@ -225,8 +225,7 @@ impl std::error::Error for Error {
     }
 }
 
-/// An `io::Error` that was made of an [`Error`] becomes that error again; any other is an
-/// [`Error::Io`].
+/// Unwraps an `io::Error` that wraps an [`Error`]. Any other becomes an [`Error::Io`].
 impl From<io::Error> for Error {
     fn from(error: io::Error) -> Error {
         error.downcast().unwrap_or_else(Error::Io)

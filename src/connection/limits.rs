@@ -44,7 +44,7 @@ pub struct Limits {
     /// together. Then it gives up. Only looking up the host's name isn't counted, because the
     /// system bounds that.
     pub connect: Duration,
-    /// How long the peer may take to accept 64 KiB of a write. A slower one loses its connection.
+    /// How long the peer may take for each 64 KiB that we write. A slower peer loses its connection.
     pub write: Duration,
     /// How long the peer may be silent before the keepalive sends a ping.
     /// `None`: never.

@@ -70,7 +70,8 @@ pub(crate) struct WriteHalf {
 }
 
 impl WriteHalf {
-    /// The stream's write timeout must already be `per_call_timeout(limits.write)`.
+    /// The write half over this stream, whose write timeout the caller has set to
+    /// `per_call_timeout(limits.write)`.
     pub(crate) fn new(
         id: u64,
         stream: Arc<dyn Stream>,

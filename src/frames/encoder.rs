@@ -202,8 +202,8 @@ impl Encoder {
         }
     }
 
-    /// Returns the frame that all connections share, if this is a prepared message and we're a
-    /// server.
+    /// Returns the frame that all connections share, if this one may send it: the message is prepared,
+    /// we're a server, and our compressor's window doesn't forbid it.
     fn frame_for_all<'a>(&mut self, message: &MessageRef<'a>) -> Option<&'a [u8]> {
         let Encoded { frame, deflated } = message.encoded?;
         if self.masks.is_some() || self.closed {

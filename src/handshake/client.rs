@@ -24,7 +24,7 @@ pub struct ClientRequest {
     pub subprotocols: Vec<String>,
     /// The caller's own headers, such as a cookie, an origin or a token.
     pub headers: Vec<(String, String)>,
-    /// How the client would compress, if at all.
+    /// The compression that the client offers, if any.
     pub deflate: Option<DeflateConfig>,
 }
 

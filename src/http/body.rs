@@ -60,7 +60,7 @@ impl Body {
         matches!(self.rest, Rest::Nothing | Rest::Bytes(0)) || self.bytes.len() == self.most
     }
 
-    /// Takes the next bytes of the stream.
+    /// Takes the next bytes of the stream. Bytes after the body's end are ignored.
     pub fn push(&mut self, mut bytes: &[u8]) {
         while !bytes.is_empty() && !self.is_over() {
             match &mut self.rest {

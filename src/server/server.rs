@@ -106,8 +106,8 @@ impl Server {
     /// 421, which names them. An entry without a port matches every port.
     ///
     /// Without this call, a server that listens on a loopback address answers for `localhost` and
-    /// loopback addresses alone: otherwise a page of the attacker's could reach it under the
-    /// attacker's name (DNS rebinding). If a proxy on the same machine passes on the `Host` of its
+    /// loopback addresses alone. Otherwise an attacker could point a host name of his own at 127.0.0.1,
+    /// and his page could then reach this server (DNS rebinding). If a proxy on the same machine passes on the `Host` of its
     /// clients, list their names here. Every other server answers for any host.
     pub fn hosts(mut self, hosts: impl IntoIterator<Item: AsRef<str>>) -> Server {
         let listed = owned(hosts);

@@ -36,7 +36,7 @@ impl Registry {
         is_first
     }
 
-    /// Sets how long the connections have when the server stops.
+    /// Sets how long the connections have to close when the server stops, and the Close they get.
     pub(crate) fn set_grace(&self, grace: Duration, close: Close) {
         *lock(&self.grace) = Grace::new(grace, close);
     }

@@ -365,7 +365,7 @@ fn the_coach_in_the_page_dials_loopback_alone() {
     // Nothing listens there, which is told once the coach has tried for a while.
     let nothing = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let ends = coached(&mut lens, &ticket, "all", &nothing.to_string());
-    assert!(ends.contains("\"why\":\"no server there"), "{ends}");
+    assert!(ends.contains("\"why\":\"the server can't be reached"), "{ends}");
 }
 
 #[test]
