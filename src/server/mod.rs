@@ -18,7 +18,7 @@
 //! | `handle.rs` | How does an operator stop the server, at once or slowly? |
 //! | `admission.rs` | What did the application find out about a client that it lets in? |
 //! | `upgrade.rs` | How does an accepted stream become a `WebSocket`? |
-//! | `refusals.rs` | Which thread refuses a client for whom there is none? |
+//! | `refusing_thread.rs` | Which thread refuses a client for whom there is none? |
 //! | `thread_pool.rs` | Which thread serves a connection? |
 //! | `running.rs` | How is a server stopped and waited for that runs in a thread of its own? |
 //! | `server.rs` | How is each connection accepted, and what if there is no thread for it? |
@@ -27,7 +27,7 @@ pub(crate) mod admission;
 pub(crate) mod handle;
 pub(crate) mod pages;
 pub(crate) mod pending;
-pub(crate) mod refusals;
+pub(crate) mod refusing_thread;
 pub(crate) mod registry;
 pub(crate) mod running;
 pub(crate) mod server;

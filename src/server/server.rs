@@ -2,7 +2,7 @@
 //!
 //! Rules of this file:
 //! - The accepting thread never waits for a client's handshake, which runs in the connection's
-//!   thread, nor for a client that gets no thread: see [`refusals`](super::refusals). It answers a client
+//!   thread, nor for a client that gets no thread: see [`refusing_thread`](super::refusing_thread). It answers a client
 //!   itself only when no other could be accepted meanwhile: when there's no descriptor for one, or when the
 //!   server is stopping. Then it has a short timeout.
 //! - No failure of one connection ends another, or the listener: neither a lack of descriptors or
@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use super::admission::Admission;
 use super::handle::Handle;
-use super::refusals::{Refusals, turn_away};
+use super::refusing_thread::{RefusingThread, turn_away};
 use super::registry::{Registry, Reserve};
 use super::running::RunningServer;
 use super::thread_pool::ThreadPool;
@@ -246,7 +246,7 @@ impl Server {
         registry.note_serving();
         log::info!("listening on {:?}", listener.door()?);
         let threads = ThreadPool::new(options.limits.stack);
-        let refusals = Refusals::new(registry.clone())?;
+        let refusing = RefusingThread::new(registry.clone())?;
         let shared = Arc::new(Shared { options, registry, handler: Box::new(handler) });
         // When the process runs out of descriptors, this one is freed. The server accepts the next
         // client with it, and answers with a 503.
@@ -261,7 +261,7 @@ impl Server {
                 Ok(stream) => {
                     reserve = reserve.or_else(Reserve::new);
                     match reserve {
-                        Some(_) => give_thread(stream, &threads, &refusals, &shared),
+                        Some(_) => give_thread(stream, &threads, &refusing, &shared),
                         None => turn_away(&*stream, "no descriptor is left", &shared.registry),
                     }
                 }
@@ -298,7 +298,7 @@ type Handler = dyn Fn(WebSocket) -> Result<()> + Send + Sync;
 fn give_thread(
     stream: Arc<dyn Stream>,
     threads: &ThreadPool,
-    refusals: &Refusals,
+    refusing: &RefusingThread,
     shared: &Arc<Shared>,
 ) {
     let id = shared.registry.next_id();
@@ -306,7 +306,7 @@ fn give_thread(
     let job = move || serve_one(id, thread_stream, &thread_shared);
     if let Err(error) = threads.give(Box::new(job)) {
         log::warn!("{id} gets no thread: {error}");
-        refusals.give(stream);
+        refusing.give(stream);
     }
 }
 

@@ -1,4 +1,4 @@
-//! Refusals of clients for whom there's no room: which thread sends them, and how long it takes.
+//! RefusingThread of clients for whom there's no room: which thread sends them, and how long it takes.
 //!
 //! ```text
 //! accept ──► no thread for this client ──► [ at most 64 clients ] ──► the refusing thread ──► 503
@@ -32,10 +32,10 @@ const TIMEOUT: Duration = Duration::from_millis(50);
 const STACK: usize = 64 * 1024;
 
 /// Refuses clients in a thread of its own, which ends once this is dropped.
-pub(crate) struct Refusals(SyncSender<Arc<dyn Stream>>);
+pub(crate) struct RefusingThread(SyncSender<Arc<dyn Stream>>);
 
-impl Refusals {
-    pub(crate) fn new(registry: Arc<Registry>) -> io::Result<Refusals> {
+impl RefusingThread {
+    pub(crate) fn new(registry: Arc<Registry>) -> io::Result<RefusingThread> {
         let (give, given) = sync_channel::<Arc<dyn Stream>>(MOST);
         let refuse_all = move || {
             for stream in given {
@@ -43,10 +43,10 @@ impl Refusals {
             }
         };
         thread::Builder::new().name("refusing".into()).stack_size(STACK).spawn(refuse_all)?;
-        Ok(Refusals(give))
+        Ok(RefusingThread(give))
     }
 
-    /// Has this client refused, and doesn't wait for that.
+    /// Leaves this client to the refusing thread, and doesn't wait for it.
     pub(crate) fn give(&self, stream: Arc<dyn Stream>) {
         if self.0.try_send(stream).is_err() {
             log::debug!("a client is closed without an answer: too many wait for theirs");
@@ -115,12 +115,12 @@ mod tests {
         let answers = Arc::new(AtomicUsize::new(0));
         let stream = Arc::new(Silent { go: Mutex::new(gone), answers: answers.clone() });
         let registry = Registry::new(None);
-        let refusals = Refusals::new(registry.clone()).unwrap();
-        (0..10 * MOST).for_each(|_| refusals.give(stream.clone()));
+        let refusing = RefusingThread::new(registry.clone()).unwrap();
+        (0..10 * MOST).for_each(|_| refusing.give(stream.clone()));
         assert_eq!(answers.load(SeqCst), 0, "all were given before one was answered");
         let held = Arc::strong_count(&stream) - 1;
         assert!((MOST..=MOST + 1).contains(&held), "{held} are held");
-        drop((go, refusals));
+        drop((go, refusing));
         let start = std::time::Instant::now();
         while Arc::strong_count(&stream) > 1 {
             assert!(start.elapsed() < PATIENCE, "the refusing thread goes on without end");
