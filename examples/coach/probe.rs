@@ -396,7 +396,10 @@ impl Probe {
         }
         let request = self.request().bytes();
         match self.accepted(&request) {
-            Ok((_, line)) => Ok(line),
+            Ok((_, line)) => {
+                self.target.opens.store(true, Relaxed);
+                Ok(line)
+            }
             Err(Stop::Fails(seen)) if self.target.gone.lock().unwrap().is_none() => {
                 skips(format!("no WebSocket could be opened: {seen}"))
             }

@@ -4,7 +4,7 @@ use sha1::{Digest, Sha1};
 
 use crate::check::{Check, Lesson, Outcome, check, fails, warns};
 use crate::library::{FIN, OPCODE, RSV1, RSV2_RSV3, accept_key};
-use crate::probe::{Head, Next, Probe, Request, answer, new_key};
+use crate::probe::{Head, Line, Next, Probe, Request, answer, new_key};
 use crate::wire::{self, BINARY, CLOSE, PING, PONG, TEXT, frame, quote};
 
 const HEADS: Lesson = Lesson {
@@ -143,10 +143,14 @@ fn head_of(p: &mut Probe, wrong: fn(&Head) -> Option<String>) -> Outcome {
 
 /// A client must not go on after this answer: neither echo, nor open.
 pub fn turns_away(p: &mut Probe, how: fn(Request) -> Vec<u8>) -> Outcome {
-    let (head, mut line) = p.arrives()?;
+    let (head, line) = p.arrives()?;
+    ends_at(line, &how(answer(&head)))
+}
+
+/// A client has to end the connection at this answer, and not go on to echo.
+pub fn ends_at(mut line: Line, bytes: &[u8]) -> Outcome {
     let word = crate::probe::word();
-    let bytes = how(answer(&head));
-    line.send(&bytes);
+    line.send(bytes);
     line.pause();
     line.frame(frame(TEXT, &word));
     let wait = line.pace().answer() * 2;

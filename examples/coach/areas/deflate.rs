@@ -1,6 +1,6 @@
 //! Stage 14: permessage-deflate (RFC 7692).
 
-use crate::areas::accept::turns_away;
+use crate::areas::accept::ends_at;
 use crate::check::{Check, Lesson, Outcome, Stop, check, fails, skips, warns};
 use crate::inflate::{Block, Inflated, deflate, inflate};
 use crate::library::RSV1;
@@ -164,17 +164,32 @@ struct Open {
     our_window: usize,
 }
 
+/// RFC 7692 §7.1.1.1, §7.1.2.1: what a client's offer asks of its server is accepted by repeating it.
+fn accepted(offered: Parameters) -> Parameters {
+    let of_server = ["server_no_context_takeover", "server_max_window_bits"];
+    offered.into_iter().filter(|parameter| of_server.contains(&&*parameter.0)).collect()
+}
+
+fn written(parameters: &Parameters) -> String {
+    parameters.iter().fold(OFFER.to_owned(), |written, (name, value)| match value {
+        Some(value) => format!("{written}; {name}={value}"),
+        None => format!("{written}; {name}"),
+    })
+}
+
 fn open(p: &mut Probe, offered: &str) -> Result<Open, Stop> {
     let (parameters, line) = if p.is_client() {
         let (head, mut line) = p.arrives()?;
-        if !extensions(&head).iter().any(|extension| extension.0 == OFFER) {
+        let mut offers = extensions(&head).into_iter();
+        let Some((_, offered)) = offers.find(|extension| extension.0 == OFFER) else {
             line.send(&answer(&head).bytes());
             return skips("it doesn't offer compression");
-        }
-        line.send(&answer(&head).add("Sec-WebSocket-Extensions", OFFER).bytes());
+        };
+        let accepted = accepted(offered);
+        line.send(&answer(&head).add("Sec-WebSocket-Extensions", &written(&accepted)).bytes());
         line.pause();
         line.pause();
-        (Vec::new(), line)
+        (accepted, line)
     } else {
         match taken(p, offered) {
             Err(Stop::Fails(seen)) => return skips(format!("no agreement: {seen}")),
@@ -320,8 +335,15 @@ fn at_most(parameters: &Parameters, name: &str, most: u8, needed: bool) -> Optio
 }
 
 /// Answers a client that offers with this in place of a good answer.
-fn misanswers(p: &mut Probe, how: fn(crate::probe::Request) -> Vec<u8>) -> Outcome {
-    turns_away(p, how)
+/// A client that offers compression gets an answer that it has to refuse. (One that offers none is asked whether it
+/// takes an extension that it didn't ask for: `accept/unasked-extension`.)
+fn misanswers(p: &mut Probe, accepted: &str) -> Outcome {
+    let (head, mut line) = p.arrives()?;
+    if !extensions(&head).iter().any(|extension| extension.0 == OFFER) {
+        line.send(&answer(&head).bytes());
+        return skips("it doesn't offer compression");
+    }
+    ends_at(line, &answer(&head).add("Sec-WebSocket-Extensions", accepted).bytes())
 }
 
 pub const CHECKS: &[Check] = &[
@@ -486,22 +508,13 @@ pub const CHECKS: &[Check] = &[
         },
     ),
     rejects("deflate/answer-unknown", "a 101 with an unknown parameter", |p| {
-        misanswers(p, |a| a.add("Sec-WebSocket-Extensions", "permessage-deflate; coach=1").bytes())
+        misanswers(p, "permessage-deflate; coach=1")
     }),
     rejects("deflate/answer-repeated", "a 101 with a parameter twice", |p| {
-        misanswers(p, |a| {
-            a.add(
-                "Sec-WebSocket-Extensions",
-                "permessage-deflate; server_no_context_takeover; server_no_context_takeover",
-            )
-            .bytes()
-        })
+        misanswers(p, "permessage-deflate; server_no_context_takeover; server_no_context_takeover")
     }),
     rejects("deflate/answer-window-16", "a 101 with `server_max_window_bits=16`", |p| {
-        misanswers(p, |a| {
-            a.add("Sec-WebSocket-Extensions", "permessage-deflate; server_max_window_bits=16")
-                .bytes()
-        })
+        misanswers(p, "permessage-deflate; server_max_window_bits=16")
     }),
     check(
         "deflate/offer-legal",
