@@ -1473,6 +1473,7 @@ fn what_if_the_peer_answers_the_close_that_another_thread_sent_with_pings_withou
             ws.sender().close(1000, "").unwrap();
             ws.recv()
         });
+        // Long ones: a slow machine decodes few of them in a read.
         let ping = wire.frame(0x89, "?".repeat(125));
         let flood = run(move || while wire.peer.stream.write_all(&ping).is_ok() {});
         let end = app.wait();
