@@ -220,7 +220,7 @@ members! {
     OneReadOneFrame B "takes one read for one frame" "stream/byte-by-byte stream/ten-in-one-write" "";
     SecondFrameDropped B "drops the second frame of a read" "stream/two-in-one-write stream/ten-in-one-write stream/hundred-in-one-write stream/kinds-in-one-write stream/large-then-small stream/order" "";
     HalfHeaderForgotten B "forgets half a header" "stream/cut-after-first-byte stream/cut-everywhere stream/cut-in-length stream/cut-in-mask" "";
-    PayloadReadOnce B "reads a payload once, whatever came" "stream/large-in-pieces stream/cut-in-payload stream/frame-and-a-half" "";
+    PayloadReadOnce B "reads a payload once, whatever came" "stream/large-in-pieces stream/cut-in-payload stream/frame-and-a-half" "ping";
     MaskRestartsWithEachRead S "starts the mask again with each read" "stream/cut-in-payload stream/frame-and-a-half" "";
     // ping
     NoPong B "doesn't answer pings" "ping/answered ping/payload" "";
