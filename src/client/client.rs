@@ -172,8 +172,8 @@ impl Client {
         self
     }
 
-    /// Sets how much, how many and how long: see [`Limits`]. `connect` bounds this client's whole way to
-    /// its open WebSocket.
+    /// Sets how much, how many and how long: see [`Limits`]. [`Limits::connect`] bounds all that
+    /// this client does until its WebSocket is open.
     pub fn limits(mut self, limits: Limits) -> Client {
         self.limits = limits;
         self
@@ -195,8 +195,8 @@ impl Client {
         self.handshake(Arc::new(stream), prepared, deadline)
     }
 
-    /// Does the same over a stream that you have connected yourself, and uses no proxy. With
-    /// `wss://` it does the TLS handshake first.
+    /// Like [`connect`](Client::connect), but over a stream that you have connected yourself, and
+    /// without a proxy. With `wss://` it does the TLS handshake first.
     pub fn connect_over(self, stream: impl Stream) -> Result<WebSocket> {
         let prepared = self.prepare()?;
         let deadline = Deadline::after(self.limits.connect);
@@ -241,7 +241,7 @@ impl Client {
         write_before(deadline, &*stream, &request).map_err(in_handshake)?;
         // 3. Read the head of the answer.
         let mut buffer = Buffer::default();
-        let head = read_answer(&*stream, &mut buffer, limits, deadline)?;
+        let head = read_answer_head(&*stream, &mut buffer, limits, deadline)?;
         // 4. Verify it. An answer other than a 101 may say more in its body.
         let answer = self.request.verify(&head, &key).map_err(|error| match error.status {
             Some(101) | None => error,
@@ -263,7 +263,7 @@ impl Client {
         let close_guard = CloseGuard::new(write_half, None, request);
         let decoder = Decoder::new(Role::Client, limits.bounds(), buffer)
             .inflating(inflater)
-            .limit_pieces(limits.max_pieces());
+            .limit_streamed(limits.max_streamed());
         let ws = WebSocket::new(close_guard, decoder, limits, answer.subprotocol);
         Ok(ws.with_response(head))
     }
@@ -305,7 +305,7 @@ fn dial_first(mut addresses: VecDeque<SocketAddr>, deadline: Deadline) -> Result
 
 /// Reads the head of the answer. An interim answer only says that the final one will come (RFC 9110
 /// §15.2).
-fn read_answer(
+fn read_answer_head(
     stream: &dyn Stream,
     buffer: &mut Buffer,
     limits: &Limits,

@@ -9,8 +9,8 @@ use std::{fmt, iter};
 
 use crate::transport::lock::lock;
 
-/// A server's running totals. A connection adds to them once per read or write and not once per
-/// message, because all connections share these counters.
+/// A server's running totals. All its connections' threads compete for these counters, so a
+/// connection adds to them once per read or write, and not once per message.
 #[derive(Debug, Default)]
 pub(crate) struct Totals {
     traffic: Counts,

@@ -156,8 +156,8 @@ pub(crate) struct Ending {
     is_asked: AtomicBool,
     /// New messages are refused: our Close is asked for, due or sent, or a write has failed.
     refuses: AtomicBool,
-    /// How many bytes have been written to the stream. A thread that waits sees by it whether the
-    /// connection makes progress.
+    /// How many bytes have been written to the stream. As long as it grows, a thread that waits
+    /// knows that the connection makes progress.
     written: AtomicU64,
 }
 
@@ -315,8 +315,8 @@ impl Stall {
         Stall { within, written: 0, deadline: Deadline::after(within) }
     }
 
-    /// Checks again. `written` is how many bytes have gone out so far; `is_writing` says whether a
-    /// thread is writing now.
+    /// Whether the connection has stopped making progress; to be called again and again. `written`
+    /// is how many bytes have gone out so far, `is_writing` whether a thread is writing now.
     pub(crate) fn is_over(&mut self, written: u64, is_writing: bool) -> bool {
         if is_writing || written != self.written {
             *self = Stall { written, ..Stall::new(self.within) };

@@ -88,7 +88,7 @@ impl Limits {
     }
 
     /// Returns the limit of a message that is read in pieces.
-    pub(crate) fn max_pieces(&self) -> u64 {
+    pub(crate) fn max_streamed(&self) -> u64 {
         self.max_stream.unwrap_or(self.max_message)
     }
 

@@ -185,7 +185,7 @@ impl WriteHalf {
 
     /// Asks for our Close, and sends it if it's due and the lock is free.
     pub(crate) fn close(&self, ask: Ask) -> Result<()> {
-        self.record(EndEvent::Asked(ask));
+        self.apply(EndEvent::Asked(ask));
         self.advance_close()
     }
 
@@ -219,7 +219,7 @@ impl WriteHalf {
     /// peer whose buffers are full. A later call, or another thread, sends what that peer doesn't
     /// take now.
     pub(crate) fn try_close(&self, ask: Ask) {
-        self.record(EndEvent::Asked(ask));
+        self.apply(EndEvent::Asked(ask));
         self.see_whether_close_is_due();
         if !matches!(self.ending.state(), State::Due(_)) {
             return;
@@ -235,7 +235,7 @@ impl WriteHalf {
     }
 
     /// Passes an event to the state machine. If our Close is due now, makes it pending.
-    fn record(&self, event: EndEvent) {
+    fn apply(&self, event: EndEvent) {
         if let Some(close) = self.ending.on(event) {
             self.pending.set_close(close);
         }
@@ -259,7 +259,7 @@ impl WriteHalf {
     #[inline(never)]
     fn see_whether_close_is_due(&self) {
         if self.reader_waits.load(SeqCst) {
-            self.record(EndEvent::HandlerIsIdle);
+            self.apply(EndEvent::HandlerIsIdle);
         }
         if !self.ending.refuses_messages() {
             return;
@@ -270,7 +270,7 @@ impl WriteHalf {
         // A peer that has closed has no use for the rest of a message.
         let waits_for_message = self.message.is_open() && self.ending.peer_side() == PeerSide::Open;
         if !waits_for_message && self.outboxes.are_sent() {
-            self.record(EndEvent::Drained);
+            self.apply(EndEvent::Drained);
         }
     }
 
@@ -415,7 +415,7 @@ impl WriteHalf {
         self.traffic.sent(messages, bytes);
         self.ending.wrote(bytes);
         if encoder.is_closed() && encoder.batch().is_empty() {
-            self.record(EndEvent::Written);
+            self.apply(EndEvent::Written);
             self.end_when_both_have_closed();
         }
     }
@@ -425,7 +425,7 @@ impl WriteHalf {
     /// before.
     fn note_failed_write(&self, was_too_slow: bool) {
         let why = if was_too_slow { Failure::TooSlow } else { Failure::Lost };
-        self.record(EndEvent::Failed(why, Deadline::after(self.close_within)));
+        self.apply(EndEvent::Failed(why, Deadline::after(self.close_within)));
         // A reading thread that waits has already read all that came. Ending both directions wakes
         // it.
         let wakes_reader = was_too_slow || self.reader_waits.load(SeqCst);
@@ -435,7 +435,7 @@ impl WriteHalf {
 
     /// Ends the connection at once. Threads that wait in a read or a write wake with an error.
     pub(crate) fn abort(&self) {
-        self.record(EndEvent::Failed(Failure::Lost, Deadline::after(Duration::ZERO)));
+        self.apply(EndEvent::Failed(Failure::Lost, Deadline::after(Duration::ZERO)));
         let _ = self.stream.shutdown(Shutdown::Both);
     }
 
@@ -462,7 +462,7 @@ impl WriteHalf {
             State::Over => return None,
             State::Open | State::Asked(_) | State::Due(_) | State::Broken(..) => self.abort(),
         }
-        self.record(EndEvent::Ended);
+        self.apply(EndEvent::Ended);
         // A thread that waits for the end of a message, or for the lock, gets an error.
         if let Some(mut encoder) = self.try_lock() {
             encoder.break_off();
@@ -513,7 +513,7 @@ impl WriteHalf {
     /// Returns how long the peer may take to read our last bytes. A peer that shows that it still
     /// reads gets another `Limits::close` for each 64 KiB that we sent.
     pub(crate) fn linger(&self, deadline: Deadline) -> Linger {
-        Linger::renewed(deadline, self.close_within, self.ending.written())
+        Linger::renewable(deadline, self.close_within, self.ending.written())
     }
 
     /// §5.5.1: once both ends have sent a Close, a server ends its direction at once, even while

@@ -90,7 +90,7 @@ impl Conversation {
         }
     }
 
-    /// One end has ended its direction. Reports what is incomplete.
+    /// Ends a direction: `from` sends nothing more. Reports what is incomplete in it.
     pub fn end(&mut self, from: Role, report: &mut dyn FnMut(Annotation)) {
         let half = self.half(from);
         let ended = Stage::Ended(Run::new(from, What::Unread, half.passed));
@@ -137,7 +137,7 @@ impl Conversation {
                 let asked = self.asked.front().and_then(Option::as_ref);
                 let (annotation, follows) = response(bytes, start, end, asked);
                 report(annotation);
-                self.follow(follows, report);
+                self.continue_after_response(follows, report);
             }
         }
     }
@@ -194,7 +194,7 @@ impl Conversation {
 
     /// Decides, by the server's response, how to read both directions from here on. Some of the
     /// client's bytes may have arrived before the response.
-    fn follow(&mut self, follows: Follows, report: &mut dyn FnMut(Annotation)) {
+    fn continue_after_response(&mut self, follows: Follows, report: &mut dyn FnMut(Annotation)) {
         match follows {
             Follows::Response => {
                 let arriving = Arriving::new(&self.settings, self.server.passed);

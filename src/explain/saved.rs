@@ -24,7 +24,7 @@ const LINE: usize = 24;
 /// The longest line that is written as text.
 const LONGEST_TEXT: usize = 4096;
 
-/// What one end sends before the other one does.
+/// The bytes that one end sends until it's the other end's turn.
 pub type Turn = (Role, Vec<u8>);
 
 /// Reads a conversation from its text. An error names the line that can't be read, and why.

@@ -97,8 +97,8 @@ pub struct RecentPeak {
 }
 
 impl RecentPeak {
-    /// Records how many bytes were needed this time. Every 32nd call returns the most of these 32
-    /// calls, the others return `None`.
+    /// Records how many bytes were needed this time. Every 32nd call returns the largest number of
+    /// the last 32 calls; the others return `None`.
     #[inline]
     pub fn note(&mut self, needed: usize) -> Option<usize> {
         const RECENT: u32 = 32;

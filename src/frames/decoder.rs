@@ -61,10 +61,10 @@ pub struct Decoder {
     /// interrupt.
     control: Vec<u8>,
     pieces: bool,
-    /// The limit of messages that are delivered whole. `max_pieces` is that of messages delivered
+    /// The limit of messages that are delivered whole. `max_streamed` is that of messages delivered
     /// in pieces.
     max_message: u64,
-    max_pieces: u64,
+    max_streamed: u64,
     ended: bool,
 }
 
@@ -80,20 +80,20 @@ impl Decoder {
             control: Vec::new(),
             pieces: false,
             max_message: bounds.max_message,
-            max_pieces: bounds.max_message,
+            max_streamed: bounds.max_message,
             ended: false,
         }
     }
 
-    /// Sets the inflater, if both ends agreed on compression.
+    /// Sets the inflater, which is `None` unless both ends agreed on compression.
     pub fn inflating(self, inflater: Option<Box<Inflater>>) -> Decoder {
         Decoder { inflater, ..self }
     }
 
     /// Sets the limit of messages that are delivered in pieces. It may be large, because such a
     /// message is never in memory as a whole.
-    pub fn limit_pieces(self, max_pieces: u64) -> Decoder {
-        Decoder { max_pieces, ..self }
+    pub fn limit_streamed(self, max_streamed: u64) -> Decoder {
+        Decoder { max_streamed, ..self }
     }
 
     /// The space into which the caller reads the peer's next bytes.
@@ -120,7 +120,7 @@ impl Decoder {
     /// between two messages, because pieces already delivered aren't delivered again.
     pub fn deliver_pieces(&mut self, pieces: bool) {
         self.pieces = pieces;
-        let limit = if pieces { self.max_pieces } else { self.max_message };
+        let limit = if pieces { self.max_streamed } else { self.max_message };
         self.message.limit_message(limit);
         if let Some(inflater) = &mut self.inflater {
             inflater.limit_message(limit);

@@ -35,7 +35,7 @@ const LARGE: usize = 96 * 1024;
 /// The source of a client's masking keys. Each call returns four unpredictable bytes.
 pub type Masks = Box<dyn FnMut() -> mask::Key + Send>;
 
-/// The sending half of a connection.
+/// Encodes what one end of a connection sends, and gathers it in a batch.
 pub struct Encoder {
     /// `Some` at a client, which masks.
     masks: Option<Masks>,
@@ -59,7 +59,7 @@ impl Encoder {
         Encoder { masks, deflater, compressing, batch, recent_peak, closed: false, messages: 0 }
     }
 
-    /// Sets the deflater, if both ends agreed on compression.
+    /// Sets the deflater, which is `None` unless both ends agreed on compression.
     pub fn deflating(self, deflater: Option<Box<Deflater>>) -> Encoder {
         Encoder { deflater, ..self }
     }

@@ -85,9 +85,9 @@ impl Role {
 pub enum Opcode {
     /// A later fragment of a message.
     Continuation = 0x0,
-    /// The first fragment of a text message.
+    /// A text message, or its first fragment.
     Text = 0x1,
-    /// The first fragment of a binary message.
+    /// A binary message, or its first fragment.
     Binary = 0x2,
     /// The last frame that an end sends.
     Close = 0x8,

@@ -81,7 +81,7 @@ impl ClientRequest {
         Ok(out)
     }
 
-    /// Verifies that this head answers the request with this key.
+    /// Verifies that this head is a valid answer to the request that carried `key`.
     pub fn verify(&self, head: &Head, key: &str) -> Result<Answer, HandshakeError> {
         self.verify_offers(head, key, self.deflate.as_ref().map(DeflateParams::offer).as_slice())
     }

@@ -158,8 +158,8 @@ impl DeflateParams {
         })
     }
 
-    /// Checks a server's answer to this offer. Returns how both ends will compress, or the parameter
-    /// that the answer lacks.
+    /// Checks that this answer of a server fits the client's `offer`. Returns how both ends will
+    /// compress, or else what the answer should have said.
     fn check(self, offer: &DeflateParams) -> Result<DeflateParams, &'static str> {
         // RFC 7692 §7.1.1.1, §7.1.2.1: a server accepts all that the offer asks of it, or declines.
         if offer.server_no_context_takeover && !self.server_no_context_takeover {

@@ -29,8 +29,8 @@ impl Origin {
 
     fn is_same_as(&self, other: &Origin) -> bool {
         self.scheme == other.scheme
-            && self.authority.with_port_of(&self.scheme)
-                == other.authority.with_port_of(&other.scheme)
+            && self.authority.with_default_port(&self.scheme)
+                == other.authority.with_default_port(&other.scheme)
     }
 }
 
@@ -95,7 +95,7 @@ fn is_of_host(origin: &str, host: &str, schemes: &[&str]) -> bool {
     match (Origin::parse(origin), Authority::parse(host)) {
         (Some(Origin { scheme, authority }), Some(host)) => {
             schemes.contains(&scheme.as_str())
-                && authority.with_port_of(&scheme) == host.with_port_of(&scheme)
+                && authority.with_default_port(&scheme) == host.with_default_port(&scheme)
         }
         _ => false,
     }

@@ -44,7 +44,7 @@ impl Authority {
     }
 
     /// The port that the text names, or else the scheme's default port.
-    pub(crate) fn with_port_of(&self, scheme: &str) -> (&str, Option<u16>) {
+    pub(crate) fn with_default_port(&self, scheme: &str) -> (&str, Option<u16>) {
         (&self.host, self.port.or(default_port(scheme)))
     }
 }

@@ -62,8 +62,8 @@ impl Handle {
         self.registry.is_accepting()
     }
 
-    /// Begins to stop the server slowly, and returns at once. Thousands of clients then don't
-    /// connect to the next server in the same second.
+    /// Begins to stop the server slowly, and returns at once. So thousands of clients don't all
+    /// reconnect, to another server, in the same second.
     ///
     /// The server lets no new client in, as after [`stop_accepting`](Handle::stop_accepting). It
     /// closes the open connections with 1001 in batches, spread evenly over the first four fifths

@@ -1,4 +1,4 @@
-//! RefusingThread of clients for whom there's no room: which thread sends them, and how long it takes.
+//! Refuses clients for whom there's no thread: who sends the refusal, and how long that may take.
 //!
 //! ```text
 //! accept ──► no thread for this client ──► [ at most 64 clients ] ──► the refusing thread ──► 503

@@ -30,7 +30,7 @@ use crate::transport::stream::Stream;
 pub(crate) struct Registry {
     pub(crate) totals: Arc<Totals>,
     pub(crate) pages: Pages,
-    /// The address that wakes the listener's `accept`. `None` for a server without a listener.
+    /// Where to connect to wake the thread that waits in `accept`. `None` without a listener.
     pub(super) door: Option<Door>,
     /// A spare descriptor. `stop` frees it, so that the connection that wakes `accept` can be made
     /// even if the process has no other.

@@ -325,9 +325,9 @@ fn serve_one(id: u64, stream: Arc<dyn Stream>, shared: &Shared) {
 }
 
 // WALK: handler
-/// Runs the handler, and sets the close code if it fails. A function of its own, so that the stack
-/// frames of the handshake and of the handler aren't needed at the same time: a thread's stack
-/// stays as large as it ever was.
+/// Runs the handler, and sets the close code if it fails. It's never inlined, so that the stack
+/// doesn't hold the variables of the handshake and of the handler at the same time: a thread's
+/// stack keeps all memory that it has once used.
 #[inline(never)]
 fn run(handler: &Handler, ws: WebSocket) {
     let id = ws.id();

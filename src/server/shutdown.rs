@@ -89,8 +89,8 @@ impl Registry {
         }
     }
 
-    /// The open connections' write halves. (A copy: a stream may be the application's own, so no lock is held
-    /// while it is written or shut down.)
+    /// The write halves of the open connections: a copy of the list, so that its lock isn't held
+    /// while a stream is written or shut down. (The stream may be the application's own, and slow.)
     fn open_halves(&self) -> Vec<Arc<WriteHalf>> {
         lock(&self.open).values().filter_map(PermitStage::write_half).cloned().collect()
     }

@@ -300,7 +300,7 @@ fn open_websocket(
     let close_guard = CloseGuard::new(write_half, Some(owner), request);
     let decoder = Decoder::new(Role::Server, limits.bounds(), buffer)
         .inflating(inflater)
-        .limit_pieces(limits.max_pieces());
+        .limit_streamed(limits.max_streamed());
     Ok(WebSocket::new(close_guard, decoder, limits, agreement.subprotocol))
 }
 

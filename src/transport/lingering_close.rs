@@ -34,7 +34,7 @@ impl Linger {
 
     /// A deadline that is renewed by `each` at a time, while the peer may still be reading the
     /// `sent` bytes.
-    pub fn renewed(deadline: Deadline, each: Duration, sent: u64) -> Linger {
+    pub fn renewable(deadline: Deadline, each: Duration, sent: u64) -> Linger {
         let renewals = (sent / MIN_PROGRESS as u64).min(MOST_RENEWALS);
         Linger { deadline, each, renewals, is_alive: false, unsent: u64::MAX }
     }

@@ -30,8 +30,8 @@ const GUARDS: [(&str, &str, &str, &str); 14] = [
     (
         "asking for a Close before trying the lock",
         "connection/write_half.rs",
-        "        self.record(EndEvent::Asked(ask));\n        self.advance_close()\n",
-        "        let settled = self.advance_close();\n        self.record(EndEvent::Asked(ask));\n        settled\n",
+        "        self.apply(EndEvent::Asked(ask));\n        self.advance_close()\n",
+        "        let settled = self.advance_close();\n        self.apply(EndEvent::Asked(ask));\n        settled\n",
     ),
     (
         "nothing behind a Close",

@@ -541,7 +541,7 @@ fn rustsec_2020_0031_what_if_two_programs_see_two_ends_of_a_request() {
 /// Bytes: foreign origins, `null`, none that can be read, two, a wrong port or scheme, `dashboard.corp.attacker.example`
 /// Holds: by default a foreign page gets a 403, before any 101; scheme, host and port are compared as a whole
 /// Twin: src/handshake/origin.rs
-/// was `&& authority.with_port_of(&scheme) == host.with_port_of(&scheme)`
+/// was `&& authority.with_default_port(&scheme) == host.with_default_port(&scheme)`
 /// now `&& authority.host.starts_with(&host.host)`
 /// Twin: src/handshake/origin.rs
 /// was `self.scheme == other.scheme\n            && `

@@ -46,7 +46,7 @@ impl Outbox {
         spawn(Purpose::Outbox, name, STACK, move || {
             send_until_closed(&thread_queue, &thread_write_half)
         })?;
-        write_half.outboxes.add(queue.clone());
+        write_half.outboxes.register(queue.clone());
         Ok(Outbox { input: Arc::new(Input(queue)), write_half: write_half.clone() })
     }
 

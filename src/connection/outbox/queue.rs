@@ -42,7 +42,7 @@ pub struct Backlog {
     pub bytes: usize,
 }
 
-fn bytes_of(messages: &VecDeque<PreparedMessage>) -> usize {
+fn total_bytes(messages: &VecDeque<PreparedMessage>) -> usize {
     messages.iter().map(|message| message.as_message().payload.len()).sum()
 }
 
@@ -73,7 +73,7 @@ impl Queue {
             state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
         state.being_sent = state.queued.len();
-        state.bytes_being_sent = bytes_of(&state.queued);
+        state.bytes_being_sent = total_bytes(&state.queued);
         Some(std::mem::take(&mut state.queued)).filter(|messages| !messages.is_empty())
     }
 
@@ -86,7 +86,7 @@ impl Queue {
     /// Returns how much was put in and isn't sent yet.
     pub(crate) fn backlog(&self) -> Backlog {
         let state = lock(&self.state);
-        let bytes = bytes_of(&state.queued) + state.bytes_being_sent;
+        let bytes = total_bytes(&state.queued) + state.bytes_being_sent;
         Backlog { messages: state.queued.len() + state.being_sent, bytes }
     }
 
@@ -119,7 +119,7 @@ type IsClosed = bool;
 impl Queues {
     /// Adds a queue, and drops the queues whose threads have ended. After `close`, a new queue is
     /// closed at once.
-    pub(crate) fn add(&self, queue: Arc<Queue>) {
+    pub(crate) fn register(&self, queue: Arc<Queue>) {
         let (queues, is_closed) = &mut *lock(&self.0);
         queues.retain(|other| !lock(&other.state).ended);
         if *is_closed {
@@ -170,7 +170,7 @@ mod tests {
         let queues = Queues::default();
         let added = [1, 2, 3].map(|bound| Arc::new(Queue::new(bound)));
         for queue in &added {
-            queues.add(queue.clone());
+            queues.register(queue.clone());
         }
         added[1].abandon();
         let late = Arc::new(Queue::new(4));
@@ -178,7 +178,7 @@ mod tests {
         assert!(queues.are_sent() && put(&added[0]).is_ok());
         assert!(!queues.are_sent());
         queues.close();
-        queues.add(late.clone());
+        queues.register(late.clone());
         let kept: Vec<_> = lock(&queues.0).0.iter().map(|queue| queue.bound).collect();
         assert_eq!(kept, [1, 3, 4]);
         assert!(added.iter().chain([&late]).all(|queue| matches!(put(queue), Err(Error::Closed))));

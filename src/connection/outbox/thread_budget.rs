@@ -33,7 +33,7 @@ const LEAST_BETWEEN_LOOKS: i64 = 64;
 /// For how long a refusal stands without another look, unless a thread of ours ends.
 const REST: Duration = Duration::from_secs(1);
 
-/// What a thread is for. It decides how many threads must remain for others.
+/// What a thread is for. That decides how many threads must still be free after its start.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Purpose {
     Connection,

@@ -12,14 +12,14 @@ use crate::frames::mask;
 
 /// Which extensions give the reserved bits a meaning.
 #[derive(Clone, Copy, Debug)]
-pub struct Meanings {
+pub struct ExtensionsInUse {
     /// permessage-deflate: RSV1 marks a compressed message.
     pub deflate: bool,
     /// Both ends agreed on an extension that this crate doesn't know. It may use the reserved bits.
     pub unknown: bool,
 }
 
-impl Meanings {
+impl ExtensionsInUse {
     /// Returns the reserved bits whose meaning this crate doesn't know.
     pub fn unknown_reserved_bits(self) -> u8 {
         RSV2_RSV3 | if self.deflate { 0 } else { RSV1 }
@@ -31,16 +31,16 @@ const UNKNOWN: (&str, &str) = ("set, as the agreed extension may define it", "§
 
 /// Returns the spans of as much of a header as has arrived. `length` is the payload's length, if
 /// the decoder could read it.
-pub fn header_spans(head: &[u8], meanings: Meanings, length: Option<u64>) -> Vec<Span> {
+pub fn header_spans(head: &[u8], extensions: ExtensionsInUse, length: Option<u64>) -> Vec<Span> {
     let mut spans = Vec::new();
     let Some(&first) = head.first() else { return spans };
     // 1. The first byte.
     let fin =
         if first & FIN != 0 { "the last fragment of its message" } else { "more fragments follow" };
     spans.push(of_bits(0, FIN, first, "FIN", fin, "§5.4"));
-    let (meaning, section) = rsv1(first, meanings);
+    let (meaning, section) = rsv1(first, extensions);
     spans.push(of_bits(0, RSV1, first, "RSV1", meaning, section));
-    let (meaning, section) = match (first & RSV2_RSV3 != 0, meanings.unknown) {
+    let (meaning, section) = match (first & RSV2_RSV3 != 0, extensions.unknown) {
         (false, _) => ("unassigned", "§5.2"),
         (true, true) => UNKNOWN,
         (true, false) => ("set, although unassigned", "§5.2"),
@@ -89,10 +89,10 @@ pub fn header_spans(head: &[u8], meanings: Meanings, length: Option<u64>) -> Vec
 }
 
 /// Returns what RSV1 means. permessage-deflate defines it on the first frame of a message.
-fn rsv1(first: u8, meanings: Meanings) -> (&'static str, &'static str) {
+fn rsv1(first: u8, extensions: ExtensionsInUse) -> (&'static str, &'static str) {
     let is_first = matches!(Opcode::parse(first), Ok(Opcode::Text | Opcode::Binary));
-    match (first & RSV1 != 0, meanings.deflate, is_first) {
-        (true, false, _) if meanings.unknown => UNKNOWN,
+    match (first & RSV1 != 0, extensions.deflate, is_first) {
+        (true, false, _) if extensions.unknown => UNKNOWN,
         (true, false, _) => ("set, although no extension defines it", "§5.2"),
         (false, false, _) => ("unassigned, unless an extension defines it", "§5.2"),
         (true, true, true) => ("the message is compressed", "RFC 7692 §6"),

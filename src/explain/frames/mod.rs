@@ -18,7 +18,7 @@ pub mod header_bits;
 pub mod payload;
 pub mod payload_decoder;
 
-use self::header_bits::{Meanings, header_spans};
+use self::header_bits::{ExtensionsInUse, header_spans};
 use self::payload::spans as payload_spans;
 use self::payload_decoder::{Context, Found, PayloadDecoder};
 use super::annotation::{Annotation, Run, SHOWN, Verdict, What};
@@ -170,12 +170,12 @@ impl Frames {
     fn begin_frame(&mut self) -> Result<Option<(Header, Context)>, Violation> {
         let mut head = [0; MAX_HEADER];
         head[..self.head.len()].copy_from_slice(&self.head);
-        let meanings = self.meanings();
+        let extensions = self.extensions();
         let opcode = Opcode::parse(head[0])?;
         let begins = matches!(opcode, Opcode::Text | Opcode::Binary);
-        let is_opaque = meanings.unknown && head[0] & meanings.unknown_reserved_bits() != 0;
-        if meanings.unknown {
-            head[0] &= !meanings.unknown_reserved_bits();
+        let is_opaque = extensions.unknown && head[0] & extensions.unknown_reserved_bits() != 0;
+        if extensions.unknown {
+            head[0] &= !extensions.unknown_reserved_bits();
         }
         if begins && is_opaque {
             // §9.2: an extension may change the payload, so a text need not be UTF-8 any more.
@@ -190,8 +190,11 @@ impl Frames {
         Ok(Some((Header { opcode, ..header }, context)))
     }
 
-    fn meanings(&self) -> Meanings {
-        Meanings { deflate: self.decoder.rsv1_has_meaning(), unknown: self.unknown_extension }
+    fn extensions(&self) -> ExtensionsInUse {
+        ExtensionsInUse {
+            deflate: self.decoder.rsv1_has_meaning(),
+            unknown: self.unknown_extension,
+        }
     }
 
     /// Takes the rest of a broken header, because the picture shows all of a header.
@@ -290,7 +293,7 @@ impl Frames {
     ) {
         let ArrivingFrame { header, context, arrived, bytes, payload, .. } = frame;
         let found = self.decoder.take_found();
-        let mut spans = header_spans(&self.head, self.meanings(), Some(header.length));
+        let mut spans = header_spans(&self.head, self.extensions(), Some(header.length));
         let at = self.head.len() as u64;
         spans.extend(payload_spans(&header, context, &found, at, arrived, &payload));
         let (title, length) = (title(&header, context, &found, &verdict), at + arrived);
@@ -324,7 +327,7 @@ impl Frames {
         report: &mut dyn FnMut(Annotation),
     ) {
         let bytes = std::mem::take(&mut self.head);
-        let spans = header_spans(&bytes, self.meanings(), length_in(&verdict));
+        let spans = header_spans(&bytes, self.extensions(), length_in(&verdict));
         let (from, start, length) = (self.from, self.start, bytes.len() as u64);
         self.start += length;
         report(Annotation {

@@ -44,7 +44,7 @@ pub struct Agreed {
 
 impl Offers {
     /// Reads the offers of a request.
-    pub fn of(head: &Head) -> Offers {
+    pub fn parse(head: &Head) -> Offers {
         let mut offers = Offers::default();
         for one in extension::parse(head).unwrap_or_default() {
             offers.count += 1;

@@ -113,7 +113,7 @@ pub struct Asked {
 
 impl Asked {
     fn new(request: Request) -> Asked {
-        let offers = Offers::of(request.head());
+        let offers = Offers::parse(request.head());
         Asked { request, offers }
     }
 

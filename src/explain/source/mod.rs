@@ -42,7 +42,7 @@ pub struct Passage {
     pub anchor: &'static Anchor,
     /// The lines of the function.
     pub lines: Vec<Line>,
-    /// A paragraph of the chapter about it.
+    /// The paragraph of the walkthrough that explains them.
     pub chapter: Chapter,
 }
 

@@ -40,8 +40,8 @@ const PIECE: usize = 8 * 1024;
 /// window, which takes as long as inflating about so many bytes. Honest senders make at most one
 /// such block per message.
 const PRICE_OF_A_LAST_BLOCK: u64 = 1024;
-/// The most that a peer can save up. It pays for 16 such blocks in a row, and for the one that
-/// [`Inflater::finish`] appends.
+/// The most bytes that count as the peer's credit. They pay for 16 such blocks in a row, and for
+/// the one that [`Inflater::finish`] appends.
 const MOST_SAVED: u64 = 17 * PRICE_OF_A_LAST_BLOCK;
 
 /// Checks that these settings are valid.
