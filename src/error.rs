@@ -1,10 +1,10 @@
 //! Every error of the public API, in one type.
 //!
-//! A clean close isn't an error: `recv` returns `None` then. Each variant says who is at fault. An error
-//! displays its whole diagnostic: the rule, what was seen, the usual cause and the fix.
+//! A clean close isn't an error: `recv` returns `None` then. Each variant says who is at fault. An
+//! error displays its whole diagnostic: the rule, what was seen, the usual cause and the fix.
 //!
-//! An error may travel as an `io::Error`, as it does when `io::copy` reads a message's stream. Turned
-//! back into an [`Error`], it's the one that it was.
+//! An error may travel as an `io::Error`, as it does when `io::copy` reads a message's stream.
+//! Turned back into an [`Error`], it's the one that it was.
 
 use std::io::ErrorKind;
 use std::{fmt, io};
@@ -20,11 +20,11 @@ pub type Result<T> = std::result::Result<T, Error>;
 
 /// Why a connection could not be opened, or did not end with a clean close.
 ///
-/// In this table, *opening* means `connect`, `Client::connect`, `Client::connect_over`, `accept` and
-/// `Server::accept`; *receiving* means `recv`, `recv_timeout`, `recv_stream` and reading from that stream;
-/// *sending* means `send`, `feed`, `flush`, `ping`, `send_stream` and the calls of `Sender` and `Outbox`. A stream
-/// of a message wraps its errors into `io::Error`. After an error of receiving, other than `TimedOut`, the connection
-/// is over.
+/// In this table, *opening* means `connect`, `Client::connect`, `Client::connect_over`, `accept`
+/// and `Server::accept`; *receiving* means `recv`, `recv_timeout`, `recv_stream` and reading from
+/// that stream; *sending* means `send`, `feed`, `flush`, `ping`, `send_stream` and the calls of
+/// `Sender` and `Outbox`. A stream of a message wraps its errors into `io::Error`. After an error
+/// of receiving, other than `TimedOut`, the connection is over.
 ///
 /// | variant | which calls return it | whose fault | try again? |
 /// |---|---|---|---|
@@ -43,9 +43,10 @@ pub type Result<T> = std::result::Result<T, Error>;
 /// | `TimedOut` | `recv_timeout` | no fault | yes, at once: call it again |
 /// | `Other` | the handler's own code | the handler's | as the handler's error says |
 ///
-/// One `match` tells a program what has happened to its connection. A server that goes away is no error: it closes,
-/// and [`closed_with`](crate::WebSocket::closed_with) has its code. A server that doesn't answer within
-/// [`Limits::connect`](crate::Limits::connect) is a `PeerTimeout`, whether the client was dialling or in a handshake.
+/// One `match` tells a program what has happened to its connection. A server that goes away is no
+/// error: it closes, and [`closed_with`](crate::WebSocket::closed_with) has its code. A server that
+/// doesn't answer within [`Limits::connect`](crate::Limits::connect) is a `PeerTimeout`, whether
+/// the client was dialling or in a handshake.
 ///
 /// ```
 /// use ws101::{CloseCode, Error, WebSocket};
@@ -88,20 +89,22 @@ pub enum Error {
     PageServed,
     /// At a client: the server opened no WebSocket, or not the one that the client asked for.
     Rejected(HandshakeError),
-    /// The TLS handshake failed: a certificate isn't trusted, or the peer doesn't speak TLS. No byte of
-    /// the WebSocket handshake was sent over it. (One exception: with TLS 1.3 a client learns only after
-    /// its request that the server doesn't accept the client's certificate.)
+    /// The TLS handshake failed: a certificate isn't trusted, or the peer doesn't speak TLS. No
+    /// byte of the WebSocket handshake was sent over it. (One exception: with TLS 1.3 a client
+    /// learns only after its request that the server doesn't accept the client's certificate.)
     Tls(Box<Diagnostic>),
     /// The peer broke a rule, and we sent it a Close with the code for that.
     Violation(Violation),
-    /// The caller asked for something that the protocol or this build doesn't allow; nothing was sent.
+    /// The caller asked for something that the protocol or this build doesn't allow; nothing was
+    /// sent.
     Misuse(Misuse),
     /// The connection is closed, so nothing can be sent.
     Closed,
     /// The connection ended without a Close frame, or at a client before the server had answered
     /// its handshake.
     ConnectionLost(io::Error),
-    /// The peer did not answer when it was dialled, nor the handshake, a keepalive ping, or the Close frame in time.
+    /// The peer did not answer when it was dialled, nor the handshake, a keepalive ping, or the
+    /// Close frame in time.
     PeerTimeout,
     /// The peer did not answer our Close in time, and its system had not taken our last bytes. The
     /// number says how many.
@@ -208,7 +211,8 @@ impl fmt::Display for Error {
     }
 }
 
-/// The same text as `Display`: `fn main() -> ws101::Result<()>` prints the `Debug` form, and a person reads it.
+/// The same text as `Display`: `fn main() -> ws101::Result<()>` prints the `Debug` form, and a
+/// person reads it.
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)

@@ -1,6 +1,6 @@
-//! **ws101** is a WebSocket server and client written by hand on `std::net`: one thread per connection,
-//! blocking sockets, no async runtime, no unsafe code. It exists to be read, learnt from and used. 101 is
-//! the status code of the handshake, and the number of a first course.
+//! **ws101** is a WebSocket server and client written by hand on `std::net`: one thread per
+//! connection, blocking sockets, no async runtime, no unsafe code. It exists to be read, learnt
+//! from and used. 101 is the status code of the handshake, and the number of a first course.
 //!
 //! ```no_run
 //! use ws101::Server;
@@ -53,8 +53,9 @@
 //!  bytes ◄── connection: one lock, whole frames ◄── frames::encoder: header ◄─ mask ◄─ (deflate) ◄── send
 //! ```
 //!
-//! A folder imports only from those above it. Each folder's `mod.rs` lists its files in reading order.
-//! `diagnostic`, `http`, `handshake`, `frames` and `explain` know no sockets, clocks or threads.
+//! A folder imports only from those above it. Each folder's `mod.rs` lists its files in reading
+//! order. `diagnostic`, `http`, `handshake`, `frames` and `explain` know no sockets, clocks or
+//! threads.
 //!
 //! | folder | the question it answers |
 //! |---|---|
@@ -72,8 +73,8 @@
 //! ## The core
 //!
 //! These files tell the whole story once, in less than an hour of reading. The other files hold
-//! compression, TLS, taps, outboxes, the registry and thread reuse. You can understand the core without
-//! them.
+//! compression, TLS, taps, outboxes, the registry and thread reuse. You can understand the core
+//! without them.
 //!
 //! | core file | its step |
 //! |---|---|
@@ -94,8 +95,8 @@
 //!
 //! # The walkthrough
 //!
-//! The [`walkthrough`] in `src/walkthrough` has sixteen chapters with exercises, which follow the bytes through
-//! this code.
+//! The [`walkthrough`] in `src/walkthrough` has sixteen chapters with exercises, which follow the
+//! bytes through this code.
 
 mod client;
 mod connection;
@@ -170,7 +171,8 @@ pub use transport::tap_printer::Explainer;
 #[doc(inline)]
 pub use transport::tls::Tls;
 
-/// The TLS library, in the version whose configurations [`Tls::from_config`] and [`Client::tls_config`] take.
+/// The TLS library, in the version whose configurations [`Tls::from_config`] and
+/// [`Client::tls_config`] take.
 #[cfg(feature = "tls")]
 pub use rustls;
 

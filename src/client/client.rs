@@ -6,8 +6,8 @@
 //!
 //! Rules of this file:
 //! - All arguments are checked before a byte is written or an address is dialled.
-//! - One deadline covers dialling, TLS and the handshake, however many addresses a name has and however
-//!   slowly the answer comes.
+//! - One deadline covers dialling, TLS and the handshake, however many addresses a name has and
+//!   however slowly the answer comes.
 //! - A redirect isn't followed, because only the caller knows where its cookies may go.
 //! - The text of an answer that opens no WebSocket is read and shown, within bounds.
 
@@ -106,8 +106,8 @@ impl Client {
         self.header("Origin", origin)
     }
 
-    /// Offers subprotocols, the preferred one first. The server may choose one of them or none. If it
-    /// chooses none, the connection opens all the same, and
+    /// Offers subprotocols, the preferred one first. The server may choose one of them or none. If
+    /// it chooses none, the connection opens all the same, and
     /// [`WebSocket::subprotocol`](crate::WebSocket::subprotocol) is `None`: look at it before you
     /// send. (Browsers and many other clients fail the connection then.)
     pub fn subprotocols(mut self, names: impl IntoIterator<Item: AsRef<str>>) -> Client {

@@ -1,4 +1,5 @@
-//! A proxy between client and server: `CONNECT host:port` in, a tunnel to that host out (RFC 9110 §9.3.6).
+//! A proxy between client and server: `CONNECT host:port` in, a tunnel to that host out (RFC 9110
+//! §9.3.6).
 //!
 //! ```text
 //! client ──► CONNECT example.com:443 HTTP/1.1 ──► proxy
@@ -7,12 +8,12 @@
 //! ```
 //!
 //! Rules of this file:
-//! - The proxy learns the host and port, and nothing else: the handshake and all that follows, over TLS also
-//!   their content, pass through the tunnel. `ws://` goes through a tunnel as well, because a proxy that
-//!   reads the request may not know what an upgrade is.
-//! - The environment is read as curl reads it (`https_proxy`, `no_proxy`, ..), and only if the caller asks.
-//!   `HTTP_PROXY` in capitals isn't read: a web server gives a client's header `Proxy:` that name (httpoxy,
-//!   CVE-2016-5385).
+//! - The proxy learns the host and port, and nothing else: the handshake and all that follows, over
+//!   TLS also their content, pass through the tunnel. `ws://` goes through a tunnel as well,
+//!   because a proxy that reads the request may not know what an upgrade is.
+//! - The environment is read as curl reads it (`https_proxy`, `no_proxy`, ..), and only if the
+//!   caller asks. `HTTP_PROXY` in capitals isn't read: a web server gives a client's header
+//!   `Proxy:` that name (httpoxy, CVE-2016-5385).
 //! - The proxy's answer is bounded as a server's is, in bytes and in time.
 
 use std::net::IpAddr;

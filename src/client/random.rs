@@ -1,10 +1,10 @@
 //! Unpredictable bytes, for a client's key and its masks.
 //!
-//! A page that could predict a mask could choose the bytes on the wire, and make a proxy take them for
-//! a request (RFC 6455 §10.3). std has no random numbers. But each `RandomState` of its hash maps has
-//! 128 secret bits that come from the operating system. Four numbers that they hash make our secret,
-//! and SHA-1 of the secret and a counter makes the bytes. A peer that sees some of them can't compute
-//! the others without the secret.
+//! A page that could predict a mask could choose the bytes on the wire, and make a proxy take them
+//! for a request (RFC 6455 §10.3). std has no random numbers. But each `RandomState` of its hash
+//! maps has 128 secret bits that come from the operating system. Four numbers that they hash make
+//! our secret, and SHA-1 of the secret and a counter makes the bytes. A peer that sees some of them
+//! can't compute the others without the secret.
 
 use std::hash::{BuildHasher, RandomState};
 

@@ -23,11 +23,12 @@
 //! ```
 //!
 //! Rules of this file:
-//! - It only decides. The [`write_half`](super::write_half) tells it what has happened, and does what follows.
+//! - It only decides. The [`write_half`](super::write_half) tells it what has happened, and does
+//!   what follows.
 //! - The peer's time for its Close begins when ours is written, not when ours is asked for.
-//! - When both have closed, the server ends the stream first (§7.1.1). It doesn't wait for the peer's end,
-//!   except while the peer's system has not taken all of a long message. A client waits for the server's
-//!   end, for a second at most, and then ends its own direction.
+//! - When both have closed, the server ends the stream first (§7.1.1). It doesn't wait for the
+//!   peer's end, except while the peer's system has not taken all of a long message. A client waits
+//!   for the server's end, for a second at most, and then ends its own direction.
 //! - A peer that is still reading a long message gets more time, but a bounded number of times: see
 //!   [`Linger`](crate::transport::lingering_close::Linger).
 //! - No thread waits while it holds the lock.

@@ -1,8 +1,8 @@
 //! How much, how many, how long: the limits on all that a peer could otherwise make larger or
 //! longer.
 //!
-//! A peer that exceeds a limit gets a close code or a status, or loses its connection. Each field says
-//! which.
+//! A peer that exceeds a limit gets a close code or a status, or loses its connection. Each field
+//! says which.
 
 use std::time::Duration;
 
@@ -44,7 +44,8 @@ pub struct Limits {
     /// together. Then it gives up. Only looking up the host's name isn't counted, because the
     /// system bounds that.
     pub connect: Duration,
-    /// How long the peer may take for each 64 KiB that we write. A slower peer loses its connection.
+    /// How long the peer may take for each 64 KiB that we write. A slower peer loses its
+    /// connection.
     pub write: Duration,
     /// How long the peer may be silent before the keepalive sends a ping.
     /// `None`: never.

@@ -3,11 +3,12 @@
 //! Rules of this file:
 //! - The reader gives out only what has passed all checks so far: text in whole characters, lengths
 //!   within the limits.
-//! - The writer sends a fragment whenever it has collected enough. Until the message is finished it's
-//!   *open*, and no other message may begin: fragments of two messages must not mix (RFC 6455 §5.4). But
-//!   the write lock is held only for a fragment, so pings, pongs and a Close pass between two of them.
-//! - A writer that is dropped before `finish` can't take back what it has sent, and the peer must not
-//!   take that for a whole message. So it closes the connection with 1011.
+//! - The writer sends a fragment whenever it has collected enough. Until the message is finished
+//!   it's *open*, and no other message may begin: fragments of two messages must not mix (RFC 6455
+//!   §5.4). But the write lock is held only for a fragment, so pings, pongs and a Close pass
+//!   between two of them.
+//! - A writer that is dropped before `finish` can't take back what it has sent, and the peer must
+//!   not take that for a whole message. So it closes the connection with 1011.
 
 use std::io::{self, Read, Write};
 use std::marker::PhantomData;

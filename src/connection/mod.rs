@@ -8,9 +8,9 @@
 //! sender, outbox ──────┘   other threads
 //! ```
 //!
-//! The thread that reads never waits for the lock of those that write: it leaves its pong or Close in
-//! [`pending_control`], and the thread that holds the lock sends it. Without that, two peers that both
-//! write and wait for each other to read would deadlock.
+//! The thread that reads never waits for the lock of those that write: it leaves its pong or Close
+//! in [`pending_control`], and the thread that holds the lock sends it. Without that, two peers
+//! that both write and wait for each other to read would deadlock.
 //!
 //! Read its files in this order; each imports only those above it.
 //!

@@ -2,11 +2,11 @@
 //! finished.
 //!
 //! Rules of this file:
-//! - Fragments of two messages may not mix (RFC 6455 §5.4). So while a message is open, a second one
-//!   waits; but control frames pass between its fragments. That is why an open message is a state here,
-//!   and not the write lock held.
-//! - The thread that has opened a message must not wait for it: that would be a deadlock. Its second
-//!   message is a [`Misuse`].
+//! - Fragments of two messages may not mix (RFC 6455 §5.4). So while a message is open, a second
+//!   one waits; but control frames pass between its fragments. That is why an open message is a
+//!   state here, and not the write lock held.
+//! - The thread that has opened a message must not wait for it: that would be a deadlock. Its
+//!   second message is a [`Misuse`].
 
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Condvar, Mutex, PoisonError};

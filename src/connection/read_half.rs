@@ -8,8 +8,8 @@
 //!           └───┘
 //! ```
 //!
-//! A ping is answered with a pong (RFC 6455 §5.5.2), a Close with a Close (§5.5.1), and a broken rule
-//! with a Close that names it (§7.1.7).
+//! A ping is answered with a pong (RFC 6455 §5.5.2), a Close with a Close (§5.5.1), and a broken
+//! rule with a Close that names it (§7.1.7).
 //!
 //! It belongs to one thread, the reading thread, and shares only the
 //! [`write_half`](super::write_half) with the threads that send.

@@ -71,8 +71,8 @@ impl WebSocket {
     /// [`closed_with`](WebSocket::closed_with) then holds its Close; also after an earlier call has
     /// failed. This call answers pings, and sends the keepalive's own.
     ///
-    /// `None` is an end and not by itself a success: a peer that fails in the middle of its work closes as
-    /// well, with 1011. [`is_failure`](CloseCode::is_failure) of the code tells:
+    /// `None` is an end and not by itself a success: a peer that fails in the middle of its work
+    /// closes as well, with 1011. [`is_failure`](CloseCode::is_failure) of the code tells:
     ///
     /// ```no_run
     /// let mut ws = ws101::connect("ws://127.0.0.1:9001")?;

@@ -43,8 +43,9 @@ const FULL_BATCH: usize = 256 * 1024;
 /// How long a server that stops waits for one peer to take its Close. Thousands of peers may have
 /// full buffers.
 const BULK_CLOSE_TIMEOUT: Duration = Duration::from_millis(10);
-/// How long we read on after both have closed. Bytes that a peer has wrongly sent after its Close, left unread,
-/// would turn our end into a reset. (A linger is renewed while the peer's system has yet to take our bytes.)
+/// How long we read on after both have closed. Bytes that a peer has wrongly sent after its Close,
+/// left unread, would turn our end into a reset. (A linger is renewed while the peer's system has
+/// yet to take our bytes.)
 const LAST_LOOK: Duration = Duration::from_millis(10);
 /// How often a thread that waits for other threads checks whether they still make progress.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
@@ -97,8 +98,8 @@ impl WriteHalf {
     }
 
     // WALK: send
-    /// Encodes a message and writes it, after the frames that were fed before. `encode` returns bytes
-    /// that are written after the batch as they are, without being copied into it.
+    /// Encodes a message and writes it, after the frames that were fed before. `encode` returns
+    /// bytes that are written after the batch as they are, without being copied into it.
     pub(crate) fn send<'a>(
         &self,
         encode: impl FnOnce(&mut Encoder) -> std::result::Result<&'a [u8], Misuse>,
@@ -197,8 +198,9 @@ impl WriteHalf {
         self.end_when_both_have_closed();
     }
 
-    /// §7.1.1: the server ends the stream first. A client whose Close is out waits a moment for that, and then
-    /// ends its own direction: an application that keeps its `WebSocket` doesn't keep the server waiting.
+    /// §7.1.1: the server ends the stream first. A client whose Close is out waits a moment for
+    /// that, and then ends its own direction: an application that keeps its `WebSocket` doesn't
+    /// keep the server waiting.
     pub(crate) fn end_after_server(&self, until: Option<Deadline>) {
         if self.role == Role::Client && matches!(self.ending.state(), State::Sent(_)) {
             let until = until.unwrap_or_else(|| Deadline::after(self.close_within));
@@ -245,9 +247,9 @@ impl WriteHalf {
     }
 
     // WALK: advance_close
-    /// Sends our Close once nothing goes before it. Each thread calls this that has asked for the Close
-    /// or has finished what goes before it: the queue's thread, the writer of a long message, the
-    /// reading thread before it waits. So the last of them sends it.
+    /// Sends our Close once nothing goes before it. Each thread calls this that has asked for the
+    /// Close or has finished what goes before it: the queue's thread, the writer of a long message,
+    /// the reading thread before it waits. So the last of them sends it.
     pub(crate) fn advance_close(&self) -> Result<()> {
         if self.ending.is_asked() {
             self.see_whether_close_is_due();
@@ -452,7 +454,8 @@ impl WriteHalf {
                 if has_closed && self.role == Role::Client {
                     await_peer_eof(Deadline::after(self.close_within), &*self.stream);
                 }
-                // A peer that has closed says no more, and whether it ends its stream doesn't matter.
+                // A peer that has closed says no more, and whether it ends its stream doesn't
+                // matter.
                 let patience = if has_closed { LAST_LOOK } else { self.close_within };
                 let linger = self.linger(Deadline::after(patience));
                 if !lingering_close(linger, &*self.stream) {

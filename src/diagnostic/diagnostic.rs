@@ -1,9 +1,9 @@
 //! Diagnostics: a heading in; the rule, what was seen, the usual cause and the fix out.
 //!
 //! Every refusal, violation and misuse of this crate carries one [`Diagnostic`], so that its reader
-//! needn't guess what a `400` or `1002` means. The sentences are in `diagnostics.md`, which people can
-//! read as a page. Code that finds a broken rule names the diagnostic by its heading and adds what it
-//! saw. It quotes a peer's text first: escaped and shortened.
+//! needn't guess what a `400` or `1002` means. The sentences are in `diagnostics.md`, which people
+//! can read as a page. Code that finds a broken rule names the diagnostic by its heading and adds
+//! what it saw. It quotes a peer's text first: escaped and shortened.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -52,8 +52,8 @@ impl fmt::Display for Diagnostic {
     }
 }
 
-/// Quotes text from a peer: shortened to 80 bytes and [escaped](escape), as are quotes, backslashes and
-/// bytes that aren't UTF-8.
+/// Quotes text from a peer: shortened to 80 bytes and [escaped](escape), as are quotes, backslashes
+/// and bytes that aren't UTF-8.
 pub fn quote(text: impl AsRef<[u8]>) -> String {
     const SHOWN: usize = 80;
     let bytes = text.as_ref();

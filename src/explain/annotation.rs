@@ -6,10 +6,11 @@
 //! ```
 //!
 //! Rules of this file:
-//! - Spans are counted in bits from the start of the annotation, as in the RFC's pictures. They cover
-//!   it completely: no gap and no overlap, whatever the bytes are.
+//! - Spans are counted in bits from the start of the annotation, as in the RFC's pictures. They
+//!   cover it completely: no gap and no overlap, whatever the bytes are.
 //! - In the same way, the annotations of one direction cover all its bytes.
-//! - A verdict is the protocol's own: a refusal, a handshake error or a violation, with its diagnostic.
+//! - A verdict is the protocol's own: a refusal, a handshake error or a violation, with its
+//!   diagnostic.
 
 use std::ops::Range;
 

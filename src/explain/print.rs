@@ -6,8 +6,8 @@
 //!   1.......  FIN: the last fragment of its message (§5.4)
 //! ```
 //!
-//! Also as a picture, as the RFC draws it (§5.2). A peer's text was escaped before it came here: see
-//! [`annotation`](super::annotation).
+//! Also as a picture, as the RFC draws it (§5.2). A peer's text was escaped before it came here:
+//! see [`annotation`](super::annotation).
 
 use super::annotation::{Annotation, Span, Verdict, What, hex};
 use crate::frames::header::Role;

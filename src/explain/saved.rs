@@ -8,8 +8,8 @@
 //! ```
 //!
 //! Rules of this file:
-//! - A line without a sender continues what the sender before has sent. Without any sender, the bytes
-//!   say who it was: a request or a masked frame comes from a client.
+//! - A line without a sender continues what the sender before has sent. Without any sender, the
+//!   bytes say who it was: a request or a masked frame comes from a client.
 //! - Bytes that don't begin with a head are taken for frames.
 
 use super::annotation::Annotation;

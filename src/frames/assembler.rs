@@ -10,13 +10,15 @@
 //! - A message is one contiguous buffer. It grows with the bytes that have arrived, never with the
 //!   length that a header announces, and never beyond the limit.
 //! - Each header's length is added to a sum for the message, and the sum is compared with the limit
-//!   before the reader waits for the payload. The number of fragments, even empty ones, is limited too.
+//!   before the reader waits for the payload. The number of fragments, even empty ones, is limited
+//!   too.
 //! - A compressed message may be no longer than twice the limit as it travels, and a bit: honest
 //!   compression adds little, and blocks that inflate to nothing would otherwise never end.
-//! - Refused: a continuation without a message, a new message inside another, and text that isn't UTF-8.
+//! - Refused: a continuation without a message, a new message inside another, and text that isn't
+//!   UTF-8.
 //!
-//! Elsewhere: [`utf8`](super::utf8) checks text as it arrives. [`deflate`](super::deflate) limits what
-//! a compressed message inflates to. [`decoder`](super::decoder) handles control frames.
+//! Elsewhere: [`utf8`](super::utf8) checks text as it arrives. [`deflate`](super::deflate) limits
+//! what a compressed message inflates to. [`decoder`](super::decoder) handles control frames.
 
 use super::header::{Header, Opcode, Role};
 use super::message::{Message, MessageKind};

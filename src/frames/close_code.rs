@@ -1,8 +1,8 @@
 //! Close codes: the reason why a connection ended, as a number (RFC 6455 §7.4).
 //!
-//! Three codes (1005, 1006, 1015) only record what happened at one end. They're for logs and are never
-//! sent. Every other code may be sent if it lies in an assigned range. `explain/frames/payload.rs` has a
-//! sentence about each named code for people.
+//! Three codes (1005, 1006, 1015) only record what happened at one end. They're for logs and are
+//! never sent. Every other code may be sent if it lies in an assigned range.
+//! `explain/frames/payload.rs` has a sentence about each named code for people.
 
 use std::fmt;
 
@@ -50,8 +50,9 @@ impl CloseCode {
         matches!(self.0, 1000..=1003 | 1007..=1014 | 3000..=4999)
     }
 
-    /// Whether this code says that something went wrong. `false` for a conversation that ended as it may
-    /// (1000, 1001, 1005, 1012), and for the codes from 3000 on, which mean what the application says.
+    /// Whether this code says that something went wrong. `false` for a conversation that ended as
+    /// it may (1000, 1001, 1005, 1012), and for the codes from 3000 on, which mean what the
+    /// application says.
     pub fn is_failure(self) -> bool {
         !matches!(self.0, 1000 | 1001 | 1005 | 1012 | 3000..=4999)
     }

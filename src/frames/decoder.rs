@@ -7,14 +7,15 @@
 //! ```
 //!
 //! Rules of this file:
-//! - The caller reads bytes into [`space`](Decoder::space), reports [how many](Decoder::filled), and
-//!   calls [`next_event`](Decoder::next_event) until it returns `None`.
+//! - The caller reads bytes into [`space`](Decoder::space), reports [how many](Decoder::filled),
+//!   and calls [`next_event`](Decoder::next_event) until it returns `None`.
 //! - The events are the same however the reads split the bytes.
 //! - After a violation or a Close, the decoder delivers nothing more (§7.1.7, §5.5.1).
 //!
 //! Elsewhere: [`header`](super::header) refuses a bad header, [`assembler`](super::assembler) a bad
-//! order or size, [`utf8`](super::utf8) bad text, [`deflate`](super::deflate) bad compressed data and
-//! [`close`](super::close) a bad Close. The connection's reading thread does the I/O and answers pings.
+//! order or size, [`utf8`](super::utf8) bad text, [`deflate`](super::deflate) bad compressed data
+//! and [`close`](super::close) a bad Close. The connection's reading thread does the I/O and
+//! answers pings.
 
 use super::assembler::{Assembler, Bounds};
 use super::buffer::Buffer;
@@ -69,7 +70,8 @@ pub struct Decoder {
 }
 
 impl Decoder {
-    /// Creates the decoder for this role. The buffer may already hold bytes that came after the head.
+    /// Creates the decoder for this role. The buffer may already hold bytes that came after the
+    /// head.
     pub fn new(role: Role, bounds: Bounds, buffer: Buffer) -> Decoder {
         Decoder {
             role,
@@ -158,7 +160,8 @@ impl Decoder {
             };
 
             // 2. Take the payload bytes that have arrived. // WALK: unmask
-            // They're unmasked in place, before any copy or check, while they're in the CPU's cache.
+            // They're unmasked in place, before any copy or check, while they're in the CPU's
+            // cache.
             let missing = usize::try_from(header.length - taken).unwrap_or(usize::MAX);
             let most = if self.pieces { self.most_at_a_time() } else { usize::MAX };
             let unread = self.buffer.unread();

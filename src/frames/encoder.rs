@@ -1,21 +1,22 @@
 //! The encoder, a connection's sending half: messages in, bytes out (RFC 6455 §5, §6.1).
 //!
 //! Rules of this file:
-//! - Frames gather in a batch, in the order of the calls. The thread that holds the stream writes it.
-//! - A small payload is copied into the batch after its header. A large one that needs no mask isn't
-//!   copied: the encoder returns it, and the caller writes it after the batch.
-//! - A client masks each frame with a fresh key of four unpredictable bytes (§5.3, §10.3). The caller
-//!   passes their source in, because they come from the operating system.
-//! - If both ends agreed on compression, a message that is long enough is compressed as it enters the
-//!   batch, unless its sender opted out. So messages are compressed in the order they're sent.
+//! - Frames gather in a batch, in the order of the calls. The thread that holds the stream writes
+//!   it.
+//! - A small payload is copied into the batch after its header. A large one that needs no mask
+//!   isn't copied: the encoder returns it, and the caller writes it after the batch.
+//! - A client masks each frame with a fresh key of four unpredictable bytes (§5.3, §10.3). The
+//!   caller passes their source in, because they come from the operating system.
+//! - If both ends agreed on compression, a message that is long enough is compressed as it enters
+//!   the batch, unless its sender opted out. So messages are compressed in the order they're sent.
 //! - Nothing follows a Close (§5.5.1). A refused call doesn't change the batch.
 //!
-//! It refuses, as a [`Misuse`], a control payload that is too long, a close code that may not be sent,
-//! and anything after a Close.
+//! It refuses, as a [`Misuse`], a control payload that is too long, a close code that may not be
+//! sent, and anything after a Close.
 //!
 //! Elsewhere: [`header`](super::header) writes headers, [`mask`] masks payloads,
-//! [`deflate`](super::deflate) compresses, [`prepared`](super::prepared) shares one encoding among many
-//! connections, and the connection's write half writes the batch and keeps fragments in order.
+//! [`deflate`](super::deflate) compresses, [`prepared`](super::prepared) shares one encoding among
+//! many connections, and the connection's write half writes the batch and keeps fragments in order.
 
 use std::fmt;
 
@@ -64,7 +65,8 @@ impl Encoder {
         Encoder { deflater, ..self }
     }
 
-    /// Encodes a whole message as one frame. Returns the bytes that the caller writes after the batch.
+    /// Encodes a whole message as one frame. Returns the bytes that the caller writes after the
+    /// batch.
     #[inline]
     pub fn message<'a>(&mut self, message: MessageRef<'a>) -> Result<&'a [u8], Misuse> {
         match self.frame_for_all(&message) {
@@ -77,8 +79,8 @@ impl Encoder {
     }
 
     /// Encodes a fragment. A message's first fragment has its kind as opcode, the others are
-    /// continuations, and the last has `fin`; the caller keeps them in order. Returns the bytes that
-    /// the caller writes after the batch.
+    /// continuations, and the last has `fin`; the caller keeps them in order. Returns the bytes
+    /// that the caller writes after the batch.
     pub fn fragment<'a>(
         &mut self,
         opcode: Opcode,
@@ -202,8 +204,8 @@ impl Encoder {
         }
     }
 
-    /// Returns the frame that all connections share, if this one may send it: the message is prepared,
-    /// we're a server, and our compressor's window doesn't forbid it.
+    /// Returns the frame that all connections share, if this one may send it: the message is
+    /// prepared, we're a server, and our compressor's window doesn't forbid it.
     fn frame_for_all<'a>(&mut self, message: &MessageRef<'a>) -> Option<&'a [u8]> {
         let Encoded { frame, deflated } = message.encoded?;
         if self.masks.is_some() || self.closed {

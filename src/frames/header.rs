@@ -13,8 +13,8 @@
 //! +---------------------------------------------------------------+
 //! ```
 //!
-//! [`Header::parse`] has three answers: a header and its size, a request for more bytes, or the rule
-//! that the peer breaks. It reports a broken rule at the first byte that shows it.
+//! [`Header::parse`] has three answers: a header and its size, a request for more bytes, or the
+//! rule that the peer breaks. It reports a broken rule at the first byte that shows it.
 //!
 //! Elsewhere: a length is only a number here, and [`assembler`](super::assembler) compares it with
 //! the limits before the reader waits for the payload. The assembler also checks the order of the

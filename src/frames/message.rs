@@ -1,7 +1,7 @@
 //! Whole messages, text or binary, received or to be sent (RFC 6455 §5.6).
 //!
-//! `recv` returns a [`Message`]. `send` takes a [`MessageRef`], a kind and a payload that it borrows
-//! from the caller through [`AsMessage`].
+//! `recv` returns a [`Message`]. `send` takes a [`MessageRef`], a kind and a payload that it
+//! borrows from the caller through [`AsMessage`].
 
 use std::borrow::Cow;
 use std::sync::{Arc, OnceLock};
@@ -61,7 +61,8 @@ impl Message {
         }
     }
 
-    /// The text, if this is a text message, without a copy. Otherwise the message itself, as the error.
+    /// The text, if this is a text message, without a copy. Otherwise the message itself, as the
+    /// error.
     pub fn into_text(self) -> Result<String, Message> {
         match self {
             Message::Text(text) => Ok(text),
@@ -91,7 +92,8 @@ pub struct MessageRef<'a> {
     pub(crate) encoded: Option<Encoded<'a>>,
 }
 
-/// A message encoded as a server sends it: see [`PreparedMessage`](super::prepared::PreparedMessage).
+/// A message encoded as a server sends it: see
+/// [`PreparedMessage`](super::prepared::PreparedMessage).
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Encoded<'a> {
     /// The whole frame.
@@ -187,8 +189,8 @@ impl<T: AsMessage + ToOwned + ?Sized> AsMessage for Cow<'_, T> {
     }
 }
 
-/// A message that is never compressed. Use it where a secret stands beside text that an attacker may
-/// choose, because the compressed length would then reveal the secret bit by bit (BREACH).
+/// A message that is never compressed. Use it where a secret stands beside text that an attacker
+/// may choose, because the compressed length would then reveal the secret bit by bit (BREACH).
 ///
 /// ```no_run
 /// # fn f(ws: &mut ws101::WebSocket) -> ws101::Result<()> {

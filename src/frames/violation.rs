@@ -1,4 +1,5 @@
-//! Every way in which a peer can break the rules of frames and messages, and the close code for each.
+//! Every way in which a peer can break the rules of frames and messages, and the close code for
+//! each.
 //!
 //! A [`Violation`] ends the connection (RFC 6455 §7.1.7): we send its close code, and the decoder
 //! delivers nothing more. *Our caller's* mistakes have their own type:

@@ -1,5 +1,5 @@
-//! The client's key in, the server's proof out: it shows the client that a WebSocket server read its
-//! request (RFC 6455 §1.3).
+//! The client's key in, the server's proof out: it shows the client that a WebSocket server read
+//! its request (RFC 6455 §1.3).
 //!
 //! ```text
 //! Sec-WebSocket-Key:     dGhlIHNhbXBsZSBub25jZQ==              the client's 16 random bytes

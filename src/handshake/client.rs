@@ -1,8 +1,8 @@
 //! The client's side of the opening handshake: a request out, a verified answer in (RFC 6455 §4.1).
 //!
-//! The client accepts an answer only if it proves that a WebSocket server read this very request and
-//! agreed to nothing that the client didn't offer. It follows no redirect: the caller may, because
-//! only the caller knows where its cookies may go.
+//! The client accepts an answer only if it proves that a WebSocket server read this very request
+//! and agreed to nothing that the client didn't offer. It follows no redirect: the caller may,
+//! because only the caller knows where its cookies may go.
 
 use std::fmt;
 
@@ -141,7 +141,8 @@ pub fn status_of(line: &str) -> Option<u16> {
     status.parse().ok().filter(|_| is_status)
 }
 
-/// Whether this status is interim, so that the final answer follows (RFC 9110 §15.2). A 101 is final.
+/// Whether this status is interim, so that the final answer follows (RFC 9110 §15.2). A 101 is
+/// final.
 pub fn is_interim(status: u16) -> bool {
     (100..200).contains(&status) && status != 101
 }

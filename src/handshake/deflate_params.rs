@@ -6,16 +6,18 @@
 //! ```
 //!
 //! The compressing end may refer back to bytes it sent before, as far as its *window* reaches: 2 to
-//! the power of its bits. With *context takeover*, the window continues from one message to the next.
-//! So each direction has two parameters, and all four are named after the end that compresses.
+//! the power of its bits. With *context takeover*, the window continues from one message to the
+//! next. So each direction has two parameters, and all four are named after the end that
+//! compresses.
 //!
 //! Rules of this file:
-//! - A server accepts the first offer that it can meet, and declines the others. A bad offer doesn't
-//!   make a bad request. Without an offer that it can meet, the connection isn't compressed.
-//! - A client accepts an answer that fits its offer, and fails otherwise: both ends must have the same
-//!   parameters.
-//! - An unknown parameter, a repeated one, or one with any value that the RFC doesn't allow makes its
-//!   offer or answer invalid.
+//! - A server accepts the first offer that it can meet, and declines the others. A bad offer
+//!   doesn't make a bad request. Without an offer that it can meet, the connection isn't
+//!   compressed.
+//! - A client accepts an answer that fits its offer, and fails otherwise: both ends must have the
+//!   same parameters.
+//! - An unknown parameter, a repeated one, or one with any value that the RFC doesn't allow makes
+//!   its offer or answer invalid.
 //!
 //! Elsewhere: [`extension`] reads the header's grammar, and
 //! [`deflate`](crate::frames::deflate) compresses.
@@ -42,12 +44,13 @@ pub const LEAST_BITS: u8 = 9;
 /// let frugal = DeflateConfig { server_no_context_takeover: true, ..DeflateConfig::default() };
 /// ```
 ///
-/// Both halves of a connection are made when first used, and given back in the next silence; but for
-/// the window of the one that inflates, which the peer may refer to. `src/walkthrough/figures.md` has the figures.
+/// Both halves of a connection are made when first used, and given back in the next silence; but
+/// for the window of the one that inflates, which the peer may refer to.
+/// `src/walkthrough/figures.md` has the figures.
 ///
-/// **Don't compress secrets together with text that an attacker may choose.** An attacker who chooses
-/// text and sees the frames' lengths can guess the secret piece by piece (CRIME, BREACH). Send such
-/// messages as [`Uncompressed`](crate::Uncompressed).
+/// **Don't compress secrets together with text that an attacker may choose.** An attacker who
+/// chooses text and sees the frames' lengths can guess the secret piece by piece (CRIME, BREACH).
+/// Send such messages as [`Uncompressed`](crate::Uncompressed).
 ///
 /// [`Server::deflate`]: crate::Server::deflate
 /// [`Client::deflate`]: crate::Client::deflate
@@ -244,8 +247,8 @@ pub fn choose(
         Refusal::new(400, "not a list of extensions", format!("{HEADER}: {}", quote(line)))
     })?;
     let Some(settings) = settings else { return Ok(None) };
-    // RFC 7692 §5: the client lists its offers in order of preference. The server declines those that
-    // it can't meet.
+    // RFC 7692 §5: the client lists its offers in order of preference. The server declines those
+    // that it can't meet.
     let mut offers = offers.iter().filter(|offer| offer.name == NAME);
     Ok(offers
         .find_map(|offer| DeflateParams::answer(&DeflateParams::parse(offer, false)?, settings)))
@@ -263,8 +266,8 @@ pub fn verify(
     // RFC 6455 §4.1: a server may accept only what the client offered.
     let [first, others @ ..] = offers else { return Err("none, because none was offered") };
     match extension::parse(head).as_deref() {
-        // RFC 6455 §11.3.2: an answer has this header only once. A second line names a second extension,
-        // or it is no list at all.
+        // RFC 6455 §11.3.2: an answer has this header only once. A second line names a second
+        // extension, or it is no list at all.
         Ok([one]) if one.name == NAME => {
             // RFC 7692 §7.1: an answer with an invalid parameter fails the connection.
             let terms =

@@ -1,4 +1,5 @@
-//! The grammar of `Sec-WebSocket-Extensions`: header lines in, a list of extensions out (RFC 6455 §9.1).
+//! The grammar of `Sec-WebSocket-Extensions`: header lines in, a list of extensions out (RFC 6455
+//! §9.1).
 //!
 //! ```text
 //! permessage-deflate; client_max_window_bits , permessage-deflate; server_max_window_bits="10"
@@ -8,8 +9,8 @@
 //! Rules of this file:
 //! - The list may span several lines. A comma or semicolon inside quotes separates nothing.
 //! - A quoted value means the same as a bare one, and must be a token without its quotes.
-//! - This file checks only the grammar. [`deflate_params`](super::deflate_params) knows what the names
-//!   mean, and whether this end wants them.
+//! - This file checks only the grammar. [`deflate_params`](super::deflate_params) knows what the
+//!   names mean, and whether this end wants them.
 
 use crate::http::head::Head;
 use crate::http::token::{is_token, trim};

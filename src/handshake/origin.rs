@@ -4,10 +4,10 @@
 //! Origin: https://example.com          a scheme, and the authority of the page
 //! ```
 //!
-//! A browser sends the origin of the page that opens a connection. It also sends the user's cookies,
-//! whichever page that is. So the server checks that it trusts the page. It compares the whole host and
-//! port, except for letter case and the scheme's default port. Most published cross-site WebSocket
-//! hijacking faults compared only a prefix or a substring.
+//! A browser sends the origin of the page that opens a connection. It also sends the user's
+//! cookies, whichever page that is. So the server checks that it trusts the page. It compares the
+//! whole host and port, except for letter case and the scheme's default port. Most published
+//! cross-site WebSocket hijacking faults compared only a prefix or a substring.
 
 use std::fmt;
 

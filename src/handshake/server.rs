@@ -1,7 +1,7 @@
 //! The server's side of the opening handshake: a request in, a decision out (RFC 6455 §4.2).
 //!
-//! There are three outcomes: a WebSocket (the 101), plain HTTP (the client asked for no upgrade), or
-//! a [`Refusal`] that names the rule that the request breaks.
+//! There are three outcomes: a WebSocket (the 101), plain HTTP (the client asked for no upgrade),
+//! or a [`Refusal`] that names the rule that the request breaks.
 //!
 //! Elsewhere: [`request`](crate::http::request) has checked the form of the request,
 //! [`accept_key`] computes the proof in the 101, [`origin`] compares origins,

@@ -6,8 +6,9 @@
 //! ws://[fe80::1%25eth0]:9001           one that needs a zone: which network it is meant in (RFC 6874)
 //! ```
 //!
-//! It refuses what RFC 3986 does not allow in a URL, a fragment (§3), and user information (`user@`),
-//! which RFC 3986 allows and a WebSocket has no place for. Each refusal says which of them it is.
+//! It refuses what RFC 3986 does not allow in a URL, a fragment (§3), and user information
+//! (`user@`), which RFC 3986 allows and a WebSocket has no place for. Each refusal says which of
+//! them it is.
 
 use crate::diagnostic::misuse::Misuse;
 use crate::http::authority::{Authority, default_port, escapes_are_whole};

@@ -4,8 +4,8 @@
 //! Sun, 06 Nov 1994 08:49:37 GMT
 //! ```
 //!
-//! Every part has a fixed width, the names are English, and the zone is GMT. The years go from 1970 to
-//! 9999: a later time has no date.
+//! Every part has a fixed width, the names are English, and the zone is GMT. The years go from 1970
+//! to 9999: a later time has no date.
 
 const DAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
 const MONTHS: [(&str, u64); 12] = [

@@ -9,14 +9,16 @@
 //!
 //! Rules of this file:
 //! - [`Scan`] finds the end of the head. It looks at each byte once, however the bytes arrive, so
-//!   its work is linear. It refuses the first byte that no head may contain, without waiting for more.
+//!   its work is linear. It refuses the first byte that no head may contain, without waiting for
+//!   more.
 //! - [`Head`] then checks each line.
-//! - Both are strict where lenient parsers have allowed request smuggling (RFC 9112 §2.2, §5): a line
-//!   ends with CR LF and nothing else; there are no folded lines (but see [`Head::parse_answer`]), no
-//!   space before the colon, and no control bytes.
+//! - Both are strict where lenient parsers have allowed request smuggling (RFC 9112 §2.2, §5): a
+//!   line ends with CR LF and nothing else; there are no folded lines (but see
+//!   [`Head::parse_answer`]), no space before the colon, and no control bytes.
 //! - The head is bounded: too many bytes or lines get a 431.
-//! - One empty line in front of the first line belongs to the head. [`request`](super::request) skips
-//!   it, as RFC 9112 §2.2 asks of a server; in front of a status line it stands for no answer.
+//! - One empty line in front of the first line belongs to the head. [`request`](super::request)
+//!   skips it, as RFC 9112 §2.2 asks of a server; in front of a status line it stands for no
+//!   answer.
 //!
 //! Elsewhere: [`request`](super::request) reads the request line, [`response`](super::response) the
 //! status line, and [`handshake::server`](crate::handshake::server) decides what the fields mean.
@@ -107,7 +109,8 @@ impl Head {
     }
 
     /// The same for the head of an answer. A folded line continues the line before (RFC 9112 §5.2).
-    /// That's safe here: the client sends only one request, so no second answer can hide in the first.
+    /// That's safe here: the client sends only one request, so no second answer can hide in the
+    /// first.
     pub fn parse_answer(bytes: &[u8]) -> Result<Head, Refusal> {
         Head::parse(&unfolded(bytes))
     }
@@ -145,8 +148,8 @@ impl Head {
         fields.map(|(name, value)| (name, trim(value)))
     }
 
-    /// The values of the fields with this name. It compares the name in place: most lines have another
-    /// one, and needn't be split.
+    /// The values of the fields with this name. It compares the name in place: most lines have
+    /// another one, and needn't be split.
     fn values_named<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a str> {
         self.field_lines().filter_map(move |line| {
             let (start, rest) = line.split_at_checked(name.len())?;

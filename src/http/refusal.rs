@@ -1,8 +1,9 @@
-//! Refusals: a broken rule in, an HTTP response out, with a status, headers and a diagnostic as body.
+//! Refusals: a broken rule in, an HTTP response out, with a status, headers and a diagnostic as
+//! body.
 //!
-//! The server always answers a bad request. The client gets the rule, what the server saw, the usual
-//! cause and the fix, as plain text. The server closes the connection after a refusal, so that it
-//! never takes bytes after a bad request for another request.
+//! The server always answers a bad request. The client gets the rule, what the server saw, the
+//! usual cause and the fix, as plain text. The server closes the connection after a refusal, so
+//! that it never takes bytes after a bad request for another request.
 
 use std::fmt;
 

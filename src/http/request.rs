@@ -7,9 +7,9 @@
 //! CONNECT example.com:80 HTTP/1.1       authority-form, which asks a proxy for a tunnel
 //! ```
 //!
-//! This file checks only the form. It refuses a line that isn't a request line (400), another protocol
-//! than HTTP/1 (505), and a target in none of these forms (400). One empty line in front of the
-//! request line is skipped (RFC 9112 §2.2).
+//! This file checks only the form. It refuses a line that isn't a request line (400), another
+//! protocol than HTTP/1 (505), and a target in none of these forms (400). One empty line in front
+//! of the request line is skipped (RFC 9112 §2.2).
 //!
 //! Elsewhere: [`head`](super::head) has checked the fields, [`authority`](super::authority) reads a
 //! host and port, and [`handshake::server`](crate::handshake::server) decides whether the request
@@ -90,9 +90,10 @@ impl Request {
         self.peer
     }
 
-    /// At a server that asks its clients for certificates (`Tls::from_config` shows how): those that this
-    /// client has shown, each as DER. Its own comes first, and the TLS handshake has proved that the client
-    /// has its key. Empty if the server doesn't ask, or lets in clients without one.
+    /// At a server that asks its clients for certificates (`Tls::from_config` shows how): those
+    /// that this client has shown, each as DER. Its own comes first, and the TLS handshake has
+    /// proved that the client has its key. Empty if the server doesn't ask, or lets in clients
+    /// without one.
     pub fn peer_certificates(&self) -> &[Vec<u8>] {
         self.certificates.as_ref().map_or(&[], |shown| &shown.0)
     }

@@ -43,8 +43,8 @@ impl Response {
         Response { sends_body: false, ..self }
     }
 
-    /// Sets the status; it's 200 if you don't call this. A response can't be sent if its status is below
-    /// 200 or above 599, or if it's a 205 with a body.
+    /// Sets the status; it's 200 if you don't call this. A response can't be sent if its status is
+    /// below 200 or above 599, or if it's a 205 with a body.
     pub fn status(mut self, status: u16) -> Response {
         self.status = status;
         self

@@ -5,8 +5,8 @@ pub fn trim(value: &str) -> &str {
     value.trim_matches([' ', '\t'])
 }
 
-/// Decodes the `%` escapes of a URL's part. A `%` without two hexadecimal digits stands for itself. `None` if
-/// the result isn't UTF-8.
+/// Decodes the `%` escapes of a URL's part. A `%` without two hexadecimal digits stands for itself.
+/// `None` if the result isn't UTF-8.
 pub(crate) fn percent_decoded(text: &str) -> Option<String> {
     let digit = |byte: &u8| char::from(*byte).to_digit(16);
     let (mut bytes, mut rest) = (Vec::with_capacity(text.len()), text.as_bytes());

@@ -3,8 +3,8 @@
 use std::any::Any;
 use std::sync::Arc;
 
-/// The answer of [`Server::admit`](super::server::Server::admit) to a client that may come in: who it is, for the
-/// handler, and headers for the 101.
+/// The answer of [`Server::admit`](super::server::Server::admit) to a client that may come in: who
+/// it is, for the handler, and headers for the 101.
 ///
 /// ```no_run
 /// use ws101::{Admission, Refusal, Server};

@@ -40,9 +40,9 @@ impl Handle {
         self.registry.stop_accepting();
     }
 
-    /// Whether new clients are let in: until the first call of [`stop_accepting`](Handle::stop_accepting),
-    /// [`drain`](Handle::drain) or [`stop`](Handle::stop). (While all places are taken this is still
-    /// `true`.)
+    /// Whether new clients are let in: until the first call of
+    /// [`stop_accepting`](Handle::stop_accepting), [`drain`](Handle::drain) or
+    /// [`stop`](Handle::stop). (While all places are taken this is still `true`.)
     ///
     /// ```no_run
     /// use ws101::{Response, Server};

@@ -1,10 +1,10 @@
-//! A bound on the pages that are being made: the application makes each in the connection's thread, and
-//! may take its time.
+//! A bound on the pages that are being made: the application makes each in the connection's thread,
+//! and may take its time.
 //!
 //! Rules of this file:
-//! - A request whose head is complete no longer counts as pending, so that nothing evicts it while its
-//!   page is made. This bound takes over: without one, slow pages would hold as many threads as clients
-//!   ask for them.
+//! - A request whose head is complete no longer counts as pending, so that nothing evicts it while
+//!   its page is made. This bound takes over: without one, slow pages would hold as many threads as
+//!   clients ask for them.
 //! - A request over the bound gets a 503 at once, and not a thread that waits.
 
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};

@@ -2,9 +2,9 @@
 //!
 //! Rules of this file:
 //! - A connection is *pending* while its head is read or its plain HTTP answer is written. Pending
-//!   connections have a bound of their own. When they exceed it, the server evicts the oldest, not the
-//!   newest: an honest client finishes its handshake in milliseconds, so the one that has been pending
-//!   longest isn't honest.
+//!   connections have a bound of their own. When they exceed it, the server evicts the oldest, not
+//!   the newest: an honest client finishes its handshake in milliseconds, so the one that has been
+//!   pending longest isn't honest.
 
 use std::cell::Cell;
 use std::collections::VecDeque;
@@ -44,7 +44,8 @@ impl PendingList {
 
     /// Evicts all for a server that stops. Answers that are being written still go out.
     pub(super) fn evict_all(&self) {
-        // (Here as in `enter`, no lock is held while a stream is shut down: it may be the application's own.)
+        // (Here as in `enter`, no lock is held while a stream is shut down: it may be the
+        // application's own.)
         let evicted = mem::take(&mut *lock(&self.0));
         for pending in evicted {
             let _ = pending.stream.shutdown(Shutdown::Read);

@@ -6,8 +6,8 @@
 //! ```
 //!
 //! Rules of this file:
-//! - A refused client may be silent, or read nothing. The accepting thread doesn't wait for it: the next
-//!   client may be one that gets a thread.
+//! - A refused client may be silent, or read nothing. The accepting thread doesn't wait for it: the
+//!   next client may be one that gets a thread.
 //! - The refusing thread starts with the server, because later there may be no thread for it.
 //! - Each client has a short timeout, and the queue a bound: a crowd that is refused takes no more
 //!   descriptors than that.

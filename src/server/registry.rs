@@ -1,11 +1,11 @@
-//! The registry: the state that a server and its connections share, and the permits of those that are
-//! open.
+//! The registry: the state that a server and its connections share, and the permits of those that
+//! are open.
 //!
 //! Rules of this file:
 //! - An open connection holds a [`Permit`]. There's a fixed number of them. A connection gives its
 //!   permit back after its closing handshake, however it ended.
-//! - There's no new permit once the server drains or stops. `shutdown.rs` closes the connections that hold
-//!   one.
+//! - There's no new permit once the server drains or stops. `shutdown.rs` closes the connections
+//!   that hold one.
 
 use std::collections::HashMap;
 use std::io::{self, PipeReader};

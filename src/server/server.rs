@@ -2,9 +2,9 @@
 //!
 //! Rules of this file:
 //! - The accepting thread never waits for a client's handshake, which runs in the connection's
-//!   thread, nor for a client that gets no thread: see [`refusing_thread`](super::refusing_thread). It answers a client
-//!   itself only when no other could be accepted meanwhile: when there's no descriptor for one, or when the
-//!   server is stopping. Then it has a short timeout.
+//!   thread, nor for a client that gets no thread: see [`refusing_thread`](super::refusing_thread).
+//!   It answers a client itself only when no other could be accepted meanwhile: when there's no
+//!   descriptor for one, or when the server is stopping. Then it has a short timeout.
 //! - No failure of one connection ends another, or the listener: neither a lack of descriptors or
 //!   threads, nor a handler that fails or panics.
 
@@ -67,8 +67,8 @@ impl Server {
         Server::on(TcpListener::bind(address)?)
     }
 
-    /// Creates a server for a listener that exists: a `TcpListener` that a supervisor has opened, or a
-    /// `UnixListener`. (`examples/service` takes either from systemd.)
+    /// Creates a server for a listener that exists: a `TcpListener` that a supervisor has opened,
+    /// or a `UnixListener`. (`examples/service` takes either from systemd.)
     pub fn on(listener: impl Into<Listener>) -> Result<Server> {
         let listener = listener.into();
         // A listener that doesn't block would make `serve` spin.
@@ -106,9 +106,10 @@ impl Server {
     /// 421, which names them. An entry without a port matches every port.
     ///
     /// Without this call, a server that listens on a loopback address answers for `localhost` and
-    /// loopback addresses alone. Otherwise an attacker could point a host name of his own at 127.0.0.1,
-    /// and his page could then reach this server (DNS rebinding). If a proxy on the same machine passes on the `Host` of its
-    /// clients, list their names here. Every other server answers for any host.
+    /// loopback addresses alone. Otherwise an attacker could point a host name of his own at
+    /// 127.0.0.1, and his page could then reach this server (DNS rebinding). If a proxy on the same
+    /// machine passes on the `Host` of its clients, list their names here. Every other server
+    /// answers for any host.
     pub fn hosts(mut self, hosts: impl IntoIterator<Item: AsRef<str>>) -> Server {
         let listed = owned(hosts);
         let any = listed.is_empty() || listed.iter().any(|host| host == "*");
@@ -116,8 +117,8 @@ impl Server {
         self
     }
 
-    /// Sets the paths that open a WebSocket, each from its `/` on and without a query. A request for
-    /// another path gets a 404, which names them. By default every path does.
+    /// Sets the paths that open a WebSocket, each from its `/` on and without a query. A request
+    /// for another path gets a 404, which names them. By default every path does.
     pub fn paths(mut self, paths: impl IntoIterator<Item: AsRef<str>>) -> Server {
         self.options.rules.paths = owned(paths);
         self

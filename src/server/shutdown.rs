@@ -1,12 +1,13 @@
 //! How the server ends: it drains, or stops at once.
 //!
 //! Rules of this file:
-//! - When the server stops, it gives out no more permits, and each open connection gets a Close with
-//!   1001: at once if its handler waits in `recv`, else when the handler does so or returns. So a reply
-//!   that is ready within the grace goes out. A connection whose handler is still busy gets its Close at
-//!   nine tenths of the grace, and the server aborts what is still open at its end.
-//! - A server that drains gives out no more permits either. A thread sends the Closes in batches over the
-//!   grace, and then stops the server.
+//! - When the server stops, it gives out no more permits, and each open connection gets a Close
+//!   with 1001: at once if its handler waits in `recv`, else when the handler does so or returns.
+//!   So a reply that is ready within the grace goes out. A connection whose handler is still busy
+//!   gets its Close at nine tenths of the grace, and the server aborts what is still open at its
+//!   end.
+//! - A server that drains gives out no more permits either. A thread sends the Closes in batches
+//!   over the grace, and then stops the server.
 
 use std::sync::atomic::Ordering::SeqCst;
 use std::sync::{Arc, PoisonError};
@@ -95,8 +96,9 @@ impl Registry {
         lock(&self.open).values().filter_map(PermitStage::write_half).cloned().collect()
     }
 
-    /// Asks for our Close on every open connection. Each may take 10 ms, and thousands of peers with full
-    /// buffers would add up to minutes. So once the grace is over, this takes half a second at most.
+    /// Asks for our Close on every open connection. Each may take 10 ms, and thousands of peers
+    /// with full buffers would add up to minutes. So once the grace is over, this takes half a
+    /// second at most.
     fn close_all(&self, urgency: Urgency) {
         let halves = self.open_halves();
         let bulk = Deadline::after(Duration::from_millis(500));
@@ -109,8 +111,8 @@ impl Registry {
         }
     }
 
-    /// Closes the connections in batches that are spread evenly over this time, the oldest first. Ends
-    /// early when all have closed, or when the server stops.
+    /// Closes the connections in batches that are spread evenly over this time, the oldest first.
+    /// Ends early when all have closed, or when the server stops.
     pub(crate) fn drain(&self, spread: Duration) {
         let over = Deadline::after(spread);
         let mut ids: Vec<u64> = lock(&self.open).keys().copied().collect();

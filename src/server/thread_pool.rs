@@ -116,8 +116,8 @@ mod tests {
         assert_eq!(one_by_one.len(), 1);
         let (go, waits): (Vec<_>, Vec<_>) = (0..40).map(|_| channel()).unzip();
         waits.into_iter().for_each(|wait| run(Some(wait)));
-        // Wait until each job has its thread. A thread that has finished could take the job of one that
-        // isn't awake yet.
+        // Wait until each job has its thread. A thread that has finished could take the job of one
+        // that isn't awake yet.
         (0..40).for_each(|_| begun.recv().unwrap());
         drop(go);
         let together: HashSet<_> = (0..40).map(|_| reports.recv().unwrap()).collect();

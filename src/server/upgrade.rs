@@ -15,8 +15,8 @@
 //! ```
 //!
 //! Rules of this file:
-//! - [`upgrade`] has one step for each line of the picture. A step calls downwards and returns; what
-//!   it can't let pass is answered there, and the error says why there's no `WebSocket`.
+//! - [`upgrade`] has one step for each line of the picture. A step calls downwards and returns;
+//!   what it can't let pass is answered there, and the error says why there's no `WebSocket`.
 //! - The client gets an answer in every case but one: before the TLS handshake is complete, the
 //!   server can't send a 4xx or 5xx that the client could read. (Plain HTTP sent to a TLS port does
 //!   get its 400.)
@@ -91,8 +91,8 @@ pub(crate) fn upgrade(
     registry: &Arc<Registry>,
 ) -> Result<WebSocket> {
     let limits = &options.limits;
-    // 1. The connection is pending until its head is complete: newer ones may evict it. One deadline
-    //    covers all that comes before the decision.
+    // 1. The connection is pending until its head is complete: newer ones may evict it. One
+    //    deadline covers all that comes before the decision.
     let pending = registry.register(id, stream.clone(), limits.max_waiting);
     let deadline = Deadline::after(limits.head);
     let peer = stream.peer();

@@ -1,7 +1,7 @@
 //! Deadlines: a read or a write must end before a fixed moment.
 //!
-//! A peer can renew a timeout per read by sending one byte at a time, for hours (Slowloris). It can't
-//! move a deadline.
+//! A peer can renew a timeout per read by sending one byte at a time, for hours (Slowloris). It
+//! can't move a deadline.
 
 use std::io::{self, ErrorKind, IoSlice};
 use std::time::{Duration, Instant};

@@ -25,7 +25,8 @@ pub(crate) enum NoHead {
 }
 
 // WALK: head
-/// Reads until the head is complete, and returns its length. The head is at the front of the buffer.
+/// Reads until the head is complete, and returns its length. The head is at the front of the
+/// buffer.
 pub(crate) fn read_head(
     stream: &dyn Stream,
     buffer: &mut Buffer,

@@ -9,9 +9,10 @@ use super::stream::{Stream, is_timeout};
 
 /// How long we wait for the peer's end: until a deadline, which may be renewed a few times.
 ///
-/// A peer that is still reading a long message can't answer our Close in time. So if anything has come
-/// from it since, or its system has taken some more of our bytes, it gets as much time again. The bound:
-/// each renewal stands for 64 KiB of what we sent, and there are never more than [`MOST_RENEWALS`].
+/// A peer that is still reading a long message can't answer our Close in time. So if anything has
+/// come from it since, or its system has taken some more of our bytes, it gets as much time again.
+/// The bound: each renewal stands for 64 KiB of what we sent, and there are never more than
+/// [`MOST_RENEWALS`].
 #[derive(Debug)]
 pub struct Linger {
     deadline: Deadline,

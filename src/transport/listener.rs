@@ -1,7 +1,7 @@
 //! Where connections come from: a TCP socket or a Unix socket that listens.
 //!
-//! A program may bring a listener of its own: one that a supervisor has opened for it (socket activation), a
-//! Unix socket behind a proxy, or one whose port a test already knows.
+//! A program may bring a listener of its own: one that a supervisor has opened for it (socket
+//! activation), a Unix socket behind a proxy, or one whose port a test already knows.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -42,8 +42,8 @@ impl Listener {
         match &self.0 {
             Kind::Tcp(listener) => {
                 let (stream, _) = listener.accept()?;
-                // Nagle's algorithm would hold a small frame back until the peer acknowledges the one
-                // before it.
+                // Nagle's algorithm would hold a small frame back until the peer acknowledges the
+                // one before it.
                 let _ = stream.set_nodelay(true);
                 // On some systems a connection inherits this setting from its listener.
                 #[cfg(not(target_os = "linux"))]

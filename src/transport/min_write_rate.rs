@@ -27,8 +27,9 @@ pub fn per_call_timeout(within: Duration) -> Duration {
 
 // WALK: min-rate
 /// Writes all of `first` and `second`, or fails if the peer takes them more slowly than the minimum
-/// rate. The stream's own timeout bounds each call. The bytes of the first call don't count: our own
-/// system's buffers may have taken them, and only later calls show that the peer takes something.
+/// rate. The stream's own timeout bounds each call. The bytes of the first call don't count: our
+/// own system's buffers may have taken them, and only later calls show that the peer takes
+/// something.
 pub fn write_with_min_rate(
     within: Duration,
     stream: &dyn Stream,

@@ -6,7 +6,8 @@
 //!                  └──► tap_printer: prints what passes by
 //! ```
 //!
-//! Reads keep a [`deadline`]. Writes keep a [`min_write_rate`]. A stream ends with a [`lingering_close`].
+//! Reads keep a [`deadline`]. Writes keep a [`min_write_rate`]. A stream ends with a
+//! [`lingering_close`].
 //!
 //! Read its files in this order; each imports only those above it.
 //!

@@ -1,4 +1,5 @@
-//! What we need from the operating system: a stream that threads can read and write at the same time.
+//! What we need from the operating system: a stream that threads can read and write at the same
+//! time.
 //!
 //! The threads share one descriptor: `&TcpStream` can read and write, so one thread can wait in
 //! `read` while others write. A connection runs on anything that implements [`Stream`]: TCP, a Unix
@@ -20,9 +21,9 @@ pub trait Stream: Send + Sync + 'static {
     fn write(&self, slices: &[IoSlice<'_>]) -> io::Result<usize>;
     /// Sets how long a read may wait. After that it fails with `WouldBlock` or `TimedOut`.
     fn set_read_timeout(&self, timeout: Duration) -> io::Result<()>;
-    /// Sets how long a write may wait. After that it returns how many bytes it has written, or fails
-    /// as a read does. (A throttle has to keep this, too: a server that stops writes its Closes one after
-    /// another, and each stream that waits for longer delays those that follow.)
+    /// Sets how long a write may wait. After that it returns how many bytes it has written, or
+    /// fails as a read does. (A throttle has to keep this, too: a server that stops writes its
+    /// Closes one after another, and each stream that waits for longer delays those that follow.)
     fn set_write_timeout(&self, timeout: Duration) -> io::Result<()>;
     /// Ends one direction or both, and wakes the threads that wait for it.
     fn shutdown(&self, how: Shutdown) -> io::Result<()>;
@@ -57,15 +58,15 @@ impl Stream for TcpStream {
         TcpStream::set_read_timeout(self, Some(at_least_a_moment(timeout)))
     }
 
-    // On Windows a write that times out may have sent a part of its bytes, and doesn't say how many. It's
-    // tried again all the same, so a peer that stops reading for seconds may get bytes twice there, and fail
-    // the connection. Linux and macOS return the number of bytes.
+    // On Windows a write that times out may have sent a part of its bytes, and doesn't say how
+    // many. It's tried again all the same, so a peer that stops reading for seconds may get bytes
+    // twice there, and fail the connection. Linux and macOS return the number of bytes.
     fn set_write_timeout(&self, timeout: Duration) -> io::Result<()> {
         TcpStream::set_write_timeout(self, Some(at_least_a_moment(timeout)))
     }
 
-    // (On macOS, ending the reading direction drops bytes that have come and aren't read. The server does so
-    // only with connections that it evicts or refuses.)
+    // (On macOS, ending the reading direction drops bytes that have come and aren't read. The
+    // server does so only with connections that it evicts or refuses.)
     fn shutdown(&self, how: Shutdown) -> io::Result<()> {
         TcpStream::shutdown(self, how)
     }

@@ -6,11 +6,12 @@
 //! ```
 //!
 //! Rules of this file:
-//! - The tap explains bytes after they have passed: what a read returned, and what a write accepted.
-//!   So it can't change, lose or reorder them.
-//! - Threads that write take turns, so that the explanations of a direction come in the order of its
-//!   bytes. During the handshake the reading thread waits for them too, because the answer decides how
-//!   to explain what follows it in both directions. After the handshake it never waits for them.
+//! - The tap explains bytes after they have passed: what a read returned, and what a write
+//!   accepted. So it can't change, lose or reorder them.
+//! - Threads that write take turns, so that the explanations of a direction come in the order of
+//!   its bytes. During the handshake the reading thread waits for them too, because the answer
+//!   decides how to explain what follows it in both directions. After the handshake it never waits
+//!   for them.
 //! - The tap calls the sink in the connection's own threads, so the sink must not block. An
 //!   [`Explainer`](super::tap_printer::Explainer) therefore has a queue.
 //! - If explaining panics, the explanations stop, and the connection goes on.
@@ -46,8 +47,8 @@ pub struct Tap<S: Stream> {
     /// A thread holds this during a write and its explanation, so that explanations come in the
     /// order of the bytes.
     writing: Mutex<()>,
-    /// Whether the handshake's answer has been explained. From then on, what we write doesn't change how
-    /// to explain what the peer sends.
+    /// Whether the handshake's answer has been explained. From then on, what we write doesn't
+    /// change how to explain what the peer sends.
     is_open: AtomicBool,
     /// `None` once explaining has panicked.
     explaining: Mutex<Option<Explaining>>,

@@ -1,7 +1,8 @@
 //! Prints what taps explain: annotations go into a queue, and a thread prints them as lines.
 //!
-//! A terminal may be stopped (Ctrl-S), or a pipe may be full. No connection waits for it: the explainer
-//! omits the annotations that find the queue full, and later prints how many it has omitted.
+//! A terminal may be stopped (Ctrl-S), or a pipe may be full. No connection waits for it: the
+//! explainer omits the annotations that find the queue full, and later prints how many it has
+//! omitted.
 
 use std::env;
 use std::ffi::OsString;
@@ -21,8 +22,8 @@ const BOUND: usize = 256;
 /// How long dropping an [`Explainer`] waits for the last annotations to be printed.
 const LAST_LINES_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Prints the annotations of several connections. Dropping it waits up to two seconds until the last
-/// ones are printed.
+/// Prints the annotations of several connections. Dropping it waits up to two seconds until the
+/// last ones are printed.
 pub struct Explainer {
     queue: SyncSender<Line>,
     omitted: Arc<AtomicU64>,

@@ -1,9 +1,9 @@
 //! How many of the bytes that we wrote has the peer's system not taken yet?
 //!
-//! A `write` hands its bytes to our own operating system, which keeps them until the peer's system has
-//! acknowledged them: up to some megabytes. If a connection is given up before that, they may be lost,
-//! and we must be able to say so. Linux tells the number for each of its TCP connections, in a table of
-//! lines like this one:
+//! A `write` hands its bytes to our own operating system, which keeps them until the peer's system
+//! has acknowledged them: up to some megabytes. If a connection is given up before that, they may
+//! be lost, and we must be able to say so. Linux tells the number for each of its TCP connections,
+//! in a table of lines like this one:
 //!
 //! ```text
 //!   sl  local_address rem_address   st tx_queue rx_queue ...
@@ -11,8 +11,9 @@
 //! ```
 //!
 //! Rules of this file:
-//! - The table has a line for each connection of the machine, so reading it takes milliseconds. Nothing
-//!   that a peer does may make us read it more than ten times a second: then the answer is `None`.
+//! - The table has a line for each connection of the machine, so reading it takes milliseconds.
+//!   Nothing that a peer does may make us read it more than ten times a second: then the answer is
+//!   `None`.
 //! - On other systems the answer is `None`, too.
 
 use std::fs::File;

@@ -3,8 +3,8 @@
 #![cfg_attr(not(doctest), doc = include_str!("rustdoc.md"))]
 #![doc = include_str!("README.md")]
 
-// Each chapter is a file of Markdown, read as it is where the repository is browsed, and here as the
-// documentation of a module. In front of it stands where its links lead to in rustdoc: of two
+// Each chapter is a file of Markdown, read as it is where the repository is browsed, and here as
+// the documentation of a module. In front of it stands where its links lead to in rustdoc: of two
 // definitions the first one counts.
 
 #[cfg_attr(not(doctest), doc = include_str!("rustdoc.md"))]

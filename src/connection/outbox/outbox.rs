@@ -50,10 +50,10 @@ impl Outbox {
         Ok(Outbox { input: Arc::new(Input(queue)), write_half: write_half.clone() })
     }
 
-    /// Puts a message into the queue and returns at once. (A later `send` of the connection doesn't wait
-    /// for the queue, so it may overtake this message. The messages of one outbox stay in order.)
-    /// [`Error::WriteTimeout`](crate::Error::WriteTimeout): the queue is full, and the message
-    /// won't be sent. [`Error::Closed`](crate::Error::Closed): the connection has ended.
+    /// Puts a message into the queue and returns at once. (A later `send` of the connection doesn't
+    /// wait for the queue, so it may overtake this message. The messages of one outbox stay in
+    /// order.) [`Error::WriteTimeout`](crate::Error::WriteTimeout): the queue is full, and the
+    /// message won't be sent. [`Error::Closed`](crate::Error::Closed): the connection has ended.
     pub fn try_send(&self, message: &PreparedMessage) -> Result<()> {
         self.input.0.put(message.clone())
     }

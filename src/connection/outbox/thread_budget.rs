@@ -5,19 +5,19 @@
 //!                                                  └── nearly none ──► an error that names the limit
 //! ```
 //!
-//! A thread takes four memory maps: its stack, the guard page below it, and the same two for the small
-//! stack on which a stack overflow is reported. With only two of them left, the thread starts, and then
-//! std panics in it before any code of ours runs: the process aborts. So this file doesn't try whether
-//! there is one more thread. It counts.
+//! A thread takes four memory maps: its stack, the guard page below it, and the same two for the
+//! small stack on which a stack overflow is reported. With only two of them left, the thread
+//! starts, and then std panics in it before any code of ours runs: the process aborts. So this file
+//! doesn't try whether there is one more thread. It counts.
 //!
 //! Rules of this file:
 //! - Three limits count where they can be read, which is on Linux: `vm.max_map_count`,
 //!   `kernel.threads-max`, and `pids.max` of the control group and of the groups around it.
-//! - A sixteenth of each is left to what isn't counted here: the application's own threads, and large
-//!   allocations, each of which is a map. A connection's thread leaves a second sixteenth, for the
-//!   outboxes of the connections that are open.
-//! - To look costs some 10 ms when there are 50,000 maps. So between two looks only the threads that
-//!   start and end here are counted, and the closer the limit, the sooner comes the next look.
+//! - A sixteenth of each is left to what isn't counted here: the application's own threads, and
+//!   large allocations, each of which is a map. A connection's thread leaves a second sixteenth,
+//!   for the outboxes of the connections that are open.
+//! - To look costs some 10 ms when there are 50,000 maps. So between two looks only the threads
+//!   that start and end here are counted, and the closer the limit, the sooner comes the next look.
 
 use std::path::Path;
 use std::thread;
@@ -181,7 +181,8 @@ fn threads_max(read: Read) -> Option<Limit> {
 /// The tightest limit of the process's control group and of the groups around it.
 fn control_group(read: Read) -> Option<Limit> {
     let groups = text(read, "/proc/self/cgroup")?;
-    // Version 2 has the line `0::/path`; version 1 has one for each controller, such as `8:pids:/path`.
+    // Version 2 has the line `0::/path`; version 1 has one for each controller, such as
+    // `8:pids:/path`.
     let folders =
         groups.lines().filter_map(|line| match *line.splitn(3, ':').collect::<Vec<_>>() {
             ["0", "", path] => Some(format!("/sys/fs/cgroup{path}")),

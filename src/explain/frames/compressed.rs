@@ -7,8 +7,8 @@
 //!  +---------+---+-+    F: BFINAL, T: BTYPE (RFC 1951 §3.2.3)
 //! ```
 //!
-//! Only the first block has a known place. Later ones begin at any bit, which only an inflater finds.
-//! The protocol's own inflater has run before.
+//! Only the first block has a known place. Later ones begin at any bit, which only an inflater
+//! finds. The protocol's own inflater has run before.
 
 use super::header_bits::of_bits;
 use super::payload_decoder::{Context, Found};

@@ -1,7 +1,7 @@
 //! The bits of a frame's header, each with its name, as far as they have arrived.
 //!
-//! The masks in [`header`](crate::frames::header) say where the bits are: a span is as wide as the ones
-//! of its mask.
+//! The masks in [`header`](crate::frames::header) say where the bits are: a span is as wide as the
+//! ones of its mask.
 
 use crate::explain::annotation::{Span, bits, hex};
 use crate::frames::header::{

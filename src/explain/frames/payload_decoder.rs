@@ -6,9 +6,10 @@
 //! ```
 //!
 //! Rules of this file:
-//! - Memory is bounded: of what a frame inflates to, the first bytes are kept and the rest is counted.
-//! - The protocol says *that* a text isn't UTF-8. To find the bad byte, the protocol's [`Text`] gets
-//!   the same bytes once more, one by one.
+//! - Memory is bounded: of what a frame inflates to, the first bytes are kept and the rest is
+//!   counted.
+//! - The protocol says *that* a text isn't UTF-8. To find the bad byte, the protocol's [`Text`]
+//!   gets the same bytes once more, one by one.
 //! - What was found doesn't depend on the pieces in which the payload arrived.
 
 use crate::explain::annotation::{Inflated, SHOWN, hex};
@@ -240,8 +241,8 @@ impl TextSoFar {
         appended
     }
 
-    /// Keeps the incomplete character at the end of a valid piece, in which `whole` bytes were whole
-    /// characters, those of an earlier incomplete one included.
+    /// Keeps the incomplete character at the end of a valid piece, in which `whole` bytes were
+    /// whole characters, those of an earlier incomplete one included.
     fn keep_what_is_cut(&mut self, piece: &[u8], whole: usize) {
         let cut = self.begun.len() + piece.len() - whole;
         if whole > 0 {

@@ -6,8 +6,8 @@
 //! neither                a request has no body; a response goes on to the end of the stream
 //! ```
 //!
-//! Nothing is judged here. A message whose length can't be found out has a body up to the end of the
-//! stream (RFC 9112 §6).
+//! Nothing is judged here. A message whose length can't be found out has a body up to the end of
+//! the stream (RFC 9112 §6).
 
 use crate::handshake::client::status_of;
 use crate::http::head::Head;

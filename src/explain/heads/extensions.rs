@@ -1,4 +1,5 @@
-//! `Sec-WebSocket-Extensions`, parameter by parameter: what is offered, what is accepted, and why not.
+//! `Sec-WebSocket-Extensions`, parameter by parameter: what is offered, what is accepted, and why
+//! not.
 //!
 //! ```text
 //! Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits, permessage-deflate CR LF

@@ -1,4 +1,5 @@
-//! What each line of a head says: one span a line, with its CR LF. A line of extensions has several.
+//! What each line of a head says: one span a line, with its CR LF. A line of extensions has
+//! several.
 //!
 //! [`Head`] takes a line apart. Whether the line may be there is decided in [`heads`](super).
 

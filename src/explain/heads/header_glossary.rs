@@ -1,5 +1,5 @@
-//! What the header fields of a handshake are for: those that WebSocket needs, and those that browsers
-//! and servers add.
+//! What the header fields of a handshake are for: those that WebSocket needs, and those that
+//! browsers and servers add.
 //!
 //! This is a glossary. The handshake judges the values.
 

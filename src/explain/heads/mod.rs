@@ -1,5 +1,5 @@
-//! The head of a request or a response: where it ends, what its lines mean, and what is decided about
-//! it.
+//! The head of a request or a response: where it ends, what its lines mean, and what is decided
+//! about it.
 //!
 //! ```text
 //! bytes ─► Scan ─► Arriving ─► request / response ─► Annotation, and what follows the head
@@ -8,8 +8,8 @@
 //! ```
 //!
 //! Rules of this file:
-//! - [`Scan`] says where the head ends or which byte can't be part of one. [`decide`] judges a request
-//!   as a server does, [`ClientRequest::verify_offers`] a response as the client does.
+//! - [`Scan`] says where the head ends or which byte can't be part of one. [`decide`] judges a
+//!   request as a server does, [`ClientRequest::verify_offers`] a response as the client does.
 //! - A request that doesn't ask for a WebSocket, and its response, are plain HTTP. Their method and
 //!   status aren't judged.
 //! - An extension other than permessage-deflate is accepted if the client offered it.
@@ -191,7 +191,8 @@ fn judge(bytes: &[u8], rules: &Rules) -> Result<Decision, Refusal> {
 pub enum Follows {
     /// Another response: this one was interim.
     Response,
-    /// A body, perhaps an empty one; then another response, if the server keeps the connection open.
+    /// A body, perhaps an empty one; then another response, if the server keeps the connection
+    /// open.
     Body(Body, AfterBody),
     /// Frames, in both directions.
     Frames(Agreed),

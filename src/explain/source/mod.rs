@@ -1,4 +1,5 @@
-//! The code behind each byte: which lines of this crate decided about a field, and which rule they keep.
+//! The code behind each byte: which lines of this crate decided about a field, and which rule they
+//! keep.
 //!
 //! ```text
 //! span, verdict ─► deciding_anchor ─► Anchor: file, function, a few words ─► Passage: the lines, some marked
@@ -7,8 +8,8 @@
 //!
 //! Rules of this folder:
 //! - The source is part of the program (`include_str!`), so what is shown is what runs.
-//! - An anchor names a function and a few words in it, never a line number. The marked lines are the
-//!   statement with those words, and the comment above it, which names the rule.
+//! - An anchor names a function and a few words in it, never a line number. The marked lines are
+//!   the statement with those words, and the comment above it, which names the rule.
 //! - A test finds each anchor exactly once, and the rule of a field in the lines that it leads to.
 
 pub mod deciding_anchor;

@@ -1,5 +1,5 @@
-//! The way of a head or a frame through the code: the places that it passes, in their order, each with
-//! the values that it had there.
+//! The way of a head or a frame through the code: the places that it passes, in their order, each
+//! with the values that it had there.
 //!
 //! ```text
 //! frame     read ─► header ─► order ─► unmask ─► inflate, UTF-8 ─► message ─► handler
@@ -7,8 +7,8 @@
 //! response  scan ─► fields ─► status ─► each check of the client
 //! ```
 //!
-//! A trace ends at the place that found something wrong, and then at what the connection does about it.
-//! It is made from the annotation alone.
+//! A trace ends at the place that found something wrong, and then at what the connection does about
+//! it. It is made from the annotation alone.
 
 use super::{Anchor, deciding_anchor};
 use crate::explain::annotation::{Annotation, Span, Verdict, What, hex, visible};

@@ -7,16 +7,16 @@
 //! ```
 //!
 //! Rules of this file:
-//! - The limit applies to the inflated bytes, not to the received ones. Inflating stops at the first
-//!   byte over the limit.
-//! - Work is limited as well. The assembler limits the received bytes. A block with BFINAL makes us copy
-//!   the window, 32 KiB for two bytes, so a peer pays for it with bytes that it has sent.
+//! - The limit applies to the inflated bytes, not to the received ones. Inflating stops at the
+//!   first byte over the limit.
+//! - Work is limited as well. The assembler limits the received bytes. A block with BFINAL makes us
+//!   copy the window, 32 KiB for two bytes, so a peer pays for it with bytes that it has sent.
 //! - A message that ends inside a block is refused. To detect that, we append a final block, which
 //!   the inflater accepts only where a block can begin.
-//! - So the inflater treats each message as a stream of its own, and this file keeps the *window*, the
-//!   bytes inflated last. Its size is the agreed one, or zero without context takeover.
-//! - The compressing end may forget its window at any time: it then just refers to nothing earlier. So
-//!   a compressor, which is large, lives from its first message until the connection falls idle.
+//! - So the inflater treats each message as a stream of its own, and this file keeps the *window*,
+//!   the bytes inflated last. Its size is the agreed one, or zero without context takeover.
+//! - The compressing end may forget its window at any time: it then just refers to nothing earlier.
+//!   So a compressor, which is large, lives from its first message until the connection falls idle.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -30,7 +30,8 @@ use crate::handshake::deflate_params::{
     DeflateConfig, DeflateParams, LEAST_BITS, MOST_BITS, Window,
 };
 
-/// The bytes that a sender omits (RFC 7692 §7.2.1): the length of an empty block, and its complement.
+/// The bytes that a sender omits (RFC 7692 §7.2.1): the length of an empty block, and its
+/// complement.
 const TAIL: [u8; 4] = [0x00, 0x00, 0xff, 0xff];
 /// An empty block with BFINAL set.
 const LAST_BLOCK: [u8; 5] = [0x01, 0x00, 0x00, 0xff, 0xff];
@@ -123,7 +124,8 @@ impl Inflater {
             let status = stream.decompress(piece, &mut room[..most], FlushDecompress::None);
             let taken = (stream.total_in() - before.0) as usize;
             let came = &room[..(stream.total_out() - before.1) as usize];
-            // 3. Pass the bytes on, and into the window. The bytes are checked in their order, so the
+            // 3. Pass the bytes on, and into the window. The bytes are checked in their order, so
+            //    the
             //    outcome is the same however the reads split them. // WALK: bomb
             self.inflated += came.len() as u64;
             append(&came[..left.min(came.len() as u64) as usize])?;
@@ -218,7 +220,8 @@ pub struct Deflater {
 }
 
 impl Deflater {
-    /// `None` if the peer allows only a window of 8 bits. Such a peer gets its messages uncompressed.
+    /// `None` if the peer allows only a window of 8 bits. Such a peer gets its messages
+    /// uncompressed.
     fn new(window: Window, settings: &DeflateConfig) -> Option<Deflater> {
         let level = Compression::new(settings.level.into());
         let deflater = Deflater { window, level, from: settings.from, stream: None };
@@ -256,7 +259,8 @@ impl Deflater {
         self.window.bits == MOST_BITS
     }
 
-    /// Compresses a payload without reference to earlier messages, so that all connections can share it.
+    /// Compresses a payload without reference to earlier messages, so that all connections can
+    /// share it.
     pub fn deflate_for_all(&self, payload: &[u8]) -> Vec<u8> {
         let window = Window { bits: MOST_BITS, takeover: false };
         let mut fresh = Deflater { window, stream: None, level: self.level, from: self.from };
@@ -277,7 +281,8 @@ fn flush(stream: &mut Compress, mut payload: &[u8]) -> Vec<u8> {
         let before = stream.total_in();
         let compressed = stream.compress_vec(payload, &mut out, FlushCompress::Sync);
         payload = &payload[(stream.total_in() - before) as usize..];
-        // Unused room means that all output is out. Errors occur only for calls after a stream's end.
+        // Unused room means that all output is out. Errors occur only for calls after a stream's
+        // end.
         if compressed.is_err() || (payload.is_empty() && out.len() < out.capacity()) {
             return out;
         }

@@ -1,5 +1,5 @@
-//! Replaces `tls/mod.rs` when the feature `tls` is off. It has the same names, and each call fails with
-//! an error that says which feature to turn on.
+//! Replaces `tls/mod.rs` when the feature `tls` is off. It has the same names, and each call fails
+//! with an error that says which feature to turn on.
 
 use std::io;
 use std::path::Path;
@@ -10,8 +10,8 @@ use super::stream::Stream;
 use crate::diagnostic::misuse::Misuse;
 use crate::error::{Error, Result};
 
-/// A server's certificate and its key. This build has no TLS, so no value of this type exists. Turn on
-/// the feature `tls`.
+/// A server's certificate and its key. This build has no TLS, so no value of this type exists. Turn
+/// on the feature `tls`.
 #[derive(Clone, Debug)]
 pub enum Tls {}
 

@@ -2,16 +2,16 @@
 //! `tls`).
 //!
 //! A server shows a certificate, and proves that it has the certificate's key ([`Tls`]). Before a
-//! client sends one byte of HTTP, it follows the certificate up to a root that it trusts, and checks
-//! that the certificate names the right host ([`Trust`]). No setting of this crate switches that off. To
-//! use a certificate of your own, name it as a root.
+//! client sends one byte of HTTP, it follows the certificate up to a root that it trusts, and
+//! checks that the certificate names the right host ([`Trust`]). No setting of this crate switches
+//! that off. To use a certificate of your own, name it as a root.
 //!
 //! The cryptography is rustls. [`tls_stream`] lets several threads share one TLS connection.
 //!
-//! Whatever else rustls can do comes in by one door at each end, a configuration of the caller's own
-//! ([`Tls::from_config`], `Client::tls_config`): certificates of clients, ALPN, a certificate that is
-//! changed while the server runs. Both ends refuse a connection for which ALPN chose something other than
-//! HTTP/1.1 (RFC 7301).
+//! Whatever else rustls can do comes in by one door at each end, a configuration of the caller's
+//! own ([`Tls::from_config`], `Client::tls_config`): certificates of clients, ALPN, a certificate
+//! that is changed while the server runs. Both ends refuse a connection for which ALPN chose
+//! something other than HTTP/1.1 (RFC 7301).
 
 pub(crate) mod tls_stream;
 
@@ -84,9 +84,9 @@ impl Tls {
         Ok(Tls::from_config(Arc::new(config)))
     }
 
-    /// Takes a configuration of rustls, for all that a certificate and a key can't say: certificates
-    /// of clients, ALPN, a resolver that changes the certificate while the server runs. This crate
-    /// re-exports [`rustls`](crate::rustls) in the version that fits.
+    /// Takes a configuration of rustls, for all that a certificate and a key can't say:
+    /// certificates of clients, ALPN, a resolver that changes the certificate while the server
+    /// runs. This crate re-exports [`rustls`](crate::rustls) in the version that fits.
     ///
     /// List nothing but `http/1.1` in `alpn_protocols`: a connection for which ALPN chooses another
     /// protocol is refused. Leave `max_early_data_size` at 0, because early data isn't read.

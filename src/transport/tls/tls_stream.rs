@@ -9,14 +9,15 @@
 //! ```
 //!
 //! Rules of this file:
-//! - The state of rustls has a lock of its own, `tls`. With one lock around all of TLS, a thread that
-//!   waits in `read` would hold it, and every writer would wait until the peer sends something.
-//! - Records must be sent in the order in which they were sealed, so a writer holds `sealed` while it
-//!   seals and while it writes. The reader never waits for `sealed`: it leaves what rustls wants to
-//!   answer to the next writer, and it sends an alert only if no thread is writing.
+//! - The state of rustls has a lock of its own, `tls`. With one lock around all of TLS, a thread
+//!   that waits in `read` would hold it, and every writer would wait until the peer sends
+//!   something.
+//! - Records must be sent in the order in which they were sealed, so a writer holds `sealed` while
+//!   it seals and while it writes. The reader never waits for `sealed`: it leaves what rustls wants
+//!   to answer to the next writer, and it sends an alert only if no thread is writing.
 //! - If the bytes of a read don't complete a record, the read returns `Interrupted` with a
-//!   [`PartOfRecord`] inside: the caller reads again with its remaining time, and knows that the peer is
-//!   alive. So a record that arrives byte by byte can't extend a deadline.
+//!   [`PartOfRecord`] inside: the caller reads again with its remaining time, and knows that the
+//!   peer is alive. So a record that arrives byte by byte can't extend a deadline.
 //! - A stream that ends without a close_notify is an error: anyone on the way can cut a stream, but
 //!   only the peer can authenticate its end (RFC 8446 §6.1).
 
