@@ -22,7 +22,7 @@
 #[path = "shared/help.rs"]
 mod help;
 
-use std::io::{IsTerminal, Read, stdin, stdout};
+use std::io::{self, BufWriter, ErrorKind, IsTerminal, Read, Write, stdin, stdout};
 use std::process::ExitCode;
 
 use ws101::explain::annotation::{Annotation, What};
@@ -62,16 +62,26 @@ fn main() -> ExitCode {
     let deflate = options.deflate.then(DeflateParams::default);
     let colour = stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     let style = Style { colour, pictures: options.pictures };
-    for told in saved::explain(&turns, &Settings::default(), deflate) {
-        println!("{}", annotation(&told, "", style));
+    let told = saved::explain(&turns, &Settings::default(), deflate);
+    match print(&told, &options, style) {
+        // A pager or `head` may have read enough.
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => fail(&error.to_string()),
+        _ => ExitCode::SUCCESS,
+    }
+}
+
+fn print(told: &[Annotation], options: &Options, style: Style) -> io::Result<()> {
+    let mut out = BufWriter::new(stdout().lock());
+    for told in told {
+        writeln!(out, "{}", annotation(told, "", style))?;
         if options.walk {
-            print_walk(&told);
+            print_walk(&mut out, told)?;
         }
         if options.code {
-            print_code(&told);
+            print_code(&mut out, told)?;
         }
     }
-    ExitCode::SUCCESS
+    out.flush()
 }
 
 fn fail(why: &str) -> ExitCode {
@@ -141,18 +151,20 @@ fn turns_of(bytes: Vec<u8>) -> Result<Vec<Turn>, String> {
 }
 
 /// The way through the source, with the values.
-fn print_walk(told: &Annotation) {
+fn print_walk(out: &mut impl Write, told: &Annotation) -> io::Result<()> {
     for (number, step) in steps(told).iter().enumerate() {
         let mark = if step.is_wrong { '!' } else { ' ' };
         let Anchor { file, function, .. } = step.anchor;
-        println!(" {mark}{:>2}  src/{file}: {function}", number + 1);
-        wrap(&step.says, 70, 70).iter().for_each(|line| println!("        {line}"));
+        writeln!(out, " {mark}{:>2}  src/{file}: {function}", number + 1)?;
+        for line in wrap(&step.says, 70, 70) {
+            writeln!(out, "        {line}")?;
+        }
     }
-    println!();
+    writeln!(out)
 }
 
 /// The deciding lines of each field, each place once.
-fn print_code(told: &Annotation) {
+fn print_code(out: &mut impl Write, told: &Annotation) -> io::Result<()> {
     let mut shown: Vec<&str> = Vec::new();
     let fields =
         told.spans.iter().map(|span| (span.field.as_str(), deciding_anchor::of_span(told, span)));
@@ -164,10 +176,11 @@ fn print_code(told: &Annotation) {
             Ok(passage) if told.what != What::Unread => passage,
             _ => continue,
         };
-        println!("  {field}: src/{}, {}", anchor.file, anchor.function);
+        writeln!(out, "  {field}: src/{}, {}", anchor.file, anchor.function)?;
         for line in passage.lines.iter().filter(|line| line.is_marked) {
-            println!("  {:>5} | {}", line.number, line.text);
+            writeln!(out, "  {:>5} | {}", line.number, line.text)?;
         }
-        println!();
+        writeln!(out)?;
     }
+    Ok(())
 }

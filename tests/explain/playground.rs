@@ -295,6 +295,18 @@ fn server(answer: impl Fn(TcpStream, &str) + Send + Sync + 'static) -> String {
 }
 
 #[test]
+fn the_example_ends_well_if_its_reader_has_read_enough() {
+    // More than a pipe holds, so that the end of its reader meets it while it writes.
+    let frames = "81 05 48 65 6c 6c 6f ".repeat(500);
+    let mut explain = program("explain");
+    explain.args(["--from", "server", "--code", &frames]);
+    let mut explain = explain.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    explain.stdout.take().unwrap().read_exact(&mut [0; 100]).unwrap();
+    let output = explain.wait_with_output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
 fn the_coach_in_the_page_finds_no_fault_in_a_good_server() {
     let playground = Playground::start("127.0.0.1:0");
     let (mut lens, ticket) = playground.lens();
