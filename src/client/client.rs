@@ -41,12 +41,12 @@ use crate::http::body::Body;
 use crate::http::head::Head;
 use crate::http::request::Request;
 use crate::transport::deadline::{Deadline, read_before, write_before};
+use crate::transport::explainer::Explainer;
 use crate::transport::head_reader::{NoHead, read_head};
 use crate::transport::min_write_rate::per_call_timeout;
 use crate::transport::stream::{Stream, WrapStream, is_timeout};
 use crate::transport::tap::Tap;
-use crate::transport::tap_printer::Explainer;
-use crate::transport::tls::{ClientConfig, Trust, late_alert};
+use crate::transport::tls::{ClientConfig, TrustedRoots, late_alert};
 
 /// A client that is about to connect: where, with which request, and within which limits.
 ///
@@ -69,12 +69,12 @@ pub struct Client {
 }
 
 /// The caller's arguments, checked. The handshake needs nothing else.
-struct Prepared {
+struct CheckedArguments {
     address: Address,
     proxy: Option<Proxy>,
     /// For `wss`: which certificates the client trusts, and which host they must name. `None` for
     /// `ws`.
-    trust: Option<Trust>,
+    trust: Option<TrustedRoots>,
     request: Vec<u8>,
     key: String,
 }
@@ -181,7 +181,7 @@ impl Client {
 
     /// Dials the server, sends the request, and verifies the answer.
     pub fn connect(self) -> Result<WebSocket> {
-        let prepared = self.prepare()?;
+        let prepared = self.check_arguments()?;
         let deadline = Deadline::after(self.limits.connect);
         let stream = match &prepared.proxy {
             None => dial(&prepared.address.host_to_dial(), prepared.address.port, deadline)?,
@@ -198,17 +198,17 @@ impl Client {
     /// Like [`connect`](Client::connect), but over a stream that you have connected yourself, and
     /// without a proxy. With `wss://` it does the TLS handshake first.
     pub fn connect_over(self, stream: impl Stream) -> Result<WebSocket> {
-        let prepared = self.prepare()?;
+        let prepared = self.check_arguments()?;
         let deadline = Deadline::after(self.limits.connect);
         self.handshake(Arc::new(stream), prepared, deadline)
     }
 
     // WALK: prepare
     /// Checks all arguments, before anything is dialled or written.
-    fn prepare(&self) -> Result<Prepared> {
+    fn check_arguments(&self) -> Result<CheckedArguments> {
         let address = Address::parse(&self.url)?;
-        self.request.deflate.as_ref().map_or(Ok(()), deflate::check)?;
-        let key = accept_key::encode(Random::new().sixteen());
+        self.request.deflate.as_ref().map_or(Ok(()), deflate::validate)?;
+        let key = accept_key::encode_key(Random::new().next_handshake_nonce());
         let request = self.request.request(&address, &key)?;
         let proxy = self.proxy.proxy_for(&address, |name| std::env::var(name).ok())?;
         let roots = self.root_certificates.as_deref();
@@ -216,20 +216,20 @@ impl Client {
             .secure
             .then(|| {
                 let config = self.tls_config.clone();
-                Trust::new(self.url_without_query(), &address.host, roots, config)
+                TrustedRoots::new(self.url_without_query(), &address.host, roots, config)
             })
             .transpose()?;
-        Ok(Prepared { address, proxy, trust, request, key })
+        Ok(CheckedArguments { address, proxy, trust, request, key })
     }
 
     fn handshake(
         self,
         stream: Arc<dyn Stream>,
-        prepared: Prepared,
+        checked: CheckedArguments,
         deadline: Deadline,
     ) -> Result<WebSocket> {
         static NEXT_ID: AtomicU64 = AtomicU64::new(1);
-        let Prepared { trust, request, key, .. } = prepared;
+        let CheckedArguments { trust, request, key, .. } = checked;
         let limits = &self.limits;
         // 1. TLS, which verifies the server's certificate; then the application's own stream.
         let stream = match trust {
@@ -238,7 +238,7 @@ impl Client {
         };
         let stream = self.wrap_stream.apply(stream);
         // 2. Send the request.
-        write_before(deadline, &*stream, &request).map_err(in_handshake)?;
+        write_before(deadline, &*stream, &request).map_err(error_in_handshake)?;
         // 3. Read the head of the answer.
         let mut buffer = Buffer::default();
         let head = read_answer_head(&*stream, &mut buffer, limits, deadline)?;
@@ -254,9 +254,10 @@ impl Client {
         let mut random = Random::new();
         let agreed = answer.deflate.zip(self.request.deflate);
         let (inflater, deflater) = deflate::halves(Role::Client, agreed, limits.max_message);
-        let encoder = Encoder::new(Some(Box::new(move || random.four()))).deflating(deflater);
+        let encoder =
+            Encoder::new(Some(Box::new(move || random.next_masking_key()))).deflating(deflater);
         let id = NEXT_ID.fetch_add(1, Relaxed);
-        stream.set_write_timeout(per_call_timeout(limits.write)).map_err(in_handshake)?;
+        stream.set_write_timeout(per_call_timeout(limits.write)).map_err(error_in_handshake)?;
         let write_half = WriteHalf::new(id, stream, encoder, limits, Traffic::default());
         log::info!("{id} connected to {}", quote(self.url_without_query()));
         let request = Box::new(Request::parse(&request)?);
@@ -325,7 +326,7 @@ fn read_answer_head(
                 let seen = format!("{}, then the end of the stream", quote(buffer.unread()));
                 HandshakeError::not_http(seen).into()
             }
-            NoHead::Broken(error) => in_handshake(error),
+            NoHead::Broken(error) => error_in_handshake(error),
         })?;
         let head = Head::parse_answer(&buffer.unread()[..length]).map_err(bad_head)?;
         buffer.consume(length);
@@ -360,7 +361,7 @@ fn read_body(
 }
 
 /// The error of a stream that failed before the handshake was complete.
-fn in_handshake(error: io::Error) -> Error {
+fn error_in_handshake(error: io::Error) -> Error {
     match is_timeout(&error) {
         true => Error::PeerTimeout,
         false => late_alert(&error).unwrap_or_else(|| InHandshake::mark(error)),

@@ -30,7 +30,7 @@ impl Random {
 
     // WALK: random
     /// Returns the next four bytes, for a masking key.
-    pub(crate) fn four(&mut self) -> [u8; 4] {
+    pub(crate) fn next_masking_key(&mut self) -> [u8; 4] {
         if self.used == self.block.len() {
             self.blocks += 1;
             let hash =
@@ -43,10 +43,10 @@ impl Random {
     }
 
     /// Returns the next sixteen bytes, for a handshake key.
-    pub(crate) fn sixteen(&mut self) -> [u8; 16] {
+    pub(crate) fn next_handshake_nonce(&mut self) -> [u8; 16] {
         let mut bytes = [0; 16];
         for part in bytes.as_chunks_mut::<4>().0 {
-            *part = self.four();
+            *part = self.next_masking_key();
         }
         bytes
     }
@@ -60,7 +60,8 @@ mod tests {
     #[test]
     fn no_four_bytes_come_back_soon_within_a_source_or_between_two() {
         let (mut a, mut b) = (Random::new(), Random::new());
-        let seen: HashSet<[u8; 4]> = (0..500).flat_map(|_| [a.four(), b.four()]).collect();
+        let seen: HashSet<[u8; 4]> =
+            (0..500).flat_map(|_| [a.next_masking_key(), b.next_masking_key()]).collect();
         assert!(seen.len() > 990, "{} of 1000 differ", seen.len());
     }
 
@@ -69,7 +70,7 @@ mod tests {
         let mut random = Random::new();
         let mut set = [0; 32];
         for _ in 0..4_000 {
-            let bits = u32::from_ne_bytes(random.four());
+            let bits = u32::from_ne_bytes(random.next_masking_key());
             (0..32).for_each(|i| set[i] += bits >> i & 1);
         }
         assert!(set.iter().all(|count| (1_700..2_300).contains(count)), "{set:?}");

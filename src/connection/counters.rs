@@ -55,15 +55,15 @@ pub struct Counters {
 }
 
 impl Totals {
-    pub(crate) fn accepted(&self) {
+    pub(crate) fn count_accepted(&self) {
         self.accepted.fetch_add(1, Relaxed);
     }
 
-    pub(crate) fn refused(&self, status: u16) {
+    pub(crate) fn count_refused(&self, status: u16) {
         *lock(&self.refused).entry(status).or_default() += 1;
     }
 
-    pub(crate) fn counters(&self, open: usize) -> Counters {
+    pub(crate) fn snapshot(&self, open: usize) -> Counters {
         Counters {
             open,
             accepted: self.accepted.load(Relaxed),
@@ -78,26 +78,26 @@ impl Totals {
 
 impl Traffic {
     /// Starts to count a new connection to this server.
-    pub(crate) fn of_server(server: Arc<Totals>) -> Traffic {
+    pub(crate) fn counted_by(server: Arc<Totals>) -> Traffic {
         Traffic { server: Some(server), ..Traffic::default() }
     }
 
-    pub(crate) fn received(&self, messages: u64, bytes: usize) {
-        for counts in self.both() {
+    pub(crate) fn count_received(&self, messages: u64, bytes: usize) {
+        for counts in self.own_and_server_totals() {
             counts.messages_in.fetch_add(messages, Relaxed);
             counts.bytes_in.fetch_add(bytes as u64, Relaxed);
         }
     }
 
-    pub(crate) fn sent(&self, messages: u64, bytes: usize) {
-        for counts in self.both() {
+    pub(crate) fn count_sent(&self, messages: u64, bytes: usize) {
+        for counts in self.own_and_server_totals() {
             counts.messages_out.fetch_add(messages, Relaxed);
             counts.bytes_out.fetch_add(bytes as u64, Relaxed);
         }
     }
 
     /// Returns the connection's own counts, and its server's.
-    fn both(&self) -> impl Iterator<Item = &Counts> {
+    fn own_and_server_totals(&self) -> impl Iterator<Item = &Counts> {
         iter::once(&self.counts).chain(self.server.iter().map(|server| &server.traffic))
     }
 }

@@ -33,11 +33,11 @@ struct Ping {
 }
 
 /// What the reading thread does after a silence.
-pub(crate) enum Silence {
+pub(crate) enum SilenceAction {
     /// It goes on waiting.
     Wait,
     /// It sends a ping.
-    Ask,
+    CloseRequest,
     /// It gives the peer up: after a ping nothing came in time.
     GiveUp,
 }
@@ -65,13 +65,15 @@ impl Keepalive {
     }
 
     /// Decides what to do after a read that waited this long and got nothing.
-    pub(crate) fn check(&self, waited: Duration) -> Silence {
+    pub(crate) fn check(&self, waited: Duration) -> SilenceAction {
         match (self.due(), self.ping_every) {
-            (Some(due), _) if due.has_passed() => Silence::GiveUp,
+            (Some(due), _) if due.has_passed() => SilenceAction::GiveUp,
             // A timer may fire a tick early. So a wait of the full time counts, even if the clock
             // shows less.
-            (None, Some(every)) if waited >= every || self.heard.elapsed() >= every => Silence::Ask,
-            _ => Silence::Wait,
+            (None, Some(every)) if waited >= every || self.heard.elapsed() >= every => {
+                SilenceAction::CloseRequest
+            }
+            _ => SilenceAction::Wait,
         }
     }
 
@@ -111,22 +113,25 @@ mod tests {
 
     #[test]
     fn no_ping_is_sent_before_the_silence_is_long_enough() {
-        assert!(matches!(keepalive(LONG, LONG).check(Duration::from_secs(1)), Silence::Wait));
-        assert!(matches!(keepalive(LONG, LONG).check(LONG), Silence::Ask));
-        assert!(matches!(keepalive(Duration::ZERO, LONG).check(Duration::ZERO), Silence::Ask));
+        assert!(matches!(keepalive(LONG, LONG).check(Duration::from_secs(1)), SilenceAction::Wait));
+        assert!(matches!(keepalive(LONG, LONG).check(LONG), SilenceAction::CloseRequest));
+        assert!(matches!(
+            keepalive(Duration::ZERO, LONG).check(Duration::ZERO),
+            SilenceAction::CloseRequest
+        ));
     }
 
     #[test]
     fn a_pinged_peer_has_until_the_pong_is_due_whatever_ended_the_wait() {
         let mut keepalive = keepalive(Duration::ZERO, LONG);
         keepalive.note_ping([0; 8], Instant::now(), true);
-        assert!(matches!(keepalive.check(LONG), Silence::Wait));
+        assert!(matches!(keepalive.check(LONG), SilenceAction::Wait));
         assert!(keepalive.until_next_check() > LONG / 2);
         keepalive.pong = Duration::ZERO;
         keepalive.note_ping([0; 8], Instant::now(), true);
-        assert!(matches!(keepalive.check(Duration::ZERO), Silence::GiveUp));
+        assert!(matches!(keepalive.check(Duration::ZERO), SilenceAction::GiveUp));
         keepalive.note_bytes();
-        assert!(matches!(keepalive.check(Duration::ZERO), Silence::Ask));
+        assert!(matches!(keepalive.check(Duration::ZERO), SilenceAction::CloseRequest));
     }
     #[test]
     fn only_the_pong_of_the_last_ping_sets_the_latency() {

@@ -13,7 +13,7 @@
 use std::io::{self, Read, Write};
 use std::marker::PhantomData;
 
-use super::ending::Ask;
+use super::ending::CloseRequest;
 use super::sender::Sender;
 use super::websocket::WebSocket;
 use super::write_half::WriteHalf;
@@ -96,7 +96,7 @@ pub struct MessageWriter<'a> {
 }
 
 /// How many bytes the writer collects before it sends them as a fragment.
-const FRAGMENT: usize = 64 * 1024;
+const FRAGMENT_SIZE: usize = 64 * 1024;
 
 impl<'a> MessageWriter<'a> {
     pub(crate) fn new(write_half: &'a WriteHalf, kind: MessageKind) -> Result<MessageWriter<'a>> {
@@ -128,14 +128,14 @@ impl<'a> MessageWriter<'a> {
         if self.kind == MessageKind::Text {
             self.bytes = self.text.finish().map_err(|_| Misuse::NotUtf8)?.into_bytes();
         }
-        self.fragment(true)?;
+        self.send_fragment(true)?;
         self.finished = true;
         Ok(())
     }
 
-    fn fragment(&mut self, fin: bool) -> Result<()> {
+    fn send_fragment(&mut self, fin: bool) -> Result<()> {
         if self.kind == MessageKind::Text && !fin {
-            self.bytes = self.text.take().into_bytes();
+            self.bytes = self.text.take_whole().into_bytes();
         }
         let mut encoder = self.write_half.lock();
         let after_batch = encoder.fragment(self.opcode, &self.bytes, fin)?;
@@ -149,28 +149,28 @@ impl<'a> MessageWriter<'a> {
 
 impl Write for MessageWriter<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let piece = &bytes[..bytes.len().min(FRAGMENT)];
+        let piece = &bytes[..bytes.len().min(FRAGMENT_SIZE)];
         let gathered = match self.kind {
             MessageKind::Text => {
                 self.text.push(piece).map_err(|_| crate::Error::from(Misuse::NotUtf8))?;
-                self.text.whole()
+                self.text.whole_length()
             }
             MessageKind::Binary => {
                 self.bytes.extend_from_slice(piece);
                 self.bytes.len()
             }
         };
-        if gathered >= FRAGMENT {
-            self.fragment(false)?;
+        if gathered >= FRAGMENT_SIZE {
+            self.send_fragment(false)?;
         }
         Ok(piece.len())
     }
 
     /// Sends the collected bytes as a fragment.
     fn flush(&mut self) -> io::Result<()> {
-        match self.bytes.is_empty() && self.text.whole() == 0 {
+        match self.bytes.is_empty() && self.text.whole_length() == 0 {
             true => Ok(()),
-            false => Ok(self.fragment(false)?),
+            false => Ok(self.send_fragment(false)?),
         }
     }
 }
@@ -181,7 +181,9 @@ impl Drop for MessageWriter<'_> {
         if was_begun && !self.finished {
             let reason = "message given up half way".into();
             let close = Close { code: CloseCode::INTERNAL_ERROR, reason };
-            let _ = self.write_half.close(Ask::now(close, self.write_half.close_within));
+            let _ = self
+                .write_half
+                .request_close(CloseRequest::now(close, self.write_half.close_within));
         }
         // Only after the Close is asked for: from here on another thread may begin a message.
         self.write_half.message.close();

@@ -48,7 +48,7 @@ impl OpenMessage {
 
     /// Waits until no message is open, for `at_most` this long. The caller checks again afterwards,
     /// because another thread may have opened the next one.
-    pub(crate) fn wait(&self, at_most: Duration) -> Result<(), Misuse> {
+    pub(crate) fn wait_until_none_is_open(&self, at_most: Duration) -> Result<(), Misuse> {
         let owner = lock(&self.owner);
         if *owner == Some(thread::current().id()) {
             return Err(Misuse::WithinMessage);

@@ -18,8 +18,8 @@ use std::io::{self, ErrorKind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::ending::{Failure, Stall, State};
-use super::keepalive::{Keepalive, Silence};
+use super::ending::{Failure, StallDetector, State};
+use super::keepalive::{Keepalive, SilenceAction};
 use super::limits::Limits;
 use super::write_half::WriteHalf;
 use crate::error::{Error, Result};
@@ -27,7 +27,7 @@ use crate::frames::close::Close;
 use crate::frames::decoder::{Decoder, Event};
 use crate::frames::message::{Message, MessageKind};
 use crate::transport::deadline::Deadline;
-use crate::transport::lingering_close::Linger;
+use crate::transport::lingering_close::LingerDeadline;
 use crate::transport::stream::{is_part_of_record, is_timeout};
 
 /// The timeout of a read that only takes what has already arrived.
@@ -54,12 +54,12 @@ pub(crate) struct ReadHalf {
     /// reads once.
     has_looked: bool,
     /// The peer's deadline to answer our Close, once that is written.
-    linger: Option<Linger>,
+    linger: Option<LingerDeadline>,
     /// How many reads this thread has made after that deadline.
     late_reads: u32,
     /// Watches whether what goes out before our Close still makes progress. (Few connections ever
     /// need this and the next field, so they're boxed.)
-    stall: Option<Box<Stall>>,
+    stall: Option<Box<StallDetector>>,
     /// The first failed write of this thread. `recv` returns it once the peer's last bytes are
     /// read.
     failed_write: Option<Box<Error>>,
@@ -90,7 +90,7 @@ impl ReadHalf {
 
     /// Returns the next message, or `None` at the end of the connection.
     #[inline]
-    pub(crate) fn message(&mut self, until: Option<Deadline>) -> Result<Option<Message>> {
+    pub(crate) fn next_message(&mut self, until: Option<Deadline>) -> Result<Option<Message>> {
         self.has_looked = false;
         self.skip_rest_of_stream(until)?;
         self.decoder.deliver_pieces(false);
@@ -133,7 +133,7 @@ impl ReadHalf {
 
     /// Waits for the peer's Close, and drops all other events. `asked` is the result of asking for
     /// our own Close. Even if that failed, the peer's may have come.
-    pub(crate) fn drain(&mut self, asked: Result<()>) -> Result<()> {
+    pub(crate) fn wait_for_peer_close(&mut self, asked: Result<()>) -> Result<()> {
         self.remember_failure(asked);
         let mut drained = Ok(());
         while drained.is_ok() && !self.over {
@@ -144,7 +144,7 @@ impl ReadHalf {
             (Err(Error::ConnectionLost(_)), State::Broken(Failure::TooSlow, _)) => {
                 Err(Error::WriteTimeout)
             }
-            (Err(Error::PeerTimeout), _) => Err(self.write_half.unanswered()),
+            (Err(Error::PeerTimeout), _) => Err(self.write_half.error_without_answer()),
             (drained, _) => drained,
         }
     }
@@ -174,9 +174,9 @@ impl ReadHalf {
                     self.remember_failure(ponged);
                 }
                 Ok(Some(Event::Pong(payload))) => self.keepalive.note_pong(&payload),
-                Ok(Some(Event::Close(close))) => self.closed(close, until),
+                Ok(Some(Event::Close(close))) => self.answer_peer_close(close, until),
                 Ok(None) => {
-                    let waited = self.wait(until);
+                    let waited = self.flush_and_wait(until);
                     self.end_on_error(waited)?;
                 }
                 Err(violation) => {
@@ -206,7 +206,7 @@ impl ReadHalf {
     }
 
     /// §5.5.1: answers the peer's Close with its own code.
-    fn closed(&mut self, close: Close, until: Option<Deadline>) {
+    fn answer_peer_close(&mut self, close: Close, until: Option<Deadline>) {
         log::debug!("{} the peer closes with {close}", self.write_half.id);
         self.over = true;
         self.write_half.answer_close(close.clone());
@@ -215,10 +215,10 @@ impl ReadHalf {
     }
 
     /// Writes what was fed, then waits until bytes have come or a deadline has passed.
-    fn wait(&mut self, until: Option<Deadline>) -> Result<()> {
+    fn flush_and_wait(&mut self, until: Option<Deadline>) -> Result<()> {
         let flushed = self.write_half.flush_unless_busy();
         self.remember_failure(flushed);
-        self.write_half.traffic.received(std::mem::take(&mut self.messages), 0);
+        self.write_half.traffic.count_received(std::mem::take(&mut self.messages), 0);
         self.write_half.set_reader_waits(true);
         let waited = self.wait_for_bytes(until);
         self.write_half.set_reader_waits(false);
@@ -232,29 +232,29 @@ impl ReadHalf {
             if self.timeout != Some(timeout) {
                 // (Fails on macOS once the stream is shut in both directions.)
                 let set = self.write_half.stream.set_read_timeout(timeout);
-                set.map_err(|error| self.lost(error))?;
+                set.map_err(|error| self.connection_lost(error))?;
                 self.timeout = Some(timeout);
             }
             match self.write_half.stream.read(self.decoder.space()) {
-                Ok(0) => return Err(self.lost(ErrorKind::UnexpectedEof.into())),
+                Ok(0) => return Err(self.connection_lost(ErrorKind::UnexpectedEof.into())),
                 Ok(count) => {
                     self.decoder.filled(count);
-                    self.write_half.traffic.received(0, count);
-                    self.heard();
+                    self.write_half.traffic.count_received(0, count);
+                    self.note_bytes();
                     return Ok(());
                 }
-                Err(error) if is_part_of_record(&error) => self.heard(),
+                Err(error) if is_part_of_record(&error) => self.note_bytes(),
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) if is_timeout(&error) => self.keep_alive(timeout)?,
-                Err(error) => return Err(self.lost(error)),
+                Err(error) => return Err(self.connection_lost(error)),
             }
         }
     }
 
-    fn heard(&mut self) {
+    fn note_bytes(&mut self) {
         self.keepalive.note_bytes();
         if let Some(linger) = &mut self.linger {
-            linger.heard();
+            linger.note_bytes();
         }
     }
 
@@ -271,12 +271,14 @@ impl ReadHalf {
             State::Open => self.keepalive.until_next_check(),
             // Other threads still send what goes out before our Close. Check now and then whether
             // they make progress.
-            State::Asked(_) | State::Due(_) => {
-                self.see_whether_close_gets_on();
+            State::Requested(_) | State::Due(_) => {
+                self.check_progress_of_close();
                 self.keepalive.until_next_check().min(LOOK_EVERY).min(self.write_half.write_within)
             }
-            State::Sent(answer_by) | State::Broken(_, answer_by) => self.closing(answer_by)?,
-            State::Over => return Err(self.lost(ErrorKind::UnexpectedEof.into())),
+            State::Sent(answer_by) | State::Broken(_, answer_by) => {
+                self.read_timeout_while_closing(answer_by)?
+            }
+            State::Over => return Err(self.connection_lost(ErrorKind::UnexpectedEof.into())),
         };
         if let Some(until) = until {
             match until.remaining() {
@@ -289,18 +291,19 @@ impl ReadHalf {
         Ok(timeout)
     }
 
-    fn see_whether_close_gets_on(&mut self) {
+    fn check_progress_of_close(&mut self) {
         let write_half = &self.write_half;
-        let stall = self.stall.get_or_insert_with(|| Box::new(Stall::new(write_half.write_within)));
-        if stall.is_over(write_half.ending.written(), write_half.is_writing()) {
+        let stall =
+            self.stall.get_or_insert_with(|| Box::new(StallDetector::new(write_half.write_within)));
+        if stall.has_stalled(write_half.ending.written(), write_half.is_writing()) {
             write_half.hurry_close();
         }
     }
 
     /// Returns how long a read may wait for the peer's Close, or gives the peer up.
-    fn closing(&mut self, answer_by: Deadline) -> Result<Duration> {
-        let linger = self.linger.get_or_insert_with(|| self.write_half.linger(answer_by));
-        match linger.has_passed(&*self.write_half.stream) {
+    fn read_timeout_while_closing(&mut self, answer_by: Deadline) -> Result<Duration> {
+        let linger = self.linger.get_or_insert_with(|| self.write_half.linger_deadline(answer_by));
+        match linger.has_finally_passed(&*self.write_half.stream) {
             false => Ok(linger.deadline().remaining().unwrap_or(SHORTEST_READ)),
             // The caller may read late. Bytes that came in time are in the receive buffer, so this
             // thread reads those first.
@@ -308,7 +311,7 @@ impl ReadHalf {
                 self.late_reads += 1;
                 Ok(SHORTEST_READ)
             }
-            true => Err(self.give_up()),
+            true => Err(self.give_up_peer()),
         }
     }
 
@@ -320,8 +323,8 @@ impl ReadHalf {
             return Ok(());
         }
         match self.keepalive.check(waited) {
-            Silence::Wait => Ok(()),
-            Silence::Ask => {
+            SilenceAction::Wait => Ok(()),
+            SilenceAction::CloseRequest => {
                 self.decoder.shrink();
                 let shrunk = self.write_half.shrink();
                 self.remember_failure(shrunk);
@@ -333,7 +336,7 @@ impl ReadHalf {
                 }
                 Ok(())
             }
-            Silence::GiveUp => Err(self.give_up()),
+            SilenceAction::GiveUp => Err(self.give_up_peer()),
         }
     }
 
@@ -350,12 +353,12 @@ impl ReadHalf {
         Ok(())
     }
 
-    fn give_up(&mut self) -> Error {
+    fn give_up_peer(&mut self) -> Error {
         self.write_half.abort();
         self.failed_write.take().map_or(Error::PeerTimeout, |error| *error)
     }
 
-    fn lost(&mut self, error: io::Error) -> Error {
+    fn connection_lost(&mut self, error: io::Error) -> Error {
         self.write_half.abort();
         self.failed_write.take().map_or(Error::ConnectionLost(error), |error| *error)
     }
@@ -363,6 +366,6 @@ impl ReadHalf {
 
 impl Drop for ReadHalf {
     fn drop(&mut self) {
-        self.write_half.traffic.received(self.messages, 0);
+        self.write_half.traffic.count_received(self.messages, 0);
     }
 }

@@ -8,7 +8,7 @@
 
 use std::sync::Arc;
 
-use super::ending::Ask;
+use super::ending::CloseRequest;
 use super::write_half::WriteHalf;
 use crate::error::Result;
 use crate::frames::close::Close;
@@ -40,7 +40,8 @@ impl Sender {
     /// doesn't within `Limits::close`.
     pub fn close(&self, code: impl Into<CloseCode>, reason: &str) -> Result<()> {
         let close = Close::new(code, reason)?;
-        self.write_half.close(Ask::when_drained(close, self.write_half.close_within))
+        self.write_half
+            .request_close(CloseRequest::when_drained(close, self.write_half.close_within))
     }
 
     /// Ends the connection at once, without a Close. Use it for a peer that has stopped reading,

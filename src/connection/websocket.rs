@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::close_guard::CloseGuard;
-use super::ending::Ask;
+use super::ending::CloseRequest;
 use super::limits::Limits;
 use super::outbox::outbox::Outbox;
 use super::read_half::ReadHalf;
@@ -83,7 +83,7 @@ impl WebSocket {
     /// # ws101::Result::Ok(())
     /// ```
     pub fn recv(&mut self) -> Result<Option<Message>> {
-        self.read_half.message(None)
+        self.read_half.next_message(None)
     }
 
     /// As [`recv`](WebSocket::recv), but fails with [`Error::TimedOut`](crate::Error::TimedOut) if
@@ -92,7 +92,7 @@ impl WebSocket {
     /// fed, which may take up to `Limits::write`.)
     pub fn recv_timeout(&mut self, timeout: Duration) -> Result<Option<Message>> {
         let timeout = timeout.max(Duration::from_millis(1));
-        self.read_half.message(Some(Deadline::after(timeout)))
+        self.read_half.next_message(Some(Deadline::after(timeout)))
     }
 
     /// Sends a message. When this returns, the message has been handed to the operating system.
@@ -130,9 +130,9 @@ impl WebSocket {
     /// `Limits::close` to answer, and longer while it still reads what we sent.
     pub fn close(&mut self, code: impl Into<CloseCode>, reason: &str) -> Result<()> {
         let close = Close::new(code, reason)?;
-        let ask = Ask::when_drained(close.clone(), self.write_half.close_within);
-        let asked = self.write_half.close(ask);
-        let answered = self.read_half.drain(asked);
+        let request = CloseRequest::when_drained(close.clone(), self.write_half.close_within);
+        let sent = self.write_half.request_close(request);
+        let answered = self.read_half.wait_for_peer_close(sent);
         self.write_half.close_and_linger(close);
         answered
     }

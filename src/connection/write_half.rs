@@ -22,7 +22,9 @@ use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
 use std::time::Duration;
 
 use super::counters::Traffic;
-use super::ending::{Ask, EndEvent, Ending, Failure, PeerSide, Stall, State, Urgency};
+use super::ending::{
+    CloseRequest, EndEvent, Ending, Failure, PeerSide, StallDetector, State, Urgency,
+};
 use super::limits::Limits;
 use super::open_message::OpenMessage;
 use super::outbox::queue::Queues;
@@ -33,13 +35,13 @@ use crate::frames::close::Close;
 use crate::frames::encoder::Encoder;
 use crate::frames::header::Role;
 use crate::transport::deadline::Deadline;
-use crate::transport::lingering_close::{Linger, await_peer_eof, lingering_close};
+use crate::transport::lingering_close::{LingerDeadline, await_peer_eof, lingering_close};
 use crate::transport::lock::lock;
-use crate::transport::min_write_rate::{per_call_timeout, too_slow_or_lost, write_with_min_rate};
+use crate::transport::min_write_rate::{per_call_timeout, write_error, write_with_min_rate};
 use crate::transport::stream::{Stream, is_timeout};
 
 /// `feed` writes the batch once it has this size.
-const FULL_BATCH: usize = 256 * 1024;
+const MAX_BATCH: usize = 256 * 1024;
 /// How long a server that stops waits for one peer to take its Close. Thousands of peers may have
 /// full buffers.
 const BULK_CLOSE_TIMEOUT: Duration = Duration::from_millis(10);
@@ -150,7 +152,7 @@ impl WriteHalf {
     ) -> Result<()> {
         let encoded = encode(&mut encoder);
         let after_batch = encoded.as_deref().unwrap_or_default();
-        if !after_batch.is_empty() || encoder.batch().len() >= FULL_BATCH {
+        if !after_batch.is_empty() || encoder.batch().len() >= MAX_BATCH {
             self.write(&mut encoder, after_batch)?;
         }
         drop(encoder);
@@ -174,7 +176,7 @@ impl WriteHalf {
         if let Some(mut encoder) = self.try_lock() {
             // After our Close the encoder refuses the pong. That's no error, because the peer needs
             // none any more.
-            if encoder.pong(&payload).is_ok() && encoder.batch().len() >= FULL_BATCH {
+            if encoder.pong(&payload).is_ok() && encoder.batch().len() >= MAX_BATCH {
                 self.write(&mut encoder, &[])?;
             }
             drop(encoder);
@@ -185,17 +187,17 @@ impl WriteHalf {
     }
 
     /// Asks for our Close, and sends it if it's due and the lock is free.
-    pub(crate) fn close(&self, ask: Ask) -> Result<()> {
-        self.apply(EndEvent::Asked(ask));
+    pub(crate) fn request_close(&self, request: CloseRequest) -> Result<()> {
+        self.apply(EndEvent::CloseRequested(request));
         self.advance_close()
     }
 
     /// The peer has closed: answers with our Close, without waiting for the lock.
     pub(crate) fn answer_close(&self, close: Close) {
-        self.ending.peer_is(PeerSide::Closed);
+        self.ending.set_peer_side(PeerSide::Closed);
         // The peer has closed, so the connection ends cleanly even if our answer can't be sent.
-        let _ = self.close(Ask::when_drained(close, self.close_within));
-        self.end_when_both_have_closed();
+        let _ = self.request_close(CloseRequest::when_drained(close, self.close_within));
+        self.end_if_both_have_closed();
     }
 
     /// §7.1.1: the server ends the stream first. A client whose Close is out waits a moment for
@@ -212,17 +214,17 @@ impl WriteHalf {
     /// Fails the connection: sends a Close that says which rule the peer broke, then ends our
     /// direction. If another thread holds the lock, that thread does so.
     pub(crate) fn fail(&self, close: Close) {
-        self.ending.peer_is(PeerSide::BrokeRule);
-        let _ = self.close(Ask::now(close, self.close_within));
-        self.end_when_both_have_closed();
+        self.ending.set_peer_side(PeerSide::BrokeRule);
+        let _ = self.request_close(CloseRequest::now(close, self.close_within));
+        self.end_if_both_have_closed();
     }
 
     /// As `close`, for a server that stops with thousands of connections: it doesn't wait for a
     /// peer whose buffers are full. A later call, or another thread, sends what that peer doesn't
     /// take now.
-    pub(crate) fn try_close(&self, ask: Ask) {
-        self.apply(EndEvent::Asked(ask));
-        self.see_whether_close_is_due();
+    pub(crate) fn request_close_without_waiting(&self, request: CloseRequest) {
+        self.apply(EndEvent::CloseRequested(request));
+        self.make_close_pending_if_due();
         if !matches!(self.ending.state(), State::Due(_)) {
             return;
         }
@@ -238,7 +240,7 @@ impl WriteHalf {
 
     /// Passes an event to the state machine. If our Close is due now, makes it pending.
     fn apply(&self, event: EndEvent) {
-        if let Some(close) = self.ending.on(event) {
+        if let Some(close) = self.ending.handle_event(event) {
             self.pending.set_close(close);
         }
         if self.ending.refuses_messages() {
@@ -251,15 +253,15 @@ impl WriteHalf {
     /// Close or has finished what goes before it: the queue's thread, the writer of a long message,
     /// the reading thread before it waits. So the last of them sends it.
     pub(crate) fn advance_close(&self) -> Result<()> {
-        if self.ending.is_asked() {
-            self.see_whether_close_is_due();
+        if self.ending.is_close_requested() {
+            self.make_close_pending_if_due();
         }
         self.flush_pending()
     }
 
     /// (This is a function of its own, so that its stack frame is gone while a thread waits.)
     #[inline(never)]
-    fn see_whether_close_is_due(&self) {
+    fn make_close_pending_if_due(&self) {
         if self.reader_waits.load(SeqCst) {
             self.apply(EndEvent::HandlerIsIdle);
         }
@@ -271,7 +273,7 @@ impl WriteHalf {
         self.outboxes.close();
         // A peer that has closed has no use for the rest of a message.
         let waits_for_message = self.message.is_open() && self.ending.peer_side() == PeerSide::Open;
-        if !waits_for_message && self.outboxes.are_sent() {
+        if !waits_for_message && self.outboxes.are_all_sent() {
             self.apply(EndEvent::Drained);
         }
     }
@@ -376,11 +378,11 @@ impl WriteHalf {
             // The stream may have taken only the beginning of a frame. No other frame can follow
             // that.
             encoder.break_off();
-            let failed = written.map(|written| too_slow_or_lost(written.unwrap_err()));
+            let failed = written.map(|written| write_error(written.unwrap_err()));
             self.note_failed_write(matches!(failed, Ok(Error::WriteTimeout)));
             return Err(failed.unwrap_or_else(|panic| resume_unwind(panic)));
         };
-        encoder.written();
+        encoder.clear_batch();
         self.note_written(encoder, messages, total);
         Ok(())
     }
@@ -394,7 +396,7 @@ impl WriteHalf {
             let written = catch_unwind(AssertUnwindSafe(|| self.stream.write(&slices)));
             match written.unwrap_or_else(|_| Err(ErrorKind::Other.into())) {
                 Ok(count @ 1..) => {
-                    encoder.written_in_part(count);
+                    encoder.drop_written(count);
                     let is_last = encoder.batch().is_empty();
                     let messages = if is_last { encoder.take_message_count() } else { 0 };
                     self.note_written(encoder, messages, count);
@@ -414,11 +416,11 @@ impl WriteHalf {
     }
 
     fn note_written(&self, encoder: &Encoder, messages: u64, bytes: usize) {
-        self.traffic.sent(messages, bytes);
-        self.ending.wrote(bytes);
+        self.traffic.count_sent(messages, bytes);
+        self.ending.add_written(bytes);
         if encoder.is_closed() && encoder.batch().is_empty() {
             self.apply(EndEvent::Written);
-            self.end_when_both_have_closed();
+            self.end_if_both_have_closed();
         }
     }
 
@@ -447,7 +449,7 @@ impl WriteHalf {
     /// arrived.
     pub(crate) fn close_and_linger(&self, close: Close) -> Option<Error> {
         let mut unanswered = None;
-        let _ = self.close(Ask::when_drained(close, self.close_within));
+        let _ = self.request_close(CloseRequest::when_drained(close, self.close_within));
         match self.wait_until_close_is_out() {
             State::Sent(_) => {
                 let has_closed = self.ending.peer_side() == PeerSide::Closed;
@@ -457,13 +459,13 @@ impl WriteHalf {
                 // A peer that has closed says no more, and whether it ends its stream doesn't
                 // matter.
                 let patience = if has_closed { LAST_LOOK } else { self.close_within };
-                let linger = self.linger(Deadline::after(patience));
+                let linger = self.linger_deadline(Deadline::after(patience));
                 if !lingering_close(linger, &*self.stream) {
-                    unanswered = Some(self.unanswered());
+                    unanswered = Some(self.error_without_answer());
                 }
             }
             State::Over => return None,
-            State::Open | State::Asked(_) | State::Due(_) | State::Broken(..) => self.abort(),
+            State::Open | State::Requested(_) | State::Due(_) | State::Broken(..) => self.abort(),
         }
         self.apply(EndEvent::Ended);
         // A thread that waits for the end of a message, or for the lock, gets an error.
@@ -475,8 +477,8 @@ impl WriteHalf {
 
     /// Returns the error for a peer that hasn't answered our Close in time: it says whether the
     /// peer's system has taken our last bytes.
-    pub(crate) fn unanswered(&self) -> Error {
-        match self.stream.unsent() {
+    pub(crate) fn error_without_answer(&self) -> Error {
+        match self.stream.unacknowledged() {
             Some(bytes @ 1..) => Error::BytesLost(bytes),
             Some(0) | None => Error::PeerTimeout,
         }
@@ -486,20 +488,20 @@ impl WriteHalf {
     /// goes before it. An open message that makes no progress for `Limits::write` isn't waited for
     /// any longer.
     fn wait_until_close_is_out(&self) -> State {
-        let mut stall = Stall::new(self.write_within);
+        let mut stall = StallDetector::new(self.write_within);
         let mut has_hurried = false;
         loop {
             let flushed = self.flush_unless_busy();
             let state = self.ending.wait_until_sent(LOOK_EVERY);
-            if flushed.is_err() || !matches!(state, State::Asked(_) | State::Due(_)) {
+            if flushed.is_err() || !matches!(state, State::Requested(_) | State::Due(_)) {
                 return self.ending.state();
             }
-            if stall.is_over(self.ending.written(), self.is_writing()) {
+            if stall.has_stalled(self.ending.written(), self.is_writing()) {
                 if has_hurried {
                     return state;
                 }
                 has_hurried = true;
-                stall = Stall::new(self.write_within);
+                stall = StallDetector::new(self.write_within);
                 self.hurry_close();
             }
         }
@@ -507,22 +509,22 @@ impl WriteHalf {
 
     /// Makes our Close due now, because it has waited long enough for what goes before it.
     pub(crate) fn hurry_close(&self) {
-        if let State::Asked(ask) = self.ending.state() {
+        if let State::Requested(request) = self.ending.state() {
             log::info!("{} closes, though not all that goes before it is sent", self.id);
-            let _ = self.close(Ask { urgency: Urgency::Now, ..ask });
+            let _ = self.request_close(CloseRequest { urgency: Urgency::Now, ..request });
         }
     }
 
     /// Returns how long the peer may take to read our last bytes. A peer that shows that it still
     /// reads gets another `Limits::close` for each 64 KiB that we sent.
-    pub(crate) fn linger(&self, deadline: Deadline) -> Linger {
-        Linger::renewable(deadline, self.close_within, self.ending.written())
+    pub(crate) fn linger_deadline(&self, deadline: Deadline) -> LingerDeadline {
+        LingerDeadline::renewable(deadline, self.close_within, self.ending.written())
     }
 
     /// §5.5.1: once both ends have sent a Close, a server ends its direction at once, even while
     /// its handler still works; a client waits for the server. After a broken rule, either end does
     /// it.
-    fn end_when_both_have_closed(&self) {
+    fn end_if_both_have_closed(&self) {
         if !matches!(self.ending.state(), State::Sent(_)) {
             return;
         }
@@ -568,12 +570,12 @@ impl WriteHalf {
         &'a self,
         mut encoder: MutexGuard<'a, Encoder>,
     ) -> Result<MutexGuard<'a, Encoder>> {
-        let mut stall = Stall::new(self.write_within);
+        let mut stall = StallDetector::new(self.write_within);
         while self.message.is_open() && !encoder.is_closed() {
             drop(encoder);
             self.flush_pending()?;
-            self.message.wait(LOOK_EVERY)?;
-            if stall.is_over(self.ending.written(), self.is_writing()) {
+            self.message.wait_until_none_is_open(LOOK_EVERY)?;
+            if stall.has_stalled(self.ending.written(), self.is_writing()) {
                 return Err(Error::WriteTimeout);
             }
             encoder = self.lock();

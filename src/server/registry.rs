@@ -18,11 +18,11 @@ use super::pages::Pages;
 use super::pending::{PendingGuard, PendingList};
 use crate::connection::close_guard::Owner;
 use crate::connection::counters::{Counters, Totals};
-use crate::connection::ending::{Ask, Urgency};
+use crate::connection::ending::{CloseRequest, Urgency};
 use crate::connection::write_half::WriteHalf;
 use crate::frames::close::Close;
 use crate::transport::deadline::Deadline;
-use crate::transport::listener::Door;
+use crate::transport::listener::WakeAddress;
 use crate::transport::lock::lock;
 use crate::transport::stream::Stream;
 
@@ -31,10 +31,10 @@ pub(crate) struct Registry {
     pub(crate) totals: Arc<Totals>,
     pub(crate) pages: Pages,
     /// Where to connect to wake the thread that waits in `accept`. `None` without a listener.
-    pub(super) door: Option<Door>,
+    pub(super) wake_address: Option<WakeAddress>,
     /// A spare descriptor. `stop` frees it, so that the connection that wakes `accept` can be made
     /// even if the process has no other.
-    pub(super) reserve: Mutex<Option<Reserve>>,
+    pub(super) reserve: Mutex<Option<ReserveDescriptor>>,
     next_id: AtomicU64,
     pub(super) pending: Arc<PendingList>,
     /// The connections that hold a permit, by their ids.
@@ -89,21 +89,21 @@ impl Grace {
 }
 
 /// A descriptor held in reserve. Dropping it gives the process one when it has no other.
-pub(crate) struct Reserve(#[expect(dead_code)] PipeReader);
+pub(crate) struct ReserveDescriptor(#[expect(dead_code)] PipeReader);
 
-impl Reserve {
-    pub(crate) fn new() -> Option<Reserve> {
-        io::pipe().ok().map(|(end, _)| Reserve(end))
+impl ReserveDescriptor {
+    pub(crate) fn new() -> Option<ReserveDescriptor> {
+        io::pipe().ok().map(|(end, _)| ReserveDescriptor(end))
     }
 }
 
 impl Registry {
-    pub(crate) fn new(door: Option<Door>) -> Arc<Registry> {
+    pub(crate) fn new(wake_address: Option<WakeAddress>) -> Arc<Registry> {
         Arc::new(Registry {
             totals: Arc::default(),
             pages: Pages::default(),
-            reserve: Mutex::new(door.as_ref().and_then(|_| Reserve::new())),
-            door,
+            reserve: Mutex::new(wake_address.as_ref().and_then(|_| ReserveDescriptor::new())),
+            wake_address,
             next_id: AtomicU64::new(1),
             pending: Arc::default(),
             open: Mutex::default(),
@@ -153,7 +153,7 @@ impl Registry {
     pub(crate) fn counters(&self) -> Counters {
         let open = lock(&self.open);
         let is_open = |admitted: &&PermitStage| !matches!(admitted, PermitStage::Authorizing);
-        self.totals.counters(open.values().filter(is_open).count())
+        self.totals.snapshot(open.values().filter(is_open).count())
     }
 
     /// Registers a connection as pending, before its head is read. If more than `max_waiting` are
@@ -214,18 +214,21 @@ impl Permit {
 
     /// Counts the connection as open, just before its 101 is written. So the counters never lack a
     /// client that has read its 101.
-    pub(crate) fn answering(&self) {
+    pub(crate) fn count_as_open(&self) {
         lock(&self.registry.open).insert(self.id, PermitStage::Answering);
     }
 
     /// Registers the write half once the 101 is written, so that `shut_down` can close this
     /// connection. Returns the owner that the connection's close guard tells of the end.
     pub(crate) fn register_open(mut self, write_half: &Arc<WriteHalf>) -> Arc<dyn Owner> {
-        self.registry.totals.accepted();
+        self.registry.totals.count_accepted();
         lock(&self.registry.open).insert(self.id, PermitStage::Open(write_half.clone()));
         if self.registry.is_closing() {
             let Grace { close, .. } = self.registry.grace();
-            write_half.try_close(Ask::of_stopping_server(close, Urgency::WhenIdle));
+            write_half.request_close_without_waiting(CloseRequest::of_stopping_server(
+                close,
+                Urgency::WhenIdle,
+            ));
         }
         self.is_open = true;
         self.registry.clone()

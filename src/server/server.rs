@@ -19,8 +19,8 @@ use std::time::Duration;
 
 use super::admission::Admission;
 use super::handle::Handle;
-use super::refusing_thread::{RefusingThread, turn_away};
-use super::registry::{Registry, Reserve};
+use super::refusing_thread::{RefusingThread, refuse_with_503};
+use super::registry::{Registry, ReserveDescriptor};
 use super::running::RunningServer;
 use super::thread_pool::ThreadPool;
 use super::upgrade::{ABOUT_TO_STOP, Options, upgrade};
@@ -37,10 +37,10 @@ use crate::http::refusal::Refusal;
 use crate::http::request::Request;
 use crate::http::response::Response;
 use crate::transport::deadline::Deadline;
+use crate::transport::explainer::Explainer;
 use crate::transport::listener::Listener;
 use crate::transport::stream::{Stream, WrapStream};
 use crate::transport::tap::Tap;
-use crate::transport::tap_printer::Explainer;
 use crate::transport::tls::Tls;
 
 /// A WebSocket server: the address it listens at, and the rules for its clients.
@@ -73,12 +73,16 @@ impl Server {
         let listener = listener.into();
         // A listener that doesn't block would make `serve` spin.
         listener.set_nonblocking(false)?;
-        let door = listener.door()?;
+        let wake_address = listener.wake_address()?;
         let mut options = Options::default();
-        if door.is_loopback() {
+        if wake_address.is_loopback() {
             options.rules.hosts = Hosts::Loopback;
         }
-        Ok(Server { listener: Some(listener), options, registry: Registry::new(Some(door)) })
+        Ok(Server {
+            listener: Some(listener),
+            options,
+            registry: Registry::new(Some(wake_address)),
+        })
     }
 
     /// Creates a server without a listener: give each stream to [`Server::accept`].
@@ -217,7 +221,7 @@ impl Server {
 
     /// Does the handshake on a stream that you have accepted yourself, in your own thread.
     pub fn accept(&self, stream: impl Stream) -> Result<WebSocket> {
-        self.options.check()?;
+        self.options.validate()?;
         upgrade(self.registry.next_id(), Arc::new(stream), &self.options, &self.registry)
     }
 
@@ -227,7 +231,7 @@ impl Server {
         self,
         handler: impl Fn(WebSocket) -> Result<()> + Send + Sync + 'static,
     ) -> Result<RunningServer> {
-        self.options.check()?;
+        self.options.validate()?;
         self.listener.as_ref().ok_or(Misuse::NoListener)?;
         let (address, handle) = (self.local_addr(), self.handle());
         let builder = thread::Builder::new().name("accepting".into());
@@ -241,36 +245,38 @@ impl Server {
         self,
         handler: impl Fn(WebSocket) -> Result<()> + Send + Sync + 'static,
     ) -> Result<()> {
-        self.options.check()?;
+        self.options.validate()?;
         let Server { listener, options, registry } = self;
         let listener = listener.ok_or(Misuse::NoListener)?;
         registry.note_serving();
-        log::info!("listening on {:?}", listener.door()?);
+        log::info!("listening on {:?}", listener.wake_address()?);
         let threads = ThreadPool::new(options.limits.stack);
         let refusing = RefusingThread::new(registry.clone())?;
         let shared = Arc::new(Shared { options, registry, handler: Box::new(handler) });
         // When the process runs out of descriptors, this one is freed. The server accepts the next
         // client with it, and answers with a 503.
-        let mut reserve = Reserve::new();
+        let mut reserve = ReserveDescriptor::new();
         loop {
             let accepted = listener.accept();
             if shared.registry.is_stopping() {
-                turn_all_away(accepted, &listener, &shared.registry);
+                refuse_all_in_listen_queue(accepted, &listener, &shared.registry);
                 break;
             }
             match accepted {
                 Ok(stream) => {
-                    reserve = reserve.or_else(Reserve::new);
+                    reserve = reserve.or_else(ReserveDescriptor::new);
                     match reserve {
                         Some(_) => give_thread(stream, &threads, &refusing, &shared),
-                        None => turn_away(&*stream, "no descriptor is left", &shared.registry),
+                        None => {
+                            refuse_with_503(&*stream, "no descriptor is left", &shared.registry)
+                        }
                     }
                 }
-                Err(error) if is_of_one_client(&error) => {}
+                Err(error) if concerns_one_client(&error) => {}
                 Err(error) => {
                     log::warn!("accept: {error}");
                     if reserve.take().is_none() {
-                        thread::sleep(REST);
+                        thread::sleep(REST_WITHOUT_DESCRIPTOR);
                     }
                 }
             }
@@ -307,7 +313,7 @@ fn give_thread(
     let job = move || serve_one(id, thread_stream, &thread_shared);
     if let Err(error) = threads.give(Box::new(job)) {
         log::warn!("{id} gets no thread: {error}");
-        refusing.give(stream);
+        refusing.hand_over(stream);
     }
 }
 
@@ -321,7 +327,7 @@ fn serve_one(id: u64, stream: Arc<dyn Stream>, shared: &Shared) {
     // On an error or a panic `upgrade` has answered the client already.
     if let Ok(Ok(ws)) = upgraded {
         drop(stream);
-        run(handler, ws);
+        run_handler(handler, ws);
     }
 }
 
@@ -330,7 +336,7 @@ fn serve_one(id: u64, stream: Arc<dyn Stream>, shared: &Shared) {
 /// doesn't hold the variables of the handshake and of the handler at the same time: a thread's
 /// stack keeps all memory that it has once used.
 #[inline(never)]
-fn run(handler: &Handler, ws: WebSocket) {
+fn run_handler(handler: &Handler, ws: WebSocket) {
     let id = ws.id();
     // Held until the handler has ended: how it ended decides the close code.
     let close_guard = ws.close_guard();
@@ -359,7 +365,7 @@ fn run(handler: &Handler, ws: WebSocket) {
 
 /// Answers the clients still in the listen queue with a 503, because the server is stopping; for
 /// one second at most.
-fn turn_all_away(
+fn refuse_all_in_listen_queue(
     mut accepted: io::Result<Arc<dyn Stream>>,
     listener: &Listener,
     registry: &Registry,
@@ -367,14 +373,14 @@ fn turn_all_away(
     let deadline = Deadline::after(Duration::from_secs(1));
     let _ = listener.set_nonblocking(true);
     while let (Ok(stream), false) = (&accepted, deadline.has_passed()) {
-        turn_away(&**stream, ABOUT_TO_STOP, registry);
+        refuse_with_503(&**stream, ABOUT_TO_STOP, registry);
         accepted = listener.accept();
     }
 }
 
 /// Whether an error of `accept` concerns only one client, which has gone, or a signal has
 /// interrupted the call.
-fn is_of_one_client(error: &io::Error) -> bool {
+fn concerns_one_client(error: &io::Error) -> bool {
     matches!(
         error.kind(),
         ErrorKind::ConnectionAborted | ErrorKind::ConnectionReset | ErrorKind::Interrupted
@@ -382,4 +388,4 @@ fn is_of_one_client(error: &io::Error) -> bool {
 }
 
 /// How long the accepting thread rests when it has no descriptor at all.
-const REST: Duration = Duration::from_millis(50);
+const REST_WITHOUT_DESCRIPTOR: Duration = Duration::from_millis(50);

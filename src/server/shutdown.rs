@@ -15,11 +15,11 @@ use std::thread;
 use std::time::Duration;
 
 use super::registry::{Grace, PermitStage, Phase, Registry};
-use crate::connection::ending::{Ask, Urgency};
+use crate::connection::ending::{CloseRequest, Urgency};
 use crate::connection::write_half::WriteHalf;
 use crate::frames::close::Close;
 use crate::transport::deadline::Deadline;
-use crate::transport::listener::Door;
+use crate::transport::listener::WakeAddress;
 use crate::transport::lock::lock;
 
 /// The shortest pause between two batches of a drain.
@@ -53,8 +53,8 @@ impl Registry {
         if !is_first {
             return;
         }
-        if let Some(door) = &self.door {
-            self.wake(door);
+        if let Some(wake_address) = &self.wake_address {
+            self.wake_accept(wake_address);
         }
         // A server whose streams come from `accept` has no `serve` that would shut it down.
         if !self.is_serving.load(SeqCst) {
@@ -107,7 +107,8 @@ impl Registry {
             if bulk.has_passed() && close_by.has_passed() {
                 break;
             }
-            write_half.try_close(Ask::of_stopping_server(close, urgency));
+            write_half
+                .request_close_without_waiting(CloseRequest::of_stopping_server(close, urgency));
         }
     }
 
@@ -127,8 +128,8 @@ impl Registry {
                     lock(&self.open).get(id).and_then(PermitStage::write_half).cloned();
                 if let (Some(write_half), false) = (write_half, over.has_passed()) {
                     let Grace { close, .. } = self.grace();
-                    let ask = Ask::of_stopping_server(close, Urgency::WhenIdle);
-                    write_half.try_close(ask);
+                    let request = CloseRequest::of_stopping_server(close, Urgency::WhenIdle);
+                    write_half.request_close_without_waiting(request);
                 }
             }
             // If peers with full buffers have taken all the time, `shut_down` closes the others.
@@ -167,9 +168,9 @@ impl Registry {
     }
 
     /// Wakes the accepting thread.
-    fn wake(&self, door: &Door) {
+    fn wake_accept(&self, address: &WakeAddress) {
         drop(lock(&self.reserve).take());
-        if let Err(error) = door.knock() {
+        if let Err(error) = address.wake() {
             log::warn!("stop can't wake `accept`, which ends with the next client: {error}");
         }
     }

@@ -14,30 +14,36 @@ use super::stream::{Stream, is_timeout};
 /// The bound: each renewal stands for 64 KiB of what we sent, and there are never more than
 /// [`MOST_RENEWALS`].
 #[derive(Debug)]
-pub struct Linger {
+pub struct LingerDeadline {
     deadline: Deadline,
     each: Duration,
     renewals: u64,
     is_alive: bool,
     /// How many of our bytes the peer's system had not taken at the last check.
-    unsent: u64,
+    unacknowledged: u64,
 }
 
 /// How often the peer may get more time, however much we sent. With the default `Limits::close`
 /// that makes two minutes.
 const MOST_RENEWALS: u64 = 24;
 
-impl Linger {
+impl LingerDeadline {
     /// A deadline that isn't renewed.
-    pub fn until(deadline: Deadline) -> Linger {
-        Linger { deadline, each: Duration::ZERO, renewals: 0, is_alive: false, unsent: u64::MAX }
+    pub fn until(deadline: Deadline) -> LingerDeadline {
+        LingerDeadline {
+            deadline,
+            each: Duration::ZERO,
+            renewals: 0,
+            is_alive: false,
+            unacknowledged: u64::MAX,
+        }
     }
 
     /// A deadline that is renewed by `each` at a time, while the peer may still be reading the
     /// `sent` bytes.
-    pub fn renewable(deadline: Deadline, each: Duration, sent: u64) -> Linger {
+    pub fn renewable(deadline: Deadline, each: Duration, sent: u64) -> LingerDeadline {
         let renewals = (sent / MIN_PROGRESS as u64).min(MOST_RENEWALS);
-        Linger { deadline, each, renewals, is_alive: false, unsent: u64::MAX }
+        LingerDeadline { deadline, each, renewals, is_alive: false, unacknowledged: u64::MAX }
     }
 
     /// Returns the current deadline.
@@ -46,12 +52,12 @@ impl Linger {
     }
 
     /// Records that bytes have come from the peer.
-    pub fn heard(&mut self) {
+    pub fn note_bytes(&mut self) {
         self.is_alive = true;
     }
 
     /// Whether the time is up. Renews the deadline first, if the peer has earned that.
-    pub fn has_passed(&mut self, stream: &dyn Stream) -> bool {
+    pub fn has_finally_passed(&mut self, stream: &dyn Stream) -> bool {
         self.deadline.has_passed() && !self.renew(stream)
     }
 
@@ -61,9 +67,10 @@ impl Linger {
         if self.renewals == 0 {
             return false;
         }
-        let unsent = stream.unsent().filter(|unsent| *unsent > 0);
-        let takes_bytes = unsent.is_some_and(|unsent| unsent < self.unsent);
-        self.unsent = unsent.unwrap_or(self.unsent);
+        let unacknowledged = stream.unacknowledged().filter(|unacknowledged| *unacknowledged > 0);
+        let takes_bytes =
+            unacknowledged.is_some_and(|unacknowledged| unacknowledged < self.unacknowledged);
+        self.unacknowledged = unacknowledged.unwrap_or(self.unacknowledged);
         let may_renew = self.is_alive || takes_bytes;
         if may_renew {
             self.deadline = Deadline::after(self.each);
@@ -74,9 +81,9 @@ impl Linger {
     }
 }
 
-impl From<Deadline> for Linger {
-    fn from(deadline: Deadline) -> Linger {
-        Linger::until(deadline)
+impl From<Deadline> for LingerDeadline {
+    fn from(deadline: Deadline) -> LingerDeadline {
+        LingerDeadline::until(deadline)
     }
 }
 
@@ -87,7 +94,7 @@ impl From<Deadline> for Linger {
 /// its way to the peer, such as the very frame that says what went wrong. So this ends our
 /// direction, then reads and drops what the peer still sends until the peer ends its direction too,
 /// within a deadline and a bound. Returns whether the peer has ended it.
-pub fn lingering_close(linger: impl Into<Linger>, stream: &dyn Stream) -> bool {
+pub fn lingering_close(linger: impl Into<LingerDeadline>, stream: &dyn Stream) -> bool {
     let _ = stream.shutdown(Shutdown::Write);
     let has_ended = discard_input(linger.into(), stream);
     let _ = stream.shutdown(Shutdown::Both);
@@ -99,20 +106,20 @@ pub fn lingering_close(linger: impl Into<Linger>, stream: &dyn Stream) -> bool {
 pub fn await_peer_eof(deadline: Deadline, stream: &dyn Stream) {
     const EOF_WAIT: Duration = Duration::from_secs(1);
     let rest = deadline.remaining().unwrap_or_default();
-    discard_input(Linger::until(Deadline::after(rest.min(EOF_WAIT))), stream);
+    discard_input(LingerDeadline::until(Deadline::after(rest.min(EOF_WAIT))), stream);
 }
 
 /// Reads and drops the peer's bytes. Returns whether the stream has ended, with or without an
 /// error.
-fn discard_input(mut linger: Linger, stream: &dyn Stream) -> bool {
+fn discard_input(mut linger: LingerDeadline, stream: &dyn Stream) -> bool {
     const MOST: usize = 64 * 1024 * 1024;
     let mut waste = [0; 4096];
     let mut wasted = 0;
-    while wasted < MOST && !linger.has_passed(stream) {
+    while wasted < MOST && !linger.has_finally_passed(stream) {
         match read_before(linger.deadline(), stream, &mut waste) {
             Ok(0) => return true,
             Ok(count) => {
-                linger.heard();
+                linger.note_bytes();
                 wasted += count;
             }
             Err(error) if is_timeout(&error) && linger.renew(stream) => {}

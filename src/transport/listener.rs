@@ -82,29 +82,29 @@ impl Listener {
     }
 
     /// Returns the address at which `accept` can be woken.
-    pub(crate) fn door(&self) -> io::Result<Door> {
+    pub(crate) fn wake_address(&self) -> io::Result<WakeAddress> {
         Ok(match &self.0 {
-            Kind::Tcp(listener) => Door::Tcp(listener.local_addr()?),
+            Kind::Tcp(listener) => WakeAddress::Tcp(listener.local_addr()?),
             #[cfg(unix)]
-            Kind::Unix(listener) => Door::Unix(listener.local_addr()?),
+            Kind::Unix(listener) => WakeAddress::Unix(listener.local_addr()?),
         })
     }
 }
 
 /// The address of a listener, for waking the thread that waits in its `accept`.
 #[derive(Clone, Debug)]
-pub(crate) enum Door {
+pub(crate) enum WakeAddress {
     Tcp(SocketAddr),
     #[cfg(unix)]
     Unix(UnixAddress),
 }
 
-impl Door {
+impl WakeAddress {
     /// Wakes `accept` by connecting to it, because nothing else interrupts it. Then closes that
     /// connection.
-    pub(crate) fn knock(&self) -> io::Result<()> {
+    pub(crate) fn wake(&self) -> io::Result<()> {
         match self {
-            Door::Tcp(address) => {
+            WakeAddress::Tcp(address) => {
                 let mut address = *address;
                 if address.ip().is_unspecified() {
                     address.set_ip(match address {
@@ -115,16 +115,16 @@ impl Door {
                 TcpStream::connect_timeout(&address, Duration::from_secs(1)).map(drop)
             }
             #[cfg(unix)]
-            Door::Unix(address) => UnixStream::connect_addr(address).map(drop),
+            WakeAddress::Unix(address) => UnixStream::connect_addr(address).map(drop),
         }
     }
 
     /// Whether the listener has a loopback address, so that only programs on this machine reach it.
     pub(crate) fn is_loopback(&self) -> bool {
         match self {
-            Door::Tcp(address) => address.ip().is_loopback(),
+            WakeAddress::Tcp(address) => address.ip().is_loopback(),
             #[cfg(unix)]
-            Door::Unix(_) => false,
+            WakeAddress::Unix(_) => false,
         }
     }
 }

@@ -11,7 +11,7 @@ use super::stream::{Stream, is_timeout};
 use crate::error::Error;
 
 /// Returns the error for a failed write: the peer was too slow, or the connection is lost.
-pub(crate) fn too_slow_or_lost(error: io::Error) -> Error {
+pub(crate) fn write_error(error: io::Error) -> Error {
     if is_timeout(&error) { Error::WriteTimeout } else { Error::ConnectionLost(error) }
 }
 

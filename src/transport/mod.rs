@@ -3,7 +3,7 @@
 //! ```text
 //! connection ──► (tap) ──► (tls) ──► stream ──► the operating system
 //!                  │
-//!                  └──► tap_printer: prints what passes by
+//!                  └──► explainer: prints what passes by
 //! ```
 //!
 //! Reads keep a [`deadline`]. Writes keep a [`min_write_rate`]. A stream ends with a
@@ -14,7 +14,7 @@
 //! | file | the question it answers |
 //! |---|---|
 //! | `lock.rs` | How do we lock a mutex if another thread has panicked with the lock? |
-//! | `unsent.rs` | How many of our bytes has the peer's system not taken? |
+//! | `unacknowledged.rs` | How many of our bytes has the peer's system not taken? |
 //! | `stream.rs` | What do we need of the operating system? |
 //! | `listener.rs` | Where do connections come from? |
 //! | `deadline.rs` | How do reads and writes keep an absolute deadline? |
@@ -22,11 +22,12 @@
 //! | `lingering_close.rs` | How does a stream end so that the peer can read our last bytes? |
 //! | `head_reader.rs` | How is a head read from a stream? |
 //! | `tap.rs` | How is a connection explained while it is open? |
-//! | `tap_printer.rs` | Which thread prints the explanations, and what if their reader stops reading? |
+//! | `explainer.rs` | Which thread prints the explanations, and what if their reader stops reading? |
 //! | `tls/tls_stream.rs` | How do threads share TLS, so that none waits for another's system call? |
 //! | `tls/mod.rs` | Which certificate does a server show, and which does a client trust? (feature `tls`; without it `tls/absent.rs`) |
 
 pub(crate) mod deadline;
+pub(crate) mod explainer;
 pub(crate) mod head_reader;
 pub(crate) mod lingering_close;
 pub(crate) mod listener;
@@ -34,7 +35,6 @@ pub(crate) mod lock;
 pub(crate) mod min_write_rate;
 pub(crate) mod stream;
 pub(crate) mod tap;
-pub(crate) mod tap_printer;
 #[cfg_attr(not(feature = "tls"), path = "tls/absent.rs")]
 pub(crate) mod tls;
-pub(crate) mod unsent;
+pub(crate) mod unacknowledged;

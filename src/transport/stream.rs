@@ -11,7 +11,7 @@ use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::unsent::unsent;
+use super::unacknowledged::unacknowledged;
 
 /// A stream of bytes in both directions, which several threads use at once.
 pub trait Stream: Send + Sync + 'static {
@@ -37,7 +37,7 @@ pub trait Stream: Send + Sync + 'static {
     }
     /// How many of the written bytes the peer's system has not taken yet. `None` if that isn't
     /// known.
-    fn unsent(&self) -> Option<u64> {
+    fn unacknowledged(&self) -> Option<u64> {
         None
     }
 }
@@ -55,14 +55,14 @@ impl Stream for TcpStream {
     }
 
     fn set_read_timeout(&self, timeout: Duration) -> io::Result<()> {
-        TcpStream::set_read_timeout(self, Some(at_least_a_moment(timeout)))
+        TcpStream::set_read_timeout(self, Some(at_least_one_millisecond(timeout)))
     }
 
     // On Windows a write that times out may have sent a part of its bytes, and doesn't say how
     // many. It's tried again all the same, so a peer that stops reading for seconds may get bytes
     // twice there, and fail the connection. Linux and macOS return the number of bytes.
     fn set_write_timeout(&self, timeout: Duration) -> io::Result<()> {
-        TcpStream::set_write_timeout(self, Some(at_least_a_moment(timeout)))
+        TcpStream::set_write_timeout(self, Some(at_least_one_millisecond(timeout)))
     }
 
     // (On macOS, ending the reading direction drops bytes that have come and aren't read. The
@@ -75,8 +75,8 @@ impl Stream for TcpStream {
         self.peer_addr().ok()
     }
 
-    fn unsent(&self) -> Option<u64> {
-        unsent(self)
+    fn unacknowledged(&self) -> Option<u64> {
+        unacknowledged(self)
     }
 }
 
@@ -91,11 +91,11 @@ impl Stream for std::os::unix::net::UnixStream {
     }
 
     fn set_read_timeout(&self, timeout: Duration) -> io::Result<()> {
-        Self::set_read_timeout(self, Some(at_least_a_moment(timeout)))
+        Self::set_read_timeout(self, Some(at_least_one_millisecond(timeout)))
     }
 
     fn set_write_timeout(&self, timeout: Duration) -> io::Result<()> {
-        Self::set_write_timeout(self, Some(at_least_a_moment(timeout)))
+        Self::set_write_timeout(self, Some(at_least_one_millisecond(timeout)))
     }
 
     fn shutdown(&self, how: Shutdown) -> io::Result<()> {
@@ -133,8 +133,8 @@ impl<S: Stream + ?Sized> Stream for Arc<S> {
         (**self).peer_certificates()
     }
 
-    fn unsent(&self) -> Option<u64> {
-        (**self).unsent()
+    fn unacknowledged(&self) -> Option<u64> {
+        (**self).unacknowledged()
     }
 }
 
@@ -165,7 +165,7 @@ impl fmt::Debug for WrapStream {
 
 /// Returns a timeout of at least a millisecond, because the operating system takes zero for "no
 /// timeout".
-fn at_least_a_moment(timeout: Duration) -> Duration {
+fn at_least_one_millisecond(timeout: Duration) -> Duration {
     timeout.max(Duration::from_millis(1))
 }
 

@@ -13,7 +13,7 @@
 //!   decides how to explain what follows it in both directions. After the handshake it never waits
 //!   for them.
 //! - The tap calls the sink in the connection's own threads, so the sink must not block. An
-//!   [`Explainer`](super::tap_printer::Explainer) therefore has a queue.
+//!   [`Explainer`](super::explainer::Explainer) therefore has a queue.
 //! - If explaining panics, the explanations stop, and the connection goes on.
 
 use std::io::{self, IoSlice};
@@ -51,10 +51,10 @@ pub struct Tap<S: Stream> {
     /// change how to explain what the peer sends.
     is_open: AtomicBool,
     /// `None` once explaining has panicked.
-    explaining: Mutex<Option<Explaining>>,
+    explaining: Mutex<Option<Explanation>>,
 }
 
-struct Explaining {
+struct Explanation {
     conversation: Conversation,
     sink: Box<dyn FnMut(Annotation) + Send>,
 }
@@ -73,14 +73,14 @@ impl<S: Stream> Tap<S> {
         sink: impl FnMut(Annotation) + Send + 'static,
     ) -> Tap<S> {
         let explaining =
-            Explaining { conversation: Conversation::new(settings), sink: Box::new(sink) };
+            Explanation { conversation: Conversation::new(settings), sink: Box::new(sink) };
         let (writing, is_open) = (Mutex::default(), AtomicBool::new(false));
         Tap { stream, ours, writing, is_open, explaining: Mutex::new(Some(explaining)) }
     }
 
     fn explain(&self, step: impl FnOnce(&mut Conversation, &mut dyn FnMut(Annotation))) {
         let mut explaining = lock(&self.explaining);
-        let Some(Explaining { conversation, sink }) = explaining.as_mut() else { return };
+        let Some(Explanation { conversation, sink }) = explaining.as_mut() else { return };
         let explained = catch_unwind(AssertUnwindSafe(|| {
             step(conversation, sink);
             conversation.is_answered()
@@ -142,8 +142,8 @@ impl<S: Stream> Stream for Tap<S> {
         self.stream.peer_certificates()
     }
 
-    fn unsent(&self) -> Option<u64> {
-        self.stream.unsent()
+    fn unacknowledged(&self) -> Option<u64> {
+        self.stream.unacknowledged()
     }
 }
 

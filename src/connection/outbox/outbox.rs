@@ -25,14 +25,14 @@ const STACK: usize = 128 * 1024;
 /// sends what is still queued, and then ends.
 #[derive(Clone)]
 pub struct Outbox {
-    input: Arc<Input>,
+    input: Arc<CloseOnDrop>,
     write_half: Arc<WriteHalf>,
 }
 
 /// What all clones share. Dropping it closes the queue, and so ends the queue's thread.
-struct Input(Arc<Queue>);
+struct CloseOnDrop(Arc<Queue>);
 
-impl Drop for Input {
+impl Drop for CloseOnDrop {
     fn drop(&mut self) {
         self.0.close();
     }
@@ -47,7 +47,7 @@ impl Outbox {
             send_until_closed(&thread_queue, &thread_write_half)
         })?;
         write_half.outboxes.register(queue.clone());
-        Ok(Outbox { input: Arc::new(Input(queue)), write_half: write_half.clone() })
+        Ok(Outbox { input: Arc::new(CloseOnDrop(queue)), write_half: write_half.clone() })
     }
 
     /// Puts a message into the queue and returns at once. (A later `send` of the connection doesn't

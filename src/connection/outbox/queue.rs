@@ -104,7 +104,7 @@ impl Queue {
         self.changed.notify_all();
     }
 
-    fn is_sent(&self) -> bool {
+    fn is_all_sent(&self) -> bool {
         let state = lock(&self.state);
         state.queued.is_empty() && state.being_sent == 0
     }
@@ -137,8 +137,8 @@ impl Queues {
     }
 
     /// Whether every queued message is sent.
-    pub(crate) fn are_sent(&self) -> bool {
-        lock(&self.0).0.iter().all(|queue| queue.is_sent())
+    pub(crate) fn are_all_sent(&self) -> bool {
+        lock(&self.0).0.iter().all(|queue| queue.is_all_sent())
     }
 }
 
@@ -155,7 +155,7 @@ mod tests {
         assert_eq!(queue.backlog(), Backlog { messages: 2, bytes: 2 });
         assert_eq!(queue.take().unwrap().len(), 2);
         assert!(matches!(put(), Err(Error::WriteTimeout)));
-        assert!(!queue.is_sent());
+        assert!(!queue.is_all_sent());
         assert_eq!(queue.backlog(), Backlog { messages: 2, bytes: 2 });
         queue.sent();
         assert_eq!(queue.backlog(), Backlog::default());
@@ -175,16 +175,16 @@ mod tests {
         added[1].abandon();
         let late = Arc::new(Queue::new(4));
         let put = |queue: &Queue| queue.put(PreparedMessage::new("a"));
-        assert!(queues.are_sent() && put(&added[0]).is_ok());
-        assert!(!queues.are_sent());
+        assert!(queues.are_all_sent() && put(&added[0]).is_ok());
+        assert!(!queues.are_all_sent());
         queues.close();
         queues.register(late.clone());
         let kept: Vec<_> = lock(&queues.0).0.iter().map(|queue| queue.bound).collect();
         assert_eq!(kept, [1, 3, 4]);
         assert!(added.iter().chain([&late]).all(|queue| matches!(put(queue), Err(Error::Closed))));
         assert_eq!(added[0].take().unwrap().len(), 1);
-        assert!(!queues.are_sent());
+        assert!(!queues.are_all_sent());
         added[0].sent();
-        assert!(queues.are_sent());
+        assert!(queues.are_all_sent());
     }
 }

@@ -41,15 +41,15 @@ pub(crate) fn late_alert(_: &io::Error) -> Option<Error> {
 }
 
 /// The roots that a client trusts. Without TLS no value of this type exists.
-pub(crate) enum Trust {}
+pub(crate) enum TrustedRoots {}
 
-impl Trust {
+impl TrustedRoots {
     pub(crate) fn new(
         url: &str,
         _host: &str,
         _roots: Option<&Path>,
         _config: Option<Arc<ClientConfig>>,
-    ) -> Result<Trust> {
+    ) -> Result<TrustedRoots> {
         Err(Misuse::NoTls(url.into()).into())
     }
 

@@ -3,7 +3,7 @@
 //!
 //! A server shows a certificate, and proves that it has the certificate's key ([`Tls`]). Before a
 //! client sends one byte of HTTP, it follows the certificate up to a root that it trusts, and
-//! checks that the certificate names the right host ([`Trust`]). No setting of this crate switches
+//! checks that the certificate names the right host ([`TrustedRoots`]). No setting of this crate switches
 //! that off. To use a certificate of your own, name it as a root.
 //!
 //! The cryptography is rustls. [`tls_stream`] lets several threads share one TLS connection.
@@ -34,7 +34,7 @@ use rustls::{
     ServerConnection,
 };
 
-use self::tls_stream::{Failure, handshake};
+use self::tls_stream::{HandshakeFailure, handshake};
 use super::deadline::Deadline;
 use super::stream::{Stream, is_timeout};
 use crate::diagnostic::misuse::Misuse;
@@ -125,7 +125,7 @@ impl Tls {
             .map_err(|error| disagreed(error, Role::Server))?;
         match handshake(Connection::Server(tls), stream, deadline) {
             Ok(stream) => Ok(Arc::new(stream)),
-            Err(Failure::NotTls(seen)) => {
+            Err(HandshakeFailure::NotTls(seen)) => {
                 Err(Refusal::new(400, "plain to a TLS port", seen).into())
             }
             Err(failure) => Err(failed(failure, Role::Server)),
@@ -134,12 +134,12 @@ impl Tls {
 }
 
 /// Which roots a client trusts, and which host the server's certificate must name.
-pub(crate) struct Trust {
+pub(crate) struct TrustedRoots {
     config: Arc<ClientConfig>,
     host: ServerName<'static>,
 }
 
-impl Trust {
+impl TrustedRoots {
     /// Trusts what the caller's configuration trusts. Without one, trusts the roots in a PEM file,
     /// or else those of the system. The server's certificate must name `host`.
     pub(crate) fn new(
@@ -147,7 +147,7 @@ impl Trust {
         host: &str,
         roots: Option<&Path>,
         config: Option<Arc<ClientConfig>>,
-    ) -> Result<Trust> {
+    ) -> Result<TrustedRoots> {
         let config = match config {
             Some(config) => config,
             None => Arc::new(trusting(roots)?),
@@ -155,7 +155,7 @@ impl Trust {
         let name = host.trim_start_matches('[').trim_end_matches(']').to_owned();
         let host = ServerName::try_from(name)
             .map_err(|_| Misuse::Address(url.into(), "no certificate can name this host"))?;
-        Ok(Trust { config, host })
+        Ok(TrustedRoots { config, host })
     }
 
     /// Does the client's side of the TLS handshake. If it succeeds, the server has proved that it's
@@ -246,13 +246,15 @@ pub(crate) fn late_alert(error: &io::Error) -> Option<Error> {
     }
 }
 
-fn failed(failure: Failure, role: Role) -> Error {
+fn failed(failure: HandshakeFailure, role: Role) -> Error {
     match failure {
-        Failure::Broken(error) if is_timeout(&error) => Error::PeerTimeout,
-        Failure::Broken(error) => Error::ConnectionLost(error),
-        Failure::NotTls(seen) => tls_error(Diagnostic::about("an answer that is not TLS", seen)),
-        Failure::Refused(error) => disagreed(error, role),
-        Failure::OtherProtocol(seen) => {
+        HandshakeFailure::Broken(error) if is_timeout(&error) => Error::PeerTimeout,
+        HandshakeFailure::Broken(error) => Error::ConnectionLost(error),
+        HandshakeFailure::NotTls(seen) => {
+            tls_error(Diagnostic::about("an answer that is not TLS", seen))
+        }
+        HandshakeFailure::Refused(error) => disagreed(error, role),
+        HandshakeFailure::OtherProtocol(seen) => {
             tls_error(Diagnostic::about("a protocol other than HTTP/1.1", seen))
         }
     }
@@ -379,12 +381,12 @@ mod tests {
      {
         for kind in [TimedOut, WouldBlock] {
             assert!(matches!(
-                failed(Failure::Broken(kind.into()), Role::Client),
+                failed(HandshakeFailure::Broken(kind.into()), Role::Client),
                 Error::PeerTimeout
             ));
         }
         assert!(matches!(
-            failed(Failure::Broken(ConnectionReset.into()), Role::Client),
+            failed(HandshakeFailure::Broken(ConnectionReset.into()), Role::Client),
             Error::ConnectionLost(_)
         ));
     }

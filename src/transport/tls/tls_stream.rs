@@ -44,12 +44,12 @@ pub(crate) struct TlsStream {
     tls: Mutex<Connection>,
     /// Bytes read from the stream and not yet decrypted.
     arrived: Mutex<Buffer>,
-    sealed: Mutex<Sealed>,
+    sealed: Mutex<SealedRecords>,
 }
 
 /// Sealed (encrypted) records, and how many of their bytes are written.
 #[derive(Default)]
-struct Sealed {
+struct SealedRecords {
     records: Vec<u8>,
     /// How many bytes of the records are written.
     written: usize,
@@ -60,7 +60,7 @@ struct Sealed {
 
 /// Why a TLS handshake has failed.
 #[derive(Debug)]
-pub(crate) enum Failure {
+pub(crate) enum HandshakeFailure {
     /// The stream ended, failed, or was too slow.
     Broken(io::Error),
     /// rustls refuses the peer's bytes, or the peer refuses ours.
@@ -71,9 +71,9 @@ pub(crate) enum Failure {
     OtherProtocol(String),
 }
 
-impl From<io::Error> for Failure {
-    fn from(error: io::Error) -> Failure {
-        Failure::Broken(error)
+impl From<io::Error> for HandshakeFailure {
+    fn from(error: io::Error) -> HandshakeFailure {
+        HandshakeFailure::Broken(error)
     }
 }
 
@@ -83,12 +83,12 @@ pub(crate) fn handshake(
     mut tls: Connection,
     stream: Arc<dyn Stream>,
     deadline: Deadline,
-) -> Result<TlsStream, Failure> {
+) -> Result<TlsStream, HandshakeFailure> {
     let (mut arrived, mut sealed) = (Buffer::default(), Vec::new());
     let mut first = true;
     loop {
         // 1. Send what rustls wants to send.
-        collect(&mut tls, &mut sealed)?;
+        collect_records(&mut tls, &mut sealed)?;
         write_before(deadline, &*stream, &sealed)?;
         sealed.clear();
         if !tls.is_handshaking() {
@@ -102,41 +102,44 @@ pub(crate) fn handshake(
             }
         }
         if std::mem::take(&mut first) && !matches!(arrived.unread()[0], 0x15 | 0x16) {
-            return Err(Failure::NotTls(quote(arrived.unread())));
+            return Err(HandshakeFailure::NotTls(quote(arrived.unread())));
         }
         // 3. Let rustls check them. If it refuses them, send the peer its alert.
-        match feed(&mut tls, &mut arrived) {
+        match feed_rustls(&mut tls, &mut arrived) {
             // After its handshake a peer may send all its data, and its end, in the same bytes.
             Ok(state) if state.peer_has_closed() && tls.is_handshaking() => {
                 return Err(ended().into());
             }
             Ok(_) => {}
             Err(error) => {
-                collect(&mut tls, &mut sealed)?;
+                collect_records(&mut tls, &mut sealed)?;
                 if write_before(deadline, &*stream, &sealed).is_ok() {
                     lingering_close(Deadline::after(LAST_RECORD_TIMEOUT), &*stream);
                 }
-                return Err(Failure::Refused(error));
+                return Err(HandshakeFailure::Refused(error));
             }
         }
     }
     // RFC 7301 §3.2: what follows is in the protocol that ALPN chose.
     if let Some(protocol) = tls.alpn_protocol().filter(|protocol| *protocol != b"http/1.1") {
-        return Err(Failure::OtherProtocol(quote(protocol)));
+        return Err(HandshakeFailure::OtherProtocol(quote(protocol)));
     }
     let (tls, arrived, sealed) = (Mutex::new(tls), Mutex::new(arrived), Mutex::default());
     Ok(TlsStream { stream, tls, arrived, sealed })
 }
 
 /// Gives rustls some of what has arrived.
-fn feed(tls: &mut Connection, arrived: &mut Buffer) -> Result<rustls::IoState, rustls::Error> {
+fn feed_rustls(
+    tls: &mut Connection,
+    arrived: &mut Buffer,
+) -> Result<rustls::IoState, rustls::Error> {
     let count = tls.read_tls(&mut &*arrived.unread());
     arrived.consume(count.map_err(|error| rustls::Error::General(error.to_string()))?);
     tls.process_new_packets()
 }
 
 /// Takes the records that rustls wants to send.
-fn collect(tls: &mut Connection, records: &mut Vec<u8>) -> io::Result<()> {
+fn collect_records(tls: &mut Connection, records: &mut Vec<u8>) -> io::Result<()> {
     while tls.wants_write() {
         tls.write_tls(records)?;
     }
@@ -156,7 +159,7 @@ impl TlsStream {
                 Ok(more) => count += more,
                 Err(error) if error.kind() != ErrorKind::WouldBlock => return Err(error),
                 Err(_) if fed.is_err() || arrived.unread().is_empty() => break,
-                Err(_) => fed = feed(&mut tls, arrived).map(drop),
+                Err(_) => fed = feed_rustls(&mut tls, arrived).map(drop),
             }
         }
         // A bad record doesn't affect the good ones before it: rustls reports it again next time.
@@ -180,16 +183,16 @@ impl TlsStream {
     /// a record.
     fn send_last_record(&self, seal: impl FnOnce(&mut Connection)) {
         let Ok(mut sealed) = self.sealed.try_lock() else { return };
-        if !sealed.rest().is_empty() {
+        if !sealed.unwritten().is_empty() {
             return;
         }
         let mut tls = lock(&self.tls);
         seal(&mut tls);
-        let collected = collect(&mut tls, &mut sealed.records);
+        let collected = collect_records(&mut tls, &mut sealed.records);
         drop(tls);
         let _ = collected.and_then(|()| self.stream.set_write_timeout(LAST_RECORD_TIMEOUT));
-        while !sealed.rest().is_empty() {
-            match self.stream.write(&[IoSlice::new(sealed.rest())]) {
+        while !sealed.unwritten().is_empty() {
+            match self.stream.write(&[IoSlice::new(sealed.unwritten())]) {
                 Ok(count @ 1..) => sealed.written += count,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Ok(_) | Err(_) => break,
@@ -198,8 +201,8 @@ impl TlsStream {
     }
 }
 
-impl Sealed {
-    fn rest(&self) -> &[u8] {
+impl SealedRecords {
+    fn unwritten(&self) -> &[u8] {
         &self.records[self.written..]
     }
 
@@ -241,19 +244,19 @@ impl Stream for TlsStream {
         if sealed.owed == 0 {
             let mut tls = lock(&self.tls);
             sealed.owed = tls.writer().write_vectored(slices)?;
-            collect(&mut tls, &mut sealed.records)?;
+            collect_records(&mut tls, &mut sealed.records)?;
         }
         // 2. Write the records. A call that wrote only a part has used up its timeout, so this
         // returns: the caller has a deadline, and needs to see the progress. The last byte counts
         // as written only when the whole record is.
-        while !sealed.rest().is_empty() {
-            let count = self.stream.write(&[IoSlice::new(sealed.rest())])?;
+        while !sealed.unwritten().is_empty() {
+            let count = self.stream.write(&[IoSlice::new(sealed.unwritten())])?;
             if count == 0 {
                 return Err(ErrorKind::WriteZero.into());
             }
             sealed.written += count;
             let reported = count.min(sealed.owed.saturating_sub(1));
-            if reported > 0 && !sealed.rest().is_empty() {
+            if reported > 0 && !sealed.unwritten().is_empty() {
                 sealed.owed -= reported;
                 return Ok(reported);
             }
@@ -286,8 +289,8 @@ impl Stream for TlsStream {
         tls.peer_certificates().into_iter().flatten().map(|der| der.to_vec()).collect()
     }
 
-    fn unsent(&self) -> Option<u64> {
-        self.stream.unsent()
+    fn unacknowledged(&self) -> Option<u64> {
+        self.stream.unacknowledged()
     }
 }
 
@@ -430,7 +433,7 @@ mod tests {
     /// A client, and its first record.
     fn hello() -> (Connection, Vec<u8>) {
         let (mut tls, mut hello) = (client(), Vec::new());
-        collect(&mut tls, &mut hello).unwrap();
+        collect_records(&mut tls, &mut hello).unwrap();
         (tls, hello)
     }
 
@@ -518,7 +521,7 @@ mod tests {
             assert_eq!(a.write(&[IoSlice::new(&b"hello"[told..])]).unwrap(), 1);
             told += 1;
         }
-        assert_eq!(lock(&a.sealed).rest(), []);
+        assert_eq!(lock(&a.sealed).unwritten(), []);
         assert_eq!(read_exact(&b, 5), b"hello");
     }
 
@@ -582,7 +585,7 @@ mod tests {
             let mut record = Vec::new();
             let mut tls = lock(&b.tls);
             tls.writer().write_all(b"hello").unwrap();
-            collect(&mut tls, &mut record).unwrap();
+            collect_records(&mut tls, &mut record).unwrap();
             write_before(soon(), &*y, &record[..after]).unwrap();
             y.shutdown(Shutdown::Write).unwrap();
             assert_eq!(end_of(&a).unwrap_err().kind(), ErrorKind::UnexpectedEof, "{after}");
@@ -614,7 +617,10 @@ mod tests {
                     a.shutdown(Shutdown::Write).unwrap();
                 }
                 let failed = handshake(tls, b, soon()).err().unwrap();
-                assert!(!matches!(&failed, Failure::Broken(e) if is_timeout(e)), "{failed:?}");
+                assert!(
+                    !matches!(&failed, HandshakeFailure::Broken(e) if is_timeout(e)),
+                    "{failed:?}"
+                );
             }
         }
     }
@@ -636,15 +642,15 @@ mod tests {
     fn what_if_a_peer_speaks_no_tls_or_ends_or_sends_nothing() {
         let [a, b] = pipe(1 << 16, 1 << 16);
         write_before(soon(), &*a, b"GET / HTTP/1.1\r\n").unwrap();
-        assert!(matches!(handshake(server(), b, soon()), Err(Failure::NotTls(_))));
+        assert!(matches!(handshake(server(), b, soon()), Err(HandshakeFailure::NotTls(_))));
 
         let [a, b] = pipe(1 << 16, 1 << 16);
         a.shutdown(Shutdown::Both).unwrap();
-        assert!(matches!(handshake(server(), b, soon()), Err(Failure::Broken(_))));
+        assert!(matches!(handshake(server(), b, soon()), Err(HandshakeFailure::Broken(_))));
 
         let [_a, b] = pipe(1 << 16, 1 << 16);
         b.stutters.store(true, SeqCst);
         let failed = handshake(server(), b, soon()).err().unwrap();
-        assert!(matches!(failed, Failure::Broken(error) if is_timeout(&error)));
+        assert!(matches!(failed, HandshakeFailure::Broken(error) if is_timeout(&error)));
     }
 }

@@ -18,7 +18,7 @@ use crate::explain::annotation::Annotation;
 use crate::explain::print::{Style, annotation as lines};
 
 /// How many annotations the queue may hold. The explainer omits later ones.
-const BOUND: usize = 256;
+const MAX_QUEUED: usize = 256;
 /// How long dropping an [`Explainer`] waits for the last annotations to be printed.
 const LAST_LINES_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -51,7 +51,7 @@ impl Explainer {
 
     /// Prints to any writer, in any style.
     pub fn new(out: impl Write + Send + 'static, style: Style) -> io::Result<Explainer> {
-        let (queue, lines) = sync_channel(BOUND);
+        let (queue, lines) = sync_channel(MAX_QUEUED);
         let omitted = Arc::new(AtomicU64::new(0));
         let for_thread = omitted.clone();
         let thread = thread::Builder::new().name("explainer".into());

@@ -25,7 +25,7 @@ use std::time::{Duration, Instant};
 use super::lock::lock;
 
 /// The least time between two readings of the table.
-const BETWEEN_LOOKS: Duration = Duration::from_millis(100);
+const READ_TABLE_EVERY: Duration = Duration::from_millis(100);
 
 /// The table's numbers for the TCP states in which our FIN is sent and not acknowledged.
 const FIN_WAIT_1: &str = "04";
@@ -34,11 +34,11 @@ const CLOSING: &str = "0B";
 
 /// Returns how many bytes the peer's system has not acknowledged. `None` if our system doesn't
 /// tell.
-pub(crate) fn unsent(stream: &TcpStream) -> Option<u64> {
-    static LAST_LOOK: Mutex<Option<Instant>> = Mutex::new(None);
+pub(crate) fn unacknowledged(stream: &TcpStream) -> Option<u64> {
+    static LAST_READ: Mutex<Option<Instant>> = Mutex::new(None);
     let (local, peer) = (stream.local_addr().ok()?, stream.peer_addr().ok()?);
-    let mut last_look = lock(&LAST_LOOK);
-    if last_look.is_some_and(|last| last.elapsed() < BETWEEN_LOOKS) {
+    let mut last_look = lock(&LAST_READ);
+    if last_look.is_some_and(|last| last.elapsed() < READ_TABLE_EVERY) {
         return None;
     }
     *last_look = Some(Instant::now());
@@ -51,10 +51,10 @@ fn find(table: impl BufRead, local: SocketAddr, peer: SocketAddr) -> Option<u64>
     let line = table.lines().map_while(Result::ok).find(|line| line.contains(&ends))?;
     let (_, rest) = line.split_once(&ends)?;
     let (state, queues) = rest.split_once(' ')?;
-    let unsent = u64::from_str_radix(queues.split_once(':')?.0, 16).ok()?;
+    let unacknowledged = u64::from_str_radix(queues.split_once(':')?.0, 16).ok()?;
     // Once we have ended our direction, the FIN counts as a byte until it's acknowledged.
     let waits_for_end = matches!(state, FIN_WAIT_1 | LAST_ACK | CLOSING);
-    Some(unsent.saturating_sub(waits_for_end.into()))
+    Some(unacknowledged.saturating_sub(waits_for_end.into()))
 }
 
 /// Writes an address as the table does: words of 32 bits in this machine's byte order, in hex.
