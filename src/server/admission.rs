@@ -3,8 +3,8 @@
 use std::any::Any;
 use std::sync::Arc;
 
-/// The answer of [`Server::admit`](super::server::Server::admit) to a client that may come in: who
-/// it is, for the handler, and headers for the 101.
+/// What your function for [`Server::admit`](super::server::Server::admit) returns to let a client
+/// in: who the client is, for the handler, and headers for the 101.
 ///
 /// ```no_run
 /// use ws101::{Admission, Refusal, Server};
@@ -37,13 +37,14 @@ impl Admission {
         Admission::default()
     }
 
-    /// Lets the client in. The handler finds this value with
-    /// [`WebSocket::identity`](crate::WebSocket::identity).
+    /// Lets the client in and keeps this value, which says who the client is. The handler gets it
+    /// from [`WebSocket::identity`](crate::WebSocket::identity).
     pub fn of(identity: impl Any + Send + Sync) -> Admission {
         Admission { identity: Some(Arc::new(identity)), headers: Vec::new() }
     }
 
-    /// Adds a header to the 101, such as `Set-Cookie`. The handshake's own can't be set.
+    /// Adds a header to the 101, such as `Set-Cookie`. The handshake's own headers can't be set:
+    /// the client then gets a 500.
     pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Admission {
         self.headers.push((name.into(), value.into()));
         self

@@ -6,7 +6,8 @@
 //! | `drain(grace)` | get a 503 | get their Close in batches, spread over four fifths of the grace | when all have closed, at the latest with the grace |
 //! | `stop(grace)` | get a 503 for a moment; then nothing listens | get their Close at once | the same |
 //!
-//! A server goes down this table and never up. No call waits for the end: `serve` returns then.
+//! A server goes down this table and never up. No call waits for the server's end; `serve` returns
+//! then.
 
 use std::fmt;
 use std::sync::Arc;
@@ -40,7 +41,7 @@ impl Handle {
         self.registry.stop_accepting();
     }
 
-    /// Whether new clients are let in: until the first call of
+    /// Whether the server lets new clients in: until the first call of
     /// [`stop_accepting`](Handle::stop_accepting), [`drain`](Handle::drain) or
     /// [`stop`](Handle::stop). (While all places are taken this is still `true`.)
     ///
@@ -76,7 +77,7 @@ impl Handle {
         self.drain_and_close(grace, Close::going_away());
     }
 
-    /// As [`drain`](Handle::drain), with your own code and reason. 1012 tells clients that the
+    /// Like [`drain`](Handle::drain), with your own code and reason. 1012 tells clients that the
     /// server restarts and that they should come back after a while. If the code or the reason may
     /// not be sent, it returns [`Error::Misuse`](crate::Error::Misuse) and changes nothing.
     pub fn drain_with(
@@ -117,8 +118,9 @@ impl Handle {
         self.stop_and_close(grace, Close::going_away());
     }
 
-    /// As [`stop`](Handle::stop), with your own code and reason, such as 1012 and "restarting". If
-    /// they may not be sent, it returns [`Error::Misuse`](crate::Error::Misuse) and stops nothing.
+    /// Like [`stop`](Handle::stop), with your own code and reason, such as 1012 and "restarting".
+    /// If the code or the reason may not be sent, it returns
+    /// [`Error::Misuse`](crate::Error::Misuse) and stops nothing.
     pub fn stop_with(
         &self,
         grace: Duration,
@@ -134,7 +136,7 @@ impl Handle {
         self.registry.begin_stopping();
     }
 
-    /// Returns what the server has counted so far.
+    /// Returns the server's counters as they are now: connections, refusals, messages and bytes.
     pub fn counters(&self) -> Counters {
         self.registry.counters()
     }

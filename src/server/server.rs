@@ -81,7 +81,8 @@ impl Server {
         Ok(Server { listener: Some(listener), options, registry: Registry::new(Some(door)) })
     }
 
-    /// Creates a server without a listener: give each stream to [`Server::accept`].
+    /// Creates a server without a listener, for streams that you accept yourself: give each to
+    /// [`Server::accept`].
     pub fn without_listener() -> Server {
         Server { listener: None, options: Options::default(), registry: Registry::new(None) }
     }
@@ -118,7 +119,7 @@ impl Server {
     }
 
     /// Sets the paths that open a WebSocket, each from its `/` on and without a query. A request
-    /// for another path gets a 404, which names them. By default every path does.
+    /// for another path gets a 404, which names them. By default every path opens one.
     pub fn paths(mut self, paths: impl IntoIterator<Item: AsRef<str>>) -> Server {
         self.options.rules.paths = owned(paths);
         self
@@ -132,8 +133,8 @@ impl Server {
         self
     }
 
-    /// Adds your own check, for example of a token or a cookie. It runs after all other checks have
-    /// passed.
+    /// Adds your own check of a request, for example of a token or a cookie. It runs after all
+    /// other checks have passed. If it returns a refusal, the client gets that as its answer.
     pub fn authorize(
         self,
         authorize: impl Fn(&Request) -> std::result::Result<(), Refusal> + Send + Sync + 'static,
@@ -141,8 +142,8 @@ impl Server {
         self.admit(move |request| authorize(request).map(|()| Admission::new()))
     }
 
-    /// As [`authorize`](Server::authorize), for a check that returns something: who the client is,
-    /// for the handler, and headers for the 101. See [`Admission`].
+    /// Like [`authorize`](Server::authorize), for a check that returns something: who the client
+    /// is, for the handler, and headers for the 101. See [`Admission`].
     pub fn admit(
         mut self,
         admit: impl Fn(&Request) -> std::result::Result<Admission, Refusal> + Send + Sync + 'static,
@@ -204,25 +205,27 @@ impl Server {
         self
     }
 
-    /// The address that the server listens at.
+    /// Returns the address that the server listens at. Fails without a listener, and for a Unix
+    /// socket, which has no such address.
     pub fn local_addr(&self) -> Result<SocketAddr> {
         let listener = self.listener.as_ref().ok_or(Misuse::NoListener)?;
         Ok(listener.local_addr()?)
     }
 
-    /// A handle that stops the server and reads its counters.
+    /// Returns a handle that stops the server and reads its counters, also while `serve` runs.
     pub fn handle(&self) -> Handle {
         Handle { registry: self.registry.clone() }
     }
 
-    /// Does the handshake on a stream that you have accepted yourself, in your own thread.
+    /// Does the handshake on a stream that you have accepted yourself, in your own thread. Returns
+    /// the open WebSocket; if the client was refused, the error says why.
     pub fn accept(&self, stream: impl Stream) -> Result<WebSocket> {
         self.options.check()?;
         upgrade(self.registry.next_id(), Arc::new(stream), &self.options, &self.registry)
     }
 
-    /// Runs [`serve`](Server::serve) in a new thread. The result stops the server and waits for its
-    /// end.
+    /// Runs [`serve`](Server::serve) in a new thread. The returned [`RunningServer`] stops the
+    /// server and waits for its end.
     pub fn spawn(
         self,
         handler: impl Fn(WebSocket) -> Result<()> + Send + Sync + 'static,
@@ -286,7 +289,7 @@ fn owned(names: impl IntoIterator<Item: AsRef<str>>) -> Vec<String> {
     names.into_iter().map(|name| name.as_ref().to_owned()).collect()
 }
 
-/// The state that the threads of a server share.
+/// The state that all threads of a server share.
 struct Shared {
     options: Options,
     registry: Arc<Registry>,
@@ -295,7 +298,7 @@ struct Shared {
 
 type Handler = dyn Fn(WebSocket) -> Result<()> + Send + Sync;
 
-/// Gives a connection a thread of its own. If there's none, the client gets a 503.
+/// Gives an accepted connection its own thread. If there's none, the client gets a 503.
 fn give_thread(
     stream: Arc<dyn Stream>,
     threads: &ThreadPool,
@@ -338,7 +341,8 @@ fn run(handler: &Handler, ws: WebSocket) {
         Ok(Ok(())) => {}
         Ok(Err(error)) => {
             match &error {
-                // The peer's fault or the network's. The close guard's one log line names it.
+                // These errors are the peer's fault or the network's. The close guard's one log
+                // line names them.
                 Error::Violation(_)
                 | Error::Closed
                 | Error::ConnectionLost(_)
@@ -381,5 +385,6 @@ fn is_of_one_client(error: &io::Error) -> bool {
     )
 }
 
-/// How long the accepting thread rests when it has no descriptor at all.
+/// How long the accepting thread rests before it tries again, when the process has no descriptor
+/// left at all.
 const REST: Duration = Duration::from_millis(50);
