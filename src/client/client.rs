@@ -68,7 +68,7 @@ pub struct Client {
     proxy: ProxyChoice,
 }
 
-/// The caller's arguments, checked. The handshake needs nothing else.
+/// The caller's arguments, after all checks. The handshake needs nothing else.
 struct Prepared {
     address: Address,
     proxy: Option<Proxy>,
@@ -80,7 +80,8 @@ struct Prepared {
 }
 
 impl Client {
-    /// A client for `ws://host[:port][/path][?query]`, or for `wss://` over TLS (feature `tls`).
+    /// Creates a client for `ws://host[:port][/path][?query]`, or for `wss://` over TLS (feature
+    /// `tls`).
     pub fn new(url: impl Into<String>) -> Client {
         Client {
             url: url.into(),
@@ -93,7 +94,7 @@ impl Client {
         }
     }
 
-    /// Adds a header to the request.
+    /// Adds a header to the request that opens the connection, such as `Authorization`.
     pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Client {
         self.request.headers.push((name.into(), value.into()));
         self
@@ -107,15 +108,15 @@ impl Client {
     }
 
     /// Offers subprotocols, the preferred one first. The server may choose one of them or none. If
-    /// it chooses none, the connection opens all the same, and
-    /// [`WebSocket::subprotocol`](crate::WebSocket::subprotocol) is `None`: look at it before you
+    /// it chooses none, the connection opens anyway, and
+    /// [`WebSocket::subprotocol`](crate::WebSocket::subprotocol) is `None`: check that before you
     /// send. (Browsers and many other clients fail the connection then.)
     pub fn subprotocols(mut self, names: impl IntoIterator<Item: AsRef<str>>) -> Client {
         self.request.subprotocols.extend(names.into_iter().map(|name| name.as_ref().to_owned()));
         self
     }
 
-    /// For `wss://`: trusts the certificates in this PEM file instead of the system's.
+    /// For `wss://`: trusts the root certificates in this PEM file instead of the system's.
     pub fn root_certificates(mut self, file: impl Into<PathBuf>) -> Client {
         self.root_certificates = Some(file.into());
         self
@@ -133,21 +134,21 @@ impl Client {
         self
     }
 
-    /// Offers to compress messages (permessage-deflate, feature `deflate`). The server accepts the
-    /// offer or leaves it out.
+    /// Offers to compress messages (permessage-deflate, feature `deflate`). The server may accept
+    /// the offer or ignore it.
     pub fn deflate(mut self, settings: DeflateConfig) -> Client {
         self.request.deflate = Some(settings);
         self
     }
 
-    /// Explains the connection while it's open, from its request to its last byte.
+    /// Prints an explanation of the connection while it's open, from its request to its last byte.
     pub fn explain(self, explainer: &Explainer) -> Client {
         let sink = explainer.sink("");
         self.wrap_stream(move |stream| Arc::new(Tap::new(stream, Role::Client, sink.clone())))
     }
 
-    /// Wraps the stream in one of your own: a [`Tap`](crate::Tap) that explains it, a meter, a
-    /// throttle. Over TLS the wrapper sees the plaintext.
+    /// Wraps the connection's stream in your own: for example a [`Tap`](crate::Tap) that explains
+    /// it, a meter, or a throttle. Over TLS the wrapper sees the plaintext.
     pub fn wrap_stream(
         mut self,
         wrap: impl Fn(Arc<dyn Stream>) -> Arc<dyn Stream> + Send + Sync + 'static,
@@ -156,8 +157,8 @@ impl Client {
         self
     }
 
-    /// Connects through this HTTP proxy, `http://[user:password@]host[:port]`. The client asks it
-    /// for a tunnel (CONNECT). Over `wss://` the proxy sees only encrypted bytes.
+    /// Connects through this HTTP proxy, `http://[user:password@]host[:port]`. The client asks the
+    /// proxy for a tunnel (CONNECT). Over `wss://` the proxy sees only encrypted bytes.
     pub fn proxy(mut self, url: impl Into<String>) -> Client {
         self.proxy = ProxyChoice::Always(url.into());
         self
@@ -172,14 +173,14 @@ impl Client {
         self
     }
 
-    /// Sets how much, how many and how long: see [`Limits`]. [`Limits::connect`] bounds all that
-    /// this client does until its WebSocket is open.
+    /// Sets the limits on sizes, numbers and times: see [`Limits`]. [`Limits::connect`] bounds all
+    /// that this client does until its WebSocket is open.
     pub fn limits(mut self, limits: Limits) -> Client {
         self.limits = limits;
         self
     }
 
-    /// Dials the server, sends the request, and verifies the answer.
+    /// Dials the server, sends the request, and verifies the answer. Returns the open WebSocket.
     pub fn connect(self) -> Result<WebSocket> {
         let prepared = self.prepare()?;
         let deadline = Deadline::after(self.limits.connect);
@@ -274,7 +275,7 @@ impl Client {
     }
 }
 
-/// Looks up the host and connects to it.
+/// Looks up the host's addresses, and connects to the first that accepts before the deadline.
 fn dial(host: &str, port: u16, deadline: Deadline) -> Result<TcpStream> {
     let found = (host, port).to_socket_addrs().map_err(|error| {
         io::Error::new(error.kind(), format!("the host {} isn't found: {error}", quote(host)))
@@ -282,15 +283,16 @@ fn dial(host: &str, port: u16, deadline: Deadline) -> Result<TcpStream> {
     dial_first(found.collect(), deadline)
 }
 
-/// Tries the addresses of a name one after the other until one accepts. The remaining time is
-/// shared out among those not tried yet.
+/// Tries a name's addresses one after the other until one accepts. The remaining time is shared out
+/// among the addresses not tried yet. If none accepts, the error is that of the last one.
 fn dial_first(mut addresses: VecDeque<SocketAddr>, deadline: Deadline) -> Result<TcpStream> {
     let mut last = Error::Io(io::Error::new(ErrorKind::NotFound, "the name has no address"));
     while let Some(address) = addresses.pop_front() {
         let rest = deadline.remaining().map_err(|_| Error::PeerTimeout)?;
         match TcpStream::connect_timeout(&address, rest / (1 + addresses.len() as u32)) {
             Ok(stream) => return Ok(stream),
-            // The same as for a server that accepts, and then is silent in the handshake.
+            // This is the same error as for a server that accepts the connection and is then
+            // silent.
             Err(error) if is_timeout(&error) => {
                 log::info!("{address} doesn't answer in time: {error}");
                 last = Error::PeerTimeout;
@@ -303,8 +305,8 @@ fn dial_first(mut addresses: VecDeque<SocketAddr>, deadline: Deadline) -> Result
     Err(last)
 }
 
-/// Reads the head of the answer. An interim answer only says that the final one will come (RFC 9110
-/// §15.2).
+/// Reads the head of the server's final answer, and skips interim answers: those only say that the
+/// final one will come (RFC 9110 §15.2).
 fn read_answer_head(
     stream: &dyn Stream,
     buffer: &mut Buffer,
@@ -359,7 +361,7 @@ fn read_body(
     body.into_text()
 }
 
-/// The error of a stream that failed before the handshake was complete.
+/// Turns the error of a stream that failed before the handshake was complete into ours.
 fn in_handshake(error: io::Error) -> Error {
     match is_timeout(&error) {
         true => Error::PeerTimeout,

@@ -55,7 +55,8 @@ pub(crate) struct Proxy {
 }
 
 impl ProxyChoice {
-    /// Finds the proxy for an address. `variable` reads a variable of the environment.
+    /// Finds the proxy for an address. `None` if the client should connect directly. `variable`
+    /// reads a variable of the environment.
     pub(crate) fn proxy_for(
         &self,
         address: &Address,
@@ -85,8 +86,8 @@ fn from_environment(
     (!is_excepted(&address.host, &exceptions)).then_some(url)
 }
 
-/// Whether `no_proxy` lists a host. An entry is a name, which stands for its subdomains too, an
-/// address, a network (`10.0.0.0/8`), or `*` for every host.
+/// Whether the list in `no_proxy` contains this host. An entry is a name, which stands for its
+/// subdomains too, an address, a network (`10.0.0.0/8`), or `*` for every host.
 fn is_excepted(host: &str, exceptions: &str) -> bool {
     let host = host.trim_matches(['[', ']']).trim_end_matches('.').to_ascii_lowercase();
     let address: Option<IpAddr> = host.parse().ok();
@@ -115,7 +116,8 @@ fn is_in_network(address: IpAddr, network: &str) -> bool {
 }
 
 impl Proxy {
-    /// Parses `[http://][user[:password]@]host[:port][/]`. The default port is curl's, 1080.
+    /// Parses a proxy's URL, `[http://][user[:password]@]host[:port][/]`. The default port is
+    /// curl's, 1080.
     pub(crate) fn parse(url: &str) -> std::result::Result<Proxy, Misuse> {
         let (scheme, rest) = url.split_once("://").unwrap_or(("http", url));
         let (user, authority) = match rest.rsplit_once('@') {
@@ -140,7 +142,8 @@ impl Proxy {
         Ok(Proxy { host: parsed.host, port: parsed.port.unwrap_or(1080), authorization })
     }
 
-    /// Asks the proxy, over a stream to it, for a tunnel to the address.
+    /// Asks the proxy, over a stream to it, for a tunnel to the address. Afterwards the stream
+    /// leads to that address.
     pub(crate) fn open_tunnel(
         &self,
         stream: &dyn Stream,
@@ -174,8 +177,8 @@ impl Proxy {
             HandshakeError::by_proxy(None, &self.host, &refusal.diagnostic().seen)
         })?;
         buffer.consume(length);
-        // RFC 9110 §9.3.6: any 2xx opens the tunnel, directly after the head. The server at the
-        // other end doesn't speak first, so bytes that come already are the proxy's, and a fault.
+        // RFC 9110 §9.3.6: any 2xx opens the tunnel, directly after the head. A WebSocket server
+        // never sends first, so bytes that have come already are the proxy's, and an error.
         match status_of(head.first_line()) {
             Some(200..=299) if buffer.unread().is_empty() => Ok(()),
             status => Err(HandshakeError::by_proxy(status, &self.host, head.first_line()).into()),
@@ -241,7 +244,7 @@ mod tests {
         );
         assert_eq!(chosen("ws://a.example", &[("HTTPS_PROXY", "p:1")]), None);
         assert_eq!(chosen("ws://a.example", &[("http_proxy", "p:1")]), some("p"));
-        // A header `Proxy:` becomes this in a web server.
+        // A web server gives a client's header `Proxy:` this name.
         assert_eq!(chosen("ws://a.example", &[("HTTP_PROXY", "p:1")]), None);
         let except = |url: &str, list: &str| {
             chosen(url, &[("https_proxy", "p:1"), ("NO_PROXY", list)]).is_none()

@@ -1,16 +1,16 @@
 //! Unpredictable bytes, for a client's key and its masks.
 //!
 //! A page that could predict a mask could choose the bytes on the wire, and make a proxy take them
-//! for a request (RFC 6455 §10.3). std has no random numbers. But each `RandomState` of its hash
-//! maps has 128 secret bits that come from the operating system. Four numbers that they hash make
-//! our secret, and SHA-1 of the secret and a counter makes the bytes. A peer that sees some of them
-//! can't compute the others without the secret.
+//! for a request (RFC 6455 §10.3). std has no random numbers. But each `RandomState`, which seeds
+//! the hashers of its hash maps, has 128 secret bits that come from the operating system. Four
+//! numbers that such hashers compute are our secret, and SHA-1 of the secret and a counter gives
+//! the bytes. A peer that sees some of these bytes can't compute the others without the secret.
 
 use std::hash::{BuildHasher, RandomState};
 
 use sha1::{Digest, Sha1};
 
-/// A source of unpredictable bytes.
+/// A source of unpredictable bytes, for a client's handshake key or for its masks.
 pub(crate) struct Random {
     secret: [u8; 32],
     blocks: u64,
@@ -19,7 +19,7 @@ pub(crate) struct Random {
 }
 
 impl Random {
-    /// Creates a generator with a secret of its own.
+    /// Creates a source with its own secret.
     pub(crate) fn new() -> Random {
         let mut secret = [0; 32];
         for part in secret.as_chunks_mut::<8>().0 {
