@@ -100,8 +100,8 @@ impl Client {
         self
     }
 
-    /// Sets the `Origin` header. A browser names in it the page that connects; other programs need
-    /// none.
+    /// Sets the request's `Origin` header. A browser names in it the page that connects; other
+    /// programs need none.
     pub fn origin(mut self, origin: impl Into<String>) -> Client {
         self.request.headers.retain(|(name, _)| !name.eq_ignore_ascii_case("Origin"));
         self.header("Origin", origin)
@@ -205,7 +205,7 @@ impl Client {
     }
 
     // WALK: prepare
-    /// Checks all arguments, before anything is dialled or written.
+    /// Checks all arguments and builds the request, before anything is dialled or written.
     fn prepare(&self) -> Result<Prepared> {
         let address = Address::parse(&self.url)?;
         self.request.deflate.as_ref().map_or(Ok(()), deflate::check)?;
@@ -269,7 +269,8 @@ impl Client {
         Ok(ws.with_response(head))
     }
 
-    /// The URL for logs and error messages. The query is left out, because it often holds a token.
+    /// Returns the URL for logs and error messages. The query is left out, because it often holds a
+    /// token.
     fn url_without_query(&self) -> &str {
         self.url.split('?').next().unwrap_or_default()
     }
@@ -337,8 +338,8 @@ fn read_answer_head(
     }
 }
 
-/// Reads the body of an answer that opens no WebSocket. A person reads it, so a few KiB are enough,
-/// and the client waits no longer than a second for it.
+/// Reads the body of an answer that opens no WebSocket, as text. A person reads it, so a few KiB
+/// are enough, and the client waits no longer than a second for it.
 fn read_body(
     head: &Head,
     status: u16,
@@ -361,7 +362,8 @@ fn read_body(
     body.into_text()
 }
 
-/// Turns the error of a stream that failed before the handshake was complete into ours.
+/// Turns an error of the stream before the end of the handshake into ours: a timeout, the server's
+/// TLS alert, or a lost connection.
 fn in_handshake(error: io::Error) -> Error {
     match is_timeout(&error) {
         true => Error::PeerTimeout,
@@ -369,7 +371,7 @@ fn in_handshake(error: io::Error) -> Error {
     }
 }
 
-/// Whether an answer in HTTP/1.x can begin with these bytes.
+/// Whether these bytes can be the beginning of an answer in HTTP/1.x.
 fn may_be_http(bytes: &[u8]) -> bool {
     let beginning = b"HTTP/1.";
     beginning.starts_with(bytes) || bytes.starts_with(beginning)

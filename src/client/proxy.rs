@@ -33,7 +33,7 @@ use crate::transport::deadline::{Deadline, write_before};
 use crate::transport::head_reader::{NoHead, read_head};
 use crate::transport::stream::{Stream, is_timeout};
 
-/// Which proxy a client uses.
+/// How a client chooses its proxy.
 #[derive(Clone, Debug, Default)]
 pub(crate) enum ProxyChoice {
     /// The client uses no proxy and connects directly.
@@ -71,7 +71,8 @@ impl ProxyChoice {
     }
 }
 
-/// Reads the environment for the URL of this address's proxy.
+/// Returns the URL of the proxy that the environment names for this address. `None` if it names
+/// none, or if `no_proxy` lists the host.
 fn from_environment(
     address: &Address,
     variable: impl Fn(&str) -> Option<String>,

@@ -29,7 +29,7 @@ impl Random {
     }
 
     // WALK: random
-    /// Returns the next four bytes, for a masking key.
+    /// Returns the next four unpredictable bytes, for a masking key.
     pub(crate) fn four(&mut self) -> [u8; 4] {
         if self.used == self.block.len() {
             self.blocks += 1;
@@ -42,7 +42,7 @@ impl Random {
         four
     }
 
-    /// Returns the next sixteen bytes, for a handshake key.
+    /// Returns the next sixteen unpredictable bytes, for a handshake key.
     pub(crate) fn sixteen(&mut self) -> [u8; 16] {
         let mut bytes = [0; 16];
         for part in bytes.as_chunks_mut::<4>().0 {

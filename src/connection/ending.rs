@@ -77,9 +77,9 @@ impl Ask {
         Ask { urgency: Urgency::Now, close, answer_within }
     }
 
-    /// Asks for the Close of a server that drains or stops. It sets no deadline for the peer's
-    /// answer, because the server aborts the connections that are still open when the grace is
-    /// over.
+    /// Creates the request for the Close of a server that drains or stops. It sets no deadline for
+    /// the peer's answer, because the server aborts the connections that are still open when the
+    /// grace is over.
     pub(crate) fn of_stopping_server(close: Close, urgency: Urgency) -> Ask {
         Ask { urgency, close, answer_within: Duration::MAX }
     }
@@ -90,7 +90,7 @@ impl Ask {
 pub(crate) enum Failure {
     /// The peer took our bytes more slowly than the minimum write rate.
     TooSlow,
-    /// A write failed, or the connection was aborted.
+    /// A write failed for another reason, or the connection was aborted.
     Lost,
 }
 

@@ -49,7 +49,7 @@ impl Keepalive {
         Keepalive { ping_every, pong, heard: Instant::now(), ping: None, latency: None }
     }
 
-    /// Returns how long the next read may wait, until the keepalive has to check again.
+    /// Returns how long the next read may wait before the keepalive has to check again.
     pub(crate) fn until_next_check(&self) -> Duration {
         match self.due() {
             Some(due) => due.remaining().unwrap_or_default(),

@@ -32,7 +32,7 @@ pub struct Limits {
     /// The most bytes of an HTTP head. A server answers a longer one with 431; a client gives up
     /// the connection.
     pub max_head: usize,
-    /// The most lines of an HTTP head. A server answers one with more with 431; a client gives up
+    /// The most lines of an HTTP head. A server answers a longer head with 431; a client gives up
     /// the connection.
     pub max_head_lines: usize,
     /// The most connections that a server keeps open at a time. The next client gets a 503.

@@ -321,7 +321,8 @@ impl WriteHalf {
         self.flush_pending()
     }
 
-    /// Frees the encoder's memory that an idle connection doesn't need.
+    /// Frees the encoder's memory that an idle connection doesn't need, unless another thread is
+    /// using it.
     pub(crate) fn shrink(&self) -> Result<()> {
         // An open message still needs the compressor's memory.
         if let Some(mut encoder) = self.try_lock()

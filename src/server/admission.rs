@@ -28,7 +28,7 @@ pub struct Admission {
     pub(crate) headers: Vec<(String, String)>,
 }
 
-/// Who a client is, in a type that the application chooses.
+/// What the application knows about a client that it let in, in a type of the application's choice.
 pub(crate) type Identity = Arc<dyn Any + Send + Sync>;
 
 impl Admission {

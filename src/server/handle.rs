@@ -20,7 +20,8 @@ use crate::error::Result;
 use crate::frames::close::Close;
 use crate::frames::close_code::CloseCode;
 
-/// Stops a server, at once or slowly, and reads its counters, from any thread.
+/// A handle on a server. From any thread it stops the server, at once or slowly, and reads its
+/// counters.
 #[derive(Clone)]
 pub struct Handle {
     pub(crate) registry: Arc<Registry>,
@@ -63,8 +64,8 @@ impl Handle {
         self.registry.is_accepting()
     }
 
-    /// Begins to stop the server slowly, and returns at once. So thousands of clients don't all
-    /// reconnect, to another server, in the same second.
+    /// Begins to stop the server slowly, so that thousands of clients don't all reconnect to
+    /// another server in the same second. Returns at once.
     ///
     /// The server lets no new client in, as after [`stop_accepting`](Handle::stop_accepting). It
     /// closes the open connections with 1001 in batches, spread evenly over the first four fifths

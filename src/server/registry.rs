@@ -65,7 +65,7 @@ pub(super) enum Phase {
     Accepting,
     /// New clients get a 503, and open connections stay.
     Refusing,
-    /// A thread closes the connections in batches.
+    /// New clients get a 503, and a thread closes the open connections in batches.
     Draining,
     /// All connections are closing, and `serve` returns once they have closed.
     Stopping,
@@ -115,7 +115,7 @@ impl Registry {
         })
     }
 
-    /// Returns an id for a new connection.
+    /// Returns the id of a new connection, by which the registry and the log name it.
     pub(crate) fn next_id(&self) -> u64 {
         self.next_id.fetch_add(1, SeqCst)
     }

@@ -22,7 +22,7 @@ impl RunningServer {
     ///
     /// # Panics
     ///
-    /// If the server listens at a Unix socket, which has no such address.
+    /// Panics if the server listens at a Unix socket, which has no such address.
     pub fn local_addr(&self) -> SocketAddr {
         *self.address.as_ref().expect("a TCP listener")
     }
@@ -32,7 +32,8 @@ impl RunningServer {
         self.handle.clone()
     }
 
-    /// Stops the server as [`Handle::stop`] does, and waits until it has stopped.
+    /// Stops the server as [`Handle::stop`] does, waits until it has stopped, and returns what
+    /// `serve` returned.
     pub fn stop(self, grace: Duration) -> Result<()> {
         self.handle.stop(grace);
         self.join()

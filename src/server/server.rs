@@ -104,7 +104,7 @@ impl Server {
     }
 
     /// Sets the hosts that this server answers for, `*` for any. A request for another host gets a
-    /// 421, which names them. An entry without a port matches every port.
+    /// 421, which names the allowed hosts. An entry without a port matches every port.
     ///
     /// Without this call, a server that listens on a loopback address answers for `localhost` and
     /// loopback addresses alone. Otherwise an attacker could point a host name of his own at
@@ -119,15 +119,15 @@ impl Server {
     }
 
     /// Sets the paths that open a WebSocket, each from its `/` on and without a query. A request
-    /// for another path gets a 404, which names them. By default every path opens one.
+    /// for another path gets a 404, which names the allowed paths. By default every path opens one.
     pub fn paths(mut self, paths: impl IntoIterator<Item: AsRef<str>>) -> Server {
         self.options.rules.paths = owned(paths);
         self
     }
 
-    /// Sets the subprotocols that this server speaks. The server picks the first of the client's
-    /// list that it speaks. If there's none, the connection opens without a subprotocol; browsers
-    /// and some other clients then close it at once.
+    /// Sets the subprotocols that this server speaks. For each connection it picks the first one in
+    /// the client's list that it speaks. If it speaks none of them, the connection opens without a
+    /// subprotocol; browsers and some other clients then close it at once.
     pub fn subprotocols(mut self, names: impl IntoIterator<Item: AsRef<str>>) -> Server {
         self.options.rules.subprotocols = owned(names);
         self
@@ -361,8 +361,8 @@ fn run(handler: &Handler, ws: WebSocket) {
     }
 }
 
-/// Answers the clients still in the listen queue with a 503, because the server is stopping; for
-/// one second at most.
+/// Answers the clients that are still in the listen queue with a 503, because the server is
+/// stopping. Ends after a second at most.
 fn turn_all_away(
     mut accepted: io::Result<Arc<dyn Stream>>,
     listener: &Listener,
@@ -376,8 +376,8 @@ fn turn_all_away(
     }
 }
 
-/// Whether an error of `accept` concerns only one client, which has gone, or a signal has
-/// interrupted the call.
+/// Whether this error of `accept` doesn't concern the server: one client has gone again, or a
+/// signal has interrupted the call.
 fn is_of_one_client(error: &io::Error) -> bool {
     matches!(
         error.kind(),

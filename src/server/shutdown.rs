@@ -43,11 +43,12 @@ impl Registry {
         *lock(&self.grace) = Grace::new(grace, close);
     }
 
-    /// Begins to stop, within the grace that is set. A later call wakes the waiting threads, so
-    /// that they see a new grace.
+    /// Begins to stop the server, within the grace that is set. A later call wakes the waiting
+    /// threads, so that they see a new grace.
     pub(crate) fn begin_stopping(self: &Arc<Self>) {
         let is_first = self.advance_to(Phase::Stopping);
-        // `shut_down` waits with the old deadlines, and `drain` for its next batch: wake them.
+        // Wake the waiting threads: `shut_down` still has the old deadlines, and `drain` waits for
+        // its next batch.
         let open = lock(&self.open);
         self.one_closed.notify_all();
         drop(open);
@@ -65,11 +66,12 @@ impl Registry {
         }
     }
 
-    /// Ends every connection within the grace that is set. Each step has a bound.
+    /// Ends every connection within the grace that is set, in four steps.
     pub(crate) fn shut_down(&self) {
         // 1. Pending connections end at once; there's no new permit.
         self.pending.evict_all();
-        // 2. The others get their Close when what is queued or being answered has gone out.
+        // 2. Open connections get their Close when their queued messages and the replies in the
+        //    making have gone out.
         let mut are_closed = false;
         while !are_closed && !self.grace().answer_by.has_passed() {
             self.close_all(Urgency::WhenIdle);
@@ -80,7 +82,7 @@ impl Registry {
             self.close_all(Urgency::Now);
             are_closed = self.wait_until_closed(|grace| grace.close_by);
         }
-        // 4. The grace is over: abort those that are left.
+        // 4. The grace is over: abort the connections that are still open.
         if !are_closed {
             self.close_all(Urgency::Now);
             let count = lock(&self.open).len();

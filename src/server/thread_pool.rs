@@ -13,7 +13,7 @@ use crate::transport::lock::lock;
 /// How many threads of a pool may idle at a time. More would hold memory and find no work, because
 /// hardly more connections than this end while the server accepts one.
 const MOST_IDLE: usize = 16;
-/// How long a thread idles before it ends.
+/// How long a thread of a pool waits for its next connection before it ends.
 const IDLE_TIME: Duration = Duration::from_secs(1);
 
 /// The work of a thread for one connection, from its first byte to its last.
@@ -26,7 +26,7 @@ pub(crate) struct ThreadPool {
     idle: Arc<IdleThreads>,
 }
 
-/// What the idle threads of a pool share.
+/// The state that the idle threads of a pool share, and the signal that wakes one of them.
 #[derive(Default)]
 struct IdleThreads {
     state: Mutex<State>,

@@ -57,7 +57,7 @@ use crate::transport::min_write_rate::{per_call_timeout, too_slow_or_lost, write
 use crate::transport::stream::{Stream, WrapStream};
 use crate::transport::tls::Tls;
 
-/// What the application has configured: rules, limits and its own functions.
+/// A server's configuration: its rules, its limits, and the application's own functions.
 #[derive(Default)]
 pub(crate) struct Options {
     pub(crate) rules: Rules,
@@ -77,8 +77,8 @@ impl Options {
     }
 }
 
-/// The application's own check, called after all checks of the RFC and of the server's rules have
-/// passed.
+/// The application's own check of a request, called after all checks of the RFC and of the server's
+/// rules have passed.
 pub(crate) type Admit = dyn Fn(&Request) -> std::result::Result<Admission, Refusal> + Send + Sync;
 /// The application's answer to a request that doesn't ask for a WebSocket. `None` if it has no page
 /// for that.
@@ -103,7 +103,7 @@ pub(crate) fn upgrade(
     asker.stream = asker.start_tls(options.tls.as_ref(), deadline)?;
     let certificates = asker.stream.peer_certificates();
     asker.stream = asker.run_own_code(|| options.wrap_stream.apply(asker.stream.clone()));
-    // 3. The head.
+    // 3. The request's head.
     let mut buffer = Buffer::default();
     let request = asker.run_own_code(|| asker.read_request(&mut buffer, deadline, certificates));
     let request = asker.unless_refused(request)?;
@@ -254,7 +254,8 @@ impl Asker<'_> {
         })
     }
 
-    /// Passes on a step's result. If that is a refusal, answers the client with it.
+    /// Passes on the result of a step of [`upgrade`]. If that is a refusal, answers the client with
+    /// it.
     fn unless_refused<T>(&self, step: std::result::Result<T, Refusal>) -> Result<T> {
         step.map_err(|refusal| self.refuse(refusal))
     }
@@ -273,7 +274,7 @@ impl Asker<'_> {
         answer(&*self.stream, &response, self.limits);
     }
 
-    /// Returns the stream. The connection is no longer pending then.
+    /// Returns the client's stream and drops the rest, so that the connection is no longer pending.
     fn into_stream(self) -> Arc<dyn Stream> {
         self.stream
     }
@@ -338,7 +339,8 @@ fn write(stream: &dyn Stream, head: &[u8], body: &[u8], limits: &Limits) -> io::
 const UNSENDABLE: &[u8] =
     b"HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
 
-/// The body of the 500 after a panic of the application's code, or a header that can't be sent.
+/// The body of the 500 that a client gets after the application's code has panicked, or has given a
+/// header that can't be sent.
 const OWN_FAULT: &str =
     "500 Internal Server Error: the fault is the server's; its log says more.\n";
 

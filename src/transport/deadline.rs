@@ -39,7 +39,7 @@ impl Deadline {
 
 // WALK: deadline
 /// Reads once from the stream, and waits for bytes until the deadline at most. Returns how many
-/// came, 0 at the end of the stream. Fails with a timeout if none comes in time.
+/// bytes came, 0 at the end of the stream. Fails with a timeout if none come in time.
 pub fn read_before(deadline: Deadline, stream: &dyn Stream, into: &mut [u8]) -> io::Result<usize> {
     loop {
         stream.set_read_timeout(deadline.remaining()?)?;

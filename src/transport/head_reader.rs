@@ -20,7 +20,7 @@ pub(crate) enum NoHead {
     Late,
     /// The peer ended or reset the stream before the head was complete.
     Ended,
-    /// Reading the head failed with this error of the stream.
+    /// The stream failed with this error while the head was being read.
     Broken(io::Error),
 }
 

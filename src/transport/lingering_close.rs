@@ -42,7 +42,7 @@ impl Linger {
         Linger { deadline, each, renewals, is_alive: false, unsent: u64::MAX }
     }
 
-    /// Returns the current deadline, with the renewals so far.
+    /// Returns the deadline as it is now, after the renewals so far.
     pub fn deadline(&self) -> Deadline {
         self.deadline
     }
@@ -88,7 +88,7 @@ impl From<Deadline> for Linger {
 /// Closing a socket with unread bytes in it sends a reset. A reset destroys what is still on its
 /// way to the peer, such as the very frame that says what went wrong. So this ends our direction
 /// first. Then it reads and drops what the peer still sends, until the peer ends its direction too,
-/// or the linger's time or 64 MiB are used up. Returns whether the peer has ended its direction.
+/// the linger's time is up, or 64 MiB have come. Returns whether the peer has ended its direction.
 pub fn lingering_close(linger: impl Into<Linger>, stream: &dyn Stream) -> bool {
     let _ = stream.shutdown(Shutdown::Write);
     let has_ended = discard_input(linger.into(), stream);

@@ -32,9 +32,10 @@ pub fn per_call_timeout(within: Duration) -> Duration {
 
 // WALK: min-rate
 /// Writes `first` and then `second`, whole. Fails with a timeout if the peer takes less than 64 KiB
-/// `within` this time. The caller has set the stream's write timeout to [`per_call_timeout`], which
-/// bounds each call. The bytes of the first call don't count: they may only have filled our own
-/// system's buffers, and only later calls show that the peer takes something.
+/// in a write deadline (`within`). The caller has set the stream's write timeout to
+/// [`per_call_timeout`], which bounds each call. The bytes of the first call don't count: they may
+/// only have filled our own system's buffers, and only later calls show that the peer takes
+/// something.
 pub fn write_with_min_rate(
     within: Duration,
     stream: &dyn Stream,

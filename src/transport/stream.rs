@@ -29,14 +29,15 @@ pub trait Stream: Send + Sync + 'static {
     /// that throttles has to keep this timeout, too: a server that stops writes its Closes one
     /// after another, so a stream that waits longer delays all the others.)
     fn set_write_timeout(&self, timeout: Duration) -> io::Result<()>;
-    /// Ends reading, writing or both, and wakes the threads that wait in such a call.
+    /// Ends reading, writing or both, and wakes the threads that wait in a `read` or `write` that
+    /// this ends.
     fn shutdown(&self, how: Shutdown) -> io::Result<()>;
-    /// Returns the peer's address. `None` if the stream has none, as a Unix socket or a pipe.
+    /// Returns the peer's address. `None` if the stream has none: a Unix socket, for example.
     fn peer(&self) -> Option<SocketAddr> {
         None
     }
-    /// Returns the certificates that the peer has proved to be its own, each as DER, its own first.
-    /// Empty without TLS, or if the peer showed none.
+    /// Returns the chain of certificates with which the peer has identified itself, each in DER,
+    /// the peer's own first. Empty without TLS, or if the peer showed none.
     fn peer_certificates(&self) -> Vec<Vec<u8>> {
         Vec::new()
     }
@@ -71,7 +72,7 @@ impl Stream for TcpStream {
     }
 
     // On macOS, ending the reading direction drops the bytes that have come and aren't read yet.
-    // The server ends only this direction for connections that it evicts or refuses.
+    // The server does that only to connections that it evicts or refuses.
     fn shutdown(&self, how: Shutdown) -> io::Result<()> {
         TcpStream::shutdown(self, how)
     }

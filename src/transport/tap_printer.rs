@@ -32,7 +32,7 @@ enum Line {
     /// The name of a connection, and an annotation of its bytes to print.
     Annotation(String, Box<Annotation>),
     /// A mark in the queue. The printing thread drops it when everything before it is printed, and
-    /// the thread that waits for that goes on.
+    /// so wakes the thread that is dropping the [`Explainer`].
     Mark(#[expect(dead_code)] SyncSender<()>),
 }
 

@@ -266,7 +266,7 @@ fn failed(failure: Failure, role: Role) -> Error {
 }
 
 /// Turns a failure that rustls reports into our error, with a diagnostic: a certificate wasn't
-/// accepted, or the two ends didn't agree. `role` is ours.
+/// accepted, or the two ends didn't agree. `role` says which end we are.
 fn disagreed(error: rustls::Error, role: Role) -> Error {
     use rustls::Error::{AlertReceived, InvalidCertificate, NoCertificatesPresented};
     const DAY: u64 = 24 * 60 * 60;

@@ -79,8 +79,8 @@ impl From<io::Error> for Failure {
     }
 }
 
-/// Does either end's side of the TLS handshake before a deadline. No other thread has the stream
-/// yet, so this needs no lock.
+/// Does this end's part of the TLS handshake, as client or server, before a deadline. No other
+/// thread has the stream yet, so this needs no lock.
 pub(crate) fn handshake(
     mut tls: Connection,
     stream: Arc<dyn Stream>,
@@ -627,7 +627,7 @@ mod tests {
 
     #[test]
     fn what_if_the_hello_comes_in_records_of_one_byte() {
-        // RUSTSEC-2024-0399.
+        // RUSTSEC-2024-0399: a ClientHello in many fragments made an old rustls panic.
         let (tls, hello) = hello();
         let [a, b] = pipe(1 << 16, 1 << 16);
         for byte in &hello[5..] {
