@@ -8,13 +8,13 @@
 //! ```
 //!
 //! Rules of this file:
-//! - The proxy learns the host and port, and nothing else: the handshake and all that follows, over
-//!   TLS also their content, pass through the tunnel. `ws://` goes through a tunnel as well,
+//! - The proxy is told the host and port, and nothing else: the handshake and all that follows pass
+//!   through the tunnel, encrypted if the URL is `wss://`. `ws://` goes through a tunnel as well,
 //!   because a proxy that reads the request may not know what an upgrade is.
 //! - The environment is read as curl reads it (`https_proxy`, `no_proxy`, ..), and only if the
 //!   caller asks. `HTTP_PROXY` in capitals isn't read: a web server gives a client's header
 //!   `Proxy:` that name (httpoxy, CVE-2016-5385).
-//! - The proxy's answer is bounded as a server's is, in bytes and in time.
+//! - The proxy's answer is bounded in bytes and in time, as a server's answer is.
 
 use std::net::IpAddr;
 

@@ -97,7 +97,8 @@ impl Traffic {
         }
     }
 
-    /// Returns the counts to add to: the connection's own, and its server's if it has one.
+    /// Returns the counts that a read or a write adds to: the connection's own, and its server's if
+    /// it has one.
     fn both(&self) -> impl Iterator<Item = &Counts> {
         iter::once(&self.counts).chain(self.server.iter().map(|server| &server.traffic))
     }

@@ -64,7 +64,7 @@ pub(crate) enum Urgency {
 pub(crate) struct Ask {
     pub(crate) urgency: Urgency,
     pub(crate) close: Close,
-    /// How long the peer may take for its own Close, once ours is written.
+    /// How long the peer may take to send its own Close, once ours is written.
     pub(crate) answer_within: Duration,
 }
 
@@ -100,10 +100,10 @@ pub(crate) enum State {
     Open,
     /// A thread has asked for our Close, which waits for what goes out before it.
     Asked(Ask),
-    /// Our Close is pending, and the next thread that has the write lock sends it. The peer may
-    /// then take this long for its own.
+    /// Our Close is pending, and the next thread that has the write lock sends it. After that the
+    /// peer may take this long to send its own.
     Due(Duration),
-    /// Our Close is written, and the peer's is due by this deadline.
+    /// Our Close is written, and the peer must send its own by this deadline.
     Sent(Deadline),
     /// A write failed, or the connection was aborted, so we send nothing more. Until this deadline,
     /// the reading thread may read what the peer has sent before.

@@ -24,7 +24,7 @@ pub(crate) struct Keepalive {
     pub(crate) latency: Option<Duration>,
 }
 
-/// The last ping that we have sent.
+/// The last ping that we have sent, and whether the peer still has to show a sign of life after it.
 struct Ping {
     payload: [u8; 8],
     sent: Instant,
@@ -33,7 +33,7 @@ struct Ping {
     due: Option<Deadline>,
 }
 
-/// What the reading thread has to do after a read that got nothing in its time.
+/// What the reading thread does next, after a read that got nothing in its time.
 pub(crate) enum Silence {
     /// The reading thread goes on waiting.
     Wait,

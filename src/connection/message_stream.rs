@@ -91,14 +91,15 @@ pub struct MessageWriter<'a> {
     bytes: Vec<u8>,
     /// The text of the next fragment, if the message is text. It must stay UTF-8.
     text: Text,
-    /// The opcode of the next fragment: first the message's kind, then continuation.
+    /// The opcode of the next fragment: the message's kind for the first one, then continuation.
     opcode: Opcode,
     finished: bool,
-    /// Keeps the writer in its thread: `OpenMessage` knows the owner by its thread.
+    /// Keeps the compiler from letting the writer move to another thread: `OpenMessage` knows the
+    /// owner of a message by its thread.
     _stays_in_its_thread: PhantomData<*const ()>,
 }
 
-/// How many bytes a [`MessageWriter`] collects before it sends them as a fragment.
+/// How many bytes a [`MessageWriter`] collects before it sends them as one fragment.
 const FRAGMENT: usize = 64 * 1024;
 
 impl<'a> MessageWriter<'a> {

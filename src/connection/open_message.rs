@@ -3,8 +3,8 @@
 //!
 //! Rules of this file:
 //! - Fragments of two messages may not mix (RFC 6455 §5.4). So while a message is open, a second
-//!   one waits; but control frames pass between its fragments. So the open message is a state in
-//!   this file, and no thread holds the write lock from its beginning to its end.
+//!   one waits; but control frames pass between its fragments. That's why an open message is a
+//!   state in this file, and no thread holds the write lock from its beginning to its end.
 //! - The thread that has opened a message must not wait for its end: that would be a deadlock. If
 //!   it begins a second message, that's a [`Misuse`].
 

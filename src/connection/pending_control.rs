@@ -20,7 +20,7 @@ pub(crate) struct PendingControl {
     is_pending: AtomicBool,
 }
 
-/// A pending pong's payload, and a pending Close. `None` if there's none of the kind.
+/// The payload of a pending pong, and a pending Close. Each is `None` if no such frame is pending.
 #[derive(Default)]
 pub(crate) struct PendingFrames {
     pub(crate) pong: Option<Vec<u8>>,

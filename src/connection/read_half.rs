@@ -45,7 +45,8 @@ pub(crate) struct ReadHalf {
     write_half: Arc<WriteHalf>,
     decoder: Decoder,
     keepalive: Keepalive,
-    /// The read timeout that the stream has now, so that it's set only when it changes.
+    /// The read timeout that the stream has now, so that the reading thread sets it only when it
+    /// changes.
     timeout: Option<Duration>,
     /// The peer's Close, once it has come.
     closed_with: Option<Close>,
@@ -58,11 +59,11 @@ pub(crate) struct ReadHalf {
     linger: Option<Linger>,
     /// How many reads this thread has made after the peer's deadline for its answer.
     late_reads: u32,
-    /// Watches whether what goes out before our Close still makes progress. (Few connections ever
-    /// need this and the next field, so they're boxed.)
+    /// Watches whether the messages that go out before our Close still make progress. (It's boxed
+    /// because few connections ever need it.)
     stall: Option<Box<Stall>>,
     /// This thread's first failed write. `recv` returns its error once the peer's last bytes are
-    /// read.
+    /// read. (It's boxed because few connections ever need it.)
     failed_write: Option<Box<Error>>,
     /// Whether the caller is reading a message piece by piece, and its last piece hasn't come yet.
     in_pieces: bool,
@@ -89,8 +90,8 @@ impl ReadHalf {
         }
     }
 
-    /// Waits for the next message, until this deadline if there is one. Returns `None` at the end
-    /// of the connection.
+    /// Waits for the next message, and no longer than `until` if that's given. Returns `None` at
+    /// the end of the connection.
     #[inline]
     pub(crate) fn message(&mut self, until: Option<Deadline>) -> Result<Option<Message>> {
         self.has_looked = false;
@@ -135,8 +136,8 @@ impl ReadHalf {
         Ok(())
     }
 
-    /// Waits for the peer's Close, and drops all other events. `asked` is the result of asking for
-    /// our own Close; even if that failed, the peer's Close may have come.
+    /// Waits for the peer's Close, and drops the messages that come before it. `asked` is the
+    /// result of asking for our own Close; even if that failed, the peer's Close may have come.
     pub(crate) fn drain(&mut self, asked: Result<()>) -> Result<()> {
         self.remember_failure(asked);
         let mut drained = Ok(());
@@ -205,7 +206,7 @@ impl ReadHalf {
     }
 
     /// Remembers a failed write. The peer's last messages and its Close can still be read, so
-    /// reading goes on; when it ends, `recv` returns this error.
+    /// reading goes on; at its end `recv` returns the error of this write.
     fn remember_failure(&mut self, written: Result<()>) {
         if let Err(error) = written {
             self.failed_write.get_or_insert(Box::new(error));
@@ -221,7 +222,8 @@ impl ReadHalf {
         self.closed_with = Some(close);
     }
 
-    /// Writes what was fed, then waits until bytes have come or a deadline has passed.
+    /// Writes the messages that were fed, then waits until bytes have come or a deadline has
+    /// passed.
     fn wait(&mut self, until: Option<Deadline>) -> Result<()> {
         let flushed = self.write_half.flush_unless_busy();
         self.remember_failure(flushed);

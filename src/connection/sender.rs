@@ -46,8 +46,8 @@ impl Sender {
         self.write_half.close(Ask::when_drained(close, self.write_half.close_within))
     }
 
-    /// Ends the connection at once, without a Close. Use it for a peer that has stopped reading,
-    /// which no Close would reach.
+    /// Ends the connection at once, without a Close. Use it for a peer that has stopped reading: no
+    /// Close would reach it.
     pub fn abort(&self) {
         self.write_half.abort();
     }

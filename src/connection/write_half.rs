@@ -9,8 +9,9 @@
 //!   takes seconds, while the peer can't go on until we read: waiting would be a deadlock. So the
 //!   reading thread puts its pong or Close into a [`PendingControl`], and the thread that holds the
 //!   lock sends it next.
-//! - No pending frame is lost (a lost wakeup): the reading thread fills the `PendingControl` before
-//!   it tries the lock, and each thread looks into it again after it has unlocked.
+//! - No pending frame is forgotten (that would be a lost wakeup): the reading thread fills the
+//!   `PendingControl` before it tries the lock, and each thread looks into it again after it has
+//!   unlocked.
 //! - Every way to end the connection asks the [`ending`](super::ending) for our Close. The state
 //!   machine there decides when the Close is due; from then on it's pending, like a pong.
 
@@ -40,8 +41,8 @@ use crate::transport::stream::{Stream, is_timeout};
 
 /// How many bytes the batch may have before `feed` writes it.
 const FULL_BATCH: usize = 256 * 1024;
-/// How long a server that stops waits for one peer to take its Close. Thousands of peers may have
-/// full buffers.
+/// How long a server that stops waits for one peer to take its Close. It can't wait longer, because
+/// thousands of peers may have full buffers.
 const BULK_CLOSE_TIMEOUT: Duration = Duration::from_millis(10);
 /// How long we read on after both ends have closed. A peer may wrongly send bytes after its Close;
 /// left unread, they would turn our end of the stream into a reset. (The linger is renewed while
@@ -65,7 +66,7 @@ pub(crate) struct WriteHalf {
     reader_waits: AtomicBool,
     /// Whether other threads hold a `Sender` or an `Outbox`, and so may close the connection.
     is_shared: AtomicBool,
-    /// How long the peer may take for its Close, once ours is written.
+    /// How long the peer may take to send its Close, once ours is written.
     pub(crate) close_within: Duration,
     pub(crate) write_within: Duration,
     pub(crate) outboxes: Queues,
@@ -160,7 +161,7 @@ impl WriteHalf {
         Ok(())
     }
 
-    /// Writes the frames that `feed` has queued.
+    /// Writes the frames that `feed` has left in the batch.
     pub(crate) fn flush(&self) -> Result<()> {
         let mut encoder = self.lock();
         self.write(&mut encoder, &[])?;
@@ -480,8 +481,8 @@ impl WriteHalf {
         unanswered
     }
 
-    /// Returns the error for a peer that hasn't answered our Close in time: it says whether the
-    /// peer's system has taken our last bytes.
+    /// Returns the error for a peer that hasn't answered our Close in time: `BytesLost` if the
+    /// peer's system has not acknowledged our last bytes, and `PeerTimeout` otherwise.
     pub(crate) fn unanswered(&self) -> Error {
         match self.stream.unsent() {
             Some(bytes @ 1..) => Error::BytesLost(bytes),
@@ -512,7 +513,8 @@ impl WriteHalf {
         }
     }
 
-    /// Makes our Close due now, because it has waited long enough for what goes before it.
+    /// Makes our Close due now, because it has waited long enough for the messages that go out
+    /// before it.
     pub(crate) fn hurry_close(&self) {
         if let State::Asked(ask) = self.ending.state() {
             log::info!("{} closes, though not all that goes before it is sent", self.id);

@@ -32,12 +32,13 @@ pub struct Admission {
 pub(crate) type Identity = Arc<dyn Any + Send + Sync>;
 
 impl Admission {
-    /// Lets the client in, without an identity and without headers.
+    /// Creates an admission that lets the client in, without an identity and without headers for
+    /// the 101.
     pub fn new() -> Admission {
         Admission::default()
     }
 
-    /// Lets the client in and keeps this value, which says who the client is. The handler gets it
+    /// Creates an admission that lets the client in and says who it is. The handler gets this value
     /// from [`WebSocket::identity`](crate::WebSocket::identity).
     pub fn of(identity: impl Any + Send + Sync) -> Admission {
         Admission { identity: Some(Arc::new(identity)), headers: Vec::new() }

@@ -1,10 +1,10 @@
 //! The handle on a running server: it stops the server, in three ways, and reads its counters.
 //!
-//! | call | new clients | those inside | ends |
+//! | call | new clients | open connections | the server ends |
 //! |---|---|---|---|
 //! | `stop_accepting` | get a 503 | stay | with a later `drain` or `stop` |
-//! | `drain(grace)` | get a 503 | get their Close in batches, spread over four fifths of the grace | when all have closed, at the latest with the grace |
-//! | `stop(grace)` | get a 503 for a moment; then nothing listens | get their Close at once | the same |
+//! | `drain(grace)` | get a 503 | get their Close in batches, spread over four fifths of the grace | when all have closed, at the latest when the grace is over |
+//! | `stop(grace)` | get a 503 for a second at most; then nothing listens | get their Close as soon as they have no reply to send | the same |
 //!
 //! A server goes down this table and never up. No call waits for the server's end; `serve` returns
 //! then.

@@ -1,4 +1,4 @@
-//! Refuses clients that get no thread: which thread sends the refusal, and how long that may take.
+//! Refusals for clients that get no thread: which thread sends them, and how long that may take.
 //!
 //! ```text
 //! accept ──► no thread for this client ──► [ at most 64 clients ] ──► the refusing thread ──► 503

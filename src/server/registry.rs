@@ -2,8 +2,9 @@
 //! connections.
 //!
 //! Rules of this file:
-//! - An open connection holds a [`Permit`]. There's a fixed number of them. A connection gives its
-//!   permit back after its closing handshake, however it ended.
+//! - An open connection holds a [`Permit`]. The number of permits is fixed
+//!   (`Limits::max_connections`). A connection gives its permit back after its closing handshake,
+//!   however it ended.
 //! - There's no new permit once the server drains or stops. `shutdown.rs` closes the connections
 //!   that hold one.
 
@@ -41,7 +42,7 @@ pub(crate) struct Registry {
     /// The connections that hold a permit, by their ids.
     pub(super) open: Mutex<HashMap<u64, PermitStage>>,
     pub(super) one_closed: Condvar,
-    /// The server's [`Phase`], as a number.
+    /// The server's [`Phase`], as a number that threads can read and advance without a lock.
     phase: AtomicU8,
     /// The deadlines of a server that drains or stops, and the Close that it sends.
     pub(super) grace: Mutex<Grace>,
@@ -58,7 +59,7 @@ pub(super) enum PermitStage {
     Open(Arc<WriteHalf>),
 }
 
-/// The stages of a server's life. It never goes back to an earlier one.
+/// The stages of a server's life, in their order. A server never goes back to an earlier stage.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
 pub(super) enum Phase {
@@ -125,7 +126,8 @@ impl Registry {
         self.is_serving.store(true, SeqCst);
     }
 
-    /// Whether the server lets new clients in.
+    /// Whether the server lets new clients in. It no longer does once it drains, stops or is told
+    /// to accept no more.
     pub(crate) fn is_accepting(&self) -> bool {
         self.phase.load(SeqCst) == Phase::Accepting as u8
     }
@@ -203,8 +205,8 @@ impl PermitStage {
 pub(crate) struct Permit {
     registry: Arc<Registry>,
     id: u64,
-    /// Whether the connection is open. Then its close guard gives the permit back, and dropping
-    /// this value doesn't.
+    /// Whether the connection has opened. From then on its close guard gives the permit back, and
+    /// dropping this value doesn't.
     is_open: bool,
 }
 

@@ -199,7 +199,8 @@ impl Server {
         self
     }
 
-    /// Sets the limits on sizes, numbers and times: see [`Limits`].
+    /// Sets this server's limits on sizes, numbers and times: see [`Limits`]. Without this call it
+    /// has the default limits.
     pub fn limits(mut self, limits: Limits) -> Server {
         self.options.limits = limits;
         self

@@ -6,7 +6,7 @@
 //!   out. If a handler is still busy at nine tenths of the grace, its connection gets the Close
 //!   then. At the end of the grace the server aborts the connections that are still open.
 //! - A server that drains gives out no more permits either. A thread sends the Closes in batches
-//!   over the grace, and then stops the server.
+//!   over four fifths of the grace, and then stops the server.
 
 use std::sync::atomic::Ordering::SeqCst;
 use std::sync::{Arc, PoisonError};

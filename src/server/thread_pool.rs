@@ -1,6 +1,5 @@
-//! A small thread pool: each connection has a thread. A thread whose connection has ended idles for
-//! a second and then serves the next one, because starting a thread costs as much as a whole
-//! handshake.
+//! A small thread pool: each connection has a thread. A thread whose connection has ended waits up
+//! to a second for the next one, because starting a thread costs as much as a whole handshake.
 
 use std::collections::VecDeque;
 use std::io;
@@ -30,7 +29,7 @@ pub(crate) struct ThreadPool {
 #[derive(Default)]
 struct IdleThreads {
     state: Mutex<State>,
-    /// Wakes an idle thread when there's a job.
+    /// Signalled when there's a job, which wakes one idle thread.
     job: Condvar,
 }
 

@@ -1,8 +1,7 @@
 //! What we need from the operating system: a stream that one thread can read while others write.
 //!
-//! The threads share one descriptor: `&TcpStream` can read and write, so one thread can wait in
-//! `read` while others write. A connection runs on anything that implements [`Stream`]: TCP, a Unix
-//! socket, TLS, a pipe in a test.
+//! The threads share one descriptor, because a `&TcpStream` can read and write. A connection runs
+//! on anything that implements [`Stream`]: TCP, a Unix socket, TLS, a pipe in a test.
 
 use std::fmt;
 use std::io::{self, ErrorKind, IoSlice, Read, Write};

@@ -60,21 +60,22 @@ impl Outbox {
         self.input.0.put(message.clone())
     }
 
-    /// Returns how much is queued: a message counts until the operating system has taken it. Use it
-    /// to find the slow peers, or to send them less. After the end of the connection it's zero.
+    /// Returns how many messages and bytes are queued. A message counts until the operating system
+    /// has taken it. Use this to find slow peers, or to send them less. After the end of the
+    /// connection it's zero.
     pub fn backlog(&self) -> Backlog {
         self.input.0.backlog()
     }
 
-    /// Ends the connection at once, without a Close. Use it for a peer that reads too slowly, which
-    /// no Close would reach in time.
+    /// Ends the connection at once, without a Close. Use it for a peer that reads too slowly: no
+    /// Close would reach it in time.
     pub fn abort(&self) {
         self.write_half.abort();
     }
 }
 
 // WALK: outbox
-/// What the queue's thread does: it sends until the queue is closed and empty, or until a write
+/// The work of an outbox's thread: it sends until the queue is closed and empty, or until a write
 /// fails. Our Close may have waited for this queue, so at the end the thread checks whether the
 /// Close is due.
 fn send_until_closed(queue: &Queue, write_half: &WriteHalf) {

@@ -26,15 +26,16 @@ struct State {
     /// How many messages the thread has taken out and not yet sent. They still count towards the
     /// bound.
     being_sent: usize,
-    /// How many bytes of payload the messages that are being sent have.
+    /// How many bytes the payloads of the messages in `being_sent` have.
     bytes_being_sent: usize,
-    /// Whether the queue refuses new messages.
+    /// Whether the queue is closed. Then it refuses new messages.
     closed: bool,
     /// Whether the queue's thread has ended, so that the connection can drop the queue.
     ended: bool,
 }
 
-/// How much waits in an [`Outbox`](crate::Outbox).
+/// How many messages and bytes wait in an [`Outbox`](crate::Outbox), as
+/// [`Outbox::backlog`](crate::Outbox::backlog) returns it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Backlog {
     /// How many messages are queued or being sent.
@@ -85,7 +86,7 @@ impl Queue {
         (state.being_sent, state.bytes_being_sent) = (0, 0);
     }
 
-    /// Returns how much was put in and isn't sent yet.
+    /// Returns how many messages and bytes were put in and aren't sent yet.
     pub(crate) fn backlog(&self) -> Backlog {
         let state = lock(&self.state);
         let bytes = total_bytes(&state.queued) + state.bytes_being_sent;

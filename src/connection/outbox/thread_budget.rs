@@ -29,8 +29,8 @@ use std::{fs, io, sync};
 
 /// How many memory maps a thread takes.
 const MAPS_OF_A_THREAD: i64 = 4;
-/// How many threads may start at least before the limits are read again, even if hardly any is
-/// free.
+/// The least number of threads that may start before the limits are read again, even if hardly any
+/// is free.
 const LEAST_BETWEEN_LOOKS: i64 = 64;
 /// How long a refusal stands before the limits are read again, unless a thread of ours ends.
 const REST: Duration = Duration::from_secs(1);
@@ -100,7 +100,7 @@ impl Drop for ThreadPermit {
     }
 }
 
-/// How many threads each limit of the system still allows.
+/// How many threads each limit of the system still allows, as last read and counted since.
 struct Budget {
     limits: Vec<Limit>,
     /// How many threads may start before the limits are read again.
