@@ -281,7 +281,8 @@ impl WriteHalf {
         }
     }
 
-    /// Records that another thread gets a `Sender` or an `Outbox`.
+    /// Records that another thread gets a `Sender` or an `Outbox`, and so may close the connection
+    /// while the reading thread waits.
     pub(crate) fn set_shared(&self) {
         self.is_shared.store(true, SeqCst);
     }

@@ -377,8 +377,8 @@ fn turn_all_away(
     }
 }
 
-/// Whether this error of `accept` doesn't concern the server: one client has gone again, or a
-/// signal has interrupted the call.
+/// Whether the server can ignore this error of `accept`: one client has gone again, or a signal has
+/// interrupted the call.
 fn is_of_one_client(error: &io::Error) -> bool {
     matches!(
         error.kind(),

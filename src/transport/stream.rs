@@ -28,8 +28,8 @@ pub trait Stream: Send + Sync + 'static {
     /// that throttles has to keep this timeout, too: a server that stops writes its Closes one
     /// after another, so a stream that waits longer delays all the others.)
     fn set_write_timeout(&self, timeout: Duration) -> io::Result<()>;
-    /// Ends reading, writing or both, and wakes the threads that wait in a `read` or `write` that
-    /// this ends.
+    /// Ends reading, writing or both, as `how` says. Threads that wait in such a `read` or `write`
+    /// wake.
     fn shutdown(&self, how: Shutdown) -> io::Result<()>;
     /// Returns the peer's address. `None` if the stream has none: a Unix socket, for example.
     fn peer(&self) -> Option<SocketAddr> {

@@ -101,7 +101,7 @@ impl Tls {
     /// use ws101::{Error, Server, Tls};
     ///
     /// // Only clients with a certificate that leads up to this root may connect. Then `admit` and the
-    /// // handler find it in `Request::peer_certificates`.
+    /// // handler find the certificate in `Request::peer_certificates`.
     /// let mut roots = RootCertStore::empty();
     /// let root = CertificateDer::from_pem_file("root-of-clients.pem").map_err(Error::other)?;
     /// roots.add(root).map_err(Error::other)?;
