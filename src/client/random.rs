@@ -1,16 +1,16 @@
 //! Unpredictable bytes, for a client's key and its masks.
 //!
 //! A page that could predict a mask could choose the bytes on the wire, and make a proxy take them
-//! for a request (RFC 6455 §10.3). std has no random numbers. But each `RandomState` of its hash
-//! maps has 128 secret bits that come from the operating system. Four numbers that they hash make
-//! our secret, and SHA-1 of the secret and a counter makes the bytes. A peer that sees some of them
-//! can't compute the others without the secret.
+//! for a request (RFC 6455 §10.3). std has no random numbers. But each `RandomState`, which seeds
+//! the hashers of its hash maps, has 128 secret bits that come from the operating system. Four
+//! numbers that such hashers compute are our secret, and SHA-1 of the secret and a counter gives
+//! the bytes. A peer that sees some of these bytes can't compute the others without the secret.
 
 use std::hash::{BuildHasher, RandomState};
 
 use sha1::{Digest, Sha1};
 
-/// A source of unpredictable bytes.
+/// A source of unpredictable bytes, for a client's handshake key or for its masks.
 pub(crate) struct Random {
     secret: [u8; 32],
     blocks: u64,
@@ -19,7 +19,7 @@ pub(crate) struct Random {
 }
 
 impl Random {
-    /// Creates a generator with a secret of its own.
+    /// Creates a source with its own secret.
     pub(crate) fn new() -> Random {
         let mut secret = [0; 32];
         for part in secret.as_chunks_mut::<8>().0 {
@@ -29,7 +29,7 @@ impl Random {
     }
 
     // WALK: random
-    /// Returns the next four bytes, for a masking key.
+    /// Returns the next four unpredictable bytes, for a masking key.
     pub(crate) fn next_masking_key(&mut self) -> [u8; 4] {
         if self.used == self.block.len() {
             self.blocks += 1;
@@ -42,7 +42,7 @@ impl Random {
         four
     }
 
-    /// Returns the next sixteen bytes, for a handshake key.
+    /// Returns the next sixteen unpredictable bytes, for a handshake key.
     pub(crate) fn next_handshake_nonce(&mut self) -> [u8; 16] {
         let mut bytes = [0; 16];
         for part in bytes.as_chunks_mut::<4>().0 {

@@ -15,16 +15,16 @@
 //! The states, and the events that change them:
 //!
 //! ```text
-//!           our Close is requested        nothing goes before it       it is written
-//!      Open ─────────────────────► Requested ─────────────────► Due ─────────────────► Sent
-//!        └───────────┬─────────────────┴─────────────────────────┴───────────┬──────────┘
+//!             our Close is asked for       nothing goes before it       it is written
+//!      Open ─────────────────────► Asked ─────────────────────► Due ─────────────────► Sent
+//!        └───────────┬───────────────┴───────────────────────────┴───────────┬──────────┘
 //!                    │ a write fails, or the connection is aborted           │ the stream has ended
 //!                    └─────────────────────► Broken ─────────────────────────┴─────► Over
 //! ```
 //!
 //! Rules of this file:
-//! - It only decides. The [`write_half`](super::write_half) tells it what has happened, and does
-//!   what follows.
+//! - This file only decides. The [`write_half`](super::write_half) tells it what has happened, and
+//!   carries out what it decides.
 //! - The peer's time for its Close begins when ours is written, not when ours is asked for.
 //! - When both have closed, the server ends the stream first (§7.1.1). It doesn't wait for the
 //!   peer's end, except while the peer's system has not taken all of a long message. A client waits
@@ -34,8 +34,8 @@
 //! - No thread waits while it holds the lock.
 
 use std::mem::replace;
-// (The model checker replaces `std`'s atomics and tries every order of them. This counter decides
-// nothing, so it's `core`'s.)
+// (The model checker replaces `std`'s atomics and tries every order of their operations. This
+// counter decides nothing, so it's `core`'s.)
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Condvar, Mutex, PoisonError};
@@ -45,25 +45,26 @@ use crate::frames::close::Close;
 use crate::transport::deadline::Deadline;
 use crate::transport::lock::lock;
 
-/// How long our Close waits, by what goes out before it.
+/// What our Close waits for before it goes out. A later variant is more urgent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Urgency {
-    /// Our Close waits until the handler waits in `recv` or has ended, and then as for
-    /// `WhenDrained`.
+    /// Our Close waits until the handler waits in `recv` or has ended, and then for all that
+    /// `WhenDrained` waits for.
     WhenIdle,
-    /// Our Close waits for the queues of the outboxes, and for a message that has begun.
+    /// Our Close waits until the outboxes' queues are sent, and until a message that has begun is
+    /// finished.
     WhenDrained,
-    /// Our Close waits for nothing.
+    /// Our Close waits for nothing: the next thread that has the write lock sends it.
     Now,
 }
 
-/// A request to send our Close: with which code, how soon, and how long the peer may take to
-/// answer.
+/// A thread's request to send our Close: with which code, how soon, and how long the peer may take
+/// to answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct CloseRequest {
     pub(crate) urgency: Urgency,
     pub(crate) close: Close,
-    /// How long the peer may take for its own Close, once ours is written.
+    /// How long the peer may take to send its own Close, once ours is written.
     pub(crate) answer_within: Duration,
 }
 
@@ -76,8 +77,9 @@ impl CloseRequest {
         CloseRequest { urgency: Urgency::Now, close, answer_within }
     }
 
-    /// The Close of a server that stops. The connection sets no deadline for the peer's answer,
-    /// because the server aborts the connections that are still open when the grace is over.
+    /// Creates the request for the Close of a server that drains or stops. It sets no deadline for
+    /// the peer's answer, because the server aborts the connections that are still open when the
+    /// grace is over.
     pub(crate) fn of_stopping_server(close: Close, urgency: Urgency) -> CloseRequest {
         CloseRequest { urgency, close, answer_within: Duration::MAX }
     }
@@ -88,45 +90,46 @@ impl CloseRequest {
 pub(crate) enum Failure {
     /// The peer took our bytes more slowly than the minimum write rate.
     TooSlow,
-    /// A write failed, or the connection was aborted.
+    /// A write failed for another reason, or the connection was aborted.
     Lost,
 }
 
-/// Our side's progress through the closing handshake.
+/// How far our end has got through the closing handshake.
 #[derive(Clone, Debug)]
 pub(crate) enum State {
     Open,
     /// A thread has asked for our Close, which waits for what goes out before it.
     Requested(CloseRequest),
-    /// The next thread that has the write lock sends our Close. The peer may then take this long
-    /// for its own.
+    /// Our Close is pending, and the next thread that has the write lock sends it. After that the
+    /// peer may take this long to send its own.
     Due(Duration),
-    /// Our Close is written, and the peer's is due by this deadline.
+    /// Our Close is written, and the peer must send its own by this deadline.
     Sent(Deadline),
-    /// A write failed, so we send nothing more. Until this deadline, the reading thread may read
-    /// what the peer has sent before.
+    /// A write failed, or the connection was aborted, so we send nothing more. Until this deadline,
+    /// the reading thread may read what the peer has sent before.
     Broken(Failure, Deadline),
-    /// The stream has ended.
+    /// The stream has ended in both directions, or this end has given it up.
     Over,
 }
 
-/// What the write half reports to the state machine.
+/// What the write half tells the state machine, which then decides about our Close.
 pub(crate) enum EndEvent {
     /// A thread asks for our Close.
     CloseRequested(CloseRequest),
-    /// The handler waits for the peer, so it isn't answering anything.
+    /// The handler waits in `recv`, so it's preparing no reply.
     HandlerIsIdle,
-    /// The queues are empty, and no message is open.
+    /// The outboxes' queues are sent, and no message is open.
     Drained,
     /// A thread has written our Close.
     Written,
-    /// A write has failed, or the connection is aborted.
+    /// A write has failed, or the connection is aborted. Until this deadline the peer's last bytes
+    /// may be read.
     Failed(Failure, Deadline),
     /// The stream has ended in both directions, or this end has given it up.
     Ended,
 }
 
-/// The peer's side of the closing handshake.
+/// How far the peer has got through the closing handshake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum PeerSide {
     Open,
@@ -145,20 +148,21 @@ struct Sides {
     is_sent: bool,
 }
 
-/// The end of one connection, which its threads share.
+/// The state of one connection's end, which all its threads share.
 pub(crate) struct Ending {
     sides: Mutex<Sides>,
     changed: Condvar,
     /// How many threads wait for a change. `notify_all` is a system call even if no thread waits,
     /// so `on` calls it only if one does.
     waiting: AtomicUsize,
-    /// Our Close is asked for and not yet due. So a thread that has finished a message or a queue
-    /// has to check whether it's due now.
+    /// Whether our Close is asked for and not yet due. Then a thread that has finished a message or
+    /// a queue has to check whether it's due now.
     is_close_requested: AtomicBool,
-    /// New messages are refused: our Close is asked for, due or sent, or a write has failed.
+    /// Whether new messages are refused: our Close is due or sent, a write has failed, or our Close
+    /// is asked for and doesn't wait for the handler.
     refuses: AtomicBool,
-    /// How many bytes have been written to the stream. As long as it grows, a thread that waits
-    /// knows that the connection makes progress.
+    /// How many bytes have been written to the stream. While it grows, a thread that waits knows
+    /// that the connection makes progress.
     written: AtomicU64,
 }
 
@@ -181,7 +185,8 @@ impl Default for Ending {
 }
 
 impl Ending {
-    /// Takes an event. Returns our Close if the event makes it due; the caller then has to send it.
+    /// Changes the state as the event demands. Returns our Close if the event makes it due; the
+    /// caller then has to send it.
     #[inline(never)]
     pub(crate) fn handle_event(&self, event: EndEvent) -> Option<Close> {
         let mut sides = lock(&self.sides);
@@ -204,7 +209,7 @@ impl Ending {
         due
     }
 
-    /// Sets the peer's side of the closing handshake.
+    /// Records how far the peer has got through the closing handshake.
     pub(crate) fn set_peer_side(&self, side: PeerSide) {
         lock(&self.sides).peers = side;
     }
@@ -217,24 +222,24 @@ impl Ending {
         lock(&self.sides).peers
     }
 
-    /// Our Close, if it is written.
+    /// Returns our Close once it's written, and `None` before.
     pub(crate) fn sent_close(&self) -> Option<Close> {
         let sides = lock(&self.sides);
         sides.close.clone().filter(|_| sides.is_sent)
     }
 
-    /// Whether a Close waits for what goes out before it.
+    /// Whether our Close is asked for and waits for what goes out before it.
     pub(crate) fn is_close_requested(&self) -> bool {
         self.is_close_requested.load(SeqCst)
     }
 
-    /// Whether a new message is refused.
+    /// Whether a new message is refused, because the connection is ending.
     pub(crate) fn refuses_messages(&self) -> bool {
         self.refuses.load(SeqCst)
     }
 
-    /// Waits until our Close is written or can't be written any more, for `at_most` this long.
-    /// Returns the state.
+    /// Waits until our Close is written or can't be written any more, but no longer than `at_most`.
+    /// Returns the state at the end of the wait.
     pub(crate) fn wait_until_sent(&self, at_most: Duration) -> State {
         let is_to_come = |sides: &mut Sides| {
             matches!(sides.ours, State::Open | State::Requested(_) | State::Due(_))
@@ -247,7 +252,7 @@ impl Ending {
         sides.ours.clone()
     }
 
-    /// Adds to the bytes written to the stream.
+    /// Adds to the number of bytes written to the stream.
     pub(crate) fn add_written(&self, bytes: usize) {
         self.written.fetch_add(bytes as u64, Relaxed);
     }
@@ -258,7 +263,7 @@ impl Ending {
 }
 
 // WALK: ending
-/// The state after an event, and our Close if that is due now.
+/// Returns the state after an event, and our Close if the event makes it due.
 fn next_state(state: State, event: EndEvent) -> (State, Option<Close>) {
     use State::{Broken, Due, Open, Over, Requested, Sent};
     match (state, event) {
@@ -323,8 +328,9 @@ impl StallDetector {
         StallDetector { within, written: 0, deadline: Deadline::after(within) }
     }
 
-    /// Whether the connection has stopped making progress; to be called again and again. `written`
-    /// is how many bytes have gone out so far, `is_writing` whether a thread is writing now.
+    /// Whether the connection has stopped making progress. The waiting thread calls this again and
+    /// again, with the number of bytes that have gone out so far (`written`) and with whether a
+    /// thread is writing now.
     pub(crate) fn has_stalled(&mut self, written: u64, is_writing: bool) -> bool {
         if is_writing || written != self.written {
             *self = StallDetector { written, ..StallDetector::new(self.within) };

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use crate::frames::assembler::Bounds;
 
-/// The limits of a server or a client. Change some and keep the defaults of the others:
+/// The limits that a server or a client sets on its peers. Change some and keep the defaults of the
+/// others:
 ///
 /// ```
 /// use ws101::Limits;
@@ -16,47 +17,52 @@ use crate::frames::assembler::Bounds;
 /// ```
 #[derive(Clone, Debug)]
 pub struct Limits {
-    /// The most bytes of a message, over all its fragments. A larger one fails with 1009 as soon as
-    /// a header announces it. A compressed message is counted while it's inflated. Before that, it
-    /// may have twice as many bytes, and a KiB more, and 16 bytes more per fragment.
+    /// The most bytes of a received message, all its fragments together. A larger one fails with
+    /// 1009 as soon as a frame's header announces it. A compressed message is counted as it's
+    /// inflated; its compressed bytes may be twice this limit, plus 1 KiB, plus 16 bytes per
+    /// fragment.
     pub max_message: u64,
     /// The most bytes of a message that [`recv_stream`](crate::WebSocket::recv_stream) reads in
-    /// pieces. A larger one fails with 1009. `None`: as `max_message`. It may be large, because the
-    /// pieces take constant memory; messages that `recv` returns keep to `max_message`.
+    /// pieces. A larger one fails with 1009. `None` stands for `max_message`. It may be large,
+    /// because the pieces take constant memory. A message that `recv` returns whole still keeps to
+    /// `max_message`.
     pub max_stream: Option<u64>,
-    /// The most fragments of a message, empty ones included. More fail with 1009.
+    /// The most fragments of a message, empty ones included. A message with more fails with 1009.
     pub max_fragments: u64,
-    /// The most bytes of a head. A longer one gets a 431.
+    /// The most bytes of an HTTP head. A server answers a longer one with 431; a client gives up
+    /// the connection.
     pub max_head: usize,
-    /// The most lines of a head. More get a 431.
+    /// The most lines of an HTTP head. A server answers a longer head with 431; a client gives up
+    /// the connection.
     pub max_head_lines: usize,
-    /// The most open connections at a time. The next client gets a 503.
+    /// The most connections that a server keeps open at a time. The next client gets a 503.
     pub max_connections: usize,
-    /// The most pending connections at a time. A connection is pending while its head is read or a
-    /// plain HTTP answer is sent. One more evicts the oldest. An honest client needs milliseconds
-    /// for its head, so a crowd of slow clients doesn't keep it out. The same number of pages may
-    /// be made at a time; a client that requests one more gets a 503.
+    /// The most pending connections at a time: those whose head is being read, or whose plain HTTP
+    /// answer is being sent. One more evicts the oldest. An honest client needs milliseconds for
+    /// its head, so a crowd of slow clients doesn't keep it out. The same number of pages may be
+    /// made at a time; a client that requests one more gets a 503.
     pub max_waiting: usize,
-    /// How long a client may take to send its whole head, in however many pieces. A later one gets
-    /// a 408.
+    /// How long a client may take to send its whole head, in however many pieces. A slower client
+    /// gets a 408.
     pub head: Duration,
-    /// How long a client tries to connect: dialling, the proxy's tunnel, TLS and the handshake
-    /// together. Then it gives up. Only looking up the host's name isn't counted, because the
-    /// system bounds that.
+    /// How long a client tries to connect before it gives up: dialling, the proxy's tunnel, TLS and
+    /// the handshake together. Only looking up the host's name isn't counted, because the system
+    /// bounds that.
     pub connect: Duration,
     /// How long the peer may take for each 64 KiB that we write. A slower peer loses its
     /// connection.
     pub write: Duration,
-    /// How long the peer may be silent before the keepalive sends a ping.
-    /// `None`: never.
+    /// How long the peer may be silent before the keepalive sends a ping. With `None` it sends no
+    /// pings.
     pub ping_every: Option<Duration>,
-    /// How long the keepalive waits for any byte after its ping. Then it takes the peer for dead.
+    /// How long the keepalive waits for any byte after its ping. Then it takes the peer for dead,
+    /// and the connection ends.
     pub pong: Duration,
     /// How long the peer may take to answer our Close, and after that to end its stream. A peer
     /// that is still reading what we sent gets the same time again, a few times.
     pub close: Duration,
-    /// The stack size of a connection's thread. The system gives memory only to the pages that the
-    /// thread uses.
+    /// The stack size of a connection's thread, in bytes. The system gives memory only to the pages
+    /// that the thread uses.
     pub stack: usize,
 }
 
@@ -83,17 +89,17 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// Returns the limits that the decoder enforces.
+    /// Returns the limits on a message that the decoder enforces.
     pub(crate) fn bounds(&self) -> Bounds {
         Bounds { max_message: self.max_message, max_fragments: self.max_fragments }
     }
 
-    /// Returns the limit of a message that is read in pieces.
+    /// Returns the most bytes of a message that the caller reads in pieces.
     pub(crate) fn max_streamed(&self) -> u64 {
         self.max_stream.unwrap_or(self.max_message)
     }
 
-    /// Returns the most bytes and the most lines of a head.
+    /// Returns the most bytes and the most lines that a head may have.
     pub(crate) fn head_size(&self) -> (usize, usize) {
         (self.max_head, self.max_head_lines)
     }

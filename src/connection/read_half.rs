@@ -11,7 +11,7 @@
 //! A ping is answered with a pong (RFC 6455 §5.5.2), a Close with a Close (§5.5.1), and a broken
 //! rule with a Close that names it (§7.1.7).
 //!
-//! It belongs to one thread, the reading thread, and shares only the
+//! The read half belongs to one thread, the reading thread. It shares only the
 //! [`write_half`](super::write_half) with the threads that send.
 
 use std::io::{self, ErrorKind};
@@ -32,38 +32,40 @@ use crate::transport::stream::{is_part_of_record, is_timeout};
 
 /// The timeout of a read that only takes what has already arrived.
 const SHORTEST_READ: Duration = Duration::from_millis(1);
-/// The least time between two checks whether another thread has sent our Close. With a small
-/// `Limits::close`, idle connections would otherwise wake all the time.
+/// The least time between two checks whether another thread has sent our Close. Without it, a small
+/// `Limits::close` would wake idle connections all the time.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// How many reads the peer's last bytes may take after the deadline. So many empty the largest
-/// receive buffer that the operating system keeps for a socket.
+/// How many reads the reading thread still makes after the deadline for the peer's last bytes. That
+/// many empty the largest receive buffer that the operating system keeps for a socket.
 const LATE_READS: u32 = 64;
 
-/// Receives messages, answers control frames, and keeps the deadlines of reading.
+/// The receiving side of a connection: it receives messages, answers control frames, and keeps the
+/// deadlines of reading.
 pub(crate) struct ReadHalf {
     write_half: Arc<WriteHalf>,
     decoder: Decoder,
     keepalive: Keepalive,
-    /// The read timeout that the stream has now, so that it's set only when it changes.
+    /// The read timeout that the stream has now, so that the reading thread sets it only when it
+    /// changes.
     timeout: Option<Duration>,
     /// The peer's Close, once it has come.
     closed_with: Option<Close>,
-    /// Reading has ended: after a Close, a violation or an error there are no more events.
+    /// Whether reading has ended: after a Close, a violation or an error there are no more events.
     over: bool,
     /// Whether this call of `recv` has read from the stream. Even a call with a timeout of zero
     /// reads once.
     has_looked: bool,
-    /// The peer's deadline to answer our Close, once that is written.
+    /// How long the peer still has to answer our Close. `None` until our Close is written.
     linger: Option<LingerDeadline>,
-    /// How many reads this thread has made after that deadline.
+    /// How many reads this thread has made after the peer's deadline for its answer.
     late_reads: u32,
-    /// Watches whether what goes out before our Close still makes progress. (Few connections ever
-    /// need this and the next field, so they're boxed.)
+    /// Watches whether the messages that go out before our Close still make progress. (It's boxed
+    /// because few connections ever need it.)
     stall: Option<Box<StallDetector>>,
-    /// The first failed write of this thread. `recv` returns it once the peer's last bytes are
-    /// read.
+    /// This thread's first failed write. `recv` returns its error once the peer's last bytes are
+    /// read. (It's boxed because few connections ever need it.)
     failed_write: Option<Box<Error>>,
-    /// The caller reads a message piece by piece, and its last piece hasn't come.
+    /// Whether the caller is reading a message piece by piece, and its last piece hasn't come yet.
     in_pieces: bool,
     /// How many whole messages were received and aren't yet added to the counters.
     messages: u64,
@@ -88,7 +90,8 @@ impl ReadHalf {
         }
     }
 
-    /// Returns the next message, or `None` at the end of the connection.
+    /// Waits for the next message, and no longer than `until` if that's given. Returns `None` at
+    /// the end of the connection.
     #[inline]
     pub(crate) fn next_message(&mut self, until: Option<Deadline>) -> Result<Option<Message>> {
         self.has_looked = false;
@@ -100,14 +103,16 @@ impl ReadHalf {
         }
     }
 
-    /// Returns the first piece of the next message, for a caller that reads it as a stream.
+    /// Waits for the first piece of the next message, for a caller that reads it as a stream.
+    /// Returns `None` at the end of the connection.
     pub(crate) fn first_piece(&mut self) -> Result<Option<(MessageKind, Vec<u8>)>> {
         self.skip_rest_of_stream(None)?;
         self.decoder.deliver_pieces(true);
         self.next_piece()
     }
 
-    /// Returns the next piece of that message.
+    /// Waits for the next piece of the message that the caller reads as a stream. Returns `None` at
+    /// the end of the connection.
     pub(crate) fn next_piece(&mut self) -> Result<Option<(MessageKind, Vec<u8>)>> {
         let Some(Event::Piece { kind, bytes, last }) = self.next_event(None)? else {
             return Ok(None);
@@ -131,8 +136,8 @@ impl ReadHalf {
         Ok(())
     }
 
-    /// Waits for the peer's Close, and drops all other events. `asked` is the result of asking for
-    /// our own Close. Even if that failed, the peer's may have come.
+    /// Waits for the peer's Close, and drops the messages that come before it. `asked` is the
+    /// result of asking for our own Close; even if that failed, the peer's Close may have come.
     pub(crate) fn wait_for_peer_close(&mut self, asked: Result<()>) -> Result<()> {
         self.remember_failure(asked);
         let mut drained = Ok(());
@@ -149,18 +154,20 @@ impl ReadHalf {
         }
     }
 
-    /// The peer's Close, once it has come.
+    /// Returns the peer's Close once it has come, and `None` before.
     pub(crate) fn closed_with(&self) -> Option<&Close> {
         self.closed_with.as_ref()
     }
 
-    /// Returns how long the peer took to answer the last ping that it answered.
+    /// Returns how long the peer took to answer the last ping that it answered. `None` before its
+    /// first pong.
     pub(crate) fn latency(&self) -> Option<Duration> {
         self.keepalive.latency
     }
 
     // WALK: recv
-    /// Returns the next message or piece, and answers the control frames that come before it.
+    /// Waits for the next message or piece, and answers the control frames that come before it.
+    /// Returns `None` once reading has ended.
     #[inline]
     fn next_event(&mut self, until: Option<Deadline>) -> Result<Option<Event>> {
         while !self.over {
@@ -191,21 +198,22 @@ impl ReadHalf {
         Ok(None)
     }
 
-    /// An error ends the reading, unless it only says that the caller's timeout has passed.
+    /// Ends the reading if `done` is an error, unless the error only says that the caller's timeout
+    /// has passed. Returns `done`.
     fn end_on_error(&mut self, done: Result<()>) -> Result<()> {
         self.over |= !matches!(done, Ok(()) | Err(Error::TimedOut));
         done
     }
 
     /// Remembers a failed write. The peer's last messages and its Close can still be read, so
-    /// reading goes on; at its end `recv` returns this error.
+    /// reading goes on; at its end `recv` returns the error of this write.
     fn remember_failure(&mut self, written: Result<()>) {
         if let Err(error) = written {
             self.failed_write.get_or_insert(Box::new(error));
         }
     }
 
-    /// §5.5.1: answers the peer's Close with its own code.
+    /// §5.5.1: answers the peer's Close with a Close of the same code, and ends the reading.
     fn answer_peer_close(&mut self, close: Close, until: Option<Deadline>) {
         log::debug!("{} the peer closes with {close}", self.write_half.id);
         self.over = true;
@@ -214,7 +222,8 @@ impl ReadHalf {
         self.closed_with = Some(close);
     }
 
-    /// Writes what was fed, then waits until bytes have come or a deadline has passed.
+    /// Writes the messages that were fed, then waits until bytes have come or a deadline has
+    /// passed.
     fn flush_and_wait(&mut self, until: Option<Deadline>) -> Result<()> {
         let flushed = self.write_half.flush_unless_busy();
         self.remember_failure(flushed);
@@ -227,10 +236,11 @@ impl ReadHalf {
 
     fn wait_for_bytes(&mut self, until: Option<Deadline>) -> Result<()> {
         loop {
-            // Setting a timeout is a system call. So this sets it only when it changes.
+            // Setting a timeout is a system call, so the reading thread sets it only when it
+            // changes.
             let timeout = self.next_read_timeout(until)?;
             if self.timeout != Some(timeout) {
-                // (Fails on macOS once the stream is shut in both directions.)
+                // (On macOS this fails once the stream is shut in both directions.)
                 let set = self.write_half.stream.set_read_timeout(timeout);
                 set.map_err(|error| self.connection_lost(error))?;
                 self.timeout = Some(timeout);
@@ -259,12 +269,12 @@ impl ReadHalf {
     }
 
     // WALK: read-timeout
-    /// Returns how long the next read may wait. A call with a timeout of zero still reads once, and
-    /// so gets what has arrived.
+    /// Returns how long the next read may wait. A `recv` with a timeout of zero still reads once,
+    /// and so gets what has arrived.
     fn next_read_timeout(&mut self, until: Option<Deadline>) -> Result<Duration> {
         let mut timeout = match self.write_half.ending.state() {
-            // Another thread may send our Close meanwhile. This read must then end in time for the
-            // peer's answer.
+            // Another thread may send our Close meanwhile. This read must then end in time to keep
+            // the deadline for the peer's answer.
             State::Open if self.write_half.is_shared() => {
                 self.keepalive.until_next_check().min(self.write_half.close_within.max(LOOK_EVERY))
             }
@@ -300,7 +310,8 @@ impl ReadHalf {
         }
     }
 
-    /// Returns how long a read may wait for the peer's Close, or gives the peer up.
+    /// Returns how long a read may wait for the peer's last bytes, after our Close is sent or a
+    /// write has failed. If the peer's time is up, gives the peer up.
     fn read_timeout_while_closing(&mut self, answer_by: Deadline) -> Result<Duration> {
         let linger = self.linger.get_or_insert_with(|| self.write_half.linger_deadline(answer_by));
         match linger.has_finally_passed(&*self.write_half.stream) {
@@ -315,7 +326,8 @@ impl ReadHalf {
         }
     }
 
-    /// Nothing came for a while: sends a ping, or gives the peer up.
+    /// Sends a ping, gives the peer up, or goes on waiting, as the keepalive decides after a read
+    /// that waited this long and got nothing.
     fn keep_alive(&mut self, waited: Duration) -> Result<()> {
         // A peer that owes us the answer to our Close has a deadline of its own, so it needs no
         // ping.
@@ -340,7 +352,8 @@ impl ReadHalf {
         }
     }
 
-    /// Sends a ping. With `must_answer`, the peer must send something within `Limits::pong`.
+    /// Sends a ping, unless another thread is writing. With `must_answer`, the peer must send
+    /// something within `Limits::pong`.
     pub(crate) fn send_ping(&mut self, must_answer: bool) -> Result<()> {
         let payload = self.keepalive.next_payload();
         // The pong may arrive before the write returns, so the clock starts before the write.

@@ -1,4 +1,4 @@
-//! Refuses clients for whom there's no thread: who sends the refusal, and how long that may take.
+//! Refusals for clients that get no thread: which thread sends them, and how long that may take.
 //!
 //! ```text
 //! accept ──► no thread for this client ──► [ at most 64 clients ] ──► the refusing thread ──► 503
@@ -9,8 +9,8 @@
 //! - A refused client may be silent, or read nothing. The accepting thread doesn't wait for it: the
 //!   next client may be one that gets a thread.
 //! - The refusing thread starts with the server, because later there may be no thread for it.
-//! - Each client has a short timeout, and the queue a bound: a crowd that is refused takes no more
-//!   descriptors than that.
+//! - Each client has a short timeout, and the queue a bound: a crowd of refused clients holds no
+//!   more descriptors than the queue has places.
 
 use std::io;
 use std::sync::Arc;
@@ -24,14 +24,15 @@ use crate::connection::limits::Limits;
 use crate::transport::deadline::{Deadline, read_before};
 use crate::transport::stream::Stream;
 
-/// How many clients may wait for their refusal.
+/// How many clients may wait for the refusing thread.
 const MAX_WAITING: usize = 64;
-/// How long a client may take to send what it has, and again to read its refusal.
+/// How long the refusing thread waits for a client's request, and then for the client to read its
+/// refusal.
 const TIMEOUT: Duration = Duration::from_millis(50);
 /// The stack of the refusing thread, in bytes.
 const STACK: usize = 64 * 1024;
 
-/// Refuses clients in a thread of its own, which ends once this is dropped.
+/// Refuses clients in its own thread, which ends once this is dropped.
 pub(crate) struct RefusingThread(SyncSender<Arc<dyn Stream>>);
 
 impl RefusingThread {
@@ -46,7 +47,8 @@ impl RefusingThread {
         Ok(RefusingThread(give))
     }
 
-    /// Leaves this client to the refusing thread, and doesn't wait for it.
+    /// Leaves this client to the refusing thread, and returns at once. If too many clients wait
+    /// already, it closes this one without an answer.
     pub(crate) fn hand_over(&self, stream: Arc<dyn Stream>) {
         if self.0.try_send(stream).is_err() {
             log::debug!("a client is closed without an answer: too many wait for theirs");
@@ -54,7 +56,7 @@ impl RefusingThread {
     }
 }
 
-/// Answers a client with a 503, because there's no room.
+/// Answers a client with a 503, because the server has no room for it. `seen` says what is lacking.
 pub(crate) fn refuse_with_503(stream: &dyn Stream, seen: &'static str, registry: &Registry) {
     // Reads what has arrived of the request: closing a socket with unread bytes sends a reset,
     // which would destroy the answer.

@@ -85,7 +85,8 @@ impl Server {
         })
     }
 
-    /// Creates a server without a listener: give each stream to [`Server::accept`].
+    /// Creates a server without a listener, for streams that you accept yourself: give each to
+    /// [`Server::accept`].
     pub fn without_listener() -> Server {
         Server { listener: None, options: Options::default(), registry: Registry::new(None) }
     }
@@ -107,7 +108,7 @@ impl Server {
     }
 
     /// Sets the hosts that this server answers for, `*` for any. A request for another host gets a
-    /// 421, which names them. An entry without a port matches every port.
+    /// 421, which names the allowed hosts. An entry without a port matches every port.
     ///
     /// Without this call, a server that listens on a loopback address answers for `localhost` and
     /// loopback addresses alone. Otherwise an attacker could point a host name of his own at
@@ -122,22 +123,22 @@ impl Server {
     }
 
     /// Sets the paths that open a WebSocket, each from its `/` on and without a query. A request
-    /// for another path gets a 404, which names them. By default every path does.
+    /// for another path gets a 404, which names the allowed paths. By default every path opens one.
     pub fn paths(mut self, paths: impl IntoIterator<Item: AsRef<str>>) -> Server {
         self.options.rules.paths = owned(paths);
         self
     }
 
-    /// Sets the subprotocols that this server speaks. The server picks the first of the client's
-    /// list that it speaks. If there's none, the connection opens without a subprotocol; browsers
-    /// and some other clients then close it at once.
+    /// Sets the subprotocols that this server speaks. For each connection it picks the first one in
+    /// the client's list that it speaks. If it speaks none of them, the connection opens without a
+    /// subprotocol; browsers and some other clients then close it at once.
     pub fn subprotocols(mut self, names: impl IntoIterator<Item: AsRef<str>>) -> Server {
         self.options.rules.subprotocols = owned(names);
         self
     }
 
-    /// Adds your own check, for example of a token or a cookie. It runs after all other checks have
-    /// passed.
+    /// Adds your own check of a request, for example of a token or a cookie. It runs after all
+    /// other checks have passed. If it returns a refusal, the client gets that as its answer.
     pub fn authorize(
         self,
         authorize: impl Fn(&Request) -> std::result::Result<(), Refusal> + Send + Sync + 'static,
@@ -145,8 +146,8 @@ impl Server {
         self.admit(move |request| authorize(request).map(|()| Admission::new()))
     }
 
-    /// As [`authorize`](Server::authorize), for a check that returns something: who the client is,
-    /// for the handler, and headers for the 101. See [`Admission`].
+    /// Like [`authorize`](Server::authorize), for a check that returns something: who the client
+    /// is, for the handler, and headers for the 101. See [`Admission`].
     pub fn admit(
         mut self,
         admit: impl Fn(&Request) -> std::result::Result<Admission, Refusal> + Send + Sync + 'static,
@@ -202,31 +203,34 @@ impl Server {
         self
     }
 
-    /// Sets the limits on sizes, numbers and times: see [`Limits`].
+    /// Sets this server's limits on sizes, numbers and times: see [`Limits`]. Without this call it
+    /// has the default limits.
     pub fn limits(mut self, limits: Limits) -> Server {
         self.options.limits = limits;
         self
     }
 
-    /// The address that the server listens at.
+    /// Returns the address that the server listens at. Fails without a listener, and for a Unix
+    /// socket, which has no such address.
     pub fn local_addr(&self) -> Result<SocketAddr> {
         let listener = self.listener.as_ref().ok_or(Misuse::NoListener)?;
         Ok(listener.local_addr()?)
     }
 
-    /// A handle that stops the server and reads its counters.
+    /// Returns a handle that stops the server and reads its counters, also while `serve` runs.
     pub fn handle(&self) -> Handle {
         Handle { registry: self.registry.clone() }
     }
 
-    /// Does the handshake on a stream that you have accepted yourself, in your own thread.
+    /// Does the handshake on a stream that you have accepted yourself, in your own thread. Returns
+    /// the open WebSocket; if the client was refused, the error says why.
     pub fn accept(&self, stream: impl Stream) -> Result<WebSocket> {
         self.options.validate()?;
         upgrade(self.registry.next_id(), Arc::new(stream), &self.options, &self.registry)
     }
 
-    /// Runs [`serve`](Server::serve) in a new thread. The result stops the server and waits for its
-    /// end.
+    /// Runs [`serve`](Server::serve) in a new thread. The returned [`RunningServer`] stops the
+    /// server and waits for its end.
     pub fn spawn(
         self,
         handler: impl Fn(WebSocket) -> Result<()> + Send + Sync + 'static,
@@ -292,7 +296,7 @@ fn owned(names: impl IntoIterator<Item: AsRef<str>>) -> Vec<String> {
     names.into_iter().map(|name| name.as_ref().to_owned()).collect()
 }
 
-/// The state that the threads of a server share.
+/// The state that all threads of a server share.
 struct Shared {
     options: Options,
     registry: Arc<Registry>,
@@ -301,7 +305,7 @@ struct Shared {
 
 type Handler = dyn Fn(WebSocket) -> Result<()> + Send + Sync;
 
-/// Gives a connection a thread of its own. If there's none, the client gets a 503.
+/// Gives an accepted connection its own thread. If there's none, the client gets a 503.
 fn give_thread(
     stream: Arc<dyn Stream>,
     threads: &ThreadPool,
@@ -344,7 +348,8 @@ fn run_handler(handler: &Handler, ws: WebSocket) {
         Ok(Ok(())) => {}
         Ok(Err(error)) => {
             match &error {
-                // The peer's fault or the network's. The close guard's one log line names it.
+                // These errors are the peer's fault or the network's. The close guard's one log
+                // line names them.
                 Error::Violation(_)
                 | Error::Closed
                 | Error::ConnectionLost(_)
@@ -363,8 +368,8 @@ fn run_handler(handler: &Handler, ws: WebSocket) {
     }
 }
 
-/// Answers the clients still in the listen queue with a 503, because the server is stopping; for
-/// one second at most.
+/// Answers the clients that are still in the listen queue with a 503, because the server is
+/// stopping. Ends after a second at most.
 fn refuse_all_in_listen_queue(
     mut accepted: io::Result<Arc<dyn Stream>>,
     listener: &Listener,
@@ -378,7 +383,7 @@ fn refuse_all_in_listen_queue(
     }
 }
 
-/// Whether an error of `accept` concerns only one client, which has gone, or a signal has
+/// Whether the server can ignore this error of `accept`: one client has gone again, or a signal has
 /// interrupted the call.
 fn concerns_one_client(error: &io::Error) -> bool {
     matches!(
@@ -387,5 +392,6 @@ fn concerns_one_client(error: &io::Error) -> bool {
     )
 }
 
-/// How long the accepting thread rests when it has no descriptor at all.
+/// How long the accepting thread rests before it tries again, when the process has no descriptor
+/// left at all.
 const REST_WITHOUT_DESCRIPTOR: Duration = Duration::from_millis(50);

@@ -57,7 +57,7 @@ use crate::transport::min_write_rate::{per_call_timeout, write_error, write_with
 use crate::transport::stream::{Stream, WrapStream};
 use crate::transport::tls::Tls;
 
-/// What the application has configured: rules, limits and its own functions.
+/// A server's configuration: its rules, its limits, and the application's own functions.
 #[derive(Default)]
 pub(crate) struct Options {
     pub(crate) rules: Rules,
@@ -69,17 +69,19 @@ pub(crate) struct Options {
 }
 
 impl Options {
-    /// Checks the configuration, before the first connection.
+    /// Checks the configuration before the first connection. Fails if an entry can never match a
+    /// request, or a setting is not valid.
     pub(crate) fn validate(&self) -> std::result::Result<(), Misuse> {
         self.rules.deflate.as_ref().map_or(Ok(()), deflate::validate)?;
         self.rules.validate()
     }
 }
 
-/// The application's own check, called after all checks of the RFC and of the server's rules have
-/// passed.
+/// The application's own check of a request, called after all checks of the RFC and of the server's
+/// rules have passed.
 pub(crate) type Admit = dyn Fn(&Request) -> std::result::Result<Admission, Refusal> + Send + Sync;
-/// The application's answer to requests that don't ask for a WebSocket.
+/// The application's answer to a request that doesn't ask for a WebSocket. `None` if it has no page
+/// for that.
 pub(crate) type HttpHandler = dyn Fn(&Request) -> Option<Response> + Send + Sync;
 
 /// Leads a request from the accepted stream to the open WebSocket. A request that doesn't get there
@@ -102,7 +104,7 @@ pub(crate) fn upgrade(
     let certificates = requester.stream.peer_certificates();
     requester.stream =
         requester.run_own_code(|| options.wrap_stream.apply(requester.stream.clone()));
-    // 3. The head.
+    // 3. The request's head.
     let mut buffer = Buffer::default();
     let request =
         requester.run_own_code(|| requester.read_request(&mut buffer, deadline, certificates));
@@ -132,12 +134,13 @@ pub(crate) fn upgrade(
     Ok(ws)
 }
 
-/// A client that has asked for something, with all that is needed to answer it.
+/// A client whose request is being handled, with all that is needed to answer it.
 struct Requester<'a> {
     id: u64,
     /// The client's address, if the stream has one.
     peer: Option<SocketAddr>,
-    /// The accepted stream; after step 2 what TLS and the application have made of it.
+    /// The client's stream: as it was accepted, and after step 2 of [`upgrade`] with TLS and the
+    /// application's own stream around it.
     stream: Arc<dyn Stream>,
     pending: PendingGuard,
     limits: &'a Limits,
@@ -146,8 +149,8 @@ struct Requester<'a> {
     wants_body: bool,
 }
 
-// The steps are functions that the compiler must not inline. So their stack frames don't add up: a
-// thread keeps the stack that it has touched once for as long as it lives.
+// The compiler must not inline these steps, so that their stack frames don't add up: a thread keeps
+// all the stack that it has once used until it ends.
 impl Requester<'_> {
     /// Does the TLS handshake, if this server speaks TLS. Returns the stream that carries HTTP.
     #[inline(never)]
@@ -162,7 +165,7 @@ impl Requester<'_> {
         })
     }
 
-    /// Reads the head; later bytes stay in the buffer.
+    /// Reads and parses the request's head. Bytes that come after the head stay in the buffer.
     #[inline(never)]
     fn read_request(
         &self,
@@ -180,7 +183,8 @@ impl Requester<'_> {
         Ok(request)
     }
 
-    /// Takes a permit, and takes the connection off the pending list.
+    /// Takes a permit, and takes the connection off the pending list. Refuses the client if all
+    /// permits are taken, or if the connection was evicted.
     fn take_permit(&self) -> std::result::Result<Permit, Refusal> {
         let why_not =
             if self.registry.is_accepting() { "all places are taken" } else { ABOUT_TO_STOP };
@@ -192,8 +196,8 @@ impl Requester<'_> {
         }
     }
 
-    /// Asks the application. Returns the permit. A refusal or a panic gives it back before the
-    /// client gets its answer.
+    /// Asks the application's own check about the request, if there is one. Returns the permit. A
+    /// refusal or a panic gives the permit back before the client gets its answer.
     #[inline(never)]
     fn ask_application(
         &self,
@@ -209,7 +213,7 @@ impl Requester<'_> {
         }
     }
 
-    /// Answers with a 500, because the application gave something that can't be sent.
+    /// Answers with a 500, because the application gave a header for the 101 that can't be sent.
     #[inline(never)]
     fn answer_own_fault(&self, misuse: Misuse) -> Error {
         log::error!("{} a header for the 101 can't be sent: {misuse}", self.id);
@@ -227,7 +231,7 @@ impl Requester<'_> {
         let Some(http) = http else {
             return self.refuse(no_page(request, &options.rules, false));
         };
-        // While its page is made, the connection counts among the pages and not among the pending.
+        // While its page is made, the connection counts as a page and not as pending.
         let Some(permit) = self.registry.pages.permit(self.limits.max_waiting) else {
             return self.refuse(refusal_without_room("too many pages are being made"));
         };
@@ -255,7 +259,8 @@ impl Requester<'_> {
         })
     }
 
-    /// Passes on a step's result. If it's a refusal, answers the client with it.
+    /// Passes on the result of a step of [`upgrade`]. If that is a refusal, answers the client with
+    /// it.
     fn or_refuse<T>(&self, step: std::result::Result<T, Refusal>) -> Result<T> {
         step.map_err(|refusal| self.refuse(refusal))
     }
@@ -274,7 +279,7 @@ impl Requester<'_> {
         answer(&*self.stream, &response, self.limits);
     }
 
-    /// Returns the stream, and with it ends the connection's time as pending.
+    /// Returns the client's stream and drops the rest, so that the connection is no longer pending.
     fn into_stream(self) -> Arc<dyn Stream> {
         self.stream
     }
@@ -328,8 +333,8 @@ fn unix_time() -> Option<u64> {
     Some(SystemTime::now().duration_since(UNIX_EPOCH).ok()?.as_secs())
 }
 
-/// Writes at the minimum write rate that every peer must keep, and leaves the stream with the
-/// timeout for that.
+/// Writes an answer's head and body, at the minimum write rate that every peer must keep. The
+/// stream then keeps the write timeout for that rate.
 fn write_response(
     stream: &dyn Stream,
     head: &[u8],
@@ -340,11 +345,12 @@ fn write_response(
     write_with_min_rate(limits.write, stream, head, body)
 }
 
-/// The answer in place of a page or a refusal that can't be sent.
+/// The 500 that a client gets in place of a page or a refusal that can't be sent.
 const UNSENDABLE: &[u8] =
     b"HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
 
-/// The body of the 500 after a panic of the application's code, or a header that can't be sent.
+/// The body of the 500 that a client gets after the application's code has panicked, or has given a
+/// header that can't be sent.
 const OWN_FAULT: &str =
     "500 Internal Server Error: the fault is the server's; its log says more.\n";
 

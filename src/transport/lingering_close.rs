@@ -7,28 +7,30 @@ use super::deadline::{Deadline, read_before};
 use super::min_write_rate::MIN_PROGRESS;
 use super::stream::{Stream, is_timeout};
 
-/// How long we wait for the peer's end: until a deadline, which may be renewed a few times.
+/// How long we wait for the peer to end its direction of the stream: until a deadline, which may be
+/// renewed a few times.
 ///
-/// A peer that is still reading a long message can't answer our Close in time. So if anything has
-/// come from it since, or its system has taken some more of our bytes, it gets as much time again.
-/// The bound: each renewal stands for 64 KiB of what we sent, and there are never more than
-/// [`MOST_RENEWALS`].
+/// A peer that is still reading a long message can't answer our Close in time. So a deadline that
+/// has passed is renewed if the peer has sent anything meanwhile, or if its system has taken more
+/// of our bytes. The peer gets at most one renewal for each 64 KiB that we sent, and never more
+/// than [`MOST_RENEWALS`].
 #[derive(Debug)]
 pub struct LingerDeadline {
     deadline: Deadline,
     each: Duration,
     renewals: u64,
     is_alive: bool,
-    /// How many of our bytes the peer's system had not taken at the last check.
+    /// How many of our bytes the peer's system had not acknowledged at the last check. `u64::MAX`
+    /// before the first one.
     unacknowledged: u64,
 }
 
-/// How often the peer may get more time, however much we sent. With the default `Limits::close`
-/// that makes two minutes.
+/// The most renewals of a [`LingerDeadline`], however much we sent. With the default `Limits::close` of 5 s
+/// they make two minutes.
 const MOST_RENEWALS: u64 = 24;
 
 impl LingerDeadline {
-    /// A deadline that isn't renewed.
+    /// Creates a linger with a fixed deadline, which is never renewed.
     pub fn until(deadline: Deadline) -> LingerDeadline {
         LingerDeadline {
             deadline,
@@ -39,30 +41,30 @@ impl LingerDeadline {
         }
     }
 
-    /// A deadline that is renewed by `each` at a time, while the peer may still be reading the
-    /// `sent` bytes.
+    /// Creates a linger whose deadline is renewed, by `each` at a time, while the peer may still be
+    /// reading the `sent` bytes.
     pub fn renewable(deadline: Deadline, each: Duration, sent: u64) -> LingerDeadline {
         let renewals = (sent / MIN_PROGRESS as u64).min(MOST_RENEWALS);
         LingerDeadline { deadline, each, renewals, is_alive: false, unacknowledged: u64::MAX }
     }
 
-    /// Returns the current deadline.
+    /// Returns the deadline as it is now, after the renewals so far.
     pub fn deadline(&self) -> Deadline {
         self.deadline
     }
 
-    /// Records that bytes have come from the peer.
+    /// Records that bytes have come from the peer: it's alive, so the deadline may be renewed.
     pub fn note_bytes(&mut self) {
         self.is_alive = true;
     }
 
-    /// Whether the time is up. Renews the deadline first, if the peer has earned that.
+    /// Whether the peer's time is up. If the deadline has passed, this first tries to renew it.
     pub fn has_finally_passed(&mut self, stream: &dyn Stream) -> bool {
         self.deadline.has_passed() && !self.renew(stream)
     }
 
-    /// Renews the deadline if the peer has shown that it's alive, and if it hasn't got too much
-    /// time already.
+    /// Renews the deadline if the peer has shown since the last renewal that it's alive, and if a
+    /// renewal is left. Returns whether it did.
     fn renew(&mut self, stream: &dyn Stream) -> bool {
         if self.renewals == 0 {
             return false;
@@ -90,10 +92,10 @@ impl From<Deadline> for LingerDeadline {
 // WALK: lingering-close
 /// Ends a stream so that the peer can read our last bytes.
 ///
-/// A socket that is closed with unread bytes in it sends a reset. A reset destroys what is still on
-/// its way to the peer, such as the very frame that says what went wrong. So this ends our
-/// direction, then reads and drops what the peer still sends until the peer ends its direction too,
-/// within a deadline and a bound. Returns whether the peer has ended it.
+/// Closing a socket with unread bytes in it sends a reset. A reset destroys what is still on its
+/// way to the peer, such as the very frame that says what went wrong. So this ends our direction
+/// first. Then it reads and drops what the peer still sends, until the peer ends its direction too,
+/// the linger's time is up, or 64 MiB have come. Returns whether the peer has ended its direction.
 pub fn lingering_close(linger: impl Into<LingerDeadline>, stream: &dyn Stream) -> bool {
     let _ = stream.shutdown(Shutdown::Write);
     let has_ended = discard_input(linger.into(), stream);
@@ -101,16 +103,17 @@ pub fn lingering_close(linger: impl Into<LingerDeadline>, stream: &dyn Stream) -
     has_ended
 }
 
-/// Waits up to a second for the peer to end the stream. The side that ends it first keeps its port
-/// in TIME_WAIT for minutes, which a server can bear better than a client (RFC 6455 §7.1.1).
+/// Waits up to a second, and not beyond the deadline, for the peer to end the stream. The side that
+/// ends it first keeps its port in TIME_WAIT for minutes, which a server can bear better than a
+/// client (RFC 6455 §7.1.1).
 pub fn await_peer_eof(deadline: Deadline, stream: &dyn Stream) {
     const EOF_WAIT: Duration = Duration::from_secs(1);
     let rest = deadline.remaining().unwrap_or_default();
     discard_input(LingerDeadline::until(Deadline::after(rest.min(EOF_WAIT))), stream);
 }
 
-/// Reads and drops the peer's bytes. Returns whether the stream has ended, with or without an
-/// error.
+/// Reads and drops the peer's bytes, 64 MiB at most, until the stream ends or the linger's time is
+/// up. Returns whether the stream has ended, with or without an error.
 fn discard_input(mut linger: LingerDeadline, stream: &dyn Stream) -> bool {
     const MOST: usize = 64 * 1024 * 1024;
     let mut waste = [0; 4096];

@@ -6,31 +6,33 @@
 //! ```
 //!
 //! A thread takes four memory maps: its stack, the guard page below it, and the same two for the
-//! small stack on which a stack overflow is reported. With only two of them left, the thread
-//! starts, and then std panics in it before any code of ours runs: the process aborts. So this file
+//! small stack on which a stack overflow is reported. With only two maps left, the thread starts,
+//! but then std panics in it before any code of ours runs, and the process aborts. So this file
 //! doesn't try whether there is one more thread. It counts.
 //!
 //! Rules of this file:
-//! - Three limits count where they can be read, which is on Linux: `vm.max_map_count`,
+//! - It keeps three limits where it can read them, on Linux: `vm.max_map_count`,
 //!   `kernel.threads-max`, and `pids.max` of the control group and of the groups around it.
 //! - A sixteenth of each is left to what isn't counted here: the application's own threads, and
 //!   large allocations, each of which is a map. A connection's thread leaves a second sixteenth,
 //!   for the outboxes of the connections that are open.
-//! - To look costs some 10 ms when there are 50,000 maps. So between two looks only the threads
-//!   that start and end here are counted, and the closer the limit, the sooner comes the next look.
+//! - Reading the limits (a *look*) takes some 10 ms when there are 50,000 maps. So between two
+//!   looks only the threads that start and end here are counted, and the closer the limit, the
+//!   sooner comes the next look.
 
 use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
-// (Written so that the model checker doesn't replace these: no thread waits while it holds this
-// lock, so there's nothing to check.)
+// (Imported this way, `sync` isn't replaced by the model checker: no thread waits while it holds
+// this lock, so there's nothing to check.)
 use std::{fs, io, sync};
 
 /// How many memory maps a thread takes.
 const MAPS_OF_A_THREAD: i64 = 4;
-/// How many threads may start between two looks at least, even if hardly any is free.
+/// The least number of threads that may start before the limits are read again, even if hardly any
+/// is free.
 const THREADS_BETWEEN_READINGS: i64 = 64;
-/// For how long a refusal stands without another look, unless a thread of ours ends.
+/// How long a refusal stands before the limits are read again, unless a thread of ours ends.
 const REFUSAL_STANDS: Duration = Duration::from_secs(1);
 
 /// What a thread is for. That decides how many threads must still be free after its start.
@@ -41,7 +43,8 @@ pub(crate) enum Purpose {
 }
 
 impl Purpose {
-    /// How many of `all` threads must remain free.
+    /// Returns how many of a limit's `all` threads must stay free after a thread of this purpose
+    /// has started.
     fn must_leave(self, all: i64) -> i64 {
         match self {
             Purpose::Connection => all / 8,
@@ -50,7 +53,8 @@ impl Purpose {
     }
 }
 
-/// Starts a thread, if that leaves enough threads for others. Otherwise the error names the limit.
+/// Starts a thread that does this work, if enough threads stay free for others. Otherwise the error
+/// names the limit.
 pub(crate) fn spawn(
     purpose: Purpose,
     name: String,
@@ -74,7 +78,7 @@ fn lock_budget() -> sync::MutexGuard<'static, Budget> {
     BUDGET.lock().unwrap_or_else(sync::PoisonError::into_inner)
 }
 
-/// Counts one thread. Dropping it frees the thread's place in the budget.
+/// Counts one started thread. Dropping it frees the thread's place in the budget.
 struct ThreadPermit;
 
 impl ThreadPermit {
@@ -96,10 +100,10 @@ impl Drop for ThreadPermit {
     }
 }
 
-/// How many threads each limit still allows.
+/// How many threads each limit of the system still allows, as last read and counted since.
 struct Budget {
     limits: Vec<Limit>,
-    /// How many threads may start before the next look.
+    /// How many threads may start before the limits are read again.
     until_look: i64,
     looked: Option<Instant>,
 }
@@ -112,12 +116,13 @@ struct Limit {
     free: i64,
 }
 
-/// Reads a file. Returns `None` if it can't be read.
+/// A function that reads a file, or returns `None` if it can't be read. Tests pass one of their
+/// own.
 type Read<'a> = &'a dyn Fn(&Path) -> Option<Vec<u8>>;
 
 impl Budget {
     // WALK: budget
-    /// Takes one thread, or returns the name of the limit that leaves none.
+    /// Counts one more thread, or returns the name of the limit that leaves none for this purpose.
     fn take(&mut self, purpose: Purpose, now: Instant, read: Read) -> Result<(), &'static str> {
         let rested = self.looked.is_none_or(|looked| now - looked >= REFUSAL_STANDS);
         if self.until_look == 0 || (rested && self.exhausted_limit(purpose).is_some()) {
@@ -140,8 +145,8 @@ impl Budget {
         self.limits.iter().find(is_exhausted).map(|limit| limit.name)
     }
 
-    /// Reads the limits anew. If one can't be read now, perhaps because no descriptor is free, its
-    /// count stays.
+    /// Reads the limits anew, and sets when to read them next. If a limit can't be read now,
+    /// perhaps because no descriptor is free, its count stays.
     fn read_limits(&mut self, now: Instant, read: Read) {
         for limit in read_all_limits(read) {
             match self.limits.iter_mut().find(|known| known.name == limit.name) {
@@ -155,7 +160,7 @@ impl Budget {
     }
 }
 
-/// Reads all limits that this system shows.
+/// Reads all limits on threads that this system shows.
 fn read_all_limits(read: Read) -> Vec<Limit> {
     let limits = [memory_maps(read), threads_max(read), control_group(read)];
     limits.into_iter().flatten().collect()
@@ -172,7 +177,7 @@ fn memory_maps(read: Read) -> Option<Limit> {
 
 fn threads_max(read: Read) -> Option<Limit> {
     let all = read_number(read, "/proc/sys/kernel/threads-max")?;
-    // `0.20 0.18 0.12 1/80 11206`: of 80 threads one is running.
+    // The file says `0.20 0.18 0.12 1/80 11206`: there are 80 threads, and one of them runs.
     let load = read_text(read, "/proc/loadavg")?;
     let there: i64 = load.split('/').nth(1)?.split(' ').next()?.parse().ok()?;
     Some(Limit { name: "kernel.threads-max", all, free: all - there })
@@ -214,7 +219,7 @@ mod tests {
 
     use super::*;
 
-    /// A machine that says so of itself.
+    /// Reads a file of a pretended machine that has only these files.
     fn says(files: &[(&str, &str)], path: &Path) -> Option<Vec<u8>> {
         let found = files.iter().find(|(name, _)| Path::new(name) == path);
         found.map(|(_, text)| text.as_bytes().to_vec())
@@ -273,7 +278,8 @@ mod tests {
         assert_eq!(read_all_limits(&nonsense), []);
     }
 
-    /// A group with so many threads in it, of 160 that it may have.
+    /// Reads a file of a pretended machine whose control group may have 160 threads and has
+    /// `there`.
     fn group_of(there: &Cell<i64>, path: &Path) -> Option<Vec<u8>> {
         let current = there.get().to_string();
         let folder = "/sys/fs/cgroup/pids.max";
@@ -310,12 +316,12 @@ mod tests {
             group_of(&there, path)
         };
         let (mut budget, start) = (empty(), Instant::now());
-        // Others take all that there is, after the first look.
+        // After the first look, other processes take all the threads.
         assert_eq!(budget.take(Purpose::Connection, start, &read), Ok(()));
         there.set(160);
         let taken = (1..).take_while(|_| budget.take(Purpose::Connection, start, &read).is_ok());
         assert_eq!(taken.count(), 80 - 1);
-        // While there is nothing, one look a second is enough.
+        // While no thread is free, one look a second is enough.
         let before = *looks.borrow();
         for _ in 0..1_000 {
             assert!(budget.take(Purpose::Connection, start, &read).is_err());

@@ -13,8 +13,9 @@
 //!   that waits in `read` would hold it, and every writer would wait until the peer sends
 //!   something.
 //! - Records must be sent in the order in which they were sealed, so a writer holds `sealed` while
-//!   it seals and while it writes. The reader never waits for `sealed`: it leaves what rustls wants
-//!   to answer to the next writer, and it sends an alert only if no thread is writing.
+//!   it seals and while it writes. The reader never waits for `sealed`. It leaves the records with
+//!   which rustls answers the peer to the next writer, and it sends an alert only if no thread is
+//!   writing.
 //! - If the bytes of a read don't complete a record, the read returns `Interrupted` with a
 //!   [`PartOfRecord`] inside: the caller reads again with its remaining time, and knows that the
 //!   peer is alive. So a record that arrives byte by byte can't extend a deadline.
@@ -35,23 +36,24 @@ use crate::transport::lingering_close::lingering_close;
 use crate::transport::lock::lock;
 use crate::transport::stream::{PartOfRecord, Stream, is_timeout};
 
-/// How long we try to send a last record: an alert or a close_notify.
+/// How long this end tries to send its last record: an alert or a close_notify.
 const LAST_RECORD_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// TLS around another stream.
+/// A stream that encrypts and decrypts (TLS) what passes through another stream. Several threads
+/// may use it at once.
 pub(crate) struct TlsStream {
     stream: Arc<dyn Stream>,
     tls: Mutex<Connection>,
-    /// Bytes read from the stream and not yet decrypted.
+    /// Encrypted bytes that were read from the stream and aren't decrypted yet.
     arrived: Mutex<Buffer>,
     sealed: Mutex<SealedRecords>,
 }
 
-/// Sealed (encrypted) records, and how many of their bytes are written.
+/// Sealed (encrypted) records, and how many of their bytes are written to the stream.
 #[derive(Default)]
 struct SealedRecords {
     records: Vec<u8>,
-    /// How many bytes of the records are written.
+    /// How many bytes of `records` are written to the stream.
     written: usize,
     /// How many of the caller's bytes are sealed but not yet reported as written. The caller passes
     /// these bytes again, and they must not be sealed twice.
@@ -61,13 +63,13 @@ struct SealedRecords {
 /// Why a TLS handshake has failed.
 #[derive(Debug)]
 pub(crate) enum HandshakeFailure {
-    /// The stream ended, failed, or was too slow.
+    /// The stream ended or failed, or the deadline passed.
     Broken(io::Error),
     /// rustls refuses the peer's bytes, or the peer refuses ours.
     Refused(rustls::Error),
-    /// The peer speaks another protocol. The text shows its first bytes.
+    /// The peer's first bytes aren't TLS. The text shows them.
     NotTls(String),
-    /// ALPN chose this protocol, and not HTTP/1.1.
+    /// ALPN chose the protocol in this text instead of HTTP/1.1.
     OtherProtocol(String),
 }
 
@@ -77,8 +79,8 @@ impl From<io::Error> for HandshakeFailure {
     }
 }
 
-/// Does the TLS handshake before a deadline. No other thread has the stream yet, so this needs no
-/// lock.
+/// Does this end's part of the TLS handshake, as client or server, before a deadline. No other
+/// thread has the stream yet, so this needs no lock.
 pub(crate) fn handshake(
     mut tls: Connection,
     stream: Arc<dyn Stream>,
@@ -106,7 +108,8 @@ pub(crate) fn handshake(
         }
         // 3. Let rustls check them. If it refuses them, send the peer its alert.
         match feed_rustls(&mut tls, &mut arrived) {
-            // After its handshake a peer may send all its data, and its end, in the same bytes.
+            // A close_notify during the handshake is an early end. After its handshake, a peer may
+            // send all its data and its close_notify in the same bytes.
             Ok(state) if state.peer_has_closed() && tls.is_handshaking() => {
                 return Err(ended().into());
             }
@@ -128,7 +131,7 @@ pub(crate) fn handshake(
     Ok(TlsStream { stream, tls, arrived, sealed })
 }
 
-/// Gives rustls some of what has arrived.
+/// Passes some of the arrived bytes to rustls, which checks and decrypts them.
 fn feed_rustls(
     tls: &mut Connection,
     arrived: &mut Buffer,
@@ -138,7 +141,7 @@ fn feed_rustls(
     tls.process_new_packets()
 }
 
-/// Takes the records that rustls wants to send.
+/// Moves the records that rustls wants to send into `records`.
 fn collect_records(tls: &mut Connection, records: &mut Vec<u8>) -> io::Result<()> {
     while tls.wants_write() {
         tls.write_tls(records)?;
@@ -147,14 +150,14 @@ fn collect_records(tls: &mut Connection, records: &mut Vec<u8>) -> io::Result<()
 }
 
 impl TlsStream {
-    /// Decrypts the records that have arrived, as far as `into` has room. Returns `None` if a
-    /// record needs more bytes.
+    /// Decrypts arrived records into `into`, as far as it has room. Returns how many bytes that
+    /// gave (0 after the peer's close_notify), or `None` if the next record isn't complete.
     fn decrypt(&self, arrived: &mut Buffer, into: &mut [u8]) -> io::Result<Option<usize>> {
         let mut tls = lock(&self.tls);
         let (mut count, mut fed) = (0, Ok(()));
         while count < into.len() {
             match tls.reader().read(&mut into[count..]) {
-                // The peer's close_notify.
+                // The peer has sent its close_notify.
                 Ok(0) => return Ok(Some(count)),
                 Ok(more) => count += more,
                 Err(error) if error.kind() != ErrorKind::WouldBlock => return Err(error),
@@ -162,7 +165,8 @@ impl TlsStream {
                 Err(_) => fed = feed_rustls(&mut tls, arrived).map(drop),
             }
         }
-        // A bad record doesn't affect the good ones before it: rustls reports it again next time.
+        // A bad record doesn't affect the good ones before it: rustls reports the error again at
+        // the next call.
         if count > 0 {
             return Ok(Some(count));
         }
@@ -170,7 +174,7 @@ impl TlsStream {
         checked.map(|()| None).map_err(|error| io::Error::new(ErrorKind::InvalidData, error))
     }
 
-    /// As `decrypt`, but if that fails, sends the peer an alert that says why.
+    /// Like `decrypt`, but if that fails, it sends the peer an alert that says why.
     fn decrypt_or_alert(&self, arrived: &mut Buffer, into: &mut [u8]) -> io::Result<Option<usize>> {
         let decrypted = self.decrypt(arrived, into);
         if decrypted.is_err() {
@@ -179,8 +183,8 @@ impl TlsStream {
         decrypted
     }
 
-    /// Sends a last record. Gives up if another thread is writing, or if a write has failed within
-    /// a record.
+    /// Sends the last record of this end: an alert, or what `seal` adds. Gives up if another thread
+    /// is writing, or if an earlier write stopped in the middle of a record.
     fn send_last_record(&self, seal: impl FnOnce(&mut Connection)) {
         let Ok(mut sealed) = self.sealed.try_lock() else { return };
         if !sealed.unwritten().is_empty() {
@@ -206,7 +210,7 @@ impl SealedRecords {
         &self.records[self.written..]
     }
 
-    /// Drops the written records, and frees their memory if it's much.
+    /// Drops the records once they're written, and frees all but 1 KiB of their memory.
     fn clear(&mut self) {
         const LITTLE: usize = 1024;
         self.written = 0;
@@ -247,8 +251,8 @@ impl Stream for TlsStream {
             collect_records(&mut tls, &mut sealed.records)?;
         }
         // 2. Write the records. A call that wrote only a part has used up its timeout, so this
-        // returns: the caller has a deadline, and needs to see the progress. The last byte counts
-        // as written only when the whole record is.
+        //    returns: the caller has a deadline, and needs to see the progress. The caller's last
+        //    byte counts as written only when the whole record is written.
         while !sealed.unwritten().is_empty() {
             let count = self.stream.write(&[IoSlice::new(sealed.unwritten())])?;
             if count == 0 {
@@ -312,25 +316,25 @@ mod tests {
     use rustls::pki_types::{CertificateDer, PrivateKeyDer};
     use rustls::{ClientConfig, ClientConnection, RootCertStore, ServerConfig, ServerConnection};
 
-    /// Longer than anything may take.
+    /// How long a test waits before it fails. No step takes that long.
     const PATIENCE: Duration = Duration::from_secs(20);
 
-    /// One direction of a pipe.
+    /// One direction of a pipe in memory: its bytes, and whether it has ended.
     #[derive(Default)]
     struct Half {
         bytes: Mutex<(VecDeque<u8>, bool)>,
         changed: Condvar,
     }
 
-    /// One end of a pipe.
+    /// One end of a pipe in memory, as the stream under TLS.
     struct End {
         from: Arc<Half>,
         to: Arc<Half>,
-        /// So many bytes a call, at most.
+        /// How many bytes a call reads or writes at most.
         piece: usize,
-        /// So many bytes on their way, at most.
+        /// How many bytes the pipe holds before a write has to wait.
         room: usize,
-        /// Every other call times out.
+        /// Whether every other read and write times out at once.
         stutters: AtomicBool,
         calls: AtomicUsize,
         read_timeout: Mutex<Duration>,
@@ -346,7 +350,8 @@ mod tests {
     }
 
     impl End {
-        /// Waits until `ready`; an error if this call is one that times out.
+        /// Waits until `ready`. Fails if that takes longer than `patience`, or if this call is one
+        /// that has to time out.
         fn wait<'a>(
             &self,
             half: &'a Half,
@@ -430,7 +435,7 @@ mod tests {
         Connection::Client(ClientConnection::new(Arc::new(config), name).unwrap())
     }
 
-    /// A client, and its first record.
+    /// Returns a client's TLS state, and its first record (the ClientHello).
     fn hello() -> (Connection, Vec<u8>) {
         let (mut tls, mut hello) = (client(), Vec::new());
         collect_records(&mut tls, &mut hello).unwrap();
@@ -441,7 +446,7 @@ mod tests {
         Deadline::after(PATIENCE)
     }
 
-    /// Both ends over this pipe, once they have shaken hands.
+    /// Returns a client and a server that have done the TLS handshake over this pipe.
     fn over([a, b]: [Arc<End>; 2]) -> [Arc<TlsStream>; 2] {
         let other = thread::spawn(|| handshake(server(), b, soon()).unwrap());
         [Arc::new(handshake(client(), a, soon()).unwrap()), Arc::new(other.join().unwrap())]
@@ -465,7 +470,7 @@ mod tests {
         (0..length as u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect()
     }
 
-    /// Reads to the end; what the end was.
+    /// Reads until the stream ends or fails, and returns the result of that last read.
     fn end_of(stream: &TlsStream) -> io::Result<usize> {
         loop {
             match stream.read(&mut [0; 100]) {
@@ -532,7 +537,7 @@ mod tests {
             let a = a.clone();
             move || end_of(&a)
         });
-        // Long enough for the reader to be in its system call, in each of many rounds.
+        // There are so many rounds that in most of them the reader waits in its system call.
         for round in 0..300 {
             let sent = sample(if round % 10 == 0 { 100_000 } else { round });
             thread::scope(|scope| {
@@ -556,7 +561,7 @@ mod tests {
             }
         });
         is_stuck.recv().unwrap();
-        // The peer asks for new keys, which rustls answers, and says something.
+        // The peer asks for new keys, which rustls has to answer, and sends some text.
         if let Connection::Server(tls) = &mut *lock(&b.tls) {
             tls.refresh_traffic_keys().unwrap();
         }
@@ -581,7 +586,7 @@ mod tests {
         for after in [0, 1, 5, 20] {
             let [x, y] = pipe(1 << 16, 1 << 16);
             let [a, b] = over([x, y.clone()]);
-            // What is left of a record that is cut off.
+            // Send only the first bytes of a record, and end the stream there.
             let mut record = Vec::new();
             let mut tls = lock(&b.tls);
             tls.writer().write_all(b"hello").unwrap();
@@ -601,14 +606,15 @@ mod tests {
         assert_eq!(end_of(&a).unwrap_err().kind(), ErrorKind::InvalidData);
         write_before(soon(), &*b, b"hello").unwrap();
         assert!(end_of(&a).is_err());
-        // The peer is told why.
+        // The peer has got an alert that says why.
         assert!(end_of(&b).unwrap_err().to_string().contains("BadRecordMac"));
     }
 
     #[test]
     fn what_if_close_notify_comes_during_the_handshake() {
         const CLOSE_NOTIFY: [u8; 7] = [0x15, 3, 3, 0, 2, 1, 0];
-        // RUSTSEC-2024-0336. Nobody has signed it yet, so one is let pass; but not many.
+        // RUSTSEC-2024-0336. During the handshake a close_notify isn't authenticated, so rustls
+        // ignores one of them, but not a hundred.
         for (alerts, ends) in [(1, true), (100, false)] {
             for (tls, prefix) in [(server(), vec![]), (server(), hello().1), (client(), vec![])] {
                 let [a, b] = pipe(1 << 16, 1 << 16);
@@ -627,7 +633,7 @@ mod tests {
 
     #[test]
     fn what_if_the_hello_comes_in_records_of_one_byte() {
-        // RUSTSEC-2024-0399.
+        // RUSTSEC-2024-0399: a ClientHello in many fragments made an old rustls panic.
         let (tls, hello) = hello();
         let [a, b] = pipe(1 << 16, 1 << 16);
         for byte in &hello[5..] {
