@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! GET /chat?room=1 HTTP/1.1             origin-form: a path, and perhaps a query
-//! GET ws://example.com/chat HTTP/1.1    absolute-form, which names the host: clients send it to proxies
+//! GET ws://example.com/chat HTTP/1.1    absolute-form, which names the host and is sent to proxies
 //! OPTIONS * HTTP/1.1                    asterisk-form, about the server as a whole
 //! CONNECT example.com:80 HTTP/1.1       authority-form, which asks a proxy for a tunnel
 //! ```
