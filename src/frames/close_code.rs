@@ -11,23 +11,23 @@ use std::fmt;
 pub struct CloseCode(pub u16);
 
 impl CloseCode {
-    /// The connection has done its work.
+    /// The connection has served its purpose.
     pub const NORMAL: CloseCode = CloseCode(1000);
     /// The server shuts down, or the user leaves the page.
     pub const GOING_AWAY: CloseCode = CloseCode(1001);
     /// The peer broke a rule of the protocol.
     pub const PROTOCOL_ERROR: CloseCode = CloseCode(1002);
-    /// A kind of message that this end doesn't accept.
+    /// The peer sent a kind of message that this end doesn't accept.
     pub const UNSUPPORTED: CloseCode = CloseCode(1003);
     /// Never sent: the Close frame had no code.
     pub const NO_STATUS: CloseCode = CloseCode(1005);
     /// Never sent: the connection ended without a Close frame.
     pub const ABNORMAL: CloseCode = CloseCode(1006);
-    /// Text that isn't UTF-8, or another payload that its type doesn't allow.
+    /// The peer sent text that isn't UTF-8, or another payload that doesn't fit its message type.
     pub const INVALID_PAYLOAD: CloseCode = CloseCode(1007);
-    /// A message that violates this end's policy.
+    /// The peer sent a message that violates this end's policy.
     pub const POLICY: CloseCode = CloseCode(1008);
-    /// A message larger than this end accepts.
+    /// The peer sent a message that is larger than this end accepts.
     pub const TOO_BIG: CloseCode = CloseCode(1009);
     /// The server lacks an extension that the client needs.
     pub const MISSING_EXTENSION: CloseCode = CloseCode(1010);

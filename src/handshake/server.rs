@@ -25,18 +25,18 @@ use crate::http::token::is_token;
 /// The only version of the protocol (§4.1).
 pub const VERSION: &str = "13";
 
-/// What this server requires of a request, beyond what the RFC does.
+/// What this server requires of a request in addition to the RFC.
 #[derive(Clone, Debug, Default)]
 pub struct Rules {
-    /// Which pages may connect.
+    /// The pages that may connect, by their `Origin`.
     pub origins: Origins,
     /// The hosts that the server answers for.
     pub hosts: Hosts,
-    /// The paths at which the server offers a WebSocket. Empty means any.
+    /// The paths at which the server offers a WebSocket. An empty list means any path.
     pub paths: Vec<String>,
-    /// The subprotocols that the server speaks.
+    /// The subprotocols that the server supports.
     pub subprotocols: Vec<String>,
-    /// How the server compresses, if at all.
+    /// How the server compresses messages. `None` means that it doesn't compress.
     pub deflate: Option<DeflateConfig>,
 }
 
