@@ -16,8 +16,8 @@ use crate::frames::assembler::Bounds;
 #[derive(Clone, Debug)]
 pub struct Limits {
     /// The most bytes of a message, all its fragments together. A larger message fails with 1009 as
-    /// soon as a frame header announces too many bytes. The limit applies to inflated bytes; a
-    /// message may have twice as many compressed ones, plus a KiB, plus 16 bytes for each fragment.
+    /// soon as a frame header announces too many bytes. The limit applies to inflated bytes; for
+    /// compressed bytes it's twice as high, plus a KiB, plus 16 bytes for each fragment.
     pub max_message: u64,
     /// The most bytes of a message that [`recv_stream`](crate::WebSocket::recv_stream) reads in
     /// pieces. A larger message fails with 1009. With `None`, `max_message` applies. This limit may
