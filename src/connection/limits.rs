@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use crate::frames::assembler::Bounds;
 
-/// The limits of a server or a client. Change some and keep the defaults of the others:
+/// The limits that a server or a client sets on its peers. Change some and keep the defaults of the
+/// others:
 ///
 /// ```
 /// use ws101::Limits;
@@ -29,7 +30,7 @@ pub struct Limits {
     pub max_head: usize,
     /// The most lines of a head. A request with more lines gets a 431.
     pub max_head_lines: usize,
-    /// The most open connections at a time. The next client gets a 503.
+    /// The most connections that a server keeps open at a time. The next client gets a 503.
     pub max_connections: usize,
     /// The most pending connections at a time. A connection is pending while its head is read or a
     /// plain HTTP answer is sent. When there are more, the server drops the oldest one. An honest
@@ -55,8 +56,8 @@ pub struct Limits {
     /// How long the peer may take to answer our Close, and after that to end its stream. A peer
     /// that is still reading what we sent gets the same time again, a few times.
     pub close: Duration,
-    /// The stack size of a connection's thread. The system gives memory only to the pages that the
-    /// thread uses.
+    /// The stack size of a connection's thread, in bytes. The system gives memory only to the pages
+    /// that the thread uses.
     pub stack: usize,
 }
 
@@ -83,17 +84,17 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// Returns the limits that the decoder enforces.
+    /// Returns the limits on a message that the decoder enforces.
     pub(crate) fn bounds(&self) -> Bounds {
         Bounds { max_message: self.max_message, max_fragments: self.max_fragments }
     }
 
-    /// Returns the limit of a message that is read in pieces.
+    /// Returns the most bytes of a message that the caller reads in pieces.
     pub(crate) fn max_streamed(&self) -> u64 {
         self.max_stream.unwrap_or(self.max_message)
     }
 
-    /// Returns the most bytes and the most lines of a head.
+    /// Returns the most bytes and the most lines that a head may have.
     pub(crate) fn head_size(&self) -> (usize, usize) {
         (self.max_head, self.max_head_lines)
     }
