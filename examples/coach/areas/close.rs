@@ -8,33 +8,33 @@ use crate::wire::{CLOSE, Came, TEXT, frame, quote};
 
 const ANSWER: Lesson = Lesson {
     section: "§5.5.1",
-    rule: "A Close is answered with a Close, unless one was sent before; then the connection is over.",
-    causes: "The socket is closed at once when opcode 8 comes, so that a browser reports 1006; or the Close is ignored.",
+    rule: "A peer answers a Close with a Close, unless it has already sent one. Then the connection ends.",
+    causes: "The code closes the socket as soon as opcode 8 comes, so a browser reports 1006; or it ignores the Close.",
     fix: "On opcode 8 write a Close with the same code, flush, and only then close the socket.",
 };
 const ENDS: Lesson = Lesson {
     section: "§7.1.1",
     rule: "After both Closes the server closes the TCP connection at once.",
-    causes: "The loop that reads goes on after the Close, and waits for a client that waits for it.",
-    fix: "Leave the loop after the Close is written, and close the socket.",
+    causes: "The read loop continues after the Close, so both ends wait for each other.",
+    fix: "Leave the loop once the Close is written, and close the socket.",
 };
 const CODES: Lesson = Lesson {
     section: "§7.4",
-    rule: "A Close may carry 1000 to 1003, 1007 to 1014 and 3000 to 4999. 1005, 1006 and 1015 are never on the wire, and what is below 1000 is no code.",
-    causes: "The body is copied into the answer unread, or the list of allowed codes is too short.",
-    fix: "Check the code against that list; answer 1002 to those that may not be sent.",
+    rule: "A Close may carry 1000 to 1003, 1007 to 1014 and 3000 to 4999. 1005, 1006 and 1015 are never sent, and numbers below 1000 aren't codes.",
+    causes: "The body is copied into the answer unchecked, or the list of allowed codes is too short.",
+    fix: "Check the code against that list; answer 1002 if it may not be sent.",
 };
 const BODY: Lesson = Lesson {
     section: "§5.5.1",
     rule: "The body of a Close is empty, or a code of two bytes and a reason in UTF-8, at most 125 bytes in all.",
-    causes: "Two bytes are read without a look at the length, or the reason isn't checked.",
-    fix: "Length 0: no code. Length 1: a protocol error. Else two bytes big-endian, and the rest as UTF-8.",
+    causes: "Two bytes are read without checking the length, or the reason isn't checked.",
+    fix: "Length 0: no code. Length 1: a protocol error. Otherwise two bytes of code, high byte first, and the rest as UTF-8.",
 };
 const AFTER: Lesson = Lesson {
     section: "§5.5.1",
     rule: "After it has sent a Close, an endpoint sends no more data frames, and no second Close.",
-    causes: "Echoes that were waiting are written behind the Close, by another thread or from a queue.",
-    fix: "Note that the Close was sent, under the same lock as the writing, and write nothing more.",
+    causes: "Another thread, or a queue, writes its waiting echoes after the Close.",
+    fix: "Under the lock for writing, note that the Close was sent, and then write nothing more.",
 };
 
 fn body(code: u16, reason: &[u8]) -> Vec<u8> {

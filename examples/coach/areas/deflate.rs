@@ -11,37 +11,37 @@ const ANSWER: Lesson = Lesson {
     section: "RFC 7692 §5",
     rule: "An answer names what was offered, each parameter once, with a value that fits the offer.",
     causes: "The offer is copied into the answer, or a fixed line is sent.",
-    fix: "Parse the offers, take the first that you can keep to, and write your own parameters.",
+    fix: "Parse the offers, accept the first one that you support, and write your own parameters.",
 };
 const DECLINE: Lesson = Lesson {
     section: "RFC 7692 §7.1",
-    rule: "An offer with an unknown, repeated or ill-valued parameter is declined: the next one is tried, and else there's no compression. The handshake goes on.",
-    causes: "Unknown parameters are passed over, values read with a lenient number parser, or the request is refused with 400.",
+    rule: "A server declines an offer with an unknown or repeated parameter or an invalid value, and tries the next offer. If none is left, it answers without compression; it doesn't refuse the handshake.",
+    causes: "Unknown parameters are ignored, values are read with a lenient number parser, or the request is refused with 400.",
     fix: "Parse each offer to `Some` or `None`, and take the first `Some`.",
 };
 const INFLATE: Lesson = Lesson {
     section: "RFC 7692 §7.2.2",
-    rule: "A compressed message is inflated with 00 00 ff ff behind its payload; blocks may be of any type, the last may say it's the last, and fragments are inflated in their order.",
-    causes: "Each fragment is inflated by itself, the four bytes are forgotten, or a decoder that has ended isn't made ready again.",
-    fix: "Inflate the joined payload and the four bytes; after a final block begin the decoder anew.",
+    rule: "To inflate a message, append 00 00 ff ff to its payload. Blocks may be of any type, the last one may be marked as final, and fragments are inflated in their order.",
+    causes: "Each fragment is inflated separately, the four bytes are missing, or the inflater isn't reset after a final block.",
+    fix: "Inflate the joined payload with the four bytes; after a final block, reset the inflater.",
 };
 const DEFLATE: Lesson = Lesson {
     section: "RFC 7692 §7.2.1",
-    rule: "A compressed message has RSV1 on its first frame alone, and its DEFLATE keeps to the window and takeover that were agreed on. Control frames are never compressed.",
-    causes: "RSV1 is set on continuations or pongs; or the settings of the answer don't reach the compressor.",
+    rule: "A compressed message has RSV1 only on its first frame, and its DEFLATE keeps to the negotiated window and takeover. Control frames are never compressed.",
+    causes: "RSV1 is set on continuations or pongs; or the compressor doesn't use the parameters of the answer.",
     fix: "Set RSV1 on opcodes 1 and 2 only, and make the compressor from the parameters of the answer.",
 };
 const BROKEN: Lesson = Lesson {
     section: "RFC 7692 §6",
     rule: "RSV1 where it has no meaning, or a payload that isn't DEFLATE, fails the connection.",
-    causes: "RSV1 is accepted without negotiation or on any frame; an inflater's error, or its wish for more, isn't looked at.",
+    causes: "RSV1 is accepted without negotiation or on any frame; or the inflater's error, or its need for more bytes, is ignored.",
     fix: "Close with 1002 for the bit, and with 1007 or 1002 for the data.",
 };
 const BOMB: Lesson = Lesson {
     section: "RFC 7692 §8",
-    rule: "A few KiB inflate to many MiB: a limit has to count what comes out.",
-    causes: "The limit counts bytes of the wire.",
-    fix: "Inflate in steps, and close with 1009 as soon as the sum is above the limit.",
+    rule: "A few KiB may inflate to many MiB, so a limit has to count the inflated bytes.",
+    causes: "The limit counts the compressed bytes.",
+    fix: "Inflate in steps, and close with 1009 as soon as the output exceeds the limit.",
 };
 
 const OFFER: &str = "permessage-deflate";

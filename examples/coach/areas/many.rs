@@ -9,27 +9,27 @@ use crate::wire::{BINARY, TEXT, frame};
 
 const TOGETHER: Lesson = Lesson {
     section: "§4.2",
-    rule: "A server serves several clients at once, each with its own messages.",
-    causes: "The loop that accepts also talks, so that the second client waits until the first has left.",
-    fix: "Give each connection a thread, a task or its place in an event loop.",
+    rule: "A server serves several clients at once, and each gets only its own echoes.",
+    causes: "The accept loop also serves the connection, so the second client waits until the first has left.",
+    fix: "Give each connection a thread, a task, or a place in an event loop.",
 };
 const SLOW: Lesson = Lesson {
     section: "§10.4",
-    rule: "A client that is slow or silent holds up itself alone.",
-    causes: "The handshake is read in the loop that accepts; or a write to one client blocks all.",
+    rule: "A slow or silent client delays no other client.",
+    causes: "The accept loop reads the handshake; or a write to one client blocks all others.",
     fix: "Read the head on the connection's own thread, and set a deadline for heads and writes.",
 };
 const QUEUE: Lesson = Lesson {
     section: "§10.4",
-    rule: "What a server keeps for a client that doesn't read has a bound: else one client fills its memory.",
-    causes: "Sending appends to a queue and returns at once, and nothing looks at the queue's length.",
+    rule: "A server limits what it keeps for a client that doesn't read. Otherwise one client fills its memory.",
+    causes: "Sending appends to a queue and returns at once, and nothing limits the queue's length.",
     fix: "Write before the next read, so that a slow client slows itself down; or end a connection whose queue is full.",
 };
 const ROOM: Lesson = Lesson {
     section: "§7.2.3",
-    rule: "What a connection took is given back when it ends, whichever way it ends.",
-    causes: "Threads, descriptors or places in a list are given back only after a clean Close.",
-    fix: "Give them back where the connection's function ends, on every path.",
+    rule: "A server frees what a connection used, however the connection ends.",
+    causes: "Threads, descriptors or places in a list are freed only after a clean Close.",
+    fix: "Free them where the connection's function ends, on every path.",
 };
 
 fn second(p: &mut Probe) -> Result<Line, Stop> {
