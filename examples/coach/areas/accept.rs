@@ -38,7 +38,7 @@ const VERIFY: Lesson = Lesson {
     fix: "Check all lines of the answer before the first frame; close the socket if one is wrong.",
 };
 
-/// GUIDs that circulate with digits swapped.
+/// Wrong GUIDs that are found in tutorials and projects, most of them with digits swapped.
 const WRONG_GUIDS: &[&str] = &[
     "258EAFA5-E914-47DA-95CA-5AB0DC85B711",
     "258EAFA5-E914-47DA-95CA-5AB0DC85B11",
@@ -74,7 +74,7 @@ fn sha1(parts: &[&[u8]]) -> Vec<u8> {
     parts.iter().fold(Sha1::new(), |sha, part| sha.chain_update(part)).finalize().to_vec()
 }
 
-/// The known way in which an accept is wrong.
+/// Describes the known mistake that gives this wrong accept.
 fn wrong_way(sent: &str, padded: &str, got: &str) -> String {
     let guid = accept_key::GUID.as_bytes();
     let right = sha1(&[sent.as_bytes(), guid]);
@@ -141,13 +141,13 @@ fn head_of(p: &mut Probe, wrong: fn(&Head) -> Option<String>) -> Outcome {
     wrong(&head).map_or(Ok(()), fails)
 }
 
-/// A client must not go on after this answer: neither echo, nor open.
+/// Gives a client a wrong answer, after which it must neither echo nor keep the connection open.
 pub fn turns_away(p: &mut Probe, how: fn(Request) -> Vec<u8>) -> Outcome {
     let (head, line) = p.arrives()?;
     ends_at(line, &how(answer(&head)))
 }
 
-/// A client has to end the connection at this answer, and not go on to echo.
+/// Sends a client an answer after which it has to end the connection, without an echo.
 pub fn ends_at(mut line: Line, bytes: &[u8]) -> Outcome {
     let word = crate::probe::word();
     line.send(bytes);
@@ -162,7 +162,8 @@ pub fn ends_at(mut line: Line, bytes: &[u8]) -> Outcome {
             Ok(_) => {}
             Err(Next::Ended | Next::Frame(_) | Next::Nonsense(_)) => return Ok(()),
             Err(Next::Silent) if !bytes.starts_with(b"HTTP/1.1 101") => {
-                // What isn't 101 is HTTP's matter (§4.1), which may keep a connection.
+                // HTTP rules apply to an answer other than 101 (§4.1), and they allow a client to
+                // keep the connection.
                 return warns("the client took no echo, and left the connection open");
             }
             Err(Next::Silent) => {
@@ -178,7 +179,8 @@ fn nothing_behind(p: &mut Probe) -> Outcome {
     let wait = line.pace().moment();
     let behind = line.pending(wait).to_vec();
     let Some(&first) = behind.first() else { return Ok(()) };
-    // A server may greet. But a frame begins with no reserved bit and an opcode that exists; control frames have FIN.
+    // A server may send a greeting. But a valid frame has no reserved bits and a known opcode, and
+    // control frames have FIN.
     let opcode = first & OPCODE;
     let whole = first & FIN != 0 || matches!(opcode, TEXT | BINARY);
     let exists = matches!(opcode, TEXT | BINARY | CLOSE | PING | PONG);

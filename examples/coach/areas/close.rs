@@ -1,4 +1,4 @@
-//! Stage 8: how a conversation ends.
+//! Stage 8: the closing handshake.
 
 use std::time::{Duration, Instant};
 
@@ -41,7 +41,7 @@ fn body(code: u16, reason: &[u8]) -> Vec<u8> {
     [&code.to_be_bytes()[..], reason].concat()
 }
 
-/// Sends a Close after a plain exchange; the peer's Close.
+/// Sends a Close after an exchange that shows that the connection works. Returns the peer's Close.
 fn closed(p: &mut Probe, body: &[u8]) -> Result<(Came, Line), crate::check::Stop> {
     let mut line = p.open()?;
     line.control(TEXT, word().as_bytes())?;
@@ -63,7 +63,7 @@ fn good(p: &mut Probe, code: u16) -> Outcome {
     }
 }
 
-/// A code that may not be sent: the peer must not send it back.
+/// Sends a code that may not be sent. The peer must not send it back.
 fn bad(p: &mut Probe, code: u16) -> Outcome {
     let mut line = p.open()?;
     line.control(TEXT, word().as_bytes())?;
@@ -85,7 +85,8 @@ fn ended(p: &mut Probe) -> Outcome {
     }
 }
 
-/// A good reason may come back whole, shorter, or not at all, but not cut inside a character.
+/// Sends a Close with a valid reason. The peer may send it back whole, shorter or not at all, but
+/// not cut inside a character.
 fn reasoned(p: &mut Probe, reason: &str) -> Outcome {
     let (close, _) = closed(p, &body(1000, reason.as_bytes()))?;
     match close.payload.get(2..).map(std::str::from_utf8) {
@@ -97,14 +98,14 @@ fn reasoned(p: &mut Probe, reason: &str) -> Outcome {
     }
 }
 
-/// What comes behind the peer's Close.
+/// Checks what comes after the peer's Close.
 fn behind(line: &mut Line) -> Outcome {
     let wait = line.pace().moment() * 2;
     let until = Instant::now() + wait * 4;
     while Instant::now() < until {
         match line.next(wait) {
             Next::Frame(came) if came.opcode() == CLOSE => return fails("a second Close"),
-            // §5.5.1 forbids data frames; a ping or pong that was under way is none.
+            // §5.5.1 forbids only data frames, so a ping or pong may still come.
             Next::Frame(came) if came.is_control() => {}
             Next::Frame(came) => return fails(format!("{} behind the Close", came.told())),
             Next::Nonsense(why) => return fails(why),

@@ -49,7 +49,7 @@ const HELLO: &[u8] = &[0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00];
 
 type Parameters = Vec<(String, Option<String>)>;
 
-/// The extensions of an answer, taken apart.
+/// Parses the extensions of an answer, with their parameters.
 fn extensions(head: &Head) -> Vec<(String, Parameters)> {
     head.list("Sec-WebSocket-Extensions")
         .iter()
@@ -73,7 +73,7 @@ fn bits(value: &Option<String>) -> Option<u8> {
     (number.to_string() == value).then_some(number)
 }
 
-/// What is wrong with the answer to an offer, if something is.
+/// Returns what is wrong with the answer to an offer, or `None`.
 fn wrong(parameters: &Parameters, offer: &str) -> Option<String> {
     for (i, (name, value)) in parameters.iter().enumerate() {
         if parameters[..i].iter().any(|other| other.0 == *name) {
@@ -94,7 +94,7 @@ fn wrong(parameters: &Parameters, offer: &str) -> Option<String> {
     None
 }
 
-/// Offers; the parameters of the answer, or `None` if it was declined.
+/// Sends offers. Returns the parameters of the answer, or `None` if the server declined.
 fn offer(p: &mut Probe, offers: &[&str]) -> Result<(Option<Parameters>, Line), Stop> {
     let mut request = p.request();
     for offer in offers {
@@ -109,13 +109,14 @@ fn offer(p: &mut Probe, offers: &[&str]) -> Result<(Option<Parameters>, Line), S
     }
 }
 
-/// An offer that a server which compresses has to take or may decline: its answer.
+/// Sends an offer that a server may decline even if it compresses. Returns its answer, or skips the
+/// check if it declined.
 fn taken(p: &mut Probe, offered: &str) -> Result<(Parameters, Line), Stop> {
     let (parameters, line) = offer(p, &[offered])?;
     match parameters {
         Some(parameters) => Ok((parameters, line)),
         None => {
-            // The server may serve one client at a time.
+            // Close this connection first, because the server may serve only one client at a time.
             drop(line);
             compresses(p)?;
             skips(format!("`{offered}` was declined, which is allowed"))
@@ -140,7 +141,7 @@ fn declined(p: &mut Probe, offered: &str) -> Outcome {
     }
 }
 
-/// Skips where the server takes no plain offer.
+/// Skips the check if the server declines an offer without parameters.
 fn compresses(p: &mut Probe) -> Outcome {
     let (head, _) = {
         let request = p.request().add("Sec-WebSocket-Extensions", OFFER).bytes();
@@ -153,10 +154,10 @@ fn compresses(p: &mut Probe) -> Outcome {
     }
 }
 
-/// A connection that compresses: both histories, to read and to write with.
+/// A connection with compression, and the histories of both directions.
 struct Open {
     line: Line,
-    /// What the peer has sent, inflated.
+    /// The peer's inflated messages so far, into which its matches may reach back.
     history: Vec<u8>,
     takeover: bool,
     window: usize,
@@ -164,7 +165,8 @@ struct Open {
     our_window: usize,
 }
 
-/// RFC 7692 §7.1.1.1, §7.1.2.1: what a client's offer asks of its server is accepted by repeating it.
+/// Builds the parameters that accept a client's offer. A server accepts what the offer asks of it
+/// by repeating it (RFC 7692 §7.1.1.1, §7.1.2.1).
 fn accepted(offered: Parameters) -> Parameters {
     let of_server = ["server_no_context_takeover", "server_max_window_bits"];
     offered.into_iter().filter(|parameter| of_server.contains(&&*parameter.0)).collect()
@@ -289,7 +291,8 @@ fn one(p: &mut Probe, payload: &[u8], expected: &[u8]) -> Outcome {
     open(p, OFFER)?.echo(payload, expected).map(drop)
 }
 
-/// Skips where a plain message of that length doesn't come back: then the compression isn't at fault.
+/// Skips the check if the peer doesn't echo an uncompressed message of that length, because then
+/// compression isn't at fault.
 fn carries(p: &mut Probe, length: usize) -> Outcome {
     p.open()?.control(BINARY, &vec![b'c'; length])
 }
@@ -302,7 +305,7 @@ fn text(length: usize) -> Vec<u8> {
         text.extend(format!(" {} ", odd() % 1000).as_bytes());
     }
     text.truncate(length);
-    // Whether spaces at the end are kept is another area's question.
+    // End the text with a dot, because another area checks whether spaces at the end are kept.
     text[length - 1] = b'.';
     text
 }

@@ -119,19 +119,20 @@ fn with_frames(p: &mut Probe, count: usize, late: usize) -> Outcome {
         line.send(later);
     }
     let head = match line.head() {
-        // §4.1 tells clients to wait for the answer, so a server may refuse bytes that don't.
+        // A client has to wait for the answer (§4.1), so a server may refuse one that sends frames
+        // before it.
         Err(Stop::Fails(seen)) if line.ends(Duration::ZERO) => {
             return warns(format!("{seen}: it refuses frames that don't wait for its answer"));
         }
         other => other?,
     };
     if matches!(head.status(), Some(400..=499)) {
-        // So the client learns of it, and loses nothing without a word.
+        // The client learns from the refusal that its frames were not accepted.
         return Ok(());
     }
     is_101(&head)?;
     if !p.target.echoes.load(Relaxed) {
-        // Before the fourth stage a learner's server knows no frames; then the 101 is all that it owes.
+        // Before stage 4, a learner's server doesn't know frames, so the 101 alone is enough.
         return Ok(());
     }
     words.iter().try_for_each(|word| line.comes_back(word.as_bytes()).map(drop))
@@ -213,14 +214,14 @@ fn waits(p: &mut Probe) -> Outcome {
     is_101(&line.head()?)
 }
 
-/// Looks at the request of a client.
+/// Checks one thing in the request of a client.
 fn asks(p: &mut Probe, wrong: fn(&Head) -> Option<String>) -> Outcome {
     let (head, mut line) = p.arrives()?;
     line.send(&answer(&head).bytes());
     wrong(&head).map_or(Ok(()), fails)
 }
 
-/// Answers a client in a form of its own; the client must go on as with the plain one.
+/// Answers a client with an unusual but valid head. The client must accept it like a plain one.
 fn answers(p: &mut Probe, how: fn(Request) -> Vec<u8>, size: usize) -> Outcome {
     let (head, mut line) = p.arrives()?;
     let bytes = how(answer(&head));
@@ -228,7 +229,7 @@ fn answers(p: &mut Probe, how: fn(Request) -> Vec<u8>, size: usize) -> Outcome {
         0 => line.send(&bytes),
         _ => line.pieces(&bytes, size),
     }
-    // Whether a frame may come in the same packet is a check of its own.
+    // Send the head alone, because another check sends a frame in the same packet.
     line.pause();
     line.pause();
     line.alive()

@@ -43,7 +43,7 @@ fn of(p: &mut Probe, opcode: u8, length: usize) -> Outcome {
     }
 }
 
-/// Whether as many bytes come back if no frame needs as wide a length.
+/// Whether the peer echoes the same number of bytes if they are sent in frames with short lengths.
 fn in_short_frames(p: &mut Probe, opcode: u8, length: usize) -> Result<bool, Stop> {
     let size = match length {
         0..=32_767 => 125,

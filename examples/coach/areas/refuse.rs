@@ -1,4 +1,4 @@
-//! Stage 3: what must not become a WebSocket.
+//! Stage 3: requests that must not become a WebSocket.
 
 use crate::areas::accept::turns_away;
 use crate::check::{Check, Lesson, Outcome, check, fails, warns};
@@ -42,7 +42,7 @@ const ANSWER: Lesson = Lesson {
     fix: "Read the status first; report it, and close the socket.",
 };
 
-/// A handshake that breaks a rule is refused with an error (§4.2.2).
+/// Sends a handshake that breaks a rule. The server must refuse it with an HTTP error (§4.2.2).
 pub fn no(p: &mut Probe, change: impl Fn(Request) -> Request) -> Outcome {
     let head = p.refused(|request| change(request).bytes())?;
     let first = quote(head.first.as_bytes());
@@ -54,7 +54,8 @@ pub fn no(p: &mut Probe, change: impl Fn(Request) -> Request) -> Outcome {
     }
 }
 
-/// What is no handshake may get a page, or any other answer in HTTP.
+/// Sends a request that isn't a handshake. The server may answer it with a page, or with any other
+/// status except 101.
 fn plain(p: &mut Probe, change: impl Fn(Request) -> Request) -> Outcome {
     p.refused(|request| change(request).bytes()).map(drop)
 }
@@ -204,7 +205,8 @@ pub const CHECKS: &[Check] = &[
         "101 for the good one",
         |p| {
             let bad = p.request().without("Sec-WebSocket-Key").bytes();
-            // What another refusal did to the next connection may meet this one, so it's asked for twice.
+            // Another check's refusal may have affected the connection after it, and that may be
+            // this one. So try twice.
             for _ in 0..2 {
                 let mut line = p.connect()?;
                 line.send(&bad);

@@ -52,7 +52,7 @@ fn opcode<const N: u8>(p: &mut Probe) -> Outcome {
     breaks(p, &[frame(N, "")])
 }
 
-/// The Close answered a broken one: with a code that says so?
+/// Checks that the answer to a broken Close has an error's code, and not 1000.
 fn not_as_if_good(close: &Came) -> Outcome {
     match close.code() {
         None | Some(1000) => {
@@ -177,7 +177,8 @@ pub const CHECKS: &[Check] = &[
     })
     .both(),
     check("rules/length-top-bit", &LENGTH, "a 64-bit length whose top bit is set", FAILS, |p| {
-        // As many bytes as the low half says: a peer that passes over the high bits takes them for the message.
+        // Send as many bytes as the low half of the length says. A peer that ignores the high bits
+        // takes them for the message.
         let low = frame(BINARY, vec![b't'; 70_000]);
         breaks(p, &[low.claims((1 << 63) | 70_000).width(Width::Eight)])
     })

@@ -1,4 +1,4 @@
-//! Stage 6: TCP is a stream. Frames arrive cut and glued.
+//! Stage 6: TCP is a stream, so frames arrive cut into pieces or several at once.
 
 use crate::check::{Check, Lesson, Outcome, check, warns};
 use crate::probe::{Line, Probe, word};

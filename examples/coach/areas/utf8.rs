@@ -1,4 +1,4 @@
-//! Stage 10: a text is UTF-8.
+//! Stage 10: texts are valid UTF-8, in whatever pieces they come.
 
 use crate::check::{Check, Lesson, Outcome, check, fails, warns};
 use crate::probe::{Next, Probe, word};
