@@ -34,7 +34,7 @@ fn main() -> ExitCode {
     };
     let talked = match explain.is_empty() {
         true => client.connect().and_then(talk),
-        // Annotations wait in a queue. Dropping the explainer waits until they are printed.
+        // The explainer prints from a queue. Dropping it waits until the queue is printed.
         false => Explainer::stderr()
             .map_err(ws101::Error::Io)
             .and_then(|explainer| talk(client.explain(&explainer).connect()?)),
@@ -54,7 +54,7 @@ fn talk(mut ws: WebSocket) -> Result<()> {
     thread::spawn(move || send_lines(sender));
     while let Some(message) = ws.recv()? {
         match message {
-            // A terminal obeys some characters: a server could set its title, or clear it.
+            // Control characters in the text could clear the terminal or change its title.
             Message::Text(text) => println!("{}", escape(&text)),
             Message::Binary(bytes) => println!("{} bytes: {:02x?}", bytes.len(), bytes),
         }
@@ -65,7 +65,8 @@ fn talk(mut ws: WebSocket) -> Result<()> {
     Ok(())
 }
 
-/// Sends each line of the input, then a Close. The server's Close ends `recv` in the other thread.
+/// Sends each line of the input, then a Close. The server answers with its Close, which ends `recv`
+/// in the main thread.
 fn send_lines(sender: Sender) {
     for line in std::io::stdin().lock().split(b'\n').map_while(|line| line.ok()) {
         let sent = match str::from_utf8(&line) {
@@ -74,7 +75,7 @@ fn send_lines(sender: Sender) {
             Err(_) => sender.send(&line),
         };
         if sent.is_err() {
-            return; // `recv` says why.
+            return; // `recv`, in the main thread, returns the error.
         }
     }
     let _ = sender.close(1000, "");

@@ -1,5 +1,5 @@
-//! A server that changes its certificate while it runs: new connections see the new one, and the open ones
-//! live on.
+//! A server that changes its certificate while it runs: new connections get the new certificate,
+//! and open connections continue.
 //!
 //! run: cargo run --features tls --example 18_reload_a_certificate [ADDRESS CERTIFICATE KEY]
 //! then: replace the two files, and it serves the new ones within a minute; Ctrl-C ends the program
@@ -12,9 +12,10 @@
 //! expect: a client that trusts the second certificate: hello
 //! next: src/lib.rs, which shows the reading order of the library
 //!
-//! Certificates of today's authorities last for weeks, and a chat shouldn't lose its members each time. TLS
-//! needs the certificate only for its handshake. So the server asks for it then, once for each connection.
-//! rustls has a trait for this, and `Tls::from_config` takes any configuration of rustls.
+//! A certificate may have to be renewed every few weeks, and a chat shouldn't lose its members each
+//! time. TLS needs the certificate only in its handshake, so the server looks up the current one
+//! for each new connection. rustls has a trait for this, and `Tls::from_config` takes any
+//! configuration of rustls.
 
 #[path = "secure/certificate.rs"]
 mod certificate;
@@ -33,7 +34,7 @@ use ws101::rustls::sign::CertifiedKey;
 use ws101::rustls::{ClientConfig, RootCertStore, ServerConfig, crypto::ring};
 use ws101::{Client, Error, Result, Server, Tls, WebSocket};
 
-/// The certificate of the moment, and its key.
+/// The current certificate and its key, which new connections use.
 #[derive(Debug)]
 struct Current(RwLock<Arc<CertifiedKey>>);
 
@@ -70,7 +71,8 @@ fn main() -> Result<()> {
         let (mut served, current) = (files()?, start(address, files()?)?);
         loop {
             thread::sleep(Duration::from_secs(60));
-            // A renewal replaces one file after the other: until both fit, the old ones are served.
+            // A renewal replaces one file after the other. Until the two fit, the server keeps the
+            // old certificate.
             let changed = files().and_then(|found| match found == served {
                 true => Ok(()),
                 false => current.1.change(&found.0, &found.1).map(|()| served = found),
@@ -99,7 +101,8 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-/// Starts an echo server with this certificate and its key.
+/// Starts an echo server with this certificate and key. Returns its URL, and the current
+/// certificate, which can be changed.
 fn start(address: &str, pem: (Vec<u8>, Vec<u8>)) -> Result<(String, Arc<Current>)> {
     let current = Arc::new(Current(RwLock::new(read(&pem.0, &pem.1)?)));
     let config = ServerConfig::builder().with_no_client_auth().with_cert_resolver(current.clone());
@@ -115,7 +118,7 @@ fn start(address: &str, pem: (Vec<u8>, Vec<u8>)) -> Result<(String, Arc<Current>
     Ok((url, current))
 }
 
-/// Connects, and trusts this certificate alone.
+/// Connects, and trusts only this certificate.
 fn connect(url: &str, trusted: &SelfSigned) -> Result<WebSocket> {
     let mut roots = RootCertStore::empty();
     let root = CertificateDer::from_pem_slice(trusted.certificate.as_bytes());

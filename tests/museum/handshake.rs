@@ -1,4 +1,4 @@
-//! Room 4, the handshake: HTTP, by authors who meant to write something else.
+//! Room 4, the handshake: HTTP, in programs that were not written as HTTP servers.
 //!
 //! The handshake is one request and one answer, and most published faults are in it. Here unknown
 //! clients come in, pages of other sites come in with our cookies, and a byte that two programs read
