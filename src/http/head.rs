@@ -93,17 +93,20 @@ impl Scan {
 
 /// The lines of a head: the first line, then the fields in their order.
 ///
-/// It stores only the text and searches it on each call. A handshake makes about a dozen calls, but
-/// the connection keeps the head as long as it lives, so a small head matters more than fast calls.
+/// It stores the text and where its lines end, and compares the names on each call. The connection
+/// keeps the head as long as it lives, so a small head matters more than faster calls.
 #[derive(Clone, Debug)]
 pub struct Head {
     text: String,
+    /// Where each line ends, together with its CR LF.
+    line_ends: Vec<usize>,
 }
 
 impl Head {
     /// Checks the lines of a whole head, as [`Scan`] found it.
     pub fn parse(bytes: &[u8]) -> Result<Head, Refusal> {
-        let head = Head { text: text_of(bytes) };
+        let text = text_of(bytes);
+        let head = Head { line_ends: line_ends(&text), text };
         head.field_lines().try_for_each(check_field)?;
         Ok(head)
     }
@@ -117,7 +120,7 @@ impl Head {
 
     /// The request line or the status line.
     pub fn first_line(&self) -> &str {
-        self.text.lines().next().unwrap_or_default()
+        self.line(0, self.line_ends.first().copied().unwrap_or_default())
     }
 
     /// The value of the first field with this name, ignoring case.
@@ -133,19 +136,23 @@ impl Head {
     /// The elements of a comma-separated list, which may span several fields. Empty elements are
     /// skipped (RFC 9110 §5.6.1.2).
     pub fn list(&self, name: &str) -> Vec<&str> {
-        let elements = self.values_named(name).flat_map(|value| value.split(','));
-        elements.map(trim).filter(|element| !element.is_empty()).collect()
+        self.elements(name).collect()
     }
 
     /// Whether a list contains this token as a whole element, ignoring case.
     pub fn lists(&self, name: &str, token: &str) -> bool {
-        self.list(name).iter().any(|element| element.eq_ignore_ascii_case(token))
+        self.elements(name).any(|element| element.eq_ignore_ascii_case(token))
     }
 
     /// All fields, as pairs of name and value.
     pub fn fields(&self) -> impl Iterator<Item = (&str, &str)> {
         let fields = self.field_lines().filter_map(|line| line.split_once(':'));
         fields.map(|(name, value)| (name, trim(value)))
+    }
+
+    fn elements<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a str> {
+        let elements = self.values_named(name).flat_map(|value| value.split(','));
+        elements.map(trim).filter(|element| !element.is_empty())
     }
 
     /// The values of the fields with this name. It compares the name in place: most lines have
@@ -159,8 +166,31 @@ impl Head {
     }
 
     fn field_lines(&self) -> impl Iterator<Item = &str> {
-        self.text.lines().skip(1).take_while(|line| !line.is_empty())
+        self.line_ends.windows(2).map(|ends| self.line(ends[0], ends[1]))
     }
+
+    fn line(&self, start: usize, end: usize) -> &str {
+        without_line_break(&self.text[start..end])
+    }
+}
+
+/// Returns where each line ends, up to the empty line that ends the head.
+fn line_ends(text: &str) -> Vec<usize> {
+    let mut ends = Vec::with_capacity(text.bytes().filter(|&byte| byte == b'\n').count());
+    let mut end = 0;
+    for line in text.split_inclusive('\n') {
+        if end > 0 && without_line_break(line).is_empty() {
+            break;
+        }
+        end += line.len();
+        ends.push(end);
+    }
+    ends
+}
+
+fn without_line_break(line: &str) -> &str {
+    let line = line.strip_suffix('\n').unwrap_or(line);
+    line.strip_suffix('\r').unwrap_or(line)
 }
 
 /// Converts a head to text. A line that isn't UTF-8 counts as Latin-1, as in old headers (RFC 9110
@@ -281,6 +311,16 @@ mod tests {
         assert_eq!(head.header("HOST"), Some("a"));
         assert_eq!(head.list("x-list"), ["b", "c", "d"]);
         assert!(head.lists("X-List", "C") && !head.lists("X-List", "cd"));
+    }
+
+    #[test]
+    fn the_fields_are_the_lines_between_the_first_line_and_the_empty_one() {
+        for text in ["", "\r\n", "a", "a\r\n", "a\r\n\r\n", "a\r\nb:\r\nc:\n\nd", "\r\nb:c\r\n"] {
+            let head = Head::parse(text.as_bytes()).unwrap();
+            assert_eq!(head.first_line(), text.lines().next().unwrap_or_default(), "{text:?}");
+            let fields = text.lines().skip(1).take_while(|line| !line.is_empty());
+            assert!(head.field_lines().eq(fields), "{text:?}");
+        }
     }
 
     #[test]
