@@ -52,6 +52,8 @@ impl ThreadPool {
         let mut state = lock(&self.idle.state);
         if state.idle > state.jobs.len() {
             state.jobs.push_back(job);
+            // Unlocked first: the thread that wakes would meet the lock, and sleep again.
+            drop(state);
             self.idle.job.notify_one();
             return Ok(());
         }
@@ -114,14 +116,15 @@ mod tests {
             }
         }
         assert_eq!(one_by_one.len(), 1);
-        let (go, waits): (Vec<_>, Vec<_>) = (0..40).map(|_| channel()).unzip();
+        let many = MOST_IDLE + 8;
+        let (go, waits): (Vec<_>, Vec<_>) = (0..many).map(|_| channel()).unzip();
         waits.into_iter().for_each(|wait| run(Some(wait)));
         // Wait until each job has its thread. A thread that has finished could take the job of one
         // that isn't awake yet.
-        (0..40).for_each(|_| begun.recv().unwrap());
+        (0..many).for_each(|_| begun.recv().unwrap());
         drop(go);
-        let together: HashSet<_> = (0..40).map(|_| reports.recv().unwrap()).collect();
-        assert_eq!(together.len(), 40);
+        let together: HashSet<_> = (0..many).map(|_| reports.recv().unwrap()).collect();
+        assert_eq!(together.len(), many);
         assert!(lock(&threads.idle.state).idle <= MOST_IDLE);
     }
 }
