@@ -10,9 +10,9 @@ use std::time::Duration;
 use crate::connection::outbox::thread_budget::{Purpose, spawn};
 use crate::transport::lock::lock;
 
-/// How many threads may idle. More would hold memory and find no work: hardly more connections than
-/// this end while the server accepts one.
-const MOST_IDLE: usize = 16;
+/// How many threads may idle: a burst of clients that come and go together finds its threads again.
+/// More would hold memory and find no work.
+const MOST_IDLE: usize = 64;
 /// How long a thread idles before it ends.
 const IDLE_TIME: Duration = Duration::from_secs(1);
 
