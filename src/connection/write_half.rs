@@ -190,12 +190,13 @@ impl WriteHalf {
         self.advance_close()
     }
 
-    /// The peer has closed: answers with our Close, without waiting for the lock.
+    /// The peer has closed: answers with our Close, without waiting for the lock. The thread that
+    /// writes our Close ends our direction, unless ours was written before.
     pub(crate) fn answer_close(&self, close: Close) {
         self.ending.peer_is(PeerSide::Closed);
+        self.end_when_both_have_closed();
         // The peer has closed, so the connection ends cleanly even if our answer can't be sent.
         let _ = self.close(Ask::when_drained(close, self.close_within));
-        self.end_when_both_have_closed();
     }
 
     /// §7.1.1: the server ends the stream first. A client whose Close is out waits a moment for
@@ -209,12 +210,12 @@ impl WriteHalf {
         }
     }
 
-    /// Fails the connection: sends a Close that says which rule the peer broke, then ends our
-    /// direction. If another thread holds the lock, that thread does so.
+    /// Fails the connection: sends a Close that says which rule the peer broke. The thread that
+    /// writes it then ends our direction.
     pub(crate) fn fail(&self, close: Close) {
         self.ending.peer_is(PeerSide::BrokeRule);
-        let _ = self.close(Ask::now(close, self.close_within));
         self.end_when_both_have_closed();
+        let _ = self.close(Ask::now(close, self.close_within));
     }
 
     /// As `close`, for a server that stops with thousands of connections: it doesn't wait for a
