@@ -163,7 +163,7 @@ impl<R> Summed<R> {
 impl<R: Read> Read for Summed<R> {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         if ctrl_c::was_pressed() {
-            return Err(io::Error::other("given up: Ctrl-C"));
+            return Err(Error::other("given up: Ctrl-C").into());
         }
         let count = self.inner.read(into)?;
         self.sha1.update(&into[..count]);
