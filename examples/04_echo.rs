@@ -9,6 +9,8 @@
 //! expect: listening on ws://127.0.0.1:9001
 //! next: 05_client, the other end of the connection
 
+#[path = "shared/ctrl_c.rs"]
+mod ctrl_c;
 #[path = "shared/help.rs"]
 mod help;
 
@@ -25,6 +27,7 @@ fn main() -> ws101::Result<()> {
     if !options.is_empty() {
         server = server.explain(Explainer::stdout()?);
     }
+    ctrl_c::stops(server.handle());
     println!("listening on ws://{}", server.local_addr()?);
     println!("open http://{} in a browser; Ctrl-C ends this program", server.local_addr()?);
     server.serve(|mut ws| {

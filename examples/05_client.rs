@@ -8,9 +8,11 @@
 //! expect: closed: 1000
 //! next: 06_chat, in which many clients talk to each other
 //!
-//! At the end of its input it sends a Close, and prints the messages that arrive before the server's
-//! Close. If it can't connect, or the connection breaks, it says why and exits with 1.
+//! At the end of its input, or on Ctrl-C, it sends a Close, and prints the messages that arrive before
+//! the server's Close. If it can't connect, or the connection breaks, it says why and exits with 1.
 
+#[path = "shared/ctrl_c.rs"]
+mod ctrl_c;
 #[path = "shared/help.rs"]
 mod help;
 
@@ -49,6 +51,7 @@ fn main() -> ExitCode {
 }
 
 fn talk(mut ws: WebSocket) -> Result<()> {
+    let _guard = ctrl_c::closes(&ws);
     // One thread sends lines while the other waits for messages.
     let sender = ws.sender();
     thread::spawn(move || send_lines(sender));

@@ -7,6 +7,8 @@
 //! expect: listening on ws://127.0.0.1:9001
 //! next: 07_tap, which shows the bytes of each connection
 
+#[path = "shared/ctrl_c.rs"]
+mod ctrl_c;
 #[path = "shared/help.rs"]
 mod help;
 
@@ -39,6 +41,7 @@ fn main() -> Result<()> {
     if !options.is_empty() {
         server = server.explain(Explainer::stdout()?);
     }
+    ctrl_c::stops(server.handle());
     println!("listening on ws://{}", server.local_addr()?);
     println!("open http://{} in two windows; Ctrl-C ends this program", server.local_addr()?);
 

@@ -8,8 +8,11 @@
 //! next: 08_rooms, a server that checks which clients may come in
 //!
 //! It passes the bytes on unchanged, and each line that it prints names its connection. The explanations
-//! come from `src/explain`.
+//! come from `src/explain`. Ctrl-C ends it, and the streams at both ends. It sends no Close: it is neither
+//! the client nor the server.
 
+#[path = "shared/ctrl_c.rs"]
+mod ctrl_c;
 #[path = "shared/help.rs"]
 mod help;
 
@@ -57,7 +60,7 @@ fn main() -> ExitCode {
 fn relay(listen: &str, target: &str, explainer: Explainer) -> Result<()> {
     let listener = TcpListener::bind(listen)?;
     println!("listening on ws://{}", listener.local_addr()?);
-    for (number, client) in (1..).zip(listener.incoming()) {
+    for (number, client) in (1..).zip(ctrl_c::incoming(&listener)) {
         let name = format!("#{number}");
         let client = match client {
             Ok(client) => client,

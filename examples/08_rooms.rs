@@ -25,6 +25,8 @@
 //!   the page can still read it. But until the message comes, any stranger holds a connection and
 //!   its thread, so limit that time. In this example, only the room `workshop` accepts it.
 
+#[path = "shared/ctrl_c.rs"]
+mod ctrl_c;
 #[path = "shared/help.rs"]
 mod help;
 
@@ -82,6 +84,7 @@ fn main() -> Result<()> {
     if !origins.is_empty() {
         server = server.origins(origins);
     }
+    ctrl_c::stops(server.handle());
     let address = server.local_addr()?;
     println!("listening on ws://{address}");
     println!("a program's token: {}", rooms.make_known("robot"));

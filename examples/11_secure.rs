@@ -21,6 +21,8 @@
 
 #[path = "secure/certificate.rs"]
 mod certificate;
+#[path = "shared/ctrl_c.rs"]
+mod ctrl_c;
 #[path = "shared/help.rs"]
 mod help;
 
@@ -49,6 +51,7 @@ fn main() -> Result<()> {
         _ => self_signed_tls()?,
     };
     let server = Server::bind(address)?.tls(tls).http(|_| Some(Response::html(PAGE)));
+    ctrl_c::stops(server.handle());
     let address = server.local_addr()?;
     println!("listening on wss://{address}");
     println!("its certificate: {}", certificate.display());

@@ -28,6 +28,8 @@
 //! last one in the URL (`?after=3`), and the server continues after it. No message is lost, and none
 //! comes twice.
 
+#[path = "shared/ctrl_c.rs"]
+mod ctrl_c;
 #[path = "shared/help.rs"]
 mod help;
 
@@ -64,6 +66,7 @@ fn stay_connected(url: &str) {
             Ended::Failed(why) => {
                 return println!("{why}: another attempt would end like this one");
             }
+            Ended::Interrupted(_) if ctrl_c::was_pressed() => return println!("Ctrl-C: done"),
             Ended::Interrupted(why) => why,
         };
         if last > had {
@@ -92,6 +95,7 @@ fn read_news(url: &str, last: &mut u64) -> Ended {
         Ok(ws) => ws,
         Err(error) => return cause_of(error),
     };
+    let _guard = ctrl_c::closes(&ws);
     loop {
         match ws.recv() {
             Ok(Some(Message::Text(text))) => {

@@ -18,6 +18,8 @@
 //! - Both ends answer pings during a transfer, because control frames may come between fragments.
 //! - `max_message` stays small; `max_stream` limits the size of a file.
 
+#[path = "shared/ctrl_c.rs"]
+mod ctrl_c;
 #[path = "shared/help.rs"]
 mod help;
 
@@ -53,6 +55,7 @@ fn limits() -> Limits {
 }
 
 fn serve(server: Server, folder: PathBuf) -> Result<()> {
+    ctrl_c::stops(server.handle());
     println!("listening on ws://{}", server.local_addr()?);
     // The path is the file's name. A stranger chooses it, so only letters, digits, `-`, `_` and
     // inner dots are allowed.
@@ -96,15 +99,16 @@ fn connect(url: &str, file: &Path, what: &str) -> Result<WebSocket> {
 fn put(url: &str, file: &Path) -> Result<()> {
     let open = File::open(file)?;
     let mut ws = connect(url, file, "put")?;
+    let _guard = ctrl_c::closes(&ws);
     send(&mut ws, open)?;
-    if let Some(answer) = ws.recv()? {
-        println!("{}", answer.as_text().unwrap_or_default());
-    }
+    let Some(answer) = ws.recv()? else { return Err(Error::other("the file isn't stored")) };
+    println!("{}", answer.as_text().unwrap_or_default());
     ws.close(CloseCode::NORMAL, "")
 }
 
 fn get(url: &str, file: &Path) -> Result<()> {
     let mut ws = connect(url, file, "get")?;
+    let _guard = ctrl_c::closes(&ws);
     receive(&mut ws, file, "received")?;
     ws.close(CloseCode::NORMAL, "")
 }
@@ -158,6 +162,9 @@ impl<R> Summed<R> {
 
 impl<R: Read> Read for Summed<R> {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        if ctrl_c::was_pressed() {
+            return Err(Error::other("given up: Ctrl-C").into());
+        }
         let count = self.inner.read(into)?;
         self.sha1.update(&into[..count]);
         let before = self.bytes;

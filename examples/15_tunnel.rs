@@ -23,6 +23,8 @@
 //! Anyone who can open the WebSocket can reach the target. Before you run `serve` where others can
 //! reach it, add a check (`authorize`, see 08_rooms).
 
+#[path = "shared/ctrl_c.rs"]
+mod ctrl_c;
 #[path = "shared/help.rs"]
 mod help;
 
@@ -39,7 +41,7 @@ fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["serve", address, target] => serve(Server::bind(address)?, target.to_owned()),
-        ["dial", address, url] => dial(TcpListener::bind(address)?, url.to_owned()),
+        ["dial", address, url] => dial(TcpListener::bind(address)?, url),
         [] => demonstrate(),
         _ => {
             println!(
@@ -52,6 +54,7 @@ fn main() -> Result<()> {
 
 /// The far end: opens a connection to the target for each WebSocket.
 fn serve(server: Server, target: String) -> Result<()> {
+    ctrl_c::stops(server.handle());
     println!("listening on ws://{}", server.local_addr()?);
     server.serve(move |mut ws| match TcpStream::connect(&target) {
         Ok(tcp) => tunnel(ws, tcp),
@@ -60,17 +63,21 @@ fn serve(server: Server, target: String) -> Result<()> {
 }
 
 /// The near end: opens a WebSocket for each TCP connection.
-fn dial(listener: TcpListener, url: String) -> Result<()> {
+fn dial(listener: TcpListener, url: &str) -> Result<()> {
     println!("listening on {}", listener.local_addr()?);
-    for tcp in listener.incoming() {
-        let (tcp, url) = (tcp?, url.clone());
-        thread::spawn(move || {
-            if let Err(error) = connect(&url).and_then(|ws| tunnel(ws, tcp)) {
-                eprintln!("{error}");
-            }
-        });
-    }
-    Ok(())
+    thread::scope(|scope| {
+        for tcp in ctrl_c::incoming(&listener) {
+            let tcp = tcp?;
+            scope.spawn(move || {
+                let carried = connect(url).and_then(|ws| {
+                    let _guard = ctrl_c::closes(&ws);
+                    tunnel(ws, tcp)
+                });
+                carried.unwrap_or_else(|error| eprintln!("{error}"));
+            });
+        }
+        Ok(())
+    })
 }
 
 /// Carries bytes in both directions, with a thread for each, until both have ended.
@@ -142,7 +149,7 @@ fn demonstrate() -> Result<()> {
     thread::spawn(move || serve(server, target_address));
     let near = TcpListener::bind("127.0.0.1:0")?;
     let near_address = near.local_addr()?;
-    thread::spawn(move || dial(near, url));
+    thread::spawn(move || dial(near, &url));
 
     let tcp = TcpStream::connect(near_address)?;
     let bytes: Vec<u8> = (0..1u32 << 20).map(|at| (at % 251) as u8).collect();

@@ -3,7 +3,7 @@
 //!
 //! run: cargo run --example 16_metrics_and_health [ADDRESS [SECONDS]], with the longest life of a connection
 //! then: curl http://127.0.0.1:9001/metrics, and the same with /health and /ready
-//! then: press Enter to let no more clients in, and Enter again to drain and stop; Ctrl-C ends it at once
+//! then: press Enter to let no more clients in, and Enter again to drain and stop; Ctrl-C stops it, too
 //! expect: listening on ws://127.0.0.1:9001
 //! expect: about to stop: /ready says 503, new clients get a 503, open connections live on
 //! expect: stopped
@@ -12,16 +12,19 @@
 //! `/health` says whether the process works: if it doesn't answer, a supervisor restarts the
 //! process. `/ready` says whether new clients may connect: while it answers 503, a load balancer
 //! sends them elsewhere. Before a deployment, a server first answers 503 there. Once the balancer
-//! has noticed, the server closes its connections a few at a time, and stops. `std` can't catch
-//! signals: `examples/service` does this on SIGTERM.
+//! has noticed, the server closes its connections a few at a time, and stops. `examples/service` does this on
+//! SIGTERM.
 
+#[path = "shared/ctrl_c.rs"]
+mod ctrl_c;
 #[path = "shared/help.rs"]
 mod help;
 
 use std::io::stdin;
+use std::thread;
 use std::time::{Duration, Instant};
 
-use ws101::{CloseCode, Counters, Error, Limits, Response, Result, Server, WebSocket};
+use ws101::{CloseCode, Counters, Error, Handle, Limits, Response, Result, Server, WebSocket};
 
 /// How long a client may stay connected before it must connect again. So a new server soon gets its
 /// share of clients.
@@ -43,6 +46,7 @@ fn main() -> Result<()> {
     let limits = Limits::default();
     let most = limits.max_connections;
     let server = Server::bind(address)?.limits(limits);
+    ctrl_c::stops(server.handle());
     let (handle, for_pages) = (server.handle(), server.handle());
     let server = server
         .http(move |request| {
@@ -61,20 +65,23 @@ fn main() -> Result<()> {
         .spawn(move |ws| echo(ws, life))?;
     println!("listening on ws://{}", server.local_addr());
 
-    // If there is no standard input, `read_line` returns at once, and the server runs until its
-    // process is killed.
+    thread::spawn(move || stop_on_enter(&handle));
+    server.join()?;
+    println!("stopped");
+    Ok(())
+}
+
+fn stop_on_enter(handle: &Handle) -> Result<()> {
+    // If there is no standard input, `read_line` returns at once, and the server runs until Ctrl-C.
     if stdin().read_line(&mut String::new())? == 0 {
-        return server.join();
+        return Ok(());
     }
     handle.stop_accepting();
     println!("about to stop: /ready says 503, new clients get a 503, open connections live on");
     stdin().read_line(&mut String::new())?;
     // Close them over some time. If all closed at once, the next server would get all clients at
     // once.
-    handle.drain_with(DRAIN, CloseCode::SERVICE_RESTART, "this server restarts")?;
-    server.join()?;
-    println!("stopped");
-    Ok(())
+    handle.drain_with(DRAIN, CloseCode::SERVICE_RESTART, "this server restarts")
 }
 
 /// Echoes until the client leaves, has been connected for long enough, or sends too much.

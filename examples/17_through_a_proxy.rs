@@ -13,6 +13,8 @@
 //! `Client::proxy` names a proxy; `Client::proxy_from_environment` uses the one that the
 //! environment names, with the exceptions in `no_proxy`.
 
+#[path = "shared/ctrl_c.rs"]
+mod ctrl_c;
 #[path = "shared/help.rs"]
 mod help;
 
@@ -50,6 +52,7 @@ fn main() -> Result<()> {
 
 fn echo(client: Client) -> Result<()> {
     let mut ws = client.connect()?;
+    let _guard = ctrl_c::closes(&ws);
     ws.send("hello")?;
     if let Some(message) = ws.recv()? {
         println!("an echo through the tunnel: {}", message.as_text().unwrap_or_default());

@@ -12,6 +12,8 @@
 //! As a client, it runs the cases of a suite's server: it asks `URL/getCaseCount` for their number, echoes on
 //! `URL/runCase?case=N&agent=ws101` for each case, and ends with `URL/updateReports?agent=ws101`.
 
+#[path = "shared/ctrl_c.rs"]
+mod ctrl_c;
 #[path = "shared/help.rs"]
 mod help;
 
@@ -54,6 +56,7 @@ fn serve(address: Option<String>, limits: Limits, deflate: Option<DeflateConfig>
     if let Some(settings) = deflate {
         server = server.deflate(settings);
     }
+    ctrl_c::stops(server.handle());
     println!("listening on ws://{}", server.local_addr()?);
     server.serve(echo)
 }
@@ -84,10 +87,14 @@ fn play(url: &str, limits: &Limits, deflate: Option<DeflateConfig>) -> Result<()
     drop(ws);
     for case in 1..=count {
         let ws = connect(&format!("/runCase?case={case}&agent=ws101"))?;
+        let _guard = ctrl_c::closes(&ws);
         // Some cases break the protocol on purpose, so an error is expected. The suite's server
         // decides whether the case passed.
         if let Err(error) = echo(ws) {
             println!("case {case}: {error}");
+        }
+        if ctrl_c::was_pressed() {
+            return Ok(());
         }
     }
     let mut ws = connect("/updateReports?agent=ws101")?;

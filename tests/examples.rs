@@ -2,6 +2,10 @@
 //! its output, in their order. Ports differ from run to run, so the tests replace each port with
 //! 9001.
 
+#[cfg(unix)]
+#[path = "examples/ctrl_c.rs"]
+mod ctrl_c;
+
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, ChildStdout, Command, Stdio};
 

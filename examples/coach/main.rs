@@ -26,6 +26,8 @@ macro_rules! say {
 mod areas;
 mod causes;
 mod check;
+#[path = "../shared/ctrl_c.rs"]
+mod ctrl_c;
 mod echo;
 mod inflate;
 mod library;
@@ -172,7 +174,8 @@ fn coach(options: &Options) -> Result<u8, String> {
         return Ok(0);
     }
     if options.page {
-        page::serve(options.url.as_deref().ok_or("the address of your server")?)?;
+        return page::serve(options.url.as_deref().ok_or("the address of your server")?)
+            .map(|()| 0);
     }
     let target = Arc::new(target(options)?);
     let peer = options
