@@ -358,7 +358,7 @@ impl ReadHalf {
         let payload = self.keepalive.next_payload();
         // The pong may arrive before the write returns, so the clock starts before the write.
         let sent = Instant::now();
-        match self.write_half.ping(&payload)? {
+        match self.write_half.ping_unless_busy(&payload)? {
             true => self.keepalive.note_ping(payload, sent, must_answer),
             // Another thread is writing, and its minimum write rate shows whether the peer lives.
             false => self.keepalive.note_bytes(),

@@ -308,7 +308,7 @@ impl WriteHalf {
 
     /// Sends a ping, unless another thread is writing: its progress shows already that the peer
     /// lives. Returns whether the ping was sent.
-    pub(crate) fn ping(&self, payload: &[u8]) -> Result<bool> {
+    pub(crate) fn ping_unless_busy(&self, payload: &[u8]) -> Result<bool> {
         let Some(mut encoder) = self.try_lock() else { return Ok(false) };
         let encoded = encoder.ping(payload);
         self.write(&mut encoder, &[])?;

@@ -77,7 +77,7 @@ impl Encoder {
                 self.messages += 1;
                 Ok(self.append_or_hand_back(frame))
             }
-            None => self.data(message.kind.opcode(), message.payload, true, message.plain),
+            None => self.append_data(message.kind.opcode(), message.payload, true, message.plain),
         }
     }
 
@@ -90,18 +90,18 @@ impl Encoder {
         payload: &'a [u8],
         fin: bool,
     ) -> Result<&'a [u8], Misuse> {
-        self.data(opcode, payload, fin, false)
+        self.append_data(opcode, payload, fin, false)
     }
 
     /// Encodes a ping with this payload. Fails if the payload is longer than 125 bytes, or after a
     /// Close.
     pub fn ping(&mut self, payload: &[u8]) -> Result<(), Misuse> {
-        self.control(Opcode::Ping, payload)
+        self.append_control(Opcode::Ping, payload)
     }
 
     /// Encodes a pong. The payload is that of the ping that the pong answers.
     pub fn pong(&mut self, payload: &[u8]) -> Result<(), Misuse> {
-        self.control(Opcode::Pong, payload)
+        self.append_control(Opcode::Pong, payload)
     }
 
     /// Encodes our Close. The encoder refuses every later call.
@@ -110,7 +110,7 @@ impl Encoder {
         if close.code != CloseCode::NO_STATUS && !close.code.may_be_sent() {
             return Err(Misuse::CloseCode(close.code.0));
         }
-        self.control(Opcode::Close, &close.payload())?;
+        self.append_control(Opcode::Close, &close.payload())?;
         self.closed = true;
         Ok(())
     }
@@ -172,19 +172,19 @@ impl Encoder {
         std::mem::take(&mut self.messages)
     }
 
-    fn control(&mut self, opcode: Opcode, payload: &[u8]) -> Result<(), Misuse> {
+    fn append_control(&mut self, opcode: Opcode, payload: &[u8]) -> Result<(), Misuse> {
         // §5.5: the payload of a control frame has at most 125 bytes.
         if payload.len() > MAX_CONTROL_PAYLOAD {
             return Err(Misuse::ControlTooLong(payload.len()));
         }
         self.check_open()?;
         // RFC 7692 §6.1: control frames are never compressed.
-        self.frame(opcode, false, payload, true);
+        self.append_frame(opcode, false, payload, true);
         Ok(())
     }
 
     #[inline]
-    fn data<'a>(
+    fn append_data<'a>(
         &mut self,
         opcode: Opcode,
         payload: &'a [u8],
@@ -202,11 +202,11 @@ impl Encoder {
         match &mut self.deflater {
             Some(deflater) if self.compressing => {
                 let deflated = deflater.deflate(payload, fin);
-                let after_batch = self.frame(opcode, is_first, &deflated, fin);
+                let after_batch = self.append_frame(opcode, is_first, &deflated, fin);
                 self.batch.extend_from_slice(after_batch);
                 Ok(&[])
             }
-            _ => Ok(self.frame(opcode, false, payload, fin)),
+            _ => Ok(self.append_frame(opcode, false, payload, fin)),
         }
     }
 
@@ -246,7 +246,13 @@ impl Encoder {
 
     // WALK: frame
     #[inline]
-    fn frame<'a>(&mut self, opcode: Opcode, rsv1: bool, payload: &'a [u8], fin: bool) -> &'a [u8] {
+    fn append_frame<'a>(
+        &mut self,
+        opcode: Opcode,
+        rsv1: bool,
+        payload: &'a [u8],
+        fin: bool,
+    ) -> &'a [u8] {
         let mask = self.masks.as_mut().map(|next| next());
         let header = Header { fin, rsv1, opcode, mask, length: payload.len() as u64 };
         log::trace!("{} sends {header}", if mask.is_some() { "Client" } else { "Server" });

@@ -127,7 +127,7 @@ impl ClientRequest {
             return Err(wrong_101(head, "Sec-WebSocket-Accept", &expected));
         }
         // §4.1: the server names only extensions and subprotocols that the client offered.
-        let deflate = deflate_params::verify(head, offers)
+        let deflate = deflate_params::verify_answer(head, offers)
             .map_err(|expected| wrong_101(head, HEADER, expected))?;
         let subprotocol = only("Sec-WebSocket-Protocol");
         let is_offered = |chosen: &str| self.subprotocols.iter().any(|offered| offered == chosen);

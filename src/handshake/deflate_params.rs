@@ -249,7 +249,7 @@ impl fmt::Display for DeflateParams {
 
 /// Chooses the first of the request's offers that the server can meet, and returns the server's
 /// answer. `None` if it can meet no offer, or if `settings` is `None` and so compression is off.
-pub fn choose(
+pub fn choose_answer(
     head: &Head,
     settings: Option<&DeflateConfig>,
 ) -> Result<Option<DeflateParams>, Refusal> {
@@ -268,7 +268,7 @@ pub fn choose(
 
 /// Checks for the client that the server's answer fits one of the client's `offers`. Returns the
 /// agreement, or `None` if the server declined. The error says what the client expected.
-pub fn verify(
+pub fn verify_answer(
     head: &Head,
     offers: &[DeflateParams],
 ) -> Result<Option<DeflateParams>, &'static str> {
@@ -320,7 +320,7 @@ mod tests {
     /// Returns the header value with which a server with these settings answers an offer. Empty if
     /// the server declines it.
     fn answered(offer: &str, settings: &DeflateConfig) -> String {
-        let terms = choose(&head(&[offer]), Some(settings)).unwrap();
+        let terms = choose_answer(&head(&[offer]), Some(settings)).unwrap();
         terms.map(|terms| terms.to_string()).unwrap_or_default()
     }
 
@@ -410,7 +410,7 @@ mod tests {
 
     #[test]
     fn server_without_settings_for_compression_agrees_to_nothing() {
-        assert_eq!(choose(&head(&["permessage-deflate"]), None).unwrap(), None);
+        assert_eq!(choose_answer(&head(&["permessage-deflate"]), None).unwrap(), None);
     }
 
     #[test]
@@ -418,7 +418,7 @@ mod tests {
         for bad in ["permessage-deflate; =", "permessage-deflate; server_max_window_bits=", "a b"] {
             for settings in [None, Some(&DeflateConfig::default())] {
                 assert_eq!(
-                    choose(&head(&["a", bad]), settings).unwrap_err().status(),
+                    choose_answer(&head(&["a", bad]), settings).unwrap_err().status(),
                     400,
                     "{bad}"
                 );
@@ -443,7 +443,7 @@ mod tests {
     /// Returns how client and server will compress after this answer, according to a client with
     /// these settings. `None` if the client rejects the answer.
     fn agreed(lines: &[&str], settings: &DeflateConfig) -> Option<(Window, Window)> {
-        let terms = verify(&head(lines), &[DeflateParams::offer(settings)]).ok()??;
+        let terms = verify_answer(&head(lines), &[DeflateParams::offer(settings)]).ok()??;
         Some((terms.of_client(), terms.of_server()))
     }
 
@@ -492,8 +492,8 @@ mod tests {
         ] {
             assert_eq!(agreed(&[&format!("{name}{missing}")], &ALL), None, "{missing}");
         }
-        assert!(verify(&head(&[name]), &[]).is_err());
-        assert_eq!(verify(&head(&[]), &[DeflateParams::offer(&ALL)]), Ok(None));
+        assert!(verify_answer(&head(&[name]), &[]).is_err());
+        assert_eq!(verify_answer(&head(&[]), &[DeflateParams::offer(&ALL)]), Ok(None));
     }
 
     #[test]
@@ -511,7 +511,7 @@ mod tests {
             // No offer allows the server to limit the client's window.
             ("; server_max_window_bits=9; client_max_window_bits=9", None),
         ] {
-            let verified = verify(&head(&[&format!("permessage-deflate{answer}")]), &offers);
+            let verified = verify_answer(&head(&[&format!("permessage-deflate{answer}")]), &offers);
             let takeover = verified.ok().flatten().map(|terms| terms.of_client().takeover);
             assert_eq!(takeover, client_takes_over, "{answer}");
         }

@@ -36,13 +36,13 @@ pub fn parse(head: &Head) -> Result<Vec<Extension>, NotAnExtensionList> {
     let mut all = Vec::new();
     for line in head.values(HEADER) {
         // §9.1: a line names at least one extension.
-        let some = list(line).filter(|some| !some.is_empty());
+        let some = parse_line(line).filter(|some| !some.is_empty());
         all.extend(some.ok_or(NotAnExtensionList(line.into()))?);
     }
     Ok(all)
 }
 
-fn list(line: &str) -> Option<Vec<Extension>> {
+fn parse_line(line: &str) -> Option<Vec<Extension>> {
     let mut cursor = Cursor { rest: trim(line) };
     let mut found = Vec::new();
     loop {
@@ -51,7 +51,7 @@ fn list(line: &str) -> Option<Vec<Extension>> {
         if cursor.rest.is_empty() {
             return Some(found);
         }
-        found.push(cursor.extension()?);
+        found.push(cursor.take_extension()?);
         if !cursor.rest.is_empty() && !cursor.take_mark(',') {
             return None;
         }
@@ -64,12 +64,12 @@ struct Cursor<'a> {
 }
 
 impl Cursor<'_> {
-    fn extension(&mut self) -> Option<Extension> {
-        let name = self.token()?;
+    fn take_extension(&mut self) -> Option<Extension> {
+        let name = self.take_token()?;
         let mut parameters = Vec::new();
         while self.take_mark(';') {
-            let parameter = self.token()?;
-            let value = if self.take_mark('=') { Some(self.value()?) } else { None };
+            let parameter = self.take_token()?;
+            let value = if self.take_mark('=') { Some(self.take_value()?) } else { None };
             parameters.push((parameter, value));
         }
         Some(Extension { name, parameters })
@@ -83,15 +83,15 @@ impl Cursor<'_> {
         after_mark.is_some()
     }
 
-    fn token(&mut self) -> Option<String> {
+    fn take_token(&mut self) -> Option<String> {
         let end = self.rest.find([',', ';', '=', ' ', '\t']).unwrap_or(self.rest.len());
         let (token, rest) = self.rest.split_at(end);
         self.rest = rest;
         is_token(token).then(|| token.into())
     }
 
-    fn value(&mut self) -> Option<String> {
-        let Some(quoted) = self.rest.strip_prefix('"') else { return self.token() };
+    fn take_value(&mut self) -> Option<String> {
+        let Some(quoted) = self.rest.strip_prefix('"') else { return self.take_token() };
         let mut value = String::new();
         let mut characters = quoted.chars();
         loop {
@@ -119,7 +119,7 @@ mod tests {
             });
             extension.name + &parameters.collect::<String>()
         };
-        Some(list(line)?.into_iter().map(one).collect::<Vec<_>>().join(" | "))
+        Some(parse_line(line)?.into_iter().map(one).collect::<Vec<_>>().join(" | "))
     }
 
     #[test]

@@ -151,7 +151,7 @@ pub fn decide(request: &Request, rules: &Rules) -> Result<Decision, Refusal> {
     check_origin(request.head(), &rules.origins, host)?;
     check_path(request.path(), &rules.paths)?;
     let subprotocol = choose_subprotocol(request.head(), &rules.subprotocols)?;
-    let deflate = deflate_params::choose(request.head(), rules.deflate.as_ref())?;
+    let deflate = deflate_params::choose_answer(request.head(), rules.deflate.as_ref())?;
     Ok(Decision::Switch(Agreement { key: key.to_owned(), subprotocol, deflate }))
 }
 
@@ -216,7 +216,7 @@ fn check_host<'a>(request: &'a Request, ours: &Hosts) -> Result<&'a str, Refusal
             return Err(Refusal::new(400, "not one host", seen));
         }
     };
-    match ours.include(asked) {
+    match ours.answer_for(asked) {
         true => Ok(asked),
         false => {
             let seen = format!("{}; this server answers for {ours}", quote(asked));

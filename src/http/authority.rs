@@ -104,7 +104,7 @@ impl Hosts {
     // WALK: hosts
     /// Whether the server answers for `host`, which is the text of a `Host` header. A text that
     /// isn't an authority is allowed only by `Any`.
-    pub fn include(&self, host: &str) -> bool {
+    pub fn answer_for(&self, host: &str) -> bool {
         let is = |test: &dyn Fn(Authority) -> bool| Authority::parse(host).is_some_and(test);
         match self {
             Hosts::Any => true,
@@ -214,7 +214,7 @@ mod tests {
     fn a_listed_host_without_a_port_means_any_port() {
         let listed = ["a.example", "b.example:1", "c.example:443"];
         let listed = Hosts::Listed(listed.map(String::from).into());
-        let is_listed = |host| listed.include(host);
+        let is_listed = |host| listed.answer_for(host);
         assert!(is_listed("A.example") && is_listed("a.example:7") && is_listed("b.example:1"));
         assert!(is_listed("c.example") && is_listed("c.example:443") && !is_listed("c.example:1"));
         assert!(!is_listed("b.example") && !is_listed("b.example:2") && !is_listed("c.a.example"));
@@ -222,7 +222,7 @@ mod tests {
 
     #[test]
     fn the_names_of_this_machine_are_localhost_and_the_loopback_addresses_at_any_port() {
-        let is_ours = |host| Hosts::Loopback.include(host);
+        let is_ours = |host| Hosts::Loopback.answer_for(host);
         for host in [
             "localhost",
             "LOCALHOST:9001",

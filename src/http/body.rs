@@ -73,12 +73,12 @@ impl Body {
                 Rest::Nothing => {}
                 Rest::All => self.keep(std::mem::take(&mut bytes)),
                 Rest::Bytes(left) => {
-                    let some = take(&mut bytes, *left);
+                    let some = take_at_most(&mut bytes, *left);
                     *left -= some.len() as u64;
                     self.keep(some);
                 }
                 Rest::ChunkLength(line) => {
-                    line.push(char::from(take(&mut bytes, 1)[0]));
+                    line.push(char::from(take_at_most(&mut bytes, 1)[0]));
                     if let Some(line) = line.strip_suffix("\r\n") {
                         self.rest = match chunk_length(line) {
                             // The chunk of length 0 is the last. Trailers may follow it, but they
@@ -92,7 +92,8 @@ impl Body {
                 }
                 Rest::Chunk(left) => {
                     let of_payload = left.saturating_sub(2);
-                    let some = take(&mut bytes, if of_payload > 0 { of_payload } else { *left });
+                    let some =
+                        take_at_most(&mut bytes, if of_payload > 0 { of_payload } else { *left });
                     *left -= some.len() as u64;
                     if *left == 0 {
                         self.rest = Rest::ChunkLength(String::new());
@@ -117,7 +118,7 @@ impl Body {
 }
 
 /// Splits off the first `most` bytes and returns them, or all bytes if there are fewer.
-fn take<'a>(bytes: &mut &'a [u8], most: u64) -> &'a [u8] {
+fn take_at_most<'a>(bytes: &mut &'a [u8], most: u64) -> &'a [u8] {
     let count = usize::try_from(most).map_or(bytes.len(), |most| most.min(bytes.len()));
     let (first, rest) = bytes.split_at(count);
     *bytes = rest;

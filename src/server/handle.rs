@@ -75,7 +75,7 @@ impl Handle {
     ///
     /// A second call changes nothing. `stop` ends the drain at once.
     pub fn drain(&self, grace: Duration) {
-        self.drain_and_close(grace, Close::going_away());
+        self.drain_with_close(grace, Close::going_away());
     }
 
     /// Like [`drain`](Handle::drain), with your own code and reason. 1012 tells clients that the
@@ -87,11 +87,11 @@ impl Handle {
         code: impl Into<CloseCode>,
         reason: &str,
     ) -> Result<()> {
-        self.drain_and_close(grace, Close::new(code, reason)?);
+        self.drain_with_close(grace, Close::new(code, reason)?);
         Ok(())
     }
 
-    fn drain_and_close(&self, grace: Duration, close: Close) {
+    fn drain_with_close(&self, grace: Duration, close: Close) {
         if !self.registry.begin_draining(grace, close) {
             return;
         }
@@ -116,7 +116,7 @@ impl Handle {
     ///
     /// A second call only changes the grace.
     pub fn stop(&self, grace: Duration) {
-        self.stop_and_close(grace, Close::going_away());
+        self.stop_with_close(grace, Close::going_away());
     }
 
     /// Like [`stop`](Handle::stop), with your own code and reason, such as 1012 and "restarting".
@@ -128,11 +128,11 @@ impl Handle {
         code: impl Into<CloseCode>,
         reason: &str,
     ) -> Result<()> {
-        self.stop_and_close(grace, Close::new(code, reason)?);
+        self.stop_with_close(grace, Close::new(code, reason)?);
         Ok(())
     }
 
-    fn stop_and_close(&self, grace: Duration, close: Close) {
+    fn stop_with_close(&self, grace: Duration, close: Close) {
         self.registry.set_grace(grace, close);
         self.registry.begin_stopping();
     }

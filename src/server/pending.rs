@@ -17,10 +17,10 @@ use crate::transport::stream::Stream;
 
 /// The pending connections, the oldest first.
 #[derive(Default)]
-pub(super) struct PendingList(Mutex<VecDeque<Pending>>);
+pub(super) struct PendingList(Mutex<VecDeque<PendingConnection>>);
 
 /// A connection whose head is being read, or to which a plain HTTP answer is being written.
-struct Pending {
+struct PendingConnection {
     id: u64,
     stream: Arc<dyn Stream>,
     /// Which direction of the stream an eviction shuts down. At first only reading, so that the
@@ -71,7 +71,7 @@ impl PendingGuard {
     /// shutdown wakes that connection's thread, which finds that it was evicted.
     fn enter(&self, evict_by: Shutdown) {
         let mut pending = lock(&self.list.0);
-        pending.push_back(Pending { id: self.id, stream: self.stream.clone(), evict_by });
+        pending.push_back(PendingConnection { id: self.id, stream: self.stream.clone(), evict_by });
         if pending.len() > self.max_waiting
             && let Some(oldest) = pending.pop_front()
         {

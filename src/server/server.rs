@@ -99,7 +99,7 @@ impl Server {
     /// only those that came by https. Programs other than browsers send no `Origin`, and the server
     /// lets them in. The 403 for another page names the allowed origins.
     pub fn origins(mut self, origins: impl IntoIterator<Item: AsRef<str>>) -> Server {
-        let listed = owned(origins);
+        let listed = to_strings(origins);
         let any = listed.iter().any(|origin| origin == "*");
         let origins = if any { Origins::Any } else { Origins::Listed(listed) };
         let over_tls = self.options.tls.is_some();
@@ -116,7 +116,7 @@ impl Server {
     /// machine passes on the `Host` of its clients, list their names here. Every other server
     /// answers for any host.
     pub fn hosts(mut self, hosts: impl IntoIterator<Item: AsRef<str>>) -> Server {
-        let listed = owned(hosts);
+        let listed = to_strings(hosts);
         let any = listed.is_empty() || listed.iter().any(|host| host == "*");
         self.options.rules.hosts = if any { Hosts::Any } else { Hosts::Listed(listed) };
         self
@@ -125,7 +125,7 @@ impl Server {
     /// Sets the paths that open a WebSocket, each from its `/` on and without a query. A request
     /// for another path gets a 404, which names the allowed paths. By default every path opens one.
     pub fn paths(mut self, paths: impl IntoIterator<Item: AsRef<str>>) -> Server {
-        self.options.rules.paths = owned(paths);
+        self.options.rules.paths = to_strings(paths);
         self
     }
 
@@ -133,7 +133,7 @@ impl Server {
     /// the client's list that it speaks. If it speaks none of them, the connection opens without a
     /// subprotocol; browsers and some other clients then close it at once.
     pub fn subprotocols(mut self, names: impl IntoIterator<Item: AsRef<str>>) -> Server {
-        self.options.rules.subprotocols = owned(names);
+        self.options.rules.subprotocols = to_strings(names);
         self
     }
 
@@ -292,7 +292,7 @@ impl Server {
     }
 }
 
-fn owned(names: impl IntoIterator<Item: AsRef<str>>) -> Vec<String> {
+fn to_strings(names: impl IntoIterator<Item: AsRef<str>>) -> Vec<String> {
     names.into_iter().map(|name| name.as_ref().to_owned()).collect()
 }
 

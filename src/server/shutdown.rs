@@ -74,17 +74,17 @@ impl Registry {
         //    making have gone out.
         let mut are_closed = false;
         while !are_closed && !self.grace().answer_by.has_passed() {
-            self.close_all(Urgency::WhenIdle);
+            self.request_close_of_all(Urgency::WhenIdle);
             are_closed = self.wait_until_closed(|grace| grace.answer_by);
         }
         // 3. Connections that are still busy get their Close now.
         while !are_closed && !self.grace().close_by.has_passed() {
-            self.close_all(Urgency::Now);
+            self.request_close_of_all(Urgency::Now);
             are_closed = self.wait_until_closed(|grace| grace.close_by);
         }
         // 4. The grace is over: abort the connections that are still open.
         if !are_closed {
-            self.close_all(Urgency::Now);
+            self.request_close_of_all(Urgency::Now);
             let count = lock(&self.open).len();
             if count > 0 {
                 log::info!("{count} connections did not close in time and are aborted");
@@ -103,7 +103,7 @@ impl Registry {
     /// Asks for our Close on every open connection. Each may take 10 ms, and thousands of peers
     /// with full buffers would add up to minutes. So once the grace is over, this takes half a
     /// second at most.
-    fn close_all(&self, urgency: Urgency) {
+    fn request_close_of_all(&self, urgency: Urgency) {
         let halves = self.open_halves();
         let bulk = Deadline::after(Duration::from_millis(500));
         for write_half in halves {

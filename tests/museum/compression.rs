@@ -35,14 +35,16 @@ fn cve_2026_2229_what_if_window_bits_are_no_bits_of_a_window() {
     for bits in ["=7", "=16", "=08", "=", "", "=1e1", "=+9", "=256", "=-1", "=10; NAME=10"] {
         for name in ["server_max_window_bits", "client_max_window_bits"] {
             let line = format!("permessage-deflate; {name}{}", bits.replace("NAME", name));
-            let answer =
-                deflate_params::verify(&extensions(&[&line]), &[DeflateParams::offer(&settings)]);
+            let answer = deflate_params::verify_answer(
+                &extensions(&[&line]),
+                &[DeflateParams::offer(&settings)],
+            );
             assert!(answer.is_err(), "a client takes {line}");
             // An offer may name the client's window without bits.
             if (name, bits) == ("client_max_window_bits", "") {
                 continue;
             }
-            match deflate_params::choose(&extensions(&[&line]), Some(&settings)) {
+            match deflate_params::choose_answer(&extensions(&[&line]), Some(&settings)) {
                 Ok(chosen) => assert_eq!(chosen, None, "a server takes {line}"),
                 Err(refusal) => assert_eq!((refusal.status(), bits), (400, "=")),
             }
@@ -385,7 +387,7 @@ mod inflating {
         assert_eq!(length_of(false, secret.as_message()), plain);
         // A server agrees to nothing, and a client offers nothing, unless told to.
         let offer = extensions(&["permessage-deflate"]);
-        assert_eq!(deflate_params::choose(&offer, None).unwrap(), None);
+        assert_eq!(deflate_params::choose_answer(&offer, None).unwrap(), None);
         let address = ws101::handshake::url::Address::parse("ws://a").unwrap();
         let request = ClientRequest::default().request(&address, "key").unwrap();
         assert!(!String::from_utf8(request).unwrap().contains("Extensions"));

@@ -110,7 +110,7 @@ fn cve_2018_8034_what_if_the_certificate_is_not_the_hosts() {
 /// Bytes: `15 03 03 00 02 01 00` before, within and after a ClientHello; a ClientHello in records of one byte
 /// Holds: an error after a handful of reads, at both ends
 /// Twin: src/transport/tls/tls_stream.rs
-/// was `0 => return Err(ended().into()),\n                count => arrived.filled(count),`
+/// was `0 => return Err(end_of_stream_error().into()),\n                count => arrived.filled(count),`
 /// now `count => arrived.filled(count),`
 #[test]
 fn rustsec_2024_0336_what_if_tls_ends_before_it_has_begun() {

@@ -79,7 +79,7 @@ impl Outbox {
 /// fails. Our Close may have waited for this queue, so at the end the thread checks whether the
 /// Close is due.
 fn send_until_closed(queue: &Queue, write_half: &WriteHalf) {
-    while let Some(messages) = queue.take() {
+    while let Some(messages) = queue.take_all() {
         let mut feed_all = messages
             .iter()
             .map(|message| write_half.feed_queued(|encoder| encoder.message(message.as_message())));
@@ -87,7 +87,7 @@ fn send_until_closed(queue: &Queue, write_half: &WriteHalf) {
         if fed.and_then(|()| write_half.flush()).is_err() {
             break;
         }
-        queue.sent();
+        queue.note_sent();
     }
     let unsent = queue.abandon();
     if unsent > 0 {

@@ -70,7 +70,7 @@ impl Queue {
     }
 
     /// Waits for messages and takes all of them. Returns `None` once the queue is closed and empty.
-    pub(crate) fn take(&self) -> Option<VecDeque<PreparedMessage>> {
+    pub(crate) fn take_all(&self) -> Option<VecDeque<PreparedMessage>> {
         let mut state = lock(&self.state);
         while state.queued.is_empty() && !state.closed {
             state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
@@ -81,7 +81,7 @@ impl Queue {
     }
 
     /// Records that the queue's thread has sent the messages that it took: they no longer count.
-    pub(crate) fn sent(&self) {
+    pub(crate) fn note_sent(&self) {
         let mut state = lock(&self.state);
         (state.being_sent, state.bytes_being_sent) = (0, 0);
     }
@@ -156,16 +156,16 @@ mod tests {
         assert!(put().is_ok() && put().is_ok());
         assert!(matches!(put(), Err(Error::WriteTimeout)));
         assert_eq!(queue.backlog(), Backlog { messages: 2, bytes: 2 });
-        assert_eq!(queue.take().unwrap().len(), 2);
+        assert_eq!(queue.take_all().unwrap().len(), 2);
         assert!(matches!(put(), Err(Error::WriteTimeout)));
         assert!(!queue.is_all_sent());
         assert_eq!(queue.backlog(), Backlog { messages: 2, bytes: 2 });
-        queue.sent();
+        queue.note_sent();
         assert_eq!(queue.backlog(), Backlog::default());
         assert!(put().is_ok());
         assert_eq!(queue.abandon(), 1);
         assert!(matches!(put(), Err(Error::Closed)));
-        assert!(queue.take().is_none());
+        assert!(queue.take_all().is_none());
     }
 
     #[test]
@@ -185,9 +185,9 @@ mod tests {
         let kept: Vec<_> = lock(&queues.0).0.iter().map(|queue| queue.bound).collect();
         assert_eq!(kept, [1, 3, 4]);
         assert!(added.iter().chain([&late]).all(|queue| matches!(put(queue), Err(Error::Closed))));
-        assert_eq!(added[0].take().unwrap().len(), 1);
+        assert_eq!(added[0].take_all().unwrap().len(), 1);
         assert!(!queues.are_all_sent());
-        added[0].sent();
+        added[0].note_sent();
         assert!(queues.are_all_sent());
     }
 }

@@ -10,7 +10,7 @@
 //! Only the first block has a known place. A later block may begin at any bit, which only an
 //! inflater can find. The decoder's inflater has already inflated the payload.
 
-use super::header_bits::of_bits;
+use super::header_bits::span_of_bits;
 use super::payload_decoder::{Context, Found};
 use crate::explain::annotation::{Span, bits, hex, quoted};
 use crate::frames::header::Header;
@@ -47,16 +47,16 @@ pub fn spans(
     let Block { how, after_type, begins, section } = describe_block(first);
     let mut spans = match length {
         // The payload has no second byte, so this one shows what the payload inflates to.
-        1 => vec![of_bits(at, AFTER_TYPE, first, "payload", &meaning, "RFC 7692 §7.2.2")],
-        _ => vec![of_bits(at, AFTER_TYPE, first, after_type, begins, section)],
+        1 => vec![span_of_bits(at, AFTER_TYPE, first, "payload", &meaning, "RFC 7692 §7.2.2")],
+        _ => vec![span_of_bits(at, AFTER_TYPE, first, after_type, begins, section)],
     };
-    spans.push(of_bits(at, BTYPE, first, "BTYPE", how, section));
+    spans.push(span_of_bits(at, BTYPE, first, "BTYPE", how, section));
     let last = match (first & BFINAL, found.takeover) {
         (0, true) => "not the last block: the stream continues, in the next message too",
         (0, false) => "not the last block: the end of the message ends the stream",
         _ => "the last block of its stream: a new one begins after it",
     };
-    spans.push(of_bits(at, BFINAL, first, "BFINAL", last, "RFC 1951 §3.2.3"));
+    spans.push(span_of_bits(at, BFINAL, first, "BFINAL", last, "RFC 1951 §3.2.3"));
     if length > 1 {
         spans.push(payload(at + 1, value, meaning));
     }

@@ -39,17 +39,17 @@ pub fn header_spans(head: &[u8], extensions: ExtensionsInUse, length: Option<u64
     // 1. The first byte holds FIN, the reserved bits and the opcode.
     let fin =
         if first & FIN != 0 { "the last fragment of its message" } else { "more fragments follow" };
-    spans.push(of_bits(0, FIN, first, "FIN", fin, "§5.4"));
+    spans.push(span_of_bits(0, FIN, first, "FIN", fin, "§5.4"));
     let (meaning, section) = rsv1(first, extensions);
-    spans.push(of_bits(0, RSV1, first, "RSV1", meaning, section));
+    spans.push(span_of_bits(0, RSV1, first, "RSV1", meaning, section));
     let (meaning, section) = match (first & RSV2_RSV3 != 0, extensions.unknown) {
         (false, _) => ("unassigned", "§5.2"),
         (true, true) => UNKNOWN,
         (true, false) => ("set, although unassigned", "§5.2"),
     };
-    spans.push(of_bits(0, RSV2_RSV3, first, "RSV2-3", meaning, section));
+    spans.push(span_of_bits(0, RSV2_RSV3, first, "RSV2-3", meaning, section));
     let opcode = Opcode::parse(first).map_or("an opcode that no RFC defines", opcode_meaning);
-    spans.push(of_bits(0, OPCODE, first, "opcode", opcode, "§5.2"));
+    spans.push(span_of_bits(0, OPCODE, first, "opcode", opcode, "§5.2"));
     // 2. The second byte holds MASK and the short length.
     let Some(&second) = head.get(1) else { return spans };
     let masked = if second & MASK != 0 {
@@ -57,13 +57,13 @@ pub fn header_spans(head: &[u8], extensions: ExtensionsInUse, length: Option<u64
     } else {
         "not masked, as every frame from a server"
     };
-    spans.push(of_bits(1, MASK, second, "MASK", masked, "§5.1"));
+    spans.push(span_of_bits(1, MASK, second, "MASK", masked, "§5.1"));
     let short = match second & LENGTH {
         LENGTH_IN_16_BITS => "126: the length is in the next 2 bytes".into(),
         LENGTH_IN_64_BITS => "127: the length is in the next 8 bytes".into(),
         length => format!("{length} bytes"),
     };
-    spans.push(of_bits(1, LENGTH, second, "length", &short, "§5.2"));
+    spans.push(span_of_bits(1, LENGTH, second, "length", &short, "§5.2"));
     // 3. The long length and the masking key may follow.
     let (long, rest) = head[2..].split_at(length_bytes(second).min(head.len() - 2));
     let mut at = 2;
@@ -122,7 +122,7 @@ fn opcode_meaning(opcode: Opcode) -> &'static str {
 
 /// Creates the span of a field within one byte: the bits that are ones in the mask `of`. `at` is
 /// the byte's offset in the annotation.
-pub(crate) fn of_bits(
+pub(crate) fn span_of_bits(
     at: u64,
     of: u8,
     byte: u8,

@@ -156,7 +156,7 @@ impl Frames {
             match self.begin_frame() {
                 Ok(None) => {}
                 Ok(Some((header, context))) => {
-                    self.enter(header, context, report);
+                    self.begin_payload(header, context, report);
                     return index + 1;
                 }
                 Err(violation) => {
@@ -222,7 +222,12 @@ impl Frames {
 
     /// Begins the payload of a frame whose header has arrived. A frame without payload is reported
     /// at once.
-    fn enter(&mut self, header: Header, context: Context, report: &mut dyn FnMut(Annotation)) {
+    fn begin_payload(
+        &mut self,
+        header: Header,
+        context: Context,
+        report: &mut dyn FnMut(Annotation),
+    ) {
         let (bytes, payload) = (self.head.clone(), Vec::new());
         let frame = ArrivingFrame { header, context, arrived: 0, bytes, payload, broken: None };
         self.state = State::Payload(Box::new(frame));
@@ -244,7 +249,7 @@ impl Frames {
             self.state = State::Payload(frame);
             return piece.len();
         }
-        let verdict = match frame.broken.map_or_else(|| self.finish(&frame), Err) {
+        let verdict = match frame.broken.map_or_else(|| self.check_whole_payload(&frame), Err) {
             Ok(()) => Verdict::Fine,
             Err(violation) => Verdict::Broken(violation),
         };
@@ -278,7 +283,7 @@ impl Frames {
     }
 
     /// Checks the payload of a frame that has arrived as a whole.
-    fn finish(&mut self, frame: &ArrivingFrame) -> Result<(), Violation> {
+    fn check_whole_payload(&mut self, frame: &ArrivingFrame) -> Result<(), Violation> {
         match frame.header.opcode {
             Opcode::Close => Close::parse(&frame.payload).map(drop),
             Opcode::Ping | Opcode::Pong => Ok(()),

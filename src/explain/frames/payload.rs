@@ -30,7 +30,7 @@ pub fn spans(
     let one =
         |value, meaning, section| vec![span(at..at + length, "payload", value, meaning, section)];
     match header.opcode {
-        Opcode::Close => close(at, length, shown, length == header.length),
+        Opcode::Close => close_spans(at, length, shown, length == header.length),
         Opcode::Ping => one(quoted(shown), "the pong returns the same bytes", "§5.5.2"),
         Opcode::Pong => one(quoted(shown), "the payload of the ping, if it answers one", "§5.5.3"),
         _ if context.opaque => one(hex(shown, 16), "as the agreed extension codes it", "§9.2"),
@@ -99,7 +99,7 @@ fn spans_of_bad_text(
 }
 
 /// Returns the spans of a Close frame's payload: two bytes of code, then the reason.
-fn close(at: u64, length: u64, shown: &[u8], whole: bool) -> Vec<Span> {
+fn close_spans(at: u64, length: u64, shown: &[u8], whole: bool) -> Vec<Span> {
     let Some((code, reason)) = shown.split_first_chunk::<2>() else {
         return vec![span(
             at..at + length,

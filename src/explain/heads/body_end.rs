@@ -118,7 +118,7 @@ impl Chunks {
                 match (line, begun.len() > LONGEST_LINE) {
                     (_, true) => (in_line, Some(Body::UntilEnd)),
                     (None, false) => (in_line, None),
-                    (Some(_), false) => match size(begun) {
+                    (Some(_), false) => match parse_size(begun) {
                         None => (in_line, Some(Body::UntilEnd)),
                         Some(0) => {
                             *self = Chunks::Trailer(0);
@@ -153,7 +153,7 @@ impl Chunks {
 
 /// Reads a chunk's size in bytes from its line, and ignores the extensions after the size. `None`
 /// if the line has no valid size.
-fn size(line: &[u8]) -> Option<u64> {
+fn parse_size(line: &[u8]) -> Option<u64> {
     let digits = line.split(|&byte| byte == b';').next()?.trim_ascii();
     let is_number = !digits.is_empty() && digits.iter().all(u8::is_ascii_hexdigit);
     u64::from_str_radix(str::from_utf8(digits).ok()?, 16).ok().filter(|_| is_number)

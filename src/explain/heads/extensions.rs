@@ -109,13 +109,13 @@ impl Offers {
     /// the client expected.
     fn accepted(&self, head: &Head) -> Result<usize, &'static str> {
         let known = self.head_without_unknown(head);
-        let agreed = deflate_params::verify(known.as_ref().unwrap_or(head), &self.deflate)?;
+        let agreed = deflate_params::verify_answer(known.as_ref().unwrap_or(head), &self.deflate)?;
         // Each offer is compared with a head that has only the accepted parameters. It's short, so
         // the work stays linear.
         let line = agreed.map(|params| format!("\r\n{HEADER}: {params}\r\n\r\n"));
         let short = line.and_then(|line| Head::parse(line.as_bytes()).ok());
         let fits = |offer: &DeflateParams| {
-            short.as_ref().is_some_and(|it| deflate_params::verify(it, &[*offer]).is_ok())
+            short.as_ref().is_some_and(|it| deflate_params::verify_answer(it, &[*offer]).is_ok())
         };
         let index = self.deflate.iter().position(fits);
         Ok(index.map_or(1, |index| self.places[index]))
@@ -159,19 +159,19 @@ pub fn extension_spans(line: &[u8], at: u64, negotiation: &mut Negotiation) -> O
     let (name, _) = head.fields().next().filter(|(name, _)| name.eq_ignore_ascii_case(HEADER))?;
     let mut told = Vec::new();
     for one in &extension::parse(&head).ok()? {
-        told.push(("extension", of_name(one, negotiation)));
+        told.push(("extension", meaning_of_name(one, negotiation)));
         let mut earlier = HashSet::new();
         for (name, value) in &one.parameters {
             let is_first = earlier.insert(name.as_str());
             let said = match one.name == NAME {
-                true => of_parameter(name, value.as_deref(), is_first, negotiation),
+                true => meaning_of_parameter(name, value.as_deref(), is_first, negotiation),
                 false => ("a parameter of that extension".into(), "§9.1"),
             };
             told.push(("parameter", said));
         }
     }
     let behind_name = name.len() + 1;
-    let begins = elements(line, behind_name);
+    let begins = element_starts(line, behind_name);
     if begins.len() != told.len() {
         return None; // The list is empty.
     }
@@ -190,7 +190,7 @@ pub fn extension_spans(line: &[u8], at: u64, negotiation: &mut Negotiation) -> O
 /// Finds where the names and parameters of a valid list begin. Each begins with the separator
 /// before it, and the first with the header's name. A quoted value is a token, so it contains no
 /// separator.
-fn elements(line: &[u8], behind_name: usize) -> Vec<usize> {
+fn element_starts(line: &[u8], behind_name: usize) -> Vec<usize> {
     let (mut begins, mut is_empty) = (vec![0], true);
     for (at, byte) in line.iter().enumerate().skip(behind_name) {
         match byte {
@@ -212,12 +212,12 @@ fn elements(line: &[u8], behind_name: usize) -> Vec<usize> {
 /// What is said about a name or a parameter: its meaning, and the RFC section that defines it.
 type Meaning = (String, &'static str);
 
-fn of_name(one: &Extension, negotiation: &mut Negotiation) -> Meaning {
+fn meaning_of_name(one: &Extension, negotiation: &mut Negotiation) -> Meaning {
     match negotiation {
         Negotiation::Offers { .. } if one.name != NAME => {
             ("an extension; a server that doesn't know it leaves it out".into(), "§9.1")
         }
-        Negotiation::Offers { settings, is_taken } => of_offer(one, *settings, is_taken),
+        Negotiation::Offers { settings, is_taken } => meaning_of_offer(one, *settings, is_taken),
         Negotiation::Answer { accepted: None, .. } => {
             ("an extension that the server accepts".into(), "§9.1")
         }
@@ -237,7 +237,11 @@ fn of_name(one: &Extension, negotiation: &mut Negotiation) -> Meaning {
     }
 }
 
-fn of_offer(one: &Extension, settings: Option<&DeflateConfig>, is_taken: &mut bool) -> Meaning {
+fn meaning_of_offer(
+    one: &Extension,
+    settings: Option<&DeflateConfig>,
+    is_taken: &mut bool,
+) -> Meaning {
     let Some(offer) = DeflateParams::parse(one, false) else {
         let meaning = "an offer to compress with invalid parameters, which every server declines";
         return (meaning.into(), "RFC 7692 §7.1");
@@ -258,7 +262,7 @@ fn of_offer(one: &Extension, settings: Option<&DeflateConfig>, is_taken: &mut bo
     (meaning, "RFC 7692 §5")
 }
 
-fn of_parameter(
+fn meaning_of_parameter(
     name: &str,
     value: Option<&str>,
     is_first: bool,

@@ -220,9 +220,11 @@ pub fn response(
     let head = Head::parse_answer(bytes);
     let is_http = bytes.starts_with(b"HTTP/");
     let (title, follows, verdict) = match (&end, &head) {
-        (None, _) => unreadable(Verdict::Missing("the empty line that ends a head".into())),
+        (None, _) => {
+            unreadable_response(Verdict::Missing("the empty line that ends a head".into()))
+        }
         (Some(HeadEnd::Bad(refusal)), _) | (Some(HeadEnd::Whole), Err(refusal)) => {
-            unreadable(Verdict::Rejected(HandshakeError::bad_head(refusal, is_http)))
+            unreadable_response(Verdict::Rejected(HandshakeError::bad_head(refusal, is_http)))
         }
         (Some(HeadEnd::Whole), Ok(head)) => answer(head, asked),
     };
@@ -234,7 +236,7 @@ pub fn response(
     (annotation(Role::Server, What::Response, start, title, bytes, spans, verdict), follows)
 }
 
-fn unreadable(verdict: Verdict) -> (String, AfterResponse, Verdict) {
+fn unreadable_response(verdict: Verdict) -> (String, AfterResponse, Verdict) {
     ("a response".into(), AfterResponse::Body(Body::UntilEnd, ConnectionReuse::Closed), verdict)
 }
 

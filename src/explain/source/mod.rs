@@ -414,14 +414,14 @@ const ANCHORS: &[Anchor] = &[
     ),
     anchor(
         "extensions",
-        ("handshake/deflate_params.rs", "choose"),
+        ("handshake/deflate_params.rs", "choose_answer"),
         "extension::parse(head)",
         "§9.1",
         C11,
     ),
     anchor(
         "offer",
-        ("handshake/deflate_params.rs", "choose"),
+        ("handshake/deflate_params.rs", "choose_answer"),
         "let mut offers",
         "RFC 7692 §5",
         C11,
@@ -462,14 +462,14 @@ const ANCHORS: &[Anchor] = &[
     anchor("answer.subprotocol", VERIFY, "let is_offered", "§4.1", C10),
     anchor(
         "answer.extensions",
-        ("handshake/deflate_params.rs", "verify"),
+        ("handshake/deflate_params.rs", "verify_answer"),
         "let [first",
         "§4.1",
         C11,
     ),
     anchor(
         "answer.offer",
-        ("handshake/deflate_params.rs", "verify"),
+        ("handshake/deflate_params.rs", "verify_answer"),
         "params.check_answer(first)",
         "RFC 7692 §7.1",
         C11,

@@ -99,7 +99,7 @@ pub(crate) fn handshake(
         // 2. Read the peer's bytes. They must begin with a handshake record or an alert.
         if arrived.unread().is_empty() {
             match read_before(deadline, &*stream, arrived.space())? {
-                0 => return Err(ended().into()),
+                0 => return Err(end_of_stream_error().into()),
                 count => arrived.filled(count),
             }
         }
@@ -111,7 +111,7 @@ pub(crate) fn handshake(
             // A close_notify during the handshake is an early end. After its handshake, a peer may
             // send all its data and its close_notify in the same bytes.
             Ok(state) if state.peer_has_closed() && tls.is_handshaking() => {
-                return Err(ended().into());
+                return Err(end_of_stream_error().into());
             }
             Ok(_) => {}
             Err(error) => {
@@ -228,7 +228,7 @@ impl Stream for TlsStream {
         }
         // 2. Read. This thread holds no lock that a writer needs. // WALK: tls-read
         match self.stream.read(arrived.space()) {
-            Ok(0) => return Err(ended()),
+            Ok(0) => return Err(end_of_stream_error()),
             Ok(count) => arrived.filled(count),
             Err(error) => {
                 if is_timeout(&error) {
@@ -298,7 +298,7 @@ impl Stream for TlsStream {
     }
 }
 
-fn ended() -> io::Error {
+fn end_of_stream_error() -> io::Error {
     let why = "the stream was cut off: it ended without the close_notify of TLS";
     io::Error::new(ErrorKind::UnexpectedEof, why)
 }
