@@ -194,8 +194,9 @@ impl WriteHalf {
         self.advance_close()
     }
 
-    /// Answers the peer's Close with ours, without waiting for the lock. The thread that writes our
-    /// Close ends our direction, unless ours was written before.
+    /// Answers the peer's Close with ours, without waiting for the lock. At a server, the thread
+    /// that writes our Close then ends our direction of the stream; if ours was written before,
+    /// this call ends it.
     pub(crate) fn answer_close(&self, close: Close) {
         self.ending.set_peer_side(PeerSide::Closed);
         self.end_if_both_have_closed();
