@@ -15,9 +15,9 @@
 //! The states, and the events that change them:
 //!
 //! ```text
-//!             our Close is asked for       nothing goes before it       it is written
-//!      Open ─────────────────────► Asked ─────────────────────► Due ─────────────────► Sent
-//!        └───────────┬───────────────┴───────────────────────────┴───────────┬──────────┘
+//!           our Close is requested        nothing goes before it       it is written
+//!      Open ─────────────────────► Requested ─────────────────► Due ─────────────────► Sent
+//!        └───────────┬─────────────────┴─────────────────────────┴───────────┬──────────┘
 //!                    │ a write fails, or the connection is aborted           │ the stream has ended
 //!                    └─────────────────────► Broken ─────────────────────────┴─────► Over
 //! ```
@@ -25,7 +25,7 @@
 //! Rules of this file:
 //! - This file only decides. The [`write_half`](super::write_half) tells it what has happened, and
 //!   carries out what it decides.
-//! - The peer's time for its Close begins when ours is written, not when ours is asked for.
+//! - The peer's time for its Close begins when ours is written, not when ours is requested.
 //! - When both have closed, the server ends the stream first (§7.1.1). It doesn't wait for the
 //!   peer's end, except while the peer's system has not taken all of a long message. A client waits
 //!   for the server's end, for a second at most, and then ends its own direction.
@@ -98,7 +98,7 @@ pub(crate) enum Failure {
 #[derive(Clone, Debug)]
 pub(crate) enum State {
     Open,
-    /// A thread has asked for our Close, which waits for what goes out before it.
+    /// A thread has requested our Close, which waits for what goes out before it.
     Requested(CloseRequest),
     /// Our Close is pending, and the next thread that has the write lock sends it. After that the
     /// peer may take this long to send its own.
@@ -114,7 +114,7 @@ pub(crate) enum State {
 
 /// What the write half tells the state machine, which then decides about our Close.
 pub(crate) enum EndEvent {
-    /// A thread asks for our Close.
+    /// A thread requests our Close.
     CloseRequested(CloseRequest),
     /// The handler waits in `recv`, so it's preparing no reply.
     HandlerIsIdle,
@@ -153,13 +153,13 @@ pub(crate) struct Ending {
     sides: Mutex<Sides>,
     changed: Condvar,
     /// How many threads wait for a change. `notify_all` is a system call even if no thread waits,
-    /// so `on` calls it only if one does.
+    /// so `handle_event` calls it only if one does.
     waiting: AtomicUsize,
-    /// Whether our Close is asked for and not yet due. Then a thread that has finished a message or
+    /// Whether our Close is requested and not yet due. Then a thread that has finished a message or
     /// a queue has to check whether it's due now.
     is_close_requested: AtomicBool,
     /// Whether new messages are refused: our Close is due or sent, a write has failed, or our Close
-    /// is asked for and doesn't wait for the handler.
+    /// is requested and doesn't wait for the handler.
     refuses: AtomicBool,
     /// How many bytes have been written to the stream. While it grows, a thread that waits knows
     /// that the connection makes progress.
@@ -228,7 +228,7 @@ impl Ending {
         sides.close.clone().filter(|_| sides.is_sent)
     }
 
-    /// Whether our Close is asked for and waits for what goes out before it.
+    /// Whether our Close is requested and waits for what goes out before it.
     pub(crate) fn is_close_requested(&self) -> bool {
         self.is_close_requested.load(SeqCst)
     }

@@ -119,7 +119,7 @@ impl<'a> MessageWriter<'a> {
             finished: false,
             _stays_in_its_thread: PhantomData,
         };
-        // Another thread may have asked for our Close just before this message was open. Then the
+        // Another thread may have requested our Close just before this message was open. Then the
         // Close doesn't wait for this message.
         if write_half.ending.refuses_messages() {
             return Err(Error::Closed);

@@ -137,7 +137,7 @@ impl ReadHalf {
     }
 
     /// Waits for the peer's Close, and drops the messages that come before it. `asked` is the
-    /// result of asking for our own Close; even if that failed, the peer's Close may have come.
+    /// result of requesting our own Close; even if that failed, the peer's Close may have come.
     pub(crate) fn wait_for_peer_close(&mut self, asked: Result<()>) -> Result<()> {
         self.remember_failure(asked);
         let mut drained = Ok(());

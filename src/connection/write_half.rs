@@ -47,8 +47,8 @@ const MAX_BATCH: usize = 256 * 1024;
 /// thousands of peers may have full buffers.
 const BULK_CLOSE_TIMEOUT: Duration = Duration::from_millis(10);
 /// How long we read on after both ends have closed. A peer may wrongly send bytes after its Close;
-/// left unread, they would turn our end of the stream into a reset. (The linger is renewed while
-/// the peer's system has yet to take our bytes.)
+/// left unread, they would turn our end of the stream into a reset. (The time is renewed while the
+/// peer's system has yet to acknowledge our bytes.)
 const LAST_LOOK: Duration = Duration::from_millis(10);
 /// How often a thread that waits for other threads checks whether they still make progress.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
@@ -131,7 +131,7 @@ impl WriteHalf {
     }
 
     /// Like `feed`, for the thread of an outbox: queued messages go out even after our Close was
-    /// asked for.
+    /// requested.
     pub(crate) fn feed_queued<'a>(
         &self,
         encode: impl FnOnce(&mut Encoder) -> std::result::Result<&'a [u8], Misuse>,
@@ -188,14 +188,15 @@ impl WriteHalf {
         self.flush_pending()
     }
 
-    /// Asks for our Close, and sends it if it's due and the lock is free.
+    /// Requests our Close, and sends it if it's due and the lock is free.
     pub(crate) fn request_close(&self, request: CloseRequest) -> Result<()> {
         self.apply(EndEvent::CloseRequested(request));
         self.advance_close()
     }
 
-    /// Answers the peer's Close with ours, without waiting for the lock. The thread that writes our
-    /// Close ends our direction, unless ours was written before.
+    /// Answers the peer's Close with ours, without waiting for the lock. At a server, the thread
+    /// that writes our Close then ends our direction of the stream; if ours was written before,
+    /// this call ends it.
     pub(crate) fn answer_close(&self, close: Close) {
         self.ending.set_peer_side(PeerSide::Closed);
         self.end_if_both_have_closed();
@@ -222,9 +223,9 @@ impl WriteHalf {
         let _ = self.request_close(CloseRequest::now(close, self.close_within));
     }
 
-    /// Like `close`, for a server that drains or stops with thousands of connections: it waits at
-    /// most 10 ms for a peer whose buffers are full. What that peer doesn't take now is sent by a
-    /// later call or by another thread.
+    /// Like `request_close`, for a server that drains or stops with thousands of connections: it
+    /// waits at most 10 ms for a peer whose buffers are full. What that peer doesn't take now is
+    /// sent by a later call or by another thread.
     pub(crate) fn request_close_without_waiting(&self, request: CloseRequest) {
         self.apply(EndEvent::CloseRequested(request));
         self.make_close_pending_if_due();
@@ -254,7 +255,7 @@ impl WriteHalf {
 
     // WALK: advance_close
     /// Sends our Close once nothing goes out before it any more. A thread calls this when it has
-    /// asked for the Close, or has finished what goes before it: the queue's thread, the writer of
+    /// requested the Close, or has finished what goes before it: the queue's thread, the writer of
     /// a long message, the reading thread before it waits. So the last of them sends the Close.
     pub(crate) fn advance_close(&self) -> Result<()> {
         if self.ending.is_close_requested() {
@@ -553,7 +554,7 @@ impl WriteHalf {
         lock(&self.encoder)
     }
 
-    /// Locks the encoder for a new message. Fails with `Closed` if our Close is asked for, or if
+    /// Locks the encoder for a new message. Fails with `Closed` if our Close is requested, or if
     /// nothing can be sent any more.
     #[inline]
     pub(crate) fn lock_for_message(&self) -> Result<MutexGuard<'_, Encoder>> {

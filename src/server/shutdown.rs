@@ -100,9 +100,9 @@ impl Registry {
         lock(&self.open).values().filter_map(PermitStage::write_half).cloned().collect()
     }
 
-    /// Asks for our Close on every open connection. Each may take 10 ms, and thousands of peers
-    /// with full buffers would add up to minutes. So once the grace is over, this takes half a
-    /// second at most.
+    /// Requests our Close on every open connection. Each request may take 10 ms, and thousands of
+    /// peers with full buffers would add up to minutes. So once the grace is over, this takes half
+    /// a second at most.
     fn request_close_of_all(&self, urgency: Urgency) {
         let halves = self.open_halves();
         let bulk = Deadline::after(Duration::from_millis(500));

@@ -9,8 +9,8 @@ use std::time::Duration;
 use crate::connection::outbox::thread_budget::{Purpose, spawn};
 use crate::transport::lock::lock;
 
-/// How many threads of a pool may idle at a time. A burst of clients that come and go together finds
-/// its threads again. More would hold memory and find no work.
+/// How many threads of a pool may idle at a time: enough for a burst of clients that come and go
+/// together to find its threads again. More would hold memory and find no work.
 const MOST_IDLE: usize = 64;
 /// How long a thread of a pool waits for its next connection before it ends.
 const IDLE_TIME: Duration = Duration::from_secs(1);
@@ -52,7 +52,8 @@ impl ThreadPool {
         let mut state = lock(&self.idle.state);
         if state.idle > state.jobs.len() {
             state.jobs.push_back(job);
-            // Unlocked first: the thread that wakes would meet the lock, and sleep again.
+            // The lock is released first. Otherwise the thread that wakes would find it taken, and
+            // sleep again.
             drop(state);
             self.idle.job.notify_one();
             return Ok(());

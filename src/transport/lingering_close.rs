@@ -25,12 +25,12 @@ pub struct LingerDeadline {
     unacknowledged: u64,
 }
 
-/// The most renewals of a [`LingerDeadline`], however much we sent. With the default `Limits::close` of 5 s
-/// they make two minutes.
+/// The most renewals of a [`LingerDeadline`], however much we sent. With the default
+/// `Limits::close` of 5 s they make two minutes.
 const MOST_RENEWALS: u64 = 24;
 
 impl LingerDeadline {
-    /// Creates a linger with a fixed deadline, which is never renewed.
+    /// Creates a deadline that is never renewed.
     pub fn until(deadline: Deadline) -> LingerDeadline {
         LingerDeadline {
             deadline,
@@ -41,8 +41,8 @@ impl LingerDeadline {
         }
     }
 
-    /// Creates a linger whose deadline is renewed, by `each` at a time, while the peer may still be
-    /// reading the `sent` bytes.
+    /// Creates a deadline that is renewed, by `each` at a time, while the peer may still be reading
+    /// the `sent` bytes.
     pub fn renewable(deadline: Deadline, each: Duration, sent: u64) -> LingerDeadline {
         let renewals = (sent / MIN_PROGRESS as u64).min(MOST_RENEWALS);
         LingerDeadline { deadline, each, renewals, is_alive: false, unacknowledged: u64::MAX }
@@ -95,7 +95,8 @@ impl From<Deadline> for LingerDeadline {
 /// Closing a socket with unread bytes in it sends a reset. A reset destroys what is still on its
 /// way to the peer, such as the very frame that says what went wrong. So this ends our direction
 /// first. Then it reads and drops what the peer still sends, until the peer ends its direction too,
-/// the linger's time is up, or 64 MiB have come. Returns whether the peer has ended its direction.
+/// the deadline has finally passed, or 64 MiB have come. Returns whether the peer has ended its
+/// direction.
 pub fn lingering_close(linger: impl Into<LingerDeadline>, stream: &dyn Stream) -> bool {
     let _ = stream.shutdown(Shutdown::Write);
     let has_ended = discard_input(linger.into(), stream);
@@ -112,8 +113,8 @@ pub fn await_peer_eof(deadline: Deadline, stream: &dyn Stream) {
     discard_input(LingerDeadline::until(Deadline::after(rest.min(EOF_WAIT))), stream);
 }
 
-/// Reads and drops the peer's bytes, 64 MiB at most, until the stream ends or the linger's time is
-/// up. Returns whether the stream has ended, with or without an error.
+/// Reads and drops the peer's bytes, 64 MiB at most, until the stream ends or the deadline has
+/// finally passed. Returns whether the stream has ended, with or without an error.
 fn discard_input(mut linger: LingerDeadline, stream: &dyn Stream) -> bool {
     const MOST: usize = 64 * 1024 * 1024;
     let mut waste = [0; 4096];

@@ -83,8 +83,8 @@ impl Listener {
         }
     }
 
-    /// Returns this listener's address, through which [`WakeAddress::wake`] wakes the thread that waits
-    /// in `accept`.
+    /// Returns the address through which [`WakeAddress::wake`] wakes the thread that waits in
+    /// `accept`.
     pub(crate) fn wake_address(&self) -> io::Result<WakeAddress> {
         Ok(match &self.0 {
             Kind::Tcp(listener) => WakeAddress::Tcp(listener.local_addr()?),

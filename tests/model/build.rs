@@ -30,8 +30,8 @@ const GUARDS: [(&str, &str, &str, &str); 14] = [
     (
         "asking for a Close before trying the lock",
         "connection/write_half.rs",
-        "        self.apply(EndEvent::Asked(ask));\n        self.advance_close()\n",
-        "        let settled = self.advance_close();\n        self.apply(EndEvent::Asked(ask));\n        settled\n",
+        "        self.apply(EndEvent::CloseRequested(request));\n        self.advance_close()\n",
+        "        let settled = self.advance_close();\n        self.apply(EndEvent::CloseRequested(request));\n        settled\n",
     ),
     (
         "nothing behind a Close",
@@ -90,7 +90,7 @@ const GUARDS: [(&str, &str, &str, &str); 14] = [
     (
         "telling who came while the server stops",
         "server/registry.rs",
-        "            write_half.request_close_without_waiting(CloseRequest::of_stopping_server(close, Urgency::WhenIdle));\n",
+        "            write_half.request_close_without_waiting(CloseRequest::of_stopping_server(\n                close,\n                Urgency::WhenIdle,\n            ));\n",
         "",
     ),
 ];

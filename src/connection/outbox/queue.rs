@@ -40,7 +40,7 @@ struct State {
 pub struct Backlog {
     /// How many messages are queued or being sent.
     pub messages: usize,
-    /// How many bytes the payloads of these messages have, before any compression.
+    /// How many bytes the payloads of the queued messages have, before any compression.
     pub bytes: usize,
 }
 

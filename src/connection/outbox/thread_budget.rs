@@ -1,7 +1,7 @@
 //! How many threads may this process still start? Each connection has one, and so has each outbox.
 //!
 //! ```text
-//! what the system gives ──► look ──► free threads of each limit ──► spawn: one less
+//! what the system gives ──► read ──► free threads of each limit ──► spawn: one less
 //!                                                  └── nearly none ──► an error that names the limit
 //! ```
 //!
@@ -16,9 +16,9 @@
 //! - A sixteenth of each is left to what isn't counted here: the application's own threads, and
 //!   large allocations, each of which is a map. A connection's thread leaves a second sixteenth,
 //!   for the outboxes of the connections that are open.
-//! - Reading the limits (a *look*) takes some 10 ms when there are 50,000 maps. So between two
-//!   looks only the threads that start and end here are counted, and the closer the limit, the
-//!   sooner comes the next look.
+//! - Reading the limits takes some 10 ms when there are 50,000 maps. So between two readings only
+//!   the threads that start and end here are counted, and the closer a limit is, the sooner comes
+//!   the next reading.
 
 use std::path::Path;
 use std::thread;
@@ -260,7 +260,8 @@ mod tests {
         let files =
             [("/proc/sys/vm/max_map_count", "65530\n"), ("/proc/self/maps", "a map\nanother\n")];
         let (mut budget, now) = (empty(), Instant::now());
-        // After the first look only what starts is counted, because nothing can be read any more.
+        // After the first reading only the threads that start are counted, because nothing can be
+        // read any more.
         assert_eq!(budget.take(Purpose::Connection, now, &|path| says(&files, path)), Ok(()));
         let connections =
             (1..).take_while(|_| budget.take(Purpose::Connection, now, &|_| None).is_ok());
@@ -316,12 +317,12 @@ mod tests {
             group_of(&there, path)
         };
         let (mut budget, start) = (empty(), Instant::now());
-        // After the first look, other processes take all the threads.
+        // After the first reading, other processes take all the threads.
         assert_eq!(budget.take(Purpose::Connection, start, &read), Ok(()));
         there.set(160);
         let taken = (1..).take_while(|_| budget.take(Purpose::Connection, start, &read).is_ok());
         assert_eq!(taken.count(), 80 - 1);
-        // While no thread is free, one look a second is enough.
+        // While no thread is free, one reading a second is enough.
         let before = *looks.borrow();
         for _ in 0..1_000 {
             assert!(budget.take(Purpose::Connection, start, &read).is_err());

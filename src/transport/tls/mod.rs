@@ -3,8 +3,8 @@
 //!
 //! A server shows a certificate, and proves that it has the certificate's key ([`Tls`]). Before a
 //! client sends one byte of HTTP, it follows the certificate up to a root that it trusts, and
-//! checks that the certificate names the right host ([`TrustedRoots`]). No setting of this crate switches
-//! that off. To trust a certificate of your own, name it as a root.
+//! checks that the certificate names the right host ([`TrustedRoots`]). No setting of this crate
+//! switches that off. To trust a certificate of your own, name it as a root.
 //!
 //! The cryptography is rustls. [`tls_stream`] lets several threads share one TLS connection.
 //!
