@@ -75,7 +75,7 @@ impl Cursor<'_> {
         Some(Extension { name, parameters })
     }
 
-    /// Skips white space, and the punctuation `mark` if it comes next. Returns whether it did.
+    /// Skips white space, and then `mark` if it comes next. Returns whether `mark` came next.
     fn take_mark(&mut self, mark: char) -> bool {
         self.rest = trim(self.rest);
         let after_mark = self.rest.strip_prefix(mark);

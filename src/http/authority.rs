@@ -46,7 +46,8 @@ impl Authority {
         Some(Authority { host, port })
     }
 
-    /// Returns the host and its port. If the text names no port, it's the default port of `scheme`.
+    /// Returns the host and its port. If the text named no port, it's the default port of `scheme`,
+    /// or `None` for an unknown scheme.
     pub(crate) fn with_default_port(&self, scheme: &str) -> (&str, Option<u16>) {
         (&self.host, self.port.or(default_port(scheme)))
     }

@@ -144,8 +144,8 @@ pub enum Negotiation<'a> {
 }
 
 impl<'a> Negotiation<'a> {
-    /// Creates the bargain of a response to a request with these offers. `head` is `None` if it
-    /// can't be read, and `is_known` says whether the request is known.
+    /// Creates the `Answer` for a response to a request with these offers. `head` is `None` if the
+    /// response can't be read, and `is_known` says whether the request is known.
     pub fn answer(head: Option<&Head>, offers: &'a Offers, is_known: bool) -> Negotiation<'a> {
         let accepted = head.filter(|_| is_known).map(|head| offers.accepted(head));
         Negotiation::Answer { offers, accepted }

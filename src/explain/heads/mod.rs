@@ -269,7 +269,7 @@ fn answer(head: &Head, asked: Option<&RequestSeen>) -> (String, AfterResponse, V
     }
 }
 
-/// Returns the verdict on a response of the client that sent the request `asked`.
+/// Returns the client's verdict on the response to its request `asked`.
 fn verify(head: &Head, asked: &RequestSeen) -> Verdict {
     let offered = asked.request.head().list("Sec-WebSocket-Protocol");
     let ask = ClientRequest {
@@ -288,8 +288,8 @@ fn verify(head: &Head, asked: &RequestSeen) -> Verdict {
     }
 }
 
-/// Returns the error for a 101 that answers a request without a key. Without this case, a client
-/// would expect the `Sec-WebSocket-Accept` of an empty key.
+/// Returns the error for a 101 that answers a request without a key. The client would otherwise
+/// expect the `Sec-WebSocket-Accept` of an empty key.
 fn no_key(head: &Head) -> HandshakeError {
     let accept = head.header("Sec-WebSocket-Accept").map_or("none".into(), quote);
     let seen =
