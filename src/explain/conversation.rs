@@ -185,8 +185,8 @@ impl Conversation {
         }
     }
 
-    /// Decides how to read the bytes after a body: as another head, unless the connection isn't
-    /// used again.
+    /// Ends a body, and decides how to read the bytes after it: as another head, if the connection
+    /// is used again.
     fn body_ends(&mut self, from: Role, report: &mut dyn FnMut(Annotation)) {
         let too_many = from == Role::Client && self.asked.len() > MAX_UNANSWERED_REQUESTS;
         let at = self.half(from).passed;

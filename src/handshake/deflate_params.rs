@@ -304,8 +304,8 @@ fn parse_window_bits(value: &str) -> Option<u8> {
     }
 }
 
-/// Returns the bits of a window to write in the header, or `None` for the largest window: it's the
-/// default, so the header omits it.
+/// Returns the window bits to write in the header, or `None` if they're the default, which the
+/// header omits.
 fn unless_default(bits: u8) -> Option<u8> {
     (bits < MOST_BITS).then_some(bits)
 }

@@ -47,7 +47,8 @@ pub struct Scan {
 }
 
 impl Scan {
-    /// Starts a scan for a head of at most `max_bytes` bytes and `max_lines` lines.
+    /// Starts a scan for a head of at most `max_bytes` bytes and `max_lines` lines. A larger head
+    /// gets a 431.
     pub fn new(max_bytes: usize, max_lines: usize) -> Scan {
         Scan { max_bytes, max_lines, scanned: 0, lines: 0, line_is_empty: true, after_cr: false }
     }

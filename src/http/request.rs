@@ -172,8 +172,8 @@ impl Request {
     }
 }
 
-/// Splits a request's target into its authority, if it has one, and its path with the query. `None`
-/// if the target has none of the four forms that HTTP allows.
+/// Splits a request's target into its authority, if it has one, and the rest: path and query.
+/// `None` if the target has none of the four forms that HTTP allows.
 fn split_target<'a>(method: &str, target: &'a str) -> Option<(Option<&'a str>, &'a str)> {
     if target.starts_with('/') || (method, target) == ("OPTIONS", "*") {
         return Some((None, target));

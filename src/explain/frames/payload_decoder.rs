@@ -130,7 +130,7 @@ impl PayloadDecoder {
     }
 
     /// Reads a frame's header, and checks that the frame may come next. Returns `None` if the
-    /// header isn't complete yet.
+    /// header isn't complete yet, and a violation if it breaks a rule.
     pub fn begin(&mut self, head: &[u8]) -> Result<Option<Header>, Violation> {
         let begun = self.message.begin_frame(head, self.reader, self.rsv1_has_meaning())?;
         let Some((header, _)) = begun else { return Ok(None) };

@@ -2,9 +2,9 @@
 //! receiver judges it.
 //!
 //! ```text
-//! bytes ─► Scan ─► Arriving ─► request / response ─► Annotation, and what follows the head
-//!                                 │      └─► decide, verify_offers: the verdict
-//!                                 └─► head_lines ─► header_glossary, extensions: the spans
+//! bytes ─► Scan ─► ArrivingHead ─► request / response ─► Annotation, and what follows the head
+//!                                     │      └─► decide, verify_offers: the verdict
+//!                                     └─► head_lines ─► header_glossary, extensions: the spans
 //! ```
 //!
 //! Rules of this file:
@@ -41,7 +41,7 @@ pub struct Settings {
     pub max_head: usize,
     /// The most lines that a head may have.
     pub max_head_lines: usize,
-    /// How many bytes and fragments a message may have.
+    /// The limits on a message: how many bytes and fragments it may have.
     pub bounds: Bounds,
 }
 

@@ -131,8 +131,8 @@ impl Anchor {
 }
 
 impl Passage {
-    /// Whether the marked lines name this section of an RFC. If they name no section at all, the
-    /// opening of the file counts instead.
+    /// Whether the passage's marked lines name this section of an RFC. If they name no section at
+    /// all, the file's opening comment counts instead.
     pub fn names(&self, section: &str) -> bool {
         let marked = self.lines.iter().filter(|line| line.is_marked).map(|line| line.text);
         let marked: Vec<&str> = marked.collect();
