@@ -104,7 +104,7 @@ impl Scan {
 #[derive(Clone, Debug)]
 pub struct Head {
     text: String,
-    /// Where each line ends, together with its CR LF.
+    /// The byte offset at which each line of the text ends, after its CR LF.
     line_ends: Vec<usize>,
 }
 
@@ -182,7 +182,8 @@ impl Head {
     }
 }
 
-/// Returns where each line ends, up to the empty line that ends the head.
+/// Returns the byte offset at which each line of a head ends, after its CR LF. The empty line that
+/// ends the head isn't included.
 fn line_ends(text: &str) -> Vec<usize> {
     let mut ends = Vec::with_capacity(text.bytes().filter(|&byte| byte == b'\n').count());
     let mut end = 0;
