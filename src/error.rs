@@ -23,8 +23,8 @@ pub type Result<T> = std::result::Result<T, Error>;
 /// In this table, *opening* means `connect`, `Client::connect`, `Client::connect_over`, `accept`
 /// and `Server::accept`; *receiving* means `recv`, `recv_timeout`, `recv_stream` and reading from
 /// that stream; *sending* means `send`, `feed`, `flush`, `ping`, `send_stream` and the calls of
-/// `Sender` and `Outbox`. A stream of a message wraps its errors into `io::Error`. After an error
-/// of receiving, other than `TimedOut`, the connection is over.
+/// `Sender` and `Outbox`. A message's stream wraps its errors in `io::Error`. After an error of
+/// receiving, other than `TimedOut`, the connection is over.
 ///
 /// | variant | which calls return it | whose fault | try again? |
 /// |---|---|---|---|
@@ -87,7 +87,7 @@ pub enum Error {
     Refused(Refusal),
     /// The peer's request asked for no WebSocket, and the server answered it with a page.
     PageServed,
-    /// The server opened no WebSocket for this client, or not the one that the client asked for.
+    /// The server didn't open the WebSocket that this client asked for.
     Rejected(HandshakeError),
     /// The TLS handshake failed: a certificate isn't trusted, or the peer doesn't speak TLS. So no
     /// byte of the WebSocket handshake was sent. (One exception: with TLS 1.3, a client learns only
@@ -98,15 +98,15 @@ pub enum Error {
     /// The caller asked for something that the protocol or this build doesn't allow. Nothing was
     /// sent.
     Misuse(Misuse),
-    /// The caller sent something, but the connection was already closed.
+    /// The connection was already closed, so the caller's message or Close wasn't sent.
     Closed,
     /// The connection ended without a Close frame, or before the WebSocket handshake was complete.
     ConnectionLost(io::Error),
-    /// The peer didn't answer in time: neither our dialling, nor the handshake, a keepalive ping,
+    /// The peer didn't answer in time: while dialling, in the handshake, or after a keepalive ping
     /// or our Close.
     PeerTimeout,
-    /// The peer didn't answer our Close in time, and its system hadn't taken our last bytes. The
-    /// number says how many bytes.
+    /// The peer didn't answer our Close in time, and its system hadn't taken this many of our last
+    /// bytes.
     BytesLost(u64),
     /// The peer reads too slowly or not at all, or an [`Outbox`](crate::Outbox) is full.
     WriteTimeout,

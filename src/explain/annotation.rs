@@ -22,8 +22,8 @@ use crate::http::refusal::Refusal;
 
 /// The most bytes that an annotation keeps for display. Its `length` counts the later bytes too.
 pub const SHOWN: usize = 4096;
-/// The most bytes that one annotation of a [`Run`] covers: bytes that are counted but not explained
-/// one by one.
+/// The most bytes that one annotation of a [`Run`] covers. A longer run becomes several
+/// annotations.
 const LONGEST_RUN: u64 = 64 * 1024;
 
 /// One explained part of a head or a frame, such as the opcode or a header field.

@@ -36,7 +36,7 @@ pub struct Conversation {
     asked: VecDeque<Option<RequestSeen>>,
 }
 
-/// One direction of the conversation: how many bytes have passed, and what its next bytes are.
+/// One direction of the conversation: how many bytes have passed, and how to read the next ones.
 #[derive(Debug)]
 struct Half {
     passed: u64,
@@ -52,7 +52,8 @@ enum Stage {
 }
 
 impl Conversation {
-    /// Creates a conversation of which no byte has arrived. The verdicts depend on the settings.
+    /// Creates the explainer of a conversation that is about to begin. Its verdicts depend on the
+    /// settings.
     pub fn new(settings: Settings) -> Conversation {
         let half = || Half { passed: 0, stage: Stage::Head(ArrivingHead::new(&settings, 0)) };
         Conversation { client: half(), server: half(), asked: VecDeque::new(), settings }
@@ -184,8 +185,8 @@ impl Conversation {
         }
     }
 
-    /// Decides how to read the bytes after a body: as another head, unless the connection isn't
-    /// used again.
+    /// Ends a body, and decides how to read the bytes after it: as another head, if the connection
+    /// is used again.
     fn body_ends(&mut self, from: Role, report: &mut dyn FnMut(Annotation)) {
         let too_many = from == Role::Client && self.asked.len() > MAX_UNANSWERED_REQUESTS;
         let at = self.half(from).passed;

@@ -127,8 +127,8 @@ pub fn write(turns: &[Turn]) -> String {
     text
 }
 
-/// Returns the length of the line of text at the beginning of the bytes. `None` if they don't begin
-/// with such a line.
+/// Returns the length of the line of text with which the bytes begin, CR LF included. `None` if
+/// they don't begin with a line of text.
 fn text_line(bytes: &[u8]) -> Option<usize> {
     let end = bytes.iter().take(LONGEST_TEXT).position(|&byte| byte == b'\n')? + 1;
     let line = bytes[..end].strip_suffix(b"\r\n")?;

@@ -26,7 +26,8 @@ use super::message::{Message, MessageKind};
 use super::utf8::{Text, room_to_add};
 use super::violation::Violation;
 
-/// The limits that a received message may not exceed, or else the connection ends with a 1009.
+/// The limits on a message from the peer. A message beyond them ends the connection with close code
+/// 1009.
 #[derive(Clone, Copy, Debug)]
 pub struct Bounds {
     /// The most payload bytes that a message may have, summed over its fragments.

@@ -42,8 +42,8 @@ impl Close {
         Ok(Close { code, reason: reason.into() })
     }
 
-    /// Creates the Close that a stopping server sends to each peer, unless its operator chose
-    /// another: code 1001.
+    /// Creates the Close with which a stopping server ends each connection: code 1001. The server's
+    /// operator may choose another.
     pub(crate) fn going_away() -> Close {
         Close { code: CloseCode::GOING_AWAY, reason: "the server stops".into() }
     }

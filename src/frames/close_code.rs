@@ -19,9 +19,9 @@ impl CloseCode {
     pub const PROTOCOL_ERROR: CloseCode = CloseCode(1002);
     /// The peer sent a kind of message that this end doesn't accept.
     pub const UNSUPPORTED: CloseCode = CloseCode(1003);
-    /// The Close frame had no code. Only recorded, never sent.
+    /// The Close frame had no code. This code is only recorded, never sent.
     pub const NO_STATUS: CloseCode = CloseCode(1005);
-    /// The connection ended without a Close frame. Only recorded, never sent.
+    /// The connection ended without a Close frame. This code is only recorded, never sent.
     pub const ABNORMAL: CloseCode = CloseCode(1006);
     /// The peer sent text that isn't UTF-8, or another payload that doesn't fit its message type.
     pub const INVALID_PAYLOAD: CloseCode = CloseCode(1007);
@@ -33,13 +33,13 @@ impl CloseCode {
     pub const MISSING_EXTENSION: CloseCode = CloseCode(1010);
     /// This end failed with an internal error.
     pub const INTERNAL_ERROR: CloseCode = CloseCode(1011);
-    /// The server restarts.
+    /// The server restarts, and the client may connect again after a while.
     pub const SERVICE_RESTART: CloseCode = CloseCode(1012);
     /// The server is overloaded. The client should try again later.
     pub const TRY_AGAIN_LATER: CloseCode = CloseCode(1013);
     /// A gateway got a bad response from the server it forwards to.
     pub const BAD_GATEWAY: CloseCode = CloseCode(1014);
-    /// The TLS handshake failed. Only recorded, never sent.
+    /// The TLS handshake failed. This code is only recorded, never sent.
     pub const TLS_FAILED: CloseCode = CloseCode(1015);
 
     // WALK: may-be-sent

@@ -28,7 +28,8 @@ use super::mask;
 use super::message::{Message, MessageKind};
 use super::violation::Violation;
 
-/// Something whole that the peer sent, which the decoder passes to the reader.
+/// Something that the peer sent, decoded for the reader: a message, a piece of one, or a control
+/// frame.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
     /// A whole message from the peer.
@@ -198,7 +199,7 @@ impl Decoder {
                 self.frame = Some((header, taken + count as u64));
             }
 
-            // 4. Return the event that they complete, if any.
+            // 4. Return the event that these bytes complete, if they complete one.
             match header.opcode {
                 Opcode::Text | Opcode::Binary | Opcode::Continuation => {
                     let last = whole && header.fin;

@@ -26,11 +26,10 @@ use super::violation::Violation;
 
 /// The bit of a header's first byte that marks the last fragment of a message.
 pub const FIN: u8 = 0b1000_0000;
-/// The bit of a header's first byte with which permessage-deflate marks a compressed message. It's
-/// reserved for extensions.
+/// The first reserved bit of a header's first byte. permessage-deflate sets it to mark a compressed
+/// message.
 pub const RSV1: u8 = 0b0100_0000;
-/// The two other bits of a header's first byte that are reserved for extensions. No published
-/// extension uses them.
+/// The two other reserved bits of a header's first byte. No published extension uses them.
 pub const RSV2_RSV3: u8 = 0b0011_0000;
 /// The bits of a header's first byte that say what kind of frame this is.
 pub const OPCODE: u8 = 0b0000_1111;

@@ -28,7 +28,8 @@ pub struct PreparedMessage {
 }
 
 impl PreparedMessage {
-    /// Encodes a message for many connections. It's compressed later, if a connection needs that.
+    /// Encodes a message for many connections. It's compressed only when a connection first needs
+    /// that.
     pub fn new(message: impl AsMessage) -> PreparedMessage {
         let MessageRef { kind, payload: bytes, plain, .. } = message.as_message();
         let length = bytes.len() as u64;

@@ -49,7 +49,7 @@ impl Text {
         self.checked.reserve_exact(room_to_add(length, room, self.cut_length + piece, most));
     }
 
-    /// Returns how many bytes the whole characters that have arrived take.
+    /// Returns the length in bytes of all whole characters that have arrived.
     pub fn whole_length(&self) -> usize {
         self.checked.len()
     }
@@ -105,8 +105,9 @@ fn check(bytes: &[u8]) -> Result<&str, NotUtf8> {
     from_utf8(bytes).map_err(|_| NotUtf8)
 }
 
-/// Returns how many bytes at the end of a piece belong to an incomplete character. It only compares
-/// the length that a character's first byte announces; `check` and `push_to_incomplete` check the bytes.
+/// Returns how many bytes at the end of a piece belong to an incomplete character. It only looks at
+/// the length that the character's first byte announces; `check` and `push_to_incomplete` check the
+/// bytes.
 fn incomplete_length(bytes: &[u8]) -> usize {
     for back in 1..=bytes.len().min(3) {
         let announced = match bytes[bytes.len() - back] {

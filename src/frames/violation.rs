@@ -106,8 +106,8 @@ impl Violation {
         self.facts().0
     }
 
-    /// Returns the reason that we send in the Close frame: a few words, because a Close has room
-    /// for few.
+    /// Returns the reason that we send in the Close frame. It's only a few words, because a Close
+    /// frame has little room.
     pub fn reason(self) -> &'static str {
         self.facts().1
     }

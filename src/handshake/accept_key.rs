@@ -19,8 +19,8 @@ use base64::Engine;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use sha1::{Digest, Sha1};
 
-/// The text that the server appends to every key before hashing. If you write it anew, check it
-/// against the RFC and not against your own client: the same typo at both ends would go unnoticed.
+/// The text that the server appends to every key before hashing. If you retype it, check it against
+/// the RFC and not against your own client: the same typo at both ends would go unnoticed.
 pub const GUID: &str = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
 /// The base64 of keys and answers: the standard alphabet, with padding. A key's unused last bits

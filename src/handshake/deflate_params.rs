@@ -31,10 +31,10 @@ use crate::http::refusal::Refusal;
 
 /// The name of the compression extension in `Sec-WebSocket-Extensions`.
 pub const NAME: &str = "permessage-deflate";
-/// The bits of the largest window, which is also the default.
+/// The size of the largest window in bits: it holds 2 to this power bytes. It's also the default.
 pub const MOST_BITS: u8 = 15;
-/// The bits of the smallest window that our compressor supports. Our inflater also supports a peer
-/// with 8 bits.
+/// The size in bits of the smallest window that our compressor supports. Our inflater also supports
+/// a peer's window of 8 bits.
 pub const LEAST_BITS: u8 = 9;
 
 /// How to compress messages if the peer agrees. Turn compression on with [`Server::deflate`] or
@@ -113,9 +113,11 @@ pub struct DeflateParams {
     pub server_no_context_takeover: bool,
     /// Whether the client begins each message with an empty window.
     pub client_no_context_takeover: bool,
-    /// The bits of the server's largest window, or `None` if the header doesn't name it: then 15.
+    /// The size of the server's largest window in bits. `None` if the header doesn't name it, and
+    /// then 15 bits apply.
     pub server_max_window_bits: Option<u8>,
-    /// The bits of the client's largest window, or `None` if the header doesn't name it: then 15.
+    /// The size of the client's largest window in bits. `None` if the header doesn't name it, and
+    /// then 15 bits apply.
     pub client_max_window_bits: Option<u8>,
 }
 
@@ -302,8 +304,8 @@ fn parse_window_bits(value: &str) -> Option<u8> {
     }
 }
 
-/// Returns the bits of a window to write in the header, or `None` for the largest window: it's the
-/// default, so the header omits it.
+/// Returns the window bits to write in the header, or `None` if they're the default, which the
+/// header omits.
 fn unless_default(bits: u8) -> Option<u8> {
     (bits < MOST_BITS).then_some(bits)
 }

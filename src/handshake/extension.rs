@@ -17,7 +17,7 @@ use crate::http::token::{is_token, trim};
 /// The name of the header in which a client offers extensions and a server accepts them.
 pub const HEADER: &str = "Sec-WebSocket-Extensions";
 
-/// One extension of the header, which a client offers or a server accepts, with its parameters.
+/// One extension in a `Sec-WebSocket-Extensions` header, which a client offers or a server accepts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Extension {
     /// The extension's name, such as `permessage-deflate`.
@@ -75,7 +75,7 @@ impl Cursor<'_> {
         Some(Extension { name, parameters })
     }
 
-    /// Skips white space, and the punctuation `mark` if it comes next. Returns whether it did.
+    /// Skips white space, and then `mark` if it comes next. Returns whether `mark` came next.
     fn take_mark(&mut self, mark: char) -> bool {
         self.rest = trim(self.rest);
         let after_mark = self.rest.strip_prefix(mark);

@@ -34,8 +34,8 @@ impl Origin {
     }
 }
 
-/// Whether an entry of a server's list of origins can match any page. It must be `null`, `self`, or
-/// `scheme://host[:port]` and nothing more.
+/// Whether an entry of a server's list of origins can match any page. Such an entry is `null`,
+/// `self`, or `scheme://host[:port]` and nothing more.
 pub(super) fn can_match(listed: &str) -> bool {
     ["null", "self", SELF_OVER_TLS].contains(&listed) || Origin::parse(listed).is_some()
 }
@@ -44,11 +44,11 @@ pub(super) fn can_match(listed: &str) -> bool {
 /// origin.
 #[derive(Clone, Debug, Default)]
 pub enum Origins {
-    /// Only pages from the same host and port as the request's `Host` may connect.
+    /// Only pages that were loaded from the request's own host and port may connect.
     #[default]
     SameHost,
-    /// Only pages from the same host and port that were loaded over https may connect. A server
-    /// with TLS uses this rule, because an attacker on the network can change a page that is loaded
+    /// Only pages that were loaded over https from the request's own host and port may connect. A
+    /// server with TLS uses this rule: an attacker on the network can change a page that is loaded
     /// over http, and the browser would still send the user's cookies.
     SameHostOverTls,
     /// Only pages of the listed origins may connect. The entry `self` stands for the request's own

@@ -25,8 +25,8 @@ pub struct Authority {
 }
 
 impl Authority {
-    /// Parses `host` or `host:port`, where an IPv6 host stands in brackets. Returns `None` for any
-    /// other text, such as one with a user name or with an empty host.
+    /// Parses `host` or `host:port`; an IPv6 host stands in brackets. Returns `None` for any other
+    /// text, such as one with a user name or an empty host.
     pub fn parse(text: &str) -> Option<Authority> {
         let (host, port) = match text.strip_prefix('[') {
             // A colon inside the brackets belongs to the address.
@@ -46,7 +46,8 @@ impl Authority {
         Some(Authority { host, port })
     }
 
-    /// Returns the host and its port. If the text names no port, it's the default port of `scheme`.
+    /// Returns the host and its port. If the text named no port, it's the default port of `scheme`,
+    /// or `None` for an unknown scheme.
     pub(crate) fn with_default_port(&self, scheme: &str) -> (&str, Option<u16>) {
         (&self.host, self.port.or(default_port(scheme)))
     }

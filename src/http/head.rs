@@ -47,7 +47,8 @@ pub struct Scan {
 }
 
 impl Scan {
-    /// Starts a scan for a head of at most `max_bytes` bytes and `max_lines` lines.
+    /// Starts a scan for a head of at most `max_bytes` bytes and `max_lines` lines. A larger head
+    /// gets a 431.
     pub fn new(max_bytes: usize, max_lines: usize) -> Scan {
         Scan { max_bytes, max_lines, scanned: 0, lines: 0, line_is_empty: true, after_cr: false }
     }
@@ -103,7 +104,7 @@ impl Scan {
 #[derive(Clone, Debug)]
 pub struct Head {
     text: String,
-    /// Where each line ends, together with its CR LF.
+    /// The byte offset at which each line of the text ends, after its CR LF.
     line_ends: Vec<usize>,
 }
 
@@ -181,7 +182,8 @@ impl Head {
     }
 }
 
-/// Returns where each line ends, up to the empty line that ends the head.
+/// Returns the byte offset at which each line of a head ends, after its CR LF. The empty line that
+/// ends the head isn't included.
 fn line_ends(text: &str) -> Vec<usize> {
     let mut ends = Vec::with_capacity(text.bytes().filter(|&byte| byte == b'\n').count());
     let mut end = 0;

@@ -103,12 +103,13 @@ impl Request {
         self.certificates.as_ref().map_or(&[], |shown| &shown.0)
     }
 
-    /// Returns the HTTP method, such as `GET`, the only one that can open a WebSocket.
+    /// Returns the request's method, such as `POST`. Only a `GET` can open a WebSocket.
     pub fn method(&self) -> &str {
         &self.method
     }
 
-    /// Returns the version of HTTP, such as `HTTP/1.1`, the lowest that can open a WebSocket.
+    /// Returns the request's HTTP version, such as `HTTP/1.0`. Only `HTTP/1.1` or later can open a
+    /// WebSocket.
     pub fn version(&self) -> &str {
         self.head.first_line().rsplit(' ').next().unwrap_or_default()
     }
@@ -171,8 +172,8 @@ impl Request {
     }
 }
 
-/// Splits a request's target into its authority, if it has one, and its path with the query. `None`
-/// if the target has none of the four forms that HTTP allows.
+/// Splits a request's target into its authority, if it has one, and the rest: path and query.
+/// `None` if the target has none of the four forms that HTTP allows.
 fn split_target<'a>(method: &str, target: &'a str) -> Option<(Option<&'a str>, &'a str)> {
     if target.starts_with('/') || (method, target) == ("OPTIONS", "*") {
         return Some((None, target));

@@ -46,7 +46,7 @@ pub fn spans(
     };
     let Block { how, after_type, begins, section } = describe_block(first);
     let mut spans = match length {
-        // The payload has no second byte, so this one shows what the payload inflates to.
+        // The payload has only this byte, so the span of its upper bits says what it inflates to.
         1 => vec![span_of_bits(at, AFTER_TYPE, first, "payload", &meaning, "RFC 7692 §7.2.2")],
         _ => vec![span_of_bits(at, AFTER_TYPE, first, after_type, begins, section)],
     };

@@ -71,7 +71,7 @@ pub struct Found {
     pub takeover: bool,
     /// How many bytes of earlier messages the payload may refer to.
     pub remembered: u64,
-    /// Why the payload isn't DEFLATE, or `None` if it is.
+    /// Why the payload isn't valid DEFLATE, in words for people. `None` if it's valid.
     pub spoilt: Option<&'static str>,
     /// Where the payload's text stops being UTF-8, or `None` if it's valid.
     pub wrong: Option<BadText>,
@@ -130,7 +130,7 @@ impl PayloadDecoder {
     }
 
     /// Reads a frame's header, and checks that the frame may come next. Returns `None` if the
-    /// header isn't complete yet.
+    /// header isn't complete yet, and a violation if it breaks a rule.
     pub fn begin(&mut self, head: &[u8]) -> Result<Option<Header>, Violation> {
         let begun = self.message.begin_frame(head, self.reader, self.rsv1_has_meaning())?;
         let Some((header, _)) = begun else { return Ok(None) };
@@ -211,7 +211,7 @@ impl PayloadDecoder {
     }
 }
 
-/// How far the text of the current message has arrived.
+/// What has arrived of the current message's text. It's needed to find a bad byte.
 #[derive(Debug, Default)]
 struct TextSoFar {
     /// How many bytes of the current payload's text have arrived.

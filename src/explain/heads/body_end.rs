@@ -13,8 +13,8 @@
 use crate::handshake::client::status_of;
 use crate::http::head::Head;
 
-/// The most bytes of a chunk's size line. A body with a longer line goes on to the end of the
-/// stream.
+/// The most bytes that a chunk's size line may have. A body with a longer one goes on to the end of
+/// the stream.
 const LONGEST_LINE: usize = 4096;
 
 /// The part of an HTTP body that hasn't arrived yet.

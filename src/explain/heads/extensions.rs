@@ -7,11 +7,11 @@
 //! ```
 //!
 //! Rules of this file:
-//! - [`extension::parse`] reads the list and [`DeflateParams::parse`] a parameter.
-//!   [`DeflateParams::answer`] says whether a server accepts an offer, [`deflate_params::verify`]
-//!   whether a client accepts the answer.
-//! - An invalid parameter is found by parsing each parameter alone.
-//! - The work is linear in the bytes of the line, however many offers and parameters it has.
+//! - [`extension::parse`] reads the list, and [`DeflateParams::parse`] reads a parameter.
+//!   [`DeflateParams::answer`] says whether a server accepts an offer, and
+//!   [`deflate_params::verify`] says whether a client accepts the answer.
+//! - To find an invalid parameter, this file parses each parameter alone.
+//! - The work is linear in the bytes of the line, even if it has many offers and parameters.
 
 use std::collections::{BTreeSet, HashSet};
 
@@ -96,8 +96,8 @@ impl Offers {
         Head::parse((lines + "\r\n").as_bytes()).ok().filter(|_| unknown)
     }
 
-    /// Separates the extensions of a response. Returns whether it accepts an offered extension that
-    /// this crate doesn't know, and all other extensions.
+    /// Returns whether a response accepts an offered extension that this crate doesn't know, and
+    /// the list of all other extensions that it accepts.
     fn split_known(&self, head: &Head) -> (bool, Vec<Extension>) {
         let mut known = extension::parse(head).unwrap_or_default();
         let count = known.len();
@@ -144,8 +144,8 @@ pub enum Negotiation<'a> {
 }
 
 impl<'a> Negotiation<'a> {
-    /// Creates the bargain of a response to a request with these offers. `head` is `None` if it
-    /// can't be read, and `is_known` says whether the request is known.
+    /// Creates the `Answer` for a response to a request with these offers. `head` is `None` if the
+    /// response can't be read, and `is_known` says whether the request is known.
     pub fn answer(head: Option<&Head>, offers: &'a Offers, is_known: bool) -> Negotiation<'a> {
         let accepted = head.filter(|_| is_known).map(|head| offers.accepted(head));
         Negotiation::Answer { offers, accepted }

@@ -65,7 +65,7 @@ fn section(is_first: bool, what: What, field: &str, value: &str) -> &'static str
         (true, What::Response) => "RFC 9112 §4",
         (true, _) => "RFC 9112 §3",
         _ if field == "end of head" || field == "empty line" => "RFC 9112 §2.2",
-        // For these fields of a 101, the client has other rules than the server.
+        // The client checks these fields of a 101 by §4.1, not by the glossary's section.
         (_, What::Response) if OF_A_101.iter().any(|name| name.eq_ignore_ascii_case(field)) => {
             "§4.1"
         }

@@ -2,9 +2,9 @@
 //! receiver judges it.
 //!
 //! ```text
-//! bytes ─► Scan ─► Arriving ─► request / response ─► Annotation, and what follows the head
-//!                                 │      └─► decide, verify_offers: the verdict
-//!                                 └─► head_lines ─► header_glossary, extensions: the spans
+//! bytes ─► Scan ─► ArrivingHead ─► request / response ─► Annotation, and what follows the head
+//!                                     │      └─► decide, verify_offers: the verdict
+//!                                     └─► head_lines ─► header_glossary, extensions: the spans
 //! ```
 //!
 //! Rules of this file:
@@ -41,7 +41,7 @@ pub struct Settings {
     pub max_head: usize,
     /// The most lines that a head may have.
     pub max_head_lines: usize,
-    /// How many bytes and fragments a message may have.
+    /// The limits on a message: how many bytes and fragments it may have.
     pub bounds: Bounds,
 }
 
@@ -271,7 +271,7 @@ fn answer(head: &Head, asked: Option<&RequestSeen>) -> (String, AfterResponse, V
     }
 }
 
-/// Returns the verdict on a response of the client that sent the request `asked`.
+/// Returns the client's verdict on the response to its request `asked`.
 fn verify(head: &Head, asked: &RequestSeen) -> Verdict {
     let offered = asked.request.head().list("Sec-WebSocket-Protocol");
     let ask = ClientRequest {
@@ -290,8 +290,8 @@ fn verify(head: &Head, asked: &RequestSeen) -> Verdict {
     }
 }
 
-/// Returns the error for a 101 that answers a request without a key. Without this case, a client
-/// would expect the `Sec-WebSocket-Accept` of an empty key.
+/// Returns the error for a 101 that answers a request without a key. The client would otherwise
+/// expect the `Sec-WebSocket-Accept` of an empty key.
 fn no_key(head: &Head) -> HandshakeError {
     let accept = head.header("Sec-WebSocket-Accept").map_or("none".into(), quote);
     let seen =

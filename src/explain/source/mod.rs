@@ -31,9 +31,9 @@ pub struct Anchor {
     pub function: &'static str,
     /// A few words of the statement that decides. Empty if the whole function does.
     words: &'static str,
-    /// The RFC section whose rule these lines enforce.
+    /// The RFC section whose rule the anchor's lines enforce.
     pub section: &'static str,
-    /// The file of the walkthrough's chapter that explains this place.
+    /// The file name of the walkthrough's chapter that explains this place.
     chapter: &'static str,
 }
 
@@ -59,7 +59,7 @@ pub struct Line {
     pub is_marked: bool,
 }
 
-/// A paragraph of the walkthrough.
+/// A paragraph of the walkthrough that explains a place in the source.
 #[derive(Debug)]
 pub struct Chapter {
     /// The name of the chapter's file, in `src/walkthrough`.
@@ -131,8 +131,8 @@ impl Anchor {
 }
 
 impl Passage {
-    /// Whether the marked lines name this section of an RFC. If they name no section at all, the
-    /// opening of the file counts instead.
+    /// Whether the passage's marked lines name this section of an RFC. If they name no section at
+    /// all, the file's opening comment counts instead.
     pub fn names(&self, section: &str) -> bool {
         let marked = self.lines.iter().filter(|line| line.is_marked).map(|line| line.text);
         let marked: Vec<&str> = marked.collect();

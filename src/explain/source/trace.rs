@@ -7,7 +7,7 @@
 //! response  scan ─► fields ─► status ─► each check of the client
 //! ```
 //!
-//! If a place finds a broken rule, the trace ends there, after a last step that says how the
+//! If a place finds a broken rule, the trace ends there. For a frame, one more step says how the
 //! connection reacts. A trace is made from the annotation alone.
 
 use super::{Anchor, deciding_anchor};

@@ -64,8 +64,8 @@ pub fn validate(settings: &DeflateConfig) -> Result<(), Misuse> {
     Ok(())
 }
 
-/// Creates the inflater and the deflater of a connection, or none if `agreed` is `None`: the
-/// connection isn't compressed. They're boxed because most connections have none.
+/// Creates the inflater and the deflater of a connection. Both are `None` if the ends didn't agree
+/// on compression. They're boxed because most connections have none.
 pub fn halves(
     role: Role,
     agreed: Option<(DeflateParams, DeflateConfig)>,
@@ -87,7 +87,8 @@ pub struct Inflater {
     /// The last inflated bytes, to which the peer may refer. They're at most as many as the peer's
     /// window holds.
     window: VecDeque<u8>,
-    /// The state of DEFLATE. It's created when first used, because many connections never need it.
+    /// The state of the decompressor. It's created when first used, because many connections never
+    /// need it.
     stream: Option<Decompress>,
     /// How many inflated bytes the current message has so far.
     inflated: u64,
