@@ -19,7 +19,7 @@ const SAMPLE: &str = "dGhlIHNhbXBsZSBub25jZQ==";
 fn main() {
     help::print_if_asked(include_str!("01_accept_key.rs"));
     let key = std::env::args().nth(1).unwrap_or(SAMPLE.into());
-    match accept_key::decode(&key) {
+    match accept_key::decode_key(&key) {
         Ok(bytes) => println!("a valid key, 16 bytes {}", bytes.escape_ascii()),
         Err(why) => println!("not a valid key       it is {why}"),
     }

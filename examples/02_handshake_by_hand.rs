@@ -72,7 +72,7 @@ fn answer(mut stream: TcpStream, guid: &str) -> std::io::Result<()> {
 /// The client's end: sends the request, and compares the answer with the right one.
 fn ask_by_hand(address: SocketAddr, guid: &str) -> std::io::Result<bool> {
     let mut stream = TcpStream::connect(address)?;
-    // Sixteen bytes. A real client uses random ones: see `accept_key::encode`.
+    // Sixteen bytes. A real client uses random ones: see `accept_key::encode_key`.
     let key = BASE64_STANDARD.encode("sixteen letters!");
     let request = format!(
         "GET /chat HTTP/1.1\r\n\

@@ -146,7 +146,7 @@ fn turns_of(bytes: Vec<u8>) -> Result<Vec<Turn>, String> {
     match str::from_utf8(&bytes).map(saved::parse) {
         Ok(Err(why)) if !saved::begins_with_head(&bytes) => Err(why),
         Ok(Ok(turns)) => Ok(turns),
-        _ => Ok(vec![(saved::sender(&bytes), bytes)]),
+        _ => Ok(vec![(saved::guess_sender(&bytes), bytes)]),
     }
 }
 

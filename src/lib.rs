@@ -161,13 +161,13 @@ pub use server::running::RunningServer;
 #[doc(inline)]
 pub use server::server::Server;
 #[doc(inline)]
+pub use transport::explainer::Explainer;
+#[doc(inline)]
 pub use transport::listener::Listener;
 #[doc(inline)]
 pub use transport::stream::Stream;
 #[doc(inline)]
 pub use transport::tap::Tap;
-#[doc(inline)]
-pub use transport::tap_printer::Explainer;
 #[doc(inline)]
 pub use transport::tls::Tls;
 

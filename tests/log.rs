@@ -225,7 +225,7 @@ impl Stream for Stuck {
         Ok(())
     }
 
-    fn unsent(&self) -> Option<u64> {
+    fn unacknowledged(&self) -> Option<u64> {
         Some(4_321)
     }
 }

@@ -284,7 +284,7 @@ pub fn new_key() -> String {
     let mut bytes = [0; 16];
     bytes[..8].copy_from_slice(&odd().to_le_bytes());
     bytes[8..].copy_from_slice(&odd().to_le_bytes());
-    accept_key::encode(bytes)
+    accept_key::encode_key(bytes)
 }
 
 impl Probe {

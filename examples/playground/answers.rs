@@ -75,7 +75,7 @@ pub fn settings() -> Settings {
 
 /// From a key to its accept, step by step, and the accept that a wrong GUID would give.
 pub fn key_steps(key: &str) -> Vec<(&'static str, String)> {
-    let decoded = match accept_key::decode(key) {
+    let decoded = match accept_key::decode_key(key) {
         Ok(bytes) => ("bytes", hex(&bytes)),
         Err(why) => ("wrong", string(&why)),
     };

@@ -41,12 +41,12 @@ use crate::http::body::Body;
 use crate::http::head::Head;
 use crate::http::request::Request;
 use crate::transport::deadline::{Deadline, read_before, write_before};
+use crate::transport::explainer::Explainer;
 use crate::transport::head_reader::{NoHead, read_head};
 use crate::transport::min_write_rate::per_call_timeout;
 use crate::transport::stream::{Stream, WrapStream, is_timeout};
 use crate::transport::tap::Tap;
-use crate::transport::tap_printer::Explainer;
-use crate::transport::tls::{ClientConfig, Trust, late_alert};
+use crate::transport::tls::{ClientConfig, TrustedRoots, late_alert};
 
 /// A client that is about to connect: where, with which request, and within which limits.
 ///
@@ -68,19 +68,20 @@ pub struct Client {
     proxy: ProxyChoice,
 }
 
-/// The caller's arguments, checked. The handshake needs nothing else.
-struct Prepared {
+/// The caller's arguments, after all checks. The handshake needs nothing else.
+struct CheckedArguments {
     address: Address,
     proxy: Option<Proxy>,
     /// For `wss`: which certificates the client trusts, and which host they must name. `None` for
     /// `ws`.
-    trust: Option<Trust>,
+    trust: Option<TrustedRoots>,
     request: Vec<u8>,
     key: String,
 }
 
 impl Client {
-    /// A client for `ws://host[:port][/path][?query]`, or for `wss://` over TLS (feature `tls`).
+    /// Creates a client for `ws://host[:port][/path][?query]`, or for `wss://` over TLS (feature
+    /// `tls`).
     pub fn new(url: impl Into<String>) -> Client {
         Client {
             url: url.into(),
@@ -93,29 +94,29 @@ impl Client {
         }
     }
 
-    /// Adds a header to the request.
+    /// Adds a header to the request that opens the connection, such as `Authorization`.
     pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Client {
         self.request.headers.push((name.into(), value.into()));
         self
     }
 
-    /// Sets the `Origin` header. A browser names in it the page that connects; other programs need
-    /// none.
+    /// Sets the request's `Origin` header. A browser names in it the page that connects; other
+    /// programs need none.
     pub fn origin(mut self, origin: impl Into<String>) -> Client {
         self.request.headers.retain(|(name, _)| !name.eq_ignore_ascii_case("Origin"));
         self.header("Origin", origin)
     }
 
     /// Offers subprotocols, the preferred one first. The server may choose one of them or none. If
-    /// it chooses none, the connection opens all the same, and
-    /// [`WebSocket::subprotocol`](crate::WebSocket::subprotocol) is `None`: look at it before you
+    /// it chooses none, the connection opens anyway, and
+    /// [`WebSocket::subprotocol`](crate::WebSocket::subprotocol) is `None`: check that before you
     /// send. (Browsers and many other clients fail the connection then.)
     pub fn subprotocols(mut self, names: impl IntoIterator<Item: AsRef<str>>) -> Client {
         self.request.subprotocols.extend(names.into_iter().map(|name| name.as_ref().to_owned()));
         self
     }
 
-    /// For `wss://`: trusts the certificates in this PEM file instead of the system's.
+    /// For `wss://`: trusts the root certificates in this PEM file instead of the system's.
     pub fn root_certificates(mut self, file: impl Into<PathBuf>) -> Client {
         self.root_certificates = Some(file.into());
         self
@@ -133,21 +134,21 @@ impl Client {
         self
     }
 
-    /// Offers to compress messages (permessage-deflate, feature `deflate`). The server accepts the
-    /// offer or leaves it out.
+    /// Offers to compress messages (permessage-deflate, feature `deflate`). The server may accept
+    /// the offer or ignore it.
     pub fn deflate(mut self, settings: DeflateConfig) -> Client {
         self.request.deflate = Some(settings);
         self
     }
 
-    /// Explains the connection while it's open, from its request to its last byte.
+    /// Prints an explanation of the connection while it's open, from its request to its last byte.
     pub fn explain(self, explainer: &Explainer) -> Client {
         let sink = explainer.sink("");
         self.wrap_stream(move |stream| Arc::new(Tap::new(stream, Role::Client, sink.clone())))
     }
 
-    /// Wraps the stream in one of your own: a [`Tap`](crate::Tap) that explains it, a meter, a
-    /// throttle. Over TLS the wrapper sees the plaintext.
+    /// Wraps the connection's stream in your own: for example a [`Tap`](crate::Tap) that explains
+    /// it, a meter, or a throttle. Over TLS the wrapper sees the plaintext.
     pub fn wrap_stream(
         mut self,
         wrap: impl Fn(Arc<dyn Stream>) -> Arc<dyn Stream> + Send + Sync + 'static,
@@ -156,8 +157,8 @@ impl Client {
         self
     }
 
-    /// Connects through this HTTP proxy, `http://[user:password@]host[:port]`. The client asks it
-    /// for a tunnel (CONNECT). Over `wss://` the proxy sees only encrypted bytes.
+    /// Connects through this HTTP proxy, `http://[user:password@]host[:port]`. The client asks the
+    /// proxy for a tunnel (CONNECT). Over `wss://` the proxy sees only encrypted bytes.
     pub fn proxy(mut self, url: impl Into<String>) -> Client {
         self.proxy = ProxyChoice::Always(url.into());
         self
@@ -172,16 +173,16 @@ impl Client {
         self
     }
 
-    /// Sets how much, how many and how long: see [`Limits`]. [`Limits::connect`] bounds all that
-    /// this client does until its WebSocket is open.
+    /// Sets the limits on sizes, numbers and times: see [`Limits`]. [`Limits::connect`] bounds all
+    /// that this client does until its WebSocket is open.
     pub fn limits(mut self, limits: Limits) -> Client {
         self.limits = limits;
         self
     }
 
-    /// Dials the server, sends the request, and verifies the answer.
+    /// Dials the server, sends the request, and verifies the answer. Returns the open WebSocket.
     pub fn connect(self) -> Result<WebSocket> {
-        let prepared = self.prepare()?;
+        let prepared = self.check_arguments()?;
         let deadline = Deadline::after(self.limits.connect);
         let stream = match &prepared.proxy {
             None => dial(&prepared.address.host_to_dial(), prepared.address.port, deadline)?,
@@ -198,17 +199,17 @@ impl Client {
     /// Like [`connect`](Client::connect), but over a stream that you have connected yourself, and
     /// without a proxy. With `wss://` it does the TLS handshake first.
     pub fn connect_over(self, stream: impl Stream) -> Result<WebSocket> {
-        let prepared = self.prepare()?;
+        let prepared = self.check_arguments()?;
         let deadline = Deadline::after(self.limits.connect);
         self.handshake(Arc::new(stream), prepared, deadline)
     }
 
     // WALK: prepare
-    /// Checks all arguments, before anything is dialled or written.
-    fn prepare(&self) -> Result<Prepared> {
+    /// Checks all arguments and builds the request, before anything is dialled or written.
+    fn check_arguments(&self) -> Result<CheckedArguments> {
         let address = Address::parse(&self.url)?;
-        self.request.deflate.as_ref().map_or(Ok(()), deflate::check)?;
-        let key = accept_key::encode(Random::new().sixteen());
+        self.request.deflate.as_ref().map_or(Ok(()), deflate::validate)?;
+        let key = accept_key::encode_key(Random::new().next_handshake_nonce());
         let request = self.request.request(&address, &key)?;
         let proxy = self.proxy.proxy_for(&address, |name| std::env::var(name).ok())?;
         let roots = self.root_certificates.as_deref();
@@ -216,20 +217,20 @@ impl Client {
             .secure
             .then(|| {
                 let config = self.tls_config.clone();
-                Trust::new(self.url_without_query(), &address.host, roots, config)
+                TrustedRoots::new(self.url_without_query(), &address.host, roots, config)
             })
             .transpose()?;
-        Ok(Prepared { address, proxy, trust, request, key })
+        Ok(CheckedArguments { address, proxy, trust, request, key })
     }
 
     fn handshake(
         self,
         stream: Arc<dyn Stream>,
-        prepared: Prepared,
+        checked: CheckedArguments,
         deadline: Deadline,
     ) -> Result<WebSocket> {
         static NEXT_ID: AtomicU64 = AtomicU64::new(1);
-        let Prepared { trust, request, key, .. } = prepared;
+        let CheckedArguments { trust, request, key, .. } = checked;
         let limits = &self.limits;
         // 1. TLS, which verifies the server's certificate; then the application's own stream.
         let stream = match trust {
@@ -238,7 +239,7 @@ impl Client {
         };
         let stream = self.wrap_stream.apply(stream);
         // 2. Send the request.
-        write_before(deadline, &*stream, &request).map_err(in_handshake)?;
+        write_before(deadline, &*stream, &request).map_err(error_in_handshake)?;
         // 3. Read the head of the answer.
         let mut buffer = Buffer::default();
         let head = read_answer_head(&*stream, &mut buffer, limits, deadline)?;
@@ -254,9 +255,10 @@ impl Client {
         let mut random = Random::new();
         let agreed = answer.deflate.zip(self.request.deflate);
         let (inflater, deflater) = deflate::halves(Role::Client, agreed, limits.max_message);
-        let encoder = Encoder::new(Some(Box::new(move || random.four()))).deflating(deflater);
+        let encoder =
+            Encoder::new(Some(Box::new(move || random.next_masking_key()))).deflating(deflater);
         let id = NEXT_ID.fetch_add(1, Relaxed);
-        stream.set_write_timeout(per_call_timeout(limits.write)).map_err(in_handshake)?;
+        stream.set_write_timeout(per_call_timeout(limits.write)).map_err(error_in_handshake)?;
         let write_half = WriteHalf::new(id, stream, encoder, limits, Traffic::default());
         log::info!("{id} connected to {}", quote(self.url_without_query()));
         let request = Box::new(Request::parse(&request)?);
@@ -268,13 +270,14 @@ impl Client {
         Ok(ws.with_response(head))
     }
 
-    /// The URL for logs and error messages. The query is left out, because it often holds a token.
+    /// Returns the URL for logs and error messages. The query is left out, because it often holds a
+    /// token.
     fn url_without_query(&self) -> &str {
         self.url.split('?').next().unwrap_or_default()
     }
 }
 
-/// Looks up the host and connects to it.
+/// Looks up the host's addresses, and connects to the first that accepts before the deadline.
 fn dial(host: &str, port: u16, deadline: Deadline) -> Result<TcpStream> {
     let found = (host, port).to_socket_addrs().map_err(|error| {
         io::Error::new(error.kind(), format!("the host {} isn't found: {error}", quote(host)))
@@ -282,15 +285,16 @@ fn dial(host: &str, port: u16, deadline: Deadline) -> Result<TcpStream> {
     dial_first(found.collect(), deadline)
 }
 
-/// Tries the addresses of a name one after the other until one accepts. The remaining time is
-/// shared out among those not tried yet.
+/// Tries a name's addresses one after the other until one accepts. The remaining time is shared out
+/// among the addresses not tried yet. If none accepts, the error is that of the last one.
 fn dial_first(mut addresses: VecDeque<SocketAddr>, deadline: Deadline) -> Result<TcpStream> {
     let mut last = Error::Io(io::Error::new(ErrorKind::NotFound, "the name has no address"));
     while let Some(address) = addresses.pop_front() {
         let rest = deadline.remaining().map_err(|_| Error::PeerTimeout)?;
         match TcpStream::connect_timeout(&address, rest / (1 + addresses.len() as u32)) {
             Ok(stream) => return Ok(stream),
-            // The same as for a server that accepts, and then is silent in the handshake.
+            // This is the same error as for a server that accepts the connection and is then
+            // silent.
             Err(error) if is_timeout(&error) => {
                 log::info!("{address} doesn't answer in time: {error}");
                 last = Error::PeerTimeout;
@@ -303,8 +307,8 @@ fn dial_first(mut addresses: VecDeque<SocketAddr>, deadline: Deadline) -> Result
     Err(last)
 }
 
-/// Reads the head of the answer. An interim answer only says that the final one will come (RFC 9110
-/// §15.2).
+/// Reads the head of the server's final answer, and skips interim answers: those only say that the
+/// final one will come (RFC 9110 §15.2).
 fn read_answer_head(
     stream: &dyn Stream,
     buffer: &mut Buffer,
@@ -325,7 +329,7 @@ fn read_answer_head(
                 let seen = format!("{}, then the end of the stream", quote(buffer.unread()));
                 HandshakeError::not_http(seen).into()
             }
-            NoHead::Broken(error) => in_handshake(error),
+            NoHead::Broken(error) => error_in_handshake(error),
         })?;
         let head = Head::parse_answer(&buffer.unread()[..length]).map_err(bad_head)?;
         buffer.consume(length);
@@ -335,8 +339,8 @@ fn read_answer_head(
     }
 }
 
-/// Reads the body of an answer that opens no WebSocket. A person reads it, so a few KiB are enough,
-/// and the client waits no longer than a second for it.
+/// Reads the body of an answer that opens no WebSocket, as text. A person reads it, so a few KiB
+/// are enough, and the client waits no longer than a second for it.
 fn read_body(
     head: &Head,
     status: u16,
@@ -359,15 +363,16 @@ fn read_body(
     body.into_text()
 }
 
-/// The error of a stream that failed before the handshake was complete.
-fn in_handshake(error: io::Error) -> Error {
+/// Turns an error of the stream before the end of the handshake into ours: a timeout, the server's
+/// TLS alert, or a lost connection.
+fn error_in_handshake(error: io::Error) -> Error {
     match is_timeout(&error) {
         true => Error::PeerTimeout,
         false => late_alert(&error).unwrap_or_else(|| InHandshake::mark(error)),
     }
 }
 
-/// Whether an answer in HTTP/1.x can begin with these bytes.
+/// Whether these bytes can be the beginning of an answer in HTTP/1.x.
 fn may_be_http(bytes: &[u8]) -> bool {
     let beginning = b"HTTP/1.";
     beginning.starts_with(bytes) || bytes.starts_with(beginning)

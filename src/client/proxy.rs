@@ -8,13 +8,13 @@
 //! ```
 //!
 //! Rules of this file:
-//! - The proxy learns the host and port, and nothing else: the handshake and all that follows, over
-//!   TLS also their content, pass through the tunnel. `ws://` goes through a tunnel as well,
+//! - The proxy is told the host and port, and nothing else: the handshake and all that follows pass
+//!   through the tunnel, encrypted if the URL is `wss://`. `ws://` goes through a tunnel as well,
 //!   because a proxy that reads the request may not know what an upgrade is.
 //! - The environment is read as curl reads it (`https_proxy`, `no_proxy`, ..), and only if the
 //!   caller asks. `HTTP_PROXY` in capitals isn't read: a web server gives a client's header
 //!   `Proxy:` that name (httpoxy, CVE-2016-5385).
-//! - The proxy's answer is bounded as a server's is, in bytes and in time.
+//! - The proxy's answer is bounded in bytes and in time, as a server's answer is.
 
 use std::net::IpAddr;
 
@@ -33,7 +33,7 @@ use crate::transport::deadline::{Deadline, write_before};
 use crate::transport::head_reader::{NoHead, read_head};
 use crate::transport::stream::{Stream, is_timeout};
 
-/// Which proxy a client uses.
+/// How a client chooses its proxy.
 #[derive(Clone, Debug, Default)]
 pub(crate) enum ProxyChoice {
     /// The client uses no proxy and connects directly.
@@ -55,7 +55,8 @@ pub(crate) struct Proxy {
 }
 
 impl ProxyChoice {
-    /// Finds the proxy for an address. `variable` reads a variable of the environment.
+    /// Finds the proxy for an address. `None` if the client should connect directly. `variable`
+    /// reads a variable of the environment.
     pub(crate) fn proxy_for(
         &self,
         address: &Address,
@@ -70,7 +71,8 @@ impl ProxyChoice {
     }
 }
 
-/// Reads the environment for the URL of this address's proxy.
+/// Returns the URL of the proxy that the environment names for this address. `None` if it names
+/// none, or if `no_proxy` lists the host.
 fn from_environment(
     address: &Address,
     variable: impl Fn(&str) -> Option<String>,
@@ -85,8 +87,8 @@ fn from_environment(
     (!is_excepted(&address.host, &exceptions)).then_some(url)
 }
 
-/// Whether `no_proxy` lists a host. An entry is a name, which stands for its subdomains too, an
-/// address, a network (`10.0.0.0/8`), or `*` for every host.
+/// Whether the list in `no_proxy` contains this host. An entry is a name, which stands for its
+/// subdomains too, an address, a network (`10.0.0.0/8`), or `*` for every host.
 fn is_excepted(host: &str, exceptions: &str) -> bool {
     let host = host.trim_matches(['[', ']']).trim_end_matches('.').to_ascii_lowercase();
     let address: Option<IpAddr> = host.parse().ok();
@@ -115,7 +117,8 @@ fn is_in_network(address: IpAddr, network: &str) -> bool {
 }
 
 impl Proxy {
-    /// Parses `[http://][user[:password]@]host[:port][/]`. The default port is curl's, 1080.
+    /// Parses a proxy's URL, `[http://][user[:password]@]host[:port][/]`. The default port is
+    /// curl's, 1080.
     pub(crate) fn parse(url: &str) -> std::result::Result<Proxy, Misuse> {
         let (scheme, rest) = url.split_once("://").unwrap_or(("http", url));
         let (user, authority) = match rest.rsplit_once('@') {
@@ -140,7 +143,8 @@ impl Proxy {
         Ok(Proxy { host: parsed.host, port: parsed.port.unwrap_or(1080), authorization })
     }
 
-    /// Asks the proxy, over a stream to it, for a tunnel to the address.
+    /// Asks the proxy, over a stream to it, for a tunnel to the address. Afterwards the stream
+    /// leads to that address.
     pub(crate) fn open_tunnel(
         &self,
         stream: &dyn Stream,
@@ -174,8 +178,8 @@ impl Proxy {
             HandshakeError::by_proxy(None, &self.host, &refusal.diagnostic().seen)
         })?;
         buffer.consume(length);
-        // RFC 9110 §9.3.6: any 2xx opens the tunnel, directly after the head. The server at the
-        // other end doesn't speak first, so bytes that come already are the proxy's, and a fault.
+        // RFC 9110 §9.3.6: any 2xx opens the tunnel, directly after the head. A WebSocket server
+        // never sends first, so bytes that have come already are the proxy's, and an error.
         match status_of(head.first_line()) {
             Some(200..=299) if buffer.unread().is_empty() => Ok(()),
             status => Err(HandshakeError::by_proxy(status, &self.host, head.first_line()).into()),
@@ -241,7 +245,7 @@ mod tests {
         );
         assert_eq!(chosen("ws://a.example", &[("HTTPS_PROXY", "p:1")]), None);
         assert_eq!(chosen("ws://a.example", &[("http_proxy", "p:1")]), some("p"));
-        // A header `Proxy:` becomes this in a web server.
+        // A web server gives a client's header `Proxy:` this name.
         assert_eq!(chosen("ws://a.example", &[("HTTP_PROXY", "p:1")]), None);
         let except = |url: &str, list: &str| {
             chosen(url, &[("https_proxy", "p:1"), ("NO_PROXY", list)]).is_none()

@@ -1,16 +1,16 @@
 //! Unpredictable bytes, for a client's key and its masks.
 //!
 //! A page that could predict a mask could choose the bytes on the wire, and make a proxy take them
-//! for a request (RFC 6455 §10.3). std has no random numbers. But each `RandomState` of its hash
-//! maps has 128 secret bits that come from the operating system. Four numbers that they hash make
-//! our secret, and SHA-1 of the secret and a counter makes the bytes. A peer that sees some of them
-//! can't compute the others without the secret.
+//! for a request (RFC 6455 §10.3). std has no random numbers. But each `RandomState`, which seeds
+//! the hashers of its hash maps, has 128 secret bits that come from the operating system. Four
+//! numbers that such hashers compute are our secret, and SHA-1 of the secret and a counter gives
+//! the bytes. A peer that sees some of these bytes can't compute the others without the secret.
 
 use std::hash::{BuildHasher, RandomState};
 
 use sha1::{Digest, Sha1};
 
-/// A source of unpredictable bytes.
+/// A source of unpredictable bytes, for a client's handshake key or for its masks.
 pub(crate) struct Random {
     secret: [u8; 32],
     blocks: u64,
@@ -19,7 +19,7 @@ pub(crate) struct Random {
 }
 
 impl Random {
-    /// Creates a generator with a secret of its own.
+    /// Creates a source with its own secret.
     pub(crate) fn new() -> Random {
         let mut secret = [0; 32];
         for part in secret.as_chunks_mut::<8>().0 {
@@ -29,8 +29,8 @@ impl Random {
     }
 
     // WALK: random
-    /// Returns the next four bytes, for a masking key.
-    pub(crate) fn four(&mut self) -> [u8; 4] {
+    /// Returns the next four unpredictable bytes, for a masking key.
+    pub(crate) fn next_masking_key(&mut self) -> [u8; 4] {
         if self.used == self.block.len() {
             self.blocks += 1;
             let hash =
@@ -42,11 +42,11 @@ impl Random {
         four
     }
 
-    /// Returns the next sixteen bytes, for a handshake key.
-    pub(crate) fn sixteen(&mut self) -> [u8; 16] {
+    /// Returns the next sixteen unpredictable bytes, for a handshake key.
+    pub(crate) fn next_handshake_nonce(&mut self) -> [u8; 16] {
         let mut bytes = [0; 16];
         for part in bytes.as_chunks_mut::<4>().0 {
-            *part = self.four();
+            *part = self.next_masking_key();
         }
         bytes
     }
@@ -60,7 +60,8 @@ mod tests {
     #[test]
     fn no_four_bytes_come_back_soon_within_a_source_or_between_two() {
         let (mut a, mut b) = (Random::new(), Random::new());
-        let seen: HashSet<[u8; 4]> = (0..500).flat_map(|_| [a.four(), b.four()]).collect();
+        let seen: HashSet<[u8; 4]> =
+            (0..500).flat_map(|_| [a.next_masking_key(), b.next_masking_key()]).collect();
         assert!(seen.len() > 990, "{} of 1000 differ", seen.len());
     }
 
@@ -69,7 +70,7 @@ mod tests {
         let mut random = Random::new();
         let mut set = [0; 32];
         for _ in 0..4_000 {
-            let bits = u32::from_ne_bytes(random.four());
+            let bits = u32::from_ne_bytes(random.next_masking_key());
             (0..32).for_each(|i| set[i] += bits >> i & 1);
         }
         assert!(set.iter().all(|count| (1_700..2_300).contains(count)), "{set:?}");

@@ -1,12 +1,13 @@
-//! How a connection ends: dropping the last clone of its close guard closes it.
+//! The close guard: dropping its last clone closes the connection.
 //!
 //! A `WebSocket` holds the guard, and so does a server's thread while its handler runs. A handler
 //! may end while its `WebSocket` lives on in another thread, and it may fail after it has dropped
-//! its `WebSocket`. In both cases the connection sends one Close, with the right code, and then
-//! tells its owner.
+//! its `WebSocket`. In both cases the connection sends one Close, with the right code, and then the
+//! guard tells the server's registry.
 //!
-//! The end of a connection is one line of the log: the peer, the path, the code of the peer's Close
-//! (1006 if none came, as §7.1.5 names it), how long it was open, and what passed through it.
+//! A connection's end is one line of the log: the peer, the path, the code of the peer's Close
+//! (1006 if none came, as §7.1.5 names it), how long the connection was open, and what passed
+//! through it.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -21,31 +22,33 @@ use crate::frames::close::Close;
 use crate::frames::close_code::CloseCode;
 use crate::http::request::Request;
 
-/// A server's registry, seen from a connection: the guard tells it that the connection has closed.
+/// The server's registry, as a connection sees it: the close guard tells it that the connection has
+/// closed.
 pub(crate) trait Owner: Send + Sync {
     fn connection_closed(&self, id: u64);
 }
 
-/// Closes the connection when it is dropped.
+/// Closes the connection and writes its last log line, when the guard's last clone is dropped.
 pub(crate) struct CloseGuard {
     pub(crate) write_half: Arc<WriteHalf>,
     code: AtomicU16,
-    /// The guard tells the owner once the closing handshake is over. A client's connection has no
-    /// owner.
+    /// The server's registry, which the guard tells once the closing handshake is over. `None` at a
+    /// client.
     owner: Option<Arc<dyn Owner>>,
     /// The request that opened the connection.
     pub(crate) request: Box<Request>,
-    /// The peer's address, if the stream has one. The guard asks for it at the start, because the
-    /// system forgets it with the end of the connection.
+    /// The peer's address, if the stream has one. It's read at the start, because the system
+    /// forgets it when the connection ends.
     pub(crate) peer: Option<SocketAddr>,
     opened: Instant,
-    /// The code of the peer's Close, or [`ABNORMAL`] until one has come. For the log.
+    /// The code of the peer's Close, for the log. It's [`ABNORMAL`] until a Close has come.
     peer_code: AtomicU16,
-    /// The handler's error, if it was the peer's fault or the network's. For the log.
+    /// The first line of the error that ended the connection, for the log. Only errors that are the
+    /// peer's fault or the network's are kept here.
     cause: OnceLock<String>,
 }
 
-/// The log's code for a peer that sent no Close frame (§7.1.5). No frame ever has it.
+/// The log's code for a peer that sent no Close frame (§7.1.5). No frame ever carries it.
 const ABNORMAL: u16 = 1006;
 
 impl CloseGuard {
@@ -66,7 +69,8 @@ impl CloseGuard {
         })
     }
 
-    /// Sets the code that the guard closes with. It has no effect once a Close has been sent.
+    /// Sets the code of the Close that the guard sends; it's 1000 without this call. It has no
+    /// effect once a Close has been sent.
     pub(crate) fn set_code(&self, code: CloseCode) {
         self.code.store(code.0, SeqCst);
     }
@@ -96,7 +100,7 @@ impl Drop for CloseGuard {
     }
 }
 
-/// How a connection ended, for the log.
+/// A connection's last line in the log: how it ended, and what passed through it.
 struct ClosingLine<'a>(&'a CloseGuard);
 
 impl fmt::Display for ClosingLine<'_> {

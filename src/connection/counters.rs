@@ -1,6 +1,7 @@
 //! What a server counts: connections, refusals by status, messages and bytes both ways.
 //!
-//! A connection counts for itself, too, so that the log can say what passed through it.
+//! Each connection also counts its own messages and bytes, so that the log can say what passed
+//! through it.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -18,8 +19,8 @@ pub(crate) struct Totals {
     refused: Mutex<BTreeMap<u16, u64>>,
 }
 
-/// Counts what passes through one connection, for its last line in the log. It counts into the
-/// server's totals too; a client has none.
+/// The messages and bytes of one connection, for its last line in the log. At a server they're
+/// added to the server's totals, too; a client has none.
 #[derive(Debug, Default)]
 pub(crate) struct Traffic {
     counts: Counts,
@@ -34,36 +35,36 @@ struct Counts {
     bytes_out: AtomicU64,
 }
 
-/// What a server has counted so far.
+/// A server's counters, as [`Handle::counters`](crate::Handle::counters) returns them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Counters {
-    /// WebSockets that are open now.
+    /// How many WebSockets are open now.
     pub open: usize,
-    /// WebSockets opened since the server started.
+    /// How many WebSockets have been opened since the server started.
     pub accepted: u64,
-    /// Refused requests, by the status of the refusal.
+    /// How many requests the server has refused, by the status of the refusal.
     pub refused: BTreeMap<u16, u64>,
-    /// Whole messages received.
+    /// How many whole messages the server has received.
     pub messages_in: u64,
-    /// Whole messages sent.
+    /// How many whole messages the server has sent.
     pub messages_out: u64,
-    /// Bytes of frames received.
+    /// How many bytes of frames the server has received, headers included.
     pub bytes_in: u64,
-    /// Bytes of frames sent.
+    /// How many bytes of frames the server has sent, headers included.
     pub bytes_out: u64,
 }
 
 impl Totals {
-    pub(crate) fn accepted(&self) {
+    pub(crate) fn count_accepted(&self) {
         self.accepted.fetch_add(1, Relaxed);
     }
 
-    pub(crate) fn refused(&self, status: u16) {
+    pub(crate) fn count_refused(&self, status: u16) {
         *lock(&self.refused).entry(status).or_default() += 1;
     }
 
-    pub(crate) fn counters(&self, open: usize) -> Counters {
+    pub(crate) fn snapshot(&self, open: usize) -> Counters {
         Counters {
             open,
             accepted: self.accepted.load(Relaxed),
@@ -77,32 +78,33 @@ impl Totals {
 }
 
 impl Traffic {
-    /// Starts to count a new connection to this server.
-    pub(crate) fn of_server(server: Arc<Totals>) -> Traffic {
+    /// Creates the counts of a new connection to this server.
+    pub(crate) fn counted_by(server: Arc<Totals>) -> Traffic {
         Traffic { server: Some(server), ..Traffic::default() }
     }
 
-    pub(crate) fn received(&self, messages: u64, bytes: usize) {
-        for counts in self.both() {
+    pub(crate) fn count_received(&self, messages: u64, bytes: usize) {
+        for counts in self.own_and_server_totals() {
             counts.messages_in.fetch_add(messages, Relaxed);
             counts.bytes_in.fetch_add(bytes as u64, Relaxed);
         }
     }
 
-    pub(crate) fn sent(&self, messages: u64, bytes: usize) {
-        for counts in self.both() {
+    pub(crate) fn count_sent(&self, messages: u64, bytes: usize) {
+        for counts in self.own_and_server_totals() {
             counts.messages_out.fetch_add(messages, Relaxed);
             counts.bytes_out.fetch_add(bytes as u64, Relaxed);
         }
     }
 
-    /// Returns the connection's own counts, and its server's.
-    fn both(&self) -> impl Iterator<Item = &Counts> {
+    /// Returns the counts that a read or a write adds to: the connection's own, and its server's if
+    /// it has one.
+    fn own_and_server_totals(&self) -> impl Iterator<Item = &Counts> {
         iter::once(&self.counts).chain(self.server.iter().map(|server| &server.traffic))
     }
 }
 
-/// The counts as the connection's last log line shows them.
+/// Writes the counts as the connection's last log line shows them.
 impl fmt::Display for Traffic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let load = |count: &AtomicU64| count.load(Relaxed);

@@ -23,19 +23,19 @@
 //! ```
 //!
 //! Rules of this file:
-//! - It only decides. The [`write_half`](super::write_half) tells it what has happened, and does
-//!   what follows.
+//! - This file only decides. The [`write_half`](super::write_half) tells it what has happened, and
+//!   carries out what it decides.
 //! - The peer's time for its Close begins when ours is written, not when ours is asked for.
 //! - When both have closed, the server ends the stream first (§7.1.1). It doesn't wait for the
 //!   peer's end, except while the peer's system has not taken all of a long message. A client waits
 //!   for the server's end, for a second at most, and then ends its own direction.
 //! - A peer that is still reading a long message gets more time, but a bounded number of times: see
-//!   [`Linger`](crate::transport::lingering_close::Linger).
+//!   [`LingerDeadline`](crate::transport::lingering_close::LingerDeadline).
 //! - No thread waits while it holds the lock.
 
 use std::mem::replace;
-// (The model checker replaces `std`'s atomics and tries every order of them. This counter decides
-// nothing, so it's `core`'s.)
+// (The model checker replaces `std`'s atomics and tries every order of their operations. This
+// counter decides nothing, so it's `core`'s.)
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Condvar, Mutex, PoisonError};
@@ -45,41 +45,43 @@ use crate::frames::close::Close;
 use crate::transport::deadline::Deadline;
 use crate::transport::lock::lock;
 
-/// How long our Close waits, by what goes out before it.
+/// What our Close waits for before it goes out. A later variant is more urgent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Urgency {
-    /// Our Close waits until the handler waits in `recv` or has ended, and then as for
-    /// `WhenDrained`.
+    /// Our Close waits until the handler waits in `recv` or has ended, and then for all that
+    /// `WhenDrained` waits for.
     WhenIdle,
-    /// Our Close waits for the queues of the outboxes, and for a message that has begun.
+    /// Our Close waits until the outboxes' queues are sent, and until a message that has begun is
+    /// finished.
     WhenDrained,
-    /// Our Close waits for nothing.
+    /// Our Close waits for nothing: the next thread that has the write lock sends it.
     Now,
 }
 
-/// A request to send our Close: with which code, how soon, and how long the peer may take to
-/// answer.
+/// A thread's request to send our Close: with which code, how soon, and how long the peer may take
+/// to answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Ask {
+pub(crate) struct CloseRequest {
     pub(crate) urgency: Urgency,
     pub(crate) close: Close,
-    /// How long the peer may take for its own Close, once ours is written.
+    /// How long the peer may take to send its own Close, once ours is written.
     pub(crate) answer_within: Duration,
 }
 
-impl Ask {
-    pub(crate) fn when_drained(close: Close, answer_within: Duration) -> Ask {
-        Ask { urgency: Urgency::WhenDrained, close, answer_within }
+impl CloseRequest {
+    pub(crate) fn when_drained(close: Close, answer_within: Duration) -> CloseRequest {
+        CloseRequest { urgency: Urgency::WhenDrained, close, answer_within }
     }
 
-    pub(crate) fn now(close: Close, answer_within: Duration) -> Ask {
-        Ask { urgency: Urgency::Now, close, answer_within }
+    pub(crate) fn now(close: Close, answer_within: Duration) -> CloseRequest {
+        CloseRequest { urgency: Urgency::Now, close, answer_within }
     }
 
-    /// The Close of a server that stops. The connection sets no deadline for the peer's answer,
-    /// because the server aborts the connections that are still open when the grace is over.
-    pub(crate) fn of_stopping_server(close: Close, urgency: Urgency) -> Ask {
-        Ask { urgency, close, answer_within: Duration::MAX }
+    /// Creates the request for the Close of a server that drains or stops. It sets no deadline for
+    /// the peer's answer, because the server aborts the connections that are still open when the
+    /// grace is over.
+    pub(crate) fn of_stopping_server(close: Close, urgency: Urgency) -> CloseRequest {
+        CloseRequest { urgency, close, answer_within: Duration::MAX }
     }
 }
 
@@ -88,45 +90,46 @@ impl Ask {
 pub(crate) enum Failure {
     /// The peer took our bytes more slowly than the minimum write rate.
     TooSlow,
-    /// A write failed, or the connection was aborted.
+    /// A write failed for another reason, or the connection was aborted.
     Lost,
 }
 
-/// Our side's progress through the closing handshake.
+/// How far our end has got through the closing handshake.
 #[derive(Clone, Debug)]
 pub(crate) enum State {
     Open,
     /// A thread has asked for our Close, which waits for what goes out before it.
-    Asked(Ask),
-    /// The next thread that has the write lock sends our Close. The peer may then take this long
-    /// for its own.
+    Requested(CloseRequest),
+    /// Our Close is pending, and the next thread that has the write lock sends it. After that the
+    /// peer may take this long to send its own.
     Due(Duration),
-    /// Our Close is written, and the peer's is due by this deadline.
+    /// Our Close is written, and the peer must send its own by this deadline.
     Sent(Deadline),
-    /// A write failed, so we send nothing more. Until this deadline, the reading thread may read
-    /// what the peer has sent before.
+    /// A write failed, or the connection was aborted, so we send nothing more. Until this deadline,
+    /// the reading thread may read what the peer has sent before.
     Broken(Failure, Deadline),
-    /// The stream has ended.
+    /// The stream has ended in both directions, or this end has given it up.
     Over,
 }
 
-/// What the write half reports to the state machine.
+/// What the write half tells the state machine, which then decides about our Close.
 pub(crate) enum EndEvent {
     /// A thread asks for our Close.
-    Asked(Ask),
-    /// The handler waits for the peer, so it isn't answering anything.
+    CloseRequested(CloseRequest),
+    /// The handler waits in `recv`, so it's preparing no reply.
     HandlerIsIdle,
-    /// The queues are empty, and no message is open.
+    /// The outboxes' queues are sent, and no message is open.
     Drained,
     /// A thread has written our Close.
     Written,
-    /// A write has failed, or the connection is aborted.
+    /// A write has failed, or the connection is aborted. Until this deadline the peer's last bytes
+    /// may be read.
     Failed(Failure, Deadline),
     /// The stream has ended in both directions, or this end has given it up.
     Ended,
 }
 
-/// The peer's side of the closing handshake.
+/// How far the peer has got through the closing handshake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum PeerSide {
     Open,
@@ -145,20 +148,21 @@ struct Sides {
     is_sent: bool,
 }
 
-/// The end of one connection, which its threads share.
+/// The state of one connection's end, which all its threads share.
 pub(crate) struct Ending {
     sides: Mutex<Sides>,
     changed: Condvar,
     /// How many threads wait for a change. `notify_all` is a system call even if no thread waits,
     /// so `on` calls it only if one does.
     waiting: AtomicUsize,
-    /// Our Close is asked for and not yet due. So a thread that has finished a message or a queue
-    /// has to check whether it's due now.
-    is_asked: AtomicBool,
-    /// New messages are refused: our Close is asked for, due or sent, or a write has failed.
+    /// Whether our Close is asked for and not yet due. Then a thread that has finished a message or
+    /// a queue has to check whether it's due now.
+    is_close_requested: AtomicBool,
+    /// Whether new messages are refused: our Close is due or sent, a write has failed, or our Close
+    /// is asked for and doesn't wait for the handler.
     refuses: AtomicBool,
-    /// How many bytes have been written to the stream. As long as it grows, a thread that waits
-    /// knows that the connection makes progress.
+    /// How many bytes have been written to the stream. While it grows, a thread that waits knows
+    /// that the connection makes progress.
     written: AtomicU64,
 }
 
@@ -173,7 +177,7 @@ impl Default for Ending {
             }),
             changed: Condvar::new(),
             waiting: AtomicUsize::new(0),
-            is_asked: AtomicBool::new(false),
+            is_close_requested: AtomicBool::new(false),
             refuses: AtomicBool::new(false),
             written: AtomicU64::new(0),
         }
@@ -181,19 +185,20 @@ impl Default for Ending {
 }
 
 impl Ending {
-    /// Takes an event. Returns our Close if the event makes it due; the caller then has to send it.
+    /// Changes the state as the event demands. Returns our Close if the event makes it due; the
+    /// caller then has to send it.
     #[inline(never)]
-    pub(crate) fn on(&self, event: EndEvent) -> Option<Close> {
+    pub(crate) fn handle_event(&self, event: EndEvent) -> Option<Close> {
         let mut sides = lock(&self.sides);
-        let (state, due) = next(replace(&mut sides.ours, State::Over), event);
+        let (state, due) = next_state(replace(&mut sides.ours, State::Over), event);
         if due.is_some() {
             sides.close.clone_from(&due);
         }
         sides.is_sent |= matches!(state, State::Sent(_));
-        self.is_asked.store(matches!(state, State::Asked(_)), SeqCst);
+        self.is_close_requested.store(matches!(state, State::Requested(_)), SeqCst);
         let refuses = match &state {
             State::Open => false,
-            State::Asked(ask) => ask.urgency > Urgency::WhenIdle,
+            State::Requested(request) => request.urgency > Urgency::WhenIdle,
             State::Due(_) | State::Sent(_) | State::Broken(..) | State::Over => true,
         };
         self.refuses.store(refuses, SeqCst);
@@ -204,8 +209,8 @@ impl Ending {
         due
     }
 
-    /// Sets the peer's side of the closing handshake.
-    pub(crate) fn peer_is(&self, side: PeerSide) {
+    /// Records how far the peer has got through the closing handshake.
+    pub(crate) fn set_peer_side(&self, side: PeerSide) {
         lock(&self.sides).peers = side;
     }
 
@@ -217,27 +222,28 @@ impl Ending {
         lock(&self.sides).peers
     }
 
-    /// Our Close, if it is written.
+    /// Returns our Close once it's written, and `None` before.
     pub(crate) fn sent_close(&self) -> Option<Close> {
         let sides = lock(&self.sides);
         sides.close.clone().filter(|_| sides.is_sent)
     }
 
-    /// Whether a Close waits for what goes out before it.
-    pub(crate) fn is_asked(&self) -> bool {
-        self.is_asked.load(SeqCst)
+    /// Whether our Close is asked for and waits for what goes out before it.
+    pub(crate) fn is_close_requested(&self) -> bool {
+        self.is_close_requested.load(SeqCst)
     }
 
-    /// Whether a new message is refused.
+    /// Whether a new message is refused, because the connection is ending.
     pub(crate) fn refuses_messages(&self) -> bool {
         self.refuses.load(SeqCst)
     }
 
-    /// Waits until our Close is written or can't be written any more, for `at_most` this long.
-    /// Returns the state.
+    /// Waits until our Close is written or can't be written any more, but no longer than `at_most`.
+    /// Returns the state at the end of the wait.
     pub(crate) fn wait_until_sent(&self, at_most: Duration) -> State {
-        let is_to_come =
-            |sides: &mut Sides| matches!(sides.ours, State::Open | State::Asked(_) | State::Due(_));
+        let is_to_come = |sides: &mut Sides| {
+            matches!(sides.ours, State::Open | State::Requested(_) | State::Due(_))
+        };
         let sides = lock(&self.sides);
         self.waiting.fetch_add(1, SeqCst);
         let waited = self.changed.wait_timeout_while(sides, at_most, is_to_come);
@@ -246,8 +252,8 @@ impl Ending {
         sides.ours.clone()
     }
 
-    /// Adds to the bytes written to the stream.
-    pub(crate) fn wrote(&self, bytes: usize) {
+    /// Adds to the number of bytes written to the stream.
+    pub(crate) fn add_written(&self, bytes: usize) {
         self.written.fetch_add(bytes as u64, Relaxed);
     }
 
@@ -257,70 +263,77 @@ impl Ending {
 }
 
 // WALK: ending
-/// The state after an event, and our Close if that is due now.
-fn next(state: State, event: EndEvent) -> (State, Option<Close>) {
-    use State::{Asked, Broken, Due, Open, Over, Sent};
+/// Returns the state after an event, and our Close if the event makes it due.
+fn next_state(state: State, event: EndEvent) -> (State, Option<Close>) {
+    use State::{Broken, Due, Open, Over, Requested, Sent};
     match (state, event) {
         // The first Close counts. A more urgent one replaces it while it waits.
-        (Open, EndEvent::Asked(ask)) => ask_for(ask),
-        (Asked(old), EndEvent::Asked(new)) if new.urgency > old.urgency => ask_for(new),
-        (state @ (Asked(_) | Due(_) | Sent(_) | Broken(..) | Over), EndEvent::Asked(_)) => {
-            (state, None)
+        (Open, EndEvent::CloseRequested(request)) => state_after_request(request),
+        (Requested(old), EndEvent::CloseRequested(new)) if new.urgency > old.urgency => {
+            state_after_request(new)
         }
+        (
+            state @ (Requested(_) | Due(_) | Sent(_) | Broken(..) | Over),
+            EndEvent::CloseRequested(_),
+        ) => (state, None),
 
-        (Asked(ask), EndEvent::HandlerIsIdle) => {
-            (Asked(Ask { urgency: Urgency::WhenDrained, ..ask }), None)
+        (Requested(request), EndEvent::HandlerIsIdle) => {
+            (Requested(CloseRequest { urgency: Urgency::WhenDrained, ..request }), None)
         }
         (state @ (Open | Due(_) | Sent(_) | Broken(..) | Over), EndEvent::HandlerIsIdle) => {
             (state, None)
         }
 
-        (Asked(ask), EndEvent::Drained) if ask.urgency > Urgency::WhenIdle => {
-            (Due(ask.answer_within), Some(ask.close))
+        (Requested(request), EndEvent::Drained) if request.urgency > Urgency::WhenIdle => {
+            (Due(request.answer_within), Some(request.close))
         }
-        (state @ (Open | Asked(_) | Due(_) | Sent(_) | Broken(..) | Over), EndEvent::Drained) => {
-            (state, None)
-        }
+        (
+            state @ (Open | Requested(_) | Due(_) | Sent(_) | Broken(..) | Over),
+            EndEvent::Drained,
+        ) => (state, None),
 
         (Due(answer_within), EndEvent::Written) => (Sent(Deadline::after(answer_within)), None),
-        (state @ (Open | Asked(_) | Sent(_) | Broken(..) | Over), EndEvent::Written) => {
+        (state @ (Open | Requested(_) | Sent(_) | Broken(..) | Over), EndEvent::Written) => {
             (state, None)
         }
 
-        (Open | Asked(_) | Due(_) | Sent(_), EndEvent::Failed(why, read_by)) => {
+        (Open | Requested(_) | Due(_) | Sent(_), EndEvent::Failed(why, read_by)) => {
             (Broken(why, read_by), None)
         }
         (state @ (Broken(..) | Over), EndEvent::Failed(..)) => (state, None),
 
-        (Open | Asked(_) | Due(_) | Sent(_) | Broken(..) | Over, EndEvent::Ended) => (Over, None),
+        (Open | Requested(_) | Due(_) | Sent(_) | Broken(..) | Over, EndEvent::Ended) => {
+            (Over, None)
+        }
     }
 }
 
-fn ask_for(ask: Ask) -> (State, Option<Close>) {
-    match ask.urgency {
-        Urgency::Now => (State::Due(ask.answer_within), Some(ask.close)),
-        Urgency::WhenIdle | Urgency::WhenDrained => (State::Asked(ask), None),
+fn state_after_request(request: CloseRequest) -> (State, Option<Close>) {
+    match request.urgency {
+        Urgency::Now => (State::Due(request.answer_within), Some(request.close)),
+        Urgency::WhenIdle | Urgency::WhenDrained => (State::Requested(request), None),
     }
 }
 
 /// Detects that a connection has stopped making progress: for a whole `Limits::write` no byte went
 /// out, and no thread was writing. (A thread that writes is bounded by the minimum write rate.)
-pub(crate) struct Stall {
+pub(crate) struct StallDetector {
     within: Duration,
     written: u64,
     deadline: Deadline,
 }
 
-impl Stall {
-    pub(crate) fn new(within: Duration) -> Stall {
-        Stall { within, written: 0, deadline: Deadline::after(within) }
+impl StallDetector {
+    pub(crate) fn new(within: Duration) -> StallDetector {
+        StallDetector { within, written: 0, deadline: Deadline::after(within) }
     }
 
-    /// Whether the connection has stopped making progress; to be called again and again. `written`
-    /// is how many bytes have gone out so far, `is_writing` whether a thread is writing now.
-    pub(crate) fn is_over(&mut self, written: u64, is_writing: bool) -> bool {
+    /// Whether the connection has stopped making progress. The waiting thread calls this again and
+    /// again, with the number of bytes that have gone out so far (`written`) and with whether a
+    /// thread is writing now.
+    pub(crate) fn has_stalled(&mut self, written: u64, is_writing: bool) -> bool {
         if is_writing || written != self.written {
-            *self = Stall { written, ..Stall::new(self.within) };
+            *self = StallDetector { written, ..StallDetector::new(self.within) };
         }
         self.deadline.has_passed()
     }
@@ -331,9 +344,13 @@ mod tests {
     use super::*;
     use crate::frames::close_code::CloseCode;
 
-    fn ask(urgency: Urgency, code: u16) -> EndEvent {
+    fn request(urgency: Urgency, code: u16) -> EndEvent {
         let close = Close { code: CloseCode(code), reason: String::new() };
-        EndEvent::Asked(Ask { urgency, close, answer_within: Duration::from_secs(5) })
+        EndEvent::CloseRequested(CloseRequest {
+            urgency,
+            close,
+            answer_within: Duration::from_secs(5),
+        })
     }
 
     fn code(due: Option<Close>) -> Option<u16> {
@@ -343,47 +360,47 @@ mod tests {
     #[test]
     fn a_close_waits_for_what_goes_before_it_and_the_peers_time_begins_when_it_is_written() {
         let ending = Ending::default();
-        assert_eq!(ending.on(ask(Urgency::WhenIdle, 1001)), None);
+        assert_eq!(ending.handle_event(request(Urgency::WhenIdle, 1001)), None);
         assert!(!ending.refuses_messages(), "the handler may still answer");
-        assert_eq!(ending.on(EndEvent::Drained), None);
-        assert_eq!(ending.on(EndEvent::HandlerIsIdle), None);
+        assert_eq!(ending.handle_event(EndEvent::Drained), None);
+        assert_eq!(ending.handle_event(EndEvent::HandlerIsIdle), None);
         assert!(ending.refuses_messages());
-        assert_eq!(code(ending.on(EndEvent::Drained)), Some(1001));
+        assert_eq!(code(ending.handle_event(EndEvent::Drained)), Some(1001));
         assert!(matches!(ending.state(), State::Due(_)));
-        assert_eq!(ending.on(EndEvent::Drained), None, "it is sent once");
+        assert_eq!(ending.handle_event(EndEvent::Drained), None, "it is sent once");
         assert_eq!(ending.sent_close(), None, "it is not written yet");
-        ending.on(EndEvent::Written);
+        ending.handle_event(EndEvent::Written);
         assert!(matches!(ending.state(), State::Sent(_)));
-        ending.on(EndEvent::Ended);
+        ending.handle_event(EndEvent::Ended);
         assert_eq!(code(ending.sent_close()), Some(1001));
     }
 
     #[test]
     fn the_first_close_counts_unless_a_more_urgent_one_comes_while_it_waits() {
         let ending = Ending::default();
-        ending.on(ask(Urgency::WhenDrained, 1000));
-        ending.on(ask(Urgency::WhenDrained, 4000));
-        ending.on(ask(Urgency::WhenIdle, 1001));
-        assert_eq!(code(ending.on(EndEvent::Drained)), Some(1000));
+        ending.handle_event(request(Urgency::WhenDrained, 1000));
+        ending.handle_event(request(Urgency::WhenDrained, 4000));
+        ending.handle_event(request(Urgency::WhenIdle, 1001));
+        assert_eq!(code(ending.handle_event(EndEvent::Drained)), Some(1000));
 
         let ending = Ending::default();
-        ending.on(ask(Urgency::WhenDrained, 1000));
-        assert_eq!(code(ending.on(ask(Urgency::Now, 1002))), Some(1002));
-        assert_eq!(ending.on(ask(Urgency::Now, 1011)), None);
+        ending.handle_event(request(Urgency::WhenDrained, 1000));
+        assert_eq!(code(ending.handle_event(request(Urgency::Now, 1002))), Some(1002));
+        assert_eq!(ending.handle_event(request(Urgency::Now, 1011)), None);
     }
 
     #[test]
     fn after_a_failed_write_no_close_is_due() {
         let ending = Ending::default();
-        ending.on(ask(Urgency::WhenDrained, 1000));
-        ending.on(EndEvent::Failed(Failure::TooSlow, Deadline::after(Duration::ZERO)));
-        ending.on(EndEvent::Failed(Failure::Lost, Deadline::after(Duration::ZERO)));
-        assert_eq!(ending.on(EndEvent::Drained), None);
+        ending.handle_event(request(Urgency::WhenDrained, 1000));
+        ending.handle_event(EndEvent::Failed(Failure::TooSlow, Deadline::after(Duration::ZERO)));
+        ending.handle_event(EndEvent::Failed(Failure::Lost, Deadline::after(Duration::ZERO)));
+        assert_eq!(ending.handle_event(EndEvent::Drained), None);
         assert!(
             matches!(ending.state(), State::Broken(Failure::TooSlow, _)),
             "the first reason counts"
         );
-        ending.on(EndEvent::Ended);
+        ending.handle_event(EndEvent::Ended);
         assert!(matches!(ending.state(), State::Over));
         assert_eq!(ending.sent_close(), None);
     }

@@ -1,11 +1,11 @@
-//! Keepalive: is the peer still there? It decides when to ping, when to give the peer up, and how
-//! long an answer took (RFC 6455 §5.5.2, §5.5.3).
+//! Keepalive: is the peer still there? This file decides when to ping the peer and when to give it
+//! up, and measures how long an answer took (RFC 6455 §5.5.2, §5.5.3).
 //!
-//! After a silence we send a ping. Anything that then comes shows that the peer lives; if nothing
-//! comes in time, the peer is taken for dead. So a side that only waits notices a peer that lost
+//! After a silence we send a ping. Anything that then comes shows that the peer is alive; if
+//! nothing comes in time, we take it for dead. So a side that only waits notices a peer that lost
 //! its power. The pings are sent from `recv`. While no thread is in `recv`, no silence is noticed,
-//! but a write to a dead peer has a deadline of its own. No ping can be sent while a thread holds
-//! the lock for a message that it writes piece by piece.
+//! but a write to a dead peer has a deadline of its own. While another thread is writing, no ping
+//! is sent: that write shows whether the peer is alive.
 
 use std::time::{Duration, Instant};
 
@@ -19,11 +19,12 @@ pub(crate) struct Keepalive {
     /// When bytes last came from the peer.
     heard: Instant,
     ping: Option<Ping>,
-    /// How long the peer took to answer the last ping that it answered.
+    /// How long the peer took to answer the last ping that it answered. `None` before its first
+    /// pong.
     pub(crate) latency: Option<Duration>,
 }
 
-/// The last ping that we have sent.
+/// The last ping that we have sent, and whether the peer still has to show a sign of life after it.
 struct Ping {
     payload: [u8; 8],
     sent: Instant,
@@ -32,13 +33,13 @@ struct Ping {
     due: Option<Deadline>,
 }
 
-/// What the reading thread does after a silence.
-pub(crate) enum Silence {
-    /// It goes on waiting.
+/// What the reading thread does next, after a read that got nothing in its time.
+pub(crate) enum SilenceAction {
+    /// The reading thread goes on waiting.
     Wait,
-    /// It sends a ping.
-    Ask,
-    /// It gives the peer up: after a ping nothing came in time.
+    /// The reading thread sends a ping.
+    CloseRequest,
+    /// The reading thread gives the peer up: nothing came in time after a ping.
     GiveUp,
 }
 
@@ -48,7 +49,7 @@ impl Keepalive {
         Keepalive { ping_every, pong, heard: Instant::now(), ping: None, latency: None }
     }
 
-    /// How long the next read may wait, until the keepalive has to check again.
+    /// Returns how long the next read may wait before the keepalive has to check again.
     pub(crate) fn until_next_check(&self) -> Duration {
         match self.due() {
             Some(due) => due.remaining().unwrap_or_default(),
@@ -56,7 +57,7 @@ impl Keepalive {
         }
     }
 
-    /// Records a sign of life: bytes have come.
+    /// Records that bytes have come from the peer: it's alive.
     pub(crate) fn note_bytes(&mut self) {
         self.heard = Instant::now();
         if let Some(ping) = &mut self.ping {
@@ -64,14 +65,16 @@ impl Keepalive {
         }
     }
 
-    /// Decides what to do after a read that waited this long and got nothing.
-    pub(crate) fn check(&self, waited: Duration) -> Silence {
+    /// Decides what the reading thread does after a read that waited this long and got nothing.
+    pub(crate) fn check(&self, waited: Duration) -> SilenceAction {
         match (self.due(), self.ping_every) {
-            (Some(due), _) if due.has_passed() => Silence::GiveUp,
+            (Some(due), _) if due.has_passed() => SilenceAction::GiveUp,
             // A timer may fire a tick early. So a wait of the full time counts, even if the clock
             // shows less.
-            (None, Some(every)) if waited >= every || self.heard.elapsed() >= every => Silence::Ask,
-            _ => Silence::Wait,
+            (None, Some(every)) if waited >= every || self.heard.elapsed() >= every => {
+                SilenceAction::CloseRequest
+            }
+            _ => SilenceAction::Wait,
         }
     }
 
@@ -81,14 +84,14 @@ impl Keepalive {
         last.wrapping_add(1).to_be_bytes()
     }
 
-    /// Records a ping that was sent. `sent` is when its write began. With `must_answer` (a ping
-    /// after a silence) the peer has to send something in time.
+    /// Records a ping that was sent. `sent` is when its write began. With `must_answer` (for a ping
+    /// after a silence) the peer has to send something within `Limits::pong`.
     pub(crate) fn note_ping(&mut self, payload: [u8; 8], sent: Instant, must_answer: bool) {
         let due = if must_answer { Some(Deadline::after(self.pong)) } else { self.due() };
         self.ping = Some(Ping { payload, sent, due });
     }
 
-    /// Takes the payload of a pong. If it answers the last ping, it sets the latency.
+    /// Records a pong with this payload. If it answers our last ping, it sets the latency.
     pub(crate) fn note_pong(&mut self, payload: &[u8]) {
         let ours = self.ping.as_ref().filter(|ping| ping.payload == payload);
         self.latency = ours.map(|ping| ping.sent.elapsed()).or(self.latency);
@@ -111,22 +114,25 @@ mod tests {
 
     #[test]
     fn no_ping_is_sent_before_the_silence_is_long_enough() {
-        assert!(matches!(keepalive(LONG, LONG).check(Duration::from_secs(1)), Silence::Wait));
-        assert!(matches!(keepalive(LONG, LONG).check(LONG), Silence::Ask));
-        assert!(matches!(keepalive(Duration::ZERO, LONG).check(Duration::ZERO), Silence::Ask));
+        assert!(matches!(keepalive(LONG, LONG).check(Duration::from_secs(1)), SilenceAction::Wait));
+        assert!(matches!(keepalive(LONG, LONG).check(LONG), SilenceAction::CloseRequest));
+        assert!(matches!(
+            keepalive(Duration::ZERO, LONG).check(Duration::ZERO),
+            SilenceAction::CloseRequest
+        ));
     }
 
     #[test]
     fn a_pinged_peer_has_until_the_pong_is_due_whatever_ended_the_wait() {
         let mut keepalive = keepalive(Duration::ZERO, LONG);
         keepalive.note_ping([0; 8], Instant::now(), true);
-        assert!(matches!(keepalive.check(LONG), Silence::Wait));
+        assert!(matches!(keepalive.check(LONG), SilenceAction::Wait));
         assert!(keepalive.until_next_check() > LONG / 2);
         keepalive.pong = Duration::ZERO;
         keepalive.note_ping([0; 8], Instant::now(), true);
-        assert!(matches!(keepalive.check(Duration::ZERO), Silence::GiveUp));
+        assert!(matches!(keepalive.check(Duration::ZERO), SilenceAction::GiveUp));
         keepalive.note_bytes();
-        assert!(matches!(keepalive.check(Duration::ZERO), Silence::Ask));
+        assert!(matches!(keepalive.check(Duration::ZERO), SilenceAction::CloseRequest));
     }
     #[test]
     fn only_the_pong_of_the_last_ping_sets_the_latency() {

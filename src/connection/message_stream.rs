@@ -8,12 +8,12 @@
 //!   §5.4). But the write lock is held only for a fragment, so pings, pongs and a Close pass
 //!   between two of them.
 //! - A writer that is dropped before `finish` can't take back what it has sent, and the peer must
-//!   not take that for a whole message. So it closes the connection with 1011.
+//!   not take that part for a whole message. So it closes the connection with 1011.
 
 use std::io::{self, Read, Write};
 use std::marker::PhantomData;
 
-use super::ending::Ask;
+use super::ending::CloseRequest;
 use super::sender::Sender;
 use super::websocket::WebSocket;
 use super::write_half::WriteHalf;
@@ -26,16 +26,18 @@ use crate::frames::message::MessageKind;
 use crate::frames::utf8::Text;
 
 impl WebSocket {
-    /// Waits for the next message, and returns a reader for it that needs constant memory.
+    /// Waits for the next message, and returns a reader for it that needs constant memory. Returns
+    /// `None` when the peer has closed.
     pub fn recv_stream(&mut self) -> Result<Option<MessageReader<'_>>> {
         let first = self.read_half.first_piece()?;
         Ok(first.map(|(kind, piece)| MessageReader { ws: self, kind, piece, read: 0 }))
     }
 
-    /// Begins a message that you write piece by piece. Until it's finished, other threads that send
-    /// have to wait. They give up with [`Error::WriteTimeout`](crate::Error::WriteTimeout) if no
-    /// piece goes out for a whole `Limits::write`. If this thread begins a second message, that is
-    /// a [`Misuse`](crate::Error::Misuse). Pings, pongs and a Close pass between the pieces.
+    /// Begins a message that you write piece by piece. Until you finish it, other threads that send
+    /// have to wait, and give up with [`Error::WriteTimeout`](crate::Error::WriteTimeout) if no
+    /// piece goes out for a whole `Limits::write`. If this thread begins a second message
+    /// meanwhile, it gets a [`Misuse`](crate::Error::Misuse). Pings, pongs and a Close pass between
+    /// the pieces.
     pub fn send_stream(&mut self, kind: MessageKind) -> Result<MessageWriter<'_>> {
         MessageWriter::new(&self.write_half, kind)
     }
@@ -49,8 +51,8 @@ impl Sender {
     }
 }
 
-/// A message that is being received. If you drop it early, the connection skips the rest of the
-/// message.
+/// Reads a message while it's being received. If you drop the reader early, the connection skips
+/// the rest of the message.
 pub struct MessageReader<'a> {
     ws: &'a mut WebSocket,
     kind: MessageKind,
@@ -59,7 +61,7 @@ pub struct MessageReader<'a> {
 }
 
 impl MessageReader<'_> {
-    /// Whether the message is text or binary.
+    /// Returns whether the message is text or binary.
     pub fn kind(&self) -> MessageKind {
         self.kind
     }
@@ -80,7 +82,8 @@ impl Read for MessageReader<'_> {
     }
 }
 
-/// A message that is being sent. End it with [`finish`](MessageWriter::finish).
+/// Writes a message piece by piece. End it with [`finish`](MessageWriter::finish): if you drop it
+/// half way, the connection closes with 1011.
 pub struct MessageWriter<'a> {
     write_half: &'a WriteHalf,
     kind: MessageKind,
@@ -88,20 +91,22 @@ pub struct MessageWriter<'a> {
     bytes: Vec<u8>,
     /// The text of the next fragment, if the message is text. It must stay UTF-8.
     text: Text,
-    /// The opcode of the next fragment: first the message's kind, then continuation.
+    /// The opcode of the next fragment: the message's kind for the first one, then continuation.
     opcode: Opcode,
     finished: bool,
-    /// Keeps the writer in its thread: `OpenMessage` knows the owner by its thread.
+    /// Keeps the compiler from letting the writer move to another thread: `OpenMessage` knows the
+    /// owner of a message by its thread.
     _stays_in_its_thread: PhantomData<*const ()>,
 }
 
-/// How many bytes the writer collects before it sends them as a fragment.
-const FRAGMENT: usize = 64 * 1024;
+/// How many bytes a [`MessageWriter`] collects before it sends them as one fragment.
+const FRAGMENT_SIZE: usize = 64 * 1024;
 
 impl<'a> MessageWriter<'a> {
     pub(crate) fn new(write_half: &'a WriteHalf, kind: MessageKind) -> Result<MessageWriter<'a>> {
         let mut encoder = write_half.lock_for_message()?;
-        // Earlier messages that were fed go out now, and needn't wait for the end of this one.
+        // Earlier messages that were fed go out now, so that they needn't wait for the end of this
+        // one.
         write_half.write(&mut encoder, &[])?;
         write_half.message.open();
         drop(encoder);
@@ -114,8 +119,8 @@ impl<'a> MessageWriter<'a> {
             finished: false,
             _stays_in_its_thread: PhantomData,
         };
-        // Another thread may have asked for our Close just before the message was open. Then the
-        // Close doesn't wait for it.
+        // Another thread may have asked for our Close just before this message was open. Then the
+        // Close doesn't wait for this message.
         if write_half.ending.refuses_messages() {
             return Err(Error::Closed);
         }
@@ -123,19 +128,20 @@ impl<'a> MessageWriter<'a> {
         Ok(writer)
     }
 
-    /// Sends the last fragment.
+    /// Sends the last fragment, which completes the message. Fails if a text ends inside a
+    /// character.
     pub fn finish(mut self) -> Result<()> {
         if self.kind == MessageKind::Text {
             self.bytes = self.text.finish().map_err(|_| Misuse::NotUtf8)?.into_bytes();
         }
-        self.fragment(true)?;
+        self.send_fragment(true)?;
         self.finished = true;
         Ok(())
     }
 
-    fn fragment(&mut self, fin: bool) -> Result<()> {
+    fn send_fragment(&mut self, fin: bool) -> Result<()> {
         if self.kind == MessageKind::Text && !fin {
-            self.bytes = self.text.take().into_bytes();
+            self.bytes = self.text.take_whole().into_bytes();
         }
         let mut encoder = self.write_half.lock();
         let after_batch = encoder.fragment(self.opcode, &self.bytes, fin)?;
@@ -149,28 +155,28 @@ impl<'a> MessageWriter<'a> {
 
 impl Write for MessageWriter<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let piece = &bytes[..bytes.len().min(FRAGMENT)];
+        let piece = &bytes[..bytes.len().min(FRAGMENT_SIZE)];
         let gathered = match self.kind {
             MessageKind::Text => {
                 self.text.push(piece).map_err(|_| crate::Error::from(Misuse::NotUtf8))?;
-                self.text.whole()
+                self.text.whole_length()
             }
             MessageKind::Binary => {
                 self.bytes.extend_from_slice(piece);
                 self.bytes.len()
             }
         };
-        if gathered >= FRAGMENT {
-            self.fragment(false)?;
+        if gathered >= FRAGMENT_SIZE {
+            self.send_fragment(false)?;
         }
         Ok(piece.len())
     }
 
-    /// Sends the collected bytes as a fragment.
+    /// Sends the collected bytes as a fragment, if there are any.
     fn flush(&mut self) -> io::Result<()> {
-        match self.bytes.is_empty() && self.text.whole() == 0 {
+        match self.bytes.is_empty() && self.text.whole_length() == 0 {
             true => Ok(()),
-            false => Ok(self.fragment(false)?),
+            false => Ok(self.send_fragment(false)?),
         }
     }
 }
@@ -181,9 +187,12 @@ impl Drop for MessageWriter<'_> {
         if was_begun && !self.finished {
             let reason = "message given up half way".into();
             let close = Close { code: CloseCode::INTERNAL_ERROR, reason };
-            let _ = self.write_half.close(Ask::now(close, self.write_half.close_within));
+            let _ = self
+                .write_half
+                .request_close(CloseRequest::now(close, self.write_half.close_within));
         }
-        // Only after the Close is asked for: from here on another thread may begin a message.
+        // This comes after the request for the Close: from here on another thread may begin a
+        // message.
         self.write_half.message.close();
         let _ = self.write_half.advance_close();
     }

@@ -8,9 +8,9 @@
 //! sender, outbox ──────┘   other threads
 //! ```
 //!
-//! The thread that reads never waits for the lock of those that write: it leaves its pong or Close
-//! in [`pending_control`], and the thread that holds the lock sends it. Without that, two peers
-//! that both write and wait for each other to read would deadlock.
+//! The reading thread never waits for the lock that the writing threads share. It leaves its pong
+//! or Close in [`pending_control`], and the thread that holds the lock sends it. If the reading
+//! thread waited, two peers that both write, each until the other reads, would deadlock.
 //!
 //! Read its files in this order; each imports only those above it.
 //!

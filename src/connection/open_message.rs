@@ -3,10 +3,10 @@
 //!
 //! Rules of this file:
 //! - Fragments of two messages may not mix (RFC 6455 §5.4). So while a message is open, a second
-//!   one waits; but control frames pass between its fragments. That is why an open message is a
-//!   state here, and not the write lock held.
-//! - The thread that has opened a message must not wait for it: that would be a deadlock. Its
-//!   second message is a [`Misuse`].
+//!   one waits; but control frames pass between its fragments. That's why an open message is a
+//!   state in this file, and no thread holds the write lock from its beginning to its end.
+//! - The thread that has opened a message must not wait for its end: that would be a deadlock. If
+//!   it begins a second message, that's a [`Misuse`].
 
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Condvar, Mutex, PoisonError};
@@ -16,7 +16,7 @@ use std::time::Duration;
 use crate::diagnostic::misuse::Misuse;
 use crate::transport::lock::lock;
 
-/// Whether a message is open, and which thread writes it.
+/// Whether a message is being written piece by piece (is *open*), and by which thread.
 #[derive(Default)]
 pub(crate) struct OpenMessage {
     is_open: AtomicBool,
@@ -29,16 +29,16 @@ impl OpenMessage {
         self.is_open.load(SeqCst)
     }
 
-    /// Opens a message that this thread writes. The caller holds the write lock and has checked
-    /// that no other is open.
+    /// Records that the calling thread writes a message piece by piece. The caller holds the write
+    /// lock and has checked that no other message is open.
     pub(crate) fn open(&self) {
         let mut owner = lock(&self.owner);
         *owner = Some(thread::current().id());
         self.is_open.store(true, SeqCst);
     }
 
-    /// Ends the open message, finished or given up, and wakes the threads that wait to begin
-    /// another.
+    /// Records that the open message is finished or given up, and wakes the threads that wait to
+    /// begin another.
     pub(crate) fn close(&self) {
         let mut owner = lock(&self.owner);
         *owner = None;
@@ -46,9 +46,10 @@ impl OpenMessage {
         self.finished.notify_all();
     }
 
-    /// Waits until no message is open, for `at_most` this long. The caller checks again afterwards,
-    /// because another thread may have opened the next one.
-    pub(crate) fn wait(&self, at_most: Duration) -> Result<(), Misuse> {
+    /// Waits until no message is open, but no longer than `at_most`. The caller checks again
+    /// afterwards, because another thread may have opened the next one. Fails if the calling thread
+    /// itself has the message open.
+    pub(crate) fn wait_until_none_is_open(&self, at_most: Duration) -> Result<(), Misuse> {
         let owner = lock(&self.owner);
         if *owner == Some(thread::current().id()) {
             return Err(Misuse::WithinMessage);

@@ -1,11 +1,11 @@
-//! Control frames that the reading thread makes pending, for the thread that holds the write lock
+//! Control frames that the reading thread leaves pending, for the thread that holds the write lock
 //! to send.
 //!
 //! Rules of this file:
 //! - No thread waits here: the mutex is held only for the few steps that put a frame in or take it
 //!   out.
-//! - Only the latest ping needs an answer (RFC 6455 §5.5.3), and only the first Close counts. So
-//!   there's at most one pong and one Close, whatever the peer sends.
+//! - Only the latest ping needs an answer (RFC 6455 §5.5.3), and only the first Close counts. So at
+//!   most one pong and one Close are pending, whatever the peer sends.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
@@ -13,14 +13,14 @@ use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use crate::frames::close::Close;
 use crate::transport::lock::lock;
 
-/// At most one pending pong and one pending Close.
+/// The control frames that wait to be sent: at most one pong and one Close.
 #[derive(Default)]
 pub(crate) struct PendingControl {
     frames: Mutex<PendingFrames>,
     is_pending: AtomicBool,
 }
 
-/// The frames that are pending.
+/// The payload of a pending pong, and a pending Close. Each is `None` if no such frame is pending.
 #[derive(Default)]
 pub(crate) struct PendingFrames {
     pub(crate) pong: Option<Vec<u8>>,
@@ -28,24 +28,24 @@ pub(crate) struct PendingFrames {
 }
 
 impl PendingControl {
-    /// Makes a pong pending. It replaces an older one.
+    /// Makes a pong with this payload pending. It replaces an older pending pong.
     pub(crate) fn set_pong(&self, payload: Vec<u8>) {
         lock(&self.frames).pong = Some(payload);
         self.is_pending.store(true, SeqCst);
     }
 
-    /// Makes a Close pending, unless one is already.
+    /// Makes this Close pending, unless another one is already.
     pub(crate) fn set_close(&self, close: Close) {
         lock(&self.frames).close.get_or_insert(close);
         self.is_pending.store(true, SeqCst);
     }
 
-    /// Whether a frame is pending.
+    /// Whether a pong or a Close is pending.
     pub(crate) fn is_pending(&self) -> bool {
         self.is_pending.load(SeqCst)
     }
 
-    /// Takes the pending frames out, to be sent.
+    /// Takes the pending frames out. The caller holds the write lock and sends them.
     pub(crate) fn take(&self) -> PendingFrames {
         self.is_pending.store(false, SeqCst);
         std::mem::take(&mut *lock(&self.frames))

@@ -11,15 +11,15 @@
 //! A ping is answered with a pong (RFC 6455 §5.5.2), a Close with a Close (§5.5.1), and a broken
 //! rule with a Close that names it (§7.1.7).
 //!
-//! It belongs to one thread, the reading thread, and shares only the
+//! The read half belongs to one thread, the reading thread. It shares only the
 //! [`write_half`](super::write_half) with the threads that send.
 
 use std::io::{self, ErrorKind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::ending::{Failure, Stall, State};
-use super::keepalive::{Keepalive, Silence};
+use super::ending::{Failure, StallDetector, State};
+use super::keepalive::{Keepalive, SilenceAction};
 use super::limits::Limits;
 use super::write_half::WriteHalf;
 use crate::error::{Error, Result};
@@ -27,43 +27,45 @@ use crate::frames::close::Close;
 use crate::frames::decoder::{Decoder, Event};
 use crate::frames::message::{Message, MessageKind};
 use crate::transport::deadline::Deadline;
-use crate::transport::lingering_close::Linger;
+use crate::transport::lingering_close::LingerDeadline;
 use crate::transport::stream::{is_part_of_record, is_timeout};
 
 /// The timeout of a read that only takes what has already arrived.
 const SHORTEST_READ: Duration = Duration::from_millis(1);
-/// The least time between two checks whether another thread has sent our Close. With a small
-/// `Limits::close`, idle connections would otherwise wake all the time.
+/// The least time between two checks whether another thread has sent our Close. Without it, a small
+/// `Limits::close` would wake idle connections all the time.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// How many reads the peer's last bytes may take after the deadline. So many empty the largest
-/// receive buffer that the operating system keeps for a socket.
+/// How many reads the reading thread still makes after the deadline for the peer's last bytes. That
+/// many empty the largest receive buffer that the operating system keeps for a socket.
 const LATE_READS: u32 = 64;
 
-/// Receives messages, answers control frames, and keeps the deadlines of reading.
+/// The receiving side of a connection: it receives messages, answers control frames, and keeps the
+/// deadlines of reading.
 pub(crate) struct ReadHalf {
     write_half: Arc<WriteHalf>,
     decoder: Decoder,
     keepalive: Keepalive,
-    /// The read timeout that the stream has now, so that it's set only when it changes.
+    /// The read timeout that the stream has now, so that the reading thread sets it only when it
+    /// changes.
     timeout: Option<Duration>,
     /// The peer's Close, once it has come.
     closed_with: Option<Close>,
-    /// Reading has ended: after a Close, a violation or an error there are no more events.
+    /// Whether reading has ended: after a Close, a violation or an error there are no more events.
     over: bool,
     /// Whether this call of `recv` has read from the stream. Even a call with a timeout of zero
     /// reads once.
     has_looked: bool,
-    /// The peer's deadline to answer our Close, once that is written.
-    linger: Option<Linger>,
-    /// How many reads this thread has made after that deadline.
+    /// How long the peer still has to answer our Close. `None` until our Close is written.
+    linger: Option<LingerDeadline>,
+    /// How many reads this thread has made after the peer's deadline for its answer.
     late_reads: u32,
-    /// Watches whether what goes out before our Close still makes progress. (Few connections ever
-    /// need this and the next field, so they're boxed.)
-    stall: Option<Box<Stall>>,
-    /// The first failed write of this thread. `recv` returns it once the peer's last bytes are
-    /// read.
+    /// Watches whether the messages that go out before our Close still make progress. (It's boxed
+    /// because few connections ever need it.)
+    stall: Option<Box<StallDetector>>,
+    /// This thread's first failed write. `recv` returns its error once the peer's last bytes are
+    /// read. (It's boxed because few connections ever need it.)
     failed_write: Option<Box<Error>>,
-    /// The caller reads a message piece by piece, and its last piece hasn't come.
+    /// Whether the caller is reading a message piece by piece, and its last piece hasn't come yet.
     in_pieces: bool,
     /// How many whole messages were received and aren't yet added to the counters.
     messages: u64,
@@ -88,9 +90,10 @@ impl ReadHalf {
         }
     }
 
-    /// Returns the next message, or `None` at the end of the connection.
+    /// Waits for the next message, and no longer than `until` if that's given. Returns `None` at
+    /// the end of the connection.
     #[inline]
-    pub(crate) fn message(&mut self, until: Option<Deadline>) -> Result<Option<Message>> {
+    pub(crate) fn next_message(&mut self, until: Option<Deadline>) -> Result<Option<Message>> {
         self.has_looked = false;
         self.skip_rest_of_stream(until)?;
         self.decoder.deliver_pieces(false);
@@ -100,14 +103,16 @@ impl ReadHalf {
         }
     }
 
-    /// Returns the first piece of the next message, for a caller that reads it as a stream.
+    /// Waits for the first piece of the next message, for a caller that reads it as a stream.
+    /// Returns `None` at the end of the connection.
     pub(crate) fn first_piece(&mut self) -> Result<Option<(MessageKind, Vec<u8>)>> {
         self.skip_rest_of_stream(None)?;
         self.decoder.deliver_pieces(true);
         self.next_piece()
     }
 
-    /// Returns the next piece of that message.
+    /// Waits for the next piece of the message that the caller reads as a stream. Returns `None` at
+    /// the end of the connection.
     pub(crate) fn next_piece(&mut self) -> Result<Option<(MessageKind, Vec<u8>)>> {
         let Some(Event::Piece { kind, bytes, last }) = self.next_event(None)? else {
             return Ok(None);
@@ -131,9 +136,9 @@ impl ReadHalf {
         Ok(())
     }
 
-    /// Waits for the peer's Close, and drops all other events. `asked` is the result of asking for
-    /// our own Close. Even if that failed, the peer's may have come.
-    pub(crate) fn drain(&mut self, asked: Result<()>) -> Result<()> {
+    /// Waits for the peer's Close, and drops the messages that come before it. `asked` is the
+    /// result of asking for our own Close; even if that failed, the peer's Close may have come.
+    pub(crate) fn wait_for_peer_close(&mut self, asked: Result<()>) -> Result<()> {
         self.remember_failure(asked);
         let mut drained = Ok(());
         while drained.is_ok() && !self.over {
@@ -144,23 +149,25 @@ impl ReadHalf {
             (Err(Error::ConnectionLost(_)), State::Broken(Failure::TooSlow, _)) => {
                 Err(Error::WriteTimeout)
             }
-            (Err(Error::PeerTimeout), _) => Err(self.write_half.unanswered()),
+            (Err(Error::PeerTimeout), _) => Err(self.write_half.error_without_answer()),
             (drained, _) => drained,
         }
     }
 
-    /// The peer's Close, once it has come.
+    /// Returns the peer's Close once it has come, and `None` before.
     pub(crate) fn closed_with(&self) -> Option<&Close> {
         self.closed_with.as_ref()
     }
 
-    /// Returns how long the peer took to answer the last ping that it answered.
+    /// Returns how long the peer took to answer the last ping that it answered. `None` before its
+    /// first pong.
     pub(crate) fn latency(&self) -> Option<Duration> {
         self.keepalive.latency
     }
 
     // WALK: recv
-    /// Returns the next message or piece, and answers the control frames that come before it.
+    /// Waits for the next message or piece, and answers the control frames that come before it.
+    /// Returns `None` once reading has ended.
     #[inline]
     fn next_event(&mut self, until: Option<Deadline>) -> Result<Option<Event>> {
         while !self.over {
@@ -174,9 +181,9 @@ impl ReadHalf {
                     self.remember_failure(ponged);
                 }
                 Ok(Some(Event::Pong(payload))) => self.keepalive.note_pong(&payload),
-                Ok(Some(Event::Close(close))) => self.closed(close, until),
+                Ok(Some(Event::Close(close))) => self.answer_peer_close(close, until),
                 Ok(None) => {
-                    let waited = self.wait(until);
+                    let waited = self.flush_and_wait(until);
                     self.end_on_error(waited)?;
                 }
                 Err(violation) => {
@@ -191,22 +198,23 @@ impl ReadHalf {
         Ok(None)
     }
 
-    /// An error ends the reading, unless it only says that the caller's timeout has passed.
+    /// Ends the reading if `done` is an error, unless the error only says that the caller's timeout
+    /// has passed. Returns `done`.
     fn end_on_error(&mut self, done: Result<()>) -> Result<()> {
         self.over |= !matches!(done, Ok(()) | Err(Error::TimedOut));
         done
     }
 
     /// Remembers a failed write. The peer's last messages and its Close can still be read, so
-    /// reading goes on; at its end `recv` returns this error.
+    /// reading goes on; at its end `recv` returns the error of this write.
     fn remember_failure(&mut self, written: Result<()>) {
         if let Err(error) = written {
             self.failed_write.get_or_insert(Box::new(error));
         }
     }
 
-    /// §5.5.1: answers the peer's Close with its own code.
-    fn closed(&mut self, close: Close, until: Option<Deadline>) {
+    /// §5.5.1: answers the peer's Close with a Close of the same code, and ends the reading.
+    fn answer_peer_close(&mut self, close: Close, until: Option<Deadline>) {
         log::debug!("{} the peer closes with {close}", self.write_half.id);
         self.over = true;
         self.write_half.answer_close(close.clone());
@@ -214,11 +222,12 @@ impl ReadHalf {
         self.closed_with = Some(close);
     }
 
-    /// Writes what was fed, then waits until bytes have come or a deadline has passed.
-    fn wait(&mut self, until: Option<Deadline>) -> Result<()> {
+    /// Writes the messages that were fed, then waits until bytes have come or a deadline has
+    /// passed.
+    fn flush_and_wait(&mut self, until: Option<Deadline>) -> Result<()> {
         let flushed = self.write_half.flush_unless_busy();
         self.remember_failure(flushed);
-        self.write_half.traffic.received(std::mem::take(&mut self.messages), 0);
+        self.write_half.traffic.count_received(std::mem::take(&mut self.messages), 0);
         self.write_half.set_reader_waits(true);
         let waited = self.wait_for_bytes(until);
         self.write_half.set_reader_waits(false);
@@ -227,56 +236,59 @@ impl ReadHalf {
 
     fn wait_for_bytes(&mut self, until: Option<Deadline>) -> Result<()> {
         loop {
-            // Setting a timeout is a system call. So this sets it only when it changes.
+            // Setting a timeout is a system call, so the reading thread sets it only when it
+            // changes.
             let timeout = self.next_read_timeout(until)?;
             if self.timeout != Some(timeout) {
-                // (Fails on macOS once the stream is shut in both directions.)
+                // (On macOS this fails once the stream is shut in both directions.)
                 let set = self.write_half.stream.set_read_timeout(timeout);
-                set.map_err(|error| self.lost(error))?;
+                set.map_err(|error| self.connection_lost(error))?;
                 self.timeout = Some(timeout);
             }
             match self.write_half.stream.read(self.decoder.space()) {
-                Ok(0) => return Err(self.lost(ErrorKind::UnexpectedEof.into())),
+                Ok(0) => return Err(self.connection_lost(ErrorKind::UnexpectedEof.into())),
                 Ok(count) => {
                     self.decoder.filled(count);
-                    self.write_half.traffic.received(0, count);
-                    self.heard();
+                    self.write_half.traffic.count_received(0, count);
+                    self.note_bytes();
                     return Ok(());
                 }
-                Err(error) if is_part_of_record(&error) => self.heard(),
+                Err(error) if is_part_of_record(&error) => self.note_bytes(),
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) if is_timeout(&error) => self.keep_alive(timeout)?,
-                Err(error) => return Err(self.lost(error)),
+                Err(error) => return Err(self.connection_lost(error)),
             }
         }
     }
 
-    fn heard(&mut self) {
+    fn note_bytes(&mut self) {
         self.keepalive.note_bytes();
         if let Some(linger) = &mut self.linger {
-            linger.heard();
+            linger.note_bytes();
         }
     }
 
     // WALK: read-timeout
-    /// Returns how long the next read may wait. A call with a timeout of zero still reads once, and
-    /// so gets what has arrived.
+    /// Returns how long the next read may wait. A `recv` with a timeout of zero still reads once,
+    /// and so gets what has arrived.
     fn next_read_timeout(&mut self, until: Option<Deadline>) -> Result<Duration> {
         let mut timeout = match self.write_half.ending.state() {
-            // Another thread may send our Close meanwhile. This read must then end in time for the
-            // peer's answer.
+            // Another thread may send our Close meanwhile. This read must then end in time to keep
+            // the deadline for the peer's answer.
             State::Open if self.write_half.is_shared() => {
                 self.keepalive.until_next_check().min(self.write_half.close_within.max(LOOK_EVERY))
             }
             State::Open => self.keepalive.until_next_check(),
             // Other threads still send what goes out before our Close. Check now and then whether
             // they make progress.
-            State::Asked(_) | State::Due(_) => {
-                self.see_whether_close_gets_on();
+            State::Requested(_) | State::Due(_) => {
+                self.check_progress_of_close();
                 self.keepalive.until_next_check().min(LOOK_EVERY).min(self.write_half.write_within)
             }
-            State::Sent(answer_by) | State::Broken(_, answer_by) => self.closing(answer_by)?,
-            State::Over => return Err(self.lost(ErrorKind::UnexpectedEof.into())),
+            State::Sent(answer_by) | State::Broken(_, answer_by) => {
+                self.read_timeout_while_closing(answer_by)?
+            }
+            State::Over => return Err(self.connection_lost(ErrorKind::UnexpectedEof.into())),
         };
         if let Some(until) = until {
             match until.remaining() {
@@ -289,18 +301,20 @@ impl ReadHalf {
         Ok(timeout)
     }
 
-    fn see_whether_close_gets_on(&mut self) {
+    fn check_progress_of_close(&mut self) {
         let write_half = &self.write_half;
-        let stall = self.stall.get_or_insert_with(|| Box::new(Stall::new(write_half.write_within)));
-        if stall.is_over(write_half.ending.written(), write_half.is_writing()) {
+        let stall =
+            self.stall.get_or_insert_with(|| Box::new(StallDetector::new(write_half.write_within)));
+        if stall.has_stalled(write_half.ending.written(), write_half.is_writing()) {
             write_half.hurry_close();
         }
     }
 
-    /// Returns how long a read may wait for the peer's Close, or gives the peer up.
-    fn closing(&mut self, answer_by: Deadline) -> Result<Duration> {
-        let linger = self.linger.get_or_insert_with(|| self.write_half.linger(answer_by));
-        match linger.has_passed(&*self.write_half.stream) {
+    /// Returns how long a read may wait for the peer's last bytes, after our Close is sent or a
+    /// write has failed. If the peer's time is up, gives the peer up.
+    fn read_timeout_while_closing(&mut self, answer_by: Deadline) -> Result<Duration> {
+        let linger = self.linger.get_or_insert_with(|| self.write_half.linger_deadline(answer_by));
+        match linger.has_finally_passed(&*self.write_half.stream) {
             false => Ok(linger.deadline().remaining().unwrap_or(SHORTEST_READ)),
             // The caller may read late. Bytes that came in time are in the receive buffer, so this
             // thread reads those first.
@@ -308,11 +322,12 @@ impl ReadHalf {
                 self.late_reads += 1;
                 Ok(SHORTEST_READ)
             }
-            true => Err(self.give_up()),
+            true => Err(self.give_up_peer()),
         }
     }
 
-    /// Nothing came for a while: sends a ping, or gives the peer up.
+    /// Sends a ping, gives the peer up, or goes on waiting, as the keepalive decides after a read
+    /// that waited this long and got nothing.
     fn keep_alive(&mut self, waited: Duration) -> Result<()> {
         // A peer that owes us the answer to our Close has a deadline of its own, so it needs no
         // ping.
@@ -320,8 +335,8 @@ impl ReadHalf {
             return Ok(());
         }
         match self.keepalive.check(waited) {
-            Silence::Wait => Ok(()),
-            Silence::Ask => {
+            SilenceAction::Wait => Ok(()),
+            SilenceAction::CloseRequest => {
                 self.decoder.shrink();
                 let shrunk = self.write_half.shrink();
                 self.remember_failure(shrunk);
@@ -333,11 +348,12 @@ impl ReadHalf {
                 }
                 Ok(())
             }
-            Silence::GiveUp => Err(self.give_up()),
+            SilenceAction::GiveUp => Err(self.give_up_peer()),
         }
     }
 
-    /// Sends a ping. With `must_answer`, the peer must send something within `Limits::pong`.
+    /// Sends a ping, unless another thread is writing. With `must_answer`, the peer must send
+    /// something within `Limits::pong`.
     pub(crate) fn send_ping(&mut self, must_answer: bool) -> Result<()> {
         let payload = self.keepalive.next_payload();
         // The pong may arrive before the write returns, so the clock starts before the write.
@@ -350,12 +366,12 @@ impl ReadHalf {
         Ok(())
     }
 
-    fn give_up(&mut self) -> Error {
+    fn give_up_peer(&mut self) -> Error {
         self.write_half.abort();
         self.failed_write.take().map_or(Error::PeerTimeout, |error| *error)
     }
 
-    fn lost(&mut self, error: io::Error) -> Error {
+    fn connection_lost(&mut self, error: io::Error) -> Error {
         self.write_half.abort();
         self.failed_write.take().map_or(Error::ConnectionLost(error), |error| *error)
     }
@@ -363,6 +379,6 @@ impl ReadHalf {
 
 impl Drop for ReadHalf {
     fn drop(&mut self) {
-        self.write_half.traffic.received(self.messages, 0);
+        self.write_half.traffic.count_received(self.messages, 0);
     }
 }

@@ -2,23 +2,25 @@
 //! in `recv`.
 //!
 //! Rules of this file:
-//! - A `Sender` doesn't keep the connection open; it keeps the descriptor until it is dropped.
+//! - A `Sender` doesn't keep the connection open. It does keep the socket's descriptor until it's
+//!   dropped.
 //! - Frames of several threads never mix: each `send` holds the write half's lock for a whole
 //!   frame.
 
 use std::sync::Arc;
 
-use super::ending::Ask;
+use super::ending::CloseRequest;
 use super::write_half::WriteHalf;
 use crate::error::Result;
 use crate::frames::close::Close;
 use crate::frames::close_code::CloseCode;
 use crate::frames::message::AsMessage;
 
-/// Sends on a connection, from any thread.
+/// Sends on a WebSocket from any thread, even while the `WebSocket` waits in `recv`.
 ///
-/// It doesn't keep the connection open: once the `WebSocket` is closed, sending fails with
-/// [`Error::Closed`](crate::Error::Closed). It does keep the descriptor until it is dropped.
+/// A `Sender` doesn't keep the connection open: once the `WebSocket` is closed, sending fails with
+/// [`Error::Closed`](crate::Error::Closed). It does keep the socket's descriptor until it's
+/// dropped.
 #[derive(Clone)]
 pub struct Sender {
     pub(crate) write_half: Arc<WriteHalf>,
@@ -29,22 +31,24 @@ impl Sender {
         Sender { write_half }
     }
 
-    /// Sends a message. When this returns, the message has been handed to the operating system.
+    /// Sends a message. When this returns `Ok`, the message has been handed to the operating
+    /// system; the peer may not have it yet.
     pub fn send(&self, message: impl AsMessage) -> Result<()> {
         self.write_half.send(|encoder| encoder.message(message.as_message()))
     }
 
-    /// Closes the connection and returns at once. From now on new messages are refused, and our
-    /// Close goes out after what is queued in an outbox and after an open message. The
+    /// Begins to close the connection, and returns at once. From now on new messages are refused.
+    /// Our Close goes out after the messages in an outbox, and after a message that has begun. The
     /// `WebSocket`'s `recv` returns when the peer has answered our Close, or fails if the peer
-    /// doesn't within `Limits::close`.
+    /// doesn't answer within `Limits::close`.
     pub fn close(&self, code: impl Into<CloseCode>, reason: &str) -> Result<()> {
         let close = Close::new(code, reason)?;
-        self.write_half.close(Ask::when_drained(close, self.write_half.close_within))
+        self.write_half
+            .request_close(CloseRequest::when_drained(close, self.write_half.close_within))
     }
 
-    /// Ends the connection at once, without a Close. Use it for a peer that has stopped reading,
-    /// which no Close would reach.
+    /// Ends the connection at once, without a Close. Use it for a peer that has stopped reading: no
+    /// Close would reach it.
     pub fn abort(&self) {
         self.write_half.abort();
     }

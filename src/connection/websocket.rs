@@ -1,8 +1,8 @@
-//! A WebSocket: `recv`, `send`, `close`.
+//! An open WebSocket, as its program uses it: `recv`, `send`, `close`.
 //!
-//! It has two sides that share no lock. The [`read_half`](super::read_half) belongs to the thread
-//! that holds the `WebSocket`. The [`write_half`](super::write_half) is shared: other threads use
-//! it through a [`Sender`] or an [`Outbox`] while this thread waits in `recv`.
+//! A `WebSocket` has two sides that share no lock. The [`read_half`](super::read_half) belongs to
+//! the thread that holds the `WebSocket`. The [`write_half`](super::write_half) is shared: other
+//! threads use it through a [`Sender`] or an [`Outbox`] while this thread waits in `recv`.
 
 use std::any::Any;
 use std::net::SocketAddr;
@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::close_guard::CloseGuard;
-use super::ending::Ask;
+use super::ending::CloseRequest;
 use super::limits::Limits;
 use super::outbox::outbox::Outbox;
 use super::read_half::ReadHalf;
@@ -34,7 +34,7 @@ pub struct WebSocket {
     pub(crate) read_half: Box<ReadHalf>,
     pub(crate) write_half: Arc<WriteHalf>,
     subprotocol: Option<String>,
-    /// At a client: the head of the 101.
+    /// At a client: the head of the 101. `None` at a server.
     response: Option<Box<Head>>,
     /// At a server: what `Server::admit` found out about the client.
     identity: Option<Arc<dyn Any + Send + Sync>>,
@@ -56,23 +56,25 @@ impl WebSocket {
         WebSocket { read_half, write_half, subprotocol, response, identity, close_guard }
     }
 
-    /// For a client: keeps the head of the 101 that opened the connection.
+    /// Keeps the head of the 101 that opened a client's connection, for [`WebSocket::response`].
     pub(crate) fn with_response(mut self, response: Head) -> WebSocket {
         self.response = Some(Box::new(response));
         self
     }
 
-    /// For a server: keeps what `Server::admit` found out about the client.
+    /// Keeps what a server's `admit` found out about the client, for [`WebSocket::identity`].
     pub(crate) fn set_identity(&mut self, identity: Option<Arc<dyn Any + Send + Sync>>) {
         self.identity = identity;
     }
 
-    /// Waits for the next message. Returns `None` when the peer has closed, and
-    /// [`closed_with`](WebSocket::closed_with) then holds its Close; also after an earlier call has
-    /// failed. This call answers pings, and sends the keepalive's own.
+    /// Waits for the next message. Returns `None` once the peer has closed, and
+    /// [`closed_with`](WebSocket::closed_with) then holds its Close. After an earlier call has
+    /// failed with anything but `TimedOut`, it returns `None`, too. While it waits, this call
+    /// answers pings and sends the keepalive's own.
     ///
-    /// `None` is an end and not by itself a success: a peer that fails in the middle of its work
-    /// closes as well, with 1011. [`is_failure`](CloseCode::is_failure) of the code tells:
+    /// `None` is an end, but not always a success: a peer that fails in the middle of its work
+    /// closes as well, with 1011. [`is_failure`](CloseCode::is_failure) of the peer's code tells
+    /// you which:
     ///
     /// ```no_run
     /// let mut ws = ws101::connect("ws://127.0.0.1:9001")?;
@@ -83,19 +85,20 @@ impl WebSocket {
     /// # ws101::Result::Ok(())
     /// ```
     pub fn recv(&mut self) -> Result<Option<Message>> {
-        self.read_half.message(None)
+        self.read_half.next_message(None)
     }
 
-    /// As [`recv`](WebSocket::recv), but fails with [`Error::TimedOut`](crate::Error::TimedOut) if
-    /// no whole message arrives in time. The connection stays open and keeps the bytes received so
-    /// far. With a timeout of zero it returns what has already arrived. (It writes first what was
-    /// fed, which may take up to `Limits::write`.)
+    /// Like [`recv`](WebSocket::recv), but fails with [`Error::TimedOut`](crate::Error::TimedOut)
+    /// if no whole message arrives in time. The connection stays open and keeps the bytes received
+    /// so far. With a timeout of zero it returns what has already arrived. (It first writes the
+    /// messages that were fed, which may take up to `Limits::write`.)
     pub fn recv_timeout(&mut self, timeout: Duration) -> Result<Option<Message>> {
         let timeout = timeout.max(Duration::from_millis(1));
-        self.read_half.message(Some(Deadline::after(timeout)))
+        self.read_half.next_message(Some(Deadline::after(timeout)))
     }
 
-    /// Sends a message. When this returns, the message has been handed to the operating system.
+    /// Sends a message. When this returns `Ok`, the message has been handed to the operating
+    /// system; the peer may not have it yet.
     pub fn send(&mut self, message: impl AsMessage) -> Result<()> {
         self.write_half.send(|encoder| encoder.message(message.as_message()))
     }
@@ -112,88 +115,93 @@ impl WebSocket {
         self.write_half.flush()
     }
 
-    /// Sends a ping; its pong updates [`latency`](WebSocket::latency). While another thread is
-    /// writing it sends none: that write shows already whether the peer lives, though not how fast
-    /// it answers.
+    /// Sends a ping; the peer's pong then updates [`latency`](WebSocket::latency). While another
+    /// thread is writing it sends none: that write already shows whether the peer is alive, though
+    /// not how fast it answers.
     pub fn ping(&mut self) -> Result<()> {
         self.read_half.send_ping(false)
     }
 
-    /// How long the peer took to answer the last ping that it answered.
+    /// Returns how long the peer took to answer the last ping that it answered. `None` before its
+    /// first pong.
     pub fn latency(&self) -> Option<Duration> {
         self.read_half.latency()
     }
 
-    /// Does the closing handshake: sends our Close after the queued messages and after an open one,
-    /// waits for the peer's Close, and ends the stream. It drops messages that arrive meanwhile.
-    /// The minimum write rate bounds what goes out before our Close. Then the peer has
-    /// `Limits::close` to answer, and longer while it still reads what we sent.
+    /// Does the closing handshake: sends our Close after the queued messages and after a message
+    /// that has begun, waits for the peer's Close, and ends the stream. It drops messages that
+    /// arrive meanwhile. The minimum write rate bounds what goes out before our Close. Then the
+    /// peer has `Limits::close` to answer, and longer while it still reads what we sent.
     pub fn close(&mut self, code: impl Into<CloseCode>, reason: &str) -> Result<()> {
         let close = Close::new(code, reason)?;
-        let ask = Ask::when_drained(close.clone(), self.write_half.close_within);
-        let asked = self.write_half.close(ask);
-        let answered = self.read_half.drain(asked);
+        let request = CloseRequest::when_drained(close.clone(), self.write_half.close_within);
+        let sent = self.write_half.request_close(request);
+        let answered = self.read_half.wait_for_peer_close(sent);
         self.write_half.close_and_linger(close);
         answered
     }
 
-    /// The code and the reason of the peer's Close. `None` until it has come.
+    /// Returns the code and the reason of the peer's Close. `None` until it has come.
     pub fn closed_with(&self) -> Option<&Close> {
         self.read_half.closed_with()
     }
 
-    /// The code and the reason of our own Close. `None` until it's written. It's the Close of
-    /// [`close`](WebSocket::close), of a [`Sender`] or of the server that stops, or the answer to
-    /// the peer's Close or to a broken rule.
+    /// Returns the code and the reason of our own Close. `None` until it's written. It's the Close
+    /// of [`close`](WebSocket::close), of a [`Sender`] or of a server that stops, or the
+    /// connection's own answer to the peer's Close or to a broken rule.
     pub fn sent_close(&self) -> Option<Close> {
         self.write_half.ending.sent_close()
     }
 
-    /// The request that opened this connection.
+    /// Returns the request that opened this connection: at a server the one that it received, at a
+    /// client the one that it sent.
     pub fn request(&self) -> &Request {
         &self.close_guard.request
     }
 
-    /// At a client: the head of the 101. The server may set cookies in it.
+    /// Returns the head of the 101 at a client; the server may set cookies in it. `None` at a
+    /// server.
     pub fn response(&self) -> Option<&Head> {
         self.response.as_deref()
     }
 
-    /// At a server: the value that [`Server::admit`](crate::Server::admit) passed on for this
-    /// client. `None` if there is none, or if its type is another.
+    /// Returns the value that [`Server::admit`](crate::Server::admit) passed on for this client.
+    /// `None` if there is none or its type isn't `T`, and at a client.
     pub fn identity<T: Any>(&self) -> Option<&T> {
         (**self.identity.as_ref()?).downcast_ref()
     }
 
-    /// The subprotocol that client and server agreed on.
+    /// Returns the subprotocol that client and server agreed on, if they did.
     pub fn subprotocol(&self) -> Option<&str> {
         self.subprotocol.as_deref()
     }
 
-    /// A handle that other threads send with while this one waits in `recv`.
+    /// Returns a handle with which other threads send while this one waits in `recv`.
     pub fn sender(&self) -> Sender {
         self.write_half.set_shared();
         Sender::new(self.write_half.clone())
     }
 
-    /// A queue of at most `bound` messages with a thread that sends them, for a peer that may be
-    /// slow. A `send` doesn't wait for the queue, so it may overtake what was queued before it.
+    /// Creates a queue of at most `bound` messages, with a thread that sends them, for a peer that
+    /// may be slow. A `send` doesn't wait for the queue, so it may overtake what was queued before
+    /// it. Fails if no thread can be started.
     pub fn outbox(&self, bound: usize) -> Result<Outbox> {
         self.write_half.set_shared();
         Outbox::new(&self.write_half, bound)
     }
 
-    /// The number of this connection in the log.
+    /// Returns the number by which the log names this connection.
     pub fn id(&self) -> u64 {
         self.write_half.id
     }
 
-    /// The peer's address, if the stream has one.
+    /// Returns the peer's address, if the stream has one.
     pub fn peer(&self) -> Option<SocketAddr> {
         self.close_guard.peer
     }
 
-    /// For the server's thread, which sets the close code if the handler fails.
+    /// Returns the close guard, for the server's thread: that sets the close code if the handler
+    /// fails.
     pub(crate) fn close_guard(&self) -> Arc<CloseGuard> {
         self.close_guard.clone()
     }

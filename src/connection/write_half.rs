@@ -9,10 +9,11 @@
 //!   takes seconds, while the peer can't go on until we read: waiting would be a deadlock. So the
 //!   reading thread puts its pong or Close into a [`PendingControl`], and the thread that holds the
 //!   lock sends it next.
-//! - No pending frame is lost (a lost wakeup): the reading thread fills the `PendingControl` before
-//!   it tries the lock, and each thread looks into it again after it has unlocked.
-//! - Every way to end the connection asks the [`ending`](super::ending) for its Close. That decides
-//!   when the Close is due; from then on it's pending like a pong.
+//! - No pending frame is forgotten (that would be a lost wakeup): the reading thread fills the
+//!   `PendingControl` before it tries the lock, and each thread looks into it again after it has
+//!   unlocked.
+//! - Every way to end the connection asks the [`ending`](super::ending) for our Close. The state
+//!   machine there decides when the Close is due; from then on it's pending, like a pong.
 
 use std::io::{ErrorKind, IoSlice};
 use std::net::Shutdown;
@@ -22,7 +23,9 @@ use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
 use std::time::Duration;
 
 use super::counters::Traffic;
-use super::ending::{Ask, EndEvent, Ending, Failure, PeerSide, Stall, State, Urgency};
+use super::ending::{
+    CloseRequest, EndEvent, Ending, Failure, PeerSide, StallDetector, State, Urgency,
+};
 use super::limits::Limits;
 use super::open_message::OpenMessage;
 use super::outbox::queue::Queues;
@@ -33,24 +36,24 @@ use crate::frames::close::Close;
 use crate::frames::encoder::Encoder;
 use crate::frames::header::Role;
 use crate::transport::deadline::Deadline;
-use crate::transport::lingering_close::{Linger, await_peer_eof, lingering_close};
+use crate::transport::lingering_close::{LingerDeadline, await_peer_eof, lingering_close};
 use crate::transport::lock::lock;
-use crate::transport::min_write_rate::{per_call_timeout, too_slow_or_lost, write_with_min_rate};
+use crate::transport::min_write_rate::{per_call_timeout, write_error, write_with_min_rate};
 use crate::transport::stream::{Stream, is_timeout};
 
-/// `feed` writes the batch once it has this size.
-const FULL_BATCH: usize = 256 * 1024;
-/// How long a server that stops waits for one peer to take its Close. Thousands of peers may have
-/// full buffers.
+/// How many bytes the batch may have before `feed` writes it.
+const MAX_BATCH: usize = 256 * 1024;
+/// How long a server that stops waits for one peer to take its Close. It can't wait longer, because
+/// thousands of peers may have full buffers.
 const BULK_CLOSE_TIMEOUT: Duration = Duration::from_millis(10);
-/// How long we read on after both have closed. Bytes that a peer has wrongly sent after its Close,
-/// left unread, would turn our end into a reset. (A linger is renewed while the peer's system has
-/// yet to take our bytes.)
+/// How long we read on after both ends have closed. A peer may wrongly send bytes after its Close;
+/// left unread, they would turn our end of the stream into a reset. (The linger is renewed while
+/// the peer's system has yet to take our bytes.)
 const LAST_LOOK: Duration = Duration::from_millis(10);
 /// How often a thread that waits for other threads checks whether they still make progress.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 
-/// The sending side of one connection.
+/// The sending side of one connection, which all its threads share.
 pub(crate) struct WriteHalf {
     pub(crate) id: u64,
     pub(crate) stream: Arc<dyn Stream>,
@@ -60,18 +63,19 @@ pub(crate) struct WriteHalf {
     pending: PendingControl,
     pub(crate) message: OpenMessage,
     pub(crate) ending: Ending,
-    /// The reading thread waits for the peer in `recv`, so the handler has no reply to send.
+    /// Whether the reading thread waits for the peer in `recv`. Then the handler has no reply to
+    /// send.
     reader_waits: AtomicBool,
-    /// Other threads hold a `Sender` or an `Outbox`, and may close the connection.
+    /// Whether other threads hold a `Sender` or an `Outbox`, and so may close the connection.
     is_shared: AtomicBool,
-    /// How long the peer may take for its Close, once ours is written.
+    /// How long the peer may take to send its Close, once ours is written.
     pub(crate) close_within: Duration,
     pub(crate) write_within: Duration,
     pub(crate) outboxes: Queues,
 }
 
 impl WriteHalf {
-    /// The write half over this stream, whose write timeout the caller has set to
+    /// Creates the write half over this stream. The caller has set the stream's write timeout to
     /// `per_call_timeout(limits.write)`.
     pub(crate) fn new(
         id: u64,
@@ -98,7 +102,7 @@ impl WriteHalf {
     }
 
     // WALK: send
-    /// Encodes a message and writes it, after the frames that were fed before. `encode` returns
+    /// Encodes a message and writes it, after the frames that were fed before. `encode` may return
     /// bytes that are written after the batch as they are, without being copied into it.
     pub(crate) fn send<'a>(
         &self,
@@ -126,14 +130,14 @@ impl WriteHalf {
         self.feed_locked(encoder, encode)
     }
 
-    /// As `feed`, for the thread of an outbox: queued messages go out even after our Close was
+    /// Like `feed`, for the thread of an outbox: queued messages go out even after our Close was
     /// asked for.
     pub(crate) fn feed_queued<'a>(
         &self,
         encode: impl FnOnce(&mut Encoder) -> std::result::Result<&'a [u8], Misuse>,
     ) -> Result<()> {
-        // This thread delays no other, so it waits for the end of an open message however long that
-        // takes.
+        // This thread delays no other thread, so it waits for the end of an open message however
+        // long that takes.
         let encoder = loop {
             match self.lock_between_messages() {
                 Err(Error::WriteTimeout) => {}
@@ -150,7 +154,7 @@ impl WriteHalf {
     ) -> Result<()> {
         let encoded = encode(&mut encoder);
         let after_batch = encoded.as_deref().unwrap_or_default();
-        if !after_batch.is_empty() || encoder.batch().len() >= FULL_BATCH {
+        if !after_batch.is_empty() || encoder.batch().len() >= MAX_BATCH {
             self.write(&mut encoder, after_batch)?;
         }
         drop(encoder);
@@ -159,7 +163,7 @@ impl WriteHalf {
         Ok(())
     }
 
-    /// Writes the frames that `feed` has queued.
+    /// Writes the frames that `feed` has left in the batch.
     pub(crate) fn flush(&self) -> Result<()> {
         let mut encoder = self.lock();
         self.write(&mut encoder, &[])?;
@@ -174,7 +178,7 @@ impl WriteHalf {
         if let Some(mut encoder) = self.try_lock() {
             // After our Close the encoder refuses the pong. That's no error, because the peer needs
             // none any more.
-            if encoder.pong(&payload).is_ok() && encoder.batch().len() >= FULL_BATCH {
+            if encoder.pong(&payload).is_ok() && encoder.batch().len() >= MAX_BATCH {
                 self.write(&mut encoder, &[])?;
             }
             drop(encoder);
@@ -185,22 +189,22 @@ impl WriteHalf {
     }
 
     /// Asks for our Close, and sends it if it's due and the lock is free.
-    pub(crate) fn close(&self, ask: Ask) -> Result<()> {
-        self.apply(EndEvent::Asked(ask));
+    pub(crate) fn request_close(&self, request: CloseRequest) -> Result<()> {
+        self.apply(EndEvent::CloseRequested(request));
         self.advance_close()
     }
 
-    /// The peer has closed: answers with our Close, without waiting for the lock.
+    /// Answers the peer's Close with ours, without waiting for the lock.
     pub(crate) fn answer_close(&self, close: Close) {
-        self.ending.peer_is(PeerSide::Closed);
+        self.ending.set_peer_side(PeerSide::Closed);
         // The peer has closed, so the connection ends cleanly even if our answer can't be sent.
-        let _ = self.close(Ask::when_drained(close, self.close_within));
-        self.end_when_both_have_closed();
+        let _ = self.request_close(CloseRequest::when_drained(close, self.close_within));
+        self.end_if_both_have_closed();
     }
 
-    /// §7.1.1: the server ends the stream first. A client whose Close is out waits a moment for
-    /// that, and then ends its own direction: an application that keeps its `WebSocket` doesn't
-    /// keep the server waiting.
+    /// §7.1.1: the server ends the stream first. A client whose Close is out waits up to a second
+    /// for that, and then ends its own direction. So an application that keeps its `WebSocket`
+    /// doesn't keep the server waiting.
     pub(crate) fn end_after_server(&self, until: Option<Deadline>) {
         if self.role == Role::Client && matches!(self.ending.state(), State::Sent(_)) {
             let until = until.unwrap_or_else(|| Deadline::after(self.close_within));
@@ -210,19 +214,19 @@ impl WriteHalf {
     }
 
     /// Fails the connection: sends a Close that says which rule the peer broke, then ends our
-    /// direction. If another thread holds the lock, that thread does so.
+    /// direction of the stream. If another thread holds the lock, that thread does both.
     pub(crate) fn fail(&self, close: Close) {
-        self.ending.peer_is(PeerSide::BrokeRule);
-        let _ = self.close(Ask::now(close, self.close_within));
-        self.end_when_both_have_closed();
+        self.ending.set_peer_side(PeerSide::BrokeRule);
+        let _ = self.request_close(CloseRequest::now(close, self.close_within));
+        self.end_if_both_have_closed();
     }
 
-    /// As `close`, for a server that stops with thousands of connections: it doesn't wait for a
-    /// peer whose buffers are full. A later call, or another thread, sends what that peer doesn't
-    /// take now.
-    pub(crate) fn try_close(&self, ask: Ask) {
-        self.apply(EndEvent::Asked(ask));
-        self.see_whether_close_is_due();
+    /// Like `close`, for a server that drains or stops with thousands of connections: it waits at
+    /// most 10 ms for a peer whose buffers are full. What that peer doesn't take now is sent by a
+    /// later call or by another thread.
+    pub(crate) fn request_close_without_waiting(&self, request: CloseRequest) {
+        self.apply(EndEvent::CloseRequested(request));
+        self.make_close_pending_if_due();
         if !matches!(self.ending.state(), State::Due(_)) {
             return;
         }
@@ -236,9 +240,10 @@ impl WriteHalf {
         }
     }
 
-    /// Passes an event to the state machine. If our Close is due now, makes it pending.
+    /// Passes an event to the state machine. If our Close is due now, makes it pending. If new
+    /// messages are refused now, closes the outboxes' queues.
     fn apply(&self, event: EndEvent) {
-        if let Some(close) = self.ending.on(event) {
+        if let Some(close) = self.ending.handle_event(event) {
             self.pending.set_close(close);
         }
         if self.ending.refuses_messages() {
@@ -247,19 +252,21 @@ impl WriteHalf {
     }
 
     // WALK: advance_close
-    /// Sends our Close once nothing goes before it. Each thread calls this that has asked for the
-    /// Close or has finished what goes before it: the queue's thread, the writer of a long message,
-    /// the reading thread before it waits. So the last of them sends it.
+    /// Sends our Close once nothing goes out before it any more. A thread calls this when it has
+    /// asked for the Close, or has finished what goes before it: the queue's thread, the writer of
+    /// a long message, the reading thread before it waits. So the last of them sends the Close.
     pub(crate) fn advance_close(&self) -> Result<()> {
-        if self.ending.is_asked() {
-            self.see_whether_close_is_due();
+        if self.ending.is_close_requested() {
+            self.make_close_pending_if_due();
         }
         self.flush_pending()
     }
 
-    /// (This is a function of its own, so that its stack frame is gone while a thread waits.)
+    /// Tells the state machine if our Close no longer has to wait for the handler, or for queues
+    /// and an open message. (This is a separate function, so that its stack frame is gone while a
+    /// thread waits.)
     #[inline(never)]
-    fn see_whether_close_is_due(&self) {
+    fn make_close_pending_if_due(&self) {
         if self.reader_waits.load(SeqCst) {
             self.apply(EndEvent::HandlerIsIdle);
         }
@@ -271,12 +278,13 @@ impl WriteHalf {
         self.outboxes.close();
         // A peer that has closed has no use for the rest of a message.
         let waits_for_message = self.message.is_open() && self.ending.peer_side() == PeerSide::Open;
-        if !waits_for_message && self.outboxes.are_sent() {
+        if !waits_for_message && self.outboxes.are_all_sent() {
             self.apply(EndEvent::Drained);
         }
     }
 
-    /// Records that another thread gets a `Sender` or an `Outbox`.
+    /// Records that another thread gets a `Sender` or an `Outbox`, and so may close the connection
+    /// while the reading thread waits.
     pub(crate) fn set_shared(&self) {
         self.is_shared.store(true, SeqCst);
     }
@@ -286,8 +294,8 @@ impl WriteHalf {
         self.is_shared.load(SeqCst)
     }
 
-    /// Records whether the reading thread waits for the peer. Before it waits, it sends a Close
-    /// that is due.
+    /// Records whether the reading thread waits for the peer in `recv`. Before the thread waits, it
+    /// sends our Close if that is due.
     #[inline]
     pub(crate) fn set_reader_waits(&self, waits: bool) {
         self.reader_waits.store(waits, SeqCst);
@@ -309,7 +317,7 @@ impl WriteHalf {
         Ok(true)
     }
 
-    /// Writes the batch. If another thread holds the lock, it leaves that to this thread.
+    /// Writes the batch, unless another thread holds the lock: then that thread writes it.
     pub(crate) fn flush_unless_busy(&self) -> Result<()> {
         let Some(mut encoder) = self.try_lock() else { return Ok(()) };
         self.write(&mut encoder, &[])?;
@@ -317,7 +325,8 @@ impl WriteHalf {
         self.flush_pending()
     }
 
-    /// Frees memory that an idle connection doesn't need.
+    /// Frees the encoder's memory that an idle connection doesn't need, unless another thread is
+    /// using it.
     pub(crate) fn shrink(&self) -> Result<()> {
         // An open message still needs the compressor's memory.
         if let Some(mut encoder) = self.try_lock()
@@ -329,9 +338,9 @@ impl WriteHalf {
     }
 
     // WALK: flush_pending
-    /// Sends the pending pong and Close. Every thread calls this after it has unlocked: between its
-    /// last look and the unlocking another thread may have made a frame pending and have found the
-    /// lock taken. (Once our Close is sent there's nothing more to send.)
+    /// Sends the pending pong and Close. Every thread calls this after it has released the lock:
+    /// just before that, another thread may have made a frame pending and found the lock taken.
+    /// (Once our Close is sent there's nothing more to send.)
     pub(crate) fn flush_pending(&self) -> Result<()> {
         while self.pending.is_pending() {
             let Some(mut encoder) = self.try_lock() else { return Ok(()) };
@@ -340,7 +349,8 @@ impl WriteHalf {
         Ok(())
     }
 
-    /// Sends the pending pong and Close between two frames of the thread that holds the lock.
+    /// Sends the pending pong and Close between two frames of the calling thread, which holds the
+    /// lock.
     pub(crate) fn send_pending(&self, encoder: &mut Encoder) -> Result<()> {
         self.encode_pending(encoder)?;
         self.write(encoder, &[])
@@ -376,17 +386,17 @@ impl WriteHalf {
             // The stream may have taken only the beginning of a frame. No other frame can follow
             // that.
             encoder.break_off();
-            let failed = written.map(|written| too_slow_or_lost(written.unwrap_err()));
+            let failed = written.map(|written| write_error(written.unwrap_err()));
             self.note_failed_write(matches!(failed, Ok(Error::WriteTimeout)));
             return Err(failed.unwrap_or_else(|panic| resume_unwind(panic)));
         };
-        encoder.written();
+        encoder.clear_batch();
         self.note_written(encoder, messages, total);
         Ok(())
     }
 
     /// Writes what the stream takes within [`BULK_CLOSE_TIMEOUT`], and keeps the rest of the batch.
-    /// Returns whether nothing is left.
+    /// Returns whether the whole batch is written.
     fn write_some(&self, encoder: &mut Encoder) -> bool {
         let deadline = Deadline::after(BULK_CLOSE_TIMEOUT);
         while !encoder.batch().is_empty() {
@@ -394,7 +404,7 @@ impl WriteHalf {
             let written = catch_unwind(AssertUnwindSafe(|| self.stream.write(&slices)));
             match written.unwrap_or_else(|_| Err(ErrorKind::Other.into())) {
                 Ok(count @ 1..) => {
-                    encoder.written_in_part(count);
+                    encoder.drop_written(count);
                     let is_last = encoder.batch().is_empty();
                     let messages = if is_last { encoder.take_message_count() } else { 0 };
                     self.note_written(encoder, messages, count);
@@ -414,11 +424,11 @@ impl WriteHalf {
     }
 
     fn note_written(&self, encoder: &Encoder, messages: u64, bytes: usize) {
-        self.traffic.sent(messages, bytes);
-        self.ending.wrote(bytes);
+        self.traffic.count_sent(messages, bytes);
+        self.ending.add_written(bytes);
         if encoder.is_closed() && encoder.batch().is_empty() {
             self.apply(EndEvent::Written);
-            self.end_when_both_have_closed();
+            self.end_if_both_have_closed();
         }
     }
 
@@ -435,94 +445,96 @@ impl WriteHalf {
         let _ = self.stream.shutdown(how);
     }
 
-    /// Ends the connection at once. Threads that wait in a read or a write wake with an error.
+    /// Ends the connection at once, without a Close. Threads that wait in a read or a write wake
+    /// with an error.
     pub(crate) fn abort(&self) {
         self.apply(EndEvent::Failed(Failure::Lost, Deadline::after(Duration::ZERO)));
         let _ = self.stream.shutdown(Shutdown::Both);
     }
 
-    /// Sends our Close after all that goes before it, then ends the stream with a lingering close,
-    /// so that the peer sees our Close and not a reset. Only the first call does this. If the peer
-    /// doesn't end the stream in time, it returns an error that says whether our last bytes
-    /// arrived.
+    /// Sends our Close after all that goes out before it, then ends the stream with a lingering
+    /// close, so that the peer sees our Close and not a reset. Only the first call does this. If
+    /// the peer doesn't end the stream in time, the call returns an error that says whether our
+    /// last bytes arrived.
     pub(crate) fn close_and_linger(&self, close: Close) -> Option<Error> {
         let mut unanswered = None;
-        let _ = self.close(Ask::when_drained(close, self.close_within));
+        let _ = self.request_close(CloseRequest::when_drained(close, self.close_within));
         match self.wait_until_close_is_out() {
             State::Sent(_) => {
                 let has_closed = self.ending.peer_side() == PeerSide::Closed;
                 if has_closed && self.role == Role::Client {
                     await_peer_eof(Deadline::after(self.close_within), &*self.stream);
                 }
-                // A peer that has closed says no more, and whether it ends its stream doesn't
+                // A peer that has closed sends nothing more, and whether it ends its stream doesn't
                 // matter.
                 let patience = if has_closed { LAST_LOOK } else { self.close_within };
-                let linger = self.linger(Deadline::after(patience));
+                let linger = self.linger_deadline(Deadline::after(patience));
                 if !lingering_close(linger, &*self.stream) {
-                    unanswered = Some(self.unanswered());
+                    unanswered = Some(self.error_without_answer());
                 }
             }
             State::Over => return None,
-            State::Open | State::Asked(_) | State::Due(_) | State::Broken(..) => self.abort(),
+            State::Open | State::Requested(_) | State::Due(_) | State::Broken(..) => self.abort(),
         }
         self.apply(EndEvent::Ended);
-        // A thread that waits for the end of a message, or for the lock, gets an error.
+        // A thread that still waits for the end of a message, or for the lock, then gets an error.
         if let Some(mut encoder) = self.try_lock() {
             encoder.break_off();
         }
         unanswered
     }
 
-    /// Returns the error for a peer that hasn't answered our Close in time: it says whether the
-    /// peer's system has taken our last bytes.
-    pub(crate) fn unanswered(&self) -> Error {
-        match self.stream.unsent() {
+    /// Returns the error for a peer that hasn't answered our Close in time: `BytesLost` if the
+    /// peer's system has not acknowledged our last bytes, and `PeerTimeout` otherwise.
+    pub(crate) fn error_without_answer(&self) -> Error {
+        match self.stream.unacknowledged() {
             Some(bytes @ 1..) => Error::BytesLost(bytes),
             Some(0) | None => Error::PeerTimeout,
         }
     }
 
-    /// Waits until our Close is written. The minimum write rate bounds the threads that write what
-    /// goes before it. An open message that makes no progress for `Limits::write` isn't waited for
-    /// any longer.
+    /// Waits until our Close is written, and returns the state. The minimum write rate bounds the
+    /// threads that write what goes before it. If an open message makes no progress for
+    /// `Limits::write`, the Close no longer waits for it.
     fn wait_until_close_is_out(&self) -> State {
-        let mut stall = Stall::new(self.write_within);
+        let mut stall = StallDetector::new(self.write_within);
         let mut has_hurried = false;
         loop {
             let flushed = self.flush_unless_busy();
             let state = self.ending.wait_until_sent(LOOK_EVERY);
-            if flushed.is_err() || !matches!(state, State::Asked(_) | State::Due(_)) {
+            if flushed.is_err() || !matches!(state, State::Requested(_) | State::Due(_)) {
                 return self.ending.state();
             }
-            if stall.is_over(self.ending.written(), self.is_writing()) {
+            if stall.has_stalled(self.ending.written(), self.is_writing()) {
                 if has_hurried {
                     return state;
                 }
                 has_hurried = true;
-                stall = Stall::new(self.write_within);
+                stall = StallDetector::new(self.write_within);
                 self.hurry_close();
             }
         }
     }
 
-    /// Makes our Close due now, because it has waited long enough for what goes before it.
+    /// Makes our Close due now, because it has waited long enough for the messages that go out
+    /// before it.
     pub(crate) fn hurry_close(&self) {
-        if let State::Asked(ask) = self.ending.state() {
+        if let State::Requested(request) = self.ending.state() {
             log::info!("{} closes, though not all that goes before it is sent", self.id);
-            let _ = self.close(Ask { urgency: Urgency::Now, ..ask });
+            let _ = self.request_close(CloseRequest { urgency: Urgency::Now, ..request });
         }
     }
 
-    /// Returns how long the peer may take to read our last bytes. A peer that shows that it still
-    /// reads gets another `Limits::close` for each 64 KiB that we sent.
-    pub(crate) fn linger(&self, deadline: Deadline) -> Linger {
-        Linger::renewable(deadline, self.close_within, self.ending.written())
+    /// Returns how long the peer may take to read our last bytes. While it shows that it still
+    /// reads, it gets another `Limits::close` for each 64 KiB that we sent, within a bound.
+    pub(crate) fn linger_deadline(&self, deadline: Deadline) -> LingerDeadline {
+        LingerDeadline::renewable(deadline, self.close_within, self.ending.written())
     }
 
-    /// §5.5.1: once both ends have sent a Close, a server ends its direction at once, even while
-    /// its handler still works; a client waits for the server. After a broken rule, either end does
-    /// it.
-    fn end_when_both_have_closed(&self) {
+    /// Ends our direction of the stream when it's time. §5.5.1: a server ends it as soon as both
+    /// ends have sent a Close, even while its handler still works; a client waits for the server.
+    /// After the peer broke a rule, either end ends it once our Close is sent.
+    fn end_if_both_have_closed(&self) {
         if !matches!(self.ending.state(), State::Sent(_)) {
             return;
         }
@@ -534,13 +546,14 @@ impl WriteHalf {
         }
     }
 
-    /// Locks the encoder.
+    /// Locks the encoder, and waits while another thread holds the lock. `recv` never calls this.
     #[inline]
     pub(crate) fn lock(&self) -> MutexGuard<'_, Encoder> {
         lock(&self.encoder)
     }
 
-    /// Locks the encoder for a new message, unless our Close is asked for or nothing can be sent.
+    /// Locks the encoder for a new message. Fails with `Closed` if our Close is asked for, or if
+    /// nothing can be sent any more.
     #[inline]
     pub(crate) fn lock_for_message(&self) -> Result<MutexGuard<'_, Encoder>> {
         let encoder = self.lock_between_messages()?;
@@ -562,18 +575,19 @@ impl WriteHalf {
         }
     }
 
-    /// Waits for the end of the open message. Fails if that makes no progress for `Limits::write`.
+    /// Waits for the end of the open message, then locks the encoder. Fails if that message makes
+    /// no progress for `Limits::write`.
     #[cold]
     fn wait_between_messages<'a>(
         &'a self,
         mut encoder: MutexGuard<'a, Encoder>,
     ) -> Result<MutexGuard<'a, Encoder>> {
-        let mut stall = Stall::new(self.write_within);
+        let mut stall = StallDetector::new(self.write_within);
         while self.message.is_open() && !encoder.is_closed() {
             drop(encoder);
             self.flush_pending()?;
-            self.message.wait(LOOK_EVERY)?;
-            if stall.is_over(self.ending.written(), self.is_writing()) {
+            self.message.wait_until_none_is_open(LOOK_EVERY)?;
+            if stall.has_stalled(self.ending.written(), self.is_writing()) {
                 return Err(Error::WriteTimeout);
             }
             encoder = self.lock();
@@ -585,7 +599,7 @@ impl WriteHalf {
     pub(crate) fn is_writing(&self) -> bool {
         let Some(encoder) = self.try_lock() else { return true };
         drop(encoder);
-        // A failed write ends the connection. This thread then sees the new state.
+        // A failed write ends the connection, so the calling thread then sees the new state.
         let _ = self.flush_pending();
         false
     }

@@ -14,12 +14,15 @@ use super::annotation::{Annotation, Run, What};
 use super::frames::Frames;
 use super::heads::body_end::Body;
 use super::heads::extensions::Agreed;
-use super::heads::{AfterBody, Arriving, Asked, End, Follows, Settings, Then, request, response};
+use super::heads::{
+    AfterRequest, AfterResponse, ArrivingHead, ConnectionReuse, HeadEnd, RequestSeen, Settings,
+    request, response,
+};
 use crate::frames::header::Role;
 
 /// How many requests may wait for their response. Later ones aren't taken apart, so that a flood of
 /// requests takes no memory.
-const MOST_ASKED: usize = 16;
+const MAX_UNANSWERED_REQUESTS: usize = 16;
 
 /// Explains both directions of a connection together, because each decides how to read the other.
 #[derive(Debug)]
@@ -28,7 +31,7 @@ pub struct Conversation {
     client: Half,
     server: Half,
     /// The requests that wait for their response. `None` stands for one that can't be read.
-    asked: VecDeque<Option<Asked>>,
+    asked: VecDeque<Option<RequestSeen>>,
 }
 
 /// One direction.
@@ -40,16 +43,16 @@ struct Half {
 
 #[derive(Debug)]
 enum Stage {
-    Head(Arriving),
+    Head(ArrivingHead),
     Frames(Box<Frames>),
-    Body(Body, Run, AfterBody),
+    Body(Body, Run, ConnectionReuse),
     Ended(Run),
 }
 
 impl Conversation {
     /// Creates a conversation that is about to begin. The settings decide the verdicts.
     pub fn new(settings: Settings) -> Conversation {
-        let half = || Half { passed: 0, stage: Stage::Head(Arriving::new(&settings, 0)) };
+        let half = || Half { passed: 0, stage: Stage::Head(ArrivingHead::new(&settings, 0)) };
         Conversation { client: half(), server: half(), asked: VecDeque::new(), settings }
     }
 
@@ -123,7 +126,7 @@ impl Conversation {
         from: Role,
         start: u64,
         bytes: &[u8],
-        end: Option<End>,
+        end: Option<HeadEnd>,
         report: &mut dyn FnMut(Annotation),
     ) {
         match from {
@@ -144,18 +147,20 @@ impl Conversation {
 
     /// Decides how to read the client's next bytes, as long as the server hasn't answered the
     /// request.
-    fn request_ends(&mut self, then: Then, report: &mut dyn FnMut(Annotation)) {
+    fn request_ends(&mut self, then: AfterRequest, report: &mut dyn FnMut(Annotation)) {
         let at = self.client.passed;
         let ended = matches!(self.server.stage, Stage::Ended(_));
         self.client.stage = match then {
-            Then::Frames => {
+            AfterRequest::Frames => {
                 let bounds = self.settings.bounds;
                 Stage::Frames(Box::new(Frames::new(Role::Client, at, bounds)))
             }
-            Then::Body(body) if !ended => {
-                return self.begin_body(Role::Client, body, AfterBody::Open, report);
+            AfterRequest::Body(body) if !ended => {
+                return self.begin_body(Role::Client, body, ConnectionReuse::Open, report);
             }
-            Then::Body(_) | Then::Nothing => Stage::Ended(Run::new(Role::Client, What::Unread, at)),
+            AfterRequest::Body(_) | AfterRequest::Nothing => {
+                Stage::Ended(Run::new(Role::Client, What::Unread, at))
+            }
         };
     }
 
@@ -163,7 +168,7 @@ impl Conversation {
         &mut self,
         from: Role,
         body: Body,
-        keeps: AfterBody,
+        keeps: ConnectionReuse,
         report: &mut dyn FnMut(Annotation),
     ) {
         let is_over = body.is_over();
@@ -177,42 +182,46 @@ impl Conversation {
 
     /// Expects another head after a body, unless the connection isn't used again.
     fn body_ends(&mut self, from: Role, report: &mut dyn FnMut(Annotation)) {
-        let too_many = from == Role::Client && self.asked.len() > MOST_ASKED;
+        let too_many = from == Role::Client && self.asked.len() > MAX_UNANSWERED_REQUESTS;
         let at = self.half(from).passed;
-        let arriving = Arriving::new(&self.settings, at);
+        let arriving = ArrivingHead::new(&self.settings, at);
         let half = self.half(from);
         let Stage::Body(_, run, keeps) = &mut half.stage else { return };
         run.end(report);
         half.stage = match *keeps {
-            AfterBody::Open if too_many => {
-                Stage::Body(Body::UntilEnd, Run::new(from, What::Body, at), AfterBody::Closed)
+            ConnectionReuse::Open if too_many => {
+                Stage::Body(Body::UntilEnd, Run::new(from, What::Body, at), ConnectionReuse::Closed)
             }
-            AfterBody::Open => Stage::Head(arriving),
-            AfterBody::Closed => Stage::Ended(Run::new(from, What::Unread, at)),
+            ConnectionReuse::Open => Stage::Head(arriving),
+            ConnectionReuse::Closed => Stage::Ended(Run::new(from, What::Unread, at)),
         };
     }
 
     /// Decides, by the server's response, how to read both directions from here on. Some of the
     /// client's bytes may have arrived before the response.
-    fn continue_after_response(&mut self, follows: Follows, report: &mut dyn FnMut(Annotation)) {
+    fn continue_after_response(
+        &mut self,
+        follows: AfterResponse,
+        report: &mut dyn FnMut(Annotation),
+    ) {
         match follows {
-            Follows::Response => {
-                let arriving = Arriving::new(&self.settings, self.server.passed);
+            AfterResponse::Response => {
+                let arriving = ArrivingHead::new(&self.settings, self.server.passed);
                 self.server.stage = Stage::Head(arriving);
             }
-            Follows::Body(body, keeps) => {
+            AfterResponse::Body(body, keeps) => {
                 self.asked.pop_front();
                 self.begin_body(Role::Server, body, keeps, report);
-                self.no_frames(keeps, report);
+                self.after_refusal(keeps, report);
             }
-            Follows::Frames(agreed) => {
+            AfterResponse::Frames(agreed) => {
                 self.asked.clear();
                 let frames = |from, start| frames_of(from, start, &self.settings, agreed);
                 self.server.stage = frames(Role::Server, self.server.passed);
                 match &mut self.client.stage {
                     // The first request is incomplete or wasn't seen.
                     Stage::Head(arriving) if arriving.start() == 0 => {}
-                    Stage::Frames(frames) => tell_agreed(frames, agreed),
+                    Stage::Frames(frames) => set_agreed(frames, agreed),
                     Stage::Head(arriving) => {
                         let (start, bytes) = (arriving.start(), arriving.bytes().to_vec());
                         self.client.stage = frames(Role::Client, start);
@@ -231,13 +240,13 @@ impl Conversation {
 
     /// The server has refused a WebSocket. Bytes that the client has sent already were meant as
     /// frames. If there are none, it may send another request.
-    fn no_frames(&mut self, keeps: AfterBody, report: &mut dyn FnMut(Annotation)) {
+    fn after_refusal(&mut self, keeps: ConnectionReuse, report: &mut dyn FnMut(Annotation)) {
         let at = self.client.passed;
         let Stage::Frames(frames) = &mut self.client.stage else { return };
         let is_untouched = frames.is_untouched();
         frames.end(report);
         self.client.stage = match (is_untouched, keeps) {
-            (true, AfterBody::Open) => Stage::Head(Arriving::new(&self.settings, at)),
+            (true, ConnectionReuse::Open) => Stage::Head(ArrivingHead::new(&self.settings, at)),
             _ => Stage::Ended(Run::new(Role::Client, What::Unread, at)),
         };
     }
@@ -245,11 +254,11 @@ impl Conversation {
 
 fn frames_of(from: Role, start: u64, settings: &Settings, agreed: Agreed) -> Stage {
     let mut frames = Frames::new(from, start, settings.bounds);
-    tell_agreed(&mut frames, agreed);
+    set_agreed(&mut frames, agreed);
     Stage::Frames(Box::new(frames))
 }
 
-fn tell_agreed(frames: &mut Frames, agreed: Agreed) {
+fn set_agreed(frames: &mut Frames, agreed: Agreed) {
     agreed.deflate.into_iter().for_each(|params| frames.agree(params));
     if agreed.unknown {
         frames.agree_on_unknown();
@@ -259,7 +268,7 @@ fn tell_agreed(frames: &mut Frames, agreed: Agreed) {
 /// Explains a request, and the bytes that follow it.
 pub fn explain_request(bytes: &[u8], settings: &Settings) -> Vec<Annotation> {
     let mut conversation = Conversation::new(settings.clone());
-    all(|report| {
+    collect_annotations(|report| {
         conversation.push(Role::Client, bytes, report);
         conversation.end(Role::Client, report);
     })
@@ -269,7 +278,7 @@ pub fn explain_request(bytes: &[u8], settings: &Settings) -> Vec<Annotation> {
 pub fn explain_response(bytes: &[u8], asked: &[u8], settings: &Settings) -> Vec<Annotation> {
     let mut conversation = Conversation::new(settings.clone());
     conversation.push(Role::Client, asked, &mut |_| {});
-    all(|report| {
+    collect_annotations(|report| {
         conversation.push(Role::Server, bytes, report);
         conversation.end(Role::Server, report);
     })
@@ -278,13 +287,13 @@ pub fn explain_response(bytes: &[u8], asked: &[u8], settings: &Settings) -> Vec<
 /// Explains frames from one end. The last one may be incomplete.
 pub fn explain_frames(bytes: &[u8], from: Role, settings: &Settings) -> Vec<Annotation> {
     let mut frames = Frames::new(from, 0, settings.bounds);
-    all(|report| {
+    collect_annotations(|report| {
         frames.push(bytes, report);
         frames.end(report);
     })
 }
 
-fn all(mut explain: impl FnMut(&mut dyn FnMut(Annotation))) -> Vec<Annotation> {
+fn collect_annotations(mut explain: impl FnMut(&mut dyn FnMut(Annotation))) -> Vec<Annotation> {
     let mut annotations = Vec::new();
     explain(&mut |annotation| annotations.push(annotation));
     annotations

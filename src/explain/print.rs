@@ -63,7 +63,7 @@ pub fn annotation(annotation: &Annotation, name: &str, style: Style) -> String {
         }
     }
     for span in &annotation.spans {
-        let (first, rest) = lines(annotation.what, span);
+        let (first, rest) = span_lines(annotation.what, span);
         out += &format!("  {}\n", paint_field(&first, span, &paint));
         rest.iter().for_each(|line| out += &format!("  {}\n", paint(DIM, line)));
     }
@@ -94,7 +94,7 @@ fn paint_field(line: &str, span: &Span, paint: &dyn Fn(&str, &str) -> String) ->
 }
 
 /// Returns the first line of a span, and its other lines.
-fn lines(what: What, span: &Span) -> (String, Vec<String>) {
+fn span_lines(what: What, span: &Span) -> (String, Vec<String>) {
     let width = COLUMNS - 2;
     let section = format!(" ({})", span.section);
     if what != What::Frame {

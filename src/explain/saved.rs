@@ -40,7 +40,7 @@ pub fn parse(text: &str) -> Result<Vec<Turn>, String> {
             ("server", rest) => (Some(Role::Server), rest),
             _ => (None, line),
         };
-        let bytes = bytes(rest).map_err(|why| format!("line {}: {why}", number + 1))?;
+        let bytes = parse_line(rest).map_err(|why| format!("line {}: {why}", number + 1))?;
         match turns.last_mut() {
             Some((last, sent)) if from.is_none() || *last == from => sent.extend(bytes),
             _ => turns.push((from, bytes)),
@@ -49,12 +49,12 @@ pub fn parse(text: &str) -> Result<Vec<Turn>, String> {
     turns.retain(|(_, sent)| !sent.is_empty());
     Ok(turns
         .into_iter()
-        .map(|(from, sent)| (from.unwrap_or_else(|| sender(&sent)), sent))
+        .map(|(from, sent)| (from.unwrap_or_else(|| guess_sender(&sent)), sent))
         .collect())
 }
 
 /// Guesses from its first bytes which end has sent a turn.
-pub fn sender(bytes: &[u8]) -> Role {
+pub fn guess_sender(bytes: &[u8]) -> Role {
     let is_client = match begins_with_head(bytes) {
         true => !bytes.starts_with(b"HTTP/"),
         false => bytes.get(1).is_some_and(|second| second & MASK != 0),
@@ -138,7 +138,7 @@ fn quoted(bytes: &[u8]) -> String {
     format!("\"{}\"", text.replace('\r', "\\r").replace('\n', "\\n"))
 }
 
-fn bytes(line: &str) -> Result<Vec<u8>, String> {
+fn parse_line(line: &str) -> Result<Vec<u8>, String> {
     let mut bytes = Vec::new();
     let mut rest = line.trim_start();
     while !rest.is_empty() {
@@ -146,7 +146,7 @@ fn bytes(line: &str) -> Result<Vec<u8>, String> {
             Some(text) => take_text(text, &mut bytes)?,
             None => {
                 let (word, rest) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
-                digits(word, &mut bytes)?;
+                parse_digits(word, &mut bytes)?;
                 rest
             }
         };
@@ -155,7 +155,7 @@ fn bytes(line: &str) -> Result<Vec<u8>, String> {
     Ok(bytes)
 }
 
-fn digits(word: &str, bytes: &mut Vec<u8>) -> Result<(), String> {
+fn parse_digits(word: &str, bytes: &mut Vec<u8>) -> Result<(), String> {
     // Some tools that print the payload of a pcap put colons between the bytes.
     let pairs = word.replace(':', "");
     let word = if word.split(':').all(|pair| pair.len() == 2) { &pairs } else { word };

@@ -179,14 +179,14 @@ impl Assembler {
     }
 
     /// The kind of the message that has begun and isn't finished. `None` between messages.
-    pub fn inside(&self) -> Option<MessageKind> {
+    pub fn open_kind(&self) -> Option<MessageKind> {
         self.inside
     }
 
     /// Takes out the bytes that have arrived, for a caller that reads the message piece by piece.
     pub fn take_so_far(&mut self) -> Vec<u8> {
         match self.inside {
-            Some(MessageKind::Text) => self.text.take().into_bytes(),
+            Some(MessageKind::Text) => self.text.take_whole().into_bytes(),
             _ => std::mem::take(&mut self.bytes),
         }
     }

@@ -111,7 +111,7 @@ impl Decoder {
     /// Frees memory that an idle connection doesn't need.
     pub fn shrink(&mut self) {
         self.buffer.shrink();
-        if self.message.inside().is_none()
+        if self.message.open_kind().is_none()
             && let Some(inflater) = &mut self.inflater
         {
             inflater.shrink();
@@ -143,8 +143,10 @@ impl Decoder {
     }
 
     /// Whether the peer is in the middle of a frame or a message.
-    pub fn is_in_midst(&mut self) -> bool {
-        self.frame.is_some() || self.message.inside().is_some() || !self.buffer.unread().is_empty()
+    pub fn is_mid_message(&mut self) -> bool {
+        self.frame.is_some()
+            || self.message.open_kind().is_some()
+            || !self.buffer.unread().is_empty()
     }
 
     #[inline]
@@ -194,7 +196,7 @@ impl Decoder {
                 Opcode::Text | Opcode::Binary | Opcode::Continuation => {
                     let last = whole && header.fin;
                     if self.pieces && (last || count > 0) {
-                        return self.piece(last).map(Some);
+                        return self.next_piece(last).map(Some);
                     }
                     if last {
                         return Ok(Some(Event::Message(self.message.finish()?)));
@@ -224,8 +226,8 @@ impl Decoder {
         Ok(Some(header))
     }
 
-    fn piece(&mut self, last: bool) -> Result<Event, Violation> {
-        let kind = self.message.inside().unwrap_or(MessageKind::Binary);
+    fn next_piece(&mut self, last: bool) -> Result<Event, Violation> {
+        let kind = self.message.open_kind().unwrap_or(MessageKind::Binary);
         let bytes = match last {
             false => self.message.take_so_far(),
             true => match self.message.finish()? {

@@ -69,7 +69,7 @@ impl Encoder {
     /// batch.
     #[inline]
     pub fn message<'a>(&mut self, message: MessageRef<'a>) -> Result<&'a [u8], Misuse> {
-        match self.frame_for_all(&message) {
+        match self.shared_frame(&message) {
             Some(frame) => {
                 self.messages += 1;
                 Ok(self.append_or_hand_back(frame))
@@ -135,7 +135,7 @@ impl Encoder {
 
     /// Empties the batch after the caller has written it. The batch keeps its memory for the next
     /// one, unless it's huge or the recent batches didn't need it.
-    pub fn written(&mut self) {
+    pub fn clear_batch(&mut self) {
         const KEPT: usize = 512 * 1024;
         let peak = self.recent_peak.note(self.batch.len());
         self.batch.clear();
@@ -147,7 +147,7 @@ impl Encoder {
     }
 
     /// Drops the batch's first `count` bytes, which the caller has written.
-    pub fn written_in_part(&mut self, count: usize) {
+    pub fn drop_written(&mut self, count: usize) {
         self.batch.drain(..count);
     }
 
@@ -206,7 +206,7 @@ impl Encoder {
 
     /// Returns the frame that all connections share, if this one may send it: the message is
     /// prepared, we're a server, and our compressor's window doesn't forbid it.
-    fn frame_for_all<'a>(&mut self, message: &MessageRef<'a>) -> Option<&'a [u8]> {
+    fn shared_frame<'a>(&mut self, message: &MessageRef<'a>) -> Option<&'a [u8]> {
         let Encoded { frame, deflated } = message.encoded?;
         if self.masks.is_some() || self.closed {
             return None;
@@ -215,11 +215,11 @@ impl Encoder {
         if message.plain || !deflater.wants(message.payload.len()) {
             return Some(frame);
         }
-        if !deflater.may_take_what_is_for_all() {
+        if !deflater.can_read_shared_frames() {
             return None;
         }
         let frame = deflated.get_or_init(|| {
-            let payload = deflater.deflate_for_all(message.payload);
+            let payload = deflater.deflate_shared(message.payload);
             let (opcode, length) = (message.kind.opcode(), payload.len() as u64);
             let mut frame = Vec::with_capacity(MAX_HEADER + payload.len());
             Header { fin: true, rsv1: true, opcode, mask: None, length }.write(&mut frame);
@@ -282,7 +282,7 @@ mod tests {
         let mut encoder = Encoder::new(None);
         let mut room_after = |size: usize| {
             encoder.batch.reserve_exact(size);
-            encoder.written();
+            encoder.clear_batch();
             encoder.batch.capacity()
         };
         assert_eq!(room_after(512 * 1024), 512 * 1024);
@@ -298,7 +298,7 @@ mod tests {
         encoder.batch.reserve_exact(100_000);
         let mut write = |size: usize| {
             encoder.batch.resize(size, 0);
-            encoder.written();
+            encoder.clear_batch();
             encoder.batch.capacity()
         };
         (0..100).for_each(|_| assert_eq!(write(50_000), 100_000));

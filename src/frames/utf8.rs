@@ -30,13 +30,13 @@ impl Text {
         while self.cut_length > 0 {
             let Some((&byte, rest)) = piece.split_first() else { return Ok(()) };
             piece = rest;
-            self.push_to_cut(byte)?;
+            self.push_to_incomplete(byte)?;
         }
         // 2. Check and append all whole characters at once.
-        let (whole, cut) = piece.split_at(piece.len() - length_of_cut(piece));
+        let (whole, cut) = piece.split_at(piece.len() - incomplete_length(piece));
         self.checked.push_str(check(whole)?);
         // 3. Keep the bytes of a new incomplete character for the next piece.
-        cut.iter().try_for_each(|&byte| self.push_to_cut(byte))
+        cut.iter().try_for_each(|&byte| self.push_to_incomplete(byte))
     }
 
     /// Reserves memory for a piece. The whole text may have at most `most` bytes.
@@ -46,26 +46,26 @@ impl Text {
     }
 
     /// How many bytes of whole characters have arrived.
-    pub fn whole(&self) -> usize {
+    pub fn whole_length(&self) -> usize {
         self.checked.len()
     }
 
     /// Takes out the whole characters. An incomplete one stays.
-    pub fn take(&mut self) -> String {
+    pub fn take_whole(&mut self) -> String {
         std::mem::take(&mut self.checked)
     }
 
     /// Ends the text and takes it out. A text that ends in the middle of a character is refused.
     pub fn finish(&mut self) -> Result<String, NotUtf8> {
         match std::mem::take(&mut self.cut_length) {
-            0 => Ok(self.take()),
+            0 => Ok(self.take_whole()),
             _ => Err(NotUtf8),
         }
     }
 
     /// Adds a byte to the incomplete character, and moves the character to `checked` once it's
     /// whole. Fails if the bytes can't become a character.
-    fn push_to_cut(&mut self, byte: u8) -> Result<(), NotUtf8> {
+    fn push_to_incomplete(&mut self, byte: u8) -> Result<(), NotUtf8> {
         self.cut[self.cut_length] = byte;
         self.cut_length += 1;
         match str::from_utf8(&self.cut[..self.cut_length]) {
@@ -102,9 +102,9 @@ fn check(bytes: &[u8]) -> Result<&str, NotUtf8> {
 }
 
 /// Returns how many bytes at the end belong to an incomplete character. It looks at the last three
-/// bytes, and only at the length that a first byte announces; `check` and `push_to_cut` do the
+/// bytes, and only at the length that a first byte announces; `check` and `push_to_incomplete` do the
 /// checking.
-fn length_of_cut(bytes: &[u8]) -> usize {
+fn incomplete_length(bytes: &[u8]) -> usize {
     for back in 1..=bytes.len().min(3) {
         let announced = match bytes[bytes.len() - back] {
             0x00..0x80 => return 0,
@@ -208,7 +208,7 @@ mod tests {
     fn taking_text_out_keeps_an_incomplete_character_for_later() {
         let mut text = Text::default();
         text.push(b"a\xe2\x98").unwrap();
-        assert_eq!(text.take(), "a");
+        assert_eq!(text.take_whole(), "a");
         text.push(b"\x83b").unwrap();
         assert_eq!(text.finish().as_deref(), Ok("\u{2603}b"));
     }

@@ -44,12 +44,12 @@ pub fn accept(key: &str) -> String {
 }
 
 /// Makes a key from 16 bytes, which the caller must have chosen at random.
-pub fn encode(bytes: [u8; 16]) -> String {
+pub fn encode_key(bytes: [u8; 16]) -> String {
     BASE64.encode(bytes)
 }
 
 /// Reads the 16 bytes of a key, or says what the text is instead.
-pub fn decode(key: &str) -> Result<[u8; 16], String> {
+pub fn decode_key(key: &str) -> Result<[u8; 16], String> {
     let bytes = BASE64.decode(key).map_err(|error| format!("not base64: {error}"))?;
     let length = bytes.len();
     bytes.try_into().map_err(|_| format!("base64 of {length} bytes"))
@@ -62,8 +62,8 @@ mod tests {
     #[test]
     fn a_key_of_the_rfc_is_made_of_its_sixteen_bytes_and_read_again() {
         let bytes = *b"the sample nonce";
-        assert_eq!(encode(bytes), "dGhlIHNhbXBsZSBub25jZQ==");
-        assert_eq!(decode(&encode(bytes)), Ok(bytes));
+        assert_eq!(encode_key(bytes), "dGhlIHNhbXBsZSBub25jZQ==");
+        assert_eq!(decode_key(&encode_key(bytes)), Ok(bytes));
     }
 
     #[test]
@@ -80,7 +80,11 @@ mod tests {
     #[test]
     fn only_base64_of_sixteen_bytes_is_a_key() {
         for length in [0, 1, 15, 16, 17, 18, 24, 32, 4096] {
-            assert_eq!(decode(&BASE64.encode(vec![7; length])).is_ok(), length == 16, "{length}");
+            assert_eq!(
+                decode_key(&BASE64.encode(vec![7; length])).is_ok(),
+                length == 16,
+                "{length}"
+            );
         }
         for bad in [
             "dGhlIHNhbXBsZSBub25jZQ",
@@ -89,10 +93,10 @@ mod tests {
             "dGhl HNhbXBsZSBub25jZQ==",
             "dGhlIHNhbXBsZSBub25jZ_==",
         ] {
-            assert!(decode(bad).is_err(), "{bad}");
+            assert!(decode_key(bad).is_err(), "{bad}");
         }
         assert_eq!(
-            decode("dGhlIHNhbXBsZSBub25jZR==").as_ref(),
+            decode_key("dGhlIHNhbXBsZSBub25jZR==").as_ref(),
             Ok(b"the sample nonce"),
             "loose bits"
         );

@@ -38,7 +38,7 @@ pub struct Answer {
 }
 
 /// Headers that a caller may not set, because the handshake sets them.
-const OURS: [&str; 9] = [
+const RESERVED_HEADERS: [&str; 9] = [
     "Host",
     "Upgrade",
     "Connection",
@@ -72,7 +72,7 @@ impl ClientRequest {
             write_header(&mut out, HEADER, &DeflateParams::offer(settings).to_string())?;
         }
         for (name, value) in &self.headers {
-            if OURS.iter().any(|ours| ours.eq_ignore_ascii_case(name)) {
+            if RESERVED_HEADERS.iter().any(|ours| ours.eq_ignore_ascii_case(name)) {
                 return Err(Misuse::Header(name.clone(), value.clone()));
             }
             write_header(&mut out, name, value)?;
@@ -113,7 +113,7 @@ impl ClientRequest {
         if !only("Upgrade").is_some_and(|one| one.eq_ignore_ascii_case("websocket")) {
             return Err(wrong_101(head, "Upgrade", "websocket"));
         }
-        if !head.lists("Connection", "upgrade") {
+        if !head.list_contains("Connection", "upgrade") {
             return Err(wrong_101(head, "Connection", "Upgrade"));
         }
         // §4.1: `Sec-WebSocket-Accept` is computed from our key.
@@ -188,7 +188,7 @@ impl HandshakeError {
     }
 
     /// Adds the head that this error is about.
-    fn about(self, head: &Head) -> HandshakeError {
+    fn with_head(self, head: &Head) -> HandshakeError {
         HandshakeError { head: Some(Box::new(head.clone())), ..self }
     }
 
@@ -230,11 +230,11 @@ fn not_switching(status: u16, head: &Head) -> HandshakeError {
     };
     let location = head.header("Location").map(|to| format!(", Location: {}", quote(to)));
     let seen = quote(head.first_line()) + &location.unwrap_or_default();
-    HandshakeError::new(Some(status), heading, seen).about(head)
+    HandshakeError::new(Some(status), heading, seen).with_head(head)
 }
 
 fn wrong_101(head: &Head, name: &str, expected: &str) -> HandshakeError {
     let values = quote_all(&head.values(name));
     let seen = format!("{name}: {values}; expected: {expected}");
-    HandshakeError::new(Some(101), "a wrong 101", seen).about(head)
+    HandshakeError::new(Some(101), "a wrong 101", seen).with_head(head)
 }

@@ -130,7 +130,7 @@ impl DeflateParams {
         DeflateParams {
             server_no_context_takeover: settings.server_no_context_takeover,
             client_no_context_takeover: settings.client_no_context_takeover,
-            server_max_window_bits: unless_most(settings.server_max_window_bits),
+            server_max_window_bits: unless_default(settings.server_max_window_bits),
             // RFC 7692 §7.1.2.2: the server may ask for less only if the client offers this.
             client_max_window_bits: Some(settings.client_max_window_bits),
         }
@@ -140,7 +140,7 @@ impl DeflateParams {
     pub fn answer(offer: &DeflateParams, settings: &DeflateConfig) -> Option<DeflateParams> {
         let ours = settings.server_max_window_bits;
         let server_max_window_bits = match offer.server_max_window_bits {
-            None => unless_most(ours),
+            None => unless_default(ours),
             // Our compressor has no window that small, so the server declines.
             Some(..LEAST_BITS) => return None,
             // RFC 7692 §7.1.2.1: an accepting answer repeats the parameter, with this window or a
@@ -157,13 +157,13 @@ impl DeflateParams {
             client_no_context_takeover: offer.client_no_context_takeover
                 || settings.client_no_context_takeover,
             server_max_window_bits,
-            client_max_window_bits: client_max_window_bits.and_then(unless_most),
+            client_max_window_bits: client_max_window_bits.and_then(unless_default),
         })
     }
 
     /// Checks that this answer of a server fits the client's `offer`. Returns how both ends will
     /// compress, or else what the answer should have said.
-    fn check(self, offer: &DeflateParams) -> Result<DeflateParams, &'static str> {
+    fn check_answer(self, offer: &DeflateParams) -> Result<DeflateParams, &'static str> {
         // RFC 7692 §7.1.1.1, §7.1.2.1: a server accepts all that the offer asks of it, or declines.
         if offer.server_no_context_takeover && !self.server_no_context_takeover {
             return Err("server_no_context_takeover, which was asked for");
@@ -199,10 +199,10 @@ impl DeflateParams {
                 ("server_no_context_takeover", None) => terms.server_no_context_takeover = true,
                 ("client_no_context_takeover", None) => terms.client_no_context_takeover = true,
                 ("server_max_window_bits", Some(value)) => {
-                    terms.server_max_window_bits = Some(bits(value)?);
+                    terms.server_max_window_bits = Some(parse_window_bits(value)?);
                 }
                 ("client_max_window_bits", Some(value)) => {
-                    terms.client_max_window_bits = Some(bits(value)?);
+                    terms.client_max_window_bits = Some(parse_window_bits(value)?);
                 }
                 // RFC 7692 §7.1.2.2: in an offer it may have no value, which only says that the
                 // client supports it.
@@ -270,10 +270,10 @@ pub fn verify(
         // extension, or it is no list at all.
         Ok([one]) if one.name == NAME => {
             // RFC 7692 §7.1: an answer with an invalid parameter fails the connection.
-            let terms =
+            let params =
                 DeflateParams::parse(one, true).ok_or("parameters of RFC 7692, each once")?;
-            let checked = terms.check(first);
-            let or_another = || others.iter().find_map(|offer| terms.check(offer).ok());
+            let checked = params.check_answer(first);
+            let or_another = || others.iter().find_map(|offer| params.check_answer(offer).ok());
             checked.or_else(|why| or_another().ok_or(why)).map(Some)
         }
         _ => Err("permessage-deflate once, or none"),
@@ -281,7 +281,7 @@ pub fn verify(
 }
 
 /// Reads the size of a window, in bits.
-fn bits(value: &str) -> Option<u8> {
+fn parse_window_bits(value: &str) -> Option<u8> {
     // RFC 7692 §7.1.2: a decimal number from 8 to 15, without a leading zero.
     match value.as_bytes() {
         [b'8' | b'9'] | [b'1', b'0'..=b'5'] => value.parse().ok(),
@@ -290,7 +290,7 @@ fn bits(value: &str) -> Option<u8> {
 }
 
 /// Omits the largest window, because it's the default.
-fn unless_most(bits: u8) -> Option<u8> {
+fn unless_default(bits: u8) -> Option<u8> {
     (bits < MOST_BITS).then_some(bits)
 }
 

@@ -47,12 +47,12 @@ fn list(line: &str) -> Option<Vec<Extension>> {
     let mut found = Vec::new();
     loop {
         // RFC 9110 §5.6.1: empty list elements are skipped.
-        while cursor.eat(',') {}
+        while cursor.take_mark(',') {}
         if cursor.rest.is_empty() {
             return Some(found);
         }
         found.push(cursor.extension()?);
-        if !cursor.rest.is_empty() && !cursor.eat(',') {
+        if !cursor.rest.is_empty() && !cursor.take_mark(',') {
             return None;
         }
     }
@@ -67,16 +67,16 @@ impl Cursor<'_> {
     fn extension(&mut self) -> Option<Extension> {
         let name = self.token()?;
         let mut parameters = Vec::new();
-        while self.eat(';') {
+        while self.take_mark(';') {
             let parameter = self.token()?;
-            let value = if self.eat('=') { Some(self.value()?) } else { None };
+            let value = if self.take_mark('=') { Some(self.value()?) } else { None };
             parameters.push((parameter, value));
         }
         Some(Extension { name, parameters })
     }
 
     /// If this punctuation mark comes next, takes it with the white space around it.
-    fn eat(&mut self, mark: char) -> bool {
+    fn take_mark(&mut self, mark: char) -> bool {
         self.rest = trim(self.rest);
         let after_mark = self.rest.strip_prefix(mark);
         self.rest = trim(after_mark.unwrap_or(self.rest));

@@ -43,7 +43,7 @@ pub struct Rules {
 impl Rules {
     /// Checks that the configured rules are valid: a rule that no request can ever match is a
     /// mistake of the caller.
-    pub fn check(&self) -> Result<(), Misuse> {
+    pub fn validate(&self) -> Result<(), Misuse> {
         check_subprotocols(&self.subprotocols).map_err(|name| Misuse::Subprotocol(name.into()))?;
         let never = |setting, bad: &String| Err(Misuse::NeverMatches(setting, bad.clone()));
         if let Origins::Listed(listed) = &self.origins
@@ -73,7 +73,8 @@ pub enum Decision {
 }
 
 /// Headers of a 101 that its caller may not set: those of the handshake, and those of a body.
-const OURS: [&str; 4] = ["Upgrade", "Connection", "Content-Length", "Transfer-Encoding"];
+const RESERVED_HEADERS: [&str; 4] =
+    ["Upgrade", "Connection", "Content-Length", "Transfer-Encoding"];
 
 /// What both ends have agreed on.
 #[derive(Clone, Debug)]
@@ -94,8 +95,8 @@ impl Agreement {
         response.truncate(response.len() - b"\r\n".len());
         for (name, value) in headers {
             let name_is = |ours: &&str| ours.eq_ignore_ascii_case(name);
-            let is_ours =
-                OURS.iter().any(name_is) || name.to_ascii_lowercase().starts_with("sec-websocket-");
+            let is_ours = RESERVED_HEADERS.iter().any(name_is)
+                || name.to_ascii_lowercase().starts_with("sec-websocket-");
             if is_ours {
                 return Err(Misuse::Header(name.clone(), value.clone()));
             }
@@ -132,7 +133,7 @@ pub fn decide(request: &Request, rules: &Rules) -> Result<Decision, Refusal> {
     check_body(request)?;
     let host = check_host(request, &rules.hosts)?;
     // 2. Does the client ask for a WebSocket? The server may ignore any other upgrade, such as h2c.
-    if !request.head().lists("Upgrade", "websocket") {
+    if !request.head().list_contains("Upgrade", "websocket") {
         return Ok(Decision::PlainHttp);
     }
     // 3. A WebSocket begins with a GET of HTTP/1.1.
@@ -221,7 +222,7 @@ fn check_host<'a>(request: &'a Request, ours: &Hosts) -> Result<&'a str, Refusal
 
 fn check_connection(head: &Head) -> Result<(), Refusal> {
     // §4.2.1: `Connection` is a list that contains the token `Upgrade`.
-    match head.lists("Connection", "upgrade") {
+    match head.list_contains("Connection", "upgrade") {
         true => Ok(()),
         false => {
             let seen = quote_all(&head.values("Connection"));
@@ -249,7 +250,7 @@ fn check_key(head: &Head) -> Result<&str, Refusal> {
     // §4.2.1: a key is 16 bytes in base64. §11.3.1: there is only one.
     let keys = head.values("Sec-WebSocket-Key");
     let seen = match keys.as_slice() {
-        [sent] => match accept_key::decode(sent) {
+        [sent] => match accept_key::decode_key(sent) {
             Ok(_) => return Ok(sent),
             Err(why) => format!("{}, which is {why}", quote(sent)),
         },

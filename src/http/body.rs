@@ -39,7 +39,7 @@ enum Rest {
 }
 
 /// The longest line before a chunk. Extensions, which no program needs, may make it long.
-const MOST_OF_A_LINE: usize = 256;
+const MAX_CHUNK_LINE: usize = 256;
 
 impl Body {
     /// Creates the body after this head. It keeps at most `most` bytes.
@@ -48,7 +48,9 @@ impl Body {
         let rest = match length {
             _ if matches!(status, 204 | 304) => Rest::Nothing,
             // §6.3: the coding takes precedence over the length.
-            _ if head.lists("Transfer-Encoding", "chunked") => Rest::ChunkLength(String::new()),
+            _ if head.list_contains("Transfer-Encoding", "chunked") => {
+                Rest::ChunkLength(String::new())
+            }
             Some(length) => Rest::Bytes(length),
             None => Rest::All,
         };
@@ -79,7 +81,7 @@ impl Body {
                             None | Some(0) => Rest::Nothing,
                             Some(length) => Rest::Chunk(length.saturating_add(2)),
                         };
-                    } else if line.len() > MOST_OF_A_LINE {
+                    } else if line.len() > MAX_CHUNK_LINE {
                         self.rest = Rest::Nothing;
                     }
                 }

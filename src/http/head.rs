@@ -112,7 +112,7 @@ impl Head {
     /// That's safe here: the client sends only one request, so no second answer can hide in the
     /// first.
     pub fn parse_answer(bytes: &[u8]) -> Result<Head, Refusal> {
-        Head::parse(&unfolded(bytes))
+        Head::parse(&unfold(bytes))
     }
 
     /// The request line or the status line.
@@ -138,7 +138,7 @@ impl Head {
     }
 
     /// Whether a list contains this token as a whole element, ignoring case.
-    pub fn lists(&self, name: &str, token: &str) -> bool {
+    pub fn list_contains(&self, name: &str, token: &str) -> bool {
         self.list(name).iter().any(|element| element.eq_ignore_ascii_case(token))
     }
 
@@ -181,25 +181,25 @@ fn text_of(bytes: &[u8]) -> String {
 }
 
 /// Joins each line that begins with white space to the field before it.
-fn unfolded(bytes: &[u8]) -> Vec<u8> {
-    let mut unfolded: Vec<u8> = Vec::with_capacity(bytes.len());
+fn unfold(bytes: &[u8]) -> Vec<u8> {
+    let mut unfold: Vec<u8> = Vec::with_capacity(bytes.len());
     for (i, line) in bytes.split_inclusive(|&byte| byte == b'\n').enumerate() {
         // The first line isn't a field, so a line after it can't continue it.
         let is_folded = i > 1 && matches!(line, [b' ' | b'\t', ..]);
         match is_folded {
             true => {
-                unfolded.truncate(unfolded.trim_ascii_end().len());
-                unfolded.push(b' ');
-                unfolded.extend_from_slice(line.trim_ascii_start());
+                unfold.truncate(unfold.trim_ascii_end().len());
+                unfold.push(b' ');
+                unfold.extend_from_slice(line.trim_ascii_start());
                 // Trimming has removed the end of a line that is white space alone.
                 if line.trim_ascii().is_empty() {
-                    unfolded.extend_from_slice(EMPTY_LINE);
+                    unfold.extend_from_slice(EMPTY_LINE);
                 }
             }
-            false => unfolded.extend_from_slice(line),
+            false => unfold.extend_from_slice(line),
         }
     }
-    unfolded
+    unfold
 }
 
 fn check_field(line: &str) -> Result<(), Refusal> {
@@ -280,7 +280,7 @@ mod tests {
         assert_eq!(head.first_line(), "GET / HTTP/1.1");
         assert_eq!(head.header("HOST"), Some("a"));
         assert_eq!(head.list("x-list"), ["b", "c", "d"]);
-        assert!(head.lists("X-List", "C") && !head.lists("X-List", "cd"));
+        assert!(head.list_contains("X-List", "C") && !head.list_contains("X-List", "cd"));
     }
 
     #[test]

@@ -81,7 +81,7 @@ impl Response {
         let has = |asked: &str| headers.iter().any(|(name, _)| name.eq_ignore_ascii_case(asked));
         let mut out = format!("HTTP/1.1 {status} {}\r\n", reason(*status)).into_bytes();
         for (name, value) in headers {
-            if OURS.iter().any(|ours| name.eq_ignore_ascii_case(ours)) {
+            if RESERVED_HEADERS.iter().any(|ours| name.eq_ignore_ascii_case(ours)) {
                 return Err(Misuse::Header(name.clone(), value.clone()));
             }
             write_header(&mut out, name, value)?;
@@ -104,7 +104,7 @@ impl Response {
 }
 
 /// The headers that say where the response ends. Callers may not set them.
-const OURS: [&str; 3] = ["Content-Length", "Transfer-Encoding", "Connection"];
+const RESERVED_HEADERS: [&str; 3] = ["Content-Length", "Transfer-Encoding", "Connection"];
 
 /// Writes a header line. Fails if the name or the value would break out of the line.
 pub(crate) fn write_header(out: &mut Vec<u8>, name: &str, value: &str) -> Result<(), Misuse> {

@@ -3,8 +3,8 @@
 use std::any::Any;
 use std::sync::Arc;
 
-/// The answer of [`Server::admit`](super::server::Server::admit) to a client that may come in: who
-/// it is, for the handler, and headers for the 101.
+/// What your function for [`Server::admit`](super::server::Server::admit) returns to let a client
+/// in: who the client is, for the handler, and headers for the 101.
 ///
 /// ```no_run
 /// use ws101::{Admission, Refusal, Server};
@@ -28,22 +28,24 @@ pub struct Admission {
     pub(crate) headers: Vec<(String, String)>,
 }
 
-/// Who a client is, in a type that the application chooses.
+/// What the application knows about a client that it let in, in a type of the application's choice.
 pub(crate) type Identity = Arc<dyn Any + Send + Sync>;
 
 impl Admission {
-    /// Lets the client in, without an identity and without headers.
+    /// Creates an admission that lets the client in, without an identity and without headers for
+    /// the 101.
     pub fn new() -> Admission {
         Admission::default()
     }
 
-    /// Lets the client in. The handler finds this value with
-    /// [`WebSocket::identity`](crate::WebSocket::identity).
+    /// Creates an admission that lets the client in and says who it is. The handler gets this value
+    /// from [`WebSocket::identity`](crate::WebSocket::identity).
     pub fn of(identity: impl Any + Send + Sync) -> Admission {
         Admission { identity: Some(Arc::new(identity)), headers: Vec::new() }
     }
 
-    /// Adds a header to the 101, such as `Set-Cookie`. The handshake's own can't be set.
+    /// Adds a header to the 101, such as `Set-Cookie`. The handshake's own headers can't be set:
+    /// the client then gets a 500.
     pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Admission {
         self.headers.push((name.into(), value.into()));
         self

@@ -1,12 +1,13 @@
 //! The handle on a running server: it stops the server, in three ways, and reads its counters.
 //!
-//! | call | new clients | those inside | ends |
+//! | call | new clients | open connections | the server ends |
 //! |---|---|---|---|
 //! | `stop_accepting` | get a 503 | stay | with a later `drain` or `stop` |
-//! | `drain(grace)` | get a 503 | get their Close in batches, spread over four fifths of the grace | when all have closed, at the latest with the grace |
-//! | `stop(grace)` | get a 503 for a moment; then nothing listens | get their Close at once | the same |
+//! | `drain(grace)` | get a 503 | get their Close in batches, spread over four fifths of the grace | when all have closed, at the latest when the grace is over |
+//! | `stop(grace)` | get a 503 for a second at most; then nothing listens | get their Close as soon as they have no reply to send | the same |
 //!
-//! A server goes down this table and never up. No call waits for the end: `serve` returns then.
+//! A server goes down this table and never up. No call waits for the server's end; `serve` returns
+//! then.
 
 use std::fmt;
 use std::sync::Arc;
@@ -19,7 +20,8 @@ use crate::error::Result;
 use crate::frames::close::Close;
 use crate::frames::close_code::CloseCode;
 
-/// Stops a server, at once or slowly, and reads its counters, from any thread.
+/// A handle on a server. From any thread it stops the server, at once or slowly, and reads its
+/// counters.
 #[derive(Clone)]
 pub struct Handle {
     pub(crate) registry: Arc<Registry>,
@@ -40,7 +42,7 @@ impl Handle {
         self.registry.stop_accepting();
     }
 
-    /// Whether new clients are let in: until the first call of
+    /// Whether the server lets new clients in: until the first call of
     /// [`stop_accepting`](Handle::stop_accepting), [`drain`](Handle::drain) or
     /// [`stop`](Handle::stop). (While all places are taken this is still `true`.)
     ///
@@ -62,8 +64,8 @@ impl Handle {
         self.registry.is_accepting()
     }
 
-    /// Begins to stop the server slowly, and returns at once. So thousands of clients don't all
-    /// reconnect, to another server, in the same second.
+    /// Begins to stop the server slowly, so that thousands of clients don't all reconnect to
+    /// another server in the same second. Returns at once.
     ///
     /// The server lets no new client in, as after [`stop_accepting`](Handle::stop_accepting). It
     /// closes the open connections with 1001 in batches, spread evenly over the first four fifths
@@ -76,7 +78,7 @@ impl Handle {
         self.drain_and_close(grace, Close::going_away());
     }
 
-    /// As [`drain`](Handle::drain), with your own code and reason. 1012 tells clients that the
+    /// Like [`drain`](Handle::drain), with your own code and reason. 1012 tells clients that the
     /// server restarts and that they should come back after a while. If the code or the reason may
     /// not be sent, it returns [`Error::Misuse`](crate::Error::Misuse) and changes nothing.
     pub fn drain_with(
@@ -117,8 +119,9 @@ impl Handle {
         self.stop_and_close(grace, Close::going_away());
     }
 
-    /// As [`stop`](Handle::stop), with your own code and reason, such as 1012 and "restarting". If
-    /// they may not be sent, it returns [`Error::Misuse`](crate::Error::Misuse) and stops nothing.
+    /// Like [`stop`](Handle::stop), with your own code and reason, such as 1012 and "restarting".
+    /// If the code or the reason may not be sent, it returns
+    /// [`Error::Misuse`](crate::Error::Misuse) and stops nothing.
     pub fn stop_with(
         &self,
         grace: Duration,
@@ -134,7 +137,7 @@ impl Handle {
         self.registry.begin_stopping();
     }
 
-    /// Returns what the server has counted so far.
+    /// Returns the server's counters as they are now: connections, refusals, messages and bytes.
     pub fn counters(&self) -> Counters {
         self.registry.counters()
     }

@@ -16,11 +16,11 @@
 //! | `registry.rs` | What do a server and its connections share, and which connections are open? |
 //! | `shutdown.rs` | How does a server drain, and how does it stop? |
 //! | `handle.rs` | How does an operator stop the server, at once or slowly? |
-//! | `admission.rs` | What did the application find out about a client that it lets in? |
+//! | `admission.rs` | What does the application find out about a client that it lets in? |
 //! | `upgrade.rs` | How does an accepted stream become a `WebSocket`? |
-//! | `refusing_thread.rs` | Which thread refuses a client for whom there is none? |
+//! | `refusing_thread.rs` | Which thread refuses a client that gets no thread? |
 //! | `thread_pool.rs` | Which thread serves a connection? |
-//! | `running.rs` | How is a server stopped and waited for that runs in a thread of its own? |
+//! | `running.rs` | How does a program stop a server that runs in its own thread, and wait for its end? |
 //! | `server.rs` | How is each connection accepted, and what if there is no thread for it? |
 
 pub(crate) mod admission;

@@ -23,13 +23,15 @@ pub(super) struct PendingList(Mutex<VecDeque<Pending>>);
 struct Pending {
     id: u64,
     stream: Arc<dyn Stream>,
-    /// Which direction an eviction shuts down. Only reading at first, so that the client still gets
-    /// its refusal; both once an answer is being written, because the client may not read it.
+    /// Which direction of the stream an eviction shuts down. At first only reading, so that the
+    /// client still gets its refusal; both once an answer is being written, because the client may
+    /// not read it.
     evict_by: Shutdown,
 }
 
 impl PendingList {
-    /// Adds a connection. If the list then has more than `max_waiting`, evicts the oldest.
+    /// Adds a connection to the list. If the list then has more than `max_waiting`, evicts the
+    /// oldest. Dropping the guard removes the connection from the list.
     pub(super) fn register(
         self: &Arc<Self>,
         id: u64,
@@ -42,10 +44,11 @@ impl PendingList {
         pending
     }
 
-    /// Evicts all for a server that stops. Answers that are being written still go out.
+    /// Evicts all pending connections, because the server stops. Answers that are being written
+    /// still go out.
     pub(super) fn evict_all(&self) {
-        // (Here as in `enter`, no lock is held while a stream is shut down: it may be the
-        // application's own.)
+        // (As in `enter`, no lock is held while a stream is shut down, because the stream may be
+        // the application's own.)
         let evicted = mem::take(&mut *lock(&self.0));
         for pending in evicted {
             let _ = pending.stream.shutdown(Shutdown::Read);
@@ -64,8 +67,8 @@ pub(crate) struct PendingGuard {
 
 impl PendingGuard {
     // WALK: waiting
-    /// Adds this connection. If the list is then too long, evicts the oldest. The shutdown wakes
-    /// the thread of that connection, which finds that it was evicted.
+    /// Adds this connection to the list. If the list is then too long, evicts the oldest: the
+    /// shutdown wakes that connection's thread, which finds that it was evicted.
     fn enter(&self, evict_by: Shutdown) {
         let mut pending = lock(&self.list.0);
         pending.push_back(Pending { id: self.id, stream: self.stream.clone(), evict_by });
@@ -78,7 +81,7 @@ impl PendingGuard {
         }
     }
 
-    /// Whether this connection was evicted.
+    /// Whether the server has evicted this connection while its head was being read.
     pub(crate) fn was_evicted(&self) -> bool {
         !lock(&self.list.0).iter().any(|pending| pending.id == self.id)
     }
@@ -101,8 +104,8 @@ impl PendingGuard {
     }
 
     /// Makes this connection evictable while its plain HTTP answer is written, because the client
-    /// may not read it. A connection that was taken off the list enters it again. One that was
-    /// evicted doesn't; it still gets its answer.
+    /// may not read the answer. A connection that was taken off the list enters it again. One that
+    /// was evicted doesn't; it still gets its answer.
     pub(crate) fn keep_pending_for_answer(&self) {
         if let Some(pending) = lock(&self.list.0).iter_mut().find(|pending| pending.id == self.id) {
             pending.evict_by = Shutdown::Both;

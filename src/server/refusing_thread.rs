@@ -1,4 +1,4 @@
-//! Refuses clients for whom there's no thread: who sends the refusal, and how long that may take.
+//! Refusals for clients that get no thread: which thread sends them, and how long that may take.
 //!
 //! ```text
 //! accept ──► no thread for this client ──► [ at most 64 clients ] ──► the refusing thread ──► 503
@@ -9,8 +9,8 @@
 //! - A refused client may be silent, or read nothing. The accepting thread doesn't wait for it: the
 //!   next client may be one that gets a thread.
 //! - The refusing thread starts with the server, because later there may be no thread for it.
-//! - Each client has a short timeout, and the queue a bound: a crowd that is refused takes no more
-//!   descriptors than that.
+//! - Each client has a short timeout, and the queue a bound: a crowd of refused clients holds no
+//!   more descriptors than the queue has places.
 
 use std::io;
 use std::sync::Arc;
@@ -19,52 +19,54 @@ use std::thread;
 use std::time::Duration;
 
 use super::registry::Registry;
-use super::upgrade::{answer, no_room};
+use super::upgrade::{answer, refusal_without_room};
 use crate::connection::limits::Limits;
 use crate::transport::deadline::{Deadline, read_before};
 use crate::transport::stream::Stream;
 
-/// How many clients may wait for their refusal.
-const MOST: usize = 64;
-/// How long a client may take to send what it has, and again to read its refusal.
+/// How many clients may wait for the refusing thread.
+const MAX_WAITING: usize = 64;
+/// How long the refusing thread waits for a client's request, and then for the client to read its
+/// refusal.
 const TIMEOUT: Duration = Duration::from_millis(50);
 /// The stack of the refusing thread, in bytes.
 const STACK: usize = 64 * 1024;
 
-/// Refuses clients in a thread of its own, which ends once this is dropped.
+/// Refuses clients in its own thread, which ends once this is dropped.
 pub(crate) struct RefusingThread(SyncSender<Arc<dyn Stream>>);
 
 impl RefusingThread {
     pub(crate) fn new(registry: Arc<Registry>) -> io::Result<RefusingThread> {
-        let (give, given) = sync_channel::<Arc<dyn Stream>>(MOST);
+        let (give, given) = sync_channel::<Arc<dyn Stream>>(MAX_WAITING);
         let refuse_all = move || {
             for stream in given {
-                turn_away(&*stream, "no thread is left", &registry);
+                refuse_with_503(&*stream, "no thread is left", &registry);
             }
         };
         thread::Builder::new().name("refusing".into()).stack_size(STACK).spawn(refuse_all)?;
         Ok(RefusingThread(give))
     }
 
-    /// Leaves this client to the refusing thread, and doesn't wait for it.
-    pub(crate) fn give(&self, stream: Arc<dyn Stream>) {
+    /// Leaves this client to the refusing thread, and returns at once. If too many clients wait
+    /// already, it closes this one without an answer.
+    pub(crate) fn hand_over(&self, stream: Arc<dyn Stream>) {
         if self.0.try_send(stream).is_err() {
             log::debug!("a client is closed without an answer: too many wait for theirs");
         }
     }
 }
 
-/// Answers a client with a 503, because there's no room.
-pub(crate) fn turn_away(stream: &dyn Stream, seen: &'static str, registry: &Registry) {
+/// Answers a client with a 503, because the server has no room for it. `seen` says what is lacking.
+pub(crate) fn refuse_with_503(stream: &dyn Stream, seen: &'static str, registry: &Registry) {
     // Reads what has arrived of the request: closing a socket with unread bytes sends a reset,
     // which would destroy the answer.
     let read = read_before(Deadline::after(TIMEOUT), stream, &mut [0; 4096]);
     // A client that sent nothing and has closed gets no answer. The connection that wakes `accept`
     // is one of them.
     if !matches!(read, Ok(0)) {
-        registry.totals.refused(503);
+        registry.totals.count_refused(503);
         let limits = Limits { close: TIMEOUT, ..Limits::default() };
-        answer(stream, &no_room(seen).response(), &limits);
+        answer(stream, &refusal_without_room(seen).response(), &limits);
     }
 }
 
@@ -116,10 +118,10 @@ mod tests {
         let stream = Arc::new(Silent { go: Mutex::new(gone), answers: answers.clone() });
         let registry = Registry::new(None);
         let refusing = RefusingThread::new(registry.clone()).unwrap();
-        (0..10 * MOST).for_each(|_| refusing.give(stream.clone()));
+        (0..10 * MAX_WAITING).for_each(|_| refusing.hand_over(stream.clone()));
         assert_eq!(answers.load(SeqCst), 0, "all were given before one was answered");
         let held = Arc::strong_count(&stream) - 1;
-        assert!((MOST..=MOST + 1).contains(&held), "{held} are held");
+        assert!((MAX_WAITING..=MAX_WAITING + 1).contains(&held), "{held} are held");
         drop((go, refusing));
         let start = std::time::Instant::now();
         while Arc::strong_count(&stream) > 1 {

@@ -1,9 +1,10 @@
-//! The registry: the state that a server and its connections share, and the permits of those that
-//! are open.
+//! The registry: the state that a server and its connections share, and the permits of the open
+//! connections.
 //!
 //! Rules of this file:
-//! - An open connection holds a [`Permit`]. There's a fixed number of them. A connection gives its
-//!   permit back after its closing handshake, however it ended.
+//! - An open connection holds a [`Permit`]. The number of permits is fixed
+//!   (`Limits::max_connections`). A connection gives its permit back after its closing handshake,
+//!   however it ended.
 //! - There's no new permit once the server drains or stops. `shutdown.rs` closes the connections
 //!   that hold one.
 
@@ -18,11 +19,11 @@ use super::pages::Pages;
 use super::pending::{PendingGuard, PendingList};
 use crate::connection::close_guard::Owner;
 use crate::connection::counters::{Counters, Totals};
-use crate::connection::ending::{Ask, Urgency};
+use crate::connection::ending::{CloseRequest, Urgency};
 use crate::connection::write_half::WriteHalf;
 use crate::frames::close::Close;
 use crate::transport::deadline::Deadline;
-use crate::transport::listener::Door;
+use crate::transport::listener::WakeAddress;
 use crate::transport::lock::lock;
 use crate::transport::stream::Stream;
 
@@ -30,21 +31,22 @@ use crate::transport::stream::Stream;
 pub(crate) struct Registry {
     pub(crate) totals: Arc<Totals>,
     pub(crate) pages: Pages,
-    /// Where to connect to wake the thread that waits in `accept`. `None` without a listener.
-    pub(super) door: Option<Door>,
+    /// The listener's address, to which `stop` connects to wake the thread that waits in `accept`.
+    /// `None` without a listener.
+    pub(super) wake_address: Option<WakeAddress>,
     /// A spare descriptor. `stop` frees it, so that the connection that wakes `accept` can be made
     /// even if the process has no other.
-    pub(super) reserve: Mutex<Option<Reserve>>,
+    pub(super) reserve: Mutex<Option<ReserveDescriptor>>,
     next_id: AtomicU64,
     pub(super) pending: Arc<PendingList>,
     /// The connections that hold a permit, by their ids.
     pub(super) open: Mutex<HashMap<u64, PermitStage>>,
     pub(super) one_closed: Condvar,
-    /// A [`Phase`], as a number.
+    /// The server's [`Phase`], as a number that threads can read and advance without a lock.
     phase: AtomicU8,
-    /// The deadlines of a server that drains or stops.
+    /// The deadlines of a server that drains or stops, and the Close that it sends.
     pub(super) grace: Mutex<Grace>,
-    /// Whether `serve` runs, which then does the shutdown itself.
+    /// Whether `serve` runs. Then it does the shutdown itself.
     pub(super) is_serving: AtomicBool,
 }
 
@@ -57,20 +59,20 @@ pub(super) enum PermitStage {
     Open(Arc<WriteHalf>),
 }
 
-/// The stages of a server's life. It never goes back to an earlier one.
+/// The stages of a server's life, in their order. A server never goes back to an earlier stage.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
 pub(super) enum Phase {
     Accepting,
     /// New clients get a 503, and open connections stay.
     Refusing,
-    /// A thread closes the connections in batches.
+    /// New clients get a 503, and a thread closes the open connections in batches.
     Draining,
-    /// `serve` returns once all connections have closed.
+    /// All connections are closing, and `serve` returns once they have closed.
     Stopping,
 }
 
-/// How long the connections have when the server drains or stops, and what it tells their peers.
+/// How long the connections have when the server drains or stops, and the Close that it sends them.
 #[derive(Clone)]
 pub(super) struct Grace {
     /// Until this deadline handlers may send the replies that they're working on.
@@ -88,22 +90,22 @@ impl Grace {
     }
 }
 
-/// A descriptor held in reserve. Dropping it gives the process one when it has no other.
-pub(crate) struct Reserve(#[expect(dead_code)] PipeReader);
+/// A descriptor held in reserve. Dropping it frees a descriptor when the process has no other left.
+pub(crate) struct ReserveDescriptor(#[expect(dead_code)] PipeReader);
 
-impl Reserve {
-    pub(crate) fn new() -> Option<Reserve> {
-        io::pipe().ok().map(|(end, _)| Reserve(end))
+impl ReserveDescriptor {
+    pub(crate) fn new() -> Option<ReserveDescriptor> {
+        io::pipe().ok().map(|(end, _)| ReserveDescriptor(end))
     }
 }
 
 impl Registry {
-    pub(crate) fn new(door: Option<Door>) -> Arc<Registry> {
+    pub(crate) fn new(wake_address: Option<WakeAddress>) -> Arc<Registry> {
         Arc::new(Registry {
             totals: Arc::default(),
             pages: Pages::default(),
-            reserve: Mutex::new(door.as_ref().and_then(|_| Reserve::new())),
-            door,
+            reserve: Mutex::new(wake_address.as_ref().and_then(|_| ReserveDescriptor::new())),
+            wake_address,
             next_id: AtomicU64::new(1),
             pending: Arc::default(),
             open: Mutex::default(),
@@ -114,7 +116,7 @@ impl Registry {
         })
     }
 
-    /// Returns an id for a new connection.
+    /// Returns the id of a new connection, by which the registry and the log name it.
     pub(crate) fn next_id(&self) -> u64 {
         self.next_id.fetch_add(1, SeqCst)
     }
@@ -124,7 +126,8 @@ impl Registry {
         self.is_serving.store(true, SeqCst);
     }
 
-    /// Whether the server lets new clients in.
+    /// Whether the server lets new clients in. It no longer does once it drains, stops or is told
+    /// to accept no more.
     pub(crate) fn is_accepting(&self) -> bool {
         self.phase.load(SeqCst) == Phase::Accepting as u8
     }
@@ -134,7 +137,7 @@ impl Registry {
         self.phase.load(SeqCst) >= Phase::Draining as u8
     }
 
-    /// Whether the server is stopping.
+    /// Whether the server is stopping, so that `serve` will return.
     pub(crate) fn is_stopping(&self) -> bool {
         self.phase.load(SeqCst) == Phase::Stopping as u8
     }
@@ -144,16 +147,17 @@ impl Registry {
         self.phase.fetch_max(phase as u8, SeqCst) < phase as u8
     }
 
-    /// Gives out no more permits from now on.
+    /// Gives out no more permits from now on. Open connections stay.
     pub(crate) fn stop_accepting(&self) {
         self.advance_to(Phase::Refusing);
     }
 
-    /// Returns what the server has counted so far.
+    /// Returns the server's counters as they are now, for
+    /// [`Handle::counters`](crate::Handle::counters).
     pub(crate) fn counters(&self) -> Counters {
         let open = lock(&self.open);
         let is_open = |admitted: &&PermitStage| !matches!(admitted, PermitStage::Authorizing);
-        self.totals.counters(open.values().filter(is_open).count())
+        self.totals.snapshot(open.values().filter(is_open).count())
     }
 
     /// Registers a connection as pending, before its head is read. If more than `max_waiting` are
@@ -197,35 +201,38 @@ impl PermitStage {
     }
 }
 
-/// The right to be an open connection. Dropping it lets another connection in.
+/// The right of one connection to be open. Dropping it lets another connection in.
 pub(crate) struct Permit {
     registry: Arc<Registry>,
     id: u64,
-    /// Whether the connection is open. Then its close guard gives the permit back, and dropping
-    /// this doesn't.
+    /// Whether the connection has opened. From then on its close guard gives the permit back, and
+    /// dropping this value doesn't.
     is_open: bool,
 }
 
 impl Permit {
-    /// Returns the server's counters.
+    /// Returns the server's running totals, to which the connection adds what it counts.
     pub(crate) fn totals(&self) -> Arc<Totals> {
         self.registry.totals.clone()
     }
 
     /// Counts the connection as open, just before its 101 is written. So the counters never lack a
     /// client that has read its 101.
-    pub(crate) fn answering(&self) {
+    pub(crate) fn count_as_open(&self) {
         lock(&self.registry.open).insert(self.id, PermitStage::Answering);
     }
 
     /// Registers the write half once the 101 is written, so that `shut_down` can close this
     /// connection. Returns the owner that the connection's close guard tells of the end.
     pub(crate) fn register_open(mut self, write_half: &Arc<WriteHalf>) -> Arc<dyn Owner> {
-        self.registry.totals.accepted();
+        self.registry.totals.count_accepted();
         lock(&self.registry.open).insert(self.id, PermitStage::Open(write_half.clone()));
         if self.registry.is_closing() {
             let Grace { close, .. } = self.registry.grace();
-            write_half.try_close(Ask::of_stopping_server(close, Urgency::WhenIdle));
+            write_half.request_close_without_waiting(CloseRequest::of_stopping_server(
+                close,
+                Urgency::WhenIdle,
+            ));
         }
         self.is_open = true;
         self.registry.clone()

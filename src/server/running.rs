@@ -1,4 +1,4 @@
-//! A server in a thread of its own: something to stop, and to wait for.
+//! A server that runs in its own thread: the program can stop it, and wait for its end.
 
 use std::net::SocketAddr;
 use std::panic::resume_unwind;
@@ -8,8 +8,8 @@ use std::time::Duration;
 use super::handle::Handle;
 use crate::error::Result;
 
-/// A server that runs in its own thread: see [`Server::spawn`](super::server::Server::spawn).
-/// Dropping this doesn't stop the server.
+/// A server that runs in its own thread, as [`Server::spawn`](super::server::Server::spawn) starts
+/// it. Dropping this doesn't stop the server.
 #[derive(Debug)]
 pub struct RunningServer {
     pub(super) address: Result<SocketAddr>,
@@ -22,23 +22,25 @@ impl RunningServer {
     ///
     /// # Panics
     ///
-    /// If the server listens at a Unix socket, which has no such address.
+    /// Panics if the server listens at a Unix socket, which has no such address.
     pub fn local_addr(&self) -> SocketAddr {
         *self.address.as_ref().expect("a TCP listener")
     }
 
-    /// Returns a handle that stops the server and reads its counters.
+    /// Returns a handle on the server, which stops it and reads its counters.
     pub fn handle(&self) -> Handle {
         self.handle.clone()
     }
 
-    /// Stops the server as [`Handle::stop`] does, and waits until it has stopped.
+    /// Stops the server as [`Handle::stop`] does, waits until it has stopped, and returns what
+    /// `serve` returned.
     pub fn stop(self, grace: Duration) -> Result<()> {
         self.handle.stop(grace);
         self.join()
     }
 
-    /// Waits until the server has stopped, and returns what `serve` returned.
+    /// Waits until the server has stopped, and returns what `serve` returned. Panics if `serve`
+    /// panicked.
     pub fn join(self) -> Result<()> {
         self.thread.join().unwrap_or_else(|panic| resume_unwind(panic))
     }

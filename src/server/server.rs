@@ -19,8 +19,8 @@ use std::time::Duration;
 
 use super::admission::Admission;
 use super::handle::Handle;
-use super::refusing_thread::{RefusingThread, turn_away};
-use super::registry::{Registry, Reserve};
+use super::refusing_thread::{RefusingThread, refuse_with_503};
+use super::registry::{Registry, ReserveDescriptor};
 use super::running::RunningServer;
 use super::thread_pool::ThreadPool;
 use super::upgrade::{ABOUT_TO_STOP, Options, upgrade};
@@ -37,10 +37,10 @@ use crate::http::refusal::Refusal;
 use crate::http::request::Request;
 use crate::http::response::Response;
 use crate::transport::deadline::Deadline;
+use crate::transport::explainer::Explainer;
 use crate::transport::listener::Listener;
 use crate::transport::stream::{Stream, WrapStream};
 use crate::transport::tap::Tap;
-use crate::transport::tap_printer::Explainer;
 use crate::transport::tls::Tls;
 
 /// A WebSocket server: the address it listens at, and the rules for its clients.
@@ -73,15 +73,20 @@ impl Server {
         let listener = listener.into();
         // A listener that doesn't block would make `serve` spin.
         listener.set_nonblocking(false)?;
-        let door = listener.door()?;
+        let wake_address = listener.wake_address()?;
         let mut options = Options::default();
-        if door.is_loopback() {
+        if wake_address.is_loopback() {
             options.rules.hosts = Hosts::Loopback;
         }
-        Ok(Server { listener: Some(listener), options, registry: Registry::new(Some(door)) })
+        Ok(Server {
+            listener: Some(listener),
+            options,
+            registry: Registry::new(Some(wake_address)),
+        })
     }
 
-    /// Creates a server without a listener: give each stream to [`Server::accept`].
+    /// Creates a server without a listener, for streams that you accept yourself: give each to
+    /// [`Server::accept`].
     pub fn without_listener() -> Server {
         Server { listener: None, options: Options::default(), registry: Registry::new(None) }
     }
@@ -103,7 +108,7 @@ impl Server {
     }
 
     /// Sets the hosts that this server answers for, `*` for any. A request for another host gets a
-    /// 421, which names them. An entry without a port matches every port.
+    /// 421, which names the allowed hosts. An entry without a port matches every port.
     ///
     /// Without this call, a server that listens on a loopback address answers for `localhost` and
     /// loopback addresses alone. Otherwise an attacker could point a host name of his own at
@@ -118,22 +123,22 @@ impl Server {
     }
 
     /// Sets the paths that open a WebSocket, each from its `/` on and without a query. A request
-    /// for another path gets a 404, which names them. By default every path does.
+    /// for another path gets a 404, which names the allowed paths. By default every path opens one.
     pub fn paths(mut self, paths: impl IntoIterator<Item: AsRef<str>>) -> Server {
         self.options.rules.paths = owned(paths);
         self
     }
 
-    /// Sets the subprotocols that this server speaks. The server picks the first of the client's
-    /// list that it speaks. If there's none, the connection opens without a subprotocol; browsers
-    /// and some other clients then close it at once.
+    /// Sets the subprotocols that this server speaks. For each connection it picks the first one in
+    /// the client's list that it speaks. If it speaks none of them, the connection opens without a
+    /// subprotocol; browsers and some other clients then close it at once.
     pub fn subprotocols(mut self, names: impl IntoIterator<Item: AsRef<str>>) -> Server {
         self.options.rules.subprotocols = owned(names);
         self
     }
 
-    /// Adds your own check, for example of a token or a cookie. It runs after all other checks have
-    /// passed.
+    /// Adds your own check of a request, for example of a token or a cookie. It runs after all
+    /// other checks have passed. If it returns a refusal, the client gets that as its answer.
     pub fn authorize(
         self,
         authorize: impl Fn(&Request) -> std::result::Result<(), Refusal> + Send + Sync + 'static,
@@ -141,8 +146,8 @@ impl Server {
         self.admit(move |request| authorize(request).map(|()| Admission::new()))
     }
 
-    /// As [`authorize`](Server::authorize), for a check that returns something: who the client is,
-    /// for the handler, and headers for the 101. See [`Admission`].
+    /// Like [`authorize`](Server::authorize), for a check that returns something: who the client
+    /// is, for the handler, and headers for the 101. See [`Admission`].
     pub fn admit(
         mut self,
         admit: impl Fn(&Request) -> std::result::Result<Admission, Refusal> + Send + Sync + 'static,
@@ -198,36 +203,39 @@ impl Server {
         self
     }
 
-    /// Sets the limits on sizes, numbers and times: see [`Limits`].
+    /// Sets this server's limits on sizes, numbers and times: see [`Limits`]. Without this call it
+    /// has the default limits.
     pub fn limits(mut self, limits: Limits) -> Server {
         self.options.limits = limits;
         self
     }
 
-    /// The address that the server listens at.
+    /// Returns the address that the server listens at. Fails without a listener, and for a Unix
+    /// socket, which has no such address.
     pub fn local_addr(&self) -> Result<SocketAddr> {
         let listener = self.listener.as_ref().ok_or(Misuse::NoListener)?;
         Ok(listener.local_addr()?)
     }
 
-    /// A handle that stops the server and reads its counters.
+    /// Returns a handle that stops the server and reads its counters, also while `serve` runs.
     pub fn handle(&self) -> Handle {
         Handle { registry: self.registry.clone() }
     }
 
-    /// Does the handshake on a stream that you have accepted yourself, in your own thread.
+    /// Does the handshake on a stream that you have accepted yourself, in your own thread. Returns
+    /// the open WebSocket; if the client was refused, the error says why.
     pub fn accept(&self, stream: impl Stream) -> Result<WebSocket> {
-        self.options.check()?;
+        self.options.validate()?;
         upgrade(self.registry.next_id(), Arc::new(stream), &self.options, &self.registry)
     }
 
-    /// Runs [`serve`](Server::serve) in a new thread. The result stops the server and waits for its
-    /// end.
+    /// Runs [`serve`](Server::serve) in a new thread. The returned [`RunningServer`] stops the
+    /// server and waits for its end.
     pub fn spawn(
         self,
         handler: impl Fn(WebSocket) -> Result<()> + Send + Sync + 'static,
     ) -> Result<RunningServer> {
-        self.options.check()?;
+        self.options.validate()?;
         self.listener.as_ref().ok_or(Misuse::NoListener)?;
         let (address, handle) = (self.local_addr(), self.handle());
         let builder = thread::Builder::new().name("accepting".into());
@@ -241,36 +249,38 @@ impl Server {
         self,
         handler: impl Fn(WebSocket) -> Result<()> + Send + Sync + 'static,
     ) -> Result<()> {
-        self.options.check()?;
+        self.options.validate()?;
         let Server { listener, options, registry } = self;
         let listener = listener.ok_or(Misuse::NoListener)?;
         registry.note_serving();
-        log::info!("listening on {:?}", listener.door()?);
+        log::info!("listening on {:?}", listener.wake_address()?);
         let threads = ThreadPool::new(options.limits.stack);
         let refusing = RefusingThread::new(registry.clone())?;
         let shared = Arc::new(Shared { options, registry, handler: Box::new(handler) });
         // When the process runs out of descriptors, this one is freed. The server accepts the next
         // client with it, and answers with a 503.
-        let mut reserve = Reserve::new();
+        let mut reserve = ReserveDescriptor::new();
         loop {
             let accepted = listener.accept();
             if shared.registry.is_stopping() {
-                turn_all_away(accepted, &listener, &shared.registry);
+                refuse_all_in_listen_queue(accepted, &listener, &shared.registry);
                 break;
             }
             match accepted {
                 Ok(stream) => {
-                    reserve = reserve.or_else(Reserve::new);
+                    reserve = reserve.or_else(ReserveDescriptor::new);
                     match reserve {
                         Some(_) => give_thread(stream, &threads, &refusing, &shared),
-                        None => turn_away(&*stream, "no descriptor is left", &shared.registry),
+                        None => {
+                            refuse_with_503(&*stream, "no descriptor is left", &shared.registry)
+                        }
                     }
                 }
-                Err(error) if is_of_one_client(&error) => {}
+                Err(error) if concerns_one_client(&error) => {}
                 Err(error) => {
                     log::warn!("accept: {error}");
                     if reserve.take().is_none() {
-                        thread::sleep(REST);
+                        thread::sleep(REST_WITHOUT_DESCRIPTOR);
                     }
                 }
             }
@@ -286,7 +296,7 @@ fn owned(names: impl IntoIterator<Item: AsRef<str>>) -> Vec<String> {
     names.into_iter().map(|name| name.as_ref().to_owned()).collect()
 }
 
-/// The state that the threads of a server share.
+/// The state that all threads of a server share.
 struct Shared {
     options: Options,
     registry: Arc<Registry>,
@@ -295,7 +305,7 @@ struct Shared {
 
 type Handler = dyn Fn(WebSocket) -> Result<()> + Send + Sync;
 
-/// Gives a connection a thread of its own. If there's none, the client gets a 503.
+/// Gives an accepted connection its own thread. If there's none, the client gets a 503.
 fn give_thread(
     stream: Arc<dyn Stream>,
     threads: &ThreadPool,
@@ -307,7 +317,7 @@ fn give_thread(
     let job = move || serve_one(id, thread_stream, &thread_shared);
     if let Err(error) = threads.give(Box::new(job)) {
         log::warn!("{id} gets no thread: {error}");
-        refusing.give(stream);
+        refusing.hand_over(stream);
     }
 }
 
@@ -321,7 +331,7 @@ fn serve_one(id: u64, stream: Arc<dyn Stream>, shared: &Shared) {
     // On an error or a panic `upgrade` has answered the client already.
     if let Ok(Ok(ws)) = upgraded {
         drop(stream);
-        run(handler, ws);
+        run_handler(handler, ws);
     }
 }
 
@@ -330,7 +340,7 @@ fn serve_one(id: u64, stream: Arc<dyn Stream>, shared: &Shared) {
 /// doesn't hold the variables of the handshake and of the handler at the same time: a thread's
 /// stack keeps all memory that it has once used.
 #[inline(never)]
-fn run(handler: &Handler, ws: WebSocket) {
+fn run_handler(handler: &Handler, ws: WebSocket) {
     let id = ws.id();
     // Held until the handler has ended: how it ended decides the close code.
     let close_guard = ws.close_guard();
@@ -338,7 +348,8 @@ fn run(handler: &Handler, ws: WebSocket) {
         Ok(Ok(())) => {}
         Ok(Err(error)) => {
             match &error {
-                // The peer's fault or the network's. The close guard's one log line names it.
+                // These errors are the peer's fault or the network's. The close guard's one log
+                // line names them.
                 Error::Violation(_)
                 | Error::Closed
                 | Error::ConnectionLost(_)
@@ -357,9 +368,9 @@ fn run(handler: &Handler, ws: WebSocket) {
     }
 }
 
-/// Answers the clients still in the listen queue with a 503, because the server is stopping; for
-/// one second at most.
-fn turn_all_away(
+/// Answers the clients that are still in the listen queue with a 503, because the server is
+/// stopping. Ends after a second at most.
+fn refuse_all_in_listen_queue(
     mut accepted: io::Result<Arc<dyn Stream>>,
     listener: &Listener,
     registry: &Registry,
@@ -367,19 +378,20 @@ fn turn_all_away(
     let deadline = Deadline::after(Duration::from_secs(1));
     let _ = listener.set_nonblocking(true);
     while let (Ok(stream), false) = (&accepted, deadline.has_passed()) {
-        turn_away(&**stream, ABOUT_TO_STOP, registry);
+        refuse_with_503(&**stream, ABOUT_TO_STOP, registry);
         accepted = listener.accept();
     }
 }
 
-/// Whether an error of `accept` concerns only one client, which has gone, or a signal has
+/// Whether the server can ignore this error of `accept`: one client has gone again, or a signal has
 /// interrupted the call.
-fn is_of_one_client(error: &io::Error) -> bool {
+fn concerns_one_client(error: &io::Error) -> bool {
     matches!(
         error.kind(),
         ErrorKind::ConnectionAborted | ErrorKind::ConnectionReset | ErrorKind::Interrupted
     )
 }
 
-/// How long the accepting thread rests when it has no descriptor at all.
-const REST: Duration = Duration::from_millis(50);
+/// How long the accepting thread rests before it tries again, when the process has no descriptor
+/// left at all.
+const REST_WITHOUT_DESCRIPTOR: Duration = Duration::from_millis(50);

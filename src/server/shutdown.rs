@@ -1,13 +1,12 @@
-//! How the server ends: it drains, or stops at once.
+//! How a server ends its connections: it drains, or stops at once.
 //!
 //! Rules of this file:
-//! - When the server stops, it gives out no more permits, and each open connection gets a Close
-//!   with 1001: at once if its handler waits in `recv`, else when the handler does so or returns.
-//!   So a reply that is ready within the grace goes out. A connection whose handler is still busy
-//!   gets its Close at nine tenths of the grace, and the server aborts what is still open at its
-//!   end.
+//! - A server that stops gives out no more permits. Each open connection gets a Close with 1001 as
+//!   soon as its handler waits in `recv` or returns, so a reply that is ready within the grace goes
+//!   out. If a handler is still busy at nine tenths of the grace, its connection gets the Close
+//!   then. At the end of the grace the server aborts the connections that are still open.
 //! - A server that drains gives out no more permits either. A thread sends the Closes in batches
-//!   over the grace, and then stops the server.
+//!   over four fifths of the grace, and then stops the server.
 
 use std::sync::atomic::Ordering::SeqCst;
 use std::sync::{Arc, PoisonError};
@@ -15,20 +14,21 @@ use std::thread;
 use std::time::Duration;
 
 use super::registry::{Grace, PermitStage, Phase, Registry};
-use crate::connection::ending::{Ask, Urgency};
+use crate::connection::ending::{CloseRequest, Urgency};
 use crate::connection::write_half::WriteHalf;
 use crate::frames::close::Close;
 use crate::transport::deadline::Deadline;
-use crate::transport::listener::Door;
+use crate::transport::listener::WakeAddress;
 use crate::transport::lock::lock;
 
 /// The shortest pause between two batches of a drain.
 const DRAIN_PAUSE: Duration = Duration::from_millis(50);
 
 impl Registry {
-    /// Begins a drain within this grace, unless the server drains already or is stopping.
+    /// Begins a drain within this grace, unless the server drains already or is stopping. Returns
+    /// whether it began one.
     pub(crate) fn begin_draining(&self, grace: Duration, close: Close) -> bool {
-        // Locked first: a thread that sees the new phase gets the new Close.
+        // The grace is locked first, so that a thread that sees the new phase gets the new Close.
         let mut current = lock(&self.grace);
         let is_first = self.advance_to(Phase::Draining);
         if is_first {
@@ -37,24 +37,26 @@ impl Registry {
         is_first
     }
 
-    /// Sets how long the connections have to close when the server stops, and the Close they get.
+    /// Sets how long the connections have to close when the server stops, and the Close that it
+    /// sends them.
     pub(crate) fn set_grace(&self, grace: Duration, close: Close) {
         *lock(&self.grace) = Grace::new(grace, close);
     }
 
-    /// Begins to stop, within the grace that is set. A later call wakes the waiting threads, so
-    /// that they see a new grace.
+    /// Begins to stop the server, within the grace that is set. A later call wakes the waiting
+    /// threads, so that they see a new grace.
     pub(crate) fn begin_stopping(self: &Arc<Self>) {
         let is_first = self.advance_to(Phase::Stopping);
-        // `shut_down` waits with the old deadlines, and `drain` for its next batch: wake them.
+        // Wake the waiting threads: `shut_down` still has the old deadlines, and `drain` waits for
+        // its next batch.
         let open = lock(&self.open);
         self.one_closed.notify_all();
         drop(open);
         if !is_first {
             return;
         }
-        if let Some(door) = &self.door {
-            self.wake(door);
+        if let Some(wake_address) = &self.wake_address {
+            self.wake_accept(wake_address);
         }
         // A server whose streams come from `accept` has no `serve` that would shut it down.
         if !self.is_serving.load(SeqCst) {
@@ -64,22 +66,23 @@ impl Registry {
         }
     }
 
-    /// Closes every connection, each step within its bound.
+    /// Ends every connection within the grace that is set, in four steps.
     pub(crate) fn shut_down(&self) {
         // 1. Pending connections end at once; there's no new permit.
         self.pending.evict_all();
-        // 2. The others get their Close when what is queued or being answered has gone out.
+        // 2. Open connections get their Close when their queued messages and the replies in the
+        //    making have gone out.
         let mut are_closed = false;
         while !are_closed && !self.grace().answer_by.has_passed() {
             self.close_all(Urgency::WhenIdle);
             are_closed = self.wait_until_closed(|grace| grace.answer_by);
         }
-        // 3. Those that are still busy get it now.
+        // 3. Connections that are still busy get their Close now.
         while !are_closed && !self.grace().close_by.has_passed() {
             self.close_all(Urgency::Now);
             are_closed = self.wait_until_closed(|grace| grace.close_by);
         }
-        // 4. The grace is over: abort those that are left.
+        // 4. The grace is over: abort the connections that are still open.
         if !are_closed {
             self.close_all(Urgency::Now);
             let count = lock(&self.open).len();
@@ -90,8 +93,9 @@ impl Registry {
         }
     }
 
-    /// The write halves of the open connections: a copy of the list, so that its lock isn't held
-    /// while a stream is written or shut down. (The stream may be the application's own, and slow.)
+    /// Returns the write halves of the open connections: a copy of the list, so that its lock isn't
+    /// held while a stream is written or shut down. (The stream may be the application's own, and
+    /// slow.)
     fn open_halves(&self) -> Vec<Arc<WriteHalf>> {
         lock(&self.open).values().filter_map(PermitStage::write_half).cloned().collect()
     }
@@ -107,7 +111,8 @@ impl Registry {
             if bulk.has_passed() && close_by.has_passed() {
                 break;
             }
-            write_half.try_close(Ask::of_stopping_server(close, urgency));
+            write_half
+                .request_close_without_waiting(CloseRequest::of_stopping_server(close, urgency));
         }
     }
 
@@ -127,8 +132,8 @@ impl Registry {
                     lock(&self.open).get(id).and_then(PermitStage::write_half).cloned();
                 if let (Some(write_half), false) = (write_half, over.has_passed()) {
                     let Grace { close, .. } = self.grace();
-                    let ask = Ask::of_stopping_server(close, Urgency::WhenIdle);
-                    write_half.try_close(ask);
+                    let request = CloseRequest::of_stopping_server(close, Urgency::WhenIdle);
+                    write_half.request_close_without_waiting(request);
                 }
             }
             // If peers with full buffers have taken all the time, `shut_down` closes the others.
@@ -140,8 +145,8 @@ impl Registry {
         }
     }
 
-    /// Waits until this moment. Returns `false` as soon as no connection is left to drain, or the
-    /// server stops.
+    /// Waits until `end`, between two batches of a drain. Returns `false` as soon as no connection
+    /// is left to drain, or the server stops.
     fn wait_between_batches(&self, end: Deadline) -> bool {
         let mut open = lock(&self.open);
         while let (false, false, Ok(rest)) = (open.is_empty(), self.is_stopping(), end.remaining())
@@ -166,10 +171,11 @@ impl Registry {
         open.is_empty()
     }
 
-    /// Wakes the accepting thread.
-    fn wake(&self, door: &Door) {
+    /// Wakes the thread that waits in `accept`, so that it sees that the server is stopping. Frees
+    /// the reserve descriptor first, which the waking connection may need.
+    fn wake_accept(&self, address: &WakeAddress) {
         drop(lock(&self.reserve).take());
-        if let Err(error) = door.knock() {
+        if let Err(error) = address.wake() {
             log::warn!("stop can't wake `accept`, which ends with the next client: {error}");
         }
     }

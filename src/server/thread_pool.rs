@@ -1,6 +1,5 @@
-//! A small thread pool: each connection has a thread. A thread whose connection has ended idles for
-//! a second and then serves the next one, because starting a thread costs as much as a whole
-//! handshake.
+//! A small thread pool: each connection has a thread. A thread whose connection has ended waits up
+//! to a second for the next one, because starting a thread costs as much as a whole handshake.
 
 use std::collections::VecDeque;
 use std::io;
@@ -10,34 +9,35 @@ use std::time::Duration;
 use crate::connection::outbox::thread_budget::{Purpose, spawn};
 use crate::transport::lock::lock;
 
-/// How many threads may idle. More would hold memory and find no work: hardly more connections than
-/// this end while the server accepts one.
+/// How many threads of a pool may idle at a time. More would hold memory and find no work, because
+/// hardly more connections than this end while the server accepts one.
 const MOST_IDLE: usize = 16;
-/// How long a thread idles before it ends.
+/// How long a thread of a pool waits for its next connection before it ends.
 const IDLE_TIME: Duration = Duration::from_secs(1);
 
 /// The work of a thread for one connection, from its first byte to its last.
 pub(crate) type Job = Box<dyn FnOnce() + Send>;
 
-/// A thread pool. Its threads have this much stack.
+/// A thread pool. Each of its threads has a stack of `stack` bytes, and serves one connection at a
+/// time.
 pub(crate) struct ThreadPool {
     stack: usize,
     idle: Arc<IdleThreads>,
 }
 
-/// What the idle threads share.
+/// The state that the idle threads of a pool share, and the signal that wakes one of them.
 #[derive(Default)]
 struct IdleThreads {
     state: Mutex<State>,
-    /// Wakes an idle thread when there's a job.
+    /// Signalled when there's a job, which wakes one idle thread.
     job: Condvar,
 }
 
 #[derive(Default)]
 struct State {
-    /// Jobs whose idle threads are about to wake. There are never more jobs than idle threads.
+    /// Jobs for idle threads that haven't woken yet. There are never more jobs than idle threads.
     jobs: VecDeque<Job>,
-    /// How many threads idle.
+    /// How many threads of the pool idle now.
     idle: usize,
 }
 
@@ -46,8 +46,8 @@ impl ThreadPool {
         ThreadPool { stack, idle: Arc::default() }
     }
 
-    /// Gives the job to an idle thread, or to a new one if none idles. Fails if the thread budget
-    /// is used up.
+    /// Gives the job to an idle thread, or to a new one if none idles. Fails if no new thread can
+    /// be started, for example because the thread budget is used up.
     pub(crate) fn give(&self, job: Job) -> io::Result<()> {
         let mut state = lock(&self.idle.state);
         if state.idle > state.jobs.len() {
@@ -68,7 +68,8 @@ impl ThreadPool {
 }
 
 impl IdleThreads {
-    /// Idles until there's a job. Returns `None` if the thread should end.
+    /// Idles until there's a job. Returns `None` if the calling thread should end: enough others
+    /// idle already, or no job has come in time.
     fn next_job(&self) -> Option<Job> {
         let mut state = lock(&self.state);
         if state.idle == MOST_IDLE {

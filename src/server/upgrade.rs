@@ -53,11 +53,11 @@ use crate::http::response::Response;
 use crate::transport::deadline::Deadline;
 use crate::transport::head_reader::{NoHead, read_head};
 use crate::transport::lingering_close::lingering_close;
-use crate::transport::min_write_rate::{per_call_timeout, too_slow_or_lost, write_with_min_rate};
+use crate::transport::min_write_rate::{per_call_timeout, write_error, write_with_min_rate};
 use crate::transport::stream::{Stream, WrapStream};
 use crate::transport::tls::Tls;
 
-/// What the application has configured: rules, limits and its own functions.
+/// A server's configuration: its rules, its limits, and the application's own functions.
 #[derive(Default)]
 pub(crate) struct Options {
     pub(crate) rules: Rules,
@@ -69,17 +69,19 @@ pub(crate) struct Options {
 }
 
 impl Options {
-    /// Checks the configuration, before the first connection.
-    pub(crate) fn check(&self) -> std::result::Result<(), Misuse> {
-        self.rules.deflate.as_ref().map_or(Ok(()), deflate::check)?;
-        self.rules.check()
+    /// Checks the configuration before the first connection. Fails if an entry can never match a
+    /// request, or a setting is not valid.
+    pub(crate) fn validate(&self) -> std::result::Result<(), Misuse> {
+        self.rules.deflate.as_ref().map_or(Ok(()), deflate::validate)?;
+        self.rules.validate()
     }
 }
 
-/// The application's own check, called after all checks of the RFC and of the server's rules have
-/// passed.
+/// The application's own check of a request, called after all checks of the RFC and of the server's
+/// rules have passed.
 pub(crate) type Admit = dyn Fn(&Request) -> std::result::Result<Admission, Refusal> + Send + Sync;
-/// The application's answer to requests that don't ask for a WebSocket.
+/// The application's answer to a request that doesn't ask for a WebSocket. `None` if it has no page
+/// for that.
 pub(crate) type HttpHandler = dyn Fn(&Request) -> Option<Response> + Send + Sync;
 
 /// Leads a request from the accepted stream to the open WebSocket. A request that doesn't get there
@@ -96,45 +98,49 @@ pub(crate) fn upgrade(
     let pending = registry.register(id, stream.clone(), limits.max_waiting);
     let deadline = Deadline::after(limits.head);
     let peer = stream.peer();
-    let mut asker = Asker { id, peer, stream, pending, limits, registry, wants_body: true };
+    let mut requester = Requester { id, peer, stream, pending, limits, registry, wants_body: true };
     // 2. TLS, if this server speaks it; then the application's own stream, if it has one.
-    asker.stream = asker.start_tls(options.tls.as_ref(), deadline)?;
-    let certificates = asker.stream.peer_certificates();
-    asker.stream = asker.run_own_code(|| options.wrap_stream.apply(asker.stream.clone()));
-    // 3. The head.
+    requester.stream = requester.start_tls(options.tls.as_ref(), deadline)?;
+    let certificates = requester.stream.peer_certificates();
+    requester.stream =
+        requester.run_own_code(|| options.wrap_stream.apply(requester.stream.clone()));
+    // 3. The request's head.
     let mut buffer = Buffer::default();
-    let request = asker.run_own_code(|| asker.read_request(&mut buffer, deadline, certificates));
-    let request = asker.unless_refused(request)?;
+    let request =
+        requester.run_own_code(|| requester.read_request(&mut buffer, deadline, certificates));
+    let request = requester.or_refuse(request)?;
     // RFC 9110 §9.3.2: a response to HEAD has no body.
-    asker.wants_body = request.method() != "HEAD";
+    requester.wants_body = request.method() != "HEAD";
     // 4. The decision: what the RFCs and the server's rules say of this request.
-    let agreement = match asker.unless_refused(decide(&request, &options.rules))? {
+    let agreement = match requester.or_refuse(decide(&request, &options.rules))? {
         Decision::Switch(agreement) => agreement,
-        Decision::PlainHttp => return Err(asker.serve_page(&request, options)),
+        Decision::PlainHttp => return Err(requester.serve_page(&request, options)),
     };
     // 5. The permit: from here on nothing evicts the connection.
-    let permit = asker.unless_refused(asker.take_permit())?;
+    let permit = requester.or_refuse(requester.take_permit())?;
     // 6. The application's own check, which may take its time. A refusal gives the permit back.
     let admit = options.admit.as_deref();
-    let admitted = asker.run_own_code(|| asker.ask_application(&request, permit, admit));
-    let (permit, Admission { identity, headers }) = asker.unless_refused(admitted)?;
+    let admitted = requester.run_own_code(|| requester.ask_application(&request, permit, admit));
+    let (permit, Admission { identity, headers }) = requester.or_refuse(admitted)?;
     // 7. The 101, with the application's own headers. Just before it the connection counts as open.
-    let response = agreement.response_with(&headers).map_err(|misuse| asker.own_fault(misuse))?;
-    permit.answering();
-    write(&*asker.stream, &response, &[], limits).map_err(too_slow_or_lost)?;
-    let stream = asker.into_stream();
+    let response =
+        agreement.response_with(&headers).map_err(|misuse| requester.answer_own_fault(misuse))?;
+    permit.count_as_open();
+    write_response(&*requester.stream, &response, &[], limits).map_err(write_error)?;
+    let stream = requester.into_stream();
     // 8. Open: after the 101 the stream carries frames.
     let mut ws = open_websocket(id, stream, buffer, request, agreement, permit, options)?;
     ws.set_identity(identity);
     Ok(ws)
 }
 
-/// A client that has asked for something, with all that is needed to answer it.
-struct Asker<'a> {
+/// A client whose request is being handled, with all that is needed to answer it.
+struct Requester<'a> {
     id: u64,
     /// The client's address, if the stream has one.
     peer: Option<SocketAddr>,
-    /// The accepted stream; after step 2 what TLS and the application have made of it.
+    /// The client's stream: as it was accepted, and after step 2 of [`upgrade`] with TLS and the
+    /// application's own stream around it.
     stream: Arc<dyn Stream>,
     pending: PendingGuard,
     limits: &'a Limits,
@@ -143,9 +149,9 @@ struct Asker<'a> {
     wants_body: bool,
 }
 
-// The steps are functions that the compiler must not inline. So their stack frames don't add up: a
-// thread keeps the stack that it has touched once for as long as it lives.
-impl Asker<'_> {
+// The compiler must not inline these steps, so that their stack frames don't add up: a thread keeps
+// all the stack that it has once used until it ends.
+impl Requester<'_> {
     /// Does the TLS handshake, if this server speaks TLS. Returns the stream that carries HTTP.
     #[inline(never)]
     fn start_tls(&self, tls: Option<&Tls>, deadline: Deadline) -> Result<Arc<dyn Stream>> {
@@ -159,7 +165,7 @@ impl Asker<'_> {
         })
     }
 
-    /// Reads the head; later bytes stay in the buffer.
+    /// Reads and parses the request's head. Bytes that come after the head stay in the buffer.
     #[inline(never)]
     fn read_request(
         &self,
@@ -167,28 +173,31 @@ impl Asker<'_> {
         deadline: Deadline,
         certificates: Vec<Vec<u8>>,
     ) -> std::result::Result<Box<Request>, Refusal> {
-        let length = read_head(&*self.stream, buffer, self.limits.head_size(), deadline)
-            .map_err(|why| no_head(why, self.registry.is_stopping(), self.pending.was_evicted()))?;
+        let length =
+            read_head(&*self.stream, buffer, self.limits.head_size(), deadline).map_err(|why| {
+                refusal_without_head(why, self.registry.is_stopping(), self.pending.was_evicted())
+            })?;
         let mut request = Box::new(Request::parse(&buffer.unread()[..length])?);
         request.set_peer(self.peer, certificates);
         buffer.consume(length);
         Ok(request)
     }
 
-    /// Takes a permit, and takes the connection off the pending list.
+    /// Takes a permit, and takes the connection off the pending list. Refuses the client if all
+    /// permits are taken, or if the connection was evicted.
     fn take_permit(&self) -> std::result::Result<Permit, Refusal> {
         let why_not =
             if self.registry.is_accepting() { "all places are taken" } else { ABOUT_TO_STOP };
         let permit = self.registry.permit(self.id, self.limits.max_connections);
-        let permit = permit.ok_or_else(|| no_room(why_not))?;
+        let permit = permit.ok_or_else(|| refusal_without_room(why_not))?;
         match self.pending.promote() {
             true => Ok(permit),
             false => Err(evicted(self.registry)),
         }
     }
 
-    /// Asks the application. Returns the permit. A refusal or a panic gives it back before the
-    /// client gets its answer.
+    /// Asks the application's own check about the request, if there is one. Returns the permit. A
+    /// refusal or a panic gives the permit back before the client gets its answer.
     #[inline(never)]
     fn ask_application(
         &self,
@@ -200,16 +209,16 @@ impl Asker<'_> {
         let admission = admit(request)?;
         match self.registry.is_accepting() {
             true => Ok((permit, admission)),
-            false => Err(no_room(ABOUT_TO_STOP)),
+            false => Err(refusal_without_room(ABOUT_TO_STOP)),
         }
     }
 
-    /// Answers with a 500, because the application gave something that can't be sent.
+    /// Answers with a 500, because the application gave a header for the 101 that can't be sent.
     #[inline(never)]
-    fn own_fault(&self, misuse: Misuse) -> Error {
+    fn answer_own_fault(&self, misuse: Misuse) -> Error {
         log::error!("{} a header for the 101 can't be sent: {misuse}", self.id);
         self.pending.keep_pending_for_answer();
-        self.registry.totals.refused(500);
+        self.registry.totals.count_refused(500);
         self.answer(Response::text(OWN_FAULT).status(500));
         misuse.into()
     }
@@ -222,9 +231,9 @@ impl Asker<'_> {
         let Some(http) = http else {
             return self.refuse(no_page(request, &options.rules, false));
         };
-        // While its page is made, the connection counts among the pages and not among the pending.
+        // While its page is made, the connection counts as a page and not as pending.
         let Some(permit) = self.registry.pages.permit(self.limits.max_waiting) else {
-            return self.refuse(no_room("too many pages are being made"));
+            return self.refuse(refusal_without_room("too many pages are being made"));
         };
         self.pending.suspend_for_page();
         let page = self.run_own_code(|| http(request));
@@ -244,14 +253,15 @@ impl Asker<'_> {
         catch_unwind(AssertUnwindSafe(code)).unwrap_or_else(|panic| {
             log::error!("{} authorize, http or wrap_stream panicked", self.id);
             self.pending.keep_pending_for_answer();
-            self.registry.totals.refused(500);
+            self.registry.totals.count_refused(500);
             self.answer(Response::text(OWN_FAULT).status(500));
             resume_unwind(panic)
         })
     }
 
-    /// Passes on a step's result. If it's a refusal, answers the client with it.
-    fn unless_refused<T>(&self, step: std::result::Result<T, Refusal>) -> Result<T> {
+    /// Passes on the result of a step of [`upgrade`]. If that is a refusal, answers the client with
+    /// it.
+    fn or_refuse<T>(&self, step: std::result::Result<T, Refusal>) -> Result<T> {
         step.map_err(|refusal| self.refuse(refusal))
     }
 
@@ -259,7 +269,7 @@ impl Asker<'_> {
     fn refuse(&self, refusal: Refusal) -> Error {
         log::debug!("{} refused: {refusal}", self.id);
         self.pending.keep_pending_for_answer();
-        self.registry.totals.refused(refusal.status());
+        self.registry.totals.count_refused(refusal.status());
         self.answer(refusal.response());
         refusal.into()
     }
@@ -269,7 +279,7 @@ impl Asker<'_> {
         answer(&*self.stream, &response, self.limits);
     }
 
-    /// Returns the stream, and with it ends the connection's time as pending.
+    /// Returns the client's stream and drops the rest, so that the connection is no longer pending.
     fn into_stream(self) -> Arc<dyn Stream> {
         self.stream
     }
@@ -292,8 +302,8 @@ fn open_websocket(
     let agreed = agreement.deflate.zip(options.rules.deflate);
     let (inflater, deflater) = deflate::halves(Role::Server, agreed, limits.max_message);
     let encoder = Encoder::new(None).deflating(deflater);
-    let traffic = Traffic::of_server(permit.totals());
-    traffic.received(0, buffer.unread().len());
+    let traffic = Traffic::counted_by(permit.totals());
+    traffic.count_received(0, buffer.unread().len());
     let write_half = WriteHalf::new(id, stream, encoder, limits, traffic);
     let owner = permit.register_open(&write_half);
     log::debug!("{id} opened: {}", quote(request.path()));
@@ -313,7 +323,7 @@ pub(crate) fn answer(stream: &dyn Stream, response: &Response, limits: &Limits) 
             (UNSENDABLE.into(), &[][..])
         }
     };
-    if write(stream, &head, body, limits).is_ok() {
+    if write_response(stream, &head, body, limits).is_ok() {
         lingering_close(Deadline::after(limits.close), stream);
     }
 }
@@ -323,45 +333,51 @@ fn unix_time() -> Option<u64> {
     Some(SystemTime::now().duration_since(UNIX_EPOCH).ok()?.as_secs())
 }
 
-/// Writes at the minimum write rate that every peer must keep, and leaves the stream with the
-/// timeout for that.
-fn write(stream: &dyn Stream, head: &[u8], body: &[u8], limits: &Limits) -> io::Result<()> {
+/// Writes an answer's head and body, at the minimum write rate that every peer must keep. The
+/// stream then keeps the write timeout for that rate.
+fn write_response(
+    stream: &dyn Stream,
+    head: &[u8],
+    body: &[u8],
+    limits: &Limits,
+) -> io::Result<()> {
     stream.set_write_timeout(per_call_timeout(limits.write))?;
     write_with_min_rate(limits.write, stream, head, body)
 }
 
-/// The answer in place of a page or a refusal that can't be sent.
+/// The 500 that a client gets in place of a page or a refusal that can't be sent.
 const UNSENDABLE: &[u8] =
     b"HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
 
-/// The body of the 500 after a panic of the application's code, or a header that can't be sent.
+/// The body of the 500 that a client gets after the application's code has panicked, or has given a
+/// header that can't be sent.
 const OWN_FAULT: &str =
     "500 Internal Server Error: the fault is the server's; its log says more.\n";
 
-fn no_head(why: NoHead, is_stopping: bool, was_evicted: bool) -> Refusal {
+fn refusal_without_head(why: NoHead, is_stopping: bool, was_evicted: bool) -> Refusal {
     match why {
         NoHead::Bad(refusal) => refusal,
-        _ if is_stopping => no_room(ABOUT_TO_STOP),
+        _ if is_stopping => refusal_without_room(ABOUT_TO_STOP),
         NoHead::Ended | NoHead::Broken(_) if was_evicted => {
-            too_late("made way for newer ones, because many came at once")
+            refusal_while_stopping("made way for newer ones, because many came at once")
         }
-        NoHead::Late => too_late("its time was up"),
+        NoHead::Late => refusal_while_stopping("its time was up"),
         NoHead::Ended | NoHead::Broken(_) => Refusal::new(400, "a head cut short", ""),
     }
 }
 
 /// Returns the refusal for a connection that was evicted just when its head was complete.
 fn evicted(registry: &Registry) -> Refusal {
-    no_head(NoHead::Ended, registry.is_stopping(), true)
+    refusal_without_head(NoHead::Ended, registry.is_stopping(), true)
 }
 
 pub(crate) const ABOUT_TO_STOP: &str = "it is about to stop";
 
-fn too_late(seen: &'static str) -> Refusal {
+fn refusal_while_stopping(seen: &'static str) -> Refusal {
     Refusal::new(408, "a head too late", seen)
 }
 
 /// Returns the 503 for a client that gets no permit, thread or descriptor.
-pub(crate) fn no_room(seen: &'static str) -> Refusal {
+pub(crate) fn refusal_without_room(seen: &'static str) -> Refusal {
     Refusal::new(503, "no room", seen).header("Retry-After", "1")
 }

@@ -1,4 +1,4 @@
-//! Deadlines: a read or a write must end before a fixed moment.
+//! Deadlines: fixed times before which a read or a write must end.
 //!
 //! A peer can renew a timeout per read by sending one byte at a time, for hours (Slowloris). It
 //! can't move a deadline.
@@ -8,17 +8,19 @@ use std::time::{Duration, Instant};
 
 use super::stream::{Stream, is_timeout};
 
-/// A moment by which something must have happened. Bytes that arrive don't move it.
+/// A fixed time by which something must have happened. Bytes that arrive don't move it. With `None`
+/// inside it never passes.
 #[derive(Clone, Copy, Debug)]
 pub struct Deadline(Option<Instant>);
 
 impl Deadline {
-    /// Creates a deadline this long from now. It never passes if it's too far away for the clock.
+    /// Creates a deadline that passes after this time. If that is too far away for the clock, the
+    /// deadline never passes.
     pub fn after(time: Duration) -> Deadline {
         Deadline(Instant::now().checked_add(time))
     }
 
-    /// Returns the time that remains, or the error `TimedOut` once the deadline has passed.
+    /// Returns how much time remains, or the error `TimedOut` once the deadline has passed.
     pub fn remaining(self) -> io::Result<Duration> {
         match self.0 {
             None => Ok(Duration::MAX),
@@ -36,7 +38,8 @@ impl Deadline {
 }
 
 // WALK: deadline
-/// Reads once, and waits until the deadline at most.
+/// Reads once from the stream, and waits for bytes until the deadline at most. Returns how many
+/// bytes came, 0 at the end of the stream. Fails with a timeout if none come in time.
 pub fn read_before(deadline: Deadline, stream: &dyn Stream, into: &mut [u8]) -> io::Result<usize> {
     loop {
         stream.set_read_timeout(deadline.remaining()?)?;
@@ -47,7 +50,8 @@ pub fn read_before(deadline: Deadline, stream: &dyn Stream, into: &mut [u8]) -> 
     }
 }
 
-/// Writes all the bytes before the deadline, or fails.
+/// Writes all the bytes, in as many calls as that takes. Fails with `TimedOut` if the deadline
+/// passes before all are written.
 pub fn write_before(deadline: Deadline, stream: &dyn Stream, mut bytes: &[u8]) -> io::Result<()> {
     while !bytes.is_empty() {
         stream.set_write_timeout(deadline.remaining()?)?;

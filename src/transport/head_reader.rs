@@ -1,8 +1,8 @@
-//! Reads a head from a stream, in whatever pieces it arrives, within one absolute deadline.
+//! Reads an HTTP head from a stream, in whatever pieces it arrives, before one absolute deadline.
 //!
-//! With a timeout per read, a client could renew it by sending one byte at a time, and so hold a
-//! thread for hours (Slowloris). So one deadline covers the whole head. Bytes that arrive after the
-//! head stay in the buffer: they may be the first frames.
+//! A client could renew a timeout per read by sending one byte at a time, and so hold a thread for
+//! hours (Slowloris). So one deadline covers the whole head. Bytes that arrive after the head stay
+//! in the buffer: they may be the first frames.
 
 use std::io::{self, ErrorKind};
 
@@ -12,21 +12,21 @@ use crate::frames::buffer::Buffer;
 use crate::http::head::Scan;
 use crate::http::refusal::Refusal;
 
-/// Why there is no head.
+/// Why [`read_head`] couldn't read a whole head.
 pub(crate) enum NoHead {
-    /// The bytes aren't a head, or the head is too large.
+    /// The bytes aren't an HTTP head, or the head exceeds a limit. The refusal says which.
     Bad(Refusal),
-    /// The head wasn't complete before the deadline.
+    /// The deadline passed before the head was complete.
     Late,
-    /// The stream ended before the head did.
+    /// The peer ended or reset the stream before the head was complete.
     Ended,
-    /// The stream failed.
+    /// The stream failed with this error while the head was being read.
     Broken(io::Error),
 }
 
 // WALK: head
-/// Reads until the head is complete, and returns its length. The head is at the front of the
-/// buffer.
+/// Reads from the stream until a whole head stands at the front of the buffer. Returns the head's
+/// length in bytes.
 pub(crate) fn read_head(
     stream: &dyn Stream,
     buffer: &mut Buffer,

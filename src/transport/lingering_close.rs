@@ -7,63 +7,72 @@ use super::deadline::{Deadline, read_before};
 use super::min_write_rate::MIN_PROGRESS;
 use super::stream::{Stream, is_timeout};
 
-/// How long we wait for the peer's end: until a deadline, which may be renewed a few times.
+/// How long we wait for the peer to end its direction of the stream: until a deadline, which may be
+/// renewed a few times.
 ///
-/// A peer that is still reading a long message can't answer our Close in time. So if anything has
-/// come from it since, or its system has taken some more of our bytes, it gets as much time again.
-/// The bound: each renewal stands for 64 KiB of what we sent, and there are never more than
-/// [`MOST_RENEWALS`].
+/// A peer that is still reading a long message can't answer our Close in time. So a deadline that
+/// has passed is renewed if the peer has sent anything meanwhile, or if its system has taken more
+/// of our bytes. The peer gets at most one renewal for each 64 KiB that we sent, and never more
+/// than [`MOST_RENEWALS`].
 #[derive(Debug)]
-pub struct Linger {
+pub struct LingerDeadline {
     deadline: Deadline,
     each: Duration,
     renewals: u64,
     is_alive: bool,
-    /// How many of our bytes the peer's system had not taken at the last check.
-    unsent: u64,
+    /// How many of our bytes the peer's system had not acknowledged at the last check. `u64::MAX`
+    /// before the first one.
+    unacknowledged: u64,
 }
 
-/// How often the peer may get more time, however much we sent. With the default `Limits::close`
-/// that makes two minutes.
+/// The most renewals of a [`LingerDeadline`], however much we sent. With the default `Limits::close` of 5 s
+/// they make two minutes.
 const MOST_RENEWALS: u64 = 24;
 
-impl Linger {
-    /// A deadline that isn't renewed.
-    pub fn until(deadline: Deadline) -> Linger {
-        Linger { deadline, each: Duration::ZERO, renewals: 0, is_alive: false, unsent: u64::MAX }
+impl LingerDeadline {
+    /// Creates a linger with a fixed deadline, which is never renewed.
+    pub fn until(deadline: Deadline) -> LingerDeadline {
+        LingerDeadline {
+            deadline,
+            each: Duration::ZERO,
+            renewals: 0,
+            is_alive: false,
+            unacknowledged: u64::MAX,
+        }
     }
 
-    /// A deadline that is renewed by `each` at a time, while the peer may still be reading the
-    /// `sent` bytes.
-    pub fn renewable(deadline: Deadline, each: Duration, sent: u64) -> Linger {
+    /// Creates a linger whose deadline is renewed, by `each` at a time, while the peer may still be
+    /// reading the `sent` bytes.
+    pub fn renewable(deadline: Deadline, each: Duration, sent: u64) -> LingerDeadline {
         let renewals = (sent / MIN_PROGRESS as u64).min(MOST_RENEWALS);
-        Linger { deadline, each, renewals, is_alive: false, unsent: u64::MAX }
+        LingerDeadline { deadline, each, renewals, is_alive: false, unacknowledged: u64::MAX }
     }
 
-    /// Returns the current deadline.
+    /// Returns the deadline as it is now, after the renewals so far.
     pub fn deadline(&self) -> Deadline {
         self.deadline
     }
 
-    /// Records that bytes have come from the peer.
-    pub fn heard(&mut self) {
+    /// Records that bytes have come from the peer: it's alive, so the deadline may be renewed.
+    pub fn note_bytes(&mut self) {
         self.is_alive = true;
     }
 
-    /// Whether the time is up. Renews the deadline first, if the peer has earned that.
-    pub fn has_passed(&mut self, stream: &dyn Stream) -> bool {
+    /// Whether the peer's time is up. If the deadline has passed, this first tries to renew it.
+    pub fn has_finally_passed(&mut self, stream: &dyn Stream) -> bool {
         self.deadline.has_passed() && !self.renew(stream)
     }
 
-    /// Renews the deadline if the peer has shown that it's alive, and if it hasn't got too much
-    /// time already.
+    /// Renews the deadline if the peer has shown since the last renewal that it's alive, and if a
+    /// renewal is left. Returns whether it did.
     fn renew(&mut self, stream: &dyn Stream) -> bool {
         if self.renewals == 0 {
             return false;
         }
-        let unsent = stream.unsent().filter(|unsent| *unsent > 0);
-        let takes_bytes = unsent.is_some_and(|unsent| unsent < self.unsent);
-        self.unsent = unsent.unwrap_or(self.unsent);
+        let unacknowledged = stream.unacknowledged().filter(|unacknowledged| *unacknowledged > 0);
+        let takes_bytes =
+            unacknowledged.is_some_and(|unacknowledged| unacknowledged < self.unacknowledged);
+        self.unacknowledged = unacknowledged.unwrap_or(self.unacknowledged);
         let may_renew = self.is_alive || takes_bytes;
         if may_renew {
             self.deadline = Deadline::after(self.each);
@@ -74,45 +83,46 @@ impl Linger {
     }
 }
 
-impl From<Deadline> for Linger {
-    fn from(deadline: Deadline) -> Linger {
-        Linger::until(deadline)
+impl From<Deadline> for LingerDeadline {
+    fn from(deadline: Deadline) -> LingerDeadline {
+        LingerDeadline::until(deadline)
     }
 }
 
 // WALK: lingering-close
 /// Ends a stream so that the peer can read our last bytes.
 ///
-/// A socket that is closed with unread bytes in it sends a reset. A reset destroys what is still on
-/// its way to the peer, such as the very frame that says what went wrong. So this ends our
-/// direction, then reads and drops what the peer still sends until the peer ends its direction too,
-/// within a deadline and a bound. Returns whether the peer has ended it.
-pub fn lingering_close(linger: impl Into<Linger>, stream: &dyn Stream) -> bool {
+/// Closing a socket with unread bytes in it sends a reset. A reset destroys what is still on its
+/// way to the peer, such as the very frame that says what went wrong. So this ends our direction
+/// first. Then it reads and drops what the peer still sends, until the peer ends its direction too,
+/// the linger's time is up, or 64 MiB have come. Returns whether the peer has ended its direction.
+pub fn lingering_close(linger: impl Into<LingerDeadline>, stream: &dyn Stream) -> bool {
     let _ = stream.shutdown(Shutdown::Write);
     let has_ended = discard_input(linger.into(), stream);
     let _ = stream.shutdown(Shutdown::Both);
     has_ended
 }
 
-/// Waits up to a second for the peer to end the stream. The side that ends it first keeps its port
-/// in TIME_WAIT for minutes, which a server can bear better than a client (RFC 6455 §7.1.1).
+/// Waits up to a second, and not beyond the deadline, for the peer to end the stream. The side that
+/// ends it first keeps its port in TIME_WAIT for minutes, which a server can bear better than a
+/// client (RFC 6455 §7.1.1).
 pub fn await_peer_eof(deadline: Deadline, stream: &dyn Stream) {
     const EOF_WAIT: Duration = Duration::from_secs(1);
     let rest = deadline.remaining().unwrap_or_default();
-    discard_input(Linger::until(Deadline::after(rest.min(EOF_WAIT))), stream);
+    discard_input(LingerDeadline::until(Deadline::after(rest.min(EOF_WAIT))), stream);
 }
 
-/// Reads and drops the peer's bytes. Returns whether the stream has ended, with or without an
-/// error.
-fn discard_input(mut linger: Linger, stream: &dyn Stream) -> bool {
+/// Reads and drops the peer's bytes, 64 MiB at most, until the stream ends or the linger's time is
+/// up. Returns whether the stream has ended, with or without an error.
+fn discard_input(mut linger: LingerDeadline, stream: &dyn Stream) -> bool {
     const MOST: usize = 64 * 1024 * 1024;
     let mut waste = [0; 4096];
     let mut wasted = 0;
-    while wasted < MOST && !linger.has_passed(stream) {
+    while wasted < MOST && !linger.has_finally_passed(stream) {
         match read_before(linger.deadline(), stream, &mut waste) {
             Ok(0) => return true,
             Ok(count) => {
-                linger.heard();
+                linger.note_bytes();
                 wasted += count;
             }
             Err(error) if is_timeout(&error) && linger.renew(stream) => {}

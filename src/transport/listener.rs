@@ -1,7 +1,7 @@
 //! Where connections come from: a TCP socket or a Unix socket that listens.
 //!
-//! A program may bring a listener of its own: one that a supervisor has opened for it (socket
-//! activation), a Unix socket behind a proxy, or one whose port a test already knows.
+//! A program may bring its own listener: one that a supervisor has opened for it (socket
+//! activation), a Unix socket that a proxy connects to, or one whose port a test already knows.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use super::stream::Stream;
 
-/// A socket that listens: see [`Server::on`](crate::Server::on).
+/// A TCP or Unix socket that listens for connections. Give it to [`Server::on`](crate::Server::on).
 #[derive(Debug)]
 pub struct Listener(Kind);
 
@@ -37,7 +37,7 @@ impl From<UnixListener> for Listener {
 }
 
 impl Listener {
-    /// Waits for the next connection.
+    /// Waits for the next connection, and returns its stream.
     pub(crate) fn accept(&self) -> io::Result<Arc<dyn Stream>> {
         match &self.0 {
             Kind::Tcp(listener) => {
@@ -45,7 +45,7 @@ impl Listener {
                 // Nagle's algorithm would hold a small frame back until the peer acknowledges the
                 // one before it.
                 let _ = stream.set_nodelay(true);
-                // On some systems a connection inherits this setting from its listener.
+                // On some systems a connection inherits non-blocking mode from its listener.
                 #[cfg(not(target_os = "linux"))]
                 stream.set_nonblocking(false)?;
                 Ok(Arc::new(stream))
@@ -60,7 +60,8 @@ impl Listener {
         }
     }
 
-    /// With `true`, `accept` fails at once if no connection is there; with `false` it waits.
+    /// Sets what `accept` does while no connection has come: with `true` it fails at once, with
+    /// `false` it waits.
     pub(crate) fn set_nonblocking(&self, nonblocking: bool) -> io::Result<()> {
         match &self.0 {
             Kind::Tcp(listener) => listener.set_nonblocking(nonblocking),
@@ -69,7 +70,8 @@ impl Listener {
         }
     }
 
-    /// The address of a TCP listener. A Unix socket has none.
+    /// Returns the address of a TCP listener. Fails for a Unix socket, which has a path and no
+    /// port.
     pub(crate) fn local_addr(&self) -> io::Result<SocketAddr> {
         match &self.0 {
             Kind::Tcp(listener) => listener.local_addr(),
@@ -81,30 +83,31 @@ impl Listener {
         }
     }
 
-    /// Returns the address at which `accept` can be woken.
-    pub(crate) fn door(&self) -> io::Result<Door> {
+    /// Returns this listener's address, through which [`WakeAddress::wake`] wakes the thread that waits
+    /// in `accept`.
+    pub(crate) fn wake_address(&self) -> io::Result<WakeAddress> {
         Ok(match &self.0 {
-            Kind::Tcp(listener) => Door::Tcp(listener.local_addr()?),
+            Kind::Tcp(listener) => WakeAddress::Tcp(listener.local_addr()?),
             #[cfg(unix)]
-            Kind::Unix(listener) => Door::Unix(listener.local_addr()?),
+            Kind::Unix(listener) => WakeAddress::Unix(listener.local_addr()?),
         })
     }
 }
 
-/// The address of a listener, for waking the thread that waits in its `accept`.
+/// The address of a listener, for waking the thread that waits in the listener's `accept`.
 #[derive(Clone, Debug)]
-pub(crate) enum Door {
+pub(crate) enum WakeAddress {
     Tcp(SocketAddr),
     #[cfg(unix)]
     Unix(UnixAddress),
 }
 
-impl Door {
-    /// Wakes `accept` by connecting to it, because nothing else interrupts it. Then closes that
-    /// connection.
-    pub(crate) fn knock(&self) -> io::Result<()> {
+impl WakeAddress {
+    /// Wakes the thread that waits in `accept`, by connecting to the listener: nothing else
+    /// interrupts that call. Closes the connection at once.
+    pub(crate) fn wake(&self) -> io::Result<()> {
         match self {
-            Door::Tcp(address) => {
+            WakeAddress::Tcp(address) => {
                 let mut address = *address;
                 if address.ip().is_unspecified() {
                     address.set_ip(match address {
@@ -115,16 +118,17 @@ impl Door {
                 TcpStream::connect_timeout(&address, Duration::from_secs(1)).map(drop)
             }
             #[cfg(unix)]
-            Door::Unix(address) => UnixStream::connect_addr(address).map(drop),
+            WakeAddress::Unix(address) => UnixStream::connect_addr(address).map(drop),
         }
     }
 
     /// Whether the listener has a loopback address, so that only programs on this machine reach it.
+    /// `false` for a Unix socket.
     pub(crate) fn is_loopback(&self) -> bool {
         match self {
-            Door::Tcp(address) => address.ip().is_loopback(),
+            WakeAddress::Tcp(address) => address.ip().is_loopback(),
             #[cfg(unix)]
-            Door::Unix(_) => false,
+            WakeAddress::Unix(_) => false,
         }
     }
 }

@@ -1,8 +1,9 @@
 //! Writing with a minimum rate: a slow peer is served, a peer that's stuck is dropped.
 //!
 //! A fixed deadline for a whole message would drop an honest peer on a slow line. So the peer must
-//! take at least 64 KiB within each write deadline, however long the message is. Each `write` call
-//! waits for a fraction of the deadline, so the rate is checked several times in it.
+//! take at least 64 KiB within each write deadline (`Limits::write`), however long the message is.
+//! Each `write` call may wait for a quarter of that time, so the rate is checked several times in
+//! it.
 
 use std::io::{self, ErrorKind, IoSlice};
 use std::time::{Duration, Instant};
@@ -10,25 +11,30 @@ use std::time::{Duration, Instant};
 use super::stream::{Stream, is_timeout};
 use crate::error::Error;
 
-/// Returns the error for a failed write: the peer was too slow, or the connection is lost.
-pub(crate) fn too_slow_or_lost(error: io::Error) -> Error {
+/// Turns the error of a failed write into ours: `WriteTimeout` if the peer was too slow,
+/// `ConnectionLost` otherwise.
+pub(crate) fn write_error(error: io::Error) -> Error {
     if is_timeout(&error) { Error::WriteTimeout } else { Error::ConnectionLost(error) }
 }
 
-/// The bytes that a peer must take in a write deadline. One that takes fewer is stuck or hostile.
+/// How many bytes a peer must take within each write deadline. A peer that takes fewer is stuck or
+/// hostile.
 pub(crate) const MIN_PROGRESS: usize = 64 * 1024;
-/// How many calls of `write` fit into a write deadline, so that the rate is checked several times.
+/// How many `write` calls can use up their timeouts within one write deadline. With several of
+/// them, the rate is checked several times.
 const CALLS_PER_DEADLINE: u32 = 4;
 
-/// Returns how long a single `write` call of [`write_with_min_rate`] may wait.
+/// Returns how long a single `write` call of [`write_with_min_rate`] may wait, if the write
+/// deadline is `within`.
 pub fn per_call_timeout(within: Duration) -> Duration {
     within / CALLS_PER_DEADLINE
 }
 
 // WALK: min-rate
-/// Writes all of `first` and `second`, or fails if the peer takes them more slowly than the minimum
-/// rate. The stream's own timeout bounds each call. The bytes of the first call don't count: our
-/// own system's buffers may have taken them, and only later calls show that the peer takes
+/// Writes `first` and then `second`, whole. Fails with a timeout if the peer takes less than 64 KiB
+/// in a write deadline (`within`). The caller has set the stream's write timeout to
+/// [`per_call_timeout`], which bounds each call. The bytes of the first call don't count: they may
+/// only have filled our own system's buffers, and only later calls show that the peer takes
 /// something.
 pub fn write_with_min_rate(
     within: Duration,
@@ -51,8 +57,8 @@ pub fn write_with_min_rate(
             Err(error) if is_timeout(&error) && waits + 1 < CALLS_PER_DEADLINE => waits += 1,
             Err(error) => return Err(error),
         }
-        // A call that wrote only a part has waited for its whole timeout. So check whether the peer
-        // took enough.
+        // A call that wrote only a part has waited for its whole timeout, so it's time to check
+        // whether the peer took enough.
         match written_at_start {
             None => written_at_start = Some(written),
             Some(_) if written == total || start.elapsed() < within => {}

@@ -1,9 +1,7 @@
-//! What we need from the operating system: a stream that threads can read and write at the same
-//! time.
+//! What we need from the operating system: a stream that one thread can read while others write.
 //!
-//! The threads share one descriptor: `&TcpStream` can read and write, so one thread can wait in
-//! `read` while others write. A connection runs on anything that implements [`Stream`]: TCP, a Unix
-//! socket, TLS, a pipe in a test.
+//! The threads share one descriptor, because a `&TcpStream` can read and write. A connection runs
+//! on anything that implements [`Stream`]: TCP, a Unix socket, TLS, a pipe in a test.
 
 use std::fmt;
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
@@ -11,33 +9,40 @@ use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::unsent::unsent;
+use super::unacknowledged::unacknowledged;
 
-/// A stream of bytes in both directions, which several threads use at once.
+/// A stream of bytes in both directions that several threads use at once, such as a TCP connection.
+/// Implement it to carry a WebSocket over a transport of your own.
 pub trait Stream: Send + Sync + 'static {
-    /// Waits for bytes and reads them. Returns 0 at the end of the stream.
+    /// Waits for bytes, reads them into `into`, and returns how many they are. Returns 0 once the
+    /// peer has ended its direction of the stream.
     fn read(&self, into: &mut [u8]) -> io::Result<usize>;
-    /// Writes some of the bytes of the slices, in their order. Returns how many.
+    /// Writes bytes from the slices, in their order, and returns how many it has written. If some
+    /// are left, the caller calls again with the rest.
     fn write(&self, slices: &[IoSlice<'_>]) -> io::Result<usize>;
-    /// Sets how long a read may wait. After that it fails with `WouldBlock` or `TimedOut`.
+    /// Sets how long a `read` may wait for bytes. After that time, `read` fails with `WouldBlock`
+    /// or `TimedOut`.
     fn set_read_timeout(&self, timeout: Duration) -> io::Result<()>;
-    /// Sets how long a write may wait. After that it returns how many bytes it has written, or
-    /// fails as a read does. (A throttle has to keep this, too: a server that stops writes its
-    /// Closes one after another, and each stream that waits for longer delays those that follow.)
+    /// Sets how long a `write` may wait for room. After that time, `write` returns how many bytes
+    /// it has written, or fails with `WouldBlock` or `TimedOut` if it has written none. (A stream
+    /// that throttles has to keep this timeout, too: a server that stops writes its Closes one
+    /// after another, so a stream that waits longer delays all the others.)
     fn set_write_timeout(&self, timeout: Duration) -> io::Result<()>;
-    /// Ends one direction or both, and wakes the threads that wait for it.
+    /// Ends reading, writing or both, as `how` says. Threads that wait in such a `read` or `write`
+    /// wake.
     fn shutdown(&self, how: Shutdown) -> io::Result<()>;
-    /// The address of the other end, if it has one.
+    /// Returns the peer's address. `None` if the stream has none: a Unix socket, for example.
     fn peer(&self) -> Option<SocketAddr> {
         None
     }
-    /// The certificates that the peer has proved to be its own, as DER, if the stream speaks TLS.
+    /// Returns the chain of certificates with which the peer has identified itself, each in DER,
+    /// the peer's own first. Empty without TLS, or if the peer showed none.
     fn peer_certificates(&self) -> Vec<Vec<u8>> {
         Vec::new()
     }
-    /// How many of the written bytes the peer's system has not taken yet. `None` if that isn't
-    /// known.
-    fn unsent(&self) -> Option<u64> {
+    /// Returns how many of the written bytes the peer's system has not acknowledged yet. `None` if
+    /// the stream can't tell.
+    fn unacknowledged(&self) -> Option<u64> {
         None
     }
 }
@@ -55,18 +60,18 @@ impl Stream for TcpStream {
     }
 
     fn set_read_timeout(&self, timeout: Duration) -> io::Result<()> {
-        TcpStream::set_read_timeout(self, Some(at_least_a_moment(timeout)))
+        TcpStream::set_read_timeout(self, Some(at_least_one_millisecond(timeout)))
     }
 
-    // On Windows a write that times out may have sent a part of its bytes, and doesn't say how
-    // many. It's tried again all the same, so a peer that stops reading for seconds may get bytes
-    // twice there, and fail the connection. Linux and macOS return the number of bytes.
+    // On Windows, a write that times out may have sent some of its bytes, and doesn't say how many.
+    // The caller writes them again, so a peer that stops reading for seconds may get bytes twice,
+    // and fail the connection. Linux and macOS return how many bytes were sent.
     fn set_write_timeout(&self, timeout: Duration) -> io::Result<()> {
-        TcpStream::set_write_timeout(self, Some(at_least_a_moment(timeout)))
+        TcpStream::set_write_timeout(self, Some(at_least_one_millisecond(timeout)))
     }
 
-    // (On macOS, ending the reading direction drops bytes that have come and aren't read. The
-    // server does so only with connections that it evicts or refuses.)
+    // On macOS, ending the reading direction drops the bytes that have come and aren't read yet.
+    // The server does that only to connections that it evicts or refuses.
     fn shutdown(&self, how: Shutdown) -> io::Result<()> {
         TcpStream::shutdown(self, how)
     }
@@ -75,8 +80,8 @@ impl Stream for TcpStream {
         self.peer_addr().ok()
     }
 
-    fn unsent(&self) -> Option<u64> {
-        unsent(self)
+    fn unacknowledged(&self) -> Option<u64> {
+        unacknowledged(self)
     }
 }
 
@@ -91,11 +96,11 @@ impl Stream for std::os::unix::net::UnixStream {
     }
 
     fn set_read_timeout(&self, timeout: Duration) -> io::Result<()> {
-        Self::set_read_timeout(self, Some(at_least_a_moment(timeout)))
+        Self::set_read_timeout(self, Some(at_least_one_millisecond(timeout)))
     }
 
     fn set_write_timeout(&self, timeout: Duration) -> io::Result<()> {
-        Self::set_write_timeout(self, Some(at_least_a_moment(timeout)))
+        Self::set_write_timeout(self, Some(at_least_one_millisecond(timeout)))
     }
 
     fn shutdown(&self, how: Shutdown) -> io::Result<()> {
@@ -103,7 +108,8 @@ impl Stream for std::os::unix::net::UnixStream {
     }
 }
 
-/// A shared stream: the program gives one reference to the connection, and may keep another.
+/// A shared stream is a stream, too: a program gives one reference to the connection, and may keep
+/// another.
 impl<S: Stream + ?Sized> Stream for Arc<S> {
     fn read(&self, into: &mut [u8]) -> io::Result<usize> {
         (**self).read(into)
@@ -133,13 +139,13 @@ impl<S: Stream + ?Sized> Stream for Arc<S> {
         (**self).peer_certificates()
     }
 
-    fn unsent(&self) -> Option<u64> {
-        (**self).unsent()
+    fn unacknowledged(&self) -> Option<u64> {
+        (**self).unacknowledged()
     }
 }
 
-/// The application's function that wraps a stream before the connection gets it, such as in a tap.
-/// By default there's none.
+/// The function, if the application has set one, that wraps each stream before a connection uses
+/// it: in a tap, for example.
 #[derive(Clone, Default)]
 pub(crate) struct WrapStream(Option<Arc<Wrap>>);
 
@@ -163,20 +169,20 @@ impl fmt::Debug for WrapStream {
     }
 }
 
-/// Returns a timeout of at least a millisecond, because the operating system takes zero for "no
+/// Returns the timeout, but at least a millisecond, because the operating system takes zero for "no
 /// timeout".
-fn at_least_a_moment(timeout: Duration) -> Duration {
+fn at_least_one_millisecond(timeout: Duration) -> Duration {
     timeout.max(Duration::from_millis(1))
 }
 
-/// Whether a read or a write failed because its timeout passed. Unix says `WouldBlock`, Windows
-/// `TimedOut`.
+/// Whether this error of a read or a write says that the call's timeout has passed. Unix reports it
+/// as `WouldBlock`, Windows as `TimedOut`.
 pub fn is_timeout(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut)
 }
 
-/// The error of a read for which only a part of a TLS record has come. It's a sign of life, but
-/// there's nothing to return.
+/// Marks the error of a TLS read for which only a part of a record has come. The peer is alive, but
+/// there's nothing to decrypt yet.
 #[derive(Debug)]
 pub(crate) struct PartOfRecord;
 
@@ -188,7 +194,7 @@ impl fmt::Display for PartOfRecord {
 
 impl std::error::Error for PartOfRecord {}
 
-/// Whether a read ended because only a part of a record has come.
+/// Whether a TLS read failed only because a part of a record has come. The caller then reads again.
 pub(crate) fn is_part_of_record(error: &io::Error) -> bool {
     error.get_ref().is_some_and(|inner| inner.is::<PartOfRecord>())
 }

@@ -9,11 +9,11 @@
 //! - The tap explains bytes after they have passed: what a read returned, and what a write
 //!   accepted. So it can't change, lose or reorder them.
 //! - Threads that write take turns, so that the explanations of a direction come in the order of
-//!   its bytes. During the handshake the reading thread waits for them too, because the answer
-//!   decides how to explain what follows it in both directions. After the handshake it never waits
-//!   for them.
+//!   its bytes. During the handshake the reading thread waits for the writing threads, too, because
+//!   the handshake's answer decides how to explain the bytes after it in both directions. After the
+//!   handshake the reading thread never waits for them.
 //! - The tap calls the sink in the connection's own threads, so the sink must not block. An
-//!   [`Explainer`](super::tap_printer::Explainer) therefore has a queue.
+//!   [`Explainer`](super::explainer::Explainer) therefore has a queue.
 //! - If explaining panics, the explanations stop, and the connection goes on.
 
 use std::io::{self, IoSlice};
@@ -42,30 +42,33 @@ use crate::frames::header::Role;
 /// ```
 pub struct Tap<S: Stream> {
     stream: S,
-    /// The role of this end of the connection.
+    /// The role of this end of the connection: client or server.
     ours: Role,
-    /// A thread holds this during a write and its explanation, so that explanations come in the
-    /// order of the bytes.
+    /// A thread holds this lock while it writes and while it explains what it wrote, so that the
+    /// explanations come in the order of the bytes.
     writing: Mutex<()>,
     /// Whether the handshake's answer has been explained. From then on, what we write doesn't
     /// change how to explain what the peer sends.
     is_open: AtomicBool,
-    /// `None` once explaining has panicked.
-    explaining: Mutex<Option<Explaining>>,
+    /// The conversation so far, and the sink. `None` once explaining has panicked, which ends the
+    /// explanations.
+    explaining: Mutex<Option<Explanation>>,
 }
 
-struct Explaining {
+struct Explanation {
     conversation: Conversation,
     sink: Box<dyn FnMut(Annotation) + Send>,
 }
 
 impl<S: Stream> Tap<S> {
-    /// Creates a tap that checks the bytes against the RFC alone.
+    /// Creates a tap that explains the bytes of `stream` to `sink`, and checks them against the RFC
+    /// alone.
     pub fn new(stream: S, ours: Role, sink: impl FnMut(Annotation) + Send + 'static) -> Tap<S> {
         Tap::with_settings(stream, ours, Settings::default(), sink)
     }
 
-    /// Creates a tap that also checks the bytes against the rules and limits in `settings`.
+    /// Like [`Tap::new`], but the tap also checks the bytes against the rules and limits in
+    /// `settings`.
     pub fn with_settings(
         stream: S,
         ours: Role,
@@ -73,14 +76,14 @@ impl<S: Stream> Tap<S> {
         sink: impl FnMut(Annotation) + Send + 'static,
     ) -> Tap<S> {
         let explaining =
-            Explaining { conversation: Conversation::new(settings), sink: Box::new(sink) };
+            Explanation { conversation: Conversation::new(settings), sink: Box::new(sink) };
         let (writing, is_open) = (Mutex::default(), AtomicBool::new(false));
         Tap { stream, ours, writing, is_open, explaining: Mutex::new(Some(explaining)) }
     }
 
     fn explain(&self, step: impl FnOnce(&mut Conversation, &mut dyn FnMut(Annotation))) {
         let mut explaining = lock(&self.explaining);
-        let Some(Explaining { conversation, sink }) = explaining.as_mut() else { return };
+        let Some(Explanation { conversation, sink }) = explaining.as_mut() else { return };
         let explained = catch_unwind(AssertUnwindSafe(|| {
             step(conversation, sink);
             conversation.is_answered()
@@ -142,12 +145,13 @@ impl<S: Stream> Stream for Tap<S> {
         self.stream.peer_certificates()
     }
 
-    fn unsent(&self) -> Option<u64> {
-        self.stream.unsent()
+    fn unacknowledged(&self) -> Option<u64> {
+        self.stream.unacknowledged()
     }
 }
 
-/// Explains a frame or a head that was cut off by the end of the stream.
+/// Dropping the tap explains the head or frame, in either direction, that the end of the stream cut
+/// off.
 impl<S: Stream> Drop for Tap<S> {
     fn drop(&mut self) {
         let (ours, theirs) = (self.ours, self.ours.other());

@@ -1,11 +1,12 @@
-//! How WebSocket works, told along this code; and a course in which you build it yourself.
+//! How WebSocket works, explained along this code; and a course in which you build a server
+//! yourself.
 //!
 #![cfg_attr(not(doctest), doc = include_str!("rustdoc.md"))]
 #![doc = include_str!("README.md")]
 
-// Each chapter is a file of Markdown, read as it is where the repository is browsed, and here as
-// the documentation of a module. In front of it stands where its links lead to in rustdoc: of two
-// definitions the first one counts.
+// Each chapter is a Markdown file. A reader of the repository sees it as it is; in rustdoc it's the
+// documentation of a module. There `rustdoc.md` comes before it and defines where its links lead:
+// if a link is defined twice, the first definition counts.
 
 #[cfg_attr(not(doctest), doc = include_str!("rustdoc.md"))]
 #[doc = include_str!("01_the_request.md")]
@@ -96,7 +97,7 @@ pub mod figures {}
 #[doc = include_str!("conversation.md")]
 pub mod conversation {}
 
-// The course that builds a server, in any language.
+// The course, in which you build a server in any language.
 
 #[cfg_attr(not(doctest), doc = include_str!("course/rustdoc.md"))]
 #[doc = include_str!("course/README.md")]

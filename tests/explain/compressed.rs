@@ -91,10 +91,10 @@ fn each_bit_of_compressed_frames_is_explained_once_and_the_verdict_is_the_decode
         if seed % 10 == 0 {
             assert_presentable(&annotations, &context);
         }
-        let (events, violation, is_in_midst) = received(&bytes, reader, Some(agreed));
+        let (events, violation, is_mid_message) = received(&bytes, reader, Some(agreed));
         assert_inflated(&annotations, &events, &context);
         ends.insert(violation.map_or("fine", Violation::reason));
-        assert_agrees(&annotations, (events, violation, is_in_midst), &context);
+        assert_agrees(&annotations, (events, violation, is_mid_message), &context);
     }
     // The generator gets around.
     for end in ["fine", "not DEFLATE", "text not UTF-8", "message too long", "reserved bits"] {

@@ -11,7 +11,7 @@ use ws101::explain::annotation::{Annotation, Verdict, What};
 use ws101::explain::conversation::{explain_frames, explain_request, explain_response};
 use ws101::explain::heads::Settings;
 use ws101::explain::heads::header_glossary::names;
-use ws101::explain::source::deciding_anchor::{REFUSALS, REJECTIONS, of_span, of_verdict};
+use ws101::explain::source::deciding_anchor::{HANDSHAKE_ERRORS, REFUSALS, of_span, of_verdict};
 use ws101::explain::source::trace::steps;
 use ws101::explain::source::{Anchor, Passage};
 use ws101::frames::header::Role;
@@ -264,7 +264,7 @@ fn each_field_and_verdict_of_a_response_leads_to_code_that_names_its_section() {
         let diagnostics = told.iter().filter_map(|one| one.verdict.diagnostic());
         met.extend(diagnostics.map(|it| (it.rule, it.cause)));
     }
-    assert_eq!(met.len(), REJECTIONS.len(), "{met:#?}");
+    assert_eq!(met.len(), HANDSHAKE_ERRORS.len(), "{met:#?}");
 }
 
 /// `explain` gives no verdict on plain HTTP. So it never meets these: `no_page` names two of them, for a request
@@ -277,7 +277,7 @@ fn each_heading_that_http_and_handshake_refuse_with_leads_to_the_code_that_decid
     let read = |path: PathBuf| fs::read_to_string(path).unwrap();
     let diagnostics = read(root.join("diagnostic/diagnostics.md"));
     let headings = || diagnostics.lines().filter_map(|line| line.strip_prefix("### "));
-    let linked = REFUSALS.iter().chain(REJECTIONS).map(|(heading, _)| *heading);
+    let linked = REFUSALS.iter().chain(HANDSHAKE_ERRORS).map(|(heading, _)| *heading);
     let linked: BTreeSet<&str> = linked.chain(OF_PLAIN_HTTP).collect();
     let mut named = BTreeSet::new();
     for entry in ["http", "handshake"].map(|folder| fs::read_dir(root.join(folder)).unwrap()) {
@@ -288,7 +288,7 @@ fn each_heading_that_http_and_handshake_refuse_with_leads_to_the_code_that_decid
                 assert!(
                     linked.contains(heading),
                     "{} names {heading:?}: add it, with the anchor of that check, to REFUSALS or \
-                     REJECTIONS in src/explain/source/links.rs",
+                     HANDSHAKE_ERRORS in src/explain/source/links.rs",
                     path.display()
                 );
                 named.insert(heading);

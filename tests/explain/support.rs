@@ -133,7 +133,7 @@ pub fn received(
     loop {
         match incoming.next_event() {
             Ok(Some(event)) => events.push(event),
-            Ok(None) => return (events, None, incoming.is_in_midst()),
+            Ok(None) => return (events, None, incoming.is_mid_message()),
             Err(violation) => return (events, Some(violation), false),
         }
     }
@@ -145,7 +145,7 @@ pub fn assert_agrees(
     received: (Vec<Event>, Option<Violation>, bool),
     context: &str,
 ) {
-    let (events, violation, is_in_midst) = received;
+    let (events, violation, is_mid_message) = received;
     let broken = annotations.iter().find_map(|annotation| match annotation.verdict {
         Verdict::Broken(violation) => Some(violation),
         _ => None,
@@ -157,7 +157,7 @@ pub fn assert_agrees(
     let told = annotations.iter().filter(whole).filter(|one| ends_an_event(one)).count();
     assert_eq!(told, events.len(), "{context}: {events:?}");
     let is_cut = |annotation: &Annotation| matches!(annotation.verdict, Verdict::Missing(_));
-    assert!(is_in_midst || !annotations.iter().any(is_cut), "{context}");
+    assert!(is_mid_message || !annotations.iter().any(is_cut), "{context}");
 }
 
 /// Control frames, and the last fragment of a message.

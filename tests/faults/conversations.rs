@@ -149,5 +149,5 @@ pub fn understood(role: Role, compressed: bool, heard: &[u8]) -> (Vec<Event>, bo
         let event = decoder.next_event();
         events.extend(event.unwrap_or_else(|violation| panic!("we break a rule: {violation}")));
     }
-    (events, !decoder.is_in_midst())
+    (events, !decoder.is_mid_message())
 }

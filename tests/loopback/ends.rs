@@ -437,7 +437,7 @@ impl Stream for Stuck {
         Ok(())
     }
 
-    fn unsent(&self) -> Option<u64> {
+    fn unacknowledged(&self) -> Option<u64> {
         Some(1_234)
     }
 }
@@ -463,7 +463,7 @@ fn a_tcp_stream_tells_how_many_bytes_the_peers_system_has_not_taken() {
     let unsent = |stream: &TcpStream| {
         let start = Instant::now();
         loop {
-            match stream.unsent() {
+            match stream.unacknowledged() {
                 Some(bytes) => break bytes,
                 None => assert!(start.elapsed() < PATIENCE, "it tells nothing"),
             }

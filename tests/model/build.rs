@@ -66,8 +66,8 @@ const GUARDS: [(&str, &str, &str, &str); 14] = [
     (
         "letting a message end before our Close",
         "connection/write_half.rs",
-        "if !waits_for_message && self.outboxes.are_sent() {",
-        "if self.outboxes.are_sent() {",
+        "if !waits_for_message && self.outboxes.are_all_sent() {",
+        "if self.outboxes.are_all_sent() {",
     ),
     (
         "closing the queues before looking into them",
@@ -90,7 +90,7 @@ const GUARDS: [(&str, &str, &str, &str); 14] = [
     (
         "telling who came while the server stops",
         "server/registry.rs",
-        "            write_half.try_close(Ask::of_stopping_server(close, Urgency::WhenIdle));\n",
+        "            write_half.request_close_without_waiting(CloseRequest::of_stopping_server(close, Urgency::WhenIdle));\n",
         "",
     ),
 ];

@@ -65,7 +65,7 @@ fn cve_2026_2229_what_if_window_bits_are_no_bits_of_a_window() {
 #[test]
 fn libwebsockets_2026_what_if_an_extension_is_agreed_on_twice_or_was_not_offered() {
     let request = |settings| ClientRequest { deflate: settings, ..ClientRequest::default() };
-    let key = accept_key::encode([7; 16]);
+    let key = accept_key::encode_key([7; 16]);
     for (settings, lines, is_good) in [
         (Some(DeflateConfig::default()), &["permessage-deflate"][..], true),
         (Some(DeflateConfig::default()), &["permessage-deflate, permessage-deflate"], false),
@@ -235,7 +235,7 @@ mod inflating {
     /// was `limit.saturating_mul(2).saturating_add(added)`
     /// now `added.max(u64::MAX)`
     /// Twin: src/frames/deflate/mod.rs
-    /// was `.checked_sub(PRICE_OF_A_LAST_BLOCK)`
+    /// was `.checked_sub(PRICE_OF_LAST_BLOCK)`
     /// now `.checked_sub(0)`
     #[test]
     fn ws101_2026_what_if_a_compressed_message_inflates_to_nothing_for_ever() {

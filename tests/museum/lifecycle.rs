@@ -58,8 +58,8 @@ fn cve_2016_10518_what_if_a_pong_is_longer_than_its_ping() {
 /// was `if self.closed { Err(Misuse::AfterClose) } else { Ok(()) }`
 /// now `Ok(())`
 /// Twin: src/connection/read_half.rs
-/// was `State::Sent(answer_by) | State::Broken(_, answer_by) => self.closing(answer_by)?,`
-/// now `State::Sent(_) | State::Broken(..) => self.keepalive.until_next_check(),`
+/// was `self.read_timeout_while_closing(answer_by)?`
+/// now `self.keepalive.until_next_check()`
 #[test]
 fn cve_2022_25762_what_if_we_send_and_close_at_the_same_time() {
     const THREADS: u8 = 4;

@@ -112,8 +112,8 @@ fn websockets_11_0_2_what_if_we_close_and_the_peer_neither_reads_nor_answers() {
 /// Bytes: a frame that breaks a rule, and a megabyte after it
 /// Holds: the peer reads our Close with its 1002, 1007 or 1009, and then an end, never a reset
 /// Twin: src/transport/lingering_close.rs
-/// was `while wasted < MOST && !linger.has_passed(stream) {`
-/// now `while wasted > MOST && !linger.has_passed(stream) {`
+/// was `while wasted < MOST && !linger.has_finally_passed(stream) {`
+/// now `while wasted > MOST && !linger.has_finally_passed(stream) {`
 #[test]
 fn reset_what_if_a_megabyte_is_unread_when_we_close() {
     for side in BOTH_SIDES {
@@ -140,7 +140,7 @@ fn reset_what_if_a_megabyte_is_unread_when_we_close() {
 /// Bytes: a message, and one in two fragments with a ping between them, cut at every byte
 /// Holds: whole messages are delivered, then it is an error; never a part, never a clean end
 /// Twin: src/connection/read_half.rs
-/// was `Ok(0) => return Err(self.lost(ErrorKind::UnexpectedEof.into())),`
+/// was `Ok(0) => return Err(self.connection_lost(ErrorKind::UnexpectedEof.into())),`
 /// now `Ok(0) => { self.over = true; return Ok(()); }`
 #[test]
 fn end_of_file_what_if_the_stream_ends_after_any_byte() {
@@ -260,8 +260,8 @@ fn read_exact_what_if_each_byte_comes_after_a_timeout() {
 /// Bytes: none
 /// Holds: after the ping interval we send a ping; if nothing comes in the time for the pong, it is `PeerTimeout`
 /// Twin: src/connection/keepalive.rs
-/// was `(Some(due), _) if due.has_passed() => Silence::GiveUp,`
-/// now `(Some(due), _) if due.has_passed() => Silence::Wait,`
+/// was `(Some(due), _) if due.has_passed() => SilenceAction::GiveUp,`
+/// now `(Some(due), _) if due.has_passed() => SilenceAction::Wait,`
 /// Twin: the limit lifted, in the test
 #[test]
 fn tungstenite_15_what_if_the_peer_is_dead() {
@@ -364,8 +364,8 @@ fn aiohttp_12988_what_if_control_frames_stand_between_all_fragments() {
 /// Bytes: `01 82 m e2 98`, `80 80 m`; `81 82 m e2 98`
 /// Holds: 1007, and nothing is delivered; a character that is split between two fragments is a valid character
 /// Twin: src/frames/utf8.rs
-/// was `0 => Ok(self.take()),\n            _ => Err(NotUtf8),`
-/// now `0 => Ok(self.take()),\n            _ => Ok(self.take()),`
+/// was `0 => Ok(self.take_whole()),\n            _ => Err(NotUtf8),`
+/// now `0 => Ok(self.take_whole()),\n            _ => Ok(self.take()),`
 #[test]
 fn fastwebsockets_text_what_if_a_text_ends_in_mid_character() {
     for role in ROLES {
@@ -545,7 +545,7 @@ fn tungstenite_what_if_our_caller_asks_for_what_no_peer_may_take() {
 /// Bytes: sixty connections to a process that may have forty descriptors
 /// Holds: each gets in, or gets a 503; `accept` fails no more often than it refuses a client or pauses; open connections are served; there is room again when they end
 /// Twin: src/server/server.rs
-/// was `if reserve.take().is_none() {\n                        thread::sleep(REST);\n                    }`
+/// was `if reserve.take().is_none() {\n                        thread::sleep(REST_WITHOUT_DESCRIPTOR);\n                    }`
 /// now ``
 #[cfg(target_os = "linux")]
 #[test]

@@ -40,7 +40,7 @@ impl Talker {
 
     fn flush(&mut self) {
         self.wire.extend_from_slice(self.outgoing.batch());
-        self.outgoing.written();
+        self.outgoing.clear_batch();
     }
 
     fn say_something(&mut self, chance: &mut Chance) {

@@ -134,7 +134,7 @@ fn section_5_5_1_nothing_follows_a_close() {
         }
         assert_eq!(outgoing.batch(), batch, "a refused call leaves the batch as it was");
         // Nor once the Close is out.
-        outgoing.written();
+        outgoing.clear_batch();
         for refused in call_all(&mut outgoing) {
             assert_eq!(refused, Err(Misuse::AfterClose), "by the {role:?}");
         }
@@ -219,8 +219,8 @@ fn server_sends_a_prepared_message_as_a_plain_one() {
             let message = once.as_message();
             let behind = prepared.message(message).unwrap();
             assert!([prepared.batch(), behind].concat() == of_plain);
-            plain.written();
-            prepared.written();
+            plain.clear_batch();
+            prepared.clear_batch();
         }
     }
 }
@@ -243,7 +243,7 @@ fn what_is_written_is_not_written_again() {
         for size in [10, 1_000_000] {
             let payload = vec![0; size];
             outgoing.message(payload.as_message()).unwrap();
-            outgoing.written();
+            outgoing.clear_batch();
             assert_eq!(outgoing.batch(), b"");
         }
         outgoing.ping(b"p").unwrap();

@@ -641,10 +641,10 @@ fn section_4_1_rules_with_a_subprotocol_that_is_none_can_not_be_kept() {
     for bad in [&["a b"][..], &[""], &["chat", "chat"], &["a\r\nX: y"], &["a,b"], &["\u{e9}"]] {
         let rules = Rules { subprotocols: names(bad), ..Rules::default() };
         let name = bad.last().unwrap().to_string();
-        assert_eq!(rules.check(), Err(Misuse::Subprotocol(name)));
+        assert_eq!(rules.validate(), Err(Misuse::Subprotocol(name)));
     }
     let rules = Rules { subprotocols: names(&["chat", "Chat", "v1.chat"]), ..Rules::default() };
-    assert_eq!(rules.check(), Ok(()));
+    assert_eq!(rules.validate(), Ok(()));
 }
 
 #[test]
@@ -676,7 +676,7 @@ fn a_rule_that_no_request_can_match_is_a_misuse() {
         ("paths", "/caf\u{e9}"),
         ("paths", "/a\r\nX: y"),
     ] {
-        let misuse = with(setting, bad).check().unwrap_err();
+        let misuse = with(setting, bad).validate().unwrap_err();
         teaches(&misuse.to_string(), &misuse.diagnostic());
         assert_eq!(misuse, Misuse::NeverMatches(setting, bad.into()));
     }
@@ -689,7 +689,7 @@ fn a_rule_that_no_request_can_match_is_a_misuse() {
         ("paths", "/"),
         ("paths", "/%63hat"),
     ] {
-        assert_eq!(with(setting, good).check(), Ok(()), "{good}");
+        assert_eq!(with(setting, good).validate(), Ok(()), "{good}");
     }
 }
 

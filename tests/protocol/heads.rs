@@ -164,9 +164,11 @@ fn a_list_goes_over_lines_and_its_tokens_are_whole_words() {
         b"GET / HTTP/1.1\r\nConnection: keep-alive,\tUpGrade \r\nconnection: x-close\r\n\r\n",
     )
     .unwrap();
-    assert!(head.lists("Connection", "upgrade") && head.lists("CONNECTION", "X-Close"));
+    assert!(
+        head.list_contains("Connection", "upgrade") && head.list_contains("CONNECTION", "X-Close")
+    );
     for no in ["grade", "close", "keep", "keep-alive, upgrade", ""] {
-        assert!(!head.lists("Connection", no), "{no}");
+        assert!(!head.list_contains("Connection", no), "{no}");
     }
 }
 

@@ -194,13 +194,13 @@ fn the_decoder_knows_at_every_byte_whether_a_frame_is_incomplete() {
     for arrival in arrivals() {
         let Arrival { name, bytes, .. } = &arrival;
         let mut listener = Listener::new(arrival.role);
-        assert!(!listener.is_in_midst(), "{name}, before the first byte");
+        assert!(!listener.is_mid_message(), "{name}, before the first byte");
         let close_at = if arrival.ends_with_close { bytes.len() } else { usize::MAX };
         for at in 1..=bytes.len().min(close_at - 1) {
             listener.hear(&bytes[at - 1..at]);
             let end = arrival.ends.iter().find(|end| end.at == at);
             let expected = end.is_none_or(|end| end.message_is_open);
-            assert_eq!(listener.is_in_midst(), expected, "{name}, after {at} bytes");
+            assert_eq!(listener.is_mid_message(), expected, "{name}, after {at} bytes");
         }
     }
 }

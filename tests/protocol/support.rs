@@ -115,8 +115,8 @@ impl Listener {
     }
 
     /// Whether something has begun whose end has not come.
-    pub fn is_in_midst(&mut self) -> bool {
-        self.incoming.is_in_midst()
+    pub fn is_mid_message(&mut self) -> bool {
+        self.incoming.is_mid_message()
     }
 
     /// A silence: memory that it does not need goes back.

@@ -254,7 +254,7 @@ fn client_takes_each_printed_101_and_with_another_key_none() {
             printed.header("Sec-WebSocket-Protocol"),
             "{source}"
         );
-        let rejection = ask.verify(&printed, &accept_key::encode([0; 16])).unwrap_err();
+        let rejection = ask.verify(&printed, &accept_key::encode_key([0; 16])).unwrap_err();
         assert_eq!(rejection.status, Some(101), "{source}");
     }
 }

@@ -234,7 +234,7 @@ fn each_end_writes_each_vector_as_its_bytes() {
                 let behind = send(&mut outgoing, head[0], payload);
                 bytes.extend_from_slice(outgoing.batch());
                 bytes.extend_from_slice(behind);
-                outgoing.written();
+                outgoing.clear_batch();
             }
             assert!(bytes == vector.bytes_of(role), "{} by the {role:?}", vector.name);
         }

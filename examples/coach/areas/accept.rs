@@ -79,7 +79,7 @@ fn wrong_way(sent: &str, padded: &str, got: &str) -> String {
     let guid = accept_key::GUID.as_bytes();
     let right = sha1(&[sent.as_bytes(), guid]);
     let hex: String = right.iter().map(|b| format!("{b:02x}")).collect();
-    let decoded = accept_key::decode(sent).unwrap_or_default();
+    let decoded = accept_key::decode_key(sent).unwrap_or_default();
     let is = |parts: &[&[u8]]| base64(&sha1(parts)) == got;
     if let Some(wrong) = WRONG_GUIDS.iter().find(|wrong| is(&[sent.as_bytes(), wrong.as_bytes()])) {
         return format!("made with the GUID {wrong}; the right one is {}", accept_key::GUID);
@@ -319,7 +319,7 @@ pub const CHECKS: &[Check] = &[
             let (head, mut line) = p.arrives()?;
             line.send(&answer(&head).bytes());
             match head.all("Sec-WebSocket-Key")[..] {
-                [key] => accept_key::decode(key).map(drop).or_else(fails),
+                [key] => accept_key::decode_key(key).map(drop).or_else(fails),
                 _ => fails("not one key"),
             }
         },
@@ -357,7 +357,7 @@ pub const CHECKS: &[Check] = &[
         |p| {
             let (head, mut line) = p.arrives()?;
             line.send(&answer(&head).bytes());
-            let key = head.all("Sec-WebSocket-Key").first().map(|key| accept_key::decode(key));
+            let key = head.all("Sec-WebSocket-Key").first().map(|key| accept_key::decode_key(key));
             match key {
                 Some(Ok(bytes)) if bytes.iter().all(|byte| *byte == bytes[0]) => {
                     fails(format!("sixteen times the byte {:02x}", bytes[0]))

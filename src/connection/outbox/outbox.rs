@@ -21,18 +21,19 @@ use crate::frames::prepared::PreparedMessage;
 /// The stack of an outbox's thread, in bytes.
 const STACK: usize = 128 * 1024;
 
-/// A handle on a queue. Clones share the queue. When you drop the last one, the queue's thread
-/// sends what is still queued, and then ends.
+/// A bounded queue of messages for one peer, with a thread that sends them. Clones share the queue.
+/// When you drop the last clone, the thread sends what is still queued, and then ends.
 #[derive(Clone)]
 pub struct Outbox {
-    input: Arc<Input>,
+    input: Arc<CloseOnDrop>,
     write_half: Arc<WriteHalf>,
 }
 
-/// What all clones share. Dropping it closes the queue, and so ends the queue's thread.
-struct Input(Arc<Queue>);
+/// The queue that all clones of an [`Outbox`] share. Dropping it closes the queue, and so ends the
+/// queue's thread.
+struct CloseOnDrop(Arc<Queue>);
 
-impl Drop for Input {
+impl Drop for CloseOnDrop {
     fn drop(&mut self) {
         self.0.close();
     }
@@ -47,33 +48,36 @@ impl Outbox {
             send_until_closed(&thread_queue, &thread_write_half)
         })?;
         write_half.outboxes.register(queue.clone());
-        Ok(Outbox { input: Arc::new(Input(queue)), write_half: write_half.clone() })
+        Ok(Outbox { input: Arc::new(CloseOnDrop(queue)), write_half: write_half.clone() })
     }
 
-    /// Puts a message into the queue and returns at once. (A later `send` of the connection doesn't
-    /// wait for the queue, so it may overtake this message. The messages of one outbox stay in
-    /// order.) [`Error::WriteTimeout`](crate::Error::WriteTimeout): the queue is full, and the
-    /// message won't be sent. [`Error::Closed`](crate::Error::Closed): the connection has ended.
+    /// Puts a message into the queue and returns at once. Fails with
+    /// [`Error::WriteTimeout`](crate::Error::WriteTimeout) if the queue is full, and with
+    /// [`Error::Closed`](crate::Error::Closed) if the connection has ended; the message then won't
+    /// be sent. (The messages of one outbox stay in order, but a later `send` of the connection may
+    /// overtake them.)
     pub fn try_send(&self, message: &PreparedMessage) -> Result<()> {
         self.input.0.put(message.clone())
     }
 
-    /// Returns how much is queued: a message counts until the operating system has taken it. Use it
-    /// to find the slow peers, or to send them less. After the end of the connection it's zero.
+    /// Returns how many messages and bytes are queued. A message counts until the operating system
+    /// has taken it. Use this to find slow peers, or to send them less. After the end of the
+    /// connection it's zero.
     pub fn backlog(&self) -> Backlog {
         self.input.0.backlog()
     }
 
-    /// Ends the connection at once, without a Close. Use it for a peer that reads too slowly, which
-    /// no Close would reach in time.
+    /// Ends the connection at once, without a Close. Use it for a peer that reads too slowly: no
+    /// Close would reach it in time.
     pub fn abort(&self) {
         self.write_half.abort();
     }
 }
 
 // WALK: outbox
-/// What the queue's thread does: it sends until the queue is closed and empty, or until a write
-/// fails. Our Close may have waited for that, so at last it checks whether the Close is due.
+/// The work of an outbox's thread: it sends until the queue is closed and empty, or until a write
+/// fails. Our Close may have waited for this queue, so at the end the thread checks whether the
+/// Close is due.
 fn send_until_closed(queue: &Queue, write_half: &WriteHalf) {
     while let Some(messages) = queue.take() {
         let mut feed_all = messages

@@ -1,8 +1,8 @@
 //! A bounded queue of messages: many threads put messages in and never wait, and one thread takes
 //! them out.
 //!
-//! A full queue refuses a message with `WriteTimeout`, a closed one with `Closed`. A message counts
-//! towards the bound until it has been sent.
+//! A full queue refuses a message with `WriteTimeout`, and a closed one with `Closed`. A message
+//! counts towards the bound until it has been sent.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
@@ -12,7 +12,8 @@ use crate::frames::message::AsMessage;
 use crate::frames::prepared::PreparedMessage;
 use crate::transport::lock::lock;
 
-/// A bounded queue. Several threads put messages in, and the outbox's thread takes them out.
+/// A bounded queue of messages. Several threads put messages in, and the outbox's thread takes them
+/// out.
 pub(crate) struct Queue {
     bound: usize,
     state: Mutex<State>,
@@ -25,20 +26,21 @@ struct State {
     /// How many messages the thread has taken out and not yet sent. They still count towards the
     /// bound.
     being_sent: usize,
-    /// How many bytes those messages have.
+    /// How many bytes the payloads of the messages in `being_sent` have.
     bytes_being_sent: usize,
-    /// The queue refuses new messages.
+    /// Whether the queue is closed. Then it refuses new messages.
     closed: bool,
-    /// The queue's thread has ended, so the connection can drop the queue.
+    /// Whether the queue's thread has ended, so that the connection can drop the queue.
     ended: bool,
 }
 
-/// How much waits in an [`Outbox`](crate::Outbox).
+/// How many messages and bytes wait in an [`Outbox`](crate::Outbox), as
+/// [`Outbox::backlog`](crate::Outbox::backlog) returns it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Backlog {
-    /// How many messages wait.
+    /// How many messages are queued or being sent.
     pub messages: usize,
-    /// How many bytes their payloads have, before any compression.
+    /// How many bytes the payloads of these messages have, before any compression.
     pub bytes: usize,
 }
 
@@ -52,7 +54,8 @@ impl Queue {
     }
 
     // WALK: put
-    /// Puts a message in, unless the queue is full or closed.
+    /// Puts a message in. Fails with `WriteTimeout` if the queue is full, and with `Closed` if it's
+    /// closed.
     pub(crate) fn put(&self, message: PreparedMessage) -> Result<()> {
         let mut state = lock(&self.state);
         if state.closed {
@@ -77,21 +80,21 @@ impl Queue {
         Some(std::mem::take(&mut state.queued)).filter(|messages| !messages.is_empty())
     }
 
-    /// The queue's thread has sent the messages that it took.
+    /// Records that the queue's thread has sent the messages that it took: they no longer count.
     pub(crate) fn sent(&self) {
         let mut state = lock(&self.state);
         (state.being_sent, state.bytes_being_sent) = (0, 0);
     }
 
-    /// Returns how much was put in and isn't sent yet.
+    /// Returns how many messages and bytes were put in and aren't sent yet.
     pub(crate) fn backlog(&self) -> Backlog {
         let state = lock(&self.state);
         let bytes = total_bytes(&state.queued) + state.bytes_being_sent;
         Backlog { messages: state.queued.len() + state.being_sent, bytes }
     }
 
-    /// The queue's thread ends: closes the queue and drops its messages. Returns how many were not
-    /// sent.
+    /// Closes the queue and drops its messages, because its thread ends. Returns how many of them
+    /// were not sent.
     pub(crate) fn abandon(&self) -> usize {
         let ended = State { closed: true, ended: true, ..State::default() };
         let state = std::mem::replace(&mut *lock(&self.state), ended);
@@ -104,13 +107,13 @@ impl Queue {
         self.changed.notify_all();
     }
 
-    fn is_sent(&self) -> bool {
+    fn is_all_sent(&self) -> bool {
         let state = lock(&self.state);
         state.queued.is_empty() && state.being_sent == 0
     }
 }
 
-/// The queues of all outboxes of a connection. The write half sends our Close after them.
+/// The queues of all outboxes of a connection. The write half sends our Close after their messages.
 #[derive(Default)]
 pub(crate) struct Queues(Mutex<(Vec<Arc<Queue>>, IsClosed)>);
 
@@ -136,9 +139,9 @@ impl Queues {
         }
     }
 
-    /// Whether every queued message is sent.
-    pub(crate) fn are_sent(&self) -> bool {
-        lock(&self.0).0.iter().all(|queue| queue.is_sent())
+    /// Whether every message of every queue is sent.
+    pub(crate) fn are_all_sent(&self) -> bool {
+        lock(&self.0).0.iter().all(|queue| queue.is_all_sent())
     }
 }
 
@@ -155,7 +158,7 @@ mod tests {
         assert_eq!(queue.backlog(), Backlog { messages: 2, bytes: 2 });
         assert_eq!(queue.take().unwrap().len(), 2);
         assert!(matches!(put(), Err(Error::WriteTimeout)));
-        assert!(!queue.is_sent());
+        assert!(!queue.is_all_sent());
         assert_eq!(queue.backlog(), Backlog { messages: 2, bytes: 2 });
         queue.sent();
         assert_eq!(queue.backlog(), Backlog::default());
@@ -175,16 +178,16 @@ mod tests {
         added[1].abandon();
         let late = Arc::new(Queue::new(4));
         let put = |queue: &Queue| queue.put(PreparedMessage::new("a"));
-        assert!(queues.are_sent() && put(&added[0]).is_ok());
-        assert!(!queues.are_sent());
+        assert!(queues.are_all_sent() && put(&added[0]).is_ok());
+        assert!(!queues.are_all_sent());
         queues.close();
         queues.register(late.clone());
         let kept: Vec<_> = lock(&queues.0).0.iter().map(|queue| queue.bound).collect();
         assert_eq!(kept, [1, 3, 4]);
         assert!(added.iter().chain([&late]).all(|queue| matches!(put(queue), Err(Error::Closed))));
         assert_eq!(added[0].take().unwrap().len(), 1);
-        assert!(!queues.are_sent());
+        assert!(!queues.are_all_sent());
         added[0].sent();
-        assert!(queues.are_sent());
+        assert!(queues.are_all_sent());
     }
 }

@@ -6,32 +6,34 @@
 //! ```
 //!
 //! A thread takes four memory maps: its stack, the guard page below it, and the same two for the
-//! small stack on which a stack overflow is reported. With only two of them left, the thread
-//! starts, and then std panics in it before any code of ours runs: the process aborts. So this file
+//! small stack on which a stack overflow is reported. With only two maps left, the thread starts,
+//! but then std panics in it before any code of ours runs, and the process aborts. So this file
 //! doesn't try whether there is one more thread. It counts.
 //!
 //! Rules of this file:
-//! - Three limits count where they can be read, which is on Linux: `vm.max_map_count`,
+//! - It keeps three limits where it can read them, on Linux: `vm.max_map_count`,
 //!   `kernel.threads-max`, and `pids.max` of the control group and of the groups around it.
 //! - A sixteenth of each is left to what isn't counted here: the application's own threads, and
 //!   large allocations, each of which is a map. A connection's thread leaves a second sixteenth,
 //!   for the outboxes of the connections that are open.
-//! - To look costs some 10 ms when there are 50,000 maps. So between two looks only the threads
-//!   that start and end here are counted, and the closer the limit, the sooner comes the next look.
+//! - Reading the limits (a *look*) takes some 10 ms when there are 50,000 maps. So between two
+//!   looks only the threads that start and end here are counted, and the closer the limit, the
+//!   sooner comes the next look.
 
 use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
-// (Written so that the model checker doesn't replace these: no thread waits while it holds this
-// lock, so there's nothing to check.)
+// (Imported this way, `sync` isn't replaced by the model checker: no thread waits while it holds
+// this lock, so there's nothing to check.)
 use std::{fs, io, sync};
 
 /// How many memory maps a thread takes.
 const MAPS_OF_A_THREAD: i64 = 4;
-/// How many threads may start between two looks at least, even if hardly any is free.
-const LEAST_BETWEEN_LOOKS: i64 = 64;
-/// For how long a refusal stands without another look, unless a thread of ours ends.
-const REST: Duration = Duration::from_secs(1);
+/// The least number of threads that may start before the limits are read again, even if hardly any
+/// is free.
+const THREADS_BETWEEN_READINGS: i64 = 64;
+/// How long a refusal stands before the limits are read again, unless a thread of ours ends.
+const REFUSAL_STANDS: Duration = Duration::from_secs(1);
 
 /// What a thread is for. That decides how many threads must still be free after its start.
 #[derive(Clone, Copy, Debug)]
@@ -41,8 +43,9 @@ pub(crate) enum Purpose {
 }
 
 impl Purpose {
-    /// How many of `all` threads must remain free.
-    fn leaves(self, all: i64) -> i64 {
+    /// Returns how many of a limit's `all` threads must stay free after a thread of this purpose
+    /// has started.
+    fn must_leave(self, all: i64) -> i64 {
         match self {
             Purpose::Connection => all / 8,
             Purpose::Outbox => all / 16,
@@ -50,7 +53,8 @@ impl Purpose {
     }
 }
 
-/// Starts a thread, if that leaves enough threads for others. Otherwise the error names the limit.
+/// Starts a thread that does this work, if enough threads stay free for others. Otherwise the error
+/// names the limit.
 pub(crate) fn spawn(
     purpose: Purpose,
     name: String,
@@ -70,17 +74,17 @@ pub(crate) fn spawn(
 static BUDGET: sync::Mutex<Budget> =
     sync::Mutex::new(Budget { limits: Vec::new(), until_look: 0, looked: None });
 
-fn budget() -> sync::MutexGuard<'static, Budget> {
+fn lock_budget() -> sync::MutexGuard<'static, Budget> {
     BUDGET.lock().unwrap_or_else(sync::PoisonError::into_inner)
 }
 
-/// Counts one thread. Dropping it frees the thread's place in the budget.
+/// Counts one started thread. Dropping it frees the thread's place in the budget.
 struct ThreadPermit;
 
 impl ThreadPermit {
     fn take(purpose: Purpose) -> io::Result<ThreadPermit> {
         let read = |path: &Path| fs::read(path).ok();
-        match budget().take(purpose, Instant::now(), &read) {
+        match lock_budget().take(purpose, Instant::now(), &read) {
             Ok(()) => Ok(ThreadPermit),
             Err(limit) => {
                 let error = format!("{limit} leaves too few threads");
@@ -92,14 +96,14 @@ impl ThreadPermit {
 
 impl Drop for ThreadPermit {
     fn drop(&mut self) {
-        budget().give_back();
+        lock_budget().give_back();
     }
 }
 
-/// How many threads each limit still allows.
+/// How many threads each limit of the system still allows, as last read and counted since.
 struct Budget {
     limits: Vec<Limit>,
-    /// How many threads may start before the next look.
+    /// How many threads may start before the limits are read again.
     until_look: i64,
     looked: Option<Instant>,
 }
@@ -112,18 +116,19 @@ struct Limit {
     free: i64,
 }
 
-/// Reads a file. Returns `None` if it can't be read.
+/// A function that reads a file, or returns `None` if it can't be read. Tests pass one of their
+/// own.
 type Read<'a> = &'a dyn Fn(&Path) -> Option<Vec<u8>>;
 
 impl Budget {
     // WALK: budget
-    /// Takes one thread, or returns the name of the limit that leaves none.
+    /// Counts one more thread, or returns the name of the limit that leaves none for this purpose.
     fn take(&mut self, purpose: Purpose, now: Instant, read: Read) -> Result<(), &'static str> {
-        let rested = self.looked.is_none_or(|looked| now - looked >= REST);
-        if self.until_look == 0 || (rested && self.exhausted(purpose).is_some()) {
-            self.look(now, read);
+        let rested = self.looked.is_none_or(|looked| now - looked >= REFUSAL_STANDS);
+        if self.until_look == 0 || (rested && self.exhausted_limit(purpose).is_some()) {
+            self.read_limits(now, read);
         }
-        if let Some(limit) = self.exhausted(purpose) {
+        if let Some(limit) = self.exhausted_limit(purpose) {
             return Err(limit);
         }
         self.until_look -= 1;
@@ -135,34 +140,34 @@ impl Budget {
         self.limits.iter_mut().for_each(|limit| limit.free += 1);
     }
 
-    fn exhausted(&self, purpose: Purpose) -> Option<&'static str> {
-        let is_exhausted = |limit: &&Limit| limit.free <= purpose.leaves(limit.all);
+    fn exhausted_limit(&self, purpose: Purpose) -> Option<&'static str> {
+        let is_exhausted = |limit: &&Limit| limit.free <= purpose.must_leave(limit.all);
         self.limits.iter().find(is_exhausted).map(|limit| limit.name)
     }
 
-    /// Reads the limits anew. If one can't be read now, perhaps because no descriptor is free, its
-    /// count stays.
-    fn look(&mut self, now: Instant, read: Read) {
-        for limit in limits(read) {
+    /// Reads the limits anew, and sets when to read them next. If a limit can't be read now,
+    /// perhaps because no descriptor is free, its count stays.
+    fn read_limits(&mut self, now: Instant, read: Read) {
+        for limit in read_all_limits(read) {
             match self.limits.iter_mut().find(|known| known.name == limit.name) {
                 Some(known) => *known = limit,
                 None => self.limits.push(limit),
             }
         }
         let least = self.limits.iter().map(|limit| limit.free / 2).min();
-        self.until_look = least.unwrap_or(i64::MAX).max(LEAST_BETWEEN_LOOKS);
+        self.until_look = least.unwrap_or(i64::MAX).max(THREADS_BETWEEN_READINGS);
         self.looked = Some(now);
     }
 }
 
-/// Reads all limits that this system shows.
-fn limits(read: Read) -> Vec<Limit> {
+/// Reads all limits on threads that this system shows.
+fn read_all_limits(read: Read) -> Vec<Limit> {
     let limits = [memory_maps(read), threads_max(read), control_group(read)];
     limits.into_iter().flatten().collect()
 }
 
 fn memory_maps(read: Read) -> Option<Limit> {
-    let all = number(read, "/proc/sys/vm/max_map_count")?;
+    let all = read_number(read, "/proc/sys/vm/max_map_count")?;
     // The file has a line for each map.
     let maps = read(Path::new("/proc/self/maps"))?;
     let maps = maps.iter().filter(|byte| **byte == b'\n').count() as i64;
@@ -171,16 +176,16 @@ fn memory_maps(read: Read) -> Option<Limit> {
 }
 
 fn threads_max(read: Read) -> Option<Limit> {
-    let all = number(read, "/proc/sys/kernel/threads-max")?;
-    // `0.20 0.18 0.12 1/80 11206`: of 80 threads one is running.
-    let load = text(read, "/proc/loadavg")?;
+    let all = read_number(read, "/proc/sys/kernel/threads-max")?;
+    // The file says `0.20 0.18 0.12 1/80 11206`: there are 80 threads, and one of them runs.
+    let load = read_text(read, "/proc/loadavg")?;
     let there: i64 = load.split('/').nth(1)?.split(' ').next()?.parse().ok()?;
     Some(Limit { name: "kernel.threads-max", all, free: all - there })
 }
 
 /// The tightest limit of the process's control group and of the groups around it.
 fn control_group(read: Read) -> Option<Limit> {
-    let groups = text(read, "/proc/self/cgroup")?;
+    let groups = read_text(read, "/proc/self/cgroup")?;
     // Version 2 has the line `0::/path`; version 1 has one for each controller, such as
     // `8:pids:/path`.
     let folders =
@@ -191,20 +196,20 @@ fn control_group(read: Read) -> Option<Limit> {
         });
     let limit_of = |folder: &Path| {
         // A group without a limit says `max`, which isn't a number.
-        let all = number(read, folder.join("pids.max"))?;
-        let there = number(read, folder.join("pids.current"))?;
+        let all = read_number(read, folder.join("pids.max"))?;
+        let there = read_number(read, folder.join("pids.current"))?;
         Some(Limit { name: "pids.max", all, free: all - there })
     };
     let all = folders
         .flat_map(|folder| Path::new(&folder).ancestors().filter_map(limit_of).collect::<Vec<_>>());
-    all.min_by_key(|limit| limit.free - Purpose::Connection.leaves(limit.all))
+    all.min_by_key(|limit| limit.free - Purpose::Connection.must_leave(limit.all))
 }
 
-fn number(read: Read, path: impl AsRef<Path>) -> Option<i64> {
-    text(read, path)?.trim().parse().ok()
+fn read_number(read: Read, path: impl AsRef<Path>) -> Option<i64> {
+    read_text(read, path)?.trim().parse().ok()
 }
 
-fn text(read: Read, path: impl AsRef<Path>) -> Option<String> {
+fn read_text(read: Read, path: impl AsRef<Path>) -> Option<String> {
     String::from_utf8(read(path.as_ref())?).ok()
 }
 
@@ -214,7 +219,7 @@ mod tests {
 
     use super::*;
 
-    /// A machine that says so of itself.
+    /// Reads a file of a pretended machine that has only these files.
     fn says(files: &[(&str, &str)], path: &Path) -> Option<Vec<u8>> {
         let found = files.iter().find(|(name, _)| Path::new(name) == path);
         found.map(|(_, text)| text.as_bytes().to_vec())
@@ -240,7 +245,8 @@ mod tests {
             ("/sys/fs/cgroup/c/d/pids.current", "9\n"),
         ];
         let read = |path: &Path| says(&files, path);
-        let found = limits(&read).into_iter().map(|Limit { name, all, free }| (name, all, free));
+        let found =
+            read_all_limits(&read).into_iter().map(|Limit { name, all, free }| (name, all, free));
         let due = [
             ("vm.max_map_count", 16_382, 16_382),
             ("kernel.threads-max", 1_000, 920),
@@ -269,10 +275,11 @@ mod tests {
             assert_eq!(budget.take(Purpose::Connection, Instant::now(), &|_| None), Ok(()));
         }
         let nonsense = |_: &Path| Some(b"\xff many".to_vec());
-        assert_eq!(limits(&nonsense), []);
+        assert_eq!(read_all_limits(&nonsense), []);
     }
 
-    /// A group with so many threads in it, of 160 that it may have.
+    /// Reads a file of a pretended machine whose control group may have 160 threads and has
+    /// `there`.
     fn group_of(there: &Cell<i64>, path: &Path) -> Option<Vec<u8>> {
         let current = there.get().to_string();
         let folder = "/sys/fs/cgroup/pids.max";
@@ -309,19 +316,19 @@ mod tests {
             group_of(&there, path)
         };
         let (mut budget, start) = (empty(), Instant::now());
-        // Others take all that there is, after the first look.
+        // After the first look, other processes take all the threads.
         assert_eq!(budget.take(Purpose::Connection, start, &read), Ok(()));
         there.set(160);
         let taken = (1..).take_while(|_| budget.take(Purpose::Connection, start, &read).is_ok());
         assert_eq!(taken.count(), 80 - 1);
-        // While there is nothing, one look a second is enough.
+        // While no thread is free, one look a second is enough.
         let before = *looks.borrow();
         for _ in 0..1_000 {
             assert!(budget.take(Purpose::Connection, start, &read).is_err());
         }
         assert_eq!(*looks.borrow(), before);
         there.set(0);
-        assert_eq!(budget.take(Purpose::Connection, start + REST, &read), Ok(()));
+        assert_eq!(budget.take(Purpose::Connection, start + REFUSAL_STANDS, &read), Ok(()));
     }
 
     #[test]

@@ -33,7 +33,7 @@ pub fn spans(
     length: u64,
     shown: &[u8],
 ) -> Vec<Span> {
-    let (value, meaning) = described(header, context, found, length, shown);
+    let (value, meaning) = inflate_and_describe(header, context, found, length, shown);
     let payload = |from, value, meaning| Span {
         bits: bits(from..at + length),
         field: "payload".into(),
@@ -44,7 +44,7 @@ pub fn spans(
     let Some(&first) = shown.first().filter(|_| found.begins) else {
         return vec![payload(at, value, meaning)];
     };
-    let Block { how, after_type, begins, section } = block(first);
+    let Block { how, after_type, begins, section } = describe_block(first);
     let mut spans = match length {
         // The payload has no second byte, so this one shows what the payload inflates to.
         1 => vec![of_bits(at, AFTER_TYPE, first, "payload", &meaning, "RFC 7692 §7.2.2")],
@@ -73,7 +73,7 @@ struct Block {
 }
 
 /// What the type of the first block says (RFC 1951 §3.2.3 to §3.2.7).
-fn block(first: u8) -> Block {
+fn describe_block(first: u8) -> Block {
     let (how, after_type, begins, section) = match (first & BTYPE) >> BTYPE.trailing_zeros() {
         0b00 => (
             "stored: uncompressed bytes, after their number",
@@ -99,7 +99,7 @@ fn block(first: u8) -> Block {
 }
 
 /// Returns what the payload inflates to, and describes it.
-fn described(
+fn inflate_and_describe(
     header: &Header,
     context: Context,
     found: &Found,

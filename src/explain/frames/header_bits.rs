@@ -46,7 +46,7 @@ pub fn header_spans(head: &[u8], extensions: ExtensionsInUse, length: Option<u64
         (true, false) => ("set, although unassigned", "§5.2"),
     };
     spans.push(of_bits(0, RSV2_RSV3, first, "RSV2-3", meaning, section));
-    let opcode = Opcode::parse(first).map_or("an opcode that no RFC defines", what_it_says);
+    let opcode = Opcode::parse(first).map_or("an opcode that no RFC defines", opcode_meaning);
     spans.push(of_bits(0, OPCODE, first, "opcode", opcode, "§5.2"));
     // 2. The second.
     let Some(&second) = head.get(1) else { return spans };
@@ -106,7 +106,7 @@ fn rsv1(first: u8, extensions: ExtensionsInUse) -> (&'static str, &'static str) 
     }
 }
 
-fn what_it_says(opcode: Opcode) -> &'static str {
+fn opcode_meaning(opcode: Opcode) -> &'static str {
     match opcode {
         Opcode::Continuation => "continuation: another fragment of the message",
         Opcode::Text => "text: a message begins, in UTF-8",

@@ -6,7 +6,7 @@
 use std::ops::Range;
 
 use super::compressed;
-use super::payload_decoder::{Context, Found, Wrong, first_wrong, wrong_at_the_end};
+use super::payload_decoder::{BadText, Context, Found, find_bad_byte, incomplete_character_at_end};
 use crate::explain::annotation::{Span, bits, hex, quoted};
 use crate::frames::close::Close;
 use crate::frames::close_code::CloseCode;
@@ -38,7 +38,7 @@ pub fn spans(
         Opcode::Text | Opcode::Binary | Opcode::Continuation => {
             match (context.inside, &found.wrong) {
                 (Some(MessageKind::Text), Some(wrong)) => {
-                    wrong_text(at, length, ("payload", "§8.1"), shown, wrong)
+                    spans_of_bad_text(at, length, ("payload", "§8.1"), shown, wrong)
                 }
                 (Some(MessageKind::Text), None) if found.goes_on => one(
                     quoted(shown),
@@ -64,12 +64,12 @@ fn span(
 
 /// Returns the spans of a text that isn't UTF-8: the valid part, the bad place, and the rest, which
 /// the receiver doesn't read.
-fn wrong_text(
+fn spans_of_bad_text(
     at: u64,
     length: u64,
     (field, section): (&str, &'static str),
     shown: &[u8],
-    wrong: &Wrong,
+    wrong: &BadText,
 ) -> Vec<Span> {
     let cut = length.min(wrong.begun.len() as u64);
     let (bad, name, value) = match wrong.byte {
@@ -114,12 +114,16 @@ fn close(at: u64, length: u64, shown: &[u8], whole: bool) -> Vec<Span> {
         Err(_) => CloseCode::NO_STATUS,
     };
     let mut spans = vec![span(at..at + 2, "code", code.to_string(), meaning_of(code), "§5.5.1")];
-    let wrong =
-        first_wrong(&[], reason).or_else(|| if whole { wrong_at_the_end(reason) } else { None });
+    let wrong = find_bad_byte(&[], reason)
+        .or_else(|| if whole { incomplete_character_at_end(reason) } else { None });
     match wrong {
-        Some(wrong) => {
-            spans.extend(wrong_text(at + 2, length - 2, ("reason", "§5.5.1"), reason, &wrong))
-        }
+        Some(wrong) => spans.extend(spans_of_bad_text(
+            at + 2,
+            length - 2,
+            ("reason", "§5.5.1"),
+            reason,
+            &wrong,
+        )),
         None if reason.is_empty() => {}
         None => {
             let meaning = "a reason, for people and logs";

@@ -34,7 +34,7 @@ pub struct Context {
 
 /// The place where a text stops being UTF-8.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Wrong {
+pub struct BadText {
     /// How many bytes of this payload's text come before that place.
     pub at: u64,
     /// The bad byte; `None` if the text ends inside a character.
@@ -43,7 +43,7 @@ pub struct Wrong {
     pub begun: Vec<u8>,
 }
 
-impl Wrong {
+impl BadText {
     /// Says why the text isn't UTF-8 there.
     pub(crate) fn why(&self) -> String {
         let begun = hex(&self.begun, 4);
@@ -74,7 +74,7 @@ pub struct Found {
     /// Why the payload isn't DEFLATE, if it isn't.
     pub spoilt: Option<&'static str>,
     /// Where its text stops being UTF-8, if it does.
-    pub wrong: Option<Wrong>,
+    pub wrong: Option<BadText>,
     /// Its last character is incomplete; the next fragment has the rest.
     pub goes_on: bool,
 }
@@ -150,7 +150,7 @@ impl PayloadDecoder {
 
     /// Returns the message that the current frame belongs to.
     pub fn place_in_message(&self) -> Context {
-        let (inside, compressed) = (self.message.inside(), self.message.is_compressed());
+        let (inside, compressed) = (self.message.open_kind(), self.message.is_compressed());
         Context { inside, compressed, opaque: false }
     }
 
@@ -199,7 +199,7 @@ impl PayloadDecoder {
         }
         self.message.finish().map(drop).inspect_err(|_| {
             let (begun, passed) = (std::mem::take(&mut self.text.begun), self.text.passed);
-            self.found.wrong = Some(Wrong { at: passed, byte: None, begun });
+            self.found.wrong = Some(BadText { at: passed, byte: None, begun });
         })
     }
 
@@ -224,16 +224,16 @@ impl TextSoFar {
         &mut self,
         message: &mut Assembler,
         piece: &[u8],
-        wrong: &mut Option<Wrong>,
+        wrong: &mut Option<BadText>,
     ) -> Result<(), Violation> {
         let appended = message.append(piece);
         let whole = message.take_so_far().len();
-        if message.inside() == Some(MessageKind::Text) {
+        if message.open_kind() == Some(MessageKind::Text) {
             match appended {
-                Ok(()) => self.keep_what_is_cut(piece, whole),
+                Ok(()) => self.keep_incomplete(piece, whole),
                 Err(_) => {
-                    let found = first_wrong(&self.begun, piece);
-                    *wrong = found.map(|found| Wrong { at: self.passed + found.at, ..found });
+                    let found = find_bad_byte(&self.begun, piece);
+                    *wrong = found.map(|found| BadText { at: self.passed + found.at, ..found });
                 }
             }
         }
@@ -243,7 +243,7 @@ impl TextSoFar {
 
     /// Keeps the incomplete character at the end of a valid piece, in which `whole` bytes were
     /// whole characters, those of an earlier incomplete one included.
-    fn keep_what_is_cut(&mut self, piece: &[u8], whole: usize) {
+    fn keep_incomplete(&mut self, piece: &[u8], whole: usize) {
         let cut = self.begun.len() + piece.len() - whole;
         if whole > 0 {
             self.begun.clear();
@@ -255,20 +255,20 @@ impl TextSoFar {
 
 /// Finds the first bad byte of a piece. `begun` is the incomplete character that stands before the
 /// piece.
-pub fn first_wrong(begun: &[u8], piece: &[u8]) -> Option<Wrong> {
+pub fn find_bad_byte(begun: &[u8], piece: &[u8]) -> Option<BadText> {
     let mut text = Text::default();
     text.push(begun).ok()?;
     let at = piece.iter().position(|&byte| text.push(&[byte]).is_err())?;
     let before = [begun, &piece[..at]].concat();
-    let begun = before[text.whole()..].to_vec();
-    Some(Wrong { at: at as u64, byte: Some(piece[at]), begun })
+    let begun = before[text.whole_length()..].to_vec();
+    Some(BadText { at: at as u64, byte: Some(piece[at]), begun })
 }
 
 /// Finds the incomplete character at the end of a whole text.
-pub fn wrong_at_the_end(whole: &[u8]) -> Option<Wrong> {
+pub fn incomplete_character_at_end(whole: &[u8]) -> Option<BadText> {
     let mut text = Text::default();
     text.push(whole).ok()?;
-    let begun = whole[text.whole()..].to_vec();
+    let begun = whole[text.whole_length()..].to_vec();
     let at = whole.len() as u64;
-    (!begun.is_empty()).then_some(Wrong { at, byte: None, begun })
+    (!begun.is_empty()).then_some(BadText { at, byte: None, begun })
 }

@@ -66,7 +66,7 @@ impl Offers {
 
     /// Returns what a response agrees to.
     pub fn agreed(&self, head: &Head) -> Agreed {
-        let (unknown, known) = self.split(head);
+        let (unknown, known) = self.split_known(head);
         let deflate = match known.as_slice() {
             [one] if one.name == NAME && !self.deflate.is_empty() => {
                 DeflateParams::parse(one, true)
@@ -79,7 +79,7 @@ impl Offers {
     /// Returns a response's head without those of the offered extensions that this crate doesn't
     /// know. `None` if it names none of them.
     pub fn head_without_unknown(&self, head: &Head) -> Option<Head> {
-        let (unknown, known) = self.split(head);
+        let (unknown, known) = self.split_known(head);
         let is_other = |(name, _): &(&str, &str)| !name.eq_ignore_ascii_case(HEADER);
         let mut lines = format!("{}\r\n", head.first_line());
         for (name, value) in head.fields().filter(is_other) {
@@ -98,7 +98,7 @@ impl Offers {
 
     /// Separates the offered extensions that this crate doesn't know. Returns whether there were
     /// any, and the other extensions.
-    fn split(&self, head: &Head) -> (bool, Vec<Extension>) {
+    fn split_known(&self, head: &Head) -> (bool, Vec<Extension>) {
         let mut known = extension::parse(head).unwrap_or_default();
         let count = known.len();
         known.retain(|one| !self.unknown.contains(&one.name));
@@ -122,7 +122,7 @@ impl Offers {
 
 /// The head that a line belongs to, with what is known about the other head.
 #[derive(Debug)]
-pub enum Bargain<'a> {
+pub enum Negotiation<'a> {
     /// A request.
     Offers {
         /// How the server would compress, if that is known.
@@ -140,26 +140,26 @@ pub enum Bargain<'a> {
     },
 }
 
-impl<'a> Bargain<'a> {
+impl<'a> Negotiation<'a> {
     /// Describes a response with this head, if it has one, to a request with these offers.
-    pub fn answer(head: Option<&Head>, offers: &'a Offers, is_known: bool) -> Bargain<'a> {
+    pub fn answer(head: Option<&Head>, offers: &'a Offers, is_known: bool) -> Negotiation<'a> {
         let accepted = head.filter(|_| is_known).map(|head| offers.accepted(head));
-        Bargain::Answer { offers, accepted }
+        Negotiation::Answer { offers, accepted }
     }
 }
 
 /// Returns the spans of a line that starts at byte `at`, if it's a list of extensions.
-pub fn extension_spans(line: &[u8], at: u64, bargain: &mut Bargain) -> Option<Vec<Span>> {
+pub fn extension_spans(line: &[u8], at: u64, negotiation: &mut Negotiation) -> Option<Vec<Span>> {
     let head = Head::parse(&[b"\r\n", line].concat()).ok().filter(|_| line.ends_with(b"\r\n"))?;
     let (name, _) = head.fields().next().filter(|(name, _)| name.eq_ignore_ascii_case(HEADER))?;
     let mut told = Vec::new();
     for one in &extension::parse(&head).ok()? {
-        told.push(("extension", of_name(one, bargain)));
+        told.push(("extension", of_name(one, negotiation)));
         let mut earlier = HashSet::new();
         for (name, value) in &one.parameters {
             let is_first = earlier.insert(name.as_str());
             let said = match one.name == NAME {
-                true => of_parameter(name, value.as_deref(), is_first, bargain),
+                true => of_parameter(name, value.as_deref(), is_first, negotiation),
                 false => ("a parameter of that extension".into(), "§9.1"),
             };
             told.push(("parameter", said));
@@ -204,24 +204,24 @@ fn elements(line: &[u8], behind_name: usize) -> Vec<usize> {
 }
 
 /// A meaning, and the section of an RFC that defines it.
-type Said = (String, &'static str);
+type Meaning = (String, &'static str);
 
-fn of_name(one: &Extension, bargain: &mut Bargain) -> Said {
-    match bargain {
-        Bargain::Offers { .. } if one.name != NAME => {
+fn of_name(one: &Extension, negotiation: &mut Negotiation) -> Meaning {
+    match negotiation {
+        Negotiation::Offers { .. } if one.name != NAME => {
             ("an extension; a server that doesn't know it leaves it out".into(), "§9.1")
         }
-        Bargain::Offers { settings, is_taken } => of_offer(one, *settings, is_taken),
-        Bargain::Answer { accepted: None, .. } => {
+        Negotiation::Offers { settings, is_taken } => of_offer(one, *settings, is_taken),
+        Negotiation::Answer { accepted: None, .. } => {
             ("an extension that the server accepts".into(), "§9.1")
         }
-        Bargain::Answer { offers, .. } if offers.unknown.contains(&one.name) => {
+        Negotiation::Answer { offers, .. } if offers.unknown.contains(&one.name) => {
             ("accepted as offered; its meaning isn't known here".into(), "§9.1")
         }
-        Bargain::Answer { accepted: Some(Err(expected)), .. } => {
+        Negotiation::Answer { accepted: Some(Err(expected)), .. } => {
             (format!("not what was offered; expected: {expected}"), "RFC 7692 §7.1")
         }
-        Bargain::Answer { offers, accepted: Some(Ok(place)) } => {
+        Negotiation::Answer { offers, accepted: Some(Ok(place)) } => {
             let which = match offers.count {
                 0 | 1 => "the offer".into(),
                 _ => format!("offer {place}"),
@@ -231,7 +231,7 @@ fn of_name(one: &Extension, bargain: &mut Bargain) -> Said {
     }
 }
 
-fn of_offer(one: &Extension, settings: Option<&DeflateConfig>, is_taken: &mut bool) -> Said {
+fn of_offer(one: &Extension, settings: Option<&DeflateConfig>, is_taken: &mut bool) -> Meaning {
     let Some(offer) = DeflateParams::parse(one, false) else {
         let meaning = "an offer to compress with invalid parameters, which every server declines";
         return (meaning.into(), "RFC 7692 §7.1");
@@ -252,8 +252,13 @@ fn of_offer(one: &Extension, settings: Option<&DeflateConfig>, is_taken: &mut bo
     (meaning, "RFC 7692 §5")
 }
 
-fn of_parameter(name: &str, value: Option<&str>, is_first: bool, bargain: &Bargain) -> Said {
-    let is_answer = matches!(bargain, Bargain::Answer { .. });
+fn of_parameter(
+    name: &str,
+    value: Option<&str>,
+    is_first: bool,
+    negotiation: &Negotiation,
+) -> Meaning {
+    let is_answer = matches!(negotiation, Negotiation::Answer { .. });
     let what = if is_answer { "answer" } else { "offer" };
     if !is_first {
         return (format!("named twice, which makes the {what} invalid"), "RFC 7692 §7.1");

@@ -3,7 +3,7 @@
 //!
 //! [`Head`] takes a line apart. Whether the line may be there is decided in [`heads`](super).
 
-use super::extensions::{Bargain, extension_spans};
+use super::extensions::{Negotiation, extension_spans};
 use super::header_glossary::purpose;
 use crate::explain::annotation::{Span, What, bits, hex, visible};
 use crate::handshake::accept_key;
@@ -14,14 +14,19 @@ use crate::http::request::Request;
 
 /// Returns the spans of a head. For a response, `key` is the key of its request: empty if the
 /// request has none, `None` if the request isn't known.
-pub fn spans(what: What, bytes: &[u8], key: Option<&str>, mut bargain: Bargain) -> Vec<Span> {
+pub fn spans(
+    what: What,
+    bytes: &[u8],
+    key: Option<&str>,
+    mut negotiation: Negotiation,
+) -> Vec<Span> {
     let mut spans = Vec::new();
     let mut interim = false;
     let (mut at, mut is_first) = (0, true);
     for line in bytes.split_inclusive(|&byte| byte == b'\n') {
         let end = at + line.len() as u64;
         let is_skipped = at == 0 && line == b"\r\n" && what == What::Request;
-        match extension_spans(line, at, &mut bargain) {
+        match extension_spans(line, at, &mut negotiation) {
             Some(of_line) if !is_first => spans.extend(of_line),
             _ => {
                 let [field, value, meaning] = match is_first {
@@ -107,7 +112,7 @@ fn field_line(line: &[u8], key: Option<&str>, interim: bool) -> [String; 3] {
         return ["no header".into(), text, "this line isn't `Name: value`".into()];
     };
     let meaning = match (name.to_ascii_lowercase().as_str(), key) {
-        ("sec-websocket-key", _) => match accept_key::decode(value) {
+        ("sec-websocket-key", _) => match accept_key::decode_key(value) {
             Ok(bytes) => format!("16 bytes: {}", hex(&bytes, 16)),
             Err(why) => why,
         },

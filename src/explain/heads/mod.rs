@@ -20,7 +20,7 @@ pub mod head_lines;
 pub mod header_glossary;
 
 use self::body_end::Body;
-use self::extensions::{Agreed, Bargain, Offers};
+use self::extensions::{Agreed, Negotiation, Offers};
 use super::annotation::{Annotation, SHOWN, Span, Verdict, What};
 use crate::diagnostic::{Diagnostic, quote};
 use crate::frames::assembler::Bounds;
@@ -59,35 +59,35 @@ impl Default for Settings {
 
 /// A head that is arriving.
 #[derive(Debug)]
-pub struct Arriving {
+pub struct ArrivingHead {
     start: u64,
     scan: Scan,
     bytes: Vec<u8>,
 }
 
 /// How a head ends.
-pub enum End {
+pub enum HeadEnd {
     /// It is whole.
     Whole,
     /// Its last byte can't be part of a head.
     Bad(Refusal),
 }
 
-impl Arriving {
+impl ArrivingHead {
     /// Creates a head that will begin at byte `start` of its direction.
-    pub fn new(settings: &Settings, start: u64) -> Arriving {
+    pub fn new(settings: &Settings, start: u64) -> ArrivingHead {
         let scan = Scan::new(settings.max_head, settings.max_head_lines);
-        Arriving { start, scan, bytes: Vec::new() }
+        ArrivingHead { start, scan, bytes: Vec::new() }
     }
 
     /// Takes bytes up to the end of the head. Returns how many, and how the head ended, if it did.
-    pub fn push(&mut self, bytes: &[u8]) -> (usize, Option<End>) {
+    pub fn push(&mut self, bytes: &[u8]) -> (usize, Option<HeadEnd>) {
         let before = self.bytes.len();
         self.bytes.extend_from_slice(bytes);
         let end = match self.scan.advance(&self.bytes) {
             Ok(None) => return (bytes.len(), None),
-            Ok(Some(_)) => End::Whole,
-            Err(refusal) => End::Bad(refusal),
+            Ok(Some(_)) => HeadEnd::Whole,
+            Err(refusal) => HeadEnd::Bad(refusal),
         };
         self.bytes.truncate(self.scan.scanned());
         (self.bytes.len() - before, Some(end))
@@ -106,15 +106,15 @@ impl Arriving {
 
 /// What has to be known of a request to read its response.
 #[derive(Debug)]
-pub struct Asked {
+pub struct RequestSeen {
     request: Request,
     offers: Offers,
 }
 
-impl Asked {
-    fn new(request: Request) -> Asked {
+impl RequestSeen {
+    fn new(request: Request) -> RequestSeen {
         let offers = Offers::parse(request.head());
-        Asked { request, offers }
+        RequestSeen { request, offers }
     }
 
     /// Whether the client asks for a WebSocket.
@@ -128,12 +128,12 @@ impl Asked {
 }
 
 fn asks_for_websocket(head: &Head) -> bool {
-    head.lists("Upgrade", "websocket")
+    head.list_contains("Upgrade", "websocket")
 }
 
 /// What the client sends after its request.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Then {
+pub enum AfterRequest {
     /// A body, perhaps an empty one, and then another request.
     Body(Body),
     /// Frames, if the server agrees.
@@ -147,21 +147,21 @@ pub enum Then {
 pub fn request(
     bytes: &[u8],
     start: u64,
-    end: Option<End>,
+    end: Option<HeadEnd>,
     rules: &Rules,
-) -> (Annotation, Option<Asked>, Then) {
-    let (mut title, mut asked, mut then) = ("a request".to_owned(), None, Then::Nothing);
+) -> (Annotation, Option<RequestSeen>, AfterRequest) {
+    let (mut title, mut asked, mut then) = ("a request".to_owned(), None, AfterRequest::Nothing);
     let verdict = match end {
         None => Verdict::Missing("the empty line that ends a head".into()),
-        Some(End::Bad(refusal)) => Verdict::Refused(refusal),
-        Some(End::Whole) => {
-            asked = Request::parse(bytes).ok().map(Asked::new);
+        Some(HeadEnd::Bad(refusal)) => Verdict::Refused(refusal),
+        Some(HeadEnd::Whole) => {
+            asked = Request::parse(bytes).ok().map(RequestSeen::new);
             then = match Head::parse(bytes) {
-                Ok(head) if asks_for_websocket(&head) && asked.is_some() => Then::Frames,
-                Ok(head) => Then::Body(Body::of_request(&head)),
-                Err(_) => Then::Nothing,
+                Ok(head) if asks_for_websocket(&head) && asked.is_some() => AfterRequest::Frames,
+                Ok(head) => AfterRequest::Body(Body::of_request(&head)),
+                Err(_) => AfterRequest::Nothing,
             };
-            match judge(bytes, rules) {
+            match decide_on(bytes, rules) {
                 Ok(Decision::Switch(_)) => {
                     title = "a request for a WebSocket".into();
                     Verdict::Fine
@@ -177,30 +177,30 @@ pub fn request(
             }
         }
     };
-    let bargain = Bargain::Offers { settings: rules.deflate.as_ref(), is_taken: false };
-    let spans = head_lines::spans(What::Request, bytes, None, bargain);
+    let negotiation = Negotiation::Offers { settings: rules.deflate.as_ref(), is_taken: false };
+    let spans = head_lines::spans(What::Request, bytes, None, negotiation);
     (annotation(Role::Client, What::Request, start, title, bytes, spans, verdict), asked, then)
 }
 
-fn judge(bytes: &[u8], rules: &Rules) -> Result<Decision, Refusal> {
+fn decide_on(bytes: &[u8], rules: &Rules) -> Result<Decision, Refusal> {
     decide(&Request::parse(bytes)?, rules)
 }
 
 /// What follows a response.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Follows {
+pub enum AfterResponse {
     /// Another response: this one was interim.
     Response,
     /// A body, perhaps an empty one; then another response, if the server keeps the connection
     /// open.
-    Body(Body, AfterBody),
+    Body(Body, ConnectionReuse),
     /// Frames, in both directions.
     Frames(Agreed),
 }
 
 /// Whether the connection is used again after a response (RFC 9112 §9.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AfterBody {
+pub enum ConnectionReuse {
     /// For another request.
     Open,
     /// The server closes it.
@@ -211,44 +211,44 @@ pub enum AfterBody {
 pub fn response(
     bytes: &[u8],
     start: u64,
-    end: Option<End>,
-    asked: Option<&Asked>,
-) -> (Annotation, Follows) {
+    end: Option<HeadEnd>,
+    asked: Option<&RequestSeen>,
+) -> (Annotation, AfterResponse) {
     let head = Head::parse_answer(bytes);
     let is_http = bytes.starts_with(b"HTTP/");
     let (title, follows, verdict) = match (&end, &head) {
         (None, _) => unreadable(Verdict::Missing("the empty line that ends a head".into())),
-        (Some(End::Bad(refusal)), _) | (Some(End::Whole), Err(refusal)) => {
+        (Some(HeadEnd::Bad(refusal)), _) | (Some(HeadEnd::Whole), Err(refusal)) => {
             unreadable(Verdict::Rejected(HandshakeError::bad_head(refusal, is_http)))
         }
-        (Some(End::Whole), Ok(head)) => answer(head, asked),
+        (Some(HeadEnd::Whole), Ok(head)) => answer(head, asked),
     };
     let none = Offers::default();
     let offers = asked.map_or(&none, |asked| &asked.offers);
-    let bargain = Bargain::answer(head.ok().as_ref(), offers, asked.is_some());
+    let negotiation = Negotiation::answer(head.ok().as_ref(), offers, asked.is_some());
     let key = asked.map(|asked| asked.key().unwrap_or_default());
-    let spans = head_lines::spans(What::Response, bytes, key, bargain);
+    let spans = head_lines::spans(What::Response, bytes, key, negotiation);
     (annotation(Role::Server, What::Response, start, title, bytes, spans, verdict), follows)
 }
 
-fn unreadable(verdict: Verdict) -> (String, Follows, Verdict) {
-    ("a response".into(), Follows::Body(Body::UntilEnd, AfterBody::Closed), verdict)
+fn unreadable(verdict: Verdict) -> (String, AfterResponse, Verdict) {
+    ("a response".into(), AfterResponse::Body(Body::UntilEnd, ConnectionReuse::Closed), verdict)
 }
 
 /// Returns a whole response's title, what follows it, and whether the client accepts it.
-fn answer(head: &Head, asked: Option<&Asked>) -> (String, Follows, Verdict) {
-    let wants_websocket = asked.is_some_and(Asked::wants_websocket);
+fn answer(head: &Head, asked: Option<&RequestSeen>) -> (String, AfterResponse, Verdict) {
+    let wants_websocket = asked.is_some_and(RequestSeen::wants_websocket);
     let method = asked.map_or("", |asked| asked.request.method());
-    let body = || Follows::Body(Body::of_response(head, method), keeps(head));
+    let body = || AfterResponse::Body(Body::of_response(head, method), reuse_after(head));
     match status_of(head.first_line()) {
         Some(status) if is_interim(status) => {
             let title = format!("a response: {status}, which is interim");
-            (title, Follows::Response, Verdict::Fine)
+            (title, AfterResponse::Response, Verdict::Fine)
         }
         Some(101) => {
             let agreed = asked.map(|asked| asked.offers.agreed(head)).unwrap_or_default();
             let verdict = asked.map_or(Verdict::Fine, |asked| verify(head, asked));
-            ("a response: frames follow".into(), Follows::Frames(agreed), verdict)
+            ("a response: frames follow".into(), AfterResponse::Frames(agreed), verdict)
         }
         // The client asked for no WebSocket, so every response is right.
         Some(status) if !wants_websocket => {
@@ -267,7 +267,7 @@ fn answer(head: &Head, asked: Option<&Asked>) -> (String, Follows, Verdict) {
 }
 
 /// Returns the client's verdict on a response.
-fn verify(head: &Head, asked: &Asked) -> Verdict {
+fn verify(head: &Head, asked: &RequestSeen) -> Verdict {
     let offered = asked.request.head().list("Sec-WebSocket-Protocol");
     let ask = ClientRequest {
         subprotocols: offered.into_iter().map(str::to_owned).collect(),
@@ -300,11 +300,13 @@ fn no_key(head: &Head) -> HandshakeError {
     }
 }
 
-fn keeps(head: &Head) -> AfterBody {
+fn reuse_after(head: &Head) -> ConnectionReuse {
     let is_old = head.first_line().starts_with("HTTP/1.0");
-    match head.lists("Connection", "close") || (is_old && !head.lists("Connection", "keep-alive")) {
-        true => AfterBody::Closed,
-        false => AfterBody::Open,
+    match head.list_contains("Connection", "close")
+        || (is_old && !head.list_contains("Connection", "keep-alive"))
+    {
+        true => ConnectionReuse::Closed,
+        false => ConnectionReuse::Open,
     }
 }
 

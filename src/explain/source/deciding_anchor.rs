@@ -122,7 +122,7 @@ pub fn of_verdict(annotation: &Annotation) -> Option<&'static Anchor> {
             let wrong = WRONG_101.iter().find(|(name, _)| seen.contains(name));
             match wrong {
                 Some((_, id)) if rejection.status == Some(101) => id,
-                _ => of_rejection(&rejection.diagnostic)?,
+                _ => of_handshake_error(&rejection.diagnostic)?,
             }
         }
     };
@@ -152,12 +152,12 @@ pub fn of_violation(violation: Violation, is_compressed: bool) -> &'static str {
     }
 }
 
-fn of_rejection(diagnostic: &Diagnostic) -> Option<&'static str> {
+fn of_handshake_error(diagnostic: &Diagnostic) -> Option<&'static str> {
     let is_it = |heading: &'static str| {
         let of_heading = Diagnostic::about(heading, "");
         of_heading.rule == diagnostic.rule && of_heading.cause == diagnostic.cause
     };
-    REJECTIONS.iter().find(|(heading, _)| is_it(heading)).map(|(_, id)| *id)
+    HANDSHAKE_ERRORS.iter().find(|(heading, _)| is_it(heading)).map(|(_, id)| *id)
 }
 
 /// The heading of each refusal that a request's head can meet, and its place. A test demands that
@@ -188,7 +188,7 @@ pub const REFUSALS: &[(&str, &str)] = &[
 ];
 
 /// The heading of each reason for which a client doesn't accept a response, and its place.
-pub const REJECTIONS: &[(&str, &str)] = &[
+pub const HANDSHAKE_ERRORS: &[(&str, &str)] = &[
     ("an answer that is not HTTP", "status.line"),
     ("an answer with bare LFs", "head.bytes"),
     ("an answer with too large a head", "head.size"),

@@ -84,13 +84,14 @@ impl Anchor {
     pub fn passage(&'static self) -> Result<Passage, String> {
         let lost =
             |what: &str| format!("{}: {what} of {} in src/{}", self.id, self.function, self.file);
-        let text = file(self.file).ok_or_else(|| lost("no file"))?;
+        let text = source_without_tests(self.file).ok_or_else(|| lost("no file"))?;
         let all: Vec<&'static str> = text.lines().collect();
-        let (first, last) = function(&all, self.function).ok_or_else(|| lost("no function"))?;
+        let (first, last) =
+            find_function(&all, self.function).ok_or_else(|| lost("no function"))?;
         let lines = &all[first..=last];
         let (from, to) = match self.words {
             "" => (0, lines.len() - 1),
-            words => marked(lines, words)
+            words => find_statement(lines, words)
                 .ok_or_else(|| lost(&format!("no single line with {words:?}")))?,
         };
         let depth = indent(lines[0]);
@@ -123,7 +124,7 @@ impl Anchor {
         let names = |paragraph: &&&str| paragraph.contains(&format!("`{name}`"));
         let rules = |paragraph: &&&str| is_named(paragraph, section);
         let chosen = prose.iter().find(names).or(prose.iter().find(rules)).or(prose.first());
-        Chapter { file, title, text: plain(chosen.unwrap_or(&"")) }
+        Chapter { file, title, text: strip_markdown(chosen.unwrap_or(&"")) }
     }
 }
 
@@ -134,7 +135,7 @@ impl Passage {
         let marked = self.lines.iter().filter(|line| line.is_marked).map(|line| line.text);
         let marked: Vec<&str> = marked.collect();
         let marked = marked.join("\n");
-        let text = file(self.anchor.file).unwrap_or_default();
+        let text = source_without_tests(self.anchor.file).unwrap_or_default();
         let opening: Vec<&str> = text.lines().take_while(|line| line.starts_with("//!")).collect();
         let (rfc, section) = match section.rsplit_once(' ') {
             Some((rfc, section)) => (rfc, section),
@@ -155,7 +156,7 @@ fn is_named(text: &str, section: &str) -> bool {
 }
 
 /// Returns a file's source without its tests.
-fn file(name: &str) -> Option<&'static str> {
+fn source_without_tests(name: &str) -> Option<&'static str> {
     let (_, text) = FILES.iter().find(|(file, _)| *file == name)?;
     text.split("\n#[cfg(test)]\nmod tests").next()
 }
@@ -166,7 +167,7 @@ fn indent(line: &str) -> usize {
 
 /// Finds the first and last line of a function, with its comments. `None` unless exactly one
 /// function has the name.
-fn function(lines: &[&str], function: &str) -> Option<(usize, usize)> {
+fn find_function(lines: &[&str], function: &str) -> Option<(usize, usize)> {
     let (of, name) = function.split_once("::").unwrap_or(("", function));
     let mut found = None;
     let mut inside = "";
@@ -213,7 +214,7 @@ fn is_inside(block: &str, line: &str, of: &str) -> bool {
 
 /// Finds the lines of the statement with these words, which only one line may have. They begin with
 /// the nearest comment above, unless a blank line is between.
-fn marked(lines: &[&str], words: &str) -> Option<(usize, usize)> {
+fn find_statement(lines: &[&str], words: &str) -> Option<(usize, usize)> {
     let mut found = lines.iter().enumerate().filter(|(_, line)| line.contains(words));
     let (at, _) = found.next().filter(|_| found.next().is_none())?;
     let is_comment = |line: &str| line.trim_start().starts_with("//");
@@ -237,7 +238,7 @@ fn marked(lines: &[&str], words: &str) -> Option<(usize, usize)> {
 }
 
 /// Removes the marks from Markdown.
-fn plain(text: &str) -> String {
+fn strip_markdown(text: &str) -> String {
     let mut out = String::new();
     let mut rest = text;
     while let Some(start) = rest.find('[') {
@@ -334,7 +335,7 @@ mod functions {
     pub const PARAMETER_ANSWER: (&str, &str) =
         ("handshake/deflate_params.rs", "DeflateParams::answer");
     pub const PARAMETER_CHECK: (&str, &str) =
-        ("handshake/deflate_params.rs", "DeflateParams::check");
+        ("handshake/deflate_params.rs", "DeflateParams::check_answer");
     pub const VERSION: (&str, &str) = ("handshake/server.rs", "check_version");
     pub const STEP: (&str, &str) = ("frames/decoder.rs", "Decoder::step");
     pub const RECEIVE: (&str, &str) = ("connection/read_half.rs", "ReadHalf::next_event");
@@ -388,10 +389,16 @@ const ANCHORS: &[Anchor] = &[
         C02,
     ),
     anchor("upgrade", DECIDE, "\"Upgrade\", \"websocket\"", "§4.2", C02),
-    anchor("connection", ("handshake/server.rs", "check_connection"), "head.lists(", "§4.2.1", C02),
+    anchor(
+        "connection",
+        ("handshake/server.rs", "check_connection"),
+        "head.list_contains(",
+        "§4.2.1",
+        C02,
+    ),
     anchor("version", VERSION, "versions == [VERSION]", "§4.2.1", C02),
     anchor("draft", VERSION, "\"the draft of 2010\"", "§4.4", C02),
-    anchor("key", ("handshake/server.rs", "check_key"), "accept_key::decode", "§4.2.1", C02),
+    anchor("key", ("handshake/server.rs", "check_key"), "accept_key::decode_key", "§4.2.1", C02),
     anchor("origin", ("handshake/server.rs", "check_origin"), "let sent", "§10.2", C02),
     anchor("path", ("handshake/server.rs", "check_path"), "match listed.is_empty()", "§4.2.2", C02),
     anchor(
@@ -459,7 +466,7 @@ const ANCHORS: &[Anchor] = &[
     anchor(
         "answer.offer",
         ("handshake/deflate_params.rs", "verify"),
-        "terms.check(first)",
+        "params.check_answer(first)",
         "RFC 7692 §7.1",
         C11,
     ),
@@ -524,9 +531,9 @@ const ANCHORS: &[Anchor] = &[
         "RFC 7692 §7.2.2",
         C11,
     ),
-    anchor("block", ("explain/frames/compressed.rs", "block"), "", "RFC 1951 §3.2.3", C11),
+    anchor("block", ("explain/frames/compressed.rs", "describe_block"), "", "RFC 1951 §3.2.3", C11),
     anchor("text", ("frames/utf8.rs", "Text::push"), "check(whole)", "§8.1", C06),
-    anchor("text.character", ("frames/utf8.rs", "Text::push_to_cut"), "", "§8.1", C06),
+    anchor("text.character", ("frames/utf8.rs", "Text::push_to_incomplete"), "", "§8.1", C06),
     anchor("text.end", ("frames/utf8.rs", "Text::finish"), "", "§8.1", C06),
     anchor("text.message", APPEND, "Violation::TextNotUtf8", "§5.4", C06),
     anchor("binary", APPEND, "self.bytes.extend_from_slice", "§5.4", C06),
@@ -548,7 +555,7 @@ const ANCHORS: &[Anchor] = &[
         C08,
     ),
     anchor("pong", ("connection/keepalive.rs", "Keepalive::note_pong"), "", "§5.5.3", C08),
-    anchor("close", ("connection/read_half.rs", "ReadHalf::closed"), "", "§5.5.1", C07),
+    anchor("close", ("connection/read_half.rs", "ReadHalf::answer_peer_close"), "", "§5.5.1", C07),
     anchor("violation", RECEIVE, "self.write_half.fail(", "§7.1.7", C07),
     anchor("handler", ("connection/websocket.rs", "WebSocket::recv"), "", "", C06),
 ];

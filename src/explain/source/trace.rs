@@ -243,7 +243,7 @@ impl Trace<'_> {
         self.pass("body", field("Content-Length"))?;
         self.pass("host", field("Host"))?;
         self.pass("upgrade", field("Upgrade"))?;
-        if !head.lists("Upgrade", "websocket") {
+        if !head.list_contains("Upgrade", "websocket") {
             return Some(());
         }
         self.pass("method", format!("method {}", shown(line.split(' ').next()?)))?;

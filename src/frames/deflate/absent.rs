@@ -6,7 +6,7 @@ use crate::diagnostic::misuse::Misuse;
 use crate::handshake::deflate_params::{DeflateConfig, DeflateParams};
 
 /// Always fails, with an error that names the feature to turn on.
-pub fn check(_: &DeflateConfig) -> Result<(), Misuse> {
+pub fn validate(_: &DeflateConfig) -> Result<(), Misuse> {
     Err(Misuse::NoDeflate)
 }
 
@@ -60,11 +60,11 @@ impl Deflater {
         match *self {}
     }
 
-    pub fn may_take_what_is_for_all(&self) -> bool {
+    pub fn can_read_shared_frames(&self) -> bool {
         match *self {}
     }
 
-    pub fn deflate_for_all(&self, _: &[u8]) -> Vec<u8> {
+    pub fn deflate_shared(&self, _: &[u8]) -> Vec<u8> {
         match *self {}
     }
 
@@ -79,7 +79,7 @@ mod tests {
 
     #[test]
     fn compression_without_its_feature_is_refused_with_the_name_of_the_feature() {
-        let misuse = check(&DeflateConfig::default()).unwrap_err();
+        let misuse = validate(&DeflateConfig::default()).unwrap_err();
         assert!(misuse.to_string().contains("features = [\"deflate\"]"), "{misuse}");
     }
 }

@@ -40,13 +40,13 @@ const PIECE: usize = 8 * 1024;
 /// The price of a block with BFINAL, in received bytes. After such a block the inflater copies the
 /// window, which takes as long as inflating about so many bytes. Honest senders make at most one
 /// such block per message.
-const PRICE_OF_A_LAST_BLOCK: u64 = 1024;
+const PRICE_OF_LAST_BLOCK: u64 = 1024;
 /// The most bytes that count as the peer's credit. They pay for 16 such blocks in a row, and for
 /// the one that [`Inflater::finish`] appends.
-const MOST_SAVED: u64 = 17 * PRICE_OF_A_LAST_BLOCK;
+const MAX_CREDIT: u64 = 17 * PRICE_OF_LAST_BLOCK;
 
 /// Checks that these settings are valid.
-pub fn check(settings: &DeflateConfig) -> Result<(), Misuse> {
+pub fn validate(settings: &DeflateConfig) -> Result<(), Misuse> {
     let window = LEAST_BITS..=MOST_BITS;
     for (setting, value, allowed) in [
         ("server_max_window_bits", settings.server_max_window_bits, &window),
@@ -95,7 +95,7 @@ pub struct Inflater {
 impl Inflater {
     fn new(peer: Window, max_message: u64) -> Inflater {
         let window = VecDeque::new();
-        let (stream, inflated, ended, saved) = (None, 0, false, MOST_SAVED);
+        let (stream, inflated, ended, saved) = (None, 0, false, MAX_CREDIT);
         Inflater { peer, max_message, window, stream, inflated, ended, saved }
     }
 
@@ -118,8 +118,9 @@ impl Inflater {
             let left = self.max_message.saturating_sub(self.inflated);
             let most = left.saturating_add(1).min(PIECE as u64) as usize;
             // 2. Inflate as much input as there is, or as there is room for.
-            let stream =
-                self.stream.get_or_insert_with(|| begin(Decompress::new(false), &self.window));
+            let stream = self
+                .stream
+                .get_or_insert_with(|| begin_with_window(Decompress::new(false), &self.window));
             let before = (stream.total_in(), stream.total_out());
             let status = stream.decompress(piece, &mut room[..most], FlushDecompress::None);
             let taken = (stream.total_in() - before.0) as usize;
@@ -136,15 +137,15 @@ impl Inflater {
             if taken == 0 && came.is_empty() && !piece.is_empty() {
                 return Err(Violation::NotDeflate);
             }
-            remember(&mut self.window, came, 1 << self.peer.bits);
+            append_to_window(&mut self.window, came, 1 << self.peer.bits);
             piece = &piece[taken..];
             // 4. RFC 7692 §7.2.3.4: a block may have BFINAL set, and other blocks may follow it.
             self.ended = status == Status::StreamEnd;
-            self.save(taken as u64);
+            self.credit(taken as u64);
             if self.ended {
                 self.saved = self
                     .saved
-                    .checked_sub(PRICE_OF_A_LAST_BLOCK)
+                    .checked_sub(PRICE_OF_LAST_BLOCK)
                     .ok_or(Violation::TooManyLastBlocks)?;
                 self.begin_anew();
             }
@@ -156,7 +157,7 @@ impl Inflater {
     // WALK: tail
     /// Ends the message, and checks that it's whole.
     pub fn finish(&mut self) -> Result<(), Violation> {
-        self.save(PRICE_OF_A_LAST_BLOCK);
+        self.credit(PRICE_OF_LAST_BLOCK);
         // RFC 7692 §7.2.2: put back the four bytes that the sender omitted. If they inflate to
         // anything, or if no block can begin after them, the message is incomplete.
         if !self.ended {
@@ -181,17 +182,17 @@ impl Inflater {
     }
 
     /// Credits the peer with bytes that it has sent.
-    fn save(&mut self, bytes: u64) {
-        self.saved = MOST_SAVED.min(self.saved + bytes);
+    fn credit(&mut self, bytes: u64) {
+        self.saved = MAX_CREDIT.min(self.saved + bytes);
     }
 
     fn begin_anew(&mut self) {
-        self.stream = self.stream.take().map(|stream| begin(stream, &self.window));
+        self.stream = self.stream.take().map(|stream| begin_with_window(stream, &self.window));
     }
 }
 
 /// Begins a stream with the window to which its sender may refer.
-fn begin(mut stream: Decompress, window: &VecDeque<u8>) -> Decompress {
+fn begin_with_window(mut stream: Decompress, window: &VecDeque<u8>) -> Decompress {
     stream.reset(false);
     let (older, newer) = window.as_slices();
     for part in [older, newer] {
@@ -202,7 +203,7 @@ fn begin(mut stream: Decompress, window: &VecDeque<u8>) -> Decompress {
 }
 
 /// Appends the latest bytes to a window, and drops its oldest bytes if they no longer fit.
-fn remember(window: &mut VecDeque<u8>, came: &[u8], size: usize) {
+fn append_to_window(window: &mut VecDeque<u8>, came: &[u8], size: usize) {
     let newest = &came[came.len().saturating_sub(size)..];
     let excess = (window.len() + newest.len()).saturating_sub(size);
     window.drain(..excess);
@@ -237,7 +238,7 @@ impl Deflater {
     pub fn deflate(&mut self, payload: &[u8], fin: bool) -> Vec<u8> {
         let Window { bits, takeover } = self.window;
         let new = || Compress::new_with_window_bits(self.level, false, bits);
-        let mut out = flush(self.stream.get_or_insert_with(new), payload);
+        let mut out = compress_and_flush(self.stream.get_or_insert_with(new), payload);
         if fin {
             // RFC 7692 §7.2.1: omit the last four bytes of a message. If that leaves nothing, the
             // empty block that they end still needs its first byte.
@@ -255,13 +256,13 @@ impl Deflater {
 
     /// Whether the peer can read a compressed frame that connections share: it must allow the
     /// largest window.
-    pub fn may_take_what_is_for_all(&self) -> bool {
+    pub fn can_read_shared_frames(&self) -> bool {
         self.window.bits == MOST_BITS
     }
 
     /// Compresses a payload without reference to earlier messages, so that all connections can
     /// share it.
-    pub fn deflate_for_all(&self, payload: &[u8]) -> Vec<u8> {
+    pub fn deflate_shared(&self, payload: &[u8]) -> Vec<u8> {
         let window = Window { bits: MOST_BITS, takeover: false };
         let mut fresh = Deflater { window, stream: None, level: self.level, from: self.from };
         fresh.deflate(payload, true)
@@ -275,7 +276,7 @@ impl Deflater {
 
 /// Compresses all of the input and flushes, so that the compressor holds nothing back. The output
 /// ends with an empty block.
-fn flush(stream: &mut Compress, mut payload: &[u8]) -> Vec<u8> {
+fn compress_and_flush(stream: &mut Compress, mut payload: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(payload.len() / 2 + 64);
     loop {
         let before = stream.total_in();
@@ -695,7 +696,7 @@ mod tests {
     fn sent(server: &mut Encoder, message: impl AsMessage) -> Vec<u8> {
         let after_batch = server.message(message.as_message()).unwrap().to_vec();
         let bytes = [server.batch(), &after_batch].concat();
-        server.written();
+        server.clear_batch();
         bytes
     }
 
@@ -725,7 +726,7 @@ mod tests {
         let payload = [b'a'; 125];
         server.ping(&payload).unwrap();
         assert_eq!(server.batch(), [&[0x89, 125], &payload[..]].concat());
-        server.written();
+        server.clear_batch();
         assert_eq!(sent(&mut server, str::from_utf8(&payload).unwrap())[0], 0xc1);
     }
 
@@ -788,8 +789,8 @@ mod tests {
             DeflateConfig { level: 0, ..ALL },
             DeflateConfig { level: 10, ..ALL },
         ] {
-            assert!(check(&bad).is_err());
+            assert!(validate(&bad).is_err());
         }
-        assert!(check(&ALL).is_ok() && check(&DeflateConfig::default()).is_ok());
+        assert!(validate(&ALL).is_ok() && validate(&DeflateConfig::default()).is_ok());
     }
 }

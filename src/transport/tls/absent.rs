@@ -16,12 +16,12 @@ use crate::error::{Error, Result};
 pub enum Tls {}
 
 impl Tls {
-    /// Fails, because it needs the feature `tls`.
+    /// Always fails in this build: reading a certificate needs the feature `tls`.
     pub fn from_pem_files(certificates: impl AsRef<Path>, _key: impl AsRef<Path>) -> Result<Tls> {
         Err(Misuse::NoTls(certificates.as_ref().display().to_string()).into())
     }
 
-    /// Fails, because it needs the feature `tls`.
+    /// Always fails in this build: reading a certificate needs the feature `tls`.
     pub fn from_pem(_certificates: &[u8], _key: &[u8]) -> Result<Tls> {
         Err(Misuse::NoTls("a certificate".into()).into())
     }
@@ -31,25 +31,27 @@ impl Tls {
     }
 }
 
-/// A configuration of rustls. This build has no TLS, so no value of this type exists.
+/// A client's configuration of rustls. This build has no TLS, so no value of this type exists. Turn
+/// on the feature `tls`.
 #[derive(Debug)]
 pub enum ClientConfig {}
 
-/// No stream of this build ends with an alert.
+/// Always returns `None`: without TLS, no stream ends with a TLS alert.
 pub(crate) fn late_alert(_: &io::Error) -> Option<Error> {
     None
 }
 
-/// The roots that a client trusts. Without TLS no value of this type exists.
-pub(crate) enum Trust {}
+/// The roots that a client trusts for `wss://`. This build has no TLS, so no value of this type
+/// exists.
+pub(crate) enum TrustedRoots {}
 
-impl Trust {
+impl TrustedRoots {
     pub(crate) fn new(
         url: &str,
         _host: &str,
         _roots: Option<&Path>,
         _config: Option<Arc<ClientConfig>>,
-    ) -> Result<Trust> {
+    ) -> Result<TrustedRoots> {
         Err(Misuse::NoTls(url.into()).into())
     }
 

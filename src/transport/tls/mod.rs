@@ -3,19 +3,19 @@
 //!
 //! A server shows a certificate, and proves that it has the certificate's key ([`Tls`]). Before a
 //! client sends one byte of HTTP, it follows the certificate up to a root that it trusts, and
-//! checks that the certificate names the right host ([`Trust`]). No setting of this crate switches
-//! that off. To use a certificate of your own, name it as a root.
+//! checks that the certificate names the right host ([`TrustedRoots`]). No setting of this crate switches
+//! that off. To trust a certificate of your own, name it as a root.
 //!
 //! The cryptography is rustls. [`tls_stream`] lets several threads share one TLS connection.
 //!
-//! Whatever else rustls can do comes in by one door at each end, a configuration of the caller's
-//! own ([`Tls::from_config`], `Client::tls_config`): certificates of clients, ALPN, a certificate
-//! that is changed while the server runs. Both ends refuse a connection for which ALPN chose
-//! something other than HTTP/1.1 (RFC 7301).
+//! Everything else that rustls can do is available through the caller's own configuration
+//! ([`Tls::from_config`], `Client::tls_config`): client certificates, ALPN, a certificate that
+//! changes while the server runs. Both ends refuse a connection for which ALPN chose something
+//! other than HTTP/1.1 (RFC 7301).
 
 pub(crate) mod tls_stream;
 
-/// The tests make their certificates as the example does.
+/// Makes the certificates of these tests: the same code as in the example `secure`.
 #[cfg(test)]
 #[path = "../../../examples/secure/certificate.rs"]
 mod certificate;
@@ -34,7 +34,7 @@ use rustls::{
     ServerConnection,
 };
 
-use self::tls_stream::{Failure, handshake};
+use self::tls_stream::{HandshakeFailure, handshake};
 use super::deadline::Deadline;
 use super::stream::{Stream, is_timeout};
 use crate::diagnostic::misuse::Misuse;
@@ -58,8 +58,9 @@ pub struct Tls {
 }
 
 impl Tls {
-    /// Reads two files. The first holds the server's certificate, followed by the certificates that
-    /// lead up to its root. The second holds the certificate's private key.
+    /// Reads a server's certificate and key from two PEM files. The first holds the server's
+    /// certificate, followed by the certificates that lead up to its root. The second holds the
+    /// certificate's private key.
     pub fn from_pem_files(certificates: impl AsRef<Path>, key: impl AsRef<Path>) -> Result<Tls> {
         let read = |path: &Path| {
             std::fs::read(path).map_err(|error| no_certificate(path.display(), error))
@@ -67,7 +68,8 @@ impl Tls {
         Tls::from_pem(&read(certificates.as_ref())?, &read(key.as_ref())?)
     }
 
-    /// The same, from the files' contents.
+    /// Like [`from_pem_files`](Tls::from_pem_files), from the contents of the two files instead of
+    /// their paths.
     pub fn from_pem(certificates: &[u8], key: &[u8]) -> Result<Tls> {
         let chain: Vec<_> = CertificateDer::pem_slice_iter(certificates)
             .collect::<std::result::Result<_, _>>()
@@ -84,12 +86,13 @@ impl Tls {
         Ok(Tls::from_config(Arc::new(config)))
     }
 
-    /// Takes a configuration of rustls, for all that a certificate and a key can't say:
-    /// certificates of clients, ALPN, a resolver that changes the certificate while the server
-    /// runs. This crate re-exports [`rustls`](crate::rustls) in the version that fits.
+    /// Uses your own configuration of rustls, for all that a certificate and a key can't say:
+    /// client certificates, ALPN, a resolver that changes the certificate while the server runs.
+    /// This crate re-exports [`rustls`](crate::rustls) in the version that fits.
     ///
-    /// List nothing but `http/1.1` in `alpn_protocols`: a connection for which ALPN chooses another
-    /// protocol is refused. Leave `max_early_data_size` at 0, because early data isn't read.
+    /// List nothing but `http/1.1` in `alpn_protocols`: the server refuses a connection for which
+    /// ALPN chooses another protocol. Leave `max_early_data_size` at 0, because the server reads no
+    /// early data.
     ///
     /// ```no_run
     /// use std::sync::Arc;
@@ -98,7 +101,7 @@ impl Tls {
     /// use ws101::{Error, Server, Tls};
     ///
     /// // Only clients with a certificate that leads up to this root may connect. Then `admit` and the
-    /// // handler find it in `Request::peer_certificates`.
+    /// // handler find the certificate in `Request::peer_certificates`.
     /// let mut roots = RootCertStore::empty();
     /// let root = CertificateDer::from_pem_file("root-of-clients.pem").map_err(Error::other)?;
     /// roots.add(root).map_err(Error::other)?;
@@ -115,7 +118,8 @@ impl Tls {
         Tls { config }
     }
 
-    /// Does the server's side of the TLS handshake.
+    /// Does the server's side of the TLS handshake before the deadline. Returns the stream that
+    /// encrypts and decrypts. If the client sent plain HTTP, the error is a refusal with 400.
     pub(crate) fn accept(
         &self,
         stream: Arc<dyn Stream>,
@@ -125,7 +129,7 @@ impl Tls {
             .map_err(|error| disagreed(error, Role::Server))?;
         match handshake(Connection::Server(tls), stream, deadline) {
             Ok(stream) => Ok(Arc::new(stream)),
-            Err(Failure::NotTls(seen)) => {
+            Err(HandshakeFailure::NotTls(seen)) => {
                 Err(Refusal::new(400, "plain to a TLS port", seen).into())
             }
             Err(failure) => Err(failed(failure, Role::Server)),
@@ -134,20 +138,20 @@ impl Tls {
 }
 
 /// Which roots a client trusts, and which host the server's certificate must name.
-pub(crate) struct Trust {
+pub(crate) struct TrustedRoots {
     config: Arc<ClientConfig>,
     host: ServerName<'static>,
 }
 
-impl Trust {
-    /// Trusts what the caller's configuration trusts. Without one, trusts the roots in a PEM file,
-    /// or else those of the system. The server's certificate must name `host`.
+impl TrustedRoots {
+    /// Trusts what the caller's `config` trusts. Without one, trusts the roots in this PEM file,
+    /// and without that the system's. The server's certificate must name `host`.
     pub(crate) fn new(
         url: &str,
         host: &str,
         roots: Option<&Path>,
         config: Option<Arc<ClientConfig>>,
-    ) -> Result<Trust> {
+    ) -> Result<TrustedRoots> {
         let config = match config {
             Some(config) => config,
             None => Arc::new(trusting(roots)?),
@@ -155,11 +159,11 @@ impl Trust {
         let name = host.trim_start_matches('[').trim_end_matches(']').to_owned();
         let host = ServerName::try_from(name)
             .map_err(|_| Misuse::Address(url.into(), "no certificate can name this host"))?;
-        Ok(Trust { config, host })
+        Ok(TrustedRoots { config, host })
     }
 
-    /// Does the client's side of the TLS handshake. If it succeeds, the server has proved that it's
-    /// this host.
+    /// Does the client's side of the TLS handshake before the deadline. If it succeeds, the server
+    /// has proved that it's the host that the client dialled.
     pub(crate) fn connect(
         self,
         stream: Arc<dyn Stream>,
@@ -174,7 +178,8 @@ impl Trust {
     }
 }
 
-/// Returns a configuration that trusts the roots in a PEM file, or those of the system.
+/// Returns a configuration of rustls that trusts the roots in this PEM file, or the system's roots
+/// if there's no file.
 fn trusting(roots: Option<&Path>) -> Result<ClientConfig> {
     let mut store = RootCertStore::empty();
     match roots {
@@ -189,7 +194,7 @@ fn trusting(roots: Option<&Path>) -> Result<ClientConfig> {
                 return Err(no_root(&"no certificate stands in it"));
             }
         }
-        // Some of a system's roots may be malformed. The others are good, so they're used.
+        // Some of the system's roots may be malformed. The client uses the others.
         None => {
             let found = rustls_native_certs::load_native_certs();
             if store.add_parsable_certificates(found.certs).0 == 0 {
@@ -202,7 +207,7 @@ fn trusting(roots: Option<&Path>) -> Result<ClientConfig> {
         .map_err(|error| disagreed(error, Role::Client))?
         .with_root_certificates(store)
         .with_no_client_auth();
-    // A client makes only one connection, so there's nothing to resume.
+    // A `Client` makes only one connection, so it has no earlier TLS session to resume.
     config.resumption = Resumption::disabled();
     Ok(config)
 }
@@ -215,8 +220,9 @@ fn no_certificate(what: impl fmt::Display, error: impl fmt::Display) -> Error {
     tls_error(Diagnostic::about("no certificate or key", format!("{what}: {error}")))
 }
 
-/// Whether this certificate may sign others. No client accepts such a certificate from a server.
-/// rustls checks that only at a client, so this checks it as a client would.
+/// Whether this certificate may sign others (`CA:TRUE`). No client accepts such a certificate as a
+/// server's own. rustls notices that only at the client, so the server runs the client's check
+/// here.
 fn is_root(certificate: &CertificateDer<'_>) -> bool {
     let Ok(certificate) = ParsedCertificate::try_from(certificate) else { return false };
     let roots = RootCertStore::empty();
@@ -228,7 +234,8 @@ fn is_root(certificate: &CertificateDer<'_>) -> bool {
         )
 }
 
-/// rustls has no variant for this error of webpki, so it arrives as `Other`.
+/// Whether this is webpki's error for a root used as a server's certificate. rustls has no variant
+/// for that error, so it arrives as `Other`.
 fn is_root_error(error: &CertificateError) -> bool {
     matches!(error, CertificateError::Other(other) if format!("{other:?}").contains("CaUsedAsEndEntity"))
 }
@@ -237,8 +244,8 @@ fn root_as_certificate() -> Diagnostic {
     Diagnostic::about("a root used as a certificate", "`CA:TRUE` in the server's own certificate")
 }
 
-/// Finds the server's alert in an error of a later read. With TLS 1.3 the client's handshake is
-/// complete before the server has checked the client's certificate.
+/// Finds the server's alert in the error of a client's read after the TLS handshake. With TLS 1.3,
+/// the client completes its handshake before the server has checked the client's certificate.
 pub(crate) fn late_alert(error: &io::Error) -> Option<Error> {
     match error.get_ref()?.downcast_ref()? {
         alert @ rustls::Error::AlertReceived(_) => Some(disagreed(alert.clone(), Role::Client)),
@@ -246,20 +253,22 @@ pub(crate) fn late_alert(error: &io::Error) -> Option<Error> {
     }
 }
 
-fn failed(failure: Failure, role: Role) -> Error {
+fn failed(failure: HandshakeFailure, role: Role) -> Error {
     match failure {
-        Failure::Broken(error) if is_timeout(&error) => Error::PeerTimeout,
-        Failure::Broken(error) => Error::ConnectionLost(error),
-        Failure::NotTls(seen) => tls_error(Diagnostic::about("an answer that is not TLS", seen)),
-        Failure::Refused(error) => disagreed(error, role),
-        Failure::OtherProtocol(seen) => {
+        HandshakeFailure::Broken(error) if is_timeout(&error) => Error::PeerTimeout,
+        HandshakeFailure::Broken(error) => Error::ConnectionLost(error),
+        HandshakeFailure::NotTls(seen) => {
+            tls_error(Diagnostic::about("an answer that is not TLS", seen))
+        }
+        HandshakeFailure::Refused(error) => disagreed(error, role),
+        HandshakeFailure::OtherProtocol(seen) => {
             tls_error(Diagnostic::about("a protocol other than HTTP/1.1", seen))
         }
     }
 }
 
-/// Returns the error for a failure that rustls reports: a certificate wasn't accepted, or the ends
-/// didn't agree.
+/// Turns a failure that rustls reports into our error, with a diagnostic: a certificate wasn't
+/// accepted, or the two ends didn't agree. `role` says which end we are.
 fn disagreed(error: rustls::Error, role: Role) -> Error {
     use rustls::Error::{AlertReceived, InvalidCertificate, NoCertificatesPresented};
     const DAY: u64 = 24 * 60 * 60;
@@ -277,8 +286,8 @@ fn disagreed(error: rustls::Error, role: Role) -> Error {
         InvalidCertificate(CertificateError::UnknownIssuer) => {
             Diagnostic::about("an untrusted certificate", "an issuer that is no root of ours")
         }
-        // This happens, for example, to a client with last year's self-signed certificate: it has
-        // the same name and another key.
+        // For example, the client trusts last year's self-signed certificate, and the server now
+        // shows one with the same name and another key.
         InvalidCertificate(
             CertificateError::BadSignature
             | CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext { .. },
@@ -379,12 +388,12 @@ mod tests {
      {
         for kind in [TimedOut, WouldBlock] {
             assert!(matches!(
-                failed(Failure::Broken(kind.into()), Role::Client),
+                failed(HandshakeFailure::Broken(kind.into()), Role::Client),
                 Error::PeerTimeout
             ));
         }
         assert!(matches!(
-            failed(Failure::Broken(ConnectionReset.into()), Role::Client),
+            failed(HandshakeFailure::Broken(ConnectionReset.into()), Role::Client),
             Error::ConnectionLost(_)
         ));
     }

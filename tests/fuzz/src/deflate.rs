@@ -142,7 +142,7 @@ fn goes_and_comes(choice: u8, bytes: &[u8]) {
             outgoing.fragment(last, back, true).expect("nothing is closed");
         }
         frames.extend_from_slice(outgoing.batch());
-        outgoing.written();
+        outgoing.clear_batch();
         if message[0] & 2 == 0 {
             outgoing.shrink();
         }

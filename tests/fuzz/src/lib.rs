@@ -70,7 +70,7 @@ fn hear<'a>(
         // What an idle connection gives back must not be missed.
         incoming.shrink();
     }
-    let in_midst = incoming.is_in_midst();
+    let in_midst = incoming.is_mid_message();
     Heard { events, violation, in_midst }
 }
 

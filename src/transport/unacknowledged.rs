@@ -1,9 +1,9 @@
-//! How many of the bytes that we wrote has the peer's system not taken yet?
+//! How many of the bytes that we wrote has the peer's system not acknowledged yet?
 //!
-//! A `write` hands its bytes to our own operating system, which keeps them until the peer's system
-//! has acknowledged them: up to some megabytes. If a connection is given up before that, they may
-//! be lost, and we must be able to say so. Linux tells the number for each of its TCP connections,
-//! in a table of lines like this one:
+//! A `write` hands its bytes to our own operating system, which keeps up to some megabytes of them
+//! until the peer's system has acknowledged them. If a connection is given up before that, they may
+//! be lost, and we must be able to say so. Linux shows the number for each TCP connection, in a
+//! table of lines like this one:
 //!
 //! ```text
 //!   sl  local_address rem_address   st tx_queue rx_queue ...
@@ -11,10 +11,10 @@
 //! ```
 //!
 //! Rules of this file:
-//! - The table has a line for each connection of the machine, so reading it takes milliseconds.
-//!   Nothing that a peer does may make us read it more than ten times a second: then the answer is
+//! - The table has a line for each connection of the machine, so reading it takes milliseconds. We
+//!   read it at most ten times a second, whatever peers do; between two readings the answer is
 //!   `None`.
-//! - On other systems the answer is `None`, too.
+//! - On systems other than Linux the answer is always `None`.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader};
@@ -24,21 +24,22 @@ use std::time::{Duration, Instant};
 
 use super::lock::lock;
 
-/// The least time between two readings of the table.
-const BETWEEN_LOOKS: Duration = Duration::from_millis(100);
+/// The least time between two readings of the system's table of connections.
+const READ_TABLE_EVERY: Duration = Duration::from_millis(100);
 
-/// The table's numbers for the TCP states in which our FIN is sent and not acknowledged.
+/// The TCP state `FIN_WAIT_1` as the table writes it. In this state and in the two below, our FIN
+/// is sent and not yet acknowledged.
 const FIN_WAIT_1: &str = "04";
 const LAST_ACK: &str = "09";
 const CLOSING: &str = "0B";
 
-/// Returns how many bytes the peer's system has not acknowledged. `None` if our system doesn't
-/// tell.
-pub(crate) fn unsent(stream: &TcpStream) -> Option<u64> {
-    static LAST_LOOK: Mutex<Option<Instant>> = Mutex::new(None);
+/// Returns how many of the bytes written to this stream the peer's system has not acknowledged.
+/// `None` if our system doesn't show that, or if we read its table less than 100 ms ago.
+pub(crate) fn unacknowledged(stream: &TcpStream) -> Option<u64> {
+    static LAST_READ: Mutex<Option<Instant>> = Mutex::new(None);
     let (local, peer) = (stream.local_addr().ok()?, stream.peer_addr().ok()?);
-    let mut last_look = lock(&LAST_LOOK);
-    if last_look.is_some_and(|last| last.elapsed() < BETWEEN_LOOKS) {
+    let mut last_look = lock(&LAST_READ);
+    if last_look.is_some_and(|last| last.elapsed() < READ_TABLE_EVERY) {
         return None;
     }
     *last_look = Some(Instant::now());
@@ -51,13 +52,14 @@ fn find(table: impl BufRead, local: SocketAddr, peer: SocketAddr) -> Option<u64>
     let line = table.lines().map_while(Result::ok).find(|line| line.contains(&ends))?;
     let (_, rest) = line.split_once(&ends)?;
     let (state, queues) = rest.split_once(' ')?;
-    let unsent = u64::from_str_radix(queues.split_once(':')?.0, 16).ok()?;
+    let unacknowledged = u64::from_str_radix(queues.split_once(':')?.0, 16).ok()?;
     // Once we have ended our direction, the FIN counts as a byte until it's acknowledged.
     let waits_for_end = matches!(state, FIN_WAIT_1 | LAST_ACK | CLOSING);
-    Some(unsent.saturating_sub(waits_for_end.into()))
+    Some(unacknowledged.saturating_sub(waits_for_end.into()))
 }
 
-/// Writes an address as the table does: words of 32 bits in this machine's byte order, in hex.
+/// Writes an address as the table does, all in hex: the IP address in words of 32 bits in this
+/// machine's byte order, then the port.
 fn in_table(address: SocketAddr) -> String {
     let words = |bytes: &[u8]| -> String {
         let words = bytes.chunks_exact(4).map(|word| [word[0], word[1], word[2], word[3]]);

@@ -1,8 +1,7 @@
 //! Prints what taps explain: annotations go into a queue, and a thread prints them as lines.
 //!
-//! A terminal may be stopped (Ctrl-S), or a pipe may be full. No connection waits for it: the
-//! explainer omits the annotations that find the queue full, and later prints how many it has
-//! omitted.
+//! A terminal may be stopped (Ctrl-S), or a pipe may be full. No connection waits for that: while
+//! the queue is full, the explainer omits annotations, and later prints how many it has omitted.
 
 use std::env;
 use std::ffi::OsString;
@@ -17,41 +16,45 @@ use super::deadline::Deadline;
 use crate::explain::annotation::Annotation;
 use crate::explain::print::{Style, annotation as lines};
 
-/// How many annotations the queue may hold. The explainer omits later ones.
-const BOUND: usize = 256;
+/// How many annotations the queue may hold. While it's full, the explainer omits new ones.
+const MAX_QUEUED: usize = 256;
 /// How long dropping an [`Explainer`] waits for the last annotations to be printed.
 const LAST_LINES_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Prints the annotations of several connections. Dropping it waits up to two seconds until the
-/// last ones are printed.
+/// Prints what the taps of one or more connections explain. Dropping it waits until the last
+/// annotations are printed, for two seconds at most.
 pub struct Explainer {
     queue: SyncSender<Line>,
     omitted: Arc<AtomicU64>,
 }
 
 enum Line {
-    /// An annotation, and the name of its connection.
+    /// The name of a connection, and an annotation of its bytes to print.
     Annotation(String, Box<Annotation>),
-    /// Marks a place in the queue: the thread drops it when everything before it is printed.
+    /// A mark in the queue. The printing thread drops it when everything before it is printed, and
+    /// so wakes the thread that is dropping the [`Explainer`].
     Mark(#[expect(dead_code)] SyncSender<()>),
 }
 
 impl Explainer {
-    /// Prints to standard output: in colour if it's a terminal and `NO_COLOR` isn't set.
+    /// Creates an explainer that prints to standard output, in colour if that's a terminal and
+    /// `NO_COLOR` isn't set.
     pub fn stdout() -> io::Result<Explainer> {
         let colour = wants_colour(io::stdout().is_terminal(), env::var_os("NO_COLOR"));
         Explainer::new(io::stdout(), Style { colour, pictures: false })
     }
 
-    /// Prints to standard error, for programs that use standard output themselves.
+    /// Creates an explainer that prints to standard error, for programs that use standard output
+    /// themselves.
     pub fn stderr() -> io::Result<Explainer> {
         let colour = wants_colour(io::stderr().is_terminal(), env::var_os("NO_COLOR"));
         Explainer::new(io::stderr(), Style { colour, pictures: false })
     }
 
-    /// Prints to any writer, in any style.
+    /// Creates an explainer that prints to any writer, in any style. Fails if its thread can't
+    /// start.
     pub fn new(out: impl Write + Send + 'static, style: Style) -> io::Result<Explainer> {
-        let (queue, lines) = sync_channel(BOUND);
+        let (queue, lines) = sync_channel(MAX_QUEUED);
         let omitted = Arc::new(AtomicU64::new(0));
         let for_thread = omitted.clone();
         let thread = thread::Builder::new().name("explainer".into());
@@ -59,8 +62,8 @@ impl Explainer {
         Ok(Explainer { queue, omitted })
     }
 
-    /// Returns a sink for a [`Tap`](super::tap::Tap). It never blocks. Each line shows the
-    /// connection's `name`, unless that's empty.
+    /// Returns a sink for the [`Tap`](super::tap::Tap) of one connection. The sink never blocks.
+    /// Each printed line shows the connection's `name`, unless that's empty.
     pub fn sink(
         &self,
         name: impl Into<String>,
@@ -88,7 +91,7 @@ impl Drop for Explainer {
     }
 }
 
-/// Whether the output is a terminal, and `NO_COLOR` doesn't switch colours off.
+/// Whether to print in colour: the output is a terminal, and `NO_COLOR` is unset or empty.
 fn wants_colour(is_terminal: bool, no_color: Option<OsString>) -> bool {
     is_terminal && no_color.is_none_or(|value| value.is_empty())
 }
@@ -105,7 +108,7 @@ fn print_all(mut out: impl Write, style: Style, queue: &Receiver<Line>, omitted:
             text += &(lines(annotation, name, style) + "\n");
         }
         if out.write_all(text.as_bytes()).and_then(|()| out.flush()).is_err() {
-            return; // The output is closed.
+            return; // The output is closed, so the thread ends.
         }
     }
 }
