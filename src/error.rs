@@ -1,10 +1,10 @@
-//! Every error of the public API, in one type.
+//! One type holds every error of the public API.
 //!
-//! A clean close isn't an error: `recv` returns `None` then. Each variant says who is at fault. An
+//! A clean close isn't an error: `recv` then returns `None`. Each variant says who is at fault. An
 //! error displays its whole diagnostic: the rule, what was seen, the usual cause and the fix.
 //!
-//! An error may travel as an `io::Error`, as it does when `io::copy` reads a message's stream.
-//! Turned back into an [`Error`], it's the one that it was.
+//! An error may be wrapped in an `io::Error`, for instance when `io::copy` reads a message's
+//! stream. Converting the `io::Error` back gives the original [`Error`].
 
 use std::io::ErrorKind;
 use std::{fmt, io};
@@ -15,10 +15,10 @@ use crate::frames::violation::Violation;
 use crate::handshake::client::HandshakeError;
 use crate::http::refusal::Refusal;
 
-/// The result of this crate's calls.
+/// The result of this crate's calls: a value, or an [`Error`].
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// Why a connection could not be opened, or did not end with a clean close.
+/// Why a connection couldn't be opened or used, or didn't end with a clean close.
 ///
 /// In this table, *opening* means `connect`, `Client::connect`, `Client::connect_over`, `accept`
 /// and `Server::accept`; *receiving* means `recv`, `recv_timeout`, `recv_stream` and reading from
@@ -43,10 +43,10 @@ pub type Result<T> = std::result::Result<T, Error>;
 /// | `TimedOut` | `recv_timeout` | no fault | yes, at once: call it again |
 /// | `Other` | the handler's own code | the handler's | as the handler's error says |
 ///
-/// One `match` tells a program what has happened to its connection. A server that goes away is no
-/// error: it closes, and [`closed_with`](crate::WebSocket::closed_with) has its code. A server that
-/// doesn't answer within [`Limits::connect`](crate::Limits::connect) is a `PeerTimeout`, whether
-/// the client was dialling or in a handshake.
+/// One `match` tells a program what has happened to its connection. A server that stops is no
+/// error: it sends a Close, and [`closed_with`](crate::WebSocket::closed_with) returns its code. If
+/// a server doesn't answer within [`Limits::connect`](crate::Limits::connect), the error is a
+/// `PeerTimeout`, both while dialling and in the handshake.
 ///
 /// ```
 /// use ws101::{CloseCode, Error, WebSocket};
@@ -81,56 +81,57 @@ pub type Result<T> = std::result::Result<T, Error>;
 /// ```
 #[non_exhaustive]
 pub enum Error {
-    /// The operating system could not do what was asked.
+    /// The operating system returned an error, for instance because the port is in use.
     Io(io::Error),
-    /// At a server: the request was refused, and the peer was sent the reason.
+    /// A server refused the peer's request, and sent the peer the reason.
     Refused(Refusal),
-    /// At a server: the request did not ask for a WebSocket, and was answered with a page.
+    /// The peer's request asked for no WebSocket, and the server answered it with a page.
     PageServed,
-    /// At a client: the server opened no WebSocket, or not the one that the client asked for.
+    /// The server opened no WebSocket for this client, or not the one that the client asked for.
     Rejected(HandshakeError),
-    /// The TLS handshake failed: a certificate isn't trusted, or the peer doesn't speak TLS. No
-    /// byte of the WebSocket handshake was sent over it. (One exception: with TLS 1.3 a client
-    /// learns only after its request that the server doesn't accept the client's certificate.)
+    /// The TLS handshake failed: a certificate isn't trusted, or the peer doesn't speak TLS. So no
+    /// byte of the WebSocket handshake was sent. (One exception: with TLS 1.3, a client learns only
+    /// after its request that the server doesn't accept the client's certificate.)
     Tls(Box<Diagnostic>),
-    /// The peer broke a rule, and we sent it a Close with the code for that.
+    /// The peer broke a rule of the protocol, and this end sent it a Close with the code for that.
     Violation(Violation),
-    /// The caller asked for something that the protocol or this build doesn't allow; nothing was
+    /// The caller asked for something that the protocol or this build doesn't allow. Nothing was
     /// sent.
     Misuse(Misuse),
-    /// The connection is closed, so nothing can be sent.
+    /// The caller sent something, but the connection was already closed.
     Closed,
-    /// The connection ended without a Close frame, or at a client before the server had answered
-    /// its handshake.
+    /// The connection ended without a Close frame, or before the WebSocket handshake was complete.
     ConnectionLost(io::Error),
-    /// The peer did not answer when it was dialled, nor the handshake, a keepalive ping, or the
-    /// Close frame in time.
+    /// The peer didn't answer in time: neither our dialling, nor the handshake, a keepalive ping,
+    /// or our Close.
     PeerTimeout,
-    /// The peer did not answer our Close in time, and its system had not taken our last bytes. The
-    /// number says how many.
+    /// The peer didn't answer our Close in time, and its system hadn't taken our last bytes. The
+    /// number says how many bytes.
     BytesLost(u64),
-    /// The peer reads too slowly, or not at all; or an [`Outbox`](crate::Outbox) is full.
+    /// The peer reads too slowly or not at all, or an [`Outbox`](crate::Outbox) is full.
     WriteTimeout,
-    /// No whole message arrived in the time that the caller gave. The connection stays open.
+    /// No whole message arrived in the time that the caller of `recv_timeout` allowed. The
+    /// connection stays open.
     TimedOut,
-    /// An error of the application, for a handler to return.
+    /// The handler returned an error of the application: see [`Error::other`].
     Other(Box<dyn std::error::Error + Send + Sync>),
 }
 
 impl Error {
-    /// Wraps any error, so that a handler can return it.
+    /// Wraps an error of the application, so that a handler can return it.
     pub fn other(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
         Error::Other(error.into())
     }
 }
 
-/// Marks a connection that was lost during the handshake. `Display` then doesn't blame a missing
-/// Close, which no end could have sent yet.
+/// Marks the error of a connection that was lost during the handshake. Its `Display` then doesn't
+/// complain of a missing Close, which neither end could have sent yet.
 #[derive(Debug)]
 pub(crate) struct InHandshake(pub(crate) io::Error);
 
 impl InHandshake {
-    /// The error of a stream that failed in the handshake: its kind is kept.
+    /// Turns the error of a stream that failed in the handshake into a `ConnectionLost` with this
+    /// mark. The error keeps its kind.
     pub(crate) fn mark(error: io::Error) -> Error {
         Error::ConnectionLost(io::Error::new(error.kind(), InHandshake(error)))
     }
@@ -211,8 +212,8 @@ impl fmt::Display for Error {
     }
 }
 
-/// The same text as `Display`: `fn main() -> ws101::Result<()>` prints the `Debug` form, and a
-/// person reads it.
+/// `Debug` prints the same text as `Display`, because a person reads it: Rust prints the `Debug`
+/// form of an error that `main` returns.
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
@@ -229,7 +230,8 @@ impl std::error::Error for Error {
     }
 }
 
-/// Unwraps an `io::Error` that wraps an [`Error`]. Any other becomes an [`Error::Io`].
+/// Unwraps the [`Error`] in an `io::Error`. An `io::Error` that wraps none becomes an
+/// [`Error::Io`].
 impl From<io::Error> for Error {
     fn from(error: io::Error) -> Error {
         error.downcast().unwrap_or_else(Error::Io)
@@ -257,15 +259,15 @@ impl From<Violation> for Error {
 impl From<Misuse> for Error {
     fn from(misuse: Misuse) -> Error {
         match misuse {
-            // The peer or another thread has closed the connection in the meantime, so this isn't
-            // the caller's fault.
+            // The peer or another thread may have closed the connection in the meantime, so this
+            // isn't the caller's fault.
             Misuse::AfterClose => Error::Closed,
             misuse => Error::Misuse(misuse),
         }
     }
 }
 
-/// The `io::Error` contains the whole error. Its kind is the nearest that `std` has.
+/// Wraps the whole error in an `io::Error`, with the nearest kind that `std` has.
 impl From<Error> for io::Error {
     fn from(error: Error) -> io::Error {
         if let Error::Io(error) = error {

@@ -1,6 +1,6 @@
 //! **ws101** is a WebSocket server and client written by hand on `std::net`: one thread per
 //! connection, blocking sockets, no async runtime, no unsafe code. It exists to be read, learnt
-//! from and used. 101 is the status code of the handshake, and the number of a first course.
+//! from and used. 101 is the status code of the handshake, and the usual number of a first course.
 //!
 //! ```no_run
 //! use ws101::Server;
@@ -73,7 +73,7 @@
 //! ## The core
 //!
 //! These files tell the whole story once, in less than an hour of reading. The other files hold
-//! compression, TLS, taps, outboxes, the registry and thread reuse. You can understand the core
+//! compression, TLS, taps, outboxes, the registry and thread reuse, and you can understand the core
 //! without them.
 //!
 //! | core file | its step |
@@ -95,8 +95,8 @@
 //!
 //! # The walkthrough
 //!
-//! The [`walkthrough`] in `src/walkthrough` has sixteen chapters with exercises, which follow the
-//! bytes through this code.
+//! The [`walkthrough`] in `src/walkthrough` follows the bytes through this code, in sixteen
+//! chapters with exercises.
 
 mod client;
 mod connection;
@@ -171,23 +171,25 @@ pub use transport::tap::Tap;
 #[doc(inline)]
 pub use transport::tls::Tls;
 
-/// The TLS library, in the version whose configurations [`Tls::from_config`] and
+/// The TLS library, re-exported in the version whose configurations [`Tls::from_config`] and
 /// [`Client::tls_config`] take.
 #[cfg(feature = "tls")]
 pub use rustls;
 
-/// Opens a WebSocket: `ws://host[:port][/path][?query]`, or `wss://`. [`Client`] lets you set more.
+/// Connects to a server and opens a WebSocket. The URL is `ws://host[:port][/path][?query]`, or
+/// `wss://` for TLS. [`Client`] lets you set more.
 pub fn connect(url: &str) -> Result<WebSocket> {
     Client::new(url).connect()
 }
 
-/// Does the server's handshake on a stream that your own code accepted, with the defaults of a
-/// [`Server`]. [`Server::without_listener`] lets you set more.
+/// Opens a WebSocket as a server, on a stream that your own code has accepted. It reads the
+/// client's request and answers it with the default settings. [`Server::without_listener`] lets you
+/// set more.
 pub fn accept(stream: impl Stream) -> Result<WebSocket> {
     Server::without_listener().accept(stream)
 }
 
-/// Makes `cargo test` run the README's code.
+/// Makes `cargo test` run the code examples of the README.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;

@@ -124,8 +124,8 @@ fn each_example_that_is_asked_for_help_prints_how_to_run_it_and_ends() {
 }
 
 #[test]
-fn the_readme_lists_each_example_in_its_order() {
-    let path = format!("{}/README.md", env!("CARGO_MANIFEST_DIR"));
+fn the_list_of_examples_names_each_in_its_order() {
+    let path = format!("{}/examples/README.md", env!("CARGO_MANIFEST_DIR"));
     let text = std::fs::read_to_string(path).unwrap();
     let rows = text.split("| example |").nth(1).unwrap().split("\n\n").next().unwrap();
     let listed: Vec<&str> =

@@ -584,7 +584,13 @@ fn rustdoc_definitions() -> String {
         for (label, target) in definitions(&text) {
             let page = match target.strip_suffix(".md") {
                 Some(
-                    page @ ("how_do_i" | "museum" | "rfc" | "tables" | "figures" | "conversation"),
+                    page @ ("how_do_i"
+                    | "museum"
+                    | "rfc"
+                    | "tables"
+                    | "figures"
+                    | "conversation"
+                    | "the_state_of_the_field"),
                 ) => {
                     format!("{up}{page}/index.html")
                 }

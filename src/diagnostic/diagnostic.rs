@@ -1,31 +1,32 @@
-//! Diagnostics: a heading in; the rule, what was seen, the usual cause and the fix out.
+//! A diagnostic explains an error: the rule, what was seen, the usual cause and the fix.
 //!
-//! Every refusal, violation and misuse of this crate carries one [`Diagnostic`], so that its reader
+//! Every refusal, violation and misuse of this crate carries a [`Diagnostic`], so that its reader
 //! needn't guess what a `400` or `1002` means. The sentences are in `diagnostics.md`, which people
-//! can read as a page. Code that finds a broken rule names the diagnostic by its heading and adds
-//! what it saw. It quotes a peer's text first: escaped and shortened.
+//! can read as a page. Code that finds a broken rule names the diagnostic by its heading, and adds
+//! what it saw. If that's a peer's text, the code quotes it: escaped and shortened.
 
 use std::borrow::Cow;
 use std::fmt;
 
-/// The text of all diagnostics.
+/// The text of `diagnostics.md`, which has a section for each diagnostic.
 const DIAGNOSTICS: &str = include_str!("diagnostics.md");
 
-/// Four sentences about one error. Empty ones aren't shown.
+/// Explains one error in four sentences. An empty sentence isn't shown.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Diagnostic {
-    /// What the rule requires, and its section.
+    /// What the broken rule requires, and the section that says so.
     pub rule: Cow<'static, str>,
-    /// What this end saw instead.
+    /// What this end saw instead, such as the peer's text.
     pub seen: String,
-    /// What usually causes the error.
+    /// What usually causes this error.
     pub cause: &'static str,
-    /// What to do about it.
+    /// What the reader can do about the error.
     pub fix: &'static str,
 }
 
 impl Diagnostic {
-    /// The diagnostic under a heading of `diagnostics.md`, with what was seen.
+    /// Returns the diagnostic under this heading of `diagnostics.md`. `seen` is put into its second
+    /// sentence.
     pub fn about(heading: &'static str, seen: impl fmt::Display) -> Diagnostic {
         let section =
             DIAGNOSTICS.split("\n### ").find_map(|s| s.strip_prefix(heading)?.strip_prefix('\n'));
@@ -37,7 +38,7 @@ impl Diagnostic {
         Diagnostic { rule, seen, cause: part("- cause: "), fix: part("- fix: ") }
     }
 
-    /// A diagnostic that has only the rule, in one sentence.
+    /// Creates a diagnostic of one sentence, for an error that isn't in `diagnostics.md`.
     pub fn just(sentence: impl Into<String>) -> Diagnostic {
         Diagnostic { rule: Cow::Owned(sentence.into()), seen: String::new(), cause: "", fix: "" }
     }
@@ -52,12 +53,12 @@ impl fmt::Display for Diagnostic {
     }
 }
 
-/// Quotes text from a peer: shortened to 80 bytes and [escaped](escape), as are quotes, backslashes
-/// and bytes that aren't UTF-8.
+/// Quotes text from a peer for a message to people. It's shortened to 80 bytes and
+/// [escaped](escape). Quotes, backslashes and bytes that aren't UTF-8 are escaped too.
 pub fn quote(text: impl AsRef<[u8]>) -> String {
     const SHOWN: usize = 80;
     let bytes = text.as_ref();
-    // The cut never splits a character.
+    // The quote is never cut inside a character.
     let is_inside = |&at: &usize| bytes.get(at).is_some_and(|byte| byte & 0xc0 == 0x80);
     let cut = (SHOWN - 3..=SHOWN).rev().find(|at| !is_inside(at)).unwrap_or(SHOWN);
     let (shown, dots) = match bytes.len() > SHOWN {
@@ -77,20 +78,21 @@ pub fn quote(text: impl AsRef<[u8]>) -> String {
     quoted + dots + "\""
 }
 
-/// Quotes several values, or says that there are none.
+/// [Quotes](quote) several texts from a peer, joined with "and". Returns "none" for an empty list.
 pub fn quote_all(texts: &[&str]) -> String {
     let quoted: Vec<_> = texts.iter().map(quote).collect();
     if quoted.is_empty() { "none".into() } else { quoted.join(" and ") }
 }
 
 /// Makes a peer's text safe to show on a terminal or a page. It escapes characters that could
-/// mislead a reader: control characters, those that change the direction of writing, and invisible
-/// ones.
+/// mislead a reader: control characters, invisible characters, and those that change the direction
+/// of writing.
 pub fn escape(text: &str) -> String {
     text.chars().flat_map(escaped).collect()
 }
 
-/// Escapes one character of such a text, if it has to be.
+/// Escapes one character of a peer's text if it could mislead a reader. Returns any other character
+/// unchanged.
 pub(crate) fn escaped(c: char) -> Vec<char> {
     let misleads = matches!(c,
         '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}'

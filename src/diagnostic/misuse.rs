@@ -1,49 +1,53 @@
-//! Misuse: calls of our own API that are refused at once, before anything is written.
+//! A misuse is a call of our own API that is refused at once, before anything is written.
 //!
-//! If a library sends whatever its caller passes, the caller's mistake becomes the peer's problem.
-//! Here the call returns the mistake as a [`Misuse`] with its [`Diagnostic`].
+//! If a library sent whatever its caller passes, the caller's mistake would become the peer's
+//! problem. Here the call returns the mistake as a [`Misuse`] with its [`Diagnostic`].
 
 use std::fmt;
 
 use super::diagnostic::{Diagnostic, quote};
 
-/// A call that asks for something that may not be sent or can't be done.
+/// The caller's mistake: a call that asks for something that may not be sent or can't be done.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Misuse {
-    /// The caller sends something after our Close frame.
+    /// The caller sent something after our Close frame.
     AfterClose,
-    /// The thread that has a `MessageWriter` open begins another message.
+    /// The caller began a message in a thread that has a `MessageWriter` open.
     WithinMessage,
-    /// A ping or close reason of this many bytes, which don't fit into a control frame.
+    /// The caller passed a ping payload or a close reason that doesn't fit into a control frame.
+    /// The number is the length of the frame's payload in bytes.
     ControlTooLong(usize),
-    /// A close code that may not be sent.
+    /// The caller passed this close code, which may not be sent.
     CloseCode(u16),
-    /// A text message, written in pieces, that isn't UTF-8.
+    /// The caller wrote a text message in pieces, and it isn't UTF-8.
     NotUtf8,
-    /// A header (name and value) that would break out of its line or that callers may not set.
+    /// The caller set this header (name and value), which would break out of its line or may not be
+    /// set.
     Header(String, String),
-    /// A subprotocol that isn't a token or is listed twice.
+    /// The caller passed this subprotocol, which isn't a token or is listed twice.
     Subprotocol(String),
-    /// A rule of the server that no request can ever match: its setting and its value.
+    /// The caller configured a server with a rule that no request can ever match. Holds the setting
+    /// and its value.
     NeverMatches(&'static str, String),
-    /// An address that the client can't connect to, and why.
+    /// The caller passed an address that the client can't connect to. Holds the address and why.
     Address(String, &'static str),
-    /// A proxy that the client can't use (its host), and why.
+    /// The caller passed a proxy that the client can't use. Holds the proxy's host and why.
     Proxy(String, &'static str),
-    /// A wss address in a build without TLS.
+    /// The caller asked for TLS in a build without it. Holds the `wss` address or the certificate.
     NoTls(String),
-    /// The caller asks for compression in a build without it.
+    /// The caller asked for compression in a build without it.
     NoDeflate,
-    /// An invalid compression setting: its name and value.
+    /// The caller passed an invalid compression setting. Holds its name and value.
     DeflateConfig(&'static str, u8),
-    /// A status that an answer in plain HTTP can't have.
+    /// The caller set this status, which a plain HTTP response can't have.
     Status(u16),
-    /// `serve` on a server that has no listener.
+    /// The caller called `serve` on a server that has no listener.
     NoListener,
 }
 
 impl Misuse {
-    /// The rule, what the caller passed, the usual cause and the fix.
+    /// Returns the diagnostic of this mistake: the rule, what the caller passed, the usual cause
+    /// and the fix.
     pub fn diagnostic(&self) -> Diagnostic {
         match self {
             Misuse::AfterClose => Diagnostic::about("nothing after a close", ""),

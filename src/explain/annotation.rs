@@ -1,4 +1,4 @@
-//! What is said about a head or a frame: its bytes, a span for each of its parts, and the verdict.
+//! An annotation explains a head or a frame: it has the bytes, a span for each part, and a verdict.
 //!
 //! ```text
 //! 81 85 37 fa 21 3d 7f 9f 4d 51 58                           the bytes as they were sent
@@ -6,11 +6,11 @@
 //! ```
 //!
 //! Rules of this file:
-//! - Spans are counted in bits from the start of the annotation, as in the RFC's pictures. They
-//!   cover it completely: no gap and no overlap, whatever the bytes are.
+//! - A span's place is counted in bits from the start of the annotation, as in the RFC's pictures.
+//!   The spans cover the annotation without gap or overlap, even if the bytes break a rule.
 //! - In the same way, the annotations of one direction cover all its bytes.
-//! - A verdict is the protocol's own: a refusal, a handshake error or a violation, with its
-//!   diagnostic.
+//! - A verdict comes from the protocol's code: a refusal, a handshake error or a violation, with
+//!   its diagnostic.
 
 use std::ops::Range;
 
@@ -20,58 +20,59 @@ use crate::frames::violation::Violation;
 use crate::handshake::client::HandshakeError;
 use crate::http::refusal::Refusal;
 
-/// How many bytes of each annotation are kept for display. `length` counts the others too.
+/// The most bytes that an annotation keeps for display. Its `length` counts the later bytes too.
 pub const SHOWN: usize = 4096;
-/// Bytes that aren't taken apart are reported in runs of at most this length.
+/// The most bytes that one annotation of a [`Run`] covers: bytes that are counted but not explained
+/// one by one.
 const LONGEST_RUN: u64 = 64 * 1024;
 
-/// A part of an annotation.
+/// One explained part of a head or a frame, such as the opcode or a header field.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Span {
-    /// Its place: bits, counted from the start of the annotation.
+    /// The place of this part, in bits from the start of the annotation.
     pub bits: Range<u64>,
-    /// The name of the field.
+    /// The name of the field, such as `opcode` or `Host`.
     pub field: String,
-    /// Its value.
+    /// The field's value, in a form that is safe to show.
     pub value: String,
-    /// What the value means.
+    /// A short explanation of what the value means.
     pub meaning: String,
-    /// The section of an RFC that defines the field.
+    /// The RFC section that defines the field. Without the name of an RFC, it's one of RFC 6455.
     pub section: &'static str,
 }
 
-/// What an annotation is about.
+/// What kind of bytes an annotation explains.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum What {
-    /// The head of a request.
+    /// The bytes are the head of a request.
     Request,
-    /// The head of a response.
+    /// The bytes are the head of a response.
     Response,
-    /// A frame.
+    /// The bytes are a WebSocket frame.
     Frame,
-    /// The body of a request or response that opens no WebSocket.
+    /// The bytes belong to the body of a request or response that opens no WebSocket.
     Body,
-    /// Bytes after an error or a Close: the receiver doesn't read them.
+    /// The bytes come after an error or a Close, so the receiver doesn't read them.
     Unread,
 }
 
-/// Whether the bytes break a rule, and how the receiver answers.
+/// Whether the bytes of an annotation break a rule, and how their receiver answers.
 #[derive(Clone, Debug)]
 pub enum Verdict {
     /// The bytes break no rule.
     Fine,
-    /// The stream ended inside it. The text says what is missing.
+    /// The stream ended inside the head or frame. The text says what is missing.
     Missing(String),
-    /// A request that a server refuses.
+    /// The bytes are a request that the server refuses.
     Refused(Refusal),
-    /// A response that a client doesn't accept.
+    /// The bytes are a response that the client doesn't accept.
     Rejected(HandshakeError),
-    /// A frame that breaks a rule.
+    /// The bytes are a frame that breaks a rule.
     Broken(Violation),
 }
 
 impl Verdict {
-    /// The diagnostic, if the bytes break a rule.
+    /// Returns the diagnostic of the broken rule, or `None` if the bytes break no rule.
     pub fn diagnostic(&self) -> Option<Diagnostic> {
         match self {
             Verdict::Fine | Verdict::Missing(_) => None,
@@ -81,7 +82,8 @@ impl Verdict {
         }
     }
 
-    /// The status or the close code that the peer would get.
+    /// Returns the HTTP status or the close code with which the receiver answers a broken rule.
+    /// `None` if it sends none.
     pub fn code(&self) -> Option<u16> {
         match self {
             Verdict::Refused(refusal) => Some(refusal.status()),
@@ -91,45 +93,46 @@ impl Verdict {
     }
 }
 
-/// What a compressed payload inflates to.
+/// The bytes that a compressed payload inflates to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Inflated {
-    /// The first bytes, at most [`SHOWN`].
+    /// The first inflated bytes, at most [`SHOWN`].
     pub bytes: Vec<u8>,
-    /// The whole length.
+    /// The number of all inflated bytes.
     pub length: u64,
 }
 
 /// The explanation of a head, a frame, or a run of bytes that is neither.
 #[derive(Clone, Debug)]
 pub struct Annotation {
-    /// The sender.
+    /// The end of the connection that sent these bytes.
     pub from: Role,
-    /// What it is about.
+    /// What kind of bytes this annotation explains.
     pub what: What,
-    /// How many bytes came before this one in its direction.
+    /// How many bytes the sender had sent before these.
     pub start: u64,
-    /// How many bytes it covers.
+    /// How many bytes this annotation covers.
     pub length: u64,
-    /// A summary in one line.
+    /// A summary of the head or frame in one line.
     pub title: String,
-    /// The bytes as they were sent, the first [`SHOWN`] of them.
+    /// The first [`SHOWN`] bytes, as they were sent.
     pub bytes: Vec<u8>,
-    /// The unmasked payload of a frame, as far as the bytes contain it.
+    /// The unmasked payload of a frame, as much of it as `bytes` contains.
     pub payload: Vec<u8>,
-    /// What a compressed payload inflates to, if this build can inflate.
+    /// What a compressed payload inflates to. `None` if the payload isn't compressed, or if this
+    /// build can't inflate.
     pub inflated: Option<Inflated>,
-    /// Its parts.
+    /// The explained parts, in order.
     pub spans: Vec<Span>,
-    /// Whether it breaks a rule.
+    /// Whether the bytes break a rule.
     pub verdict: Verdict,
 }
 
-/// Bytes of one direction that are only counted: a body, or bytes after the end of the
+/// Collects bytes of one direction that are only counted: a body, or bytes after the end of the
 /// conversation.
 ///
-/// A run collects them until it ends. So the annotations don't depend on the pieces in which the
-/// bytes arrived.
+/// A run becomes an annotation only when it ends. So the annotations don't depend on the pieces in
+/// which the bytes arrived.
 #[derive(Debug)]
 pub struct Run {
     from: Role,
@@ -140,12 +143,13 @@ pub struct Run {
 }
 
 impl Run {
-    /// Creates an empty run that begins at byte `start` of its direction.
+    /// Creates an empty run. `start` is how many bytes the sender had sent before it.
     pub fn new(from: Role, what: What, start: u64) -> Run {
         Run { from, what, start, length: 0, shown: Vec::new() }
     }
 
-    /// Adds bytes. Reports the run when it has its greatest length.
+    /// Adds bytes to the run. Whenever the run has its greatest length, passes it to `report` and
+    /// begins a new one.
     pub fn push(&mut self, mut bytes: &[u8], report: &mut dyn FnMut(Annotation)) {
         while !bytes.is_empty() {
             let room = usize::try_from(LONGEST_RUN - self.length).unwrap_or(usize::MAX);
@@ -160,7 +164,8 @@ impl Run {
         }
     }
 
-    /// Reports the collected bytes, if there are any, and begins a new run after them.
+    /// Ends the run: passes the collected bytes to `report`, if there are any, and begins a new
+    /// run.
     pub fn end(&mut self, report: &mut dyn FnMut(Annotation)) {
         let next = Run::new(self.from, self.what, self.start + self.length);
         let ended = std::mem::replace(self, next);
@@ -207,12 +212,13 @@ impl Run {
     }
 }
 
-/// Converts a range of bytes to a range of bits.
+/// Converts a range of bytes to the range of their bits, for a [`Span`].
 pub(crate) fn bits(bytes: Range<u64>) -> Range<u64> {
     bytes.start * 8..bytes.end * 8
 }
 
-/// Makes a peer's text safe to show, and shortens it to `most` characters.
+/// Turns a peer's bytes into text that is safe to show: escaped, and shortened to `most`
+/// characters.
 pub(crate) fn visible(bytes: &[u8], most: usize) -> String {
     let text = String::from_utf8_lossy(&bytes[..bytes.len().min(4 * most)]);
     let mut shown: String = text.chars().take(most).flat_map(escaped).collect();
@@ -222,12 +228,12 @@ pub(crate) fn visible(bytes: &[u8], most: usize) -> String {
     shown
 }
 
-/// Puts a peer's text in quotes, safe to show.
+/// Turns a peer's bytes into quoted text that is safe to show: escaped, and shortened.
 pub(crate) fn quoted(bytes: &[u8]) -> String {
     format!("\"{}\"", visible(bytes, 400))
 }
 
-/// Writes up to `most` bytes as pairs of hexadecimal digits.
+/// Writes the first `most` bytes as pairs of hex digits, and `...` if there are more bytes.
 pub(crate) fn hex(bytes: &[u8], most: usize) -> String {
     let mut digits: Vec<String> =
         bytes.iter().take(most).map(|byte| format!("{byte:02x}")).collect();

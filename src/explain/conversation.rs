@@ -1,4 +1,4 @@
-//! A whole conversation: both directions, from the first request to the last Close.
+//! Explains a whole conversation: both directions, from the first request to the last Close.
 //!
 //! ```text
 //! client ── request ──────────────────► frames    each direction is read by itself. Only a response
@@ -20,21 +20,23 @@ use super::heads::{
 };
 use crate::frames::header::Role;
 
-/// How many requests may wait for their response. Later ones aren't taken apart, so that a flood of
-/// requests takes no memory.
+/// How many requests may wait for their response. Later requests are only counted, so that a flood
+/// of them takes no memory.
 const MAX_UNANSWERED_REQUESTS: usize = 16;
 
-/// Explains both directions of a connection together, because each decides how to read the other.
+/// Explains both directions of a connection together, because the bytes of one decide how to read
+/// the other.
 #[derive(Debug)]
 pub struct Conversation {
     settings: Settings,
     client: Half,
     server: Half,
-    /// The requests that wait for their response. `None` stands for one that can't be read.
+    /// The requests that wait for their response, oldest first. `None` stands for a request that
+    /// can't be read.
     asked: VecDeque<Option<RequestSeen>>,
 }
 
-/// One direction.
+/// One direction of the conversation: how many bytes have passed, and what its next bytes are.
 #[derive(Debug)]
 struct Half {
     passed: u64,
@@ -50,13 +52,14 @@ enum Stage {
 }
 
 impl Conversation {
-    /// Creates a conversation that is about to begin. The settings decide the verdicts.
+    /// Creates a conversation of which no byte has arrived. The verdicts depend on the settings.
     pub fn new(settings: Settings) -> Conversation {
         let half = || Half { passed: 0, stage: Stage::Head(ArrivingHead::new(&settings, 0)) };
         Conversation { client: half(), server: half(), asked: VecDeque::new(), settings }
     }
 
-    /// Takes the next bytes from one end, and reports what they complete.
+    /// Takes the next bytes that `from` sent, and passes to `report` an annotation for each head,
+    /// frame or body that they complete.
     pub fn push(&mut self, from: Role, mut bytes: &[u8], report: &mut dyn FnMut(Annotation)) {
         while !bytes.is_empty() {
             let half = self.half(from);
@@ -93,7 +96,8 @@ impl Conversation {
         }
     }
 
-    /// Ends a direction: `from` sends nothing more. Reports what is incomplete in it.
+    /// Ends one direction, because `from` sends nothing more. Passes to `report` what is
+    /// incomplete.
     pub fn end(&mut self, from: Role, report: &mut dyn FnMut(Annotation)) {
         let half = self.half(from);
         let ended = Stage::Ended(Run::new(from, What::Unread, half.passed));
@@ -109,7 +113,7 @@ impl Conversation {
         }
     }
 
-    /// Whether the server has answered, so that both directions can be read.
+    /// Whether the server's response has arrived, which says how to read the bytes after it.
     pub fn is_answered(&self) -> bool {
         !matches!(self.server.stage, Stage::Head(_))
     }
@@ -145,8 +149,8 @@ impl Conversation {
         }
     }
 
-    /// Decides how to read the client's next bytes, as long as the server hasn't answered the
-    /// request.
+    /// Decides, after a request, how to read the client's next bytes until the server's response is
+    /// known.
     fn request_ends(&mut self, then: AfterRequest, report: &mut dyn FnMut(Annotation)) {
         let at = self.client.passed;
         let ended = matches!(self.server.stage, Stage::Ended(_));
@@ -180,7 +184,8 @@ impl Conversation {
         }
     }
 
-    /// Expects another head after a body, unless the connection isn't used again.
+    /// Decides how to read the bytes after a body: as another head, unless the connection isn't
+    /// used again.
     fn body_ends(&mut self, from: Role, report: &mut dyn FnMut(Annotation)) {
         let too_many = from == Role::Client && self.asked.len() > MAX_UNANSWERED_REQUESTS;
         let at = self.half(from).passed;
@@ -197,8 +202,8 @@ impl Conversation {
         };
     }
 
-    /// Decides, by the server's response, how to read both directions from here on. Some of the
-    /// client's bytes may have arrived before the response.
+    /// Decides, after the server's response, how to read both directions from here on. Some bytes
+    /// of the client may have arrived before the response.
     fn continue_after_response(
         &mut self,
         follows: AfterResponse,
@@ -219,7 +224,8 @@ impl Conversation {
                 let frames = |from, start| frames_of(from, start, &self.settings, agreed);
                 self.server.stage = frames(Role::Server, self.server.passed);
                 match &mut self.client.stage {
-                    // The first request is incomplete or wasn't seen.
+                    // The client's request is incomplete or wasn't seen, so its bytes can't be
+                    // frames yet.
                     Stage::Head(arriving) if arriving.start() == 0 => {}
                     Stage::Frames(frames) => set_agreed(frames, agreed),
                     Stage::Head(arriving) => {
@@ -238,8 +244,8 @@ impl Conversation {
         }
     }
 
-    /// The server has refused a WebSocket. Bytes that the client has sent already were meant as
-    /// frames. If there are none, it may send another request.
+    /// Handles a response that opens no WebSocket. If the client has already sent bytes after its
+    /// request, they were meant as frames and aren't read. If not, it may send another request.
     fn after_refusal(&mut self, keeps: ConnectionReuse, report: &mut dyn FnMut(Annotation)) {
         let at = self.client.passed;
         let Stage::Frames(frames) = &mut self.client.stage else { return };
@@ -265,7 +271,7 @@ fn set_agreed(frames: &mut Frames, agreed: Agreed) {
     }
 }
 
-/// Explains a request, and the bytes that follow it.
+/// Explains a client's request, and the bytes that the client sends after it.
 pub fn explain_request(bytes: &[u8], settings: &Settings) -> Vec<Annotation> {
     let mut conversation = Conversation::new(settings.clone());
     collect_annotations(|report| {
@@ -274,7 +280,8 @@ pub fn explain_request(bytes: &[u8], settings: &Settings) -> Vec<Annotation> {
     })
 }
 
-/// Explains a response to a request, and the bytes that follow it.
+/// Explains a server's response, and the bytes that the server sends after it. `asked` is the
+/// request that the response answers.
 pub fn explain_response(bytes: &[u8], asked: &[u8], settings: &Settings) -> Vec<Annotation> {
     let mut conversation = Conversation::new(settings.clone());
     conversation.push(Role::Client, asked, &mut |_| {});
@@ -284,7 +291,8 @@ pub fn explain_response(bytes: &[u8], asked: &[u8], settings: &Settings) -> Vec<
     })
 }
 
-/// Explains frames from one end. The last one may be incomplete.
+/// Explains the frames that one end sends, without a handshake before them. The last frame may be
+/// incomplete.
 pub fn explain_frames(bytes: &[u8], from: Role, settings: &Settings) -> Vec<Annotation> {
     let mut frames = Frames::new(from, 0, settings.bounds);
     collect_annotations(|report| {

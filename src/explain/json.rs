@@ -1,4 +1,5 @@
-//! An annotation as JSON, for a page that draws it. The JSON is written by hand, in a page of code.
+//! Writes an annotation as JSON, for a page that draws it. This file writes the JSON by hand,
+//! without a JSON library.
 //!
 //! ```text
 //! {"from":"client","what":"frame","start":0,"length":7,"title":"text, 1 bytes, masked",
@@ -12,7 +13,7 @@ use super::source::trace::{Step, steps};
 use super::source::{Anchor, Passage, deciding_anchor};
 use crate::frames::header::Role;
 
-/// Writes an annotation.
+/// Returns an annotation as a JSON object, with the source anchors that decided about its parts.
 pub fn annotation(annotation: &Annotation) -> String {
     let what = match annotation.what {
         What::Request => "request",
@@ -57,7 +58,8 @@ fn step(step: &Step) -> String {
     ])
 }
 
-/// Writes the source at an anchor.
+/// Returns the source code at an anchor as a JSON object: the lines, and the paragraph of the
+/// walkthrough that explains them.
 pub fn passage(passage: &Passage) -> String {
     let Passage { anchor, lines, chapter } = passage;
     let lines = lines.iter().map(|line| {
@@ -113,19 +115,20 @@ fn verdict(annotation: &Annotation) -> String {
     object(&fields)
 }
 
-/// Writes an object. The values must be JSON already.
+/// Returns a JSON object with these names and values. The values must already be JSON.
 pub fn object(fields: &[(&str, String)]) -> String {
     let fields: Vec<String> =
         fields.iter().map(|(name, value)| format!("{}:{value}", string(name))).collect();
     format!("{{{}}}", fields.join(","))
 }
 
-/// Writes an array. The values must be JSON already.
+/// Returns a JSON array of these values, which must already be JSON.
 pub fn array(values: impl Iterator<Item = String>) -> String {
     format!("[{}]", values.collect::<Vec<_>>().join(","))
 }
 
-/// Writes a string. It's escaped so that it's safe inside a page's script too (RFC 8259 §7).
+/// Returns a text as a JSON string (RFC 8259 §7). It's escaped so that it's safe inside a page's
+/// script too.
 pub fn string(text: &str) -> String {
     let mut out = String::from("\"");
     for c in text.chars() {
@@ -140,7 +143,7 @@ pub fn string(text: &str) -> String {
     out + "\""
 }
 
-/// Writes bytes as a string of hexadecimal digits.
+/// Returns bytes as a JSON string of hex digits.
 pub fn hex(bytes: &[u8]) -> String {
     let digits: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
     string(&digits)

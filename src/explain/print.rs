@@ -1,4 +1,4 @@
-//! An annotation as lines for a terminal of 80 columns, in colour if that is wanted.
+//! Prints an annotation for a terminal of 80 columns, with or without colour.
 //!
 //! ```text
 //! client → server, byte 0: text, 5 bytes, masked
@@ -6,28 +6,28 @@
 //!   1.......  FIN: the last fragment of its message (§5.4)
 //! ```
 //!
-//! Also as a picture, as the RFC draws it (§5.2). A peer's text was escaped before it came here:
-//! see [`annotation`](super::annotation).
+//! It can also draw a frame as the RFC does (§5.2). A peer's text is already escaped when it comes
+//! here: see [`annotation`](super::annotation).
 
 use super::annotation::{Annotation, Span, Verdict, What, hex};
 use crate::frames::header::Role;
 
-/// How to print.
+/// How to print annotations on a terminal.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Style {
-    /// With the colours of a terminal.
+    /// Whether to print in colour, with the escape codes of a terminal.
     pub colour: bool,
-    /// With a picture of the bits of each frame.
+    /// Whether to draw a picture of the bits of each frame.
     pub pictures: bool,
 }
 
-/// The width of a terminal, unless its user has changed it.
+/// The width of the printed lines, in columns: that of most terminals.
 const COLUMNS: usize = 80;
-/// The longest name of a connection that is printed whole.
+/// The most characters of a connection's name that are printed.
 const LONGEST_NAME: usize = 24;
-/// Bits in a row of the picture.
+/// The number of bits in a row of a frame's picture.
 const ROW: u64 = 32;
-/// The most rows of a picture.
+/// The most rows that a frame's picture has. Later bits aren't drawn.
 const MOST_ROWS: u64 = 5;
 
 const BOLD: &str = "1";
@@ -36,7 +36,8 @@ const RED: &str = "31";
 const CLIENT: &str = "1;36";
 const SERVER: &str = "1;35";
 
-/// Returns all lines of an annotation. `name` names the connection, if there are several.
+/// Returns an annotation as lines of text. `name` says which connection it belongs to, and is empty
+/// if there's only one.
 pub fn annotation(annotation: &Annotation, name: &str, style: Style) -> String {
     let paint = |code: &str, text: &str| match style.colour {
         true => format!("\u{1b}[{code}m{text}\u{1b}[0m"),
@@ -93,7 +94,7 @@ fn paint_field(line: &str, span: &Span, paint: &dyn Fn(&str, &str) -> String) ->
     }
 }
 
-/// Returns the first line of a span, and its other lines.
+/// Returns the lines that explain a span: the first, and the indented ones below it.
 fn span_lines(what: What, span: &Span) -> (String, Vec<String>) {
     let width = COLUMNS - 2;
     let section = format!(" ({})", span.section);
@@ -119,8 +120,9 @@ fn span_lines(what: What, span: &Span) -> (String, Vec<String>) {
     (first, wrapped.iter().map(|line| format!("{:10}{line}", "")).collect())
 }
 
-/// Breaks a text at spaces, or inside a word that is longer than a line. The first line has `first`
-/// columns, the others have `width`. Returns at least one line.
+/// Wraps a text into lines. It breaks at spaces, or inside a word that is longer than a line. The
+/// first line has at most `first` columns, and the others have at most `width`. Returns at least
+/// one line.
 pub fn wrap(text: &str, first: usize, width: usize) -> Vec<String> {
     let (mut lines, mut line, mut used, mut room) = (Vec::new(), String::new(), 0, first);
     for (index, word) in text.split(' ').enumerate() {
@@ -144,13 +146,13 @@ pub fn wrap(text: &str, first: usize, width: usize) -> Vec<String> {
     lines
 }
 
-/// Returns how many columns of a terminal a text takes.
+/// Returns how many columns a text takes on a terminal.
 fn columns(text: &str) -> usize {
     text.chars().map(width_of).sum()
 }
 
-/// Returns how many columns a character takes: two for East Asian scripts and for pictures, which
-/// terminals draw twice as wide.
+/// Returns how many columns a character takes on a terminal: two for East Asian scripts and emoji,
+/// otherwise one.
 fn width_of(c: char) -> usize {
     match c {
         '\u{1100}'..='\u{115f}'
@@ -174,7 +176,8 @@ fn width_of(c: char) -> usize {
     }
 }
 
-/// Draws the bits as the RFC does: 32 in a row, a wall where a field begins, and the names below.
+/// Draws a frame's bits as the RFC does: 32 in a row, a bar where each field begins, and the names
+/// of the fields below.
 pub fn picture(annotation: &Annotation) -> String {
     let bits = (annotation.bytes.len() as u64 * 8).min(ROW * MOST_ROWS);
     let bit = |at: u64| annotation.bytes[(at / 8) as usize] >> (7 - at % 8) & 1;

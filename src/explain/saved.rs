@@ -1,4 +1,5 @@
-//! Conversations as plain text: to be saved, sent to a colleague, edited, and explained again.
+//! Saves conversations as plain text, which a person can keep, edit, send to a colleague, and have
+//! explained again.
 //!
 //! ```text
 //! # a comment
@@ -8,9 +9,9 @@
 //! ```
 //!
 //! Rules of this file:
-//! - A line without a sender continues what the sender before has sent. Without any sender, the
-//!   bytes say who it was: a request or a masked frame comes from a client.
-//! - Bytes that don't begin with a head are taken for frames.
+//! - A line that names no sender continues the line before. If the first line names no sender, its
+//!   bytes decide: a request or a masked frame comes from a client.
+//! - Bytes that don't begin with a head are read as frames.
 
 use super::annotation::Annotation;
 use super::conversation::Conversation;
@@ -19,15 +20,16 @@ use super::heads::Settings;
 use crate::frames::header::{MASK, Role};
 use crate::handshake::deflate_params::DeflateParams;
 
-/// How many bytes a line of hexadecimal digits has.
+/// How many bytes are written on one line of hex digits.
 const LINE: usize = 24;
-/// The longest line that is written as text.
+/// The most bytes that are written as one line of text. A longer line is written as hex digits.
 const LONGEST_TEXT: usize = 4096;
 
-/// The bytes that one end sends until it's the other end's turn.
+/// One turn of a conversation: the end that sends, and the bytes that it sends before the other end
+/// does.
 pub type Turn = (Role, Vec<u8>);
 
-/// Reads a conversation from its text. An error names the line that can't be read, and why.
+/// Reads a conversation from its saved text. The error says which line can't be read, and why.
 pub fn parse(text: &str) -> Result<Vec<Turn>, String> {
     let mut turns: Vec<(Option<Role>, Vec<u8>)> = Vec::new();
     for (number, line) in text.lines().enumerate() {
@@ -53,7 +55,7 @@ pub fn parse(text: &str) -> Result<Vec<Turn>, String> {
         .collect())
 }
 
-/// Guesses from its first bytes which end has sent a turn.
+/// Guesses which end sent these bytes, from the first of them.
 pub fn guess_sender(bytes: &[u8]) -> Role {
     let is_client = match begins_with_head(bytes) {
         true => !bytes.starts_with(b"HTTP/"),
@@ -62,15 +64,15 @@ pub fn guess_sender(bytes: &[u8]) -> Role {
     if is_client { Role::Client } else { Role::Server }
 }
 
-/// Whether bytes begin with the head of a request or response. A head begins with a capital letter.
-/// A frame doesn't, unless an extension allows it.
+/// Whether these bytes begin with the head of a request or response. A head begins with capital
+/// letters; as a frame, they would have reserved bits set.
 pub fn begins_with_head(bytes: &[u8]) -> bool {
     let word = bytes.iter().take_while(|byte| byte.is_ascii_uppercase()).count();
     word >= 3 && matches!(bytes.get(word), None | Some(b' ' | b'/'))
 }
 
-/// Explains the turns in their order. If the turns are frames without a handshake, `deflate` says
-/// how both ends compress.
+/// Explains the turns of a saved conversation in their order. If they're frames without a
+/// handshake, `deflate` says how both ends compress.
 pub fn explain(
     turns: &[Turn],
     settings: &Settings,
@@ -98,7 +100,7 @@ pub fn explain(
     told
 }
 
-/// Writes the turns as text that [`parse`] reads.
+/// Writes the turns of a conversation as text, which [`parse`] can read again.
 pub fn write(turns: &[Turn]) -> String {
     let mut text = String::new();
     for (from, bytes) in turns {
@@ -125,7 +127,8 @@ pub fn write(turns: &[Turn]) -> String {
     text
 }
 
-/// Returns the length of the line of text that the bytes begin with, if they do.
+/// Returns the length of the line of text at the beginning of the bytes. `None` if they don't begin
+/// with such a line.
 fn text_line(bytes: &[u8]) -> Option<usize> {
     let end = bytes.iter().take(LONGEST_TEXT).position(|&byte| byte == b'\n')? + 1;
     let line = bytes[..end].strip_suffix(b"\r\n")?;
@@ -156,7 +159,7 @@ fn parse_line(line: &str) -> Result<Vec<u8>, String> {
 }
 
 fn parse_digits(word: &str, bytes: &mut Vec<u8>) -> Result<(), String> {
-    // Some tools that print the payload of a pcap put colons between the bytes.
+    // Some tools that print captured packets put colons between the bytes.
     let pairs = word.replace(':', "");
     let word = if word.split(':').all(|pair| pair.len() == 2) { &pairs } else { word };
     if !word.len().is_multiple_of(2) || !word.bytes().all(|byte| byte.is_ascii_hexdigit()) {
@@ -168,7 +171,7 @@ fn parse_digits(word: &str, bytes: &mut Vec<u8>) -> Result<(), String> {
     Ok(())
 }
 
-/// Takes text up to its closing quote, and returns what follows.
+/// Appends a quoted text to `bytes`, up to its closing quote. Returns the rest of the line.
 fn take_text<'a>(text: &'a str, bytes: &mut Vec<u8>) -> Result<&'a str, String> {
     let mut characters = text.chars();
     loop {

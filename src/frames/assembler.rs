@@ -1,4 +1,4 @@
-//! Reassembly: fragments in, whole messages out (RFC 6455 §5.4).
+//! Joins the fragments that the peer sends into whole messages (RFC 6455 §5.4).
 //!
 //! ```text
 //!             text, FIN ──────────────────────────► message
@@ -9,13 +9,14 @@
 //! Rules of this file:
 //! - A message is one contiguous buffer. It grows with the bytes that have arrived, never with the
 //!   length that a header announces, and never beyond the limit.
-//! - Each header's length is added to a sum for the message, and the sum is compared with the limit
-//!   before the reader waits for the payload. The number of fragments, even empty ones, is limited
-//!   too.
-//! - A compressed message may be no longer than twice the limit as it travels, and a bit: honest
-//!   compression adds little, and blocks that inflate to nothing would otherwise never end.
-//! - Refused: a continuation without a message, a new message inside another, and text that isn't
-//!   UTF-8.
+//! - The assembler adds up the lengths in the message's headers, and compares the sum with the
+//!   limit before the reader waits for a payload. The number of fragments, even empty ones, is
+//!   limited too.
+//! - A compressed message may have at most about twice the limit in compressed bytes. Honest
+//!   compression adds few bytes, but a hostile peer could send blocks that inflate to nothing
+//!   without end.
+//! - A continuation without a message, a new message inside another, and text that isn't UTF-8 are
+//!   refused.
 //!
 //! Elsewhere: [`utf8`](super::utf8) checks text as it arrives. [`deflate`](super::deflate) limits
 //! what a compressed message inflates to. [`decoder`](super::decoder) handles control frames.
@@ -25,31 +26,31 @@ use super::message::{Message, MessageKind};
 use super::utf8::{Text, room_to_add};
 use super::violation::Violation;
 
-/// How large a message may become.
+/// The limits that a received message may not exceed, or else the connection ends with a 1009.
 #[derive(Clone, Copy, Debug)]
 pub struct Bounds {
-    /// The most bytes, summed over all fragments.
+    /// The most payload bytes that a message may have, summed over its fragments.
     pub max_message: u64,
-    /// The most fragments, including empty ones.
+    /// The most fragments that a message may have, including empty ones.
     pub max_fragments: u64,
 }
 
-/// How many bytes compression may add to each fragment. The sender flushes at the end of a
-/// fragment, so 7 bytes carry a fragment of one byte.
+/// How many bytes compression may add to each fragment. A sender flushes its compressor after each
+/// fragment, so a fragment of one byte becomes 7 bytes.
 const ADDED_TO_A_FRAGMENT: u64 = 16;
-/// How many bytes a compressed message may have beyond twice the limit. Without them, a small limit
-/// would refuse honest messages.
+/// How many bytes a compressed message may have beyond twice the limit. Without this allowance, a
+/// small limit would refuse honest messages.
 const ADDED_TO_A_MESSAGE: u64 = 1024;
 
-/// Joins fragments into messages.
+/// Joins the fragments of the message that is arriving on one connection, within limits.
 #[derive(Debug)]
 pub struct Assembler {
     bounds: Bounds,
-    /// The kind of the message that has begun and isn't finished. `None` between messages.
+    /// The kind of the message that has begun and hasn't ended. `None` between messages.
     inside: Option<MessageKind>,
-    /// Whether the message is compressed: RSV1 of its first frame was set.
+    /// Whether the current message is compressed: its first frame had RSV1 set.
     compressed: bool,
-    /// The sum of the lengths in this message's headers.
+    /// The sum, in bytes, of the payload lengths in the current message's headers.
     announced: u64,
     fragments: u64,
     text: Text,
@@ -57,20 +58,21 @@ pub struct Assembler {
 }
 
 impl Assembler {
-    /// Creates an assembler that waits for a message to begin.
+    /// Creates the assembler of a new connection, on which no message has begun.
     pub fn new(bounds: Bounds) -> Assembler {
         let (text, bytes) = (Text::default(), Vec::new());
         let (inside, compressed) = (None, false);
         Assembler { bounds, inside, compressed, announced: 0, fragments: 0, text, bytes }
     }
 
-    /// Sets the limit of messages that begin from now on.
+    /// Sets the most payload bytes of a message, for messages that begin from now on.
     pub fn limit_message(&mut self, max_message: u64) {
         self.bounds.max_message = max_message;
     }
 
-    /// Reads a frame's header and begins its fragment. Returns `None` if the header needs more
-    /// bytes.
+    /// Reads the next frame's header from `bytes`, and checks that the frame may come next and fits
+    /// the limits. Returns the header and its length in bytes, or `None` if the header isn't
+    /// complete yet.
     #[inline]
     pub fn begin_frame(
         &mut self,
@@ -90,7 +92,8 @@ impl Assembler {
         Ok(parsed)
     }
 
-    /// §5.4: the first fragment names the kind, and a message ends before the next one begins.
+    /// Checks that a frame with this opcode may come now (§5.4): a continuation only inside a
+    /// message, and a new message only between messages.
     #[inline]
     fn check_order(&self, opcode: Opcode) -> Result<(), Violation> {
         match (opcode, self.inside) {
@@ -101,7 +104,8 @@ impl Assembler {
     }
 
     // WALK: fragment
-    /// Checks whether a data frame with this header may come next, and whether it fits the limits.
+    /// Begins the fragment that this header announces. Fails if a frame of this kind may not come
+    /// now, or if the message would exceed its limits. A control frame changes nothing.
     #[inline]
     pub fn begin_fragment(&mut self, header: &Header) -> Result<(), Violation> {
         self.check_order(header.opcode)?;
@@ -115,7 +119,7 @@ impl Assembler {
         if self.fragments > self.bounds.max_fragments {
             return Err(Violation::TooManyFragments(self.bounds.max_fragments));
         }
-        // §10.4: limits protect our memory and our time. A sum that overflows exceeds any limit.
+        // §10.4: limits protect our memory and our time. A sum that overflows is over any limit.
         match self.announced.checked_add(header.length) {
             Some(sum) if sum <= self.most_announced() => self.announced = sum,
             _ => return Err(Violation::MessageTooLong(self.bounds.max_message)),
@@ -123,7 +127,8 @@ impl Assembler {
         Ok(())
     }
 
-    /// Returns how many payload bytes this message's fragments may have on the wire so far.
+    /// Returns how many payload bytes the current message's fragments may announce in total. A
+    /// compressed message may announce more than the limit on its inflated bytes.
     #[inline]
     fn most_announced(&self) -> u64 {
         let limit = self.bounds.max_message;
@@ -139,12 +144,13 @@ impl Assembler {
         (self.announced, self.fragments) = (0, 0);
     }
 
-    /// Whether the unfinished message is compressed.
+    /// Whether a message has begun that hasn't ended and is compressed.
     pub fn is_compressed(&self) -> bool {
         self.compressed && self.inside.is_some()
     }
 
-    /// Appends a piece of payload, already unmasked and inflated.
+    /// Appends a piece of payload to the current message. The decoder has already unmasked and
+    /// inflated it. Fails if the message is text and the piece breaks its UTF-8.
     #[inline]
     pub fn append(&mut self, piece: &[u8]) -> Result<(), Violation> {
         let most = usize::try_from(self.bounds.max_message).unwrap_or(usize::MAX);
@@ -153,7 +159,8 @@ impl Assembler {
                 self.text.make_room(piece.len(), most);
                 self.text.push(piece).map_err(|_| Violation::TextNotUtf8)
             }
-            // Most messages arrive in one piece, so this allocates exactly its size.
+            // Most messages arrive in one piece, so the first piece gets exactly the memory it
+            // needs.
             _ if self.bytes.is_empty() => {
                 self.bytes = piece.to_vec();
                 Ok(())
@@ -167,7 +174,8 @@ impl Assembler {
         }
     }
 
-    /// Ends the message after its last fragment, and returns it.
+    /// Ends the current message after its last fragment, and returns it. Fails if a text ends in
+    /// the middle of a character.
     #[inline]
     pub fn finish(&mut self) -> Result<Message, Violation> {
         match self.inside.take() {
@@ -178,12 +186,13 @@ impl Assembler {
         }
     }
 
-    /// The kind of the message that has begun and isn't finished. `None` between messages.
+    /// Returns the kind of the message that has begun and hasn't ended, or `None` between messages.
     pub fn open_kind(&self) -> Option<MessageKind> {
         self.inside
     }
 
-    /// Takes out the bytes that have arrived, for a caller that reads the message piece by piece.
+    /// Takes out the bytes of the current message that have arrived so far, for a caller that reads
+    /// it piece by piece. An incomplete character of a text stays.
     pub fn take_so_far(&mut self) -> Vec<u8> {
         match self.inside {
             Some(MessageKind::Text) => self.text.take_whole().into_bytes(),

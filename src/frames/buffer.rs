@@ -5,16 +5,18 @@
 //! |  read   |  unread       |  space()       |
 //! ```
 //!
-//! An idle connection should cost little memory, and a busy one should read much at once. So the
-//! buffer begins small, doubles when a read fills it, and shrinks when the recent reads didn't need
-//! its size or the connection falls idle.
+//! An idle connection should need little memory, and a busy one should read many bytes at once. So
+//! the buffer begins small and doubles when a read fills it. It shrinks when recent reads didn't
+//! need its size, or when the connection falls idle.
 
-/// The buffer of an idle connection, in bytes.
+/// The size of an idle connection's receive buffer, in bytes.
 const LEAST_ROOM: usize = 512;
-/// The largest buffer of a busy connection: one read can take more than a whole frame of 64 KiB.
+/// The largest receive buffer of a busy connection, in bytes. One read can then take several frames
+/// of 64 KiB.
 const MOST_ROOM: usize = 256 * 1024;
 
-/// A buffer between a stream and a parser.
+/// A connection's receive buffer. The reader fills it from the stream, and the decoder parses what
+/// is in it.
 #[derive(Debug)]
 pub struct Buffer {
     room: Vec<u8>,
@@ -30,12 +32,12 @@ impl Default for Buffer {
 }
 
 impl Buffer {
-    /// The bytes that have arrived and aren't parsed yet.
+    /// Returns the bytes that have arrived and aren't parsed yet.
     pub fn unread(&mut self) -> &mut [u8] {
         &mut self.room[self.start..self.end]
     }
 
-    /// Marks the first `count` unread bytes as parsed.
+    /// Removes the first `count` unread bytes, which the parser has parsed.
     pub fn consume(&mut self, count: usize) {
         self.start += count;
         if self.start == self.end {
@@ -43,15 +45,16 @@ impl Buffer {
         }
     }
 
-    /// Discards the unread bytes.
+    /// Discards all unread bytes. The decoder calls it after a violation or a Close.
     pub fn clear(&mut self) {
         (self.start, self.end) = (0, 0);
     }
 
-    /// The space for the next bytes. It's never empty, because a full buffer doubles.
+    /// Returns the free space, into which the caller reads the next bytes. It's never empty,
+    /// because a full buffer doubles first.
     pub fn space(&mut self) -> &mut [u8] {
-        // Moving the unread bytes to the front is cheap: the parser leaves at most the beginning of
-        // a header.
+        // Moving the unread bytes to the front is cheap, because the parser leaves at most the
+        // beginning of a header.
         if self.start > 0 {
             self.room.copy_within(self.start..self.end, 0);
             (self.start, self.end) = (0, self.end - self.start);
@@ -62,7 +65,8 @@ impl Buffer {
         &mut self.room[self.end..]
     }
 
-    /// Reports that `count` bytes have been read into the space.
+    /// Records that the caller has read `count` bytes into the free space, and adapts the buffer's
+    /// size to the recent reads.
     pub fn filled(&mut self, count: usize) {
         let filled_up = count == self.room.len() - self.end;
         self.end += count;
@@ -76,7 +80,8 @@ impl Buffer {
         }
     }
 
-    /// Frees memory that an idle connection doesn't need.
+    /// Shrinks an empty buffer to its smallest size. The reader calls it when the connection falls
+    /// idle.
     pub fn shrink(&mut self) {
         if self.start == self.end && self.room.len() > LEAST_ROOM {
             *self = Buffer::default();
@@ -89,7 +94,7 @@ impl Buffer {
     }
 }
 
-/// Tracks how much of a buffer was needed recently, so that its owner can shrink it.
+/// Tracks how many bytes of a buffer were needed recently, so that its owner can shrink the buffer.
 #[derive(Debug, Default)]
 pub struct RecentPeak {
     count: u32,
@@ -98,7 +103,7 @@ pub struct RecentPeak {
 
 impl RecentPeak {
     /// Records how many bytes were needed this time. Every 32nd call returns the largest number of
-    /// the last 32 calls; the others return `None`.
+    /// the last 32 calls, and all other calls return `None`.
     #[inline]
     pub fn note(&mut self, needed: usize) -> Option<usize> {
         const RECENT: u32 = 32;
@@ -161,7 +166,7 @@ mod tests {
             assert!(buffer.unread() == vec![b'!'; needed]);
             buffer.room.len()
         };
-        // Among those before was one that did.
+        // One of the earlier reads needed the whole buffer.
         (0..100).for_each(|_| assert!(say(MOST_ROOM / 4 + 1) == MOST_ROOM));
         let rooms: Vec<usize> = (0..100).map(|_| say(2000)).collect();
         assert_eq!(rooms.last(), Some(&4000));
@@ -169,7 +174,7 @@ mod tests {
         assert_eq!(rooms.last(), Some(&(2 * LEAST_ROOM)));
     }
 
-    /// Puts so many bytes into it, in one read.
+    /// Puts `count` bytes into the buffer, as one read would.
     fn fill(buffer: &mut Buffer, count: usize) {
         assert!(buffer.space().len() >= count);
         buffer.filled(count);

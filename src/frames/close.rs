@@ -1,4 +1,4 @@
-//! The payload of a Close frame: bytes in, a code and a reason out, and back (RFC 6455 §5.5.1).
+//! Reads and writes the payload of a Close frame: a code and a reason (RFC 6455 §5.5.1).
 //!
 //! ```text
 //!  0                   1
@@ -8,8 +8,9 @@
 //! +-------------------------------+-------------------------------+
 //! ```
 //!
-//! The payload is either empty or has at least the two bytes of the code. This file refuses a
-//! forbidden code in both directions; [`CloseCode`] defines which codes may be sent.
+//! The payload is either empty or begins with the two bytes of the code. This file refuses a
+//! forbidden code, whether the peer or our caller sends it. [`CloseCode`] defines which codes may
+//! be sent.
 
 use std::fmt;
 
@@ -18,17 +19,18 @@ use super::header::MAX_CONTROL_PAYLOAD;
 use super::violation::Violation;
 use crate::diagnostic::misuse::Misuse;
 
-/// The contents of a Close frame.
+/// What a Close frame says: why its sender ends the connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Close {
-    /// The code, or [`CloseCode::NO_STATUS`] if the frame was empty.
+    /// The close code, or [`CloseCode::NO_STATUS`] if the Close frame had no payload.
     pub code: CloseCode,
-    /// The reason, for people and logs. It's often empty.
+    /// The reason in words, for people and logs. It's often empty.
     pub reason: String,
 }
 
 impl Close {
-    /// Creates a Close with this code and reason. Fails if one of them may not be sent.
+    /// Creates a Close with this code and reason. Fails if the code may not be sent, or if the
+    /// reason is longer than 123 bytes.
     pub fn new(code: impl Into<CloseCode>, reason: &str) -> Result<Close, Misuse> {
         let code = code.into();
         if !code.may_be_sent() {
@@ -40,12 +42,14 @@ impl Close {
         Ok(Close { code, reason: reason.into() })
     }
 
-    /// The Close of a server that stops, unless its operator gives another.
+    /// Creates the Close that a stopping server sends to each peer, unless its operator chose
+    /// another: code 1001.
     pub(crate) fn going_away() -> Close {
         Close { code: CloseCode::GOING_AWAY, reason: "the server stops".into() }
     }
 
-    /// Reads the payload of a Close frame.
+    /// Reads the payload of a Close frame from the peer. Fails if it's one byte, if its code may
+    /// not be sent, or if its reason isn't UTF-8.
     pub fn parse(payload: &[u8]) -> Result<Close, Violation> {
         match payload {
             [] => Ok(Close { code: CloseCode::NO_STATUS, reason: String::new() }),
@@ -63,7 +67,8 @@ impl Close {
         }
     }
 
-    /// Writes the payload of a Close frame.
+    /// Returns the payload to send in a Close frame. It's empty if the code is
+    /// [`CloseCode::NO_STATUS`].
     pub fn payload(&self) -> Vec<u8> {
         match self.code {
             CloseCode::NO_STATUS => Vec::new(),
@@ -85,7 +90,7 @@ impl fmt::Display for Close {
 mod tests {
     use super::*;
 
-    /// The codes that may travel, from the tables of §7.4 and the registry, one by one.
+    /// Whether the tables of §7.4 or the registry list this code as one that may be sent.
     fn registered(code: u16) -> bool {
         let numbered = [1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014];
         numbered.contains(&code) || (3000..4000).contains(&code) || (4000..5000).contains(&code)

@@ -1,58 +1,58 @@
-//! Close codes: the reason why a connection ended, as a number (RFC 6455 §7.4).
+//! Close codes: a number says why a connection ended (RFC 6455 §7.4).
 //!
 //! Three codes (1005, 1006, 1015) only record what happened at one end. They're for logs and are
 //! never sent. Every other code may be sent if it lies in an assigned range.
-//! `explain/frames/payload.rs` has a sentence about each named code for people.
+//! `explain/frames/payload.rs` explains each named code in a sentence.
 
 use std::fmt;
 
-/// Why a connection was closed, as a number (§7.4).
+/// The number in a Close frame that says why a connection was closed (§7.4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CloseCode(pub u16);
 
 impl CloseCode {
-    /// The connection has served its purpose.
+    /// The connection has done its work, and its end is no failure.
     pub const NORMAL: CloseCode = CloseCode(1000);
-    /// The server shuts down, or the user leaves the page.
+    /// The sender goes away: the server shuts down, or the user leaves the page.
     pub const GOING_AWAY: CloseCode = CloseCode(1001);
-    /// The peer broke a rule of the protocol.
+    /// The sender of this code saw its peer break a rule of the protocol.
     pub const PROTOCOL_ERROR: CloseCode = CloseCode(1002);
-    /// The peer sent a kind of message that this end doesn't accept.
+    /// The sender of this code got a kind of message that it doesn't accept, such as binary.
     pub const UNSUPPORTED: CloseCode = CloseCode(1003);
-    /// Never sent: the Close frame had no code.
+    /// The Close frame had no code. This code is only recorded, never sent.
     pub const NO_STATUS: CloseCode = CloseCode(1005);
-    /// Never sent: the connection ended without a Close frame.
+    /// The connection ended without a Close frame. This code is only recorded, never sent.
     pub const ABNORMAL: CloseCode = CloseCode(1006);
-    /// The peer sent text that isn't UTF-8, or another payload that doesn't fit its message type.
+    /// The sender of this code got a payload that doesn't fit its type, such as text that isn't
+    /// UTF-8.
     pub const INVALID_PAYLOAD: CloseCode = CloseCode(1007);
-    /// The peer sent a message that violates this end's policy.
+    /// The sender of this code got a message that violates its policy.
     pub const POLICY: CloseCode = CloseCode(1008);
-    /// The peer sent a message that is larger than this end accepts.
+    /// The sender of this code got a message that is larger than it accepts.
     pub const TOO_BIG: CloseCode = CloseCode(1009);
-    /// The server lacks an extension that the client needs.
+    /// The client needs an extension that the server didn't accept in the handshake.
     pub const MISSING_EXTENSION: CloseCode = CloseCode(1010);
-    /// This end failed with an internal error.
+    /// The sender of this code failed with an internal error.
     pub const INTERNAL_ERROR: CloseCode = CloseCode(1011);
-    /// The server restarts.
+    /// The server restarts. The client may connect again after a while.
     pub const SERVICE_RESTART: CloseCode = CloseCode(1012);
-    /// The server is overloaded: try again later.
+    /// The server is overloaded. The client should try again later.
     pub const TRY_AGAIN_LATER: CloseCode = CloseCode(1013);
-    /// A gateway got a bad response from the server it forwards to.
+    /// The sender is a gateway, and got a bad response from the server behind it.
     pub const BAD_GATEWAY: CloseCode = CloseCode(1014);
-    /// Never sent: the TLS handshake failed.
+    /// The TLS handshake failed. This code is only recorded, never sent.
     pub const TLS_FAILED: CloseCode = CloseCode(1015);
 
     // WALK: may-be-sent
-    // §7.4.1 and its registry define the lower codes. §7.4.2: libraries register 3000-3999, and
-    // applications may use 4000-4999 freely. A code outside the assigned ranges may not be sent.
+    // §7.4.1 and the registry define the codes below 3000. §7.4.2: libraries register codes from
+    // 3000 to 3999, and applications may use 4000 to 4999 freely. No other code may be sent.
     /// Whether this code may be sent in a Close frame.
     pub fn may_be_sent(self) -> bool {
         matches!(self.0, 1000..=1003 | 1007..=1014 | 3000..=4999)
     }
 
-    /// Whether this code says that something went wrong. `false` for a conversation that ended as
-    /// it may (1000, 1001, 1005, 1012), and for the codes from 3000 on, which mean what the
-    /// application says.
+    /// Whether this code says that something went wrong. It's `false` for a normal end (1000, 1001,
+    /// 1005, 1012), and for the codes from 3000 on, whose meaning only the application knows.
     pub fn is_failure(self) -> bool {
         !matches!(self.0, 1000 | 1001 | 1005 | 1012 | 3000..=4999)
     }

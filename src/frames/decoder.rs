@@ -1,4 +1,5 @@
-//! The decoder, a connection's receiving half: bytes in, events out (RFC 6455 §5, §6.2).
+//! The decoder, a connection's receiving half, turns the peer's bytes into events (RFC 6455 §5,
+//! §6.2).
 //!
 //! ```text
 //! bytes ─► buffer ─► header ─► unmask ───► (inflate) ─► message.append ─► Message
@@ -7,9 +8,10 @@
 //! ```
 //!
 //! Rules of this file:
-//! - The caller reads bytes into [`space`](Decoder::space), reports [how many](Decoder::filled),
-//!   and calls [`next_event`](Decoder::next_event) until it returns `None`.
-//! - The events are the same however the reads split the bytes.
+//! - The caller reads bytes into [`space`](Decoder::space), passes their number to
+//!   [`filled`](Decoder::filled), and calls [`next_event`](Decoder::next_event) until it returns
+//!   `None`.
+//! - The same bytes give the same events, no matter how the reads split them.
 //! - After a violation or a Close, the decoder delivers nothing more (§7.1.7, §5.5.1).
 //!
 //! Elsewhere: [`header`](super::header) refuses a bad header, [`assembler`](super::assembler) a bad
@@ -26,52 +28,54 @@ use super::mask;
 use super::message::{Message, MessageKind};
 use super::violation::Violation;
 
-/// Something that the peer sent.
+/// Something whole that the peer sent, which the decoder passes to the reader.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
-    /// A whole message.
+    /// A whole message from the peer.
     Message(Message),
-    /// A piece of a message, for a caller that asked for pieces: see [`Decoder::deliver_pieces`].
+    /// A piece of a message, for a caller that reads messages in pieces: see
+    /// [`Decoder::deliver_pieces`].
     Piece {
-        /// The kind of the message.
+        /// Whether the message is text or binary.
         kind: MessageKind,
-        /// The message's next bytes. Pieces of a text hold whole characters.
+        /// The message's next bytes. A piece of a text ends at the end of a character.
         bytes: Vec<u8>,
         /// Whether this piece ends the message.
         last: bool,
     },
-    /// A ping, to be answered with a pong of the same payload.
+    /// A ping with this payload. The reader must answer it with a pong of the same payload.
     Ping(Vec<u8>),
-    /// The answer to a ping, or an unsolicited pong.
+    /// A pong with this payload, which answers a ping or is unsolicited.
     Pong(Vec<u8>),
-    /// The peer's Close, its last frame.
+    /// The peer's Close. It's the last event of the connection.
     Close(Close),
 }
 
-/// The receiving half of a connection.
+/// Decodes what the peer sends on one connection. The reading thread owns it.
 #[derive(Debug)]
 pub struct Decoder {
     role: Role,
     buffer: Buffer,
-    /// The frame whose payload is arriving, and how many of its bytes have arrived.
+    /// The header of the frame whose payload is arriving, and how many payload bytes have arrived.
+    /// `None` between frames.
     frame: Option<(Header, u64)>,
     message: Assembler,
-    /// `Some` if both ends agreed on compression.
+    /// Inflates compressed messages. `None` unless both ends agreed on compression.
     inflater: Option<Box<Inflater>>,
-    /// The payload of a control frame. It's kept apart from the message, which the frame may
-    /// interrupt.
+    /// The payload of the control frame that is arriving. It has its own buffer, because a control
+    /// frame may come between the fragments of a message.
     control: Vec<u8>,
     pieces: bool,
-    /// The limit of messages that are delivered whole. `max_streamed` is that of messages delivered
-    /// in pieces.
+    /// The most payload bytes of a message that is delivered whole. `max_streamed` limits messages
+    /// that are delivered in pieces.
     max_message: u64,
     max_streamed: u64,
     ended: bool,
 }
 
 impl Decoder {
-    /// Creates the decoder for this role. The buffer may already hold bytes that came after the
-    /// head.
+    /// Creates the decoder of one end of a connection: `role` is our own role. The buffer may
+    /// already hold bytes that came after the head of the handshake.
     pub fn new(role: Role, bounds: Bounds, buffer: Buffer) -> Decoder {
         Decoder {
             role,
@@ -87,28 +91,31 @@ impl Decoder {
         }
     }
 
-    /// Sets the inflater, which is `None` unless both ends agreed on compression.
+    /// Sets the inflater for compressed messages. It's `None` unless both ends agreed on
+    /// compression.
     pub fn inflating(self, inflater: Option<Box<Inflater>>) -> Decoder {
         Decoder { inflater, ..self }
     }
 
-    /// Sets the limit of messages that are delivered in pieces. It may be large, because such a
-    /// message is never in memory as a whole.
+    /// Sets the most payload bytes of a message that is delivered in pieces. It may be large,
+    /// because such a message is never in memory as a whole.
     pub fn limit_streamed(self, max_streamed: u64) -> Decoder {
         Decoder { max_streamed, ..self }
     }
 
-    /// The space into which the caller reads the peer's next bytes.
+    /// Returns the free space of the receive buffer, into which the caller reads the peer's next
+    /// bytes.
     pub fn space(&mut self) -> &mut [u8] {
         self.buffer.space()
     }
 
-    /// Reports that the caller has read `count` bytes into the space.
+    /// Records that the caller has read `count` bytes into [`space`](Decoder::space).
     pub fn filled(&mut self, count: usize) {
         self.buffer.filled(count);
     }
 
-    /// Frees memory that an idle connection doesn't need.
+    /// Frees memory that an idle connection doesn't need. It keeps the inflater if a message has
+    /// begun.
     pub fn shrink(&mut self) {
         self.buffer.shrink();
         if self.message.open_kind().is_none()
@@ -118,8 +125,8 @@ impl Decoder {
         }
     }
 
-    /// Selects whether messages are delivered in pieces as they arrive, or whole. Switch back only
-    /// between two messages, because pieces already delivered aren't delivered again.
+    /// Selects whether messages are delivered whole, or in pieces as they arrive. Switch back to
+    /// whole messages only between two messages, because a delivered piece isn't delivered again.
     pub fn deliver_pieces(&mut self, pieces: bool) {
         self.pieces = pieces;
         let limit = if pieces { self.max_streamed } else { self.max_message };
@@ -129,8 +136,8 @@ impl Decoder {
         }
     }
 
-    /// The next event, or `None` if the decoder needs more bytes. After an error or a Close, always
-    /// `None`.
+    /// Returns the next event, or `None` if the decoder needs more bytes. After an error or a
+    /// Close, it always returns `None`.
     #[inline]
     pub fn next_event(&mut self) -> Result<Option<Event>, Violation> {
         if self.ended {
@@ -142,7 +149,7 @@ impl Decoder {
         next
     }
 
-    /// Whether the peer is in the middle of a frame or a message.
+    /// Whether the peer has begun a frame or a message and not ended it.
     pub fn is_mid_message(&mut self) -> bool {
         self.frame.is_some()
             || self.message.open_kind().is_some()
@@ -152,7 +159,7 @@ impl Decoder {
     #[inline]
     fn step(&mut self) -> Result<Option<Event>, Violation> {
         loop {
-            // 1. Read a header, unless we're inside a frame.
+            // 1. Read a header, unless the payload of a frame is still arriving.
             let (header, taken) = match self.frame.take() {
                 Some(frame) => frame,
                 None => match self.begin_frame()? {
@@ -215,7 +222,8 @@ impl Decoder {
         }
     }
 
-    /// Reads a header and checks that its frame may come next.
+    /// Reads the next frame's header and checks that the frame may come next. Returns `None` if the
+    /// header hasn't arrived in full.
     #[inline]
     fn begin_frame(&mut self) -> Result<Option<Header>, Violation> {
         let rsv1_has_meaning = self.inflater.is_some();
@@ -238,8 +246,9 @@ impl Decoder {
         Ok(Event::Piece { kind, bytes, last })
     }
 
-    /// Returns how many payload bytes one piece may take. The caller's memory must stay constant,
-    /// and DEFLATE inflates one byte to up to 1032.
+    /// Returns how many payload bytes one delivered piece may take. It's few for a compressed
+    /// message, because DEFLATE inflates one byte to as many as 1032, and the caller's memory must
+    /// stay bounded.
     fn most_at_a_time(&self) -> usize {
         if self.message.is_compressed() { 1024 } else { usize::MAX }
     }

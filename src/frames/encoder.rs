@@ -1,18 +1,18 @@
-//! The encoder, a connection's sending half: messages in, bytes out (RFC 6455 §5, §6.1).
+//! The encoder, a connection's sending half, turns messages into bytes (RFC 6455 §5, §6.1).
 //!
 //! Rules of this file:
-//! - Frames gather in a batch, in the order of the calls. The thread that holds the stream writes
-//!   it.
+//! - The encoder collects frames in a batch, in the order of the calls. The thread that holds the
+//!   stream writes the batch.
 //! - A small payload is copied into the batch after its header. A large one that needs no mask
 //!   isn't copied: the encoder returns it, and the caller writes it after the batch.
 //! - A client masks each frame with a fresh key of four unpredictable bytes (§5.3, §10.3). The
-//!   caller passes their source in, because they come from the operating system.
+//!   caller passes in the source of these bytes, because they come from the operating system.
 //! - If both ends agreed on compression, a message that is long enough is compressed as it enters
 //!   the batch, unless its sender opted out. So messages are compressed in the order they're sent.
 //! - Nothing follows a Close (§5.5.1). A refused call doesn't change the batch.
 //!
-//! It refuses, as a [`Misuse`], a control payload that is too long, a close code that may not be
-//! sent, and anything after a Close.
+//! The encoder refuses three things as a [`Misuse`]: a control payload that is too long, a close
+//! code that may not be sent, and anything after a Close.
 //!
 //! Elsewhere: [`header`](super::header) writes headers, [`mask`] masks payloads,
 //! [`deflate`](super::deflate) compresses, [`prepared`](super::prepared) shares one encoding among
@@ -29,26 +29,28 @@ use super::mask;
 use super::message::{Encoded, MessageRef};
 use crate::diagnostic::misuse::Misuse;
 
-/// From this size on, the encoder doesn't copy a payload into the batch. A smaller copy costs less
-/// than splitting a batch of replies into several writes.
+/// The payload size, in bytes, from which the encoder doesn't copy a payload into the batch.
+/// Copying a smaller payload costs less than splitting a batch of replies into several writes.
 const LARGE: usize = 96 * 1024;
 
 /// The source of a client's masking keys. Each call returns four unpredictable bytes.
 pub type Masks = Box<dyn FnMut() -> mask::Key + Send>;
 
-/// Encodes what one end of a connection sends, and gathers it in a batch.
+/// Encodes what one end of a connection sends, and collects the frames in a batch.
 pub struct Encoder {
-    /// `Some` at a client, which masks.
+    /// The source of masking keys at a client. `None` at a server, which doesn't mask.
     masks: Option<Masks>,
-    /// `Some` if both ends agreed on compression.
+    /// Compresses messages. `None` unless both ends agreed on compression.
     deflater: Option<Box<Deflater>>,
     /// Whether the message whose fragments are being sent is compressed.
     compressing: bool,
     batch: Vec<u8>,
-    /// The size of the recent batches, to which `written` shrinks the memory.
+    /// The size of the largest recent batch. `written` shrinks the batch's memory to about that
+    /// size.
     recent_peak: RecentPeak,
     closed: bool,
-    /// Whole messages that have entered the batch since the last `take_message_count`.
+    /// The number of whole messages that have entered the batch since the last
+    /// `take_message_count`.
     messages: u64,
 }
 
@@ -60,13 +62,14 @@ impl Encoder {
         Encoder { masks, deflater, compressing, batch, recent_peak, closed: false, messages: 0 }
     }
 
-    /// Sets the deflater, which is `None` unless both ends agreed on compression.
+    /// Sets the deflater, which compresses messages. It's `None` unless both ends agreed on
+    /// compression.
     pub fn deflating(self, deflater: Option<Box<Deflater>>) -> Encoder {
         Encoder { deflater, ..self }
     }
 
-    /// Encodes a whole message as one frame. Returns the bytes that the caller writes after the
-    /// batch.
+    /// Encodes a whole message as one frame. Returns bytes that the caller must write after the
+    /// batch: a large payload that isn't copied, or else none.
     #[inline]
     pub fn message<'a>(&mut self, message: MessageRef<'a>) -> Result<&'a [u8], Misuse> {
         match self.shared_frame(&message) {
@@ -78,9 +81,9 @@ impl Encoder {
         }
     }
 
-    /// Encodes a fragment. A message's first fragment has its kind as opcode, the others are
-    /// continuations, and the last has `fin`; the caller keeps them in order. Returns the bytes
-    /// that the caller writes after the batch.
+    /// Encodes one fragment of a message. The first has the message's kind as `opcode`, the others
+    /// are continuations, and the last has `fin`. The caller keeps them in order. Returns bytes
+    /// that the caller must write after the batch.
     pub fn fragment<'a>(
         &mut self,
         opcode: Opcode,
@@ -90,19 +93,20 @@ impl Encoder {
         self.data(opcode, payload, fin, false)
     }
 
-    /// Encodes a ping.
+    /// Encodes a ping with this payload. Fails if the payload is longer than 125 bytes, or after a
+    /// Close.
     pub fn ping(&mut self, payload: &[u8]) -> Result<(), Misuse> {
         self.control(Opcode::Ping, payload)
     }
 
-    /// Encodes a pong, with the payload of the ping it answers.
+    /// Encodes a pong. The payload is that of the ping that the pong answers.
     pub fn pong(&mut self, payload: &[u8]) -> Result<(), Misuse> {
         self.control(Opcode::Pong, payload)
     }
 
-    /// Encodes our Close. Every later call is refused.
+    /// Encodes our Close. The encoder refuses every later call.
     pub fn close(&mut self, close: &Close) -> Result<(), Misuse> {
-        // §7.4.1: callers can fill the public fields as they like, so the code is checked here too.
+        // §7.4.1: callers can set the public fields to anything, so the code is checked here too.
         if close.code != CloseCode::NO_STATUS && !close.code.may_be_sent() {
             return Err(Misuse::CloseCode(close.code.0));
         }
@@ -118,23 +122,24 @@ impl Encoder {
         self.closed = true;
     }
 
-    /// Our role. A client masks, a server doesn't.
+    /// Returns our own role: a client masks its frames, a server doesn't.
     pub fn role(&self) -> Role {
         if self.masks.is_some() { Role::Client } else { Role::Server }
     }
 
-    /// Whether the encoder refuses every frame: our Close is in the batch or sent.
+    /// Whether the encoder refuses every frame, because our Close is in the batch or sent, or
+    /// because [`break_off`](Encoder::break_off) was called.
     pub fn is_closed(&self) -> bool {
         self.closed
     }
 
-    /// The encoded frames that wait to be written.
+    /// Returns the encoded frames that the caller must write next.
     pub fn batch(&self) -> &[u8] {
         &self.batch
     }
 
-    /// Empties the batch after the caller has written it. The batch keeps its memory for the next
-    /// one, unless it's huge or the recent batches didn't need it.
+    /// Empties the batch after the caller has written it. Its memory is kept for the next batch,
+    /// unless it's huge or the recent batches didn't need it.
     pub fn clear_batch(&mut self) {
         const KEPT: usize = 512 * 1024;
         let peak = self.recent_peak.note(self.batch.len());
@@ -146,12 +151,13 @@ impl Encoder {
         }
     }
 
-    /// Drops the batch's first `count` bytes, which the caller has written.
+    /// Removes the batch's first `count` bytes, after the caller has written only those.
     pub fn drop_written(&mut self, count: usize) {
         self.batch.drain(..count);
     }
 
-    /// Frees memory that an idle connection doesn't need.
+    /// Frees memory that an idle connection doesn't need: that of an empty batch, and the
+    /// compressor.
     pub fn shrink(&mut self) {
         if self.batch.is_empty() {
             self.batch = Vec::new();
@@ -161,13 +167,13 @@ impl Encoder {
         }
     }
 
-    /// Returns how many whole messages have entered the batch since the last call.
+    /// Returns how many whole messages have entered the batch since the last call of this function.
     pub fn take_message_count(&mut self) -> u64 {
         std::mem::take(&mut self.messages)
     }
 
     fn control(&mut self, opcode: Opcode, payload: &[u8]) -> Result<(), Misuse> {
-        // §5.5: at most 125 bytes.
+        // §5.5: the payload of a control frame has at most 125 bytes.
         if payload.len() > MAX_CONTROL_PAYLOAD {
             return Err(Misuse::ControlTooLong(payload.len()));
         }
@@ -187,7 +193,7 @@ impl Encoder {
     ) -> Result<&'a [u8], Misuse> {
         self.check_open()?;
         self.messages += u64::from(fin);
-        // RFC 7692 §6.1: RSV1 of the first frame applies to the whole message.
+        // RFC 7692 §6.1: only a message's first frame has RSV1, which applies to the whole message.
         let is_first = opcode != Opcode::Continuation;
         if is_first {
             self.compressing =
@@ -204,8 +210,9 @@ impl Encoder {
         }
     }
 
-    /// Returns the frame that all connections share, if this one may send it: the message is
-    /// prepared, we're a server, and our compressor's window doesn't forbid it.
+    /// Returns the frame of a prepared message, which all connections share. `None` if this
+    /// connection must encode the message itself: the message isn't prepared, we're a client, or
+    /// our compressor's window is too small.
     fn shared_frame<'a>(&mut self, message: &MessageRef<'a>) -> Option<&'a [u8]> {
         let Encoded { frame, deflated } = message.encoded?;
         if self.masks.is_some() || self.closed {
@@ -226,8 +233,8 @@ impl Encoder {
             frame.extend_from_slice(&payload);
             frame
         });
-        // The shared frame isn't in our compressor's window, but the peer's window will contain it.
-        // So our compressor must forget its window to stay in step.
+        // The peer's window will contain the shared message, but our compressor's window doesn't.
+        // So our compressor must forget its window to stay in step with the peer.
         deflater.forget();
         Some(frame)
     }

@@ -1,4 +1,4 @@
-//! A frame's header: bytes in, a [`Header`] out, and back again (RFC 6455 §5.2).
+//! Reads and writes the header of a frame (RFC 6455 §5.2).
 //!
 //! ```text
 //!  0                   1                   2                   3
@@ -14,39 +14,43 @@
 //! ```
 //!
 //! [`Header::parse`] has three answers: a header and its size, a request for more bytes, or the
-//! rule that the peer breaks. It reports a broken rule at the first byte that shows it.
+//! rule that the peer breaks. It refuses a header at the first byte that breaks a rule.
 //!
-//! Elsewhere: a length is only a number here, and [`assembler`](super::assembler) compares it with
-//! the limits before the reader waits for the payload. The assembler also checks the order of the
-//! fragments. [`mask`] unmasks the payload.
+//! Elsewhere: [`assembler`](super::assembler) compares the length with the limits before the reader
+//! waits for the payload, and checks the order of the fragments. [`mask`] unmasks the payload.
 
 use std::fmt;
 
 use super::mask;
 use super::violation::Violation;
 
-/// First byte: this is the last fragment of its message.
+/// The bit of a header's first byte that marks the last fragment of a message.
 pub const FIN: u8 = 0b1000_0000;
-/// First byte: reserved for extensions. permessage-deflate marks a compressed message with it.
+/// The bit of a header's first byte with which permessage-deflate marks a compressed message. It's
+/// reserved for extensions.
 pub const RSV1: u8 = 0b0100_0000;
-/// First byte: reserved for extensions. No published extension uses these bits.
+/// The two other bits of a header's first byte that are reserved for extensions. No published
+/// extension uses them.
 pub const RSV2_RSV3: u8 = 0b0011_0000;
-/// First byte: the kind of the frame.
+/// The bits of a header's first byte that say what kind of frame this is.
 pub const OPCODE: u8 = 0b0000_1111;
-/// Second byte: the payload is masked, and a four-byte key follows the length.
+/// The bit of a header's second byte that says that the payload is masked. The four-byte key then
+/// follows the length.
 pub const MASK: u8 = 0b1000_0000;
-/// Second byte: the length, or one of the two values that announce a longer field.
+/// The bits of a header's second byte that hold the payload's length, or one of two values that
+/// announce a longer length field.
 pub const LENGTH: u8 = 0b0111_1111;
-/// In place of a length: the length follows in two bytes.
+/// The value in the [`LENGTH`] bits that says that the real length follows in two bytes.
 pub const LENGTH_IN_16_BITS: u8 = 126;
-/// In place of a length: the length follows in eight bytes.
+/// The value in the [`LENGTH`] bits that says that the real length follows in eight bytes.
 pub const LENGTH_IN_64_BITS: u8 = 127;
-/// The longest payload of a Close, Ping or Pong (§5.5).
+/// The most bytes that the payload of a Close, Ping or Pong may have (§5.5).
 pub const MAX_CONTROL_PAYLOAD: usize = 125;
-/// The longest header: two bytes, a length of eight, a masking key of four.
+/// The most bytes that a frame's header can have: two, a length of eight, and a masking key of
+/// four.
 pub const MAX_HEADER: usize = 14;
 
-/// How many bytes of extended length follow the header's second byte.
+/// Returns how many bytes of extended length follow a header's second byte: 0, 2 or 8.
 pub fn length_bytes(second: u8) -> usize {
     match second & LENGTH {
         LENGTH_IN_16_BITS => 2,
@@ -55,23 +59,23 @@ pub fn length_bytes(second: u8) -> usize {
     }
 }
 
-/// The size of the whole header, computed from its second byte.
+/// Returns the size of a whole header in bytes, computed from its second byte.
 pub fn header_length(second: u8) -> usize {
     let mask = if second & MASK != 0 { size_of::<mask::Key>() } else { 0 };
     2 + length_bytes(second) + mask
 }
 
-/// One end of a connection. A client masks what it sends; a server doesn't.
+/// The role of one end of a connection. A client masks the frames that it sends; a server doesn't.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
-    /// The end that accepted the connection.
+    /// The server is the end that accepted the connection.
     Server,
-    /// The end that opened the connection.
+    /// The client is the end that opened the connection.
     Client,
 }
 
 impl Role {
-    /// The role of the peer.
+    /// Returns the role of the peer.
     pub fn other(self) -> Role {
         match self {
             Role::Server => Role::Client,
@@ -80,25 +84,25 @@ impl Role {
     }
 }
 
-/// The kind of a frame.
+/// The kind of a frame, from four bits of its header (§5.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Opcode {
-    /// A later fragment of a message.
+    /// The frame is a later fragment of a message, not the first.
     Continuation = 0x0,
-    /// A text message, or its first fragment.
+    /// The frame is a text message or its first fragment.
     Text = 0x1,
-    /// A binary message, or its first fragment.
+    /// The frame is a binary message or its first fragment.
     Binary = 0x2,
-    /// The last frame that an end sends.
+    /// The frame says that its sender will send nothing more, and why.
     Close = 0x8,
-    /// A keepalive probe: the receiver has to answer with a pong.
+    /// The frame asks its receiver for a pong, for instance as a keepalive.
     Ping = 0x9,
-    /// The answer to a ping, with the ping's payload.
+    /// The frame answers a ping and repeats the ping's payload.
     Pong = 0xA,
 }
 
 impl Opcode {
-    /// Reads the opcode from a header's first byte.
+    /// Reads the opcode from a header's first byte. Fails if no RFC defines the opcode.
     #[inline]
     pub fn parse(first_byte: u8) -> Result<Opcode, Violation> {
         match first_byte & OPCODE {
@@ -120,31 +124,33 @@ impl Opcode {
     }
 }
 
-/// Everything in a frame that comes before its payload.
+/// The header of a frame: everything that comes before the payload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Header {
-    /// Whether this is the last fragment of its message.
+    /// Whether the frame ends its message. It's always set in a control frame.
     pub fin: bool,
-    /// The first reserved bit. permessage-deflate sets it on a compressed message's first frame.
+    /// Whether the first reserved bit is set. permessage-deflate sets it on the first frame of a
+    /// compressed message.
     pub rsv1: bool,
-    /// The kind of the frame.
+    /// What kind of frame this is.
     pub opcode: Opcode,
-    /// The masking key, if the payload is masked.
+    /// The key with which the payload is masked, or `None` if it isn't masked.
     pub mask: Option<mask::Key>,
-    /// The length of the payload in bytes.
+    /// The length of the frame's payload in bytes.
     pub length: u64,
 }
 
 impl Header {
-    /// Reads the header of a frame that arrives at `role`. `rsv1_has_meaning` is true if both ends
-    /// agreed on an extension that uses RSV1.
+    /// Reads the header of a frame that arrives at the end with this `role`. Returns the header and
+    /// its size in bytes, or `None` if more bytes must arrive first. `rsv1_has_meaning` says
+    /// whether both ends agreed on an extension that uses RSV1.
     #[inline]
     pub fn parse(
         bytes: &[u8],
         role: Role,
         rsv1_has_meaning: bool,
     ) -> Result<Option<(Header, usize)>, Violation> {
-        // 1. The first byte: FIN, the reserved bits, the opcode.
+        // 1. The first byte holds FIN, the reserved bits and the opcode.
         let Some(&first) = bytes.first() else { return Ok(None) };
         let opcode = Opcode::parse(first)?;
         let (fin, rsv1) = (first & FIN != 0, first & RSV1 != 0);
@@ -159,7 +165,7 @@ impl Header {
             return Err(Violation::ControlFragmented);
         }
 
-        // 2. The second byte: the mask bit, and the length or the size of the length field.
+        // 2. The second byte holds the mask bit, and the length or the size of the length field.
         let Some(&second) = bytes.get(1) else { return Ok(None) };
         let masked = second & MASK != 0;
         // §5.1: a client masks every frame, a server masks none.
@@ -168,12 +174,12 @@ impl Header {
             (Role::Server, false) => return Err(Violation::NotMasked),
             (Role::Client, true) => return Err(Violation::Masked),
         }
-        // §5.5: control frames have at most 125 bytes.
+        // §5.5: control frames have at most 125 bytes of payload.
         if opcode.is_control() && usize::from(second & LENGTH) > MAX_CONTROL_PAYLOAD {
             return Err(Violation::ControlTooLong);
         }
 
-        // 3. The rest of the length. // WALK: length
+        // 3. A longer length follows in 2 or 8 bytes. // WALK: length
         let rest = &bytes[2..];
         let (length, least) = match second & LENGTH {
             LENGTH_IN_16_BITS => match rest.first_chunk::<2>() {
@@ -195,7 +201,7 @@ impl Header {
             return Err(Violation::LengthNotMinimal(length));
         }
 
-        // 4. The masking key.
+        // 4. The masking key follows, if the payload is masked.
         let rest = &rest[length_bytes(second)..];
         let mask = match (masked, rest.first_chunk::<4>()) {
             (false, _) => None,
@@ -205,7 +211,7 @@ impl Header {
         Ok(Some((Header { fin, rsv1, opcode, mask, length }, header_length(second))))
     }
 
-    /// Appends the header to `out`, with the length in as few bytes as possible.
+    /// Appends the header's bytes to `out`. The length takes as few bytes as possible.
     #[inline]
     pub fn write(&self, out: &mut Vec<u8>) {
         let mut first = self.opcode as u8;
@@ -233,7 +239,7 @@ impl Header {
     }
 }
 
-/// One line for the log: `text, 5 bytes, masked`.
+/// Describes the header in one line for the log, such as `text, 5 bytes, masked`.
 impl fmt::Display for Header {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}, {} bytes", self.opcode, self.length)?;
@@ -274,7 +280,8 @@ mod tests {
         if header.mask.is_some() { Role::Server } else { Role::Client }
     }
 
-    /// The headers of the RFC's own examples (§5.7), and the edges of each length.
+    /// Headers as bytes and as values: the RFC's examples (§5.7), and the lengths at which the size
+    /// of the length field changes.
     fn vectors() -> Vec<(Vec<u8>, Header)> {
         use Opcode::*;
         vec![
@@ -329,7 +336,8 @@ mod tests {
         }
     }
 
-    /// Bytes, who reads them, and the rule they break.
+    /// Each case has the bytes of a header, the role of the end that reads it, and the rule that
+    /// the header breaks.
     #[test]
     fn a_broken_header_is_refused_with_its_rule() {
         use Role::*;

@@ -1,34 +1,38 @@
-//! Masking: a payload and a four-byte key in, their XOR out (RFC 6455 §5.3).
+//! Masks and unmasks payloads: XOR with a repeated four-byte key (RFC 6455 §5.3).
 //!
 //! ```text
 //! payload  48 65 6c 6c 6f      "Hello"
 //! key      37 fa 21 3d 37      repeated
-//! sent     7f 9f 4d 51 58      their XOR; a second XOR with the key gives "Hello" again
+//! sent     7f 9f 4d 51 58      the XOR of both; a second XOR with the key gives "Hello" again
 //! ```
 //!
-//! Masking isn't encryption: the client sends the key just before the payload. It keeps a page from
-//! choosing the bytes on the wire, so the page can't make a proxy mistake them for HTTP (§10.3).
+//! Masking isn't encryption, because the client sends the key just before the payload. But it keeps
+//! a hostile page from choosing the bytes on the wire, so that the page can't make a proxy mistake
+//! them for HTTP (§10.3).
 //!
 //! Elsewhere: [`header`](super::header) checks that a client masks and a server doesn't, and
 //! [`encoder`](super::encoder) takes a fresh random key for each frame.
 
-/// The four bytes of a masking key.
+/// The four bytes of a masking key, which stand in the header of a masked frame.
 pub type Key = [u8; 4];
 
 // WALK: mask
-/// Masks or unmasks a payload; both are the same operation. `offset` is how many bytes of the
-/// payload came before this piece, so that callers may work in pieces of any size.
+/// Masks or unmasks a piece of a payload in place: both are the same operation. `offset` is how
+/// many bytes of the payload came before this piece, so that callers may work in pieces of any
+/// size.
 #[inline]
 pub fn apply(key: Key, offset: u64, payload: &mut [u8]) {
-    // 1. Rotate the key so that it lines up with the first byte of this piece, and double it.
+    // 1. Rotate the key so that it lines up with the first byte of this piece, and double it to
+    // eight bytes.
     let turned = u32::from_le_bytes(key).rotate_right(8 * (offset % 4) as u32);
     let twice = u64::from(turned) << 32 | u64::from(turned);
-    // 2. Eight bytes at a time. The compiler turns this into wider steps, at the speed of a copy.
+    // 2. Mask eight bytes at a time. The compiler turns this into wider steps, which are as fast as
+    // a copy.
     let (words, rest) = payload.as_chunks_mut::<8>();
     for word in words {
         *word = (u64::from_le_bytes(*word) ^ twice).to_le_bytes();
     }
-    // 3. The remaining bytes, at most seven.
+    // 3. Mask the remaining bytes, at most seven.
     for (byte, key) in rest.iter_mut().zip(twice.to_le_bytes()) {
         *byte ^= key;
     }
@@ -38,7 +42,8 @@ pub fn apply(key: Key, offset: u64, payload: &mut [u8]) {
 mod tests {
     use super::*;
 
-    /// §5.3 to the letter; slow, and the oracle of the fast one.
+    /// Masks one byte at a time, exactly as §5.3 describes it. The tests compare the fast function
+    /// with it.
     fn one_byte_at_a_time(key: Key, offset: u64, payload: &mut [u8]) {
         for (i, byte) in payload.iter_mut().enumerate() {
             *byte ^= key[(offset as usize + i) % 4];

@@ -1,24 +1,24 @@
 //! Whole messages, text or binary, received or to be sent (RFC 6455 §5.6).
 //!
-//! `recv` returns a [`Message`]. `send` takes a [`MessageRef`], a kind and a payload that it
-//! borrows from the caller through [`AsMessage`].
+//! `recv` returns a [`Message`]. `send` takes anything that is [`AsMessage`], and borrows it from
+//! the caller as a [`MessageRef`]: a kind and a payload.
 
 use std::borrow::Cow;
 use std::sync::{Arc, OnceLock};
 
 use super::header::Opcode;
 
-/// The kind of a message.
+/// Whether a message is text or binary.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MessageKind {
-    /// UTF-8.
+    /// The message's payload is text in UTF-8.
     Text,
-    /// Any bytes.
+    /// The message's payload is any bytes.
     Binary,
 }
 
 impl MessageKind {
-    /// The opcode of the first fragment.
+    /// Returns the opcode of the first frame of a message of this kind.
     pub fn opcode(self) -> Opcode {
         match self {
             MessageKind::Text => Opcode::Text,
@@ -27,17 +27,17 @@ impl MessageKind {
     }
 }
 
-/// A whole message.
+/// A whole message, text or binary, as `recv` returns it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Message {
-    /// UTF-8.
+    /// A text message. Its payload was checked as UTF-8 when it arrived.
     Text(String),
-    /// Any bytes.
+    /// A binary message, whose payload may be any bytes.
     Binary(Vec<u8>),
 }
 
 impl Message {
-    /// Whether it's text or binary.
+    /// Returns whether the message is text or binary.
     pub fn kind(&self) -> MessageKind {
         match self {
             Message::Text(_) => MessageKind::Text,
@@ -45,7 +45,7 @@ impl Message {
         }
     }
 
-    /// The text, if this is a text message.
+    /// Returns the message's text, or `None` if the message is binary.
     pub fn as_text(&self) -> Option<&str> {
         match self {
             Message::Text(text) => Some(text),
@@ -53,7 +53,7 @@ impl Message {
         }
     }
 
-    /// The payload's bytes, for both kinds.
+    /// Returns the payload's bytes, whether the message is text or binary.
     pub fn as_bytes(&self) -> &[u8] {
         match self {
             Message::Text(text) => text.as_bytes(),
@@ -61,8 +61,8 @@ impl Message {
         }
     }
 
-    /// The text, if this is a text message, without a copy. Otherwise the message itself, as the
-    /// error.
+    /// Turns a text message into its text, without a copy. A binary message is returned unchanged,
+    /// as the error.
     pub fn into_text(self) -> Result<String, Message> {
         match self {
             Message::Text(text) => Ok(text),
@@ -70,7 +70,7 @@ impl Message {
         }
     }
 
-    /// The payload's bytes, for both kinds, without a copy.
+    /// Turns the message into its payload's bytes, without a copy, whether it's text or binary.
     pub fn into_bytes(self) -> Vec<u8> {
         match self {
             Message::Text(text) => text.into_bytes(),
@@ -79,31 +79,32 @@ impl Message {
     }
 }
 
-/// A message to be sent: its kind, and its bytes borrowed from the caller.
+/// A message to be sent: its kind, and its payload, borrowed from the caller.
 #[derive(Clone, Copy, Debug)]
 pub struct MessageRef<'a> {
-    /// Whether it's text or binary.
+    /// Whether the message is text or binary.
     pub(crate) kind: MessageKind,
-    /// The payload.
+    /// The message's bytes, without a frame header.
     pub(crate) payload: &'a [u8],
     /// Whether the message must not be compressed: see [`Uncompressed`].
     pub(crate) plain: bool,
-    /// The frame of a prepared message, which all connections of a server share.
+    /// The encoded frame of a prepared message, which a server's connections share. `None` for a
+    /// message that isn't prepared.
     pub(crate) encoded: Option<Encoded<'a>>,
 }
 
-/// A message encoded as a server sends it: see
+/// The frames of a prepared message, encoded as a server sends them: see
 /// [`PreparedMessage`](super::prepared::PreparedMessage).
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Encoded<'a> {
-    /// The whole frame.
+    /// The whole uncompressed frame, header and payload.
     pub(crate) frame: &'a [u8],
-    /// The compressed frame. The first connection that needs it fills it in.
+    /// The whole compressed frame. The first connection that needs it fills it in.
     pub(crate) deflated: &'a OnceLock<Vec<u8>>,
 }
 
 impl<'a> MessageRef<'a> {
-    /// A text message.
+    /// Borrows a string as a text message.
     pub fn text(text: &'a str) -> MessageRef<'a> {
         MessageRef {
             kind: MessageKind::Text,
@@ -113,16 +114,16 @@ impl<'a> MessageRef<'a> {
         }
     }
 
-    /// A binary message.
+    /// Borrows bytes as a binary message.
     pub fn binary(bytes: &'a [u8]) -> MessageRef<'a> {
         MessageRef { kind: MessageKind::Binary, payload: bytes, plain: false, encoded: None }
     }
 }
 
-/// A value that can be sent as a message. `&str` and `String` go out as text, bytes as binary, a
-/// [`Message`] as its kind. A `Box`, `Arc` or `Cow` of such a value goes out like the value.
+/// A value that can be sent as a message. `&str` and `String` are sent as text, bytes as binary,
+/// and a [`Message`] as the kind that it has. A `Box`, `Arc` or `Cow` is sent like the value in it.
 pub trait AsMessage {
-    /// Borrows the value as a message.
+    /// Borrows the value as the message to send.
     fn as_message(&self) -> MessageRef<'_>;
 }
 
@@ -189,8 +190,9 @@ impl<T: AsMessage + ToOwned + ?Sized> AsMessage for Cow<'_, T> {
     }
 }
 
-/// A message that is never compressed. Use it where a secret stands beside text that an attacker
-/// may choose, because the compressed length would then reveal the secret bit by bit (BREACH).
+/// Wraps a message that must not be compressed. Use it where a secret stands beside text that an
+/// attacker may choose: the length of the compressed message could reveal the secret bit by bit
+/// (BREACH).
 ///
 /// ```no_run
 /// # fn f(ws: &mut ws101::WebSocket) -> ws101::Result<()> {

@@ -1,8 +1,8 @@
-//! Prepared messages: a message encoded once and sent to many connections, as in a broadcast.
+//! Prepared messages are encoded once and sent to many connections, as in a broadcast.
 //!
 //! A server's frames carry no mask, so every client can get the same bytes. The server encodes the
-//! message once, and a clone of the handle only increments a counter. A client may send a prepared
-//! message too, but saves nothing, because it must mask each frame with a fresh key.
+//! message once, and cloning it only increments a counter. A client may send a prepared message
+//! too, but saves nothing, because it must mask each frame with a fresh key.
 //!
 //! A prepared message is also compressed only once. It refers to no earlier message, because the
 //! connections' windows differ, so it may be larger than a message compressed for one connection. A
@@ -13,21 +13,22 @@ use std::sync::{Arc, OnceLock};
 use super::header::Header;
 use super::message::{AsMessage, Encoded, MessageKind, MessageRef};
 
-/// An encoded message. A clone shares the payload.
+/// A message that is encoded once and can be sent to many connections, as in a broadcast. A clone
+/// is cheap, because it shares the encoded bytes.
 #[derive(Clone, Debug)]
 pub struct PreparedMessage {
     kind: MessageKind,
-    /// The frame, header and payload, as a server sends it.
+    /// The uncompressed frame, header and payload, as a server sends it.
     frame: Arc<[u8]>,
     /// The compressed frame. The first connection that needs it fills it in.
     deflated: Arc<OnceLock<Vec<u8>>>,
-    /// The offset of the payload in the frame.
+    /// The offset of the payload in the uncompressed frame, in bytes.
     payload: usize,
     plain: bool,
 }
 
 impl PreparedMessage {
-    /// Encodes a message.
+    /// Encodes a message for many connections. It's compressed later, if a connection needs that.
     pub fn new(message: impl AsMessage) -> PreparedMessage {
         let MessageRef { kind, payload: bytes, plain, .. } = message.as_message();
         let length = bytes.len() as u64;

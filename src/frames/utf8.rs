@@ -1,32 +1,35 @@
-//! Text in pieces: bytes in, checked characters out (RFC 6455 §8.1).
+//! Checks that the text of a message is UTF-8 while it arrives in pieces (RFC 6455 §8.1).
 //!
 //! Rules of this file:
-//! - A piece may end in the middle of a character, because a fragment or a read may. The first one
-//!   to three bytes of such an incomplete character wait for the next piece.
+//! - A piece may end in the middle of a character, because a fragment or a read may. The first
+//!   bytes of this character, one to three, then wait for the next piece.
 //! - All other bytes are checked once and appended.
-//! - A byte that can't be UTF-8 in its place is refused at once, not at the end of the message.
+//! - A byte that UTF-8 doesn't allow in its place is refused at once, not at the end of the
+//!   message.
 //!
 //! Elsewhere: [`assembler`](super::assembler) limits how long the text may become.
 
-/// The bytes aren't UTF-8.
+/// The error for text from the peer that isn't UTF-8.
 #[derive(Debug, PartialEq, Eq)]
 pub struct NotUtf8;
 
-/// Text that arrives in pieces, each checked as UTF-8.
+/// The text of a message that arrives in pieces. Each piece is checked as UTF-8.
 #[derive(Debug, Default)]
 pub struct Text {
-    /// The whole characters that have arrived.
+    /// The whole characters that have arrived, checked as UTF-8.
     checked: String,
-    /// The first `cut_length` bytes of an incomplete character, whose other bytes haven't arrived.
+    /// The first bytes of a character whose other bytes haven't arrived yet. `cut_length` says how
+    /// many they are.
     cut: [u8; 4],
     cut_length: usize,
 }
 
 impl Text {
     // WALK: text
-    /// Appends a piece.
+    /// Appends the next piece of the text. Fails at the first byte that UTF-8 doesn't allow in its
+    /// place.
     pub fn push(&mut self, mut piece: &[u8]) -> Result<(), NotUtf8> {
-        // 1. Complete the character that the last piece left incomplete, one byte at a time.
+        // 1. If the last piece ended inside a character, complete the character byte by byte.
         while self.cut_length > 0 {
             let Some((&byte, rest)) = piece.split_first() else { return Ok(()) };
             piece = rest;
@@ -39,23 +42,24 @@ impl Text {
         cut.iter().try_for_each(|&byte| self.push_to_incomplete(byte))
     }
 
-    /// Reserves memory for a piece. The whole text may have at most `most` bytes.
+    /// Reserves memory for a piece of `piece` bytes. `most` is how many bytes the whole text may
+    /// have.
     pub fn make_room(&mut self, piece: usize, most: usize) {
         let (length, room) = (self.checked.len(), self.checked.capacity());
         self.checked.reserve_exact(room_to_add(length, room, self.cut_length + piece, most));
     }
 
-    /// How many bytes of whole characters have arrived.
+    /// Returns how many bytes the whole characters that have arrived take.
     pub fn whole_length(&self) -> usize {
         self.checked.len()
     }
 
-    /// Takes out the whole characters. An incomplete one stays.
+    /// Takes out the whole characters that have arrived. The bytes of an incomplete character stay.
     pub fn take_whole(&mut self) -> String {
         std::mem::take(&mut self.checked)
     }
 
-    /// Ends the text and takes it out. A text that ends in the middle of a character is refused.
+    /// Ends the text and returns it. Fails if the text ends in the middle of a character.
     pub fn finish(&mut self) -> Result<String, NotUtf8> {
         match std::mem::take(&mut self.cut_length) {
             0 => Ok(self.take_whole()),
@@ -64,7 +68,7 @@ impl Text {
     }
 
     /// Adds a byte to the incomplete character, and moves the character to `checked` once it's
-    /// whole. Fails if the bytes can't become a character.
+    /// whole. Fails if no character begins with these bytes.
     fn push_to_incomplete(&mut self, byte: u8) -> Result<(), NotUtf8> {
         self.cut[self.cut_length] = byte;
         self.cut_length += 1;
@@ -83,16 +87,16 @@ impl Text {
     }
 }
 
-/// Returns how much memory to reserve for `more` bytes. The capacity doubles, as `Vec`'s does, so
-/// that text is seldom moved. But it never exceeds `most`, so that the memory keeps to the limit
-/// too.
+/// Returns how many bytes to reserve in a buffer of this length and capacity (`room`) for `more`
+/// bytes. The capacity doubles, as `Vec`'s does, so that the bytes are seldom moved. But it never
+/// grows beyond `most`, the limit on the message.
 pub fn room_to_add(length: usize, room: usize, more: usize, most: usize) -> usize {
     let needed = length + more;
     if needed <= room { 0 } else { needed.max(most.min(2 * room)) - length }
 }
 
-/// Checks a text of whole characters. With the feature `simd` it's many times faster on
-/// text that isn't ASCII.
+/// Checks that whole characters are UTF-8, and returns them as text. With the feature `simd` it's
+/// many times faster on text that isn't ASCII.
 fn check(bytes: &[u8]) -> Result<&str, NotUtf8> {
     #[cfg(feature = "simd")]
     use simdutf8::basic::from_utf8;
@@ -101,9 +105,8 @@ fn check(bytes: &[u8]) -> Result<&str, NotUtf8> {
     from_utf8(bytes).map_err(|_| NotUtf8)
 }
 
-/// Returns how many bytes at the end belong to an incomplete character. It looks at the last three
-/// bytes, and only at the length that a first byte announces; `check` and `push_to_incomplete` do the
-/// checking.
+/// Returns how many bytes at the end of a piece belong to an incomplete character. It only compares
+/// the length that a character's first byte announces; `check` and `push_to_incomplete` check the bytes.
 fn incomplete_length(bytes: &[u8]) -> usize {
     for back in 1..=bytes.len().min(3) {
         let announced = match bytes[bytes.len() - back] {
@@ -131,7 +134,8 @@ mod tests {
     #[test]
     fn text_is_what_std_says_for_all_sequences_of_up_to_three_bytes_however_split() {
         let mut sequences: Vec<Vec<u8>> = (0..=255).map(|a| vec![a]).collect();
-        // The first bytes of a class behave alike (Unicode, table 3-7): its edges stand for them.
+        // All bytes of a class in table 3-7 of Unicode behave alike, so its first and last byte are
+        // enough.
         let edges = [0x00, 0x7f, 0x80, 0x8f, 0x90, 0x9f, 0xa0, 0xbf, 0xc0, 0xc1, 0xc2, 0xdf, 0xe0];
         let edges = edges
             .into_iter()
@@ -163,7 +167,7 @@ mod tests {
 
     #[test]
     fn the_first_bad_byte_is_refused_before_anything_follows() {
-        // After the good bytes in front, the last byte of each can't be.
+        // In each case only the last byte is wrong: UTF-8 doesn't allow it after the others.
         for bytes in [
             &b"ok\xff"[..],
             b"\xc0",

@@ -1,5 +1,5 @@
-//! Every way in which a peer can break the rules of frames and messages, and the close code for
-//! each.
+//! Lists every way in which a peer can break the rules of frames and messages, and the close code
+//! for each.
 //!
 //! A [`Violation`] ends the connection (RFC 6455 §7.1.7): we send its close code, and the decoder
 //! delivers nothing more. *Our caller's* mistakes have their own type:
@@ -10,49 +10,50 @@ use std::fmt;
 use super::close_code::CloseCode;
 use crate::diagnostic::Diagnostic;
 
-/// A rule that the peer broke after the handshake.
+/// A rule of frames or messages that the peer broke. It ends the connection with a close code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Violation {
-    /// Reserved bits are set that no agreed extension defines. Holds the frame's first byte.
+    /// The peer set reserved bits that no agreed extension defines. Holds the frame's first byte.
     ReservedBits(u8),
-    /// An opcode that no RFC defines.
+    /// The peer sent a frame with this opcode, which no RFC defines.
     UnknownOpcode(u8),
-    /// A frame from a client without a mask.
+    /// A client sent a frame without a mask.
     NotMasked,
-    /// A frame from a server with a mask.
+    /// A server sent a frame with a mask.
     Masked,
-    /// A control frame without FIN.
+    /// The peer fragmented a control frame: it sent one without FIN.
     ControlFragmented,
-    /// A control frame of more than 125 bytes.
+    /// The peer sent a control frame with more than 125 bytes of payload.
     ControlTooLong,
-    /// A length written in more bytes than it needs.
+    /// The peer wrote this payload length in more bytes than it needs.
     LengthNotMinimal(u64),
-    /// A length with its top bit set.
+    /// The peer sent this payload length of 64 bits, whose top bit is set.
     LengthTopBit(u64),
-    /// A continuation when no message has begun.
+    /// The peer sent a continuation when no message had begun.
     NothingToContinue,
-    /// A new message that begins before the last one has ended.
+    /// The peer began a new message before the last one had ended.
     MessageInsideMessage,
-    /// A message of more bytes than this limit.
+    /// The peer sent a message of more bytes than this limit.
     MessageTooLong(u64),
-    /// A message of more fragments than this limit.
+    /// The peer sent a message of more fragments than this limit.
     TooManyFragments(u64),
-    /// A compressed message of many blocks with BFINAL and little else.
+    /// The peer sent a compressed message of many blocks with BFINAL and little else, which would
+    /// cost too much work.
     TooManyLastBlocks,
-    /// A compressed message that isn't DEFLATE or is incomplete.
+    /// The peer sent a compressed message that isn't DEFLATE or is incomplete.
     NotDeflate,
-    /// Text that isn't UTF-8.
+    /// The peer sent a text message that isn't UTF-8.
     TextNotUtf8,
-    /// A Close frame whose payload is only one byte, half a code.
+    /// The peer sent a Close frame with a payload of one byte, which is only half a code.
     CloseOfOneByte,
-    /// A close code that may not be sent.
+    /// The peer sent a Close frame with this code, which may not be sent.
     CloseCode(CloseCode),
-    /// A close reason that isn't UTF-8.
+    /// The peer sent a Close frame whose reason isn't UTF-8.
     ReasonNotUtf8,
 }
 
 impl Violation {
-    /// The close code, the diagnostic's heading, and what the reader saw.
+    /// Returns the close code, the diagnostic's heading, and what the reader saw.
     fn facts(self) -> (CloseCode, &'static str, String) {
         use CloseCode as Code;
         let nothing = String::new();
@@ -100,17 +101,19 @@ impl Violation {
         }
     }
 
-    /// The close code that we send to the peer.
+    /// Returns the close code that we send to the peer for this violation.
     pub fn close_code(self) -> CloseCode {
         self.facts().0
     }
 
-    /// The reason for the Close frame, which has room for only a few words.
+    /// Returns the reason that we send in the Close frame: a few words, because a Close has room
+    /// for few.
     pub fn reason(self) -> &'static str {
         self.facts().1
     }
 
-    /// The rule, what the reader saw, the usual cause and the fix.
+    /// Returns the diagnostic for logs and people: the rule, what the reader saw, the usual cause
+    /// and the fix.
     pub fn diagnostic(self) -> Diagnostic {
         let (_, heading, seen) = self.facts();
         Diagnostic::about(heading, seen)

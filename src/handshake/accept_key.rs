@@ -1,5 +1,5 @@
-//! The client's key in, the server's proof out: it shows the client that a WebSocket server read
-//! its request (RFC 6455 §1.3).
+//! Computes the server's answer to the client's key. The answer shows the client that a WebSocket
+//! server read its request (RFC 6455 §1.3).
 //!
 //! ```text
 //! Sec-WebSocket-Key:     dGhlIHNhbXBsZSBub25jZQ==              the client's 16 random bytes
@@ -23,8 +23,8 @@ use sha1::{Digest, Sha1};
 /// against the RFC and not against your own client: the same typo at both ends would go unnoticed.
 pub const GUID: &str = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
-/// Base64 as browsers write it. It accepts unused bits after the last byte, because they change
-/// nothing.
+/// The base64 of keys and answers: the standard alphabet, with padding. A key's unused last bits
+/// may have any value, because they don't change its bytes.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
     &base64::alphabet::STANDARD,
     GeneralPurposeConfig::new()
@@ -33,7 +33,8 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 );
 
 // WALK: accept
-/// The answer to a key: the SHA-1 of the key's text and the GUID, in base64.
+/// Returns the value of `Sec-WebSocket-Accept` for a client's key: the SHA-1 of the key's text and
+/// the GUID, in base64.
 ///
 /// ```
 /// let accept = ws101::handshake::accept_key::accept("dGhlIHNhbXBsZSBub25jZQ==");
@@ -43,12 +44,14 @@ pub fn accept(key: &str) -> String {
     BASE64.encode(Sha1::new().chain_update(key).chain_update(GUID).finalize())
 }
 
-/// Makes a key from 16 bytes, which the caller must have chosen at random.
+/// Encodes 16 bytes as the value of `Sec-WebSocket-Key`. The client must choose them at random for
+/// each connection.
 pub fn encode_key(bytes: [u8; 16]) -> String {
     BASE64.encode(bytes)
 }
 
-/// Reads the 16 bytes of a key, or says what the text is instead.
+/// Decodes the 16 bytes of a client's key. The error says what is wrong with the text, for the
+/// server's refusal.
 pub fn decode_key(key: &str) -> Result<[u8; 16], String> {
     let bytes = BASE64.decode(key).map_err(|error| format!("not base64: {error}"))?;
     let length = bytes.len();

@@ -1,4 +1,5 @@
-//! The client's side of the opening handshake: a request out, a verified answer in (RFC 6455 §4.1).
+//! The client's side of the opening handshake: it writes the request and verifies the answer
+//! (RFC 6455 §4.1).
 //!
 //! The client accepts an answer only if it proves that a WebSocket server read this very request
 //! and agreed to nothing that the client didn't offer. It follows no redirect: the caller may,
@@ -17,27 +18,28 @@ use crate::http::head::Head;
 use crate::http::refusal::Refusal;
 use crate::http::response::write_header;
 
-/// What a client asks for.
+/// What a client asks for in its handshake request, apart from the URL.
 #[derive(Clone, Debug, Default)]
 pub struct ClientRequest {
-    /// The subprotocols, in order of preference.
+    /// The subprotocols that the client offers, in order of preference.
     pub subprotocols: Vec<String>,
-    /// The caller's own headers, such as a cookie, an origin or a token.
+    /// Headers that the caller adds, such as `Cookie`, `Origin` or `Authorization`.
     pub headers: Vec<(String, String)>,
-    /// The compression that the client offers, if any.
+    /// The compression that the client offers, or `None` if it offers none.
     pub deflate: Option<DeflateConfig>,
 }
 
-/// What the server's verified answer says.
+/// What both ends agreed on, according to a 101 that the client has verified.
 #[derive(Clone, Debug)]
 pub struct Answer {
-    /// The subprotocol that the server chose.
+    /// The subprotocol that the server chose from the client's offers, or `None` if it chose none.
     pub subprotocol: Option<String>,
-    /// How both ends will compress.
+    /// How both ends will compress, or `None` if they won't.
     pub deflate: Option<DeflateParams>,
 }
 
-/// Headers that a caller may not set, because the handshake sets them.
+/// Headers that a caller may not add to the request, because the handshake sets them or because
+/// they announce a body.
 const RESERVED_HEADERS: [&str; 9] = [
     "Host",
     "Upgrade",
@@ -52,7 +54,8 @@ const RESERVED_HEADERS: [&str; 9] = [
 ];
 
 impl ClientRequest {
-    /// The bytes of the request.
+    /// Returns the bytes of the request to send to the server. `key` is the client's
+    /// `Sec-WebSocket-Key`. Fails if a subprotocol, a header or the path isn't valid.
     pub fn request(&self, address: &Address, key: &str) -> Result<Vec<u8>, Misuse> {
         check_subprotocols(&self.subprotocols).map_err(|name| Misuse::Subprotocol(name.into()))?;
         if !address.target.starts_with('/') || !address.target.bytes().all(|b| b.is_ascii_graphic())
@@ -81,13 +84,15 @@ impl ClientRequest {
         Ok(out)
     }
 
-    /// Verifies that this head is a valid answer to the request that carried `key`.
+    /// Verifies that `head` is the valid 101 of a server that read the request with this `key`.
+    /// Returns what both ends agreed on, or the error that the caller of `connect` gets.
     pub fn verify(&self, head: &Head, key: &str) -> Result<Answer, HandshakeError> {
         self.verify_offers(head, key, self.deflate.as_ref().map(DeflateParams::offer).as_slice())
     }
 
     // WALK: verify
-    /// Like `verify`, for a request that another client wrote. `offers` are its compression offers.
+    /// Verifies an answer like [`verify`](ClientRequest::verify), but for a request that any client
+    /// may have written. `offers` are the compression offers of that request.
     pub fn verify_offers(
         &self,
         head: &Head,
@@ -133,7 +138,8 @@ impl ClientRequest {
     }
 }
 
-/// Reads the status from a status line (RFC 9112 §4).
+/// Reads the status from a status line (RFC 9112 §4). `None` if the line isn't a status line of
+/// HTTP/1.
 pub fn status_of(line: &str) -> Option<u16> {
     let rest = line.strip_prefix("HTTP/1.")?.strip_prefix(|minor: char| minor.is_ascii_digit())?;
     let status = rest.strip_prefix(' ')?.split(' ').next()?;
@@ -141,23 +147,24 @@ pub fn status_of(line: &str) -> Option<u16> {
     status.parse().ok().filter(|_| is_status)
 }
 
-/// Whether this status is interim, so that the final answer follows (RFC 9110 §15.2). A 101 is
-/// final.
+/// Whether an answer with this status is only an interim one, after which the final answer follows
+/// (RFC 9110 §15.2). A 101 is final.
 pub fn is_interim(status: u16) -> bool {
     (100..200).contains(&status) && status != 101
 }
 
-/// The error of a handshake in which the server opened no WebSocket, or another than the client
-/// asked for.
+/// Why a client's handshake failed: the server opened no WebSocket, or its answer doesn't fit the
+/// client's request.
 #[derive(Clone, Debug)]
 pub struct HandshakeError {
-    /// The status, if the answer was HTTP.
+    /// The HTTP status of the server's answer, or `None` if the answer wasn't readable HTTP.
     pub status: Option<u16>,
-    /// The response's head, if the answer was HTTP: `Retry-After`, `Location`, `WWW-Authenticate`.
+    /// The head of the server's answer, if the client could read it. A caller may need its
+    /// `Retry-After`, `Location` or `WWW-Authenticate`.
     pub head: Option<Box<Head>>,
-    /// The text of the response's body, at most a few KiB.
+    /// The first few KiB of the answer's body, as text. Empty if there's none.
     pub body: String,
-    /// The rule, what the client saw, the usual cause and the fix.
+    /// The rule that the answer broke, what the client saw, the usual cause and the fix.
     pub diagnostic: Box<Diagnostic>,
 }
 
@@ -171,8 +178,8 @@ impl HandshakeError {
         }
     }
 
-    /// The error for a head that can't be read. With `begins_as_http` the server speaks HTTP badly;
-    /// without, another protocol.
+    /// Creates the error for an answer whose head can't be read. `begins_as_http` says whether the
+    /// answer begins like HTTP: if not, the server probably speaks another protocol.
     pub(crate) fn bad_head(refusal: &Refusal, begins_as_http: bool) -> HandshakeError {
         let heading = match refusal.heading() {
             "a bare LF" if begins_as_http => "an answer with bare LFs",
@@ -182,23 +189,25 @@ impl HandshakeError {
         HandshakeError::new(None, heading, &refusal.diagnostic().seen)
     }
 
-    /// The value of the first header of the response with this name, ignoring case.
+    /// Returns the value of the answer's first header with this name, ignoring the name's case.
+    /// `None` if it has no such header, or if the client couldn't read the head.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.head.as_ref()?.header(name)
     }
 
-    /// Adds the head that this error is about.
+    /// Adds the head of the answer to this error, for callers that need its headers.
     fn with_head(self, head: &Head) -> HandshakeError {
         HandshakeError { head: Some(Box::new(head.clone())), ..self }
     }
 
-    /// The error for a proxy's answer that opens no tunnel.
+    /// Creates the error for a proxy that opened no tunnel to the server. `host` is the proxy, and
+    /// `seen` is what it answered.
     pub(crate) fn by_proxy(status: Option<u16>, host: &str, seen: &str) -> HandshakeError {
         let seen = format!("{} from {}", quote(seen), quote(host));
         HandshakeError::new(status, "a proxy that opens no tunnel", seen)
     }
 
-    /// The error for an answer that isn't HTTP.
+    /// Creates the error for a server whose answer isn't HTTP. `seen` describes the answer.
     pub fn not_http(seen: impl fmt::Display) -> HandshakeError {
         HandshakeError::new(None, "an answer that is not HTTP", seen)
     }
@@ -214,7 +223,7 @@ impl fmt::Display for HandshakeError {
     }
 }
 
-/// Indents a server's text, and makes it safe for a terminal.
+/// Indents each line of a server's text, and escapes the characters that could harm a terminal.
 fn indented(body: &str) -> String {
     body.lines().map(|line| format!("    {}", escape(line))).collect::<Vec<_>>().join("\n")
 }
@@ -223,7 +232,7 @@ impl std::error::Error for HandshakeError {}
 
 fn not_switching(status: u16, head: &Head) -> HandshakeError {
     let heading = match status {
-        // A 304 is no redirect: it says that the client's copy is still good.
+        // A 304 isn't a redirect: it says that the client's cached copy is still valid.
         300..=303 | 305..=399 => "a redirect",
         401 | 403 | 407 => "an answer that asks who you are",
         _ => "another answer",

@@ -1,23 +1,23 @@
-//! permessage-deflate's parameters: offers in, an agreement out (RFC 7692 §5, §7.1).
+//! Negotiates permessage-deflate: client and server agree on its parameters (RFC 7692 §5, §7.1).
 //!
 //! ```text
 //! client  offers   permessage-deflate; client_max_window_bits=15
 //! server  answers  permessage-deflate; server_no_context_takeover; client_max_window_bits=10
 //! ```
 //!
-//! The compressing end may refer back to bytes it sent before, as far as its *window* reaches: 2 to
-//! the power of its bits. With *context takeover*, the window continues from one message to the
-//! next. So each direction has two parameters, and all four are named after the end that
+//! The compressing end may refer back to bytes that it sent before, as far as its *window* reaches.
+//! A window of n bits holds 2ⁿ bytes. With *context takeover*, the window continues from one
+//! message to the next. So each direction has two parameters, each named after the end that
 //! compresses.
 //!
 //! Rules of this file:
-//! - A server accepts the first offer that it can meet, and declines the others. A bad offer
-//!   doesn't make a bad request. Without an offer that it can meet, the connection isn't
-//!   compressed.
-//! - A client accepts an answer that fits its offer, and fails otherwise: both ends must have the
-//!   same parameters.
-//! - An unknown parameter, a repeated one, or one with any value that the RFC doesn't allow makes
-//!   its offer or answer invalid.
+//! - A server accepts the first offer that it can meet, and declines the others. It declines an
+//!   invalid offer too, and never refuses the request for it. If it can meet no offer, the
+//!   connection isn't compressed.
+//! - A client accepts an answer that fits its offer. Any other answer fails the handshake, because
+//!   both ends must have the same parameters.
+//! - A parameter that is unknown, repeated, or has a value that the RFC doesn't allow makes its
+//!   offer or answer invalid.
 //!
 //! Elsewhere: [`extension`] reads the header's grammar, and
 //! [`deflate`](crate::frames::deflate) compresses.
@@ -29,14 +29,15 @@ use crate::diagnostic::quote;
 use crate::http::head::Head;
 use crate::http::refusal::Refusal;
 
-/// The name of the extension.
+/// The name of the compression extension in `Sec-WebSocket-Extensions`.
 pub const NAME: &str = "permessage-deflate";
-/// The largest window, which is also the default.
+/// The bits of the largest window, which is also the default.
 pub const MOST_BITS: u8 = 15;
-/// The smallest window that our compressor supports. Our inflater also reads 8 bits.
+/// The bits of the smallest window that our compressor supports. Our inflater also supports a peer
+/// with 8 bits.
 pub const LEAST_BITS: u8 = 9;
 
-/// How to compress if the other end agrees. Turn it on with [`Server::deflate`] or
+/// How to compress messages if the peer agrees. Turn compression on with [`Server::deflate`] or
 /// [`Client::deflate`], which need the feature `deflate`.
 ///
 /// ```
@@ -44,42 +45,47 @@ pub const LEAST_BITS: u8 = 9;
 /// let frugal = DeflateConfig { server_no_context_takeover: true, ..DeflateConfig::default() };
 /// ```
 ///
-/// Both halves of a connection are made when first used, and given back in the next silence; but
-/// for the window of the one that inflates, which the peer may refer to.
-/// `src/walkthrough/figures.md` has the figures.
+/// A connection creates its compressor and its inflater when it first needs them, and frees both
+/// when it falls idle. It keeps only the inflater's window, because the peer may refer to it.
+/// `src/walkthrough/figures.md` says how much memory they take.
 ///
-/// **Don't compress secrets together with text that an attacker may choose.** An attacker who
-/// chooses text and sees the frames' lengths can guess the secret piece by piece (CRIME, BREACH).
-/// Send such messages as [`Uncompressed`](crate::Uncompressed).
+/// **Don't compress a secret together with text that an attacker may choose.** An attacker who
+/// chooses the text and sees the frames' lengths can guess the secret piece by piece (CRIME,
+/// BREACH). Send such a message as [`Uncompressed`](crate::Uncompressed).
 ///
 /// [`Server::deflate`]: crate::Server::deflate
 /// [`Client::deflate`]: crate::Client::deflate
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DeflateConfig {
-    /// The server begins each message with an empty window. A server does it, a client asks for it.
+    /// Whether the server begins each message with an empty window. In a server's settings it's a
+    /// promise, in a client's settings a demand on the server.
     pub server_no_context_takeover: bool,
-    /// The client begins each message with an empty window. A client does it, a server asks for it.
+    /// Whether the client begins each message with an empty window. In a client's settings it's a
+    /// promise, in a server's settings a demand on the client.
     pub client_no_context_takeover: bool,
-    /// The server's window, 9 to 15 bits. A server obeys it, a client asks for it.
+    /// The largest window of the server's compressor, 9 to 15 bits. A server keeps to it; a client
+    /// demands it of the server.
     pub server_max_window_bits: u8,
-    /// The client's window, 9 to 15 bits. A client obeys it. A server asks for it if the offer says
-    /// that the client can.
+    /// The largest window of the client's compressor, 9 to 15 bits. A client keeps to it; a server
+    /// demands it of clients whose offer allows that.
     pub client_max_window_bits: u8,
-    /// Shorter messages are sent uncompressed, because compressing them costs more than it saves.
+    /// The length in bytes from which a message is compressed. Compressing a shorter one costs more
+    /// than it saves.
     pub from: usize,
-    /// How hard the compressor tries, from 1 (fast) to 9 (small).
+    /// The compression level, from 1 (fastest) to 9 (smallest output).
     pub level: u8,
 }
 
 impl DeflateConfig {
-    /// Context takeover, the largest windows, level 3, and only messages of 128 bytes or more.
+    /// The default settings: context takeover and the largest windows at both ends, level 3, and
+    /// only messages of 128 bytes or more are compressed.
     pub const DEFAULT: DeflateConfig = DeflateConfig {
         server_no_context_takeover: false,
         client_no_context_takeover: false,
         server_max_window_bits: MOST_BITS,
         client_max_window_bits: MOST_BITS,
         from: 128,
-        // With this level JSON gets nearly as small as with 6, in half the time.
+        // Level 3 compresses JSON nearly as well as level 6, in half the time.
         level: 3,
     };
 }
@@ -90,64 +96,68 @@ impl Default for DeflateConfig {
     }
 }
 
-/// How one end compresses: the size of its window, and whether it keeps it.
+/// How one end of a connection compresses: how large its window is, and whether it keeps the window
+/// between messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Window {
-    /// The size of the window: 2 to this power bytes.
+    /// The size of the window in bits, 8 to 15: the window holds 2 to this power bytes.
     pub bits: u8,
-    /// Whether the window continues from one message to the next.
+    /// Whether the window continues from one message to the next (context takeover).
     pub takeover: bool,
 }
 
-/// The four parameters of an offer or an answer.
+/// The four parameters of a client's offer or of a server's answer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct DeflateParams {
-    /// The server begins each message with an empty window.
+    /// Whether the server begins each message with an empty window.
     pub server_no_context_takeover: bool,
-    /// The client begins each message with an empty window.
+    /// Whether the client begins each message with an empty window.
     pub client_no_context_takeover: bool,
-    /// The server's window, if the header names one.
+    /// The bits of the server's largest window, or `None` if the header doesn't name it: then 15.
     pub server_max_window_bits: Option<u8>,
-    /// The client's window, if the header names one.
+    /// The bits of the client's largest window, or `None` if the header doesn't name it: then 15.
     pub client_max_window_bits: Option<u8>,
 }
 
 impl DeflateParams {
-    /// Returns how the server compresses.
+    /// Returns how the server compresses under these parameters.
     pub fn of_server(&self) -> Window {
         let bits = self.server_max_window_bits.unwrap_or(MOST_BITS);
         Window { bits, takeover: !self.server_no_context_takeover }
     }
 
-    /// Returns how the client compresses.
+    /// Returns how the client compresses under these parameters.
     pub fn of_client(&self) -> Window {
         let bits = self.client_max_window_bits.unwrap_or(MOST_BITS);
         Window { bits, takeover: !self.client_no_context_takeover }
     }
 
-    /// Returns the offer of a client with these settings.
+    /// Returns the offer that a client with these settings sends.
     pub fn offer(settings: &DeflateConfig) -> DeflateParams {
         DeflateParams {
             server_no_context_takeover: settings.server_no_context_takeover,
             client_no_context_takeover: settings.client_no_context_takeover,
             server_max_window_bits: unless_default(settings.server_max_window_bits),
-            // RFC 7692 §7.1.2.2: the server may ask for less only if the client offers this.
+            // RFC 7692 §7.1.2.2: only a client that offers this parameter can be asked for a
+            // smaller window.
             client_max_window_bits: Some(settings.client_max_window_bits),
         }
     }
 
-    /// Returns a server's answer to an offer, or `None` if it can't meet the offer.
+    /// Returns the answer of a server with these settings to a client's offer, or `None` if the
+    /// server can't meet the offer.
     pub fn answer(offer: &DeflateParams, settings: &DeflateConfig) -> Option<DeflateParams> {
         let ours = settings.server_max_window_bits;
         let server_max_window_bits = match offer.server_max_window_bits {
             None => unless_default(ours),
-            // Our compressor has no window that small, so the server declines.
+            // Our compressor doesn't support a window that small, so the server declines.
             Some(..LEAST_BITS) => return None,
             // RFC 7692 §7.1.2.1: an accepting answer repeats the parameter, with this window or a
             // smaller one.
             Some(asked) => Some(asked.min(ours)),
         };
-        // RFC 7692 §7.1.2.2: only if the client offered it, and never larger than it offered.
+        // RFC 7692 §7.1.2.2: the answer may limit the client's window only if the client offered
+        // the parameter, and never to more than the client offered.
         let asked = offer.client_max_window_bits;
         let client_max_window_bits = asked.map(|most| most.min(settings.client_max_window_bits));
         Some(DeflateParams {
@@ -161,21 +171,21 @@ impl DeflateParams {
         })
     }
 
-    /// Checks that this answer of a server fits the client's `offer`. Returns how both ends will
-    /// compress, or else what the answer should have said.
+    /// Checks for the client that this answer of the server fits the client's `offer`. Returns how
+    /// both ends will compress. The error says what the answer should have been.
     fn check_answer(self, offer: &DeflateParams) -> Result<DeflateParams, &'static str> {
-        // RFC 7692 §7.1.1.1, §7.1.2.1: a server accepts all that the offer asks of it, or declines.
+        // RFC 7692 §7.1.1.1, §7.1.2.1: a server accepts all demands of an offer, or declines it.
         if offer.server_no_context_takeover && !self.server_no_context_takeover {
             return Err("server_no_context_takeover, which was asked for");
         }
         if self.of_server().bits > offer.of_server().bits {
             return Err("a server_max_window_bits no larger than was asked for");
         }
-        // RFC 7692 §7.1.2.2: the client's window is at most what it offered.
+        // RFC 7692 §7.1.2.2: the client's window is no larger than the client offered.
         if self.client_max_window_bits > offer.client_max_window_bits {
             return Err("a client_max_window_bits no larger than was offered");
         }
-        // The client keeps to what it announced about itself, even if the answer doesn't repeat it.
+        // The client keeps the promises of its offer, even if the answer doesn't repeat them.
         Ok(DeflateParams {
             client_no_context_takeover: self.client_no_context_takeover
                 || offer.client_no_context_takeover,
@@ -184,8 +194,8 @@ impl DeflateParams {
         })
     }
 
-    /// Reads an offer or an answer. `None` if a parameter is invalid. In an answer, a window must
-    /// have a value.
+    /// Reads the parameters of a client's offer or a server's answer. `None` if one is invalid. In
+    /// an answer, each window parameter must have a value.
     pub fn parse(extension: &Extension, is_answer: bool) -> Option<DeflateParams> {
         let mut terms = DeflateParams::default();
         let mut seen = Vec::new();
@@ -204,8 +214,8 @@ impl DeflateParams {
                 ("client_max_window_bits", Some(value)) => {
                     terms.client_max_window_bits = Some(parse_window_bits(value)?);
                 }
-                // RFC 7692 §7.1.2.2: in an offer it may have no value, which only says that the
-                // client supports it.
+                // RFC 7692 §7.1.2.2: in an offer the parameter may have no value. The client then
+                // says only that it supports the parameter.
                 ("client_max_window_bits", None) if !is_answer => {
                     terms.client_max_window_bits = Some(MOST_BITS);
                 }
@@ -217,7 +227,7 @@ impl DeflateParams {
     }
 }
 
-/// Writes the parameters as the header's value.
+/// Writes the parameters as a value of `Sec-WebSocket-Extensions`.
 impl fmt::Display for DeflateParams {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(NAME)?;
@@ -237,25 +247,27 @@ impl fmt::Display for DeflateParams {
     }
 }
 
-/// Chooses the first offer that the server accepts, and returns its answer.
+/// Chooses the first of the request's offers that the server can meet, and returns the server's
+/// answer. `None` if it can meet no offer, or if `settings` is `None` and so compression is off.
 pub fn choose(
     head: &Head,
     settings: Option<&DeflateConfig>,
 ) -> Result<Option<DeflateParams>, Refusal> {
-    // RFC 6455 §9.1: a list that breaks the grammar fails the handshake, whatever it contains.
+    // RFC 6455 §9.1: a list that breaks the grammar fails the handshake, even if the server doesn't
+    // compress.
     let offers = extension::parse(head).map_err(|NotAnExtensionList(line)| {
         Refusal::new(400, "not a list of extensions", format!("{HEADER}: {}", quote(line)))
     })?;
     let Some(settings) = settings else { return Ok(None) };
-    // RFC 7692 §5: the client lists its offers in order of preference. The server declines those
+    // RFC 7692 §5: the client lists its offers in order of preference. The server declines an offer
     // that it can't meet.
     let mut offers = offers.iter().filter(|offer| offer.name == NAME);
     Ok(offers
         .find_map(|offer| DeflateParams::answer(&DeflateParams::parse(offer, false)?, settings)))
 }
 
-/// Checks for the client that the answer fits one of its offers. If not, returns what the client
-/// expected.
+/// Checks for the client that the server's answer fits one of the client's `offers`. Returns the
+/// agreement, or `None` if the server declined. The error says what the client expected.
 pub fn verify(
     head: &Head,
     offers: &[DeflateParams],
@@ -266,8 +278,8 @@ pub fn verify(
     // RFC 6455 §4.1: a server may accept only what the client offered.
     let [first, others @ ..] = offers else { return Err("none, because none was offered") };
     match extension::parse(head).as_deref() {
-        // RFC 6455 §11.3.2: an answer has this header only once. A second line names a second
-        // extension, or it is no list at all.
+        // RFC 6455 §11.3.2: an answer has this header only once. A second one would name a second
+        // extension, so it's refused with the other cases.
         Ok([one]) if one.name == NAME => {
             // RFC 7692 §7.1: an answer with an invalid parameter fails the connection.
             let params =
@@ -280,7 +292,8 @@ pub fn verify(
     }
 }
 
-/// Reads the size of a window, in bits.
+/// Reads the bits of a window from a parameter's value. `None` if the value isn't a number from 8
+/// to 15.
 fn parse_window_bits(value: &str) -> Option<u8> {
     // RFC 7692 §7.1.2: a decimal number from 8 to 15, without a leading zero.
     match value.as_bytes() {
@@ -289,7 +302,8 @@ fn parse_window_bits(value: &str) -> Option<u8> {
     }
 }
 
-/// Omits the largest window, because it's the default.
+/// Returns the bits of a window to write in the header, or `None` for the largest window: it's the
+/// default, so the header omits it.
 fn unless_default(bits: u8) -> Option<u8> {
     (bits < MOST_BITS).then_some(bits)
 }
@@ -303,7 +317,8 @@ mod tests {
         Head::parse(format!("GET / HTTP/1.1\r\n{lines}\r\n").as_bytes()).unwrap()
     }
 
-    /// What a server with these settings answers to an offer; empty: nothing.
+    /// Returns the header value with which a server with these settings answers an offer. Empty if
+    /// the server declines it.
     fn answered(offer: &str, settings: &DeflateConfig) -> String {
         let terms = choose(&head(&[offer]), Some(settings)).unwrap();
         terms.map(|terms| terms.to_string()).unwrap_or_default()
@@ -356,7 +371,7 @@ mod tests {
         }
     }
 
-    /// Parameters that no offer and no answer may have.
+    /// Parameters that are invalid both in an offer and in an answer.
     const BAD: [&str; 20] = [
         "bogus",
         "bogus=1",
@@ -425,7 +440,8 @@ mod tests {
         );
     }
 
-    /// How client and server will compress, as the client understands an answer.
+    /// Returns how client and server will compress after this answer, according to a client with
+    /// these settings. `None` if the client rejects the answer.
     fn agreed(lines: &[&str], settings: &DeflateConfig) -> Option<(Window, Window)> {
         let terms = verify(&head(lines), &[DeflateParams::offer(settings)]).ok()??;
         Some((terms.of_client(), terms.of_server()))
@@ -451,7 +467,7 @@ mod tests {
                 "{answer}"
             );
         }
-        // What it asked of itself holds even where the answer is silent about it.
+        // The client keeps its own promises, even if the answer doesn't repeat them.
         let answer = "permessage-deflate; server_no_context_takeover; server_max_window_bits=9";
         assert_eq!(agreed(&[answer], &ALL), Some((window(11, false), window(9, false))));
     }
@@ -492,7 +508,7 @@ mod tests {
             ("; server_max_window_bits=9", Some(false)),
             ("; server_no_context_takeover", Some(true)),
             ("", None),
-            // Said by no offer that the client can do so.
+            // No offer allows the server to limit the client's window.
             ("; server_max_window_bits=9; client_max_window_bits=9", None),
         ] {
             let verified = verify(&head(&[&format!("permessage-deflate{answer}")]), &offers);

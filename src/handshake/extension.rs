@@ -1,5 +1,4 @@
-//! The grammar of `Sec-WebSocket-Extensions`: header lines in, a list of extensions out (RFC 6455
-//! §9.1).
+//! Parses `Sec-WebSocket-Extensions`: its header lines become a list of extensions (RFC 6455 §9.1).
 //!
 //! ```text
 //! permessage-deflate; client_max_window_bits , permessage-deflate; server_max_window_bits="10"
@@ -8,34 +7,35 @@
 //!
 //! Rules of this file:
 //! - The list may span several lines. A comma or semicolon inside quotes separates nothing.
-//! - A quoted value means the same as a bare one, and must be a token without its quotes.
+//! - A quoted value means the same as an unquoted one. The text inside the quotes must be a token.
 //! - This file checks only the grammar. [`deflate_params`](super::deflate_params) knows what the
 //!   names mean, and whether this end wants them.
 
 use crate::http::head::Head;
 use crate::http::token::{is_token, trim};
 
-/// The name of the header.
+/// The name of the header in which a client offers extensions and a server accepts them.
 pub const HEADER: &str = "Sec-WebSocket-Extensions";
 
-/// One extension, offered or answered, with its parameters.
+/// One extension of the header, which a client offers or a server accepts, with its parameters.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Extension {
-    /// Its name.
+    /// The extension's name, such as `permessage-deflate`.
     pub name: String,
-    /// Its parameters in their order. A value is optional.
+    /// The extension's parameters in their order: a name, and a value if the parameter has one.
     pub parameters: Vec<(String, Option<String>)>,
 }
 
-/// The error for a line of the header that breaks the grammar.
+/// The error for a `Sec-WebSocket-Extensions` line that breaks the grammar. It holds the line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NotAnExtensionList(pub String);
 
-/// Reads all extensions of a head, in their order.
+/// Reads all extensions that a request or response lists, in their order. Fails at the first line
+/// that breaks the grammar or names no extension.
 pub fn parse(head: &Head) -> Result<Vec<Extension>, NotAnExtensionList> {
     let mut all = Vec::new();
     for line in head.values(HEADER) {
-        // §9.1: a line names one extension at least.
+        // §9.1: a line names at least one extension.
         let some = list(line).filter(|some| !some.is_empty());
         all.extend(some.ok_or(NotAnExtensionList(line.into()))?);
     }
@@ -58,7 +58,7 @@ fn list(line: &str) -> Option<Vec<Extension>> {
     }
 }
 
-/// The part of a line that isn't parsed yet.
+/// A parser for one line of the header. It holds the part of the line that isn't parsed yet.
 struct Cursor<'a> {
     rest: &'a str,
 }
@@ -75,7 +75,7 @@ impl Cursor<'_> {
         Some(Extension { name, parameters })
     }
 
-    /// If this punctuation mark comes next, takes it with the white space around it.
+    /// Skips white space, and the punctuation `mark` if it comes next. Returns whether it did.
     fn take_mark(&mut self, mark: char) -> bool {
         self.rest = trim(self.rest);
         let after_mark = self.rest.strip_prefix(mark);

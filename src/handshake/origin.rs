@@ -1,19 +1,19 @@
-//! Origins: the page that opens a connection in, whether it may out (RFC 6455 §10.2).
+//! Decides which web pages may open a connection, by their origin (RFC 6455 §10.2).
 //!
 //! ```text
 //! Origin: https://example.com          a scheme, and the authority of the page
 //! ```
 //!
-//! A browser sends the origin of the page that opens a connection. It also sends the user's
-//! cookies, whichever page that is. So the server checks that it trusts the page. It compares the
-//! whole host and port, except for letter case and the scheme's default port. Most published
-//! cross-site WebSocket hijacking faults compared only a prefix or a substring.
+//! A browser sends the origin of the page that opens a connection. It sends the user's cookies too,
+//! even for a hostile page. So the server checks that it trusts the page. It compares the whole
+//! host and port, except for letter case and the scheme's default port. Most published cross-site
+//! WebSocket hijacking faults come from comparing only a prefix or a substring.
 
 use std::fmt;
 
 use crate::http::authority::Authority;
 
-/// A page's scheme, host and port (RFC 6454 §7).
+/// The origin of a web page: its scheme, host and port (RFC 6454 §7).
 #[derive(Debug)]
 struct Origin {
     scheme: String,
@@ -34,34 +34,38 @@ impl Origin {
     }
 }
 
-/// Whether a page could have this origin: `null`, or `scheme://host[:port]` and nothing more.
+/// Whether an entry of a server's list of origins can match any page. It must be `null`, `self`, or
+/// `scheme://host[:port]` and nothing more.
 pub(super) fn can_match(listed: &str) -> bool {
     ["null", "self", SELF_OVER_TLS].contains(&listed) || Origin::parse(listed).is_some()
 }
 
-/// Which pages may connect.
+/// Which web pages may open a connection to the server. Clients other than browsers needn't send an
+/// origin.
 #[derive(Clone, Debug, Default)]
 pub enum Origins {
-    /// Pages that came from the host and port of the request.
+    /// Only pages from the same host and port as the request's `Host` may connect.
     #[default]
     SameHost,
-    /// As `SameHost`, for a server that speaks TLS: only pages that came by https. An attacker on
-    /// the network can change a page that comes by http, and the browser would send the user's
-    /// cookies along.
+    /// Only pages from the same host and port that were loaded over https may connect. A server
+    /// with TLS uses this rule, because an attacker on the network can change a page that is loaded
+    /// over http, and the browser would still send the user's cookies.
     SameHostOverTls,
-    /// Pages of the listed origins, compared whole. `self` stands for those of the request's own
+    /// Only pages of the listed origins may connect. The entry `self` stands for the request's own
     /// host and port.
     Listed(Vec<String>),
-    /// All pages. This is safe only if no cookie and no client address grants any rights.
+    /// Any page may connect. This is safe only if no rights depend on a cookie or on the client's
+    /// address.
     Any,
 }
 
-/// Replaces `self` in the list of a server that speaks TLS. No origin has a space, so it can't be
-/// one.
+/// The entry that replaces `self` in the list of a server with TLS. It has spaces, so it can't be
+/// mistaken for an origin.
 const SELF_OVER_TLS: &str = "self by https";
 
 impl Origins {
-    /// Returns the same rule for a server that speaks TLS, whose own pages come by https.
+    /// Returns this rule for a server with TLS: pages of the server's own host must then be loaded
+    /// over https.
     pub fn over_tls(self) -> Origins {
         let over_tls = |one: String| if one == "self" { SELF_OVER_TLS.into() } else { one };
         match self {
@@ -72,7 +76,8 @@ impl Origins {
     }
 
     // WALK: origin
-    /// Whether a page of this origin may connect to this host.
+    /// Whether a page may connect. `origin` and `host` are the values of the request's `Origin` and
+    /// `Host` headers.
     pub fn allow(&self, origin: &str, host: &str) -> bool {
         match self {
             Origins::Any => true,
@@ -90,7 +95,8 @@ impl Origins {
     }
 }
 
-/// Whether a page came from this host and port, by one of these schemes.
+/// Whether a page with this `origin` was loaded from `host`, at the same port, over one of these
+/// schemes.
 fn is_of_host(origin: &str, host: &str, schemes: &[&str]) -> bool {
     match (Origin::parse(origin), Authority::parse(host)) {
         (Some(Origin { scheme, authority }), Some(host)) => {

@@ -1,7 +1,8 @@
-//! The server's side of the opening handshake: a request in, a decision out (RFC 6455 §4.2).
+//! The server's side of the opening handshake: it decides what becomes of a request (RFC 6455
+//! §4.2).
 //!
-//! There are three outcomes: a WebSocket (the 101), plain HTTP (the client asked for no upgrade),
-//! or a [`Refusal`] that names the rule that the request breaks.
+//! A request has three possible outcomes: a WebSocket (the 101), plain HTTP (the client asked for
+//! no upgrade), or a [`Refusal`] that names the rule that the request breaks.
 //!
 //! Elsewhere: [`request`](crate::http::request) has checked the form of the request,
 //! [`accept_key`] computes the proof in the 101, [`origin`] compares origins,
@@ -22,13 +23,13 @@ use crate::http::request::Request;
 use crate::http::response::write_header;
 use crate::http::token::is_token;
 
-/// The only version of the protocol (§4.1).
+/// The version of the WebSocket protocol, the only one that this crate supports (§4.1).
 pub const VERSION: &str = "13";
 
-/// What this server requires of a request in addition to the RFC.
+/// What a server's operator requires of a request, beyond what the RFC requires.
 #[derive(Clone, Debug, Default)]
 pub struct Rules {
-    /// The pages that may connect, by their `Origin`.
+    /// The web pages that may open a connection, by their origin.
     pub origins: Origins,
     /// The hosts that the server answers for.
     pub hosts: Hosts,
@@ -36,13 +37,13 @@ pub struct Rules {
     pub paths: Vec<String>,
     /// The subprotocols that the server supports.
     pub subprotocols: Vec<String>,
-    /// How the server compresses messages. `None` means that it doesn't compress.
+    /// How the server compresses messages, or `None` if it doesn't.
     pub deflate: Option<DeflateConfig>,
 }
 
 impl Rules {
-    /// Checks that the configured rules are valid: a rule that no request can ever match is a
-    /// mistake of the caller.
+    /// Checks the configured rules before the server starts. A rule that no request can ever match
+    /// is the operator's mistake, and is returned as a [`Misuse`].
     pub fn validate(&self) -> Result<(), Misuse> {
         check_subprotocols(&self.subprotocols).map_err(|name| Misuse::Subprotocol(name.into()))?;
         let never = |setting, bad: &String| Err(Misuse::NeverMatches(setting, bad.clone()));
@@ -63,32 +64,33 @@ impl Rules {
     }
 }
 
-/// What becomes of a request that isn't refused.
+/// What the server does with a request that it doesn't refuse.
 #[derive(Debug)]
 pub enum Decision {
-    /// The request asks for no WebSocket, but perhaps for a page.
+    /// The request asks for no WebSocket. The server answers it with plain HTTP, such as a page.
     PlainHttp,
-    /// The request becomes a WebSocket.
+    /// The request becomes a WebSocket: the server answers it with a 101.
     Switch(Agreement),
 }
 
-/// Headers of a 101 that its caller may not set: those of the handshake, and those of a body.
+/// Headers that an application may not add to the 101, because the handshake sets them or because
+/// they announce a body.
 const RESERVED_HEADERS: [&str; 4] =
     ["Upgrade", "Connection", "Content-Length", "Transfer-Encoding"];
 
-/// What both ends have agreed on.
+/// What client and server have agreed on in the handshake. The 101 announces it to the client.
 #[derive(Clone, Debug)]
 pub struct Agreement {
     key: String,
-    /// A subprotocol that the client offered and the server speaks.
+    /// The subprotocol that both ends will use, or `None` if they have none in common.
     pub subprotocol: Option<String>,
-    /// How both ends will compress.
+    /// How both ends will compress, or `None` if they won't.
     pub deflate: Option<DeflateParams>,
 }
 
 impl Agreement {
-    /// Returns the bytes of the 101 (§4.2.2), with the caller's headers after those of the
-    /// handshake. Fails if the caller sets one of the handshake's.
+    /// Returns the bytes of the 101 (§4.2.2), with the application's `headers` after those of the
+    /// handshake. Fails if one of them isn't valid, or is one that only the handshake may set.
     #[inline(never)]
     pub fn response_with(&self, headers: &[(String, String)]) -> Result<Vec<u8>, Misuse> {
         let mut response = self.response();
@@ -106,7 +108,7 @@ impl Agreement {
         Ok(response)
     }
 
-    /// Returns the bytes of the 101 (§4.2.2).
+    /// Returns the bytes of the 101 (§4.2.2), with only the headers of the handshake.
     pub fn response(&self) -> Vec<u8> {
         let mut response = format!(
             "HTTP/1.1 101 Switching Protocols\r\n\
@@ -127,23 +129,25 @@ impl Agreement {
 }
 
 // WALK: decide
-/// Decides what becomes of a request.
+/// Decides whether a request becomes a WebSocket, gets plain HTTP, or is refused. The server calls
+/// it once per connection, after reading the request's head.
 pub fn decide(request: &Request, rules: &Rules) -> Result<Decision, Refusal> {
-    // 1. HTTP: does the request end where it seems to, and is its host one of ours?
+    // 1. Is it clear where the request ends, and does the server answer for its host?
     check_body(request)?;
     let host = check_host(request, &rules.hosts)?;
     // 2. Does the client ask for a WebSocket? The server may ignore any other upgrade, such as h2c.
     if !request.head().list_contains("Upgrade", "websocket") {
         return Ok(Decision::PlainHttp);
     }
-    // 3. A WebSocket begins with a GET of HTTP/1.1.
+    // 3. Is it a GET of HTTP/1.1, as a WebSocket's handshake requires?
     check_method(request)?;
     check_http_version(request)?;
     check_connection(request.head())?;
-    // 4. The version comes before the key, because another version may use another kind of key.
+    // 4. Are the WebSocket version and the key valid? The version is checked first, because another
+    // version may use another kind of key.
     check_version(request.head())?;
     let key = check_key(request.head())?;
-    // 5. Which page asks, and what does it ask for?
+    // 5. May this page connect, and which subprotocol and compression do both ends support?
     check_origin(request.head(), &rules.origins, host)?;
     check_path(request.path(), &rules.paths)?;
     let subprotocol = choose_subprotocol(request.head(), &rules.subprotocols)?;
@@ -152,7 +156,7 @@ pub fn decide(request: &Request, rules: &Rules) -> Result<Decision, Refusal> {
 }
 
 fn check_method(request: &Request) -> Result<(), Refusal> {
-    // §4.1: the method is GET.
+    // §4.1: the method of a handshake is GET.
     match request.method() {
         "GET" => Ok(()),
         other => {
@@ -172,8 +176,8 @@ fn check_http_version(request: &Request) -> Result<(), Refusal> {
 
 fn check_body(request: &Request) -> Result<(), Refusal> {
     // A proxy might read a body after an upgrade as HTTP while the server reads it as frames. An
-    // attacker can smuggle requests through that gap (RFC 9112 §11.2). So a GET has no body. Other
-    // methods get no upgrade and may have one, if all readers agree where it ends (§6.3).
+    // attacker can smuggle requests through that gap (RFC 9112 §11.2). So a GET may have no body.
+    // Other methods get no upgrade. They may have a body if its end is beyond doubt (§6.3).
     let head = request.head();
     let lengths = head.values("Content-Length");
     let no_length = matches!(lengths.as_slice(), [] | ["0"]);
@@ -194,9 +198,10 @@ fn check_body(request: &Request) -> Result<(), Refusal> {
     }
 }
 
-/// Returns the host that the client asks for. It's empty if a request of HTTP/1.0 names none.
+/// Returns the host that the client asks for, or a refusal if the server doesn't answer for that
+/// host. The host is empty if a request of HTTP/1.0 names none.
 fn check_host<'a>(request: &'a Request, ours: &Hosts) -> Result<&'a str, Refusal> {
-    // RFC 9112 §3.2: exactly one Host, even if the target names a host of its own.
+    // RFC 9112 §3.2: a request has exactly one `Host`, even if its target names a host too.
     let hosts = request.head().values("Host");
     let asked = match hosts.as_slice() {
         // HTTP/1.0 doesn't require a `Host`, and health checkers send none. Every browser sends
@@ -233,7 +238,7 @@ fn check_connection(head: &Head) -> Result<(), Refusal> {
 
 // WALK: version
 fn check_version(head: &Head) -> Result<(), Refusal> {
-    // §4.2.1: the value is 13. §4.4: otherwise the server answers with the versions it speaks.
+    // §4.2.1: the version is 13. §4.4: to any other, the server answers with the one it supports.
     let versions = head.values("Sec-WebSocket-Version");
     if versions == [VERSION] {
         return Ok(());
@@ -247,7 +252,7 @@ fn check_version(head: &Head) -> Result<(), Refusal> {
 }
 
 fn check_key(head: &Head) -> Result<&str, Refusal> {
-    // §4.2.1: a key is 16 bytes in base64. §11.3.1: there is only one.
+    // §4.2.1: a key is 16 bytes in base64. §11.3.1: a request has only one key.
     let keys = head.values("Sec-WebSocket-Key");
     let seen = match keys.as_slice() {
         [sent] => match accept_key::decode_key(sent) {
@@ -275,7 +280,7 @@ fn check_origin(head: &Head, origins: &Origins, host: &str) -> Result<(), Refusa
 }
 
 fn check_path(path: &str, listed: &[String]) -> Result<(), Refusal> {
-    // §4.2.2: a path without a WebSocket gets a 404.
+    // §4.2.2: a request for a path without a WebSocket gets a 404.
     match listed.is_empty() || listed.iter().any(|one| one == path) {
         true => Ok(()),
         false => {
@@ -288,7 +293,7 @@ fn check_path(path: &str, listed: &[String]) -> Result<(), Refusal> {
 // WALK: subprotocol
 fn choose_subprotocol(head: &Head, ours: &[String]) -> Result<Option<String>, Refusal> {
     let offered = head.list("Sec-WebSocket-Protocol");
-    // §4.1: the names are tokens, each listed once. §4.3: there is at least one.
+    // §4.1: the names are tokens, each listed once. §4.3: the header lists at least one.
     let bad = match check_subprotocols(&offered) {
         Err(bad) => Some(bad),
         Ok(()) if offered.is_empty() => head.header("Sec-WebSocket-Protocol"),
@@ -308,7 +313,8 @@ fn choose_subprotocol(head: &Head, ours: &[String]) -> Result<Option<String>, Re
     Ok(chosen.map(|&name| name.to_owned()))
 }
 
-/// Returns the first name that isn't a token or is listed twice, as the error.
+/// Checks a list of subprotocols. The error is the first name that isn't a token or is listed
+/// twice.
 pub(crate) fn check_subprotocols<T: AsRef<str>>(names: &[T]) -> Result<(), &str> {
     let mut earlier = HashSet::new();
     let mut names = names.iter().map(AsRef::as_ref);
@@ -316,16 +322,17 @@ pub(crate) fn check_subprotocols<T: AsRef<str>>(names: &[T]) -> Result<(), &str>
     bad.map_or(Ok(()), Err)
 }
 
-/// Whether a request can have this path at all.
+/// Whether a request can have this path at all: it begins with `/` and has only visible ASCII
+/// characters, without `?` and `#`.
 fn is_path(path: &str) -> bool {
     let may_be_in_path = |byte: u8| byte.is_ascii_graphic() && !b"?#".contains(&byte);
     path.starts_with('/') && path.bytes().all(may_be_in_path)
 }
 
-/// Returns the refusal of a plain HTTP request for which the application has no page. `has_pages`
-/// says whether it has any page.
+/// Returns the refusal of a plain HTTP request for which the application has no page: a 404, 405,
+/// 426 or 505. `has_pages` says whether the application serves pages at all.
 pub fn no_page(request: &Request, rules: &Rules, has_pages: bool) -> Refusal {
-    // RFC 9110 §15.5.5: the path is unknown, unless it's one at which a WebSocket opens.
+    // RFC 9110 §15.5.5: an unknown path gets a 404, unless a WebSocket opens there.
     if has_pages && !rules.paths.iter().any(|path| path == request.path()) {
         return Refusal::new(404, "no such page", quote(request.path()));
     }
@@ -333,7 +340,8 @@ pub fn no_page(request: &Request, rules: &Rules, has_pages: bool) -> Refusal {
     wrong.err().unwrap_or_else(upgrade_required)
 }
 
-/// Returns the refusal of a plain HTTP request at a path that serves only a WebSocket.
+/// Returns the refusal of a plain HTTP request at a path that serves only a WebSocket: a 426, which
+/// tells the client to upgrade.
 pub fn upgrade_required() -> Refusal {
     let refusal = Refusal::new(426, "no upgrade", "");
     refusal.header("Upgrade", "websocket").header("Sec-WebSocket-Version", VERSION)

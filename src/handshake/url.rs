@@ -1,35 +1,36 @@
-//! WebSocket URLs: `ws://host:port/path?query` in, its parts out (RFC 6455 §3).
+//! Parses WebSocket URLs: `ws://host:port/path?query` is split into its parts (RFC 6455 §3).
 //!
 //! ```text
 //! wss://example.com/chat?room=1        port 443, the scheme's default
 //! ws://[::1]:9001                      an IPv6 address, and the path `/`
-//! ws://[fe80::1%25eth0]:9001           one that needs a zone: which network it is meant in (RFC 6874)
+//! ws://[fe80::1%25eth0]:9001           one with a zone, which names the network card (RFC 6874)
 //! ```
 //!
-//! It refuses what RFC 3986 does not allow in a URL, a fragment (§3), and user information
-//! (`user@`), which RFC 3986 allows and a WebSocket has no place for. Each refusal says which of
-//! them it is.
+//! This file refuses a character that RFC 3986 doesn't allow in a URL, a fragment (§3), and user
+//! information (`user@`), for which a WebSocket's handshake has no place. The error says which of
+//! these it found.
 
 use crate::diagnostic::misuse::Misuse;
 use crate::http::authority::{Authority, default_port, escapes_are_whole};
 
-/// The parts of a WebSocket URL, `ws://host:port/path?query`.
+/// Where a client connects: the parts of a WebSocket URL, `ws://host:port/path?query`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Address {
-    /// Whether the scheme is `wss` rather than `ws`.
+    /// Whether the scheme is `wss`, so that the connection uses TLS.
     pub secure: bool,
-    /// A name or an IP address. An IPv6 address keeps its brackets.
+    /// The server's name or IP address. An IPv6 address keeps its brackets.
     pub host: String,
-    /// The zone of an IPv6 address. It has a meaning only on this machine, so `Host` leaves it out.
+    /// The zone of an IPv6 address, if it has one. It means something only on this machine, so the
+    /// `Host` header omits it.
     pub zone: Option<String>,
-    /// The port in the URL, or the scheme's default.
+    /// The port in the URL, or the scheme's default: 80 for `ws`, 443 for `wss`.
     pub port: u16,
-    /// Path and query, at least `/`.
+    /// The path and the query for the request line. It's at least `/`.
     pub target: String,
 }
 
 impl Address {
-    /// Parses a URL (§3).
+    /// Parses a WebSocket URL (§3). The error says which part is wrong, and never shows a password.
     pub fn parse(url: &str) -> Result<Address, Misuse> {
         let misuse = |why| Misuse::Address(without_password(url), why);
         let (scheme, rest) = url.split_once("://").ok_or(misuse("no scheme"))?;
@@ -49,26 +50,27 @@ impl Address {
             Authority::parse(authority).ok_or_else(|| misuse(fault_of_authority(authority)))?;
         let zone = authority.split_once("%25").and_then(|(_, rest)| rest.split_once(']'));
         let zone = zone.map(|(zone, _)| zone.to_owned());
-        // RFC 3986 §3.3, §3.4: the other characters are written as % and two hex digits.
+        // RFC 3986 §3.3, §3.4: any other character is written as % and two hex digits.
         if !target.bytes().all(is_target_byte) || !escapes_are_whole(target) {
             return Err(misuse(
                 "in path or query, a character that is written as % and two hex digits",
             ));
         }
         let port = port.or(default_port(&scheme)).unwrap_or_default();
-        // §3: an empty query means none.
+        // §3: an empty query is the same as none.
         let target = target.strip_suffix('?').filter(|rest| !rest.contains('?')).unwrap_or(target);
         let target = if target.starts_with('/') { target.into() } else { format!("/{target}") };
         Ok(Address { secure: scheme == "wss", host, zone, port, target })
     }
 
-    /// The host as the system looks it up: without brackets, and with the zone.
+    /// Returns the host as the operating system resolves it: without brackets, and with the zone.
     pub(crate) fn host_to_dial(&self) -> String {
         let host = self.host.trim_matches(['[', ']']);
         self.zone.as_ref().map_or(host.into(), |zone| format!("{host}%{zone}"))
     }
 
-    /// The value for `Host`. It has a port only if that isn't the scheme's default.
+    /// Returns the value for the request's `Host` header. It includes the port only if that isn't
+    /// the scheme's default.
     pub fn authority(&self) -> String {
         let scheme = if self.secure { "wss" } else { "ws" };
         match default_port(scheme) == Some(self.port) {
@@ -78,7 +80,8 @@ impl Address {
     }
 }
 
-/// Says why this isn't a host, or a host and a port.
+/// Says, for an error message, why this text between `://` and the path isn't a host with an
+/// optional port.
 fn fault_of_authority(authority: &str) -> &'static str {
     let before_port = authority.rsplit_once(':').map(|(host, _)| host);
     if authority.contains('@') {
@@ -93,12 +96,12 @@ fn fault_of_authority(authority: &str) -> &'static str {
     }
 }
 
-/// Whether a byte may stand in the path or the query of a URL.
+/// Whether a byte may occur in the path or the query of a URL.
 fn is_target_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@/?%".contains(&byte)
 }
 
-/// Removes the password from an address, before an error shows it.
+/// Replaces the password in a URL with `***`, so that an error may show the URL.
 fn without_password(url: &str) -> String {
     let start = url.find("://").map_or(0, |at| at + 3);
     let rest = &url[start..];

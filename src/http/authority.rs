@@ -1,29 +1,32 @@
-//! Authorities: the text of `Host` in, a host and perhaps a port out (RFC 3986 §3.2).
+//! Parses authorities: the text of a `Host` header becomes a host and an optional port (RFC 3986
+//! §3.2).
 //!
 //! ```text
 //! Host: example.com:8080               a name and a port
 //! Host: [::1]                          an IPv6 address stands in brackets
-//! Host: [fe80::1%25eth0]               perhaps with a zone (RFC 6874), which has no meaning here
+//! Host: [fe80::1%25eth0]               perhaps with a zone (RFC 6874), which the server ignores
 //! ```
 //!
-//! User information (`user@`) is refused, because a WebSocket request has no use for it.
+//! An authority with user information (`user@`) is refused, because a WebSocket request has no use
+//! for a user name there.
 //!
 //! [`Hosts`] says which hosts a server answers for.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// A host and a port.
+/// The host that a request or a URL names, with its port if it names one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Authority {
     /// The host in lower case. An IPv6 address keeps its brackets and loses its zone.
     pub host: String,
-    /// The port, if the text names one.
+    /// The port, or `None` if the text names no port.
     pub port: Option<u16>,
 }
 
 impl Authority {
-    /// Parses `host`, `host:port` or `[v6]:port`. User names and empty hosts are refused.
+    /// Parses `host` or `host:port`, where an IPv6 host stands in brackets. Returns `None` for any
+    /// other text, such as one with a user name or with an empty host.
     pub fn parse(text: &str) -> Option<Authority> {
         let (host, port) = match text.strip_prefix('[') {
             // A colon inside the brackets belongs to the address.
@@ -32,7 +35,7 @@ impl Authority {
         };
         let host = parse_host(host)?;
         let port = match port.strip_prefix(':') {
-            // RFC 3986 §3.2.3: a port may be left empty.
+            // RFC 3986 §3.2.3: the port after the colon may be empty.
             Some("") => None,
             Some(digits) if digits.bytes().all(|byte| byte.is_ascii_digit()) => {
                 Some(digits.parse().ok()?)
@@ -43,13 +46,14 @@ impl Authority {
         Some(Authority { host, port })
     }
 
-    /// The port that the text names, or else the scheme's default port.
+    /// Returns the host and its port. If the text names no port, it's the default port of `scheme`.
     pub(crate) fn with_default_port(&self, scheme: &str) -> (&str, Option<u16>) {
         (&self.host, self.port.or(default_port(scheme)))
     }
 }
 
-/// Returns the host in lower case, if it's a name, an IPv4 address, or an IPv6 address in brackets.
+/// Returns the host in lower case, or `None` if the text isn't a name, an IPv4 address, or an IPv6
+/// address in brackets. An IPv6 address loses its zone.
 fn parse_host(host: &str) -> Option<String> {
     let Some(in_brackets) = host.strip_prefix('[') else {
         let is_host_byte = |b: u8| b.is_ascii_alphanumeric() || b"-._~%!$&'()*+,;=".contains(&b);
@@ -57,7 +61,8 @@ fn parse_host(host: &str) -> Option<String> {
         return (is_name && !host.is_empty()).then(|| host.to_ascii_lowercase());
     };
     let in_brackets = in_brackets.strip_suffix(']')?;
-    // RFC 6874 §2: a zone follows `%25`. It has a meaning only at the client, so it's dropped.
+    // RFC 6874 §2: a zone follows `%25`. It means something only on the client's machine, so it's
+    // dropped.
     let (address, zone) = in_brackets.split_once("%25").unwrap_or((in_brackets, "0"));
     let is_zone_byte = |b: u8| b.is_ascii_alphanumeric() || b"-._~%".contains(&b);
     let is_zone = !zone.is_empty() && zone.bytes().all(is_zone_byte) && escapes_are_whole(zone);
@@ -65,13 +70,14 @@ fn parse_host(host: &str) -> Option<String> {
         .then(|| format!("[{}]", address.to_ascii_lowercase()))
 }
 
-/// Whether two hex digits follow each `%` (RFC 3986 §2.1).
+/// Whether each `%` of the text is followed by two hex digits (RFC 3986 §2.1).
 pub(crate) fn escapes_are_whole(text: &str) -> bool {
     let is_hex = |digits: &[u8]| digits.iter().all(u8::is_ascii_hexdigit);
     text.split('%').skip(1).all(|rest| rest.as_bytes().get(..2).is_some_and(is_hex))
 }
 
-/// The default port of a scheme.
+/// Returns the default port of a URL's scheme: 80 for `http` and `ws`, 443 for `https` and `wss`,
+/// and `None` for any other scheme.
 pub fn default_port(scheme: &str) -> Option<u16> {
     match scheme {
         "http" | "ws" => Some(80),
@@ -80,22 +86,24 @@ pub fn default_port(scheme: &str) -> Option<u16> {
     }
 }
 
-/// Which hosts a server answers for.
+/// The hosts that a server answers for. A request for any other host gets a 421.
 #[derive(Clone, Debug, Default)]
 pub enum Hosts {
-    /// Any host.
+    /// The server answers for any host.
     #[default]
     Any,
-    /// The names of the machine itself: `localhost`, the names that end with `.localhost`, and the
-    /// loopback addresses.
+    /// The server answers only for names of its own machine: `localhost`, names that end with
+    /// `.localhost`, and loopback addresses, at any port.
     Loopback,
-    /// The listed hosts, written as in `Host`. An entry without a port allows any port.
+    /// The server answers only for these hosts, written as in a `Host` header. An entry without a
+    /// port allows any port.
     Listed(Vec<String>),
 }
 
 impl Hosts {
     // WALK: hosts
-    /// Whether the server answers for this host.
+    /// Whether the server answers for `host`, which is the text of a `Host` header. A text that
+    /// isn't an authority is allowed only by `Any`.
     pub fn include(&self, host: &str) -> bool {
         let is = |test: &dyn Fn(Authority) -> bool| Authority::parse(host).is_some_and(test);
         match self {
@@ -106,8 +114,8 @@ impl Hosts {
     }
 }
 
-/// Whether a listed host is the requested one. A request without a port means its scheme's default,
-/// 80 or 443.
+/// Whether one of the `listed` hosts is the host that a client asked for. If the client named no
+/// port, it means its scheme's default, 80 or 443.
 fn is_listed(host: &Authority, listed: &[String]) -> bool {
     let is_port = |port| match host.port {
         Some(named) => port == named,
@@ -127,7 +135,8 @@ impl fmt::Display for Hosts {
     }
 }
 
-/// Whether every client takes this host for its own machine (RFC 6761 §6.3).
+/// Whether a client that resolves this host always gets its own machine: `localhost`, a name that
+/// ends with `.localhost` (RFC 6761 §6.3), or a loopback address.
 fn is_loopback(host: &str) -> bool {
     let name = host.strip_suffix('.').unwrap_or(host);
     let in_brackets = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
@@ -138,7 +147,8 @@ fn is_loopback(host: &str) -> bool {
         || v6.map_or_else(is_v4, |address| is_loopback_address(address.into()))
 }
 
-/// Whether only this machine reaches the address; `::ffff:127.0.0.1` is 127.0.0.1, written as IPv6.
+/// Whether this is a loopback address, which only programs on the same machine can reach. An IPv4
+/// address written as IPv6, such as `::ffff:127.0.0.1`, counts too.
 pub fn is_loopback_address(address: IpAddr) -> bool {
     address.to_canonical().is_loopback()
 }

@@ -1,4 +1,5 @@
-//! The body of an answer: its head and its bytes in, a text for a person out (RFC 9112 §6).
+//! The body of a server's answer: the client reads it as text, to show it in an error (RFC 9112
+//! §6). The answer's head says where the body ends:
 //!
 //! ```text
 //! Content-Length: 5 │ Hello            that many bytes
@@ -9,45 +10,48 @@
 //!
 //! Rules of this file:
 //! - A 204 and a 304 have no body, whatever their heads say.
-//! - It keeps no more than it was asked to, and looks at each byte once. A body whose chunks are
-//!   malformed ends there.
+//! - A body keeps at most as many bytes as its caller allows, and looks at each byte once.
+//! - A body with a malformed chunk ends at that chunk.
 
 use super::head::Head;
 
-/// A body that is arriving.
+/// The body of an HTTP answer while it arrives at the client, piece by piece.
 #[derive(Debug)]
 pub struct Body {
     rest: Rest,
     bytes: Vec<u8>,
-    /// How many bytes this body keeps at most.
+    /// The largest number of bytes that this body keeps. Later bytes are dropped.
     most: usize,
 }
 
-/// What the body still expects.
+/// What a body that is arriving expects next.
 #[derive(Debug)]
 enum Rest {
-    /// The body is over.
+    /// The body has ended: it expects no more bytes.
     Nothing,
-    /// The body ends after this many bytes.
+    /// The body ends after this many more bytes.
     Bytes(u64),
-    /// A chunk begins. This much of the line with its length has come.
+    /// A chunk begins with a line that gives its length. The string is what has arrived of that
+    /// line.
     ChunkLength(String),
-    /// This many bytes of a chunk are missing, with the CR LF after it.
+    /// This many bytes of a chunk haven't arrived yet. They include the CR LF that ends the chunk.
     Chunk(u64),
-    /// The body goes on until the stream ends.
+    /// The body goes on until the stream ends, because the head gives no length.
     All,
 }
 
-/// The longest line before a chunk. Extensions, which no program needs, may make it long.
+/// The most bytes that the line before a chunk may have. It's a few digits long, unless it carries
+/// chunk extensions. A longer line ends the body.
 const MAX_CHUNK_LINE: usize = 256;
 
 impl Body {
-    /// Creates the body after this head. It keeps at most `most` bytes.
+    /// Creates the empty body of an answer with this head and status. It will keep at most `most`
+    /// bytes.
     pub fn after_head(head: &Head, status: u16, most: usize) -> Body {
         let length = head.header("Content-Length").and_then(|length| length.parse().ok());
         let rest = match length {
             _ if matches!(status, 204 | 304) => Rest::Nothing,
-            // §6.3: the coding takes precedence over the length.
+            // RFC 9112 §6.3: `Transfer-Encoding` takes precedence over `Content-Length`.
             _ if head.list_contains("Transfer-Encoding", "chunked") => {
                 Rest::ChunkLength(String::new())
             }
@@ -57,12 +61,12 @@ impl Body {
         Body { rest, bytes: Vec::new(), most }
     }
 
-    /// Whether the body has ended, or has as many bytes as it keeps.
+    /// Whether the body needs no more bytes: it has ended, or it already keeps as many as it may.
     pub fn is_over(&self) -> bool {
         matches!(self.rest, Rest::Nothing | Rest::Bytes(0)) || self.bytes.len() == self.most
     }
 
-    /// Takes the next bytes of the stream. Bytes after the body's end are ignored.
+    /// Takes the next bytes that arrived on the stream. Bytes after the body's end are ignored.
     pub fn push(&mut self, mut bytes: &[u8]) {
         while !bytes.is_empty() && !self.is_over() {
             match &mut self.rest {
@@ -77,7 +81,8 @@ impl Body {
                     line.push(char::from(take(&mut bytes, 1)[0]));
                     if let Some(line) = line.strip_suffix("\r\n") {
                         self.rest = match chunk_length(line) {
-                            // Trailers may follow the last chunk. They don't belong to the body.
+                            // The chunk of length 0 is the last. Trailers may follow it, but they
+                            // don't belong to the body.
                             None | Some(0) => Rest::Nothing,
                             Some(length) => Rest::Chunk(length.saturating_add(2)),
                         };
@@ -105,13 +110,13 @@ impl Body {
         self.bytes.extend_from_slice(&bytes[..bytes.len().min(room)]);
     }
 
-    /// Returns the kept bytes as text.
+    /// Returns the kept bytes as text. Bytes that aren't UTF-8 become U+FFFD.
     pub fn into_text(self) -> String {
         String::from_utf8_lossy(&self.bytes).into_owned()
     }
 }
 
-/// Takes the first `most` bytes, or as many as there are.
+/// Splits off the first `most` bytes and returns them, or all bytes if there are fewer.
 fn take<'a>(bytes: &mut &'a [u8], most: u64) -> &'a [u8] {
     let count = usize::try_from(most).map_or(bytes.len(), |most| most.min(bytes.len()));
     let (first, rest) = bytes.split_at(count);
@@ -119,7 +124,8 @@ fn take<'a>(bytes: &mut &'a [u8], most: u64) -> &'a [u8] {
     first
 }
 
-/// Reads the length of a chunk, and ignores the extensions after it (§7.1.1).
+/// Reads a chunk's length, in hexadecimal, from the line before the chunk. It ignores the
+/// extensions after the length (RFC 9112 §7.1.1). `None` if the line has no valid length.
 fn chunk_length(line: &str) -> Option<u64> {
     let digits = line.split([';', ' ', '\t']).next().unwrap_or_default();
     let are_hex = digits.bytes().all(|byte| byte.is_ascii_hexdigit());
@@ -130,7 +136,8 @@ fn chunk_length(line: &str) -> Option<u64> {
 mod tests {
     use super::*;
 
-    /// The text of a body, and whether it ended: in one piece, and byte by byte.
+    /// Reads a body in one piece and byte by byte, and checks that both results are the same.
+    /// Returns the text and whether the body ended.
     fn read(status: u16, fields: &str, bytes: &str) -> (String, bool) {
         let head = format!("HTTP/1.1 {status} x\r\n{fields}\r\n");
         let head = Head::parse_answer(head.as_bytes()).unwrap();

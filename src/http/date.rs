@@ -1,11 +1,11 @@
-//! Dates: a time in, the value of `Date` out (RFC 9110 §5.6.7).
+//! Formats a time as the value of a `Date` header (RFC 9110 §5.6.7).
 //!
 //! ```text
 //! Sun, 06 Nov 1994 08:49:37 GMT
 //! ```
 //!
-//! Every part has a fixed width, the names are English, and the zone is GMT. The years go from 1970
-//! to 9999: a later time has no date.
+//! Every part has a fixed width, the names are English, and the zone is GMT. The year has four
+//! digits, so a time after 9999 has no date.
 
 const DAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
 const MONTHS: [(&str, u64); 12] = [
@@ -23,7 +23,7 @@ const MONTHS: [(&str, u64); 12] = [
     ("Dec", 31),
 ];
 
-/// Formats a time, given in seconds after 1 January 1970 (Unix time).
+/// Formats a Unix time, in seconds, for a `Date` header. `None` if the time is after the year 9999.
 pub fn http_date(seconds: u64) -> Option<String> {
     let (days, second) = (seconds / 86_400, seconds % 86_400);
     // 1 January 1970 was a Thursday.
@@ -41,8 +41,8 @@ pub fn http_date(seconds: u64) -> Option<String> {
     Some(format!("{day_name}, {day:02} {month} {year:04} {hour:02}:{minute:02}:{second:02} GMT"))
 }
 
-/// Converts a number of days after 1 January 1970 to a year and the day in it. Both numbers of days
-/// count from 0.
+/// Converts a number of days after 1 January 1970 to the year and the day of that year. The first
+/// day of a year is 0. `None` if the year is after 9999.
 fn year_and_day(mut days: u64) -> Option<(u64, u64)> {
     (1970..=9999).find_map(|year| {
         let length = 365 + u64::from(is_leap(year));
@@ -64,7 +64,8 @@ mod tests {
 
     #[test]
     fn each_time_has_the_date_that_other_programs_print_for_it() {
-        // `TZ=GMT date -d @SECONDS "+%a, %d %b %Y %T GMT"`, and the example of RFC 9110.
+        // The dates are the output of `TZ=GMT date -d @SECONDS "+%a, %d %b %Y %T GMT"`. One is the
+        // example of RFC 9110.
         for (seconds, date) in [
             (0, "Thu, 01 Jan 1970 00:00:00 GMT"),
             (784_111_777, "Sun, 06 Nov 1994 08:49:37 GMT"),

@@ -1,4 +1,4 @@
-//! The head of an HTTP message: bytes in, a first line and header fields out.
+//! Reads the head of an HTTP message: its bytes become a first line and header fields.
 //!
 //! ```text
 //! GET /chat HTTP/1.1 CRLF          the first line
@@ -17,22 +17,25 @@
 //!   [`Head::parse_answer`]), no space before the colon, and no control bytes.
 //! - The head is bounded: too many bytes or lines get a 431.
 //! - One empty line in front of the first line belongs to the head. [`request`](super::request)
-//!   skips it, as RFC 9112 §2.2 asks of a server; in front of a status line it stands for no
-//!   answer.
+//!   skips it, as RFC 9112 §2.2 demands of a server. A client rejects an answer that begins with
+//!   one.
 //!
-//! Elsewhere: [`request`](super::request) reads the request line, [`response`](super::response) the
-//! status line, and [`handshake::server`](crate::handshake::server) decides what the fields mean.
+//! Elsewhere: [`request`](super::request) reads the request line,
+//! [`handshake::client`](crate::handshake::client) reads the status line, and
+//! [`handshake::server`](crate::handshake::server) decides what the fields mean.
 
 use super::refusal::Refusal;
 use super::token::{is_token, trim};
 use crate::diagnostic::quote;
 
-/// The first byte that a TLS client sends: the type of its handshake record.
+/// The first byte that a TLS client sends: the record type of its handshake. Plain HTTP never
+/// begins with it.
 const TLS_HANDSHAKE: u8 = 0x16;
-/// An empty line. It ends a head, and one may stand in front of a head.
+/// The bytes of an empty line. One ends each head, and one may stand in front of a head.
 pub(super) const EMPTY_LINE: &[u8] = b"\r\n";
 
-/// Finds the empty line that ends a head, and looks at each byte only once.
+/// Finds the empty line that ends a head. It looks at each byte once, even if the head arrives in
+/// many pieces.
 #[derive(Debug)]
 pub struct Scan {
     max_bytes: usize,
@@ -49,14 +52,16 @@ impl Scan {
         Scan { max_bytes, max_lines, scanned: 0, lines: 0, line_is_empty: true, after_cr: false }
     }
 
-    /// How many bytes the scan has looked at. After an error, the last of them is the bad one.
+    /// Returns how many bytes the scan has looked at. After an error, the bad byte is the last of
+    /// these.
     pub fn scanned(&self) -> usize {
         self.scanned
     }
 
     // WALK: scan
-    /// Takes all the bytes that have arrived so far, including those of earlier calls. Returns
-    /// `Some(n)` if the first `n` bytes are the head, and `None` if the scan needs more.
+    /// Continues the scan in `bytes`, which must hold everything that has arrived since the head
+    /// began. Returns `Some(n)` if the first `n` bytes are the head, and `None` if it hasn't ended
+    /// yet.
     pub fn advance(&mut self, bytes: &[u8]) -> Result<Option<usize>, Refusal> {
         while let Some(&byte) = bytes.get(self.scanned) {
             self.scanned += 1;
@@ -79,7 +84,7 @@ impl Scan {
                 }
                 (false, b'\r') => self.after_cr = true,
                 (false, b'\t' | b' '..=b'~' | 0x80..) => self.line_is_empty = false,
-                // The remaining cases are CR without LF, LF without CR, and control bytes.
+                // All remaining cases are errors: CR without LF, LF without CR, and control bytes.
                 (_, TLS_HANDSHAKE) if self.scanned == 1 => {
                     return Err(Refusal::new(400, "TLS to a plain port", ""));
                 }
@@ -91,65 +96,68 @@ impl Scan {
     }
 }
 
-/// The lines of a head: the first line, then the fields in their order.
+/// The head of an HTTP request or response: its first line, then the header fields in their order.
 ///
-/// It stores only the text and searches it on each call. A handshake makes about a dozen calls, but
-/// the connection keeps the head as long as it lives, so a small head matters more than fast calls.
+/// A `Head` stores only its text, which each method searches anew. A handshake makes about a dozen
+/// such calls, but the connection keeps its head until it ends. So a small head matters more than
+/// fast calls.
 #[derive(Clone, Debug)]
 pub struct Head {
     text: String,
 }
 
 impl Head {
-    /// Checks the lines of a whole head, as [`Scan`] found it.
+    /// Checks each field of a whole head, whose end [`Scan`] has found. Refuses the head with a 400
+    /// if a field is malformed.
     pub fn parse(bytes: &[u8]) -> Result<Head, Refusal> {
         let head = Head { text: text_of(bytes) };
         head.field_lines().try_for_each(check_field)?;
         Ok(head)
     }
 
-    /// The same for the head of an answer. A folded line continues the line before (RFC 9112 §5.2).
-    /// That's safe here: the client sends only one request, so no second answer can hide in the
-    /// first.
+    /// Checks the head of a server's answer like [`parse`](Head::parse), but allows folded lines,
+    /// each of which continues the line before (RFC 9112 §5.2). That's safe at a client that sends
+    /// one request: no second answer can hide in the first.
     pub fn parse_answer(bytes: &[u8]) -> Result<Head, Refusal> {
         Head::parse(&unfold(bytes))
     }
 
-    /// The request line or the status line.
+    /// Returns the first line: the request line of a request, or the status line of a response.
     pub fn first_line(&self) -> &str {
         self.text.lines().next().unwrap_or_default()
     }
 
-    /// The value of the first field with this name, ignoring case.
+    /// Returns the value of the first header field with this name, ignoring the name's case.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.values_named(name).next()
     }
 
-    /// The values of all fields with this name, in their order.
+    /// Returns the values of all header fields with this name, in their order in the head.
     pub fn values(&self, name: &str) -> Vec<&str> {
         self.values_named(name).collect()
     }
 
-    /// The elements of a comma-separated list, which may span several fields. Empty elements are
-    /// skipped (RFC 9110 §5.6.1.2).
+    /// Returns the elements of a header field that is a comma-separated list. The list may span
+    /// several fields of the same name. Empty elements are skipped (RFC 9110 §5.6.1.2).
     pub fn list(&self, name: &str) -> Vec<&str> {
         let elements = self.values_named(name).flat_map(|value| value.split(','));
         elements.map(trim).filter(|element| !element.is_empty()).collect()
     }
 
-    /// Whether a list contains this token as a whole element, ignoring case.
+    /// Whether the comma-separated list in the header `name` has `token` as a whole element,
+    /// ignoring case.
     pub fn list_contains(&self, name: &str, token: &str) -> bool {
         self.list(name).iter().any(|element| element.eq_ignore_ascii_case(token))
     }
 
-    /// All fields, as pairs of name and value.
+    /// Returns all header fields in their order, as pairs of name and value.
     pub fn fields(&self) -> impl Iterator<Item = (&str, &str)> {
         let fields = self.field_lines().filter_map(|line| line.split_once(':'));
         fields.map(|(name, value)| (name, trim(value)))
     }
 
-    /// The values of the fields with this name. It compares the name in place: most lines have
-    /// another one, and needn't be split.
+    /// Returns the values of the fields with this name. It compares the name before it splits a
+    /// line, because most lines have another name.
     fn values_named<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a str> {
         self.field_lines().filter_map(move |line| {
             let (start, rest) = line.split_at_checked(name.len())?;
@@ -163,9 +171,9 @@ impl Head {
     }
 }
 
-/// Converts a head to text. A line that isn't UTF-8 counts as Latin-1, as in old headers (RFC 9110
-/// §5.5): each of its bytes becomes a character. So values that differ stay different, and no
-/// cookie can pass for another.
+/// Converts the bytes of a head to text. A line that isn't UTF-8 is read as Latin-1, as in old
+/// headers (RFC 9110 §5.5): each byte becomes one character. So two different values stay
+/// different, and no cookie can pass for another.
 fn text_of(bytes: &[u8]) -> String {
     if let Ok(text) = str::from_utf8(bytes) {
         return text.to_owned();
@@ -180,18 +188,19 @@ fn text_of(bytes: &[u8]) -> String {
     text
 }
 
-/// Joins each line that begins with white space to the field before it.
+/// Unfolds the header fields of an answer: joins each line that begins with white space to the
+/// field before it.
 fn unfold(bytes: &[u8]) -> Vec<u8> {
     let mut unfold: Vec<u8> = Vec::with_capacity(bytes.len());
     for (i, line) in bytes.split_inclusive(|&byte| byte == b'\n').enumerate() {
-        // The first line isn't a field, so a line after it can't continue it.
+        // The status line isn't a field, so the line after it can't be a folded one.
         let is_folded = i > 1 && matches!(line, [b' ' | b'\t', ..]);
         match is_folded {
             true => {
                 unfold.truncate(unfold.trim_ascii_end().len());
                 unfold.push(b' ');
                 unfold.extend_from_slice(line.trim_ascii_start());
-                // Trimming has removed the end of a line that is white space alone.
+                // If the line is all white space, trimming has also removed its CR LF.
                 if line.trim_ascii().is_empty() {
                     unfold.extend_from_slice(EMPTY_LINE);
                 }

@@ -1,5 +1,5 @@
-//! Refusals: a broken rule in, an HTTP response out, with a status, headers and a diagnostic as
-//! body.
+//! A refusal says which rule a request broke. It becomes an HTTP response: a status, headers, and
+//! a diagnostic as the body.
 //!
 //! The server always answers a bad request. The client gets the rule, what the server saw, the
 //! usual cause and the fix, as plain text. The server closes the connection after a refusal, so
@@ -10,26 +10,28 @@ use std::fmt;
 use super::response::Response;
 use crate::diagnostic::Diagnostic;
 
-/// Why a request didn't become a WebSocket.
+/// Why a server refused a request instead of opening a WebSocket, and the HTTP response that says
+/// this to the client.
 #[derive(Clone, Debug)]
 pub struct Refusal {
     status: u16,
     headers: Vec<(String, String)>,
     diagnostic: Box<Diagnostic>,
-    /// The diagnostic's heading in `diagnostics.md`, by which `explain` finds the code. Empty for a
-    /// refusal that the application made.
+    /// The diagnostic's heading in `diagnostics.md`. `explain` uses it to find the code that
+    /// refused the request. It's empty if the application made the refusal.
     heading: &'static str,
 }
 
 impl Refusal {
-    /// Creates a refusal with this status and the diagnostic under this heading of
-    /// `diagnostics.md`.
+    /// Creates a refusal with an HTTP status, the diagnostic under this heading of
+    /// `diagnostics.md`, and what the server saw.
     #[cold]
     pub(crate) fn new(status: u16, heading: &'static str, seen: impl fmt::Display) -> Refusal {
         Refusal::with(status, heading, Diagnostic::about(heading, seen))
     }
 
-    /// A refusal of your own, for instance in `authorize`: a status and a sentence.
+    /// Creates a refusal by the application, for instance in `authorize`: an HTTP status, and a
+    /// sentence that tells the client why.
     ///
     /// ```
     /// let refusal = ws101::Refusal::because(401, "Members only.").header("WWW-Authenticate", "Bearer");
@@ -43,18 +45,18 @@ impl Refusal {
         Refusal { status, headers: Vec::new(), diagnostic: Box::new(diagnostic), heading }
     }
 
-    /// Adds a header to the response.
+    /// Adds a header to the response that the client will get.
     pub fn header(mut self, name: &str, value: &str) -> Refusal {
         self.headers.push((name.into(), value.into()));
         self
     }
 
-    /// The HTTP status of the response.
+    /// Returns the HTTP status of the response, such as 403.
     pub fn status(&self) -> u16 {
         self.status
     }
 
-    /// The diagnostic in the response's body.
+    /// Returns the diagnostic that the response's body shows to the client.
     pub fn diagnostic(&self) -> &Diagnostic {
         &self.diagnostic
     }
@@ -63,7 +65,8 @@ impl Refusal {
         self.heading
     }
 
-    /// Returns the response to send.
+    /// Returns the response to send to the client: the status, the added headers, and the
+    /// diagnostic as plain text.
     pub fn response(&self) -> Response {
         let response = Response::text(format!("{self}\n")).status(self.status);
         self.headers.iter().fold(response, |response, (name, value)| response.header(name, value))

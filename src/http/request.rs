@@ -1,15 +1,15 @@
-//! A request: the bytes of a head in, its method, target and host out (RFC 9112 §3).
+//! Reads a request's head: its bytes become a method, a target and a host (RFC 9112 §3).
 //!
 //! ```text
 //! GET /chat?room=1 HTTP/1.1             origin-form: a path, and perhaps a query
-//! GET ws://example.com/chat HTTP/1.1    absolute-form, which clients send to proxies: it names the host
+//! GET ws://example.com/chat HTTP/1.1    absolute-form, which names the host and is sent to proxies
 //! OPTIONS * HTTP/1.1                    asterisk-form, about the server as a whole
 //! CONNECT example.com:80 HTTP/1.1       authority-form, which asks a proxy for a tunnel
 //! ```
 //!
-//! This file checks only the form. It refuses a line that isn't a request line (400), another
-//! protocol than HTTP/1 (505), and a target in none of these forms (400). One empty line in front
-//! of the request line is skipped (RFC 9112 §2.2).
+//! This file checks only the form. It refuses a first line that isn't a request line (400), a
+//! version other than HTTP/1 (505), and a target in none of these forms (400). It skips one empty
+//! line in front of the request line (RFC 9112 §2.2).
 //!
 //! Elsewhere: [`head`](super::head) has checked the fields, [`authority`](super::authority) reads a
 //! host and port, and [`handshake::server`](crate::handshake::server) decides whether the request
@@ -23,38 +23,43 @@ use super::refusal::Refusal;
 use super::token::{is_token, percent_decoded, trim};
 use crate::diagnostic::quote;
 
-/// The head of a request.
+/// The request that a client sent: its method, target and headers. A server's hooks, such as
+/// `authorize`, read it to judge the client.
 #[derive(Clone, Debug)]
 pub struct Request {
     head: Head,
     method: String,
-    /// The host and port in an absolute-form target. They take precedence over `Host`.
+    /// The host and port that the target names, if it's in absolute form. They take precedence over
+    /// the `Host` header.
     authority: Option<String>,
     path: String,
     query: Option<String>,
     peer: Option<SocketAddr>,
-    /// Boxed, so that a request without them, as nearly all are, stays small.
+    /// The client's TLS certificates. They're boxed because nearly all requests have none and
+    /// should stay small.
     certificates: Option<Box<Certificates>>,
 }
 
-/// A peer's certificates as DER, its own first.
+/// The certificates that a client showed in the TLS handshake, each as DER. The client's own is the
+/// first.
 #[derive(Clone, Debug)]
 struct Certificates(Vec<Vec<u8>>);
 
 impl Request {
-    /// Reads a whole head, as [`Scan`](super::head::Scan) found it.
+    /// Reads a request's whole head, whose end [`Scan`](super::head::Scan) has found. Returns a
+    /// refusal if the head or the request line is malformed.
     pub fn parse(bytes: &[u8]) -> Result<Request, Refusal> {
         let head = Head::parse(bytes.strip_prefix(EMPTY_LINE).unwrap_or(bytes))?;
         let line = head.first_line();
 
-        // 1. Three words, separated by single spaces.
+        // 1. The request line is three words, separated by single spaces.
         let words: Vec<&str> = line.split(' ').collect();
         let &[method, target, version] = words.as_slice() else { return Err(bad_line(line)) };
         if !is_token(method) || target.is_empty() {
             return Err(bad_line(line));
         }
-        // 2. The version. The heads of HTTP/1.0 and 1.1 look the same. A well-formed but different
-        // version gets a 505 of its own, so that the client learns what's wrong.
+        // 2. The version is HTTP/1. The heads of HTTP/1.0 and 1.1 look the same. Any other
+        // well-formed version gets a 505, so that the client learns what's wrong.
         match version.strip_prefix("HTTP/").map(str::as_bytes) {
             Some([b'1', b'.', b'0'..=b'9']) => {}
             Some([b'0'..=b'9', b'.', b'0'..=b'9']) => {
@@ -62,7 +67,7 @@ impl Request {
             }
             _ => return Err(bad_line(line)),
         }
-        // 3. The target: visible ASCII, and no fragment (§3).
+        // 3. The target is visible ASCII without a fragment (RFC 6455 §3).
         if !target.bytes().all(|byte| byte.is_ascii_graphic()) || target.contains('#') {
             return Err(bad_target(target));
         }
@@ -77,55 +82,58 @@ impl Request {
         Ok(Request { method, authority, path, query, head, peer: None, certificates: None })
     }
 
-    /// Sets the address that the request came from, and the certificates that the client has shown.
+    /// Sets the address that the request came from, and the certificates that the client showed in
+    /// the TLS handshake. The server calls it once it has read the head.
     pub(crate) fn set_peer(&mut self, peer: Option<SocketAddr>, certificates: Vec<Vec<u8>>) {
         self.peer = peer;
         self.certificates =
             (!certificates.is_empty()).then(|| Box::new(Certificates(certificates)));
     }
 
-    /// At a server: the address that the request came from, if its stream has one. If a proxy
-    /// stands in front, it's the proxy's address.
+    /// Returns the address that the request came from, or `None` if its stream has none. Behind a
+    /// proxy, it's the proxy's address.
     pub fn peer(&self) -> Option<SocketAddr> {
         self.peer
     }
 
-    /// At a server that asks its clients for certificates (`Tls::from_config` shows how): those
-    /// that this client has shown, each as DER. Its own comes first, and the TLS handshake has
-    /// proved that the client has its key. Empty if the server doesn't ask, or lets in clients
-    /// without one.
+    /// Returns the TLS certificates that the client showed, each as DER. Its own comes first, and
+    /// the TLS handshake has proved that the client has its key. The slice is empty if the client
+    /// showed none, or if the server doesn't ask for them (`Tls::from_config` shows how).
     pub fn peer_certificates(&self) -> &[Vec<u8>] {
         self.certificates.as_ref().map_or(&[], |shown| &shown.0)
     }
 
-    /// The method. A WebSocket needs `GET`.
+    /// Returns the HTTP method, such as `GET`, the only one that can open a WebSocket.
     pub fn method(&self) -> &str {
         &self.method
     }
 
-    /// The version of HTTP. A WebSocket needs `HTTP/1.1` at least.
+    /// Returns the version of HTTP, such as `HTTP/1.1`, the lowest that can open a WebSocket.
     pub fn version(&self) -> &str {
         self.head.first_line().rsplit(' ').next().unwrap_or_default()
     }
 
-    /// The target as the client sent it: path and query, perhaps after a scheme and host.
+    /// Returns the request's target as the client sent it: usually a path and a query, at times
+    /// with a scheme and a host in front.
     pub fn target(&self) -> &str {
         self.head.first_line().split(' ').nth(1).unwrap_or_default()
     }
 
-    /// The path, at least `/`, as the client sent it: its `%` escapes aren't decoded.
+    /// Returns the target's path as the client sent it, with its `%` escapes. An empty path becomes
+    /// `/`.
     pub fn path(&self) -> &str {
         &self.path
     }
 
-    /// The query: everything after the `?`.
+    /// Returns the target's query: everything after the first `?`, not decoded. `None` if there's
+    /// no `?`.
     pub fn query(&self) -> Option<&str> {
         self.query.as_deref()
     }
 
-    /// The value of the first query parameter with this name, decoded: `%20` and `+` become a
-    /// space, as browsers write them. It's `""` for a name without a value. `None` if there's no
-    /// such parameter, or if its value doesn't decode to UTF-8.
+    /// Returns the decoded value of the first query parameter with this name. `%20` and `+` become
+    /// a space, because browsers write a space in both ways. A parameter without a value gives
+    /// `""`. `None` if there's no such parameter, or if its value doesn't decode to UTF-8.
     pub fn parameter(&self, name: &str) -> Option<String> {
         let decoded = |text: &str| percent_decoded(&text.replace('+', " "));
         let pairs = self.query()?.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
@@ -133,35 +141,38 @@ impl Request {
         named.next().and_then(|(_, value)| decoded(value))
     }
 
-    /// The host that the client asks for, with its port if it gave one. An absolute-form target
-    /// takes precedence over `Host`.
+    /// Returns the host that the client asks for, with its port if the client named one. A host in
+    /// the target takes precedence over the `Host` header. `None` if the request has neither.
     pub fn host(&self) -> Option<&str> {
         self.authority.as_deref().or_else(|| self.header("Host"))
     }
 
-    /// The value of the first header with this name, ignoring case.
+    /// Returns the value of the request's first header with this name, ignoring the name's case.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.head.header(name)
     }
 
-    /// The value of the first cookie with this name.
+    /// Returns the value of the first cookie with this name. Unlike header names, cookie names are
+    /// case-sensitive.
     pub fn cookie(&self, name: &str) -> Option<&str> {
         self.cookies().find(|cookie| cookie.0 == name).map(|cookie| cookie.1)
     }
 
-    /// All cookies, as pairs of name and value (RFC 6265 §4.2.1).
+    /// Returns all cookies of the request's `Cookie` headers, as pairs of name and value (RFC 6265
+    /// §4.2.1).
     pub fn cookies(&self) -> impl Iterator<Item = (&str, &str)> {
         let pairs = self.head.values("Cookie").into_iter().flat_map(|line| line.split(';'));
         pairs.filter_map(|pair| trim(pair).split_once('='))
     }
 
-    /// The head, with all its lines.
+    /// Returns the request's whole head: the request line and all header fields.
     pub fn head(&self) -> &Head {
         &self.head
     }
 }
 
-/// Splits a target into its authority, if it has one, and its path with query.
+/// Splits a request's target into its authority, if it has one, and its path with the query. `None`
+/// if the target has none of the four forms that HTTP allows.
 fn split_target<'a>(method: &str, target: &'a str) -> Option<(Option<&'a str>, &'a str)> {
     if target.starts_with('/') || (method, target) == ("OPTIONS", "*") {
         return Some((None, target));

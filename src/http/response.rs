@@ -1,14 +1,15 @@
-//! HTTP responses other than a 101, such as pages and refusals: values in, bytes out.
+//! Writes HTTP responses other than a 101, such as pages and refusals.
 //!
-//! Each response has `Connection: close` and its exact length, and a `Date` if the caller says what
-//! time it is: this file has no clock. A header whose name or value could break out of its line
-//! (response splitting) is refused here, before a byte is written.
+//! Each response has `Connection: close` and its exact length. It has a `Date` if the caller passes
+//! the time, because this file has no clock. A header whose name or value could break out of its
+//! line (response splitting) is refused here, before a byte is written.
 
 use super::date::http_date;
 use super::token::is_token;
 use crate::diagnostic::misuse::Misuse;
 
-/// A plain HTTP response.
+/// A plain HTTP response, such as a page that the server sends to a client that asked for no
+/// WebSocket. The server closes the connection after it.
 ///
 /// ```
 /// let page = ws101::Response::html("<h1>Hello</h1>").header("Cache-Control", "no-store");
@@ -22,35 +23,38 @@ pub struct Response {
 }
 
 impl Response {
-    /// An HTML page.
+    /// Creates a response with an HTML page as its body, and status 200.
     pub fn html(body: impl Into<String>) -> Response {
         Response::new("text/html; charset=utf-8", body.into())
     }
 
-    /// Plain text.
+    /// Creates a response with plain text in UTF-8 as its body, and status 200.
     pub fn text(body: impl Into<String>) -> Response {
         Response::new("text/plain; charset=utf-8", body.into())
     }
 
-    /// Any content, with its media type.
+    /// Creates a response with any body, and status 200. `content_type` is the body's media type,
+    /// such as `image/png`.
     pub fn new(content_type: &str, body: impl Into<Vec<u8>>) -> Response {
         let headers = vec![("Content-Type".into(), content_type.into())];
         Response { status: 200, headers, body: body.into(), sends_body: true }
     }
 
-    /// Keeps the body's length but omits the body, as the response to HEAD does.
+    /// Turns this response into one for a HEAD request: the head still gives the body's length, but
+    /// the body isn't sent.
     pub(crate) fn without_body(self) -> Response {
         Response { sends_body: false, ..self }
     }
 
-    /// Sets the status; it's 200 if you don't call this. A response can't be sent if its status is
-    /// below 200 or above 599, or if it's a 205 with a body.
+    /// Sets the status, which is 200 by default. Sending the response fails if the status is below
+    /// 200 or above 599, or if it's a 205 with a body.
     pub fn status(mut self, status: u16) -> Response {
         self.status = status;
         self
     }
 
-    /// Adds a header. A `Content-Type` replaces the one before.
+    /// Adds a header to the response. A second `Content-Type` replaces the first. Sending the
+    /// response fails if the header isn't valid, or if it's one that says where the response ends.
     pub fn header(mut self, name: &str, value: &str) -> Response {
         if name.eq_ignore_ascii_case("Content-Type") {
             self.headers.retain(|(other, _)| !other.eq_ignore_ascii_case(name));
@@ -59,22 +63,25 @@ impl Response {
         self
     }
 
-    /// Returns the bytes to send: the head and the body.
+    /// Returns the response as the bytes to send, head and body, without a `Date`. Fails if the
+    /// status or a header isn't allowed.
     pub fn encode(&self) -> Result<Vec<u8>, Misuse> {
         Ok([&self.head(None)?, self.body()].concat())
     }
 
-    /// Returns the body to send. It's empty if the status or the request's method allows none.
+    /// Returns the body to send. It's empty if the status allows none, or if the request was a
+    /// HEAD.
     pub fn body(&self) -> &[u8] {
         // RFC 9110 §6.4.1: responses with these statuses have no body.
         let has_body = self.sends_body && !matches!(self.status, 204 | 304);
         if has_body { &self.body } else { &[] }
     }
 
-    /// Returns the head to send. `now` is the Unix time for its `Date` (RFC 9110 §6.6.1).
+    /// Returns the head to send. `now` is the Unix time in seconds for the `Date` header (RFC 9110
+    /// §6.6.1). Fails if the status or a header isn't allowed.
     pub fn head(&self, now: Option<u64>) -> Result<Vec<u8>, Misuse> {
         let Response { status, headers, body, .. } = self;
-        // RFC 9110 §15: a 1xx isn't the last answer; §15.3.6: a 205 has no content.
+        // RFC 9110 §15: a 1xx isn't the final response. §15.3.6: a 205 has no content.
         if !(200..=599).contains(status) || (*status == 205 && !body.is_empty()) {
             return Err(Misuse::Status(*status));
         }
@@ -89,11 +96,12 @@ impl Response {
         if let Some(date) = now.and_then(http_date).filter(|_| !has("Date")) {
             write_header(&mut out, "Date", &date)?;
         }
-        // RFC 9110 §8.6: a 204 has no length.
+        // RFC 9110 §8.6: a 204 has no `Content-Length`.
         if *status != 204 {
             write_header(&mut out, "Content-Length", &body.len().to_string())?;
         }
-        // The body may quote the request. So a browser must not guess that it's a page or a script.
+        // The body may quote the request, so `nosniff` keeps a browser from guessing that the body
+        // is a page or a script.
         write_header(&mut out, "X-Content-Type-Options", "nosniff")?;
         // RFC 9110 §7.8: a sender of `Upgrade` lists it in `Connection` as well.
         let connection = if has("Upgrade") { "upgrade, close" } else { "close" };
@@ -103,10 +111,11 @@ impl Response {
     }
 }
 
-/// The headers that say where the response ends. Callers may not set them.
+/// Headers that an application may not set, because they say where the response ends.
 const RESERVED_HEADERS: [&str; 3] = ["Content-Length", "Transfer-Encoding", "Connection"];
 
-/// Writes a header line. Fails if the name or the value would break out of the line.
+/// Appends a header line to `out`. Fails if the name isn't a token, or if the value has a character
+/// that could end the line.
 pub(crate) fn write_header(out: &mut Vec<u8>, name: &str, value: &str) -> Result<(), Misuse> {
     if !is_token(name) || !may_be_value(value) {
         return Err(Misuse::Header(name.into(), value.into()));
@@ -117,12 +126,12 @@ pub(crate) fn write_header(out: &mut Vec<u8>, name: &str, value: &str) -> Result
     Ok(())
 }
 
-/// Whether a string may be a header's value. Of the control characters, only the tab may occur.
+/// Whether a string may be a header's value. It may contain no control characters except tabs.
 fn may_be_value(value: &str) -> bool {
     value.bytes().all(|byte| byte == b'\t' || !byte.is_ascii_control())
 }
 
-/// The reason phrase of a status.
+/// Returns the reason phrase that follows a status in the status line, such as "Not Found" for 404.
 pub(crate) fn reason(status: u16) -> &'static str {
     match status {
         101 => "Switching Protocols",
@@ -166,7 +175,7 @@ mod tests {
         assert!(text.ends_with("\r\n\r\nhello"));
     }
 
-    /// RFC 9110 §15, and RFC 6585 for 429 and 431.
+    /// The reason phrases come from RFC 9110 §15, those of 429 and 431 from RFC 6585.
     #[test]
     fn each_status_goes_with_the_words_of_its_rfc() {
         let words = "200 OK, 204 No Content, 301 Moved Permanently, 302 Found, \

@@ -1,4 +1,4 @@
-//! Compressed payloads: the first block of a message, and what the payload inflates to.
+//! Explains a compressed payload: the first block of its message, and what the payload inflates to.
 //!
 //! ```text
 //!   7 6 5 4 3 2 1 0     the first byte of a compressed message. DEFLATE fills each byte from its
@@ -7,8 +7,8 @@
 //!  +---------+---+-+    F: BFINAL, T: BTYPE (RFC 1951 §3.2.3)
 //! ```
 //!
-//! Only the first block has a known place. Later ones begin at any bit, which only an inflater
-//! finds. The protocol's own inflater has run before.
+//! Only the first block has a known place. A later block may begin at any bit, which only an
+//! inflater can find. The decoder's inflater has already inflated the payload.
 
 use super::header_bits::of_bits;
 use super::payload_decoder::{Context, Found};
@@ -16,15 +16,15 @@ use crate::explain::annotation::{Span, bits, hex, quoted};
 use crate::frames::header::Header;
 use crate::frames::message::MessageKind;
 
-/// Set on the last block of a stream.
+/// The bit of a DEFLATE block's first byte that marks the last block of a stream.
 const BFINAL: u8 = 0b0000_0001;
-/// How the block is coded.
+/// The bits of a DEFLATE block's first byte that say how the block is coded.
 const BTYPE: u8 = 0b0000_0110;
-/// The bits after the type.
+/// The bits of a DEFLATE block's first byte that follow the block's type.
 const AFTER_TYPE: u8 = 0b1111_1000;
 
-/// Returns the spans of a compressed payload that starts at byte `at`. Of it, `length` bytes have
-/// arrived.
+/// Returns the spans of a compressed payload that starts at byte `at` of its frame. `length` says
+/// how many payload bytes have arrived, and `shown` holds the first of them, unmasked.
 pub fn spans(
     header: &Header,
     context: Context,
@@ -63,16 +63,16 @@ pub fn spans(
     spans
 }
 
-/// What the type of a block says.
+/// What the type of a DEFLATE block says about the block, in words.
 struct Block {
     how: &'static str,
-    /// What follows the type: its name, and its meaning.
+    /// The name of what follows the block's type. `begins` says what it means.
     after_type: &'static str,
     begins: &'static str,
     section: &'static str,
 }
 
-/// What the type of the first block says (RFC 1951 §3.2.3 to §3.2.7).
+/// Describes a DEFLATE block by the type in its first byte (RFC 1951 §3.2.3 to §3.2.7).
 fn describe_block(first: u8) -> Block {
     let (how, after_type, begins, section) = match (first & BTYPE) >> BTYPE.trailing_zeros() {
         0b00 => (
@@ -98,7 +98,7 @@ fn describe_block(first: u8) -> Block {
     Block { how, after_type, begins, section }
 }
 
-/// Returns what the payload inflates to, and describes it.
+/// Returns the value and the meaning of a compressed payload: what it inflates to, and how.
 fn inflate_and_describe(
     header: &Header,
     context: Context,

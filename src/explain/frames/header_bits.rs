@@ -1,7 +1,7 @@
-//! The bits of a frame's header, each with its name, as far as they have arrived.
+//! Explains the bits of a frame's header, field by field, as far as they have arrived.
 //!
-//! The masks in [`header`](crate::frames::header) say where the bits are: a span is as wide as the
-//! ones of its mask.
+//! The masks in [`header`](crate::frames::header) say where the fields are: a span covers the bits
+//! that are ones in its mask.
 
 use crate::explain::annotation::{Span, bits, hex};
 use crate::frames::header::{
@@ -10,31 +10,33 @@ use crate::frames::header::{
 };
 use crate::frames::mask;
 
-/// Which extensions give the reserved bits a meaning.
+/// Which extensions both ends agreed on that give the reserved bits a meaning.
 #[derive(Clone, Copy, Debug)]
 pub struct ExtensionsInUse {
-    /// permessage-deflate: RSV1 marks a compressed message.
+    /// Whether both ends agreed on permessage-deflate, in which RSV1 marks a compressed message.
     pub deflate: bool,
-    /// Both ends agreed on an extension that this crate doesn't know. It may use the reserved bits.
+    /// Whether both ends agreed on an extension that this crate doesn't know. It may use the
+    /// reserved bits.
     pub unknown: bool,
 }
 
 impl ExtensionsInUse {
-    /// Returns the reserved bits whose meaning this crate doesn't know.
+    /// Returns the reserved bits whose meaning this crate doesn't know, as a mask for a header's
+    /// first byte.
     pub fn unknown_reserved_bits(self) -> u8 {
         RSV2_RSV3 | if self.deflate { 0 } else { RSV1 }
     }
 }
 
-/// The words for a bit that an unknown extension may have set.
+/// The meaning and the section of a reserved bit that an unknown extension may have set.
 const UNKNOWN: (&str, &str) = ("set, as the agreed extension may define it", "§9.2");
 
-/// Returns the spans of as much of a header as has arrived. `length` is the payload's length, if
-/// the decoder could read it.
+/// Returns the spans of a frame's header, or of the part of it that has arrived. `length` is the
+/// payload's length, if the decoder could read it.
 pub fn header_spans(head: &[u8], extensions: ExtensionsInUse, length: Option<u64>) -> Vec<Span> {
     let mut spans = Vec::new();
     let Some(&first) = head.first() else { return spans };
-    // 1. The first byte.
+    // 1. The first byte holds FIN, the reserved bits and the opcode.
     let fin =
         if first & FIN != 0 { "the last fragment of its message" } else { "more fragments follow" };
     spans.push(of_bits(0, FIN, first, "FIN", fin, "§5.4"));
@@ -48,7 +50,7 @@ pub fn header_spans(head: &[u8], extensions: ExtensionsInUse, length: Option<u64
     spans.push(of_bits(0, RSV2_RSV3, first, "RSV2-3", meaning, section));
     let opcode = Opcode::parse(first).map_or("an opcode that no RFC defines", opcode_meaning);
     spans.push(of_bits(0, OPCODE, first, "opcode", opcode, "§5.2"));
-    // 2. The second.
+    // 2. The second byte holds MASK and the short length.
     let Some(&second) = head.get(1) else { return spans };
     let masked = if second & MASK != 0 {
         "masked, as every frame from a client"
@@ -62,7 +64,7 @@ pub fn header_spans(head: &[u8], extensions: ExtensionsInUse, length: Option<u64
         length => format!("{length} bytes"),
     };
     spans.push(of_bits(1, LENGTH, second, "length", &short, "§5.2"));
-    // 3. What may follow: the long length, and the masking key.
+    // 3. The long length and the masking key may follow.
     let (long, rest) = head[2..].split_at(length_bytes(second).min(head.len() - 2));
     let mut at = 2;
     for (part, whole, field, section) in [
@@ -88,7 +90,8 @@ pub fn header_spans(head: &[u8], extensions: ExtensionsInUse, length: Option<u64
     spans
 }
 
-/// Returns what RSV1 means. permessage-deflate defines it on the first frame of a message.
+/// Returns what RSV1 means in this frame, and the section that says so. permessage-deflate defines
+/// it only on the first frame of a message.
 fn rsv1(first: u8, extensions: ExtensionsInUse) -> (&'static str, &'static str) {
     let is_first = matches!(Opcode::parse(first), Ok(Opcode::Text | Opcode::Binary));
     match (first & RSV1 != 0, extensions.deflate, is_first) {
@@ -117,7 +120,8 @@ fn opcode_meaning(opcode: Opcode) -> &'static str {
     }
 }
 
-/// Creates a span for those bits of a byte that are ones in `of`.
+/// Creates the span of a field within one byte: the bits that are ones in the mask `of`. `at` is
+/// the byte's offset in the annotation.
 pub(crate) fn of_bits(
     at: u64,
     of: u8,

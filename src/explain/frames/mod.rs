@@ -1,4 +1,4 @@
-//! Frames, bit by bit, as they arrive: bytes in any pieces in, annotations out.
+//! Explains frames bit by bit while they arrive. The bytes may come in any pieces.
 //!
 //! ```text
 //! bytes ─► Header::parse ─► header_bits ──────────┐
@@ -6,12 +6,12 @@
 //! ```
 //!
 //! Rules of this file:
-//! - It asks [`Header::parse`], [`PayloadDecoder`] and [`Close::parse`] in the order in which
-//!   [`Decoder`](crate::frames::decoder::Decoder) asks them. A test compares the two.
-//! - Memory is bounded: of a long payload, the first bytes are kept and the rest is counted.
-//! - A frame is reported when it has arrived, a broken one too. So the pieces in which bytes arrive
-//!   change nothing.
-//! - After a violation or a Close, bytes are counted and not taken apart.
+//! - This file calls [`Header::parse`], [`PayloadDecoder`] and [`Close::parse`] in the same order
+//!   as [`Decoder`](crate::frames::decoder::Decoder) does. A test compares the results of both.
+//! - Memory is bounded: the first bytes of a long payload are kept, and the rest is only counted.
+//! - A frame is reported once it has arrived as a whole, even if it breaks a rule. So the
+//!   annotations don't depend on the pieces in which the bytes arrive.
+//! - Bytes after a violation or a Close are only counted.
 
 pub mod compressed;
 pub mod header_bits;
@@ -29,31 +29,33 @@ use crate::frames::mask;
 use crate::frames::violation::Violation;
 use crate::handshake::deflate_params::DeflateParams;
 
-/// Explains the frames of one direction.
+/// Explains the frames that one end of a connection sends.
 #[derive(Debug)]
 pub struct Frames {
     from: Role,
     decoder: PayloadDecoder,
-    /// Both ends agreed on an extension that this crate doesn't know. It may use the reserved bits.
+    /// Whether both ends agreed on an extension that this crate doesn't know. It may use the
+    /// reserved bits.
     unknown_extension: bool,
-    /// That extension codes the unfinished message, so its payload can't be read.
+    /// Whether an unknown extension codes the current message, so that its payload can't be
+    /// explained.
     opaque: bool,
-    /// How many bytes came before the current frame in its direction.
+    /// How many bytes the sender had sent before the current frame.
     start: u64,
-    /// The bytes of the header that have arrived.
+    /// The bytes of the current frame's header that have arrived.
     head: Vec<u8>,
     state: State,
 }
 
 #[derive(Debug)]
 enum State {
-    /// A header is arriving.
+    /// The header of a frame is arriving.
     Header,
-    /// The header breaks this rule, and its rest is arriving.
+    /// A header that breaks this rule is arriving, and not all of it has come.
     BrokenHeader(Violation),
-    /// A payload is arriving.
+    /// The payload of this frame is arriving.
     Payload(Box<ArrivingFrame>),
-    /// A violation or a Close has ended the frames.
+    /// The last frame has come, with a violation or a Close. Later bytes are only counted.
     Ended(Run),
 }
 
@@ -62,18 +64,19 @@ enum State {
 struct ArrivingFrame {
     header: Header,
     context: Context,
-    /// How many bytes of the payload have arrived.
+    /// How many bytes of this frame's payload have arrived.
     arrived: u64,
-    /// The first bytes of the frame, as they were sent.
+    /// The first bytes of the frame, header and payload, as they were sent.
     bytes: Vec<u8>,
     /// The first bytes of the payload, unmasked.
     payload: Vec<u8>,
-    /// The rule that the payload breaks.
+    /// The rule that the payload breaks, or `None` if it breaks none so far.
     broken: Option<Violation>,
 }
 
 impl Frames {
-    /// Creates an explainer of this sender's frames, which begin at byte `start` of its direction.
+    /// Creates an explainer for the frames that `from` sends. `start` is how many bytes it had sent
+    /// before its first frame.
     pub fn new(from: Role, start: u64, bounds: Bounds) -> Frames {
         Frames {
             from,
@@ -86,12 +89,12 @@ impl Frames {
         }
     }
 
-    /// Both ends have agreed to compress with these parameters.
+    /// Sets that both ends have agreed to compress with these parameters.
     pub fn agree(&mut self, params: DeflateParams) {
         self.decoder.agree(params);
     }
 
-    /// Both ends have agreed on an extension that this crate doesn't know.
+    /// Sets that both ends have agreed on an extension that this crate doesn't know.
     pub fn agree_on_unknown(&mut self) {
         self.unknown_extension = true;
     }
@@ -101,7 +104,7 @@ impl Frames {
         matches!(self.state, State::Header) && self.head.is_empty()
     }
 
-    /// Takes the next bytes, and reports each frame that they complete.
+    /// Takes the sender's next bytes, and passes each frame that they complete to `report`.
     pub fn push(&mut self, mut bytes: &[u8], report: &mut dyn FnMut(Annotation)) {
         while !bytes.is_empty() {
             let count = match &mut self.state {
@@ -117,7 +120,7 @@ impl Frames {
         }
     }
 
-    /// The stream has ended. Reports what is incomplete.
+    /// Ends the frames, because the stream has ended. Passes an incomplete frame to `report`.
     pub fn end(&mut self, report: &mut dyn FnMut(Annotation)) {
         match std::mem::replace(&mut self.state, State::Header) {
             State::Ended(mut run) => {
@@ -146,7 +149,7 @@ impl Frames {
         self.end_reading();
     }
 
-    /// Takes the bytes that belong to the header, and returns how many.
+    /// Takes the bytes that belong to the current frame's header, and returns how many they are.
     fn take_header(&mut self, bytes: &[u8], report: &mut dyn FnMut(Annotation)) -> usize {
         for (index, &byte) in bytes.iter().enumerate() {
             self.head.push(byte);
@@ -166,7 +169,8 @@ impl Frames {
         bytes.len()
     }
 
-    /// Checks the bytes of the header that have arrived. Returns the header once it's whole.
+    /// Checks the bytes of the current header that have arrived. Returns the header once it's
+    /// whole, and `None` before.
     fn begin_frame(&mut self) -> Result<Option<(Header, Context)>, Violation> {
         let mut head = [0; MAX_HEADER];
         head[..self.head.len()].copy_from_slice(&self.head);
@@ -178,7 +182,7 @@ impl Frames {
             head[0] &= !extensions.unknown_reserved_bits();
         }
         if begins && is_opaque {
-            // §9.2: an extension may change the payload, so a text need not be UTF-8 any more.
+            // §9.2: an extension may change the payload, so the payload of a text needn't be UTF-8.
             head[0] = head[0] & !OPCODE | Opcode::Binary as u8;
         }
         let begun = self.decoder.begin(&head[..self.head.len()])?;
@@ -197,7 +201,8 @@ impl Frames {
         }
     }
 
-    /// Takes the rest of a broken header, because the picture shows all of a header.
+    /// Takes the rest of a header that breaks a rule, because the picture of the frame shows all of
+    /// its header. Returns how many bytes it took.
     fn take_broken_header(&mut self, bytes: &[u8], report: &mut dyn FnMut(Annotation)) -> usize {
         let State::BrokenHeader(violation) = self.state else { return 0 };
         let mut taken = 0;
@@ -215,7 +220,8 @@ impl Frames {
         }
     }
 
-    /// Begins the frame, now that its header is whole.
+    /// Begins the payload of a frame whose header has arrived. A frame without payload is reported
+    /// at once.
     fn enter(&mut self, header: Header, context: Context, report: &mut dyn FnMut(Annotation)) {
         let (bytes, payload) = (self.head.clone(), Vec::new());
         let frame = ArrivingFrame { header, context, arrived: 0, bytes, payload, broken: None };
@@ -225,7 +231,7 @@ impl Frames {
         }
     }
 
-    /// Takes the bytes that belong to the payload, and returns how many.
+    /// Takes the bytes that belong to the current frame's payload, and returns how many they are.
     fn take_payload(&mut self, bytes: &[u8], report: &mut dyn FnMut(Annotation)) -> usize {
         let state = std::mem::replace(&mut self.state, State::Header);
         let State::Payload(mut frame) = state else { return 0 };
@@ -250,7 +256,8 @@ impl Frames {
         piece.len()
     }
 
-    /// Decodes a piece of payload as the decoder does, and keeps its first `room` bytes.
+    /// Unmasks and checks a piece of payload as the protocol's decoder does, and keeps its first
+    /// `room` bytes.
     fn decode(&mut self, frame: &mut ArrivingFrame, piece: &[u8], room: usize) {
         let mut plain = [0; 4096];
         let mut kept = room;
@@ -270,7 +277,7 @@ impl Frames {
         }
     }
 
-    /// Checks the payload, now that it's whole.
+    /// Checks the payload of a frame that has arrived as a whole.
     fn finish(&mut self, frame: &ArrivingFrame) -> Result<(), Violation> {
         match frame.header.opcode {
             Opcode::Close => Close::parse(&frame.payload).map(drop),
@@ -319,7 +326,7 @@ impl Frames {
         self.report_header(title, Verdict::Broken(broken), report);
     }
 
-    /// Reports a header without a payload.
+    /// Passes to `report` a header that is broken or incomplete, as a frame without a payload.
     fn report_header(
         &mut self,
         title: String,
@@ -345,7 +352,7 @@ impl Frames {
     }
 }
 
-/// Returns the length that a violation is about.
+/// Returns the payload length that breaks a rule, if the verdict is about a length.
 fn length_in(verdict: &Verdict) -> Option<u64> {
     match verdict {
         Verdict::Broken(Violation::LengthNotMinimal(n) | Violation::LengthTopBit(n)) => Some(*n),
@@ -353,7 +360,7 @@ fn length_in(verdict: &Verdict) -> Option<u64> {
     }
 }
 
-/// Returns the title, such as `text, 5 bytes, masked`, in the log's words.
+/// Returns the title of a frame, such as `text, 5 bytes, masked`. The log uses the same words.
 fn title(header: &Header, context: Context, found: &Found, verdict: &Verdict) -> String {
     let of = match (header.opcode, context.inside) {
         (Opcode::Continuation, Some(kind)) if !context.opaque => {

@@ -1,4 +1,4 @@
-//! Payloads, decoded as the protocol decodes them, and what was found on the way.
+//! Decodes payloads as the protocol's decoder does, and records what it finds on the way.
 //!
 //! ```text
 //! payload ─► (Inflater) ─► Assembler          the same calls in the same order as in `Decoder`
@@ -6,11 +6,10 @@
 //! ```
 //!
 //! Rules of this file:
-//! - Memory is bounded: of what a frame inflates to, the first bytes are kept and the rest is
-//!   counted.
-//! - The protocol says *that* a text isn't UTF-8. To find the bad byte, the protocol's [`Text`]
-//!   gets the same bytes once more, one by one.
-//! - What was found doesn't depend on the pieces in which the payload arrived.
+//! - Memory is bounded: the first inflated bytes of a frame are kept, and the rest is only counted.
+//! - The protocol's decoder says only *that* a text isn't UTF-8. To find the bad byte, this file
+//!   gives the same bytes to [`Text`] again, one by one.
+//! - The result doesn't depend on the pieces in which the payload arrived.
 
 use crate::explain::annotation::{Inflated, SHOWN, hex};
 use crate::frames::assembler::{Assembler, Bounds};
@@ -21,30 +20,31 @@ use crate::frames::utf8::Text;
 use crate::frames::violation::Violation;
 use crate::handshake::deflate_params::{DeflateConfig, DeflateParams, Window};
 
-/// The message that a frame belongs to.
+/// What a frame's explanation needs to know about the message that the frame belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Context {
-    /// The kind of the message.
+    /// Whether the message is text or binary. `None` between messages.
     pub inside: Option<MessageKind>,
-    /// The message is compressed.
+    /// Whether the message is compressed.
     pub compressed: bool,
-    /// An extension that this crate doesn't know has coded the message.
+    /// Whether an extension that this crate doesn't know has coded the message.
     pub opaque: bool,
 }
 
 /// The place where a text stops being UTF-8.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BadText {
-    /// How many bytes of this payload's text come before that place.
+    /// How many bytes of this payload's text come before the wrong place.
     pub at: u64,
-    /// The bad byte; `None` if the text ends inside a character.
+    /// The bad byte, or `None` if the text ends inside a character.
     pub byte: Option<u8>,
-    /// The beginning of the incomplete character, which may have come in earlier frames.
+    /// The bytes of an incomplete character before the wrong place. They may have come in earlier
+    /// frames.
     pub begun: Vec<u8>,
 }
 
 impl BadText {
-    /// Says why the text isn't UTF-8 there.
+    /// Says, in words for people, why the text isn't UTF-8 at this place.
     pub(crate) fn why(&self) -> String {
         let begun = hex(&self.begun, 4);
         let before = if self.begun.len() as u64 > self.at { " in an earlier frame" } else { "" };
@@ -60,45 +60,46 @@ impl BadText {
     }
 }
 
-/// What the decoder found in one payload.
+/// What the decoder found in one frame's payload.
 #[derive(Clone, Debug, Default)]
 pub struct Found {
-    /// What it inflates to, if it's compressed and this build can inflate.
+    /// What the payload inflates to. `None` if it isn't compressed, or if this build can't inflate.
     pub inflated: Option<Inflated>,
-    /// The payload begins a compressed message.
+    /// Whether the payload begins a compressed message.
     pub begins: bool,
-    /// The compressing end keeps its window for the next message.
+    /// Whether the compressing end keeps its window for the next message.
     pub takeover: bool,
     /// How many bytes of earlier messages the payload may refer to.
     pub remembered: u64,
-    /// Why the payload isn't DEFLATE, if it isn't.
+    /// Why the payload isn't DEFLATE, or `None` if it is.
     pub spoilt: Option<&'static str>,
-    /// Where its text stops being UTF-8, if it does.
+    /// Where the payload's text stops being UTF-8, or `None` if it's valid.
     pub wrong: Option<BadText>,
-    /// Its last character is incomplete; the next fragment has the rest.
+    /// Whether the payload's last character is incomplete and goes on in the next fragment.
     pub goes_on: bool,
 }
 
-/// Decodes the payloads that one end receives.
+/// Decodes the payloads that one end receives, for their explanation.
 #[derive(Debug)]
 pub struct PayloadDecoder {
     message: Assembler,
     reader: Role,
     max_message: u64,
-    /// How the other end compresses, if both ends agreed on compression.
+    /// How the sender compresses, or `None` if the ends didn't agree on compression.
     window: Option<Window>,
-    /// `None` also in a build without the feature `deflate`.
+    /// Inflates compressed payloads. It's `None` without an agreement on compression, and always in
+    /// a build without the feature `deflate`.
     inflater: Option<Box<Inflater>>,
     text: TextSoFar,
     found: Found,
-    /// Some bytes of the compressed message have arrived.
+    /// Whether some payload bytes of the current compressed message have arrived.
     begun: bool,
-    /// How many bytes all messages so far have inflated to.
+    /// The number of inflated bytes in all messages so far.
     inflated: u64,
 }
 
 impl PayloadDecoder {
-    /// Creates a decoder for payloads that arrive at `reader`, without compression.
+    /// Creates a decoder for payloads that arrive at the end `reader`, without compression.
     pub fn new(reader: Role, bounds: Bounds) -> PayloadDecoder {
         PayloadDecoder {
             message: Assembler::new(bounds),
@@ -113,7 +114,7 @@ impl PayloadDecoder {
         }
     }
 
-    /// Both ends have agreed that the other end may compress with these parameters.
+    /// Sets that both ends have agreed to compress with these parameters.
     pub fn agree(&mut self, params: DeflateParams) {
         self.window = Some(match self.reader {
             Role::Server => params.of_client(),
@@ -123,13 +124,13 @@ impl PayloadDecoder {
         (self.inflater, _) = deflate::halves(self.reader, agreed, self.max_message);
     }
 
-    /// Whether an extension defines RSV1.
+    /// Whether both ends agreed on an extension that defines RSV1.
     pub fn rsv1_has_meaning(&self) -> bool {
         self.window.is_some()
     }
 
-    /// Reads the header, and checks whether its frame may come next. Returns `None` if the header
-    /// needs more bytes.
+    /// Reads a frame's header, and checks that the frame may come next. Returns `None` if the
+    /// header isn't complete yet.
     pub fn begin(&mut self, head: &[u8]) -> Result<Option<Header>, Violation> {
         let begun = self.message.begin_frame(head, self.reader, self.rsv1_has_meaning())?;
         let Some((header, _)) = begun else { return Ok(None) };
@@ -148,13 +149,14 @@ impl PayloadDecoder {
         Ok(Some(header))
     }
 
-    /// Returns the message that the current frame belongs to.
+    /// Returns what is known about the message that the current frame belongs to.
     pub fn place_in_message(&self) -> Context {
         let (inside, compressed) = (self.message.open_kind(), self.message.is_compressed());
         Context { inside, compressed, opaque: false }
     }
 
-    /// Decodes a piece of a data frame's payload, already unmasked.
+    /// Decodes a piece of a data frame's payload, which the caller has unmasked. Fails if the piece
+    /// breaks a rule.
     pub fn decode(&mut self, piece: &[u8]) -> Result<(), Violation> {
         let PayloadDecoder { message, inflater, text, found, .. } = self;
         match (message.is_compressed(), inflater) {
@@ -171,8 +173,8 @@ impl PayloadDecoder {
                 });
                 let is_spoilt = read == Err(Violation::NotDeflate);
                 found.spoilt = is_spoilt.then_some(", and then aren't DEFLATE");
-                // The inflater may be ahead of the bad byte, and how far depends on the pieces. So
-                // the bytes after it are dropped.
+                // The inflater may have gone past the bad byte, and how far depends on the pieces.
+                // So the bytes after the bad byte are dropped.
                 if let (Some(wrong), Some(inflated)) = (&found.wrong, &mut found.inflated) {
                     inflated.length = inflated.length.min(wrong.at + 1);
                     inflated.bytes.truncate(inflated.length as usize);
@@ -182,7 +184,7 @@ impl PayloadDecoder {
         }
     }
 
-    /// Checks the payload of a data frame, now that it's whole.
+    /// Checks the payload of a data frame that has arrived as a whole.
     pub fn finish(&mut self, header: &Header) -> Result<(), Violation> {
         let inflated = self.found.inflated.as_ref().map_or(0, |inflated| inflated.length);
         self.inflated = self.inflated.saturating_add(inflated);
@@ -203,23 +205,24 @@ impl PayloadDecoder {
         })
     }
 
-    /// Returns what the decoder found in the payload since its header.
+    /// Returns what the decoder found in the current frame's payload, and forgets it.
     pub fn take_found(&mut self) -> Found {
         std::mem::take(&mut self.found)
     }
 }
 
-/// The part of a text that has arrived.
+/// How far the text of the current message has arrived.
 #[derive(Debug, Default)]
 struct TextSoFar {
-    /// How many bytes of this payload's text have arrived.
+    /// How many bytes of the current payload's text have arrived.
     passed: u64,
-    /// The beginning of an incomplete character, perhaps from earlier payloads.
+    /// The bytes of an incomplete character at the end, which may come from earlier payloads.
     begun: Vec<u8>,
 }
 
 impl TextSoFar {
-    /// Appends a piece to the message, and finds the place where it stops being UTF-8.
+    /// Appends a piece to the message. If the piece breaks the UTF-8 of a text, records in `wrong`
+    /// where it does.
     fn append(
         &mut self,
         message: &mut Assembler,
@@ -241,8 +244,8 @@ impl TextSoFar {
         appended
     }
 
-    /// Keeps the incomplete character at the end of a valid piece, in which `whole` bytes were
-    /// whole characters, those of an earlier incomplete one included.
+    /// Keeps the bytes of an incomplete character at the end of a valid piece. `whole` is how many
+    /// bytes of whole characters came out of the piece and of an incomplete character before it.
     fn keep_incomplete(&mut self, piece: &[u8], whole: usize) {
         let cut = self.begun.len() + piece.len() - whole;
         if whole > 0 {
@@ -253,8 +256,8 @@ impl TextSoFar {
     }
 }
 
-/// Finds the first bad byte of a piece. `begun` is the incomplete character that stands before the
-/// piece.
+/// Finds the first byte of a piece that breaks the UTF-8 of its text. `begun` holds the bytes of an
+/// incomplete character before the piece. `None` if the piece is valid.
 pub fn find_bad_byte(begun: &[u8], piece: &[u8]) -> Option<BadText> {
     let mut text = Text::default();
     text.push(begun).ok()?;
@@ -264,7 +267,8 @@ pub fn find_bad_byte(begun: &[u8], piece: &[u8]) -> Option<BadText> {
     Some(BadText { at: at as u64, byte: Some(piece[at]), begun })
 }
 
-/// Finds the incomplete character at the end of a whole text.
+/// Finds the incomplete character at the end of a whole text. `None` if the text ends with a whole
+/// character.
 pub fn incomplete_character_at_end(whole: &[u8]) -> Option<BadText> {
     let mut text = Text::default();
     text.push(whole).ok()?;

@@ -1,4 +1,5 @@
-//! Where the body of a plain HTTP message ends, so that the next head on the connection is found.
+//! Finds where the body of a plain HTTP message ends, and so where the next head on the connection
+//! begins.
 //!
 //! ```text
 //! Content-Length: 5      5 bytes                                           RFC 9112 §6.2
@@ -6,44 +7,47 @@
 //! neither                a request has no body; a response goes on to the end of the stream
 //! ```
 //!
-//! Nothing is judged here. A message whose length can't be found out has a body up to the end of
+//! This file judges no body. If the length of a body can't be found, the body goes on to the end of
 //! the stream (RFC 9112 §6).
 
 use crate::handshake::client::status_of;
 use crate::http::head::Head;
 
-/// The longest line of a chunked body that is read: a size, or a trailer.
+/// The most bytes of a chunk's size line. A body with a longer line goes on to the end of the
+/// stream.
 const LONGEST_LINE: usize = 4096;
 
-/// What remains of a body.
+/// The part of an HTTP body that hasn't arrived yet.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Body {
-    /// This many bytes.
+    /// This many bytes are still to come. The body has ended if it's 0.
     Length(u64),
-    /// Chunks, each with its size.
+    /// Chunks are still to come, each with its size.
     Chunked(Chunks),
-    /// Everything up to the end of the stream.
+    /// All bytes up to the end of the stream belong to the body.
     UntilEnd,
 }
 
 /// What comes next in a chunked body.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Chunks {
-    /// A line with the size of a chunk, of which these bytes have arrived.
+    /// The line with the size of a chunk comes next. These bytes of it have arrived.
     Size(Vec<u8>),
-    /// This many bytes of data, and then CR LF.
+    /// This many bytes of a chunk come next. They include the CR LF that ends the chunk.
     Data(u64),
-    /// A line of the trailers; how many bytes of it have arrived. An empty one ends the body.
+    /// A line of the trailers comes next. This many bytes of it have arrived. An empty line ends
+    /// the body.
     Trailer(usize),
 }
 
 impl Body {
-    /// Returns the body that this request announces.
+    /// Returns the body that a request's head announces. It's empty if the head has no length.
     pub fn of_request(head: &Head) -> Body {
         Body::announced(head).unwrap_or(Body::Length(0))
     }
 
-    /// Returns the body of a response to a request with this method.
+    /// Returns the body that a response's head announces. `method` is that of its request: the
+    /// response to HEAD has no body.
     pub fn of_response(head: &Head, method: &str) -> Body {
         let status = status_of(head.first_line());
         match (method, status) {
@@ -54,7 +58,8 @@ impl Body {
         }
     }
 
-    /// Returns the body that the fields of a head announce.
+    /// Returns the body that the fields of a head announce, or `None` if it has neither
+    /// `Transfer-Encoding` nor `Content-Length`.
     fn announced(head: &Head) -> Option<Body> {
         if head.header("Transfer-Encoding").is_some() {
             let is_chunked = head.list("Transfer-Encoding").last()?.eq_ignore_ascii_case("chunked");
@@ -67,7 +72,7 @@ impl Body {
         Some(length.map_or(Body::UntilEnd, Body::Length))
     }
 
-    /// Takes the bytes that belong to the body, and returns how many.
+    /// Takes the next bytes of the stream, and returns how many of them belong to the body.
     pub fn take(&mut self, bytes: &[u8]) -> usize {
         match self {
             Body::UntilEnd => bytes.len(),
@@ -91,7 +96,7 @@ impl Body {
         }
     }
 
-    /// Whether the body has ended.
+    /// Whether the body has ended, so that the next head follows.
     pub fn is_over(&self) -> bool {
         *self == Body::Length(0)
     }
@@ -102,8 +107,8 @@ impl Chunks {
         Chunks::Size(Vec::new())
     }
 
-    /// Takes the bytes that belong to the chunks. Returns how many, and what remains after the
-    /// chunks, if they have ended.
+    /// Takes the next bytes of the stream. Returns how many of them it took, and how the body goes
+    /// on if it isn't chunked from here on.
     fn take(&mut self, bytes: &[u8]) -> (usize, Option<Body>) {
         let line = bytes.iter().position(|&byte| byte == b'\n').map(|end| end + 1);
         let in_line = line.unwrap_or(bytes.len());
@@ -146,7 +151,8 @@ impl Chunks {
     }
 }
 
-/// Reads the size from a chunk's line, and ignores the extensions after it.
+/// Reads a chunk's size in bytes from its line, and ignores the extensions after the size. `None`
+/// if the line has no valid size.
 fn size(line: &[u8]) -> Option<u64> {
     let digits = line.split(|&byte| byte == b';').next()?.trim_ascii();
     let is_number = !digits.is_empty() && digits.iter().all(u8::is_ascii_hexdigit);

@@ -1,5 +1,5 @@
-//! `Sec-WebSocket-Extensions`, parameter by parameter: what is offered, what is accepted, and why
-//! not.
+//! Explains `Sec-WebSocket-Extensions` parameter by parameter: what the client offers, what the
+//! server accepts, and why an offer or an answer is invalid.
 //!
 //! ```text
 //! Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits, permessage-deflate CR LF
@@ -20,31 +20,31 @@ use crate::handshake::deflate_params::{self, DeflateConfig, DeflateParams, NAME}
 use crate::handshake::extension::{self, Extension, HEADER};
 use crate::http::head::Head;
 
-/// What a client offered.
+/// The extensions that a client offered in its request.
 #[derive(Debug, Default)]
 pub struct Offers {
-    /// The valid offers to compress.
+    /// The valid offers of permessage-deflate.
     deflate: Vec<DeflateParams>,
-    /// For each of them, its place among all offers, counted from 1.
+    /// The place of each offer in `deflate` among all offered extensions, counted from 1.
     places: Vec<usize>,
-    /// How many extensions are offered, valid or not.
+    /// How many extensions the client offered, valid or not.
     count: usize,
-    /// The names of the other extensions.
+    /// The names of the offered extensions that this crate doesn't know.
     unknown: BTreeSet<String>,
 }
 
-/// What both ends have agreed on.
+/// The extensions that both ends have agreed on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Agreed {
-    /// How both compress.
+    /// How both ends compress, or `None` if they don't.
     pub deflate: Option<DeflateParams>,
-    /// An extension that this crate doesn't know is in use. It may give the reserved bits and the
-    /// payloads any meaning.
+    /// Whether an extension that this crate doesn't know is in use. It may give the reserved bits
+    /// and the payloads any meaning.
     pub unknown: bool,
 }
 
 impl Offers {
-    /// Reads the offers of a request.
+    /// Reads the extensions that a request's head offers.
     pub fn parse(head: &Head) -> Offers {
         let mut offers = Offers::default();
         for one in extension::parse(head).unwrap_or_default() {
@@ -59,12 +59,12 @@ impl Offers {
         offers
     }
 
-    /// Returns the valid offers to compress, in their order.
+    /// Returns the valid offers of permessage-deflate, in their order.
     pub fn params(&self) -> &[DeflateParams] {
         &self.deflate
     }
 
-    /// Returns what a response agrees to.
+    /// Returns the extensions that a response accepts from these offers.
     pub fn agreed(&self, head: &Head) -> Agreed {
         let (unknown, known) = self.split_known(head);
         let deflate = match known.as_slice() {
@@ -76,8 +76,8 @@ impl Offers {
         Agreed { deflate, unknown }
     }
 
-    /// Returns a response's head without those of the offered extensions that this crate doesn't
-    /// know. `None` if it names none of them.
+    /// Returns a response's head without the offered extensions that this crate doesn't know.
+    /// `None` if the head names none of them.
     pub fn head_without_unknown(&self, head: &Head) -> Option<Head> {
         let (unknown, known) = self.split_known(head);
         let is_other = |(name, _): &(&str, &str)| !name.eq_ignore_ascii_case(HEADER);
@@ -96,8 +96,8 @@ impl Offers {
         Head::parse((lines + "\r\n").as_bytes()).ok().filter(|_| unknown)
     }
 
-    /// Separates the offered extensions that this crate doesn't know. Returns whether there were
-    /// any, and the other extensions.
+    /// Separates the extensions of a response. Returns whether it accepts an offered extension that
+    /// this crate doesn't know, and all other extensions.
     fn split_known(&self, head: &Head) -> (bool, Vec<Extension>) {
         let mut known = extension::parse(head).unwrap_or_default();
         let count = known.len();
@@ -105,11 +105,13 @@ impl Offers {
         (known.len() < count, known)
     }
 
-    /// Returns the place of the accepted offer, counted from 1, or else what the client expected.
+    /// Returns the place of the offer that a response accepts, counted from 1. The error says what
+    /// the client expected.
     fn accepted(&self, head: &Head) -> Result<usize, &'static str> {
         let known = self.head_without_unknown(head);
         let agreed = deflate_params::verify(known.as_ref().unwrap_or(head), &self.deflate)?;
-        // Each offer is compared with the parameters alone, which are short.
+        // Each offer is compared with a head that has only the accepted parameters. It's short, so
+        // the work stays linear.
         let line = agreed.map(|params| format!("\r\n{HEADER}: {params}\r\n\r\n"));
         let short = line.and_then(|line| Head::parse(line.as_bytes()).ok());
         let fits = |offer: &DeflateParams| {
@@ -120,35 +122,38 @@ impl Offers {
     }
 }
 
-/// The head that a line belongs to, with what is known about the other head.
+/// What the explanation of a `Sec-WebSocket-Extensions` line depends on: whether the line is in a
+/// request or a response, and what is known about the peer's head.
 #[derive(Debug)]
 pub enum Negotiation<'a> {
-    /// A request.
+    /// The line is in a request and offers extensions.
     Offers {
-        /// How the server would compress, if that is known.
+        /// How the server would compress, or `None` if that isn't known.
         settings: Option<&'a DeflateConfig>,
-        /// Whether the server accepts an earlier offer.
+        /// Whether the server has accepted an earlier offer of this request.
         is_taken: bool,
     },
-    /// A response.
+    /// The line is in a response and accepts extensions.
     Answer {
-        /// The offers.
+        /// The extensions that the client offered.
         offers: &'a Offers,
-        /// The place of the accepted offer, or else what the client expected. `None` if the request
-        /// isn't known.
+        /// The place of the accepted offer, or as an error what the client expected. `None` if the
+        /// request isn't known.
         accepted: Option<Result<usize, &'static str>>,
     },
 }
 
 impl<'a> Negotiation<'a> {
-    /// Describes a response with this head, if it has one, to a request with these offers.
+    /// Creates the bargain of a response to a request with these offers. `head` is `None` if it
+    /// can't be read, and `is_known` says whether the request is known.
     pub fn answer(head: Option<&Head>, offers: &'a Offers, is_known: bool) -> Negotiation<'a> {
         let accepted = head.filter(|_| is_known).map(|head| offers.accepted(head));
         Negotiation::Answer { offers, accepted }
     }
 }
 
-/// Returns the spans of a line that starts at byte `at`, if it's a list of extensions.
+/// Returns the spans of a header line that starts at byte `at` of its head. `None` if the line
+/// isn't a valid list of extensions.
 pub fn extension_spans(line: &[u8], at: u64, negotiation: &mut Negotiation) -> Option<Vec<Span>> {
     let head = Head::parse(&[b"\r\n", line].concat()).ok().filter(|_| line.ends_with(b"\r\n"))?;
     let (name, _) = head.fields().next().filter(|(name, _)| name.eq_ignore_ascii_case(HEADER))?;
@@ -182,8 +187,9 @@ pub fn extension_spans(line: &[u8], at: u64, negotiation: &mut Negotiation) -> O
     Some(spans)
 }
 
-/// Finds where the names and parameters of a valid list begin. Each includes the separator before
-/// it, and the first the header's name. Quoted values are tokens, so they contain no separator.
+/// Finds where the names and parameters of a valid list begin. Each begins with the separator
+/// before it, and the first with the header's name. A quoted value is a token, so it contains no
+/// separator.
 fn elements(line: &[u8], behind_name: usize) -> Vec<usize> {
     let (mut begins, mut is_empty) = (vec![0], true);
     for (at, byte) in line.iter().enumerate().skip(behind_name) {
@@ -196,14 +202,14 @@ fn elements(line: &[u8], behind_name: usize) -> Vec<usize> {
             _ => is_empty = false,
         }
     }
-    // The separators at the end of a line have no name after them.
+    // No name follows the separators at the end of a line.
     if is_empty {
         begins.pop();
     }
     begins
 }
 
-/// A meaning, and the section of an RFC that defines it.
+/// What is said about a name or a parameter: its meaning, and the RFC section that defines it.
 type Meaning = (String, &'static str);
 
 fn of_name(one: &Extension, negotiation: &mut Negotiation) -> Meaning {

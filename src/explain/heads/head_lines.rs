@@ -1,7 +1,8 @@
-//! What each line of a head says: one span a line, with its CR LF. A line of extensions has
-//! several.
+//! Explains each line of a head in one span, which includes its CR LF. A line of extensions has
+//! several spans.
 //!
-//! [`Head`] takes a line apart. Whether the line may be there is decided in [`heads`](super).
+//! [`Head`] splits a line into name and value. [`heads`](super) decides whether the line is
+//! allowed.
 
 use super::extensions::{Negotiation, extension_spans};
 use super::header_glossary::purpose;
@@ -12,8 +13,8 @@ use crate::handshake::extension;
 use crate::http::head::Head;
 use crate::http::request::Request;
 
-/// Returns the spans of a head. For a response, `key` is the key of its request: empty if the
-/// request has none, `None` if the request isn't known.
+/// Returns the spans of a head, line by line. For a response, `key` is the key of its request:
+/// empty if the request has none, and `None` if the request isn't known.
 pub fn spans(
     what: What,
     bytes: &[u8],
@@ -47,7 +48,7 @@ pub fn spans(
     spans
 }
 
-/// Fields that a client checks in a 101.
+/// Header fields of a 101 that the client checks by §4.1.
 const OF_A_101: [&str; 3] = ["Upgrade", "Connection", "Sec-WebSocket-Protocol"];
 
 fn empty_line_in_front() -> [String; 3] {
@@ -64,7 +65,7 @@ fn section(is_first: bool, what: What, field: &str, value: &str) -> &'static str
         (true, What::Response) => "RFC 9112 §4",
         (true, _) => "RFC 9112 §3",
         _ if field == "end of head" || field == "empty line" => "RFC 9112 §2.2",
-        // The client checks these fields by rules of its own.
+        // For these fields of a 101, the client has other rules than the server.
         (_, What::Response) if OF_A_101.iter().any(|name| name.eq_ignore_ascii_case(field)) => {
             "§4.1"
         }
@@ -94,7 +95,8 @@ fn first_line(what: What, line: &[u8]) -> [String; 3] {
     [field.into(), value, meaning.into()]
 }
 
-/// Explains a line after the first. [`Head`] parses it as a head of one line.
+/// Explains a header field, or the empty line that ends a head. Returns its name, value and
+/// meaning.
 fn field_line(line: &[u8], key: Option<&str>, interim: bool) -> [String; 3] {
     if line == b"\r\n" {
         let meaning =

@@ -1,21 +1,21 @@
-//! What the header fields of a handshake are for: those that WebSocket needs, and those that
+//! Says what the header fields of a handshake are for: those that WebSocket needs, and those that
 //! browsers and servers add.
 //!
-//! This is a glossary. The handshake judges the values.
+//! This file only explains the names. The handshake judges the values.
 
-/// Returns a field's purpose and the section that defines it. `None` if the handshake doesn't use
-/// the field.
+/// Returns the purpose of a header field and the RFC section that defines it. `None` if the
+/// glossary doesn't have the field.
 pub fn purpose(name: &str) -> Option<(&'static str, &'static str)> {
     let known = FIELDS.iter().find(|(known, ..)| known.eq_ignore_ascii_case(name));
     known.map(|(_, purpose, section)| (*purpose, *section))
 }
 
-/// Returns all names in the glossary.
+/// Returns the names of all header fields in the glossary.
 pub fn names() -> impl Iterator<Item = &'static str> {
     FIELDS.iter().map(|(name, ..)| *name)
 }
 
-/// Name, purpose, section.
+/// The glossary: for each header field its name, its purpose, and the RFC section that defines it.
 const FIELDS: [(&str, &str, &str); 27] = [
     ("Host", "the host that the client wants: one port may serve several", "RFC 9112 §3.2"),
     ("Upgrade", "asks for another protocol on this connection, or agrees to it", "§4.2"),

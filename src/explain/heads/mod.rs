@@ -1,5 +1,5 @@
-//! The head of a request or a response: where it ends, what its lines mean, and what is decided
-//! about it.
+//! Explains the head of a request or a response: where it ends, what its lines mean, and how its
+//! receiver judges it.
 //!
 //! ```text
 //! bytes ─► Scan ─► Arriving ─► request / response ─► Annotation, and what follows the head
@@ -8,10 +8,10 @@
 //! ```
 //!
 //! Rules of this file:
-//! - [`Scan`] says where the head ends or which byte can't be part of one. [`decide`] judges a
-//!   request as a server does, [`ClientRequest::verify_offers`] a response as the client does.
-//! - A request that doesn't ask for a WebSocket, and its response, are plain HTTP. Their method and
-//!   status aren't judged.
+//! - [`Scan`] says where the head ends, or which byte no head may contain. [`decide`] judges a
+//!   request as a server does. [`ClientRequest::verify_offers`] judges a response as a client does.
+//! - A request that doesn't ask for a WebSocket is plain HTTP, and so is its response. Their method
+//!   and status aren't judged.
 //! - An extension other than permessage-deflate is accepted if the client offered it.
 
 pub mod body_end;
@@ -32,20 +32,20 @@ use crate::http::head::{Head, Scan};
 use crate::http::refusal::Refusal;
 use crate::http::request::Request;
 
-/// The choices that the RFC leaves to a server. The verdicts depend on them.
+/// The rules and limits on which the verdicts depend, because the RFC leaves them to each server.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// What the server requires of a request.
+    /// What the server requires of a request, beyond what the RFC requires.
     pub rules: Rules,
-    /// The most bytes of a head.
+    /// The most bytes that a head may have.
     pub max_head: usize,
-    /// The most lines of a head.
+    /// The most lines that a head may have.
     pub max_head_lines: usize,
-    /// How large a message may become.
+    /// How many bytes and fragments a message may have.
     pub bounds: Bounds,
 }
 
-/// The RFC alone, with limits that only an attacker reaches.
+/// By default, only the RFC's rules apply, with limits that only an attacker reaches.
 impl Default for Settings {
     fn default() -> Settings {
         Settings {
@@ -57,7 +57,7 @@ impl Default for Settings {
     }
 }
 
-/// A head that is arriving.
+/// The head of a request or response while it arrives.
 #[derive(Debug)]
 pub struct ArrivingHead {
     start: u64,
@@ -65,22 +65,24 @@ pub struct ArrivingHead {
     bytes: Vec<u8>,
 }
 
-/// How a head ends.
+/// How the scan of an arriving head ends.
 pub enum HeadEnd {
-    /// It is whole.
+    /// The head is whole: its empty line has arrived.
     Whole,
-    /// Its last byte can't be part of a head.
+    /// The last byte that arrived can't be part of a head.
     Bad(Refusal),
 }
 
 impl ArrivingHead {
-    /// Creates a head that will begin at byte `start` of its direction.
+    /// Creates a head of which no byte has arrived. `start` is how many bytes its sender had sent
+    /// before it.
     pub fn new(settings: &Settings, start: u64) -> ArrivingHead {
         let scan = Scan::new(settings.max_head, settings.max_head_lines);
         ArrivingHead { start, scan, bytes: Vec::new() }
     }
 
-    /// Takes bytes up to the end of the head. Returns how many, and how the head ended, if it did.
+    /// Takes bytes up to the end of the head. Returns how many it took, and how the head ended, or
+    /// `None` if it needs more bytes.
     pub fn push(&mut self, bytes: &[u8]) -> (usize, Option<HeadEnd>) {
         let before = self.bytes.len();
         self.bytes.extend_from_slice(bytes);
@@ -93,18 +95,18 @@ impl ArrivingHead {
         (self.bytes.len() - before, Some(end))
     }
 
-    /// Returns the byte of its direction at which the head begins.
+    /// Returns how many bytes the sender had sent before this head.
     pub fn start(&self) -> u64 {
         self.start
     }
 
-    /// Returns the bytes that have arrived.
+    /// Returns the bytes of the head that have arrived so far.
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
     }
 }
 
-/// What has to be known of a request to read its response.
+/// What the explanation of a response needs to know about its request.
 #[derive(Debug)]
 pub struct RequestSeen {
     request: Request,
@@ -117,7 +119,7 @@ impl RequestSeen {
         RequestSeen { request, offers }
     }
 
-    /// Whether the client asks for a WebSocket.
+    /// Whether the client asked for a WebSocket with this request.
     pub fn wants_websocket(&self) -> bool {
         asks_for_websocket(self.request.head())
     }
@@ -131,19 +133,19 @@ fn asks_for_websocket(head: &Head) -> bool {
     head.list_contains("Upgrade", "websocket")
 }
 
-/// What the client sends after its request.
+/// What a client sends after the head of its request.
 #[derive(Debug, PartialEq, Eq)]
 pub enum AfterRequest {
-    /// A body, perhaps an empty one, and then another request.
+    /// A body follows, which may be empty, and then another request.
     Body(Body),
-    /// Frames, if the server agrees.
+    /// Frames follow, if the server opens a WebSocket.
     Frames,
-    /// Bytes that can't be read.
+    /// Bytes follow that can't be explained, because the request can't be read.
     Nothing,
 }
 
-/// Gives the verdict of a server with these settings on a request. Also returns the request, if it
-/// could be read, and what follows it.
+/// Explains a request's head, with the verdict of a server with these rules. Also returns the
+/// request, if it can be read, and what follows the head.
 pub fn request(
     bytes: &[u8],
     start: u64,
@@ -186,28 +188,29 @@ fn decide_on(bytes: &[u8], rules: &Rules) -> Result<Decision, Refusal> {
     decide(&Request::parse(bytes)?, rules)
 }
 
-/// What follows a response.
+/// What follows the head of a server's response.
 #[derive(Debug, PartialEq, Eq)]
 pub enum AfterResponse {
-    /// Another response: this one was interim.
+    /// Another response follows, because this one is interim.
     Response,
-    /// A body, perhaps an empty one; then another response, if the server keeps the connection
-    /// open.
+    /// A body follows, which may be empty. Another response comes after it if the server keeps the
+    /// connection open.
     Body(Body, ConnectionReuse),
-    /// Frames, in both directions.
+    /// Frames follow in both directions, with these extensions.
     Frames(Agreed),
 }
 
-/// Whether the connection is used again after a response (RFC 9112 §9.3).
+/// Whether a connection is used again after the body of a response (RFC 9112 §9.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ConnectionReuse {
-    /// For another request.
+    /// The connection stays open for another request.
     Open,
-    /// The server closes it.
+    /// The server closes the connection.
     Closed,
 }
 
-/// Gives the client's verdict on a response, and says what follows it.
+/// Explains a response's head, with the verdict of the client that sent the request `asked`. Also
+/// returns what follows the head.
 pub fn response(
     bytes: &[u8],
     start: u64,
@@ -235,7 +238,7 @@ fn unreadable(verdict: Verdict) -> (String, AfterResponse, Verdict) {
     ("a response".into(), AfterResponse::Body(Body::UntilEnd, ConnectionReuse::Closed), verdict)
 }
 
-/// Returns a whole response's title, what follows it, and whether the client accepts it.
+/// Judges a whole response. Returns its title, what follows it, and the client's verdict.
 fn answer(head: &Head, asked: Option<&RequestSeen>) -> (String, AfterResponse, Verdict) {
     let wants_websocket = asked.is_some_and(RequestSeen::wants_websocket);
     let method = asked.map_or("", |asked| asked.request.method());
@@ -250,7 +253,7 @@ fn answer(head: &Head, asked: Option<&RequestSeen>) -> (String, AfterResponse, V
             let verdict = asked.map_or(Verdict::Fine, |asked| verify(head, asked));
             ("a response: frames follow".into(), AfterResponse::Frames(agreed), verdict)
         }
-        // The client asked for no WebSocket, so every response is right.
+        // The client asked for no WebSocket, so it accepts any response.
         Some(status) if !wants_websocket => {
             (format!("a response: {status}"), body(), Verdict::Fine)
         }
@@ -266,7 +269,7 @@ fn answer(head: &Head, asked: Option<&RequestSeen>) -> (String, AfterResponse, V
     }
 }
 
-/// Returns the client's verdict on a response.
+/// Returns the verdict on a response of the client that sent the request `asked`.
 fn verify(head: &Head, asked: &RequestSeen) -> Verdict {
     let offered = asked.request.head().list("Sec-WebSocket-Protocol");
     let ask = ClientRequest {
@@ -285,8 +288,8 @@ fn verify(head: &Head, asked: &RequestSeen) -> Verdict {
     }
 }
 
-/// Returns the verdict on a 101 whose request had no key: the client would expect the accept value
-/// of an empty key.
+/// Returns the error for a 101 that answers a request without a key. Without this case, a client
+/// would expect the `Sec-WebSocket-Accept` of an empty key.
 fn no_key(head: &Head) -> HandshakeError {
     let accept = head.header("Sec-WebSocket-Accept").map_or("none".into(), quote);
     let seen =

@@ -1,5 +1,5 @@
-//! The code behind each byte: which lines of this crate decided about a field, and which rule they
-//! keep.
+//! Finds the code behind each byte: the lines of this crate that decided about a field, and the
+//! rule that these lines enforce.
 //!
 //! ```text
 //! span, verdict ─► deciding_anchor ─► Anchor: file, function, a few words ─► Passage: the lines, some marked
@@ -7,80 +7,82 @@
 //! ```
 //!
 //! Rules of this folder:
-//! - The source is part of the program (`include_str!`), so what is shown is what runs.
+//! - The program contains its source (`include_str!`), so the code that is shown is the code that
+//!   runs.
 //! - An anchor names a function and a few words in it, never a line number. The marked lines are
 //!   the statement with those words, and the comment above it, which names the rule.
-//! - A test finds each anchor exactly once, and the rule of a field in the lines that it leads to.
+//! - A test checks that each anchor is found exactly once, and that its marked lines name its rule.
 
 pub mod deciding_anchor;
 pub mod trace;
 
-/// The mark by which chapters find their excerpts. It's written in two parts, so that no chapter
-/// finds it here.
+/// The mark in a comment by which a chapter of the walkthrough finds its excerpt. It's written in
+/// two parts, so that no chapter finds it here.
 const CHAPTER_MARK: &str = concat!("// ", "WALK: ");
 
-/// A place in the source.
+/// A place in the source that decides about a field or a verdict.
 #[derive(Debug)]
 pub struct Anchor {
     /// The anchor's name, by which links refer to it.
     pub id: &'static str,
-    /// The file, below `src`.
+    /// The path of the file, below `src`.
     pub file: &'static str,
-    /// The function, with its type if it has one.
+    /// The name of the function, such as `Header::parse`.
     pub function: &'static str,
-    /// Words in the statement that decides. Empty if the whole function does.
+    /// A few words of the statement that decides. Empty if the whole function does.
     words: &'static str,
-    /// The rule that the lines keep.
+    /// The RFC section whose rule these lines enforce.
     pub section: &'static str,
-    /// The chapter that explains the place.
+    /// The file of the walkthrough's chapter that explains this place.
     chapter: &'static str,
 }
 
-/// The part of the source that an anchor leads to.
+/// The part of the source that an anchor leads to, ready to be shown.
 #[derive(Debug)]
 pub struct Passage {
-    /// The anchor.
+    /// The anchor that leads to these lines.
     pub anchor: &'static Anchor,
-    /// The lines of the function.
+    /// All lines of the function, the deciding ones marked.
     pub lines: Vec<Line>,
-    /// The paragraph of the walkthrough that explains them.
+    /// The paragraph of the walkthrough that explains these lines.
     pub chapter: Chapter,
 }
 
-/// A line of the source.
+/// One line of a function that an anchor leads to.
 #[derive(Debug)]
 pub struct Line {
-    /// Its number in the file, from 1.
+    /// The line's number in its file, counted from 1.
     pub number: usize,
-    /// Its text, without the function's indentation.
+    /// The line's text, without the function's indentation.
     pub text: &'static str,
-    /// Whether it's one of the lines that decide.
+    /// Whether the line is one of those that decide.
     pub is_marked: bool,
 }
 
 /// A paragraph of the walkthrough.
 #[derive(Debug)]
 pub struct Chapter {
-    /// The file, below `src/walkthrough`.
+    /// The name of the chapter's file, in `src/walkthrough`.
     pub file: &'static str,
-    /// The title.
+    /// The title of the chapter.
     pub title: &'static str,
-    /// The paragraph, as plain text.
+    /// The text of the paragraph, without Markdown.
     pub text: String,
 }
 
 impl Anchor {
-    /// Returns the anchor of this name.
+    /// Returns the anchor with this name, or `None` if there's none.
     pub fn of(id: &str) -> Option<&'static Anchor> {
         ANCHORS.iter().find(|anchor| anchor.id == id)
     }
 
-    /// Returns all anchors.
+    /// Returns all anchors, in the order in which bytes pass their places.
     pub fn all() -> &'static [Anchor] {
         ANCHORS
     }
 
-    /// Returns the lines that the anchor leads to. An error says what can't be found.
+    /// Returns the lines that this anchor leads to. The error says what can't be found in the
+    /// source.
     pub fn passage(&'static self) -> Result<Passage, String> {
         let lost =
             |what: &str| format!("{}: {what} of {} in src/{}", self.id, self.function, self.file);
@@ -96,7 +98,7 @@ impl Anchor {
         };
         let depth = indent(lines[0]);
         let line = |(index, line): (usize, &&'static str)| {
-            // Readers don't need the chapters' marks.
+            // The marks for the chapters aren't shown.
             let text = line.split(CHAPTER_MARK).next().unwrap_or_default();
             let is_mark = text.trim().is_empty() && !line.is_empty();
             (!is_mark).then(|| Line {
@@ -109,8 +111,8 @@ impl Anchor {
         Ok(Passage { anchor: self, lines, chapter: self.chapter() })
     }
 
-    /// Returns the first paragraph of the chapter that names the function or the rule; without one,
-    /// the chapter's question.
+    /// Returns the first paragraph of the anchor's chapter that names its function or its rule. If
+    /// no paragraph does, it's the chapter's first.
     fn chapter(&self) -> Chapter {
         let found = CHAPTERS.iter().find(|(file, _)| *file == self.chapter);
         let (file, text) = found.copied().unwrap_or_default();
@@ -129,8 +131,8 @@ impl Anchor {
 }
 
 impl Passage {
-    /// Whether the marked lines name this section of an RFC. If all lines are marked, or if none
-    /// names any section, the opening of the file counts too.
+    /// Whether the marked lines name this section of an RFC. If they name no section at all, the
+    /// opening of the file counts instead.
     pub fn names(&self, section: &str) -> bool {
         let marked = self.lines.iter().filter(|line| line.is_marked).map(|line| line.text);
         let marked: Vec<&str> = marked.collect();
@@ -146,7 +148,7 @@ impl Passage {
     }
 }
 
-/// Whether a text names this very section: §5.11 and §5.1.2 don't count as §5.1.
+/// Whether a text names exactly this RFC section: §5.11 and §5.1.2 don't count as §5.1.
 fn is_named(text: &str, section: &str) -> bool {
     text.match_indices(section).any(|(at, _)| {
         let after = &text[at + section.len()..];
@@ -155,7 +157,7 @@ fn is_named(text: &str, section: &str) -> bool {
     })
 }
 
-/// Returns a file's source without its tests.
+/// Returns the source of a file in `src`, without its tests. `None` if no anchor leads to the file.
 fn source_without_tests(name: &str) -> Option<&'static str> {
     let (_, text) = FILES.iter().find(|(file, _)| *file == name)?;
     text.split("\n#[cfg(test)]\nmod tests").next()
@@ -165,8 +167,8 @@ fn indent(line: &str) -> usize {
     line.len() - line.trim_start().len()
 }
 
-/// Finds the first and last line of a function, with its comments. `None` unless exactly one
-/// function has the name.
+/// Finds the first and last line of a function in a file, including the comments above it. `None`
+/// unless exactly one function has this name.
 fn find_function(lines: &[&str], function: &str) -> Option<(usize, usize)> {
     let (of, name) = function.split_once("::").unwrap_or(("", function));
     let mut found = None;
@@ -201,7 +203,8 @@ fn is_function(line: &str, name: &str) -> bool {
     rest.and_then(|rest| rest.strip_prefix(name)).is_some_and(|rest| rest.starts_with(['(', '<']))
 }
 
-/// Whether a line is inside the block of this type. Without a type, whether it's inside no block.
+/// Whether a line is inside the `impl` block of the type `of`. If `of` is empty, whether the line
+/// is outside all blocks.
 fn is_inside(block: &str, line: &str, of: &str) -> bool {
     match of {
         "" => indent(line) == 0,
@@ -212,8 +215,9 @@ fn is_inside(block: &str, line: &str, of: &str) -> bool {
     }
 }
 
-/// Finds the lines of the statement with these words, which only one line may have. They begin with
-/// the nearest comment above, unless a blank line is between.
+/// Finds the first and last line of the statement that contains these words. The lines begin with
+/// the nearest comment above, unless a blank line is between. `None` unless exactly one line has
+/// the words.
 fn find_statement(lines: &[&str], words: &str) -> Option<(usize, usize)> {
     let mut found = lines.iter().enumerate().filter(|(_, line)| line.contains(words));
     let (at, _) = found.next().filter(|_| found.next().is_none())?;
@@ -228,7 +232,7 @@ fn find_statement(lines: &[&str], words: &str) -> Option<(usize, usize)> {
                 from -= 1;
             }
         }
-        // Without a comment it's the statement alone.
+        // There's no comment above, so the statement stands alone.
         false => from = at,
     }
     let depth = indent(lines[from]);
@@ -237,7 +241,7 @@ fn find_statement(lines: &[&str], words: &str) -> Option<(usize, usize)> {
     Some((from, at + length))
 }
 
-/// Removes the marks from Markdown.
+/// Converts Markdown to plain text: links become their words, and other marks are removed.
 fn strip_markdown(text: &str) -> String {
     let mut out = String::new();
     let mut rest = text;
@@ -268,7 +272,7 @@ macro_rules! files {
     };
 }
 
-/// The files that anchors lead to.
+/// The path and the source of each file that anchors lead to.
 const FILES: &[(&str, &str)] = files![
     "../../",
     "http/head.rs",
@@ -294,7 +298,7 @@ const FILES: &[(&str, &str)] = files![
     "connection/write_half.rs",
 ];
 
-/// The chapters of the walkthrough.
+/// The file name and the text of each chapter that anchors name.
 const CHAPTERS: &[(&str, &str)] = files![
     "../../walkthrough/",
     "01_the_request.md",
@@ -320,7 +324,7 @@ const fn anchor(
     Anchor { id, file, function, words, section, chapter }
 }
 
-/// The functions that have several anchors.
+/// The file and the name of each function that has several anchors.
 mod functions {
     pub const SCAN: (&str, &str) = ("http/head.rs", "Scan::advance");
     pub const PARSE_REQUEST: (&str, &str) = ("http/request.rs", "Request::parse");
@@ -355,9 +359,9 @@ const C09: &str = "09_attacks_and_limits.md";
 const C10: &str = "10_the_client.md";
 const C11: &str = "11_compression.md";
 
-/// All places, in the order in which bytes pass them.
+/// All anchors, in the order in which bytes pass their places.
 const ANCHORS: &[Anchor] = &[
-    // The head of a request.
+    // These anchors are for the head of a request.
     anchor("head.end", SCAN, "self.scanned > EMPTY_LINE.len()", "RFC 9112 §2.2", C01),
     anchor("head.bytes", SCAN, "_ => return Err(bad_byte", "RFC 9112 §2.2", C01),
     anchor("head.size", ("http/head.rs", "too_large"), "", "RFC 9112 §2.2", C09),
@@ -365,7 +369,7 @@ const ANCHORS: &[Anchor] = &[
     anchor("request.line", PARSE_REQUEST, "Some([b'1', b'.'", "RFC 9112 §3", C01),
     anchor("request.words", PARSE_REQUEST, "let words", "RFC 9112 §3", C01),
     anchor("request.target", PARSE_REQUEST, "target.contains('#')", "§3", C01),
-    // The server's decision.
+    // These anchors are for the server's decision.
     anchor(
         "method",
         ("handshake/server.rs", "check_method"),
@@ -439,7 +443,7 @@ const ANCHORS: &[Anchor] = &[
         C11,
     ),
     anchor("parameter.twice", PARAMETERS, "seen.contains", "RFC 7692 §7.1", C11),
-    // The 101, and the client's look at it.
+    // These anchors are for the 101, and for the client's checks of it.
     anchor(
         "accept.computed",
         ("handshake/accept_key.rs", "accept"),
@@ -485,7 +489,7 @@ const ANCHORS: &[Anchor] = &[
         C11,
     ),
     anchor("http.body", ("explain/heads/body_end.rs", "Body::announced"), "", "RFC 9112 §6", C02),
-    // Bytes become frames.
+    // These anchors are for the headers of frames.
     anchor(
         "read",
         ("connection/read_half.rs", "ReadHalf::wait_for_bytes"),
@@ -518,7 +522,7 @@ const ANCHORS: &[Anchor] = &[
         "§9.2",
         C04,
     ),
-    // Payloads.
+    // These anchors are for payloads.
     anchor("unmask", STEP, "mask::apply", "", C05),
     anchor("mask", ("frames/mask.rs", "apply"), "", "§5.3", C05),
     anchor("inflate", INFLATE, "status.map_err", "RFC 7692 §7.2", C11),
@@ -541,7 +545,7 @@ const ANCHORS: &[Anchor] = &[
     anchor("close.code", CLOSE, "Violation::CloseCode(code)", "§5.5.1", C07),
     anchor("close.half", CLOSE, "Violation::CloseOfOneByte", "§5.5.1", C07),
     anchor("close.reason", CLOSE, "Violation::ReasonNotUtf8", "§5.5.1", C07),
-    // What the connection does with the decoded frames.
+    // These anchors are for what the connection does with decoded frames.
     anchor("event", STEP, "Event::Message(self.message.finish", "", C06),
     anchor("ended", ("frames/decoder.rs", "Decoder::next_event"), "", "§7.1.7", C07),
     anchor("receive", RECEIVE, "return Ok(Some(event))", "", C06),

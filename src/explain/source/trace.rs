@@ -1,5 +1,5 @@
-//! The way of a head or a frame through the code: the places that it passes, in their order, each
-//! with the values that it had there.
+//! Traces a head or a frame through the code: the places that it passes, in their order, each with
+//! the values that it had there.
 //!
 //! ```text
 //! frame     read ─► header ─► order ─► unmask ─► inflate, UTF-8 ─► message ─► handler
@@ -7,8 +7,8 @@
 //! response  scan ─► fields ─► status ─► each check of the client
 //! ```
 //!
-//! A trace ends at the place that found something wrong, and then at what the connection does about
-//! it. It is made from the annotation alone.
+//! If a place finds a broken rule, the trace ends there, after a last step that says how the
+//! connection reacts. A trace is made from the annotation alone.
 
 use super::{Anchor, deciding_anchor};
 use crate::explain::annotation::{Annotation, Span, Verdict, What, hex, visible};
@@ -17,18 +17,19 @@ use crate::frames::mask;
 use crate::handshake::accept_key;
 use crate::http::head::Head;
 
-/// A place that the frame or head has passed.
+/// One step of a trace: a place in the source that the head or frame has passed.
 #[derive(Debug)]
 pub struct Step {
-    /// The place.
+    /// The place in the source.
     pub anchor: &'static Anchor,
-    /// What happened there, with the values.
+    /// What happened at this place, with the values of the head or frame.
     pub says: String,
-    /// Whether this place found something wrong.
+    /// Whether this place found a broken rule.
     pub is_wrong: bool,
 }
 
-/// Returns the trace of an annotation. It's empty for bytes that aren't taken apart.
+/// Returns the trace of an annotated head or frame. It's empty for a body and for bytes that the
+/// receiver doesn't read.
 pub fn steps(annotation: &Annotation) -> Vec<Step> {
     let mut trace =
         Trace { annotation, wrong: deciding_anchor::of_verdict(annotation), steps: Vec::new() };
@@ -38,7 +39,7 @@ pub fn steps(annotation: &Annotation) -> Vec<Step> {
         What::Response => trace.response(),
         What::Body | What::Unread => Some(()),
     };
-    // A check has ended the trace.
+    // A failed check has ended the trace of a frame, so the connection closes.
     if end.is_none() && matches!(annotation.verdict, Verdict::Broken(_)) {
         let code = annotation.verdict.code().unwrap_or_default();
         let says = format!("a Close with {code} is sent, and nothing more is read");
@@ -49,7 +50,7 @@ pub fn steps(annotation: &Annotation) -> Vec<Step> {
 
 struct Trace<'a> {
     annotation: &'a Annotation,
-    /// The place that found something wrong.
+    /// The place that found a broken rule, or `None` if the bytes break none.
     wrong: Option<&'static Anchor>,
     steps: Vec<Step>,
 }
@@ -59,7 +60,8 @@ fn step_at(id: &str, says: String, is_wrong: bool) -> Option<Step> {
 }
 
 impl Trace<'_> {
-    /// Adds a place. Returns `None` if this place found something wrong, so that the trace ends.
+    /// Adds a step for the anchor `id`. Returns `None` if this place found a broken rule, so that
+    /// the trace ends.
     fn pass(&mut self, id: &str, says: impl Into<String>) -> Option<()> {
         let is_wrong = self.wrong.is_some_and(|wrong| wrong.id == id);
         let says = match (is_wrong, self.annotation.verdict.diagnostic()) {
@@ -73,7 +75,8 @@ impl Trace<'_> {
         (!is_wrong).then_some(())
     }
 
-    /// Adds a check only if it found something wrong.
+    /// Adds a step for the anchor `id` only if this place found a broken rule. Returns `None` then,
+    /// so that the trace ends.
     fn pass_if_wrong(&mut self, id: &str) -> Option<()> {
         match self.wrong.is_some_and(|wrong| wrong.id == id) {
             true => self.pass(id, ""),
@@ -94,7 +97,7 @@ impl Trace<'_> {
         let &first = annotation.bytes.first()?;
         let (start, length) = (annotation.start, annotation.length);
         self.pass("read", format!("{length} bytes, from byte {start} of this direction"))?;
-        // 1. The first byte.
+        // 1. The first byte holds FIN, the reserved bits and the opcode.
         let (fin, rsv) = (u8::from(first & FIN != 0), first >> 4 & 0b111);
         self.pass("first.byte", format!("the first byte is {first:02x}"))?;
         let opcode = Opcode::parse(first);
@@ -111,7 +114,7 @@ impl Trace<'_> {
             };
             self.pass("fragment", says)?;
         }
-        // 2. The second byte, the length, the key.
+        // 2. The second byte, the length and the key complete the header.
         let &second = annotation.bytes.get(1)?;
         self.pass("masked", format!("the second byte is {second:02x}: MASK is {}", second >> 7))?;
         if opcode.is_control() {
@@ -131,7 +134,7 @@ impl Trace<'_> {
                 self.pass("message.size", format!("{} bytes announced", header.length))?;
             }
         }
-        // 4. The payload.
+        // 4. Is the payload unmasked, and what does it say?
         if header.length > 0 {
             let arrived = annotation.payload.len();
             let offset = format!("{arrived} bytes of payload, from offset 0");
@@ -288,8 +291,8 @@ impl Trace<'_> {
         self.pass("answer.subprotocol", field("Sec-WebSocket-Protocol"))
     }
 
-    /// Adds the places that every head passes. Returns `None` if the head isn't whole or is too
-    /// long to be kept.
+    /// Adds the steps that every head passes. Returns `None` if the head breaks a rule, isn't
+    /// whole, or is too long to be kept.
     fn head(&mut self) -> Option<Head> {
         let annotation = self.annotation;
         let lines = annotation.spans.iter().filter(|span| span.bits.end > span.bits.start).count();

@@ -1,16 +1,18 @@
-//! Replaces `deflate/mod.rs` if the feature `deflate` is off: the same names, without compression.
+//! Replaces `deflate/mod.rs` if the feature `deflate` is off. It has the same names, but doesn't
+//! compress.
 
 use super::header::Role;
 use super::violation::Violation;
 use crate::diagnostic::misuse::Misuse;
 use crate::handshake::deflate_params::{DeflateConfig, DeflateParams};
 
-/// Always fails, with an error that names the feature to turn on.
+/// Checks compression settings. It always fails in this build, with an error that names the feature
+/// to turn on.
 pub fn validate(_: &DeflateConfig) -> Result<(), Misuse> {
     Err(Misuse::NoDeflate)
 }
 
-/// Returns no halves, because this build doesn't compress.
+/// Returns no inflater and no deflater for a connection, because this build doesn't compress.
 pub fn halves(
     _: Role,
     _: Option<(DeflateParams, DeflateConfig)>,
@@ -19,11 +21,11 @@ pub fn halves(
     (None, None)
 }
 
-/// An inflater, which this build never creates.
+/// The type of an inflater, of which this build never creates a value.
 #[derive(Debug)]
 pub enum Inflater {}
 
-/// A deflater, which this build never creates.
+/// The type of a deflater, of which this build never creates a value.
 #[derive(Debug)]
 pub enum Deflater {}
 

@@ -1,4 +1,5 @@
-//! Compression: payloads in, DEFLATE out, and back (RFC 7692 §7.2). The feature `deflate`.
+//! Compresses payloads with DEFLATE and inflates them again (RFC 7692 §7.2), in builds with the
+//! feature `deflate`.
 //!
 //! ```text
 //! message ─► compress, flush ─► .... 00 00 FF FF  ─► cut off the four bytes ─► RSV1, frames
@@ -7,16 +8,18 @@
 //! ```
 //!
 //! Rules of this file:
-//! - The limit applies to the inflated bytes, not to the received ones. Inflating stops at the
-//!   first byte over the limit.
-//! - Work is limited as well. The assembler limits the received bytes. A block with BFINAL makes us
-//!   copy the window, 32 KiB for two bytes, so a peer pays for it with bytes that it has sent.
+//! - The limit on a message applies to its inflated bytes, not to the received ones. Inflating
+//!   stops at the first byte over the limit.
+//! - Work is limited as well. The assembler limits the received bytes. A block with BFINAL takes
+//!   two bytes and makes us copy the window, up to 32 KiB, so a peer pays for it with bytes that it
+//!   has sent.
 //! - A message that ends inside a block is refused. To detect that, we append a final block, which
 //!   the inflater accepts only where a block can begin.
-//! - So the inflater treats each message as a stream of its own, and this file keeps the *window*,
-//!   the bytes inflated last. Its size is the agreed one, or zero without context takeover.
-//! - The compressing end may forget its window at any time: it then just refers to nothing earlier.
-//!   So a compressor, which is large, lives from its first message until the connection falls idle.
+//! - The inflater treats each message as a separate stream, and this file keeps the *window*, the
+//!   bytes inflated last. Its size is the agreed one, or zero without context takeover.
+//! - The compressing end may forget its window at any time, because it needn't refer to earlier
+//!   bytes. So a compressor, which is large, lives from its first message until the connection
+//!   falls idle.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -30,22 +33,23 @@ use crate::handshake::deflate_params::{
     DeflateConfig, DeflateParams, LEAST_BITS, MOST_BITS, Window,
 };
 
-/// The bytes that a sender omits (RFC 7692 §7.2.1): the length of an empty block, and its
-/// complement.
+/// The four bytes that a sender omits at the end of a compressed message (RFC 7692 §7.2.1): the
+/// length of an empty block, and its complement.
 const TAIL: [u8; 4] = [0x00, 0x00, 0xff, 0xff];
-/// An empty block with BFINAL set.
+/// An empty DEFLATE block with BFINAL set. The inflater accepts it only where a block can begin.
 const LAST_BLOCK: [u8; 5] = [0x01, 0x00, 0x00, 0xff, 0xff];
-/// How many bytes are inflated at a time.
+/// The most bytes that one step of inflating produces.
 const PIECE: usize = 8 * 1024;
-/// The price of a block with BFINAL, in received bytes. After such a block the inflater copies the
-/// window, which takes as long as inflating about so many bytes. Honest senders make at most one
-/// such block per message.
+/// What a block with BFINAL costs the peer, in received bytes. After such a block the inflater
+/// copies the window, which takes about as long as inflating this many bytes. Honest senders send
+/// at most one such block per message.
 const PRICE_OF_LAST_BLOCK: u64 = 1024;
-/// The most bytes that count as the peer's credit. They pay for 16 such blocks in a row, and for
-/// the one that [`Inflater::finish`] appends.
+/// The most credit, in received bytes, that a peer can save for blocks with BFINAL. It pays for 16
+/// such blocks in a row, and for the one that [`Inflater::finish`] appends.
 const MAX_CREDIT: u64 = 17 * PRICE_OF_LAST_BLOCK;
 
-/// Checks that these settings are valid.
+/// Checks that compression settings are valid. The error names the setting that is out of its
+/// range.
 pub fn validate(settings: &DeflateConfig) -> Result<(), Misuse> {
     let window = LEAST_BITS..=MOST_BITS;
     for (setting, value, allowed) in [
@@ -60,7 +64,8 @@ pub fn validate(settings: &DeflateConfig) -> Result<(), Misuse> {
     Ok(())
 }
 
-/// The two halves of a connection that compresses. They're boxed, because most connections don't.
+/// Creates the inflater and the deflater of a connection, or none if `agreed` is `None`: the
+/// connection isn't compressed. They're boxed because most connections have none.
 pub fn halves(
     role: Role,
     agreed: Option<(DeflateParams, DeflateConfig)>,
@@ -75,20 +80,21 @@ pub fn halves(
     (Some(Box::new(inflater)), Deflater::new(ours, &settings).map(Box::new))
 }
 
-/// The inflating half, used by the decoder.
+/// Inflates the compressed messages that the peer sends on one connection. The decoder owns it.
 pub struct Inflater {
     peer: Window,
     max_message: u64,
-    /// The last inflated bytes, to which the peer may refer: at most the size of its window.
+    /// The last inflated bytes, to which the peer may refer. They're at most as many as the peer's
+    /// window holds.
     window: VecDeque<u8>,
-    /// Created when first used, because many connections never need it.
+    /// The state of DEFLATE. It's created when first used, because many connections never need it.
     stream: Option<Decompress>,
-    /// How many bytes this message has inflated to so far.
+    /// How many inflated bytes the current message has so far.
     inflated: u64,
-    /// Whether the peer's final block has ended and no byte has followed it.
+    /// Whether a block with BFINAL has ended and no byte has followed it in this message.
     ended: bool,
-    /// What the peer can still pay for blocks with BFINAL. It earns the bytes that it sends, and
-    /// the price of one such block per message, up to a bound.
+    /// The peer's credit for blocks with BFINAL, in bytes. It grows with each byte that the peer
+    /// sends, and with each message by the price of one such block, up to [`MAX_CREDIT`].
     saved: u64,
 }
 
@@ -99,25 +105,27 @@ impl Inflater {
         Inflater { peer, max_message, window, stream, inflated, ended, saved }
     }
 
-    /// Sets another limit for messages that begin from now on.
+    /// Sets the most inflated bytes of a message, for messages that begin from now on.
     pub fn limit_message(&mut self, max_message: u64) {
         self.max_message = max_message;
     }
 
-    /// Inflates a piece of a message, and passes on the inflated bytes as they come.
+    /// Inflates the next piece of a compressed message, and passes the inflated bytes to `append`,
+    /// a few KiB at a time.
     pub fn inflate(
         &mut self,
         mut piece: &[u8],
         mut append: impl FnMut(&[u8]) -> Result<(), Violation>,
     ) -> Result<(), Violation> {
-        // On the heap, which threads share. A thread never gives back the stack that it has used.
+        // This buffer is on the heap, which threads share. On the stack, a thread would keep its
+        // memory for as long as the thread lives.
         let mut room = vec![0; PIECE];
         let mut more = !piece.is_empty();
         while more {
-            // 1. Allow one byte more than the limit, which shows that the message is too long.
+            // 1. Make room for one byte more than the limit: if it comes, the message is too long.
             let left = self.max_message.saturating_sub(self.inflated);
             let most = left.saturating_add(1).min(PIECE as u64) as usize;
-            // 2. Inflate as much input as there is, or as there is room for.
+            // 2. Inflate until the input or the room is used up.
             let stream = self
                 .stream
                 .get_or_insert_with(|| begin_with_window(Decompress::new(false), &self.window));
@@ -125,9 +133,9 @@ impl Inflater {
             let status = stream.decompress(piece, &mut room[..most], FlushDecompress::None);
             let taken = (stream.total_in() - before.0) as usize;
             let came = &room[..(stream.total_out() - before.1) as usize];
-            // 3. Pass the bytes on, and into the window. The bytes are checked in their order, so
-            //    the
-            //    outcome is the same however the reads split them. // WALK: bomb
+            // 3. Pass the bytes on, check them, and keep them in the window. Each byte is checked
+            //    in
+            //    its turn, so the outcome doesn't depend on how the reads split them. // WALK: bomb
             self.inflated += came.len() as u64;
             append(&came[..left.min(came.len() as u64) as usize])?;
             if self.inflated > self.max_message {
@@ -155,11 +163,11 @@ impl Inflater {
     }
 
     // WALK: tail
-    /// Ends the message, and checks that it's whole.
+    /// Ends the current message after its last byte. Fails if the compressed data is incomplete.
     pub fn finish(&mut self) -> Result<(), Violation> {
         self.credit(PRICE_OF_LAST_BLOCK);
-        // RFC 7692 §7.2.2: put back the four bytes that the sender omitted. If they inflate to
-        // anything, or if no block can begin after them, the message is incomplete.
+        // RFC 7692 §7.2.2: put back the four bytes that the sender omitted. If they inflate to any
+        // byte, or if no block can begin after them, the message is incomplete.
         if !self.ended {
             let nothing = |came: &[u8]| came.is_empty().then_some(()).ok_or(Violation::NotDeflate);
             let ended = self.inflate(&[&TAIL[..], &LAST_BLOCK].concat(), nothing);
@@ -176,12 +184,13 @@ impl Inflater {
         Ok(())
     }
 
-    /// Frees the memory that isn't needed between two messages. The window stays.
+    /// Frees the memory that isn't needed between two messages, when the connection falls idle. The
+    /// window stays, because the peer may refer to it.
     pub fn shrink(&mut self) {
         self.stream = None;
     }
 
-    /// Credits the peer with bytes that it has sent.
+    /// Adds bytes to the peer's credit for blocks with BFINAL.
     fn credit(&mut self, bytes: u64) {
         self.saved = MAX_CREDIT.min(self.saved + bytes);
     }
@@ -191,7 +200,7 @@ impl Inflater {
     }
 }
 
-/// Begins a stream with the window to which its sender may refer.
+/// Resets a DEFLATE stream for a new message, and gives it the window to which the peer may refer.
 fn begin_with_window(mut stream: Decompress, window: &VecDeque<u8>) -> Decompress {
     stream.reset(false);
     let (older, newer) = window.as_slices();
@@ -202,7 +211,8 @@ fn begin_with_window(mut stream: Decompress, window: &VecDeque<u8>) -> Decompres
     stream
 }
 
-/// Appends the latest bytes to a window, and drops its oldest bytes if they no longer fit.
+/// Appends the bytes that were just inflated to a window of at most `size` bytes, and drops its
+/// oldest bytes if they no longer fit.
 fn append_to_window(window: &mut VecDeque<u8>, came: &[u8], size: usize) {
     let newest = &came[came.len().saturating_sub(size)..];
     let excess = (window.len() + newest.len()).saturating_sub(size);
@@ -211,37 +221,39 @@ fn append_to_window(window: &mut VecDeque<u8>, came: &[u8], size: usize) {
     window.extend(newest);
 }
 
-/// The deflating half, used by the encoder.
+/// Compresses the messages that this end sends on one connection. The encoder owns it.
 pub struct Deflater {
     window: Window,
     level: Compression,
     from: usize,
-    /// Created when first used, because many connections never need it.
+    /// The state of the compressor. It's created when first used, because many connections never
+    /// need it.
     stream: Option<Compress>,
 }
 
 impl Deflater {
-    /// `None` if the peer allows only a window of 8 bits. Such a peer gets its messages
-    /// uncompressed.
+    /// Creates a deflater for this end's window. `None` if the peer allows only a window of 8 bits,
+    /// which our compressor doesn't support. Such a peer gets its messages uncompressed.
     fn new(window: Window, settings: &DeflateConfig) -> Option<Deflater> {
         let level = Compression::new(settings.level.into());
         let deflater = Deflater { window, level, from: settings.from, stream: None };
         (window.bits >= LEAST_BITS).then_some(deflater)
     }
 
-    /// Whether a message of this length is worth compressing.
+    /// Whether a message of this many bytes is long enough to be worth compressing.
     pub fn wants(&self, length: usize) -> bool {
         length >= self.from
     }
 
-    /// Compresses the payload of a message or of one fragment.
+    /// Compresses the payload of a whole message or of one fragment. `fin` says whether the message
+    /// ends with it.
     pub fn deflate(&mut self, payload: &[u8], fin: bool) -> Vec<u8> {
         let Window { bits, takeover } = self.window;
         let new = || Compress::new_with_window_bits(self.level, false, bits);
         let mut out = compress_and_flush(self.stream.get_or_insert_with(new), payload);
         if fin {
-            // RFC 7692 §7.2.1: omit the last four bytes of a message. If that leaves nothing, the
-            // empty block that they end still needs its first byte.
+            // RFC 7692 §7.2.1: omit the last four bytes of a message, which end an empty block. If
+            // nothing is left, the block still needs its first byte.
             out.truncate(out.len().saturating_sub(TAIL.len()));
             if out.is_empty() {
                 out.push(0);
@@ -254,36 +266,37 @@ impl Deflater {
         out
     }
 
-    /// Whether the peer can read a compressed frame that connections share: it must allow the
-    /// largest window.
+    /// Whether this connection may send a compressed frame that connections share. It may if its
+    /// peer allows the largest window.
     pub fn can_read_shared_frames(&self) -> bool {
         self.window.bits == MOST_BITS
     }
 
-    /// Compresses a payload without reference to earlier messages, so that all connections can
-    /// share it.
+    /// Compresses a message's payload without reference to earlier messages, so that connections
+    /// can share the result.
     pub fn deflate_shared(&self, payload: &[u8]) -> Vec<u8> {
         let window = Window { bits: MOST_BITS, takeover: false };
         let mut fresh = Deflater { window, stream: None, level: self.level, from: self.from };
         fresh.deflate(payload, true)
     }
 
-    /// Forgets the window, and frees its memory.
+    /// Forgets the window, and frees the compressor's memory. The next message can't refer to
+    /// earlier ones.
     pub fn forget(&mut self) {
         self.stream = None;
     }
 }
 
-/// Compresses all of the input and flushes, so that the compressor holds nothing back. The output
-/// ends with an empty block.
+/// Compresses all of the payload and flushes the compressor, so that it holds nothing back. The
+/// output ends with an empty block.
 fn compress_and_flush(stream: &mut Compress, mut payload: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(payload.len() / 2 + 64);
     loop {
         let before = stream.total_in();
         let compressed = stream.compress_vec(payload, &mut out, FlushCompress::Sync);
         payload = &payload[(stream.total_in() - before) as usize..];
-        // Unused room means that all output is out. Errors occur only for calls after a stream's
-        // end.
+        // If there's room left, the compressor has written all of its output. An error can occur
+        // only after a stream's end, which is never reached here.
         if compressed.is_err() || (payload.is_empty() && out.len() < out.capacity()) {
             return out;
         }
@@ -329,14 +342,15 @@ mod tests {
         level: 6,
     };
 
-    /// A client that hears what a server sends.
+    /// Creates the decoder of a client whose server compresses with this window.
     fn client(peer: Window, max_message: u64) -> Decoder {
         let bounds = Bounds { max_message, max_fragments: 100_000 };
         let decoder = Decoder::new(Role::Client, bounds, Buffer::default());
         decoder.inflating(Some(Box::new(Inflater::new(peer, max_message))))
     }
 
-    /// Everything it hears of these bytes, given so many at a time.
+    /// Returns all events that the client decodes from these bytes, which arrive in pieces of at
+    /// most `at_a_time` bytes.
     fn hear(client: &mut Decoder, bytes: &[u8], at_a_time: usize) -> Result<Vec<Event>, Violation> {
         let mut events = Vec::new();
         for piece in bytes.chunks(at_a_time) {
@@ -359,7 +373,7 @@ mod tests {
         Event::Message(Message::Binary(bytes.into()))
     }
 
-    /// A frame from a server.
+    /// Returns a frame from a server: `first` is the first byte of its header.
     fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
         let length = payload.len();
         match length {
@@ -369,13 +383,13 @@ mod tests {
         }
     }
 
-    /// A block that is not compressed, and not the last.
+    /// Returns a DEFLATE block that isn't compressed and isn't the last.
     fn stored_block(length: u16) -> Vec<u8> {
         let header = [&[0][..], &length.to_le_bytes(), &(!length).to_le_bytes()].concat();
         [header, noise(length.into())].concat()
     }
 
-    /// Bytes that hardly compress, the same each time.
+    /// Returns bytes that hardly compress. They're the same on each call.
     fn noise(length: usize) -> Vec<u8> {
         let mut state = 1_u32;
         let mut next = || {
@@ -392,28 +406,28 @@ mod tests {
         let hello = [text("Hello")];
         let twice = [text("Hello"), text("Hello")];
         let samples: &[(&[u8], &[Event])] = &[
-            // §7.2.3.1: one block; the same in two fragments.
+            // §7.2.3.1: one block, whole and in two fragments.
             (b"\xc1\x07\xf2\x48\xcd\xc9\xc9\x07\x00", &hello),
             (b"\x41\x03\xf2\x48\xcd\x80\x04\xc9\xc9\x07\x00", &hello),
-            // §7.2.3.2: the second message repeats the first, out of the window.
+            // §7.2.3.2: the second message refers to the first, which is in the window.
             (b"\xc1\x07\xf2\x48\xcd\xc9\xc9\x07\x00\xc1\x05\xf2\x00\x11\x00\x00", &twice),
-            // §7.2.3.3: a block that is not compressed.
+            // §7.2.3.3: a block that isn't compressed.
             (b"\xc1\x0b\x00\x05\x00\xfa\xff\x48\x65\x6c\x6c\x6f\x00", &hello),
-            // §7.2.3.4: a last block, and a message after it.
+            // §7.2.3.4: a block with BFINAL, then a message after it.
             (b"\xc1\x08\xf3\x48\xcd\xc9\xc9\x07\x00\x00", &hello),
             (
                 b"\xc1\x08\xf3\x48\xcd\xc9\xc9\x07\x00\x00\xc1\x07\xf2\x48\xcd\xc9\xc9\x07\x00",
                 &twice,
             ),
-            // The last block may also repeat what came before it, and be repeated.
+            // The next message may refer to a block with BFINAL.
             (b"\xc1\x08\xf3\x48\xcd\xc9\xc9\x07\x00\x00\xc1\x05\xf2\x00\x11\x00\x00", &twice),
-            // A message may end with it.
+            // A message may end with a block with BFINAL.
             (b"\xc1\x07\xf3\x48\xcd\xc9\xc9\x07\x00\xc1\x05\xf2\x00\x11\x00\x00", &twice),
-            // §7.2.3.5: two blocks.
+            // §7.2.3.5: a message of two blocks.
             (b"\xc1\x0d\xf2\x48\x05\x00\x00\x00\xff\xff\xca\xc9\xc9\x07\x00", &hello),
-            // §7.2.3.6: nothing.
+            // §7.2.3.6: an empty message.
             (b"\xc1\x01\x00", &[text("")]),
-            // §6.1: a message that is not compressed, in between.
+            // §6.1: an uncompressed message between two compressed ones.
             (
                 b"\xc1\x07\xf2\x48\xcd\xc9\xc9\x07\x00\x81\x01!\xc1\x05\xf2\x00\x11\x00\x00",
                 &[text("Hello"), text("!"), text("Hello")],
@@ -473,7 +487,7 @@ mod tests {
                     ),
                     "{payload:02x?}: {heard:?}"
                 );
-                // After a good message, the next one is still read.
+                // After a valid message, the next one is decoded too.
                 if heard.is_ok() {
                     let next = hear(&mut client, b"\xc1\x07\xf2\x48\xcd\xc9\xc9\x07\x00", 100);
                     assert_eq!(next, Ok(vec![text("Hello")]), "after {payload:02x?}");
@@ -482,7 +496,8 @@ mod tests {
         }
     }
 
-    /// What comes out of an inflater, and how it ends.
+    /// Inflates a message in these pieces. Returns how many bytes came out, and whether the message
+    /// was valid.
     fn inflated(inflater: &mut Inflater, pieces: &[&[u8]]) -> (usize, Result<(), Violation>) {
         let mut count = 0;
         let mut append = |bytes: &[u8]| {
@@ -508,7 +523,8 @@ mod tests {
             let (count, end) = inflated(&mut Inflater::new(MOST, limit), &pieces);
             assert!(count <= limit as usize && end == too_long, "{count}: {end:?}");
         }
-        // As messages, also the second of them, whose window is full of zeros.
+        // A decoder refuses the bomb too, even as the second message, whose window is full of
+        // zeros.
         let harmless = Deflater::new(MOST, &ALL).unwrap().deflate(&zeros[..50_000], true);
         let mut client = client(MOST, limit);
         assert!(hear(&mut client, &frame(0xc2, &harmless), 10).is_ok());
@@ -532,7 +548,8 @@ mod tests {
             let flood = frame(0xc2, &last.repeat(50_000));
             let heard = hear(&mut window_full(), &flood, at_a_time);
             assert_eq!(heard, Err(Violation::TooManyLastBlocks), "by {at_a_time}");
-            // One a message, and one for each KiB that came, may go on for ever.
+            // A peer may always send one such block per message, and one for each KiB that it
+            // sends.
             let paid = [&stored_block(1024)[..], &last].concat().repeat(100);
             let mut client = window_full();
             let events = hear(&mut client, &frame(0xc2, &paid), at_a_time).unwrap();
@@ -582,8 +599,7 @@ mod tests {
         assert_eq!(heard, Err(Violation::TextNotUtf8));
     }
 
-    /// Payloads that repeat themselves and each other, at distances up to what a window can hold.
-    /// Found by fuzzing: the first fault counts, also where one read brings several.
+    /// A fuzzer found this case: the first fault counts, even if one read brings several.
     #[test]
     fn the_first_fault_is_reported_in_whatever_pieces_it_comes() {
         let not_text = b"\x00\x01\x00\xfe\xff\xff";
@@ -604,6 +620,8 @@ mod tests {
         }
     }
 
+    /// Returns payloads that repeat themselves and each other, at distances up to what a window can
+    /// hold.
     fn conversation() -> Vec<Vec<u8>> {
         let noise = noise(60_000);
         let mut all = vec![b"Hello".to_vec(), b"Hello".to_vec(), b"".to_vec(), b"".to_vec()];
@@ -624,7 +642,7 @@ mod tests {
                 for (i, payload) in conversation().into_iter().enumerate() {
                     let deflated = match i % 3 {
                         0 => sender.deflate(&payload, true),
-                        // In three fragments, of which the last may be empty.
+                        // The payload is sent in three fragments, with an empty one at the end.
                         _ => {
                             let (a, rest) = payload.split_at(payload.len() / 3);
                             let (b, c) = rest.split_at(rest.len() / i);
@@ -641,7 +659,7 @@ mod tests {
                     inflater.finish().unwrap();
                     assert!(out == payload, "{window:?}, level {level}, payload {i}");
                     assert!(inflater.window.len() <= 1 << bits);
-                    // Both may forget what they can, at any time.
+                    // Both ends may free their memory between any two messages.
                     if i % 5 == 0 {
                         inflater.shrink();
                     }
@@ -687,12 +705,12 @@ mod tests {
         assert!(second(Window { bits: 9, takeover: true }) > 1_000);
     }
 
-    /// The sending half of a server.
+    /// Creates the encoder of a server that compresses with this window.
     fn server(window: Window, settings: &DeflateConfig) -> Encoder {
         Encoder::new(None).deflating(Deflater::new(window, settings).map(Box::new))
     }
 
-    /// What goes out for one message.
+    /// Returns the bytes that the server sends for one message.
     fn sent(server: &mut Encoder, message: impl AsMessage) -> Vec<u8> {
         let after_batch = server.message(message.as_message()).unwrap().to_vec();
         let bytes = [server.batch(), &after_batch].concat();
@@ -738,7 +756,8 @@ mod tests {
             [MOST, Window { bits: 15, takeover: false }, Window { bits: 9, takeover: true }];
         let frames = windows.map(|window| {
             let (mut server, mut client) = (server(window, &ALL), client(window, 10_000));
-            // Between messages of the connection's own, which must not repeat across it.
+            // The broadcast comes between other messages of the connection, which must not refer to
+            // bytes beyond it.
             let own = "what this connection says by itself, twice";
             let all = [
                 sent(&mut server, own),
