@@ -1,5 +1,5 @@
-//! The handshake on a bare TCP socket: both ends, line by line. It also shows that two ends which
-//! share a mistake agree with each other.
+//! The handshake on a bare TCP socket: both ends, line by line. The example also shows that a
+//! client and a server with the same mistake accept each other.
 //!
 //! run: cargo run --example 02_handshake_by_hand
 //! expect: client > GET /chat HTTP/1.1
@@ -20,7 +20,7 @@ use base64::{Engine, prelude::BASE64_STANDARD};
 use sha1::{Digest, Sha1};
 
 const GUID: &str = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
-/// The GUID of a tutorial: some of its last digits are swapped.
+/// The GUID from a tutorial, with some of its last digits swapped.
 const WRONG_GUID: &str = "258EAFA5-E914-47DA-95CA-5AB0DC85B711";
 
 fn main() -> std::io::Result<()> {
@@ -46,7 +46,7 @@ fn main() -> std::io::Result<()> {
     Ok(())
 }
 
-/// Answers one request on a free port.
+/// Starts a server that answers one request on a free port, and returns its address.
 fn serve_one(guid: &'static str) -> std::io::Result<SocketAddr> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let address = listener.local_addr()?;
@@ -54,7 +54,7 @@ fn serve_one(guid: &'static str) -> std::io::Result<SocketAddr> {
     Ok(address)
 }
 
-/// The server's end: finds the key, and answers it.
+/// The server's end: finds the key in the request, and sends the response with its accept.
 fn answer(mut stream: TcpStream, guid: &str) -> std::io::Result<()> {
     let lines = read_head(&stream)?;
     let key = value_of(&lines, "Sec-WebSocket-Key").unwrap_or_default();
@@ -69,7 +69,7 @@ fn answer(mut stream: TcpStream, guid: &str) -> std::io::Result<()> {
     stream.write_all(response.as_bytes())
 }
 
-/// The client's end: sends the request, and compares the answer with the right one.
+/// The client's end: sends the request, and returns whether the response has the right accept.
 fn ask_by_hand(address: SocketAddr, guid: &str) -> std::io::Result<bool> {
     let mut stream = TcpStream::connect(address)?;
     // Sixteen bytes. A real client uses random ones: see `accept_key::encode_key`.
@@ -97,8 +97,8 @@ fn accept(key: &str, guid: &str) -> String {
     BASE64_STANDARD.encode(Sha1::digest(format!("{key}{guid}")))
 }
 
-/// The lines up to the empty one. This is enough here, but not for the head of an unknown peer: see
-/// `src/http/head.rs`.
+/// Reads the head's lines, up to the empty line. It sets no limits, so use it only with a peer that
+/// you trust: for others see `src/http/head.rs`.
 fn read_head(stream: &TcpStream) -> std::io::Result<Vec<String>> {
     let lines = BufReader::new(stream).lines();
     lines.take_while(|line| !line.as_ref().is_ok_and(|line| line.is_empty())).collect()

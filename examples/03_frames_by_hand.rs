@@ -1,5 +1,5 @@
-//! Frames by hand: one read bit by bit and one written, with shifts and XOR alone. The library comes in
-//! at the end, and only to agree.
+//! Frames by hand: reads one frame bit by bit and writes one, with shifts and XOR alone. At the
+//! end, the library explains the same frames for comparison.
 //!
 //! run: cargo run --example 03_frames_by_hand
 //! expect: 81 85 37 fa 21 3d 7f 9f 4d 51 58
@@ -24,7 +24,7 @@ use ws101::explain::heads::Settings;
 use ws101::explain::print::{Style, annotation};
 use ws101::frames::header::Role;
 
-/// §5.7: "Hello" from a client.
+/// A masked "Hello", as RFC 6455 §5.7 prints it.
 const HELLO: [u8; 11] = [0x81, 0x85, 0x37, 0xfa, 0x21, 0x3d, 0x7f, 0x9f, 0x4d, 0x51, 0x58];
 
 fn main() {
@@ -47,7 +47,8 @@ fn main() {
 const TEXT: u8 = 1;
 const BINARY: u8 = 2;
 
-/// Takes a short, masked text apart, and tells each step. None: bytes are missing, or it's another frame.
+/// Decodes a short, masked text frame, and prints each step. Returns `None` if bytes are missing or
+/// if it's another kind of frame.
 fn read(frame: &[u8]) -> Option<String> {
     println!("{}", hex(frame));
     let (first, second) = (*frame.first()?, *frame.get(1)?);
@@ -60,7 +61,7 @@ fn read(frame: &[u8]) -> Option<String> {
     let (masked, length) = (second >> 7, second & 0b0111_1111);
     println!("  {masked}.......  MASK: four bytes of mask follow the length");
     println!("  .{length:07b}  length: {length}");
-    // 126 and 127 aren't lengths: they say that the length follows.
+    // 126 and 127 aren't lengths: they say that the length is in the next bytes.
     if opcode != TEXT || masked == 0 || length > 125 {
         return None;
     }
@@ -75,7 +76,7 @@ fn read(frame: &[u8]) -> Option<String> {
     Some(text)
 }
 
-/// A whole message of at most 125 bytes, in one frame, as a client sends it.
+/// Encodes a whole message of at most 125 bytes as one masked frame, as a client sends it.
 fn write(opcode: u8, payload: &[u8], mask: [u8; 4]) -> Vec<u8> {
     assert!(payload.len() <= 125, "a longer one needs a length of 2 or 8 bytes more");
     let mut frame = vec![1 << 7 | opcode, 1 << 7 | payload.len() as u8];

@@ -9,6 +9,8 @@
 //! expect: listening on ws://127.0.0.1:9001
 //! next: 05_client, the other end of the connection
 
+#[path = "shared/ctrl_c.rs"]
+mod ctrl_c;
 #[path = "shared/help.rs"]
 mod help;
 
@@ -25,19 +27,20 @@ fn main() -> ws101::Result<()> {
     if !options.is_empty() {
         server = server.explain(Explainer::stdout()?);
     }
+    ctrl_c::stops(server.handle());
     println!("listening on ws://{}", server.local_addr()?);
     println!("open http://{} in a browser; Ctrl-C ends this program", server.local_addr()?);
     server.serve(|mut ws| {
         while let Some(message) = ws.recv()? {
             // `send` would write each reply at once. `feed` collects the replies to all messages of
-            // one read, and they are written together before `recv` waits for more.
+            // one read, and `recv` writes them together before it waits for more bytes.
             ws.feed(message)?;
         }
         Ok(())
     })
 }
 
-/// A page, so that a browser has something to open its console on.
+/// A page on the same port, in whose console you can open the WebSocket.
 const PAGE: &str = "<!doctype html><meta charset=utf-8><title>Echo</title>\
     <p>There is a WebSocket at this address. Open the console and say hello:\
     <pre>ws = new WebSocket(`ws://${location.host}`)\n\

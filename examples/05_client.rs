@@ -8,9 +8,11 @@
 //! expect: closed: 1000
 //! next: 06_chat, in which many clients talk to each other
 //!
-//! At the end of its input it sends a Close, and prints the messages that arrive before the server's
-//! Close. If it can't connect, or the connection breaks, it says why and exits with 1.
+//! At the end of its input, or on Ctrl-C, it sends a Close, and prints the messages that arrive before
+//! the server's Close. If it can't connect, or the connection breaks, it says why and exits with 1.
 
+#[path = "shared/ctrl_c.rs"]
+mod ctrl_c;
 #[path = "shared/help.rs"]
 mod help;
 
@@ -34,7 +36,7 @@ fn main() -> ExitCode {
     };
     let talked = match explain.is_empty() {
         true => client.connect().and_then(talk),
-        // Annotations wait in a queue. Dropping the explainer waits until they are printed.
+        // The explainer prints from a queue. Dropping it waits until the queue is printed.
         false => Explainer::stderr()
             .map_err(ws101::Error::Io)
             .and_then(|explainer| talk(client.explain(&explainer).connect()?)),
@@ -49,12 +51,13 @@ fn main() -> ExitCode {
 }
 
 fn talk(mut ws: WebSocket) -> Result<()> {
+    let _guard = ctrl_c::closes(&ws);
     // One thread sends lines while the other waits for messages.
     let sender = ws.sender();
     thread::spawn(move || send_lines(sender));
     while let Some(message) = ws.recv()? {
         match message {
-            // A terminal obeys some characters: a server could set its title, or clear it.
+            // Control characters in the text could clear the terminal or change its title.
             Message::Text(text) => println!("{}", escape(&text)),
             Message::Binary(bytes) => println!("{} bytes: {:02x?}", bytes.len(), bytes),
         }
@@ -65,7 +68,8 @@ fn talk(mut ws: WebSocket) -> Result<()> {
     Ok(())
 }
 
-/// Sends each line of the input, then a Close. The server's Close ends `recv` in the other thread.
+/// Sends each line of the input, then a Close. The server answers with its Close, which ends `recv`
+/// in the main thread.
 fn send_lines(sender: Sender) {
     for line in std::io::stdin().lock().split(b'\n').map_while(|line| line.ok()) {
         let sent = match str::from_utf8(&line) {
@@ -74,7 +78,7 @@ fn send_lines(sender: Sender) {
             Err(_) => sender.send(&line),
         };
         if sent.is_err() {
-            return; // `recv` says why.
+            return; // `recv`, in the main thread, returns the error.
         }
     }
     let _ = sender.close(1000, "");

@@ -1,5 +1,5 @@
-//! A chat, and its page on the same port. Each message goes to all members, and a slow member delays
-//! no other.
+//! A chat, and its page on the same port. Each message goes to all members, and a slow member
+//! doesn't delay the others.
 //!
 //! run: cargo run --example 06_chat [ADDRESS] [--explain]
 //! then: open http://127.0.0.1:9001 in two windows
@@ -7,6 +7,8 @@
 //! expect: listening on ws://127.0.0.1:9001
 //! next: 07_tap, which shows the bytes of each connection
 
+#[path = "shared/ctrl_c.rs"]
+mod ctrl_c;
 #[path = "shared/help.rs"]
 mod help;
 
@@ -17,7 +19,7 @@ use ws101::{
     Explainer, Limits, Message, Outbox, PreparedMessage, Response, Result, Server, WebSocket,
 };
 
-/// How many messages may wait for a member. One more, and the member is dropped.
+/// How many messages may wait in a member's queue. At one more, the server drops the member.
 const BOUND: usize = 64;
 
 /// The members' outboxes, by the id of the connection.
@@ -39,6 +41,7 @@ fn main() -> Result<()> {
     if !options.is_empty() {
         server = server.explain(Explainer::stdout()?);
     }
+    ctrl_c::stops(server.handle());
     println!("listening on ws://{}", server.local_addr()?);
     println!("open http://{} in two windows; Ctrl-C ends this program", server.local_addr()?);
 
@@ -71,7 +74,7 @@ fn relay_messages(ws: &mut WebSocket, name: &str, members: &Members) -> Result<(
 fn tell_all(members: &Members, text: &str) {
     let message = PreparedMessage::new(text);
     for outbox in members.lock().unwrap().values() {
-        // The member is too slow, or gone already. The abort ends its `recv` loop, which removes it.
+        // The member is too slow, or has left. The abort ends its `recv` loop, which removes it.
         if outbox.try_send(&message).is_err() {
             outbox.abort();
         }

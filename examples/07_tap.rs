@@ -8,8 +8,11 @@
 //! next: 08_rooms, a server that checks which clients may come in
 //!
 //! It passes the bytes on unchanged, and each line that it prints names its connection. The explanations
-//! come from `src/explain`.
+//! come from `src/explain`. Ctrl-C ends it, and the streams at both ends. It sends no Close: it is neither
+//! the client nor the server.
 
+#[path = "shared/ctrl_c.rs"]
+mod ctrl_c;
 #[path = "shared/help.rs"]
 mod help;
 
@@ -25,7 +28,7 @@ use ws101::explain::print::Style;
 use ws101::frames::header::Role;
 use ws101::{Explainer, Result, Stream, Tap};
 
-/// How long the tap rests when it can't accept.
+/// How long the tap waits after `accept` has failed.
 const REST: Duration = Duration::from_millis(50);
 
 fn main() -> ExitCode {
@@ -57,14 +60,15 @@ fn main() -> ExitCode {
 fn relay(listen: &str, target: &str, explainer: Explainer) -> Result<()> {
     let listener = TcpListener::bind(listen)?;
     println!("listening on ws://{}", listener.local_addr()?);
-    for (number, client) in (1..).zip(listener.incoming()) {
+    for (number, client) in (1..).zip(ctrl_c::incoming(&listener)) {
         let name = format!("#{number}");
         let client = match client {
             Ok(client) => client,
             Err(error) => {
                 eprintln!("{name} can't be accepted: {error}");
-                // Without a free descriptor the client stays in the queue, and the next `accept` fails at
-                // once, again and again: that would take a whole core.
+                // If no file descriptor is free, the client stays in the listening socket's queue,
+                // and the next `accept` fails at once. Without a pause, this loop would use a whole
+                // core.
                 thread::sleep(REST);
                 continue;
             }
@@ -76,9 +80,10 @@ fn relay(listen: &str, target: &str, explainer: Explainer) -> Result<()> {
                 continue;
             }
         };
-        // Sends each piece at once. If that fails, the bytes still pass, only later.
+        // Send each piece at once. If this setting fails, the bytes still pass, only later.
         let _ = client.set_nodelay(true).and(server.set_nodelay(true));
-        // To the client we are its server, so this tap sees both directions from the server's end.
+        // For the client, this program is the server, so the tap labels both directions from the
+        // server's end.
         let client = Arc::new(Tap::new(client, Role::Server, explainer.sink(name.clone())));
         let server = Arc::new(server);
         let (from_client, to_server) = (client.clone(), server.clone());
@@ -93,7 +98,7 @@ fn relay(listen: &str, target: &str, explainer: Explainer) -> Result<()> {
     Ok(())
 }
 
-/// Passes bytes on until their stream ends, then ends the other stream.
+/// Copies bytes from one stream to the other until the first one ends, and then ends the second.
 fn pump(from: &dyn Stream, to: &dyn Stream) {
     let mut room = vec![0; 64 * 1024];
     loop {

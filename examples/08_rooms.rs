@@ -1,5 +1,5 @@
-//! Chat rooms with access control. The server checks the page's `Origin`, the room (the path), the
-//! visitor (by a secret), and chooses a subprotocol.
+//! Chat rooms with access control. The server checks the page's `Origin`, the room (by its path)
+//! and the visitor (by a secret), and chooses a subprotocol.
 //!
 //! run: cargo run --example 08_rooms [ADDRESS] [--origin ORIGIN]...
 //! then: open http://127.0.0.1:9001
@@ -8,21 +8,25 @@
 //! expect: a program's token:
 //! next: 09_why_websocket, which compares WebSocket with plain HTTP
 //!
-//! A refusal shows which check failed: 403 the origin, 404 the path, 401 the visitor, in this order.
-//! The server prints which visitors come, leave and are refused.
+//! The status of a refusal shows which check failed: 403 is for the origin, 404 for the path, 401
+//! for the visitor. The server checks them in this order, and prints which visitors come, leave and
+//! are refused.
 //!
-//! A program sends its secret in `Authorization`. A page can't set a header on a WebSocket, and a secret in
-//! the URL ends up in the logs of each server and proxy on the way. A page has three ways, and this server
-//! takes each:
+//! A program sends its secret in `Authorization`. A page can't set a header on a WebSocket, and a
+//! secret in the URL ends up in the logs of each server and proxy on the way. A page can send its
+//! secret in three other ways, and this server accepts all of them:
 //!
-//! - **A cookie.** No script can read it (`HttpOnly`). But the browser sends it along with the requests of
-//!   other sites' pages, too: so check the origin, and set `SameSite`.
-//! - **The list of subprotocols**, here as `rooms.token.SECRET`. Each script of the page can read the secret,
-//!   and so can a proxy that logs heads: let it expire soon. The server must choose another name of the list.
-//! - **The first message.** It stands in no head, though each script of the page can still read the secret.
-//!   But every stranger gets a connection and its thread until the message comes: bound that time. Only the
-//!   workshop does it here.
+//! - **A cookie.** With `HttpOnly`, no script can read it. But the browser also sends it with
+//!   requests from pages of other sites, so check the origin, and set `SameSite`.
+//! - **The list of subprotocols**, here as `rooms.token.SECRET`. Each script of the page can read
+//!   the secret, and so can a proxy that logs heads, so let it expire soon. The server must choose
+//!   another name from the list.
+//! - **The first message.** This keeps the secret out of all heads and logs, though each script of
+//!   the page can still read it. But until the message comes, any stranger holds a connection and
+//!   its thread, so limit that time. In this example, only the room `workshop` accepts it.
 
+#[path = "shared/ctrl_c.rs"]
+mod ctrl_c;
 #[path = "shared/help.rs"]
 mod help;
 
@@ -46,12 +50,14 @@ const JSON: &str = "rooms.json";
 /// The subprotocol that sends `who: says`. A client that offers neither gets this one.
 const TEXT: &str = "rooms.text";
 const COOKIE: &str = "visitor";
-/// What a page puts before its secret in the list of subprotocols. It's none of ours, so it's never chosen.
+/// The prefix of a page's secret in its list of subprotocols. The server doesn't know a subprotocol
+/// of that name, so it never chooses it.
 const TOKEN: &str = "rooms.token.";
-/// How many visitors are known at a time. Without a limit, handing out cookies would fill the memory; and a server
-/// that handed out no more would let nobody in once a stranger had asked for all of them. So it forgets the oldest.
+/// How many visitors the server knows at a time. Without a limit, a stranger who asks for cookies
+/// could fill the memory. At the limit, the server forgets its oldest visitor, because refusing new
+/// ones would let that stranger lock out all others.
 const MOST_KNOWN: usize = 1000;
-/// How many messages may wait for a member.
+/// How many messages may wait in a member's queue. At one more, the server drops the member.
 const BOUND: usize = 64;
 
 fn main() -> Result<()> {
@@ -73,11 +79,12 @@ fn main() -> Result<()> {
         .admit(move |request| admit(request, &for_admit))
         .http(move |request| page(request, &for_pages))
         .limits(Limits { max_message: 4096, ..Limits::default() });
-    // A browser sends our cookie along with the request of any page. So the server checks the origin
-    // first. By default only pages of this host and port may connect.
+    // A browser sends this server's cookie with the requests of any page, so the server checks the
+    // origin first. By default, only pages of its own host and port may connect.
     if !origins.is_empty() {
         server = server.origins(origins);
     }
+    ctrl_c::stops(server.handle());
     let address = server.local_addr()?;
     println!("listening on ws://{address}");
     println!("a program's token: {}", rooms.make_known("robot"));
@@ -91,9 +98,10 @@ struct Rooms {
     /// The names of known visitors, by the secret in their cookie or token. The map's hash is
     /// unpredictable, so the time of a lookup reveals nothing about the secrets.
     known: Mutex<HashMap<String, String>>,
-    /// The secrets of visitors, oldest first. Those of programs aren't here, and are never forgotten.
+    /// The secrets of visitors, oldest first. A program's secret isn't in this list, so the server
+    /// never forgets it.
     visitors: Mutex<VecDeque<String>>,
-    /// By the id of the connection.
+    /// The members of all rooms, by the id of their connection.
     members: Mutex<HashMap<u64, Member>>,
 }
 
@@ -119,7 +127,8 @@ impl Rooms {
         secret
     }
 
-    /// Makes a secret for a visitor. If that makes too many, the oldest visitor must enter anew.
+    /// Makes a secret for a visitor. If the server then knows too many visitors, it forgets the
+    /// oldest, who must enter again.
     fn welcome(&self, name: &str) -> String {
         let secret = self.make_known(name);
         let mut visitors = self.visitors.lock().unwrap();
@@ -132,7 +141,7 @@ impl Rooms {
         secret
     }
 
-    /// The visitor whose secret stands in this request.
+    /// Finds the visitor whose secret is in the request's header, cookie or list of subprotocols.
     fn who(&self, request: &Request) -> Option<Visitor> {
         let header = request.header("Authorization").and_then(|v| v.strip_prefix("Bearer "));
         let offered = request.head().list("Sec-WebSocket-Protocol");
@@ -150,13 +159,13 @@ impl Rooms {
         Some(Visitor { name: self.known.lock().unwrap().get(secret)?.clone(), how })
     }
 
-    /// Sends something to all members of a room, to each in its subprotocol.
+    /// Sends a line to all members of a room, to each in the format of its subprotocol.
     fn tell(&self, room: &str, who: &str, says: &str) {
         let text = PreparedMessage::new(format!("{who}: {says}"));
         let json = PreparedMessage::new(object(&[("who", string(who)), ("says", string(says))]));
         for member in self.members.lock().unwrap().values().filter(|member| member.room == room) {
             let message = if member.speaks_json { &json } else { &text };
-            // The member is too slow, or gone already: see 06_chat.
+            // The member is too slow, or has already left: see 06_chat.
             if member.outbox.try_send(message).is_err() {
                 member.outbox.abort();
             }
@@ -164,7 +173,8 @@ impl Rooms {
     }
 }
 
-/// The last check, after origin and path: is this visitor known? The handler learns who it is.
+/// The last check, after origin and path: does the server know this visitor? It passes the visitor
+/// on to the handler.
 fn admit(request: &Request, rooms: &Rooms) -> std::result::Result<Admission, Refusal> {
     match rooms.who(request) {
         Some(visitor) => Ok(Admission::of(visitor)),
@@ -221,8 +231,8 @@ fn talk(ws: &mut WebSocket, room: &str, name: &str, rooms: &Rooms) -> Result<()>
     Ok(())
 }
 
-/// The pages, and the form that sets the cookie. A real server would ask for a password, in a POST over
-/// https.
+/// Serves the pages, and the form that sets the cookie. A real server would ask for a password, in
+/// a POST over https.
 fn page(request: &Request, rooms: &Rooms) -> Option<Response> {
     const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; \
         connect-src 'self'; form-action 'self'; frame-ancestors 'none'";

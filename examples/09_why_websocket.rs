@@ -1,5 +1,5 @@
-//! Why WebSocket: it delivers the same messages in four ways at the same time, and measures on this
-//! machine what each way costs.
+//! Why WebSocket: delivers the same messages in four ways at the same time, and measures what each
+//! way costs in bytes and time.
 //!
 //! run: cargo run --release --example 09_why_websocket
 //! expect: 25 messages of 24 bytes
@@ -10,9 +10,10 @@
 //! expect: WebSocket is the only one
 //! next: 10_before_the_rfc, the first versions of WebSocket
 //!
-//! With polling, the client asks for news at intervals. With long polling, the server answers a request
-//! only when there is news. With Server-Sent Events, one response goes on for ever. All three are plain
-//! HTTP, and this example writes them with as few headers as possible.
+//! With polling, the client asks for news at intervals. With long polling, the server answers a
+//! request only when there is news. With Server-Sent Events, a single response never ends, and each
+//! message is a part of its body. All three are plain HTTP, and this example writes them with as
+//! few headers as possible.
 
 #[path = "shared/help.rs"]
 mod help;
@@ -32,7 +33,7 @@ use servers::{read_until, serve_http, serve_websocket};
 use ws101::Client;
 
 const MESSAGES: usize = 25;
-/// The pauses between the messages, which come in bursts.
+/// The pauses after the messages, in turn. They make the messages come in bursts.
 const PAUSES: [Duration; 5] = [
     Duration::from_millis(5),
     Duration::from_millis(150),
@@ -97,7 +98,7 @@ fn message(i: usize) -> String {
     format!("{{\"news\":{i:3},\"at\":\"here\"}}")
 }
 
-/// What has been posted, and when.
+/// The messages that have been posted so far, each with its time, for all clients.
 #[derive(Default)]
 struct Board {
     messages: Mutex<Vec<(String, Instant)>>,
@@ -110,12 +111,12 @@ impl Board {
         self.something_new.notify_all();
     }
 
-    /// All messages from this one on. There may be none.
+    /// Returns all messages from number `start` on, without waiting. There may be none.
     fn from(&self, start: usize) -> Vec<String> {
         self.messages.lock().unwrap()[start..].iter().map(|(text, _)| text.clone()).collect()
     }
 
-    /// The same, but waits until there is at least one.
+    /// Returns all messages from number `start` on, and waits until there is at least one.
     fn wait_from(&self, start: usize) -> Vec<String> {
         let messages = self.messages.lock().unwrap();
         drop(self.something_new.wait_while(messages, |messages| messages.len() <= start).unwrap());
@@ -123,7 +124,7 @@ impl Board {
     }
 }
 
-/// What one way of delivery has cost.
+/// The measured costs of one way of delivery.
 struct Bill {
     meter: Arc<Meter>,
     requests: usize,
@@ -139,7 +140,7 @@ impl Bill {
         Bill { meter: meter.clone(), requests: 0, to_begin: 0, all: 0, delays: Vec::new() }
     }
 
-    /// Notes that the next message has arrived.
+    /// Notes that the client has received its next message, and how long that took.
     fn delivered(&mut self, board: &Board) {
         let (_, posted) = board.messages.lock().unwrap()[self.delays.len()];
         self.delays.push(posted.elapsed());
@@ -166,7 +167,7 @@ impl Bill {
 
 // The clients.
 
-/// Polling: the client asks for news at intervals.
+/// The polling client: it asks for news at intervals.
 fn poll(board: &Arc<Board>, address: SocketAddr, ready: &Barrier) -> io::Result<Bill> {
     let meter = Meter::dial(address)?;
     let (mut bill, mut reader) = (Bill::new(&meter), BufReader::new(&*meter));
@@ -178,7 +179,7 @@ fn poll(board: &Arc<Board>, address: SocketAddr, ready: &Barrier) -> io::Result<
     Ok(bill)
 }
 
-/// Long polling: the server answers when there is news.
+/// The long-polling client: it asks for news, and the server answers when there is some.
 fn wait(board: &Arc<Board>, address: SocketAddr, ready: &Barrier) -> io::Result<Bill> {
     let meter = Meter::dial(address)?;
     let (mut bill, mut reader) = (Bill::new(&meter), BufReader::new(&*meter));
@@ -209,7 +210,7 @@ fn ask(
     Ok(())
 }
 
-/// Server-Sent Events: one response brings all messages.
+/// The client of Server-Sent Events: it sends one request, and its response brings all messages.
 fn listen(board: &Arc<Board>, address: SocketAddr, ready: &Barrier) -> io::Result<Bill> {
     let meter = Meter::dial(address)?;
     let (mut bill, mut reader) = (Bill::new(&meter), BufReader::new(&*meter));
@@ -225,7 +226,7 @@ fn listen(board: &Arc<Board>, address: SocketAddr, ready: &Barrier) -> io::Resul
     Ok(bill)
 }
 
-/// WebSocket.
+/// The WebSocket client: after the handshake, it only receives.
 fn open(board: &Arc<Board>, address: SocketAddr, ready: &Barrier) -> io::Result<Bill> {
     let meter = Meter::dial(address)?;
     let mut bill = Bill::new(&meter);

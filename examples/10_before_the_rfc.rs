@@ -1,5 +1,5 @@
-//! The WebSocket of 2010, a year before the RFC: both ends of its handshake, its frames, and three of its
-//! faults.
+//! WebSocket as it was in 2010, a year before the RFC: both ends of its handshake, its frames, and
+//! three of its flaws.
 //!
 //! run: cargo run --example 10_before_the_rfc
 //! expect: client > Sec-WebSocket-Key1: 4 @1  46546xW%0l 1 5
@@ -17,9 +17,9 @@
 //! expect: ws101 > Sec-WebSocket-Version: 13
 //! next: 11_secure, which encrypts the connection
 //!
-//! The draft is called hixie-76 or hybi-00. Chrome and Safari supported it. Firefox 4 and Opera shipped
-//! with it switched off, after researchers had shown what a page could do with it. For what replaced it,
-//! read `src/handshake/accept_key.rs` and `src/frames/mask.rs`.
+//! The draft is called hixie-76 or hybi-00. Chrome and Safari supported it. Firefox 4 and Opera
+//! shipped with it switched off, after researchers had shown how a page could attack proxies with
+//! it. The RFC's replacements are in `src/handshake/accept_key.rs` and `src/frames/mask.rs`.
 
 #[path = "shared/help.rs"]
 mod help;
@@ -33,7 +33,8 @@ use std::thread;
 use md5::md5;
 use ws101::frames::mask;
 
-/// The draft's own example. Each key hides a number: its digits, divided by the number of its spaces.
+/// The request that the draft prints as its example. Each key hides a number: the key's digits,
+/// divided by the number of its spaces.
 const REQUEST: &str = "GET /demo HTTP/1.1\r\n\
     Host: example.com\r\n\
     Upgrade: WebSocket\r\n\
@@ -42,7 +43,7 @@ const REQUEST: &str = "GET /demo HTTP/1.1\r\n\
     Sec-WebSocket-Key1: 4 @1  46546xW%0l 1 5\r\n\
     Sec-WebSocket-Key2: 12998 5 Y3 1  .P00\r\n\
     \r\n";
-/// The third key. It follows the head, and no line of the head announces it.
+/// The third key. The client sends it after the head, and no header announces it.
 const THIRD_KEY: &[u8; 8] = b"^n:ds[4U";
 /// The answer to these three keys, as the draft prints it.
 const ANSWER: &[u8; 16] = b"8jKS'y:G*Co,Wxa-";
@@ -64,7 +65,7 @@ fn main() -> io::Result<()> {
     let chosen = "GET /script.js HTTP/1.1\r\nHost: shop.example\r\n\r\n";
     println!("2010: {}", seen_by_proxy(&frame(chosen)));
     let mut payload = chosen.as_bytes().to_vec();
-    // A client takes four new random bytes for each frame.
+    // These four bytes stand for the new random mask that a client makes for each frame.
     mask::apply([0x5f, 0x13, 0xc8, 0x6e], 0, &mut payload);
     println!("2011: {}", seen_by_proxy(&payload));
     println!(
@@ -132,7 +133,8 @@ fn answer(mut stream: TcpStream) -> io::Result<()> {
         let digits: String = key.chars().filter(char::is_ascii_digit).collect();
         let spaces = key.chars().filter(|&c| c == ' ').count() as u64;
         let whole: u64 = digits.parse().unwrap_or_default();
-        // The key is so odd that a request of another kind hardly ever has one by chance.
+        // The digits must be divisible by the number of spaces. A request that isn't a WebSocket's
+        // hardly ever has such a key by chance.
         let Some(0) = whole.checked_rem(spaces) else { return Ok(()) };
         let value = whole / spaces;
         println!(
@@ -158,7 +160,7 @@ fn answer(mut stream: TcpStream) -> io::Result<()> {
     stream.write_all(&[0xff, 0])
 }
 
-/// A proxy that follows HTTP: a GET that announces no body has none.
+/// A proxy that follows HTTP: it passes on a GET without a body, because no header announces one.
 fn pass_on(mut client: TcpStream, server: SocketAddr) -> io::Result<()> {
     let head = read_head(&mut client)?;
     println!("proxy:  a request without a body; I pass it on");
@@ -175,7 +177,7 @@ fn pass_on(mut client: TcpStream, server: SocketAddr) -> io::Result<()> {
     Ok(())
 }
 
-/// What a proxy sees that doesn't understand the 101, and takes the bytes after it for HTTP.
+/// Returns what a proxy sees if it doesn't know the 101, and takes the bytes after it for HTTP.
 fn seen_by_proxy(bytes: &[u8]) -> String {
     let text = String::from_utf8_lossy(bytes);
     let line = text.find("GET ").and_then(|start| text[start..].split(' ').nth(1));
@@ -186,17 +188,18 @@ fn seen_by_proxy(bytes: &[u8]) -> String {
     }
 }
 
-/// A text in the draft's frame.
+/// Encodes a text as a frame of the draft: the byte 00, the text, the byte ff.
 fn frame(text: &str) -> Vec<u8> {
     [&[0], text.as_bytes(), &[0xff]].concat()
 }
 
-/// The next text, or `None` at a close. It reads byte by byte, because no length says where the text ends.
+/// Reads the next text, or returns `None` at a close. It reads byte by byte, because the draft's
+/// frames have no length.
 fn read_text(stream: &mut TcpStream) -> io::Result<Option<String>> {
     let mut bytes = [0];
     stream.read_exact(&mut bytes)?;
     if bytes == [0xff] {
-        // The 00 of the close.
+        // A close is ff 00; this reads the 00.
         stream.read_exact(&mut bytes)?;
         return Ok(None);
     }
@@ -220,7 +223,7 @@ fn read_head(stream: &mut TcpStream) -> io::Result<String> {
     Ok(String::from_utf8_lossy(&head).into_owned())
 }
 
-/// Serves one connection on a free port.
+/// Starts a server that serves one connection on a free port, and returns its address.
 fn serve(one: impl FnOnce(TcpStream) -> io::Result<()> + Send + 'static) -> io::Result<SocketAddr> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let address = listener.local_addr()?;

@@ -8,17 +8,21 @@
 //! expect: its certificate:
 //! next: 12_compressed, which makes messages smaller
 //!
-//! Without arguments the server makes a self-signed certificate for localhost, writes it to a file
-//! beside the program, and prints the file's name. No authority vouches for it, so a client must be given
-//! it as a root. The key never leaves the process. To use a certificate of an authority, name two files:
-//! the certificate's chain, then its key. Clients then need no root.
+//! Without arguments, the server makes a self-signed certificate for localhost, writes it to a file
+//! beside the program, and prints the file's name. No authority has signed it, so a client must be
+//! told to trust it (`--root`). The private key never leaves the process. To use a certificate from
+//! an authority, name two files: the certificate chain, then its key. Clients then need no
+//! `--root`.
 //!
-//! With a fourth argument the server asks each client for a certificate as well, lets in those that lead up
-//! to one of these roots, and prints which one a client has shown. No password is needed then, and none can
-//! be stolen: `curl --cert CERTIFICATE --key KEY` comes in, and a client without a certificate doesn't.
+//! With a fourth argument, the server also asks each client for a certificate, and accepts only
+//! those signed by one of these roots. It prints the fingerprint of each client's certificate.
+//! Clients then need no password: `curl --cert CERTIFICATE --key KEY` may connect, and a client
+//! without a certificate may not.
 
 #[path = "secure/certificate.rs"]
 mod certificate;
+#[path = "shared/ctrl_c.rs"]
+mod ctrl_c;
 #[path = "shared/help.rs"]
 mod help;
 
@@ -47,6 +51,7 @@ fn main() -> Result<()> {
         _ => self_signed_tls()?,
     };
     let server = Server::bind(address)?.tls(tls).http(|_| Some(Response::html(PAGE)));
+    ctrl_c::stops(server.handle());
     let address = server.local_addr()?;
     println!("listening on wss://{address}");
     println!("its certificate: {}", certificate.display());
@@ -63,7 +68,8 @@ fn main() -> Result<()> {
     })
 }
 
-/// Makes a certificate for this machine. Returns it, and the file that holds it.
+/// Makes a self-signed certificate for this machine. Returns the TLS settings with it, and the file
+/// to which it was written.
 fn self_signed_tls() -> Result<(Tls, PathBuf)> {
     let made = self_signed(&["localhost", "127.0.0.1", "::1"], VALID);
     let file = std::env::current_exe()?.with_extension("pem");
@@ -71,7 +77,8 @@ fn self_signed_tls() -> Result<(Tls, PathBuf)> {
     Ok((Tls::from_pem(made.certificate.as_bytes(), made.key.as_bytes())?, file))
 }
 
-/// Asks each client for a certificate that leads up to one of these roots. All three are PEM files.
+/// Makes TLS settings that ask each client for a certificate signed by one of these roots. All
+/// three arguments name PEM files.
 fn tls_that_asks_clients(certificate: &str, key: &str, roots: &str) -> Result<Tls> {
     let read = |file: &str| -> Result<Vec<CertificateDer<'static>>> {
         CertificateDer::pem_file_iter(file).and_then(Iterator::collect).map_err(Error::other)
@@ -85,14 +92,14 @@ fn tls_that_asks_clients(certificate: &str, key: &str, roots: &str) -> Result<Tl
     Ok(Tls::from_config(Arc::new(config)))
 }
 
-/// A certificate's short name, as `openssl x509 -fingerprint -sha256` prints it. A server that knows its
-/// clients by this needs no names in their certificates.
+/// Computes a certificate's fingerprint, as `openssl x509 -fingerprint -sha256` prints it. A server
+/// can know its clients by their fingerprints, so the certificates need no names.
 fn fingerprint(certificate: &[u8]) -> String {
     let sum = digest(&SHA256, certificate);
     sum.as_ref().iter().map(|byte| format!("{byte:02X}")).collect::<Vec<_>>().join(":")
 }
 
-/// Over https, a page may open only wss.
+/// The page for a browser. A page that came over https may open only wss.
 const PAGE: &str = "<!doctype html><meta charset=utf-8><title>Secure echo</title>\
     <p>There is a WebSocket at this address, over TLS. Open the console and say hello:\
     <pre>ws = new WebSocket(`wss://${location.host}`)\n\

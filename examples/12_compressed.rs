@@ -8,9 +8,9 @@
 //! expect: with takeover
 //! next: 13_stay_connected, a client that comes back
 //!
-//! With context takeover a message may refer to the messages before it. That helps an application whose
-//! messages resemble each other, and costs memory between the messages. Before you use compression in a
-//! program of your own, read what `DeflateConfig` says about secrets.
+//! With context takeover, a message may refer to the messages before it. That saves bytes if
+//! messages resemble each other, and costs memory, because each connection keeps its window. Before
+//! you use compression in your program, read what `DeflateConfig` says about secrets.
 
 #[path = "shared/help.rs"]
 mod help;
@@ -36,7 +36,7 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-/// Sends the page three times to an echo server, and counts the bytes on the wire.
+/// Sends the page three times to an echo server, and returns how many bytes went over the wire.
 fn measure(page: &str, deflate: Option<DeflateConfig>) -> Result<String> {
     let mut server = Server::bind("127.0.0.1:0")?;
     let mut client = Client::new(format!("ws://{}", server.local_addr()?));
@@ -68,7 +68,7 @@ fn measure(page: &str, deflate: Option<DeflateConfig>) -> Result<String> {
     Ok(format!("{:5} bytes to the server, {:5} back", counted.bytes_in, counted.bytes_out))
 }
 
-/// The answer of an imagined API: the stations of a railway line, with their departures.
+/// Returns JSON as a web API might: the stations of a railway line, with their departures.
 fn page() -> String {
     let names = ["Abbey Road", "Bank", "Canary Wharf", "Deptford Bridge", "East India"];
     let station = |i: usize| {

@@ -1,5 +1,5 @@
-//! A client that stays connected: it tells the causes of an end apart, waits longer after each failure, and
-//! resumes where it was.
+//! A client that stays connected: when its connection ends, it finds out why, waits longer after
+//! each failure, connects again, and continues after the last message that it has.
 //!
 //! run: cargo run --example 13_stay_connected [URL]
 //! then: without a URL it meets a server of its own, which ends the connection in three ways
@@ -15,16 +15,21 @@
 //! expect: the server closed with 1000 (that was all): done
 //! next: 14_files, which sends what is too large for the memory
 //!
-//! Three rules keep a thousand such clients from harming the server that they have lost:
+//! Three rules keep a thousand such clients from overloading a server that restarts:
 //!
-//! - Wait before each attempt, twice as long after each failure, up to a limit. One that works starts anew.
-//! - Take a random part of that time. Otherwise all clients of a server that restarts come back in the same
-//!   moment, again and again.
-//! - Don't try again what can't succeed: a wrong address, a refused token, a broken rule.
+//! - Wait before each attempt, twice as long after each failure, up to a limit. After a connection
+//!   that worked, begin with the short wait again.
+//! - Wait a random part of that time. Otherwise all clients come back at the same time, again and
+//!   again.
+//! - Don't repeat an attempt that can't succeed: after a wrong address, a refused token, or a broken
+//!   rule.
 //!
-//! The server can't know what a lost connection still delivered. So the client says in the address what it
-//! has (`?after=3`), and gets what comes after that: nothing is missing, nothing comes twice.
+//! When a connection is lost, the server can't know which messages arrived. So the client names its
+//! last one in the URL (`?after=3`), and the server continues after it. No message is lost, and none
+//! comes twice.
 
+#[path = "shared/ctrl_c.rs"]
+mod ctrl_c;
 #[path = "shared/help.rs"]
 mod help;
 
@@ -50,7 +55,8 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-/// Connects, reads, and connects again, until the news has ended or can't be had.
+/// Connects, reads, and connects again, until the server has sent all news or another attempt can't
+/// succeed.
 fn stay_connected(url: &str) {
     let (mut last, mut wait) = (0, FIRST_WAIT);
     loop {
@@ -60,6 +66,7 @@ fn stay_connected(url: &str) {
             Ended::Failed(why) => {
                 return println!("{why}: another attempt would end like this one");
             }
+            Ended::Interrupted(_) if ctrl_c::was_pressed() => return println!("Ctrl-C: done"),
             Ended::Interrupted(why) => why,
         };
         if last > had {
@@ -74,20 +81,21 @@ fn stay_connected(url: &str) {
 
 /// How a connection ended, for a client that decides what to do next.
 enum Ended {
-    /// It has done its work.
+    /// The server has sent everything, so the client ends.
     Done(String),
-    /// Another attempt may succeed.
+    /// The connection was lost or refused for now, so another attempt may succeed.
     Interrupted(String),
-    /// Another attempt can't.
+    /// Another attempt would fail in the same way.
     Failed(String),
 }
 
-/// Reads until the connection ends, and keeps the number of the last news in `last`.
+/// Connects and reads until the connection ends. Keeps the number of the last news in `last`.
 fn read_news(url: &str, last: &mut u64) -> Ended {
     let mut ws = match connect(url) {
         Ok(ws) => ws,
         Err(error) => return cause_of(error),
     };
+    let _guard = ctrl_c::closes(&ws);
     loop {
         match ws.recv() {
             Ok(Some(Message::Text(text))) => {
@@ -101,13 +109,14 @@ fn read_news(url: &str, last: &mut u64) -> Ended {
     }
 }
 
-/// `None` from `recv` is an end, and not success: the close code says which.
+/// Decides what the server's Close means. `None` from `recv` doesn't yet mean success: the close
+/// code tells.
 fn meaning_of_close(ws: &WebSocket) -> Ended {
     let Some(close) = ws.closed_with() else { return Ended::Interrupted("no Close came".into()) };
     let why = format!("the server closed with {} ({})", close.code, close.reason);
     match close.code {
         CloseCode::NORMAL => Ended::Done(why),
-        // It goes away, restarts, or has too much to do: another attempt, later, may succeed.
+        // The server stops, restarts, or is overloaded, so a later attempt may succeed.
         CloseCode::GOING_AWAY | CloseCode::SERVICE_RESTART | CloseCode::TRY_AGAIN_LATER => {
             Ended::Interrupted(why)
         }
@@ -121,7 +130,7 @@ fn cause_of(error: Error) -> Ended {
         Error::PeerTimeout | Error::WriteTimeout => {
             Ended::Interrupted("the server was silent".into())
         }
-        // Nothing listens there: perhaps not yet.
+        // No server listens at the address, or not yet.
         Error::Io(error) => Ended::Interrupted(error.to_string()),
         Error::Rejected(rejection) => match rejection.status {
             Some(status @ (429 | 502 | 503 | 504)) => {
@@ -133,14 +142,15 @@ fn cause_of(error: Error) -> Ended {
     }
 }
 
-/// Between half of this time and all of it.
+/// Returns a random time between half of `wait` and all of it.
 fn random_part_of(wait: Duration) -> Duration {
     // std has no random numbers, but the keys of its hash maps are unpredictable.
     let random = RandomState::new().hash_one(0) >> 32;
     wait.mul_f64(0.5 + random as f64 / 2f64.powi(33))
 }
 
-/// A server with nine pieces of news, which ends its connections in three ways before the fourth lasts.
+/// Starts a server with nine pieces of news, and returns its URL. It ends or refuses the first
+/// three connections in three ways, and the fourth one succeeds.
 fn serve_news() -> Result<String> {
     let visits = AtomicUsize::new(0);
     let requests = AtomicUsize::new(0);
@@ -162,7 +172,8 @@ fn tell_news(mut ws: WebSocket, visit: usize) -> Result<()> {
         match (visit, number) {
             (0, 3) => return ws.close(CloseCode::SERVICE_RESTART, "restarting"),
             (1, 5) => {
-                // A cut cable. What was sent may arrive or not: the client says what it has.
+                // The abort stands for a cut cable. The server can't know whether the last news
+                // arrived, so the client's next URL says it.
                 ws.sender().abort();
                 return Ok(());
             }

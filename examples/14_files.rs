@@ -1,4 +1,4 @@
-//! Large files, both ways, in a few KiB of memory: streams, progress, and a check that all has arrived.
+//! Sends and receives large files in a few KiB of memory, with streams, progress, and a checksum.
 //!
 //! run: cargo run --release --example 14_files
 //! as a server: 14_files serve FOLDER [ADDRESS]
@@ -9,14 +9,17 @@
 //! expect: refused as it should be: ../secret
 //! next: 15_tunnel, where a whole TCP connection goes over a WebSocket
 //!
-//! - A file is one message: `send_stream` writes it in fragments, `recv_stream` reads it as it comes. Each
-//!   is a `Write` or `Read` of std, so `io::copy` does the work, and a slow reader slows the sender down.
-//! - A text message with the SHA-1 follows. TCP's checksum is weak, a disk fails, a sender stops half-way:
-//!   only the receiver's own sum shows that it has what was sent. Until it matches, the file has another
-//!   name.
-//! - Pings are answered meanwhile: control frames pass between the fragments.
-//! - `max_message` stays small; `max_stream` is what a file may take.
+//! - A file is one message: `send_stream` writes it in fragments, and `recv_stream` reads it as it
+//!   comes. They return a `Write` and a `Read` of std, so `io::copy` does the work, and a slow
+//!   receiver slows the sender down.
+//! - A text message with the file's SHA-1 follows. TCP's checksum is weak, a disk may fail, and a
+//!   sender may stop half-way, so the receiver computes the SHA-1 too. Only if both are equal does it
+//!   give the file its final name.
+//! - Both ends answer pings during a transfer, because control frames may come between fragments.
+//! - `max_message` stays small; `max_stream` limits the size of a file.
 
+#[path = "shared/ctrl_c.rs"]
+mod ctrl_c;
 #[path = "shared/help.rs"]
 mod help;
 
@@ -52,8 +55,10 @@ fn limits() -> Limits {
 }
 
 fn serve(server: Server, folder: PathBuf) -> Result<()> {
+    ctrl_c::stops(server.handle());
     println!("listening on ws://{}", server.local_addr()?);
-    // The path is the name of the file. It comes from a stranger: a name is letters, digits, and dots within.
+    // The path is the file's name. A stranger chooses it, so only letters, digits, `-`, `_` and
+    // inner dots are allowed.
     let server = server.limits(limits()).authorize(|request| match name_in(request.path()) {
         Some(_) => Ok(()),
         None => Err(Refusal::because(
@@ -74,7 +79,7 @@ fn serve(server: Server, folder: PathBuf) -> Result<()> {
             },
             _ => return ws.close(CloseCode::POLICY, "?do=put or ?do=get"),
         }?;
-        // The client closes when it has what it wants.
+        // The client has the file or the answer when it closes. Wait for its Close.
         while ws.recv()?.is_some() {}
         Ok(())
     })
@@ -94,15 +99,16 @@ fn connect(url: &str, file: &Path, what: &str) -> Result<WebSocket> {
 fn put(url: &str, file: &Path) -> Result<()> {
     let open = File::open(file)?;
     let mut ws = connect(url, file, "put")?;
+    let _guard = ctrl_c::closes(&ws);
     send(&mut ws, open)?;
-    if let Some(answer) = ws.recv()? {
-        println!("{}", answer.as_text().unwrap_or_default());
-    }
+    let Some(answer) = ws.recv()? else { return Err(Error::other("the file isn't stored")) };
+    println!("{}", answer.as_text().unwrap_or_default());
     ws.close(CloseCode::NORMAL, "")
 }
 
 fn get(url: &str, file: &Path) -> Result<()> {
     let mut ws = connect(url, file, "get")?;
+    let _guard = ctrl_c::closes(&ws);
     receive(&mut ws, file, "received")?;
     ws.close(CloseCode::NORMAL, "")
 }
@@ -117,7 +123,7 @@ fn send(ws: &mut WebSocket, file: File) -> Result<()> {
     ws.send(file.sum())
 }
 
-/// Receives a file under another name, and gives it its own once its SHA-1 is right.
+/// Receives a file under a temporary name, and renames it once its SHA-1 matches the sender's.
 fn receive(ws: &mut WebSocket, path: &Path, done: &str) -> Result<()> {
     let unfinished = path.with_extension("unfinished");
     let Some(message) = ws.recv_stream()? else { return Err(Error::other("the sender closed")) };
@@ -136,7 +142,8 @@ fn receive(ws: &mut WebSocket, path: &Path, done: &str) -> Result<()> {
     ws.send(report)
 }
 
-/// Reads, and adds up what it has read: the SHA-1, and the progress, a line for each eighth of a GiB.
+/// Reads from another reader, computes the SHA-1 of what it reads, and prints the progress: a line
+/// for each eighth of a GiB.
 struct Summed<R> {
     inner: R,
     sha1: Sha1,
@@ -155,6 +162,9 @@ impl<R> Summed<R> {
 
 impl<R: Read> Read for Summed<R> {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        if ctrl_c::was_pressed() {
+            return Err(Error::other("given up: Ctrl-C").into());
+        }
         let count = self.inner.read(into)?;
         self.sha1.update(&into[..count]);
         let before = self.bytes;
@@ -166,7 +176,8 @@ impl<R: Read> Read for Summed<R> {
     }
 }
 
-/// Both ends: a file of 20 MiB goes there and back, and a name that leads out of the folder goes nowhere.
+/// Runs both ends: sends a file of 20 MiB, gets it back, and asks for a name outside the folder,
+/// which the server refuses.
 fn demonstrate() -> Result<()> {
     let folder = std::env::temp_dir().join(format!("ws101-files-{}", std::process::id()));
     fs::create_dir_all(folder.join("there"))?;

@@ -1,4 +1,4 @@
-//! A tunnel: a TCP connection goes over a WebSocket, through whatever lets only HTTP pass.
+//! A tunnel: carries a TCP connection over a WebSocket, through a network that lets only HTTP pass.
 //!
 //! run: cargo run --example 15_tunnel
 //! at the far end: 15_tunnel serve ADDRESS TARGET, where TARGET is the host and port to be reached
@@ -11,17 +11,20 @@
 //! program ── TCP ── dial ── WebSocket ── serve ── TCP ── target
 //! ```
 //!
-//! - **Backpressure** needs no line here. A program that doesn't read fills its socket, so the thread that
-//!   writes to it waits and receives no more from the WebSocket; that fills, and so on to the target, which
-//!   waits too. No queue grows. (A program that reads nothing for as long as the keepalive waits looks like
-//!   a dead one.)
-//! - **Half-close**: TCP ends each direction by itself, and `nc` or HTTP/1.0 rely on it. A WebSocket ends
-//!   as a whole. So here an empty message says that a direction has ended, and the Close follows the second
-//!   one.
+//! - **Backpressure** needs no code here. If a program doesn't read, its socket's buffer fills up,
+//!   and the thread that writes to it blocks. That thread then no longer receives from the
+//!   WebSocket, whose buffers fill up in turn, and in the end the target blocks, too. No queue
+//!   grows. (If the program reads nothing for longer than the keepalive waits, the other end takes
+//!   it for dead.)
+//! - **Half-close**: TCP ends each direction separately, and `nc` and HTTP/1.0 rely on it. A WebSocket
+//!   ends both directions at once. So here an empty message says that one direction has ended, and the
+//!   Close follows when both have.
 //!
-//! A tunnel lets anyone who can open the WebSocket reach the target: give `serve` a check of its own
-//! (`authorize`, see 08_rooms) before it stands where others can reach it.
+//! Anyone who can open the WebSocket can reach the target. Before you run `serve` where others can
+//! reach it, add a check (`authorize`, see 08_rooms).
 
+#[path = "shared/ctrl_c.rs"]
+mod ctrl_c;
 #[path = "shared/help.rs"]
 mod help;
 
@@ -38,7 +41,7 @@ fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["serve", address, target] => serve(Server::bind(address)?, target.to_owned()),
-        ["dial", address, url] => dial(TcpListener::bind(address)?, url.to_owned()),
+        ["dial", address, url] => dial(TcpListener::bind(address)?, url),
         [] => demonstrate(),
         _ => {
             println!(
@@ -49,8 +52,9 @@ fn main() -> Result<()> {
     }
 }
 
-/// The far end: a connection to the target for each WebSocket.
+/// The far end: opens a connection to the target for each WebSocket.
 fn serve(server: Server, target: String) -> Result<()> {
+    ctrl_c::stops(server.handle());
     println!("listening on ws://{}", server.local_addr()?);
     server.serve(move |mut ws| match TcpStream::connect(&target) {
         Ok(tcp) => tunnel(ws, tcp),
@@ -58,31 +62,35 @@ fn serve(server: Server, target: String) -> Result<()> {
     })
 }
 
-/// The near end: a WebSocket for each connection.
-fn dial(listener: TcpListener, url: String) -> Result<()> {
+/// The near end: opens a WebSocket for each TCP connection.
+fn dial(listener: TcpListener, url: &str) -> Result<()> {
     println!("listening on {}", listener.local_addr()?);
-    for tcp in listener.incoming() {
-        let (tcp, url) = (tcp?, url.clone());
-        thread::spawn(move || {
-            if let Err(error) = connect(&url).and_then(|ws| tunnel(ws, tcp)) {
-                eprintln!("{error}");
-            }
-        });
-    }
-    Ok(())
+    thread::scope(|scope| {
+        for tcp in ctrl_c::incoming(&listener) {
+            let tcp = tcp?;
+            scope.spawn(move || {
+                let carried = connect(url).and_then(|ws| {
+                    let _guard = ctrl_c::closes(&ws);
+                    tunnel(ws, tcp)
+                });
+                carried.unwrap_or_else(|error| eprintln!("{error}"));
+            });
+        }
+        Ok(())
+    })
 }
 
-/// Carries bytes both ways until both directions have ended: a thread for each.
+/// Carries bytes in both directions, with a thread for each, until both have ended.
 fn tunnel(mut ws: WebSocket, tcp: TcpStream) -> Result<()> {
     let sender = ws.sender();
     let one_has_ended = AtomicBool::new(false);
     thread::scope(|scope| {
         scope.spawn(|| {
-            // A failure of the WebSocket is what `from_websocket` meets as well, and reports.
+            // If the WebSocket fails, `from_websocket` gets the error, too, and returns it.
             let _ = to_websocket(&tcp, &sender, &one_has_ended);
         });
         let ended = from_websocket(&mut ws, &tcp, &one_has_ended);
-        // Wakes the other thread, if it still reads.
+        // If the other thread still reads, this ends its read.
         let _ = tcp.shutdown(Shutdown::Both);
         ended
     })
@@ -116,7 +124,7 @@ fn to_websocket(mut tcp: &TcpStream, sender: &Sender, one_has_ended: &AtomicBool
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
             Err(_) => return sender.close(CloseCode::BAD_GATEWAY, "the TCP connection is gone"),
         };
-        // No bytes: the end of this direction, and an empty message says so.
+        // No more bytes come in this direction. An empty message tells the other end.
         sender.send(&buffer[..count])?;
         if count == 0 {
             return match one_has_ended.swap(true, SeqCst) {
@@ -127,7 +135,7 @@ fn to_websocket(mut tcp: &TcpStream, sender: &Sender, one_has_ended: &AtomicBool
     }
 }
 
-/// Both ends, a target that echoes what it gets, and a program that sends a mebibyte.
+/// Runs both ends, a target that echoes, and a program that sends a mebibyte through the tunnel.
 fn demonstrate() -> Result<()> {
     let target = TcpListener::bind("127.0.0.1:0")?;
     let target_address = target.local_addr()?.to_string();
@@ -141,7 +149,7 @@ fn demonstrate() -> Result<()> {
     thread::spawn(move || serve(server, target_address));
     let near = TcpListener::bind("127.0.0.1:0")?;
     let near_address = near.local_addr()?;
-    thread::spawn(move || dial(near, url));
+    thread::spawn(move || dial(near, &url));
 
     let tcp = TcpStream::connect(near_address)?;
     let bytes: Vec<u8> = (0..1u32 << 20).map(|at| (at % 251) as u8).collect();

@@ -1,33 +1,38 @@
-//! An echo server as an operator wants it: pages for its counters and its health, and limits on how long a
-//! client may stay and how much it may send.
+//! An echo server with what an operator needs: pages for its counters and its health, and limits on
+//! how long a client may stay and how much it may send.
 //!
 //! run: cargo run --example 16_metrics_and_health [ADDRESS [SECONDS]], with the longest life of a connection
 //! then: curl http://127.0.0.1:9001/metrics, and the same with /health and /ready
-//! then: press Enter to let no more clients in, and Enter again to drain and stop; Ctrl-C ends it at once
+//! then: press Enter to let no more clients in, and Enter again to drain and stop; Ctrl-C stops it, too
 //! expect: listening on ws://127.0.0.1:9001
 //! expect: about to stop: /ready says 503, new clients get a 503, open connections live on
 //! expect: stopped
 //! next: 17_through_a_proxy, for a client that may only go out through one
 //!
-//! `/health` says whether the process works: a supervisor starts one anew that doesn't answer. `/ready` says
-//! whether new clients may come here: while it's a 503, a load balancer sends them elsewhere. Before a
-//! deployment a server first says that it isn't ready. Once the balancer has noticed, the server closes its
-//! connections a few at a time, and stops. `std` has no signals: `examples/service` does this on SIGTERM.
+//! `/health` says whether the process works: if it doesn't answer, a supervisor restarts the
+//! process. `/ready` says whether new clients may connect: while it answers 503, a load balancer
+//! sends them elsewhere. Before a deployment, a server first answers 503 there. Once the balancer
+//! has noticed, the server closes its connections a few at a time, and stops. `examples/service` does this on
+//! SIGTERM.
 
+#[path = "shared/ctrl_c.rs"]
+mod ctrl_c;
 #[path = "shared/help.rs"]
 mod help;
 
 use std::io::stdin;
+use std::thread;
 use std::time::{Duration, Instant};
 
-use ws101::{CloseCode, Counters, Error, Limits, Response, Result, Server, WebSocket};
+use ws101::{CloseCode, Counters, Error, Handle, Limits, Response, Result, Server, WebSocket};
 
-/// A client that has been connected for so long must connect again. So a new server soon has its share.
+/// How long a client may stay connected before it must connect again. So a new server soon gets its
+/// share of clients.
 const LONGEST_LIFE: Duration = Duration::from_secs(3600);
-/// How many messages a client may send at once, and how many more each second.
+/// How many messages a client may send in a burst, and how many more it may send each second.
 const BURST: f64 = 20.0;
 const PER_SECOND: f64 = 5.0;
-/// How long the last connections may take to close: until then they close in batches.
+/// The time over which the server closes its connections, a few at a time.
 const DRAIN: Duration = Duration::from_secs(10);
 
 fn main() -> Result<()> {
@@ -41,6 +46,7 @@ fn main() -> Result<()> {
     let limits = Limits::default();
     let most = limits.max_connections;
     let server = Server::bind(address)?.limits(limits);
+    ctrl_c::stops(server.handle());
     let (handle, for_pages) = (server.handle(), server.handle());
     let server = server
         .http(move |request| {
@@ -59,21 +65,26 @@ fn main() -> Result<()> {
         .spawn(move |ws| echo(ws, life))?;
     println!("listening on ws://{}", server.local_addr());
 
-    // Without a terminal there's nothing to read, and the server runs until its process is ended.
-    if stdin().read_line(&mut String::new())? == 0 {
-        return server.join();
-    }
-    handle.stop_accepting();
-    println!("about to stop: /ready says 503, new clients get a 503, open connections live on");
-    stdin().read_line(&mut String::new())?;
-    // Not all in the same second: the next server would get all of them at once.
-    handle.drain_with(DRAIN, CloseCode::SERVICE_RESTART, "this server restarts")?;
+    thread::spawn(move || stop_on_enter(&handle));
     server.join()?;
     println!("stopped");
     Ok(())
 }
 
-/// Echoes until the client leaves, has lived long enough, or sends too much.
+fn stop_on_enter(handle: &Handle) -> Result<()> {
+    // If there is no standard input, `read_line` returns at once, and the server runs until Ctrl-C.
+    if stdin().read_line(&mut String::new())? == 0 {
+        return Ok(());
+    }
+    handle.stop_accepting();
+    println!("about to stop: /ready says 503, new clients get a 503, open connections live on");
+    stdin().read_line(&mut String::new())?;
+    // Close them over some time. If all closed at once, the next server would get all clients at
+    // once.
+    handle.drain_with(DRAIN, CloseCode::SERVICE_RESTART, "this server restarts")
+}
+
+/// Echoes until the client leaves, has been connected for long enough, or sends too much.
 fn echo(mut ws: WebSocket, life: Duration) -> Result<()> {
     let (born, mut last, mut allowed) = (Instant::now(), Instant::now(), BURST);
     loop {
@@ -81,13 +92,14 @@ fn echo(mut ws: WebSocket, life: Duration) -> Result<()> {
         let message = match ws.recv_timeout(rest) {
             Ok(Some(message)) if !rest.is_zero() => message,
             Ok(None) => return Ok(()),
-            // It says: connect again. `13_stay_connected` does, and not at once.
+            // 1012 asks the client to connect again. `13_stay_connected` does, after a random
+            // pause.
             Ok(_) | Err(Error::TimedOut) => {
                 return ws.close(CloseCode::SERVICE_RESTART, "connected for long enough");
             }
             Err(error) => return Err(error),
         };
-        // A bucket of permissions: each message takes one, and time brings new ones.
+        // A token bucket: each message takes a token, and new tokens come with time.
         allowed = BURST.min(allowed + last.elapsed().as_secs_f64() * PER_SECOND) - 1.0;
         last = Instant::now();
         if allowed < 0.0 {
@@ -97,7 +109,7 @@ fn echo(mut ws: WebSocket, life: Duration) -> Result<()> {
     }
 }
 
-/// The counters in the text format of OpenMetrics, which Prometheus reads.
+/// Writes the counters in the text format of OpenMetrics, which Prometheus reads.
 fn open_metrics(counters: &Counters) -> Response {
     let mut page = format!("# TYPE ws101_open gauge\nws101_open {}\n", counters.open);
     for (name, count) in [

@@ -1,4 +1,5 @@
-//! A client behind an HTTP proxy: it asks for a tunnel (CONNECT), and the WebSocket goes through it.
+//! A client behind an HTTP proxy: it asks the proxy for a tunnel (CONNECT), and opens its WebSocket
+//! through the tunnel.
 //!
 //! run: cargo run --example 17_through_a_proxy
 //! or: cargo run --example 17_through_a_proxy URL, through the proxy that `https_proxy` or `http_proxy` names
@@ -7,10 +8,13 @@
 //! expect: not opened: 403
 //! next: 18_reload_a_certificate, without a restart of the server
 //!
-//! Many offices let programs out only through a proxy. It can't read what `wss://` carries, and needs to know
-//! nothing about WebSocket: after its 200 it copies bytes both ways. `Client::proxy` names a proxy,
-//! `Client::proxy_from_environment` takes the one of the environment, with the exceptions in `no_proxy`.
+//! In many offices, programs reach the internet only through a proxy. The proxy can't read what
+//! `wss://` carries, and needn't know WebSocket: after its 200, it copies bytes in both directions.
+//! `Client::proxy` names a proxy; `Client::proxy_from_environment` uses the one that the
+//! environment names, with the exceptions in `no_proxy`.
 
+#[path = "shared/ctrl_c.rs"]
+mod ctrl_c;
 #[path = "shared/help.rs"]
 mod help;
 
@@ -48,6 +52,7 @@ fn main() -> Result<()> {
 
 fn echo(client: Client) -> Result<()> {
     let mut ws = client.connect()?;
+    let _guard = ctrl_c::closes(&ws);
     ws.send("hello")?;
     if let Some(message) = ws.recv()? {
         println!("an echo through the tunnel: {}", message.as_text().unwrap_or_default());
@@ -55,7 +60,7 @@ fn echo(client: Client) -> Result<()> {
     ws.close(1000, "")
 }
 
-/// A proxy in thirty lines: it knows CONNECT, and nothing else.
+/// Starts a proxy that knows only CONNECT, and returns its address.
 fn start_proxy() -> io::Result<std::net::SocketAddr> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let address = listener.local_addr()?;
@@ -71,7 +76,7 @@ fn serve_proxy(mut client: TcpStream) -> io::Result<()> {
     let mut head = BufReader::new(client.try_clone()?).lines();
     let first = head.next().unwrap_or(Ok(String::new()))?;
     println!("the proxy was asked: {first}");
-    // The rest of the head, up to its empty line.
+    // Skip the rest of the head, up to its empty line.
     for line in head {
         if line?.is_empty() {
             break;

@@ -1,5 +1,5 @@
-//! A server that changes its certificate while it runs: new connections see the new one, and the open ones
-//! live on.
+//! A server that changes its certificate while it runs: new connections get the new certificate,
+//! and open connections continue.
 //!
 //! run: cargo run --features tls --example 18_reload_a_certificate [ADDRESS CERTIFICATE KEY]
 //! then: replace the two files, and it serves the new ones within a minute; Ctrl-C ends the program
@@ -12,12 +12,15 @@
 //! expect: a client that trusts the second certificate: hello
 //! next: src/lib.rs, which shows the reading order of the library
 //!
-//! Certificates of today's authorities last for weeks, and a chat shouldn't lose its members each time. TLS
-//! needs the certificate only for its handshake. So the server asks for it then, once for each connection.
-//! rustls has a trait for this, and `Tls::from_config` takes any configuration of rustls.
+//! A certificate may have to be renewed every few weeks, and a chat shouldn't lose its members each
+//! time. TLS needs the certificate only in its handshake, so the server looks up the current one
+//! for each new connection. rustls has a trait for this, and `Tls::from_config` takes any
+//! configuration of rustls.
 
 #[path = "secure/certificate.rs"]
 mod certificate;
+#[path = "shared/ctrl_c.rs"]
+mod ctrl_c;
 #[path = "shared/help.rs"]
 mod help;
 
@@ -31,9 +34,9 @@ use ws101::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use ws101::rustls::server::{ClientHello, ResolvesServerCert};
 use ws101::rustls::sign::CertifiedKey;
 use ws101::rustls::{ClientConfig, RootCertStore, ServerConfig, crypto::ring};
-use ws101::{Client, Error, Result, Server, Tls, WebSocket};
+use ws101::{Client, Error, Result, RunningServer, Server, Tls, WebSocket};
 
-/// The certificate of the moment, and its key.
+/// The current certificate and its key, which new connections use.
 #[derive(Debug)]
 struct Current(RwLock<Arc<CertifiedKey>>);
 
@@ -66,23 +69,30 @@ fn main() -> Result<()> {
     env_logger::init();
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     if let [address, certificate, key] = &arguments[..] {
-        let files = || Ok((std::fs::read(certificate)?, std::fs::read(key)?));
-        let (mut served, current) = (files()?, start(address, files()?)?);
-        loop {
-            thread::sleep(Duration::from_secs(60));
-            // A renewal replaces one file after the other: until both fit, the old ones are served.
-            let changed = files().and_then(|found| match found == served {
-                true => Ok(()),
-                false => current.1.change(&found.0, &found.1).map(|()| served = found),
-            });
-            if let Err(error) = changed {
-                eprintln!("the certificate stays as it was: {error}");
+        let (certificate, key) = (certificate.clone(), key.clone());
+        let files = move || Ok((std::fs::read(&certificate)?, std::fs::read(&key)?));
+        let mut served = files()?;
+        let (server, current) = start(address, &served)?;
+        thread::spawn(move || {
+            loop {
+                thread::sleep(Duration::from_secs(60));
+                // A renewal replaces one file after the other. Until the two fit, the server keeps
+                // the old certificate.
+                let changed = files().and_then(|found| match found == served {
+                    true => Ok(()),
+                    false => current.change(&found.0, &found.1).map(|()| served = found),
+                });
+                if let Err(error) = changed {
+                    eprintln!("the certificate stays as it was: {error}");
+                }
             }
-        }
+        });
+        return server.join();
     }
     let [first, second] = [(); 2].map(|()| self_signed(&["127.0.0.1"], VALID));
-    let pem = |made: &SelfSigned| (made.certificate.clone().into(), made.key.clone().into());
-    let (url, current) = start("127.0.0.1:0", pem(&first))?;
+    let pem = (first.certificate.clone().into(), first.key.clone().into());
+    let (server, current) = start("127.0.0.1:0", &pem)?;
+    let url = format!("wss://{}", server.local_addr());
     let mut open = connect(&url, &first)?;
     println!("a client that trusts the first certificate: {}", echo(&mut open)?);
 
@@ -99,23 +109,24 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-/// Starts an echo server with this certificate and its key.
-fn start(address: &str, pem: (Vec<u8>, Vec<u8>)) -> Result<(String, Arc<Current>)> {
+/// Starts an echo server with this certificate and key. Returns it, and the current certificate,
+/// which can be changed.
+fn start(address: &str, pem: &(Vec<u8>, Vec<u8>)) -> Result<(RunningServer, Arc<Current>)> {
     let current = Arc::new(Current(RwLock::new(read(&pem.0, &pem.1)?)));
     let config = ServerConfig::builder().with_no_client_auth().with_cert_resolver(current.clone());
     let server = Server::bind(address)?.tls(Tls::from_config(Arc::new(config)));
-    let url = format!("wss://{}", server.local_addr()?);
-    println!("listening on {url}");
-    server.spawn(|mut ws| {
+    ctrl_c::stops(server.handle());
+    let server = server.spawn(|mut ws| {
         while let Some(message) = ws.recv()? {
             ws.send(message)?;
         }
         Ok(())
     })?;
-    Ok((url, current))
+    println!("listening on wss://{}", server.local_addr());
+    Ok((server, current))
 }
 
-/// Connects, and trusts this certificate alone.
+/// Connects, and trusts only this certificate.
 fn connect(url: &str, trusted: &SelfSigned) -> Result<WebSocket> {
     let mut roots = RootCertStore::empty();
     let root = CertificateDer::from_pem_slice(trusted.certificate.as_bytes());

@@ -34,9 +34,9 @@ use ws101::explain::source::{Anchor, deciding_anchor};
 use ws101::frames::header::Role;
 use ws101::handshake::deflate_params::DeflateParams;
 
-/// The masked Hello of RFC 6455 §5.7.
+/// The masked "Hello" that RFC 6455 §5.7 prints.
 const HELLO: &str = "81 85 37 fa 21 3d 7f 9f 4d 51 58";
-/// More input than this isn't read.
+/// How many bytes of input the program reads at most. It ignores the rest.
 const MOST_READ: u64 = 16 << 20;
 
 #[derive(Default)]
@@ -64,7 +64,7 @@ fn main() -> ExitCode {
     let style = Style { colour, pictures: options.pictures };
     let told = saved::explain(&turns, &Settings::default(), deflate);
     match print(&told, &options, style) {
-        // A pager or `head` may have read enough.
+        // A broken pipe isn't a failure: a pager or `head` may have closed the output.
         Err(error) if error.kind() != ErrorKind::BrokenPipe => fail(&error.to_string()),
         _ => ExitCode::SUCCESS,
     }
@@ -112,7 +112,7 @@ fn options(arguments: impl Iterator<Item = String>) -> Result<Options, String> {
     Ok(options)
 }
 
-/// The bytes to explain, and who sends them.
+/// Returns the bytes to explain, and which end sends them.
 fn turns(options: &Options) -> Result<Vec<Turn>, String> {
     let mut turns = match options.input.as_slice() {
         [] if stdin().is_terminal() => saved::parse(HELLO)?,
@@ -141,7 +141,7 @@ fn read(input: impl Read) -> Result<Vec<u8>, String> {
     Ok(bytes)
 }
 
-/// The turns of a saved conversation; or else the bytes themselves, as one end has sent them.
+/// Parses a saved conversation. Input that isn't one is raw bytes, all from one end.
 fn turns_of(bytes: Vec<u8>) -> Result<Vec<Turn>, String> {
     match str::from_utf8(&bytes).map(saved::parse) {
         Ok(Err(why)) if !saved::begins_with_head(&bytes) => Err(why),
@@ -150,7 +150,7 @@ fn turns_of(bytes: Vec<u8>) -> Result<Vec<Turn>, String> {
     }
 }
 
-/// The way through the source, with the values.
+/// Prints the way of a frame or head through the source, with the values at each place.
 fn print_walk(out: &mut impl Write, told: &Annotation) -> io::Result<()> {
     for (number, step) in steps(told).iter().enumerate() {
         let mark = if step.is_wrong { '!' } else { ' ' };
@@ -163,7 +163,8 @@ fn print_walk(out: &mut impl Write, told: &Annotation) -> io::Result<()> {
     writeln!(out)
 }
 
-/// The deciding lines of each field, each place once.
+/// Prints the lines of source that decide about each field. A place that decides about several
+/// fields is printed once.
 fn print_code(out: &mut impl Write, told: &Annotation) -> io::Result<()> {
     let mut shown: Vec<&str> = Vec::new();
     let fields =

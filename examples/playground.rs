@@ -27,6 +27,8 @@ mod backlog;
 mod coach;
 #[path = "playground/contended.rs"]
 mod contended;
+#[path = "shared/ctrl_c.rs"]
+mod ctrl_c;
 #[path = "shared/help.rs"]
 mod help;
 #[path = "playground/line.rs"]
@@ -73,6 +75,7 @@ fn main() -> Result<()> {
     if let Some(settings) = answers::deflate() {
         server = server.deflate(settings);
     }
+    ctrl_c::stops(server.handle());
     let address = server.local_addr()?;
     println!("listening on ws://{address}");
     println!("open http://{address} in your browser; Ctrl-C ends the playground");

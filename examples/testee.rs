@@ -1,4 +1,4 @@
-//! What test suites talk to: an echo in either role.
+//! The echo server or client that test suites run against.
 //!
 //! run: cargo run --release --example testee [ADDRESS] [OPTION]...
 //! options: --deflate, --max-message BYTES, --max-connections N
@@ -6,11 +6,14 @@
 //! expect: listening on ws://127.0.0.1:9001
 //! next: tests/autobahn/run, the largest of these suites
 //!
-//! `--deflate` may be followed by what it asks for: `--terms 'client_max_window_bits=10; …'`.
+//! After `--deflate` may come the parameters to negotiate:
+//! `--terms 'client_max_window_bits=10; …'`.
 //!
-//! As a client it plays a suite whose server says what to do: it asks `URL/getCaseCount`, echoes in
-//! `URL/runCase?case=N&agent=ws101` for each, and ends with `URL/updateReports?agent=ws101`.
+//! As a client, it runs the cases of a suite's server: it asks `URL/getCaseCount` for their number, echoes on
+//! `URL/runCase?case=N&agent=ws101` for each case, and ends with `URL/updateReports?agent=ws101`.
 
+#[path = "shared/ctrl_c.rs"]
+mod ctrl_c;
 #[path = "shared/help.rs"]
 mod help;
 
@@ -18,7 +21,7 @@ use std::process::ExitCode;
 
 use ws101::{Client, DeflateConfig, Limits, Result, Server, WebSocket};
 
-/// What the command line asks for.
+/// The options of the command line.
 #[derive(Default)]
 struct Options {
     address: Option<String>,
@@ -53,11 +56,12 @@ fn serve(address: Option<String>, limits: Limits, deflate: Option<DeflateConfig>
     if let Some(settings) = deflate {
         server = server.deflate(settings);
     }
+    ctrl_c::stops(server.handle());
     println!("listening on ws://{}", server.local_addr()?);
     server.serve(echo)
 }
 
-/// Compresses everything, however small: it is a test.
+/// Compresses messages of any size, because a test suite checks small ones, too.
 const ALL: DeflateConfig = DeflateConfig { from: 0, ..DeflateConfig::DEFAULT };
 
 fn echo(mut ws: WebSocket) -> Result<()> {
@@ -83,9 +87,14 @@ fn play(url: &str, limits: &Limits, deflate: Option<DeflateConfig>) -> Result<()
     drop(ws);
     for case in 1..=count {
         let ws = connect(&format!("/runCase?case={case}&agent=ws101"))?;
-        // A case may well break the rules, and the connection with them. The suite judges it.
+        let _guard = ctrl_c::closes(&ws);
+        // Some cases break the protocol on purpose, so an error is expected. The suite's server
+        // decides whether the case passed.
         if let Err(error) = echo(ws) {
             println!("case {case}: {error}");
+        }
+        if ctrl_c::was_pressed() {
+            return Ok(());
         }
     }
     let mut ws = connect("/updateReports?agent=ws101")?;
@@ -116,7 +125,7 @@ fn options(mut arguments: impl Iterator<Item = String>) -> std::result::Result<O
     Ok(options)
 }
 
-/// The parameters that RFC 7692 has, by its names.
+/// Parses the parameters of RFC 7692, by the names that the RFC gives them, into the settings.
 fn terms(text: &str, settings: &mut DeflateConfig) -> std::result::Result<(), String> {
     for parameter in text.split(';').map(str::trim) {
         let (name, bits) = parameter.split_once('=').unwrap_or((parameter, ""));

@@ -1,5 +1,10 @@
-//! Each example does what it says at its top. The tests run it, and compare its output with its
-//! `//! expect:` lines, in their order. Ports differ from run to run, so they count as 9001.
+//! Each example does what its head says. The tests run it, and look for its `//! expect:` lines in
+//! its output, in their order. Ports differ from run to run, so the tests replace each port with
+//! 9001.
+
+#[cfg(unix)]
+#[path = "examples/ctrl_c.rs"]
+mod ctrl_c;
 
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, ChildStdout, Command, Stdio};

@@ -1,4 +1,5 @@
-//! What the log says. In a program of its own, since a program has one log.
+//! What the library writes to the log. These tests are a separate program, because a program has
+//! only one logger.
 
 #[cfg(feature = "tls")]
 #[path = "../examples/secure/certificate.rs"]

@@ -1,7 +1,7 @@
-//! The map is true: `lib.rs` lists the folders in an order in which none imports a later one, each
-//! folder's `mod.rs` lists its files in such an order, and the README shows the same map. The folders
-//! that know no sockets, clocks or threads name none. So are the headings by which the code names its
-//! diagnostics.
+//! The map of the source is true: `lib.rs` lists the folders so that none imports a later one, each
+//! folder's `mod.rs` lists its files in such an order, and the README shows the same map. The
+//! folders that may not know sockets, clocks or threads don't name any. The headings that the code
+//! names for its diagnostics exist.
 //!
 //! Imports are found by parsing: `use` trees are expanded (`use std::{net, thread}` names both), and
 //! paths in the code (`crate::server::..`, `super::..`) count like imports.

@@ -1,4 +1,5 @@
-//! The tables of `src/walkthrough/tables.md` say what the source says: limits, rules, statuses, close codes.
+//! The tables of `src/walkthrough/tables.md` agree with the source: limits, rules, statuses, close
+//! codes.
 //!
 //! `UPDATE=1 cargo test --test tables` writes them anew, between their marks `<!-- table: NAME -->` and
 //! `<!-- end -->`.

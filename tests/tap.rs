@@ -1,4 +1,4 @@
-//! A tap explains every byte and changes none.
+//! A tap explains each byte that passes, and changes none of them.
 
 use std::io::{self, IoSlice, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};

@@ -1,8 +1,9 @@
-//! The walkthrough is true: what it shows of the source stands there, what it tells of bytes is what
-//! `explain` tells of them, what it names exists. Its Rust is run as doctests, by plain `cargo test`.
-//! What the README and `conversation.md` tell of bytes is held to the same.
+//! The walkthrough is true: the source that it shows is in the source, its explanations of bytes
+//! are those of `explain`, and the files, tests and anchors that it names exist. `cargo test` runs
+//! its Rust as doctests. The explanations of bytes in the README and `conversation.md` are checked,
+//! too.
 //!
-//! A chapter marks what it shows with a comment in front of the block:
+//! A comment before each block says where the block comes from:
 //!
 //! ```text
 //! <!-- source: length -->             the source at `// WALK: length`: an item, or lines up to a blank one

@@ -1,87 +1,87 @@
-//! The usual cause of a failure in a learner's code, and its fix, for checks whose rule is broken in several ways.
+//! The usual cause of a failure in a learner's code, and its fix, for checks whose rule can be broken in several ways.
 //!
-//! A rule's own texts stand with the rule (`Lesson`); here stand those of a single check, in the order of the stages.
+//! A rule's general texts are in its `Lesson`. This file has the texts of single checks, in the order of the stages.
 
-/// Cause and fix of this very check.
+/// Returns the cause and fix of this check, or `None` if those of its rule's `Lesson` are enough.
 pub fn own(id: &str) -> Option<(&'static str, &'static str)> {
     Some(match id {
         "head/several-at-once" => (
-            "One connection is served to its end before the next is accepted, and waits for more after its answer; or what was read of one request is kept where the next one's is.",
-            "Answer each connection by itself, with a buffer of its own, and accept the next.",
+            "The server serves one connection to its end before it accepts the next, and waits for more bytes after its answer; or all connections share one buffer.",
+            "Give each connection its own buffer, answer its request, and accept the next connection.",
         ),
         "head/two-pieces" | "head/cut-in-the-empty-line" => (
-            "Each read is searched for the empty line by itself, so one that is cut in two is never found.",
+            "The server searches each read separately for the empty line, so it never finds one that is cut in two.",
             "Append each read to a buffer, and search the buffer from three bytes before the new ones.",
         ),
         "head/waits-for-the-end" => (
-            "The request is answered as soon as the lines that matter have come.",
-            "Answer only when the empty line has come: what belongs to the head must not be taken for a frame.",
+            "The server answers as soon as it has the lines that it needs, before the head has ended.",
+            "Answer only after the empty line has come. Otherwise the rest of the head is taken for a frame.",
         ),
         "head/no-space-after-colon" => (
             "The line is split at `: `, a colon and a space.",
-            "Split at the first colon, and trim what is after it.",
+            "Split at the first colon, and trim the value after it.",
         ),
         "head/spaces-around-values" => (
-            "One space is taken off in front of the value, and none, or not all, behind it.",
+            "The server removes one space before the value, and none, or not all, after it.",
             "Trim all spaces and tabs at both ends of the value.",
         ),
         "head/tabs-around-values" => {
             ("Spaces are trimmed, and tabs aren't.", "Trim spaces and tabs.")
         }
         "head/keep-alive-upgrade" | "head/as-firefox" => (
-            "The value is compared as a whole with `Upgrade`.",
-            "Split the value at commas, trim each token, and look whether one of them is `upgrade` in any letter case.",
+            "The server compares the whole value with `Upgrade`, but it's a list.",
+            "Split the value at commas, trim each token, and check whether one of them is `upgrade`, in any letter case.",
         ),
         "head/connection-without-space" => (
-            "The list is split at `, `, a comma and a space; or compared as a whole.",
+            "The server splits the list at `, `, a comma and a space; or it compares the whole value.",
             "Split at commas alone, and trim each token.",
         ),
         "head/connection-on-two-lines" => (
-            "Headers are kept in a map, where a second line of the same name overwrites the first, or is dropped.",
+            "The server keeps headers in a map, where a second line of the same name overwrites the first, or is dropped.",
             "Keep all lines of a name, and join their values with commas.",
         ),
         "head/connection-any-case" => (
-            "The token is compared with `Upgrade` byte by byte.",
+            "The server compares the token with `Upgrade` byte by byte.",
             "Compare tokens without letter case.",
         ),
         "head/connection-empty-elements" => (
             "An empty element of the list makes the whole list invalid.",
-            "Pass over empty elements (RFC 9110 §5.6.1).",
+            "Ignore empty elements (RFC 9110 §5.6.1).",
         ),
         "head/upgrade-list" => (
-            "The value is compared as a whole with `websocket`.",
-            "Split the value at commas, and look whether one element is `websocket`.",
+            "The server compares the whole value with `websocket`, but it's a list.",
+            "Split the value at commas, and check whether one element is `websocket`.",
         ),
         "head/unknown-headers" => (
-            "A header that isn't known refuses the request; or its value is split at each colon.",
+            "The server refuses a request with a header that it doesn't know; or it splits a line at each colon.",
             "Split at the first colon, and keep only the headers that you know.",
         ),
         "head/many-headers" => (
-            "A table of headers has a fixed number of places.",
-            "Keep only those that you need, or bound the head by its bytes alone.",
+            "The server's table of headers has a fixed number of places.",
+            "Keep only the headers that you need, or limit only the bytes of the head.",
         ),
         "head/long-header" => (
             "The buffer for a line, or for the head, is too short for a browser's cookies.",
             "Allow a head of 8 KiB at least.",
         ),
         "head/any-order" => (
-            "Headers are expected at fixed lines.",
+            "The server expects headers on fixed lines.",
             "Read all lines first, and look headers up by name.",
         ),
         "head/key-last" => (
-            "The value of the last line loses its last byte, as the end of the head is counted wrongly.",
+            "The last line's value loses its last byte, because the end of the head is computed wrongly.",
             "Cut the head before its last CR LF, and split the rest into lines at CR LF.",
         ),
         "head/absolute-target" => (
-            "The target is compared with a path, though a proxy may send the whole address.",
-            "Take what is after the host of an absolute target for the path.",
+            "The server compares the target with a path, but a proxy may send a whole URL.",
+            "If the target is a whole URL, use the path after its host.",
         ),
         "accept/present-once" => (
             "The header is written twice (by you and by a framework), or not at all.",
             "Write one line `Sec-WebSocket-Accept: ..`: base64 of the SHA-1 of key and GUID.",
         ),
         "accept/status" => (
-            "A framework answers 200, as it does to each request that went well.",
+            "A framework answers 200, as to any successful request.",
             "Write `HTTP/1.1 101 Switching Protocols` as the first line.",
         ),
         "accept/version" => (
@@ -97,100 +97,99 @@ pub fn own(id: &str) -> Option<(&'static str, &'static str)> {
             "Write `Connection: Upgrade`.",
         ),
         "accept/line-ends" => (
-            "Lines end with LF alone; or base64 in your language ends with a line feed, which went into the header.",
+            "Lines end with LF alone; or your language's base64 ends with a line feed, which went into the header.",
             "End each line with CR LF, and trim what base64 returns (in Python: `b64encode`, and not `encodebytes`).",
         ),
         "accept/no-body-headers" => (
             "A framework adds the length of an empty body.",
-            "Write the 101 by hand: what follows it are frames, and no body.",
+            "Write the 101 by hand: frames follow it, and no body.",
         ),
         "accept/nothing-behind" => (
-            "The answer has an empty line too many, or a body, and the client reads it as the beginning of a frame.",
+            "The answer has a second empty line, or a body, and the client takes it for the beginning of a frame.",
             "End the head with one CR LF CR LF, and write nothing but frames after it.",
         ),
         "accept/key-untrimmed" => (
-            "The key is cut out of its line with the spaces around it.",
+            "The server hashes the key together with the spaces around it.",
             "Trim spaces and tabs at both ends of each value, before the key is hashed.",
         ),
         "accept/key-with-signs" => (
             "The accept is written in the alphabet of URLs, with `-` and `_`; or `+` and `/` in the key are decoded as in a URL.",
-            "Use the standard alphabet, with `+`, `/` and `=`, and take the key as it stands.",
+            "Use the standard alphabet, with `+`, `/` and `=`, and hash the key as it came.",
         ),
         "accept/key-letter-case" => (
-            "The whole head is turned to lower case before it's parsed, the key with it.",
+            "The server turns the whole head to lower case before it parses it, and the key with it.",
             "Turn only the names of headers to lower case.",
         ),
         "refuse/no-key" => (
-            "A missing key becomes an empty text that is hashed like any other; or the lookup of the missing header ends the thread, and the connection without a word.",
-            "Look whether the key is there, and answer `400 Bad Request` if it isn't.",
+            "A missing key becomes an empty text that is hashed like any other; or the lookup of the missing header fails, and ends the connection without an answer.",
+            "Check whether the key is there, and answer `400 Bad Request` if it isn't.",
         ),
         "refuse/key-not-base64" => (
-            "The key's length is looked at, and not its letters.",
-            "Decode the key strictly, and answer 400 where that fails.",
+            "The server checks the key's length, but not its characters.",
+            "Decode the key strictly, and answer 400 if that fails.",
         ),
         "refuse/two-keys" => (
-            "The first or the last of the lines is taken.",
-            "Count the lines of the name; answer 400 unless there is one.",
+            "The server uses the first or the last of the lines.",
+            "Count the lines of that name; answer 400 unless there is exactly one.",
         ),
         "refuse/two-versions" => (
-            "The first or the last of the lines is taken.",
-            "Count the lines of the name; refuse unless there is one, and it says 13.",
+            "The server uses the first or the last of the lines.",
+            "Count the lines of that name; refuse unless there is exactly one, and it says 13.",
         ),
         "refuse/old-version" | "refuse/new-version" | "refuse/no-version" => (
-            "Sec-WebSocket-Version isn't looked at.",
-            "Compare it with 13, and answer `426 Upgrade Required` with `Sec-WebSocket-Version: 13` to all else.",
+            "The server doesn't check Sec-WebSocket-Version.",
+            "Compare it with 13, and answer any other value with `426 Upgrade Required` and `Sec-WebSocket-Version: 13`.",
         ),
         "refuse/version-in-answer" => (
-            "The refusal lacks the header that says which version would do.",
+            "The refusal lacks the header that names the supported version.",
             "Add `Sec-WebSocket-Version: 13` to the refusal.",
         ),
         "refuse/post" => (
-            "The request line isn't looked at; or its refusal is silence.",
+            "The server doesn't check the method; or it refuses without an answer.",
             "Compare the method with GET, and answer `405 Method Not Allowed` to others.",
         ),
         "refuse/http-1-0" => (
-            "The version in the request line isn't looked at; or its refusal is silence.",
+            "The server doesn't check the version in the request line; or it refuses without an answer.",
             "Answer `505 HTTP Version Not Supported`, or 400.",
         ),
         "refuse/no-host" => (
-            "Host isn't looked at, as nothing seems to need it.",
-            "Answer 400 unless there is one Host.",
+            "The server doesn't check Host, because nothing seems to need it.",
+            "Answer 400 unless there is exactly one Host.",
         ),
         "refuse/other-upgrade" | "refuse/no-upgrade" => (
-            "Upgrade isn't looked at: each request is taken for a handshake.",
+            "The server doesn't check Upgrade, and takes each request for a handshake.",
             "Look for `websocket` among the elements of Upgrade; answer 426 or 400, or serve a page.",
         ),
         "refuse/upgrade-substring" | "refuse/connection-substring" => (
-            "The token is sought with `contains`, anywhere in the value.",
+            "The server searches for the token anywhere in the value, with `contains`.",
             "Split at commas, trim, and compare whole tokens.",
         ),
         "refuse/no-connection" => (
-            "Connection isn't looked at.",
+            "The server doesn't check Connection.",
             "Look for `upgrade` among the tokens of Connection; answer 400 otherwise.",
         ),
         "refuse/huge-head" => (
-            "The head grows as long as bytes come.",
-            "Bound a head, to 16 KiB say, and answer 431 or close beyond.",
+            "The server's buffer for the head grows as long as bytes come.",
+            "Limit a head to 16 KiB, say, and answer 431 to a longer one, or close.",
         ),
         "refuse/then-accepts" => (
-            "The refusal ends the loop that accepts, or leaves something set that the next connection meets.",
-            "Handle each connection's errors where that connection is handled.",
+            "The refusal ends the accept loop, or leaves something set that affects the next connection.",
+            "Handle each connection's errors in the code that serves that connection.",
         ),
         "frame/text" => (
-            "The payload isn't unmasked, or unmasked wrongly; or the frame isn't answered at all.",
+            "The code doesn't unmask the payload, or unmasks it wrongly; or it doesn't answer the frame at all.",
             "XOR byte i of the payload with byte i mod 4 of the mask key; write 0x81, the length, and the bytes.",
         ),
         "frame/kind-text" | "frame/kind-binary" => {
             ("The opcode of the answer is a constant.", "Answer with the opcode that came.")
         }
         "frame/binary-all-bytes" => (
-            "The payload goes through a text on its way: a zero ends it, or what isn't UTF-8 is replaced.",
+            "The payload is decoded into a string on its way: a zero ends it, or bytes that aren't UTF-8 are replaced.",
             "Keep payloads as bytes, with their length.",
         ),
-        "frame/spaces-kept" => (
-            "The text is trimmed, as one would a line of input.",
-            "Send the bytes back as they came.",
-        ),
+        "frame/spaces-kept" => {
+            ("The code trims the text like a line of input.", "Send the bytes back as they came.")
+        }
         "frame/ten-in-turn" => (
             "The connection is closed, or no longer read, after its first message.",
             "Read and answer frames in a loop, until a Close comes or the stream ends.",
@@ -200,49 +199,49 @@ pub fn own(id: &str) -> Option<(&'static str, &'static str)> {
             "Write 0x80 | opcode: 0x81 for text, 0x82 for binary.",
         ),
         "frame/complete" => (
-            "FIN is never set, so the message never ends for the client; or a later fragment repeats the opcode.",
+            "The code never sets FIN, so the message never ends for the client; or a later fragment repeats the opcode.",
             "Set 0x80 in the first byte of the last frame, and opcode 0 in all frames but the first.",
         ),
         "frame/another-mask" => (
-            "The mask of the first frame is kept for all.",
+            "The code keeps the first frame's mask for all frames.",
             "Read the mask key anew from each header.",
         ),
         "frame/zero-mask" => (
-            "A mask of zeros is taken for no mask, though its four bytes are there; or it's refused.",
-            "Let the MASK bit alone say whether a key follows, whatever the key is.",
+            "The code takes a mask of zeros for no mask, although its four bytes are there; or it refuses such a frame.",
+            "Only the MASK bit says whether a key follows, whatever the key's value is.",
         ),
         "frame/mask-continues" => (
-            "Only four bytes are unmasked, or the index doesn't begin at 0 in each payload.",
+            "The code unmasks only four bytes, or its index doesn't begin at 0 in each payload.",
             "Count i from the payload's first byte, and use byte i mod 4 of the key.",
         ),
         "frame/masked" => (
-            "The mask is forgotten on some frames: empty ones, long ones, all but the first.",
+            "The client doesn't mask some frames: empty ones, long ones, or all but the first.",
             "Build each frame with one function, which sets the MASK bit and draws a key.",
         ),
         "frame/fresh-masks" => (
-            "The key is a constant, or drawn once for a connection.",
+            "The mask key is a constant, or drawn only once for each connection.",
             "Draw four random bytes for each frame.",
         ),
         "frame/masks-random" => {
             ("One random byte is used four times.", "Draw four random bytes, and not one.")
         }
         "frame/masks-not-counted" => {
-            ("The key is a counter.", "Draw four bytes from the system's random source.")
+            ("The mask key is a counter.", "Draw four bytes from the system's random source.")
         }
         "lengths/text-0" | "lengths/binary-0" => (
-            "A payload of no bytes is taken for the end of the stream, or for no message at all.",
+            "An empty payload is taken for the end of the stream, or for no message at all.",
             "Answer an empty message with an empty message: 81 00, or 82 00.",
         ),
         "lengths/text-1" => {
-            ("Short messages are taken for noise.", "Answer messages of any length.")
+            ("The code ignores very short messages.", "Answer messages of any length.")
         }
         "lengths/text-125" | "lengths/binary-125" => (
-            "`<` stands where `<=` is meant: 125 is still a length.",
-            "Take 126 and 127 alone for the marks of a longer length.",
+            "The code has `<` where it needs `<=`: 125 is still a length.",
+            "Treat only 126 and 127 as marks of a longer length.",
         ),
         "lengths/text-126" | "lengths/binary-126" | "lengths/text-127" | "lengths/binary-127"
         | "lengths/binary-128" | "lengths/binary-255" => (
-            "126 in the second byte is taken for the length itself; or the two bytes after it are read low byte first.",
+            "The code takes 126 in the second byte for the length itself; or it reads the two bytes after it low byte first.",
             "If the seven bits are 126, read two more bytes: length = b2 << 8 | b3. Only then comes the mask key.",
         ),
         "lengths/binary-256" => {
@@ -256,38 +255,38 @@ pub fn own(id: &str) -> Option<(&'static str, &'static str)> {
         | "lengths/binary-65536"
         | "lengths/text-1MiB"
         | "lengths/binary-1MiB" => (
-            "127 isn't done; or four of the eight bytes after it are read; or one read is taken for the whole payload.",
+            "The code doesn't handle 127; or it reads only four of the eight bytes after it; or it takes one read for the whole payload.",
             "If the seven bits are 127, read eight more bytes, high byte first; then read until the payload is whole.",
         ),
         "lengths/fewest-bytes-125" => (
-            "`< 125` stands where `<= 125` is meant, or each length is written in 16 or 64 bits.",
-            "Write up to 125 in the second byte itself.",
+            "The code has `< 125` where it needs `<= 125`, or writes each length in 16 or 64 bits.",
+            "Write a length of up to 125 in the second byte itself.",
         ),
         "lengths/fewest-bytes-126" => (
-            "Each length above 125 is written in 64 bits.",
-            "Write 126 to 65,535 as 126 and two bytes.",
+            "The code writes each length above 125 in 64 bits.",
+            "Write a length of 126 to 65,535 as 126 and two bytes.",
         ),
         "lengths/fewest-bytes-65535" => (
-            "`< 65535` stands where `<= 65535` is meant, or each length above 125 is written in 64 bits.",
-            "Write 65,535 still as 126 and two bytes.",
+            "The code has `< 65535` where it needs `<= 65535`, or writes each length above 125 in 64 bits.",
+            "Write a length of 65,535, too, as 126 and two bytes.",
         ),
         "stream/cut-after-first-byte"
         | "stream/cut-in-length"
         | "stream/cut-in-mask"
         | "stream/cut-everywhere" => (
-            "Half a header is parsed as if it were whole, or thrown away when the next read comes.",
+            "The code parses half a header as if it were whole, or throws it away when the next read comes.",
             "Parse only when the whole header is in the buffer: 2 bytes, then 2 or 8 of length, then 4 of mask.",
         ),
         "stream/cut-in-payload" | "stream/large-in-pieces" => (
-            "One read is taken for the whole payload; or the mask begins again with each read.",
-            "Read until the length has come, and count the mask's index over the whole payload.",
+            "The code takes one read for the whole payload; or it begins the mask again with each read.",
+            "Read until the payload is complete, and count the mask's index over the whole payload.",
         ),
         "stream/frame-and-a-half" => (
-            "What is left of a read after its first frame is thrown away, or taken for the beginning of a new one.",
+            "The code throws away the bytes after a read's first frame, or takes the next read for the beginning of a new frame.",
             "Keep the rest of the buffer, and append the next read to it.",
         ),
         "stream/order" => (
-            "Each message is answered on a thread or task of its own.",
+            "The code answers each message in a separate thread or task.",
             "Answer a connection's messages one after another.",
         ),
         "ping/answered" => (
@@ -295,45 +294,48 @@ pub fn own(id: &str) -> Option<(&'static str, &'static str)> {
             "On opcode 9 write a frame with opcode 10 and the same payload.",
         ),
         "ping/payload" | "ping/payload-binary" => (
-            "The pong is written empty, or the payload goes through a text.",
+            "The code sends an empty pong, or decodes the payload into a string.",
             "Copy the ping's payload, unmasked, into the pong.",
         ),
-        "ping/empty" => ("A ping without a payload is taken for none.", "Answer 89 80 with 8a 00."),
+        "ping/empty" => (
+            "The code ignores a ping without a payload.",
+            "Answer an empty ping with an empty pong: 8a 00 from a server.",
+        ),
         "ping/payload-125" => (
-            "A buffer for control frames is shorter than 125 bytes, or 125 is taken for too long.",
+            "The buffer for control frames is shorter than 125 bytes, or the code takes 125 bytes for too long.",
             "Allow 125 bytes of payload in a control frame, and copy all of them.",
         ),
         "ping/not-echoed" => (
-            "Pings go through the code that echoes messages.",
-            "Branch on the opcode before anything is echoed.",
+            "The code that echoes messages also handles pings.",
+            "Branch on the opcode before you echo anything.",
         ),
         "ping/pong-frame" => (
-            "The pong is built by other code than the messages are, which forgets a bit or the mask.",
+            "A separate function builds pongs, and forgets a bit or the mask.",
             "Build each frame with one function.",
         ),
         "ping/in-one-write" => (
-            "The frame after the first one of a read is thrown away.",
-            "Parse the buffer until no whole frame is left, and read only then.",
+            "The code throws away the frames after the first one in a read.",
+            "Parse frames until the buffer has no whole frame left, and only then read again.",
         ),
-        "ping/once" => ("The library and your own code both answer.", "Answer a ping once."),
+        "ping/once" => ("Both the library and your code answer.", "Answer a ping once."),
         "close/answered" | "close/in-pieces" => (
-            "The socket is closed at once when opcode 8 comes, so that a browser reports 1006; or the Close is ignored.",
+            "The code closes the socket as soon as opcode 8 comes, so a browser reports 1006; or it ignores the Close.",
             "On opcode 8 write 88 02 and the same two bytes of code, flush, and only then close the socket.",
         ),
         "close/empty" => (
-            "A Close without a body is answered with 1005, which only stands for `no code` in programs and is never sent; or two bytes are read that aren't there.",
+            "The code answers a Close without a body with 1005, which means `no code` inside programs and is never sent; or it reads two bytes that aren't there.",
             "Answer a Close of length 0 with 88 00.",
         ),
         "close/same-code" => {
             ("The answer has a constant code.", "Copy the two bytes of the code that came.")
         }
         "close/then-ends" => (
-            "The loop that reads goes on after the Close, and waits for a client that waits for it.",
-            "Leave the loop after the Close is written, and close the socket.",
+            "The code's read loop continues after the Close, so both ends wait for each other.",
+            "Leave the loop once the Close is written, and close the socket.",
         ),
         "close/without-close" => (
             "A stream that ends without a Close raises an error that ends the whole server.",
-            "Take the end of the stream as the end of that connection, and serve on.",
+            "Treat the end of the stream as the end of that connection alone.",
         ),
         "close/answer-frame" => (
             "The Close is built by hand with a wrong bit, a code low byte first, a code that is never sent, or half a body.",
@@ -342,7 +344,7 @@ pub fn own(id: &str) -> Option<(&'static str, &'static str)> {
         "close/code-1001" | "close/code-1003" | "close/code-1007" | "close/code-1008"
         | "close/code-1009" | "close/code-1010" | "close/code-1011" | "close/code-1012"
         | "close/code-1013" | "close/code-1014" => (
-            "The list of allowed codes is too short, or 1000 alone is expected.",
+            "The list of allowed codes is too short, or the code expects only 1000.",
             "Allow 1000 to 1003, 1007 to 1014 and 3000 to 4999.",
         ),
         "close/code-3000" | "close/code-4999" => {
@@ -352,196 +354,197 @@ pub fn own(id: &str) -> Option<(&'static str, &'static str)> {
         | "close/bad-code-1006"
         | "close/bad-code-1015"
         | "close/bad-code-1004" => (
-            "The code is sent back unread, though it's reserved.",
-            "Answer 1002 to 1004, 1005, 1006 and 1015.",
+            "The close code is sent back unchecked, although it's reserved.",
+            "Answer the codes 1004, 1005, 1006 and 1015 with 1002.",
         ),
         "close/one-byte" => (
-            "The code is read without a look at the length, or the body is sent back unread.",
+            "The close code is read without checking the body's length, or the body is sent back unchecked.",
             "Answer a body of one byte with 1002.",
         ),
         "close/reason" => (
-            "A reason is cut at a fixed number of bytes, inside a character; or a reason isn't expected.",
+            "The code cuts the reason at a fixed number of bytes, inside a character; or it doesn't expect a reason.",
             "Send the code back without a reason.",
         ),
         "close/reason-123" => (
-            "A buffer for the reason is shorter than 123 bytes, or cuts it inside a character.",
-            "Allow 125 bytes in all, and send the code back without a reason.",
+            "The buffer for the reason is shorter than 123 bytes, or cuts the reason inside a character.",
+            "Allow a body of 125 bytes, and send the code back without a reason.",
         ),
         "close/reason-not-utf8" => (
-            "The reason isn't looked at, and sent back.",
-            "Check it as you check texts, and answer 1007.",
+            "The code sends the reason back without checking it.",
+            "Check the reason as you check texts, and answer 1007.",
         ),
         "close/nothing-after" => (
-            "Messages that were waiting are written after the Close, by another thread or from a queue.",
-            "Note that the Close was sent, under the same lock as the writing, and write nothing more.",
+            "Another thread, or a queue, writes its waiting messages after the Close.",
+            "Under the lock for writing, note that the Close was sent, and then write nothing more.",
         ),
         "close/data-after" => (
-            "The loop goes on after the Close, and echoes what came with it.",
-            "Leave the loop when a Close came, whatever is left in the buffer.",
+            "The loop continues after the Close, and echoes the messages that came after it.",
+            "Leave the loop when a Close comes, even if the buffer has more frames.",
         ),
         "close/once" => (
-            "Each Close that comes is answered; or both the library and your own code answer.",
-            "Answer the first, and leave the loop.",
+            "The code answers each Close; or both the library and your code answer.",
+            "Answer the first Close, and leave the loop.",
         ),
         "fragments/two" | "fragments/three" | "fragments/binary" => (
-            "Each frame is taken for a message; or opcode 0 is unknown, and passed over or refused.",
+            "The code takes each frame for a message; or it doesn't know opcode 0, and ignores or refuses it.",
             "Keep the opcode of the first frame, append each payload, and answer when FIN comes.",
         ),
         "fragments/empty-first" | "fragments/empty-middle" => (
-            "An empty fragment is taken for the end of the message, or refused.",
-            "Let FIN alone say where a message ends.",
+            "The code takes an empty fragment for the end of the message, or refuses it.",
+            "Only FIN says where a message ends.",
         ),
         "fragments/empty-last" => (
-            "An empty frame is passed over before its FIN is looked at.",
-            "Look at FIN whatever the payload's length: a writer that streams ends with an empty fragment.",
+            "The code skips an empty frame before it looks at FIN.",
+            "Look at FIN for any length of the payload: a program that streams often ends with an empty fragment.",
         ),
         "fragments/hundred" => (
-            "The fragments of a message have a fixed number of places.",
-            "Bound a message by its bytes, and by thousands of fragments rather than by tens.",
+            "The code keeps only a fixed number of fragments for a message.",
+            "Limit a message by its bytes, and its fragments by thousands rather than tens.",
         ),
         "fragments/in-one-write" => (
-            "What comes after the first frame of a read is thrown away.",
-            "Parse the buffer until no whole frame is left, and read only then.",
+            "The code throws away the bytes after a read's first frame.",
+            "Parse frames until the buffer has no whole frame left, and only then read again.",
         ),
         "fragments/pong-at-once" => (
-            "The ping waits in a queue until the message is whole.",
-            "Answer a ping where it's read.",
+            "The ping waits in a queue until the message is complete.",
+            "Answer a ping as soon as you've read it.",
         ),
         "fragments/ping-between" => (
-            "The ping's payload is appended to the message, the message is dropped, or the ping is refused.",
-            "Treat control frames apart, before the message that is being put together is touched.",
+            "The code appends the ping's payload to the message, drops the message, or refuses the ping.",
+            "Handle control frames separately, before you touch the unfinished message.",
         ),
         "fragments/then-another" => (
-            "The parts of the first message aren't cleared, or its opcode stays.",
-            "Clear both when FIN came.",
+            "The code doesn't clear the first message's payload or its opcode.",
+            "Clear both once a frame with FIN has come.",
         ),
         "utf8/byte-order-mark" => (
-            "The decoder takes U+FEFF for a mark of the encoding, and drops it.",
+            "The decoder takes U+FEFF for a byte order mark, and drops it.",
             "Use a decoder that keeps it (`ignoreBOM: true`, `utf-8` and not `utf-8-sig`).",
         ),
         "utf8/nul" => (
-            "A zero ends the text, or counts as invalid.",
+            "A zero byte ends the text, or counts as invalid.",
             "Keep the length beside the bytes; U+0000 is a character.",
         ),
         "utf8/two-bytes" | "utf8/three-bytes" => (
-            "The text is decoded as Latin-1 or ASCII on its way.",
-            "Pass the bytes on as they are, once they were found to be valid.",
+            "The code decodes the text as Latin-1 or ASCII.",
+            "Check the bytes, and then echo them unchanged.",
         ),
         "utf8/four-bytes" | "utf8/edges" | "utf8/noncharacters" => (
-            "Characters of four bytes are refused, as by a `utf8` that ends at U+FFFF.",
+            "The decoder refuses characters of four bytes, for example because its `utf8` ends at U+FFFF.",
             "Allow each character up to U+10FFFF.",
         ),
         "utf8/surrogate" => (
-            "The decoder lets halves of UTF-16 pairs through.",
+            "The decoder accepts halves of UTF-16 pairs.",
             "Refuse ed a0 to ed bf: use your language's strict decoder.",
         ),
         "utf8/overlong-2" | "utf8/overlong-3" | "utf8/overlong-4" => (
-            "The decoder adds up the bits, and doesn't look whether a shorter form would do.",
+            "The decoder joins the bits, but doesn't check whether the character has a shorter form.",
             "Refuse c0, c1, e0 before 80 to 9f, and f0 before 80 to 8f: use your language's strict decoder.",
         ),
-        "utf8/beyond-the-last" => {
-            ("The decoder doesn't know the end of Unicode.", "Refuse f4 before 90 and all above.")
-        }
+        "utf8/beyond-the-last" => (
+            "The decoder doesn't check that Unicode ends at U+10FFFF.",
+            "Refuse f4 before 90 and all above.",
+        ),
         "utf8/cut-at-the-end" | "utf8/cut-in-last-fragment" => (
-            "The decoder waits for the rest of the character, and nothing looks whether it's missing when the message ends.",
+            "The decoder waits for the rest of the character, and the code doesn't check at the message's end whether it came.",
             "At FIN, fail if a character is incomplete (`final=True`, `decode()` without `stream`).",
         ),
         "utf8/code-1007" => (
-            "The connection is dropped, or closed with the code for all errors.",
+            "The code drops the connection, or closes it with the same code for all errors.",
             "Close with 1007.",
         ),
         "rules/unmasked-empty" | "rules/unmasked-ping" | "rules/unmasked-later" => (
-            "The MASK bit is looked at on some frames only.",
-            "Look at it where each header is parsed, before the opcode is.",
+            "The code checks the MASK bit on some frames only.",
+            "Check it in each header, before you look at the opcode.",
         ),
         "rules/length-top-bit" => (
-            "The 64-bit length is read as a signed number, or its lower half alone.",
+            "The code reads the 64-bit length as a signed number, or reads only its lower half.",
             "Read all eight bytes, and close with 1002 if the first is 0x80 or above.",
         ),
         "rules/close-code" => (
-            "The socket is dropped on each error.",
-            "Write a Close with 1002 before the socket is closed.",
+            "The code closes the socket at each error, without a Close.",
+            "Send a Close with 1002 before you close the socket.",
         ),
         "rules/others-unharmed" => (
-            "An error of one connection ends the loop, the process, or a list that all share.",
+            "An error on one connection ends the accept loop or the process, or spoils something that all connections share.",
             "Catch errors where each connection is served.",
         ),
         "many/two-at-once" => (
-            "The loop that accepts also talks; or a list has one place for `the` client.",
-            "Give each connection a thread, a task or its place in an event loop.",
+            "The accept loop also serves the connection; or the server has room for only one client.",
+            "Give each connection a thread, a task, or a place in an event loop.",
         ),
         "many/own-messages" => (
-            "Messages are kept, or sent, in a place that all connections share.",
-            "Keep the state of a connection in the connection.",
+            "The server keeps messages in a variable that all connections share.",
+            "Keep each connection's state separately.",
         ),
         "many/silent-in-mid-frame" => (
-            "A lock is held while a frame is read, or one thread reads all sockets blocking.",
-            "Hold no lock across a read.",
+            "The server holds a lock while it reads a frame, or one thread reads from all sockets and blocks.",
+            "Hold no lock during a read.",
         ),
         "many/never-reads" => (
-            "A lock is held while a message is written, or one thread writes to all sockets blocking.",
-            "Hold no lock that others need across a write; bound how long a write may take.",
+            "The server holds a lock while it writes a message, or one thread writes to all sockets and blocks.",
+            "Hold no lock that other connections need during a write, and limit how long a write may take.",
         ),
         "many/idle" => (
-            "A table of connections has few places, and the oldest is dropped when they have gone round; or idle ones are dropped within a moment.",
-            "Give a place back when its connection ends, and take only free ones.",
+            "The table of connections is small, and a new connection takes an old one's place; or the server drops idle connections too soon.",
+            "Free a connection's place when it ends, and use only free places.",
         ),
         "deflate/empty" => (
             "The empty message is compressed to no byte at all.",
             "Compress to the single byte 00 (RFC 7692 §7.2.3.6), or send it without RSV1.",
         ),
         "deflate/after-final-block" => (
-            "The inflater says that it has ended, and is asked again as it is.",
-            "Begin the inflater anew after a final block, with the window kept.",
+            "After a final block the inflater has ended, and it's used again without a reset.",
+            "Reset the inflater after a final block, but keep its window.",
         ),
         "deflate/takeover" | "deflate/far-back" => (
-            "The inflater is made anew for each message, though the answer didn't say `client_no_context_takeover`.",
+            "The code makes a new inflater for each message, although the answer didn't say `client_no_context_takeover`.",
             "Keep one inflater for the connection.",
         ),
         "deflate/fragments" => (
-            "Each fragment is inflated by itself, with the four bytes behind each.",
+            "The code inflates each fragment separately, with the four bytes after each.",
             "Append the four bytes once, after the last fragment.",
         ),
         "deflate/uncompressed" => (
-            "Each message is inflated once compression was agreed on.",
+            "Once compression is agreed on, the code inflates every message.",
             "Inflate only messages whose first frame has RSV1.",
         ),
         "deflate/rsv1-first-only" => {
-            ("RSV1 is set on each fragment.", "Set it on the first frame of a message alone.")
+            ("RSV1 is set on each fragment.", "Set it only on the first frame of a message.")
         }
         "deflate/pong-uncompressed" | "deflate/close-uncompressed" => (
-            "Control frames go through the code that compresses messages.",
-            "Write control frames past the compressor, without RSV1.",
+            "The code that compresses messages also handles control frames.",
+            "Send control frames uncompressed, without RSV1.",
         ),
         "deflate/no-takeover-kept" => (
-            "The answer says `server_no_context_takeover`, and the compressor isn't told.",
+            "The answer says `server_no_context_takeover`, but the compressor keeps its window.",
             "Reset the compressor after each message.",
         ),
         "deflate/window-kept" => (
-            "The answer says `server_max_window_bits`, and the compressor keeps its window of 32 KiB.",
+            "The answer says `server_max_window_bits`, but the compressor keeps its window of 32 KiB.",
             "Make the compressor with the bits of your answer.",
         ),
         "deflate/cut-short" => (
-            "An inflater that wants more bytes isn't seen as an error.",
-            "After the four bytes, the inflater must have taken all: close with 1007 otherwise.",
+            "The code doesn't treat it as an error when the inflater wants more bytes.",
+            "After the four bytes, the inflater must be done. Otherwise close with 1007.",
         ),
         "deflate/not-utf8" => (
             "UTF-8 is checked before the text is inflated, or not at all.",
-            "Check what came out of the inflater.",
+            "Check the inflated text.",
         ),
         "deflate/fallback" | "deflate/on-two-lines" => (
-            "The first offer alone is looked at; or one bad offer refuses the whole request.",
-            "Go through all offers, over all lines, and take the first that you can keep to.",
+            "The code looks only at the first offer; or it refuses the whole request because of one bad offer.",
+            "Go through all offers, on all lines, and accept the first one that you support.",
         ),
         "deflate/server-window-8" => (
-            "zlib makes 9 of 8 bits, or fails on 8 with an exception.",
-            "Decline an offer of 8 bits, or answer 8 and keep to 256 bytes.",
+            "zlib turns 8 bits into 9, or throws an exception.",
+            "Decline an offer of 8 bits, or answer 8 and use a window of 256 bytes.",
         ),
         "deflate/client-window"
         | "deflate/client-window-value"
         | "deflate/no-client-window-unasked" => (
-            "`client_max_window_bits` is answered though it wasn't offered, or with more than was offered.",
-            "Answer it only if it was offered, with at most the value that stood there.",
+            "The code answers `client_max_window_bits` although it wasn't offered, or with a larger value than offered.",
+            "Answer it only if it was offered, with at most the offered value.",
         ),
         _ => return None,
     })

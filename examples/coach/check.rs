@@ -1,12 +1,12 @@
-//! What a check is: what it sends and expects, what it teaches, and its verdict.
+//! A check: what it sends and expects, what it explains, and its verdict.
 //!
-//! A check that can't say `fail` with certainty says `warn` or `skip`. Its function returns at the first
-//! thing that does not hold; what it returns becomes the verdict, which the check's level softens.
+//! A check that isn't certain of a failure returns `warn` or `skip`. Its function returns at the first thing
+//! that does not hold. The check's level may soften the result: only a MUST can fail.
 
 use crate::causes;
 use crate::probe::Probe;
 
-/// How much the RFC asks for it.
+/// How strongly the RFC requires what a check asks for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Level {
     Must,
@@ -24,7 +24,7 @@ impl Level {
     }
 }
 
-/// Which peers a check is for.
+/// Whether a check is for servers, for clients, or for both.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Peers {
     Servers,
@@ -32,7 +32,7 @@ pub enum Peers {
     Both,
 }
 
-/// What a learner is told about a rule: shared by the checks that ask about the same rule.
+/// The explanation of a rule, shared by all checks of that rule.
 #[derive(Clone, Copy)]
 pub struct Lesson {
     pub section: &'static str,
@@ -41,7 +41,7 @@ pub struct Lesson {
     pub fix: &'static str,
 }
 
-/// One question to a peer.
+/// One check of a peer: its texts, and the function that runs it.
 #[derive(Clone, Copy)]
 pub struct Check {
     pub id: &'static str,
@@ -51,18 +51,18 @@ pub struct Check {
     pub sends: &'static str,
     pub expects: &'static str,
     pub run: fn(&mut Probe) -> Outcome,
-    /// No other check may run beside it: it asks what one connection does to the next.
+    /// Whether this check must run alone, because it tests how one connection affects another.
     pub alone: bool,
 }
 
-/// Why a check does not pass.
+/// Why a check does not pass, with what it saw.
 #[derive(Debug, Clone)]
 pub enum Stop {
-    /// The rule does not hold.
+    /// The peer broke the rule.
     Fails(String),
-    /// The RFC allows it, and there is something to say.
+    /// The RFC allows what the peer did, but its author should know.
     Warns(String),
-    /// It could not be asked.
+    /// The check could not run, for example because a simpler one fails.
     Skips(String),
 }
 
@@ -108,7 +108,8 @@ impl Check {
         Check { peers: Peers::Clients, ..self }
     }
 
-    /// The usual cause in a learner's code, and the fix: this very check's, or else its rule's.
+    /// Returns the usual cause in a learner's code, and the fix: those of this check, or otherwise
+    /// those of its rule.
     pub fn cause_and_fix(&self) -> (&'static str, &'static str) {
         causes::own(self.id).unwrap_or((self.lesson.causes, self.lesson.fix))
     }

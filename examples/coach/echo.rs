@@ -1,10 +1,11 @@
-//! A message and what came back in its place, into the way in which an echo is known to go wrong.
+//! Recognizes known mistakes in an echo, from the message that was sent and the one that came back.
 //!
-//! It only adds to what a failure says; no verdict depends on it.
+//! The result only adds to a failure's text; no verdict depends on it.
 
 use crate::library::mask;
 
-/// In which known way these bytes are not those that were sent, masked with this key.
+/// Describes the known mistake that turned the sent bytes, masked with this key, into the received
+/// ones. `None` if no known mistake fits.
 pub fn wrong_way(sent: &[u8], got: &[u8], key: mask::Key) -> Option<String> {
     let masked = {
         let mut bytes = sent.to_vec();
@@ -24,7 +25,7 @@ pub fn wrong_way(sent: &[u8], got: &[u8], key: mask::Key) -> Option<String> {
     if got == sent || got.is_empty() {
         return None;
     }
-    // Bytes that differ from the right ones by four that repeat were unmasked with another key.
+    // If the same four XOR differences repeat, the peer unmasked the payload with another key.
     let differences: Vec<u8> = sent.iter().zip(got).map(|(a, b)| a ^ b).collect();
     let repeats = |from: usize| {
         let rest = &differences[from.min(differences.len())..];

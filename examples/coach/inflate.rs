@@ -1,15 +1,16 @@
-//! DEFLATE (RFC 1951) by hand, both ways: the coach needs no feature, and sees how far back a peer repeats.
+//! DEFLATE (RFC 1951) by hand, in both directions. So the coach needs no feature of the library,
+//! and sees how far back a peer's matches reach.
 //!
-//! `inflate` reads all three kinds of block. `deflate` writes literals and repetitions with the fixed codes.
+//! `inflate` reads all three kinds of blocks. `deflate` writes literals and matches with the fixed codes.
 
-/// What came out.
+/// An inflated message.
 pub struct Inflated {
     pub bytes: Vec<u8>,
-    /// The farthest repetition.
+    /// How many bytes back its farthest match reaches.
     pub farthest: usize,
 }
 
-/// The most that the coach lets come out.
+/// The largest inflated message, in bytes, that the coach accepts.
 const MOST: usize = 16 << 20;
 
 const LENGTHS: [(u16, u8); 29] = [
@@ -97,7 +98,7 @@ impl Bits<'_> {
     }
 }
 
-/// Codes by their lengths, as RFC 1951 §3.2.2 makes them.
+/// A Huffman code, built from the lengths of its symbols' codes (RFC 1951 §3.2.2).
 struct Codes {
     counts: [u16; 16],
     symbols: Vec<u16>,
@@ -168,7 +169,7 @@ fn dynamic(bits: &mut Bits) -> Result<(Codes, Codes), &'static str> {
     Ok((Codes::new(&all[..literals]), Codes::new(&all[literals..])))
 }
 
-/// Inflates a message, with `history` before it.
+/// Inflates a message whose matches may reach back into `history`.
 pub fn inflate(payload: &[u8], history: &[u8]) -> Result<Inflated, &'static str> {
     let whole = [payload, &[0, 0, 0xff, 0xff]].concat();
     let mut bits = Bits { bytes: &whole, at: 0 };
@@ -227,7 +228,7 @@ pub fn inflate(payload: &[u8], history: &[u8]) -> Result<Inflated, &'static str>
     Ok(Inflated { bytes: out.split_off(before), farthest })
 }
 
-/// A part of what is to be compressed.
+/// A part of a message that a check compresses: literal bytes or a match.
 pub enum Block<'a> {
     Literal(&'a [u8]),
     Repeat { back: u16, length: usize },
@@ -249,7 +250,7 @@ impl Writer {
         }
     }
 
-    /// A Huffman code: its highest bit goes first.
+    /// Writes a Huffman code, its highest bit first.
     fn code(&mut self, code: u32, count: u8) {
         (0..count).rev().for_each(|i| self.put(code >> i & 1, 1));
     }
@@ -264,7 +265,8 @@ impl Writer {
     }
 }
 
-/// A message's payload: one block with the fixed codes, flushed, its last four bytes cut off.
+/// Compresses a message into its payload: one block with the fixed codes and a flush, without the
+/// flush's last four bytes.
 pub fn deflate(parts: &[Block]) -> Vec<u8> {
     let mut writer = Writer { out: Vec::new(), bits: 0 };
     writer.put(0, 1);

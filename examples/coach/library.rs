@@ -1,4 +1,5 @@
-//! All that the coach takes of the library, in one place: constants of the header, the accept, the explainer.
+//! All that the coach uses of the library, in one place: constants of the header, the accept, the
+//! explainer.
 
 pub use ws101::explain::annotation::Annotation;
 pub use ws101::explain::conversation::Conversation;

@@ -1,17 +1,20 @@
-//! A coach for WebSocket servers and clients in any language: it checks each rule, and teaches what it finds.
+//! A coach for WebSocket servers and clients in any language: it checks each rule, and explains
+//! each failure.
 //!
 //! run: cargo run --example coach [OPTIONS] ws://HOST[:PORT]/PATH
-//! or a client: cargo run --example coach -- [OPTIONS] --listen ADDRESS [-- COMMAND..]
-//! or a page for your browser, which talks to your server: cargo run --example coach -- --page ws://HOST[:PORT]/
-//! or a look at its checks: cargo run --example coach -- --list
+//! or a client: cargo run --example coach -- [OPTIONS] --listen ADDRESS [-- COMMAND..] or a page
+//! for your browser, which talks to your server: cargo run --example coach -- --page
+//! ws://HOST[:PORT]/ or a list of its checks: cargo run --example coach -- --list
 //! expect: coach: 14 stages
-//! next: src/lib.rs, where the map of the library stands
+//! next: src/lib.rs, which has the map of the library
 //!
-//! The peer has to echo each message. Checks stand in `areas`, a file for each stage; `probe` is what
-//! they work with, `wire` builds frames that the library refuses to write, `report` tells the verdicts.
-//! Exit: 0 each MUST held; 1 one did not; 2 it could not be run.
+//! The peer has to echo each message. The checks are in `areas`, with a file for each stage;
+//! `probe` is their connection to the peer, `wire` builds frames that the library refuses to write,
+//! and `report` prints the verdicts. Exit status: 0 if each MUST held, 1 if one did not, 2 if the
+//! coach could not run.
 
-/// `println!` that ends the program in silence where the reader has gone, as in `--list | head`.
+/// Like `println!`, but ends the program without an error if the output is closed, as in
+/// `--list | head`.
 macro_rules! say {
     ($($words:tt)*) => {
         if writeln!(io::stdout(), $($words)*).is_err() {
@@ -23,6 +26,8 @@ macro_rules! say {
 mod areas;
 mod causes;
 mod check;
+#[path = "../shared/ctrl_c.rs"]
+mod ctrl_c;
 mod echo;
 mod inflate;
 mod library;
@@ -48,7 +53,7 @@ use library::Address;
 use probe::{Dial, PATIENCE, Target};
 use run::{Judged, Manner, Verdict};
 
-/// What was asked for on the command line.
+/// The options of the command line.
 #[derive(Default)]
 struct Options {
     url: Option<String>,
@@ -169,7 +174,8 @@ fn coach(options: &Options) -> Result<u8, String> {
         return Ok(0);
     }
     if options.page {
-        page::serve(options.url.as_deref().ok_or("the address of your server")?)?;
+        return page::serve(options.url.as_deref().ok_or("the address of your server")?)
+            .map(|()| 0);
     }
     let target = Arc::new(target(options)?);
     let peer = options
@@ -214,7 +220,7 @@ fn coach(options: &Options) -> Result<u8, String> {
         }
         let held = holds(&judged);
         all.extend(judged);
-        // What comes after the stage that a learner is at can wait.
+        // The learner's current stage has failed, so the later stages can wait.
         if options.course && !held {
             break;
         }
@@ -222,7 +228,7 @@ fn coach(options: &Options) -> Result<u8, String> {
     finish(options, &all, &peer, started)
 }
 
-/// All reports at the end, and the exit code.
+/// Prints and writes all reports at the end, and returns the exit status.
 fn finish(options: &Options, all: &[Judged], peer: &str, started: Instant) -> Result<u8, String> {
     let write = |file: &Option<String>, text: String| match file {
         Some(file) => std::fs::write(file, text).map_err(|error| format!("{file}: {error}")),
@@ -286,13 +292,15 @@ fn learner(stage: usize, all: &[Judged], peer: &str, colour: bool) {
     }
 }
 
-/// What was skipped for the most part doesn't hold: compression that was declined, say.
+/// Whether a stage holds. A stage whose checks were mostly skipped doesn't: for example compression
+/// that the server declined.
 fn holds(stage: &[Judged]) -> bool {
     let count = |verdict| report::count(stage, verdict);
     count(Verdict::Fail) == 0 && count(Verdict::Pass) > count(Verdict::Skip)
 }
 
-/// Where a learner is. The last stage that was asked is the first that doesn't hold, if one doesn't.
+/// Prints which stages are done and which comes next. The last stage that ran is the first one that
+/// failed, if any did.
 fn course(all: &[Judged], peer: &str) {
     let last = all.last().map_or(1, |judged| judged.stage);
     let is_open = !holds(&all[all.partition_point(|judged| judged.stage < last)..]);
@@ -311,7 +319,7 @@ fn course(all: &[Judged], peer: &str) {
     }
 }
 
-/// A line for each stage; at a terminal it fills as it goes.
+/// Prints a line for each stage. At a terminal, the line grows with each check.
 struct Screen {
     quiet: bool,
     live: bool,
@@ -352,7 +360,7 @@ impl Screen {
     }
 }
 
-/// Who is to be coached.
+/// Builds the peer that is coached from the options.
 fn target(options: &Options) -> Result<Target, String> {
     let (address, listener, dial): (_, _, Box<Dial>) = match (&options.url, &options.listen) {
         (Some(url), None) => {

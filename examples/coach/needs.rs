@@ -1,9 +1,10 @@
-//! Which checks a check builds on. What fails because a simpler thing fails already is skipped, and says where to look.
+//! Which checks a check builds on. If a check fails because a simpler one already fails, the coach
+//! skips it and names the simpler one.
 //!
-//! A server that takes one read for one frame also fails fragments, pings and large messages; told of all of them, a learner
-//! looks in the wrong place. So a failure asks first whether what it needs holds, in areas that come before it or beside it.
+//! For example, a server that takes one read for one frame also fails checks of fragments, pings and large messages. If
+//! the coach showed all these failures, a learner would look in the wrong place.
 
-/// The ids that this check needs, all of other areas.
+/// Returns the ids of the checks that this check builds on, all of them from other areas.
 pub fn needs(id: &str) -> Vec<&'static str> {
     let (area, name) = id.split_once('/').unwrap_or((id, ""));
     let named = |words: &[&str]| words.iter().any(|word| name.contains(word));
@@ -66,7 +67,7 @@ pub fn needs(id: &str) -> Vec<&'static str> {
     needs
 }
 
-/// A frame that comes in pieces is put together.
+/// The peer joins a frame that comes in pieces.
 const PIECES: [&str; 2] = ["stream/byte-by-byte", "stream/cut-in-payload"];
-/// More than one message passes on a connection, each with a mask of its own.
+/// The peer echoes several messages on one connection, each with another mask.
 const IN_TURN: [&str; 3] = ["frame/text", "frame/ten-in-turn", "frame/another-mask"];

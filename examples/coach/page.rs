@@ -5,15 +5,18 @@
 
 use ws101::{Response, Server};
 
+use crate::ctrl_c;
+
 const PAGE: &str = include_str!("../course/page.html");
 const ADDRESS: &str = "127.0.0.1:9002";
 
-/// Serves until it's stopped; returns early only where it can't.
+/// Serves until Ctrl-C, and returns early only if it can't.
 pub fn serve(url: &str) -> Result<(), String> {
     let server = Server::bind(ADDRESS).or_else(|_| Server::bind("127.0.0.1:0"));
     let server = server.map_err(|error| format!("{ADDRESS}: {error}"))?;
     let server = server.http(|_| Some(Response::html(PAGE)));
     let address = server.local_addr().map_err(|error| error.to_string())?;
+    ctrl_c::stops(server.handle());
     println!("open http://{address}/?url={url}");
     println!("Ctrl-C ends it");
     // The page alone is served here: there's no WebSocket at this address.

@@ -1,9 +1,9 @@
-//! What a check works with: connections to the peer, requests with one thing changed, frames, and waits.
+//! The tools of a check: connections to the peer, requests with one change, frames, and waits.
 //!
 //! Rules of this file:
-//! - A wait is derived from what the peer needed before, and begins anew with each byte that comes.
-//! - It's lenient: what a peer gets wrong is for the one check to tell that asks about it.
-//! - Pings of the peer are answered; messages that weren't asked for are passed over.
+//! - The length of a wait depends on how long the peer took before. Each byte that comes restarts it.
+//! - Reading is lenient: only the check that tests a rule reports that the peer broke it.
+//! - The coach answers the peer's pings, and ignores messages that it didn't ask for.
 
 use std::collections::HashMap;
 use std::io::{self, Read, Write};
@@ -31,32 +31,33 @@ impl Socket for TcpStream {
 /// Opens a stream to the server.
 pub type Dial = dyn Fn(&Address) -> io::Result<Box<dyn Socket>> + Send + Sync;
 
-/// Who is coached.
+/// The peer that is coached, and what the coach has learnt about it.
 pub struct Target {
     pub address: Option<Address>,
     pub dial: Box<Dial>,
     pub listener: Option<TcpListener>,
-    /// What starts a client; the address is appended.
+    /// The command that starts a client. The coach appends its own address.
     pub command: Vec<String>,
     pub pace: Pace,
     pub keys: Mutex<Vec<String>>,
     pub masks: Mutex<Vec<mask::Key>>,
     pub gone: Mutex<Option<String>>,
-    /// Whether a plain handshake was accepted when the coach began.
+    /// Whether the server accepted a plain handshake when the coach began.
     pub opens: AtomicBool,
-    /// Whether an echo has come yet: the first stages of a learner's server know no frames.
+    /// Whether an echo has come yet. A learner's server echoes nothing before stage 4.
     pub echoes: AtomicBool,
-    /// Whether a second client is served beside the first, as far as is known.
+    /// Whether the server serves a second client at the same time, as far as the coach knows.
     pub together: AtomicBool,
-    /// What checks that others build on have said: nothing, or what was seen.
+    /// The results of checks that others build on, by id: `None` if one passed, otherwise what it
+    /// saw.
     pub held: Mutex<HashMap<&'static str, Option<String>>>,
 }
 
-/// How long an answer may take at least, unless the command line says otherwise.
+/// The least time that the coach waits for an answer, unless the command line changes it.
 pub const PATIENCE: Duration = Duration::from_millis(2500);
 
 impl Target {
-    /// A peer of which nothing is known yet.
+    /// Describes a peer about which the coach knows nothing yet.
     pub fn new(address: Option<Address>, dial: Box<Dial>, patience: Duration) -> Target {
         Target {
             address,
@@ -75,7 +76,7 @@ impl Target {
     }
 }
 
-/// How long the peer takes.
+/// How fast the peer answers, from which the coach derives its waits.
 pub struct Pace {
     pub base: Duration,
     slowest: AtomicU64,
@@ -95,41 +96,42 @@ impl Pace {
         Duration::from_micros(self.slowest.load(Relaxed))
     }
 
-    /// A wait was for nothing.
+    /// Notes that the peer sent nothing during a whole wait.
     pub fn silent(&self) {
         self.silences.fetch_add(1, Relaxed);
     }
 
-    /// How long an answer may take. A peer that is often silent, and quick where it isn't, is waited for
-    /// less and less: from it nothing will come.
+    /// Returns how long to wait for an answer. If a peer is often silent, but answers quickly when
+    /// it does, the wait becomes shorter, because more waiting is useless.
     pub fn answer(&self) -> Duration {
         let patience = 1 + self.silences.load(Relaxed) as u32 / 6;
         let base = (self.base / patience).max(self.base.min(Duration::from_millis(500)));
         base.max(self.slowest() * 8)
     }
 
-    /// How long an answer may take that hardly comes: another one came in its place.
+    /// Returns how long to wait for an answer that is unlikely, because another one came in its
+    /// place.
     pub fn hardly(&self) -> Duration {
         (self.answer() / 4).max(self.slowest() * 8)
     }
 
-    /// Fewer, where a peer takes its time for each message.
+    /// Returns how many messages to send: `count`, or fewer if the peer is slow.
     pub fn many(&self, count: usize) -> usize {
         if self.slowest() > Duration::from_millis(60) { count.min(12) } else { count }
     }
 
-    /// After this time a peer that wants to say something has probably said it.
+    /// Returns a short wait, after which an answer has probably come if the peer sends one at all.
     pub fn moment(&self) -> Duration {
         Duration::from_millis(120).max(self.slowest() * 3).min(Duration::from_secs(2))
     }
 }
 
-/// The longest head that is waited for.
+/// The longest head, in bytes, that the coach reads.
 const LONGEST_HEAD: usize = 256 * 1024;
-/// How many messages that weren't asked for are kept, and how many frames of one.
+/// How many unexpected messages the coach keeps at most, and how many frames of one message.
 const MOST_KEPT: usize = 4096;
 
-/// What passed on a connection, in its order.
+/// The bytes that passed on a connection, in their order, each piece with its sender.
 pub type Record = Arc<Mutex<Vec<(Role, Vec<u8>)>>>;
 
 pub struct Probe {
@@ -138,7 +140,7 @@ pub struct Probe {
     pub children: Vec<std::process::Child>,
 }
 
-/// Clients that were started end with the check that they were started for.
+/// Stops the clients that a check started when the check ends.
 impl Drop for Probe {
     fn drop(&mut self) {
         for child in &mut self.children {
@@ -152,7 +154,7 @@ impl Drop for Probe {
     }
 }
 
-/// A request: lines in their order.
+/// The head of a request or answer that the coach sends: its lines, in their order.
 #[derive(Clone)]
 pub struct Request {
     pub first: String,
@@ -172,7 +174,7 @@ impl Request {
         self
     }
 
-    /// One line more.
+    /// Adds a header line.
     pub fn add(mut self, name: &str, value: &str) -> Request {
         self.lines.push((name.into(), value.into()));
         self
@@ -198,7 +200,7 @@ impl Request {
     }
 }
 
-/// The head of what came: an answer or, from a client, a request.
+/// A head that the peer sent: a server's answer or a client's request.
 #[derive(Clone, Debug)]
 pub struct Head {
     pub first: String,
@@ -236,7 +238,7 @@ impl Head {
     }
 }
 
-/// What comes next on a connection.
+/// What the coach reads next on a connection.
 #[derive(Debug)]
 pub enum Next {
     Frame(Came),
@@ -257,7 +259,7 @@ impl Next {
     }
 }
 
-/// A message, put together of its frames.
+/// A message, joined from its frames.
 #[derive(Debug, Clone)]
 pub struct Message {
     pub opcode: u8,
@@ -267,7 +269,7 @@ pub struct Message {
 
 static COUNT: AtomicU64 = AtomicU64::new(1);
 
-/// Bytes that differ each time; they are no secret.
+/// Returns a number that differs each time. It needn't be secret.
 pub fn odd() -> u64 {
     let x = COUNT.fetch_add(1, Relaxed).wrapping_mul(0x9E37_79B9_7F4A_7C15);
     let x = (x ^ (x >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -275,7 +277,7 @@ pub fn odd() -> u64 {
     (x ^ (x >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB) ^ u64::from(time)
 }
 
-/// A text that was never sent before, so that its echo is known when it comes.
+/// Returns a text that was never sent before, so that the coach recognizes its echo.
 pub fn word() -> String {
     format!("coach {:08x}", odd() as u32)
 }
@@ -303,7 +305,7 @@ impl Probe {
         }
     }
 
-    /// A stream to the server, on which nothing has been said.
+    /// Opens a new stream to the server, on which nothing has been sent yet.
     pub fn connect(&mut self) -> Result<Line, Stop> {
         let started = Instant::now();
         let socket = loop {
@@ -311,7 +313,8 @@ impl Probe {
                 Ok(socket) => break socket,
                 Err(error) if started.elapsed() > Duration::from_secs(2) => {
                     let seen = format!("the server can't be reached: {error}");
-                    // The first check that finds out tells it; others of the same moment would only repeat it.
+                    // Only the first check that can't connect reports it. Checks that run at the
+                    // same time would only repeat it.
                     return match self.target.gone.lock().unwrap().replace(seen.clone()) {
                         None => fails(seen),
                         Some(_) => skips(seen),
@@ -344,7 +347,7 @@ impl Probe {
         }
     }
 
-    /// A request as it should be, in the usual order.
+    /// Builds a valid request, with its headers in the usual order.
     pub fn request(&self) -> Request {
         let (host, path) = match &self.target.address {
             Some(address) => (address.authority(), address.target.clone()),
@@ -362,20 +365,21 @@ impl Probe {
         Request { first: format!("GET {path} HTTP/1.1"), lines, key }
     }
 
-    /// Sends a request; the head of the answer, and the connection.
+    /// Sends a request on a new connection. Returns the head of the answer, and the connection.
     pub fn ask(&mut self, request: &[u8]) -> Result<(Head, Line), Stop> {
         let mut line = self.connect()?;
         let started = Instant::now();
         line.send(request);
         let head = line.head()?;
         if head.raw.ends_with(b"\r\n\r\n") {
-            // Any other end is known by waiting, which says nothing of the peer's pace.
+            // Note only a complete answer. Other results come after a full wait, which says nothing
+            // about the peer's pace.
             self.target.pace.note(started.elapsed());
         }
         Ok((head, line))
     }
 
-    /// A request that must be accepted, in whatever way the accept is wrong.
+    /// Sends a request that the server must answer with 101. This doesn't check the accept.
     pub fn accepted(&mut self, request: &[u8]) -> Result<(Head, Line), Stop> {
         let (head, line) = self.ask(request)?;
         match head.status() {
@@ -384,12 +388,13 @@ impl Probe {
         }
     }
 
-    /// An open WebSocket. Where the plain handshake fails, `head` and `accept` tell; this check is skipped.
+    /// Opens a WebSocket. If the plain handshake fails, this check is skipped, because the areas
+    /// `head` and `accept` report that.
     pub fn open(&mut self) -> Result<Line, Stop> {
         if self.is_client() {
             let (head, mut line) = self.arrives()?;
             line.send(&answer(&head).bytes());
-            // Whether a frame may come with the head is a check's question, not each one's.
+            // Only one check tests a frame that comes with the head. All others pause here.
             line.pause();
             line.pause();
             return Ok(line);
@@ -407,7 +412,7 @@ impl Probe {
         }
     }
 
-    /// Waits for a client and its request.
+    /// Waits for a client to connect, and for its request.
     pub fn arrives(&mut self) -> Result<(Head, Line), Stop> {
         let Some(listener) = &self.target.listener else {
             return skips("this check asks a client");
@@ -441,7 +446,8 @@ impl Probe {
         Ok((head, line))
     }
 
-    /// A request with one thing wrong: it must be answered in HTTP, and not with 101. Its good twin was accepted.
+    /// Sends a request with one fault. The server must answer in HTTP, but not with 101. (It has
+    /// accepted the same request without the fault.)
     pub fn refused(&mut self, change: impl Fn(Request) -> Vec<u8>) -> Result<Head, Stop> {
         self.good_twin()?;
         let bytes = change(self.request());
@@ -473,7 +479,7 @@ impl Probe {
     }
 }
 
-/// The 101 that a request asks for.
+/// Builds the 101 that answers a client's request.
 pub fn answer(request: &Head) -> Request {
     let key = request.all("Sec-WebSocket-Key").first().map_or(String::new(), |key| (*key).into());
     let accept = accept_key::accept(&key);
@@ -486,7 +492,7 @@ pub fn answer(request: &Head) -> Request {
     Request { first: "HTTP/1.1 101 Switching Protocols".into(), lines, key }
 }
 
-/// A connection.
+/// A connection to the peer, with what was read but not yet used.
 pub struct Line {
     socket: Box<dyn Socket>,
     role: Role,
@@ -494,15 +500,15 @@ pub struct Line {
     record: Record,
     ended: bool,
     target: Arc<Target>,
-    /// Messages that came and were not what was looked for.
+    /// Messages that came while the coach waited for something else.
     pub unasked: Vec<Message>,
     pub closed: Option<Came>,
-    /// Payloads of pongs that came while something else was waited for.
+    /// Payloads of pongs that came while the coach waited for something else.
     pub pongs: Vec<Vec<u8>>,
     parts: Option<Message>,
-    /// The opcode of the latest message that was begun.
+    /// The opcode of the last message that the coach began to send.
     sent: u8,
-    /// The key that our latest frame was masked with.
+    /// The mask key of the last frame that the coach sent.
     key: mask::Key,
 }
 
@@ -511,7 +517,8 @@ impl Line {
         &self.target.pace
     }
 
-    /// Sends bytes as they are. A peer that has gone is noticed when it's read.
+    /// Sends bytes unchanged. It ignores errors, because the next read shows whether the peer is
+    /// gone.
     pub fn send(&mut self, bytes: &[u8]) {
         self.record.lock().unwrap().push((self.role, bytes.to_vec()));
         let _ = self.socket.write_all(bytes).and_then(|()| self.socket.flush());
@@ -530,7 +537,7 @@ impl Line {
         frames.iter().flat_map(|frame| self.encode(frame)).collect()
     }
 
-    /// Sends frames, each in a write of its own.
+    /// Sends frames, each in a separate write.
     pub fn frames(&mut self, frames: &[Frame]) {
         for frame in frames {
             if let kind @ (TEXT | BINARY) = frame.first & OPCODE {
@@ -546,7 +553,7 @@ impl Line {
         self.frames(&[frame]);
     }
 
-    /// Sends bytes in pieces that the network keeps apart, as well as it can.
+    /// Sends bytes in pieces, with pauses, so that the peer probably reads them separately.
     pub fn pieces(&mut self, bytes: &[u8], size: usize) {
         for piece in bytes.chunks(size) {
             self.send(piece);
@@ -558,7 +565,7 @@ impl Line {
         std::thread::sleep(Duration::from_millis(8));
     }
 
-    /// Reads what there is. `false`: nothing came until then.
+    /// Reads the bytes that have come. Returns `false` if none came until the given time.
     fn fill(&mut self, until: Instant) -> bool {
         let wait = until.saturating_duration_since(Instant::now());
         if self.ended || wait.is_zero() {
@@ -583,7 +590,7 @@ impl Line {
         true
     }
 
-    /// Waits for the stream's end, at most so long.
+    /// Waits for the end of the stream, at most for `wait`. Returns whether it came.
     pub fn ends(&mut self, wait: Duration) -> bool {
         let until = Instant::now() + wait;
         while !self.ended && self.fill(until) {}
@@ -596,7 +603,7 @@ impl Line {
         &self.input
     }
 
-    /// The head of the peer's first words.
+    /// Reads the head of the peer's answer or request.
     pub fn head(&mut self) -> Result<Head, Stop> {
         let hard = Instant::now() + Duration::from_secs(20);
         let wait = self.pace().answer();
@@ -618,7 +625,8 @@ impl Line {
             if self.input.len() > LONGEST_HEAD {
                 return fails(format!("a head that doesn't end: {}", quote(&self.input)));
             }
-            // A head whose lines end with LF alone looks finished: what more could come, comes soon.
+            // The head may be complete with lines that end in LF alone. Then more bytes are
+            // unlikely, so wait only briefly.
             let looks_whole = self.input.windows(2).any(|two| two == b"\n\n");
             let wait = if looks_whole { self.pace().moment() } else { wait };
             let until = (Instant::now() + wait).min(hard);
@@ -637,7 +645,7 @@ impl Line {
         }
     }
 
-    /// The next frame. Each byte that comes renews the wait.
+    /// Reads the next frame. Each byte that comes restarts the wait.
     pub fn next(&mut self, wait: Duration) -> Next {
         let hard = Instant::now() + wait + Duration::from_secs(15);
         let mut until = Instant::now() + wait;
@@ -669,7 +677,7 @@ impl Line {
         }
     }
 
-    /// The next message, or what came instead.
+    /// Reads the next message, or returns what came in its place.
     pub fn message(&mut self, wait: Duration) -> Result<Message, Next> {
         let until = Instant::now() + wait * 8;
         loop {
@@ -703,7 +711,7 @@ impl Line {
         }
     }
 
-    /// Waits for this payload to come back; what else comes is kept apart.
+    /// Waits for the echo of this payload. Keeps other messages and pongs in `unasked` and `pongs`.
     pub fn comes_back(&mut self, payload: &[u8]) -> Result<Message, Stop> {
         if let Some(at) = self.unasked.iter().position(|message| message.payload == payload) {
             return Ok(self.unasked.remove(at));
@@ -713,12 +721,13 @@ impl Line {
         let before = self.unasked.len();
         let mut is_known = false;
         loop {
-            // After an echo that went wrong in a known way, the right one won't come.
+            // After an echo with a known mistake, the right one is unlikely to come.
             let wait = if is_known { self.pace().hardly() } else { self.pace().answer() };
             let instead = match self.message(wait) {
                 Ok(message) if message.payload == payload => {
                     self.pace().note(started.elapsed());
-                    // An empty or very short payload comes back from a server that doesn't unmask, too.
+                    // A server that doesn't unmask echoes an empty payload, too, so only a longer
+                    // one proves that it echoes.
                     self.target.echoes.fetch_or(payload.len() > 8, Relaxed);
                     return Ok(message);
                 }
@@ -767,7 +776,7 @@ impl Line {
         }
     }
 
-    /// Whether a message has begun, and not ended.
+    /// Whether a message from the peer has begun but not ended.
     pub fn is_unfinished(&self) -> bool {
         self.parts.is_some()
     }
@@ -778,13 +787,14 @@ impl Line {
         self.comes_back(payload)
     }
 
-    /// A short text goes and comes back: the connection lives.
+    /// Checks that the connection still works: sends a short text, and waits for its echo.
     pub fn alive(&mut self) -> Outcome {
         let word = word();
         self.echo(TEXT, word.as_bytes()).map(drop)
     }
 
-    /// A good exchange first: where that fails already, another area has to tell.
+    /// Exchanges a valid message before the test itself. If this fails, the check is skipped,
+    /// because another area reports it.
     pub fn control(&mut self, opcode: u8, payload: &[u8]) -> Outcome {
         match self.echo(opcode, payload) {
             Ok(_) => Ok(()),
@@ -793,7 +803,8 @@ impl Line {
         }
     }
 
-    /// A rule was broken: the peer must fail the connection, with a Close or by ending the stream.
+    /// Checks that the peer fails the connection after a broken rule, with a Close or by ending the
+    /// stream. Returns the code of the Close, if one came.
     pub fn is_failed(&mut self) -> Result<Option<u16>, Stop> {
         let patience = self.pace().answer() * 2;
         let mut wait = self.pace().moment();
@@ -821,7 +832,8 @@ impl Line {
         }
     }
 
-    /// As `is_failed`, after a plain exchange that shows that the connection was good.
+    /// Sends frames that break a rule, after an exchange that shows that the connection works. The
+    /// peer must then fail it.
     pub fn breaks(&mut self, frames: &[Frame]) -> Outcome {
         let word = word();
         self.control(TEXT, word.as_bytes())?;
@@ -829,9 +841,9 @@ impl Line {
         self.is_failed().map(drop)
     }
 
-    /// The peer's Close.
+    /// Waits for the peer's Close.
     pub fn close_comes(&mut self) -> Result<Came, Stop> {
-        // A server may finish what it has in hand first, so it's waited for longer than for an echo.
+        // A server may first finish what it is doing, so wait longer than for an echo.
         let wait = self.pace().answer() * 2;
         loop {
             match self.message(wait) {
@@ -848,13 +860,13 @@ impl Line {
         }
     }
 
-    /// The pong with this payload.
+    /// Waits for the pong with this payload.
     pub fn pong_comes(&mut self, payload: &[u8]) -> Result<Came, Stop> {
         let wait = self.pace().answer();
         let mut other: Option<Came> = None;
         let until = Instant::now() + wait * 3;
         while Instant::now() < until {
-            // After a pong with another payload the right one hardly comes.
+            // After a pong with another payload, the right one is unlikely to come.
             let wait = if other.is_some() { self.pace().hardly() } else { wait };
             match self.next(wait) {
                 Next::Frame(came) if came.opcode() == PONG && came.payload == payload => {
@@ -888,7 +900,8 @@ impl Line {
         }
     }
 
-    /// Writes a frame again and again without reading, until the peer takes no more. Says how many it took.
+    /// Writes a frame many times without reading, until the peer accepts no more. Returns how many
+    /// it accepted.
     pub fn stuff(&mut self, frame: &Frame, times: usize) -> usize {
         let _ = self.socket.tcp().set_write_timeout(Some(Duration::from_millis(150)));
         let bytes = self.encode(frame);

@@ -1,4 +1,4 @@
-//! What was found, told to a person, to a program, to a CI.
+//! Writes the verdicts for a person, for a program (JSON), and for a CI (JUnit, Markdown).
 
 use std::fmt::Write;
 
@@ -9,7 +9,7 @@ use crate::run::{Judged, Verdict};
 
 const COLUMNS: usize = 86;
 
-/// Text over several lines, each below the first.
+/// Wraps a text into several lines, with the same indentation for all.
 fn wrapped(text: &str, indent: usize) -> String {
     let (mut out, mut column) = (String::new(), indent);
     for word in text.split(' ') {
@@ -30,7 +30,8 @@ fn paint(colour: bool, code: &str, text: &str) -> String {
     if colour { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.into() }
 }
 
-/// All failures: the first of each rule whole, the others of that rule in a line each.
+/// Lists all failures: the first of each rule in full, and the others of the same rule in a line
+/// each.
 pub fn failures(all: &[Judged], peer: &str, colour: bool) -> String {
     let failed: Vec<&Judged> = all.iter().filter(|it| it.verdict == Verdict::Fail).collect();
     let firsts: Vec<&Judged> = failed
@@ -61,7 +62,7 @@ pub fn failures(all: &[Judged], peer: &str, colour: bool) -> String {
     out
 }
 
-/// Whether both failures teach the same, or look the same.
+/// Whether both failures have the same explanation, or saw the same.
 fn same_rule(a: &Judged, b: &Judged) -> bool {
     a.stage == b.stage && (a.check.lesson.rule == b.check.lesson.rule || a.seen == b.seen)
 }
@@ -73,11 +74,11 @@ fn shortened(text: &str) -> String {
     }
 }
 
-/// What couldn't be asked, and why: a line for each reason.
+/// Lists the skipped checks, with a line for each reason.
 pub fn skips(all: &[Judged]) -> String {
     let mut reasons: Vec<(&str, Vec<&Judged>)> = Vec::new();
     for judged in all.iter().filter(|judged| judged.verdict == Verdict::Skip) {
-        // What was seen by the check that is to blame stands there.
+        // Drop the details: the check that the reason names shows what it saw.
         let reason = match judged.seen.split_once(", see ") {
             Some((_, rest)) => {
                 &judged.seen
@@ -103,7 +104,8 @@ pub fn skips(all: &[Judged]) -> String {
     out
 }
 
-/// A failure or warning, whole.
+/// Writes a failure or warning in full: what was sent, expected and seen, the rule, the cause and
+/// the fix.
 pub fn diagnostic(judged: &Judged, peer: &str, colour: bool) -> String {
     let check = judged.check;
     let (sign, code) =
@@ -138,14 +140,14 @@ pub fn diagnostic(judged: &Judged, peer: &str, colour: bool) -> String {
     out
 }
 
-/// What passed on a connection, as the explainer tells it: its beginning and its end.
+/// The beginning and the end of what passed on a connection, as the explainer describes it.
 pub struct Exchange {
     pub told: Vec<Annotation>,
-    /// How many were left out after the second.
+    /// How many annotations were left out after the second one.
     pub left_out: usize,
-    /// Where in `told` the peer's last words are: there the check looks at its `marks`.
+    /// The index in `told` of the peer's last annotation, in which the check looks at its `marks`.
     pub looked_at: Option<usize>,
-    /// Who is judged.
+    /// Whether the coached peer is the client or the server.
     pub peer: Role,
 }
 
@@ -176,8 +178,9 @@ impl Exchange {
     }
 }
 
-/// What passed on the connection, as the explainer tells it. What breaks a rule has a line with `!`; so has the field or bit
-/// that this check looks at, in the last that the peer sent. What the check sends otherwise than others do has a `>`.
+/// Writes what passed on the connection, as the explainer describes it. `!` marks what breaks a
+/// rule, and the field or bit that this check looks at, in the last thing that the peer sent. `>`
+/// marks what this check sends differently from others.
 fn exchange(record: &[(Role, Vec<u8>)], judged: &Judged, colour: bool) -> String {
     if record.is_empty() {
         return String::new();
@@ -193,7 +196,7 @@ fn exchange(record: &[(Role, Vec<u8>)], judged: &Judged, colour: bool) -> String
             let _ = writeln!(out, "    ... {left_out} more ...");
         }
         let text = annotation(it, "", Style { colour, pictures: false });
-        // From the fourth stage on the heads are good, and only in the way.
+        // From stage 4 on, the heads are valid, so leave them out.
         let is_head = i < 2 && text.contains("end of head:");
         let lines = if is_head && !about_heads { 1 } else { 24 };
         for line in text.lines().filter(own_words()).take(lines) {
@@ -216,7 +219,8 @@ fn exchange(record: &[(Role, Vec<u8>)], judged: &Judged, colour: bool) -> String
     out
 }
 
-/// The explainer's advice on a violation is for those who use a WebSocket; the check's own is for those who write one.
+/// Drops the explainer's advice on a violation, which is for users of a WebSocket. The check has
+/// its own, for those who write one.
 fn own_words() -> impl FnMut(&&str) -> bool {
     let mut is_advice = false;
     move |line| {
@@ -233,7 +237,7 @@ fn own_words() -> impl FnMut(&&str) -> bool {
     }
 }
 
-/// How the explainer names the field or bit that a check looks at.
+/// Returns the explainer's names for the fields or bits that a check looks at.
 pub fn marks(id: &str) -> &'static [&'static str] {
     match id {
         "accept/status" | "accept/version" | "head/plain" => &["status line:"],
@@ -263,7 +267,7 @@ pub fn marks(id: &str) -> &'static [&'static str] {
     }
 }
 
-/// What this check varies in what it sends: a field of the request, or of a frame.
+/// Returns what a check varies in what it sends: fields of the request or of a frame.
 fn varied(id: &str) -> &'static [&'static str] {
     let (area, name) = id.split_once('/').unwrap_or((id, ""));
     let has = |word: &str| name.contains(word);
@@ -292,7 +296,7 @@ fn varied(id: &str) -> &'static [&'static str] {
     }
 }
 
-/// A check as a page.
+/// Writes the page of one check, as `--show` prints it.
 pub fn page(check: &Check, stage: usize) -> String {
     let peers = match check.peers {
         Peers::Servers => "servers",
@@ -328,7 +332,7 @@ pub fn count(all: &[Judged], verdict: Verdict) -> usize {
     all.iter().filter(|judged| judged.verdict == verdict).count()
 }
 
-/// `passed of asked`: what was skipped was not asked.
+/// Writes how many checks passed, of those that ran. Skipped checks didn't run.
 pub fn score(all: &[Judged]) -> String {
     let asked = all.len() - count(all, Verdict::Skip);
     format!(

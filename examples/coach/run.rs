@@ -39,7 +39,7 @@ impl Verdict {
     }
 }
 
-/// What became of a check.
+/// A check that was run or skipped, with its verdict.
 pub struct Judged {
     pub check: &'static Check,
     pub stage: usize,
@@ -58,7 +58,8 @@ pub fn applies(check: &Check, is_client: bool) -> bool {
     }
 }
 
-/// Learns the peer's pace. Says whether it serves two at once; `Err`: there is no peer.
+/// Learns how fast the peer answers. Returns whether it serves two clients at once, or an error if
+/// there is no peer.
 pub fn calibrate(target: &Arc<Target>) -> Result<bool, String> {
     let mut probe = Probe::new(target.clone());
     if probe.is_client() {
@@ -87,11 +88,12 @@ pub fn calibrate(target: &Arc<Target>) -> Result<bool, String> {
     };
     let mut echoes = first.alive().is_ok();
     if !echoes {
-        // It may need longer for its very first answer.
+        // The first answer after a start may take longer, so pause before measuring.
         std::thread::sleep(target.pace.moment());
         echoes = probe.open().and_then(|mut line| line.alive()).is_ok();
     }
-    // Beside the first: is a second one served? If it isn't soon, checks go one after another.
+    // Does the server serve a second connection beside the first? If it doesn't answer soon, checks
+    // run one at a time.
     let request = probe.request().bytes();
     let Ok(mut second) = probe.connect() else { return Ok(false) };
     second.send(&request);
@@ -102,7 +104,8 @@ pub fn calibrate(target: &Arc<Target>) -> Result<bool, String> {
     if !echoes {
         return Ok(true);
     }
-    // A server that mixes up its clients is asked one thing at a time; stage 12 tells of it. It may greet.
+    // If the server mixes up its clients, checks run one at a time, and stage 12 reports it. The
+    // server may send a greeting.
     let _ = second.head();
     let moment = target.pace.moment() / 4;
     let _ = second.message(moment);
@@ -116,11 +119,11 @@ pub fn one(check: &'static Check, stage: usize, target: &Arc<Target>, strict: bo
     let mut probe = Probe::new(target.clone());
     let outcome = match &was_gone {
         Some(why) => Err(Stop::Skips(why.clone())),
-        // Without a handshake the first two stages alone can say why.
+        // Without a handshake, only the first two stages can say why.
         None if stage > 2 && !target.opens.load(Relaxed) => {
             Err(Stop::Skips("the plain handshake isn't accepted: see head/plain".into()))
         }
-        // Only frames that come back can show what the later stages ask for.
+        // The later stages can check only a peer that echoes.
         None if matches!(stage, 5..=12 | 14) && !target.echoes.load(Relaxed) => {
             Err(Stop::Skips("no message has come back yet: see frame/text".into()))
         }
@@ -146,7 +149,8 @@ pub fn one(check: &'static Check, stage: usize, target: &Arc<Target>, strict: bo
     Judged { check, stage, verdict, seen, took: started.elapsed(), record }
 }
 
-/// Asks a failed check again after each of these pauses in milliseconds, while it fails in such a way.
+/// Repeats a failed check after each of these pauses, in milliseconds, while its failure is of the
+/// given kind.
 fn again(
     judged: &mut Judged,
     pauses: &[u64],
@@ -163,7 +167,7 @@ fn again(
     }
 }
 
-/// Why this failure is another check's matter, if it is.
+/// Returns the reason to skip a failed check, if a check that it builds on fails, too.
 fn blamed(check: &Check, target: &Arc<Target>, seen: &str) -> Option<String> {
     let mut needs = needs(check.id);
     if check.id == "policy/two-hosts" && !seen.starts_with("101") {
@@ -185,17 +189,19 @@ fn blamed(check: &Check, target: &Arc<Target>, seen: &str) -> Option<String> {
     })
 }
 
-/// How a stage is run.
+/// How the checks of a stage are run.
 #[derive(Clone, Copy)]
 pub struct Manner {
-    /// How many checks at a time.
+    /// How many checks run at the same time.
     pub jobs: usize,
     pub strict: bool,
-    /// A learner mends one thing at a time, and doesn't wait for the rest.
+    /// Whether to stop at the first failure. A learner fixes one thing at a time, and needn't wait
+    /// for the rest.
     pub first_failure_only: bool,
 }
 
-/// Runs checks of one stage; tells each as it ends, and returns those that were run, in their order.
+/// Runs the checks of one stage, passes each verdict on as it comes, and returns those of the
+/// checks that ran, in order.
 pub fn stage(
     checks: &[&'static Check],
     stage: usize,
@@ -208,7 +214,8 @@ pub fn stage(
     let mut all = side_by_side(together, stage, target, manner, tell);
     if manner.jobs > 1 {
         for (_, judged) in &mut all {
-            // A server may end connections for what another one did, or have room for few.
+            // A server may close a connection because of what another one did, or because it has
+            // too many.
             again(judged, &[40, 160], target, manner.strict, |seen| {
                 seen.contains("the end") || seen.contains("ended")
             });
@@ -217,7 +224,8 @@ pub fn stage(
     if !manner.first_failure_only || all.iter().all(|(_, it)| it.verdict != Verdict::Fail) {
         all.extend(side_by_side(alone, stage, target, Manner { jobs: 1, ..manner }, tell));
     }
-    // A server that died at the stage's end is this stage's matter, and not the next one's.
+    // If the server died during the stage's last checks, this stage reports it, and not the next
+    // one.
     let mut probe = Probe::new(target.clone());
     let was_there = !probe.is_client() && target.gone.lock().unwrap().is_none();
     if was_there
@@ -233,7 +241,8 @@ pub fn stage(
     all.into_iter().map(|(_, judged)| judged).collect()
 }
 
-/// Runs checks, as many at a time as the manner allows. Each comes back with its place.
+/// Runs checks, as many at a time as the manner allows. Returns each verdict with the index of its
+/// check.
 fn side_by_side(
     checks: Vec<(usize, &'static Check)>,
     stage: usize,
@@ -252,7 +261,8 @@ fn side_by_side(
                 loop {
                     let Some((place, check)) = queue.lock().unwrap().pop_front() else { break };
                     let mut judged = one(check, stage, target, strict);
-                    // A server may have room for few: what found none is asked again.
+                    // The server may allow only few connections, so repeat a check that couldn't
+                    // connect.
                     again(&mut judged, &[40, 160], target, strict, |seen| {
                         seen.contains("without a byte")
                     });

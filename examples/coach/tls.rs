@@ -1,4 +1,5 @@
-//! `wss://`: a stream in TLS, with roots of the system or of a file, or without a look at the certificate.
+//! `wss://`: opens a TLS stream, with the system's roots, with the roots in a file, or without
+//! checking the certificate.
 
 use std::io;
 use std::net::TcpStream;
@@ -21,7 +22,8 @@ impl Socket for StreamOwned<ClientConnection, TcpStream> {
     }
 }
 
-/// What is believed about certificates.
+/// Makes the TLS configuration: which root certificates are trusted, or none checked with
+/// `--insecure`.
 pub fn config(root: Option<&str>, insecure: bool) -> Result<Arc<ClientConfig>, String> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder = ClientConfig::builder_with_provider(provider.clone())
@@ -50,7 +52,7 @@ pub fn config(root: Option<&str>, insecure: bool) -> Result<Arc<ClientConfig>, S
     Ok(Arc::new(builder.with_root_certificates(roots).with_no_client_auth()))
 }
 
-/// The client's side of TLS on a stream.
+/// Wraps a TCP stream in TLS, as its client.
 pub fn wrap(config: Arc<ClientConfig>, host: &str, tcp: TcpStream) -> io::Result<Box<dyn Socket>> {
     let name = host.trim_start_matches('[').trim_end_matches(']').to_owned();
     let name = ServerName::try_from(name).map_err(io::Error::other)?;
@@ -62,7 +64,7 @@ pub fn wrap(config: Arc<ClientConfig>, host: &str, tcp: TcpStream) -> io::Result
     Ok(Box::new(stream))
 }
 
-/// Believes each certificate (`--insecure`).
+/// Accepts any certificate (`--insecure`).
 #[derive(Debug)]
 struct Any(Arc<CryptoProvider>);
 

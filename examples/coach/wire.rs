@@ -1,7 +1,8 @@
-//! Frames as raw bytes: built with any bit set, and read without judging them.
+//! Frames as raw bytes: builds frames with any bits set, and reads frames without checking the
+//! rules.
 //!
-//! The library writes and takes only what is legal. A coach sends what is not, and must read what a
-//! broken peer sends, so that one fault does not hide the others.
+//! The library writes and accepts only legal frames. A coach has to send illegal ones, and to read those of a
+//! broken peer, so that one fault doesn't hide the others.
 
 use crate::library::{
     FIN, LENGTH, LENGTH_IN_16_BITS, LENGTH_IN_64_BITS, MASK, OPCODE, RSV1, RSV2_RSV3,
@@ -15,7 +16,7 @@ pub const CLOSE: u8 = 8;
 pub const PING: u8 = 9;
 pub const PONG: u8 = 10;
 
-/// How many bytes of length a frame is written with.
+/// The form in which a frame's length is written.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Width {
     Least,
@@ -23,15 +24,16 @@ pub enum Width {
     Eight,
 }
 
-/// A frame to be sent: legal unless it's told otherwise.
+/// A frame to send. It's legal unless a method changes that.
 #[derive(Clone)]
 pub struct Frame {
     pub first: u8,
     pub payload: Vec<u8>,
     pub width: Width,
-    /// `Some(None)`: no mask, whatever our role. `Some(Some(key))`: this one.
+    /// `None`: masked as our role requires. `Some(None)`: without a mask. `Some(Some(key))`: masked
+    /// with this key.
     pub mask: Option<Option<mask::Key>>,
-    /// The length that the header claims, if not the payload's.
+    /// The length that the header announces, if it isn't the payload's.
     pub claims: Option<u64>,
 }
 
@@ -41,7 +43,7 @@ pub fn frame(opcode: u8, payload: impl AsRef<[u8]>) -> Frame {
 }
 
 impl Frame {
-    /// More fragments follow.
+    /// Clears FIN: more fragments follow.
     pub fn more(mut self) -> Frame {
         self.first &= !FIN;
         self
@@ -72,7 +74,7 @@ impl Frame {
         self
     }
 
-    /// The bytes, with this mask unless the frame has its own wish.
+    /// Encodes the frame. It uses the mask `usual`, unless the frame sets another.
     pub fn bytes(&self, usual: Option<mask::Key>) -> Vec<u8> {
         let key = self.mask.unwrap_or(usual);
         let length = self.claims.unwrap_or(self.payload.len() as u64);
@@ -99,7 +101,7 @@ impl Frame {
     }
 }
 
-/// A frame that came, its mask taken off.
+/// A frame from the peer, with its payload unmasked.
 #[derive(Clone, Debug)]
 pub struct Came {
     pub first: u8,
@@ -125,12 +127,12 @@ impl Came {
         self.opcode() >= 8
     }
 
-    /// The code of a Close.
+    /// Returns the code of a Close, if it has one.
     pub fn code(&self) -> Option<u16> {
         Some(u16::from_be_bytes(*self.payload.first_chunk::<2>()?))
     }
 
-    /// A line about it.
+    /// Describes the frame in a line.
     pub fn told(&self) -> String {
         let name = opcode_name(self.opcode());
         match (self.opcode(), self.code()) {
@@ -155,10 +157,11 @@ pub fn opcode_name(opcode: u8) -> String {
     }
 }
 
-/// The largest frame that the coach takes from a peer.
+/// The largest frame, in bytes, that the coach accepts from a peer.
 const LARGEST: u64 = 64 << 20;
 
-/// The first frame of these bytes, and how many it took. `Err`: no sane frame.
+/// Parses the first frame of these bytes. Returns it with its size in bytes, `None` if bytes are
+/// missing, or an error if it's too large.
 pub fn parse(bytes: &[u8]) -> Result<Option<(Came, usize)>, String> {
     let [first, second, rest @ ..] = bytes else { return Ok(None) };
     let header = header_length(*second);
@@ -185,7 +188,7 @@ pub fn parse(bytes: &[u8]) -> Result<Option<(Came, usize)>, String> {
     Ok(Some((Came { first: *first, mask: key, length_bytes: wide, payload }, end)))
 }
 
-/// Bytes of a peer between quotes, made safe and cut short.
+/// Quotes bytes of a peer: escaped, and cut if they are long.
 pub fn quote(bytes: &[u8]) -> String {
     let dots = if bytes.len() > 48 { "..." } else { "" };
     format!("\"{}{dots}\"", bytes[..bytes.len().min(48)].escape_ascii())

@@ -1,10 +1,10 @@
 //! Stage 2, the accept key: the server proves that it read this very request.
 //!
-//! It answers the client's key with base64 of the SHA-1 of the key and the GUID, and from here on
-//! a client believes the 101. The key is hashed as text, as it came. RFC 6455 §1.3, §4.2.2.
+//! It appends the GUID to the client's key, as text, hashes both with SHA-1, and sends the hash in
+//! base64. Now a client accepts the 101. RFC 6455 §1.3, §4.2.2.
 //!
-//! Still missing: a word to a peer whose request is refused (stage 3), and frames (4): the server
-//! closes the stream after its 101.
+//! Still missing: a refusal that says why (stage 3), and frames (4): the server closes the stream
+//! after its 101.
 //!
 //! run: cargo run --example course_02 [ADDRESS]
 
@@ -14,7 +14,7 @@ use std::net::{TcpListener, TcpStream};
 use base64::{Engine, prelude::BASE64_STANDARD};
 use sha1::{Digest, Sha1};
 
-/// In bytes. What a peer sends is bounded before it is kept.
+/// The limit for a head, in bytes. The server never keeps more, whatever a peer sends.
 const MAX_HEAD: u64 = 16 * 1024;
 
 fn main() -> io::Result<()> {
@@ -22,15 +22,15 @@ fn main() -> io::Result<()> {
     let listener = TcpListener::bind(address)?;
     println!("listening on ws://{}", listener.local_addr()?);
     for stream in listener.incoming() {
-        // An error ends this connection, and not the server.
+        // An error ends this connection, but not the server.
         stream.and_then(|stream| serve(&stream)).unwrap_or_else(|error| eprintln!("{error}"));
     }
     Ok(())
 }
 
-/// Serves one peer, from its first byte to its last.
+/// Serves one connection, from its first byte to its end.
 fn serve(mut stream: &TcpStream) -> io::Result<()> {
-    // One buffer for the whole connection: it may already hold what follows the head.
+    // One buffer for the whole connection: it may already hold bytes that came after the head.
     let mut reader = BufReader::new(stream);
     let head = read_head(&mut reader)?;
     match decide(&head) {
@@ -39,36 +39,36 @@ fn serve(mut stream: &TcpStream) -> io::Result<()> {
     }
 }
 
-/// The bytes up to the empty line; fewer if the peer leaves early or sends too many.
+/// Reads the head, up to and with its empty line. The empty line is missing if the stream ends
+/// before it, or if the head is longer than `MAX_HEAD`.
 fn read_head(reader: &mut impl BufRead) -> io::Result<String> {
     let mut bytes = Vec::new();
     let mut reader = reader.take(MAX_HEAD);
     while !bytes.ends_with(b"\r\n\r\n") && reader.read_until(b'\n', &mut bytes)? > 0 {}
-    // A header that the server doesn't read may hold bytes that aren't UTF-8.
+    // Headers that the server doesn't use may hold bytes that aren't UTF-8.
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-/// A name, a colon and a value, with no space before the colon.
+/// Whether the line is a name, a colon and a value, with no space in the name.
 fn is_header(line: &str) -> bool {
     let is_name = |(name, _): (&str, &str)| !name.contains([' ', '\t']);
     line.split_once(':').is_some_and(is_name) && !line.contains(['\r', '\n', '\0'])
 }
 
-/// The header's values, one for each of its lines.
+/// Returns the header's values, one for each of its lines.
 fn values<'a>(headers: &'a str, name: &str) -> Vec<&'a str> {
     let headers = headers.split("\r\n").filter_map(|line| line.split_once(':'));
     let known = headers.filter(|(known, _)| known.eq_ignore_ascii_case(name));
     known.map(|(_, value)| value.trim_matches([' ', '\t'])).collect()
 }
 
-/// Whether the header's list has this token, in any letter case. A list may go on over several
-/// lines.
+/// Whether the header's list has this token, in any letter case. A list may span several lines.
 fn lists(headers: &str, name: &str, token: &str) -> bool {
     let list = values(headers, name).join(",");
     list.split(',').any(|item| item.trim().eq_ignore_ascii_case(token))
 }
 
-/// The answer to a request for a WebSocket; none to any other.
+/// Returns the 101 for a WebSocket request, and `None` for any other request.
 fn decide(head: &str) -> Option<String> {
     let (_request_line, headers) = head.strip_suffix("\r\n\r\n")?.split_once("\r\n")?;
     let is_upgrade = headers.split("\r\n").all(is_header)
@@ -85,10 +85,10 @@ fn decide(head: &str) -> Option<String> {
     ))
 }
 
-/// The same text for every server, from RFC 6455 §1.3.
+/// The fixed text that every server appends to the client's key (RFC 6455 §1.3).
 const GUID: &str = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
-/// The answer to a client's key.
+/// Computes the answer to a client's key (RFC 6455 §4.2.2).
 fn accept_key(key: &str) -> String {
     BASE64_STANDARD.encode(Sha1::digest(format!("{key}{GUID}")))
 }

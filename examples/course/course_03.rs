@@ -1,8 +1,9 @@
 //! Stage 3, refusals: a request that can't become a WebSocket gets an HTTP answer that says why.
 //!
-//! 400 to a head that is broken, too long, or lacks what it must have; 405 to another method; 426
-//! to a request for no WebSocket, or for another version of it. After the answer, the server waits
-//! a little for the peer to read it. RFC 6455 §4.2.1, §4.4.
+//! The server answers 400 to a head that is malformed, too long, or without a header that it must
+//! have; 405 to a method other than GET; 426 to a request that asks for no WebSocket, or for
+//! another version. After the answer, it waits a little for the peer to read it. RFC 6455 §4.2.1,
+//! §4.4.
 //!
 //! Still missing: frames (stage 4). The server closes the stream after its 101.
 //!
@@ -15,10 +16,10 @@ use std::time::{Duration, Instant};
 use base64::{Engine, prelude::BASE64_STANDARD};
 use sha1::{Digest, Sha1};
 
-/// In bytes. What a peer sends is bounded before it is kept.
+/// The limit for a head, in bytes. The server never keeps more, whatever a peer sends.
 const MAX_HEAD: u64 = 16 * 1024;
 
-/// How long the peer may take to read the last bytes and close.
+/// How long the server waits for the peer to read its last bytes and close the stream.
 const LINGER: Duration = Duration::from_secs(1);
 
 fn main() -> io::Result<()> {
@@ -26,15 +27,15 @@ fn main() -> io::Result<()> {
     let listener = TcpListener::bind(address)?;
     println!("listening on ws://{}", listener.local_addr()?);
     for stream in listener.incoming() {
-        // An error ends this connection, and not the server.
+        // An error ends this connection, but not the server.
         stream.and_then(|stream| serve(&stream)).unwrap_or_else(|error| eprintln!("{error}"));
     }
     Ok(())
 }
 
-/// Serves one peer, from its first byte to its last.
+/// Serves one connection, from its first byte to its end.
 fn serve(mut stream: &TcpStream) -> io::Result<()> {
-    // One buffer for the whole connection: it may already hold what follows the head.
+    // One buffer for the whole connection: it may already hold bytes that came after the head.
     let mut reader = BufReader::new(stream);
     let head = read_head(&mut reader)?;
     match decide(&head) {
@@ -44,8 +45,9 @@ fn serve(mut stream: &TcpStream) -> io::Result<()> {
     hang_up(stream)
 }
 
-/// Ends the stream, and waits for the peer to end it too. If the server closed it with bytes of the
-/// peer unread, TCP would reset it, and the reset might overtake what the server wrote last.
+/// Ends the server's direction of the stream, and waits until the peer ends its own. If the server
+/// closed the socket with bytes unread, TCP would send a reset, which might overtake the server's
+/// last bytes.
 fn hang_up(mut stream: &TcpStream) -> io::Result<()> {
     stream.shutdown(Shutdown::Write)?;
     stream.set_read_timeout(Some(LINGER))?;
@@ -54,36 +56,36 @@ fn hang_up(mut stream: &TcpStream) -> io::Result<()> {
     Ok(())
 }
 
-/// The bytes up to the empty line; fewer if the peer leaves early or sends too many.
+/// Reads the head, up to and with its empty line. The empty line is missing if the stream ends
+/// before it, or if the head is longer than `MAX_HEAD`.
 fn read_head(reader: &mut impl BufRead) -> io::Result<String> {
     let mut bytes = Vec::new();
     let mut reader = reader.take(MAX_HEAD);
     while !bytes.ends_with(b"\r\n\r\n") && reader.read_until(b'\n', &mut bytes)? > 0 {}
-    // A header that the server doesn't read may hold bytes that aren't UTF-8.
+    // Headers that the server doesn't use may hold bytes that aren't UTF-8.
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-/// A name, a colon and a value, with no space before the colon.
+/// Whether the line is a name, a colon and a value, with no space in the name.
 fn is_header(line: &str) -> bool {
     let is_name = |(name, _): (&str, &str)| !name.contains([' ', '\t']);
     line.split_once(':').is_some_and(is_name) && !line.contains(['\r', '\n', '\0'])
 }
 
-/// The header's values, one for each of its lines.
+/// Returns the header's values, one for each of its lines.
 fn values<'a>(headers: &'a str, name: &str) -> Vec<&'a str> {
     let headers = headers.split("\r\n").filter_map(|line| line.split_once(':'));
     let known = headers.filter(|(known, _)| known.eq_ignore_ascii_case(name));
     known.map(|(_, value)| value.trim_matches([' ', '\t'])).collect()
 }
 
-/// Whether the header's list has this token, in any letter case. A list may go on over several
-/// lines.
+/// Whether the header's list has this token, in any letter case. A list may span several lines.
 fn lists(headers: &str, name: &str, token: &str) -> bool {
     let list = values(headers, name).join(",");
     list.split(',').any(|item| item.trim().eq_ignore_ascii_case(token))
 }
 
-/// A status, with the headers that belong to it.
+/// A status line's code and reason, followed by the headers that belong to this status.
 type Refusal = &'static str;
 
 const BAD_REQUEST: Refusal = "400 Bad Request";
@@ -94,7 +96,7 @@ fn refuse(refusal: Refusal) -> String {
     format!("HTTP/1.1 {refusal}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
 }
 
-/// The 101, or why there's none.
+/// Returns the 101, or the refusal of a request that breaks a rule.
 fn decide(head: &str) -> Result<String, Refusal> {
     let head = head.strip_suffix("\r\n\r\n").and_then(|head| head.split_once("\r\n"));
     let (request_line, headers) = head.ok_or(BAD_REQUEST)?;
@@ -104,15 +106,15 @@ fn decide(head: &str) -> Result<String, Refusal> {
         (headers.split("\r\n").all(is_header), BAD_REQUEST),
         (request_line.starts_with("GET "), "405 Method Not Allowed\r\nAllow: GET"),
         (values(headers, "Host").len() == 1, BAD_REQUEST),
-        // The bytes after this head must be frames, and not a body.
+        // The bytes after the head must be frames, so the request may have no body.
         (values(headers, "Content-Length").iter().all(|length| *length == "0"), BAD_REQUEST),
         (values(headers, "Transfer-Encoding").is_empty(), BAD_REQUEST),
-        // HTTP/1.0 knows no upgrade.
+        // HTTP/1.0 has no Upgrade.
         (request_line.ends_with(" HTTP/1.1"), UPGRADE_REQUIRED),
         (lists(headers, "Upgrade", "websocket"), UPGRADE_REQUIRED),
         (lists(headers, "Connection", "Upgrade"), UPGRADE_REQUIRED),
         (values(headers, "Sec-WebSocket-Version") == ["13"], UPGRADE_REQUIRED),
-        // The key is base64 of 16 bytes. Two keys, joined, are not.
+        // The key is base64 of 16 bytes. Two keys, joined with a comma, fail here too.
         (BASE64_STANDARD.decode(&key).is_ok_and(|bytes| bytes.len() == 16), BAD_REQUEST),
     ];
     if let Some((_, refusal)) = rules.into_iter().find(|(holds, _)| !holds) {
@@ -125,10 +127,10 @@ fn decide(head: &str) -> Result<String, Refusal> {
     ))
 }
 
-/// The same text for every server, from RFC 6455 §1.3.
+/// The fixed text that every server appends to the client's key (RFC 6455 §1.3).
 const GUID: &str = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
-/// The answer to a client's key.
+/// Computes the answer to a client's key (RFC 6455 §4.2.2).
 fn accept_key(key: &str) -> String {
     BASE64_STANDARD.encode(Sha1::digest(format!("{key}{GUID}")))
 }

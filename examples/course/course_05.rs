@@ -1,8 +1,8 @@
 //! Stage 5, lengths: a payload may have any size up to `MAX_MESSAGE`.
 //!
-//! The length's seven bits say it themselves up to 125; 126 says that two bytes follow with the
-//! length, 127 that eight do, highest byte first. The server writes each length in the shortest
-//! of the three ways. A longer payload ends the connection. RFC 6455 §5.2.
+//! Up to 125, the header's seven bits are the length itself. 126 means that the length is in the
+//! next two bytes, and 127 that it's in the next eight, highest byte first. The server writes each
+//! length in the shortest form. A payload over `MAX_MESSAGE` ends the connection. RFC 6455 §5.2.
 //!
 //! Still missing: a header that comes in two reads (stage 6), pings (7), the closing handshake (8),
 //! messages in fragments (9). Other opcodes are ignored.
@@ -16,11 +16,12 @@ use std::time::{Duration, Instant};
 use base64::{Engine, prelude::BASE64_STANDARD};
 use sha1::{Digest, Sha1};
 
-/// In bytes. What a peer sends is bounded before it is kept.
+/// The limit for a head, in bytes. The server never keeps more, whatever a peer sends.
 const MAX_HEAD: u64 = 16 * 1024;
+/// The limit for a message, in bytes.
 const MAX_MESSAGE: u64 = 16 * 1024 * 1024;
 
-/// How long the peer may take to read the last bytes and close.
+/// How long the server waits for the peer to read its last bytes and close the stream.
 const LINGER: Duration = Duration::from_secs(1);
 
 fn main() -> io::Result<()> {
@@ -28,17 +29,18 @@ fn main() -> io::Result<()> {
     let listener = TcpListener::bind(address)?;
     println!("listening on ws://{}", listener.local_addr()?);
     for stream in listener.incoming() {
-        // An error ends this connection, and not the server.
+        // An error ends this connection, but not the server.
         stream.and_then(|stream| serve(&stream)).unwrap_or_else(|error| eprintln!("{error}"));
     }
     Ok(())
 }
 
-/// Serves one peer, from its first byte to its last.
+/// Serves one connection, from its first byte to its end.
 fn serve(mut stream: &TcpStream) -> io::Result<()> {
-    // A short message leaves at once, and doesn't wait until the peer has acknowledged the last.
+    // Send a short message at once. Otherwise the kernel waits until the peer has acknowledged the
+    // message before it (Nagle's algorithm).
     stream.set_nodelay(true)?;
-    // One buffer for the whole connection: it may already hold what follows the head.
+    // One buffer for the whole connection: it may already hold bytes that came after the head.
     let mut reader = BufReader::new(stream);
     let head = read_head(&mut reader)?;
     match decide(&head) {
@@ -51,8 +53,9 @@ fn serve(mut stream: &TcpStream) -> io::Result<()> {
     hang_up(stream)
 }
 
-/// Ends the stream, and waits for the peer to end it too. If the server closed it with bytes of the
-/// peer unread, TCP would reset it, and the reset might overtake what the server wrote last.
+/// Ends the server's direction of the stream, and waits until the peer ends its own. If the server
+/// closed the socket with bytes unread, TCP would send a reset, which might overtake the server's
+/// last bytes.
 fn hang_up(mut stream: &TcpStream) -> io::Result<()> {
     stream.shutdown(Shutdown::Write)?;
     stream.set_read_timeout(Some(LINGER))?;
@@ -61,36 +64,36 @@ fn hang_up(mut stream: &TcpStream) -> io::Result<()> {
     Ok(())
 }
 
-/// The bytes up to the empty line; fewer if the peer leaves early or sends too many.
+/// Reads the head, up to and with its empty line. The empty line is missing if the stream ends
+/// before it, or if the head is longer than `MAX_HEAD`.
 fn read_head(reader: &mut impl BufRead) -> io::Result<String> {
     let mut bytes = Vec::new();
     let mut reader = reader.take(MAX_HEAD);
     while !bytes.ends_with(b"\r\n\r\n") && reader.read_until(b'\n', &mut bytes)? > 0 {}
-    // A header that the server doesn't read may hold bytes that aren't UTF-8.
+    // Headers that the server doesn't use may hold bytes that aren't UTF-8.
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-/// A name, a colon and a value, with no space before the colon.
+/// Whether the line is a name, a colon and a value, with no space in the name.
 fn is_header(line: &str) -> bool {
     let is_name = |(name, _): (&str, &str)| !name.contains([' ', '\t']);
     line.split_once(':').is_some_and(is_name) && !line.contains(['\r', '\n', '\0'])
 }
 
-/// The header's values, one for each of its lines.
+/// Returns the header's values, one for each of its lines.
 fn values<'a>(headers: &'a str, name: &str) -> Vec<&'a str> {
     let headers = headers.split("\r\n").filter_map(|line| line.split_once(':'));
     let known = headers.filter(|(known, _)| known.eq_ignore_ascii_case(name));
     known.map(|(_, value)| value.trim_matches([' ', '\t'])).collect()
 }
 
-/// Whether the header's list has this token, in any letter case. A list may go on over several
-/// lines.
+/// Whether the header's list has this token, in any letter case. A list may span several lines.
 fn lists(headers: &str, name: &str, token: &str) -> bool {
     let list = values(headers, name).join(",");
     list.split(',').any(|item| item.trim().eq_ignore_ascii_case(token))
 }
 
-/// A status, with the headers that belong to it.
+/// A status line's code and reason, followed by the headers that belong to this status.
 type Refusal = &'static str;
 
 const BAD_REQUEST: Refusal = "400 Bad Request";
@@ -101,7 +104,7 @@ fn refuse(refusal: Refusal) -> String {
     format!("HTTP/1.1 {refusal}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
 }
 
-/// The 101, or why there's none.
+/// Returns the 101, or the refusal of a request that breaks a rule.
 fn decide(head: &str) -> Result<String, Refusal> {
     let head = head.strip_suffix("\r\n\r\n").and_then(|head| head.split_once("\r\n"));
     let (request_line, headers) = head.ok_or(BAD_REQUEST)?;
@@ -111,15 +114,15 @@ fn decide(head: &str) -> Result<String, Refusal> {
         (headers.split("\r\n").all(is_header), BAD_REQUEST),
         (request_line.starts_with("GET "), "405 Method Not Allowed\r\nAllow: GET"),
         (values(headers, "Host").len() == 1, BAD_REQUEST),
-        // The bytes after this head must be frames, and not a body.
+        // The bytes after the head must be frames, so the request may have no body.
         (values(headers, "Content-Length").iter().all(|length| *length == "0"), BAD_REQUEST),
         (values(headers, "Transfer-Encoding").is_empty(), BAD_REQUEST),
-        // HTTP/1.0 knows no upgrade.
+        // HTTP/1.0 has no Upgrade.
         (request_line.ends_with(" HTTP/1.1"), UPGRADE_REQUIRED),
         (lists(headers, "Upgrade", "websocket"), UPGRADE_REQUIRED),
         (lists(headers, "Connection", "Upgrade"), UPGRADE_REQUIRED),
         (values(headers, "Sec-WebSocket-Version") == ["13"], UPGRADE_REQUIRED),
-        // The key is base64 of 16 bytes. Two keys, joined, are not.
+        // The key is base64 of 16 bytes. Two keys, joined with a comma, fail here too.
         (BASE64_STANDARD.decode(&key).is_ok_and(|bytes| bytes.len() == 16), BAD_REQUEST),
     ];
     if let Some((_, refusal)) = rules.into_iter().find(|(holds, _)| !holds) {
@@ -132,10 +135,10 @@ fn decide(head: &str) -> Result<String, Refusal> {
     ))
 }
 
-/// The same text for every server, from RFC 6455 §1.3.
+/// The fixed text that every server appends to the client's key (RFC 6455 §1.3).
 const GUID: &str = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
-/// The answer to a client's key.
+/// Computes the answer to a client's key (RFC 6455 §4.2.2).
 fn accept_key(key: &str) -> String {
     BASE64_STANDARD.encode(Sha1::digest(format!("{key}{GUID}")))
 }
@@ -143,7 +146,7 @@ fn accept_key(key: &str) -> String {
 const TEXT: u8 = 1;
 const BINARY: u8 = 2;
 
-/// Echoes each message until the peer is gone.
+/// Echoes each message until the stream ends.
 fn converse(reader: &mut impl BufRead, mut writer: impl Write) -> io::Result<()> {
     loop {
         let (opcode, payload) = read_frame(reader)?;
@@ -154,7 +157,7 @@ fn converse(reader: &mut impl BufRead, mut writer: impl Write) -> io::Result<()>
     }
 }
 
-/// Reads a frame: its opcode, and its payload without the mask.
+/// Reads a frame, and returns its opcode and its unmasked payload.
 ///
 /// ```text
 ///  7 6 5 4 3 2 1 0   7 6 5 4 3 2 1 0
@@ -175,9 +178,10 @@ fn read_frame(reader: &mut impl BufRead) -> io::Result<(u8, Vec<u8>)> {
     if length > MAX_MESSAGE {
         return Err(ErrorKind::InvalidData.into());
     }
-    // A mask of zeros changes nothing.
+    // A mask of zeros leaves the payload unchanged.
     let mask = if second & 0x80 != 0 { next_bytes(reader)? } else { [0; 4] };
-    // Memory grows with what comes, and not with what the header announces.
+    // The buffer grows with the bytes that arrive, and not with the length that the header
+    // announces.
     let mut payload = Vec::new();
     if (reader.take(length).read_to_end(&mut payload)? as u64) < length {
         return Err(ErrorKind::UnexpectedEof.into());
@@ -186,7 +190,7 @@ fn read_frame(reader: &mut impl BufRead) -> io::Result<(u8, Vec<u8>)> {
     Ok((first & 0x0F, payload))
 }
 
-/// The next bytes of the stream, if one read brings them all.
+/// Returns the next `N` bytes of the stream if one read brings them all, and otherwise an error.
 fn next_bytes<const N: usize>(reader: &mut impl BufRead) -> io::Result<[u8; N]> {
     let mut bytes = [0; N];
     if reader.read(&mut bytes)? < N {
@@ -195,7 +199,7 @@ fn next_bytes<const N: usize>(reader: &mut impl BufRead) -> io::Result<[u8; N]> 
     Ok(bytes)
 }
 
-/// Sends a whole message in one frame and one write. A server doesn't mask.
+/// Sends a whole message as one frame, in one write. A server's frames have no mask.
 fn write_frame(writer: &mut impl Write, opcode: u8, payload: &[u8]) -> io::Result<()> {
     let first = 0x80 | opcode;
     let header = match payload.len() {

@@ -1,11 +1,10 @@
-//! Stage 10, UTF-8: what says that it's text is text.
+//! Stage 10, UTF-8: the server accepts only valid text.
 //!
-//! The server checks a text piece by piece as its bytes come, and answers 1007 as soon as no byte
-//! that follows could mend it. A character may begin in one piece, or fragment, and end in the
-//! next; the last one is whole when the message is. A Close's reason is text too.
-//! RFC 6455 §5.6, §8.1.
+//! It checks a text piece by piece, as its bytes come, and answers 1007 as soon as a byte is
+//! invalid. A character may begin in one piece or fragment and end in the next, but not after the
+//! message. A Close's reason is checked, too. RFC 6455 §5.6, §8.1.
 //!
-//! Still missing: the checks of all else that a peer must not send (stage 11).
+//! Still missing: the checks of the other rules for a peer (stage 11).
 //!
 //! run: cargo run --example course_10 [ADDRESS]
 
@@ -17,11 +16,12 @@ use std::time::{Duration, Instant};
 use base64::{Engine, prelude::BASE64_STANDARD};
 use sha1::{Digest, Sha1};
 
-/// In bytes. What a peer sends is bounded before it is kept.
+/// The limit for a head, in bytes. The server never keeps more, whatever a peer sends.
 const MAX_HEAD: u64 = 16 * 1024;
+/// The limit for a message, in bytes.
 const MAX_MESSAGE: u64 = 16 * 1024 * 1024;
 
-/// How long the peer may take to read the last bytes and close.
+/// How long the server waits for the peer to read its last bytes and close the stream.
 const LINGER: Duration = Duration::from_secs(1);
 
 fn main() -> io::Result<()> {
@@ -29,17 +29,18 @@ fn main() -> io::Result<()> {
     let listener = TcpListener::bind(address)?;
     println!("listening on ws://{}", listener.local_addr()?);
     for stream in listener.incoming() {
-        // An error ends this connection, and not the server.
+        // An error ends this connection, but not the server.
         stream.and_then(|stream| serve(&stream)).unwrap_or_else(|error| eprintln!("{error}"));
     }
     Ok(())
 }
 
-/// Serves one peer, from its first byte to its last.
+/// Serves one connection, from its first byte to its end.
 fn serve(mut stream: &TcpStream) -> io::Result<()> {
-    // A short message leaves at once, and doesn't wait until the peer has acknowledged the last.
+    // Send a short message at once. Otherwise the kernel waits until the peer has acknowledged the
+    // message before it (Nagle's algorithm).
     stream.set_nodelay(true)?;
-    // One buffer for the whole connection: it may already hold what follows the head.
+    // One buffer for the whole connection: it may already hold bytes that came after the head.
     let mut reader = BufReader::new(stream);
     let head = read_head(&mut reader)?;
     match decide(&head) {
@@ -56,8 +57,9 @@ fn serve(mut stream: &TcpStream) -> io::Result<()> {
     hang_up(stream)
 }
 
-/// Ends the stream, and waits for the peer to end it too. If the server closed it with bytes of the
-/// peer unread, TCP would reset it, and the reset might overtake what the server wrote last.
+/// Ends the server's direction of the stream, and waits until the peer ends its own. If the server
+/// closed the socket with bytes unread, TCP would send a reset, which might overtake the server's
+/// last bytes.
 fn hang_up(mut stream: &TcpStream) -> io::Result<()> {
     stream.shutdown(Shutdown::Write)?;
     stream.set_read_timeout(Some(LINGER))?;
@@ -66,36 +68,36 @@ fn hang_up(mut stream: &TcpStream) -> io::Result<()> {
     Ok(())
 }
 
-/// The bytes up to the empty line; fewer if the peer leaves early or sends too many.
+/// Reads the head, up to and with its empty line. The empty line is missing if the stream ends
+/// before it, or if the head is longer than `MAX_HEAD`.
 fn read_head(reader: &mut impl BufRead) -> io::Result<String> {
     let mut bytes = Vec::new();
     let mut reader = reader.take(MAX_HEAD);
     while !bytes.ends_with(b"\r\n\r\n") && reader.read_until(b'\n', &mut bytes)? > 0 {}
-    // A header that the server doesn't read may hold bytes that aren't UTF-8.
+    // Headers that the server doesn't use may hold bytes that aren't UTF-8.
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-/// A name, a colon and a value, with no space before the colon.
+/// Whether the line is a name, a colon and a value, with no space in the name.
 fn is_header(line: &str) -> bool {
     let is_name = |(name, _): (&str, &str)| !name.contains([' ', '\t']);
     line.split_once(':').is_some_and(is_name) && !line.contains(['\r', '\n', '\0'])
 }
 
-/// The header's values, one for each of its lines.
+/// Returns the header's values, one for each of its lines.
 fn values<'a>(headers: &'a str, name: &str) -> Vec<&'a str> {
     let headers = headers.split("\r\n").filter_map(|line| line.split_once(':'));
     let known = headers.filter(|(known, _)| known.eq_ignore_ascii_case(name));
     known.map(|(_, value)| value.trim_matches([' ', '\t'])).collect()
 }
 
-/// Whether the header's list has this token, in any letter case. A list may go on over several
-/// lines.
+/// Whether the header's list has this token, in any letter case. A list may span several lines.
 fn lists(headers: &str, name: &str, token: &str) -> bool {
     let list = values(headers, name).join(",");
     list.split(',').any(|item| item.trim().eq_ignore_ascii_case(token))
 }
 
-/// A status, with the headers that belong to it.
+/// A status line's code and reason, followed by the headers that belong to this status.
 type Refusal = &'static str;
 
 const BAD_REQUEST: Refusal = "400 Bad Request";
@@ -106,7 +108,7 @@ fn refuse(refusal: Refusal) -> String {
     format!("HTTP/1.1 {refusal}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
 }
 
-/// The 101, or why there's none.
+/// Returns the 101, or the refusal of a request that breaks a rule.
 fn decide(head: &str) -> Result<String, Refusal> {
     let head = head.strip_suffix("\r\n\r\n").and_then(|head| head.split_once("\r\n"));
     let (request_line, headers) = head.ok_or(BAD_REQUEST)?;
@@ -116,15 +118,15 @@ fn decide(head: &str) -> Result<String, Refusal> {
         (headers.split("\r\n").all(is_header), BAD_REQUEST),
         (request_line.starts_with("GET "), "405 Method Not Allowed\r\nAllow: GET"),
         (values(headers, "Host").len() == 1, BAD_REQUEST),
-        // The bytes after this head must be frames, and not a body.
+        // The bytes after the head must be frames, so the request may have no body.
         (values(headers, "Content-Length").iter().all(|length| *length == "0"), BAD_REQUEST),
         (values(headers, "Transfer-Encoding").is_empty(), BAD_REQUEST),
-        // HTTP/1.0 knows no upgrade.
+        // HTTP/1.0 has no Upgrade.
         (request_line.ends_with(" HTTP/1.1"), UPGRADE_REQUIRED),
         (lists(headers, "Upgrade", "websocket"), UPGRADE_REQUIRED),
         (lists(headers, "Connection", "Upgrade"), UPGRADE_REQUIRED),
         (values(headers, "Sec-WebSocket-Version") == ["13"], UPGRADE_REQUIRED),
-        // The key is base64 of 16 bytes. Two keys, joined, are not.
+        // The key is base64 of 16 bytes. Two keys, joined with a comma, fail here too.
         (BASE64_STANDARD.decode(&key).is_ok_and(|bytes| bytes.len() == 16), BAD_REQUEST),
     ];
     if let Some((_, refusal)) = rules.into_iter().find(|(holds, _)| !holds) {
@@ -137,10 +139,10 @@ fn decide(head: &str) -> Result<String, Refusal> {
     ))
 }
 
-/// The same text for every server, from RFC 6455 §1.3.
+/// The fixed text that every server appends to the client's key (RFC 6455 §1.3).
 const GUID: &str = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
-/// The answer to a client's key.
+/// Computes the answer to a client's key (RFC 6455 §4.2.2).
 fn accept_key(key: &str) -> String {
     BASE64_STANDARD.encode(Sha1::digest(format!("{key}{GUID}")))
 }
@@ -152,34 +154,34 @@ const CLOSE: u8 = 8;
 const PING: u8 = 9;
 const PONG: u8 = 10;
 
-/// With which code a connection ends, and so why.
+/// The close code that says why a connection ends.
 type Code = u16;
 
 const PROTOCOL_ERROR: Code = 1002;
-/// The peer's Close had no code.
+/// The peer's Close had no code, so the server's has none either.
 const NO_CODE: Code = 1005;
-/// The stream ended without a Close.
+/// The stream ended without a Close, so the server sends none.
 const LOST: Code = 1006;
 const INVALID_PAYLOAD: Code = 1007;
 const TOO_BIG: Code = 1009;
 
-/// A message, or the part of it that has come; or a control frame.
+/// A control frame, or a message as far as it has arrived.
 struct Message {
     opcode: u8,
     payload: Vec<u8>,
-    /// How many bytes of a text are known to be whole characters.
+    /// How many of a text's bytes, from the first, have been checked and are complete characters.
     checked: usize,
 }
 
 impl Message {
-    /// Fails if no bytes that follow could make this text UTF-8.
+    /// Checks the new bytes of a text. Fails if it isn't UTF-8, whatever bytes may follow.
     fn check(&mut self) -> Result<(), Code> {
         if self.opcode != TEXT {
             return Ok(());
         }
         match str::from_utf8(&self.payload[self.checked..]) {
             Ok(_) => self.checked = self.payload.len(),
-            // The last character isn't whole yet.
+            // The last character is incomplete; its other bytes may follow.
             Err(error) if error.error_len().is_none() => self.checked += error.valid_up_to(),
             Err(_) => return Err(INVALID_PAYLOAD),
         }
@@ -187,7 +189,7 @@ impl Message {
     }
 }
 
-/// Answers each message and control frame, until one ends the conversation.
+/// Answers each message and control frame, until the connection has to end. Returns the close code.
 fn converse(reader: &mut impl BufRead, mut writer: impl Write) -> Result<Infallible, Code> {
     let mut unfinished = None;
     loop {
@@ -211,20 +213,21 @@ fn converse(reader: &mut impl BufRead, mut writer: impl Write) -> Result<Infalli
     }
 }
 
-/// The code of the peer's Close. What follows it is its reason, for a person to read.
+/// Returns the code that answers the peer's Close: the peer's own, or why its payload is invalid.
 fn close_code(payload: &[u8]) -> Code {
     let [high, low, ref reason @ ..] = *payload else {
         return if payload.is_empty() { NO_CODE } else { PROTOCOL_ERROR };
     };
     match u16::from_be_bytes([high, low]) {
         _ if str::from_utf8(reason).is_err() => INVALID_PAYLOAD,
-        // No peer sends 1005, 1006 or 1015, which stand for a missing code; 1004 has no meaning.
+        // 1005, 1006 and 1015 stand for "no code" inside programs and are never sent; 1004 is
+        // reserved.
         code @ (1000..=1003 | 1007..=1014 | 3000..=4999) => code,
         _ => PROTOCOL_ERROR,
     }
 }
 
-/// What a frame says before its payload.
+/// A frame's header: everything before the payload.
 ///
 /// ```text
 ///  7 6 5 4 3 2 1 0   7 6 5 4 3 2 1 0
@@ -250,20 +253,20 @@ fn read_header(reader: &mut impl BufRead) -> Result<Header, Code> {
         127 => u64::from_be_bytes(next_bytes(reader)?),
         length => u64::from(length),
     };
-    // A mask of zeros changes nothing.
+    // A mask of zeros leaves the payload unchanged.
     let mask = if second & 0x80 != 0 { next_bytes(reader)? } else { [0; 4] };
     Ok(Header { fin: first & 0x80 != 0, opcode: first & 0x0F, length, mask })
 }
 
-/// The next bytes of the stream, in however many reads they come.
+/// Returns the next `N` bytes of the stream, in however many reads they come.
 fn next_bytes<const N: usize>(reader: &mut impl BufRead) -> Result<[u8; N], Code> {
     let mut bytes = [0; N];
     reader.read_exact(&mut bytes).or(Err(LOST))?;
     Ok(bytes)
 }
 
-/// Appends the payload to its message, unmasked, piece by piece as it comes. Memory grows with what
-/// comes, and not with what the header announces.
+/// Unmasks the frame's payload and appends it to the message, piece by piece as it arrives. The
+/// buffer grows with the bytes that arrive, and not with the length that the header announces.
 fn read_payload(
     reader: &mut impl BufRead,
     mut header: Header,
@@ -281,7 +284,8 @@ fn read_payload(
         let masked = bytes[..count].iter().zip(header.mask.iter().cycle());
         message.payload.extend(masked.map(|(byte, mask)| byte ^ mask));
         reader.consume(count);
-        // What is left of the frame, and of the mask's four bytes the one that comes first.
+        // `length` counts the bytes still to come, and `mask` begins with the byte for the next
+        // one.
         header.length -= count as u64;
         header.mask.rotate_left(count % 4);
         message.check()?;
@@ -289,7 +293,7 @@ fn read_payload(
     Ok(())
 }
 
-/// Sends a whole message in one frame and one write. A server doesn't mask.
+/// Sends a whole message as one frame, in one write. A server's frames have no mask.
 fn write_frame(writer: &mut impl Write, opcode: u8, payload: &[u8]) -> io::Result<()> {
     let first = 0x80 | opcode;
     let header = match payload.len() {

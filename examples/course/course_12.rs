@@ -1,10 +1,11 @@
-//! Stage 12, many: each peer has a thread, and none can hold up the others.
+//! Stage 12, many clients: each connection has a thread, and none can block the others.
 //!
-//! The server refuses a peer with 503 while `MAX_CONNECTIONS` others are there. It gives up a peer
-//! whose head isn't whole in time, one that reads nothing, and one that is silent and doesn't
-//! answer a ping either. Memory is bounded too: a connection holds one message, and writes one.
+//! The server refuses a peer with 503 while it has `MAX_CONNECTIONS`. It closes the connection of a
+//! peer whose head isn't complete in time, that doesn't read, or that is silent and doesn't answer
+//! a ping. Memory is bounded, too: each connection holds at most one message to read and one to
+//! write.
 //!
-//! Still missing: a choice of who may connect, and in which subprotocol (stage 13).
+//! Still missing: a decision who may connect, and with which subprotocol (stage 13).
 //!
 //! run: cargo run --example course_12 [ADDRESS]
 
@@ -18,40 +19,43 @@ use std::time::{Duration, Instant};
 use base64::{Engine, prelude::BASE64_STANDARD};
 use sha1::{Digest, Sha1};
 
-/// In bytes. What a peer sends is bounded before it is kept.
+/// The limit for a head, in bytes. The server never keeps more, whatever a peer sends.
 const MAX_HEAD: u64 = 16 * 1024;
+/// The limit for a message, in bytes.
 const MAX_MESSAGE: u64 = 16 * 1024 * 1024;
 
-/// Each has a thread, a file descriptor, and up to a few times `MAX_MESSAGE` in memory.
+/// Each connection has a thread, a file descriptor, and up to a few times `MAX_MESSAGE` in memory.
 const MAX_CONNECTIONS: usize = 512;
 
-/// From the first byte of the head to the last, however slowly they come.
+/// The time for the whole head, however slowly its bytes come.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// After so much silence the server sends a ping; after as much again it gives the peer up.
+/// After this long without a byte, the server sends a ping; after as long again, it closes.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// How long a write waits for a peer that doesn't read.
+/// How long a write may wait for a peer that doesn't read.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long the peer may take to read the last bytes and close.
+/// How long the server waits for the peer to read its last bytes and close the stream.
 const LINGER: Duration = Duration::from_secs(1);
 
 fn main() -> io::Result<()> {
     let address = std::env::args().nth(1).unwrap_or("127.0.0.1:9001".into());
     let listener = TcpListener::bind(address)?;
     println!("listening on ws://{}", listener.local_addr()?);
-    // Each connection holds a reference until it ends, whichever way it does.
+    // Each connection's thread holds a clone until it ends, even by a panic, so the clones count
+    // the open connections.
     let connections = Arc::new(());
     for stream in listener.incoming() {
         let connection = Arc::clone(&connections);
         let is_full = Arc::strong_count(&connections) > MAX_CONNECTIONS + 1;
         let accepted = match stream {
-            // The accepting thread waits for no peer, and doesn't linger.
+            // The accepting thread must not wait for a peer, so it sends this refusal without
+            // lingering.
             Ok(mut stream) if is_full => stream.write_all(refuse(SERVICE_UNAVAILABLE).as_bytes()),
             Ok(stream) => {
                 let serving = thread::Builder::new().spawn(move || {
-                    // An error ends this connection, and not the server.
+                    // An error ends this connection, but not the server.
                     if let Err(error) = serve(&stream) {
                         eprintln!("{error}");
                     }
@@ -60,7 +64,8 @@ fn main() -> io::Result<()> {
                 serving.map(drop)
             }
             Err(error) => {
-                // Out of file descriptors, perhaps: some are free when connections have ended.
+                // The process may be out of file descriptors. Wait until connections end and free
+                // some.
                 thread::sleep(Duration::from_millis(100));
                 Err(error)
             }
@@ -72,10 +77,10 @@ fn main() -> io::Result<()> {
     Ok(())
 }
 
-/// A stream whose reads end in time.
+/// A stream on which no read waits longer than it may.
 struct TimedReader<'a> {
     stream: &'a TcpStream,
-    /// For all reads together; without one, each may wait for `IDLE_TIMEOUT`.
+    /// The deadline for all reads together. Without one, each read may wait for `IDLE_TIMEOUT`.
     deadline: Option<Instant>,
 }
 
@@ -93,12 +98,13 @@ impl Read for TimedReader<'_> {
     }
 }
 
-/// Serves one peer, from its first byte to its last.
+/// Serves one connection, from its first byte to its end.
 fn serve(mut stream: &TcpStream) -> io::Result<()> {
-    // A short message leaves at once, and doesn't wait until the peer has acknowledged the last.
+    // Send a short message at once. Otherwise the kernel waits until the peer has acknowledged the
+    // message before it (Nagle's algorithm).
     stream.set_nodelay(true)?;
     stream.set_write_timeout(Some(WRITE_TIMEOUT))?;
-    // One buffer for the whole connection: it may already hold what follows the head.
+    // One buffer for the whole connection: it may already hold bytes that came after the head.
     let deadline = Some(Instant::now() + HEAD_TIMEOUT);
     let mut reader = BufReader::new(TimedReader { stream, deadline });
     let head = read_head(&mut reader)?;
@@ -117,8 +123,9 @@ fn serve(mut stream: &TcpStream) -> io::Result<()> {
     hang_up(stream)
 }
 
-/// Ends the stream, and waits for the peer to end it too. If the server closed it with bytes of the
-/// peer unread, TCP would reset it, and the reset might overtake what the server wrote last.
+/// Ends the server's direction of the stream, and waits until the peer ends its own. If the server
+/// closed the socket with bytes unread, TCP would send a reset, which might overtake the server's
+/// last bytes.
 fn hang_up(mut stream: &TcpStream) -> io::Result<()> {
     stream.shutdown(Shutdown::Write)?;
     stream.set_read_timeout(Some(LINGER))?;
@@ -127,36 +134,36 @@ fn hang_up(mut stream: &TcpStream) -> io::Result<()> {
     Ok(())
 }
 
-/// The bytes up to the empty line; fewer if the peer leaves early or sends too many.
+/// Reads the head, up to and with its empty line. The empty line is missing if the stream ends
+/// before it, or if the head is longer than `MAX_HEAD`.
 fn read_head(reader: &mut impl BufRead) -> io::Result<String> {
     let mut bytes = Vec::new();
     let mut reader = reader.take(MAX_HEAD);
     while !bytes.ends_with(b"\r\n\r\n") && reader.read_until(b'\n', &mut bytes)? > 0 {}
-    // A header that the server doesn't read may hold bytes that aren't UTF-8.
+    // Headers that the server doesn't use may hold bytes that aren't UTF-8.
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-/// A name, a colon and a value, with no space before the colon.
+/// Whether the line is a name, a colon and a value, with no space in the name.
 fn is_header(line: &str) -> bool {
     let is_name = |(name, _): (&str, &str)| !name.contains([' ', '\t']);
     line.split_once(':').is_some_and(is_name) && !line.contains(['\r', '\n', '\0'])
 }
 
-/// The header's values, one for each of its lines.
+/// Returns the header's values, one for each of its lines.
 fn values<'a>(headers: &'a str, name: &str) -> Vec<&'a str> {
     let headers = headers.split("\r\n").filter_map(|line| line.split_once(':'));
     let known = headers.filter(|(known, _)| known.eq_ignore_ascii_case(name));
     known.map(|(_, value)| value.trim_matches([' ', '\t'])).collect()
 }
 
-/// Whether the header's list has this token, in any letter case. A list may go on over several
-/// lines.
+/// Whether the header's list has this token, in any letter case. A list may span several lines.
 fn lists(headers: &str, name: &str, token: &str) -> bool {
     let list = values(headers, name).join(",");
     list.split(',').any(|item| item.trim().eq_ignore_ascii_case(token))
 }
 
-/// A status, with the headers that belong to it.
+/// A status line's code and reason, followed by the headers that belong to this status.
 type Refusal = &'static str;
 
 const BAD_REQUEST: Refusal = "400 Bad Request";
@@ -168,7 +175,7 @@ fn refuse(refusal: Refusal) -> String {
     format!("HTTP/1.1 {refusal}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
 }
 
-/// The 101, or why there's none.
+/// Returns the 101, or the refusal of a request that breaks a rule.
 fn decide(head: &str) -> Result<String, Refusal> {
     let head = head.strip_suffix("\r\n\r\n").and_then(|head| head.split_once("\r\n"));
     let (request_line, headers) = head.ok_or(BAD_REQUEST)?;
@@ -178,15 +185,15 @@ fn decide(head: &str) -> Result<String, Refusal> {
         (headers.split("\r\n").all(is_header), BAD_REQUEST),
         (request_line.starts_with("GET "), "405 Method Not Allowed\r\nAllow: GET"),
         (values(headers, "Host").len() == 1, BAD_REQUEST),
-        // The bytes after this head must be frames, and not a body.
+        // The bytes after the head must be frames, so the request may have no body.
         (values(headers, "Content-Length").iter().all(|length| *length == "0"), BAD_REQUEST),
         (values(headers, "Transfer-Encoding").is_empty(), BAD_REQUEST),
-        // HTTP/1.0 knows no upgrade.
+        // HTTP/1.0 has no Upgrade.
         (request_line.ends_with(" HTTP/1.1"), UPGRADE_REQUIRED),
         (lists(headers, "Upgrade", "websocket"), UPGRADE_REQUIRED),
         (lists(headers, "Connection", "Upgrade"), UPGRADE_REQUIRED),
         (values(headers, "Sec-WebSocket-Version") == ["13"], UPGRADE_REQUIRED),
-        // The key is base64 of 16 bytes. Two keys, joined, are not.
+        // The key is base64 of 16 bytes. Two keys, joined with a comma, fail here too.
         (BASE64_STANDARD.decode(&key).is_ok_and(|bytes| bytes.len() == 16), BAD_REQUEST),
     ];
     if let Some((_, refusal)) = rules.into_iter().find(|(holds, _)| !holds) {
@@ -199,10 +206,10 @@ fn decide(head: &str) -> Result<String, Refusal> {
     ))
 }
 
-/// The same text for every server, from RFC 6455 §1.3.
+/// The fixed text that every server appends to the client's key (RFC 6455 §1.3).
 const GUID: &str = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
-/// The answer to a client's key.
+/// Computes the answer to a client's key (RFC 6455 §4.2.2).
 fn accept_key(key: &str) -> String {
     BASE64_STANDARD.encode(Sha1::digest(format!("{key}{GUID}")))
 }
@@ -214,34 +221,34 @@ const CLOSE: u8 = 8;
 const PING: u8 = 9;
 const PONG: u8 = 10;
 
-/// With which code a connection ends, and so why.
+/// The close code that says why a connection ends.
 type Code = u16;
 
 const PROTOCOL_ERROR: Code = 1002;
-/// The peer's Close had no code.
+/// The peer's Close had no code, so the server's has none either.
 const NO_CODE: Code = 1005;
-/// The stream ended without a Close.
+/// The stream ended without a Close, so the server sends none.
 const LOST: Code = 1006;
 const INVALID_PAYLOAD: Code = 1007;
 const TOO_BIG: Code = 1009;
 
-/// A message, or the part of it that has come; or a control frame.
+/// A control frame, or a message as far as it has arrived.
 struct Message {
     opcode: u8,
     payload: Vec<u8>,
-    /// How many bytes of a text are known to be whole characters.
+    /// How many of a text's bytes, from the first, have been checked and are complete characters.
     checked: usize,
 }
 
 impl Message {
-    /// Fails if no bytes that follow could make this text UTF-8.
+    /// Checks the new bytes of a text. Fails if it isn't UTF-8, whatever bytes may follow.
     fn check(&mut self) -> Result<(), Code> {
         if self.opcode != TEXT {
             return Ok(());
         }
         match str::from_utf8(&self.payload[self.checked..]) {
             Ok(_) => self.checked = self.payload.len(),
-            // The last character isn't whole yet.
+            // The last character is incomplete; its other bytes may follow.
             Err(error) if error.error_len().is_none() => self.checked += error.valid_up_to(),
             Err(_) => return Err(INVALID_PAYLOAD),
         }
@@ -249,7 +256,7 @@ impl Message {
     }
 }
 
-/// Answers each message and control frame, until one ends the conversation.
+/// Answers each message and control frame, until the connection has to end. Returns the close code.
 fn converse(reader: &mut impl BufRead, mut writer: impl Write) -> Result<Infallible, Code> {
     let mut unfinished = None;
     loop {
@@ -274,7 +281,8 @@ fn converse(reader: &mut impl BufRead, mut writer: impl Write) -> Result<Infalli
     }
 }
 
-/// Waits for the next frame. A peer that is silent for long is asked whether it's still there.
+/// Waits for the next frame. If the peer is silent for `IDLE_TIMEOUT`, sends it a ping and waits
+/// once more.
 fn await_frame(reader: &mut impl BufRead, writer: &mut impl Write) -> io::Result<()> {
     match reader.fill_buf() {
         Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
@@ -285,20 +293,21 @@ fn await_frame(reader: &mut impl BufRead, writer: &mut impl Write) -> io::Result
     }
 }
 
-/// The code of the peer's Close. What follows it is its reason, for a person to read.
+/// Returns the code that answers the peer's Close: the peer's own, or why its payload is invalid.
 fn close_code(payload: &[u8]) -> Code {
     let [high, low, ref reason @ ..] = *payload else {
         return if payload.is_empty() { NO_CODE } else { PROTOCOL_ERROR };
     };
     match u16::from_be_bytes([high, low]) {
         _ if str::from_utf8(reason).is_err() => INVALID_PAYLOAD,
-        // No peer sends 1005, 1006 or 1015, which stand for a missing code; 1004 has no meaning.
+        // 1005, 1006 and 1015 stand for "no code" inside programs and are never sent; 1004 is
+        // reserved.
         code @ (1000..=1003 | 1007..=1014 | 3000..=4999) => code,
         _ => PROTOCOL_ERROR,
     }
 }
 
-/// What a frame says before its payload.
+/// A frame's header: everything before the payload.
 ///
 /// ```text
 ///  7 6 5 4 3 2 1 0   7 6 5 4 3 2 1 0
@@ -334,22 +343,22 @@ fn read_header(reader: &mut impl BufRead) -> Result<Header, Code> {
         127 => (u64::from_be_bytes(next_bytes(reader)?), 0x1_0000),
         length => (u64::from(length), 0),
     };
-    // The top bit of eight bytes must be zero.
+    // A length must have the shortest form, and the top bit of a 64-bit length must be 0.
     if length < shortest || length >> 63 != 0 {
         return Err(PROTOCOL_ERROR);
     }
     Ok(Header { fin, opcode, length, mask: next_bytes(reader)? })
 }
 
-/// The next bytes of the stream, in however many reads they come.
+/// Returns the next `N` bytes of the stream, in however many reads they come.
 fn next_bytes<const N: usize>(reader: &mut impl BufRead) -> Result<[u8; N], Code> {
     let mut bytes = [0; N];
     reader.read_exact(&mut bytes).or(Err(LOST))?;
     Ok(bytes)
 }
 
-/// Appends the payload to its message, unmasked, piece by piece as it comes. Memory grows with what
-/// comes, and not with what the header announces.
+/// Unmasks the frame's payload and appends it to the message, piece by piece as it arrives. The
+/// buffer grows with the bytes that arrive, and not with the length that the header announces.
 fn read_payload(
     reader: &mut impl BufRead,
     mut header: Header,
@@ -367,7 +376,8 @@ fn read_payload(
         let masked = bytes[..count].iter().zip(header.mask.iter().cycle());
         message.payload.extend(masked.map(|(byte, mask)| byte ^ mask));
         reader.consume(count);
-        // What is left of the frame, and of the mask's four bytes the one that comes first.
+        // `length` counts the bytes still to come, and `mask` begins with the byte for the next
+        // one.
         header.length -= count as u64;
         header.mask.rotate_left(count % 4);
         message.check()?;
@@ -375,7 +385,7 @@ fn read_payload(
     Ok(())
 }
 
-/// Sends a whole message in one frame and one write. A server doesn't mask.
+/// Sends a whole message as one frame, in one write. A server's frames have no mask.
 fn write_frame(writer: &mut impl Write, opcode: u8, payload: &[u8]) -> io::Result<()> {
     let first = 0x80 | opcode;
     let header = match payload.len() {

@@ -1,11 +1,12 @@
 //! Stage 14, compression: permessage-deflate, with the DEFLATE of `deflate.rs`.
 //!
-//! The server takes the first offer whose every parameter it knows. It inflates messages that have
-//! RSV1 with the window of all before them, and not past `MAX_MESSAGE`; it answers 1007 to what
-//! isn't DEFLATE. It deflates each message by itself, within the window that the client asked for,
-//! and sends a message as it is if that's shorter. RFC 7692; RFC 1951.
+//! The server accepts the first offer whose parameters it all knows. It inflates each message with
+//! RSV1, keeping the window from message to message, and stops at `MAX_MESSAGE`. It answers 1007 to
+//! a payload that isn't DEFLATE. It deflates each of its messages separately, within the window
+//! that the client asked for, and sends a message uncompressed if that's shorter. RFC 7692; RFC
+//! 1951.
 //!
-//! Still missing: what `src/` has and this file hasn't. Compare them.
+//! Still missing: a client, TLS, and what else `src/` has. Compare the two.
 //!
 //! run: cargo run --example course_14 [ADDRESS]
 
@@ -21,40 +22,43 @@ use sha1::{Digest, Sha1};
 
 mod deflate;
 
-/// In bytes. What a peer sends is bounded before it is kept.
+/// The limit for a head, in bytes. The server never keeps more, whatever a peer sends.
 const MAX_HEAD: u64 = 16 * 1024;
+/// The limit for a message, in bytes.
 const MAX_MESSAGE: u64 = 16 * 1024 * 1024;
 
-/// Each has a thread, a file descriptor, and up to a few times `MAX_MESSAGE` in memory.
+/// Each connection has a thread, a file descriptor, and up to a few times `MAX_MESSAGE` in memory.
 const MAX_CONNECTIONS: usize = 512;
 
-/// From the first byte of the head to the last, however slowly they come.
+/// The time for the whole head, however slowly its bytes come.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// After so much silence the server sends a ping; after as much again it gives the peer up.
+/// After this long without a byte, the server sends a ping; after as long again, it closes.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// How long a write waits for a peer that doesn't read.
+/// How long a write may wait for a peer that doesn't read.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long the peer may take to read the last bytes and close.
+/// How long the server waits for the peer to read its last bytes and close the stream.
 const LINGER: Duration = Duration::from_secs(1);
 
 fn main() -> io::Result<()> {
     let address = std::env::args().nth(1).unwrap_or("127.0.0.1:9001".into());
     let listener = TcpListener::bind(address)?;
     println!("listening on ws://{}", listener.local_addr()?);
-    // Each connection holds a reference until it ends, whichever way it does.
+    // Each connection's thread holds a clone until it ends, even by a panic, so the clones count
+    // the open connections.
     let connections = Arc::new(());
     for stream in listener.incoming() {
         let connection = Arc::clone(&connections);
         let is_full = Arc::strong_count(&connections) > MAX_CONNECTIONS + 1;
         let accepted = match stream {
-            // The accepting thread waits for no peer, and doesn't linger.
+            // The accepting thread must not wait for a peer, so it sends this refusal without
+            // lingering.
             Ok(mut stream) if is_full => stream.write_all(refuse(SERVICE_UNAVAILABLE).as_bytes()),
             Ok(stream) => {
                 let serving = thread::Builder::new().spawn(move || {
-                    // An error ends this connection, and not the server.
+                    // An error ends this connection, but not the server.
                     if let Err(error) = serve(&stream) {
                         eprintln!("{error}");
                     }
@@ -63,7 +67,8 @@ fn main() -> io::Result<()> {
                 serving.map(drop)
             }
             Err(error) => {
-                // Out of file descriptors, perhaps: some are free when connections have ended.
+                // The process may be out of file descriptors. Wait until connections end and free
+                // some.
                 thread::sleep(Duration::from_millis(100));
                 Err(error)
             }
@@ -75,10 +80,10 @@ fn main() -> io::Result<()> {
     Ok(())
 }
 
-/// A stream whose reads end in time.
+/// A stream on which no read waits longer than it may.
 struct TimedReader<'a> {
     stream: &'a TcpStream,
-    /// For all reads together; without one, each may wait for `IDLE_TIMEOUT`.
+    /// The deadline for all reads together. Without one, each read may wait for `IDLE_TIMEOUT`.
     deadline: Option<Instant>,
 }
 
@@ -96,12 +101,13 @@ impl Read for TimedReader<'_> {
     }
 }
 
-/// Serves one peer, from its first byte to its last.
+/// Serves one connection, from its first byte to its end.
 fn serve(mut stream: &TcpStream) -> io::Result<()> {
-    // A short message leaves at once, and doesn't wait until the peer has acknowledged the last.
+    // Send a short message at once. Otherwise the kernel waits until the peer has acknowledged the
+    // message before it (Nagle's algorithm).
     stream.set_nodelay(true)?;
     stream.set_write_timeout(Some(WRITE_TIMEOUT))?;
-    // One buffer for the whole connection: it may already hold what follows the head.
+    // One buffer for the whole connection: it may already hold bytes that came after the head.
     let deadline = Some(Instant::now() + HEAD_TIMEOUT);
     let mut reader = BufReader::new(TimedReader { stream, deadline });
     let head = read_head(&mut reader)?;
@@ -120,8 +126,9 @@ fn serve(mut stream: &TcpStream) -> io::Result<()> {
     hang_up(stream)
 }
 
-/// Ends the stream, and waits for the peer to end it too. If the server closed it with bytes of the
-/// peer unread, TCP would reset it, and the reset might overtake what the server wrote last.
+/// Ends the server's direction of the stream, and waits until the peer ends its own. If the server
+/// closed the socket with bytes unread, TCP would send a reset, which might overtake the server's
+/// last bytes.
 fn hang_up(mut stream: &TcpStream) -> io::Result<()> {
     stream.shutdown(Shutdown::Write)?;
     stream.set_read_timeout(Some(LINGER))?;
@@ -130,36 +137,36 @@ fn hang_up(mut stream: &TcpStream) -> io::Result<()> {
     Ok(())
 }
 
-/// The bytes up to the empty line; fewer if the peer leaves early or sends too many.
+/// Reads the head, up to and with its empty line. The empty line is missing if the stream ends
+/// before it, or if the head is longer than `MAX_HEAD`.
 fn read_head(reader: &mut impl BufRead) -> io::Result<String> {
     let mut bytes = Vec::new();
     let mut reader = reader.take(MAX_HEAD);
     while !bytes.ends_with(b"\r\n\r\n") && reader.read_until(b'\n', &mut bytes)? > 0 {}
-    // A header that the server doesn't read may hold bytes that aren't UTF-8.
+    // Headers that the server doesn't use may hold bytes that aren't UTF-8.
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-/// A name, a colon and a value, with no space before the colon.
+/// Whether the line is a name, a colon and a value, with no space in the name.
 fn is_header(line: &str) -> bool {
     let is_name = |(name, _): (&str, &str)| !name.contains([' ', '\t']);
     line.split_once(':').is_some_and(is_name) && !line.contains(['\r', '\n', '\0'])
 }
 
-/// The header's values, one for each of its lines.
+/// Returns the header's values, one for each of its lines.
 fn values<'a>(headers: &'a str, name: &str) -> Vec<&'a str> {
     let headers = headers.split("\r\n").filter_map(|line| line.split_once(':'));
     let known = headers.filter(|(known, _)| known.eq_ignore_ascii_case(name));
     known.map(|(_, value)| value.trim_matches([' ', '\t'])).collect()
 }
 
-/// Whether the header's list has this token, in any letter case. A list may go on over several
-/// lines.
+/// Whether the header's list has this token, in any letter case. A list may span several lines.
 fn lists(headers: &str, name: &str, token: &str) -> bool {
     let list = values(headers, name).join(",");
     list.split(',').any(|item| item.trim().eq_ignore_ascii_case(token))
 }
 
-/// A status, with the headers that belong to it.
+/// A status line's code and reason, followed by the headers that belong to this status.
 type Refusal = &'static str;
 
 const BAD_REQUEST: Refusal = "400 Bad Request";
@@ -174,7 +181,7 @@ fn refuse(refusal: Refusal) -> String {
 
 const SUBPROTOCOLS: [&str; 1] = ["echo"];
 
-/// The 101, with the window to deflate in if it agrees to compression; or why there's none.
+/// Returns the 101, with the window for deflating if the server agrees to compress; or the refusal.
 fn decide(head: &str) -> Result<(String, Option<usize>), Refusal> {
     let head = head.strip_suffix("\r\n\r\n").and_then(|head| head.split_once("\r\n"));
     let (request_line, headers) = head.ok_or(BAD_REQUEST)?;
@@ -188,15 +195,15 @@ fn decide(head: &str) -> Result<(String, Option<usize>), Refusal> {
         (headers.split("\r\n").all(is_header), BAD_REQUEST),
         (request_line.starts_with("GET "), "405 Method Not Allowed\r\nAllow: GET"),
         (host.is_some(), BAD_REQUEST),
-        // The bytes after this head must be frames, and not a body.
+        // The bytes after the head must be frames, so the request may have no body.
         (values(headers, "Content-Length").iter().all(|length| *length == "0"), BAD_REQUEST),
         (values(headers, "Transfer-Encoding").is_empty(), BAD_REQUEST),
-        // HTTP/1.0 knows no upgrade.
+        // HTTP/1.0 has no Upgrade.
         (request_line.ends_with(" HTTP/1.1"), UPGRADE_REQUIRED),
         (lists(headers, "Upgrade", "websocket"), UPGRADE_REQUIRED),
         (lists(headers, "Connection", "Upgrade"), UPGRADE_REQUIRED),
         (values(headers, "Sec-WebSocket-Version") == ["13"], UPGRADE_REQUIRED),
-        // The key is base64 of 16 bytes. Two keys, joined, are not.
+        // The key is base64 of 16 bytes. Two keys, joined with a comma, fail here too.
         (BASE64_STANDARD.decode(&key).is_ok_and(|bytes| bytes.len() == 16), BAD_REQUEST),
         (values(headers, "Origin").iter().all(|origin| is_own(origin, host)), FORBIDDEN),
     ];
@@ -217,7 +224,8 @@ fn decide(head: &str) -> Result<(String, Option<usize>), Refusal> {
     Ok((response, window))
 }
 
-/// The answer to an offer of compression, and the window to deflate in; none declines the offer.
+/// Returns the answer to an offer of compression, and the window for deflating; or `None`, which
+/// declines the offer.
 fn accept_offer(offer: &str) -> Option<(String, usize)> {
     let mut parameters = offer.split(';').map(str::trim);
     if parameters.next() != Some("permessage-deflate") {
@@ -237,7 +245,7 @@ fn accept_offer(offer: &str) -> Option<(String, usize)> {
         names.push(name);
         match (name, value.map(window_bits)) {
             ("server_no_context_takeover" | "client_no_context_takeover", None) => {}
-            // The peer may use a smaller window than the server's own, which serves for each.
+            // The server's inflater keeps 32 KiB, enough for any window of the client's.
             ("client_max_window_bits", None | Some(Some(_))) => {}
             ("server_max_window_bits", Some(Some(bits))) => {
                 window = 1 << bits;
@@ -253,10 +261,10 @@ fn window_bits(value: &str) -> Option<u32> {
     (8..=15).find(|bits: &u32| bits.to_string() == value)
 }
 
-/// The name in a Host, without its port.
+/// Returns the name or address in a Host, without the port; `None` if it isn't a host.
 fn host_name(host: &str) -> Option<&str> {
     let (name, port) = match host.rsplit_once(':') {
-        // The colons within brackets belong to an address of IPv6.
+        // Colons within brackets belong to an IPv6 address, and not to the port.
         Some((name, port)) if !port.ends_with(']') => (name, port),
         _ => (host, ""),
     };
@@ -268,7 +276,7 @@ fn host_name(host: &str) -> Option<&str> {
     (is_name && port.bytes().all(|byte| byte.is_ascii_digit())).then_some(name)
 }
 
-/// Whether an origin is a page of the host that the request names, on whichever port.
+/// Whether a page of this origin has the host that the request's Host names, with any port.
 fn is_own(origin: &str, host: Option<&str>) -> bool {
     let authority = origin.strip_prefix("http://").or(origin.strip_prefix("https://"));
     authority
@@ -277,10 +285,10 @@ fn is_own(origin: &str, host: Option<&str>) -> bool {
         .is_some_and(|(name, host)| name.eq_ignore_ascii_case(host))
 }
 
-/// The same text for every server, from RFC 6455 §1.3.
+/// The fixed text that every server appends to the client's key (RFC 6455 §1.3).
 const GUID: &str = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
-/// The answer to a client's key.
+/// Computes the answer to a client's key (RFC 6455 §4.2.2).
 fn accept_key(key: &str) -> String {
     BASE64_STANDARD.encode(Sha1::digest(format!("{key}{GUID}")))
 }
@@ -292,21 +300,21 @@ const CLOSE: u8 = 8;
 const PING: u8 = 9;
 const PONG: u8 = 10;
 
-/// Beside the opcode of a message's first frame: this message is compressed.
+/// This bit, beside the opcode in a message's first frame, says that the message is compressed.
 const RSV1: u8 = 0x40;
 
-/// With which code a connection ends, and so why.
+/// The close code that says why a connection ends.
 type Code = u16;
 
 const PROTOCOL_ERROR: Code = 1002;
-/// The peer's Close had no code.
+/// The peer's Close had no code, so the server's has none either.
 const NO_CODE: Code = 1005;
-/// The stream ended without a Close.
+/// The stream ended without a Close, so the server sends none.
 const LOST: Code = 1006;
 const INVALID_PAYLOAD: Code = 1007;
 const TOO_BIG: Code = 1009;
 
-/// The code that tells a peer why its message wasn't inflated.
+/// Returns the close code that tells the peer why its message couldn't be inflated.
 fn inflate_code(error: deflate::InflateError) -> Code {
     match error {
         deflate::InflateError::NotDeflate => INVALID_PAYLOAD,
@@ -314,24 +322,24 @@ fn inflate_code(error: deflate::InflateError) -> Code {
     }
 }
 
-/// A message, or the part of it that has come; or a control frame.
+/// A control frame, or a message as far as it has arrived.
 struct Message {
     opcode: u8,
     compressed: bool,
     payload: Vec<u8>,
-    /// How many bytes of a text are known to be whole characters.
+    /// How many of a text's bytes, from the first, have been checked and are complete characters.
     checked: usize,
 }
 
 impl Message {
-    /// Fails if no bytes that follow could make this text UTF-8.
+    /// Checks the new bytes of a text. Fails if it isn't UTF-8, whatever bytes may follow.
     fn check(&mut self) -> Result<(), Code> {
         if self.opcode != TEXT || self.compressed {
             return Ok(());
         }
         match str::from_utf8(&self.payload[self.checked..]) {
             Ok(_) => self.checked = self.payload.len(),
-            // The last character isn't whole yet.
+            // The last character is incomplete; its other bytes may follow.
             Err(error) if error.error_len().is_none() => self.checked += error.valid_up_to(),
             Err(_) => return Err(INVALID_PAYLOAD),
         }
@@ -339,7 +347,7 @@ impl Message {
     }
 }
 
-/// Answers each message and control frame, until one ends the conversation.
+/// Answers each message and control frame, until the connection has to end. Returns the close code.
 fn converse(
     reader: &mut impl BufRead,
     mut writer: impl Write,
@@ -378,7 +386,8 @@ fn converse(
     }
 }
 
-/// Waits for the next frame. A peer that is silent for long is asked whether it's still there.
+/// Waits for the next frame. If the peer is silent for `IDLE_TIMEOUT`, sends it a ping and waits
+/// once more.
 fn await_frame(reader: &mut impl BufRead, writer: &mut impl Write) -> io::Result<()> {
     match reader.fill_buf() {
         Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
@@ -389,20 +398,21 @@ fn await_frame(reader: &mut impl BufRead, writer: &mut impl Write) -> io::Result
     }
 }
 
-/// The code of the peer's Close. What follows it is its reason, for a person to read.
+/// Returns the code that answers the peer's Close: the peer's own, or why its payload is invalid.
 fn close_code(payload: &[u8]) -> Code {
     let [high, low, ref reason @ ..] = *payload else {
         return if payload.is_empty() { NO_CODE } else { PROTOCOL_ERROR };
     };
     match u16::from_be_bytes([high, low]) {
         _ if str::from_utf8(reason).is_err() => INVALID_PAYLOAD,
-        // No peer sends 1005, 1006 or 1015, which stand for a missing code; 1004 has no meaning.
+        // 1005, 1006 and 1015 stand for "no code" inside programs and are never sent; 1004 is
+        // reserved.
         code @ (1000..=1003 | 1007..=1014 | 3000..=4999) => code,
         _ => PROTOCOL_ERROR,
     }
 }
 
-/// What a frame says before its payload.
+/// A frame's header: everything before the payload.
 ///
 /// ```text
 ///  7 6 5 4 3 2 1 0   7 6 5 4 3 2 1 0
@@ -431,7 +441,7 @@ fn read_header(reader: &mut impl BufRead, may_compress: bool) -> Result<Header, 
         CLOSE | PING | PONG => fin && length <= 125,
         _ => false,
     };
-    // The first frame of a message says it for all of them.
+    // RSV1 in the first frame marks the whole message, so the other fragments must not have it.
     let compressed = reserved == RSV1 && may_compress && matches!(opcode, TEXT | BINARY);
     if !is_legal || (reserved != 0 && !compressed) || !masked {
         return Err(PROTOCOL_ERROR);
@@ -441,22 +451,22 @@ fn read_header(reader: &mut impl BufRead, may_compress: bool) -> Result<Header, 
         127 => (u64::from_be_bytes(next_bytes(reader)?), 0x1_0000),
         length => (u64::from(length), 0),
     };
-    // The top bit of eight bytes must be zero.
+    // A length must have the shortest form, and the top bit of a 64-bit length must be 0.
     if length < shortest || length >> 63 != 0 {
         return Err(PROTOCOL_ERROR);
     }
     Ok(Header { fin, compressed, opcode, length, mask: next_bytes(reader)? })
 }
 
-/// The next bytes of the stream, in however many reads they come.
+/// Returns the next `N` bytes of the stream, in however many reads they come.
 fn next_bytes<const N: usize>(reader: &mut impl BufRead) -> Result<[u8; N], Code> {
     let mut bytes = [0; N];
     reader.read_exact(&mut bytes).or(Err(LOST))?;
     Ok(bytes)
 }
 
-/// Appends the payload to its message, unmasked, piece by piece as it comes. Memory grows with what
-/// comes, and not with what the header announces.
+/// Unmasks the frame's payload and appends it to the message, piece by piece as it arrives. The
+/// buffer grows with the bytes that arrive, and not with the length that the header announces.
 fn read_payload(
     reader: &mut impl BufRead,
     mut header: Header,
@@ -474,7 +484,8 @@ fn read_payload(
         let masked = bytes[..count].iter().zip(header.mask.iter().cycle());
         message.payload.extend(masked.map(|(byte, mask)| byte ^ mask));
         reader.consume(count);
-        // What is left of the frame, and of the mask's four bytes the one that comes first.
+        // `length` counts the bytes still to come, and `mask` begins with the byte for the next
+        // one.
         header.length -= count as u64;
         header.mask.rotate_left(count % 4);
         message.check()?;
@@ -482,7 +493,7 @@ fn read_payload(
     Ok(())
 }
 
-/// Sends a message, deflated if both ends agreed to it and if that makes it shorter.
+/// Sends a message: deflated if both ends agreed to compress and if that makes it shorter.
 fn write_message(
     writer: &mut impl Write,
     opcode: u8,
@@ -497,7 +508,7 @@ fn write_message(
     }
 }
 
-/// Sends a whole message in one frame and one write. A server doesn't mask.
+/// Sends a whole message as one frame, in one write. A server's frames have no mask.
 fn write_frame(writer: &mut impl Write, opcode: u8, payload: &[u8]) -> io::Result<()> {
     let first = 0x80 | opcode;
     let header = match payload.len() {

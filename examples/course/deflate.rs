@@ -1,18 +1,20 @@
-//! DEFLATE by hand, as permessage-deflate uses it: a payload becomes a message, and a message a
-//! payload.
+//! DEFLATE by hand, as permessage-deflate uses it: compresses a message into a payload, and a
+//! payload back into its message.
 //!
-//! A payload is a row of blocks, and lacks the bytes with which the last of them ends. The inflater
-//! reads the three kinds of blocks; it stops at a limit, whatever the payload would become, and
-//! refuses a payload that was cut short. The deflater writes one kind. A language that has zlib
-//! needs none of this. RFC 1951; RFC 7692 §7.2.
+//! A payload is a sequence of blocks, without the last block's final four bytes. The inflater reads
+//! all three kinds of blocks, stops at a limit for the message, and refuses a payload that was cut
+//! short. The deflater writes one kind. If your language has zlib, use that. RFC 1951; RFC 7692
+//! §7.2.
 
-/// How far back a match may reach.
+/// How many bytes back a match may reach.
 pub const WINDOW: usize = 1 << 15;
 
-/// What is left out at the end of each payload: an empty block without its first three bits.
+/// The end of each message, which the payload leaves out: an empty stored block without its first
+/// three bits.
 const TAIL: [u8; 4] = [0, 0, 0xFF, 0xFF];
 
-/// What symbol 257 and each after it stands for: its shortest length, and how many bits add to it.
+/// The lengths for symbols 257 and up: the shortest length of each symbol, and below how many extra
+/// bits are added to it.
 const LENGTH_BASES: [usize; 29] = [
     3, 4, 5, 6, 7, 8, 9, 10, 11, 13, 15, 17, 19, 23, 27, 31, 35, 43, 51, 59, 67, 83, 99, 115, 131,
     163, 195, 227, 258,
@@ -20,7 +22,7 @@ const LENGTH_BASES: [usize; 29] = [
 const LENGTH_BITS: [u32; 29] =
     [0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3, 4, 4, 4, 4, 5, 5, 5, 5, 0];
 
-/// The same for distances.
+/// The same two tables for the distance symbols.
 const DISTANCE_BASES: [usize; 30] = [
     1, 2, 3, 4, 5, 7, 9, 13, 17, 25, 33, 49, 65, 97, 129, 193, 257, 385, 513, 769, 1025, 1537,
     2049, 3073, 4097, 6145, 8193, 12289, 16385, 24577,
@@ -39,10 +41,10 @@ pub enum InflateError {
 
 use InflateError::{NotDeflate, TooLong};
 
-/// Bits, the lowest of each byte first.
+/// Reads bits, the lowest of each byte first.
 struct BitReader<'a> {
     bytes: &'a [u8],
-    /// What is left of the last byte taken, and how many bits that is.
+    /// The bits that are read from `bytes` but not yet taken, and below how many they are.
     held: usize,
     count: u32,
 }
@@ -59,17 +61,17 @@ impl BitReader<'_> {
         Ok(bits)
     }
 
-    /// Drops what is left of a byte.
+    /// Skips the rest of the current byte.
     fn align(&mut self) {
         (self.count, self.held) = (0, 0);
     }
 }
 
-/// A Huffman code. The lengths of its symbols' codes say all: RFC 1951 §3.2.2.
+/// A Huffman code. The lengths of its symbols' codes define it (RFC 1951 §3.2.2).
 struct Code {
     /// How many symbols have a code of each length.
     counts: [usize; 16],
-    /// In the order of their codes.
+    /// The symbols, in the order of their codes.
     symbols: Vec<usize>,
 }
 
@@ -79,7 +81,7 @@ impl Code {
         for length in lengths.iter().filter(|length| **length > 0) {
             counts[usize::from(*length)] += 1;
         }
-        // With each bit there's room for twice as many codes, less those that end here.
+        // Each further bit doubles the free codes; the codes of this length use up some of them.
         let room = counts[1..].iter().try_fold(1, |room: usize, n| (2 * room).checked_sub(*n));
         room.ok_or(NotDeflate)?;
         let mut symbols: Vec<usize> = (0..lengths.len()).filter(|at| lengths[*at] > 0).collect();
@@ -87,9 +89,9 @@ impl Code {
         Ok(Code { counts, symbols })
     }
 
-    /// The next symbol.
+    /// Reads the next symbol, bit by bit.
     fn read(&self, bits: &mut BitReader) -> Result<usize, InflateError> {
-        // `first` is the first code of this length, and its symbol stands at `start`.
+        // `first` is the first code of this length, and `start` is the index of its symbol.
         let (mut code, mut first, mut start) = (0, 0, 0);
         for count in &self.counts[1..] {
             (code, first) = (2 * code + bits.take(1)?, 2 * first);
@@ -102,8 +104,8 @@ impl Code {
     }
 }
 
-/// The message in this payload, of no more than `limit` bytes. Its matches may reach back into the
-/// messages before it, whose last bytes are the history.
+/// Inflates a payload into its message of at most `limit` bytes. Matches may reach back into the
+/// `history`, the last bytes of the messages before it, to which this one is added.
 pub fn inflate(
     payload: &[u8],
     history: &mut Vec<u8>,
@@ -134,12 +136,13 @@ pub fn inflate(
             return Err(TooLong);
         }
         ends_empty = kind == 0 && output.len() == before;
-        // A deflater that can't flush ends its data, and begins anew at the next byte (§7.2.3.4).
+        // A deflater without a flush ends its stream, and the next one begins at the next byte
+        // (§7.2.3.4).
         if is_last {
             bits.align();
         }
     }
-    // The tail is the end of it, or the payload was cut short.
+    // If the last block isn't the tail's empty one, the payload was cut short.
     if !ends_empty {
         return Err(NotDeflate);
     }
@@ -150,7 +153,7 @@ pub fn inflate(
     Ok(message)
 }
 
-/// A block whose bytes stand as they are.
+/// Reads a block of uncompressed bytes.
 fn inflate_stored(bits: &mut BitReader, output: &mut Vec<u8>) -> Result<(), InflateError> {
     bits.align();
     let length = bits.take(16)?;
@@ -163,7 +166,7 @@ fn inflate_stored(bits: &mut BitReader, output: &mut Vec<u8>) -> Result<(), Infl
     Ok(())
 }
 
-/// A block of bytes, and of matches: a length, and how far back to copy it from.
+/// Reads a block of bytes and matches. A match is a length, and how far back to copy it from.
 fn inflate_coded(
     bits: &mut BitReader,
     (literals, distances): &(Code, Code),
@@ -185,7 +188,7 @@ fn inflate_coded(
         let base = DISTANCE_BASES.get(symbol).ok_or(NotDeflate)?;
         let distance = base + bits.take(DISTANCE_BITS[symbol])?;
         let start = output.len().checked_sub(distance).ok_or(NotDeflate)?;
-        // A match may overlap what it writes.
+        // A match may overlap the bytes that it writes, so copy byte by byte.
         for at in start..start + length {
             output.push(output[at]);
         }
@@ -193,7 +196,7 @@ fn inflate_coded(
     Err(TooLong)
 }
 
-/// The two codes that stand at the beginning of a block, written in a third.
+/// Reads the two codes at the beginning of a block. They are written in a third code.
 fn read_codes(bits: &mut BitReader) -> Result<(Code, Code), InflateError> {
     const ORDER: [usize; 19] = [16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15];
     let (literals, distances) = (257 + bits.take(5)?, 1 + bits.take(5)?);
@@ -219,7 +222,7 @@ fn read_codes(bits: &mut BitReader) -> Result<(Code, Code), InflateError> {
     Ok((Code::new(literals)?, Code::new(distances)?))
 }
 
-/// Bits, the lowest of each byte first.
+/// Writes bits, the lowest of each byte first.
 #[derive(Default)]
 struct BitWriter {
     bytes: Vec<u8>,
@@ -237,12 +240,12 @@ impl BitWriter {
         }
     }
 
-    /// A code's highest bit goes first.
+    /// Writes a code, its highest bit first.
     fn put_code(&mut self, code: usize, count: u32) {
         self.put(code.reverse_bits() >> (usize::BITS - count), count);
     }
 
-    /// A byte, a length or the end of the block, in the fixed code (RFC 1951 §3.2.6).
+    /// Writes a byte, a length or the end of the block in the fixed code (RFC 1951 §3.2.6).
     fn put_symbol(&mut self, symbol: usize) {
         match symbol {
             0..=143 => self.put_code(0x30 + symbol, 8),
@@ -253,14 +256,14 @@ impl BitWriter {
     }
 }
 
-/// The message in one block of the fixed code, whose matches reach back no further than the window.
-/// Each message is deflated by itself.
+/// Deflates a message into one block of the fixed code, whose matches reach back at most `window`
+/// bytes. Matches never reach into earlier messages.
 pub fn deflate(message: &[u8], window: usize) -> Vec<u8> {
     let mut bits = BitWriter::default();
-    // Where the three bytes of each hash came last, counted from 1.
+    // For each hash, where three bytes with this hash last began, counted from 1.
     let mut latest = vec![0; 1 << 12];
     let mut at = 0;
-    // Not the last block; its kind is 1.
+    // The block's header: not the last block, and of kind 1.
     bits.put(0b010, 3);
     while at < message.len() {
         let (mut length, mut distance) = (0, 0);
@@ -287,7 +290,7 @@ pub fn deflate(message: &[u8], window: usize) -> Vec<u8> {
         at += length;
     }
     bits.put_symbol(256);
-    // The first bits of the tail's empty block, and zeros up to a byte.
+    // The first three bits of the tail's empty block, and zeros up to the end of the byte.
     bits.put(0, 3);
     bits.put(0, 7);
     bits.bytes

@@ -1,5 +1,4 @@
-//! How much, how many, how long: the limits on all that a peer could otherwise make larger or
-//! longer.
+//! The limits on everything that a peer could make too large, too many or too long.
 //!
 //! A peer that exceeds a limit gets a close code or a status, or loses its connection. Each field
 //! says which.
@@ -17,16 +16,15 @@ use crate::frames::assembler::Bounds;
 /// ```
 #[derive(Clone, Debug)]
 pub struct Limits {
-    /// The most bytes of a received message, all its fragments together. A larger one fails with
-    /// 1009 as soon as a frame's header announces it. A compressed message is counted as it's
-    /// inflated; its compressed bytes may be twice this limit, plus 1 KiB, plus 16 bytes per
-    /// fragment.
+    /// The most bytes of a message, all its fragments together. A larger message fails with 1009 as
+    /// soon as a frame header announces too many bytes. The limit applies to inflated bytes; for
+    /// compressed bytes it's twice as high, plus a KiB, plus 16 bytes for each fragment.
     pub max_message: u64,
     /// The most bytes of a message that [`recv_stream`](crate::WebSocket::recv_stream) reads in
-    /// pieces. A larger one fails with 1009. `None` stands for `max_message`. This limit may
+    /// pieces. A larger message fails with 1009. With `None`, `max_message` applies. This limit may
     /// be large, because the pieces take constant memory. It doesn't change what `recv` accepts.
     pub max_stream: Option<u64>,
-    /// The most fragments of a message, empty ones included. A message with more fails with 1009.
+    /// The most fragments of a message, including empty ones. A message with more fails with 1009.
     pub max_fragments: u64,
     /// The most bytes of an HTTP head. A server answers a longer one with 431; a client gives up
     /// the connection.
@@ -36,26 +34,26 @@ pub struct Limits {
     pub max_head_lines: usize,
     /// The most connections that a server keeps open at a time. The next client gets a 503.
     pub max_connections: usize,
-    /// The most pending connections at a time: those whose head is being read, or whose plain HTTP
-    /// answer is being sent. One more evicts the oldest. An honest client sends its head within
-    /// milliseconds, so a crowd of slow clients doesn't keep it out. This is also the most pages
-    /// that are made at a time; the next request for a page gets a 503.
+    /// The most pending connections at a time. A connection is pending while its head is read or a
+    /// plain HTTP answer is sent. When there are more, the server drops the oldest one. An honest
+    /// client sends its head within milliseconds, so a crowd of slow clients doesn't keep it out.
+    /// This is also the most pages that are made at a time; the next request for one gets a 503.
     pub max_waiting: usize,
-    /// How long a client may take to send its whole head, in however many pieces. A slower client
+    /// How long a client may take to send its whole head, in one piece or in many. After that, it
     /// gets a 408.
     pub head: Duration,
-    /// How long a client tries to connect before it gives up: dialling, the proxy's tunnel, TLS and
-    /// the handshake together. Only looking up the host's name isn't counted, because the system
-    /// bounds that.
+    /// How long a client tries to connect: dialling, the proxy's tunnel, TLS and the handshake
+    /// together. After that, `connect` fails with `PeerTimeout`. The lookup of the host's name
+    /// isn't included; the system limits it.
     pub connect: Duration,
     /// How long the peer may take for each 64 KiB that we write. A slower peer loses its
     /// connection.
     pub write: Duration,
-    /// How long the peer may be silent before the keepalive sends a ping. With `None` it sends no
-    /// pings.
+    /// How long the peer may be silent before the keepalive sends a ping. With `None`, the
+    /// keepalive sends no pings.
     pub ping_every: Option<Duration>,
-    /// How long the keepalive waits for any byte after its ping. Then it takes the peer for dead,
-    /// and the connection ends.
+    /// How long the keepalive waits for any byte after its ping. If none arrives, `recv` fails with
+    /// `PeerTimeout`.
     pub pong: Duration,
     /// How long the peer may take to answer our Close, and after that to end its stream. A peer
     /// that is still reading what we sent gets the same time again, a few times.

@@ -194,12 +194,13 @@ impl WriteHalf {
         self.advance_close()
     }
 
-    /// Answers the peer's Close with ours, without waiting for the lock.
+    /// Answers the peer's Close with ours, without waiting for the lock. The thread that writes our
+    /// Close ends our direction, unless ours was written before.
     pub(crate) fn answer_close(&self, close: Close) {
         self.ending.set_peer_side(PeerSide::Closed);
+        self.end_if_both_have_closed();
         // The peer has closed, so the connection ends cleanly even if our answer can't be sent.
         let _ = self.request_close(CloseRequest::when_drained(close, self.close_within));
-        self.end_if_both_have_closed();
     }
 
     /// §7.1.1: the server ends the stream first. A client whose Close is out waits up to a second
@@ -213,12 +214,12 @@ impl WriteHalf {
         }
     }
 
-    /// Fails the connection: sends a Close that says which rule the peer broke, then ends our
-    /// direction of the stream. If another thread holds the lock, that thread does both.
+    /// Fails the connection: sends a Close that says which rule the peer broke. The thread that
+    /// writes it then ends our direction of the stream.
     pub(crate) fn fail(&self, close: Close) {
         self.ending.set_peer_side(PeerSide::BrokeRule);
-        let _ = self.request_close(CloseRequest::now(close, self.close_within));
         self.end_if_both_have_closed();
+        let _ = self.request_close(CloseRequest::now(close, self.close_within));
     }
 
     /// Like `close`, for a server that drains or stops with thousands of connections: it waits at

@@ -98,19 +98,21 @@ impl Scan {
 
 /// The head of an HTTP request or response: its first line, then the header fields in their order.
 ///
-/// A `Head` stores only its text, which each method searches anew. A handshake makes about a dozen
-/// such calls, but the connection keeps its head until it ends. So a small head matters more than
-/// fast calls.
+/// A `Head` stores its text and where the lines end, and compares the names on each call. The
+/// connection keeps its head until it ends, so a small head matters more than faster calls.
 #[derive(Clone, Debug)]
 pub struct Head {
     text: String,
+    /// Where each line ends, together with its CR LF.
+    line_ends: Vec<usize>,
 }
 
 impl Head {
     /// Checks each field of a whole head, whose end [`Scan`] has found. Refuses the head with a 400
     /// if a field is malformed.
     pub fn parse(bytes: &[u8]) -> Result<Head, Refusal> {
-        let head = Head { text: text_of(bytes) };
+        let text = text_of(bytes);
+        let head = Head { line_ends: line_ends(&text), text };
         head.field_lines().try_for_each(check_field)?;
         Ok(head)
     }
@@ -124,7 +126,7 @@ impl Head {
 
     /// Returns the first line: the request line of a request, or the status line of a response.
     pub fn first_line(&self) -> &str {
-        self.text.lines().next().unwrap_or_default()
+        self.line(0, self.line_ends.first().copied().unwrap_or_default())
     }
 
     /// Returns the value of the first header field with this name, ignoring the name's case.
@@ -140,20 +142,24 @@ impl Head {
     /// Returns the elements of a header field that is a comma-separated list. The list may span
     /// several fields of the same name. Empty elements are skipped (RFC 9110 §5.6.1.2).
     pub fn list(&self, name: &str) -> Vec<&str> {
-        let elements = self.values_named(name).flat_map(|value| value.split(','));
-        elements.map(trim).filter(|element| !element.is_empty()).collect()
+        self.elements(name).collect()
     }
 
     /// Whether the comma-separated list in the header `name` has `token` as a whole element,
     /// ignoring case.
     pub fn list_contains(&self, name: &str, token: &str) -> bool {
-        self.list(name).iter().any(|element| element.eq_ignore_ascii_case(token))
+        self.elements(name).any(|element| element.eq_ignore_ascii_case(token))
     }
 
     /// Returns all header fields in their order, as pairs of name and value.
     pub fn fields(&self) -> impl Iterator<Item = (&str, &str)> {
         let fields = self.field_lines().filter_map(|line| line.split_once(':'));
         fields.map(|(name, value)| (name, trim(value)))
+    }
+
+    fn elements<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a str> {
+        let elements = self.values_named(name).flat_map(|value| value.split(','));
+        elements.map(trim).filter(|element| !element.is_empty())
     }
 
     /// Returns the values of the fields with this name. It compares the name before it splits a
@@ -167,8 +173,31 @@ impl Head {
     }
 
     fn field_lines(&self) -> impl Iterator<Item = &str> {
-        self.text.lines().skip(1).take_while(|line| !line.is_empty())
+        self.line_ends.windows(2).map(|ends| self.line(ends[0], ends[1]))
     }
+
+    fn line(&self, start: usize, end: usize) -> &str {
+        without_line_break(&self.text[start..end])
+    }
+}
+
+/// Returns where each line ends, up to the empty line that ends the head.
+fn line_ends(text: &str) -> Vec<usize> {
+    let mut ends = Vec::with_capacity(text.bytes().filter(|&byte| byte == b'\n').count());
+    let mut end = 0;
+    for line in text.split_inclusive('\n') {
+        if end > 0 && without_line_break(line).is_empty() {
+            break;
+        }
+        end += line.len();
+        ends.push(end);
+    }
+    ends
+}
+
+fn without_line_break(line: &str) -> &str {
+    let line = line.strip_suffix('\n').unwrap_or(line);
+    line.strip_suffix('\r').unwrap_or(line)
 }
 
 /// Converts the bytes of a head to text. A line that isn't UTF-8 is read as Latin-1, as in old
@@ -290,6 +319,16 @@ mod tests {
         assert_eq!(head.header("HOST"), Some("a"));
         assert_eq!(head.list("x-list"), ["b", "c", "d"]);
         assert!(head.list_contains("X-List", "C") && !head.list_contains("X-List", "cd"));
+    }
+
+    #[test]
+    fn the_fields_are_the_lines_between_the_first_line_and_the_empty_one() {
+        for text in ["", "\r\n", "a", "a\r\n", "a\r\n\r\n", "a\r\nb:\r\nc:\n\nd", "\r\nb:c\r\n"] {
+            let head = Head::parse(text.as_bytes()).unwrap();
+            assert_eq!(head.first_line(), text.lines().next().unwrap_or_default(), "{text:?}");
+            let fields = text.lines().skip(1).take_while(|line| !line.is_empty());
+            assert!(head.field_lines().eq(fields), "{text:?}");
+        }
     }
 
     #[test]

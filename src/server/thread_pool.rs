@@ -9,9 +9,9 @@ use std::time::Duration;
 use crate::connection::outbox::thread_budget::{Purpose, spawn};
 use crate::transport::lock::lock;
 
-/// How many threads of a pool may idle at a time. More would hold memory and find no work, because
-/// hardly more connections than this end while the server accepts one.
-const MOST_IDLE: usize = 16;
+/// How many threads of a pool may idle at a time. A burst of clients that come and go together finds
+/// its threads again. More would hold memory and find no work.
+const MOST_IDLE: usize = 64;
 /// How long a thread of a pool waits for its next connection before it ends.
 const IDLE_TIME: Duration = Duration::from_secs(1);
 
@@ -52,6 +52,8 @@ impl ThreadPool {
         let mut state = lock(&self.idle.state);
         if state.idle > state.jobs.len() {
             state.jobs.push_back(job);
+            // Unlocked first: the thread that wakes would meet the lock, and sleep again.
+            drop(state);
             self.idle.job.notify_one();
             return Ok(());
         }
@@ -115,14 +117,15 @@ mod tests {
             }
         }
         assert_eq!(one_by_one.len(), 1);
-        let (go, waits): (Vec<_>, Vec<_>) = (0..40).map(|_| channel()).unzip();
+        let many = MOST_IDLE + 8;
+        let (go, waits): (Vec<_>, Vec<_>) = (0..many).map(|_| channel()).unzip();
         waits.into_iter().for_each(|wait| run(Some(wait)));
         // Wait until each job has its thread. A thread that has finished could take the job of one
         // that isn't awake yet.
-        (0..40).for_each(|_| begun.recv().unwrap());
+        (0..many).for_each(|_| begun.recv().unwrap());
         drop(go);
-        let together: HashSet<_> = (0..40).map(|_| reports.recv().unwrap()).collect();
-        assert_eq!(together.len(), 40);
+        let together: HashSet<_> = (0..many).map(|_| reports.recv().unwrap()).collect();
+        assert_eq!(together.len(), many);
         assert!(lock(&threads.idle.state).idle <= MOST_IDLE);
     }
 }

@@ -1,5 +1,6 @@
-//! DEFLATE by hand, of the course's last stage: against the examples of RFC 7692 §7.2.3, against
-//! itself, and with the feature `deflate` against zlib. The stages themselves: `tests/course/run`.
+//! Tests the handwritten DEFLATE of the course's last stage: with the examples of RFC 7692 §7.2.3,
+//! by inflating what it deflated, and with the feature `deflate` against zlib. `tests/course/run`
+//! tests the servers of the stages.
 
 #[path = "../../examples/course/deflate.rs"]
 #[allow(missing_docs)]

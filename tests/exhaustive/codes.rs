@@ -1,4 +1,4 @@
-//! All 65,536 close codes (§7.4): as they arrive, and as our own caller may send them or not.
+//! All 65,536 close codes (§7.4): which ones a peer may send, and which ones our caller may send.
 
 use std::io::{self, IoSlice};
 use std::net::Shutdown;

@@ -1,4 +1,4 @@
-//! The receiving half at one end, and what it makes of what it hears.
+//! A decoder at one end, and the events that it returns for the bytes that a test gives it.
 
 use ws101::frames::assembler::Bounds;
 use ws101::frames::buffer::Buffer;

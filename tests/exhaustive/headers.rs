@@ -1,4 +1,5 @@
-//! All 65,536 beginnings of a frame (§5.2), at both ends, in each situation that makes a difference.
+//! All 65,536 first two bytes of a frame (§5.2), at both ends, in each state of the decoder that
+//! matters.
 
 use ws101::frames::close::Close;
 use ws101::frames::close_code::CloseCode;

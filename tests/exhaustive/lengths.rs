@@ -1,5 +1,5 @@
-//! Lengths at each power of two and its neighbours, and just below what 64 bits hold, in each of the
-//! three ways to write one (§5.2): as they arrive, and as we write them.
+//! Lengths at each power of two and its neighbours, and just below the largest 64-bit number, in
+//! each of the three forms of a length (§5.2): as a peer sends them, and as we write them.
 
 use ws101::frames::header::{Header, Opcode};
 

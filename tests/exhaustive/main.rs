@@ -1,9 +1,10 @@
-//! Where the space is small, all of it: each header, code, length, short text and changed head.
+//! Tests all inputs where there are few enough: each header, code, length, short text and changed
+//! head.
 //!
-//! What must come of each is not taken from the code that is tested: [`rfc`] says it, which was written
-//! from the text of the RFCs, in their order, and uses nothing of this crate.
+//! The expected result of each comes from [`rfc`], an oracle that was written from the text of the
+//! RFCs, in their order, and that uses nothing of this crate.
 //!
-//! Some spaces take too long without optimisation. Those are left to
+//! Some of these tests take too long without optimisation, and run only in
 //! `cargo test --release --all-features --test exhaustive`.
 
 mod codes;

@@ -1,5 +1,5 @@
-//! Every byte value at every place of a request: in place of what stands there, and put in between;
-//! and each byte left out.
+//! A request with one change: each byte replaced by every other value, every value inserted at each
+//! place, and each byte left out.
 
 use ws101::handshake::server::{Decision, Rules, decide, no_page};
 use ws101::http::head::Scan;

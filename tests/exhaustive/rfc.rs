@@ -1,7 +1,8 @@
-//! The oracle: what RFC 6455, and those that it stands on, say of headers, codes, lengths and heads.
+//! The oracle: what RFC 6455, and the RFCs on which it builds, say about headers, codes, lengths
+//! and heads.
 //!
-//! Written from their text, slowly and in their order, to be held beside them. It knows nothing of the
-//! code that is tested. Where an RFC leaves a choice, the choice is named.
+//! It was written from their text, slow and in their order, so that you can compare the two. It
+//! uses nothing of the code under test. Where an RFC leaves a choice, the oracle names ours.
 
 use std::ops::Range;
 

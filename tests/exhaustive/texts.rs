@@ -1,5 +1,5 @@
-//! All texts of up to three bytes, and each character there is, against what the standard library
-//! takes for UTF-8: at once, cut at every place, and as messages in frames.
+//! All texts of up to three bytes, and each character of Unicode, compared with what the standard
+//! library accepts as UTF-8: in one piece, cut at every place, and as messages in frames.
 
 use ws101::frames::decoder::Event;
 use ws101::frames::message::Message;

@@ -1,4 +1,5 @@
-//! Compressed frames: what they inflate to, and whether they may.
+//! Compressed frames: `explain` shows their inflated payload, or says why a frame may not be
+//! compressed.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,4 @@
-//! Both directions, in pieces.
+//! Whole conversations: both directions, with their bytes in pieces of any size.
 
 use ws101::explain::annotation::{Annotation, Verdict, What};
 use ws101::explain::conversation::{

@@ -1,4 +1,4 @@
-//! Frames, as they are and with a few bytes changed.
+//! Explained frames: valid ones, and the same with a few bytes changed.
 
 use ws101::explain::conversation::explain_frames;
 use ws101::explain::heads::Settings;

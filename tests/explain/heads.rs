@@ -1,4 +1,4 @@
-//! Requests and responses, as they are and with a few bytes changed.
+//! Explained requests and responses: valid ones, and the same with a few bytes changed.
 
 use ws101::DeflateConfig;
 use ws101::explain::annotation::Verdict;

@@ -1,4 +1,4 @@
-//! `explain` tells what `protocol` decides, of each byte, once: whatever the bytes are.
+//! For any bytes, `explain` describes each byte once, and its verdict is the library's.
 //!
 //! The inputs are good conversations with a few bytes changed, cut, doubled or inserted. They come
 //! from a generator with a seed, which a failure prints.

@@ -1,4 +1,4 @@
-//! In place of `compressed.rs` where the feature is off.
+//! Compressed frames in a build without the feature `deflate`, in place of `compressed.rs`.
 
 use ws101::explain::annotation::Verdict;
 use ws101::frames::header::Role;

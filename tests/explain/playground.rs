@@ -1,4 +1,4 @@
-//! The playground and the example `explain`, as programs: what a page can see of them.
+//! The playground and the example `explain`, run as programs: what they answer and print.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};

@@ -1,5 +1,5 @@
-//! The code behind each byte: every field and every verdict leads to lines of the source, which name
-//! the rule that they keep.
+//! The code that decides about each byte: every field and every verdict leads to lines of the
+//! source, and those lines name the rule that they enforce.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

@@ -1,4 +1,5 @@
-//! Dice, frames to throw them at, and what must hold of all that is told.
+//! A random generator with a seed, frames to change with it, and the checks that every explanation
+//! must pass.
 
 use ws101::DeflateConfig;
 use ws101::explain::annotation::{Annotation, Verdict, What};

@@ -1,6 +1,7 @@
-//! Text that goes wrong: the very byte is named, wherever frames begin and end.
+//! Invalid text: `explain` names the first bad byte, wherever frames begin and end.
 //!
-//! Which byte that is, std says: the first with which no text can begin like this.
+//! The standard library says which byte that is: the first one after which no valid text can
+//! follow.
 
 use ws101::explain::annotation::{Annotation, Verdict};
 use ws101::explain::conversation::explain_frames;

@@ -1,4 +1,4 @@
-//! The conversations: what the peer sends, as bytes, and what it should hear of us.
+//! The conversations: the bytes that the peer sends, and the bytes that it should receive from us.
 
 use ws101::frames::assembler::Bounds;
 use ws101::frames::buffer::Buffer;

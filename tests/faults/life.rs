@@ -1,4 +1,5 @@
-//! One run: an application at one end that sends each message back, and what became of it.
+//! One run: an application that echoes each message over a failing stream, and how its connection
+//! ended.
 
 use std::io::{Read as _, Write as _};
 use std::sync::Arc;

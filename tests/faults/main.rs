@@ -1,5 +1,5 @@
-//! Streams that misbehave, at each byte of whole conversations: what the application hears, and what
-//! the peer does, must be what they would have been, or a beginning of it and an error that says so.
+//! Streams that fail at each byte of whole conversations. Both the application and the peer must
+//! receive either everything, or a first part of it and then an error.
 //!
 //! No sockets and no second thread: the peer lives inside the stream ([`peer`]), and a plan
 //! ([`plan`]) says at which byte of which direction what goes wrong. So each run is the same each time,

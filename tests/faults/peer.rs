@@ -1,4 +1,5 @@
-//! The peer, inside the stream: it says its part as soon as it may, and keeps what it hears.
+//! The peer, inside the stream: it sends its bytes as soon as it may, and keeps the bytes that it
+//! receives.
 
 use std::collections::VecDeque;
 

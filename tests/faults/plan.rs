@@ -1,4 +1,4 @@
-//! A stream that does something wrong at a byte of one of its directions.
+//! A stream that fails in a planned way at a given byte of one direction.
 
 use std::io::{self, ErrorKind, IoSlice};
 use std::net::Shutdown;

@@ -1,4 +1,4 @@
-//! What goes wrong while we read, at each byte of what the peer sends.
+//! Faults while we read, at each byte that the peer sends.
 
 use ws101::Error;
 use ws101::frames::decoder::Event;

@@ -1,5 +1,6 @@
-//! The same over TLS, where a fault hits records: half a record is no bytes at all, a signal in a record
-//! must not seal it twice, and an end without the peer's signature is an error. (Feature `tls`.)
+//! The same faults over TLS, where they hit records: half a record yields no bytes, a signal in the
+//! middle of a record must not encrypt it twice, and an end without the peer's `close_notify` is an
+//! error. (Feature `tls`.)
 
 #[path = "../../examples/secure/certificate.rs"]
 mod certificate;

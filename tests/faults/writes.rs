@@ -1,4 +1,4 @@
-//! What goes wrong while we write, at each byte of what we send.
+//! Faults while we write, at each byte that we send.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! The client against servers that speak in bytes.
+//! The client, against servers whose answers the tests write as bytes.
 
 use std::collections::HashSet;
 use std::io::{self, ErrorKind, IoSlice, Write};

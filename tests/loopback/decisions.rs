@@ -1,8 +1,8 @@
-//! The decisions of the handshake, each as a peer sees it.
+//! The decisions of the handshake, each as the answer that a peer gets.
 //!
-//! Whatever comes, the peer is answered: with the 101, a page, or a refusal. A refusal is plain text
-//! of the length it says, with the rule, what was seen, the cause and the fix; behind it the stream
-//! ends, without a reset. [`read_refusal`] asserts that of each one in this file.
+//! The server answers every request: with the 101, a page, or a refusal. A refusal is plain text of
+//! the announced length, with the rule, what was seen, the cause and the fix; after it the stream
+//! ends without a reset. [`read_refusal`] checks this for each refusal in this file.
 
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, mpsc};

@@ -1,4 +1,4 @@
-//! Compression, as a peer sees it.
+//! Compression, as a peer sees it on the wire.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};

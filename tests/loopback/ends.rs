@@ -1,5 +1,5 @@
-//! How a connection ends: what goes out before our Close, whose time runs when, and what is never lost.
-//! (The table of all ends stands in `src/connection/ending.rs`.)
+//! How a connection ends: what is sent before our Close, which deadline applies when, and what must
+//! never be lost. (The table of all endings is in `src/connection/ending.rs`.)
 
 use std::io::{self, ErrorKind, IoSlice, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};

@@ -1,8 +1,8 @@
-//! Deadlines, limits, life and death.
+//! A connection's deadlines and limits, and what happens when a peer exceeds one.
 //!
-//! A deadline is short where it must come, and longer than any test where it must not. That the other
-//! side has got somewhere, a test is told by a channel or by bytes; nothing here relies on how long
-//! something takes, but for the bounds that the deadlines promise, and those are taken generously.
+//! A deadline is short where it must pass, and longer than any test where it must not. A test
+//! learns from a channel or from bytes how far the other side is. Nothing here relies on how long
+//! something takes, except for the times that deadlines promise, and those have a generous margin.
 
 use std::io::{self, Cursor, ErrorKind, IoSlice, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};

@@ -1,4 +1,5 @@
-//! Where the feature `tls` is off: whoever asks for TLS is told which feature to turn on.
+//! A build without the feature `tls`: a program that asks for TLS gets an error that names the
+//! feature.
 
 use std::io::ErrorKind;
 use std::net::TcpListener;

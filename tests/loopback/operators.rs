@@ -1,5 +1,5 @@
-//! What applications and operators set up around a server: listeners of their own, who a client is, headers,
-//! how it stops, and what it tells of what waits.
+//! What applications and operators set up around a server: their own listeners, a client's address,
+//! extra headers, how a server stops, and how much is waiting to be sent.
 
 use std::net::TcpListener;
 use std::sync::Mutex;

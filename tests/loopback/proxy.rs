@@ -1,4 +1,5 @@
-//! A client behind an HTTP proxy: what it asks, and what it makes of each answer (RFC 9110 §9.3.6).
+//! A client behind an HTTP proxy: its CONNECT request, and how it handles each answer (RFC 9110
+//! §9.3.6).
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};

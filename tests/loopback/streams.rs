@@ -1,4 +1,4 @@
-//! What a connection relies on a stream for, of each kind that there is; and how often it asks it.
+//! What a connection requires from each kind of stream, and how often it calls the stream.
 
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};

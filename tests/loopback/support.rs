@@ -1,4 +1,4 @@
-//! A server on a free port, and a peer that speaks in bytes.
+//! A server on a free port, and a peer whose bytes a test writes and reads itself.
 
 use std::io::{self, IoSlice, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};

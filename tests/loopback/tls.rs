@@ -1,4 +1,5 @@
-//! The same over TLS: certificates, full duplex, ends, deadlines. (Feature `tls`.)
+//! Connections over TLS: certificates, both directions at once, endings, deadlines. (Feature
+//! `tls`.)
 
 #[path = "../../examples/secure/certificate.rs"]
 mod certificate;

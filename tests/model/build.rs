@@ -1,8 +1,8 @@
-//! Copies the library's source to where it is compiled as a part of this crate: with threads, locks and
-//! clocks of the model in place of those of `std`, and otherwise as it stands.
+//! Copies the library's source so that it is compiled as a part of this crate: with the model's
+//! threads, locks and clocks in place of those of `std`, and otherwise unchanged.
 //!
-//! Where the environment names a [`GUARDS`] as `WITHOUT`, that guard is taken away: what the model says
-//! must then be that something is wrong.
+//! If the environment variable `WITHOUT` names one of the [`GUARDS`], the copy lacks that guard,
+//! and the model must then find a fault.
 
 use std::path::{Path, PathBuf};
 use std::{env, fs, io};

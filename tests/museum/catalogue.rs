@@ -1,4 +1,4 @@
-//! The catalogue: which exhibit is in which room, read from the exhibits' comments.
+//! The catalogue of the museum: which exhibit is in which room, read from the exhibits' comments.
 //!
 //! An exhibit's comment has three paragraphs: its ids, its story, and lines that begin with `Bytes:`,
 //! `Holds:` and `Twin:`. If a `Twin:` names a file, the lines `was` and `now` follow: what the file says

@@ -1,4 +1,4 @@
-//! Room 3, compression: a byte in, a thousand out.
+//! Room 3, compression: one compressed byte may become a thousand.
 //!
 //! The size of a compressed message says nothing about its inflated size. Each limit and each check
 //! must be applied again after the inflater. (Feature `deflate`, except for what is negotiated.)

@@ -1,4 +1,4 @@
-//! Room 4, the handshake: HTTP, by authors who meant to write something else.
+//! Room 4, the handshake: HTTP, in programs that were not written as HTTP servers.
 //!
 //! The handshake is one request and one answer, and most published faults are in it. Here unknown
 //! clients come in, pages of other sites come in with our cookies, and a byte that two programs read
@@ -434,8 +434,8 @@ fn cve_2025_10148_what_if_a_payload_looks_like_a_request() {
 /// Bytes: `Sec-WebSocket-Version: 777`; `Connection: notupgrade`; 200 with all lines of a 101
 /// Holds: whole words count; an answer other than 101 opens nothing, and the connection ends after it
 /// Twin: src/http/head.rs
-/// was `self.list(name).iter().any(|element| element.eq_ignore_ascii_case(token))`
-/// now `self.list(name).iter().any(|element| element.to_ascii_lowercase().contains(token))`
+/// was `self.elements(name).any(|element| element.eq_ignore_ascii_case(token))`
+/// now `self.elements(name).any(|element| element.to_ascii_lowercase().contains(token))`
 #[test]
 fn cve_2019_17567_what_if_it_only_looks_like_an_upgrade() {
     let server = Server::without_listener();

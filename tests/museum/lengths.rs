@@ -1,4 +1,4 @@
-//! Room 1, lengths: a number that a stranger sent, and what it was added to.
+//! Room 1, lengths: numbers that a stranger sent, and that a program used unchecked.
 //!
 //! A header may announce up to 2^63 - 1 bytes. A program that casts this number, adds to it, or allocates
 //! that much before it checks a limit, lets a stranger choose its sizes and addresses.

@@ -1,4 +1,4 @@
-//! Room 5, lifecycle: how a connection begins, lasts and ends, and what it leaks.
+//! Room 5, the lifecycle: how a connection begins, lasts and ends, and what it may leak.
 //!
 //! `memory/` counts the leaks: memory, descriptors and threads of connections that have ended.
 

@@ -1,4 +1,4 @@
-//! Room 6, without a number: faults that were never published, and that hurt most.
+//! Room 6, without a number: faults that have no CVE number, and that often cost the most time.
 //!
 //! They need no attacker. Two programs wait for each other, a Close is lost, a timeout is in the wrong
 //! place. Each was found by a developer whose program hung.

@@ -1,4 +1,4 @@
-//! All 65,536 pairs of first bytes, against what the RFC says of them.
+//! All 65,536 pairs of a frame's first two bytes, compared with what the RFC says about them.
 
 use ws101::frames::decoder::Event;
 use ws101::frames::header::Role;

@@ -1,4 +1,5 @@
-//! The client's side: an address taken apart, the request, and the answer verified.
+//! The client's side of the handshake: parsing a URL, the request, and checking the server's
+//! answer.
 
 use ws101::diagnostic::misuse::Misuse;
 use ws101::handshake::client::{Answer, ClientRequest, HandshakeError, is_interim};

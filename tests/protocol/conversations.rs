@@ -1,4 +1,4 @@
-//! What one end writes, the other reads: conversations made up by chance, the same at every run.
+//! One end reads what the other wrote: random conversations, which are the same in every run.
 
 use ws101::PreparedMessage;
 use ws101::diagnostic::misuse::Misuse;

@@ -1,4 +1,4 @@
-//! What an error says to the person who meets it, and to the peer.
+//! What an error tells the person who reads it, and what it tells the peer.
 
 use ws101::diagnostic::misuse::Misuse;
 use ws101::frames::close::Close;

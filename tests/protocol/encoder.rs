@@ -1,6 +1,5 @@
-//! The sending half: masks, refusals, what is copied and what is handed back.
-//!
-//! Which bytes each frame has, is in the table of vectors.
+//! The encoder: masks, what it refuses to send, what it copies, and which buffers it returns. The
+//! table of vectors has the bytes of each frame.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering::SeqCst};

@@ -1,4 +1,4 @@
-//! The server's decision, as a table: what is asked, under which rules, and what becomes of it.
+//! The server's decision, as a table: the request, the rules in force, and the result.
 
 use ws101::Refusal;
 use ws101::diagnostic::misuse::Misuse;

@@ -1,4 +1,4 @@
-//! The end of a head, found in whatever pieces it comes; and its lines.
+//! Heads: where one ends, in whatever pieces its bytes come, and which lines it has.
 
 use ws101::http::head::{Head, Scan};
 use ws101::http::request::Request;

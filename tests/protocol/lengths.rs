@@ -1,4 +1,5 @@
-//! Lengths that a header announces: told apart by the numbers alone, whatever they would sum up to.
+//! Lengths that a header announces: accepted or refused before any payload comes, without an
+//! overflow.
 
 use ws101::frames::assembler::{Assembler, Bounds};
 use ws101::frames::header::{Header, Opcode, Role};

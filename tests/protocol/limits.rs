@@ -1,4 +1,5 @@
-//! Limits: exactly so much is allowed, and one more is refused, told from the header alone.
+//! Limits: a message of exactly the limit is accepted, and one more byte is refused from the header
+//! alone.
 
 use ws101::frames::assembler::Bounds;
 use ws101::frames::decoder::Event;

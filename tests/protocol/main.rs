@@ -1,7 +1,9 @@
-//! The protocol by itself, through its public face: bytes in, bytes and values out, no socket.
+//! The protocol alone, through its public API: bytes go in, bytes and values come out, without a
+//! socket.
 //!
-//! What must hold is taken from the text of the RFCs and from published transcripts. Where an answer
-//! has to be computed, it is computed by a slow hand of its own, never by the code that is tested.
+//! The expected results come from the text of the RFCs and from published transcripts. Where an
+//! answer has to be computed, a slow implementation in the tests computes it, never the code under
+//! test.
 
 mod beginnings;
 mod client;

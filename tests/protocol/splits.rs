@@ -1,4 +1,4 @@
-//! Bytes come in reads of any size, and it must not matter how they were cut.
+//! The results are the same however the bytes are cut into reads.
 
 use ws101::frames::decoder::Event;
 use ws101::frames::header::Role;

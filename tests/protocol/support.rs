@@ -1,4 +1,5 @@
-//! Frames, written as the RFC draws them; one who listens; and chance that can be repeated.
+//! Helpers for these tests: frames written as the RFC draws them, a decoder that collects its
+//! events, and a random generator with a seed.
 
 use ws101::Diagnostic;
 use ws101::frames::assembler::Bounds;

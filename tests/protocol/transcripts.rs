@@ -1,5 +1,6 @@
-//! Handshakes that others have printed: the RFC, and five public texts on the web. Their bytes go
-//! through both of our ends; a handshake that is tested only against itself proves nothing.
+//! Published handshakes: the RFC's, and those of five public texts on the web. Both our server and
+//! our client are tested with their bytes, because two ends of the same library could share a
+//! mistake.
 
 use ws101::Refusal;
 use ws101::handshake::accept_key;

@@ -1,4 +1,4 @@
-//! One table of vectors, which drives the reader and the writer: frames, their bytes, their events.
+//! One table of vectors for both the decoder and the encoder: frames, their bytes, their events.
 
 use ws101::frames::close::Close;
 use ws101::frames::decoder::Event;

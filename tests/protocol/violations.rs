@@ -1,4 +1,4 @@
-//! Every rule that a peer can break, provoked from bytes, at each end where it can be broken.
+//! Every rule that a peer can break, broken by bytes, at each end that can receive them.
 
 use std::collections::HashSet;
 use std::mem::discriminant;

@@ -9,36 +9,36 @@ use crate::wire::{self, BINARY, CLOSE, PING, PONG, TEXT, frame, quote};
 
 const HEADS: Lesson = Lesson {
     section: "§4.2.2",
-    rule: "The answer is `HTTP/1.1 101`, `Upgrade: websocket`, `Connection: Upgrade` and one Sec-WebSocket-Accept; then an empty line, and nothing more.",
+    rule: "The answer has the lines `HTTP/1.1 101`, `Upgrade: websocket`, `Connection: Upgrade` and one Sec-WebSocket-Accept, then an empty line, and nothing more.",
     causes: "A header is missing or misspelt, lines end with LF alone, or a web framework appends a length or a body.",
     fix: "Write these lines by hand, each ended by CR LF, and one empty line.",
 };
 const ACCEPT: Lesson = Lesson {
     section: "§4.2.2",
-    rule: "The accept is base64 of the SHA-1 of the key as it was sent, trimmed, with 258EAFA5-E914-47DA-95CA-C5AB0DC85B11 appended.",
-    causes: "A mistyped GUID, the key decoded before it's hashed, the digest as hex text, an untrimmed key, or a line feed that base64 appended.",
-    fix: "Append the GUID's 36 characters to the key's 24, take SHA-1 of these 60, and base64 of its 20 raw bytes. The RFC's own pair: dGhlIHNhbXBsZSBub25jZQ== gives s3pPLMBiTxaQ9kYGzzhZRbK+xOo=.",
+    rule: "To compute the accept, append 258EAFA5-E914-47DA-95CA-C5AB0DC85B11 to the key as it was sent, without spaces around it; hash both with SHA-1; encode the hash in base64.",
+    causes: "The GUID is mistyped, the key is decoded before it's hashed, the digest is hex text, the key isn't trimmed, or base64 appended a line feed.",
+    fix: "Append the GUID's 36 characters to the key's 24, hash these 60 with SHA-1, and encode the 20 raw bytes in base64. The RFC's own pair: dGhlIHNhbXBsZSBub25jZQ== gives s3pPLMBiTxaQ9kYGzzhZRbK+xOo=.",
 };
 const UNASKED: Lesson = Lesson {
     section: "§4.2.2",
     rule: "A server names no subprotocol and no extension that the client didn't offer.",
     causes: "The header is always written, with a fixed value.",
-    fix: "Choose among those that were offered, and leave the header out if there is none.",
+    fix: "Choose among the names that were offered, and leave the header out if you choose none.",
 };
 const KEY: Lesson = Lesson {
     section: "§4.1",
-    rule: "A key is base64 of 16 bytes, chosen at random anew for each connection.",
-    causes: "A constant key, as in the RFC's example, or one of another length.",
+    rule: "A key is base64 of 16 random bytes, which are new for each connection.",
+    causes: "The key is a constant, for example the RFC's, or has another length.",
     fix: "Take 16 bytes from the system's random source for each connection.",
 };
 const VERIFY: Lesson = Lesson {
     section: "§4.1",
     rule: "A client fails the connection if the answer isn't a 101 with Upgrade, Connection and the accept of its key, or names what it didn't offer.",
-    causes: "The client reads up to the empty line, and looks at the status alone.",
+    causes: "The client reads up to the empty line, and checks only the status.",
     fix: "Check all lines of the answer before the first frame; close the socket if one is wrong.",
 };
 
-/// GUIDs that circulate with digits swapped.
+/// Wrong GUIDs that are found in tutorials and projects, most of them with digits swapped.
 const WRONG_GUIDS: &[&str] = &[
     "258EAFA5-E914-47DA-95CA-5AB0DC85B711",
     "258EAFA5-E914-47DA-95CA-5AB0DC85B11",
@@ -74,7 +74,7 @@ fn sha1(parts: &[&[u8]]) -> Vec<u8> {
     parts.iter().fold(Sha1::new(), |sha, part| sha.chain_update(part)).finalize().to_vec()
 }
 
-/// The known way in which an accept is wrong.
+/// Describes the known mistake that gives this wrong accept.
 fn wrong_way(sent: &str, padded: &str, got: &str) -> String {
     let guid = accept_key::GUID.as_bytes();
     let right = sha1(&[sent.as_bytes(), guid]);
@@ -141,13 +141,13 @@ fn head_of(p: &mut Probe, wrong: fn(&Head) -> Option<String>) -> Outcome {
     wrong(&head).map_or(Ok(()), fails)
 }
 
-/// A client must not go on after this answer: neither echo, nor open.
+/// Gives a client a wrong answer, after which it must neither echo nor keep the connection open.
 pub fn turns_away(p: &mut Probe, how: fn(Request) -> Vec<u8>) -> Outcome {
     let (head, line) = p.arrives()?;
     ends_at(line, &how(answer(&head)))
 }
 
-/// A client has to end the connection at this answer, and not go on to echo.
+/// Sends a client an answer after which it has to end the connection, without an echo.
 pub fn ends_at(mut line: Line, bytes: &[u8]) -> Outcome {
     let word = crate::probe::word();
     line.send(bytes);
@@ -162,7 +162,8 @@ pub fn ends_at(mut line: Line, bytes: &[u8]) -> Outcome {
             Ok(_) => {}
             Err(Next::Ended | Next::Frame(_) | Next::Nonsense(_)) => return Ok(()),
             Err(Next::Silent) if !bytes.starts_with(b"HTTP/1.1 101") => {
-                // What isn't 101 is HTTP's matter (§4.1), which may keep a connection.
+                // HTTP rules apply to an answer other than 101 (§4.1), and they allow a client to
+                // keep the connection.
                 return warns("the client took no echo, and left the connection open");
             }
             Err(Next::Silent) => {
@@ -178,7 +179,8 @@ fn nothing_behind(p: &mut Probe) -> Outcome {
     let wait = line.pace().moment();
     let behind = line.pending(wait).to_vec();
     let Some(&first) = behind.first() else { return Ok(()) };
-    // A server may greet. But a frame begins with no reserved bit and an opcode that exists; control frames have FIN.
+    // A server may send a greeting. But a valid frame has no reserved bits and a known opcode, and
+    // control frames have FIN.
     let opcode = first & OPCODE;
     let whole = first & FIN != 0 || matches!(opcode, TEXT | BINARY);
     let exists = matches!(opcode, TEXT | BINARY | CLOSE | PING | PONG);

@@ -1,4 +1,4 @@
-//! Stage 8: how a conversation ends.
+//! Stage 8: the closing handshake.
 
 use std::time::{Duration, Instant};
 
@@ -8,40 +8,40 @@ use crate::wire::{CLOSE, Came, TEXT, frame, quote};
 
 const ANSWER: Lesson = Lesson {
     section: "§5.5.1",
-    rule: "A Close is answered with a Close, unless one was sent before; then the connection is over.",
-    causes: "The socket is closed at once when opcode 8 comes, so that a browser reports 1006; or the Close is ignored.",
+    rule: "A peer answers a Close with a Close, unless it has already sent one. Then the connection ends.",
+    causes: "The code closes the socket as soon as opcode 8 comes, so a browser reports 1006; or it ignores the Close.",
     fix: "On opcode 8 write a Close with the same code, flush, and only then close the socket.",
 };
 const ENDS: Lesson = Lesson {
     section: "§7.1.1",
     rule: "After both Closes the server closes the TCP connection at once.",
-    causes: "The loop that reads goes on after the Close, and waits for a client that waits for it.",
-    fix: "Leave the loop after the Close is written, and close the socket.",
+    causes: "The read loop continues after the Close, so both ends wait for each other.",
+    fix: "Leave the loop once the Close is written, and close the socket.",
 };
 const CODES: Lesson = Lesson {
     section: "§7.4",
-    rule: "A Close may carry 1000 to 1003, 1007 to 1014 and 3000 to 4999. 1005, 1006 and 1015 are never on the wire, and what is below 1000 is no code.",
-    causes: "The body is copied into the answer unread, or the list of allowed codes is too short.",
-    fix: "Check the code against that list; answer 1002 to those that may not be sent.",
+    rule: "A Close may carry 1000 to 1003, 1007 to 1014 and 3000 to 4999. 1005, 1006 and 1015 are never sent, and numbers below 1000 aren't codes.",
+    causes: "The body is copied into the answer unchecked, or the list of allowed codes is too short.",
+    fix: "Check the code against that list; answer 1002 if it may not be sent.",
 };
 const BODY: Lesson = Lesson {
     section: "§5.5.1",
     rule: "The body of a Close is empty, or a code of two bytes and a reason in UTF-8, at most 125 bytes in all.",
-    causes: "Two bytes are read without a look at the length, or the reason isn't checked.",
-    fix: "Length 0: no code. Length 1: a protocol error. Else two bytes big-endian, and the rest as UTF-8.",
+    causes: "Two bytes are read without checking the length, or the reason isn't checked.",
+    fix: "Length 0: no code. Length 1: a protocol error. Otherwise two bytes of code, high byte first, and the rest as UTF-8.",
 };
 const AFTER: Lesson = Lesson {
     section: "§5.5.1",
     rule: "After it has sent a Close, an endpoint sends no more data frames, and no second Close.",
-    causes: "Echoes that were waiting are written behind the Close, by another thread or from a queue.",
-    fix: "Note that the Close was sent, under the same lock as the writing, and write nothing more.",
+    causes: "Another thread, or a queue, writes its waiting echoes after the Close.",
+    fix: "Under the lock for writing, note that the Close was sent, and then write nothing more.",
 };
 
 fn body(code: u16, reason: &[u8]) -> Vec<u8> {
     [&code.to_be_bytes()[..], reason].concat()
 }
 
-/// Sends a Close after a plain exchange; the peer's Close.
+/// Sends a Close after an exchange that shows that the connection works. Returns the peer's Close.
 fn closed(p: &mut Probe, body: &[u8]) -> Result<(Came, Line), crate::check::Stop> {
     let mut line = p.open()?;
     line.control(TEXT, word().as_bytes())?;
@@ -63,7 +63,7 @@ fn good(p: &mut Probe, code: u16) -> Outcome {
     }
 }
 
-/// A code that may not be sent: the peer must not send it back.
+/// Sends a code that may not be sent. The peer must not send it back.
 fn bad(p: &mut Probe, code: u16) -> Outcome {
     let mut line = p.open()?;
     line.control(TEXT, word().as_bytes())?;
@@ -85,7 +85,8 @@ fn ended(p: &mut Probe) -> Outcome {
     }
 }
 
-/// A good reason may come back whole, shorter, or not at all, but not cut inside a character.
+/// Sends a Close with a valid reason. The peer may send it back whole, shorter or not at all, but
+/// not cut inside a character.
 fn reasoned(p: &mut Probe, reason: &str) -> Outcome {
     let (close, _) = closed(p, &body(1000, reason.as_bytes()))?;
     match close.payload.get(2..).map(std::str::from_utf8) {
@@ -97,14 +98,14 @@ fn reasoned(p: &mut Probe, reason: &str) -> Outcome {
     }
 }
 
-/// What comes behind the peer's Close.
+/// Checks what comes after the peer's Close.
 fn behind(line: &mut Line) -> Outcome {
     let wait = line.pace().moment() * 2;
     let until = Instant::now() + wait * 4;
     while Instant::now() < until {
         match line.next(wait) {
             Next::Frame(came) if came.opcode() == CLOSE => return fails("a second Close"),
-            // §5.5.1 forbids data frames; a ping or pong that was under way is none.
+            // §5.5.1 forbids only data frames, so a ping or pong may still come.
             Next::Frame(came) if came.is_control() => {}
             Next::Frame(came) => return fails(format!("{} behind the Close", came.told())),
             Next::Nonsense(why) => return fails(why),

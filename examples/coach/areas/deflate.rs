@@ -11,37 +11,37 @@ const ANSWER: Lesson = Lesson {
     section: "RFC 7692 §5",
     rule: "An answer names what was offered, each parameter once, with a value that fits the offer.",
     causes: "The offer is copied into the answer, or a fixed line is sent.",
-    fix: "Parse the offers, take the first that you can keep to, and write your own parameters.",
+    fix: "Parse the offers, accept the first one that you support, and write your own parameters.",
 };
 const DECLINE: Lesson = Lesson {
     section: "RFC 7692 §7.1",
-    rule: "An offer with an unknown, repeated or ill-valued parameter is declined: the next one is tried, and else there's no compression. The handshake goes on.",
-    causes: "Unknown parameters are passed over, values read with a lenient number parser, or the request is refused with 400.",
+    rule: "A server declines an offer with an unknown or repeated parameter or an invalid value, and tries the next offer. If none is left, it answers without compression; it doesn't refuse the handshake.",
+    causes: "Unknown parameters are ignored, values are read with a lenient number parser, or the request is refused with 400.",
     fix: "Parse each offer to `Some` or `None`, and take the first `Some`.",
 };
 const INFLATE: Lesson = Lesson {
     section: "RFC 7692 §7.2.2",
-    rule: "A compressed message is inflated with 00 00 ff ff behind its payload; blocks may be of any type, the last may say it's the last, and fragments are inflated in their order.",
-    causes: "Each fragment is inflated by itself, the four bytes are forgotten, or a decoder that has ended isn't made ready again.",
-    fix: "Inflate the joined payload and the four bytes; after a final block begin the decoder anew.",
+    rule: "To inflate a message, append 00 00 ff ff to its payload. Blocks may be of any type, the last one may be marked as final, and fragments are inflated in their order.",
+    causes: "Each fragment is inflated separately, the four bytes are missing, or the inflater isn't reset after a final block.",
+    fix: "Inflate the joined payload with the four bytes; after a final block, reset the inflater.",
 };
 const DEFLATE: Lesson = Lesson {
     section: "RFC 7692 §7.2.1",
-    rule: "A compressed message has RSV1 on its first frame alone, and its DEFLATE keeps to the window and takeover that were agreed on. Control frames are never compressed.",
-    causes: "RSV1 is set on continuations or pongs; or the settings of the answer don't reach the compressor.",
+    rule: "A compressed message has RSV1 only on its first frame, and its DEFLATE keeps to the negotiated window and takeover. Control frames are never compressed.",
+    causes: "RSV1 is set on continuations or pongs; or the compressor doesn't use the parameters of the answer.",
     fix: "Set RSV1 on opcodes 1 and 2 only, and make the compressor from the parameters of the answer.",
 };
 const BROKEN: Lesson = Lesson {
     section: "RFC 7692 §6",
     rule: "RSV1 where it has no meaning, or a payload that isn't DEFLATE, fails the connection.",
-    causes: "RSV1 is accepted without negotiation or on any frame; an inflater's error, or its wish for more, isn't looked at.",
+    causes: "RSV1 is accepted without negotiation or on any frame; or the inflater's error, or its need for more bytes, is ignored.",
     fix: "Close with 1002 for the bit, and with 1007 or 1002 for the data.",
 };
 const BOMB: Lesson = Lesson {
     section: "RFC 7692 §8",
-    rule: "A few KiB inflate to many MiB: a limit has to count what comes out.",
-    causes: "The limit counts bytes of the wire.",
-    fix: "Inflate in steps, and close with 1009 as soon as the sum is above the limit.",
+    rule: "A few KiB may inflate to many MiB, so a limit has to count the inflated bytes.",
+    causes: "The limit counts the compressed bytes.",
+    fix: "Inflate in steps, and close with 1009 as soon as the output exceeds the limit.",
 };
 
 const OFFER: &str = "permessage-deflate";
@@ -49,7 +49,7 @@ const HELLO: &[u8] = &[0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00];
 
 type Parameters = Vec<(String, Option<String>)>;
 
-/// The extensions of an answer, taken apart.
+/// Parses the extensions of an answer, with their parameters.
 fn extensions(head: &Head) -> Vec<(String, Parameters)> {
     head.list("Sec-WebSocket-Extensions")
         .iter()
@@ -73,7 +73,7 @@ fn bits(value: &Option<String>) -> Option<u8> {
     (number.to_string() == value).then_some(number)
 }
 
-/// What is wrong with the answer to an offer, if something is.
+/// Returns what is wrong with the answer to an offer, or `None`.
 fn wrong(parameters: &Parameters, offer: &str) -> Option<String> {
     for (i, (name, value)) in parameters.iter().enumerate() {
         if parameters[..i].iter().any(|other| other.0 == *name) {
@@ -94,7 +94,7 @@ fn wrong(parameters: &Parameters, offer: &str) -> Option<String> {
     None
 }
 
-/// Offers; the parameters of the answer, or `None` if it was declined.
+/// Sends offers. Returns the parameters of the answer, or `None` if the server declined.
 fn offer(p: &mut Probe, offers: &[&str]) -> Result<(Option<Parameters>, Line), Stop> {
     let mut request = p.request();
     for offer in offers {
@@ -109,13 +109,14 @@ fn offer(p: &mut Probe, offers: &[&str]) -> Result<(Option<Parameters>, Line), S
     }
 }
 
-/// An offer that a server which compresses has to take or may decline: its answer.
+/// Sends an offer that a server may decline even if it compresses. Returns its answer, or skips the
+/// check if it declined.
 fn taken(p: &mut Probe, offered: &str) -> Result<(Parameters, Line), Stop> {
     let (parameters, line) = offer(p, &[offered])?;
     match parameters {
         Some(parameters) => Ok((parameters, line)),
         None => {
-            // The server may serve one client at a time.
+            // Close this connection first, because the server may serve only one client at a time.
             drop(line);
             compresses(p)?;
             skips(format!("`{offered}` was declined, which is allowed"))
@@ -140,7 +141,7 @@ fn declined(p: &mut Probe, offered: &str) -> Outcome {
     }
 }
 
-/// Skips where the server takes no plain offer.
+/// Skips the check if the server declines an offer without parameters.
 fn compresses(p: &mut Probe) -> Outcome {
     let (head, _) = {
         let request = p.request().add("Sec-WebSocket-Extensions", OFFER).bytes();
@@ -153,10 +154,10 @@ fn compresses(p: &mut Probe) -> Outcome {
     }
 }
 
-/// A connection that compresses: both histories, to read and to write with.
+/// A connection with compression, and the histories of both directions.
 struct Open {
     line: Line,
-    /// What the peer has sent, inflated.
+    /// The peer's inflated messages so far, into which its matches may reach back.
     history: Vec<u8>,
     takeover: bool,
     window: usize,
@@ -164,7 +165,8 @@ struct Open {
     our_window: usize,
 }
 
-/// RFC 7692 §7.1.1.1, §7.1.2.1: what a client's offer asks of its server is accepted by repeating it.
+/// Builds the parameters that accept a client's offer. A server accepts what the offer asks of it
+/// by repeating it (RFC 7692 §7.1.1.1, §7.1.2.1).
 fn accepted(offered: Parameters) -> Parameters {
     let of_server = ["server_no_context_takeover", "server_max_window_bits"];
     offered.into_iter().filter(|parameter| of_server.contains(&&*parameter.0)).collect()
@@ -289,7 +291,8 @@ fn one(p: &mut Probe, payload: &[u8], expected: &[u8]) -> Outcome {
     open(p, OFFER)?.echo(payload, expected).map(drop)
 }
 
-/// Skips where a plain message of that length doesn't come back: then the compression isn't at fault.
+/// Skips the check if the peer doesn't echo an uncompressed message of that length, because then
+/// compression isn't at fault.
 fn carries(p: &mut Probe, length: usize) -> Outcome {
     p.open()?.control(BINARY, &vec![b'c'; length])
 }
@@ -302,7 +305,7 @@ fn text(length: usize) -> Vec<u8> {
         text.extend(format!(" {} ", odd() % 1000).as_bytes());
     }
     text.truncate(length);
-    // Whether spaces at the end are kept is another area's question.
+    // End the text with a dot, because another area checks whether spaces at the end are kept.
     text[length - 1] = b'.';
     text
 }

@@ -7,26 +7,26 @@ use crate::wire::{BINARY, CONTINUATION, Frame, PING, PONG, TEXT, frame, opcode_n
 const FRAGMENTS: Lesson = Lesson {
     section: "§5.4",
     rule: "A message may come in fragments: the first has the opcode, the others opcode 0, the last one FIN. Any of them may be empty.",
-    causes: "Each frame is taken for a message, opcode 0 is unknown, or an empty last fragment is passed over with its FIN.",
-    fix: "Keep the opcode of the first, append each payload, and deliver when FIN comes.",
+    causes: "Each frame is taken for a message, opcode 0 is unknown, or an empty last fragment is ignored together with its FIN.",
+    fix: "Keep the first fragment's opcode, append each payload, and deliver the message when FIN comes.",
 };
 const BETWEEN: Lesson = Lesson {
     section: "§5.4",
-    rule: "Control frames may come between fragments, and are answered there.",
+    rule: "Control frames may come between fragments, and the receiver answers them at once.",
     causes: "The ping's payload is appended to the message, or the ping's opcode replaces the message's.",
-    fix: "Treat control frames apart, before the message that is being put together is touched.",
+    fix: "Handle control frames separately, before you touch the unfinished message.",
 };
 const CHARACTER: Lesson = Lesson {
     section: "§5.6",
     rule: "A fragment of a text may end within a character; only the whole message must be UTF-8.",
-    causes: "Each fragment is decoded by itself.",
+    causes: "Each fragment is decoded separately.",
     fix: "Decode the whole message, or keep the state of the decoder from fragment to fragment.",
 };
 const ORDER: Lesson = Lesson {
     section: "§5.4",
-    rule: "Opcode 0 continues a message that has begun, and a new message doesn't begin within another. All else fails the connection.",
-    causes: "The code doesn't remember whether a message has begun.",
-    fix: "Keep the opcode of the message that has begun, or none, and close with 1002 where the frame doesn't fit.",
+    rule: "Opcode 0 continues an unfinished message, and a new message begins only after the last one has ended. Anything else fails the connection.",
+    causes: "The code doesn't remember whether a message is unfinished.",
+    fix: "Keep the opcode of the unfinished message, if there is one, and close with 1002 if a frame doesn't fit.",
 };
 
 fn split(opcode: u8, parts: &[&[u8]]) -> Vec<Frame> {

@@ -6,33 +6,33 @@ use crate::wire::{BINARY, TEXT, frame, opcode_name};
 
 const ECHO: Lesson = Lesson {
     section: "§5.6",
-    rule: "A message arrives with the bytes it was sent with, as the kind it was sent as. The coach asks a peer to echo each message.",
-    causes: "The payload isn't unmasked, or it's decoded and encoded again on its way; the opcode of the answer is always text.",
+    rule: "A message arrives with the same bytes and the same kind, text or binary, as it was sent. The coach expects the peer to echo each message.",
+    causes: "The payload isn't unmasked, or it's decoded and encoded again; or the answer's opcode is always text.",
     fix: "XOR each byte with the mask's byte i mod 4; answer with the opcode that came.",
 };
 const UNMASKED: Lesson = Lesson {
     section: "§5.1",
-    rule: "A server masks none of its frames: a client must close the connection when it gets one.",
+    rule: "A server doesn't mask its frames, and a client must close the connection if it gets a masked one.",
     causes: "One function writes frames for both ends.",
     fix: "Leave the MASK bit at 0 and write no key.",
 };
 const MASKED: Lesson = Lesson {
     section: "§5.3",
-    rule: "A client masks each frame, with four fresh bytes that can't be predicted.",
-    causes: "The mask is forgotten on control frames or empty ones; or it's a constant, or a counter.",
-    fix: "Take four bytes of the system's random source for each frame.",
+    rule: "A client masks each frame with four new, unpredictable bytes.",
+    causes: "Control frames or empty ones aren't masked; or the mask is a constant or a counter.",
+    fix: "Take four bytes from the system's random source for each frame.",
 };
 const BITS: Lesson = Lesson {
     section: "§5.2",
     rule: "FIN is set on the last frame of a message; the three reserved bits are 0 unless an extension was agreed on.",
-    causes: "The first byte of the request is copied into the answer, or written as a constant that is wrong.",
+    causes: "The frame's first byte is copied into the answer, or is a wrong constant.",
     fix: "Write 0x80 | opcode: 0x81 for text, 0x82 for binary.",
 };
 const MASK: Lesson = Lesson {
     section: "§5.3",
-    rule: "The mask is whichever four bytes stand in the header: byte i of the payload is XORed with byte i mod 4 of it.",
-    causes: "The mask of the first frame is kept for all, or i isn't counted from the payload's beginning.",
-    fix: "Read the mask anew from each header, and begin with i = 0 at each payload.",
+    rule: "The mask is four bytes of the header, of any value: byte i of the payload is XORed with byte i mod 4 of the mask.",
+    causes: "The first frame's mask is used for all frames, or i doesn't count from the payload's beginning.",
+    fix: "Read the mask from each header, and begin each payload with i = 0.",
 };
 
 fn text(p: &mut Probe, payload: &str) -> Result<Message, crate::check::Stop> {

@@ -16,14 +16,14 @@ const PLAIN: Lesson = Lesson {
 const WHOLE: Lesson = Lesson {
     section: "RFC 9112 §2.2",
     rule: "A head ends with an empty line, in however many packets it arrives.",
-    causes: "One call of read is taken for one request, or the end is sought only in the bytes that came last.",
-    fix: "Append what comes to a buffer, and look for CR LF CR LF in the buffer until it's there.",
+    causes: "One read is taken for one request, or only the last read is searched for the end.",
+    fix: "Append each read to a buffer, and search the whole buffer for CR LF CR LF.",
 };
 const NAMES: Lesson = Lesson {
     section: "RFC 9110 §5.1",
-    rule: "Names of headers are compared without regard to letter case.",
-    causes: "A lookup in a map whose keys kept the letters of the sender.",
-    fix: "Turn each name to lower case when it's read, and look up in lower case.",
+    rule: "Header names are compared without letter case.",
+    causes: "The code looks a name up in a map that kept the sender's letter case.",
+    fix: "Turn each name to lower case when you read it, and look it up in lower case.",
 };
 const SPACES: Lesson = Lesson {
     section: "RFC 9112 §5.1",
@@ -45,33 +45,33 @@ const UPGRADE: Lesson = Lesson {
 };
 const UNKNOWN: Lesson = Lesson {
     section: "§4.2.1",
-    rule: "Headers that a server doesn't know are passed over, in whatever order they stand.",
-    causes: "Headers are expected at fixed lines, or a fixed buffer is too short for a browser's cookies.",
-    fix: "Read all lines up to the empty one, keep those you know, and allow some KiB in all.",
+    rule: "A server ignores headers that it doesn't know. Headers may come in any order.",
+    causes: "The code expects headers on fixed lines, or its buffer is too short for a browser's cookies.",
+    fix: "Read all lines up to the empty one, keep the headers that you know, and allow several KiB for the head.",
 };
 const EAGER: Lesson = Lesson {
     section: "§4.1",
-    rule: "What follows the empty line is the beginning of the frames, also if it came with the same read. A client has to wait for the 101 before it sends frames, so a server owes this to none; but programs that don't wait exist, and lose their first message without a word.",
-    causes: "The buffer of the head is thrown away, with the frame in it; or the head's end is sought at the end of what was read.",
-    fix: "Read heads and frames from one and the same buffer, and take out only what was parsed. Refusing such a client with 400 is as good.",
+    rule: "The bytes after the empty line are the first frames, even if the same read brought them. A client has to wait for the 101 before it sends frames, so the RFC doesn't require a server to accept them. But some programs don't wait, and they lose their first message without an error.",
+    causes: "The head's buffer is thrown away with the frame in it; or only the end of a read is searched for the end of the head.",
+    fix: "Read the head and the frames from the same buffer, and remove only what you have parsed. Refusing such a client with 400 is fine, too.",
 };
 const BEHIND: Lesson = Lesson {
     section: "§4.2.2",
     rule: "A server may send frames right after its 101, so the first of them may come with the same read as the head.",
-    causes: "The buffer of the head is thrown away, with the frame in it.",
-    fix: "Read heads and frames from one and the same buffer, and take out only what was parsed.",
+    causes: "The head's buffer is thrown away with the frame in it.",
+    fix: "Read the head and the frames from the same buffer, and remove only what you have parsed.",
 };
 const ASKS: Lesson = Lesson {
     section: "§4.1",
     rule: "A client sends GET, HTTP/1.1, Host, Upgrade: websocket, Connection: Upgrade, one key and version 13.",
-    causes: "A request written by hand that lacks a line, repeats one, or ends its lines with LF alone.",
+    causes: "The request lacks a line, repeats one, or ends its lines with LF alone.",
     fix: "Send the request of §1.3 with your own host, path and key.",
 };
 const ASKS_FIRST: Lesson = Lesson {
     section: "§4.1",
     rule: "A client waits for the server's answer before it sends anything after its request.",
     causes: "The first message is written with the request, or from another thread as soon as the socket is connected.",
-    fix: "Send frames only when the 101 was read and checked.",
+    fix: "Send frames only after you've read and checked the 101.",
 };
 
 fn opens(p: &mut Probe, change: impl Fn(Request) -> Request) -> Outcome {
@@ -119,19 +119,20 @@ fn with_frames(p: &mut Probe, count: usize, late: usize) -> Outcome {
         line.send(later);
     }
     let head = match line.head() {
-        // §4.1 tells clients to wait for the answer, so a server may refuse bytes that don't.
+        // A client has to wait for the answer (§4.1), so a server may refuse one that sends frames
+        // before it.
         Err(Stop::Fails(seen)) if line.ends(Duration::ZERO) => {
             return warns(format!("{seen}: it refuses frames that don't wait for its answer"));
         }
         other => other?,
     };
     if matches!(head.status(), Some(400..=499)) {
-        // So the client learns of it, and loses nothing without a word.
+        // The client learns from the refusal that its frames were not accepted.
         return Ok(());
     }
     is_101(&head)?;
     if !p.target.echoes.load(Relaxed) {
-        // Before the fourth stage a learner's server knows no frames; then the 101 is all that it owes.
+        // Before stage 4, a learner's server doesn't know frames, so the 101 alone is enough.
         return Ok(());
     }
     words.iter().try_for_each(|word| line.comes_back(word.as_bytes()).map(drop))
@@ -213,14 +214,14 @@ fn waits(p: &mut Probe) -> Outcome {
     is_101(&line.head()?)
 }
 
-/// Looks at the request of a client.
+/// Checks one thing in the request of a client.
 fn asks(p: &mut Probe, wrong: fn(&Head) -> Option<String>) -> Outcome {
     let (head, mut line) = p.arrives()?;
     line.send(&answer(&head).bytes());
     wrong(&head).map_or(Ok(()), fails)
 }
 
-/// Answers a client in a form of its own; the client must go on as with the plain one.
+/// Answers a client with an unusual but valid head. The client must accept it like a plain one.
 fn answers(p: &mut Probe, how: fn(Request) -> Vec<u8>, size: usize) -> Outcome {
     let (head, mut line) = p.arrives()?;
     let bytes = how(answer(&head));
@@ -228,7 +229,7 @@ fn answers(p: &mut Probe, how: fn(Request) -> Vec<u8>, size: usize) -> Outcome {
         0 => line.send(&bytes),
         _ => line.pieces(&bytes, size),
     }
-    // Whether a frame may come in the same packet is a check of its own.
+    // Send the head alone, because another check sends a frame in the same packet.
     line.pause();
     line.pause();
     line.alive()

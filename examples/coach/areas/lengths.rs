@@ -6,8 +6,8 @@ use crate::wire::{BINARY, CONTINUATION, Came, TEXT, frame};
 
 const LENGTH: Lesson = Lesson {
     section: "§5.2",
-    rule: "Up to 125 the length stands in the second byte; 126 there says that two bytes follow, 127 that eight do, high byte first.",
-    causes: "126 or 127 isn't done; the length is read as a signed number, low byte first, or with 32 of its 64 bits; one read is taken for a whole payload.",
+    rule: "A length up to 125 is in the second byte. 126 there means that the next two bytes have the length, and 127 the next eight, high byte first.",
+    causes: "The code doesn't handle 126 or 127; it reads the length as a signed number, low byte first, or only half of its 64 bits; or it takes one read for the whole payload.",
     fix: "Read the length unsigned and big-endian, then read until that many bytes have come.",
 };
 const FEWEST: Lesson = Lesson {
@@ -43,7 +43,7 @@ fn of(p: &mut Probe, opcode: u8, length: usize) -> Outcome {
     }
 }
 
-/// Whether as many bytes come back if no frame needs as wide a length.
+/// Whether the peer echoes the same number of bytes if they are sent in frames with short lengths.
 fn in_short_frames(p: &mut Probe, opcode: u8, length: usize) -> Result<bool, Stop> {
     let size = match length {
         0..=32_767 => 125,

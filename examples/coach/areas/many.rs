@@ -9,27 +9,27 @@ use crate::wire::{BINARY, TEXT, frame};
 
 const TOGETHER: Lesson = Lesson {
     section: "§4.2",
-    rule: "A server serves several clients at once, each with its own messages.",
-    causes: "The loop that accepts also talks, so that the second client waits until the first has left.",
-    fix: "Give each connection a thread, a task or its place in an event loop.",
+    rule: "A server serves several clients at once, and each gets only its own echoes.",
+    causes: "The accept loop also serves the connection, so the second client waits until the first has left.",
+    fix: "Give each connection a thread, a task, or a place in an event loop.",
 };
 const SLOW: Lesson = Lesson {
     section: "§10.4",
-    rule: "A client that is slow or silent holds up itself alone.",
-    causes: "The handshake is read in the loop that accepts; or a write to one client blocks all.",
+    rule: "A slow or silent client delays no other client.",
+    causes: "The accept loop reads the handshake; or a write to one client blocks all others.",
     fix: "Read the head on the connection's own thread, and set a deadline for heads and writes.",
 };
 const QUEUE: Lesson = Lesson {
     section: "§10.4",
-    rule: "What a server keeps for a client that doesn't read has a bound: else one client fills its memory.",
-    causes: "Sending appends to a queue and returns at once, and nothing looks at the queue's length.",
+    rule: "A server limits what it keeps for a client that doesn't read. Otherwise one client fills its memory.",
+    causes: "Sending appends to a queue and returns at once, and nothing limits the queue's length.",
     fix: "Write before the next read, so that a slow client slows itself down; or end a connection whose queue is full.",
 };
 const ROOM: Lesson = Lesson {
     section: "§7.2.3",
-    rule: "What a connection took is given back when it ends, whichever way it ends.",
-    causes: "Threads, descriptors or places in a list are given back only after a clean Close.",
-    fix: "Give them back where the connection's function ends, on every path.",
+    rule: "A server frees what a connection used, however the connection ends.",
+    causes: "Threads, descriptors or places in a list are freed only after a clean Close.",
+    fix: "Free them where the connection's function ends, on every path.",
 };
 
 fn second(p: &mut Probe) -> Result<Line, Stop> {
@@ -44,7 +44,8 @@ fn second(p: &mut Probe) -> Result<Line, Stop> {
     }
 }
 
-/// A connection, where the peer took one when the coach began.
+/// Opens a connection. If the server accepted one when the coach began, but none now, the check
+/// fails.
 fn room(p: &mut Probe) -> Result<Line, Stop> {
     match p.open() {
         Err(Stop::Skips(seen)) if p.target.opens.load(Relaxed) => {
@@ -54,7 +55,7 @@ fn room(p: &mut Probe) -> Result<Line, Stop> {
     }
 }
 
-/// What another client sees while one misbehaves.
+/// Checks that the server serves another client while one misbehaves.
 fn served(p: &mut Probe) -> Outcome {
     let mut line = second(p)?;
     line.alive()
@@ -65,7 +66,7 @@ fn crowd(p: &mut Probe, count: usize) -> Outcome {
     while lines.len() < p.target.pace.many(count) {
         match second(p) {
             Ok(line) => lines.push(line),
-            // A full house that says so in HTTP breaks no rule.
+            // A server that is full and answers 503 breaks no rule.
             Err(Stop::Fails(seen)) if seen.contains("HTTP/1.1 503") && lines.len() > 1 => {
                 return warns(format!("it has room for {}, and answers 503 then", lines.len()));
             }
@@ -79,7 +80,8 @@ fn crowd(p: &mut Probe, count: usize) -> Outcome {
     for (line, word) in lines.iter_mut().zip(&words) {
         line.comes_back(word.as_bytes())?;
     }
-    // What comes to the last has come to the others: a message of another client among them is a fault.
+    // Once the last client has its echo, the others would have got a copy, too. A message of
+    // another client is a fault.
     lines.iter_mut().take(5).try_for_each(Line::alive)?;
     let strangers = lines.iter().enumerate().find_map(|(i, line)| {
         let strange = |m: &&Message| {
@@ -103,9 +105,11 @@ pub const CHECKS: &[Check] = &[
             let mut first = p.open()?;
             first.control(TEXT, word().as_bytes())?;
             p.target.together.store(true, Relaxed);
-            // The second one stays while the first asks again, or a server that knows the newest alone would pass.
+            // Keep the second client open while the first sends again. Otherwise a server that
+            // serves only the newest would pass.
             let both = second(p).and_then(|mut second| second.alive().and_then(|()| first.alive()));
-            // Each check after this one needs a second client: one failure says it, and not nine.
+            // The checks after this one need a second client, too. Note the result, so that they
+            // are skipped and don't fail as well.
             p.target.together.store(both.is_ok(), Relaxed);
             both
         },
@@ -200,7 +204,8 @@ pub const CHECKS: &[Check] = &[
         |p| {
             let mut slow = p.open()?;
             slow.control(TEXT, word().as_bytes())?;
-            // Each message of those that come with one read has to be echoed, or what follows says nothing.
+            // First check that the server echoes several messages from one read. Otherwise the
+            // flood below would prove nothing.
             let two: Vec<String> = (0..2).map(|_| word().repeat(4000)).collect();
             let frames: Vec<_> = two.iter().map(|text| frame(TEXT, text)).collect();
             let bytes = slow.encode_all(&frames);
@@ -209,11 +214,11 @@ pub const CHECKS: &[Check] = &[
                 return skips("messages of 56,000 bytes don't all come back");
             }
             const TIMES: usize = 700;
-            // What fits into the sockets' buffers on this machine is far less than that.
+            // The buffers of the sockets on this machine hold far less than that.
             match slow.stuff(&frame(BINARY, vec![b'n'; 60_000]), TIMES) {
                 TIMES => match slow.message(slow.pace().answer()) {
                     Ok(_) => warns("it took 40 MB while no echo was read: its queue has no bound"),
-                    // It ended the connection, and read away what was under way.
+                    // The server ended the connection, and discarded what was on the way.
                     Err(_) => Ok(()),
                 },
                 _ => Ok(()),

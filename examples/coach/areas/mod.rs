@@ -17,7 +17,7 @@ mod rules;
 mod stream;
 mod utf8;
 
-/// A stage: its area, what it asks, its chapter of the course, and its checks.
+/// A stage: its area, what it is about, its chapter of the course, and its checks.
 pub struct Stage {
     pub area: &'static str,
     pub title: &'static str,
@@ -46,12 +46,12 @@ pub const STAGES: &[Stage] = &[
     stage("deflate", "compression", deflate::CHECKS),
 ];
 
-/// Each check, with its stage.
+/// Returns all checks, each with the number of its stage.
 pub fn all() -> impl Iterator<Item = (usize, &'static Check)> {
     STAGES.iter().enumerate().flat_map(|(i, stage)| stage.checks.iter().map(move |c| (i + 1, c)))
 }
 
-/// The chapter of a stage, counted from 1.
+/// Returns the path of a stage's chapter. Stages count from 1.
 pub fn chapter(stage: usize) -> String {
     format!("src/walkthrough/course/{stage:02}_{}.md", STAGES[stage - 1].area)
 }

@@ -6,19 +6,19 @@ use crate::wire::{PING, PONG, TEXT, frame};
 
 const PONGS: Lesson = Lesson {
     section: "§5.5.3",
-    rule: "A ping is answered with a pong that carries the ping's payload, as soon as is practical.",
+    rule: "A peer answers a ping, as soon as is practical, with a pong that has the ping's payload.",
     causes: "Opcode 9 is ignored or echoed as a message; the pong is empty, or not written before the next read.",
     fix: "On opcode 9 write opcode 10 with the same payload, and flush.",
 };
 const WRITERS: Lesson = Lesson {
     section: "§5.4",
-    rule: "A frame is written whole before the next one begins. Only between frames may a pong come.",
-    causes: "One thread or task writes echoes and another one pongs, and nothing keeps their writes apart; or half a frame is written, and the rest after what came next.",
+    rule: "An endpoint finishes a frame before it begins the next. A pong may come only between frames.",
+    causes: "One thread or task writes echoes and another writes pongs, without a lock between them; or the code writes half a frame, then another frame, then the rest.",
     fix: "Give each connection one writer: a lock that is held for a whole frame, or a queue of whole frames.",
 };
 const UNASKED: Lesson = Lesson {
     section: "§5.5.3",
-    rule: "A pong that wasn't asked for is allowed, and needs no answer.",
+    rule: "A peer may send a pong without a ping, and it needs no answer.",
     causes: "The pong is taken for an unknown opcode, echoed, or answered with a pong.",
     fix: "On opcode 10 do nothing.",
 };

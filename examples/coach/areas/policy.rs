@@ -6,27 +6,27 @@ use crate::probe::{Head, Probe, answer};
 
 const SUBPROTOCOL: Lesson = Lesson {
     section: "§4.2.2",
-    rule: "A server names one of the subprotocols that were offered, letter by letter, or none. A browser leaves if it names another.",
+    rule: "A server names one of the offered subprotocols, spelled as in the offer, or none. If it names another, a browser closes the connection.",
     causes: "The offer is copied into the answer whole, or a fixed name is sent.",
-    fix: "Go through the offers in their order; answer the first that you speak, or leave the header out.",
+    fix: "Go through the offers in their order, and answer the first one that you support; if there is none, leave the header out.",
 };
 const OFFER: Lesson = Lesson {
     section: "§4.1",
-    rule: "A client that offers subprotocols sends a list of tokens that aren't empty, each of them once.",
-    causes: "The header is always written, also for an empty list; or the application's list goes out as it is.",
+    rule: "A client that offers subprotocols sends a list of tokens, none of them empty or repeated.",
+    causes: "The client always sends the header, even for an empty list; or it sends the application's list unchecked.",
     fix: "Leave the header out if there's nothing to offer; refuse a list with a repeated name before connecting.",
 };
 const ORIGIN: Lesson = Lesson {
     section: "§10.2",
-    rule: "A browser says in Origin which page asks, and sends its user's cookies with it. A server that means only its own pages refuses others, with 403.",
-    causes: "Origin isn't looked at, or compared by its beginning. Any page that your user visits may then talk to your server in the user's name.",
-    fix: "Compare scheme, host and port whole with those you serve. If everyone may come, say so.",
+    rule: "A browser names the page's origin in Origin, and sends its user's cookies. A server that is only for its own pages refuses others with 403.",
+    causes: "The server doesn't check Origin, or compares only its beginning. Any page that your user visits may then talk to your server in the user's name.",
+    fix: "Compare scheme, host and port with those that you serve. If any page may connect, write that down.",
 };
 
 const HOST: Lesson = Lesson {
     section: "RFC 9112 §3.2",
     rule: "A request with two Host lines, or with a Host that isn't a name and a port, is answered with 400.",
-    causes: "The first or last of the lines is taken, or the value isn't looked at. A proxy that takes the other line then guards another site than the one that answers.",
+    causes: "The server uses the first or the last line, or doesn't check the value. A proxy in front may use the other line, and then checks another site than the one that answers.",
     fix: "Count the lines called Host; refuse unless there's one, and it's a name or address with an optional port.",
 };
 

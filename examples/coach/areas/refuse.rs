@@ -1,4 +1,4 @@
-//! Stage 3: what must not become a WebSocket.
+//! Stage 3: requests that must not become a WebSocket.
 
 use crate::areas::accept::turns_away;
 use crate::check::{Check, Lesson, Outcome, check, fails, warns};
@@ -7,42 +7,42 @@ use crate::wire::quote;
 
 const KEY: Lesson = Lesson {
     section: "§4.2.1",
-    rule: "A request has one Sec-WebSocket-Key, which is base64 of 16 bytes; any other is answered with an HTTP error, such as 400.",
-    causes: "The key is hashed without a look at it; a missing one becomes an empty text, or the connection is dropped in silence.",
+    rule: "A request has exactly one Sec-WebSocket-Key, which is base64 of 16 bytes. A server answers any other request with an HTTP error, such as 400.",
+    causes: "The server hashes the key without checking it; it takes a missing key for an empty text, or closes the connection without an answer.",
     fix: "Decode the key, count 16 bytes, and answer `400 Bad Request` otherwise.",
 };
 const VERSION: Lesson = Lesson {
     section: "§4.4",
-    rule: "A version other than 13 is answered with an HTTP error such as 426, and a Sec-WebSocket-Version header that says 13.",
-    causes: "The version isn't looked at, or the refusal lacks the header.",
+    rule: "A server answers a version other than 13 with an HTTP error, such as 426, and with a Sec-WebSocket-Version header that says 13.",
+    causes: "The server doesn't check the version, or its refusal lacks the header.",
     fix: "Answer `426 Upgrade Required` with `Sec-WebSocket-Version: 13`.",
 };
 const LINE: Lesson = Lesson {
     section: "§4.2.1",
     rule: "The request is a GET of HTTP/1.1 or higher, with one Host.",
-    causes: "Only the headers are read, and not the first line; or Host is not asked for.",
+    causes: "The server reads only the headers, and not the first line; or it doesn't require Host.",
     fix: "Check method and version first; answer 405, 505 or 400, and 400 if Host is missing.",
 };
 const UPGRADE: Lesson = Lesson {
     section: "§4.2.1",
-    rule: "Without `websocket` in Upgrade and `Upgrade` in Connection, as whole tokens, a request isn't a handshake. It's answered in plain HTTP.",
-    causes: "Each connection is taken for a WebSocket, or tokens are sought with `contains`.",
+    rule: "Without the token `websocket` in Upgrade and the token `Upgrade` in Connection, a request isn't a handshake, and the server answers it in plain HTTP.",
+    causes: "The server takes each connection for a WebSocket, or searches for the tokens with `contains`.",
     fix: "Compare whole elements of the lists; answer 426 or 400, or serve a page.",
 };
 const SYNTAX: Lesson = Lesson {
     section: "RFC 9112 §5.1",
-    rule: "What isn't HTTP is refused: a space before the colon must be answered with 400.",
-    causes: "Lines are split leniently; proxies that are strict then see another request than the server.",
-    fix: "A name is a token, directly followed by a colon; answer 400 to all else.",
+    rule: "A server refuses a request that isn't HTTP: for example, it must answer a space before the colon with 400.",
+    causes: "The server splits lines leniently, so a strict proxy sees another request than the server.",
+    fix: "A name is a token, directly followed by a colon; answer 400 to anything else.",
 };
 const ANSWER: Lesson = Lesson {
     section: "§4.1",
-    rule: "Only a 101 opens a WebSocket. With any other answer a client must not send or take frames.",
-    causes: "The client waits for the empty line, and doesn't read the status.",
+    rule: "Only a 101 opens a WebSocket. After any other answer, a client must not send or accept frames.",
+    causes: "The client waits for the empty line, and doesn't check the status.",
     fix: "Read the status first; report it, and close the socket.",
 };
 
-/// A handshake that breaks a rule is refused with an error (§4.2.2).
+/// Sends a handshake that breaks a rule. The server must refuse it with an HTTP error (§4.2.2).
 pub fn no(p: &mut Probe, change: impl Fn(Request) -> Request) -> Outcome {
     let head = p.refused(|request| change(request).bytes())?;
     let first = quote(head.first.as_bytes());
@@ -54,7 +54,8 @@ pub fn no(p: &mut Probe, change: impl Fn(Request) -> Request) -> Outcome {
     }
 }
 
-/// What is no handshake may get a page, or any other answer in HTTP.
+/// Sends a request that isn't a handshake. The server may answer it with a page, or with any other
+/// status except 101.
 fn plain(p: &mut Probe, change: impl Fn(Request) -> Request) -> Outcome {
     p.refused(|request| change(request).bytes()).map(drop)
 }
@@ -204,7 +205,8 @@ pub const CHECKS: &[Check] = &[
         "101 for the good one",
         |p| {
             let bad = p.request().without("Sec-WebSocket-Key").bytes();
-            // What another refusal did to the next connection may meet this one, so it's asked for twice.
+            // Another check's refusal may have affected the connection after it, and that may be
+            // this one. So try twice.
             for _ in 0..2 {
                 let mut line = p.connect()?;
                 line.send(&bad);

@@ -7,39 +7,39 @@ use crate::wire::{BINARY, CLOSE, CONTINUATION, Came, Frame, PING, PONG, TEXT, Wi
 
 const MASKS: Lesson = Lesson {
     section: "§5.1",
-    rule: "A server closes the connection on a frame that isn't masked; a client does on one that is.",
+    rule: "A server closes the connection when it gets an unmasked frame, and a client when it gets a masked one.",
     causes: "The MASK bit only decides whether the payload is XORed.",
-    fix: "Look at the bit of each frame, control frames and empty ones too, and close with 1002.",
+    fix: "Check the MASK bit of each frame, even of control frames and empty ones, and close with 1002 if it's wrong.",
 };
 const RESERVED: Lesson = Lesson {
     section: "§5.2",
-    rule: "A reserved bit without an extension that gives it a meaning fails the connection.",
-    causes: "The first byte is masked with 0x0f for the opcode, and the other bits aren't looked at.",
+    rule: "A reserved bit fails the connection, unless a negotiated extension gives it a meaning.",
+    causes: "The code takes the opcode from the first byte, and ignores the other bits.",
     fix: "If first & 0x70 isn't 0, close with 1002.",
 };
 const OPCODE: Lesson = Lesson {
     section: "§5.2",
     rule: "An unknown opcode (3 to 7, 11 to 15) fails the connection.",
-    causes: "A `default` branch that passes over the frame, or takes it for a message.",
+    causes: "A `default` branch ignores the frame, or takes it for a message.",
     fix: "Close with 1002 in the default branch.",
 };
 const CONTROL: Lesson = Lesson {
     section: "§5.5",
     rule: "Control frames have at most 125 bytes of payload, and aren't fragmented.",
-    causes: "Control frames go through the same code as data, without a look at length or FIN.",
+    causes: "The same code handles control frames and messages, and doesn't check a control frame's length or FIN.",
     fix: "For opcodes of 8 and above, close with 1002 if the length code is above 125 or FIN is 0.",
 };
 const LENGTH: Lesson = Lesson {
     section: "§5.2",
-    rule: "A length is written in the fewest bytes, and the top bit of a 64-bit one is 0.",
-    causes: "The extended length is believed as it stands, or read as a signed number.",
+    rule: "A length is written in the fewest bytes, and the top bit of a 64-bit length is 0.",
+    causes: "The code doesn't check an extended length, or reads it as a signed number.",
     fix: "Close with 1002 if a 16-bit length is below 126, a 64-bit one below 65,536, or its top bit set.",
 };
 const CODE: Lesson = Lesson {
     section: "§7.1.7",
-    rule: "An endpoint that fails a connection should say why, in a Close with a code such as 1002; and others aren't harmed.",
-    causes: "The socket is dropped on each error, or an exception ends the whole server.",
-    fix: "Write a Close with 1002 before the socket is closed; catch errors per connection.",
+    rule: "An endpoint that fails a connection should say why, in a Close with a code such as 1002. Other connections go on.",
+    causes: "The code closes the socket at each error without a Close, or an exception ends the whole server.",
+    fix: "Send a Close with 1002 before you close the socket; catch errors for each connection.",
 };
 
 const FAILS: &str = "a Close, or the end of the stream";
@@ -52,7 +52,7 @@ fn opcode<const N: u8>(p: &mut Probe) -> Outcome {
     breaks(p, &[frame(N, "")])
 }
 
-/// The Close answered a broken one: with a code that says so?
+/// Checks that the answer to a broken Close has an error's code, and not 1000.
 fn not_as_if_good(close: &Came) -> Outcome {
     match close.code() {
         None | Some(1000) => {
@@ -177,7 +177,8 @@ pub const CHECKS: &[Check] = &[
     })
     .both(),
     check("rules/length-top-bit", &LENGTH, "a 64-bit length whose top bit is set", FAILS, |p| {
-        // As many bytes as the low half says: a peer that passes over the high bits takes them for the message.
+        // Send as many bytes as the low half of the length says. A peer that ignores the high bits
+        // takes them for the message.
         let low = frame(BINARY, vec![b't'; 70_000]);
         breaks(p, &[low.claims((1 << 63) | 70_000).width(Width::Eight)])
     })

@@ -1,4 +1,4 @@
-//! Stage 6: TCP is a stream. Frames arrive cut and glued.
+//! Stage 6: TCP is a stream, so frames arrive cut into pieces or several at once.
 
 use crate::check::{Check, Lesson, Outcome, check, warns};
 use crate::probe::{Line, Probe, word};
@@ -6,15 +6,15 @@ use crate::wire::{BINARY, Frame, TEXT, frame};
 
 const CUT: Lesson = Lesson {
     section: "§5.2",
-    rule: "A frame may arrive in any number of pieces, cut anywhere, also within its header.",
-    causes: "One read is taken for one frame; half a header is parsed, or forgotten.",
-    fix: "Keep what came in a buffer; parse only when header and payload are whole, and read on otherwise.",
+    rule: "A frame may arrive in any number of pieces, cut anywhere, even inside its header.",
+    causes: "The code takes one read for one frame, or it parses or drops half a header.",
+    fix: "Append each read to a buffer, and parse a frame only once its header and payload are complete.",
 };
 const GLUED: Lesson = Lesson {
     section: "§5.2",
     rule: "Several frames may arrive with one read.",
-    causes: "After the first frame the rest of the buffer is thrown away.",
-    fix: "Take out the bytes of one frame, keep the rest, and parse again before the next read.",
+    causes: "The code throws away the rest of the buffer after the first frame.",
+    fix: "Remove the bytes of one frame, keep the rest, and parse again before the next read.",
 };
 
 fn cut(p: &mut Probe, length: usize, places: &[usize]) -> Outcome {

@@ -1,4 +1,4 @@
-//! Stage 10: a text is UTF-8.
+//! Stage 10: texts are valid UTF-8, in whatever pieces they come.
 
 use crate::check::{Check, Lesson, Outcome, check, fails, warns};
 use crate::probe::{Next, Probe, word};
@@ -6,26 +6,26 @@ use crate::wire::{BINARY, CONTINUATION, Frame, TEXT, frame};
 
 const VALID: Lesson = Lesson {
     section: "§5.6",
-    rule: "A text is UTF-8: any character from U+0000 to U+10FFFF, but for the surrogates.",
-    causes: "The text goes through another encoding on its way, or a decoder that drops a byte order mark or stops at a zero.",
-    fix: "Pass the bytes on as they are, once they were found to be valid.",
+    rule: "A text is UTF-8, with any characters from U+0000 to U+10FFFF except the surrogates.",
+    causes: "The code converts the text to another encoding, or its decoder drops a byte order mark or stops at a zero.",
+    fix: "Check the bytes, and then echo them unchanged.",
 };
 const INVALID: Lesson = Lesson {
     section: "§8.1",
-    rule: "A text that isn't UTF-8 fails the connection; the code is 1007.",
-    causes: "The bytes aren't checked, or decoded with replacement characters.",
-    fix: "Decode strictly when the message is whole, and close with 1007 on an error.",
+    rule: "A text that isn't UTF-8 fails the connection, with the close code 1007.",
+    causes: "The code doesn't check the bytes, or its decoder replaces bad ones.",
+    fix: "Decode strictly once the message is complete, and close with 1007 on an error.",
 };
 const EARLY: Lesson = Lesson {
     section: "§8.1",
-    rule: "A bad byte can be found as soon as it has come, before its message ends.",
-    causes: "The text is checked only when it's whole.",
-    fix: "Check each piece as it comes, with the state of the decoder kept.",
+    rule: "A receiver can find a bad byte as soon as it comes, before the message ends.",
+    causes: "The code checks a text only when it's complete.",
+    fix: "Check each piece as it comes, and keep the decoder's state between pieces.",
 };
 const FREE: Lesson = Lesson {
     section: "§5.6",
     rule: "A binary message may be any bytes.",
-    causes: "The check for UTF-8 is made for each message.",
+    causes: "The code checks each message for UTF-8.",
     fix: "Check texts only.",
 };
 

@@ -12,6 +12,8 @@
 //! Read `store.rs`, `room.rs`, `chat.rs`, `member.rs`, then `redis_streams.rs` and the three Lua scripts.
 
 mod chat;
+#[path = "../../shared/ctrl_c.rs"]
+mod ctrl_c;
 #[path = "../../shared/help.rs"]
 mod help;
 mod member;
@@ -66,6 +68,7 @@ fn main() -> Result<()> {
         .paths(ROOMS.map(|room| format!("/chat/{room}")))
         .http(move |request| page(request, &on_the_pages))
         .limits(Limits { max_message: 8192, ..Limits::default() });
+    ctrl_c::stops(server.handle());
     println!("listening on ws://{}", server.local_addr()?);
     println!("open http://{}", server.local_addr()?);
 

@@ -1,4 +1,4 @@
-//! The command line: which scenarios, which peers, how long.
+//! Parses the command line: which scenarios to measure, on which peers, and for how long.
 
 use std::path::PathBuf;
 use std::time::Duration;

@@ -1,5 +1,5 @@
-//! A certificate for the servers that speak TLS, made anew for each run, by the code of the library's
-//! example.
+//! Makes a new certificate for each run, for the servers with TLS. The code is that of the
+//! library's example.
 
 #[path = "../../../examples/secure/certificate.rs"]
 mod made;

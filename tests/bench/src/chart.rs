@@ -1,8 +1,8 @@
-//! What was found, as a picture for the README: how near each comes to plain TCP, and what becomes of
-//! it as connections grow.
+//! Draws the results for the README: how close each server comes to plain TCP, and how that changes
+//! with the number of connections.
 //!
-//! It has one column, so that a phone can show it, and its own colours for a dark page. A series has a
-//! shape besides its colour.
+//! The picture has one column, so that it fits a phone, and other colours on a dark page. Each
+//! series has a shape as well as a colour.
 
 use std::fmt::Write;
 

@@ -1,4 +1,4 @@
-//! What ws101 is to reach, as multiples of what others reach beside it.
+//! The goals for ws101, as multiples of what other servers reach in the same run.
 
 use crate::results::{Measure, Median, Results};
 

@@ -1,5 +1,5 @@
-//! Durations counted in buckets that grow with what they hold: 3 % wide at most, from a nanosecond
-//! to centuries, in a fixed array, so that counting one costs next to nothing.
+//! Counts durations in a fixed array of buckets, from a nanosecond to centuries. Each bucket is at
+//! most 3 % wide, and counting a duration costs next to nothing.
 
 use std::time::Duration;
 

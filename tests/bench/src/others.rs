@@ -1,7 +1,8 @@
-//! How much of our cores others took: what is measured beside a compiler is worth little.
+//! Measures how much of our cores other processes used, because figures that are measured beside a
+//! compiler are worth little.
 //!
-//! The kernel counts how long each core was busy, and how long each process ran. What is left when
-//! ours is taken off was others'.
+//! The kernel counts how long each core was busy, and how long each process ran. The difference between
+//! a core's busy time and our processes' time is the time of others.
 
 use std::fs;
 use std::time::{Duration, Instant};

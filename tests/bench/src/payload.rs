@@ -1,4 +1,4 @@
-//! What the messages say.
+//! The payloads of the messages that the benchmark sends.
 
 use crate::scenarios::Payload;
 

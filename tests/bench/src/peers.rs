@@ -1,8 +1,8 @@
-//! Who is measured, and how each is started: most are this very program, asked to serve; two are
-//! scripts.
+//! The servers that are measured, and how each is started. Most of them are this program itself,
+//! started as a server; two are scripts.
 //!
-//! The scripts' libraries are put into `target/` by `install-peers`, which a user runs once if they
-//! want them. A peer that isn't there is left out, and the report says so.
+//! `install-peers`, which you run once if you want the scripts, installs their libraries into `target/`.
+//! The report names the servers that are missing.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

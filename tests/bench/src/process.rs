@@ -1,8 +1,8 @@
-//! A server's process: started on its core, watched through `/proc`, ended when it goes out of
-//! scope.
+//! A server's process: started on its core, watched through `/proc`, and killed when its value is
+//! dropped.
 //!
-//! Where there is no `taskset` nothing is pinned, where there is no `/proc` time and memory are
-//! left out; a line says so.
+//! Without `taskset`, the process isn't pinned to a core. Without `/proc`, the report has no processor
+//! time and memory. In both cases, a line of the output says so.
 
 use std::fs;
 use std::io::{BufRead, BufReader};

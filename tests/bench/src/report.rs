@@ -1,4 +1,4 @@
-//! What was found, as Markdown: a table for each measure, then the goals.
+//! Writes the results as Markdown: a table for each measure, then the goals.
 
 use crate::arguments::Arguments;
 use crate::goals::{self, Goal, OURS, Target};

@@ -1,5 +1,5 @@
-//! What measuring has found: for each scenario and peer a sample a round, from which medians and
-//! ratios are taken.
+//! The results: one sample for each scenario, peer and round, and the medians and ratios of the
+//! samples.
 
 use std::collections::BTreeMap;
 

@@ -1,6 +1,6 @@
-//! The order of things: scenario by scenario, round by round, and in each round every peer once, so
-//! that a machine that slows down for a while slows down for all. Each measurement has a fresh
-//! process.
+//! The order of the measurements: scenario by scenario, round by round, and in each round every
+//! peer once. So if the machine is slower for a while, it's slower for all peers. Each measurement
+//! starts a new process.
 
 use crate::Result;
 use crate::arguments::Arguments;

@@ -1,8 +1,8 @@
-//! What is measured: each scenario is one row of every table.
+//! The scenarios that are measured. Each is one row in every table.
 //!
-//! "k in flight" means that a connection keeps k messages unanswered, and sends as many anew as
-//! have been answered, in one write. A kind of load that is not here yet becomes a `Kind` with a file of
-//! its own in `load`.
+//! "k in flight" means that a connection keeps k messages unanswered: for each answer it sends a new
+//! message, and all that are due in one write. A new kind of load becomes a `Kind`, with its own file in
+//! `load`.
 
 use crate::servers::Mode;
 

@@ -1,6 +1,6 @@
-//! The bytes that travel, made before the clock starts: a few messages as a client sends them
-//! (masked) and as a server must answer them (the same payload, unmasked, the shortest header). A
-//! handshake is the RFC's own, §1.3.
+//! The bytes on the wire, made before the clock starts: a few messages as a client sends them
+//! (masked) and as a server must answer them (the same payload, unmasked, with the shortest
+//! header). The handshake is the RFC's example, §1.3.
 //!
 //! The messages form a ring: after the last comes the first again. All are of one length, so that
 //! the place of a byte in the stream of answers tells which byte it has to be.

@@ -1,6 +1,8 @@
-//! A TCP stream into frames and back, for either side of an open WebSocket (RFC 6455 §5).
+//! Reads frames from a TCP stream and writes them to it, for either end of an open WebSocket (RFC
+//! 6455 §5).
 //!
-//! The reader keeps what it has read too much, so TCP may cut and join frames as it likes. Text is checked while it arrives.
+//! The reader keeps bytes that it has read too early, so TCP may cut and join frames anywhere. Text is
+//! checked as it arrives.
 
 use std::collections::VecDeque;
 use std::hash::{BuildHasher, RandomState};

@@ -1,7 +1,8 @@
-//! permessage-deflate (RFC 7692): offers into parameters, and payloads into messages and back.
+//! permessage-deflate (RFC 7692): negotiates the parameters, inflates payloads, and deflates
+//! messages.
 //!
-//! The server takes the first offer it can and declines the others (§7.1). Payloads are raw DEFLATE without the last
-//! four bytes of the flush (§7.2.1).
+//! The server accepts the first offer that it supports, and declines the others (§7.1). Payloads are raw
+//! DEFLATE without the last four bytes of the flush (§7.2.1).
 
 use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress, Status};
 

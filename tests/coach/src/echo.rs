@@ -1,7 +1,8 @@
-//! Frames into messages, and each message back to the peer, until one side closes (RFC 6455 §5.4, §5.5, §7).
+//! Joins frames into messages, and echoes each message, until one end closes (RFC 6455 §5.4, §5.5,
+//! §7).
 //!
-//! Both roles echo, and both check what comes by the same rules. A violation is answered with a Close that says which
-//! kind it was, and the stream ends after it.
+//! Both the server and the client echo, and check the peer's frames by the same rules. They answer a
+//! violation with a Close whose code says which kind it was, and then end the stream.
 
 use std::thread;
 use std::time::Duration;

@@ -1,4 +1,5 @@
-//! A request into the 101 or a refusal, as a server decides (RFC 6455 §4.2), and the accept that both sides compute.
+//! Decides about a request as a server: the 101 or a refusal (RFC 6455 §4.2). It also computes the
+//! accept for both ends.
 
 use base64::prelude::*;
 use sha1::{Digest, Sha1};

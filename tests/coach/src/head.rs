@@ -1,7 +1,7 @@
-//! Bytes into the head of an HTTP/1.1 message, request or response (RFC 6455 §4, RFC 9112).
+//! Parses the head of an HTTP/1.1 request or response (RFC 6455 §4, RFC 9112).
 //!
-//! A head is a first line and fields, up to the empty line. What a list of values means is decided here as well, because
-//! most learners' handshakes break on lists: a field may stand on several lines, and each line may hold several values.
+//! A head is a first line and fields, up to the empty line. This file also parses lists of values, where
+//! most learners' handshakes go wrong: a field may have several lines, and each line several values.
 
 use crate::switch::{Switch::*, has};
 

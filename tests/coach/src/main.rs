@@ -1,4 +1,4 @@
-//! The zoo: WebSocket peers to prove the coach on, apart from the library.
+//! The zoo: WebSocket peers for testing the coach, written independently of the library.
 //!
 //! ```text
 //! zoo server [--fault ID | --legal ID] [ADDRESS]    echoes; prints `listening on ws://ADDRESS`
@@ -6,8 +6,9 @@
 //! zoo --list                                        a line for each member, for programs: see `switch::list`
 //! ```
 //!
-//! Without a switch, a peer keeps to RFC 6455 and RFC 7692. `--fault` breaks one rule, in the way of a published or likely
-//! mistake; `--legal` does what the RFC allows and few servers do.
+//! Without a switch, a peer follows RFC 6455 and RFC 7692. With `--fault`, it breaks one rule, by a
+//! published or likely mistake. With `--legal`, it does something that the RFC allows but few
+//! servers do.
 //!
 //! Reading order: `switch` (all members, and what each must fail), `head`, `handshake`, `deflate`, `wire`, `utf8`, `rules`,
 //! `connection`, `echo`, `server`, `client`.

@@ -1,4 +1,4 @@
-//! What the header of a frame may say (RFC 6455 §5.1, §5.2, §5.5), before its payload is read.
+//! Checks a frame's header before its payload is read (RFC 6455 §5.1, §5.2, §5.5).
 
 use crate::switch::{Switch::*, has};
 use crate::wire::{self, Header};

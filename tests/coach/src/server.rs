@@ -1,4 +1,5 @@
-//! A listener into connections: reads each head, answers it, and echoes what follows (RFC 6455 §4.2).
+//! The server: accepts connections, reads and answers each head, and then echoes messages (RFC 6455
+//! §4.2).
 
 use std::io::{self, Read, Write};
 use std::net::{TcpListener, TcpStream};

@@ -1,10 +1,10 @@
 //! All members of the zoo: what each switch changes, and what the coach must say about it.
 //!
-//! A row is the switch, the sides that have it (S server, C client, B both), what the peer then does, the checks it must
-//! fail, and the areas or checks besides that it may fail. After `~` a warning is enough, as the RFC asks the sender alone;
-//! `?` is a check of any area. A row with no check to fail is a legal variant; `-` stands
-//! where the coach's list has no check for a fault, which may then fail what the last field has, or nothing. The id of a member is
-//! the name of its switch in kebab case.
+//! A row has the switch, the roles that have it (S server, C client, B both), what the peer then does, the
+//! checks that it must fail, and other areas or checks that it may fail. After `~`, a warning is enough,
+//! because the RFC binds only the sender; `?` stands for a check of any area. A row without a check to
+//! fail is a legal variant. `-` marks a fault for which the coach has no check: it may fail what the last
+//! field names, or nothing. A member's id is the name of its switch in kebab case.
 
 use std::sync::OnceLock;
 

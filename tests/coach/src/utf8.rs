@@ -1,6 +1,7 @@
-//! Bytes of a text into yes or no, as they arrive (RFC 3629 §4, RFC 6455 §8.1).
+//! Checks whether a text is UTF-8, as its bytes arrive (RFC 3629 §4, RFC 6455 §8.1).
 //!
-//! `Utf8` remembers only what the next byte may be, so a character may be cut anywhere and a wrong byte is found at once.
+//! `Utf8` remembers only which bytes may come next. So a character may be cut anywhere, and a wrong byte
+//! is found at once.
 
 use crate::switch::{Switch::*, has};
 

@@ -1,10 +1,10 @@
-//! Bytes into frames and back (RFC 6455 §5.2), with every length and mask written out by hand.
+//! Decodes and encodes frames (RFC 6455 §5.2), with every length and mask handled by hand.
 //!
 //! ```text
 //!  FIN RSV1 RSV2 RSV3 opcode(4) | MASK length(7) | length, 16 or 64 bits | key, 32 bits, if MASK | payload
 //! ```
 //!
-//! Nothing here keeps a state. What a header may say is decided in `echo`.
+//! Nothing here keeps state. `rules` decides which headers are legal.
 
 use crate::switch::{Switch::*, has};
 

@@ -1,5 +1,5 @@
-//! Compression: what comes in is inflated as zlib does it, within the limit; what goes out is what was
-//! said.
+//! Compression: ws101 inflates any payload to the same bytes as zlib, up to the limit; and a
+//! message that it deflates inflates to the same message.
 
 use flate2::{Decompress, FlushDecompress, Status};
 use ws101::frames::assembler::Bounds;

@@ -1,5 +1,6 @@
-//! The same bytes to ws101 and to tungstenite, as frames that arrive at either end. Where the two
-//! differ, the difference is one of those in [`Difference`], each with its reason; any other fails.
+//! Gives the same bytes to ws101 and to tungstenite, as frames that arrive at either end. If the
+//! two differ in another way than those in [`Difference`], each of which has its reason, the target
+//! fails.
 
 use std::io::{self, Read, Write};
 

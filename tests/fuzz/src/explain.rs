@@ -1,5 +1,5 @@
-//! The explainer: of any bytes each bit is told once, the verdict is the protocol's, and nothing that
-//! a peer sends gets to a terminal as it is.
+//! The explainer: for any bytes, it describes each bit once, its verdict is the library's, and it
+//! escapes all that a peer sent before it prints it.
 
 use ws101::explain::annotation::{Annotation, Verdict, What};
 use ws101::explain::conversation::{Conversation, explain_frames};

@@ -1,5 +1,5 @@
-//! Requests: answered as the oracle says that was written from the RFCs' text; and whatever is
-//! answered, the answer is a head that a client can read.
+//! Requests: ws101 answers each as the oracle says, which was written from the text of the RFCs.
+//! Every answer is a head that a client can parse.
 
 use ws101::handshake::client::ClientRequest;
 use ws101::handshake::server::{Decision, Rules, decide, no_page};

@@ -1,5 +1,5 @@
-//! Heads: found at the same place however the bytes were cut, and cut into lines that say what stood
-//! there.
+//! Heads: the end is found at the same place however the bytes are cut, and the parsed lines are
+//! those that the bytes had.
 
 use ws101::handshake::client::ClientRequest;
 use ws101::http::head::{Head, Scan};

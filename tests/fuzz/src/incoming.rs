@@ -1,4 +1,5 @@
-//! Frames: the events are the same however the bytes were cut, and they keep the limits.
+//! Frames: the decoder returns the same events however the bytes are cut, and none exceeds the
+//! limits.
 
 use ws101::frames::assembler::Bounds;
 use ws101::frames::decoder::Event;

@@ -1,6 +1,6 @@
-//! The same bytes to ws101 and, through a socket, to python `wsproto`, as frames that arrive at either
-//! end. Where the two differ, the difference is one of those in [`Difference`], each with its reason;
-//! any other fails.
+//! Gives the same bytes to ws101 and, through a socket, to python `wsproto`, as frames that arrive
+//! at either end. If the two differ in another way than those in [`Difference`], each of which has
+//! its reason, the target fails.
 //!
 //! [`run`](../run) starts the [server](../python/server.py) and tells its port in `PYTHON_PORT`.
 

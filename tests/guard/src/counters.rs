@@ -1,10 +1,10 @@
-//! Counts what this thread asks of the allocator, and what it has copied. The one file with unsafe
-//! code: an allocator can't do without, nor can a `memcpy` of our own.
+//! Counts the current thread's allocations and the bytes that it copies. This is the only file with
+//! unsafe code, which an allocator and a replaced `memcpy` need.
 //!
-//! The copies are counted exactly: `memcpy` and `memmove` are ours, so all code in this program calls
-//! them, that of the library and that of `std` alike. (What the compiler copies in a few instructions,
-//! a header, a `String`'s three words, it does not call them for.) When the allocator makes a piece of
-//! memory larger it may have to move it: that counts as a copy of all that was in it.
+//! Copies are counted exactly: this file replaces `memcpy` and `memmove`, and all code in the
+//! program calls them, the library's and that of `std`. (Small copies, such as a header or a
+//! `String`'s three words, are compiled to a few instructions and aren't counted.) When the
+//! allocator enlarges a block, it may have to move it, so that counts as a copy of the whole block.
 
 #![allow(unsafe_code)]
 

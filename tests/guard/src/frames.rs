@@ -1,4 +1,4 @@
-//! The bytes that travel: a client's request and its frames, and what a server must answer.
+//! The bytes on the wire: a client's request and frames, and the answers that a server must send.
 
 /// The RFC's own, §1.3.
 pub const REQUEST: &[u8] =

@@ -1,4 +1,5 @@
-//! What a server's process keeps for connections that have echoed a message each and then hold still.
+//! Measures the memory that a server's process keeps for idle connections, each of which has echoed
+//! one message.
 
 use std::fs;
 

@@ -1,11 +1,12 @@
-//! What a message costs, held against bounds: counts and never times, so that noise can't trip them.
+//! Compares what a message costs with upper bounds. It counts, and never measures time, so the
+//! machine's load can't change the result.
 //!
 //! ```text
 //! cargo run --release --manifest-path tests/guard/Cargo.toml
 //! ```
 //!
-//! Whoever makes it cheaper lowers the bound with it: what is well below its bound is marked. Whoever
-//! makes it dearer for a reason raises it, and says the reason.
+//! If your change makes a message cheaper, lower its bound: the output marks figures that are well
+//! below. If it must make a message dearer, raise the bound, and give the reason.
 //!
 //! Reading order: the bounds below; `frames`, `wire` (a client in memory), `counters` and `traffic`
 //! (what passes over that wire); `real` (a server in a process of its own), `system_calls` (as strace

@@ -1,6 +1,6 @@
-//! A server in a process of its own, as anybody would write it, and connections to it.
+//! A server in a separate process, as an application would write it, and connections to it.
 //!
-//! The process is this very program, asked to serve. It ends when its input does.
+//! The process is this program itself, started as a server. It ends when its standard input ends.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};

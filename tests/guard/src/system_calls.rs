@@ -1,9 +1,9 @@
-//! The system calls of a server's process, as strace counts them: also those that no [`Stream`]
-//! makes, for locks, memory and threads.
+//! The system calls of a server's process, as strace counts them, including those for locks, memory
+//! and threads, which no [`Stream`] makes.
 //!
-//! As over the wire in memory, the server is run twice and the difference taken. A client sends a
-//! batch in one write, which the server finds whole, so each batch takes the same calls. They are
-//! slow under strace, which changes times and no counts.
+//! As with the wire in memory, the server runs twice, and the difference counts. A client sends a batch in
+//! one write, and the server finds all of it at once, so each batch takes the same calls. strace slows
+//! the server down, but that doesn't change the counts.
 //!
 //! [`Stream`]: ws101::Stream
 

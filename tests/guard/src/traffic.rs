@@ -1,8 +1,8 @@
-//! What passes over a wire in memory, and what each message of it costs.
+//! Sends messages over a wire in memory, and computes what each message costs.
 //!
-//! A connection is run twice, with a few batches and with many more. All that is not for a message
-//! (the handshake, buffers that grow, the Close) is the same in both, so the difference is what the
-//! messages cost.
+//! A connection runs twice, with a few batches and with many more. All costs that don't belong to a
+//! message (the handshake, growing buffers, the Close) are the same in both runs, so the difference is
+//! the cost of the messages.
 
 use std::fmt;
 use std::sync::Arc;

@@ -1,9 +1,10 @@
-//! A client in memory, at the other end of a [`Stream`]: it keeps so many messages in flight, checks
-//! each answer, and counts what is asked of the stream. Nothing depends on who runs when, so the counts
-//! are the same in every run.
+//! A client in memory, at the other end of a [`Stream`]: it keeps a number of messages in flight,
+//! checks each answer, and counts the calls of the stream. Nothing depends on the order in which
+//! threads run, so the counts are the same in every run.
 //!
-//! It sends a batch of messages. A read takes as much of it as it has room for; once the last byte of
-//! the last answer has come, the next batch is there. After the last batch it closes.
+//! The client sends messages in batches. A read of the server takes as much of the batch as its buffer
+//! holds. After the last byte of the last answer, the next batch is ready. After the last batch, the
+//! client closes.
 
 use std::io::{self, IoSlice};
 use std::net::Shutdown;

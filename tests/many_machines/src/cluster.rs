@@ -1,8 +1,8 @@
-//! Redis, a proxy between it and server three, the servers and the balancer, all on loopback, and what can go wrong
-//! with them.
+//! Redis, the servers, the balancer, and a proxy between Redis and server three, all on loopback;
+//! and the faults that the tests cause in them.
 //!
-//! Each is a process of its own, as in `examples/many_machines/run`, with the same configuration files. Dropping the
-//! cluster ends all of them.
+//! Each is a separate process, as in `examples/many_machines/run`, with the same configuration files.
+//! Dropping the cluster ends all of them.
 
 use std::hash::{BuildHasher, RandomState};
 use std::io::{Read, Write};

@@ -1,9 +1,9 @@
-//! Holds what members heard against what was said and against each other.
+//! Compares what the members received with what was sent, and with each other.
 //!
 //! Rules of this file:
-//! - A member answers for what it heard since it was last told `recovered: false`; one that never was answers for all.
-//! - It must have heard each message that the store confirmed, each once, in the order of the offsets, up to the last.
-//! - What two members heard at the same offset of the same epoch must be the same.
+//! - For each member, the comparison begins after its last `recovered: false`, or at its start if it never got one.
+//! - From there, the member must have received each message that the store confirmed, once, in the order of offsets.
+//! - Two members must have received the same message at the same offset of the same epoch.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 

@@ -1,11 +1,11 @@
-//! What goes wrong, while members talk; and after each fault, a comparison of what all of them heard.
+//! Causes faults while members send, and compares after each fault what all members received.
 //!
 //! Rules of this file:
-//! - Nine members talk all the time, and recover. Three hear the same and never send their position: what they lack
-//!   in the end is what recovery is for. Guests come for one fault alone, and only listen.
-//! - `recovered: false` must be told where the store has lost what a member missed, and nowhere else.
-//! - Where a fault breaks connections, recovery must have brought entries, and the three must lack some; or the fault
-//!   was none.
+//! - Nine members send all the time, and recover what they missed. Three others never send their position, so
+//!   the messages that they lack at the end show what recovery is for. Guests join for one fault, and only receive.
+//! - A member must get `recovered: false` if the store has lost what it missed, and never otherwise.
+//! - After a fault that breaks connections, recovery must have delivered entries, and the three must lack some.
+//!   Otherwise the fault had no effect.
 
 use std::ops::Range;
 use std::sync::Arc;

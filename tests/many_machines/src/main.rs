@@ -1,4 +1,4 @@
-//! The chat on three servers, with faults and with many members.
+//! Tests the chat on three servers: with faults, and with many members.
 //!
 //!     many_machines_test faults [NAME]    faults, and what all members heard after each
 //!     many_machines_test measure          fan-out with 1, 2 and 3 servers and up to 3,000 members

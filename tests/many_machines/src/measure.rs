@@ -1,14 +1,14 @@
-//! Fan-out with 1, 2 and 3 servers and up to 3,000 members, all in one room: how late a member hears what was said,
-//! and how much can be said.
+//! Measures fan-out with 1, 2 and 3 servers and up to 3,000 members, all in one room: how late a
+//! message reaches a member, and how many messages the servers can deliver.
 //!
 //! Rules of this file:
 //! - The members are threads of this process, so that a message's two times are read from one clock. They use the same
 //!   cores as servers and Redis. So the servers' own processor time is counted, too: that figure doesn't depend on
 //!   what else the machine does.
-//! - Paced: as many messages as make 5,000 deliveries a second, whatever the number of members. Flat out: twenty
-//!   members each say the next as soon as they hear their own last one, unless a member is far behind: a server would cut
-//!   that one off.
-//! - Members go to the servers themselves, not through the balancer.
+//! - Paced: the messages add up to 5,000 deliveries a second for any number of members. Flat out:
+//!   twenty members each send their next message as soon as they receive their last one, but wait
+//!   while a member is far behind, because its server would drop it.
+//! - Members connect to the servers directly, and not through the balancer.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};

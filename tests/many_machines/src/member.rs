@@ -1,5 +1,5 @@
-//! A member as a good client is one: it comes back with chance, sends its position, checks each offset, and sends
-//! again what was not confirmed. It writes down all that it heard and was told.
+//! A member, written as a good client: it reconnects after random pauses, sends its position,
+//! checks each offset, and sends again what wasn't confirmed. It records all that it receives.
 
 use std::collections::VecDeque;
 use std::hash::{BuildHasher, RandomState};

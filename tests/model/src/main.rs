@@ -1,25 +1,27 @@
-//! The threads of a connection, in every order that a model checker (shuttle) can think of.
+//! Runs the threads of a connection in every order that a model checker (shuttle) tries.
 //!
-//! What is compiled here is the library's own source, as it stands in `src`: only the threads, locks and
-//! clocks of `std` are exchanged for those of [`model`] on the way (see `build.rs`), so that the checker
-//! decides at each step of each thread who is next. What must hold, whatever it decides:
+//! This crate compiles the library's own source from `src`. Only the threads, locks and clocks of `std` are
+//! replaced by those of [`model`] (see `build.rs`), so that after each step the checker decides which thread
+//! runs next. In every order, this must hold:
 //!
-//! - Frames of several threads never mix, nor fragments of two messages.
-//! - Nothing is written behind a Close, and there is one Close.
-//! - What a call has taken is written; what it refused is not.
-//! - A pong goes out that was asked for during a long write, and a Close that was.
-//! - What was queued, or had begun, or is being answered while the server stops, goes out before the Close.
-//! - However a connection ends (closed by anybody, dropped, cut, with its server), nobody is left who waits.
+//! - Frames of several threads never mix, nor do fragments of two messages.
+//! - There is one Close, and nothing is written after it.
+//! - A message that a call has accepted is written; one that it refused isn't.
+//! - A pong or a Close that becomes due during a long write is sent after it.
+//! - Messages that were queued or begun, and replies that a handler makes while the server stops, are sent
+//!   before the Close.
+//! - However a connection ends (either end closes it, it's dropped or cut, the server stops), no thread is
+//!   left waiting.
 //!
-//! Three scenarios are small enough for all orders that there are, and of a fourth a million are run; the
-//! others are run in many, some of
-//! them at random, some with few changes of thread, in which most faults show. Orders are those of a
-//! machine on which each thread sees at once what another has written (`SeqCst`): what weaker orderings
-//! allow is not seen here. `write_half.rs` uses no other; the counters, which do, steer nothing.
+//! Three scenarios are small enough for all their orders, and a fourth runs in a million. The
+//! others run in many: some at random, and some with few changes of thread, in which most faults
+//! show. The checker assumes that each thread sees at once what another has written (`SeqCst`), so
+//! it doesn't find faults of weaker orderings. `write_half.rs` uses only `SeqCst`; the counters use
+//! weaker orderings, but decide nothing.
 //!
-//! `run` takes the guards away, too, one at a time. Without "settling after a write", for instance, a
-//! pong that was left during that write stays in its slot: the peer waits for its answer, we for the
-//! peer, and the checker says `deadlock`.
+//! `run` also removes the guards, one at a time. For instance, without sending pending control
+//! frames after a write, a pong that became due during that write is never sent: the peer waits for
+//! its pong, we wait for the peer, and the checker says `deadlock`.
 
 mod model;
 mod scenarios;

@@ -1,5 +1,5 @@
-//! What takes the place of `std` in the library: threads and locks whose every step the model checker
-//! orders, and a clock that moves when somebody sleeps, and at no other time.
+//! Replaces parts of `std` in the library: threads and locks whose every step the model checker
+//! orders, and a clock that moves only while a thread sleeps.
 
 pub mod sync {
     pub use shuttle::sync::*;

@@ -1,5 +1,6 @@
-//! What the threads of a connection may do to each other. Each scenario runs from its beginning in as
-//! many orders as the checker finds; one that waits for ever is found by it, too.
+//! The scenarios: what the threads of a connection do at the same time. Each runs from its
+//! beginning in as many orders as the checker tries. The checker also finds a thread that waits for
+//! ever.
 
 use std::io::Write;
 use std::sync::Arc;

@@ -1,5 +1,5 @@
-//! A stream of the model, the library's end and the peer's: what is said goes over in any number of
-//! pieces, and each piece is a moment in which others may run.
+//! A stream in the model, with the library's end and the peer's. Bytes cross it in any number of
+//! pieces, and other threads may run before each piece.
 
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind, IoSlice};

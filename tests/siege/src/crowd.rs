@@ -1,4 +1,4 @@
-//! Many peers at a time, in few threads: their streams do not block, and somebody looks after each in turn.
+//! Many peers in few threads: their streams don't block, and each thread serves its peers in turn.
 
 use std::net::SocketAddr;
 use std::thread::{self, ScopedJoinHandle};

@@ -1,5 +1,5 @@
-//! Good clients, who come while a siege is on: each opens a WebSocket, has a text sent back, and closes.
-//! None may fail, and none may have to wait.
+//! Good clients, which connect during an attack: each opens a WebSocket, sends a text, waits for
+//! its echo, and closes. None of them may fail or have to wait long.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};

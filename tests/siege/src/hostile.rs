@@ -1,4 +1,5 @@
-//! What attackers do, for several rows: they stop in mid-frame, never read, and leave in every way there is.
+//! Attackers that several rows use: they stop in the middle of a frame, never read, and leave in
+//! different ways.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};

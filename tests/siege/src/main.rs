@@ -1,4 +1,5 @@
-//! A siege: a server in a process of its own, and all that can be done to it at once.
+//! Attacks a server, which runs in a separate process, in every way that we know, also with several
+//! at once.
 //!
 //! ```text
 //! tests/siege/run                       all rows, about half an hour
@@ -29,16 +30,16 @@
 //! | `slowhttptest` | slow heads, bodies, reading, by a tool of others | the tool and good clients are served |
 //! | `soak` | everything at once, for 20 minutes | hashes of every stream equal at both ends; flat memory |
 //!
-//! Each row prints a line: what was counted and measured, and what it is held against. What is marked
-//! FAILED fails the run. Where there is a goal beyond the bound, it is told whether it is met. In a short siege
-//! there are fewer of everything, and more time on the clock for good clients; counts and memory are held
-//! against the same bounds.
+//! Each row prints a line with what it counted and measured, and the bound for it. A line marked
+//! FAILED fails the run. If there is a goal below the bound, the line says whether it was met. A
+//! short siege has fewer peers and messages, and gives good clients more time; counts and memory
+//! have the same bounds.
 //!
-//! How it is measured: memory in pages, its peak, threads, descriptors and time on a core are what `/proc`
-//! says of the server's process; memory to the byte is what its allocator counts.
+//! `/proc` tells the memory in pages and its peak, the threads, the descriptors and the processor time of the
+//! server's process; the server's allocator counts its memory to the byte.
 //!
-//! Reading order: `server` (what is besieged, and `memory`, its allocator), `process` (how it is started and
-//! watched), `peer`, `crowd`, `good`, `hostile`, `streams` and `mix` (those who come), `verdict`, then the rows.
+//! Reading order: `server` (the server that is attacked, with `memory`, its allocator), `process` (starts and
+//! watches it), `peer`, `crowd`, `good`, `hostile`, `streams` and `mix` (the clients), `verdict`, then the rows.
 
 mod crowd;
 mod good;

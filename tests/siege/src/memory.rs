@@ -1,5 +1,5 @@
-//! Counts the memory that the server holds: to the byte, where the system counts in pages. The one file
-//! with unsafe code: an allocator can't do without.
+//! Counts the memory that the server holds, to the byte, because the system counts only pages. This
+//! is the only file with unsafe code, which an allocator needs.
 
 #![allow(unsafe_code)]
 

@@ -1,4 +1,4 @@
-//! All that goes on in a soak, each in a thread of its own that does it again and again until it is over.
+//! The clients of a soak. Each kind has its own thread, which repeats its task until the soak ends.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};

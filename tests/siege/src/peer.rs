@@ -1,6 +1,6 @@
-//! A client by hand, which can do what no good client does: it writes any bytes, stops anywhere, and
-//! reads or does not. Each comes from an address of its own, 127.0.0.2 and on, because an address has
-//! no more than 28,000 ports.
+//! A handwritten client that can do what no good client does: write any bytes, stop anywhere, and
+//! not read. Clients use many addresses, from 127.0.0.2 on, because one address has only about
+//! 28,000 ports for outgoing connections.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};

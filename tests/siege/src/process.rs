@@ -1,4 +1,5 @@
-//! The server's process: started, told what to do, watched through `/proc`, and ended with this value.
+//! The server's process: starts it, sends it commands, watches it through `/proc`, and kills it
+//! when the value is dropped.
 
 use std::collections::HashMap;
 use std::fs;

@@ -1,5 +1,5 @@
-//! The server under siege. It runs in a process of its own, with the defaults of the library unless a row
-//! says otherwise, and does what the path asks for:
+//! The server under attack. It runs in a separate process, with the library's defaults unless a row
+//! changes them. The path of a request chooses the handler:
 //!
 //! | path | what the handler does |
 //! |---|---|
@@ -9,11 +9,12 @@
 //! | `/slow` | sends back what comes, each after two seconds |
 //! | `/panic` | panics |
 //!
-//! With `--pages MILLISECONDS` it also makes pages, each of which takes so long. With `--parked THREADS` so many
-//! threads do nothing all the time, which takes memory maps from the rest.
+//! With `--pages MILLISECONDS`, it also serves pages, and takes that long for each. With
+//! `--parked THREADS`, it starts that many idle threads, which use up memory maps.
 //!
-//! It is told what to do on its standard input, a line each, and answers with a line: `counters`;
-//! `publish COUNT SIZE MILLISECONDS`; `forget-peak`; `stop MILLISECONDS`, after which it says its counters once more, and ends. At the end of the input it ends, too.
+//! It reads commands from its standard input, a line each, and answers each with a line: `counters`;
+//! `publish COUNT SIZE MILLISECONDS`; `forget-peak`; `stop MILLISECONDS`, after which it prints its counters once
+//! more and ends. It also ends at the end of its input.
 
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};

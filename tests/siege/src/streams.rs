@@ -1,6 +1,7 @@
-//! Streams of messages that are sent back and hashed at both ends: what was sent, what the server saw, and what
-//! came back must be the same. Half of them are written by hand, in fragments with pings between them; the
-//! others are compressed, by the client of the library.
+//! Streams of messages that the server echoes and that both ends hash: the messages sent, those
+//! that the server received, and the echoes must be the same. Half of the streams are written by
+//! hand, in fragments with pings between them; the others are compressed, and sent by the library's
+//! client.
 
 use std::hash::{DefaultHasher, Hasher};
 use std::net::SocketAddr;

@@ -1,4 +1,4 @@
-//! What must hold, and what was measured: the line of a row.
+//! The line that a row prints: what must hold, and what was measured.
 
 use std::fmt::{self, Display, Write};
 use std::time::Duration;
