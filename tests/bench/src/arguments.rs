@@ -15,6 +15,8 @@ pub enum Command {
     Measure(Arguments),
     /// Time the smallest pieces instead.
     Micro(Arguments),
+    /// Ask each server whether it keeps to the RFC instead.
+    Coach(Arguments),
     Explain,
 }
 
@@ -24,6 +26,8 @@ pub struct Arguments {
     /// Names of peers; empty means all that are there.
     pub peers: Vec<String>,
     pub quick: bool,
+    /// `UPDATE=1`: what is found is written into the files that show it.
+    pub update: bool,
     /// Where to draw a chart, if anywhere.
     pub svg: Option<PathBuf>,
     /// How often each server is measured in each scenario.
@@ -48,6 +52,7 @@ impl Arguments {
         let mut words = words;
         let mut quick = false;
         let mut micro = false;
+        let mut coach = false;
         let mut rounds = None;
         let mut again = 2;
         let mut seconds = None;
@@ -62,6 +67,7 @@ impl Arguments {
                 "serve" => return Ok(Command::Serve { name: value()?, mode: value()? }),
                 "--help" | "-h" => return Ok(Command::Explain),
                 "--micro" => micro = true,
+                "--coach" => coach = true,
                 "--quick" => quick = true,
                 "--rounds" => rounds = Some(value()?.parse()?),
                 "--seconds" => seconds = Some(Duration::try_from_secs_f64(value()?.parse()?)?),
@@ -92,6 +98,7 @@ impl Arguments {
                 .collect(),
             peers,
             quick,
+            update: std::env::var_os("UPDATE").is_some(),
             svg,
             rounds: rounds
                 .unwrap_or(match (micro, quick) {
@@ -105,7 +112,11 @@ impl Arguments {
             again,
             cores,
         };
-        Ok(if micro { Command::Micro(arguments) } else { Command::Measure(arguments) })
+        Ok(match (micro, coach) {
+            (true, _) => Command::Micro(arguments),
+            (_, true) => Command::Coach(arguments),
+            _ => Command::Measure(arguments),
+        })
     }
 }
 
@@ -124,6 +135,7 @@ usage: bench [OPTION ...] [SCENARIO ...]
 
   --micro           instead: mask, UTF-8, head, frame header and accept key, beside naive ones;
                     messages without a socket, beside the least that they can take
+  --coach           instead: which rules of the RFC does each server break? UPDATE=1 keeps it in coached.txt
   --quick           short rounds, for development
   --rounds N        how often each server is measured (7; quick: 3; micro: 101)
   --seconds S       how long each time (1; quick: 0.3)

@@ -4,16 +4,19 @@
 //! cargo run --release --manifest-path tests/bench/Cargo.toml -- [OPTION ...] [SCENARIO ...]
 //! ```
 //!
-//! Reading order: `scenarios` (what is measured), `peers` and `servers` (who is measured; `certificate`
-//! is for those that speak TLS), `payload` and `wire` (the bytes that travel), `load` (who asks), `process`
+//! Reading order: `scenarios` (what is measured), `peers` and `servers` (who is measured; `examples` builds
+//! those of the library, `certificate` is for those that speak TLS), `payload` and `wire` (the bytes that travel), `load` (who asks), `process`
 //! (how a server is started, pinned and watched), `others` (who disturbs), `rounds` (in which order),
-//! `results` (what is kept of it), `goals`, `report` and `chart` (what is made of it). `micro` stands by itself: the smallest pieces beside naive ones.
+//! `results` (what is kept of it), `goals`, `report` and `chart` (what is made of it). Two stand by
+//! themselves: `micro`, the smallest pieces beside naive ones, and `conformance`, which servers keep to the RFC.
 //!
 //! Progress goes to standard error, the report to standard output as Markdown.
 
 mod arguments;
 mod certificate;
 mod chart;
+mod conformance;
+mod examples;
 mod goals;
 mod histogram;
 mod load;
@@ -39,6 +42,7 @@ fn main() {
         Ok(Command::Serve { name, mode }) => servers::serve(&name, &mode),
         Ok(Command::Measure(arguments)) => measure(&arguments),
         Ok(Command::Micro(arguments)) => micro(&arguments),
+        Ok(Command::Coach(arguments)) => conformance::run(&arguments),
         Ok(Command::Explain) => {
             print!("{}", arguments::explanation());
             Ok(())
@@ -61,6 +65,9 @@ fn measure(arguments: &Arguments) -> Result<()> {
     certificate::make()?;
     let (peers, missing) = peers::present(&arguments.peers);
     eprint!("{}", report::left_out(&missing));
+    for peer in &peers {
+        peer.prepare()?;
+    }
     let results = rounds::run(arguments, &peers);
     print!("{}", report::markdown(arguments, &peers, &missing, &results));
     if let Some(file) = &arguments.svg {

@@ -7,7 +7,7 @@
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -20,7 +20,25 @@ pub const TICK: Duration = Duration::from_millis(10);
 
 pub struct Server {
     child: Child,
+    /// Kept open: a server that prints more must not find that its reader has gone.
+    out: BufReader<ChildStdout>,
     pub address: SocketAddr,
+}
+
+/// What a server has used; nothing where `/proc` doesn't tell it.
+#[derive(Clone, Copy)]
+pub struct Usage {
+    pub time: Option<Duration>,
+    /// Voluntary context switches.
+    pub waits: Option<u64>,
+}
+
+impl Usage {
+    pub fn since(self, before: Usage) -> Usage {
+        let time = self.time.zip(before.time).and_then(|(now, then)| now.checked_sub(then));
+        let waits = self.waits.zip(before.waits).and_then(|(now, then)| now.checked_sub(then));
+        Usage { time, waits }
+    }
 }
 
 impl Server {
@@ -35,28 +53,47 @@ impl Server {
             plain.args(&words[1..]);
             plain
         };
+        // With it, the example would log.
+        command.env_remove("RUST_LOG");
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn()?;
-        let mut line = String::new();
-        if let Some(out) = child.stdout.take() {
-            BufReader::new(out).read_line(&mut line)?;
-        }
+        let out = child.stdout.take().ok_or("a server has no output")?;
         // From here on the process ends with this value, also if its port can't be read.
-        let mut server = Self { child, address: ([127, 0, 0, 1], 0).into() };
-        let port =
-            line.trim().parse().map_err(|_| format!("{} did not print its port", peer.name))?;
-        server.address.set_port(port);
+        let address = ([127, 0, 0, 1], 0).into();
+        let mut server = Self { child, out: BufReader::new(out), address };
+        let mut line = String::new();
+        server.out.read_line(&mut line)?;
+        // A port alone, or an address that ends with it.
+        let port = line.trim().rsplit(':').next().and_then(|port| port.parse().ok());
+        server.address.set_port(port.ok_or(format!("{} did not print its port", peer.name))?);
         Ok(server)
     }
 
-    /// Time its present threads have spent on a core, to the nanosecond. Threads that have ended
-    /// are not in it.
-    pub fn time_of_threads(&self) -> Option<Duration> {
-        let mut nanos = 0;
-        for task in fs::read_dir(format!("/proc/{}/task", self.child.id())).ok()? {
-            let schedule = fs::read_to_string(task.ok()?.path().join("schedstat")).ok()?;
-            nanos += schedule.split_whitespace().next()?.parse::<u64>().ok()?;
-        }
+    /// What its present threads have used so far. Threads that have ended are not in it.
+    pub fn usage(&self) -> Usage {
+        Usage { time: self.time_of_threads(), waits: self.waits_of_threads() }
+    }
+
+    /// Time on a core, to the nanosecond.
+    fn time_of_threads(&self) -> Option<Duration> {
+        let nanos = self.sum_of_threads("schedstat", |schedule| schedule.split(' ').next())?;
         Some(Duration::from_nanos(nanos))
+    }
+
+    /// How often a thread gave its core away because it had to wait.
+    fn waits_of_threads(&self) -> Option<u64> {
+        self.sum_of_threads("status", |status| {
+            status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"))
+        })
+    }
+
+    /// Adds up a number that stands in this file of each thread.
+    fn sum_of_threads(&self, file: &str, number: impl Fn(&str) -> Option<&str>) -> Option<u64> {
+        let mut sum = 0;
+        for task in fs::read_dir(format!("/proc/{}/task", self.child.id())).ok()? {
+            let text = fs::read_to_string(task.ok()?.path().join(file)).ok()?;
+            sum += number(&text)?.trim().parse::<u64>().ok()?;
+        }
+        Some(sum)
     }
 
     /// Time all its threads have spent on a core, ended ones too, to a hundredth of a second.

@@ -8,10 +8,14 @@ use crate::results::{Measure, Median, Results, Sample};
 use crate::scenarios::HELD;
 
 const TABLES: &[(Measure, &str)] = &[
-    (Measure::Rate, "Messages a second (i: handshakes; k: arrivals)"),
+    (Measure::Rate, "Messages a second (i: handshakes; k: arrivals; o: conversations)"),
     (Measure::P50, "Round trip, p50"),
     (Measure::P99, "Round trip, p99"),
-    (Measure::Cpu, "Server's time for each message (i: handshake; k: arrival)"),
+    (Measure::Cpu, "Server's time for each message (i: handshake; k: arrival; o: conversation)"),
+    (
+        Measure::Waits,
+        "Context switches of the server for each message (k: arrival), because it waits",
+    ),
     (Measure::Resident, "Server's memory at the end"),
     (Measure::Idle(0), "Memory for each idle connection, 5,000 held"),
     (Measure::Idle(1), "Memory for each idle connection, 10,000 held"),
@@ -88,7 +92,7 @@ fn table(
             cells.extend(peers.iter().map(|peer| {
                 match results.median(scenario.name, peer.name, measure) {
                     Some(median) => value_and_spread(measure, median),
-                    None if !peer.does.contains(&scenario.mode()) => "–".to_owned(),
+                    None if !peer.takes_part(scenario) => "–".to_owned(),
                     None => "failed".to_owned(),
                 }
             }));
@@ -116,6 +120,7 @@ fn goals_table(results: &Results) -> String {
             let verdict = if outcome.met { "met" } else { "**missed**" };
             Some(row(vec![
                 goal.scenario.into(),
+                goal.ours.into(),
                 wanted(goal),
                 reached(goal, outcome.reached),
                 verdict.into(),
@@ -125,8 +130,8 @@ fn goals_table(results: &Results) -> String {
     if rows.is_empty() {
         return String::new();
     }
-    let heads = ["", "goal", "reached", ""].map(str::to_owned).to_vec();
-    format!("\n## Goals\n\n{}{}{}", row(heads), rule(4), rows.concat())
+    let heads = ["", "", "goal", "reached", ""].map(str::to_owned).to_vec();
+    format!("\n## Goals\n\n{}{}{}", row(heads), rule(5), rows.concat())
 }
 
 fn wanted(goal: &Goal) -> String {
@@ -157,6 +162,7 @@ pub fn in_a_line(sample: &Sample) -> String {
         Measure::P50 => "p50",
         Measure::P99 => "p99",
         Measure::Cpu => "of server time each",
+        Measure::Waits => "waits each",
         Measure::Resident => "resident",
         Measure::Idle(_) => "for each idle connection",
         Measure::Held => "held",
@@ -177,6 +183,7 @@ fn value(measure: Measure, value: f64) -> String {
     match measure {
         Measure::Rate | Measure::Held => count(value),
         Measure::P50 | Measure::P99 | Measure::Cpu => time(value),
+        Measure::Waits => format!("{value:.2}"),
         Measure::Resident => format!("{:.1} MiB", value / 1024.0),
         Measure::Idle(_) => format!("{value:.1} KiB"),
         Measure::Others => percent(value),

@@ -14,6 +14,8 @@ pub enum Measure {
     P99,
     /// Seconds of the server's time for each message or handshake.
     Cpu,
+    /// Voluntary context switches of the server for each message.
+    Waits,
     /// Memory of the whole server at the end, in KiB.
     Resident,
     /// Memory for each idle connection, in KiB, at this stage of `scenarios::HELD`.

@@ -22,7 +22,7 @@ pub fn run(arguments: &Arguments, peers: &[&'static Peer]) -> Results {
         eprintln!("{}: {}", scenario.name, scenario.title);
         let rounds = rounds(arguments, scenario);
         for round in 1..=rounds {
-            for peer in peers.iter().filter(|peer| peer.does.contains(&scenario.mode())) {
+            for peer in peers.iter().filter(|peer| peer.takes_part(scenario)) {
                 let sample = measure(arguments, scenario, peer, round);
                 results.add(scenario.name, peer.name, sample);
             }

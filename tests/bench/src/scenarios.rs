@@ -16,7 +16,7 @@ pub enum Kind {
     /// One connection that waits for each answer, server and load on one core: what a message costs
     /// both together.
     PingPong { payload: Payload },
-    /// Many connections, as fast as they go.
+    /// Many connections without a pause.
     Echo { connections: usize, in_flight: usize, payload: Payload },
     /// One member speaks; once all have its message, it speaks again.
     Broadcast { members: usize, payload: Payload },
@@ -24,8 +24,14 @@ pub enum Kind {
     Deflate { connections: usize, payload: Payload },
     /// Messages over TLS.
     Tls { connections: usize, payload: Payload },
-    /// Connect, upgrade, close the TCP connection; over and over, from several threads.
-    Handshakes,
+    /// Connections that all rest, then all send a batch at once.
+    Bursts { connections: usize, batch: usize, payload: Payload },
+    /// As `Echo` with one in flight, but each connection has a thread of its own that writes a
+    /// message whole before it reads.
+    Blocking { connections: usize, payload: Payload },
+    /// Clients that connect, upgrade, send some messages, one after the other, and close as they
+    /// should; over and over.
+    Conversations { clients: usize, messages: usize, payload: Payload },
     /// Connections that have echoed one message and then hold still.
     Idle,
 }
@@ -88,8 +94,8 @@ pub const ALL: &[Scenario] = &[
     },
     Scenario {
         name: "i",
-        title: "handshakes: connect, upgrade (raw: the request comes back), close",
-        kind: Kind::Handshakes,
+        title: "handshakes, 32 at once: connect, upgrade, Close both ways, the server's end",
+        kind: Kind::Conversations { clients: 32, messages: 0, payload: Payload::Json(256) },
     },
     Scenario { name: "j", title: "idle connections held", kind: Kind::Idle },
     Scenario {
@@ -106,6 +112,21 @@ pub const ALL: &[Scenario] = &[
         name: "m",
         title: "16 connections, 1 KiB, TLS",
         kind: Kind::Tls { connections: 16, payload: Payload::Binary(KIB) },
+    },
+    Scenario {
+        name: "o",
+        title: "conversations, 32 at once: as i, with 10 texts of 256 B there and back",
+        kind: Kind::Conversations { clients: 32, messages: 10, payload: Payload::Json(256) },
+    },
+    Scenario {
+        name: "p",
+        title: "bursts: 64 connections rest, then each sends 16 messages of 1 KiB at once",
+        kind: Kind::Bursts { connections: 64, batch: 16, payload: Payload::Binary(KIB) },
+    },
+    Scenario {
+        name: "q",
+        title: "2 connections, 1 MiB, as g, from clients that write it whole before they read",
+        kind: Kind::Blocking { connections: 2, payload: Payload::Binary(KIB * KIB) },
     },
     growth("n1", "1 connection, 32 B", 1),
     growth("n4", "4 connections, 32 B", 4),
@@ -127,13 +148,18 @@ impl Scenario {
         self.name == name || self.name.trim_end_matches(|c: char| c.is_ascii_digit()) == name
     }
 
+    /// Whether checking text is most of its work.
+    pub fn is_about_utf8(&self) -> bool {
+        matches!(self.kind, Kind::Echo { payload: Payload::Text(_), .. })
+    }
+
     /// What it asks a server to do.
     pub fn mode(&self) -> Mode {
         match self.kind {
-            Kind::PingPong { .. } | Kind::Echo { .. } | Kind::Handshakes | Kind::Idle => Mode::Echo,
             Kind::Broadcast { .. } => Mode::Broadcast,
             Kind::Deflate { .. } => Mode::Deflate,
             Kind::Tls { .. } => Mode::Tls,
+            _ => Mode::Echo,
         }
     }
 }

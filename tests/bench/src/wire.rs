@@ -16,8 +16,13 @@ use crate::scenarios::Payload;
 
 const FIN_TEXT: u8 = 0x81;
 const FIN_BINARY: u8 = 0x82;
+const FIN_CLOSE: u8 = 0x88;
 const RSV1: u8 = 0x40;
 const MASKED: u8 = 0x80;
+
+/// A client's Close with code 1000, under a mask, §5.5.1.
+pub const CLOSE: [u8; 8] =
+    [FIN_CLOSE, MASKED | 2, 0x37, 0xfa, 0x21, 0x3d, 0x03 ^ 0x37, 0xe8 ^ 0xfa];
 
 const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
 const ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
@@ -137,6 +142,16 @@ pub fn read_text(stream: &mut impl Read, payload: &mut Vec<u8>) -> Result<bool> 
     payload.resize(length, 0);
     stream.read_exact(payload)?;
     Ok(is_deflated)
+}
+
+/// Reads a Close from a server, with a code or without, which has to be the next that comes.
+pub fn read_close(stream: &mut impl Read) -> Result<()> {
+    let mut header = [0; 2];
+    stream.read_exact(&mut header)?;
+    let [FIN_CLOSE, length @ ..126] = header else {
+        return Err("a Close was answered with something else".into());
+    };
+    Ok(stream.read_exact(&mut [0; 125][..length.into()])?)
 }
 
 /// Asks for the upgrade, with these lines besides, and reads the answer to its last byte. A server that

@@ -1,14 +1,18 @@
-//! Connections with a thread each that waits for every answer: for loads that work on what comes, and
-//! so can't keep thousands busy from one thread.
+//! Connections with a thread each that sends a message whole, and then waits for the whole answer: as a
+//! simple client does, and for loads that work on what comes, and so can't keep thousands busy from
+//! one thread.
 
+use std::io::{Read, Write};
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::{Span, sample, since};
+use super::{Span, echo, sample};
 use crate::Result;
 use crate::histogram::Histogram;
 use crate::process::Server;
 use crate::results::Sample;
+use crate::wire::Ring;
 
 /// A connection that sends a message, waits for the answer and checks it.
 pub trait Exchange: Send {
@@ -17,12 +21,11 @@ pub trait Exchange: Send {
 
 pub fn run(server: &Server, mut connections: Vec<impl Exchange>, span: Span) -> Result<Sample> {
     exchange(&mut connections, span.warm_up)?;
-    let cpu = server.time_of_threads();
+    let before = server.usage();
     let begin = Instant::now();
     let times = exchange(&mut connections, span.duration)?;
     let elapsed = begin.elapsed();
-    let cpu = since(cpu, server.time_of_threads());
-    sample(server, &times, elapsed, cpu)
+    sample(server, &times, elapsed, server.usage().since(before))
 }
 
 /// Keeps all connections busy for so long; tells how long each answer took.
@@ -51,4 +54,26 @@ fn exchange_until(end: Instant, connection: &mut impl Exchange) -> Result<Histog
         begin = answered;
     }
     Ok(times)
+}
+
+/// The messages of a ring, one after the other, over an open connection.
+pub struct RoundTrips<S> {
+    stream: S,
+    ring: Arc<Ring>,
+    reply: Vec<u8>,
+    next: usize,
+}
+
+impl<S> RoundTrips<S> {
+    pub fn new(stream: S, ring: &Arc<Ring>) -> Self {
+        Self { stream, ring: ring.clone(), reply: vec![0; ring.reply()], next: 0 }
+    }
+}
+
+impl<S: Read + Write + Send> Exchange for RoundTrips<S> {
+    fn exchange(&mut self) -> Result<()> {
+        echo(&mut self.stream, &self.ring, self.next, &mut self.reply)?;
+        self.next = (self.next + 1) % self.ring.messages;
+        Ok(())
+    }
 }

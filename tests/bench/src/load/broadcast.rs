@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};
 
-use super::{PATIENCE, Span, echo_once, open, sample, since};
+use super::{PATIENCE, Span, echo, open, sample};
 use crate::Result;
 use crate::histogram::Histogram;
 use crate::peers::Peer;
@@ -26,11 +26,12 @@ pub fn run(
     span: Span,
 ) -> Result<Sample> {
     let ring = Ring::new(peer.speaks, payload, 1);
+    let mut reply = vec![0; ring.reply()];
     let poll = Poll::new()?;
     let mut room = Vec::with_capacity(members);
     for index in 0..members {
         let stream = open(peer, server)?;
-        echo_once(&stream, &ring)?;
+        echo(&mut &stream, &ring, 0, &mut reply)?;
         stream.set_nonblocking(true)?;
         let mut stream = TcpStream::from_std(stream);
         poll.registry().register(&mut stream, Token(index), Interest::READABLE)?;
@@ -40,12 +41,11 @@ pub fn run(
     let (events, chunk) = (Events::with_capacity(members), vec![0; ring.reply() + 1]);
     let mut room = Room { ring, poll, members: room, next: 0, events, chunk };
     room.talk(span.warm_up)?;
-    let cpu = server.time_of_threads();
+    let before = server.usage();
     let begin = Instant::now();
     let times = room.talk(span.duration)?;
     let elapsed = begin.elapsed();
-    let cpu = since(cpu, server.time_of_threads());
-    sample(server, &times, elapsed, cpu)
+    sample(server, &times, elapsed, server.usage().since(before))
 }
 
 struct Room {

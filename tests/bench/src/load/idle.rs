@@ -1,6 +1,6 @@
 //! Connections that were used once and then hold still: how much memory the server keeps for each.
 
-use super::{echo_once, open};
+use super::{echo, open};
 use crate::Result;
 use crate::peers::Peer;
 use crate::process::Server;
@@ -10,6 +10,7 @@ use crate::wire::Ring;
 
 pub fn run(peer: &Peer, server: &Server) -> Result<Sample> {
     let ring = Ring::new(peer.speaks, Payload::Binary(32), 1);
+    let mut reply = vec![0; ring.reply()];
     let empty = server.resident();
     let mut held = Vec::new();
     let mut sample = Sample::new();
@@ -17,7 +18,7 @@ pub fn run(peer: &Peer, server: &Server) -> Result<Sample> {
         while held.len() < count {
             let stream = open(peer, server)
                 .map_err(|error| format!("after {} connections: {error}", held.len()))?;
-            echo_once(&stream, &ring)?;
+            echo(&mut &stream, &ring, 0, &mut reply)?;
             held.push(stream);
         }
         let grown = server.resident().zip(empty).map(|(now, empty)| now.saturating_sub(empty));
@@ -26,8 +27,8 @@ pub fn run(peer: &Peer, server: &Server) -> Result<Sample> {
         }
     }
     // Held means that each of them still answers.
-    for stream in &held {
-        echo_once(stream, &ring)?;
+    for mut stream in &held {
+        echo(&mut stream, &ring, 0, &mut reply)?;
     }
     sample.insert(Measure::Held, held.len() as f64);
     Ok(sample)

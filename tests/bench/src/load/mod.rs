@@ -3,21 +3,29 @@
 
 mod blocking;
 mod broadcast;
+mod bursts;
+mod connection;
+mod conversations;
+mod crowd;
 mod deflated;
 mod echo;
-mod handshakes;
 mod idle;
 mod ping_pong;
 mod tls;
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::sync::Arc;
 use std::time::Duration;
+
+use blocking::RoundTrips;
+use conversations::Clients;
+use crowd::Crowd;
 
 use crate::Result;
 use crate::histogram::Histogram;
 use crate::peers::{Peer, Speaks};
-use crate::process::Server;
+use crate::process::{Server, Usage};
 use crate::results::{Measure, Sample};
 use crate::scenarios::{Kind, Scenario};
 use crate::wire::{self, Ring};
@@ -36,14 +44,25 @@ pub fn run(scenario: &Scenario, peer: &Peer, server: &Server, span: Span) -> Res
     match scenario.kind {
         Kind::PingPong { payload } => ping_pong::run(peer, server, payload, span),
         Kind::Echo { connections, in_flight, payload } => {
-            echo::run(peer, server, connections, in_flight, payload, span)
+            echo::run(server, Crowd::open(peer, server, connections, in_flight, payload)?, span)
+        }
+        Kind::Bursts { connections, batch, payload } => {
+            bursts::run(server, Crowd::open(peer, server, connections, batch, payload)?, span)
+        }
+        Kind::Blocking { connections, payload } => {
+            let ring = Arc::new(Ring::new(peer.speaks, payload, 1));
+            let open = |_| Ok(RoundTrips::new(open(peer, server)?, &ring));
+            blocking::run(server, (0..connections).map(open).collect::<Result<Vec<_>>>()?, span)
         }
         Kind::Broadcast { members, payload } => {
             broadcast::run(peer, server, members, payload, span)
         }
         Kind::Deflate { connections, payload } => deflated::run(server, connections, payload, span),
         Kind::Tls { connections, payload } => tls::run(server, connections, payload, span),
-        Kind::Handshakes => handshakes::run(peer, server, span),
+        Kind::Conversations { clients, messages, payload } => {
+            let ring = Ring::new(peer.speaks, payload, 1);
+            Clients { count: clients, messages, ring }.run(peer, server, span)
+        }
         Kind::Idle => idle::run(peer, server),
     }
 }
@@ -64,23 +83,22 @@ fn dial(server: &Server) -> Result<TcpStream> {
     Ok(stream)
 }
 
-/// Sends the first message of the ring, and waits until it is back.
-fn echo_once(mut stream: &TcpStream, ring: &Ring) -> Result<()> {
-    let mut reply = vec![0; ring.reply()];
-    stream.write_all(&ring.requests[ring.place(0, 1)])?;
-    stream.read_exact(&mut reply)?;
-    ring.check(ring.reply_starts(0), &reply)?;
+/// Sends a message of the ring whole, and waits until it is back in `reply`.
+fn echo(
+    stream: &mut (impl Read + Write),
+    ring: &Ring,
+    message: usize,
+    reply: &mut [u8],
+) -> Result<()> {
+    stream.write_all(&ring.requests[ring.place(message, 1)])?;
+    stream.read_exact(reply)?;
+    ring.check(ring.reply_starts(message), reply)?;
     Ok(())
 }
 
-/// What was counted, as measures, while the connections are still there. `cpu` is what the server
-/// needed for all of it.
-fn sample(
-    server: &Server,
-    times: &Histogram,
-    elapsed: Duration,
-    cpu: Option<Duration>,
-) -> Result<Sample> {
+/// What was counted, as measures, while the connections are still there. `used` is what the
+/// server needed for all of it.
+fn sample(server: &Server, times: &Histogram, elapsed: Duration, used: Usage) -> Result<Sample> {
     let (Some(p50), Some(p99)) = (times.quantile(0.5), times.quantile(0.99)) else {
         return Err("nothing was answered".into());
     };
@@ -89,16 +107,14 @@ fn sample(
     sample.insert(Measure::Rate, count / elapsed.as_secs_f64());
     sample.insert(Measure::P50, p50.as_secs_f64());
     sample.insert(Measure::P99, p99.as_secs_f64());
-    if let Some(cpu) = cpu {
-        sample.insert(Measure::Cpu, cpu.as_secs_f64() / count);
+    if let Some(time) = used.time {
+        sample.insert(Measure::Cpu, time.as_secs_f64() / count);
+    }
+    if let Some(waits) = used.waits {
+        sample.insert(Measure::Waits, waits as f64 / count);
     }
     if let Some(resident) = server.resident() {
         sample.insert(Measure::Resident, resident as f64);
     }
     Ok(sample)
-}
-
-/// The difference of two readings of a clock that may be missing.
-fn since(start: Option<Duration>, end: Option<Duration>) -> Option<Duration> {
-    end?.checked_sub(start?)
 }

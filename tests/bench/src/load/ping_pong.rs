@@ -1,10 +1,9 @@
 //! One connection, one message at a time, blocking: nothing stands between the two round trips but
 //! the kernel.
 
-use std::io::{Read, Write};
 use std::time::Instant;
 
-use super::{Span, open, sample, since};
+use super::{Span, echo, open, sample};
 use crate::Result;
 use crate::histogram::Histogram;
 use crate::peers::Peer;
@@ -19,7 +18,7 @@ pub fn run(peer: &Peer, server: &Server, payload: Payload, span: Span) -> Result
     let mut reply = vec![0; ring.reply()];
     let mut times = Histogram::new();
     let mut next = 0;
-    let mut cpu = None;
+    let mut before = server.usage();
 
     let mut begin = Instant::now();
     let mut sent = begin;
@@ -28,18 +27,15 @@ pub fn run(peer: &Peer, server: &Server, payload: Payload, span: Span) -> Result
         if !warm && sent - begin >= span.warm_up {
             warm = true;
             times = Histogram::new();
-            cpu = server.time_of_threads();
+            before = server.usage();
             begin = Instant::now();
             sent = begin;
         }
-        stream.write_all(&ring.requests[ring.place(next, 1)])?;
-        stream.read_exact(&mut reply)?;
-        ring.check(ring.reply_starts(next), &reply)?;
+        echo(&mut stream, &ring, next, &mut reply)?;
         let answered = Instant::now();
         times.add(answered - sent, 1);
         sent = answered;
         next = (next + 1) % ring.messages;
     }
-    let cpu = since(cpu, server.time_of_threads());
-    sample(server, &times, sent - begin, cpu)
+    sample(server, &times, sent - begin, server.usage().since(before))
 }

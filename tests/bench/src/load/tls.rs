@@ -1,7 +1,6 @@
 //! Messages over TLS. The load works as hard as the server here: the server's time for each message is
 //! the figure to compare.
 
-use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::sync::Arc;
 
@@ -9,7 +8,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 
-use super::blocking::{self, Exchange};
+use super::blocking::{self, RoundTrips};
 use super::{Span, dial};
 use crate::Result;
 use crate::certificate;
@@ -25,33 +24,17 @@ pub fn run(server: &Server, connections: usize, payload: Payload, span: Span) ->
     let config = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
     let config = Arc::new(config);
     let ring = Arc::new(Ring::new(Speaks::WebSocket, payload, 1));
-    let connections = (0..connections).map(|_| Connection::open(server, &config, &ring));
+    let connections = (0..connections).map(|_| Ok(RoundTrips::new(open(server, &config)?, &ring)));
     blocking::run(server, connections.collect::<Result<Vec<_>>>()?, span)
 }
 
-struct Connection {
-    stream: StreamOwned<ClientConnection, TcpStream>,
-    ring: Arc<Ring>,
-    reply: Vec<u8>,
-    next: usize,
-}
-
-impl Connection {
-    fn open(server: &Server, config: &Arc<ClientConfig>, ring: &Arc<Ring>) -> Result<Self> {
-        let name = ServerName::IpAddress(server.address.ip().into());
-        let tls = ClientConnection::new(config.clone(), name)?;
-        let mut stream = StreamOwned::new(tls, dial(server)?);
-        wire::handshake(&mut stream, server.address, Speaks::WebSocket, "")?;
-        Ok(Self { stream, ring: ring.clone(), reply: vec![0; ring.reply()], next: 0 })
-    }
-}
-
-impl Exchange for Connection {
-    fn exchange(&mut self) -> Result<()> {
-        self.stream.write_all(&self.ring.requests[self.ring.place(self.next, 1)])?;
-        self.stream.read_exact(&mut self.reply)?;
-        self.ring.check(self.ring.reply_starts(self.next), &self.reply)?;
-        self.next = (self.next + 1) % self.ring.messages;
-        Ok(())
-    }
+fn open(
+    server: &Server,
+    config: &Arc<ClientConfig>,
+) -> Result<StreamOwned<ClientConnection, TcpStream>> {
+    let name = ServerName::IpAddress(server.address.ip().into());
+    let tls = ClientConnection::new(config.clone(), name)?;
+    let mut stream = StreamOwned::new(tls, dial(server)?);
+    wire::handshake(&mut stream, server.address, Speaks::WebSocket, "")?;
+    Ok(stream)
 }

@@ -1,17 +1,18 @@
-//! ws101: a thread a connection; `feed` answers all that one read brought with one write.
+//! ws101: a thread a connection; `feed` answers all that one read brought with one write. The server
+//! that echoes and does nothing else is the library's example `04_echo`.
 
 use std::sync::{Mutex, PoisonError};
 
 use ::ws101::{DeflateConfig, PreparedMessage, Server, Tls, WebSocket};
 
-use super::{ANY_PORT, Mode, announce};
+use super::{ANY_PORT, Mode, announce, not_here};
 use crate::{Result, certificate};
 
 pub fn serve(mode: Mode) -> Result<()> {
     let server = Server::bind(ANY_PORT)?;
     announce(server.local_addr()?)?;
     match mode {
-        Mode::Echo => server.serve(echo)?,
+        Mode::Echo => not_here(mode)?,
         Mode::Deflate => server.deflate(DeflateConfig::DEFAULT).serve(echo)?,
         Mode::Tls => {
             let tls = Tls::from_pem_files(certificate::file(), certificate::key_file())?;
