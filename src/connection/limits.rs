@@ -26,9 +26,11 @@ pub struct Limits {
     pub max_stream: Option<u64>,
     /// The most fragments of a message, including empty ones. A message with more fails with 1009.
     pub max_fragments: u64,
-    /// The most bytes of a head. A request with a longer head gets a 431.
+    /// The most bytes of an HTTP head. A server answers a longer one with 431; a client gives up
+    /// the connection.
     pub max_head: usize,
-    /// The most lines of a head. A request with more lines gets a 431.
+    /// The most lines of an HTTP head. A server answers a longer head with 431; a client gives up
+    /// the connection.
     pub max_head_lines: usize,
     /// The most connections that a server keeps open at a time. The next client gets a 503.
     pub max_connections: usize,

@@ -136,10 +136,10 @@ impl ReadHalf {
         Ok(())
     }
 
-    /// Waits for the peer's Close, and drops the messages that come before it. `asked` is the
+    /// Waits for the peer's Close, and drops the messages that come before it. `requested` is the
     /// result of requesting our own Close; even if that failed, the peer's Close may have come.
-    pub(crate) fn wait_for_peer_close(&mut self, asked: Result<()>) -> Result<()> {
-        self.remember_failure(asked);
+    pub(crate) fn wait_for_peer_close(&mut self, requested: Result<()>) -> Result<()> {
+        self.remember_failure(requested);
         let mut drained = Ok(());
         while drained.is_ok() && !self.over {
             drained = self.next_event(None).map(|_| ());

@@ -11,33 +11,34 @@ use std::fmt;
 pub struct CloseCode(pub u16);
 
 impl CloseCode {
-    /// The connection has served its purpose.
+    /// The connection has done its work, and its end is no failure.
     pub const NORMAL: CloseCode = CloseCode(1000);
-    /// The server shuts down, or the user leaves the page.
+    /// The sender goes away: the server shuts down, or the user leaves the page.
     pub const GOING_AWAY: CloseCode = CloseCode(1001);
-    /// The peer broke a rule of the protocol.
+    /// The sender of this code saw its peer break a rule of the protocol.
     pub const PROTOCOL_ERROR: CloseCode = CloseCode(1002);
-    /// The peer sent a kind of message that this end doesn't accept.
+    /// The sender of this code got a kind of message that it doesn't accept, such as binary.
     pub const UNSUPPORTED: CloseCode = CloseCode(1003);
     /// The Close frame had no code. This code is only recorded, never sent.
     pub const NO_STATUS: CloseCode = CloseCode(1005);
     /// The connection ended without a Close frame. This code is only recorded, never sent.
     pub const ABNORMAL: CloseCode = CloseCode(1006);
-    /// The peer sent text that isn't UTF-8, or another payload that doesn't fit its message type.
+    /// The sender of this code got a payload that doesn't fit its type, such as text that isn't
+    /// UTF-8.
     pub const INVALID_PAYLOAD: CloseCode = CloseCode(1007);
-    /// The peer sent a message that violates this end's policy.
+    /// The sender of this code got a message that violates its policy.
     pub const POLICY: CloseCode = CloseCode(1008);
-    /// The peer sent a message that is larger than this end accepts.
+    /// The sender of this code got a message that is larger than it accepts.
     pub const TOO_BIG: CloseCode = CloseCode(1009);
-    /// The server lacks an extension that the client needs.
+    /// The client needs an extension that the server didn't accept in the handshake.
     pub const MISSING_EXTENSION: CloseCode = CloseCode(1010);
-    /// This end failed with an internal error.
+    /// The sender of this code failed with an internal error.
     pub const INTERNAL_ERROR: CloseCode = CloseCode(1011);
-    /// The server restarts, and the client may connect again after a while.
+    /// The server restarts. The client may connect again after a while.
     pub const SERVICE_RESTART: CloseCode = CloseCode(1012);
     /// The server is overloaded. The client should try again later.
     pub const TRY_AGAIN_LATER: CloseCode = CloseCode(1013);
-    /// A gateway got a bad response from the server it forwards to.
+    /// The sender is a gateway, and got a bad response from the server behind it.
     pub const BAD_GATEWAY: CloseCode = CloseCode(1014);
     /// The TLS handshake failed. This code is only recorded, never sent.
     pub const TLS_FAILED: CloseCode = CloseCode(1015);

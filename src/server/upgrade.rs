@@ -359,9 +359,9 @@ fn refusal_without_head(why: NoHead, is_stopping: bool, was_evicted: bool) -> Re
         NoHead::Bad(refusal) => refusal,
         _ if is_stopping => refusal_without_room(ABOUT_TO_STOP),
         NoHead::Ended | NoHead::Broken(_) if was_evicted => {
-            refusal_while_stopping("made way for newer ones, because many came at once")
+            refusal_too_late("made way for newer ones, because many came at once")
         }
-        NoHead::Late => refusal_while_stopping("its time was up"),
+        NoHead::Late => refusal_too_late("its time was up"),
         NoHead::Ended | NoHead::Broken(_) => Refusal::new(400, "a head cut short", ""),
     }
 }
@@ -373,7 +373,7 @@ fn evicted(registry: &Registry) -> Refusal {
 
 pub(crate) const ABOUT_TO_STOP: &str = "it is about to stop";
 
-fn refusal_while_stopping(seen: &'static str) -> Refusal {
+fn refusal_too_late(seen: &'static str) -> Refusal {
     Refusal::new(408, "a head too late", seen)
 }
 

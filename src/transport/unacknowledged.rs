@@ -38,11 +38,11 @@ const CLOSING: &str = "0B";
 pub(crate) fn unacknowledged(stream: &TcpStream) -> Option<u64> {
     static LAST_READ: Mutex<Option<Instant>> = Mutex::new(None);
     let (local, peer) = (stream.local_addr().ok()?, stream.peer_addr().ok()?);
-    let mut last_look = lock(&LAST_READ);
-    if last_look.is_some_and(|last| last.elapsed() < READ_TABLE_EVERY) {
+    let mut last_reading = lock(&LAST_READ);
+    if last_reading.is_some_and(|last| last.elapsed() < READ_TABLE_EVERY) {
         return None;
     }
-    *last_look = Some(Instant::now());
+    *last_reading = Some(Instant::now());
     let table = if local.is_ipv4() { "/proc/self/net/tcp" } else { "/proc/self/net/tcp6" };
     find(BufReader::new(File::open(table).ok()?), local, peer)
 }

@@ -72,7 +72,7 @@ pub(crate) fn spawn(
 
 /// One budget for the whole process, because the limits are the process's or the machine's.
 static BUDGET: sync::Mutex<Budget> =
-    sync::Mutex::new(Budget { limits: Vec::new(), until_look: 0, looked: None });
+    sync::Mutex::new(Budget { limits: Vec::new(), until_reading: 0, read_at: None });
 
 fn lock_budget() -> sync::MutexGuard<'static, Budget> {
     BUDGET.lock().unwrap_or_else(sync::PoisonError::into_inner)
@@ -104,8 +104,8 @@ impl Drop for ThreadPermit {
 struct Budget {
     limits: Vec<Limit>,
     /// How many threads may start before the limits are read again.
-    until_look: i64,
-    looked: Option<Instant>,
+    until_reading: i64,
+    read_at: Option<Instant>,
 }
 
 /// A limit of the system, counted in threads.
@@ -124,14 +124,14 @@ impl Budget {
     // WALK: budget
     /// Counts one more thread, or returns the name of the limit that leaves none for this purpose.
     fn take(&mut self, purpose: Purpose, now: Instant, read: Read) -> Result<(), &'static str> {
-        let rested = self.looked.is_none_or(|looked| now - looked >= REFUSAL_STANDS);
-        if self.until_look == 0 || (rested && self.exhausted_limit(purpose).is_some()) {
+        let rested = self.read_at.is_none_or(|read_at| now - read_at >= REFUSAL_STANDS);
+        if self.until_reading == 0 || (rested && self.exhausted_limit(purpose).is_some()) {
             self.read_limits(now, read);
         }
         if let Some(limit) = self.exhausted_limit(purpose) {
             return Err(limit);
         }
-        self.until_look -= 1;
+        self.until_reading -= 1;
         self.limits.iter_mut().for_each(|limit| limit.free -= 1);
         Ok(())
     }
@@ -155,8 +155,8 @@ impl Budget {
             }
         }
         let least = self.limits.iter().map(|limit| limit.free / 2).min();
-        self.until_look = least.unwrap_or(i64::MAX).max(THREADS_BETWEEN_READINGS);
-        self.looked = Some(now);
+        self.until_reading = least.unwrap_or(i64::MAX).max(THREADS_BETWEEN_READINGS);
+        self.read_at = Some(now);
     }
 }
 
@@ -226,7 +226,7 @@ mod tests {
     }
 
     fn empty() -> Budget {
-        Budget { limits: Vec::new(), until_look: 0, looked: None }
+        Budget { limits: Vec::new(), until_reading: 0, read_at: None }
     }
 
     #[test]
