@@ -42,8 +42,8 @@ enum Ready {
 }
 use Ready::{Prints, Sends};
 
-/// All examples, and the roles of each. The course isn't among them: a learner writes it with `std` alone, which
-/// has no signals.
+/// All examples, and the roles of each. The steps of the course aren't among them: a learner writes
+/// them with `std`, `sha1` and `base64` alone, none of which has signals.
 const ROLES: &[(&str, &[Role])] = &[
     ("01_accept_key", &[EndsByItself]),
     ("02_handshake_by_hand", &[EndsByItself]),
