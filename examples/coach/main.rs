@@ -360,7 +360,7 @@ impl Screen {
     }
 }
 
-/// Builds the peer that is coached from the options.
+/// Builds the description of the coached peer from the command line's options.
 fn target(options: &Options) -> Result<Target, String> {
     let (address, listener, dial): (_, _, Box<Dial>) = match (&options.url, &options.listen) {
         (Some(url), None) => {
