@@ -207,7 +207,7 @@ fn answer(verb: &str, argument: &str, rest: &str, lens: &Lens, tabs: &Tabs) -> R
 }
 
 /// Encodes a text in three fragments, with a ping between the last two. They are sent in one write,
-/// so that no echo comes between them: only control frames may.
+/// so that no echo comes between them, because only control frames may come between fragments.
 fn fragments(text: &str) -> Vec<u8> {
     let bytes = text.as_bytes();
     let third = bytes.len() / 3;

@@ -248,7 +248,7 @@ pub enum Next {
 }
 
 impl Next {
-    /// A line about it.
+    /// Describes in a line what came.
     pub fn told(&self) -> String {
         match self {
             Next::Frame(came) => came.told(),

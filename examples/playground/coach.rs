@@ -66,7 +66,7 @@ const MOST_TURNS: usize = 2000;
 /// How many bytes the exchange of a failure has at most, as JSON.
 const LONGEST_EXCHANGE: usize = 48 * 1024;
 
-/// A run of the coach, for one page.
+/// A run of the coach for one page, with the failures that it has found.
 pub struct Run {
     target: Arc<Target>,
     reins: Arc<Reins>,

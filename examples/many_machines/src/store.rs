@@ -75,7 +75,7 @@ impl fmt::Display for Unavailable {
     }
 }
 
-/// The stream of each room, and who is in it.
+/// The store that all servers share: each room's stream, and which members are in the room.
 pub trait Store: Send + Sync {
     /// Appends a member's message to a room's stream. After `Ok`, the store has the message, once.
     /// After `Err`, the store may or may not have it, so the caller retries with the same number.
