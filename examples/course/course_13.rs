@@ -331,7 +331,8 @@ fn await_frame(reader: &mut impl BufRead, writer: &mut impl Write) -> io::Result
     }
 }
 
-/// Returns the code that answers the peer's Close: the peer's own, or why its payload is invalid.
+/// Returns the code that answers the peer's Close: the peer's own code, or 1002 or 1007 if the
+/// Close is invalid.
 fn close_code(payload: &[u8]) -> Code {
     let [high, low, ref reason @ ..] = *payload else {
         return if payload.is_empty() { NO_CODE } else { PROTOCOL_ERROR };
