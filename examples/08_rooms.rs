@@ -45,9 +45,10 @@ const ROOMS: [&str; 3] = ["/tea", "/garden", WORKSHOP];
 /// The room whose visitors may send their secret as the first message, and how long they may take.
 const WORKSHOP: &str = "/workshop";
 const FIRST_MESSAGE: Duration = Duration::from_secs(5);
-/// The subprotocol that sends `{"who":..,"says":..}`.
+/// The subprotocol in which a message is `{"who":..,"says":..}`.
 const JSON: &str = "rooms.json";
-/// The subprotocol that sends `who: says`. A client that offers neither gets this one.
+/// The subprotocol in which a message is `who: says`. A client that offers no subprotocol gets this
+/// one.
 const TEXT: &str = "rooms.text";
 const COOKIE: &str = "visitor";
 /// The prefix of a page's secret in its list of subprotocols. The server doesn't know a subprotocol

@@ -40,7 +40,7 @@ use std::time::Duration;
 
 use ws101::{CloseCode, Error, Message, Refusal, Result, Server, WebSocket, connect};
 
-/// The longest wait before the first new attempt, and before any.
+/// The upper bounds of the random wait: before the first new attempt, and after many failures.
 const FIRST_WAIT: Duration = Duration::from_millis(250);
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
 

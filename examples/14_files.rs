@@ -30,7 +30,7 @@ use std::path::{Path, PathBuf};
 use sha1::{Digest, Sha1};
 use ws101::{Client, CloseCode, Error, Limits, MessageKind, Refusal, Result, Server, WebSocket};
 
-/// The largest file that either end takes.
+/// The largest file, in bytes, that either end accepts.
 const LARGEST: u64 = 4 << 30;
 
 fn main() -> Result<()> {

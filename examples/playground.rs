@@ -1,19 +1,21 @@
-//! A page on which you watch your own browser's handshake and frames, break them, and see the code that
+//! A page on which you watch your browser's handshake and frames, break them, and see the code that
 //! decides about each byte.
 //!
 //! run: cargo run --example playground [ADDRESS] (with `--features deflate` it compresses, too)
 //! then: open the http address that it prints; Ctrl-C ends it
 //! expect: listening on ws://127.0.0.1:9001
-//! next: src/explain, where all that the page shows comes from
+//! next: src/explain, which makes all the explanations on the page
 //!
-//! Its coach checks a server of your own, on this machine alone (`playground/coach.rs`).
+//! The page's coach checks a server that you write, if it runs on this machine
+//! (`playground/coach.rs`).
 //!
-//! Each page holds two WebSockets. On its *wire* it sends messages, which come back; a tap explains
-//! every byte of that. Through its *lens* (with a subprotocol of its own) the page hears what the tap
-//! reports, as JSON, and asks questions: lines of text, of which the first is the question.
+//! Each page opens two WebSockets. On its *wire*, it sends messages, which the server echoes, and a
+//! tap explains every byte. On its *lens*, which has its own subprotocol, the page gets the tap's
+//! annotations as JSON, and sends questions: texts whose first line is the question.
 //!
-//! It is safe to leave running: it listens on loopback unless told otherwise, and then, as every
-//! server does, answers only for loopback's names; it refuses pages of other sites; everything has a limit.
+//! You can safely leave it running: it listens on loopback unless you name another address. On
+//! loopback, it accepts only requests whose `Host` is a loopback name, as every ws101 server does.
+//! It refuses pages of other sites, and everything has a limit.
 
 #[path = "playground/answers.rs"]
 mod answers;
@@ -43,7 +45,7 @@ use std::thread;
 use std::time::Duration;
 
 use answers::{BREAKS, decision, key_steps, opened, passage, verdict};
-// In the coach's own program these stand at the root, so its files find them here, too.
+// The coach's files expect these modules at the root, as in the program `coach`.
 use coach::{areas, causes, check, echo, inflate, library, needs, probe, run, wire};
 use line::Line;
 use tabs::{Lens, Tabs, lock};
@@ -51,9 +53,9 @@ use ws101::explain::json::{array, object, string};
 use ws101::frames::header::{Header, Opcode};
 use ws101::{Error, Limits, Request, Response, Result, Server, WebSocket};
 
-/// What a lens speaks.
+/// The subprotocol of a lens.
 const SUBPROTOCOL: &str = "lens.ws101";
-/// The pause between the messages of a burst, in which a tab that isn't slow reads one.
+/// The pause between the messages of a burst, long enough for a tab that isn't slow to read one.
 const BURST_PAUSE: Duration = Duration::from_millis(4);
 
 fn main() -> Result<()> {
@@ -85,7 +87,7 @@ fn main() -> Result<()> {
     })
 }
 
-/// The wire: each message is sent back.
+/// Serves a wire: echoes each message.
 fn talk(mut ws: WebSocket, tabs: &Tabs) -> Result<()> {
     let lens = tabs.open_wire(&ws)?;
     let ended = echo(&mut ws);
@@ -102,7 +104,7 @@ fn echo(ws: &mut WebSocket) -> Result<()> {
     Ok(())
 }
 
-/// The lens: questions in, answers and annotations out.
+/// Serves a lens: reads the page's questions, and sends answers and annotations.
 fn look(mut ws: WebSocket, tabs: &Tabs) -> Result<()> {
     if ws.subprotocol() != Some(SUBPROTOCOL) {
         return ws.close(1002, "a lens speaks lens.ws101");
@@ -130,7 +132,8 @@ fn look(mut ws: WebSocket, tabs: &Tabs) -> Result<()> {
     ended
 }
 
-/// Whether the page is on this machine. For another one, the coach would open doors that are its own.
+/// Whether the page is on this machine. Otherwise, a stranger could make the coach connect to
+/// servers that only this machine can reach.
 fn is_local(ws: &WebSocket) -> bool {
     ws.peer().is_some_and(|peer| peer.ip().to_canonical().is_loopback())
 }
@@ -141,7 +144,7 @@ fn answer_all(ws: &mut WebSocket, lens: &Arc<Lens>, ticket: &str, tabs: &Tabs) -
         let Some(question) = message.as_text() else { return ws.close(1003, "text only") };
         let (first, rest) = question.split_once('\n').unwrap_or((question, ""));
         let (verb, argument) = first.split_once(' ').unwrap_or((first, ""));
-        // Only the page that has the ticket may let something connect to another server.
+        // The coach connects to another server, so only the page that has the ticket may start it.
         if verb == "coach" {
             let (shown, stage) = argument.split_once(' ').unwrap_or((argument, ""));
             if !is_local || shown != ticket {
@@ -161,7 +164,7 @@ fn answer_all(ws: &mut WebSocket, lens: &Arc<Lens>, ticket: &str, tabs: &Tabs) -
     Ok(())
 }
 
-/// Answers one question. `false`: there is no such question.
+/// Answers one question. Returns `false` if there is no such question.
 fn answer(verb: &str, argument: &str, rest: &str, lens: &Lens, tabs: &Tabs) -> Result<bool> {
     match verb {
         "key" => lens.tell("key", key_steps(rest)),
@@ -203,8 +206,8 @@ fn answer(verb: &str, argument: &str, rest: &str, lens: &Lens, tabs: &Tabs) -> R
     Ok(true)
 }
 
-/// A text in three fragments, with a ping between the last two. They go out in one write: only a
-/// control frame may come between the fragments of a message, and no echo.
+/// Encodes a text in three fragments, with a ping between the last two. They are sent in one write,
+/// so that no echo comes between them, because only control frames may come between fragments.
 fn fragments(text: &str) -> Vec<u8> {
     let bytes = text.as_bytes();
     let third = bytes.len() / 3;
@@ -217,7 +220,7 @@ fn fragments(text: &str) -> Vec<u8> {
     .concat()
 }
 
-/// A frame as a server sends it. A control frame has at most 125 bytes.
+/// Encodes a frame as a server sends it. The payload of a control frame is cut to 125 bytes.
 fn frame(opcode: Opcode, fin: bool, payload: &[u8]) -> Vec<u8> {
     let most = if opcode.is_control() { 125 } else { payload.len() };
     let payload = &payload[..payload.len().min(most)];
@@ -229,7 +232,7 @@ fn frame(opcode: Opcode, fin: bool, payload: &[u8]) -> Vec<u8> {
 }
 
 fn page(request: &Request) -> Option<Response> {
-    // The page loads nothing from elsewhere, and shows what peers send as text only.
+    // The page loads nothing from other sites, and shows what peers send only as text.
     const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; \
         img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
     let response = match request.path() {

@@ -5,7 +5,7 @@
 //! each block: 16 words, used in four rounds, mixed into four words of state
 //! ```
 
-/// By how many bits each step rotates: four values for each of the four rounds.
+/// How many bits each step rotates: four values for each of the four rounds.
 const ROTATIONS: [[u32; 4]; 4] =
     [[7, 12, 17, 22], [5, 9, 14, 20], [4, 11, 16, 23], [6, 10, 15, 21]];
 

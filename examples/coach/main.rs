@@ -78,16 +78,16 @@ struct Options {
 const USAGE: &str = "\
 coach [OPTIONS] ws[s]://HOST[:PORT]/PATH          checks a server, which echoes each message
 coach [OPTIONS] --listen ADDRESS [-- COMMAND..]   checks a client, which echoes each message
-  --stage N          a stage for a learner: its first failure, whole, and what to do next
-  --only ID[,ID..]   these checks alone: an area, or area/name
-  --course           where a learner is: stages done, the next one, its chapter
-  --page             a page in your browser that talks to your server, from stage 4 on
-  --list, --show ID  the checks; one of them as a page
-  --json, --junit FILE, --markdown FILE
-  --strict           a SHOULD counts
-  --timeout MS       how long an answer may take at least (it adapts to a slow peer)
-  --jobs N           how many checks at a time
-  --root FILE, --insecure   which certificates are believed (wss://, feature `tls`)";
+  --stage N          runs one stage, shows its first failure in full, and says what to do next
+  --only ID[,ID..]   runs only these checks: a whole area, or area/name
+  --course           shows which stages are done, and the next one with its chapter
+  --page             serves a page for your browser, which talks to your server from stage 4 on
+  --list, --show ID  lists all checks; explains one of them
+  --json, --junit FILE, --markdown FILE   writes the verdicts in this format
+  --strict           counts a broken SHOULD as a failure, too
+  --timeout MS       waits at least this long for an answer (and longer if the peer is slow)
+  --jobs N           runs up to N checks at the same time
+  --root FILE, --insecure   trusts the certificates in FILE, or any (wss://, feature `tls`)";
 
 fn parse() -> Result<Options, String> {
     let mut options = Options::default();
@@ -360,7 +360,7 @@ impl Screen {
     }
 }
 
-/// Builds the peer that is coached from the options.
+/// Builds the description of the coached peer from the command line's options.
 fn target(options: &Options) -> Result<Target, String> {
     let (address, listener, dial): (_, _, Box<Dial>) = match (&options.url, &options.listen) {
         (Some(url), None) => {

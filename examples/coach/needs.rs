@@ -67,7 +67,8 @@ pub fn needs(id: &str) -> Vec<&'static str> {
     needs
 }
 
-/// The peer joins a frame that comes in pieces.
+/// The checks that show that the peer joins a frame that comes in pieces.
 const PIECES: [&str; 2] = ["stream/byte-by-byte", "stream/cut-in-payload"];
-/// The peer echoes several messages on one connection, each with another mask.
+/// The checks that show that the peer echoes several messages on one connection, each with another
+/// mask.
 const IN_TURN: [&str; 3] = ["frame/text", "frame/ten-in-turn", "frame/another-mask"];

@@ -1,7 +1,7 @@
 //! A page, served to a learner's browser, that talks to the learner's server.
 //!
-//! Its origin is another port of this machine: a server that lets in pages of its own host alone has to count
-//! the host, and not the port.
+//! The page's origin is another port of this machine. A server that accepts only pages of its own
+//! host therefore has to compare the host without the port.
 
 use ws101::{Response, Server};
 
@@ -19,6 +19,6 @@ pub fn serve(url: &str) -> Result<(), String> {
     ctrl_c::stops(server.handle());
     println!("open http://{address}/?url={url}");
     println!("Ctrl-C ends it");
-    // The page alone is served here: there's no WebSocket at this address.
+    // This address serves only the page, and has no WebSocket.
     server.serve(|_| Ok(())).map_err(|error| error.to_string())
 }

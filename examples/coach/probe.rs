@@ -28,7 +28,7 @@ impl Socket for TcpStream {
     }
 }
 
-/// Opens a stream to the server.
+/// A function that opens a stream to the server, plain or with TLS.
 pub type Dial = dyn Fn(&Address) -> io::Result<Box<dyn Socket>> + Send + Sync;
 
 /// The peer that is coached, and what the coach has learnt about it.
@@ -248,7 +248,7 @@ pub enum Next {
 }
 
 impl Next {
-    /// A line about it.
+    /// Describes in a line what came.
     pub fn told(&self) -> String {
         match self {
             Next::Frame(came) => came.told(),

@@ -62,7 +62,8 @@ pub fn failures(all: &[Judged], peer: &str, colour: bool) -> String {
     out
 }
 
-/// Whether both failures have the same explanation, or saw the same.
+/// Whether two failures have the same explanation or saw the same, so that the report shows only
+/// one of them in full.
 fn same_rule(a: &Judged, b: &Judged) -> bool {
     a.stage == b.stage && (a.check.lesson.rule == b.check.lesson.rule || a.seen == b.seen)
 }

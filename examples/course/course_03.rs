@@ -45,9 +45,9 @@ fn serve(mut stream: &TcpStream) -> io::Result<()> {
     hang_up(stream)
 }
 
-/// Ends the server's direction of the stream, and waits until the peer ends its own. If the server
-/// closed the socket with bytes unread, TCP would send a reset, which might overtake the server's
-/// last bytes.
+/// Ends the server's direction of the stream, and reads until the peer ends its own, but no longer
+/// than `LINGER`. If the server closed the socket with bytes unread, TCP would send a reset, which
+/// might overtake the server's last bytes.
 fn hang_up(mut stream: &TcpStream) -> io::Result<()> {
     stream.shutdown(Shutdown::Write)?;
     stream.set_read_timeout(Some(LINGER))?;

@@ -18,7 +18,7 @@ use sha1::{Digest, Sha1};
 
 /// The limit for a head, in bytes. The server never keeps more, whatever a peer sends.
 const MAX_HEAD: u64 = 16 * 1024;
-/// The limit for a message, in bytes.
+/// The largest message, in bytes, that the server accepts. A longer one ends the connection.
 const MAX_MESSAGE: u64 = 16 * 1024 * 1024;
 
 /// How long the server waits for the peer to read its last bytes and close the stream.
@@ -53,9 +53,9 @@ fn serve(mut stream: &TcpStream) -> io::Result<()> {
     hang_up(stream)
 }
 
-/// Ends the server's direction of the stream, and waits until the peer ends its own. If the server
-/// closed the socket with bytes unread, TCP would send a reset, which might overtake the server's
-/// last bytes.
+/// Ends the server's direction of the stream, and reads until the peer ends its own, but no longer
+/// than `LINGER`. If the server closed the socket with bytes unread, TCP would send a reset, which
+/// might overtake the server's last bytes.
 fn hang_up(mut stream: &TcpStream) -> io::Result<()> {
     stream.shutdown(Shutdown::Write)?;
     stream.set_read_timeout(Some(LINGER))?;

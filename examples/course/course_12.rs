@@ -21,7 +21,7 @@ use sha1::{Digest, Sha1};
 
 /// The limit for a head, in bytes. The server never keeps more, whatever a peer sends.
 const MAX_HEAD: u64 = 16 * 1024;
-/// The limit for a message, in bytes.
+/// The largest message, in bytes, that the server accepts. A longer one ends the connection.
 const MAX_MESSAGE: u64 = 16 * 1024 * 1024;
 
 /// Each connection has a thread, a file descriptor, and up to a few times `MAX_MESSAGE` in memory.
@@ -123,9 +123,9 @@ fn serve(mut stream: &TcpStream) -> io::Result<()> {
     hang_up(stream)
 }
 
-/// Ends the server's direction of the stream, and waits until the peer ends its own. If the server
-/// closed the socket with bytes unread, TCP would send a reset, which might overtake the server's
-/// last bytes.
+/// Ends the server's direction of the stream, and reads until the peer ends its own, but no longer
+/// than `LINGER`. If the server closed the socket with bytes unread, TCP would send a reset, which
+/// might overtake the server's last bytes.
 fn hang_up(mut stream: &TcpStream) -> io::Result<()> {
     stream.shutdown(Shutdown::Write)?;
     stream.set_read_timeout(Some(LINGER))?;
@@ -256,7 +256,8 @@ impl Message {
     }
 }
 
-/// Answers each message and control frame, until the connection has to end. Returns the close code.
+/// Answers each message and control frame, until the connection has to end. The error is the close
+/// code.
 fn converse(reader: &mut impl BufRead, mut writer: impl Write) -> Result<Infallible, Code> {
     let mut unfinished = None;
     loop {
@@ -293,7 +294,8 @@ fn await_frame(reader: &mut impl BufRead, writer: &mut impl Write) -> io::Result
     }
 }
 
-/// Returns the code that answers the peer's Close: the peer's own, or why its payload is invalid.
+/// Returns the code that answers the peer's Close: the peer's own code, or 1002 or 1007 if the
+/// Close is invalid.
 fn close_code(payload: &[u8]) -> Code {
     let [high, low, ref reason @ ..] = *payload else {
         return if payload.is_empty() { NO_CODE } else { PROTOCOL_ERROR };

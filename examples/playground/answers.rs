@@ -1,4 +1,4 @@
-//! What the page asks, answered by the library: nothing here touches a connection.
+//! The library's answers to the page's questions. Nothing in this file touches a connection.
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use sha1::{Digest, Sha1};
@@ -17,15 +17,15 @@ use ws101::handshake::server::{Decision, Rules, decide};
 use ws101::http::head::Scan;
 use ws101::{DeflateConfig, Limits, Refusal, Request, Response};
 
-/// Where there is a WebSocket.
+/// The paths of the two WebSockets.
 pub const PATHS: [&str; 2] = ["/wire", "/lens"];
-/// The most that a page may send in a message: a saved conversation is the longest.
+/// The longest message that a page may send, in bytes. Saved conversations are the longest.
 pub const MAX_MESSAGE: u64 = 256 * 1024;
 /// How many annotations an answer has at most.
 const MOST_TOLD: usize = 64;
-/// How many bytes an answer has at most, so that the page need not draw more.
+/// How many bytes an answer has at most, so that the page doesn't have to draw too much.
 const LONGEST_ANSWER: usize = 512 * 1024;
-/// The GUID of a tutorial, with a typo: some of its last digits have changed places.
+/// The GUID from a tutorial, with some of its last digits swapped.
 const WRONG_GUID: &str = "258EAFA5-E914-47DA-95CA-5AB0DC85B711";
 
 /// Frames that no server may send: name, description, bytes.
@@ -54,12 +54,12 @@ pub const BREAKS: [(&str, &str, &[u8]); 13] = [
     ("half a code", "A Close of one byte", b"\x88\x01\x03"),
 ];
 
-/// How this server compresses, if it was built with the feature.
+/// Returns the server's settings for compression, or `None` in a build without the feature.
 pub fn deflate() -> Option<DeflateConfig> {
     cfg!(feature = "deflate").then(DeflateConfig::default)
 }
 
-/// The settings by which this server judges.
+/// Returns the settings with which the explainer decides as this server would.
 pub fn settings() -> Settings {
     let limits = Limits::default();
     let rules = Rules {
@@ -73,7 +73,7 @@ pub fn settings() -> Settings {
     Settings { rules, bounds, max_head: limits.max_head, max_head_lines: limits.max_head_lines }
 }
 
-/// From a key to its accept, step by step, and the accept that a wrong GUID would give.
+/// Computes the accept of a key, step by step, and the accept that a wrong GUID would give.
 pub fn key_steps(key: &str) -> Vec<(&'static str, String)> {
     let decoded = match accept_key::decode_key(key) {
         Ok(bytes) => ("bytes", hex(&bytes)),
@@ -91,7 +91,7 @@ pub fn key_steps(key: &str) -> Vec<(&'static str, String)> {
     ]
 }
 
-/// What this server would decide about a request, and answer.
+/// Explains a request, the server's decision about it, and its answer.
 pub fn decision(request: &[u8]) -> Vec<(&'static str, String)> {
     let settings = settings();
     let told = explain_request(request, &settings);
@@ -100,7 +100,7 @@ pub fn decision(request: &[u8]) -> Vec<(&'static str, String)> {
     vec![("annotations", annotations(&told)), ("answer", annotations(&answer))]
 }
 
-/// The bytes of the answer. None while the head is incomplete.
+/// Returns the bytes of the server's answer. They are empty if the head is incomplete.
 fn answer_to(request: &[u8], settings: &Settings) -> Vec<u8> {
     let decided = || -> Result<Vec<u8>, Refusal> {
         let mut scan = Scan::new(settings.max_head, settings.max_head_lines);
@@ -113,7 +113,7 @@ fn answer_to(request: &[u8], settings: &Settings) -> Vec<u8> {
     decided().unwrap_or_else(|refusal| refusal.response().encode().unwrap_or_default())
 }
 
-/// What frames say, and whether this end may send them.
+/// Explains frames, and says whether this end may send them.
 pub fn verdict(from: &str, digits: &str) -> Vec<(&'static str, String)> {
     let bytes = saved::parse(digits).map(|turns| turns.into_iter().flat_map(|turn| turn.1));
     let from = match from {
@@ -129,7 +129,8 @@ pub fn verdict(from: &str, digits: &str) -> Vec<(&'static str, String)> {
     }
 }
 
-/// A saved conversation, explained again. The RFC alone judges it: it may come from another server.
+/// Explains a saved conversation again. It may come from another server, so only the RFC's rules
+/// apply, and not this server's settings.
 pub fn opened(text: &str) -> Vec<(&'static str, String)> {
     match saved::parse(text) {
         Ok(turns) if turns.is_empty() => {
@@ -143,19 +144,19 @@ pub fn opened(text: &str) -> Vec<(&'static str, String)> {
     }
 }
 
-/// The lines of the source at a place.
+/// Returns the lines of source at an anchor.
 pub fn passage(id: &str) -> Vec<(&'static str, String)> {
     let passage = Anchor::of(id).and_then(|anchor| anchor.passage().ok());
     let passage = passage.map_or("null".into(), |passage| json::passage(&passage));
     vec![("id", string(id)), ("passage", passage)]
 }
 
-/// How frames without a handshake are compressed.
+/// Returns the parameters of compression that apply to frames without a handshake.
 fn agreed() -> Option<DeflateParams> {
     deflate().map(|_| DeflateParams::default())
 }
 
-/// As many annotations as an answer has room for.
+/// Writes annotations as JSON, as many as an answer has room for.
 fn annotations(told: &[Annotation]) -> String {
     let mut room = LONGEST_ANSWER;
     let fits = |one: &String| {

@@ -1,5 +1,5 @@
-//! What waits for a page that reads slowly: texts in, each sent by a thread of its own. It is bounded
-//! in bytes, because the texts differ in length by a factor of a thousand.
+//! The queue of texts for a page that reads slowly. A separate thread sends them. The queue is
+//! bounded in bytes, because some texts are a thousand times longer than others.
 //!
 //! ```text
 //! put ─► [ at most MOST_WAITING bytes ] ─► a thread ─► send
@@ -12,17 +12,18 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::mpsc::{Sender, channel};
 use std::thread;
 
-/// How many bytes may wait. A page that reads is never so far behind.
+/// How many bytes may wait in the queue. A page that reads never falls that far behind.
 pub const MOST_WAITING: usize = 2 << 20;
 
-/// The side where texts are put in. When it is dropped, the thread sends what waits, and ends.
+/// The end of the queue into which texts are put. When it is dropped, the thread sends the waiting
+/// texts, and ends.
 pub struct Backlog {
     texts: Sender<String>,
     waiting: Arc<AtomicUsize>,
 }
 
 impl Backlog {
-    /// A backlog whose thread hands each text to `send`, until that says `false`.
+    /// Starts a thread that passes each text to `send`, until `send` returns `false`.
     pub fn new(mut send: impl FnMut(&str) -> bool + Send + 'static) -> io::Result<Backlog> {
         let (texts, queue) = channel::<String>();
         let waiting = Arc::new(AtomicUsize::new(0));
@@ -31,7 +32,7 @@ impl Backlog {
         thread.spawn(move || {
             for text in queue {
                 let is_sent = send(&text);
-                // A text counts until it is sent.
+                // A text counts against the limit until it is sent.
                 counter.fetch_sub(text.len(), SeqCst);
                 if !is_sent {
                     break;
@@ -41,14 +42,16 @@ impl Backlog {
         Ok(Backlog { texts, waiting })
     }
 
-    /// Puts a text in and returns at once. `false`: there is no room for it, so it is dropped.
+    /// Puts a text into the queue, and returns at once. Returns `false` if it has no room; the text
+    /// is then dropped.
     pub fn put(&self, text: String) -> bool {
         let length = text.len();
         if self.waiting.fetch_add(length, SeqCst) + length > MOST_WAITING {
             self.waiting.fetch_sub(length, SeqCst);
             return false;
         }
-        // Once the page has gone, nobody sends it: the count doesn't matter any more.
+        // If the page is gone, the thread has ended. The text is lost, and the count no longer
+        // matters.
         let _ = self.texts.send(text);
         true
     }

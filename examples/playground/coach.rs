@@ -1,4 +1,4 @@
-//! The coach in the page: it checks a server on this machine, and tells the page each verdict.
+//! The coach in the page: it checks a server on this machine, and sends the page each verdict.
 //!
 //! ```text
 //! address ─► only loopback? ─► a thread: calibrate, then stage by stage ─► verdicts, for the lens
@@ -7,10 +7,11 @@
 //! ```
 //!
 //! Rules of this file:
-//! - Only this machine is coached. A name is looked up once, each of its addresses has to be loopback,
-//!   and those are the addresses that are dialled.
-//! - A page has one run at a time. A run has a time limit, and a limit for what the server sends in all.
-//! - All that the server said is bounded before it goes to the page, which shows it as text.
+//! - The coach connects only to this machine. It looks a name up once, requires that each of its
+//!   addresses is loopback, and connects only to these addresses.
+//! - A page has one run at a time. A run has a time limit, and a limit for all bytes that the server
+//!   sends.
+//! - All that comes from the server is cut to a limit before it goes to the page, which shows it as text.
 
 #[path = "../coach/areas/mod.rs"]
 pub mod areas;
@@ -52,28 +53,28 @@ use ws101::explain::json::{self, array, object, string};
 
 use crate::tabs::{Lens, lock};
 
-/// How long a run may take.
+/// How long a run may take before it is stopped.
 const MOST_TIME: Duration = Duration::from_secs(300);
-/// How many bytes a server may send in a run. A good one sends a tenth of it.
+/// How many bytes a server may send in a run. A correct server sends about a tenth of that.
 const MOST_READ: u64 = 32 << 20;
-/// How many checks are under way at a time.
+/// How many checks run at the same time.
 const JOBS: usize = 8;
-/// How many characters a verdict has at most.
+/// How many characters of what a check saw are sent to the page at most.
 const LONGEST_SEEN: usize = 1000;
-/// How much of an exchange is looked at, in reads and writes.
+/// How many reads and writes of an exchange are explained at most.
 const MOST_TURNS: usize = 2000;
 /// How many bytes the exchange of a failure has at most, as JSON.
 const LONGEST_EXCHANGE: usize = 48 * 1024;
 
-/// A run of the coach, for one page.
+/// A run of the coach for one page, with the failures that it has found.
 pub struct Run {
     target: Arc<Target>,
     reins: Arc<Reins>,
-    /// The failures, each with its id and told in full.
+    /// The failures: each check's id, and the failure in full as JSON.
     failures: Mutex<Vec<(&'static str, String)>>,
 }
 
-/// What ends a run early: the streams that are open, and why they were ended.
+/// Ends a run early: holds the open streams, and the reason once they are ended.
 #[derive(Default)]
 struct Reins {
     stopped: Mutex<Option<String>>,
@@ -82,7 +83,7 @@ struct Reins {
 }
 
 impl Reins {
-    /// Ends every stream. Whatever waits for one goes on at once.
+    /// Ends every stream, so that checks that wait for one continue at once.
     fn stop(&self, why: String) {
         lock(&self.stopped).get_or_insert(why);
         for stream in lock(&self.streams).drain(..).filter_map(|stream| stream.upgrade()) {
@@ -94,7 +95,7 @@ impl Reins {
         lock(&self.stopped).is_some()
     }
 
-    /// Connects to the first address that takes it.
+    /// Connects to the first address that accepts the connection.
     fn dial(self: &Arc<Reins>, addresses: &[SocketAddr]) -> io::Result<Box<dyn Socket>> {
         let mut last = io::ErrorKind::ConnectionAborted.into();
         for address in addresses {
@@ -105,7 +106,8 @@ impl Reins {
                     streams.retain(|stream| stream.strong_count() > 0);
                     streams.push(Arc::downgrade(&stream));
                     drop(streams);
-                    // Looked at after it's in the list: a stop before this finds it here, one after it there.
+                    // Check after adding the stream to the list. A stop before the check is noticed
+                    // here; a later stop finds the stream in the list.
                     if self.is_stopped() {
                         break;
                     }
@@ -118,7 +120,7 @@ impl Reins {
     }
 }
 
-/// A stream that can be ended from outside, and whose bytes count.
+/// A stream that another thread can end, and whose bytes count against the run's limit.
 struct Reined {
     stream: Arc<TcpStream>,
     reins: Arc<Reins>,
@@ -153,7 +155,8 @@ impl Socket for Reined {
     }
 }
 
-/// The address that was typed, and where on this machine it leads to. An error is a sentence for the page.
+/// Parses the typed address, and looks up its addresses on this machine. An error is a sentence for
+/// the page.
 fn local(typed: &str) -> Result<(Address, Vec<SocketAddr>), String> {
     let typed = typed.trim();
     if typed.is_empty() {
@@ -183,10 +186,10 @@ fn local(typed: &str) -> Result<(Address, Vec<SocketAddr>), String> {
     }
 }
 
-/// Which stages are run.
+/// Which stages a run includes.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Plan {
-    /// One after another, up to the first that doesn't hold.
+    /// One stage after another, up to the first one that fails.
     UntilOneFails,
     All,
     One(usize),
@@ -202,7 +205,7 @@ impl Plan {
     }
 }
 
-/// Starts a run. What happens is told through the lens.
+/// Starts a run, and sends its progress through the lens.
 pub fn start(lens: &Arc<Lens>, typed: &str, plan: Plan) {
     let mut coached = lock(&lens.coached);
     if coached.is_running {
@@ -215,7 +218,8 @@ pub fn start(lens: &Arc<Lens>, typed: &str, plan: Plan) {
             Ok((address, found)) => Run::new(address, found).go(&of_thread, plan),
             Err(why) => refused(&why),
         };
-        // The page may start another one as soon as it hears that this one has ended.
+        // Clear this first: the page may start another run as soon as it learns that this one has
+        // ended.
         lock(&of_thread.coached).is_running = false;
         of_thread.tell("coach", last_word);
     });
@@ -229,7 +233,7 @@ fn no_thread(error: &io::Error) -> String {
     format!("No thread can be started: {error}.")
 }
 
-/// What a page is told.
+/// The fields of an event for the page.
 type Told = Vec<(&'static str, String)>;
 
 fn told(state: &str, mut fields: Told) -> Told {
@@ -241,21 +245,21 @@ fn refused(why: &str) -> Told {
     told("refused", vec![("why", string(why))])
 }
 
-/// What a page knows of its coach: the latest run, and whether it's still under way.
+/// The latest run for a page, and whether it's still running.
 #[derive(Default)]
 pub struct Coached {
     is_running: bool,
     run: Option<Arc<Run>>,
 }
 
-/// Ends the run of a page, if there is one.
+/// Ends the page's run, if one is running.
 pub fn stop(lens: &Lens, why: &str) {
     if let Some(run) = &lock(&lens.coached).run {
         run.stop(why.into());
     }
 }
 
-/// A failure in full. `null` if the latest run has none with this id.
+/// Returns a failure in full, as JSON, or `null` if the latest run has none with this id.
 pub fn failure(lens: &Lens, id: &str) -> String {
     let coached = lock(&lens.coached);
     let Some(run) = &coached.run else { return "null".into() };
@@ -273,13 +277,14 @@ impl Run {
         Arc::new(Run { target, reins, failures: Mutex::default() })
     }
 
-    /// Ends the run: its streams end, and the checks that are left are skipped.
+    /// Ends the run: ends its streams, and skips the remaining checks.
     fn stop(&self, why: String) {
         *lock(&self.target.gone) = Some(why.clone());
         self.reins.stop(why);
     }
 
-    /// The whole run, with a thread beside it that looks at the clock. Returns the last word about it.
+    /// Does the whole run, while another thread watches the time. Returns the last event for the
+    /// page.
     fn go(self: &Arc<Run>, lens: &Lens, plan: Plan) -> Told {
         lock(&lens.coached).run = Some(self.clone());
         let (done, is_done) = channel::<()>();
@@ -308,7 +313,8 @@ impl Run {
         told("ends", fields)
     }
 
-    /// Stage by stage, as `coach` in a terminal does. `Err`: there is no server.
+    /// Runs the checks stage by stage, as `coach` in a terminal does. Returns an error if there is
+    /// no server.
     fn judge(&self, lens: &Lens, plan: Plan) -> Result<Vec<Judged>, String> {
         let is_asked = |at: usize| !matches!(plan, Plan::One(stage) if stage != at + 1);
         let stages = STAGES.iter().enumerate().filter(|(at, _)| is_asked(*at));
@@ -330,12 +336,13 @@ impl Run {
         let mut all: Vec<Judged> = Vec::new();
         for (at, checks) in stages {
             let jobs = if together && STAGES[at].area != "many" { JOBS } else { 1 };
-            // A learner mends one thing at a time.
+            // A learner fixes one thing at a time.
             let manner =
                 Manner { jobs, strict: false, first_failure_only: matches!(plan, Plan::One(_)) };
             let mut heard = Vec::new();
             let judged = run::stage(&checks, at + 1, &self.target, manner, &mut |judged| {
-                // What was under way when the run was stopped has seen its own end.
+                // Checks that were running when the run was stopped have failed because of that, so
+                // don't send their verdicts.
                 if !self.reins.is_stopped() {
                     heard.push((judged.check.id, judged.verdict));
                     self.tell_verdict(lens, judged);
@@ -345,7 +352,7 @@ impl Run {
                 let Some((_, verdict)) = heard.iter().find(|(id, _)| *id == judged.check.id) else {
                     continue;
                 };
-                // A server that died at the stage's end makes its last check fail.
+                // If the server died at the end of the stage, the stage's last check now fails.
                 if *verdict != judged.verdict {
                     self.tell_verdict(lens, &judged);
                 }
@@ -369,7 +376,8 @@ impl Run {
     }
 }
 
-/// What the coach tells of a failure in a terminal, with the exchange as the playground draws it.
+/// Writes a failure as JSON: what the coach prints in a terminal, and the exchange as the
+/// playground draws it.
 fn in_full(judged: &Judged) -> String {
     let check = judged.check;
     let seen: String = judged.seen.chars().take(LONGEST_SEEN).collect();
@@ -407,7 +415,7 @@ fn in_full(judged: &Judged) -> String {
     ])
 }
 
-/// The spans that a check looks at, as their places.
+/// Returns the indexes of the spans that a check looks at.
 fn looked_at(annotation: &Annotation, id: &str) -> Vec<usize> {
     let marks = report::marks(id);
     let is_meant = |text: String| marks.iter().any(|mark| text.contains(mark));

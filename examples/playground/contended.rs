@@ -1,5 +1,6 @@
-//! A ping that finds the lock taken: made on a connection of the playground's own, because a page can't
-//! send a ping, and nobody can see from its bytes what the lock was.
+//! Demonstrates a ping that arrives while another thread holds the lock for writing. The playground
+//! opens a connection to itself for this, because a page can't send a ping, and the bytes alone
+//! don't show whether the lock was taken.
 //!
 //! ```text
 //! client ── ping ──► the reading thread: the lock is taken, so the pong is left pending
@@ -7,7 +8,8 @@
 //!        ◄── pong ── the writing thread, which looks for what is pending once it has unlocked
 //! ```
 //!
-//! The order is made by what happens, and by no clock: the only time here ends a run that hangs.
+//! Events determine the order of the threads, and not time: the only timeout here ends a run that
+//! hangs.
 
 use std::io::{self, IoSlice};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -23,31 +25,32 @@ use ws101::{Client, Error, Result, Server, Stream, Tap};
 
 use crate::answers::settings;
 
-/// Longer than a thread is ever kept: it only ends what would hang.
+/// The timeout for a run that hangs. No thread is ever held this long.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// What has happened, in its order.
+/// The events of the demonstration, in their order.
 #[derive(Default)]
 struct Story {
     /// Each head and frame, and the thread that read or wrote it.
     told: Vec<(ThreadId, Annotation)>,
     lock: Lock,
-    /// The ping came while the lock was held, and the reading thread went on while it still was.
+    /// Whether the ping came while the lock was held, and the reading thread continued while it was
+    /// still held.
     was_taken: bool,
 }
 
-/// What the writing thread does with the lock, as far as its stream sees.
+/// The state of the lock for writing, as far as the stream can see it.
 #[derive(Default, PartialEq)]
 enum Lock {
     #[default]
     Free,
-    /// The next write is kept.
+    /// The next write will be held.
     ToBeHeld,
-    /// A thread is inside its write. `pinged`: a ping was read since.
+    /// A thread is held inside its write. `pinged` says whether a ping was read since.
     Held { pinged: bool },
 }
 
-/// The server's stream: it keeps one write until the reading thread has come back from the ping.
+/// The server's stream: it holds one write until the reading thread has handled the ping.
 struct Held {
     tap: Tap<TcpStream>,
     story: Arc<(Mutex<Story>, Condvar)>,
@@ -67,7 +70,7 @@ impl Held {
         Held { tap: Tap::with_settings(stream, Role::Server, settings(), tell), story }
     }
 
-    /// Waits until the story is so far. Moves on, too, if nothing happens any more.
+    /// Waits while the condition holds, but no longer than `PATIENCE`.
     fn wait(&self, is_waiting: impl Fn(&Story) -> bool) -> MutexGuard<'_, Story> {
         let (story, changed) = &*self.story;
         let waited = changed.wait_timeout_while(lock(story), PATIENCE, |story| is_waiting(story));
@@ -91,7 +94,8 @@ fn is_from(role: Role, opcode: Opcode, annotation: &Annotation) -> bool {
 
 impl Stream for Held {
     fn read(&self, into: &mut [u8]) -> io::Result<usize> {
-        // The reading thread is back from the ping, and the other one still has the lock.
+        // The reading thread has handled the ping and reads again, while the other thread still has
+        // the lock.
         if lock(&self.story.0).lock == (Lock::Held { pinged: true }) {
             self.change(|story| (story.lock, story.was_taken) = (Lock::Free, true));
         }
@@ -123,7 +127,8 @@ impl Stream for Held {
     }
 }
 
-/// Lets a client ping while another thread of the server writes; what passed, as JSON.
+/// Lets a client send a ping while another thread of the server writes. Returns what passed, as
+/// JSON.
 pub fn story() -> Result<String> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
     let address = listener.local_addr()?;
@@ -166,7 +171,8 @@ pub fn story() -> Result<String> {
     Ok(array(told))
 }
 
-/// What is known of this very ping, at the places of its walk where the bytes alone leave it open.
+/// Returns what happened to this ping, for the stations of its walk where the bytes alone don't
+/// show it.
 fn witnessed() -> String {
     object(&[
         (

@@ -1,5 +1,5 @@
-//! The stream of a wire: tapped and recorded, and with two powers that no honest stream has. It can
-//! send any bytes, and it can be slow.
+//! The stream of a wire. It explains and records all bytes, and can do two things that a normal
+//! stream can't: send any bytes, even invalid ones, and be slow.
 
 use std::io::{self, IoSlice};
 use std::net::{Shutdown, SocketAddr};
@@ -16,30 +16,30 @@ use ws101::{Request, Stream, Tap};
 use crate::answers::settings;
 use crate::tabs::{Lens, Tabs, lock};
 
-/// How many bytes of a conversation are recorded.
+/// How many bytes of a conversation are recorded at most.
 const MOST_RECORDED: usize = 64 * 1024;
 
-/// The stream of a connection.
+/// The stream of a wire's connection.
 pub struct Line {
     tap: Tap<Arc<dyn Stream>>,
-    /// Before each write, in milliseconds.
+    /// The pause before each write, in milliseconds.
     pause: AtomicU64,
     record: Mutex<Record>,
 }
 
-/// What both ends have sent.
+/// The bytes that both ends have sent, in their order.
 #[derive(Default)]
 struct Record {
     turns: Vec<Turn>,
     kept: usize,
-    /// How many bytes came when no more were kept.
+    /// How many bytes came after the recording was full.
     left_out: u64,
 }
 
 impl Record {
     fn add(&mut self, from: Role, bytes: &[u8]) {
         let room = (MOST_RECORDED - self.kept).min(bytes.len());
-        // What is kept ends with the first byte that has no room.
+        // Once a byte was left out, record nothing more, so that the recording has no gap.
         let room = if self.left_out > 0 { 0 } else { room };
         let (kept, rest) = bytes.split_at(room);
         self.kept += kept.len();
@@ -53,7 +53,8 @@ impl Record {
 }
 
 impl Line {
-    /// A line whose annotations go to the lens that its request names, if it names one.
+    /// Wraps the stream of a new connection. Its annotations go to the lens that its request names,
+    /// if it names one.
     pub fn new(stream: Arc<dyn Stream>, tabs: &Arc<Tabs>) -> Arc<Line> {
         let tabs = tabs.clone();
         Arc::new_cyclic(|me: &Weak<Line>| {
@@ -75,14 +76,14 @@ impl Line {
         })
     }
 
-    /// Sends bytes as they are. They're few and go out in one write, so that no frame of the connection
-    /// comes between them.
+    /// Sends bytes unchanged. They are few, and sent in one write, so that no frame of the
+    /// connection comes between them.
     pub fn inject(&self, bytes: &[u8]) -> io::Result<()> {
         let count = self.send(&[IoSlice::new(bytes)])?;
         if count < bytes.len() { Err(io::ErrorKind::WriteZero.into()) } else { Ok(()) }
     }
 
-    /// What has been recorded, as text that `explain` reads.
+    /// Returns the recorded conversation, as text that the example `explain` can read.
     pub fn saved(&self) -> String {
         let record = lock(&self.record);
         let mut text =
@@ -96,7 +97,7 @@ impl Line {
         text
     }
 
-    /// Writes and records what was written.
+    /// Writes, and records the bytes that were written.
     fn send(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
         let mut record = lock(&self.record);
         let count = self.tap.write(slices)?;
@@ -109,13 +110,13 @@ impl Line {
         Ok(count)
     }
 
-    /// Makes it slow: a pause before each write.
+    /// Sets the pause before each write, which makes the stream slow.
     pub fn pause(&self, pause: Duration) {
         self.pause.store(pause.as_millis() as u64, Relaxed);
     }
 }
 
-/// The lens that a request for a wire names. From now on it knows its line.
+/// Finds the lens that the request for a wire names, and gives it this line.
 fn attach(annotation: &Annotation, tabs: &Tabs, me: &Weak<Line>) -> Option<Arc<Lens>> {
     let request = Request::parse(&annotation.bytes).ok().filter(|it| it.path() == "/wire")?;
     let lens = tabs.lens(&request)?;

@@ -16,7 +16,7 @@ function make(tag, className = '', ...inside) {
 const pairs = hex => hex.match(/../g) ?? [];
 const spaced = hex => pairs(hex).join(' ');
 
-// ---- the lens: what the server tells, and what the page asks ----
+// ---- the lens: the server's events, and the page's questions ----
 
 let lens, wire, me, asked = '';
 let pings = new Map(), broken = null;
@@ -67,7 +67,7 @@ function note(text, stays = false) {
   if (!stays) hiding = setTimeout(() => { $('note').hidden = true; }, 8000);
 }
 
-// ---- the wire: the connection that is looked at ----
+// ---- the wire: the connection that the page shows ----
 
 function openWire(first = false) {
   if (!me) return;
@@ -567,7 +567,7 @@ function drawCode() {
   drawWalk();
   if (!opens) return;
   $('code-title').focus();
-  // The page makes room for the panel: what was chosen stays in sight.
+  // The panel narrows the page. Scroll so that the chosen field stays visible.
   if (matchMedia('(min-width: 60rem)').matches) opener?.scrollIntoView({ block: 'nearest', behavior: 'instant' });
 }
 
@@ -597,7 +597,7 @@ function closeCode() {
   $('code-panel').hidden = true;
   walking = wanted = null;
   unchoose();
-  // What is asked for next may take a moment, and must not be taken for this.
+  // The next answer may take a while, and must not be mistaken for this one.
   for (const id of ['code-where', 'code-lines', 'code-chapter', 'walk-says', 'walk-list']) $(id).replaceChildren();
   if (opener?.isConnected) opener.focus();
 }
@@ -647,7 +647,7 @@ function noCoach() {
 }
 
 function coaching(isRunning) {
-  // Focus mustn't get lost on a button that is disabled.
+  // A button that becomes disabled must not keep the focus.
   const had = document.activeElement;
   $('coach-start').disabled = isRunning;
   $('coach-stop').disabled = !isRunning;
@@ -667,7 +667,7 @@ function coachBegins(told) {
   begun = performance.now();
   verdicts = new Map();
   stages = new Map(told.stages.map(stage => [stage.stage, { ...stage, item: make('li'), seen: [] }]));
-  $('coach-says').textContent = 'The coach gets to know your server.';
+  $('coach-says').textContent = 'The coach measures how fast your server answers.';
   $('coach-stages').replaceChildren(...[...stages.values()].map(stage => stage.item));
   $('coach-failures').replaceChildren();
   $('coach-failures').hidden = $('coach-failures-title').hidden = true;
@@ -715,7 +715,7 @@ function addFailure(judged) {
   const item = make('li', '', details);
   item.dataset.id = judged.id;
   list.hidden = $('coach-failures-title').hidden = false;
-  // What failed stands before what was warned of.
+  // Failures come before warnings.
   const after = isFailed ? [...list.children].find(one => one.querySelector('summary b.here')) ?? null : null;
   if (old) old.replaceWith(item);
   else list.insertBefore(item, after);
@@ -731,7 +731,7 @@ function drawFailure({ failure }) {
     ['again', `cargo run --example coach -- --only ${failure.id} ${$('coach-address').value}`]];
   const inside = make('div', 'inside', make('div', 'lesson', make('dl', '', ...rows.flatMap(([name, text]) => [make('dt', '', name), make('dd', '', text)]))));
   if (failure.exchange.length) {
-    inside.append(make('p', 'quiet', 'What passed on the connection, byte by byte. The code is that of ws101, which keeps the rule.'));
+    inside.append(make('p', 'quiet', 'What passed on the connection, byte by byte. The code is from ws101, which follows the rule.'));
     const list = make('ol', 'timeline');
     failure.exchange.forEach(({ annotation, looked, isLookedAt }, at) => {
       if (at === 2 && failure.leftOut) list.append(make('li', '', make('div', 'plain', make('span'), make('span'), `${failure.leftOut} more`)));

@@ -1,4 +1,4 @@
-//! Who is here: the open pages, each with its lens and its wire.
+//! The open pages, each with its lens and its wire.
 //!
 //! ```text
 //! page ── lens ──► Lens: what the page is told, and its ticket
@@ -17,7 +17,7 @@ use crate::backlog::Backlog;
 use crate::coach::Coached;
 use crate::line::Line;
 
-/// How many messages may wait for a slow tab.
+/// How many messages may wait in the queue of a slow tab. At one more, the server drops its wire.
 const WIRE_BOUND: usize = 48;
 
 /// All pages that are open.
@@ -27,21 +27,21 @@ pub struct Tabs {
     next: AtomicU64,
 }
 
-/// A page: what it is told through its lens, and the wire that it talks on.
+/// An open page: the connection that sends it annotations and answers, and its wire.
 pub struct Lens {
     pub number: u64,
     backlog: Backlog,
     sender: Sender,
-    /// The connection that is looked at. It may end at any time.
+    /// The stream of the page's wire. It may end at any time, and the page may open another.
     pub line: Mutex<Weak<Line>>,
     wire: Mutex<Option<Wire>>,
     /// The pause before each write on the wire, in milliseconds.
     pub pause: AtomicU64,
-    /// The coach of this page.
+    /// The coach's latest run for this page.
     pub coached: Mutex<Coached>,
 }
 
-/// A wire that is open.
+/// An open wire: how to send on it, and the lens to which it belongs.
 struct Wire {
     id: u64,
     outbox: Outbox,
@@ -67,7 +67,8 @@ impl Lens {
         })
     }
 
-    /// Tells the page something. A page that doesn't read is let go, so that nothing piles up.
+    /// Sends the page an event. If the page doesn't read, its connection is dropped, so that the
+    /// queue can't grow without bound.
     pub fn tell(&self, about: &str, mut fields: Vec<(&str, String)>) {
         fields.insert(0, ("about", string(about)));
         if !self.backlog.put(object(&fields)) {
@@ -75,13 +76,14 @@ impl Lens {
         }
     }
 
-    /// Sends bytes on the wire as they are, past all checks.
+    /// Sends bytes on the wire unchanged, without any checks, so that the page can see its
+    /// browser's reaction.
     pub fn inject(&self, bytes: &[u8]) -> Result<()> {
         let line = lock(&self.line).upgrade().ok_or(Error::Closed)?;
         Ok(line.inject(bytes)?)
     }
 
-    /// The sending side of the wire.
+    /// Returns the sender of the page's wire, or an error if no wire is open.
     pub fn wire(&self) -> Result<Sender> {
         let wire = lock(&self.wire);
         wire.as_ref().map(|wire| wire.sender.clone()).ok_or(Error::Closed)
@@ -93,7 +95,7 @@ impl Lens {
         Ok(())
     }
 
-    /// A wire has ended. The page may have opened another one meanwhile, which stays.
+    /// Forgets a wire that has ended, unless the page has opened another one meanwhile.
     fn unset_wire(&self, ws: &WebSocket) {
         let mut wire = lock(&self.wire);
         if wire.as_ref().is_some_and(|wire| wire.id == ws.id()) {
@@ -103,26 +105,26 @@ impl Lens {
 }
 
 impl Tabs {
-    /// A page has opened its lens. Its ticket is what its wire's request has to name.
+    /// Adds a page that has opened its lens. The request for its wire has to name this ticket.
     pub fn enter(&self, ws: &WebSocket, ticket: &str) -> Result<Arc<Lens>> {
         let lens = Arc::new(Lens::new(self.next.fetch_add(1, Relaxed) + 1, ws)?);
         lock(&self.lenses).insert(ticket.to_owned(), lens.clone());
         Ok(lens)
     }
 
-    /// A page has gone.
+    /// Removes a page whose lens has closed.
     pub fn leave(&self, ticket: &str) {
         lock(&self.lenses).remove(ticket);
         self.tell_all();
     }
 
-    /// The lens that the request for a wire names.
+    /// Finds the lens whose ticket the request for a wire names.
     pub fn lens(&self, request: &Request) -> Option<Arc<Lens>> {
         let ticket = request.query()?.strip_prefix("ticket=")?;
         lock(&self.lenses).get(ticket).cloned()
     }
 
-    /// A wire has opened: it belongs to the lens that its request names.
+    /// Adds a wire that has opened. It belongs to the lens that its request names.
     pub fn open_wire(&self, ws: &WebSocket) -> Result<Option<Arc<Lens>>> {
         let Some(lens) = self.lens(ws.request()) else { return Ok(None) };
         lens.set_wire(ws)?;
@@ -130,13 +132,13 @@ impl Tabs {
         Ok(Some(lens))
     }
 
-    /// A wire has ended.
+    /// Removes a wire that has ended.
     pub fn close_wire(&self, ws: &WebSocket, lens: &Lens) {
         lens.unset_wire(ws);
         self.tell_all();
     }
 
-    /// Tells every page which pages are open.
+    /// Sends every page the list of open pages.
     pub fn tell_all(&self) {
         let lenses = lock(&self.lenses);
         let mut all: Vec<&Arc<Lens>> = lenses.values().collect();
@@ -150,7 +152,7 @@ impl Tabs {
         all.iter().for_each(|lens| lens.tell("tabs", vec![("tabs", tabs.clone())]));
     }
 
-    /// Sends a text on every wire. A wire whose page is too slow is dropped, and all pages are told.
+    /// Sends a text on every wire. If a page is too slow, drops its wire, and tells all pages.
     pub fn say(&self, text: &str) {
         let message = PreparedMessage::new(text);
         let lenses = lock(&self.lenses);

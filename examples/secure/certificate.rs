@@ -23,7 +23,7 @@ pub struct SelfSigned {
 /// The first and last date of a certificate: year, month, day, hour, minute, second, and Z for UTC.
 pub const VALID: [&str; 2] = ["250101000000Z", "491231235959Z"];
 
-/// A certificate for these host names and addresses.
+/// Makes a self-signed certificate for these host names and addresses, and its key.
 pub fn self_signed(names: &[&str], valid: [&str; 2]) -> SelfSigned {
     let random = SystemRandom::new();
     let algorithm = &ECDSA_P256_SHA256_ASN1_SIGNING;
@@ -53,7 +53,8 @@ pub fn self_signed(names: &[&str], valid: [&str; 2]) -> SelfSigned {
             0xa3,
             &[&sequence(&[
                 &sequence(&[ALTERNATIVE_NAMES, &der(OCTET_STRING, &[&alternatives])]),
-                // It may not sign others: a server must not show such a certificate.
+                // This certificate may not sign others (it isn't a CA). A server must not present a
+                // CA's certificate as its own.
                 &sequence(&[BASIC_CONSTRAINTS, CRITICAL, &der(OCTET_STRING, &[&sequence(&[])])]),
                 &sequence(&[KEY_USAGE, &der(OCTET_STRING, &[&sequence(&[SERVER, CLIENT])])]),
             ])],
@@ -90,10 +91,10 @@ const BASIC_CONSTRAINTS: &[u8] = b"\x06\x03\x55\x1d\x13";
 const KEY_USAGE: &[u8] = b"\x06\x03\x55\x1d\x25";
 const SERVER: &[u8] = b"\x06\x08\x2b\x06\x01\x05\x05\x07\x03\x01";
 const CLIENT: &[u8] = b"\x06\x08\x2b\x06\x01\x05\x05\x07\x03\x02";
-/// The boolean true.
+/// The boolean `true`, which marks an extension as critical.
 const CRITICAL: &[u8] = b"\x01\x01\xff";
 
-/// A tag, the length in as few bytes as possible, and the value.
+/// Encodes an item in DER: the tag, the length in as few bytes as possible, and the value.
 fn der(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
     let value = parts.concat();
     let mut out = vec![tag];
@@ -110,7 +111,7 @@ fn sequence(parts: &[&[u8]]) -> Vec<u8> {
     der(SEQUENCE, parts)
 }
 
-/// A name for which the certificate is valid: an IP address or a host name.
+/// Encodes a name for which the certificate is valid: an IP address or a host name.
 fn alternative(name: &str) -> Vec<u8> {
     match name.parse() {
         Ok(std::net::IpAddr::V4(address)) => der(0x87, &[&address.octets()]),

@@ -1,4 +1,4 @@
-//! The byte counter of `09_why_websocket`.
+//! A stream that counts its bytes, for the clients of `09_why_websocket`.
 
 use std::io::{self, IoSlice, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};

@@ -56,7 +56,7 @@ fn answer_all(mut stream: &TcpStream, board: &Board) -> io::Result<()> {
     }
 }
 
-/// A response that goes on for ever: each event is a line of data and an empty line.
+/// Sends a response that never ends. Each event in it is a line of data and an empty line.
 fn tell_all(mut stream: &TcpStream, board: &Board) -> io::Result<()> {
     stream.write_all(
         b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n",

@@ -131,7 +131,8 @@ pub const CHECKS: &[Check] = &[
                     Ok(message) if message.frames.iter().any(|frame| frame.mask.is_none()) => {
                         return fails(format!("an echo of {length} bytes without a mask"));
                     }
-                    // A length that isn't echoed is another check's question.
+                    // Without an echo of a short text, there's nothing to check. If another length
+                    // has no echo, the area `lengths` reports that.
                     Err(Stop::Fails(seen)) if length == 14 => {
                         return skips(format!("no echo to look at: {seen}"));
                     }

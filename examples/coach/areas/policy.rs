@@ -140,7 +140,7 @@ pub const CHECKS: &[Check] = &[
             if p.target.address.as_ref().is_some_and(|a| a.secure) { "https" } else { "http" };
         match from(p, &format!("{scheme}://{host}"))?.status() {
             Some(101) => Ok(()),
-            // A server may serve pages of one other site alone.
+            // This is allowed: a server may accept only the pages of another site.
             Some(403) => warns("403 to a page of its own host"),
             other => fails(format!("{other:?} to a page of its own host")),
         }

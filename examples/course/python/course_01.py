@@ -1,11 +1,12 @@
 """Stage 1, the head: the server reads a request, however its bytes arrive, and understands it.
 
-It answers 101 to a request for a WebSocket and hangs up on any other. It reads up to the empty
-line, and never more than MAX_HEAD; it compares names and tokens in any letter case; it finds a
-token in a list on one line or on several. RFC 6455 section 4.2.1; RFC 9112 sections 2 and 5.
+It answers 101 to a request for a WebSocket, and closes the connection of any other request. It
+reads up to the empty line, and never more than MAX_HEAD. It compares names and tokens without
+letter case, and finds a token in a list that spans several lines. RFC 6455 section 4.2.1; RFC 9112
+sections 2 and 5.
 
-Still missing: the answer to the key, without which no client believes the 101 (stage 2), and all
-that follows. The server serves one peer at a time.
+Still missing: the answer to the key, without which no client accepts the 101 (stage 2), and the
+later stages. The server serves one peer at a time.
 
 run: python3 course_01.py [ADDRESS]
 """
@@ -13,7 +14,7 @@ run: python3 course_01.py [ADDRESS]
 import socket
 import sys
 
-# In bytes. What a peer sends is bounded before it is kept.
+# The limit for a head, in bytes. The server never keeps more, whatever a peer sends.
 MAX_HEAD = 16 * 1024
 
 
@@ -25,17 +26,17 @@ def main():
         print(f"listening on ws://{host}:{port}", flush=True)
         while True:
             stream, _ = listener.accept()
-            # One buffer for the whole connection: it may already hold what follows the head.
+            # One buffer for the whole connection: it may already hold bytes after the head.
             with stream, stream.makefile("rb") as reader:
                 try:
                     serve(stream, reader)
                 except (OSError, EOFError) as error:
-                    # An error ends this connection, and not the server.
+                    # An error ends this connection, but not the server.
                     print(f"{type(error).__name__}: {error}", file=sys.stderr)
 
 
 def serve(stream, reader):
-    """Serves one peer, from its first byte to its last."""
+    """Serves one connection, from its first byte to its end."""
     head = parse_head(read_head(reader))
     response = head and decide(head)
     if response:
@@ -43,25 +44,25 @@ def serve(stream, reader):
 
 
 def read_head(reader):
-    """The bytes up to the empty line; fewer if the peer leaves early or sends too many."""
+    """Reads the head. Its empty line is missing if the peer leaves early or sends too much."""
     text = b""
     while not text.endswith(b"\r\n\r\n"):
         line = reader.readline(MAX_HEAD - len(text))
         if not line:
             break
         text += line
-    # A header that the server doesn't read may hold bytes that aren't ASCII.
+    # Headers that the server doesn't use may hold bytes that aren't ASCII.
     return text.decode("latin-1")
 
 
 class Head:
-    """What a request says before its empty line."""
+    """The head of a request: everything before its empty line."""
 
     def __init__(self, headers):
         self.headers = headers
 
     def values(self, name):
-        """The header's values, one for each of its lines."""
+        """Returns the header's values, one for each of its lines."""
         return [value for known, value in self.headers if known.lower() == name.lower()]
 
     def lists(self, name, token):
@@ -74,7 +75,7 @@ class Head:
 
 
 def parse_head(text):
-    """None if the text isn't a head."""
+    """Parses the head. Returns None if it is malformed."""
     if not text.endswith("\r\n\r\n"):
         return None
     _request_line, *lines = text.removesuffix("\r\n\r\n").split("\r\n")
@@ -89,7 +90,7 @@ def parse_head(text):
 
 
 def decide(head):
-    """The answer to a request for a WebSocket; None to any other."""
+    """Returns the 101 for a WebSocket request, and None for any other request."""
     if not (head.lists("Upgrade", "websocket") and head.lists("Connection", "Upgrade")):
         return None
     return (

@@ -1,10 +1,10 @@
 """Stage 2, the accept key: the server proves that it read this very request.
 
-It answers the client's key with base64 of the SHA-1 of the key and the GUID, and from here on a
-client believes the 101. The key is hashed as text, as it came. RFC 6455 sections 1.3 and 4.2.2.
+It appends the GUID to the client's key, as text, hashes both with SHA-1, and sends the hash in
+base64. Now a client accepts the 101. RFC 6455 sections 1.3 and 4.2.2.
 
-Still missing: a word to a peer whose request is refused (stage 3), and frames (4): the server
-closes the stream after its 101.
+Still missing: a refusal that says why (stage 3), and frames (4): the server closes the stream
+after its 101.
 
 run: python3 course_02.py [ADDRESS]
 """
@@ -14,7 +14,7 @@ import hashlib
 import socket
 import sys
 
-# In bytes. What a peer sends is bounded before it is kept.
+# The limit for a head, in bytes. The server never keeps more, whatever a peer sends.
 MAX_HEAD = 16 * 1024
 
 
@@ -26,17 +26,17 @@ def main():
         print(f"listening on ws://{host}:{port}", flush=True)
         while True:
             stream, _ = listener.accept()
-            # One buffer for the whole connection: it may already hold what follows the head.
+            # One buffer for the whole connection: it may already hold bytes after the head.
             with stream, stream.makefile("rb") as reader:
                 try:
                     serve(stream, reader)
                 except (OSError, EOFError) as error:
-                    # An error ends this connection, and not the server.
+                    # An error ends this connection, but not the server.
                     print(f"{type(error).__name__}: {error}", file=sys.stderr)
 
 
 def serve(stream, reader):
-    """Serves one peer, from its first byte to its last."""
+    """Serves one connection, from its first byte to its end."""
     head = parse_head(read_head(reader))
     response = head and decide(head)
     if response:
@@ -44,25 +44,25 @@ def serve(stream, reader):
 
 
 def read_head(reader):
-    """The bytes up to the empty line; fewer if the peer leaves early or sends too many."""
+    """Reads the head. Its empty line is missing if the peer leaves early or sends too much."""
     text = b""
     while not text.endswith(b"\r\n\r\n"):
         line = reader.readline(MAX_HEAD - len(text))
         if not line:
             break
         text += line
-    # A header that the server doesn't read may hold bytes that aren't ASCII.
+    # Headers that the server doesn't use may hold bytes that aren't ASCII.
     return text.decode("latin-1")
 
 
 class Head:
-    """What a request says before its empty line."""
+    """The head of a request: everything before its empty line."""
 
     def __init__(self, headers):
         self.headers = headers
 
     def values(self, name):
-        """The header's values, one for each of its lines."""
+        """Returns the header's values, one for each of its lines."""
         return [value for known, value in self.headers if known.lower() == name.lower()]
 
     def lists(self, name, token):
@@ -75,7 +75,7 @@ class Head:
 
 
 def parse_head(text):
-    """None if the text isn't a head."""
+    """Parses the head. Returns None if it is malformed."""
     if not text.endswith("\r\n\r\n"):
         return None
     _request_line, *lines = text.removesuffix("\r\n\r\n").split("\r\n")
@@ -90,7 +90,7 @@ def parse_head(text):
 
 
 def decide(head):
-    """The answer to a request for a WebSocket; None to any other."""
+    """Returns the 101 for a WebSocket request, and None for any other request."""
     if not (head.lists("Upgrade", "websocket") and head.lists("Connection", "Upgrade")):
         return None
     keys = head.values("Sec-WebSocket-Key")
@@ -102,12 +102,12 @@ def decide(head):
     )
 
 
-# The same text for every server, from RFC 6455 section 1.3.
+# The fixed text that every server appends to the client's key (RFC 6455 section 1.3).
 GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
 
 def accept_key(key):
-    """The answer to a client's key."""
+    """Computes the answer to a client's key (RFC 6455 section 4.2.2)."""
     digest = hashlib.sha1((key + GUID).encode()).digest()
     return base64.b64encode(digest).decode()
 

@@ -1,8 +1,9 @@
 """Stage 3, refusals: a request that can't become a WebSocket gets an HTTP answer that says why.
 
-400 to a head that is broken, too long, or lacks what it must have; 405 to another method; 426 to
-a request for no WebSocket, or for another version of it. After the answer, the server waits a
-little for the peer to read it. RFC 6455 sections 4.2.1 and 4.4.
+The server answers 400 to a head that is malformed, too long, or without a header that it must
+have; 405 to a method other than GET; 426 to a request that asks for no WebSocket, or for another
+version. After the answer, it waits a little for the peer to read it. RFC 6455 sections 4.2.1 and
+4.4.
 
 Still missing: frames (stage 4). The server closes the stream after its 101.
 
@@ -16,7 +17,7 @@ import socket
 import sys
 import time
 
-# In bytes. What a peer sends is bounded before it is kept.
+# The limit for a head, in bytes. The server never keeps more, whatever a peer sends.
 MAX_HEAD = 16 * 1024
 
 
@@ -28,17 +29,17 @@ def main():
         print(f"listening on ws://{host}:{port}", flush=True)
         while True:
             stream, _ = listener.accept()
-            # One buffer for the whole connection: it may already hold what follows the head.
+            # One buffer for the whole connection: it may already hold bytes after the head.
             with stream, stream.makefile("rb") as reader:
                 try:
                     serve(stream, reader)
                 except (OSError, EOFError) as error:
-                    # An error ends this connection, and not the server.
+                    # An error ends this connection, but not the server.
                     print(f"{type(error).__name__}: {error}", file=sys.stderr)
 
 
 def serve(stream, reader):
-    """Serves one peer, from its first byte to its last."""
+    """Serves one connection, from its first byte to its end."""
     try:
         response = decide(parse_head(read_head(reader)))
         stream.sendall(response.encode())
@@ -48,19 +49,19 @@ def serve(stream, reader):
 
 
 def read_head(reader):
-    """The bytes up to the empty line; fewer if the peer leaves early or sends too many."""
+    """Reads the head. Its empty line is missing if the peer leaves early or sends too much."""
     text = b""
     while not text.endswith(b"\r\n\r\n"):
         line = reader.readline(MAX_HEAD - len(text))
         if not line:
             break
         text += line
-    # A header that the server doesn't read may hold bytes that aren't ASCII.
+    # Headers that the server doesn't use may hold bytes that aren't ASCII.
     return text.decode("latin-1")
 
 
 class Head:
-    """What a request says before its empty line."""
+    """The head of a request: everything before its empty line."""
 
     def __init__(self, method, target, version, headers):
         self.method = method
@@ -69,7 +70,7 @@ class Head:
         self.headers = headers
 
     def values(self, name):
-        """The header's values, one for each of its lines."""
+        """Returns the header's values, one for each of its lines."""
         return [value for known, value in self.headers if known.lower() == name.lower()]
 
     def lists(self, name, token):
@@ -99,7 +100,7 @@ def parse_head(text):
 
 
 class Refusal(Exception):
-    """A status, with the headers that belong to it."""
+    """A status line's code and reason, with the headers that belong to this status."""
 
 
 BAD_REQUEST = "400 Bad Request"
@@ -110,16 +111,16 @@ UPGRADE_REQUIRED = (
 
 
 def decide(head):
-    """The 101, or a Refusal."""
+    """Returns the 101, or raises a Refusal."""
     key = ", ".join(head.values("Sec-WebSocket-Key"))
     rules = [
         (head.method == "GET", "405 Method Not Allowed\r\nAllow: GET"),
         (head.target != "", BAD_REQUEST),
         (len(head.values("Host")) == 1, BAD_REQUEST),
-        # The bytes after this head must be frames, and not a body.
+        # The bytes after the head must be frames, so the request may have no body.
         (all(length == "0" for length in head.values("Content-Length")), BAD_REQUEST),
         (not head.values("Transfer-Encoding"), BAD_REQUEST),
-        # HTTP/1.0 knows no upgrade.
+        # HTTP/1.0 has no Upgrade.
         (head.version == "HTTP/1.1", UPGRADE_REQUIRED),
         (head.lists("Upgrade", "websocket"), UPGRADE_REQUIRED),
         (head.lists("Connection", "Upgrade"), UPGRADE_REQUIRED),
@@ -137,23 +138,23 @@ def decide(head):
     )
 
 
-# The same text for every server, from RFC 6455 section 1.3.
+# The fixed text that every server appends to the client's key (RFC 6455 section 1.3).
 GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
 
 def accept_key(key):
-    """The answer to a client's key."""
+    """Computes the answer to a client's key (RFC 6455 section 4.2.2)."""
     digest = hashlib.sha1((key + GUID).encode()).digest()
     return base64.b64encode(digest).decode()
 
 
 def refuse(stream, refusal):
-    """Answers with the refusal."""
+    """Sends the refusal."""
     response = f"HTTP/1.1 {refusal}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
     stream.sendall(response.encode())
 
 
-# In seconds: how long the peer may take to read the last bytes and close.
+# How many seconds the server waits for the peer to read its last bytes and close.
 LINGER = 1
 
 

@@ -1,7 +1,7 @@
-"""Stage 7, ping and pong: a peer that asks whether the server is alive gets its own bytes back.
+"""Stage 7, ping and pong: the server answers a ping with a pong of the same payload.
 
-A ping may come at any time; its pong carries the same payload. A pong is ignored, because the
-server never asked for it. RFC 6455 sections 5.5.2 and 5.5.3.
+A ping may come at any time, between any two frames. The server ignores a pong, because it sends no
+pings. RFC 6455 sections 5.5.2 and 5.5.3.
 
 Still missing: the closing handshake (stage 8), messages in fragments (9).
 
@@ -16,7 +16,7 @@ import sys
 import time
 from collections import namedtuple
 
-# In bytes. What a peer sends is bounded before it is kept.
+# The limit for a head, in bytes. The server never keeps more, whatever a peer sends.
 MAX_HEAD = 16 * 1024
 
 
@@ -28,17 +28,17 @@ def main():
         print(f"listening on ws://{host}:{port}", flush=True)
         while True:
             stream, _ = listener.accept()
-            # One buffer for the whole connection: it may already hold what follows the head.
+            # One buffer for the whole connection: it may already hold bytes after the head.
             with stream, stream.makefile("rb") as reader:
                 try:
                     serve(stream, reader)
                 except (OSError, EOFError) as error:
-                    # An error ends this connection, and not the server.
+                    # An error ends this connection, but not the server.
                     print(f"{type(error).__name__}: {error}", file=sys.stderr)
 
 
 def serve(stream, reader):
-    """Serves one peer, from its first byte to its last."""
+    """Serves one connection, from its first byte to its end."""
     # A short message leaves at once, and doesn't wait until the peer has acknowledged the last.
     stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     try:
@@ -51,19 +51,19 @@ def serve(stream, reader):
 
 
 def read_head(reader):
-    """The bytes up to the empty line; fewer if the peer leaves early or sends too many."""
+    """Reads the head. Its empty line is missing if the peer leaves early or sends too much."""
     text = b""
     while not text.endswith(b"\r\n\r\n"):
         line = reader.readline(MAX_HEAD - len(text))
         if not line:
             break
         text += line
-    # A header that the server doesn't read may hold bytes that aren't ASCII.
+    # Headers that the server doesn't use may hold bytes that aren't ASCII.
     return text.decode("latin-1")
 
 
 class Head:
-    """What a request says before its empty line."""
+    """The head of a request: everything before its empty line."""
 
     def __init__(self, method, target, version, headers):
         self.method = method
@@ -72,7 +72,7 @@ class Head:
         self.headers = headers
 
     def values(self, name):
-        """The header's values, one for each of its lines."""
+        """Returns the header's values, one for each of its lines."""
         return [value for known, value in self.headers if known.lower() == name.lower()]
 
     def lists(self, name, token):
@@ -102,7 +102,7 @@ def parse_head(text):
 
 
 class Refusal(Exception):
-    """A status, with the headers that belong to it."""
+    """A status line's code and reason, with the headers that belong to this status."""
 
 
 BAD_REQUEST = "400 Bad Request"
@@ -113,16 +113,16 @@ UPGRADE_REQUIRED = (
 
 
 def decide(head):
-    """The 101, or a Refusal."""
+    """Returns the 101, or raises a Refusal."""
     key = ", ".join(head.values("Sec-WebSocket-Key"))
     rules = [
         (head.method == "GET", "405 Method Not Allowed\r\nAllow: GET"),
         (head.target != "", BAD_REQUEST),
         (len(head.values("Host")) == 1, BAD_REQUEST),
-        # The bytes after this head must be frames, and not a body.
+        # The bytes after the head must be frames, so the request may have no body.
         (all(length == "0" for length in head.values("Content-Length")), BAD_REQUEST),
         (not head.values("Transfer-Encoding"), BAD_REQUEST),
-        # HTTP/1.0 knows no upgrade.
+        # HTTP/1.0 has no Upgrade.
         (head.version == "HTTP/1.1", UPGRADE_REQUIRED),
         (head.lists("Upgrade", "websocket"), UPGRADE_REQUIRED),
         (head.lists("Connection", "Upgrade"), UPGRADE_REQUIRED),
@@ -140,23 +140,23 @@ def decide(head):
     )
 
 
-# The same text for every server, from RFC 6455 section 1.3.
+# The fixed text that every server appends to the client's key (RFC 6455 section 1.3).
 GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
 
 def accept_key(key):
-    """The answer to a client's key."""
+    """Computes the answer to a client's key (RFC 6455 section 4.2.2)."""
     digest = hashlib.sha1((key + GUID).encode()).digest()
     return base64.b64encode(digest).decode()
 
 
 def refuse(stream, refusal):
-    """Answers with the refusal."""
+    """Sends the refusal."""
     response = f"HTTP/1.1 {refusal}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
     stream.sendall(response.encode())
 
 
-# In seconds: how long the peer may take to read the last bytes and close.
+# How many seconds the server waits for the peer to read its last bytes and close.
 LINGER = 1
 
 
@@ -183,7 +183,7 @@ MAX_MESSAGE = 16 * 1024 * 1024
 
 
 def converse(stream, reader):
-    """Echoes each message until the peer is gone."""
+    """Echoes each message until the stream ends."""
     while True:
         header = read_header(reader)
         payload = read_payload(reader, header)
@@ -212,13 +212,13 @@ def read_header(reader):
         length = int.from_bytes(next_bytes(reader, 8), "big")
     if length > MAX_MESSAGE:
         raise EOFError("the message is too big")
-    # A mask of zeros changes nothing.
+    # A mask of zeros leaves the payload unchanged.
     mask = next_bytes(reader, 4) if second & 0x80 else bytes(4)
     return Header(first & 0x0F, length, mask)
 
 
 def next_bytes(reader, count):
-    """The next bytes of the stream, in however many reads they come."""
+    """Returns the next bytes of the stream, in however many reads they come."""
     data = reader.read(count)
     if len(data) < count:
         raise EOFError("the stream ends inside a frame")
@@ -233,14 +233,14 @@ def read_payload(reader, header):
 
 
 def unmask(payload, mask):
-    """Each byte XOR the mask's byte at its place, as two long numbers: a loop takes far longer."""
+    """XORs the bytes with the repeated mask, as two long numbers: a loop takes far longer."""
     mask = (mask * (len(payload) // 4 + 1))[: len(payload)]
     number = int.from_bytes(payload, "big") ^ int.from_bytes(mask, "big")
     return number.to_bytes(len(payload), "big")
 
 
 def write_frame(stream, opcode, payload):
-    """Sends a whole message in one frame and one write. A server doesn't mask."""
+    """Sends a whole message as one frame, in one write. A server's frames have no mask."""
     length = len(payload)
     if length <= 125:
         header = bytes([0x80 | opcode, length])

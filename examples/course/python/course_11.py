@@ -1,11 +1,11 @@
-"""Stage 11, the rules: what a peer must not send ends the connection, and nothing of it is used.
+"""Stage 11, the rules: an invalid frame ends the connection, and the server uses nothing of it.
 
 The server answers 1002 to a frame without a mask, a reserved bit, an unknown opcode, a control
-frame that is long or in fragments, and a length that isn't written in the shortest way. It looks
-at the header before it reads the payload. RFC 6455 sections 5.1, 5.2 and 5.5.
+frame that is long or in fragments, and a length that isn't in the shortest form. It checks the
+header before it reads the payload. RFC 6455 sections 5.1, 5.2 and 5.5.
 
-Still missing, and a stage each in Rust: a second peer while the first is served, and an end to
-patience (stage 12); who may connect (13); compression (14).
+Still missing, each with a stage in Rust: more than one client at a time, and timeouts (stage 12);
+who may connect (13); compression (14).
 
 run: python3 course_11.py [ADDRESS]
 """
@@ -19,7 +19,7 @@ import sys
 import time
 from collections import namedtuple
 
-# In bytes. What a peer sends is bounded before it is kept.
+# The limit for a head, in bytes. The server never keeps more, whatever a peer sends.
 MAX_HEAD = 16 * 1024
 
 
@@ -31,17 +31,17 @@ def main():
         print(f"listening on ws://{host}:{port}", flush=True)
         while True:
             stream, _ = listener.accept()
-            # One buffer for the whole connection: it may already hold what follows the head.
+            # One buffer for the whole connection: it may already hold bytes after the head.
             with stream, stream.makefile("rb") as reader:
                 try:
                     serve(stream, reader)
                 except (OSError, EOFError) as error:
-                    # An error ends this connection, and not the server.
+                    # An error ends this connection, but not the server.
                     print(f"{type(error).__name__}: {error}", file=sys.stderr)
 
 
 def serve(stream, reader):
-    """Serves one peer, from its first byte to its last."""
+    """Serves one connection, from its first byte to its end."""
     # A short message leaves at once, and doesn't wait until the peer has acknowledged the last.
     stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     try:
@@ -58,19 +58,19 @@ def serve(stream, reader):
 
 
 def read_head(reader):
-    """The bytes up to the empty line; fewer if the peer leaves early or sends too many."""
+    """Reads the head. Its empty line is missing if the peer leaves early or sends too much."""
     text = b""
     while not text.endswith(b"\r\n\r\n"):
         line = reader.readline(MAX_HEAD - len(text))
         if not line:
             break
         text += line
-    # A header that the server doesn't read may hold bytes that aren't ASCII.
+    # Headers that the server doesn't use may hold bytes that aren't ASCII.
     return text.decode("latin-1")
 
 
 class Head:
-    """What a request says before its empty line."""
+    """The head of a request: everything before its empty line."""
 
     def __init__(self, method, target, version, headers):
         self.method = method
@@ -79,7 +79,7 @@ class Head:
         self.headers = headers
 
     def values(self, name):
-        """The header's values, one for each of its lines."""
+        """Returns the header's values, one for each of its lines."""
         return [value for known, value in self.headers if known.lower() == name.lower()]
 
     def lists(self, name, token):
@@ -109,7 +109,7 @@ def parse_head(text):
 
 
 class Refusal(Exception):
-    """A status, with the headers that belong to it."""
+    """A status line's code and reason, with the headers that belong to this status."""
 
 
 BAD_REQUEST = "400 Bad Request"
@@ -120,16 +120,16 @@ UPGRADE_REQUIRED = (
 
 
 def decide(head):
-    """The 101, or a Refusal."""
+    """Returns the 101, or raises a Refusal."""
     key = ", ".join(head.values("Sec-WebSocket-Key"))
     rules = [
         (head.method == "GET", "405 Method Not Allowed\r\nAllow: GET"),
         (head.target != "", BAD_REQUEST),
         (len(head.values("Host")) == 1, BAD_REQUEST),
-        # The bytes after this head must be frames, and not a body.
+        # The bytes after the head must be frames, so the request may have no body.
         (all(length == "0" for length in head.values("Content-Length")), BAD_REQUEST),
         (not head.values("Transfer-Encoding"), BAD_REQUEST),
-        # HTTP/1.0 knows no upgrade.
+        # HTTP/1.0 has no Upgrade.
         (head.version == "HTTP/1.1", UPGRADE_REQUIRED),
         (head.lists("Upgrade", "websocket"), UPGRADE_REQUIRED),
         (head.lists("Connection", "Upgrade"), UPGRADE_REQUIRED),
@@ -147,23 +147,23 @@ def decide(head):
     )
 
 
-# The same text for every server, from RFC 6455 section 1.3.
+# The fixed text that every server appends to the client's key (RFC 6455 section 1.3).
 GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
 
 def accept_key(key):
-    """The answer to a client's key."""
+    """Computes the answer to a client's key (RFC 6455 section 4.2.2)."""
     digest = hashlib.sha1((key + GUID).encode()).digest()
     return base64.b64encode(digest).decode()
 
 
 def refuse(stream, refusal):
-    """Answers with the refusal."""
+    """Sends the refusal."""
     response = f"HTTP/1.1 {refusal}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
     stream.sendall(response.encode())
 
 
-# In seconds: how long the peer may take to read the last bytes and close.
+# How many seconds the server waits for the peer to read its last bytes and close.
 LINGER = 1
 
 
@@ -196,7 +196,7 @@ MAX_MESSAGE = 16 * 1024 * 1024
 
 
 class Violation(Exception):
-    """The code tells the peer what it did wrong."""
+    """An error of the peer. The close code tells it what was wrong."""
 
     def __init__(self, code):
         super().__init__(code)
@@ -204,16 +204,16 @@ class Violation(Exception):
 
 
 class Message:
-    """A message, or the part of it that has come; or a control frame."""
+    """A control frame, or a message as far as it has arrived."""
 
     def __init__(self, opcode):
         self.opcode = opcode
         self.payload = bytearray()
-        # It keeps the bytes of a character that isn't whole yet.
+        # The decoder keeps the bytes of an incomplete character for the next piece.
         self.decoder = codecs.getincrementaldecoder("utf-8")()
 
     def check_text(self, piece, is_last):
-        """Fails if no bytes that follow could make this UTF-8."""
+        """Checks the new bytes of a text. Fails if it isn't UTF-8, whatever bytes may follow."""
         try:
             self.decoder.decode(piece, is_last)
         except UnicodeDecodeError:
@@ -245,11 +245,11 @@ def converse(stream, reader):
 
 
 def close_code(payload):
-    """An empty Close has no code. What follows a code is its reason, for a person to read."""
+    """Returns the code that answers a Close; None if the Close is empty."""
     if not payload:
         return None
     code = int.from_bytes(payload[:2], "big")
-    # No peer sends 1005, 1006 or 1015, which stand for a missing code; 1004 has no meaning.
+    # 1005, 1006 and 1015 mean "no code" inside programs and are never sent; 1004 is reserved.
     may_be_sent = 1000 <= code <= 1003 or 1007 <= code <= 1014 or 3000 <= code <= 4999
     if len(payload) == 1 or not may_be_sent:
         raise Violation(PROTOCOL_ERROR)
@@ -283,14 +283,14 @@ def read_header(reader):
         length, shortest = int.from_bytes(next_bytes(reader, 2), "big"), 126
     elif length == 127:
         length, shortest = int.from_bytes(next_bytes(reader, 8), "big"), 0x10000
-    # The top bit of eight bytes must be zero.
+    # A length has the shortest form, and the top bit of a 64-bit length is 0.
     if length < shortest or length >> 63:
         raise Violation(PROTOCOL_ERROR)
     return Header(fin, opcode, length, next_bytes(reader, 4))
 
 
 def next_bytes(reader, count):
-    """The next bytes of the stream, in however many reads they come."""
+    """Returns the next bytes of the stream, in however many reads they come."""
     data = reader.read(count)
     if len(data) < count:
         raise EOFError("the stream ends inside a frame")
@@ -298,7 +298,7 @@ def next_bytes(reader, count):
 
 
 def read_payload(reader, header, message):
-    """Appends the payload to its message, unmasked, piece by piece as it comes."""
+    """Unmasks the payload and appends it to the message, piece by piece as it arrives."""
     if header.length > MAX_MESSAGE - len(message.payload):
         raise Violation(MESSAGE_TOO_BIG)
     rest, mask = header.length, header.mask
@@ -309,7 +309,7 @@ def read_payload(reader, header, message):
         rest -= len(piece)
         piece = unmask(piece, mask)
         message.payload += piece
-        # The next piece begins where this one ended in the mask.
+        # The mask's index continues in the next piece.
         turn = len(piece) % 4
         mask = mask[turn:] + mask[:turn]
         if message.opcode == TEXT:
@@ -317,14 +317,14 @@ def read_payload(reader, header, message):
 
 
 def unmask(payload, mask):
-    """Each byte XOR the mask's byte at its place, as two long numbers: a loop takes far longer."""
+    """XORs the bytes with the repeated mask, as two long numbers: a loop takes far longer."""
     mask = (mask * (len(payload) // 4 + 1))[: len(payload)]
     number = int.from_bytes(payload, "big") ^ int.from_bytes(mask, "big")
     return number.to_bytes(len(payload), "big")
 
 
 def write_frame(stream, opcode, payload):
-    """Sends a whole message in one frame and one write. A server doesn't mask."""
+    """Sends a whole message as one frame, in one write. A server's frames have no mask."""
     length = len(payload)
     if length <= 125:
         header = bytes([0x80 | opcode, length])

@@ -1,4 +1,5 @@
-//! The rooms of one server, and the threads that serve all its members: the reader, presence, draining.
+//! The rooms of one server, and the threads that serve all of its members: one reads the store, one
+//! keeps the lists of members, one watches the store; and draining.
 //!
 //! ```text
 //! store ──► the reader: follow, deliver ──► Room ──► an Outbox for each member
@@ -14,13 +15,16 @@ use ws101::Sender;
 use crate::room::{Member, Room};
 use crate::store::{News, Position, ROOMS, Store, Unavailable};
 
-/// For how long a member that comes back waits until this server has read what the member has heard elsewhere.
+/// How long a returning member waits for this server to read as far as the member has already
+/// received elsewhere.
 const CATCH_UP: Duration = Duration::from_secs(2);
-/// A server that has had no answer from its store for so long says that it's not ready.
+/// After this long without an answer from its store, a server says that it's not ready.
 const OUT_OF_TOUCH: Duration = Duration::from_secs(2);
-/// A server that has had no answer for so long sends its members away, to servers that may have one.
+/// After this long without an answer from its store, a server sends its members away, because
+/// another server may reach the store.
 const SEND_AWAY: Duration = Duration::from_secs(6);
-/// Between two batches of members that are sent away, and between two rounds of presence.
+/// The pause between two batches of members that are sent away, and between two updates of the
+/// lists of members.
 const BATCH_EVERY: Duration = Duration::from_millis(100);
 const PRESENCE_EVERY: Duration = Duration::from_secs(2);
 
@@ -28,20 +32,22 @@ pub struct Chat {
     pub name: String,
     pub store: Box<dyn Store>,
     pub history: usize,
-    /// Each with a signal that the reader has delivered something there.
+    /// The rooms, each with a condition variable that the reader signals after it has delivered
+    /// something.
     rooms: Vec<(Mutex<Room>, Condvar)>,
-    /// When the reader last asked its store and got an answer. All that the store had at that moment is delivered.
+    /// When the reader last asked its store a question that was answered. Everything that the store
+    /// had then is delivered.
     answered: Mutex<Option<Instant>>,
     draining: AtomicBool,
 }
 
-/// What the balancer is told.
+/// The server's answer to the balancer's health check.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Health {
     Ready,
-    /// No new members: the server drains, and those who are connected are closed in batches.
+    /// The server drains: it accepts no new members, and closes the others in batches.
     Draining,
-    /// The store doesn't answer.
+    /// The store hasn't answered for a while.
     OutOfTouch,
 }
 
@@ -72,11 +78,11 @@ impl Chat {
         }
     }
 
-    /// Lets a member in. It may come from a server that has read further than this one: the reader is on its way
-    /// there. If it asks its store once more and doesn't get there, the member's position is not in the store, and the
-    /// member starts anew.
-    /// `false`: the store hasn't been asked meanwhile, or hasn't answered. So this server doesn't know what the member
-    /// missed, and another one may.
+    /// Adds a member to its room. If the member comes from a server that has read further than this
+    /// one, it waits for the reader. If the reader asks the store again and still doesn't reach the
+    /// member's position, that position isn't in the store, and the member starts anew. Returns
+    /// `false` if the store hasn't answered meanwhile: then this server doesn't know what the
+    /// member missed, but another one may.
     #[must_use]
     pub fn join(&self, room: usize, id: u64, member: Member, position: Option<Position>) -> bool {
         let came = Instant::now();
@@ -94,10 +100,11 @@ impl Chat {
         knows
     }
 
-    /// The reader's work, in a thread of its own.
+    /// Reads the store's streams for as long as the server runs. It needs its own thread.
     pub fn read(&self) {
         loop {
-            // The start: what is appended while the reader waits for an answer needn't be in it.
+            // Take the time before the question, because the answer needn't include entries that
+            // are appended after it.
             let asked = Instant::now();
             match self.read_some() {
                 Ok(()) => *self.answered.lock().unwrap() = Some(asked),
@@ -110,7 +117,7 @@ impl Chat {
     }
 
     // WALK: chat_reader
-    /// Waits for news of all rooms, and tells the members.
+    /// Waits for new entries in all rooms, and delivers them to the members.
     fn read_some(&self) -> Result<(), Unavailable> {
         for room in 0..ROOMS.len() {
             if !self.room(room).is_known() {
@@ -122,7 +129,8 @@ impl Chat {
             News::Anew(room) => self.adopt(room)?,
             News::Entries(entries) => {
                 for (room, offset, said) in entries {
-                    // Bound first: the lock must be free again when the tail is read.
+                    // Keep the result in a variable, so that the room's lock is released before the
+                    // tail is read.
                     let is_next = self.room(room).deliver(offset, said);
                     if !is_next {
                         self.adopt(room)?;
@@ -134,7 +142,7 @@ impl Chat {
         Ok(())
     }
 
-    /// Reads what the store keeps of a room's stream, and takes it over.
+    /// Reads all that the store keeps of a room's stream, and makes it the room's content.
     fn adopt(&self, room: usize) -> Result<(), Unavailable> {
         let tail = self.store.tail(room)?;
         self.room(room).adopt(tail, &self.name);
@@ -142,7 +150,8 @@ impl Chat {
         Ok(())
     }
 
-    /// Says who is here, and tells the members who is here on all servers. In a thread of its own.
+    /// Tells the store which members are on this server, and the members who is on all servers. It
+    /// needs its own thread.
     pub fn keep_presence(&self) {
         loop {
             let here: Vec<_> = (0..ROOMS.len()).map(|room| self.room(room).names()).collect();
@@ -157,8 +166,8 @@ impl Chat {
         }
     }
 
-    /// Sends all members away when the store has not answered for long: where they land, it may. In a thread of
-    /// its own.
+    /// Sends all members away when the store hasn't answered for a long time, because another
+    /// server may reach it. It needs its own thread.
     pub fn watch_store(&self) {
         loop {
             thread::sleep(BATCH_EVERY);
@@ -170,11 +179,12 @@ impl Chat {
     }
 
     // WALK: chat_drain
-    /// Empties this server for a restart: the balancer learns it first, then the members go, a batch at a time.
+    /// Empties this server for a restart: the balancer learns it first, and then the server sends
+    /// its members away, a batch at a time.
     pub fn drain(&self, notice: Duration, over: Duration) {
         self.draining.store(true, SeqCst);
         thread::sleep(notice);
-        // Twice: a member may have been on its way in.
+        // Do it twice, because a member may have been joining during the first time.
         self.send_away(1012, "this server restarts; come back at once", over);
         self.send_away(1012, "this server restarts; come back at once", BATCH_EVERY);
     }
@@ -186,7 +196,7 @@ impl Chat {
         let size = senders.len().div_ceil(batches).max(1);
         for batch in senders.chunks(size) {
             for sender in batch {
-                // One that has left by itself can't be told.
+                // Ignore the error of a member that has already left.
                 let _ = sender.close(code, reason);
             }
             thread::sleep(BATCH_EVERY);
@@ -204,7 +214,7 @@ mod tests {
     use super::*;
     use crate::store::{Said, Seen, Tail};
 
-    /// A store that answers when the test says so.
+    /// A store that answers only when the test allows it.
     struct Slow {
         asked: mpsc::Sender<()>,
         answers: Mutex<Receiver<News>>,

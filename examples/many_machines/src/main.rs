@@ -1,13 +1,16 @@
-//! One server of a chat that runs on several: what one member says, all hear, whichever server they are on, in the
-//! same order; and a member whose server dies comes back elsewhere and misses nothing.
+//! One server of a chat that runs on several servers. All members get all messages in the same
+//! order, whichever server they are on. If a member's server dies, the member reconnects to another
+//! one, and misses nothing.
 //!
 //! run: cargo run --manifest-path examples/many_machines/Cargo.toml [ADDRESS] [--redis URL] [--name NAME] [--history N]
 //! then: open http://127.0.0.1:9001 in two windows
 //! or: examples/many_machines/run starts three of them, with Redis between and haproxy in front
 //! expect: listening on ws://127.0.0.1:9001
 //!
-//! Without `--redis` the messages are kept in this server's memory, so it runs alone. A line `drain` on standard
-//! input empties it for a restart and ends it. `/health` tells a balancer: 200 ready, 404 draining, 503 out of touch.
+//! Without `--redis`, the server keeps the messages in its memory, so it runs alone. When it reads
+//! a line `drain` from standard input, it closes its connections and ends, so that it can be
+//! restarted. `/health` is for a load balancer: 200 means ready, 404 draining, 503 without contact
+//! to the store.
 //!
 //! Read `store.rs`, `room.rs`, `chat.rs`, `member.rs`, then `redis_streams.rs` and the three Lua scripts.
 
@@ -33,9 +36,10 @@ use crate::memory::Memory;
 use crate::redis_streams::Redis;
 use crate::store::{ROOMS, Store};
 
-/// haproxy asks every 300 ms; so it knows before the first member is sent away.
+/// How long the server waits after it began to drain, before it sends the first member away.
+/// haproxy checks `/health` every 300 ms, so it knows by then.
 const NOTICE: Duration = Duration::from_millis(1000);
-/// Over how long the members are sent away.
+/// The time over which a draining server sends its members away.
 const DRAIN_OVER: Duration = Duration::from_secs(2);
 
 fn main() -> Result<()> {
@@ -93,7 +97,7 @@ fn spawn(name: &str, chat: &Arc<Chat>, work: impl FnOnce(&Chat) + Send + 'static
     spawned.expect("a server that starts has room for a few threads");
 }
 
-/// The page, and what the balancer asks.
+/// Serves the page, and the balancer's check of `/health`.
 fn page(request: &Request, chat: &Chat) -> Option<Response> {
     const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; \
         connect-src 'self'; frame-ancestors 'none'";
@@ -103,7 +107,8 @@ fn page(request: &Request, chat: &Chat) -> Option<Response> {
         ),
         "/health" => Some(match chat.health() {
             Health::Ready => Response::text("ready\n"),
-            // haproxy's `http-check disable-on-404`: no new connections, and those that are there stay.
+            // With haproxy's `http-check disable-on-404`, this stops new connections, and open ones
+            // stay.
             Health::Draining => Response::text("draining\n").status(404),
             Health::OutOfTouch => Response::text("the store does not answer\n").status(503),
         }),

@@ -1,8 +1,7 @@
-//! A member's stay: what its URL says, joining, and appending what it says.
+//! A member's connection: parsing its URL, joining the room, and appending its messages to the
+//! store.
 //!
-//! A member comes to `/chat/ROOM?name=NAME&key=KEY`, and adds `&epoch=EPOCH&offset=OFFSET` when it comes back.
-//! It sends `NUMBER TEXT`, where it counts its messages from 1, and is told `{"type":"said","number":NUMBER}` once
-//! the store has that message. What it isn't told of, it sends again, with the same number, on the next connection.
+//! A member connects to `/chat/ROOM?name=NAME&key=KEY`, and adds `&epoch=EPOCH&offset=OFFSET` when it comes back. It sends `NUMBER TEXT`, and counts its messages from 1. Once the store has a message, the server confirms it with `{"type":"said","number":NUMBER}`. On its next connection, the member sends unconfirmed messages again, with the same numbers.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -14,14 +13,16 @@ use crate::chat::Chat;
 use crate::room::Member;
 use crate::store::{Position, ROOMS, Said};
 
-/// How many messages may wait for a member beside all that a room keeps, which a returning member gets at once.
+/// How many messages may wait for a member, in addition to the room's history, which a returning
+/// member may get all at once.
 const ROOM_TO_SPARE: usize = 256;
-/// For how long a member's message is offered to a store that doesn't answer. Then the member is sent away.
+/// How long the server retries to append a member's message if the store doesn't answer. After
+/// that, it sends the member away.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// The largest number: Lua counts in floating point.
+/// The largest message number. Lua counts in floating point, and larger numbers wouldn't be exact.
 const MOST: u64 = 1 << 53;
 
-/// What a URL says of a member.
+/// What a member's URL says: its room, name, key, and position.
 #[derive(Debug, PartialEq, Eq)]
 struct Visit {
     room: usize,
@@ -31,7 +32,7 @@ struct Visit {
 }
 
 impl Visit {
-    /// `Err`: what is wrong with it, for the reason of a Close.
+    /// Parses the request's URL. An error says what is wrong with it, as the reason of a Close.
     fn parse(request: &Request) -> std::result::Result<Visit, &'static str> {
         let name = request.path().rsplit('/').next();
         let room = ROOMS.iter().position(|room| Some(*room) == name);
@@ -58,7 +59,7 @@ impl Visit {
     }
 }
 
-/// The handler of each connection.
+/// Serves one member, from joining to leaving: the handler of each connection.
 pub fn visit(mut ws: WebSocket, chat: &Chat) -> Result<()> {
     let Visit { room, name, key, position } = match Visit::parse(ws.request()) {
         Ok(visit) => visit,
@@ -91,7 +92,8 @@ fn listen(ws: &mut WebSocket, chat: &Chat, room: usize, who: &str, from: &str) -
     Ok(())
 }
 
-/// Appends, and asks again while the store doesn't answer. The number makes that safe.
+/// Appends a message, and retries while the store doesn't answer. The message's number makes that
+/// safe, because the store appends each number only once.
 fn append(chat: &Chat, room: usize, said: &Said) -> bool {
     let since = Instant::now();
     loop {

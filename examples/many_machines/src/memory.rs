@@ -1,15 +1,14 @@
-//! The store of a single server: the streams are in its memory, and end with it.
+//! The store of a single server: it keeps the streams in memory, so they are lost when the server
+//! ends.
 //!
-//! It keeps the same rules as [`Redis`](crate::redis_streams::Redis), so the rest of the server can't tell them
-//! apart. A server that starts anew has new epochs, and tells returning members that it does not have what they
-//! missed.
+//! It follows the same rules as [`Redis`](crate::redis_streams::Redis), so the rest of the server needn't know which one it uses. A restarted server has new epochs, and tells returning members that it doesn't have what they missed.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Condvar, Mutex};
 
 use crate::store::{FOLLOW, News, ROOMS, Said, Seen, Store, Tail, Unavailable, new_epoch};
 
-/// How many senders of a room are remembered by their numbers; all are forgotten at one more.
+/// How many senders' numbers a room remembers. At one more, it forgets all of them.
 const MOST_SENDERS: usize = 10_000;
 
 pub struct Memory {
@@ -23,7 +22,7 @@ struct Stream {
     /// The offset of the newest entry.
     top: u64,
     entries: VecDeque<Said>,
-    /// The last number of each sender.
+    /// The last message number of each sender, by the sender's key.
     numbers: HashMap<String, u64>,
 }
 
@@ -41,7 +40,7 @@ impl Memory {
 }
 
 impl Stream {
-    /// The entries after an offset, with their offsets.
+    /// Returns the entries after an offset, each with its own offset.
     fn after(&self, offset: u64) -> impl Iterator<Item = (u64, Said)> {
         let first = self.top - self.entries.len() as u64 + 1;
         let numbered = (first..).zip(self.entries.iter().cloned());

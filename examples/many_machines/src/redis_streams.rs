@@ -6,11 +6,12 @@
 //! ```
 //!
 //! Rules of this file:
-//! - Each call has a deadline. After an error or a late answer its connection is dropped: a late answer would
-//!   otherwise be taken for the answer to the next command.
-//! - One thread appends for all members. It sends what has gathered in one pipeline, so many members wait for one
-//!   round trip, and a Redis that hangs holds all of them up for one deadline and not for one each.
-//! - The name of a stream holds its epoch, so no command ever mixes entries of two epochs.
+//! - Each call has a deadline. After an error or a timeout, the connection is dropped. Otherwise a
+//!   late answer would be taken for the answer to the next command.
+//! - One thread appends for all members. It sends all waiting appends in one pipeline, so many members
+//!   wait for one round trip. If Redis hangs, all of them wait for one deadline, and not one after the
+//!   other.
+//! - The name of a stream contains its epoch, so no command ever mixes entries of two epochs.
 
 use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, Sender, channel, sync_channel};
@@ -24,16 +25,17 @@ use crate::store::{
     FOLLOW, News, PRESENCE, ROOMS, Said, Seen, Store, Tail, Unavailable, new_epoch,
 };
 
-/// For one command, beside what it may wait by itself. Dialling takes that long, too.
+/// The deadline for one command, in addition to the time for which it blocks; also the deadline for
+/// connecting.
 const DEADLINE: Duration = Duration::from_millis(1500);
-/// How many appends go into one pipeline.
+/// How many appends go into one pipeline at most.
 const PIPELINE: usize = 256;
 
 pub struct Redis {
     client: Client,
     history: usize,
     appends: Mutex<Sender<Append>>,
-    /// The reader's connection: it blocks, so it is used for nothing else.
+    /// The reader's connection. Its commands block, so nothing else uses it.
     following: Mutex<Following>,
     presence: Mutex<Option<Connection>>,
 }
@@ -43,14 +45,15 @@ struct Following {
     checked: Option<Instant>,
 }
 
-/// An append that waits, and where its member waits for the outcome.
+/// A waiting append, and the channel on which its member's thread waits for the result.
 struct Append {
     command: Cmd,
     done: std::sync::mpsc::SyncSender<Result<(), Unavailable>>,
 }
 
 impl Redis {
-    /// `url`: `redis://HOST:PORT`. Nothing is dialled yet, so a server can start before its Redis does.
+    /// Makes the store for `redis://HOST:PORT`. It doesn't connect yet, so a server can start
+    /// before its Redis.
     pub fn new(url: &str, history: usize) -> Result<Redis, Unavailable> {
         let client = Client::open(url)?;
         let (appends, queue) = channel();
@@ -75,7 +78,8 @@ impl From<RedisError> for Unavailable {
     }
 }
 
-/// Runs commands on a connection, which is dialled first if there is none, and dropped if they fail.
+/// Runs commands on a connection. Connects first if there is no connection, and drops it if the
+/// commands fail.
 fn on<T>(
     client: &Client,
     slot: &mut Option<Connection>,
@@ -95,7 +99,8 @@ fn on<T>(
     Ok(outcome)
 }
 
-/// The appending thread's work, for as long as the store lives.
+/// Appends what comes from the queue until the store is dropped. This is the appending thread's
+/// work.
 fn append_all(client: &Client, queue: &Receiver<Append>, history: usize) {
     let mut connection = None;
     while let Ok(first) = queue.recv() {
@@ -105,26 +110,28 @@ fn append_all(client: &Client, queue: &Receiver<Append>, history: usize) {
         for append in &appends {
             pipeline.add_command(append.command.clone().arg(history).to_owned());
         }
-        // If one failed, nothing is known of the others. All ask again, which append.lua allows.
+        // If one append failed, the results of the others are unknown. All members retry, which
+        // append.lua makes safe.
         let outcome = on(client, &mut connection, |connection| pipeline.exec(connection));
         for append in appends {
-            // A member that has left needs no answer.
+            // Ignore the error of a member that has already left.
             let _ = append.done.send(outcome.clone());
         }
     }
 }
 
 fn key(room: usize) -> String {
-    // In a Redis cluster the braces put all keys of a room on the same node.
+    // In a Redis cluster, the braces put all keys of a room on the same node.
     format!("chat:{{{}}}", ROOMS[room])
 }
 
-/// EVAL sends the script with each call: some hundred bytes more, and no script to load anew after a restart.
+/// Builds an EVAL command. It sends the script with each call, which costs a few hundred bytes, but
+/// nothing has to be loaded again after a restart of Redis.
 fn script(text: &str, room: usize) -> Cmd {
     cmd("EVAL").arg(text).arg(1).arg(key(room)).to_owned()
 }
 
-/// The offset is the sequence number of an entry's id: `0-7`.
+/// Parses an entry of a stream. Its offset is the sequence number in its id: 7 in `0-7`.
 fn entry(id: &StreamId) -> Option<(u64, Said)> {
     let offset = id.id.strip_prefix("0-")?.parse().ok()?;
     let said = Said {
@@ -160,11 +167,12 @@ impl Store for Redis {
         Ok(Tail { epoch, entries: entries.ids.iter().filter_map(entry).collect() })
     }
 
-    // One XREAD for all rooms. Twice a second the streams are checked first, since XREAD would wait for ever at a
-    // stream that is no more.
+    // One XREAD reads all rooms. Twice a second, the streams are checked first, because XREAD would
+    // never return entries of a stream that no longer exists.
     fn follow(&self, seen: &[Seen]) -> Result<News, Unavailable> {
         let Following { connection, checked } = &mut *self.following.lock().unwrap();
-        // A new connection may lead to a Redis that was restored: check before reading on.
+        // Redis may have been restored from a backup before this new connection, so check before
+        // reading on.
         if connection.is_none() || checked.is_none_or(|at| at.elapsed() >= FOLLOW) {
             let mut pipeline = Pipeline::new();
             for (room, Seen { position, last }) in seen.iter().enumerate() {
@@ -189,7 +197,8 @@ impl Store for Redis {
             }
             *checked = Some(Instant::now());
         }
-        // All that a stream keeps, at most: one answer brings all that a server lacks.
+        // Ask for up to all that a stream keeps, so that one answer brings all that this server
+        // lacks.
         let mut read = cmd("XREAD");
         read.arg("COUNT")
             .arg(self.history)
@@ -201,7 +210,7 @@ impl Store for Redis {
             .collect();
         read.arg(&names);
         read.arg(seen.iter().map(|seen| format!("0-{}", seen.position.offset)).collect::<Vec<_>>());
-        // Nil when nothing came in time.
+        // The reply is nil if nothing came in time.
         let reply: Option<StreamReadReply> =
             on(&self.client, connection, |connection| read.query(connection))?;
         let mut entries = Vec::new();
@@ -234,7 +243,7 @@ impl Store for Redis {
                 servers.iter().for_each(|server| {
                     lists.arg(format!("{}:here:{server}", key(room)));
                 });
-                // The key of a server that has died is gone by now.
+                // The key of a server that has died has expired, so its list is missing here.
                 let lists: Vec<Option<String>> = from_redis_value(lists.query(connection)?)?;
                 let names = lists.iter().flatten().flat_map(|names| names.lines());
                 all.push(names.map(str::to_owned).collect());

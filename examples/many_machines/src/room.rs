@@ -1,11 +1,14 @@
-//! One room on one server: the end of its stream, encoded for the wire, and the members who hear it.
+//! One room on one server: the last entries of its stream, encoded for the wire, and the members
+//! who receive them.
 //!
 //! Rules of this file:
-//! - A member hears the entries of its room in the order of their offsets, each once. Joining and delivering happen
-//!   under the same lock, so no entry falls between what a member missed and what it hears next.
-//! - `recovered: true` is said only where every missed entry is at hand. All else is `recovered: false` with the
-//!   offset at which the member starts anew.
-//! - Nothing here waits for a member: each has an `Outbox`, and one whose outbox is full is cut off.
+//! - A member receives its room's entries in the order of their offsets, each once. Joining and
+//!   delivering use the same lock, so no entry is lost between those that a member missed and the next
+//!   one.
+//! - The room says `recovered: true` only if it has every entry that the member missed. Otherwise it
+//!   says `recovered: false`, with the offset at which the member starts anew.
+//! - Nothing here waits for a member: each has an `Outbox`, and a member whose outbox is full is
+//!   dropped.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -14,43 +17,43 @@ use ws101::{Outbox, PreparedMessage, Sender};
 
 use crate::store::{Position, Said, Seen, Tail};
 
-/// How many entries a member hears that comes for the first time.
+/// How many of the last entries a new member gets.
 const GREETING: usize = 20;
-/// How many names are listed.
+/// How many names of members the room lists at most.
 const MOST_NAMES: usize = 50;
 
 #[derive(Default)]
 pub struct Room {
-    /// Empty until the reader has read the stream.
+    /// The epoch of the room's stream. Empty until the reader has read it.
     epoch: String,
     /// The offset of the newest entry.
     top: u64,
-    /// The newest entry, to hold the store against.
+    /// The newest entry, to check that the store still has the same one at this offset.
     last: Option<Said>,
     /// The last entries up to `top`, without a gap.
     kept: VecDeque<PreparedMessage>,
-    /// How many are kept.
+    /// How many entries the room keeps.
     history: usize,
     members: HashMap<u64, Member>,
-    /// What was said last about who is here.
+    /// The list of names that was last sent to the members.
     names: String,
 }
 
-/// The members of this room who are connected to this server.
+/// A member of this room who is connected to this server.
 pub struct Member {
     pub name: String,
     pub outbox: Outbox,
-    /// To close with; the outbox only sends.
+    /// For closing the connection, because the outbox only sends messages.
     pub sender: Sender,
 }
 
-/// What a member is told about the time in which it was away.
+/// What the server tells a joining member about the entries that it missed.
 enum Absence {
-    /// It comes for the first time.
+    /// The member is new, and missed nothing.
     None,
-    /// All that it missed follows: so many entries.
+    /// All entries that it missed follow; `missed` is their number.
     Recovered { missed: u64 },
-    /// What it missed is lost to it. From here on it hears all.
+    /// The entries that it missed are no longer there. It gets all from here on.
     Anew,
 }
 
@@ -68,18 +71,20 @@ impl Room {
         Seen { position, last: self.last.clone() }
     }
 
-    /// Whether this server has read less than the member has heard elsewhere.
+    /// Whether this server has read less of the stream than the member has already received
+    /// elsewhere.
     pub fn is_behind(&self, position: &Position) -> bool {
         self.epoch == position.epoch && self.top < position.offset
     }
 
-    /// The offset before the oldest entry that is kept.
+    /// Returns the offset before the oldest entry that the room keeps.
     fn start(&self) -> u64 {
         self.top - self.kept.len() as u64
     }
 
     // WALK: chat_resume
-    /// Where a member goes on, and whether that is all it missed.
+    /// Returns the offset after which a returning member continues, or `None` if the room no longer
+    /// has all entries that it missed.
     fn resume(&self, position: &Position) -> Option<u64> {
         let at_hand = self.start()..=self.top;
         (self.epoch == position.epoch && at_hand.contains(&position.offset))
@@ -87,7 +92,8 @@ impl Room {
     }
 
     // WALK: chat_join
-    /// Lets a member in: tells it where it stands, then what it missed. From then on it hears what all hear.
+    /// Adds a member: sends its position, then the entries that it missed. From then on, the member
+    /// gets what all get.
     pub fn join(&mut self, id: u64, member: Member, position: Option<&Position>, server: &str) {
         let newest = self.top - self.kept.len().min(GREETING) as u64;
         let (offset, absence) = match position.map(|position| self.resume(position)) {
@@ -104,7 +110,7 @@ impl Room {
         self.members.insert(id, member);
     }
 
-    /// `{"type":"position"}`: the entry after this offset comes next.
+    /// Encodes `{"type":"position"}`, which says that the entry after this offset comes next.
     fn told(&self, offset: u64, absence: Absence, server: &str) -> PreparedMessage {
         let mut fields = vec![
             ("type", string("position")),
@@ -130,12 +136,13 @@ impl Room {
         self.members.values().map(|member| member.name.clone()).collect()
     }
 
-    /// Those who can be sent away.
+    /// Returns the senders of all members, with which they can be closed.
     pub fn senders(&self) -> Vec<Sender> {
         self.members.values().map(|member| member.sender.clone()).collect()
     }
 
-    /// The next entry, to all. `false`: it is not the next one, so the tail has to be read.
+    /// Delivers the next entry to all members. Returns `false` if it isn't the next one, so that
+    /// the tail has to be read.
     pub fn deliver(&mut self, offset: u64, said: Said) -> bool {
         if offset != self.top + 1 {
             return offset <= self.top;
@@ -162,14 +169,16 @@ impl Room {
 
     fn tell_all(&self, message: &PreparedMessage) {
         for member in self.members.values() {
-            // Too slow, or gone already. Cutting it off ends its `recv`, and so its stay.
+            // The member is too slow, or has left. The abort ends its `recv`, and then its handler
+            // removes it.
             if member.outbox.try_send(message).is_err() {
                 member.outbox.abort();
             }
         }
     }
 
-    /// The stream as the store has it. It continues what this room has, or all members are told to start anew.
+    /// Replaces the room's entries by those of the store. If they don't continue the room's, all
+    /// members are told to start anew.
     pub fn adopt(&mut self, tail: Tail, server: &str) {
         let first = tail.entries.first().map_or(1, |(offset, _)| *offset);
         if tail.epoch == self.epoch && first <= self.top + 1 {
@@ -195,7 +204,7 @@ impl Room {
         }
     }
 
-    /// Tells who is here, if that has changed.
+    /// Sends the list of names to all members, if it has changed.
     pub fn tell_names(&mut self, mut names: Vec<String>) {
         names.sort();
         let count = names.len().to_string();
@@ -300,12 +309,12 @@ mod tests {
         };
         let ((awake, mut reads), (asleep, _tunnel)) = (enter(), enter());
         let news = PreparedMessage::new(vec![0; 1024 * 1024]);
-        // 64 MiB are more than all buffers on the way.
+        // 64 MiB are more than all buffers on the way can hold.
         for _ in 0..64 {
             room.tell_all(&news);
             assert_eq!(reads.recv().unwrap().unwrap().as_bytes().len(), 1024 * 1024);
         }
-        // Long before the time within which a write must succeed.
+        // This is much shorter than the time limit for a write.
         assert_eq!(leaves.recv_timeout(Duration::from_secs(10)), Ok(asleep));
         assert!(leaves.try_recv().is_err(), "{awake} stays");
         handle.stop(Duration::ZERO);

@@ -1,26 +1,28 @@
-//! What the servers need of whatever stands between them: an append, a tail, a way to follow, and who is here.
+//! What a server needs from the store that all servers share: appending, reading the end of a
+//! stream, waiting for new entries, and the lists of members.
 //!
-//! Rules of this trait, which [`Memory`](crate::memory::Memory) and [`Redis`](crate::redis_streams::Redis) keep:
+//! Rules of this trait, which [`Memory`](crate::memory::Memory) and
+//! [`Redis`](crate::redis_streams::Redis) follow:
 //! - Each room has one stream. Each entry of a stream has an `offset`, one more than the entry before it; the first
 //!   is 1. All servers read the same entries at the same offsets.
-//! - Each stream has an `epoch`, a random name. A store that lost entries, or all of them, begins a new epoch, so
-//!   that an offset of the old stream is never taken for one of the new.
-//! - A store keeps the last `history` entries of each stream, and drops what is older.
-//! - `append` is idempotent. A member numbers what it says; a number that the store has had is not appended again.
+//! - Each stream has an `epoch`, a random name. A store that has lost entries begins a new epoch,
+//!   so that an offset of the old stream is never taken for one of the new stream.
+//! - A store keeps the last `history` entries of each stream, and drops older ones.
+//! - `append` is idempotent. A member numbers its messages, and the store doesn't append a number twice.
 
 use std::fmt;
 use std::time::Duration;
 
-/// The rooms. A server reads the streams of all of them with one blocking call.
+/// The names of the rooms. A server reads the streams of all rooms with one blocking call.
 pub const ROOMS: [&str; 3] = ["tea", "garden", "workshop"];
 
-/// For how long `follow` waits when there is nothing new.
+/// How long `follow` waits at most for new entries.
 pub const FOLLOW: Duration = Duration::from_millis(500);
 
-/// What one member said.
+/// A message that a member sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Said {
-    /// The sender's key: random, chosen by the sender, told to no other member.
+    /// The sender's random key, which the sender chooses and no other member learns.
     pub from: String,
     /// The sender's count of its own messages, from 1.
     pub number: u64,
@@ -29,35 +31,37 @@ pub struct Said {
     pub says: String,
 }
 
-/// A place in a stream: the last entry that was seen there.
+/// A place in a stream: its epoch, and the offset of the last entry that was received.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Position {
     pub epoch: String,
     pub offset: u64,
 }
 
-/// What a server has read of one room's stream.
+/// How far a server has read one room's stream.
 #[derive(Clone, Debug)]
 pub struct Seen {
     pub position: Position,
-    /// The entry at that offset, so that a store that holds another one there is noticed. `None` before the first.
+    /// The entry at that offset, so that the server notices if the store now has another one there.
+    /// `None` before the first entry.
     pub last: Option<Said>,
 }
 
-/// The end of a stream.
+/// The last entries of a stream, as the store has them.
 #[derive(Clone, Debug)]
 pub struct Tail {
     pub epoch: String,
-    /// With their offsets, oldest first, without a gap.
+    /// The entries with their offsets, oldest first, without a gap.
     pub entries: Vec<(u64, Said)>,
 }
 
-/// What `follow` found.
+/// What `follow` returns.
 #[derive(Debug)]
 pub enum News {
-    /// Entries by room, offset and content. Empty when nothing came in time.
+    /// New entries, each with its room and offset. Empty if none came in time.
     Entries(Vec<(usize, u64, Said)>),
-    /// This room's stream is another one, or has dropped entries that the server has not read: ask for its tail.
+    /// This room's stream has another epoch, or has dropped entries that the server hasn't read.
+    /// The server must read its tail.
     Anew(usize),
 }
 
@@ -71,28 +75,29 @@ impl fmt::Display for Unavailable {
     }
 }
 
-/// The stream of each room, and who is in it.
+/// The store that all servers share: each room's stream, and which members are in the room.
 pub trait Store: Send + Sync {
-    /// Appends what a member said to a room's stream. When this returns `Ok`, the store has it, once.
-    /// An `Err` leaves open whether the store has it: the sender asks again with the same number.
+    /// Appends a member's message to a room's stream. After `Ok`, the store has the message, once.
+    /// After `Err`, the store may or may not have it, so the caller retries with the same number.
     fn append(&self, room: usize, said: &Said) -> Result<(), Unavailable>;
 
     /// Reads all that the store keeps of a room's stream.
     fn tail(&self, room: usize) -> Result<Tail, Unavailable>;
 
-    /// Waits for entries after those that were seen, one `Seen` for each room; for [`FOLLOW`] at most.
+    /// Waits for entries after those that were seen, but no longer than [`FOLLOW`]. `seen` has one
+    /// item for each room.
     fn follow(&self, seen: &[Seen]) -> Result<News, Unavailable>;
 
-    /// Says who is in each room on this server, and learns who is there on all servers. What a server said is
-    /// forgotten after [`PRESENCE`] unless it says it again.
+    /// Stores who is in each room on this server, and returns who is there on all servers. The
+    /// store forgets a server's lists after [`PRESENCE`], unless the server stores them again.
     fn presence(&self, server: &str, here: &[Vec<String>])
     -> Result<Vec<Vec<String>>, Unavailable>;
 }
 
-/// How long a server's list of names lives in the store.
+/// How long the store keeps a server's lists of names.
 pub const PRESENCE: Duration = Duration::from_secs(6);
 
-/// A new name for a stream: 64 random bits.
+/// Returns a new, random name for a stream, of 64 bits.
 pub fn new_epoch() -> String {
     use std::hash::{BuildHasher, RandomState};
     format!("{:016x}", RandomState::new().hash_one("epoch"))

@@ -1,13 +1,15 @@
-//! A server as a supervisor runs it: it may be given its socket, says whether it's ready, and stops on a signal.
+//! A server for a supervisor such as systemd: it accepts a socket from the supervisor, says whether
+//! it's ready, and stops on a signal.
 //!
 //! run: cargo run --manifest-path examples/service/Cargo.toml [ADDRESS]
 //! under systemd, or by hand: systemd-socket-activate --listen 127.0.0.1:9001 PROGRAM
 //!
-//! - **Socket activation.** systemd opens the socket, starts the program with the first client, and keeps the
-//!   socket while the program restarts: clients that come meanwhile wait, and none is refused. The program
-//!   learns from `LISTEN_FDS` and `LISTEN_PID` that a socket is given to it. Only unsafe code can make a socket
-//!   of a descriptor's number. The library has none, so here the crate `listenfd` does it.
-//! - **Readiness.** A load balancer asks for `/ready`, and sends new clients elsewhere while it's a 503.
+//! - **Socket activation.** systemd opens the socket, starts the program when the first client
+//!   connects, and keeps the socket while the program restarts. Clients that connect meanwhile
+//!   wait, and none is refused. The variables `LISTEN_FDS` and `LISTEN_PID` tell the program that
+//!   it has been given a socket. Only unsafe code can turn a descriptor's number into a socket. The
+//!   library has no unsafe code, so the crate `listenfd` does it here.
+//! - **Readiness.** A load balancer requests `/ready`, and sends new clients elsewhere while the answer is 503.
 //! - **Signals.** On SIGTERM or Ctrl-C the server closes its connections, a few at a time, and ends. `std` has
 //!   no signals, so here the crate `ctrlc` handles them.
 
@@ -16,7 +18,8 @@ use std::time::Duration;
 use listenfd::ListenFd;
 use ws101::{CloseCode, Error, Listener, Response, Result, Server};
 
-/// Shorter than the time after which the supervisor kills: systemd's `TimeoutStopSec`, Kubernetes'
+/// How long the server may take to stop. It must be shorter than the supervisor's time limit, after
+/// which it kills the process: systemd's `TimeoutStopSec`, Kubernetes'
 /// `terminationGracePeriodSeconds`.
 const GRACE: Duration = Duration::from_secs(10);
 
@@ -51,7 +54,7 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-/// The socket that the supervisor has opened for us, if it has: TCP or Unix.
+/// Returns the TCP or Unix socket that the supervisor has opened for this program, if there is one.
 fn given_listener() -> Result<Option<Listener>> {
     let mut given = ListenFd::from_env();
     match given.take_tcp_listener(0) {
