@@ -9,7 +9,7 @@
 //! Rules of this file:
 //! - [`extension::parse`] reads the list, and [`DeflateParams::parse`] reads a parameter.
 //!   [`DeflateParams::answer`] says whether a server accepts an offer, and
-//!   [`deflate_params::verify`] says whether a client accepts the answer.
+//!   [`deflate_params::verify_answer`] says whether a client accepts the answer.
 //! - To find an invalid parameter, this file parses each parameter alone.
 //! - The work is linear in the bytes of the line, even if it has many offers and parameters.
 
