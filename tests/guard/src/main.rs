@@ -49,7 +49,7 @@ const TRAFFIC: &[(Traffic, [f64; 5])] = &[
     // its end, and who the client is. All in all that's about a KiB, moved once. From 20.6, when a request got a place for
     // the client's certificates: it's then moved once more. If our Close has a reason, there's one
     // allocation more: `sent_close` keeps a copy.)
-    (Traffic { does: Nothing, in_flight: 1, size: 0, text: false },      [3.0,        2.0,        7.0,   28.0,        20.0]),
+    (Traffic { does: Nothing, in_flight: 1, size: 0, text: false },      [3.0,        2.0,        7.0,   27.0,        20.0]),
 ];
 
 /// System calls of a server's process, for each message or connection. A few are up to chance.
