@@ -28,7 +28,6 @@ use crate::diagnostic::quote;
 #[derive(Clone, Debug)]
 pub struct Request {
     head: Head,
-    method: String,
     /// The host and port that the target names, if it's in absolute form. They take precedence over
     /// the `Host` header.
     authority: Option<String>,
@@ -78,8 +77,8 @@ impl Request {
             None => (path_and_query, None),
         };
         let path = if path.is_empty() { "/" } else { path }.to_owned();
-        let (method, authority) = (method.to_owned(), authority.map(str::to_owned));
-        Ok(Request { method, authority, path, query, head, peer: None, certificates: None })
+        let authority = authority.map(str::to_owned);
+        Ok(Request { authority, path, query, head, peer: None, certificates: None })
     }
 
     /// Sets the address that the request came from, and the certificates that the client showed in
@@ -105,7 +104,7 @@ impl Request {
 
     /// Returns the request's method, such as `POST`. Only a `GET` can open a WebSocket.
     pub fn method(&self) -> &str {
-        &self.method
+        self.head.first_line().split(' ').next().unwrap_or_default()
     }
 
     /// Returns the request's HTTP version, such as `HTTP/1.0`. Only `HTTP/1.1` or later can open a
