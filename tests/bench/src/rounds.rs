@@ -4,6 +4,7 @@
 
 use crate::Result;
 use crate::arguments::Arguments;
+use crate::figures;
 use crate::load::{self, Span};
 use crate::others::{MUCH, Watch};
 use crate::peers::Peer;
@@ -22,13 +23,17 @@ pub fn run(arguments: &Arguments, peers: &[&'static Peer]) -> Results {
         eprintln!("{}: {}", scenario.name, scenario.title);
         let rounds = rounds(arguments, scenario);
         for round in 1..=rounds {
-            for peer in peers.iter().filter(|peer| peer.takes_part(scenario)) {
+            for peer in peers.iter().filter(|peer| takes_part(arguments, scenario, peer)) {
                 let sample = measure(arguments, scenario, peer, round);
                 results.add(scenario.name, peer.name, sample);
             }
         }
     }
     results
+}
+
+fn takes_part(arguments: &Arguments, scenario: &Scenario, peer: &Peer) -> bool {
+    peer.takes_part(scenario) && (!arguments.update || figures::shows_peer(scenario, peer))
 }
 
 fn rounds(arguments: &Arguments, scenario: &Scenario) -> usize {

@@ -94,7 +94,7 @@ pub const ALL: &[Scenario] = &[
     },
     Scenario {
         name: "i",
-        title: "handshakes, 32 at once: connect, upgrade, Close both ways, the server's end",
+        title: "32 clients: open, and close as they should",
         kind: Kind::Conversations { clients: 32, messages: 0, payload: Payload::Json(256) },
     },
     Scenario { name: "j", title: "idle connections held", kind: Kind::Idle },
@@ -115,17 +115,17 @@ pub const ALL: &[Scenario] = &[
     },
     Scenario {
         name: "o",
-        title: "conversations, 32 at once: as i, with 10 texts of 256 B there and back",
+        title: "32 clients: open, 10 texts there and back, close",
         kind: Kind::Conversations { clients: 32, messages: 10, payload: Payload::Json(256) },
     },
     Scenario {
         name: "p",
-        title: "bursts: 64 connections rest, then each sends 16 messages of 1 KiB at once",
+        title: "64 connections, bursts of 16 messages of 1 KiB on each",
         kind: Kind::Bursts { connections: 64, batch: 16, payload: Payload::Binary(KIB) },
     },
     Scenario {
         name: "q",
-        title: "2 connections, 1 MiB, as g, from clients that write it whole before they read",
+        title: "2 connections, 1 MiB, written whole before it is read",
         kind: Kind::Blocking { connections: 2, payload: Payload::Binary(KIB * KIB) },
     },
     growth("n1", "1 connection, 32 B", 1),
