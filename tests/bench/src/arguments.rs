@@ -54,7 +54,7 @@ impl Arguments {
         let mut micro = false;
         let mut coach = false;
         let mut rounds = None;
-        let mut again = 2;
+        let mut again = None;
         let mut seconds = None;
         let mut svg = None;
         let mut peers = Vec::new();
@@ -73,7 +73,7 @@ impl Arguments {
                 "--seconds" => seconds = Some(Duration::try_from_secs_f64(value()?.parse()?)?),
                 "--peers" => peers = value()?.split(',').map(str::to_owned).collect(),
                 "--svg" => svg = Some(value()?.into()),
-                "--again" => again = value()?.parse()?,
+                "--again" => again = Some(value()?.parse()?),
                 "--cores" => cores = Cores::parse(&value()?)?,
                 name if !name.starts_with('-') => named.push(name.to_owned()),
                 unknown => return Err(format!("no option {unknown}; try --help").into()),
@@ -121,7 +121,7 @@ impl Arguments {
                 .max(1),
             duration,
             warm_up: duration / 3,
-            again,
+            again: again.unwrap_or(if update { 1 } else { 2 }),
             cores,
         };
         Ok(match (micro, coach) {
@@ -151,7 +151,7 @@ usage: bench [OPTION ...] [SCENARIO ...]
   --quick           short rounds, for development
   --rounds N        how often each server is measured (7; UPDATE=1: 5; quick: 3; micro: 101)
   --seconds S       how long each time (1; UPDATE=1: 0.5; quick: 0.3)
-  --again N         measure anew, so often at most, where others took much of our cores (2)
+  --again N         measure anew, so often at most, where others took much of our cores (2; UPDATE=1: 1)
   --peers A,B       only these
   --svg FILE        draw a chart as well
   --cores S,L       the server's core and the load's (0,1)

@@ -15,6 +15,7 @@ use crate::goals::OURS;
 use crate::peers::{self, Peer, SIMD};
 use crate::report::{row, rule, times, value};
 use crate::results::{Measure, Results};
+use crate::rounds::ROUNDS_OF_A_CURVE;
 use crate::scenarios::{ALL, Kind, Scenario};
 use crate::{Result, chart, process};
 
@@ -81,10 +82,9 @@ struct Sheet<'a> {
 impl Sheet<'_> {
     fn tables(&self, arguments: &Arguments) -> String {
         let mut text =
-            "Messages a second, and ws101's as a multiple of `raw`'s and tungstenite's:\n\n"
-                .to_owned();
+            "Messages a second (in the rows of 32 clients: whole conversations):\n\n".to_owned();
         text += &self.table(Measure::Rate, COMPARED);
-        text += "\nThe server's processor time for one message:\n\n";
+        text += "\nThe server's processor time for one message (or one conversation):\n\n";
         text += &self.table(Measure::Cpu, &[]);
         text += "\nA dash: that library, or the bench's server on it, doesn't do this. ";
         text += &self.compressed();
@@ -97,7 +97,7 @@ impl Sheet<'_> {
     fn table(&self, measure: Measure, compared: &[&str]) -> String {
         let mut heads = vec![String::new()];
         heads.extend(COLUMNS.iter().map(|peer| self.marked(peer)));
-        heads.extend(compared.iter().map(|peer| format!("of {peer}")));
+        heads.extend(compared.iter().map(|peer| format!("{OURS} / {peer}")));
         let mut text = row(heads.clone()) + &rule(heads.len());
         for scenario in ROWS.iter().filter_map(|name| ALL.iter().find(|one| one.name == *name)) {
             if measure == Measure::Rate && TIME_ALONE.contains(&scenario.name) {
@@ -213,7 +213,7 @@ impl Sheet<'_> {
             .collect();
         format!(
             "Measured on {} on a machine with {} cores ({}, {}), the server on one and the load on another: \
-             medians of {} interleaved rounds of {} s, with {}. This command measured them, and wrote the \
+             medians of {} interleaved rounds of {} s ({} rounds for 1,024 and for idle connections), with {}. This command measured them, and wrote the \
              tables and the chart in the README:\n\n\
              ```sh\nUPDATE=1 cargo run --release --manifest-path tests/bench/Cargo.toml\n```\n",
             today(),
@@ -222,6 +222,7 @@ impl Sheet<'_> {
             std::env::consts::ARCH,
             arguments.rounds,
             arguments.duration.as_secs_f64(),
+            ROUNDS_OF_A_CURVE.min(arguments.rounds),
             versions.join(", "),
         )
     }

@@ -16,6 +16,8 @@ use crate::scenarios::{Kind, Scenario};
 /// Memory does not vary as time does: so many rounds tell it.
 const ROUNDS_OF_IDLE: usize = 3;
 const QUICK_ROUNDS_OF_IDLE: usize = 1;
+/// Thousands of connections take long to open, and a curve has many points.
+pub const ROUNDS_OF_A_CURVE: usize = 3;
 
 pub fn run(arguments: &Arguments, peers: &[&'static Peer]) -> Results {
     let mut results = Results::default();
@@ -40,6 +42,7 @@ fn rounds(arguments: &Arguments, scenario: &Scenario) -> usize {
     let most = match scenario.kind {
         Kind::Idle if arguments.quick => QUICK_ROUNDS_OF_IDLE,
         Kind::Idle => ROUNDS_OF_IDLE,
+        _ if arguments.update && scenario.is_called("n") => ROUNDS_OF_A_CURVE,
         _ => usize::MAX,
     };
     arguments.rounds.min(most)
