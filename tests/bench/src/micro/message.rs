@@ -22,7 +22,8 @@ const BOUNDS: Bounds = Bounds { max_message: 1024 * 1024, max_fragments: 1 };
 
 pub fn cases() -> Result<Vec<Case>> {
     let case = |(messages, length): (usize, usize)| {
-        let title = format!("{messages} messages of {length} B");
+        let plural = if messages == 1 { "" } else { "s" };
+        let title = format!("{messages} message{plural} of {length} B");
         Case::new(title, Echo::new(messages, length), Echo::ours, Echo::least)
     };
     [(1, 32), (64, 32), (16, 1024), (2, 64 * 1024), (1, 1024 * 1024)]
