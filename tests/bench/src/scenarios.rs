@@ -26,9 +26,9 @@ pub enum Kind {
     Tls { connections: usize, payload: Payload },
     /// Connections that all rest, then all send a batch at once.
     Bursts { connections: usize, batch: usize, payload: Payload },
-    /// As `Echo` with one in flight, but each connection has a thread of its own that writes a
-    /// message whole before it reads.
-    Blocking { connections: usize, payload: Payload },
+    /// As `Echo` with one in flight, but each connection has a thread of its own that masks and
+    /// writes a message piece by piece, and reads once all is written.
+    Pieces { connections: usize, piece: usize, payload: Payload },
     /// Clients that connect, upgrade, send some messages, one after the other, and close as they
     /// should; over and over.
     Conversations { clients: usize, messages: usize, payload: Payload },
@@ -125,8 +125,8 @@ pub const ALL: &[Scenario] = &[
     },
     Scenario {
         name: "q",
-        title: "2 connections, 1 MiB, written whole before it is read",
-        kind: Kind::Blocking { connections: 2, payload: Payload::Binary(KIB * KIB) },
+        title: "2 connections, 1 MiB, masked and sent 64 KiB at a time",
+        kind: Kind::Pieces { connections: 2, piece: 64 * KIB, payload: Payload::Binary(KIB * KIB) },
     },
     growth("n1", "1 connection, 32 B", 1),
     growth("n4", "4 connections, 32 B", 4),
