@@ -33,6 +33,8 @@ const TIME_ALONE: &[&str] = &["m", "l"];
 /// Who is measured beside ours in these; the columns' libraries have no server for them.
 const BESIDE: &[(&str, &[&str])] = &[("l", &["ws", "websockets"])];
 
+const COMMAND: &str = "UPDATE=1 cargo run --release --manifest-path tests/bench/Cargo.toml";
+
 const BEGIN: &str = "<!-- bench -->\n";
 const END: &str = "<!-- /bench -->";
 
@@ -86,10 +88,10 @@ impl Sheet<'_> {
         text += &self.table(Measure::Rate, COMPARED);
         text += "\nThe server's processor time for one message (or one conversation):\n\n";
         text += &self.table(Measure::Cpu, &[]);
-        text += "\nA dash: that library, or the bench's server on it, doesn't do this. ";
-        text += &self.compressed();
-        text += "\n\n";
-        text += &self.marks();
+        text += "\n";
+        let dash = "A dash: that library, or the bench's server on it, doesn't do this.";
+        text += &paragraph(&format!("{dash} {}", self.compressed()));
+        text += &paragraph(&self.marks());
         text += &self.note(arguments);
         text
     }
@@ -182,7 +184,7 @@ impl Sheet<'_> {
         if !unknown.is_empty() {
             text += &format!(" Not coached in this version: {}.", unknown.join(", "));
         }
-        format!("{}\n\n", text.trim())
+        text
     }
 
     /// Ours beside those that compress.
@@ -211,11 +213,10 @@ impl Sheet<'_> {
                 name => format!("{name} {}", peer.version()),
             })
             .collect();
-        format!(
+        let note = format!(
             "Measured on {} on a machine with {} cores ({}, {}), the server on one and the load on another: \
-             medians of {} interleaved rounds of {} s ({} rounds for 1,024 and for idle connections), with {}. This command measured them, and wrote the \
-             tables and the chart in the README:\n\n\
-             ```sh\nUPDATE=1 cargo run --release --manifest-path tests/bench/Cargo.toml\n```\n",
+             medians of {} interleaved rounds of {} s ({} rounds for 1,024 and for idle connections), with {}. \
+             This command measured them, and wrote the tables and the chart in the README:",
             today(),
             process::cores().map_or("some".to_owned(), |cores| cores.to_string()),
             std::env::consts::OS,
@@ -224,7 +225,8 @@ impl Sheet<'_> {
             arguments.duration.as_secs_f64(),
             ROUNDS_OF_A_CURVE.min(arguments.rounds),
             versions.join(", "),
-        )
+        );
+        paragraph(&note) + "```sh\n" + COMMAND + "\n```\n"
     }
 
     /// For the README.
@@ -239,6 +241,25 @@ impl Sheet<'_> {
             time(LIMIT)
         )
     }
+}
+
+/// Words in lines of at most 120 characters, and an empty line.
+fn paragraph(text: &str) -> String {
+    let mut lines = String::new();
+    let mut length = 0;
+    for word in text.split_whitespace() {
+        let word_length = word.chars().count();
+        if length > 0 && length + 1 + word_length > 120 {
+            lines.push('\n');
+            length = 0;
+        } else if length > 0 {
+            lines.push(' ');
+            length += 1;
+        }
+        lines += word;
+        length += word_length;
+    }
+    lines + "\n\n"
 }
 
 /// The peer that is at least twice as good as the next best, the limit aside.
@@ -275,6 +296,15 @@ mod tests {
         let new = "before\n<!-- bench -->\nnew\n<!-- /bench -->\nafter\n";
         assert_eq!(between_marks(old, "new\n").as_deref(), Some(new));
         assert_eq!(between_marks("no marks\n", "new\n"), None);
+    }
+
+    #[test]
+    fn a_paragraph_has_short_lines_and_all_of_its_words() {
+        let text = "word ".repeat(60);
+        let lines = paragraph(&text);
+        assert!(lines.ends_with("word\n\n") && lines.lines().all(|line| line.len() <= 120));
+        assert_eq!(lines.split_whitespace().count(), 60);
+        assert_eq!(lines.lines().count(), 4);
     }
 
     #[test]
