@@ -7,10 +7,12 @@ import https from "node:https";
 const [library, mode, certificate, key] = process.argv.slice(2);
 const { WebSocketServer } = await import(library);
 
+// What asks for no WebSocket is refused as `ws` refuses it on a port of its own.
+const refuse = (_, response) => response.writeHead(426).end();
 const server =
   mode === "tls"
-    ? https.createServer({ cert: readFileSync(certificate), key: readFileSync(key) })
-    : http.createServer();
+    ? https.createServer({ cert: readFileSync(certificate), key: readFileSync(key) }, refuse)
+    : http.createServer(refuse);
 const sockets = new WebSocketServer({ server, perMessageDeflate: mode === "deflate" });
 const members = new Set();
 

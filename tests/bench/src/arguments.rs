@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::{Result, peers, scenarios, servers};
+use crate::{Result, figures, peers, scenarios, servers};
 
 /// What the program is asked to do.
 pub enum Command {
@@ -54,7 +54,7 @@ impl Arguments {
         let mut micro = false;
         let mut coach = false;
         let mut rounds = None;
-        let mut again = 2;
+        let mut again = None;
         let mut seconds = None;
         let mut svg = None;
         let mut peers = Vec::new();
@@ -73,7 +73,7 @@ impl Arguments {
                 "--seconds" => seconds = Some(Duration::try_from_secs_f64(value()?.parse()?)?),
                 "--peers" => peers = value()?.split(',').map(str::to_owned).collect(),
                 "--svg" => svg = Some(value()?.into()),
-                "--again" => again = value()?.parse()?,
+                "--again" => again = Some(value()?.parse()?),
                 "--cores" => cores = Cores::parse(&value()?)?,
                 name if !name.starts_with('-') => named.push(name.to_owned()),
                 unknown => return Err(format!("no option {unknown}; try --help").into()),
@@ -88,28 +88,40 @@ impl Arguments {
         if let Some(unknown) = peers.iter().find(|name| peers::named(name).is_none()) {
             return Err(format!("no peer {unknown}; try --help").into());
         }
-        let duration = seconds.unwrap_or(Duration::from_millis(if quick { 300 } else { 1000 }));
+        let update = std::env::var_os("UPDATE").is_some();
+        let measures = !micro && !coach;
+        if update && measures && !(named.is_empty() && peers.is_empty()) {
+            return Err("UPDATE=1 writes whole tables: name no scenarios and no peers".into());
+        }
+        let usual = match (quick, update) {
+            (true, _) => 300,
+            (_, true) => 500,
+            _ => 1000,
+        };
+        let duration = seconds.unwrap_or(Duration::from_millis(usual));
         let arguments = Self {
             scenarios: scenarios::ALL
                 .iter()
-                .filter(|scenario| {
-                    named.is_empty() || named.iter().any(|name| scenario.is_called(name))
+                .filter(|scenario| match named.is_empty() {
+                    true => !update || figures::shows(scenario),
+                    false => named.iter().any(|name| scenario.is_called(name)),
                 })
                 .collect(),
             peers,
             quick,
-            update: std::env::var_os("UPDATE").is_some(),
+            update,
             svg,
             rounds: rounds
-                .unwrap_or(match (micro, quick) {
-                    (true, _) => 101,
-                    (_, true) => 3,
+                .unwrap_or(match (micro, quick, update) {
+                    (true, ..) => 101,
+                    (_, true, _) => 3,
+                    (.., true) => 5,
                     _ => 7,
                 })
                 .max(1),
             duration,
             warm_up: duration / 3,
-            again,
+            again: again.unwrap_or(if update { 1 } else { 2 }),
             cores,
         };
         Ok(match (micro, coach) {
@@ -137,12 +149,14 @@ usage: bench [OPTION ...] [SCENARIO ...]
                     messages without a socket, beside the least that they can take
   --coach           instead: which rules of the RFC does each server break? UPDATE=1 keeps it in coached.txt
   --quick           short rounds, for development
-  --rounds N        how often each server is measured (7; quick: 3; micro: 101)
-  --seconds S       how long each time (1; quick: 0.3)
-  --again N         measure anew, so often at most, where others took much of our cores (2)
+  --rounds N        how often each server is measured (7; UPDATE=1: 5; quick: 3; micro: 101)
+  --seconds S       how long each time (1; UPDATE=1: 0.5; quick: 0.3)
+  --again N         measure anew, so often at most, where others took much of our cores (2; UPDATE=1: 1)
   --peers A,B       only these
   --svg FILE        draw a chart as well
   --cores S,L       the server's core and the load's (0,1)
+
+With UPDATE=1 it measures what src/walkthrough/figures.md and chart.svg show, and writes both, and a sentence of the README.
 
 scenarios (all, unless some are named; n is all of n1 to n4096):
 ",

@@ -6,6 +6,7 @@
 
 use std::fmt::Write;
 
+use crate::conformance::Conformance;
 use crate::goals::OURS;
 use crate::peers::Peer;
 use crate::results::{Measure, Results};
@@ -16,13 +17,12 @@ const LIMIT: &str = "raw";
 /// Who is drawn: the last one is on top.
 const SERIES: &[Series] = &[
     Series {
-        peer: "websockets",
-        name: "websockets, Python",
+        peer: "uWebSockets",
+        name: "uWebSockets, C++",
         light: "#bf3989",
         dark: "#f778ba",
         shape: CROSS,
     },
-    Series { peer: "ws", name: "ws, Node.js", light: "#9a6700", dark: "#d29922", shape: DOWN },
     Series {
         peer: "fastwebsockets",
         name: "fastwebsockets",
@@ -60,7 +60,6 @@ const DISC: &str = "M-7 0a7 7 0 1 0 14 0a7 7 0 1 0-14 0z";
 const SQUARE: &str = "M-4.5-4.5h9v9h-9z";
 const DIAMOND: &str = "M0-6.5L6.5 0L0 6.5L-6.5 0z";
 const UP: &str = "M0-6L6 5H-6z";
-const DOWN: &str = "M0 6L6-5H-6z";
 const CROSS: &str = "M-5-3L-3-5L0-2L3-5L5-3L2 0L5 3L3 5L0 2L-3 5L-5 3L-2 0z";
 
 const WIDTH: f64 = 480.0;
@@ -68,11 +67,11 @@ const LEFT: f64 = 14.0;
 const RIGHT: f64 = WIDTH - 14.0;
 const LINE: f64 = 20.0;
 
-pub fn svg(peers: &[&Peer], results: &Results) -> String {
+pub fn svg(peers: &[&Peer], results: &Results, conformance: &Conformance) -> String {
     let series: Vec<&Series> =
         SERIES.iter().filter(|one| peers.iter().any(|peer| peer.name == one.peer)).collect();
     let mut chart = Chart { body: String::new(), y: 26.0 };
-    chart.legend(&series);
+    chart.legend(&series, conformance);
     chart.shares(&series, results);
     chart.growth(&series, results);
     chart.whole()
@@ -85,16 +84,30 @@ struct Chart {
 }
 
 impl Chart {
-    /// Everybody's mark and name, ours first.
-    fn legend(&mut self, series: &[&Series]) {
+    /// Everybody's mark and name, ours first. A star: fails checks of the coach.
+    fn legend(&mut self, series: &[&Series], conformance: &Conformance) {
         const COLUMNS: [f64; 3] = [21.0, 162.0, 306.0];
+        let mut any_fails = false;
         for (index, one) in series.iter().rev().enumerate() {
             let x = COLUMNS[index % COLUMNS.len()];
             let y = self.y + LINE * (index / COLUMNS.len()) as f64;
             self.mark(one, x, y - 5.0);
-            self.text(x + 12.0, y, "", one.name);
+            let fails = conformance.get(one.peer).is_some_and(|found| found.failed > 0);
+            let star = if fails { "*" } else { "" };
+            self.text(x + 12.0, y, "", &format!("{}{star}", one.name));
+            any_fails |= fails;
         }
-        self.y += LINE * series.len().div_ceil(COLUMNS.len()) as f64 + 14.0;
+        self.y += LINE * series.len().div_ceil(COLUMNS.len()) as f64;
+        if any_fails {
+            self.text(
+                LEFT,
+                self.y,
+                "quiet",
+                "* breaks rules of RFC 6455 that are a MUST, says the coach",
+            );
+            self.y += LINE;
+        }
+        self.y += 14.0;
     }
 
     /// A line for each scenario: how many messages, as a share of plain TCP's.
@@ -108,14 +121,14 @@ impl Chart {
         };
         let rows: Vec<&Scenario> = scenarios::ALL
             .iter()
-            .filter(|scenario| matches!(scenario.kind, Kind::PingPong { .. } | Kind::Echo { .. }))
+            .filter(|scenario| !matches!(scenario.kind, Kind::Broadcast { .. }))
             .filter(|scenario| !scenario.is_called("n") && share(scenario, OURS).is_some())
             .collect();
         if rows.is_empty() {
             return;
         }
 
-        self.text(LEFT, self.y, "strong", "Messages a second, of what plain TCP echoes");
+        self.text(LEFT, self.y, "strong", "Messages (or conversations) a second, of plain TCP's");
         self.y += LINE;
         let x = |share: f64| {
             LEFT + 8.0 + (RIGHT - LEFT - 16.0) * (share / LEAST).ln() / (MOST / LEAST).ln()
@@ -272,6 +285,7 @@ fn in_thousands(rate: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::conformance::Found;
     use crate::peers;
     use crate::results::Sample;
 
@@ -285,7 +299,12 @@ mod tests {
         }
         let peers: Vec<_> =
             ["raw", OURS, "tungstenite"].into_iter().filter_map(peers::named).collect();
-        let svg = svg(&peers, &results);
+        let found = |failed| Found { version: "1".into(), failed, asked: 9 };
+        let conformance =
+            Conformance::from([(OURS.into(), found(0)), ("tungstenite".into(), found(2))]);
+        let svg = svg(&peers, &results, &conformance);
+        // Only who fails checks has a star.
+        assert!(svg.contains(">tungstenite*<") && svg.contains(">ws101<"));
         // One in the legend, one for d, two for the numbers of connections.
         assert_eq!(svg.matches(r#"class="mark ws101""#).count(), 4);
         assert_eq!(svg.matches(r#"class="mark tungstenite""#).count(), 4);

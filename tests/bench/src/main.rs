@@ -7,7 +7,7 @@
 //! Reading order: `scenarios` (what is measured), `peers` and `servers` (who is measured; `examples` builds
 //! those of the library, `certificate` is for those that speak TLS), `payload` and `wire` (the bytes that travel), `load` (who asks), `process`
 //! (how a server is started, pinned and watched), `others` (who disturbs), `rounds` (in which order),
-//! `results` (what is kept of it), `goals`, `report` and `chart` (what is made of it). Two stand by
+//! `results` (what is kept of it), `goals`, `report`, `chart` and `figures` (what is made of it). Two stand by
 //! themselves: `micro`, the smallest pieces beside naive ones, and `conformance`, which servers keep to the RFC.
 //!
 //! Progress goes to standard error, the report to standard output as Markdown.
@@ -17,6 +17,7 @@ mod certificate;
 mod chart;
 mod conformance;
 mod examples;
+mod figures;
 mod goals;
 mod histogram;
 mod load;
@@ -70,8 +71,12 @@ fn measure(arguments: &Arguments) -> Result<()> {
     }
     let results = rounds::run(arguments, &peers);
     print!("{}", report::markdown(arguments, &peers, &missing, &results));
+    let conformance = conformance::read()?;
     if let Some(file) = &arguments.svg {
-        std::fs::write(file, chart::svg(&peers, &results))?;
+        std::fs::write(file, chart::svg(&peers, &results, &conformance))?;
+    }
+    if arguments.update {
+        figures::write(arguments, &peers, &results, &conformance)?;
     }
     Ok(())
 }

@@ -139,6 +139,15 @@ pub fn check_pinning() -> Result<()> {
     Ok(())
 }
 
+/// How many cores this machine has. We ourselves may be pinned to one.
+pub fn cores() -> Option<usize> {
+    let stat = fs::read_to_string("/proc/stat").ok()?;
+    let is_core = |line: &&str| {
+        line.strip_prefix("cpu").is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
+    };
+    Some(stat.lines().filter(is_core).count())
+}
+
 fn can_pin() -> bool {
     static CAN: OnceLock<bool> = OnceLock::new();
     *CAN.get_or_init(|| {

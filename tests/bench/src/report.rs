@@ -8,10 +8,10 @@ use crate::results::{Measure, Median, Results, Sample};
 use crate::scenarios::HELD;
 
 const TABLES: &[(Measure, &str)] = &[
-    (Measure::Rate, "Messages a second (i: handshakes; k: arrivals; o: conversations)"),
+    (Measure::Rate, "Messages a second (k: arrivals; i, o: whole conversations)"),
     (Measure::P50, "Round trip, p50"),
     (Measure::P99, "Round trip, p99"),
-    (Measure::Cpu, "Server's time for each message (i: handshake; k: arrival; o: conversation)"),
+    (Measure::Cpu, "Server's time for each message (k: arrival; i, o: whole conversation)"),
     (
         Measure::Waits,
         "Context switches of the server for each message (k: arrival), because it waits",
@@ -179,7 +179,7 @@ fn value_and_spread(measure: Measure, median: Median) -> String {
     format!("{} ± {}", value(measure, median.value), percent(median.spread))
 }
 
-fn value(measure: Measure, value: f64) -> String {
+pub fn value(measure: Measure, value: f64) -> String {
     match measure {
         Measure::Rate | Measure::Held => count(value),
         Measure::P50 | Measure::P99 | Measure::Cpu => time(value),
@@ -205,12 +205,13 @@ fn count(value: f64) -> String {
 fn time(seconds: f64) -> String {
     match seconds {
         1e-3.. => format!("{:.2} ms", seconds * 1e3),
+        1e-4.. => format!("{:.0} µs", seconds * 1e6),
         1e-6.. => format!("{:.1} µs", seconds * 1e6),
         _ => format!("{:.0} ns", seconds * 1e9),
     }
 }
 
-fn times(value: f64) -> String {
+pub fn times(value: f64) -> String {
     if value >= 10.0 { format!("{value:.1} ×") } else { format!("{value:.2} ×") }
 }
 
@@ -218,11 +219,11 @@ fn percent(share: f64) -> String {
     format!("{:.0} %", share * 100.0)
 }
 
-fn row(cells: Vec<String>) -> String {
+pub fn row(cells: Vec<String>) -> String {
     format!("| {} |\n", cells.join(" | "))
 }
 
 /// The line under a table's head: the first column to the left, the others to the right.
-fn rule(columns: usize) -> String {
+pub fn rule(columns: usize) -> String {
     format!("|---|{}\n", "---:|".repeat(columns - 1))
 }

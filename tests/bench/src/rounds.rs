@@ -4,6 +4,7 @@
 
 use crate::Result;
 use crate::arguments::Arguments;
+use crate::figures;
 use crate::load::{self, Span};
 use crate::others::{MUCH, Watch};
 use crate::peers::Peer;
@@ -15,6 +16,8 @@ use crate::scenarios::{Kind, Scenario};
 /// Memory does not vary as time does: so many rounds tell it.
 const ROUNDS_OF_IDLE: usize = 3;
 const QUICK_ROUNDS_OF_IDLE: usize = 1;
+/// Thousands of connections take long to open, and a curve has many points.
+pub const ROUNDS_OF_A_CURVE: usize = 3;
 
 pub fn run(arguments: &Arguments, peers: &[&'static Peer]) -> Results {
     let mut results = Results::default();
@@ -22,7 +25,7 @@ pub fn run(arguments: &Arguments, peers: &[&'static Peer]) -> Results {
         eprintln!("{}: {}", scenario.name, scenario.title);
         let rounds = rounds(arguments, scenario);
         for round in 1..=rounds {
-            for peer in peers.iter().filter(|peer| peer.takes_part(scenario)) {
+            for peer in peers.iter().filter(|peer| takes_part(arguments, scenario, peer)) {
                 let sample = measure(arguments, scenario, peer, round);
                 results.add(scenario.name, peer.name, sample);
             }
@@ -31,10 +34,15 @@ pub fn run(arguments: &Arguments, peers: &[&'static Peer]) -> Results {
     results
 }
 
+fn takes_part(arguments: &Arguments, scenario: &Scenario, peer: &Peer) -> bool {
+    peer.takes_part(scenario) && (!arguments.update || figures::shows_peer(scenario, peer))
+}
+
 fn rounds(arguments: &Arguments, scenario: &Scenario) -> usize {
     let most = match scenario.kind {
         Kind::Idle if arguments.quick => QUICK_ROUNDS_OF_IDLE,
         Kind::Idle => ROUNDS_OF_IDLE,
+        _ if arguments.update && scenario.is_called("n") => ROUNDS_OF_A_CURVE,
         _ => usize::MAX,
     };
     arguments.rounds.min(most)

@@ -26,9 +26,9 @@ pub enum Kind {
     Tls { connections: usize, payload: Payload },
     /// Connections that all rest, then all send a batch at once.
     Bursts { connections: usize, batch: usize, payload: Payload },
-    /// As `Echo` with one in flight, but each connection has a thread of its own that writes a
-    /// message whole before it reads.
-    Blocking { connections: usize, payload: Payload },
+    /// As `Echo` with one in flight, but each connection has a thread of its own that masks and
+    /// writes a message piece by piece, and reads once all is written.
+    Pieces { connections: usize, piece: usize, payload: Payload },
     /// Clients that connect, upgrade, send some messages, one after the other, and close as they
     /// should; over and over.
     Conversations { clients: usize, messages: usize, payload: Payload },
@@ -94,7 +94,7 @@ pub const ALL: &[Scenario] = &[
     },
     Scenario {
         name: "i",
-        title: "handshakes, 32 at once: connect, upgrade, Close both ways, the server's end",
+        title: "32 clients: open, and close as they should",
         kind: Kind::Conversations { clients: 32, messages: 0, payload: Payload::Json(256) },
     },
     Scenario { name: "j", title: "idle connections held", kind: Kind::Idle },
@@ -115,18 +115,18 @@ pub const ALL: &[Scenario] = &[
     },
     Scenario {
         name: "o",
-        title: "conversations, 32 at once: as i, with 10 texts of 256 B there and back",
+        title: "32 clients: open, 10 texts there and back, close",
         kind: Kind::Conversations { clients: 32, messages: 10, payload: Payload::Json(256) },
     },
     Scenario {
         name: "p",
-        title: "bursts: 64 connections rest, then each sends 16 messages of 1 KiB at once",
+        title: "64 connections, bursts of 16 messages of 1 KiB on each",
         kind: Kind::Bursts { connections: 64, batch: 16, payload: Payload::Binary(KIB) },
     },
     Scenario {
         name: "q",
-        title: "2 connections, 1 MiB, as g, from clients that write it whole before they read",
-        kind: Kind::Blocking { connections: 2, payload: Payload::Binary(KIB * KIB) },
+        title: "2 connections, 1 MiB, masked and sent 64 KiB at a time",
+        kind: Kind::Pieces { connections: 2, piece: 64 * KIB, payload: Payload::Binary(KIB * KIB) },
     },
     growth("n1", "1 connection, 32 B", 1),
     growth("n4", "4 connections, 32 B", 4),

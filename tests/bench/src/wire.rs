@@ -17,6 +17,8 @@ use crate::scenarios::Payload;
 const FIN_TEXT: u8 = 0x81;
 const FIN_BINARY: u8 = 0x82;
 const FIN_CLOSE: u8 = 0x88;
+const FIN_PING: u8 = 0x89;
+const FIN_PONG: u8 = 0x8a;
 const RSV1: u8 = 0x40;
 const MASKED: u8 = 0x80;
 
@@ -152,6 +154,20 @@ pub fn read_close(stream: &mut impl Read) -> Result<()> {
         return Err("a Close was answered with something else".into());
     };
     Ok(stream.read_exact(&mut [0; 125][..length.into()])?)
+}
+
+/// Reads a reply. Pings may come before it, if opening the connections took so long that the server asks
+/// whether the first ones are still there: they are answered.
+pub fn read_after_pings(stream: &mut (impl Read + Write), reply: &mut [u8]) -> Result<()> {
+    let (header, rest) = reply.split_at_mut(2);
+    loop {
+        stream.read_exact(header)?;
+        let [FIN_PING, length @ ..126] = *header else { return Ok(stream.read_exact(rest)?) };
+        let mut payload = vec![0; length.into()];
+        stream.read_exact(&mut payload)?;
+        let mask = [0; 4];
+        stream.write_all(&[&[FIN_PONG, MASKED | length][..], &mask, &payload].concat())?;
+    }
 }
 
 /// Asks for the upgrade, with these lines besides, and reads the answer to its last byte. A server that

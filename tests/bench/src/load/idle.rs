@@ -1,12 +1,14 @@
 //! Connections that were used once and then hold still: how much memory the server keeps for each.
 
+use std::io::Write;
+
 use super::{echo, open};
 use crate::Result;
 use crate::peers::Peer;
 use crate::process::Server;
 use crate::results::{Measure, Sample};
 use crate::scenarios::{HELD, Payload};
-use crate::wire::Ring;
+use crate::wire::{self, Ring};
 
 pub fn run(peer: &Peer, server: &Server) -> Result<Sample> {
     let ring = Ring::new(peer.speaks, Payload::Binary(32), 1);
@@ -28,7 +30,9 @@ pub fn run(peer: &Peer, server: &Server) -> Result<Sample> {
     }
     // Held means that each of them still answers.
     for mut stream in &held {
-        echo(&mut stream, &ring, 0, &mut reply)?;
+        stream.write_all(&ring.requests[ring.place(0, 1)])?;
+        wire::read_after_pings(&mut stream, &mut reply)?;
+        ring.check(ring.reply_starts(0), &reply)?;
     }
     sample.insert(Measure::Held, held.len() as f64);
     Ok(sample)

@@ -10,6 +10,7 @@ mod crowd;
 mod deflated;
 mod echo;
 mod idle;
+mod masking;
 mod ping_pong;
 mod tls;
 
@@ -21,6 +22,7 @@ use std::time::Duration;
 use blocking::RoundTrips;
 use conversations::Clients;
 use crowd::Crowd;
+use masking::Masking;
 
 use crate::Result;
 use crate::histogram::Histogram;
@@ -49,9 +51,9 @@ pub fn run(scenario: &Scenario, peer: &Peer, server: &Server, span: Span) -> Res
         Kind::Bursts { connections, batch, payload } => {
             bursts::run(server, Crowd::open(peer, server, connections, batch, payload)?, span)
         }
-        Kind::Blocking { connections, payload } => {
+        Kind::Pieces { connections, piece, payload } => {
             let ring = Arc::new(Ring::new(peer.speaks, payload, 1));
-            let open = |_| Ok(RoundTrips::new(open(peer, server)?, &ring));
+            let open = |_| Ok(RoundTrips::new(Masking::new(open(peer, server)?, piece), &ring));
             blocking::run(server, (0..connections).map(open).collect::<Result<Vec<_>>>()?, span)
         }
         Kind::Broadcast { members, payload } => {

@@ -22,10 +22,11 @@ const BOUNDS: Bounds = Bounds { max_message: 64 * 1024, max_fragments: 1 };
 
 pub fn cases() -> Result<Vec<Case>> {
     let case = |(messages, length): (usize, usize)| {
-        let title = format!("{messages} messages of {length} B");
+        let plural = if messages == 1 { "" } else { "s" };
+        let title = format!("{messages} message{plural} of {length} B");
         Case::new(title, Echo::new(messages, length), Echo::ours, Echo::least)
     };
-    [(64, 32), (16, 1024), (2, 64 * 1024)].into_iter().map(case).collect()
+    [(1, 32), (64, 32), (16, 1024), (2, 64 * 1024)].into_iter().map(case).collect()
 }
 
 /// What a client sends at once, and the end of a connection that answers with the same.
@@ -77,7 +78,7 @@ impl Echo {
         let outgoing = self.outgoing.get_mut().unwrap_or_else(PoisonError::into_inner);
         self.written.clear();
         self.written.extend_from_slice(outgoing.batch());
-        outgoing.written();
+        outgoing.clear_batch();
     }
 
     fn least(&mut self) {

@@ -1,12 +1,14 @@
 //! fastwebsockets: hyper makes the handshake and hands the connection over; a task each, all on one
 //! thread.
 
-use ::fastwebsockets::{FragmentCollector, OpCode, WebSocketError, upgrade};
+use std::convert::Infallible;
+
+use ::fastwebsockets::{FragmentCollector, OpCode, upgrade};
 use http_body_util::Empty;
 use hyper::body::{Bytes, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper::{Request, Response};
+use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use tokio::net::{TcpListener, TcpStream};
 
@@ -35,12 +37,22 @@ async fn connection(stream: TcpStream) -> Result<()> {
 
 async fn handshake(
     mut request: Request<Incoming>,
-) -> std::result::Result<Response<Empty<Bytes>>, WebSocketError> {
-    let (response, upgraded) = upgrade::upgrade(&mut request)?;
-    // `unconstrained`, as the library's own example has it: its reads don't count against tokio's
-    // budget.
-    tokio::spawn(tokio::task::unconstrained(echo(upgraded)));
-    Ok(response)
+) -> std::result::Result<Response<Empty<Bytes>>, Infallible> {
+    // `upgrade` doesn't ask whether the request is for a WebSocket; the docs advise to ask it first.
+    let asks = upgrade::is_upgrade_request(&request);
+    match upgrade::upgrade(&mut request) {
+        Ok((response, upgraded)) if asks => {
+            // `unconstrained`, as the library's own example has it: its reads don't count against
+            // tokio's budget.
+            tokio::spawn(tokio::task::unconstrained(echo(upgraded)));
+            Ok(response)
+        }
+        _ => {
+            let mut response = Response::new(Empty::new());
+            *response.status_mut() = StatusCode::BAD_REQUEST;
+            Ok(response)
+        }
+    }
 }
 
 async fn echo(upgraded: upgrade::UpgradeFut) -> Result<()> {
