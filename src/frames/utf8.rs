@@ -18,10 +18,10 @@ pub struct NotUtf8;
 pub struct Text {
     /// The whole characters that have arrived, checked as UTF-8.
     checked: String,
-    /// The first bytes of a character whose other bytes haven't arrived yet. `cut_length` says how
-    /// many they are.
-    cut: [u8; 4],
-    cut_length: usize,
+    /// The first bytes of a character whose other bytes haven't arrived yet. `incomplete_length`
+    /// says how many they are.
+    incomplete: [u8; 4],
+    incomplete_length: usize,
 }
 
 impl Text {
@@ -30,23 +30,23 @@ impl Text {
     /// place.
     pub fn push(&mut self, mut piece: &[u8]) -> Result<(), NotUtf8> {
         // 1. If the last piece ended inside a character, complete the character byte by byte.
-        while self.cut_length > 0 {
+        while self.incomplete_length > 0 {
             let Some((&byte, rest)) = piece.split_first() else { return Ok(()) };
             piece = rest;
             self.push_to_incomplete(byte)?;
         }
         // 2. Check and append all whole characters at once.
-        let (whole, cut) = piece.split_at(piece.len() - incomplete_length(piece));
+        let (whole, incomplete) = piece.split_at(piece.len() - incomplete_length(piece));
         self.checked.push_str(check(whole)?);
         // 3. Keep the bytes of a new incomplete character for the next piece.
-        cut.iter().try_for_each(|&byte| self.push_to_incomplete(byte))
+        incomplete.iter().try_for_each(|&byte| self.push_to_incomplete(byte))
     }
 
     /// Reserves memory for a piece of `piece` bytes. `most` is how many bytes the whole text may
     /// have.
     pub fn make_room(&mut self, piece: usize, most: usize) {
         let (length, room) = (self.checked.len(), self.checked.capacity());
-        self.checked.reserve_exact(room_to_add(length, room, self.cut_length + piece, most));
+        self.checked.reserve_exact(room_to_add(length, room, self.incomplete_length + piece, most));
     }
 
     /// Returns the length in bytes of all whole characters that have arrived.
@@ -61,7 +61,7 @@ impl Text {
 
     /// Ends the text and returns it. Fails if the text ends in the middle of a character.
     pub fn finish(&mut self) -> Result<String, NotUtf8> {
-        match std::mem::take(&mut self.cut_length) {
+        match std::mem::take(&mut self.incomplete_length) {
             0 => Ok(self.take_whole()),
             _ => Err(NotUtf8),
         }
@@ -70,17 +70,17 @@ impl Text {
     /// Adds a byte to the incomplete character, and moves the character to `checked` once it's
     /// whole. Fails if no character begins with these bytes.
     fn push_to_incomplete(&mut self, byte: u8) -> Result<(), NotUtf8> {
-        self.cut[self.cut_length] = byte;
-        self.cut_length += 1;
-        match str::from_utf8(&self.cut[..self.cut_length]) {
+        self.incomplete[self.incomplete_length] = byte;
+        self.incomplete_length += 1;
+        match str::from_utf8(&self.incomplete[..self.incomplete_length]) {
             Ok(character) => {
                 self.checked.push_str(character);
-                self.cut_length = 0;
+                self.incomplete_length = 0;
                 Ok(())
             }
             Err(error) if error.error_len().is_none() => Ok(()),
             Err(_) => {
-                self.cut_length -= 1;
+                self.incomplete_length -= 1;
                 Err(NotUtf8)
             }
         }
