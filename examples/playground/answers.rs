@@ -146,7 +146,7 @@ pub fn opened(text: &str) -> Vec<(&'static str, String)> {
 
 /// Returns the lines of source at an anchor.
 pub fn passage(id: &str) -> Vec<(&'static str, String)> {
-    let passage = Anchor::of(id).and_then(|anchor| anchor.passage().ok());
+    let passage = Anchor::named(id).and_then(|anchor| anchor.passage().ok());
     let passage = passage.map_or("null".into(), |passage| json::passage(&passage));
     vec![("id", string(id)), ("passage", passage)]
 }

@@ -76,12 +76,12 @@ impl CloseGuard {
     }
 
     /// Keeps the code of the peer's Close for the log.
-    pub(crate) fn set_peer_code(&self, code: CloseCode) {
+    pub(crate) fn note_peer_code(&self, code: CloseCode) {
         self.peer_code.store(code.0, SeqCst);
     }
 
     /// Keeps the first line of the connection's error for the log. Only the first error counts.
-    pub(crate) fn set_cause(&self, error: &Error) {
+    pub(crate) fn note_cause(&self, error: &Error) {
         let first_line = error.to_string().lines().next().unwrap_or_default().to_owned();
         let _ = self.cause.set(first_line);
     }
@@ -91,7 +91,7 @@ impl Drop for CloseGuard {
     fn drop(&mut self) {
         let close = Close { code: CloseCode(self.code.load(SeqCst)), reason: String::new() };
         if let Some(lost @ Error::BytesLost(_)) = self.write_half.close_and_linger(close) {
-            self.set_cause(&lost);
+            self.note_cause(&lost);
         }
         log::info!("{} closed: {}", self.write_half.id, ClosingLine(self));
         if let Some(owner) = &self.owner {

@@ -14,7 +14,7 @@ use crate::transport::lock::lock;
 /// connection adds to them once per read or write, and not once per message.
 #[derive(Debug, Default)]
 pub(crate) struct Totals {
-    traffic: Counts,
+    traffic: AtomicCounts,
     accepted: AtomicU64,
     refused: Mutex<BTreeMap<u16, u64>>,
 }
@@ -23,12 +23,12 @@ pub(crate) struct Totals {
 /// added to the server's totals, too; a client has none.
 #[derive(Debug, Default)]
 pub(crate) struct Traffic {
-    counts: Counts,
+    counts: AtomicCounts,
     server: Option<Arc<Totals>>,
 }
 
 #[derive(Debug, Default)]
-struct Counts {
+struct AtomicCounts {
     messages_in: AtomicU64,
     messages_out: AtomicU64,
     bytes_in: AtomicU64,
@@ -99,7 +99,7 @@ impl Traffic {
 
     /// Returns the counts that a read or a write adds to: the connection's own, and its server's if
     /// it has one.
-    fn own_and_server_totals(&self) -> impl Iterator<Item = &Counts> {
+    fn own_and_server_totals(&self) -> impl Iterator<Item = &AtomicCounts> {
         iter::once(&self.counts).chain(self.server.iter().map(|server| &server.traffic))
     }
 }
@@ -108,7 +108,7 @@ impl Traffic {
 impl fmt::Display for Traffic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let load = |count: &AtomicU64| count.load(Relaxed);
-        let Counts { messages_in, messages_out, bytes_in, bytes_out } = &self.counts;
+        let AtomicCounts { messages_in, messages_out, bytes_in, bytes_out } = &self.counts;
         write!(f, "{} messages and {} bytes in, ", load(messages_in), load(bytes_in))?;
         write!(f, "{} messages and {} bytes out", load(messages_out), load(bytes_out))
     }

@@ -240,7 +240,7 @@ impl Ending {
 
     /// Waits until our Close is written or can't be written any more, but no longer than `at_most`.
     /// Returns the state at the end of the wait.
-    pub(crate) fn wait_until_sent(&self, at_most: Duration) -> State {
+    pub(crate) fn wait_until_close_is_sent(&self, at_most: Duration) -> State {
         let is_to_come = |sides: &mut Sides| {
             matches!(sides.ours, State::Open | State::Requested(_) | State::Due(_))
         };

@@ -264,7 +264,7 @@ impl ReadHalf {
     fn note_bytes(&mut self) {
         self.keepalive.note_bytes();
         if let Some(linger) = &mut self.linger {
-            linger.note_bytes();
+            linger.note_peer_is_alive();
         }
     }
 

@@ -213,7 +213,7 @@ impl Drop for WebSocket {
             self.close_guard.set_code(CloseCode::INTERNAL_ERROR);
         }
         if let Some(close) = self.closed_with() {
-            self.close_guard.set_peer_code(close.code);
+            self.close_guard.note_peer_code(close.code);
         }
     }
 }

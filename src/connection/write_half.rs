@@ -387,7 +387,7 @@ impl WriteHalf {
         let Ok(Ok(())) = written else {
             // The stream may have taken only the beginning of a frame. No other frame can follow
             // that.
-            encoder.break_off();
+            encoder.stop_after_failed_write();
             let failed = written.map(|written| write_error(written.unwrap_err()));
             self.note_failed_write(matches!(failed, Ok(Error::WriteTimeout)));
             return Err(failed.unwrap_or_else(|panic| resume_unwind(panic)));
@@ -413,7 +413,7 @@ impl WriteHalf {
                 }
                 Err(error) if is_timeout(&error) => return false,
                 Ok(_) | Err(_) => {
-                    encoder.break_off();
+                    encoder.stop_after_failed_write();
                     self.note_failed_write(false);
                     return false;
                 }
@@ -481,7 +481,7 @@ impl WriteHalf {
         self.apply(EndEvent::Ended);
         // A thread that still waits for the end of a message, or for the lock, then gets an error.
         if let Some(mut encoder) = self.try_lock() {
-            encoder.break_off();
+            encoder.stop_after_failed_write();
         }
         unanswered
     }
@@ -503,7 +503,7 @@ impl WriteHalf {
         let mut has_hurried = false;
         loop {
             let flushed = self.flush_unless_busy();
-            let state = self.ending.wait_until_sent(LOOK_EVERY);
+            let state = self.ending.wait_until_close_is_sent(LOOK_EVERY);
             if flushed.is_err() || !matches!(state, State::Requested(_) | State::Due(_)) {
                 return self.ending.state();
             }

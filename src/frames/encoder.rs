@@ -117,7 +117,7 @@ impl Encoder {
 
     /// Drops the batch and refuses every later call. The write half calls this after a write that
     /// failed within a frame, and when the connection may send nothing more.
-    pub fn break_off(&mut self) {
+    pub fn stop_after_failed_write(&mut self) {
         self.batch = Vec::new();
         self.closed = true;
     }
@@ -128,7 +128,7 @@ impl Encoder {
     }
 
     /// Whether the encoder refuses every frame, because our Close is in the batch or sent, or
-    /// because [`break_off`](Encoder::break_off) was called.
+    /// because [`stop_after_failed_write`](Encoder::stop_after_failed_write) was called.
     pub fn is_closed(&self) -> bool {
         self.closed
     }

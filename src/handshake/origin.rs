@@ -27,7 +27,7 @@ impl Origin {
         Some(Origin { scheme, authority })
     }
 
-    fn is_same_as(&self, other: &Origin) -> bool {
+    fn is_same_origin(&self, other: &Origin) -> bool {
         self.scheme == other.scheme
             && self.authority.with_default_port(&self.scheme)
                 == other.authority.with_default_port(&other.scheme)
@@ -87,7 +87,7 @@ impl Origins {
                 SELF_OVER_TLS => is_of_host(origin, host, &["https"]),
                 one => Origin::parse(origin)
                     .zip(Origin::parse(one))
-                    .is_some_and(|(origin, one)| one.is_same_as(&origin)),
+                    .is_some_and(|(origin, one)| one.is_same_origin(&origin)),
             }),
             Origins::SameHost => is_of_host(origin, host, &["http", "https"]),
             Origins::SameHostOverTls => is_of_host(origin, host, &["https"]),

@@ -356,7 +356,7 @@ fn run_handler(handler: &Handler, ws: WebSocket) {
                 | Error::PeerTimeout
                 | Error::WriteTimeout
                 | Error::BytesLost(_)
-                | Error::TimedOut => close_guard.set_cause(&error),
+                | Error::TimedOut => close_guard.note_cause(&error),
                 error => log::warn!("{id} the handler failed: {error}"),
             }
             close_guard.set_code(CloseCode::INTERNAL_ERROR);

@@ -54,7 +54,7 @@ impl LingerDeadline {
     }
 
     /// Records that bytes have come from the peer: it's alive, so the deadline may be renewed.
-    pub fn note_bytes(&mut self) {
+    pub fn note_peer_is_alive(&mut self) {
         self.is_alive = true;
     }
 
@@ -123,7 +123,7 @@ fn discard_input(mut linger: LingerDeadline, stream: &dyn Stream) -> bool {
         match read_before(linger.deadline(), stream, &mut waste) {
             Ok(0) => return true,
             Ok(count) => {
-                linger.note_bytes();
+                linger.note_peer_is_alive();
                 wasted += count;
             }
             Err(error) if is_timeout(&error) && linger.renew(stream) => {}

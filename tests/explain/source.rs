@@ -73,7 +73,7 @@ fn the_lines_of_an_anchor_are_those_of_its_file() {
         ("close", "answer_close(close.clone())"),
         ("fragment", "(Opcode::Continuation, None) => Err"),
     ] {
-        let passage = passage(Anchor::of(id).unwrap());
+        let passage = passage(Anchor::named(id).unwrap());
         let marked = passage.lines.iter().filter(|line| line.is_marked);
         assert!(marked.clone().any(|line| line.text.contains(words)), "{id}: {passage:#?}");
         assert!(marked.count() < 20, "{id}: {passage:#?}");

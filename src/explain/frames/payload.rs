@@ -6,7 +6,9 @@
 use std::ops::Range;
 
 use super::compressed;
-use super::payload_decoder::{BadText, Context, Found, find_bad_byte, incomplete_character_at_end};
+use super::payload_decoder::{
+    BadText, Context, Found, find_bad_byte, find_incomplete_character_at_end,
+};
 use crate::explain::annotation::{Span, bits, hex, quoted};
 use crate::frames::close::Close;
 use crate::frames::close_code::CloseCode;
@@ -115,7 +117,7 @@ fn close_spans(at: u64, length: u64, shown: &[u8], whole: bool) -> Vec<Span> {
     };
     let mut spans = vec![span(at..at + 2, "code", code.to_string(), meaning_of(code), "§5.5.1")];
     let wrong = find_bad_byte(&[], reason)
-        .or_else(|| if whole { incomplete_character_at_end(reason) } else { None });
+        .or_else(|| if whole { find_incomplete_character_at_end(reason) } else { None });
     match wrong {
         Some(wrong) => spans.extend(spans_of_bad_text(
             at + 2,

@@ -269,7 +269,7 @@ pub fn find_bad_byte(begun: &[u8], piece: &[u8]) -> Option<BadText> {
 
 /// Finds the incomplete character at the end of a whole text. `None` if the text ends with a whole
 /// character.
-pub fn incomplete_character_at_end(whole: &[u8]) -> Option<BadText> {
+pub fn find_incomplete_character_at_end(whole: &[u8]) -> Option<BadText> {
     let mut text = Text::default();
     text.push(whole).ok()?;
     let begun = whole[text.whole_length()..].to_vec();

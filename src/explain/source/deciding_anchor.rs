@@ -19,7 +19,7 @@ pub fn of_span(annotation: &Annotation, span: &Span) -> Option<&'static Anchor> 
         What::Body => "http.body",
         What::Unread => "ended",
     };
-    Anchor::of(id)
+    Anchor::named(id)
 }
 
 fn of_frame(annotation: &Annotation, span: &Span) -> &'static str {
@@ -126,7 +126,7 @@ pub fn of_verdict(annotation: &Annotation) -> Option<&'static Anchor> {
             }
         }
     };
-    Anchor::of(id)
+    Anchor::named(id)
 }
 
 /// Returns the id of the anchor where a violation is found. `is_compressed` says whether the

@@ -72,7 +72,7 @@ pub struct Chapter {
 
 impl Anchor {
     /// Returns the anchor with this name, or `None` if there's none.
-    pub fn of(id: &str) -> Option<&'static Anchor> {
+    pub fn named(id: &str) -> Option<&'static Anchor> {
         ANCHORS.iter().find(|anchor| anchor.id == id)
     }
 

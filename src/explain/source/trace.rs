@@ -56,7 +56,7 @@ struct Trace<'a> {
 }
 
 fn step_at(id: &str, says: String, is_wrong: bool) -> Option<Step> {
-    Anchor::of(id).map(|anchor| Step { anchor, says, is_wrong })
+    Anchor::named(id).map(|anchor| Step { anchor, says, is_wrong })
 }
 
 impl Trace<'_> {
