@@ -1,8 +1,8 @@
 //! Does each server that is measured keep to the RFC? The coach (`examples/coach`) asks it.
 //!
 //! `bench --coach` starts each echo server, runs the coach on it, and prints how many of its checks
-//! failed, each of them a MUST. With `UPDATE=1` it keeps that in `coached.txt`, from which the table and
-//! the chart mark those that failed any.
+//! failed, each of them a MUST. With `UPDATE=1` it keeps that in `coached.txt`, from which the
+//! table and the chart mark those that failed any.
 //!
 //! A check counts as failed if it fails twice: among all the others, and again of a server started
 //! anew, with nothing beside it.
@@ -30,8 +30,8 @@ pub struct Found {
 /// By the peer's name.
 pub type Conformance = BTreeMap<String, Found>;
 
-/// What is kept: a line for each peer, with its name, its version, how many checks failed and how many
-/// were asked.
+/// What is kept: a line for each peer, with its name, its version, how many checks failed and how
+/// many were asked.
 fn file() -> PathBuf {
     peers::folder().join("coached.txt")
 }

@@ -1,5 +1,5 @@
-//! The library's own examples, built as a user builds them: `04_echo` is the server that is measured
-//! as ws101, and `coach` asks each server whether it keeps to the RFC.
+//! The library's own examples, built as a user builds them: `04_echo` is the server that is
+//! measured as ws101, and `coach` asks each server whether it keeps to the RFC.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -1,6 +1,7 @@
 //! What was found, in the files that show it to a reader: the tables in
-//! `src/walkthrough/figures.md`, a sentence in `README.md`, and the chart beside this crate. `UPDATE=1`
-//! writes them; it measures what they show, all of it, so that no old figure stands beside a new one.
+//! `src/walkthrough/figures.md`, a sentence in `README.md`, and the chart beside this crate.
+//! `UPDATE=1` writes them; it measures what they show, all of it, so that no old figure stands
+//! beside a new one.
 //!
 //! In Markdown, what is written stands between `<!-- bench -->` and `<!-- /bench -->`.
 
@@ -26,7 +27,8 @@ const LIMIT: &str = "raw";
 /// Ours is set in proportion to these.
 const COMPARED: &[&str] = &[LIMIT, "tungstenite"];
 
-/// The rows of what is counted by messages, and of these the ones that only the server's time is told of.
+/// The rows of what is counted by messages, and of these the ones that only the server's time is
+/// told of.
 const ROWS: &[&str] =
     &["a0", "b", "c", "n1024", "d", "e", "p", "f", "g", "q", "h", "i", "o", "m", "l"];
 const TIME_ALONE: &[&str] = &["m", "l"];

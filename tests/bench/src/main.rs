@@ -4,11 +4,13 @@
 //! cargo run --release --manifest-path tests/bench/Cargo.toml -- [OPTION ...] [SCENARIO ...]
 //! ```
 //!
-//! Reading order: `scenarios` (what is measured), `peers` and `servers` (who is measured; `examples` builds
-//! those of the library, `certificate` is for those that speak TLS), `payload` and `wire` (the bytes that travel), `load` (who asks), `process`
-//! (how a server is started, pinned and watched), `others` (who disturbs), `rounds` (in which order),
-//! `results` (what is kept of it), `goals`, `report`, `chart` and `figures` (what is made of it). Two stand by
-//! themselves: `micro`, the smallest pieces beside naive ones, and `conformance`, which servers keep to the RFC.
+//! Reading order: `scenarios` (what is measured), `peers` and `servers` (who is measured;
+//! `examples` builds those of the library, `certificate` is for those that speak TLS), `payload`
+//! and `wire` (the bytes that travel), `load` (who asks), `process` (how a server is started,
+//! pinned and watched), `others` (who disturbs), `rounds` (in which order), `results` (what is kept
+//! of it), `goals`, `report`, `chart` and `figures` (what is made of it). Two stand by themselves:
+//! `micro`, the smallest pieces beside naive ones, and `conformance`, which servers keep to the
+//! RFC.
 //!
 //! Progress goes to standard error, the report to standard output as Markdown.
 

@@ -1,9 +1,9 @@
-//! The servers that are measured, and how each is started. ws101 is its example `04_echo`, built as it is, wherever
-//! a server has to echo. Most others are this program itself, started as a server; two are scripts, and one is a
-//! program in C.
+//! The servers that are measured, and how each is started. ws101 is its example `04_echo`, built as
+//! it is, wherever a server has to echo. Most others are this program itself, started as a server;
+//! two are scripts, and one is a program in C.
 //!
-//! `install-peers`, which you run once if you want the last three, puts what they need into `target/`. The report
-//! names the servers that are missing.
+//! `install-peers`, which you run once if you want the last three, puts what they need into
+//! `target/`. The report names the servers that are missing.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -97,8 +97,8 @@ pub fn named(name: &str) -> Option<&'static Peer> {
     ALL.iter().find(|peer| peer.name == name)
 }
 
-/// The peers that were asked for (all, if none were named): those that can be started here, and those
-/// that can't.
+/// The peers that were asked for (all, if none were named): those that can be started here, and
+/// those that can't.
 pub fn present(asked: &[String]) -> (Vec<&'static Peer>, Vec<&'static Peer>) {
     let asked =
         ALL.iter().filter(|peer| asked.is_empty() || asked.iter().any(|name| name == peer.name));

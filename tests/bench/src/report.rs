@@ -92,7 +92,7 @@ fn table(
             cells.extend(peers.iter().map(|peer| {
                 match results.median(scenario.name, peer.name, measure) {
                     Some(median) => value_and_spread(measure, median),
-                    None if !peer.takes_part(scenario) => "–".to_owned(),
+                    None if !results.was_tried(scenario.name, peer.name) => "–".to_owned(),
                     None => "failed".to_owned(),
                 }
             }));

@@ -47,6 +47,11 @@ impl Results {
         self.samples.entry((scenario, peer)).or_default().push(sample);
     }
 
+    /// Whether anything was measured, or was to be.
+    pub fn was_tried(&self, scenario: &str, peer: &str) -> bool {
+        self.samples.keys().any(|key| *key == (scenario, peer))
+    }
+
     /// The values of a measure in all scenarios, peers and rounds.
     pub fn all(&self, measure: Measure) -> impl Iterator<Item = f64> {
         let samples = self.samples.values().flatten().flatten();
@@ -94,7 +99,8 @@ impl Median {
         } else {
             (values[middle - 1] + values[middle]) / 2.0
         };
-        Some(Self { value, spread: (last - first) / 2.0 / value })
+        let range = last - first;
+        Some(Self { value, spread: if range == 0.0 { 0.0 } else { range / 2.0 / value } })
     }
 }
 
@@ -107,6 +113,7 @@ mod tests {
         let median = Median::of(vec![12.0, 8.0, 10.0]).unwrap();
         assert_eq!((median.value, median.spread), (10.0, 0.2));
         assert_eq!(Median::of(vec![1.0, 2.0]).unwrap().value, 1.5);
+        assert_eq!(Median::of(vec![0.0, 0.0]).unwrap().spread, 0.0);
         assert!(Median::of(vec![]).is_none());
     }
 

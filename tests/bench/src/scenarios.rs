@@ -1,8 +1,8 @@
 //! The scenarios that are measured. Each is one row in every table.
 //!
-//! "k in flight" means that a connection keeps k messages unanswered: for each answer it sends a new
-//! message, and all that are due in one write. A new kind of load becomes a `Kind`, with its own file in
-//! `load`.
+//! "k in flight" means that a connection keeps k messages unanswered: for each answer it sends a
+//! new message, and all that are due in one write. A new kind of load becomes a `Kind`, with its
+//! own file in `load`.
 
 use crate::servers::Mode;
 

@@ -156,8 +156,8 @@ pub fn read_close(stream: &mut impl Read) -> Result<()> {
     Ok(stream.read_exact(&mut [0; 125][..length.into()])?)
 }
 
-/// Reads a reply. Pings may come before it, if opening the connections took so long that the server asks
-/// whether the first ones are still there: they are answered.
+/// Reads a reply. Pings may come before it, if opening the connections took so long that the server
+/// asks whether the first ones are still there: they are answered.
 pub fn read_after_pings(stream: &mut (impl Read + Write), reply: &mut [u8]) -> Result<()> {
     let (header, rest) = reply.split_at_mut(2);
     loop {
@@ -170,8 +170,8 @@ pub fn read_after_pings(stream: &mut (impl Read + Write), reply: &mut [u8]) -> R
     }
 }
 
-/// Asks for the upgrade, with these lines besides, and reads the answer to its last byte. A server that
-/// speaks bytes gives the request back.
+/// Asks for the upgrade, with these lines besides, and reads the answer to its last byte. A server
+/// that speaks bytes gives the request back.
 pub fn handshake(
     stream: &mut (impl Read + Write),
     host: SocketAddr,

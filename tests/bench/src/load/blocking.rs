@@ -1,6 +1,6 @@
-//! Connections with a thread each that sends a message whole, and then waits for the whole answer: as a
-//! simple client does, and for loads that work on what comes, and so can't keep thousands busy from
-//! one thread.
+//! Connections with a thread each that sends a message whole, and then waits for the whole answer:
+//! as a simple client does, and for loads that work on what comes, and so can't keep thousands busy
+//! from one thread.
 
 use std::io::{Read, Write};
 use std::sync::Arc;

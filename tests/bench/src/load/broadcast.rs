@@ -1,7 +1,7 @@
 //! A room: one member speaks, and once all have its message, itself included, it speaks again.
 //!
-//! Each member joins with its first message, which the server gives back to it alone. What is counted
-//! and timed is each arrival.
+//! Each member joins with its first message, which the server gives back to it alone. What is
+//! counted and timed is each arrival.
 
 use std::io::{ErrorKind, Read, Write};
 use std::time::{Duration, Instant};

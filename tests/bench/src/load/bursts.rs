@@ -1,7 +1,7 @@
 //! Many connections that rest, then all send a batch at once, and rest again once it is answered.
 //!
-//! After the pause each thread of the server waits, so it is woken anew, and buffers that shrink at rest
-//! are small again. The rate counts the bursts' time alone, and the server's time all of it.
+//! After the pause each thread of the server waits, so it is woken anew, and buffers that shrink at
+//! rest are small again. The rate counts the bursts' time alone, and the server's time all of it.
 
 use std::thread;
 use std::time::{Duration, Instant};

@@ -1,7 +1,7 @@
 //! One connection of a crowd: what it sends, what it waits for, and how long that takes.
 //!
-//! Its socket doesn't block. A server that leaves half a reply unsent, or will not read, stops nothing but its own
-//! connection.
+//! Its socket doesn't block. A server that leaves half a reply unsent, or will not read, stops
+//! nothing but its own connection.
 
 use std::collections::VecDeque;
 use std::io::{ErrorKind, Read, Write};

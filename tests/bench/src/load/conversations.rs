@@ -3,9 +3,9 @@
 //! the TCP connection, and close it.
 //!
 //! That is how a client hangs up that keeps to §7.1.1: the server ends the TCP connection first. A
-//! server that speaks bytes gives the request back, the messages, and as many bytes as a Close frame has.
-//! It can't know that this was the last, so the client ends its direction first, and then waits for the
-//! server's end like the others.
+//! server that speaks bytes gives the request back, the messages, and as many bytes as a Close
+//! frame has. It can't know that this was the last, so the client ends its direction first, and
+//! then waits for the server's end like the others.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};

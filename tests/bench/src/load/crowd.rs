@@ -1,6 +1,6 @@
-//! Many connections from one thread. The sockets don't block, and the kernel says which of them have
-//! something (`mio`, edge-triggered: a socket is named once for what has newly come, so what is there
-//! is read at that time).
+//! Many connections from one thread. The sockets don't block, and the kernel says which of them
+//! have something (`mio`, edge-triggered: a socket is named once for what has newly come, so what
+//! is there is read at that time).
 
 use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};

@@ -1,8 +1,8 @@
 //! Messages compressed, as a browser would ask for it. What a server makes of a message nobody can
 //! foretell, so each answer is inflated and compared.
 //!
-//! The messages are compressed beforehand, each by itself, which a client may do: so they can be sent
-//! over and over. What comes back may repeat what came before.
+//! The messages are compressed beforehand, each by itself, which a client may do: so they can be
+//! sent over and over. What comes back may repeat what came before.
 
 use std::io::{BufReader, Write};
 use std::net::TcpStream;

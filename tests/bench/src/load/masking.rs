@@ -1,8 +1,8 @@
-//! A client's side of a connection that masks what it writes, a piece at a time, as clients do that keep
-//! their payload: the server gets a piece while the next one is being masked.
+//! A client's side of a connection that masks what it writes, a piece at a time, as clients do that
+//! keep their payload: the server gets a piece while the next one is being masked.
 //!
-//! A server that is done with a piece before the next one comes waits for each. So a fast one waits more
-//! often than a slow one, and each time the client pays for waking it.
+//! A server that is done with a piece before the next one comes waits for each. So a fast one waits
+//! more often than a slow one, and each time the client pays for waking it.
 
 use std::hint::black_box;
 use std::io::{Read, Result, Write};
@@ -20,7 +20,8 @@ impl Masking {
 }
 
 impl Write for Masking {
-    /// The bytes were masked beforehand. This changes none of them, and takes as long as masking does.
+    /// The bytes were masked beforehand. This changes none of them, and takes as long as masking
+    /// does.
     fn write(&mut self, bytes: &[u8]) -> Result<usize> {
         let key = black_box(0);
         let length = bytes.len().min(self.piece.len());

@@ -1,5 +1,5 @@
-//! Messages over TLS. The load works as hard as the server here: the server's time for each message is
-//! the figure to compare.
+//! Messages over TLS. The load works as hard as the server here: the server's time for each message
+//! is the figure to compare.
 
 use std::net::TcpStream;
 use std::sync::Arc;

@@ -38,7 +38,8 @@ async fn connection(stream: TcpStream) -> Result<()> {
 async fn handshake(
     mut request: Request<Incoming>,
 ) -> std::result::Result<Response<Empty<Bytes>>, Infallible> {
-    // `upgrade` doesn't ask whether the request is for a WebSocket; the docs advise to ask it first.
+    // `upgrade` doesn't ask whether the request is for a WebSocket; the docs advise to ask it
+    // first.
     let asks = upgrade::is_upgrade_request(&request);
     match upgrade::upgrade(&mut request) {
         Ok((response, upgraded)) if asks => {

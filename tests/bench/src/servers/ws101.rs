@@ -1,5 +1,5 @@
-//! ws101: a thread a connection; `feed` answers all that one read brought with one write. The server
-//! that echoes and does nothing else is the library's example `04_echo`.
+//! ws101: a thread a connection; `feed` answers all that one read brought with one write. The
+//! server that echoes and does nothing else is the library's example `04_echo`.
 
 use std::sync::{Mutex, PoisonError};
 
