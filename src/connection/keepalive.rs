@@ -38,7 +38,7 @@ pub(crate) enum SilenceAction {
     /// The reading thread goes on waiting.
     Wait,
     /// The reading thread sends a ping.
-    CloseRequest,
+    SendPing,
     /// The reading thread gives the peer up: nothing came in time after a ping.
     GiveUp,
 }
@@ -72,7 +72,7 @@ impl Keepalive {
             // A timer may fire a tick early. So a wait of the full time counts, even if the clock
             // shows less.
             (None, Some(every)) if waited >= every || self.heard.elapsed() >= every => {
-                SilenceAction::CloseRequest
+                SilenceAction::SendPing
             }
             _ => SilenceAction::Wait,
         }
@@ -115,10 +115,10 @@ mod tests {
     #[test]
     fn no_ping_is_sent_before_the_silence_is_long_enough() {
         assert!(matches!(keepalive(LONG, LONG).check(Duration::from_secs(1)), SilenceAction::Wait));
-        assert!(matches!(keepalive(LONG, LONG).check(LONG), SilenceAction::CloseRequest));
+        assert!(matches!(keepalive(LONG, LONG).check(LONG), SilenceAction::SendPing));
         assert!(matches!(
             keepalive(Duration::ZERO, LONG).check(Duration::ZERO),
-            SilenceAction::CloseRequest
+            SilenceAction::SendPing
         ));
     }
 
@@ -132,7 +132,7 @@ mod tests {
         keepalive.note_ping([0; 8], Instant::now(), true);
         assert!(matches!(keepalive.check(Duration::ZERO), SilenceAction::GiveUp));
         keepalive.note_bytes();
-        assert!(matches!(keepalive.check(Duration::ZERO), SilenceAction::CloseRequest));
+        assert!(matches!(keepalive.check(Duration::ZERO), SilenceAction::SendPing));
     }
     #[test]
     fn only_the_pong_of_the_last_ping_sets_the_latency() {

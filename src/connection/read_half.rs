@@ -336,7 +336,7 @@ impl ReadHalf {
         }
         match self.keepalive.check(waited) {
             SilenceAction::Wait => Ok(()),
-            SilenceAction::CloseRequest => {
+            SilenceAction::SendPing => {
                 self.decoder.shrink();
                 let shrunk = self.write_half.shrink();
                 self.remember_failure(shrunk);

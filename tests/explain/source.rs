@@ -288,7 +288,7 @@ fn each_heading_that_http_and_handshake_refuse_with_leads_to_the_code_that_decid
                 assert!(
                     linked.contains(heading),
                     "{} names {heading:?}: add it, with the anchor of that check, to REFUSALS or \
-                     HANDSHAKE_ERRORS in src/explain/source/links.rs",
+                     HANDSHAKE_ERRORS in src/explain/source/deciding_anchor.rs",
                     path.display()
                 );
                 named.insert(heading);
@@ -296,7 +296,8 @@ fn each_heading_that_http_and_handshake_refuse_with_leads_to_the_code_that_decid
         }
     }
     for heading in linked {
-        let why = "no file of src/http or src/handshake names it: remove it from links.rs";
+        let why =
+            "no file of src/http or src/handshake names it: remove it from deciding_anchor.rs";
         assert!(named.contains(heading), "{heading:?}: {why}");
     }
 }
