@@ -15,7 +15,7 @@ use std::process::{Command, Stdio};
 use crate::Result;
 use crate::arguments::Arguments;
 use crate::examples::COACH;
-use crate::peers::{self, Peer, Speaks};
+use crate::peers::{self, FLOOR, Peer, Speaks};
 use crate::process::Server;
 use crate::servers::Mode;
 
@@ -57,7 +57,8 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let (present, missing) = peers::present(&arguments.peers);
     let mut all = read()?;
     for peer in present {
-        if peer.speaks != Speaks::WebSocket || !peer.does.contains(&Mode::Echo) {
+        let echoes = peer.speaks == Speaks::WebSocket && peer.does.contains(&Mode::Echo);
+        if !echoes || peer.name == FLOOR {
             continue;
         }
         peer.prepare()?;

@@ -13,7 +13,7 @@ use crate::arguments::Arguments;
 use crate::conformance::Conformance;
 use crate::examples::root;
 use crate::goals::OURS;
-use crate::peers::{self, Peer, SIMD};
+use crate::peers::{self, FLOOR, Peer, SIMD};
 use crate::report::{row, rule, times, value};
 use crate::results::{Measure, Results};
 use crate::rounds::ROUNDS_OF_A_CURVE;
@@ -48,7 +48,7 @@ pub fn shows(scenario: &Scenario) -> bool {
 pub fn shows_peer(scenario: &Scenario, peer: &Peer) -> bool {
     let beside = BESIDE.iter().find(|(name, _)| *name == scenario.name);
     COLUMNS.contains(&peer.name)
-        || peer.name == SIMD
+        || [SIMD, FLOOR].contains(&peer.name)
         || beside.is_some_and(|(_, beside)| beside.contains(&peer.name))
 }
 

@@ -1,6 +1,6 @@
 //! The goals for ws101, as multiples of what other servers reach in the same run.
 
-use crate::peers::SIMD;
+use crate::peers::{FLOOR, SIMD};
 use crate::results::{Measure, Median, Results};
 
 /// Who is measured against the others.
@@ -68,20 +68,29 @@ pub const ALL: &[Goal] = &[
 
 impl Goal {
     pub fn outcome(&self, results: &Results) -> Option<Outcome> {
-        let reached = match self.target {
-            // Of a rate the larger is better, of a time the smaller.
-            Target::Times(_, peer) if self.measure == Measure::Rate => {
-                results.ratio(self.scenario, self.measure, self.ours, peer)
-            }
-            Target::Times(_, peer) => results.ratio(self.scenario, self.measure, peer, self.ours),
-            Target::AtMost(_) | Target::AtLeast(_) => {
-                results.median(self.scenario, self.ours, self.measure)
-            }
-        }?;
+        let reached = self.reached_by(self.ours, results)?;
         let met = match self.target {
             Target::Times(least, _) | Target::AtLeast(least) => reached.value >= least,
             Target::AtMost(most) => reached.value <= most,
         };
         Some(Outcome { reached, met })
+    }
+
+    /// What the floor reaches: with nothing checked, a server of our design comes so far.
+    pub fn floor(&self, results: &Results) -> Option<Median> {
+        self.reached_by(FLOOR, results)
+    }
+
+    fn reached_by(&self, peer: &str, results: &Results) -> Option<Median> {
+        match self.target {
+            // Of a rate the larger is better, of a time the smaller.
+            Target::Times(_, other) if self.measure == Measure::Rate => {
+                results.ratio(self.scenario, self.measure, peer, other)
+            }
+            Target::Times(_, other) => results.ratio(self.scenario, self.measure, other, peer),
+            Target::AtMost(_) | Target::AtLeast(_) => {
+                results.median(self.scenario, peer, self.measure)
+            }
+        }
     }
 }

@@ -42,6 +42,8 @@ enum Start {
 
 /// It differs from ours in how text is checked, so it is measured with text alone.
 pub const SIMD: &str = "ws101-simd";
+/// It checks nothing, so no table for readers shows it: it says how much of a missed goal could be had.
+pub const FLOOR: &str = "floor";
 
 const ALL_MODES: &[Mode] = &[Mode::Echo, Mode::Broadcast, Mode::Deflate, Mode::Tls];
 
@@ -53,6 +55,12 @@ pub const ALL: &[Peer] = &[
         does: &[Mode::Echo, Mode::Broadcast],
         start: Start::Ourselves,
     },
+    websocket(
+        FLOOR,
+        "a WebSocket echo of our design that checks nothing and has no limits",
+        &[Mode::Echo],
+        Start::Ourselves,
+    ),
     websocket("ws101", "this library, by its example 04_echo", ALL_MODES, Start::Example(ECHO)),
     websocket(SIMD, "the same with the feature simd", &[Mode::Echo], Start::Example(ECHO_SIMD)),
     websocket(

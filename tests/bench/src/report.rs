@@ -123,6 +123,7 @@ fn goals_table(results: &Results) -> String {
                 goal.ours.into(),
                 wanted(goal),
                 reached(goal, outcome.reached),
+                goal.floor(results).map_or("–".into(), |floor| reached(goal, floor)),
                 verdict.into(),
             ]))
         })
@@ -130,8 +131,8 @@ fn goals_table(results: &Results) -> String {
     if rows.is_empty() {
         return String::new();
     }
-    let heads = ["", "", "goal", "reached", ""].map(str::to_owned).to_vec();
-    format!("\n## Goals\n\n{}{}{}", row(heads), rule(5), rows.concat())
+    let heads = ["", "", "goal", "reached", "the floor reaches", ""].map(str::to_owned).to_vec();
+    format!("\n## Goals\n\n{}{}{}", row(heads), rule(6), rows.concat())
 }
 
 fn wanted(goal: &Goal) -> String {

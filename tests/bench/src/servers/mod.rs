@@ -7,6 +7,7 @@
 //! A connection that breaks is the load going away, and no server makes a word of it.
 
 mod fastwebsockets;
+mod floor;
 mod raw;
 mod tokio_tungstenite;
 mod tungstenite;
@@ -48,6 +49,7 @@ type Serve = fn(Mode) -> Result<()>;
 
 const ALL: &[(&str, Serve)] = &[
     ("raw", raw::serve),
+    ("floor", floor::serve),
     ("ws101", ws101::serve),
     ("tungstenite", tungstenite::serve),
     ("tokio-tungstenite", tokio_tungstenite::serve_sending),
