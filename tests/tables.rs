@@ -80,10 +80,15 @@ fn table_of_fields(file: &str, structure: &str, default: &impl Debug) -> String 
     let defaults = defaults(default);
     let mut table = String::from("| field | default | what it bounds or allows |\n|---|---|---|\n");
     for (name, doc) in fields(file, structure) {
-        let is_bytes = doc.starts_with("The most bytes") || doc.starts_with("The stack size");
+        let is_bytes = is_in_bytes(&doc);
         table += &format!("| `{name}` | {} | {doc} |\n", shown(&defaults[&name], is_bytes));
     }
     table
+}
+
+/// Whether a number is a number of bytes: the first sentence of its documentation says so.
+fn is_in_bytes(doc: &str) -> bool {
+    doc.split(". ").next().is_some_and(|sentence| sentence.contains("bytes"))
 }
 
 fn sources(folder: PathBuf, found: &mut Vec<PathBuf>) {
@@ -249,7 +254,7 @@ fn the_limits_in_the_readme_are_the_defaults() {
     for (name, doc) in fields("src/connection/limits.rs", "Limits") {
         let row = rows.iter().find(|row| row[0].contains(&format!("`{name}`")));
         let row = row.unwrap_or_else(|| panic!("the README's table of limits has no `{name}`"));
-        let is_bytes = doc.starts_with("The most bytes") || doc.starts_with("The stack size");
+        let is_bytes = is_in_bytes(&doc);
         let default = shown(&defaults[&name], is_bytes);
         assert!(
             row[1].contains(&default) || default == "none",
