@@ -29,7 +29,7 @@ use crate::http::refusal::Refusal;
 
 /// The name of the compression extension in `Sec-WebSocket-Extensions`.
 pub const NAME: &str = "permessage-deflate";
-/// The size of the largest window, which is also the default, in bits. A window of n bits holds 2ⁿ
+/// The size of the largest window, in bits, which is also the default. A window of n bits holds 2ⁿ
 /// bytes.
 pub const MOST_BITS: u8 = 15;
 /// The size of the smallest window that our compressor supports, in bits. Our inflater also
