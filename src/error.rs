@@ -19,7 +19,8 @@ use crate::http::refusal::Refusal;
 /// The result of this crate's calls: a value, or an [`Error`].
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// Why a connection couldn't be opened or used, or didn't end with a clean close.
+/// An error of this crate: why a connection couldn't be opened or used, or didn't end with a clean
+/// close.
 ///
 /// In this table, *opening* means `connect`, `Client::connect`, `Client::connect_over`, `accept`
 /// and `Server::accept`; *receiving* means `recv`, `recv_timeout`, `recv_stream` and reading from
@@ -107,8 +108,8 @@ pub enum Error {
     /// The peer didn't answer in time: while dialling, during the handshake, or after a keepalive
     /// ping or our Close.
     PeerTimeout,
-    /// The peer didn't answer our Close in time, and its TCP stack hadn't acknowledged this number
-    /// of our last bytes.
+    /// The peer didn't answer our Close in time, and its TCP stack hadn't acknowledged our last
+    /// bytes. Holds their number.
     BytesLost(u64),
     /// The peer reads too slowly or not at all, or an [`Outbox`](crate::Outbox) is full.
     WriteTimeout,

@@ -19,7 +19,7 @@ pub enum Misuse {
     ControlTooLong(usize),
     /// The caller passed this close code, which may not be sent.
     CloseCode(u16),
-    /// The caller wrote a text message in pieces, and it isn't UTF-8.
+    /// The caller wrote a text message in pieces that together aren't UTF-8.
     NotUtf8,
     /// The caller set this header (name and value), which is reserved or would break out of its
     /// line.
@@ -47,7 +47,7 @@ pub enum Misuse {
 }
 
 impl Misuse {
-    /// Returns the diagnostic of this mistake: the rule, what the caller passed, the usual cause
+    /// Returns the diagnostic for this mistake: the rule, what the caller passed, the usual cause
     /// and the fix.
     pub fn diagnostic(&self) -> Diagnostic {
         match self {

@@ -94,7 +94,7 @@ impl Buffer {
     }
 }
 
-/// The recent peak of the bytes needed in a buffer, so that its owner can shrink the buffer.
+/// The recent peak usage of a buffer, by which its owner decides how far to shrink the buffer.
 #[derive(Debug, Default)]
 pub struct RecentPeak {
     count: u32,
@@ -102,8 +102,8 @@ pub struct RecentPeak {
 }
 
 impl RecentPeak {
-    /// Records that `needed` bytes were needed this time. Every 32nd call returns the maximum of
-    /// the last 32 calls. All other calls return `None`.
+    /// Records that `needed` bytes of the buffer were in use. Every 32nd call returns the maximum
+    /// of the last 32 calls. All other calls return `None`.
     #[inline]
     pub fn note(&mut self, needed: usize) -> Option<usize> {
         const RECENT: u32 = 32;

@@ -51,7 +51,7 @@ impl CloseCode {
     }
 
     /// Returns whether this code indicates a failure. The result is `false` for a normal end (1000,
-    /// 1001, 1005, 1012), and for 3000 to 4999, whose meaning only the application knows.
+    /// 1001, 1005, 1012), and for the codes 3000 to 4999, whose meaning only the application knows.
     pub fn is_failure(self) -> bool {
         !matches!(self.0, 1000 | 1001 | 1005 | 1012 | 3000..=4999)
     }

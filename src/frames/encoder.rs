@@ -117,8 +117,8 @@ impl Encoder {
         Ok(())
     }
 
-    /// Drops the batch and refuses every later call. The write half calls this function after a
-    /// write has failed within a frame, and when the connection may send nothing more.
+    /// Drops the batch and refuses to encode anything more. The write half calls this function
+    /// after a write has failed within a frame, and when the connection may send nothing more.
     pub fn stop_after_failed_write(&mut self) {
         self.batch = Vec::new();
         self.closed = true;
@@ -140,8 +140,8 @@ impl Encoder {
         &self.batch
     }
 
-    /// Empties the batch after the caller has written it. Its memory is kept for the next batch,
-    /// unless it's huge or the recent batches didn't need it.
+    /// Empties the batch after the caller has written it. The memory is kept for the next batch,
+    /// unless it's larger than 512 KiB or the recent batches didn't need it.
     pub fn clear_batch(&mut self) {
         const KEPT: usize = 512 * 1024;
         let peak = self.recent_peak.note(self.batch.len());
@@ -169,8 +169,7 @@ impl Encoder {
         }
     }
 
-    /// Returns the number of complete messages that have entered the batch since the last call of
-    /// this function.
+    /// Returns the number of complete messages that have entered the batch since the last call.
     pub fn take_message_count(&mut self) -> u64 {
         std::mem::take(&mut self.messages)
     }

@@ -27,10 +27,10 @@ use super::violation::Violation;
 
 /// The FIN bit in a header's first byte, which marks the last fragment of a message.
 pub const FIN: u8 = 0b1000_0000;
-/// The RSV1 bit in a header's first byte, the first reserved bit. permessage-deflate sets it to
+/// The RSV1 bit in a header's first byte: the first reserved bit. permessage-deflate sets it to
 /// mark a compressed message.
 pub const RSV1: u8 = 0b0100_0000;
-/// The RSV2 and RSV3 bits in a header's first byte, the other reserved bits. No published extension
+/// The RSV2 and RSV3 bits in a header's first byte: the other reserved bits. No published extension
 /// uses them.
 pub const RSV2_RSV3: u8 = 0b0011_0000;
 /// The bits in a header's first byte that hold the opcode: the kind of the frame.

@@ -11,7 +11,7 @@ use super::header::Opcode;
 /// Whether a message is text or binary.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MessageKind {
-    /// The message's payload is text in UTF-8.
+    /// The message's payload is UTF-8 text.
     Text,
     /// The message's payload is arbitrary bytes.
     Binary,

@@ -28,7 +28,7 @@ pub struct PreparedMessage {
 }
 
 impl PreparedMessage {
-    /// Encodes a message for many connections. The message is compressed only once a connection
+    /// Encodes a message for many connections. The message isn't compressed until a connection
     /// needs the compressed frame.
     pub fn new(message: impl AsMessage) -> PreparedMessage {
         let MessageRef { kind, payload: bytes, plain, .. } = message.as_message();

@@ -169,7 +169,7 @@ mod tests {
 
     #[test]
     fn the_first_bad_byte_is_refused_before_anything_follows() {
-        // In each case only the last byte is wrong: UTF-8 doesn't allow it after the others.
+        // In each case, only the last byte is wrong: UTF-8 doesn't allow it after the others.
         for bytes in [
             &b"ok\xff"[..],
             b"\xc0",

@@ -1,5 +1,5 @@
-//! Computes `Sec-WebSocket-Accept`, the server's response to the client's key. It proves to the
-//! client that a WebSocket server read its request (RFC 6455 §1.3).
+//! Computes `Sec-WebSocket-Accept`, the server's response to the client's key. The value proves to
+//! the client that a WebSocket server read its request (RFC 6455 §1.3).
 //!
 //! ```text
 //! Sec-WebSocket-Key:     dGhlIHNhbXBsZSBub25jZQ==              the client's 16 random bytes
@@ -23,8 +23,8 @@ use sha1::{Digest, Sha1};
 /// the RFC and not against your own client: the same typo at both ends would go unnoticed.
 pub const GUID: &str = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
-/// The base64 variant of both headers: the standard alphabet, with padding. The unused bits at a
-/// key's end may have any value, because they don't change the decoded bytes.
+/// The base64 variant of keys and their responses: the standard alphabet, with padding. The unused
+/// bits at a key's end may have any value, because they don't change the decoded bytes.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
     &base64::alphabet::STANDARD,
     GeneralPurposeConfig::new()

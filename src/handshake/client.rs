@@ -29,7 +29,7 @@ pub struct ClientRequest {
     pub deflate: Option<DeflateConfig>,
 }
 
-/// What both ends agreed on, according to a 101 that the client has verified.
+/// The agreement of both ends, as stated in a 101 that the client has verified.
 #[derive(Clone, Debug)]
 pub struct Answer {
     /// The subprotocol that the server chose from the client's offers, or `None` if it chose none.

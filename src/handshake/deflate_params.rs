@@ -45,7 +45,7 @@ pub const LEAST_BITS: u8 = 9;
 /// ```
 ///
 /// A connection creates its compressor and its inflater when it first needs them, and frees both
-/// when it falls idle. It keeps only the inflater's window, because the peer may refer to it.
+/// when it becomes idle. It keeps only the inflater's window, because the peer may refer to it.
 /// `src/walkthrough/figures.md` lists how much memory they take.
 ///
 /// **Don't compress a secret together with text that an attacker may choose.** An attacker who

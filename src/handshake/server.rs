@@ -1,7 +1,7 @@
 //! The server's side of the opening handshake: it decides how to handle a request (RFC 6455 §4.2).
 //!
-//! A request has three possible outcomes: a WebSocket (the 101), plain HTTP (the client asked for
-//! no upgrade), or a [`Refusal`] that names the broken rule.
+//! A request has three possible outcomes: a WebSocket (the 101), plain HTTP (the client didn't ask
+//! for an upgrade), or a [`Refusal`] that names the broken rule.
 //!
 //! Elsewhere: [`request`](crate::http::request) validates the request's syntax, [`accept_key`]
 //! computes the proof in the 101, [`origin`] compares origins, [`deflate_params`] negotiates
@@ -77,7 +77,8 @@ pub enum Decision {
 const RESERVED_HEADERS: [&str; 4] =
     ["Upgrade", "Connection", "Content-Length", "Transfer-Encoding"];
 
-/// What client and server have agreed on in the handshake. The 101 announces it to the client.
+/// The agreement that client and server reached in the handshake. The 101 announces it to the
+/// client.
 #[derive(Clone, Debug)]
 pub struct Agreement {
     key: String,

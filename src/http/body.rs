@@ -118,7 +118,7 @@ impl Body {
     }
 }
 
-/// Splits off the first `most` bytes and returns them, or all bytes if there are fewer.
+/// Splits off and returns the first `most` bytes, or all bytes if `bytes` is shorter.
 fn take_at_most<'a>(bytes: &mut &'a [u8], most: u64) -> &'a [u8] {
     let count = usize::try_from(most).map_or(bytes.len(), |most| most.min(bytes.len()));
     let (first, rest) = bytes.split_at(count);

@@ -132,7 +132,8 @@ impl Head {
         self.line(0, self.line_ends.first().copied().unwrap_or_default())
     }
 
-    /// Returns the value of the first header field with this name, ignoring the name's case.
+    /// Returns the value of the first header field with this name, or `None` if the head has no
+    /// such field. Ignores the name's case.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.values_named(name).next()
     }
@@ -142,8 +143,8 @@ impl Head {
         self.values_named(name).collect()
     }
 
-    /// Returns the elements of a header field that is a comma-separated list. The list may span
-    /// several fields of the same name. Empty elements are skipped (RFC 9110 §5.6.1.2).
+    /// Returns the elements of a comma-separated list in a header field. The list may span several
+    /// fields with the same name. Empty elements are skipped (RFC 9110 §5.6.1.2).
     pub fn list(&self, name: &str) -> Vec<&str> {
         self.elements(name).collect()
     }
@@ -165,8 +166,8 @@ impl Head {
         elements.map(trim).filter(|element| !element.is_empty())
     }
 
-    /// Returns the values of the fields with this name. It compares the name before it splits a
-    /// line, because most lines don't match.
+    /// Returns the values of the fields with this name. Compares the name before splitting a line,
+    /// because most lines don't match.
     fn values_named<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a str> {
         self.field_lines().filter_map(move |line| {
             let (start, rest) = line.split_at_checked(name.len())?;
@@ -204,9 +205,9 @@ fn without_line_break(line: &str) -> &str {
     line.strip_suffix('\r').unwrap_or(line)
 }
 
-/// Converts the bytes of a head to text. A line that isn't UTF-8 is read as Latin-1, as in old
-/// headers (RFC 9110 §5.5): each byte becomes one character. That way, two different values stay
-/// different, and no cookie can pass for another.
+/// Converts a head's bytes to text. A line that isn't UTF-8 is read as Latin-1, as in old headers
+/// (RFC 9110 §5.5): each byte becomes one character. That way, two different values stay different,
+/// and no cookie can pass for another.
 fn text_of(bytes: &[u8]) -> String {
     if let Ok(text) = str::from_utf8(bytes) {
         return text.to_owned();

@@ -150,13 +150,14 @@ impl Request {
         self.authority.as_deref().or_else(|| self.header("Host"))
     }
 
-    /// Returns the value of the request's first header with this name, ignoring the name's case.
+    /// Returns the value of the request's first header with this name, or `None` if the request has
+    /// no such header. Ignores the name's case.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.head.header(name)
     }
 
-    /// Returns the value of the first cookie with this name. Unlike header names, cookie names are
-    /// case-sensitive.
+    /// Returns the value of the first cookie with this name, or `None` if the request has no such
+    /// cookie. Unlike header names, cookie names are case-sensitive.
     pub fn cookie(&self, name: &str) -> Option<&str> {
         self.cookies().find(|cookie| cookie.0 == name).map(|cookie| cookie.1)
     }

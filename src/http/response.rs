@@ -63,8 +63,8 @@ impl Response {
         self
     }
 
-    /// Returns the response as the bytes to send, head and body, without a `Date`. Fails if the
-    /// status or a header isn't allowed.
+    /// Returns the bytes of the response, head and body, without a `Date`. Fails if the status or a
+    /// header isn't allowed.
     pub fn encode(&self) -> Result<Vec<u8>, Misuse> {
         Ok([&self.head(None)?, self.body()].concat())
     }

@@ -185,8 +185,8 @@ impl Inflater {
         Ok(())
     }
 
-    /// Frees the memory that isn't needed between two messages, when the connection falls idle. The
-    /// window stays, because the peer may refer to it.
+    /// Frees the memory that isn't needed between two messages, when the connection becomes idle.
+    /// The window stays, because the peer may refer to it.
     pub fn shrink(&mut self) {
         self.stream = None;
     }
@@ -267,8 +267,8 @@ impl Deflater {
         out
     }
 
-    /// Returns whether this connection may send a compressed frame that connections share. That
-    /// requires a peer that allows the largest window.
+    /// Returns whether this connection may send a compressed frame that connections share. Its peer
+    /// must allow the largest window.
     pub fn can_read_shared_frames(&self) -> bool {
         self.window.bits == MOST_BITS
     }
