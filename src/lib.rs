@@ -109,7 +109,7 @@ pub mod handshake;
 pub mod http;
 mod server;
 mod transport;
-// The chapters have no code, so only rustdoc and its tests compile this.
+// The chapters contain no code, so only rustdoc and its tests compile this.
 #[cfg(any(doc, doctest))]
 pub mod walkthrough;
 

@@ -178,8 +178,8 @@ impl Assembler {
         }
     }
 
-    /// Ends the current message after its last fragment, and returns it. Fails if a text ends in
-    /// the middle of a character.
+    /// Ends the current message after its last fragment, and returns it. Fails if a text message
+    /// ends in the middle of a character.
     #[inline]
     pub fn finish(&mut self) -> Result<Message, Violation> {
         match self.inside.take() {

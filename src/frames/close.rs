@@ -66,7 +66,7 @@ impl Close {
         }
     }
 
-    /// Returns the payload to send in a Close frame. It's empty if the code is
+    /// Returns the payload to send in a Close frame. The payload is empty if the code is
     /// [`CloseCode::NO_STATUS`].
     pub fn payload(&self) -> Vec<u8> {
         match self.code {

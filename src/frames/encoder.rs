@@ -42,7 +42,7 @@ pub struct Encoder {
     masks: Option<Masks>,
     /// Compresses messages. `None` unless both ends agreed on compression.
     deflater: Option<Box<Deflater>>,
-    /// Whether the message whose fragments are being sent is compressed.
+    /// Whether the message that's being sent in fragments is compressed.
     compressing: bool,
     batch: Vec<u8>,
     /// The size of the largest recent batch. `clear_batch` shrinks the batch's memory to twice that

@@ -95,7 +95,7 @@ pub enum Opcode {
     Text = 0x1,
     /// The frame is a binary message or its first fragment.
     Binary = 0x2,
-    /// The frame says that its sender will send nothing more, and why.
+    /// The frame announces that its sender will send nothing more, and why.
     Close = 0x8,
     /// The frame asks its receiver for a pong, for instance as a keepalive.
     Ping = 0x9,
@@ -199,7 +199,7 @@ impl Header {
         if length > i64::MAX as u64 {
             return Err(Violation::LengthTopBit(length));
         }
-        // §5.2: the length uses the fewest bytes that can hold it.
+        // §5.2: the length uses the minimum number of bytes.
         if length < least {
             return Err(Violation::LengthNotMinimal(length));
         }

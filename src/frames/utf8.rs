@@ -96,8 +96,8 @@ pub fn room_to_add(length: usize, room: usize, more: usize, most: usize) -> usiz
     if needed <= room { 0 } else { needed.max(most.min(2 * room)) - length }
 }
 
-/// Validates complete characters as UTF-8, and returns them as text. With the `simd` feature, this
-/// is many times faster for text that isn't ASCII.
+/// Validates complete characters as UTF-8, and returns them as text. The `simd` feature makes this
+/// many times faster for text that isn't ASCII.
 fn check(bytes: &[u8]) -> Result<&str, NotUtf8> {
     #[cfg(feature = "simd")]
     use simdutf8::basic::from_utf8;

@@ -34,7 +34,8 @@ pub struct Request {
     path: String,
     query: Option<String>,
     peer: Option<SocketAddr>,
-    /// The client's TLS certificates. Boxed to keep requests small, because nearly all have none.
+    /// The client's TLS certificates. They're boxed to keep requests small, because nearly all
+    /// requests have none.
     certificates: Option<Box<Certificates>>,
 }
 

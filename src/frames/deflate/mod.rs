@@ -177,7 +177,7 @@ impl Inflater {
             }
         }
         (self.inflated, self.ended) = (0, false);
-        // RFC 7692 §7.1.1: without takeover each message begins with an empty window.
+        // RFC 7692 §7.1.1: without context takeover, each message begins with an empty window.
         if !self.peer.takeover {
             self.window = VecDeque::new();
             self.begin_anew();
@@ -259,7 +259,7 @@ impl Deflater {
             if out.is_empty() {
                 out.push(0);
             }
-            // RFC 7692 §7.1.1: without takeover each message begins with an empty window.
+            // RFC 7692 §7.1.1: without context takeover, each message begins with an empty window.
             if !takeover && let Some(stream) = &mut self.stream {
                 stream.reset();
             }
