@@ -1,10 +1,11 @@
-//! One type holds every error of the public API.
+//! Defines [`Error`], the one error type of the public API.
 //!
 //! A clean close isn't an error: `recv` then returns `None`. Each variant says who is at fault. An
-//! error displays its whole diagnostic: the rule, what was seen, the usual cause and the fix.
+//! error's `Display` shows its complete diagnostic: the rule, what was seen, the usual cause and
+//! the fix.
 //!
 //! An error may be wrapped in an `io::Error`, for instance when `io::copy` reads a message's
-//! stream. Converting the `io::Error` back gives the original [`Error`].
+//! stream. Converting that `io::Error` back returns the original [`Error`].
 
 use std::io::ErrorKind;
 use std::{fmt, io};
@@ -18,35 +19,36 @@ use crate::http::refusal::Refusal;
 /// The result of this crate's calls: a value, or an [`Error`].
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// Why a connection couldn't be opened or used, or didn't end with a clean close.
+/// An error of this crate: why a connection couldn't be opened or used, or didn't end with a clean
+/// close.
 ///
 /// In this table, *opening* means `connect`, `Client::connect`, `Client::connect_over`, `accept`
 /// and `Server::accept`; *receiving* means `recv`, `recv_timeout`, `recv_stream` and reading from
-/// that stream; *sending* means `send`, `feed`, `flush`, `ping`, `send_stream` and the calls of
-/// `Sender` and `Outbox`. A message's stream wraps its errors in `io::Error`. After an error of
-/// receiving, other than `TimedOut`, the connection is over.
+/// that stream; *sending* means `send`, `feed`, `flush`, `ping`, `send_stream` and the methods of
+/// `Sender` and `Outbox`. A message's stream wraps its errors in `io::Error`. After any receiving
+/// error except `TimedOut`, the connection is over.
 ///
 /// | variant | which calls return it | whose fault | try again? |
 /// |---|---|---|---|
-/// | `Io` | `bind`, `serve`, dialling | the system's, the network's or the address's | yes, later; if the address is in use, only after you have freed it |
-/// | `Refused` | `accept` | the peer's request, or the server's policy | the peer has to: with another request |
+/// | `Io` | `bind`, `serve`, dialling | the system's, the network's or the address's | yes, later; if the address is in use, only once it's free |
+/// | `Refused` | `accept` | the peer's request, or the server's policy | only the peer can, with another request |
 /// | `PageServed` | `accept` | no fault: the peer asked for a page | no |
 /// | `Rejected` | opening, at a client | depends on the status: the request's, or the server's | on 429 or 503, later; otherwise not without a change |
 /// | `Tls` | opening, over TLS; `Tls::from_pem_files` and `Tls::from_pem` | the certificate's, or the peer's | not without a change |
-/// | `Violation` | receiving, `close` | the peer's | a new connection; the same peer will probably do the same |
+/// | `Violation` | receiving, `close` | the peer's | over a new connection, but the peer will probably do the same again |
 /// | `Misuse` | any call | the caller's | no: change the program |
 /// | `Closed` | sending, `close` | no fault: the connection had already closed | over a new connection |
 /// | `ConnectionLost` | opening, receiving, sending, `close` | the network's or the peer's; or this end aborted the connection | yes, over a new connection, after a while |
 /// | `PeerTimeout` | opening, receiving, `close` | the peer's or the network's | yes, over a new connection, after a while |
-/// | `BytesLost` | `close` | the peer's, which has stopped reading | yes, over a new connection: what was sent last has to be sent again |
-/// | `WriteTimeout` | opening, receiving (which answers pings), sending, `close` | the peer's, which reads too slowly; or the sender's, which sends too much | over a new connection, with less |
+/// | `BytesLost` | `close` | the peer's, which has stopped reading | yes, over a new connection: send the last messages again |
+/// | `WriteTimeout` | opening, receiving (which answers pings), sending, `close` | the peer's, which reads too slowly; or the sender's, which sends too much | over a new connection, sending less |
 /// | `TimedOut` | `recv_timeout` | no fault | yes, at once: call it again |
-/// | `Other` | the handler's own code | the handler's | as the handler's error says |
+/// | `Other` | the handler's own code | the handler's | depends on the handler's error |
 ///
-/// One `match` tells a program what has happened to its connection. A server that stops is no
+/// One `match` shows a program what has happened to its connection. A stopping server isn't an
 /// error: it sends a Close, and [`closed_with`](crate::WebSocket::closed_with) returns its code. If
-/// a server doesn't answer within [`Limits::connect`](crate::Limits::connect), the error is a
-/// `PeerTimeout`, both while dialling and in the handshake.
+/// a server doesn't respond within [`Limits::connect`](crate::Limits::connect), the error is a
+/// `PeerTimeout`, both while dialling and during the handshake.
 ///
 /// ```
 /// use ws101::{CloseCode, Error, WebSocket};
@@ -83,17 +85,18 @@ pub type Result<T> = std::result::Result<T, Error>;
 pub enum Error {
     /// The operating system returned an error, for instance because the port is in use.
     Io(io::Error),
-    /// A server refused the peer's request, and sent the peer the reason.
+    /// The server refused the peer's request, and its response named the reason.
     Refused(Refusal),
-    /// The peer's request asked for no WebSocket, and the server answered it with a page.
+    /// The peer's request didn't ask for a WebSocket, and the server responded with a page.
     PageServed,
     /// The server didn't open the WebSocket that this client asked for.
     Rejected(HandshakeError),
-    /// The TLS handshake failed: a certificate isn't trusted, or the peer doesn't speak TLS. So no
-    /// byte of the WebSocket handshake was sent. (One exception: with TLS 1.3, a client learns only
-    /// after its request that the server doesn't accept the client's certificate.)
+    /// The TLS handshake failed: a certificate isn't trusted, or the peer doesn't use TLS.
+    ///
+    /// No byte of the WebSocket handshake was sent, with one exception: with TLS 1.3, a client has
+    /// already sent its request when it learns that the server rejects its certificate.
     Tls(Box<Diagnostic>),
-    /// The peer broke a rule of the protocol, and this end sent it a Close with the code for that.
+    /// The peer broke a protocol rule, and this end sent it a Close with the matching close code.
     Violation(Violation),
     /// The caller asked for something that the protocol or this build doesn't allow. Nothing was
     /// sent.
@@ -102,36 +105,36 @@ pub enum Error {
     Closed,
     /// The connection ended without a Close frame, or before the WebSocket handshake was complete.
     ConnectionLost(io::Error),
-    /// The peer didn't answer in time: while dialling, in the handshake, or after a keepalive ping
-    /// or our Close.
+    /// The peer didn't answer in time: while dialling, during the handshake, or after a keepalive
+    /// ping or our Close.
     PeerTimeout,
-    /// The peer didn't answer our Close in time, and its system hadn't taken this many of our last
-    /// bytes.
+    /// The peer didn't answer our Close in time, and its TCP stack hadn't acknowledged our last
+    /// bytes. Holds their number.
     BytesLost(u64),
     /// The peer reads too slowly or not at all, or an [`Outbox`](crate::Outbox) is full.
     WriteTimeout,
-    /// No whole message arrived in the time that the caller of `recv_timeout` allowed. The
-    /// connection stays open.
+    /// No complete message arrived within the timeout passed to `recv_timeout`. The connection
+    /// stays open.
     TimedOut,
-    /// The handler returned an error of the application: see [`Error::other`].
+    /// The handler returned an application error: see [`Error::other`].
     Other(Box<dyn std::error::Error + Send + Sync>),
 }
 
 impl Error {
-    /// Wraps an error of the application, so that a handler can return it.
+    /// Wraps an application error, so that a handler can return it.
     pub fn other(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
         Error::Other(error.into())
     }
 }
 
-/// Marks the error of a connection that was lost during the handshake. Its `Display` then doesn't
-/// complain of a missing Close, which neither end could have sent yet.
+/// An I/O error that ended a connection during the handshake. With this mark, the error message
+/// doesn't mention a missing Close, which neither end could have sent yet.
 #[derive(Debug)]
 pub(crate) struct InHandshake(pub(crate) io::Error);
 
 impl InHandshake {
-    /// Turns the error of a stream that failed in the handshake into a `ConnectionLost` with this
-    /// mark. The error keeps its kind.
+    /// Turns a stream's error during the handshake into a marked `ConnectionLost`. The error keeps
+    /// its kind.
     pub(crate) fn mark(error: io::Error) -> Error {
         Error::ConnectionLost(io::Error::new(error.kind(), InHandshake(error)))
     }
@@ -212,7 +215,7 @@ impl fmt::Display for Error {
     }
 }
 
-/// `Debug` prints the same text as `Display`, because a person reads it: Rust prints the `Debug`
+/// `Debug` prints the same text as `Display`, because people read it too: Rust prints the `Debug`
 /// form of an error that `main` returns.
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -267,7 +270,8 @@ impl From<Misuse> for Error {
     }
 }
 
-/// Wraps the whole error in an `io::Error`, with the nearest kind that `std` has.
+/// Wraps the error in an `io::Error` with the closest `ErrorKind`. An [`Error::Io`] is unwrapped
+/// instead.
 impl From<Error> for io::Error {
     fn from(error: Error) -> io::Error {
         if let Error::Io(error) = error {

@@ -1,6 +1,7 @@
-//! **ws101** is a WebSocket server and client written by hand on `std::net`: one thread per
+//! **ws101** is a WebSocket server and client, hand-written on `std::net`: one thread per
 //! connection, blocking sockets, no async runtime, no unsafe code. It exists to be read, learnt
-//! from and used. 101 is the status code of the handshake, and the usual number of a first course.
+//! from and used. 101 is the status code of a successful handshake, and the usual number of an
+//! introductory course.
 //!
 //! ```no_run
 //! use ws101::Server;
@@ -20,27 +21,27 @@
 //!
 //! | task | type or method |
 //! |---|---|
-//! | serve WebSocket | [`Server::bind`], [`Server::serve`]; in a thread of its own: [`Server::spawn`] |
-//! | serve on a socket that is given to the program, or on a Unix socket | [`Server::on`] |
+//! | serve WebSocket | [`Server::bind`], [`Server::serve`]; in a separate thread: [`Server::spawn`] |
+//! | serve on an inherited socket, or on a Unix socket | [`Server::on`] |
 //! | connect to a server | [`connect`], or [`Client`] for headers, subprotocols, roots |
 //! | receive messages | [`WebSocket::recv`], [`WebSocket::recv_timeout`] |
 //! | send messages | [`WebSocket::send`]; many in one write: [`WebSocket::feed`] and [`WebSocket::flush`] |
-//! | send from other threads | [`WebSocket::sender`], which gives a [`Sender`] |
-//! | broadcast, and not wait for slow peers | [`WebSocket::outbox`], which gives an [`Outbox`]; [`PreparedMessage`] |
+//! | send from other threads | [`WebSocket::sender`], which returns a [`Sender`] |
+//! | broadcast without waiting for slow peers | [`WebSocket::outbox`], which returns an [`Outbox`]; [`PreparedMessage`] |
 //! | send and receive long messages in constant memory | [`WebSocket::send_stream`], [`WebSocket::recv_stream`] |
 //! | close, and learn how the peer closed | [`WebSocket::close`], [`WebSocket::closed_with`], [`CloseCode`] |
-//! | find out what went wrong, and whether to try again | [`Error`], which has a table |
+//! | find out what went wrong, and whether to try again | [`Error`] and its table |
 //! | check a token or a cookie | [`Server::authorize`], which returns a [`Refusal`] |
 //! | tell the handler who the client is, and set headers on the 101 | [`Server::admit`], which returns an [`Admission`]; [`WebSocket::identity`] |
-//! | let in pages of other sites | [`Server::origins`] |
+//! | allow pages from other sites | [`Server::origins`] |
 //! | serve plain HTTP on the same port | [`Server::http`], which returns a [`Response`] |
-//! | change how much, how many, how long | [`Limits`] |
-//! | stop a server at once or slowly, and read its counters | [`Server::handle`], which gives a [`Handle`] with [`Handle::stop`], [`Handle::drain`] and [`Handle::counters`] |
+//! | change sizes, counts and timeouts | [`Limits`] |
+//! | stop a server at once or gracefully, and read its counters | [`Server::handle`], which returns a [`Handle`] with [`Handle::stop`], [`Handle::drain`] and [`Handle::counters`] |
 //! | connect through an HTTP proxy | [`Client::proxy`], [`Client::proxy_from_environment`] |
-//! | use TLS (feature `tls`) | [`Server::tls`] with a [`Tls`], [`Client::root_certificates`]; with a configuration of rustls: `Tls::from_config`, [`Client::tls_config`]; a client's certificate: [`Request::peer_certificates`] |
-//! | compress messages (feature `deflate`) | [`DeflateConfig`]; a message with a secret in it: [`Uncompressed`] |
-//! | use a stream of one's own | [`accept`], [`Server::accept`], [`Client::connect_over`], [`Stream`] |
-//! | have each byte explained | [`Server::explain`], [`Client::explain`] with an [`Explainer`]; [`Tap`]; [`explain`] |
+//! | use TLS (feature `tls`) | [`Server::tls`] with a [`Tls`], [`Client::root_certificates`]; with a rustls configuration: `Tls::from_config`, [`Client::tls_config`]; a client's certificate: [`Request::peer_certificates`] |
+//! | compress messages (feature `deflate`) | [`DeflateConfig`]; a message that contains a secret: [`Uncompressed`] |
+//! | use your own stream | [`accept`], [`Server::accept`], [`Client::connect_over`], [`Stream`] |
+//! | see each byte explained | [`Server::explain`], [`Client::explain`] with an [`Explainer`]; [`Tap`]; [`explain`] |
 //! | use the handshake or the frames without sockets | [`http`], [`handshake`], [`frames`] |
 //! | look up a common question, such as why a connection ends with 1006 | [`walkthrough::how_do_i`] |
 //!
@@ -53,9 +54,9 @@
 //!  bytes ◄── connection: one lock, whole frames ◄── frames::encoder: header ◄─ mask ◄─ (deflate) ◄── send
 //! ```
 //!
-//! A folder imports only from those above it. Each folder's `mod.rs` lists its files in reading
-//! order. `diagnostic`, `http`, `handshake`, `frames` and `explain` know no sockets, clocks or
-//! threads.
+//! Each folder imports only from the folders above it. Each folder's `mod.rs` lists its files in
+//! reading order. `diagnostic`, `http`, `handshake`, `frames` and `explain` use no sockets, clocks
+//! or threads.
 //!
 //! | folder | the question it answers |
 //! |---|---|
@@ -72,24 +73,24 @@
 //!
 //! ## The core
 //!
-//! These files tell the whole story once, in less than an hour of reading. The other files hold
-//! compression, TLS, taps, outboxes, the registry and thread reuse, and you can understand the core
-//! without them.
+//! These files cover a connection from the handshake to the close, and take less than an hour to
+//! read. You can understand them without the other files, which hold compression, TLS, taps,
+//! outboxes, the registry and thread reuse.
 //!
 //! | core file | its step |
 //! |---|---|
 //! | `http/head.rs` | Bytes become the lines of a head. |
 //! | `http/request.rs` | The first line becomes method, path and version. |
-//! | `handshake/accept_key.rs` | The key becomes its answer. |
+//! | `handshake/accept_key.rs` | The client's key becomes the server's proof. |
 //! | `handshake/server.rs` | The request becomes a decision, and the decision a 101. |
-//! | `frames/mask.rs` | The mask comes off. |
+//! | `frames/mask.rs` | Payloads are unmasked. |
 //! | `frames/header.rs` | The first bytes of a frame become its header. |
-//! | `frames/utf8.rs` | Bytes become checked text. |
+//! | `frames/utf8.rs` | Bytes become valid UTF-8 text. |
 //! | `frames/assembler.rs` | Fragments become a message. |
 //! | `frames/decoder.rs` | Bytes become events. |
 //! | `frames/encoder.rs` | Messages become bytes. |
 //! | `connection/write_half.rs` | Threads take turns to write whole frames. |
-//! | `connection/read_half.rs` | `recv` waits, answers pings, and ends. |
+//! | `connection/read_half.rs` | `recv` waits for messages, answers pings, and ends. |
 //! | `connection/websocket.rs` | The two halves become what a handler uses. |
 //! | `server/server.rs` | Each connection gets a thread. |
 //!
@@ -108,7 +109,7 @@ pub mod handshake;
 pub mod http;
 mod server;
 mod transport;
-// The chapters have no code, so only rustdoc and its tests compile this.
+// The chapters contain no code, so only rustdoc and its tests compile this.
 #[cfg(any(doc, doctest))]
 pub mod walkthrough;
 
@@ -171,20 +172,20 @@ pub use transport::tap::Tap;
 #[doc(inline)]
 pub use transport::tls::Tls;
 
-/// The TLS library, re-exported in the version whose configurations [`Tls::from_config`] and
-/// [`Client::tls_config`] take.
+/// The TLS library, re-exported so that programs build configurations of the right version for
+/// [`Tls::from_config`] and [`Client::tls_config`].
 #[cfg(feature = "tls")]
 pub use rustls;
 
 /// Connects to a server and opens a WebSocket. The URL is `ws://host[:port][/path][?query]`, or
-/// `wss://` for TLS. [`Client`] lets you set more.
+/// `wss://` for TLS. [`Client`] has more settings.
 pub fn connect(url: &str) -> Result<WebSocket> {
     Client::new(url).connect()
 }
 
-/// Opens a WebSocket as a server, on a stream that your own code has accepted. It reads the
-/// client's request and answers it with the default settings. [`Server::without_listener`] lets you
-/// set more.
+/// Opens a WebSocket as a server, on a stream that your own code has accepted. Reads the client's
+/// request and responds to it with the default settings. [`Server::without_listener`] has more
+/// settings.
 pub fn accept(stream: impl Stream) -> Result<WebSocket> {
     Server::without_listener().accept(stream)
 }

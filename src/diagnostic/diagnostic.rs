@@ -1,20 +1,20 @@
 //! A diagnostic explains an error: the rule, what was seen, the usual cause and the fix.
 //!
-//! Every refusal, violation and misuse of this crate carries a [`Diagnostic`], so that its reader
+//! Every refusal, violation and misuse of this crate carries a [`Diagnostic`], so that the reader
 //! needn't guess what a `400` or `1002` means. The sentences are in `diagnostics.md`, which people
-//! can read as a page. Code that finds a broken rule names the diagnostic by its heading, and adds
-//! what it saw. If that's a peer's text, the code quotes it: escaped and shortened.
+//! can read as a page. Code that detects a broken rule names the diagnostic by its heading and
+//! passes in what it saw. A peer's text is quoted: escaped and shortened.
 
 use std::borrow::Cow;
 use std::fmt;
 
-/// The text of `diagnostics.md`, which has a section for each diagnostic.
+/// The text of `diagnostics.md`, which contains one section per diagnostic.
 const DIAGNOSTICS: &str = include_str!("diagnostics.md");
 
-/// Explains one error in four sentences. An empty sentence isn't shown.
+/// The explanation of one error, in four sentences. Empty sentences aren't shown.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Diagnostic {
-    /// What the broken rule requires, and the section that says so.
+    /// What the broken rule requires, and usually its RFC section.
     pub rule: Cow<'static, str>,
     /// What this end saw instead, such as the peer's text.
     pub seen: String,
@@ -25,8 +25,8 @@ pub struct Diagnostic {
 }
 
 impl Diagnostic {
-    /// Returns the diagnostic under this heading of `diagnostics.md`. `seen` is put into its second
-    /// sentence.
+    /// Returns the diagnostic under this `heading` in `diagnostics.md`, and inserts `seen` into its
+    /// second sentence.
     pub fn about(heading: &'static str, seen: impl fmt::Display) -> Diagnostic {
         let section =
             DIAGNOSTICS.split("\n### ").find_map(|s| s.strip_prefix(heading)?.strip_prefix('\n'));
@@ -38,7 +38,7 @@ impl Diagnostic {
         Diagnostic { rule, seen, cause: part("- cause: "), fix: part("- fix: ") }
     }
 
-    /// Creates a diagnostic of one sentence, for an error that isn't in `diagnostics.md`.
+    /// Creates a one-sentence diagnostic, for an error that isn't in `diagnostics.md`.
     pub fn just(sentence: impl Into<String>) -> Diagnostic {
         Diagnostic { rule: Cow::Owned(sentence.into()), seen: String::new(), cause: "", fix: "" }
     }
@@ -53,8 +53,8 @@ impl fmt::Display for Diagnostic {
     }
 }
 
-/// Quotes text from a peer for a message to people. It's shortened to 80 bytes and
-/// [escaped](escape). Quotes, backslashes and bytes that aren't UTF-8 are escaped too.
+/// Quotes a peer's text for a message that people read. The text is shortened to 80 bytes and
+/// [escaped](escape), including quotes, backslashes and invalid UTF-8.
 pub fn quote(text: impl AsRef<[u8]>) -> String {
     const SHOWN: usize = 80;
     let bytes = text.as_ref();
@@ -78,15 +78,15 @@ pub fn quote(text: impl AsRef<[u8]>) -> String {
     quoted + dots + "\""
 }
 
-/// [Quotes](quote) several texts from a peer, joined with "and". Returns "none" for an empty list.
+/// [Quotes](quote) several of a peer's texts, joined with "and". Returns "none" for an empty list.
 pub fn quote_all(texts: &[&str]) -> String {
     let quoted: Vec<_> = texts.iter().map(quote).collect();
     if quoted.is_empty() { "none".into() } else { quoted.join(" and ") }
 }
 
 /// Makes a peer's text safe to show on a terminal or a page. It escapes characters that could
-/// mislead a reader: control characters, invisible characters, and those that change the direction
-/// of writing.
+/// mislead a reader: control characters, invisible characters, and those that change the writing
+/// direction.
 pub fn escape(text: &str) -> String {
     text.chars().flat_map(escaped).collect()
 }

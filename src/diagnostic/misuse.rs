@@ -1,37 +1,38 @@
-//! A misuse is a call of our own API that is refused at once, before anything is written.
+//! A misuse is a call of our API that is refused at once, before any byte is written.
 //!
 //! If a library sent whatever its caller passes, the caller's mistake would become the peer's
-//! problem. Here the call returns the mistake as a [`Misuse`] with its [`Diagnostic`].
+//! problem. Instead, the call returns the mistake as a [`Misuse`] with its [`Diagnostic`].
 
 use std::fmt;
 
 use super::diagnostic::{Diagnostic, quote};
 
-/// The caller's mistake: a call that asks for something that may not be sent or can't be done.
+/// A mistake by the caller, who asked for something forbidden or impossible.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Misuse {
     /// The caller sent something after our Close frame.
     AfterClose,
-    /// The caller began a message in a thread that has a `MessageWriter` open.
+    /// The caller began a message in a thread whose `MessageWriter` is still open.
     WithinMessage,
     /// The caller passed a ping payload or a close reason that doesn't fit into a control frame.
-    /// The number is the length of the frame's payload in bytes.
+    /// Holds the length of the frame's payload in bytes.
     ControlTooLong(usize),
     /// The caller passed this close code, which may not be sent.
     CloseCode(u16),
-    /// The caller wrote a text message in pieces, and it isn't UTF-8.
+    /// The caller wrote a text message in pieces that together aren't UTF-8.
     NotUtf8,
-    /// The caller set this header (name and value), which would break out of its line or may not be
-    /// set.
+    /// The caller set this header (name and value), which is reserved or would break out of its
+    /// line.
     Header(String, String),
     /// The caller passed this subprotocol, which isn't a token or is listed twice.
     Subprotocol(String),
     /// The caller configured a server with a rule that no request can ever match. Holds the setting
     /// and its value.
     NeverMatches(&'static str, String),
-    /// The caller passed an address that the client can't connect to. Holds the address and why.
+    /// The caller passed an address that the client can't connect to. Holds the address and the
+    /// reason.
     Address(String, &'static str),
-    /// The caller passed a proxy that the client can't use. Holds the proxy's host and why.
+    /// The caller passed a proxy that the client can't use. Holds the proxy's host and the reason.
     Proxy(String, &'static str),
     /// The caller asked for TLS in a build without it. Holds the `wss` address or the certificate.
     NoTls(String),
@@ -46,7 +47,7 @@ pub enum Misuse {
 }
 
 impl Misuse {
-    /// Returns the diagnostic of this mistake: the rule, what the caller passed, the usual cause
+    /// Returns the diagnostic for this mistake: the rule, what the caller passed, the usual cause
     /// and the fix.
     pub fn diagnostic(&self) -> Diagnostic {
         match self {

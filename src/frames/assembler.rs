@@ -1,4 +1,4 @@
-//! Joins the fragments that the peer sends into whole messages (RFC 6455 §5.4).
+//! Joins the peer's fragments into complete messages (RFC 6455 §5.4).
 //!
 //! ```text
 //!             text, FIN ──────────────────────────► message
@@ -10,44 +10,46 @@
 //! - A message is one contiguous buffer. It grows with the bytes that have arrived, never with the
 //!   length that a header announces, and never beyond the limit.
 //! - The assembler adds up the lengths in the message's headers, and compares the sum with the
-//!   limit before the reader waits for a payload. The number of fragments, even empty ones, is
+//!   limit before the reader waits for a payload. The number of fragments, including empty ones, is
 //!   limited too.
 //! - A compressed message may have at most about twice the limit in compressed bytes. Honest
-//!   compression adds few bytes, but a hostile peer could send blocks that inflate to nothing
-//!   without end.
+//!   compression adds few bytes, but a hostile peer could endlessly send blocks that inflate to
+//!   nothing.
 //! - A continuation without a message, a new message inside another, and text that isn't UTF-8 are
 //!   refused.
 //!
-//! Elsewhere: [`utf8`](super::utf8) checks text as it arrives. [`deflate`](super::deflate) limits
-//! what a compressed message inflates to. [`decoder`](super::decoder) handles control frames.
+//! Elsewhere: [`utf8`](super::utf8) validates text as it arrives. [`deflate`](super::deflate)
+//! limits the inflated size of a compressed message. [`decoder`](super::decoder) handles control
+//! frames.
 
 use super::header::{Header, Opcode, Role};
 use super::message::{Message, MessageKind};
 use super::utf8::{Text, room_to_add};
 use super::violation::Violation;
 
-/// The limits on a message from the peer. A message beyond them ends the connection with close code
-/// 1009.
+/// The limits on a message from the peer. A message that exceeds them ends the connection with
+/// close code 1009.
 #[derive(Clone, Copy, Debug)]
 pub struct Bounds {
-    /// The most payload bytes that a message may have, summed over its fragments.
+    /// The maximum payload size of a message in bytes, summed over its fragments.
     pub max_message: u64,
-    /// The most fragments that a message may have, including empty ones.
+    /// The maximum number of fragments in a message, including empty ones.
     pub max_fragments: u64,
 }
 
-/// How many bytes compression may add to each fragment. A sender flushes its compressor after each
-/// fragment, so a fragment of one byte becomes 7 bytes.
+/// The number of bytes that compression may add to each fragment. A sender flushes its compressor
+/// after each fragment, so a one-byte fragment becomes 7 bytes.
 const ADDED_TO_A_FRAGMENT: u64 = 16;
-/// How many bytes a compressed message may have beyond twice the limit. Without this allowance, a
-/// small limit would refuse honest messages.
+/// The number of bytes by which a compressed message may exceed twice the limit. Without this
+/// allowance, a small limit would refuse honest messages.
 const ADDED_TO_A_MESSAGE: u64 = 1024;
 
-/// Joins the fragments of the message that is arriving on one connection, within limits.
+/// The assembler of one connection, which joins the fragments of the arriving message within
+/// limits.
 #[derive(Debug)]
 pub struct Assembler {
     bounds: Bounds,
-    /// The kind of the message that has begun and hasn't ended. `None` between messages.
+    /// The kind of the unfinished message. `None` between messages.
     inside: Option<MessageKind>,
     /// Whether the current message is compressed: its first frame had RSV1 set.
     compressed: bool,
@@ -66,13 +68,13 @@ impl Assembler {
         Assembler { bounds, inside, compressed, announced: 0, fragments: 0, text, bytes }
     }
 
-    /// Sets the most payload bytes of a message, for messages that begin from now on.
+    /// Sets the maximum payload size of a message in bytes, for messages that begin from now on.
     pub fn limit_message(&mut self, max_message: u64) {
         self.bounds.max_message = max_message;
     }
 
-    /// Reads the next frame's header from `bytes`, and checks that the frame may come next and fits
-    /// the limits. Returns the header and its length in bytes, or `None` if the header isn't
+    /// Parses the next frame's header in `bytes`, and checks that the frame may come next and stays
+    /// within the limits. Returns the header and its length in bytes, or `None` if the header isn't
     /// complete yet.
     #[inline]
     pub fn begin_frame(
@@ -82,7 +84,7 @@ impl Assembler {
         rsv1_has_meaning: bool,
     ) -> Result<Option<(Header, usize)>, Violation> {
         // The first byte shows whether this frame may come next. A wrong frame is refused at once,
-        // because the rest of its header may never come.
+        // because the rest of its header may never arrive.
         let Some(&first) = bytes.first() else { return Ok(None) };
         Header::parse(&[first], reader, rsv1_has_meaning)?;
         self.check_order(Opcode::parse(first)?)?;
@@ -120,7 +122,7 @@ impl Assembler {
         if self.fragments > self.bounds.max_fragments {
             return Err(Violation::TooManyFragments(self.bounds.max_fragments));
         }
-        // §10.4: limits protect our memory and our time. A sum that overflows is over any limit.
+        // §10.4: limits protect our memory and our time. A sum that overflows exceeds any limit.
         match self.announced.checked_add(header.length) {
             Some(sum) if sum <= self.most_announced() => self.announced = sum,
             _ => return Err(Violation::MessageTooLong(self.bounds.max_message)),
@@ -128,8 +130,9 @@ impl Assembler {
         Ok(())
     }
 
-    /// Returns how many payload bytes the current message's fragments may announce in total. A
-    /// compressed message may announce more than the limit on its inflated bytes.
+    /// Returns the maximum number of payload bytes that the current message's fragments may
+    /// announce in total. A compressed message may announce more than the limit on its inflated
+    /// bytes.
     #[inline]
     fn most_announced(&self) -> u64 {
         let limit = self.bounds.max_message;
@@ -145,13 +148,13 @@ impl Assembler {
         (self.announced, self.fragments) = (0, 0);
     }
 
-    /// Whether a message has begun that hasn't ended and is compressed.
+    /// Returns whether a compressed message is unfinished.
     pub fn is_compressed(&self) -> bool {
         self.compressed && self.inside.is_some()
     }
 
     /// Appends a piece of payload to the current message. The decoder has already unmasked and
-    /// inflated it. Fails if the message is text and the piece breaks its UTF-8.
+    /// inflated it. Fails if the piece makes a text message invalid UTF-8.
     #[inline]
     pub fn append(&mut self, piece: &[u8]) -> Result<(), Violation> {
         let most = usize::try_from(self.bounds.max_message).unwrap_or(usize::MAX);
@@ -175,8 +178,8 @@ impl Assembler {
         }
     }
 
-    /// Ends the current message after its last fragment, and returns it. Fails if a text ends in
-    /// the middle of a character.
+    /// Ends the current message after its last fragment, and returns it. Fails if a text message
+    /// ends in the middle of a character.
     #[inline]
     pub fn finish(&mut self) -> Result<Message, Violation> {
         match self.inside.take() {
@@ -187,13 +190,13 @@ impl Assembler {
         }
     }
 
-    /// Returns the kind of the message that has begun and hasn't ended, or `None` between messages.
+    /// Returns the kind of the unfinished message, or `None` between messages.
     pub fn open_kind(&self) -> Option<MessageKind> {
         self.inside
     }
 
-    /// Takes out the bytes of the current message that have arrived so far, for a caller that reads
-    /// it piece by piece. An incomplete character of a text stays.
+    /// Removes and returns the current message's bytes that have arrived so far, for a caller that
+    /// reads the message in pieces. An incomplete character of a text stays.
     pub fn take_so_far(&mut self) -> Vec<u8> {
         match self.inside {
             Some(MessageKind::Text) => self.text.take_whole().into_bytes(),

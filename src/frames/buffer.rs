@@ -1,22 +1,22 @@
-//! The receive buffer: bytes that have arrived but aren't parsed, and the space for the next ones.
+//! The receive buffer holds received bytes that aren't parsed yet, and space for the next ones.
 //!
 //! ```text
 //! 0         start          end              room
 //! |  read   |  unread       |  space()       |
 //! ```
 //!
-//! An idle connection should need little memory, and a busy one should read many bytes at once. So
-//! the buffer begins small and doubles when a read fills it. It shrinks when recent reads didn't
-//! need its size, or when the connection falls idle.
+//! An idle connection should need little memory, and a busy one should read many bytes at once.
+//! Therefore the buffer starts small and doubles when a read fills it. It shrinks when recent reads
+//! didn't need its size, or when the connection becomes idle.
 
 /// The size of an idle connection's receive buffer, in bytes.
 const LEAST_ROOM: usize = 512;
-/// The largest receive buffer of a busy connection, in bytes. One read can then take several frames
-/// of 64 KiB.
+/// The maximum size of a busy connection's receive buffer, in bytes. One read can then take several
+/// 64 KiB frames.
 const MOST_ROOM: usize = 256 * 1024;
 
-/// A connection's receive buffer. The reader fills it from the stream, and the decoder parses what
-/// is in it.
+/// A connection's receive buffer. The reader fills it from the stream, and the decoder parses its
+/// contents.
 #[derive(Debug)]
 pub struct Buffer {
     room: Vec<u8>,
@@ -32,12 +32,12 @@ impl Default for Buffer {
 }
 
 impl Buffer {
-    /// Returns the bytes that have arrived and aren't parsed yet.
+    /// Returns the received bytes that aren't parsed yet.
     pub fn unread(&mut self) -> &mut [u8] {
         &mut self.room[self.start..self.end]
     }
 
-    /// Removes the first `count` unread bytes, which the parser has parsed.
+    /// Removes the first `count` unread bytes, which have been parsed.
     pub fn consume(&mut self, count: usize) {
         self.start += count;
         if self.start == self.end {
@@ -45,13 +45,13 @@ impl Buffer {
         }
     }
 
-    /// Discards all unread bytes. The decoder calls it after a violation or a Close.
+    /// Discards all unread bytes. The decoder calls this function after a violation or a Close.
     pub fn clear(&mut self) {
         (self.start, self.end) = (0, 0);
     }
 
-    /// Returns the free space, into which the caller reads the next bytes. It's never empty,
-    /// because a full buffer doubles first.
+    /// Returns the free space, into which the caller reads the next bytes. The space is never
+    /// empty, because a full buffer doubles first.
     pub fn space(&mut self) -> &mut [u8] {
         // Moving the unread bytes to the front is cheap, because the parser leaves at most the
         // beginning of a header.
@@ -80,8 +80,8 @@ impl Buffer {
         }
     }
 
-    /// Shrinks an empty buffer to its smallest size. The reader calls it when the connection falls
-    /// idle.
+    /// Shrinks an empty buffer to its smallest size. The reader calls this function when the
+    /// connection becomes idle.
     pub fn shrink(&mut self) {
         if self.start == self.end && self.room.len() > LEAST_ROOM {
             *self = Buffer::default();
@@ -94,7 +94,7 @@ impl Buffer {
     }
 }
 
-/// Tracks how many bytes of a buffer were needed recently, so that its owner can shrink the buffer.
+/// The recent peak usage of a buffer, by which its owner decides how far to shrink the buffer.
 #[derive(Debug, Default)]
 pub struct RecentPeak {
     count: u32,
@@ -102,8 +102,8 @@ pub struct RecentPeak {
 }
 
 impl RecentPeak {
-    /// Records how many bytes were needed this time. Every 32nd call returns the largest number of
-    /// the last 32 calls, and all other calls return `None`.
+    /// Records that `needed` bytes of the buffer were in use. Every 32nd call returns the maximum
+    /// of the last 32 calls. All other calls return `None`.
     #[inline]
     pub fn note(&mut self, needed: usize) -> Option<usize> {
         const RECENT: u32 = 32;

@@ -1,4 +1,4 @@
-//! Reads and writes the payload of a Close frame: a code and a reason (RFC 6455 §5.5.1).
+//! Reads and writes the payload of a Close frame: a close code and a reason (RFC 6455 §5.5.1).
 //!
 //! ```text
 //!  0                   1
@@ -8,9 +8,8 @@
 //! +-------------------------------+-------------------------------+
 //! ```
 //!
-//! The payload is either empty or begins with the two bytes of the code. This file refuses a
-//! forbidden code, whether the peer or our caller sends it. [`CloseCode`] defines which codes may
-//! be sent.
+//! The payload is either empty or begins with the two-byte code. This file refuses a forbidden
+//! code, whether the peer or our caller sends it. [`CloseCode`] defines which codes may be sent.
 
 use std::fmt;
 
@@ -19,12 +18,12 @@ use super::header::MAX_CONTROL_PAYLOAD;
 use super::violation::Violation;
 use crate::diagnostic::misuse::Misuse;
 
-/// What a Close frame says: why its sender ends the connection.
+/// The content of a Close frame: why its sender ends the connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Close {
     /// The close code, or [`CloseCode::NO_STATUS`] if the Close frame had no payload.
     pub code: CloseCode,
-    /// The reason in words, for people and logs. It's often empty.
+    /// The reason in words, for people and logs. Often empty.
     pub reason: String,
 }
 
@@ -42,18 +41,18 @@ impl Close {
         Ok(Close { code, reason: reason.into() })
     }
 
-    /// Creates the Close with which a stopping server ends each connection: code 1001. The server's
-    /// operator may choose another.
+    /// Creates the Close that a stopping server sends on each connection, with code 1001. The
+    /// server's operator may choose another Close.
     pub(crate) fn going_away() -> Close {
         Close { code: CloseCode::GOING_AWAY, reason: "the server stops".into() }
     }
 
-    /// Reads the payload of a Close frame from the peer. Fails if it's one byte, if its code may
-    /// not be sent, or if its reason isn't UTF-8.
+    /// Parses the payload of a Close frame from the peer. Fails if the payload is one byte long, if
+    /// its code may not be sent, or if its reason isn't UTF-8.
     pub fn parse(payload: &[u8]) -> Result<Close, Violation> {
         match payload {
             [] => Ok(Close { code: CloseCode::NO_STATUS, reason: String::new() }),
-            // §5.5.1: a payload that isn't empty begins with the two bytes of the code.
+            // §5.5.1: a payload that isn't empty begins with the two-byte code.
             [_] => Err(Violation::CloseOfOneByte),
             [high, low, reason @ ..] => {
                 let code = CloseCode(u16::from_be_bytes([*high, *low]));
@@ -67,7 +66,7 @@ impl Close {
         }
     }
 
-    /// Returns the payload to send in a Close frame. It's empty if the code is
+    /// Returns the payload to send in a Close frame. The payload is empty if the code is
     /// [`CloseCode::NO_STATUS`].
     pub fn payload(&self) -> Vec<u8> {
         match self.code {
@@ -90,7 +89,7 @@ impl fmt::Display for Close {
 mod tests {
     use super::*;
 
-    /// Whether the tables of §7.4 or the registry list this code as one that may be sent.
+    /// Returns whether the tables of §7.4 or the registry list this code as one that may be sent.
     fn registered(code: u16) -> bool {
         let numbered = [1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014];
         numbered.contains(&code) || (3000..4000).contains(&code) || (4000..5000).contains(&code)

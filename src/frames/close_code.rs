@@ -1,4 +1,4 @@
-//! Close codes: a number says why a connection ended (RFC 6455 §7.4).
+//! Close codes are numbers that say why a connection ended (RFC 6455 §7.4).
 //!
 //! Three codes (1005, 1006, 1015) only record what happened at one end. They're for logs and are
 //! never sent. Every other code may be sent if it lies in an assigned range.
@@ -11,34 +11,33 @@ use std::fmt;
 pub struct CloseCode(pub u16);
 
 impl CloseCode {
-    /// The connection has done its work, and its end is no failure.
+    /// The connection has served its purpose and ends normally.
     pub const NORMAL: CloseCode = CloseCode(1000);
-    /// The sender goes away: the server shuts down, or the user leaves the page.
+    /// The sender is going away: the server is shutting down, or the user has left the page.
     pub const GOING_AWAY: CloseCode = CloseCode(1001);
-    /// The sender of this code saw its peer break a rule of the protocol.
+    /// The sender detected that its peer broke a protocol rule.
     pub const PROTOCOL_ERROR: CloseCode = CloseCode(1002);
-    /// The sender of this code got a kind of message that it doesn't accept, such as binary.
+    /// The sender received a kind of message that it doesn't accept, such as binary.
     pub const UNSUPPORTED: CloseCode = CloseCode(1003);
     /// The Close frame had no code. This code is only recorded, never sent.
     pub const NO_STATUS: CloseCode = CloseCode(1005);
     /// The connection ended without a Close frame. This code is only recorded, never sent.
     pub const ABNORMAL: CloseCode = CloseCode(1006);
-    /// The sender of this code got a payload that doesn't fit its type, such as text that isn't
-    /// UTF-8.
+    /// The sender received a payload that doesn't match its type, such as text that isn't UTF-8.
     pub const INVALID_PAYLOAD: CloseCode = CloseCode(1007);
-    /// The sender of this code got a message that violates its policy.
+    /// The sender received a message that violates its policy.
     pub const POLICY: CloseCode = CloseCode(1008);
-    /// The sender of this code got a message that is larger than it accepts.
+    /// The sender received a message that exceeds its size limit.
     pub const TOO_BIG: CloseCode = CloseCode(1009);
     /// The client needs an extension that the server didn't accept in the handshake.
     pub const MISSING_EXTENSION: CloseCode = CloseCode(1010);
-    /// The sender of this code failed with an internal error.
+    /// The sender failed with an internal error.
     pub const INTERNAL_ERROR: CloseCode = CloseCode(1011);
-    /// The server restarts. The client may connect again after a while.
+    /// The server is restarting. The client may connect again after a while.
     pub const SERVICE_RESTART: CloseCode = CloseCode(1012);
     /// The server is overloaded. The client should try again later.
     pub const TRY_AGAIN_LATER: CloseCode = CloseCode(1013);
-    /// The sender is a gateway, and got a bad response from the server behind it.
+    /// The sender is a gateway, and received an invalid response from the server behind it.
     pub const BAD_GATEWAY: CloseCode = CloseCode(1014);
     /// The TLS handshake failed. This code is only recorded, never sent.
     pub const TLS_FAILED: CloseCode = CloseCode(1015);
@@ -46,13 +45,13 @@ impl CloseCode {
     // WALK: may-be-sent
     // §7.4.1 and the registry define the codes below 3000. §7.4.2: libraries register codes from
     // 3000 to 3999, and applications may use 4000 to 4999 freely. No other code may be sent.
-    /// Whether this code may be sent in a Close frame.
+    /// Returns whether this code may be sent in a Close frame.
     pub fn may_be_sent(self) -> bool {
         matches!(self.0, 1000..=1003 | 1007..=1014 | 3000..=4999)
     }
 
-    /// Whether this code says that something went wrong. It's `false` for a normal end (1000, 1001,
-    /// 1005, 1012), and for the codes from 3000 on, whose meaning only the application knows.
+    /// Returns whether this code indicates a failure. The result is `false` for a normal end (1000,
+    /// 1001, 1005, 1012), and for the codes 3000 to 4999, whose meaning only the application knows.
     pub fn is_failure(self) -> bool {
         !matches!(self.0, 1000 | 1001 | 1005 | 1012 | 3000..=4999)
     }

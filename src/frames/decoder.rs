@@ -11,7 +11,7 @@
 //! - The caller reads bytes into [`space`](Decoder::space), passes their number to
 //!   [`filled`](Decoder::filled), and calls [`next_event`](Decoder::next_event) until it returns
 //!   `None`.
-//! - The same bytes give the same events, no matter how the reads split them.
+//! - The same bytes produce the same events, no matter how the reads split them.
 //! - After a violation or a Close, the decoder delivers nothing more (§7.1.7, §5.5.1).
 //!
 //! Elsewhere: [`header`](super::header) refuses a bad header, [`assembler`](super::assembler) a bad
@@ -32,19 +32,19 @@ use super::violation::Violation;
 /// frame.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
-    /// A whole message from the peer.
+    /// A complete message from the peer.
     Message(Message),
     /// A piece of a message, for a caller that reads messages in pieces: see
     /// [`Decoder::deliver_pieces`].
     Piece {
         /// Whether the message is text or binary.
         kind: MessageKind,
-        /// The message's next bytes. A piece of a text ends at the end of a character.
+        /// The message's next bytes. A piece of text never ends inside a character.
         bytes: Vec<u8>,
         /// Whether this piece ends the message.
         last: bool,
     },
-    /// A ping with this payload. The reader must answer it with a pong of the same payload.
+    /// A ping with this payload. The reader must answer it with a pong that repeats the payload.
     Ping(Vec<u8>),
     /// A pong with this payload, which answers a ping or is unsolicited.
     Pong(Vec<u8>),
@@ -52,31 +52,32 @@ pub enum Event {
     Close(Close),
 }
 
-/// Decodes what the peer sends on one connection. The reading thread owns it.
+/// The decoder of one connection, which turns the peer's bytes into events. The reading thread owns
+/// it.
 #[derive(Debug)]
 pub struct Decoder {
     role: Role,
     buffer: Buffer,
-    /// The header of the frame whose payload is arriving, and how many payload bytes have arrived.
-    /// `None` between frames.
+    /// The header of the frame whose payload is arriving, and the number of payload bytes that have
+    /// arrived. `None` between frames.
     frame: Option<(Header, u64)>,
     message: Assembler,
     /// Inflates compressed messages. `None` unless both ends agreed on compression.
     inflater: Option<Box<Inflater>>,
-    /// The payload of the control frame that is arriving. It has its own buffer, because a control
-    /// frame may come between the fragments of a message.
+    /// The payload of the arriving control frame. It has its own buffer, because a control frame
+    /// may come between the fragments of a message.
     control: Vec<u8>,
     pieces: bool,
-    /// The most payload bytes of a message that is delivered whole. `max_streamed` limits messages
-    /// that are delivered in pieces.
+    /// The maximum payload size, in bytes, of a message that's delivered whole. `max_streamed`
+    /// applies to messages that are delivered in pieces.
     max_message: u64,
     max_streamed: u64,
     ended: bool,
 }
 
 impl Decoder {
-    /// Creates the decoder of one end of a connection: `role` is our own role. The buffer may
-    /// already hold bytes that came after the head of the handshake.
+    /// Creates the decoder for our end of a connection, whose role is `role`. `buffer` may already
+    /// hold bytes that arrived after the handshake's head.
     pub fn new(role: Role, bounds: Bounds, buffer: Buffer) -> Decoder {
         Decoder {
             role,
@@ -92,19 +93,19 @@ impl Decoder {
         }
     }
 
-    /// Sets the inflater for compressed messages. It's `None` unless both ends agreed on
+    /// Sets the inflater for compressed messages. `inflater` is `None` unless both ends agreed on
     /// compression.
     pub fn inflating(self, inflater: Option<Box<Inflater>>) -> Decoder {
         Decoder { inflater, ..self }
     }
 
-    /// Sets the most payload bytes of a message that is delivered in pieces. It may be large,
-    /// because such a message is never in memory as a whole.
+    /// Sets the maximum payload size, in bytes, of a message that's delivered in pieces. The limit
+    /// may be large, because such a message is never completely in memory.
     pub fn limit_streamed(self, max_streamed: u64) -> Decoder {
         Decoder { max_streamed, ..self }
     }
 
-    /// Returns the free space of the receive buffer, into which the caller reads the peer's next
+    /// Returns the free space in the receive buffer, into which the caller reads the peer's next
     /// bytes.
     pub fn space(&mut self) -> &mut [u8] {
         self.buffer.space()
@@ -115,8 +116,8 @@ impl Decoder {
         self.buffer.filled(count);
     }
 
-    /// Frees memory that an idle connection doesn't need. It keeps the inflater if a message has
-    /// begun.
+    /// Frees memory that an idle connection doesn't need. The inflater stays unchanged while a
+    /// message is unfinished.
     pub fn shrink(&mut self) {
         self.buffer.shrink();
         if self.message.open_kind().is_none()
@@ -150,7 +151,7 @@ impl Decoder {
         next
     }
 
-    /// Whether the peer has begun a frame or a message and not ended it.
+    /// Returns whether a frame or a message from the peer is unfinished.
     pub fn is_mid_message(&mut self) -> bool {
         self.frame.is_some()
             || self.message.open_kind().is_some()
@@ -160,7 +161,7 @@ impl Decoder {
     #[inline]
     fn step(&mut self) -> Result<Option<Event>, Violation> {
         loop {
-            // 1. Read a header, unless the payload of a frame is still arriving.
+            // 1. Parse a header, unless a frame's payload is still arriving.
             let (header, taken) = match self.frame.take() {
                 Some(frame) => frame,
                 None => match self.begin_frame()? {
@@ -223,8 +224,8 @@ impl Decoder {
         }
     }
 
-    /// Reads the next frame's header and checks that the frame may come next. Returns `None` if the
-    /// header hasn't arrived in full.
+    /// Parses the next frame's header and checks that the frame may come next. Returns `None` if
+    /// the header isn't complete yet.
     #[inline]
     fn begin_frame(&mut self) -> Result<Option<Header>, Violation> {
         let rsv1_has_meaning = self.inflater.is_some();
@@ -247,9 +248,9 @@ impl Decoder {
         Ok(Event::Piece { kind, bytes, last })
     }
 
-    /// Returns how many payload bytes one delivered piece may take. It's few for a compressed
-    /// message, because DEFLATE inflates one byte to as many as 1032, and the caller's memory must
-    /// stay bounded.
+    /// Returns the maximum number of payload bytes to process for one delivered piece. The limit is
+    /// small for a compressed message, because DEFLATE can inflate one byte to 1032 bytes, and the
+    /// caller's memory must stay bounded.
     fn most_at_a_time(&self) -> usize {
         if self.message.is_compressed() { 1024 } else { usize::MAX }
     }

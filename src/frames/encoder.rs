@@ -3,16 +3,16 @@
 //! Rules of this file:
 //! - The encoder collects frames in a batch, in the order of the calls. The thread that holds the
 //!   stream writes the batch.
-//! - A small payload is copied into the batch after its header. A large one that needs no mask
-//!   isn't copied: the encoder returns it, and the caller writes it after the batch.
+//! - A small payload is copied into the batch after its header. A large unmasked payload isn't
+//!   copied: the encoder returns it, and the caller writes it after the batch.
 //! - A client masks each frame with a fresh key of four unpredictable bytes (§5.3, §10.3). The
 //!   caller passes in the source of these bytes, because they come from the operating system.
-//! - If both ends agreed on compression, a message that is long enough is compressed as it enters
-//!   the batch, unless its sender opted out. So messages are compressed in the order they're sent.
+//! - If both ends agreed on compression, a sufficiently long message is compressed as it enters the
+//!   batch, unless its sender opted out. That way, messages are compressed in sending order.
 //! - Nothing follows a Close (§5.5.1). A refused call doesn't change the batch.
 //!
-//! The encoder refuses three things as a [`Misuse`]: a control payload that is too long, a close
-//! code that may not be sent, and anything after a Close.
+//! The encoder refuses three things as a [`Misuse`]: an oversized control payload, a close code
+//! that may not be sent, and anything after a Close.
 //!
 //! Elsewhere: [`header`](super::header) writes headers, [`mask`] masks payloads,
 //! [`deflate`](super::deflate) compresses, [`prepared`](super::prepared) shares one encoding among
@@ -29,27 +29,27 @@ use super::mask;
 use super::message::{Encoded, MessageRef};
 use crate::diagnostic::misuse::Misuse;
 
-/// The payload size, in bytes, from which the encoder doesn't copy a payload into the batch.
-/// Copying a smaller payload costs less than splitting a batch of replies into several writes.
+/// The minimum size, in bytes, of a payload that the encoder doesn't copy into the batch. Copying a
+/// smaller payload costs less than splitting a batch of replies into several writes.
 const LARGE: usize = 96 * 1024;
 
 /// The source of a client's masking keys. Each call returns four unpredictable bytes.
 pub type Masks = Box<dyn FnMut() -> mask::Key + Send>;
 
-/// Encodes what one end of a connection sends, and collects the frames in a batch.
+/// The encoder of one connection, which encodes our frames and collects them in a batch.
 pub struct Encoder {
-    /// The source of masking keys at a client. `None` at a server, which doesn't mask.
+    /// A client's source of masking keys. `None` at a server, which doesn't mask.
     masks: Option<Masks>,
     /// Compresses messages. `None` unless both ends agreed on compression.
     deflater: Option<Box<Deflater>>,
-    /// Whether the message whose fragments are being sent is compressed.
+    /// Whether the message that's being sent in fragments is compressed.
     compressing: bool,
     batch: Vec<u8>,
-    /// The size of the largest recent batch. `written` shrinks the batch's memory to about that
+    /// The size of the largest recent batch. `clear_batch` shrinks the batch's memory to twice that
     /// size.
     recent_peak: RecentPeak,
     closed: bool,
-    /// The number of whole messages that have entered the batch since the last
+    /// The number of complete messages that have entered the batch since the last
     /// `take_message_count`.
     messages: u64,
 }
@@ -62,14 +62,14 @@ impl Encoder {
         Encoder { masks, deflater, compressing, batch, recent_peak, closed: false, messages: 0 }
     }
 
-    /// Sets the deflater, which compresses messages. It's `None` unless both ends agreed on
-    /// compression.
+    /// Sets the deflater, which compresses messages. `deflater` is `None` unless both ends agreed
+    /// on compression.
     pub fn deflating(self, deflater: Option<Box<Deflater>>) -> Encoder {
         Encoder { deflater, ..self }
     }
 
-    /// Encodes a whole message as one frame. Returns bytes that the caller must write after the
-    /// batch: a large payload that isn't copied, or else none.
+    /// Encodes a complete message as one frame. Returns the bytes that the caller must write after
+    /// the batch: a large payload or frame that isn't copied, or an empty slice.
     #[inline]
     pub fn message<'a>(&mut self, message: MessageRef<'a>) -> Result<&'a [u8], Misuse> {
         match self.shared_frame(&message) {
@@ -81,9 +81,11 @@ impl Encoder {
         }
     }
 
-    /// Encodes one fragment of a message. The first has the message's kind as `opcode`, the others
-    /// are continuations, and the last has `fin`. The caller keeps them in order. Returns bytes
-    /// that the caller must write after the batch.
+    /// Encodes one fragment of a message. `opcode` is the message's kind for the first fragment,
+    /// and `Continuation` for the others. `fin` marks the last fragment. The caller keeps the
+    /// fragments in order.
+    ///
+    /// Returns the bytes that the caller must write after the batch.
     pub fn fragment<'a>(
         &mut self,
         opcode: Opcode,
@@ -99,14 +101,14 @@ impl Encoder {
         self.append_control(Opcode::Ping, payload)
     }
 
-    /// Encodes a pong. The payload is that of the ping that the pong answers.
+    /// Encodes a pong. `payload` is the payload of the ping that the pong answers.
     pub fn pong(&mut self, payload: &[u8]) -> Result<(), Misuse> {
         self.append_control(Opcode::Pong, payload)
     }
 
-    /// Encodes our Close. The encoder refuses every later call.
+    /// Encodes our Close. Afterwards, the encoder refuses to encode anything.
     pub fn close(&mut self, close: &Close) -> Result<(), Misuse> {
-        // §7.4.1: callers can set the public fields to anything, so the code is checked here too.
+        // §7.4.1: callers can set the public fields to anything, so the code is validated here too.
         if close.code != CloseCode::NO_STATUS && !close.code.may_be_sent() {
             return Err(Misuse::CloseCode(close.code.0));
         }
@@ -115,8 +117,8 @@ impl Encoder {
         Ok(())
     }
 
-    /// Drops the batch and refuses every later call. The write half calls this after a write that
-    /// failed within a frame, and when the connection may send nothing more.
+    /// Drops the batch and refuses to encode anything more. The write half calls this function
+    /// after a write has failed within a frame, and when the connection may send nothing more.
     pub fn stop_after_failed_write(&mut self) {
         self.batch = Vec::new();
         self.closed = true;
@@ -127,8 +129,8 @@ impl Encoder {
         if self.masks.is_some() { Role::Client } else { Role::Server }
     }
 
-    /// Whether the encoder refuses every frame, because our Close is in the batch or sent, or
-    /// because [`stop_after_failed_write`](Encoder::stop_after_failed_write) was called.
+    /// Returns whether the encoder refuses all frames: our Close is in the batch or sent, or
+    /// [`stop_after_failed_write`](Encoder::stop_after_failed_write) was called.
     pub fn is_closed(&self) -> bool {
         self.closed
     }
@@ -138,8 +140,8 @@ impl Encoder {
         &self.batch
     }
 
-    /// Empties the batch after the caller has written it. Its memory is kept for the next batch,
-    /// unless it's huge or the recent batches didn't need it.
+    /// Empties the batch after the caller has written it. The memory is kept for the next batch,
+    /// unless it's larger than 512 KiB or the recent batches didn't need it.
     pub fn clear_batch(&mut self) {
         const KEPT: usize = 512 * 1024;
         let peak = self.recent_peak.note(self.batch.len());
@@ -156,7 +158,7 @@ impl Encoder {
         self.batch.drain(..count);
     }
 
-    /// Frees memory that an idle connection doesn't need: that of an empty batch, and the
+    /// Frees memory that an idle connection doesn't need: an empty batch's memory, and the
     /// compressor.
     pub fn shrink(&mut self) {
         if self.batch.is_empty() {
@@ -167,7 +169,7 @@ impl Encoder {
         }
     }
 
-    /// Returns how many whole messages have entered the batch since the last call of this function.
+    /// Returns the number of complete messages that have entered the batch since the last call.
     pub fn take_message_count(&mut self) -> u64 {
         std::mem::take(&mut self.messages)
     }
@@ -193,7 +195,8 @@ impl Encoder {
     ) -> Result<&'a [u8], Misuse> {
         self.check_open()?;
         self.messages += u64::from(fin);
-        // RFC 7692 §6.1: only a message's first frame has RSV1, which applies to the whole message.
+        // RFC 7692 §6.1: only a message's first frame has RSV1 set, which applies to the whole
+        // message.
         let is_first = opcode != Opcode::Continuation;
         if is_first {
             self.compressing =
@@ -210,7 +213,7 @@ impl Encoder {
         }
     }
 
-    /// Returns the frame of a prepared message, which all connections share. `None` if this
+    /// Returns the frame of a prepared message, which all connections share. Returns `None` if this
     /// connection must encode the message itself: the message isn't prepared, we're a client, or
     /// our compressor's window is too small.
     fn shared_frame<'a>(&mut self, message: &MessageRef<'a>) -> Option<&'a [u8]> {
@@ -234,7 +237,7 @@ impl Encoder {
             frame
         });
         // The peer's window will contain the shared message, but our compressor's window doesn't.
-        // So our compressor must forget its window to stay in step with the peer.
+        // Therefore our compressor forgets its window, to stay in step with the peer.
         deflater.forget();
         Some(frame)
     }

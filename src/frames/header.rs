@@ -13,8 +13,9 @@
 //! +---------------------------------------------------------------+
 //! ```
 //!
-//! [`Header::parse`] has three answers: a header and its size, a request for more bytes, or the
-//! rule that the peer breaks. It refuses a header at the first byte that breaks a rule.
+//! [`Header::parse`] has three possible results: a header and its size, `None` if more bytes are
+//! needed, or the rule that the peer broke. It refuses a header at the first byte that breaks a
+//! rule.
 //!
 //! Elsewhere: [`assembler`](super::assembler) compares the length with the limits before the reader
 //! waits for the payload, and checks the order of the fragments. [`mask`] unmasks the payload.
@@ -24,32 +25,34 @@ use std::fmt;
 use super::mask;
 use super::violation::Violation;
 
-/// The bit of a header's first byte that marks the last fragment of a message.
+/// The FIN bit in a header's first byte, which marks the last fragment of a message.
 pub const FIN: u8 = 0b1000_0000;
-/// The first reserved bit of a header's first byte. permessage-deflate sets it to mark a compressed
-/// message.
+/// The RSV1 bit in a header's first byte: the first reserved bit. permessage-deflate sets it to
+/// mark a compressed message.
 pub const RSV1: u8 = 0b0100_0000;
-/// The two other reserved bits of a header's first byte. No published extension uses them.
+/// The RSV2 and RSV3 bits in a header's first byte: the other reserved bits. No published extension
+/// uses them.
 pub const RSV2_RSV3: u8 = 0b0011_0000;
-/// The bits of a header's first byte that say what kind of frame this is.
+/// The bits in a header's first byte that hold the opcode: the kind of the frame.
 pub const OPCODE: u8 = 0b0000_1111;
-/// The bit of a header's second byte that says that the payload is masked. The four-byte key then
-/// follows the length.
+/// The MASK bit in a header's second byte. If it's set, the payload is masked, and the four-byte
+/// key follows the length.
 pub const MASK: u8 = 0b1000_0000;
-/// The bits of a header's second byte that hold the payload's length, or one of two values that
+/// The bits in a header's second byte that hold the payload length, or one of two values that
 /// announce a longer length field.
 pub const LENGTH: u8 = 0b0111_1111;
-/// The value in the [`LENGTH`] bits that says that the real length follows in two bytes.
+/// The value of the [`LENGTH`] bits if the real length follows in two bytes.
 pub const LENGTH_IN_16_BITS: u8 = 126;
-/// The value in the [`LENGTH`] bits that says that the real length follows in eight bytes.
+/// The value of the [`LENGTH`] bits if the real length follows in eight bytes.
 pub const LENGTH_IN_64_BITS: u8 = 127;
-/// The most bytes that the payload of a Close, Ping or Pong may have (§5.5).
+/// The maximum payload size of a Close, Ping or Pong, in bytes (§5.5).
 pub const MAX_CONTROL_PAYLOAD: usize = 125;
-/// The most bytes that a frame's header can have: two, a length of eight, and a masking key of
-/// four.
+/// The maximum size of a frame's header in bytes: two bytes, an eight-byte length and a four-byte
+/// masking key.
 pub const MAX_HEADER: usize = 14;
 
-/// Returns how many bytes of extended length follow a header's second byte: 0, 2 or 8.
+/// Returns the size in bytes of the extended length field, which follows a header's second byte: 0,
+/// 2 or 8.
 pub fn length_bytes(second: u8) -> usize {
     match second & LENGTH {
         LENGTH_IN_16_BITS => 2,
@@ -58,7 +61,7 @@ pub fn length_bytes(second: u8) -> usize {
     }
 }
 
-/// Returns the size of a whole header in bytes, computed from its second byte.
+/// Returns the size of a complete header in bytes, computed from its second byte.
 pub fn header_length(second: u8) -> usize {
     let mask = if second & MASK != 0 { size_of::<mask::Key>() } else { 0 };
     2 + length_bytes(second) + mask
@@ -83,7 +86,7 @@ impl Role {
     }
 }
 
-/// The kind of a frame, from four bits of its header (§5.2).
+/// The kind of a frame, a four-bit value in its header (§5.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Opcode {
     /// The frame is a later fragment of a message, not the first.
@@ -92,7 +95,7 @@ pub enum Opcode {
     Text = 0x1,
     /// The frame is a binary message or its first fragment.
     Binary = 0x2,
-    /// The frame says that its sender will send nothing more, and why.
+    /// The frame announces that its sender will send nothing more, and why.
     Close = 0x8,
     /// The frame asks its receiver for a pong, for instance as a keepalive.
     Ping = 0x9,
@@ -101,7 +104,7 @@ pub enum Opcode {
 }
 
 impl Opcode {
-    /// Reads the opcode from a header's first byte. Fails if no RFC defines the opcode.
+    /// Parses the opcode in a header's first byte. Fails if no RFC defines the opcode.
     #[inline]
     pub fn parse(first_byte: u8) -> Result<Opcode, Violation> {
         match first_byte & OPCODE {
@@ -116,8 +119,8 @@ impl Opcode {
         }
     }
 
-    /// Whether this is Close, Ping or Pong, which may come between a message's fragments. Their
-    /// opcodes have the highest of the four bits set.
+    /// Returns whether this is Close, Ping or Pong, which may come between a message's fragments.
+    /// Their opcodes have the highest of the four bits set.
     pub fn is_control(self) -> bool {
         self as u8 & 0b1000 != 0
     }
@@ -126,23 +129,24 @@ impl Opcode {
 /// The header of a frame: everything that comes before the payload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Header {
-    /// Whether the frame ends its message. It's always set in a control frame.
+    /// Whether the frame ends its message. Always set in a control frame.
     pub fin: bool,
-    /// Whether the first reserved bit is set. permessage-deflate sets it on the first frame of a
-    /// compressed message.
+    /// Whether the RSV1 bit is set. permessage-deflate sets it on the first frame of a compressed
+    /// message.
     pub rsv1: bool,
-    /// What kind of frame this is.
+    /// The kind of the frame.
     pub opcode: Opcode,
-    /// The key with which the payload is masked, or `None` if it isn't masked.
+    /// The masking key, or `None` if the payload isn't masked.
     pub mask: Option<mask::Key>,
     /// The length of the frame's payload in bytes.
     pub length: u64,
 }
 
 impl Header {
-    /// Reads the header of a frame that arrives at the end with this `role`. Returns the header and
-    /// its size in bytes, or `None` if more bytes must arrive first. `rsv1_has_meaning` says
-    /// whether both ends agreed on an extension that uses RSV1.
+    /// Parses the frame header at the start of `bytes`. `role` is the role of the receiving end,
+    /// and `rsv1_has_meaning` says whether both ends agreed on an extension that uses RSV1.
+    ///
+    /// Returns the header and its size in bytes, or `None` if the header isn't complete yet.
     #[inline]
     pub fn parse(
         bytes: &[u8],
@@ -195,7 +199,7 @@ impl Header {
         if length > i64::MAX as u64 {
             return Err(Violation::LengthTopBit(length));
         }
-        // §5.2: the length uses the fewest bytes that can hold it.
+        // §5.2: the length uses the minimum number of bytes.
         if length < least {
             return Err(Violation::LengthNotMinimal(length));
         }
@@ -210,7 +214,7 @@ impl Header {
         Ok(Some((Header { fin, rsv1, opcode, mask, length }, header_length(second))))
     }
 
-    /// Appends the header's bytes to `out`. The length takes as few bytes as possible.
+    /// Appends the header's bytes to `out`. The length field is as short as possible.
     #[inline]
     pub fn write(&self, out: &mut Vec<u8>) {
         let mut first = self.opcode as u8;
@@ -335,8 +339,8 @@ mod tests {
         }
     }
 
-    /// Each case has the bytes of a header, the role of the end that reads it, and the rule that
-    /// the header breaks.
+    /// Each case contains a header's bytes, the role of the receiving end, and the rule that the
+    /// header breaks.
     #[test]
     fn a_broken_header_is_refused_with_its_rule() {
         use Role::*;

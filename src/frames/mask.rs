@@ -13,17 +13,16 @@
 //! Elsewhere: [`header`](super::header) checks that a client masks and a server doesn't, and
 //! [`encoder`](super::encoder) takes a fresh random key for each frame.
 
-/// The four bytes of a masking key, which stand in the header of a masked frame.
+/// A four-byte masking key, as contained in the header of a masked frame.
 pub type Key = [u8; 4];
 
 // WALK: mask
-/// Masks or unmasks a piece of a payload in place: both are the same operation. `offset` is how
-/// many bytes of the payload came before this piece, so that callers may work in pieces of any
-/// size.
+/// Masks or unmasks a piece of a payload in place: both are the same operation. `offset` is the
+/// piece's offset in the payload, so that callers may process pieces of any size.
 #[inline]
 pub fn apply(key: Key, offset: u64, payload: &mut [u8]) {
-    // 1. Rotate the key so that it lines up with the first byte of this piece, and double it to
-    // eight bytes.
+    // 1. Rotate the key so that it lines up with the first byte of this piece, and repeat it to
+    // fill eight bytes.
     let turned = u32::from_le_bytes(key).rotate_right(8 * (offset % 4) as u32);
     let twice = u64::from(turned) << 32 | u64::from(turned);
     // 2. Mask eight bytes at a time. The compiler turns this into wider steps, which are as fast as

@@ -1,7 +1,7 @@
-//! Whole messages, text or binary, received or to be sent (RFC 6455 §5.6).
+//! Complete messages, text or binary, received or to be sent (RFC 6455 §5.6).
 //!
-//! `recv` returns a [`Message`]. `send` takes anything that is [`AsMessage`], and borrows it from
-//! the caller as a [`MessageRef`]: a kind and a payload.
+//! `recv` returns a [`Message`]. `send` takes any type that implements [`AsMessage`], and borrows
+//! the value from the caller as a [`MessageRef`]: a kind and a payload.
 
 use std::borrow::Cow;
 use std::sync::{Arc, OnceLock};
@@ -11,14 +11,14 @@ use super::header::Opcode;
 /// Whether a message is text or binary.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MessageKind {
-    /// The message's payload is text in UTF-8.
+    /// The message's payload is UTF-8 text.
     Text,
-    /// The message's payload is any bytes.
+    /// The message's payload is arbitrary bytes.
     Binary,
 }
 
 impl MessageKind {
-    /// Returns the opcode of the first frame of a message of this kind.
+    /// Returns the opcode for the first frame of a message of this kind.
     pub fn opcode(self) -> Opcode {
         match self {
             MessageKind::Text => Opcode::Text,
@@ -27,12 +27,12 @@ impl MessageKind {
     }
 }
 
-/// A whole message, text or binary, as `recv` returns it.
+/// A complete message, text or binary, as `recv` returns it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Message {
-    /// A text message. Its payload was checked as UTF-8 when it arrived.
+    /// A text message. Its payload was validated as UTF-8 on arrival.
     Text(String),
-    /// A binary message, whose payload may be any bytes.
+    /// A binary message, whose payload may be arbitrary bytes.
     Binary(Vec<u8>),
 }
 
@@ -88,8 +88,8 @@ pub struct MessageRef<'a> {
     pub(crate) payload: &'a [u8],
     /// Whether the message must not be compressed: see [`Uncompressed`].
     pub(crate) plain: bool,
-    /// The encoded frame of a prepared message, which a server's connections share. `None` for a
-    /// message that isn't prepared.
+    /// The encoded frame of a prepared message, which a server's connections share. `None` for any
+    /// other message.
     pub(crate) encoded: Option<Encoded<'a>>,
 }
 
@@ -97,9 +97,9 @@ pub struct MessageRef<'a> {
 /// [`PreparedMessage`](super::prepared::PreparedMessage).
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Encoded<'a> {
-    /// The whole uncompressed frame, header and payload.
+    /// The complete uncompressed frame, header and payload.
     pub(crate) frame: &'a [u8],
-    /// The whole compressed frame. The first connection that needs it fills it in.
+    /// The complete compressed frame. The first connection that needs it fills it in.
     pub(crate) deflated: &'a OnceLock<Vec<u8>>,
 }
 
@@ -121,7 +121,7 @@ impl<'a> MessageRef<'a> {
 }
 
 /// A value that can be sent as a message. `&str` and `String` are sent as text, bytes as binary,
-/// and a [`Message`] as the kind that it has. A `Box`, `Arc` or `Cow` is sent like the value in it.
+/// and a [`Message`] as its own kind. A `Box`, `Arc` or `Cow` is sent like the value inside it.
 pub trait AsMessage {
     /// Borrows the value as the message to send.
     fn as_message(&self) -> MessageRef<'_>;
@@ -190,8 +190,8 @@ impl<T: AsMessage + ToOwned + ?Sized> AsMessage for Cow<'_, T> {
     }
 }
 
-/// Wraps a message that must not be compressed. Use it where a secret stands beside text that an
-/// attacker may choose: the length of the compressed message could reveal the secret bit by bit
+/// A message that must not be compressed. Use this wrapper if a message contains both a secret and
+/// text that an attacker may choose: the compressed length could reveal the secret bit by bit
 /// (BREACH).
 ///
 /// ```no_run

@@ -9,15 +9,15 @@
 //!
 //! | file | the question it answers |
 //! |---|---|
-//! | `close_code.rs` | Which codes end a connection, and which may be sent? |
-//! | `violation.rs` | How can a peer break the rules, and which close code is the answer? |
+//! | `close_code.rs` | Which close codes exist, and which may be sent? |
+//! | `violation.rs` | How can a peer break the rules, and which close code follows? |
 //! | `mask.rs` | What is a mask, and what is it for? |
 //! | `header.rs` | What does a frame's header say, bit by bit? |
-//! | `close.rs` | What does a Close frame say? |
-//! | `utf8.rs` | How is text checked that arrives in pieces? |
+//! | `close.rs` | What does a Close frame contain? |
+//! | `utf8.rs` | How is text validated while it arrives in pieces? |
 //! | `message.rs` | What is a message, on its way in and out? |
 //! | `assembler.rs` | How do fragments become a message, within limits? |
-//! | `buffer.rs` | Where do bytes wait that have been received and not yet read? |
+//! | `buffer.rs` | Where do received bytes wait until they're parsed? |
 //! | `deflate/mod.rs` | How is a message compressed, and inflated within limits? (feature `deflate`; without it `deflate/absent.rs`) |
 //! | `decoder.rs` | How do bytes become events? |
 //! | `encoder.rs` | How do messages become bytes, and which may not be sent? |

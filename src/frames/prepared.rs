@@ -1,12 +1,12 @@
 //! Prepared messages are encoded once and sent to many connections, as in a broadcast.
 //!
-//! A server's frames carry no mask, so every client can get the same bytes. The server encodes the
-//! message once, and cloning it only increments a counter. A client may send a prepared message
-//! too, but saves nothing, because it must mask each frame with a fresh key.
+//! A server doesn't mask its frames, so all clients can receive the same bytes. The server encodes
+//! the message once, and cloning the message only increments a counter. A client may send a
+//! prepared message too, but saves nothing, because it must mask each frame with a fresh key.
 //!
-//! A prepared message is also compressed only once. It refers to no earlier message, because the
-//! connections' windows differ, so it may be larger than a message compressed for one connection. A
-//! connection with a smaller window than the largest compresses the message for itself.
+//! A prepared message is also compressed only once. It doesn't refer to earlier messages, because
+//! the connections' windows differ. As a result, it may be larger than a message compressed for one
+//! connection. A connection whose window is smaller than the maximum compresses the message itself.
 
 use std::sync::{Arc, OnceLock};
 
@@ -28,8 +28,8 @@ pub struct PreparedMessage {
 }
 
 impl PreparedMessage {
-    /// Encodes a message for many connections. It's compressed only when a connection first needs
-    /// that.
+    /// Encodes a message for many connections. The message isn't compressed until a connection
+    /// needs the compressed frame.
     pub fn new(message: impl AsMessage) -> PreparedMessage {
         let MessageRef { kind, payload: bytes, plain, .. } = message.as_message();
         let length = bytes.len() as u64;

@@ -1,9 +1,9 @@
-//! Checks that the text of a message is UTF-8 while it arrives in pieces (RFC 6455 §8.1).
+//! Validates a message's text as UTF-8 while it arrives in pieces (RFC 6455 §8.1).
 //!
 //! Rules of this file:
-//! - A piece may end in the middle of a character, because a fragment or a read may. The first
-//!   bytes of this character, one to three, then wait for the next piece.
-//! - All other bytes are checked once and appended.
+//! - A piece may end in the middle of a character, because a fragment or a read may. The first one
+//!   to three bytes of that character then wait for the next piece.
+//! - All other bytes are validated once and appended.
 //! - A byte that UTF-8 doesn't allow in its place is refused at once, not at the end of the
 //!   message.
 //!
@@ -13,13 +13,13 @@
 #[derive(Debug, PartialEq, Eq)]
 pub struct NotUtf8;
 
-/// The text of a message that arrives in pieces. Each piece is checked as UTF-8.
+/// A message's text that arrives in pieces. Each piece is validated as UTF-8.
 #[derive(Debug, Default)]
 pub struct Text {
-    /// The whole characters that have arrived, checked as UTF-8.
+    /// The complete characters that have arrived, validated as UTF-8.
     checked: String,
-    /// The first bytes of a character whose other bytes haven't arrived yet. `incomplete_length`
-    /// says how many they are.
+    /// The first bytes of a character whose remaining bytes haven't arrived yet. Only the first
+    /// `incomplete_length` bytes are in use.
     incomplete: [u8; 4],
     incomplete_length: usize,
 }
@@ -35,26 +35,27 @@ impl Text {
             piece = rest;
             self.push_to_incomplete(byte)?;
         }
-        // 2. Check and append all whole characters at once.
+        // 2. Validate and append all complete characters at once.
         let (whole, incomplete) = piece.split_at(piece.len() - incomplete_length(piece));
         self.checked.push_str(check(whole)?);
         // 3. Keep the bytes of a new incomplete character for the next piece.
         incomplete.iter().try_for_each(|&byte| self.push_to_incomplete(byte))
     }
 
-    /// Reserves memory for a piece of `piece` bytes. `most` is how many bytes the whole text may
-    /// have.
+    /// Reserves memory for a piece of `piece` bytes. `most` is the maximum size of the whole text
+    /// in bytes.
     pub fn make_room(&mut self, piece: usize, most: usize) {
         let (length, room) = (self.checked.len(), self.checked.capacity());
         self.checked.reserve_exact(room_to_add(length, room, self.incomplete_length + piece, most));
     }
 
-    /// Returns the length in bytes of all whole characters that have arrived.
+    /// Returns the length in bytes of all complete characters that have arrived.
     pub fn whole_length(&self) -> usize {
         self.checked.len()
     }
 
-    /// Takes out the whole characters that have arrived. The bytes of an incomplete character stay.
+    /// Removes and returns the complete characters that have arrived. The bytes of an incomplete
+    /// character stay.
     pub fn take_whole(&mut self) -> String {
         std::mem::take(&mut self.checked)
     }
@@ -68,7 +69,7 @@ impl Text {
     }
 
     /// Adds a byte to the incomplete character, and moves the character to `checked` once it's
-    /// whole. Fails if no character begins with these bytes.
+    /// complete. Fails if no character begins with these bytes.
     fn push_to_incomplete(&mut self, byte: u8) -> Result<(), NotUtf8> {
         self.incomplete[self.incomplete_length] = byte;
         self.incomplete_length += 1;
@@ -87,16 +88,16 @@ impl Text {
     }
 }
 
-/// Returns how many bytes to reserve in a buffer of this length and capacity (`room`) for `more`
-/// bytes. The capacity doubles, as `Vec`'s does, so that the bytes are seldom moved. But it never
-/// grows beyond `most`, the limit on the message.
+/// Returns the number of bytes to reserve for `more` bytes in a buffer of this `length` and this
+/// capacity (`room`). The capacity doubles, as a `Vec`'s does, so that the bytes are seldom moved.
+/// But it never grows beyond `most`, the message's limit.
 pub fn room_to_add(length: usize, room: usize, more: usize, most: usize) -> usize {
     let needed = length + more;
     if needed <= room { 0 } else { needed.max(most.min(2 * room)) - length }
 }
 
-/// Checks that whole characters are UTF-8, and returns them as text. With the feature `simd` it's
-/// many times faster on text that isn't ASCII.
+/// Validates complete characters as UTF-8, and returns them as text. The `simd` feature makes this
+/// many times faster for text that isn't ASCII.
 fn check(bytes: &[u8]) -> Result<&str, NotUtf8> {
     #[cfg(feature = "simd")]
     use simdutf8::basic::from_utf8;
@@ -105,9 +106,9 @@ fn check(bytes: &[u8]) -> Result<&str, NotUtf8> {
     from_utf8(bytes).map_err(|_| NotUtf8)
 }
 
-/// Returns how many bytes at the end of a piece belong to an incomplete character. It only looks at
-/// the length that the character's first byte announces; `check` and `push_to_incomplete` check the
-/// bytes.
+/// Returns the number of bytes at the end of a piece that belong to an incomplete character. It
+/// uses only the length that the character's first byte announces; `check` and `push_to_incomplete`
+/// validate the bytes.
 fn incomplete_length(bytes: &[u8]) -> usize {
     for back in 1..=bytes.len().min(3) {
         let announced = match bytes[bytes.len() - back] {
@@ -168,7 +169,7 @@ mod tests {
 
     #[test]
     fn the_first_bad_byte_is_refused_before_anything_follows() {
-        // In each case only the last byte is wrong: UTF-8 doesn't allow it after the others.
+        // In each case, only the last byte is wrong: UTF-8 doesn't allow it after the others.
         for bytes in [
             &b"ok\xff"[..],
             b"\xc0",

@@ -1,5 +1,5 @@
-//! Lists every way in which a peer can break the rules of frames and messages, and the close code
-//! for each.
+//! Lists all ways in which a peer can break the rules of frames and messages, and the matching
+//! close codes.
 //!
 //! A [`Violation`] ends the connection (RFC 6455 §7.1.7): we send its close code, and the decoder
 //! delivers nothing more. *Our caller's* mistakes have their own type:
@@ -10,41 +10,42 @@ use std::fmt;
 use super::close_code::CloseCode;
 use crate::diagnostic::Diagnostic;
 
-/// A rule of frames or messages that the peer broke. It ends the connection with a close code.
+/// A frame or message rule that the peer broke. The violation ends the connection with a close
+/// code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Violation {
     /// The peer set reserved bits that no agreed extension defines. Holds the frame's first byte.
     ReservedBits(u8),
     /// The peer sent a frame with this opcode, which no RFC defines.
     UnknownOpcode(u8),
-    /// A client sent a frame without a mask.
+    /// A client sent an unmasked frame.
     NotMasked,
-    /// A server sent a frame with a mask.
+    /// A server sent a masked frame.
     Masked,
     /// The peer fragmented a control frame: it sent one without FIN.
     ControlFragmented,
     /// The peer sent a control frame with more than 125 bytes of payload.
     ControlTooLong,
-    /// The peer wrote this payload length in more bytes than it needs.
+    /// The peer encoded this payload length in more bytes than necessary.
     LengthNotMinimal(u64),
-    /// The peer sent this payload length of 64 bits, whose top bit is set.
+    /// The peer sent this 64-bit payload length, whose top bit is set.
     LengthTopBit(u64),
     /// The peer sent a continuation when no message had begun.
     NothingToContinue,
     /// The peer began a new message before the last one had ended.
     MessageInsideMessage,
-    /// The peer sent a message of more bytes than this limit.
+    /// The peer sent a message that exceeds this limit, in bytes.
     MessageTooLong(u64),
-    /// The peer sent a message of more fragments than this limit.
+    /// The peer sent a message that exceeds this limit on its number of fragments.
     TooManyFragments(u64),
-    /// The peer sent a compressed message of many blocks with BFINAL and little else, which would
-    /// cost too much work.
+    /// The peer sent a compressed message with too many blocks that set BFINAL, which take too much
+    /// work to inflate.
     TooManyLastBlocks,
     /// The peer sent a compressed message that isn't DEFLATE or is incomplete.
     NotDeflate,
     /// The peer sent a text message that isn't UTF-8.
     TextNotUtf8,
-    /// The peer sent a Close frame with a payload of one byte, which is only half a code.
+    /// The peer sent a Close frame with a one-byte payload, which is only half a close code.
     CloseOfOneByte,
     /// The peer sent a Close frame with this code, which may not be sent.
     CloseCode(CloseCode),
@@ -106,8 +107,8 @@ impl Violation {
         self.facts().0
     }
 
-    /// Returns the reason that we send in the Close frame. It's only a few words, because a Close
-    /// frame has little room.
+    /// Returns the reason that we send in the Close frame. The reason is short, because a Close
+    /// frame has room for only 123 bytes of it.
     pub fn reason(self) -> &'static str {
         self.facts().1
     }

@@ -1,5 +1,5 @@
-//! Computes the server's answer to the client's key. The answer shows the client that a WebSocket
-//! server read its request (RFC 6455 §1.3).
+//! Computes `Sec-WebSocket-Accept`, the server's response to the client's key. The value proves to
+//! the client that a WebSocket server read its request (RFC 6455 §1.3).
 //!
 //! ```text
 //! Sec-WebSocket-Key:     dGhlIHNhbXBsZSBub25jZQ==              the client's 16 random bytes
@@ -8,12 +8,12 @@
 //! Sec-WebSocket-Accept:  s3pPLMBiTxaQ9kYGzzhZRbK+xOo=          proof: the server read the key
 //! ```
 //!
-//! This isn't authentication: anyone who reads this comment can compute the answer. It proves that
-//! the response answers this very request, and comes neither from a cache nor from a server that
+//! This isn't authentication: anyone who reads this comment can compute the value. It proves only
+//! that the response belongs to this very request, and comes from neither a cache nor a server that
 //! doesn't speak WebSocket.
 //!
 //! Elsewhere: [`handshake::server`](super::server) refuses a missing or repeated key, and
-//! [`handshake::client`](super::client) compares the answer.
+//! [`handshake::client`](super::client) verifies the value in the response.
 
 use base64::Engine;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
@@ -23,8 +23,8 @@ use sha1::{Digest, Sha1};
 /// the RFC and not against your own client: the same typo at both ends would go unnoticed.
 pub const GUID: &str = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
-/// The base64 of keys and answers: the standard alphabet, with padding. A key's unused last bits
-/// may have any value, because they don't change its bytes.
+/// The base64 variant of keys and their responses: the standard alphabet, with padding. The unused
+/// bits at a key's end may have any value, because they don't change the decoded bytes.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
     &base64::alphabet::STANDARD,
     GeneralPurposeConfig::new()
@@ -50,7 +50,7 @@ pub fn encode_key(bytes: [u8; 16]) -> String {
     BASE64.encode(bytes)
 }
 
-/// Decodes the 16 bytes of a client's key. The error says what is wrong with the text, for the
+/// Decodes the 16 bytes of a client's key. The error describes what's wrong with the text, for the
 /// server's refusal.
 pub fn decode_key(key: &str) -> Result<[u8; 16], String> {
     let bytes = BASE64.decode(key).map_err(|error| format!("not base64: {error}"))?;

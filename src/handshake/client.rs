@@ -1,9 +1,9 @@
-//! The client's side of the opening handshake: it writes the request and verifies the answer
-//! (RFC 6455 §4.1).
+//! The client's side of the opening handshake: it writes the request and verifies the response (RFC
+//! 6455 §4.1).
 //!
-//! The client accepts an answer only if it proves that a WebSocket server read this very request
-//! and agreed to nothing that the client didn't offer. It follows no redirect: the caller may,
-//! because only the caller knows where its cookies may go.
+//! The client accepts a response only if the response proves that a WebSocket server read this very
+//! request and agreed to nothing that the client didn't offer. The client doesn't follow redirects.
+//! The caller may follow them, because only the caller knows which servers may receive its cookies.
 
 use std::fmt;
 
@@ -29,12 +29,12 @@ pub struct ClientRequest {
     pub deflate: Option<DeflateConfig>,
 }
 
-/// What both ends agreed on, according to a 101 that the client has verified.
+/// The agreement of both ends, as stated in a 101 that the client has verified.
 #[derive(Clone, Debug)]
 pub struct Answer {
     /// The subprotocol that the server chose from the client's offers, or `None` if it chose none.
     pub subprotocol: Option<String>,
-    /// How both ends will compress, or `None` if they won't.
+    /// The agreed compression parameters, or `None` without compression.
     pub deflate: Option<DeflateParams>,
 }
 
@@ -55,7 +55,7 @@ const RESERVED_HEADERS: [&str; 9] = [
 
 impl ClientRequest {
     /// Returns the bytes of the request to send to the server. `key` is the client's
-    /// `Sec-WebSocket-Key`. Fails if a subprotocol, a header or the path isn't valid.
+    /// `Sec-WebSocket-Key`. Fails if a subprotocol, a header or the request target is invalid.
     pub fn request(&self, address: &Address, key: &str) -> Result<Vec<u8>, Misuse> {
         check_subprotocols(&self.subprotocols).map_err(|name| Misuse::Subprotocol(name.into()))?;
         if !address.target.starts_with('/') || !address.target.bytes().all(|b| b.is_ascii_graphic())
@@ -85,14 +85,14 @@ impl ClientRequest {
     }
 
     /// Verifies that `head` is the valid 101 of a server that read the request with this `key`.
-    /// Returns what both ends agreed on, or the error that the caller of `connect` gets.
+    /// Returns what both ends agreed on, or the error that the caller of `connect` receives.
     pub fn verify(&self, head: &Head, key: &str) -> Result<Answer, HandshakeError> {
         self.verify_offers(head, key, self.deflate.as_ref().map(DeflateParams::offer).as_slice())
     }
 
     // WALK: verify
-    /// Verifies an answer like [`verify`](ClientRequest::verify), but for a request that any client
-    /// may have written. `offers` are the compression offers of that request.
+    /// Verifies a response like [`verify`](ClientRequest::verify), but for a request from any
+    /// client. `offers` are that request's compression offers.
     pub fn verify_offers(
         &self,
         head: &Head,
@@ -138,8 +138,8 @@ impl ClientRequest {
     }
 }
 
-/// Reads the status from a status line (RFC 9112 §4). `None` if the line isn't a status line of
-/// HTTP/1.
+/// Parses the status in a status line (RFC 9112 §4). Returns `None` if the line isn't an HTTP/1
+/// status line.
 pub fn status_of(line: &str) -> Option<u16> {
     let rest = line.strip_prefix("HTTP/1.")?.strip_prefix(|minor: char| minor.is_ascii_digit())?;
     let status = rest.strip_prefix(' ')?.split(' ').next()?;
@@ -147,24 +147,24 @@ pub fn status_of(line: &str) -> Option<u16> {
     status.parse().ok().filter(|_| is_status)
 }
 
-/// Whether an answer with this status is only an interim one, after which the final answer follows
-/// (RFC 9110 §15.2). A 101 is final.
+/// Returns whether a response with this status is only an interim one, which a final response
+/// follows (RFC 9110 §15.2). A 101 is final.
 pub fn is_interim(status: u16) -> bool {
     (100..200).contains(&status) && status != 101
 }
 
-/// Why a client's handshake failed: the server opened no WebSocket, or its answer doesn't fit the
-/// client's request.
+/// Why a client's handshake failed: the server opened no WebSocket, or its response doesn't match
+/// the client's request.
 #[derive(Clone, Debug)]
 pub struct HandshakeError {
-    /// The HTTP status of the server's answer, or `None` if the answer wasn't readable HTTP.
+    /// The HTTP status of the server's response, or `None` if the response wasn't valid HTTP.
     pub status: Option<u16>,
-    /// The head of the server's answer, if the client could read it. A caller may need its
-    /// `Retry-After`, `Location` or `WWW-Authenticate`.
+    /// The head of the server's response, or `None` if the client couldn't parse it. A caller may
+    /// need its `Retry-After`, `Location` or `WWW-Authenticate`.
     pub head: Option<Box<Head>>,
-    /// The first few KiB of the answer's body, as text. Empty if there's none.
+    /// The first few KiB of the response's body, as text. Empty if the response has no body.
     pub body: String,
-    /// The rule that the answer broke, what the client saw, the usual cause and the fix.
+    /// The rule that the response broke, what the client saw, the usual cause and the fix.
     pub diagnostic: Box<Diagnostic>,
 }
 
@@ -178,8 +178,8 @@ impl HandshakeError {
         }
     }
 
-    /// Creates the error for an answer whose head can't be read. `begins_as_http` says whether the
-    /// answer begins like HTTP: if not, the server probably speaks another protocol.
+    /// Creates the error for a response with a malformed head. `begins_as_http` says whether the
+    /// response begins like HTTP. If it doesn't, the server probably speaks another protocol.
     pub(crate) fn bad_head(refusal: &Refusal, begins_as_http: bool) -> HandshakeError {
         let heading = match refusal.heading() {
             "a bare LF" if begins_as_http => "an answer with bare LFs",
@@ -189,25 +189,25 @@ impl HandshakeError {
         HandshakeError::new(None, heading, &refusal.diagnostic().seen)
     }
 
-    /// Returns the value of the answer's first header with this name, ignoring the name's case.
-    /// `None` if it has no such header, or if the client couldn't read the head.
+    /// Returns the value of the response's first header with this name, ignoring the name's case.
+    /// Returns `None` if the response has no such header, or if the client couldn't parse the head.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.head.as_ref()?.header(name)
     }
 
-    /// Adds the head of the answer to this error, for callers that need its headers.
+    /// Adds the response's head to this error, for callers that need its headers.
     fn with_head(self, head: &Head) -> HandshakeError {
         HandshakeError { head: Some(Box::new(head.clone())), ..self }
     }
 
-    /// Creates the error for a proxy that opened no tunnel to the server. `host` is the proxy, and
-    /// `seen` is what it answered.
+    /// Creates the error for a proxy that didn't open a tunnel to the server. `host` is the proxy's
+    /// host, and `seen` is its response.
     pub(crate) fn by_proxy(status: Option<u16>, host: &str, seen: &str) -> HandshakeError {
         let seen = format!("{} from {}", quote(seen), quote(host));
         HandshakeError::new(status, "a proxy that opens no tunnel", seen)
     }
 
-    /// Creates the error for a server whose answer isn't HTTP. `seen` describes the answer.
+    /// Creates the error for a server whose response isn't HTTP. `seen` describes the response.
     pub fn not_http(seen: impl fmt::Display) -> HandshakeError {
         HandshakeError::new(None, "an answer that is not HTTP", seen)
     }
@@ -232,7 +232,7 @@ impl std::error::Error for HandshakeError {}
 
 fn not_switching(status: u16, head: &Head) -> HandshakeError {
     let heading = match status {
-        // A 304 isn't a redirect: it says that the client's cached copy is still valid.
+        // A 304 isn't a redirect: it indicates that the client's cached copy is still valid.
         300..=303 | 305..=399 => "a redirect",
         401 | 403 | 407 => "an answer that asks who you are",
         _ => "another answer",

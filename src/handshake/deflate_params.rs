@@ -5,22 +5,20 @@
 //! server  answers  permessage-deflate; server_no_context_takeover; client_max_window_bits=10
 //! ```
 //!
-//! The compressing end may refer back to bytes that it sent before, as far as its *window* reaches.
-//! A window of n bits holds 2ⁿ bytes. With *context takeover*, the window continues from one
-//! message to the next. So each direction has two parameters, each named after the end that
-//! compresses.
+//! The compressing end may refer back to earlier bytes that are still in its *window*. A window of
+//! n bits holds 2ⁿ bytes. With *context takeover*, the window continues from one message to the
+//! next. Each direction therefore has two parameters, which are named after the compressing end.
 //!
 //! Rules of this file:
-//! - A server accepts the first offer that it can meet, and declines the others. It declines an
-//!   invalid offer too, and never refuses the request for it. If it can meet no offer, the
-//!   connection isn't compressed.
-//! - A client accepts an answer that fits its offer. Any other answer fails the handshake, because
-//!   both ends must have the same parameters.
-//! - A parameter that is unknown, repeated, or has a value that the RFC doesn't allow makes its
-//!   offer or answer invalid.
+//! - A server accepts the first offer that it can meet, and declines the others. It also declines
+//!   an invalid offer, but doesn't refuse the request. If it can meet no offer, the connection
+//!   isn't compressed.
+//! - A client accepts a response that matches its offer. Any other response fails the handshake,
+//!   because both ends must use the same parameters.
+//! - An unknown parameter, a repeated one, or a value that the RFC doesn't allow makes the offer or
+//!   response invalid.
 //!
-//! Elsewhere: [`extension`] reads the header's grammar, and
-//! [`deflate`](crate::frames::deflate) compresses.
+//! Elsewhere: [`extension`] parses the header, and [`deflate`](crate::frames::deflate) compresses.
 
 use std::fmt;
 
@@ -31,14 +29,15 @@ use crate::http::refusal::Refusal;
 
 /// The name of the compression extension in `Sec-WebSocket-Extensions`.
 pub const NAME: &str = "permessage-deflate";
-/// The size of the largest window in bits: it holds 2 to this power bytes. It's also the default.
+/// The size of the largest window, in bits, which is also the default. A window of n bits holds 2ⁿ
+/// bytes.
 pub const MOST_BITS: u8 = 15;
-/// The size in bits of the smallest window that our compressor supports. Our inflater also supports
-/// a peer's window of 8 bits.
+/// The size of the smallest window that our compressor supports, in bits. Our inflater also
+/// supports a peer's 8-bit window.
 pub const LEAST_BITS: u8 = 9;
 
-/// How to compress messages if the peer agrees. Turn compression on with [`Server::deflate`] or
-/// [`Client::deflate`], which need the feature `deflate`.
+/// The settings for compressing messages, if the peer agrees. Turn compression on with
+/// [`Server::deflate`] or [`Client::deflate`], which need the feature `deflate`.
 ///
 /// ```
 /// use ws101::DeflateConfig;
@@ -46,8 +45,8 @@ pub const LEAST_BITS: u8 = 9;
 /// ```
 ///
 /// A connection creates its compressor and its inflater when it first needs them, and frees both
-/// when it falls idle. It keeps only the inflater's window, because the peer may refer to it.
-/// `src/walkthrough/figures.md` says how much memory they take.
+/// when it becomes idle. It keeps only the inflater's window, because the peer may refer to it.
+/// `src/walkthrough/figures.md` lists how much memory they take.
 ///
 /// **Don't compress a secret together with text that an attacker may choose.** An attacker who
 /// chooses the text and sees the frames' lengths can guess the secret piece by piece (CRIME,
@@ -57,20 +56,20 @@ pub const LEAST_BITS: u8 = 9;
 /// [`Client::deflate`]: crate::Client::deflate
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DeflateConfig {
-    /// Whether the server begins each message with an empty window. In a server's settings it's a
-    /// promise, in a client's settings a demand on the server.
+    /// Whether the server begins each message with an empty window. In a server's settings, it's a
+    /// promise. In a client's settings, it's a demand on the server.
     pub server_no_context_takeover: bool,
-    /// Whether the client begins each message with an empty window. In a client's settings it's a
-    /// promise, in a server's settings a demand on the client.
+    /// Whether the client begins each message with an empty window. In a client's settings, it's a
+    /// promise. In a server's settings, it's a demand on the client.
     pub client_no_context_takeover: bool,
-    /// The largest window of the server's compressor, 9 to 15 bits. A server keeps to it; a client
-    /// demands it of the server.
+    /// The largest window of the server's compressor, from 9 to 15 bits. A server never exceeds it;
+    /// a client requires the server not to exceed it.
     pub server_max_window_bits: u8,
-    /// The largest window of the client's compressor, 9 to 15 bits. A client keeps to it; a server
-    /// demands it of clients whose offer allows that.
+    /// The largest window of the client's compressor, from 9 to 15 bits. A client never exceeds it;
+    /// a server requires this of clients whose offer allows it.
     pub client_max_window_bits: u8,
-    /// The length in bytes from which a message is compressed. Compressing a shorter one costs more
-    /// than it saves.
+    /// The minimum length, in bytes, of a message to compress. Compressing a shorter message costs
+    /// more than it saves.
     pub from: usize,
     /// The compression level, from 1 (fastest) to 9 (smallest output).
     pub level: u8,
@@ -96,45 +95,45 @@ impl Default for DeflateConfig {
     }
 }
 
-/// How one end of a connection compresses: how large its window is, and whether it keeps the window
-/// between messages.
+/// The compression window of one end of a connection: its size, and whether it's kept between
+/// messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Window {
-    /// The size of the window in bits, 8 to 15: the window holds 2 to this power bytes.
+    /// The size of the window in bits, from 8 to 15. A window of n bits holds 2ⁿ bytes.
     pub bits: u8,
     /// Whether the window continues from one message to the next (context takeover).
     pub takeover: bool,
 }
 
-/// The four parameters of a client's offer or of a server's answer.
+/// The four parameters of a client's offer or a server's response.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct DeflateParams {
     /// Whether the server begins each message with an empty window.
     pub server_no_context_takeover: bool,
     /// Whether the client begins each message with an empty window.
     pub client_no_context_takeover: bool,
-    /// The size of the server's largest window in bits. `None` if the header doesn't name it, and
-    /// then 15 bits apply.
+    /// The size of the server's largest window in bits. `None` if the header omits it, which means
+    /// 15 bits.
     pub server_max_window_bits: Option<u8>,
-    /// The size of the client's largest window in bits. `None` if the header doesn't name it, and
-    /// then 15 bits apply.
+    /// The size of the client's largest window in bits. `None` if the header omits it, which means
+    /// 15 bits.
     pub client_max_window_bits: Option<u8>,
 }
 
 impl DeflateParams {
-    /// Returns how the server compresses under these parameters.
+    /// Returns the server's compression window under these parameters.
     pub fn of_server(&self) -> Window {
         let bits = self.server_max_window_bits.unwrap_or(MOST_BITS);
         Window { bits, takeover: !self.server_no_context_takeover }
     }
 
-    /// Returns how the client compresses under these parameters.
+    /// Returns the client's compression window under these parameters.
     pub fn of_client(&self) -> Window {
         let bits = self.client_max_window_bits.unwrap_or(MOST_BITS);
         Window { bits, takeover: !self.client_no_context_takeover }
     }
 
-    /// Returns the offer that a client with these settings sends.
+    /// Returns the offer that a client with these `settings` sends.
     pub fn offer(settings: &DeflateConfig) -> DeflateParams {
         DeflateParams {
             server_no_context_takeover: settings.server_no_context_takeover,
@@ -146,24 +145,24 @@ impl DeflateParams {
         }
     }
 
-    /// Returns the answer of a server with these settings to a client's offer, or `None` if the
-    /// server can't meet the offer.
+    /// Returns the response of a server with these `settings` to a client's `offer`, or `None` if
+    /// the server can't meet the offer.
     pub fn answer(offer: &DeflateParams, settings: &DeflateConfig) -> Option<DeflateParams> {
         let ours = settings.server_max_window_bits;
         let server_max_window_bits = match offer.server_max_window_bits {
             None => unless_default(ours),
             // Our compressor doesn't support a window that small, so the server declines.
             Some(..LEAST_BITS) => return None,
-            // RFC 7692 §7.1.2.1: an accepting answer repeats the parameter, with this window or a
+            // RFC 7692 §7.1.2.1: an accepting response repeats the parameter, with this window or a
             // smaller one.
             Some(asked) => Some(asked.min(ours)),
         };
-        // RFC 7692 §7.1.2.2: the answer may limit the client's window only if the client offered
+        // RFC 7692 §7.1.2.2: the response may limit the client's window only if the client offered
         // the parameter, and never to more than the client offered.
         let asked = offer.client_max_window_bits;
         let client_max_window_bits = asked.map(|most| most.min(settings.client_max_window_bits));
         Some(DeflateParams {
-            // RFC 7692 §7.1.1.1, §7.1.1.2: an accepting answer repeats the parameter.
+            // RFC 7692 §7.1.1.1, §7.1.1.2: an accepting response repeats the parameter.
             server_no_context_takeover: offer.server_no_context_takeover
                 || settings.server_no_context_takeover,
             client_no_context_takeover: offer.client_no_context_takeover
@@ -173,8 +172,8 @@ impl DeflateParams {
         })
     }
 
-    /// Checks for the client that this answer of the server fits the client's `offer`. Returns how
-    /// both ends will compress. The error says what the answer should have been.
+    /// Validates this response of the server against the client's `offer`. Returns the parameters
+    /// that both ends will use. The error describes the response that the client expected.
     fn check_answer(self, offer: &DeflateParams) -> Result<DeflateParams, &'static str> {
         // RFC 7692 §7.1.1.1, §7.1.2.1: a server accepts all demands of an offer, or declines it.
         if offer.server_no_context_takeover && !self.server_no_context_takeover {
@@ -187,7 +186,7 @@ impl DeflateParams {
         if self.client_max_window_bits > offer.client_max_window_bits {
             return Err("a client_max_window_bits no larger than was offered");
         }
-        // The client keeps the promises of its offer, even if the answer doesn't repeat them.
+        // The client keeps the promises of its offer, even if the response doesn't repeat them.
         Ok(DeflateParams {
             client_no_context_takeover: self.client_no_context_takeover
                 || offer.client_no_context_takeover,
@@ -196,8 +195,8 @@ impl DeflateParams {
         })
     }
 
-    /// Reads the parameters of a client's offer or a server's answer. `None` if one is invalid. In
-    /// an answer, each window parameter must have a value.
+    /// Parses the parameters of a client's offer, or of a server's response if `is_answer` is set.
+    /// Returns `None` if one is invalid. In a response, each window parameter must have a value.
     pub fn parse(extension: &Extension, is_answer: bool) -> Option<DeflateParams> {
         let mut terms = DeflateParams::default();
         let mut seen = Vec::new();
@@ -216,8 +215,8 @@ impl DeflateParams {
                 ("client_max_window_bits", Some(value)) => {
                     terms.client_max_window_bits = Some(parse_window_bits(value)?);
                 }
-                // RFC 7692 §7.1.2.2: in an offer the parameter may have no value. The client then
-                // says only that it supports the parameter.
+                // RFC 7692 §7.1.2.2: in an offer, the parameter may have no value. It then
+                // indicates only that the client supports the parameter.
                 ("client_max_window_bits", None) if !is_answer => {
                     terms.client_max_window_bits = Some(MOST_BITS);
                 }
@@ -249,8 +248,9 @@ impl fmt::Display for DeflateParams {
     }
 }
 
-/// Chooses the first of the request's offers that the server can meet, and returns the server's
-/// answer. `None` if it can meet no offer, or if `settings` is `None` and so compression is off.
+/// Chooses the request's first offer that the server can meet, and returns the server's response to
+/// it. Returns `None` if the server can meet no offer, or if compression is off (`settings` is
+/// `None`).
 pub fn choose_answer(
     head: &Head,
     settings: Option<&DeflateConfig>,
@@ -268,8 +268,8 @@ pub fn choose_answer(
         .find_map(|offer| DeflateParams::answer(&DeflateParams::parse(offer, false)?, settings)))
 }
 
-/// Checks for the client that the server's answer fits one of the client's `offers`. Returns the
-/// agreement, or `None` if the server declined. The error says what the client expected.
+/// Validates the server's response against the client's `offers`. Returns the agreed parameters, or
+/// `None` if the server declined compression. The error describes what the client expected.
 pub fn verify_answer(
     head: &Head,
     offers: &[DeflateParams],
@@ -280,10 +280,10 @@ pub fn verify_answer(
     // RFC 6455 §4.1: a server may accept only what the client offered.
     let [first, others @ ..] = offers else { return Err("none, because none was offered") };
     match extension::parse(head).as_deref() {
-        // RFC 6455 §11.3.2: an answer has this header only once. A second one would name a second
-        // extension, so it's refused with the other cases.
+        // RFC 6455 §11.3.2: a response has this header only once. A second one would name a second
+        // extension, so it's refused like the other cases.
         Ok([one]) if one.name == NAME => {
-            // RFC 7692 §7.1: an answer with an invalid parameter fails the connection.
+            // RFC 7692 §7.1: a response with an invalid parameter fails the connection.
             let params =
                 DeflateParams::parse(one, true).ok_or("parameters of RFC 7692, each once")?;
             let checked = params.check_answer(first);
@@ -294,8 +294,8 @@ pub fn verify_answer(
     }
 }
 
-/// Reads the bits of a window from a parameter's value. `None` if the value isn't a number from 8
-/// to 15.
+/// Parses a window size, in bits, from a parameter's value. Returns `None` if the value isn't a
+/// number from 8 to 15.
 fn parse_window_bits(value: &str) -> Option<u8> {
     // RFC 7692 §7.1.2: a decimal number from 8 to 15, without a leading zero.
     match value.as_bytes() {
@@ -319,8 +319,8 @@ mod tests {
         Head::parse(format!("GET / HTTP/1.1\r\n{lines}\r\n").as_bytes()).unwrap()
     }
 
-    /// Returns the header value with which a server with these settings answers an offer. Empty if
-    /// the server declines it.
+    /// Returns the header value that a server with these settings sends in response to an offer.
+    /// Empty if the server declines the offer.
     fn answered(offer: &str, settings: &DeflateConfig) -> String {
         let terms = choose_answer(&head(&[offer]), Some(settings)).unwrap();
         terms.map(|terms| terms.to_string()).unwrap_or_default()
@@ -373,7 +373,7 @@ mod tests {
         }
     }
 
-    /// Parameters that are invalid both in an offer and in an answer.
+    /// Parameters that are invalid in both an offer and a response.
     const BAD: [&str; 20] = [
         "bogus",
         "bogus=1",
@@ -442,8 +442,8 @@ mod tests {
         );
     }
 
-    /// Returns how client and server will compress after this answer, according to a client with
-    /// these settings. `None` if the client rejects the answer.
+    /// Returns the windows of client and server after this response, according to a client with
+    /// these settings. Returns `None` if the client rejects the response.
     fn agreed(lines: &[&str], settings: &DeflateConfig) -> Option<(Window, Window)> {
         let terms = verify_answer(&head(lines), &[DeflateParams::offer(settings)]).ok()??;
         Some((terms.of_client(), terms.of_server()))
@@ -469,7 +469,7 @@ mod tests {
                 "{answer}"
             );
         }
-        // The client keeps its own promises, even if the answer doesn't repeat them.
+        // The client keeps its own promises, even if the response doesn't repeat them.
         let answer = "permessage-deflate; server_no_context_takeover; server_max_window_bits=9";
         assert_eq!(agreed(&[answer], &ALL), Some((window(11, false), window(9, false))));
     }

@@ -8,8 +8,8 @@
 //! Rules of this file:
 //! - The list may span several lines. A comma or semicolon inside quotes separates nothing.
 //! - A quoted value means the same as an unquoted one. The text inside the quotes must be a token.
-//! - This file checks only the grammar. [`deflate_params`](super::deflate_params) knows what the
-//!   names mean, and whether this end wants them.
+//! - This file checks only the grammar. [`deflate_params`](super::deflate_params) interprets the
+//!   names and decides which extension to use.
 
 use crate::http::head::Head;
 use crate::http::token::{is_token, trim};
@@ -26,11 +26,11 @@ pub struct Extension {
     pub parameters: Vec<(String, Option<String>)>,
 }
 
-/// The error for a `Sec-WebSocket-Extensions` line that breaks the grammar. It holds the line.
+/// The error for a `Sec-WebSocket-Extensions` line that breaks the grammar. Holds the line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NotAnExtensionList(pub String);
 
-/// Reads all extensions that a request or response lists, in their order. Fails at the first line
+/// Parses all extensions that a request or response lists, in their order. Fails at the first line
 /// that breaks the grammar or names no extension.
 pub fn parse(head: &Head) -> Result<Vec<Extension>, NotAnExtensionList> {
     let mut all = Vec::new();
@@ -58,7 +58,7 @@ fn parse_line(line: &str) -> Option<Vec<Extension>> {
     }
 }
 
-/// A parser for one line of the header. It holds the part of the line that isn't parsed yet.
+/// A parser for one line of the header. Holds the part of the line that isn't parsed yet.
 struct Cursor<'a> {
     rest: &'a str,
 }
@@ -75,7 +75,7 @@ impl Cursor<'_> {
         Some(Extension { name, parameters })
     }
 
-    /// Skips white space, and then `mark` if it comes next. Returns whether `mark` came next.
+    /// Skips white space, and `mark` if it comes next. Returns whether it skipped `mark`.
     fn take_mark(&mut self, mark: char) -> bool {
         self.rest = trim(self.rest);
         let after_mark = self.rest.strip_prefix(mark);

@@ -14,10 +14,10 @@
 //! | `accept_key.rs` | How does a client know that a WebSocket server read its request? |
 //! | `origin.rs` | Which pages may connect? |
 //! | `extension.rs` | What does `Sec-WebSocket-Extensions` list? |
-//! | `deflate_params.rs` | Which parameters of compression do both ends agree on? |
+//! | `deflate_params.rs` | Which compression parameters do both ends agree on? |
 //! | `server.rs` | Does this request become a WebSocket? |
 //! | `url.rs` | What does a WebSocket URL say? |
-//! | `client.rs` | What does a client ask for, and which answers does it accept? |
+//! | `client.rs` | What does a client ask for, and which responses does it accept? |
 
 pub mod accept_key;
 pub mod client;

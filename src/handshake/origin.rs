@@ -4,10 +4,11 @@
 //! Origin: https://example.com          a scheme, and the authority of the page
 //! ```
 //!
-//! A browser sends the origin of the page that opens a connection. It sends the user's cookies too,
-//! even for a hostile page. So the server checks that it trusts the page. It compares the whole
-//! host and port, except for letter case and the scheme's default port. Most published cross-site
-//! WebSocket hijacking faults come from comparing only a prefix or a substring.
+//! A browser sends the origin of the page that opens a connection. It also sends the user's
+//! cookies, even if the page is hostile. Therefore the server checks whether it trusts the page. It
+//! compares the complete host and port, ignoring letter case; a missing port stands for the
+//! scheme's default. Most published cross-site WebSocket hijacking bugs come from comparing only a
+//! prefix or a substring.
 
 use std::fmt;
 
@@ -34,8 +35,8 @@ impl Origin {
     }
 }
 
-/// Whether an entry of a server's list of origins can match any page. Such an entry is `null`,
-/// `self`, or `scheme://host[:port]` and nothing more.
+/// Returns whether an entry in a server's origin list can match any page: it's `null`, `self`, or
+/// exactly `scheme://host[:port]`.
 pub(super) fn can_match(listed: &str) -> bool {
     ["null", "self", SELF_OVER_TLS].contains(&listed) || Origin::parse(listed).is_some()
 }
@@ -48,8 +49,8 @@ pub enum Origins {
     #[default]
     SameHost,
     /// Only pages that were loaded over https from the request's own host and port may connect. A
-    /// server with TLS uses this rule: an attacker on the network can change a page that is loaded
-    /// over http, and the browser would still send the user's cookies.
+    /// TLS server uses this rule, because an attacker on the network can alter a page loaded over
+    /// http, and the browser would still send the user's cookies.
     SameHostOverTls,
     /// Only pages of the listed origins may connect. The entry `self` stands for the request's own
     /// host and port.
@@ -59,13 +60,13 @@ pub enum Origins {
     Any,
 }
 
-/// The entry that replaces `self` in the list of a server with TLS. It has spaces, so it can't be
+/// The entry that replaces `self` in a TLS server's list. It contains spaces, so it can't be
 /// mistaken for an origin.
 const SELF_OVER_TLS: &str = "self by https";
 
 impl Origins {
-    /// Returns this rule for a server with TLS: pages of the server's own host must then be loaded
-    /// over https.
+    /// Returns this rule for a TLS server: pages from the server's own host must be loaded over
+    /// https.
     pub fn over_tls(self) -> Origins {
         let over_tls = |one: String| if one == "self" { SELF_OVER_TLS.into() } else { one };
         match self {
@@ -76,8 +77,8 @@ impl Origins {
     }
 
     // WALK: origin
-    /// Whether a page may connect. `origin` and `host` are the values of the request's `Origin` and
-    /// `Host` headers.
+    /// Returns whether a page may connect. `origin` and `host` are the values of the request's
+    /// `Origin` and `Host` headers.
     pub fn allow(&self, origin: &str, host: &str) -> bool {
         match self {
             Origins::Any => true,
@@ -95,8 +96,8 @@ impl Origins {
     }
 }
 
-/// Whether a page with this `origin` was loaded from `host`, at the same port, over one of these
-/// schemes.
+/// Returns whether a page with this `origin` was loaded from `host`, on the same port, over one of
+/// these `schemes`.
 fn is_of_host(origin: &str, host: &str, schemes: &[&str]) -> bool {
     match (Origin::parse(origin), Authority::parse(host)) {
         (Some(Origin { scheme, authority }), Some(host)) => {

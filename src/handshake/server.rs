@@ -1,13 +1,11 @@
-//! The server's side of the opening handshake: it decides what becomes of a request (RFC 6455
-//! §4.2).
+//! The server's side of the opening handshake: it decides how to handle a request (RFC 6455 §4.2).
 //!
-//! A request has three possible outcomes: a WebSocket (the 101), plain HTTP (the client asked for
-//! no upgrade), or a [`Refusal`] that names the rule that the request breaks.
+//! A request has three possible outcomes: a WebSocket (the 101), plain HTTP (the client didn't ask
+//! for an upgrade), or a [`Refusal`] that names the broken rule.
 //!
-//! Elsewhere: [`request`](crate::http::request) has checked the form of the request,
-//! [`accept_key`] computes the proof in the 101, [`origin`] compares origins,
-//! [`deflate_params`] negotiates compression, and [`refusal`](crate::http::refusal) turns a refusal
-//! into a response.
+//! Elsewhere: [`request`](crate::http::request) validates the request's syntax, [`accept_key`]
+//! computes the proof in the 101, [`origin`] compares origins, [`deflate_params`] negotiates
+//! compression, and [`refusal`](crate::http::refusal) turns a refusal into a response.
 
 use std::collections::HashSet;
 
@@ -23,27 +21,27 @@ use crate::http::request::Request;
 use crate::http::response::write_header;
 use crate::http::token::is_token;
 
-/// The version of the WebSocket protocol, the only one that this crate supports (§4.1).
+/// The only version of the WebSocket protocol that this crate supports (§4.1).
 pub const VERSION: &str = "13";
 
-/// What a server's operator requires of a request, beyond what the RFC requires.
+/// What a server's operator requires of a request beyond the RFC's rules.
 #[derive(Clone, Debug, Default)]
 pub struct Rules {
-    /// The web pages that may open a connection, by their origin.
+    /// The web pages that may open a connection, identified by their origin.
     pub origins: Origins,
     /// The hosts that the server answers for.
     pub hosts: Hosts,
-    /// The paths at which the server offers a WebSocket. An empty list means any path.
+    /// The paths where the server offers a WebSocket. An empty list allows any path.
     pub paths: Vec<String>,
     /// The subprotocols that the server supports.
     pub subprotocols: Vec<String>,
-    /// How the server compresses messages, or `None` if it doesn't.
+    /// The server's compression settings, or `None` without compression.
     pub deflate: Option<DeflateConfig>,
 }
 
 impl Rules {
-    /// Checks the configured rules before the server starts. A rule that no request can ever match
-    /// is the operator's mistake, and is returned as a [`Misuse`].
+    /// Validates the configured rules before the server starts. Fails with a [`Misuse`] if no
+    /// request could ever match a rule, because that's the operator's mistake.
     pub fn validate(&self) -> Result<(), Misuse> {
         check_subprotocols(&self.subprotocols).map_err(|name| Misuse::Subprotocol(name.into()))?;
         let never = |setting, bad: &String| Err(Misuse::NeverMatches(setting, bad.clone()));
@@ -67,9 +65,10 @@ impl Rules {
 /// What the server does with a request that it doesn't refuse.
 #[derive(Debug)]
 pub enum Decision {
-    /// The request asks for no WebSocket. The server answers it with plain HTTP, such as a page.
+    /// The request doesn't ask for a WebSocket. The server responds with plain HTTP, such as a
+    /// page.
     PlainHttp,
-    /// The request becomes a WebSocket: the server answers it with a 101.
+    /// The request becomes a WebSocket: the server responds with a 101.
     Switch(Agreement),
 }
 
@@ -78,19 +77,20 @@ pub enum Decision {
 const RESERVED_HEADERS: [&str; 4] =
     ["Upgrade", "Connection", "Content-Length", "Transfer-Encoding"];
 
-/// What client and server have agreed on in the handshake. The 101 announces it to the client.
+/// The agreement that client and server reached in the handshake. The 101 announces it to the
+/// client.
 #[derive(Clone, Debug)]
 pub struct Agreement {
     key: String,
     /// The subprotocol that both ends will use, or `None` if they have none in common.
     pub subprotocol: Option<String>,
-    /// How both ends will compress, or `None` if they won't.
+    /// The agreed compression parameters, or `None` without compression.
     pub deflate: Option<DeflateParams>,
 }
 
 impl Agreement {
-    /// Returns the bytes of the 101 (§4.2.2), with the application's `headers` after those of the
-    /// handshake. Fails if one of them isn't valid, or is one that only the handshake may set.
+    /// Returns the bytes of the 101 (§4.2.2), with the application's `headers` after the
+    /// handshake's headers. Fails if one of `headers` is invalid, or reserved for the handshake.
     #[inline(never)]
     pub fn response_with(&self, headers: &[(String, String)]) -> Result<Vec<u8>, Misuse> {
         let mut response = self.response();
@@ -108,7 +108,7 @@ impl Agreement {
         Ok(response)
     }
 
-    /// Returns the bytes of the 101 (§4.2.2), with only the headers of the handshake.
+    /// Returns the bytes of the 101 (§4.2.2), with only the handshake's headers.
     pub fn response(&self) -> Vec<u8> {
         let mut response = format!(
             "HTTP/1.1 101 Switching Protocols\r\n\
@@ -130,7 +130,7 @@ impl Agreement {
 
 // WALK: decide
 /// Decides whether a request becomes a WebSocket, gets plain HTTP, or is refused. The server calls
-/// it once per connection, after reading the request's head.
+/// this function once per connection, after reading the request's head.
 pub fn decide(request: &Request, rules: &Rules) -> Result<Decision, Refusal> {
     // 1. Is it clear where the request ends, and does the server answer for its host?
     check_body(request)?;
@@ -139,7 +139,7 @@ pub fn decide(request: &Request, rules: &Rules) -> Result<Decision, Refusal> {
     if !request.head().list_contains("Upgrade", "websocket") {
         return Ok(Decision::PlainHttp);
     }
-    // 3. Is it a GET of HTTP/1.1, as a WebSocket's handshake requires?
+    // 3. Is it an HTTP/1.1 GET, as a WebSocket handshake requires?
     check_method(request)?;
     check_http_version(request)?;
     check_connection(request.head())?;
@@ -176,8 +176,8 @@ fn check_http_version(request: &Request) -> Result<(), Refusal> {
 
 fn check_body(request: &Request) -> Result<(), Refusal> {
     // A proxy might read a body after an upgrade as HTTP while the server reads it as frames. An
-    // attacker can smuggle requests through that gap (RFC 9112 §11.2). So a GET may have no body.
-    // Other methods get no upgrade. They may have a body if its end is beyond doubt (§6.3).
+    // attacker can smuggle requests through that gap (RFC 9112 §11.2). Therefore a GET may have no
+    // body. Other methods can't upgrade, and may have a body if its end is unambiguous (§6.3).
     let head = request.head();
     let lengths = head.values("Content-Length");
     let no_length = matches!(lengths.as_slice(), [] | ["0"]);
@@ -199,7 +199,7 @@ fn check_body(request: &Request) -> Result<(), Refusal> {
 }
 
 /// Returns the host that the client asks for, or a refusal if the server doesn't answer for that
-/// host. The host is empty if a request of HTTP/1.0 names none.
+/// host. The host is empty if an HTTP/1.0 request names none.
 fn check_host<'a>(request: &'a Request, ours: &Hosts) -> Result<&'a str, Refusal> {
     // RFC 9112 §3.2: a request has exactly one `Host`, even if its target names a host too.
     let hosts = request.head().values("Host");
@@ -238,7 +238,8 @@ fn check_connection(head: &Head) -> Result<(), Refusal> {
 
 // WALK: version
 fn check_version(head: &Head) -> Result<(), Refusal> {
-    // §4.2.1: the version is 13. §4.4: to any other, the server answers with the one it supports.
+    // §4.2.1: the version is 13. §4.4: to any other version, the server responds with the one that
+    // it supports.
     let versions = head.values("Sec-WebSocket-Version");
     if versions == [VERSION] {
         return Ok(());
@@ -303,8 +304,8 @@ fn choose_subprotocol(head: &Head, ours: &[String]) -> Result<Option<String>, Re
         let seen = format!("{} in {}", quote(bad), quote(offered.join(", ")));
         return Err(Refusal::new(400, "not a list of subprotocols", seen));
     }
-    // §4.2.2: the client lists its names in order of preference. Without a name in common, the
-    // connection has no subprotocol.
+    // §4.2.2: the client lists its names in order of preference. If the ends have no name in
+    // common, the connection has no subprotocol.
     let chosen = offered.iter().find(|name| ours.iter().any(|one| one == *name));
     if chosen.is_none() && !offered.is_empty() {
         let names = || quote(offered.join(", "));
@@ -313,7 +314,7 @@ fn choose_subprotocol(head: &Head, ours: &[String]) -> Result<Option<String>, Re
     Ok(chosen.map(|&name| name.to_owned()))
 }
 
-/// Checks a list of subprotocols. The error is the first name that isn't a token or is listed
+/// Validates a list of subprotocols. The error is the first name that isn't a token or is listed
 /// twice.
 pub(crate) fn check_subprotocols<T: AsRef<str>>(names: &[T]) -> Result<(), &str> {
     let mut earlier = HashSet::new();
@@ -322,14 +323,14 @@ pub(crate) fn check_subprotocols<T: AsRef<str>>(names: &[T]) -> Result<(), &str>
     bad.map_or(Ok(()), Err)
 }
 
-/// Whether a request can have this path at all: it begins with `/` and has only visible ASCII
-/// characters, without `?` and `#`.
+/// Returns whether a request can have this path: it begins with `/` and contains only visible ASCII
+/// characters other than `?` and `#`.
 fn is_path(path: &str) -> bool {
     let may_be_in_path = |byte: u8| byte.is_ascii_graphic() && !b"?#".contains(&byte);
     path.starts_with('/') && path.bytes().all(may_be_in_path)
 }
 
-/// Returns the refusal of a plain HTTP request for which the application has no page: a 404, 405,
+/// Returns the refusal for a plain HTTP request if the application has no page for it: a 404, 405,
 /// 426 or 505. `has_pages` says whether the application serves pages at all.
 pub fn no_page(request: &Request, rules: &Rules, has_pages: bool) -> Refusal {
     // RFC 9110 §15.5.5: an unknown path gets a 404, unless a WebSocket opens there.
@@ -340,8 +341,8 @@ pub fn no_page(request: &Request, rules: &Rules, has_pages: bool) -> Refusal {
     wrong.err().unwrap_or_else(upgrade_required)
 }
 
-/// Returns the refusal of a plain HTTP request at a path that serves only a WebSocket: a 426, which
-/// tells the client to upgrade.
+/// Returns the refusal for a plain HTTP request to a path that serves only a WebSocket: a 426,
+/// which tells the client to upgrade.
 pub fn upgrade_required() -> Refusal {
     let refusal = Refusal::new(426, "no upgrade", "");
     refusal.header("Upgrade", "websocket").header("Sec-WebSocket-Version", VERSION)

@@ -6,31 +6,31 @@
 //! ws://[fe80::1%25eth0]:9001           one with a zone, which names the network card (RFC 6874)
 //! ```
 //!
-//! This file refuses a character that RFC 3986 doesn't allow in a URL, a fragment (§3), and user
-//! information (`user@`), for which a WebSocket's handshake has no place. The error says which of
-//! these it found.
+//! This file refuses characters that RFC 3986 doesn't allow in a URL, fragments (§3), and user
+//! information (`user@`), which a WebSocket handshake can't carry. The error names what was found.
 
 use crate::diagnostic::misuse::Misuse;
 use crate::http::authority::{Authority, default_port, escapes_are_whole};
 
-/// Where a client connects: the parts of a WebSocket URL, `ws://host:port/path?query`.
+/// The parts of a WebSocket URL, `ws://host:port/path?query`: where a client connects.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Address {
     /// Whether the scheme is `wss`, so that the connection uses TLS.
     pub secure: bool,
-    /// The server's name or IP address. An IPv6 address keeps its brackets.
+    /// The server's hostname or IP address. An IPv6 address keeps its brackets.
     pub host: String,
-    /// The zone of an IPv6 address, if it has one. It means something only on this machine, so the
-    /// `Host` header omits it.
+    /// The zone of an IPv6 address, or `None` if it has no zone. A zone is meaningful only on this
+    /// machine, so the `Host` header omits it.
     pub zone: Option<String>,
     /// The port in the URL, or the scheme's default: 80 for `ws`, 443 for `wss`.
     pub port: u16,
-    /// The path and the query for the request line. It's at least `/`.
+    /// The request target: the path and the query. It always begins with `/`, even if the URL has
+    /// no path.
     pub target: String,
 }
 
 impl Address {
-    /// Parses a WebSocket URL (§3). The error says which part is wrong, and never shows a password.
+    /// Parses a WebSocket URL (§3). The error names the wrong part, and never shows a password.
     pub fn parse(url: &str) -> Result<Address, Misuse> {
         let misuse = |why| Misuse::Address(without_password(url), why);
         let (scheme, rest) = url.split_once("://").ok_or(misuse("no scheme"))?;
@@ -69,8 +69,8 @@ impl Address {
         self.zone.as_ref().map_or(host.into(), |zone| format!("{host}%{zone}"))
     }
 
-    /// Returns the value for the request's `Host` header. It includes the port only if that isn't
-    /// the scheme's default.
+    /// Returns the value for the request's `Host` header. It includes the port unless that's the
+    /// scheme's default.
     pub fn authority(&self) -> String {
         let scheme = if self.secure { "wss" } else { "ws" };
         match default_port(scheme) == Some(self.port) {
@@ -80,8 +80,8 @@ impl Address {
     }
 }
 
-/// Says, for an error message, why this text between `://` and the path isn't a host with an
-/// optional port.
+/// Returns the reason, for an error message, why `authority` isn't a host with an optional port.
+/// `authority` is the text between `://` and the path.
 fn fault_of_authority(authority: &str) -> &'static str {
     let before_port = authority.rsplit_once(':').map(|(host, _)| host);
     if authority.contains('@') {
@@ -96,7 +96,7 @@ fn fault_of_authority(authority: &str) -> &'static str {
     }
 }
 
-/// Whether a byte may occur in the path or the query of a URL.
+/// Returns whether a byte may occur in a URL's path or query.
 fn is_target_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@/?%".contains(&byte)
 }

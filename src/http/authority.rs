@@ -7,15 +7,15 @@
 //! Host: [fe80::1%25eth0]               perhaps with a zone (RFC 6874), which the server ignores
 //! ```
 //!
-//! An authority with user information (`user@`) is refused, because a WebSocket request has no use
-//! for a user name there.
+//! An authority with user information (`user@`) is refused, because a WebSocket request never uses
+//! it.
 //!
-//! [`Hosts`] says which hosts a server answers for.
+//! [`Hosts`] lists the hosts that a server answers for.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// The host that a request or a URL names, with its port if it names one.
+/// A host and an optional port, as named in a request or a URL.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Authority {
     /// The host in lower case. An IPv6 address keeps its brackets and loses its zone.
@@ -26,7 +26,7 @@ pub struct Authority {
 
 impl Authority {
     /// Parses `host` or `host:port`; an IPv6 host stands in brackets. Returns `None` for any other
-    /// text, such as one with a user name or an empty host.
+    /// text, such as text with a user name or an empty host.
     pub fn parse(text: &str) -> Option<Authority> {
         let (host, port) = match text.strip_prefix('[') {
             // A colon inside the brackets belongs to the address.
@@ -46,8 +46,8 @@ impl Authority {
         Some(Authority { host, port })
     }
 
-    /// Returns the host and its port. If the text named no port, it's the default port of `scheme`,
-    /// or `None` for an unknown scheme.
+    /// Returns the host and its port. A missing port becomes the default port of `scheme`, or
+    /// `None` if the scheme is unknown.
     pub(crate) fn with_default_port(&self, scheme: &str) -> (&str, Option<u16>) {
         (&self.host, self.port.or(default_port(scheme)))
     }
@@ -62,8 +62,8 @@ fn parse_host(host: &str) -> Option<String> {
         return (is_name && !host.is_empty()).then(|| host.to_ascii_lowercase());
     };
     let in_brackets = in_brackets.strip_suffix(']')?;
-    // RFC 6874 §2: a zone follows `%25`. It means something only on the client's machine, so it's
-    // dropped.
+    // RFC 6874 §2: a zone follows `%25`. The zone is meaningful only on the client's machine, so
+    // it's dropped.
     let (address, zone) = in_brackets.split_once("%25").unwrap_or((in_brackets, "0"));
     let is_zone_byte = |b: u8| b.is_ascii_alphanumeric() || b"-._~%".contains(&b);
     let is_zone = !zone.is_empty() && zone.bytes().all(is_zone_byte) && escapes_are_whole(zone);
@@ -71,7 +71,7 @@ fn parse_host(host: &str) -> Option<String> {
         .then(|| format!("[{}]", address.to_ascii_lowercase()))
 }
 
-/// Whether each `%` of the text is followed by two hex digits (RFC 3986 §2.1).
+/// Returns whether two hex digits follow each `%` in the text (RFC 3986 §2.1).
 pub(crate) fn escapes_are_whole(text: &str) -> bool {
     let is_hex = |digits: &[u8]| digits.iter().all(u8::is_ascii_hexdigit);
     text.split('%').skip(1).all(|rest| rest.as_bytes().get(..2).is_some_and(is_hex))
@@ -87,14 +87,14 @@ pub fn default_port(scheme: &str) -> Option<u16> {
     }
 }
 
-/// The hosts that a server answers for. A request for any other host gets a 421.
+/// The hosts that a server answers for. A request for any other host receives a 421.
 #[derive(Clone, Debug, Default)]
 pub enum Hosts {
     /// The server answers for any host.
     #[default]
     Any,
-    /// The server answers only for names of its own machine: `localhost`, names that end with
-    /// `.localhost`, and loopback addresses, at any port.
+    /// The server answers only for its own machine: `localhost`, names that end with `.localhost`,
+    /// and loopback addresses, on any port.
     Loopback,
     /// The server answers only for these hosts, written as in a `Host` header. An entry without a
     /// port allows any port.
@@ -103,8 +103,8 @@ pub enum Hosts {
 
 impl Hosts {
     // WALK: hosts
-    /// Whether the server answers for `host`, which is the text of a `Host` header. A text that
-    /// isn't an authority is allowed only by `Any`.
+    /// Returns whether the server answers for `host`, the text of a `Host` header. Only `Any`
+    /// allows a text that isn't an authority.
     pub fn answer_for(&self, host: &str) -> bool {
         let is = |test: &dyn Fn(Authority) -> bool| Authority::parse(host).is_some_and(test);
         match self {
@@ -115,8 +115,8 @@ impl Hosts {
     }
 }
 
-/// Whether one of the `listed` hosts is the host that a client asked for. If the client named no
-/// port, it means its scheme's default, 80 or 443.
+/// Returns whether `listed` contains the `host` that a client asked for. If the client named no
+/// port, both default ports match, 80 and 443.
 fn is_listed(host: &Authority, listed: &[String]) -> bool {
     let is_port = |port| match host.port {
         Some(named) => port == named,
@@ -136,8 +136,8 @@ impl fmt::Display for Hosts {
     }
 }
 
-/// Whether a client that resolves this host always gets its own machine: `localhost`, a name that
-/// ends with `.localhost` (RFC 6761 §6.3), or a loopback address.
+/// Returns whether this host always resolves to the client's own machine: it's `localhost`, a name
+/// that ends with `.localhost` (RFC 6761 §6.3), or a loopback address.
 fn is_loopback(host: &str) -> bool {
     let name = host.strip_suffix('.').unwrap_or(host);
     let in_brackets = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
@@ -148,8 +148,8 @@ fn is_loopback(host: &str) -> bool {
         || v6.map_or_else(is_v4, |address| is_loopback_address(address.into()))
 }
 
-/// Whether this is a loopback address, which only programs on the same machine can reach. An IPv4
-/// address written as IPv6, such as `::ffff:127.0.0.1`, counts too.
+/// Returns whether this is a loopback address, which only programs on the same machine can reach.
+/// An IPv4-mapped IPv6 address, such as `::ffff:127.0.0.1`, counts too.
 pub fn is_loopback_address(address: IpAddr) -> bool {
     address.to_canonical().is_loopback()
 }

@@ -1,5 +1,5 @@
-//! The body of a server's answer: the client reads it as text, to show it in an error (RFC 9112
-//! §6). The answer's head says where the body ends:
+//! Reads the body of a server's response as text, which the client shows in an error (RFC 9112 §6).
+//! The response's head determines where the body ends:
 //!
 //! ```text
 //! Content-Length: 5 │ Hello            that many bytes
@@ -10,43 +10,43 @@
 //!
 //! Rules of this file:
 //! - A 204 and a 304 have no body, whatever their heads say.
-//! - A body keeps at most as many bytes as its caller allows, and looks at each byte once.
+//! - A body stores only as many bytes as its caller allows, and examines each byte once.
 //! - A body with a malformed chunk ends at that chunk.
 
 use super::head::Head;
 
-/// The body of an HTTP answer while it arrives at the client, piece by piece.
+/// The body of an HTTP response that arrives at the client piece by piece.
 #[derive(Debug)]
 pub struct Body {
     rest: Rest,
     bytes: Vec<u8>,
-    /// The largest number of bytes that this body keeps. Later bytes are dropped.
+    /// The maximum number of bytes that this body stores. Later bytes are dropped.
     most: usize,
 }
 
-/// What a body that is arriving expects next.
+/// What an arriving body expects next.
 #[derive(Debug)]
 enum Rest {
     /// The body has ended: it expects no more bytes.
     Nothing,
     /// The body ends after this many more bytes.
     Bytes(u64),
-    /// A chunk begins with a line that gives its length. The string is what has arrived of that
-    /// line.
+    /// The body expects the line with the next chunk's length. Holds the part of that line that has
+    /// arrived.
     ChunkLength(String),
-    /// This many bytes of a chunk haven't arrived yet. They include the CR LF that ends the chunk.
+    /// The body expects this many more bytes of a chunk, including the CR LF that ends it.
     Chunk(u64),
-    /// The body goes on until the stream ends, because the head gives no length.
+    /// The body continues until the stream ends, because the head contains no length.
     All,
 }
 
-/// The most bytes that the line before a chunk may have. It's a few digits long, unless it carries
-/// chunk extensions. A longer line ends the body.
+/// The maximum size, in bytes, of the line before a chunk. Without chunk extensions, the line is
+/// only a few digits long. A longer line ends the body.
 const MAX_CHUNK_LINE: usize = 256;
 
 impl Body {
-    /// Creates the empty body of an answer with this head and status. It will keep at most `most`
-    /// bytes.
+    /// Creates the empty body of a response with this head and status. The body will store at most
+    /// `most` bytes.
     pub fn after_head(head: &Head, status: u16, most: usize) -> Body {
         let length = head.header("Content-Length").and_then(|length| length.parse().ok());
         let rest = match length {
@@ -61,12 +61,13 @@ impl Body {
         Body { rest, bytes: Vec::new(), most }
     }
 
-    /// Whether the body needs no more bytes: it has ended, or it already keeps as many as it may.
+    /// Returns whether the body needs no more bytes: it has ended, or it already stores the
+    /// maximum.
     pub fn is_over(&self) -> bool {
         matches!(self.rest, Rest::Nothing | Rest::Bytes(0)) || self.bytes.len() == self.most
     }
 
-    /// Takes the next bytes that arrived on the stream. Bytes after the body's end are ignored.
+    /// Processes the next bytes from the stream. Bytes after the body's end are ignored.
     pub fn push(&mut self, mut bytes: &[u8]) {
         while !bytes.is_empty() && !self.is_over() {
             match &mut self.rest {
@@ -81,8 +82,8 @@ impl Body {
                     line.push(char::from(take_at_most(&mut bytes, 1)[0]));
                     if let Some(line) = line.strip_suffix("\r\n") {
                         self.rest = match chunk_length(line) {
-                            // The chunk of length 0 is the last. Trailers may follow it, but they
-                            // don't belong to the body.
+                            // The last chunk has length 0. Trailers may follow it, but they don't
+                            // belong to the body.
                             None | Some(0) => Rest::Nothing,
                             Some(length) => Rest::Chunk(length.saturating_add(2)),
                         };
@@ -111,13 +112,13 @@ impl Body {
         self.bytes.extend_from_slice(&bytes[..bytes.len().min(room)]);
     }
 
-    /// Returns the kept bytes as text. Bytes that aren't UTF-8 become U+FFFD.
+    /// Returns the stored bytes as text. Bytes that aren't UTF-8 become U+FFFD.
     pub fn into_text(self) -> String {
         String::from_utf8_lossy(&self.bytes).into_owned()
     }
 }
 
-/// Splits off the first `most` bytes and returns them, or all bytes if there are fewer.
+/// Splits off and returns the first `most` bytes, or all bytes if `bytes` is shorter.
 fn take_at_most<'a>(bytes: &mut &'a [u8], most: u64) -> &'a [u8] {
     let count = usize::try_from(most).map_or(bytes.len(), |most| most.min(bytes.len()));
     let (first, rest) = bytes.split_at(count);
@@ -125,8 +126,8 @@ fn take_at_most<'a>(bytes: &mut &'a [u8], most: u64) -> &'a [u8] {
     first
 }
 
-/// Reads a chunk's length, in hexadecimal, from the line before the chunk. It ignores the
-/// extensions after the length (RFC 9112 §7.1.1). `None` if the line has no valid length.
+/// Parses a chunk's hexadecimal length from the line before the chunk, and ignores the extensions
+/// after it (RFC 9112 §7.1.1). Returns `None` if the line has no valid length.
 fn chunk_length(line: &str) -> Option<u64> {
     let digits = line.split([';', ' ', '\t']).next().unwrap_or_default();
     let are_hex = digits.bytes().all(|byte| byte.is_ascii_hexdigit());

@@ -5,7 +5,7 @@
 //! ```
 //!
 //! Every part has a fixed width, the names are English, and the zone is GMT. The year has four
-//! digits, so a time after 9999 has no date.
+//! digits, so a time after the year 9999 can't be written.
 
 const DAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
 const MONTHS: [(&str, u64); 12] = [
@@ -23,7 +23,8 @@ const MONTHS: [(&str, u64); 12] = [
     ("Dec", 31),
 ];
 
-/// Formats a Unix time, in seconds, for a `Date` header. `None` if the time is after the year 9999.
+/// Formats a Unix time, in seconds, for a `Date` header. Returns `None` if the time is after the
+/// year 9999.
 pub fn http_date(seconds: u64) -> Option<String> {
     let (days, second) = (seconds / 86_400, seconds % 86_400);
     // 1 January 1970 was a Thursday.
@@ -41,8 +42,8 @@ pub fn http_date(seconds: u64) -> Option<String> {
     Some(format!("{day_name}, {day:02} {month} {year:04} {hour:02}:{minute:02}:{second:02} GMT"))
 }
 
-/// Converts a number of days after 1 January 1970 to the year and the day of that year. The first
-/// day of a year is 0. `None` if the year is after 9999.
+/// Converts a number of days after 1 January 1970 to a year and a day of that year, counted from 0.
+/// Returns `None` if the year is after 9999.
 fn year_and_day(mut days: u64) -> Option<(u64, u64)> {
     (1970..=9999).find_map(|year| {
         let length = 365 + u64::from(is_leap(year));

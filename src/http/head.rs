@@ -1,4 +1,4 @@
-//! Reads the head of an HTTP message: its bytes become a first line and header fields.
+//! Parses the head of an HTTP message: its bytes become a first line and header fields.
 //!
 //! ```text
 //! GET /chat HTTP/1.1 CRLF          the first line
@@ -8,17 +8,16 @@
 //! ```
 //!
 //! Rules of this file:
-//! - [`Scan`] finds the end of the head. It looks at each byte once, however the bytes arrive, so
-//!   its work is linear. It refuses the first byte that no head may contain, without waiting for
-//!   more.
-//! - [`Head`] then checks each line.
+//! - [`Scan`] finds the end of the head. It examines each byte once, even if the head arrives in
+//!   pieces, so its work is linear. It refuses a forbidden byte at once, without waiting for more.
+//! - [`Head`] then validates each line.
 //! - Both are strict where lenient parsers have allowed request smuggling (RFC 9112 §2.2, §5): a
 //!   line ends with CR LF and nothing else; there are no folded lines (but see
 //!   [`Head::parse_answer`]), no space before the colon, and no control bytes.
-//! - The head is bounded: too many bytes or lines get a 431.
-//! - One empty line in front of the first line belongs to the head. [`request`](super::request)
-//!   skips it, as RFC 9112 §2.2 demands of a server. A client rejects an answer that begins with
-//!   one.
+//! - The head's size is limited: too many bytes or lines cause a 431.
+//! - One empty line before the first line belongs to the head. [`request`](super::request) skips
+//!   it, as RFC 9112 §2.2 requires of a server. A client rejects a response that begins with an
+//!   empty line.
 //!
 //! Elsewhere: [`request`](super::request) reads the request line,
 //! [`handshake::client`](crate::handshake::client) reads the status line, and
@@ -31,11 +30,11 @@ use crate::diagnostic::quote;
 /// The first byte that a TLS client sends: the record type of its handshake. Plain HTTP never
 /// begins with it.
 const TLS_HANDSHAKE: u8 = 0x16;
-/// The bytes of an empty line. One ends each head, and one may stand in front of a head.
+/// The bytes of an empty line. An empty line ends each head, and one may precede it.
 pub(super) const EMPTY_LINE: &[u8] = b"\r\n";
 
-/// Finds the empty line that ends a head. It looks at each byte once, even if the head arrives in
-/// many pieces.
+/// A search for the empty line that ends a head. It examines each byte once, even if the head
+/// arrives in many pieces.
 #[derive(Debug)]
 pub struct Scan {
     max_bytes: usize,
@@ -48,21 +47,21 @@ pub struct Scan {
 
 impl Scan {
     /// Starts a scan for a head of at most `max_bytes` bytes and `max_lines` lines. A larger head
-    /// gets a 431.
+    /// is refused with a 431.
     pub fn new(max_bytes: usize, max_lines: usize) -> Scan {
         Scan { max_bytes, max_lines, scanned: 0, lines: 0, line_is_empty: true, after_cr: false }
     }
 
-    /// Returns how many bytes the scan has looked at. After an error, the bad byte is the last of
-    /// these.
+    /// Returns how many bytes the scan has examined. After an error, the last of these bytes is the
+    /// bad one.
     pub fn scanned(&self) -> usize {
         self.scanned
     }
 
     // WALK: scan
     /// Continues the scan in `bytes`, which must hold everything that has arrived since the head
-    /// began. Returns `Some(n)` if the first `n` bytes are the head, and `None` if it hasn't ended
-    /// yet.
+    /// began. Returns `Some(n)` if the first `n` bytes are the head, and `None` if the head isn't
+    /// complete yet.
     pub fn advance(&mut self, bytes: &[u8]) -> Result<Option<usize>, Refusal> {
         while let Some(&byte) = bytes.get(self.scanned) {
             self.scanned += 1;
@@ -73,7 +72,7 @@ impl Scan {
                 (true, b'\n') if self.line_is_empty && self.scanned > EMPTY_LINE.len() => {
                     return Ok(Some(self.scanned));
                 }
-                // RFC 9112 §2.2: old clients send an empty line after a body, in front of the next
+                // RFC 9112 §2.2: old clients send an empty line after a body, before the next
                 // request.
                 (true, b'\n') if self.line_is_empty => self.after_cr = false,
                 (true, b'\n') => {
@@ -99,8 +98,9 @@ impl Scan {
 
 /// The head of an HTTP request or response: its first line, then the header fields in their order.
 ///
-/// A `Head` stores its text and where the lines end, and compares the names on each call. The
-/// connection keeps its head until it ends, so a small head matters more than faster calls.
+/// A `Head` stores its text and the positions of its line ends, and searches for the name on each
+/// call. A connection keeps its head until it closes, so a small `Head` matters more than a fast
+/// search.
 #[derive(Clone, Debug)]
 pub struct Head {
     text: String,
@@ -109,8 +109,8 @@ pub struct Head {
 }
 
 impl Head {
-    /// Checks each field of a whole head, whose end [`Scan`] has found. Refuses the head with a 400
-    /// if a field is malformed.
+    /// Parses a complete head, whose end [`Scan`] has found. Refuses the head with a 400 if a
+    /// header field is malformed.
     pub fn parse(bytes: &[u8]) -> Result<Head, Refusal> {
         let text = text_of(bytes);
         let head = Head { line_ends: line_ends(&text), text };
@@ -118,9 +118,11 @@ impl Head {
         Ok(head)
     }
 
-    /// Checks the head of a server's answer like [`parse`](Head::parse), but allows folded lines,
-    /// each of which continues the line before (RFC 9112 §5.2). That's safe at a client that sends
-    /// one request: no second answer can hide in the first.
+    /// Parses the head of a server's response like [`parse`](Head::parse), but allows folded lines,
+    /// each of which continues the line before (RFC 9112 §5.2).
+    ///
+    /// That's safe for a client that sends only one request: no second response can hide in the
+    /// first.
     pub fn parse_answer(bytes: &[u8]) -> Result<Head, Refusal> {
         Head::parse(&unfold(bytes))
     }
@@ -130,7 +132,8 @@ impl Head {
         self.line(0, self.line_ends.first().copied().unwrap_or_default())
     }
 
-    /// Returns the value of the first header field with this name, ignoring the name's case.
+    /// Returns the value of the first header field with this name, or `None` if the head has no
+    /// such field. Ignores the name's case.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.values_named(name).next()
     }
@@ -140,13 +143,13 @@ impl Head {
         self.values_named(name).collect()
     }
 
-    /// Returns the elements of a header field that is a comma-separated list. The list may span
-    /// several fields of the same name. Empty elements are skipped (RFC 9110 §5.6.1.2).
+    /// Returns the elements of a comma-separated list in a header field. The list may span several
+    /// fields with the same name. Empty elements are skipped (RFC 9110 §5.6.1.2).
     pub fn list(&self, name: &str) -> Vec<&str> {
         self.elements(name).collect()
     }
 
-    /// Whether the comma-separated list in the header `name` has `token` as a whole element,
+    /// Returns whether the comma-separated list in the header `name` contains the element `token`,
     /// ignoring case.
     pub fn list_contains(&self, name: &str, token: &str) -> bool {
         self.elements(name).any(|element| element.eq_ignore_ascii_case(token))
@@ -163,8 +166,8 @@ impl Head {
         elements.map(trim).filter(|element| !element.is_empty())
     }
 
-    /// Returns the values of the fields with this name. It compares the name before it splits a
-    /// line, because most lines have another name.
+    /// Returns the values of the fields with this name. Compares the name before splitting a line,
+    /// because most lines don't match.
     fn values_named<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a str> {
         self.field_lines().filter_map(move |line| {
             let (start, rest) = line.split_at_checked(name.len())?;
@@ -202,9 +205,9 @@ fn without_line_break(line: &str) -> &str {
     line.strip_suffix('\r').unwrap_or(line)
 }
 
-/// Converts the bytes of a head to text. A line that isn't UTF-8 is read as Latin-1, as in old
-/// headers (RFC 9110 §5.5): each byte becomes one character. So two different values stay
-/// different, and no cookie can pass for another.
+/// Converts a head's bytes to text. A line that isn't UTF-8 is read as Latin-1, as in old headers
+/// (RFC 9110 §5.5): each byte becomes one character. That way, two different values stay different,
+/// and no cookie can pass for another.
 fn text_of(bytes: &[u8]) -> String {
     if let Ok(text) = str::from_utf8(bytes) {
         return text.to_owned();
@@ -219,7 +222,7 @@ fn text_of(bytes: &[u8]) -> String {
     text
 }
 
-/// Unfolds the header fields of an answer: joins each line that begins with white space to the
+/// Unfolds the header fields of a response: joins each line that begins with white space to the
 /// field before it.
 fn unfold(bytes: &[u8]) -> Vec<u8> {
     let mut unfold: Vec<u8> = Vec::with_capacity(bytes.len());

@@ -10,12 +10,12 @@
 //!
 //! | file | the question it answers |
 //! |---|---|
-//! | `token.rs` | Which characters may a name have? |
+//! | `token.rs` | Which characters may a name contain? |
 //! | `date.rs` | How does HTTP write the time? |
 //! | `response.rs` | How is an HTTP response written? |
 //! | `refusal.rs` | How is a request refused so that its sender learns why? |
 //! | `head.rs` | Where does a head end, and what are its lines? |
-//! | `body.rs` | Where does the body of an answer end? |
+//! | `body.rs` | Where does a response's body end? |
 //! | `authority.rs` | Which host and port does an address name? |
 //! | `request.rs` | What does the first line of a request say? |
 

@@ -1,37 +1,37 @@
-//! A refusal says which rule a request broke. It becomes an HTTP response: a status, headers, and
-//! a diagnostic as the body.
+//! A refusal names the rule that a request broke. It becomes an HTTP response: a status, headers,
+//! and a diagnostic as the body.
 //!
-//! The server always answers a bad request. The client gets the rule, what the server saw, the
-//! usual cause and the fix, as plain text. The server closes the connection after a refusal, so
-//! that it never takes bytes after a bad request for another request.
+//! The server always responds to a bad request. The client receives the rule, what the server saw,
+//! the usual cause and the fix, as plain text. After a refusal, the server closes the connection,
+//! so that it never mistakes later bytes for another request.
 
 use std::fmt;
 
 use super::response::Response;
 use crate::diagnostic::Diagnostic;
 
-/// Why a server refused a request instead of opening a WebSocket, and the HTTP response that says
-/// this to the client.
+/// Why a server refused a request instead of opening a WebSocket, and the HTTP response that tells
+/// the client why.
 #[derive(Clone, Debug)]
 pub struct Refusal {
     status: u16,
     headers: Vec<(String, String)>,
     diagnostic: Box<Diagnostic>,
-    /// The diagnostic's heading in `diagnostics.md`. `explain` uses it to find the code that
-    /// refused the request. It's empty if the application made the refusal.
+    /// The diagnostic's heading in `diagnostics.md`, by which `explain` finds the code that refused
+    /// the request. Empty if the application created the refusal.
     heading: &'static str,
 }
 
 impl Refusal {
-    /// Creates a refusal with an HTTP status, the diagnostic under this heading of
+    /// Creates a refusal with this HTTP `status`, the diagnostic under this `heading` in
     /// `diagnostics.md`, and what the server saw.
     #[cold]
     pub(crate) fn new(status: u16, heading: &'static str, seen: impl fmt::Display) -> Refusal {
         Refusal::with(status, heading, Diagnostic::about(heading, seen))
     }
 
-    /// Creates a refusal by the application, for instance in `authorize`: an HTTP status, and a
-    /// sentence that tells the client why.
+    /// Creates the application's own refusal, for instance in `authorize`, with this HTTP `status`.
+    /// `sentence` tells the client why.
     ///
     /// ```
     /// let refusal = ws101::Refusal::because(401, "Members only.").header("WWW-Authenticate", "Bearer");
@@ -45,7 +45,7 @@ impl Refusal {
         Refusal { status, headers: Vec::new(), diagnostic: Box::new(diagnostic), heading }
     }
 
-    /// Adds a header to the response that the client will get.
+    /// Adds a header to the HTTP response.
     pub fn header(mut self, name: &str, value: &str) -> Refusal {
         self.headers.push((name.into(), value.into()));
         self

@@ -7,13 +7,13 @@
 //! CONNECT example.com:80 HTTP/1.1       authority-form, which asks a proxy for a tunnel
 //! ```
 //!
-//! This file checks only the form. It refuses a first line that isn't a request line (400), a
+//! This file checks only the syntax. It refuses a first line that isn't a request line (400), a
 //! version other than HTTP/1 (505), and a target in none of these forms (400). It skips one empty
-//! line in front of the request line (RFC 9112 §2.2).
+//! line before the request line (RFC 9112 §2.2).
 //!
-//! Elsewhere: [`head`](super::head) has checked the fields, [`authority`](super::authority) reads a
-//! host and port, and [`handshake::server`](crate::handshake::server) decides whether the request
-//! becomes a WebSocket.
+//! Elsewhere: [`head`](super::head) validates the header fields, [`authority`](super::authority)
+//! reads a host and port, and [`handshake::server`](crate::handshake::server) decides whether the
+//! request becomes a WebSocket.
 
 use std::net::SocketAddr;
 
@@ -23,29 +23,29 @@ use super::refusal::Refusal;
 use super::token::{is_token, percent_decoded, trim};
 use crate::diagnostic::quote;
 
-/// The request that a client sent: its method, target and headers. A server's hooks, such as
-/// `authorize`, read it to judge the client.
+/// A client's request: its method, target and headers. A server's hooks, such as `authorize`, read
+/// it to decide about the client.
 #[derive(Clone, Debug)]
 pub struct Request {
     head: Head,
-    /// The host and port that the target names, if it's in absolute form. They take precedence over
-    /// the `Host` header.
+    /// The host and port in the request target, or `None` if the target has none. They take
+    /// precedence over the `Host` header.
     authority: Option<String>,
     path: String,
     query: Option<String>,
     peer: Option<SocketAddr>,
-    /// The client's TLS certificates. They're boxed because nearly all requests have none and
-    /// should stay small.
+    /// The client's TLS certificates. They're boxed to keep requests small, because nearly all
+    /// requests have none.
     certificates: Option<Box<Certificates>>,
 }
 
-/// The certificates that a client showed in the TLS handshake, each as DER. The client's own is the
-/// first.
+/// The certificates that a client presented in the TLS handshake, in DER. The client's own
+/// certificate comes first.
 #[derive(Clone, Debug)]
 struct Certificates(Vec<Vec<u8>>);
 
 impl Request {
-    /// Reads a request's whole head, whose end [`Scan`](super::head::Scan) has found. Returns a
+    /// Parses a request's complete head, whose end [`Scan`](super::head::Scan) has found. Returns a
     /// refusal if the head or the request line is malformed.
     pub fn parse(bytes: &[u8]) -> Result<Request, Refusal> {
         let head = Head::parse(bytes.strip_prefix(EMPTY_LINE).unwrap_or(bytes))?;
@@ -57,7 +57,7 @@ impl Request {
         if !is_token(method) || target.is_empty() {
             return Err(bad_line(line));
         }
-        // 2. The version is HTTP/1. The heads of HTTP/1.0 and 1.1 look the same. Any other
+        // 2. The version is HTTP/1. HTTP/1.0 and 1.1 heads have the same syntax. Any other
         // well-formed version gets a 505, so that the client learns what's wrong.
         match version.strip_prefix("HTTP/").map(str::as_bytes) {
             Some([b'1', b'.', b'0'..=b'9']) => {}
@@ -81,23 +81,25 @@ impl Request {
         Ok(Request { authority, path, query, head, peer: None, certificates: None })
     }
 
-    /// Sets the address that the request came from, and the certificates that the client showed in
-    /// the TLS handshake. The server calls it once it has read the head.
+    /// Sets the client's address, and the certificates that the client presented in the TLS
+    /// handshake. The server calls this function once it has read the head.
     pub(crate) fn set_peer(&mut self, peer: Option<SocketAddr>, certificates: Vec<Vec<u8>>) {
         self.peer = peer;
         self.certificates =
             (!certificates.is_empty()).then(|| Box::new(Certificates(certificates)));
     }
 
-    /// Returns the address that the request came from, or `None` if its stream has none. Behind a
-    /// proxy, it's the proxy's address.
+    /// Returns the client's address, or `None` if the stream has none. If the client connects
+    /// through a proxy, that's the proxy's address.
     pub fn peer(&self) -> Option<SocketAddr> {
         self.peer
     }
 
-    /// Returns the TLS certificates that the client showed, each as DER. Its own comes first, and
-    /// the TLS handshake has proved that the client has its key. The slice is empty if the client
-    /// showed none, or if the server doesn't ask for them (`Tls::from_config` shows how).
+    /// Returns the TLS certificates that the client presented, in DER. The client's own certificate
+    /// comes first, and the TLS handshake has proved that the client holds its private key.
+    ///
+    /// The slice is empty if the client presented none, or if the server doesn't ask for them
+    /// (`Tls::from_config` shows how to ask).
     pub fn peer_certificates(&self) -> &[Vec<u8>] {
         self.certificates.as_ref().map_or(&[], |shown| &shown.0)
     }
@@ -113,8 +115,8 @@ impl Request {
         self.head.first_line().rsplit(' ').next().unwrap_or_default()
     }
 
-    /// Returns the request's target as the client sent it: usually a path and a query, at times
-    /// with a scheme and a host in front.
+    /// Returns the request target as the client sent it: usually a path and a query, sometimes
+    /// preceded by a scheme and a host.
     pub fn target(&self) -> &str {
         self.head.first_line().split(' ').nth(1).unwrap_or_default()
     }
@@ -125,15 +127,16 @@ impl Request {
         &self.path
     }
 
-    /// Returns the target's query: everything after the first `?`, not decoded. `None` if there's
-    /// no `?`.
+    /// Returns the target's query: everything after the first `?`, not decoded. Returns `None` if
+    /// the target has no `?`.
     pub fn query(&self) -> Option<&str> {
         self.query.as_deref()
     }
 
-    /// Returns the decoded value of the first query parameter with this name. `%20` and `+` become
-    /// a space, because browsers write a space in both ways. A parameter without a value gives
-    /// `""`. `None` if there's no such parameter, or if its value doesn't decode to UTF-8.
+    /// Returns the decoded value of the first query parameter with this name. Both `%20` and `+`
+    /// become a space, because browsers use both. A parameter without a value returns `""`.
+    ///
+    /// Returns `None` if there's no such parameter, or if its value doesn't decode to UTF-8.
     pub fn parameter(&self, name: &str) -> Option<String> {
         let decoded = |text: &str| percent_decoded(&text.replace('+', " "));
         let pairs = self.query()?.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
@@ -142,18 +145,20 @@ impl Request {
     }
 
     /// Returns the host that the client asks for, with its port if the client named one. A host in
-    /// the target takes precedence over the `Host` header. `None` if the request has neither.
+    /// the target takes precedence over the `Host` header. Returns `None` if the request has
+    /// neither.
     pub fn host(&self) -> Option<&str> {
         self.authority.as_deref().or_else(|| self.header("Host"))
     }
 
-    /// Returns the value of the request's first header with this name, ignoring the name's case.
+    /// Returns the value of the request's first header with this name, or `None` if the request has
+    /// no such header. Ignores the name's case.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.head.header(name)
     }
 
-    /// Returns the value of the first cookie with this name. Unlike header names, cookie names are
-    /// case-sensitive.
+    /// Returns the value of the first cookie with this name, or `None` if the request has no such
+    /// cookie. Unlike header names, cookie names are case-sensitive.
     pub fn cookie(&self, name: &str) -> Option<&str> {
         self.cookies().find(|cookie| cookie.0 == name).map(|cookie| cookie.1)
     }
@@ -165,14 +170,14 @@ impl Request {
         pairs.filter_map(|pair| trim(pair).split_once('='))
     }
 
-    /// Returns the request's whole head: the request line and all header fields.
+    /// Returns the request's complete head: the request line and all header fields.
     pub fn head(&self) -> &Head {
         &self.head
     }
 }
 
-/// Splits a request's target into its authority, if it has one, and the rest: path and query.
-/// `None` if the target has none of the four forms that HTTP allows.
+/// Splits a request target into its authority, if it has one, and the rest: path and query. Returns
+/// `None` if the target has none of HTTP's four forms.
 fn split_target<'a>(method: &str, target: &'a str) -> Option<(Option<&'a str>, &'a str)> {
     if target.starts_with('/') || (method, target) == ("OPTIONS", "*") {
         return Some((None, target));

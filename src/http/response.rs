@@ -1,15 +1,15 @@
 //! Writes HTTP responses other than a 101, such as pages and refusals.
 //!
-//! Each response has `Connection: close` and its exact length. It has a `Date` if the caller passes
-//! the time, because this file has no clock. A header whose name or value could break out of its
-//! line (response splitting) is refused here, before a byte is written.
+//! Each response contains `Connection: close` and its exact length. It contains a `Date` if the
+//! caller passes in the time, because this file uses no clock. A header whose name or value could
+//! break out of its line (response splitting) is refused here, before any byte is written.
 
 use super::date::http_date;
 use super::token::is_token;
 use crate::diagnostic::misuse::Misuse;
 
-/// A plain HTTP response, such as a page that the server sends to a client that asked for no
-/// WebSocket. The server closes the connection after it.
+/// A plain HTTP response, such as a page for a client that didn't ask for a WebSocket. The server
+/// closes the connection after sending it.
 ///
 /// ```
 /// let page = ws101::Response::html("<h1>Hello</h1>").header("Cache-Control", "no-store");
@@ -28,7 +28,7 @@ impl Response {
         Response::new("text/html; charset=utf-8", body.into())
     }
 
-    /// Creates a response with plain text in UTF-8 as its body, and status 200.
+    /// Creates a response with a plain-text body in UTF-8, and status 200.
     pub fn text(body: impl Into<String>) -> Response {
         Response::new("text/plain; charset=utf-8", body.into())
     }
@@ -40,8 +40,8 @@ impl Response {
         Response { status: 200, headers, body: body.into(), sends_body: true }
     }
 
-    /// Turns this response into one for a HEAD request: the head still gives the body's length, but
-    /// the body isn't sent.
+    /// Turns this response into one for a HEAD request: the head still contains the body's length,
+    /// but the body isn't sent.
     pub(crate) fn without_body(self) -> Response {
         Response { sends_body: false, ..self }
     }
@@ -54,7 +54,7 @@ impl Response {
     }
 
     /// Adds a header to the response. A second `Content-Type` replaces the first. Sending the
-    /// response fails if the header isn't valid, or if it's one that says where the response ends.
+    /// response fails if the header is invalid, or if it's reserved, such as `Content-Length`.
     pub fn header(mut self, name: &str, value: &str) -> Response {
         if name.eq_ignore_ascii_case("Content-Type") {
             self.headers.retain(|(other, _)| !other.eq_ignore_ascii_case(name));
@@ -63,14 +63,14 @@ impl Response {
         self
     }
 
-    /// Returns the response as the bytes to send, head and body, without a `Date`. Fails if the
-    /// status or a header isn't allowed.
+    /// Returns the bytes of the response, head and body, without a `Date`. Fails if the status or a
+    /// header isn't allowed.
     pub fn encode(&self) -> Result<Vec<u8>, Misuse> {
         Ok([&self.head(None)?, self.body()].concat())
     }
 
-    /// Returns the body to send. It's empty if the status allows none, or if the request was a
-    /// HEAD.
+    /// Returns the body to send. The slice is empty if the status allows no body, or after a HEAD
+    /// request.
     pub fn body(&self) -> &[u8] {
         // RFC 9110 §6.4.1: responses with these statuses have no body.
         let has_body = self.sends_body && !matches!(self.status, 204 | 304);
@@ -111,11 +111,11 @@ impl Response {
     }
 }
 
-/// Headers that an application may not set, because they say where the response ends.
+/// Headers that an application may not set, because they determine where the response ends.
 const RESERVED_HEADERS: [&str; 3] = ["Content-Length", "Transfer-Encoding", "Connection"];
 
-/// Appends a header line to `out`. Fails if the name isn't a token, or if the value has a character
-/// that could end the line.
+/// Appends a header line to `out`. Fails if the name isn't a token, or if the value contains a
+/// character that could end the line.
 pub(crate) fn write_header(out: &mut Vec<u8>, name: &str, value: &str) -> Result<(), Misuse> {
     if !is_token(name) || !may_be_value(value) {
         return Err(Misuse::Header(name.into(), value.into()));
@@ -126,7 +126,7 @@ pub(crate) fn write_header(out: &mut Vec<u8>, name: &str, value: &str) -> Result
     Ok(())
 }
 
-/// Whether a string may be a header's value. It may contain no control characters except tabs.
+/// Returns whether a string may be a header's value: it contains no control characters except tabs.
 fn may_be_value(value: &str) -> bool {
     value.bytes().all(|byte| byte == b'\t' || !byte.is_ascii_control())
 }

@@ -1,14 +1,13 @@
 //! The smallest pieces of HTTP's grammar: tokens, the white space around values (RFC 9110 §5.6),
 //! and the `%` escapes of URLs.
 
-/// Removes the white space around a header's value. In HTTP, only spaces and tabs count as white
-/// space there.
+/// Removes the white space around a header's value. HTTP allows only spaces and tabs there.
 pub fn trim(value: &str) -> &str {
     value.trim_matches([' ', '\t'])
 }
 
-/// Decodes the `%` escapes in a part of a URL. A `%` that two hex digits don't follow stands for
-/// itself. `None` if the result isn't UTF-8.
+/// Decodes the `%` escapes in a part of a URL. A `%` without two hex digits after it stays as it
+/// is. Returns `None` if the result isn't UTF-8.
 pub(crate) fn percent_decoded(text: &str) -> Option<String> {
     let digit = |byte: &u8| char::from(*byte).to_digit(16);
     let (mut bytes, mut rest) = (Vec::with_capacity(text.len()), text.as_bytes());
@@ -27,8 +26,8 @@ pub(crate) fn percent_decoded(text: &str) -> Option<String> {
     String::from_utf8(bytes).ok()
 }
 
-/// Whether this text is a token (RFC 9110 §5.6.2), as header names, methods and subprotocols must
-/// be.
+/// Returns whether this text is a token (RFC 9110 §5.6.2), as header names, methods and
+/// subprotocols must be.
 pub fn is_token(text: &str) -> bool {
     let is_token_byte =
         |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);

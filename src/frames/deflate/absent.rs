@@ -1,13 +1,13 @@
-//! Replaces `deflate/mod.rs` if the feature `deflate` is off. It has the same names, but doesn't
-//! compress.
+//! Replaces `deflate/mod.rs` in builds without the `deflate` feature. This file defines the same
+//! names, but doesn't compress.
 
 use super::header::Role;
 use super::violation::Violation;
 use crate::diagnostic::misuse::Misuse;
 use crate::handshake::deflate_params::{DeflateConfig, DeflateParams};
 
-/// Checks compression settings. It always fails in this build, with an error that names the feature
-/// to turn on.
+/// Refuses all compression settings, because this build doesn't compress. The error names the
+/// feature to turn on.
 pub fn validate(_: &DeflateConfig) -> Result<(), Misuse> {
     Err(Misuse::NoDeflate)
 }
@@ -21,11 +21,11 @@ pub fn halves(
     (None, None)
 }
 
-/// The type of an inflater, of which this build never creates a value.
+/// The type of an inflater. No value of this type exists in this build.
 #[derive(Debug)]
 pub enum Inflater {}
 
-/// The type of a deflater, of which this build never creates a value.
+/// The type of a deflater. No value of this type exists in this build.
 #[derive(Debug)]
 pub enum Deflater {}
 

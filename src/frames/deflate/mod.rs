@@ -1,5 +1,5 @@
 //! Compresses payloads with DEFLATE and inflates them again (RFC 7692 §7.2), in builds with the
-//! feature `deflate`.
+//! `deflate` feature.
 //!
 //! ```text
 //! message ─► compress, flush ─► .... 00 00 FF FF  ─► cut off the four bytes ─► RSV1, frames
@@ -10,16 +10,17 @@
 //! Rules of this file:
 //! - The limit on a message applies to its inflated bytes, not to the received ones. Inflating
 //!   stops at the first byte over the limit.
-//! - Work is limited as well. The assembler limits the received bytes. A block with BFINAL takes
-//!   two bytes and makes us copy the window, up to 32 KiB, so a peer pays for it with bytes that it
-//!   has sent.
+//! - Work is limited too. The assembler limits the received bytes. A two-byte block with BFINAL
+//!   makes us copy the window, up to 32 KiB. Therefore the peer pays for each such block with
+//!   credit, which it earns by sending bytes.
 //! - A message that ends inside a block is refused. To detect that, we append a final block, which
 //!   the inflater accepts only where a block can begin.
 //! - The inflater treats each message as a separate stream, and this file keeps the *window*, the
-//!   bytes inflated last. Its size is the agreed one, or zero without context takeover.
+//!   most recently inflated bytes. The window has the agreed size, or is empty without context
+//!   takeover.
 //! - The compressing end may forget its window at any time, because it needn't refer to earlier
-//!   bytes. So a compressor, which is large, lives from its first message until the connection
-//!   falls idle.
+//!   bytes. Therefore a compressor, which takes much memory, exists only from its first message
+//!   until the connection becomes idle.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -38,18 +39,17 @@ use crate::handshake::deflate_params::{
 const TAIL: [u8; 4] = [0x00, 0x00, 0xff, 0xff];
 /// An empty DEFLATE block with BFINAL set. The inflater accepts it only where a block can begin.
 const LAST_BLOCK: [u8; 5] = [0x01, 0x00, 0x00, 0xff, 0xff];
-/// The most bytes that one step of inflating produces.
+/// The maximum number of bytes that one inflating step produces.
 const PIECE: usize = 8 * 1024;
-/// What a block with BFINAL costs the peer, in received bytes. After such a block the inflater
-/// copies the window, which takes about as long as inflating this many bytes. Honest senders send
-/// at most one such block per message.
+/// The price of a block with BFINAL, in bytes of the peer's credit. After such a block, the
+/// inflater copies the window, which takes about as long as inflating this many bytes. Honest
+/// senders send at most one such block per message.
 const PRICE_OF_LAST_BLOCK: u64 = 1024;
-/// The most credit, in received bytes, that a peer can save for blocks with BFINAL. It pays for 16
-/// such blocks in a row, and for the one that [`Inflater::finish`] appends.
+/// The maximum credit, in received bytes, that a peer can save for blocks with BFINAL. It pays for
+/// 16 such blocks in a row, and for the one that [`Inflater::finish`] appends.
 const MAX_CREDIT: u64 = 17 * PRICE_OF_LAST_BLOCK;
 
-/// Checks that compression settings are valid. The error names the setting that is out of its
-/// range.
+/// Validates compression settings. The error names the setting that's out of range.
 pub fn validate(settings: &DeflateConfig) -> Result<(), Misuse> {
     let window = LEAST_BITS..=MOST_BITS;
     for (setting, value, allowed) in [
@@ -80,22 +80,22 @@ pub fn halves(
     (Some(Box::new(inflater)), Deflater::new(ours, &settings).map(Box::new))
 }
 
-/// Inflates the compressed messages that the peer sends on one connection. The decoder owns it.
+/// The inflater of one connection, for the peer's compressed messages. The decoder owns it.
 pub struct Inflater {
     peer: Window,
     max_message: u64,
-    /// The last inflated bytes, to which the peer may refer. They're at most as many as the peer's
-    /// window holds.
+    /// The last inflated bytes, to which the peer may refer. They never exceed the size of the
+    /// peer's window.
     window: VecDeque<u8>,
-    /// The state of the decompressor. It's created when first used, because many connections never
+    /// The state of the decompressor. It's created on first use, because many connections never
     /// need it.
     stream: Option<Decompress>,
-    /// How many inflated bytes the current message has so far.
+    /// The number of inflated bytes in the current message so far.
     inflated: u64,
     /// Whether a block with BFINAL has ended and no byte has followed it in this message.
     ended: bool,
-    /// The peer's credit for blocks with BFINAL, in bytes. It grows with each byte that the peer
-    /// sends, and with each message by the price of one such block, up to [`MAX_CREDIT`].
+    /// The peer's credit for blocks with BFINAL, in bytes. Each byte from the peer adds one, and
+    /// each message adds the price of one such block, up to [`MAX_CREDIT`].
     saved: u64,
 }
 
@@ -106,7 +106,7 @@ impl Inflater {
         Inflater { peer, max_message, window, stream, inflated, ended, saved }
     }
 
-    /// Sets the most inflated bytes of a message, for messages that begin from now on.
+    /// Sets the maximum inflated size of a message in bytes, for messages that begin from now on.
     pub fn limit_message(&mut self, max_message: u64) {
         self.max_message = max_message;
     }
@@ -118,12 +118,13 @@ impl Inflater {
         mut piece: &[u8],
         mut append: impl FnMut(&[u8]) -> Result<(), Violation>,
     ) -> Result<(), Violation> {
-        // This buffer is on the heap, which threads share. On the stack, a thread would keep its
-        // memory for as long as the thread lives.
+        // This buffer is on the heap, whose memory the threads share. On the stack, each thread
+        // would keep the memory until the thread ends.
         let mut room = vec![0; PIECE];
         let mut more = !piece.is_empty();
         while more {
-            // 1. Make room for one byte more than the limit: if it comes, the message is too long.
+            // 1. Make room for one byte more than the limit: if that byte arrives, the message is
+            // too long.
             let left = self.max_message.saturating_sub(self.inflated);
             let most = left.saturating_add(1).min(PIECE as u64) as usize;
             // 2. Inflate until the input or the room is used up.
@@ -135,8 +136,7 @@ impl Inflater {
             let taken = (stream.total_in() - before.0) as usize;
             let came = &room[..(stream.total_out() - before.1) as usize];
             // 3. Pass the bytes on, check them, and keep them in the window. Each byte is checked
-            //    in
-            //    its turn, so the outcome doesn't depend on how the reads split them. // WALK: bomb
+            // in its turn, so the outcome doesn't depend on how the reads split them. // WALK: bomb
             self.inflated += came.len() as u64;
             append(&came[..left.min(came.len() as u64) as usize])?;
             if self.inflated > self.max_message {
@@ -177,7 +177,7 @@ impl Inflater {
             }
         }
         (self.inflated, self.ended) = (0, false);
-        // RFC 7692 §7.1.1: without takeover each message begins with an empty window.
+        // RFC 7692 §7.1.1: without context takeover, each message begins with an empty window.
         if !self.peer.takeover {
             self.window = VecDeque::new();
             self.begin_anew();
@@ -185,8 +185,8 @@ impl Inflater {
         Ok(())
     }
 
-    /// Frees the memory that isn't needed between two messages, when the connection falls idle. The
-    /// window stays, because the peer may refer to it.
+    /// Frees the memory that isn't needed between two messages, when the connection becomes idle.
+    /// The window stays, because the peer may refer to it.
     pub fn shrink(&mut self) {
         self.stream = None;
     }
@@ -201,7 +201,7 @@ impl Inflater {
     }
 }
 
-/// Resets a DEFLATE stream for a new message, and gives it the window to which the peer may refer.
+/// Resets a DEFLATE stream for a new message, and loads the window to which the peer may refer.
 fn begin_with_window(mut stream: Decompress, window: &VecDeque<u8>) -> Decompress {
     stream.reset(false);
     let (older, newer) = window.as_slices();
@@ -212,8 +212,8 @@ fn begin_with_window(mut stream: Decompress, window: &VecDeque<u8>) -> Decompres
     stream
 }
 
-/// Appends the bytes that were just inflated to a window of at most `size` bytes, and drops its
-/// oldest bytes if they no longer fit.
+/// Appends newly inflated bytes to a window of at most `size` bytes, and drops the oldest bytes
+/// that no longer fit.
 fn append_to_window(window: &mut VecDeque<u8>, came: &[u8], size: usize) {
     let newest = &came[came.len().saturating_sub(size)..];
     let excess = (window.len() + newest.len()).saturating_sub(size);
@@ -222,32 +222,32 @@ fn append_to_window(window: &mut VecDeque<u8>, came: &[u8], size: usize) {
     window.extend(newest);
 }
 
-/// Compresses the messages that this end sends on one connection. The encoder owns it.
+/// The deflater of one connection, which compresses our messages. The encoder owns it.
 pub struct Deflater {
     window: Window,
     level: Compression,
     from: usize,
-    /// The state of the compressor. It's created when first used, because many connections never
-    /// need it.
+    /// The state of the compressor. It's created on first use, because many connections never need
+    /// it.
     stream: Option<Compress>,
 }
 
 impl Deflater {
-    /// Creates a deflater for this end's window. `None` if the peer allows only a window of 8 bits,
-    /// which our compressor doesn't support. Such a peer gets its messages uncompressed.
+    /// Creates a deflater for this end's window. Returns `None` if the peer allows only an 8-bit
+    /// window, which our compressor doesn't support. Such a peer receives uncompressed messages.
     fn new(window: Window, settings: &DeflateConfig) -> Option<Deflater> {
         let level = Compression::new(settings.level.into());
         let deflater = Deflater { window, level, from: settings.from, stream: None };
         (window.bits >= LEAST_BITS).then_some(deflater)
     }
 
-    /// Whether a message of this many bytes is long enough to be worth compressing.
+    /// Returns whether a message of `length` bytes is long enough to be worth compressing.
     pub fn wants(&self, length: usize) -> bool {
         length >= self.from
     }
 
-    /// Compresses the payload of a whole message or of one fragment. `fin` says whether the message
-    /// ends with it.
+    /// Compresses the payload of a complete message or of one fragment. `fin` says whether the
+    /// message ends with this payload.
     pub fn deflate(&mut self, payload: &[u8], fin: bool) -> Vec<u8> {
         let Window { bits, takeover } = self.window;
         let new = || Compress::new_with_window_bits(self.level, false, bits);
@@ -259,7 +259,7 @@ impl Deflater {
             if out.is_empty() {
                 out.push(0);
             }
-            // RFC 7692 §7.1.1: without takeover each message begins with an empty window.
+            // RFC 7692 §7.1.1: without context takeover, each message begins with an empty window.
             if !takeover && let Some(stream) = &mut self.stream {
                 stream.reset();
             }
@@ -267,8 +267,8 @@ impl Deflater {
         out
     }
 
-    /// Whether this connection may send a compressed frame that connections share. It may if its
-    /// peer allows the largest window.
+    /// Returns whether this connection may send a compressed frame that connections share. Its peer
+    /// must allow the largest window.
     pub fn can_read_shared_frames(&self) -> bool {
         self.window.bits == MOST_BITS
     }
@@ -288,7 +288,7 @@ impl Deflater {
     }
 }
 
-/// Compresses all of the payload and flushes the compressor, so that it holds nothing back. The
+/// Compresses the complete payload and flushes the compressor, so that it holds no output back. The
 /// output ends with an empty block.
 fn compress_and_flush(stream: &mut Compress, mut payload: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(payload.len() / 2 + 64);
@@ -390,7 +390,7 @@ mod tests {
         [header, noise(length.into())].concat()
     }
 
-    /// Returns bytes that hardly compress. They're the same on each call.
+    /// Returns bytes that hardly compress. Each call returns the same bytes.
     fn noise(length: usize) -> Vec<u8> {
         let mut state = 1_u32;
         let mut next = || {
@@ -497,8 +497,8 @@ mod tests {
         }
     }
 
-    /// Inflates a message in these pieces. Returns how many bytes came out, and whether the message
-    /// was valid.
+    /// Inflates a message in these pieces. Returns the number of inflated bytes, and whether the
+    /// message was valid.
     fn inflated(inflater: &mut Inflater, pieces: &[&[u8]]) -> (usize, Result<(), Violation>) {
         let mut count = 0;
         let mut append = |bytes: &[u8]| {
@@ -600,7 +600,7 @@ mod tests {
         assert_eq!(heard, Err(Violation::TextNotUtf8));
     }
 
-    /// A fuzzer found this case: the first fault counts, even if one read brings several.
+    /// A fuzzer found this case: the first violation counts, even if one read contains several.
     #[test]
     fn the_first_fault_is_reported_in_whatever_pieces_it_comes() {
         let not_text = b"\x00\x01\x00\xfe\xff\xff";
@@ -621,8 +621,8 @@ mod tests {
         }
     }
 
-    /// Returns payloads that repeat themselves and each other, at distances up to what a window can
-    /// hold.
+    /// Returns payloads that repeat themselves and each other, at distances up to the size of the
+    /// largest window.
     fn conversation() -> Vec<Vec<u8>> {
         let noise = noise(60_000);
         let mut all = vec![b"Hello".to_vec(), b"Hello".to_vec(), b"".to_vec(), b"".to_vec()];
