@@ -372,7 +372,7 @@ fn error_in_handshake(error: io::Error) -> Error {
     }
 }
 
-/// Whether these bytes can be the beginning of an answer in HTTP/1.x.
+/// Returns whether these bytes can be the beginning of an answer in HTTP/1.x.
 fn may_be_http(bytes: &[u8]) -> bool {
     let beginning = b"HTTP/1.";
     beginning.starts_with(bytes) || bytes.starts_with(beginning)

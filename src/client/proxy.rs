@@ -87,8 +87,8 @@ fn from_environment(
     (!is_excepted(&address.host, &exceptions)).then_some(url)
 }
 
-/// Whether the list in `no_proxy` contains this host. An entry is a name, which stands for its
-/// subdomains too, an address, a network (`10.0.0.0/8`), or `*` for every host.
+/// Returns whether the list in `no_proxy` contains this host. An entry is a name, which stands for
+/// its subdomains too, an address, a network (`10.0.0.0/8`), or `*` for every host.
 fn is_excepted(host: &str, exceptions: &str) -> bool {
     let host = host.trim_matches(['[', ']']).trim_end_matches('.').to_ascii_lowercase();
     let address: Option<IpAddr> = host.parse().ok();
@@ -102,7 +102,7 @@ fn is_excepted(host: &str, exceptions: &str) -> bool {
     })
 }
 
-/// Whether `network` is this address, or a network that contains it (`address/bits`).
+/// Returns whether `network` is this address, or a network that contains it (`address/bits`).
 fn is_in_network(address: IpAddr, network: &str) -> bool {
     let (start, bits) = network.split_once('/').unwrap_or((network, "128"));
     let (Ok(start), Ok(bits)) = (start.parse(), bits.parse::<u32>()) else { return false };

@@ -228,12 +228,12 @@ impl Ending {
         sides.close.clone().filter(|_| sides.is_sent)
     }
 
-    /// Whether our Close is requested and waits for what goes out before it.
+    /// Returns whether our Close is requested and waits for what goes out before it.
     pub(crate) fn is_close_requested(&self) -> bool {
         self.is_close_requested.load(SeqCst)
     }
 
-    /// Whether a new message is refused, because the connection is ending.
+    /// Returns whether a new message is refused, because the connection is ending.
     pub(crate) fn refuses_messages(&self) -> bool {
         self.refuses.load(SeqCst)
     }
@@ -328,9 +328,9 @@ impl StallDetector {
         StallDetector { within, written: 0, deadline: Deadline::after(within) }
     }
 
-    /// Whether the connection has stopped making progress. The waiting thread calls this again and
-    /// again, with the number of bytes that have gone out so far (`written`) and with whether a
-    /// thread is writing now.
+    /// Returns whether the connection has stopped making progress. The waiting thread calls this
+    /// again and again, with the number of bytes that have gone out so far (`written`) and with
+    /// whether a thread is writing now.
     pub(crate) fn has_stalled(&mut self, written: u64, is_writing: bool) -> bool {
         if is_writing || written != self.written {
             *self = StallDetector { written, ..StallDetector::new(self.within) };

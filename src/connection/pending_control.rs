@@ -40,7 +40,7 @@ impl PendingControl {
         self.is_pending.store(true, SeqCst);
     }
 
-    /// Whether a pong or a Close is pending.
+    /// Returns whether a pong or a Close is pending.
     pub(crate) fn is_pending(&self) -> bool {
         self.is_pending.load(SeqCst)
     }

@@ -291,7 +291,7 @@ impl WriteHalf {
         self.is_shared.store(true, SeqCst);
     }
 
-    /// Whether another thread may send our Close while the reading thread waits.
+    /// Returns whether another thread may send our Close while the reading thread waits.
     pub(crate) fn is_shared(&self) -> bool {
         self.is_shared.load(SeqCst)
     }
@@ -597,7 +597,8 @@ impl WriteHalf {
         Ok(encoder)
     }
 
-    /// Whether a thread is writing. (A thread that holds the lock waits for nothing but its write.)
+    /// Returns whether a thread is writing. (A thread that holds the lock waits for nothing but its
+    /// write.)
     pub(crate) fn is_writing(&self) -> bool {
         let Some(encoder) = self.try_lock() else { return true };
         drop(encoder);

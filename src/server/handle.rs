@@ -42,7 +42,7 @@ impl Handle {
         self.registry.stop_accepting();
     }
 
-    /// Whether the server lets new clients in: until the first call of
+    /// Returns whether the server lets new clients in: until the first call of
     /// [`stop_accepting`](Handle::stop_accepting), [`drain`](Handle::drain) or
     /// [`stop`](Handle::stop). (While all places are taken this is still `true`.)
     ///

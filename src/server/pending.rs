@@ -81,7 +81,7 @@ impl PendingGuard {
         }
     }
 
-    /// Whether the server has evicted this connection while its head was being read.
+    /// Returns whether the server has evicted this connection while its head was being read.
     pub(crate) fn was_evicted(&self) -> bool {
         !lock(&self.list.0).iter().any(|pending| pending.id == self.id)
     }

@@ -126,18 +126,18 @@ impl Registry {
         self.is_serving.store(true, SeqCst);
     }
 
-    /// Whether the server lets new clients in. It no longer does once it drains, stops or is told
-    /// to accept no more.
+    /// Returns whether the server lets new clients in. It no longer does once it drains, stops or
+    /// is told to accept no more.
     pub(crate) fn is_accepting(&self) -> bool {
         self.phase.load(SeqCst) == Phase::Accepting as u8
     }
 
-    /// Whether the server closes its connections, all at once or in batches.
+    /// Returns whether the server closes its connections, all at once or in batches.
     fn is_closing(&self) -> bool {
         self.phase.load(SeqCst) >= Phase::Draining as u8
     }
 
-    /// Whether the server is stopping, so that `serve` will return.
+    /// Returns whether the server is stopping, so that `serve` will return.
     pub(crate) fn is_stopping(&self) -> bool {
         self.phase.load(SeqCst) == Phase::Stopping as u8
     }

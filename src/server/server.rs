@@ -383,8 +383,8 @@ fn refuse_all_in_listen_queue(
     }
 }
 
-/// Whether the server can ignore this error of `accept`: one client has gone again, or a signal has
-/// interrupted the call.
+/// Returns whether the server can ignore this error of `accept`: one client has gone again, or a
+/// signal has interrupted the call.
 fn concerns_one_client(error: &io::Error) -> bool {
     matches!(
         error.kind(),

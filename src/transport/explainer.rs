@@ -91,7 +91,7 @@ impl Drop for Explainer {
     }
 }
 
-/// Whether to print in colour: the output is a terminal, and `NO_COLOR` is unset or empty.
+/// Returns whether to print in colour: the output is a terminal, and `NO_COLOR` is unset or empty.
 fn wants_colour(is_terminal: bool, no_color: Option<OsString>) -> bool {
     is_terminal && no_color.is_none_or(|value| value.is_empty())
 }

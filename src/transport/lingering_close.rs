@@ -58,7 +58,8 @@ impl LingerDeadline {
         self.is_alive = true;
     }
 
-    /// Whether the peer's time is up. If the deadline has passed, this first tries to renew it.
+    /// Returns whether the peer's time is up. If the deadline has passed, this first tries to renew
+    /// it.
     pub fn has_finally_passed(&mut self, stream: &dyn Stream) -> bool {
         self.deadline.has_passed() && !self.renew(stream)
     }

@@ -122,8 +122,8 @@ impl WakeAddress {
         }
     }
 
-    /// Whether the listener has a loopback address, so that only programs on this machine reach it.
-    /// `false` for a Unix socket.
+    /// Returns whether the listener has a loopback address, so that only programs on this machine
+    /// reach it. `false` for a Unix socket.
     pub(crate) fn is_loopback(&self) -> bool {
         match self {
             WakeAddress::Tcp(address) => address.ip().is_loopback(),

@@ -175,8 +175,8 @@ fn at_least_one_millisecond(timeout: Duration) -> Duration {
     timeout.max(Duration::from_millis(1))
 }
 
-/// Whether this error of a read or a write says that the call's timeout has passed. Unix reports it
-/// as `WouldBlock`, Windows as `TimedOut`.
+/// Returns whether this error of a read or a write says that the call's timeout has passed. Unix
+/// reports it as `WouldBlock`, Windows as `TimedOut`.
 pub fn is_timeout(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut)
 }
@@ -194,7 +194,8 @@ impl fmt::Display for PartOfRecord {
 
 impl std::error::Error for PartOfRecord {}
 
-/// Whether a TLS read failed only because a part of a record has come. The caller then reads again.
+/// Returns whether a TLS read failed only because a part of a record has come. The caller then
+/// reads again.
 pub(crate) fn is_part_of_record(error: &io::Error) -> bool {
     error.get_ref().is_some_and(|inner| inner.is::<PartOfRecord>())
 }

@@ -139,7 +139,7 @@ impl Queues {
         }
     }
 
-    /// Whether every message of every queue is sent.
+    /// Returns whether every message of every queue is sent.
     pub(crate) fn are_all_sent(&self) -> bool {
         lock(&self.0).0.iter().all(|queue| queue.is_all_sent())
     }

@@ -220,9 +220,9 @@ fn no_certificate(what: impl fmt::Display, error: impl fmt::Display) -> Error {
     tls_error(Diagnostic::about("no certificate or key", format!("{what}: {error}")))
 }
 
-/// Whether this certificate may sign others (`CA:TRUE`). No client accepts such a certificate as a
-/// server's own. rustls notices that only at the client, so the server runs the client's check
-/// here.
+/// Returns whether this certificate may sign others (`CA:TRUE`). No client accepts such a
+/// certificate as a server's own. rustls notices that only at the client, so the server runs the
+/// client's check here.
 fn is_root(certificate: &CertificateDer<'_>) -> bool {
     let Ok(certificate) = ParsedCertificate::try_from(certificate) else { return false };
     let roots = RootCertStore::empty();
@@ -234,8 +234,8 @@ fn is_root(certificate: &CertificateDer<'_>) -> bool {
         )
 }
 
-/// Whether this is webpki's error for a root used as a server's certificate. rustls has no variant
-/// for that error, so it arrives as `Other`.
+/// Returns whether this is webpki's error for a root used as a server's certificate. rustls has no
+/// variant for that error, so it arrives as `Other`.
 fn is_root_error(error: &CertificateError) -> bool {
     matches!(error, CertificateError::Other(other) if format!("{other:?}").contains("CaUsedAsEndEntity"))
 }
@@ -319,8 +319,9 @@ fn disagreed(error: rustls::Error, role: Role) -> Error {
     tls_error(diagnostic)
 }
 
-/// Whether this alert says that the peer doesn't accept our certificate, or demands one (RFC 8446
-/// §6.2). A `DecryptError` comes if one of the peer's roots has our issuer's name but another key.
+/// Returns whether this alert says that the peer doesn't accept our certificate, or demands one
+/// (RFC 8446 §6.2). A `DecryptError` comes if one of the peer's roots has our issuer's name but
+/// another key.
 fn is_about_a_certificate(alert: AlertDescription) -> bool {
     matches!(
         alert,
