@@ -180,7 +180,8 @@ impl Proxy {
         })?;
         buffer.consume(length);
         // RFC 9110 §9.3.6: any 2xx opens the tunnel, directly after the head. A WebSocket server
-        // never sends first, so bytes that have already arrived are the proxy's, and an error.
+        // never sends first, so bytes that have already arrived come from the proxy and are an
+        // error.
         match status_of(head.first_line()) {
             Some(200..=299) if buffer.unread().is_empty() => Ok(()),
             status => Err(HandshakeError::by_proxy(status, &self.host, head.first_line()).into()),

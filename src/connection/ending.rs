@@ -139,7 +139,7 @@ pub(crate) enum PeerSide {
     BrokeRule,
 }
 
-/// Both sides of the closing handshake, under one lock.
+/// The states of both ends in the closing handshake, under one lock.
 struct Sides {
     ours: State,
     peers: PeerSide,
@@ -209,7 +209,7 @@ impl Ending {
         due
     }
 
-    /// Records how far the peer has got through the closing handshake.
+    /// Records the peer's progress through the closing handshake.
     pub(crate) fn set_peer_side(&self, side: PeerSide) {
         lock(&self.sides).peers = side;
     }

@@ -122,7 +122,7 @@ impl ReadHalf {
         Ok(Some((kind, bytes)))
     }
 
-    /// Returns whether the message that the caller reads as a stream has more pieces to come.
+    /// Returns whether the message being read as a stream has more pieces to come.
     pub(crate) fn has_more_pieces(&self) -> bool {
         self.in_pieces
     }

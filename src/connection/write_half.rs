@@ -532,7 +532,7 @@ impl WriteHalf {
     }
 
     /// Returns how long the peer may take to read our last bytes. While the peer shows that it
-    /// still reads, it gets another `Limits::close` for each 64 KiB that we sent, within a bound.
+    /// still reads, it gets another `Limits::close` for each 64 KiB that we sent, up to a maximum.
     pub(crate) fn linger_deadline(&self, deadline: Deadline) -> LingerDeadline {
         LingerDeadline::renewable(deadline, self.close_within, self.ending.written())
     }

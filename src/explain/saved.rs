@@ -55,7 +55,7 @@ pub fn parse(text: &str) -> Result<Vec<Turn>, String> {
         .collect())
 }
 
-/// Guesses which end sent these bytes, from the first of them.
+/// Guesses which end sent these bytes, based on how they begin.
 pub fn guess_sender(bytes: &[u8]) -> Role {
     let is_client = match begins_with_head(bytes) {
         true => !bytes.starts_with(b"HTTP/"),

@@ -308,7 +308,8 @@ struct Shared {
 
 type Handler = dyn Fn(WebSocket) -> Result<()> + Send + Sync;
 
-/// Gives an accepted connection its own thread. If there's no thread, the client receives a 503.
+/// Gives an accepted connection its own thread. If no thread can be started, the client receives a
+/// 503.
 fn give_thread(
     stream: Arc<dyn Stream>,
     threads: &ThreadPool,

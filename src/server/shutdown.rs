@@ -95,9 +95,9 @@ impl Registry {
         }
     }
 
-    /// Returns the write halves of the open connections. They're a copy of the list, so that its
-    /// lock isn't held while a stream is written or shut down. (The stream may be the application's
-    /// code, and slow.)
+    /// Returns the write halves of the open connections. The result is a copy of the list, so that
+    /// the list's lock isn't held while a stream is written or shut down. (The stream may be the
+    /// application's code, and slow.)
     fn open_halves(&self) -> Vec<Arc<WriteHalf>> {
         lock(&self.open).values().filter_map(PermitStage::write_half).cloned().collect()
     }

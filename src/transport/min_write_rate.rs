@@ -24,8 +24,8 @@ pub(crate) const MIN_PROGRESS: usize = 64 * 1024;
 /// several such calls, the rate is checked several times.
 const CALLS_PER_DEADLINE: u32 = 4;
 
-/// Returns how long a single `write` call of [`write_with_min_rate`] may wait, if the write
-/// deadline is `within`.
+/// Returns the maximum time that a single `write` call of [`write_with_min_rate`] may wait, for the
+/// write deadline `within`.
 pub fn per_call_timeout(within: Duration) -> Duration {
     within / CALLS_PER_DEADLINE
 }

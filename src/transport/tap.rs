@@ -7,7 +7,7 @@
 //!
 //! Rules of this file:
 //! - The tap explains bytes after they have passed: what a read returned, and what a write
-//!   accepted. So it can't change, lose or reorder them.
+//!   accepted. That way, it can't change, lose or reorder any bytes.
 //! - Writing threads take turns, so that the explanations of a direction come in the order of its
 //!   bytes. During the handshake, the reading thread waits for the writing threads, too, because
 //!   the response decides how to explain the bytes after it in both directions. After the

@@ -16,11 +16,11 @@ use crate::explain::annotation::{Span, bits, hex, quoted};
 use crate::frames::header::Header;
 use crate::frames::message::MessageKind;
 
-/// The bit of a DEFLATE block's first byte that marks the last block of a stream.
+/// The bit in a DEFLATE block's first byte that marks the stream's last block.
 const BFINAL: u8 = 0b0000_0001;
-/// The bits of a DEFLATE block's first byte that give the block's encoding.
+/// The bits in a DEFLATE block's first byte that give the block's type, and so its encoding.
 const BTYPE: u8 = 0b0000_0110;
-/// The bits of a DEFLATE block's first byte that follow the block's type.
+/// The bits after the block type in a DEFLATE block's first byte.
 const AFTER_TYPE: u8 = 0b1111_1000;
 
 /// Returns the spans of a compressed payload that starts at byte `at` of its frame. `length` is the

@@ -1,4 +1,4 @@
-//! Explains frames bit by bit while they arrive. The bytes may come in any pieces.
+//! Explains frames bit by bit while they arrive. The bytes may arrive in any pieces.
 //!
 //! ```text
 //! bytes ─► Header::parse ─► header_bits ──────────┐

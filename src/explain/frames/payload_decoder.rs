@@ -35,7 +35,7 @@ pub struct Context {
 /// The place where a text stops being UTF-8.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BadText {
-    /// The number of text bytes in this payload before the invalid place.
+    /// The offset, in bytes, at which this payload's text becomes invalid.
     pub at: u64,
     /// The bad byte, or `None` if the text ends inside a character.
     pub byte: Option<u8>,

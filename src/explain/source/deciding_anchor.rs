@@ -1,4 +1,4 @@
-//! Finds the place in the source that decides about a field or a verdict.
+//! Finds the place in the source that decides a field's meaning or a verdict.
 //!
 //! A field leads to the line that reads or validates it. A verdict leads to the line that reached
 //! it. For a violation, a table names this line. A refusal or a handshake error leads to the line

@@ -20,7 +20,7 @@ use crate::http::head::Head;
 /// One step of a trace: a place in the source that the head or frame passed.
 #[derive(Debug)]
 pub struct Step {
-    /// The place in the source.
+    /// The anchor of the place that was passed.
     pub anchor: &'static Anchor,
     /// What happened at this place, with the values of the head or frame.
     pub says: String,

@@ -15,7 +15,7 @@
 
 pub(crate) mod tls_stream;
 
-/// Makes the certificates of these tests: the same code as in the example `secure`.
+/// Generates the certificates for these tests, with the same code as the example `secure`.
 #[cfg(test)]
 #[path = "../../../examples/secure/certificate.rs"]
 mod certificate;
@@ -207,7 +207,7 @@ fn trusting(roots: Option<&Path>) -> Result<ClientConfig> {
         .map_err(|error| disagreed(error, Role::Client))?
         .with_root_certificates(store)
         .with_no_client_auth();
-    // A `Client` makes only one connection, so it has no earlier TLS session to resume.
+    // A `Client` opens only one connection, so it has no earlier TLS session to resume.
     config.resumption = Resumption::disabled();
     Ok(config)
 }
