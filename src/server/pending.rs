@@ -23,9 +23,9 @@ pub(super) struct PendingList(Mutex<VecDeque<PendingConnection>>);
 struct PendingConnection {
     id: u64,
     stream: Arc<dyn Stream>,
-    /// The direction of the stream that an eviction shuts down. At first that's only reading, so
-    /// that the client still receives its refusal. Once a response is being written, it's both
-    /// directions, because the client may not read the response.
+    /// The direction of the stream that an eviction shuts down. At first, only reading is shut
+    /// down, so that the client still receives its refusal. Once a response is being written, both
+    /// directions are, because the client may not read the response.
     evict_by: Shutdown,
 }
 

@@ -387,8 +387,8 @@ fn refuse_all_in_listen_queue(
     }
 }
 
-/// Returns whether the server can ignore this error of `accept`, because one client has already
-/// gone again, or a signal has interrupted the call.
+/// Returns whether the server can ignore this error of `accept`, because a client has already
+/// disconnected, or a signal has interrupted the call.
 fn concerns_one_client(error: &io::Error) -> bool {
     matches!(
         error.kind(),

@@ -107,7 +107,7 @@ pub fn lingering_close(linger: impl Into<LingerDeadline>, stream: &dyn Stream) -
 }
 
 /// Waits up to a second, and not beyond the deadline, for the peer to end the stream. The end that
-/// does so first stays in TIME_WAIT for minutes, which costs a server less than a client (RFC 6455
+/// does so first stays in TIME_WAIT for minutes, which hurts a server less than a client (RFC 6455
 /// §7.1.1).
 pub fn await_peer_eof(deadline: Deadline, stream: &dyn Stream) {
     const EOF_WAIT: Duration = Duration::from_secs(1);

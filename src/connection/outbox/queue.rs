@@ -40,7 +40,7 @@ struct State {
 pub struct Backlog {
     /// The number of messages that are queued or being sent.
     pub messages: usize,
-    /// The total payload size of these messages in bytes, before any compression.
+    /// The total payload size of the queued messages in bytes, before any compression.
     pub bytes: usize,
 }
 

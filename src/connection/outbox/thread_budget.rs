@@ -55,8 +55,8 @@ impl Purpose {
     }
 }
 
-/// Starts a thread that does this work. Fails if too few threads would stay free. The error names
-/// the limit.
+/// Starts a thread that runs `work`. Fails if too few threads would stay free. The error names the
+/// limit.
 pub(crate) fn spawn(
     purpose: Purpose,
     name: String,
