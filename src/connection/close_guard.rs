@@ -77,11 +77,11 @@ impl CloseGuard {
     }
 
     /// Records the peer's close code for the log.
-    /// Records the first line of the connection's error for the log. Only the first error counts.
     pub(crate) fn note_peer_code(&self, code: CloseCode) {
         self.peer_code.store(code.0, SeqCst);
     }
 
+    /// Records the first line of the connection's error for the log. Only the first error counts.
     pub(crate) fn note_cause(&self, error: &Error) {
         let first_line = error.to_string().lines().next().unwrap_or_default().to_owned();
         let _ = self.cause.set(first_line);

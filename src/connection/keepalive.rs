@@ -40,8 +40,8 @@ pub(crate) enum SilenceAction {
     /// The reading thread continues to wait.
     Wait,
     /// The reading thread sends a ping.
-    /// The reading thread gives the peer up, because no byte arrived in time after a ping.
     SendPing,
+    /// The reading thread gives the peer up, because no byte arrived in time after a ping.
     GiveUp,
 }
 

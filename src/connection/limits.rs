@@ -16,18 +16,18 @@ use crate::frames::assembler::Bounds;
 /// ```
 #[derive(Clone, Debug)]
 pub struct Limits {
-    /// The most bytes that a message may contain, over all its fragments. A larger message fails
+    /// The maximum number of bytes in a message, over all its fragments. A larger message fails
     /// with 1009 as soon as a frame header announces too many bytes. The limit applies to inflated
     /// bytes. For compressed bytes, it's twice as high, plus 1 KiB, plus 16 bytes per fragment.
     pub max_message: u64,
-    /// The most bytes that a message may contain if [`recv_stream`](crate::WebSocket::recv_stream)
-    /// reads it in pieces. A larger message fails with 1009. With `None`, `max_message` applies.
-    /// This limit may be large, because the pieces take constant memory. It doesn't affect `recv`.
+    /// The maximum number of bytes in a message that [`recv_stream`](crate::WebSocket::recv_stream)
+    /// reads in pieces. A larger message fails with 1009. With `None`, `max_message` applies. This
+    /// limit may be large, because the pieces take constant memory. It doesn't affect `recv`.
     pub max_stream: Option<u64>,
     /// The maximum number of fragments in a message, including empty ones. A message with more
     /// fragments fails with 1009.
     pub max_fragments: u64,
-    /// The most bytes that an HTTP head may contain. A server answers a longer head with 431. A
+    /// The maximum number of bytes in an HTTP head. A server answers a longer head with 431. A
     /// client gives up the connection.
     pub max_head: usize,
     /// The maximum number of lines in an HTTP head. A server answers a longer head with 431. A
