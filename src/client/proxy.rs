@@ -1,5 +1,4 @@
-//! An HTTP proxy between client and server: `CONNECT host:port` in, a tunnel to that host out (RFC
-//! 9110 §9.3.6).
+//! A client's HTTP proxy: `CONNECT host:port` in, a tunnel to that host out (RFC 9110 §9.3.6).
 //!
 //! ```text
 //! client ──► CONNECT example.com:443 HTTP/1.1 ──► proxy
