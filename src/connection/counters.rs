@@ -97,14 +97,14 @@ impl Traffic {
         }
     }
 
-    /// Returns the counts that a read or a write adds to: the connection's own, and its server's if
-    /// it has one.
+    /// Returns the counts that a read or a write adds to: the connection's counts, and on a server
+    /// also the server's totals.
     fn own_and_server_totals(&self) -> impl Iterator<Item = &AtomicCounts> {
         iter::once(&self.counts).chain(self.server.iter().map(|server| &server.traffic))
     }
 }
 
-/// Writes the counts as the connection's last log line shows them.
+/// Formats the counts for the connection's last log line.
 impl fmt::Display for Traffic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let load = |count: &AtomicU64| count.load(Relaxed);

@@ -118,11 +118,11 @@ pub(crate) enum EndEvent {
     CloseRequested(CloseRequest),
     /// The handler waits in `recv`, so it isn't preparing a reply.
     HandlerIsIdle,
-    /// The outboxes' queues are sent, and no message is open.
+    /// All messages in the outboxes' queues are sent, and no message is open.
     Drained,
     /// A thread has written our Close.
     Written,
-    /// A write has failed, or the connection is aborted. Until this deadline the peer's last bytes
+    /// A write has failed, or the connection is aborted. Until this deadline, the peer's last bytes
     /// may be read.
     Failed(Failure, Deadline),
     /// The stream has ended in both directions, or this end has given it up.
@@ -253,7 +253,7 @@ impl Ending {
         sides.ours.clone()
     }
 
-    /// Adds to the number of bytes written to the stream.
+    /// Adds `bytes` to the number of bytes written to the stream.
     pub(crate) fn add_written(&self, bytes: usize) {
         self.written.fetch_add(bytes as u64, Relaxed);
     }

@@ -112,7 +112,7 @@ impl WebSocket {
         self.write_half.feed(|encoder| encoder.message(message.as_message()))
     }
 
-    /// Writes the messages that [`feed`](WebSocket::feed) has queued.
+    /// Writes the messages that [`feed`](WebSocket::feed) has left in the batch.
     pub fn flush(&mut self) -> Result<()> {
         self.write_half.flush()
     }

@@ -67,7 +67,8 @@ pub(crate) struct WriteHalf {
     /// Whether the reading thread waits for the peer in `recv`. If it does, the handler has no
     /// reply to send.
     reader_waits: AtomicBool,
-    /// Whether other threads hold a `Sender` or an `Outbox`, and so may close the connection.
+    /// Whether other threads may hold a `Sender` or an `Outbox`, with which they can close the
+    /// connection.
     is_shared: AtomicBool,
     /// The maximum time that the peer may take to send its Close once ours is written.
     pub(crate) close_within: Duration,
@@ -450,7 +451,7 @@ impl WriteHalf {
         let _ = self.stream.shutdown(how);
     }
 
-    /// Ends the connection at once, without a Close. Threads that wait in a read or a write wake
+    /// Ends the connection at once, without a Close. Threads that wait in a read or a write wake up
     /// with an error.
     pub(crate) fn abort(&self) {
         self.apply(EndEvent::Failed(Failure::Lost, Deadline::after(Duration::ZERO)));

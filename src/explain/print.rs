@@ -17,7 +17,7 @@ use crate::frames::header::Role;
 pub struct Style {
     /// Whether to print in colour, with terminal escape codes.
     pub colour: bool,
-    /// Whether to draw a picture of the bits of each frame.
+    /// Whether to draw each frame's bits as a picture.
     pub pictures: bool,
 }
 
@@ -25,7 +25,7 @@ pub struct Style {
 const COLUMNS: usize = 80;
 /// The maximum number of characters printed of a connection's name.
 const LONGEST_NAME: usize = 24;
-/// The number of bits in a row of a frame's picture.
+/// The number of bits per row in a frame's picture.
 const ROW: u64 = 32;
 /// The maximum number of rows in a frame's picture. Later bits aren't drawn.
 const MOST_ROWS: u64 = 5;
@@ -146,13 +146,13 @@ pub fn wrap(text: &str, first: usize, width: usize) -> Vec<String> {
     lines
 }
 
-/// Returns how many columns a text takes on a terminal.
+/// Returns a text's width in terminal columns.
 fn columns(text: &str) -> usize {
     text.chars().map(width_of).sum()
 }
 
-/// Returns how many columns a character takes on a terminal: two for East Asian scripts and emoji,
-/// otherwise one.
+/// Returns a character's width in terminal columns: two for East Asian scripts and emoji, otherwise
+/// one.
 fn width_of(c: char) -> usize {
     match c {
         '\u{1100}'..='\u{115f}'

@@ -29,7 +29,7 @@ const LONGEST_TEXT: usize = 4096;
 /// sends any.
 pub type Turn = (Role, Vec<u8>);
 
-/// Reads a conversation from its saved text. The error says which line can't be read, and why.
+/// Parses a conversation from its saved text. The error says which line can't be parsed, and why.
 pub fn parse(text: &str) -> Result<Vec<Turn>, String> {
     let mut turns: Vec<(Option<Role>, Vec<u8>)> = Vec::new();
     for (number, line) in text.lines().enumerate() {

@@ -39,7 +39,7 @@ pub(crate) struct Registry {
     pub(super) reserve: Mutex<Option<ReserveDescriptor>>,
     next_id: AtomicU64,
     pub(super) pending: Arc<PendingList>,
-    /// The connections that hold a permit, by their ids.
+    /// The connections that hold a permit, by id.
     pub(super) open: Mutex<HashMap<u64, PermitStage>>,
     pub(super) one_closed: Condvar,
     /// The server's [`Phase`], as a number that threads can read and advance without a lock.

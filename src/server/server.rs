@@ -246,8 +246,8 @@ impl Server {
         Ok(RunningServer { address, handle, thread })
     }
 
-    /// Accepts connections, and runs the handler of each in its own thread, until a [`Handle`]
-    /// [stops](Handle::stop) the server.
+    /// Accepts connections, and runs each connection's handler in its own thread, until a
+    /// [`Handle`] [stops](Handle::stop) the server.
     pub fn serve(
         self,
         handler: impl Fn(WebSocket) -> Result<()> + Send + Sync + 'static,

@@ -39,8 +39,8 @@ impl Registry {
         is_first
     }
 
-    /// Sets how long the connections have to close when the server stops, and the Close that it
-    /// sends them.
+    /// Sets the grace period in which the connections have to close when the server stops, and the
+    /// Close that it sends them.
     pub(crate) fn set_grace(&self, grace: Duration, close: Close) {
         *lock(&self.grace) = Grace::new(grace, close);
     }
@@ -118,8 +118,8 @@ impl Registry {
         }
     }
 
-    /// Closes the connections in batches that are spread evenly over this time, the oldest first.
-    /// Ends early when all have closed, or when the server stops.
+    /// Closes the connections in batches, oldest first, spread evenly over this time. Returns early
+    /// once all connections have closed or the server stops.
     pub(crate) fn drain(&self, spread: Duration) {
         let over = Deadline::after(spread);
         let mut ids: Vec<u64> = lock(&self.open).keys().copied().collect();

@@ -20,7 +20,7 @@ impl Deadline {
         Deadline(Instant::now().checked_add(time))
     }
 
-    /// Returns how much time remains, or the error `TimedOut` once the deadline has passed.
+    /// Returns the remaining time, or the error `TimedOut` once the deadline has passed.
     pub fn remaining(self) -> io::Result<Duration> {
         match self.0 {
             None => Ok(Duration::MAX),

@@ -83,7 +83,7 @@ mod tests {
 
     const LONG: Duration = Duration::from_secs(60);
 
-    /// A stream whose calls return the given results, in their order.
+    /// A stream whose calls return the given results, in order.
     struct Scripted(Mutex<VecDeque<Result<usize, ErrorKind>>>);
 
     impl Scripted {

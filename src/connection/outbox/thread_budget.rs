@@ -180,7 +180,8 @@ fn memory_maps(read: Read) -> Option<Limit> {
 
 fn threads_max(read: Read) -> Option<Limit> {
     let all = read_number(read, "/proc/sys/kernel/threads-max")?;
-    // The file says `0.20 0.18 0.12 1/80 11206`: there are 80 threads, and one of them runs.
+    // For example, the file contains `0.20 0.18 0.12 1/80 11206`: there are 80 threads, and one of
+    // them is running.
     let load = read_text(read, "/proc/loadavg")?;
     let there: i64 = load.split('/').nth(1)?.split(' ').next()?.parse().ok()?;
     Some(Limit { name: "kernel.threads-max", all, free: all - there })
@@ -198,7 +199,7 @@ fn control_group(read: Read) -> Option<Limit> {
             _ => None,
         });
     let limit_of = |folder: &Path| {
-        // A group without a limit says `max`, which isn't a number.
+        // For a group without a limit, the file contains `max`, which isn't a number.
         let all = read_number(read, folder.join("pids.max"))?;
         let there = read_number(read, folder.join("pids.current"))?;
         Some(Limit { name: "pids.max", all, free: all - there })

@@ -95,7 +95,7 @@ impl ArrivingHead {
         (self.bytes.len() - before, Some(end))
     }
 
-    /// Returns how many bytes the sender had sent before this head.
+    /// Returns the number of bytes that the sender had sent before this head.
     pub fn start(&self) -> u64 {
         self.start
     }

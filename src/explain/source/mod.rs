@@ -23,7 +23,7 @@ const CHAPTER_MARK: &str = concat!("// ", "WALK: ");
 /// A place in the source that decides about a field or a verdict.
 #[derive(Debug)]
 pub struct Anchor {
-    /// The anchor's name, by which links refer to it.
+    /// The anchor's name, which links use to refer to it.
     pub id: &'static str,
     /// The path of the file, below `src`.
     pub file: &'static str,
@@ -443,7 +443,7 @@ const ANCHORS: &[Anchor] = &[
         C11,
     ),
     anchor("parameter.twice", PARAMETERS, "seen.contains", "RFC 7692 §7.1", C11),
-    // These anchors are for the 101, and for the client's checks of it.
+    // These anchors are for the 101 and the client's checks of it.
     anchor(
         "accept.computed",
         ("handshake/accept_key.rs", "accept"),

@@ -28,8 +28,8 @@ pub struct Step {
     pub is_wrong: bool,
 }
 
-/// Returns the trace of an annotated head or frame. It's empty for a body and for bytes that the
-/// receiver doesn't read.
+/// Returns the trace of an annotated head or frame. The trace is empty for a body and for bytes
+/// that the receiver doesn't read.
 pub fn steps(annotation: &Annotation) -> Vec<Step> {
     let mut trace =
         Trace { annotation, wrong: deciding_anchor::of_verdict(annotation), steps: Vec::new() };
