@@ -5,11 +5,11 @@
 //! ```
 //!
 //! Rules of this file:
-//! - All arguments are checked before a byte is written or an address is dialled.
-//! - One deadline covers dialling, TLS and the handshake, however many addresses a name has and
-//!   however slowly the answer comes.
+//! - All arguments are validated before a byte is written or an address is dialled.
+//! - One deadline covers dialling, TLS and the handshake, however many addresses a hostname has and
+//!   however slowly the response arrives.
 //! - A redirect isn't followed, because only the caller knows where its cookies may go.
-//! - The text of an answer that opens no WebSocket is read and shown, within bounds.
+//! - The body of a response that opens no WebSocket is read and shown, within bounds.
 
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind};
@@ -48,7 +48,7 @@ use crate::transport::stream::{Stream, WrapStream, is_timeout};
 use crate::transport::tap::Tap;
 use crate::transport::tls::{ClientConfig, TrustedRoots, late_alert};
 
-/// A client that is about to connect: where, with which request, and within which limits.
+/// A client that is about to connect: its URL, its request and its limits.
 ///
 /// ```no_run
 /// let ws = ws101::Client::new("ws://127.0.0.1:9001/chat")
@@ -68,12 +68,12 @@ pub struct Client {
     proxy: ProxyChoice,
 }
 
-/// The caller's arguments, after all checks. The handshake needs nothing else.
+/// The caller's validated arguments. The handshake needs nothing else.
 struct CheckedArguments {
     address: Address,
     proxy: Option<Proxy>,
-    /// For `wss`: which certificates the client trusts, and which host they must name. `None` for
-    /// `ws`.
+    /// For `wss`: the roots that the client trusts, and the host that the server's certificate must
+    /// name. `None` for `ws`.
     trust: Option<TrustedRoots>,
     request: Vec<u8>,
     key: String,
@@ -100,8 +100,8 @@ impl Client {
         self
     }
 
-    /// Sets the request's `Origin` header. A browser names in it the page that connects; other
-    /// programs need none.
+    /// Sets the request's `Origin` header. In a browser, this header names the page that connects.
+    /// Other programs don't need it.
     pub fn origin(mut self, origin: impl Into<String>) -> Client {
         self.request.headers.retain(|(name, _)| !name.eq_ignore_ascii_case("Origin"));
         self.header("Origin", origin)
@@ -109,8 +109,8 @@ impl Client {
 
     /// Offers subprotocols, the preferred one first. The server may choose one of them or none. If
     /// it chooses none, the connection opens anyway, and
-    /// [`WebSocket::subprotocol`](crate::WebSocket::subprotocol) is `None`: check that before you
-    /// send. (Browsers and many other clients fail the connection then.)
+    /// [`WebSocket::subprotocol`](crate::WebSocket::subprotocol) returns `None`: check that before
+    /// you send. (Browsers and many other clients fail the connection in this case.)
     pub fn subprotocols(mut self, names: impl IntoIterator<Item: AsRef<str>>) -> Client {
         self.request.subprotocols.extend(names.into_iter().map(|name| name.as_ref().to_owned()));
         self
@@ -122,9 +122,9 @@ impl Client {
         self
     }
 
-    /// For `wss://`: uses your own rustls configuration, in place of `root_certificates` and the
-    /// defaults. It may hold a client certificate, ALPN protocols or a verifier. Needs the feature
-    /// `tls`, which re-exports rustls as `ws101::rustls`.
+    /// For `wss://`: uses your own rustls configuration, instead of `root_certificates` and the
+    /// defaults. It may contain a client certificate, ALPN protocols or a verifier. Needs the
+    /// feature `tls`, which re-exports rustls as `ws101::rustls`.
     ///
     /// Your configuration then decides which certificates the client trusts. List nothing but
     /// `http/1.1` in `alpn_protocols`: the client gives up a connection for which ALPN chooses
@@ -141,14 +141,14 @@ impl Client {
         self
     }
 
-    /// Prints an explanation of the connection while it's open, from its request to its last byte.
+    /// Prints an explanation of the connection as it runs, from its request to its last byte.
     pub fn explain(self, explainer: &Explainer) -> Client {
         let sink = explainer.sink("");
         self.wrap_stream(move |stream| Arc::new(Tap::new(stream, Role::Client, sink.clone())))
     }
 
-    /// Wraps the connection's stream in your own: for example a [`Tap`](crate::Tap) that explains
-    /// it, a meter, or a throttle. Over TLS the wrapper sees the plaintext.
+    /// Wraps the connection's stream in your own stream, such as a [`Tap`](crate::Tap) that
+    /// explains it, a meter, or a throttle. Over TLS, the wrapper sees the plaintext.
     pub fn wrap_stream(
         mut self,
         wrap: impl Fn(Arc<dyn Stream>) -> Arc<dyn Stream> + Send + Sync + 'static,
@@ -158,29 +158,29 @@ impl Client {
     }
 
     /// Connects through this HTTP proxy, `http://[user:password@]host[:port]`. The client asks the
-    /// proxy for a tunnel (CONNECT). Over `wss://` the proxy sees only encrypted bytes.
+    /// proxy for a tunnel (CONNECT). Over `wss://`, the proxy sees only encrypted bytes.
     pub fn proxy(mut self, url: impl Into<String>) -> Client {
         self.proxy = ProxyChoice::Always(url.into());
         self
     }
 
-    /// Connects through the HTTP proxy that the environment names, as curl reads it: `https_proxy`
+    /// Connects through the HTTP proxy that the environment names, with curl's rules: `https_proxy`
     /// or `HTTPS_PROXY` for `wss://`, `http_proxy` for `ws://`, `all_proxy` or `ALL_PROXY` for
-    /// both. The client connects directly if none of them is set, and to the hosts in `no_proxy` or
-    /// `NO_PROXY`.
+    /// both. The client connects directly if none of these variables is set, and always to the
+    /// hosts in `no_proxy` or `NO_PROXY`.
     pub fn proxy_from_environment(mut self) -> Client {
         self.proxy = ProxyChoice::FromEnvironment;
         self
     }
 
-    /// Sets the limits on sizes, numbers and times: see [`Limits`]. [`Limits::connect`] bounds all
-    /// that this client does until its WebSocket is open.
+    /// Sets the limits on sizes, numbers and times: see [`Limits`]. [`Limits::connect`] bounds the
+    /// time until the WebSocket is open.
     pub fn limits(mut self, limits: Limits) -> Client {
         self.limits = limits;
         self
     }
 
-    /// Dials the server, sends the request, and verifies the answer. Returns the open WebSocket.
+    /// Dials the server, sends the request, and verifies the response. Returns the open WebSocket.
     pub fn connect(self) -> Result<WebSocket> {
         let prepared = self.check_arguments()?;
         let deadline = Deadline::after(self.limits.connect);
@@ -197,7 +197,7 @@ impl Client {
     }
 
     /// Like [`connect`](Client::connect), but over a stream that you have connected yourself, and
-    /// without a proxy. With `wss://` it does the TLS handshake first.
+    /// without a proxy. With `wss://`, it first performs the TLS handshake.
     pub fn connect_over(self, stream: impl Stream) -> Result<WebSocket> {
         let prepared = self.check_arguments()?;
         let deadline = Deadline::after(self.limits.connect);
@@ -205,7 +205,8 @@ impl Client {
     }
 
     // WALK: prepare
-    /// Checks all arguments and builds the request, before anything is dialled or written.
+    /// Validates all arguments and builds the request, before an address is dialled or a byte is
+    /// written.
     fn check_arguments(&self) -> Result<CheckedArguments> {
         let address = Address::parse(&self.url)?;
         self.request.deflate.as_ref().map_or(Ok(()), deflate::validate)?;
@@ -240,10 +241,10 @@ impl Client {
         let stream = self.wrap_stream.apply(stream);
         // 2. Send the request.
         write_before(deadline, &*stream, &request).map_err(error_in_handshake)?;
-        // 3. Read the head of the answer.
+        // 3. Read the head of the response.
         let mut buffer = Buffer::default();
         let head = read_answer_head(&*stream, &mut buffer, limits, deadline)?;
-        // 4. Verify it. An answer other than a 101 may say more in its body.
+        // 4. Verify it. A response other than a 101 may say more in its body.
         let answer = self.request.verify(&head, &key).map_err(|error| match error.status {
             Some(101) | None => error,
             Some(status) => {
@@ -251,7 +252,7 @@ impl Client {
                 HandshakeError { body, ..error }
             }
         })?;
-        // 5. Open: bytes after the head are frames already.
+        // 5. Open: bytes after the head are already frames.
         let mut random = Random::new();
         let agreed = answer.deflate.zip(self.request.deflate);
         let (inflater, deflater) = deflate::halves(Role::Client, agreed, limits.max_message);
@@ -270,14 +271,15 @@ impl Client {
         Ok(ws.with_response(head))
     }
 
-    /// Returns the URL for logs and error messages. The query is left out, because it often holds a
-    /// token.
+    /// Returns the URL for logs and error messages, without the query, because a query often
+    /// contains a token.
     fn url_without_query(&self) -> &str {
         self.url.split('?').next().unwrap_or_default()
     }
 }
 
-/// Looks up the host's addresses, and connects to the first that accepts before the deadline.
+/// Looks up the host's addresses, and connects to the first address that accepts before the
+/// deadline.
 fn dial(host: &str, port: u16, deadline: Deadline) -> Result<TcpStream> {
     let found = (host, port).to_socket_addrs().map_err(|error| {
         io::Error::new(error.kind(), format!("the host {} isn't found: {error}", quote(host)))
@@ -285,15 +287,15 @@ fn dial(host: &str, port: u16, deadline: Deadline) -> Result<TcpStream> {
     dial_first(found.collect(), deadline)
 }
 
-/// Tries a name's addresses one after the other until one accepts. The remaining time is shared out
-/// among the addresses not tried yet. If none accepts, the error is that of the last one.
+/// Tries a hostname's addresses one after the other until one accepts. The remaining time is
+/// divided among the untried addresses. If no address accepts, returns the error of the last one.
 fn dial_first(mut addresses: VecDeque<SocketAddr>, deadline: Deadline) -> Result<TcpStream> {
     let mut last = Error::Io(io::Error::new(ErrorKind::NotFound, "the name has no address"));
     while let Some(address) = addresses.pop_front() {
         let rest = deadline.remaining().map_err(|_| Error::PeerTimeout)?;
         match TcpStream::connect_timeout(&address, rest / (1 + addresses.len() as u32)) {
             Ok(stream) => return Ok(stream),
-            // This is the same error as for a server that accepts the connection and is then
+            // This is the same error as for a server that accepts the connection and then stays
             // silent.
             Err(error) if is_timeout(&error) => {
                 log::info!("{address} doesn't answer in time: {error}");
@@ -307,8 +309,8 @@ fn dial_first(mut addresses: VecDeque<SocketAddr>, deadline: Deadline) -> Result
     Err(last)
 }
 
-/// Reads the head of the server's final answer, and skips interim answers: those only say that the
-/// final one will come (RFC 9110 §15.2).
+/// Reads the head of the server's final response. Skips interim responses, which only announce that
+/// the final response will come (RFC 9110 §15.2).
 fn read_answer_head(
     stream: &dyn Stream,
     buffer: &mut Buffer,
@@ -322,8 +324,8 @@ fn read_answer_head(
         let length = head.map_err(|why| match why {
             NoHead::Bad(refusal) => bad_head(refusal).into(),
             NoHead::Late => Error::PeerTimeout,
-            // A server that restarts closes the stream in the middle of its answer. That counts as
-            // a lost connection, and not as bad HTTP.
+            // A restarting server may close the stream in the middle of its response. That counts
+            // as a lost connection, not as bad HTTP.
             NoHead::Ended if begins_as_http => InHandshake::mark(ErrorKind::UnexpectedEof.into()),
             NoHead::Ended => {
                 let seen = format!("{}, then the end of the stream", quote(buffer.unread()));
@@ -339,8 +341,8 @@ fn read_answer_head(
     }
 }
 
-/// Reads the body of an answer that opens no WebSocket, as text. A person reads it, so a few KiB
-/// are enough, and the client waits no longer than a second for it.
+/// Reads the body of a response that opens no WebSocket, as text. The text is for a human reader,
+/// so a few KiB are enough, and the client waits no longer than a second for it.
 fn read_body(
     head: &Head,
     status: u16,
@@ -363,8 +365,8 @@ fn read_body(
     body.into_text()
 }
 
-/// Turns an error of the stream before the end of the handshake into ours: a timeout, the server's
-/// TLS alert, or a lost connection.
+/// Converts a stream error during the handshake to an [`Error`]: a timeout, the server's TLS alert,
+/// or a lost connection.
 fn error_in_handshake(error: io::Error) -> Error {
     match is_timeout(&error) {
         true => Error::PeerTimeout,
@@ -372,7 +374,7 @@ fn error_in_handshake(error: io::Error) -> Error {
     }
 }
 
-/// Whether these bytes can be the beginning of an answer in HTTP/1.x.
+/// Returns whether these bytes can be the beginning of an HTTP/1.x response.
 fn may_be_http(bytes: &[u8]) -> bool {
     let beginning = b"HTTP/1.";
     beginning.starts_with(bytes) || bytes.starts_with(beginning)
@@ -386,7 +388,8 @@ mod tests {
     #[test]
     #[cfg(target_os = "linux")] // Elsewhere a full queue may refuse.
     fn a_silent_address_takes_its_share_of_the_time_and_leaves_the_next_one_the_rest() {
-        // No program accepts there: once its queue is full, the system answers nothing more.
+        // No program accepts there: once the listen queue is full, the operating system no longer
+        // answers.
         let silent = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = silent.local_addr().unwrap();
         let moment = Duration::from_millis(100);

@@ -1,5 +1,4 @@
-//! A proxy between client and server: `CONNECT host:port` in, a tunnel to that host out (RFC 9110
-//! §9.3.6).
+//! A client's HTTP proxy: `CONNECT host:port` in, a tunnel to that host out (RFC 9110 §9.3.6).
 //!
 //! ```text
 //! client ──► CONNECT example.com:443 HTTP/1.1 ──► proxy
@@ -8,13 +7,13 @@
 //! ```
 //!
 //! Rules of this file:
-//! - The proxy is told the host and port, and nothing else: the handshake and all that follows pass
-//!   through the tunnel, encrypted if the URL is `wss://`. `ws://` goes through a tunnel as well,
-//!   because a proxy that reads the request may not know what an upgrade is.
+//! - The proxy receives the host and port, and nothing else: the handshake and all later bytes pass
+//!   through the tunnel, encrypted if the URL is `wss://`. `ws://` also uses a tunnel, because a
+//!   proxy that reads the request may not know what an upgrade is.
 //! - The environment is read as curl reads it (`https_proxy`, `no_proxy`, ..), and only if the
-//!   caller asks. `HTTP_PROXY` in capitals isn't read: a web server gives a client's header
-//!   `Proxy:` that name (httpoxy, CVE-2016-5385).
-//! - The proxy's answer is bounded in bytes and in time, as a server's answer is.
+//!   caller asks for that. `HTTP_PROXY` in capitals isn't read, because a CGI web server sets that
+//!   variable from a client's `Proxy:` header (httpoxy, CVE-2016-5385).
+//! - The proxy's response is bounded in size and in time, as a server's response is.
 
 use std::net::IpAddr;
 
@@ -33,7 +32,7 @@ use crate::transport::deadline::{Deadline, write_before};
 use crate::transport::head_reader::{NoHead, read_head};
 use crate::transport::stream::{Stream, is_timeout};
 
-/// How a client chooses its proxy.
+/// A client's choice of proxy.
 #[derive(Clone, Debug, Default)]
 pub(crate) enum ProxyChoice {
     /// The client uses no proxy and connects directly.
@@ -41,22 +40,22 @@ pub(crate) enum ProxyChoice {
     Direct,
     /// The client uses this proxy for every host: `http://[user:password@]host[:port]`.
     Always(String),
-    /// The client looks into the environment, which may name a proxy for the host.
+    /// The client checks the environment, which may name a proxy for the host.
     FromEnvironment,
 }
 
-/// A proxy, and how the client identifies itself to it.
+/// A proxy's address, and the client's credentials for the proxy.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Proxy {
     pub(crate) host: String,
     pub(crate) port: u16,
-    /// The value of `Proxy-Authorization`, if the URL has a user name.
+    /// The value of `Proxy-Authorization`, if the proxy's URL contains a user name.
     authorization: Option<String>,
 }
 
 impl ProxyChoice {
-    /// Finds the proxy for an address. `None` if the client should connect directly. `variable`
-    /// reads a variable of the environment.
+    /// Finds the proxy for an address. Returns `None` if the client should connect directly.
+    /// `variable` reads an environment variable.
     pub(crate) fn proxy_for(
         &self,
         address: &Address,
@@ -71,8 +70,8 @@ impl ProxyChoice {
     }
 }
 
-/// Returns the URL of the proxy that the environment names for this address. `None` if it names
-/// none, or if `no_proxy` lists the host.
+/// Returns the URL of the proxy that the environment names for this address. `None` if the
+/// environment names no proxy, or if `no_proxy` lists the host.
 fn from_environment(
     address: &Address,
     variable: impl Fn(&str) -> Option<String>,
@@ -87,8 +86,8 @@ fn from_environment(
     (!is_excepted(&address.host, &exceptions)).then_some(url)
 }
 
-/// Whether the list in `no_proxy` contains this host. An entry is a name, which stands for its
-/// subdomains too, an address, a network (`10.0.0.0/8`), or `*` for every host.
+/// Returns whether the list in `no_proxy` contains this host. An entry is a hostname (which also
+/// covers its subdomains), an address, a CIDR block (`10.0.0.0/8`), or `*` for every host.
 fn is_excepted(host: &str, exceptions: &str) -> bool {
     let host = host.trim_matches(['[', ']']).trim_end_matches('.').to_ascii_lowercase();
     let address: Option<IpAddr> = host.parse().ok();
@@ -102,7 +101,7 @@ fn is_excepted(host: &str, exceptions: &str) -> bool {
     })
 }
 
-/// Whether `network` is this address, or a network that contains it (`address/bits`).
+/// Returns whether `network` is this address, or a CIDR block that contains it.
 fn is_in_network(address: IpAddr, network: &str) -> bool {
     let (start, bits) = network.split_once('/').unwrap_or((network, "128"));
     let (Ok(start), Ok(bits)) = (start.parse(), bits.parse::<u32>()) else { return false };
@@ -125,7 +124,7 @@ impl Proxy {
             Some((user, authority)) => (Some(user), authority),
             None => (None, rest),
         };
-        // The error shows only the host, because the URL may hold a password.
+        // The error shows only the host, because the URL may contain a password.
         let misuse = |why| Misuse::Proxy(authority.into(), why);
         if !scheme.eq_ignore_ascii_case("http") {
             return Err(misuse("the scheme isn't http, and no other proxy is supported"));
@@ -143,8 +142,8 @@ impl Proxy {
         Ok(Proxy { host: parsed.host, port: parsed.port.unwrap_or(1080), authorization })
     }
 
-    /// Asks the proxy, over a stream to it, for a tunnel to the address. Afterwards the stream
-    /// leads to that address.
+    /// Asks the proxy on the other end of `stream` for a tunnel to the address. Afterwards, the
+    /// stream leads to that address.
     pub(crate) fn open_tunnel(
         &self,
         stream: &dyn Stream,
@@ -153,7 +152,8 @@ impl Proxy {
         deadline: Deadline,
     ) -> Result<()> {
         let target = format!("{}:{}", address.host, address.port);
-        // RFC 9110 §9.3.6: the target is host and port. RFC 9112 §3.2: `Host` names the same.
+        // RFC 9110 §9.3.6: the target is a host and a port. RFC 9112 §3.2: `Host` names the same
+        // host and port.
         let mut request = format!("CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n");
         if let Some(authorization) = &self.authorization {
             request += &format!("Proxy-Authorization: {authorization}\r\n");
@@ -179,7 +179,8 @@ impl Proxy {
         })?;
         buffer.consume(length);
         // RFC 9110 §9.3.6: any 2xx opens the tunnel, directly after the head. A WebSocket server
-        // never sends first, so bytes that have come already are the proxy's, and an error.
+        // never sends first, so bytes that have already arrived come from the proxy and are an
+        // error.
         match status_of(head.first_line()) {
             Some(200..=299) if buffer.unread().is_empty() => Ok(()),
             status => Err(HandshakeError::by_proxy(status, &self.host, head.first_line()).into()),
@@ -245,7 +246,7 @@ mod tests {
         );
         assert_eq!(chosen("ws://a.example", &[("HTTPS_PROXY", "p:1")]), None);
         assert_eq!(chosen("ws://a.example", &[("http_proxy", "p:1")]), some("p"));
-        // A web server gives a client's header `Proxy:` this name.
+        // A CGI web server sets this variable from a client's `Proxy:` header.
         assert_eq!(chosen("ws://a.example", &[("HTTP_PROXY", "p:1")]), None);
         let except = |url: &str, list: &str| {
             chosen(url, &[("https_proxy", "p:1"), ("NO_PROXY", list)]).is_none()

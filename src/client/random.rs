@@ -1,10 +1,12 @@
 //! Unpredictable bytes, for a client's key and its masks.
 //!
-//! A page that could predict a mask could choose the bytes on the wire, and make a proxy take them
-//! for a request (RFC 6455 §10.3). std has no random numbers. But each `RandomState`, which seeds
-//! the hashers of its hash maps, has 128 secret bits that come from the operating system. Four
-//! numbers that such hashers compute are our secret, and SHA-1 of the secret and a counter gives
-//! the bytes. A peer that sees some of these bytes can't compute the others without the secret.
+//! A page that could predict a mask could choose the bytes on the wire, and trick a proxy into
+//! taking them for a request (RFC 6455 §10.3).
+//!
+//! std has no random numbers. But each `RandomState`, which seeds the hashers of std's hash maps,
+//! holds 128 secret bits from the operating system. Our secret is four numbers computed by such
+//! hashers, and the bytes are the SHA-1 of the secret and a counter. A peer that sees some of these
+//! bytes can't compute the others without the secret.
 
 use std::hash::{BuildHasher, RandomState};
 

@@ -1,13 +1,12 @@
 //! The close guard: dropping its last clone closes the connection.
 //!
-//! A `WebSocket` holds the guard, and so does a server's thread while its handler runs. A handler
-//! may end while its `WebSocket` lives on in another thread, and it may fail after it has dropped
-//! its `WebSocket`. In both cases the connection sends one Close, with the right code, and then the
-//! guard tells the server's registry.
+//! A `WebSocket` holds a clone of the guard, and so does a server's thread while its handler runs.
+//! A handler may end while its `WebSocket` lives on in another thread, and it may fail after it has
+//! dropped its `WebSocket`. In both cases, the connection sends one Close with the right code, and
+//! then the guard notifies the server's registry.
 //!
-//! A connection's end is one line of the log: the peer, the path, the code of the peer's Close
-//! (1006 if none came, as §7.1.5 names it), how long the connection was open, and what passed
-//! through it.
+//! When a connection ends, the guard logs one line: the peer, the path, the peer's close code (1006
+//! if no Close arrived, per §7.1.5), how long the connection was open, and its messages and bytes.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -22,33 +21,35 @@ use crate::frames::close::Close;
 use crate::frames::close_code::CloseCode;
 use crate::http::request::Request;
 
-/// The server's registry, as a connection sees it: the close guard tells it that the connection has
-/// closed.
+/// The server's registry, as a connection sees it. The close guard notifies the registry that the
+/// connection has closed.
 pub(crate) trait Owner: Send + Sync {
     fn connection_closed(&self, id: u64);
 }
 
-/// Closes the connection and writes its last log line, when the guard's last clone is dropped.
+/// A guard that closes the connection and writes its last log line when the guard's last clone is
+/// dropped.
 pub(crate) struct CloseGuard {
     pub(crate) write_half: Arc<WriteHalf>,
     code: AtomicU16,
-    /// The server's registry, which the guard tells once the closing handshake is over. `None` at a
-    /// client.
+    /// The server's registry, which the guard notifies once the closing handshake is over. `None`
+    /// on a client.
     owner: Option<Arc<dyn Owner>>,
     /// The request that opened the connection.
     pub(crate) request: Box<Request>,
-    /// The peer's address, if the stream has one. It's read at the start, because the system
-    /// forgets it when the connection ends.
+    /// The peer's address, if the stream has one. It's read at the start, because the operating
+    /// system forgets it when the connection ends.
     pub(crate) peer: Option<SocketAddr>,
     opened: Instant,
-    /// The code of the peer's Close, for the log. It's [`ABNORMAL`] until a Close has come.
+    /// The peer's close code, for the log. It's [`ABNORMAL`] until a Close arrives.
     peer_code: AtomicU16,
-    /// The first line of the error that ended the connection, for the log. Only errors that are the
-    /// peer's fault or the network's are kept here.
+    /// The first line of the error that ended the connection, for the log. Only errors caused by
+    /// the peer or the network are kept here.
     cause: OnceLock<String>,
 }
 
-/// The log's code for a peer that sent no Close frame (§7.1.5). No frame ever carries it.
+/// The logged close code for a peer that sent no Close frame (§7.1.5). No frame ever carries this
+/// code.
 const ABNORMAL: u16 = 1006;
 
 impl CloseGuard {
@@ -69,18 +70,18 @@ impl CloseGuard {
         })
     }
 
-    /// Sets the code of the Close that the guard sends; it's 1000 without this call. It has no
-    /// effect once a Close has been sent.
+    /// Sets the close code that the guard sends. The default is 1000. This call has no effect once
+    /// a Close has been sent.
     pub(crate) fn set_code(&self, code: CloseCode) {
         self.code.store(code.0, SeqCst);
     }
 
-    /// Keeps the code of the peer's Close for the log.
+    /// Records the peer's close code for the log.
     pub(crate) fn note_peer_code(&self, code: CloseCode) {
         self.peer_code.store(code.0, SeqCst);
     }
 
-    /// Keeps the first line of the connection's error for the log. Only the first error counts.
+    /// Records the first line of the connection's error for the log. Only the first error counts.
     pub(crate) fn note_cause(&self, error: &Error) {
         let first_line = error.to_string().lines().next().unwrap_or_default().to_owned();
         let _ = self.cause.set(first_line);
@@ -100,7 +101,7 @@ impl Drop for CloseGuard {
     }
 }
 
-/// A connection's last line in the log: how it ended, and what passed through it.
+/// A connection's last log line: how it ended, and its messages and bytes.
 struct ClosingLine<'a>(&'a CloseGuard);
 
 impl fmt::Display for ClosingLine<'_> {

@@ -1,7 +1,7 @@
-//! What a server counts: connections, refusals by status, messages and bytes both ways.
+//! A server's counters: connections, refusals by status, and the messages and bytes in both
+//! directions.
 //!
-//! Each connection also counts its own messages and bytes, so that the log can say what passed
-//! through it.
+//! Each connection also counts its own messages and bytes, for its last log line.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -10,8 +10,8 @@ use std::{fmt, iter};
 
 use crate::transport::lock::lock;
 
-/// A server's running totals. All its connections' threads compete for these counters, so a
-/// connection adds to them once per read or write, and not once per message.
+/// A server's running totals. The threads of all its connections compete for these counters, so a
+/// connection adds to them once per read or write, not once per message.
 #[derive(Debug, Default)]
 pub(crate) struct Totals {
     traffic: AtomicCounts,
@@ -19,8 +19,8 @@ pub(crate) struct Totals {
     refused: Mutex<BTreeMap<u16, u64>>,
 }
 
-/// The messages and bytes of one connection, for its last line in the log. At a server they're
-/// added to the server's totals, too; a client has none.
+/// The messages and bytes of one connection, for its last log line. On a server, they're added to
+/// the server's totals, too. A client has no totals.
 #[derive(Debug, Default)]
 pub(crate) struct Traffic {
     counts: AtomicCounts,
@@ -39,19 +39,19 @@ struct AtomicCounts {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Counters {
-    /// How many WebSockets are open now.
+    /// The number of WebSockets that are open now.
     pub open: usize,
-    /// How many WebSockets have been opened since the server started.
+    /// The number of WebSockets that have been opened since the server started.
     pub accepted: u64,
-    /// How many requests the server has refused, by the status of the refusal.
+    /// The number of requests that the server has refused, by HTTP status.
     pub refused: BTreeMap<u16, u64>,
-    /// How many whole messages the server has received.
+    /// The number of complete messages that the server has received.
     pub messages_in: u64,
-    /// How many whole messages the server has sent.
+    /// The number of complete messages that the server has sent.
     pub messages_out: u64,
-    /// How many bytes of frames the server has received, headers included.
+    /// The number of frame bytes that the server has received, including headers.
     pub bytes_in: u64,
-    /// How many bytes of frames the server has sent, headers included.
+    /// The number of frame bytes that the server has sent, including headers.
     pub bytes_out: u64,
 }
 
@@ -78,7 +78,7 @@ impl Totals {
 }
 
 impl Traffic {
-    /// Creates the counts of a new connection to this server.
+    /// Creates the counts for a new connection to this server.
     pub(crate) fn counted_by(server: Arc<Totals>) -> Traffic {
         Traffic { server: Some(server), ..Traffic::default() }
     }
@@ -97,14 +97,14 @@ impl Traffic {
         }
     }
 
-    /// Returns the counts that a read or a write adds to: the connection's own, and its server's if
-    /// it has one.
+    /// Returns the counts that a read or a write adds to: the connection's counts, and on a server
+    /// also the server's totals.
     fn own_and_server_totals(&self) -> impl Iterator<Item = &AtomicCounts> {
         iter::once(&self.counts).chain(self.server.iter().map(|server| &server.traffic))
     }
 }
 
-/// Writes the counts as the connection's last log line shows them.
+/// Formats the counts for the connection's last log line.
 impl fmt::Display for Traffic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let load = |count: &AtomicU64| count.load(Relaxed);

@@ -1,4 +1,4 @@
-//! A connection's end: who ends it, how, what goes out first, and how long each step may take.
+//! The end of a connection: who ends it, how, what goes out first, and how long each step may take.
 //!
 //! | what ends it | our Close | goes out before it | bound until it's out | bound after it |
 //! |---|---|---|---|---|
@@ -23,19 +23,20 @@
 //! ```
 //!
 //! Rules of this file:
-//! - This file only decides. The [`write_half`](super::write_half) tells it what has happened, and
-//!   carries out what it decides.
-//! - The peer's time for its Close begins when ours is written, not when ours is requested.
-//! - When both have closed, the server ends the stream first (§7.1.1). It doesn't wait for the
-//!   peer's end, except while the peer's system has not taken all of a long message. A client waits
-//!   for the server's end, for a second at most, and then ends its own direction.
-//! - A peer that is still reading a long message gets more time, but a bounded number of times: see
-//!   [`LingerDeadline`](crate::transport::lingering_close::LingerDeadline).
+//! - This file only decides. The [`write_half`](super::write_half) reports events to it, and
+//!   carries out its decisions.
+//! - The peer's time for its Close begins when our Close is written, not when it's requested.
+//! - When both ends have closed, the server ends the stream first (§7.1.1). It doesn't wait for the
+//!   peer to end the stream too, except while the peer's TCP stack has not acknowledged all of a
+//!   long message. A client waits up to a second for the server to end the stream, and then shuts
+//!   down its own side.
+//! - A peer that is still reading a long message gets more time, but only a limited number of
+//!   times: see [`LingerDeadline`](crate::transport::lingering_close::LingerDeadline).
 //! - No thread waits while it holds the lock.
 
 use std::mem::replace;
-// (The model checker replaces `std`'s atomics and tries every order of their operations. This
-// counter decides nothing, so it's `core`'s.)
+// (The model checker replaces `std`'s atomics and tries every order of their operations. No
+// decision depends on this counter, so it uses `core`'s atomics.)
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Condvar, Mutex, PoisonError};
@@ -45,26 +46,25 @@ use crate::frames::close::Close;
 use crate::transport::deadline::Deadline;
 use crate::transport::lock::lock;
 
-/// What our Close waits for before it goes out. A later variant is more urgent.
+/// The urgency of our Close: what it waits for before it goes out. A later variant is more urgent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Urgency {
-    /// Our Close waits until the handler waits in `recv` or has ended, and then for all that
-    /// `WhenDrained` waits for.
+    /// Our Close waits until the handler waits in `recv` or has ended. After that, it waits as with
+    /// `WhenDrained`.
     WhenIdle,
-    /// Our Close waits until the outboxes' queues are sent, and until a message that has begun is
-    /// finished.
+    /// Our Close waits until the outboxes' queues are sent, and until an open message is finished.
     WhenDrained,
-    /// Our Close waits for nothing: the next thread that has the write lock sends it.
+    /// Our Close waits for nothing: the next thread that holds the write lock sends it.
     Now,
 }
 
-/// A thread's request to send our Close: with which code, how soon, and how long the peer may take
-/// to answer.
+/// A thread's request to send our Close: its code, its urgency, and how long the peer may take to
+/// answer it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct CloseRequest {
     pub(crate) urgency: Urgency,
     pub(crate) close: Close,
-    /// How long the peer may take to send its own Close, once ours is written.
+    /// The maximum time that the peer may take to send its own Close once ours is written.
     pub(crate) answer_within: Duration,
 }
 
@@ -77,15 +77,15 @@ impl CloseRequest {
         CloseRequest { urgency: Urgency::Now, close, answer_within }
     }
 
-    /// Creates the request for the Close of a server that drains or stops. It sets no deadline for
-    /// the peer's answer, because the server aborts the connections that are still open when the
-    /// grace is over.
+    /// Creates the request for the Close of a draining or stopping server. The request sets no
+    /// deadline for the peer's Close, because the server aborts the connections that are still open
+    /// when the grace period is over.
     pub(crate) fn of_stopping_server(close: Close, urgency: Urgency) -> CloseRequest {
         CloseRequest { urgency, close, answer_within: Duration::MAX }
     }
 }
 
-/// Why a connection can send nothing more.
+/// The reason why a connection can send nothing more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Failure {
     /// The peer took our bytes more slowly than the minimum write rate.
@@ -94,52 +94,52 @@ pub(crate) enum Failure {
     Lost,
 }
 
-/// How far our end has got through the closing handshake.
+/// Our end's progress through the closing handshake.
 #[derive(Clone, Debug)]
 pub(crate) enum State {
     Open,
-    /// A thread has requested our Close, which waits for what goes out before it.
+    /// A thread has requested our Close. The Close waits for the messages that go out before it.
     Requested(CloseRequest),
-    /// Our Close is pending, and the next thread that has the write lock sends it. After that the
-    /// peer may take this long to send its own.
+    /// Our Close is pending, and the next thread that holds the write lock sends it. After that,
+    /// the peer may take this long to send its own Close.
     Due(Duration),
     /// Our Close is written, and the peer must send its own by this deadline.
     Sent(Deadline),
     /// A write failed, or the connection was aborted, so we send nothing more. Until this deadline,
-    /// the reading thread may read what the peer has sent before.
+    /// the reading thread may read the bytes that the peer has already sent.
     Broken(Failure, Deadline),
     /// The stream has ended in both directions, or this end has given it up.
     Over,
 }
 
-/// What the write half tells the state machine, which then decides about our Close.
+/// An event that the write half reports to the state machine, which then decides about our Close.
 pub(crate) enum EndEvent {
     /// A thread requests our Close.
     CloseRequested(CloseRequest),
-    /// The handler waits in `recv`, so it's preparing no reply.
+    /// The handler waits in `recv`, so it isn't preparing a reply.
     HandlerIsIdle,
-    /// The outboxes' queues are sent, and no message is open.
+    /// All messages in the outboxes' queues are sent, and no message is open.
     Drained,
     /// A thread has written our Close.
     Written,
-    /// A write has failed, or the connection is aborted. Until this deadline the peer's last bytes
+    /// A write has failed, or the connection is aborted. Until this deadline, the peer's last bytes
     /// may be read.
     Failed(Failure, Deadline),
     /// The stream has ended in both directions, or this end has given it up.
     Ended,
 }
 
-/// How far the peer has got through the closing handshake.
+/// The peer's progress through the closing handshake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum PeerSide {
     Open,
     /// The peer has sent its Close.
     Closed,
-    /// The peer broke a rule, so we read nothing more.
+    /// The peer broke a rule, so we stop reading.
     BrokeRule,
 }
 
-/// Both sides of the closing handshake, under one lock.
+/// The states of both ends in the closing handshake, under one lock.
 struct Sides {
     ours: State,
     peers: PeerSide,
@@ -148,21 +148,21 @@ struct Sides {
     is_sent: bool,
 }
 
-/// The state of one connection's end, which all its threads share.
+/// The state of one connection's end. All the connection's threads share it.
 pub(crate) struct Ending {
     sides: Mutex<Sides>,
     changed: Condvar,
-    /// How many threads wait for a change. `notify_all` is a system call even if no thread waits,
-    /// so `handle_event` calls it only if one does.
+    /// The number of threads that wait for a change. `notify_all` is a system call even if no
+    /// thread waits, so `handle_event` calls it only if a thread waits.
     waiting: AtomicUsize,
-    /// Whether our Close is requested and not yet due. Then a thread that has finished a message or
-    /// a queue has to check whether it's due now.
+    /// Whether our Close is requested and not yet due. In that case, a thread that has finished a
+    /// message or a queue has to check whether the Close is due now.
     is_close_requested: AtomicBool,
     /// Whether new messages are refused: our Close is due or sent, a write has failed, or our Close
     /// is requested and doesn't wait for the handler.
     refuses: AtomicBool,
-    /// How many bytes have been written to the stream. While it grows, a thread that waits knows
-    /// that the connection makes progress.
+    /// The number of bytes written to the stream. While it grows, a waiting thread knows that the
+    /// connection makes progress.
     written: AtomicU64,
 }
 
@@ -185,7 +185,7 @@ impl Default for Ending {
 }
 
 impl Ending {
-    /// Changes the state as the event demands. Returns our Close if the event makes it due; the
+    /// Changes the state as the event requires. Returns our Close if the event makes it due. The
     /// caller then has to send it.
     #[inline(never)]
     pub(crate) fn handle_event(&self, event: EndEvent) -> Option<Close> {
@@ -209,7 +209,7 @@ impl Ending {
         due
     }
 
-    /// Records how far the peer has got through the closing handshake.
+    /// Records the peer's progress through the closing handshake.
     pub(crate) fn set_peer_side(&self, side: PeerSide) {
         lock(&self.sides).peers = side;
     }
@@ -222,23 +222,24 @@ impl Ending {
         lock(&self.sides).peers
     }
 
-    /// Returns our Close once it's written, and `None` before.
+    /// Returns our Close once it's written, and `None` before that.
     pub(crate) fn sent_close(&self) -> Option<Close> {
         let sides = lock(&self.sides);
         sides.close.clone().filter(|_| sides.is_sent)
     }
 
-    /// Whether our Close is requested and waits for what goes out before it.
+    /// Returns whether our Close is requested and still waits for the messages that go out before
+    /// it.
     pub(crate) fn is_close_requested(&self) -> bool {
         self.is_close_requested.load(SeqCst)
     }
 
-    /// Whether a new message is refused, because the connection is ending.
+    /// Returns whether a new message is refused, because the connection is ending.
     pub(crate) fn refuses_messages(&self) -> bool {
         self.refuses.load(SeqCst)
     }
 
-    /// Waits until our Close is written or can't be written any more, but no longer than `at_most`.
+    /// Waits until our Close is written or can no longer be written, but no longer than `at_most`.
     /// Returns the state at the end of the wait.
     pub(crate) fn wait_until_close_is_sent(&self, at_most: Duration) -> State {
         let is_to_come = |sides: &mut Sides| {
@@ -252,7 +253,7 @@ impl Ending {
         sides.ours.clone()
     }
 
-    /// Adds to the number of bytes written to the stream.
+    /// Adds `bytes` to the number of bytes written to the stream.
     pub(crate) fn add_written(&self, bytes: usize) {
         self.written.fetch_add(bytes as u64, Relaxed);
     }
@@ -315,8 +316,9 @@ fn state_after_request(request: CloseRequest) -> (State, Option<Close>) {
     }
 }
 
-/// Detects that a connection has stopped making progress: for a whole `Limits::write` no byte went
-/// out, and no thread was writing. (A thread that writes is bounded by the minimum write rate.)
+/// A detector for connections that have stopped making progress: for the whole of `Limits::write`,
+/// no byte went out and no thread was writing. (A writing thread is bounded by the minimum write
+/// rate.)
 pub(crate) struct StallDetector {
     within: Duration,
     written: u64,
@@ -328,9 +330,9 @@ impl StallDetector {
         StallDetector { within, written: 0, deadline: Deadline::after(within) }
     }
 
-    /// Whether the connection has stopped making progress. The waiting thread calls this again and
-    /// again, with the number of bytes that have gone out so far (`written`) and with whether a
-    /// thread is writing now.
+    /// Returns whether the connection has stopped making progress. The waiting thread calls this
+    /// repeatedly, with the number of bytes sent so far (`written`) and with whether a thread is
+    /// writing now.
     pub(crate) fn has_stalled(&mut self, written: u64, is_writing: bool) -> bool {
         if is_writing || written != self.written {
             *self = StallDetector { written, ..StallDetector::new(self.within) };

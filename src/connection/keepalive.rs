@@ -1,45 +1,47 @@
 //! Keepalive: is the peer still there? This file decides when to ping the peer and when to give it
-//! up, and measures how long an answer took (RFC 6455 §5.5.2, §5.5.3).
+//! up, and measures how long the peer's pong took (RFC 6455 §5.5.2, §5.5.3).
 //!
-//! After a silence we send a ping. Anything that then comes shows that the peer is alive; if
-//! nothing comes in time, we take it for dead. So a side that only waits notices a peer that lost
-//! its power. The pings are sent from `recv`. While no thread is in `recv`, no silence is noticed,
-//! but a write to a dead peer has a deadline of its own. While another thread is writing, no ping
-//! is sent: that write shows whether the peer is alive.
+//! After a silence, we send a ping. Any byte that then arrives shows that the peer is alive. If no
+//! byte arrives in time, we take the peer for dead. That way, even an end that only waits notices
+//! that its peer has lost power.
+//!
+//! The pings are sent from `recv`. While no thread is in `recv`, no silence is noticed, but a write
+//! to a dead peer has its own deadline. While another thread is writing, no ping is sent: that
+//! write shows whether the peer is alive.
 
 use std::time::{Duration, Instant};
 
 use super::limits::Limits;
 use crate::transport::deadline::Deadline;
 
-/// Decides for the reading thread when to ping the peer and when to give it up.
+/// The keepalive's state, from which the reading thread learns when to ping the peer and when to
+/// give it up.
 pub(crate) struct Keepalive {
     ping_every: Option<Duration>,
     pong: Duration,
-    /// When bytes last came from the peer.
+    /// The time at which bytes last arrived from the peer.
     heard: Instant,
     ping: Option<Ping>,
-    /// How long the peer took to answer the last ping that it answered. `None` before its first
-    /// pong.
+    /// The round-trip time of the last ping that the peer answered. `None` before the first pong.
     pub(crate) latency: Option<Duration>,
 }
 
-/// The last ping that we have sent, and whether the peer still has to show a sign of life after it.
+/// The last ping that we sent, and whether the peer still has to show a sign of life after it.
 struct Ping {
     payload: [u8; 8],
     sent: Instant,
-    /// The deadline for a sign of life from the peer. `None` if this ping demands none, or if bytes
-    /// have come since.
+    /// The deadline for a sign of life from the peer. `None` if this ping demands no sign of life,
+    /// or if bytes have arrived since.
     due: Option<Deadline>,
 }
 
-/// What the reading thread does next, after a read that got nothing in its time.
+/// The reading thread's next action after a read that timed out.
 pub(crate) enum SilenceAction {
-    /// The reading thread goes on waiting.
+    /// The reading thread continues to wait.
     Wait,
     /// The reading thread sends a ping.
     SendPing,
-    /// The reading thread gives the peer up: nothing came in time after a ping.
+    /// The reading thread gives the peer up, because no byte arrived in time after a ping.
     GiveUp,
 }
 
@@ -57,7 +59,7 @@ impl Keepalive {
         }
     }
 
-    /// Records that bytes have come from the peer: it's alive.
+    /// Records that bytes have arrived from the peer, which shows that it's alive.
     pub(crate) fn note_bytes(&mut self) {
         self.heard = Instant::now();
         if let Some(ping) = &mut self.ping {
@@ -65,12 +67,13 @@ impl Keepalive {
         }
     }
 
-    /// Decides what the reading thread does after a read that waited this long and got nothing.
+    /// Decides what the reading thread does after a read that `waited` this long and received
+    /// nothing.
     pub(crate) fn check(&self, waited: Duration) -> SilenceAction {
         match (self.due(), self.ping_every) {
             (Some(due), _) if due.has_passed() => SilenceAction::GiveUp,
-            // A timer may fire a tick early. So a wait of the full time counts, even if the clock
-            // shows less.
+            // A timer may fire a tick early. Therefore a wait of the full time counts, even if the
+            // clock shows less.
             (None, Some(every)) if waited >= every || self.heard.elapsed() >= every => {
                 SilenceAction::SendPing
             }
@@ -78,20 +81,21 @@ impl Keepalive {
         }
     }
 
-    /// Returns the next ping's payload: a number, which only that ping's pong repeats.
+    /// Returns the next ping's payload: a number that only that ping's pong repeats.
     pub(crate) fn next_payload(&self) -> [u8; 8] {
         let last = self.ping.as_ref().map_or(0, |ping| u64::from_be_bytes(ping.payload));
         last.wrapping_add(1).to_be_bytes()
     }
 
-    /// Records a ping that was sent. `sent` is when its write began. With `must_answer` (for a ping
-    /// after a silence) the peer has to send something within `Limits::pong`.
+    /// Records that a ping was sent. `sent` is the time at which its write began. With
+    /// `must_answer` (for a ping after a silence), the peer has to send something within
+    /// `Limits::pong`.
     pub(crate) fn note_ping(&mut self, payload: [u8; 8], sent: Instant, must_answer: bool) {
         let due = if must_answer { Some(Deadline::after(self.pong)) } else { self.due() };
         self.ping = Some(Ping { payload, sent, due });
     }
 
-    /// Records a pong with this payload. If it answers our last ping, it sets the latency.
+    /// Records a pong with this payload. A pong that answers our last ping sets the latency.
     pub(crate) fn note_pong(&mut self, payload: &[u8]) {
         let ours = self.ping.as_ref().filter(|ping| ping.payload == payload);
         self.latency = ours.map(|ping| ping.sent.elapsed()).or(self.latency);

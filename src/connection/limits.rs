@@ -1,7 +1,7 @@
-//! The limits on everything that a peer could make too large, too many or too long.
+//! The limits on every size, number and time that a peer could drive too high.
 //!
-//! A peer that exceeds a limit gets a close code or a status, or loses its connection. Each field
-//! says which.
+//! A peer that exceeds a limit receives a close code or an HTTP status, or loses its connection.
+//! Each field's comment says which.
 
 use std::time::Duration;
 
@@ -16,35 +16,38 @@ use crate::frames::assembler::Bounds;
 /// ```
 #[derive(Clone, Debug)]
 pub struct Limits {
-    /// The most bytes of a message, all its fragments together. A larger message fails with 1009 as
-    /// soon as a frame header announces too many bytes. The limit applies to inflated bytes; for
-    /// compressed bytes it's twice as high, plus a KiB, plus 16 bytes for each fragment.
+    /// The maximum number of bytes in a message, over all its fragments. A larger message fails
+    /// with 1009 as soon as a frame header announces too many bytes. The limit applies to inflated
+    /// bytes. For compressed bytes, it's twice as high, plus 1 KiB, plus 16 bytes per fragment.
     pub max_message: u64,
-    /// The most bytes of a message that [`recv_stream`](crate::WebSocket::recv_stream) reads in
-    /// pieces. A larger message fails with 1009. With `None`, `max_message` applies. This limit may
-    /// be large, because the pieces take constant memory. It doesn't change what `recv` accepts.
+    /// The maximum number of bytes in a message that [`recv_stream`](crate::WebSocket::recv_stream)
+    /// reads in pieces. A larger message fails with 1009. With `None`, `max_message` applies. This
+    /// limit may be large, because the pieces take constant memory. It doesn't affect `recv`.
     pub max_stream: Option<u64>,
-    /// The most fragments of a message, including empty ones. A message with more fails with 1009.
+    /// The maximum number of fragments in a message, including empty ones. A message with more
+    /// fragments fails with 1009.
     pub max_fragments: u64,
-    /// The most bytes of an HTTP head. A server answers a longer one with 431; a client gives up
-    /// the connection.
+    /// The maximum number of bytes in an HTTP head. A server answers a longer head with 431. A
+    /// client gives up the connection.
     pub max_head: usize,
-    /// The most lines of an HTTP head. A server answers a longer head with 431; a client gives up
-    /// the connection.
+    /// The maximum number of lines in an HTTP head. A server answers a longer head with 431. A
+    /// client gives up the connection.
     pub max_head_lines: usize,
-    /// The most connections that a server keeps open at a time. The next client gets a 503.
+    /// The maximum number of connections that a server keeps open at a time. The next client
+    /// receives a 503.
     pub max_connections: usize,
-    /// The most pending connections at a time. A connection is pending while its head is read or a
-    /// plain HTTP answer is sent. When there are more, the server drops the oldest one. An honest
-    /// client sends its head within milliseconds, so a crowd of slow clients doesn't keep it out.
-    /// This is also the most pages that are made at a time; the next request for one gets a 503.
+    /// The maximum number of pending connections. A connection is pending while its head is read or
+    /// a plain HTTP response is sent. Above this number, the server drops the oldest pending
+    /// connection. An honest client sends its head within milliseconds, so a crowd of slow clients
+    /// doesn't keep it out. This is also the maximum number of pages that are generated at a time.
+    /// The next request for a page receives a 503.
     pub max_waiting: usize,
-    /// How long a client may take to send its whole head, in one piece or in many. After that, it
-    /// gets a 408.
+    /// How long a client may take to send its complete head, in any number of pieces. After that,
+    /// it receives a 408.
     pub head: Duration,
-    /// How long a client tries to connect: dialling, the proxy's tunnel, TLS and the handshake
-    /// together. After that, `connect` fails with `PeerTimeout`. The lookup of the host's name
-    /// isn't included; the system limits it.
+    /// How long a client tries to connect: dialling, the proxy tunnel, TLS and the handshake
+    /// together. After that, `connect` fails with `PeerTimeout`. The hostname lookup isn't
+    /// included, because the operating system limits it.
     pub connect: Duration,
     /// How long the peer may take for each 64 KiB that we write. A slower peer loses its
     /// connection.
@@ -52,14 +55,14 @@ pub struct Limits {
     /// How long the peer may be silent before the keepalive sends a ping. With `None`, the
     /// keepalive sends no pings.
     pub ping_every: Option<Duration>,
-    /// How long the keepalive waits for any byte after its ping. If none arrives, `recv` fails with
-    /// `PeerTimeout`.
+    /// How long the keepalive waits for any byte after its ping. If no byte arrives, `recv` fails
+    /// with `PeerTimeout`.
     pub pong: Duration,
     /// How long the peer may take to answer our Close, and after that to end its stream. A peer
-    /// that is still reading what we sent gets the same time again, a few times.
+    /// that is still reading our bytes gets the same time again, up to a limited number of times.
     pub close: Duration,
-    /// The stack size of a connection's thread, in bytes. The system gives memory only to the pages
-    /// that the thread uses.
+    /// The stack size of a connection's thread, in bytes. The operating system allocates memory
+    /// only for the pages that the thread uses.
     pub stack: usize,
 }
 
@@ -91,12 +94,12 @@ impl Limits {
         Bounds { max_message: self.max_message, max_fragments: self.max_fragments }
     }
 
-    /// Returns the most bytes of a message that the caller reads in pieces.
+    /// Returns the maximum size in bytes of a message that the caller reads in pieces.
     pub(crate) fn max_streamed(&self) -> u64 {
         self.max_stream.unwrap_or(self.max_message)
     }
 
-    /// Returns the most bytes and the most lines that a head may have.
+    /// Returns the maximum number of bytes and of lines in a head.
     pub(crate) fn head_size(&self) -> (usize, usize) {
         (self.max_head, self.max_head_lines)
     }

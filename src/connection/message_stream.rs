@@ -1,14 +1,15 @@
 //! Long messages in pieces: a message as `io::Read` and as `io::Write`, in constant memory.
 //!
 //! Rules of this file:
-//! - The reader gives out only what has passed all checks so far: text in whole characters, lengths
-//!   within the limits.
-//! - The writer sends a fragment whenever it has collected enough. Until the message is finished
-//!   it's *open*, and no other message may begin: fragments of two messages must not mix (RFC 6455
-//!   §5.4). But the write lock is held only for a fragment, so pings, pongs and a Close pass
-//!   between two of them.
-//! - A writer that is dropped before `finish` can't take back what it has sent, and the peer must
-//!   not take that part for a whole message. So it closes the connection with 1011.
+//! - The reader returns only validated data: text in complete characters, and lengths within the
+//!   limits.
+//! - The writer sends a fragment whenever it has collected enough bytes. Until the message is
+//!   finished, it's *open*, and no other message may begin: fragments of two messages must not mix
+//!   (RFC 6455 §5.4). But the write lock is held only for a single fragment, so pings, pongs and a
+//!   Close pass between two fragments.
+//! - A writer that is dropped before `finish` can't take back the fragments that it has sent, and
+//!   the peer must not take them for a complete message. Therefore the writer closes the connection
+//!   with 1011.
 
 use std::io::{self, Read, Write};
 use std::marker::PhantomData;
@@ -26,18 +27,18 @@ use crate::frames::message::MessageKind;
 use crate::frames::utf8::Text;
 
 impl WebSocket {
-    /// Waits for the next message, and returns a reader for it that needs constant memory. Returns
-    /// `None` when the peer has closed.
+    /// Waits for the next message, and returns a reader that reads it in constant memory. Returns
+    /// `None` once the peer has closed.
     pub fn recv_stream(&mut self) -> Result<Option<MessageReader<'_>>> {
         let first = self.read_half.first_piece()?;
         Ok(first.map(|(kind, piece)| MessageReader { ws: self, kind, piece, read: 0 }))
     }
 
-    /// Begins a message that you write piece by piece. Until you finish it, other threads that send
-    /// have to wait, and give up with [`Error::WriteTimeout`](crate::Error::WriteTimeout) if no
-    /// piece goes out for a whole `Limits::write`. If this thread begins a second message
-    /// meanwhile, it gets a [`Misuse`](crate::Error::Misuse). Pings, pongs and a Close pass between
-    /// the pieces.
+    /// Begins a message that you write piece by piece. Until you finish it, other sending threads
+    /// have to wait, and fail with [`Error::WriteTimeout`](crate::Error::WriteTimeout) if no piece
+    /// goes out for the whole of `Limits::write`. If this thread meanwhile begins a second message,
+    /// that fails with [`Misuse`](crate::Error::Misuse). Pings, pongs and a Close pass between the
+    /// pieces.
     pub fn send_stream(&mut self, kind: MessageKind) -> Result<MessageWriter<'_>> {
         MessageWriter::new(&self.write_half, kind)
     }
@@ -51,8 +52,8 @@ impl Sender {
     }
 }
 
-/// Reads a message while it's being received. If you drop the reader early, the connection skips
-/// the rest of the message.
+/// A reader for a message that is still being received. If you drop the reader early, the
+/// connection skips the rest of the message.
 pub struct MessageReader<'a> {
     ws: &'a mut WebSocket,
     kind: MessageKind,
@@ -82,8 +83,9 @@ impl Read for MessageReader<'_> {
     }
 }
 
-/// Writes a message piece by piece. End it with [`finish`](MessageWriter::finish): if you drop it
-/// half way, the connection closes with 1011.
+/// A writer for a message that is sent piece by piece. End the message with
+/// [`finish`](MessageWriter::finish): if you drop the writer before that, the connection closes
+/// with 1011.
 pub struct MessageWriter<'a> {
     write_half: &'a WriteHalf,
     kind: MessageKind,
@@ -91,22 +93,23 @@ pub struct MessageWriter<'a> {
     bytes: Vec<u8>,
     /// The text of the next fragment, if the message is text. It must stay UTF-8.
     text: Text,
-    /// The opcode of the next fragment: the message's kind for the first one, then continuation.
+    /// The opcode of the next fragment: the message's kind for the first fragment, then
+    /// continuation.
     opcode: Opcode,
     finished: bool,
-    /// Keeps the compiler from letting the writer move to another thread: `OpenMessage` knows the
-    /// owner of a message by its thread.
+    /// A marker that keeps the writer from moving to another thread, because `OpenMessage`
+    /// identifies a message's owner by its thread.
     _stays_in_its_thread: PhantomData<*const ()>,
 }
 
-/// How many bytes a [`MessageWriter`] collects before it sends them as one fragment.
+/// The number of bytes that a [`MessageWriter`] collects before it sends them as one fragment.
 const FRAGMENT_SIZE: usize = 64 * 1024;
 
 impl<'a> MessageWriter<'a> {
     pub(crate) fn new(write_half: &'a WriteHalf, kind: MessageKind) -> Result<MessageWriter<'a>> {
         let mut encoder = write_half.lock_for_message()?;
-        // Earlier messages that were fed go out now, so that they needn't wait for the end of this
-        // one.
+        // Messages that were fed earlier go out now, so that they needn't wait for the end of this
+        // message.
         write_half.write(&mut encoder, &[])?;
         write_half.message.open();
         drop(encoder);
@@ -119,8 +122,8 @@ impl<'a> MessageWriter<'a> {
             finished: false,
             _stays_in_its_thread: PhantomData,
         };
-        // Another thread may have requested our Close just before this message was open. Then the
-        // Close doesn't wait for this message.
+        // Another thread may have requested our Close just before this message was opened. In that
+        // case, the Close doesn't wait for this message.
         if write_half.ending.refuses_messages() {
             return Err(Error::Closed);
         }
@@ -128,7 +131,7 @@ impl<'a> MessageWriter<'a> {
         Ok(writer)
     }
 
-    /// Sends the last fragment, which completes the message. Fails if a text ends inside a
+    /// Sends the last fragment, which completes the message. Fails if a text message ends inside a
     /// character.
     pub fn finish(mut self) -> Result<()> {
         if self.kind == MessageKind::Text {
@@ -172,7 +175,7 @@ impl Write for MessageWriter<'_> {
         Ok(piece.len())
     }
 
-    /// Sends the collected bytes as a fragment, if there are any.
+    /// Sends the collected bytes as a fragment. Does nothing if no bytes are collected.
     fn flush(&mut self) -> io::Result<()> {
         match self.bytes.is_empty() && self.text.whole_length() == 0 {
             true => Ok(()),
@@ -191,8 +194,8 @@ impl Drop for MessageWriter<'_> {
                 .write_half
                 .request_close(CloseRequest::now(close, self.write_half.close_within));
         }
-        // This comes after the request for the Close: from here on another thread may begin a
-        // message.
+        // This must come after the request for the Close, because from here on another thread may
+        // begin a message.
         self.write_half.message.close();
         let _ = self.write_half.advance_close();
     }

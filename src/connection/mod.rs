@@ -9,15 +9,16 @@
 //! ```
 //!
 //! The reading thread never waits for the lock that the writing threads share. It leaves its pong
-//! or Close in [`pending_control`], and the thread that holds the lock sends it. If the reading
-//! thread waited, two peers that both write, each until the other reads, would deadlock.
+//! or Close in [`pending_control`], and the thread that holds the lock sends the frame. If the
+//! reading thread waited for the lock, two ends that both write until the other end reads would
+//! deadlock.
 //!
 //! Read its files in this order; each imports only those above it.
 //!
 //! | file | the question it answers |
 //! |---|---|
 //! | `limits.rs` | How much, how many, how long? |
-//! | `counters.rs` | What does a server count? |
+//! | `counters.rs` | Which connections, messages and bytes does a server count? |
 //! | `pending_control.rs` | Which control frames wait for the thread that holds the write lock? |
 //! | `ending.rs` | Who ends a connection, how, and how long may each step take? |
 //! | `open_message.rs` | What waits while a message is written piece by piece? |

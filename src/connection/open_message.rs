@@ -1,12 +1,13 @@
-//! The message that a [`MessageWriter`](super::message_stream::MessageWriter) has begun and not yet
-//! finished.
+//! The open message: one that a [`MessageWriter`](super::message_stream::MessageWriter) has begun
+//! and not yet finished.
 //!
 //! Rules of this file:
-//! - Fragments of two messages may not mix (RFC 6455 §5.4). So while a message is open, a second
-//!   one waits; but control frames pass between its fragments. That's why an open message is a
-//!   state in this file, and no thread holds the write lock from its beginning to its end.
+//! - Fragments of two messages must not mix (RFC 6455 §5.4). While a message is open, a second
+//!   message waits, but control frames pass between the fragments. That's why this file represents
+//!   an open message as a state, instead of a thread holding the write lock from the message's
+//!   beginning to its end.
 //! - The thread that has opened a message must not wait for its end: that would be a deadlock. If
-//!   it begins a second message, that's a [`Misuse`].
+//!   this thread begins a second message, that's a [`Misuse`].
 
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Condvar, Mutex, PoisonError};
@@ -16,7 +17,7 @@ use std::time::Duration;
 use crate::diagnostic::misuse::Misuse;
 use crate::transport::lock::lock;
 
-/// Whether a message is being written piece by piece (is *open*), and by which thread.
+/// The state of the open message: whether one is being written piece by piece, and by which thread.
 #[derive(Default)]
 pub(crate) struct OpenMessage {
     is_open: AtomicBool,
@@ -29,8 +30,8 @@ impl OpenMessage {
         self.is_open.load(SeqCst)
     }
 
-    /// Records that the calling thread writes a message piece by piece. The caller holds the write
-    /// lock and has checked that no other message is open.
+    /// Records that the calling thread has opened a message. The caller holds the write lock and
+    /// has checked that no other message is open.
     pub(crate) fn open(&self) {
         let mut owner = lock(&self.owner);
         *owner = Some(thread::current().id());
@@ -38,7 +39,7 @@ impl OpenMessage {
     }
 
     /// Records that the open message is finished or given up, and wakes the threads that wait to
-    /// begin another.
+    /// begin another one.
     pub(crate) fn close(&self) {
         let mut owner = lock(&self.owner);
         *owner = None;
@@ -46,9 +47,9 @@ impl OpenMessage {
         self.finished.notify_all();
     }
 
-    /// Waits until no message is open, but no longer than `at_most`. The caller checks again
-    /// afterwards, because another thread may have opened the next one. Fails if the calling thread
-    /// itself has the message open.
+    /// Waits until no message is open, but no longer than `at_most`. The caller then checks again,
+    /// because another thread may have opened the next message. Fails if the calling thread itself
+    /// has opened the message.
     pub(crate) fn wait_until_none_is_open(&self, at_most: Duration) -> Result<(), Misuse> {
         let owner = lock(&self.owner);
         if *owner == Some(thread::current().id()) {

@@ -1,11 +1,11 @@
-//! Control frames that the reading thread leaves pending, for the thread that holds the write lock
-//! to send.
+//! Pending control frames: the reading thread leaves them here, and the thread that holds the write
+//! lock sends them.
 //!
 //! Rules of this file:
-//! - No thread waits here: the mutex is held only for the few steps that put a frame in or take it
-//!   out.
-//! - Only the latest ping needs an answer (RFC 6455 §5.5.3), and only the first Close counts. So at
-//!   most one pong and one Close are pending, whatever the peer sends.
+//! - No thread waits here for long: the mutex is held only for the few steps that put a frame in or
+//!   take it out.
+//! - Only the latest ping needs an answer (RFC 6455 §5.5.3), and only the first Close counts.
+//!   Therefore at most one pong and one Close are pending, whatever the peer sends.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
@@ -13,14 +13,14 @@ use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use crate::frames::close::Close;
 use crate::transport::lock::lock;
 
-/// The control frames that wait to be sent: at most one pong and one Close.
+/// The control frames waiting to be sent: at most one pong and one Close.
 #[derive(Default)]
 pub(crate) struct PendingControl {
     frames: Mutex<PendingFrames>,
     is_pending: AtomicBool,
 }
 
-/// The payload of a pending pong, and a pending Close. Each is `None` if no such frame is pending.
+/// The pending pong's payload, and the pending Close. Each is `None` if no such frame is pending.
 #[derive(Default)]
 pub(crate) struct PendingFrames {
     pub(crate) pong: Option<Vec<u8>>,
@@ -28,19 +28,19 @@ pub(crate) struct PendingFrames {
 }
 
 impl PendingControl {
-    /// Makes a pong with this payload pending. It replaces an older pending pong.
+    /// Sets the pending pong, with this payload. It replaces an older pending pong.
     pub(crate) fn set_pong(&self, payload: Vec<u8>) {
         lock(&self.frames).pong = Some(payload);
         self.is_pending.store(true, SeqCst);
     }
 
-    /// Makes this Close pending, unless another one is already.
+    /// Sets the pending Close, unless another Close is already pending.
     pub(crate) fn set_close(&self, close: Close) {
         lock(&self.frames).close.get_or_insert(close);
         self.is_pending.store(true, SeqCst);
     }
 
-    /// Whether a pong or a Close is pending.
+    /// Returns whether a pong or a Close is pending.
     pub(crate) fn is_pending(&self) -> bool {
         self.is_pending.load(SeqCst)
     }

@@ -8,8 +8,8 @@
 //!           └───┘
 //! ```
 //!
-//! A ping is answered with a pong (RFC 6455 §5.5.2), a Close with a Close (§5.5.1), and a broken
-//! rule with a Close that names it (§7.1.7).
+//! A ping is answered with a pong (RFC 6455 §5.5.2), a Close with a Close (§5.5.1), and a violation
+//! with a Close that names the broken rule (§7.1.7).
 //!
 //! The read half belongs to one thread, the reading thread. It shares only the
 //! [`write_half`](super::write_half) with the threads that send.
@@ -30,44 +30,45 @@ use crate::transport::deadline::Deadline;
 use crate::transport::lingering_close::LingerDeadline;
 use crate::transport::stream::{is_part_of_record, is_timeout};
 
-/// The timeout of a read that only takes what has already arrived.
+/// The timeout of a read that only takes bytes that have already arrived.
 const SHORTEST_READ: Duration = Duration::from_millis(1);
-/// The least time between two checks whether another thread has sent our Close. Without it, a small
-/// `Limits::close` would wake idle connections all the time.
+/// The minimum time between two checks whether another thread has sent our Close. Without this
+/// minimum, a small `Limits::close` would wake idle connections all the time.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// How many reads the reading thread still makes after the deadline for the peer's last bytes. That
-/// many empty the largest receive buffer that the operating system keeps for a socket.
+/// The number of reads that the reading thread still does after the deadline for the peer's last
+/// bytes. These reads are enough to empty the largest receive buffer that the operating system
+/// keeps for a socket.
 const LATE_READS: u32 = 64;
 
 /// The receiving side of a connection: it receives messages, answers control frames, and keeps the
-/// deadlines of reading.
+/// read deadlines.
 pub(crate) struct ReadHalf {
     write_half: Arc<WriteHalf>,
     decoder: Decoder,
     keepalive: Keepalive,
-    /// The read timeout that the stream has now, so that the reading thread sets it only when it
-    /// changes.
+    /// The stream's current read timeout. The reading thread sets the timeout only when it changes.
     timeout: Option<Duration>,
-    /// The peer's Close, once it has come.
+    /// The peer's Close, once it has arrived.
     closed_with: Option<Close>,
-    /// Whether reading has ended: after a Close, a violation or an error there are no more events.
+    /// Whether reading has ended. After a Close, a violation or an error, there are no more events.
     over: bool,
     /// Whether this call of `recv` has read from the stream. Even a call with a timeout of zero
     /// reads once.
     has_looked: bool,
-    /// How long the peer still has to answer our Close. `None` until our Close is written.
+    /// The deadline for the peer's answer to our Close. `None` until our Close is written.
     linger: Option<LingerDeadline>,
-    /// How many reads this thread has made after the peer's deadline for its answer.
+    /// The number of reads that this thread has done after the deadline for the peer's answer.
     late_reads: u32,
-    /// Watches whether the messages that go out before our Close still make progress. (It's boxed
-    /// because few connections ever need it.)
+    /// The detector that watches whether the messages that go out before our Close still make
+    /// progress. (It's boxed because few connections ever need it.)
     stall: Option<Box<StallDetector>>,
-    /// This thread's first failed write. `recv` returns its error once the peer's last bytes are
-    /// read. (It's boxed because few connections ever need it.)
+    /// The error of this thread's first failed write. `recv` returns it once the peer's last bytes
+    /// are read. (It's boxed because few connections ever need it.)
     failed_write: Option<Box<Error>>,
-    /// Whether the caller is reading a message piece by piece, and its last piece hasn't come yet.
+    /// Whether the caller is reading a message piece by piece, and its last piece hasn't arrived
+    /// yet.
     in_pieces: bool,
-    /// How many whole messages were received and aren't yet added to the counters.
+    /// The number of complete messages that were received and aren't added to the counters yet.
     messages: u64,
 }
 
@@ -90,8 +91,8 @@ impl ReadHalf {
         }
     }
 
-    /// Waits for the next message, and no longer than `until` if that's given. Returns `None` at
-    /// the end of the connection.
+    /// Waits for the next message, but no longer than `until`, if given. Returns `None` at the end
+    /// of the connection.
     #[inline]
     pub(crate) fn next_message(&mut self, until: Option<Deadline>) -> Result<Option<Message>> {
         self.has_looked = false;
@@ -121,13 +122,13 @@ impl ReadHalf {
         Ok(Some((kind, bytes)))
     }
 
-    /// Whether the message that the caller reads as a stream has more pieces to come.
+    /// Returns whether the message being read as a stream has more pieces to come.
     pub(crate) fn has_more_pieces(&self) -> bool {
         self.in_pieces
     }
 
-    /// Skips the rest of a message whose `MessageReader` was dropped half way, so that the caller
-    /// doesn't take it for the next message.
+    /// Skips the rest of a message whose `MessageReader` was dropped early, so that the caller
+    /// doesn't take the rest for the next message.
     fn skip_rest_of_stream(&mut self, until: Option<Deadline>) -> Result<()> {
         while self.in_pieces {
             let event = self.next_event(until)?;
@@ -136,8 +137,9 @@ impl ReadHalf {
         Ok(())
     }
 
-    /// Waits for the peer's Close, and drops the messages that come before it. `requested` is the
-    /// result of requesting our own Close; even if that failed, the peer's Close may have come.
+    /// Waits for the peer's Close, and drops the messages that arrive before it. `requested` is the
+    /// result of requesting our own Close. Even if that request failed, the peer's Close may have
+    /// arrived.
     pub(crate) fn wait_for_peer_close(&mut self, requested: Result<()>) -> Result<()> {
         self.remember_failure(requested);
         let mut drained = Ok(());
@@ -154,19 +156,19 @@ impl ReadHalf {
         }
     }
 
-    /// Returns the peer's Close once it has come, and `None` before.
+    /// Returns the peer's Close once it has arrived, and `None` before that.
     pub(crate) fn closed_with(&self) -> Option<&Close> {
         self.closed_with.as_ref()
     }
 
-    /// Returns how long the peer took to answer the last ping that it answered. `None` before its
-    /// first pong.
+    /// Returns the round-trip time of the last ping that the peer answered. `None` before the first
+    /// pong.
     pub(crate) fn latency(&self) -> Option<Duration> {
         self.keepalive.latency
     }
 
     // WALK: recv
-    /// Waits for the next message or piece, and answers the control frames that come before it.
+    /// Waits for the next message or piece, and answers the control frames that arrive before it.
     /// Returns `None` once reading has ended.
     #[inline]
     fn next_event(&mut self, until: Option<Deadline>) -> Result<Option<Event>> {
@@ -198,15 +200,14 @@ impl ReadHalf {
         Ok(None)
     }
 
-    /// Ends the reading if `done` is an error, unless the error only says that the caller's timeout
-    /// has passed. Returns `done`.
+    /// Ends the reading if `done` is an error other than the caller's timeout. Returns `done`.
     fn end_on_error(&mut self, done: Result<()>) -> Result<()> {
         self.over |= !matches!(done, Ok(()) | Err(Error::TimedOut));
         done
     }
 
-    /// Remembers a failed write. The peer's last messages and its Close can still be read, so
-    /// reading goes on; at its end `recv` returns the error of this write.
+    /// Records a failed write. The peer's last messages and its Close can still be read, so reading
+    /// continues. When it ends, `recv` returns this write's error.
     fn remember_failure(&mut self, written: Result<()>) {
         if let Err(error) = written {
             self.failed_write.get_or_insert(Box::new(error));
@@ -222,8 +223,7 @@ impl ReadHalf {
         self.closed_with = Some(close);
     }
 
-    /// Writes the messages that were fed, then waits until bytes have come or a deadline has
-    /// passed.
+    /// Writes the messages that were fed, then waits until bytes arrive or a deadline passes.
     fn flush_and_wait(&mut self, until: Option<Deadline>) -> Result<()> {
         let flushed = self.write_half.flush_unless_busy();
         self.remember_failure(flushed);
@@ -240,7 +240,7 @@ impl ReadHalf {
             // changes.
             let timeout = self.next_read_timeout(until)?;
             if self.timeout != Some(timeout) {
-                // (On macOS this fails once the stream is shut in both directions.)
+                // (On macOS, this fails once the stream is shut down in both directions.)
                 let set = self.write_half.stream.set_read_timeout(timeout);
                 set.map_err(|error| self.connection_lost(error))?;
                 self.timeout = Some(timeout);
@@ -270,17 +270,17 @@ impl ReadHalf {
 
     // WALK: read-timeout
     /// Returns how long the next read may wait. A `recv` with a timeout of zero still reads once,
-    /// and so gets what has arrived.
+    /// and so receives the bytes that have already arrived.
     fn next_read_timeout(&mut self, until: Option<Deadline>) -> Result<Duration> {
         let mut timeout = match self.write_half.ending.state() {
-            // Another thread may send our Close meanwhile. This read must then end in time to keep
+            // Another thread may meanwhile send our Close. This read must then end in time to keep
             // the deadline for the peer's answer.
             State::Open if self.write_half.is_shared() => {
                 self.keepalive.until_next_check().min(self.write_half.close_within.max(LOOK_EVERY))
             }
             State::Open => self.keepalive.until_next_check(),
-            // Other threads still send what goes out before our Close. Check now and then whether
-            // they make progress.
+            // Other threads are still sending messages that go out before our Close. Check now and
+            // then whether these threads make progress.
             State::Requested(_) | State::Due(_) => {
                 self.check_progress_of_close();
                 self.keepalive.until_next_check().min(LOOK_EVERY).min(self.write_half.write_within)
@@ -310,14 +310,14 @@ impl ReadHalf {
         }
     }
 
-    /// Returns how long a read may wait for the peer's last bytes, after our Close is sent or a
+    /// Returns how long a read may wait for the peer's last bytes after our Close is sent or a
     /// write has failed. If the peer's time is up, gives the peer up.
     fn read_timeout_while_closing(&mut self, answer_by: Deadline) -> Result<Duration> {
         let linger = self.linger.get_or_insert_with(|| self.write_half.linger_deadline(answer_by));
         match linger.has_finally_passed(&*self.write_half.stream) {
             false => Ok(linger.deadline().remaining().unwrap_or(SHORTEST_READ)),
-            // The caller may read late. Bytes that came in time are in the receive buffer, so this
-            // thread reads those first.
+            // The caller may read late. Bytes that arrived in time are in the receive buffer, so
+            // this thread reads those bytes first.
             true if self.late_reads < LATE_READS => {
                 self.late_reads += 1;
                 Ok(SHORTEST_READ)
@@ -326,11 +326,10 @@ impl ReadHalf {
         }
     }
 
-    /// Sends a ping, gives the peer up, or goes on waiting, as the keepalive decides after a read
-    /// that waited this long and got nothing.
+    /// Sends a ping, gives the peer up, or continues to wait. The keepalive decides that after a
+    /// read that `waited` this long and received nothing.
     fn keep_alive(&mut self, waited: Duration) -> Result<()> {
-        // A peer that owes us the answer to our Close has a deadline of its own, so it needs no
-        // ping.
+        // A peer that still has to answer our Close has its own deadline, so it needs no ping.
         if matches!(self.write_half.ending.state(), State::Sent(_) | State::Broken(..)) {
             return Ok(());
         }
@@ -341,8 +340,8 @@ impl ReadHalf {
                 let shrunk = self.write_half.shrink();
                 self.remember_failure(shrunk);
                 match self.send_ping(true) {
-                    // `Closed`: another thread has just sent our Close. So the reading thread waits
-                    // for the peer's, without a ping.
+                    // `Closed`: another thread has just sent our Close. The reading thread then
+                    // waits for the peer's Close, without a ping.
                     Ok(()) | Err(Error::Closed) => {}
                     failed => self.remember_failure(failed),
                 }
@@ -360,7 +359,8 @@ impl ReadHalf {
         let sent = Instant::now();
         match self.write_half.ping_unless_busy(&payload)? {
             true => self.keepalive.note_ping(payload, sent, must_answer),
-            // Another thread is writing, and its minimum write rate shows whether the peer lives.
+            // Another thread is writing, and its minimum write rate shows whether the peer is
+            // alive.
             false => self.keepalive.note_bytes(),
         }
         Ok(())

@@ -4,7 +4,7 @@
 //! Rules of this file:
 //! - A `Sender` doesn't keep the connection open. It does keep the socket's descriptor until it's
 //!   dropped.
-//! - Frames of several threads never mix: each `send` holds the write half's lock for a whole
+//! - Frames of several threads never mix: each `send` holds the write half's lock for a complete
 //!   frame.
 
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use crate::frames::close::Close;
 use crate::frames::close_code::CloseCode;
 use crate::frames::message::AsMessage;
 
-/// Sends on a WebSocket from any thread, even while the `WebSocket` waits in `recv`.
+/// A handle that sends on a WebSocket from any thread, even while the `WebSocket` waits in `recv`.
 ///
 /// A `Sender` doesn't keep the connection open: once the `WebSocket` is closed, sending fails with
 /// [`Error::Closed`](crate::Error::Closed). It does keep the socket's descriptor until it's
@@ -31,15 +31,15 @@ impl Sender {
         Sender { write_half }
     }
 
-    /// Sends a message. When this returns `Ok`, the message has been handed to the operating
-    /// system; the peer may not have it yet.
+    /// Sends a message. When this returns `Ok`, the operating system has taken the message, but the
+    /// peer may not have received it yet.
     pub fn send(&self, message: impl AsMessage) -> Result<()> {
         self.write_half.send(|encoder| encoder.message(message.as_message()))
     }
 
-    /// Begins to close the connection, and returns at once. From now on new messages are refused.
-    /// Our Close goes out after the messages in an outbox, and after a message that has begun. The
-    /// `WebSocket`'s `recv` returns when the peer has answered our Close, or fails if the peer
+    /// Begins to close the connection, and returns at once. From now on, new messages are refused.
+    /// Our Close goes out after the messages in an outbox, and after an open message. The
+    /// `WebSocket`'s `recv` returns once the peer has answered our Close, or fails if the peer
     /// doesn't answer within `Limits::close`.
     pub fn close(&self, code: impl Into<CloseCode>, reason: &str) -> Result<()> {
         let close = Close::new(code, reason)?;
@@ -47,8 +47,8 @@ impl Sender {
             .request_close(CloseRequest::when_drained(close, self.write_half.close_within))
     }
 
-    /// Ends the connection at once, without a Close. Use it for a peer that has stopped reading: no
-    /// Close would reach it.
+    /// Ends the connection at once, without a Close. Use this for a peer that has stopped reading,
+    /// because no Close would reach that peer.
     pub fn abort(&self) {
         self.write_half.abort();
     }

@@ -27,19 +27,20 @@ use crate::transport::deadline::Deadline;
 
 /// An open connection, on a server or a client.
 ///
-/// Dropping it closes it: with 1000, or with 1011 if its thread panics. (In a handler of
-/// [`Server::serve`](crate::Server::serve) the connection closes when the handler ends, because how
-/// it ends decides the code.)
+/// Dropping the `WebSocket` closes the connection: with 1000, or with 1011 if the thread panics.
+/// (In a handler of [`Server::serve`](crate::Server::serve), the connection closes when the handler
+/// ends, because the handler's result decides the close code.)
 pub struct WebSocket {
     pub(crate) read_half: Box<ReadHalf>,
     pub(crate) write_half: Arc<WriteHalf>,
     subprotocol: Option<String>,
-    /// At a client: the head of the 101. `None` at a server.
+    /// The head of the 101, on a client. `None` on a server.
     response: Option<Box<Head>>,
-    /// At a server: what `Server::admit` found out about the client.
+    /// The client's identity, on a server: the value that `Server::admit` returned. `None` on a
+    /// client.
     identity: Option<Arc<dyn Any + Send + Sync>>,
-    /// Dropping the guard's last clone closes the connection. It's the last field, so that it's
-    /// dropped after the others.
+    /// The close guard. Dropping its last clone closes the connection. It's the last field, so that
+    /// it's dropped after the other fields.
     close_guard: Arc<CloseGuard>,
 }
 
@@ -56,25 +57,26 @@ impl WebSocket {
         WebSocket { read_half, write_half, subprotocol, response, identity, close_guard }
     }
 
-    /// Keeps the head of the 101 that opened a client's connection, for [`WebSocket::response`].
+    /// Stores the head of the 101 that opened a client's connection, for [`WebSocket::response`].
     pub(crate) fn with_response(mut self, response: Head) -> WebSocket {
         self.response = Some(Box::new(response));
         self
     }
 
-    /// Keeps what a server's `admit` found out about the client, for [`WebSocket::identity`].
+    /// Stores the identity that a server's `admit` returned for the client, for
+    /// [`WebSocket::identity`].
     pub(crate) fn set_identity(&mut self, identity: Option<Arc<dyn Any + Send + Sync>>) {
         self.identity = identity;
     }
 
     /// Waits for the next message. Returns `None` once the peer has closed, and
-    /// [`closed_with`](WebSocket::closed_with) then holds its Close. After an earlier call has
-    /// failed with anything but `TimedOut`, it returns `None`, too. While it waits, this call
-    /// answers pings and sends the keepalive's own.
+    /// [`closed_with`](WebSocket::closed_with) then holds its Close. If an earlier call has failed
+    /// with any error but `TimedOut`, this call returns `None`, too. While it waits, it answers
+    /// pings and sends the keepalive's pings.
     ///
-    /// `None` is an end, but not always a success: a peer that fails in the middle of its work
-    /// closes as well, with 1011. [`is_failure`](CloseCode::is_failure) of the peer's code tells
-    /// you which:
+    /// `None` is an end, but not always a success: a peer that fails in the middle of its work also
+    /// closes, with 1011. Call [`is_failure`](CloseCode::is_failure) on the peer's close code to
+    /// find out which it was:
     ///
     /// ```no_run
     /// let mut ws = ws101::connect("ws://127.0.0.1:9001")?;
@@ -89,49 +91,49 @@ impl WebSocket {
     }
 
     /// Like [`recv`](WebSocket::recv), but fails with [`Error::TimedOut`](crate::Error::TimedOut)
-    /// if no whole message arrives in time. The connection stays open and keeps the bytes received
-    /// so far. With a timeout of zero it returns what has already arrived. (It first writes the
-    /// messages that were fed, which may take up to `Limits::write`.)
+    /// if no complete message arrives in time. The connection stays open and keeps the bytes
+    /// received so far. With a timeout of zero, this returns a message that has already arrived.
+    /// (This call first writes the messages that were fed, which may take up to `Limits::write`.)
     pub fn recv_timeout(&mut self, timeout: Duration) -> Result<Option<Message>> {
         let timeout = timeout.max(Duration::from_millis(1));
         self.read_half.next_message(Some(Deadline::after(timeout)))
     }
 
-    /// Sends a message. When this returns `Ok`, the message has been handed to the operating
-    /// system; the peer may not have it yet.
+    /// Sends a message. When this returns `Ok`, the operating system has taken the message, but the
+    /// peer may not have received it yet.
     pub fn send(&mut self, message: impl AsMessage) -> Result<()> {
         self.write_half.send(|encoder| encoder.message(message.as_message()))
     }
 
     /// Encodes a message and leaves it in the batch. The next `send` or `flush` writes the batch,
-    /// and so does a `recv` that has to wait. So the replies to all messages of one read go out in
-    /// one write.
+    /// and so does a `recv` that has to wait. That way, the replies to all messages of one read go
+    /// out in one write.
     pub fn feed(&mut self, message: impl AsMessage) -> Result<()> {
         self.write_half.feed(|encoder| encoder.message(message.as_message()))
     }
 
-    /// Writes the messages that [`feed`](WebSocket::feed) has queued.
+    /// Writes the messages that [`feed`](WebSocket::feed) has left in the batch.
     pub fn flush(&mut self) -> Result<()> {
         self.write_half.flush()
     }
 
-    /// Sends a ping; the peer's pong then updates [`latency`](WebSocket::latency). While another
-    /// thread is writing it sends none: that write already shows whether the peer is alive, though
-    /// not how fast it answers.
+    /// Sends a ping. The peer's pong then updates [`latency`](WebSocket::latency). While another
+    /// thread is writing, no ping is sent: that write already shows whether the peer is alive,
+    /// though not how fast it answers.
     pub fn ping(&mut self) -> Result<()> {
         self.read_half.send_ping(false)
     }
 
-    /// Returns how long the peer took to answer the last ping that it answered. `None` before its
-    /// first pong.
+    /// Returns the round-trip time of the last ping that the peer answered. `None` before the first
+    /// pong.
     pub fn latency(&self) -> Option<Duration> {
         self.read_half.latency()
     }
 
-    /// Does the closing handshake: sends our Close after the queued messages and after a message
-    /// that has begun, waits for the peer's Close, and ends the stream. It drops messages that
-    /// arrive meanwhile. The minimum write rate bounds what goes out before our Close. Then the
-    /// peer has `Limits::close` to answer, and longer while it still reads what we sent.
+    /// Performs the closing handshake: sends our Close after the queued messages and after an open
+    /// message, waits for the peer's Close, and ends the stream. Messages that arrive meanwhile are
+    /// dropped. The minimum write rate bounds the time before our Close. Then the peer has
+    /// `Limits::close` to answer, or longer while it's still reading our bytes.
     pub fn close(&mut self, code: impl Into<CloseCode>, reason: &str) -> Result<()> {
         let close = Close::new(code, reason)?;
         let request = CloseRequest::when_drained(close.clone(), self.write_half.close_within);
@@ -141,56 +143,57 @@ impl WebSocket {
         answered
     }
 
-    /// Returns the code and the reason of the peer's Close. `None` until it has come.
+    /// Returns the code and the reason of the peer's Close. `None` until the Close has arrived.
     pub fn closed_with(&self) -> Option<&Close> {
         self.read_half.closed_with()
     }
 
-    /// Returns the code and the reason of our own Close. `None` until it's written. It's the Close
-    /// of [`close`](WebSocket::close), of a [`Sender`] or of a server that stops, or the
-    /// connection's own answer to the peer's Close or to a broken rule.
+    /// Returns the code and the reason of our own Close. `None` until the Close is written. It
+    /// comes from [`close`](WebSocket::close), a [`Sender`] or a stopping server, or it's the
+    /// connection's answer to the peer's Close or to a violation.
     pub fn sent_close(&self) -> Option<Close> {
         self.write_half.ending.sent_close()
     }
 
-    /// Returns the request that opened this connection: at a server the one that it received, at a
-    /// client the one that it sent.
+    /// Returns the request that opened this connection. A server received this request, and a
+    /// client sent it.
     pub fn request(&self) -> &Request {
         &self.close_guard.request
     }
 
-    /// Returns the head of the 101 at a client; the server may set cookies in it. `None` at a
+    /// Returns the head of the 101 on a client. It may contain the server's cookies. `None` on a
     /// server.
     pub fn response(&self) -> Option<&Head> {
         self.response.as_deref()
     }
 
-    /// Returns the value that [`Server::admit`](crate::Server::admit) passed on for this client.
-    /// `None` if there is none or its type isn't `T`, and at a client.
+    /// Returns the identity that [`Server::admit`](crate::Server::admit) returned for this client.
+    /// `None` if there's no identity or its type isn't `T`, and always `None` on a client.
     pub fn identity<T: Any>(&self) -> Option<&T> {
         (**self.identity.as_ref()?).downcast_ref()
     }
 
-    /// Returns the subprotocol that client and server agreed on, if they did.
+    /// Returns the subprotocol that client and server agreed on. `None` if they agreed on no
+    /// subprotocol.
     pub fn subprotocol(&self) -> Option<&str> {
         self.subprotocol.as_deref()
     }
 
-    /// Returns a handle with which other threads send while this one waits in `recv`.
+    /// Returns a handle with which other threads can send while this thread waits in `recv`.
     pub fn sender(&self) -> Sender {
         self.write_half.set_shared();
         Sender::new(self.write_half.clone())
     }
 
-    /// Creates a queue of at most `bound` messages, with a thread that sends them, for a peer that
-    /// may be slow. A `send` doesn't wait for the queue, so it may overtake what was queued before
-    /// it. Fails if no thread can be started.
+    /// Creates a queue of at most `bound` messages for a peer that may be slow, and starts a thread
+    /// that sends them. A `send` doesn't wait for the queue, so it may overtake messages queued
+    /// earlier. Fails if the thread can't be started.
     pub fn outbox(&self, bound: usize) -> Result<Outbox> {
         self.write_half.set_shared();
         Outbox::new(&self.write_half, bound)
     }
 
-    /// Returns the number by which the log names this connection.
+    /// Returns the number that identifies this connection in the log.
     pub fn id(&self) -> u64 {
         self.write_half.id
     }
@@ -200,7 +203,7 @@ impl WebSocket {
         self.close_guard.peer
     }
 
-    /// Returns the close guard, for the server's thread: that sets the close code if the handler
+    /// Returns the close guard for the server's thread, which sets the close code if the handler
     /// fails.
     pub(crate) fn close_guard(&self) -> Arc<CloseGuard> {
         self.close_guard.clone()

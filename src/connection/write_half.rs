@@ -1,19 +1,19 @@
-//! The sending side of a connection, which its threads share: the stream, and one lock around the
+//! The sending side of a connection, shared by its threads: the stream, and one lock around the
 //! encoder.
 //!
 //! Rules of this file:
-//! - A thread holds the lock for whole frames, so frames of different threads never mix. A thread
-//!   that *sends* writes the whole batch before it unlocks. A thread that *feeds* leaves its frames
-//!   in the batch, and writes them before it waits for anything.
-//! - The reading thread never waits for the lock. Another thread may hold it through a write that
-//!   takes seconds, while the peer can't go on until we read: waiting would be a deadlock. So the
-//!   reading thread puts its pong or Close into a [`PendingControl`], and the thread that holds the
-//!   lock sends it next.
+//! - A thread holds the lock for complete frames, so frames of different threads never mix. A
+//!   thread that *sends* writes the whole batch before it unlocks. A thread that *feeds* leaves its
+//!   frames in the batch, and writes them before it waits for anything.
+//! - The reading thread never waits for the lock. Another thread may hold the lock during a write
+//!   that takes seconds, while the peer can't continue until we read: waiting would be a deadlock.
+//!   Instead, the reading thread puts its pong or Close into a [`PendingControl`], and the thread
+//!   that holds the lock sends it next.
 //! - No pending frame is forgotten (that would be a lost wakeup): the reading thread fills the
-//!   `PendingControl` before it tries the lock, and each thread looks into it again after it has
-//!   unlocked.
+//!   `PendingControl` before it tries the lock, and each thread checks the `PendingControl` again
+//!   after it has unlocked.
 //! - Every way to end the connection asks the [`ending`](super::ending) for our Close. The state
-//!   machine there decides when the Close is due; from then on it's pending, like a pong.
+//!   machine there decides when the Close is due. From then on, the Close is pending, like a pong.
 
 use std::io::{ErrorKind, IoSlice};
 use std::net::Shutdown;
@@ -41,19 +41,20 @@ use crate::transport::lock::lock;
 use crate::transport::min_write_rate::{per_call_timeout, write_error, write_with_min_rate};
 use crate::transport::stream::{Stream, is_timeout};
 
-/// How many bytes the batch may have before `feed` writes it.
+/// The maximum number of bytes in the batch before `feed` writes it.
 const MAX_BATCH: usize = 256 * 1024;
-/// How long a server that stops waits for one peer to take its Close. It can't wait longer, because
-/// thousands of peers may have full buffers.
+/// The maximum time that a stopping server waits for one peer to take its Close. It can't wait
+/// longer, because thousands of peers may have full buffers.
 const BULK_CLOSE_TIMEOUT: Duration = Duration::from_millis(10);
-/// How long we read on after both ends have closed. A peer may wrongly send bytes after its Close;
-/// left unread, they would turn our end of the stream into a reset. (The time is renewed while the
-/// peer's system has yet to acknowledge our bytes.)
+/// The time for which we continue to read after both ends have closed. A peer may wrongly send
+/// bytes after its Close. Left unread, these bytes would make our operating system send a reset.
+/// (The time is renewed while the peer's TCP stack has yet to acknowledge our bytes.)
 const LAST_LOOK: Duration = Duration::from_millis(10);
-/// How often a thread that waits for other threads checks whether they still make progress.
+/// The interval at which a thread that waits for other threads checks whether they still make
+/// progress.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 
-/// The sending side of one connection, which all its threads share.
+/// The sending side of one connection. All the connection's threads share it.
 pub(crate) struct WriteHalf {
     pub(crate) id: u64,
     pub(crate) stream: Arc<dyn Stream>,
@@ -63,20 +64,21 @@ pub(crate) struct WriteHalf {
     pending: PendingControl,
     pub(crate) message: OpenMessage,
     pub(crate) ending: Ending,
-    /// Whether the reading thread waits for the peer in `recv`. Then the handler has no reply to
-    /// send.
+    /// Whether the reading thread waits for the peer in `recv`. If it does, the handler has no
+    /// reply to send.
     reader_waits: AtomicBool,
-    /// Whether other threads hold a `Sender` or an `Outbox`, and so may close the connection.
+    /// Whether other threads may hold a `Sender` or an `Outbox`, with which they can close the
+    /// connection.
     is_shared: AtomicBool,
-    /// How long the peer may take to send its Close, once ours is written.
+    /// The maximum time that the peer may take to send its Close once ours is written.
     pub(crate) close_within: Duration,
     pub(crate) write_within: Duration,
     pub(crate) outboxes: Queues,
 }
 
 impl WriteHalf {
-    /// Creates the write half over this stream. The caller has set the stream's write timeout to
-    /// `per_call_timeout(limits.write)`.
+    /// Creates the write half of a connection over this stream. The caller has set the stream's
+    /// write timeout to `per_call_timeout(limits.write)`.
     pub(crate) fn new(
         id: u64,
         stream: Arc<dyn Stream>,
@@ -102,8 +104,8 @@ impl WriteHalf {
     }
 
     // WALK: send
-    /// Encodes a message and writes it, after the frames that were fed before. `encode` may return
-    /// bytes that are written after the batch as they are, without being copied into it.
+    /// Encodes a message and writes it after the frames that were fed before. `encode` may return
+    /// bytes that are written directly after the batch, without being copied into it.
     pub(crate) fn send<'a>(
         &self,
         encode: impl FnOnce(&mut Encoder) -> std::result::Result<&'a [u8], Misuse>,
@@ -119,7 +121,7 @@ impl WriteHalf {
         written
     }
 
-    /// Encodes a message into the batch, and writes only if the batch is full. The caller has to
+    /// Encodes a message into the batch, and writes the batch only if it's full. The caller has to
     /// flush before it waits for anything, as the reading thread does.
     #[inline]
     pub(crate) fn feed<'a>(
@@ -130,14 +132,14 @@ impl WriteHalf {
         self.feed_locked(encoder, encode)
     }
 
-    /// Like `feed`, for the thread of an outbox: queued messages go out even after our Close was
+    /// Like `feed`, but for an outbox's thread: queued messages go out even after our Close was
     /// requested.
     pub(crate) fn feed_queued<'a>(
         &self,
         encode: impl FnOnce(&mut Encoder) -> std::result::Result<&'a [u8], Misuse>,
     ) -> Result<()> {
-        // This thread delays no other thread, so it waits for the end of an open message however
-        // long that takes.
+        // This thread delays no other thread, so it waits for the end of an open message, however
+        // long the message takes.
         let encoder = loop {
             match self.lock_between_messages() {
                 Err(Error::WriteTimeout) => {}
@@ -173,11 +175,11 @@ impl WriteHalf {
 
     // WALK: pong
     /// Answers a ping without waiting for the lock: encodes the pong into the batch if the lock is
-    /// free, and makes it pending if not.
+    /// free, and otherwise makes the pong pending.
     pub(crate) fn pong(&self, payload: Vec<u8>) -> Result<()> {
         if let Some(mut encoder) = self.try_lock() {
-            // After our Close the encoder refuses the pong. That's no error, because the peer needs
-            // none any more.
+            // After our Close, the encoder refuses the pong. That's no error, because the peer no
+            // longer needs a pong.
             if encoder.pong(&payload).is_ok() && encoder.batch().len() >= MAX_BATCH {
                 self.write(&mut encoder, &[])?;
             }
@@ -194,19 +196,19 @@ impl WriteHalf {
         self.advance_close()
     }
 
-    /// Answers the peer's Close with ours, without waiting for the lock. At a server, the thread
-    /// that writes our Close then ends our direction of the stream; if ours was written before,
-    /// this call ends it.
+    /// Answers the peer's Close with ours, without waiting for the lock. On a server, the thread
+    /// that writes our Close then shuts down our side of the stream. If our Close was written
+    /// before, this call shuts it down.
     pub(crate) fn answer_close(&self, close: Close) {
         self.ending.set_peer_side(PeerSide::Closed);
         self.end_if_both_have_closed();
-        // The peer has closed, so the connection ends cleanly even if our answer can't be sent.
+        // The peer has closed, so the connection ends cleanly even if our Close can't be sent.
         let _ = self.request_close(CloseRequest::when_drained(close, self.close_within));
     }
 
-    /// §7.1.1: the server ends the stream first. A client whose Close is out waits up to a second
-    /// for that, and then ends its own direction. So an application that keeps its `WebSocket`
-    /// doesn't keep the server waiting.
+    /// §7.1.1: lets the server end the stream first. A client that has sent its Close waits up to a
+    /// second for that, and then shuts down its own side. That way, an application that keeps its
+    /// `WebSocket` doesn't keep the server waiting.
     pub(crate) fn end_after_server(&self, until: Option<Deadline>) {
         if self.role == Role::Client && matches!(self.ending.state(), State::Sent(_)) {
             let until = until.unwrap_or_else(|| Deadline::after(self.close_within));
@@ -215,17 +217,17 @@ impl WriteHalf {
         }
     }
 
-    /// Fails the connection: sends a Close that says which rule the peer broke. The thread that
-    /// writes it then ends our direction of the stream.
+    /// Fails the connection: sends a Close that names the rule that the peer broke. The thread that
+    /// writes this Close then shuts down our side of the stream.
     pub(crate) fn fail(&self, close: Close) {
         self.ending.set_peer_side(PeerSide::BrokeRule);
         self.end_if_both_have_closed();
         let _ = self.request_close(CloseRequest::now(close, self.close_within));
     }
 
-    /// Like `request_close`, for a server that drains or stops with thousands of connections: it
-    /// waits at most 10 ms for a peer whose buffers are full. What that peer doesn't take now is
-    /// sent by a later call or by another thread.
+    /// Like `request_close`, but for a server that drains or stops with thousands of connections:
+    /// it waits at most 10 ms for a peer whose buffers are full. A later call or another thread
+    /// sends the bytes that the peer doesn't take now.
     pub(crate) fn request_close_without_waiting(&self, request: CloseRequest) {
         self.apply(EndEvent::CloseRequested(request));
         self.make_close_pending_if_due();
@@ -242,8 +244,8 @@ impl WriteHalf {
         }
     }
 
-    /// Passes an event to the state machine. If our Close is due now, makes it pending. If new
-    /// messages are refused now, closes the outboxes' queues.
+    /// Passes an event to the state machine. If the event makes our Close due, this makes the Close
+    /// pending. If new messages are now refused, it closes the outboxes' queues.
     fn apply(&self, event: EndEvent) {
         if let Some(close) = self.ending.handle_event(event) {
             self.pending.set_close(close);
@@ -254,9 +256,10 @@ impl WriteHalf {
     }
 
     // WALK: advance_close
-    /// Sends our Close once nothing goes out before it any more. A thread calls this when it has
-    /// requested the Close, or has finished what goes before it: the queue's thread, the writer of
-    /// a long message, the reading thread before it waits. So the last of them sends the Close.
+    /// Sends our Close once nothing has to go out before it any more. A thread calls this when it
+    /// has requested the Close, or has finished work that goes before the Close: the queue's
+    /// thread, the writer of a long message, the reading thread before it waits. That way, the last
+    /// of these threads sends the Close.
     pub(crate) fn advance_close(&self) -> Result<()> {
         if self.ending.is_close_requested() {
             self.make_close_pending_if_due();
@@ -264,9 +267,9 @@ impl WriteHalf {
         self.flush_pending()
     }
 
-    /// Tells the state machine if our Close no longer has to wait for the handler, or for queues
-    /// and an open message. (This is a separate function, so that its stack frame is gone while a
-    /// thread waits.)
+    /// Notifies the state machine once our Close no longer has to wait for the handler, or for the
+    /// queues and an open message. (This is a separate function, so that its stack frame is gone
+    /// while a thread waits.)
     #[inline(never)]
     fn make_close_pending_if_due(&self) {
         if self.reader_waits.load(SeqCst) {
@@ -278,37 +281,37 @@ impl WriteHalf {
         // The thread that asked may not have closed the queues yet. Once a queue is closed and
         // sent, it stays so, and the next check holds.
         self.outboxes.close();
-        // A peer that has closed has no use for the rest of a message.
+        // A peer that has closed no longer needs the rest of a message.
         let waits_for_message = self.message.is_open() && self.ending.peer_side() == PeerSide::Open;
         if !waits_for_message && self.outboxes.are_all_sent() {
             self.apply(EndEvent::Drained);
         }
     }
 
-    /// Records that another thread gets a `Sender` or an `Outbox`, and so may close the connection
-    /// while the reading thread waits.
+    /// Records that other threads may hold a `Sender` or an `Outbox`, with which they can close the
+    /// connection while the reading thread waits.
     pub(crate) fn set_shared(&self) {
         self.is_shared.store(true, SeqCst);
     }
 
-    /// Whether another thread may send our Close while the reading thread waits.
+    /// Returns whether another thread may send our Close while the reading thread waits.
     pub(crate) fn is_shared(&self) -> bool {
         self.is_shared.load(SeqCst)
     }
 
-    /// Records whether the reading thread waits for the peer in `recv`. Before the thread waits, it
-    /// sends our Close if that is due.
+    /// Records whether the reading thread waits for the peer in `recv`. Before the thread waits,
+    /// this sends our Close if it's due.
     #[inline]
     pub(crate) fn set_reader_waits(&self, waits: bool) {
         self.reader_waits.store(waits, SeqCst);
         if waits {
-            // A failed write sets a deadline for the reading, so its error needs no handling here.
+            // A failed write sets a read deadline, so its error needs no handling here.
             let _ = self.advance_close();
         }
     }
 
-    /// Sends a ping, unless another thread is writing: its progress shows already that the peer
-    /// lives. Returns whether the ping was sent.
+    /// Sends a ping, unless another thread is writing: that thread's progress already shows that
+    /// the peer is alive. Returns whether the ping was sent.
     pub(crate) fn ping_unless_busy(&self, payload: &[u8]) -> Result<bool> {
         let Some(mut encoder) = self.try_lock() else { return Ok(false) };
         let encoded = encoder.ping(payload);
@@ -319,7 +322,8 @@ impl WriteHalf {
         Ok(true)
     }
 
-    /// Writes the batch, unless another thread holds the lock: then that thread writes it.
+    /// Writes the batch, unless another thread holds the lock. In that case, the other thread
+    /// writes the batch.
     pub(crate) fn flush_unless_busy(&self) -> Result<()> {
         let Some(mut encoder) = self.try_lock() else { return Ok(()) };
         self.write(&mut encoder, &[])?;
@@ -327,8 +331,8 @@ impl WriteHalf {
         self.flush_pending()
     }
 
-    /// Frees the encoder's memory that an idle connection doesn't need, unless another thread is
-    /// using it.
+    /// Frees the encoder memory that an idle connection doesn't need, unless another thread is
+    /// using the encoder.
     pub(crate) fn shrink(&self) -> Result<()> {
         // An open message still needs the compressor's memory.
         if let Some(mut encoder) = self.try_lock()
@@ -340,9 +344,9 @@ impl WriteHalf {
     }
 
     // WALK: flush_pending
-    /// Sends the pending pong and Close. Every thread calls this after it has released the lock:
-    /// just before that, another thread may have made a frame pending and found the lock taken.
-    /// (Once our Close is sent there's nothing more to send.)
+    /// Sends the pending pong and Close. Every thread calls this after it has released the lock,
+    /// because just before that, another thread may have made a frame pending and found the lock
+    /// taken. (Once our Close is sent, there's nothing more to send.)
     pub(crate) fn flush_pending(&self) -> Result<()> {
         while self.pending.is_pending() {
             let Some(mut encoder) = self.try_lock() else { return Ok(()) };
@@ -397,8 +401,8 @@ impl WriteHalf {
         Ok(())
     }
 
-    /// Writes what the stream takes within [`BULK_CLOSE_TIMEOUT`], and keeps the rest of the batch.
-    /// Returns whether the whole batch is written.
+    /// Writes as many bytes as the stream takes within [`BULK_CLOSE_TIMEOUT`], and keeps the rest
+    /// of the batch. Returns whether the whole batch is written.
     fn write_some(&self, encoder: &mut Encoder) -> bool {
         let deadline = Deadline::after(BULK_CLOSE_TIMEOUT);
         while !encoder.batch().is_empty() {
@@ -435,26 +439,26 @@ impl WriteHalf {
     }
 
     /// Handles a failed write: this end sends nothing more. If the peer was too slow, the
-    /// connection ends at once. Otherwise the reading thread may still read what the peer has sent
-    /// before.
+    /// connection ends at once. Otherwise the reading thread may still read the bytes that the peer
+    /// has already sent.
     fn note_failed_write(&self, was_too_slow: bool) {
         let why = if was_too_slow { Failure::TooSlow } else { Failure::Lost };
         self.apply(EndEvent::Failed(why, Deadline::after(self.close_within)));
-        // A reading thread that waits has already read all that came. Ending both directions wakes
-        // it.
+        // A waiting reading thread has already read all bytes that arrived. Shutting down both
+        // directions wakes it.
         let wakes_reader = was_too_slow || self.reader_waits.load(SeqCst);
         let how = if wakes_reader { Shutdown::Both } else { Shutdown::Write };
         let _ = self.stream.shutdown(how);
     }
 
-    /// Ends the connection at once, without a Close. Threads that wait in a read or a write wake
+    /// Ends the connection at once, without a Close. Threads that wait in a read or a write wake up
     /// with an error.
     pub(crate) fn abort(&self) {
         self.apply(EndEvent::Failed(Failure::Lost, Deadline::after(Duration::ZERO)));
         let _ = self.stream.shutdown(Shutdown::Both);
     }
 
-    /// Sends our Close after all that goes out before it, then ends the stream with a lingering
+    /// Sends our Close once all earlier messages are out, then ends the stream with a lingering
     /// close, so that the peer sees our Close and not a reset. Only the first call does this. If
     /// the peer doesn't end the stream in time, the call returns an error that says whether our
     /// last bytes arrived.
@@ -467,8 +471,8 @@ impl WriteHalf {
                 if has_closed && self.role == Role::Client {
                     await_peer_eof(Deadline::after(self.close_within), &*self.stream);
                 }
-                // A peer that has closed sends nothing more, and whether it ends its stream doesn't
-                // matter.
+                // A peer that has closed sends nothing more, so it doesn't matter whether it ends
+                // its stream.
                 let patience = if has_closed { LAST_LOOK } else { self.close_within };
                 let linger = self.linger_deadline(Deadline::after(patience));
                 if !lingering_close(linger, &*self.stream) {
@@ -479,7 +483,8 @@ impl WriteHalf {
             State::Open | State::Requested(_) | State::Due(_) | State::Broken(..) => self.abort(),
         }
         self.apply(EndEvent::Ended);
-        // A thread that still waits for the end of a message, or for the lock, then gets an error.
+        // A thread that still waits for the end of a message, or for the lock, then receives an
+        // error.
         if let Some(mut encoder) = self.try_lock() {
             encoder.stop_after_failed_write();
         }
@@ -487,7 +492,7 @@ impl WriteHalf {
     }
 
     /// Returns the error for a peer that hasn't answered our Close in time: `BytesLost` if the
-    /// peer's system has not acknowledged our last bytes, and `PeerTimeout` otherwise.
+    /// peer's TCP stack has not acknowledged our last bytes, and `PeerTimeout` otherwise.
     pub(crate) fn error_without_answer(&self) -> Error {
         match self.stream.unacknowledged() {
             Some(bytes @ 1..) => Error::BytesLost(bytes),
@@ -496,8 +501,8 @@ impl WriteHalf {
     }
 
     /// Waits until our Close is written, and returns the state. The minimum write rate bounds the
-    /// threads that write what goes before it. If an open message makes no progress for
-    /// `Limits::write`, the Close no longer waits for it.
+    /// threads that write the messages before it. If an open message makes no progress for
+    /// `Limits::write`, the Close no longer waits for that message.
     fn wait_until_close_is_out(&self) -> State {
         let mut stall = StallDetector::new(self.write_within);
         let mut has_hurried = false;
@@ -527,15 +532,15 @@ impl WriteHalf {
         }
     }
 
-    /// Returns how long the peer may take to read our last bytes. While it shows that it still
-    /// reads, it gets another `Limits::close` for each 64 KiB that we sent, within a bound.
+    /// Returns how long the peer may take to read our last bytes. While the peer shows that it
+    /// still reads, it gets another `Limits::close` for each 64 KiB that we sent, up to a maximum.
     pub(crate) fn linger_deadline(&self, deadline: Deadline) -> LingerDeadline {
         LingerDeadline::renewable(deadline, self.close_within, self.ending.written())
     }
 
-    /// Ends our direction of the stream when it's time. §5.5.1: a server ends it as soon as both
-    /// ends have sent a Close, even while its handler still works; a client waits for the server.
-    /// After the peer broke a rule, either end ends it once our Close is sent.
+    /// Shuts down our side of the stream when it's time. §5.5.1: a server does so as soon as both
+    /// ends have sent a Close, even while its handler is still running. A client waits for the
+    /// server. After a violation by the peer, either end does so once our Close is sent.
     fn end_if_both_have_closed(&self) {
         if !matches!(self.ending.state(), State::Sent(_)) {
             return;
@@ -548,7 +553,8 @@ impl WriteHalf {
         }
     }
 
-    /// Locks the encoder, and waits while another thread holds the lock. `recv` never calls this.
+    /// Locks the encoder, and waits for the lock if another thread holds it. `recv` never calls
+    /// this.
     #[inline]
     pub(crate) fn lock(&self) -> MutexGuard<'_, Encoder> {
         lock(&self.encoder)
@@ -567,7 +573,7 @@ impl WriteHalf {
         Err(Error::Closed)
     }
 
-    /// Locks the encoder once no message is open: fragments of two messages may not mix (§5.4).
+    /// Locks the encoder once no message is open: fragments of two messages must not mix (§5.4).
     #[inline]
     fn lock_between_messages(&self) -> Result<MutexGuard<'_, Encoder>> {
         let encoder = self.lock();
@@ -577,8 +583,8 @@ impl WriteHalf {
         }
     }
 
-    /// Waits for the end of the open message, then locks the encoder. Fails if that message makes
-    /// no progress for `Limits::write`.
+    /// Waits for the end of the open message, then locks the encoder. Fails if the message makes no
+    /// progress for `Limits::write`.
     #[cold]
     fn wait_between_messages<'a>(
         &'a self,
@@ -597,7 +603,8 @@ impl WriteHalf {
         Ok(encoder)
     }
 
-    /// Whether a thread is writing. (A thread that holds the lock waits for nothing but its write.)
+    /// Returns whether a thread is writing. (A thread that holds the lock waits only for its
+    /// write.)
     pub(crate) fn is_writing(&self) -> bool {
         let Some(encoder) = self.try_lock() else { return true };
         drop(encoder);

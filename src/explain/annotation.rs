@@ -1,4 +1,5 @@
-//! An annotation explains a head or a frame: it has the bytes, a span for each part, and a verdict.
+//! An annotation explains a head or a frame: it holds the bytes, a span for each part, and a
+//! verdict.
 //!
 //! ```text
 //! 81 85 37 fa 21 3d 7f 9f 4d 51 58                           the bytes as they were sent
@@ -6,11 +7,12 @@
 //! ```
 //!
 //! Rules of this file:
-//! - A span's place is counted in bits from the start of the annotation, as in the RFC's pictures.
-//!   The spans cover the annotation without gap or overlap, even if the bytes break a rule.
-//! - In the same way, the annotations of one direction cover all its bytes.
-//! - A verdict comes from the protocol's code: a refusal, a handshake error or a violation, with
-//!   its diagnostic.
+//! - A span's position is counted in bits from the start of the annotation, as in the RFC's
+//!   diagrams. The spans cover the annotation without gaps or overlaps, even if the bytes break a
+//!   rule.
+//! - In the same way, the annotations for one direction cover all its bytes.
+//! - A verdict comes from the protocol code: a refusal, a handshake error or a violation, with its
+//!   diagnostic.
 
 use std::ops::Range;
 
@@ -20,16 +22,17 @@ use crate::frames::violation::Violation;
 use crate::handshake::client::HandshakeError;
 use crate::http::refusal::Refusal;
 
-/// The most bytes that an annotation keeps for display. Its `length` counts the later bytes too.
+/// The maximum number of bytes that an annotation keeps for display. Its `length` counts the later
+/// bytes too.
 pub const SHOWN: usize = 4096;
-/// The most bytes that one annotation of a [`Run`] covers. A longer run becomes several
-/// annotations.
+/// The maximum number of bytes that one annotation of a [`Run`] covers. A longer run is split into
+/// several annotations.
 const LONGEST_RUN: u64 = 64 * 1024;
 
 /// One explained part of a head or a frame, such as the opcode or a header field.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Span {
-    /// The place of this part, in bits from the start of the annotation.
+    /// The position of this part, in bits from the start of the annotation.
     pub bits: Range<u64>,
     /// The name of the field, such as `opcode` or `Host`.
     pub field: String,
@@ -37,11 +40,11 @@ pub struct Span {
     pub value: String,
     /// A short explanation of what the value means.
     pub meaning: String,
-    /// The RFC section that defines the field. Without the name of an RFC, it's one of RFC 6455.
+    /// The RFC section that defines the field. If it names no RFC, it's a section of RFC 6455.
     pub section: &'static str,
 }
 
-/// What kind of bytes an annotation explains.
+/// The kind of bytes that an annotation explains.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum What {
     /// The bytes are the head of a request.
@@ -56,12 +59,12 @@ pub enum What {
     Unread,
 }
 
-/// Whether the bytes of an annotation break a rule, and how their receiver answers.
+/// The verdict on an annotation's bytes: whether they break a rule, and how their receiver answers.
 #[derive(Clone, Debug)]
 pub enum Verdict {
     /// The bytes break no rule.
     Fine,
-    /// The stream ended inside the head or frame. The text says what is missing.
+    /// The stream ended inside the head or frame. The text names what is missing.
     Missing(String),
     /// The bytes are a request that the server refuses.
     Refused(Refusal),
@@ -93,12 +96,12 @@ impl Verdict {
     }
 }
 
-/// The bytes that a compressed payload inflates to.
+/// The result of inflating a compressed payload.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Inflated {
     /// The first inflated bytes, at most [`SHOWN`].
     pub bytes: Vec<u8>,
-    /// The number of all inflated bytes.
+    /// The total number of inflated bytes.
     pub length: u64,
 }
 
@@ -107,20 +110,20 @@ pub struct Inflated {
 pub struct Annotation {
     /// The end of the connection that sent these bytes.
     pub from: Role,
-    /// What kind of bytes this annotation explains.
+    /// The kind of bytes that this annotation explains.
     pub what: What,
-    /// How many bytes the sender had sent before these.
+    /// The number of bytes that the sender had sent before these.
     pub start: u64,
-    /// How many bytes this annotation covers.
+    /// The number of bytes that this annotation covers.
     pub length: u64,
-    /// A summary of the head or frame in one line.
+    /// A one-line summary of the head or frame.
     pub title: String,
     /// The first [`SHOWN`] bytes, as they were sent.
     pub bytes: Vec<u8>,
-    /// The unmasked payload of a frame, as much of it as `bytes` contains.
+    /// The unmasked payload of a frame, up to the last byte that `bytes` contains.
     pub payload: Vec<u8>,
-    /// What a compressed payload inflates to. `None` if the payload isn't compressed, or if this
-    /// build can't inflate.
+    /// The inflated form of a compressed payload. `None` if the payload isn't compressed, or if
+    /// this build can't inflate.
     pub inflated: Option<Inflated>,
     /// The explained parts, in order.
     pub spans: Vec<Span>,
@@ -128,11 +131,11 @@ pub struct Annotation {
     pub verdict: Verdict,
 }
 
-/// Collects bytes of one direction that are only counted: a body, or bytes after the end of the
-/// conversation.
+/// A run of bytes in one direction that are counted but not explained: a body, or bytes after the
+/// end of the conversation.
 ///
-/// A run becomes an annotation only when it ends. So the annotations don't depend on the pieces in
-/// which the bytes arrived.
+/// A run becomes an annotation only when it ends or reaches its maximum length, so the annotations
+/// don't depend on the pieces in which the bytes arrived.
 #[derive(Debug)]
 pub struct Run {
     from: Role,
@@ -143,13 +146,13 @@ pub struct Run {
 }
 
 impl Run {
-    /// Creates an empty run. `start` is how many bytes the sender had sent before it.
+    /// Creates an empty run. `start` is the number of bytes that the sender had sent before it.
     pub fn new(from: Role, what: What, start: u64) -> Run {
         Run { from, what, start, length: 0, shown: Vec::new() }
     }
 
-    /// Adds bytes to the run. Whenever the run has its greatest length, passes it to `report` and
-    /// begins a new one.
+    /// Adds bytes to the run. A run that reaches its maximum length is passed to `report`, and a
+    /// new one begins.
     pub fn push(&mut self, mut bytes: &[u8], report: &mut dyn FnMut(Annotation)) {
         while !bytes.is_empty() {
             let room = usize::try_from(LONGEST_RUN - self.length).unwrap_or(usize::MAX);
@@ -212,12 +215,12 @@ impl Run {
     }
 }
 
-/// Converts a range of bytes to the range of their bits, for a [`Span`].
+/// Converts a byte range to a bit range, for a [`Span`].
 pub(crate) fn bits(bytes: Range<u64>) -> Range<u64> {
     bytes.start * 8..bytes.end * 8
 }
 
-/// Turns a peer's bytes into text that is safe to show: escaped, and shortened to `most`
+/// Turns a peer's bytes into text that is safe to show: escaped, and shortened to at most `most`
 /// characters.
 pub(crate) fn visible(bytes: &[u8], most: usize) -> String {
     let text = String::from_utf8_lossy(&bytes[..bytes.len().min(4 * most)]);
@@ -233,7 +236,8 @@ pub(crate) fn quoted(bytes: &[u8]) -> String {
     format!("\"{}\"", visible(bytes, 400))
 }
 
-/// Writes the first `most` bytes as pairs of hex digits, and `...` if there are more bytes.
+/// Formats the first `most` bytes as pairs of hex digits, followed by `...` if there are more
+/// bytes.
 pub(crate) fn hex(bytes: &[u8], most: usize) -> String {
     let mut digits: Vec<String> =
         bytes.iter().take(most).map(|byte| format!("{byte:02x}")).collect();

@@ -20,23 +20,24 @@ use super::heads::{
 };
 use crate::frames::header::Role;
 
-/// How many requests may wait for their response. Later requests are only counted, so that a flood
-/// of them takes no memory.
+/// The maximum number of requests that may wait for a response. The bytes of later requests are
+/// only counted, so a flood of requests takes no memory.
 const MAX_UNANSWERED_REQUESTS: usize = 16;
 
-/// Explains both directions of a connection together, because the bytes of one decide how to read
-/// the other.
+/// An explainer for both directions of a connection. It handles them together, because the bytes of
+/// one direction decide how to read the other.
 #[derive(Debug)]
 pub struct Conversation {
     settings: Settings,
     client: Half,
     server: Half,
-    /// The requests that wait for their response, oldest first. `None` stands for a request that
+    /// The requests still waiting for a response, oldest first. `None` stands for a request that
     /// can't be read.
     asked: VecDeque<Option<RequestSeen>>,
 }
 
-/// One direction of the conversation: how many bytes have passed, and how to read the next ones.
+/// One direction of the conversation: the number of bytes that have passed, and how to read the
+/// next ones.
 #[derive(Debug)]
 struct Half {
     passed: u64,
@@ -52,8 +53,8 @@ enum Stage {
 }
 
 impl Conversation {
-    /// Creates the explainer of a conversation that is about to begin. Its verdicts depend on the
-    /// settings.
+    /// Creates an explainer for a conversation that is about to begin. Its verdicts depend on
+    /// `settings`.
     pub fn new(settings: Settings) -> Conversation {
         let half = || Half { passed: 0, stage: Stage::Head(ArrivingHead::new(&settings, 0)) };
         Conversation { client: half(), server: half(), asked: VecDeque::new(), settings }
@@ -97,8 +98,8 @@ impl Conversation {
         }
     }
 
-    /// Ends one direction, because `from` sends nothing more. Passes to `report` what is
-    /// incomplete.
+    /// Ends one direction once `from` sends nothing more. Passes an incomplete head, frame or body
+    /// to `report`.
     pub fn end(&mut self, from: Role, report: &mut dyn FnMut(Annotation)) {
         let half = self.half(from);
         let ended = Stage::Ended(Run::new(from, What::Unread, half.passed));
@@ -114,7 +115,8 @@ impl Conversation {
         }
     }
 
-    /// Whether the server's response has arrived, which says how to read the bytes after it.
+    /// Returns whether the server's response has arrived. Before that, it's unknown how to read the
+    /// bytes after it.
     pub fn is_answered(&self) -> bool {
         !matches!(self.server.stage, Stage::Head(_))
     }
@@ -150,7 +152,7 @@ impl Conversation {
         }
     }
 
-    /// Decides, after a request, how to read the client's next bytes until the server's response is
+    /// Decides how to read the client's bytes after a request, until the server's response is
     /// known.
     fn request_ends(&mut self, then: AfterRequest, report: &mut dyn FnMut(Annotation)) {
         let at = self.client.passed;
@@ -185,8 +187,8 @@ impl Conversation {
         }
     }
 
-    /// Ends a body, and decides how to read the bytes after it: as another head, if the connection
-    /// is used again.
+    /// Ends a body, and decides how to read the bytes after it: as another head if the connection
+    /// is reused.
     fn body_ends(&mut self, from: Role, report: &mut dyn FnMut(Annotation)) {
         let too_many = from == Role::Client && self.asked.len() > MAX_UNANSWERED_REQUESTS;
         let at = self.half(from).passed;
@@ -203,8 +205,8 @@ impl Conversation {
         };
     }
 
-    /// Decides, after the server's response, how to read both directions from here on. Some bytes
-    /// of the client may have arrived before the response.
+    /// Decides how to read both directions after the server's response. Some of the client's bytes
+    /// may have arrived before the response.
     fn continue_after_response(
         &mut self,
         follows: AfterResponse,
@@ -246,7 +248,8 @@ impl Conversation {
     }
 
     /// Handles a response that opens no WebSocket. If the client has already sent bytes after its
-    /// request, they were meant as frames and aren't read. If not, it may send another request.
+    /// request, they were meant as frames and aren't read. Otherwise the client may send another
+    /// request.
     fn after_refusal(&mut self, keeps: ConnectionReuse, report: &mut dyn FnMut(Annotation)) {
         let at = self.client.passed;
         let Stage::Frames(frames) = &mut self.client.stage else { return };
@@ -292,7 +295,7 @@ pub fn explain_response(bytes: &[u8], asked: &[u8], settings: &Settings) -> Vec<
     })
 }
 
-/// Explains the frames that one end sends, without a handshake before them. The last frame may be
+/// Explains the frames that one end sends, with no handshake before them. The last frame may be
 /// incomplete.
 pub fn explain_frames(bytes: &[u8], from: Role, settings: &Settings) -> Vec<Annotation> {
     let mut frames = Frames::new(from, 0, settings.bounds);

@@ -1,5 +1,5 @@
-//! Writes an annotation as JSON, for a page that draws it. This file writes the JSON by hand,
-//! without a JSON library.
+//! Writes an annotation as JSON, for a page that draws it. The JSON is written by hand, without a
+//! library.
 //!
 //! ```text
 //! {"from":"client","what":"frame","start":0,"length":7,"title":"text, 1 bytes, masked",
@@ -13,7 +13,7 @@ use super::source::trace::{Step, steps};
 use super::source::{Anchor, Passage, deciding_anchor};
 use crate::frames::header::Role;
 
-/// Returns an annotation as a JSON object, with the source anchors that decided about its parts.
+/// Returns an annotation as a JSON object, with the source anchors that decide about its parts.
 pub fn annotation(annotation: &Annotation) -> String {
     let what = match annotation.what {
         What::Request => "request",
@@ -115,20 +115,20 @@ fn verdict(annotation: &Annotation) -> String {
     object(&fields)
 }
 
-/// Returns a JSON object with these names and values. The values must already be JSON.
+/// Returns a JSON object with these names and values. Each value must already be JSON.
 pub fn object(fields: &[(&str, String)]) -> String {
     let fields: Vec<String> =
         fields.iter().map(|(name, value)| format!("{}:{value}", string(name))).collect();
     format!("{{{}}}", fields.join(","))
 }
 
-/// Returns a JSON array of these values, which must already be JSON.
+/// Returns a JSON array of these values. Each value must already be JSON.
 pub fn array(values: impl Iterator<Item = String>) -> String {
     format!("[{}]", values.collect::<Vec<_>>().join(","))
 }
 
-/// Returns a text as a JSON string (RFC 8259 §7). It's escaped so that it's safe inside a page's
-/// script too.
+/// Returns a text as a JSON string (RFC 8259 §7), escaped so that it's also safe inside a page's
+/// script.
 pub fn string(text: &str) -> String {
     let mut out = String::from("\"");
     for c in text.chars() {

@@ -19,7 +19,7 @@
 //! print!("{}", annotation(&told[0], "", Style::default()));
 //! ```
 //!
-//! The explainer judges nothing itself. It asks `http`, `handshake` and `frames` what the bytes are
+//! The explainer itself judges nothing. It asks `http`, `handshake` and `frames` what the bytes are
 //! and whether they break a rule, and adds words and positions. The [map](crate) shows where this
 //! folder belongs.
 //!
@@ -27,7 +27,7 @@
 //!
 //! | file | the question it answers |
 //! |---|---|
-//! | `annotation.rs` | What is said about a head or a frame? |
+//! | `annotation.rs` | What does an explanation of a head or a frame contain? |
 //! | `heads/header_glossary.rs` | What is each header field of a handshake for? |
 //! | `heads/extensions.rs` | Which extensions are offered and accepted, parameter by parameter? |
 //! | `heads/head_lines.rs` | What does each line of a head say? |

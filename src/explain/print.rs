@@ -1,4 +1,4 @@
-//! Prints an annotation for a terminal of 80 columns, with or without colour.
+//! Prints an annotation for an 80-column terminal, with or without colour.
 //!
 //! ```text
 //! client → server, byte 0: text, 5 bytes, masked
@@ -6,28 +6,28 @@
 //!   1.......  FIN: the last fragment of its message (§5.4)
 //! ```
 //!
-//! It can also draw a frame as the RFC does (§5.2). A peer's text is already escaped when it comes
-//! here: see [`annotation`](super::annotation).
+//! It can also draw a frame as the RFC does (§5.2). A peer's text is already escaped when it
+//! reaches this file: see [`annotation`](super::annotation).
 
 use super::annotation::{Annotation, Span, Verdict, What, hex};
 use crate::frames::header::Role;
 
-/// How to print annotations on a terminal.
+/// The style in which annotations are printed on a terminal.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Style {
-    /// Whether to print in colour, with the escape codes of a terminal.
+    /// Whether to print in colour, with terminal escape codes.
     pub colour: bool,
-    /// Whether to draw a picture of the bits of each frame.
+    /// Whether to draw each frame's bits as a picture.
     pub pictures: bool,
 }
 
-/// The width of the printed lines, in columns: that of most terminals.
+/// The width of the printed lines, in columns. Most terminals are this wide.
 const COLUMNS: usize = 80;
-/// The most characters of a connection's name that are printed.
+/// The maximum number of characters printed of a connection's name.
 const LONGEST_NAME: usize = 24;
-/// The number of bits in a row of a frame's picture.
+/// The number of bits per row in a frame's picture.
 const ROW: u64 = 32;
-/// The most rows that a frame's picture has. Later bits aren't drawn.
+/// The maximum number of rows in a frame's picture. Later bits aren't drawn.
 const MOST_ROWS: u64 = 5;
 
 const BOLD: &str = "1";
@@ -36,8 +36,8 @@ const RED: &str = "31";
 const CLIENT: &str = "1;36";
 const SERVER: &str = "1;35";
 
-/// Returns an annotation as lines of text. `name` says which connection it belongs to, and is empty
-/// if there's only one.
+/// Returns an annotation as lines of text. `name` is the name of its connection, or empty if
+/// there's only one connection.
 pub fn annotation(annotation: &Annotation, name: &str, style: Style) -> String {
     let paint = |code: &str, text: &str| match style.colour {
         true => format!("\u{1b}[{code}m{text}\u{1b}[0m"),
@@ -94,7 +94,7 @@ fn paint_field(line: &str, span: &Span, paint: &dyn Fn(&str, &str) -> String) ->
     }
 }
 
-/// Returns the lines that explain a span: the first, and the indented ones below it.
+/// Returns the lines that explain a span: the first line, and the indented lines below it.
 fn span_lines(what: What, span: &Span) -> (String, Vec<String>) {
     let width = COLUMNS - 2;
     let section = format!(" ({})", span.section);
@@ -120,9 +120,9 @@ fn span_lines(what: What, span: &Span) -> (String, Vec<String>) {
     (first, wrapped.iter().map(|line| format!("{:10}{line}", "")).collect())
 }
 
-/// Wraps a text into lines. It breaks at spaces, or inside a word that is longer than a line. The
-/// first line has at most `first` columns, and the others have at most `width`. Returns at least
-/// one line.
+/// Wraps a text into lines, and returns at least one. Lines break at spaces, or inside a word that
+/// is longer than a line. The first line has at most `first` columns, and the other lines have at
+/// most `width`.
 pub fn wrap(text: &str, first: usize, width: usize) -> Vec<String> {
     let (mut lines, mut line, mut used, mut room) = (Vec::new(), String::new(), 0, first);
     for (index, word) in text.split(' ').enumerate() {
@@ -146,13 +146,13 @@ pub fn wrap(text: &str, first: usize, width: usize) -> Vec<String> {
     lines
 }
 
-/// Returns how many columns a text takes on a terminal.
+/// Returns a text's width in terminal columns.
 fn columns(text: &str) -> usize {
     text.chars().map(width_of).sum()
 }
 
-/// Returns how many columns a character takes on a terminal: two for East Asian scripts and emoji,
-/// otherwise one.
+/// Returns a character's width in terminal columns: two for East Asian scripts and emoji, otherwise
+/// one.
 fn width_of(c: char) -> usize {
     match c {
         '\u{1100}'..='\u{115f}'
@@ -176,8 +176,8 @@ fn width_of(c: char) -> usize {
     }
 }
 
-/// Draws a frame's bits as the RFC does: 32 in a row, a bar where each field begins, and the names
-/// of the fields below.
+/// Draws a frame's bits as the RFC does: 32 bits per row, a bar where each field begins, and the
+/// field names below.
 pub fn picture(annotation: &Annotation) -> String {
     let bits = (annotation.bytes.len() as u64 * 8).min(ROW * MOST_ROWS);
     let bit = |at: u64| annotation.bytes[(at / 8) as usize] >> (7 - at % 8) & 1;

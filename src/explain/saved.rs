@@ -10,7 +10,7 @@
 //!
 //! Rules of this file:
 //! - A line that names no sender continues the line before. If the first line names no sender, its
-//!   bytes decide: a request or a masked frame comes from a client.
+//!   bytes determine the sender: a request or a masked frame comes from a client.
 //! - Bytes that don't begin with a head are read as frames.
 
 use super::annotation::Annotation;
@@ -20,16 +20,16 @@ use super::heads::Settings;
 use crate::frames::header::{MASK, Role};
 use crate::handshake::deflate_params::DeflateParams;
 
-/// How many bytes are written on one line of hex digits.
+/// The maximum number of bytes on one line of hex digits.
 const LINE: usize = 24;
-/// The most bytes that are written as one line of text. A longer line is written as hex digits.
+/// The maximum number of bytes in one line of text. A longer line is written as hex digits.
 const LONGEST_TEXT: usize = 4096;
 
-/// One turn of a conversation: the end that sends, and the bytes that it sends before the other end
-/// does.
+/// One turn of a conversation: the sending end, and the bytes that it sends before the other end
+/// sends any.
 pub type Turn = (Role, Vec<u8>);
 
-/// Reads a conversation from its saved text. The error says which line can't be read, and why.
+/// Parses a conversation from its saved text. The error says which line can't be parsed, and why.
 pub fn parse(text: &str) -> Result<Vec<Turn>, String> {
     let mut turns: Vec<(Option<Role>, Vec<u8>)> = Vec::new();
     for (number, line) in text.lines().enumerate() {
@@ -55,7 +55,7 @@ pub fn parse(text: &str) -> Result<Vec<Turn>, String> {
         .collect())
 }
 
-/// Guesses which end sent these bytes, from the first of them.
+/// Guesses which end sent these bytes, based on how they begin.
 pub fn guess_sender(bytes: &[u8]) -> Role {
     let is_client = match begins_with_head(bytes) {
         true => !bytes.starts_with(b"HTTP/"),
@@ -64,15 +64,15 @@ pub fn guess_sender(bytes: &[u8]) -> Role {
     if is_client { Role::Client } else { Role::Server }
 }
 
-/// Whether these bytes begin with the head of a request or response. A head begins with capital
-/// letters; as a frame, they would have reserved bits set.
+/// Returns whether these bytes begin with the head of a request or response. A head begins with
+/// capital letters. Read as a frame, those letters would set reserved bits.
 pub fn begins_with_head(bytes: &[u8]) -> bool {
     let word = bytes.iter().take_while(|byte| byte.is_ascii_uppercase()).count();
     word >= 3 && matches!(bytes.get(word), None | Some(b' ' | b'/'))
 }
 
-/// Explains the turns of a saved conversation in their order. If they're frames without a
-/// handshake, `deflate` says how both ends compress.
+/// Explains the turns of a saved conversation in order. If the turns are frames without a
+/// handshake, `deflate` sets how both ends compress.
 pub fn explain(
     turns: &[Turn],
     settings: &Settings,
@@ -127,8 +127,8 @@ pub fn write(turns: &[Turn]) -> String {
     text
 }
 
-/// Returns the length of the line of text with which the bytes begin, CR LF included. `None` if
-/// they don't begin with a line of text.
+/// Returns the length of the line of text at the beginning of the bytes, including its CR LF.
+/// Returns `None` if the bytes don't begin with a line of text.
 fn text_line(bytes: &[u8]) -> Option<usize> {
     let end = bytes.iter().take(LONGEST_TEXT).position(|&byte| byte == b'\n')? + 1;
     let line = bytes[..end].strip_suffix(b"\r\n")?;
@@ -171,7 +171,8 @@ fn parse_digits(word: &str, bytes: &mut Vec<u8>) -> Result<(), String> {
     Ok(())
 }
 
-/// Appends a quoted text to `bytes`, up to its closing quote. Returns the rest of the line.
+/// Parses a quoted text up to its closing quote, and appends it to `bytes`. Returns the rest of the
+/// line.
 fn take_text<'a>(text: &'a str, bytes: &mut Vec<u8>) -> Result<&'a str, String> {
     let mut characters = text.chars();
     loop {

@@ -1,10 +1,10 @@
-//! What the application's own check found out about a client that it lets in.
+//! The result of the application's own check when it admits a client.
 
 use std::any::Any;
 use std::sync::Arc;
 
-/// What your function for [`Server::admit`](super::server::Server::admit) returns to let a client
-/// in: who the client is, for the handler, and headers for the 101.
+/// The value that your [`Server::admit`](super::server::Server::admit) function returns to admit a
+/// client: the client's identity, for the handler, and headers for the 101.
 ///
 /// ```no_run
 /// use ws101::{Admission, Refusal, Server};
@@ -28,24 +28,23 @@ pub struct Admission {
     pub(crate) headers: Vec<(String, String)>,
 }
 
-/// What the application knows about a client that it let in, in a type of the application's choice.
+/// The application's knowledge about an admitted client, in a type that the application chooses.
 pub(crate) type Identity = Arc<dyn Any + Send + Sync>;
 
 impl Admission {
-    /// Creates an admission that lets the client in, without an identity and without headers for
-    /// the 101.
+    /// Creates an admission without an identity and without headers for the 101.
     pub fn new() -> Admission {
         Admission::default()
     }
 
-    /// Creates an admission that lets the client in and says who it is. The handler gets this value
-    /// from [`WebSocket::identity`](crate::WebSocket::identity).
+    /// Creates an admission with the client's identity. The handler reads this value with
+    /// [`WebSocket::identity`](crate::WebSocket::identity).
     pub fn of(identity: impl Any + Send + Sync) -> Admission {
         Admission { identity: Some(Arc::new(identity)), headers: Vec::new() }
     }
 
-    /// Adds a header to the 101, such as `Set-Cookie`. The handshake's own headers can't be set:
-    /// the client then gets a 500.
+    /// Adds a header to the 101, such as `Set-Cookie`. The handshake's own headers can't be set: if
+    /// one of them is added, the client receives a 500.
     pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Admission {
         self.headers.push((name.into(), value.into()));
         self

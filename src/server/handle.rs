@@ -2,12 +2,12 @@
 //!
 //! | call | new clients | open connections | the server ends |
 //! |---|---|---|---|
-//! | `stop_accepting` | get a 503 | stay | with a later `drain` or `stop` |
-//! | `drain(grace)` | get a 503 | get their Close in batches, spread over four fifths of the grace | when all have closed, at the latest when the grace is over |
-//! | `stop(grace)` | get a 503 for a second at most; then nothing listens | get their Close as soon as they have no reply to send | the same |
+//! | `stop_accepting` | receive a 503 | stay open | with a later `drain` or `stop` |
+//! | `drain(grace)` | receive a 503 | are sent their Close in batches, spread over four fifths of the grace period | once all have closed, at the latest when the grace period is over |
+//! | `stop(grace)` | receive a 503 for up to a second; then nothing listens | are sent their Close as soon as they have no reply to send | the same |
 //!
-//! A server goes down this table and never up. No call waits for the server's end; `serve` returns
-//! then.
+//! A server moves down this table and never up. No call waits for the server to end. `serve`
+//! returns when it has ended.
 
 use std::fmt;
 use std::sync::Arc;
@@ -20,8 +20,8 @@ use crate::error::Result;
 use crate::frames::close::Close;
 use crate::frames::close_code::CloseCode;
 
-/// A handle on a server. From any thread it stops the server, at once or slowly, and reads its
-/// counters.
+/// A handle on a running server. It can stop the server from any thread, at once or slowly, and
+/// read its counters.
 #[derive(Clone)]
 pub struct Handle {
     pub(crate) registry: Arc<Registry>,
@@ -34,17 +34,18 @@ impl fmt::Debug for Handle {
 }
 
 impl Handle {
-    /// Lets no new client in, and keeps the open connections. A client that asks for a WebSocket
-    /// gets a 503 with `Retry-After`. The server still answers plain HTTP, so that a readiness page
-    /// can answer 503 itself: see [`is_accepting`](Handle::is_accepting). A server can't accept
-    /// again afterwards; call [`drain`](Handle::drain) or [`stop`](Handle::stop) to end it.
+    /// Stops admitting new clients, and keeps the open connections. A client that asks for a
+    /// WebSocket receives a 503 with `Retry-After`. The server still answers plain HTTP, so that a
+    /// readiness page can answer 503 itself: see [`is_accepting`](Handle::is_accepting). The server
+    /// can't accept clients again afterwards. Call [`drain`](Handle::drain) or
+    /// [`stop`](Handle::stop) to end it.
     pub fn stop_accepting(&self) {
         self.registry.stop_accepting();
     }
 
-    /// Whether the server lets new clients in: until the first call of
+    /// Returns whether the server admits new clients: until the first call to
     /// [`stop_accepting`](Handle::stop_accepting), [`drain`](Handle::drain) or
-    /// [`stop`](Handle::stop). (While all places are taken this is still `true`.)
+    /// [`stop`](Handle::stop). (The result is `true` even while the server is full.)
     ///
     /// ```no_run
     /// use ws101::{Response, Server};
@@ -67,20 +68,21 @@ impl Handle {
     /// Begins to stop the server slowly, so that thousands of clients don't all reconnect to
     /// another server in the same second. Returns at once.
     ///
-    /// The server lets no new client in, as after [`stop_accepting`](Handle::stop_accepting). It
+    /// The server admits no new client, as after [`stop_accepting`](Handle::stop_accepting). It
     /// closes the open connections with 1001 in batches, spread evenly over the first four fifths
-    /// of the grace. Each connection ends as with [`stop`](Handle::stop): queued messages go out
-    /// first, and so do the replies that its handler sends before it waits in `recv` again. In the
-    /// last fifth, or once all connections have closed, the server stops, and `serve` returns.
+    /// of the grace period. Each connection ends as with [`stop`](Handle::stop): queued messages go
+    /// out first, and so do the replies that its handler sends before it waits in `recv` again. In
+    /// the last fifth, or once all connections have closed, the server stops, and `serve` returns.
     ///
     /// A second call changes nothing. `stop` ends the drain at once.
     pub fn drain(&self, grace: Duration) {
         self.drain_with_close(grace, Close::going_away());
     }
 
-    /// Like [`drain`](Handle::drain), with your own code and reason. 1012 tells clients that the
-    /// server restarts and that they should come back after a while. If the code or the reason may
-    /// not be sent, it returns [`Error::Misuse`](crate::Error::Misuse) and changes nothing.
+    /// Like [`drain`](Handle::drain), but with your own close code and reason. 1012 tells clients
+    /// that the server is restarting and that they should reconnect after a while. If the code or
+    /// the reason may not be sent, returns [`Error::Misuse`](crate::Error::Misuse) and changes
+    /// nothing.
     pub fn drain_with(
         &self,
         grace: Duration,
@@ -110,18 +112,18 @@ impl Handle {
     ///
     /// The server accepts no new connection, and closes the open ones with 1001. Queued messages go
     /// out first, and so do the replies that a handler sends before it waits in `recv` again. If a
-    /// handler is still busy after nine tenths of the grace, its connection closes anyway. The
-    /// peers have the whole grace for their own Close. Then the server aborts the connections that
-    /// are still open, and `serve` returns.
+    /// handler is still busy after nine tenths of the grace period, its connection closes anyway.
+    /// The peers have the whole grace period to send their own Close. Then the server aborts the
+    /// connections that are still open, and `serve` returns.
     ///
-    /// A second call only changes the grace.
+    /// A second call only changes the grace period.
     pub fn stop(&self, grace: Duration) {
         self.stop_with_close(grace, Close::going_away());
     }
 
-    /// Like [`stop`](Handle::stop), with your own code and reason, such as 1012 and "restarting".
-    /// If the code or the reason may not be sent, it returns
-    /// [`Error::Misuse`](crate::Error::Misuse) and stops nothing.
+    /// Like [`stop`](Handle::stop), but with your own close code and reason, such as 1012 and
+    /// "restarting". If the code or the reason may not be sent, returns
+    /// [`Error::Misuse`](crate::Error::Misuse) and doesn't stop the server.
     pub fn stop_with(
         &self,
         grace: Duration,
@@ -137,7 +139,8 @@ impl Handle {
         self.registry.begin_stopping();
     }
 
-    /// Returns the server's counters as they are now: connections, refusals, messages and bytes.
+    /// Returns the current values of the server's counters: connections, refusals, messages and
+    /// bytes.
     pub fn counters(&self) -> Counters {
         self.registry.counters()
     }

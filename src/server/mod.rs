@@ -11,17 +11,17 @@
 //!
 //! | file | the question it answers |
 //! |---|---|
-//! | `pages.rs` | How many pages may be made at a time? |
+//! | `pages.rs` | How many pages may be generated at a time? |
 //! | `pending.rs` | Which connections are pending, and which of them is evicted? |
 //! | `registry.rs` | What do a server and its connections share, and which connections are open? |
 //! | `shutdown.rs` | How does a server drain, and how does it stop? |
 //! | `handle.rs` | How does an operator stop the server, at once or slowly? |
-//! | `admission.rs` | What does the application find out about a client that it lets in? |
+//! | `admission.rs` | What does the application learn about a client that it admits? |
 //! | `upgrade.rs` | How does an accepted stream become a `WebSocket`? |
-//! | `refusing_thread.rs` | Which thread refuses a client that gets no thread? |
+//! | `refusing_thread.rs` | Which thread refuses a client for which there is no thread? |
 //! | `thread_pool.rs` | Which thread serves a connection? |
-//! | `running.rs` | How does a program stop a server that runs in its own thread, and wait for its end? |
-//! | `server.rs` | How is each connection accepted, and what if there is no thread for it? |
+//! | `running.rs` | How does a program stop a server that runs in its own thread, and wait for it to end? |
+//! | `server.rs` | How is each connection accepted, and what happens if there is no thread for it? |
 
 pub(crate) mod admission;
 pub(crate) mod handle;

@@ -1,24 +1,24 @@
-//! A bound on the pages that are being made at a time: the application makes each page in the
-//! connection's thread, and may take its time.
+//! A limit on the number of pages being generated at a time. The application generates each page in
+//! the connection's thread, and may be slow.
 //!
 //! Rules of this file:
-//! - A request whose head is complete no longer counts as pending, so that nothing evicts it while
-//!   its page is made. This bound takes over: without it, slow pages could hold any number of
+//! - A request with a complete head no longer counts as pending, so that it isn't evicted while its
+//!   page is generated. This limit takes over: without it, slow pages could occupy any number of
 //!   threads.
-//! - A request over the bound gets a 503 at once; its thread doesn't wait for a place.
+//! - A request over the limit receives a 503 at once. Its thread doesn't wait for a free place.
 
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
-/// Counts the pages that the application is making.
+/// The counter of pages that the application is generating.
 #[derive(Default)]
 pub(crate) struct Pages(AtomicUsize);
 
-/// The right to have the application make one page. Dropping it frees the place for another
-/// request.
+/// The right to have the application generate one page. Dropping the permit frees the place for
+/// another request.
 pub(crate) struct PagePermit<'a>(&'a Pages);
 
 impl Pages {
-    /// Returns a permit for one more page. `None` if `most` pages are being made already.
+    /// Returns a permit for one more page. `None` if `most` pages are already being generated.
     pub(crate) fn permit(&self, most: usize) -> Option<PagePermit<'_>> {
         let one_more = |making| (making < most).then_some(making + 1);
         self.0.fetch_update(SeqCst, SeqCst, one_more).ok().map(|_| PagePermit(self))

@@ -1,10 +1,10 @@
-//! The pending connections, and which of them is evicted when they are too many.
+//! The pending connections, and which of them is evicted when there are too many.
 //!
 //! Rules of this file:
-//! - A connection is *pending* while its head is read or its plain HTTP answer is written. Pending
-//!   connections have a bound of their own. When they exceed it, the server evicts the oldest, not
-//!   the newest: an honest client finishes its handshake in milliseconds, so the one that has been
-//!   pending longest isn't honest.
+//! - A connection is *pending* while its head is read or its plain HTTP response is written.
+//!   Pending connections have their own limit. Above this limit, the server evicts the oldest
+//!   connection, not the newest: an honest client finishes its handshake in milliseconds, so the
+//!   connection that has been pending longest isn't honest.
 
 use std::cell::Cell;
 use std::collections::VecDeque;
@@ -15,23 +15,23 @@ use std::sync::{Arc, Mutex};
 use crate::transport::lock::lock;
 use crate::transport::stream::Stream;
 
-/// The pending connections, the oldest first.
+/// The pending connections, oldest first.
 #[derive(Default)]
 pub(super) struct PendingList(Mutex<VecDeque<PendingConnection>>);
 
-/// A connection whose head is being read, or to which a plain HTTP answer is being written.
+/// A connection whose head is being read, or to which a plain HTTP response is being written.
 struct PendingConnection {
     id: u64,
     stream: Arc<dyn Stream>,
-    /// Which direction of the stream an eviction shuts down. At first only reading, so that the
-    /// client still gets its refusal; both once an answer is being written, because the client may
-    /// not read it.
+    /// The direction of the stream that an eviction shuts down. At first, only reading is shut
+    /// down, so that the client still receives its refusal. Once a response is being written, both
+    /// directions are, because the client may not read the response.
     evict_by: Shutdown,
 }
 
 impl PendingList {
-    /// Adds a connection to the list. If the list then has more than `max_waiting`, evicts the
-    /// oldest. Dropping the guard removes the connection from the list.
+    /// Adds a connection to the list. If the list then has more than `max_waiting` entries, evicts
+    /// the oldest. Dropping the returned guard removes the connection from the list.
     pub(super) fn register(
         self: &Arc<Self>,
         id: u64,
@@ -44,11 +44,11 @@ impl PendingList {
         pending
     }
 
-    /// Evicts all pending connections, because the server stops. Answers that are being written
-    /// still go out.
+    /// Evicts all pending connections when the server stops. Responses that are being written still
+    /// go out.
     pub(super) fn evict_all(&self) {
         // (As in `enter`, no lock is held while a stream is shut down, because the stream may be
-        // the application's own.)
+        // the application's code.)
         let evicted = mem::take(&mut *lock(&self.0));
         for pending in evicted {
             let _ = pending.stream.shutdown(Shutdown::Read);
@@ -56,7 +56,7 @@ impl PendingList {
     }
 }
 
-/// A pending connection's entry in the list. Dropping it removes the entry.
+/// A guard for a pending connection's entry in the list. Dropping the guard removes the entry.
 pub(crate) struct PendingGuard {
     list: Arc<PendingList>,
     id: u64,
@@ -81,13 +81,13 @@ impl PendingGuard {
         }
     }
 
-    /// Whether the server has evicted this connection while its head was being read.
+    /// Returns whether the server has evicted this connection while its head was being read.
     pub(crate) fn was_evicted(&self) -> bool {
         !lock(&self.list.0).iter().any(|pending| pending.id == self.id)
     }
 
     /// Takes this connection off the list, because its head is complete and it holds a permit. From
-    /// now on the server can't evict it. Returns `false` if it was evicted before.
+    /// now on, the server can't evict the connection. Returns `false` if it was already evicted.
     pub(crate) fn promote(&self) -> bool {
         let mut pending = lock(&self.list.0);
         let before = pending.len();
@@ -96,16 +96,16 @@ impl PendingGuard {
         self.was_promoted.get()
     }
 
-    /// Takes this connection off the list while its page is made. If it was evicted before, that's
-    /// no loss: its head is complete, and an eviction has shut down only the reading.
+    /// Takes this connection off the list while its page is generated. An earlier eviction does no
+    /// harm: the head is complete, and the eviction has shut down only the reading side.
     pub(crate) fn suspend_for_page(&self) {
         self.promote();
         self.was_promoted.set(true);
     }
 
-    /// Makes this connection evictable while its plain HTTP answer is written, because the client
-    /// may not read the answer. A connection that was taken off the list enters it again. One that
-    /// was evicted doesn't; it still gets its answer.
+    /// Makes this connection evictable while its plain HTTP response is written, because the client
+    /// may not read the response. A connection that was taken off the list is added again. An
+    /// evicted connection isn't, but still receives its response.
     pub(crate) fn keep_pending_for_answer(&self) {
         if let Some(pending) = lock(&self.list.0).iter_mut().find(|pending| pending.id == self.id) {
             pending.evict_by = Shutdown::Both;

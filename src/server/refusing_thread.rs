@@ -1,4 +1,4 @@
-//! Refusals for clients that get no thread: which thread sends them, and how long that may take.
+//! Refusals for clients without a thread: which thread sends them, and how long that may take.
 //!
 //! ```text
 //! accept ──► no thread for this client ──► [ at most 64 clients ] ──► the refusing thread ──► 503
@@ -6,10 +6,11 @@
 //! ```
 //!
 //! Rules of this file:
-//! - A refused client may be silent, or read nothing. The accepting thread doesn't wait for it: the
-//!   next client may be one that gets a thread.
-//! - The refusing thread starts with the server, because later there may be no thread for it.
-//! - Each client has a short timeout, and the queue a bound: a crowd of refused clients holds no
+//! - A refused client may stay silent, or read nothing. The accepting thread doesn't wait for this
+//!   client, because there may be a thread for the next one.
+//! - The refusing thread starts with the server, because later on it might be impossible to start a
+//!   thread.
+//! - Each client has a short timeout, and the queue is bounded. A crowd of refused clients holds no
 //!   more descriptors than the queue has places.
 
 use std::io;
@@ -24,15 +25,15 @@ use crate::connection::limits::Limits;
 use crate::transport::deadline::{Deadline, read_before};
 use crate::transport::stream::Stream;
 
-/// How many clients may wait for the refusing thread.
+/// The maximum number of clients that may wait for the refusing thread.
 const MAX_WAITING: usize = 64;
-/// How long the refusing thread waits for a client's request, and then for the client to read its
-/// refusal.
+/// The maximum time that the refusing thread waits for a client's request, and then again for the
+/// client to read its refusal.
 const TIMEOUT: Duration = Duration::from_millis(50);
-/// The stack of the refusing thread, in bytes.
+/// The stack size of the refusing thread, in bytes.
 const STACK: usize = 64 * 1024;
 
-/// Refuses clients in its own thread, which ends once this is dropped.
+/// A thread that refuses clients. It ends once this value is dropped.
 pub(crate) struct RefusingThread(SyncSender<Arc<dyn Stream>>);
 
 impl RefusingThread {
@@ -47,8 +48,8 @@ impl RefusingThread {
         Ok(RefusingThread(give))
     }
 
-    /// Leaves this client to the refusing thread, and returns at once. If too many clients wait
-    /// already, it closes this one without an answer.
+    /// Hands this client over to the refusing thread, and returns at once. If too many clients are
+    /// already waiting, closes this client's connection without a response.
     pub(crate) fn hand_over(&self, stream: Arc<dyn Stream>) {
         if self.0.try_send(stream).is_err() {
             log::debug!("a client is closed without an answer: too many wait for theirs");
@@ -56,13 +57,14 @@ impl RefusingThread {
     }
 }
 
-/// Answers a client with a 503, because the server has no room for it. `seen` says what is lacking.
+/// Refuses a client with a 503, because the server has no room for it. `seen` names the missing
+/// resource.
 pub(crate) fn refuse_with_503(stream: &dyn Stream, seen: &'static str, registry: &Registry) {
-    // Reads what has arrived of the request: closing a socket with unread bytes sends a reset,
-    // which would destroy the answer.
+    // Reads the part of the request that has arrived: closing a socket with unread bytes sends a
+    // reset, which would destroy the response.
     let read = read_before(Deadline::after(TIMEOUT), stream, &mut [0; 4096]);
-    // A client that sent nothing and has closed gets no answer. The connection that wakes `accept`
-    // is one of them.
+    // A client that sent nothing and has closed receives no response. The connection that wakes
+    // `accept` is one of these clients.
     if !matches!(read, Ok(0)) {
         registry.totals.count_refused(503);
         let limits = Limits { close: TIMEOUT, ..Limits::default() };
@@ -81,7 +83,7 @@ mod tests {
 
     const PATIENCE: Duration = Duration::from_secs(20);
 
-    /// A client that is silent until the test lets it go on, and counts the answers to it.
+    /// A client that stays silent until the test lets it continue, and counts the responses to it.
     struct Silent {
         go: Mutex<Receiver<()>>,
         answers: Arc<AtomicUsize>,

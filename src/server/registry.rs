@@ -3,10 +3,10 @@
 //!
 //! Rules of this file:
 //! - An open connection holds a [`Permit`]. The number of permits is fixed
-//!   (`Limits::max_connections`). A connection gives its permit back after its closing handshake,
-//!   however it ended.
-//! - There's no new permit once the server drains or stops. `shutdown.rs` closes the connections
-//!   that hold one.
+//!   (`Limits::max_connections`). A connection returns its permit after its closing handshake,
+//!   however the handshake ended.
+//! - No new permit is issued once the server drains or stops. `shutdown.rs` closes the connections
+//!   that hold a permit.
 
 use std::collections::HashMap;
 use std::io::{self, PipeReader};
@@ -35,18 +35,18 @@ pub(crate) struct Registry {
     /// `None` without a listener.
     pub(super) wake_address: Option<WakeAddress>,
     /// A spare descriptor. `stop` frees it, so that the connection that wakes `accept` can be made
-    /// even if the process has no other.
+    /// even if the process has no other descriptor left.
     pub(super) reserve: Mutex<Option<ReserveDescriptor>>,
     next_id: AtomicU64,
     pub(super) pending: Arc<PendingList>,
-    /// The connections that hold a permit, by their ids.
+    /// The connections that hold a permit, by id.
     pub(super) open: Mutex<HashMap<u64, PermitStage>>,
     pub(super) one_closed: Condvar,
     /// The server's [`Phase`], as a number that threads can read and advance without a lock.
     phase: AtomicU8,
-    /// The deadlines of a server that drains or stops, and the Close that it sends.
+    /// The deadlines of a draining or stopping server, and the Close that it sends.
     pub(super) grace: Mutex<Grace>,
-    /// Whether `serve` runs. Then it does the shutdown itself.
+    /// Whether `serve` is running. If so, `serve` itself does the shutdown.
     pub(super) is_serving: AtomicBool,
 }
 
@@ -59,38 +59,40 @@ pub(super) enum PermitStage {
     Open(Arc<WriteHalf>),
 }
 
-/// The stages of a server's life, in their order. A server never goes back to an earlier stage.
+/// The phases of a server's life, in order. A server never returns to an earlier phase.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
 pub(super) enum Phase {
     Accepting,
-    /// New clients get a 503, and open connections stay.
+    /// New clients receive a 503, and open connections stay open.
     Refusing,
-    /// New clients get a 503, and a thread closes the open connections in batches.
+    /// New clients receive a 503, and a thread closes the open connections in batches.
     Draining,
     /// All connections are closing, and `serve` returns once they have closed.
     Stopping,
 }
 
-/// How long the connections have when the server drains or stops, and the Close that it sends them.
+/// The deadlines for the connections when the server drains or stops, and the Close that it sends
+/// them.
 #[derive(Clone)]
 pub(super) struct Grace {
-    /// Until this deadline handlers may send the replies that they're working on.
+    /// The deadline until which handlers may send the replies that they're working on.
     pub(super) answer_by: Deadline,
-    /// At this deadline the server aborts the connections that are still open.
+    /// The deadline at which the server aborts the connections that are still open.
     pub(super) close_by: Deadline,
     pub(super) close: Close,
 }
 
 impl Grace {
     pub(super) fn new(grace: Duration, close: Close) -> Grace {
-        // The last tenth is left for the closing handshakes of the busy connections.
+        // The last tenth is reserved for the closing handshakes of busy connections.
         let answer_by = Deadline::after(grace - grace / 10);
         Grace { answer_by, close_by: Deadline::after(grace), close }
     }
 }
 
-/// A descriptor held in reserve. Dropping it frees a descriptor when the process has no other left.
+/// A descriptor held in reserve. Dropping this value frees a descriptor when the process has no
+/// other descriptor left.
 pub(crate) struct ReserveDescriptor(#[expect(dead_code)] PipeReader);
 
 impl ReserveDescriptor {
@@ -116,43 +118,44 @@ impl Registry {
         })
     }
 
-    /// Returns the id of a new connection, by which the registry and the log name it.
+    /// Returns the id of a new connection. The registry and the log identify the connection by its
+    /// id.
     pub(crate) fn next_id(&self) -> u64 {
         self.next_id.fetch_add(1, SeqCst)
     }
 
-    /// Records that `serve` runs, so that `stop` leaves the shutdown to it.
+    /// Records that `serve` is running, so that `stop` leaves the shutdown to it.
     pub(crate) fn note_serving(&self) {
         self.is_serving.store(true, SeqCst);
     }
 
-    /// Whether the server lets new clients in. It no longer does once it drains, stops or is told
-    /// to accept no more.
+    /// Returns whether the server admits new clients. It no longer does once it drains or stops, or
+    /// after `stop_accepting`.
     pub(crate) fn is_accepting(&self) -> bool {
         self.phase.load(SeqCst) == Phase::Accepting as u8
     }
 
-    /// Whether the server closes its connections, all at once or in batches.
+    /// Returns whether the server closes its connections, all at once or in batches.
     fn is_closing(&self) -> bool {
         self.phase.load(SeqCst) >= Phase::Draining as u8
     }
 
-    /// Whether the server is stopping, so that `serve` will return.
+    /// Returns whether the server is stopping, so that `serve` will return.
     pub(crate) fn is_stopping(&self) -> bool {
         self.phase.load(SeqCst) == Phase::Stopping as u8
     }
 
-    /// Advances to this phase. Returns `false` if the server has reached it before.
+    /// Advances to this phase. Returns `false` if the server has already reached it.
     pub(super) fn advance_to(&self, phase: Phase) -> bool {
         self.phase.fetch_max(phase as u8, SeqCst) < phase as u8
     }
 
-    /// Gives out no more permits from now on. Open connections stay.
+    /// Issues no more permits from now on. Open connections stay open.
     pub(crate) fn stop_accepting(&self) {
         self.advance_to(Phase::Refusing);
     }
 
-    /// Returns the server's counters as they are now, for
+    /// Returns the current values of the server's counters, for
     /// [`Handle::counters`](crate::Handle::counters).
     pub(crate) fn counters(&self) -> Counters {
         let open = lock(&self.open);
@@ -160,8 +163,8 @@ impl Registry {
         self.totals.snapshot(open.values().filter(is_open).count())
     }
 
-    /// Registers a connection as pending, before its head is read. If more than `max_waiting` are
-    /// pending then, evicts the oldest.
+    /// Registers a connection as pending, before its head is read. If more than `max_waiting`
+    /// connections are then pending, evicts the oldest.
     pub(crate) fn register(
         &self,
         id: u64,
@@ -177,7 +180,7 @@ impl Registry {
     }
 
     /// Returns a permit for one more open connection. `None` if `max_connections` are open, or if
-    /// the server lets no new client in.
+    /// the server admits no new clients.
     pub(crate) fn permit(self: &Arc<Self>, id: u64, max_connections: usize) -> Option<Permit> {
         let mut open = lock(&self.open);
         if open.len() >= max_connections || !self.is_accepting() {
@@ -201,29 +204,29 @@ impl PermitStage {
     }
 }
 
-/// The right of one connection to be open. Dropping it lets another connection in.
+/// The right of one connection to be open. Dropping the permit makes room for another connection.
 pub(crate) struct Permit {
     registry: Arc<Registry>,
     id: u64,
-    /// Whether the connection has opened. From then on its close guard gives the permit back, and
+    /// Whether the connection has opened. From then on, its close guard returns the permit, and
     /// dropping this value doesn't.
     is_open: bool,
 }
 
 impl Permit {
-    /// Returns the server's running totals, to which the connection adds what it counts.
+    /// Returns the server's running totals, to which the connection adds its own counts.
     pub(crate) fn totals(&self) -> Arc<Totals> {
         self.registry.totals.clone()
     }
 
-    /// Counts the connection as open, just before its 101 is written. So the counters never lack a
-    /// client that has read its 101.
+    /// Counts the connection as open, just before its 101 is written. That way, the counters always
+    /// include every client that has read its 101.
     pub(crate) fn count_as_open(&self) {
         lock(&self.registry.open).insert(self.id, PermitStage::Answering);
     }
 
     /// Registers the write half once the 101 is written, so that `shut_down` can close this
-    /// connection. Returns the owner that the connection's close guard tells of the end.
+    /// connection. Returns the owner, which the connection's close guard notifies of the end.
     pub(crate) fn register_open(mut self, write_half: &Arc<WriteHalf>) -> Arc<dyn Owner> {
         self.registry.totals.count_accepted();
         lock(&self.registry.open).insert(self.id, PermitStage::Open(write_half.clone()));
@@ -248,10 +251,11 @@ impl Drop for Permit {
 }
 
 impl Owner for Registry {
-    /// Frees the permit of a connection that has closed, or that was never opened.
+    /// Frees the permit of a connection that has closed or was never opened.
     fn connection_closed(&self, id: u64) {
         lock(&self.open).remove(&id);
-        // Only `shut_down` and `drain` wait for this, and only when the server lets no client in.
+        // Only `shut_down` and `drain` wait for this signal, and only once the server admits no
+        // more clients.
         if !self.is_accepting() {
             self.one_closed.notify_all();
         }

@@ -1,4 +1,4 @@
-//! A server that runs in its own thread: the program can stop it, and wait for its end.
+//! A server that runs in its own thread: the program can stop it, and wait for it to end.
 
 use std::net::SocketAddr;
 use std::panic::resume_unwind;
@@ -8,8 +8,8 @@ use std::time::Duration;
 use super::handle::Handle;
 use crate::error::Result;
 
-/// A server that runs in its own thread, as [`Server::spawn`](super::server::Server::spawn) starts
-/// it. Dropping this doesn't stop the server.
+/// A server that runs in its own thread, started by
+/// [`Server::spawn`](super::server::Server::spawn). Dropping this value doesn't stop the server.
 #[derive(Debug)]
 pub struct RunningServer {
     pub(super) address: Result<SocketAddr>,
@@ -18,16 +18,16 @@ pub struct RunningServer {
 }
 
 impl RunningServer {
-    /// Returns the address that the server listens at.
+    /// Returns the address that the server listens on.
     ///
     /// # Panics
     ///
-    /// Panics if the server listens at a Unix socket, which has no such address.
+    /// Panics if the server listens on a Unix socket, which has no such address.
     pub fn local_addr(&self) -> SocketAddr {
         *self.address.as_ref().expect("a TCP listener")
     }
 
-    /// Returns a handle on the server, which stops it and reads its counters.
+    /// Returns a handle that can stop the server and read its counters.
     pub fn handle(&self) -> Handle {
         self.handle.clone()
     }

@@ -1,12 +1,12 @@
-//! The server: it accepts connections and gives each a thread of its own.
+//! The server: it accepts connections and gives each one its own thread.
 //!
 //! Rules of this file:
 //! - The accepting thread never waits for a client's handshake, which runs in the connection's
-//!   thread, nor for a client that gets no thread: see [`refusing_thread`](super::refusing_thread).
-//!   It answers a client itself only when no other could be accepted meanwhile: when there's no
-//!   descriptor for one, or when the server is stopping. Then it has a short timeout.
-//! - No failure of one connection ends another, or the listener: neither a lack of descriptors or
-//!   threads, nor a handler that fails or panics.
+//!   thread, nor for a client without a thread: see [`refusing_thread`](super::refusing_thread). It
+//!   answers a client itself only if no other client could meanwhile be accepted: if no descriptor
+//!   is left, or if the server is stopping. In these cases, it has a short timeout.
+//! - No failure of one connection ends another connection or the listener: neither a lack of
+//!   descriptors or threads, nor a failing or panicking handler.
 
 use std::io::{self, ErrorKind};
 use std::mem::take;
@@ -43,7 +43,7 @@ use crate::transport::stream::{Stream, WrapStream};
 use crate::transport::tap::Tap;
 use crate::transport::tls::Tls;
 
-/// A WebSocket server: the address it listens at, and the rules for its clients.
+/// A WebSocket server: the address that it listens on, and the rules for its clients.
 ///
 /// ```no_run
 /// ws101::Server::bind("127.0.0.1:9001")?.serve(|mut ws| {
@@ -61,17 +61,17 @@ pub struct Server {
 }
 
 impl Server {
-    /// Creates a server that listens at an address. Port 0 takes a free one: see
+    /// Creates a server that listens on `address`. Port 0 chooses a free port: see
     /// [`Server::local_addr`].
     pub fn bind(address: impl ToSocketAddrs) -> Result<Server> {
         Server::on(TcpListener::bind(address)?)
     }
 
-    /// Creates a server for a listener that exists: a `TcpListener` that a supervisor has opened,
-    /// or a `UnixListener`. (`examples/service` takes either from systemd.)
+    /// Creates a server for an existing listener: a `TcpListener` opened by a supervisor, or a
+    /// `UnixListener`. (`examples/service` takes either from systemd.)
     pub fn on(listener: impl Into<Listener>) -> Result<Server> {
         let listener = listener.into();
-        // A listener that doesn't block would make `serve` spin.
+        // A non-blocking listener would make `serve` spin.
         listener.set_nonblocking(false)?;
         let wake_address = listener.wake_address()?;
         let mut options = Options::default();
@@ -85,19 +85,19 @@ impl Server {
         })
     }
 
-    /// Creates a server without a listener, for streams that you accept yourself: give each to
-    /// [`Server::accept`].
+    /// Creates a server without a listener, for streams that you accept yourself. Pass each stream
+    /// to [`Server::accept`].
     pub fn without_listener() -> Server {
         Server { listener: None, options: Options::default(), registry: Registry::new(None) }
     }
 
-    /// Sets the origins whose pages may connect, each as `scheme://host[:port]`, compared whole.
-    /// `self` stands for the request's own host and port, `null` for pages without an origin, `*`
-    /// for all.
+    /// Sets the origins whose pages may connect, each as `scheme://host[:port]`, which must match
+    /// completely. `self` stands for the request's own host and port, `null` for pages without an
+    /// origin, `*` for all origins.
     ///
-    /// Without this call, only pages from the request's own host and port may connect; over TLS,
-    /// only those that came by https. Programs other than browsers send no `Origin`, and the server
-    /// lets them in. The 403 for another page names the allowed origins.
+    /// Without this call, only pages from the request's own host and port may connect, and over TLS
+    /// only those loaded over https. Programs other than browsers send no `Origin`, and the server
+    /// admits them. The 403 for any other page names the allowed origins.
     pub fn origins(mut self, origins: impl IntoIterator<Item: AsRef<str>>) -> Server {
         let listed = to_strings(origins);
         let any = listed.iter().any(|origin| origin == "*");
@@ -107,14 +107,14 @@ impl Server {
         self
     }
 
-    /// Sets the hosts that this server answers for, `*` for any. A request for another host gets a
-    /// 421, which names the allowed hosts. An entry without a port matches every port.
+    /// Sets the hosts that this server answers for, or `*` for any host. A request for another host
+    /// receives a 421, which names the allowed hosts. An entry without a port matches every port.
     ///
-    /// Without this call, a server that listens on a loopback address answers for `localhost` and
-    /// loopback addresses alone. Otherwise an attacker could point a host name of his own at
-    /// 127.0.0.1, and his page could then reach this server (DNS rebinding). If a proxy on the same
-    /// machine passes on the `Host` of its clients, list their names here. Every other server
-    /// answers for any host.
+    /// Without this call, a server that listens on a loopback address answers only for `localhost`
+    /// and loopback addresses. Otherwise an attacker could point their own hostname at 127.0.0.1,
+    /// and their page could then reach this server (DNS rebinding). If a proxy on the same machine
+    /// passes on its clients' `Host` header, list those hostnames here. Every other server answers
+    /// for any host.
     pub fn hosts(mut self, hosts: impl IntoIterator<Item: AsRef<str>>) -> Server {
         let listed = to_strings(hosts);
         let any = listed.is_empty() || listed.iter().any(|host| host == "*");
@@ -122,23 +122,26 @@ impl Server {
         self
     }
 
-    /// Sets the paths that open a WebSocket, each from its `/` on and without a query. A request
-    /// for another path gets a 404, which names the allowed paths. By default every path opens one.
+    /// Sets the paths that open a WebSocket, each beginning with `/` and without a query. A request
+    /// for another path receives a 404, which names the allowed paths. By default, every path opens
+    /// a WebSocket.
     pub fn paths(mut self, paths: impl IntoIterator<Item: AsRef<str>>) -> Server {
         self.options.rules.paths = to_strings(paths);
         self
     }
 
-    /// Sets the subprotocols that this server speaks. For each connection it picks the first one in
-    /// the client's list that it speaks. If it speaks none of them, the connection opens without a
-    /// subprotocol; browsers and some other clients then close it at once.
+    /// Sets the subprotocols that this server supports. For each connection, the server picks the
+    /// first subprotocol in the client's list that it supports. If it supports none of them, the
+    /// connection opens without a subprotocol. Browsers and some other clients then close the
+    /// connection at once.
     pub fn subprotocols(mut self, names: impl IntoIterator<Item: AsRef<str>>) -> Server {
         self.options.rules.subprotocols = to_strings(names);
         self
     }
 
     /// Adds your own check of a request, for example of a token or a cookie. It runs after all
-    /// other checks have passed. If it returns a refusal, the client gets that as its answer.
+    /// other checks have passed. If it returns a refusal, the server sends that refusal as its
+    /// response.
     pub fn authorize(
         self,
         authorize: impl Fn(&Request) -> std::result::Result<(), Refusal> + Send + Sync + 'static,
@@ -146,8 +149,8 @@ impl Server {
         self.admit(move |request| authorize(request).map(|()| Admission::new()))
     }
 
-    /// Like [`authorize`](Server::authorize), for a check that returns something: who the client
-    /// is, for the handler, and headers for the 101. See [`Admission`].
+    /// Like [`authorize`](Server::authorize), but for a check that returns a value: the client's
+    /// identity, for the handler, and headers for the 101. See [`Admission`].
     pub fn admit(
         mut self,
         admit: impl Fn(&Request) -> std::result::Result<Admission, Refusal> + Send + Sync + 'static,
@@ -156,10 +159,10 @@ impl Server {
         self
     }
 
-    /// Answers requests that don't ask for a WebSocket, on the same port. These may use every
-    /// method but CONNECT, and HTTP/1.0 as well. The answer to HEAD goes out without its body. The
-    /// server doesn't read a request's body. If `http` returns `None`, the client gets a 404, or at
-    /// one of the [`paths`](Server::paths) a 426.
+    /// Answers requests that don't ask for a WebSocket, on the same port. These requests may use
+    /// any method but CONNECT, and also HTTP/1.0. The response to HEAD goes out without its body.
+    /// The server doesn't read request bodies. If `http` returns `None`, the client receives a 404,
+    /// or a 426 for one of the [`paths`](Server::paths).
     pub fn http(
         mut self,
         http: impl Fn(&Request) -> Option<Response> + Send + Sync + 'static,
@@ -168,7 +171,7 @@ impl Server {
         self
     }
 
-    /// Speaks TLS on this port: `wss://` and `https://`, and nothing else. (One exception: when
+    /// Serves TLS on this port: `wss://` and `https://`, and nothing else. (One exception: if
     /// there's no thread for a connection, its 503 is plain HTTP, because a TLS handshake would
     /// need a thread.)
     pub fn tls(mut self, tls: Tls) -> Server {
@@ -177,8 +180,8 @@ impl Server {
         self
     }
 
-    /// Compresses messages if the client offers it (permessage-deflate, feature `deflate`).
-    /// [`DeflateConfig`] says what that costs per connection.
+    /// Compresses messages if the client offers compression (permessage-deflate, feature
+    /// `deflate`). [`DeflateConfig`] describes the cost per connection.
     pub fn deflate(mut self, settings: DeflateConfig) -> Server {
         self.options.rules.deflate = Some(settings);
         self
@@ -193,8 +196,8 @@ impl Server {
         })
     }
 
-    /// Wraps each accepted stream in your own: for example a [`Tap`](crate::Tap) that explains it,
-    /// a meter, or a throttle. Over TLS the wrapper sees the plaintext.
+    /// Wraps each accepted stream in your own stream, such as a [`Tap`](crate::Tap) that explains
+    /// it, a meter, or a throttle. Over TLS, the wrapper sees the plaintext.
     pub fn wrap_stream(
         mut self,
         wrap: impl Fn(Arc<dyn Stream>) -> Arc<dyn Stream> + Send + Sync + 'static,
@@ -203,34 +206,34 @@ impl Server {
         self
     }
 
-    /// Sets this server's limits on sizes, numbers and times: see [`Limits`]. Without this call it
-    /// has the default limits.
+    /// Sets this server's limits on sizes, numbers and times: see [`Limits`]. Without this call,
+    /// the default limits apply.
     pub fn limits(mut self, limits: Limits) -> Server {
         self.options.limits = limits;
         self
     }
 
-    /// Returns the address that the server listens at. Fails without a listener, and for a Unix
+    /// Returns the address that the server listens on. Fails without a listener, and for a Unix
     /// socket, which has no such address.
     pub fn local_addr(&self) -> Result<SocketAddr> {
         let listener = self.listener.as_ref().ok_or(Misuse::NoListener)?;
         Ok(listener.local_addr()?)
     }
 
-    /// Returns a handle that stops the server and reads its counters, also while `serve` runs.
+    /// Returns a handle that can stop the server and read its counters while `serve` runs.
     pub fn handle(&self) -> Handle {
         Handle { registry: self.registry.clone() }
     }
 
-    /// Does the handshake on a stream that you have accepted yourself, in your own thread. Returns
-    /// the open WebSocket; if the client was refused, the error says why.
+    /// Performs the handshake on a stream that you have accepted yourself, in your own thread.
+    /// Returns the open WebSocket. If the client was refused, the error says why.
     pub fn accept(&self, stream: impl Stream) -> Result<WebSocket> {
         self.options.validate()?;
         upgrade(self.registry.next_id(), Arc::new(stream), &self.options, &self.registry)
     }
 
-    /// Runs [`serve`](Server::serve) in a new thread. The returned [`RunningServer`] stops the
-    /// server and waits for its end.
+    /// Runs [`serve`](Server::serve) in a new thread. The returned [`RunningServer`] can stop the
+    /// server and wait for it to end.
     pub fn spawn(
         self,
         handler: impl Fn(WebSocket) -> Result<()> + Send + Sync + 'static,
@@ -243,8 +246,8 @@ impl Server {
         Ok(RunningServer { address, handle, thread })
     }
 
-    /// Accepts connections, and runs the handler of each in its own thread, until a [`Handle`]
-    /// [stops](Handle::stop) the server.
+    /// Accepts connections, and runs each connection's handler in its own thread, until a
+    /// [`Handle`] [stops](Handle::stop) the server.
     pub fn serve(
         self,
         handler: impl Fn(WebSocket) -> Result<()> + Send + Sync + 'static,
@@ -257,8 +260,8 @@ impl Server {
         let threads = ThreadPool::new(options.limits.stack);
         let refusing = RefusingThread::new(registry.clone())?;
         let shared = Arc::new(Shared { options, registry, handler: Box::new(handler) });
-        // When the process runs out of descriptors, this one is freed. The server accepts the next
-        // client with it, and answers with a 503.
+        // If the process runs out of descriptors, this one is freed. The server uses it to accept
+        // the next client, and refuses the client with a 503.
         let mut reserve = ReserveDescriptor::new();
         loop {
             let accepted = listener.accept();
@@ -296,7 +299,7 @@ fn to_strings(names: impl IntoIterator<Item: AsRef<str>>) -> Vec<String> {
     names.into_iter().map(|name| name.as_ref().to_owned()).collect()
 }
 
-/// The state that all threads of a server share.
+/// The state shared by all of a server's threads.
 struct Shared {
     options: Options,
     registry: Arc<Registry>,
@@ -305,7 +308,8 @@ struct Shared {
 
 type Handler = dyn Fn(WebSocket) -> Result<()> + Send + Sync;
 
-/// Gives an accepted connection its own thread. If there's none, the client gets a 503.
+/// Gives an accepted connection its own thread. If no thread can be started, the client receives a
+/// 503.
 fn give_thread(
     stream: Arc<dyn Stream>,
     threads: &ThreadPool,
@@ -328,7 +332,7 @@ fn serve_one(id: u64, stream: Arc<dyn Stream>, shared: &Shared) {
     log::debug!("{id} comes from {:?}", stream.peer());
     let upgraded =
         catch_unwind(AssertUnwindSafe(|| upgrade(id, stream.clone(), options, registry)));
-    // On an error or a panic `upgrade` has answered the client already.
+    // On an error or a panic, `upgrade` has already answered the client.
     if let Ok(Ok(ws)) = upgraded {
         drop(stream);
         run_handler(handler, ws);
@@ -336,20 +340,20 @@ fn serve_one(id: u64, stream: Arc<dyn Stream>, shared: &Shared) {
 }
 
 // WALK: handler
-/// Runs the handler, and sets the close code if it fails. It's never inlined, so that the stack
-/// doesn't hold the variables of the handshake and of the handler at the same time: a thread's
-/// stack keeps all memory that it has once used.
+/// Runs the handler, and sets the close code if the handler fails. This function is never inlined,
+/// so that the stack doesn't hold the variables of the handshake and of the handler at the same
+/// time: a thread's stack keeps all memory that it has ever used.
 #[inline(never)]
 fn run_handler(handler: &Handler, ws: WebSocket) {
     let id = ws.id();
-    // Held until the handler has ended: how it ended decides the close code.
+    // Held until the handler has ended, because the handler's result decides the close code.
     let close_guard = ws.close_guard();
     match catch_unwind(AssertUnwindSafe(|| handler(ws))) {
         Ok(Ok(())) => {}
         Ok(Err(error)) => {
             match &error {
-                // These errors are the peer's fault or the network's. The close guard's one log
-                // line names them.
+                // The peer or the network caused these errors. The close guard's log line names
+                // them.
                 Error::Violation(_)
                 | Error::Closed
                 | Error::ConnectionLost(_)
@@ -369,7 +373,7 @@ fn run_handler(handler: &Handler, ws: WebSocket) {
 }
 
 /// Answers the clients that are still in the listen queue with a 503, because the server is
-/// stopping. Ends after a second at most.
+/// stopping. Takes a second at most.
 fn refuse_all_in_listen_queue(
     mut accepted: io::Result<Arc<dyn Stream>>,
     listener: &Listener,
@@ -383,8 +387,8 @@ fn refuse_all_in_listen_queue(
     }
 }
 
-/// Whether the server can ignore this error of `accept`: one client has gone again, or a signal has
-/// interrupted the call.
+/// Returns whether the server can ignore this error of `accept`, because a client has already
+/// disconnected, or a signal has interrupted the call.
 fn concerns_one_client(error: &io::Error) -> bool {
     matches!(
         error.kind(),
@@ -392,6 +396,6 @@ fn concerns_one_client(error: &io::Error) -> bool {
     )
 }
 
-/// How long the accepting thread rests before it tries again, when the process has no descriptor
+/// The time that the accepting thread waits before it tries again if the process has no descriptor
 /// left at all.
 const REST_WITHOUT_DESCRIPTOR: Duration = Duration::from_millis(50);

@@ -1,12 +1,13 @@
 //! How a server ends its connections: it drains, or stops at once.
 //!
 //! Rules of this file:
-//! - A server that stops gives out no more permits. Each open connection gets a Close with 1001 as
-//!   soon as its handler waits in `recv` or returns, so a reply that is ready within the grace goes
-//!   out. If a handler is still busy at nine tenths of the grace, its connection gets the Close
-//!   then. At the end of the grace the server aborts the connections that are still open.
-//! - A server that drains gives out no more permits either. A thread sends the Closes in batches
-//!   over four fifths of the grace, and then stops the server.
+//! - A stopping server issues no more permits. It sends each open connection a Close with 1001 as
+//!   soon as the handler waits in `recv` or returns, so a reply that is ready within the grace
+//!   period goes out. If a handler is still busy at nine tenths of the grace period, the server
+//!   sends the Close then. At the end of the grace period, the server aborts the connections that
+//!   are still open.
+//! - A draining server issues no more permits either. A thread sends the Closes in batches over
+//!   four fifths of the grace period, and then stops the server.
 
 use std::sync::atomic::Ordering::SeqCst;
 use std::sync::{Arc, PoisonError};
@@ -21,14 +22,15 @@ use crate::transport::deadline::Deadline;
 use crate::transport::listener::WakeAddress;
 use crate::transport::lock::lock;
 
-/// The shortest pause between two batches of a drain.
+/// The minimum pause between two batches of a drain.
 const DRAIN_PAUSE: Duration = Duration::from_millis(50);
 
 impl Registry {
-    /// Begins a drain within this grace, unless the server drains already or is stopping. Returns
-    /// whether it began one.
+    /// Begins a drain within this grace period, unless the server is already draining or stopping.
+    /// Returns whether a drain began.
     pub(crate) fn begin_draining(&self, grace: Duration, close: Close) -> bool {
-        // The grace is locked first, so that a thread that sees the new phase gets the new Close.
+        // The grace is locked first, so that a thread that sees the new phase also sees the new
+        // Close.
         let mut current = lock(&self.grace);
         let is_first = self.advance_to(Phase::Draining);
         if is_first {
@@ -37,17 +39,17 @@ impl Registry {
         is_first
     }
 
-    /// Sets how long the connections have to close when the server stops, and the Close that it
-    /// sends them.
+    /// Sets the grace period in which the connections have to close when the server stops, and the
+    /// Close that it sends them.
     pub(crate) fn set_grace(&self, grace: Duration, close: Close) {
         *lock(&self.grace) = Grace::new(grace, close);
     }
 
-    /// Begins to stop the server, within the grace that is set. A later call wakes the waiting
-    /// threads, so that they see a new grace.
+    /// Begins to stop the server within the current grace period. A later call wakes the waiting
+    /// threads, so that they see a new grace period.
     pub(crate) fn begin_stopping(self: &Arc<Self>) {
         let is_first = self.advance_to(Phase::Stopping);
-        // Wake the waiting threads: `shut_down` still has the old deadlines, and `drain` waits for
+        // Wake the waiting threads: `shut_down` still uses the old deadlines, and `drain` waits for
         // its next batch.
         let open = lock(&self.open);
         self.one_closed.notify_all();
@@ -66,23 +68,23 @@ impl Registry {
         }
     }
 
-    /// Ends every connection within the grace that is set, in four steps.
+    /// Ends every connection within the current grace period, in four steps.
     pub(crate) fn shut_down(&self) {
-        // 1. Pending connections end at once; there's no new permit.
+        // 1. Pending connections end at once, and no new permit is issued.
         self.pending.evict_all();
-        // 2. Open connections get their Close when their queued messages and the replies in the
-        //    making have gone out.
+        // 2. Open connections are sent their Close once queued messages and replies in progress
+        //    have gone out.
         let mut are_closed = false;
         while !are_closed && !self.grace().answer_by.has_passed() {
             self.request_close_of_all(Urgency::WhenIdle);
             are_closed = self.wait_until_closed(|grace| grace.answer_by);
         }
-        // 3. Connections that are still busy get their Close now.
+        // 3. Connections that are still busy are sent their Close now.
         while !are_closed && !self.grace().close_by.has_passed() {
             self.request_close_of_all(Urgency::Now);
             are_closed = self.wait_until_closed(|grace| grace.close_by);
         }
-        // 4. The grace is over: abort the connections that are still open.
+        // 4. The grace period is over: abort the connections that are still open.
         if !are_closed {
             self.request_close_of_all(Urgency::Now);
             let count = lock(&self.open).len();
@@ -93,16 +95,16 @@ impl Registry {
         }
     }
 
-    /// Returns the write halves of the open connections: a copy of the list, so that its lock isn't
-    /// held while a stream is written or shut down. (The stream may be the application's own, and
-    /// slow.)
+    /// Returns the write halves of the open connections. The result is a copy of the list, so that
+    /// the list's lock isn't held while a stream is written or shut down. (The stream may be the
+    /// application's code, and slow.)
     fn open_halves(&self) -> Vec<Arc<WriteHalf>> {
         lock(&self.open).values().filter_map(PermitStage::write_half).cloned().collect()
     }
 
-    /// Requests our Close on every open connection. Each request may take 10 ms, and thousands of
-    /// peers with full buffers would add up to minutes. So once the grace is over, this takes half
-    /// a second at most.
+    /// Requests our Close on every open connection. Each request may take 10 ms, and with thousands
+    /// of full buffers that would add up to minutes. Therefore, once the grace period is over, this
+    /// takes half a second at most.
     fn request_close_of_all(&self, urgency: Urgency) {
         let halves = self.open_halves();
         let bulk = Deadline::after(Duration::from_millis(500));
@@ -116,8 +118,8 @@ impl Registry {
         }
     }
 
-    /// Closes the connections in batches that are spread evenly over this time, the oldest first.
-    /// Ends early when all have closed, or when the server stops.
+    /// Closes the connections in batches, oldest first, spread evenly over this time. Returns early
+    /// once all connections have closed or the server stops.
     pub(crate) fn drain(&self, spread: Duration) {
         let over = Deadline::after(spread);
         let mut ids: Vec<u64> = lock(&self.open).keys().copied().collect();
@@ -136,7 +138,8 @@ impl Registry {
                     write_half.request_close_without_waiting(request);
                 }
             }
-            // If peers with full buffers have taken all the time, `shut_down` closes the others.
+            // If peers with full buffers have used up the time, `shut_down` closes the remaining
+            // connections.
             let Ok(rest) = over.remaining() else { return };
             let pause = rest / u32::try_from(remaining).unwrap_or(u32::MAX);
             if !self.wait_between_batches(Deadline::after(pause)) {
@@ -146,7 +149,7 @@ impl Registry {
     }
 
     /// Waits until `end`, between two batches of a drain. Returns `false` as soon as no connection
-    /// is left to drain, or the server stops.
+    /// is left to drain or the server stops.
     fn wait_between_batches(&self, end: Deadline) -> bool {
         let mut open = lock(&self.open);
         while let (false, false, Ok(rest)) = (open.is_empty(), self.is_stopping(), end.remaining())
@@ -157,8 +160,9 @@ impl Registry {
         !open.is_empty() && !self.is_stopping()
     }
 
-    /// Waits until all connections have closed, but no longer than a second: the caller then tries
-    /// again to send each Close that a full buffer didn't take. Returns whether all have closed.
+    /// Waits until all connections have closed, but no longer than a second. After that, the caller
+    /// tries again to send each Close that a full buffer didn't take. Returns whether all
+    /// connections have closed.
     fn wait_until_closed(&self, until: impl Fn(Grace) -> Deadline) -> bool {
         let mut open = lock(&self.open);
         let again = Deadline::after(Duration::from_secs(1));

@@ -1,5 +1,6 @@
-//! A small thread pool: each connection has a thread. A thread whose connection has ended waits up
-//! to a second for the next one, because starting a thread costs as much as a whole handshake.
+//! A small thread pool with one thread per connection. A thread whose connection has ended waits up
+//! to a second for the next connection, because starting a thread costs as much as a whole
+//! handshake.
 
 use std::collections::VecDeque;
 use std::io;
@@ -9,13 +10,13 @@ use std::time::Duration;
 use crate::connection::outbox::thread_budget::{Purpose, spawn};
 use crate::transport::lock::lock;
 
-/// How many threads of a pool may idle at a time: enough for a burst of clients that come and go
-/// together to find its threads again. More would hold memory and find no work.
+/// The maximum number of idle threads in a pool. It's enough for a burst of clients that come and
+/// go together to find its threads again. More idle threads would hold memory and find no work.
 const MOST_IDLE: usize = 64;
-/// How long a thread of a pool waits for its next connection before it ends.
+/// The time that a pool thread waits for its next connection before it ends.
 const IDLE_TIME: Duration = Duration::from_secs(1);
 
-/// The work of a thread for one connection, from its first byte to its last.
+/// A thread's work for one connection, from its first byte to its last.
 pub(crate) type Job = Box<dyn FnOnce() + Send>;
 
 /// A thread pool. Each of its threads has a stack of `stack` bytes, and serves one connection at a
@@ -25,19 +26,20 @@ pub(crate) struct ThreadPool {
     idle: Arc<IdleThreads>,
 }
 
-/// The state that the idle threads of a pool share, and the signal that wakes one of them.
+/// The state shared by a pool's idle threads, and the signal that wakes one of them.
 #[derive(Default)]
 struct IdleThreads {
     state: Mutex<State>,
-    /// Signalled when there's a job, which wakes one idle thread.
+    /// Signalled when there's a job. The signal wakes one idle thread.
     job: Condvar,
 }
 
 #[derive(Default)]
 struct State {
-    /// Jobs for idle threads that haven't woken yet. There are never more jobs than idle threads.
+    /// The jobs for idle threads that haven't woken up yet. There are never more jobs than idle
+    /// threads.
     jobs: VecDeque<Job>,
-    /// How many threads of the pool idle now.
+    /// The number of pool threads that are idle now.
     idle: usize,
 }
 
@@ -46,13 +48,13 @@ impl ThreadPool {
         ThreadPool { stack, idle: Arc::default() }
     }
 
-    /// Gives the job to an idle thread, or to a new one if none idles. Fails if no new thread can
-    /// be started, for example because the thread budget is used up.
+    /// Gives the job to an idle thread, or to a new thread if none is idle. Fails if no new thread
+    /// can be started, for example because the thread budget is used up.
     pub(crate) fn give(&self, job: Job) -> io::Result<()> {
         let mut state = lock(&self.idle.state);
         if state.idle > state.jobs.len() {
             state.jobs.push_back(job);
-            // The lock is released first. Otherwise the thread that wakes would find it taken, and
+            // The lock is released first. Otherwise the waking thread would find it taken, and
             // sleep again.
             drop(state);
             self.idle.job.notify_one();
@@ -71,8 +73,8 @@ impl ThreadPool {
 }
 
 impl IdleThreads {
-    /// Idles until there's a job. Returns `None` if the calling thread should end: enough others
-    /// idle already, or no job has come in time.
+    /// Idles until there's a job. Returns `None` if the calling thread should end: enough other
+    /// threads are already idle, or no job arrived in time.
     fn next_job(&self) -> Option<Job> {
         let mut state = lock(&self.state);
         if state.idle == MOST_IDLE {
@@ -121,8 +123,8 @@ mod tests {
         let many = MOST_IDLE + 8;
         let (go, waits): (Vec<_>, Vec<_>) = (0..many).map(|_| channel()).unzip();
         waits.into_iter().for_each(|wait| run(Some(wait)));
-        // Wait until each job has its thread. A thread that has finished could take the job of one
-        // that isn't awake yet.
+        // Wait until each job has its thread. A thread that has finished could take the job of a
+        // thread that isn't awake yet.
         (0..many).for_each(|_| begun.recv().unwrap());
         drop(go);
         let together: HashSet<_> = (0..many).map(|_| reports.recv().unwrap()).collect();

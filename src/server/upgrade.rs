@@ -1,4 +1,4 @@
-//! The upgrade of an accepted stream: a request's way from its first byte to an open `WebSocket`.
+//! The upgrade of an accepted stream: a request's path from its first byte to an open `WebSocket`.
 //!
 //! ```text
 //! an accepted stream
@@ -15,14 +15,15 @@
 //! ```
 //!
 //! Rules of this file:
-//! - [`upgrade`] has one step for each line of the picture. A step calls downwards and returns;
-//!   what it can't let pass is answered there, and the error says why there's no `WebSocket`.
-//! - The client gets an answer in every case but one: before the TLS handshake is complete, the
-//!   server can't send a 4xx or 5xx that the client could read. (Plain HTTP sent to a TLS port does
-//!   get its 400.)
+//! - [`upgrade`] has one step for each line of the picture. A step calls downwards and returns. A
+//!   request that fails a step is answered in that step, and the error says why there's no
+//!   `WebSocket`.
+//! - The client receives a response in every case but one: before the TLS handshake is complete,
+//!   the server can't send a 4xx or 5xx that the client could read. (Plain HTTP sent to a TLS port
+//!   does receive its 400.)
 //! - One deadline covers the TLS handshake and the head, because both hold a thread.
-//! - A permit is taken before the application's `authorize` runs, so slow authorisation counts as
-//!   an open connection and not as a pending one.
+//! - A permit is taken before the application's `authorize` runs, so a connection in slow
+//!   authorisation counts as open and not as pending.
 
 use std::io;
 use std::net::SocketAddr;
@@ -69,23 +70,23 @@ pub(crate) struct Options {
 }
 
 impl Options {
-    /// Checks the configuration before the first connection. Fails if an entry can never match a
-    /// request, or a setting is not valid.
+    /// Validates the configuration before the first connection. Fails if an entry can never match a
+    /// request, or if a setting is invalid.
     pub(crate) fn validate(&self) -> std::result::Result<(), Misuse> {
         self.rules.deflate.as_ref().map_or(Ok(()), deflate::validate)?;
         self.rules.validate()
     }
 }
 
-/// The application's own check of a request, called after all checks of the RFC and of the server's
-/// rules have passed.
+/// The application's own check of a request. It's called once the request has passed all checks of
+/// the RFC and of the server's rules.
 pub(crate) type Admit = dyn Fn(&Request) -> std::result::Result<Admission, Refusal> + Send + Sync;
-/// The application's answer to a request that doesn't ask for a WebSocket. `None` if it has no page
-/// for that.
+/// The application's function that responds to a request that doesn't ask for a WebSocket. It
+/// returns `None` if the application has no page for the request.
 pub(crate) type HttpHandler = dyn Fn(&Request) -> Option<Response> + Send + Sync;
 
-/// Leads a request from the accepted stream to the open WebSocket. A request that doesn't get there
-/// is answered here, and the error says why.
+/// Takes a request from the accepted stream to the open WebSocket. A request that doesn't get that
+/// far is answered here, and the error says why.
 pub(crate) fn upgrade(
     id: u64,
     stream: Arc<dyn Stream>,
@@ -93,13 +94,13 @@ pub(crate) fn upgrade(
     registry: &Arc<Registry>,
 ) -> Result<WebSocket> {
     let limits = &options.limits;
-    // 1. The connection is pending until its head is complete: newer ones may evict it. One
-    //    deadline covers all that comes before the decision.
+    // 1. The connection is pending until its head is complete: newer connections may evict it. One
+    //    deadline covers everything before the decision.
     let pending = registry.register(id, stream.clone(), limits.max_waiting);
     let deadline = Deadline::after(limits.head);
     let peer = stream.peer();
     let mut requester = Requester { id, peer, stream, pending, limits, registry, wants_body: true };
-    // 2. TLS, if this server speaks it; then the application's own stream, if it has one.
+    // 2. TLS, if this server uses it. Then the application's own stream, if it has one.
     requester.stream = requester.start_tls(options.tls.as_ref(), deadline)?;
     let certificates = requester.stream.peer_certificates();
     requester.stream =
@@ -111,36 +112,37 @@ pub(crate) fn upgrade(
     let request = requester.or_refuse(request)?;
     // RFC 9110 §9.3.2: a response to HEAD has no body.
     requester.wants_body = request.method() != "HEAD";
-    // 4. The decision: what the RFCs and the server's rules say of this request.
+    // 4. The decision on this request, by the RFCs and the server's rules.
     let agreement = match requester.or_refuse(decide(&request, &options.rules))? {
         Decision::Switch(agreement) => agreement,
         Decision::PlainHttp => return Err(requester.serve_page(&request, options)),
     };
-    // 5. The permit: from here on nothing evicts the connection.
+    // 5. The permit: from here on, the connection can't be evicted.
     let permit = requester.or_refuse(requester.take_permit())?;
-    // 6. The application's own check, which may take its time. A refusal gives the permit back.
+    // 6. The application's own check, which may be slow. A refusal returns the permit.
     let admit = options.admit.as_deref();
     let admitted = requester.run_own_code(|| requester.ask_application(&request, permit, admit));
     let (permit, Admission { identity, headers }) = requester.or_refuse(admitted)?;
-    // 7. The 101, with the application's own headers. Just before it the connection counts as open.
+    // 7. The 101, with the application's own headers. Just before the 101, the connection is
+    //    counted as open.
     let response =
         agreement.response_with(&headers).map_err(|misuse| requester.answer_own_fault(misuse))?;
     permit.count_as_open();
     write_response(&*requester.stream, &response, &[], limits).map_err(write_error)?;
     let stream = requester.into_stream();
-    // 8. Open: after the 101 the stream carries frames.
+    // 8. Open: after the 101, the stream carries frames.
     let mut ws = open_websocket(id, stream, buffer, request, agreement, permit, options)?;
     ws.set_identity(identity);
     Ok(ws)
 }
 
-/// A client whose request is being handled, with all that is needed to answer it.
+/// A client whose request is being handled, with everything that is needed to answer it.
 struct Requester<'a> {
     id: u64,
     /// The client's address, if the stream has one.
     peer: Option<SocketAddr>,
-    /// The client's stream: as it was accepted, and after step 2 of [`upgrade`] with TLS and the
-    /// application's own stream around it.
+    /// The client's stream: at first as accepted, and after step 2 of [`upgrade`] wrapped in TLS
+    /// and the application's own stream.
     stream: Arc<dyn Stream>,
     pending: PendingGuard,
     limits: &'a Limits,
@@ -149,10 +151,10 @@ struct Requester<'a> {
     wants_body: bool,
 }
 
-// The compiler must not inline these steps, so that their stack frames don't add up: a thread keeps
-// all the stack that it has once used until it ends.
+// The compiler must not inline these steps, so that their stack frames don't add up: until it ends,
+// a thread keeps all the stack that it has ever used.
 impl Requester<'_> {
-    /// Does the TLS handshake, if this server speaks TLS. Returns the stream that carries HTTP.
+    /// Performs the TLS handshake, if this server uses TLS. Returns the stream that carries HTTP.
     #[inline(never)]
     fn start_tls(&self, tls: Option<&Tls>, deadline: Deadline) -> Result<Arc<dyn Stream>> {
         let Some(tls) = tls else { return Ok(self.stream.clone()) };
@@ -165,7 +167,7 @@ impl Requester<'_> {
         })
     }
 
-    /// Reads and parses the request's head. Bytes that come after the head stay in the buffer.
+    /// Reads and parses the request's head. Bytes after the head stay in the buffer.
     #[inline(never)]
     fn read_request(
         &self,
@@ -196,8 +198,8 @@ impl Requester<'_> {
         }
     }
 
-    /// Asks the application's own check about the request, if there is one. Returns the permit. A
-    /// refusal or a panic gives the permit back before the client gets its answer.
+    /// Runs the application's own check on the request, if there is one, and returns the permit. On
+    /// a refusal or a panic, the permit is freed before the client receives its response.
     #[inline(never)]
     fn ask_application(
         &self,
@@ -213,7 +215,8 @@ impl Requester<'_> {
         }
     }
 
-    /// Answers with a 500, because the application gave a header for the 101 that can't be sent.
+    /// Responds with a 500, because the application provided a header for the 101 that can't be
+    /// sent.
     #[inline(never)]
     fn answer_own_fault(&self, misuse: Misuse) -> Error {
         log::error!("{} a header for the 101 can't be sent: {misuse}", self.id);
@@ -223,7 +226,7 @@ impl Requester<'_> {
         misuse.into()
     }
 
-    /// Answers a request that asks for no WebSocket, with the application's page or a refusal.
+    /// Responds to a request that asks for no WebSocket, with the application's page or a refusal.
     #[inline(never)]
     fn serve_page(&self, request: &Request, options: &Options) -> Error {
         // RFC 9110 §9.3.6: a 200 to CONNECT would open a tunnel.
@@ -231,7 +234,7 @@ impl Requester<'_> {
         let Some(http) = http else {
             return self.refuse(no_page(request, &options.rules, false));
         };
-        // While its page is made, the connection counts as a page and not as pending.
+        // While its page is generated, the connection counts as a page and not as pending.
         let Some(permit) = self.registry.pages.permit(self.limits.max_waiting) else {
             return self.refuse(refusal_without_room("too many pages are being made"));
         };
@@ -247,8 +250,8 @@ impl Requester<'_> {
         Error::PageServed
     }
 
-    /// Runs code that may be the application's. If it panics, the client gets a 500, and then the
-    /// panic continues.
+    /// Runs code that may be the application's. If the code panics, the client receives a 500, and
+    /// then the panic continues.
     fn run_own_code<T>(&self, code: impl FnOnce() -> T) -> T {
         catch_unwind(AssertUnwindSafe(code)).unwrap_or_else(|panic| {
             log::error!("{} authorize, http or wrap_stream panicked", self.id);
@@ -259,8 +262,8 @@ impl Requester<'_> {
         })
     }
 
-    /// Passes on the result of a step of [`upgrade`]. If that is a refusal, answers the client with
-    /// it.
+    /// Passes on the result of an [`upgrade`] step. If the result is a refusal, sends it to the
+    /// client.
     fn or_refuse<T>(&self, step: std::result::Result<T, Refusal>) -> Result<T> {
         step.map_err(|refusal| self.refuse(refusal))
     }
@@ -279,15 +282,16 @@ impl Requester<'_> {
         answer(&*self.stream, &response, self.limits);
     }
 
-    /// Returns the client's stream and drops the rest, so that the connection is no longer pending.
+    /// Returns the client's stream and drops everything else, so that the connection is no longer
+    /// pending.
     fn into_stream(self) -> Arc<dyn Stream> {
         self.stream
     }
 }
 
-/// Builds the `WebSocket` after the 101. From here on the stream carries frames, and the first of
-/// them may already stand in the buffer, after the head. (A function of its own, so that its stack
-/// frame doesn't add to those of the steps before.)
+/// Builds the `WebSocket` after the 101. From here on, the stream carries frames, and the first
+/// frames may already be in the buffer, after the head. (This is a separate function, so that its
+/// stack frame doesn't add to those of the earlier steps.)
 #[inline(never)]
 fn open_websocket(
     id: u64,
@@ -314,7 +318,7 @@ fn open_websocket(
     Ok(WebSocket::new(close_guard, decoder, limits, agreement.subprotocol))
 }
 
-/// Sends an answer in plain HTTP, then closes the stream with a lingering close.
+/// Sends a plain HTTP response, then closes the stream with a lingering close.
 pub(crate) fn answer(stream: &dyn Stream, response: &Response, limits: &Limits) {
     let (head, body) = match response.head(unix_time()) {
         Ok(head) => (head, response.body()),
@@ -328,12 +332,12 @@ pub(crate) fn answer(stream: &dyn Stream, response: &Response, limits: &Limits) 
     }
 }
 
-/// Returns the seconds since 1 January 1970. `None` if the system's clock shows an earlier time.
+/// Returns the seconds since 1 January 1970. `None` if the system clock shows an earlier time.
 fn unix_time() -> Option<u64> {
     Some(SystemTime::now().duration_since(UNIX_EPOCH).ok()?.as_secs())
 }
 
-/// Writes an answer's head and body, at the minimum write rate that every peer must keep. The
+/// Writes a response's head and body, at the minimum write rate that every peer must keep up. The
 /// stream then keeps the write timeout for that rate.
 fn write_response(
     stream: &dyn Stream,
@@ -345,12 +349,12 @@ fn write_response(
     write_with_min_rate(limits.write, stream, head, body)
 }
 
-/// The 500 that a client gets in place of a page or a refusal that can't be sent.
+/// The 500 that a client receives in place of a page or a refusal that can't be sent.
 const UNSENDABLE: &[u8] =
     b"HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
 
-/// The body of the 500 that a client gets after the application's code has panicked, or has given a
-/// header that can't be sent.
+/// The body of the 500 that a client receives after the application's code has panicked, or has
+/// provided a header that can't be sent.
 const OWN_FAULT: &str =
     "500 Internal Server Error: the fault is the server's; its log says more.\n";
 
@@ -366,7 +370,7 @@ fn refusal_without_head(why: NoHead, is_stopping: bool, was_evicted: bool) -> Re
     }
 }
 
-/// Returns the refusal for a connection that was evicted just when its head was complete.
+/// Returns the refusal for a connection that was evicted just as its head became complete.
 fn evicted(registry: &Registry) -> Refusal {
     refusal_without_head(NoHead::Ended, registry.is_stopping(), true)
 }
@@ -377,7 +381,7 @@ fn refusal_too_late(seen: &'static str) -> Refusal {
     Refusal::new(408, "a head too late", seen)
 }
 
-/// Returns the 503 for a client that gets no permit, thread or descriptor.
+/// Returns the 503 for a client for which there's no permit, thread or descriptor.
 pub(crate) fn refusal_without_room(seen: &'static str) -> Refusal {
     Refusal::new(503, "no room", seen).header("Retry-After", "1")
 }

@@ -1,6 +1,6 @@
-//! Deadlines: fixed times before which a read or a write must end.
+//! Deadlines: fixed times by which a read or a write must end.
 //!
-//! A peer can renew a timeout per read by sending one byte at a time, for hours (Slowloris). It
+//! A peer can renew a per-read timeout for hours by sending one byte at a time (Slowloris). It
 //! can't move a deadline.
 
 use std::io::{self, ErrorKind, IoSlice};
@@ -8,19 +8,19 @@ use std::time::{Duration, Instant};
 
 use super::stream::{Stream, is_timeout};
 
-/// A fixed time by which something must have happened. Bytes that arrive don't move it. With `None`
-/// inside it never passes.
+/// A fixed time by which something must have happened. Arriving bytes don't move it. A deadline of
+/// `None` never passes.
 #[derive(Clone, Copy, Debug)]
 pub struct Deadline(Option<Instant>);
 
 impl Deadline {
-    /// Creates a deadline that passes after this time. If that is too far away for the clock, the
+    /// Creates a deadline that passes after `time`. If the clock can't represent that time, the
     /// deadline never passes.
     pub fn after(time: Duration) -> Deadline {
         Deadline(Instant::now().checked_add(time))
     }
 
-    /// Returns how much time remains, or the error `TimedOut` once the deadline has passed.
+    /// Returns the remaining time, or the error `TimedOut` once the deadline has passed.
     pub fn remaining(self) -> io::Result<Duration> {
         match self.0 {
             None => Ok(Duration::MAX),
@@ -31,15 +31,15 @@ impl Deadline {
         }
     }
 
-    /// Whether the deadline has passed.
+    /// Returns whether the deadline has passed.
     pub fn has_passed(self) -> bool {
         self.remaining().is_err()
     }
 }
 
 // WALK: deadline
-/// Reads once from the stream, and waits for bytes until the deadline at most. Returns how many
-/// bytes came, 0 at the end of the stream. Fails with a timeout if none come in time.
+/// Reads once from the stream, and waits for bytes until the deadline at most. Returns the number
+/// of bytes read, or 0 at the end of the stream. Fails with a timeout if no bytes arrive in time.
 pub fn read_before(deadline: Deadline, stream: &dyn Stream, into: &mut [u8]) -> io::Result<usize> {
     loop {
         stream.set_read_timeout(deadline.remaining()?)?;
@@ -50,8 +50,8 @@ pub fn read_before(deadline: Deadline, stream: &dyn Stream, into: &mut [u8]) -> 
     }
 }
 
-/// Writes all the bytes, in as many calls as that takes. Fails with `TimedOut` if the deadline
-/// passes before all are written.
+/// Writes all the bytes, in one or more calls. Fails with `TimedOut` if the deadline passes before
+/// all bytes are written.
 pub fn write_before(deadline: Deadline, stream: &dyn Stream, mut bytes: &[u8]) -> io::Result<()> {
     while !bytes.is_empty() {
         stream.set_write_timeout(deadline.remaining()?)?;

@@ -1,7 +1,7 @@
-//! Prints what taps explain: annotations go into a queue, and a thread prints them as lines.
+//! Prints the annotations of taps: they go into a queue, and a thread prints them as lines.
 //!
-//! A terminal may be stopped (Ctrl-S), or a pipe may be full. No connection waits for that: while
-//! the queue is full, the explainer omits annotations, and later prints how many it has omitted.
+//! A terminal may be stopped (Ctrl-S), or a pipe may be full. No connection waits for either: while
+//! the queue is full, the explainer drops annotations, and later prints how many it has dropped.
 
 use std::env;
 use std::ffi::OsString;
@@ -16,36 +16,37 @@ use super::deadline::Deadline;
 use crate::explain::annotation::Annotation;
 use crate::explain::print::{Style, annotation as lines};
 
-/// How many annotations the queue may hold. While it's full, the explainer omits new ones.
+/// The maximum number of queued annotations. While the queue is full, the explainer drops new
+/// annotations.
 const MAX_QUEUED: usize = 256;
-/// How long dropping an [`Explainer`] waits for the last annotations to be printed.
+/// The maximum time that dropping an [`Explainer`] waits for the last annotations to be printed.
 const LAST_LINES_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Prints what the taps of one or more connections explain. Dropping it waits until the last
-/// annotations are printed, for two seconds at most.
+/// A printer for the annotations of one or more connections' taps. Dropping it waits up to two
+/// seconds for the last annotations to be printed.
 pub struct Explainer {
     queue: SyncSender<Line>,
     omitted: Arc<AtomicU64>,
 }
 
 enum Line {
-    /// The name of a connection, and an annotation of its bytes to print.
+    /// A connection's name, and an annotation to print for it.
     Annotation(String, Box<Annotation>),
-    /// A mark in the queue. The printing thread drops it when everything before it is printed, and
-    /// so wakes the thread that is dropping the [`Explainer`].
+    /// A mark in the queue. The printing thread drops the mark once everything before it is
+    /// printed, which wakes the thread that is dropping the [`Explainer`].
     Mark(#[expect(dead_code)] SyncSender<()>),
 }
 
 impl Explainer {
-    /// Creates an explainer that prints to standard output, in colour if that's a terminal and
-    /// `NO_COLOR` isn't set.
+    /// Creates an explainer that prints to standard output. It prints in colour if standard output
+    /// is a terminal and `NO_COLOR` isn't set.
     pub fn stdout() -> io::Result<Explainer> {
         let colour = wants_colour(io::stdout().is_terminal(), env::var_os("NO_COLOR"));
         Explainer::new(io::stdout(), Style { colour, pictures: false })
     }
 
-    /// Creates an explainer that prints to standard error, for programs that use standard output
-    /// themselves.
+    /// Creates an explainer that prints to standard error, for programs that need standard output
+    /// for something else.
     pub fn stderr() -> io::Result<Explainer> {
         let colour = wants_colour(io::stderr().is_terminal(), env::var_os("NO_COLOR"));
         Explainer::new(io::stderr(), Style { colour, pictures: false })
@@ -62,8 +63,8 @@ impl Explainer {
         Ok(Explainer { queue, omitted })
     }
 
-    /// Returns a sink for the [`Tap`](super::tap::Tap) of one connection. The sink never blocks.
-    /// Each printed line shows the connection's `name`, unless that's empty.
+    /// Returns a sink for one connection's [`Tap`](super::tap::Tap). The sink never blocks. Each
+    /// printed line shows the connection's `name`, unless the name is empty.
     pub fn sink(
         &self,
         name: impl Into<String>,
@@ -91,7 +92,7 @@ impl Drop for Explainer {
     }
 }
 
-/// Whether to print in colour: the output is a terminal, and `NO_COLOR` is unset or empty.
+/// Returns whether to print in colour: the output is a terminal, and `NO_COLOR` is unset or empty.
 fn wants_colour(is_terminal: bool, no_color: Option<OsString>) -> bool {
     is_terminal && no_color.is_none_or(|value| value.is_empty())
 }

@@ -1,8 +1,8 @@
 //! Reads an HTTP head from a stream, in whatever pieces it arrives, before one absolute deadline.
 //!
-//! A client could renew a timeout per read by sending one byte at a time, and so hold a thread for
-//! hours (Slowloris). So one deadline covers the whole head. Bytes that arrive after the head stay
-//! in the buffer: they may be the first frames.
+//! By sending one byte at a time, a client could renew a per-read timeout and hold a thread for
+//! hours (Slowloris). Therefore one deadline covers the complete head. Bytes that arrive after the
+//! head stay in the buffer: they may be the first frames.
 
 use std::io::{self, ErrorKind};
 
@@ -12,9 +12,9 @@ use crate::frames::buffer::Buffer;
 use crate::http::head::Scan;
 use crate::http::refusal::Refusal;
 
-/// Why [`read_head`] couldn't read a whole head.
+/// The reason why [`read_head`] couldn't read a complete head.
 pub(crate) enum NoHead {
-    /// The bytes aren't an HTTP head, or the head exceeds a limit. The refusal says which.
+    /// The bytes aren't an HTTP head, or the head exceeds a limit. The refusal names the reason.
     Bad(Refusal),
     /// The deadline passed before the head was complete.
     Late,
@@ -25,7 +25,7 @@ pub(crate) enum NoHead {
 }
 
 // WALK: head
-/// Reads from the stream until a whole head stands at the front of the buffer. Returns the head's
+/// Reads from the stream until a complete head is at the front of the buffer. Returns the head's
 /// length in bytes.
 pub(crate) fn read_head(
     stream: &dyn Stream,

@@ -7,26 +7,26 @@ use super::deadline::{Deadline, read_before};
 use super::min_write_rate::MIN_PROGRESS;
 use super::stream::{Stream, is_timeout};
 
-/// How long we wait for the peer to end its direction of the stream: until a deadline, which may be
+/// The deadline until which we wait for the peer to shut down its side of the stream. It may be
 /// renewed a few times.
 ///
-/// A peer that is still reading a long message can't answer our Close in time. So a deadline that
-/// has passed is renewed if the peer has sent anything meanwhile, or if its system has taken more
-/// of our bytes. The peer gets at most one renewal for each 64 KiB that we sent, and never more
-/// than [`MOST_RENEWALS`].
+/// A peer that is still reading a long message can't answer our Close in time. Therefore a deadline
+/// that has passed is renewed if the peer has meanwhile sent anything, or if its TCP stack has
+/// acknowledged more of our bytes. The peer gets at most one renewal for each 64 KiB that we sent,
+/// and never more than [`MOST_RENEWALS`].
 #[derive(Debug)]
 pub struct LingerDeadline {
     deadline: Deadline,
     each: Duration,
     renewals: u64,
     is_alive: bool,
-    /// How many of our bytes the peer's system had not acknowledged at the last check. `u64::MAX`
-    /// before the first one.
+    /// The number of our bytes that the peer's TCP stack had not acknowledged at the last check.
+    /// `u64::MAX` before the first check.
     unacknowledged: u64,
 }
 
-/// The most renewals of a [`LingerDeadline`], however much we sent. With the default
-/// `Limits::close` of 5 s they make two minutes.
+/// The maximum number of renewals of a [`LingerDeadline`], however much we sent. With the default
+/// `Limits::close` of 5 s, they add up to two minutes.
 const MOST_RENEWALS: u64 = 24;
 
 impl LingerDeadline {
@@ -41,30 +41,32 @@ impl LingerDeadline {
         }
     }
 
-    /// Creates a deadline that is renewed, by `each` at a time, while the peer may still be reading
+    /// Creates a deadline that is renewed by `each` at a time while the peer may still be reading
     /// the `sent` bytes.
     pub fn renewable(deadline: Deadline, each: Duration, sent: u64) -> LingerDeadline {
         let renewals = (sent / MIN_PROGRESS as u64).min(MOST_RENEWALS);
         LingerDeadline { deadline, each, renewals, is_alive: false, unacknowledged: u64::MAX }
     }
 
-    /// Returns the deadline as it is now, after the renewals so far.
+    /// Returns the current deadline, with all renewals so far.
     pub fn deadline(&self) -> Deadline {
         self.deadline
     }
 
-    /// Records that bytes have come from the peer: it's alive, so the deadline may be renewed.
+    /// Records that bytes have arrived from the peer. They show that the peer is alive, so the
+    /// deadline may be renewed.
     pub fn note_peer_is_alive(&mut self) {
         self.is_alive = true;
     }
 
-    /// Whether the peer's time is up. If the deadline has passed, this first tries to renew it.
+    /// Returns whether the peer's time is up. If the deadline has passed, this first tries to renew
+    /// it.
     pub fn has_finally_passed(&mut self, stream: &dyn Stream) -> bool {
         self.deadline.has_passed() && !self.renew(stream)
     }
 
     /// Renews the deadline if the peer has shown since the last renewal that it's alive, and if a
-    /// renewal is left. Returns whether it did.
+    /// renewal is left. Returns whether the deadline was renewed.
     fn renew(&mut self, stream: &dyn Stream) -> bool {
         if self.renewals == 0 {
             return false;
@@ -92,11 +94,11 @@ impl From<Deadline> for LingerDeadline {
 // WALK: lingering-close
 /// Ends a stream so that the peer can read our last bytes.
 ///
-/// Closing a socket with unread bytes in it sends a reset. A reset destroys what is still on its
-/// way to the peer, such as the very frame that says what went wrong. So this ends our direction
-/// first. Then it reads and drops what the peer still sends, until the peer ends its direction too,
-/// the deadline has finally passed, or 64 MiB have come. Returns whether the peer has ended its
-/// direction.
+/// Closing a socket with unread bytes in it sends a reset. A reset destroys the bytes that are
+/// still on their way to the peer, such as the very frame that says what went wrong. Therefore this
+/// function first shuts down our side of the stream. Then it reads and drops the peer's bytes until
+/// the peer shuts down its side too, the deadline has finally passed, or 64 MiB have arrived.
+/// Returns whether the peer has shut down its side.
 pub fn lingering_close(linger: impl Into<LingerDeadline>, stream: &dyn Stream) -> bool {
     let _ = stream.shutdown(Shutdown::Write);
     let has_ended = discard_input(linger.into(), stream);
@@ -104,16 +106,16 @@ pub fn lingering_close(linger: impl Into<LingerDeadline>, stream: &dyn Stream) -
     has_ended
 }
 
-/// Waits up to a second, and not beyond the deadline, for the peer to end the stream. The side that
-/// ends it first keeps its port in TIME_WAIT for minutes, which a server can bear better than a
-/// client (RFC 6455 §7.1.1).
+/// Waits up to a second, and not beyond the deadline, for the peer to end the stream. The end that
+/// does so first stays in TIME_WAIT for minutes, which hurts a server less than a client (RFC 6455
+/// §7.1.1).
 pub fn await_peer_eof(deadline: Deadline, stream: &dyn Stream) {
     const EOF_WAIT: Duration = Duration::from_secs(1);
     let rest = deadline.remaining().unwrap_or_default();
     discard_input(LingerDeadline::until(Deadline::after(rest.min(EOF_WAIT))), stream);
 }
 
-/// Reads and drops the peer's bytes, 64 MiB at most, until the stream ends or the deadline has
+/// Reads and drops up to 64 MiB of the peer's bytes, until the stream ends or the deadline has
 /// finally passed. Returns whether the stream has ended, with or without an error.
 fn discard_input(mut linger: LingerDeadline, stream: &dyn Stream) -> bool {
     const MOST: usize = 64 * 1024 * 1024;

@@ -1,7 +1,7 @@
-//! Where connections come from: a TCP socket or a Unix socket that listens.
+//! The source of connections: a listening TCP or Unix socket.
 //!
-//! A program may bring its own listener: one that a supervisor has opened for it (socket
-//! activation), a Unix socket that a proxy connects to, or one whose port a test already knows.
+//! A program may bring its own listener: one opened by a supervisor (socket activation), a Unix
+//! socket that a proxy connects to, or one whose port a test already knows.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use super::stream::Stream;
 
-/// A TCP or Unix socket that listens for connections. Give it to [`Server::on`](crate::Server::on).
+/// A listening TCP or Unix socket. Pass it to [`Server::on`](crate::Server::on).
 #[derive(Debug)]
 pub struct Listener(Kind);
 
@@ -42,8 +42,8 @@ impl Listener {
         match &self.0 {
             Kind::Tcp(listener) => {
                 let (stream, _) = listener.accept()?;
-                // Nagle's algorithm would hold a small frame back until the peer acknowledges the
-                // one before it.
+                // Nagle's algorithm would hold back a small frame until the peer acknowledges the
+                // previous one.
                 let _ = stream.set_nodelay(true);
                 // On some systems a connection inherits non-blocking mode from its listener.
                 #[cfg(not(target_os = "linux"))]
@@ -60,7 +60,7 @@ impl Listener {
         }
     }
 
-    /// Sets what `accept` does while no connection has come: with `true` it fails at once, with
+    /// Sets what `accept` does if no connection is waiting: with `true` it fails at once, with
     /// `false` it waits.
     pub(crate) fn set_nonblocking(&self, nonblocking: bool) -> io::Result<()> {
         match &self.0 {
@@ -70,8 +70,8 @@ impl Listener {
         }
     }
 
-    /// Returns the address of a TCP listener. Fails for a Unix socket, which has a path and no
-    /// port.
+    /// Returns the address of a TCP listener. Fails for a Unix socket, which has a path instead of
+    /// a port.
     pub(crate) fn local_addr(&self) -> io::Result<SocketAddr> {
         match &self.0 {
             Kind::Tcp(listener) => listener.local_addr(),
@@ -94,7 +94,7 @@ impl Listener {
     }
 }
 
-/// The address of a listener, for waking the thread that waits in the listener's `accept`.
+/// A listener's address, used to wake the thread that waits in the listener's `accept`.
 #[derive(Clone, Debug)]
 pub(crate) enum WakeAddress {
     Tcp(SocketAddr),
@@ -103,7 +103,7 @@ pub(crate) enum WakeAddress {
 }
 
 impl WakeAddress {
-    /// Wakes the thread that waits in `accept`, by connecting to the listener: nothing else
+    /// Wakes the thread that waits in `accept` by connecting to the listener, because nothing else
     /// interrupts that call. Closes the connection at once.
     pub(crate) fn wake(&self) -> io::Result<()> {
         match self {
@@ -122,8 +122,8 @@ impl WakeAddress {
         }
     }
 
-    /// Whether the listener has a loopback address, so that only programs on this machine reach it.
-    /// `false` for a Unix socket.
+    /// Returns whether the listener has a loopback address, which only programs on this machine can
+    /// reach. `false` for a Unix socket.
     pub(crate) fn is_loopback(&self) -> bool {
         match self {
             WakeAddress::Tcp(address) => address.ip().is_loopback(),

@@ -1,9 +1,9 @@
-//! Writing with a minimum rate: a slow peer is served, a peer that's stuck is dropped.
+//! Writing at a minimum rate: a slow peer is served, a stuck peer is dropped.
 //!
-//! A fixed deadline for a whole message would drop an honest peer on a slow line. So the peer must
-//! take at least 64 KiB within each write deadline (`Limits::write`), however long the message is.
-//! Each `write` call may wait for a quarter of that time, so the rate is checked several times in
-//! it.
+//! A fixed deadline for a whole message would drop an honest peer on a slow line. Instead, the peer
+//! must take at least 64 KiB within each write deadline (`Limits::write`), however long the message
+//! is. Each `write` call may wait for a quarter of that time, so the rate is checked several times
+//! per deadline.
 
 use std::io::{self, ErrorKind, IoSlice};
 use std::time::{Duration, Instant};
@@ -11,31 +11,31 @@ use std::time::{Duration, Instant};
 use super::stream::{Stream, is_timeout};
 use crate::error::Error;
 
-/// Turns the error of a failed write into ours: `WriteTimeout` if the peer was too slow,
+/// Converts the error of a failed write to an [`Error`]: `WriteTimeout` if the peer was too slow,
 /// `ConnectionLost` otherwise.
 pub(crate) fn write_error(error: io::Error) -> Error {
     if is_timeout(&error) { Error::WriteTimeout } else { Error::ConnectionLost(error) }
 }
 
-/// How many bytes a peer must take within each write deadline. A peer that takes fewer is stuck or
-/// hostile.
+/// The minimum number of bytes that a peer must take within each write deadline. A peer that takes
+/// fewer is stuck or hostile.
 pub(crate) const MIN_PROGRESS: usize = 64 * 1024;
-/// How many `write` calls can use up their timeouts within one write deadline. With several of
-/// them, the rate is checked several times.
+/// The number of `write` calls that can use up their timeouts within one write deadline. With
+/// several such calls, the rate is checked several times.
 const CALLS_PER_DEADLINE: u32 = 4;
 
-/// Returns how long a single `write` call of [`write_with_min_rate`] may wait, if the write
-/// deadline is `within`.
+/// Returns the maximum time that a single `write` call of [`write_with_min_rate`] may wait, for the
+/// write deadline `within`.
 pub fn per_call_timeout(within: Duration) -> Duration {
     within / CALLS_PER_DEADLINE
 }
 
 // WALK: min-rate
-/// Writes `first` and then `second`, whole. Fails with a timeout if the peer takes less than 64 KiB
-/// in a write deadline (`within`). The caller has set the stream's write timeout to
-/// [`per_call_timeout`], which bounds each call. The bytes of the first call don't count: they may
-/// only have filled our own system's buffers, and only later calls show that the peer takes
-/// something.
+/// Writes all of `first` and then all of `second`. Fails with a timeout if the peer takes less than
+/// 64 KiB within a write deadline (`within`). The caller has set the stream's write timeout to
+/// [`per_call_timeout`], which bounds each call. The first call's bytes don't count, because they
+/// may only have filled our own operating system's buffers. Only later calls show that the peer
+/// takes bytes.
 pub fn write_with_min_rate(
     within: Duration,
     stream: &dyn Stream,
@@ -57,8 +57,8 @@ pub fn write_with_min_rate(
             Err(error) if is_timeout(&error) && waits + 1 < CALLS_PER_DEADLINE => waits += 1,
             Err(error) => return Err(error),
         }
-        // A call that wrote only a part has waited for its whole timeout, so it's time to check
-        // whether the peer took enough.
+        // A call that wrote only part of the bytes has used up its timeout, so now is the time to
+        // check whether the peer took enough.
         match written_at_start {
             None => written_at_start = Some(written),
             Some(_) if written == total || start.elapsed() < within => {}
@@ -83,7 +83,7 @@ mod tests {
 
     const LONG: Duration = Duration::from_secs(60);
 
-    /// A stream whose calls return the given results, in their order.
+    /// A stream whose calls return the given results, in order.
     struct Scripted(Mutex<VecDeque<Result<usize, ErrorKind>>>);
 
     impl Scripted {
@@ -168,7 +168,7 @@ mod tests {
     #[test]
     fn less_than_64_kib_in_a_deadline_is_too_slow_and_as_much_is_not() {
         let bytes = vec![0; 1 << 20];
-        // The first call doesn't count: our own system may have taken its bytes.
+        // The first call doesn't count: our own operating system may have taken its bytes.
         for (second, is_enough) in [(MIN_PROGRESS - 1, false), (MIN_PROGRESS, true)] {
             let stream = Scripted::new(&[Ok(100), Ok(second), Ok(bytes.len() - 100 - second)]);
             let written = write_with_min_rate(Duration::ZERO, &stream, &bytes, b"");

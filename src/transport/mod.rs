@@ -1,4 +1,4 @@
-//! Which stream of bytes carries a connection, and how long may a read or a write on it take?
+//! Which byte stream carries a connection, and how long may a read or a write on it take?
 //!
 //! ```text
 //! connection ──► (tap) ──► (tls) ──► stream ──► the operating system
@@ -6,16 +6,16 @@
 //!                  └──► explainer: prints what passes by
 //! ```
 //!
-//! A read must end before its [`deadline`]. A write must keep the [`min_write_rate`]. At the end, a
-//! [`lingering_close`] lets the peer read our last bytes.
+//! A read must end before its [`deadline`]. A write must keep up the [`min_write_rate`]. At the
+//! end, a [`lingering_close`] lets the peer read our last bytes.
 //!
 //! Read its files in this order; each imports only those above it.
 //!
 //! | file | the question it answers |
 //! |---|---|
 //! | `lock.rs` | How do we lock a mutex after a thread has panicked while it held the lock? |
-//! | `unacknowledged.rs` | How many of our bytes has the peer's system not acknowledged? |
-//! | `stream.rs` | What must a stream of bytes be able to do? |
+//! | `unacknowledged.rs` | How many of our bytes has the peer's TCP stack not acknowledged? |
+//! | `stream.rs` | What must a byte stream be able to do? |
 //! | `listener.rs` | On which sockets can a server listen? |
 //! | `deadline.rs` | How does a read or a write end before a fixed time? |
 //! | `min_write_rate.rs` | When does a connection give up a peer that reads too slowly? |

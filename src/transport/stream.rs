@@ -1,7 +1,8 @@
 //! What we need from the operating system: a stream that one thread can read while others write.
 //!
-//! The threads share one descriptor, because a `&TcpStream` can read and write. A connection runs
-//! on anything that implements [`Stream`]: TCP, a Unix socket, TLS, a pipe in a test.
+//! The threads share one descriptor, which is possible because a `&TcpStream` can read and write. A
+//! connection runs over anything that implements [`Stream`]: TCP, a Unix socket, TLS, a pipe in a
+//! test.
 
 use std::fmt;
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
@@ -11,37 +12,38 @@ use std::time::Duration;
 
 use super::unacknowledged::unacknowledged;
 
-/// A stream of bytes in both directions that several threads use at once, such as a TCP connection.
-/// Implement it to carry a WebSocket over a transport of your own.
+/// A bidirectional byte stream that several threads can use at once, such as a TCP connection.
+/// Implement this trait to carry a WebSocket over your own transport.
 pub trait Stream: Send + Sync + 'static {
-    /// Waits for bytes, reads them into `into`, and returns how many they are. Returns 0 once the
-    /// peer has ended its direction of the stream.
+    /// Waits for bytes, reads them into `into`, and returns their number. Returns 0 once the peer
+    /// has shut down its side of the stream.
     fn read(&self, into: &mut [u8]) -> io::Result<usize>;
-    /// Writes bytes from the slices, in their order, and returns how many it has written. If some
-    /// are left, the caller calls again with the rest.
+    /// Writes bytes from the slices, in order, and returns how many it has written. If bytes are
+    /// left, the caller calls again with the rest.
     fn write(&self, slices: &[IoSlice<'_>]) -> io::Result<usize>;
     /// Sets how long a `read` may wait for bytes. After that time, `read` fails with `WouldBlock`
     /// or `TimedOut`.
     fn set_read_timeout(&self, timeout: Duration) -> io::Result<()>;
     /// Sets how long a `write` may wait for room. After that time, `write` returns how many bytes
-    /// it has written, or fails with `WouldBlock` or `TimedOut` if it has written none. (A stream
-    /// that throttles has to keep this timeout, too: a server that stops writes its Closes one
+    /// it has written, or fails with `WouldBlock` or `TimedOut` if it has written none. (A
+    /// throttling stream has to observe this timeout, too. A stopping server writes its Closes one
     /// after another, so a stream that waits longer delays all the others.)
     fn set_write_timeout(&self, timeout: Duration) -> io::Result<()>;
-    /// Ends reading, writing or both, as `how` says. Threads that wait in such a `read` or `write`
-    /// wake.
+    /// Shuts down reading, writing or both, as `how` says. Threads that wait in such a `read` or
+    /// `write` wake up.
     fn shutdown(&self, how: Shutdown) -> io::Result<()>;
-    /// Returns the peer's address. `None` if the stream has none: a Unix socket, for example.
+    /// Returns the peer's address. `None` if the stream has none, as with a Unix socket.
     fn peer(&self) -> Option<SocketAddr> {
         None
     }
-    /// Returns the chain of certificates with which the peer has identified itself, each in DER,
-    /// the peer's own first. Empty without TLS, or if the peer showed none.
+    /// Returns the certificate chain with which the peer has identified itself, each certificate in
+    /// DER, the peer's own first. The chain is empty without TLS, or if the peer sent no
+    /// certificate.
     fn peer_certificates(&self) -> Vec<Vec<u8>> {
         Vec::new()
     }
-    /// Returns how many of the written bytes the peer's system has not acknowledged yet. `None` if
-    /// the stream can't tell.
+    /// Returns the number of written bytes that the peer's TCP stack has not acknowledged yet.
+    /// `None` if the stream can't tell.
     fn unacknowledged(&self) -> Option<u64> {
         None
     }
@@ -63,15 +65,15 @@ impl Stream for TcpStream {
         TcpStream::set_read_timeout(self, Some(at_least_one_millisecond(timeout)))
     }
 
-    // On Windows, a write that times out may have sent some of its bytes, and doesn't say how many.
-    // The caller writes them again, so a peer that stops reading for seconds may get bytes twice,
-    // and fail the connection. Linux and macOS return how many bytes were sent.
+    // On Windows, a write that times out may have sent some of its bytes, and doesn't report how
+    // many. The caller writes them again, so a peer that stops reading for seconds may receive
+    // bytes twice, and fail the connection. Linux and macOS return the number of bytes sent.
     fn set_write_timeout(&self, timeout: Duration) -> io::Result<()> {
         TcpStream::set_write_timeout(self, Some(at_least_one_millisecond(timeout)))
     }
 
-    // On macOS, ending the reading direction drops the bytes that have come and aren't read yet.
-    // The server does that only to connections that it evicts or refuses.
+    // On macOS, shutting down the reading side drops the bytes that have arrived and aren't read
+    // yet. The server does that only to connections that it evicts or refuses.
     fn shutdown(&self, how: Shutdown) -> io::Result<()> {
         TcpStream::shutdown(self, how)
     }
@@ -108,7 +110,7 @@ impl Stream for std::os::unix::net::UnixStream {
     }
 }
 
-/// A shared stream is a stream, too: a program gives one reference to the connection, and may keep
+/// A shared stream is a stream, too: a program passes one reference to the connection, and may keep
 /// another.
 impl<S: Stream + ?Sized> Stream for Arc<S> {
     fn read(&self, into: &mut [u8]) -> io::Result<usize> {
@@ -144,7 +146,7 @@ impl<S: Stream + ?Sized> Stream for Arc<S> {
     }
 }
 
-/// The function, if the application has set one, that wraps each stream before a connection uses
+/// The application's function, if it has set one, that wraps each stream before a connection uses
 /// it: in a tap, for example.
 #[derive(Clone, Default)]
 pub(crate) struct WrapStream(Option<Arc<Wrap>>);
@@ -169,20 +171,20 @@ impl fmt::Debug for WrapStream {
     }
 }
 
-/// Returns the timeout, but at least a millisecond, because the operating system takes zero for "no
-/// timeout".
+/// Returns the timeout, but at least one millisecond, because zero means "no timeout" to the
+/// operating system.
 fn at_least_one_millisecond(timeout: Duration) -> Duration {
     timeout.max(Duration::from_millis(1))
 }
 
-/// Whether this error of a read or a write says that the call's timeout has passed. Unix reports it
-/// as `WouldBlock`, Windows as `TimedOut`.
+/// Returns whether this error of a read or a write is a timeout. Unix reports a timeout as
+/// `WouldBlock`, and Windows as `TimedOut`.
 pub fn is_timeout(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut)
 }
 
-/// Marks the error of a TLS read for which only a part of a record has come. The peer is alive, but
-/// there's nothing to decrypt yet.
+/// The mark inside the error of a TLS read that received only part of a record. The peer is alive,
+/// but there's nothing to decrypt yet.
 #[derive(Debug)]
 pub(crate) struct PartOfRecord;
 
@@ -194,7 +196,8 @@ impl fmt::Display for PartOfRecord {
 
 impl std::error::Error for PartOfRecord {}
 
-/// Whether a TLS read failed only because a part of a record has come. The caller then reads again.
+/// Returns whether a TLS read failed only because it received part of a record. The caller then
+/// reads again.
 pub(crate) fn is_part_of_record(error: &io::Error) -> bool {
     error.get_ref().is_some_and(|inner| inner.is::<PartOfRecord>())
 }

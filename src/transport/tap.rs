@@ -7,14 +7,14 @@
 //!
 //! Rules of this file:
 //! - The tap explains bytes after they have passed: what a read returned, and what a write
-//!   accepted. So it can't change, lose or reorder them.
-//! - Threads that write take turns, so that the explanations of a direction come in the order of
-//!   its bytes. During the handshake the reading thread waits for the writing threads, too, because
-//!   the handshake's answer decides how to explain the bytes after it in both directions. After the
-//!   handshake the reading thread never waits for them.
-//! - The tap calls the sink in the connection's own threads, so the sink must not block. An
-//!   [`Explainer`](super::explainer::Explainer) therefore has a queue.
-//! - If explaining panics, the explanations stop, and the connection goes on.
+//!   accepted. That way, it can't change, lose or reorder any bytes.
+//! - Writing threads take turns, so that the explanations of a direction come in the order of its
+//!   bytes. During the handshake, the reading thread waits for the writing threads, too, because
+//!   the response decides how to explain the bytes after it in both directions. After the
+//!   handshake, the reading thread never waits for them.
+//! - The tap calls the sink in the connection's own threads, so the sink must not block. That's why
+//!   an [`Explainer`](super::explainer::Explainer) has a queue.
+//! - If explaining panics, the explanations stop, and the connection continues.
 
 use std::io::{self, IoSlice};
 use std::net::{Shutdown, SocketAddr};
@@ -44,11 +44,11 @@ pub struct Tap<S: Stream> {
     stream: S,
     /// The role of this end of the connection: client or server.
     ours: Role,
-    /// A thread holds this lock while it writes and while it explains what it wrote, so that the
-    /// explanations come in the order of the bytes.
+    /// The lock that a thread holds while it writes and while it explains the bytes that it wrote.
+    /// That way, the explanations come in the order of the bytes.
     writing: Mutex<()>,
-    /// Whether the handshake's answer has been explained. From then on, what we write doesn't
-    /// change how to explain what the peer sends.
+    /// Whether the response to the handshake has been explained. From then on, our bytes no longer
+    /// affect how to explain the peer's bytes.
     is_open: AtomicBool,
     /// The conversation so far, and the sink. `None` once explaining has panicked, which ends the
     /// explanations.
@@ -61,8 +61,8 @@ struct Explanation {
 }
 
 impl<S: Stream> Tap<S> {
-    /// Creates a tap that explains the bytes of `stream` to `sink`, and checks them against the RFC
-    /// alone.
+    /// Creates a tap that passes annotations of the bytes of `stream` to `sink`, and checks the
+    /// bytes against the RFC alone.
     pub fn new(stream: S, ours: Role, sink: impl FnMut(Annotation) + Send + 'static) -> Tap<S> {
         Tap::with_settings(stream, ours, Settings::default(), sink)
     }
@@ -150,8 +150,8 @@ impl<S: Stream> Stream for Tap<S> {
     }
 }
 
-/// Dropping the tap explains the head or frame, in either direction, that the end of the stream cut
-/// off.
+/// Dropping the tap explains the head or frame that the end of the stream cut off, in either
+/// direction.
 impl<S: Stream> Drop for Tap<S> {
     fn drop(&mut self) {
         let (ours, theirs) = (self.ours, self.ours.other());

@@ -1,9 +1,9 @@
-//! How many of the bytes that we wrote has the peer's system not acknowledged yet?
+//! How many of the bytes that we wrote has the peer's TCP stack not acknowledged yet?
 //!
-//! A `write` hands its bytes to our own operating system, which keeps up to some megabytes of them
-//! until the peer's system has acknowledged them. If a connection is given up before that, they may
-//! be lost, and we must be able to say so. Linux shows the number for each TCP connection, in a
-//! table of lines like this one:
+//! A `write` hands its bytes to our own operating system, which keeps up to a few megabytes of them
+//! until the peer's TCP stack has acknowledged them. If a connection is given up before that, these
+//! bytes may be lost, and we must be able to report that. Linux shows the number of unacknowledged
+//! bytes for each TCP connection, in a table of lines like this one:
 //!
 //! ```text
 //!   sl  local_address rem_address   st tx_queue rx_queue ...
@@ -11,10 +11,10 @@
 //! ```
 //!
 //! Rules of this file:
-//! - The table has a line for each connection of the machine, so reading it takes milliseconds. We
-//!   read it at most ten times a second, whatever peers do; between two readings the answer is
+//! - The table has a line for each of the machine's connections, so reading it takes milliseconds.
+//!   We read it at most ten times a second, whatever peers do. Between two readings, the result is
 //!   `None`.
-//! - On systems other than Linux the answer is always `None`.
+//! - On systems other than Linux, the result is always `None`.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader};
@@ -24,17 +24,18 @@ use std::time::{Duration, Instant};
 
 use super::lock::lock;
 
-/// The least time between two readings of the system's table of connections.
+/// The minimum time between two readings of the operating system's connection table.
 const READ_TABLE_EVERY: Duration = Duration::from_millis(100);
 
-/// The TCP state `FIN_WAIT_1` as the table writes it. In this state and in the two below, our FIN
-/// is sent and not yet acknowledged.
+/// The TCP state `FIN_WAIT_1`, as it appears in the table. In this state and in the two below, our
+/// FIN has been sent and not yet acknowledged.
 const FIN_WAIT_1: &str = "04";
 const LAST_ACK: &str = "09";
 const CLOSING: &str = "0B";
 
-/// Returns how many of the bytes written to this stream the peer's system has not acknowledged.
-/// `None` if our system doesn't show that, or if we read its table less than 100 ms ago.
+/// Returns the number of bytes written to this stream that the peer's TCP stack has not
+/// acknowledged. `None` if our operating system doesn't show that number, or if we read its table
+/// less than 100 ms ago.
 pub(crate) fn unacknowledged(stream: &TcpStream) -> Option<u64> {
     static LAST_READ: Mutex<Option<Instant>> = Mutex::new(None);
     let (local, peer) = (stream.local_addr().ok()?, stream.peer_addr().ok()?);
@@ -53,12 +54,12 @@ fn find(table: impl BufRead, local: SocketAddr, peer: SocketAddr) -> Option<u64>
     let (_, rest) = line.split_once(&ends)?;
     let (state, queues) = rest.split_once(' ')?;
     let unacknowledged = u64::from_str_radix(queues.split_once(':')?.0, 16).ok()?;
-    // Once we have ended our direction, the FIN counts as a byte until it's acknowledged.
+    // Once we have shut down our side, the FIN counts as a byte until it's acknowledged.
     let waits_for_end = matches!(state, FIN_WAIT_1 | LAST_ACK | CLOSING);
     Some(unacknowledged.saturating_sub(waits_for_end.into()))
 }
 
-/// Writes an address as the table does, all in hex: the IP address in words of 32 bits in this
+/// Formats an address as the table does, all in hex: the IP address in 32-bit words in this
 /// machine's byte order, then the port.
 fn in_table(address: SocketAddr) -> String {
     let words = |bytes: &[u8]| -> String {

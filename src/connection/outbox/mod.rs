@@ -6,8 +6,8 @@
 //!                    thread_budget: may this process start one more thread?
 //! ```
 //!
-//! Read its files in this order; each imports only those above it. The write half stands between
-//! `queue.rs` and `outbox.rs`: it sends our Close after the queues are sent, and so it knows them.
+//! Read its files in this order; each imports only those above it. The write half belongs between
+//! `queue.rs` and `outbox.rs`: it knows the queues, because it sends our Close after they are sent.
 //!
 //! | file | the question it answers |
 //! |---|---|

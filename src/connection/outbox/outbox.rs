@@ -5,9 +5,9 @@
 //!     └─ full: the peer is too slow, and `try_send` says so; the caller decides what to do
 //! ```
 //!
-//! This is for broadcasts: a slow member delays no other member, and its queue has a bound.
-//! (Waiting for the slowest would be head-of-line blocking.) The queue's thread takes all queued
-//! messages at once and sends them in one write.
+//! An outbox is made for broadcasts: a slow member delays no other member, and its queue is
+//! bounded. (Waiting for the slowest member would be head-of-line blocking.) The queue's thread
+//! takes all queued messages at once and sends them in one write.
 
 use std::sync::Arc;
 
@@ -18,19 +18,19 @@ use crate::error::Result;
 use crate::frames::message::AsMessage;
 use crate::frames::prepared::PreparedMessage;
 
-/// The stack of an outbox's thread, in bytes.
+/// The stack size of an outbox's thread, in bytes.
 const STACK: usize = 128 * 1024;
 
-/// A bounded queue of messages for one peer, with a thread that sends them. Clones share the queue.
-/// When you drop the last clone, the thread sends what is still queued, and then ends.
+/// A bounded message queue for one peer, with a thread that sends the messages. Clones share the
+/// queue. When you drop the last clone, the thread sends the messages still queued, and then ends.
 #[derive(Clone)]
 pub struct Outbox {
     input: Arc<CloseOnDrop>,
     write_half: Arc<WriteHalf>,
 }
 
-/// The queue that all clones of an [`Outbox`] share. Dropping it closes the queue, and so ends the
-/// queue's thread.
+/// The queue that all clones of an [`Outbox`] share. Dropping this value closes the queue, which
+/// ends the queue's thread.
 struct CloseOnDrop(Arc<Queue>);
 
 impl Drop for CloseOnDrop {
@@ -53,29 +53,29 @@ impl Outbox {
 
     /// Puts a message into the queue and returns at once. Fails with
     /// [`Error::WriteTimeout`](crate::Error::WriteTimeout) if the queue is full, and with
-    /// [`Error::Closed`](crate::Error::Closed) if the connection has ended; the message then won't
-    /// be sent. (The messages of one outbox stay in order, but a later `send` of the connection may
-    /// overtake them.)
+    /// [`Error::Closed`](crate::Error::Closed) if the connection has ended. In both cases, the
+    /// message won't be sent. (An outbox's messages stay in order, but a later `send` on the
+    /// connection may overtake them.)
     pub fn try_send(&self, message: &PreparedMessage) -> Result<()> {
         self.input.0.put(message.clone())
     }
 
-    /// Returns how many messages and bytes are queued. A message counts until the operating system
-    /// has taken it. Use this to find slow peers, or to send them less. After the end of the
-    /// connection it's zero.
+    /// Returns the numbers of queued messages and bytes. A message counts until the operating
+    /// system has taken it. Use this method to find slow peers, or to send them less. Both numbers
+    /// are zero once the connection has ended.
     pub fn backlog(&self) -> Backlog {
         self.input.0.backlog()
     }
 
-    /// Ends the connection at once, without a Close. Use it for a peer that reads too slowly: no
-    /// Close would reach it in time.
+    /// Ends the connection at once, without a Close. Use this for a peer that reads too slowly,
+    /// because no Close would reach that peer in time.
     pub fn abort(&self) {
         self.write_half.abort();
     }
 }
 
 // WALK: outbox
-/// The work of an outbox's thread: it sends until the queue is closed and empty, or until a write
+/// Runs an outbox's thread: sends messages until the queue is closed and empty, or until a write
 /// fails. Our Close may have waited for this queue, so at the end the thread checks whether the
 /// Close is due.
 fn send_until_closed(queue: &Queue, write_half: &WriteHalf) {

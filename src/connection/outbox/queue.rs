@@ -1,7 +1,7 @@
-//! A bounded queue of messages: many threads put messages in and never wait, and one thread takes
-//! them out.
+//! A bounded message queue: many threads put messages in and never wait, and one thread takes them
+//! out.
 //!
-//! A full queue refuses a message with `WriteTimeout`, and a closed one with `Closed`. A message
+//! A full queue refuses a message with `WriteTimeout`, and a closed queue with `Closed`. A message
 //! counts towards the bound until it has been sent.
 
 use std::collections::VecDeque;
@@ -12,7 +12,7 @@ use crate::frames::message::AsMessage;
 use crate::frames::prepared::PreparedMessage;
 use crate::transport::lock::lock;
 
-/// A bounded queue of messages. Several threads put messages in, and the outbox's thread takes them
+/// A bounded message queue. Several threads put messages in, and the outbox's thread takes them
 /// out.
 pub(crate) struct Queue {
     bound: usize,
@@ -23,24 +23,24 @@ pub(crate) struct Queue {
 #[derive(Default)]
 struct State {
     queued: VecDeque<PreparedMessage>,
-    /// How many messages the thread has taken out and not yet sent. They still count towards the
-    /// bound.
+    /// The number of messages that the thread has taken out and not yet sent. They still count
+    /// towards the bound.
     being_sent: usize,
-    /// How many bytes the payloads of the messages in `being_sent` have.
+    /// The total payload size, in bytes, of the messages in `being_sent`.
     bytes_being_sent: usize,
-    /// Whether the queue is closed. Then it refuses new messages.
+    /// Whether the queue is closed. A closed queue refuses new messages.
     closed: bool,
-    /// Whether the queue's thread has ended, so that the connection can drop the queue.
+    /// Whether the queue's thread has ended. The connection can then drop the queue.
     ended: bool,
 }
 
-/// How many messages and bytes wait in an [`Outbox`](crate::Outbox), as
-/// [`Outbox::backlog`](crate::Outbox::backlog) returns it.
+/// The numbers of waiting messages and bytes in an [`Outbox`](crate::Outbox), as returned by
+/// [`Outbox::backlog`](crate::Outbox::backlog).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Backlog {
-    /// How many messages are queued or being sent.
+    /// The number of messages that are queued or being sent.
     pub messages: usize,
-    /// How many bytes the payloads of the queued messages have, before any compression.
+    /// The total payload size of the queued messages in bytes, before any compression.
     pub bytes: usize,
 }
 
@@ -80,21 +80,22 @@ impl Queue {
         Some(std::mem::take(&mut state.queued)).filter(|messages| !messages.is_empty())
     }
 
-    /// Records that the queue's thread has sent the messages that it took: they no longer count.
+    /// Records that the queue's thread has sent the messages that it took. They no longer count
+    /// towards the bound.
     pub(crate) fn note_sent(&self) {
         let mut state = lock(&self.state);
         (state.being_sent, state.bytes_being_sent) = (0, 0);
     }
 
-    /// Returns how many messages and bytes were put in and aren't sent yet.
+    /// Returns the numbers of messages and bytes that were put in and aren't sent yet.
     pub(crate) fn backlog(&self) -> Backlog {
         let state = lock(&self.state);
         let bytes = total_bytes(&state.queued) + state.bytes_being_sent;
         Backlog { messages: state.queued.len() + state.being_sent, bytes }
     }
 
-    /// Closes the queue and drops its messages, because its thread ends. Returns how many of them
-    /// were not sent.
+    /// Closes the queue and drops its messages when its thread ends. Returns the number of messages
+    /// that were not sent.
     pub(crate) fn abandon(&self) -> usize {
         let ended = State { closed: true, ended: true, ..State::default() };
         let state = std::mem::replace(&mut *lock(&self.state), ended);
@@ -113,7 +114,7 @@ impl Queue {
     }
 }
 
-/// The queues of all outboxes of a connection. The write half sends our Close after their messages.
+/// The queues of a connection's outboxes. The write half sends our Close after their messages.
 #[derive(Default)]
 pub(crate) struct Queues(Mutex<(Vec<Arc<Queue>>, IsClosed)>);
 
@@ -139,7 +140,7 @@ impl Queues {
         }
     }
 
-    /// Whether every message of every queue is sent.
+    /// Returns whether all messages in all queues are sent.
     pub(crate) fn are_all_sent(&self) -> bool {
         lock(&self.0).0.iter().all(|queue| queue.is_all_sent())
     }

@@ -5,37 +5,39 @@
 //!                                                  └── nearly none ──► an error that names the limit
 //! ```
 //!
-//! A thread takes four memory maps: its stack, the guard page below it, and the same two for the
-//! small stack on which a stack overflow is reported. With only two maps left, the thread starts,
-//! but then std panics in it before any code of ours runs, and the process aborts. So this file
-//! doesn't try whether there is one more thread. It counts.
+//! A thread takes four memory mappings: its stack, the guard page below it, and the same two for
+//! the small stack on which a stack overflow is reported. With only two mappings left, the thread
+//! starts, but then std panics in it before any of our code runs, and the process aborts. Therefore
+//! this file doesn't just try to start another thread. It counts.
 //!
 //! Rules of this file:
-//! - It keeps three limits where it can read them, on Linux: `vm.max_map_count`,
-//!   `kernel.threads-max`, and `pids.max` of the control group and of the groups around it.
-//! - A sixteenth of each is left to what isn't counted here: the application's own threads, and
-//!   large allocations, each of which is a map. A connection's thread leaves a second sixteenth,
-//!   for the outboxes of the connections that are open.
-//! - Reading the limits takes some 10 ms when there are 50,000 maps. So between two readings only
-//!   the threads that start and end here are counted, and the closer a limit is, the sooner comes
-//!   the next reading.
+//! - It observes three limits where it can read them, on Linux: `vm.max_map_count`,
+//!   `kernel.threads-max`, and `pids.max` of the control group and of its parent groups.
+//! - A sixteenth of each limit is reserved for what isn't counted here: the application's own
+//!   threads, and large allocations, each of which is a mapping. A connection's thread leaves a
+//!   second sixteenth free, for the outboxes of the open connections.
+//! - Reading the limits takes about 10 ms if there are 50,000 mappings. Therefore, between two
+//!   readings, only the threads that start and end here are counted. The closer a limit is, the
+//!   sooner the next reading comes.
 
 use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
-// (Imported this way, `sync` isn't replaced by the model checker: no thread waits while it holds
+// (Imported this way, `sync` isn't replaced by the model checker. No thread waits while it holds
 // this lock, so there's nothing to check.)
 use std::{fs, io, sync};
 
-/// How many memory maps a thread takes.
+/// The number of memory mappings that a thread takes.
 const MAPS_OF_A_THREAD: i64 = 4;
-/// The least number of threads that may start before the limits are read again, even if hardly any
-/// is free.
+/// The minimum number of threads that may start before the limits are read again, even if hardly
+/// any thread is free.
 const THREADS_BETWEEN_READINGS: i64 = 64;
-/// How long a refusal stands before the limits are read again, unless a thread of ours ends.
+/// The time for which a refusal stands before the limits are read again, unless one of our threads
+/// ends.
 const REFUSAL_STANDS: Duration = Duration::from_secs(1);
 
-/// What a thread is for. That decides how many threads must still be free after its start.
+/// The purpose of a thread. It decides how many threads must still be free after the thread's
+/// start.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Purpose {
     Connection,
@@ -43,7 +45,7 @@ pub(crate) enum Purpose {
 }
 
 impl Purpose {
-    /// Returns how many of a limit's `all` threads must stay free after a thread of this purpose
+    /// Returns how many of a limit's `all` threads must stay free after a thread with this purpose
     /// has started.
     fn must_leave(self, all: i64) -> i64 {
         match self {
@@ -53,8 +55,8 @@ impl Purpose {
     }
 }
 
-/// Starts a thread that does this work, if enough threads stay free for others. Otherwise the error
-/// names the limit.
+/// Starts a thread that runs `work`. Fails if too few threads would stay free. The error names the
+/// limit.
 pub(crate) fn spawn(
     purpose: Purpose,
     name: String,
@@ -78,7 +80,7 @@ fn lock_budget() -> sync::MutexGuard<'static, Budget> {
     BUDGET.lock().unwrap_or_else(sync::PoisonError::into_inner)
 }
 
-/// Counts one started thread. Dropping it frees the thread's place in the budget.
+/// A started thread's place in the budget. Dropping this value frees the place.
 struct ThreadPermit;
 
 impl ThreadPermit {
@@ -100,15 +102,15 @@ impl Drop for ThreadPermit {
     }
 }
 
-/// How many threads each limit of the system still allows, as last read and counted since.
+/// The number of threads that each system limit still allows, as last read and counted since.
 struct Budget {
     limits: Vec<Limit>,
-    /// How many threads may start before the limits are read again.
+    /// The number of threads that may start before the limits are read again.
     until_reading: i64,
     read_at: Option<Instant>,
 }
 
-/// A limit of the system, counted in threads.
+/// A system limit, counted in threads.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Limit {
     name: &'static str,
@@ -116,13 +118,14 @@ struct Limit {
     free: i64,
 }
 
-/// A function that reads a file, or returns `None` if it can't be read. Tests pass one of their
-/// own.
+/// A function that reads a file, or returns `None` if the file can't be read. Tests pass their own
+/// function.
 type Read<'a> = &'a dyn Fn(&Path) -> Option<Vec<u8>>;
 
 impl Budget {
     // WALK: budget
-    /// Counts one more thread, or returns the name of the limit that leaves none for this purpose.
+    /// Counts one more thread. Fails with the name of the limit that leaves no thread for this
+    /// purpose.
     fn take(&mut self, purpose: Purpose, now: Instant, read: Read) -> Result<(), &'static str> {
         let rested = self.read_at.is_none_or(|read_at| now - read_at >= REFUSAL_STANDS);
         if self.until_reading == 0 || (rested && self.exhausted_limit(purpose).is_some()) {
@@ -145,8 +148,8 @@ impl Budget {
         self.limits.iter().find(is_exhausted).map(|limit| limit.name)
     }
 
-    /// Reads the limits anew, and sets when to read them next. If a limit can't be read now,
-    /// perhaps because no descriptor is free, its count stays.
+    /// Reads the limits again, and sets when to read them next. If a limit can't be read now, for
+    /// example because no descriptor is free, its count stays.
     fn read_limits(&mut self, now: Instant, read: Read) {
         for limit in read_all_limits(read) {
             match self.limits.iter_mut().find(|known| known.name == limit.name) {
@@ -160,7 +163,7 @@ impl Budget {
     }
 }
 
-/// Reads all limits on threads that this system shows.
+/// Reads all thread limits that this system shows.
 fn read_all_limits(read: Read) -> Vec<Limit> {
     let limits = [memory_maps(read), threads_max(read), control_group(read)];
     limits.into_iter().flatten().collect()
@@ -168,7 +171,7 @@ fn read_all_limits(read: Read) -> Vec<Limit> {
 
 fn memory_maps(read: Read) -> Option<Limit> {
     let all = read_number(read, "/proc/sys/vm/max_map_count")?;
-    // The file has a line for each map.
+    // The file has a line for each mapping.
     let maps = read(Path::new("/proc/self/maps"))?;
     let maps = maps.iter().filter(|byte| **byte == b'\n').count() as i64;
     let [all, free] = [all, all - maps].map(|maps| maps / MAPS_OF_A_THREAD);
@@ -177,16 +180,17 @@ fn memory_maps(read: Read) -> Option<Limit> {
 
 fn threads_max(read: Read) -> Option<Limit> {
     let all = read_number(read, "/proc/sys/kernel/threads-max")?;
-    // The file says `0.20 0.18 0.12 1/80 11206`: there are 80 threads, and one of them runs.
+    // For example, the file contains `0.20 0.18 0.12 1/80 11206`: there are 80 threads, and one of
+    // them is running.
     let load = read_text(read, "/proc/loadavg")?;
     let there: i64 = load.split('/').nth(1)?.split(' ').next()?.parse().ok()?;
     Some(Limit { name: "kernel.threads-max", all, free: all - there })
 }
 
-/// The tightest limit of the process's control group and of the groups around it.
+/// Returns the tightest limit of the process's control group and of its parent groups.
 fn control_group(read: Read) -> Option<Limit> {
     let groups = read_text(read, "/proc/self/cgroup")?;
-    // Version 2 has the line `0::/path`; version 1 has one for each controller, such as
+    // Version 2 has the line `0::/path`. Version 1 has a line for each controller, such as
     // `8:pids:/path`.
     let folders =
         groups.lines().filter_map(|line| match *line.splitn(3, ':').collect::<Vec<_>>() {
@@ -195,7 +199,7 @@ fn control_group(read: Read) -> Option<Limit> {
             _ => None,
         });
     let limit_of = |folder: &Path| {
-        // A group without a limit says `max`, which isn't a number.
+        // For a group without a limit, the file contains `max`, which isn't a number.
         let all = read_number(read, folder.join("pids.max"))?;
         let there = read_number(read, folder.join("pids.current"))?;
         Some(Limit { name: "pids.max", all, free: all - there })
@@ -219,7 +223,7 @@ mod tests {
 
     use super::*;
 
-    /// Reads a file of a pretended machine that has only these files.
+    /// Reads a file on a simulated machine that has only these files.
     fn says(files: &[(&str, &str)], path: &Path) -> Option<Vec<u8>> {
         let found = files.iter().find(|(name, _)| Path::new(name) == path);
         found.map(|(_, text)| text.as_bytes().to_vec())
@@ -260,8 +264,8 @@ mod tests {
         let files =
             [("/proc/sys/vm/max_map_count", "65530\n"), ("/proc/self/maps", "a map\nanother\n")];
         let (mut budget, now) = (empty(), Instant::now());
-        // After the first reading only the threads that start are counted, because nothing can be
-        // read any more.
+        // After the first reading, only started threads are counted, because no file can be read
+        // any more.
         assert_eq!(budget.take(Purpose::Connection, now, &|path| says(&files, path)), Ok(()));
         let connections =
             (1..).take_while(|_| budget.take(Purpose::Connection, now, &|_| None).is_ok());
@@ -279,7 +283,7 @@ mod tests {
         assert_eq!(read_all_limits(&nonsense), []);
     }
 
-    /// Reads a file of a pretended machine whose control group may have 160 threads and has
+    /// Reads a file on a simulated machine whose control group may have 160 threads and has
     /// `there`.
     fn group_of(there: &Cell<i64>, path: &Path) -> Option<Vec<u8>> {
         let current = there.get().to_string();
@@ -317,7 +321,7 @@ mod tests {
             group_of(&there, path)
         };
         let (mut budget, start) = (empty(), Instant::now());
-        // After the first reading, other processes take all the threads.
+        // After the first reading, other processes take all remaining threads.
         assert_eq!(budget.take(Purpose::Connection, start, &read), Ok(()));
         there.set(160);
         let taken = (1..).take_while(|_| budget.take(Purpose::Connection, start, &read).is_ok());

@@ -7,8 +7,8 @@
 //!  +---------+---+-+    F: BFINAL, T: BTYPE (RFC 1951 §3.2.3)
 //! ```
 //!
-//! Only the first block has a known place. A later block may begin at any bit, which only an
-//! inflater can find. The decoder's inflater has already inflated the payload.
+//! Only the first block has a known position. A later block may begin at any bit, and only an
+//! inflater can find that bit. The decoder's inflater has already inflated the payload.
 
 use super::header_bits::span_of_bits;
 use super::payload_decoder::{Context, Found};
@@ -16,15 +16,15 @@ use crate::explain::annotation::{Span, bits, hex, quoted};
 use crate::frames::header::Header;
 use crate::frames::message::MessageKind;
 
-/// The bit of a DEFLATE block's first byte that marks the last block of a stream.
+/// The bit in a DEFLATE block's first byte that marks the stream's last block.
 const BFINAL: u8 = 0b0000_0001;
-/// The bits of a DEFLATE block's first byte that say how the block is coded.
+/// The bits in a DEFLATE block's first byte that give the block's type, and so its encoding.
 const BTYPE: u8 = 0b0000_0110;
-/// The bits of a DEFLATE block's first byte that follow the block's type.
+/// The bits after the block type in a DEFLATE block's first byte.
 const AFTER_TYPE: u8 = 0b1111_1000;
 
-/// Returns the spans of a compressed payload that starts at byte `at` of its frame. `length` says
-/// how many payload bytes have arrived, and `shown` holds the first of them, unmasked.
+/// Returns the spans of a compressed payload that starts at byte `at` of its frame. `length` is the
+/// number of payload bytes that have arrived, and `shown` holds the first of them, unmasked.
 pub fn spans(
     header: &Header,
     context: Context,
@@ -46,7 +46,7 @@ pub fn spans(
     };
     let Block { how, after_type, begins, section } = describe_block(first);
     let mut spans = match length {
-        // The payload has only this byte, so the span of its upper bits says what it inflates to.
+        // The payload is a single byte, so the span of its upper bits shows what it inflates to.
         1 => vec![span_of_bits(at, AFTER_TYPE, first, "payload", &meaning, "RFC 7692 §7.2.2")],
         _ => vec![span_of_bits(at, AFTER_TYPE, first, after_type, begins, section)],
     };
@@ -63,10 +63,10 @@ pub fn spans(
     spans
 }
 
-/// What the type of a DEFLATE block says about the block, in words.
+/// A DEFLATE block, described in words by its type.
 struct Block {
     how: &'static str,
-    /// The name of what follows the block's type. `begins` says what it means.
+    /// The name of the field after the block's type. `begins` holds its meaning.
     after_type: &'static str,
     begins: &'static str,
     section: &'static str,
@@ -98,7 +98,8 @@ fn describe_block(first: u8) -> Block {
     Block { how, after_type, begins, section }
 }
 
-/// Returns the value and the meaning of a compressed payload: what it inflates to, and how.
+/// Returns the value and the meaning of a compressed payload: the inflated bytes, and how they are
+/// inflated.
 fn inflate_and_describe(
     header: &Header,
     context: Context,

@@ -1,4 +1,4 @@
-//! Explains frames bit by bit while they arrive. The bytes may come in any pieces.
+//! Explains frames bit by bit while they arrive. The bytes may arrive in any pieces.
 //!
 //! ```text
 //! bytes ─► Header::parse ─► header_bits ──────────┐
@@ -8,9 +8,9 @@
 //! Rules of this file:
 //! - This file calls [`Header::parse`], [`PayloadDecoder`] and [`Close::parse`] in the same order
 //!   as [`Decoder`](crate::frames::decoder::Decoder) does. A test compares the results of both.
-//! - Memory is bounded: the first bytes of a long payload are kept, and the rest is only counted.
-//! - A frame is reported once it has arrived as a whole, even if it breaks a rule. So the
-//!   annotations don't depend on the pieces in which the bytes arrive.
+//! - Memory is bounded: only the first bytes of a long payload are kept, and the rest are counted.
+//! - A frame is reported once it's complete, even if it breaks a rule. That way, the annotations
+//!   don't depend on the pieces in which the bytes arrive.
 //! - Bytes after a violation or a Close are only counted.
 
 pub mod compressed;
@@ -29,7 +29,7 @@ use crate::frames::mask;
 use crate::frames::violation::Violation;
 use crate::handshake::deflate_params::DeflateParams;
 
-/// Explains the frames that one end of a connection sends.
+/// An explainer for the frames that one end of a connection sends.
 #[derive(Debug)]
 pub struct Frames {
     from: Role,
@@ -37,12 +37,12 @@ pub struct Frames {
     /// Whether both ends agreed on an extension that this crate doesn't know. It may use the
     /// reserved bits.
     unknown_extension: bool,
-    /// Whether an unknown extension codes the current message, so that its payload can't be
-    /// explained.
+    /// Whether an unknown extension encodes the current message. Its payload can't be explained
+    /// then.
     opaque: bool,
-    /// How many bytes the sender had sent before the current frame.
+    /// The number of bytes that the sender had sent before the current frame.
     start: u64,
-    /// The bytes of the current frame's header that have arrived.
+    /// The part of the current frame's header that has arrived.
     head: Vec<u8>,
     state: State,
 }
@@ -51,11 +51,11 @@ pub struct Frames {
 enum State {
     /// The header of a frame is arriving.
     Header,
-    /// A header that breaks this rule is arriving, and not all of it has come.
+    /// A header that breaks this rule is arriving, and isn't complete yet.
     BrokenHeader(Violation),
     /// The payload of this frame is arriving.
     Payload(Box<ArrivingFrame>),
-    /// The last frame has come, with a violation or a Close. Later bytes are only counted.
+    /// The last frame, a violation or a Close, has arrived. Later bytes are only counted.
     Ended(Run),
 }
 
@@ -64,9 +64,9 @@ enum State {
 struct ArrivingFrame {
     header: Header,
     context: Context,
-    /// How many bytes of this frame's payload have arrived.
+    /// The number of payload bytes that have arrived.
     arrived: u64,
-    /// The first bytes of the frame, header and payload, as they were sent.
+    /// The frame's first bytes (header and payload), as they were sent.
     bytes: Vec<u8>,
     /// The first bytes of the payload, unmasked.
     payload: Vec<u8>,
@@ -75,8 +75,8 @@ struct ArrivingFrame {
 }
 
 impl Frames {
-    /// Creates an explainer for the frames that `from` sends. `start` is how many bytes it had sent
-    /// before its first frame.
+    /// Creates an explainer for the frames that `from` sends. `start` is the number of bytes that
+    /// `from` had sent before its first frame.
     pub fn new(from: Role, start: u64, bounds: Bounds) -> Frames {
         Frames {
             from,
@@ -89,17 +89,17 @@ impl Frames {
         }
     }
 
-    /// Sets that both ends have agreed to compress with these parameters.
+    /// Records that both ends have agreed on compression with these parameters.
     pub fn agree(&mut self, params: DeflateParams) {
         self.decoder.agree(params);
     }
 
-    /// Sets that both ends have agreed on an extension that this crate doesn't know.
+    /// Records that both ends have agreed on an extension that this crate doesn't know.
     pub fn agree_on_unknown(&mut self) {
         self.unknown_extension = true;
     }
 
-    /// Whether no byte of a frame has arrived yet.
+    /// Returns whether no byte of any frame has arrived yet.
     pub fn is_untouched(&self) -> bool {
         matches!(self.state, State::Header) && self.head.is_empty()
     }
@@ -120,7 +120,7 @@ impl Frames {
         }
     }
 
-    /// Ends the frames, because the stream has ended. Passes an incomplete frame to `report`.
+    /// Records that the stream has ended. Passes an incomplete frame to `report`.
     pub fn end(&mut self, report: &mut dyn FnMut(Annotation)) {
         match std::mem::replace(&mut self.state, State::Header) {
             State::Ended(mut run) => {
@@ -149,7 +149,7 @@ impl Frames {
         self.end_reading();
     }
 
-    /// Takes the bytes that belong to the current frame's header, and returns how many they are.
+    /// Takes the bytes that belong to the current frame's header, and returns their number.
     fn take_header(&mut self, bytes: &[u8], report: &mut dyn FnMut(Annotation)) -> usize {
         for (index, &byte) in bytes.iter().enumerate() {
             self.head.push(byte);
@@ -169,8 +169,8 @@ impl Frames {
         bytes.len()
     }
 
-    /// Checks the bytes of the current header that have arrived. Returns the header once it's
-    /// whole, and `None` before.
+    /// Validates the part of the current header that has arrived. Returns the header once it's
+    /// complete, and `None` before.
     fn begin_frame(&mut self) -> Result<Option<(Header, Context)>, Violation> {
         let mut head = [0; MAX_HEADER];
         head[..self.head.len()].copy_from_slice(&self.head);
@@ -182,7 +182,7 @@ impl Frames {
             head[0] &= !extensions.unknown_reserved_bits();
         }
         if begins && is_opaque {
-            // §9.2: an extension may change the payload, so the payload of a text needn't be UTF-8.
+            // §9.2: an extension may change the payload, so a text payload needn't be UTF-8.
             head[0] = head[0] & !OPCODE | Opcode::Binary as u8;
         }
         let begun = self.decoder.begin(&head[..self.head.len()])?;
@@ -201,8 +201,8 @@ impl Frames {
         }
     }
 
-    /// Takes the rest of a header that breaks a rule, because the picture of the frame shows all of
-    /// its header. Returns how many bytes it took.
+    /// Takes the rest of a header that breaks a rule, because the frame's picture shows the
+    /// complete header. Returns how many bytes it took.
     fn take_broken_header(&mut self, bytes: &[u8], report: &mut dyn FnMut(Annotation)) -> usize {
         let State::BrokenHeader(violation) = self.state else { return 0 };
         let mut taken = 0;
@@ -220,8 +220,8 @@ impl Frames {
         }
     }
 
-    /// Begins the payload of a frame whose header has arrived. A frame without payload is reported
-    /// at once.
+    /// Begins the payload of a frame whose header has arrived. A frame with an empty payload is
+    /// reported at once.
     fn begin_payload(
         &mut self,
         header: Header,
@@ -236,7 +236,7 @@ impl Frames {
         }
     }
 
-    /// Takes the bytes that belong to the current frame's payload, and returns how many they are.
+    /// Takes the bytes that belong to the current frame's payload, and returns their number.
     fn take_payload(&mut self, bytes: &[u8], report: &mut dyn FnMut(Annotation)) -> usize {
         let state = std::mem::replace(&mut self.state, State::Header);
         let State::Payload(mut frame) = state else { return 0 };
@@ -261,7 +261,7 @@ impl Frames {
         piece.len()
     }
 
-    /// Unmasks and checks a piece of payload as the protocol's decoder does, and keeps its first
+    /// Unmasks and validates a piece of payload as the protocol's decoder does, and keeps its first
     /// `room` bytes.
     fn decode(&mut self, frame: &mut ArrivingFrame, piece: &[u8], room: usize) {
         let mut plain = [0; 4096];
@@ -282,7 +282,7 @@ impl Frames {
         }
     }
 
-    /// Checks the payload of a frame that has arrived as a whole.
+    /// Validates the payload of a complete frame.
     fn check_whole_payload(&mut self, frame: &ArrivingFrame) -> Result<(), Violation> {
         match frame.header.opcode {
             Opcode::Close => Close::parse(&frame.payload).map(drop),
@@ -331,7 +331,7 @@ impl Frames {
         self.report_header(title, Verdict::Broken(broken), report);
     }
 
-    /// Passes to `report` a header that is broken or incomplete, as a frame without a payload.
+    /// Passes a broken or incomplete header to `report`, as a frame without a payload.
     fn report_header(
         &mut self,
         title: String,
@@ -357,7 +357,7 @@ impl Frames {
     }
 }
 
-/// Returns the payload length that breaks a rule, if the verdict is about a length.
+/// Returns the payload length that breaks a rule, or `None` if the verdict isn't about a length.
 fn length_in(verdict: &Verdict) -> Option<u64> {
     match verdict {
         Verdict::Broken(Violation::LengthNotMinimal(n) | Violation::LengthTopBit(n)) => Some(*n),

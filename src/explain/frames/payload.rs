@@ -1,7 +1,7 @@
-//! Explains payloads: what a text, binary, ping, pong or Close frame says.
+//! Explains payloads: the contents of a text, binary, ping, pong or Close frame.
 //!
-//! A payload is shown unmasked. The
-//! [`Annotation`](crate::explain::annotation::Annotation) also has the bytes as they were sent.
+//! A payload is shown unmasked. The [`Annotation`](crate::explain::annotation::Annotation) also
+//! holds the bytes as they were sent.
 
 use std::ops::Range;
 
@@ -16,8 +16,8 @@ use crate::frames::header::{Header, Opcode};
 use crate::frames::message::MessageKind;
 use crate::frames::violation::Violation;
 
-/// Returns the spans of a payload that starts at byte `at` of its frame. `length` says how many
-/// payload bytes have arrived, and `shown` holds the first of them, unmasked.
+/// Returns the spans of a payload that starts at byte `at` of its frame. `length` is the number of
+/// payload bytes that have arrived, and `shown` holds the first of them, unmasked.
 pub fn spans(
     header: &Header,
     context: Context,
@@ -64,8 +64,8 @@ fn span(
     Span { bits: bits(bytes), field: field.into(), value, meaning: meaning.into(), section }
 }
 
-/// Returns the spans of a text that isn't UTF-8: the valid part, the bad byte or the incomplete
-/// character, and the rest, which the receiver doesn't read.
+/// Returns the spans of a text that isn't valid UTF-8: the valid part, the bad byte or the
+/// incomplete character, and the rest, which the receiver doesn't read.
 fn spans_of_bad_text(
     at: u64,
     length: u64,
@@ -100,7 +100,7 @@ fn spans_of_bad_text(
         .collect()
 }
 
-/// Returns the spans of a Close frame's payload: two bytes of code, then the reason.
+/// Returns the spans of a Close frame's payload: the two-byte close code, then the reason.
 fn close_spans(at: u64, length: u64, shown: &[u8], whole: bool) -> Vec<Span> {
     let Some((code, reason)) = shown.split_first_chunk::<2>() else {
         return vec![span(
@@ -135,7 +135,7 @@ fn close_spans(at: u64, length: u64, shown: &[u8], whole: bool) -> Vec<Span> {
     spans
 }
 
-/// Returns what a close code means, in a sentence for people. "This end" is the sender of the
+/// Returns a human-readable sentence that explains a close code. "This end" is the sender of the
 /// Close.
 pub fn meaning_of(code: CloseCode) -> &'static str {
     match code {

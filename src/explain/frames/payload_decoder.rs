@@ -1,4 +1,4 @@
-//! Decodes payloads as the protocol's decoder does, and records what it finds on the way.
+//! Decodes payloads as the protocol's decoder does, and records what it finds along the way.
 //!
 //! ```text
 //! payload ─► (Inflater) ─► Assembler          the same calls in the same order as in `Decoder`
@@ -6,9 +6,10 @@
 //! ```
 //!
 //! Rules of this file:
-//! - Memory is bounded: the first inflated bytes of a frame are kept, and the rest is only counted.
-//! - The protocol's decoder says only *that* a text isn't UTF-8. To find the bad byte, this file
-//!   gives the same bytes to [`Text`] again, one by one.
+//! - Memory is bounded: only the first inflated bytes of a frame are kept, and the rest are
+//!   counted.
+//! - The protocol's decoder reports only *that* a text isn't UTF-8. To find the bad byte, this file
+//!   passes the same bytes to [`Text`] again, one by one.
 //! - The result doesn't depend on the pieces in which the payload arrived.
 
 use crate::explain::annotation::{Inflated, SHOWN, hex};
@@ -20,31 +21,31 @@ use crate::frames::utf8::Text;
 use crate::frames::violation::Violation;
 use crate::handshake::deflate_params::{DeflateConfig, DeflateParams, Window};
 
-/// What a frame's explanation needs to know about the message that the frame belongs to.
+/// The facts about a frame's message that the frame's explanation needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Context {
     /// Whether the message is text or binary. `None` between messages.
     pub inside: Option<MessageKind>,
     /// Whether the message is compressed.
     pub compressed: bool,
-    /// Whether an extension that this crate doesn't know has coded the message.
+    /// Whether the message is encoded by an extension that this crate doesn't know.
     pub opaque: bool,
 }
 
 /// The place where a text stops being UTF-8.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BadText {
-    /// How many bytes of this payload's text come before the wrong place.
+    /// The offset, in bytes, at which this payload's text becomes invalid.
     pub at: u64,
     /// The bad byte, or `None` if the text ends inside a character.
     pub byte: Option<u8>,
-    /// The bytes of an incomplete character before the wrong place. They may have come in earlier
-    /// frames.
+    /// The bytes of an incomplete character before the invalid place. They may have arrived in
+    /// earlier frames.
     pub begun: Vec<u8>,
 }
 
 impl BadText {
-    /// Says, in words for people, why the text isn't UTF-8 at this place.
+    /// Returns a human-readable reason why the text isn't UTF-8 at this place.
     pub(crate) fn why(&self) -> String {
         let begun = hex(&self.begun, 4);
         let before = if self.begun.len() as u64 > self.at { " in an earlier frame" } else { "" };
@@ -60,26 +61,28 @@ impl BadText {
     }
 }
 
-/// What the decoder found in one frame's payload.
+/// The decoder's findings in one frame's payload.
 #[derive(Clone, Debug, Default)]
 pub struct Found {
-    /// What the payload inflates to. `None` if it isn't compressed, or if this build can't inflate.
+    /// The inflated payload. `None` if the payload isn't compressed, or if this build can't
+    /// inflate.
     pub inflated: Option<Inflated>,
     /// Whether the payload begins a compressed message.
     pub begins: bool,
-    /// Whether the compressing end keeps its window for the next message.
+    /// Whether the sender's compressor keeps its window for the next message (context takeover).
     pub takeover: bool,
-    /// How many bytes of earlier messages the payload may refer to.
+    /// The number of bytes from earlier messages that the payload may refer to.
     pub remembered: u64,
-    /// Why the payload isn't valid DEFLATE, in words for people. `None` if it's valid.
+    /// A human-readable reason why the payload isn't valid DEFLATE. `None` if it's valid.
     pub spoilt: Option<&'static str>,
-    /// Where the payload's text stops being UTF-8, or `None` if it's valid.
+    /// The place where the payload's text stops being UTF-8. `None` if the text is valid.
     pub wrong: Option<BadText>,
-    /// Whether the payload's last character is incomplete and goes on in the next fragment.
+    /// Whether the payload's last character is incomplete and continues in the next fragment.
     pub goes_on: bool,
 }
 
-/// Decodes the payloads that one end receives, for their explanation.
+/// A decoder for the payloads that one end receives. It collects the facts that their explanation
+/// needs.
 #[derive(Debug)]
 pub struct PayloadDecoder {
     message: Assembler,
@@ -87,14 +90,14 @@ pub struct PayloadDecoder {
     max_message: u64,
     /// How the sender compresses, or `None` if the ends didn't agree on compression.
     window: Option<Window>,
-    /// Inflates compressed payloads. It's `None` without an agreement on compression, and always in
-    /// a build without the feature `deflate`.
+    /// The inflater for compressed payloads. `None` if the ends didn't agree on compression, and in
+    /// every build without the feature `deflate`.
     inflater: Option<Box<Inflater>>,
     text: TextSoFar,
     found: Found,
-    /// Whether some payload bytes of the current compressed message have arrived.
+    /// Whether any payload bytes of the current compressed message have arrived.
     begun: bool,
-    /// The number of inflated bytes in all messages so far.
+    /// The total number of inflated bytes in all messages so far.
     inflated: u64,
 }
 
@@ -114,7 +117,7 @@ impl PayloadDecoder {
         }
     }
 
-    /// Sets that both ends have agreed to compress with these parameters.
+    /// Records that both ends have agreed on compression with these parameters.
     pub fn agree(&mut self, params: DeflateParams) {
         self.window = Some(match self.reader {
             Role::Server => params.of_client(),
@@ -124,13 +127,13 @@ impl PayloadDecoder {
         (self.inflater, _) = deflate::halves(self.reader, agreed, self.max_message);
     }
 
-    /// Whether both ends agreed on an extension that defines RSV1.
+    /// Returns whether both ends agreed on an extension that defines RSV1.
     pub fn rsv1_has_meaning(&self) -> bool {
         self.window.is_some()
     }
 
-    /// Reads a frame's header, and checks that the frame may come next. Returns `None` if the
-    /// header isn't complete yet, and a violation if it breaks a rule.
+    /// Parses a frame header, and checks that the frame may come next. Returns `None` if the header
+    /// isn't complete yet. Fails with a violation if the header breaks a rule.
     pub fn begin(&mut self, head: &[u8]) -> Result<Option<Header>, Violation> {
         let begun = self.message.begin_frame(head, self.reader, self.rsv1_has_meaning())?;
         let Some((header, _)) = begun else { return Ok(None) };
@@ -174,7 +177,7 @@ impl PayloadDecoder {
                 let is_spoilt = read == Err(Violation::NotDeflate);
                 found.spoilt = is_spoilt.then_some(", and then aren't DEFLATE");
                 // The inflater may have gone past the bad byte, and how far depends on the pieces.
-                // So the bytes after the bad byte are dropped.
+                // Therefore the bytes after the bad byte are dropped.
                 if let (Some(wrong), Some(inflated)) = (&found.wrong, &mut found.inflated) {
                     inflated.length = inflated.length.min(wrong.at + 1);
                     inflated.bytes.truncate(inflated.length as usize);
@@ -184,7 +187,7 @@ impl PayloadDecoder {
         }
     }
 
-    /// Checks the payload of a data frame that has arrived as a whole.
+    /// Validates the payload of a complete data frame.
     pub fn finish(&mut self, header: &Header) -> Result<(), Violation> {
         let inflated = self.found.inflated.as_ref().map_or(0, |inflated| inflated.length);
         self.inflated = self.inflated.saturating_add(inflated);
@@ -205,24 +208,24 @@ impl PayloadDecoder {
         })
     }
 
-    /// Returns what the decoder found in the current frame's payload, and forgets it.
+    /// Takes and returns the decoder's findings in the current frame's payload.
     pub fn take_found(&mut self) -> Found {
         std::mem::take(&mut self.found)
     }
 }
 
-/// What has arrived of the current message's text. It's needed to find a bad byte.
+/// The decoder's position in the current message's text, which it needs to find a bad byte.
 #[derive(Debug, Default)]
 struct TextSoFar {
-    /// How many bytes of the current payload's text have arrived.
+    /// The number of text bytes in the current payload that have arrived.
     passed: u64,
     /// The bytes of an incomplete character at the end, which may come from earlier payloads.
     begun: Vec<u8>,
 }
 
 impl TextSoFar {
-    /// Appends a piece to the message. If the piece breaks the UTF-8 of a text, records in `wrong`
-    /// where it does.
+    /// Appends a piece to the message. If the piece makes a text invalid UTF-8, this records the
+    /// place in `wrong`.
     fn append(
         &mut self,
         message: &mut Assembler,
@@ -244,8 +247,9 @@ impl TextSoFar {
         appended
     }
 
-    /// Keeps the bytes of an incomplete character at the end of a valid piece. `whole` is how many
-    /// bytes of whole characters came out of the piece and of an incomplete character before it.
+    /// Keeps the bytes of an incomplete character at the end of a valid piece. `whole` is the
+    /// number of bytes in complete characters, counted over the piece and the incomplete character
+    /// before it.
     fn keep_incomplete(&mut self, piece: &[u8], whole: usize) {
         let cut = self.begun.len() + piece.len() - whole;
         if whole > 0 {
@@ -256,8 +260,8 @@ impl TextSoFar {
     }
 }
 
-/// Finds the first byte of a piece that breaks the UTF-8 of its text. `begun` holds the bytes of an
-/// incomplete character before the piece. `None` if the piece is valid.
+/// Finds the first byte of a piece that makes its text invalid UTF-8. `begun` holds the bytes of an
+/// incomplete character before the piece. Returns `None` if the piece is valid.
 pub fn find_bad_byte(begun: &[u8], piece: &[u8]) -> Option<BadText> {
     let mut text = Text::default();
     text.push(begun).ok()?;
@@ -267,8 +271,8 @@ pub fn find_bad_byte(begun: &[u8], piece: &[u8]) -> Option<BadText> {
     Some(BadText { at: at as u64, byte: Some(piece[at]), begun })
 }
 
-/// Finds the incomplete character at the end of a whole text. `None` if the text ends with a whole
-/// character.
+/// Finds the incomplete character at the end of a text. Returns `None` if the last character is
+/// complete.
 pub fn find_incomplete_character_at_end(whole: &[u8]) -> Option<BadText> {
     let mut text = Text::default();
     text.push(whole).ok()?;

@@ -7,46 +7,46 @@
 //! neither                a request has no body; a response goes on to the end of the stream
 //! ```
 //!
-//! This file judges no body. If the length of a body can't be found, the body goes on to the end of
-//! the stream (RFC 9112 §6).
+//! This file doesn't validate bodies. If a body's length can't be determined, the body extends to
+//! the end of the stream (RFC 9112 §6).
 
 use crate::handshake::client::status_of;
 use crate::http::head::Head;
 
-/// The most bytes that a chunk's size line may have. A body with a longer one goes on to the end of
-/// the stream.
+/// The maximum length of a chunk's size line, in bytes. If a size line is longer, the body extends
+/// to the end of the stream.
 const LONGEST_LINE: usize = 4096;
 
 /// The part of an HTTP body that hasn't arrived yet.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Body {
-    /// This many bytes are still to come. The body has ended if it's 0.
+    /// This many bytes are still to come. At 0, the body has ended.
     Length(u64),
-    /// Chunks are still to come, each with its size.
+    /// Chunks are still to come, each preceded by its size.
     Chunked(Chunks),
     /// All bytes up to the end of the stream belong to the body.
     UntilEnd,
 }
 
-/// What comes next in a chunked body.
+/// The next part of a chunked body.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Chunks {
-    /// The line with the size of a chunk comes next. These bytes of it have arrived.
+    /// A chunk's size line comes next. These bytes of it have arrived.
     Size(Vec<u8>),
-    /// This many bytes of a chunk come next. They include the CR LF that ends the chunk.
+    /// This many bytes of a chunk come next, including the CR LF that ends the chunk.
     Data(u64),
-    /// A line of the trailers comes next. This many bytes of it have arrived. An empty line ends
-    /// the body.
+    /// A trailer line comes next. This many bytes of it have arrived. An empty line ends the body.
     Trailer(usize),
 }
 
 impl Body {
-    /// Returns the body that a request's head announces. It's empty if the head has no length.
+    /// Returns the body that a request's head announces. The body is empty if the head gives no
+    /// length.
     pub fn of_request(head: &Head) -> Body {
         Body::announced(head).unwrap_or(Body::Length(0))
     }
 
-    /// Returns the body that a response's head announces. `method` is that of its request: the
+    /// Returns the body that a response's head announces. `method` is the request's method: a
     /// response to HEAD has no body.
     pub fn of_response(head: &Head, method: &str) -> Body {
         let status = status_of(head.first_line());
@@ -96,7 +96,7 @@ impl Body {
         }
     }
 
-    /// Whether the body has ended, so that the next head follows.
+    /// Returns whether the body has ended, so that the next head follows.
     pub fn is_over(&self) -> bool {
         *self == Body::Length(0)
     }
@@ -107,8 +107,8 @@ impl Chunks {
         Chunks::Size(Vec::new())
     }
 
-    /// Takes the next bytes of the stream. Returns how many of them it took, and how the body goes
-    /// on if it isn't chunked from here on.
+    /// Takes the next bytes of the stream. Returns how many of them it took, and the new state of
+    /// the body if it isn't chunked from here on.
     fn take(&mut self, bytes: &[u8]) -> (usize, Option<Body>) {
         let line = bytes.iter().position(|&byte| byte == b'\n').map(|end| end + 1);
         let in_line = line.unwrap_or(bytes.len());
@@ -151,8 +151,8 @@ impl Chunks {
     }
 }
 
-/// Reads a chunk's size in bytes from its line, and ignores the extensions after the size. `None`
-/// if the line has no valid size.
+/// Parses a chunk's size in bytes from its size line, and ignores the extensions after the size.
+/// Returns `None` if the line has no valid size.
 fn parse_size(line: &[u8]) -> Option<u64> {
     let digits = line.split(|&byte| byte == b';').next()?.trim_ascii();
     let is_number = !digits.is_empty() && digits.iter().all(u8::is_ascii_hexdigit);

@@ -1,5 +1,5 @@
 //! Explains `Sec-WebSocket-Extensions` parameter by parameter: what the client offers, what the
-//! server accepts, and why an offer or an answer is invalid.
+//! server accepts, and why an offer or a response is invalid.
 //!
 //! ```text
 //! Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits, permessage-deflate CR LF
@@ -8,10 +8,10 @@
 //!
 //! Rules of this file:
 //! - [`extension::parse`] reads the list, and [`DeflateParams::parse`] reads a parameter.
-//!   [`DeflateParams::answer`] says whether a server accepts an offer, and
-//!   [`deflate_params::verify_answer`] says whether a client accepts the answer.
+//!   [`DeflateParams::answer`] decides whether a server accepts an offer, and
+//!   [`deflate_params::verify_answer`] decides whether a client accepts the response.
 //! - To find an invalid parameter, this file parses each parameter alone.
-//! - The work is linear in the bytes of the line, even if it has many offers and parameters.
+//! - The work is linear in the length of the line, even if the line has many offers and parameters.
 
 use std::collections::{BTreeSet, HashSet};
 
@@ -25,9 +25,9 @@ use crate::http::head::Head;
 pub struct Offers {
     /// The valid offers of permessage-deflate.
     deflate: Vec<DeflateParams>,
-    /// The place of each offer in `deflate` among all offered extensions, counted from 1.
+    /// For each offer in `deflate`, its position among all offered extensions, counted from 1.
     places: Vec<usize>,
-    /// How many extensions the client offered, valid or not.
+    /// The number of extensions that the client offered, valid or not.
     count: usize,
     /// The names of the offered extensions that this crate doesn't know.
     unknown: BTreeSet<String>,
@@ -36,7 +36,7 @@ pub struct Offers {
 /// The extensions that both ends have agreed on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Agreed {
-    /// How both ends compress, or `None` if they don't.
+    /// The agreed compression parameters, or `None` without compression.
     pub deflate: Option<DeflateParams>,
     /// Whether an extension that this crate doesn't know is in use. It may give the reserved bits
     /// and the payloads any meaning.
@@ -44,7 +44,7 @@ pub struct Agreed {
 }
 
 impl Offers {
-    /// Reads the extensions that a request's head offers.
+    /// Parses the extensions that a request's head offers.
     pub fn parse(head: &Head) -> Offers {
         let mut offers = Offers::default();
         for one in extension::parse(head).unwrap_or_default() {
@@ -59,7 +59,7 @@ impl Offers {
         offers
     }
 
-    /// Returns the valid offers of permessage-deflate, in their order.
+    /// Returns the valid offers of permessage-deflate, in order.
     pub fn params(&self) -> &[DeflateParams] {
         &self.deflate
     }
@@ -105,13 +105,13 @@ impl Offers {
         (known.len() < count, known)
     }
 
-    /// Returns the place of the offer that a response accepts, counted from 1. The error says what
-    /// the client expected.
+    /// Returns the position of the offer that a response accepts, counted from 1. The error says
+    /// what the client expected.
     fn accepted(&self, head: &Head) -> Result<usize, &'static str> {
         let known = self.head_without_unknown(head);
         let agreed = deflate_params::verify_answer(known.as_ref().unwrap_or(head), &self.deflate)?;
-        // Each offer is compared with a head that has only the accepted parameters. It's short, so
-        // the work stays linear.
+        // Each offer is compared with a head that contains only the accepted parameters. That head
+        // is short, so the work stays linear.
         let line = agreed.map(|params| format!("\r\n{HEADER}: {params}\r\n\r\n"));
         let short = line.and_then(|line| Head::parse(line.as_bytes()).ok());
         let fits = |offer: &DeflateParams| {
@@ -122,13 +122,13 @@ impl Offers {
     }
 }
 
-/// What the explanation of a `Sec-WebSocket-Extensions` line depends on: whether the line is in a
-/// request or a response, and what is known about the peer's head.
+/// The context of a `Sec-WebSocket-Extensions` line: whether the line is in a request or a
+/// response, and what is known about the other end's head.
 #[derive(Debug)]
 pub enum Negotiation<'a> {
     /// The line is in a request and offers extensions.
     Offers {
-        /// How the server would compress, or `None` if that isn't known.
+        /// The server's compression settings, or `None` if they aren't known.
         settings: Option<&'a DeflateConfig>,
         /// Whether the server has accepted an earlier offer of this request.
         is_taken: bool,
@@ -137,8 +137,8 @@ pub enum Negotiation<'a> {
     Answer {
         /// The extensions that the client offered.
         offers: &'a Offers,
-        /// The place of the accepted offer, or as an error what the client expected. `None` if the
-        /// request isn't known.
+        /// The position of the accepted offer; the error says what the client expected. `None` if
+        /// the request isn't known.
         accepted: Option<Result<usize, &'static str>>,
     },
 }
@@ -187,9 +187,9 @@ pub fn extension_spans(line: &[u8], at: u64, negotiation: &mut Negotiation) -> O
     Some(spans)
 }
 
-/// Finds where the names and parameters of a valid list begin. Each begins with the separator
-/// before it, and the first with the header's name. A quoted value is a token, so it contains no
-/// separator.
+/// Finds where the names and parameters of a valid list begin. Each one includes the separator
+/// before it, and the first one includes the header's name. A quoted value is a token, so it
+/// contains no separator.
 fn element_starts(line: &[u8], behind_name: usize) -> Vec<usize> {
     let (mut begins, mut is_empty) = (vec![0], true);
     for (at, byte) in line.iter().enumerate().skip(behind_name) {
@@ -209,7 +209,7 @@ fn element_starts(line: &[u8], behind_name: usize) -> Vec<usize> {
     begins
 }
 
-/// What is said about a name or a parameter: its meaning, and the RFC section that defines it.
+/// The meaning of a name or a parameter, and the RFC section that defines it.
 type Meaning = (String, &'static str);
 
 fn meaning_of_name(one: &Extension, negotiation: &mut Negotiation) -> Meaning {

@@ -1,5 +1,5 @@
-//! Explains each line of a head in one span, which includes its CR LF. A line of extensions has
-//! several spans.
+//! Explains each line of a head in one span, which includes the line's CR LF. A
+//! `Sec-WebSocket-Extensions` line has several spans.
 //!
 //! [`Head`] splits a line into name and value. [`heads`](super) decides whether the line is
 //! allowed.
@@ -13,8 +13,8 @@ use crate::handshake::extension;
 use crate::http::head::Head;
 use crate::http::request::Request;
 
-/// Returns the spans of a head, line by line. For a response, `key` is the key of its request:
-/// empty if the request has none, and `None` if the request isn't known.
+/// Returns the spans of a head, line by line. For a response, `key` is the request's key: empty if
+/// the request has none, and `None` if the request isn't known.
 pub fn spans(
     what: What,
     bytes: &[u8],
@@ -48,7 +48,7 @@ pub fn spans(
     spans
 }
 
-/// Header fields of a 101 that the client checks by §4.1.
+/// The header fields of a 101 that the client validates by §4.1.
 const OF_A_101: [&str; 3] = ["Upgrade", "Connection", "Sec-WebSocket-Protocol"];
 
 fn empty_line_in_front() -> [String; 3] {
@@ -65,7 +65,7 @@ fn section(is_first: bool, what: What, field: &str, value: &str) -> &'static str
         (true, What::Response) => "RFC 9112 §4",
         (true, _) => "RFC 9112 §3",
         _ if field == "end of head" || field == "empty line" => "RFC 9112 §2.2",
-        // The client checks these fields of a 101 by §4.1, not by the glossary's section.
+        // The client validates these fields of a 101 by §4.1, not by the glossary's section.
         (_, What::Response) if OF_A_101.iter().any(|name| name.eq_ignore_ascii_case(field)) => {
             "§4.1"
         }

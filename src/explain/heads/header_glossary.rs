@@ -1,10 +1,10 @@
-//! Says what the header fields of a handshake are for: those that WebSocket needs, and those that
-//! browsers and servers add.
+//! Explains the purpose of each header field in a handshake: the fields that WebSocket needs, and
+//! those that browsers and servers add.
 //!
-//! This file only explains the names. The handshake judges the values.
+//! This file only explains the names. The handshake validates the values.
 
-/// Returns the purpose of a header field and the RFC section that defines it. `None` if the
-/// glossary doesn't have the field.
+/// Returns the purpose of a header field and the RFC section that defines it. Returns `None` if the
+/// glossary doesn't list the field.
 pub fn purpose(name: &str) -> Option<(&'static str, &'static str)> {
     let known = FIELDS.iter().find(|(known, ..)| known.eq_ignore_ascii_case(name));
     known.map(|(_, purpose, section)| (*purpose, *section))

@@ -8,10 +8,10 @@
 //! ```
 //!
 //! Rules of this file:
-//! - [`Scan`] says where the head ends, or which byte no head may contain. [`decide`] judges a
+//! - [`Scan`] finds where the head ends, or which byte no head may contain. [`decide`] judges a
 //!   request as a server does. [`ClientRequest::verify_offers`] judges a response as a client does.
-//! - A request that doesn't ask for a WebSocket is plain HTTP, and so is its response. Their method
-//!   and status aren't judged.
+//! - A request that doesn't ask for a WebSocket is plain HTTP, and so is its response. The method
+//!   and the status aren't judged.
 //! - An extension other than permessage-deflate is accepted if the client offered it.
 
 pub mod body_end;
@@ -35,17 +35,17 @@ use crate::http::request::Request;
 /// The rules and limits on which the verdicts depend, because the RFC leaves them to each server.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// What the server requires of a request, beyond what the RFC requires.
+    /// The server's requirements for a request, beyond those of the RFC.
     pub rules: Rules,
-    /// The most bytes that a head may have.
+    /// The maximum size of a head, in bytes.
     pub max_head: usize,
-    /// The most lines that a head may have.
+    /// The maximum number of lines in a head.
     pub max_head_lines: usize,
-    /// The limits on a message: how many bytes and fragments it may have.
+    /// The limits on a message: its maximum numbers of bytes and fragments.
     pub bounds: Bounds,
 }
 
-/// By default, only the RFC's rules apply, with limits that only an attacker reaches.
+/// By default, only the RFC's rules apply, and the limits are ones that only an attacker reaches.
 impl Default for Settings {
     fn default() -> Settings {
         Settings {
@@ -65,24 +65,24 @@ pub struct ArrivingHead {
     bytes: Vec<u8>,
 }
 
-/// How the scan of an arriving head ends.
+/// The result of scanning an arriving head.
 pub enum HeadEnd {
-    /// The head is whole: its empty line has arrived.
+    /// The head is complete: its empty line has arrived.
     Whole,
     /// The last byte that arrived can't be part of a head.
     Bad(Refusal),
 }
 
 impl ArrivingHead {
-    /// Creates a head of which no byte has arrived. `start` is how many bytes its sender had sent
-    /// before it.
+    /// Creates a head before its first byte has arrived. `start` is the number of bytes that its
+    /// sender had sent before it.
     pub fn new(settings: &Settings, start: u64) -> ArrivingHead {
         let scan = Scan::new(settings.max_head, settings.max_head_lines);
         ArrivingHead { start, scan, bytes: Vec::new() }
     }
 
-    /// Takes bytes up to the end of the head. Returns how many it took, and how the head ended, or
-    /// `None` if it needs more bytes.
+    /// Takes bytes up to the end of the head. Returns how many bytes it took, and how the head
+    /// ended, or `None` if the head needs more bytes.
     pub fn push(&mut self, bytes: &[u8]) -> (usize, Option<HeadEnd>) {
         let before = self.bytes.len();
         self.bytes.extend_from_slice(bytes);
@@ -95,7 +95,7 @@ impl ArrivingHead {
         (self.bytes.len() - before, Some(end))
     }
 
-    /// Returns how many bytes the sender had sent before this head.
+    /// Returns the number of bytes that the sender had sent before this head.
     pub fn start(&self) -> u64 {
         self.start
     }
@@ -106,7 +106,7 @@ impl ArrivingHead {
     }
 }
 
-/// What the explanation of a response needs to know about its request.
+/// The facts about a request that its response's explanation needs.
 #[derive(Debug)]
 pub struct RequestSeen {
     request: Request,
@@ -119,7 +119,7 @@ impl RequestSeen {
         RequestSeen { request, offers }
     }
 
-    /// Whether the client asked for a WebSocket with this request.
+    /// Returns whether the client asked for a WebSocket with this request.
     pub fn wants_websocket(&self) -> bool {
         asks_for_websocket(self.request.head())
     }
@@ -133,10 +133,10 @@ fn asks_for_websocket(head: &Head) -> bool {
     head.list_contains("Upgrade", "websocket")
 }
 
-/// What a client sends after the head of its request.
+/// The bytes that a client sends after the head of its request.
 #[derive(Debug, PartialEq, Eq)]
 pub enum AfterRequest {
-    /// A body follows, which may be empty, and then another request.
+    /// A body follows, possibly empty, and then another request.
     Body(Body),
     /// Frames follow, if the server opens a WebSocket.
     Frames,
@@ -144,7 +144,7 @@ pub enum AfterRequest {
     Nothing,
 }
 
-/// Explains a request's head, with the verdict of a server with these rules. Also returns the
+/// Explains a request's head, with the verdict of a server that has these rules. Also returns the
 /// request, if it can be read, and what follows the head.
 pub fn request(
     bytes: &[u8],
@@ -188,19 +188,19 @@ fn decide_on(bytes: &[u8], rules: &Rules) -> Result<Decision, Refusal> {
     decide(&Request::parse(bytes)?, rules)
 }
 
-/// What follows the head of a server's response.
+/// The bytes that follow the head of a server's response.
 #[derive(Debug, PartialEq, Eq)]
 pub enum AfterResponse {
     /// Another response follows, because this one is interim.
     Response,
-    /// A body follows, which may be empty. Another response comes after it if the server keeps the
+    /// A body follows, possibly empty. Another response comes after it if the server keeps the
     /// connection open.
     Body(Body, ConnectionReuse),
     /// Frames follow in both directions, with these extensions.
     Frames(Agreed),
 }
 
-/// Whether a connection is used again after the body of a response (RFC 9112 §9.3).
+/// Whether a connection is reused after a response's body (RFC 9112 §9.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ConnectionReuse {
     /// The connection stays open for another request.
@@ -240,7 +240,7 @@ fn unreadable_response(verdict: Verdict) -> (String, AfterResponse, Verdict) {
     ("a response".into(), AfterResponse::Body(Body::UntilEnd, ConnectionReuse::Closed), verdict)
 }
 
-/// Judges a whole response. Returns its title, what follows it, and the client's verdict.
+/// Judges a complete response head. Returns its title, what follows it, and the client's verdict.
 fn answer(head: &Head, asked: Option<&RequestSeen>) -> (String, AfterResponse, Verdict) {
     let wants_websocket = asked.is_some_and(RequestSeen::wants_websocket);
     let method = asked.map_or("", |asked| asked.request.method());
@@ -290,7 +290,7 @@ fn verify(head: &Head, asked: &RequestSeen) -> Verdict {
     }
 }
 
-/// Returns the error for a 101 that answers a request without a key. The client would otherwise
+/// Returns the error for a 101 in response to a request without a key. The client would otherwise
 /// expect the `Sec-WebSocket-Accept` of an empty key.
 fn no_key(head: &Head) -> HandshakeError {
     let accept = head.header("Sec-WebSocket-Accept").map_or("none".into(), quote);

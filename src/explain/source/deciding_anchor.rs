@@ -1,8 +1,8 @@
-//! Finds the place in the source that decides about a field or a verdict.
+//! Finds the place in the source that decides a field's meaning or a verdict.
 //!
-//! A field leads to the line that reads or checks it. A verdict leads to the line that made it. For
-//! a violation, a table names this line. A refusal or a handshake error leads to the line that
-//! names the heading of its diagnostic.
+//! A field leads to the line that reads or validates it. A verdict leads to the line that reached
+//! it. For a violation, a table names this line. A refusal or a handshake error leads to the line
+//! that contains its diagnostic's heading.
 
 use super::Anchor;
 use crate::diagnostic::Diagnostic;
@@ -10,7 +10,7 @@ use crate::explain::annotation::{Annotation, Span, Verdict, What};
 use crate::frames::header::{Opcode, RSV1};
 use crate::frames::violation::Violation;
 
-/// Returns the place in the source that reads or checks the field of this span.
+/// Returns the place in the source that reads or validates this span's field.
 pub fn of_span(annotation: &Annotation, span: &Span) -> Option<&'static Anchor> {
     let id = match annotation.what {
         What::Frame => of_frame(annotation, span),
@@ -101,8 +101,8 @@ fn of_parameter(span: &Span, is_offer: bool) -> &'static str {
     }
 }
 
-/// Returns the place in the source that made an annotation's verdict. `None` if the bytes break no
-/// rule, or if only the end is missing.
+/// Returns the place in the source that reached an annotation's verdict. Returns `None` if the
+/// bytes break no rule, or if only the end is missing.
 pub fn of_verdict(annotation: &Annotation) -> Option<&'static Anchor> {
     let id = match &annotation.verdict {
         Verdict::Fine | Verdict::Missing(_) => return None,
@@ -129,7 +129,7 @@ pub fn of_verdict(annotation: &Annotation) -> Option<&'static Anchor> {
     Anchor::named(id)
 }
 
-/// Returns the id of the anchor where a violation is found. `is_compressed` says whether the
+/// Returns the id of the anchor where a violation is detected. `is_compressed` is whether the
 /// message is compressed.
 pub fn of_violation(violation: Violation, is_compressed: bool) -> &'static str {
     match violation {
@@ -161,8 +161,8 @@ fn of_handshake_error(diagnostic: &Diagnostic) -> Option<&'static str> {
     HANDSHAKE_ERRORS.iter().find(|(heading, _)| is_it(heading)).map(|(_, id)| *id)
 }
 
-/// The diagnostic's heading of each refusal of a request, and the id of the anchor that makes the
-/// refusal. A test checks that none is missing.
+/// For each refusal of a request, its diagnostic's heading and the id of the anchor that refuses
+/// the request. A test checks that no refusal is missing.
 pub const REFUSALS: &[(&str, &str)] = &[
     ("a bare LF", "head.bytes"),
     ("a control byte", "head.bytes"),
@@ -188,8 +188,8 @@ pub const REFUSALS: &[(&str, &str)] = &[
     ("not a list of extensions", "extensions"),
 ];
 
-/// The diagnostic's heading of each error for which a client rejects a response, and the id of the
-/// anchor that makes the error.
+/// For each error for which a client rejects a response, its diagnostic's heading and the id of the
+/// anchor that returns the error.
 pub const HANDSHAKE_ERRORS: &[(&str, &str)] = &[
     ("an answer that is not HTTP", "status.line"),
     ("an answer with bare LFs", "head.bytes"),
@@ -201,8 +201,8 @@ pub const HANDSHAKE_ERRORS: &[(&str, &str)] = &[
     ("a wrong 101", "status"),
 ];
 
-/// The words with which the diagnostic of a wrong 101 names a header field, and the id of the
-/// anchor that checks the field.
+/// For each header field that an invalid 101 may have, the words in its diagnostic and the id of
+/// the anchor that validates the field.
 const WRONG_101: &[(&str, &str)] = &[
     ("Upgrade:", "answer.upgrade"),
     ("Connection:", "answer.connection"),

@@ -7,7 +7,7 @@
 //! ```
 //!
 //! Rules of this folder:
-//! - The program contains its source (`include_str!`), so the code that is shown is the code that
+//! - The program contains its own source (`include_str!`), so the code on display is the code that
 //!   runs.
 //! - An anchor names a function and a few words in it, never a line number. The marked lines are
 //!   the statement with those words, and the comment above it, which names the rule.
@@ -16,24 +16,24 @@
 pub mod deciding_anchor;
 pub mod trace;
 
-/// The mark in a comment by which a chapter of the walkthrough finds its excerpt. It's written in
-/// two parts, so that no chapter finds it here.
+/// The comment mark by which a walkthrough chapter finds its excerpt. It's written in two parts so
+/// that no chapter finds it here.
 const CHAPTER_MARK: &str = concat!("// ", "WALK: ");
 
 /// A place in the source that decides about a field or a verdict.
 #[derive(Debug)]
 pub struct Anchor {
-    /// The anchor's name, by which links refer to it.
+    /// The anchor's name, which links use to refer to it.
     pub id: &'static str,
     /// The path of the file, below `src`.
     pub file: &'static str,
     /// The name of the function, such as `Header::parse`.
     pub function: &'static str,
-    /// A few words of the statement that decides. Empty if the whole function does.
+    /// A few words of the deciding statement. Empty if the whole function decides.
     words: &'static str,
     /// The RFC section whose rule the anchor's lines enforce.
     pub section: &'static str,
-    /// The file name of the walkthrough's chapter that explains this place.
+    /// The file name of the walkthrough chapter that explains this place.
     chapter: &'static str,
 }
 
@@ -42,7 +42,7 @@ pub struct Anchor {
 pub struct Passage {
     /// The anchor that leads to these lines.
     pub anchor: &'static Anchor,
-    /// All lines of the function, the deciding ones marked.
+    /// All lines of the function, with the deciding lines marked.
     pub lines: Vec<Line>,
     /// The paragraph of the walkthrough that explains these lines.
     pub chapter: Chapter,
@@ -55,7 +55,7 @@ pub struct Line {
     pub number: usize,
     /// The line's text, without the function's indentation.
     pub text: &'static str,
-    /// Whether the line is one of those that decide.
+    /// Whether the line is one of the deciding lines.
     pub is_marked: bool,
 }
 
@@ -71,17 +71,17 @@ pub struct Chapter {
 }
 
 impl Anchor {
-    /// Returns the anchor with this name, or `None` if there's none.
+    /// Returns the anchor with this name, or `None` if no anchor has it.
     pub fn named(id: &str) -> Option<&'static Anchor> {
         ANCHORS.iter().find(|anchor| anchor.id == id)
     }
 
-    /// Returns all anchors, in the order in which bytes pass their places.
+    /// Returns all anchors, in the order in which bytes pass them.
     pub fn all() -> &'static [Anchor] {
         ANCHORS
     }
 
-    /// Returns the lines that this anchor leads to. The error says what can't be found in the
+    /// Returns the lines that this anchor leads to. The error names what can't be found in the
     /// source.
     pub fn passage(&'static self) -> Result<Passage, String> {
         let lost =
@@ -98,7 +98,7 @@ impl Anchor {
         };
         let depth = indent(lines[0]);
         let line = |(index, line): (usize, &&'static str)| {
-            // The marks for the chapters aren't shown.
+            // The chapters' marks aren't shown.
             let text = line.split(CHAPTER_MARK).next().unwrap_or_default();
             let is_mark = text.trim().is_empty() && !line.is_empty();
             (!is_mark).then(|| Line {
@@ -112,7 +112,7 @@ impl Anchor {
     }
 
     /// Returns the first paragraph of the anchor's chapter that names its function or its rule. If
-    /// no paragraph does, it's the chapter's first.
+    /// no paragraph names either, this returns the chapter's first paragraph.
     fn chapter(&self) -> Chapter {
         let found = CHAPTERS.iter().find(|(file, _)| *file == self.chapter);
         let (file, text) = found.copied().unwrap_or_default();
@@ -131,7 +131,7 @@ impl Anchor {
 }
 
 impl Passage {
-    /// Whether the passage's marked lines name this section of an RFC. If they name no section at
+    /// Returns whether the passage's marked lines name this RFC section. If they name no section at
     /// all, the file's opening comment counts instead.
     pub fn names(&self, section: &str) -> bool {
         let marked = self.lines.iter().filter(|line| line.is_marked).map(|line| line.text);
@@ -148,7 +148,7 @@ impl Passage {
     }
 }
 
-/// Whether a text names exactly this RFC section: §5.11 and §5.1.2 don't count as §5.1.
+/// Returns whether a text names exactly this RFC section: §5.11 and §5.1.2 don't count as §5.1.
 fn is_named(text: &str, section: &str) -> bool {
     text.match_indices(section).any(|(at, _)| {
         let after = &text[at + section.len()..];
@@ -167,8 +167,8 @@ fn indent(line: &str) -> usize {
     line.len() - line.trim_start().len()
 }
 
-/// Finds the first and last line of a function in a file, including the comments above it. `None`
-/// unless exactly one function has this name.
+/// Finds the first and last line of a function in a file, including the comments above it. Returns
+/// `None` unless exactly one function has this name.
 fn find_function(lines: &[&str], function: &str) -> Option<(usize, usize)> {
     let (of, name) = function.split_once("::").unwrap_or(("", function));
     let mut found = None;
@@ -203,8 +203,8 @@ fn is_function(line: &str, name: &str) -> bool {
     rest.and_then(|rest| rest.strip_prefix(name)).is_some_and(|rest| rest.starts_with(['(', '<']))
 }
 
-/// Whether a line is inside the `impl` block of the type `of`. If `of` is empty, whether the line
-/// is outside all blocks.
+/// Returns whether a line is inside the `impl` block of the type `of`. If `of` is empty, returns
+/// whether the line is outside all blocks.
 fn is_inside(block: &str, line: &str, of: &str) -> bool {
     match of {
         "" => indent(line) == 0,
@@ -215,9 +215,9 @@ fn is_inside(block: &str, line: &str, of: &str) -> bool {
     }
 }
 
-/// Finds the first and last line of the statement that contains these words. The lines begin with
-/// the nearest comment above, unless a blank line is between. `None` unless exactly one line has
-/// the words.
+/// Finds the first and last line of the statement that contains these words. The first line is that
+/// of the nearest comment above, unless a blank line separates them. Returns `None` unless exactly
+/// one line contains the words.
 fn find_statement(lines: &[&str], words: &str) -> Option<(usize, usize)> {
     let mut found = lines.iter().enumerate().filter(|(_, line)| line.contains(words));
     let (at, _) = found.next().filter(|_| found.next().is_none())?;
@@ -241,7 +241,7 @@ fn find_statement(lines: &[&str], words: &str) -> Option<(usize, usize)> {
     Some((from, at + length))
 }
 
-/// Converts Markdown to plain text: links become their words, and other marks are removed.
+/// Converts Markdown to plain text: links become their text, and other markup is removed.
 fn strip_markdown(text: &str) -> String {
     let mut out = String::new();
     let mut rest = text;
@@ -324,7 +324,7 @@ const fn anchor(
     Anchor { id, file, function, words, section, chapter }
 }
 
-/// The file and the name of each function that has several anchors.
+/// The file and the name of each function with several anchors.
 mod functions {
     pub const SCAN: (&str, &str) = ("http/head.rs", "Scan::advance");
     pub const PARSE_REQUEST: (&str, &str) = ("http/request.rs", "Request::parse");
@@ -359,7 +359,7 @@ const C09: &str = "09_attacks_and_limits.md";
 const C10: &str = "10_the_client.md";
 const C11: &str = "11_compression.md";
 
-/// All anchors, in the order in which bytes pass their places.
+/// All anchors, in the order in which bytes pass them.
 const ANCHORS: &[Anchor] = &[
     // These anchors are for the head of a request.
     anchor("head.end", SCAN, "self.scanned > EMPTY_LINE.len()", "RFC 9112 §2.2", C01),
@@ -443,7 +443,7 @@ const ANCHORS: &[Anchor] = &[
         C11,
     ),
     anchor("parameter.twice", PARAMETERS, "seen.contains", "RFC 7692 §7.1", C11),
-    // These anchors are for the 101, and for the client's checks of it.
+    // These anchors are for the 101 and the client's checks of it.
     anchor(
         "accept.computed",
         ("handshake/accept_key.rs", "accept"),

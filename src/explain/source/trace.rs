@@ -1,5 +1,5 @@
-//! Traces a head or a frame through the code: the places that it passes, in their order, each with
-//! the values that it had there.
+//! Traces a head or a frame through the code: the places that it passes, in order, each with the
+//! values that it had there.
 //!
 //! ```text
 //! frame     read ─► header ─► order ─► unmask ─► inflate, UTF-8 ─► message ─► handler
@@ -8,7 +8,7 @@
 //! ```
 //!
 //! If a place finds a broken rule, the trace ends there. For a frame, one more step says how the
-//! connection reacts. A trace is made from the annotation alone.
+//! connection reacts. A trace is built from the annotation alone.
 
 use super::{Anchor, deciding_anchor};
 use crate::explain::annotation::{Annotation, Span, Verdict, What, hex, visible};
@@ -17,10 +17,10 @@ use crate::frames::mask;
 use crate::handshake::accept_key;
 use crate::http::head::Head;
 
-/// One step of a trace: a place in the source that the head or frame has passed.
+/// One step of a trace: a place in the source that the head or frame passed.
 #[derive(Debug)]
 pub struct Step {
-    /// The place in the source.
+    /// The anchor of the place that was passed.
     pub anchor: &'static Anchor,
     /// What happened at this place, with the values of the head or frame.
     pub says: String,
@@ -28,8 +28,8 @@ pub struct Step {
     pub is_wrong: bool,
 }
 
-/// Returns the trace of an annotated head or frame. It's empty for a body and for bytes that the
-/// receiver doesn't read.
+/// Returns the trace of an annotated head or frame. The trace is empty for a body and for bytes
+/// that the receiver doesn't read.
 pub fn steps(annotation: &Annotation) -> Vec<Step> {
     let mut trace =
         Trace { annotation, wrong: deciding_anchor::of_verdict(annotation), steps: Vec::new() };
@@ -60,8 +60,8 @@ fn step_at(id: &str, says: String, is_wrong: bool) -> Option<Step> {
 }
 
 impl Trace<'_> {
-    /// Adds a step for the anchor `id`. Returns `None` if this place found a broken rule, so that
-    /// the trace ends.
+    /// Adds a step for the anchor `id`. Returns `None` if this place found a broken rule: the trace
+    /// then ends.
     fn pass(&mut self, id: &str, says: impl Into<String>) -> Option<()> {
         let is_wrong = self.wrong.is_some_and(|wrong| wrong.id == id);
         let says = match (is_wrong, self.annotation.verdict.diagnostic()) {
@@ -75,8 +75,8 @@ impl Trace<'_> {
         (!is_wrong).then_some(())
     }
 
-    /// Adds a step for the anchor `id` only if this place found a broken rule. Returns `None` then,
-    /// so that the trace ends.
+    /// Adds a step for the anchor `id` if this place found a broken rule, and returns `None`: the
+    /// trace then ends. Otherwise does nothing.
     fn pass_if_wrong(&mut self, id: &str) -> Option<()> {
         match self.wrong.is_some_and(|wrong| wrong.id == id) {
             true => self.pass(id, ""),
@@ -291,8 +291,8 @@ impl Trace<'_> {
         self.pass("answer.subprotocol", field("Sec-WebSocket-Protocol"))
     }
 
-    /// Adds the steps that every head passes. Returns `None` if the head breaks a rule, isn't
-    /// whole, or is too long to be kept.
+    /// Adds the steps that every head passes. Returns `None` if the head breaks a rule, is
+    /// incomplete, or is too long to be kept.
     fn head(&mut self) -> Option<Head> {
         let annotation = self.annotation;
         let lines = annotation.spans.iter().filter(|span| span.bits.end > span.bits.start).count();

@@ -1,5 +1,5 @@
 //! Replaces `tls/mod.rs` when the feature `tls` is off. It has the same names, and each call fails
-//! with an error that says which feature to turn on.
+//! with an error that names the feature to turn on.
 
 use std::io;
 use std::path::Path;
@@ -10,8 +10,8 @@ use super::stream::Stream;
 use crate::diagnostic::misuse::Misuse;
 use crate::error::{Error, Result};
 
-/// A server's certificate and its key. This build has no TLS, so no value of this type exists. Turn
-/// on the feature `tls`.
+/// A server's certificate and its private key. No value of this type exists in this build, because
+/// it has no TLS: turn on the feature `tls`.
 #[derive(Clone, Debug)]
 pub enum Tls {}
 
@@ -31,8 +31,8 @@ impl Tls {
     }
 }
 
-/// A client's configuration of rustls. This build has no TLS, so no value of this type exists. Turn
-/// on the feature `tls`.
+/// A client's rustls configuration. No value of this type exists in this build, because it has no
+/// TLS: turn on the feature `tls`.
 #[derive(Debug)]
 pub enum ClientConfig {}
 
@@ -41,8 +41,8 @@ pub(crate) fn late_alert(_: &io::Error) -> Option<Error> {
     None
 }
 
-/// The roots that a client trusts for `wss://`. This build has no TLS, so no value of this type
-/// exists.
+/// The roots that a client trusts for `wss://`. No value of this type exists in this build, because
+/// it has no TLS.
 pub(crate) enum TrustedRoots {}
 
 impl TrustedRoots {

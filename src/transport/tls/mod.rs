@@ -1,21 +1,21 @@
-//! TLS for `wss`: which certificate a server shows, and which certificates a client trusts (feature
-//! `tls`).
+//! TLS for `wss`: which certificate a server presents, and which certificates a client trusts
+//! (feature `tls`).
 //!
-//! A server shows a certificate, and proves that it has the certificate's key ([`Tls`]). Before a
-//! client sends one byte of HTTP, it follows the certificate up to a root that it trusts, and
-//! checks that the certificate names the right host ([`TrustedRoots`]). No setting of this crate
-//! switches that off. To trust a certificate of your own, name it as a root.
+//! A server presents a certificate, and proves that it holds the certificate's private key
+//! ([`Tls`]). Before a client sends any HTTP, it follows the certificate's chain to a trusted root,
+//! and checks that the certificate names the right host ([`TrustedRoots`]). No setting in this
+//! crate turns these checks off. To trust your own certificate, name it as a root.
 //!
-//! The cryptography is rustls. [`tls_stream`] lets several threads share one TLS connection.
+//! rustls does the cryptography. [`tls_stream`] lets several threads share one TLS connection.
 //!
-//! Everything else that rustls can do is available through the caller's own configuration
+//! All other features of rustls are available through the caller's own configuration
 //! ([`Tls::from_config`], `Client::tls_config`): client certificates, ALPN, a certificate that
 //! changes while the server runs. Both ends refuse a connection for which ALPN chose something
 //! other than HTTP/1.1 (RFC 7301).
 
 pub(crate) mod tls_stream;
 
-/// Makes the certificates of these tests: the same code as in the example `secure`.
+/// Generates the certificates for these tests, with the same code as the example `secure`.
 #[cfg(test)]
 #[path = "../../../examples/secure/certificate.rs"]
 mod certificate;
@@ -43,7 +43,7 @@ use crate::error::{Error, Result};
 use crate::frames::header::Role;
 use crate::http::refusal::Refusal;
 
-/// A server's certificate and its key, for [`Server::tls`](crate::Server::tls).
+/// A server's certificate and its private key, for [`Server::tls`](crate::Server::tls).
 ///
 /// Needs the feature `tls`.
 ///
@@ -58,9 +58,9 @@ pub struct Tls {
 }
 
 impl Tls {
-    /// Reads a server's certificate and key from two PEM files. The first holds the server's
-    /// certificate, followed by the certificates that lead up to its root. The second holds the
-    /// certificate's private key.
+    /// Reads a server's certificate and private key from two PEM files. The first file holds the
+    /// server's certificate, followed by the certificates that lead up to its root. The second file
+    /// holds the private key.
     pub fn from_pem_files(certificates: impl AsRef<Path>, key: impl AsRef<Path>) -> Result<Tls> {
         let read = |path: &Path| {
             std::fs::read(path).map_err(|error| no_certificate(path.display(), error))
@@ -68,8 +68,8 @@ impl Tls {
         Tls::from_pem(&read(certificates.as_ref())?, &read(key.as_ref())?)
     }
 
-    /// Like [`from_pem_files`](Tls::from_pem_files), from the contents of the two files instead of
-    /// their paths.
+    /// Like [`from_pem_files`](Tls::from_pem_files), but takes the contents of the two files
+    /// instead of their paths.
     pub fn from_pem(certificates: &[u8], key: &[u8]) -> Result<Tls> {
         let chain: Vec<_> = CertificateDer::pem_slice_iter(certificates)
             .collect::<std::result::Result<_, _>>()
@@ -86,9 +86,9 @@ impl Tls {
         Ok(Tls::from_config(Arc::new(config)))
     }
 
-    /// Uses your own configuration of rustls, for all that a certificate and a key can't say:
-    /// client certificates, ALPN, a resolver that changes the certificate while the server runs.
-    /// This crate re-exports [`rustls`](crate::rustls) in the version that fits.
+    /// Uses your own rustls configuration, for everything beyond a certificate and a key: client
+    /// certificates, ALPN, a resolver that changes the certificate while the server runs. This
+    /// crate re-exports [`rustls`](crate::rustls) in the matching version.
     ///
     /// List nothing but `http/1.1` in `alpn_protocols`: the server refuses a connection for which
     /// ALPN chooses another protocol. Leave `max_early_data_size` at 0, because the server reads no
@@ -118,8 +118,8 @@ impl Tls {
         Tls { config }
     }
 
-    /// Does the server's side of the TLS handshake before the deadline. Returns the stream that
-    /// encrypts and decrypts. If the client sent plain HTTP, the error is a refusal with 400.
+    /// Performs the server's side of the TLS handshake before the deadline, and returns the
+    /// encrypted stream. If the client sent plain HTTP, the error is a refusal with 400.
     pub(crate) fn accept(
         &self,
         stream: Arc<dyn Stream>,
@@ -137,15 +137,15 @@ impl Tls {
     }
 }
 
-/// Which roots a client trusts, and which host the server's certificate must name.
+/// The roots that a client trusts, and the host that the server's certificate must name.
 pub(crate) struct TrustedRoots {
     config: Arc<ClientConfig>,
     host: ServerName<'static>,
 }
 
 impl TrustedRoots {
-    /// Trusts what the caller's `config` trusts. Without one, trusts the roots in this PEM file,
-    /// and without that the system's. The server's certificate must name `host`.
+    /// Trusts the roots of the caller's `config`. Without a `config`, trusts the roots in this PEM
+    /// file, and without a file, the system's roots. The server's certificate must name `host`.
     pub(crate) fn new(
         url: &str,
         host: &str,
@@ -162,8 +162,8 @@ impl TrustedRoots {
         Ok(TrustedRoots { config, host })
     }
 
-    /// Does the client's side of the TLS handshake before the deadline. If it succeeds, the server
-    /// has proved that it's the host that the client dialled.
+    /// Performs the client's side of the TLS handshake before the deadline. If the handshake
+    /// succeeds, the server has proved that it's the host that the client dialled.
     pub(crate) fn connect(
         self,
         stream: Arc<dyn Stream>,
@@ -178,8 +178,8 @@ impl TrustedRoots {
     }
 }
 
-/// Returns a configuration of rustls that trusts the roots in this PEM file, or the system's roots
-/// if there's no file.
+/// Returns a rustls configuration that trusts the roots in this PEM file, or the system's roots if
+/// there's no file.
 fn trusting(roots: Option<&Path>) -> Result<ClientConfig> {
     let mut store = RootCertStore::empty();
     match roots {
@@ -194,7 +194,7 @@ fn trusting(roots: Option<&Path>) -> Result<ClientConfig> {
                 return Err(no_root(&"no certificate stands in it"));
             }
         }
-        // Some of the system's roots may be malformed. The client uses the others.
+        // Some of the system's roots may be malformed. The client uses the remaining ones.
         None => {
             let found = rustls_native_certs::load_native_certs();
             if store.add_parsable_certificates(found.certs).0 == 0 {
@@ -207,7 +207,7 @@ fn trusting(roots: Option<&Path>) -> Result<ClientConfig> {
         .map_err(|error| disagreed(error, Role::Client))?
         .with_root_certificates(store)
         .with_no_client_auth();
-    // A `Client` makes only one connection, so it has no earlier TLS session to resume.
+    // A `Client` opens only one connection, so it has no earlier TLS session to resume.
     config.resumption = Resumption::disabled();
     Ok(config)
 }
@@ -220,9 +220,9 @@ fn no_certificate(what: impl fmt::Display, error: impl fmt::Display) -> Error {
     tls_error(Diagnostic::about("no certificate or key", format!("{what}: {error}")))
 }
 
-/// Whether this certificate may sign others (`CA:TRUE`). No client accepts such a certificate as a
-/// server's own. rustls notices that only at the client, so the server runs the client's check
-/// here.
+/// Returns whether this certificate may sign others (`CA:TRUE`). No client accepts such a
+/// certificate as a server's own. rustls detects that only in the client, so the server runs the
+/// client's check here.
 fn is_root(certificate: &CertificateDer<'_>) -> bool {
     let Ok(certificate) = ParsedCertificate::try_from(certificate) else { return false };
     let roots = RootCertStore::empty();
@@ -234,8 +234,8 @@ fn is_root(certificate: &CertificateDer<'_>) -> bool {
         )
 }
 
-/// Whether this is webpki's error for a root used as a server's certificate. rustls has no variant
-/// for that error, so it arrives as `Other`.
+/// Returns whether this is webpki's error for a root used as a server's certificate. rustls has no
+/// variant for that error, so it arrives as `Other`.
 fn is_root_error(error: &CertificateError) -> bool {
     matches!(error, CertificateError::Other(other) if format!("{other:?}").contains("CaUsedAsEndEntity"))
 }
@@ -246,6 +246,7 @@ fn root_as_certificate() -> Diagnostic {
 
 /// Finds the server's alert in the error of a client's read after the TLS handshake. With TLS 1.3,
 /// the client completes its handshake before the server has checked the client's certificate.
+/// Returns `None` if the error contains no alert.
 pub(crate) fn late_alert(error: &io::Error) -> Option<Error> {
     match error.get_ref()?.downcast_ref()? {
         alert @ rustls::Error::AlertReceived(_) => Some(disagreed(alert.clone(), Role::Client)),
@@ -267,8 +268,8 @@ fn failed(failure: HandshakeFailure, role: Role) -> Error {
     }
 }
 
-/// Turns a failure that rustls reports into our error, with a diagnostic: a certificate wasn't
-/// accepted, or the two ends didn't agree. `role` says which end we are.
+/// Converts a failure that rustls reports to an [`Error`] with a diagnostic: a certificate wasn't
+/// accepted, or the two ends didn't agree. `role` is our end's role.
 fn disagreed(error: rustls::Error, role: Role) -> Error {
     use rustls::Error::{AlertReceived, InvalidCertificate, NoCertificatesPresented};
     const DAY: u64 = 24 * 60 * 60;
@@ -287,7 +288,7 @@ fn disagreed(error: rustls::Error, role: Role) -> Error {
             Diagnostic::about("an untrusted certificate", "an issuer that is no root of ours")
         }
         // For example, the client trusts last year's self-signed certificate, and the server now
-        // shows one with the same name and another key.
+        // presents one with the same name and a different key.
         InvalidCertificate(
             CertificateError::BadSignature
             | CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext { .. },
@@ -319,8 +320,9 @@ fn disagreed(error: rustls::Error, role: Role) -> Error {
     tls_error(diagnostic)
 }
 
-/// Whether this alert says that the peer doesn't accept our certificate, or demands one (RFC 8446
-/// §6.2). A `DecryptError` comes if one of the peer's roots has our issuer's name but another key.
+/// Returns whether this alert says that the peer doesn't accept our certificate, or demands one
+/// (RFC 8446 §6.2). A `DecryptError` arrives if one of the peer's roots has our issuer's name but a
+/// different key.
 fn is_about_a_certificate(alert: AlertDescription) -> bool {
     matches!(
         alert,

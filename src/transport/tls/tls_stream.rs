@@ -1,4 +1,4 @@
-//! TLS on a stream that several threads read and write at the same time.
+//! TLS over a stream that several threads read from and write to at the same time.
 //!
 //! ```text
 //!  write: plaintext ─► seal ─► `sealed` ─► system call       `sealed` is locked for the whole write
@@ -9,18 +9,17 @@
 //! ```
 //!
 //! Rules of this file:
-//! - The state of rustls has a lock of its own, `tls`. With one lock around all of TLS, a thread
-//!   that waits in `read` would hold it, and every writer would wait until the peer sends
+//! - The rustls state has its own lock, `tls`. With a single lock around all of TLS, a thread that
+//!   waits in `read` would hold that lock, and every writer would wait until the peer sends
 //!   something.
 //! - Records must be sent in the order in which they were sealed, so a writer holds `sealed` while
-//!   it seals and while it writes. The reader never waits for `sealed`. It leaves the records with
-//!   which rustls answers the peer to the next writer, and it sends an alert only if no thread is
-//!   writing.
-//! - If the bytes of a read don't complete a record, the read returns `Interrupted` with a
-//!   [`PartOfRecord`] inside: the caller reads again with its remaining time, and knows that the
-//!   peer is alive. So a record that arrives byte by byte can't extend a deadline.
-//! - A stream that ends without a close_notify is an error: anyone on the way can cut a stream, but
-//!   only the peer can authenticate its end (RFC 8446 §6.1).
+//!   it seals and while it writes. The reader never waits for `sealed`. It leaves rustls's response
+//!   records to the next writer, and it sends an alert only if no thread is writing.
+//! - If a read's bytes don't complete a record, the read fails with `Interrupted` and a
+//!   [`PartOfRecord`] inside. The caller then knows that the peer is alive, and reads again with
+//!   its remaining time. That way, a record that arrives byte by byte can't extend a deadline.
+//! - A stream that ends without a close_notify is an error: anyone on the network path can cut a
+//!   stream, but only the peer can authenticate its end (RFC 8446 §6.1).
 
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::net::{Shutdown, SocketAddr};
@@ -36,40 +35,40 @@ use crate::transport::lingering_close::lingering_close;
 use crate::transport::lock::lock;
 use crate::transport::stream::{PartOfRecord, Stream, is_timeout};
 
-/// How long this end tries to send its last record: an alert or a close_notify.
+/// The maximum time in which this end tries to send its last record: an alert or a close_notify.
 const LAST_RECORD_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// A stream that encrypts and decrypts (TLS) what passes through another stream. Several threads
-/// may use it at once.
+/// A TLS stream: it encrypts and decrypts the bytes that pass through another stream. Several
+/// threads may use it at once.
 pub(crate) struct TlsStream {
     stream: Arc<dyn Stream>,
     tls: Mutex<Connection>,
-    /// Encrypted bytes that were read from the stream and aren't decrypted yet.
+    /// The encrypted bytes that were read from the stream and aren't decrypted yet.
     arrived: Mutex<Buffer>,
     sealed: Mutex<SealedRecords>,
 }
 
-/// Sealed (encrypted) records, and how many of their bytes are written to the stream.
+/// Sealed (encrypted) records, and the number of their bytes that are written to the stream.
 #[derive(Default)]
 struct SealedRecords {
     records: Vec<u8>,
-    /// How many bytes of `records` are written to the stream.
+    /// The number of bytes of `records` that are written to the stream.
     written: usize,
-    /// How many of the caller's bytes are sealed but not yet reported as written. The caller passes
-    /// these bytes again, and they must not be sealed twice.
+    /// The number of the caller's bytes that are sealed but not yet reported as written. The caller
+    /// passes these bytes again, and they must not be sealed twice.
     owed: usize,
 }
 
-/// Why a TLS handshake has failed.
+/// The reason why a TLS handshake failed.
 #[derive(Debug)]
 pub(crate) enum HandshakeFailure {
     /// The stream ended or failed, or the deadline passed.
     Broken(io::Error),
-    /// rustls refuses the peer's bytes, or the peer refuses ours.
+    /// rustls rejected the peer's bytes, or the peer rejected ours.
     Refused(rustls::Error),
-    /// The peer's first bytes aren't TLS. The text shows them.
+    /// The peer's first bytes aren't TLS. The text shows these bytes.
     NotTls(String),
-    /// ALPN chose the protocol in this text instead of HTTP/1.1.
+    /// ALPN chose this protocol instead of HTTP/1.1.
     OtherProtocol(String),
 }
 
@@ -79,8 +78,8 @@ impl From<io::Error> for HandshakeFailure {
     }
 }
 
-/// Does this end's part of the TLS handshake, as client or server, before a deadline. No other
-/// thread has the stream yet, so this needs no lock.
+/// Performs this end's part of the TLS handshake, as client or server, before a deadline. No other
+/// thread has the stream yet, so the handshake needs no lock.
 pub(crate) fn handshake(
     mut tls: Connection,
     stream: Arc<dyn Stream>,
@@ -106,10 +105,10 @@ pub(crate) fn handshake(
         if std::mem::take(&mut first) && !matches!(arrived.unread()[0], 0x15 | 0x16) {
             return Err(HandshakeFailure::NotTls(quote(arrived.unread())));
         }
-        // 3. Let rustls check them. If it refuses them, send the peer its alert.
+        // 3. Let rustls validate these bytes. If it rejects them, send its alert to the peer.
         match feed_rustls(&mut tls, &mut arrived) {
             // A close_notify during the handshake is an early end. After its handshake, a peer may
-            // send all its data and its close_notify in the same bytes.
+            // send all its data and its close_notify together.
             Ok(state) if state.peer_has_closed() && tls.is_handshaking() => {
                 return Err(end_of_stream_error().into());
             }
@@ -123,7 +122,7 @@ pub(crate) fn handshake(
             }
         }
     }
-    // RFC 7301 §3.2: what follows is in the protocol that ALPN chose.
+    // RFC 7301 §3.2: the bytes that follow are in the protocol that ALPN chose.
     if let Some(protocol) = tls.alpn_protocol().filter(|protocol| *protocol != b"http/1.1") {
         return Err(HandshakeFailure::OtherProtocol(quote(protocol)));
     }
@@ -131,7 +130,7 @@ pub(crate) fn handshake(
     Ok(TlsStream { stream, tls, arrived, sealed })
 }
 
-/// Passes some of the arrived bytes to rustls, which checks and decrypts them.
+/// Passes some of the arrived bytes to rustls, which validates and decrypts them.
 fn feed_rustls(
     tls: &mut Connection,
     arrived: &mut Buffer,
@@ -150,8 +149,8 @@ fn collect_records(tls: &mut Connection, records: &mut Vec<u8>) -> io::Result<()
 }
 
 impl TlsStream {
-    /// Decrypts arrived records into `into`, as far as it has room. Returns how many bytes that
-    /// gave (0 after the peer's close_notify), or `None` if the next record isn't complete.
+    /// Decrypts arrived records into `into`, as far as it has room. Returns the number of decrypted
+    /// bytes (0 after the peer's close_notify), or `None` if the next record isn't complete.
     fn decrypt(&self, arrived: &mut Buffer, into: &mut [u8]) -> io::Result<Option<usize>> {
         let mut tls = lock(&self.tls);
         let (mut count, mut fed) = (0, Ok(()));
@@ -165,7 +164,7 @@ impl TlsStream {
                 Err(_) => fed = feed_rustls(&mut tls, arrived).map(drop),
             }
         }
-        // A bad record doesn't affect the good ones before it: rustls reports the error again at
+        // A bad record doesn't affect the good records before it: rustls reports the error again in
         // the next call.
         if count > 0 {
             return Ok(Some(count));
@@ -174,7 +173,7 @@ impl TlsStream {
         checked.map(|()| None).map_err(|error| io::Error::new(ErrorKind::InvalidData, error))
     }
 
-    /// Like `decrypt`, but if that fails, it sends the peer an alert that says why.
+    /// Like `decrypt`, but if decrypting fails, this sends the peer an alert with the reason.
     fn decrypt_or_alert(&self, arrived: &mut Buffer, into: &mut [u8]) -> io::Result<Option<usize>> {
         let decrypted = self.decrypt(arrived, into);
         if decrypted.is_err() {
@@ -183,8 +182,8 @@ impl TlsStream {
         decrypted
     }
 
-    /// Sends the last record of this end: an alert, or what `seal` adds. Gives up if another thread
-    /// is writing, or if an earlier write stopped in the middle of a record.
+    /// Sends this end's last record: an alert, or the record that `seal` adds. Gives up if another
+    /// thread is writing, or if an earlier write stopped in the middle of a record.
     fn send_last_record(&self, seal: impl FnOnce(&mut Connection)) {
         let Ok(mut sealed) = self.sealed.try_lock() else { return };
         if !sealed.unwritten().is_empty() {
@@ -250,9 +249,9 @@ impl Stream for TlsStream {
             sealed.owed = tls.writer().write_vectored(slices)?;
             collect_records(&mut tls, &mut sealed.records)?;
         }
-        // 2. Write the records. A call that wrote only a part has used up its timeout, so this
-        //    returns: the caller has a deadline, and needs to see the progress. The caller's last
-        //    byte counts as written only when the whole record is written.
+        // 2. Write the records. A call that wrote only part of the records has used up its timeout,
+        //    so this returns: the caller has a deadline, and needs to see the progress. The
+        //    caller's last byte counts as written only when the complete record is written.
         while !sealed.unwritten().is_empty() {
             let count = self.stream.write(&[IoSlice::new(sealed.unwritten())])?;
             if count == 0 {
@@ -316,23 +315,23 @@ mod tests {
     use rustls::pki_types::{CertificateDer, PrivateKeyDer};
     use rustls::{ClientConfig, ClientConnection, RootCertStore, ServerConfig, ServerConnection};
 
-    /// How long a test waits before it fails. No step takes that long.
+    /// The maximum time that a test waits before it fails. No step takes that long.
     const PATIENCE: Duration = Duration::from_secs(20);
 
-    /// One direction of a pipe in memory: its bytes, and whether it has ended.
+    /// One direction of an in-memory pipe: its bytes, and whether it has ended.
     #[derive(Default)]
     struct Half {
         bytes: Mutex<(VecDeque<u8>, bool)>,
         changed: Condvar,
     }
 
-    /// One end of a pipe in memory, as the stream under TLS.
+    /// One end of an in-memory pipe, as the stream under TLS.
     struct End {
         from: Arc<Half>,
         to: Arc<Half>,
-        /// How many bytes a call reads or writes at most.
+        /// The maximum number of bytes that a call reads or writes.
         piece: usize,
-        /// How many bytes the pipe holds before a write has to wait.
+        /// The pipe's capacity in bytes. A write waits while the pipe is full.
         room: usize,
         /// Whether every other read and write times out at once.
         stutters: AtomicBool,
@@ -350,8 +349,8 @@ mod tests {
     }
 
     impl End {
-        /// Waits until `ready`. Fails if that takes longer than `patience`, or if this call is one
-        /// that has to time out.
+        /// Waits until `ready`. Fails if the wait takes longer than `patience`, or if this call is
+        /// one that has to time out.
         fn wait<'a>(
             &self,
             half: &'a Half,
@@ -446,7 +445,7 @@ mod tests {
         Deadline::after(PATIENCE)
     }
 
-    /// Returns a client and a server that have done the TLS handshake over this pipe.
+    /// Returns a client and a server that have completed the TLS handshake over this pipe.
     fn over([a, b]: [Arc<End>; 2]) -> [Arc<TlsStream>; 2] {
         let other = thread::spawn(|| handshake(server(), b, soon()).unwrap());
         [Arc::new(handshake(client(), a, soon()).unwrap()), Arc::new(other.join().unwrap())]
@@ -606,7 +605,7 @@ mod tests {
         assert_eq!(end_of(&a).unwrap_err().kind(), ErrorKind::InvalidData);
         write_before(soon(), &*b, b"hello").unwrap();
         assert!(end_of(&a).is_err());
-        // The peer has got an alert that says why.
+        // The peer has received an alert that names the reason.
         assert!(end_of(&b).unwrap_err().to_string().contains("BadRecordMac"));
     }
 
