@@ -508,7 +508,8 @@ fn each_anchor_is_named_in_prose_and_each_that_is_named_is_in_the_file_that_is_n
                 anchors.get(anchor).unwrap_or_else(|| panic!("{name}: no anchor {anchor}"));
             named.insert(anchor.to_owned());
             // Written as [`frame.rs`] (`WALK: length`).
-            let before = prose[..at].strip_suffix("] (");
+            let before = prose[..at].strip_suffix('(').map(str::trim_end);
+            let before = before.and_then(|text| text.strip_suffix(']'));
             let label = before.and_then(|text| text.rsplit('[').next());
             let label = label.unwrap_or_else(|| panic!("{name}: no file in front of {anchor}"));
             let target = definitions.get(label).unwrap_or_else(|| panic!("{name}: no [{label}]:"));
