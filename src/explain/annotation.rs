@@ -22,40 +22,42 @@ use crate::frames::violation::Violation;
 use crate::handshake::client::HandshakeError;
 use crate::http::refusal::Refusal;
 
-/// The maximum number of bytes that an annotation keeps for display. Its `length` counts the later
-/// bytes too.
+/// The maximum number of bytes of a head or frame that its annotation keeps for display. The
+/// annotation's `length` counts all bytes.
 pub const SHOWN: usize = 4096;
-/// The maximum number of bytes that one annotation of a [`Run`] covers. A longer run is split into
-/// several annotations.
+/// The maximum length of an annotated [`Run`] of bytes, in bytes. A longer run gets several
+/// annotations.
 const LONGEST_RUN: u64 = 64 * 1024;
 
-/// One explained part of a head or a frame, such as the opcode or a header field.
+/// One part of a head or a frame with its explanation, such as a frame's opcode or an HTTP header
+/// field.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Span {
-    /// The position of this part, in bits from the start of the annotation.
+    /// The range of bits that this part covers, counted from the first bit of the annotated bytes.
     pub bits: Range<u64>,
-    /// The name of the field, such as `opcode` or `Host`.
+    /// The name of the explained field, such as `opcode` or `Host`.
     pub field: String,
-    /// The field's value, in a form that is safe to show.
+    /// The field's value as text that is safe to show on a terminal or a page.
     pub value: String,
     /// A short explanation of what the value means.
     pub meaning: String,
-    /// The RFC section that defines the field. If it names no RFC, it's a section of RFC 6455.
+    /// The RFC section that defines the field, such as `RFC 9112 §3.2`. A section without an RFC
+    /// number belongs to RFC 6455.
     pub section: &'static str,
 }
 
 /// The kind of bytes that an annotation explains.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum What {
-    /// The bytes are the head of a request.
+    /// The bytes are an HTTP request's head.
     Request,
-    /// The bytes are the head of a response.
+    /// The bytes are an HTTP response's head.
     Response,
     /// The bytes are a WebSocket frame.
     Frame,
-    /// The bytes belong to the body of a request or response that opens no WebSocket.
+    /// The bytes belong to the HTTP body of a request or response that opens no WebSocket.
     Body,
-    /// The bytes come after an error or a Close, so the receiver doesn't read them.
+    /// The bytes follow a broken rule or a Close frame, so their receiver doesn't read them.
     Unread,
 }
 
@@ -64,18 +66,19 @@ pub enum What {
 pub enum Verdict {
     /// The bytes break no rule.
     Fine,
-    /// The stream ended inside the head or frame. The text names what is missing.
+    /// The stream ended inside the head or frame. The string names what is missing, such as
+    /// `3 of 5 bytes of payload`.
     Missing(String),
     /// The bytes are a request that the server refuses.
     Refused(Refusal),
-    /// The bytes are a response that the client doesn't accept.
+    /// The bytes are a response that the client rejects.
     Rejected(HandshakeError),
-    /// The bytes are a frame that breaks a rule.
+    /// The bytes are a frame that breaks a protocol rule.
     Broken(Violation),
 }
 
 impl Verdict {
-    /// Returns the diagnostic of the broken rule, or `None` if the bytes break no rule.
+    /// Returns the diagnostic that explains the broken rule, or `None` if the bytes break no rule.
     pub fn diagnostic(&self) -> Option<Diagnostic> {
         match self {
             Verdict::Fine | Verdict::Missing(_) => None,
@@ -85,8 +88,8 @@ impl Verdict {
         }
     }
 
-    /// Returns the HTTP status or the close code with which the receiver answers a broken rule.
-    /// `None` if it sends none.
+    /// Returns the HTTP status that answers a refused request, or the close code that answers a
+    /// broken frame. Returns `None` for every other verdict.
     pub fn code(&self) -> Option<u16> {
         match self {
             Verdict::Refused(refusal) => Some(refusal.status()),
@@ -96,7 +99,7 @@ impl Verdict {
     }
 }
 
-/// The result of inflating a compressed payload.
+/// The result of inflating (decompressing) a frame's compressed payload.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Inflated {
     /// The first inflated bytes, at most [`SHOWN`].
@@ -105,34 +108,34 @@ pub struct Inflated {
     pub length: u64,
 }
 
-/// The explanation of a head, a frame, or a run of bytes that is neither.
+/// The explanation of an HTTP head, a WebSocket frame, or a run of bytes that is neither.
 #[derive(Clone, Debug)]
 pub struct Annotation {
-    /// The end of the connection that sent these bytes.
+    /// Which end of the connection sent these bytes: the client or the server.
     pub from: Role,
     /// The kind of bytes that this annotation explains.
     pub what: What,
-    /// The number of bytes that the sender had sent before these.
+    /// The number of bytes that the sender had sent on this connection before these bytes.
     pub start: u64,
     /// The number of bytes that this annotation covers.
     pub length: u64,
-    /// A one-line summary of the head or frame.
+    /// A one-line summary of the annotated bytes, such as `text, 5 bytes`.
     pub title: String,
-    /// The first [`SHOWN`] bytes, as they were sent.
+    /// The first [`SHOWN`] of the annotated bytes, as they were sent.
     pub bytes: Vec<u8>,
-    /// The unmasked payload of a frame, up to the last byte that `bytes` contains.
+    /// A frame's unmasked payload, as far as `bytes` contains it.
     pub payload: Vec<u8>,
-    /// The inflated form of a compressed payload. `None` if the payload isn't compressed, or if
-    /// this build can't inflate.
+    /// The inflated payload of a compressed frame. `None` if the frame isn't compressed, or in a
+    /// build without the feature `deflate`.
     pub inflated: Option<Inflated>,
-    /// The explained parts, in order.
+    /// The spans: explanations of each part of these bytes, in the order of the parts.
     pub spans: Vec<Span>,
-    /// Whether the bytes break a rule.
+    /// Whether the bytes break a rule, and how their receiver answers.
     pub verdict: Verdict,
 }
 
-/// A run of bytes in one direction that are counted but not explained: a body, or bytes after the
-/// end of the conversation.
+/// Bytes of one direction that are counted but not explained: an HTTP body, or bytes after a broken
+/// rule or a Close.
 ///
 /// A run becomes an annotation only when it ends or reaches its maximum length, so the annotations
 /// don't depend on the pieces in which the bytes arrived.
@@ -146,13 +149,14 @@ pub struct Run {
 }
 
 impl Run {
-    /// Creates an empty run. `start` is the number of bytes that the sender had sent before it.
+    /// Creates an empty run. `start` is the number of bytes that the sender had sent before this
+    /// run.
     pub fn new(from: Role, what: What, start: u64) -> Run {
         Run { from, what, start, length: 0, shown: Vec::new() }
     }
 
-    /// Adds bytes to the run. A run that reaches its maximum length is passed to `report`, and a
-    /// new one begins.
+    /// Adds bytes to the run. Whenever the run reaches its maximum length, passes its annotation to
+    /// `report` and begins a new run.
     pub fn push(&mut self, mut bytes: &[u8], report: &mut dyn FnMut(Annotation)) {
         while !bytes.is_empty() {
             let room = usize::try_from(LONGEST_RUN - self.length).unwrap_or(usize::MAX);
@@ -167,7 +171,7 @@ impl Run {
         }
     }
 
-    /// Ends the run: passes the collected bytes to `report`, if there are any, and begins a new
+    /// Ends the run: passes its annotation to `report`, unless the run is empty, and begins a new
     /// run.
     pub fn end(&mut self, report: &mut dyn FnMut(Annotation)) {
         let next = Run::new(self.from, self.what, self.start + self.length);
@@ -220,8 +224,8 @@ pub(crate) fn bits(bytes: Range<u64>) -> Range<u64> {
     bytes.start * 8..bytes.end * 8
 }
 
-/// Turns a peer's bytes into text that is safe to show: escaped, and shortened to at most `most`
-/// characters.
+/// Turns a peer's bytes into text that is safe to show: at most the first `most` characters,
+/// escaped.
 pub(crate) fn visible(bytes: &[u8], most: usize) -> String {
     let text = String::from_utf8_lossy(&bytes[..bytes.len().min(4 * most)]);
     let mut shown: String = text.chars().take(most).flat_map(escaped).collect();
@@ -231,7 +235,8 @@ pub(crate) fn visible(bytes: &[u8], most: usize) -> String {
     shown
 }
 
-/// Turns a peer's bytes into quoted text that is safe to show: escaped, and shortened.
+/// Turns a peer's bytes into quoted text that is safe to show: at most the first 400 characters,
+/// escaped.
 pub(crate) fn quoted(bytes: &[u8]) -> String {
     format!("\"{}\"", visible(bytes, 400))
 }

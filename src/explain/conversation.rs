@@ -20,24 +20,25 @@ use super::heads::{
 };
 use crate::frames::header::Role;
 
-/// The maximum number of requests that may wait for a response. The bytes of later requests are
-/// only counted, so a flood of requests takes no memory.
+/// The maximum number of HTTP requests that may wait for a response. If more are waiting, the
+/// explainer only counts the client's bytes, because a flood of requests would otherwise fill the
+/// memory.
 const MAX_UNANSWERED_REQUESTS: usize = 16;
 
-/// An explainer for both directions of a connection. It handles them together, because the bytes of
-/// one direction decide how to read the other.
+/// An explainer for both directions of a connection. It handles them together, because the server's
+/// response decides how to read the later bytes of both directions.
 #[derive(Debug)]
 pub struct Conversation {
     settings: Settings,
     client: Half,
     server: Half,
-    /// The requests still waiting for a response, oldest first. `None` stands for a request that
-    /// can't be read.
+    /// The requests that are waiting for a response, oldest first. `None` stands for a request that
+    /// can't be parsed.
     asked: VecDeque<Option<RequestSeen>>,
 }
 
-/// One direction of the conversation: the number of bytes that have passed, and how to read the
-/// next ones.
+/// One direction of a conversation: the number of bytes sent so far, and how to read the next
+/// bytes.
 #[derive(Debug)]
 struct Half {
     passed: u64,
@@ -53,15 +54,15 @@ enum Stage {
 }
 
 impl Conversation {
-    /// Creates an explainer for a conversation that is about to begin. Its verdicts depend on
-    /// `settings`.
+    /// Creates an explainer for a conversation whose first byte hasn't been sent yet. The
+    /// explainer's verdicts depend on `settings`.
     pub fn new(settings: Settings) -> Conversation {
         let half = || Half { passed: 0, stage: Stage::Head(ArrivingHead::new(&settings, 0)) };
         Conversation { client: half(), server: half(), asked: VecDeque::new(), settings }
     }
 
-    /// Takes the next bytes that `from` sent, and passes to `report` an annotation for each head,
-    /// frame or body that they complete.
+    /// Reads the next bytes that `from` sent. Passes an annotation to `report` for each head, frame
+    /// or body that these bytes complete.
     pub fn push(&mut self, from: Role, mut bytes: &[u8], report: &mut dyn FnMut(Annotation)) {
         while !bytes.is_empty() {
             let half = self.half(from);
@@ -98,8 +99,8 @@ impl Conversation {
         }
     }
 
-    /// Ends one direction once `from` sends nothing more. Passes an incomplete head, frame or body
-    /// to `report`.
+    /// Ends one direction: `from` sends no more bytes. If a head, frame or body is incomplete,
+    /// passes its annotation to `report`.
     pub fn end(&mut self, from: Role, report: &mut dyn FnMut(Annotation)) {
         let half = self.half(from);
         let ended = Stage::Ended(Run::new(from, What::Unread, half.passed));
@@ -115,8 +116,8 @@ impl Conversation {
         }
     }
 
-    /// Returns whether the server's response has arrived. Before that, it's unknown how to read the
-    /// bytes after it.
+    /// Returns whether the server's response has arrived. Until then, the explainer doesn't know
+    /// how to read the server's later bytes.
     pub fn is_answered(&self) -> bool {
         !matches!(self.server.stage, Stage::Head(_))
     }
@@ -152,8 +153,8 @@ impl Conversation {
         }
     }
 
-    /// Decides how to read the client's bytes after a request, until the server's response is
-    /// known.
+    /// Decides how to read the client's bytes after a request, until the server's response has
+    /// arrived.
     fn request_ends(&mut self, then: AfterRequest, report: &mut dyn FnMut(Annotation)) {
         let at = self.client.passed;
         let ended = matches!(self.server.stage, Stage::Ended(_));
@@ -187,8 +188,8 @@ impl Conversation {
         }
     }
 
-    /// Ends a body, and decides how to read the bytes after it: as another head if the connection
-    /// is reused.
+    /// Ends an HTTP body, and decides how to read the bytes after the body: as another head if the
+    /// connection stays open.
     fn body_ends(&mut self, from: Role, report: &mut dyn FnMut(Annotation)) {
         let too_many = from == Role::Client && self.asked.len() > MAX_UNANSWERED_REQUESTS;
         let at = self.half(from).passed;
@@ -205,8 +206,8 @@ impl Conversation {
         };
     }
 
-    /// Decides how to read both directions after the server's response. Some of the client's bytes
-    /// may have arrived before the response.
+    /// Decides how to read both directions after the server's response. This also covers client
+    /// bytes that arrived before the response.
     fn continue_after_response(
         &mut self,
         follows: AfterResponse,
@@ -247,9 +248,9 @@ impl Conversation {
         }
     }
 
-    /// Handles a response that opens no WebSocket. If the client has already sent bytes after its
-    /// request, they were meant as frames and aren't read. Otherwise the client may send another
-    /// request.
+    /// Decides how to read the client's bytes after a response that opens no WebSocket. They may be
+    /// another request, unless the client has already sent frames or the connection closes.
+    /// Otherwise they're only counted.
     fn after_refusal(&mut self, keeps: ConnectionReuse, report: &mut dyn FnMut(Annotation)) {
         let at = self.client.passed;
         let Stage::Frames(frames) = &mut self.client.stage else { return };
@@ -275,7 +276,7 @@ fn set_agreed(frames: &mut Frames, agreed: Agreed) {
     }
 }
 
-/// Explains a client's request, and the bytes that the client sends after it.
+/// Explains a client's request, and the bytes that the client sends after the request.
 pub fn explain_request(bytes: &[u8], settings: &Settings) -> Vec<Annotation> {
     let mut conversation = Conversation::new(settings.clone());
     collect_annotations(|report| {
@@ -284,8 +285,8 @@ pub fn explain_request(bytes: &[u8], settings: &Settings) -> Vec<Annotation> {
     })
 }
 
-/// Explains a server's response, and the bytes that the server sends after it. `asked` is the
-/// request that the response answers.
+/// Explains a server's response, and the bytes that the server sends after the response. `asked`
+/// holds the request that the server answers.
 pub fn explain_response(bytes: &[u8], asked: &[u8], settings: &Settings) -> Vec<Annotation> {
     let mut conversation = Conversation::new(settings.clone());
     conversation.push(Role::Client, asked, &mut |_| {});
@@ -295,8 +296,8 @@ pub fn explain_response(bytes: &[u8], asked: &[u8], settings: &Settings) -> Vec<
     })
 }
 
-/// Explains the frames that one end sends, with no handshake before them. The last frame may be
-/// incomplete.
+/// Explains the frames that the end `from` sends, without a handshake before them. The last frame
+/// may be incomplete.
 pub fn explain_frames(bytes: &[u8], from: Role, settings: &Settings) -> Vec<Annotation> {
     let mut frames = Frames::new(from, 0, settings.bounds);
     collect_annotations(|report| {

@@ -13,7 +13,8 @@ use super::source::trace::{Step, steps};
 use super::source::{Anchor, Passage, deciding_anchor};
 use crate::frames::header::Role;
 
-/// Returns an annotation as a JSON object, with the source anchors that decide about its parts.
+/// Returns an annotation (the explanation of a head or frame) as a JSON object. For each explained
+/// part, the object names the anchor: the lines of ws101's source that decide about this part.
 pub fn annotation(annotation: &Annotation) -> String {
     let what = match annotation.what {
         What::Request => "request",
@@ -58,8 +59,8 @@ fn step(step: &Step) -> String {
     ])
 }
 
-/// Returns the source code at an anchor as a JSON object: the lines, and the paragraph of the
-/// walkthrough that explains them.
+/// Returns a passage (the lines of ws101's source that an anchor points to) as a JSON object, with
+/// the paragraph of the walkthrough that explains these lines.
 pub fn passage(passage: &Passage) -> String {
     let Passage { anchor, lines, chapter } = passage;
     let lines = lines.iter().map(|line| {
@@ -115,20 +116,21 @@ fn verdict(annotation: &Annotation) -> String {
     object(&fields)
 }
 
-/// Returns a JSON object with these names and values. Each value must already be JSON.
+/// Returns a JSON object with these names and values. The caller must pass each value as valid
+/// JSON.
 pub fn object(fields: &[(&str, String)]) -> String {
     let fields: Vec<String> =
         fields.iter().map(|(name, value)| format!("{}:{value}", string(name))).collect();
     format!("{{{}}}", fields.join(","))
 }
 
-/// Returns a JSON array of these values. Each value must already be JSON.
+/// Returns a JSON array of these values. The caller must pass each value as valid JSON.
 pub fn array(values: impl Iterator<Item = String>) -> String {
     format!("[{}]", values.collect::<Vec<_>>().join(","))
 }
 
-/// Returns a text as a JSON string (RFC 8259 §7), escaped so that it's also safe inside a page's
-/// script.
+/// Returns a text as a JSON string (RFC 8259 §7). The string is escaped so that it's also safe
+/// inside the script of an HTML page.
 pub fn string(text: &str) -> String {
     let mut out = String::from("\"");
     for c in text.chars() {
@@ -143,7 +145,7 @@ pub fn string(text: &str) -> String {
     out + "\""
 }
 
-/// Returns bytes as a JSON string of hex digits.
+/// Returns bytes as a JSON string of hex digits, two digits per byte.
 pub fn hex(bytes: &[u8]) -> String {
     let digits: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
     string(&digits)

@@ -17,17 +17,17 @@ use crate::frames::header::Role;
 pub struct Style {
     /// Whether to print in colour, with terminal escape codes.
     pub colour: bool,
-    /// Whether to draw each frame's bits as a picture.
+    /// Whether to draw each frame's bits as a diagram, as the RFC does.
     pub pictures: bool,
 }
 
-/// The width of the printed lines, in columns. Most terminals are this wide.
+/// The maximum width of a printed line, in columns. Most terminals are at least this wide.
 const COLUMNS: usize = 80;
-/// The maximum number of characters printed of a connection's name.
+/// The maximum length of a printed connection name, in characters. A longer name is cut off.
 const LONGEST_NAME: usize = 24;
-/// The number of bits per row in a frame's picture.
+/// The number of bits in one row of a frame's bit diagram.
 const ROW: u64 = 32;
-/// The maximum number of rows in a frame's picture. Later bits aren't drawn.
+/// The maximum number of rows in a frame's bit diagram. The bits of further rows aren't drawn.
 const MOST_ROWS: u64 = 5;
 
 const BOLD: &str = "1";
@@ -36,8 +36,8 @@ const RED: &str = "31";
 const CLIENT: &str = "1;36";
 const SERVER: &str = "1;35";
 
-/// Returns an annotation as lines of text. `name` is the name of its connection, or empty if
-/// there's only one connection.
+/// Returns an annotation (the explanation of a head or frame) as lines of text. `name` is the name
+/// of the annotation's connection, or empty if only one connection is explained.
 pub fn annotation(annotation: &Annotation, name: &str, style: Style) -> String {
     let paint = |code: &str, text: &str| match style.colour {
         true => format!("\u{1b}[{code}m{text}\u{1b}[0m"),
@@ -94,7 +94,8 @@ fn paint_field(line: &str, span: &Span, paint: &dyn Fn(&str, &str) -> String) ->
     }
 }
 
-/// Returns the lines that explain a span: the first line, and the indented lines below it.
+/// Returns the printed lines of a span (one explained part of a head or frame): the first line, and
+/// the indented lines after it.
 fn span_lines(what: What, span: &Span) -> (String, Vec<String>) {
     let width = COLUMNS - 2;
     let section = format!(" ({})", span.section);
@@ -120,9 +121,9 @@ fn span_lines(what: What, span: &Span) -> (String, Vec<String>) {
     (first, wrapped.iter().map(|line| format!("{:10}{line}", "")).collect())
 }
 
-/// Wraps a text into lines, and returns at least one. Lines break at spaces, or inside a word that
-/// is longer than a line. The first line has at most `first` columns, and the other lines have at
-/// most `width`.
+/// Wraps a text at spaces into lines, and returns at least one line. Breaks a word only if the word
+/// is longer than a line. The first line has at most `first` columns, and each other line at most
+/// `width` columns.
 pub fn wrap(text: &str, first: usize, width: usize) -> Vec<String> {
     let (mut lines, mut line, mut used, mut room) = (Vec::new(), String::new(), 0, first);
     for (index, word) in text.split(' ').enumerate() {
@@ -146,13 +147,13 @@ pub fn wrap(text: &str, first: usize, width: usize) -> Vec<String> {
     lines
 }
 
-/// Returns a text's width in terminal columns.
+/// Returns the width of a text in terminal columns.
 fn columns(text: &str) -> usize {
     text.chars().map(width_of).sum()
 }
 
-/// Returns a character's width in terminal columns: two for East Asian scripts and emoji, otherwise
-/// one.
+/// Returns the width of a character in terminal columns: two for East Asian scripts and emoji,
+/// otherwise one.
 fn width_of(c: char) -> usize {
     match c {
         '\u{1100}'..='\u{115f}'
@@ -176,8 +177,8 @@ fn width_of(c: char) -> usize {
     }
 }
 
-/// Draws a frame's bits as the RFC does: 32 bits per row, a bar where each field begins, and the
-/// field names below.
+/// Draws a frame's bits as RFC 6455 does: 32 bits per row, a bar where each field begins, and the
+/// fields' names below each row.
 pub fn picture(annotation: &Annotation) -> String {
     let bits = (annotation.bytes.len() as u64 * 8).min(ROW * MOST_ROWS);
     let bit = |at: u64| annotation.bytes[(at / 8) as usize] >> (7 - at % 8) & 1;

@@ -20,16 +20,17 @@ use super::heads::Settings;
 use crate::frames::header::{MASK, Role};
 use crate::handshake::deflate_params::DeflateParams;
 
-/// The maximum number of bytes on one line of hex digits.
+/// The maximum number of bytes that one line of hex digits represents.
 const LINE: usize = 24;
-/// The maximum number of bytes in one line of text. A longer line is written as hex digits.
+/// The maximum length of a line of quoted text, in bytes. A longer line is saved as hex digits.
 const LONGEST_TEXT: usize = 4096;
 
-/// One turn of a conversation: the sending end, and the bytes that it sends before the other end
-/// sends any.
+/// One turn of a conversation: the end that sends, and the bytes that this end sends before the
+/// other end sends any bytes.
 pub type Turn = (Role, Vec<u8>);
 
-/// Parses a conversation from its saved text. The error says which line can't be parsed, and why.
+/// Parses the turns of a conversation from its saved text. The error contains the number of the
+/// invalid line, and the reason.
 pub fn parse(text: &str) -> Result<Vec<Turn>, String> {
     let mut turns: Vec<(Option<Role>, Vec<u8>)> = Vec::new();
     for (number, line) in text.lines().enumerate() {
@@ -55,7 +56,8 @@ pub fn parse(text: &str) -> Result<Vec<Turn>, String> {
         .collect())
 }
 
-/// Guesses which end sent these bytes, based on how they begin.
+/// Guesses which end sent these bytes, based on the first bytes: a client sends requests and masked
+/// frames.
 pub fn guess_sender(bytes: &[u8]) -> Role {
     let is_client = match begins_with_head(bytes) {
         true => !bytes.starts_with(b"HTTP/"),
@@ -64,15 +66,15 @@ pub fn guess_sender(bytes: &[u8]) -> Role {
     if is_client { Role::Client } else { Role::Server }
 }
 
-/// Returns whether these bytes begin with the head of a request or response. A head begins with
-/// capital letters. Read as a frame, those letters would set reserved bits.
+/// Returns whether these bytes look like the head of a request or response, which begins with
+/// capital letters. As the first byte of a frame, a capital letter would set reserved bits.
 pub fn begins_with_head(bytes: &[u8]) -> bool {
     let word = bytes.iter().take_while(|byte| byte.is_ascii_uppercase()).count();
     word >= 3 && matches!(bytes.get(word), None | Some(b' ' | b'/'))
 }
 
-/// Explains the turns of a saved conversation in order. If the turns are frames without a
-/// handshake, `deflate` sets how both ends compress.
+/// Explains the turns of a saved conversation, in order. If the turns are frames without a
+/// handshake, `deflate` holds the compression parameters that both ends use.
 pub fn explain(
     turns: &[Turn],
     settings: &Settings,
@@ -100,7 +102,7 @@ pub fn explain(
     told
 }
 
-/// Writes the turns of a conversation as text, which [`parse`] can read again.
+/// Writes the turns of a conversation as text that [`parse`] can read again.
 pub fn write(turns: &[Turn]) -> String {
     let mut text = String::new();
     for (from, bytes) in turns {
@@ -127,8 +129,8 @@ pub fn write(turns: &[Turn]) -> String {
     text
 }
 
-/// Returns the length of the line of text at the beginning of the bytes, including its CR LF.
-/// Returns `None` if the bytes don't begin with a line of text.
+/// Returns the length in bytes of the text line at the start of `bytes`, including its CR LF.
+/// Returns `None` unless `bytes` begins with a line of printable ASCII that isn't too long.
 fn text_line(bytes: &[u8]) -> Option<usize> {
     let end = bytes.iter().take(LONGEST_TEXT).position(|&byte| byte == b'\n')? + 1;
     let line = bytes[..end].strip_suffix(b"\r\n")?;
@@ -171,8 +173,8 @@ fn parse_digits(word: &str, bytes: &mut Vec<u8>) -> Result<(), String> {
     Ok(())
 }
 
-/// Parses a quoted text up to its closing quote, and appends it to `bytes`. Returns the rest of the
-/// line.
+/// Parses quoted text up to the closing quote, and appends the text to `bytes`. Returns the rest of
+/// the line. The caller must remove the opening quote first.
 fn take_text<'a>(text: &'a str, bytes: &mut Vec<u8>) -> Result<&'a str, String> {
     let mut characters = text.chars();
     loop {

@@ -13,41 +13,43 @@
 use crate::handshake::client::status_of;
 use crate::http::head::Head;
 
-/// The maximum length of a chunk's size line, in bytes. If a size line is longer, the body extends
-/// to the end of the stream.
+/// The maximum length of a chunk's size line, in bytes. After a longer size line, all bytes up to
+/// the end of the stream count as the body.
 const LONGEST_LINE: usize = 4096;
 
 /// The part of an HTTP body that hasn't arrived yet.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Body {
-    /// This many bytes are still to come. At 0, the body has ended.
+    /// This many bytes of the body are still to come. At 0, the body has ended.
     Length(u64),
-    /// Chunks are still to come, each preceded by its size.
+    /// Chunks (pieces of the body) are still to come, each preceded by its size.
     Chunked(Chunks),
     /// All bytes up to the end of the stream belong to the body.
     UntilEnd,
 }
 
-/// The next part of a chunked body.
+/// The part of a chunked body that is arriving.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Chunks {
-    /// A chunk's size line comes next. These bytes of it have arrived.
+    /// A chunk's size line is arriving. Holds the bytes of this line that have arrived.
     Size(Vec<u8>),
-    /// This many bytes of a chunk come next, including the CR LF that ends the chunk.
+    /// A chunk's data is arriving. Holds the number of bytes still to come, including the CR LF
+    /// after the data.
     Data(u64),
-    /// A trailer line comes next. This many bytes of it have arrived. An empty line ends the body.
+    /// A trailer line (a header field after the chunks) is arriving. Holds the number of its bytes
+    /// that have arrived. An empty line ends the body.
     Trailer(usize),
 }
 
 impl Body {
-    /// Returns the body that a request's head announces. The body is empty if the head gives no
-    /// length.
+    /// Returns the body that a request's head announces. If the head gives no length, the body is
+    /// empty.
     pub fn of_request(head: &Head) -> Body {
         Body::announced(head).unwrap_or(Body::Length(0))
     }
 
-    /// Returns the body that a response's head announces. `method` is the request's method: a
-    /// response to HEAD has no body.
+    /// Returns the body that a response's head announces. `method` is the method of the request,
+    /// because a response to HEAD has no body.
     pub fn of_response(head: &Head, method: &str) -> Body {
         let status = status_of(head.first_line());
         match (method, status) {
@@ -58,7 +60,7 @@ impl Body {
         }
     }
 
-    /// Returns the body that the fields of a head announce, or `None` if it has neither
+    /// Returns the body that a head's fields announce, or `None` if the head has neither
     /// `Transfer-Encoding` nor `Content-Length`.
     fn announced(head: &Head) -> Option<Body> {
         if head.header("Transfer-Encoding").is_some() {
@@ -72,7 +74,7 @@ impl Body {
         Some(length.map_or(Body::UntilEnd, Body::Length))
     }
 
-    /// Takes the next bytes of the stream, and returns how many of them belong to the body.
+    /// Consumes as many of the stream's next bytes as belong to the body, and returns their number.
     pub fn take(&mut self, bytes: &[u8]) -> usize {
         match self {
             Body::UntilEnd => bytes.len(),
@@ -96,7 +98,7 @@ impl Body {
         }
     }
 
-    /// Returns whether the body has ended, so that the next head follows.
+    /// Returns whether the body has ended, so that another head may follow.
     pub fn is_over(&self) -> bool {
         *self == Body::Length(0)
     }
@@ -107,8 +109,8 @@ impl Chunks {
         Chunks::Size(Vec::new())
     }
 
-    /// Takes the next bytes of the stream. Returns how many of them it took, and the new state of
-    /// the body if it isn't chunked from here on.
+    /// Consumes some of the stream's next bytes, and returns their number. Also returns the body's
+    /// new state once the chunks have ended or turned out to be invalid.
     fn take(&mut self, bytes: &[u8]) -> (usize, Option<Body>) {
         let line = bytes.iter().position(|&byte| byte == b'\n').map(|end| end + 1);
         let in_line = line.unwrap_or(bytes.len());
@@ -151,8 +153,8 @@ impl Chunks {
     }
 }
 
-/// Parses a chunk's size in bytes from its size line, and ignores the extensions after the size.
-/// Returns `None` if the line has no valid size.
+/// Parses a chunk's size in bytes from its size line, and ignores chunk extensions after the size.
+/// Returns `None` if the line contains no valid size.
 fn parse_size(line: &[u8]) -> Option<u64> {
     let digits = line.split(|&byte| byte == b';').next()?.trim_ascii();
     let is_number = !digits.is_empty() && digits.iter().all(u8::is_ascii_hexdigit);

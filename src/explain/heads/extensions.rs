@@ -23,9 +23,10 @@ use crate::http::head::Head;
 /// The extensions that a client offered in its request.
 #[derive(Debug, Default)]
 pub struct Offers {
-    /// The valid offers of permessage-deflate.
+    /// The client's valid offers of permessage-deflate, in order.
     deflate: Vec<DeflateParams>,
-    /// For each offer in `deflate`, its position among all offered extensions, counted from 1.
+    /// For each offer in `deflate`, its position among all extensions that the client offered,
+    /// counted from 1.
     places: Vec<usize>,
     /// The number of extensions that the client offered, valid or not.
     count: usize,
@@ -33,18 +34,18 @@ pub struct Offers {
     unknown: BTreeSet<String>,
 }
 
-/// The extensions that both ends have agreed on.
+/// The extensions that both ends of a connection have agreed on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Agreed {
-    /// The agreed compression parameters, or `None` without compression.
+    /// The agreed parameters of permessage-deflate, or `None` if the ends agreed on no compression.
     pub deflate: Option<DeflateParams>,
-    /// Whether an extension that this crate doesn't know is in use. It may give the reserved bits
-    /// and the payloads any meaning.
+    /// Whether the ends agreed on an extension that this crate doesn't know. Such an extension may
+    /// give the reserved bits and the payloads any meaning.
     pub unknown: bool,
 }
 
 impl Offers {
-    /// Parses the extensions that a request's head offers.
+    /// Parses the extensions that the head of a request offers.
     pub fn parse(head: &Head) -> Offers {
         let mut offers = Offers::default();
         for one in extension::parse(head).unwrap_or_default() {
@@ -59,12 +60,12 @@ impl Offers {
         offers
     }
 
-    /// Returns the valid offers of permessage-deflate, in order.
+    /// Returns the valid offers of permessage-deflate, in the client's order.
     pub fn params(&self) -> &[DeflateParams] {
         &self.deflate
     }
 
-    /// Returns the extensions that a response accepts from these offers.
+    /// Returns the extensions that the response with this head accepts from these offers.
     pub fn agreed(&self, head: &Head) -> Agreed {
         let (unknown, known) = self.split_known(head);
         let deflate = match known.as_slice() {
@@ -76,8 +77,8 @@ impl Offers {
         Agreed { deflate, unknown }
     }
 
-    /// Returns a response's head without the offered extensions that this crate doesn't know.
-    /// `None` if the head names none of them.
+    /// Returns a copy of a response's head without the offered extensions that this crate doesn't
+    /// know. Returns `None` if the head names no such extension.
     pub fn head_without_unknown(&self, head: &Head) -> Option<Head> {
         let (unknown, known) = self.split_known(head);
         let is_other = |(name, _): &(&str, &str)| !name.eq_ignore_ascii_case(HEADER);
@@ -96,8 +97,8 @@ impl Offers {
         Head::parse((lines + "\r\n").as_bytes()).ok().filter(|_| unknown)
     }
 
-    /// Returns whether a response accepts an offered extension that this crate doesn't know, and
-    /// the list of all other extensions that it accepts.
+    /// Returns whether a response accepts an offered extension that this crate doesn't know. Also
+    /// returns all other extensions that the response accepts.
     fn split_known(&self, head: &Head) -> (bool, Vec<Extension>) {
         let mut known = extension::parse(head).unwrap_or_default();
         let count = known.len();
@@ -105,8 +106,8 @@ impl Offers {
         (known.len() < count, known)
     }
 
-    /// Returns the position of the offer that a response accepts, counted from 1. The error says
-    /// what the client expected.
+    /// Returns the position of the offer that a response accepts, counted from 1. The error
+    /// describes the response that the client expected.
     fn accepted(&self, head: &Head) -> Result<usize, &'static str> {
         let known = self.head_without_unknown(head);
         let agreed = deflate_params::verify_answer(known.as_ref().unwrap_or(head), &self.deflate)?;
@@ -122,38 +123,38 @@ impl Offers {
     }
 }
 
-/// The context of a `Sec-WebSocket-Extensions` line: whether the line is in a request or a
-/// response, and what is known about the other end's head.
+/// The context in which a `Sec-WebSocket-Extensions` line is explained: whether it's in a request
+/// or a response, and what is known about the other end's head.
 #[derive(Debug)]
 pub enum Negotiation<'a> {
-    /// The line is in a request and offers extensions.
+    /// The line is in a request: the client offers extensions.
     Offers {
         /// The server's compression settings, or `None` if they aren't known.
         settings: Option<&'a DeflateConfig>,
-        /// Whether the server has accepted an earlier offer of this request.
+        /// Whether the server has accepted an earlier offer of the same request.
         is_taken: bool,
     },
-    /// The line is in a response and accepts extensions.
+    /// The line is in a response: the server accepts extensions.
     Answer {
-        /// The extensions that the client offered.
+        /// The extensions that the client offered in its request.
         offers: &'a Offers,
-        /// The position of the accepted offer; the error says what the client expected. `None` if
-        /// the request isn't known.
+        /// The position of the accepted offer, or an error that describes the expected response.
+        /// `None` if the request isn't known.
         accepted: Option<Result<usize, &'static str>>,
     },
 }
 
 impl<'a> Negotiation<'a> {
-    /// Creates the `Answer` for a response to a request with these offers. `head` is `None` if the
-    /// response can't be read, and `is_known` says whether the request is known.
+    /// Creates an `Answer`, to explain a response to a request with these offers. `head` is `None`
+    /// if the response can't be parsed, and `is_known` is whether the request is known.
     pub fn answer(head: Option<&Head>, offers: &'a Offers, is_known: bool) -> Negotiation<'a> {
         let accepted = head.filter(|_| is_known).map(|head| offers.accepted(head));
         Negotiation::Answer { offers, accepted }
     }
 }
 
-/// Returns the spans of a header line that starts at byte `at` of its head. `None` if the line
-/// isn't a valid list of extensions.
+/// Returns the spans that explain a `Sec-WebSocket-Extensions` line, which starts at byte `at` of
+/// its head. Returns `None` if the line isn't a valid list of extensions.
 pub fn extension_spans(line: &[u8], at: u64, negotiation: &mut Negotiation) -> Option<Vec<Span>> {
     let head = Head::parse(&[b"\r\n", line].concat()).ok().filter(|_| line.ends_with(b"\r\n"))?;
     let (name, _) = head.fields().next().filter(|(name, _)| name.eq_ignore_ascii_case(HEADER))?;
@@ -187,9 +188,9 @@ pub fn extension_spans(line: &[u8], at: u64, negotiation: &mut Negotiation) -> O
     Some(spans)
 }
 
-/// Finds where the names and parameters of a valid list begin. Each one includes the separator
-/// before it, and the first one includes the header's name. A quoted value is a token, so it
-/// contains no separator.
+/// Returns the offsets at which the names and parameters of a valid extension list begin. Each
+/// element includes the separator before it, and the first element includes the header's name. A
+/// quoted value is a token, so it contains no separator.
 fn element_starts(line: &[u8], behind_name: usize) -> Vec<usize> {
     let (mut begins, mut is_empty) = (vec![0], true);
     for (at, byte) in line.iter().enumerate().skip(behind_name) {
@@ -209,7 +210,7 @@ fn element_starts(line: &[u8], behind_name: usize) -> Vec<usize> {
     begins
 }
 
-/// The meaning of a name or a parameter, and the RFC section that defines it.
+/// The meaning of an extension's name or parameter, and the RFC section that defines this meaning.
 type Meaning = (String, &'static str);
 
 fn meaning_of_name(one: &Extension, negotiation: &mut Negotiation) -> Meaning {

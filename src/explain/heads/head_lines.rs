@@ -13,8 +13,9 @@ use crate::handshake::extension;
 use crate::http::head::Head;
 use crate::http::request::Request;
 
-/// Returns the spans of a head, line by line. For a response, `key` is the request's key: empty if
-/// the request has none, and `None` if the request isn't known.
+/// Returns the spans that explain a head, line by line. For a response, `key` is the
+/// `Sec-WebSocket-Key` of the request: empty if the request has none, and `None` if the request
+/// isn't known.
 pub fn spans(
     what: What,
     bytes: &[u8],
@@ -48,7 +49,8 @@ pub fn spans(
     spans
 }
 
-/// The header fields of a 101 that the client validates by §4.1.
+/// The header fields of a 101 whose explanation names §4.1, because the client validates them by
+/// that section.
 const OF_A_101: [&str; 3] = ["Upgrade", "Connection", "Sec-WebSocket-Protocol"];
 
 fn empty_line_in_front() -> [String; 3] {
@@ -95,7 +97,7 @@ fn first_line(what: What, line: &[u8]) -> [String; 3] {
     [field.into(), value, meaning.into()]
 }
 
-/// Explains a header field, or the empty line that ends a head. Returns its name, value and
+/// Explains a header field, or the empty line that ends a head. Returns the field's name, value and
 /// meaning.
 fn field_line(line: &[u8], key: Option<&str>, interim: bool) -> [String; 3] {
     if line == b"\r\n" {

@@ -32,20 +32,22 @@ use crate::http::head::{Head, Scan};
 use crate::http::refusal::Refusal;
 use crate::http::request::Request;
 
-/// The rules and limits on which the verdicts depend, because the RFC leaves them to each server.
+/// The rules and limits that the RFC leaves to each server. The explainer's verdicts depend on
+/// them.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// The server's requirements for a request, beyond those of the RFC.
     pub rules: Rules,
-    /// The maximum size of a head, in bytes.
+    /// The maximum size of an HTTP head, in bytes.
     pub max_head: usize,
-    /// The maximum number of lines in a head.
+    /// The maximum number of lines in an HTTP head.
     pub max_head_lines: usize,
-    /// The limits on a message: its maximum numbers of bytes and fragments.
+    /// The limits on a WebSocket message: the maximum numbers of its bytes and fragments.
     pub bounds: Bounds,
 }
 
-/// By default, only the RFC's rules apply, and the limits are ones that only an attacker reaches.
+/// By default, only the RFC's rules apply, and the limits are so high that only an attacker reaches
+/// them.
 impl Default for Settings {
     fn default() -> Settings {
         Settings {
@@ -57,7 +59,7 @@ impl Default for Settings {
     }
 }
 
-/// The head of a request or response while it arrives.
+/// The HTTP head of a request or response while its bytes arrive.
 #[derive(Debug)]
 pub struct ArrivingHead {
     start: u64,
@@ -65,24 +67,24 @@ pub struct ArrivingHead {
     bytes: Vec<u8>,
 }
 
-/// The result of scanning an arriving head.
+/// How an arriving head has ended.
 pub enum HeadEnd {
-    /// The head is complete: its empty line has arrived.
+    /// The head is complete: the empty line that ends it has arrived.
     Whole,
-    /// The last byte that arrived can't be part of a head.
+    /// The last byte that arrived breaks a rule for heads.
     Bad(Refusal),
 }
 
 impl ArrivingHead {
-    /// Creates a head before its first byte has arrived. `start` is the number of bytes that its
-    /// sender had sent before it.
+    /// Creates an empty head, before its first byte has arrived. `start` is the number of bytes
+    /// that the sender had sent before this head.
     pub fn new(settings: &Settings, start: u64) -> ArrivingHead {
         let scan = Scan::new(settings.max_head, settings.max_head_lines);
         ArrivingHead { start, scan, bytes: Vec::new() }
     }
 
-    /// Takes bytes up to the end of the head. Returns how many bytes it took, and how the head
-    /// ended, or `None` if the head needs more bytes.
+    /// Appends bytes up to the end of the head. Returns how many bytes belong to the head, and how
+    /// the head has ended, or `None` if more bytes must arrive.
     pub fn push(&mut self, bytes: &[u8]) -> (usize, Option<HeadEnd>) {
         let before = self.bytes.len();
         self.bytes.extend_from_slice(bytes);
@@ -106,7 +108,7 @@ impl ArrivingHead {
     }
 }
 
-/// The facts about a request that its response's explanation needs.
+/// A parsed request and its extension offers, which the explanation of the response needs.
 #[derive(Debug)]
 pub struct RequestSeen {
     request: Request,
@@ -133,19 +135,19 @@ fn asks_for_websocket(head: &Head) -> bool {
     head.list_contains("Upgrade", "websocket")
 }
 
-/// The bytes that a client sends after the head of its request.
+/// The kind of bytes that a client sends after the head of its request.
 #[derive(Debug, PartialEq, Eq)]
 pub enum AfterRequest {
-    /// A body follows, possibly empty, and then another request.
+    /// An HTTP body follows, possibly empty. After the body, another request may follow.
     Body(Body),
-    /// Frames follow, if the server opens a WebSocket.
+    /// WebSocket frames follow, if the server opens a WebSocket.
     Frames,
-    /// Bytes follow that can't be explained, because the request can't be read.
+    /// Nothing follows that can be explained, because the request can't be parsed.
     Nothing,
 }
 
 /// Explains a request's head, with the verdict of a server that has these rules. Also returns the
-/// request, if it can be read, and what follows the head.
+/// parsed request, if it's valid, and the kind of bytes after the head.
 pub fn request(
     bytes: &[u8],
     start: u64,
@@ -188,29 +190,29 @@ fn decide_on(bytes: &[u8], rules: &Rules) -> Result<Decision, Refusal> {
     decide(&Request::parse(bytes)?, rules)
 }
 
-/// The bytes that follow the head of a server's response.
+/// The kind of bytes that a server sends after the head of its response.
 #[derive(Debug, PartialEq, Eq)]
 pub enum AfterResponse {
-    /// Another response follows, because this one is interim.
+    /// Another response follows, because this response is interim (status 1xx, but not 101).
     Response,
-    /// A body follows, possibly empty. Another response comes after it if the server keeps the
-    /// connection open.
+    /// An HTTP body follows, possibly empty. If the server keeps the connection open, another
+    /// response may follow the body.
     Body(Body, ConnectionReuse),
-    /// Frames follow in both directions, with these extensions.
+    /// WebSocket frames follow in both directions, with these extensions.
     Frames(Agreed),
 }
 
-/// Whether a connection is reused after a response's body (RFC 9112 §9.3).
+/// Whether the client may send another request after a response's body (RFC 9112 §9.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ConnectionReuse {
     /// The connection stays open for another request.
     Open,
-    /// The server closes the connection.
+    /// The server closes the connection after the body.
     Closed,
 }
 
 /// Explains a response's head, with the verdict of the client that sent the request `asked`. Also
-/// returns what follows the head.
+/// returns the kind of bytes that follow the head.
 pub fn response(
     bytes: &[u8],
     start: u64,
@@ -240,7 +242,8 @@ fn unreadable_response(verdict: Verdict) -> (String, AfterResponse, Verdict) {
     ("a response".into(), AfterResponse::Body(Body::UntilEnd, ConnectionReuse::Closed), verdict)
 }
 
-/// Judges a complete response head. Returns its title, what follows it, and the client's verdict.
+/// Evaluates a complete response head. Returns the title of its annotation, the kind of bytes that
+/// follow the head, and the client's verdict.
 fn answer(head: &Head, asked: Option<&RequestSeen>) -> (String, AfterResponse, Verdict) {
     let wants_websocket = asked.is_some_and(RequestSeen::wants_websocket);
     let method = asked.map_or("", |asked| asked.request.method());
@@ -271,7 +274,7 @@ fn answer(head: &Head, asked: Option<&RequestSeen>) -> (String, AfterResponse, V
     }
 }
 
-/// Returns the client's verdict on the response to its request `asked`.
+/// Returns the client's verdict on a response to its request `asked`.
 fn verify(head: &Head, asked: &RequestSeen) -> Verdict {
     let offered = asked.request.head().list("Sec-WebSocket-Protocol");
     let ask = ClientRequest {
@@ -290,8 +293,8 @@ fn verify(head: &Head, asked: &RequestSeen) -> Verdict {
     }
 }
 
-/// Returns the error for a 101 in response to a request without a key. The client would otherwise
-/// expect the `Sec-WebSocket-Accept` of an empty key.
+/// Returns the error for a 101 that answers a request without a `Sec-WebSocket-Key`. The client
+/// would otherwise accept the `Sec-WebSocket-Accept` of an empty key.
 fn no_key(head: &Head) -> HandshakeError {
     let accept = head.header("Sec-WebSocket-Accept").map_or("none".into(), quote);
     let seen =

@@ -10,7 +10,8 @@ use crate::explain::annotation::{Annotation, Span, Verdict, What};
 use crate::frames::header::{Opcode, RSV1};
 use crate::frames::violation::Violation;
 
-/// Returns the place in the source that reads or validates this span's field.
+/// Returns the anchor for a span's field: the lines of ws101's source that read or validate this
+/// field.
 pub fn of_span(annotation: &Annotation, span: &Span) -> Option<&'static Anchor> {
     let id = match annotation.what {
         What::Frame => of_frame(annotation, span),
@@ -101,8 +102,8 @@ fn of_parameter(span: &Span, is_offer: bool) -> &'static str {
     }
 }
 
-/// Returns the place in the source that reached an annotation's verdict. Returns `None` if the
-/// bytes break no rule, or if only the end is missing.
+/// Returns the anchor for an annotation's verdict: the lines of ws101's source that detect the
+/// broken rule. Returns `None` if the bytes break no rule or are only incomplete.
 pub fn of_verdict(annotation: &Annotation) -> Option<&'static Anchor> {
     let id = match &annotation.verdict {
         Verdict::Fine | Verdict::Missing(_) => return None,
@@ -129,8 +130,8 @@ pub fn of_verdict(annotation: &Annotation) -> Option<&'static Anchor> {
     Anchor::named(id)
 }
 
-/// Returns the id of the anchor where a violation is detected. `is_compressed` is whether the
-/// message is compressed.
+/// Returns the id of the anchor for a violation: the lines of ws101's source that detect it.
+/// `is_compressed` is whether the frame's message is compressed.
 pub fn of_violation(violation: Violation, is_compressed: bool) -> &'static str {
     match violation {
         Violation::ReservedBits(_) => "reserved",
@@ -161,8 +162,8 @@ fn of_handshake_error(diagnostic: &Diagnostic) -> Option<&'static str> {
     HANDSHAKE_ERRORS.iter().find(|(heading, _)| is_it(heading)).map(|(_, id)| *id)
 }
 
-/// For each refusal of a request, its diagnostic's heading and the id of the anchor that refuses
-/// the request. A test checks that no refusal is missing.
+/// For each refusal of a request, the heading of its diagnostic and the id of its anchor: the
+/// source lines that refuse the request. A test checks that no refusal is missing.
 pub const REFUSALS: &[(&str, &str)] = &[
     ("a bare LF", "head.bytes"),
     ("a control byte", "head.bytes"),
@@ -188,8 +189,8 @@ pub const REFUSALS: &[(&str, &str)] = &[
     ("not a list of extensions", "extensions"),
 ];
 
-/// For each error for which a client rejects a response, its diagnostic's heading and the id of the
-/// anchor that returns the error.
+/// For each error with which a client rejects a response, the heading of its diagnostic and the id
+/// of its anchor: the source lines that return this error.
 pub const HANDSHAKE_ERRORS: &[(&str, &str)] = &[
     ("an answer that is not HTTP", "status.line"),
     ("an answer with bare LFs", "head.bytes"),
@@ -201,8 +202,8 @@ pub const HANDSHAKE_ERRORS: &[(&str, &str)] = &[
     ("a wrong 101", "status"),
 ];
 
-/// For each header field that an invalid 101 may have, the words in its diagnostic and the id of
-/// the anchor that validates the field.
+/// For each header field that can make a 101 invalid, the words that its diagnostic contains and
+/// the id of its anchor: the source lines that validate this field.
 const WRONG_101: &[(&str, &str)] = &[
     ("Upgrade:", "answer.upgrade"),
     ("Connection:", "answer.connection"),

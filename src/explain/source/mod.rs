@@ -16,73 +16,75 @@
 pub mod deciding_anchor;
 pub mod trace;
 
-/// The comment mark by which a walkthrough chapter finds its excerpt. It's written in two parts so
-/// that no chapter finds it here.
+/// The comment marker before each excerpt that a walkthrough chapter shows. The text is split in
+/// two, so that this line isn't a marker itself.
 const CHAPTER_MARK: &str = concat!("// ", "WALK: ");
 
-/// A place in the source that decides about a field or a verdict.
+/// An anchor: it names lines of ws101's source that decide what a field means or whether bytes
+/// break a rule.
 #[derive(Debug)]
 pub struct Anchor {
-    /// The anchor's name, which links use to refer to it.
+    /// The anchor's unique name, such as `opcode`. Links refer to the anchor by this name.
     pub id: &'static str,
-    /// The path of the file, below `src`.
+    /// The path of the source file, relative to `src`.
     pub file: &'static str,
-    /// The name of the function, such as `Header::parse`.
+    /// The name of the function that contains these lines, such as `Header::parse`.
     pub function: &'static str,
-    /// A few words of the deciding statement. Empty if the whole function decides.
+    /// A few words that locate the deciding statement. Empty if the anchor covers the whole
+    /// function.
     words: &'static str,
-    /// The RFC section whose rule the anchor's lines enforce.
+    /// The RFC section whose rule these lines enforce. Empty if no RFC has such a rule.
     pub section: &'static str,
-    /// The file name of the walkthrough chapter that explains this place.
+    /// The file name of the walkthrough chapter that explains these lines.
     chapter: &'static str,
 }
 
-/// The part of the source that an anchor leads to, ready to be shown.
+/// The source of the function that an anchor points to, ready to be shown.
 #[derive(Debug)]
 pub struct Passage {
-    /// The anchor that leads to these lines.
+    /// The anchor that points to these lines.
     pub anchor: &'static Anchor,
-    /// All lines of the function, with the deciding lines marked.
+    /// All lines of the function, with the anchor's own lines marked.
     pub lines: Vec<Line>,
-    /// The paragraph of the walkthrough that explains these lines.
+    /// The walkthrough's chapter and paragraph that explain these lines.
     pub chapter: Chapter,
 }
 
-/// One line of a function that an anchor leads to.
+/// One line of the function that an anchor points to.
 #[derive(Debug)]
 pub struct Line {
-    /// The line's number in its file, counted from 1.
+    /// The number of this line in its source file, counted from 1.
     pub number: usize,
-    /// The line's text, without the function's indentation.
+    /// The text of this line, without the function's indentation.
     pub text: &'static str,
-    /// Whether the line is one of the deciding lines.
+    /// Whether the anchor covers this line, as one of the lines that decide.
     pub is_marked: bool,
 }
 
-/// A paragraph of the walkthrough that explains a place in the source.
+/// A chapter of the walkthrough, with one paragraph that explains an anchor's source lines.
 #[derive(Debug)]
 pub struct Chapter {
     /// The name of the chapter's file, in `src/walkthrough`.
     pub file: &'static str,
     /// The title of the chapter.
     pub title: &'static str,
-    /// The text of the paragraph, without Markdown.
+    /// The text of this paragraph, without Markdown.
     pub text: String,
 }
 
 impl Anchor {
-    /// Returns the anchor with this name, or `None` if no anchor has it.
+    /// Returns the anchor named `id`, or `None` if there's no such anchor.
     pub fn named(id: &str) -> Option<&'static Anchor> {
         ANCHORS.iter().find(|anchor| anchor.id == id)
     }
 
-    /// Returns all anchors, in the order in which bytes pass them.
+    /// Returns all anchors, in the order in which a connection executes their lines.
     pub fn all() -> &'static [Anchor] {
         ANCHORS
     }
 
-    /// Returns the lines that this anchor leads to. The error names what can't be found in the
-    /// source.
+    /// Returns the source lines that this anchor points to. If the source doesn't contain them, the
+    /// error names the missing file, function or words.
     pub fn passage(&'static self) -> Result<Passage, String> {
         let lost =
             |what: &str| format!("{}: {what} of {} in src/{}", self.id, self.function, self.file);
@@ -111,8 +113,8 @@ impl Anchor {
         Ok(Passage { anchor: self, lines, chapter: self.chapter() })
     }
 
-    /// Returns the first paragraph of the anchor's chapter that names its function or its rule. If
-    /// no paragraph names either, this returns the chapter's first paragraph.
+    /// Returns the anchor's chapter with one paragraph: the first that names the anchor's function,
+    /// else the first that names the anchor's RFC section, else the chapter's first.
     fn chapter(&self) -> Chapter {
         let found = CHAPTERS.iter().find(|(file, _)| *file == self.chapter);
         let (file, text) = found.copied().unwrap_or_default();
@@ -131,8 +133,8 @@ impl Anchor {
 }
 
 impl Passage {
-    /// Returns whether the passage's marked lines name this RFC section. If they name no section at
-    /// all, the file's opening comment counts instead.
+    /// Returns whether the passage's marked lines name this RFC section. If the lines name no
+    /// section at all, this checks the opening comment of the file instead.
     pub fn names(&self, section: &str) -> bool {
         let marked = self.lines.iter().filter(|line| line.is_marked).map(|line| line.text);
         let marked: Vec<&str> = marked.collect();
@@ -148,7 +150,8 @@ impl Passage {
     }
 }
 
-/// Returns whether a text names exactly this RFC section: §5.11 and §5.1.2 don't count as §5.1.
+/// Returns whether a text names exactly this RFC section: for §5.1, neither §5.11 nor §5.1.2
+/// counts.
 fn is_named(text: &str, section: &str) -> bool {
     text.match_indices(section).any(|(at, _)| {
         let after = &text[at + section.len()..];
@@ -157,7 +160,8 @@ fn is_named(text: &str, section: &str) -> bool {
     })
 }
 
-/// Returns the source of a file in `src`, without its tests. `None` if no anchor leads to the file.
+/// Returns the source of the file `name` in `src`, without its tests. Returns `None` if no anchor
+/// points to this file.
 fn source_without_tests(name: &str) -> Option<&'static str> {
     let (_, text) = FILES.iter().find(|(file, _)| *file == name)?;
     text.split("\n#[cfg(test)]\nmod tests").next()
@@ -167,8 +171,8 @@ fn indent(line: &str) -> usize {
     line.len() - line.trim_start().len()
 }
 
-/// Finds the first and last line of a function in a file, including the comments above it. Returns
-/// `None` unless exactly one function has this name.
+/// Finds a function in a file, with the comments above it. Returns the indexes of the first and
+/// last line. Returns `None` unless exactly one function has this name.
 fn find_function(lines: &[&str], function: &str) -> Option<(usize, usize)> {
     let (of, name) = function.split_once("::").unwrap_or(("", function));
     let mut found = None;
@@ -203,8 +207,8 @@ fn is_function(line: &str, name: &str) -> bool {
     rest.and_then(|rest| rest.strip_prefix(name)).is_some_and(|rest| rest.starts_with(['(', '<']))
 }
 
-/// Returns whether a line is inside the `impl` block of the type `of`. If `of` is empty, returns
-/// whether the line is outside all blocks.
+/// Returns whether a line is inside an `impl` block of the type `of`, or outside all blocks if `of`
+/// is empty. `block` is the first line of the surrounding block.
 fn is_inside(block: &str, line: &str, of: &str) -> bool {
     match of {
         "" => indent(line) == 0,
@@ -215,9 +219,9 @@ fn is_inside(block: &str, line: &str, of: &str) -> bool {
     }
 }
 
-/// Finds the first and last line of the statement that contains these words. The first line is that
-/// of the nearest comment above, unless a blank line separates them. Returns `None` unless exactly
-/// one line contains the words.
+/// Finds the statement that contains these words, with the nearest comment above, unless a blank
+/// line separates the two. Returns the indexes of the first and last line. Returns `None` unless
+/// exactly one line contains the words.
 fn find_statement(lines: &[&str], words: &str) -> Option<(usize, usize)> {
     let mut found = lines.iter().enumerate().filter(|(_, line)| line.contains(words));
     let (at, _) = found.next().filter(|_| found.next().is_none())?;
@@ -241,7 +245,7 @@ fn find_statement(lines: &[&str], words: &str) -> Option<(usize, usize)> {
     Some((from, at + length))
 }
 
-/// Converts Markdown to plain text: links become their text, and other markup is removed.
+/// Converts Markdown to plain text: replaces links with their text, and removes other markup.
 fn strip_markdown(text: &str) -> String {
     let mut out = String::new();
     let mut rest = text;
@@ -272,7 +276,7 @@ macro_rules! files {
     };
 }
 
-/// The path and the source of each file that anchors lead to.
+/// The path and the text of each source file that anchors point to.
 const FILES: &[(&str, &str)] = files![
     "../../",
     "http/head.rs",
@@ -298,7 +302,7 @@ const FILES: &[(&str, &str)] = files![
     "connection/write_half.rs",
 ];
 
-/// The file name and the text of each chapter that anchors name.
+/// The file name and the text of each walkthrough chapter that anchors name.
 const CHAPTERS: &[(&str, &str)] = files![
     "../../walkthrough/",
     "01_the_request.md",
@@ -324,7 +328,7 @@ const fn anchor(
     Anchor { id, file, function, words, section, chapter }
 }
 
-/// The file and the name of each function with several anchors.
+/// The file and the name of each function that several anchors share.
 mod functions {
     pub const SCAN: (&str, &str) = ("http/head.rs", "Scan::advance");
     pub const PARSE_REQUEST: (&str, &str) = ("http/request.rs", "Request::parse");
@@ -359,7 +363,7 @@ const C09: &str = "09_attacks_and_limits.md";
 const C10: &str = "10_the_client.md";
 const C11: &str = "11_compression.md";
 
-/// All anchors, in the order in which bytes pass them.
+/// All anchors, in the order in which a connection executes their lines.
 const ANCHORS: &[Anchor] = &[
     // These anchors are for the head of a request.
     anchor("head.end", SCAN, "self.scanned > EMPTY_LINE.len()", "RFC 9112 §2.2", C01),

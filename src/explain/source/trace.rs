@@ -17,19 +17,20 @@ use crate::frames::mask;
 use crate::handshake::accept_key;
 use crate::http::head::Head;
 
-/// One step of a trace: a place in the source that the head or frame passed.
+/// One step of a trace: the lines of ws101's source that handled the head or frame, and what
+/// happened there.
 #[derive(Debug)]
 pub struct Step {
-    /// The anchor of the place that was passed.
+    /// The anchor that names the source lines of this step.
     pub anchor: &'static Anchor,
-    /// What happened at this place, with the values of the head or frame.
+    /// A description of what happened at these lines, with values from the head or frame.
     pub says: String,
-    /// Whether this place found a broken rule.
+    /// Whether the code detected a broken rule at this step.
     pub is_wrong: bool,
 }
 
-/// Returns the trace of an annotated head or frame. The trace is empty for a body and for bytes
-/// that the receiver doesn't read.
+/// Returns the trace of an annotated head or frame: the steps in which ws101's code handled it. The
+/// trace is empty for an HTTP body and for bytes that the receiver doesn't read.
 pub fn steps(annotation: &Annotation) -> Vec<Step> {
     let mut trace =
         Trace { annotation, wrong: deciding_anchor::of_verdict(annotation), steps: Vec::new() };
@@ -50,7 +51,7 @@ pub fn steps(annotation: &Annotation) -> Vec<Step> {
 
 struct Trace<'a> {
     annotation: &'a Annotation,
-    /// The place that found a broken rule, or `None` if the bytes break none.
+    /// The anchor at which the code detects the broken rule, or `None` if the bytes break no rule.
     wrong: Option<&'static Anchor>,
     steps: Vec<Step>,
 }
@@ -60,8 +61,8 @@ fn step_at(id: &str, says: String, is_wrong: bool) -> Option<Step> {
 }
 
 impl Trace<'_> {
-    /// Adds a step for the anchor `id`. Returns `None` if this place found a broken rule: the trace
-    /// then ends.
+    /// Adds a step for the anchor `id`. Returns `None` if the code detects the broken rule at this
+    /// anchor: the caller must then end the trace.
     fn pass(&mut self, id: &str, says: impl Into<String>) -> Option<()> {
         let is_wrong = self.wrong.is_some_and(|wrong| wrong.id == id);
         let says = match (is_wrong, self.annotation.verdict.diagnostic()) {
@@ -75,8 +76,8 @@ impl Trace<'_> {
         (!is_wrong).then_some(())
     }
 
-    /// Adds a step for the anchor `id` if this place found a broken rule, and returns `None`: the
-    /// trace then ends. Otherwise does nothing.
+    /// Adds a step and returns `None` if the code detects the broken rule at the anchor `id`: the
+    /// caller must then end the trace. Otherwise, adds no step.
     fn pass_if_wrong(&mut self, id: &str) -> Option<()> {
         match self.wrong.is_some_and(|wrong| wrong.id == id) {
             true => self.pass(id, ""),
@@ -291,8 +292,8 @@ impl Trace<'_> {
         self.pass("answer.subprotocol", field("Sec-WebSocket-Protocol"))
     }
 
-    /// Adds the steps that every head passes. Returns `None` if the head breaks a rule, is
-    /// incomplete, or is too long to be kept.
+    /// Adds the steps that are the same for every head, and returns the parsed head. Returns `None`
+    /// if the head breaks a rule, is incomplete, or is longer than its annotation keeps.
     fn head(&mut self) -> Option<Head> {
         let annotation = self.annotation;
         let lines = annotation.spans.iter().filter(|span| span.bits.end > span.bits.start).count();
