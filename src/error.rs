@@ -19,14 +19,14 @@ use crate::http::refusal::Refusal;
 /// The result of this crate's calls: a value, or an [`Error`].
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// An error of this crate: why a connection couldn't be opened or used, or didn't end with a clean
-/// close.
+/// An error of this crate: the reason why a connection couldn't be opened or used, or why it didn't
+/// end with a clean close.
 ///
 /// In this table, *opening* means `connect`, `Client::connect`, `Client::connect_over`, `accept`
 /// and `Server::accept`; *receiving* means `recv`, `recv_timeout`, `recv_stream` and reading from
 /// that stream; *sending* means `send`, `feed`, `flush`, `ping`, `send_stream` and the methods of
-/// `Sender` and `Outbox`. A message's stream wraps its errors in `io::Error`. After any receiving
-/// error except `TimedOut`, the connection is over.
+/// `Sender` and `Outbox`. A stream that reads or writes a message wraps these errors in an
+/// `io::Error`. After any receiving error except `TimedOut`, the connection is over.
 ///
 /// | variant | which calls return it | whose fault | try again? |
 /// |---|---|---|---|
@@ -45,10 +45,11 @@ pub type Result<T> = std::result::Result<T, Error>;
 /// | `TimedOut` | `recv_timeout` | no fault | yes, at once: call it again |
 /// | `Other` | the handler's own code | the handler's | depends on the handler's error |
 ///
-/// One `match` shows a program what has happened to its connection. A stopping server isn't an
-/// error: it sends a Close, and [`closed_with`](crate::WebSocket::closed_with) returns its code. If
-/// a server doesn't respond within [`Limits::connect`](crate::Limits::connect), the error is a
-/// `PeerTimeout`, both while dialling and during the handshake.
+/// A program can find out with one `match` what has happened to its connection. A stopping server
+/// causes no error: the server sends a Close, and
+/// [`closed_with`](crate::WebSocket::closed_with) returns the close code. If a server doesn't
+/// respond within [`Limits::connect`](crate::Limits::connect), the error is a `PeerTimeout`, both
+/// while dialling and during the handshake.
 ///
 /// ```
 /// use ws101::{CloseCode, Error, WebSocket};
@@ -85,16 +86,16 @@ pub type Result<T> = std::result::Result<T, Error>;
 pub enum Error {
     /// The operating system returned an error, for instance because the port is in use.
     Io(io::Error),
-    /// The server refused the peer's request, and its response named the reason.
+    /// The server refused the client's request, with a response that names the reason.
     Refused(Refusal),
-    /// The peer's request didn't ask for a WebSocket, and the server responded with a page.
+    /// The client's request didn't ask for a WebSocket, and the server responded with a page.
     PageServed,
     /// The server didn't open the WebSocket that this client asked for.
     Rejected(HandshakeError),
     /// The TLS handshake failed: a certificate isn't trusted, or the peer doesn't use TLS.
     ///
-    /// No byte of the WebSocket handshake was sent, with one exception: with TLS 1.3, a client has
-    /// already sent its request when it learns that the server rejects its certificate.
+    /// No byte of the WebSocket handshake was sent, with one exception: a TLS 1.3 client learns
+    /// only after sending its request that the server rejects the client's certificate.
     Tls(Box<Diagnostic>),
     /// The peer broke a protocol rule, and this end sent it a Close with the matching close code.
     Violation(Violation),
@@ -106,12 +107,13 @@ pub enum Error {
     /// The connection ended without a Close frame, or before the WebSocket handshake was complete.
     ConnectionLost(io::Error),
     /// The peer didn't answer in time: while dialling, during the handshake, or after a keepalive
-    /// ping or our Close.
+    /// ping or a Close from this end.
     PeerTimeout,
-    /// The peer didn't answer our Close in time, and its TCP stack hadn't acknowledged our last
-    /// bytes. Holds their number.
+    /// The peer didn't answer this end's Close in time, and its TCP stack hadn't acknowledged the
+    /// last bytes from this end. Holds the number of these bytes.
     BytesLost(u64),
-    /// The peer reads too slowly or not at all, or an [`Outbox`](crate::Outbox) is full.
+    /// Sending failed, because the peer reads too slowly or not at all, or because an
+    /// [`Outbox`](crate::Outbox) is full.
     WriteTimeout,
     /// No complete message arrived within the timeout passed to `recv_timeout`. The connection
     /// stays open.
@@ -127,14 +129,14 @@ impl Error {
     }
 }
 
-/// An I/O error that ended a connection during the handshake. With this mark, the error message
-/// doesn't mention a missing Close, which neither end could have sent yet.
+/// A marker for an I/O error that ended a connection during the handshake. The error's text then
+/// doesn't mention a missing Close, because neither end could have sent one yet.
 #[derive(Debug)]
 pub(crate) struct InHandshake(pub(crate) io::Error);
 
 impl InHandshake {
-    /// Turns a stream's error during the handshake into a marked `ConnectionLost`. The error keeps
-    /// its kind.
+    /// Marks a stream's error during the handshake: wraps it in a `ConnectionLost` whose I/O error
+    /// keeps the same `ErrorKind`.
     pub(crate) fn mark(error: io::Error) -> Error {
         Error::ConnectionLost(io::Error::new(error.kind(), InHandshake(error)))
     }
@@ -233,8 +235,7 @@ impl std::error::Error for Error {
     }
 }
 
-/// Unwraps the [`Error`] in an `io::Error`. An `io::Error` that wraps none becomes an
-/// [`Error::Io`].
+/// Unwraps the [`Error`] that an `io::Error` wraps. Any other `io::Error` becomes an [`Error::Io`].
 impl From<io::Error> for Error {
     fn from(error: io::Error) -> Error {
         error.downcast().unwrap_or_else(Error::Io)
@@ -270,7 +271,7 @@ impl From<Misuse> for Error {
     }
 }
 
-/// Wraps the error in an `io::Error` with the closest `ErrorKind`. An [`Error::Io`] is unwrapped
+/// Wraps an [`Error`] in an `io::Error` with the closest `ErrorKind`. An [`Error::Io`] is unwrapped
 /// instead.
 impl From<Error> for io::Error {
     fn from(error: Error) -> io::Error {

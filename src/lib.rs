@@ -172,20 +172,20 @@ pub use transport::tap::Tap;
 #[doc(inline)]
 pub use transport::tls::Tls;
 
-/// The TLS library, re-exported so that programs build configurations of the right version for
-/// [`Tls::from_config`] and [`Client::tls_config`].
+/// The TLS library rustls, re-exported so that a program builds its configuration for
+/// [`Tls::from_config`] and [`Client::tls_config`] with the same version.
 #[cfg(feature = "tls")]
 pub use rustls;
 
 /// Connects to a server and opens a WebSocket. The URL is `ws://host[:port][/path][?query]`, or
-/// `wss://` for TLS. [`Client`] has more settings.
+/// `wss://` for TLS. For more settings, use [`Client`].
 pub fn connect(url: &str) -> Result<WebSocket> {
     Client::new(url).connect()
 }
 
 /// Opens a WebSocket as a server, on a stream that your own code has accepted. Reads the client's
-/// request and responds to it with the default settings. [`Server::without_listener`] has more
-/// settings.
+/// request and responds to it with the default settings. For other settings, use
+/// [`Server::without_listener`].
 pub fn accept(stream: impl Stream) -> Result<WebSocket> {
     Server::without_listener().accept(stream)
 }

@@ -11,22 +11,22 @@ use std::fmt;
 /// The text of `diagnostics.md`, which contains one section per diagnostic.
 const DIAGNOSTICS: &str = include_str!("diagnostics.md");
 
-/// The explanation of one error, in four sentences. Empty sentences aren't shown.
+/// The explanation of one error, in four sentences. `Display` omits empty sentences.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Diagnostic {
     /// What the broken rule requires, and usually its RFC section.
     pub rule: Cow<'static, str>,
-    /// What this end saw instead, such as the peer's text.
+    /// What ws101 saw instead, such as the text that a peer sent.
     pub seen: String,
     /// What usually causes this error.
     pub cause: &'static str,
-    /// What the reader can do about the error.
+    /// What the developer can do about this error.
     pub fix: &'static str,
 }
 
 impl Diagnostic {
-    /// Returns the diagnostic under this `heading` in `diagnostics.md`, and inserts `seen` into its
-    /// second sentence.
+    /// Returns the diagnostic under this `heading` in `diagnostics.md`, with `seen` inserted into
+    /// its second sentence.
     pub fn about(heading: &'static str, seen: impl fmt::Display) -> Diagnostic {
         let section =
             DIAGNOSTICS.split("\n### ").find_map(|s| s.strip_prefix(heading)?.strip_prefix('\n'));
@@ -38,7 +38,7 @@ impl Diagnostic {
         Diagnostic { rule, seen, cause: part("- cause: "), fix: part("- fix: ") }
     }
 
-    /// Creates a one-sentence diagnostic, for an error that isn't in `diagnostics.md`.
+    /// Creates a diagnostic of just this sentence, for an error that isn't in `diagnostics.md`.
     pub fn just(sentence: impl Into<String>) -> Diagnostic {
         Diagnostic { rule: Cow::Owned(sentence.into()), seen: String::new(), cause: "", fix: "" }
     }
@@ -53,8 +53,8 @@ impl fmt::Display for Diagnostic {
     }
 }
 
-/// Quotes a peer's text for a message that people read. The text is shortened to 80 bytes and
-/// [escaped](escape), including quotes, backslashes and invalid UTF-8.
+/// Quotes a peer's text for a log line or an error message. Shortens the text to 80 bytes and
+/// [escapes](escape) it, including quotes, backslashes and invalid UTF-8.
 pub fn quote(text: impl AsRef<[u8]>) -> String {
     const SHOWN: usize = 80;
     let bytes = text.as_ref();
@@ -78,13 +78,14 @@ pub fn quote(text: impl AsRef<[u8]>) -> String {
     quoted + dots + "\""
 }
 
-/// [Quotes](quote) several of a peer's texts, joined with "and". Returns "none" for an empty list.
+/// [Quotes](quote) several texts from a peer, and joins them with "and". Returns "none" for an
+/// empty list.
 pub fn quote_all(texts: &[&str]) -> String {
     let quoted: Vec<_> = texts.iter().map(quote).collect();
     if quoted.is_empty() { "none".into() } else { quoted.join(" and ") }
 }
 
-/// Makes a peer's text safe to show on a terminal or a page. It escapes characters that could
+/// Makes a peer's text safe to show on a terminal or a page. Escapes the characters that could
 /// mislead a reader: control characters, invisible characters, and those that change the writing
 /// direction.
 pub fn escape(text: &str) -> String {

@@ -7,38 +7,40 @@ use std::fmt;
 
 use super::diagnostic::{Diagnostic, quote};
 
-/// A mistake by the caller, who asked for something forbidden or impossible.
+/// A mistake by the caller of this crate: a call that is forbidden or impossible.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Misuse {
-    /// The caller sent something after our Close frame.
+    /// The caller sent something after this end's Close frame.
     AfterClose,
     /// The caller began a message in a thread whose `MessageWriter` is still open.
     WithinMessage,
     /// The caller passed a ping payload or a close reason that doesn't fit into a control frame.
     /// Holds the length of the frame's payload in bytes.
     ControlTooLong(usize),
-    /// The caller passed this close code, which may not be sent.
+    /// The caller passed this close code, which must not be sent in a Close frame.
     CloseCode(u16),
-    /// The caller wrote a text message in pieces that together aren't UTF-8.
+    /// The caller wrote a text message in pieces that together aren't valid UTF-8.
     NotUtf8,
-    /// The caller set this header (name and value), which is reserved or would break out of its
-    /// line.
+    /// The caller set this header (name and value), which only the handshake may set, or which
+    /// contains forbidden characters.
     Header(String, String),
     /// The caller passed this subprotocol, which isn't a token or is listed twice.
     Subprotocol(String),
-    /// The caller configured a server with a rule that no request can ever match. Holds the setting
-    /// and its value.
+    /// The caller configured a server with a rule that no request can ever match. Holds the name
+    /// and the value of this setting.
     NeverMatches(&'static str, String),
     /// The caller passed an address that the client can't connect to. Holds the address and the
     /// reason.
     Address(String, &'static str),
     /// The caller passed a proxy that the client can't use. Holds the proxy's host and the reason.
     Proxy(String, &'static str),
-    /// The caller asked for TLS in a build without it. Holds the `wss` address or the certificate.
+    /// The caller asked for TLS in a build without the feature `tls`. Holds the `wss` address or
+    /// the certificate's path.
     NoTls(String),
-    /// The caller asked for compression in a build without it.
+    /// The caller asked for compression in a build without the feature `deflate`.
     NoDeflate,
-    /// The caller passed an invalid compression setting. Holds its name and value.
+    /// The caller passed an invalid compression setting. Holds the name and the value of this
+    /// setting.
     DeflateConfig(&'static str, u8),
     /// The caller set this status, which a plain HTTP response can't have.
     Status(u16),

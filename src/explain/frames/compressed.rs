@@ -16,15 +16,17 @@ use crate::explain::annotation::{Span, bits, hex, quoted};
 use crate::frames::header::Header;
 use crate::frames::message::MessageKind;
 
-/// The bit in a DEFLATE block's first byte that marks the stream's last block.
+/// The bit in a DEFLATE block's first byte that marks the last block of a stream.
 const BFINAL: u8 = 0b0000_0001;
-/// The bits in a DEFLATE block's first byte that give the block's type, and so its encoding.
+/// The bits in a DEFLATE block's first byte that contain the block's type, which decides how the
+/// block is encoded.
 const BTYPE: u8 = 0b0000_0110;
-/// The bits after the block type in a DEFLATE block's first byte.
+/// The bits in a DEFLATE block's first byte that follow the block's type.
 const AFTER_TYPE: u8 = 0b1111_1000;
 
-/// Returns the spans of a compressed payload that starts at byte `at` of its frame. `length` is the
-/// number of payload bytes that have arrived, and `shown` holds the first of them, unmasked.
+/// Returns the spans that explain a compressed payload, which starts at byte `at` of its frame.
+/// `length` is the number of payload bytes that have arrived, and `shown` holds the first of these
+/// bytes, unmasked.
 pub fn spans(
     header: &Header,
     context: Context,
@@ -63,16 +65,16 @@ pub fn spans(
     spans
 }
 
-/// A DEFLATE block, described in words by its type.
+/// The description of a DEFLATE block, which depends on the block's type.
 struct Block {
     how: &'static str,
-    /// The name of the field after the block's type. `begins` holds its meaning.
+    /// The name of the field after the block's type. `begins` contains the meaning of this field.
     after_type: &'static str,
     begins: &'static str,
     section: &'static str,
 }
 
-/// Describes a DEFLATE block by the type in its first byte (RFC 1951 §3.2.3 to §3.2.7).
+/// Describes a DEFLATE block, based on the type in its first byte (RFC 1951 §3.2.3 to §3.2.7).
 fn describe_block(first: u8) -> Block {
     let (how, after_type, begins, section) = match (first & BTYPE) >> BTYPE.trailing_zeros() {
         0b00 => (
@@ -98,8 +100,8 @@ fn describe_block(first: u8) -> Block {
     Block { how, after_type, begins, section }
 }
 
-/// Returns the value and the meaning of a compressed payload: the inflated bytes, and how they are
-/// inflated.
+/// Returns the value and the meaning of a compressed payload, for its span: the inflated bytes, and
+/// a description of how the payload inflates.
 fn inflate_and_describe(
     header: &Header,
     context: Context,

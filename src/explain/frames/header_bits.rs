@@ -10,30 +10,30 @@ use crate::frames::header::{
 };
 use crate::frames::mask;
 
-/// The agreed extensions that give the reserved bits a meaning.
+/// The agreed extensions that give a frame's reserved bits a meaning.
 #[derive(Clone, Copy, Debug)]
 pub struct ExtensionsInUse {
     /// Whether both ends agreed on permessage-deflate, which sets RSV1 on compressed messages.
     pub deflate: bool,
-    /// Whether both ends agreed on an extension that this crate doesn't know. It may use the
-    /// reserved bits.
+    /// Whether both ends agreed on an extension that this crate doesn't know. Such an extension may
+    /// use the reserved bits.
     pub unknown: bool,
 }
 
 impl ExtensionsInUse {
-    /// Returns the reserved bits whose meaning is unknown to this crate, as a mask for a header's
+    /// Returns the reserved bits whose meaning this crate doesn't know, as a mask for a frame's
     /// first byte.
     pub fn unknown_reserved_bits(self) -> u8 {
         RSV2_RSV3 | if self.deflate { 0 } else { RSV1 }
     }
 }
 
-/// The meaning of a reserved bit that an unknown extension may have set, and the RFC section for
-/// it.
+/// The meaning of a set reserved bit that an extension unknown to this crate may define, and the
+/// RFC section about extensions.
 const UNKNOWN: (&str, &str) = ("set, as the agreed extension may define it", "§9.2");
 
-/// Returns the spans of a frame header, or of the part that has arrived. `length` is the payload
-/// length, or `None` if the decoder couldn't read it.
+/// Returns the spans that explain a frame header, as far as the header has arrived. `length` is the
+/// payload length, or `None` if the decoder couldn't read this length.
 pub fn header_spans(head: &[u8], extensions: ExtensionsInUse, length: Option<u64>) -> Vec<Span> {
     let mut spans = Vec::new();
     let Some(&first) = head.first() else { return spans };
@@ -91,8 +91,8 @@ pub fn header_spans(head: &[u8], extensions: ExtensionsInUse, length: Option<u64
     spans
 }
 
-/// Returns what RSV1 means in this frame, and the RFC section that defines it. permessage-deflate
-/// defines RSV1 only for the first frame of a message.
+/// Returns what RSV1 means in a frame with this first byte, and the RFC section that defines the
+/// meaning. permessage-deflate defines RSV1 only for the first frame of a message.
 fn rsv1(first: u8, extensions: ExtensionsInUse) -> (&'static str, &'static str) {
     let is_first = matches!(Opcode::parse(first), Ok(Opcode::Text | Opcode::Binary));
     match (first & RSV1 != 0, extensions.deflate, is_first) {
@@ -121,8 +121,8 @@ fn opcode_meaning(opcode: Opcode) -> &'static str {
     }
 }
 
-/// Creates the span of a field within one byte: the bits that are set in the mask `of`. `at` is the
-/// byte's offset in the annotation.
+/// Creates the span that explains a field within one byte. The field consists of the bits that are
+/// set in the mask `of`. `at` is the byte's offset in the annotation.
 pub(crate) fn span_of_bits(
     at: u64,
     of: u8,

@@ -34,28 +34,29 @@ use crate::handshake::deflate_params::DeflateParams;
 pub struct Frames {
     from: Role,
     decoder: PayloadDecoder,
-    /// Whether both ends agreed on an extension that this crate doesn't know. It may use the
-    /// reserved bits.
+    /// Whether both ends agreed on an extension that this crate doesn't know. Such an extension may
+    /// use the reserved bits.
     unknown_extension: bool,
-    /// Whether an unknown extension encodes the current message. Its payload can't be explained
-    /// then.
+    /// Whether an extension that this crate doesn't know encodes the current message. If so, the
+    /// explainer can't explain the message's payload.
     opaque: bool,
     /// The number of bytes that the sender had sent before the current frame.
     start: u64,
-    /// The part of the current frame's header that has arrived.
+    /// The bytes of the current frame's header that have arrived.
     head: Vec<u8>,
     state: State,
 }
 
 #[derive(Debug)]
 enum State {
-    /// The header of a frame is arriving.
+    /// A frame's header is arriving.
     Header,
-    /// A header that breaks this rule is arriving, and isn't complete yet.
+    /// The rest of a frame's header is arriving. Holds the rule that the header breaks.
     BrokenHeader(Violation),
-    /// The payload of this frame is arriving.
+    /// A frame's payload is arriving.
     Payload(Box<ArrivingFrame>),
-    /// The last frame, a violation or a Close, has arrived. Later bytes are only counted.
+    /// The receiver reads nothing more, after a violation, a Close or the end of the stream. Later
+    /// bytes are only counted.
     Ended(Run),
 }
 
@@ -66,11 +67,11 @@ struct ArrivingFrame {
     context: Context,
     /// The number of payload bytes that have arrived.
     arrived: u64,
-    /// The frame's first bytes (header and payload), as they were sent.
+    /// The frame's first bytes (header and payload), as they were sent. At most [`SHOWN`].
     bytes: Vec<u8>,
-    /// The first bytes of the payload, unmasked.
+    /// The unmasked form of the payload bytes that `bytes` contains.
     payload: Vec<u8>,
-    /// The rule that the payload breaks, or `None` if it breaks none so far.
+    /// The rule that the payload breaks, or `None` if the arrived bytes break no rule.
     broken: Option<Violation>,
 }
 
@@ -99,12 +100,13 @@ impl Frames {
         self.unknown_extension = true;
     }
 
-    /// Returns whether no byte of any frame has arrived yet.
+    /// Returns whether no byte of a frame has arrived yet.
     pub fn is_untouched(&self) -> bool {
         matches!(self.state, State::Header) && self.head.is_empty()
     }
 
-    /// Takes the sender's next bytes, and passes each frame that they complete to `report`.
+    /// Reads the sender's next bytes, and passes the annotation of each frame that these bytes
+    /// complete to `report`.
     pub fn push(&mut self, mut bytes: &[u8], report: &mut dyn FnMut(Annotation)) {
         while !bytes.is_empty() {
             let count = match &mut self.state {
@@ -120,7 +122,8 @@ impl Frames {
         }
     }
 
-    /// Records that the stream has ended. Passes an incomplete frame to `report`.
+    /// Ends the explanation when the sender's stream has ended. Passes the annotation of an
+    /// incomplete frame to `report`.
     pub fn end(&mut self, report: &mut dyn FnMut(Annotation)) {
         match std::mem::replace(&mut self.state, State::Header) {
             State::Ended(mut run) => {
@@ -149,7 +152,7 @@ impl Frames {
         self.end_reading();
     }
 
-    /// Takes the bytes that belong to the current frame's header, and returns their number.
+    /// Consumes the bytes that belong to the current frame's header, and returns their number.
     fn take_header(&mut self, bytes: &[u8], report: &mut dyn FnMut(Annotation)) -> usize {
         for (index, &byte) in bytes.iter().enumerate() {
             self.head.push(byte);
@@ -169,8 +172,8 @@ impl Frames {
         bytes.len()
     }
 
-    /// Validates the part of the current header that has arrived. Returns the header once it's
-    /// complete, and `None` before.
+    /// Validates the part of the current frame's header that has arrived. Returns the header once
+    /// it's complete, and `None` before.
     fn begin_frame(&mut self) -> Result<Option<(Header, Context)>, Violation> {
         let mut head = [0; MAX_HEADER];
         head[..self.head.len()].copy_from_slice(&self.head);
@@ -201,8 +204,8 @@ impl Frames {
         }
     }
 
-    /// Takes the rest of a header that breaks a rule, because the frame's picture shows the
-    /// complete header. Returns how many bytes it took.
+    /// Consumes the rest of a header that breaks a rule, so that the frame's annotation shows the
+    /// complete header. Returns the number of consumed bytes.
     fn take_broken_header(&mut self, bytes: &[u8], report: &mut dyn FnMut(Annotation)) -> usize {
         let State::BrokenHeader(violation) = self.state else { return 0 };
         let mut taken = 0;
@@ -220,8 +223,8 @@ impl Frames {
         }
     }
 
-    /// Begins the payload of a frame whose header has arrived. A frame with an empty payload is
-    /// reported at once.
+    /// Begins the payload of a frame whose header is complete. If the payload is empty, passes the
+    /// frame's annotation to `report` at once.
     fn begin_payload(
         &mut self,
         header: Header,
@@ -236,7 +239,7 @@ impl Frames {
         }
     }
 
-    /// Takes the bytes that belong to the current frame's payload, and returns their number.
+    /// Consumes the bytes that belong to the current frame's payload, and returns their number.
     fn take_payload(&mut self, bytes: &[u8], report: &mut dyn FnMut(Annotation)) -> usize {
         let state = std::mem::replace(&mut self.state, State::Header);
         let State::Payload(mut frame) = state else { return 0 };
@@ -261,8 +264,8 @@ impl Frames {
         piece.len()
     }
 
-    /// Unmasks and validates a piece of payload as the protocol's decoder does, and keeps its first
-    /// `room` bytes.
+    /// Unmasks and validates a piece of a frame's payload, as the protocol's decoder does. Keeps
+    /// the first `room` bytes of the unmasked piece.
     fn decode(&mut self, frame: &mut ArrivingFrame, piece: &[u8], room: usize) {
         let mut plain = [0; 4096];
         let mut kept = room;
@@ -331,7 +334,8 @@ impl Frames {
         self.report_header(title, Verdict::Broken(broken), report);
     }
 
-    /// Passes a broken or incomplete header to `report`, as a frame without a payload.
+    /// Passes the annotation of a broken or incomplete frame header to `report`. The annotation
+    /// contains no payload.
     fn report_header(
         &mut self,
         title: String,
@@ -357,7 +361,8 @@ impl Frames {
     }
 }
 
-/// Returns the payload length that breaks a rule, or `None` if the verdict isn't about a length.
+/// Returns the payload length that a broken header encodes wrongly. Returns `None` for every other
+/// verdict.
 fn length_in(verdict: &Verdict) -> Option<u64> {
     match verdict {
         Verdict::Broken(Violation::LengthNotMinimal(n) | Violation::LengthTopBit(n)) => Some(*n),
@@ -365,7 +370,8 @@ fn length_in(verdict: &Verdict) -> Option<u64> {
     }
 }
 
-/// Returns the title of a frame, such as `text, 5 bytes, masked`. The log uses the same words.
+/// Returns the title of a frame's annotation, such as `text, 5 bytes, masked`. Log lines describe a
+/// frame in the same words.
 fn title(header: &Header, context: Context, found: &Found, verdict: &Verdict) -> String {
     let of = match (header.opcode, context.inside) {
         (Opcode::Continuation, Some(kind)) if !context.opaque => {

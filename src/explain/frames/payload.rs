@@ -16,8 +16,9 @@ use crate::frames::header::{Header, Opcode};
 use crate::frames::message::MessageKind;
 use crate::frames::violation::Violation;
 
-/// Returns the spans of a payload that starts at byte `at` of its frame. `length` is the number of
-/// payload bytes that have arrived, and `shown` holds the first of them, unmasked.
+/// Returns the spans that explain a payload, which starts at byte `at` of its frame. `length` is
+/// the number of payload bytes that have arrived, and `shown` holds the first of these bytes,
+/// unmasked.
 pub fn spans(
     header: &Header,
     context: Context,
@@ -64,7 +65,7 @@ fn span(
     Span { bits: bits(bytes), field: field.into(), value, meaning: meaning.into(), section }
 }
 
-/// Returns the spans of a text that isn't valid UTF-8: the valid part, the bad byte or the
+/// Returns the spans that explain a text that isn't valid UTF-8: the valid part, the bad byte or
 /// incomplete character, and the rest, which the receiver doesn't read.
 fn spans_of_bad_text(
     at: u64,
@@ -100,7 +101,8 @@ fn spans_of_bad_text(
         .collect()
 }
 
-/// Returns the spans of a Close frame's payload: the two-byte close code, then the reason.
+/// Returns the spans that explain a Close frame's payload: the two-byte close code, then the
+/// reason.
 fn close_spans(at: u64, length: u64, shown: &[u8], whole: bool) -> Vec<Span> {
     let Some((code, reason)) = shown.split_first_chunk::<2>() else {
         return vec![span(
@@ -135,8 +137,8 @@ fn close_spans(at: u64, length: u64, shown: &[u8], whole: bool) -> Vec<Span> {
     spans
 }
 
-/// Returns a human-readable sentence that explains a close code. "This end" is the sender of the
-/// Close.
+/// Returns a human-readable explanation of a close code, in which "this end" means the sender of
+/// the Close.
 pub fn meaning_of(code: CloseCode) -> &'static str {
     match code {
         CloseCode::NORMAL => "normal: the connection has done its work",

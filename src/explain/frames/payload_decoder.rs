@@ -21,31 +21,31 @@ use crate::frames::utf8::Text;
 use crate::frames::violation::Violation;
 use crate::handshake::deflate_params::{DeflateConfig, DeflateParams, Window};
 
-/// The facts about a frame's message that the frame's explanation needs.
+/// The facts about a message that the explanation of its frames needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Context {
-    /// Whether the message is text or binary. `None` between messages.
+    /// The kind of the message that the frame belongs to, or `None` between messages.
     pub inside: Option<MessageKind>,
-    /// Whether the message is compressed.
+    /// Whether this message is compressed.
     pub compressed: bool,
-    /// Whether the message is encoded by an extension that this crate doesn't know.
+    /// Whether an extension that this crate doesn't know encodes this message.
     pub opaque: bool,
 }
 
-/// The place where a text stops being UTF-8.
+/// The position at which a text stops being valid UTF-8, and the bytes that make it invalid.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BadText {
-    /// The offset, in bytes, at which this payload's text becomes invalid.
+    /// The offset in the payload's text, in bytes, at which the text becomes invalid.
     pub at: u64,
     /// The bad byte, or `None` if the text ends inside a character.
     pub byte: Option<u8>,
-    /// The bytes of an incomplete character before the invalid place. They may have arrived in
+    /// The bytes of an incomplete character directly before this offset. They may have arrived in
     /// earlier frames.
     pub begun: Vec<u8>,
 }
 
 impl BadText {
-    /// Returns a human-readable reason why the text isn't UTF-8 at this place.
+    /// Returns a human-readable reason why the text isn't valid UTF-8 at this offset.
     pub(crate) fn why(&self) -> String {
         let begun = hex(&self.begun, 4);
         let before = if self.begun.len() as u64 > self.at { " in an earlier frame" } else { "" };
@@ -61,34 +61,37 @@ impl BadText {
     }
 }
 
-/// The decoder's findings in one frame's payload.
+/// The findings of the payload decoder in one frame's payload.
 #[derive(Clone, Debug, Default)]
 pub struct Found {
-    /// The inflated payload. `None` if the payload isn't compressed, or if this build can't
-    /// inflate.
+    /// The inflated payload. `None` if the payload isn't compressed, or in a build without the
+    /// feature `deflate`.
     pub inflated: Option<Inflated>,
     /// Whether the payload begins a compressed message.
     pub begins: bool,
     /// Whether the sender's compressor keeps its window for the next message (context takeover).
     pub takeover: bool,
-    /// The number of bytes from earlier messages that the payload may refer to.
+    /// The number of inflated bytes from earlier messages that this compressed payload may refer
+    /// to.
     pub remembered: u64,
-    /// A human-readable reason why the payload isn't valid DEFLATE. `None` if it's valid.
+    /// A phrase that describes why the payload isn't valid DEFLATE, or `None` if the payload is
+    /// valid.
     pub spoilt: Option<&'static str>,
-    /// The place where the payload's text stops being UTF-8. `None` if the text is valid.
+    /// The position at which the payload's text stops being valid UTF-8, or `None` if the text is
+    /// valid.
     pub wrong: Option<BadText>,
-    /// Whether the payload's last character is incomplete and continues in the next fragment.
+    /// Whether the payload ends inside a character that continues in the next fragment.
     pub goes_on: bool,
 }
 
-/// A decoder for the payloads that one end receives. It collects the facts that their explanation
-/// needs.
+/// A decoder for the payloads that one end receives. It records the facts that an explanation of
+/// these payloads needs.
 #[derive(Debug)]
 pub struct PayloadDecoder {
     message: Assembler,
     reader: Role,
     max_message: u64,
-    /// How the sender compresses, or `None` if the ends didn't agree on compression.
+    /// The sender's compression window, or `None` if the ends didn't agree on compression.
     window: Option<Window>,
     /// The inflater for compressed payloads. `None` if the ends didn't agree on compression, and in
     /// every build without the feature `deflate`.
@@ -102,7 +105,8 @@ pub struct PayloadDecoder {
 }
 
 impl PayloadDecoder {
-    /// Creates a decoder for payloads that arrive at the end `reader`, without compression.
+    /// Creates a decoder for the payloads that the end `reader` receives, at first without
+    /// compression.
     pub fn new(reader: Role, bounds: Bounds) -> PayloadDecoder {
         PayloadDecoder {
             message: Assembler::new(bounds),
@@ -127,13 +131,13 @@ impl PayloadDecoder {
         (self.inflater, _) = deflate::halves(self.reader, agreed, self.max_message);
     }
 
-    /// Returns whether both ends agreed on an extension that defines RSV1.
+    /// Returns whether both ends agreed on permessage-deflate, which gives RSV1 a meaning.
     pub fn rsv1_has_meaning(&self) -> bool {
         self.window.is_some()
     }
 
-    /// Parses a frame header, and checks that the frame may come next. Returns `None` if the header
-    /// isn't complete yet. Fails with a violation if the header breaks a rule.
+    /// Parses a frame's header, and checks that the frame may follow the frames before it. Returns
+    /// `None` if the header isn't complete yet. Fails with a violation if the frame breaks a rule.
     pub fn begin(&mut self, head: &[u8]) -> Result<Option<Header>, Violation> {
         let begun = self.message.begin_frame(head, self.reader, self.rsv1_has_meaning())?;
         let Some((header, _)) = begun else { return Ok(None) };
@@ -152,14 +156,14 @@ impl PayloadDecoder {
         Ok(Some(header))
     }
 
-    /// Returns what is known about the message that the current frame belongs to.
+    /// Returns the facts about the message that the current frame belongs to.
     pub fn place_in_message(&self) -> Context {
         let (inside, compressed) = (self.message.open_kind(), self.message.is_compressed());
         Context { inside, compressed, opaque: false }
     }
 
-    /// Decodes a piece of a data frame's payload, which the caller has unmasked. Fails if the piece
-    /// breaks a rule.
+    /// Decodes a piece of a data frame's payload. The caller must unmask the piece first. Fails if
+    /// the piece breaks a rule.
     pub fn decode(&mut self, piece: &[u8]) -> Result<(), Violation> {
         let PayloadDecoder { message, inflater, text, found, .. } = self;
         match (message.is_compressed(), inflater) {
@@ -187,7 +191,8 @@ impl PayloadDecoder {
         }
     }
 
-    /// Validates the payload of a complete data frame.
+    /// Finishes a complete data frame. If the frame is its message's last, checks that the message
+    /// doesn't end inside a DEFLATE block or a character.
     pub fn finish(&mut self, header: &Header) -> Result<(), Violation> {
         let inflated = self.found.inflated.as_ref().map_or(0, |inflated| inflated.length);
         self.inflated = self.inflated.saturating_add(inflated);
@@ -208,24 +213,26 @@ impl PayloadDecoder {
         })
     }
 
-    /// Takes and returns the decoder's findings in the current frame's payload.
+    /// Returns and clears the findings in the current frame's payload.
     pub fn take_found(&mut self) -> Found {
         std::mem::take(&mut self.found)
     }
 }
 
-/// The decoder's position in the current message's text, which it needs to find a bad byte.
+/// How far the text of the current message has been decoded. The decoder needs this to locate a bad
+/// byte.
 #[derive(Debug, Default)]
 struct TextSoFar {
-    /// The number of text bytes in the current payload that have arrived.
+    /// The number of text bytes in the current payload that have been decoded.
     passed: u64,
-    /// The bytes of an incomplete character at the end, which may come from earlier payloads.
+    /// The bytes of an incomplete character at the end of the decoded text. They may come from
+    /// earlier payloads.
     begun: Vec<u8>,
 }
 
 impl TextSoFar {
-    /// Appends a piece to the message. If the piece makes a text invalid UTF-8, this records the
-    /// place in `wrong`.
+    /// Appends a piece of payload to the message. If a text message stops being valid UTF-8 in this
+    /// piece, records the position in `wrong`.
     fn append(
         &mut self,
         message: &mut Assembler,
@@ -247,9 +254,9 @@ impl TextSoFar {
         appended
     }
 
-    /// Keeps the bytes of an incomplete character at the end of a valid piece. `whole` is the
-    /// number of bytes in complete characters, counted over the piece and the incomplete character
-    /// before it.
+    /// Keeps the bytes of an incomplete character at the end of a valid piece of text. `whole` is
+    /// the number of bytes in complete characters, counted over the bytes kept before and this
+    /// piece.
     fn keep_incomplete(&mut self, piece: &[u8], whole: usize) {
         let cut = self.begun.len() + piece.len() - whole;
         if whole > 0 {
@@ -260,8 +267,8 @@ impl TextSoFar {
     }
 }
 
-/// Finds the first byte of a piece that makes its text invalid UTF-8. `begun` holds the bytes of an
-/// incomplete character before the piece. Returns `None` if the piece is valid.
+/// Finds the first byte in a piece of text at which the text becomes invalid UTF-8. `begun` holds
+/// the bytes of an incomplete character before the piece. Returns `None` if the piece is valid.
 pub fn find_bad_byte(begun: &[u8], piece: &[u8]) -> Option<BadText> {
     let mut text = Text::default();
     text.push(begun).ok()?;
@@ -272,7 +279,7 @@ pub fn find_bad_byte(begun: &[u8], piece: &[u8]) -> Option<BadText> {
 }
 
 /// Finds the incomplete character at the end of a text. Returns `None` if the last character is
-/// complete.
+/// complete, or if the text is invalid before it.
 pub fn find_incomplete_character_at_end(whole: &[u8]) -> Option<BadText> {
     let mut text = Text::default();
     text.push(whole).ok()?;
