@@ -97,7 +97,8 @@ pub enum Error {
     /// No byte of the WebSocket handshake was sent, with one exception: a TLS 1.3 client learns
     /// only after sending its request that the server rejects the client's certificate.
     Tls(Box<Diagnostic>),
-    /// The peer broke a protocol rule, and this end sent it a Close with the matching close code.
+    /// The peer broke a protocol rule, and this end sent the peer a Close with the matching close
+    /// code.
     Violation(Violation),
     /// The caller asked for something that the protocol or this build doesn't allow. Nothing was
     /// sent.
@@ -217,8 +218,8 @@ impl fmt::Display for Error {
     }
 }
 
-/// `Debug` prints the same text as `Display`, because people read it too: Rust prints the `Debug`
-/// form of an error that `main` returns.
+/// `Debug` prints the same text as `Display`, because Rust prints the `Debug` form of an error that
+/// `main` returns, and users read this text.
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)

@@ -10,7 +10,7 @@ use super::diagnostic::{Diagnostic, quote};
 /// A mistake by the caller of this crate: a call that is forbidden or impossible.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Misuse {
-    /// The caller sent something after this end's Close frame.
+    /// The caller sent a message or a control frame after this end's Close frame.
     AfterClose,
     /// The caller began a message in a thread whose `MessageWriter` is still open.
     WithinMessage,
@@ -26,7 +26,7 @@ pub enum Misuse {
     Header(String, String),
     /// The caller passed this subprotocol, which isn't a token or is listed twice.
     Subprotocol(String),
-    /// The caller configured a server with a rule that no request can ever match. Holds the name
+    /// The caller configured a server with a setting that no request can ever match. Holds the name
     /// and the value of this setting.
     NeverMatches(&'static str, String),
     /// The caller passed an address that the client can't connect to. Holds the address and the

@@ -128,7 +128,7 @@ pub struct Annotation {
     /// The inflated payload of a compressed frame. `None` if the frame isn't compressed, or in a
     /// build without the feature `deflate`.
     pub inflated: Option<Inflated>,
-    /// The spans: explanations of each part of these bytes, in the order of the parts.
+    /// The spans, which explain the parts of these bytes, in the order of the parts.
     pub spans: Vec<Span>,
     /// Whether the bytes break a rule, and how their receiver answers.
     pub verdict: Verdict,
@@ -155,8 +155,8 @@ impl Run {
         Run { from, what, start, length: 0, shown: Vec::new() }
     }
 
-    /// Adds bytes to the run. Whenever the run reaches its maximum length, passes its annotation to
-    /// `report` and begins a new run.
+    /// Adds bytes to the run. Whenever the run reaches its maximum length, passes the run's
+    /// annotation to `report` and begins a new run.
     pub fn push(&mut self, mut bytes: &[u8], report: &mut dyn FnMut(Annotation)) {
         while !bytes.is_empty() {
             let room = usize::try_from(LONGEST_RUN - self.length).unwrap_or(usize::MAX);
@@ -171,8 +171,8 @@ impl Run {
         }
     }
 
-    /// Ends the run: passes its annotation to `report`, unless the run is empty, and begins a new
-    /// run.
+    /// Ends the run: passes the run's annotation to `report`, unless the run is empty, and begins a
+    /// new run.
     pub fn end(&mut self, report: &mut dyn FnMut(Annotation)) {
         let next = Run::new(self.from, self.what, self.start + self.length);
         let ended = std::mem::replace(self, next);

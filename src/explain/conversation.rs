@@ -37,8 +37,8 @@ pub struct Conversation {
     asked: VecDeque<Option<RequestSeen>>,
 }
 
-/// One direction of a conversation: the number of bytes sent so far, and how to read the next
-/// bytes.
+/// One direction of a conversation: the number of bytes sent so far, and how the explainer reads
+/// the next bytes.
 #[derive(Debug)]
 struct Half {
     passed: u64,
@@ -248,9 +248,9 @@ impl Conversation {
         }
     }
 
-    /// Decides how to read the client's bytes after a response that opens no WebSocket. They may be
-    /// another request, unless the client has already sent frames or the connection closes.
-    /// Otherwise they're only counted.
+    /// Decides how to read the client's bytes after a response that opens no WebSocket. These bytes
+    /// may be another request, unless the client has already sent frames or the connection closes.
+    /// Otherwise, the bytes are only counted.
     fn after_refusal(&mut self, keeps: ConnectionReuse, report: &mut dyn FnMut(Annotation)) {
         let at = self.client.passed;
         let Stage::Frames(frames) = &mut self.client.stage else { return };

@@ -17,7 +17,7 @@ use crate::frames::header::Role;
 pub struct Style {
     /// Whether to print in colour, with terminal escape codes.
     pub colour: bool,
-    /// Whether to draw each frame's bits as a diagram, as the RFC does.
+    /// Whether to draw each frame's bits as a diagram, in the style of the RFC.
     pub pictures: bool,
 }
 

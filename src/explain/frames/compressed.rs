@@ -68,7 +68,8 @@ pub fn spans(
 /// The description of a DEFLATE block, which depends on the block's type.
 struct Block {
     how: &'static str,
-    /// The name of the field after the block's type. `begins` contains the meaning of this field.
+    /// The name of the field that follows the block's type. `begins` contains the meaning of this
+    /// field.
     after_type: &'static str,
     begins: &'static str,
     section: &'static str,
@@ -100,8 +101,8 @@ fn describe_block(first: u8) -> Block {
     Block { how, after_type, begins, section }
 }
 
-/// Returns the value and the meaning of a compressed payload, for its span: the inflated bytes, and
-/// a description of how the payload inflates.
+/// Returns the value and the meaning to show for a compressed payload: the inflated bytes, and a
+/// description of how the payload inflates.
 fn inflate_and_describe(
     header: &Header,
     context: Context,

@@ -10,7 +10,7 @@ use crate::frames::header::{
 };
 use crate::frames::mask;
 
-/// The agreed extensions that give a frame's reserved bits a meaning.
+/// The extensions, agreed on by both ends, that give a frame's reserved bits a meaning.
 #[derive(Clone, Copy, Debug)]
 pub struct ExtensionsInUse {
     /// Whether both ends agreed on permessage-deflate, which sets RSV1 on compressed messages.
@@ -28,8 +28,8 @@ impl ExtensionsInUse {
     }
 }
 
-/// The meaning of a set reserved bit that an extension unknown to this crate may define, and the
-/// RFC section about extensions.
+/// The explanation of a reserved bit that is set, perhaps by an extension unknown to this crate,
+/// and the RFC section about extensions.
 const UNKNOWN: (&str, &str) = ("set, as the agreed extension may define it", "§9.2");
 
 /// Returns the spans that explain a frame header, as far as the header has arrived. `length` is the
@@ -122,7 +122,7 @@ fn opcode_meaning(opcode: Opcode) -> &'static str {
 }
 
 /// Creates the span that explains a field within one byte. The field consists of the bits that are
-/// set in the mask `of`. `at` is the byte's offset in the annotation.
+/// set in the mask `of`. `at` is the byte's offset in the annotated bytes.
 pub(crate) fn span_of_bits(
     at: u64,
     of: u8,

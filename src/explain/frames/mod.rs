@@ -38,7 +38,7 @@ pub struct Frames {
     /// use the reserved bits.
     unknown_extension: bool,
     /// Whether an extension that this crate doesn't know encodes the current message. If so, the
-    /// explainer can't explain the message's payload.
+    /// explainer can't decode the message's payload.
     opaque: bool,
     /// The number of bytes that the sender had sent before the current frame.
     start: u64,
@@ -122,7 +122,7 @@ impl Frames {
         }
     }
 
-    /// Ends the explanation when the sender's stream has ended. Passes the annotation of an
+    /// Ends the explanation, because the sender's stream has ended. Passes the annotation of an
     /// incomplete frame to `report`.
     pub fn end(&mut self, report: &mut dyn FnMut(Annotation)) {
         match std::mem::replace(&mut self.state, State::Header) {
@@ -172,8 +172,8 @@ impl Frames {
         bytes.len()
     }
 
-    /// Validates the part of the current frame's header that has arrived. Returns the header once
-    /// it's complete, and `None` before.
+    /// Validates the part of the current frame's header that has arrived. Returns the header and
+    /// the message's context once the header is complete, and `None` before.
     fn begin_frame(&mut self) -> Result<Option<(Header, Context)>, Violation> {
         let mut head = [0; MAX_HEADER];
         head[..self.head.len()].copy_from_slice(&self.head);

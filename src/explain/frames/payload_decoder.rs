@@ -21,7 +21,7 @@ use crate::frames::utf8::Text;
 use crate::frames::violation::Violation;
 use crate::handshake::deflate_params::{DeflateConfig, DeflateParams, Window};
 
-/// The facts about a message that the explanation of its frames needs.
+/// The facts about a message that are needed to explain its frames.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Context {
     /// The kind of the message that the frame belongs to, or `None` between messages.
@@ -219,8 +219,7 @@ impl PayloadDecoder {
     }
 }
 
-/// How far the text of the current message has been decoded. The decoder needs this to locate a bad
-/// byte.
+/// How far the decoder has decoded the text of the current message. This locates a bad byte.
 #[derive(Debug, Default)]
 struct TextSoFar {
     /// The number of text bytes in the current payload that have been decoded.

@@ -146,7 +146,7 @@ pub enum Negotiation<'a> {
 
 impl<'a> Negotiation<'a> {
     /// Creates an `Answer`, to explain a response to a request with these offers. `head` is `None`
-    /// if the response can't be parsed, and `is_known` is whether the request is known.
+    /// if the response can't be parsed. `is_known` is whether the explainer has seen the request.
     pub fn answer(head: Option<&Head>, offers: &'a Offers, is_known: bool) -> Negotiation<'a> {
         let accepted = head.filter(|_| is_known).map(|head| offers.accepted(head));
         Negotiation::Answer { offers, accepted }

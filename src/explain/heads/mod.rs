@@ -42,7 +42,7 @@ pub struct Settings {
     pub max_head: usize,
     /// The maximum number of lines in an HTTP head.
     pub max_head_lines: usize,
-    /// The limits on a WebSocket message: the maximum numbers of its bytes and fragments.
+    /// The limits on a WebSocket message: the maximum number of its bytes and of its fragments.
     pub bounds: Bounds,
 }
 
@@ -274,7 +274,7 @@ fn answer(head: &Head, asked: Option<&RequestSeen>) -> (String, AfterResponse, V
     }
 }
 
-/// Returns the client's verdict on a response to its request `asked`.
+/// Returns the client's verdict on a response to the request `asked`.
 fn verify(head: &Head, asked: &RequestSeen) -> Verdict {
     let offered = asked.request.head().list("Sec-WebSocket-Protocol");
     let ask = ClientRequest {

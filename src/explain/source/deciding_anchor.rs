@@ -1,8 +1,8 @@
-//! Finds the place in the source that decides a field's meaning or a verdict.
+//! Finds the anchor for a field or a verdict: the lines of ws101's source that decide about it.
 //!
-//! A field leads to the line that reads or validates it. A verdict leads to the line that reached
-//! it. For a violation, a table names this line. A refusal or a handshake error leads to the line
-//! that contains its diagnostic's heading.
+//! For a field, these lines read or validate the field. For a verdict, they detect the broken rule.
+//! A `match` lists the anchor of each violation. Tables list the anchors of refusals and of
+//! handshake errors, by the heading of their diagnostic.
 
 use super::Anchor;
 use crate::diagnostic::Diagnostic;
@@ -130,8 +130,8 @@ pub fn of_verdict(annotation: &Annotation) -> Option<&'static Anchor> {
     Anchor::named(id)
 }
 
-/// Returns the id of the anchor for a violation: the lines of ws101's source that detect it.
-/// `is_compressed` is whether the frame's message is compressed.
+/// Returns the id of the anchor for a violation: the lines of ws101's source that detect this
+/// violation. `is_compressed` is whether the frame's message is compressed.
 pub fn of_violation(violation: Violation, is_compressed: bool) -> &'static str {
     match violation {
         Violation::ReservedBits(_) => "reserved",
@@ -163,7 +163,7 @@ fn of_handshake_error(diagnostic: &Diagnostic) -> Option<&'static str> {
 }
 
 /// For each refusal of a request, the heading of its diagnostic and the id of its anchor: the
-/// source lines that refuse the request. A test checks that no refusal is missing.
+/// source lines where the server refuses the request. A test checks that no refusal is missing.
 pub const REFUSALS: &[(&str, &str)] = &[
     ("a bare LF", "head.bytes"),
     ("a control byte", "head.bytes"),
@@ -190,7 +190,7 @@ pub const REFUSALS: &[(&str, &str)] = &[
 ];
 
 /// For each error with which a client rejects a response, the heading of its diagnostic and the id
-/// of its anchor: the source lines that return this error.
+/// of its anchor: the source lines where the client returns this error.
 pub const HANDSHAKE_ERRORS: &[(&str, &str)] = &[
     ("an answer that is not HTTP", "status.line"),
     ("an answer with bare LFs", "head.bytes"),
@@ -203,7 +203,7 @@ pub const HANDSHAKE_ERRORS: &[(&str, &str)] = &[
 ];
 
 /// For each header field that can make a 101 invalid, the words that its diagnostic contains and
-/// the id of its anchor: the source lines that validate this field.
+/// the id of its anchor: the source lines where the client validates this field.
 const WRONG_101: &[(&str, &str)] = &[
     ("Upgrade:", "answer.upgrade"),
     ("Connection:", "answer.connection"),

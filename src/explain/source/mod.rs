@@ -16,8 +16,8 @@
 pub mod deciding_anchor;
 pub mod trace;
 
-/// The comment marker before each excerpt that a walkthrough chapter shows. The text is split in
-/// two, so that this line isn't a marker itself.
+/// The comment marker before each source excerpt that a walkthrough chapter shows. The text is
+/// split in two, so that this line isn't a marker itself.
 const CHAPTER_MARK: &str = concat!("// ", "WALK: ");
 
 /// An anchor: it names lines of ws101's source that decide what a field means or whether bytes
@@ -28,25 +28,25 @@ pub struct Anchor {
     pub id: &'static str,
     /// The path of the source file, relative to `src`.
     pub file: &'static str,
-    /// The name of the function that contains these lines, such as `Header::parse`.
+    /// The name of the function that contains the anchor's lines, such as `Header::parse`.
     pub function: &'static str,
     /// A few words that locate the deciding statement. Empty if the anchor covers the whole
     /// function.
     words: &'static str,
-    /// The RFC section whose rule these lines enforce. Empty if no RFC has such a rule.
+    /// The RFC section whose rule the anchor's lines enforce. Empty if no RFC has such a rule.
     pub section: &'static str,
-    /// The file name of the walkthrough chapter that explains these lines.
+    /// The file name of the walkthrough chapter that explains the anchor's lines.
     chapter: &'static str,
 }
 
 /// The source of the function that an anchor points to, ready to be shown.
 #[derive(Debug)]
 pub struct Passage {
-    /// The anchor that points to these lines.
+    /// The anchor that points to the marked lines.
     pub anchor: &'static Anchor,
     /// All lines of the function, with the anchor's own lines marked.
     pub lines: Vec<Line>,
-    /// The walkthrough's chapter and paragraph that explain these lines.
+    /// The walkthrough's chapter and paragraph that explain the marked lines.
     pub chapter: Chapter,
 }
 
@@ -57,7 +57,7 @@ pub struct Line {
     pub number: usize,
     /// The text of this line, without the function's indentation.
     pub text: &'static str,
-    /// Whether the anchor covers this line, as one of the lines that decide.
+    /// Whether this line is marked, because it's one of the anchor's lines.
     pub is_marked: bool,
 }
 
@@ -68,7 +68,7 @@ pub struct Chapter {
     pub file: &'static str,
     /// The title of the chapter.
     pub title: &'static str,
-    /// The text of this paragraph, without Markdown.
+    /// The text of the explaining paragraph, without Markdown.
     pub text: String,
 }
 

@@ -1,5 +1,5 @@
-//! Traces a head or a frame through the code: the places that it passes, in order, each with the
-//! values that it had there.
+//! Traces a head or a frame through the code: the source lines that handle the head or frame, in
+//! order, each with the values at these lines.
 //!
 //! ```text
 //! frame     read ─► header ─► order ─► unmask ─► inflate, UTF-8 ─► message ─► handler
@@ -7,8 +7,8 @@
 //! response  scan ─► fields ─► status ─► each check of the client
 //! ```
 //!
-//! If a place finds a broken rule, the trace ends there. For a frame, one more step says how the
-//! connection reacts. A trace is built from the annotation alone.
+//! If the code detects a broken rule, the trace ends at that step. For a frame, one more step
+//! describes how the connection reacts. A trace is built from the annotation alone.
 
 use super::{Anchor, deciding_anchor};
 use crate::explain::annotation::{Annotation, Span, Verdict, What, hex, visible};
