@@ -25,7 +25,7 @@ mod help;
 use std::io::{self, BufWriter, ErrorKind, IsTerminal, Read, Write, stdin, stdout};
 use std::process::ExitCode;
 
-use ws101::explain::annotation::{Annotation, What};
+use ws101::explain::annotation::{Annotation, AnnotationKind};
 use ws101::explain::heads::Settings;
 use ws101::explain::print::{Style, annotation, wrap};
 use ws101::explain::saved::{self, Turn};
@@ -174,7 +174,7 @@ fn print_code(out: &mut impl Write, told: &Annotation) -> io::Result<()> {
         let Some(anchor) = anchor.filter(|anchor| !shown.contains(&anchor.id)) else { continue };
         shown.push(anchor.id);
         let passage = match anchor.passage() {
-            Ok(passage) if told.what != What::Unread => passage,
+            Ok(passage) if told.what != AnnotationKind::Unread => passage,
             _ => continue,
         };
         writeln!(out, "  {field}: src/{}, {}", anchor.file, anchor.function)?;

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use ws101::explain::annotation::{Annotation, Verdict, What};
+use ws101::explain::annotation::{Annotation, AnnotationKind, Verdict};
 use ws101::explain::print::Style;
 use ws101::frames::header::Role;
 use ws101::{Client, Explainer, Server, Stream, Tap};
@@ -207,8 +207,8 @@ fn a_head_that_is_cut_off_is_explained_at_the_end() {
     let annotations: Vec<Annotation> = annotations.try_iter().collect();
     assert_eq!(annotations.len(), 1);
     assert!(
-        annotations[0].what == What::Request
-            && matches!(annotations[0].verdict, Verdict::Missing(_))
+        annotations[0].what == AnnotationKind::Request
+            && matches!(annotations[0].verdict, Verdict::Incomplete(_))
     );
 }
 
@@ -222,8 +222,8 @@ fn an_unfinished_head_is_explained_when_the_tap_is_dropped() {
     let annotations: Vec<Annotation> = annotations.iter().collect();
     assert_eq!(annotations.len(), 1);
     assert!(
-        annotations[0].what == What::Request
-            && matches!(annotations[0].verdict, Verdict::Missing(_))
+        annotations[0].what == AnnotationKind::Request
+            && matches!(annotations[0].verdict, Verdict::Incomplete(_))
     );
 }
 
@@ -272,8 +272,12 @@ fn a_partial_write_is_explained_as_far_as_it_went() {
         drop(tap);
         let explained: Vec<_> =
             annotations.iter().map(|one| (one.what, one.start, one.length)).collect();
-        let frame = |start| (What::Frame, start, 7);
-        assert_eq!(explained, [(What::Response, 0, 18), frame(18), frame(25)], "{takes} at a time");
+        let frame = |start| (AnnotationKind::Frame, start, 7);
+        assert_eq!(
+            explained,
+            [(AnnotationKind::Response, 0, 18), frame(18), frame(25)],
+            "{takes} at a time"
+        );
     }
 }
 
@@ -301,7 +305,7 @@ fn what_two_threads_write_is_explained_in_the_order_of_the_wire() {
     });
     let explained: Vec<_> =
         annotations.try_iter().map(|one| (one.what, one.start, one.length)).collect();
-    assert_eq!(explained, [(What::Response, 0, 18), (What::Frame, 18, 3)]);
+    assert_eq!(explained, [(AnnotationKind::Response, 0, 18), (AnnotationKind::Frame, 18, 3)]);
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, Weak};
 use std::time::{Duration, Instant};
 
-use ws101::explain::annotation::{Annotation, What};
+use ws101::explain::annotation::{Annotation, AnnotationKind};
 use ws101::explain::json;
 use ws101::explain::saved::{self, Turn};
 use ws101::frames::header::Role;
@@ -60,7 +60,7 @@ impl Line {
         Arc::new_cyclic(|me: &Weak<Line>| {
             let (me, mut lens, start) = (me.clone(), None, Instant::now());
             let tell = move |annotation: Annotation| {
-                if annotation.what == What::Request {
+                if annotation.what == AnnotationKind::Request {
                     lens = attach(&annotation, &tabs, &me);
                 }
                 if let Some(lens) = &lens {

@@ -56,12 +56,12 @@ impl fmt::Display for Diagnostic {
 /// Quotes a peer's text for a log line or an error message. Shortens the text to 80 bytes and
 /// [escapes](escape) it, including quotes, backslashes and invalid UTF-8.
 pub fn quote(text: impl AsRef<[u8]>) -> String {
-    const SHOWN: usize = 80;
+    const MAX_SHOWN: usize = 80;
     let bytes = text.as_ref();
     // The quote is never cut inside a character.
     let is_inside = |&at: &usize| bytes.get(at).is_some_and(|byte| byte & 0xc0 == 0x80);
-    let cut = (SHOWN - 3..=SHOWN).rev().find(|at| !is_inside(at)).unwrap_or(SHOWN);
-    let (shown, dots) = match bytes.len() > SHOWN {
+    let cut = (MAX_SHOWN - 3..=MAX_SHOWN).rev().find(|at| !is_inside(at)).unwrap_or(MAX_SHOWN);
+    let (shown, dots) = match bytes.len() > MAX_SHOWN {
         true => (&bytes[..cut], "..."),
         false => (bytes, ""),
     };

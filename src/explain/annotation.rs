@@ -24,10 +24,10 @@ use crate::http::refusal::Refusal;
 
 /// The maximum number of bytes of a head or frame that its annotation keeps for display. The
 /// annotation's `length` counts all bytes.
-pub const SHOWN: usize = 4096;
+pub const MAX_SHOWN: usize = 4096;
 /// The maximum length of an annotated [`Run`] of bytes, in bytes. A longer run gets several
 /// annotations.
-const LONGEST_RUN: u64 = 64 * 1024;
+const MAX_RUN: u64 = 64 * 1024;
 
 /// One part of a head or a frame with its explanation, such as a frame's opcode or an HTTP header
 /// field.
@@ -48,7 +48,7 @@ pub struct Span {
 
 /// The kind of bytes that an annotation explains.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum What {
+pub enum AnnotationKind {
     /// The bytes are an HTTP request's head.
     Request,
     /// The bytes are an HTTP response's head.
@@ -68,7 +68,7 @@ pub enum Verdict {
     Fine,
     /// The stream ended inside the head or frame. The string names what is missing, such as
     /// `3 of 5 bytes of payload`.
-    Missing(String),
+    Incomplete(String),
     /// The bytes are a request that the server refuses.
     Refused(Refusal),
     /// The bytes are a response that the client rejects.
@@ -81,7 +81,7 @@ impl Verdict {
     /// Returns the diagnostic that explains the broken rule, or `None` if the bytes break no rule.
     pub fn diagnostic(&self) -> Option<Diagnostic> {
         match self {
-            Verdict::Fine | Verdict::Missing(_) => None,
+            Verdict::Fine | Verdict::Incomplete(_) => None,
             Verdict::Refused(refusal) => Some(refusal.diagnostic().clone()),
             Verdict::Rejected(rejection) => Some((*rejection.diagnostic).clone()),
             Verdict::Broken(violation) => Some(violation.diagnostic()),
@@ -94,7 +94,7 @@ impl Verdict {
         match self {
             Verdict::Refused(refusal) => Some(refusal.status()),
             Verdict::Broken(violation) => Some(violation.close_code().0),
-            Verdict::Fine | Verdict::Missing(_) | Verdict::Rejected(_) => None,
+            Verdict::Fine | Verdict::Incomplete(_) | Verdict::Rejected(_) => None,
         }
     }
 }
@@ -102,7 +102,7 @@ impl Verdict {
 /// The result of inflating (decompressing) a frame's compressed payload.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Inflated {
-    /// The first inflated bytes, at most [`SHOWN`].
+    /// The first inflated bytes, at most [`MAX_SHOWN`].
     pub bytes: Vec<u8>,
     /// The total number of inflated bytes.
     pub length: u64,
@@ -114,14 +114,14 @@ pub struct Annotation {
     /// Which end of the connection sent these bytes: the client or the server.
     pub from: Role,
     /// The kind of bytes that this annotation explains.
-    pub what: What,
+    pub what: AnnotationKind,
     /// The number of bytes that the sender had sent on this connection before these bytes.
     pub start: u64,
     /// The number of bytes that this annotation covers.
     pub length: u64,
     /// A one-line summary of the annotated bytes, such as `text, 5 bytes`.
     pub title: String,
-    /// The first [`SHOWN`] of the annotated bytes, as they were sent.
+    /// The first [`MAX_SHOWN`] of the annotated bytes, as they were sent.
     pub bytes: Vec<u8>,
     /// A frame's unmasked payload, as far as `bytes` contains it.
     pub payload: Vec<u8>,
@@ -142,7 +142,7 @@ pub struct Annotation {
 #[derive(Debug)]
 pub struct Run {
     from: Role,
-    what: What,
+    what: AnnotationKind,
     start: u64,
     length: u64,
     shown: Vec<u8>,
@@ -151,7 +151,7 @@ pub struct Run {
 impl Run {
     /// Creates an empty run. `start` is the number of bytes that the sender had sent before this
     /// run.
-    pub fn new(from: Role, what: What, start: u64) -> Run {
+    pub fn new(from: Role, what: AnnotationKind, start: u64) -> Run {
         Run { from, what, start, length: 0, shown: Vec::new() }
     }
 
@@ -159,13 +159,13 @@ impl Run {
     /// annotation to `report` and begins a new run.
     pub fn push(&mut self, mut bytes: &[u8], report: &mut dyn FnMut(Annotation)) {
         while !bytes.is_empty() {
-            let room = usize::try_from(LONGEST_RUN - self.length).unwrap_or(usize::MAX);
+            let room = usize::try_from(MAX_RUN - self.length).unwrap_or(usize::MAX);
             let (piece, rest) = bytes.split_at(room.min(bytes.len()));
-            let shown = (SHOWN - self.shown.len()).min(piece.len());
+            let shown = (MAX_SHOWN - self.shown.len()).min(piece.len());
             self.shown.extend_from_slice(&piece[..shown]);
             self.length += piece.len() as u64;
             bytes = rest;
-            if self.length == LONGEST_RUN {
+            if self.length == MAX_RUN {
                 self.end(report);
             }
         }
@@ -184,7 +184,7 @@ impl Run {
     fn annotation(self) -> Annotation {
         let Run { from, what, start, length, shown } = self;
         let (title, field, meaning, section) = match what {
-            What::Unread => (
+            AnnotationKind::Unread => (
                 "bytes after the end",
                 "unread",
                 "after an error or a Close, the receiver reads nothing more",

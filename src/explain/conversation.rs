@@ -10,12 +10,12 @@
 
 use std::collections::VecDeque;
 
-use super::annotation::{Annotation, Run, What};
+use super::annotation::{Annotation, AnnotationKind, Run};
 use super::frames::Frames;
 use super::heads::body_end::Body;
 use super::heads::extensions::Agreed;
 use super::heads::{
-    AfterRequest, AfterResponse, ArrivingHead, ConnectionReuse, HeadEnd, RequestSeen, Settings,
+    AfterRequest, AfterResponse, ArrivingHead, ConnectionReuse, HeadEnd, ParsedRequest, Settings,
     request, response,
 };
 use crate::frames::header::Role;
@@ -30,17 +30,17 @@ const MAX_UNANSWERED_REQUESTS: usize = 16;
 #[derive(Debug)]
 pub struct Conversation {
     settings: Settings,
-    client: Half,
-    server: Half,
+    client: Direction,
+    server: Direction,
     /// The requests that are waiting for a response, oldest first. `None` stands for a request that
     /// can't be parsed.
-    asked: VecDeque<Option<RequestSeen>>,
+    asked: VecDeque<Option<ParsedRequest>>,
 }
 
 /// One direction of a conversation: the number of bytes sent so far, and how the explainer reads
 /// the next bytes.
 #[derive(Debug)]
-struct Half {
+struct Direction {
     passed: u64,
     stage: Stage,
 }
@@ -57,17 +57,18 @@ impl Conversation {
     /// Creates an explainer for a conversation whose first byte hasn't been sent yet. The
     /// explainer's verdicts depend on `settings`.
     pub fn new(settings: Settings) -> Conversation {
-        let half = || Half { passed: 0, stage: Stage::Head(ArrivingHead::new(&settings, 0)) };
-        Conversation { client: half(), server: half(), asked: VecDeque::new(), settings }
+        let direction =
+            || Direction { passed: 0, stage: Stage::Head(ArrivingHead::new(&settings, 0)) };
+        Conversation { client: direction(), server: direction(), asked: VecDeque::new(), settings }
     }
 
     /// Reads the next bytes that `from` sent. Passes an annotation to `report` for each head, frame
     /// or body that these bytes complete.
     pub fn push(&mut self, from: Role, mut bytes: &[u8], report: &mut dyn FnMut(Annotation)) {
         while !bytes.is_empty() {
-            let half = self.half(from);
+            let direction = self.direction(from);
             let (mut ended_head, mut ended_body) = (None, false);
-            let count = match &mut half.stage {
+            let count = match &mut direction.stage {
                 Stage::Head(arriving) => {
                     let (count, end) = arriving.push(bytes);
                     ended_head = end.map(|end| (arriving.start(), arriving.bytes().to_vec(), end));
@@ -88,7 +89,7 @@ impl Conversation {
                     bytes.len()
                 }
             };
-            half.passed += count as u64;
+            direction.passed += count as u64;
             bytes = &bytes[count..];
             if let Some((start, head, end)) = ended_head {
                 self.head_ends(from, start, &head, Some(end), report);
@@ -102,13 +103,14 @@ impl Conversation {
     /// Ends one direction: `from` sends no more bytes. If a head, frame or body is incomplete,
     /// passes its annotation to `report`.
     pub fn end(&mut self, from: Role, report: &mut dyn FnMut(Annotation)) {
-        let half = self.half(from);
-        let ended = Stage::Ended(Run::new(from, What::Unread, half.passed));
-        match std::mem::replace(&mut half.stage, ended) {
+        let direction = self.direction(from);
+        let ended = Stage::Ended(Run::new(from, AnnotationKind::Unread, direction.passed));
+        match std::mem::replace(&mut direction.stage, ended) {
             Stage::Head(arriving) if !arriving.bytes().is_empty() => {
                 self.head_ends(from, arriving.start(), arriving.bytes(), None, report);
-                let half = self.half(from);
-                half.stage = Stage::Ended(Run::new(from, What::Unread, half.passed));
+                let direction = self.direction(from);
+                direction.stage =
+                    Stage::Ended(Run::new(from, AnnotationKind::Unread, direction.passed));
             }
             Stage::Head(_) => {}
             Stage::Frames(mut frames) => frames.end(report),
@@ -122,7 +124,7 @@ impl Conversation {
         !matches!(self.server.stage, Stage::Head(_))
     }
 
-    fn half(&mut self, from: Role) -> &mut Half {
+    fn direction(&mut self, from: Role) -> &mut Direction {
         match from {
             Role::Client => &mut self.client,
             Role::Server => &mut self.server,
@@ -167,7 +169,7 @@ impl Conversation {
                 return self.begin_body(Role::Client, body, ConnectionReuse::Open, report);
             }
             AfterRequest::Body(_) | AfterRequest::Nothing => {
-                Stage::Ended(Run::new(Role::Client, What::Unread, at))
+                Stage::Ended(Run::new(Role::Client, AnnotationKind::Unread, at))
             }
         };
     }
@@ -180,9 +182,9 @@ impl Conversation {
         report: &mut dyn FnMut(Annotation),
     ) {
         let is_over = body.is_over();
-        let half = self.half(from);
-        let run = Run::new(from, What::Body, half.passed);
-        half.stage = Stage::Body(body, run, keeps);
+        let direction = self.direction(from);
+        let run = Run::new(from, AnnotationKind::Body, direction.passed);
+        direction.stage = Stage::Body(body, run, keeps);
         if is_over {
             self.body_ends(from, report);
         }
@@ -192,17 +194,19 @@ impl Conversation {
     /// connection stays open.
     fn body_ends(&mut self, from: Role, report: &mut dyn FnMut(Annotation)) {
         let too_many = from == Role::Client && self.asked.len() > MAX_UNANSWERED_REQUESTS;
-        let at = self.half(from).passed;
+        let at = self.direction(from).passed;
         let arriving = ArrivingHead::new(&self.settings, at);
-        let half = self.half(from);
-        let Stage::Body(_, run, keeps) = &mut half.stage else { return };
+        let direction = self.direction(from);
+        let Stage::Body(_, run, keeps) = &mut direction.stage else { return };
         run.end(report);
-        half.stage = match *keeps {
-            ConnectionReuse::Open if too_many => {
-                Stage::Body(Body::UntilEnd, Run::new(from, What::Body, at), ConnectionReuse::Closed)
-            }
+        direction.stage = match *keeps {
+            ConnectionReuse::Open if too_many => Stage::Body(
+                Body::UntilEnd,
+                Run::new(from, AnnotationKind::Body, at),
+                ConnectionReuse::Closed,
+            ),
             ConnectionReuse::Open => Stage::Head(arriving),
-            ConnectionReuse::Closed => Stage::Ended(Run::new(from, What::Unread, at)),
+            ConnectionReuse::Closed => Stage::Ended(Run::new(from, AnnotationKind::Unread, at)),
         };
     }
 
@@ -258,7 +262,7 @@ impl Conversation {
         frames.end(report);
         self.client.stage = match (is_untouched, keeps) {
             (true, ConnectionReuse::Open) => Stage::Head(ArrivingHead::new(&self.settings, at)),
-            _ => Stage::Ended(Run::new(Role::Client, What::Unread, at)),
+            _ => Stage::Ended(Run::new(Role::Client, AnnotationKind::Unread, at)),
         };
     }
 }

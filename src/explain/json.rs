@@ -8,7 +8,7 @@
 //!  "verdict":{"kind":"fine"},"walk":[{"code":"read","says":"7 bytes, ...","wrong":false},...]}
 //! ```
 
-use super::annotation::{Annotation, Span, Verdict, What};
+use super::annotation::{Annotation, AnnotationKind, Span, Verdict};
 use super::source::trace::{Step, steps};
 use super::source::{Anchor, Passage, deciding_anchor};
 use crate::frames::header::Role;
@@ -17,11 +17,11 @@ use crate::frames::header::Role;
 /// part, the object names the anchor: the lines of ws101's source that decide about this part.
 pub fn annotation(annotation: &Annotation) -> String {
     let what = match annotation.what {
-        What::Request => "request",
-        What::Response => "response",
-        What::Frame => "frame",
-        What::Body => "body",
-        What::Unread => "unread",
+        AnnotationKind::Request => "request",
+        AnnotationKind::Response => "response",
+        AnnotationKind::Frame => "frame",
+        AnnotationKind::Body => "body",
+        AnnotationKind::Unread => "unread",
     };
     let from = match annotation.from {
         Role::Client => "client",
@@ -98,13 +98,13 @@ fn verdict(annotation: &Annotation) -> String {
     let verdict = &annotation.verdict;
     let kind = match verdict {
         Verdict::Fine => "fine",
-        Verdict::Missing(_) => "missing",
+        Verdict::Incomplete(_) => "missing",
         Verdict::Refused(_) => "refused",
         Verdict::Rejected(_) => "rejected",
         Verdict::Broken(_) => "broken",
     };
     let mut fields = vec![("kind", string(kind))];
-    if let Verdict::Missing(what) = verdict {
+    if let Verdict::Incomplete(what) = verdict {
         fields.push(("missing", string(what)));
     }
     fields.extend(verdict.code().map(|status| ("code", status.to_string())));

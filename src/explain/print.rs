@@ -9,7 +9,7 @@
 //! It can also draw a frame as the RFC does (§5.2). A peer's text is already escaped when it
 //! reaches this file: see [`annotation`](super::annotation).
 
-use super::annotation::{Annotation, Span, Verdict, What, hex};
+use super::annotation::{Annotation, AnnotationKind, Span, Verdict, hex};
 use crate::frames::header::Role;
 
 /// The style in which annotations are printed on a terminal.
@@ -24,11 +24,11 @@ pub struct Style {
 /// The maximum width of a printed line, in columns. Most terminals are at least this wide.
 const COLUMNS: usize = 80;
 /// The maximum length of a printed connection name, in characters. A longer name is cut off.
-const LONGEST_NAME: usize = 24;
+const MAX_NAME_WIDTH: usize = 24;
 /// The number of bits in one row of a frame's bit diagram.
 const ROW: u64 = 32;
 /// The maximum number of rows in a frame's bit diagram. The bits of further rows aren't drawn.
-const MOST_ROWS: u64 = 5;
+const MAX_ROWS: u64 = 5;
 
 const BOLD: &str = "1";
 const DIM: &str = "2";
@@ -47,7 +47,7 @@ pub fn annotation(annotation: &Annotation, name: &str, style: Style) -> String {
         Role::Client => ("client → server", CLIENT),
         Role::Server => ("server → client", SERVER),
     };
-    let name: String = name.chars().take(LONGEST_NAME).collect();
+    let name: String = name.chars().take(MAX_NAME_WIDTH).collect();
     let name = if name.is_empty() { name } else { name + " " };
     let place = format!(", byte {}:", annotation.start);
     let before = columns(&name) + columns(direction) + columns(&place);
@@ -55,12 +55,12 @@ pub fn annotation(annotation: &Annotation, name: &str, style: Style) -> String {
     let first = paint(BOLD, &title.remove(0));
     let mut out = format!("{name}{}{place}{first}\n", paint(colour, direction));
     title.iter().for_each(|line| out += &format!("    {}\n", paint(BOLD, line)));
-    if annotation.what == What::Frame {
+    if annotation.what == AnnotationKind::Frame {
         for line in wrap(&hex(&annotation.bytes, 48), COLUMNS - 2, COLUMNS - 2) {
             out += &format!("  {}\n", paint(DIM, &line));
         }
         if style.pictures {
-            out += &picture(annotation);
+            out += &bit_diagram(annotation);
         }
     }
     for span in &annotation.spans {
@@ -70,7 +70,7 @@ pub fn annotation(annotation: &Annotation, name: &str, style: Style) -> String {
     }
     let verdict = match &annotation.verdict {
         Verdict::Fine => String::new(),
-        Verdict::Missing(what) => format!("incomplete: {what} missing"),
+        Verdict::Incomplete(what) => format!("incomplete: {what} missing"),
         Verdict::Refused(refusal) => format!("refused: {refusal}"),
         Verdict::Rejected(rejection) => format!("not accepted: {}", rejection.diagnostic),
         Verdict::Broken(violation) => format!("broken: {violation}"),
@@ -96,10 +96,10 @@ fn paint_field(line: &str, span: &Span, paint: &dyn Fn(&str, &str) -> String) ->
 
 /// Returns the printed lines of a span (one explained part of a head or frame): the first line, and
 /// the indented lines after it.
-fn span_lines(what: What, span: &Span) -> (String, Vec<String>) {
+fn span_lines(what: AnnotationKind, span: &Span) -> (String, Vec<String>) {
     let width = COLUMNS - 2;
     let section = format!(" ({})", span.section);
-    if what != What::Frame {
+    if what != AnnotationKind::Frame {
         let mut value = wrap(&format!("{}: {}", span.field, span.value), width, width - 4);
         let first = value.remove(0);
         let below = wrap(&(span.meaning.clone() + &section), width - 4, width - 4);
@@ -179,8 +179,8 @@ fn width_of(c: char) -> usize {
 
 /// Draws a frame's bits as RFC 6455 does: 32 bits per row, a bar where each field begins, and the
 /// fields' names below each row.
-pub fn picture(annotation: &Annotation) -> String {
-    let bits = (annotation.bytes.len() as u64 * 8).min(ROW * MOST_ROWS);
+pub fn bit_diagram(annotation: &Annotation) -> String {
+    let bits = (annotation.bytes.len() as u64 * 8).min(ROW * MAX_ROWS);
     let bit = |at: u64| annotation.bytes[(at / 8) as usize] >> (7 - at % 8) & 1;
     let wall = |at: u64| {
         at.is_multiple_of(ROW)

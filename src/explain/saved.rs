@@ -23,7 +23,7 @@ use crate::handshake::deflate_params::DeflateParams;
 /// The maximum number of bytes that one line of hex digits represents.
 const LINE: usize = 24;
 /// The maximum length of a line of quoted text, in bytes. A longer line is saved as hex digits.
-const LONGEST_TEXT: usize = 4096;
+const MAX_TEXT_LINE: usize = 4096;
 
 /// One turn of a conversation: the end that sends, and the bytes that this end sends before the
 /// other end sends any bytes.
@@ -132,7 +132,7 @@ pub fn write(turns: &[Turn]) -> String {
 /// Returns the length in bytes of the text line at the start of `bytes`, including its CR LF.
 /// Returns `None` unless `bytes` begins with a line of printable ASCII that isn't too long.
 fn text_line(bytes: &[u8]) -> Option<usize> {
-    let end = bytes.iter().take(LONGEST_TEXT).position(|&byte| byte == b'\n')? + 1;
+    let end = bytes.iter().take(MAX_TEXT_LINE).position(|&byte| byte == b'\n')? + 1;
     let line = bytes[..end].strip_suffix(b"\r\n")?;
     line.iter().all(|&byte| byte == b' ' || byte.is_ascii_graphic()).then_some(end)
 }
@@ -148,7 +148,7 @@ fn parse_line(line: &str) -> Result<Vec<u8>, String> {
     let mut rest = line.trim_start();
     while !rest.is_empty() {
         rest = match rest.strip_prefix('"') {
-            Some(text) => take_text(text, &mut bytes)?,
+            Some(text) => parse_quoted(text, &mut bytes)?,
             None => {
                 let (word, rest) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
                 parse_digits(word, &mut bytes)?;
@@ -175,7 +175,7 @@ fn parse_digits(word: &str, bytes: &mut Vec<u8>) -> Result<(), String> {
 
 /// Parses quoted text up to the closing quote, and appends the text to `bytes`. Returns the rest of
 /// the line. The caller must remove the opening quote first.
-fn take_text<'a>(text: &'a str, bytes: &mut Vec<u8>) -> Result<&'a str, String> {
+fn parse_quoted<'a>(text: &'a str, bytes: &mut Vec<u8>) -> Result<&'a str, String> {
     let mut characters = text.chars();
     loop {
         let character = match characters.next().ok_or("a text without its closing quote")? {

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use ws101::DeflateConfig;
-use ws101::explain::annotation::{Annotation, Verdict, What};
+use ws101::explain::annotation::{Annotation, AnnotationKind, Verdict};
 use ws101::explain::frames::Frames;
 use ws101::explain::heads::Settings;
 use ws101::frames::decoder::Event;
@@ -107,7 +107,7 @@ fn each_bit_of_compressed_frames_is_explained_once_and_the_verdict_is_the_decode
 fn assert_inflated(annotations: &[Annotation], events: &[Event], context: &str) {
     let (mut messages, mut message) = (Vec::new(), Vec::new());
     for annotation in annotations.iter().filter(|one| matches!(one.verdict, Verdict::Fine)) {
-        let is_data = annotation.what == What::Frame && annotation.bytes[0] & 0x08 == 0;
+        let is_data = annotation.what == AnnotationKind::Frame && annotation.bytes[0] & 0x08 == 0;
         if !is_data {
             continue;
         }
@@ -198,7 +198,9 @@ fn what_if_a_bomb_is_explained() {
     let mut frames = Frames::new(Role::Server, 0, BOUNDS);
     frames.agree(agreed);
     frames.push(&bytes, &mut |annotation| {
-        assert!(annotation.what == What::Unread || annotation.verdict.code() == Some(1009));
+        assert!(
+            annotation.what == AnnotationKind::Unread || annotation.verdict.code() == Some(1009)
+        );
     });
 }
 

@@ -1,6 +1,6 @@
 //! Whole conversations: both directions, with their bytes in pieces of any size.
 
-use ws101::explain::annotation::{Annotation, Verdict, What};
+use ws101::explain::annotation::{Annotation, AnnotationKind, Verdict};
 use ws101::explain::conversation::{
     Conversation, explain_frames, explain_request, explain_response,
 };
@@ -193,7 +193,7 @@ fn requests_that_are_sent_before_their_responses_are_told_in_bounded_memory() {
     let told = told_of(&[(Role::Client, &page)]);
     assert_tiles(&told, &page, "pipelined");
     assert!(told.len() < 20, "{}", told.len());
-    assert_eq!(told.last().unwrap().what, What::Body);
+    assert_eq!(told.last().unwrap().what, AnnotationKind::Body);
 }
 
 #[test]

@@ -44,7 +44,7 @@ fn each_bit_of_a_request_is_explained_once_and_the_verdict_is_the_servers() {
         };
         let told = annotations.first().and_then(|annotation| match &annotation.verdict {
             Verdict::Refused(refusal) => Some(refusal.status()),
-            Verdict::Missing(_) => None,
+            Verdict::Incomplete(_) => None,
             _ if annotation.title.contains("plain HTTP") => Some(200),
             _ => Some(101),
         });
@@ -63,7 +63,7 @@ fn an_answer_is_taken_only_if_it_fits_the_key() {
     let fits = answer("s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
     let told = explain_response(fits.as_bytes(), &request_head(), &terms());
     assert!(matches!(told[0].verdict, Verdict::Fine), "{told:#?}");
-    assert!(matches!(told[1].verdict, Verdict::Missing(_)), "{told:#?}");
+    assert!(matches!(told[1].verdict, Verdict::Incomplete(_)), "{told:#?}");
     assert_tiles(&told, fits.as_bytes(), "fits");
     let wrong = answer("c3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
     let told = explain_response(wrong.as_bytes(), &request_head(), &terms());

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use ws101::DeflateConfig;
-use ws101::explain::annotation::{Annotation, Verdict, What};
+use ws101::explain::annotation::{Annotation, AnnotationKind, Verdict};
 use ws101::explain::conversation::{explain_frames, explain_request, explain_response};
 use ws101::explain::heads::Settings;
 use ws101::explain::heads::header_glossary::names;
@@ -43,7 +43,7 @@ fn each_anchor_is_found_once_in_the_source_and_its_marked_lines_name_its_rule() 
         let marked = passage.lines.iter().filter(|line| line.is_marked);
         let marked: Vec<&str> = marked.map(|line| line.text).collect();
         assert!(!marked.is_empty(), "{}", anchor.id);
-        if !anchor.section.is_empty() && !passage.names(anchor.section) {
+        if !anchor.section.is_empty() && !passage.names_section(anchor.section) {
             nameless.push(format!(
                 "{}: no {} in\n{}",
                 anchor.id,
@@ -94,7 +94,7 @@ fn is_of_http(section: &str) -> bool {
 fn names_section(anchor: &'static Anchor, section: &'static str) -> bool {
     static KNOWN: Mutex<BTreeMap<(&str, &str), bool>> = Mutex::new(BTreeMap::new());
     let mut known = KNOWN.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-    *known.entry((anchor.id, section)).or_insert_with(|| passage(anchor).names(section))
+    *known.entry((anchor.id, section)).or_insert_with(|| passage(anchor).names_section(section))
 }
 
 fn assert_linked(annotations: &[Annotation], context: &str) {
@@ -111,12 +111,16 @@ fn assert_linked(annotations: &[Annotation], context: &str) {
             let is_named = names_section(anchor, span.section) || is_form;
             assert!(is_named, "{context}: {id} doesn't name the section of {span:?}");
         }
-        let is_fine = matches!(annotation.verdict, Verdict::Fine | Verdict::Missing(_));
+        let is_fine = matches!(annotation.verdict, Verdict::Fine | Verdict::Incomplete(_));
         let place = of_verdict(annotation);
         assert_eq!(place.is_none(), is_fine, "{context}: {annotation:#?}");
         let steps = steps(annotation);
-        let is_head = annotation.what == What::Request || annotation.what == What::Response;
-        assert!(!steps.is_empty() || !(is_head || annotation.what == What::Frame), "{context}");
+        let is_head = annotation.what == AnnotationKind::Request
+            || annotation.what == AnnotationKind::Response;
+        assert!(
+            !steps.is_empty() || !(is_head || annotation.what == AnnotationKind::Frame),
+            "{context}"
+        );
         // The walk ends where the verdict was made.
         let wrong: Vec<&str> = steps.iter().filter(|s| s.is_wrong).map(|s| s.anchor.id).collect();
         let expected: Vec<&str> = place.into_iter().map(|place| place.id).collect();

@@ -2,7 +2,7 @@
 //! must pass.
 
 use ws101::DeflateConfig;
-use ws101::explain::annotation::{Annotation, Verdict, What};
+use ws101::explain::annotation::{Annotation, AnnotationKind, Verdict};
 use ws101::explain::frames::Frames;
 use ws101::explain::heads::Settings;
 use ws101::explain::json;
@@ -153,11 +153,11 @@ pub fn assert_agrees(
     });
     assert_eq!(broken, violation, "{context}");
     let whole = |annotation: &&Annotation| {
-        annotation.what == What::Frame && matches!(annotation.verdict, Verdict::Fine)
+        annotation.what == AnnotationKind::Frame && matches!(annotation.verdict, Verdict::Fine)
     };
     let told = annotations.iter().filter(whole).filter(|one| ends_an_event(one)).count();
     assert_eq!(told, events.len(), "{context}: {events:?}");
-    let is_cut = |annotation: &Annotation| matches!(annotation.verdict, Verdict::Missing(_));
+    let is_cut = |annotation: &Annotation| matches!(annotation.verdict, Verdict::Incomplete(_));
     assert!(is_mid_message || !annotations.iter().any(is_cut), "{context}");
 }
 

@@ -11,7 +11,7 @@
 //! inflater can find that bit. The decoder's inflater has already inflated the payload.
 
 use super::header_bits::span_of_bits;
-use super::payload_decoder::{Context, Found};
+use super::payload_decoder::{Context, Findings};
 use crate::explain::annotation::{Span, bits, hex, quoted};
 use crate::frames::header::Header;
 use crate::frames::message::MessageKind;
@@ -30,12 +30,12 @@ const AFTER_TYPE: u8 = 0b1111_1000;
 pub fn spans(
     header: &Header,
     context: Context,
-    found: &Found,
+    found: &Findings,
     at: u64,
     length: u64,
     shown: &[u8],
 ) -> Vec<Span> {
-    let (value, meaning) = inflate_and_describe(header, context, found, length, shown);
+    let (value, meaning) = describe_inflated(header, context, found, length, shown);
     let payload = |from, value, meaning| Span {
         bits: bits(from..at + length),
         field: "payload".into(),
@@ -103,10 +103,10 @@ fn describe_block(first: u8) -> Block {
 
 /// Returns the value and the meaning to show for a compressed payload: the inflated bytes, and a
 /// description of how the payload inflates.
-fn inflate_and_describe(
+fn describe_inflated(
     header: &Header,
     context: Context,
-    found: &Found,
+    found: &Findings,
     length: u64,
     shown: &[u8],
 ) -> (String, String) {

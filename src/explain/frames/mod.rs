@@ -20,8 +20,8 @@ pub mod payload_decoder;
 
 use self::header_bits::{ExtensionsInUse, header_spans};
 use self::payload::spans as payload_spans;
-use self::payload_decoder::{Context, Found, PayloadDecoder};
-use super::annotation::{Annotation, Run, SHOWN, Verdict, What};
+use self::payload_decoder::{Context, Findings, PayloadDecoder};
+use super::annotation::{Annotation, AnnotationKind, MAX_SHOWN, Run, Verdict};
 use crate::frames::assembler::Bounds;
 use crate::frames::close::Close;
 use crate::frames::header::{Header, MAX_HEADER, OPCODE, Opcode, Role, header_length};
@@ -67,7 +67,7 @@ struct ArrivingFrame {
     context: Context,
     /// The number of payload bytes that have arrived.
     arrived: u64,
-    /// The frame's first bytes (header and payload), as they were sent. At most [`SHOWN`].
+    /// The frame's first bytes (header and payload), as they were sent. At most [`MAX_SHOWN`].
     bytes: Vec<u8>,
     /// The unmasked form of the payload bytes that `bytes` contains.
     payload: Vec<u8>,
@@ -134,7 +134,7 @@ impl Frames {
             State::Payload(frame) => {
                 let missing = frame.header.length - frame.arrived;
                 let missing = format!("{missing} of {} bytes of payload", frame.header.length);
-                let verdict = frame.broken.map_or(Verdict::Missing(missing), Verdict::Broken);
+                let verdict = frame.broken.map_or(Verdict::Incomplete(missing), Verdict::Broken);
                 self.report(*frame, verdict, report);
             }
             State::BrokenHeader(broken) => self.report_broken_header(broken, report),
@@ -145,7 +145,7 @@ impl Frames {
                 };
                 let missing = format!("at least {missing} bytes of the header");
                 let title = "a frame, incomplete in its header".into();
-                self.report_header(title, Verdict::Missing(missing), report);
+                self.report_header(title, Verdict::Incomplete(missing), report);
             }
             State::Header => {}
         }
@@ -245,7 +245,7 @@ impl Frames {
         let State::Payload(mut frame) = state else { return 0 };
         let missing = usize::try_from(frame.header.length - frame.arrived).unwrap_or(usize::MAX);
         let piece = &bytes[..missing.min(bytes.len())];
-        let room = SHOWN.saturating_sub(frame.bytes.len()).min(piece.len());
+        let room = MAX_SHOWN.saturating_sub(frame.bytes.len()).min(piece.len());
         frame.bytes.extend_from_slice(&piece[..room]);
         self.decode(&mut frame, piece, room);
         if frame.arrived < frame.header.length {
@@ -297,7 +297,7 @@ impl Frames {
     }
 
     fn end_reading(&mut self) {
-        self.state = State::Ended(Run::new(self.from, What::Unread, self.start));
+        self.state = State::Ended(Run::new(self.from, AnnotationKind::Unread, self.start));
     }
 
     fn report(
@@ -317,7 +317,7 @@ impl Frames {
         self.start += length;
         report(Annotation {
             from,
-            what: What::Frame,
+            what: AnnotationKind::Frame,
             start,
             length,
             title,
@@ -348,7 +348,7 @@ impl Frames {
         self.start += length;
         report(Annotation {
             from,
-            what: What::Frame,
+            what: AnnotationKind::Frame,
             start,
             length,
             title,
@@ -372,7 +372,7 @@ fn length_in(verdict: &Verdict) -> Option<u64> {
 
 /// Returns the title of a frame's annotation, such as `text, 5 bytes, masked`. Log lines describe a
 /// frame in the same words.
-fn title(header: &Header, context: Context, found: &Found, verdict: &Verdict) -> String {
+fn title(header: &Header, context: Context, found: &Findings, verdict: &Verdict) -> String {
     let of = match (header.opcode, context.inside) {
         (Opcode::Continuation, Some(kind)) if !context.opaque => {
             format!(", of a {} message", kind.opcode())
@@ -381,7 +381,7 @@ fn title(header: &Header, context: Context, found: &Found, verdict: &Verdict) ->
     };
     let note = match (verdict, &found.inflated) {
         (Verdict::Broken(violation), _) => format!(": broken, {}", violation.reason()),
-        (Verdict::Missing(_), _) => ": incomplete".into(),
+        (Verdict::Incomplete(_), _) => ": incomplete".into(),
         (_, Some(inflated)) => format!(": {} bytes inflated", inflated.length),
         _ => String::new(),
     };

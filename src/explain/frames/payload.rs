@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use super::compressed;
 use super::payload_decoder::{
-    BadText, Context, Found, find_bad_byte, find_incomplete_character_at_end,
+    BadText, Context, Findings, find_bad_byte, find_incomplete_character_at_end,
 };
 use crate::explain::annotation::{Span, bits, hex, quoted};
 use crate::frames::close::Close;
@@ -22,7 +22,7 @@ use crate::frames::violation::Violation;
 pub fn spans(
     header: &Header,
     context: Context,
-    found: &Found,
+    found: &Findings,
     at: u64,
     length: u64,
     shown: &[u8],
@@ -43,7 +43,7 @@ pub fn spans(
                 (Some(MessageKind::Text), Some(wrong)) => {
                     spans_of_bad_text(at, length, ("payload", "§8.1"), shown, wrong)
                 }
-                (Some(MessageKind::Text), None) if found.goes_on => one(
+                (Some(MessageKind::Text), None) if found.ends_inside_character => one(
                     quoted(shown),
                     "UTF-8; the last character continues in the next frame",
                     "§8.1",

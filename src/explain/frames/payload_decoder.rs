@@ -12,7 +12,7 @@
 //!   passes the same bytes to [`Text`] again, one by one.
 //! - The result doesn't depend on the pieces in which the payload arrived.
 
-use crate::explain::annotation::{Inflated, SHOWN, hex};
+use crate::explain::annotation::{Inflated, MAX_SHOWN, hex};
 use crate::frames::assembler::{Assembler, Bounds};
 use crate::frames::deflate::{self, Inflater};
 use crate::frames::header::{Header, Opcode, Role};
@@ -63,7 +63,7 @@ impl BadText {
 
 /// The findings of the payload decoder in one frame's payload.
 #[derive(Clone, Debug, Default)]
-pub struct Found {
+pub struct Findings {
     /// The inflated payload. `None` if the payload isn't compressed, or in a build without the
     /// feature `deflate`.
     pub inflated: Option<Inflated>,
@@ -81,7 +81,7 @@ pub struct Found {
     /// valid.
     pub wrong: Option<BadText>,
     /// Whether the payload ends inside a character that continues in the next fragment.
-    pub goes_on: bool,
+    pub ends_inside_character: bool,
 }
 
 /// A decoder for the payloads that one end receives. It records the facts that an explanation of
@@ -97,7 +97,7 @@ pub struct PayloadDecoder {
     /// every build without the feature `deflate`.
     inflater: Option<Box<Inflater>>,
     text: TextSoFar,
-    found: Found,
+    found: Findings,
     /// Whether any payload bytes of the current compressed message have arrived.
     begun: bool,
     /// The total number of inflated bytes in all messages so far.
@@ -115,7 +115,7 @@ impl PayloadDecoder {
             window: None,
             inflater: None,
             text: TextSoFar::default(),
-            found: Found::default(),
+            found: Findings::default(),
             begun: false,
             inflated: 0,
         }
@@ -141,7 +141,7 @@ impl PayloadDecoder {
     pub fn begin(&mut self, head: &[u8]) -> Result<Option<Header>, Violation> {
         let begun = self.message.begin_frame(head, self.reader, self.rsv1_has_meaning())?;
         let Some((header, _)) = begun else { return Ok(None) };
-        self.found = Found::default();
+        self.found = Findings::default();
         self.text.passed = 0;
         if matches!(header.opcode, Opcode::Text | Opcode::Binary) {
             self.begun = false;
@@ -174,7 +174,7 @@ impl PayloadDecoder {
                 let read = inflater.inflate(piece, |came| {
                     let inflated = found.inflated.get_or_insert_default();
                     inflated.length += came.len() as u64;
-                    let room = SHOWN.saturating_sub(inflated.bytes.len()).min(came.len());
+                    let room = MAX_SHOWN.saturating_sub(inflated.bytes.len()).min(came.len());
                     inflated.bytes.extend_from_slice(&came[..room]);
                     text.append(message, came, &mut found.wrong)
                 });
@@ -197,7 +197,7 @@ impl PayloadDecoder {
         let inflated = self.found.inflated.as_ref().map_or(0, |inflated| inflated.length);
         self.inflated = self.inflated.saturating_add(inflated);
         if !header.fin {
-            self.found.goes_on = !self.text.begun.is_empty();
+            self.found.ends_inside_character = !self.text.begun.is_empty();
             return Ok(());
         }
         if self.message.is_compressed()
@@ -214,7 +214,7 @@ impl PayloadDecoder {
     }
 
     /// Returns and clears the findings in the current frame's payload.
-    pub fn take_found(&mut self) -> Found {
+    pub fn take_found(&mut self) -> Findings {
         std::mem::take(&mut self.found)
     }
 }

@@ -15,7 +15,7 @@ use crate::http::head::Head;
 
 /// The maximum length of a chunk's size line, in bytes. After a longer size line, all bytes up to
 /// the end of the stream count as the body.
-const LONGEST_LINE: usize = 4096;
+const MAX_LINE: usize = 4096;
 
 /// The part of an HTTP body that hasn't arrived yet.
 #[derive(Debug, PartialEq, Eq)]
@@ -23,14 +23,14 @@ pub enum Body {
     /// This many bytes of the body are still to come. At 0, the body has ended.
     Length(u64),
     /// Chunks (pieces of the body) are still to come, each preceded by its size.
-    Chunked(Chunks),
+    Chunked(ChunkPart),
     /// All bytes up to the end of the stream belong to the body.
     UntilEnd,
 }
 
 /// The part of a chunked body that is arriving.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Chunks {
+pub enum ChunkPart {
     /// A chunk's size line is arriving. Holds the bytes of this line that have arrived.
     Size(Vec<u8>),
     /// A chunk's data is arriving. Holds the number of bytes still to come, including the CR LF
@@ -65,7 +65,11 @@ impl Body {
     fn announced(head: &Head) -> Option<Body> {
         if head.header("Transfer-Encoding").is_some() {
             let is_chunked = head.list("Transfer-Encoding").last()?.eq_ignore_ascii_case("chunked");
-            return Some(if is_chunked { Body::Chunked(Chunks::begin()) } else { Body::UntilEnd });
+            return Some(if is_chunked {
+                Body::Chunked(ChunkPart::begin())
+            } else {
+                Body::UntilEnd
+            });
         }
         let length = head.values("Content-Length");
         let first = length.first()?;
@@ -104,9 +108,9 @@ impl Body {
     }
 }
 
-impl Chunks {
-    fn begin() -> Chunks {
-        Chunks::Size(Vec::new())
+impl ChunkPart {
+    fn begin() -> ChunkPart {
+        ChunkPart::Size(Vec::new())
     }
 
     /// Consumes some of the stream's next bytes, and returns their number. Also returns the body's
@@ -115,33 +119,33 @@ impl Chunks {
         let line = bytes.iter().position(|&byte| byte == b'\n').map(|end| end + 1);
         let in_line = line.unwrap_or(bytes.len());
         match self {
-            Chunks::Size(begun) => {
-                begun.extend_from_slice(&bytes[..in_line.min(LONGEST_LINE + 1)]);
-                match (line, begun.len() > LONGEST_LINE) {
+            ChunkPart::Size(begun) => {
+                begun.extend_from_slice(&bytes[..in_line.min(MAX_LINE + 1)]);
+                match (line, begun.len() > MAX_LINE) {
                     (_, true) => (in_line, Some(Body::UntilEnd)),
                     (None, false) => (in_line, None),
                     (Some(_), false) => match parse_size(begun) {
                         None => (in_line, Some(Body::UntilEnd)),
                         Some(0) => {
-                            *self = Chunks::Trailer(0);
+                            *self = ChunkPart::Trailer(0);
                             (in_line, None)
                         }
                         Some(size) => {
-                            *self = Chunks::Data(size.saturating_add(2));
+                            *self = ChunkPart::Data(size.saturating_add(2));
                             (in_line, None)
                         }
                     },
                 }
             }
-            Chunks::Data(left) => {
+            ChunkPart::Data(left) => {
                 let count = bytes.len().min(usize::try_from(*left).unwrap_or(usize::MAX));
                 *left -= count as u64;
                 if *left == 0 {
-                    *self = Chunks::begin();
+                    *self = ChunkPart::begin();
                 }
                 (count, None)
             }
-            Chunks::Trailer(begun) => {
+            ChunkPart::Trailer(begun) => {
                 *begun += in_line;
                 let ended = line.is_some() && *begun <= 2;
                 if line.is_some() {

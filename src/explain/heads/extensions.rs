@@ -147,7 +147,7 @@ pub enum Negotiation<'a> {
 impl<'a> Negotiation<'a> {
     /// Creates an `Answer`, to explain a response to a request with these offers. `head` is `None`
     /// if the response can't be parsed. `is_known` is whether the explainer has seen the request.
-    pub fn answer(head: Option<&Head>, offers: &'a Offers, is_known: bool) -> Negotiation<'a> {
+    pub fn of_answer(head: Option<&Head>, offers: &'a Offers, is_known: bool) -> Negotiation<'a> {
         let accepted = head.filter(|_| is_known).map(|head| offers.accepted(head));
         Negotiation::Answer { offers, accepted }
     }
@@ -171,15 +171,15 @@ pub fn extension_spans(line: &[u8], at: u64, negotiation: &mut Negotiation) -> O
             told.push(("parameter", said));
         }
     }
-    let behind_name = name.len() + 1;
-    let begins = element_starts(line, behind_name);
+    let after_name = name.len() + 1;
+    let begins = element_starts(line, after_name);
     if begins.len() != told.len() {
         return None; // The list is empty.
     }
     let ends = begins.iter().copied().skip(1).chain([line.len()]);
     let mut spans = Vec::new();
     for ((&begin, end), (field, (meaning, section))) in begins.iter().zip(ends).zip(told) {
-        let (field, start) = if begin == 0 { (name, behind_name) } else { (field, begin) };
+        let (field, start) = if begin == 0 { (name, after_name) } else { (field, begin) };
         let value = visible(line[start..end].trim_ascii(), 200);
         let value = value.trim_matches([',', ';', ' ']).to_owned();
         let bits = bits(at + begin as u64..at + end as u64);
@@ -191,9 +191,9 @@ pub fn extension_spans(line: &[u8], at: u64, negotiation: &mut Negotiation) -> O
 /// Returns the offsets at which the names and parameters of a valid extension list begin. Each
 /// element includes the separator before it, and the first element includes the header's name. A
 /// quoted value is a token, so it contains no separator.
-fn element_starts(line: &[u8], behind_name: usize) -> Vec<usize> {
+fn element_starts(line: &[u8], after_name: usize) -> Vec<usize> {
     let (mut begins, mut is_empty) = (vec![0], true);
-    for (at, byte) in line.iter().enumerate().skip(behind_name) {
+    for (at, byte) in line.iter().enumerate().skip(after_name) {
         match byte {
             b',' | b';' if !is_empty => {
                 begins.push(at);

@@ -6,7 +6,7 @@
 
 use super::extensions::{Negotiation, extension_spans};
 use super::header_glossary::purpose;
-use crate::explain::annotation::{Span, What, bits, hex, visible};
+use crate::explain::annotation::{AnnotationKind, Span, bits, hex, visible};
 use crate::handshake::accept_key;
 use crate::handshake::client::{is_interim, status_of};
 use crate::handshake::extension;
@@ -17,7 +17,7 @@ use crate::http::request::Request;
 /// `Sec-WebSocket-Key` of the request: empty if the request has none, and `None` if the request
 /// isn't known.
 pub fn spans(
-    what: What,
+    what: AnnotationKind,
     bytes: &[u8],
     key: Option<&str>,
     mut negotiation: Negotiation,
@@ -27,7 +27,7 @@ pub fn spans(
     let (mut at, mut is_first) = (0, true);
     for line in bytes.split_inclusive(|&byte| byte == b'\n') {
         let end = at + line.len() as u64;
-        let is_skipped = at == 0 && line == b"\r\n" && what == What::Request;
+        let is_skipped = at == 0 && line == b"\r\n" && what == AnnotationKind::Request;
         match extension_spans(line, at, &mut negotiation) {
             Some(of_line) if !is_first => spans.extend(of_line),
             _ => {
@@ -36,7 +36,7 @@ pub fn spans(
                     true => first_line(what, line),
                     false => field_line(line, key, interim),
                 };
-                if is_first && what == What::Response {
+                if is_first && what == AnnotationKind::Response {
                     interim = status_of(&value).is_some_and(is_interim);
                 }
                 let section = section(is_first && !is_skipped, what, &field, &value);
@@ -58,27 +58,29 @@ fn empty_line_in_front() -> [String; 3] {
     ["empty line".into(), String::new(), meaning.into()]
 }
 
-fn section(is_first: bool, what: What, field: &str, value: &str) -> &'static str {
+fn section(is_first: bool, what: AnnotationKind, field: &str, value: &str) -> &'static str {
     match (is_first, what) {
-        (true, What::Response) if is_interim(status_of(value).unwrap_or_default()) => {
+        (true, AnnotationKind::Response) if is_interim(status_of(value).unwrap_or_default()) => {
             "RFC 9110 §15.2"
         }
-        (true, What::Response) if field == "status line" => "§4.1",
-        (true, What::Response) => "RFC 9112 §4",
+        (true, AnnotationKind::Response) if field == "status line" => "§4.1",
+        (true, AnnotationKind::Response) => "RFC 9112 §4",
         (true, _) => "RFC 9112 §3",
         _ if field == "end of head" || field == "empty line" => "RFC 9112 §2.2",
         // The client validates these fields of a 101 by §4.1, not by the glossary's section.
-        (_, What::Response) if OF_A_101.iter().any(|name| name.eq_ignore_ascii_case(field)) => {
+        (_, AnnotationKind::Response)
+            if OF_A_101.iter().any(|name| name.eq_ignore_ascii_case(field)) =>
+        {
             "§4.1"
         }
         _ => purpose(field).map_or("RFC 9112 §5", |(_, section)| section),
     }
 }
 
-fn first_line(what: What, line: &[u8]) -> [String; 3] {
+fn first_line(what: AnnotationKind, line: &[u8]) -> [String; 3] {
     let value = visible(line.trim_ascii_end(), 200);
     let (field, meaning) = match what {
-        What::Response => match status_of(&value) {
+        AnnotationKind::Response => match status_of(&value) {
             Some(101) => ("status line", "101: from now on, this connection speaks WebSocket"),
             Some(status) if is_interim(status) => {
                 ("status line", "interim: the final response is still to come")

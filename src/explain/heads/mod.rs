@@ -21,7 +21,7 @@ pub mod header_glossary;
 
 use self::body_end::Body;
 use self::extensions::{Agreed, Negotiation, Offers};
-use super::annotation::{Annotation, SHOWN, Span, Verdict, What};
+use super::annotation::{Annotation, AnnotationKind, MAX_SHOWN, Span, Verdict};
 use crate::diagnostic::{Diagnostic, quote};
 use crate::frames::assembler::Bounds;
 use crate::frames::header::Role;
@@ -110,15 +110,15 @@ impl ArrivingHead {
 
 /// A parsed request and its extension offers, which the explanation of the response needs.
 #[derive(Debug)]
-pub struct RequestSeen {
+pub struct ParsedRequest {
     request: Request,
     offers: Offers,
 }
 
-impl RequestSeen {
-    fn new(request: Request) -> RequestSeen {
+impl ParsedRequest {
+    fn new(request: Request) -> ParsedRequest {
         let offers = Offers::parse(request.head());
-        RequestSeen { request, offers }
+        ParsedRequest { request, offers }
     }
 
     /// Returns whether the client asked for a WebSocket with this request.
@@ -153,13 +153,13 @@ pub fn request(
     start: u64,
     end: Option<HeadEnd>,
     rules: &Rules,
-) -> (Annotation, Option<RequestSeen>, AfterRequest) {
+) -> (Annotation, Option<ParsedRequest>, AfterRequest) {
     let (mut title, mut asked, mut then) = ("a request".to_owned(), None, AfterRequest::Nothing);
     let verdict = match end {
-        None => Verdict::Missing("the empty line that ends a head".into()),
+        None => Verdict::Incomplete("the empty line that ends a head".into()),
         Some(HeadEnd::Bad(refusal)) => Verdict::Refused(refusal),
         Some(HeadEnd::Whole) => {
-            asked = Request::parse(bytes).ok().map(RequestSeen::new);
+            asked = Request::parse(bytes).ok().map(ParsedRequest::new);
             then = match Head::parse(bytes) {
                 Ok(head) if asks_for_websocket(&head) && asked.is_some() => AfterRequest::Frames,
                 Ok(head) => AfterRequest::Body(Body::of_request(&head)),
@@ -182,8 +182,12 @@ pub fn request(
         }
     };
     let negotiation = Negotiation::Offers { settings: rules.deflate.as_ref(), is_taken: false };
-    let spans = head_lines::spans(What::Request, bytes, None, negotiation);
-    (annotation(Role::Client, What::Request, start, title, bytes, spans, verdict), asked, then)
+    let spans = head_lines::spans(AnnotationKind::Request, bytes, None, negotiation);
+    (
+        annotation(Role::Client, AnnotationKind::Request, start, title, bytes, spans, verdict),
+        asked,
+        then,
+    )
 }
 
 fn decide_on(bytes: &[u8], rules: &Rules) -> Result<Decision, Refusal> {
@@ -217,25 +221,28 @@ pub fn response(
     bytes: &[u8],
     start: u64,
     end: Option<HeadEnd>,
-    asked: Option<&RequestSeen>,
+    asked: Option<&ParsedRequest>,
 ) -> (Annotation, AfterResponse) {
     let head = Head::parse_answer(bytes);
     let is_http = bytes.starts_with(b"HTTP/");
     let (title, follows, verdict) = match (&end, &head) {
         (None, _) => {
-            unreadable_response(Verdict::Missing("the empty line that ends a head".into()))
+            unreadable_response(Verdict::Incomplete("the empty line that ends a head".into()))
         }
         (Some(HeadEnd::Bad(refusal)), _) | (Some(HeadEnd::Whole), Err(refusal)) => {
             unreadable_response(Verdict::Rejected(HandshakeError::bad_head(refusal, is_http)))
         }
-        (Some(HeadEnd::Whole), Ok(head)) => answer(head, asked),
+        (Some(HeadEnd::Whole), Ok(head)) => evaluate_response(head, asked),
     };
     let none = Offers::default();
     let offers = asked.map_or(&none, |asked| &asked.offers);
-    let negotiation = Negotiation::answer(head.ok().as_ref(), offers, asked.is_some());
+    let negotiation = Negotiation::of_answer(head.ok().as_ref(), offers, asked.is_some());
     let key = asked.map(|asked| asked.key().unwrap_or_default());
-    let spans = head_lines::spans(What::Response, bytes, key, negotiation);
-    (annotation(Role::Server, What::Response, start, title, bytes, spans, verdict), follows)
+    let spans = head_lines::spans(AnnotationKind::Response, bytes, key, negotiation);
+    (
+        annotation(Role::Server, AnnotationKind::Response, start, title, bytes, spans, verdict),
+        follows,
+    )
 }
 
 fn unreadable_response(verdict: Verdict) -> (String, AfterResponse, Verdict) {
@@ -244,8 +251,11 @@ fn unreadable_response(verdict: Verdict) -> (String, AfterResponse, Verdict) {
 
 /// Evaluates a complete response head. Returns the title of its annotation, the kind of bytes that
 /// follow the head, and the client's verdict.
-fn answer(head: &Head, asked: Option<&RequestSeen>) -> (String, AfterResponse, Verdict) {
-    let wants_websocket = asked.is_some_and(RequestSeen::wants_websocket);
+fn evaluate_response(
+    head: &Head,
+    asked: Option<&ParsedRequest>,
+) -> (String, AfterResponse, Verdict) {
+    let wants_websocket = asked.is_some_and(ParsedRequest::wants_websocket);
     let method = asked.map_or("", |asked| asked.request.method());
     let body = || AfterResponse::Body(Body::of_response(head, method), reuse_after(head));
     match status_of(head.first_line()) {
@@ -275,7 +285,7 @@ fn answer(head: &Head, asked: Option<&RequestSeen>) -> (String, AfterResponse, V
 }
 
 /// Returns the client's verdict on a response to the request `asked`.
-fn verify(head: &Head, asked: &RequestSeen) -> Verdict {
+fn verify(head: &Head, asked: &ParsedRequest) -> Verdict {
     let offered = asked.request.head().list("Sec-WebSocket-Protocol");
     let ask = ClientRequest {
         subprotocols: offered.into_iter().map(str::to_owned).collect(),
@@ -320,7 +330,7 @@ fn reuse_after(head: &Head) -> ConnectionReuse {
 
 fn annotation(
     from: Role,
-    what: What,
+    what: AnnotationKind,
     start: u64,
     title: String,
     bytes: &[u8],
@@ -333,7 +343,7 @@ fn annotation(
         start,
         length: bytes.len() as u64,
         title,
-        bytes: bytes[..bytes.len().min(SHOWN)].to_vec(),
+        bytes: bytes[..bytes.len().min(MAX_SHOWN)].to_vec(),
         payload: Vec::new(),
         inflated: None,
         spans,

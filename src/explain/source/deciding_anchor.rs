@@ -6,7 +6,7 @@
 
 use super::Anchor;
 use crate::diagnostic::Diagnostic;
-use crate::explain::annotation::{Annotation, Span, Verdict, What};
+use crate::explain::annotation::{Annotation, AnnotationKind, Span, Verdict};
 use crate::frames::header::{Opcode, RSV1};
 use crate::frames::violation::Violation;
 
@@ -14,11 +14,11 @@ use crate::frames::violation::Violation;
 /// field.
 pub fn of_span(annotation: &Annotation, span: &Span) -> Option<&'static Anchor> {
     let id = match annotation.what {
-        What::Frame => of_frame(annotation, span),
-        What::Request => of_request(span),
-        What::Response => of_response(span),
-        What::Body => "http.body",
-        What::Unread => "ended",
+        AnnotationKind::Frame => of_frame(annotation, span),
+        AnnotationKind::Request => of_request(span),
+        AnnotationKind::Response => of_response(span),
+        AnnotationKind::Body => "http.body",
+        AnnotationKind::Unread => "ended",
     };
     Anchor::named(id)
 }
@@ -106,7 +106,7 @@ fn of_parameter(span: &Span, is_offer: bool) -> &'static str {
 /// broken rule. Returns `None` if the bytes break no rule or are only incomplete.
 pub fn of_verdict(annotation: &Annotation) -> Option<&'static Anchor> {
     let id = match &annotation.verdict {
-        Verdict::Fine | Verdict::Missing(_) => return None,
+        Verdict::Fine | Verdict::Incomplete(_) => return None,
         Verdict::Broken(violation) => {
             let is_compressed = annotation.bytes.first().is_some_and(|first| first & RSV1 != 0);
             of_violation(*violation, is_compressed || annotation.inflated.is_some())

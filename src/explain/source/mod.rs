@@ -18,7 +18,7 @@ pub mod trace;
 
 /// The comment marker before each source excerpt that a walkthrough chapter shows. The text is
 /// split in two, so that this line isn't a marker itself.
-const CHAPTER_MARK: &str = concat!("// ", "WALK: ");
+const CHAPTER_MARKER: &str = concat!("// ", "WALK: ");
 
 /// An anchor: it names lines of ws101's source that decide what a field means or whether bytes
 /// break a rule.
@@ -101,7 +101,7 @@ impl Anchor {
         let depth = indent(lines[0]);
         let line = |(index, line): (usize, &&'static str)| {
             // The chapters' marks aren't shown.
-            let text = line.split(CHAPTER_MARK).next().unwrap_or_default();
+            let text = line.split(CHAPTER_MARKER).next().unwrap_or_default();
             let is_mark = text.trim().is_empty() && !line.is_empty();
             (!is_mark).then(|| Line {
                 number: first + index + 1,
@@ -135,7 +135,7 @@ impl Anchor {
 impl Passage {
     /// Returns whether the passage's marked lines name this RFC section. If the lines name no
     /// section at all, this checks the opening comment of the file instead.
-    pub fn names(&self, section: &str) -> bool {
+    pub fn names_section(&self, section: &str) -> bool {
         let marked = self.lines.iter().filter(|line| line.is_marked).map(|line| line.text);
         let marked: Vec<&str> = marked.collect();
         let marked = marked.join("\n");

@@ -11,7 +11,7 @@
 //! describes how the connection reacts. A trace is built from the annotation alone.
 
 use super::{Anchor, deciding_anchor};
-use crate::explain::annotation::{Annotation, Span, Verdict, What, hex, visible};
+use crate::explain::annotation::{Annotation, AnnotationKind, Span, Verdict, hex, visible};
 use crate::frames::header::{FIN, Header, Opcode, RSV1};
 use crate::frames::mask;
 use crate::handshake::accept_key;
@@ -35,10 +35,10 @@ pub fn steps(annotation: &Annotation) -> Vec<Step> {
     let mut trace =
         Trace { annotation, wrong: deciding_anchor::of_verdict(annotation), steps: Vec::new() };
     let end = match annotation.what {
-        What::Frame => trace.frame(),
-        What::Request => trace.request(),
-        What::Response => trace.response(),
-        What::Body | What::Unread => Some(()),
+        AnnotationKind::Frame => trace.frame(),
+        AnnotationKind::Request => trace.request(),
+        AnnotationKind::Response => trace.response(),
+        AnnotationKind::Body | AnnotationKind::Unread => Some(()),
     };
     // A failed check has ended the trace of a frame, so the connection closes.
     if end.is_none() && matches!(annotation.verdict, Verdict::Broken(_)) {
@@ -144,7 +144,7 @@ impl Trace<'_> {
                 self.unmask(key)?;
             }
         }
-        if matches!(annotation.verdict, Verdict::Missing(_)) {
+        if matches!(annotation.verdict, Verdict::Incomplete(_)) {
             return Some(());
         }
         match opcode.is_control() {
@@ -214,8 +214,13 @@ impl Trace<'_> {
         let length = annotation.inflated.as_ref().map_or(header.length, |one| one.length);
         match is_text {
             true => {
-                let goes_on = annotation.spans.iter().any(|s| s.meaning.contains("continues in"));
-                let kept = if goes_on { "; the start of the last character is kept" } else { "" };
+                let ends_inside_character =
+                    annotation.spans.iter().any(|s| s.meaning.contains("continues in"));
+                let kept = if ends_inside_character {
+                    "; the start of the last character is kept"
+                } else {
+                    ""
+                };
                 self.pass("text", format!("{length} bytes are checked{kept}"))?;
                 self.pass("text.message", format!("{length} bytes are appended"))?;
             }
@@ -299,7 +304,7 @@ impl Trace<'_> {
         let lines = annotation.spans.iter().filter(|span| span.bits.end > span.bits.start).count();
         self.pass_if_wrong("head.size")?;
         self.pass("head.bytes", format!("{} bytes, each allowed in a head", annotation.length))?;
-        if matches!(annotation.verdict, Verdict::Missing(_)) {
+        if matches!(annotation.verdict, Verdict::Incomplete(_)) {
             return None;
         }
         self.pass("head.end", format!("the empty line ends at byte {}", annotation.length))?;

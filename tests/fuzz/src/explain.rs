@@ -1,7 +1,7 @@
 //! The explainer: for any bytes, it describes each bit once, its verdict is the library's, and it
 //! escapes all that a peer sent before it prints it.
 
-use ws101::explain::annotation::{Annotation, Verdict, What};
+use ws101::explain::annotation::{Annotation, Verdict, AnnotationKind};
 use ws101::explain::conversation::{Conversation, explain_frames};
 use ws101::explain::heads::Settings;
 use ws101::explain::json;
@@ -30,7 +30,7 @@ pub fn check(data: &[u8]) {
         });
         assert_eq!(broken, heard.violation);
         let is_whole = |annotation: &&Annotation| {
-            annotation.what == What::Frame && matches!(annotation.verdict, Verdict::Fine)
+            annotation.what == AnnotationKind::Frame && matches!(annotation.verdict, Verdict::Fine)
         };
         // Control frames, and the last fragment of a message.
         let ends_an_event = |annotation: &&Annotation| annotation.bytes[0] & 0x80 != 0;
