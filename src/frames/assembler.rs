@@ -41,7 +41,7 @@ pub struct Bounds {
 /// adds fewer: it turns a one-byte fragment into 7 bytes.
 const ADDED_TO_A_FRAGMENT: u64 = 16;
 /// The number of bytes by which a compressed message may exceed twice `max_message`. Without this
-/// allowance, the assembler would refuse honest messages if `max_message` is small.
+/// allowance, an assembler with a small `max_message` would refuse honest messages.
 const ADDED_TO_A_MESSAGE: u64 = 1024;
 
 /// The assembler of one connection. It joins the fragments of the arriving message, and refuses a
@@ -53,7 +53,8 @@ pub struct Assembler {
     inside: Option<MessageKind>,
     /// Whether the arriving message is compressed, which the RSV1 bit of its first frame indicates.
     compressed: bool,
-    /// The sum of the payload lengths, in bytes, in the current message's frame headers so far.
+    /// The sum of the payload lengths, in bytes, that the current message's frame headers have
+    /// announced.
     announced: u64,
     fragments: u64,
     text: Text,
@@ -74,9 +75,9 @@ impl Assembler {
         self.bounds.max_message = max_message;
     }
 
-    /// Parses the frame header at the start of `bytes`. Fails if the header is invalid, if the
-    /// frame must not come now, or if its message would exceed the [`Bounds`]. Returns the header
-    /// and its size in bytes, or `None` if the header isn't complete yet.
+    /// Begins the next frame: parses the header at the start of `bytes`. Fails if the header is
+    /// invalid, if the frame must not come now, or if its message would exceed the [`Bounds`].
+    /// Returns the header and its size in bytes, or `None` if the header isn't complete yet.
     #[inline]
     pub fn begin_frame(
         &mut self,
@@ -155,7 +156,7 @@ impl Assembler {
         self.compressed && self.inside.is_some()
     }
 
-    /// Appends `piece`, which the decoder has unmasked and inflated, to the current message's
+    /// Appends `piece`, which the decoder must have unmasked and inflated, to the current message's
     /// payload. Fails if `piece` makes a text message invalid UTF-8.
     #[inline]
     pub fn append(&mut self, piece: &[u8]) -> Result<(), Violation> {

@@ -9,7 +9,7 @@
 //! Therefore the buffer starts small and doubles when a read fills it. It shrinks when recent reads
 //! didn't need its size, or when the connection becomes idle.
 
-/// The minimum size of a receive buffer in bytes, which it has on a new or idle connection.
+/// The minimum size, in bytes, of a receive buffer: its size on a new or idle connection.
 const LEAST_ROOM: usize = 512;
 /// The size in bytes up to which a busy connection's receive buffer grows, so that one read can
 /// receive several 64 KiB frames.
@@ -46,13 +46,14 @@ impl Buffer {
     }
 
     /// Discards all unread bytes. The decoder calls this function after a violation or the peer's
-    /// Close, because it must ignore all later bytes.
+    /// Close, because all later bytes must be ignored.
     pub fn clear(&mut self) {
         (self.start, self.end) = (0, 0);
     }
 
-    /// Returns the buffer's free space, into which the caller reads the stream's next bytes. The
-    /// space is never empty, because reading into no space would look like the end of the stream.
+    /// Returns the buffer's free space, into which the caller must read the stream's next bytes.
+    /// The space is never empty, because a read into an empty slice would look like the end of the
+    /// stream.
     pub fn space(&mut self) -> &mut [u8] {
         // Moving the unread bytes to the front is cheap, because the parser leaves at most the
         // beginning of a header.

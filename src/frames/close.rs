@@ -42,8 +42,8 @@ impl Close {
         Ok(Close { code, reason: reason.into() })
     }
 
-    /// Creates the Close that a stopping server sends on each connection unless its operator
-    /// chooses another: close code 1001.
+    /// Creates the Close that a stopping server sends on each connection by default, with close
+    /// code 1001. The server's operator may choose another Close.
     pub(crate) fn going_away() -> Close {
         Close { code: CloseCode::GOING_AWAY, reason: "the server stops".into() }
     }

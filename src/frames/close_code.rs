@@ -6,8 +6,8 @@
 
 use std::fmt;
 
-/// A close code: the number in a Close frame that indicates why its sender ends the connection
-/// (§7.4).
+/// A close code: the number in a Close frame that indicates why its sender ends the connection (RFC
+/// 6455 §7.4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CloseCode(pub u16);
 

@@ -85,8 +85,8 @@ impl Encoder {
     }
 
     /// Encodes one fragment of a message into the batch. `opcode` is the message's kind for the
-    /// first fragment, and `Continuation` for the others. `fin` marks the last fragment. The caller
-    /// must pass a message's fragments in order, without another message between them.
+    /// first fragment, and `Continuation` for the others. `fin` must be set for the last fragment.
+    /// The caller must pass a message's fragments in order, without another message between them.
     ///
     /// Returns the bytes that the caller must write right after the batch.
     pub fn fragment<'a>(
@@ -110,7 +110,7 @@ impl Encoder {
         self.append_control(Opcode::Pong, payload)
     }
 
-    /// Encodes our Close into the batch. Fails if its close code must not be sent. Afterwards, the
+    /// Encodes our Close into the batch. Fails if the close code must not be sent. Afterwards, the
     /// encoder refuses all frames.
     pub fn close(&mut self, close: &Close) -> Result<(), Misuse> {
         // §7.4.1: callers can set the public fields to anything, so the code is validated here too.
@@ -123,8 +123,8 @@ impl Encoder {
     }
 
     /// Drops the batch, and makes the encoder refuse all frames. The connection's write half calls
-    /// this function after a failed write, because the peer may have received only a part of a
-    /// frame, and when the connection ends.
+    /// this function when the connection ends, and after a failed write, because the peer may have
+    /// received only a part of a frame.
     pub fn stop_after_failed_write(&mut self) {
         self.batch = Vec::new();
         self.closed = true;

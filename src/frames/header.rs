@@ -105,7 +105,7 @@ pub enum Opcode {
 }
 
 impl Opcode {
-    /// Parses the opcode in a header's first byte. Fails if no RFC defines the opcode.
+    /// Parses the opcode in the first byte of a frame's header. Fails if no RFC defines the opcode.
     #[inline]
     pub fn parse(first_byte: u8) -> Result<Opcode, Violation> {
         match first_byte & OPCODE {
@@ -130,7 +130,7 @@ impl Opcode {
 /// The header of a frame: everything that comes before the payload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Header {
-    /// Whether the frame is the last of its message. A control frame must set it.
+    /// Whether the frame is the last of its message. A control frame must set this bit.
     pub fin: bool,
     /// Whether the RSV1 bit is set. permessage-deflate sets it on the first frame of a compressed
     /// message.
@@ -147,7 +147,8 @@ impl Header {
     /// Parses the frame header at the start of `bytes`. `role` is the role of the receiving end,
     /// and `rsv1_has_meaning` must be set if both ends agreed on an extension that uses RSV1.
     ///
-    /// Returns the header and its size in bytes, or `None` if the header isn't complete yet.
+    /// Returns the header and its size in bytes, or `None` if the header isn't complete yet. Fails
+    /// at the first byte that breaks a rule.
     #[inline]
     pub fn parse(
         bytes: &[u8],

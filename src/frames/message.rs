@@ -30,7 +30,7 @@ impl MessageKind {
 /// A complete message, text or binary, as `recv` returns it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Message {
-    /// A text message. Its payload was validated as UTF-8 on arrival.
+    /// A text message, whose payload is UTF-8.
     Text(String),
     /// A binary message, whose payload may be arbitrary bytes.
     Binary(Vec<u8>),

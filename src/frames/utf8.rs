@@ -9,7 +9,7 @@
 //!
 //! Elsewhere: [`assembler`](super::assembler) limits how long the text may become.
 
-/// The error for text from the peer that isn't UTF-8.
+/// The error for a text that isn't valid UTF-8.
 #[derive(Debug, PartialEq, Eq)]
 pub struct NotUtf8;
 
@@ -43,7 +43,7 @@ impl Text {
     }
 
     /// Reserves memory for a piece of `piece` bytes. `most` is the maximum size of the whole text
-    /// in bytes.
+    /// in bytes, beyond which the memory doesn't grow.
     pub fn make_room(&mut self, piece: usize, most: usize) {
         let (length, room) = (self.checked.len(), self.checked.capacity());
         self.checked.reserve_exact(room_to_add(length, room, self.incomplete_length + piece, most));
@@ -55,7 +55,7 @@ impl Text {
     }
 
     /// Removes and returns the complete characters that have arrived. The bytes of an incomplete
-    /// character stay.
+    /// character stay for the next piece.
     pub fn take_whole(&mut self) -> String {
         std::mem::take(&mut self.checked)
     }
@@ -88,7 +88,7 @@ impl Text {
     }
 }
 
-/// Returns the room to add: the argument for `reserve_exact`, so that `more` bytes fit in a buffer
+/// Returns the number of bytes to add with `reserve_exact`, so that `more` bytes fit in a buffer
 /// with this `length` and this capacity (`room`). The capacity doubles, so that the bytes are
 /// seldom moved, but not beyond `most`, the message's limit.
 pub fn room_to_add(length: usize, room: usize, more: usize, most: usize) -> usize {

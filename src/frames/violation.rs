@@ -19,9 +19,9 @@ pub enum Violation {
     ReservedBits(u8),
     /// The peer sent a frame with this opcode, which no RFC defines.
     UnknownOpcode(u8),
-    /// A client sent an unmasked frame.
+    /// A client sent an unmasked frame. Clients must mask every frame.
     NotMasked,
-    /// A server sent a masked frame.
+    /// A server sent a masked frame. Servers must not mask frames.
     Masked,
     /// The peer fragmented a control frame: the frame's FIN bit isn't set.
     ControlFragmented,
@@ -29,13 +29,13 @@ pub enum Violation {
     ControlTooLong,
     /// The peer encoded this payload length in more bytes than necessary.
     LengthNotMinimal(u64),
-    /// The peer sent this 64-bit payload length, whose top bit is set.
+    /// The peer sent this 64-bit payload length, whose top bit is set but must be 0.
     LengthTopBit(u64),
     /// The peer sent a continuation frame although no message was unfinished.
     NothingToContinue,
     /// The peer began a new message before it had ended the previous message.
     MessageInsideMessage,
-    /// The peer sent a message that exceeds this limit, in bytes.
+    /// The peer sent a message that's larger than this limit, in bytes.
     MessageTooLong(u64),
     /// The peer sent a message with more fragments than this limit.
     TooManyFragments(u64),

@@ -164,7 +164,7 @@ pub struct HandshakeError {
     /// The head of the server's response, or `None` if the client couldn't parse it. The
     /// application may need the head's `Retry-After`, `Location` or `WWW-Authenticate`.
     pub head: Option<Box<Head>>,
-    /// The first few KiB of the response's body, as text. Empty if the response has no body.
+    /// The first few KiB of the response's body, as text. It's empty if the response has no body.
     pub body: String,
     /// The diagnostic: the rule that the response broke, what the client saw, the usual cause and
     /// the fix.

@@ -29,11 +29,12 @@ use crate::http::refusal::Refusal;
 
 /// The name of the compression extension in `Sec-WebSocket-Extensions`.
 pub const NAME: &str = "permessage-deflate";
-/// The most window bits, which are also the default: the base-2 logarithm of the largest
-/// compression window's size in bytes.
+/// The largest and default number of window bits: the base-2 logarithm of the size, in bytes, of
+/// the largest compression window (32 KiB).
 pub const MOST_BITS: u8 = 15;
-/// The least window bits that our compressor supports: the base-2 logarithm of its smallest
-/// window's size in bytes. Our inflater also supports 8 bits, for a peer's window of 256 bytes.
+/// The smallest number of window bits that our compressor supports: the base-2 logarithm of its
+/// smallest window's size (512 bytes). Our inflater also supports 8 bits, for a peer's window of
+/// 256 bytes.
 pub const LEAST_BITS: u8 = 9;
 
 /// The compression settings of a server or client, which take effect only if the peer agrees. Turn
@@ -58,20 +59,23 @@ pub const LEAST_BITS: u8 = 9;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DeflateConfig {
     /// Whether the server begins each message with an empty compression window. In a server's
-    /// settings, this is a promise. In a client's settings, it's a demand on the server.
+    /// settings, this is a promise to the client. In a client's settings, it's a demand on the
+    /// server.
     pub server_no_context_takeover: bool,
     /// Whether the client begins each message with an empty compression window. In a client's
-    /// settings, this is a promise. In a server's settings, it's a demand on the client.
+    /// settings, this is a promise to the server. In a server's settings, it's a demand on the
+    /// client.
     pub client_no_context_takeover: bool,
-    /// The base-2 logarithm of the largest window, in bytes, of the server's compressor: from 9 to
-    /// 15. A server keeps to this maximum; a client requires the server to do so.
+    /// The largest window of the server's compressor, as the base-2 logarithm of its size: from 9
+    /// (512 bytes) to 15 (32 KiB). A server keeps to this maximum; a client requires the server to
+    /// do so.
     pub server_max_window_bits: u8,
-    /// The base-2 logarithm of the largest window, in bytes, of the client's compressor: from 9 to
-    /// 15. A client keeps to this maximum; a server requires the client to do so if the client's
-    /// offer allows that.
+    /// The largest window of the client's compressor, as the base-2 logarithm of its size: from 9
+    /// (512 bytes) to 15 (32 KiB). A client keeps to this maximum; a server requires the client to
+    /// do so if the client's offer allows that.
     pub client_max_window_bits: u8,
-    /// The minimum length, in bytes, from which messages are compressed. Compressing a shorter
-    /// message would cost more than it saves.
+    /// The length, in bytes, from which messages are compressed. Compressing a shorter message
+    /// would cost more than it saves.
     pub from: usize,
     /// The compression level, from 1 (fastest) to 9 (smallest output).
     pub level: u8,
@@ -101,7 +105,7 @@ impl Default for DeflateConfig {
 /// message to the next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Window {
-    /// The base-2 logarithm of the window's size in bytes, from 8 to 15.
+    /// The base-2 logarithm of the window's size: from 8 (256 bytes) to 15 (32 KiB).
     pub bits: u8,
     /// Whether the window continues from one message to the next (context takeover), instead of
     /// being emptied.
@@ -115,11 +119,11 @@ pub struct DeflateParams {
     pub server_no_context_takeover: bool,
     /// Whether the client begins each message with an empty compression window.
     pub client_no_context_takeover: bool,
-    /// The base-2 logarithm of the server's largest window in bytes. `None` if the header omits
-    /// this parameter, which means 15.
+    /// The largest window of the server's compressor, as the base-2 logarithm of its size. `None`
+    /// stands for an omitted parameter, which means 15 (32 KiB).
     pub server_max_window_bits: Option<u8>,
-    /// The base-2 logarithm of the client's largest window in bytes. `None` if the header omits
-    /// this parameter, which means 15.
+    /// The largest window of the client's compressor, as the base-2 logarithm of its size. `None`
+    /// stands for an omitted parameter, which means 15 (32 KiB).
     pub client_max_window_bits: Option<u8>,
 }
 
@@ -253,9 +257,9 @@ impl fmt::Display for DeflateParams {
     }
 }
 
-/// Chooses the request's first offer that the server can meet, and returns the server's response to
-/// it. Returns `None` if the server can meet no offer, or if compression is off (`settings` is
-/// `None`). Refuses a request whose list of extensions is malformed.
+/// Chooses the request's first compression offer that the server can meet, and returns the server's
+/// response to it. Returns `None` if the server can meet no offer, or if compression is off
+/// (`settings` is `None`). Refuses a request whose list of extensions is malformed.
 pub fn choose_answer(
     head: &Head,
     settings: Option<&DeflateConfig>,
@@ -300,7 +304,7 @@ pub fn verify_answer(
     }
 }
 
-/// Parses the value of a window parameter: the base-2 logarithm of the window's size in bytes.
+/// Parses the window bits in a parameter's value: the base-2 logarithm of the window's size.
 /// Returns `None` if the value isn't a number from 8 to 15.
 fn parse_window_bits(value: &str) -> Option<u8> {
     // RFC 7692 §7.1.2: a decimal number from 8 to 15, without a leading zero.
@@ -448,8 +452,8 @@ mod tests {
         );
     }
 
-    /// Returns the windows of client and server after this response, according to a client with
-    /// these settings. Returns `None` if the client rejects the response.
+    /// Returns the client's and the server's compression window on which a client with these
+    /// `settings` agrees after this response. Returns `None` if the client rejects the response.
     fn agreed(lines: &[&str], settings: &DeflateConfig) -> Option<(Window, Window)> {
         let terms = verify_answer(&head(lines), &[DeflateParams::offer(settings)]).ok()??;
         Some((terms.of_client(), terms.of_server()))

@@ -77,8 +77,8 @@ impl Origins {
     }
 
     // WALK: origin
-    /// Returns whether a page with this `origin` may connect. `origin` and `host` are the values of
-    /// the request's `Origin` and `Host` headers.
+    /// Returns whether a page with this `origin` may connect. `origin` is the value of the
+    /// request's `Origin` header, and `host` is the host that the request asks for.
     pub fn allow(&self, origin: &str, host: &str) -> bool {
         match self {
             Origins::Any => true,

@@ -17,7 +17,7 @@ use crate::http::authority::{Authority, default_port, escapes_are_whole};
 pub struct Address {
     /// Whether the URL's scheme is `wss`. If so, the client must connect over TLS.
     pub secure: bool,
-    /// The server's hostname or IP address. An IPv6 address keeps its brackets.
+    /// The server's hostname or IP address. An IPv6 address is in brackets.
     pub host: String,
     /// The zone of an IPv6 address, or `None` if it has no zone. A zone is meaningful only on this
     /// machine, so the client omits it from the `Host` header.

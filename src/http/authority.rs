@@ -25,8 +25,8 @@ pub struct Authority {
 }
 
 impl Authority {
-    /// Parses `host` or `host:port`; an IPv6 host stands in brackets. Returns `None` for any other
-    /// text, such as text with a user name or an empty host.
+    /// Parses `host` or `host:port`; an IPv6 address must be in brackets. Returns `None` for any
+    /// other text, such as text with a user name or an empty host.
     pub fn parse(text: &str) -> Option<Authority> {
         let (host, port) = match text.strip_prefix('[') {
             // A colon inside the brackets belongs to the address.

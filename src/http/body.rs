@@ -15,7 +15,7 @@
 
 use super::head::Head;
 
-/// The body of an HTTP response that arrives at the client piece by piece.
+/// The body of an HTTP response, which the client receives piece by piece.
 #[derive(Debug)]
 pub struct Body {
     rest: Rest,
@@ -27,14 +27,14 @@ pub struct Body {
 /// The rest of an arriving body: what comes next, or where the body ends.
 #[derive(Debug)]
 enum Rest {
-    /// The body has ended.
+    /// Nothing more follows: the body has ended.
     Nothing,
     /// The body ends after this many more bytes.
     Bytes(u64),
-    /// The line with the next chunk's length comes next. This variant holds the part of that line
-    /// that has arrived.
+    /// The line that contains the next chunk's length follows. This variant holds the part of that
+    /// line that has arrived.
     ChunkLength(String),
-    /// This many more bytes of a chunk come next, including the CR LF that ends the chunk.
+    /// This many more bytes of a chunk follow, including the CR LF that ends the chunk.
     Chunk(u64),
     /// The body continues until the stream ends, because the head contains no length.
     All,
@@ -61,8 +61,8 @@ impl Body {
         Body { rest, bytes: Vec::new(), most }
     }
 
-    /// Returns whether the body needs no more bytes: it has ended, or it already stores the
-    /// maximum.
+    /// Returns whether the body needs no more bytes: it has ended, or it already stores as many
+    /// bytes as it may.
     pub fn is_over(&self) -> bool {
         matches!(self.rest, Rest::Nothing | Rest::Bytes(0)) || self.bytes.len() == self.most
     }

@@ -53,7 +53,7 @@ impl Scan {
     }
 
     /// Returns how many bytes the scan has examined. After a refusal, the last of these bytes is
-    /// the one that caused it.
+    /// the byte that caused the refusal.
     pub fn scanned(&self) -> usize {
         self.scanned
     }

@@ -135,7 +135,8 @@ impl Request {
     }
 
     /// Returns the decoded value of the first query parameter with this name. Both `%20` and `+`
-    /// become a space, because browsers use both. The value is `""` if the parameter has none.
+    /// become a space, because browsers use both. For a parameter without a value, the result is
+    /// `""`.
     ///
     /// Returns `None` if there's no such parameter, or if its value doesn't decode to UTF-8.
     pub fn parameter(&self, name: &str) -> Option<String> {

@@ -54,7 +54,7 @@ impl Response {
     }
 
     /// Adds a header to the response. A second `Content-Type` replaces the first. Sending the
-    /// response fails if the header is invalid, or if the server must set it itself, such as
+    /// response fails if the header is invalid, or if it's reserved for the server, such as
     /// `Content-Length`.
     pub fn header(mut self, name: &str, value: &str) -> Response {
         if name.eq_ignore_ascii_case("Content-Type") {

@@ -34,14 +34,14 @@ use crate::handshake::deflate_params::{
     DeflateConfig, DeflateParams, LEAST_BITS, MOST_BITS, Window,
 };
 
-/// The four bytes that a sender omits at the end of a compressed message, so that the receiver must
-/// put them back (RFC 7692 §7.2): the length of an empty DEFLATE block, and the length's
+/// The four bytes that a sender omits at the end of a compressed message, and that the receiver
+/// must put back (RFC 7692 §7.2): the length of an empty DEFLATE block, and the length's
 /// complement.
 const TAIL: [u8; 4] = [0x00, 0x00, 0xff, 0xff];
 /// An empty DEFLATE block with BFINAL set. The inflater accepts it only where a block can begin, so
 /// it exposes a message that ends inside a block.
 const LAST_BLOCK: [u8; 5] = [0x01, 0x00, 0x00, 0xff, 0xff];
-/// The maximum number of bytes that the inflater produces in one step.
+/// The maximum size, in bytes, of a piece that the inflater produces in one step.
 const PIECE: usize = 8 * 1024;
 /// The price of a DEFLATE block with BFINAL set, in bytes of the peer's credit. After such a block,
 /// the inflater copies the window, which takes about as long as inflating this many bytes. Honest
@@ -384,7 +384,7 @@ mod tests {
         Event::Message(Message::Binary(bytes.into()))
     }
 
-    /// Returns a frame from a server: `first` is the first byte of its header.
+    /// Returns a frame from a server: `first` is the first byte of the frame's header.
     fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
         let length = payload.len();
         match length {
