@@ -12,7 +12,7 @@
 //! - Nothing follows a Close (§5.5.1). A refused call doesn't change the batch.
 //!
 //! The encoder refuses three things as a [`Misuse`]: an oversized control payload, a close code
-//! that may not be sent, and anything after a Close.
+//! that must not be sent, and anything after a Close.
 //!
 //! Elsewhere: [`header`](super::header) writes headers, [`mask`] masks payloads,
 //! [`deflate`](super::deflate) compresses, [`prepared`](super::prepared) shares one encoding among
@@ -88,7 +88,7 @@ impl Encoder {
     /// first fragment, and `Continuation` for the others. `fin` must be set for the last fragment.
     /// The caller must pass a message's fragments in order, without another message between them.
     ///
-    /// Returns the bytes that the caller must write right after the batch.
+    /// Returns the bytes that the caller must write right after the batch, or an empty slice.
     pub fn fragment<'a>(
         &mut self,
         opcode: Opcode,

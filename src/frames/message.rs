@@ -79,7 +79,7 @@ impl Message {
     }
 }
 
-/// A message to be sent: its kind, and its payload, borrowed from the caller.
+/// A message to be sent: its kind, and its payload, borrowed from the application's value.
 #[derive(Clone, Copy, Debug)]
 pub struct MessageRef<'a> {
     /// Whether the message is text or binary.

@@ -26,8 +26,8 @@ pub struct Text {
 
 impl Text {
     // WALK: text
-    /// Appends the next piece of the text. Fails at the first byte that UTF-8 doesn't allow in its
-    /// place.
+    /// Appends the next piece of the text. Fails at the first byte that UTF-8 doesn't allow at its
+    /// position.
     pub fn push(&mut self, mut piece: &[u8]) -> Result<(), NotUtf8> {
         // 1. If the last piece ended inside a character, complete the character byte by byte.
         while self.incomplete_length > 0 {
@@ -106,9 +106,9 @@ fn check(bytes: &[u8]) -> Result<&str, NotUtf8> {
     from_utf8(bytes).map_err(|_| NotUtf8)
 }
 
-/// Returns the number of bytes at the end of a piece that belong to an incomplete character. This
-/// function relies on the length that the character's first byte announces; `check` and
-/// `push_to_incomplete` validate the bytes.
+/// Returns the number of bytes at the end of a piece of text that belong to an incomplete
+/// character. This function relies on the length that the character's first byte announces; `check`
+/// and `push_to_incomplete` validate the bytes.
 fn incomplete_length(bytes: &[u8]) -> usize {
     for back in 1..=bytes.len().min(3) {
         let announced = match bytes[bytes.len() - back] {

@@ -27,13 +27,14 @@ pub const VERSION: &str = "13";
 /// The rules that a server's operator sets for requests, in addition to the RFC's rules.
 #[derive(Clone, Debug, Default)]
 pub struct Rules {
-    /// The web pages that may open a connection, identified by their origin.
+    /// The web pages that may open a connection, identified by their origins.
     pub origins: Origins,
-    /// The hosts that the server answers for.
+    /// The hosts that the server answers for. The server refuses requests for any other host.
     pub hosts: Hosts,
     /// The paths where the server offers a WebSocket. An empty list allows any path.
     pub paths: Vec<String>,
-    /// The subprotocols that the server supports.
+    /// The subprotocols that the server supports. If several match, the client's order of
+    /// preference decides.
     pub subprotocols: Vec<String>,
     /// The server's compression settings, or `None` if the server doesn't compress.
     pub deflate: Option<DeflateConfig>,

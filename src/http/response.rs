@@ -40,8 +40,8 @@ impl Response {
         Response { status: 200, headers, body: body.into(), sends_body: true }
     }
 
-    /// Turns this response into one for a HEAD request: the head still contains the body's length,
-    /// but the body isn't sent.
+    /// Turns this response into one for a HEAD request: the head contains the body's length, but
+    /// the body isn't sent.
     pub(crate) fn without_body(self) -> Response {
         Response { sends_body: false, ..self }
     }
