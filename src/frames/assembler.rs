@@ -27,33 +27,34 @@ use super::message::{Message, MessageKind};
 use super::utf8::{Text, room_to_add};
 use super::violation::Violation;
 
-/// The limits on a message from the peer. A message that exceeds them ends the connection with
-/// close code 1009.
+/// The limits on each message from the peer. A message that exceeds one of them ends the connection
+/// with close code 1009.
 #[derive(Clone, Copy, Debug)]
 pub struct Bounds {
-    /// The maximum payload size of a message in bytes, summed over its fragments.
+    /// The maximum size, in bytes, of a message's payload, summed over its fragments.
     pub max_message: u64,
-    /// The maximum number of fragments in a message, including empty ones.
+    /// The maximum number of fragments in a message, including empty fragments.
     pub max_fragments: u64,
 }
 
-/// The number of bytes that compression may add to each fragment. A sender flushes its compressor
-/// after each fragment, so a one-byte fragment becomes 7 bytes.
+/// The number of bytes that compression may add to each fragment. An honest sender's compressor
+/// adds fewer: it turns a one-byte fragment into 7 bytes.
 const ADDED_TO_A_FRAGMENT: u64 = 16;
-/// The number of bytes by which a compressed message may exceed twice the limit. Without this
-/// allowance, a small limit would refuse honest messages.
+/// The number of bytes by which a compressed message may exceed twice `max_message`. Without this
+/// allowance, an assembler with a small `max_message` would refuse honest messages.
 const ADDED_TO_A_MESSAGE: u64 = 1024;
 
-/// The assembler of one connection, which joins the fragments of the arriving message within
-/// limits.
+/// The assembler of one connection. It joins the fragments of the arriving message, and refuses a
+/// message that exceeds the [`Bounds`].
 #[derive(Debug)]
 pub struct Assembler {
     bounds: Bounds,
-    /// The kind of the unfinished message. `None` between messages.
+    /// The kind of the message that has begun and isn't complete yet. `None` between messages.
     inside: Option<MessageKind>,
-    /// Whether the current message is compressed: its first frame had RSV1 set.
+    /// Whether the arriving message is compressed, which the RSV1 bit of its first frame indicates.
     compressed: bool,
-    /// The sum, in bytes, of the payload lengths in the current message's headers.
+    /// The sum of the payload lengths, in bytes, that the current message's frame headers have
+    /// announced.
     announced: u64,
     fragments: u64,
     text: Text,
@@ -61,21 +62,22 @@ pub struct Assembler {
 }
 
 impl Assembler {
-    /// Creates the assembler of a new connection, on which no message has begun.
+    /// Creates the assembler of a new connection. `bounds` are the limits on each message.
     pub fn new(bounds: Bounds) -> Assembler {
         let (text, bytes) = (Text::default(), Vec::new());
         let (inside, compressed) = (None, false);
         Assembler { bounds, inside, compressed, announced: 0, fragments: 0, text, bytes }
     }
 
-    /// Sets the maximum payload size of a message in bytes, for messages that begin from now on.
+    /// Sets the maximum size, in bytes, of a message's payload. The new maximum applies from the
+    /// next fragment on.
     pub fn limit_message(&mut self, max_message: u64) {
         self.bounds.max_message = max_message;
     }
 
-    /// Parses the next frame's header in `bytes`, and checks that the frame may come next and stays
-    /// within the limits. Returns the header and its length in bytes, or `None` if the header isn't
-    /// complete yet.
+    /// Begins the next frame: parses the header at the start of `bytes`. Fails if the header is
+    /// invalid, if the frame must not come now, or if its message would exceed the [`Bounds`].
+    /// Returns the header and its size in bytes, or `None` if the header isn't complete yet.
     #[inline]
     pub fn begin_frame(
         &mut self,
@@ -96,7 +98,7 @@ impl Assembler {
     }
 
     /// Checks that a frame with this opcode may come now (§5.4): a continuation only inside a
-    /// message, and a new message only between messages.
+    /// message, a new message only between messages, and a control frame at any time.
     #[inline]
     fn check_order(&self, opcode: Opcode) -> Result<(), Violation> {
         match (opcode, self.inside) {
@@ -107,8 +109,9 @@ impl Assembler {
     }
 
     // WALK: fragment
-    /// Begins the fragment that this header announces. Fails if a frame of this kind may not come
-    /// now, or if the message would exceed its limits. A control frame changes nothing.
+    /// Begins the fragment that this frame `header` announces. Fails if the frame must not come
+    /// now, or if its message would exceed the [`Bounds`]. A control frame's header changes
+    /// nothing.
     #[inline]
     pub fn begin_fragment(&mut self, header: &Header) -> Result<(), Violation> {
         self.check_order(header.opcode)?;
@@ -130,9 +133,9 @@ impl Assembler {
         Ok(())
     }
 
-    /// Returns the maximum number of payload bytes that the current message's fragments may
-    /// announce in total. A compressed message may announce more than the limit on its inflated
-    /// bytes.
+    /// Returns the maximum sum of the payload lengths in the current message's frame headers. For a
+    /// compressed message, the sum may exceed the limit on the inflated bytes, because compression
+    /// can enlarge a message.
     #[inline]
     fn most_announced(&self) -> u64 {
         let limit = self.bounds.max_message;
@@ -148,13 +151,13 @@ impl Assembler {
         (self.announced, self.fragments) = (0, 0);
     }
 
-    /// Returns whether a compressed message is unfinished.
+    /// Returns whether the arriving message is compressed. The result is `false` between messages.
     pub fn is_compressed(&self) -> bool {
         self.compressed && self.inside.is_some()
     }
 
-    /// Appends a piece of payload to the current message. The decoder has already unmasked and
-    /// inflated it. Fails if the piece makes a text message invalid UTF-8.
+    /// Appends `piece`, which the decoder must have unmasked and inflated, to the current message's
+    /// payload. Fails if `piece` makes a text message invalid UTF-8.
     #[inline]
     pub fn append(&mut self, piece: &[u8]) -> Result<(), Violation> {
         let most = usize::try_from(self.bounds.max_message).unwrap_or(usize::MAX);
@@ -178,8 +181,8 @@ impl Assembler {
         }
     }
 
-    /// Ends the current message after its last fragment, and returns it. Fails if a text message
-    /// ends in the middle of a character.
+    /// Ends the current message after its last fragment, and returns the message. Fails if a text
+    /// message ends in the middle of a character.
     #[inline]
     pub fn finish(&mut self) -> Result<Message, Violation> {
         match self.inside.take() {
@@ -196,7 +199,8 @@ impl Assembler {
     }
 
     /// Removes and returns the current message's bytes that have arrived so far, for a caller that
-    /// reads the message in pieces. An incomplete character of a text stays.
+    /// reads the message in pieces. In a text message, the bytes of an incomplete character stay in
+    /// the assembler.
     pub fn take_so_far(&mut self) -> Vec<u8> {
         match self.inside {
             Some(MessageKind::Text) => self.text.take_whole().into_bytes(),

@@ -9,14 +9,14 @@
 //! Therefore the buffer starts small and doubles when a read fills it. It shrinks when recent reads
 //! didn't need its size, or when the connection becomes idle.
 
-/// The size of an idle connection's receive buffer, in bytes.
+/// The minimum size, in bytes, of a receive buffer: its size on a new or idle connection.
 const LEAST_ROOM: usize = 512;
-/// The maximum size of a busy connection's receive buffer, in bytes. One read can then take several
-/// 64 KiB frames.
+/// The size in bytes up to which a busy connection's receive buffer grows, so that one read can
+/// receive several 64 KiB frames.
 const MOST_ROOM: usize = 256 * 1024;
 
-/// A connection's receive buffer. The reader fills it from the stream, and the decoder parses its
-/// contents.
+/// A connection's receive buffer: bytes that were read from the stream and aren't parsed yet, and
+/// free space for the next read.
 #[derive(Debug)]
 pub struct Buffer {
     room: Vec<u8>,
@@ -37,7 +37,7 @@ impl Buffer {
         &mut self.room[self.start..self.end]
     }
 
-    /// Removes the first `count` unread bytes, which have been parsed.
+    /// Removes the first `count` unread bytes, after the caller has parsed them.
     pub fn consume(&mut self, count: usize) {
         self.start += count;
         if self.start == self.end {
@@ -45,13 +45,15 @@ impl Buffer {
         }
     }
 
-    /// Discards all unread bytes. The decoder calls this function after a violation or a Close.
+    /// Discards all unread bytes. The decoder calls this function after a violation or the peer's
+    /// Close, because all later bytes must be ignored.
     pub fn clear(&mut self) {
         (self.start, self.end) = (0, 0);
     }
 
-    /// Returns the free space, into which the caller reads the next bytes. The space is never
-    /// empty, because a full buffer doubles first.
+    /// Returns the buffer's free space, into which the caller must read the stream's next bytes.
+    /// The space is never empty, because a read into an empty slice would look like the end of the
+    /// stream.
     pub fn space(&mut self) -> &mut [u8] {
         // Moving the unread bytes to the front is cheap, because the parser leaves at most the
         // beginning of a header.
@@ -65,8 +67,8 @@ impl Buffer {
         &mut self.room[self.end..]
     }
 
-    /// Records that the caller has read `count` bytes into the free space, and adapts the buffer's
-    /// size to the recent reads.
+    /// Records that the caller has read `count` bytes into the buffer's free space, and adapts the
+    /// buffer's size to the recent reads.
     pub fn filled(&mut self, count: usize) {
         let filled_up = count == self.room.len() - self.end;
         self.end += count;
@@ -80,8 +82,8 @@ impl Buffer {
         }
     }
 
-    /// Shrinks an empty buffer to its smallest size. The reader calls this function when the
-    /// connection becomes idle.
+    /// Shrinks the buffer to its minimum size if it holds no unread bytes. The connection's reading
+    /// thread calls this function when the connection becomes idle.
     pub fn shrink(&mut self) {
         if self.start == self.end && self.room.len() > LEAST_ROOM {
             *self = Buffer::default();
@@ -94,7 +96,8 @@ impl Buffer {
     }
 }
 
-/// The recent peak usage of a buffer, by which its owner decides how far to shrink the buffer.
+/// The recent peak usage of a buffer. The buffer's owner uses it to decide how far to shrink the
+/// buffer.
 #[derive(Debug, Default)]
 pub struct RecentPeak {
     count: u32,
@@ -103,7 +106,7 @@ pub struct RecentPeak {
 
 impl RecentPeak {
     /// Records that `needed` bytes of the buffer were in use. Every 32nd call returns the maximum
-    /// of the last 32 calls. All other calls return `None`.
+    /// `needed` of the last 32 calls. All other calls return `None`.
     #[inline]
     pub fn note(&mut self, needed: usize) -> Option<usize> {
         const RECENT: u32 = 32;

@@ -18,17 +18,18 @@ use super::header::MAX_CONTROL_PAYLOAD;
 use super::violation::Violation;
 use crate::diagnostic::misuse::Misuse;
 
-/// The content of a Close frame: why its sender ends the connection.
+/// The payload of a Close frame: the close code and the reason with which its sender ends the
+/// connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Close {
-    /// The close code, or [`CloseCode::NO_STATUS`] if the Close frame had no payload.
+    /// The close code, or [`CloseCode::NO_STATUS`] if the Close frame has no payload.
     pub code: CloseCode,
-    /// The reason in words, for people and logs. Often empty.
+    /// The reason in words, for people and logs. It's often empty.
     pub reason: String,
 }
 
 impl Close {
-    /// Creates a Close with this code and reason. Fails if the code may not be sent, or if the
+    /// Creates a Close with this code and reason. Fails if the code must not be sent, or if the
     /// reason is longer than 123 bytes.
     pub fn new(code: impl Into<CloseCode>, reason: &str) -> Result<Close, Misuse> {
         let code = code.into();
@@ -41,14 +42,14 @@ impl Close {
         Ok(Close { code, reason: reason.into() })
     }
 
-    /// Creates the Close that a stopping server sends on each connection, with code 1001. The
-    /// server's operator may choose another Close.
+    /// Creates the Close that a stopping server sends on each connection by default, with close
+    /// code 1001. The server's operator may choose another Close.
     pub(crate) fn going_away() -> Close {
         Close { code: CloseCode::GOING_AWAY, reason: "the server stops".into() }
     }
 
     /// Parses the payload of a Close frame from the peer. Fails if the payload is one byte long, if
-    /// its code may not be sent, or if its reason isn't UTF-8.
+    /// its code must not be sent, or if its reason isn't UTF-8.
     pub fn parse(payload: &[u8]) -> Result<Close, Violation> {
         match payload {
             [] => Ok(Close { code: CloseCode::NO_STATUS, reason: String::new() }),
@@ -66,8 +67,8 @@ impl Close {
         }
     }
 
-    /// Returns the payload to send in a Close frame. The payload is empty if the code is
-    /// [`CloseCode::NO_STATUS`].
+    /// Returns the payload to send in a Close frame: the two-byte code, then the reason. The
+    /// payload is empty if the code is [`CloseCode::NO_STATUS`].
     pub fn payload(&self) -> Vec<u8> {
         match self.code {
             CloseCode::NO_STATUS => Vec::new(),
@@ -89,7 +90,7 @@ impl fmt::Display for Close {
 mod tests {
     use super::*;
 
-    /// Returns whether the tables of §7.4 or the registry list this code as one that may be sent.
+    /// Returns whether §7.4 or the IANA registry lists this code as one that may be sent.
     fn registered(code: u16) -> bool {
         let numbered = [1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014];
         numbered.contains(&code) || (3000..4000).contains(&code) || (4000..5000).contains(&code)

@@ -6,7 +6,8 @@
 
 use std::fmt;
 
-/// The number in a Close frame that says why a connection was closed (§7.4).
+/// A close code: the number in a Close frame that indicates why its sender ends the connection (RFC
+/// 6455 §7.4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CloseCode(pub u16);
 
@@ -23,11 +24,12 @@ impl CloseCode {
     pub const NO_STATUS: CloseCode = CloseCode(1005);
     /// The connection ended without a Close frame. This code is only recorded, never sent.
     pub const ABNORMAL: CloseCode = CloseCode(1006);
-    /// The sender received a payload that doesn't match its type, such as text that isn't UTF-8.
+    /// The sender received a payload that doesn't match the message's type, such as text that isn't
+    /// UTF-8.
     pub const INVALID_PAYLOAD: CloseCode = CloseCode(1007);
-    /// The sender received a message that violates its policy.
+    /// The sender received a message that violates the sender's policy.
     pub const POLICY: CloseCode = CloseCode(1008);
-    /// The sender received a message that exceeds its size limit.
+    /// The sender received a message that exceeds the sender's size limit.
     pub const TOO_BIG: CloseCode = CloseCode(1009);
     /// The client needs an extension that the server didn't accept in the handshake.
     pub const MISSING_EXTENSION: CloseCode = CloseCode(1010);
@@ -50,8 +52,9 @@ impl CloseCode {
         matches!(self.0, 1000..=1003 | 1007..=1014 | 3000..=4999)
     }
 
-    /// Returns whether this code indicates a failure. The result is `false` for a normal end (1000,
-    /// 1001, 1005, 1012), and for the codes 3000 to 4999, whose meaning only the application knows.
+    /// Returns whether this code indicates a failure. The result is `false` for the codes of a
+    /// normal end (1000, 1001, 1005, 1012), and for the codes 3000 to 4999, whose meaning only the
+    /// application knows.
     pub fn is_failure(self) -> bool {
         !matches!(self.0, 1000 | 1001 | 1005 | 1012 | 3000..=4999)
     }

@@ -28,41 +28,41 @@ use super::mask;
 use super::message::{Message, MessageKind};
 use super::violation::Violation;
 
-/// Something that the peer sent, decoded for the reader: a message, a piece of one, or a control
-/// frame.
+/// A decoded event from the peer: a message, a piece of a message, or a control frame.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
     /// A complete message from the peer.
     Message(Message),
-    /// A piece of a message, for a caller that reads messages in pieces: see
+    /// A piece of a message, delivered instead of the whole message: see
     /// [`Decoder::deliver_pieces`].
     Piece {
         /// Whether the message is text or binary.
         kind: MessageKind,
         /// The message's next bytes. A piece of text never ends inside a character.
         bytes: Vec<u8>,
-        /// Whether this piece ends the message.
+        /// Whether this is the message's last piece.
         last: bool,
     },
-    /// A ping with this payload. The reader must answer it with a pong that repeats the payload.
+    /// A ping with this payload. The reading thread must answer it with a pong that repeats the
+    /// payload.
     Ping(Vec<u8>),
-    /// A pong with this payload, which answers a ping or is unsolicited.
+    /// A pong with this payload. The pong answers a ping, or is unsolicited.
     Pong(Vec<u8>),
     /// The peer's Close. It's the last event of the connection.
     Close(Close),
 }
 
-/// The decoder of one connection, which turns the peer's bytes into events. The reading thread owns
-/// it.
+/// The decoder of one connection. It turns the peer's bytes into events for the reading thread,
+/// which owns it.
 #[derive(Debug)]
 pub struct Decoder {
     role: Role,
     buffer: Buffer,
-    /// The header of the frame whose payload is arriving, and the number of payload bytes that have
-    /// arrived. `None` between frames.
+    /// The header of the frame whose payload is arriving, and the number of its payload bytes that
+    /// have arrived. `None` between frames.
     frame: Option<(Header, u64)>,
     message: Assembler,
-    /// Inflates compressed messages. `None` unless both ends agreed on compression.
+    /// Inflates the peer's compressed messages. `None` unless both ends agreed on compression.
     inflater: Option<Box<Inflater>>,
     /// The payload of the arriving control frame. It has its own buffer, because a control frame
     /// may come between the fragments of a message.
@@ -76,8 +76,8 @@ pub struct Decoder {
 }
 
 impl Decoder {
-    /// Creates the decoder for our end of a connection, whose role is `role`. `buffer` may already
-    /// hold bytes that arrived after the handshake's head.
+    /// Creates the decoder of a connection on which our end has this `role`. `buffer` may already
+    /// hold bytes that arrived directly after the handshake's HTTP head.
     pub fn new(role: Role, bounds: Bounds, buffer: Buffer) -> Decoder {
         Decoder {
             role,
@@ -93,8 +93,8 @@ impl Decoder {
         }
     }
 
-    /// Sets the inflater for compressed messages. `inflater` is `None` unless both ends agreed on
-    /// compression.
+    /// Sets the inflater for the peer's compressed messages. `inflater` must be `None` unless both
+    /// ends agreed on compression.
     pub fn inflating(self, inflater: Option<Box<Inflater>>) -> Decoder {
         Decoder { inflater, ..self }
     }
@@ -105,19 +105,20 @@ impl Decoder {
         Decoder { max_streamed, ..self }
     }
 
-    /// Returns the free space in the receive buffer, into which the caller reads the peer's next
-    /// bytes.
+    /// Returns the free space in the receive buffer, into which the caller must read the peer's
+    /// next bytes.
     pub fn space(&mut self) -> &mut [u8] {
         self.buffer.space()
     }
 
-    /// Records that the caller has read `count` bytes into [`space`](Decoder::space).
+    /// Records that the caller has read `count` bytes from the stream into
+    /// [`space`](Decoder::space).
     pub fn filled(&mut self, count: usize) {
         self.buffer.filled(count);
     }
 
-    /// Frees memory that an idle connection doesn't need. The inflater stays unchanged while a
-    /// message is unfinished.
+    /// Frees memory that an idle connection doesn't need: the receive buffer's and the inflater's.
+    /// The inflater keeps its memory while a message is unfinished.
     pub fn shrink(&mut self) {
         self.buffer.shrink();
         if self.message.open_kind().is_none()
@@ -127,8 +128,9 @@ impl Decoder {
         }
     }
 
-    /// Selects whether messages are delivered whole, or in pieces as they arrive. Switch back to
-    /// whole messages only between two messages, because a delivered piece isn't delivered again.
+    /// Sets whether the decoder delivers messages in pieces as they arrive, or whole. Switch back
+    /// to whole messages only between two messages: a message would otherwise lack the pieces that
+    /// have been delivered.
     pub fn deliver_pieces(&mut self, pieces: bool) {
         self.pieces = pieces;
         let limit = if pieces { self.max_streamed } else { self.max_message };
@@ -138,8 +140,8 @@ impl Decoder {
         }
     }
 
-    /// Returns the next event, or `None` if the decoder needs more bytes. After an error or a
-    /// Close, it always returns `None`.
+    /// Returns the next event, or `None` if the decoder needs more bytes. Fails if the peer broke a
+    /// rule. After a failure or the peer's Close, this function always returns `None`.
     #[inline]
     pub fn next_event(&mut self) -> Result<Option<Event>, Violation> {
         if self.ended {
@@ -151,7 +153,7 @@ impl Decoder {
         next
     }
 
-    /// Returns whether a frame or a message from the peer is unfinished.
+    /// Returns whether the peer has begun a frame or a message and hasn't completed it.
     pub fn is_mid_message(&mut self) -> bool {
         self.frame.is_some()
             || self.message.open_kind().is_some()
@@ -224,8 +226,8 @@ impl Decoder {
         }
     }
 
-    /// Parses the next frame's header and checks that the frame may come next. Returns `None` if
-    /// the header isn't complete yet.
+    /// Parses the next frame's header from the receive buffer. Fails if the peer broke a rule with
+    /// this frame. Returns `None` if the header isn't complete yet.
     #[inline]
     fn begin_frame(&mut self) -> Result<Option<Header>, Violation> {
         let rsv1_has_meaning = self.inflater.is_some();
@@ -248,9 +250,9 @@ impl Decoder {
         Ok(Event::Piece { kind, bytes, last })
     }
 
-    /// Returns the maximum number of payload bytes to process for one delivered piece. The limit is
-    /// small for a compressed message, because DEFLATE can inflate one byte to 1032 bytes, and the
-    /// caller's memory must stay bounded.
+    /// Returns the maximum number of payload bytes to process for one delivered piece. The maximum
+    /// is small for a compressed message: DEFLATE can inflate one byte to 1032 bytes, so a long
+    /// piece could exhaust our memory.
     fn most_at_a_time(&self) -> usize {
         if self.message.is_compressed() { 1024 } else { usize::MAX }
     }

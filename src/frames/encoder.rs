@@ -12,7 +12,7 @@
 //! - Nothing follows a Close (§5.5.1). A refused call doesn't change the batch.
 //!
 //! The encoder refuses three things as a [`Misuse`]: an oversized control payload, a close code
-//! that may not be sent, and anything after a Close.
+//! that must not be sent, and anything after a Close.
 //!
 //! Elsewhere: [`header`](super::header) writes headers, [`mask`] masks payloads,
 //! [`deflate`](super::deflate) compresses, [`prepared`](super::prepared) shares one encoding among
@@ -29,27 +29,29 @@ use super::mask;
 use super::message::{Encoded, MessageRef};
 use crate::diagnostic::misuse::Misuse;
 
-/// The minimum size, in bytes, of a payload that the encoder doesn't copy into the batch. Copying a
-/// smaller payload costs less than splitting a batch of replies into several writes.
+/// The minimum size, in bytes, of a payload that the encoder doesn't copy into its batch of encoded
+/// frames. Copying a smaller payload costs less than splitting the batch into several writes.
 const LARGE: usize = 96 * 1024;
 
-/// The source of a client's masking keys. Each call returns four unpredictable bytes.
+/// The source of a client's masking keys. Each call must return a fresh key of four unpredictable
+/// bytes.
 pub type Masks = Box<dyn FnMut() -> mask::Key + Send>;
 
-/// The encoder of one connection, which encodes our frames and collects them in a batch.
+/// The encoder of one connection. It encodes our frames, and collects them in a batch for the
+/// thread that writes to the stream.
 pub struct Encoder {
     /// A client's source of masking keys. `None` at a server, which doesn't mask.
     masks: Option<Masks>,
-    /// Compresses messages. `None` unless both ends agreed on compression.
+    /// Compresses our messages. `None` unless both ends agreed on compression.
     deflater: Option<Box<Deflater>>,
     /// Whether the message that's being sent in fragments is compressed.
     compressing: bool,
     batch: Vec<u8>,
-    /// The size of the largest recent batch. `clear_batch` shrinks the batch's memory to twice that
-    /// size.
+    /// The size, in bytes, of the largest recent batch of encoded frames. `clear_batch` shrinks the
+    /// batch's memory to twice that size.
     recent_peak: RecentPeak,
     closed: bool,
-    /// The number of complete messages that have entered the batch since the last
+    /// The number of complete messages that have entered the batch since the last call of
     /// `take_message_count`.
     messages: u64,
 }
@@ -62,14 +64,15 @@ impl Encoder {
         Encoder { masks, deflater, compressing, batch, recent_peak, closed: false, messages: 0 }
     }
 
-    /// Sets the deflater, which compresses messages. `deflater` is `None` unless both ends agreed
-    /// on compression.
+    /// Sets the deflater, which compresses our messages. `deflater` must be `None` unless both ends
+    /// agreed on compression.
     pub fn deflating(self, deflater: Option<Box<Deflater>>) -> Encoder {
         Encoder { deflater, ..self }
     }
 
-    /// Encodes a complete message as one frame. Returns the bytes that the caller must write after
-    /// the batch: a large payload or frame that isn't copied, or an empty slice.
+    /// Encodes a complete message as one frame in the batch. Returns the bytes that the caller must
+    /// write right after the batch: a large payload or frame that the encoder hasn't copied, or an
+    /// empty slice.
     #[inline]
     pub fn message<'a>(&mut self, message: MessageRef<'a>) -> Result<&'a [u8], Misuse> {
         match self.shared_frame(&message) {
@@ -81,11 +84,11 @@ impl Encoder {
         }
     }
 
-    /// Encodes one fragment of a message. `opcode` is the message's kind for the first fragment,
-    /// and `Continuation` for the others. `fin` marks the last fragment. The caller keeps the
-    /// fragments in order.
+    /// Encodes one fragment of a message into the batch. `opcode` is the message's kind for the
+    /// first fragment, and `Continuation` for the others. `fin` must be set for the last fragment.
+    /// The caller must pass a message's fragments in order, without another message between them.
     ///
-    /// Returns the bytes that the caller must write after the batch.
+    /// Returns the bytes that the caller must write right after the batch, or an empty slice.
     pub fn fragment<'a>(
         &mut self,
         opcode: Opcode,
@@ -95,18 +98,20 @@ impl Encoder {
         self.append_data(opcode, payload, fin, false)
     }
 
-    /// Encodes a ping with this payload. Fails if the payload is longer than 125 bytes, or after a
-    /// Close.
+    /// Encodes a ping with this payload into the batch. Fails if the payload is longer than 125
+    /// bytes, or if the encoder has encoded our Close.
     pub fn ping(&mut self, payload: &[u8]) -> Result<(), Misuse> {
         self.append_control(Opcode::Ping, payload)
     }
 
-    /// Encodes a pong. `payload` is the payload of the ping that the pong answers.
+    /// Encodes a pong into the batch. `payload` must repeat the payload of the ping that the pong
+    /// answers.
     pub fn pong(&mut self, payload: &[u8]) -> Result<(), Misuse> {
         self.append_control(Opcode::Pong, payload)
     }
 
-    /// Encodes our Close. Afterwards, the encoder refuses to encode anything.
+    /// Encodes our Close into the batch. Fails if the close code must not be sent. Afterwards, the
+    /// encoder refuses all frames.
     pub fn close(&mut self, close: &Close) -> Result<(), Misuse> {
         // §7.4.1: callers can set the public fields to anything, so the code is validated here too.
         if close.code != CloseCode::NO_STATUS && !close.code.may_be_sent() {
@@ -117,31 +122,33 @@ impl Encoder {
         Ok(())
     }
 
-    /// Drops the batch and refuses to encode anything more. The write half calls this function
-    /// after a write has failed within a frame, and when the connection may send nothing more.
+    /// Drops the batch, and makes the encoder refuse all frames. The connection's write half calls
+    /// this function when the connection ends, and after a failed write, because the peer may have
+    /// received only a part of a frame.
     pub fn stop_after_failed_write(&mut self) {
         self.batch = Vec::new();
         self.closed = true;
     }
 
-    /// Returns our own role: a client masks its frames, a server doesn't.
+    /// Returns the role of our end: `Client` if the encoder masks frames, and `Server` otherwise.
     pub fn role(&self) -> Role {
         if self.masks.is_some() { Role::Client } else { Role::Server }
     }
 
-    /// Returns whether the encoder refuses all frames: our Close is in the batch or sent, or
-    /// [`stop_after_failed_write`](Encoder::stop_after_failed_write) was called.
+    /// Returns whether the encoder refuses all frames: it has encoded our Close, or
+    /// [`stop_after_failed_write`](Encoder::stop_after_failed_write) has been called.
     pub fn is_closed(&self) -> bool {
         self.closed
     }
 
-    /// Returns the encoded frames that the caller must write next.
+    /// Returns the batch of encoded frames, which the caller must write to the stream next.
     pub fn batch(&self) -> &[u8] {
         &self.batch
     }
 
-    /// Empties the batch after the caller has written it. The memory is kept for the next batch,
-    /// unless it's larger than 512 KiB or the recent batches didn't need it.
+    /// Empties the batch of encoded frames, after the caller has written all of it. Keeps the
+    /// memory for later frames, unless it exceeds 512 KiB or recent batches needed less than half
+    /// of it.
     pub fn clear_batch(&mut self) {
         const KEPT: usize = 512 * 1024;
         let peak = self.recent_peak.note(self.batch.len());
@@ -153,13 +160,14 @@ impl Encoder {
         }
     }
 
-    /// Removes the batch's first `count` bytes, after the caller has written only those.
+    /// Removes the batch's first `count` bytes, after the caller has written only these bytes to
+    /// the stream.
     pub fn drop_written(&mut self, count: usize) {
         self.batch.drain(..count);
     }
 
-    /// Frees memory that an idle connection doesn't need: an empty batch's memory, and the
-    /// compressor.
+    /// Frees memory that an idle connection doesn't need: the batch's, if the batch is empty, and
+    /// the compressor's.
     pub fn shrink(&mut self) {
         if self.batch.is_empty() {
             self.batch = Vec::new();
@@ -169,7 +177,8 @@ impl Encoder {
         }
     }
 
-    /// Returns the number of complete messages that have entered the batch since the last call.
+    /// Returns the number of complete messages that have entered the batch since the last call, and
+    /// resets the number to zero.
     pub fn take_message_count(&mut self) -> u64 {
         std::mem::take(&mut self.messages)
     }
@@ -213,9 +222,9 @@ impl Encoder {
         }
     }
 
-    /// Returns the frame of a prepared message, which all connections share. Returns `None` if this
-    /// connection must encode the message itself: the message isn't prepared, we're a client, or
-    /// our compressor's window is too small.
+    /// Returns the encoded frame of a prepared message, which a server's connections share. Returns
+    /// `None` if this connection must encode the message itself, for instance because the message
+    /// isn't prepared, we're a client, or our compressor's window isn't the largest.
     fn shared_frame<'a>(&mut self, message: &MessageRef<'a>) -> Option<&'a [u8]> {
         let Encoded { frame, deflated } = message.encoded?;
         if self.masks.is_some() || self.closed {

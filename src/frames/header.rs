@@ -25,21 +25,21 @@ use std::fmt;
 use super::mask;
 use super::violation::Violation;
 
-/// The FIN bit in a header's first byte, which marks the last fragment of a message.
+/// The FIN bit in the first byte of a frame's header. It marks the last fragment of a message.
 pub const FIN: u8 = 0b1000_0000;
-/// The RSV1 bit in a header's first byte: the first reserved bit. permessage-deflate sets it to
-/// mark a compressed message.
+/// The RSV1 bit in the first byte of a frame's header: the first of three reserved bits. With
+/// permessage-deflate, it marks a compressed message.
 pub const RSV1: u8 = 0b0100_0000;
-/// The RSV2 and RSV3 bits in a header's first byte: the other reserved bits. No published extension
-/// uses them.
+/// The RSV2 and RSV3 bits in the first byte of a frame's header: the other reserved bits. No
+/// published extension uses them, so the parser refuses a frame that sets one.
 pub const RSV2_RSV3: u8 = 0b0011_0000;
-/// The bits in a header's first byte that hold the opcode: the kind of the frame.
+/// The bits in the first byte of a frame's header that hold the opcode: the kind of the frame.
 pub const OPCODE: u8 = 0b0000_1111;
-/// The MASK bit in a header's second byte. If it's set, the payload is masked, and the four-byte
-/// key follows the length.
+/// The MASK bit in the second byte of a frame's header. If it's set, the payload is masked, and the
+/// four-byte masking key follows the length.
 pub const MASK: u8 = 0b1000_0000;
-/// The bits in a header's second byte that hold the payload length, or one of two values that
-/// announce a longer length field.
+/// The bits in the second byte of a frame's header that hold the payload length, or one of two
+/// values that announce a longer length field.
 pub const LENGTH: u8 = 0b0111_1111;
 /// The value of the [`LENGTH`] bits if the real length follows in two bytes.
 pub const LENGTH_IN_16_BITS: u8 = 126;
@@ -51,8 +51,8 @@ pub const MAX_CONTROL_PAYLOAD: usize = 125;
 /// masking key.
 pub const MAX_HEADER: usize = 14;
 
-/// Returns the size in bytes of the extended length field, which follows a header's second byte: 0,
-/// 2 or 8.
+/// Returns the size, in bytes, of the extended length field that follows the `second` byte of a
+/// frame's header: 0, 2 or 8.
 pub fn length_bytes(second: u8) -> usize {
     match second & LENGTH {
         LENGTH_IN_16_BITS => 2,
@@ -61,7 +61,8 @@ pub fn length_bytes(second: u8) -> usize {
     }
 }
 
-/// Returns the size of a complete header in bytes, computed from its second byte.
+/// Returns the size, in bytes, of a complete frame header, computed from the header's `second`
+/// byte.
 pub fn header_length(second: u8) -> usize {
     let mask = if second & MASK != 0 { size_of::<mask::Key>() } else { 0 };
     2 + length_bytes(second) + mask
@@ -77,7 +78,7 @@ pub enum Role {
 }
 
 impl Role {
-    /// Returns the role of the peer.
+    /// Returns the role of the other end of the connection.
     pub fn other(self) -> Role {
         match self {
             Role::Server => Role::Client,
@@ -89,13 +90,13 @@ impl Role {
 /// The kind of a frame, a four-bit value in its header (§5.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Opcode {
-    /// The frame is a later fragment of a message, not the first.
+    /// The frame is a fragment of a message, but not the first.
     Continuation = 0x0,
     /// The frame is a text message or its first fragment.
     Text = 0x1,
     /// The frame is a binary message or its first fragment.
     Binary = 0x2,
-    /// The frame announces that its sender will send nothing more, and why.
+    /// The frame announces that its sender will send nothing more, and may give a reason.
     Close = 0x8,
     /// The frame asks its receiver for a pong, for instance as a keepalive.
     Ping = 0x9,
@@ -104,7 +105,7 @@ pub enum Opcode {
 }
 
 impl Opcode {
-    /// Parses the opcode in a header's first byte. Fails if no RFC defines the opcode.
+    /// Parses the opcode in the first byte of a frame's header. Fails if no RFC defines the opcode.
     #[inline]
     pub fn parse(first_byte: u8) -> Result<Opcode, Violation> {
         match first_byte & OPCODE {
@@ -119,8 +120,8 @@ impl Opcode {
         }
     }
 
-    /// Returns whether this is Close, Ping or Pong, which may come between a message's fragments.
-    /// Their opcodes have the highest of the four bits set.
+    /// Returns whether this is the opcode of a control frame: Close, Ping or Pong. Control frames
+    /// may come between a message's fragments. Their opcodes have the highest of the four bits set.
     pub fn is_control(self) -> bool {
         self as u8 & 0b1000 != 0
     }
@@ -129,7 +130,7 @@ impl Opcode {
 /// The header of a frame: everything that comes before the payload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Header {
-    /// Whether the frame ends its message. Always set in a control frame.
+    /// Whether the frame is the last of its message. A control frame must set this bit.
     pub fin: bool,
     /// Whether the RSV1 bit is set. permessage-deflate sets it on the first frame of a compressed
     /// message.
@@ -144,9 +145,10 @@ pub struct Header {
 
 impl Header {
     /// Parses the frame header at the start of `bytes`. `role` is the role of the receiving end,
-    /// and `rsv1_has_meaning` says whether both ends agreed on an extension that uses RSV1.
+    /// and `rsv1_has_meaning` must be set if both ends agreed on an extension that uses RSV1.
     ///
-    /// Returns the header and its size in bytes, or `None` if the header isn't complete yet.
+    /// Returns the header and its size in bytes, or `None` if the header isn't complete yet. Fails
+    /// at the first byte that breaks a rule.
     #[inline]
     pub fn parse(
         bytes: &[u8],
@@ -214,7 +216,8 @@ impl Header {
         Ok(Some((Header { fin, rsv1, opcode, mask, length }, header_length(second))))
     }
 
-    /// Appends the header's bytes to `out`. The length field is as short as possible.
+    /// Appends the header's bytes to `out`, with the shortest possible length field, as §5.2
+    /// requires.
     #[inline]
     pub fn write(&self, out: &mut Vec<u8>) {
         let mut first = self.opcode as u8;

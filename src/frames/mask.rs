@@ -18,7 +18,8 @@ pub type Key = [u8; 4];
 
 // WALK: mask
 /// Masks or unmasks a piece of a payload in place: both are the same operation. `offset` is the
-/// piece's offset in the payload, so that callers may process pieces of any size.
+/// number of bytes in the payload before this piece, because the key repeats every four bytes of
+/// the whole payload.
 #[inline]
 pub fn apply(key: Key, offset: u64, payload: &mut [u8]) {
     // 1. Rotate the key so that it lines up with the first byte of this piece, and repeat it to
@@ -41,8 +42,8 @@ pub fn apply(key: Key, offset: u64, payload: &mut [u8]) {
 mod tests {
     use super::*;
 
-    /// Masks one byte at a time, exactly as §5.3 describes it. The tests compare the fast function
-    /// with it.
+    /// Masks a payload one byte at a time, exactly as §5.3 describes. The tests compare [`apply`]
+    /// with this slow function.
     fn one_byte_at_a_time(key: Key, offset: u64, payload: &mut [u8]) {
         for (i, byte) in payload.iter_mut().enumerate() {
             *byte ^= key[(offset as usize + i) % 4];

@@ -30,7 +30,7 @@ impl MessageKind {
 /// A complete message, text or binary, as `recv` returns it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Message {
-    /// A text message. Its payload was validated as UTF-8 on arrival.
+    /// A text message, whose payload is UTF-8.
     Text(String),
     /// A binary message, whose payload may be arbitrary bytes.
     Binary(Vec<u8>),
@@ -70,7 +70,7 @@ impl Message {
         }
     }
 
-    /// Turns the message into its payload's bytes, without a copy, whether it's text or binary.
+    /// Turns the message, text or binary, into its payload's bytes, without a copy.
     pub fn into_bytes(self) -> Vec<u8> {
         match self {
             Message::Text(text) => text.into_bytes(),
@@ -79,7 +79,7 @@ impl Message {
     }
 }
 
-/// A message to be sent: its kind, and its payload, borrowed from the caller.
+/// A message to be sent: its kind, and its payload, borrowed from the application's value.
 #[derive(Clone, Copy, Debug)]
 pub struct MessageRef<'a> {
     /// Whether the message is text or binary.
@@ -99,12 +99,13 @@ pub struct MessageRef<'a> {
 pub(crate) struct Encoded<'a> {
     /// The complete uncompressed frame, header and payload.
     pub(crate) frame: &'a [u8],
-    /// The complete compressed frame. The first connection that needs it fills it in.
+    /// The complete compressed frame. The first connection that needs the frame compresses the
+    /// message and fills in this field.
     pub(crate) deflated: &'a OnceLock<Vec<u8>>,
 }
 
 impl<'a> MessageRef<'a> {
-    /// Borrows a string as a text message.
+    /// Borrows a string as a text message to send.
     pub fn text(text: &'a str) -> MessageRef<'a> {
         MessageRef {
             kind: MessageKind::Text,
@@ -114,7 +115,7 @@ impl<'a> MessageRef<'a> {
         }
     }
 
-    /// Borrows bytes as a binary message.
+    /// Borrows bytes as a binary message to send.
     pub fn binary(bytes: &'a [u8]) -> MessageRef<'a> {
         MessageRef { kind: MessageKind::Binary, payload: bytes, plain: false, encoded: None }
     }
@@ -191,8 +192,8 @@ impl<T: AsMessage + ToOwned + ?Sized> AsMessage for Cow<'_, T> {
 }
 
 /// A message that must not be compressed. Use this wrapper if a message contains both a secret and
-/// text that an attacker may choose: the compressed length could reveal the secret bit by bit
-/// (BREACH).
+/// text that an attacker may choose: the compressed length could otherwise reveal the secret piece
+/// by piece (BREACH).
 ///
 /// ```no_run
 /// # fn f(ws: &mut ws101::WebSocket) -> ws101::Result<()> {

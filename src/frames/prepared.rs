@@ -20,7 +20,8 @@ pub struct PreparedMessage {
     kind: MessageKind,
     /// The uncompressed frame, header and payload, as a server sends it.
     frame: Arc<[u8]>,
-    /// The compressed frame. The first connection that needs it fills it in.
+    /// The compressed frame. The first connection that needs the frame compresses the message and
+    /// fills in this field.
     deflated: Arc<OnceLock<Vec<u8>>>,
     /// The offset of the payload in the uncompressed frame, in bytes.
     payload: usize,

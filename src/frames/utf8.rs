@@ -9,25 +9,25 @@
 //!
 //! Elsewhere: [`assembler`](super::assembler) limits how long the text may become.
 
-/// The error for text from the peer that isn't UTF-8.
+/// The error for a text that isn't valid UTF-8.
 #[derive(Debug, PartialEq, Eq)]
 pub struct NotUtf8;
 
-/// A message's text that arrives in pieces. Each piece is validated as UTF-8.
+/// The payload of a text message, which arrives in pieces and is validated as UTF-8 piece by piece.
 #[derive(Debug, Default)]
 pub struct Text {
     /// The complete characters that have arrived, validated as UTF-8.
     checked: String,
     /// The first bytes of a character whose remaining bytes haven't arrived yet. Only the first
-    /// `incomplete_length` bytes are in use.
+    /// `incomplete_length` bytes of this array are in use.
     incomplete: [u8; 4],
     incomplete_length: usize,
 }
 
 impl Text {
     // WALK: text
-    /// Appends the next piece of the text. Fails at the first byte that UTF-8 doesn't allow in its
-    /// place.
+    /// Appends the next piece of the text. Fails at the first byte that UTF-8 doesn't allow at its
+    /// position.
     pub fn push(&mut self, mut piece: &[u8]) -> Result<(), NotUtf8> {
         // 1. If the last piece ended inside a character, complete the character byte by byte.
         while self.incomplete_length > 0 {
@@ -43,7 +43,7 @@ impl Text {
     }
 
     /// Reserves memory for a piece of `piece` bytes. `most` is the maximum size of the whole text
-    /// in bytes.
+    /// in bytes, beyond which the memory doesn't grow.
     pub fn make_room(&mut self, piece: usize, most: usize) {
         let (length, room) = (self.checked.len(), self.checked.capacity());
         self.checked.reserve_exact(room_to_add(length, room, self.incomplete_length + piece, most));
@@ -55,7 +55,7 @@ impl Text {
     }
 
     /// Removes and returns the complete characters that have arrived. The bytes of an incomplete
-    /// character stay.
+    /// character stay for the next piece.
     pub fn take_whole(&mut self) -> String {
         std::mem::take(&mut self.checked)
     }
@@ -69,7 +69,7 @@ impl Text {
     }
 
     /// Adds a byte to the incomplete character, and moves the character to `checked` once it's
-    /// complete. Fails if no character begins with these bytes.
+    /// complete. Fails if no UTF-8 character begins with the bytes so far.
     fn push_to_incomplete(&mut self, byte: u8) -> Result<(), NotUtf8> {
         self.incomplete[self.incomplete_length] = byte;
         self.incomplete_length += 1;
@@ -88,16 +88,16 @@ impl Text {
     }
 }
 
-/// Returns the number of bytes to reserve for `more` bytes in a buffer of this `length` and this
-/// capacity (`room`). The capacity doubles, as a `Vec`'s does, so that the bytes are seldom moved.
-/// But it never grows beyond `most`, the message's limit.
+/// Returns the number of bytes to add with `reserve_exact`, so that `more` bytes fit in a buffer
+/// with this `length` and this capacity (`room`). The capacity doubles, so that the bytes are
+/// seldom moved, but not beyond `most`, the message's limit.
 pub fn room_to_add(length: usize, room: usize, more: usize, most: usize) -> usize {
     let needed = length + more;
     if needed <= room { 0 } else { needed.max(most.min(2 * room)) - length }
 }
 
-/// Validates complete characters as UTF-8, and returns them as text. The `simd` feature makes this
-/// many times faster for text that isn't ASCII.
+/// Validates complete characters as UTF-8, and returns them as text. The `simd` feature makes
+/// validation many times faster for text that isn't ASCII.
 fn check(bytes: &[u8]) -> Result<&str, NotUtf8> {
     #[cfg(feature = "simd")]
     use simdutf8::basic::from_utf8;
@@ -106,9 +106,9 @@ fn check(bytes: &[u8]) -> Result<&str, NotUtf8> {
     from_utf8(bytes).map_err(|_| NotUtf8)
 }
 
-/// Returns the number of bytes at the end of a piece that belong to an incomplete character. It
-/// uses only the length that the character's first byte announces; `check` and `push_to_incomplete`
-/// validate the bytes.
+/// Returns the number of bytes at the end of a piece of text that belong to an incomplete
+/// character. This function relies on the length that the character's first byte announces; `check`
+/// and `push_to_incomplete` validate the bytes.
 fn incomplete_length(bytes: &[u8]) -> usize {
     for back in 1..=bytes.len().min(3) {
         let announced = match bytes[bytes.len() - back] {

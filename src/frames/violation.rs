@@ -10,51 +10,52 @@ use std::fmt;
 use super::close_code::CloseCode;
 use crate::diagnostic::Diagnostic;
 
-/// A frame or message rule that the peer broke. The violation ends the connection with a close
-/// code.
+/// A way in which the peer broke the rules of frames or messages. We end the connection with the
+/// matching close code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Violation {
-    /// The peer set reserved bits that no agreed extension defines. Holds the frame's first byte.
+    /// The peer set reserved bits that no agreed extension defines. This variant holds the frame's
+    /// first byte.
     ReservedBits(u8),
     /// The peer sent a frame with this opcode, which no RFC defines.
     UnknownOpcode(u8),
-    /// A client sent an unmasked frame.
+    /// A client sent an unmasked frame. Clients must mask every frame.
     NotMasked,
-    /// A server sent a masked frame.
+    /// A server sent a masked frame. Servers must not mask frames.
     Masked,
-    /// The peer fragmented a control frame: it sent one without FIN.
+    /// The peer fragmented a control frame: the frame's FIN bit isn't set.
     ControlFragmented,
     /// The peer sent a control frame with more than 125 bytes of payload.
     ControlTooLong,
     /// The peer encoded this payload length in more bytes than necessary.
     LengthNotMinimal(u64),
-    /// The peer sent this 64-bit payload length, whose top bit is set.
+    /// The peer sent this 64-bit payload length, whose top bit is set but must be 0.
     LengthTopBit(u64),
-    /// The peer sent a continuation when no message had begun.
+    /// The peer sent a continuation frame although no message was unfinished.
     NothingToContinue,
-    /// The peer began a new message before the last one had ended.
+    /// The peer began a new message before it had ended the previous message.
     MessageInsideMessage,
-    /// The peer sent a message that exceeds this limit, in bytes.
+    /// The peer sent a message that's larger than this limit, in bytes.
     MessageTooLong(u64),
-    /// The peer sent a message that exceeds this limit on its number of fragments.
+    /// The peer sent a message with more fragments than this limit.
     TooManyFragments(u64),
-    /// The peer sent a compressed message with too many blocks that set BFINAL, which take too much
-    /// work to inflate.
+    /// The peer sent a compressed message with too many DEFLATE blocks that set BFINAL. Inflating
+    /// them would take too much work.
     TooManyLastBlocks,
-    /// The peer sent a compressed message that isn't DEFLATE or is incomplete.
+    /// The peer sent a compressed message that isn't valid DEFLATE data or is incomplete.
     NotDeflate,
     /// The peer sent a text message that isn't UTF-8.
     TextNotUtf8,
     /// The peer sent a Close frame with a one-byte payload, which is only half a close code.
     CloseOfOneByte,
-    /// The peer sent a Close frame with this code, which may not be sent.
+    /// The peer sent a Close frame with this close code, which must not be sent.
     CloseCode(CloseCode),
     /// The peer sent a Close frame whose reason isn't UTF-8.
     ReasonNotUtf8,
 }
 
 impl Violation {
-    /// Returns the close code, the diagnostic's heading, and what the reader saw.
+    /// Returns the violation's close code, its diagnostic's heading, and what the decoder saw.
     fn facts(self) -> (CloseCode, &'static str, String) {
         use CloseCode as Code;
         let nothing = String::new();
@@ -107,13 +108,13 @@ impl Violation {
         self.facts().0
     }
 
-    /// Returns the reason that we send in the Close frame. The reason is short, because a Close
-    /// frame has room for only 123 bytes of it.
+    /// Returns the reason that we send in the Close frame. The reason must not exceed 123 bytes,
+    /// because a Close frame has no more room for it.
     pub fn reason(self) -> &'static str {
         self.facts().1
     }
 
-    /// Returns the diagnostic for logs and people: the rule, what the reader saw, the usual cause
+    /// Returns the diagnostic for logs and people: the rule, what the decoder saw, the usual cause
     /// and the fix.
     pub fn diagnostic(self) -> Diagnostic {
         let (_, heading, seen) = self.facts();

@@ -19,12 +19,14 @@ use base64::Engine;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use sha1::{Digest, Sha1};
 
-/// The text that the server appends to every key before hashing. If you retype it, check it against
-/// the RFC and not against your own client: the same typo at both ends would go unnoticed.
+/// The text that the server appends to every client's key before hashing. If you retype it, check
+/// it against the RFC and not against your own client: the same typo at both ends would go
+/// unnoticed.
 pub const GUID: &str = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
-/// The base64 variant of keys and their responses: the standard alphabet, with padding. The unused
-/// bits at a key's end may have any value, because they don't change the decoded bytes.
+/// The base64 variant of `Sec-WebSocket-Key` and `Sec-WebSocket-Accept`: the standard alphabet,
+/// with padding. The unused bits at a key's end may have any value, because they don't change the
+/// decoded bytes.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
     &base64::alphabet::STANDARD,
     GeneralPurposeConfig::new()
@@ -33,8 +35,8 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 );
 
 // WALK: accept
-/// Returns the value of `Sec-WebSocket-Accept` for a client's key: the SHA-1 of the key's text and
-/// the GUID, in base64.
+/// Returns the value of `Sec-WebSocket-Accept` for a client's key: the SHA-1 hash of the key's text
+/// followed by the GUID, in base64.
 ///
 /// ```
 /// let accept = ws101::handshake::accept_key::accept("dGhlIHNhbXBsZSBub25jZQ==");
@@ -44,14 +46,14 @@ pub fn accept(key: &str) -> String {
     BASE64.encode(Sha1::new().chain_update(key).chain_update(GUID).finalize())
 }
 
-/// Encodes 16 bytes as the value of `Sec-WebSocket-Key`. The client must choose them at random for
-/// each connection.
+/// Encodes 16 bytes as the value of `Sec-WebSocket-Key`. The client must choose these bytes at
+/// random for each connection.
 pub fn encode_key(bytes: [u8; 16]) -> String {
     BASE64.encode(bytes)
 }
 
-/// Decodes the 16 bytes of a client's key. The error describes what's wrong with the text, for the
-/// server's refusal.
+/// Decodes the 16 bytes of a client's key from its base64 text. The error describes what's wrong
+/// with the text, for the server's refusal.
 pub fn decode_key(key: &str) -> Result<[u8; 16], String> {
     let bytes = BASE64.decode(key).map_err(|error| format!("not base64: {error}"))?;
     let length = bytes.len();

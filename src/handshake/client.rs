@@ -18,28 +18,30 @@ use crate::http::head::Head;
 use crate::http::refusal::Refusal;
 use crate::http::response::write_header;
 
-/// What a client asks for in its handshake request, apart from the URL.
+/// A client's handshake request, apart from the URL: what the client asks the server for.
 #[derive(Clone, Debug, Default)]
 pub struct ClientRequest {
     /// The subprotocols that the client offers, in order of preference.
     pub subprotocols: Vec<String>,
-    /// Headers that the caller adds, such as `Cookie`, `Origin` or `Authorization`.
+    /// Headers that the application adds to the request, such as `Cookie`, `Origin` or
+    /// `Authorization`.
     pub headers: Vec<(String, String)>,
-    /// The compression that the client offers, or `None` if it offers none.
+    /// The compression settings that the client offers, or `None` if it offers no compression.
     pub deflate: Option<DeflateConfig>,
 }
 
-/// The agreement of both ends, as stated in a 101 that the client has verified.
+/// The server's answer to a handshake request: what both ends agreed on, from a 101 that the client
+/// has verified.
 #[derive(Clone, Debug)]
 pub struct Answer {
     /// The subprotocol that the server chose from the client's offers, or `None` if it chose none.
     pub subprotocol: Option<String>,
-    /// The agreed compression parameters, or `None` without compression.
+    /// The agreed compression parameters, or `None` if the connection isn't compressed.
     pub deflate: Option<DeflateParams>,
 }
 
-/// Headers that a caller may not add to the request, because the handshake sets them or because
-/// they announce a body.
+/// Headers that an application must not add to a handshake request, because the client sets them
+/// itself or because they announce a body.
 const RESERVED_HEADERS: [&str; 9] = [
     "Host",
     "Upgrade",
@@ -54,7 +56,7 @@ const RESERVED_HEADERS: [&str; 9] = [
 ];
 
 impl ClientRequest {
-    /// Returns the bytes of the request to send to the server. `key` is the client's
+    /// Returns the bytes of the handshake request to send to the server. `key` is the client's
     /// `Sec-WebSocket-Key`. Fails if a subprotocol, a header or the request target is invalid.
     pub fn request(&self, address: &Address, key: &str) -> Result<Vec<u8>, Misuse> {
         check_subprotocols(&self.subprotocols).map_err(|name| Misuse::Subprotocol(name.into()))?;
@@ -84,15 +86,15 @@ impl ClientRequest {
         Ok(out)
     }
 
-    /// Verifies that `head` is the valid 101 of a server that read the request with this `key`.
+    /// Verifies that `head` is a valid 101 from a server that read our request with this `key`.
     /// Returns what both ends agreed on, or the error that the caller of `connect` receives.
     pub fn verify(&self, head: &Head, key: &str) -> Result<Answer, HandshakeError> {
         self.verify_offers(head, key, self.deflate.as_ref().map(DeflateParams::offer).as_slice())
     }
 
     // WALK: verify
-    /// Verifies a response like [`verify`](ClientRequest::verify), but for a request from any
-    /// client. `offers` are that request's compression offers.
+    /// Verifies a response like [`verify`](ClientRequest::verify), but for a request that any
+    /// client may have sent. `offers` must be that request's compression offers.
     pub fn verify_offers(
         &self,
         head: &Head,
@@ -138,8 +140,8 @@ impl ClientRequest {
     }
 }
 
-/// Parses the status in a status line (RFC 9112 §4). Returns `None` if the line isn't an HTTP/1
-/// status line.
+/// Parses the status in a response's status line (RFC 9112 §4). Returns `None` if the line isn't an
+/// HTTP/1 status line.
 pub fn status_of(line: &str) -> Option<u16> {
     let rest = line.strip_prefix("HTTP/1.")?.strip_prefix(|minor: char| minor.is_ascii_digit())?;
     let status = rest.strip_prefix(' ')?.split(' ').next()?;
@@ -147,24 +149,25 @@ pub fn status_of(line: &str) -> Option<u16> {
     status.parse().ok().filter(|_| is_status)
 }
 
-/// Returns whether a response with this status is only an interim one, which a final response
-/// follows (RFC 9110 §15.2). A 101 is final.
+/// Returns whether a response with this status is an interim response, after which the server must
+/// send a final one (RFC 9110 §15.2). A 101 is final.
 pub fn is_interim(status: u16) -> bool {
     (100..200).contains(&status) && status != 101
 }
 
-/// Why a client's handshake failed: the server opened no WebSocket, or its response doesn't match
-/// the client's request.
+/// The error of a client's failed handshake: the server opened no WebSocket, or the server's
+/// response doesn't match the client's request.
 #[derive(Clone, Debug)]
 pub struct HandshakeError {
     /// The HTTP status of the server's response, or `None` if the response wasn't valid HTTP.
     pub status: Option<u16>,
-    /// The head of the server's response, or `None` if the client couldn't parse it. A caller may
-    /// need its `Retry-After`, `Location` or `WWW-Authenticate`.
+    /// The head of the server's response, or `None` if the client couldn't parse it. The
+    /// application may need the head's `Retry-After`, `Location` or `WWW-Authenticate`.
     pub head: Option<Box<Head>>,
-    /// The first few KiB of the response's body, as text. Empty if the response has no body.
+    /// The first few KiB of the response's body, as text. It's empty if the response has no body.
     pub body: String,
-    /// The rule that the response broke, what the client saw, the usual cause and the fix.
+    /// The diagnostic: the rule that the response broke, what the client saw, the usual cause and
+    /// the fix.
     pub diagnostic: Box<Diagnostic>,
 }
 
@@ -178,8 +181,8 @@ impl HandshakeError {
         }
     }
 
-    /// Creates the error for a response with a malformed head. `begins_as_http` says whether the
-    /// response begins like HTTP. If it doesn't, the server probably speaks another protocol.
+    /// Creates the error for a response with a malformed HTTP head. `begins_as_http` must be set if
+    /// the response begins like HTTP; otherwise, the server probably uses another protocol.
     pub(crate) fn bad_head(refusal: &Refusal, begins_as_http: bool) -> HandshakeError {
         let heading = match refusal.heading() {
             "a bare LF" if begins_as_http => "an answer with bare LFs",
@@ -190,18 +193,19 @@ impl HandshakeError {
     }
 
     /// Returns the value of the response's first header with this name, ignoring the name's case.
-    /// Returns `None` if the response has no such header, or if the client couldn't parse the head.
+    /// Returns `None` if the response has no such header, or if the client couldn't parse the
+    /// response's head.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.head.as_ref()?.header(name)
     }
 
-    /// Adds the response's head to this error, for callers that need its headers.
+    /// Adds the response's head to this error, because the application may need the head's headers.
     fn with_head(self, head: &Head) -> HandshakeError {
         HandshakeError { head: Some(Box::new(head.clone())), ..self }
     }
 
     /// Creates the error for a proxy that didn't open a tunnel to the server. `host` is the proxy's
-    /// host, and `seen` is its response.
+    /// host, and `seen` describes the proxy's response.
     pub(crate) fn by_proxy(status: Option<u16>, host: &str, seen: &str) -> HandshakeError {
         let seen = format!("{} from {}", quote(seen), quote(host));
         HandshakeError::new(status, "a proxy that opens no tunnel", seen)
@@ -223,7 +227,8 @@ impl fmt::Display for HandshakeError {
     }
 }
 
-/// Indents each line of a server's text, and escapes the characters that could harm a terminal.
+/// Indents each line of a response's body for an error message, and escapes the characters that
+/// could harm a terminal.
 fn indented(body: &str) -> String {
     body.lines().map(|line| format!("    {}", escape(line))).collect::<Vec<_>>().join("\n")
 }

@@ -29,15 +29,17 @@ use crate::http::refusal::Refusal;
 
 /// The name of the compression extension in `Sec-WebSocket-Extensions`.
 pub const NAME: &str = "permessage-deflate";
-/// The size of the largest window, in bits, which is also the default. A window of n bits holds 2ⁿ
-/// bytes.
+/// The largest and default number of window bits: the base-2 logarithm of the size, in bytes, of
+/// the largest compression window (32 KiB).
 pub const MOST_BITS: u8 = 15;
-/// The size of the smallest window that our compressor supports, in bits. Our inflater also
-/// supports a peer's 8-bit window.
+/// The smallest number of window bits that our compressor supports: the base-2 logarithm of its
+/// smallest window's size (512 bytes). Our inflater also supports 8 bits, for a peer's window of
+/// 256 bytes.
 pub const LEAST_BITS: u8 = 9;
 
-/// The settings for compressing messages, if the peer agrees. Turn compression on with
-/// [`Server::deflate`] or [`Client::deflate`], which need the feature `deflate`.
+/// The compression settings of a server or client, which take effect only if the peer agrees. Turn
+/// compression on with [`Server::deflate`] or [`Client::deflate`], which need the feature
+/// `deflate`.
 ///
 /// ```
 /// use ws101::DeflateConfig;
@@ -46,7 +48,7 @@ pub const LEAST_BITS: u8 = 9;
 ///
 /// A connection creates its compressor and its inflater when it first needs them, and frees both
 /// when it becomes idle. It keeps only the inflater's window, because the peer may refer to it.
-/// `src/walkthrough/figures.md` lists how much memory they take.
+/// `src/walkthrough/figures.md` lists how much memory these parts take.
 ///
 /// **Don't compress a secret together with text that an attacker may choose.** An attacker who
 /// chooses the text and sees the frames' lengths can guess the secret piece by piece (CRIME,
@@ -56,28 +58,32 @@ pub const LEAST_BITS: u8 = 9;
 /// [`Client::deflate`]: crate::Client::deflate
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DeflateConfig {
-    /// Whether the server begins each message with an empty window. In a server's settings, it's a
-    /// promise. In a client's settings, it's a demand on the server.
+    /// Whether the server begins each message with an empty compression window. In a server's
+    /// settings, this is a promise to the client. In a client's settings, it's a demand on the
+    /// server.
     pub server_no_context_takeover: bool,
-    /// Whether the client begins each message with an empty window. In a client's settings, it's a
-    /// promise. In a server's settings, it's a demand on the client.
+    /// Whether the client begins each message with an empty compression window. In a client's
+    /// settings, this is a promise to the server. In a server's settings, it's a demand on the
+    /// client.
     pub client_no_context_takeover: bool,
-    /// The largest window of the server's compressor, from 9 to 15 bits. A server never exceeds it;
-    /// a client requires the server not to exceed it.
+    /// The largest window of the server's compressor, as the base-2 logarithm of its size: from 9
+    /// (512 bytes) to 15 (32 KiB). A server keeps to this maximum; a client requires the server to
+    /// do so.
     pub server_max_window_bits: u8,
-    /// The largest window of the client's compressor, from 9 to 15 bits. A client never exceeds it;
-    /// a server requires this of clients whose offer allows it.
+    /// The largest window of the client's compressor, as the base-2 logarithm of its size: from 9
+    /// (512 bytes) to 15 (32 KiB). A client keeps to this maximum; a server requires the client to
+    /// do so if the client's offer allows that.
     pub client_max_window_bits: u8,
-    /// The minimum length, in bytes, of a message to compress. Compressing a shorter message costs
-    /// more than it saves.
+    /// The length, in bytes, from which messages are compressed. Compressing a shorter message
+    /// would cost more than it saves.
     pub from: usize,
     /// The compression level, from 1 (fastest) to 9 (smallest output).
     pub level: u8,
 }
 
 impl DeflateConfig {
-    /// The default settings: context takeover and the largest windows at both ends, level 3, and
-    /// only messages of 128 bytes or more are compressed.
+    /// The default settings: context takeover and the largest windows at both ends, compression
+    /// level 3, and compression of messages from 128 bytes on.
     pub const DEFAULT: DeflateConfig = DeflateConfig {
         server_no_context_takeover: false,
         client_no_context_takeover: false,
@@ -95,28 +101,29 @@ impl Default for DeflateConfig {
     }
 }
 
-/// The compression window of one end of a connection: its size, and whether it's kept between
-/// messages.
+/// The compression window of one end of a connection: its size, and whether it continues from one
+/// message to the next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Window {
-    /// The size of the window in bits, from 8 to 15. A window of n bits holds 2ⁿ bytes.
+    /// The base-2 logarithm of the window's size: from 8 (256 bytes) to 15 (32 KiB).
     pub bits: u8,
-    /// Whether the window continues from one message to the next (context takeover).
+    /// Whether the window continues from one message to the next (context takeover), instead of
+    /// being emptied.
     pub takeover: bool,
 }
 
-/// The four parameters of a client's offer or a server's response.
+/// The four permessage-deflate parameters of a client's offer or a server's response.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct DeflateParams {
-    /// Whether the server begins each message with an empty window.
+    /// Whether the server begins each message with an empty compression window.
     pub server_no_context_takeover: bool,
-    /// Whether the client begins each message with an empty window.
+    /// Whether the client begins each message with an empty compression window.
     pub client_no_context_takeover: bool,
-    /// The size of the server's largest window in bits. `None` if the header omits it, which means
-    /// 15 bits.
+    /// The largest window of the server's compressor, as the base-2 logarithm of its size. `None`
+    /// stands for an omitted parameter, which means 15 (32 KiB).
     pub server_max_window_bits: Option<u8>,
-    /// The size of the client's largest window in bits. `None` if the header omits it, which means
-    /// 15 bits.
+    /// The largest window of the client's compressor, as the base-2 logarithm of its size. `None`
+    /// stands for an omitted parameter, which means 15 (32 KiB).
     pub client_max_window_bits: Option<u8>,
 }
 
@@ -172,8 +179,9 @@ impl DeflateParams {
         })
     }
 
-    /// Validates this response of the server against the client's `offer`. Returns the parameters
-    /// that both ends will use. The error describes the response that the client expected.
+    /// Validates the parameters of a server's response against the client's `offer`. Returns the
+    /// parameters that both ends must use. The error describes the response that the client
+    /// expected.
     fn check_answer(self, offer: &DeflateParams) -> Result<DeflateParams, &'static str> {
         // RFC 7692 §7.1.1.1, §7.1.2.1: a server accepts all demands of an offer, or declines it.
         if offer.server_no_context_takeover && !self.server_no_context_takeover {
@@ -196,7 +204,8 @@ impl DeflateParams {
     }
 
     /// Parses the parameters of a client's offer, or of a server's response if `is_answer` is set.
-    /// Returns `None` if one is invalid. In a response, each window parameter must have a value.
+    /// Returns `None` if a parameter is invalid. In a response, each window parameter must have a
+    /// value.
     pub fn parse(extension: &Extension, is_answer: bool) -> Option<DeflateParams> {
         let mut terms = DeflateParams::default();
         let mut seen = Vec::new();
@@ -248,9 +257,9 @@ impl fmt::Display for DeflateParams {
     }
 }
 
-/// Chooses the request's first offer that the server can meet, and returns the server's response to
-/// it. Returns `None` if the server can meet no offer, or if compression is off (`settings` is
-/// `None`).
+/// Chooses the request's first compression offer that the server can meet, and returns the server's
+/// response to it. Returns `None` if the server can meet no offer, or if compression is off
+/// (`settings` is `None`). Refuses a request whose list of extensions is malformed.
 pub fn choose_answer(
     head: &Head,
     settings: Option<&DeflateConfig>,
@@ -268,8 +277,9 @@ pub fn choose_answer(
         .find_map(|offer| DeflateParams::answer(&DeflateParams::parse(offer, false)?, settings)))
 }
 
-/// Validates the server's response against the client's `offers`. Returns the agreed parameters, or
-/// `None` if the server declined compression. The error describes what the client expected.
+/// Validates the server's response in `head` against the client's `offers`. Returns the agreed
+/// parameters, or `None` if the server declined compression. The error describes what the client
+/// expected.
 pub fn verify_answer(
     head: &Head,
     offers: &[DeflateParams],
@@ -294,8 +304,8 @@ pub fn verify_answer(
     }
 }
 
-/// Parses a window size, in bits, from a parameter's value. Returns `None` if the value isn't a
-/// number from 8 to 15.
+/// Parses the window bits in a parameter's value: the base-2 logarithm of the window's size.
+/// Returns `None` if the value isn't a number from 8 to 15.
 fn parse_window_bits(value: &str) -> Option<u8> {
     // RFC 7692 §7.1.2: a decimal number from 8 to 15, without a leading zero.
     match value.as_bytes() {
@@ -304,8 +314,8 @@ fn parse_window_bits(value: &str) -> Option<u8> {
     }
 }
 
-/// Returns the window bits to write in the header, or `None` if they're the default, which the
-/// header omits.
+/// Returns the window `bits` to write in the header, or `None` if they're the default of 15, which
+/// the header omits.
 fn unless_default(bits: u8) -> Option<u8> {
     (bits < MOST_BITS).then_some(bits)
 }
@@ -319,8 +329,8 @@ mod tests {
         Head::parse(format!("GET / HTTP/1.1\r\n{lines}\r\n").as_bytes()).unwrap()
     }
 
-    /// Returns the header value that a server with these settings sends in response to an offer.
-    /// Empty if the server declines the offer.
+    /// Returns the header value that a server with these settings sends in response to an offer, or
+    /// an empty string if the server declines the offer.
     fn answered(offer: &str, settings: &DeflateConfig) -> String {
         let terms = choose_answer(&head(&[offer]), Some(settings)).unwrap();
         terms.map(|terms| terms.to_string()).unwrap_or_default()
@@ -442,8 +452,8 @@ mod tests {
         );
     }
 
-    /// Returns the windows of client and server after this response, according to a client with
-    /// these settings. Returns `None` if the client rejects the response.
+    /// Returns the client's and the server's compression window on which a client with these
+    /// `settings` agrees after this response. Returns `None` if the client rejects the response.
     fn agreed(lines: &[&str], settings: &DeflateConfig) -> Option<(Window, Window)> {
         let terms = verify_answer(&head(lines), &[DeflateParams::offer(settings)]).ok()??;
         Some((terms.of_client(), terms.of_server()))

@@ -17,21 +17,22 @@ use crate::http::token::{is_token, trim};
 /// The name of the header in which a client offers extensions and a server accepts them.
 pub const HEADER: &str = "Sec-WebSocket-Extensions";
 
-/// One extension in a `Sec-WebSocket-Extensions` header, which a client offers or a server accepts.
+/// An extension that a client offers or a server accepts in a `Sec-WebSocket-Extensions` header.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Extension {
     /// The extension's name, such as `permessage-deflate`.
     pub name: String,
-    /// The extension's parameters in their order: a name, and a value if the parameter has one.
+    /// The extension's parameters, in the header's order. Each has a name, and some have a value.
     pub parameters: Vec<(String, Option<String>)>,
 }
 
-/// The error for a `Sec-WebSocket-Extensions` line that breaks the grammar. Holds the line.
+/// The error for a `Sec-WebSocket-Extensions` line that breaks the grammar. This error holds the
+/// line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NotAnExtensionList(pub String);
 
-/// Parses all extensions that a request or response lists, in their order. Fails at the first line
-/// that breaks the grammar or names no extension.
+/// Parses all extensions that a request or response lists, in their order. Fails at the first
+/// header line that breaks the grammar or names no extension.
 pub fn parse(head: &Head) -> Result<Vec<Extension>, NotAnExtensionList> {
     let mut all = Vec::new();
     for line in head.values(HEADER) {
@@ -58,7 +59,7 @@ fn parse_line(line: &str) -> Option<Vec<Extension>> {
     }
 }
 
-/// A parser for one line of the header. Holds the part of the line that isn't parsed yet.
+/// A cursor in a `Sec-WebSocket-Extensions` line: the part of the line that isn't parsed yet.
 struct Cursor<'a> {
     rest: &'a str,
 }
@@ -75,7 +76,8 @@ impl Cursor<'_> {
         Some(Extension { name, parameters })
     }
 
-    /// Skips white space, and `mark` if it comes next. Returns whether it skipped `mark`.
+    /// Skips white space, and the separator `mark` if that comes next. Returns whether `mark` came
+    /// next.
     fn take_mark(&mut self, mark: char) -> bool {
         self.rest = trim(self.rest);
         let after_mark = self.rest.strip_prefix(mark);

@@ -35,38 +35,38 @@ impl Origin {
     }
 }
 
-/// Returns whether an entry in a server's origin list can match any page: it's `null`, `self`, or
-/// exactly `scheme://host[:port]`.
+/// Returns whether an entry in a server's origin list can match a page at all. The entry must be
+/// `null`, `self`, or exactly `scheme://host[:port]`.
 pub(super) fn can_match(listed: &str) -> bool {
     ["null", "self", SELF_OVER_TLS].contains(&listed) || Origin::parse(listed).is_some()
 }
 
-/// Which web pages may open a connection to the server. Clients other than browsers needn't send an
-/// origin.
+/// The origins of the web pages that may open a connection to a server. The server also accepts
+/// requests without an `Origin` header, because only browsers send one.
 #[derive(Clone, Debug, Default)]
 pub enum Origins {
     /// Only pages that were loaded from the request's own host and port may connect.
     #[default]
     SameHost,
     /// Only pages that were loaded over https from the request's own host and port may connect. A
-    /// TLS server uses this rule, because an attacker on the network can alter a page loaded over
-    /// http, and the browser would still send the user's cookies.
+    /// TLS server uses this rule, because an attacker on the network could alter a page that's
+    /// loaded over http and let it connect with the user's cookies.
     SameHostOverTls,
     /// Only pages of the listed origins may connect. The entry `self` stands for the request's own
     /// host and port.
     Listed(Vec<String>),
-    /// Any page may connect. This is safe only if no rights depend on a cookie or on the client's
+    /// Any page may connect. This is safe only if the server grants no rights by cookie or client
     /// address.
     Any,
 }
 
-/// The entry that replaces `self` in a TLS server's list. It contains spaces, so it can't be
+/// The entry that replaces `self` in a TLS server's origin list. It contains spaces, so it can't be
 /// mistaken for an origin.
 const SELF_OVER_TLS: &str = "self by https";
 
 impl Origins {
-    /// Returns this rule for a TLS server: pages from the server's own host must be loaded over
-    /// https.
+    /// Returns these origins as a TLS server must check them: pages from the server's own host must
+    /// be loaded over https.
     pub fn over_tls(self) -> Origins {
         let over_tls = |one: String| if one == "self" { SELF_OVER_TLS.into() } else { one };
         match self {
@@ -77,8 +77,8 @@ impl Origins {
     }
 
     // WALK: origin
-    /// Returns whether a page may connect. `origin` and `host` are the values of the request's
-    /// `Origin` and `Host` headers.
+    /// Returns whether a page with this `origin` may connect. `origin` is the value of the
+    /// request's `Origin` header, and `host` is the host that the request asks for.
     pub fn allow(&self, origin: &str, host: &str) -> bool {
         match self {
             Origins::Any => true,

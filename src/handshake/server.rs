@@ -24,18 +24,19 @@ use crate::http::token::is_token;
 /// The only version of the WebSocket protocol that this crate supports (§4.1).
 pub const VERSION: &str = "13";
 
-/// What a server's operator requires of a request beyond the RFC's rules.
+/// The rules that a server's operator sets for requests, in addition to the RFC's rules.
 #[derive(Clone, Debug, Default)]
 pub struct Rules {
-    /// The web pages that may open a connection, identified by their origin.
+    /// The web pages that may open a connection, identified by their origins.
     pub origins: Origins,
-    /// The hosts that the server answers for.
+    /// The hosts that the server answers for. The server refuses requests for any other host.
     pub hosts: Hosts,
     /// The paths where the server offers a WebSocket. An empty list allows any path.
     pub paths: Vec<String>,
-    /// The subprotocols that the server supports.
+    /// The subprotocols that the server supports. If several match, the client's order of
+    /// preference decides.
     pub subprotocols: Vec<String>,
-    /// The server's compression settings, or `None` without compression.
+    /// The server's compression settings, or `None` if the server doesn't compress.
     pub deflate: Option<DeflateConfig>,
 }
 
@@ -62,7 +63,7 @@ impl Rules {
     }
 }
 
-/// What the server does with a request that it doesn't refuse.
+/// The server's decision on a request that it doesn't refuse.
 #[derive(Debug)]
 pub enum Decision {
     /// The request doesn't ask for a WebSocket. The server responds with plain HTTP, such as a
@@ -72,24 +73,24 @@ pub enum Decision {
     Switch(Agreement),
 }
 
-/// Headers that an application may not add to the 101, because the handshake sets them or because
-/// they announce a body.
+/// Headers that an application must not add to the 101, because the server sets them itself or
+/// because they announce a body.
 const RESERVED_HEADERS: [&str; 4] =
     ["Upgrade", "Connection", "Content-Length", "Transfer-Encoding"];
 
-/// The agreement that client and server reached in the handshake. The 101 announces it to the
-/// client.
+/// The agreement that client and server reached in the handshake. The server's 101 announces the
+/// agreement to the client.
 #[derive(Clone, Debug)]
 pub struct Agreement {
     key: String,
     /// The subprotocol that both ends will use, or `None` if they have none in common.
     pub subprotocol: Option<String>,
-    /// The agreed compression parameters, or `None` without compression.
+    /// The agreed compression parameters, or `None` if the connection isn't compressed.
     pub deflate: Option<DeflateParams>,
 }
 
 impl Agreement {
-    /// Returns the bytes of the 101 (§4.2.2), with the application's `headers` after the
+    /// Returns the bytes of the 101 response (§4.2.2), with the application's `headers` after the
     /// handshake's headers. Fails if one of `headers` is invalid, or reserved for the handshake.
     #[inline(never)]
     pub fn response_with(&self, headers: &[(String, String)]) -> Result<Vec<u8>, Misuse> {
@@ -108,7 +109,7 @@ impl Agreement {
         Ok(response)
     }
 
-    /// Returns the bytes of the 101 (§4.2.2), with only the handshake's headers.
+    /// Returns the bytes of the 101 response (§4.2.2), with only the handshake's headers.
     pub fn response(&self) -> Vec<u8> {
         let mut response = format!(
             "HTTP/1.1 101 Switching Protocols\r\n\
@@ -129,8 +130,8 @@ impl Agreement {
 }
 
 // WALK: decide
-/// Decides whether a request becomes a WebSocket, gets plain HTTP, or is refused. The server calls
-/// this function once per connection, after reading the request's head.
+/// Decides whether a request becomes a WebSocket, receives a plain HTTP response, or is refused.
+/// The server calls this function once per connection, after reading the request's head.
 pub fn decide(request: &Request, rules: &Rules) -> Result<Decision, Refusal> {
     // 1. Is it clear where the request ends, and does the server answer for its host?
     check_body(request)?;
@@ -198,8 +199,8 @@ fn check_body(request: &Request) -> Result<(), Refusal> {
     }
 }
 
-/// Returns the host that the client asks for, or a refusal if the server doesn't answer for that
-/// host. The host is empty if an HTTP/1.0 request names none.
+/// Returns the host that the client asks for. Refuses the request if its `Host` is invalid, or if
+/// the server doesn't answer for that host. The host is empty if an HTTP/1.0 request names none.
 fn check_host<'a>(request: &'a Request, ours: &Hosts) -> Result<&'a str, Refusal> {
     // RFC 9112 §3.2: a request has exactly one `Host`, even if its target names a host too.
     let hosts = request.head().values("Host");
@@ -331,7 +332,7 @@ fn is_path(path: &str) -> bool {
 }
 
 /// Returns the refusal for a plain HTTP request if the application has no page for it: a 404, 405,
-/// 426 or 505. `has_pages` says whether the application serves pages at all.
+/// 426 or 505. `has_pages` must be set if the application serves pages at all.
 pub fn no_page(request: &Request, rules: &Rules, has_pages: bool) -> Refusal {
     // RFC 9110 §15.5.5: an unknown path gets a 404, unless a WebSocket opens there.
     if has_pages && !rules.paths.iter().any(|path| path == request.path()) {
@@ -342,7 +343,7 @@ pub fn no_page(request: &Request, rules: &Rules, has_pages: bool) -> Refusal {
 }
 
 /// Returns the refusal for a plain HTTP request to a path that serves only a WebSocket: a 426,
-/// which tells the client to upgrade.
+/// which asks the client to upgrade.
 pub fn upgrade_required() -> Refusal {
     let refusal = Refusal::new(426, "no upgrade", "");
     refusal.header("Upgrade", "websocket").header("Sec-WebSocket-Version", VERSION)

@@ -15,12 +15,12 @@ use crate::http::authority::{Authority, default_port, escapes_are_whole};
 /// The parts of a WebSocket URL, `ws://host:port/path?query`: where a client connects.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Address {
-    /// Whether the scheme is `wss`, so that the connection uses TLS.
+    /// Whether the URL's scheme is `wss`. If so, the client must connect over TLS.
     pub secure: bool,
-    /// The server's hostname or IP address. An IPv6 address keeps its brackets.
+    /// The server's hostname or IP address. An IPv6 address is in brackets.
     pub host: String,
     /// The zone of an IPv6 address, or `None` if it has no zone. A zone is meaningful only on this
-    /// machine, so the `Host` header omits it.
+    /// machine, so the client omits it from the `Host` header.
     pub zone: Option<String>,
     /// The port in the URL, or the scheme's default: 80 for `ws`, 443 for `wss`.
     pub port: u16,
@@ -30,7 +30,8 @@ pub struct Address {
 }
 
 impl Address {
-    /// Parses a WebSocket URL (§3). The error names the wrong part, and never shows a password.
+    /// Parses a WebSocket URL (§3). The error names the invalid part of the URL, and contains no
+    /// password.
     pub fn parse(url: &str) -> Result<Address, Misuse> {
         let misuse = |why| Misuse::Address(without_password(url), why);
         let (scheme, rest) = url.split_once("://").ok_or(misuse("no scheme"))?;
@@ -63,14 +64,15 @@ impl Address {
         Ok(Address { secure: scheme == "wss", host, zone, port, target })
     }
 
-    /// Returns the host as the operating system resolves it: without brackets, and with the zone.
+    /// Returns the host to dial, in the form that the operating system resolves: without brackets,
+    /// and with the zone.
     pub(crate) fn host_to_dial(&self) -> String {
         let host = self.host.trim_matches(['[', ']']);
         self.zone.as_ref().map_or(host.into(), |zone| format!("{host}%{zone}"))
     }
 
-    /// Returns the value for the request's `Host` header. It includes the port unless that's the
-    /// scheme's default.
+    /// Returns the value for the request's `Host` header. The value includes the port unless it's
+    /// the scheme's default port.
     pub fn authority(&self) -> String {
         let scheme = if self.secure { "wss" } else { "ws" };
         match default_port(scheme) == Some(self.port) {
@@ -80,8 +82,8 @@ impl Address {
     }
 }
 
-/// Returns the reason, for an error message, why `authority` isn't a host with an optional port.
-/// `authority` is the text between `://` and the path.
+/// Describes, for an error message, why `authority` isn't a host with an optional port. `authority`
+/// is the text between `://` and the path.
 fn fault_of_authority(authority: &str) -> &'static str {
     let before_port = authority.rsplit_once(':').map(|(host, _)| host);
     if authority.contains('@') {
@@ -101,7 +103,7 @@ fn is_target_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@/?%".contains(&byte)
 }
 
-/// Replaces the password in a URL with `***`, so that an error may show the URL.
+/// Replaces the password in a URL with `***`, so that an error message may contain the URL.
 fn without_password(url: &str) -> String {
     let start = url.find("://").map_or(0, |at| at + 3);
     let rest = &url[start..];

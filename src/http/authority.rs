@@ -18,15 +18,15 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 /// A host and an optional port, as named in a request or a URL.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Authority {
-    /// The host in lower case. An IPv6 address keeps its brackets and loses its zone.
+    /// The host in lower case. An IPv6 address is in brackets and has no zone.
     pub host: String,
-    /// The port, or `None` if the text names no port.
+    /// The port, or `None` if the request or URL names no port.
     pub port: Option<u16>,
 }
 
 impl Authority {
-    /// Parses `host` or `host:port`; an IPv6 host stands in brackets. Returns `None` for any other
-    /// text, such as text with a user name or an empty host.
+    /// Parses `host` or `host:port`; an IPv6 address must be in brackets. Returns `None` for any
+    /// other text, such as text with a user name or an empty host.
     pub fn parse(text: &str) -> Option<Authority> {
         let (host, port) = match text.strip_prefix('[') {
             // A colon inside the brackets belongs to the address.
@@ -53,8 +53,8 @@ impl Authority {
     }
 }
 
-/// Returns the host in lower case, or `None` if the text isn't a name, an IPv4 address, or an IPv6
-/// address in brackets. An IPv6 address loses its zone.
+/// Parses a host, and returns it in lower case. An IPv6 address must be in brackets, and its zone
+/// is dropped. Returns `None` if the text isn't a name or an IP address.
 fn parse_host(host: &str) -> Option<String> {
     let Some(in_brackets) = host.strip_prefix('[') else {
         let is_host_byte = |b: u8| b.is_ascii_alphanumeric() || b"-._~%!$&'()*+,;=".contains(&b);
@@ -87,7 +87,7 @@ pub fn default_port(scheme: &str) -> Option<u16> {
     }
 }
 
-/// The hosts that a server answers for. A request for any other host receives a 421.
+/// The hosts that a server answers for. The server refuses a request for any other host with a 421.
 #[derive(Clone, Debug, Default)]
 pub enum Hosts {
     /// The server answers for any host.
@@ -103,8 +103,8 @@ pub enum Hosts {
 
 impl Hosts {
     // WALK: hosts
-    /// Returns whether the server answers for `host`, the text of a `Host` header. Only `Any`
-    /// allows a text that isn't an authority.
+    /// Returns whether the server answers for `host`, the text of a `Host` header. For `Any`, the
+    /// text needn't be a valid host and port.
     pub fn answer_for(&self, host: &str) -> bool {
         let is = |test: &dyn Fn(Authority) -> bool| Authority::parse(host).is_some_and(test);
         match self {
@@ -136,8 +136,8 @@ impl fmt::Display for Hosts {
     }
 }
 
-/// Returns whether this host always resolves to the client's own machine: it's `localhost`, a name
-/// that ends with `.localhost` (RFC 6761 §6.3), or a loopback address.
+/// Returns whether this host always resolves to the client's own machine: `localhost`, a name that
+/// ends with `.localhost` (RFC 6761 §6.3), or a loopback address.
 fn is_loopback(host: &str) -> bool {
     let name = host.strip_suffix('.').unwrap_or(host);
     let in_brackets = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
@@ -149,7 +149,7 @@ fn is_loopback(host: &str) -> bool {
 }
 
 /// Returns whether this is a loopback address, which only programs on the same machine can reach.
-/// An IPv4-mapped IPv6 address, such as `::ffff:127.0.0.1`, counts too.
+/// An IPv4-mapped IPv6 address, such as `::ffff:127.0.0.1`, can be one too.
 pub fn is_loopback_address(address: IpAddr) -> bool {
     address.to_canonical().is_loopback()
 }

@@ -15,7 +15,7 @@
 
 use super::head::Head;
 
-/// The body of an HTTP response that arrives at the client piece by piece.
+/// The body of an HTTP response, which the client receives piece by piece.
 #[derive(Debug)]
 pub struct Body {
     rest: Rest,
@@ -24,24 +24,24 @@ pub struct Body {
     most: usize,
 }
 
-/// What an arriving body expects next.
+/// The rest of an arriving body: what comes next, or where the body ends.
 #[derive(Debug)]
 enum Rest {
-    /// The body has ended: it expects no more bytes.
+    /// Nothing more follows: the body has ended.
     Nothing,
     /// The body ends after this many more bytes.
     Bytes(u64),
-    /// The body expects the line with the next chunk's length. Holds the part of that line that has
-    /// arrived.
+    /// The line that contains the next chunk's length follows. This variant holds the part of that
+    /// line that has arrived.
     ChunkLength(String),
-    /// The body expects this many more bytes of a chunk, including the CR LF that ends it.
+    /// This many more bytes of a chunk follow, including the CR LF that ends the chunk.
     Chunk(u64),
     /// The body continues until the stream ends, because the head contains no length.
     All,
 }
 
-/// The maximum size, in bytes, of the line before a chunk. Without chunk extensions, the line is
-/// only a few digits long. A longer line ends the body.
+/// The maximum size, in bytes, of the line that contains a chunk's length. The body ends at a
+/// longer line, because a hostile server could otherwise fill the client's memory.
 const MAX_CHUNK_LINE: usize = 256;
 
 impl Body {
@@ -61,13 +61,13 @@ impl Body {
         Body { rest, bytes: Vec::new(), most }
     }
 
-    /// Returns whether the body needs no more bytes: it has ended, or it already stores the
-    /// maximum.
+    /// Returns whether the body needs no more bytes: it has ended, or it already stores as many
+    /// bytes as it may.
     pub fn is_over(&self) -> bool {
         matches!(self.rest, Rest::Nothing | Rest::Bytes(0)) || self.bytes.len() == self.most
     }
 
-    /// Processes the next bytes from the stream. Bytes after the body's end are ignored.
+    /// Pushes the next bytes from the stream into the body. Bytes after the body's end are ignored.
     pub fn push(&mut self, mut bytes: &[u8]) {
         while !bytes.is_empty() && !self.is_over() {
             match &mut self.rest {
@@ -118,7 +118,7 @@ impl Body {
     }
 }
 
-/// Splits off and returns the first `most` bytes, or all bytes if `bytes` is shorter.
+/// Removes and returns the first `most` bytes of `bytes`, or all of them if there are fewer.
 fn take_at_most<'a>(bytes: &mut &'a [u8], most: u64) -> &'a [u8] {
     let count = usize::try_from(most).map_or(bytes.len(), |most| most.min(bytes.len()));
     let (first, rest) = bytes.split_at(count);
@@ -126,8 +126,8 @@ fn take_at_most<'a>(bytes: &mut &'a [u8], most: u64) -> &'a [u8] {
     first
 }
 
-/// Parses a chunk's hexadecimal length from the line before the chunk, and ignores the extensions
-/// after it (RFC 9112 §7.1.1). Returns `None` if the line has no valid length.
+/// Parses a chunk's hexadecimal length from the line before the chunk, and ignores the chunk
+/// extensions after the length (RFC 9112 §7.1.1). Returns `None` if the line has no valid length.
 fn chunk_length(line: &str) -> Option<u64> {
     let digits = line.split([';', ' ', '\t']).next().unwrap_or_default();
     let are_hex = digits.bytes().all(|byte| byte.is_ascii_hexdigit());
@@ -139,7 +139,7 @@ mod tests {
     use super::*;
 
     /// Reads a body in one piece and byte by byte, and checks that both results are the same.
-    /// Returns the text and whether the body ended.
+    /// Returns the body's text and whether the body ended.
     fn read(status: u16, fields: &str, bytes: &str) -> (String, bool) {
         let head = format!("HTTP/1.1 {status} x\r\n{fields}\r\n");
         let head = Head::parse_answer(head.as_bytes()).unwrap();

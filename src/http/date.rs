@@ -42,8 +42,8 @@ pub fn http_date(seconds: u64) -> Option<String> {
     Some(format!("{day_name}, {day:02} {month} {year:04} {hour:02}:{minute:02}:{second:02} GMT"))
 }
 
-/// Converts a number of days after 1 January 1970 to a year and a day of that year, counted from 0.
-/// Returns `None` if the year is after 9999.
+/// Converts a number of days after 1 January 1970 to a year and the day of that year, which is 0
+/// for 1 January. Returns `None` if the year is after 9999.
 fn year_and_day(mut days: u64) -> Option<(u64, u64)> {
     (1970..=9999).find_map(|year| {
         let length = 365 + u64::from(is_leap(year));

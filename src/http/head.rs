@@ -28,12 +28,12 @@ use super::token::{is_token, trim};
 use crate::diagnostic::quote;
 
 /// The first byte that a TLS client sends: the record type of its handshake. Plain HTTP never
-/// begins with it.
+/// begins with this byte, so it exposes a TLS client at a plain port.
 const TLS_HANDSHAKE: u8 = 0x16;
-/// The bytes of an empty line. An empty line ends each head, and one may precede it.
+/// The bytes of an empty line. An empty line ends each HTTP head, and one may precede a head.
 pub(super) const EMPTY_LINE: &[u8] = b"\r\n";
 
-/// A search for the empty line that ends a head. It examines each byte once, even if the head
+/// A scan for the empty line that ends an HTTP head. It examines each byte once, even if the head
 /// arrives in many pieces.
 #[derive(Debug)]
 pub struct Scan {
@@ -52,8 +52,8 @@ impl Scan {
         Scan { max_bytes, max_lines, scanned: 0, lines: 0, line_is_empty: true, after_cr: false }
     }
 
-    /// Returns how many bytes the scan has examined. After an error, the last of these bytes is the
-    /// bad one.
+    /// Returns how many bytes the scan has examined. After a refusal, the last of these bytes is
+    /// the byte that caused the refusal.
     pub fn scanned(&self) -> usize {
         self.scanned
     }
@@ -98,9 +98,9 @@ impl Scan {
 
 /// The head of an HTTP request or response: its first line, then the header fields in their order.
 ///
-/// A `Head` stores its text and the positions of its line ends, and searches for the name on each
-/// call. A connection keeps its head until it closes, so a small `Head` matters more than a fast
-/// search.
+/// A `Head` stores its text and the positions of its line ends, and searches for a field's name on
+/// each call. A connection keeps its request's head until the connection closes, so a small `Head`
+/// matters more than a fast search.
 #[derive(Clone, Debug)]
 pub struct Head {
     text: String,
@@ -121,8 +121,8 @@ impl Head {
     /// Parses the head of a server's response like [`parse`](Head::parse), but allows folded lines,
     /// each of which continues the line before (RFC 9112 §5.2).
     ///
-    /// That's safe for a client that sends only one request: no second response can hide in the
-    /// first.
+    /// Folded lines are safe for a client that sends only one request: no second response can hide
+    /// in the first.
     pub fn parse_answer(bytes: &[u8]) -> Result<Head, Refusal> {
         Head::parse(&unfold(bytes))
     }
@@ -143,8 +143,8 @@ impl Head {
         self.values_named(name).collect()
     }
 
-    /// Returns the elements of a comma-separated list in a header field. The list may span several
-    /// fields with the same name. Empty elements are skipped (RFC 9110 §5.6.1.2).
+    /// Returns the elements of the comma-separated list in the header field `name`. The list may
+    /// span several fields with this name. Empty elements are skipped (RFC 9110 §5.6.1.2).
     pub fn list(&self, name: &str) -> Vec<&str> {
         self.elements(name).collect()
     }
@@ -155,7 +155,7 @@ impl Head {
         self.elements(name).any(|element| element.eq_ignore_ascii_case(token))
     }
 
-    /// Returns all header fields in their order, as pairs of name and value.
+    /// Returns all header fields in their order in the head, as pairs of name and value.
     pub fn fields(&self) -> impl Iterator<Item = (&str, &str)> {
         let fields = self.field_lines().filter_map(|line| line.split_once(':'));
         fields.map(|(name, value)| (name, trim(value)))
@@ -166,8 +166,8 @@ impl Head {
         elements.map(trim).filter(|element| !element.is_empty())
     }
 
-    /// Returns the values of the fields with this name. Compares the name before splitting a line,
-    /// because most lines don't match.
+    /// Returns the values of the header fields with this name. Skips a line without a colon right
+    /// after the name's length, because that check is cheap and most lines fail it.
     fn values_named<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a str> {
         self.field_lines().filter_map(move |line| {
             let (start, rest) = line.split_at_checked(name.len())?;
@@ -207,7 +207,7 @@ fn without_line_break(line: &str) -> &str {
 
 /// Converts a head's bytes to text. A line that isn't UTF-8 is read as Latin-1, as in old headers
 /// (RFC 9110 §5.5): each byte becomes one character. That way, two different values stay different,
-/// and no cookie can pass for another.
+/// and no cookie can be mistaken for another.
 fn text_of(bytes: &[u8]) -> String {
     if let Ok(text) = str::from_utf8(bytes) {
         return text.to_owned();

@@ -10,28 +10,28 @@ use std::fmt;
 use super::response::Response;
 use crate::diagnostic::Diagnostic;
 
-/// Why a server refused a request instead of opening a WebSocket, and the HTTP response that tells
-/// the client why.
+/// A server's refusal of a request: why the server opened no WebSocket, and the HTTP response that
+/// explains this to the client.
 #[derive(Clone, Debug)]
 pub struct Refusal {
     status: u16,
     headers: Vec<(String, String)>,
     diagnostic: Box<Diagnostic>,
-    /// The diagnostic's heading in `diagnostics.md`, by which `explain` finds the code that refused
-    /// the request. Empty if the application created the refusal.
+    /// The diagnostic's heading in `diagnostics.md`, by which the `explain` module locates the code
+    /// that refused the request. It's empty if the application created the refusal.
     heading: &'static str,
 }
 
 impl Refusal {
     /// Creates a refusal with this HTTP `status`, the diagnostic under this `heading` in
-    /// `diagnostics.md`, and what the server saw.
+    /// `diagnostics.md`, and `seen`: what the server saw in the request.
     #[cold]
     pub(crate) fn new(status: u16, heading: &'static str, seen: impl fmt::Display) -> Refusal {
         Refusal::with(status, heading, Diagnostic::about(heading, seen))
     }
 
-    /// Creates the application's own refusal, for instance in `authorize`, with this HTTP `status`.
-    /// `sentence` tells the client why.
+    /// Creates the application's own refusal, for instance in a server's `authorize` hook, with
+    /// this HTTP `status`. `sentence` explains the refusal to the client.
     ///
     /// ```
     /// let refusal = ws101::Refusal::because(401, "Members only.").header("WWW-Authenticate", "Bearer");
@@ -45,18 +45,18 @@ impl Refusal {
         Refusal { status, headers: Vec::new(), diagnostic: Box::new(diagnostic), heading }
     }
 
-    /// Adds a header to the HTTP response.
+    /// Adds a header to the refusal's HTTP response.
     pub fn header(mut self, name: &str, value: &str) -> Refusal {
         self.headers.push((name.into(), value.into()));
         self
     }
 
-    /// Returns the HTTP status of the response, such as 403.
+    /// Returns the HTTP status of the refusal's response, such as 403.
     pub fn status(&self) -> u16 {
         self.status
     }
 
-    /// Returns the diagnostic that the response's body shows to the client.
+    /// Returns the diagnostic, which the client receives in the response's body.
     pub fn diagnostic(&self) -> &Diagnostic {
         &self.diagnostic
     }

@@ -23,8 +23,8 @@ use super::refusal::Refusal;
 use super::token::{is_token, percent_decoded, trim};
 use crate::diagnostic::quote;
 
-/// A client's request: its method, target and headers. A server's hooks, such as `authorize`, read
-/// it to decide about the client.
+/// A client's request: its method, target and headers. A server's hooks, such as `authorize`,
+/// receive the request to decide whether to accept the client.
 #[derive(Clone, Debug)]
 pub struct Request {
     head: Head,
@@ -39,7 +39,7 @@ pub struct Request {
     certificates: Option<Box<Certificates>>,
 }
 
-/// The certificates that a client presented in the TLS handshake, in DER. The client's own
+/// The certificates that a client presented in the TLS handshake, encoded as DER. The client's own
 /// certificate comes first.
 #[derive(Clone, Debug)]
 struct Certificates(Vec<Vec<u8>>);
@@ -82,7 +82,7 @@ impl Request {
     }
 
     /// Sets the client's address, and the certificates that the client presented in the TLS
-    /// handshake. The server calls this function once it has read the head.
+    /// handshake. The server calls this function once it has read the request's head.
     pub(crate) fn set_peer(&mut self, peer: Option<SocketAddr>, certificates: Vec<Vec<u8>>) {
         self.peer = peer;
         self.certificates =
@@ -95,11 +95,12 @@ impl Request {
         self.peer
     }
 
-    /// Returns the TLS certificates that the client presented, in DER. The client's own certificate
-    /// comes first, and the TLS handshake has proved that the client holds its private key.
+    /// Returns the TLS certificates that the client presented, encoded as DER. The client's own
+    /// certificate comes first, and the TLS handshake has proved that the client holds its private
+    /// key.
     ///
-    /// The slice is empty if the client presented none, or if the server doesn't ask for them
-    /// (`Tls::from_config` shows how to ask).
+    /// The slice is empty if the client presented none, or if the server doesn't ask for
+    /// certificates (`Tls::from_config` shows how to ask for them).
     pub fn peer_certificates(&self) -> &[Vec<u8>] {
         self.certificates.as_ref().map_or(&[], |shown| &shown.0)
     }
@@ -134,7 +135,8 @@ impl Request {
     }
 
     /// Returns the decoded value of the first query parameter with this name. Both `%20` and `+`
-    /// become a space, because browsers use both. A parameter without a value returns `""`.
+    /// become a space, because browsers use both. For a parameter without a value, the result is
+    /// `""`.
     ///
     /// Returns `None` if there's no such parameter, or if its value doesn't decode to UTF-8.
     pub fn parameter(&self, name: &str) -> Option<String> {
@@ -144,8 +146,8 @@ impl Request {
         named.next().and_then(|(_, value)| decoded(value))
     }
 
-    /// Returns the host that the client asks for, with its port if the client named one. A host in
-    /// the target takes precedence over the `Host` header. Returns `None` if the request has
+    /// Returns the host that the client asks for, with its port if the client named a port. A host
+    /// in the target takes precedence over the `Host` header. Returns `None` if the request has
     /// neither.
     pub fn host(&self) -> Option<&str> {
         self.authority.as_deref().or_else(|| self.header("Host"))

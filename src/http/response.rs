@@ -40,21 +40,22 @@ impl Response {
         Response { status: 200, headers, body: body.into(), sends_body: true }
     }
 
-    /// Turns this response into one for a HEAD request: the head still contains the body's length,
-    /// but the body isn't sent.
+    /// Turns this response into one for a HEAD request: the head contains the body's length, but
+    /// the body isn't sent.
     pub(crate) fn without_body(self) -> Response {
         Response { sends_body: false, ..self }
     }
 
     /// Sets the status, which is 200 by default. Sending the response fails if the status is below
-    /// 200 or above 599, or if it's a 205 with a body.
+    /// 200 or above 599, or if a 205 has a body.
     pub fn status(mut self, status: u16) -> Response {
         self.status = status;
         self
     }
 
     /// Adds a header to the response. A second `Content-Type` replaces the first. Sending the
-    /// response fails if the header is invalid, or if it's reserved, such as `Content-Length`.
+    /// response fails if the header is invalid, or if it's reserved for the server, such as
+    /// `Content-Length`.
     pub fn header(mut self, name: &str, value: &str) -> Response {
         if name.eq_ignore_ascii_case("Content-Type") {
             self.headers.retain(|(other, _)| !other.eq_ignore_ascii_case(name));
@@ -69,16 +70,16 @@ impl Response {
         Ok([&self.head(None)?, self.body()].concat())
     }
 
-    /// Returns the body to send. The slice is empty if the status allows no body, or after a HEAD
-    /// request.
+    /// Returns the body to send. The slice is empty if the status allows no body, or if the
+    /// response answers a HEAD request.
     pub fn body(&self) -> &[u8] {
         // RFC 9110 §6.4.1: responses with these statuses have no body.
         let has_body = self.sends_body && !matches!(self.status, 204 | 304);
         if has_body { &self.body } else { &[] }
     }
 
-    /// Returns the head to send. `now` is the Unix time in seconds for the `Date` header (RFC 9110
-    /// §6.6.1). Fails if the status or a header isn't allowed.
+    /// Returns the HTTP head to send. `now` is the Unix time in seconds for the `Date` header (RFC
+    /// 9110 §6.6.1). Fails if the status or a header isn't allowed.
     pub fn head(&self, now: Option<u64>) -> Result<Vec<u8>, Misuse> {
         let Response { status, headers, body, .. } = self;
         // RFC 9110 §15: a 1xx isn't the final response. §15.3.6: a 205 has no content.
@@ -111,11 +112,12 @@ impl Response {
     }
 }
 
-/// Headers that an application may not set, because they determine where the response ends.
+/// Headers that an application must not set on a response, because the server sets them to
+/// determine where the response ends.
 const RESERVED_HEADERS: [&str; 3] = ["Content-Length", "Transfer-Encoding", "Connection"];
 
 /// Appends a header line to `out`. Fails if the name isn't a token, or if the value contains a
-/// character that could end the line.
+/// control character, which could end the line.
 pub(crate) fn write_header(out: &mut Vec<u8>, name: &str, value: &str) -> Result<(), Misuse> {
     if !is_token(name) || !may_be_value(value) {
         return Err(Misuse::Header(name.into(), value.into()));

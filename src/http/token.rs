@@ -6,8 +6,8 @@ pub fn trim(value: &str) -> &str {
     value.trim_matches([' ', '\t'])
 }
 
-/// Decodes the `%` escapes in a part of a URL. A `%` without two hex digits after it stays as it
-/// is. Returns `None` if the result isn't UTF-8.
+/// Decodes the `%` escapes in a part of a URL. A `%` without two hex digits after it stays
+/// unchanged. Returns `None` if the result isn't UTF-8.
 pub(crate) fn percent_decoded(text: &str) -> Option<String> {
     let digit = |byte: &u8| char::from(*byte).to_digit(16);
     let (mut bytes, mut rest) = (Vec::with_capacity(text.len()), text.as_bytes());

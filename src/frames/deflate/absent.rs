@@ -6,13 +6,14 @@ use super::violation::Violation;
 use crate::diagnostic::misuse::Misuse;
 use crate::handshake::deflate_params::{DeflateConfig, DeflateParams};
 
-/// Refuses all compression settings, because this build doesn't compress. The error names the
-/// feature to turn on.
+/// Fails for all compression settings, because this build lacks the `deflate` feature. The error
+/// names the feature to turn on.
 pub fn validate(_: &DeflateConfig) -> Result<(), Misuse> {
     Err(Misuse::NoDeflate)
 }
 
-/// Returns no inflater and no deflater for a connection, because this build doesn't compress.
+/// Returns neither an inflater nor a deflater for a connection, because this build lacks the
+/// `deflate` feature.
 pub fn halves(
     _: Role,
     _: Option<(DeflateParams, DeflateConfig)>,
@@ -21,11 +22,13 @@ pub fn halves(
     (None, None)
 }
 
-/// The type of an inflater. No value of this type exists in this build.
+/// The type of an inflater, in builds without the `deflate` feature. No value of this type can
+/// exist.
 #[derive(Debug)]
 pub enum Inflater {}
 
-/// The type of a deflater. No value of this type exists in this build.
+/// The type of a deflater, in builds without the `deflate` feature. No value of this type can
+/// exist.
 #[derive(Debug)]
 pub enum Deflater {}
 

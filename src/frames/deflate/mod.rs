@@ -34,19 +34,21 @@ use crate::handshake::deflate_params::{
     DeflateConfig, DeflateParams, LEAST_BITS, MOST_BITS, Window,
 };
 
-/// The four bytes that a sender omits at the end of a compressed message (RFC 7692 §7.2.1): the
-/// length of an empty block, and its complement.
+/// The four bytes that a sender omits at the end of a compressed message, and that the receiver
+/// must put back (RFC 7692 §7.2): the length of an empty DEFLATE block, and the length's
+/// complement.
 const TAIL: [u8; 4] = [0x00, 0x00, 0xff, 0xff];
-/// An empty DEFLATE block with BFINAL set. The inflater accepts it only where a block can begin.
+/// An empty DEFLATE block with BFINAL set. The inflater accepts it only where a block can begin, so
+/// it exposes a message that ends inside a block.
 const LAST_BLOCK: [u8; 5] = [0x01, 0x00, 0x00, 0xff, 0xff];
-/// The maximum number of bytes that one inflating step produces.
+/// The maximum size, in bytes, of a piece that the inflater produces in one step.
 const PIECE: usize = 8 * 1024;
-/// The price of a block with BFINAL, in bytes of the peer's credit. After such a block, the
-/// inflater copies the window, which takes about as long as inflating this many bytes. Honest
+/// The price of a DEFLATE block with BFINAL set, in bytes of the peer's credit. After such a block,
+/// the inflater copies the window, which takes about as long as inflating this many bytes. Honest
 /// senders send at most one such block per message.
 const PRICE_OF_LAST_BLOCK: u64 = 1024;
-/// The maximum credit, in received bytes, that a peer can save for blocks with BFINAL. It pays for
-/// 16 such blocks in a row, and for the one that [`Inflater::finish`] appends.
+/// The maximum credit, in bytes, that a peer can save for DEFLATE blocks with BFINAL set. It pays
+/// for 16 such blocks in a row, and for the one that [`Inflater::finish`] appends.
 const MAX_CREDIT: u64 = 17 * PRICE_OF_LAST_BLOCK;
 
 /// Validates compression settings. The error names the setting that's out of range.
@@ -64,8 +66,8 @@ pub fn validate(settings: &DeflateConfig) -> Result<(), Misuse> {
     Ok(())
 }
 
-/// Creates the inflater and the deflater of a connection. Both are `None` if the ends didn't agree
-/// on compression. They're boxed because most connections have none.
+/// Creates the inflater and the deflater of a connection, from what both ends `agreed` on. Both are
+/// `None` without an agreement to compress. They're boxed to keep connections without them small.
 pub fn halves(
     role: Role,
     agreed: Option<(DeflateParams, DeflateConfig)>,
@@ -80,22 +82,23 @@ pub fn halves(
     (Some(Box::new(inflater)), Deflater::new(ours, &settings).map(Box::new))
 }
 
-/// The inflater of one connection, for the peer's compressed messages. The decoder owns it.
+/// The inflater of one connection. It inflates the peer's compressed messages for the decoder,
+/// which owns it.
 pub struct Inflater {
     peer: Window,
     max_message: u64,
-    /// The last inflated bytes, to which the peer may refer. They never exceed the size of the
-    /// peer's window.
+    /// The most recently inflated bytes, to which the peer's next bytes may refer: at most as many
+    /// as the peer's window holds.
     window: VecDeque<u8>,
-    /// The state of the decompressor. It's created on first use, because many connections never
-    /// need it.
+    /// The state of the decompressor. The inflater creates it on first use, because many
+    /// connections never receive a compressed message.
     stream: Option<Decompress>,
     /// The number of inflated bytes in the current message so far.
     inflated: u64,
-    /// Whether a block with BFINAL has ended and no byte has followed it in this message.
+    /// Whether a DEFLATE block with BFINAL set ended with the current message's last byte so far.
     ended: bool,
-    /// The peer's credit for blocks with BFINAL, in bytes. Each byte from the peer adds one, and
-    /// each message adds the price of one such block, up to [`MAX_CREDIT`].
+    /// The peer's credit for DEFLATE blocks with BFINAL set, in bytes. Each received byte adds one,
+    /// and each message adds the price of one such block, up to [`MAX_CREDIT`].
     saved: u64,
 }
 
@@ -106,13 +109,15 @@ impl Inflater {
         Inflater { peer, max_message, window, stream, inflated, ended, saved }
     }
 
-    /// Sets the maximum inflated size of a message in bytes, for messages that begin from now on.
+    /// Sets the maximum inflated size of a message in bytes. The new maximum applies at once, even
+    /// to a message that has already begun.
     pub fn limit_message(&mut self, max_message: u64) {
         self.max_message = max_message;
     }
 
     /// Inflates the next piece of a compressed message, and passes the inflated bytes to `append`,
-    /// a few KiB at a time.
+    /// a few KiB at a time. Fails if the piece isn't valid DEFLATE data, or if the message exceeds
+    /// a limit.
     pub fn inflate(
         &mut self,
         mut piece: &[u8],
@@ -164,7 +169,8 @@ impl Inflater {
     }
 
     // WALK: tail
-    /// Ends the current message after its last byte. Fails if the compressed data is incomplete.
+    /// Ends the current message after its last byte. Fails if the message's compressed data is
+    /// incomplete.
     pub fn finish(&mut self) -> Result<(), Violation> {
         self.credit(PRICE_OF_LAST_BLOCK);
         // RFC 7692 §7.2.2: put back the four bytes that the sender omitted. If they inflate to any
@@ -185,13 +191,14 @@ impl Inflater {
         Ok(())
     }
 
-    /// Frees the memory that isn't needed between two messages, when the connection becomes idle.
-    /// The window stays, because the peer may refer to it.
+    /// Frees the decompressor's memory when the connection becomes idle. The caller must wait until
+    /// no message is unfinished. The window of inflated bytes stays, because the peer's next
+    /// message may refer to it.
     pub fn shrink(&mut self) {
         self.stream = None;
     }
 
-    /// Adds bytes to the peer's credit for blocks with BFINAL.
+    /// Adds `bytes` to the peer's credit for DEFLATE blocks with BFINAL set.
     fn credit(&mut self, bytes: u64) {
         self.saved = MAX_CREDIT.min(self.saved + bytes);
     }
@@ -201,7 +208,8 @@ impl Inflater {
     }
 }
 
-/// Resets a DEFLATE stream for a new message, and loads the window to which the peer may refer.
+/// Resets a decompressor to the beginning of a DEFLATE stream, and loads the `window`, to which the
+/// peer's next bytes may refer.
 fn begin_with_window(mut stream: Decompress, window: &VecDeque<u8>) -> Decompress {
     stream.reset(false);
     let (older, newer) = window.as_slices();
@@ -212,8 +220,8 @@ fn begin_with_window(mut stream: Decompress, window: &VecDeque<u8>) -> Decompres
     stream
 }
 
-/// Appends newly inflated bytes to a window of at most `size` bytes, and drops the oldest bytes
-/// that no longer fit.
+/// Appends the newly inflated bytes `came` to a window of at most `size` bytes, and drops as many
+/// of the oldest bytes as necessary.
 fn append_to_window(window: &mut VecDeque<u8>, came: &[u8], size: usize) {
     let newest = &came[came.len().saturating_sub(size)..];
     let excess = (window.len() + newest.len()).saturating_sub(size);
@@ -222,31 +230,33 @@ fn append_to_window(window: &mut VecDeque<u8>, came: &[u8], size: usize) {
     window.extend(newest);
 }
 
-/// The deflater of one connection, which compresses our messages. The encoder owns it.
+/// The deflater of one connection. It compresses our messages for the encoder, which owns it.
 pub struct Deflater {
     window: Window,
     level: Compression,
     from: usize,
-    /// The state of the compressor. It's created on first use, because many connections never need
-    /// it.
+    /// The state of the compressor. The deflater creates it on first use, because many connections
+    /// never send a compressed message.
     stream: Option<Compress>,
 }
 
 impl Deflater {
-    /// Creates a deflater for this end's window. Returns `None` if the peer allows only an 8-bit
-    /// window, which our compressor doesn't support. Such a peer receives uncompressed messages.
+    /// Creates a deflater that compresses with this `window`. Returns `None` if the peer allows
+    /// only a 256-byte window, which our compressor doesn't support. Such a peer receives
+    /// uncompressed messages.
     fn new(window: Window, settings: &DeflateConfig) -> Option<Deflater> {
         let level = Compression::new(settings.level.into());
         let deflater = Deflater { window, level, from: settings.from, stream: None };
         (window.bits >= LEAST_BITS).then_some(deflater)
     }
 
-    /// Returns whether a message of `length` bytes is long enough to be worth compressing.
+    /// Returns whether a message of `length` bytes is long enough to be compressed, according to
+    /// the connection's compression settings.
     pub fn wants(&self, length: usize) -> bool {
         length >= self.from
     }
 
-    /// Compresses the payload of a complete message or of one fragment. `fin` says whether the
+    /// Compresses the payload of a complete message or of one fragment. `fin` must be set if the
     /// message ends with this payload.
     pub fn deflate(&mut self, payload: &[u8], fin: bool) -> Vec<u8> {
         let Window { bits, takeover } = self.window;
@@ -267,29 +277,29 @@ impl Deflater {
         out
     }
 
-    /// Returns whether this connection may send a compressed frame that connections share. Its peer
-    /// must allow the largest window.
+    /// Returns whether this connection's peer can read the compressed frames that connections
+    /// share. The peer must allow us the largest window, because such frames need it.
     pub fn can_read_shared_frames(&self) -> bool {
         self.window.bits == MOST_BITS
     }
 
-    /// Compresses a message's payload without reference to earlier messages, so that connections
-    /// can share the result.
+    /// Compresses a message's payload without reference to earlier messages, so that many
+    /// connections can share the result.
     pub fn deflate_shared(&self, payload: &[u8]) -> Vec<u8> {
         let window = Window { bits: MOST_BITS, takeover: false };
         let mut fresh = Deflater { window, stream: None, level: self.level, from: self.from };
         fresh.deflate(payload, true)
     }
 
-    /// Forgets the window, and frees the compressor's memory. The next message can't refer to
-    /// earlier ones.
+    /// Forgets the compression window, and frees the compressor's memory. The next compressed
+    /// message doesn't refer to earlier messages.
     pub fn forget(&mut self) {
         self.stream = None;
     }
 }
 
-/// Compresses the complete payload and flushes the compressor, so that it holds no output back. The
-/// output ends with an empty block.
+/// Compresses all of `payload`, and flushes the compressor so that it returns all of its output.
+/// The output ends with an empty DEFLATE block.
 fn compress_and_flush(stream: &mut Compress, mut payload: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(payload.len() / 2 + 64);
     loop {
@@ -374,7 +384,7 @@ mod tests {
         Event::Message(Message::Binary(bytes.into()))
     }
 
-    /// Returns a frame from a server: `first` is the first byte of its header.
+    /// Returns a frame from a server: `first` is the first byte of the frame's header.
     fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
         let length = payload.len();
         match length {
@@ -384,13 +394,14 @@ mod tests {
         }
     }
 
-    /// Returns a DEFLATE block that isn't compressed and isn't the last.
+    /// Returns a stored (uncompressed) DEFLATE block of `length` bytes, without BFINAL.
     fn stored_block(length: u16) -> Vec<u8> {
         let header = [&[0][..], &length.to_le_bytes(), &(!length).to_le_bytes()].concat();
         [header, noise(length.into())].concat()
     }
 
-    /// Returns bytes that hardly compress. Each call returns the same bytes.
+    /// Returns `length` pseudo-random bytes, which hardly compress. Each call returns the same
+    /// bytes.
     fn noise(length: usize) -> Vec<u8> {
         let mut state = 1_u32;
         let mut next = || {
@@ -497,8 +508,8 @@ mod tests {
         }
     }
 
-    /// Inflates a message in these pieces. Returns the number of inflated bytes, and whether the
-    /// message was valid.
+    /// Inflates a message that arrives in these `pieces`. Returns the number of inflated bytes, and
+    /// whether the message was valid.
     fn inflated(inflater: &mut Inflater, pieces: &[&[u8]]) -> (usize, Result<(), Violation>) {
         let mut count = 0;
         let mut append = |bytes: &[u8]| {
@@ -600,7 +611,8 @@ mod tests {
         assert_eq!(heard, Err(Violation::TextNotUtf8));
     }
 
-    /// A fuzzer found this case: the first violation counts, even if one read contains several.
+    /// A fuzzer found this case: the decoder must report the first violation, even if one read
+    /// contains several.
     #[test]
     fn the_first_fault_is_reported_in_whatever_pieces_it_comes() {
         let not_text = b"\x00\x01\x00\xfe\xff\xff";
@@ -621,8 +633,8 @@ mod tests {
         }
     }
 
-    /// Returns payloads that repeat themselves and each other, at distances up to the size of the
-    /// largest window.
+    /// Returns payloads that repeat themselves and each other, at distances from 200 bytes to just
+    /// over the largest window.
     fn conversation() -> Vec<Vec<u8>> {
         let noise = noise(60_000);
         let mut all = vec![b"Hello".to_vec(), b"Hello".to_vec(), b"".to_vec(), b"".to_vec()];
