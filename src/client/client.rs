@@ -255,7 +255,8 @@ impl Client {
         // 5. Open: bytes after the head are already frames.
         let mut random = Random::new();
         let agreed = answer.deflate.zip(self.request.deflate);
-        let (inflater, deflater) = deflate::halves(Role::Client, agreed, limits.max_message);
+        let (inflater, deflater) =
+            deflate::inflater_and_deflater(Role::Client, agreed, limits.max_message);
         let encoder =
             Encoder::new(Some(Box::new(move || random.next_masking_key()))).deflating(deflater);
         let id = NEXT_ID.fetch_add(1, Relaxed);
@@ -333,7 +334,7 @@ fn read_answer_head(
             }
             NoHead::Broken(error) => error_in_handshake(error),
         })?;
-        let head = Head::parse_answer(&buffer.unread()[..length]).map_err(bad_head)?;
+        let head = Head::parse_response(&buffer.unread()[..length]).map_err(bad_head)?;
         buffer.consume(length);
         if !status_of(head.first_line()).is_some_and(is_interim) {
             return Ok(head);

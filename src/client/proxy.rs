@@ -174,7 +174,7 @@ impl Proxy {
                 NoHead::Ended => Error::ConnectionLost(std::io::ErrorKind::UnexpectedEof.into()),
                 NoHead::Broken(error) => late_or_lost(error),
             })?;
-        let head = Head::parse_answer(&buffer.unread()[..length]).map_err(|refusal| {
+        let head = Head::parse_response(&buffer.unread()[..length]).map_err(|refusal| {
             HandshakeError::by_proxy(None, &self.host, &refusal.diagnostic().seen)
         })?;
         buffer.consume(length);

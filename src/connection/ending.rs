@@ -31,7 +31,7 @@
 //!   long message. A client waits up to a second for the server to end the stream, and then shuts
 //!   down its own side.
 //! - A peer that is still reading a long message gets more time, but only a limited number of
-//!   times: see [`LingerDeadline`](crate::transport::lingering_close::LingerDeadline).
+//!   times: see [`RenewableDeadline`](crate::transport::lingering_close::RenewableDeadline).
 //! - No thread waits while it holds the lock.
 
 use std::mem::replace;

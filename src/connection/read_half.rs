@@ -27,7 +27,7 @@ use crate::frames::close::Close;
 use crate::frames::decoder::{Decoder, Event};
 use crate::frames::message::{Message, MessageKind};
 use crate::transport::deadline::Deadline;
-use crate::transport::lingering_close::LingerDeadline;
+use crate::transport::lingering_close::RenewableDeadline;
 use crate::transport::stream::{is_part_of_record, is_timeout};
 
 /// The timeout of a read that only takes bytes that have already arrived.
@@ -56,7 +56,7 @@ pub(crate) struct ReadHalf {
     /// reads once.
     has_looked: bool,
     /// The deadline for the peer's answer to our Close. `None` until our Close is written.
-    linger: Option<LingerDeadline>,
+    linger: Option<RenewableDeadline>,
     /// The number of reads that this thread has done after the deadline for the peer's answer.
     late_reads: u32,
     /// The detector that watches whether the messages that go out before our Close still make
@@ -313,7 +313,8 @@ impl ReadHalf {
     /// Returns how long a read may wait for the peer's last bytes after our Close is sent or a
     /// write has failed. If the peer's time is up, gives the peer up.
     fn read_timeout_while_closing(&mut self, answer_by: Deadline) -> Result<Duration> {
-        let linger = self.linger.get_or_insert_with(|| self.write_half.linger_deadline(answer_by));
+        let linger =
+            self.linger.get_or_insert_with(|| self.write_half.renewable_deadline(answer_by));
         match linger.has_finally_passed(&*self.write_half.stream) {
             false => Ok(linger.deadline().remaining().unwrap_or(SHORTEST_READ)),
             // The caller may read late. Bytes that arrived in time are in the receive buffer, so

@@ -36,7 +36,7 @@ use crate::frames::close::Close;
 use crate::frames::encoder::Encoder;
 use crate::frames::header::Role;
 use crate::transport::deadline::Deadline;
-use crate::transport::lingering_close::{LingerDeadline, await_peer_eof, lingering_close};
+use crate::transport::lingering_close::{RenewableDeadline, await_peer_eof, lingering_close};
 use crate::transport::lock::lock;
 use crate::transport::min_write_rate::{per_call_timeout, write_error, write_with_min_rate};
 use crate::transport::stream::{Stream, is_timeout};
@@ -391,7 +391,7 @@ impl WriteHalf {
         let Ok(Ok(())) = written else {
             // The stream may have taken only the beginning of a frame. No other frame can follow
             // that.
-            encoder.stop_after_failed_write();
+            encoder.stop();
             let failed = written.map(|written| write_error(written.unwrap_err()));
             self.note_failed_write(matches!(failed, Ok(Error::WriteTimeout)));
             return Err(failed.unwrap_or_else(|panic| resume_unwind(panic)));
@@ -417,7 +417,7 @@ impl WriteHalf {
                 }
                 Err(error) if is_timeout(&error) => return false,
                 Ok(_) | Err(_) => {
-                    encoder.stop_after_failed_write();
+                    encoder.stop();
                     self.note_failed_write(false);
                     return false;
                 }
@@ -474,7 +474,7 @@ impl WriteHalf {
                 // A peer that has closed sends nothing more, so it doesn't matter whether it ends
                 // its stream.
                 let patience = if has_closed { LAST_LOOK } else { self.close_within };
-                let linger = self.linger_deadline(Deadline::after(patience));
+                let linger = self.renewable_deadline(Deadline::after(patience));
                 if !lingering_close(linger, &*self.stream) {
                     unanswered = Some(self.error_without_answer());
                 }
@@ -486,7 +486,7 @@ impl WriteHalf {
         // A thread that still waits for the end of a message, or for the lock, then receives an
         // error.
         if let Some(mut encoder) = self.try_lock() {
-            encoder.stop_after_failed_write();
+            encoder.stop();
         }
         unanswered
     }
@@ -534,8 +534,8 @@ impl WriteHalf {
 
     /// Returns how long the peer may take to read our last bytes. While the peer shows that it
     /// still reads, it gets another `Limits::close` for each 64 KiB that we sent, up to a maximum.
-    pub(crate) fn linger_deadline(&self, deadline: Deadline) -> LingerDeadline {
-        LingerDeadline::renewable(deadline, self.close_within, self.ending.written())
+    pub(crate) fn renewable_deadline(&self, deadline: Deadline) -> RenewableDeadline {
+        RenewableDeadline::renewable(deadline, self.close_within, self.ending.written())
     }
 
     /// Shuts down our side of the stream when it's time. §5.5.1: a server does so as soon as both

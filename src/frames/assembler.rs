@@ -24,7 +24,7 @@
 
 use super::header::{Header, Opcode, Role};
 use super::message::{Message, MessageKind};
-use super::utf8::{Text, room_to_add};
+use super::utf8::{Text, bytes_to_reserve};
 use super::violation::Violation;
 
 /// The limits on each message from the peer. A message that exceeds one of them ends the connection
@@ -39,10 +39,10 @@ pub struct Bounds {
 
 /// The number of bytes that compression may add to each fragment. An honest sender's compressor
 /// adds fewer: it turns a one-byte fragment into 7 bytes.
-const ADDED_TO_A_FRAGMENT: u64 = 16;
+const FRAGMENT_ALLOWANCE: u64 = 16;
 /// The number of bytes by which a compressed message may exceed twice `max_message`. Without this
 /// allowance, an assembler with a small `max_message` would refuse honest messages.
-const ADDED_TO_A_MESSAGE: u64 = 1024;
+const MESSAGE_ALLOWANCE: u64 = 1024;
 
 /// The assembler of one connection. It joins the fragments of the arriving message, and refuses a
 /// message that exceeds the [`Bounds`].
@@ -127,7 +127,7 @@ impl Assembler {
         }
         // §10.4: limits protect our memory and our time. A sum that overflows exceeds any limit.
         match self.announced.checked_add(header.length) {
-            Some(sum) if sum <= self.most_announced() => self.announced = sum,
+            Some(sum) if sum <= self.max_announced() => self.announced = sum,
             _ => return Err(Violation::MessageTooLong(self.bounds.max_message)),
         }
         Ok(())
@@ -137,12 +137,12 @@ impl Assembler {
     /// compressed message, the sum may exceed the limit on the inflated bytes, because compression
     /// can enlarge a message.
     #[inline]
-    fn most_announced(&self) -> u64 {
+    fn max_announced(&self) -> u64 {
         let limit = self.bounds.max_message;
         if !self.compressed {
             return limit;
         }
-        let added = ADDED_TO_A_MESSAGE + self.fragments.saturating_mul(ADDED_TO_A_FRAGMENT);
+        let added = MESSAGE_ALLOWANCE + self.fragments.saturating_mul(FRAGMENT_ALLOWANCE);
         limit.saturating_mul(2).saturating_add(added)
     }
 
@@ -174,7 +174,7 @@ impl Assembler {
             }
             _ => {
                 let (length, room) = (self.bytes.len(), self.bytes.capacity());
-                self.bytes.reserve_exact(room_to_add(length, room, piece.len(), most));
+                self.bytes.reserve_exact(bytes_to_reserve(length, room, piece.len(), most));
                 self.bytes.extend_from_slice(piece);
                 Ok(())
             }
@@ -201,7 +201,7 @@ impl Assembler {
     /// Removes and returns the current message's bytes that have arrived so far, for a caller that
     /// reads the message in pieces. In a text message, the bytes of an incomplete character stay in
     /// the assembler.
-    pub fn take_so_far(&mut self) -> Vec<u8> {
+    pub fn take_arrived(&mut self) -> Vec<u8> {
         match self.inside {
             Some(MessageKind::Text) => self.text.take_whole().into_bytes(),
             _ => std::mem::take(&mut self.bytes),

@@ -10,10 +10,10 @@
 //! didn't need its size, or when the connection becomes idle.
 
 /// The minimum size, in bytes, of a receive buffer: its size on a new or idle connection.
-const LEAST_ROOM: usize = 512;
+const MIN_SIZE: usize = 512;
 /// The size in bytes up to which a busy connection's receive buffer grows, so that one read can
 /// receive several 64 KiB frames.
-const MOST_ROOM: usize = 256 * 1024;
+const MAX_SIZE: usize = 256 * 1024;
 
 /// A connection's receive buffer: bytes that were read from the stream and aren't parsed yet, and
 /// free space for the next read.
@@ -27,7 +27,7 @@ pub struct Buffer {
 
 impl Default for Buffer {
     fn default() -> Buffer {
-        Buffer { room: vec![0; LEAST_ROOM], start: 0, end: 0, recent_peak: RecentPeak::default() }
+        Buffer { room: vec![0; MIN_SIZE], start: 0, end: 0, recent_peak: RecentPeak::default() }
     }
 }
 
@@ -73,19 +73,19 @@ impl Buffer {
         let filled_up = count == self.room.len() - self.end;
         self.end += count;
         let peak = self.recent_peak.note(self.end);
-        if filled_up && self.room.len() < MOST_ROOM {
+        if filled_up && self.room.len() < MAX_SIZE {
             self.resize(self.room.len() * 2);
         } else if let Some(peak) = peak
-            && 4 * peak.max(LEAST_ROOM) <= self.room.len()
+            && 4 * peak.max(MIN_SIZE) <= self.room.len()
         {
-            self.resize(2 * peak.max(LEAST_ROOM));
+            self.resize(2 * peak.max(MIN_SIZE));
         }
     }
 
     /// Shrinks the buffer to its minimum size if it holds no unread bytes. The connection's reading
     /// thread calls this function when the connection becomes idle.
     pub fn shrink(&mut self) {
-        if self.start == self.end && self.room.len() > LEAST_ROOM {
+        if self.start == self.end && self.room.len() > MIN_SIZE {
             *self = Buffer::default();
         }
     }
@@ -149,15 +149,15 @@ mod tests {
             buffer.filled(count);
             buffer.consume(count);
         }
-        assert_eq!(buffer.space().len(), MOST_ROOM);
+        assert_eq!(buffer.space().len(), MAX_SIZE);
         buffer.shrink();
-        assert_eq!(buffer.space().len(), LEAST_ROOM);
+        assert_eq!(buffer.space().len(), MIN_SIZE);
     }
 
     #[test]
     fn the_buffer_shrinks_when_the_last_reads_did_not_need_it_and_keeps_unread_bytes() {
         let mut buffer = Buffer::default();
-        while buffer.room.len() < MOST_ROOM {
+        while buffer.room.len() < MAX_SIZE {
             let count = buffer.space().len();
             buffer.filled(count);
         }
@@ -170,11 +170,11 @@ mod tests {
             buffer.room.len()
         };
         // One of the earlier reads needed the whole buffer.
-        (0..100).for_each(|_| assert!(say(MOST_ROOM / 4 + 1) == MOST_ROOM));
+        (0..100).for_each(|_| assert!(say(MAX_SIZE / 4 + 1) == MAX_SIZE));
         let rooms: Vec<usize> = (0..100).map(|_| say(2000)).collect();
         assert_eq!(rooms.last(), Some(&4000));
         let rooms: Vec<usize> = (0..100).map(|_| say(1)).collect();
-        assert_eq!(rooms.last(), Some(&(2 * LEAST_ROOM)));
+        assert_eq!(rooms.last(), Some(&(2 * MIN_SIZE)));
     }
 
     /// Puts `count` bytes into the buffer, as one read would.
@@ -188,24 +188,24 @@ mod tests {
         let mut buffer = Buffer::default();
         fill(&mut buffer, 1);
         for _ in 0..100 {
-            fill(&mut buffer, LEAST_ROOM - 2);
-            buffer.consume(LEAST_ROOM - 2);
+            fill(&mut buffer, MIN_SIZE - 2);
+            buffer.consume(MIN_SIZE - 2);
         }
-        assert_eq!((buffer.unread().len(), buffer.room.len()), (1, LEAST_ROOM));
+        assert_eq!((buffer.unread().len(), buffer.room.len()), (1, MIN_SIZE));
     }
 
     #[test]
     fn the_buffer_doubles_when_one_read_or_several_fill_it_and_again_while_it_is_full() {
         let mut buffer = Buffer::default();
-        fill(&mut buffer, LEAST_ROOM / 2);
-        assert_eq!(buffer.room.len(), LEAST_ROOM);
-        fill(&mut buffer, LEAST_ROOM / 2);
-        assert_eq!(buffer.room.len(), 2 * LEAST_ROOM);
-        while buffer.unread().len() < MOST_ROOM {
+        fill(&mut buffer, MIN_SIZE / 2);
+        assert_eq!(buffer.room.len(), MIN_SIZE);
+        fill(&mut buffer, MIN_SIZE / 2);
+        assert_eq!(buffer.room.len(), 2 * MIN_SIZE);
+        while buffer.unread().len() < MAX_SIZE {
             let count = buffer.space().len();
             fill(&mut buffer, count);
         }
-        assert_eq!(buffer.room.len(), MOST_ROOM, "a parser will take some of it first");
-        assert_eq!(buffer.space().len(), MOST_ROOM, "but if not, there is room");
+        assert_eq!(buffer.room.len(), MAX_SIZE, "a parser will take some of it first");
+        assert_eq!(buffer.space().len(), MAX_SIZE, "but if not, there is room");
     }
 }

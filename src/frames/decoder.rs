@@ -241,7 +241,7 @@ impl Decoder {
     fn next_piece(&mut self, last: bool) -> Result<Event, Violation> {
         let kind = self.message.open_kind().unwrap_or(MessageKind::Binary);
         let bytes = match last {
-            false => self.message.take_so_far(),
+            false => self.message.take_arrived(),
             true => match self.message.finish()? {
                 Message::Text(text) => text.into_bytes(),
                 Message::Binary(bytes) => bytes,

@@ -125,7 +125,7 @@ impl Encoder {
     /// Drops the batch, and makes the encoder refuse all frames. The connection's write half calls
     /// this function when the connection ends, and after a failed write, because the peer may have
     /// received only a part of a frame.
-    pub fn stop_after_failed_write(&mut self) {
+    pub fn stop(&mut self) {
         self.batch = Vec::new();
         self.closed = true;
     }
@@ -136,7 +136,7 @@ impl Encoder {
     }
 
     /// Returns whether the encoder refuses all frames: it has encoded our Close, or
-    /// [`stop_after_failed_write`](Encoder::stop_after_failed_write) has been called.
+    /// [`stop`](Encoder::stop) has been called.
     pub fn is_closed(&self) -> bool {
         self.closed
     }
@@ -234,7 +234,7 @@ impl Encoder {
         if message.plain || !deflater.wants(message.payload.len()) {
             return Some(frame);
         }
-        if !deflater.can_read_shared_frames() {
+        if !deflater.peer_can_read_shared_frames() {
             return None;
         }
         let frame = deflated.get_or_init(|| {

@@ -17,7 +17,7 @@ pub struct NotUtf8;
 #[derive(Debug, Default)]
 pub struct Text {
     /// The complete characters that have arrived, validated as UTF-8.
-    checked: String,
+    valid: String,
     /// The first bytes of a character whose remaining bytes haven't arrived yet. Only the first
     /// `incomplete_length` bytes of this array are in use.
     incomplete: [u8; 4],
@@ -37,7 +37,7 @@ impl Text {
         }
         // 2. Validate and append all complete characters at once.
         let (whole, incomplete) = piece.split_at(piece.len() - incomplete_length(piece));
-        self.checked.push_str(check(whole)?);
+        self.valid.push_str(check(whole)?);
         // 3. Keep the bytes of a new incomplete character for the next piece.
         incomplete.iter().try_for_each(|&byte| self.push_to_incomplete(byte))
     }
@@ -45,19 +45,24 @@ impl Text {
     /// Reserves memory for a piece of `piece` bytes. `most` is the maximum size of the whole text
     /// in bytes, beyond which the memory doesn't grow.
     pub fn make_room(&mut self, piece: usize, most: usize) {
-        let (length, room) = (self.checked.len(), self.checked.capacity());
-        self.checked.reserve_exact(room_to_add(length, room, self.incomplete_length + piece, most));
+        let (length, room) = (self.valid.len(), self.valid.capacity());
+        self.valid.reserve_exact(bytes_to_reserve(
+            length,
+            room,
+            self.incomplete_length + piece,
+            most,
+        ));
     }
 
     /// Returns the length in bytes of all complete characters that have arrived.
     pub fn whole_length(&self) -> usize {
-        self.checked.len()
+        self.valid.len()
     }
 
     /// Removes and returns the complete characters that have arrived. The bytes of an incomplete
     /// character stay for the next piece.
     pub fn take_whole(&mut self) -> String {
-        std::mem::take(&mut self.checked)
+        std::mem::take(&mut self.valid)
     }
 
     /// Ends the text and returns it. Fails if the text ends in the middle of a character.
@@ -68,14 +73,14 @@ impl Text {
         }
     }
 
-    /// Adds a byte to the incomplete character, and moves the character to `checked` once it's
+    /// Adds a byte to the incomplete character, and moves the character to `valid` once it's
     /// complete. Fails if no UTF-8 character begins with the bytes so far.
     fn push_to_incomplete(&mut self, byte: u8) -> Result<(), NotUtf8> {
         self.incomplete[self.incomplete_length] = byte;
         self.incomplete_length += 1;
         match str::from_utf8(&self.incomplete[..self.incomplete_length]) {
             Ok(character) => {
-                self.checked.push_str(character);
+                self.valid.push_str(character);
                 self.incomplete_length = 0;
                 Ok(())
             }
@@ -91,7 +96,7 @@ impl Text {
 /// Returns the number of bytes to add with `reserve_exact`, so that `more` bytes fit in a buffer
 /// with this `length` and this capacity (`room`). The capacity doubles, so that the bytes are
 /// seldom moved, but not beyond `most`, the message's limit.
-pub fn room_to_add(length: usize, room: usize, more: usize, most: usize) -> usize {
+pub fn bytes_to_reserve(length: usize, room: usize, more: usize, most: usize) -> usize {
     let needed = length + more;
     if needed <= room { 0 } else { needed.max(most.min(2 * room)) - length }
 }
@@ -198,7 +203,7 @@ mod tests {
             (0, 0, 5, 1000, 5),
         ] {
             assert_eq!(
-                room_to_add(length, room, more, most),
+                bytes_to_reserve(length, room, more, most),
                 expected,
                 "{length} of {room}, {more} more"
             );

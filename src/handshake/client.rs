@@ -33,7 +33,7 @@ pub struct ClientRequest {
 /// The server's answer to a handshake request: what both ends agreed on, from a 101 that the client
 /// has verified.
 #[derive(Clone, Debug)]
-pub struct Answer {
+pub struct VerifiedResponse {
     /// The subprotocol that the server chose from the client's offers, or `None` if it chose none.
     pub subprotocol: Option<String>,
     /// The agreed compression parameters, or `None` if the connection isn't compressed.
@@ -88,7 +88,7 @@ impl ClientRequest {
 
     /// Verifies that `head` is a valid 101 from a server that read our request with this `key`.
     /// Returns what both ends agreed on, or the error that the caller of `connect` receives.
-    pub fn verify(&self, head: &Head, key: &str) -> Result<Answer, HandshakeError> {
+    pub fn verify(&self, head: &Head, key: &str) -> Result<VerifiedResponse, HandshakeError> {
         self.verify_offers(head, key, self.deflate.as_ref().map(DeflateParams::offer).as_slice())
     }
 
@@ -100,7 +100,7 @@ impl ClientRequest {
         head: &Head,
         key: &str,
         offers: &[DeflateParams],
-    ) -> Result<Answer, HandshakeError> {
+    ) -> Result<VerifiedResponse, HandshakeError> {
         // §4.1: any status other than 101 is plain HTTP.
         let status = status_of(head.first_line())
             .ok_or(HandshakeError::not_http(quote(head.first_line())))?;
@@ -136,7 +136,7 @@ impl ClientRequest {
         if head.header("Sec-WebSocket-Protocol").is_some() && !subprotocol.is_some_and(is_offered) {
             return Err(wrong_101(head, "Sec-WebSocket-Protocol", "one that was offered, or none"));
         }
-        Ok(Answer { subprotocol: subprotocol.map(str::to_owned), deflate })
+        Ok(VerifiedResponse { subprotocol: subprotocol.map(str::to_owned), deflate })
     }
 }
 
@@ -184,7 +184,7 @@ impl HandshakeError {
     /// Creates the error for a response with a malformed HTTP head. `begins_as_http` must be set if
     /// the response begins like HTTP; otherwise, the server probably uses another protocol.
     pub(crate) fn bad_head(refusal: &Refusal, begins_as_http: bool) -> HandshakeError {
-        let heading = match refusal.heading() {
+        let heading = match refusal.diagnostic_heading() {
             "a bare LF" if begins_as_http => "an answer with bare LFs",
             "a head too large" => "an answer with too large a head",
             _ => "an answer that is not HTTP",

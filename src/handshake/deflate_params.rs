@@ -31,11 +31,11 @@ use crate::http::refusal::Refusal;
 pub const NAME: &str = "permessage-deflate";
 /// The largest and default number of window bits: the base-2 logarithm of the size, in bytes, of
 /// the largest compression window (32 KiB).
-pub const MOST_BITS: u8 = 15;
+pub const MAX_WINDOW_BITS: u8 = 15;
 /// The smallest number of window bits that our compressor supports: the base-2 logarithm of its
 /// smallest window's size (512 bytes). Our inflater also supports 8 bits, for a peer's window of
 /// 256 bytes.
-pub const LEAST_BITS: u8 = 9;
+pub const MIN_WINDOW_BITS: u8 = 9;
 
 /// The compression settings of a server or client, which take effect only if the peer agrees. Turn
 /// compression on with [`Server::deflate`] or [`Client::deflate`], which need the feature
@@ -87,8 +87,8 @@ impl DeflateConfig {
     pub const DEFAULT: DeflateConfig = DeflateConfig {
         server_no_context_takeover: false,
         client_no_context_takeover: false,
-        server_max_window_bits: MOST_BITS,
-        client_max_window_bits: MOST_BITS,
+        server_max_window_bits: MAX_WINDOW_BITS,
+        client_max_window_bits: MAX_WINDOW_BITS,
         from: 128,
         // Level 3 compresses JSON nearly as well as level 6, in half the time.
         level: 3,
@@ -130,13 +130,13 @@ pub struct DeflateParams {
 impl DeflateParams {
     /// Returns the server's compression window under these parameters.
     pub fn of_server(&self) -> Window {
-        let bits = self.server_max_window_bits.unwrap_or(MOST_BITS);
+        let bits = self.server_max_window_bits.unwrap_or(MAX_WINDOW_BITS);
         Window { bits, takeover: !self.server_no_context_takeover }
     }
 
     /// Returns the client's compression window under these parameters.
     pub fn of_client(&self) -> Window {
-        let bits = self.client_max_window_bits.unwrap_or(MOST_BITS);
+        let bits = self.client_max_window_bits.unwrap_or(MAX_WINDOW_BITS);
         Window { bits, takeover: !self.client_no_context_takeover }
     }
 
@@ -159,7 +159,7 @@ impl DeflateParams {
         let server_max_window_bits = match offer.server_max_window_bits {
             None => unless_default(ours),
             // Our compressor doesn't support a window that small, so the server declines.
-            Some(..LEAST_BITS) => return None,
+            Some(..MIN_WINDOW_BITS) => return None,
             // RFC 7692 §7.1.2.1: an accepting response repeats the parameter, with this window or a
             // smaller one.
             Some(asked) => Some(asked.min(ours)),
@@ -227,7 +227,7 @@ impl DeflateParams {
                 // RFC 7692 §7.1.2.2: in an offer, the parameter may have no value. It then
                 // indicates only that the client supports the parameter.
                 ("client_max_window_bits", None) if !is_answer => {
-                    terms.client_max_window_bits = Some(MOST_BITS);
+                    terms.client_max_window_bits = Some(MAX_WINDOW_BITS);
                 }
                 // RFC 7692 §7.1: any other parameter or value is invalid.
                 _ => return None,
@@ -317,7 +317,7 @@ fn parse_window_bits(value: &str) -> Option<u8> {
 /// Returns the window `bits` to write in the header, or `None` if they're the default of 15, which
 /// the header omits.
 fn unless_default(bits: u8) -> Option<u8> {
-    (bits < MOST_BITS).then_some(bits)
+    (bits < MAX_WINDOW_BITS).then_some(bits)
 }
 
 #[cfg(test)]

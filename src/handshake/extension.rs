@@ -48,12 +48,12 @@ fn parse_line(line: &str) -> Option<Vec<Extension>> {
     let mut found = Vec::new();
     loop {
         // RFC 9110 §5.6.1: empty list elements are skipped.
-        while cursor.take_mark(',') {}
+        while cursor.take_separator(',') {}
         if cursor.rest.is_empty() {
             return Some(found);
         }
         found.push(cursor.take_extension()?);
-        if !cursor.rest.is_empty() && !cursor.take_mark(',') {
+        if !cursor.rest.is_empty() && !cursor.take_separator(',') {
             return None;
         }
     }
@@ -68,9 +68,9 @@ impl Cursor<'_> {
     fn take_extension(&mut self) -> Option<Extension> {
         let name = self.take_token()?;
         let mut parameters = Vec::new();
-        while self.take_mark(';') {
+        while self.take_separator(';') {
             let parameter = self.take_token()?;
-            let value = if self.take_mark('=') { Some(self.take_value()?) } else { None };
+            let value = if self.take_separator('=') { Some(self.take_value()?) } else { None };
             parameters.push((parameter, value));
         }
         Some(Extension { name, parameters })
@@ -78,7 +78,7 @@ impl Cursor<'_> {
 
     /// Skips white space, and the separator `mark` if that comes next. Returns whether `mark` came
     /// next.
-    fn take_mark(&mut self, mark: char) -> bool {
+    fn take_separator(&mut self, mark: char) -> bool {
         self.rest = trim(self.rest);
         let after_mark = self.rest.strip_prefix(mark);
         self.rest = trim(after_mark.unwrap_or(self.rest));

@@ -38,7 +38,7 @@ impl Origin {
 /// Returns whether an entry in a server's origin list can match a page at all. The entry must be
 /// `null`, `self`, or exactly `scheme://host[:port]`.
 pub(super) fn can_match(listed: &str) -> bool {
-    ["null", "self", SELF_OVER_TLS].contains(&listed) || Origin::parse(listed).is_some()
+    ["null", "self", SELF_OVER_HTTPS].contains(&listed) || Origin::parse(listed).is_some()
 }
 
 /// The origins of the web pages that may open a connection to a server. The server also accepts
@@ -62,13 +62,13 @@ pub enum Origins {
 
 /// The entry that replaces `self` in a TLS server's origin list. It contains spaces, so it can't be
 /// mistaken for an origin.
-const SELF_OVER_TLS: &str = "self by https";
+const SELF_OVER_HTTPS: &str = "self by https";
 
 impl Origins {
     /// Returns these origins as a TLS server must check them: pages from the server's own host must
     /// be loaded over https.
     pub fn over_tls(self) -> Origins {
-        let over_tls = |one: String| if one == "self" { SELF_OVER_TLS.into() } else { one };
+        let over_tls = |one: String| if one == "self" { SELF_OVER_HTTPS.into() } else { one };
         match self {
             Origins::SameHost => Origins::SameHostOverTls,
             Origins::Listed(listed) => Origins::Listed(listed.into_iter().map(over_tls).collect()),
@@ -79,13 +79,13 @@ impl Origins {
     // WALK: origin
     /// Returns whether a page with this `origin` may connect. `origin` is the value of the
     /// request's `Origin` header, and `host` is the host that the request asks for.
-    pub fn allow(&self, origin: &str, host: &str) -> bool {
+    pub fn allows(&self, origin: &str, host: &str) -> bool {
         match self {
             Origins::Any => true,
             Origins::Listed(listed) if origin == "null" => listed.iter().any(|one| one == "null"),
             Origins::Listed(listed) => listed.iter().any(|one| match one.as_str() {
                 "self" => is_of_host(origin, host, &["http", "https"]),
-                SELF_OVER_TLS => is_of_host(origin, host, &["https"]),
+                SELF_OVER_HTTPS => is_of_host(origin, host, &["https"]),
                 one => Origin::parse(origin)
                     .zip(Origin::parse(one))
                     .is_some_and(|(origin, one)| one.is_same_origin(&origin)),
@@ -135,8 +135,8 @@ mod tests {
             ("self", false, false),
             ("self by https", false, false),
         ] {
-            assert_eq!(listed().allow(origin, "b:9001"), plain, "{origin}");
-            assert_eq!(listed().over_tls().allow(origin, "b:9001"), over_tls, "{origin}");
+            assert_eq!(listed().allows(origin, "b:9001"), plain, "{origin}");
+            assert_eq!(listed().over_tls().allows(origin, "b:9001"), over_tls, "{origin}");
         }
     }
 
@@ -151,19 +151,19 @@ mod tests {
             ("http://127.0.0.1:9001", "127.0.0.1:9001"),
             ("http://[::1]:9001", "[::1]:9001"),
         ] {
-            assert!(Origins::SameHost.allow(origin, host), "{origin} at {host}");
+            assert!(Origins::SameHost.allows(origin, host), "{origin} at {host}");
         }
     }
 
     #[test]
     fn over_tls_the_same_host_means_https() {
         let origins = Origins::SameHostOverTls;
-        assert!(origins.allow("https://example.com", "example.com"));
-        assert!(origins.allow("https://example.com:8443", "example.com:8443"));
+        assert!(origins.allows("https://example.com", "example.com"));
+        assert!(origins.allows("https://example.com:8443", "example.com:8443"));
         for origin in ["http://example.com", "http://example.com:443", "https://evil.org"] {
-            assert!(!origins.allow(origin, "example.com"), "{origin}");
+            assert!(!origins.allows(origin, "example.com"), "{origin}");
         }
-        assert!(!origins.allow("http://example.com:8443", "example.com:8443"));
+        assert!(!origins.allows("http://example.com:8443", "example.com:8443"));
     }
 
     #[test]
@@ -186,7 +186,7 @@ mod tests {
             ("file://example.com", "example.com"),
             ("example.com", "example.com"),
         ] {
-            assert!(!Origins::SameHost.allow(origin, host), "{origin} at {host}");
+            assert!(!Origins::SameHost.allows(origin, host), "{origin} at {host}");
         }
     }
 
@@ -195,7 +195,7 @@ mod tests {
         let listed =
             Origins::Listed(vec!["https://a.example".into(), "http://b.example:8080".into()]);
         for allowed in ["https://a.example", "HTTPS://A.example:443", "http://b.example:8080"] {
-            assert!(listed.allow(allowed, "host"), "{allowed}");
+            assert!(listed.allows(allowed, "host"), "{allowed}");
         }
         for refused in [
             "http://a.example",
@@ -204,8 +204,8 @@ mod tests {
             "null",
             "https://x.a.example",
         ] {
-            assert!(!listed.allow(refused, "a.example"), "{refused}");
+            assert!(!listed.allows(refused, "a.example"), "{refused}");
         }
-        assert!(Origins::Listed(vec!["null".into()]).allow("null", "host"));
+        assert!(Origins::Listed(vec!["null".into()]).allows("null", "host"));
     }
 }

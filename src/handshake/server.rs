@@ -217,7 +217,7 @@ fn check_host<'a>(request: &'a Request, ours: &Hosts) -> Result<&'a str, Refusal
             return Err(Refusal::new(400, "not one host", seen));
         }
     };
-    match ours.answer_for(asked) {
+    match ours.answers_for(asked) {
         true => Ok(asked),
         false => {
             let seen = format!("{}; this server answers for {ours}", quote(asked));
@@ -271,7 +271,7 @@ fn check_origin(head: &Head, origins: &Origins, host: &str) -> Result<(), Refusa
     let sent = head.values("Origin");
     match sent.as_slice() {
         [] => Ok(()),
-        [origin] if origins.allow(origin, host) => Ok(()),
+        [origin] if origins.allows(origin, host) => Ok(()),
         [origin] => {
             let (origin, host) = (quote(origin), quote(host));
             let seen = format!("Origin: {origin} at Host: {host}; allowed: {origins}");

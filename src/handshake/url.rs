@@ -48,7 +48,7 @@ impl Address {
         }
         let (authority, target) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
         let Authority { host, port } =
-            Authority::parse(authority).ok_or_else(|| misuse(fault_of_authority(authority)))?;
+            Authority::parse(authority).ok_or_else(|| misuse(authority_fault(authority)))?;
         let zone = authority.split_once("%25").and_then(|(_, rest)| rest.split_once(']'));
         let zone = zone.map(|(zone, _)| zone.to_owned());
         // RFC 3986 §3.3, §3.4: any other character is written as % and two hex digits.
@@ -84,7 +84,7 @@ impl Address {
 
 /// Describes, for an error message, why `authority` isn't a host with an optional port. `authority`
 /// is the text between `://` and the path.
-fn fault_of_authority(authority: &str) -> &'static str {
+fn authority_fault(authority: &str) -> &'static str {
     let before_port = authority.rsplit_once(':').map(|(host, _)| host);
     if authority.contains('@') {
         return "user@ or user:password@, which a WebSocket's address hasn't: give the client a header \

@@ -105,7 +105,7 @@ impl Hosts {
     // WALK: hosts
     /// Returns whether the server answers for `host`, the text of a `Host` header. For `Any`, the
     /// text needn't be a valid host and port.
-    pub fn answer_for(&self, host: &str) -> bool {
+    pub fn answers_for(&self, host: &str) -> bool {
         let is = |test: &dyn Fn(Authority) -> bool| Authority::parse(host).is_some_and(test);
         match self {
             Hosts::Any => true,
@@ -215,7 +215,7 @@ mod tests {
     fn a_listed_host_without_a_port_means_any_port() {
         let listed = ["a.example", "b.example:1", "c.example:443"];
         let listed = Hosts::Listed(listed.map(String::from).into());
-        let is_listed = |host| listed.answer_for(host);
+        let is_listed = |host| listed.answers_for(host);
         assert!(is_listed("A.example") && is_listed("a.example:7") && is_listed("b.example:1"));
         assert!(is_listed("c.example") && is_listed("c.example:443") && !is_listed("c.example:1"));
         assert!(!is_listed("b.example") && !is_listed("b.example:2") && !is_listed("c.a.example"));
@@ -223,7 +223,7 @@ mod tests {
 
     #[test]
     fn the_names_of_this_machine_are_localhost_and_the_loopback_addresses_at_any_port() {
-        let is_ours = |host| Hosts::Loopback.answer_for(host);
+        let is_ours = |host| Hosts::Loopback.answers_for(host);
         for host in [
             "localhost",
             "LOCALHOST:9001",

@@ -18,7 +18,7 @@ use super::head::Head;
 /// The body of an HTTP response, which the client receives piece by piece.
 #[derive(Debug)]
 pub struct Body {
-    rest: Rest,
+    rest: Expected,
     bytes: Vec<u8>,
     /// The maximum number of bytes that this body stores. Later bytes are dropped.
     most: usize,
@@ -26,7 +26,7 @@ pub struct Body {
 
 /// The rest of an arriving body: what comes next, or where the body ends.
 #[derive(Debug)]
-enum Rest {
+enum Expected {
     /// Nothing more follows: the body has ended.
     Nothing,
     /// The body ends after this many more bytes.
@@ -50,13 +50,13 @@ impl Body {
     pub fn after_head(head: &Head, status: u16, most: usize) -> Body {
         let length = head.header("Content-Length").and_then(|length| length.parse().ok());
         let rest = match length {
-            _ if matches!(status, 204 | 304) => Rest::Nothing,
+            _ if matches!(status, 204 | 304) => Expected::Nothing,
             // RFC 9112 §6.3: `Transfer-Encoding` takes precedence over `Content-Length`.
             _ if head.list_contains("Transfer-Encoding", "chunked") => {
-                Rest::ChunkLength(String::new())
+                Expected::ChunkLength(String::new())
             }
-            Some(length) => Rest::Bytes(length),
-            None => Rest::All,
+            Some(length) => Expected::Bytes(length),
+            None => Expected::All,
         };
         Body { rest, bytes: Vec::new(), most }
     }
@@ -64,40 +64,40 @@ impl Body {
     /// Returns whether the body needs no more bytes: it has ended, or it already stores as many
     /// bytes as it may.
     pub fn is_over(&self) -> bool {
-        matches!(self.rest, Rest::Nothing | Rest::Bytes(0)) || self.bytes.len() == self.most
+        matches!(self.rest, Expected::Nothing | Expected::Bytes(0)) || self.bytes.len() == self.most
     }
 
     /// Pushes the next bytes from the stream into the body. Bytes after the body's end are ignored.
     pub fn push(&mut self, mut bytes: &[u8]) {
         while !bytes.is_empty() && !self.is_over() {
             match &mut self.rest {
-                Rest::Nothing => {}
-                Rest::All => self.keep(std::mem::take(&mut bytes)),
-                Rest::Bytes(left) => {
+                Expected::Nothing => {}
+                Expected::All => self.keep(std::mem::take(&mut bytes)),
+                Expected::Bytes(left) => {
                     let some = take_at_most(&mut bytes, *left);
                     *left -= some.len() as u64;
                     self.keep(some);
                 }
-                Rest::ChunkLength(line) => {
+                Expected::ChunkLength(line) => {
                     line.push(char::from(take_at_most(&mut bytes, 1)[0]));
                     if let Some(line) = line.strip_suffix("\r\n") {
                         self.rest = match chunk_length(line) {
                             // The last chunk has length 0. Trailers may follow it, but they don't
                             // belong to the body.
-                            None | Some(0) => Rest::Nothing,
-                            Some(length) => Rest::Chunk(length.saturating_add(2)),
+                            None | Some(0) => Expected::Nothing,
+                            Some(length) => Expected::Chunk(length.saturating_add(2)),
                         };
                     } else if line.len() > MAX_CHUNK_LINE {
-                        self.rest = Rest::Nothing;
+                        self.rest = Expected::Nothing;
                     }
                 }
-                Rest::Chunk(left) => {
+                Expected::Chunk(left) => {
                     let of_payload = left.saturating_sub(2);
                     let some =
                         take_at_most(&mut bytes, if of_payload > 0 { of_payload } else { *left });
                     *left -= some.len() as u64;
                     if *left == 0 {
-                        self.rest = Rest::ChunkLength(String::new());
+                        self.rest = Expected::ChunkLength(String::new());
                     }
                     if of_payload > 0 {
                         self.keep(some);
@@ -142,7 +142,7 @@ mod tests {
     /// Returns the body's text and whether the body ended.
     fn read(status: u16, fields: &str, bytes: &str) -> (String, bool) {
         let head = format!("HTTP/1.1 {status} x\r\n{fields}\r\n");
-        let head = Head::parse_answer(head.as_bytes()).unwrap();
+        let head = Head::parse_response(head.as_bytes()).unwrap();
         let read_in = |pieces: usize| {
             let mut body = Body::after_head(&head, status, 16);
             bytes.as_bytes().chunks(pieces).for_each(|piece| body.push(piece));

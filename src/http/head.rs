@@ -13,7 +13,7 @@
 //! - [`Head`] then validates each line.
 //! - Both are strict where lenient parsers have allowed request smuggling (RFC 9112 §2.2, §5): a
 //!   line ends with CR LF and nothing else; there are no folded lines (but see
-//!   [`Head::parse_answer`]), no space before the colon, and no control bytes.
+//!   [`Head::parse_response`]), no space before the colon, and no control bytes.
 //! - The head's size is limited: too many bytes or lines cause a 431.
 //! - One empty line before the first line belongs to the head. [`request`](super::request) skips
 //!   it, as RFC 9112 §2.2 requires of a server. A client rejects a response that begins with an
@@ -123,7 +123,7 @@ impl Head {
     ///
     /// Folded lines are safe for a client that sends only one request: no second response can hide
     /// in the first.
-    pub fn parse_answer(bytes: &[u8]) -> Result<Head, Refusal> {
+    pub fn parse_response(bytes: &[u8]) -> Result<Head, Refusal> {
         Head::parse(&unfold(bytes))
     }
 
@@ -352,7 +352,7 @@ mod tests {
 
     #[test]
     fn a_folded_line_of_an_answer_joins_the_line_before_it() {
-        let parse = |text: &str| Head::parse_answer(text.as_bytes());
+        let parse = |text: &str| Head::parse_response(text.as_bytes());
         let head = parse("HTTP/1.1 200 OK\r\nA: b \r\n\t c\r\n d\r\nE: f\r\n \r\n\r\n").unwrap();
         assert_eq!((head.header("a"), head.header("e")), (Some("b c d"), Some("f")));
         assert!(parse("HTTP/1.1 200 OK\r\n A: b\r\n\r\n").is_err(), "the first line has no value");

@@ -61,7 +61,7 @@ impl Refusal {
         &self.diagnostic
     }
 
-    pub(crate) fn heading(&self) -> &'static str {
+    pub(crate) fn diagnostic_heading(&self) -> &'static str {
         self.heading
     }
 

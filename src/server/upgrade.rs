@@ -304,7 +304,8 @@ fn open_websocket(
 ) -> Result<WebSocket> {
     let limits = &options.limits;
     let agreed = agreement.deflate.zip(options.rules.deflate);
-    let (inflater, deflater) = deflate::halves(Role::Server, agreed, limits.max_message);
+    let (inflater, deflater) =
+        deflate::inflater_and_deflater(Role::Server, agreed, limits.max_message);
     let encoder = Encoder::new(None).deflating(deflater);
     let traffic = Traffic::counted_by(permit.totals());
     traffic.count_received(0, buffer.unread().len());

@@ -15,7 +15,7 @@ use super::stream::{Stream, is_timeout};
 /// acknowledged more of our bytes. The peer gets at most one renewal for each 64 KiB that we sent,
 /// and never more than [`MOST_RENEWALS`].
 #[derive(Debug)]
-pub struct LingerDeadline {
+pub struct RenewableDeadline {
     deadline: Deadline,
     each: Duration,
     renewals: u64,
@@ -25,14 +25,14 @@ pub struct LingerDeadline {
     unacknowledged: u64,
 }
 
-/// The maximum number of renewals of a [`LingerDeadline`], however much we sent. With the default
+/// The maximum number of renewals of a [`RenewableDeadline`], however much we sent. With the default
 /// `Limits::close` of 5 s, they add up to two minutes.
 const MOST_RENEWALS: u64 = 24;
 
-impl LingerDeadline {
+impl RenewableDeadline {
     /// Creates a deadline that is never renewed.
-    pub fn until(deadline: Deadline) -> LingerDeadline {
-        LingerDeadline {
+    pub fn until(deadline: Deadline) -> RenewableDeadline {
+        RenewableDeadline {
             deadline,
             each: Duration::ZERO,
             renewals: 0,
@@ -43,9 +43,9 @@ impl LingerDeadline {
 
     /// Creates a deadline that is renewed by `each` at a time while the peer may still be reading
     /// the `sent` bytes.
-    pub fn renewable(deadline: Deadline, each: Duration, sent: u64) -> LingerDeadline {
+    pub fn renewable(deadline: Deadline, each: Duration, sent: u64) -> RenewableDeadline {
         let renewals = (sent / MIN_PROGRESS as u64).min(MOST_RENEWALS);
-        LingerDeadline { deadline, each, renewals, is_alive: false, unacknowledged: u64::MAX }
+        RenewableDeadline { deadline, each, renewals, is_alive: false, unacknowledged: u64::MAX }
     }
 
     /// Returns the current deadline, with all renewals so far.
@@ -85,9 +85,9 @@ impl LingerDeadline {
     }
 }
 
-impl From<Deadline> for LingerDeadline {
-    fn from(deadline: Deadline) -> LingerDeadline {
-        LingerDeadline::until(deadline)
+impl From<Deadline> for RenewableDeadline {
+    fn from(deadline: Deadline) -> RenewableDeadline {
+        RenewableDeadline::until(deadline)
     }
 }
 
@@ -99,7 +99,7 @@ impl From<Deadline> for LingerDeadline {
 /// function first shuts down our side of the stream. Then it reads and drops the peer's bytes until
 /// the peer shuts down its side too, the deadline has finally passed, or 64 MiB have arrived.
 /// Returns whether the peer has shut down its side.
-pub fn lingering_close(linger: impl Into<LingerDeadline>, stream: &dyn Stream) -> bool {
+pub fn lingering_close(linger: impl Into<RenewableDeadline>, stream: &dyn Stream) -> bool {
     let _ = stream.shutdown(Shutdown::Write);
     let has_ended = discard_input(linger.into(), stream);
     let _ = stream.shutdown(Shutdown::Both);
@@ -112,12 +112,12 @@ pub fn lingering_close(linger: impl Into<LingerDeadline>, stream: &dyn Stream) -
 pub fn await_peer_eof(deadline: Deadline, stream: &dyn Stream) {
     const EOF_WAIT: Duration = Duration::from_secs(1);
     let rest = deadline.remaining().unwrap_or_default();
-    discard_input(LingerDeadline::until(Deadline::after(rest.min(EOF_WAIT))), stream);
+    discard_input(RenewableDeadline::until(Deadline::after(rest.min(EOF_WAIT))), stream);
 }
 
 /// Reads and drops up to 64 MiB of the peer's bytes, until the stream ends or the deadline has
 /// finally passed. Returns whether the stream has ended, with or without an error.
-fn discard_input(mut linger: LingerDeadline, stream: &dyn Stream) -> bool {
+fn discard_input(mut linger: RenewableDeadline, stream: &dyn Stream) -> bool {
     const MOST: usize = 64 * 1024 * 1024;
     let mut waste = [0; 4096];
     let mut wasted = 0;

@@ -35,7 +35,7 @@ impl Ear {
     /// As after a handshake that agreed on permessage-deflate. Needs the feature `deflate`.
     pub fn inflating(mut self, reader: Reader) -> Ear {
         let agreed = Some((DeflateParams::default(), DeflateConfig::default()));
-        let (inflater, _) = deflate::halves(role(reader), agreed, u64::MAX);
+        let (inflater, _) = deflate::inflater_and_deflater(role(reader), agreed, u64::MAX);
         self.incoming = self.incoming.inflating(inflater);
         self
     }

@@ -34,7 +34,7 @@ fn some_compressed_frames(
     agreed: deflate_params::DeflateParams,
 ) -> Vec<u8> {
     let settings = DeflateConfig { level: 1 + dice.roll(9) as u8, ..DeflateConfig::default() };
-    let (_, mut deflater) = deflate::halves(from, Some((agreed, settings)), 1 << 20);
+    let (_, mut deflater) = deflate::inflater_and_deflater(from, Some((agreed, settings)), 1 << 20);
     let mut bytes = Vec::new();
     for _ in 0..1 + dice.roll(4) {
         let length = [dice.roll(20), dice.roll(4000)][usize::from(dice.roll(3) == 0)];
@@ -189,7 +189,8 @@ fn a_truncated_or_invalid_deflate_stream_is_1007_and_explained_as_far_as_it_goes
 #[test]
 fn what_if_a_bomb_is_explained() {
     let agreed = deflate_params::DeflateParams::default();
-    let (_, deflater) = deflate::halves(Role::Server, Some((agreed, DeflateConfig::default())), 1);
+    let (_, deflater) =
+        deflate::inflater_and_deflater(Role::Server, Some((agreed, DeflateConfig::default())), 1);
     let bomb = deflater.unwrap().deflate(&vec![b'0'; 3_000_000], true);
     let bytes = frame(&mut Dice(1), Role::Server, 0xc1, &bomb);
     let told = told_compressed(&bytes, Role::Server, agreed);
@@ -207,7 +208,8 @@ fn what_if_a_bomb_is_explained() {
 #[test]
 fn section_8_1_of_compressed_text_the_bad_byte_is_named_by_its_place_in_what_it_inflates_to() {
     let agreed = deflate_params::DeflateParams::default();
-    let (_, deflater) = deflate::halves(Role::Server, Some((agreed, DeflateConfig::default())), 1);
+    let (_, deflater) =
+        deflate::inflater_and_deflater(Role::Server, Some((agreed, DeflateConfig::default())), 1);
     let deflated = deflater.unwrap().deflate(b"caf\xc3( au lait", true);
     let bytes = frame(&mut Dice(1), Role::Server, 0xc1, &deflated);
     let told = told_compressed(&bytes, Role::Server, agreed);

@@ -128,7 +128,7 @@ pub fn received(
         rest = &rest[count..];
     }
     let agreed = agreed.map(|terms| (terms, DeflateConfig::default()));
-    let (inflater, _) = deflate::halves(reader, agreed, BOUNDS.max_message);
+    let (inflater, _) = deflate::inflater_and_deflater(reader, agreed, BOUNDS.max_message);
     let mut incoming = Decoder::new(reader, BOUNDS, buffer).inflating(inflater);
     let mut events = Vec::new();
     loop {

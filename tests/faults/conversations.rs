@@ -140,7 +140,7 @@ pub fn understood(role: Role, compressed: bool, heard: &[u8]) -> (Vec<Event>, bo
     let peer = if role == Role::Server { Role::Client } else { Role::Server };
     let bounds = Bounds { max_message: 1 << 20, max_fragments: 100 };
     let agreed = compressed.then(|| (DeflateParams::default(), DeflateConfig::default()));
-    let (inflater, _) = deflate::halves(peer, agreed, bounds.max_message);
+    let (inflater, _) = deflate::inflater_and_deflater(peer, agreed, bounds.max_message);
     let mut decoder = Decoder::new(peer, bounds, Buffer::default()).inflating(inflater);
     let mut events = Vec::new();
     for byte in &heard[end + 4..] {

@@ -386,7 +386,7 @@ fn cost_of_what_a_compressed_connection_holds() {
             client_max_window_bits: Some(bits),
             ..DeflateParams::default()
         };
-        let new = |_| deflate::halves(Role::Server, Some((terms, ALL)), u64::MAX);
+        let new = |_| deflate::inflater_and_deflater(Role::Server, Some((terms, ALL)), u64::MAX);
         let payload = new(0).1.unwrap().deflate(message.as_bytes(), true);
         let mut halves: Vec<_> = (1..=COUNT).map(new).collect();
         let start = resident();

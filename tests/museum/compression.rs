@@ -128,7 +128,7 @@ mod inflating {
     use ws101::frames::assembler::Bounds;
     use ws101::frames::buffer::Buffer;
     use ws101::frames::decoder::{Decoder, Event};
-    use ws101::frames::deflate::halves;
+    use ws101::frames::deflate::inflater_and_deflater;
     use ws101::frames::encoder::Encoder;
     use ws101::frames::header::Role;
     use ws101::frames::message::{AsMessage, Message, MessageRef, Uncompressed};
@@ -154,7 +154,8 @@ mod inflating {
     /// What an end hears of these bytes where compression was agreed on: messages, or a close code.
     pub fn heard(role: Role, max_message: u64, bytes: &[u8]) -> Result<Vec<Event>, u16> {
         let bounds = Bounds { max_message, ..DEFAULT };
-        let (inflater, _) = halves(role, Some((DeflateParams::default(), ALL)), max_message);
+        let (inflater, _) =
+            inflater_and_deflater(role, Some((DeflateParams::default(), ALL)), max_message);
         let incoming = Decoder::new(role, bounds, Buffer::default());
         let mut incoming = incoming.inflating(inflater);
         let mut events = Vec::new();
@@ -376,7 +377,7 @@ mod inflating {
         let secret = "token=123&name=token=123&".repeat(10);
         let length_of = |deflate: bool, message: MessageRef<'_>| {
             let agreed = deflate.then_some((DeflateParams::default(), ALL));
-            let (_, deflater) = halves(Role::Server, agreed, 1_000);
+            let (_, deflater) = inflater_and_deflater(Role::Server, agreed, 1_000);
             let mut outgoing = Encoder::new(None).deflating(deflater);
             let behind = outgoing.message(message).unwrap().len();
             outgoing.batch().len() + behind

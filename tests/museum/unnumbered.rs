@@ -215,8 +215,8 @@ fn fastwebsockets_close_what_if_something_follows_a_close() {
 /// Bytes: a conversation, with a timeout before each of its bytes
 /// Holds: the same messages, whether `recv` waits on, or the caller gives up and asks again
 /// Twin: src/frames/buffer.rs
-/// was `if self.start == self.end && self.room.len() > LEAST_ROOM {`
-/// now `if self.room.len() >= LEAST_ROOM {`
+/// was `if self.start == self.end && self.room.len() > MIN_SIZE {`
+/// now `if self.room.len() >= MIN_SIZE {`
 #[test]
 fn read_exact_what_if_each_byte_comes_after_a_timeout() {
     for side in BOTH_SIDES {

@@ -2,7 +2,7 @@
 //! answer.
 
 use ws101::diagnostic::misuse::Misuse;
-use ws101::handshake::client::{Answer, ClientRequest, HandshakeError, is_interim};
+use ws101::handshake::client::{ClientRequest, HandshakeError, VerifiedResponse, is_interim};
 use ws101::handshake::url::Address;
 use ws101::http::head::{Head, Scan};
 
@@ -210,7 +210,11 @@ fn the_headers_of_the_handshake_are_not_the_callers_to_set() {
     }
 }
 
-fn verify(first: &str, lines: &[&str], ask: &ClientRequest) -> Result<Answer, HandshakeError> {
+fn verify(
+    first: &str,
+    lines: &[&str],
+    ask: &ClientRequest,
+) -> Result<VerifiedResponse, HandshakeError> {
     let head = head_of(first, lines);
     assert_eq!(Scan::new(16 * 1024, 100).advance(head.as_bytes()).unwrap(), Some(head.len()));
     ask.verify(&Head::parse(head.as_bytes()).unwrap(), KEY)

@@ -146,7 +146,7 @@ fn an_aborted_encoder_writes_nothing_more() {
     for role in ROLES {
         let mut outgoing = at(role);
         outgoing.message("half of this has gone out".as_message()).unwrap();
-        outgoing.stop_after_failed_write();
+        outgoing.stop();
         assert_eq!(outgoing.batch(), b"");
         assert!(outgoing.is_closed());
         for refused in call_all(&mut outgoing) {

@@ -128,7 +128,7 @@ impl PayloadDecoder {
             Role::Client => params.of_server(),
         });
         let agreed = Some((params, DeflateConfig::DEFAULT));
-        (self.inflater, _) = deflate::halves(self.reader, agreed, self.max_message);
+        (self.inflater, _) = deflate::inflater_and_deflater(self.reader, agreed, self.max_message);
     }
 
     /// Returns whether both ends agreed on permessage-deflate, which gives RSV1 a meaning.
@@ -239,7 +239,7 @@ impl TextSoFar {
         wrong: &mut Option<BadText>,
     ) -> Result<(), Violation> {
         let appended = message.append(piece);
-        let whole = message.take_so_far().len();
+        let whole = message.take_arrived().len();
         if message.open_kind() == Some(MessageKind::Text) {
             match appended {
                 Ok(()) => self.keep_incomplete(piece, whole),

@@ -223,7 +223,7 @@ pub fn response(
     end: Option<HeadEnd>,
     asked: Option<&ParsedRequest>,
 ) -> (Annotation, AfterResponse) {
-    let head = Head::parse_answer(bytes);
+    let head = Head::parse_response(bytes);
     let is_http = bytes.starts_with(b"HTTP/");
     let (title, follows, verdict) = match (&end, &head) {
         (None, _) => {

@@ -113,7 +113,7 @@ pub fn of_verdict(annotation: &Annotation) -> Option<&'static Anchor> {
         }
         Verdict::Refused(refusal) => {
             let is_old = refusal.diagnostic().seen.contains("HTTP/1.0");
-            match REFUSALS.iter().find(|(heading, _)| *heading == refusal.heading())? {
+            match REFUSALS.iter().find(|(heading, _)| *heading == refusal.diagnostic_heading())? {
                 (_, "request.line") if is_old => "http.version",
                 (_, id) => id,
             }

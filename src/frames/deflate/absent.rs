@@ -14,7 +14,7 @@ pub fn validate(_: &DeflateConfig) -> Result<(), Misuse> {
 
 /// Returns neither an inflater nor a deflater for a connection, because this build lacks the
 /// `deflate` feature.
-pub fn halves(
+pub fn inflater_and_deflater(
     _: Role,
     _: Option<(DeflateParams, DeflateConfig)>,
     _: u64,
@@ -65,7 +65,7 @@ impl Deflater {
         match *self {}
     }
 
-    pub fn can_read_shared_frames(&self) -> bool {
+    pub fn peer_can_read_shared_frames(&self) -> bool {
         match *self {}
     }
 

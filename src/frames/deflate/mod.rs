@@ -31,7 +31,7 @@ use super::header::Role;
 use super::violation::Violation;
 use crate::diagnostic::misuse::Misuse;
 use crate::handshake::deflate_params::{
-    DeflateConfig, DeflateParams, LEAST_BITS, MOST_BITS, Window,
+    DeflateConfig, DeflateParams, MAX_WINDOW_BITS, MIN_WINDOW_BITS, Window,
 };
 
 /// The four bytes that a sender omits at the end of a compressed message, and that the receiver
@@ -53,7 +53,7 @@ const MAX_CREDIT: u64 = 17 * PRICE_OF_LAST_BLOCK;
 
 /// Validates compression settings. The error names the setting that's out of range.
 pub fn validate(settings: &DeflateConfig) -> Result<(), Misuse> {
-    let window = LEAST_BITS..=MOST_BITS;
+    let window = MIN_WINDOW_BITS..=MAX_WINDOW_BITS;
     for (setting, value, allowed) in [
         ("server_max_window_bits", settings.server_max_window_bits, &window),
         ("client_max_window_bits", settings.client_max_window_bits, &window),
@@ -68,7 +68,7 @@ pub fn validate(settings: &DeflateConfig) -> Result<(), Misuse> {
 
 /// Creates the inflater and the deflater of a connection, from what both ends `agreed` on. Both are
 /// `None` without an agreement to compress. They're boxed to keep connections without them small.
-pub fn halves(
+pub fn inflater_and_deflater(
     role: Role,
     agreed: Option<(DeflateParams, DeflateConfig)>,
     max_message: u64,
@@ -247,7 +247,7 @@ impl Deflater {
     fn new(window: Window, settings: &DeflateConfig) -> Option<Deflater> {
         let level = Compression::new(settings.level.into());
         let deflater = Deflater { window, level, from: settings.from, stream: None };
-        (window.bits >= LEAST_BITS).then_some(deflater)
+        (window.bits >= MIN_WINDOW_BITS).then_some(deflater)
     }
 
     /// Returns whether a message of `length` bytes is long enough to be compressed, according to
@@ -279,14 +279,14 @@ impl Deflater {
 
     /// Returns whether this connection's peer can read the compressed frames that connections
     /// share. The peer must allow us the largest window, because such frames need it.
-    pub fn can_read_shared_frames(&self) -> bool {
-        self.window.bits == MOST_BITS
+    pub fn peer_can_read_shared_frames(&self) -> bool {
+        self.window.bits == MAX_WINDOW_BITS
     }
 
     /// Compresses a message's payload without reference to earlier messages, so that many
     /// connections can share the result.
     pub fn deflate_shared(&self, payload: &[u8]) -> Vec<u8> {
-        let window = Window { bits: MOST_BITS, takeover: false };
+        let window = Window { bits: MAX_WINDOW_BITS, takeover: false };
         let mut fresh = Deflater { window, stream: None, level: self.level, from: self.from };
         fresh.deflate(payload, true)
     }

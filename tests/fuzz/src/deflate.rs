@@ -4,7 +4,7 @@
 use flate2::{Decompress, FlushDecompress, Status};
 use ws101::frames::assembler::Bounds;
 use ws101::frames::decoder::Event;
-use ws101::frames::deflate::halves;
+use ws101::frames::deflate::inflater_and_deflater;
 use ws101::frames::encoder::Encoder;
 use ws101::frames::header::Role;
 use ws101::frames::message::{Message, MessageKind, MessageRef};
@@ -44,9 +44,9 @@ fn comes_as_zlib_says(bytes: &[u8], size: usize) {
     if bytes.len().div_ceil(size.min(125)) as u64 > BOUNDS.max_fragments {
         return;
     }
-    let (inflater, _) = halves(Role::Client, agreed, BOUNDS.max_message);
+    let (inflater, _) = inflater_and_deflater(Role::Client, agreed, BOUNDS.max_message);
     let at_once = hear(Role::Client, BOUNDS, inflater, false, [&frames[..]].into_iter());
-    let (inflater, _) = halves(Role::Client, agreed, BOUNDS.max_message);
+    let (inflater, _) = inflater_and_deflater(Role::Client, agreed, BOUNDS.max_message);
     let by_bytes = hear(Role::Client, BOUNDS, inflater, false, frames.chunks(1));
     assert_eq!(at_once, by_bytes);
     match inflated(bytes) {
@@ -124,7 +124,7 @@ fn goes_and_comes(choice: u8, bytes: &[u8]) {
     };
     let settings = DeflateConfig { from: 0, level: 1 + (choice >> 5), ..DeflateConfig::default() };
     let agreed = Some((terms, settings));
-    let (_, deflater) = halves(Role::Server, agreed, u64::MAX);
+    let (_, deflater) = inflater_and_deflater(Role::Server, agreed, u64::MAX);
     let mut outgoing = Encoder::new(None).deflating(deflater);
     let mut frames = Vec::new();
     let mut expected = Vec::new();
@@ -151,7 +151,7 @@ fn goes_and_comes(choice: u8, bytes: &[u8]) {
             None => Message::Binary(message),
         }));
     }
-    let (inflater, _) = halves(Role::Client, agreed, BOUNDS.max_message);
+    let (inflater, _) = inflater_and_deflater(Role::Client, agreed, BOUNDS.max_message);
     let heard = hear(Role::Client, BOUNDS, inflater, false, frames.chunks(77));
     assert_eq!((heard.events, heard.violation), (expected, None));
 }

@@ -3,7 +3,7 @@
 
 use ws101::frames::assembler::Bounds;
 use ws101::frames::decoder::Event;
-use ws101::frames::deflate::halves;
+use ws101::frames::deflate::inflater_and_deflater;
 use ws101::frames::encoder::Encoder;
 use ws101::frames::{header::Role, message::AsMessage};
 use ws101::handshake::deflate_params::{DeflateConfig, DeflateParams};
@@ -23,7 +23,7 @@ pub fn check(data: &[u8]) {
             ..DeflateParams::default()
         };
         let agreed = (choice & 2 != 0).then_some((terms, DeflateConfig::default()));
-        halves(role, agreed, BOUNDS.max_message).0
+        inflater_and_deflater(role, agreed, BOUNDS.max_message).0
     };
 
     // At once, in reads of one size, byte by byte; whole, and in pieces.

@@ -21,7 +21,7 @@ use flate2::write::DeflateEncoder;
 use ws101::frames::assembler::Bounds;
 use ws101::frames::buffer::Buffer;
 use ws101::frames::decoder::{Decoder, Event};
-use ws101::frames::deflate::halves;
+use ws101::frames::deflate::inflater_and_deflater;
 use ws101::frames::header::Role;
 use ws101::handshake::client::ClientRequest;
 use ws101::handshake::deflate_params::DeflateParams;
@@ -74,8 +74,8 @@ fn take(incoming: &mut Decoder, bytes: &[u8], at_a_time: usize) -> Result<usize,
 /// Bytes: `82 FF 00000000 7FFFFFFF m`, then silence, or a megabyte; `82 FF 80 00..00 m`
 /// Holds: the memory grows with the received bytes: at most twice that and 64 KiB, at both ends
 /// Twin: src/frames/assembler.rs
-/// was `Some(sum) if sum <= self.most_announced() => self.announced = sum,`
-/// now `Some(sum) if sum <= self.most_announced() => { self.announced = sum; self.bytes.reserve_exact(header.length as usize); }`
+/// was `Some(sum) if sum <= self.max_announced() => self.announced = sum,`
+/// now `Some(sum) if sum <= self.max_announced() => { self.announced = sum; self.bytes.reserve_exact(header.length as usize); }`
 #[test]
 fn rustsec_2022_0035_what_if_a_header_announces_what_never_comes() {
     let _alone = alone();
@@ -242,7 +242,7 @@ fn cve_2018_1000518_what_if_a_bomb_is_inflated() {
             });
             let bytes: Vec<u8> = fragments.collect();
             let agreed = Some((DeflateParams::default(), DeflateConfig::default()));
-            let (inflater, _) = halves(role, agreed, LIMIT as u64);
+            let (inflater, _) = inflater_and_deflater(role, agreed, LIMIT as u64);
             let bounds = Bounds { max_message: LIMIT as u64, ..NO_BOUNDS };
             let mut incoming = at(role, bounds).inflating(inflater);
             // The inflater and its window are there from the first long message on.
