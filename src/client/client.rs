@@ -68,7 +68,8 @@ pub struct Client {
     proxy: ProxyChoice,
 }
 
-/// The caller's validated arguments. The handshake needs nothing else.
+/// The validated arguments of a client, with all that is needed to dial and to perform the
+/// handshake.
 struct CheckedArguments {
     address: Address,
     proxy: Option<Proxy>,
@@ -197,7 +198,8 @@ impl Client {
     }
 
     /// Like [`connect`](Client::connect), but over a stream that you have connected yourself, and
-    /// without a proxy. With `wss://`, it first performs the TLS handshake.
+    /// without a proxy. With `wss://`, the client first performs the TLS handshake over this
+    /// stream.
     pub fn connect_over(self, stream: impl Stream) -> Result<WebSocket> {
         let prepared = self.check_arguments()?;
         let deadline = Deadline::after(self.limits.connect);
@@ -278,8 +280,8 @@ impl Client {
     }
 }
 
-/// Looks up the host's addresses, and connects to the first address that accepts before the
-/// deadline.
+/// Looks up the host's addresses, and connects to the first address that accepts the connection
+/// before the deadline.
 fn dial(host: &str, port: u16, deadline: Deadline) -> Result<TcpStream> {
     let found = (host, port).to_socket_addrs().map_err(|error| {
         io::Error::new(error.kind(), format!("the host {} isn't found: {error}", quote(host)))
@@ -287,8 +289,9 @@ fn dial(host: &str, port: u16, deadline: Deadline) -> Result<TcpStream> {
     dial_first(found.collect(), deadline)
 }
 
-/// Tries a hostname's addresses one after the other until one accepts. The remaining time is
-/// divided among the untried addresses. If no address accepts, returns the error of the last one.
+/// Dials a hostname's addresses one after the other until one accepts the connection. The remaining
+/// time is divided among the untried addresses. If no address accepts, returns the last address's
+/// error.
 fn dial_first(mut addresses: VecDeque<SocketAddr>, deadline: Deadline) -> Result<TcpStream> {
     let mut last = Error::Io(io::Error::new(ErrorKind::NotFound, "the name has no address"));
     while let Some(address) = addresses.pop_front() {

@@ -40,7 +40,7 @@ pub(crate) enum ProxyChoice {
     Direct,
     /// The client uses this proxy for every host: `http://[user:password@]host[:port]`.
     Always(String),
-    /// The client checks the environment, which may name a proxy for the host.
+    /// The client uses the proxy that the environment names for the host, if it names one.
     FromEnvironment,
 }
 
@@ -49,13 +49,13 @@ pub(crate) enum ProxyChoice {
 pub(crate) struct Proxy {
     pub(crate) host: String,
     pub(crate) port: u16,
-    /// The value of `Proxy-Authorization`, if the proxy's URL contains a user name.
+    /// The value of the `Proxy-Authorization` header, if the proxy's URL contains a user name.
     authorization: Option<String>,
 }
 
 impl ProxyChoice {
     /// Finds the proxy for an address. Returns `None` if the client should connect directly.
-    /// `variable` reads an environment variable.
+    /// `variable` must return the value of an environment variable.
     pub(crate) fn proxy_for(
         &self,
         address: &Address,

@@ -35,10 +35,10 @@ impl fmt::Debug for Handle {
 
 impl Handle {
     /// Stops admitting new clients, and keeps the open connections. A client that asks for a
-    /// WebSocket receives a 503 with `Retry-After`. The server still answers plain HTTP, so that a
-    /// readiness page can answer 503 itself: see [`is_accepting`](Handle::is_accepting). The server
-    /// can't accept clients again afterwards. Call [`drain`](Handle::drain) or
-    /// [`stop`](Handle::stop) to end it.
+    /// WebSocket receives a 503 with `Retry-After`. The server still answers plain HTTP, so that
+    /// your readiness page can respond with a 503: see [`is_accepting`](Handle::is_accepting). The
+    /// server can't accept clients again afterwards. Call [`drain`](Handle::drain) or
+    /// [`stop`](Handle::stop) to end the server.
     pub fn stop_accepting(&self) {
         self.registry.stop_accepting();
     }
@@ -79,10 +79,10 @@ impl Handle {
         self.drain_with_close(grace, Close::going_away());
     }
 
-    /// Like [`drain`](Handle::drain), but with your own close code and reason. 1012 tells clients
-    /// that the server is restarting and that they should reconnect after a while. If the code or
-    /// the reason may not be sent, returns [`Error::Misuse`](crate::Error::Misuse) and changes
-    /// nothing.
+    /// Like [`drain`](Handle::drain), but with your own close code and reason. Close code 1012
+    /// tells clients that the server is restarting and that they should reconnect after a while. If
+    /// a Close must not contain this code or reason, returns
+    /// [`Error::Misuse`](crate::Error::Misuse) and changes nothing.
     pub fn drain_with(
         &self,
         grace: Duration,
@@ -122,7 +122,7 @@ impl Handle {
     }
 
     /// Like [`stop`](Handle::stop), but with your own close code and reason, such as 1012 and
-    /// "restarting". If the code or the reason may not be sent, returns
+    /// "restarting". If a Close must not contain this code or reason, returns
     /// [`Error::Misuse`](crate::Error::Misuse) and doesn't stop the server.
     pub fn stop_with(
         &self,

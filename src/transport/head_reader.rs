@@ -25,8 +25,8 @@ pub(crate) enum NoHead {
 }
 
 // WALK: head
-/// Reads from the stream until a complete head is at the front of the buffer. Returns the head's
-/// length in bytes.
+/// Reads from the stream until a complete HTTP head is at the front of the buffer. Returns the
+/// head's length in bytes.
 pub(crate) fn read_head(
     stream: &dyn Stream,
     buffer: &mut Buffer,
