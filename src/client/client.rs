@@ -68,8 +68,8 @@ pub struct Client {
     proxy: ProxyChoice,
 }
 
-/// The validated arguments of a client, with all that is needed to dial and to perform the
-/// handshake.
+/// The client's arguments after validation: all that is needed to dial the server and to perform
+/// the handshake.
 struct CheckedArguments {
     address: Address,
     proxy: Option<Proxy>,
@@ -124,8 +124,8 @@ impl Client {
     }
 
     /// For `wss://`: uses your own rustls configuration, instead of `root_certificates` and the
-    /// defaults. It may contain a client certificate, ALPN protocols or a verifier. Needs the
-    /// feature `tls`, which re-exports rustls as `ws101::rustls`.
+    /// defaults. The configuration may contain a client certificate, ALPN protocols or a verifier.
+    /// Needs the feature `tls`, which re-exports rustls as `ws101::rustls`.
     ///
     /// Your configuration then decides which certificates the client trusts. List nothing but
     /// `http/1.1` in `alpn_protocols`: the client gives up a connection for which ALPN chooses

@@ -78,7 +78,8 @@ impl Totals {
 }
 
 impl Traffic {
-    /// Creates the counts of a new connection. They're also counted by this server, in its totals.
+    /// Creates the counts of a new connection whose messages and bytes are also counted by this
+    /// server, in its totals.
     pub(crate) fn counted_by(server: Arc<Totals>) -> Traffic {
         Traffic { server: Some(server), ..Traffic::default() }
     }

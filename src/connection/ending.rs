@@ -66,7 +66,7 @@ pub(crate) enum Urgency {
 pub(crate) struct CloseRequest {
     pub(crate) urgency: Urgency,
     pub(crate) close: Close,
-    /// The maximum time that the peer may take to send its own Close once ours is written.
+    /// The maximum time that the peer may take to send its own Close once our Close is written.
     pub(crate) answer_within: Duration,
 }
 
@@ -152,8 +152,8 @@ struct Sides {
     is_sent: bool,
 }
 
-/// The closing state machine of one connection, shared by all its threads. It decides when our
-/// Close is due, and whether new messages are refused.
+/// The closing state machine of one connection, shared by all the connection's threads. It decides
+/// when our Close is due, and whether new messages are refused.
 pub(crate) struct Ending {
     sides: Mutex<Sides>,
     changed: Condvar,

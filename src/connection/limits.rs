@@ -29,10 +29,10 @@ pub struct Limits {
     /// The maximum number of fragments in a message, including empty ones. A message with more
     /// fragments fails with close code 1009.
     pub max_fragments: u64,
-    /// The maximum number of bytes in an HTTP head. A server answers a longer head with 431. A
+    /// The maximum number of bytes in an HTTP head. A server answers a longer head with 431, and a
     /// client gives up the connection.
     pub max_head: usize,
-    /// The maximum number of lines in an HTTP head. A server answers a longer head with 431. A
+    /// The maximum number of lines in an HTTP head. A server answers a longer head with 431, and a
     /// client gives up the connection.
     pub max_head_lines: usize,
     /// The maximum number of connections that a server keeps open at a time. The next client
@@ -51,7 +51,7 @@ pub struct Limits {
     /// together. After that, `connect` fails with `PeerTimeout`. The hostname lookup isn't
     /// included, because the operating system limits it.
     pub connect: Duration,
-    /// How long the peer may take for each 64 KiB that we write. A slower peer loses its
+    /// How long the peer may take to read each 64 KiB that we write. A slower peer loses its
     /// connection.
     pub write: Duration,
     /// How long the peer may be silent before the keepalive sends a ping. With `None`, the

@@ -84,8 +84,8 @@ impl Read for MessageReader<'_> {
 }
 
 /// A writer for a message that is sent piece by piece. You must end the message with
-/// [`finish`](MessageWriter::finish): if you drop the writer after its first fragment and before
-/// that, the connection closes with close code 1011.
+/// [`finish`](MessageWriter::finish): if you drop the writer when only a part of the message has
+/// been sent, the connection closes with close code 1011.
 pub struct MessageWriter<'a> {
     write_half: &'a WriteHalf,
     kind: MessageKind,

@@ -50,7 +50,7 @@ impl OpenMessage {
 
     /// Waits until no message is open, but no longer than `at_most`. The caller must then check
     /// again, because another thread may have opened the next message. Fails if the calling thread
-    /// itself has opened the message, because it would wait for itself.
+    /// itself has opened the message: the thread would wait for itself.
     pub(crate) fn wait_until_none_is_open(&self, at_most: Duration) -> Result<(), Misuse> {
         let owner = lock(&self.owner);
         if *owner == Some(thread::current().id()) {

@@ -69,8 +69,8 @@ pub(crate) struct ReadHalf {
     /// The error of the reading thread's first failed write. `recv` returns this error after it has
     /// read the peer's last bytes. (It's boxed, because few connections ever need it.)
     failed_write: Option<Box<Error>>,
-    /// Whether the application is reading a message piece by piece and hasn't received its last
-    /// piece yet.
+    /// Whether the application is reading a message piece by piece and hasn't received the
+    /// message's last piece yet.
     in_pieces: bool,
     /// The number of complete messages received since the connection's counters were last updated.
     messages: u64,
@@ -230,8 +230,8 @@ impl ReadHalf {
         self.closed_with = Some(close);
     }
 
-    /// Writes the messages that were fed, then waits until the peer's bytes arrive or a deadline
-    /// passes.
+    /// Writes the messages that `feed` has left in the encoder's batch, then waits until the peer's
+    /// bytes arrive or a deadline passes.
     fn flush_and_wait(&mut self, until: Option<Deadline>) -> Result<()> {
         let flushed = self.write_half.flush_unless_busy();
         self.remember_failure(flushed);

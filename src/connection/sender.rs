@@ -16,8 +16,8 @@ use crate::frames::close::Close;
 use crate::frames::close_code::CloseCode;
 use crate::frames::message::AsMessage;
 
-/// A handle with which any thread can send on a WebSocket, even while another thread waits in
-/// `recv`.
+/// A handle with which any thread can send messages on a WebSocket, even while another thread waits
+/// in `recv`.
 ///
 /// A `Sender` doesn't keep the connection open: once the `WebSocket` is closed, sending fails with
 /// [`Error::Closed`](crate::Error::Closed). But each clone keeps the socket's descriptor in use

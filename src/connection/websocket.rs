@@ -39,7 +39,7 @@ pub struct WebSocket {
     /// On a server, the client's identity, as the application's `admit` function determined it.
     /// `None` on a client.
     identity: Option<Arc<dyn Any + Send + Sync>>,
-    /// The guard whose last clone closes the connection when it's dropped. This must stay the last
+    /// The close guard: dropping its last clone closes the connection. This must stay the last
     /// field, because Rust drops fields in order, and the other fields must be dropped first.
     close_guard: Arc<CloseGuard>,
 }
@@ -94,7 +94,7 @@ impl WebSocket {
     /// Like [`recv`](WebSocket::recv), but fails with [`Error::TimedOut`](crate::Error::TimedOut)
     /// if no complete message arrives within `timeout`. After this error, the connection is still
     /// open, and the bytes received so far aren't lost. With a timeout of zero, this returns a
-    /// message that has already arrived. (Like `recv`, it first writes the messages that were fed,
+    /// message that has already arrived. (This call first writes the messages that `feed` has left,
     /// which may take longer than `timeout`.)
     pub fn recv_timeout(&mut self, timeout: Duration) -> Result<Option<Message>> {
         let timeout = timeout.max(Duration::from_millis(1));
@@ -151,9 +151,9 @@ impl WebSocket {
         self.read_half.closed_with()
     }
 
-    /// Returns the code and the reason of our own Close. `None` until that Close is written. A call
-    /// of [`close`](WebSocket::close), a [`Sender`] or a stopping server may have requested it.
-    /// Otherwise it answers the peer's Close, or names the rule that the peer broke.
+    /// Returns the code and the reason of our own Close. `None` until that Close is written. It may
+    /// be due to a call of [`close`](WebSocket::close), a [`Sender`], a stopping server, the peer's
+    /// Close, or a rule that the peer broke.
     pub fn sent_close(&self) -> Option<Close> {
         self.write_half.ending.sent_close()
     }
@@ -208,8 +208,8 @@ impl WebSocket {
         self.close_guard.peer
     }
 
-    /// Returns a clone of the close guard. The server's thread keeps the clone while the handler
-    /// runs, and sets the close code if the handler fails.
+    /// Returns a clone of the close guard. The server's thread keeps this clone while the handler
+    /// runs, and sets the guard's close code if the handler fails.
     pub(crate) fn close_guard(&self) -> Arc<CloseGuard> {
         self.close_guard.clone()
     }

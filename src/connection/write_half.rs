@@ -72,7 +72,7 @@ pub(crate) struct WriteHalf {
     /// Whether other threads may hold a `Sender` or an `Outbox`, with which they can end the
     /// connection.
     is_shared: AtomicBool,
-    /// The maximum time that the peer may take to send its Close once ours is written.
+    /// The maximum time that the peer may take to send its Close once our Close is written.
     pub(crate) close_within: Duration,
     pub(crate) write_within: Duration,
     pub(crate) outboxes: Queues,
@@ -126,8 +126,8 @@ impl WriteHalf {
     }
 
     /// Encodes a message into the encoder's batch, and writes the batch only if it's full. The
-    /// caller must flush before it waits for anything: otherwise the peer might wait for the batch
-    /// forever.
+    /// caller must call `flush` before it waits for anything: otherwise the peer might wait for the
+    /// batch forever.
     #[inline]
     pub(crate) fn feed<'a>(
         &self,
@@ -195,8 +195,8 @@ impl WriteHalf {
         self.flush_pending()
     }
 
-    /// Requests our Close. Sends it now if it's due and the write lock is free, and otherwise
-    /// leaves it to another thread.
+    /// Requests our Close. If the Close is due and the write lock is free, this sends the Close
+    /// now. Otherwise another thread sends it later.
     pub(crate) fn request_close(&self, request: CloseRequest) -> Result<()> {
         self.apply(EndEvent::CloseRequested(request));
         self.advance_close()
@@ -286,7 +286,7 @@ impl WriteHalf {
         if !self.ending.refuses_messages() {
             return;
         }
-        // The thread that asked may not have closed the queues yet. Once a queue is closed and
+        // The thread that asked might not have closed the queues yet. Once a queue is closed and
         // sent, it stays so, and the next check holds.
         self.outboxes.close();
         // A peer that has closed no longer needs the rest of a message.
@@ -566,8 +566,9 @@ impl WriteHalf {
         }
     }
 
-    /// Locks the encoder (the *write lock*), and waits if another thread holds that lock. `recv`
-    /// must never call this, because that thread might itself wait for the peer.
+    /// Locks the encoder (this is the *write lock*), and waits if another thread holds the lock.
+    /// `recv` must never call this, because that thread might itself be waiting for the peer to
+    /// read.
     #[inline]
     pub(crate) fn lock(&self) -> MutexGuard<'_, Encoder> {
         lock(&self.encoder)

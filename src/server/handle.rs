@@ -69,10 +69,11 @@ impl Handle {
     /// another server in the same second. Returns at once.
     ///
     /// The server admits no new client, as after [`stop_accepting`](Handle::stop_accepting). It
-    /// closes the open connections with 1001 in batches, spread evenly over the first four fifths
-    /// of the grace period. Each connection ends as with [`stop`](Handle::stop): queued messages go
-    /// out first, and so do the replies that its handler sends before it waits in `recv` again. In
-    /// the last fifth, or once all connections have closed, the server stops, and `serve` returns.
+    /// closes the open connections with close code 1001 in batches, spread evenly over the first
+    /// four fifths of the grace period. Each connection ends as with [`stop`](Handle::stop): queued
+    /// messages go out first, and so do the replies that its handler sends before it waits in
+    /// `recv` again. In the last fifth, or once all connections have closed, the server stops, and
+    /// `serve` returns.
     ///
     /// A second call changes nothing. `stop` ends the drain at once.
     pub fn drain(&self, grace: Duration) {
@@ -110,11 +111,11 @@ impl Handle {
 
     /// Begins to stop the server, and returns at once.
     ///
-    /// The server accepts no new connection, and closes the open ones with 1001. Queued messages go
-    /// out first, and so do the replies that a handler sends before it waits in `recv` again. If a
-    /// handler is still busy after nine tenths of the grace period, its connection closes anyway.
-    /// The peers have the whole grace period to send their own Close. Then the server aborts the
-    /// connections that are still open, and `serve` returns.
+    /// The server accepts no new connection, and closes the open ones with close code 1001. Queued
+    /// messages go out first, and so do the replies that a handler sends before it waits in `recv`
+    /// again. If a handler is still busy after nine tenths of the grace period, its connection
+    /// closes anyway. The peers have the whole grace period to send their own Close. Then the
+    /// server aborts the connections that are still open, and `serve` returns.
     ///
     /// A second call only changes the grace period.
     pub fn stop(&self, grace: Duration) {

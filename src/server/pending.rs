@@ -45,8 +45,8 @@ impl PendingList {
         pending
     }
 
-    /// Evicts all pending connections when the server stops. Responses that are being written still
-    /// go out.
+    /// Evicts all pending connections, because the server is stopping. Responses that are being
+    /// written still go out.
     pub(super) fn evict_all(&self) {
         // (As in `enter`, no lock is held while a stream is shut down, because the stream may be
         // the application's code.)

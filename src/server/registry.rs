@@ -34,8 +34,8 @@ pub(crate) struct Registry {
     /// The listener's address, to which `stop` connects to wake the thread that waits in `accept`.
     /// `None` without a listener.
     pub(super) wake_address: Option<WakeAddress>,
-    /// A spare descriptor. `stop` frees this descriptor, so that the connection that wakes `accept`
-    /// can be made even if the process has no other descriptor left.
+    /// A spare file descriptor. `stop` frees it, so that the connection that wakes `accept` can be
+    /// made even if the process has no other descriptor left.
     pub(super) reserve: Mutex<Option<ReserveDescriptor>>,
     next_id: AtomicU64,
     pub(super) pending: Arc<PendingList>,
@@ -93,7 +93,7 @@ impl Grace {
     }
 }
 
-/// A descriptor held in reserve for the time when the process has no other descriptor left.
+/// A file descriptor held in reserve for the time when the process has no other descriptor left.
 /// Dropping this value frees the descriptor.
 pub(crate) struct ReserveDescriptor(#[expect(dead_code)] PipeReader);
 

@@ -97,7 +97,7 @@ impl Server {
     ///
     /// Without this call, only pages from the request's own host and port may connect, and over TLS
     /// only those loaded over https. Programs other than browsers send no `Origin`, and the server
-    /// admits them. A page that may not connect receives a 403, which names the allowed origins.
+    /// admits them. A page that isn't allowed receives a 403, which names the allowed origins.
     pub fn origins(mut self, origins: impl IntoIterator<Item: AsRef<str>>) -> Server {
         let listed = to_strings(origins);
         let any = listed.iter().any(|origin| origin == "*");
@@ -138,8 +138,8 @@ impl Server {
         self
     }
 
-    /// Sets your own check of a request, for example of a token or a cookie. The server calls it
-    /// after all other checks have passed. If your check returns a refusal, the server sends that
+    /// Sets your own check of a request, for example of a token or a cookie. The server calls this
+    /// check after all other checks have passed. If it returns a refusal, the server sends that
     /// refusal as its response.
     pub fn authorize(
         self,
@@ -386,8 +386,8 @@ fn refuse_all_in_listen_queue(
     }
 }
 
-/// Returns whether the server can ignore this error of `accept`: only one client is concerned,
-/// which has already disconnected, or a signal has interrupted the call.
+/// Returns whether the server can ignore this error of `accept`, because it concerns only one
+/// client, which has already disconnected, or because a signal has interrupted the call.
 fn concerns_one_client(error: &io::Error) -> bool {
     matches!(
         error.kind(),

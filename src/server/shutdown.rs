@@ -28,7 +28,7 @@ const DRAIN_PAUSE: Duration = Duration::from_millis(50);
 impl Registry {
     /// Begins to drain the server, with this grace period and this Close for its connections,
     /// unless the server is already draining or stopping. Returns whether a drain began. If so, the
-    /// caller must call `drain`.
+    /// caller must then call `drain`.
     pub(crate) fn begin_draining(&self, grace: Duration, close: Close) -> bool {
         // The grace is locked first, so that a thread that sees the new phase also sees the new
         // Close.
@@ -163,7 +163,7 @@ impl Registry {
 
     /// Waits until all connections have closed, but no longer than a second and not beyond the
     /// deadline that `until` selects. If connections are left, the caller must request their Close
-    /// again, because a full buffer may not have taken it. Returns whether all connections have
+    /// again, because a full buffer might not have taken it. Returns whether all connections have
     /// closed.
     fn wait_until_closed(&self, until: impl Fn(Grace) -> Deadline) -> bool {
         let mut open = lock(&self.open);

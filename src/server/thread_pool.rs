@@ -30,7 +30,7 @@ pub(crate) struct ThreadPool {
 #[derive(Default)]
 struct IdleThreads {
     state: Mutex<State>,
-    /// Signalled when there's a job. The signal wakes one idle thread.
+    /// The signal that there's a job. The signal wakes one idle thread.
     job: Condvar,
 }
 

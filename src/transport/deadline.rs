@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use super::stream::{Stream, is_timeout};
 
-/// A fixed time by which something must have happened. Unlike a timeout, it doesn't start again
-/// when bytes arrive. `None` if the deadline never passes.
+/// A fixed time by which a read, a write or a handshake must have ended. Unlike a timeout, it
+/// doesn't start again when bytes arrive. `None` if the deadline never passes.
 #[derive(Clone, Copy, Debug)]
 pub struct Deadline(Option<Instant>);
 

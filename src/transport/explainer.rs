@@ -30,7 +30,7 @@ pub struct Explainer {
 }
 
 enum Line {
-    /// A connection's name, and an annotation of that connection's bytes to print.
+    /// A connection's name, and an annotation of that connection's bytes for the printing thread.
     Annotation(String, Box<Annotation>),
     /// A marker in the queue. The printing thread drops the marker once all annotations before it
     /// are printed, which wakes the thread that is dropping the [`Explainer`].

@@ -42,7 +42,7 @@ impl LingerDeadline {
     }
 
     /// Creates a deadline that can be renewed while the peer may still be reading the `sent` bytes.
-    /// Each renewal lasts for `each`.
+    /// Each renewal gives the peer the time `each` again.
     pub fn renewable(deadline: Deadline, each: Duration, sent: u64) -> LingerDeadline {
         let renewals = (sent / MIN_PROGRESS as u64).min(MOST_RENEWALS);
         LingerDeadline { deadline, each, renewals, is_alive: false, unacknowledged: u64::MAX }
@@ -59,8 +59,8 @@ impl LingerDeadline {
         self.is_alive = true;
     }
 
-    /// Returns whether the deadline has passed and can't be renewed. If it has passed, this first
-    /// tries to renew it.
+    /// Returns whether the deadline has passed for good. If the deadline has passed but can be
+    /// renewed, this renews it and returns `false`.
     pub fn has_finally_passed(&mut self, stream: &dyn Stream) -> bool {
         self.deadline.has_passed() && !self.renew(stream)
     }

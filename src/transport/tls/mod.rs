@@ -146,8 +146,8 @@ pub(crate) struct TrustedRoots {
 }
 
 impl TrustedRoots {
-    /// Creates a client's trust from the caller's `config`. Without a `config`, the client trusts
-    /// the roots in the PEM file `roots`, and without that file, the system's roots. The server's
+    /// Creates the roots that a client trusts from the caller's `config`. Without a `config`, reads
+    /// them from the PEM file `roots`, and without that file, from the system. The server's
     /// certificate must name `host`.
     pub(crate) fn new(
         url: &str,
@@ -249,7 +249,7 @@ fn root_as_certificate() -> Diagnostic {
 
 /// Finds the server's late alert in the error of a client's read after the TLS handshake. With TLS
 /// 1.3, the client completes its handshake before the server has checked the client's certificate,
-/// so an alert about it arrives only then. Returns `None` if the error contains no alert.
+/// so an alert about that certificate arrives late. Returns `None` if the error contains no alert.
 pub(crate) fn late_alert(error: &io::Error) -> Option<Error> {
     match error.get_ref()?.downcast_ref()? {
         alert @ rustls::Error::AlertReceived(_) => Some(disagreed(alert.clone(), Role::Client)),
@@ -271,8 +271,8 @@ fn failed(failure: HandshakeFailure, role: Role) -> Error {
     }
 }
 
-/// Converts an error of rustls to an [`Error`] with a diagnostic: a certificate wasn't accepted, or
-/// the two ends didn't agree. `role` is our end's role.
+/// Converts an error of rustls to an [`Error`] with a diagnostic: for example, a certificate wasn't
+/// accepted, or the two ends didn't agree on TLS. `role` is our end's role.
 fn disagreed(error: rustls::Error, role: Role) -> Error {
     use rustls::Error::{AlertReceived, InvalidCertificate, NoCertificatesPresented};
     const DAY: u64 = 24 * 60 * 60;
