@@ -73,8 +73,8 @@ pub struct Client {
 struct CheckedArguments {
     address: Address,
     proxy: Option<Proxy>,
-    /// For `wss`: the roots that the client trusts, and the host that the server's certificate must
-    /// name. `None` for `ws`.
+    /// For `wss`: the root certificates that the client trusts, and the host that the server's
+    /// certificate must name. `None` for `ws`.
     trust: Option<TrustedRoots>,
     request: Vec<u8>,
     key: String,
@@ -312,8 +312,8 @@ fn dial_first(mut addresses: VecDeque<SocketAddr>, deadline: Deadline) -> Result
     Err(last)
 }
 
-/// Reads the head of the server's final response. Skips interim responses, which only announce that
-/// the final response will come (RFC 9110 §15.2).
+/// Reads the HTTP head of the server's final response. Skips interim responses, which only announce
+/// that the final response will come (RFC 9110 §15.2).
 fn read_answer_head(
     stream: &dyn Stream,
     buffer: &mut Buffer,

@@ -35,7 +35,7 @@ pub(crate) struct CloseGuard {
     /// The server's registry, which the guard notifies once the closing handshake is over. `None`
     /// on a client.
     owner: Option<Arc<dyn Owner>>,
-    /// The request that opened the connection.
+    /// The HTTP request that opened the connection.
     pub(crate) request: Box<Request>,
     /// The peer's address. `None` if the stream has no such address. The guard reads it when the
     /// connection opens, because the operating system forgets it when the connection ends.

@@ -30,9 +30,9 @@ struct PendingConnection {
 }
 
 impl PendingList {
-    /// Adds a connection to the list. If the list then has more than `max_waiting` entries, this
-    /// evicts the oldest connection. Dropping the returned guard removes the new connection from
-    /// the list.
+    /// Adds a connection to the list of pending connections. If the list then has more than
+    /// `max_waiting` entries, this evicts the oldest connection. Dropping the returned guard
+    /// removes the new connection from the list.
     pub(super) fn register(
         self: &Arc<Self>,
         id: u64,

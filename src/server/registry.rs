@@ -54,7 +54,7 @@ pub(crate) struct Registry {
 
 /// The stage of a connection with a permit, from the application's check to the open WebSocket.
 pub(super) enum PermitStage {
-    /// The application's `authorize` or `admit` is running.
+    /// The application's own check, `authorize` or `admit`, is running.
     Authorizing,
     /// The server is writing the 101, so the connection has no write half yet.
     Answering,

@@ -70,16 +70,16 @@ pub(crate) struct Options {
 }
 
 impl Options {
-    /// Validates the configuration before the first connection. Fails if an entry can never match a
-    /// request, or if a setting is invalid.
+    /// Validates the configuration before the first connection. Fails if a list has an entry that
+    /// can never match a request, or if a setting is invalid.
     pub(crate) fn validate(&self) -> std::result::Result<(), Misuse> {
         self.rules.deflate.as_ref().map_or(Ok(()), deflate::validate)?;
         self.rules.validate()
     }
 }
 
-/// The application's own check of a request. It's called once the request has passed all checks of
-/// the RFC and of the server's rules.
+/// The application's own check of a request. The server calls it once the request has passed all
+/// checks of the RFC and of the server's rules.
 pub(crate) type Admit = dyn Fn(&Request) -> std::result::Result<Admission, Refusal> + Send + Sync;
 /// The application's function that responds to a request that doesn't ask for a WebSocket. It
 /// returns `None` if the application has no page for the request.

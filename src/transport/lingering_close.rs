@@ -20,8 +20,8 @@ pub struct LingerDeadline {
     each: Duration,
     renewals: u64,
     is_alive: bool,
-    /// The number of our bytes that the peer's TCP stack had not acknowledged at the last check.
-    /// `u64::MAX` before the first check.
+    /// The number of our bytes that the peer's TCP stack had not acknowledged when the deadline
+    /// last passed. `u64::MAX` before that.
     unacknowledged: u64,
 }
 

@@ -30,7 +30,8 @@ struct State {
     bytes_being_sent: usize,
     /// Whether the queue is closed. A closed queue refuses new messages.
     closed: bool,
-    /// Whether the outbox's thread has ended. If so, the connection's list may drop the queue.
+    /// Whether the outbox's thread has ended. If so, the connection's list of queues may drop this
+    /// queue.
     ended: bool,
 }
 

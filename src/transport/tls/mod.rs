@@ -15,7 +15,7 @@
 
 pub(crate) mod tls_stream;
 
-/// Generates the certificates for these tests, with the same code as the example `secure`.
+/// Generates the certificates for this module's tests, with the same code as the example `secure`.
 #[cfg(test)]
 #[path = "../../../examples/secure/certificate.rs"]
 mod certificate;

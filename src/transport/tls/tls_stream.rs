@@ -55,15 +55,15 @@ struct SealedRecords {
     records: Vec<u8>,
     /// The number of bytes of `records` that are written to the underlying stream.
     written: usize,
-    /// The number of the caller's bytes that are sealed but not yet reported as written. The caller
-    /// passes these bytes again, and `write` must not seal them twice.
+    /// The number of the caller's bytes that are sealed but not yet reported as written. After a
+    /// timeout, the caller passes these bytes again, and `write` must not seal them twice.
     owed: usize,
 }
 
 /// The reason why a TLS handshake failed.
 #[derive(Debug)]
 pub(crate) enum HandshakeFailure {
-    /// The stream ended or failed, or the deadline passed.
+    /// The stream ended or failed, or the deadline passed, before the handshake was complete.
     Broken(io::Error),
     /// rustls rejected the peer's bytes, or the peer rejected ours.
     Refused(rustls::Error),
@@ -131,7 +131,7 @@ pub(crate) fn handshake(
     Ok(TlsStream { stream, tls, arrived, sealed })
 }
 
-/// Passes some of the arrived bytes to rustls, which validates and decrypts them.
+/// Passes some of the bytes in `arrived` to rustls, which validates and decrypts them.
 fn feed_rustls(
     tls: &mut Connection,
     arrived: &mut Buffer,
