@@ -146,9 +146,9 @@ pub(crate) struct TrustedRoots {
 }
 
 impl TrustedRoots {
-    /// Creates the roots that a client trusts from the caller's `config`. Without a `config`, reads
-    /// them from the PEM file `roots`, and without that file, from the system. The server's
-    /// certificate must name `host`.
+    /// Creates a client's trusted roots from the caller's `config`. Without a `config`, reads them
+    /// from the PEM file `roots`, and without that file, from the system. The server's certificate
+    /// must name `host`.
     pub(crate) fn new(
         url: &str,
         host: &str,
