@@ -68,12 +68,13 @@ pub struct Client {
     proxy: ProxyChoice,
 }
 
-/// The caller's validated arguments. The handshake needs nothing else.
+/// The client's arguments after validation: all that is needed to dial the server and to perform
+/// the handshake.
 struct CheckedArguments {
     address: Address,
     proxy: Option<Proxy>,
-    /// For `wss`: the roots that the client trusts, and the host that the server's certificate must
-    /// name. `None` for `ws`.
+    /// For `wss`: the root certificates that the client trusts, and the host that the server's
+    /// certificate must name. `None` for `ws`.
     trust: Option<TrustedRoots>,
     request: Vec<u8>,
     key: String,
@@ -123,8 +124,8 @@ impl Client {
     }
 
     /// For `wss://`: uses your own rustls configuration, instead of `root_certificates` and the
-    /// defaults. It may contain a client certificate, ALPN protocols or a verifier. Needs the
-    /// feature `tls`, which re-exports rustls as `ws101::rustls`.
+    /// defaults. The configuration may contain a client certificate, ALPN protocols or a verifier.
+    /// Needs the feature `tls`, which re-exports rustls as `ws101::rustls`.
     ///
     /// Your configuration then decides which certificates the client trusts. List nothing but
     /// `http/1.1` in `alpn_protocols`: the client gives up a connection for which ALPN chooses
@@ -197,7 +198,8 @@ impl Client {
     }
 
     /// Like [`connect`](Client::connect), but over a stream that you have connected yourself, and
-    /// without a proxy. With `wss://`, it first performs the TLS handshake.
+    /// without a proxy. With `wss://`, the client first performs the TLS handshake over this
+    /// stream.
     pub fn connect_over(self, stream: impl Stream) -> Result<WebSocket> {
         let prepared = self.check_arguments()?;
         let deadline = Deadline::after(self.limits.connect);
@@ -279,8 +281,8 @@ impl Client {
     }
 }
 
-/// Looks up the host's addresses, and connects to the first address that accepts before the
-/// deadline.
+/// Looks up the host's addresses, and connects to the first address that accepts the connection
+/// before the deadline.
 fn dial(host: &str, port: u16, deadline: Deadline) -> Result<TcpStream> {
     let found = (host, port).to_socket_addrs().map_err(|error| {
         io::Error::new(error.kind(), format!("the host {} isn't found: {error}", quote(host)))
@@ -288,8 +290,9 @@ fn dial(host: &str, port: u16, deadline: Deadline) -> Result<TcpStream> {
     dial_first(found.collect(), deadline)
 }
 
-/// Tries a hostname's addresses one after the other until one accepts. The remaining time is
-/// divided among the untried addresses. If no address accepts, returns the error of the last one.
+/// Dials a hostname's addresses one after the other until one accepts the connection. The remaining
+/// time is divided among the untried addresses. If no address accepts, returns the last address's
+/// error.
 fn dial_first(mut addresses: VecDeque<SocketAddr>, deadline: Deadline) -> Result<TcpStream> {
     let mut last = Error::Io(io::Error::new(ErrorKind::NotFound, "the name has no address"));
     while let Some(address) = addresses.pop_front() {
@@ -310,8 +313,8 @@ fn dial_first(mut addresses: VecDeque<SocketAddr>, deadline: Deadline) -> Result
     Err(last)
 }
 
-/// Reads the head of the server's final response. Skips interim responses, which only announce that
-/// the final response will come (RFC 9110 §15.2).
+/// Reads the HTTP head of the server's final response. Skips interim responses, which only announce
+/// that the final response will come (RFC 9110 §15.2).
 fn read_answer_head(
     stream: &dyn Stream,
     buffer: &mut Buffer,

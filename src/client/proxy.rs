@@ -9,7 +9,7 @@
 //! Rules of this file:
 //! - The proxy receives the host and port, and nothing else: the handshake and all later bytes pass
 //!   through the tunnel, encrypted if the URL is `wss://`. `ws://` also uses a tunnel, because a
-//!   proxy that reads the request may not know what an upgrade is.
+//!   proxy that reads the request might not know what an upgrade is.
 //! - The environment is read as curl reads it (`https_proxy`, `no_proxy`, ..), and only if the
 //!   caller asks for that. `HTTP_PROXY` in capitals isn't read, because a CGI web server sets that
 //!   variable from a client's `Proxy:` header (httpoxy, CVE-2016-5385).
@@ -32,7 +32,7 @@ use crate::transport::deadline::{Deadline, write_before};
 use crate::transport::head_reader::{NoHead, read_head};
 use crate::transport::stream::{Stream, is_timeout};
 
-/// A client's choice of proxy.
+/// A client's choice of proxy: none, a fixed one, or the one that the environment names.
 #[derive(Clone, Debug, Default)]
 pub(crate) enum ProxyChoice {
     /// The client uses no proxy and connects directly.
@@ -40,7 +40,7 @@ pub(crate) enum ProxyChoice {
     Direct,
     /// The client uses this proxy for every host: `http://[user:password@]host[:port]`.
     Always(String),
-    /// The client checks the environment, which may name a proxy for the host.
+    /// The client uses the proxy that the environment names for the host, if it names one.
     FromEnvironment,
 }
 
@@ -49,13 +49,13 @@ pub(crate) enum ProxyChoice {
 pub(crate) struct Proxy {
     pub(crate) host: String,
     pub(crate) port: u16,
-    /// The value of `Proxy-Authorization`, if the proxy's URL contains a user name.
+    /// The value of the `Proxy-Authorization` header, if the proxy's URL contains a user name.
     authorization: Option<String>,
 }
 
 impl ProxyChoice {
     /// Finds the proxy for an address. Returns `None` if the client should connect directly.
-    /// `variable` reads an environment variable.
+    /// `variable` must return the value of an environment variable.
     pub(crate) fn proxy_for(
         &self,
         address: &Address,

@@ -21,7 +21,7 @@ pub(crate) struct Random {
 }
 
 impl Random {
-    /// Creates a source with its own secret.
+    /// Creates a source with a new secret of its own.
     pub(crate) fn new() -> Random {
         let mut secret = [0; 32];
         for part in secret.as_chunks_mut::<8>().0 {

@@ -21,35 +21,35 @@ use crate::frames::close::Close;
 use crate::frames::close_code::CloseCode;
 use crate::http::request::Request;
 
-/// The server's registry, as a connection sees it. The close guard notifies the registry that the
+/// The owner of a connection: the server's registry. The close guard notifies the registry once the
 /// connection has closed.
 pub(crate) trait Owner: Send + Sync {
     fn connection_closed(&self, id: u64);
 }
 
-/// A guard that closes the connection and writes its last log line when the guard's last clone is
-/// dropped.
+/// A guard that closes a connection when the guard's last clone is dropped, and then logs how the
+/// connection ended.
 pub(crate) struct CloseGuard {
     pub(crate) write_half: Arc<WriteHalf>,
     code: AtomicU16,
     /// The server's registry, which the guard notifies once the closing handshake is over. `None`
     /// on a client.
     owner: Option<Arc<dyn Owner>>,
-    /// The request that opened the connection.
+    /// The HTTP request that opened the connection.
     pub(crate) request: Box<Request>,
-    /// The peer's address, if the stream has one. It's read at the start, because the operating
-    /// system forgets it when the connection ends.
+    /// The peer's address. `None` if the stream has no such address. The guard reads it when the
+    /// connection opens, because the operating system forgets it when the connection ends.
     pub(crate) peer: Option<SocketAddr>,
     opened: Instant,
-    /// The peer's close code, for the log. It's [`ABNORMAL`] until a Close arrives.
+    /// The peer's close code, for the log. It's [`ABNORMAL`] until the peer's Close arrives.
     peer_code: AtomicU16,
-    /// The first line of the error that ended the connection, for the log. Only errors caused by
-    /// the peer or the network are kept here.
+    /// The first line of the error that ended the connection, for the log. It's set only if the
+    /// peer or the network caused the error.
     cause: OnceLock<String>,
 }
 
-/// The logged close code for a peer that sent no Close frame (§7.1.5). No frame ever carries this
-/// code.
+/// The close code that is logged for an abnormal end: the peer sent no Close (§7.1.5). This code
+/// must never be sent in a Close frame.
 const ABNORMAL: u16 = 1006;
 
 impl CloseGuard {
@@ -71,7 +71,7 @@ impl CloseGuard {
     }
 
     /// Sets the close code that the guard sends. The default is 1000. This call has no effect once
-    /// a Close has been sent.
+    /// our Close has been sent.
     pub(crate) fn set_code(&self, code: CloseCode) {
         self.code.store(code.0, SeqCst);
     }
@@ -81,7 +81,8 @@ impl CloseGuard {
         self.peer_code.store(code.0, SeqCst);
     }
 
-    /// Records the first line of the connection's error for the log. Only the first error counts.
+    /// Records why the connection ended, for the log: the first line of this error. Only the first
+    /// call has an effect.
     pub(crate) fn note_cause(&self, error: &Error) {
         let first_line = error.to_string().lines().next().unwrap_or_default().to_owned();
         let _ = self.cause.set(first_line);
@@ -101,7 +102,7 @@ impl Drop for CloseGuard {
     }
 }
 
-/// A connection's last log line: how it ended, and its messages and bytes.
+/// A connection's last log line: how the connection ended, and its numbers of messages and bytes.
 struct ClosingLine<'a>(&'a CloseGuard);
 
 impl fmt::Display for ClosingLine<'_> {

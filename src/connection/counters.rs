@@ -19,8 +19,8 @@ pub(crate) struct Totals {
     refused: Mutex<BTreeMap<u16, u64>>,
 }
 
-/// The messages and bytes of one connection, for its last log line. On a server, they're added to
-/// the server's totals, too. A client has no totals.
+/// The numbers of messages and bytes of one connection, for its last log line. On a server, they're
+/// also added to the server's totals.
 #[derive(Debug, Default)]
 pub(crate) struct Traffic {
     counts: AtomicCounts,
@@ -78,7 +78,8 @@ impl Totals {
 }
 
 impl Traffic {
-    /// Creates the counts for a new connection to this server.
+    /// Creates the counts of a new connection whose messages and bytes are also counted by this
+    /// server, in its totals.
     pub(crate) fn counted_by(server: Arc<Totals>) -> Traffic {
         Traffic { server: Some(server), ..Traffic::default() }
     }
@@ -97,8 +98,8 @@ impl Traffic {
         }
     }
 
-    /// Returns the counts that a read or a write adds to: the connection's counts, and on a server
-    /// also the server's totals.
+    /// Returns the counts that a read or a write adds to: the connection's own counts, and on a
+    /// server also the server's totals.
     fn own_and_server_totals(&self) -> impl Iterator<Item = &AtomicCounts> {
         iter::once(&self.counts).chain(self.server.iter().map(|server| &server.traffic))
     }

@@ -46,25 +46,27 @@ use crate::frames::close::Close;
 use crate::transport::deadline::Deadline;
 use crate::transport::lock::lock;
 
-/// The urgency of our Close: what it waits for before it goes out. A later variant is more urgent.
+/// The urgency of our Close: what the Close waits for before it goes out. A later variant is more
+/// urgent than an earlier one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Urgency {
-    /// Our Close waits until the handler waits in `recv` or has ended. After that, it waits as with
-    /// `WhenDrained`.
+    /// Our Close waits until the handler waits in `recv` or has ended. After that, our Close waits
+    /// as with `WhenDrained`.
     WhenIdle,
-    /// Our Close waits until the outboxes' queues are sent, and until an open message is finished.
+    /// Our Close waits until all messages in the outboxes' queues are sent, and until an open
+    /// message is finished.
     WhenDrained,
     /// Our Close waits for nothing: the next thread that holds the write lock sends it.
     Now,
 }
 
-/// A thread's request to send our Close: its code, its urgency, and how long the peer may take to
-/// answer it.
+/// A thread's request to send our Close: the Close itself, its urgency, and how long the peer may
+/// take to answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct CloseRequest {
     pub(crate) urgency: Urgency,
     pub(crate) close: Close,
-    /// The maximum time that the peer may take to send its own Close once ours is written.
+    /// The maximum time that the peer may take to send its own Close once our Close is written.
     pub(crate) answer_within: Duration,
 }
 
@@ -98,21 +100,23 @@ pub(crate) enum Failure {
 #[derive(Clone, Debug)]
 pub(crate) enum State {
     Open,
-    /// A thread has requested our Close. The Close waits for the messages that go out before it.
+    /// A thread has requested our Close. The Close still waits for the messages that go out before
+    /// it.
     Requested(CloseRequest),
     /// Our Close is pending, and the next thread that holds the write lock sends it. After that,
     /// the peer may take this long to send its own Close.
     Due(Duration),
-    /// Our Close is written, and the peer must send its own by this deadline.
+    /// Our Close is written, and the peer must send its own Close by this deadline.
     Sent(Deadline),
     /// A write failed, or the connection was aborted, so we send nothing more. Until this deadline,
     /// the reading thread may read the bytes that the peer has already sent.
     Broken(Failure, Deadline),
-    /// The stream has ended in both directions, or this end has given it up.
+    /// The stream has ended in both directions, or this end has given up the connection.
     Over,
 }
 
-/// An event that the write half reports to the state machine, which then decides about our Close.
+/// An event that the write half reports to the closing state machine, which then decides whether
+/// our Close is due.
 pub(crate) enum EndEvent {
     /// A thread requests our Close.
     CloseRequested(CloseRequest),
@@ -122,10 +126,10 @@ pub(crate) enum EndEvent {
     Drained,
     /// A thread has written our Close.
     Written,
-    /// A write has failed, or the connection is aborted. Until this deadline, the peer's last bytes
-    /// may be read.
+    /// A write has failed, or the connection is aborted. Until this deadline, the reading thread
+    /// may read the bytes that the peer has already sent.
     Failed(Failure, Deadline),
-    /// The stream has ended in both directions, or this end has given it up.
+    /// The stream has ended in both directions, or this end has given up the connection.
     Ended,
 }
 
@@ -135,34 +139,35 @@ pub(crate) enum PeerSide {
     Open,
     /// The peer has sent its Close.
     Closed,
-    /// The peer broke a rule, so we stop reading.
+    /// The peer broke a rule of the protocol, so we read no more of its messages.
     BrokeRule,
 }
 
-/// The states of both ends in the closing handshake, under one lock.
+/// Both ends' progress through the closing handshake, under one lock.
 struct Sides {
     ours: State,
     peers: PeerSide,
-    /// Our Close, once it's due. `is_sent` says whether it's written.
+    /// Our Close. `None` until it's due. `is_sent` tells whether it has been written.
     close: Option<Close>,
     is_sent: bool,
 }
 
-/// The state of one connection's end. All the connection's threads share it.
+/// The closing state machine of one connection, shared by all the connection's threads. It decides
+/// when our Close is due, and whether new messages are refused.
 pub(crate) struct Ending {
     sides: Mutex<Sides>,
     changed: Condvar,
-    /// The number of threads that wait for a change. `notify_all` is a system call even if no
-    /// thread waits, so `handle_event` calls it only if a thread waits.
+    /// The number of threads that wait for a change of the state. `notify_all` is a system call
+    /// even if no thread waits, so `handle_event` calls it only if this number isn't zero.
     waiting: AtomicUsize,
-    /// Whether our Close is requested and not yet due. In that case, a thread that has finished a
-    /// message or a queue has to check whether the Close is due now.
+    /// Whether our Close has been requested and isn't due yet. If so, a thread that has finished an
+    /// open message or an outbox's queue must check whether the Close is due now.
     is_close_requested: AtomicBool,
     /// Whether new messages are refused: our Close is due or sent, a write has failed, or our Close
-    /// is requested and doesn't wait for the handler.
+    /// has been requested and doesn't wait for the handler's reply.
     refuses: AtomicBool,
-    /// The number of bytes written to the stream. While it grows, a waiting thread knows that the
-    /// connection makes progress.
+    /// The number of bytes written to the stream. While this number grows, the connection makes
+    /// progress, and a thread that waits for our Close continues to wait.
     written: AtomicU64,
 }
 
@@ -185,8 +190,8 @@ impl Default for Ending {
 }
 
 impl Ending {
-    /// Changes the state as the event requires. Returns our Close if the event makes it due. The
-    /// caller then has to send it.
+    /// Handles an event: changes the state as the event requires, and returns our Close if the
+    /// event makes it due. The caller must then send that Close.
     #[inline(never)]
     pub(crate) fn handle_event(&self, event: EndEvent) -> Option<Close> {
         let mut sides = lock(&self.sides);
@@ -228,19 +233,19 @@ impl Ending {
         sides.close.clone().filter(|_| sides.is_sent)
     }
 
-    /// Returns whether our Close is requested and still waits for the messages that go out before
-    /// it.
+    /// Returns whether our Close has been requested and still waits for the messages that go out
+    /// before it.
     pub(crate) fn is_close_requested(&self) -> bool {
         self.is_close_requested.load(SeqCst)
     }
 
-    /// Returns whether a new message is refused, because the connection is ending.
+    /// Returns whether sending a new message fails because the connection is ending.
     pub(crate) fn refuses_messages(&self) -> bool {
         self.refuses.load(SeqCst)
     }
 
     /// Waits until our Close is written or can no longer be written, but no longer than `at_most`.
-    /// Returns the state at the end of the wait.
+    /// Returns our end's state after the wait.
     pub(crate) fn wait_until_close_is_sent(&self, at_most: Duration) -> State {
         let is_to_come = |sides: &mut Sides| {
             matches!(sides.ours, State::Open | State::Requested(_) | State::Due(_))
@@ -264,7 +269,7 @@ impl Ending {
 }
 
 // WALK: ending
-/// Returns the state after an event, and our Close if the event makes it due.
+/// Returns the state that follows `state` after an event, and our Close if the event makes it due.
 fn next_state(state: State, event: EndEvent) -> (State, Option<Close>) {
     use State::{Broken, Due, Open, Over, Requested, Sent};
     match (state, event) {
@@ -316,9 +321,9 @@ fn state_after_request(request: CloseRequest) -> (State, Option<Close>) {
     }
 }
 
-/// A detector for connections that have stopped making progress: for the whole of `Limits::write`,
-/// no byte went out and no thread was writing. (A writing thread is bounded by the minimum write
-/// rate.)
+/// A detector for a stalled connection, on which no byte was written and no thread was writing for
+/// the whole of `Limits::write`. (While a thread is writing, the minimum write rate bounds its time
+/// instead.)
 pub(crate) struct StallDetector {
     within: Duration,
     written: u64,
@@ -330,9 +335,9 @@ impl StallDetector {
         StallDetector { within, written: 0, deadline: Deadline::after(within) }
     }
 
-    /// Returns whether the connection has stopped making progress. The waiting thread calls this
-    /// repeatedly, with the number of bytes sent so far (`written`) and with whether a thread is
-    /// writing now.
+    /// Returns whether the connection has stalled. The waiting thread must call this repeatedly:
+    /// `written` is the number of bytes written to the stream so far, and `is_writing` tells
+    /// whether a thread is writing now.
     pub(crate) fn has_stalled(&mut self, written: u64, is_writing: bool) -> bool {
         if is_writing || written != self.written {
             *self = StallDetector { written, ..StallDetector::new(self.within) };

@@ -14,8 +14,8 @@ use std::time::{Duration, Instant};
 use super::limits::Limits;
 use crate::transport::deadline::Deadline;
 
-/// The keepalive's state, from which the reading thread learns when to ping the peer and when to
-/// give it up.
+/// The state of a connection's keepalive, which decides when the reading thread pings the peer and
+/// when it gives up the connection.
 pub(crate) struct Keepalive {
     ping_every: Option<Duration>,
     pong: Duration,
@@ -26,18 +26,18 @@ pub(crate) struct Keepalive {
     pub(crate) latency: Option<Duration>,
 }
 
-/// The last ping that we sent, and whether the peer still has to show a sign of life after it.
+/// The last ping that we sent, and the deadline, if there is one, for a sign of life from the peer.
 struct Ping {
     payload: [u8; 8],
     sent: Instant,
     /// The deadline for a sign of life from the peer. `None` if this ping demands no sign of life,
-    /// or if bytes have arrived since.
+    /// or if bytes have arrived since the ping was sent.
     due: Option<Deadline>,
 }
 
 /// The reading thread's next action after a read that timed out.
 pub(crate) enum SilenceAction {
-    /// The reading thread continues to wait.
+    /// The reading thread continues to wait for the peer's bytes.
     Wait,
     /// The reading thread sends a ping.
     SendPing,
@@ -51,7 +51,7 @@ impl Keepalive {
         Keepalive { ping_every, pong, heard: Instant::now(), ping: None, latency: None }
     }
 
-    /// Returns how long the next read may wait before the keepalive has to check again.
+    /// Returns how long the next read may wait before the reading thread must call `check`.
     pub(crate) fn until_next_check(&self) -> Duration {
         match self.due() {
             Some(due) => due.remaining().unwrap_or_default(),
@@ -59,7 +59,7 @@ impl Keepalive {
         }
     }
 
-    /// Records that bytes have arrived from the peer, which shows that it's alive.
+    /// Records that bytes have arrived from the peer, which shows that the peer is alive.
     pub(crate) fn note_bytes(&mut self) {
         self.heard = Instant::now();
         if let Some(ping) = &mut self.ping {
@@ -67,8 +67,8 @@ impl Keepalive {
         }
     }
 
-    /// Decides what the reading thread does after a read that `waited` this long and received
-    /// nothing.
+    /// Decides what the reading thread does next, after a read that waited for `waited` and
+    /// received nothing.
     pub(crate) fn check(&self, waited: Duration) -> SilenceAction {
         match (self.due(), self.ping_every) {
             (Some(due), _) if due.has_passed() => SilenceAction::GiveUp,
@@ -81,21 +81,22 @@ impl Keepalive {
         }
     }
 
-    /// Returns the next ping's payload: a number that only that ping's pong repeats.
+    /// Returns the payload for the next ping: a new number, so that the pong with the same number
+    /// is known to answer that ping.
     pub(crate) fn next_payload(&self) -> [u8; 8] {
         let last = self.ping.as_ref().map_or(0, |ping| u64::from_be_bytes(ping.payload));
         last.wrapping_add(1).to_be_bytes()
     }
 
-    /// Records that a ping was sent. `sent` is the time at which its write began. With
-    /// `must_answer` (for a ping after a silence), the peer has to send something within
+    /// Records that a ping was sent. `sent` is the time at which the write of the ping began. With
+    /// `must_answer` (for a ping after a silence), the peer must send at least one byte within
     /// `Limits::pong`.
     pub(crate) fn note_ping(&mut self, payload: [u8; 8], sent: Instant, must_answer: bool) {
         let due = if must_answer { Some(Deadline::after(self.pong)) } else { self.due() };
         self.ping = Some(Ping { payload, sent, due });
     }
 
-    /// Records a pong with this payload. A pong that answers our last ping sets the latency.
+    /// Records a pong with this payload. If the pong answers our last ping, this sets the latency.
     pub(crate) fn note_pong(&mut self, payload: &[u8]) {
         let ours = self.ping.as_ref().filter(|ping| ping.payload == payload);
         self.latency = ours.map(|ping| ping.sent.elapsed()).or(self.latency);

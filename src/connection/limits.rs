@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use crate::frames::assembler::Bounds;
 
-/// The limits that a server or a client sets on its peers. Change some and keep the defaults of the
-/// others:
+/// The limits that a server or a client enforces on its peers. Change some limits and keep the
+/// defaults of the others:
 ///
 /// ```
 /// use ws101::Limits;
@@ -17,39 +17,41 @@ use crate::frames::assembler::Bounds;
 #[derive(Clone, Debug)]
 pub struct Limits {
     /// The maximum number of bytes in a message, over all its fragments. A larger message fails
-    /// with 1009 as soon as a frame header announces too many bytes. The limit applies to inflated
-    /// bytes. For compressed bytes, it's twice as high, plus 1 KiB, plus 16 bytes per fragment.
+    /// with close code 1009 as soon as a frame header announces too many bytes. In a compressed
+    /// message, this limit applies to the inflated bytes. The compressed bytes may be twice as
+    /// many, plus 1 KiB, plus 16 bytes per fragment.
     pub max_message: u64,
     /// The maximum number of bytes in a message that [`recv_stream`](crate::WebSocket::recv_stream)
-    /// reads in pieces. A larger message fails with 1009. With `None`, `max_message` applies. This
-    /// limit may be large, because the pieces take constant memory. It doesn't affect `recv`.
+    /// reads in pieces. A larger message fails with close code 1009. With `None`, `max_message`
+    /// applies. This limit may be large, because reading in pieces takes constant memory. It
+    /// doesn't affect `recv`.
     pub max_stream: Option<u64>,
     /// The maximum number of fragments in a message, including empty ones. A message with more
-    /// fragments fails with 1009.
+    /// fragments fails with close code 1009.
     pub max_fragments: u64,
-    /// The maximum number of bytes in an HTTP head. A server answers a longer head with 431. A
+    /// The maximum number of bytes in an HTTP head. A server answers a longer head with 431, and a
     /// client gives up the connection.
     pub max_head: usize,
-    /// The maximum number of lines in an HTTP head. A server answers a longer head with 431. A
+    /// The maximum number of lines in an HTTP head. A server answers a longer head with 431, and a
     /// client gives up the connection.
     pub max_head_lines: usize,
     /// The maximum number of connections that a server keeps open at a time. The next client
     /// receives a 503.
     pub max_connections: usize,
-    /// The maximum number of pending connections. A connection is pending while its head is read or
-    /// a plain HTTP response is sent. Above this number, the server drops the oldest pending
-    /// connection. An honest client sends its head within milliseconds, so a crowd of slow clients
-    /// doesn't keep it out. This is also the maximum number of pages that are generated at a time.
-    /// The next request for a page receives a 503.
+    /// The maximum number of pending connections. A connection is pending while its HTTP head is
+    /// read or a plain HTTP response is sent. Above this number, the server drops the oldest
+    /// pending connection. An honest client sends its head within milliseconds, so a crowd of slow
+    /// clients can't keep it out. This is also the maximum number of pages that are generated at a
+    /// time. The next request for a page receives a 503.
     pub max_waiting: usize,
-    /// How long a client may take to send its complete head, in any number of pieces. After that,
-    /// it receives a 408.
+    /// How long a client may take to send its complete HTTP head, in any number of pieces. A slower
+    /// client receives a 408.
     pub head: Duration,
     /// How long a client tries to connect: dialling, the proxy tunnel, TLS and the handshake
     /// together. After that, `connect` fails with `PeerTimeout`. The hostname lookup isn't
     /// included, because the operating system limits it.
     pub connect: Duration,
-    /// How long the peer may take for each 64 KiB that we write. A slower peer loses its
+    /// How long the peer may take to read each 64 KiB that we write. A slower peer loses its
     /// connection.
     pub write: Duration,
     /// How long the peer may be silent before the keepalive sends a ping. With `None`, the
@@ -89,17 +91,17 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// Returns the limits on a message that the decoder enforces.
+    /// Returns the bounds that the decoder enforces on each message.
     pub(crate) fn bounds(&self) -> Bounds {
         Bounds { max_message: self.max_message, max_fragments: self.max_fragments }
     }
 
-    /// Returns the maximum size in bytes of a message that the caller reads in pieces.
+    /// Returns the maximum size in bytes of a message that the application reads in pieces.
     pub(crate) fn max_streamed(&self) -> u64 {
         self.max_stream.unwrap_or(self.max_message)
     }
 
-    /// Returns the maximum number of bytes and of lines in a head.
+    /// Returns the maximum number of bytes and of lines in an HTTP head.
     pub(crate) fn head_size(&self) -> (usize, usize) {
         (self.max_head, self.max_head_lines)
     }

@@ -27,18 +27,18 @@ use crate::frames::message::MessageKind;
 use crate::frames::utf8::Text;
 
 impl WebSocket {
-    /// Waits for the next message, and returns a reader that reads it in constant memory. Returns
-    /// `None` once the peer has closed.
+    /// Waits for the next message, and returns a reader that reads it piece by piece, in constant
+    /// memory. Returns `None` once the peer's Close has arrived.
     pub fn recv_stream(&mut self) -> Result<Option<MessageReader<'_>>> {
         let first = self.read_half.first_piece()?;
         Ok(first.map(|(kind, piece)| MessageReader { ws: self, kind, piece, read: 0 }))
     }
 
-    /// Begins a message that you write piece by piece. Until you finish it, other sending threads
-    /// have to wait, and fail with [`Error::WriteTimeout`](crate::Error::WriteTimeout) if no piece
-    /// goes out for the whole of `Limits::write`. If this thread meanwhile begins a second message,
-    /// that fails with [`Misuse`](crate::Error::Misuse). Pings, pongs and a Close pass between the
-    /// pieces.
+    /// Begins a message that you write piece by piece. Until you [`finish`](MessageWriter::finish)
+    /// it, other sending threads wait, and fail with
+    /// [`Error::WriteTimeout`](crate::Error::WriteTimeout) if no piece goes out for the whole of
+    /// `Limits::write`. If this thread meanwhile begins a second message, that call fails with
+    /// [`Misuse`](crate::Error::Misuse). Pings, pongs and a Close may go out between two pieces.
     pub fn send_stream(&mut self, kind: MessageKind) -> Result<MessageWriter<'_>> {
         MessageWriter::new(&self.write_half, kind)
     }
@@ -52,8 +52,8 @@ impl Sender {
     }
 }
 
-/// A reader for a message that is still being received. If you drop the reader early, the
-/// connection skips the rest of the message.
+/// A reader for a message that is still being received. If you drop the reader early, the next
+/// `recv` skips the rest of the message.
 pub struct MessageReader<'a> {
     ws: &'a mut WebSocket,
     kind: MessageKind,
@@ -83,18 +83,19 @@ impl Read for MessageReader<'_> {
     }
 }
 
-/// A writer for a message that is sent piece by piece. End the message with
-/// [`finish`](MessageWriter::finish): if you drop the writer before that, the connection closes
-/// with 1011.
+/// A writer for a message that is sent piece by piece. You must end the message with
+/// [`finish`](MessageWriter::finish): if you drop the writer when only a part of the message has
+/// been sent, the connection closes with close code 1011.
 pub struct MessageWriter<'a> {
     write_half: &'a WriteHalf,
     kind: MessageKind,
-    /// The bytes of the next fragment, if the message is binary.
+    /// The payload of the next fragment. For a text message, it's filled from `text` just before
+    /// the fragment is sent.
     bytes: Vec<u8>,
-    /// The text of the next fragment, if the message is text. It must stay UTF-8.
+    /// The text collected for the next fragment of a text message, validated as UTF-8.
     text: Text,
-    /// The opcode of the next fragment: the message's kind for the first fragment, then
-    /// continuation.
+    /// The opcode of the next fragment: text or binary for the message's first fragment, and
+    /// continuation for the others.
     opcode: Opcode,
     finished: bool,
     /// A marker that keeps the writer from moving to another thread, because `OpenMessage`
@@ -175,7 +176,7 @@ impl Write for MessageWriter<'_> {
         Ok(piece.len())
     }
 
-    /// Sends the collected bytes as a fragment. Does nothing if no bytes are collected.
+    /// Sends the collected bytes as a fragment. Does nothing if no bytes have been collected.
     fn flush(&mut self) -> io::Result<()> {
         match self.bytes.is_empty() && self.text.whole_length() == 0 {
             true => Ok(()),

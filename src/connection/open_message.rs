@@ -17,7 +17,8 @@ use std::time::Duration;
 use crate::diagnostic::misuse::Misuse;
 use crate::transport::lock::lock;
 
-/// The state of the open message: whether one is being written piece by piece, and by which thread.
+/// The state of a connection's *open message*: whether a thread is writing a message piece by
+/// piece, and which thread has opened that message.
 #[derive(Default)]
 pub(crate) struct OpenMessage {
     is_open: AtomicBool,
@@ -30,8 +31,8 @@ impl OpenMessage {
         self.is_open.load(SeqCst)
     }
 
-    /// Records that the calling thread has opened a message. The caller holds the write lock and
-    /// has checked that no other message is open.
+    /// Records that the calling thread has opened a message. The caller must hold the write lock,
+    /// and must have checked that no other message is open.
     pub(crate) fn open(&self) {
         let mut owner = lock(&self.owner);
         *owner = Some(thread::current().id());
@@ -39,7 +40,7 @@ impl OpenMessage {
     }
 
     /// Records that the open message is finished or given up, and wakes the threads that wait to
-    /// begin another one.
+    /// begin another message.
     pub(crate) fn close(&self) {
         let mut owner = lock(&self.owner);
         *owner = None;
@@ -47,9 +48,9 @@ impl OpenMessage {
         self.finished.notify_all();
     }
 
-    /// Waits until no message is open, but no longer than `at_most`. The caller then checks again,
-    /// because another thread may have opened the next message. Fails if the calling thread itself
-    /// has opened the message.
+    /// Waits until no message is open, but no longer than `at_most`. The caller must then check
+    /// again, because another thread may have opened the next message. Fails if the calling thread
+    /// itself has opened the message: the thread would wait for itself.
     pub(crate) fn wait_until_none_is_open(&self, at_most: Duration) -> Result<(), Misuse> {
         let owner = lock(&self.owner);
         if *owner == Some(thread::current().id()) {

@@ -13,7 +13,8 @@ use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use crate::frames::close::Close;
 use crate::transport::lock::lock;
 
-/// The control frames waiting to be sent: at most one pong and one Close.
+/// A connection's control frames that wait for the thread that holds the write lock: at most one
+/// pong and one Close.
 #[derive(Default)]
 pub(crate) struct PendingControl {
     frames: Mutex<PendingFrames>,
@@ -28,13 +29,14 @@ pub(crate) struct PendingFrames {
 }
 
 impl PendingControl {
-    /// Sets the pending pong, with this payload. It replaces an older pending pong.
+    /// Makes a pong with this payload pending, in place of an older pending pong. (Only the latest
+    /// ping needs an answer.)
     pub(crate) fn set_pong(&self, payload: Vec<u8>) {
         lock(&self.frames).pong = Some(payload);
         self.is_pending.store(true, SeqCst);
     }
 
-    /// Sets the pending Close, unless another Close is already pending.
+    /// Makes this Close pending, unless another Close is already pending.
     pub(crate) fn set_close(&self, close: Close) {
         lock(&self.frames).close.get_or_insert(close);
         self.is_pending.store(true, SeqCst);
@@ -45,7 +47,8 @@ impl PendingControl {
         self.is_pending.load(SeqCst)
     }
 
-    /// Takes the pending frames out. The caller holds the write lock and sends them.
+    /// Returns and clears the pending frames. The caller must hold the write lock, and must send
+    /// the frames.
     pub(crate) fn take(&self) -> PendingFrames {
         self.is_pending.store(false, SeqCst);
         std::mem::take(&mut *lock(&self.frames))

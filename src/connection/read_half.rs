@@ -30,45 +30,49 @@ use crate::transport::deadline::Deadline;
 use crate::transport::lingering_close::RenewableDeadline;
 use crate::transport::stream::{is_part_of_record, is_timeout};
 
-/// The timeout of a read that only takes bytes that have already arrived.
+/// The shortest read timeout, for a read that only fetches bytes that have already arrived.
 const SHORTEST_READ: Duration = Duration::from_millis(1);
 /// The minimum time between two checks whether another thread has sent our Close. Without this
-/// minimum, a small `Limits::close` would wake idle connections all the time.
+/// minimum, a small `Limits::close` would wake the threads of idle connections all the time.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// The number of reads that the reading thread still does after the deadline for the peer's last
-/// bytes. These reads are enough to empty the largest receive buffer that the operating system
-/// keeps for a socket.
+/// The maximum number of reads after the deadline for the peer's last bytes. These reads fetch
+/// bytes that arrived in time but weren't read yet. Their number is enough to empty the largest
+/// receive buffer that the operating system keeps for a socket.
 const LATE_READS: u32 = 64;
 
-/// The receiving side of a connection: it receives messages, answers control frames, and keeps the
-/// read deadlines.
+/// The receiving side of a connection: it receives messages, answers control frames, and enforces
+/// the read deadlines.
 pub(crate) struct ReadHalf {
     write_half: Arc<WriteHalf>,
     decoder: Decoder,
     keepalive: Keepalive,
-    /// The stream's current read timeout. The reading thread sets the timeout only when it changes.
+    /// The stream's current read timeout. Setting it is a system call, so the reading thread does
+    /// that only when the timeout changes.
     timeout: Option<Duration>,
-    /// The peer's Close, once it has arrived.
+    /// The peer's Close. `None` until that Close has arrived.
     closed_with: Option<Close>,
-    /// Whether reading has ended. After a Close, a violation or an error, there are no more events.
+    /// Whether reading has ended. After the peer's Close, a violation or an error, `recv` returns
+    /// no more messages.
     over: bool,
-    /// Whether this call of `recv` has read from the stream. Even a call with a timeout of zero
-    /// reads once.
+    /// Whether the current call of `recv` has read from the stream. Even a call with a timeout of
+    /// zero must read once, to receive the bytes that have already arrived.
     has_looked: bool,
-    /// The deadline for the peer's answer to our Close. `None` until our Close is written.
+    /// The deadline for the peer's Close and last bytes. `None` until our Close is written or a
+    /// write has failed.
     linger: Option<RenewableDeadline>,
-    /// The number of reads that this thread has done after the deadline for the peer's answer.
+    /// The number of reads that the reading thread has done after the deadline for the peer's last
+    /// bytes.
     late_reads: u32,
-    /// The detector that watches whether the messages that go out before our Close still make
-    /// progress. (It's boxed because few connections ever need it.)
+    /// The detector that checks whether the messages that go out before our Close still make
+    /// progress. (It's boxed, because few connections ever need it.)
     stall: Option<Box<StallDetector>>,
-    /// The error of this thread's first failed write. `recv` returns it once the peer's last bytes
-    /// are read. (It's boxed because few connections ever need it.)
+    /// The error of the reading thread's first failed write. `recv` returns this error after it has
+    /// read the peer's last bytes. (It's boxed, because few connections ever need it.)
     failed_write: Option<Box<Error>>,
-    /// Whether the caller is reading a message piece by piece, and its last piece hasn't arrived
-    /// yet.
+    /// Whether the application is reading a message piece by piece and hasn't received the
+    /// message's last piece yet.
     in_pieces: bool,
-    /// The number of complete messages that were received and aren't added to the counters yet.
+    /// The number of complete messages received since the connection's counters were last updated.
     messages: u64,
 }
 
@@ -91,8 +95,8 @@ impl ReadHalf {
         }
     }
 
-    /// Waits for the next message, but no longer than `until`, if given. Returns `None` at the end
-    /// of the connection.
+    /// Waits for the next message, but no longer than the deadline `until`, if there is one.
+    /// Returns `None` once reading has ended.
     #[inline]
     pub(crate) fn next_message(&mut self, until: Option<Deadline>) -> Result<Option<Message>> {
         self.has_looked = false;
@@ -104,16 +108,16 @@ impl ReadHalf {
         }
     }
 
-    /// Waits for the first piece of the next message, for a caller that reads it as a stream.
-    /// Returns `None` at the end of the connection.
+    /// Waits for the first piece of the next message, for an application that reads the message
+    /// piece by piece. Returns `None` once reading has ended.
     pub(crate) fn first_piece(&mut self) -> Result<Option<(MessageKind, Vec<u8>)>> {
         self.skip_rest_of_stream(None)?;
         self.decoder.deliver_pieces(true);
         self.next_piece()
     }
 
-    /// Waits for the next piece of the message that the caller reads as a stream. Returns `None` at
-    /// the end of the connection.
+    /// Waits for the next piece of the message that the application is reading piece by piece.
+    /// Returns `None` once reading has ended.
     pub(crate) fn next_piece(&mut self) -> Result<Option<(MessageKind, Vec<u8>)>> {
         let Some(Event::Piece { kind, bytes, last }) = self.next_event(None)? else {
             return Ok(None);
@@ -122,13 +126,14 @@ impl ReadHalf {
         Ok(Some((kind, bytes)))
     }
 
-    /// Returns whether the message being read as a stream has more pieces to come.
+    /// Returns whether the message that the application is reading piece by piece has more pieces
+    /// to come.
     pub(crate) fn has_more_pieces(&self) -> bool {
         self.in_pieces
     }
 
-    /// Skips the rest of a message whose `MessageReader` was dropped early, so that the caller
-    /// doesn't take the rest for the next message.
+    /// Skips the rest of a message whose `MessageReader` was dropped early. Otherwise the
+    /// application would receive that rest in place of the next message.
     fn skip_rest_of_stream(&mut self, until: Option<Deadline>) -> Result<()> {
         while self.in_pieces {
             let event = self.next_event(until)?;
@@ -138,8 +143,8 @@ impl ReadHalf {
     }
 
     /// Waits for the peer's Close, and drops the messages that arrive before it. `requested` is the
-    /// result of requesting our own Close. Even if that request failed, the peer's Close may have
-    /// arrived.
+    /// result of requesting our own Close. Even if that request failed, this reads on, because the
+    /// peer's Close may have arrived.
     pub(crate) fn wait_for_peer_close(&mut self, requested: Result<()>) -> Result<()> {
         self.remember_failure(requested);
         let mut drained = Ok(());
@@ -168,8 +173,8 @@ impl ReadHalf {
     }
 
     // WALK: recv
-    /// Waits for the next message or piece, and answers the control frames that arrive before it.
-    /// Returns `None` once reading has ended.
+    /// Waits for the next message or the next piece of a message, and answers the control frames
+    /// that arrive before it. Returns `None` once reading has ended.
     #[inline]
     fn next_event(&mut self, until: Option<Deadline>) -> Result<Option<Event>> {
         while !self.over {
@@ -200,21 +205,23 @@ impl ReadHalf {
         Ok(None)
     }
 
-    /// Ends the reading if `done` is an error other than the caller's timeout. Returns `done`.
+    /// Ends reading if `done` is an error, except for `TimedOut`, the application's own timeout.
+    /// Returns `done`.
     fn end_on_error(&mut self, done: Result<()>) -> Result<()> {
         self.over |= !matches!(done, Ok(()) | Err(Error::TimedOut));
         done
     }
 
-    /// Records a failed write. The peer's last messages and its Close can still be read, so reading
-    /// continues. When it ends, `recv` returns this write's error.
+    /// Remembers the error of a failed write. Reading continues, because the peer's last messages
+    /// and its Close may have arrived already. If reading then fails, too, `recv` returns the
+    /// remembered error.
     fn remember_failure(&mut self, written: Result<()>) {
         if let Err(error) = written {
             self.failed_write.get_or_insert(Box::new(error));
         }
     }
 
-    /// §5.5.1: answers the peer's Close with a Close of the same code, and ends the reading.
+    /// §5.5.1: answers the peer's Close with a Close of the same code, and ends reading.
     fn answer_peer_close(&mut self, close: Close, until: Option<Deadline>) {
         log::debug!("{} the peer closes with {close}", self.write_half.id);
         self.over = true;
@@ -223,7 +230,8 @@ impl ReadHalf {
         self.closed_with = Some(close);
     }
 
-    /// Writes the messages that were fed, then waits until bytes arrive or a deadline passes.
+    /// Writes the messages that `feed` has left in the encoder's batch, then waits until the peer's
+    /// bytes arrive or a deadline passes.
     fn flush_and_wait(&mut self, until: Option<Deadline>) -> Result<()> {
         let flushed = self.write_half.flush_unless_busy();
         self.remember_failure(flushed);
@@ -269,8 +277,9 @@ impl ReadHalf {
     }
 
     // WALK: read-timeout
-    /// Returns how long the next read may wait. A `recv` with a timeout of zero still reads once,
-    /// and so receives the bytes that have already arrived.
+    /// Returns the timeout of the next read. If `until` has passed before the first read of a
+    /// `recv`, that read may still take place, with the shortest timeout, so that `recv` receives
+    /// the bytes that have already arrived.
     fn next_read_timeout(&mut self, until: Option<Deadline>) -> Result<Duration> {
         let mut timeout = match self.write_half.ending.state() {
             // Another thread may meanwhile send our Close. This read must then end in time to keep
@@ -310,8 +319,8 @@ impl ReadHalf {
         }
     }
 
-    /// Returns how long a read may wait for the peer's last bytes after our Close is sent or a
-    /// write has failed. If the peer's time is up, gives the peer up.
+    /// Returns the timeout of a read after our Close is sent or a write has failed, when only the
+    /// peer's last bytes are still to come. If the peer's time is up, gives the peer up and fails.
     fn read_timeout_while_closing(&mut self, answer_by: Deadline) -> Result<Duration> {
         let linger =
             self.linger.get_or_insert_with(|| self.write_half.renewable_deadline(answer_by));
@@ -327,8 +336,8 @@ impl ReadHalf {
         }
     }
 
-    /// Sends a ping, gives the peer up, or continues to wait. The keepalive decides that after a
-    /// read that `waited` this long and received nothing.
+    /// Does what the keepalive decides after a read that waited for `waited` and received nothing:
+    /// sends a ping, gives the peer up, or lets the reading thread wait on.
     fn keep_alive(&mut self, waited: Duration) -> Result<()> {
         // A peer that still has to answer our Close has its own deadline, so it needs no ping.
         if matches!(self.write_half.ending.state(), State::Sent(_) | State::Broken(..)) {
@@ -352,8 +361,8 @@ impl ReadHalf {
         }
     }
 
-    /// Sends a ping, unless another thread is writing. With `must_answer`, the peer must send
-    /// something within `Limits::pong`.
+    /// Sends a ping, unless another thread is writing. With `must_answer`, the peer must then send
+    /// at least one byte within `Limits::pong`.
     pub(crate) fn send_ping(&mut self, must_answer: bool) -> Result<()> {
         let payload = self.keepalive.next_payload();
         // The pong may arrive before the write returns, so the clock starts before the write.

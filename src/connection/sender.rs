@@ -16,11 +16,12 @@ use crate::frames::close::Close;
 use crate::frames::close_code::CloseCode;
 use crate::frames::message::AsMessage;
 
-/// A handle that sends on a WebSocket from any thread, even while the `WebSocket` waits in `recv`.
+/// A handle with which any thread can send messages on a WebSocket, even while another thread waits
+/// in `recv`.
 ///
 /// A `Sender` doesn't keep the connection open: once the `WebSocket` is closed, sending fails with
-/// [`Error::Closed`](crate::Error::Closed). It does keep the socket's descriptor until it's
-/// dropped.
+/// [`Error::Closed`](crate::Error::Closed). But each clone keeps the socket's descriptor in use
+/// until you drop that clone.
 #[derive(Clone)]
 pub struct Sender {
     pub(crate) write_half: Arc<WriteHalf>,
@@ -31,16 +32,17 @@ impl Sender {
         Sender { write_half }
     }
 
-    /// Sends a message. When this returns `Ok`, the operating system has taken the message, but the
-    /// peer may not have received it yet.
+    /// Sends a message. Once this returns `Ok`, our operating system has taken the message, but the
+    /// peer might not have received it yet.
     pub fn send(&self, message: impl AsMessage) -> Result<()> {
         self.write_half.send(|encoder| encoder.message(message.as_message()))
     }
 
-    /// Begins to close the connection, and returns at once. From now on, new messages are refused.
-    /// Our Close goes out after the messages in an outbox, and after an open message. The
-    /// `WebSocket`'s `recv` returns once the peer has answered our Close, or fails if the peer
-    /// doesn't answer within `Limits::close`.
+    /// Begins the closing handshake, and returns without waiting for the peer's Close. From now on,
+    /// new messages are refused. Our Close goes out after all messages in the connection's
+    /// outboxes, and after a message that is being written piece by piece. The `WebSocket`'s `recv`
+    /// then returns `None` once the peer has answered, or fails if the peer doesn't answer within
+    /// `Limits::close`.
     pub fn close(&self, code: impl Into<CloseCode>, reason: &str) -> Result<()> {
         let close = Close::new(code, reason)?;
         self.write_half

@@ -25,22 +25,22 @@ use crate::http::head::Head;
 use crate::http::request::Request;
 use crate::transport::deadline::Deadline;
 
-/// An open connection, on a server or a client.
+/// An open WebSocket connection of a server or a client.
 ///
-/// Dropping the `WebSocket` closes the connection: with 1000, or with 1011 if the thread panics.
-/// (In a handler of [`Server::serve`](crate::Server::serve), the connection closes when the handler
-/// ends, because the handler's result decides the close code.)
+/// Dropping the `WebSocket` closes the connection with close code 1000, or with 1011 if the thread
+/// is panicking. (In a handler of [`Server::serve`](crate::Server::serve), the connection closes
+/// only when the handler ends, because the handler's result decides the close code.)
 pub struct WebSocket {
     pub(crate) read_half: Box<ReadHalf>,
     pub(crate) write_half: Arc<WriteHalf>,
     subprotocol: Option<String>,
-    /// The head of the 101, on a client. `None` on a server.
+    /// On a client, the HTTP head of the server's 101. `None` on a server.
     response: Option<Box<Head>>,
-    /// The client's identity, on a server: the value that `Server::admit` returned. `None` on a
-    /// client.
+    /// On a server, the client's identity, as the application's `admit` function determined it.
+    /// `None` on a client.
     identity: Option<Arc<dyn Any + Send + Sync>>,
-    /// The close guard. Dropping its last clone closes the connection. It's the last field, so that
-    /// it's dropped after the other fields.
+    /// The close guard: dropping its last clone closes the connection. This must stay the last
+    /// field, because Rust drops fields in order, and the other fields must be dropped first.
     close_guard: Arc<CloseGuard>,
 }
 
@@ -57,26 +57,27 @@ impl WebSocket {
         WebSocket { read_half, write_half, subprotocol, response, identity, close_guard }
     }
 
-    /// Stores the head of the 101 that opened a client's connection, for [`WebSocket::response`].
+    /// Sets the HTTP head that [`WebSocket::response`] returns: the head of the 101 that opened
+    /// this client's connection.
     pub(crate) fn with_response(mut self, response: Head) -> WebSocket {
         self.response = Some(Box::new(response));
         self
     }
 
-    /// Stores the identity that a server's `admit` returned for the client, for
-    /// [`WebSocket::identity`].
+    /// Sets the identity that [`WebSocket::identity`] returns: the one that the application's
+    /// `admit` function determined for this server's client.
     pub(crate) fn set_identity(&mut self, identity: Option<Arc<dyn Any + Send + Sync>>) {
         self.identity = identity;
     }
 
-    /// Waits for the next message. Returns `None` once the peer has closed, and
-    /// [`closed_with`](WebSocket::closed_with) then holds its Close. If an earlier call has failed
-    /// with any error but `TimedOut`, this call returns `None`, too. While it waits, it answers
-    /// pings and sends the keepalive's pings.
+    /// Waits for the next message, and meanwhile answers the peer's pings and sends the keepalive's
+    /// pings. Returns `None` once the peer's Close has arrived, and
+    /// [`closed_with`](WebSocket::closed_with) then returns that Close. If an earlier `recv` has
+    /// failed with any error but `TimedOut`, this call returns `None`, too.
     ///
-    /// `None` is an end, but not always a success: a peer that fails in the middle of its work also
-    /// closes, with 1011. Call [`is_failure`](CloseCode::is_failure) on the peer's close code to
-    /// find out which it was:
+    /// `None` doesn't always mean success: a peer that fails in the middle of its work also closes,
+    /// with close code 1011. Call [`is_failure`](CloseCode::is_failure) on the peer's close code to
+    /// find out whether the peer has failed:
     ///
     /// ```no_run
     /// let mut ws = ws101::connect("ws://127.0.0.1:9001")?;
@@ -91,35 +92,36 @@ impl WebSocket {
     }
 
     /// Like [`recv`](WebSocket::recv), but fails with [`Error::TimedOut`](crate::Error::TimedOut)
-    /// if no complete message arrives in time. The connection stays open and keeps the bytes
-    /// received so far. With a timeout of zero, this returns a message that has already arrived.
-    /// (This call first writes the messages that were fed, which may take up to `Limits::write`.)
+    /// if no complete message arrives within `timeout`. After this error, the connection is still
+    /// open, and the bytes received so far aren't lost. With a timeout of zero, this returns a
+    /// message that has already arrived. (This call first writes the messages that `feed` has left,
+    /// which may take longer than `timeout`.)
     pub fn recv_timeout(&mut self, timeout: Duration) -> Result<Option<Message>> {
         let timeout = timeout.max(Duration::from_millis(1));
         self.read_half.next_message(Some(Deadline::after(timeout)))
     }
 
-    /// Sends a message. When this returns `Ok`, the operating system has taken the message, but the
-    /// peer may not have received it yet.
+    /// Sends a message. Once this returns `Ok`, our operating system has taken the message, but the
+    /// peer might not have received it yet.
     pub fn send(&mut self, message: impl AsMessage) -> Result<()> {
         self.write_half.send(|encoder| encoder.message(message.as_message()))
     }
 
-    /// Encodes a message and leaves it in the batch. The next `send` or `flush` writes the batch,
-    /// and so does a `recv` that has to wait. That way, the replies to all messages of one read go
-    /// out in one write.
+    /// Encodes a message into the connection's batch of unwritten frames. The next `send` or
+    /// `flush` writes the batch, and so does a `recv` that has to wait. That way, the replies to
+    /// all messages that arrived together go out in one write.
     pub fn feed(&mut self, message: impl AsMessage) -> Result<()> {
         self.write_half.feed(|encoder| encoder.message(message.as_message()))
     }
 
-    /// Writes the messages that [`feed`](WebSocket::feed) has left in the batch.
+    /// Writes the messages that [`feed`](WebSocket::feed) has left in the connection's batch.
     pub fn flush(&mut self) -> Result<()> {
         self.write_half.flush()
     }
 
-    /// Sends a ping. The peer's pong then updates [`latency`](WebSocket::latency). While another
-    /// thread is writing, no ping is sent: that write already shows whether the peer is alive,
-    /// though not how fast it answers.
+    /// Sends a ping. When the peer's pong arrives, `recv` updates [`latency`](WebSocket::latency).
+    /// While another thread is writing, this sends no ping: that thread's write already shows
+    /// whether the peer is alive, though not how fast the peer answers.
     pub fn ping(&mut self) -> Result<()> {
         self.read_half.send_ping(false)
     }
@@ -130,10 +132,11 @@ impl WebSocket {
         self.read_half.latency()
     }
 
-    /// Performs the closing handshake: sends our Close after the queued messages and after an open
-    /// message, waits for the peer's Close, and ends the stream. Messages that arrive meanwhile are
-    /// dropped. The minimum write rate bounds the time before our Close. Then the peer has
-    /// `Limits::close` to answer, or longer while it's still reading our bytes.
+    /// Performs the closing handshake: sends our Close after the outboxes' messages and after a
+    /// message that is being written piece by piece, waits for the peer's Close, and ends the
+    /// stream. Drops the messages that arrive meanwhile. The minimum write rate bounds the time
+    /// until our Close is written. Then the peer has `Limits::close` to answer, or longer while
+    /// it's still reading our bytes.
     pub fn close(&mut self, code: impl Into<CloseCode>, reason: &str) -> Result<()> {
         let close = Close::new(code, reason)?;
         let request = CloseRequest::when_drained(close.clone(), self.write_half.close_within);
@@ -143,51 +146,53 @@ impl WebSocket {
         answered
     }
 
-    /// Returns the code and the reason of the peer's Close. `None` until the Close has arrived.
+    /// Returns the code and the reason of the peer's Close. `None` until that Close has arrived.
     pub fn closed_with(&self) -> Option<&Close> {
         self.read_half.closed_with()
     }
 
-    /// Returns the code and the reason of our own Close. `None` until the Close is written. It
-    /// comes from [`close`](WebSocket::close), a [`Sender`] or a stopping server, or it's the
-    /// connection's answer to the peer's Close or to a violation.
+    /// Returns the code and the reason of our own Close. `None` until that Close is written. It may
+    /// be due to a call of [`close`](WebSocket::close), a [`Sender`], a stopping server, the peer's
+    /// Close, or a rule that the peer broke.
     pub fn sent_close(&self) -> Option<Close> {
         self.write_half.ending.sent_close()
     }
 
-    /// Returns the request that opened this connection. A server received this request, and a
-    /// client sent it.
+    /// Returns the HTTP request that opened this connection: the request that a server received, or
+    /// that a client sent.
     pub fn request(&self) -> &Request {
         &self.close_guard.request
     }
 
-    /// Returns the head of the 101 on a client. It may contain the server's cookies. `None` on a
-    /// server.
+    /// On a client, returns the HTTP head of the server's 101, which may contain cookies. `None` on
+    /// a server.
     pub fn response(&self) -> Option<&Head> {
         self.response.as_deref()
     }
 
-    /// Returns the identity that [`Server::admit`](crate::Server::admit) returned for this client.
-    /// `None` if there's no identity or its type isn't `T`, and always `None` on a client.
+    /// On a server, returns the client's identity, as the application's
+    /// [`admit`](crate::Server::admit) function determined it. `None` if there's no identity, or if
+    /// its type isn't `T`. Always `None` on a client.
     pub fn identity<T: Any>(&self) -> Option<&T> {
         (**self.identity.as_ref()?).downcast_ref()
     }
 
-    /// Returns the subprotocol that client and server agreed on. `None` if they agreed on no
-    /// subprotocol.
+    /// Returns the subprotocol that client and server agreed on, or `None` if they agreed on none.
     pub fn subprotocol(&self) -> Option<&str> {
         self.subprotocol.as_deref()
     }
 
-    /// Returns a handle with which other threads can send while this thread waits in `recv`.
+    /// Returns a handle with which other threads can send messages while this thread waits in
+    /// `recv`.
     pub fn sender(&self) -> Sender {
         self.write_half.set_shared();
         Sender::new(self.write_half.clone())
     }
 
-    /// Creates a queue of at most `bound` messages for a peer that may be slow, and starts a thread
-    /// that sends them. A `send` doesn't wait for the queue, so it may overtake messages queued
-    /// earlier. Fails if the thread can't be started.
+    /// Creates an outbox, a queue of at most `bound` messages for a peer that may be slow, and
+    /// starts a thread that sends these messages. `send` doesn't wait for this queue, so its
+    /// message may overtake messages that were queued earlier. Fails if the thread can't be
+    /// started.
     pub fn outbox(&self, bound: usize) -> Result<Outbox> {
         self.write_half.set_shared();
         Outbox::new(&self.write_half, bound)
@@ -198,13 +203,13 @@ impl WebSocket {
         self.write_half.id
     }
 
-    /// Returns the peer's address, if the stream has one.
+    /// Returns the peer's address. `None` if the stream has no such address, as with a Unix socket.
     pub fn peer(&self) -> Option<SocketAddr> {
         self.close_guard.peer
     }
 
-    /// Returns the close guard for the server's thread, which sets the close code if the handler
-    /// fails.
+    /// Returns a clone of the close guard. The server's thread keeps this clone while the handler
+    /// runs, and sets the guard's close code if the handler fails.
     pub(crate) fn close_guard(&self) -> Arc<CloseGuard> {
         self.close_guard.clone()
     }

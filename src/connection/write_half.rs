@@ -41,17 +41,19 @@ use crate::transport::lock::lock;
 use crate::transport::min_write_rate::{per_call_timeout, write_error, write_with_min_rate};
 use crate::transport::stream::{Stream, is_timeout};
 
-/// The maximum number of bytes in the batch before `feed` writes it.
+/// The maximum size of the encoder's batch in bytes. Once the batch has reached this size, `feed`
+/// writes it.
 const MAX_BATCH: usize = 256 * 1024;
-/// The maximum time that a stopping server waits for one peer to take its Close. It can't wait
-/// longer, because thousands of peers may have full buffers.
+/// The maximum time that a stopping server waits for one peer to take the server's Close. With
+/// thousands of peers that don't read, a longer wait would use up the grace period.
 const BULK_CLOSE_TIMEOUT: Duration = Duration::from_millis(10);
-/// The time for which we continue to read after both ends have closed. A peer may wrongly send
-/// bytes after its Close. Left unread, these bytes would make our operating system send a reset.
-/// (The time is renewed while the peer's TCP stack has yet to acknowledge our bytes.)
+/// The time for a last look at the peer's bytes after both ends have sent their Close. A peer may
+/// wrongly send bytes after its Close. If we left them unread, our operating system would send a
+/// reset, which could destroy our own Close. (The time is renewed while the peer's TCP stack has
+/// yet to acknowledge our bytes.)
 const LAST_LOOK: Duration = Duration::from_millis(10);
-/// The interval at which a thread that waits for other threads checks whether they still make
-/// progress.
+/// The interval at which a thread that waits for other threads checks whether those threads still
+/// make progress.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 
 /// The sending side of one connection. All the connection's threads share it.
@@ -64,21 +66,22 @@ pub(crate) struct WriteHalf {
     pending: PendingControl,
     pub(crate) message: OpenMessage,
     pub(crate) ending: Ending,
-    /// Whether the reading thread waits for the peer in `recv`. If it does, the handler has no
-    /// reply to send.
+    /// Whether the reading thread waits in `recv` for the peer's bytes. If it does, the handler
+    /// isn't preparing a reply, so a stopping server needn't wait for one.
     reader_waits: AtomicBool,
-    /// Whether other threads may hold a `Sender` or an `Outbox`, with which they can close the
+    /// Whether other threads may hold a `Sender` or an `Outbox`, with which they can end the
     /// connection.
     is_shared: AtomicBool,
-    /// The maximum time that the peer may take to send its Close once ours is written.
+    /// The maximum time that the peer may take to send its Close once our Close is written.
     pub(crate) close_within: Duration,
     pub(crate) write_within: Duration,
     pub(crate) outboxes: Queues,
 }
 
 impl WriteHalf {
-    /// Creates the write half of a connection over this stream. The caller has set the stream's
-    /// write timeout to `per_call_timeout(limits.write)`.
+    /// Creates the write half of a connection over this stream. The caller must first set the
+    /// stream's write timeout to `per_call_timeout(limits.write)`, which bounds each call of
+    /// `Stream::write`.
     pub(crate) fn new(
         id: u64,
         stream: Arc<dyn Stream>,
@@ -104,8 +107,9 @@ impl WriteHalf {
     }
 
     // WALK: send
-    /// Encodes a message and writes it after the frames that were fed before. `encode` may return
-    /// bytes that are written directly after the batch, without being copied into it.
+    /// Encodes a message with `encode`, and writes it after the frames in the encoder's batch. If
+    /// `encode` returns bytes, such as a large payload, they are written directly after the batch,
+    /// without being copied into it.
     pub(crate) fn send<'a>(
         &self,
         encode: impl FnOnce(&mut Encoder) -> std::result::Result<&'a [u8], Misuse>,
@@ -121,8 +125,9 @@ impl WriteHalf {
         written
     }
 
-    /// Encodes a message into the batch, and writes the batch only if it's full. The caller has to
-    /// flush before it waits for anything, as the reading thread does.
+    /// Encodes a message into the encoder's batch, and writes the batch only if it's full. The
+    /// caller must call `flush` before it waits for anything: otherwise the peer might wait for the
+    /// batch forever.
     #[inline]
     pub(crate) fn feed<'a>(
         &self,
@@ -132,8 +137,8 @@ impl WriteHalf {
         self.feed_locked(encoder, encode)
     }
 
-    /// Like `feed`, but for an outbox's thread: queued messages go out even after our Close was
-    /// requested.
+    /// Like `feed`, but for an outbox's thread: its queued messages go out even after our Close has
+    /// been requested.
     pub(crate) fn feed_queued<'a>(
         &self,
         encode: impl FnOnce(&mut Encoder) -> std::result::Result<&'a [u8], Misuse>,
@@ -165,7 +170,7 @@ impl WriteHalf {
         Ok(())
     }
 
-    /// Writes the frames that `feed` has left in the batch.
+    /// Writes the frames that `feed` has left in the encoder's batch.
     pub(crate) fn flush(&self) -> Result<()> {
         let mut encoder = self.lock();
         self.write(&mut encoder, &[])?;
@@ -174,8 +179,8 @@ impl WriteHalf {
     }
 
     // WALK: pong
-    /// Answers a ping without waiting for the lock: encodes the pong into the batch if the lock is
-    /// free, and otherwise makes the pong pending.
+    /// Answers a ping without waiting for the write lock: encodes the pong into the encoder's batch
+    /// if the lock is free, and otherwise leaves the pong to the thread that holds the lock.
     pub(crate) fn pong(&self, payload: Vec<u8>) -> Result<()> {
         if let Some(mut encoder) = self.try_lock() {
             // After our Close, the encoder refuses the pong. That's no error, because the peer no
@@ -190,15 +195,16 @@ impl WriteHalf {
         self.flush_pending()
     }
 
-    /// Requests our Close, and sends it if it's due and the lock is free.
+    /// Requests our Close. If the Close is due and the write lock is free, this sends the Close
+    /// now. Otherwise another thread sends it later.
     pub(crate) fn request_close(&self, request: CloseRequest) -> Result<()> {
         self.apply(EndEvent::CloseRequested(request));
         self.advance_close()
     }
 
-    /// Answers the peer's Close with ours, without waiting for the lock. On a server, the thread
-    /// that writes our Close then shuts down our side of the stream. If our Close was written
-    /// before, this call shuts it down.
+    /// Answers the peer's Close with ours, without waiting for the write lock. On a server, the
+    /// thread that writes our Close then shuts down our side of the stream. If our Close has
+    /// already been written, this call itself shuts down that side.
     pub(crate) fn answer_close(&self, close: Close) {
         self.ending.set_peer_side(PeerSide::Closed);
         self.end_if_both_have_closed();
@@ -207,8 +213,8 @@ impl WriteHalf {
     }
 
     /// §7.1.1: lets the server end the stream first. A client that has sent its Close waits up to a
-    /// second for that, and then shuts down its own side. That way, an application that keeps its
-    /// `WebSocket` doesn't keep the server waiting.
+    /// second, but not beyond `until`, for the server's end of the stream, and then shuts down its
+    /// own side. Otherwise an application that keeps its `WebSocket` would keep the server waiting.
     pub(crate) fn end_after_server(&self, until: Option<Deadline>) {
         if self.role == Role::Client && matches!(self.ending.state(), State::Sent(_)) {
             let until = until.unwrap_or_else(|| Deadline::after(self.close_within));
@@ -217,8 +223,9 @@ impl WriteHalf {
         }
     }
 
-    /// Fails the connection: sends a Close that names the rule that the peer broke. The thread that
-    /// writes this Close then shuts down our side of the stream.
+    /// Fails the connection: requests `close`, which names the rule that the peer broke, ahead of
+    /// all other messages. The thread that writes this Close then shuts down our side of the
+    /// stream.
     pub(crate) fn fail(&self, close: Close) {
         self.ending.set_peer_side(PeerSide::BrokeRule);
         self.end_if_both_have_closed();
@@ -226,8 +233,8 @@ impl WriteHalf {
     }
 
     /// Like `request_close`, but for a server that drains or stops with thousands of connections:
-    /// it waits at most 10 ms for a peer whose buffers are full. A later call or another thread
-    /// sends the bytes that the peer doesn't take now.
+    /// this waits at most 10 ms for a peer whose buffers are full. A later call or another thread
+    /// sends the bytes that such a peer doesn't take now.
     pub(crate) fn request_close_without_waiting(&self, request: CloseRequest) {
         self.apply(EndEvent::CloseRequested(request));
         self.make_close_pending_if_due();
@@ -244,8 +251,9 @@ impl WriteHalf {
         }
     }
 
-    /// Passes an event to the state machine. If the event makes our Close due, this makes the Close
-    /// pending. If new messages are now refused, it closes the outboxes' queues.
+    /// Applies an event to the closing state machine. If the event makes our Close due, this makes
+    /// the Close pending. If new messages are refused from now on, this closes the outboxes'
+    /// queues.
     fn apply(&self, event: EndEvent) {
         if let Some(close) = self.ending.handle_event(event) {
             self.pending.set_close(close);
@@ -256,10 +264,10 @@ impl WriteHalf {
     }
 
     // WALK: advance_close
-    /// Sends our Close once nothing has to go out before it any more. A thread calls this when it
-    /// has requested the Close, or has finished work that goes before the Close: the queue's
-    /// thread, the writer of a long message, the reading thread before it waits. That way, the last
-    /// of these threads sends the Close.
+    /// Sends our Close if it has been requested and nothing has to go out before it any more. A
+    /// thread must call this after it has requested the Close, and after it has finished work that
+    /// goes out before the Close: an outbox's messages, an open message, the handler's reply. That
+    /// way, the last of these threads sends the Close.
     pub(crate) fn advance_close(&self) -> Result<()> {
         if self.ending.is_close_requested() {
             self.make_close_pending_if_due();
@@ -267,9 +275,9 @@ impl WriteHalf {
         self.flush_pending()
     }
 
-    /// Notifies the state machine once our Close no longer has to wait for the handler, or for the
-    /// queues and an open message. (This is a separate function, so that its stack frame is gone
-    /// while a thread waits.)
+    /// Makes our Close pending once it no longer has to wait for the handler, for the outboxes'
+    /// queues, or for an open message. (This is a separate function, so that its stack frame takes
+    /// no memory while a thread waits.)
     #[inline(never)]
     fn make_close_pending_if_due(&self) {
         if self.reader_waits.load(SeqCst) {
@@ -278,7 +286,7 @@ impl WriteHalf {
         if !self.ending.refuses_messages() {
             return;
         }
-        // The thread that asked may not have closed the queues yet. Once a queue is closed and
+        // The thread that asked might not have closed the queues yet. Once a queue is closed and
         // sent, it stays so, and the next check holds.
         self.outboxes.close();
         // A peer that has closed no longer needs the rest of a message.
@@ -288,19 +296,19 @@ impl WriteHalf {
         }
     }
 
-    /// Records that other threads may hold a `Sender` or an `Outbox`, with which they can close the
+    /// Records that other threads may hold a `Sender` or an `Outbox`, with which they can end the
     /// connection while the reading thread waits.
     pub(crate) fn set_shared(&self) {
         self.is_shared.store(true, SeqCst);
     }
 
-    /// Returns whether another thread may send our Close while the reading thread waits.
+    /// Returns whether another thread may send our Close while the reading thread waits in `recv`.
     pub(crate) fn is_shared(&self) -> bool {
         self.is_shared.load(SeqCst)
     }
 
-    /// Records whether the reading thread waits for the peer in `recv`. Before the thread waits,
-    /// this sends our Close if it's due.
+    /// Records whether the reading thread waits in `recv` for the peer's bytes. Before the thread
+    /// waits, this sends our Close if the Close is due.
     #[inline]
     pub(crate) fn set_reader_waits(&self, waits: bool) {
         self.reader_waits.store(waits, SeqCst);
@@ -310,7 +318,7 @@ impl WriteHalf {
         }
     }
 
-    /// Sends a ping, unless another thread is writing: that thread's progress already shows that
+    /// Sends a ping, unless another thread is writing: that thread's write already shows whether
     /// the peer is alive. Returns whether the ping was sent.
     pub(crate) fn ping_unless_busy(&self, payload: &[u8]) -> Result<bool> {
         let Some(mut encoder) = self.try_lock() else { return Ok(false) };
@@ -322,7 +330,7 @@ impl WriteHalf {
         Ok(true)
     }
 
-    /// Writes the batch, unless another thread holds the lock. In that case, the other thread
+    /// Writes the encoder's batch, unless another thread holds the write lock: then that thread
     /// writes the batch.
     pub(crate) fn flush_unless_busy(&self) -> Result<()> {
         let Some(mut encoder) = self.try_lock() else { return Ok(()) };
@@ -331,8 +339,8 @@ impl WriteHalf {
         self.flush_pending()
     }
 
-    /// Frees the encoder memory that an idle connection doesn't need, unless another thread is
-    /// using the encoder.
+    /// Frees the encoder memory that an idle connection doesn't need, unless a message is open or
+    /// another thread is using the encoder.
     pub(crate) fn shrink(&self) -> Result<()> {
         // An open message still needs the compressor's memory.
         if let Some(mut encoder) = self.try_lock()
@@ -344,9 +352,10 @@ impl WriteHalf {
     }
 
     // WALK: flush_pending
-    /// Sends the pending pong and Close. Every thread calls this after it has released the lock,
-    /// because just before that, another thread may have made a frame pending and found the lock
-    /// taken. (Once our Close is sent, there's nothing more to send.)
+    /// Sends the pending pong and Close, unless another thread holds the write lock. Every thread
+    /// must call this after it has released the lock: just before that, another thread may have
+    /// found the lock taken and left its frame pending. Without this call, that frame might never
+    /// go out.
     pub(crate) fn flush_pending(&self) -> Result<()> {
         while self.pending.is_pending() {
             let Some(mut encoder) = self.try_lock() else { return Ok(()) };
@@ -355,8 +364,8 @@ impl WriteHalf {
         Ok(())
     }
 
-    /// Sends the pending pong and Close between two frames of the calling thread, which holds the
-    /// lock.
+    /// Sends the pending pong and Close, for a thread that holds the write lock and is between two
+    /// of its own frames.
     pub(crate) fn send_pending(&self, encoder: &mut Encoder) -> Result<()> {
         self.encode_pending(encoder)?;
         self.write(encoder, &[])
@@ -377,7 +386,8 @@ impl WriteHalf {
         Ok(())
     }
 
-    /// Writes the batch and then `after_batch`, in as few system calls as the stream allows.
+    /// Writes the encoder's batch and then `after_batch`, in as few system calls as the stream
+    /// allows. Fails if the peer takes the bytes too slowly.
     pub(crate) fn write(&self, encoder: &mut Encoder, after_batch: &[u8]) -> Result<()> {
         let total = encoder.batch().len() + after_batch.len();
         if total == 0 {
@@ -401,8 +411,8 @@ impl WriteHalf {
         Ok(())
     }
 
-    /// Writes as many bytes as the stream takes within [`BULK_CLOSE_TIMEOUT`], and keeps the rest
-    /// of the batch. Returns whether the whole batch is written.
+    /// Writes as much of the encoder's batch as the stream takes within [`BULK_CLOSE_TIMEOUT`], and
+    /// keeps the rest. Returns whether the whole batch is written.
     fn write_some(&self, encoder: &mut Encoder) -> bool {
         let deadline = Deadline::after(BULK_CLOSE_TIMEOUT);
         while !encoder.batch().is_empty() {
@@ -438,7 +448,7 @@ impl WriteHalf {
         }
     }
 
-    /// Handles a failed write: this end sends nothing more. If the peer was too slow, the
+    /// Records a failed write: from now on, this end sends nothing. If the peer was too slow, the
     /// connection ends at once. Otherwise the reading thread may still read the bytes that the peer
     /// has already sent.
     fn note_failed_write(&self, was_too_slow: bool) {
@@ -451,17 +461,17 @@ impl WriteHalf {
         let _ = self.stream.shutdown(how);
     }
 
-    /// Ends the connection at once, without a Close. Threads that wait in a read or a write wake up
-    /// with an error.
+    /// Ends the connection at once, without a Close. A thread that waits in a read or a write on
+    /// this connection wakes up with an error.
     pub(crate) fn abort(&self) {
         self.apply(EndEvent::Failed(Failure::Lost, Deadline::after(Duration::ZERO)));
         let _ = self.stream.shutdown(Shutdown::Both);
     }
 
-    /// Sends our Close once all earlier messages are out, then ends the stream with a lingering
-    /// close, so that the peer sees our Close and not a reset. Only the first call does this. If
-    /// the peer doesn't end the stream in time, the call returns an error that says whether our
-    /// last bytes arrived.
+    /// Sends our Close after all earlier messages, then ends the stream with a lingering close, so
+    /// that the peer receives our Close and not a reset. Only the first call does this. If the peer
+    /// doesn't end the stream in time, returns an error that tells whether the peer's TCP stack has
+    /// acknowledged our last bytes.
     pub(crate) fn close_and_linger(&self, close: Close) -> Option<Error> {
         let mut unanswered = None;
         let _ = self.request_close(CloseRequest::when_drained(close, self.close_within));
@@ -500,9 +510,10 @@ impl WriteHalf {
         }
     }
 
-    /// Waits until our Close is written, and returns the state. The minimum write rate bounds the
-    /// threads that write the messages before it. If an open message makes no progress for
-    /// `Limits::write`, the Close no longer waits for that message.
+    /// Waits until our Close is written or can no longer be written, and returns our end's state.
+    /// The minimum write rate bounds the threads that write the messages before the Close. If an
+    /// open message makes no progress for `Limits::write`, the Close no longer waits for that
+    /// message.
     fn wait_until_close_is_out(&self) -> State {
         let mut stall = StallDetector::new(self.write_within);
         let mut has_hurried = false;
@@ -523,8 +534,8 @@ impl WriteHalf {
         }
     }
 
-    /// Makes our Close due now, because it has waited long enough for the messages that go out
-    /// before it.
+    /// Makes a requested Close due at once, because the messages that should go out before it have
+    /// made no progress for too long.
     pub(crate) fn hurry_close(&self) {
         if let State::Requested(request) = self.ending.state() {
             log::info!("{} closes, though not all that goes before it is sent", self.id);
@@ -532,15 +543,17 @@ impl WriteHalf {
         }
     }
 
-    /// Returns how long the peer may take to read our last bytes. While the peer shows that it
-    /// still reads, it gets another `Limits::close` for each 64 KiB that we sent, up to a maximum.
+    /// Returns the deadline by which the peer must have read our last bytes: at first `deadline`.
+    /// While the peer shows that it's still reading, the deadline is renewed by `Limits::close` for
+    /// each 64 KiB that we sent, up to a maximum number of times.
     pub(crate) fn renewable_deadline(&self, deadline: Deadline) -> RenewableDeadline {
         RenewableDeadline::renewable(deadline, self.close_within, self.ending.written())
     }
 
-    /// Shuts down our side of the stream when it's time. §5.5.1: a server does so as soon as both
-    /// ends have sent a Close, even while its handler is still running. A client waits for the
-    /// server. After a violation by the peer, either end does so once our Close is sent.
+    /// Shuts down our side of the stream if our Close is sent and this end needn't wait for the
+    /// peer. §5.5.1: a server does so as soon as both ends have sent a Close, even while its
+    /// handler is still running. A client lets the server end first. After the peer has broken a
+    /// rule, either end does so at once.
     fn end_if_both_have_closed(&self) {
         if !matches!(self.ending.state(), State::Sent(_)) {
             return;
@@ -553,15 +566,16 @@ impl WriteHalf {
         }
     }
 
-    /// Locks the encoder, and waits for the lock if another thread holds it. `recv` never calls
-    /// this.
+    /// Locks the encoder (this is the *write lock*), and waits if another thread holds the lock.
+    /// `recv` must never call this, because that thread might itself be waiting for the peer to
+    /// read.
     #[inline]
     pub(crate) fn lock(&self) -> MutexGuard<'_, Encoder> {
         lock(&self.encoder)
     }
 
-    /// Locks the encoder for a new message. Fails with `Closed` if our Close is requested, or if
-    /// nothing can be sent any more.
+    /// Locks the encoder for a new message. Fails with `Closed` if new messages are refused: our
+    /// Close has been requested, or nothing can be sent any more.
     #[inline]
     pub(crate) fn lock_for_message(&self) -> Result<MutexGuard<'_, Encoder>> {
         let encoder = self.lock_between_messages()?;
@@ -573,7 +587,8 @@ impl WriteHalf {
         Err(Error::Closed)
     }
 
-    /// Locks the encoder once no message is open: fragments of two messages must not mix (§5.4).
+    /// Locks the encoder once no message is open, because fragments of two messages must not mix
+    /// (§5.4).
     #[inline]
     fn lock_between_messages(&self) -> Result<MutexGuard<'_, Encoder>> {
         let encoder = self.lock();
@@ -583,8 +598,8 @@ impl WriteHalf {
         }
     }
 
-    /// Waits for the end of the open message, then locks the encoder. Fails if the message makes no
-    /// progress for `Limits::write`.
+    /// Releases the encoder until the open message is finished, then locks the encoder again. Fails
+    /// with `WriteTimeout` if the open message makes no progress for `Limits::write`.
     #[cold]
     fn wait_between_messages<'a>(
         &'a self,
@@ -603,8 +618,8 @@ impl WriteHalf {
         Ok(encoder)
     }
 
-    /// Returns whether a thread is writing. (A thread that holds the lock waits only for its
-    /// write.)
+    /// Returns whether another thread is writing, which means that it holds the write lock. (No
+    /// thread waits for anything but its write while it holds that lock.)
     pub(crate) fn is_writing(&self) -> bool {
         let Some(encoder) = self.try_lock() else { return true };
         drop(encoder);

@@ -28,7 +28,7 @@ pub struct Admission {
     pub(crate) headers: Vec<(String, String)>,
 }
 
-/// The application's knowledge about an admitted client, in a type that the application chooses.
+/// An admitted client's identity, in a type that the application chooses.
 pub(crate) type Identity = Arc<dyn Any + Send + Sync>;
 
 impl Admission {

@@ -35,10 +35,10 @@ impl fmt::Debug for Handle {
 
 impl Handle {
     /// Stops admitting new clients, and keeps the open connections. A client that asks for a
-    /// WebSocket receives a 503 with `Retry-After`. The server still answers plain HTTP, so that a
-    /// readiness page can answer 503 itself: see [`is_accepting`](Handle::is_accepting). The server
-    /// can't accept clients again afterwards. Call [`drain`](Handle::drain) or
-    /// [`stop`](Handle::stop) to end it.
+    /// WebSocket receives a 503 with `Retry-After`. The server still answers plain HTTP, so that
+    /// your readiness page can respond with a 503: see [`is_accepting`](Handle::is_accepting). The
+    /// server can't accept clients again afterwards. Call [`drain`](Handle::drain) or
+    /// [`stop`](Handle::stop) to end the server.
     pub fn stop_accepting(&self) {
         self.registry.stop_accepting();
     }
@@ -69,20 +69,21 @@ impl Handle {
     /// another server in the same second. Returns at once.
     ///
     /// The server admits no new client, as after [`stop_accepting`](Handle::stop_accepting). It
-    /// closes the open connections with 1001 in batches, spread evenly over the first four fifths
-    /// of the grace period. Each connection ends as with [`stop`](Handle::stop): queued messages go
-    /// out first, and so do the replies that its handler sends before it waits in `recv` again. In
-    /// the last fifth, or once all connections have closed, the server stops, and `serve` returns.
+    /// closes the open connections with close code 1001 in batches, spread evenly over the first
+    /// four fifths of the grace period. Each connection ends as with [`stop`](Handle::stop): queued
+    /// messages go out first, and so do the replies that its handler sends before it waits in
+    /// `recv` again. In the last fifth, or once all connections have closed, the server stops, and
+    /// `serve` returns.
     ///
     /// A second call changes nothing. `stop` ends the drain at once.
     pub fn drain(&self, grace: Duration) {
         self.drain_with_close(grace, Close::going_away());
     }
 
-    /// Like [`drain`](Handle::drain), but with your own close code and reason. 1012 tells clients
-    /// that the server is restarting and that they should reconnect after a while. If the code or
-    /// the reason may not be sent, returns [`Error::Misuse`](crate::Error::Misuse) and changes
-    /// nothing.
+    /// Like [`drain`](Handle::drain), but with your own close code and reason. Close code 1012
+    /// tells clients that the server is restarting and that they should reconnect after a while. If
+    /// a Close must not contain this code or reason, returns
+    /// [`Error::Misuse`](crate::Error::Misuse) and changes nothing.
     pub fn drain_with(
         &self,
         grace: Duration,
@@ -110,11 +111,11 @@ impl Handle {
 
     /// Begins to stop the server, and returns at once.
     ///
-    /// The server accepts no new connection, and closes the open ones with 1001. Queued messages go
-    /// out first, and so do the replies that a handler sends before it waits in `recv` again. If a
-    /// handler is still busy after nine tenths of the grace period, its connection closes anyway.
-    /// The peers have the whole grace period to send their own Close. Then the server aborts the
-    /// connections that are still open, and `serve` returns.
+    /// The server accepts no new connection, and closes the open ones with close code 1001. Queued
+    /// messages go out first, and so do the replies that a handler sends before it waits in `recv`
+    /// again. If a handler is still busy after nine tenths of the grace period, its connection
+    /// closes anyway. The peers have the whole grace period to send their own Close. Then the
+    /// server aborts the connections that are still open, and `serve` returns.
     ///
     /// A second call only changes the grace period.
     pub fn stop(&self, grace: Duration) {
@@ -122,7 +123,7 @@ impl Handle {
     }
 
     /// Like [`stop`](Handle::stop), but with your own close code and reason, such as 1012 and
-    /// "restarting". If the code or the reason may not be sent, returns
+    /// "restarting". If a Close must not contain this code or reason, returns
     /// [`Error::Misuse`](crate::Error::Misuse) and doesn't stop the server.
     pub fn stop_with(
         &self,

@@ -13,8 +13,8 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 #[derive(Default)]
 pub(crate) struct Pages(AtomicUsize);
 
-/// The right to have the application generate one page. Dropping the permit frees the place for
-/// another request.
+/// The right to have the application generate one page. Dropping the permit makes room for another
+/// page.
 pub(crate) struct PagePermit<'a>(&'a Pages);
 
 impl Pages {

@@ -15,23 +15,24 @@ use std::sync::{Arc, Mutex};
 use crate::transport::lock::lock;
 use crate::transport::stream::Stream;
 
-/// The pending connections, oldest first.
+/// A server's pending connections, oldest first.
 #[derive(Default)]
 pub(super) struct PendingList(Mutex<VecDeque<PendingConnection>>);
 
-/// A connection whose head is being read, or to which a plain HTTP response is being written.
+/// A connection whose HTTP head is being read, or to which a plain HTTP response is being written.
 struct PendingConnection {
     id: u64,
     stream: Arc<dyn Stream>,
-    /// The direction of the stream that an eviction shuts down. At first, only reading is shut
-    /// down, so that the client still receives its refusal. Once a response is being written, both
-    /// directions are, because the client may not read the response.
+    /// The direction of the stream that an eviction shuts down. At first that's only reading, so
+    /// that the client still receives its refusal. Once a response is being written, it's both
+    /// directions, because the client might never read the response.
     evict_by: Shutdown,
 }
 
 impl PendingList {
-    /// Adds a connection to the list. If the list then has more than `max_waiting` entries, evicts
-    /// the oldest. Dropping the returned guard removes the connection from the list.
+    /// Adds a connection to the list of pending connections. If the list then has more than
+    /// `max_waiting` entries, this evicts the oldest connection. Dropping the returned guard
+    /// removes the new connection from the list.
     pub(super) fn register(
         self: &Arc<Self>,
         id: u64,
@@ -44,8 +45,8 @@ impl PendingList {
         pending
     }
 
-    /// Evicts all pending connections when the server stops. Responses that are being written still
-    /// go out.
+    /// Evicts all pending connections, because the server is stopping. Responses that are being
+    /// written still go out.
     pub(super) fn evict_all(&self) {
         // (As in `enter`, no lock is held while a stream is shut down, because the stream may be
         // the application's code.)
@@ -56,7 +57,8 @@ impl PendingList {
     }
 }
 
-/// A guard for a pending connection's entry in the list. Dropping the guard removes the entry.
+/// A guard for a connection's entry in the list of pending connections. Dropping the guard removes
+/// the entry.
 pub(crate) struct PendingGuard {
     list: Arc<PendingList>,
     id: u64,
@@ -67,8 +69,9 @@ pub(crate) struct PendingGuard {
 
 impl PendingGuard {
     // WALK: waiting
-    /// Adds this connection to the list. If the list is then too long, evicts the oldest: the
-    /// shutdown wakes that connection's thread, which finds that it was evicted.
+    /// Adds this connection to the list of pending connections. If the list is then too long, this
+    /// evicts the oldest connection: shutting down that connection's stream wakes its thread, which
+    /// then notices the eviction.
     fn enter(&self, evict_by: Shutdown) {
         let mut pending = lock(&self.list.0);
         pending.push_back(PendingConnection { id: self.id, stream: self.stream.clone(), evict_by });
@@ -81,13 +84,14 @@ impl PendingGuard {
         }
     }
 
-    /// Returns whether the server has evicted this connection while its head was being read.
+    /// Returns whether the server has evicted this connection while its HTTP head was being read.
     pub(crate) fn was_evicted(&self) -> bool {
         !lock(&self.list.0).iter().any(|pending| pending.id == self.id)
     }
 
-    /// Takes this connection off the list, because its head is complete and it holds a permit. From
-    /// now on, the server can't evict the connection. Returns `false` if it was already evicted.
+    /// Removes this connection from the list of pending connections, because its HTTP head is
+    /// complete and it holds a permit. From now on, the server can't evict the connection. Returns
+    /// `false` if the server has already evicted it.
     pub(crate) fn promote(&self) -> bool {
         let mut pending = lock(&self.list.0);
         let before = pending.len();
@@ -96,16 +100,18 @@ impl PendingGuard {
         self.was_promoted.get()
     }
 
-    /// Takes this connection off the list while its page is generated. An earlier eviction does no
-    /// harm: the head is complete, and the eviction has shut down only the reading side.
+    /// Removes this connection from the list of pending connections while its page is generated. An
+    /// earlier eviction does no harm: the HTTP head is complete, and the eviction has shut down
+    /// only the reading side.
     pub(crate) fn suspend_for_page(&self) {
         self.promote();
         self.was_promoted.set(true);
     }
 
     /// Makes this connection evictable while its plain HTTP response is written, because the client
-    /// may not read the response. A connection that was taken off the list is added again. An
-    /// evicted connection isn't, but still receives its response.
+    /// might never read the response. If the connection was taken off the list of pending
+    /// connections, this adds it again. An evicted connection isn't added, but still receives its
+    /// response.
     pub(crate) fn keep_pending_for_answer(&self) {
         if let Some(pending) = lock(&self.list.0).iter_mut().find(|pending| pending.id == self.id) {
             pending.evict_by = Shutdown::Both;

@@ -27,13 +27,14 @@ use crate::transport::stream::Stream;
 
 /// The maximum number of clients that may wait for the refusing thread.
 const MAX_WAITING: usize = 64;
-/// The maximum time that the refusing thread waits for a client's request, and then again for the
-/// client to read its refusal.
+/// The maximum time that a client may take to send its request, and then again to read its refusal.
+/// (Meanwhile, the other refused clients wait.)
 const TIMEOUT: Duration = Duration::from_millis(50);
 /// The stack size of the refusing thread, in bytes.
 const STACK: usize = 64 * 1024;
 
-/// A thread that refuses clients. It ends once this value is dropped.
+/// The thread that refuses each client for which no other thread can be started. It ends once this
+/// value is dropped and all waiting clients have been refused.
 pub(crate) struct RefusingThread(SyncSender<Arc<dyn Stream>>);
 
 impl RefusingThread {
@@ -49,7 +50,7 @@ impl RefusingThread {
     }
 
     /// Hands this client over to the refusing thread, and returns at once. If too many clients are
-    /// already waiting, closes this client's connection without a response.
+    /// already waiting for that thread, closes this client's connection without a response.
     pub(crate) fn hand_over(&self, stream: Arc<dyn Stream>) {
         if self.0.try_send(stream).is_err() {
             log::debug!("a client is closed without an answer: too many wait for theirs");
@@ -57,8 +58,8 @@ impl RefusingThread {
     }
 }
 
-/// Refuses a client with a 503, because the server has no room for it. `seen` names the missing
-/// resource.
+/// Refuses a client with a 503, because the server has no room for the client. `seen` names the
+/// missing resource.
 pub(crate) fn refuse_with_503(stream: &dyn Stream, seen: &'static str, registry: &Registry) {
     // Reads the part of the request that has arrived: closing a socket with unread bytes sends a
     // reset, which would destroy the response.

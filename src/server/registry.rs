@@ -34,8 +34,8 @@ pub(crate) struct Registry {
     /// The listener's address, to which `stop` connects to wake the thread that waits in `accept`.
     /// `None` without a listener.
     pub(super) wake_address: Option<WakeAddress>,
-    /// A spare descriptor. `stop` frees it, so that the connection that wakes `accept` can be made
-    /// even if the process has no other descriptor left.
+    /// A spare file descriptor. `stop` frees it, so that the connection that wakes `accept` can be
+    /// made even if the process has no other descriptor left.
     pub(super) reserve: Mutex<Option<ReserveDescriptor>>,
     next_id: AtomicU64,
     pub(super) pending: Arc<PendingList>,
@@ -44,17 +44,19 @@ pub(crate) struct Registry {
     pub(super) one_closed: Condvar,
     /// The server's [`Phase`], as a number that threads can read and advance without a lock.
     phase: AtomicU8,
-    /// The deadlines of a draining or stopping server, and the Close that it sends.
+    /// The deadlines of a draining or stopping server, and the Close that the server sends to its
+    /// connections.
     pub(super) grace: Mutex<Grace>,
-    /// Whether `serve` is running. If so, `serve` itself does the shutdown.
+    /// Whether `serve` is running. If so, `serve` itself closes the connections of a stopping
+    /// server.
     pub(super) is_serving: AtomicBool,
 }
 
-/// The stage that a connection with a permit has reached.
+/// The stage of a connection with a permit, from the application's check to the open WebSocket.
 pub(super) enum PermitStage {
-    /// The application's `authorize` or `admit` is running.
+    /// The application's own check, `authorize` or `admit`, is running.
     Authorizing,
-    /// The 101 is being written: there's no write half yet.
+    /// The server is writing the 101, so the connection has no write half yet.
     Answering,
     Open(Arc<WriteHalf>),
 }
@@ -72,8 +74,8 @@ pub(super) enum Phase {
     Stopping,
 }
 
-/// The deadlines for the connections when the server drains or stops, and the Close that it sends
-/// them.
+/// The grace period of a server that drains or stops: the deadlines for its connections, and the
+/// Close that the server sends them.
 #[derive(Clone)]
 pub(super) struct Grace {
     /// The deadline until which handlers may send the replies that they're working on.
@@ -91,8 +93,8 @@ impl Grace {
     }
 }
 
-/// A descriptor held in reserve. Dropping this value frees a descriptor when the process has no
-/// other descriptor left.
+/// A file descriptor held in reserve for the time when the process has no other descriptor left.
+/// Dropping this value frees the descriptor.
 pub(crate) struct ReserveDescriptor(#[expect(dead_code)] PipeReader);
 
 impl ReserveDescriptor {
@@ -118,24 +120,25 @@ impl Registry {
         })
     }
 
-    /// Returns the id of a new connection. The registry and the log identify the connection by its
-    /// id.
+    /// Returns the id for a new connection. The registry and the log identify the connection by
+    /// this id.
     pub(crate) fn next_id(&self) -> u64 {
         self.next_id.fetch_add(1, SeqCst)
     }
 
-    /// Records that `serve` is running, so that `stop` leaves the shutdown to it.
+    /// Records that `serve` is running, so that `stop` leaves it to `serve` to close the
+    /// connections.
     pub(crate) fn note_serving(&self) {
         self.is_serving.store(true, SeqCst);
     }
 
-    /// Returns whether the server admits new clients. It no longer does once it drains or stops, or
+    /// Returns whether the server admits new clients: `false` once the server drains or stops, or
     /// after `stop_accepting`.
     pub(crate) fn is_accepting(&self) -> bool {
         self.phase.load(SeqCst) == Phase::Accepting as u8
     }
 
-    /// Returns whether the server closes its connections, all at once or in batches.
+    /// Returns whether the server is closing its connections, all at once or in batches.
     fn is_closing(&self) -> bool {
         self.phase.load(SeqCst) >= Phase::Draining as u8
     }
@@ -145,12 +148,14 @@ impl Registry {
         self.phase.load(SeqCst) == Phase::Stopping as u8
     }
 
-    /// Advances to this phase. Returns `false` if the server has already reached it.
+    /// Advances the server to this phase. Returns `false` if the server has already reached this
+    /// phase or a later one.
     pub(super) fn advance_to(&self, phase: Phase) -> bool {
         self.phase.fetch_max(phase as u8, SeqCst) < phase as u8
     }
 
-    /// Issues no more permits from now on. Open connections stay open.
+    /// Stops accepting new clients: from now on, `permit` returns `None`. Open connections stay
+    /// open.
     pub(crate) fn stop_accepting(&self) {
         self.advance_to(Phase::Refusing);
     }
@@ -163,8 +168,8 @@ impl Registry {
         self.totals.snapshot(open.values().filter(is_open).count())
     }
 
-    /// Registers a connection as pending, before its head is read. If more than `max_waiting`
-    /// connections are then pending, evicts the oldest.
+    /// Registers a connection as pending, before its HTTP head is read. If more than `max_waiting`
+    /// connections are then pending, this evicts the oldest.
     pub(crate) fn register(
         &self,
         id: u64,
@@ -204,12 +209,13 @@ impl PermitStage {
     }
 }
 
-/// The right of one connection to be open. Dropping the permit makes room for another connection.
+/// The right of one connection to be open. Dropping the permit of a connection that hasn't opened
+/// makes room for another connection.
 pub(crate) struct Permit {
     registry: Arc<Registry>,
     id: u64,
-    /// Whether the connection has opened. From then on, its close guard returns the permit, and
-    /// dropping this value doesn't.
+    /// Whether the connection has opened. From then on, the connection's close guard returns the
+    /// permit, and dropping this value doesn't.
     is_open: bool,
 }
 
@@ -226,7 +232,8 @@ impl Permit {
     }
 
     /// Registers the write half once the 101 is written, so that `shut_down` can close this
-    /// connection. Returns the owner, which the connection's close guard notifies of the end.
+    /// connection. Returns the connection's owner, which the close guard must notify once the
+    /// connection has closed.
     pub(crate) fn register_open(mut self, write_half: &Arc<WriteHalf>) -> Arc<dyn Owner> {
         self.registry.totals.count_accepted();
         lock(&self.registry.open).insert(self.id, PermitStage::Open(write_half.clone()));

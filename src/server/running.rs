@@ -32,14 +32,14 @@ impl RunningServer {
         self.handle.clone()
     }
 
-    /// Stops the server as [`Handle::stop`] does, waits until it has stopped, and returns what
-    /// `serve` returned.
+    /// Stops the server as [`Handle::stop`] does, waits until it has stopped, and returns the
+    /// result of `serve`.
     pub fn stop(self, grace: Duration) -> Result<()> {
         self.handle.stop(grace);
         self.join()
     }
 
-    /// Waits until the server has stopped, and returns what `serve` returned. Panics if `serve`
+    /// Waits until the server has stopped, and returns the result of `serve`. Panics if `serve`
     /// panicked.
     pub fn join(self) -> Result<()> {
         self.thread.join().unwrap_or_else(|panic| resume_unwind(panic))

@@ -61,8 +61,8 @@ pub struct Server {
 }
 
 impl Server {
-    /// Creates a server that listens on `address`. Port 0 chooses a free port: see
-    /// [`Server::local_addr`].
+    /// Creates a server that listens on `address`. With port 0, the operating system chooses a free
+    /// port: see [`Server::local_addr`].
     pub fn bind(address: impl ToSocketAddrs) -> Result<Server> {
         Server::on(TcpListener::bind(address)?)
     }
@@ -91,13 +91,13 @@ impl Server {
         Server { listener: None, options: Options::default(), registry: Registry::new(None) }
     }
 
-    /// Sets the origins whose pages may connect, each as `scheme://host[:port]`, which must match
-    /// completely. `self` stands for the request's own host and port, `null` for pages without an
-    /// origin, `*` for all origins.
+    /// Sets the origins whose pages may connect, each as `scheme://host[:port]`. A page's origin
+    /// must match an entry completely. `self` stands for the request's own host and port, `null`
+    /// for pages without an origin, `*` for all origins.
     ///
     /// Without this call, only pages from the request's own host and port may connect, and over TLS
     /// only those loaded over https. Programs other than browsers send no `Origin`, and the server
-    /// admits them. The 403 for any other page names the allowed origins.
+    /// admits them. A page that isn't allowed receives a 403, which names the allowed origins.
     pub fn origins(mut self, origins: impl IntoIterator<Item: AsRef<str>>) -> Server {
         let listed = to_strings(origins);
         let any = listed.iter().any(|origin| origin == "*");
@@ -131,17 +131,16 @@ impl Server {
     }
 
     /// Sets the subprotocols that this server supports. For each connection, the server picks the
-    /// first subprotocol in the client's list that it supports. If it supports none of them, the
-    /// connection opens without a subprotocol. Browsers and some other clients then close the
-    /// connection at once.
+    /// first of them in the client's list. If the list contains none of them, the connection opens
+    /// without a subprotocol. Browsers and some other clients then close the connection at once.
     pub fn subprotocols(mut self, names: impl IntoIterator<Item: AsRef<str>>) -> Server {
         self.options.rules.subprotocols = to_strings(names);
         self
     }
 
-    /// Adds your own check of a request, for example of a token or a cookie. It runs after all
-    /// other checks have passed. If it returns a refusal, the server sends that refusal as its
-    /// response.
+    /// Sets your own check of a request, for example of a token or a cookie. The server calls this
+    /// check after all other checks have passed. If it returns a refusal, the server sends that
+    /// refusal as its response.
     pub fn authorize(
         self,
         authorize: impl Fn(&Request) -> std::result::Result<(), Refusal> + Send + Sync + 'static,
@@ -149,8 +148,8 @@ impl Server {
         self.admit(move |request| authorize(request).map(|()| Admission::new()))
     }
 
-    /// Like [`authorize`](Server::authorize), but for a check that returns a value: the client's
-    /// identity, for the handler, and headers for the 101. See [`Admission`].
+    /// Like [`authorize`](Server::authorize), but your check returns an [`Admission`]: the client's
+    /// identity, which the handler can read, and headers for the 101.
     pub fn admit(
         mut self,
         admit: impl Fn(&Request) -> std::result::Result<Admission, Refusal> + Send + Sync + 'static,
@@ -159,10 +158,10 @@ impl Server {
         self
     }
 
-    /// Answers requests that don't ask for a WebSocket, on the same port. These requests may use
-    /// any method but CONNECT, and also HTTP/1.0. The response to HEAD goes out without its body.
-    /// The server doesn't read request bodies. If `http` returns `None`, the client receives a 404,
-    /// or a 426 for one of the [`paths`](Server::paths).
+    /// Sets the function that answers requests that don't ask for a WebSocket, on the same port.
+    /// These requests may use any method but CONNECT, and also HTTP/1.0. The response to HEAD goes
+    /// out without its body. The server doesn't read request bodies. If `http` returns `None`, the
+    /// client receives a 404, or a 426 for one of the [`paths`](Server::paths).
     pub fn http(
         mut self,
         http: impl Fn(&Request) -> Option<Response> + Send + Sync + 'static,
@@ -226,7 +225,7 @@ impl Server {
     }
 
     /// Performs the handshake on a stream that you have accepted yourself, in your own thread.
-    /// Returns the open WebSocket. If the client was refused, the error says why.
+    /// Returns the open WebSocket. If the server refused the client, the error names the reason.
     pub fn accept(&self, stream: impl Stream) -> Result<WebSocket> {
         self.options.validate()?;
         upgrade(self.registry.next_id(), Arc::new(stream), &self.options, &self.registry)
@@ -326,7 +325,7 @@ fn give_thread(
 }
 
 // WALK: life
-/// Serves one connection from its first byte to its last, in its own thread.
+/// Serves one connection from its first byte to its last, in the connection's own thread.
 fn serve_one(id: u64, stream: Arc<dyn Stream>, shared: &Shared) {
     let Shared { options, registry, handler } = shared;
     log::debug!("{id} comes from {:?}", stream.peer());
@@ -340,9 +339,9 @@ fn serve_one(id: u64, stream: Arc<dyn Stream>, shared: &Shared) {
 }
 
 // WALK: handler
-/// Runs the handler, and sets the close code if the handler fails. This function is never inlined,
-/// so that the stack doesn't hold the variables of the handshake and of the handler at the same
-/// time: a thread's stack keeps all memory that it has ever used.
+/// Runs the application's handler, and sets the close code 1011 if the handler fails. This function
+/// is never inlined, so that the stack doesn't hold the variables of the handshake and of the
+/// handler at the same time: a thread's stack keeps all memory that it has ever used.
 #[inline(never)]
 fn run_handler(handler: &Handler, ws: WebSocket) {
     let id = ws.id();
@@ -372,8 +371,8 @@ fn run_handler(handler: &Handler, ws: WebSocket) {
     }
 }
 
-/// Answers the clients that are still in the listen queue with a 503, because the server is
-/// stopping. Takes a second at most.
+/// Refuses the clients that are still in the listen queue with a 503, because the server is
+/// stopping. Gives up after a second.
 fn refuse_all_in_listen_queue(
     mut accepted: io::Result<Arc<dyn Stream>>,
     listener: &Listener,
@@ -387,8 +386,8 @@ fn refuse_all_in_listen_queue(
     }
 }
 
-/// Returns whether the server can ignore this error of `accept`, because a client has already
-/// disconnected, or a signal has interrupted the call.
+/// Returns whether the server can ignore this error of `accept`, because it concerns only one
+/// client, which has already disconnected, or because a signal has interrupted the call.
 fn concerns_one_client(error: &io::Error) -> bool {
     matches!(
         error.kind(),
@@ -396,6 +395,6 @@ fn concerns_one_client(error: &io::Error) -> bool {
     )
 }
 
-/// The time that the accepting thread waits before it tries again if the process has no descriptor
-/// left at all.
+/// The time that the accepting thread rests before it calls `accept` again when the process has no
+/// descriptor left at all.
 const REST_WITHOUT_DESCRIPTOR: Duration = Duration::from_millis(50);

@@ -22,12 +22,13 @@ use crate::transport::deadline::Deadline;
 use crate::transport::listener::WakeAddress;
 use crate::transport::lock::lock;
 
-/// The minimum pause between two batches of a drain.
+/// The minimum pause between two batches of connections that a draining server closes.
 const DRAIN_PAUSE: Duration = Duration::from_millis(50);
 
 impl Registry {
-    /// Begins a drain within this grace period, unless the server is already draining or stopping.
-    /// Returns whether a drain began.
+    /// Begins to drain the server, with this grace period and this Close for its connections,
+    /// unless the server is already draining or stopping. Returns whether a drain began. If so, the
+    /// caller must then call `drain`.
     pub(crate) fn begin_draining(&self, grace: Duration, close: Close) -> bool {
         // The grace is locked first, so that a thread that sees the new phase also sees the new
         // Close.
@@ -40,13 +41,13 @@ impl Registry {
     }
 
     /// Sets the grace period in which the connections have to close when the server stops, and the
-    /// Close that it sends them.
+    /// Close that the server sends them.
     pub(crate) fn set_grace(&self, grace: Duration, close: Close) {
         *lock(&self.grace) = Grace::new(grace, close);
     }
 
-    /// Begins to stop the server within the current grace period. A later call wakes the waiting
-    /// threads, so that they see a new grace period.
+    /// Begins to stop the server within the current grace period. A later call only wakes the
+    /// threads that wait in `shut_down` and `drain`, so that they observe a new grace period.
     pub(crate) fn begin_stopping(self: &Arc<Self>) {
         let is_first = self.advance_to(Phase::Stopping);
         // Wake the waiting threads: `shut_down` still uses the old deadlines, and `drain` waits for
@@ -95,16 +96,16 @@ impl Registry {
         }
     }
 
-    /// Returns the write halves of the open connections. The result is a copy of the list, so that
-    /// the list's lock isn't held while a stream is written or shut down. (The stream may be the
+    /// Returns the write halves of the open connections, as a copy of the list. That way, the
+    /// list's lock isn't held while a stream is written or shut down. (The stream may be the
     /// application's code, and slow.)
     fn open_halves(&self) -> Vec<Arc<WriteHalf>> {
         lock(&self.open).values().filter_map(PermitStage::write_half).cloned().collect()
     }
 
-    /// Requests our Close on every open connection. Each request may take 10 ms, and with thousands
-    /// of full buffers that would add up to minutes. Therefore, once the grace period is over, this
-    /// takes half a second at most.
+    /// Requests our Close on every open connection. With a full buffer, a request may take 10 ms,
+    /// and with thousands of full buffers, that would add up to minutes. Therefore, once the grace
+    /// period is over, this takes half a second at most.
     fn request_close_of_all(&self, urgency: Urgency) {
         let halves = self.open_halves();
         let bulk = Deadline::after(Duration::from_millis(500));
@@ -118,8 +119,8 @@ impl Registry {
         }
     }
 
-    /// Closes the connections in batches, oldest first, spread evenly over this time. Returns early
-    /// once all connections have closed or the server stops.
+    /// Closes the connections in batches, oldest first, spread evenly over the time `spread`.
+    /// Returns early once all connections have closed or the server stops.
     pub(crate) fn drain(&self, spread: Duration) {
         let over = Deadline::after(spread);
         let mut ids: Vec<u64> = lock(&self.open).keys().copied().collect();
@@ -160,9 +161,10 @@ impl Registry {
         !open.is_empty() && !self.is_stopping()
     }
 
-    /// Waits until all connections have closed, but no longer than a second. After that, the caller
-    /// tries again to send each Close that a full buffer didn't take. Returns whether all
-    /// connections have closed.
+    /// Waits until all connections have closed, but no longer than a second and not beyond the
+    /// deadline that `until` selects. If connections are left, the caller must request their Close
+    /// again, because a full buffer might not have taken it. Returns whether all connections have
+    /// closed.
     fn wait_until_closed(&self, until: impl Fn(Grace) -> Deadline) -> bool {
         let mut open = lock(&self.open);
         let again = Deadline::after(Duration::from_secs(1));
@@ -175,8 +177,9 @@ impl Registry {
         open.is_empty()
     }
 
-    /// Wakes the thread that waits in `accept`, so that it sees that the server is stopping. Frees
-    /// the reserve descriptor first, which the waking connection may need.
+    /// Wakes the thread that waits in `accept`, so that it notices that the server is stopping.
+    /// Frees the reserve descriptor first, because the connection that wakes the thread may need
+    /// it.
     fn wake_accept(&self, address: &WakeAddress) {
         drop(lock(&self.reserve).take());
         if let Err(error) = address.wake() {

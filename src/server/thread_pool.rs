@@ -10,13 +10,13 @@ use std::time::Duration;
 use crate::connection::outbox::thread_budget::{Purpose, spawn};
 use crate::transport::lock::lock;
 
-/// The maximum number of idle threads in a pool. It's enough for a burst of clients that come and
-/// go together to find its threads again. More idle threads would hold memory and find no work.
+/// The maximum number of idle threads in a pool: enough for a burst of clients that come and go
+/// together. More idle threads would hold memory and find no work.
 const MOST_IDLE: usize = 64;
-/// The time that a pool thread waits for its next connection before it ends.
+/// The maximum time that a pool thread waits for its next connection. After that, the thread ends.
 const IDLE_TIME: Duration = Duration::from_secs(1);
 
-/// A thread's work for one connection, from its first byte to its last.
+/// A thread's work for one connection, from the connection's first byte to its last.
 pub(crate) type Job = Box<dyn FnOnce() + Send>;
 
 /// A thread pool. Each of its threads has a stack of `stack` bytes, and serves one connection at a
@@ -30,7 +30,7 @@ pub(crate) struct ThreadPool {
 #[derive(Default)]
 struct IdleThreads {
     state: Mutex<State>,
-    /// Signalled when there's a job. The signal wakes one idle thread.
+    /// The signal that there's a job. The signal wakes one idle thread.
     job: Condvar,
 }
 
@@ -73,8 +73,8 @@ impl ThreadPool {
 }
 
 impl IdleThreads {
-    /// Idles until there's a job. Returns `None` if the calling thread should end: enough other
-    /// threads are already idle, or no job arrived in time.
+    /// Waits for the calling thread's next job. Returns `None` if the thread should end: enough
+    /// other threads are already idle, or no job arrived in time.
     fn next_job(&self) -> Option<Job> {
         let mut state = lock(&self.state);
         if state.idle == MOST_IDLE {

@@ -70,23 +70,24 @@ pub(crate) struct Options {
 }
 
 impl Options {
-    /// Validates the configuration before the first connection. Fails if an entry can never match a
-    /// request, or if a setting is invalid.
+    /// Validates the configuration before the first connection. Fails if a list has an entry that
+    /// can never match a request, or if a setting is invalid.
     pub(crate) fn validate(&self) -> std::result::Result<(), Misuse> {
         self.rules.deflate.as_ref().map_or(Ok(()), deflate::validate)?;
         self.rules.validate()
     }
 }
 
-/// The application's own check of a request. It's called once the request has passed all checks of
-/// the RFC and of the server's rules.
+/// The application's own check of a request. The server calls it once the request has passed all
+/// checks of the RFC and of the server's rules.
 pub(crate) type Admit = dyn Fn(&Request) -> std::result::Result<Admission, Refusal> + Send + Sync;
 /// The application's function that responds to a request that doesn't ask for a WebSocket. It
 /// returns `None` if the application has no page for the request.
 pub(crate) type HttpHandler = dyn Fn(&Request) -> Option<Response> + Send + Sync;
 
-/// Takes a request from the accepted stream to the open WebSocket. A request that doesn't get that
-/// far is answered here, and the error says why.
+/// Upgrades an accepted stream: reads the client's request, checks it, and returns the open
+/// WebSocket. If the request fails a check, this sends the client a response, and the error tells
+/// why there's no WebSocket.
 pub(crate) fn upgrade(
     id: u64,
     stream: Arc<dyn Stream>,
@@ -136,7 +137,7 @@ pub(crate) fn upgrade(
     Ok(ws)
 }
 
-/// A client whose request is being handled, with everything that is needed to answer it.
+/// A client whose request is being handled, with everything that is needed to answer the client.
 struct Requester<'a> {
     id: u64,
     /// The client's address, if the stream has one.
@@ -147,14 +148,15 @@ struct Requester<'a> {
     pending: PendingGuard,
     limits: &'a Limits,
     registry: &'a Arc<Registry>,
-    /// Whether the request's method allows a response with a body.
+    /// Whether the response may have a body, which it must not for a HEAD request.
     wants_body: bool,
 }
 
 // The compiler must not inline these steps, so that their stack frames don't add up: until it ends,
 // a thread keeps all the stack that it has ever used.
 impl Requester<'_> {
-    /// Performs the TLS handshake, if this server uses TLS. Returns the stream that carries HTTP.
+    /// Performs the TLS handshake, if this server uses TLS. Returns the stream that carries the
+    /// client's HTTP.
     #[inline(never)]
     fn start_tls(&self, tls: Option<&Tls>, deadline: Deadline) -> Result<Arc<dyn Stream>> {
         let Some(tls) = tls else { return Ok(self.stream.clone()) };
@@ -167,7 +169,7 @@ impl Requester<'_> {
         })
     }
 
-    /// Reads and parses the request's head. Bytes after the head stay in the buffer.
+    /// Reads and parses the request's HTTP head. Bytes after the head stay in the buffer.
     #[inline(never)]
     fn read_request(
         &self,
@@ -185,8 +187,8 @@ impl Requester<'_> {
         Ok(request)
     }
 
-    /// Takes a permit, and takes the connection off the pending list. Refuses the client if all
-    /// permits are taken, or if the connection was evicted.
+    /// Reserves a permit for the connection, and removes the connection from the pending list.
+    /// Refuses the client if all permits are taken, or if the server has evicted the connection.
     fn take_permit(&self) -> std::result::Result<Permit, Refusal> {
         let why_not =
             if self.registry.is_accepting() { "all places are taken" } else { ABOUT_TO_STOP };
@@ -198,8 +200,9 @@ impl Requester<'_> {
         }
     }
 
-    /// Runs the application's own check on the request, if there is one, and returns the permit. On
-    /// a refusal or a panic, the permit is freed before the client receives its response.
+    /// Runs the application's own check on the request, if there is one, and returns the permit and
+    /// the check's result. On a refusal or a panic, the permit is freed before the client receives
+    /// its response.
     #[inline(never)]
     fn ask_application(
         &self,
@@ -250,8 +253,8 @@ impl Requester<'_> {
         Error::PageServed
     }
 
-    /// Runs code that may be the application's. If the code panics, the client receives a 500, and
-    /// then the panic continues.
+    /// Runs code that may call the application's functions. If the code panics, the client receives
+    /// a 500, and then the panic continues.
     fn run_own_code<T>(&self, code: impl FnOnce() -> T) -> T {
         catch_unwind(AssertUnwindSafe(code)).unwrap_or_else(|panic| {
             log::error!("{} authorize, http or wrap_stream panicked", self.id);
@@ -262,8 +265,8 @@ impl Requester<'_> {
         })
     }
 
-    /// Passes on the result of an [`upgrade`] step. If the result is a refusal, sends it to the
-    /// client.
+    /// Returns the result of a step of [`upgrade`]. If the result is a refusal, this first sends
+    /// the refusal to the client.
     fn or_refuse<T>(&self, step: std::result::Result<T, Refusal>) -> Result<T> {
         step.map_err(|refusal| self.refuse(refusal))
     }
@@ -282,16 +285,16 @@ impl Requester<'_> {
         answer(&*self.stream, &response, self.limits);
     }
 
-    /// Returns the client's stream and drops everything else, so that the connection is no longer
-    /// pending.
+    /// Returns the client's stream and drops the rest of this value, so that the connection is no
+    /// longer pending.
     fn into_stream(self) -> Arc<dyn Stream> {
         self.stream
     }
 }
 
-/// Builds the `WebSocket` after the 101. From here on, the stream carries frames, and the first
-/// frames may already be in the buffer, after the head. (This is a separate function, so that its
-/// stack frame doesn't add to those of the earlier steps.)
+/// Builds the `WebSocket` after the 101. From here on, the stream carries frames, and `buffer` may
+/// already contain the first ones. (This is a separate function, so that its stack frame doesn't
+/// add to those of the earlier steps.)
 #[inline(never)]
 fn open_websocket(
     id: u64,
@@ -333,13 +336,14 @@ pub(crate) fn answer(stream: &dyn Stream, response: &Response, limits: &Limits) 
     }
 }
 
-/// Returns the seconds since 1 January 1970. `None` if the system clock shows an earlier time.
+/// Returns the current time in seconds since 1 January 1970. `None` if the system clock shows an
+/// earlier time.
 fn unix_time() -> Option<u64> {
     Some(SystemTime::now().duration_since(UNIX_EPOCH).ok()?.as_secs())
 }
 
-/// Writes a response's head and body, at the minimum write rate that every peer must keep up. The
-/// stream then keeps the write timeout for that rate.
+/// Writes a response's head and body, at the minimum write rate that every peer must keep up.
+/// Afterwards, the stream's write timeout stays set, and suits the frames after a 101, too.
 fn write_response(
     stream: &dyn Stream,
     head: &[u8],
@@ -382,7 +386,8 @@ fn refusal_too_late(seen: &'static str) -> Refusal {
     Refusal::new(408, "a head too late", seen)
 }
 
-/// Returns the 503 for a client for which there's no permit, thread or descriptor.
+/// Returns the 503 for a client for which the server has no room. `seen` names what is missing: a
+/// permit, a thread or a descriptor, for example.
 pub(crate) fn refusal_without_room(seen: &'static str) -> Refusal {
     Refusal::new(503, "no room", seen).header("Retry-After", "1")
 }

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use super::stream::{Stream, is_timeout};
 
-/// A fixed time by which something must have happened. Arriving bytes don't move it. A deadline of
-/// `None` never passes.
+/// A fixed time by which a read, a write or a handshake must have ended. Unlike a timeout, it
+/// doesn't start again when bytes arrive. `None` if the deadline never passes.
 #[derive(Clone, Copy, Debug)]
 pub struct Deadline(Option<Instant>);
 
@@ -38,8 +38,9 @@ impl Deadline {
 }
 
 // WALK: deadline
-/// Reads once from the stream, and waits for bytes until the deadline at most. Returns the number
-/// of bytes read, or 0 at the end of the stream. Fails with a timeout if no bytes arrive in time.
+/// Reads once from the stream, and waits for bytes no longer than until the deadline. Returns the
+/// number of bytes read, or 0 at the end of the stream. Fails with a timeout if no bytes arrive in
+/// time.
 pub fn read_before(deadline: Deadline, stream: &dyn Stream, into: &mut [u8]) -> io::Result<usize> {
     loop {
         stream.set_read_timeout(deadline.remaining()?)?;

@@ -22,24 +22,24 @@ const MAX_QUEUED: usize = 256;
 /// The maximum time that dropping an [`Explainer`] waits for the last annotations to be printed.
 const LAST_LINES_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// A printer for the annotations of one or more connections' taps. Dropping it waits up to two
-/// seconds for the last annotations to be printed.
+/// A printer for the annotations of one or more connections' taps. Dropping the explainer waits up
+/// to two seconds for the last annotations to be printed.
 pub struct Explainer {
     queue: SyncSender<Line>,
     omitted: Arc<AtomicU64>,
 }
 
 enum Line {
-    /// A connection's name, and an annotation to print for it.
+    /// A connection's name, and an annotation of that connection's bytes for the printing thread.
     Annotation(String, Box<Annotation>),
-    /// A mark in the queue. The printing thread drops the mark once everything before it is
-    /// printed, which wakes the thread that is dropping the [`Explainer`].
+    /// A marker in the queue. The printing thread drops the marker once all annotations before it
+    /// are printed, which wakes the thread that is dropping the [`Explainer`].
     Mark(#[expect(dead_code)] SyncSender<()>),
 }
 
 impl Explainer {
     /// Creates an explainer that prints to standard output. It prints in colour if standard output
-    /// is a terminal and `NO_COLOR` isn't set.
+    /// is a terminal and the environment variable `NO_COLOR` isn't set.
     pub fn stdout() -> io::Result<Explainer> {
         let colour = wants_colour(io::stdout().is_terminal(), env::var_os("NO_COLOR"));
         Explainer::new(io::stdout(), Style { colour, pictures: false })
@@ -52,8 +52,8 @@ impl Explainer {
         Explainer::new(io::stderr(), Style { colour, pictures: false })
     }
 
-    /// Creates an explainer that prints to any writer, in any style. Fails if its thread can't
-    /// start.
+    /// Creates an explainer that prints to `out`, in the given style. Fails if the printing thread
+    /// can't be started.
     pub fn new(out: impl Write + Send + 'static, style: Style) -> io::Result<Explainer> {
         let (queue, lines) = sync_channel(MAX_QUEUED);
         let omitted = Arc::new(AtomicU64::new(0));
@@ -63,8 +63,9 @@ impl Explainer {
         Ok(Explainer { queue, omitted })
     }
 
-    /// Returns a sink for one connection's [`Tap`](super::tap::Tap). The sink never blocks. Each
-    /// printed line shows the connection's `name`, unless the name is empty.
+    /// Returns a sink for one connection's [`Tap`](super::tap::Tap). The sink never blocks: while
+    /// the queue is full, it drops annotations. Each printed annotation shows the connection's
+    /// `name`, unless the name is empty.
     pub fn sink(
         &self,
         name: impl Into<String>,

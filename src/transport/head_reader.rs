@@ -12,21 +12,21 @@ use crate::frames::buffer::Buffer;
 use crate::http::head::Scan;
 use crate::http::refusal::Refusal;
 
-/// The reason why [`read_head`] couldn't read a complete head.
+/// The reason why [`read_head`] couldn't read a complete HTTP head.
 pub(crate) enum NoHead {
     /// The bytes aren't an HTTP head, or the head exceeds a limit. The refusal names the reason.
     Bad(Refusal),
-    /// The deadline passed before the head was complete.
+    /// The deadline passed before the HTTP head was complete.
     Late,
-    /// The peer ended or reset the stream before the head was complete.
+    /// The peer ended or reset the stream before the HTTP head was complete.
     Ended,
-    /// The stream failed with this error while the head was being read.
+    /// The stream failed with this error while the HTTP head was being read.
     Broken(io::Error),
 }
 
 // WALK: head
-/// Reads from the stream until a complete head is at the front of the buffer. Returns the head's
-/// length in bytes.
+/// Reads from the stream until a complete HTTP head is at the front of the buffer. Returns the
+/// head's length in bytes.
 pub(crate) fn read_head(
     stream: &dyn Stream,
     buffer: &mut Buffer,

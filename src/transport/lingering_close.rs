@@ -7,7 +7,7 @@ use super::deadline::{Deadline, read_before};
 use super::min_write_rate::MIN_PROGRESS;
 use super::stream::{Stream, is_timeout};
 
-/// The deadline until which we wait for the peer to shut down its side of the stream. It may be
+/// The deadline by which the peer must have shut down its side of the stream. This deadline may be
 /// renewed a few times.
 ///
 /// A peer that is still reading a long message can't answer our Close in time. Therefore a deadline
@@ -20,13 +20,13 @@ pub struct RenewableDeadline {
     each: Duration,
     renewals: u64,
     is_alive: bool,
-    /// The number of our bytes that the peer's TCP stack had not acknowledged at the last check.
-    /// `u64::MAX` before the first check.
+    /// The number of our bytes that the peer's TCP stack had not acknowledged when the deadline
+    /// last passed. `u64::MAX` before that.
     unacknowledged: u64,
 }
 
-/// The maximum number of renewals of a [`RenewableDeadline`], however much we sent. With the default
-/// `Limits::close` of 5 s, they add up to two minutes.
+/// The maximum number of renewals of a [`RenewableDeadline`], however many bytes we sent. With the
+/// default `Limits::close` of 5 s, the renewals add up to two minutes.
 const MOST_RENEWALS: u64 = 24;
 
 impl RenewableDeadline {
@@ -41,32 +41,32 @@ impl RenewableDeadline {
         }
     }
 
-    /// Creates a deadline that is renewed by `each` at a time while the peer may still be reading
-    /// the `sent` bytes.
+    /// Creates a deadline that can be renewed while the peer may still be reading the `sent` bytes.
+    /// Each renewal gives the peer the time `each` again.
     pub fn renewable(deadline: Deadline, each: Duration, sent: u64) -> RenewableDeadline {
         let renewals = (sent / MIN_PROGRESS as u64).min(MOST_RENEWALS);
         RenewableDeadline { deadline, each, renewals, is_alive: false, unacknowledged: u64::MAX }
     }
 
-    /// Returns the current deadline, with all renewals so far.
+    /// Returns the current deadline, which includes all renewals so far.
     pub fn deadline(&self) -> Deadline {
         self.deadline
     }
 
     /// Records that bytes have arrived from the peer. They show that the peer is alive, so the
-    /// deadline may be renewed.
+    /// deadline may be renewed when it passes.
     pub fn note_peer_is_alive(&mut self) {
         self.is_alive = true;
     }
 
-    /// Returns whether the peer's time is up. If the deadline has passed, this first tries to renew
-    /// it.
+    /// Returns whether the deadline has passed for good. If the deadline has passed but can be
+    /// renewed, this renews it and returns `false`.
     pub fn has_finally_passed(&mut self, stream: &dyn Stream) -> bool {
         self.deadline.has_passed() && !self.renew(stream)
     }
 
-    /// Renews the deadline if the peer has shown since the last renewal that it's alive, and if a
-    /// renewal is left. Returns whether the deadline was renewed.
+    /// Renews the deadline if the peer has shown that it's alive since the last renewal, and if
+    /// renewals are left. Returns whether the deadline was renewed.
     fn renew(&mut self, stream: &dyn Stream) -> bool {
         if self.renewals == 0 {
             return false;
@@ -95,9 +95,9 @@ impl From<Deadline> for RenewableDeadline {
 /// Ends a stream so that the peer can read our last bytes.
 ///
 /// Closing a socket with unread bytes in it sends a reset. A reset destroys the bytes that are
-/// still on their way to the peer, such as the very frame that says what went wrong. Therefore this
+/// still on their way to the peer, such as the Close that names what went wrong. Therefore this
 /// function first shuts down our side of the stream. Then it reads and drops the peer's bytes until
-/// the peer shuts down its side too, the deadline has finally passed, or 64 MiB have arrived.
+/// the peer shuts down its side too, the deadline passes without a renewal, or 64 MiB have arrived.
 /// Returns whether the peer has shut down its side.
 pub fn lingering_close(linger: impl Into<RenewableDeadline>, stream: &dyn Stream) -> bool {
     let _ = stream.shutdown(Shutdown::Write);
@@ -107,16 +107,16 @@ pub fn lingering_close(linger: impl Into<RenewableDeadline>, stream: &dyn Stream
 }
 
 /// Waits up to a second, and not beyond the deadline, for the peer to end the stream. The end that
-/// does so first stays in TIME_WAIT for minutes, which hurts a server less than a client (RFC 6455
-/// §7.1.1).
+/// closes a TCP connection first stays in TIME_WAIT for minutes. This hurts a server less than a
+/// client, so a client lets the server end first (RFC 6455 §7.1.1).
 pub fn await_peer_eof(deadline: Deadline, stream: &dyn Stream) {
     const EOF_WAIT: Duration = Duration::from_secs(1);
     let rest = deadline.remaining().unwrap_or_default();
     discard_input(RenewableDeadline::until(Deadline::after(rest.min(EOF_WAIT))), stream);
 }
 
-/// Reads and drops up to 64 MiB of the peer's bytes, until the stream ends or the deadline has
-/// finally passed. Returns whether the stream has ended, with or without an error.
+/// Reads and drops up to 64 MiB of the peer's bytes, until the stream ends or the deadline passes
+/// without a renewal. Returns whether the stream has ended, with or without an error.
 fn discard_input(mut linger: RenewableDeadline, stream: &dyn Stream) -> bool {
     const MOST: usize = 64 * 1024 * 1024;
     let mut waste = [0; 4096];

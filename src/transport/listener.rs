@@ -60,8 +60,8 @@ impl Listener {
         }
     }
 
-    /// Sets what `accept` does if no connection is waiting: with `true` it fails at once, with
-    /// `false` it waits.
+    /// Sets whether `accept` fails at once if no client's connection has arrived (`true`), or waits
+    /// for one (`false`).
     pub(crate) fn set_nonblocking(&self, nonblocking: bool) -> io::Result<()> {
         match &self.0 {
             Kind::Tcp(listener) => listener.set_nonblocking(nonblocking),
@@ -83,8 +83,8 @@ impl Listener {
         }
     }
 
-    /// Returns the address through which [`WakeAddress::wake`] wakes the thread that waits in
-    /// `accept`.
+    /// Returns the listener's address, with which a stopping server [wakes](WakeAddress::wake) the
+    /// thread that waits in `accept`.
     pub(crate) fn wake_address(&self) -> io::Result<WakeAddress> {
         Ok(match &self.0 {
             Kind::Tcp(listener) => WakeAddress::Tcp(listener.local_addr()?),
@@ -103,8 +103,8 @@ pub(crate) enum WakeAddress {
 }
 
 impl WakeAddress {
-    /// Wakes the thread that waits in `accept` by connecting to the listener, because nothing else
-    /// interrupts that call. Closes the connection at once.
+    /// Wakes the thread that waits in `accept`: connects to the listener, because nothing else
+    /// interrupts that call, and closes this connection at once.
     pub(crate) fn wake(&self) -> io::Result<()> {
         match self {
             WakeAddress::Tcp(address) => {

@@ -2,8 +2,8 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Locks the mutex, even if a thread has panicked while holding the lock. The data is still
-/// consistent, because our code never panics between two steps that belong together.
+/// Locks the mutex, even if another thread has panicked while it held the lock. The mutex's data is
+/// still consistent, because our code never panics between two changes that belong together.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

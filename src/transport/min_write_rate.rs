@@ -17,25 +17,25 @@ pub(crate) fn write_error(error: io::Error) -> Error {
     if is_timeout(&error) { Error::WriteTimeout } else { Error::ConnectionLost(error) }
 }
 
-/// The minimum number of bytes that a peer must take within each write deadline. A peer that takes
-/// fewer is stuck or hostile.
+/// The minimum number of bytes that a peer must take within each write deadline (`Limits::write`).
+/// A peer that takes fewer loses its connection.
 pub(crate) const MIN_PROGRESS: usize = 64 * 1024;
-/// The number of `write` calls that can use up their timeouts within one write deadline. With
-/// several such calls, the rate is checked several times.
+/// The number of `write` calls with a full timeout that fit into one write deadline
+/// (`Limits::write`). With several such calls, the rate is checked several times per deadline.
 const CALLS_PER_DEADLINE: u32 = 4;
 
-/// Returns the maximum time that a single `write` call of [`write_with_min_rate`] may wait, for the
-/// write deadline `within`.
+/// Returns the write timeout that a stream needs for [`write_with_min_rate`]: the maximum time of a
+/// single `write` call, if the write deadline is `within`.
 pub fn per_call_timeout(within: Duration) -> Duration {
     within / CALLS_PER_DEADLINE
 }
 
 // WALK: min-rate
 /// Writes all of `first` and then all of `second`. Fails with a timeout if the peer takes less than
-/// 64 KiB within a write deadline (`within`). The caller has set the stream's write timeout to
-/// [`per_call_timeout`], which bounds each call. The first call's bytes don't count, because they
-/// may only have filled our own operating system's buffers. Only later calls show that the peer
-/// takes bytes.
+/// 64 KiB within a write deadline (`within`). The caller must first set the stream's write timeout
+/// to [`per_call_timeout`], because otherwise a single `write` call could wait forever. The bytes
+/// of the first call don't count, because they may only have filled our own operating system's
+/// buffers.
 pub fn write_with_min_rate(
     within: Duration,
     stream: &dyn Stream,

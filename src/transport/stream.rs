@@ -18,21 +18,21 @@ pub trait Stream: Send + Sync + 'static {
     /// Waits for bytes, reads them into `into`, and returns their number. Returns 0 once the peer
     /// has shut down its side of the stream.
     fn read(&self, into: &mut [u8]) -> io::Result<usize>;
-    /// Writes bytes from the slices, in order, and returns how many it has written. If bytes are
-    /// left, the caller calls again with the rest.
+    /// Writes bytes from the slices, in order, and returns the number of bytes written. If bytes
+    /// are left, the caller must call again with the rest.
     fn write(&self, slices: &[IoSlice<'_>]) -> io::Result<usize>;
     /// Sets how long a `read` may wait for bytes. After that time, `read` fails with `WouldBlock`
     /// or `TimedOut`.
     fn set_read_timeout(&self, timeout: Duration) -> io::Result<()>;
-    /// Sets how long a `write` may wait for room. After that time, `write` returns how many bytes
-    /// it has written, or fails with `WouldBlock` or `TimedOut` if it has written none. (A
-    /// throttling stream has to observe this timeout, too. A stopping server writes its Closes one
-    /// after another, so a stream that waits longer delays all the others.)
+    /// Sets how long a `write` may wait until the stream can take bytes. After that time, `write`
+    /// returns how many bytes it has written, or fails with `WouldBlock` or `TimedOut` if it has
+    /// written none. (A throttling stream must observe this timeout, too: a stopping server writes
+    /// its Closes one after another, so a stream that waits longer would delay all the others.)
     fn set_write_timeout(&self, timeout: Duration) -> io::Result<()>;
-    /// Shuts down reading, writing or both, as `how` says. Threads that wait in such a `read` or
-    /// `write` wake up.
+    /// Shuts down the reading side, the writing side or both, depending on `how`. A thread that
+    /// waits in `read` or `write` on such a side must then wake up.
     fn shutdown(&self, how: Shutdown) -> io::Result<()>;
-    /// Returns the peer's address. `None` if the stream has none, as with a Unix socket.
+    /// Returns the peer's address. `None` if the stream has no such address, as with a Unix socket.
     fn peer(&self) -> Option<SocketAddr> {
         None
     }
@@ -43,7 +43,7 @@ pub trait Stream: Send + Sync + 'static {
         Vec::new()
     }
     /// Returns the number of written bytes that the peer's TCP stack has not acknowledged yet.
-    /// `None` if the stream can't tell.
+    /// `None` if that number isn't known.
     fn unacknowledged(&self) -> Option<u64> {
         None
     }
@@ -146,8 +146,8 @@ impl<S: Stream + ?Sized> Stream for Arc<S> {
     }
 }
 
-/// The application's function, if it has set one, that wraps each stream before a connection uses
-/// it: in a tap, for example.
+/// The application's function that wraps each stream before a connection uses the stream: in a tap,
+/// for example. `None` if the application has set no such function.
 #[derive(Clone, Default)]
 pub(crate) struct WrapStream(Option<Arc<Wrap>>);
 
@@ -171,8 +171,8 @@ impl fmt::Debug for WrapStream {
     }
 }
 
-/// Returns the timeout, but at least one millisecond, because zero means "no timeout" to the
-/// operating system.
+/// Returns `timeout`, but at least one millisecond, because to the operating system, a timeout of
+/// zero means no timeout at all.
 fn at_least_one_millisecond(timeout: Duration) -> Duration {
     timeout.max(Duration::from_millis(1))
 }
@@ -183,8 +183,8 @@ pub fn is_timeout(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut)
 }
 
-/// The mark inside the error of a TLS read that received only part of a record. The peer is alive,
-/// but there's nothing to decrypt yet.
+/// The marker inside the error of a TLS read that received only part of a record. The peer is
+/// alive, but there's nothing to decrypt yet.
 #[derive(Debug)]
 pub(crate) struct PartOfRecord;
 
@@ -196,8 +196,8 @@ impl fmt::Display for PartOfRecord {
 
 impl std::error::Error for PartOfRecord {}
 
-/// Returns whether a TLS read failed only because it received part of a record. The caller then
-/// reads again.
+/// Returns whether a TLS read failed only because it received part of a record. The caller must
+/// then read again.
 pub(crate) fn is_part_of_record(error: &io::Error) -> bool {
     error.get_ref().is_some_and(|inner| inner.is::<PartOfRecord>())
 }

@@ -30,7 +30,8 @@ use crate::explain::conversation::Conversation;
 use crate::explain::heads::Settings;
 use crate::frames::header::Role;
 
-/// A stream that passes an annotation of each head and frame to a function, its *sink*.
+/// A stream that explains the bytes that pass through it: it calls a function, its *sink*, with an
+/// annotation of each HTTP head and each frame.
 ///
 /// ```no_run
 /// use ws101::frames::header::Role;
@@ -44,14 +45,14 @@ pub struct Tap<S: Stream> {
     stream: S,
     /// The role of this end of the connection: client or server.
     ours: Role,
-    /// The lock that a thread holds while it writes and while it explains the bytes that it wrote.
-    /// That way, the explanations come in the order of the bytes.
+    /// The lock that a thread holds while it writes and explains its bytes, so that the
+    /// explanations come in the order of the bytes.
     writing: Mutex<()>,
-    /// Whether the response to the handshake has been explained. From then on, our bytes no longer
-    /// affect how to explain the peer's bytes.
+    /// Whether the server's response to the handshake has been explained. From then on, our bytes
+    /// no longer affect how to explain the peer's bytes, so a read needn't lock `writing`.
     is_open: AtomicBool,
-    /// The conversation so far, and the sink. `None` once explaining has panicked, which ends the
-    /// explanations.
+    /// The state of the explanations: the conversation so far, and the sink. `None` once explaining
+    /// has panicked, which ends the explanations but not the connection.
     explaining: Mutex<Option<Explanation>>,
 }
 
@@ -61,8 +62,8 @@ struct Explanation {
 }
 
 impl<S: Stream> Tap<S> {
-    /// Creates a tap that passes annotations of the bytes of `stream` to `sink`, and checks the
-    /// bytes against the RFC alone.
+    /// Creates a tap that passes annotations of the bytes of `stream` to `sink`, and checks these
+    /// bytes against the RFCs' rules alone. `ours` is the role of this end of the connection.
     pub fn new(stream: S, ours: Role, sink: impl FnMut(Annotation) + Send + 'static) -> Tap<S> {
         Tap::with_settings(stream, ours, Settings::default(), sink)
     }
@@ -150,8 +151,8 @@ impl<S: Stream> Stream for Tap<S> {
     }
 }
 
-/// Dropping the tap explains the head or frame that the end of the stream cut off, in either
-/// direction.
+/// Dropping the tap explains the incomplete HTTP head or frame, in either direction, that the end
+/// of the stream cut off.
 impl<S: Stream> Drop for Tap<S> {
     fn drop(&mut self) {
         let (ours, theirs) = (self.ours, self.ours.other());

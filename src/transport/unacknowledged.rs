@@ -27,15 +27,15 @@ use super::lock::lock;
 /// The minimum time between two readings of the operating system's connection table.
 const READ_TABLE_EVERY: Duration = Duration::from_millis(100);
 
-/// The TCP state `FIN_WAIT_1`, as it appears in the table. In this state and in the two below, our
-/// FIN has been sent and not yet acknowledged.
+/// The TCP state `FIN_WAIT_1`, as it appears in the operating system's connection table. In this
+/// state, as in `LAST_ACK` and `CLOSING`, our FIN has been sent and not yet acknowledged.
 const FIN_WAIT_1: &str = "04";
 const LAST_ACK: &str = "09";
 const CLOSING: &str = "0B";
 
 /// Returns the number of bytes written to this stream that the peer's TCP stack has not
-/// acknowledged. `None` if our operating system doesn't show that number, or if we read its table
-/// less than 100 ms ago.
+/// acknowledged. `None` if our operating system doesn't provide that number, or if we read its
+/// connection table less than 100 ms ago.
 pub(crate) fn unacknowledged(stream: &TcpStream) -> Option<u64> {
     static LAST_READ: Mutex<Option<Instant>> = Mutex::new(None);
     let (local, peer) = (stream.local_addr().ok()?, stream.peer_addr().ok()?);
@@ -59,8 +59,8 @@ fn find(table: impl BufRead, local: SocketAddr, peer: SocketAddr) -> Option<u64>
     Some(unacknowledged.saturating_sub(waits_for_end.into()))
 }
 
-/// Formats an address as the table does, all in hex: the IP address in 32-bit words in this
-/// machine's byte order, then the port.
+/// Formats an address as it appears in the operating system's connection table, all in hex: the IP
+/// address in 32-bit words in this machine's byte order, then the port.
 fn in_table(address: SocketAddr) -> String {
     let words = |bytes: &[u8]| -> String {
         let words = bytes.chunks_exact(4).map(|word| [word[0], word[1], word[2], word[3]]);

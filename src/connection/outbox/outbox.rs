@@ -29,8 +29,8 @@ pub struct Outbox {
     write_half: Arc<WriteHalf>,
 }
 
-/// The queue that all clones of an [`Outbox`] share. Dropping this value closes the queue, which
-/// ends the queue's thread.
+/// The queue that all clones of an [`Outbox`] share. Dropping this value closes the queue, so that
+/// the outbox's thread ends once it has sent the queued messages.
 struct CloseOnDrop(Arc<Queue>);
 
 impl Drop for CloseOnDrop {
@@ -60,9 +60,9 @@ impl Outbox {
         self.input.0.put(message.clone())
     }
 
-    /// Returns the numbers of queued messages and bytes. A message counts until the operating
-    /// system has taken it. Use this method to find slow peers, or to send them less. Both numbers
-    /// are zero once the connection has ended.
+    /// Returns the number of messages that this outbox has yet to send, and their bytes. A message
+    /// counts until our operating system has taken it. Use this method to find slow peers, or to
+    /// send them less. Both numbers are zero once the connection has ended.
     pub fn backlog(&self) -> Backlog {
         self.input.0.backlog()
     }
@@ -76,8 +76,8 @@ impl Outbox {
 
 // WALK: outbox
 /// Runs an outbox's thread: sends messages until the queue is closed and empty, or until a write
-/// fails. Our Close may have waited for this queue, so at the end the thread checks whether the
-/// Close is due.
+/// fails. Before the thread ends, it sends our Close if that's due now, because the Close may have
+/// waited for this queue.
 fn send_until_closed(queue: &Queue, write_half: &WriteHalf) {
     while let Some(messages) = queue.take_all() {
         let mut feed_all = messages

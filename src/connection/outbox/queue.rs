@@ -12,8 +12,8 @@ use crate::frames::message::AsMessage;
 use crate::frames::prepared::PreparedMessage;
 use crate::transport::lock::lock;
 
-/// A bounded message queue. Several threads put messages in, and the outbox's thread takes them
-/// out.
+/// An outbox's bounded message queue. Several threads put messages in, and the outbox's thread
+/// takes them out.
 pub(crate) struct Queue {
     bound: usize,
     state: Mutex<State>,
@@ -23,24 +23,26 @@ pub(crate) struct Queue {
 #[derive(Default)]
 struct State {
     queued: VecDeque<PreparedMessage>,
-    /// The number of messages that the thread has taken out and not yet sent. They still count
-    /// towards the bound.
+    /// The number of messages that the outbox's thread has taken out and not sent yet. They still
+    /// count towards the bound.
     being_sent: usize,
     /// The total payload size, in bytes, of the messages in `being_sent`.
     bytes_being_sent: usize,
     /// Whether the queue is closed. A closed queue refuses new messages.
     closed: bool,
-    /// Whether the queue's thread has ended. The connection can then drop the queue.
+    /// Whether the outbox's thread has ended. If so, the connection's list of queues may drop this
+    /// queue.
     ended: bool,
 }
 
-/// The numbers of waiting messages and bytes in an [`Outbox`](crate::Outbox), as returned by
-/// [`Outbox::backlog`](crate::Outbox::backlog).
+/// The backlog of an [`Outbox`](crate::Outbox): the messages that it has yet to send, as returned
+/// by [`Outbox::backlog`](crate::Outbox::backlog).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Backlog {
     /// The number of messages that are queued or being sent.
     pub messages: usize,
-    /// The total payload size of the queued messages in bytes, before any compression.
+    /// The total payload size, in bytes and before any compression, of the messages that are queued
+    /// or being sent.
     pub bytes: usize,
 }
 
@@ -54,8 +56,8 @@ impl Queue {
     }
 
     // WALK: put
-    /// Puts a message in. Fails with `WriteTimeout` if the queue is full, and with `Closed` if it's
-    /// closed.
+    /// Puts a message into the queue, without waiting. Fails with `WriteTimeout` if the queue is
+    /// full, and with `Closed` if the queue is closed.
     pub(crate) fn put(&self, message: PreparedMessage) -> Result<()> {
         let mut state = lock(&self.state);
         if state.closed {
@@ -69,7 +71,8 @@ impl Queue {
         Ok(())
     }
 
-    /// Waits for messages and takes all of them. Returns `None` once the queue is closed and empty.
+    /// Waits until messages are queued, then removes and returns all of them. Returns `None` once
+    /// the queue is closed and empty.
     pub(crate) fn take_all(&self) -> Option<VecDeque<PreparedMessage>> {
         let mut state = lock(&self.state);
         while state.queued.is_empty() && !state.closed {
@@ -80,29 +83,31 @@ impl Queue {
         Some(std::mem::take(&mut state.queued)).filter(|messages| !messages.is_empty())
     }
 
-    /// Records that the queue's thread has sent the messages that it took. They no longer count
-    /// towards the bound.
+    /// Records that the outbox's thread has sent the messages that it took out. They no longer
+    /// count towards the bound.
     pub(crate) fn note_sent(&self) {
         let mut state = lock(&self.state);
         (state.being_sent, state.bytes_being_sent) = (0, 0);
     }
 
-    /// Returns the numbers of messages and bytes that were put in and aren't sent yet.
+    /// Returns the number of messages that were put into the queue and aren't sent yet, and their
+    /// bytes.
     pub(crate) fn backlog(&self) -> Backlog {
         let state = lock(&self.state);
         let bytes = total_bytes(&state.queued) + state.bytes_being_sent;
         Backlog { messages: state.queued.len() + state.being_sent, bytes }
     }
 
-    /// Closes the queue and drops its messages when its thread ends. Returns the number of messages
-    /// that were not sent.
+    /// Closes the queue and drops its messages, because the outbox's thread is about to end.
+    /// Returns the number of messages that were not sent.
     pub(crate) fn abandon(&self) -> usize {
         let ended = State { closed: true, ended: true, ..State::default() };
         let state = std::mem::replace(&mut *lock(&self.state), ended);
         state.queued.len() + state.being_sent
     }
 
-    /// Closes the queue. It refuses new messages, and its thread still sends the queued ones.
+    /// Closes the queue. From now on, `put` fails, but the outbox's thread still sends the queued
+    /// messages.
     pub(crate) fn close(&self) {
         lock(&self.state).closed = true;
         self.changed.notify_all();
@@ -114,15 +119,16 @@ impl Queue {
     }
 }
 
-/// The queues of a connection's outboxes. The write half sends our Close after their messages.
+/// The queues of all outboxes of a connection. The write half sends our Close only after the
+/// messages in these queues.
 #[derive(Default)]
 pub(crate) struct Queues(Mutex<(Vec<Arc<Queue>>, IsClosed)>);
 
 type IsClosed = bool;
 
 impl Queues {
-    /// Adds a queue, and drops the queues whose threads have ended. After `close`, a new queue is
-    /// closed at once.
+    /// Adds an outbox's queue, and drops the queues whose threads have ended. If `close` has been
+    /// called, this closes the new queue at once.
     pub(crate) fn register(&self, queue: Arc<Queue>) {
         let (queues, is_closed) = &mut *lock(&self.0);
         queues.retain(|other| !lock(&other.state).ended);
@@ -132,7 +138,8 @@ impl Queues {
         queues.push(queue);
     }
 
-    /// Closes all queues. They refuse new messages, and their threads still send the queued ones.
+    /// Closes all queues. From now on, their `put` fails, but the outboxes' threads still send the
+    /// queued messages.
     pub(crate) fn close(&self) {
         let (queues, is_closed) = &mut *lock(&self.0);
         if !std::mem::replace(is_closed, true) {

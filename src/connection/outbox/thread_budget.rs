@@ -27,17 +27,18 @@ use std::time::{Duration, Instant};
 // this lock, so there's nothing to check.)
 use std::{fs, io, sync};
 
-/// The number of memory mappings that a thread takes.
+/// The number of memory mappings of a thread: two for its stack, and two for the small stack on
+/// which a stack overflow is reported.
 const MAPS_OF_A_THREAD: i64 = 4;
-/// The minimum number of threads that may start before the limits are read again, even if hardly
-/// any thread is free.
+/// The minimum number of threads that may start between two readings of the system's limits, even
+/// if hardly any thread is free.
 const THREADS_BETWEEN_READINGS: i64 = 64;
-/// The time for which a refusal stands before the limits are read again, unless one of our threads
-/// ends.
+/// The time after which the system's limits are read again while no thread is free. Until then, no
+/// thread may start, unless another of our threads ends.
 const REFUSAL_STANDS: Duration = Duration::from_secs(1);
 
-/// The purpose of a thread. It decides how many threads must still be free after the thread's
-/// start.
+/// The purpose of a new thread. It decides how many threads must stay free after the start of this
+/// thread.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Purpose {
     Connection,
@@ -55,8 +56,8 @@ impl Purpose {
     }
 }
 
-/// Starts a thread that runs `work`. Fails if too few threads would stay free. The error names the
-/// limit.
+/// Starts a thread that runs `work`. Fails if a system limit would then leave too few threads free.
+/// The error names that limit.
 pub(crate) fn spawn(
     purpose: Purpose,
     name: String,
@@ -72,7 +73,8 @@ pub(crate) fn spawn(
     Ok(())
 }
 
-/// One budget for the whole process, because the limits are the process's or the machine's.
+/// The thread budget. The whole process has only one, because the system's limits apply to the
+/// process or to the machine.
 static BUDGET: sync::Mutex<Budget> =
     sync::Mutex::new(Budget { limits: Vec::new(), until_reading: 0, read_at: None });
 
@@ -80,7 +82,7 @@ fn lock_budget() -> sync::MutexGuard<'static, Budget> {
     BUDGET.lock().unwrap_or_else(sync::PoisonError::into_inner)
 }
 
-/// A started thread's place in the budget. Dropping this value frees the place.
+/// A permit for one thread of the budget. Dropping the permit makes room for another thread.
 struct ThreadPermit;
 
 impl ThreadPermit {
@@ -102,10 +104,11 @@ impl Drop for ThreadPermit {
     }
 }
 
-/// The number of threads that each system limit still allows, as last read and counted since.
+/// The thread budget: how many threads each system limit still allows, as last read and then
+/// updated with each start and end of our own threads.
 struct Budget {
     limits: Vec<Limit>,
-    /// The number of threads that may start before the limits are read again.
+    /// The number of threads that may start before the system's limits must be read again.
     until_reading: i64,
     read_at: Option<Instant>,
 }
@@ -124,8 +127,8 @@ type Read<'a> = &'a dyn Fn(&Path) -> Option<Vec<u8>>;
 
 impl Budget {
     // WALK: budget
-    /// Counts one more thread. Fails with the name of the limit that leaves no thread for this
-    /// purpose.
+    /// Reserves one thread in the budget. Fails with the name of the limit that leaves no thread
+    /// for this purpose.
     fn take(&mut self, purpose: Purpose, now: Instant, read: Read) -> Result<(), &'static str> {
         let rested = self.read_at.is_none_or(|read_at| now - read_at >= REFUSAL_STANDS);
         if self.until_reading == 0 || (rested && self.exhausted_limit(purpose).is_some()) {
@@ -148,8 +151,8 @@ impl Budget {
         self.limits.iter().find(is_exhausted).map(|limit| limit.name)
     }
 
-    /// Reads the limits again, and sets when to read them next. If a limit can't be read now, for
-    /// example because no descriptor is free, its count stays.
+    /// Reads the system's limits again, and sets when to read them next. If a limit can't be read
+    /// now, for example because no descriptor is free, its last known values stay in use.
     fn read_limits(&mut self, now: Instant, read: Read) {
         for limit in read_all_limits(read) {
             match self.limits.iter_mut().find(|known| known.name == limit.name) {
@@ -163,7 +166,7 @@ impl Budget {
     }
 }
 
-/// Reads all thread limits that this system shows.
+/// Reads all thread limits that can be read on this system.
 fn read_all_limits(read: Read) -> Vec<Limit> {
     let limits = [memory_maps(read), threads_max(read), control_group(read)];
     limits.into_iter().flatten().collect()
@@ -187,7 +190,7 @@ fn threads_max(read: Read) -> Option<Limit> {
     Some(Limit { name: "kernel.threads-max", all, free: all - there })
 }
 
-/// Returns the tightest limit of the process's control group and of its parent groups.
+/// Returns the tightest thread limit of the process's control group and its parent groups.
 fn control_group(read: Read) -> Option<Limit> {
     let groups = read_text(read, "/proc/self/cgroup")?;
     // Version 2 has the line `0::/path`. Version 1 has a line for each controller, such as
@@ -283,8 +286,8 @@ mod tests {
         assert_eq!(read_all_limits(&nonsense), []);
     }
 
-    /// Reads a file on a simulated machine whose control group may have 160 threads and has
-    /// `there`.
+    /// Reads a file on a simulated machine whose control group may have 160 threads and now has
+    /// `there` threads.
     fn group_of(there: &Cell<i64>, path: &Path) -> Option<Vec<u8>> {
         let current = there.get().to_string();
         let folder = "/sys/fs/cgroup/pids.max";

@@ -15,7 +15,7 @@
 
 pub(crate) mod tls_stream;
 
-/// Generates the certificates for these tests, with the same code as the example `secure`.
+/// Generates the certificates for this module's tests, with the same code as the example `secure`.
 #[cfg(test)]
 #[path = "../../../examples/secure/certificate.rs"]
 mod certificate;
@@ -119,7 +119,8 @@ impl Tls {
     }
 
     /// Performs the server's side of the TLS handshake before the deadline, and returns the
-    /// encrypted stream. If the client sent plain HTTP, the error is a refusal with 400.
+    /// encrypted stream. If the client sent plain HTTP instead of TLS, this fails with a refusal
+    /// whose status is 400.
     pub(crate) fn accept(
         &self,
         stream: Arc<dyn Stream>,
@@ -137,15 +138,17 @@ impl Tls {
     }
 }
 
-/// The roots that a client trusts, and the host that the server's certificate must name.
+/// The root certificates that a client trusts, and the host that the server's certificate must
+/// name.
 pub(crate) struct TrustedRoots {
     config: Arc<ClientConfig>,
     host: ServerName<'static>,
 }
 
 impl TrustedRoots {
-    /// Trusts the roots of the caller's `config`. Without a `config`, trusts the roots in this PEM
-    /// file, and without a file, the system's roots. The server's certificate must name `host`.
+    /// Creates a client's trusted roots from the caller's `config`. Without a `config`, reads them
+    /// from the PEM file `roots`, and without that file, from the system. The server's certificate
+    /// must name `host`.
     pub(crate) fn new(
         url: &str,
         host: &str,
@@ -178,8 +181,8 @@ impl TrustedRoots {
     }
 }
 
-/// Returns a rustls configuration that trusts the roots in this PEM file, or the system's roots if
-/// there's no file.
+/// Returns a rustls configuration that trusts the root certificates in the PEM file `roots`, or the
+/// system's root certificates if `roots` is `None`.
 fn trusting(roots: Option<&Path>) -> Result<ClientConfig> {
     let mut store = RootCertStore::empty();
     match roots {
@@ -244,9 +247,9 @@ fn root_as_certificate() -> Diagnostic {
     Diagnostic::about("a root used as a certificate", "`CA:TRUE` in the server's own certificate")
 }
 
-/// Finds the server's alert in the error of a client's read after the TLS handshake. With TLS 1.3,
-/// the client completes its handshake before the server has checked the client's certificate.
-/// Returns `None` if the error contains no alert.
+/// Finds the server's late alert in the error of a client's read after the TLS handshake. With TLS
+/// 1.3, the client completes its handshake before the server has checked the client's certificate,
+/// so an alert about that certificate arrives late. Returns `None` if the error contains no alert.
 pub(crate) fn late_alert(error: &io::Error) -> Option<Error> {
     match error.get_ref()?.downcast_ref()? {
         alert @ rustls::Error::AlertReceived(_) => Some(disagreed(alert.clone(), Role::Client)),
@@ -268,8 +271,8 @@ fn failed(failure: HandshakeFailure, role: Role) -> Error {
     }
 }
 
-/// Converts a failure that rustls reports to an [`Error`] with a diagnostic: a certificate wasn't
-/// accepted, or the two ends didn't agree. `role` is our end's role.
+/// Converts an error of rustls to an [`Error`] with a diagnostic: for example, a certificate wasn't
+/// accepted, or the two ends didn't agree on TLS. `role` is our end's role.
 fn disagreed(error: rustls::Error, role: Role) -> Error {
     use rustls::Error::{AlertReceived, InvalidCertificate, NoCertificatesPresented};
     const DAY: u64 = 24 * 60 * 60;
@@ -320,8 +323,8 @@ fn disagreed(error: rustls::Error, role: Role) -> Error {
     tls_error(diagnostic)
 }
 
-/// Returns whether this alert says that the peer doesn't accept our certificate, or demands one
-/// (RFC 8446 §6.2). A `DecryptError` arrives if one of the peer's roots has our issuer's name but a
+/// Returns whether this alert means that the peer doesn't accept our certificate, or demands one
+/// (RFC 8446 §6.2). The peer sends a `DecryptError` if one of its roots has our issuer's name but a
 /// different key.
 fn is_about_a_certificate(alert: AlertDescription) -> bool {
     matches!(

@@ -35,38 +35,39 @@ use crate::transport::lingering_close::lingering_close;
 use crate::transport::lock::lock;
 use crate::transport::stream::{PartOfRecord, Stream, is_timeout};
 
-/// The maximum time in which this end tries to send its last record: an alert or a close_notify.
+/// The maximum time in which this end tries to send its last TLS record: an alert or a
+/// close_notify.
 const LAST_RECORD_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// A TLS stream: it encrypts and decrypts the bytes that pass through another stream. Several
+/// A TLS stream: it encrypts and decrypts the bytes that pass through an underlying stream. Several
 /// threads may use it at once.
 pub(crate) struct TlsStream {
     stream: Arc<dyn Stream>,
     tls: Mutex<Connection>,
-    /// The encrypted bytes that were read from the stream and aren't decrypted yet.
+    /// The encrypted bytes that were read from the underlying stream and aren't decrypted yet.
     arrived: Mutex<Buffer>,
     sealed: Mutex<SealedRecords>,
 }
 
-/// Sealed (encrypted) records, and the number of their bytes that are written to the stream.
+/// Sealed (encrypted) records, and how many of their bytes are written to the underlying stream.
 #[derive(Default)]
 struct SealedRecords {
     records: Vec<u8>,
-    /// The number of bytes of `records` that are written to the stream.
+    /// The number of bytes of `records` that are written to the underlying stream.
     written: usize,
-    /// The number of the caller's bytes that are sealed but not yet reported as written. The caller
-    /// passes these bytes again, and they must not be sealed twice.
+    /// The number of the caller's bytes that are sealed but not yet reported as written. After a
+    /// timeout, the caller passes these bytes again, and `write` must not seal them twice.
     owed: usize,
 }
 
 /// The reason why a TLS handshake failed.
 #[derive(Debug)]
 pub(crate) enum HandshakeFailure {
-    /// The stream ended or failed, or the deadline passed.
+    /// The stream ended or failed, or the deadline passed, before the handshake was complete.
     Broken(io::Error),
     /// rustls rejected the peer's bytes, or the peer rejected ours.
     Refused(rustls::Error),
-    /// The peer's first bytes aren't TLS. The text shows these bytes.
+    /// The peer's first bytes aren't TLS. The string quotes these bytes.
     NotTls(String),
     /// ALPN chose this protocol instead of HTTP/1.1.
     OtherProtocol(String),
@@ -78,8 +79,8 @@ impl From<io::Error> for HandshakeFailure {
     }
 }
 
-/// Performs this end's part of the TLS handshake, as client or server, before a deadline. No other
-/// thread has the stream yet, so the handshake needs no lock.
+/// Performs this end's part of the TLS handshake, as client or server, before the deadline. No
+/// other thread has the stream yet, so the handshake needs no lock.
 pub(crate) fn handshake(
     mut tls: Connection,
     stream: Arc<dyn Stream>,
@@ -130,7 +131,7 @@ pub(crate) fn handshake(
     Ok(TlsStream { stream, tls, arrived, sealed })
 }
 
-/// Passes some of the arrived bytes to rustls, which validates and decrypts them.
+/// Passes some of the bytes in `arrived` to rustls, which validates and decrypts them.
 fn feed_rustls(
     tls: &mut Connection,
     arrived: &mut Buffer,
@@ -149,8 +150,9 @@ fn collect_records(tls: &mut Connection, records: &mut Vec<u8>) -> io::Result<()
 }
 
 impl TlsStream {
-    /// Decrypts arrived records into `into`, as far as it has room. Returns the number of decrypted
-    /// bytes (0 after the peer's close_notify), or `None` if the next record isn't complete.
+    /// Decrypts arrived records into `into`, until `into` is full or no complete record is left.
+    /// Returns the number of decrypted bytes (0 after the peer's close_notify), or `None` if there
+    /// are none because the next record isn't complete.
     fn decrypt(&self, arrived: &mut Buffer, into: &mut [u8]) -> io::Result<Option<usize>> {
         let mut tls = lock(&self.tls);
         let (mut count, mut fed) = (0, Ok(()));
@@ -173,7 +175,8 @@ impl TlsStream {
         checked.map(|()| None).map_err(|error| io::Error::new(ErrorKind::InvalidData, error))
     }
 
-    /// Like `decrypt`, but if decrypting fails, this sends the peer an alert with the reason.
+    /// Like `decrypt`, but if decrypting fails, this also sends the peer an alert that names the
+    /// reason.
     fn decrypt_or_alert(&self, arrived: &mut Buffer, into: &mut [u8]) -> io::Result<Option<usize>> {
         let decrypted = self.decrypt(arrived, into);
         if decrypted.is_err() {
@@ -182,8 +185,8 @@ impl TlsStream {
         decrypted
     }
 
-    /// Sends this end's last record: an alert, or the record that `seal` adds. Gives up if another
-    /// thread is writing, or if an earlier write stopped in the middle of a record.
+    /// Sends this end's last TLS record: an alert, or the record that `seal` adds. Gives up if
+    /// another thread is writing, or if an earlier write stopped in the middle of a record.
     fn send_last_record(&self, seal: impl FnOnce(&mut Connection)) {
         let Ok(mut sealed) = self.sealed.try_lock() else { return };
         if !sealed.unwritten().is_empty() {
@@ -209,7 +212,7 @@ impl SealedRecords {
         &self.records[self.written..]
     }
 
-    /// Drops the records once they're written, and frees all but 1 KiB of their memory.
+    /// Clears the records once they're written, and frees all but 1 KiB of their memory.
     fn clear(&mut self) {
         const LITTLE: usize = 1024;
         self.written = 0;
@@ -329,7 +332,7 @@ mod tests {
     struct End {
         from: Arc<Half>,
         to: Arc<Half>,
-        /// The maximum number of bytes that a call reads or writes.
+        /// The maximum number of bytes that one call reads or writes.
         piece: usize,
         /// The pipe's capacity in bytes. A write waits while the pipe is full.
         room: usize,
@@ -349,8 +352,8 @@ mod tests {
     }
 
     impl End {
-        /// Waits until `ready`. Fails if the wait takes longer than `patience`, or if this call is
-        /// one that has to time out.
+        /// Waits until `ready` returns `true` for this half. Fails if the wait takes longer than
+        /// `patience`, or if a stuttering pipe makes this call time out.
         fn wait<'a>(
             &self,
             half: &'a Half,
