@@ -34,7 +34,7 @@ use crate::transport::stream::{is_part_of_record, is_timeout};
 const SHORTEST_READ: Duration = Duration::from_millis(1);
 /// The minimum time between two checks whether another thread has sent our Close. Without this
 /// minimum, a small `Limits::close` would wake the threads of idle connections all the time.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
+const MIN_CHECK_INTERVAL: Duration = Duration::from_secs(1);
 /// The maximum number of reads after the deadline for the peer's last bytes. These reads fetch
 /// bytes that arrived in time but weren't read yet. Their number is enough to empty the largest
 /// receive buffer that the operating system keeps for a socket.
@@ -100,7 +100,7 @@ impl ReadHalf {
     #[inline]
     pub(crate) fn next_message(&mut self, until: Option<Deadline>) -> Result<Option<Message>> {
         self.has_looked = false;
-        self.skip_rest_of_stream(until)?;
+        self.skip_rest_of_message(until)?;
         self.decoder.deliver_pieces(false);
         match self.next_event(until)? {
             Some(Event::Message(message)) => Ok(Some(message)),
@@ -111,7 +111,7 @@ impl ReadHalf {
     /// Waits for the first piece of the next message, for an application that reads the message
     /// piece by piece. Returns `None` once reading has ended.
     pub(crate) fn first_piece(&mut self) -> Result<Option<(MessageKind, Vec<u8>)>> {
-        self.skip_rest_of_stream(None)?;
+        self.skip_rest_of_message(None)?;
         self.decoder.deliver_pieces(true);
         self.next_piece()
     }
@@ -134,7 +134,7 @@ impl ReadHalf {
 
     /// Skips the rest of a message whose `MessageReader` was dropped early. Otherwise the
     /// application would receive that rest in place of the next message.
-    fn skip_rest_of_stream(&mut self, until: Option<Deadline>) -> Result<()> {
+    fn skip_rest_of_message(&mut self, until: Option<Deadline>) -> Result<()> {
         while self.in_pieces {
             let event = self.next_event(until)?;
             self.in_pieces = matches!(event, Some(Event::Piece { last: false, .. }));
@@ -284,15 +284,19 @@ impl ReadHalf {
         let mut timeout = match self.write_half.ending.state() {
             // Another thread may meanwhile send our Close. This read must then end in time to keep
             // the deadline for the peer's answer.
-            State::Open if self.write_half.is_shared() => {
-                self.keepalive.until_next_check().min(self.write_half.close_within.max(LOOK_EVERY))
-            }
+            State::Open if self.write_half.is_shared() => self
+                .keepalive
+                .until_next_check()
+                .min(self.write_half.close_within.max(MIN_CHECK_INTERVAL)),
             State::Open => self.keepalive.until_next_check(),
             // Other threads are still sending messages that go out before our Close. Check now and
             // then whether these threads make progress.
             State::Requested(_) | State::Due(_) => {
                 self.check_progress_of_close();
-                self.keepalive.until_next_check().min(LOOK_EVERY).min(self.write_half.write_within)
+                self.keepalive
+                    .until_next_check()
+                    .min(MIN_CHECK_INTERVAL)
+                    .min(self.write_half.write_within)
             }
             State::Sent(answer_by) | State::Broken(_, answer_by) => {
                 self.read_timeout_while_closing(answer_by)?
@@ -324,7 +328,7 @@ impl ReadHalf {
     fn read_timeout_while_closing(&mut self, answer_by: Deadline) -> Result<Duration> {
         let linger =
             self.linger.get_or_insert_with(|| self.write_half.renewable_deadline(answer_by));
-        match linger.has_finally_passed(&*self.write_half.stream) {
+        match linger.has_passed_for_good(&*self.write_half.stream) {
             false => Ok(linger.deadline().remaining().unwrap_or(SHORTEST_READ)),
             // The caller may read late. Bytes that arrived in time are in the receive buffer, so
             // this thread reads those bytes first.

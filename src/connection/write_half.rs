@@ -51,10 +51,10 @@ const BULK_CLOSE_TIMEOUT: Duration = Duration::from_millis(10);
 /// wrongly send bytes after its Close. If we left them unread, our operating system would send a
 /// reset, which could destroy our own Close. (The time is renewed while the peer's TCP stack has
 /// yet to acknowledge our bytes.)
-const LAST_LOOK: Duration = Duration::from_millis(10);
+const STRAY_BYTES_TIMEOUT: Duration = Duration::from_millis(10);
 /// The interval at which a thread that waits for other threads checks whether those threads still
 /// make progress.
-const LOOK_EVERY: Duration = Duration::from_millis(200);
+const PROGRESS_CHECK_INTERVAL: Duration = Duration::from_millis(200);
 
 /// The sending side of one connection. All the connection's threads share it.
 pub(crate) struct WriteHalf {
@@ -235,7 +235,7 @@ impl WriteHalf {
     /// Like `request_close`, but for a server that drains or stops with thousands of connections:
     /// this waits at most 10 ms for a peer whose buffers are full. A later call or another thread
     /// sends the bytes that such a peer doesn't take now.
-    pub(crate) fn request_close_without_waiting(&self, request: CloseRequest) {
+    pub(crate) fn request_close_briefly(&self, request: CloseRequest) {
         self.apply(EndEvent::CloseRequested(request));
         self.make_close_pending_if_due();
         if !matches!(self.ending.state(), State::Due(_)) {
@@ -483,7 +483,7 @@ impl WriteHalf {
                 }
                 // A peer that has closed sends nothing more, so it doesn't matter whether it ends
                 // its stream.
-                let patience = if has_closed { LAST_LOOK } else { self.close_within };
+                let patience = if has_closed { STRAY_BYTES_TIMEOUT } else { self.close_within };
                 let linger = self.renewable_deadline(Deadline::after(patience));
                 if !lingering_close(linger, &*self.stream) {
                     unanswered = Some(self.error_without_answer());
@@ -519,7 +519,7 @@ impl WriteHalf {
         let mut has_hurried = false;
         loop {
             let flushed = self.flush_unless_busy();
-            let state = self.ending.wait_until_close_is_sent(LOOK_EVERY);
+            let state = self.ending.wait_until_close_is_sent(PROGRESS_CHECK_INTERVAL);
             if flushed.is_err() || !matches!(state, State::Requested(_) | State::Due(_)) {
                 return self.ending.state();
             }
@@ -609,7 +609,7 @@ impl WriteHalf {
         while self.message.is_open() && !encoder.is_closed() {
             drop(encoder);
             self.flush_pending()?;
-            self.message.wait_until_none_is_open(LOOK_EVERY)?;
+            self.message.wait_until_none_is_open(PROGRESS_CHECK_INTERVAL)?;
             if stall.has_stalled(self.ending.written(), self.is_writing()) {
                 return Err(Error::WriteTimeout);
             }

@@ -112,7 +112,7 @@ impl PendingGuard {
     /// might never read the response. If the connection was taken off the list of pending
     /// connections, this adds it again. An evicted connection isn't added, but still receives its
     /// response.
-    pub(crate) fn keep_pending_for_answer(&self) {
+    pub(crate) fn make_evictable_for_response(&self) {
         if let Some(pending) = lock(&self.list.0).iter_mut().find(|pending| pending.id == self.id) {
             pending.evict_by = Shutdown::Both;
             return;

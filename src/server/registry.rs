@@ -57,7 +57,7 @@ pub(super) enum PermitStage {
     /// The application's own check, `authorize` or `admit`, is running.
     Authorizing,
     /// The server is writing the 101, so the connection has no write half yet.
-    Answering,
+    Upgrading,
     Open(Arc<WriteHalf>),
 }
 
@@ -203,7 +203,7 @@ impl Registry {
 impl PermitStage {
     pub(super) fn write_half(&self) -> Option<&Arc<WriteHalf>> {
         match self {
-            PermitStage::Authorizing | PermitStage::Answering => None,
+            PermitStage::Authorizing | PermitStage::Upgrading => None,
             PermitStage::Open(write_half) => Some(write_half),
         }
     }
@@ -228,7 +228,7 @@ impl Permit {
     /// Counts the connection as open, just before its 101 is written. That way, the counters always
     /// include every client that has read its 101.
     pub(crate) fn count_as_open(&self) {
-        lock(&self.registry.open).insert(self.id, PermitStage::Answering);
+        lock(&self.registry.open).insert(self.id, PermitStage::Upgrading);
     }
 
     /// Registers the write half once the 101 is written, so that `shut_down` can close this
@@ -239,10 +239,8 @@ impl Permit {
         lock(&self.registry.open).insert(self.id, PermitStage::Open(write_half.clone()));
         if self.registry.is_closing() {
             let Grace { close, .. } = self.registry.grace();
-            write_half.request_close_without_waiting(CloseRequest::of_stopping_server(
-                close,
-                Urgency::WhenIdle,
-            ));
+            write_half
+                .request_close_briefly(CloseRequest::of_stopping_server(close, Urgency::WhenIdle));
         }
         self.is_open = true;
         self.registry.clone()

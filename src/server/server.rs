@@ -282,7 +282,7 @@ impl Server {
                 Err(error) => {
                     log::warn!("accept: {error}");
                     if reserve.take().is_none() {
-                        thread::sleep(REST_WITHOUT_DESCRIPTOR);
+                        thread::sleep(PAUSE_WITHOUT_DESCRIPTOR);
                     }
                 }
             }
@@ -397,4 +397,4 @@ fn concerns_one_client(error: &io::Error) -> bool {
 
 /// The time that the accepting thread rests before it calls `accept` again when the process has no
 /// descriptor left at all.
-const REST_WITHOUT_DESCRIPTOR: Duration = Duration::from_millis(50);
+const PAUSE_WITHOUT_DESCRIPTOR: Duration = Duration::from_millis(50);

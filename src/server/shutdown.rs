@@ -114,8 +114,7 @@ impl Registry {
             if bulk.has_passed() && close_by.has_passed() {
                 break;
             }
-            write_half
-                .request_close_without_waiting(CloseRequest::of_stopping_server(close, urgency));
+            write_half.request_close_briefly(CloseRequest::of_stopping_server(close, urgency));
         }
     }
 
@@ -136,7 +135,7 @@ impl Registry {
                 if let (Some(write_half), false) = (write_half, over.has_passed()) {
                     let Grace { close, .. } = self.grace();
                     let request = CloseRequest::of_stopping_server(close, Urgency::WhenIdle);
-                    write_half.request_close_without_waiting(request);
+                    write_half.request_close_briefly(request);
                 }
             }
             // If peers with full buffers have used up the time, `shut_down` closes the remaining

@@ -12,7 +12,7 @@ use crate::transport::lock::lock;
 
 /// The maximum number of idle threads in a pool: enough for a burst of clients that come and go
 /// together. More idle threads would hold memory and find no work.
-const MOST_IDLE: usize = 64;
+const MAX_IDLE: usize = 64;
 /// The maximum time that a pool thread waits for its next connection. After that, the thread ends.
 const IDLE_TIME: Duration = Duration::from_secs(1);
 
@@ -77,7 +77,7 @@ impl IdleThreads {
     /// other threads are already idle, or no job arrived in time.
     fn next_job(&self) -> Option<Job> {
         let mut state = lock(&self.state);
-        if state.idle == MOST_IDLE {
+        if state.idle == MAX_IDLE {
             return None;
         }
         state.idle += 1;
@@ -120,7 +120,7 @@ mod tests {
             }
         }
         assert_eq!(one_by_one.len(), 1);
-        let many = MOST_IDLE + 8;
+        let many = MAX_IDLE + 8;
         let (go, waits): (Vec<_>, Vec<_>) = (0..many).map(|_| channel()).unzip();
         waits.into_iter().for_each(|wait| run(Some(wait)));
         // Wait until each job has its thread. A thread that has finished could take the job of a
@@ -129,6 +129,6 @@ mod tests {
         drop(go);
         let together: HashSet<_> = (0..many).map(|_| reports.recv().unwrap()).collect();
         assert_eq!(together.len(), many);
-        assert!(lock(&threads.idle.state).idle <= MOST_IDLE);
+        assert!(lock(&threads.idle.state).idle <= MAX_IDLE);
     }
 }

@@ -105,11 +105,11 @@ pub(crate) fn upgrade(
     requester.stream = requester.start_tls(options.tls.as_ref(), deadline)?;
     let certificates = requester.stream.peer_certificates();
     requester.stream =
-        requester.run_own_code(|| options.wrap_stream.apply(requester.stream.clone()));
+        requester.run_application_code(|| options.wrap_stream.apply(requester.stream.clone()));
     // 3. The request's head.
     let mut buffer = Buffer::default();
-    let request =
-        requester.run_own_code(|| requester.read_request(&mut buffer, deadline, certificates));
+    let request = requester
+        .run_application_code(|| requester.read_request(&mut buffer, deadline, certificates));
     let request = requester.or_refuse(request)?;
     // RFC 9110 §9.3.2: a response to HEAD has no body.
     requester.wants_body = request.method() != "HEAD";
@@ -122,12 +122,13 @@ pub(crate) fn upgrade(
     let permit = requester.or_refuse(requester.take_permit())?;
     // 6. The application's own check, which may be slow. A refusal returns the permit.
     let admit = options.admit.as_deref();
-    let admitted = requester.run_own_code(|| requester.ask_application(&request, permit, admit));
+    let admitted =
+        requester.run_application_code(|| requester.ask_application(&request, permit, admit));
     let (permit, Admission { identity, headers }) = requester.or_refuse(admitted)?;
     // 7. The 101, with the application's own headers. Just before the 101, the connection is
     //    counted as open.
     let response =
-        agreement.response_with(&headers).map_err(|misuse| requester.answer_own_fault(misuse))?;
+        agreement.response_with(&headers).map_err(|misuse| requester.respond_with_500(misuse))?;
     permit.count_as_open();
     write_response(&*requester.stream, &response, &[], limits).map_err(write_error)?;
     let stream = requester.into_stream();
@@ -221,9 +222,9 @@ impl Requester<'_> {
     /// Responds with a 500, because the application provided a header for the 101 that can't be
     /// sent.
     #[inline(never)]
-    fn answer_own_fault(&self, misuse: Misuse) -> Error {
+    fn respond_with_500(&self, misuse: Misuse) -> Error {
         log::error!("{} a header for the 101 can't be sent: {misuse}", self.id);
-        self.pending.keep_pending_for_answer();
+        self.pending.make_evictable_for_response();
         self.registry.totals.count_refused(500);
         self.answer(Response::text(OWN_FAULT).status(500));
         misuse.into()
@@ -242,23 +243,23 @@ impl Requester<'_> {
             return self.refuse(refusal_without_room("too many pages are being made"));
         };
         self.pending.suspend_for_page();
-        let page = self.run_own_code(|| http(request));
+        let page = self.run_application_code(|| http(request));
         drop(permit);
         let Some(page) = page else {
             return self.refuse(no_page(request, &options.rules, true));
         };
         log::debug!("{} gets a plain HTTP answer", self.id);
-        self.pending.keep_pending_for_answer();
+        self.pending.make_evictable_for_response();
         self.answer(page);
         Error::PageServed
     }
 
     /// Runs code that may call the application's functions. If the code panics, the client receives
     /// a 500, and then the panic continues.
-    fn run_own_code<T>(&self, code: impl FnOnce() -> T) -> T {
+    fn run_application_code<T>(&self, code: impl FnOnce() -> T) -> T {
         catch_unwind(AssertUnwindSafe(code)).unwrap_or_else(|panic| {
             log::error!("{} authorize, http or wrap_stream panicked", self.id);
-            self.pending.keep_pending_for_answer();
+            self.pending.make_evictable_for_response();
             self.registry.totals.count_refused(500);
             self.answer(Response::text(OWN_FAULT).status(500));
             resume_unwind(panic)
@@ -274,7 +275,7 @@ impl Requester<'_> {
     #[inline(never)]
     fn refuse(&self, refusal: Refusal) -> Error {
         log::debug!("{} refused: {refusal}", self.id);
-        self.pending.keep_pending_for_answer();
+        self.pending.make_evictable_for_response();
         self.registry.totals.count_refused(refusal.status());
         self.answer(refusal.response());
         refusal.into()

@@ -13,7 +13,7 @@ use super::stream::{Stream, is_timeout};
 /// A peer that is still reading a long message can't answer our Close in time. Therefore a deadline
 /// that has passed is renewed if the peer has meanwhile sent anything, or if its TCP stack has
 /// acknowledged more of our bytes. The peer gets at most one renewal for each 64 KiB that we sent,
-/// and never more than [`MOST_RENEWALS`].
+/// and never more than [`MAX_RENEWALS`].
 #[derive(Debug)]
 pub struct RenewableDeadline {
     deadline: Deadline,
@@ -27,7 +27,7 @@ pub struct RenewableDeadline {
 
 /// The maximum number of renewals of a [`RenewableDeadline`], however many bytes we sent. With the
 /// default `Limits::close` of 5 s, the renewals add up to two minutes.
-const MOST_RENEWALS: u64 = 24;
+const MAX_RENEWALS: u64 = 24;
 
 impl RenewableDeadline {
     /// Creates a deadline that is never renewed.
@@ -44,7 +44,7 @@ impl RenewableDeadline {
     /// Creates a deadline that can be renewed while the peer may still be reading the `sent` bytes.
     /// Each renewal gives the peer the time `each` again.
     pub fn renewable(deadline: Deadline, each: Duration, sent: u64) -> RenewableDeadline {
-        let renewals = (sent / MIN_PROGRESS as u64).min(MOST_RENEWALS);
+        let renewals = (sent / MIN_PROGRESS as u64).min(MAX_RENEWALS);
         RenewableDeadline { deadline, each, renewals, is_alive: false, unacknowledged: u64::MAX }
     }
 
@@ -61,7 +61,7 @@ impl RenewableDeadline {
 
     /// Returns whether the deadline has passed for good. If the deadline has passed but can be
     /// renewed, this renews it and returns `false`.
-    pub fn has_finally_passed(&mut self, stream: &dyn Stream) -> bool {
+    pub fn has_passed_for_good(&mut self, stream: &dyn Stream) -> bool {
         self.deadline.has_passed() && !self.renew(stream)
     }
 
@@ -121,7 +121,7 @@ fn discard_input(mut linger: RenewableDeadline, stream: &dyn Stream) -> bool {
     const MOST: usize = 64 * 1024 * 1024;
     let mut waste = [0; 4096];
     let mut wasted = 0;
-    while wasted < MOST && !linger.has_finally_passed(stream) {
+    while wasted < MOST && !linger.has_passed_for_good(stream) {
         match read_before(linger.deadline(), stream, &mut waste) {
             Ok(0) => return true,
             Ok(count) => {

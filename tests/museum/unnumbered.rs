@@ -112,8 +112,8 @@ fn websockets_11_0_2_what_if_we_close_and_the_peer_neither_reads_nor_answers() {
 /// Bytes: a frame that breaks a rule, and a megabyte after it
 /// Holds: the peer reads our Close with its 1002, 1007 or 1009, and then an end, never a reset
 /// Twin: src/transport/lingering_close.rs
-/// was `while wasted < MOST && !linger.has_finally_passed(stream) {`
-/// now `while wasted > MOST && !linger.has_finally_passed(stream) {`
+/// was `while wasted < MOST && !linger.has_passed_for_good(stream) {`
+/// now `while wasted > MOST && !linger.has_passed_for_good(stream) {`
 #[test]
 fn reset_what_if_a_megabyte_is_unread_when_we_close() {
     for side in BOTH_SIDES {
@@ -545,7 +545,7 @@ fn tungstenite_what_if_our_caller_asks_for_what_no_peer_may_take() {
 /// Bytes: sixty connections to a process that may have forty descriptors
 /// Holds: each gets in, or gets a 503; `accept` fails no more often than it refuses a client or pauses; open connections are served; there is room again when they end
 /// Twin: src/server/server.rs
-/// was `if reserve.take().is_none() {\n                        thread::sleep(REST_WITHOUT_DESCRIPTOR);\n                    }`
+/// was `if reserve.take().is_none() {\n                        thread::sleep(PAUSE_WITHOUT_DESCRIPTOR);\n                    }`
 /// now ``
 #[cfg(target_os = "linux")]
 #[test]

@@ -35,7 +35,7 @@ const MAPS_OF_A_THREAD: i64 = 4;
 const THREADS_BETWEEN_READINGS: i64 = 64;
 /// The time after which the system's limits are read again while no thread is free. Until then, no
 /// thread may start, unless another of our threads ends.
-const REFUSAL_STANDS: Duration = Duration::from_secs(1);
+const REREAD_AFTER: Duration = Duration::from_secs(1);
 
 /// The purpose of a new thread. It decides how many threads must stay free after the start of this
 /// thread.
@@ -64,7 +64,7 @@ pub(crate) fn spawn(
     stack: usize,
     work: impl FnOnce() + Send + 'static,
 ) -> io::Result<()> {
-    let permit = ThreadPermit::take(purpose)?;
+    let permit = ThreadPermit::reserve(purpose)?;
     let work = move || {
         let _permit = permit;
         work();
@@ -86,9 +86,9 @@ fn lock_budget() -> sync::MutexGuard<'static, Budget> {
 struct ThreadPermit;
 
 impl ThreadPermit {
-    fn take(purpose: Purpose) -> io::Result<ThreadPermit> {
+    fn reserve(purpose: Purpose) -> io::Result<ThreadPermit> {
         let read = |path: &Path| fs::read(path).ok();
-        match lock_budget().take(purpose, Instant::now(), &read) {
+        match lock_budget().reserve(purpose, Instant::now(), &read) {
             Ok(()) => Ok(ThreadPermit),
             Err(limit) => {
                 let error = format!("{limit} leaves too few threads");
@@ -129,8 +129,8 @@ impl Budget {
     // WALK: budget
     /// Reserves one thread in the budget. Fails with the name of the limit that leaves no thread
     /// for this purpose.
-    fn take(&mut self, purpose: Purpose, now: Instant, read: Read) -> Result<(), &'static str> {
-        let rested = self.read_at.is_none_or(|read_at| now - read_at >= REFUSAL_STANDS);
+    fn reserve(&mut self, purpose: Purpose, now: Instant, read: Read) -> Result<(), &'static str> {
+        let rested = self.read_at.is_none_or(|read_at| now - read_at >= REREAD_AFTER);
         if self.until_reading == 0 || (rested && self.exhausted_limit(purpose).is_some()) {
             self.read_limits(now, read);
         }
@@ -269,9 +269,9 @@ mod tests {
         let (mut budget, now) = (empty(), Instant::now());
         // After the first reading, only started threads are counted, because no file can be read
         // any more.
-        assert_eq!(budget.take(Purpose::Connection, now, &|path| says(&files, path)), Ok(()));
+        assert_eq!(budget.reserve(Purpose::Connection, now, &|path| says(&files, path)), Ok(()));
         let connections =
-            (1..).take_while(|_| budget.take(Purpose::Connection, now, &|_| None).is_ok());
+            (1..).take_while(|_| budget.reserve(Purpose::Connection, now, &|_| None).is_ok());
         let connections = connections.count();
         assert!(connections > 10_000 && connections / 2 > 7_000, "{connections}");
     }
@@ -280,7 +280,7 @@ mod tests {
     fn where_no_limit_can_be_read_none_is_kept() {
         let mut budget = empty();
         for _ in 0..100_000 {
-            assert_eq!(budget.take(Purpose::Connection, Instant::now(), &|_| None), Ok(()));
+            assert_eq!(budget.reserve(Purpose::Connection, Instant::now(), &|_| None), Ok(()));
         }
         let nonsense = |_: &Path| Some(b"\xff many".to_vec());
         assert_eq!(read_all_limits(&nonsense), []);
@@ -301,18 +301,18 @@ mod tests {
         let (mut budget, read) = (empty(), |path: &Path| group_of(&there, path));
         let take_all = |budget: &mut Budget, purpose| {
             let taken = (0..).take_while(|_| {
-                let took = budget.take(purpose, now, &read);
+                let took = budget.reserve(purpose, now, &read);
                 there.set(there.get() + i64::from(took.is_ok()));
                 took.is_ok()
             });
             taken.count()
         };
         assert_eq!(take_all(&mut budget, Purpose::Connection), 160 - 20);
-        assert_eq!(budget.take(Purpose::Connection, now, &read), Err("pids.max"));
+        assert_eq!(budget.reserve(Purpose::Connection, now, &read), Err("pids.max"));
         assert_eq!(take_all(&mut budget, Purpose::Outbox), 10);
-        assert_eq!(budget.take(Purpose::Outbox, now, &read), Err("pids.max"));
+        assert_eq!(budget.reserve(Purpose::Outbox, now, &read), Err("pids.max"));
         budget.give_back();
-        assert_eq!(budget.take(Purpose::Outbox, now, &read), Ok(()));
+        assert_eq!(budget.reserve(Purpose::Outbox, now, &read), Ok(()));
     }
 
     #[test]
@@ -325,26 +325,30 @@ mod tests {
         };
         let (mut budget, start) = (empty(), Instant::now());
         // After the first reading, other processes take all remaining threads.
-        assert_eq!(budget.take(Purpose::Connection, start, &read), Ok(()));
+        assert_eq!(budget.reserve(Purpose::Connection, start, &read), Ok(()));
         there.set(160);
-        let taken = (1..).take_while(|_| budget.take(Purpose::Connection, start, &read).is_ok());
+        let taken = (1..).take_while(|_| budget.reserve(Purpose::Connection, start, &read).is_ok());
         assert_eq!(taken.count(), 80 - 1);
         // While no thread is free, one reading a second is enough.
         let before = *looks.borrow();
         for _ in 0..1_000 {
-            assert!(budget.take(Purpose::Connection, start, &read).is_err());
+            assert!(budget.reserve(Purpose::Connection, start, &read).is_err());
         }
         assert_eq!(*looks.borrow(), before);
         there.set(0);
-        assert_eq!(budget.take(Purpose::Connection, start + REFUSAL_STANDS, &read), Ok(()));
+        assert_eq!(budget.reserve(Purpose::Connection, start + REREAD_AFTER, &read), Ok(()));
     }
 
     #[test]
     fn a_limit_that_cannot_be_read_any_more_stays_as_it_was_counted() {
         let (there, now) = (Cell::new(100), Instant::now());
         let mut budget = empty();
-        assert_eq!(budget.take(Purpose::Connection, now, &|path| group_of(&there, path)), Ok(()));
-        let taken = (1..).take_while(|_| budget.take(Purpose::Connection, now, &|_| None).is_ok());
+        assert_eq!(
+            budget.reserve(Purpose::Connection, now, &|path| group_of(&there, path)),
+            Ok(())
+        );
+        let taken =
+            (1..).take_while(|_| budget.reserve(Purpose::Connection, now, &|_| None).is_ok());
         assert_eq!(taken.count(), 40 - 1);
     }
 }
