@@ -62,7 +62,7 @@ impl Dice {
 pub const BOUNDS: Bounds = Bounds { max_message: 3000, max_fragments: 5 };
 
 pub fn terms() -> Settings {
-    Settings { bounds: BOUNDS, max_head: 2000, max_head_lines: 12, ..Settings::default() }
+    Settings { bounds: BOUNDS, max_head: 4000, max_head_lines: 12, ..Settings::default() }
 }
 
 /// Spans tile their annotation, and annotations tile what was told of.

@@ -90,7 +90,7 @@ const GUARDS: [(&str, &str, &str, &str); 14] = [
     (
         "telling who came while the server stops",
         "server/registry.rs",
-        "            write_half.request_close_briefly(CloseRequest::of_stopping_server(\n                close,\n                Urgency::WhenIdle,\n            ));\n",
+        "            write_half\n                .request_close_briefly(CloseRequest::of_stopping_server(close, Urgency::WhenIdle));\n",
         "",
     ),
 ];
