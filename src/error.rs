@@ -90,7 +90,8 @@ pub enum Error {
     Refused(Refusal),
     /// The client's request didn't ask for a WebSocket, and the server responded with a page.
     PageServed,
-    /// The server didn't open the WebSocket that this client asked for.
+    /// The opening handshake failed: the server or a proxy rejected it, or sent an invalid
+    /// response.
     Rejected(HandshakeError),
     /// The TLS handshake failed: a certificate isn't trusted, or the peer doesn't use TLS.
     ///

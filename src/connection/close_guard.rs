@@ -21,9 +21,8 @@ use crate::frames::close::Close;
 use crate::frames::close_code::CloseCode;
 use crate::http::request::Request;
 
-/// The owner of a connection: the server's registry. The close guard notifies the registry once the
-/// connection has closed.
-pub(crate) trait Owner: Send + Sync {
+/// What the close guard notifies once its connection has closed: the server's registry.
+pub(crate) trait CloseObserver: Send + Sync {
     fn connection_closed(&self, id: u64);
 }
 
@@ -34,7 +33,7 @@ pub(crate) struct CloseGuard {
     code: AtomicU16,
     /// The server's registry, which the guard notifies once the closing handshake is over. `None`
     /// on a client.
-    owner: Option<Arc<dyn Owner>>,
+    observer: Option<Arc<dyn CloseObserver>>,
     /// The HTTP request that opened the connection.
     pub(crate) request: Box<Request>,
     /// The peer's address. `None` if the stream has no such address. The guard reads it when the
@@ -55,14 +54,14 @@ const ABNORMAL: u16 = 1006;
 impl CloseGuard {
     pub(crate) fn new(
         write_half: Arc<WriteHalf>,
-        owner: Option<Arc<dyn Owner>>,
+        observer: Option<Arc<dyn CloseObserver>>,
         request: Box<Request>,
     ) -> Arc<CloseGuard> {
         Arc::new(CloseGuard {
             peer: write_half.stream.peer(),
             write_half,
             code: AtomicU16::new(CloseCode::NORMAL.0),
-            owner,
+            observer,
             request,
             opened: Instant::now(),
             peer_code: AtomicU16::new(ABNORMAL),
@@ -96,8 +95,8 @@ impl Drop for CloseGuard {
             self.note_cause(&lost);
         }
         log::info!("{} closed: {}", self.write_half.id, ClosingLine(self));
-        if let Some(owner) = &self.owner {
-            owner.connection_closed(self.write_half.id);
+        if let Some(observer) = &self.observer {
+            observer.connection_closed(self.write_half.id);
         }
     }
 }

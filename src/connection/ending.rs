@@ -163,8 +163,8 @@ pub(crate) struct Ending {
     /// Whether our Close has been requested and isn't due yet. If so, a thread that has finished an
     /// open message or an outbox's queue must check whether the Close is due now.
     is_close_requested: AtomicBool,
-    /// Whether new messages are refused: our Close is due or sent, a write has failed, or our Close
-    /// has been requested and doesn't wait for the handler's reply.
+    /// Whether new messages are refused: once a write has failed, and once our Close is due or
+    /// sent. A requested Close refuses them, too, unless it waits for the handler's reply.
     refuses: AtomicBool,
     /// The number of bytes written to the stream. While this number grows, the connection makes
     /// progress, and a thread that waits for our Close continues to wait.

@@ -232,9 +232,9 @@ impl WriteHalf {
         let _ = self.request_close(CloseRequest::now(close, self.close_within));
     }
 
-    /// Like `request_close`, but for a server that drains or stops with thousands of connections:
-    /// this waits at most 10 ms for a peer whose buffers are full. A later call or another thread
-    /// sends the bytes that such a peer doesn't take now.
+    /// Like `request_close`, but waits at most 10 ms if the peer's buffers are full. A server uses
+    /// this when it drains or stops, because slow peers mustn't hold up thousands of connections. A
+    /// later call or another thread sends the bytes that are left.
     pub(crate) fn request_close_briefly(&self, request: CloseRequest) {
         self.apply(EndEvent::CloseRequested(request));
         self.make_close_pending_if_due();
@@ -264,9 +264,10 @@ impl WriteHalf {
     }
 
     // WALK: advance_close
-    /// Sends our Close if it has been requested and nothing has to go out before it any more. A
-    /// thread must call this after it has requested the Close, and after it has finished work that
-    /// goes out before the Close: an outbox's messages, an open message, the handler's reply. That
+    /// Sends our Close if it has been requested and nothing is left to send before it.
+    ///
+    /// A thread must call this after it has requested the Close, and after it has finished anything
+    /// that must be sent first: an outbox's messages, an open message, or the handler's reply. That
     /// way, the last of these threads sends the Close.
     pub(crate) fn advance_close(&self) -> Result<()> {
         if self.ending.is_close_requested() {
@@ -448,9 +449,9 @@ impl WriteHalf {
         }
     }
 
-    /// Records a failed write: from now on, this end sends nothing. If the peer was too slow, the
-    /// connection ends at once. Otherwise the reading thread may still read the bytes that the peer
-    /// has already sent.
+    /// Records a failed write: from now on, this end sends nothing. If the write failed because the
+    /// peer was too slow, the connection ends at once. After any other failure, the reading thread
+    /// may still read the bytes that the peer has already sent.
     fn note_failed_write(&self, was_too_slow: bool) {
         let why = if was_too_slow { Failure::TooSlow } else { Failure::Lost };
         self.apply(EndEvent::Failed(why, Deadline::after(self.close_within)));

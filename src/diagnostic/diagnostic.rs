@@ -25,8 +25,8 @@ pub struct Diagnostic {
 }
 
 impl Diagnostic {
-    /// Returns the diagnostic under this `heading` in `diagnostics.md`, with `seen` inserted into
-    /// its second sentence.
+    /// Returns the diagnostic under this `heading` in `diagnostics.md`. `seen` describes what the
+    /// program saw, and becomes the diagnostic's second sentence.
     pub fn about(heading: &'static str, seen: impl fmt::Display) -> Diagnostic {
         let section =
             DIAGNOSTICS.split("\n### ").find_map(|s| s.strip_prefix(heading)?.strip_prefix('\n'));

@@ -10,7 +10,8 @@ use super::diagnostic::{Diagnostic, quote};
 /// A mistake by the caller of this crate: a call that is forbidden or impossible.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Misuse {
-    /// The caller sent a message or a control frame after this end's Close frame.
+    /// The caller tried to send a message or a control frame after this end had sent its Close
+    /// frame.
     AfterClose,
     /// The caller began a message in a thread whose `MessageWriter` is still open.
     WithinMessage,

@@ -62,8 +62,8 @@ impl Conversation {
         Conversation { client: direction(), server: direction(), asked: VecDeque::new(), settings }
     }
 
-    /// Reads the next bytes that `from` sent. Passes an annotation to `report` for each head, frame
-    /// or body that these bytes complete.
+    /// Takes the next bytes from the end `from`, and calls `report` with an annotation for each
+    /// head, frame or body that they complete.
     pub fn push(&mut self, from: Role, mut bytes: &[u8], report: &mut dyn FnMut(Annotation)) {
         while !bytes.is_empty() {
             let direction = self.direction(from);

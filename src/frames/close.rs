@@ -18,8 +18,7 @@ use super::header::MAX_CONTROL_PAYLOAD;
 use super::violation::Violation;
 use crate::diagnostic::misuse::Misuse;
 
-/// The payload of a Close frame: the close code and the reason with which its sender ends the
-/// connection.
+/// The payload of a Close frame: a close code, and its sender's reason for closing the connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Close {
     /// The close code, or [`CloseCode::NO_STATUS`] if the Close frame has no payload.

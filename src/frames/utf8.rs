@@ -65,7 +65,8 @@ impl Text {
         std::mem::take(&mut self.valid)
     }
 
-    /// Ends the text and returns it. Fails if the text ends in the middle of a character.
+    /// Marks the end of the text and returns all of it. Fails if it ends in the middle of a
+    /// character.
     pub fn finish(&mut self) -> Result<String, NotUtf8> {
         match std::mem::take(&mut self.incomplete_length) {
             0 => Ok(self.take_whole()),

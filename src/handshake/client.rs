@@ -204,8 +204,9 @@ impl HandshakeError {
         HandshakeError { head: Some(Box::new(head.clone())), ..self }
     }
 
-    /// Creates the error for a proxy that didn't open a tunnel to the server. `host` is the proxy's
-    /// host, and `seen` describes the proxy's response.
+    /// Creates the error for when a proxy didn't open a tunnel to the server. `status` is the
+    /// status of the proxy's response, if it has one; `host` is the proxy's host, and `seen`
+    /// describes the response.
     pub(crate) fn by_proxy(status: Option<u16>, host: &str, seen: &str) -> HandshakeError {
         let seen = format!("{} from {}", quote(seen), quote(host));
         HandshakeError::new(status, "a proxy that opens no tunnel", seen)

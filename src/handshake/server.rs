@@ -31,7 +31,7 @@ pub struct Rules {
     pub origins: Origins,
     /// The hosts that the server answers for. The server refuses requests for any other host.
     pub hosts: Hosts,
-    /// The paths where the server offers a WebSocket. An empty list allows any path.
+    /// The paths on which the server accepts WebSocket connections. An empty list allows any path.
     pub paths: Vec<String>,
     /// The subprotocols that the server supports. If several match, the client's order of
     /// preference decides.

@@ -66,7 +66,7 @@ impl Scan {
         while let Some(&byte) = bytes.get(self.scanned) {
             self.scanned += 1;
             if self.scanned > self.max_bytes {
-                return Err(too_large(format!("more than {} bytes", self.max_bytes)));
+                return Err(refusal_too_large(format!("more than {} bytes", self.max_bytes)));
             }
             match (self.after_cr, byte) {
                 (true, b'\n') if self.line_is_empty && self.scanned > EMPTY_LINE.len() => {
@@ -79,7 +79,10 @@ impl Scan {
                     (self.after_cr, self.line_is_empty) = (false, true);
                     self.lines += 1;
                     if self.lines > self.max_lines {
-                        return Err(too_large(format!("more than {} lines", self.max_lines)));
+                        return Err(refusal_too_large(format!(
+                            "more than {} lines",
+                            self.max_lines
+                        )));
                     }
                 }
                 (false, b'\r') => self.after_cr = true,
@@ -88,8 +91,8 @@ impl Scan {
                 (_, TLS_HANDSHAKE) if self.scanned == 1 => {
                     return Err(Refusal::new(400, "TLS to a plain port", ""));
                 }
-                (true, _) => return Err(bare_cr(self.scanned - 2, byte)),
-                _ => return Err(bad_byte(byte, self.scanned - 1)),
+                (true, _) => return Err(refusal_of_bare_cr(self.scanned - 2, byte)),
+                _ => return Err(refusal_of_bad_byte(byte, self.scanned - 1)),
             }
         }
         Ok(None)
@@ -121,8 +124,8 @@ impl Head {
     /// Parses the head of a server's response like [`parse`](Head::parse), but allows folded lines,
     /// each of which continues the line before (RFC 9112 §5.2).
     ///
-    /// Folded lines are safe for a client that sends only one request: no second response can hide
-    /// in the first.
+    /// Folded lines are safe for a client that sends only one request: there is no second response
+    /// that an attacker could smuggle into the first.
     pub fn parse_response(bytes: &[u8]) -> Result<Head, Refusal> {
         Head::parse(&unfold(bytes))
     }
@@ -255,16 +258,16 @@ fn check_field(line: &str) -> Result<(), Refusal> {
     }
 }
 
-fn too_large(seen: String) -> Refusal {
+fn refusal_too_large(seen: String) -> Refusal {
     Refusal::new(431, "a head too large", seen)
 }
 
-fn bare_cr(at: usize, next: u8) -> Refusal {
+fn refusal_of_bare_cr(at: usize, next: u8) -> Refusal {
     let seen = format!("byte 0x0d (CR) at offset {at}, with {next:#04x} after it and not LF");
     Refusal::new(400, "a control byte", seen)
 }
 
-fn bad_byte(byte: u8, at: usize) -> Refusal {
+fn refusal_of_bad_byte(byte: u8, at: usize) -> Refusal {
     let heading = if byte == b'\n' { "a bare LF" } else { "a control byte" };
     Refusal::new(400, heading, format!("byte {byte:#04x} at offset {at}"))
 }

@@ -53,9 +53,11 @@ impl Request {
 
         // 1. The request line is three words, separated by single spaces.
         let words: Vec<&str> = line.split(' ').collect();
-        let &[method, target, version] = words.as_slice() else { return Err(bad_line(line)) };
+        let &[method, target, version] = words.as_slice() else {
+            return Err(refusal_of_bad_line(line));
+        };
         if !is_token(method) || target.is_empty() {
-            return Err(bad_line(line));
+            return Err(refusal_of_bad_line(line));
         }
         // 2. The version is HTTP/1. HTTP/1.0 and 1.1 heads have the same syntax. Any other
         // well-formed version gets a 505, so that the client learns what's wrong.
@@ -64,14 +66,14 @@ impl Request {
             Some([b'0'..=b'9', b'.', b'0'..=b'9']) => {
                 return Err(Refusal::new(505, "another version of HTTP", quote(version)));
             }
-            _ => return Err(bad_line(line)),
+            _ => return Err(refusal_of_bad_line(line)),
         }
         // 3. The target is visible ASCII without a fragment (RFC 6455 §3).
         if !target.bytes().all(|byte| byte.is_ascii_graphic()) || target.contains('#') {
-            return Err(bad_target(target));
+            return Err(refusal_of_bad_target(target));
         }
         let (authority, path_and_query) =
-            split_target(method, target).ok_or_else(|| bad_target(target))?;
+            split_target(method, target).ok_or_else(|| refusal_of_bad_target(target))?;
         let (path, query) = match path_and_query.split_once('?') {
             Some((path, query)) => (path, Some(query.to_owned())),
             None => (path_and_query, None),
@@ -196,11 +198,11 @@ fn split_target<'a>(method: &str, target: &'a str) -> Option<(Option<&'a str>, &
     Some((Some(authority), path))
 }
 
-fn bad_line(line: &str) -> Refusal {
+fn refusal_of_bad_line(line: &str) -> Refusal {
     Refusal::new(400, "not a request line", quote(line))
 }
 
-fn bad_target(target: &str) -> Refusal {
+fn refusal_of_bad_target(target: &str) -> Refusal {
     Refusal::new(400, "not a target", quote(target))
 }
 

@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use super::pages::Pages;
 use super::pending::{PendingGuard, PendingList};
-use crate::connection::close_guard::Owner;
+use crate::connection::close_guard::CloseObserver;
 use crate::connection::counters::{Counters, Totals};
 use crate::connection::ending::{CloseRequest, Urgency};
 use crate::connection::write_half::WriteHalf;
@@ -234,7 +234,7 @@ impl Permit {
     /// Registers the write half once the 101 is written, so that `shut_down` can close this
     /// connection. Returns the connection's owner, which the close guard must notify once the
     /// connection has closed.
-    pub(crate) fn register_open(mut self, write_half: &Arc<WriteHalf>) -> Arc<dyn Owner> {
+    pub(crate) fn register_open(mut self, write_half: &Arc<WriteHalf>) -> Arc<dyn CloseObserver> {
         self.registry.totals.count_accepted();
         lock(&self.registry.open).insert(self.id, PermitStage::Open(write_half.clone()));
         if self.registry.is_closing() {
@@ -255,7 +255,7 @@ impl Drop for Permit {
     }
 }
 
-impl Owner for Registry {
+impl CloseObserver for Registry {
     /// Frees the permit of a connection that has closed or was never opened.
     fn connection_closed(&self, id: u64) {
         lock(&self.open).remove(&id);

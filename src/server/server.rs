@@ -110,11 +110,11 @@ impl Server {
     /// Sets the hosts that this server answers for, or `*` for any host. A request for another host
     /// receives a 421, which names the allowed hosts. An entry without a port matches every port.
     ///
-    /// Without this call, a server that listens on a loopback address answers only for `localhost`
-    /// and loopback addresses. Otherwise an attacker could point their own hostname at 127.0.0.1,
-    /// and their page could then reach this server (DNS rebinding). If a proxy on the same machine
-    /// passes on its clients' `Host` header, list those hostnames here. Every other server answers
-    /// for any host.
+    /// If you don't call this, the default depends on the address. A server on a loopback address
+    /// answers only for `localhost` and loopback addresses; any other server answers for any host.
+    /// The loopback rule prevents DNS rebinding: an attacker points their own hostname at
+    /// 127.0.0.1, so that their page can reach this server. If a proxy on the same machine forwards
+    /// its clients' `Host` header, list the hostnames that those clients use.
     pub fn hosts(mut self, hosts: impl IntoIterator<Item: AsRef<str>>) -> Server {
         let listed = to_strings(hosts);
         let any = listed.is_empty() || listed.iter().any(|host| host == "*");
@@ -138,9 +138,9 @@ impl Server {
         self
     }
 
-    /// Sets your own check of a request, for example of a token or a cookie. The server calls this
-    /// check after all other checks have passed. If it returns a refusal, the server sends that
-    /// refusal as its response.
+    /// Adds your own check of each request, for example to verify a token or a cookie. The server
+    /// calls this check after all other checks have passed. If it returns a refusal, the server
+    /// sends that refusal as its response.
     pub fn authorize(
         self,
         authorize: impl Fn(&Request) -> std::result::Result<(), Refusal> + Send + Sync + 'static,
@@ -227,7 +227,7 @@ impl Server {
     /// Performs the handshake on a stream that you have accepted yourself, in your own thread.
     /// Returns the open WebSocket. If the server refused the client, the error names the reason.
     pub fn accept(&self, stream: impl Stream) -> Result<WebSocket> {
-        self.options.validate()?;
+        self.options.validate_configuration()?;
         upgrade(self.registry.next_id(), Arc::new(stream), &self.options, &self.registry)
     }
 
@@ -237,7 +237,7 @@ impl Server {
         self,
         handler: impl Fn(WebSocket) -> Result<()> + Send + Sync + 'static,
     ) -> Result<RunningServer> {
-        self.options.validate()?;
+        self.options.validate_configuration()?;
         self.listener.as_ref().ok_or(Misuse::NoListener)?;
         let (address, handle) = (self.local_addr(), self.handle());
         let builder = thread::Builder::new().name("accepting".into());
@@ -251,7 +251,7 @@ impl Server {
         self,
         handler: impl Fn(WebSocket) -> Result<()> + Send + Sync + 'static,
     ) -> Result<()> {
-        self.options.validate()?;
+        self.options.validate_configuration()?;
         let Server { listener, options, registry } = self;
         let listener = listener.ok_or(Misuse::NoListener)?;
         registry.note_serving();

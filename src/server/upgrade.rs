@@ -72,7 +72,7 @@ pub(crate) struct Options {
 impl Options {
     /// Validates the configuration before the first connection. Fails if a list has an entry that
     /// can never match a request, or if a setting is invalid.
-    pub(crate) fn validate(&self) -> std::result::Result<(), Misuse> {
+    pub(crate) fn validate_configuration(&self) -> std::result::Result<(), Misuse> {
         self.rules.deflate.as_ref().map_or(Ok(()), deflate::validate)?;
         self.rules.validate()
     }
@@ -293,9 +293,9 @@ impl Requester<'_> {
     }
 }
 
-/// Builds the `WebSocket` after the 101. From here on, the stream carries frames, and `buffer` may
-/// already contain the first ones. (This is a separate function, so that its stack frame doesn't
-/// add to those of the earlier steps.)
+/// Builds the `WebSocket` after the 101 response. From here on, the stream carries WebSocket
+/// frames, and `buffer` may already contain the first ones. (This is a separate function, so that
+/// its local variables take no stack space during the earlier steps.)
 #[inline(never)]
 fn open_websocket(
     id: u64,
@@ -387,8 +387,8 @@ fn refusal_too_late(seen: &'static str) -> Refusal {
     Refusal::new(408, "a head too late", seen)
 }
 
-/// Returns the 503 for a client for which the server has no room. `seen` names what is missing: a
-/// permit, a thread or a descriptor, for example.
+/// Returns the 503 that refuses a client because the server is full. `seen` says what has run out,
+/// for example the permits, the threads or the descriptors.
 pub(crate) fn refusal_without_room(seen: &'static str) -> Refusal {
     Refusal::new(503, "no room", seen).header("Retry-After", "1")
 }

@@ -14,8 +14,8 @@ use super::stream::{Stream, is_timeout};
 pub struct Deadline(Option<Instant>);
 
 impl Deadline {
-    /// Creates a deadline that passes after `time`. If the clock can't represent that time, the
-    /// deadline never passes.
+    /// Creates a deadline that passes once the duration `time` has elapsed. If that instant is
+    /// beyond the clock's range, the deadline never passes.
     pub fn after(time: Duration) -> Deadline {
         Deadline(Instant::now().checked_add(time))
     }

@@ -7,13 +7,12 @@ use super::deadline::{Deadline, read_before};
 use super::min_write_rate::MIN_PROGRESS;
 use super::stream::{Stream, is_timeout};
 
-/// The deadline by which the peer must have shut down its side of the stream. This deadline may be
-/// renewed a few times.
+/// The deadline by which the peer must have shut down its side of the stream.
 ///
-/// A peer that is still reading a long message can't answer our Close in time. Therefore a deadline
-/// that has passed is renewed if the peer has meanwhile sent anything, or if its TCP stack has
-/// acknowledged more of our bytes. The peer gets at most one renewal for each 64 KiB that we sent,
-/// and never more than [`MAX_RENEWALS`].
+/// A peer that is still reading a long message can't answer our Close in time. When the deadline
+/// passes, it's renewed if the peer has sent anything since it was set, or if the peer's TCP stack
+/// has acknowledged more of our bytes. It's renewed at most once for each 64 KiB that we sent, and
+/// at most [`MAX_RENEWALS`] times.
 #[derive(Debug)]
 pub struct RenewableDeadline {
     deadline: Deadline,
@@ -115,8 +114,8 @@ pub fn await_peer_eof(deadline: Deadline, stream: &dyn Stream) {
     discard_input(RenewableDeadline::until(Deadline::after(rest.min(EOF_WAIT))), stream);
 }
 
-/// Reads and drops up to 64 MiB of the peer's bytes, until the stream ends or the deadline passes
-/// without a renewal. Returns whether the stream has ended, with or without an error.
+/// Reads and drops the peer's bytes until the stream ends, the deadline passes and isn't renewed,
+/// or 64 MiB have been read. Returns whether the stream has ended, with or without an error.
 fn discard_input(mut linger: RenewableDeadline, stream: &dyn Stream) -> bool {
     const MOST: usize = 64 * 1024 * 1024;
     let mut waste = [0; 4096];

@@ -34,8 +34,9 @@ const LAST_ACK: &str = "09";
 const CLOSING: &str = "0B";
 
 /// Returns the number of bytes written to this stream that the peer's TCP stack has not
-/// acknowledged. `None` if our operating system doesn't provide that number, or if we read its
-/// connection table less than 100 ms ago.
+/// acknowledged. Returns `None` if our operating system doesn't provide the number. Also returns
+/// `None` within 100 ms of the last call that read the system's connection table, because that
+/// table may be long.
 pub(crate) fn unacknowledged(stream: &TcpStream) -> Option<u64> {
     static LAST_READ: Mutex<Option<Instant>> = Mutex::new(None);
     let (local, peer) = (stream.local_addr().ok()?, stream.peer_addr().ok()?);

@@ -91,8 +91,9 @@ pub fn header_spans(head: &[u8], extensions: ExtensionsInUse, length: Option<u64
     spans
 }
 
-/// Returns what RSV1 means in a frame with this first byte, and the RFC section that defines the
-/// meaning. permessage-deflate defines RSV1 only for the first frame of a message.
+/// Returns what RSV1 means in a frame that begins with the byte `first`, given the `extensions` in
+/// use, and the RFC section that defines this meaning. permessage-deflate defines RSV1 only for the
+/// first frame of a message.
 fn rsv1(first: u8, extensions: ExtensionsInUse) -> (&'static str, &'static str) {
     let is_first = matches!(Opcode::parse(first), Ok(Opcode::Text | Opcode::Binary));
     match (first & RSV1 != 0, extensions.deflate, is_first) {

@@ -37,7 +37,7 @@ pub struct Context {
 pub struct BadText {
     /// The offset in the payload's text, in bytes, at which the text becomes invalid.
     pub at: u64,
-    /// The bad byte, or `None` if the text ends inside a character.
+    /// The invalid byte, or `None` if the text ends in the middle of a character.
     pub byte: Option<u8>,
     /// The bytes of an incomplete character directly before this offset. They may have arrived in
     /// earlier frames.

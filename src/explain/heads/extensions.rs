@@ -65,7 +65,7 @@ impl Offers {
         &self.deflate
     }
 
-    /// Returns the extensions that the response with this head accepts from these offers.
+    /// Returns the offered extensions that the server accepted, given the `head` of its response.
     pub fn agreed(&self, head: &Head) -> Agreed {
         let (unknown, known) = self.split_known(head);
         let deflate = match known.as_slice() {

@@ -130,8 +130,8 @@ pub fn of_verdict(annotation: &Annotation) -> Option<&'static Anchor> {
     Anchor::named(id)
 }
 
-/// Returns the id of the anchor for a violation: the lines of ws101's source that detect this
-/// violation. `is_compressed` is whether the frame's message is compressed.
+/// Returns the id of the anchor at the lines of ws101's source that detect this violation.
+/// `is_compressed` says whether the frame belongs to a compressed message.
 pub fn of_violation(violation: Violation, is_compressed: bool) -> &'static str {
     match violation {
         Violation::ReservedBits(_) => "reserved",

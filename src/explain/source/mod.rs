@@ -367,8 +367,8 @@ const C11: &str = "11_compression.md";
 const ANCHORS: &[Anchor] = &[
     // These anchors are for the head of a request.
     anchor("head.end", SCAN, "self.scanned > EMPTY_LINE.len()", "RFC 9112 §2.2", C01),
-    anchor("head.bytes", SCAN, "_ => return Err(bad_byte", "RFC 9112 §2.2", C01),
-    anchor("head.size", ("http/head.rs", "too_large"), "", "RFC 9112 §2.2", C09),
+    anchor("head.bytes", SCAN, "_ => return Err(refusal_of_bad_byte", "RFC 9112 §2.2", C01),
+    anchor("head.size", ("http/head.rs", "refusal_too_large"), "", "RFC 9112 §2.2", C09),
     anchor("head.field", ("http/head.rs", "check_field"), "", "RFC 9112 §5", C01),
     anchor("request.line", PARSE_REQUEST, "Some([b'1', b'.'", "RFC 9112 §3", C01),
     anchor("request.words", PARSE_REQUEST, "let words", "RFC 9112 §3", C01),

@@ -297,8 +297,8 @@ impl Trace<'_> {
         self.pass("answer.subprotocol", field("Sec-WebSocket-Protocol"))
     }
 
-    /// Adds the steps that are the same for every head, and returns the parsed head. Returns `None`
-    /// if the head breaks a rule, is incomplete, or is longer than its annotation keeps.
+    /// Parses the head, and adds to the trace the steps that every head passes. Returns `None` if
+    /// the head breaks a rule, is incomplete, or is too long for its annotation to hold all of it.
     fn head(&mut self) -> Option<Head> {
         let annotation = self.annotation;
         let lines = annotation.spans.iter().filter(|span| span.bits.end > span.bits.start).count();

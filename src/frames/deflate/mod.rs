@@ -34,9 +34,9 @@ use crate::handshake::deflate_params::{
     DeflateConfig, DeflateParams, MAX_WINDOW_BITS, MIN_WINDOW_BITS, Window,
 };
 
-/// The four bytes that a sender omits at the end of a compressed message, and that the receiver
-/// must put back (RFC 7692 §7.2): the length of an empty DEFLATE block, and the length's
-/// complement.
+/// The last four bytes of an empty DEFLATE block: its length (0), and the complement of that
+/// length. The sender omits them at the end of a compressed message, and the receiver puts them
+/// back (RFC 7692 §7.2).
 const TAIL: [u8; 4] = [0x00, 0x00, 0xff, 0xff];
 /// An empty DEFLATE block with BFINAL set. The inflater accepts it only where a block can begin, so
 /// it exposes a message that ends inside a block.

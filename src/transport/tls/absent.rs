@@ -16,12 +16,12 @@ use crate::error::{Error, Result};
 pub enum Tls {}
 
 impl Tls {
-    /// Always fails in this build: reading a certificate needs the feature `tls`.
+    /// Always fails in this build: reading a certificate requires the `tls` feature.
     pub fn from_pem_files(certificates: impl AsRef<Path>, _key: impl AsRef<Path>) -> Result<Tls> {
         Err(Misuse::NoTls(certificates.as_ref().display().to_string()).into())
     }
 
-    /// Always fails in this build: reading a certificate needs the feature `tls`.
+    /// Always fails in this build: reading a certificate requires the `tls` feature.
     pub fn from_pem(_certificates: &[u8], _key: &[u8]) -> Result<Tls> {
         Err(Misuse::NoTls("a certificate".into()).into())
     }

@@ -5,7 +5,7 @@
 use std::io::Write;
 use std::sync::Arc;
 
-use crate::connection::close_guard::{CloseGuard, Owner};
+use crate::connection::close_guard::{CloseGuard, CloseObserver};
 use crate::connection::write_half::WriteHalf;
 use crate::frames::buffer::Buffer;
 use crate::frames::decoder::Decoder;
@@ -30,7 +30,7 @@ fn write_half(id: u64, wire: &Arc<Wire>, limits: &Limits) -> Arc<WriteHalf> {
 fn websocket(
     write_half: Arc<WriteHalf>,
     limits: &Limits,
-    owner: Option<Arc<dyn Owner>>,
+    owner: Option<Arc<dyn CloseObserver>>,
 ) -> WebSocket {
     let decoder = Decoder::new(Role::Server, limits.bounds(), Buffer::default());
     let request = Request::parse(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n").expect("a request");
