@@ -414,7 +414,7 @@ async function coach(page) {
   });
   await check('a run is stopped', async () => {
     await run(await silent(), 'all');
-    await waitFor(page, '#coach-says', 'gets to know');
+    await waitFor(page, '#coach-says', 'measures how fast');
     await click(page, '#coach-stop');
     await waitFor(page, '#coach-says', 'You stopped the run.');
     assert(await page.$eval('#coach-stop', (button) => button.disabled), 'it can be stopped twice');
