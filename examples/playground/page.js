@@ -18,7 +18,7 @@ const spaced = hex => pairs(hex).join(' ');
 
 // ---- the lens: the server's events, and the page's questions ----
 
-let lens, wire, me, asked = '';
+let lens, wire, me, asked = '', keySteps;
 let pings = new Map(), broken = null;
 
 function openLens() {
@@ -105,7 +105,7 @@ function send(data) {
 
 function onWire({ at, annotation }) {
   if (annotation.what === 'request') drawRequest(annotation);
-  else if (annotation.what === 'response') drawHead($('response'), annotation);
+  else if (annotation.what === 'response') drawResponse(annotation);
   else if (annotation.what === 'frame') onFrame(at, annotation);
   add(listed(annotation, milliseconds(at)));
 }
@@ -293,12 +293,19 @@ function drawRequest(annotation) {
   }
 }
 
+/** The steps of the key are drawn again, because the answer about the key may have come before this head. */
+function drawResponse(annotation) {
+  drawHead($('response'), annotation);
+  if (keySteps) drawSteps(keySteps);
+}
+
 $('key').oninput = () => ask('key', $('key').value);
 
 function drawSteps(told) {
+  keySteps = told;
   const sent = /sec-websocket-accept: *(\S+)/i.exec(text($('response').dataset.bytes ?? ''))?.[1];
   const step = (value, says, className = '') => make('li', className, value, make('span', '', says));
-  const steps = [
+  const items = [
     told.bytes ? step(spaced(told.bytes), 'the key, decoded from base64: 16 random bytes, so that no cache has the answer')
       : step(told.key || '(empty)', `this isn't a key, but ${told.wrong}. A server refuses it. The other steps are shown for comparison.`, 'bad'),
     step(`${told.key}${told.guid}`, 'the key as sent, and after it a text that only WebSocket servers append'),
@@ -306,7 +313,7 @@ function drawSteps(told) {
     step(told.accept, told.accept === sent ? 'in base64: what the server answered above' : 'in base64: the accept for this key', told.accept === sent ? 'good' : ''),
     step(told.wrongAccept, `with a typo in the GUID (${told.wrongGuid}): the browser would close the connection and report only "1006" to the page`, 'bad'),
   ];
-  $('steps').replaceChildren(...steps);
+  $('steps').replaceChildren(...items);
 }
 
 // ---- 2: frames ----
