@@ -1,7 +1,7 @@
 //! The explainer: for any bytes, it describes each bit once, its verdict is the library's, and it
 //! escapes all that a peer sent before it prints it.
 
-use ws101::explain::annotation::{Annotation, Verdict, AnnotationKind};
+use ws101::explain::annotation::{Annotation, AnnotationKind, Verdict};
 use ws101::explain::conversation::{Conversation, explain_frames};
 use ws101::explain::heads::Settings;
 use ws101::explain::json;
