@@ -122,6 +122,10 @@ impl Cluster {
         &self.servers[i].address
     }
 
+    pub fn last_address(&self) -> &str {
+        self.address(self.servers.len() - 1)
+    }
+
     /// Each server drains, ends and starts anew.
     pub fn roll(&mut self) {
         for i in 0..self.servers.len() {

@@ -271,15 +271,23 @@ struct Scene {
 }
 
 impl Scene {
-    fn enter(doors: &[String], round: usize) -> Scene {
+    fn enter(cluster: &Cluster, round: usize) -> Scene {
+        let doors = cluster.doors.clone();
         let prefix = format!("r{round}m");
         let confirmed = Arc::<AtomicU64>::default();
         let start = |i: usize, recovers| {
             Member::start(&doors[i % doors.len()], format!("{prefix}{i}"), recovers, &confirmed)
         };
         let talking: Vec<_> = (0..TALKING).map(|i| start(i, true)).collect();
-        let unaided = (TALKING..TALKING + UNAIDED).map(|i| start(i, false)).collect();
-        let doors = doors.to_vec();
+        let mut unaided: Vec<_> =
+            (TALKING..TALKING + UNAIDED - 1).map(|i| start(i, false)).collect();
+        // One goes straight to the last server: the balancer might send none of them there, and who cuts that server off
+        // would see nothing missed. When it comes back, it comes through the balancer, as all do.
+        let name = format!("{prefix}{}", TALKING + UNAIDED - 1);
+        let at_last = Member::start(cluster.last_address(), name, false, &confirmed);
+        assert!(is_connected(&at_last), "{} is not in", at_last.name);
+        at_last.set_door(&doors[0]);
+        unaided.push(at_last);
         let scene =
             Scene { doors, prefix, confirmed, talking, unaided, guests: Vec::new(), failed: false };
         assert!(scene.all().all(is_connected), "not all members are in");
@@ -452,7 +460,7 @@ pub fn run(only: &str, mut show: impl FnMut(&Row)) -> Vec<Row> {
 
 fn round(cluster: &mut Cluster, number: usize, fault: &Fault) -> Row {
     let start = Instant::now();
-    let mut scene = Scene::enter(&cluster.doors, number);
+    let mut scene = Scene::enter(cluster, number);
     let prompts: Vec<_> = scene.talking.iter().map(Member::prompt).collect();
     let quiet = AtomicBool::new(false);
     std::thread::scope(|scope| {
