@@ -280,9 +280,9 @@ fn what_a_stage_changes_leads_from_one_reference_to_the_next() {
 // What `explain` tells.
 
 fn explained(options: &str, lines: &str, place: &str) -> String {
-    let mut terms = Settings::default();
+    let mut settings = Settings::default();
     if options.contains("same-host") {
-        terms.rules.origins = Origins::SameHost;
+        settings.rules.origins = Origins::SameHost;
     }
     let mut said = Vec::new();
     for line in lines.lines().filter(|line| !line.is_empty()) {
@@ -296,11 +296,11 @@ fn explained(options: &str, lines: &str, place: &str) -> String {
     let mut told: Vec<Annotation> = Vec::new();
     if options.starts_with("frames") {
         for (from, bytes) in &said {
-            told.extend(explain_frames(bytes, *from, &terms));
+            told.extend(explain_frames(bytes, *from, &settings));
         }
     } else {
         assert!(options.starts_with("conversation"), "{place}: explain what?");
-        let mut conversation = Conversation::new(terms);
+        let mut conversation = Conversation::new(settings);
         let tell = &mut |annotation| told.push(annotation);
         said.iter().for_each(|(from, bytes)| conversation.push(*from, bytes, tell));
         for end in [Role::Client, Role::Server] {

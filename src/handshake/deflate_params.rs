@@ -207,7 +207,7 @@ impl DeflateParams {
     /// Returns `None` if a parameter is invalid. In a response, each window parameter must have a
     /// value.
     pub fn parse(extension: &Extension, is_answer: bool) -> Option<DeflateParams> {
-        let mut terms = DeflateParams::default();
+        let mut params = DeflateParams::default();
         let mut seen = Vec::new();
         for (name, value) in &extension.parameters {
             // RFC 7692 §7.1: no parameter occurs twice.
@@ -216,24 +216,24 @@ impl DeflateParams {
             }
             seen.push(name);
             match (name.as_str(), value.as_deref()) {
-                ("server_no_context_takeover", None) => terms.server_no_context_takeover = true,
-                ("client_no_context_takeover", None) => terms.client_no_context_takeover = true,
+                ("server_no_context_takeover", None) => params.server_no_context_takeover = true,
+                ("client_no_context_takeover", None) => params.client_no_context_takeover = true,
                 ("server_max_window_bits", Some(value)) => {
-                    terms.server_max_window_bits = Some(parse_window_bits(value)?);
+                    params.server_max_window_bits = Some(parse_window_bits(value)?);
                 }
                 ("client_max_window_bits", Some(value)) => {
-                    terms.client_max_window_bits = Some(parse_window_bits(value)?);
+                    params.client_max_window_bits = Some(parse_window_bits(value)?);
                 }
                 // RFC 7692 §7.1.2.2: in an offer, the parameter may have no value. It then
                 // indicates only that the client supports the parameter.
                 ("client_max_window_bits", None) if !is_answer => {
-                    terms.client_max_window_bits = Some(MAX_WINDOW_BITS);
+                    params.client_max_window_bits = Some(MAX_WINDOW_BITS);
                 }
                 // RFC 7692 §7.1: any other parameter or value is invalid.
                 _ => return None,
             }
         }
-        Some(terms)
+        Some(params)
     }
 }
 
@@ -332,8 +332,8 @@ mod tests {
     /// Returns the header value that a server with these settings sends in response to an offer, or
     /// an empty string if the server declines the offer.
     fn answered(offer: &str, settings: &DeflateConfig) -> String {
-        let terms = choose_answer(&head(&[offer]), Some(settings)).unwrap();
-        terms.map(|terms| terms.to_string()).unwrap_or_default()
+        let params = choose_answer(&head(&[offer]), Some(settings)).unwrap();
+        params.map(|params| params.to_string()).unwrap_or_default()
     }
 
     const ALL: DeflateConfig = DeflateConfig {
@@ -455,8 +455,8 @@ mod tests {
     /// Returns the client's and the server's compression window on which a client with these
     /// `settings` agrees after this response. Returns `None` if the client rejects the response.
     fn agreed(lines: &[&str], settings: &DeflateConfig) -> Option<(Window, Window)> {
-        let terms = verify_answer(&head(lines), &[DeflateParams::offer(settings)]).ok()??;
-        Some((terms.of_client(), terms.of_server()))
+        let params = verify_answer(&head(lines), &[DeflateParams::offer(settings)]).ok()??;
+        Some((params.of_client(), params.of_server()))
     }
 
     #[test]
@@ -524,7 +524,7 @@ mod tests {
             ("; server_max_window_bits=9; client_max_window_bits=9", None),
         ] {
             let verified = verify_answer(&head(&[&format!("permessage-deflate{answer}")]), &offers);
-            let takeover = verified.ok().flatten().map(|terms| terms.of_client().takeover);
+            let takeover = verified.ok().flatten().map(|params| params.of_client().takeover);
             assert_eq!(takeover, client_takes_over, "{answer}");
         }
     }

@@ -122,8 +122,8 @@ impl Agreement {
         if let Some(name) = &self.subprotocol {
             response += &format!("Sec-WebSocket-Protocol: {name}\r\n");
         }
-        if let Some(terms) = &self.deflate {
-            response += &format!("{}: {terms}\r\n", super::extension::HEADER);
+        if let Some(params) = &self.deflate {
+            response += &format!("{}: {params}\r\n", super::extension::HEADER);
         }
         (response + "\r\n").into_bytes()
     }

@@ -15,7 +15,7 @@ use ws101::handshake::deflate_params;
 
 use crate::support::*;
 
-/// What agrees with itself: any terms that a server may answer with.
+/// What agrees with itself: any parameters that a server may answer with.
 fn some_terms(dice: &mut Dice) -> deflate_params::DeflateParams {
     let mut bits = || Some(9 + dice.roll(7) as u8).filter(|bits| *bits < 15);
     let (server_max_window_bits, client_max_window_bits) = (bits(), bits());

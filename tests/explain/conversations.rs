@@ -17,8 +17,8 @@ fn the_explanation_does_not_depend_on_the_pieces_in_which_bytes_come() {
         let mut bytes = some_frames(&mut dice, Role::Client);
         dice.mutate(&mut bytes);
         let head = request_head();
-        let at_once = explain_request(&[&head, &bytes[..]].concat(), &terms());
-        let mut conversation = Conversation::new(terms());
+        let at_once = explain_request(&[&head, &bytes[..]].concat(), &settings());
+        let mut conversation = Conversation::new(settings());
         let mut in_pieces = Vec::new();
         let all = [&head, &bytes[..]].concat();
         let mut rest = &all[..];
@@ -38,7 +38,7 @@ const ANSWER: &str = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n
 
 /// What is told in both directions of bytes that come in turn, in pieces of any size.
 fn told_in_turn(dice: &mut Dice, client: &[u8], server: &[u8]) -> [Vec<Annotation>; 2] {
-    let mut conversation = Conversation::new(terms());
+    let mut conversation = Conversation::new(settings());
     let mut told = [Vec::new(), Vec::new()];
     let mut rests = [(Role::Client, client), (Role::Server, server)];
     while rests.iter().any(|(_, rest)| !rest.is_empty()) {
@@ -82,7 +82,7 @@ fn each_bit_of_both_directions_is_explained_once_in_whatever_order_they_take_tur
 fn rfc_9110_section_15_2_an_interim_response_is_explained_and_the_answer_follows_it() {
     let interim = "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n";
     let server = [interim.as_bytes(), ANSWER.as_bytes(), b"\x81\x02ok"].concat();
-    let told = explain_response(&server, &request_head(), &terms());
+    let told = explain_response(&server, &request_head(), &settings());
     assert_tiles(&told, &server, "interim");
     let titles: Vec<&str> = told.iter().map(|one| one.title.as_str()).collect();
     let expected = [
@@ -97,7 +97,7 @@ fn rfc_9110_section_15_2_an_interim_response_is_explained_and_the_answer_follows
     assert_eq!(told[0].spans.last().unwrap().meaning, "the final response follows");
     assert_eq!(told[2].spans.last().unwrap().meaning, "an empty line ends the head");
     // Who did not ask for a WebSocket may get one as well.
-    let told = explain_response(&server, b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", &terms());
+    let told = explain_response(&server, b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", &settings());
     assert_eq!(told[0].title, expected[0]);
 }
 
@@ -105,7 +105,7 @@ fn rfc_9110_section_15_2_an_interim_response_is_explained_and_the_answer_follows
 fn what_if_the_answer_comes_while_the_client_is_within_a_frame() {
     let client = [&request_head()[..], b"\x81\x85\0\0\0\0Hel"].concat();
     for answer in [ANSWER, "HTTP/1.1 400 \r\n\r\n"] {
-        let mut conversation = Conversation::new(terms());
+        let mut conversation = Conversation::new(settings());
         let mut told = Vec::new();
         let mut tell = |annotation: Annotation| {
             if annotation.from == Role::Client {
@@ -219,7 +219,7 @@ fn a_page_of_any_server_is_no_refusal() {
 #[test]
 fn bad_bytes_of_a_server_are_told_as_the_client_sees_them() {
     for bytes in [&b"HTTP/1.1 101 \x01"[..], b"SSH-2.0-x\n", b"\x16\x03\x01", b"HTTP/1.1 200\rX"] {
-        let told = explain_response(bytes, &request_head(), &terms());
+        let told = explain_response(bytes, &request_head(), &settings());
         let words = format!("{}", told[0].verdict.diagnostic().unwrap());
         assert!(matches!(told[0].verdict, Verdict::Rejected(_)), "{told:?}");
         assert!(words.contains("HTTP"), "{words}");
@@ -237,7 +237,7 @@ fn an_extension_that_was_offered_is_accepted_whatever_it_is_and_its_bits_are_not
     let frames = b"\x91\x02\xff\xff\xb1\x02\xff\xff\x81\x02ok";
     for extensions in ["x-other; y=1", "x-other, permessage-deflate"] {
         let bytes = [answer(extensions).as_bytes(), &frames[4..]].concat();
-        let told = explain_response(&bytes, asked.as_bytes(), &terms());
+        let told = explain_response(&bytes, asked.as_bytes(), &settings());
         assert_tiles(&told, &bytes, extensions);
         assert!(told.iter().all(|one| matches!(one.verdict, Verdict::Fine)), "{told:#?}");
         let words = format!("{told:?}");
@@ -247,10 +247,10 @@ fn an_extension_that_was_offered_is_accepted_whatever_it_is_and_its_bits_are_not
     }
     // One that was not offered is not.
     let bytes = answer("x-third");
-    let told = explain_response(bytes.as_bytes(), asked.as_bytes(), &terms());
+    let told = explain_response(bytes.as_bytes(), asked.as_bytes(), &settings());
     assert!(matches!(told[0].verdict, Verdict::Rejected(_)), "{told:?}");
     // And without one, the bits break a rule.
-    let told = explain_frames(&frames[4..], Role::Server, &terms());
+    let told = explain_frames(&frames[4..], Role::Server, &settings());
     assert_eq!(told[0].verdict.code(), Some(1002));
 }
 
@@ -259,7 +259,7 @@ fn without_a_key_there_is_nothing_to_accept() {
     let asked = String::from_utf8(request_head()).unwrap();
     for key in ["", "Sec-WebSocket-Key: \r\n"] {
         let asked = asked.replace("Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n", key);
-        let told = explain_response(ANSWER.as_bytes(), asked.as_bytes(), &terms());
+        let told = explain_response(ANSWER.as_bytes(), asked.as_bytes(), &settings());
         let words = format!("{:?}", told[0]);
         assert!(matches!(told[0].verdict, Verdict::Rejected(_)), "{words}");
         assert!(words.contains("as the request has no key"), "{words}");
@@ -267,19 +267,19 @@ fn without_a_key_there_is_nothing_to_accept() {
         // The accept of an empty key is no answer either.
         assert!(!words.contains("Kfh9QIsMVZcl6xEPYxPHzW8SZ8w="), "{words}");
         let refused = b"HTTP/1.1 400 Bad Request\r\n\r\n";
-        let told = explain_response(refused, asked.as_bytes(), &terms());
+        let told = explain_response(refused, asked.as_bytes(), &settings());
         assert!(!format!("{told:?}").contains("no key"), "{told:?}");
     }
     // Of a request that was not seen, nothing is known.
     let mut told = Vec::new();
-    let mut conversation = Conversation::new(terms());
+    let mut conversation = Conversation::new(settings());
     conversation.push(Role::Server, ANSWER.as_bytes(), &mut |one| told.push(one));
     assert!(matches!(told[0].verdict, Verdict::Fine), "{told:?}");
 }
 
 #[test]
 fn a_pong_is_not_called_an_answer_when_no_ping_came() {
-    let told = explain_frames(b"\x8a\x02hi", Role::Server, &terms());
+    let told = explain_frames(b"\x8a\x02hi", Role::Server, &settings());
     let words = format!("{told:?}");
     assert!(words.contains("or comes unasked"), "{words}");
     assert!(words.contains("if it answers one"), "{words}");
@@ -294,7 +294,7 @@ fn a_broken_frame_is_told_whole_with_whatever_was_in_the_last_piece() {
         b"\x82\xff\xff\0\0\0\0\0\0\0\x01\x02\x03\x04x",
         b"\x88\x81\0\0\0\0\x03more",
     ] {
-        let whole = format!("{:#?}", explain_frames(bytes, Role::Client, &terms()));
+        let whole = format!("{:#?}", explain_frames(bytes, Role::Client, &settings()));
         for cut in 1..bytes.len() {
             let mut told = Vec::new();
             let mut frames = ws101::explain::frames::Frames::new(Role::Client, 0, BOUNDS);

@@ -53,7 +53,7 @@ fn each_bit_of_frames_is_explained_once_and_the_verdict_is_the_decoders() {
         dice.mutate(&mut bytes);
         let context = format!("seed {seed}, from {from:?}");
 
-        let annotations = explain_frames(&bytes, from, &terms());
+        let annotations = explain_frames(&bytes, from, &settings());
         assert_tiles(&annotations, &bytes, &context);
         if seed % 10 == 0 {
             assert_presentable(&annotations, &context);

@@ -16,25 +16,25 @@ use crate::support::*;
 #[test]
 fn each_bit_of_a_request_is_explained_once_and_the_verdict_is_the_servers() {
     let rules = Rules { origins: Origins::SameHost, ..Rules::default() };
-    let terms = Settings { rules, ..terms() };
+    let settings = Settings { rules, ..settings() };
     for seed in 1..=6000 {
         let mut dice = Dice(seed * 0x2545_f491);
         let mut bytes = request_head();
         dice.mutate(&mut bytes);
         dice.mutate(&mut bytes);
         let context = format!("seed {seed}: {}", bytes.escape_ascii());
-        let annotations = explain_request(&bytes, &terms);
+        let annotations = explain_request(&bytes, &settings);
         assert_tiles(&annotations, &bytes, &context);
         if seed % 10 == 0 {
             assert_presentable(&annotations, &context);
         }
 
-        let decided = match Scan::new(terms.max_head, terms.max_head_lines).advance(&bytes) {
+        let decided = match Scan::new(settings.max_head, settings.max_head_lines).advance(&bytes) {
             Ok(None) => None,
             Err(refusal) => Some(refusal.status()),
             Ok(Some(length)) => {
                 let decided = Request::parse(&bytes[..length])
-                    .and_then(|request| decide(&request, &terms.rules));
+                    .and_then(|request| decide(&request, &settings.rules));
                 Some(match decided {
                     Err(refusal) => refusal.status(),
                     Ok(Decision::PlainHttp) => 200,
@@ -61,18 +61,18 @@ fn an_answer_is_taken_only_if_it_fits_the_key() {
         )
     };
     let fits = answer("s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
-    let told = explain_response(fits.as_bytes(), &request_head(), &terms());
+    let told = explain_response(fits.as_bytes(), &request_head(), &settings());
     assert!(matches!(told[0].verdict, Verdict::Fine), "{told:#?}");
     assert!(matches!(told[1].verdict, Verdict::Incomplete(_)), "{told:#?}");
     assert_tiles(&told, fits.as_bytes(), "fits");
     let wrong = answer("c3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
-    let told = explain_response(wrong.as_bytes(), &request_head(), &terms());
+    let told = explain_response(wrong.as_bytes(), &request_head(), &settings());
     assert!(matches!(told[0].verdict, Verdict::Rejected(_)), "{told:#?}");
     for seed in 1..=2000 {
         let mut dice = Dice(seed * 0x1_0001);
         let mut bytes = fits.clone().into_bytes();
         dice.mutate(&mut bytes);
-        let told = explain_response(&bytes, &request_head(), &terms());
+        let told = explain_response(&bytes, &request_head(), &settings());
         assert_tiles(&told, &bytes, &format!("seed {seed}"));
     }
 }
@@ -156,9 +156,9 @@ fn the_offer_that_the_server_accepts_is_explained_as_accepted() {
         let mut dice = Dice(seed * 0x9e37_79b9);
         let head = with_extensions(&mut dice, str::from_utf8(&request_head()).unwrap());
         let rules = Rules { deflate: Some(some_settings(&mut dice)), ..Rules::default() };
-        let terms = Settings { rules, max_head: 4000, ..Settings::default() };
+        let settings = Settings { rules, max_head: 4000, ..Settings::default() };
         let context = format!("seed {seed}: {head}");
-        let told = explain_request(head.as_bytes(), &terms);
+        let told = explain_request(head.as_bytes(), &settings);
         assert_tiles(&told, head.as_bytes(), &context);
         if seed % 10 == 0 {
             assert_presentable(&told, &context);
@@ -167,12 +167,12 @@ fn the_offer_that_the_server_accepts_is_explained_as_accepted() {
         let takes: Vec<&str> =
             meanings.filter(|it| it.contains("which this server accepts")).collect();
         let request = Request::parse(head.as_bytes()).unwrap();
-        match (decide(&request, &terms.rules), &told[0].verdict) {
+        match (decide(&request, &settings.rules), &told[0].verdict) {
             (Ok(Decision::Switch(agreement)), Verdict::Fine) => match agreement.deflate {
-                Some(terms) => {
+                Some(params) => {
                     taken += 1;
                     assert!(
-                        takes.len() == 1 && takes[0].contains(&format!("\"{terms}\"")),
+                        takes.len() == 1 && takes[0].contains(&format!("\"{params}\"")),
                         "{context}"
                     );
                 }

@@ -138,7 +138,7 @@ fn each_field_and_verdict_of_frames_leads_to_code_that_names_its_section() {
         let from = [Role::Client, Role::Server][dice.roll(2)];
         let mut bytes = some_frames(&mut dice, from);
         dice.mutate(&mut bytes);
-        let told = explain_frames(&bytes, from, &terms());
+        let told = explain_frames(&bytes, from, &settings());
         assert_linked(&told, &format!("seed {seed}"));
         verdicts.extend(told.iter().filter_map(of_verdict).map(|anchor| anchor.id));
         let told = told_compressed(&bytes, from, DeflateParams::default());
@@ -154,7 +154,7 @@ fn each_field_and_verdict_of_frames_leads_to_code_that_names_its_section() {
         b"\x01\0\0\0\0\0\0\0\0\0\0\0\0\0",
         b"\x82\x7e\x0f\xff",
     ] {
-        let told = explain_frames(bytes, Role::Server, &terms());
+        let told = explain_frames(bytes, Role::Server, &settings());
         assert_linked(&told, &format!("{bytes:02x?}"));
         verdicts.extend(told.iter().filter_map(of_verdict).map(|anchor| anchor.id));
     }
@@ -170,7 +170,7 @@ fn each_field_and_verdict_of_a_request_leads_to_code_that_names_its_section() {
         deflate: Some(DeflateConfig::default()),
         ..Rules::default()
     };
-    let settings = Settings { rules, ..terms() };
+    let settings = Settings { rules, ..settings() };
     let good = String::from_utf8(request_head()).unwrap();
     let without = |name: &str| -> String {
         good.split_inclusive("\r\n").filter(|line| !line.starts_with(name)).collect()
@@ -263,7 +263,7 @@ fn each_field_and_verdict_of_a_response_leads_to_code_that_names_its_section() {
     ];
     let mut met = BTreeSet::new();
     for response in responses {
-        let told = explain_response(response.as_bytes(), asked.as_bytes(), &terms());
+        let told = explain_response(response.as_bytes(), asked.as_bytes(), &settings());
         assert_linked(&told, &response);
         let diagnostics = told.iter().filter_map(|one| one.verdict.diagnostic());
         met.extend(diagnostics.map(|it| (it.rule, it.cause)));
@@ -309,7 +309,7 @@ fn each_heading_that_http_and_handshake_refuse_with_leads_to_the_code_that_decid
 #[test]
 fn a_trace_has_the_values_of_its_frame() {
     let told =
-        explain_frames(b"\x81\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58", Role::Client, &terms());
+        explain_frames(b"\x81\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58", Role::Client, &settings());
     let trace: Vec<String> =
         steps(&told[0]).iter().map(|step| format!("{}: {}", step.anchor.id, step.says)).collect();
     for expected in [

@@ -61,7 +61,7 @@ impl Dice {
 
 pub const BOUNDS: Bounds = Bounds { max_message: 3000, max_fragments: 5 };
 
-pub fn terms() -> Settings {
+pub fn settings() -> Settings {
     Settings { bounds: BOUNDS, max_head: 4000, max_head_lines: 12, ..Settings::default() }
 }
 
@@ -127,7 +127,7 @@ pub fn received(
         buffer.filled(count);
         rest = &rest[count..];
     }
-    let agreed = agreed.map(|terms| (terms, DeflateConfig::default()));
+    let agreed = agreed.map(|params| (params, DeflateConfig::default()));
     let (inflater, _) = deflate::inflater_and_deflater(reader, agreed, BOUNDS.max_message);
     let mut incoming = Decoder::new(reader, BOUNDS, buffer).inflating(inflater);
     let mut events = Vec::new();

@@ -322,7 +322,7 @@ fn settings_that_cannot_be_kept_are_refused_before_anything_is_dialled_or_accept
     assert!(matches!(served, Err(Error::Misuse(_))));
 }
 
-/// Both roles of ours, on any terms, with every way to send.
+/// Both of our roles, with any parameters, with every way to send.
 #[test]
 fn both_sides_understand_each_other_with_all_parameters_and_all_ways_of_sending() {
     let long: String = (0..10_000).map(|i| format!("{i} ")).collect();
@@ -381,12 +381,12 @@ fn cost_of_what_a_compressed_connection_holds() {
     // What is given back would be taken again, and not be seen.
     let mut kept = Vec::new();
     for bits in [15, 9] {
-        let terms = DeflateParams {
+        let params = DeflateParams {
             server_max_window_bits: Some(bits),
             client_max_window_bits: Some(bits),
             ..DeflateParams::default()
         };
-        let new = |_| deflate::inflater_and_deflater(Role::Server, Some((terms, ALL)), u64::MAX);
+        let new = |_| deflate::inflater_and_deflater(Role::Server, Some((params, ALL)), u64::MAX);
         let payload = new(0).1.unwrap().deflate(message.as_bytes(), true);
         let mut halves: Vec<_> = (1..=COUNT).map(new).collect();
         let start = resident();

@@ -73,10 +73,10 @@ pub fn inflater_and_deflater(
     agreed: Option<(DeflateParams, DeflateConfig)>,
     max_message: u64,
 ) -> (Option<Box<Inflater>>, Option<Box<Deflater>>) {
-    let Some((terms, settings)) = agreed else { return (None, None) };
+    let Some((params, settings)) = agreed else { return (None, None) };
     let (ours, theirs) = match role {
-        Role::Server => (terms.of_server(), terms.of_client()),
-        Role::Client => (terms.of_client(), terms.of_server()),
+        Role::Server => (params.of_server(), params.of_client()),
+        Role::Client => (params.of_client(), params.of_server()),
     };
     let inflater = Inflater::new(theirs, max_message);
     (Some(Box::new(inflater)), Deflater::new(ours, &settings).map(Box::new))

@@ -115,15 +115,15 @@ fn inflated(bytes: &[u8]) -> Inflated {
     }
 }
 
-/// Messages of these bytes, compressed by a server of these terms, are heard as they were said.
+/// Messages of these bytes, compressed by a server with these parameters, are received as they were sent.
 fn goes_and_comes(choice: u8, bytes: &[u8]) {
-    let terms = DeflateParams {
+    let params = DeflateParams {
         server_no_context_takeover: choice & 2 != 0,
         server_max_window_bits: Some(9 + (choice >> 2) % 7),
         ..DeflateParams::default()
     };
     let settings = DeflateConfig { from: 0, level: 1 + (choice >> 5), ..DeflateConfig::default() };
-    let agreed = Some((terms, settings));
+    let agreed = Some((params, settings));
     let (_, deflater) = inflater_and_deflater(Role::Server, agreed, u64::MAX);
     let mut outgoing = Encoder::new(None).deflating(deflater);
     let mut frames = Vec::new();

@@ -15,12 +15,12 @@ const BOUNDS: Bounds = Bounds { max_message: 3000, max_fragments: 9 };
 
 pub fn check(data: &[u8]) {
     let [choice, bytes @ ..] = data else { return };
-    let terms =
+    let settings =
         Settings { bounds: BOUNDS, max_head: 2000, max_head_lines: 12, ..Settings::default() };
     let reader = role(choice & 1 == 1);
     let from = role(choice & 1 == 0);
     if choice & 2 == 0 {
-        let annotations = explain_frames(bytes, from, &terms);
+        let annotations = explain_frames(bytes, from, &settings);
         tile(&annotations, bytes);
         presentable(&annotations);
         let heard = hear(reader, BOUNDS, None, false, [bytes].into_iter());
@@ -38,7 +38,7 @@ pub fn check(data: &[u8]) {
         assert_eq!(events, heard.events.len());
     } else {
         // Both directions of a conversation, which change every so many bytes.
-        let mut conversation = Conversation::new(terms);
+        let mut conversation = Conversation::new(settings);
         let (mut told, mut said) = ([vec![], vec![]], [vec![], vec![]]);
         let size = usize::from(choice >> 2).max(1) * 8;
         for (turn, piece) in bytes.chunks(size).enumerate() {

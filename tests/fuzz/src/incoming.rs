@@ -17,12 +17,12 @@ pub fn check(data: &[u8]) {
     let role = role(choice & 1 == 1);
     let inflater = || {
         let no_takeover = choice & 4 != 0;
-        let terms = DeflateParams {
+        let params = DeflateParams {
             server_no_context_takeover: no_takeover,
             client_no_context_takeover: no_takeover,
             ..DeflateParams::default()
         };
-        let agreed = (choice & 2 != 0).then_some((terms, DeflateConfig::default()));
+        let agreed = (choice & 2 != 0).then_some((params, DeflateConfig::default()));
         inflater_and_deflater(role, agreed, BOUNDS.max_message).0
     };
 
