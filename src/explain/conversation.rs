@@ -11,7 +11,7 @@
 use std::collections::VecDeque;
 
 use super::annotation::{Annotation, AnnotationKind, Run};
-use super::frames::Frames;
+use super::frames::FrameExplainer;
 use super::heads::body_end::Body;
 use super::heads::extensions::Agreed;
 use super::heads::{
@@ -34,7 +34,7 @@ pub struct Conversation {
     server: Direction,
     /// The requests that are waiting for a response, oldest first. `None` stands for a request that
     /// can't be parsed.
-    asked: VecDeque<Option<ParsedRequest>>,
+    unanswered: VecDeque<Option<ParsedRequest>>,
 }
 
 /// One direction of a conversation: the number of bytes sent so far, and how the explainer reads
@@ -48,7 +48,7 @@ struct Direction {
 #[derive(Debug)]
 enum Stage {
     Head(ArrivingHead),
-    Frames(Box<Frames>),
+    Frames(Box<FrameExplainer>),
     Body(Body, Run, ConnectionReuse),
     Ended(Run),
 }
@@ -59,7 +59,12 @@ impl Conversation {
     pub fn new(settings: Settings) -> Conversation {
         let direction =
             || Direction { passed: 0, stage: Stage::Head(ArrivingHead::new(&settings, 0)) };
-        Conversation { client: direction(), server: direction(), asked: VecDeque::new(), settings }
+        Conversation {
+            client: direction(),
+            server: direction(),
+            unanswered: VecDeque::new(),
+            settings,
+        }
     }
 
     /// Takes the next bytes from the end `from`, and calls `report` with an annotation for each
@@ -143,11 +148,11 @@ impl Conversation {
             Role::Client => {
                 let (annotation, asked, then) = request(bytes, start, end, &self.settings.rules);
                 report(annotation);
-                self.asked.push_back(asked);
+                self.unanswered.push_back(asked);
                 self.request_ends(then, report);
             }
             Role::Server => {
-                let asked = self.asked.front().and_then(Option::as_ref);
+                let asked = self.unanswered.front().and_then(Option::as_ref);
                 let (annotation, follows) = response(bytes, start, end, asked);
                 report(annotation);
                 self.continue_after_response(follows, report);
@@ -163,7 +168,7 @@ impl Conversation {
         self.client.stage = match then {
             AfterRequest::Frames => {
                 let bounds = self.settings.bounds;
-                Stage::Frames(Box::new(Frames::new(Role::Client, at, bounds)))
+                Stage::Frames(Box::new(FrameExplainer::new(Role::Client, at, bounds)))
             }
             AfterRequest::Body(body) if !ended => {
                 return self.begin_body(Role::Client, body, ConnectionReuse::Open, report);
@@ -193,7 +198,7 @@ impl Conversation {
     /// Ends an HTTP body, and decides how to read the bytes after the body: as another head if the
     /// connection stays open.
     fn body_ends(&mut self, from: Role, report: &mut dyn FnMut(Annotation)) {
-        let too_many = from == Role::Client && self.asked.len() > MAX_UNANSWERED_REQUESTS;
+        let too_many = from == Role::Client && self.unanswered.len() >= MAX_UNANSWERED_REQUESTS;
         let at = self.direction(from).passed;
         let arriving = ArrivingHead::new(&self.settings, at);
         let direction = self.direction(from);
@@ -223,12 +228,12 @@ impl Conversation {
                 self.server.stage = Stage::Head(arriving);
             }
             AfterResponse::Body(body, keeps) => {
-                self.asked.pop_front();
+                self.unanswered.pop_front();
                 self.begin_body(Role::Server, body, keeps, report);
                 self.after_refusal(keeps, report);
             }
             AfterResponse::Frames(agreed) => {
-                self.asked.clear();
+                self.unanswered.clear();
                 let frames = |from, start| frames_of(from, start, &self.settings, agreed);
                 self.server.stage = frames(Role::Server, self.server.passed);
                 match &mut self.client.stage {
@@ -268,12 +273,12 @@ impl Conversation {
 }
 
 fn frames_of(from: Role, start: u64, settings: &Settings, agreed: Agreed) -> Stage {
-    let mut frames = Frames::new(from, start, settings.bounds);
+    let mut frames = FrameExplainer::new(from, start, settings.bounds);
     set_agreed(&mut frames, agreed);
     Stage::Frames(Box::new(frames))
 }
 
-fn set_agreed(frames: &mut Frames, agreed: Agreed) {
+fn set_agreed(frames: &mut FrameExplainer, agreed: Agreed) {
     agreed.deflate.into_iter().for_each(|params| frames.agree(params));
     if agreed.unknown {
         frames.agree_on_unknown();
@@ -303,7 +308,7 @@ pub fn explain_response(bytes: &[u8], asked: &[u8], settings: &Settings) -> Vec<
 /// Explains the frames that the end `from` sends, without a handshake before them. The last frame
 /// may be incomplete.
 pub fn explain_frames(bytes: &[u8], from: Role, settings: &Settings) -> Vec<Annotation> {
-    let mut frames = Frames::new(from, 0, settings.bounds);
+    let mut frames = FrameExplainer::new(from, 0, settings.bounds);
     collect_annotations(|report| {
         frames.push(bytes, report);
         frames.end(report);

@@ -15,7 +15,7 @@
 
 use super::annotation::Annotation;
 use super::conversation::Conversation;
-use super::frames::Frames;
+use super::frames::FrameExplainer;
 use super::heads::Settings;
 use crate::frames::header::{MASK, Role};
 use crate::handshake::deflate_params::DeflateParams;
@@ -91,7 +91,7 @@ pub fn explain(
         return told;
     }
     let mut ends = [Role::Client, Role::Server].map(|from| {
-        let mut frames = Frames::new(from, 0, settings.bounds);
+        let mut frames = FrameExplainer::new(from, 0, settings.bounds);
         deflate.into_iter().for_each(|params| frames.agree(params));
         frames
     });

@@ -24,7 +24,7 @@ pub struct PreparedMessage {
     /// fills in this field.
     deflated: Arc<OnceLock<Vec<u8>>>,
     /// The offset of the payload in the uncompressed frame, in bytes.
-    payload: usize,
+    payload_offset: usize,
     plain: bool,
 }
 
@@ -37,16 +37,22 @@ impl PreparedMessage {
         let header = Header { fin: true, rsv1: false, opcode: kind.opcode(), mask: None, length };
         let mut frame = Vec::with_capacity(super::header::MAX_HEADER + bytes.len());
         header.write(&mut frame);
-        let payload = frame.len();
+        let payload_offset = frame.len();
         frame.extend_from_slice(bytes);
-        PreparedMessage { kind, frame: frame.into(), deflated: Arc::default(), payload, plain }
+        PreparedMessage {
+            kind,
+            frame: frame.into(),
+            deflated: Arc::default(),
+            payload_offset,
+            plain,
+        }
     }
 }
 
 impl AsMessage for PreparedMessage {
     fn as_message(&self) -> MessageRef<'_> {
-        let PreparedMessage { kind, frame, deflated, payload, plain } = self;
+        let PreparedMessage { kind, frame, deflated, payload_offset, plain } = self;
         let encoded = Some(Encoded { frame, deflated });
-        MessageRef { kind: *kind, payload: &frame[*payload..], plain: *plain, encoded }
+        MessageRef { kind: *kind, payload: &frame[*payload_offset..], plain: *plain, encoded }
     }
 }

@@ -31,7 +31,7 @@ use crate::handshake::deflate_params::DeflateParams;
 
 /// An explainer for the frames that one end of a connection sends.
 #[derive(Debug)]
-pub struct Frames {
+pub struct FrameExplainer {
     from: Role,
     decoder: PayloadDecoder,
     /// Whether both ends agreed on an extension that this crate doesn't know. Such an extension may
@@ -75,11 +75,11 @@ struct ArrivingFrame {
     broken: Option<Violation>,
 }
 
-impl Frames {
+impl FrameExplainer {
     /// Creates an explainer for the frames that `from` sends. `start` is the number of bytes that
     /// `from` had sent before its first frame.
-    pub fn new(from: Role, start: u64, bounds: Bounds) -> Frames {
-        Frames {
+    pub fn new(from: Role, start: u64, bounds: Bounds) -> FrameExplainer {
+        FrameExplainer {
             from,
             decoder: PayloadDecoder::new(from.other(), bounds),
             unknown_extension: false,
