@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use ws101::DeflateConfig;
 use ws101::explain::annotation::{Annotation, AnnotationKind, Verdict};
-use ws101::explain::frames::Frames;
+use ws101::explain::frames::FrameExplainer;
 use ws101::explain::heads::Settings;
 use ws101::frames::decoder::Event;
 use ws101::frames::deflate;
@@ -83,7 +83,7 @@ fn each_bit_of_compressed_frames_is_explained_once_and_the_verdict_is_the_decode
             dice.mutate(&mut bytes);
         }
         let context = format!("seed {seed}, from {from:?}, {agreed}");
-        let mut frames = Frames::new(from, 0, BOUNDS);
+        let mut frames = FrameExplainer::new(from, 0, BOUNDS);
         frames.agree(agreed);
         let mut annotations = Vec::new();
         frames.push(&bytes, &mut |annotation| annotations.push(annotation));
@@ -196,7 +196,7 @@ fn what_if_a_bomb_is_explained() {
     let told = told_compressed(&bytes, Role::Server, agreed);
     let inflated = told[0].inflated.as_ref().unwrap();
     assert_eq!((inflated.bytes.len(), inflated.length), (4096, 3_000_000));
-    let mut frames = Frames::new(Role::Server, 0, BOUNDS);
+    let mut frames = FrameExplainer::new(Role::Server, 0, BOUNDS);
     frames.agree(agreed);
     frames.push(&bytes, &mut |annotation| {
         assert!(
@@ -227,7 +227,7 @@ fn the_explanation_of_compressed_frames_does_not_depend_on_the_pieces_in_which_t
         let mut bytes = some_compressed_frames(&mut dice, Role::Client, agreed);
         dice.mutate(&mut bytes);
         let at_once = told_compressed(&bytes, Role::Client, agreed);
-        let mut frames = Frames::new(Role::Client, 0, Settings::default().bounds);
+        let mut frames = FrameExplainer::new(Role::Client, 0, Settings::default().bounds);
         frames.agree(agreed);
         let (mut in_pieces, mut rest) = (Vec::new(), &bytes[..]);
         while !rest.is_empty() {

@@ -297,7 +297,7 @@ fn a_broken_frame_is_told_whole_with_whatever_was_in_the_last_piece() {
         let whole = format!("{:#?}", explain_frames(bytes, Role::Client, &settings()));
         for cut in 1..bytes.len() {
             let mut told = Vec::new();
-            let mut frames = ws101::explain::frames::Frames::new(Role::Client, 0, BOUNDS);
+            let mut frames = ws101::explain::frames::FrameExplainer::new(Role::Client, 0, BOUNDS);
             frames.push(&bytes[..cut], &mut |one| told.push(one));
             frames.push(&bytes[cut..], &mut |one| told.push(one));
             frames.end(&mut |one| told.push(one));

@@ -3,7 +3,7 @@
 
 use ws101::DeflateConfig;
 use ws101::explain::annotation::{Annotation, AnnotationKind, Verdict};
-use ws101::explain::frames::Frames;
+use ws101::explain::frames::FrameExplainer;
 use ws101::explain::heads::Settings;
 use ws101::explain::json;
 use ws101::explain::print::{Style, annotation as print};
@@ -172,7 +172,7 @@ pub fn told_compressed(
     from: Role,
     agreed: deflate_params::DeflateParams,
 ) -> Vec<Annotation> {
-    let mut frames = Frames::new(from, 0, Settings::default().bounds);
+    let mut frames = FrameExplainer::new(from, 0, Settings::default().bounds);
     frames.agree(agreed);
     let mut annotations = Vec::new();
     frames.push(bytes, &mut |annotation| annotations.push(annotation));
