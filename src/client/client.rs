@@ -22,7 +22,7 @@ use std::time::Duration;
 use super::proxy::{Proxy, ProxyChoice};
 use super::random::Random;
 use crate::connection::close_guard::CloseGuard;
-use crate::connection::counters::Traffic;
+use crate::connection::counters::ConnectionCounts;
 use crate::connection::limits::Limits;
 use crate::connection::websocket::WebSocket;
 use crate::connection::write_half::WriteHalf;
@@ -263,7 +263,7 @@ impl Client {
             Encoder::new(Some(Box::new(move || random.next_masking_key()))).deflating(deflater);
         let id = NEXT_ID.fetch_add(1, Relaxed);
         stream.set_write_timeout(per_call_timeout(limits.write)).map_err(error_in_handshake)?;
-        let write_half = WriteHalf::new(id, stream, encoder, limits, Traffic::default());
+        let write_half = WriteHalf::new(id, stream, encoder, limits, ConnectionCounts::default());
         log::info!("{id} connected to {}", quote(self.url_without_query()));
         let request = Box::new(Request::parse(&request)?);
         let close_guard = CloseGuard::new(write_half, None, request);

@@ -22,7 +22,7 @@ pub(crate) struct Totals {
 /// The numbers of messages and bytes of one connection, for its last log line. On a server, they're
 /// also added to the server's totals.
 #[derive(Debug, Default)]
-pub(crate) struct Traffic {
+pub(crate) struct ConnectionCounts {
     counts: AtomicCounts,
     server: Option<Arc<Totals>>,
 }
@@ -77,11 +77,11 @@ impl Totals {
     }
 }
 
-impl Traffic {
+impl ConnectionCounts {
     /// Creates the counts of a new connection whose messages and bytes are also counted by this
     /// server, in its totals.
-    pub(crate) fn counted_by(server: Arc<Totals>) -> Traffic {
-        Traffic { server: Some(server), ..Traffic::default() }
+    pub(crate) fn counted_by(server: Arc<Totals>) -> ConnectionCounts {
+        ConnectionCounts { server: Some(server), ..ConnectionCounts::default() }
     }
 
     pub(crate) fn count_received(&self, messages: u64, bytes: usize) {
@@ -106,7 +106,7 @@ impl Traffic {
 }
 
 /// Formats the counts for the connection's last log line.
-impl fmt::Display for Traffic {
+impl fmt::Display for ConnectionCounts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let load = |count: &AtomicU64| count.load(Relaxed);
         let AtomicCounts { messages_in, messages_out, bytes_in, bytes_out } = &self.counts;

@@ -98,7 +98,7 @@ pub(crate) enum Failure {
 
 /// Our end's progress through the closing handshake.
 #[derive(Clone, Debug)]
-pub(crate) enum State {
+pub(crate) enum OurSide {
     Open,
     /// A thread has requested our Close. The Close still waits for the messages that go out before
     /// it.
@@ -145,7 +145,7 @@ pub(crate) enum PeerSide {
 
 /// Both ends' progress through the closing handshake, under one lock.
 struct Sides {
-    ours: State,
+    ours: OurSide,
     peers: PeerSide,
     /// Our Close. `None` until it's due. `is_sent` tells whether it has been written.
     close: Option<Close>,
@@ -175,7 +175,7 @@ impl Default for Ending {
     fn default() -> Ending {
         Ending {
             sides: Mutex::new(Sides {
-                ours: State::Open,
+                ours: OurSide::Open,
                 peers: PeerSide::Open,
                 close: None,
                 is_sent: false,
@@ -195,16 +195,16 @@ impl Ending {
     #[inline(never)]
     pub(crate) fn handle_event(&self, event: EndEvent) -> Option<Close> {
         let mut sides = lock(&self.sides);
-        let (state, due) = next_state(replace(&mut sides.ours, State::Over), event);
+        let (state, due) = our_side_after(replace(&mut sides.ours, OurSide::Over), event);
         if due.is_some() {
             sides.close.clone_from(&due);
         }
-        sides.is_sent |= matches!(state, State::Sent(_));
-        self.is_close_requested.store(matches!(state, State::Requested(_)), SeqCst);
+        sides.is_sent |= matches!(state, OurSide::Sent(_));
+        self.is_close_requested.store(matches!(state, OurSide::Requested(_)), SeqCst);
         let refuses = match &state {
-            State::Open => false,
-            State::Requested(request) => request.urgency > Urgency::WhenIdle,
-            State::Due(_) | State::Sent(_) | State::Broken(..) | State::Over => true,
+            OurSide::Open => false,
+            OurSide::Requested(request) => request.urgency > Urgency::WhenIdle,
+            OurSide::Due(_) | OurSide::Sent(_) | OurSide::Broken(..) | OurSide::Over => true,
         };
         self.refuses.store(refuses, SeqCst);
         sides.ours = state;
@@ -219,7 +219,7 @@ impl Ending {
         lock(&self.sides).peers = side;
     }
 
-    pub(crate) fn state(&self) -> State {
+    pub(crate) fn our_side(&self) -> OurSide {
         lock(&self.sides).ours.clone()
     }
 
@@ -246,9 +246,9 @@ impl Ending {
 
     /// Waits until our Close is written or can no longer be written, but no longer than `at_most`.
     /// Returns our end's state after the wait.
-    pub(crate) fn wait_until_close_is_sent(&self, at_most: Duration) -> State {
+    pub(crate) fn wait_until_close_is_sent(&self, at_most: Duration) -> OurSide {
         let is_to_come = |sides: &mut Sides| {
-            matches!(sides.ours, State::Open | State::Requested(_) | State::Due(_))
+            matches!(sides.ours, OurSide::Open | OurSide::Requested(_) | OurSide::Due(_))
         };
         let sides = lock(&self.sides);
         self.waiting.fetch_add(1, SeqCst);
@@ -270,13 +270,13 @@ impl Ending {
 
 // WALK: ending
 /// Returns the state that follows `state` after an event, and our Close if the event makes it due.
-fn next_state(state: State, event: EndEvent) -> (State, Option<Close>) {
-    use State::{Broken, Due, Open, Over, Requested, Sent};
+fn our_side_after(state: OurSide, event: EndEvent) -> (OurSide, Option<Close>) {
+    use OurSide::{Broken, Due, Open, Over, Requested, Sent};
     match (state, event) {
         // The first Close counts. A more urgent one replaces it while it waits.
-        (Open, EndEvent::CloseRequested(request)) => state_after_request(request),
+        (Open, EndEvent::CloseRequested(request)) => our_side_after_request(request),
         (Requested(old), EndEvent::CloseRequested(new)) if new.urgency > old.urgency => {
-            state_after_request(new)
+            our_side_after_request(new)
         }
         (
             state @ (Requested(_) | Due(_) | Sent(_) | Broken(..) | Over),
@@ -314,10 +314,10 @@ fn next_state(state: State, event: EndEvent) -> (State, Option<Close>) {
     }
 }
 
-fn state_after_request(request: CloseRequest) -> (State, Option<Close>) {
+fn our_side_after_request(request: CloseRequest) -> (OurSide, Option<Close>) {
     match request.urgency {
-        Urgency::Now => (State::Due(request.answer_within), Some(request.close)),
-        Urgency::WhenIdle | Urgency::WhenDrained => (State::Requested(request), None),
+        Urgency::Now => (OurSide::Due(request.answer_within), Some(request.close)),
+        Urgency::WhenIdle | Urgency::WhenDrained => (OurSide::Requested(request), None),
     }
 }
 
@@ -373,11 +373,11 @@ mod tests {
         assert_eq!(ending.handle_event(EndEvent::HandlerIsIdle), None);
         assert!(ending.refuses_messages());
         assert_eq!(code(ending.handle_event(EndEvent::Drained)), Some(1001));
-        assert!(matches!(ending.state(), State::Due(_)));
+        assert!(matches!(ending.our_side(), OurSide::Due(_)));
         assert_eq!(ending.handle_event(EndEvent::Drained), None, "it is sent once");
         assert_eq!(ending.sent_close(), None, "it is not written yet");
         ending.handle_event(EndEvent::Written);
-        assert!(matches!(ending.state(), State::Sent(_)));
+        assert!(matches!(ending.our_side(), OurSide::Sent(_)));
         ending.handle_event(EndEvent::Ended);
         assert_eq!(code(ending.sent_close()), Some(1001));
     }
@@ -404,11 +404,11 @@ mod tests {
         ending.handle_event(EndEvent::Failed(Failure::Lost, Deadline::after(Duration::ZERO)));
         assert_eq!(ending.handle_event(EndEvent::Drained), None);
         assert!(
-            matches!(ending.state(), State::Broken(Failure::TooSlow, _)),
+            matches!(ending.our_side(), OurSide::Broken(Failure::TooSlow, _)),
             "the first reason counts"
         );
         ending.handle_event(EndEvent::Ended);
-        assert!(matches!(ending.state(), State::Over));
+        assert!(matches!(ending.our_side(), OurSide::Over));
         assert_eq!(ending.sent_close(), None);
     }
 }

@@ -18,7 +18,7 @@ use std::io::{self, ErrorKind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::ending::{Failure, StallDetector, State};
+use super::ending::{Failure, OurSide, StallDetector};
 use super::keepalive::{Keepalive, SilenceAction};
 use super::limits::Limits;
 use super::write_half::WriteHalf;
@@ -152,8 +152,8 @@ impl ReadHalf {
             drained = self.next_event(None).map(|_| ());
         }
         self.over = true;
-        match (drained, self.write_half.ending.state()) {
-            (Err(Error::ConnectionLost(_)), State::Broken(Failure::TooSlow, _)) => {
+        match (drained, self.write_half.ending.our_side()) {
+            (Err(Error::ConnectionLost(_)), OurSide::Broken(Failure::TooSlow, _)) => {
                 Err(Error::WriteTimeout)
             }
             (Err(Error::PeerTimeout), _) => Err(self.write_half.error_without_answer()),
@@ -281,27 +281,27 @@ impl ReadHalf {
     /// `recv`, that read may still take place, with the shortest timeout, so that `recv` receives
     /// the bytes that have already arrived.
     fn next_read_timeout(&mut self, until: Option<Deadline>) -> Result<Duration> {
-        let mut timeout = match self.write_half.ending.state() {
+        let mut timeout = match self.write_half.ending.our_side() {
             // Another thread may meanwhile send our Close. This read must then end in time to keep
             // the deadline for the peer's answer.
-            State::Open if self.write_half.is_shared() => self
+            OurSide::Open if self.write_half.is_shared() => self
                 .keepalive
                 .until_next_check()
                 .min(self.write_half.close_within.max(MIN_CHECK_INTERVAL)),
-            State::Open => self.keepalive.until_next_check(),
+            OurSide::Open => self.keepalive.until_next_check(),
             // Other threads are still sending messages that go out before our Close. Check now and
             // then whether these threads make progress.
-            State::Requested(_) | State::Due(_) => {
+            OurSide::Requested(_) | OurSide::Due(_) => {
                 self.check_progress_of_close();
                 self.keepalive
                     .until_next_check()
                     .min(MIN_CHECK_INTERVAL)
                     .min(self.write_half.write_within)
             }
-            State::Sent(answer_by) | State::Broken(_, answer_by) => {
+            OurSide::Sent(answer_by) | OurSide::Broken(_, answer_by) => {
                 self.read_timeout_while_closing(answer_by)?
             }
-            State::Over => return Err(self.connection_lost(ErrorKind::UnexpectedEof.into())),
+            OurSide::Over => return Err(self.connection_lost(ErrorKind::UnexpectedEof.into())),
         };
         if let Some(until) = until {
             match until.remaining() {
@@ -344,7 +344,7 @@ impl ReadHalf {
     /// sends a ping, gives the peer up, or lets the reading thread wait on.
     fn keep_alive(&mut self, waited: Duration) -> Result<()> {
         // A peer that still has to answer our Close has its own deadline, so it needs no ping.
-        if matches!(self.write_half.ending.state(), State::Sent(_) | State::Broken(..)) {
+        if matches!(self.write_half.ending.our_side(), OurSide::Sent(_) | OurSide::Broken(..)) {
             return Ok(());
         }
         match self.keepalive.check(waited) {

@@ -22,13 +22,13 @@ use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
 use std::time::Duration;
 
-use super::counters::Traffic;
+use super::counters::ConnectionCounts;
 use super::ending::{
-    CloseRequest, EndEvent, Ending, Failure, PeerSide, StallDetector, State, Urgency,
+    CloseRequest, EndEvent, Ending, Failure, OurSide, PeerSide, StallDetector, Urgency,
 };
 use super::limits::Limits;
 use super::open_message::OpenMessage;
-use super::outbox::queue::Queues;
+use super::outbox::queue::OutboxQueues;
 use super::pending_control::{PendingControl, PendingFrames};
 use crate::diagnostic::misuse::Misuse;
 use crate::error::{Error, Result};
@@ -61,7 +61,7 @@ pub(crate) struct WriteHalf {
     pub(crate) id: u64,
     pub(crate) stream: Arc<dyn Stream>,
     role: Role,
-    pub(crate) traffic: Traffic,
+    pub(crate) traffic: ConnectionCounts,
     encoder: Mutex<Encoder>,
     pending: PendingControl,
     pub(crate) message: OpenMessage,
@@ -75,7 +75,7 @@ pub(crate) struct WriteHalf {
     /// The maximum time that the peer may take to send its Close once our Close is written.
     pub(crate) close_within: Duration,
     pub(crate) write_within: Duration,
-    pub(crate) outboxes: Queues,
+    pub(crate) outboxes: OutboxQueues,
 }
 
 impl WriteHalf {
@@ -87,7 +87,7 @@ impl WriteHalf {
         stream: Arc<dyn Stream>,
         encoder: Encoder,
         limits: &Limits,
-        traffic: Traffic,
+        traffic: ConnectionCounts,
     ) -> Arc<WriteHalf> {
         Arc::new(WriteHalf {
             id,
@@ -102,7 +102,7 @@ impl WriteHalf {
             is_shared: AtomicBool::new(false),
             close_within: limits.close,
             write_within: limits.write,
-            outboxes: Queues::default(),
+            outboxes: OutboxQueues::default(),
         })
     }
 
@@ -216,7 +216,7 @@ impl WriteHalf {
     /// second, but not beyond `until`, for the server's end of the stream, and then shuts down its
     /// own side. Otherwise an application that keeps its `WebSocket` would keep the server waiting.
     pub(crate) fn end_after_server(&self, until: Option<Deadline>) {
-        if self.role == Role::Client && matches!(self.ending.state(), State::Sent(_)) {
+        if self.role == Role::Client && matches!(self.ending.our_side(), OurSide::Sent(_)) {
             let until = until.unwrap_or_else(|| Deadline::after(self.close_within));
             await_peer_eof(until, &*self.stream);
             let _ = self.stream.shutdown(Shutdown::Write);
@@ -238,7 +238,7 @@ impl WriteHalf {
     pub(crate) fn request_close_briefly(&self, request: CloseRequest) {
         self.apply(EndEvent::CloseRequested(request));
         self.make_close_pending_if_due();
-        if !matches!(self.ending.state(), State::Due(_)) {
+        if !matches!(self.ending.our_side(), OurSide::Due(_)) {
             return;
         }
         let Some(mut encoder) = self.try_lock() else { return };
@@ -477,7 +477,7 @@ impl WriteHalf {
         let mut unanswered = None;
         let _ = self.request_close(CloseRequest::when_drained(close, self.close_within));
         match self.wait_until_close_is_out() {
-            State::Sent(_) => {
+            OurSide::Sent(_) => {
                 let has_closed = self.ending.peer_side() == PeerSide::Closed;
                 if has_closed && self.role == Role::Client {
                     await_peer_eof(Deadline::after(self.close_within), &*self.stream);
@@ -490,8 +490,10 @@ impl WriteHalf {
                     unanswered = Some(self.error_without_answer());
                 }
             }
-            State::Over => return None,
-            State::Open | State::Requested(_) | State::Due(_) | State::Broken(..) => self.abort(),
+            OurSide::Over => return None,
+            OurSide::Open | OurSide::Requested(_) | OurSide::Due(_) | OurSide::Broken(..) => {
+                self.abort()
+            }
         }
         self.apply(EndEvent::Ended);
         // A thread that still waits for the end of a message, or for the lock, then receives an
@@ -515,14 +517,14 @@ impl WriteHalf {
     /// The minimum write rate bounds the threads that write the messages before the Close. If an
     /// open message makes no progress for `Limits::write`, the Close no longer waits for that
     /// message.
-    fn wait_until_close_is_out(&self) -> State {
+    fn wait_until_close_is_out(&self) -> OurSide {
         let mut stall = StallDetector::new(self.write_within);
         let mut has_hurried = false;
         loop {
             let flushed = self.flush_unless_busy();
             let state = self.ending.wait_until_close_is_sent(PROGRESS_CHECK_INTERVAL);
-            if flushed.is_err() || !matches!(state, State::Requested(_) | State::Due(_)) {
-                return self.ending.state();
+            if flushed.is_err() || !matches!(state, OurSide::Requested(_) | OurSide::Due(_)) {
+                return self.ending.our_side();
             }
             if stall.has_stalled(self.ending.written(), self.is_writing()) {
                 if has_hurried {
@@ -538,7 +540,7 @@ impl WriteHalf {
     /// Makes a requested Close due at once, because the messages that should go out before it have
     /// made no progress for too long.
     pub(crate) fn hurry_close(&self) {
-        if let State::Requested(request) = self.ending.state() {
+        if let OurSide::Requested(request) = self.ending.our_side() {
             log::info!("{} closes, though not all that goes before it is sent", self.id);
             let _ = self.request_close(CloseRequest { urgency: Urgency::Now, ..request });
         }
@@ -556,7 +558,7 @@ impl WriteHalf {
     /// handler is still running. A client lets the server end first. After the peer has broken a
     /// rule, either end does so at once.
     fn end_if_both_have_closed(&self) {
-        if !matches!(self.ending.state(), State::Sent(_)) {
+        if !matches!(self.ending.our_side(), OurSide::Sent(_)) {
             return;
         }
         match (self.ending.peer_side(), self.role) {

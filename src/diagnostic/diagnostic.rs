@@ -70,7 +70,7 @@ pub fn quote(text: impl AsRef<[u8]>) -> String {
         for c in chunk.valid().chars() {
             match c {
                 '"' | '\\' => quoted.extend(['\\', c]),
-                c => quoted.extend(escaped(c)),
+                c => quoted.extend(escape_char(c)),
             }
         }
         quoted += &chunk.invalid().escape_ascii().to_string();
@@ -89,12 +89,12 @@ pub fn quote_all(texts: &[&str]) -> String {
 /// mislead a reader: control characters, invisible characters, and those that change the writing
 /// direction.
 pub fn escape(text: &str) -> String {
-    text.chars().flat_map(escaped).collect()
+    text.chars().flat_map(escape_char).collect()
 }
 
 /// Escapes one character of a peer's text if it could mislead a reader. Returns any other character
 /// unchanged.
-pub(crate) fn escaped(c: char) -> Vec<char> {
+pub(crate) fn escape_char(c: char) -> Vec<char> {
     let misleads = matches!(c,
         '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}'
         | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{feff}'

@@ -17,5 +17,5 @@
 mod diagnostic;
 pub mod misuse;
 
-pub(crate) use diagnostic::escaped;
+pub(crate) use diagnostic::escape_char;
 pub use diagnostic::{Diagnostic, escape, quote, quote_all};

@@ -16,7 +16,7 @@
 
 use std::ops::Range;
 
-use crate::diagnostic::{Diagnostic, escaped};
+use crate::diagnostic::{Diagnostic, escape_char};
 use crate::frames::header::Role;
 use crate::frames::violation::Violation;
 use crate::handshake::client::HandshakeError;
@@ -228,7 +228,7 @@ pub(crate) fn bits(bytes: Range<u64>) -> Range<u64> {
 /// escaped.
 pub(crate) fn visible(bytes: &[u8], most: usize) -> String {
     let text = String::from_utf8_lossy(&bytes[..bytes.len().min(4 * most)]);
-    let mut shown: String = text.chars().take(most).flat_map(escaped).collect();
+    let mut shown: String = text.chars().take(most).flat_map(escape_char).collect();
     if text.chars().nth(most).is_some() || bytes.len() > 4 * most {
         shown += "...";
     }

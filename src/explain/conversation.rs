@@ -15,7 +15,7 @@ use super::frames::FrameExplainer;
 use super::heads::body_end::Body;
 use super::heads::extensions::Agreed;
 use super::heads::{
-    AfterRequest, AfterResponse, ArrivingHead, ConnectionReuse, HeadEnd, ParsedRequest, Settings,
+    AfterRequest, AfterResponse, ArrivingHead, ConnectionReuse, EndedHead, ParsedRequest, Settings,
     request, response,
 };
 use crate::frames::header::Role;
@@ -97,10 +97,10 @@ impl Conversation {
             direction.passed += count as u64;
             bytes = &bytes[count..];
             if let Some((start, head, end)) = ended_head {
-                self.head_ends(from, start, &head, Some(end), report);
+                self.explain_head(from, start, &head, Some(end), report);
             }
             if ended_body {
-                self.body_ends(from, report);
+                self.begin_after_body(from, report);
             }
         }
     }
@@ -112,7 +112,7 @@ impl Conversation {
         let ended = Stage::Ended(Run::new(from, AnnotationKind::Unread, direction.passed));
         match std::mem::replace(&mut direction.stage, ended) {
             Stage::Head(arriving) if !arriving.bytes().is_empty() => {
-                self.head_ends(from, arriving.start(), arriving.bytes(), None, report);
+                self.explain_head(from, arriving.start(), arriving.bytes(), None, report);
                 let direction = self.direction(from);
                 direction.stage =
                     Stage::Ended(Run::new(from, AnnotationKind::Unread, direction.passed));
@@ -136,12 +136,12 @@ impl Conversation {
         }
     }
 
-    fn head_ends(
+    fn explain_head(
         &mut self,
         from: Role,
         start: u64,
         bytes: &[u8],
-        end: Option<HeadEnd>,
+        end: Option<EndedHead>,
         report: &mut dyn FnMut(Annotation),
     ) {
         match from {
@@ -149,7 +149,7 @@ impl Conversation {
                 let (annotation, asked, then) = request(bytes, start, end, &self.settings.rules);
                 report(annotation);
                 self.unanswered.push_back(asked);
-                self.request_ends(then, report);
+                self.begin_after_request(then, report);
             }
             Role::Server => {
                 let asked = self.unanswered.front().and_then(Option::as_ref);
@@ -162,7 +162,7 @@ impl Conversation {
 
     /// Decides how to read the client's bytes after a request, until the server's response has
     /// arrived.
-    fn request_ends(&mut self, then: AfterRequest, report: &mut dyn FnMut(Annotation)) {
+    fn begin_after_request(&mut self, then: AfterRequest, report: &mut dyn FnMut(Annotation)) {
         let at = self.client.passed;
         let ended = matches!(self.server.stage, Stage::Ended(_));
         self.client.stage = match then {
@@ -191,13 +191,13 @@ impl Conversation {
         let run = Run::new(from, AnnotationKind::Body, direction.passed);
         direction.stage = Stage::Body(body, run, keeps);
         if is_over {
-            self.body_ends(from, report);
+            self.begin_after_body(from, report);
         }
     }
 
     /// Ends an HTTP body, and decides how to read the bytes after the body: as another head if the
     /// connection stays open.
-    fn body_ends(&mut self, from: Role, report: &mut dyn FnMut(Annotation)) {
+    fn begin_after_body(&mut self, from: Role, report: &mut dyn FnMut(Annotation)) {
         let too_many = from == Role::Client && self.unanswered.len() >= MAX_UNANSWERED_REQUESTS;
         let at = self.direction(from).passed;
         let arriving = ArrivingHead::new(&self.settings, at);

@@ -43,7 +43,7 @@ pub fn parse(text: &str) -> Result<Vec<Turn>, String> {
             ("server", rest) => (Some(Role::Server), rest),
             _ => (None, line),
         };
-        let bytes = parse_line(rest).map_err(|why| format!("line {}: {why}", number + 1))?;
+        let bytes = parse_bytes(rest).map_err(|why| format!("line {}: {why}", number + 1))?;
         match turns.last_mut() {
             Some((last, sent)) if from.is_none() || *last == from => sent.extend(bytes),
             _ => turns.push((from, bytes)),
@@ -143,7 +143,7 @@ fn quoted(bytes: &[u8]) -> String {
     format!("\"{}\"", text.replace('\r', "\\r").replace('\n', "\\n"))
 }
 
-fn parse_line(line: &str) -> Result<Vec<u8>, String> {
+fn parse_bytes(line: &str) -> Result<Vec<u8>, String> {
     let mut bytes = Vec::new();
     let mut rest = line.trim_start();
     while !rest.is_empty() {

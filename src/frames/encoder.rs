@@ -75,7 +75,7 @@ impl Encoder {
     /// empty slice.
     #[inline]
     pub fn message<'a>(&mut self, message: MessageRef<'a>) -> Result<&'a [u8], Misuse> {
-        match self.shared_frame(&message) {
+        match self.usable_prepared_frame(&message) {
             Some(frame) => {
                 self.messages += 1;
                 Ok(self.append_or_hand_back(frame))
@@ -225,7 +225,7 @@ impl Encoder {
     /// Returns the encoded frame of a prepared message, which a server's connections share. Returns
     /// `None` if this connection must encode the message itself, for instance because the message
     /// isn't prepared, we're a client, or our compressor's window isn't the largest.
-    fn shared_frame<'a>(&mut self, message: &MessageRef<'a>) -> Option<&'a [u8]> {
+    fn usable_prepared_frame<'a>(&mut self, message: &MessageRef<'a>) -> Option<&'a [u8]> {
         let Encoded { frame, deflated } = message.encoded?;
         if self.masks.is_some() || self.closed {
             return None;

@@ -115,9 +115,9 @@ impl Head {
     /// Parses a complete head, whose end [`Scan`] has found. Refuses the head with a 400 if a
     /// header field is malformed.
     pub fn parse(bytes: &[u8]) -> Result<Head, Refusal> {
-        let text = text_of(bytes);
+        let text = decode_utf8_or_latin1(bytes);
         let head = Head { line_ends: line_ends(&text), text };
-        head.field_lines().try_for_each(check_field)?;
+        head.raw_field_lines().try_for_each(check_field)?;
         Ok(head)
     }
 
@@ -160,7 +160,7 @@ impl Head {
 
     /// Returns all header fields in their order in the head, as pairs of name and value.
     pub fn fields(&self) -> impl Iterator<Item = (&str, &str)> {
-        let fields = self.field_lines().filter_map(|line| line.split_once(':'));
+        let fields = self.raw_field_lines().filter_map(|line| line.split_once(':'));
         fields.map(|(name, value)| (name, trim(value)))
     }
 
@@ -172,14 +172,14 @@ impl Head {
     /// Returns the values of the header fields with this name. Skips a line without a colon right
     /// after the name's length, because that check is cheap and most lines fail it.
     fn values_named<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a str> {
-        self.field_lines().filter_map(move |line| {
+        self.raw_field_lines().filter_map(move |line| {
             let (start, rest) = line.split_at_checked(name.len())?;
             let value = rest.strip_prefix(':')?;
             start.eq_ignore_ascii_case(name).then(|| trim(value))
         })
     }
 
-    fn field_lines(&self) -> impl Iterator<Item = &str> {
+    fn raw_field_lines(&self) -> impl Iterator<Item = &str> {
         self.line_ends.windows(2).map(|ends| self.line(ends[0], ends[1]))
     }
 
@@ -211,7 +211,7 @@ fn without_line_break(line: &str) -> &str {
 /// Converts a head's bytes to text. A line that isn't UTF-8 is read as Latin-1, as in old headers
 /// (RFC 9110 §5.5): each byte becomes one character. That way, two different values stay different,
 /// and no cookie can be mistaken for another.
-fn text_of(bytes: &[u8]) -> String {
+fn decode_utf8_or_latin1(bytes: &[u8]) -> String {
     if let Ok(text) = str::from_utf8(bytes) {
         return text.to_owned();
     }
@@ -335,7 +335,7 @@ mod tests {
             let head = Head::parse(text.as_bytes()).unwrap();
             assert_eq!(head.first_line(), text.lines().next().unwrap_or_default(), "{text:?}");
             let fields = text.lines().skip(1).take_while(|line| !line.is_empty());
-            assert!(head.field_lines().eq(fields), "{text:?}");
+            assert!(head.raw_field_lines().eq(fields), "{text:?}");
         }
     }
 

@@ -95,7 +95,7 @@ impl Handle {
     }
 
     fn drain_with_close(&self, grace: Duration, close: Close) {
-        if !self.registry.begin_draining(grace, close) {
+        if !self.registry.enter_draining(grace, close) {
             return;
         }
         let registry = self.registry.clone();

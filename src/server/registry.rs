@@ -128,7 +128,7 @@ impl Registry {
 
     /// Records that `serve` is running, so that `stop` leaves it to `serve` to close the
     /// connections.
-    pub(crate) fn note_serving(&self) {
+    pub(crate) fn note_serve_runs(&self) {
         self.is_serving.store(true, SeqCst);
     }
 

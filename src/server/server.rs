@@ -254,7 +254,7 @@ impl Server {
         self.options.validate_configuration()?;
         let Server { listener, options, registry } = self;
         let listener = listener.ok_or(Misuse::NoListener)?;
-        registry.note_serving();
+        registry.note_serve_runs();
         log::info!("listening on {:?}", listener.wake_address()?);
         let threads = ThreadPool::new(options.limits.stack);
         let refusing = RefusingThread::new(registry.clone())?;

@@ -29,7 +29,7 @@ impl Registry {
     /// Begins to drain the server, with this grace period and this Close for its connections,
     /// unless the server is already draining or stopping. Returns whether a drain began. If so, the
     /// caller must then call `drain`.
-    pub(crate) fn begin_draining(&self, grace: Duration, close: Close) -> bool {
+    pub(crate) fn enter_draining(&self, grace: Duration, close: Close) -> bool {
         // The grace is locked first, so that a thread that sees the new phase also sees the new
         // Close.
         let mut current = lock(&self.grace);

@@ -35,7 +35,7 @@ use super::admission::Admission;
 use super::pending::PendingGuard;
 use super::registry::{Permit, Registry};
 use crate::connection::close_guard::CloseGuard;
-use crate::connection::counters::Traffic;
+use crate::connection::counters::ConnectionCounts;
 use crate::connection::limits::Limits;
 use crate::connection::websocket::WebSocket;
 use crate::connection::write_half::WriteHalf;
@@ -311,7 +311,7 @@ fn open_websocket(
     let (inflater, deflater) =
         deflate::inflater_and_deflater(Role::Server, agreed, limits.max_message);
     let encoder = Encoder::new(None).deflating(deflater);
-    let traffic = Traffic::counted_by(permit.totals());
+    let traffic = ConnectionCounts::counted_by(permit.totals());
     traffic.count_received(0, buffer.unread().len());
     let write_half = WriteHalf::new(id, stream, encoder, limits, traffic);
     let owner = permit.register_open(&write_half);

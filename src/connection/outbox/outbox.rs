@@ -47,7 +47,7 @@ impl Outbox {
         spawn(Purpose::Outbox, name, STACK, move || {
             send_until_closed(&thread_queue, &thread_write_half)
         })?;
-        write_half.outboxes.register(queue.clone());
+        write_half.outboxes.add(queue.clone());
         Ok(Outbox { input: Arc::new(CloseOnDrop(queue)), write_half: write_half.clone() })
     }
 

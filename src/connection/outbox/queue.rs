@@ -122,14 +122,14 @@ impl Queue {
 /// The queues of all outboxes of a connection. The write half sends our Close only after the
 /// messages in these queues.
 #[derive(Default)]
-pub(crate) struct Queues(Mutex<(Vec<Arc<Queue>>, IsClosed)>);
+pub(crate) struct OutboxQueues(Mutex<(Vec<Arc<Queue>>, IsClosed)>);
 
 type IsClosed = bool;
 
-impl Queues {
+impl OutboxQueues {
     /// Adds an outbox's queue, and drops the queues whose threads have ended. If `close` has been
     /// called, this closes the new queue at once.
-    pub(crate) fn register(&self, queue: Arc<Queue>) {
+    pub(crate) fn add(&self, queue: Arc<Queue>) {
         let (queues, is_closed) = &mut *lock(&self.0);
         queues.retain(|other| !lock(&other.state).ended);
         if *is_closed {
@@ -178,10 +178,10 @@ mod tests {
 
     #[test]
     fn all_queues_are_closed_and_those_that_have_ended_are_forgotten() {
-        let queues = Queues::default();
+        let queues = OutboxQueues::default();
         let added = [1, 2, 3].map(|bound| Arc::new(Queue::new(bound)));
         for queue in &added {
-            queues.register(queue.clone());
+            queues.add(queue.clone());
         }
         added[1].abandon();
         let late = Arc::new(Queue::new(4));
@@ -189,7 +189,7 @@ mod tests {
         assert!(queues.are_all_sent() && put(&added[0]).is_ok());
         assert!(!queues.are_all_sent());
         queues.close();
-        queues.register(late.clone());
+        queues.add(late.clone());
         let kept: Vec<_> = lock(&queues.0).0.iter().map(|queue| queue.bound).collect();
         assert_eq!(kept, [1, 3, 4]);
         assert!(added.iter().chain([&late]).all(|queue| matches!(put(queue), Err(Error::Closed))));

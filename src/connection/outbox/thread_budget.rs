@@ -168,7 +168,7 @@ impl Budget {
 
 /// Reads all thread limits that can be read on this system.
 fn read_all_limits(read: Read) -> Vec<Limit> {
-    let limits = [memory_maps(read), threads_max(read), control_group(read)];
+    let limits = [memory_maps(read), threads_max(read), control_group_limit(read)];
     limits.into_iter().flatten().collect()
 }
 
@@ -191,7 +191,7 @@ fn threads_max(read: Read) -> Option<Limit> {
 }
 
 /// Returns the tightest thread limit of the process's control group and its parent groups.
-fn control_group(read: Read) -> Option<Limit> {
+fn control_group_limit(read: Read) -> Option<Limit> {
     let groups = read_text(read, "/proc/self/cgroup")?;
     // Version 2 has the line `0::/path`. Version 1 has a line for each controller, such as
     // `8:pids:/path`.

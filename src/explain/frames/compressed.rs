@@ -11,7 +11,7 @@
 //! inflater can find that bit. The decoder's inflater has already inflated the payload.
 
 use super::header_bits::span_of_bits;
-use super::payload_decoder::{Context, Findings};
+use super::payload_decoder::{Findings, MessageContext};
 use crate::explain::annotation::{Span, bits, hex, quoted};
 use crate::frames::header::Header;
 use crate::frames::message::MessageKind;
@@ -29,7 +29,7 @@ const AFTER_TYPE: u8 = 0b1111_1000;
 /// bytes, unmasked.
 pub fn spans(
     header: &Header,
-    context: Context,
+    context: MessageContext,
     found: &Findings,
     at: u64,
     length: u64,
@@ -105,7 +105,7 @@ fn describe_block(first: u8) -> Block {
 /// description of how the payload inflates.
 fn describe_inflated(
     header: &Header,
-    context: Context,
+    context: MessageContext,
     found: &Findings,
     length: u64,
     shown: &[u8],

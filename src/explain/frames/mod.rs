@@ -20,7 +20,7 @@ pub mod payload_decoder;
 
 use self::header_bits::{ExtensionsInUse, header_spans};
 use self::payload::spans as payload_spans;
-use self::payload_decoder::{Context, Findings, PayloadDecoder};
+use self::payload_decoder::{Findings, MessageContext, PayloadDecoder};
 use super::annotation::{Annotation, AnnotationKind, MAX_SHOWN, Run, Verdict};
 use crate::frames::assembler::Bounds;
 use crate::frames::close::Close;
@@ -64,7 +64,7 @@ enum State {
 #[derive(Debug)]
 struct ArrivingFrame {
     header: Header,
-    context: Context,
+    context: MessageContext,
     /// The number of payload bytes that have arrived.
     arrived: u64,
     /// The frame's first bytes (header and payload), as they were sent. At most [`MAX_SHOWN`].
@@ -174,7 +174,7 @@ impl FrameExplainer {
 
     /// Validates the part of the current frame's header that has arrived. Returns the header and
     /// the message's context once the header is complete, and `None` before.
-    fn begin_frame(&mut self) -> Result<Option<(Header, Context)>, Violation> {
+    fn begin_frame(&mut self) -> Result<Option<(Header, MessageContext)>, Violation> {
         let mut head = [0; MAX_HEADER];
         head[..self.head.len()].copy_from_slice(&self.head);
         let extensions = self.extensions();
@@ -193,7 +193,7 @@ impl FrameExplainer {
         if begins {
             self.opaque = is_opaque;
         }
-        let context = Context { opaque: self.opaque, ..self.decoder.place_in_message() };
+        let context = MessageContext { opaque: self.opaque, ..self.decoder.place_in_message() };
         Ok(Some((Header { opcode, ..header }, context)))
     }
 
@@ -228,7 +228,7 @@ impl FrameExplainer {
     fn begin_payload(
         &mut self,
         header: Header,
-        context: Context,
+        context: MessageContext,
         report: &mut dyn FnMut(Annotation),
     ) {
         let (bytes, payload) = (self.head.clone(), Vec::new());
@@ -372,7 +372,7 @@ fn length_in(verdict: &Verdict) -> Option<u64> {
 
 /// Returns the title of a frame's annotation, such as `text, 5 bytes, masked`. Log lines describe a
 /// frame in the same words.
-fn title(header: &Header, context: Context, found: &Findings, verdict: &Verdict) -> String {
+fn title(header: &Header, context: MessageContext, found: &Findings, verdict: &Verdict) -> String {
     let of = match (header.opcode, context.inside) {
         (Opcode::Continuation, Some(kind)) if !context.opaque => {
             format!(", of a {} message", kind.opcode())

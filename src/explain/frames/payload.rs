@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use super::compressed;
 use super::payload_decoder::{
-    BadText, Context, Findings, find_bad_byte, find_incomplete_character_at_end,
+    BadText, Findings, MessageContext, find_bad_byte, find_incomplete_character_at_end,
 };
 use crate::explain::annotation::{Span, bits, hex, quoted};
 use crate::frames::close::Close;
@@ -21,7 +21,7 @@ use crate::frames::violation::Violation;
 /// unmasked.
 pub fn spans(
     header: &Header,
-    context: Context,
+    context: MessageContext,
     found: &Findings,
     at: u64,
     length: u64,

@@ -23,7 +23,7 @@ use crate::handshake::deflate_params::{DeflateConfig, DeflateParams, Window};
 
 /// The facts about a message that are needed to explain its frames.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Context {
+pub struct MessageContext {
     /// The kind of the message that the frame belongs to, or `None` between messages.
     pub inside: Option<MessageKind>,
     /// Whether this message is compressed.
@@ -157,9 +157,9 @@ impl PayloadDecoder {
     }
 
     /// Returns the facts about the message that the current frame belongs to.
-    pub fn place_in_message(&self) -> Context {
+    pub fn place_in_message(&self) -> MessageContext {
         let (inside, compressed) = (self.message.open_kind(), self.message.is_compressed());
-        Context { inside, compressed, opaque: false }
+        MessageContext { inside, compressed, opaque: false }
     }
 
     /// Decodes a piece of a data frame's payload. The caller must unmask the piece first. Fails if

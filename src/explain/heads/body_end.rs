@@ -66,7 +66,7 @@ impl Body {
         if head.header("Transfer-Encoding").is_some() {
             let is_chunked = head.list("Transfer-Encoding").last()?.eq_ignore_ascii_case("chunked");
             return Some(if is_chunked {
-                Body::Chunked(ChunkPart::begin())
+                Body::Chunked(ChunkPart::start_of_chunk())
             } else {
                 Body::UntilEnd
             });
@@ -109,7 +109,7 @@ impl Body {
 }
 
 impl ChunkPart {
-    fn begin() -> ChunkPart {
+    fn start_of_chunk() -> ChunkPart {
         ChunkPart::Size(Vec::new())
     }
 
@@ -141,7 +141,7 @@ impl ChunkPart {
                 let count = bytes.len().min(usize::try_from(*left).unwrap_or(usize::MAX));
                 *left -= count as u64;
                 if *left == 0 {
-                    *self = ChunkPart::begin();
+                    *self = ChunkPart::start_of_chunk();
                 }
                 (count, None)
             }

@@ -218,7 +218,9 @@ fn meaning_of_name(one: &Extension, negotiation: &mut Negotiation) -> Meaning {
         Negotiation::Offers { .. } if one.name != NAME => {
             ("an extension; a server that doesn't know it leaves it out".into(), "§9.1")
         }
-        Negotiation::Offers { settings, is_taken } => meaning_of_offer(one, *settings, is_taken),
+        Negotiation::Offers { settings, is_taken } => {
+            meaning_of_deflate_offer(one, *settings, is_taken)
+        }
         Negotiation::Answer { accepted: None, .. } => {
             ("an extension that the server accepts".into(), "§9.1")
         }
@@ -238,7 +240,7 @@ fn meaning_of_name(one: &Extension, negotiation: &mut Negotiation) -> Meaning {
     }
 }
 
-fn meaning_of_offer(
+fn meaning_of_deflate_offer(
     one: &Extension,
     settings: Option<&DeflateConfig>,
     is_taken: &mut bool,

@@ -68,7 +68,7 @@ pub struct ArrivingHead {
 }
 
 /// How an arriving head has ended.
-pub enum HeadEnd {
+pub enum EndedHead {
     /// The head is complete: the empty line that ends it has arrived.
     Whole,
     /// The last byte that arrived breaks a rule for heads.
@@ -85,13 +85,13 @@ impl ArrivingHead {
 
     /// Appends bytes up to the end of the head. Returns how many bytes belong to the head, and how
     /// the head has ended, or `None` if more bytes must arrive.
-    pub fn push(&mut self, bytes: &[u8]) -> (usize, Option<HeadEnd>) {
+    pub fn push(&mut self, bytes: &[u8]) -> (usize, Option<EndedHead>) {
         let before = self.bytes.len();
         self.bytes.extend_from_slice(bytes);
         let end = match self.scan.advance(&self.bytes) {
             Ok(None) => return (bytes.len(), None),
-            Ok(Some(_)) => HeadEnd::Whole,
-            Err(refusal) => HeadEnd::Bad(refusal),
+            Ok(Some(_)) => EndedHead::Whole,
+            Err(refusal) => EndedHead::Bad(refusal),
         };
         self.bytes.truncate(self.scan.scanned());
         (self.bytes.len() - before, Some(end))
@@ -151,21 +151,21 @@ pub enum AfterRequest {
 pub fn request(
     bytes: &[u8],
     start: u64,
-    end: Option<HeadEnd>,
+    end: Option<EndedHead>,
     rules: &Rules,
 ) -> (Annotation, Option<ParsedRequest>, AfterRequest) {
     let (mut title, mut asked, mut then) = ("a request".to_owned(), None, AfterRequest::Nothing);
     let verdict = match end {
         None => Verdict::Incomplete("the empty line that ends a head".into()),
-        Some(HeadEnd::Bad(refusal)) => Verdict::Refused(refusal),
-        Some(HeadEnd::Whole) => {
+        Some(EndedHead::Bad(refusal)) => Verdict::Refused(refusal),
+        Some(EndedHead::Whole) => {
             asked = Request::parse(bytes).ok().map(ParsedRequest::new);
             then = match Head::parse(bytes) {
                 Ok(head) if asks_for_websocket(&head) && asked.is_some() => AfterRequest::Frames,
                 Ok(head) => AfterRequest::Body(Body::of_request(&head)),
                 Err(_) => AfterRequest::Nothing,
             };
-            match decide_on(bytes, rules) {
+            match decide_request(bytes, rules) {
                 Ok(Decision::Switch(_)) => {
                     title = "a request for a WebSocket".into();
                     Verdict::Fine
@@ -190,7 +190,7 @@ pub fn request(
     )
 }
 
-fn decide_on(bytes: &[u8], rules: &Rules) -> Result<Decision, Refusal> {
+fn decide_request(bytes: &[u8], rules: &Rules) -> Result<Decision, Refusal> {
     decide(&Request::parse(bytes)?, rules)
 }
 
@@ -220,7 +220,7 @@ pub enum ConnectionReuse {
 pub fn response(
     bytes: &[u8],
     start: u64,
-    end: Option<HeadEnd>,
+    end: Option<EndedHead>,
     asked: Option<&ParsedRequest>,
 ) -> (Annotation, AfterResponse) {
     let head = Head::parse_response(bytes);
@@ -229,10 +229,10 @@ pub fn response(
         (None, _) => {
             unreadable_response(Verdict::Incomplete("the empty line that ends a head".into()))
         }
-        (Some(HeadEnd::Bad(refusal)), _) | (Some(HeadEnd::Whole), Err(refusal)) => {
+        (Some(EndedHead::Bad(refusal)), _) | (Some(EndedHead::Whole), Err(refusal)) => {
             unreadable_response(Verdict::Rejected(HandshakeError::bad_head(refusal, is_http)))
         }
-        (Some(HeadEnd::Whole), Ok(head)) => evaluate_response(head, asked),
+        (Some(EndedHead::Whole), Ok(head)) => evaluate_response(head, asked),
     };
     let none = Offers::default();
     let offers = asked.map_or(&none, |asked| &asked.offers);

@@ -180,14 +180,14 @@ impl TlsStream {
     fn decrypt_or_alert(&self, arrived: &mut Buffer, into: &mut [u8]) -> io::Result<Option<usize>> {
         let decrypted = self.decrypt(arrived, into);
         if decrypted.is_err() {
-            self.send_last_record(|_| {});
+            self.send_last_alert(|_| {});
         }
         decrypted
     }
 
     /// Sends this end's last TLS record: an alert, or the record that `seal` adds. Gives up if
     /// another thread is writing, or if an earlier write stopped in the middle of a record.
-    fn send_last_record(&self, seal: impl FnOnce(&mut Connection)) {
+    fn send_last_alert(&self, seal: impl FnOnce(&mut Connection)) {
         let Ok(mut sealed) = self.sealed.try_lock() else { return };
         if !sealed.unwritten().is_empty() {
             return;
@@ -281,7 +281,7 @@ impl Stream for TlsStream {
 
     fn shutdown(&self, how: Shutdown) -> io::Result<()> {
         if how == Shutdown::Write {
-            self.send_last_record(|tls| tls.send_close_notify());
+            self.send_last_alert(|tls| tls.send_close_notify());
         }
         self.stream.shutdown(how)
     }
