@@ -25,7 +25,7 @@
 //! | `outbox/queue.rs` | How do many threads put messages in, and one take them out? |
 //! | `write_half.rs` | What do the threads of a connection share, and who waits for whom? |
 //! | `sender.rs` | How do other threads send? |
-//! | `outbox/thread_budget.rs` | How many threads may this process still start? |
+//! | `thread_budget.rs` | How many threads may this process still start? |
 //! | `outbox/outbox.rs` | How does a thread send to a peer that may be slow? |
 //! | `close_guard.rs` | Who closes a connection that its owner drops? |
 //! | `keepalive.rs` | Is the peer still there? |
@@ -44,5 +44,6 @@ pub(crate) mod outbox;
 pub(crate) mod pending_control;
 pub(crate) mod read_half;
 pub(crate) mod sender;
+pub(crate) mod thread_budget;
 pub(crate) mod websocket;
 pub(crate) mod write_half;

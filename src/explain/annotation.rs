@@ -166,14 +166,14 @@ impl Run {
             self.length += piece.len() as u64;
             bytes = rest;
             if self.length == MAX_RUN {
-                self.end(report);
+                self.report_rest(report);
             }
         }
     }
 
     /// Ends the run: passes the run's annotation to `report`, unless the run is empty, and begins a
     /// new run.
-    pub fn end(&mut self, report: &mut dyn FnMut(Annotation)) {
+    pub fn report_rest(&mut self, report: &mut dyn FnMut(Annotation)) {
         let next = Run::new(self.from, self.what, self.start + self.length);
         let ended = std::mem::replace(self, next);
         if ended.length > 0 {

@@ -119,7 +119,7 @@ impl Conversation {
             }
             Stage::Head(_) => {}
             Stage::Frames(mut frames) => frames.end(report),
-            Stage::Body(_, mut run, _) | Stage::Ended(mut run) => run.end(report),
+            Stage::Body(_, mut run, _) | Stage::Ended(mut run) => run.report_rest(report),
         }
     }
 
@@ -203,7 +203,7 @@ impl Conversation {
         let arriving = ArrivingHead::new(&self.settings, at);
         let direction = self.direction(from);
         let Stage::Body(_, run, keeps) = &mut direction.stage else { return };
-        run.end(report);
+        run.report_rest(report);
         direction.stage = match *keeps {
             ConnectionReuse::Open if too_many => Stage::Body(
                 Body::UntilEnd,
@@ -249,7 +249,7 @@ impl Conversation {
                         }
                     }
                     Stage::Body(_, run, _) | Stage::Ended(run) => {
-                        run.end(report);
+                        run.report_rest(report);
                         self.client.stage = frames(Role::Client, self.client.passed);
                     }
                 }

@@ -35,7 +35,7 @@
 //! | `heads/mod.rs` | Where does a head end, and what is decided about it? |
 //! | `frames/payload_decoder.rs` | How is a payload decoded, and where is it wrong? |
 //! | `frames/header_bits.rs` | What does each bit of a frame's header say? |
-//! | `frames/compressed.rs` | What does a compressed payload say? |
+//! | `frames/deflate_spans.rs` | What does a compressed payload say? |
 //! | `frames/payload.rs` | What does a payload say? |
 //! | `frames/mod.rs` | How are frames explained as they arrive? |
 //! | `conversation.rs` | How are both directions explained together? |

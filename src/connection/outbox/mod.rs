@@ -2,8 +2,6 @@
 //!
 //! ```text
 //! any thread ──► outbox: try_send ──► queue ──► the outbox's thread ──► write half ──► peer
-//!                                                       ▲
-//!                    thread_budget: may this process start one more thread?
 //! ```
 //!
 //! Read its files in this order; each imports only those above it. The write half belongs between
@@ -12,9 +10,7 @@
 //! | file | the question it answers |
 //! |---|---|
 //! | `queue.rs` | How do many threads put messages in, and one take them out? |
-//! | `thread_budget.rs` | How many threads may this process still start? |
 //! | `outbox.rs` | How does a thread send to a peer that may be slow? |
 
 pub(crate) mod outbox;
 pub(crate) mod queue;
-pub(crate) mod thread_budget;

@@ -12,7 +12,7 @@
 use std::sync::Arc;
 
 use super::queue::{Backlog, Queue};
-use super::thread_budget::{Purpose, spawn};
+use crate::connection::thread_budget::{Purpose, spawn};
 use crate::connection::write_half::WriteHalf;
 use crate::error::Result;
 use crate::frames::message::AsMessage;

@@ -13,7 +13,7 @@
 //!   don't depend on the pieces in which the bytes arrive.
 //! - Bytes after a violation or a Close are only counted.
 
-pub mod compressed;
+pub mod deflate_spans;
 pub mod header_bits;
 pub mod payload;
 pub mod payload_decoder;
@@ -127,7 +127,7 @@ impl FrameExplainer {
     pub fn end(&mut self, report: &mut dyn FnMut(Annotation)) {
         match std::mem::replace(&mut self.state, State::Header) {
             State::Ended(mut run) => {
-                run.end(report);
+                run.report_rest(report);
                 self.state = State::Ended(run);
                 return;
             }
