@@ -1,11 +1,11 @@
 //! Defines [`Error`], the one error type of the public API.
 //!
-//! A clean close isn't an error: `recv` then returns `None`. Each variant says who is at fault. An
-//! error's `Display` shows its complete diagnostic: the rule, what was seen, the usual cause and
-//! the fix.
+//! A clean close isn't an error: `recv` then returns `None`. The table at [`Error`] says for each
+//! variant who is at fault. An error's `Display` shows its complete diagnostic: the rule, what was
+//! seen, the usual cause and the fix.
 //!
-//! An error may be wrapped in an `io::Error`, for instance when `io::copy` reads a message's
-//! stream. Converting that `io::Error` back returns the original [`Error`].
+//! An error may be wrapped in an `io::Error`, for instance when `io::copy` reads from a
+//! `MessageReader`. Converting that `io::Error` back returns the original [`Error`].
 
 use std::io::ErrorKind;
 use std::{fmt, io};
@@ -19,18 +19,19 @@ use crate::http::refusal::Refusal;
 /// The result of this crate's calls: a value, or an [`Error`].
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// An error of this crate: the reason why a connection couldn't be opened or used, or why it didn't
-/// end with a clean close.
+/// An error of this crate: why a connection couldn't be opened or used, or why it ended without a
+/// clean close.
 ///
 /// In this table, *opening* means `connect`, `Client::connect`, `Client::connect_over`, `accept`
-/// and `Server::accept`; *receiving* means `recv`, `recv_timeout`, `recv_stream` and reading from
-/// that stream; *sending* means `send`, `feed`, `flush`, `ping`, `send_stream` and the methods of
-/// `Sender` and `Outbox`. A stream that reads or writes a message wraps these errors in an
-/// `io::Error`. After any receiving error except `TimedOut`, the connection is over.
+/// and `Server::accept`; *receiving* means `recv`, `recv_timeout`, `recv_stream` and reading from a
+/// [`MessageReader`](crate::MessageReader); *sending* means `send`, `feed`, `flush`, `ping`,
+/// `send_stream` and the methods of `Sender` and `Outbox`. `MessageReader` and `MessageWriter` wrap
+/// these errors in an `io::Error`. After any receiving error except `TimedOut`, the connection is
+/// over.
 ///
 /// | variant | which calls return it | whose fault | try again? |
 /// |---|---|---|---|
-/// | `Io` | `bind`, `serve`, dialling | the system's, the network's or the address's | yes, later; if the address is in use, only once it's free |
+/// | `Io` | `bind`, `serve`, `spawn`, `outbox`, dialling | the system's, the network's or the address's | yes, later; if the address is in use, only once it's free |
 /// | `Refused` | `accept` | the peer's request, or the server's policy | only the peer can, with another request |
 /// | `PageServed` | `accept` | no fault: the peer asked for a page | no |
 /// | `Rejected` | opening, at a client | depends on the status: the request's, or the server's | on 429 or 503, later; otherwise not without a change |
@@ -86,14 +87,15 @@ pub type Result<T> = std::result::Result<T, Error>;
 pub enum Error {
     /// The operating system returned an error, for instance because the port is in use.
     Io(io::Error),
-    /// The server refused the client's request, with a response that names the reason.
+    /// This server refused the client's request, with a response that names the reason.
     Refused(Refusal),
-    /// The client's request didn't ask for a WebSocket, and the server responded with a page.
+    /// The client's request didn't ask for a WebSocket, and this server responded with a page.
     PageServed,
     /// The opening handshake failed: the server or a proxy rejected it, or sent an invalid
     /// response.
     Rejected(HandshakeError),
-    /// The TLS handshake failed: a certificate isn't trusted, or the peer doesn't use TLS.
+    /// TLS failed: a certificate isn't trusted, the peer doesn't use TLS, or our own certificate or
+    /// key can't be used.
     ///
     /// No byte of the WebSocket handshake was sent, with one exception: a TLS 1.3 client learns
     /// only after sending its request that the server rejects the client's certificate.
@@ -101,8 +103,8 @@ pub enum Error {
     /// The peer broke a protocol rule, and this end sent the peer a Close with the matching close
     /// code.
     Violation(Violation),
-    /// The caller asked for something that the protocol or this build doesn't allow. Nothing was
-    /// sent.
+    /// The caller asked for something that the protocol or this build doesn't allow. The call sent
+    /// nothing.
     Misuse(Misuse),
     /// The connection was already closed, so the caller's message or Close wasn't sent.
     Closed,
@@ -111,11 +113,11 @@ pub enum Error {
     /// The peer didn't answer in time: while dialling, during the handshake, or after a keepalive
     /// ping or a Close from this end.
     PeerTimeout,
-    /// The peer didn't answer this end's Close in time, and its TCP stack hadn't acknowledged the
-    /// last bytes from this end. Holds the number of these bytes.
+    /// The peer didn't answer this end's Close in time, and the peer's TCP stack hadn't
+    /// acknowledged the last bytes from this end. Holds the number of these bytes.
     BytesLost(u64),
-    /// Sending failed, because the peer reads too slowly or not at all, or because an
-    /// [`Outbox`](crate::Outbox) is full.
+    /// Sending failed, because the peer reads too slowly or not at all, because an
+    /// [`Outbox`](crate::Outbox) is full, or because another thread doesn't finish its message.
     WriteTimeout,
     /// No complete message arrived within the timeout passed to `recv_timeout`. The connection
     /// stays open.
@@ -273,8 +275,8 @@ impl From<Misuse> for Error {
     }
 }
 
-/// Wraps an [`Error`] in an `io::Error` with the closest `ErrorKind`. An [`Error::Io`] is unwrapped
-/// instead.
+/// Wraps an [`Error`] in an `io::Error` with the closest `ErrorKind`. An [`Error::Io`] becomes the
+/// `io::Error` that it holds.
 impl From<Error> for io::Error {
     fn from(error: Error) -> io::Error {
         if let Error::Io(error) = error {

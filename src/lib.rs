@@ -109,7 +109,7 @@ pub mod handshake;
 pub mod http;
 mod server;
 mod transport;
-// The chapters contain no code, so only rustdoc and its tests compile this.
+// The chapters are documentation, so only rustdoc and its tests compile this module.
 #[cfg(any(doc, doctest))]
 pub mod walkthrough;
 

@@ -6,7 +6,8 @@
 //! then the guard notifies the server's registry.
 //!
 //! When a connection ends, the guard logs one line: the peer, the path, the peer's close code (1006
-//! if no Close arrived, per §7.1.5), how long the connection was open, and its messages and bytes.
+//! if no Close arrived, per §7.1.5), the error that ended the connection, if any, how long the
+//! connection was open, and its messages and bytes.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -21,7 +22,8 @@ use crate::frames::close::Close;
 use crate::frames::close_code::CloseCode;
 use crate::http::request::Request;
 
-/// What the close guard notifies once its connection has closed: the server's registry.
+/// An observer that the close guard notifies once the connection has closed. The server's registry
+/// implements this trait.
 pub(crate) trait CloseObserver: Send + Sync {
     fn connection_closed(&self, id: u64);
 }
@@ -69,8 +71,8 @@ impl CloseGuard {
         })
     }
 
-    /// Sets the close code that the guard sends. The default is 1000. This call has no effect once
-    /// our Close has been sent.
+    /// Sets the close code that the guard sends when it closes the connection. The default is 1000.
+    /// The code has no effect if our Close has already been sent by then.
     pub(crate) fn set_code(&self, code: CloseCode) {
         self.code.store(code.0, SeqCst);
     }

@@ -78,8 +78,8 @@ impl Totals {
 }
 
 impl ConnectionCounts {
-    /// Creates the counts of a new connection whose messages and bytes are also counted by this
-    /// server, in its totals.
+    /// Creates the counts of a server's new connection, all zero. Everything that they count is
+    /// also added to the totals of `server`.
     pub(crate) fn counted_by(server: Arc<Totals>) -> ConnectionCounts {
         ConnectionCounts { server: Some(server), ..ConnectionCounts::default() }
     }

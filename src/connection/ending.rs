@@ -1,12 +1,12 @@
 //! The end of a connection: who ends it, how, what goes out first, and how long each step may take.
 //!
-//! | what ends it | our Close | goes out before it | bound until it's out | bound after it |
+//! | what ends it | our Close | what goes out first | time limit until our Close is out | time limit after that |
 //! |---|---|---|---|---|
-//! | `ws.close`, `Sender::close` | the caller's code | what is queued, and a message that has begun | the minimum rate of writing | `Limits::close` for the peer's Close |
+//! | `ws.close`, `Sender::close` | the caller's code | queued messages, and an open message | the minimum write rate | `Limits::close` for the peer's Close |
 //! | the `WebSocket` is dropped, the handler ends | 1000; 1011 after an error or a panic | the same | the same | `Limits::close` for the peer's Close and the end of its stream |
-//! | the peer's Close | the peer's code | what is queued | the same | none: both have closed |
-//! | `Handle::stop(grace)`, `drain` | 1001, or the operator's code | the same, and what the handler answers before it waits in `recv` again | nine tenths of the grace | the rest of the grace; then the server aborts the connection |
-//! | the peer breaks a rule | 1002, 1007, 1009 | nothing | the minimum rate of writing | `Limits::close` for the end of the peer's stream |
+//! | the peer's Close | the peer's code | queued messages | the same | none: both have closed |
+//! | `Handle::stop(grace)`, `drain` | 1001, or the operator's code | the same, and the handler's replies until it waits in `recv` again | nine tenths of the grace | the rest of the grace; then the server aborts the connection |
+//! | the peer breaks a rule | 1002, 1007, 1009 | nothing | the minimum write rate | `Limits::close` for the end of the peer's stream |
 //! | a `MessageWriter` is dropped before its `finish` | 1011 | nothing | the same | `Limits::close` for the peer's Close |
 //! | the keepalive's ping stays unanswered | none | nothing | | none: the connection is aborted |
 //! | a write is too slow, or fails | none | nothing | | `Limits::close` for what the peer has sent before |
@@ -32,11 +32,11 @@
 //!   down its own side.
 //! - A peer that is still reading a long message gets more time, but only a limited number of
 //!   times: see [`RenewableDeadline`](crate::transport::lingering_close::RenewableDeadline).
-//! - No thread waits while it holds the lock.
+//! - No thread waits while it holds this file's lock.
 
 use std::mem::replace;
 // (The model checker replaces `std`'s atomics and tries every order of their operations. No
-// decision depends on this counter, so it uses `core`'s atomics.)
+// decision depends on the order of this counter's operations, so it uses `core`'s atomics.)
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Condvar, Mutex, PoisonError};
@@ -87,7 +87,7 @@ impl CloseRequest {
     }
 }
 
-/// The reason why a connection can send nothing more.
+/// Why a connection can no longer send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Failure {
     /// The peer took our bytes more slowly than the minimum write rate.
@@ -100,8 +100,7 @@ pub(crate) enum Failure {
 #[derive(Clone, Debug)]
 pub(crate) enum OurSide {
     Open,
-    /// A thread has requested our Close. The Close still waits for the messages that go out before
-    /// it.
+    /// A thread has requested our Close, but messages that must go out first are still ahead of it.
     Requested(CloseRequest),
     /// Our Close is pending, and the next thread that holds the write lock sends it. After that,
     /// the peer may take this long to send its own Close.
@@ -163,8 +162,9 @@ pub(crate) struct Ending {
     /// Whether our Close has been requested and isn't due yet. If so, a thread that has finished an
     /// open message or an outbox's queue must check whether the Close is due now.
     is_close_requested: AtomicBool,
-    /// Whether new messages are refused: once a write has failed, and once our Close is due or
-    /// sent. A requested Close refuses them, too, unless it waits for the handler's reply.
+    /// Whether new messages are refused. `true` once our Close has been requested, a write has
+    /// failed, or the connection has ended. `false` while a requested Close still waits for the
+    /// handler's reply.
     refuses: AtomicBool,
     /// The number of bytes written to the stream. While this number grows, the connection makes
     /// progress, and a thread that waits for our Close continues to wait.
@@ -191,7 +191,7 @@ impl Default for Ending {
 
 impl Ending {
     /// Handles an event: changes the state as the event requires, and returns our Close if the
-    /// event makes it due. The caller must then send that Close.
+    /// event makes it due. The caller must then make that Close pending.
     #[inline(never)]
     pub(crate) fn handle_event(&self, event: EndEvent) -> Option<Close> {
         let mut sides = lock(&self.sides);
@@ -321,8 +321,8 @@ fn our_side_after_request(request: CloseRequest) -> (OurSide, Option<Close>) {
     }
 }
 
-/// A detector for a stalled connection, on which no byte was written and no thread was writing for
-/// the whole of `Limits::write`. (While a thread is writing, the minimum write rate bounds its time
+/// Detects that a connection has stalled: for the whole of `Limits::write`, no byte was written and
+/// no thread was writing. (While a thread is writing, the minimum write rate bounds its time
 /// instead.)
 pub(crate) struct StallDetector {
     within: Duration,
@@ -335,9 +335,10 @@ impl StallDetector {
         StallDetector { within, written: 0, deadline: Deadline::after(within) }
     }
 
-    /// Returns whether the connection has stalled. The waiting thread must call this repeatedly:
-    /// `written` is the number of bytes written to the stream so far, and `is_writing` tells
-    /// whether a thread is writing now.
+    /// Returns whether the connection has stalled. A waiting thread must call this again and again,
+    /// because only a call notices progress and restarts the deadline. `written` is the total
+    /// number of bytes written to the stream so far. `is_writing` tells whether a thread is writing
+    /// now.
     pub(crate) fn has_stalled(&mut self, written: u64, is_writing: bool) -> bool {
         if is_writing || written != self.written {
             *self = StallDetector { written, ..StallDetector::new(self.within) };

@@ -1,13 +1,13 @@
-//! Keepalive: is the peer still there? This file decides when to ping the peer and when to give it
-//! up, and measures how long the peer's pong took (RFC 6455 §5.5.2, §5.5.3).
+//! Keepalive: is the peer still there? This file decides when to ping the peer and when to give up
+//! on it, and measures how long the peer's pong took (RFC 6455 §5.5.2, §5.5.3).
 //!
 //! After a silence, we send a ping. Any byte that then arrives shows that the peer is alive. If no
 //! byte arrives in time, we take the peer for dead. That way, even an end that only waits notices
 //! that its peer has lost power.
 //!
-//! The pings are sent from `recv`. While no thread is in `recv`, no silence is noticed, but a write
-//! to a dead peer has its own deadline. While another thread is writing, no ping is sent: that
-//! write shows whether the peer is alive.
+//! The reading thread sends the pings from `recv`. While no thread is in `recv`, a silence goes
+//! unnoticed, but a write to a dead peer has its own deadline. While another thread is writing, the
+//! reading thread sends no ping: that write shows whether the peer is alive.
 
 use std::time::{Duration, Instant};
 
@@ -15,7 +15,7 @@ use super::limits::Limits;
 use crate::transport::deadline::Deadline;
 
 /// The state of a connection's keepalive, which decides when the reading thread pings the peer and
-/// when it gives up the connection.
+/// when it gives up on the peer.
 pub(crate) struct Keepalive {
     ping_every: Option<Duration>,
     pong: Duration,
@@ -30,8 +30,8 @@ pub(crate) struct Keepalive {
 struct Ping {
     payload: [u8; 8],
     sent: Instant,
-    /// The deadline for a sign of life from the peer. `None` if this ping demands no sign of life,
-    /// or if bytes have arrived since the ping was sent.
+    /// The deadline for a sign of life from the peer. An earlier ping may have set it. `None` if no
+    /// ping demands a sign of life, or if bytes have arrived since.
     due: Option<Deadline>,
 }
 
@@ -41,7 +41,7 @@ pub(crate) enum SilenceAction {
     Wait,
     /// The reading thread sends a ping.
     SendPing,
-    /// The reading thread gives the peer up, because no byte arrived in time after a ping.
+    /// The reading thread gives up on the peer, because no byte arrived in time after a ping.
     GiveUp,
 }
 
@@ -67,8 +67,8 @@ impl Keepalive {
         }
     }
 
-    /// Decides what the reading thread does next, after a read that waited for `waited` and
-    /// received nothing.
+    /// Decides what the reading thread does next after a read has timed out. `waited` is how long
+    /// that read waited.
     pub(crate) fn check(&self, waited: Duration) -> SilenceAction {
         match (self.due(), self.ping_every) {
             (Some(due), _) if due.has_passed() => SilenceAction::GiveUp,
@@ -81,8 +81,8 @@ impl Keepalive {
         }
     }
 
-    /// Returns the payload for the next ping: a new number, so that the pong with the same number
-    /// is known to answer that ping.
+    /// Returns the payload for the next ping: a new number, which identifies the pong that answers
+    /// this ping.
     pub(crate) fn next_payload(&self) -> [u8; 8] {
         let last = self.ping.as_ref().map_or(0, |ping| u64::from_be_bytes(ping.payload));
         last.wrapping_add(1).to_be_bytes()
@@ -90,7 +90,7 @@ impl Keepalive {
 
     /// Records that a ping was sent. `sent` is the time at which the write of the ping began. With
     /// `must_answer` (for a ping after a silence), the peer must send at least one byte within
-    /// `Limits::pong`.
+    /// `Limits::pong`. Without it, the deadline of an earlier ping stays in force.
     pub(crate) fn note_ping(&mut self, payload: [u8; 8], sent: Instant, must_answer: bool) {
         let due = if must_answer { Some(Deadline::after(self.pong)) } else { self.due() };
         self.ping = Some(Ping { payload, sent, due });

@@ -16,43 +16,44 @@ use crate::frames::assembler::Bounds;
 /// ```
 #[derive(Clone, Debug)]
 pub struct Limits {
-    /// The maximum number of bytes in a message, over all its fragments. A larger message fails
-    /// with close code 1009 as soon as a frame header announces too many bytes. In a compressed
-    /// message, this limit applies to the inflated bytes. The compressed bytes may be twice as
-    /// many, plus 1 KiB, plus 16 bytes per fragment.
+    /// The maximum number of bytes in a message, over all its fragments. A larger message closes
+    /// the connection with 1009, as soon as a frame header announces too many bytes. In a
+    /// compressed message, this limit applies to the inflated bytes. Its compressed bytes may add
+    /// up to twice the limit, plus 1 KiB, plus 16 bytes per fragment.
     pub max_message: u64,
     /// The maximum number of bytes in a message that [`recv_stream`](crate::WebSocket::recv_stream)
-    /// reads in pieces. A larger message fails with close code 1009. With `None`, `max_message`
-    /// applies. This limit may be large, because reading in pieces takes constant memory. It
-    /// doesn't affect `recv`.
+    /// reads in pieces. A larger message closes the connection with 1009. With `None`,
+    /// `max_message` applies. This limit may be large, because reading in pieces takes constant
+    /// memory. It doesn't affect `recv`.
     pub max_stream: Option<u64>,
     /// The maximum number of fragments in a message, including empty ones. A message with more
-    /// fragments fails with close code 1009.
+    /// fragments closes the connection with 1009.
     pub max_fragments: u64,
     /// The maximum number of bytes in an HTTP head. A server answers a longer head with 431, and a
-    /// client gives up the connection.
+    /// client's `connect` fails with `Rejected`.
     pub max_head: usize,
     /// The maximum number of lines in an HTTP head. A server answers a longer head with 431, and a
-    /// client gives up the connection.
+    /// client's `connect` fails with `Rejected`.
     pub max_head_lines: usize,
-    /// The maximum number of connections that a server keeps open at a time. The next client
-    /// receives a 503.
+    /// The maximum number of connections that a server keeps open at a time. A client beyond this
+    /// number receives a 503.
     pub max_connections: usize,
     /// The maximum number of pending connections. A connection is pending while its HTTP head is
-    /// read or a plain HTTP response is sent. Above this number, the server drops the oldest
-    /// pending connection. An honest client sends its head within milliseconds, so a crowd of slow
-    /// clients can't keep it out. This is also the maximum number of pages that are generated at a
-    /// time. The next request for a page receives a 503.
+    /// read or a plain HTTP response is sent. Above this number, the server evicts the connection
+    /// that has been pending longest, with a 408 if its head is still incomplete. That way, a crowd
+    /// of slow clients can't keep out an honest client, which sends its head within milliseconds.
+    /// This is also the maximum number of pages that are generated at a time. A further request for
+    /// a page receives a 503.
     pub max_waiting: usize,
-    /// How long a client may take to send its complete HTTP head, in any number of pieces. A slower
-    /// client receives a 408.
+    /// How long a client may take for the TLS handshake, if any, and its complete HTTP head, in any
+    /// number of pieces. A client whose head is late receives a 408.
     pub head: Duration,
     /// How long a client tries to connect: dialling, the proxy tunnel, TLS and the handshake
-    /// together. After that, `connect` fails with `PeerTimeout`. The hostname lookup isn't
-    /// included, because the operating system limits it.
+    /// together. After that, `connect` fails with `PeerTimeout`. Only the hostname lookup may take
+    /// longer, because the operating system alone limits it.
     pub connect: Duration,
     /// How long the peer may take to read each 64 KiB that we write. A slower peer loses its
-    /// connection.
+    /// connection, and the sending call fails with `WriteTimeout`.
     pub write: Duration,
     /// How long the peer may be silent before the keepalive sends a ping. With `None`, the
     /// keepalive sends no pings.
@@ -61,7 +62,8 @@ pub struct Limits {
     /// with `PeerTimeout`.
     pub pong: Duration,
     /// How long the peer may take to answer our Close, and after that to end its stream. A peer
-    /// that is still reading our bytes gets the same time again, up to a limited number of times.
+    /// that is still reading our bytes gets the same time again, at most 24 times. After that,
+    /// `close` fails with `PeerTimeout` or `BytesLost`.
     pub close: Duration,
     /// The stack size of a connection's thread, in bytes. The operating system allocates memory
     /// only for the pages that the thread uses.
@@ -101,7 +103,7 @@ impl Limits {
         self.max_stream.unwrap_or(self.max_message)
     }
 
-    /// Returns the maximum number of bytes and of lines in an HTTP head.
+    /// Returns the maximum size of an HTTP head, in bytes and in lines.
     pub(crate) fn head_size(&self) -> (usize, usize) {
         (self.max_head, self.max_head_lines)
     }

@@ -1,8 +1,8 @@
 //! Long messages in pieces: a message as `io::Read` and as `io::Write`, in constant memory.
 //!
 //! Rules of this file:
-//! - The reader returns only validated data: text in complete characters, and lengths within the
-//!   limits.
+//! - The reader returns only validated data: a text message's bytes are valid UTF-8, and no message
+//!   exceeds the limits.
 //! - The writer sends a fragment whenever it has collected enough bytes. Until the message is
 //!   finished, it's *open*, and no other message may begin: fragments of two messages must not mix
 //!   (RFC 6455 §5.4). But the write lock is held only for a single fragment, so pings, pongs and a
@@ -28,7 +28,8 @@ use crate::frames::utf8::Text;
 
 impl WebSocket {
     /// Waits for the next message, and returns a reader that reads it piece by piece, in constant
-    /// memory. Returns `None` once the peer's Close has arrived.
+    /// memory. [`Limits::max_stream`](crate::Limits::max_stream) limits the message's size. Returns
+    /// `None` once the peer's Close has arrived.
     pub fn recv_stream(&mut self) -> Result<Option<MessageReader<'_>>> {
         let first = self.read_half.first_piece()?;
         Ok(first.map(|(kind, piece)| MessageReader { ws: self, kind, piece, read: 0 }))
@@ -98,8 +99,8 @@ pub struct MessageWriter<'a> {
     /// continuation for the others.
     opcode: Opcode,
     finished: bool,
-    /// A marker that keeps the writer from moving to another thread, because `OpenMessage`
-    /// identifies a message's owner by its thread.
+    /// Makes the writer `!Send`: `OpenMessage` identifies a message's owner by its thread, so the
+    /// writer must stay in the thread that created it.
     _stays_in_its_thread: PhantomData<*const ()>,
 }
 
@@ -132,8 +133,8 @@ impl<'a> MessageWriter<'a> {
         Ok(writer)
     }
 
-    /// Sends the last fragment, which completes the message. Fails if a text message ends inside a
-    /// character.
+    /// Sends the last fragment, which completes the message. Fails with `Misuse` if a text message
+    /// ends inside a character.
     pub fn finish(mut self) -> Result<()> {
         if self.kind == MessageKind::Text {
             self.bytes = self.text.finish().map_err(|_| Misuse::NotUtf8)?.into_bytes();

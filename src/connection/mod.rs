@@ -8,12 +8,13 @@
 //! sender, outbox ──────┘   other threads
 //! ```
 //!
-//! The reading thread never waits for the lock that the writing threads share. It leaves its pong
-//! or Close in [`pending_control`], and the thread that holds the lock sends the frame. If the
-//! reading thread waited for the lock, two ends that both write until the other end reads would
-//! deadlock.
+//! The reading thread never waits for the lock that the sending threads share. If the lock is
+//! taken, the reading thread leaves its pong or Close in [`pending_control`], and the thread that
+//! holds the lock sends the frame. Waiting for the lock could be a deadlock: if the reading threads
+//! of both ends waited, neither end would read any more, so the writes that hold the two locks
+//! would never finish.
 //!
-//! Read its files in this order; each imports only those above it.
+//! Read the files in this order; each imports only those above it.
 //!
 //! | file | the question it answers |
 //! |---|---|
@@ -22,7 +23,7 @@
 //! | `pending_control.rs` | Which control frames wait for the thread that holds the write lock? |
 //! | `ending.rs` | Who ends a connection, how, and how long may each step take? |
 //! | `open_message.rs` | What waits while a message is written piece by piece? |
-//! | `outbox/queue.rs` | How do many threads put messages in, and one take them out? |
+//! | `outbox/queue.rs` | How do many threads put messages into a queue, and one thread take them out? |
 //! | `write_half.rs` | What do the threads of a connection share, and who waits for whom? |
 //! | `sender.rs` | How do other threads send? |
 //! | `thread_budget.rs` | How many threads may this process still start? |

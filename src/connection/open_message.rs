@@ -3,11 +3,11 @@
 //!
 //! Rules of this file:
 //! - Fragments of two messages must not mix (RFC 6455 §5.4). While a message is open, a second
-//!   message waits, but control frames pass between the fragments. That's why this file represents
-//!   an open message as a state, instead of a thread holding the write lock from the message's
-//!   beginning to its end.
-//! - The thread that has opened a message must not wait for its end: that would be a deadlock. If
-//!   this thread begins a second message, that's a [`Misuse`].
+//!   message waits, but control frames pass between the fragments. Therefore no thread holds the
+//!   write lock from a message's beginning to its end. Instead, this file keeps the open message as
+//!   a state.
+//! - The thread that has opened a message must not wait for the end of that message: that would be
+//!   a deadlock. If this thread begins a second message, the call fails with a [`Misuse`].
 
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Condvar, Mutex, PoisonError};
@@ -17,8 +17,8 @@ use std::time::Duration;
 use crate::diagnostic::misuse::Misuse;
 use crate::transport::lock::lock;
 
-/// The state of a connection's *open message*: whether a thread is writing a message piece by
-/// piece, and which thread has opened that message.
+/// Tracks a connection's *open message*, the one that a thread is currently writing piece by piece:
+/// whether there is one, and which thread opened it. At most one message is open at a time.
 #[derive(Default)]
 pub(crate) struct OpenMessage {
     is_open: AtomicBool,
@@ -49,8 +49,8 @@ impl OpenMessage {
     }
 
     /// Waits until no message is open, but no longer than `at_most`. The caller must then check
-    /// again, because another thread may have opened the next message. Fails if the calling thread
-    /// itself has opened the message: the thread would wait for itself.
+    /// again, because the time may be up, or another thread may have opened the next message. Fails
+    /// if the calling thread itself has opened the message: the thread would wait for itself.
     pub(crate) fn wait_until_none_is_open(&self, at_most: Duration) -> Result<(), Misuse> {
         let owner = lock(&self.owner);
         if *owner == Some(thread::current().id()) {

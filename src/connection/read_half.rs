@@ -8,8 +8,8 @@
 //!           └───┘
 //! ```
 //!
-//! A ping is answered with a pong (RFC 6455 §5.5.2), a Close with a Close (§5.5.1), and a violation
-//! with a Close that names the broken rule (§7.1.7).
+//! The reading thread answers a ping with a pong (RFC 6455 §5.5.2), a Close with a Close (§5.5.1),
+//! and a violation with a Close that names the broken rule (§7.1.7).
 //!
 //! The read half belongs to one thread, the reading thread. It shares only the
 //! [`write_half`](super::write_half) with the threads that send.
@@ -32,8 +32,10 @@ use crate::transport::stream::{is_part_of_record, is_timeout};
 
 /// The shortest read timeout, for a read that only fetches bytes that have already arrived.
 const SHORTEST_READ: Duration = Duration::from_millis(1);
-/// The minimum time between two checks whether another thread has sent our Close. Without this
-/// minimum, a small `Limits::close` would wake the threads of idle connections all the time.
+/// The minimum time between two checks of whether another thread has sent our Close. Without this
+/// minimum, a small `Limits::close` would wake the threads of idle connections all the time. While
+/// our Close waits for other messages, the reading thread checks their progress at least this
+/// often.
 const MIN_CHECK_INTERVAL: Duration = Duration::from_secs(1);
 /// The maximum number of reads after the deadline for the peer's last bytes. These reads fetch
 /// bytes that arrived in time but weren't read yet. Their number is enough to empty the largest
@@ -51,10 +53,10 @@ pub(crate) struct ReadHalf {
     timeout: Option<Duration>,
     /// The peer's Close. `None` until that Close has arrived.
     closed_with: Option<Close>,
-    /// Whether reading has ended. After the peer's Close, a violation or an error, `recv` returns
-    /// no more messages.
+    /// Whether reading has ended. After the peer's Close, a violation, or an error other than
+    /// `TimedOut`, `recv` returns no more messages.
     over: bool,
-    /// Whether the current call of `recv` has read from the stream. Even a call with a timeout of
+    /// Whether the current call to `recv` has read from the stream. Even a call with a timeout of
     /// zero must read once, to receive the bytes that have already arrived.
     has_looked: bool,
     /// The deadline for the peer's Close and last bytes. `None` until our Close is written or a
@@ -63,11 +65,12 @@ pub(crate) struct ReadHalf {
     /// The number of reads that the reading thread has done after the deadline for the peer's last
     /// bytes.
     late_reads: u32,
-    /// The detector that checks whether the messages that go out before our Close still make
-    /// progress. (It's boxed, because few connections ever need it.)
+    /// Detects that the messages ahead of our Close no longer make progress. `None` until our Close
+    /// has to wait for such messages. (It's boxed, because few connections ever need it.)
     stall: Option<Box<StallDetector>>,
-    /// The error of the reading thread's first failed write. `recv` returns this error after it has
-    /// read the peer's last bytes. (It's boxed, because few connections ever need it.)
+    /// The error of the reading thread's first failed write. If reading then fails, too, `recv`
+    /// returns this error instead of the read's error. `None` if no write has failed. (It's boxed,
+    /// because few connections ever need it.)
     failed_write: Option<Box<Error>>,
     /// Whether the application is reading a message piece by piece and hasn't received the
     /// message's last piece yet.
@@ -95,8 +98,8 @@ impl ReadHalf {
         }
     }
 
-    /// Waits for the next message, but no longer than the deadline `until`, if there is one.
-    /// Returns `None` once reading has ended.
+    /// Waits for the next message. Returns `None` once reading has ended, and fails with `TimedOut`
+    /// if the deadline `until` passes first.
     #[inline]
     pub(crate) fn next_message(&mut self, until: Option<Deadline>) -> Result<Option<Message>> {
         self.has_looked = false;
@@ -144,7 +147,7 @@ impl ReadHalf {
 
     /// Waits for the peer's Close, and drops the messages that arrive before it. `requested` is the
     /// result of requesting our own Close. Even if that request failed, this reads on, because the
-    /// peer's Close may have arrived.
+    /// peer's Close may already have arrived.
     pub(crate) fn wait_for_peer_close(&mut self, requested: Result<()>) -> Result<()> {
         self.remember_failure(requested);
         let mut drained = Ok(());
@@ -212,16 +215,16 @@ impl ReadHalf {
         done
     }
 
-    /// Remembers the error of a failed write. Reading continues, because the peer's last messages
-    /// and its Close may have arrived already. If reading then fails, too, `recv` returns the
-    /// remembered error.
+    /// Remembers the error of the first failed write. Reading continues, because the peer's last
+    /// messages and its Close may already have arrived. If reading then fails, too, `recv` returns
+    /// the remembered error.
     fn remember_failure(&mut self, written: Result<()>) {
         if let Err(error) = written {
             self.failed_write.get_or_insert(Box::new(error));
         }
     }
 
-    /// §5.5.1: answers the peer's Close with a Close of the same code, and ends reading.
+    /// §5.5.1: answers the peer's Close with a Close of the same code and reason, and ends reading.
     fn answer_peer_close(&mut self, close: Close, until: Option<Deadline>) {
         log::debug!("{} the peer closes with {close}", self.write_half.id);
         self.over = true;
@@ -277,9 +280,9 @@ impl ReadHalf {
     }
 
     // WALK: read-timeout
-    /// Returns the timeout of the next read. If `until` has passed before the first read of a
-    /// `recv`, that read may still take place, with the shortest timeout, so that `recv` receives
-    /// the bytes that have already arrived.
+    /// Returns the timeout for the next read. Fails with `TimedOut` if `until` has passed, except
+    /// before the first read of a call to `recv`: that read gets the shortest timeout, so that
+    /// `recv` receives the bytes that have already arrived.
     fn next_read_timeout(&mut self, until: Option<Deadline>) -> Result<Duration> {
         let mut timeout = match self.write_half.ending.our_side() {
             // Another thread may meanwhile send our Close. This read must then end in time to keep
@@ -323,15 +326,16 @@ impl ReadHalf {
         }
     }
 
-    /// Returns the timeout of a read after our Close is sent or a write has failed, when only the
-    /// peer's last bytes are still to come. If the peer's time is up, gives the peer up and fails.
+    /// Returns the timeout for the next read once we can send nothing more (our Close is sent, or a
+    /// write has failed) and are only waiting for the peer's last bytes. Fails when `answer_by`,
+    /// including its renewals, has passed and the bytes that arrived in time have been read.
     fn read_timeout_while_closing(&mut self, answer_by: Deadline) -> Result<Duration> {
         let linger =
             self.linger.get_or_insert_with(|| self.write_half.renewable_deadline(answer_by));
         match linger.has_passed_for_good(&*self.write_half.stream) {
             false => Ok(linger.deadline().remaining().unwrap_or(SHORTEST_READ)),
-            // The caller may read late. Bytes that arrived in time are in the receive buffer, so
-            // this thread reads those bytes first.
+            // The application may call `recv` only after the deadline. The bytes that arrived in
+            // time are in the receive buffer, so this thread reads them first.
             true if self.late_reads < LATE_READS => {
                 self.late_reads += 1;
                 Ok(SHORTEST_READ)
@@ -340,8 +344,8 @@ impl ReadHalf {
         }
     }
 
-    /// Does what the keepalive decides after a read that waited for `waited` and received nothing:
-    /// sends a ping, gives the peer up, or lets the reading thread wait on.
+    /// Does what the keepalive decides after a read has timed out: sends a ping, gives up on the
+    /// peer, or lets the reading thread wait on. `waited` is how long that read waited.
     fn keep_alive(&mut self, waited: Duration) -> Result<()> {
         // A peer that still has to answer our Close has its own deadline, so it needs no ping.
         if matches!(self.write_half.ending.our_side(), OurSide::Sent(_) | OurSide::Broken(..)) {

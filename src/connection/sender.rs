@@ -1,5 +1,4 @@
-//! A handle on the sending side for other threads: clone it, and send while the `WebSocket` waits
-//! in `recv`.
+//! A handle on the sending side: with it, other threads send while the `WebSocket` waits in `recv`.
 //!
 //! Rules of this file:
 //! - A `Sender` doesn't keep the connection open. It does keep the socket's descriptor until it's
@@ -39,10 +38,10 @@ impl Sender {
     }
 
     /// Begins the closing handshake, and returns without waiting for the peer's Close. From now on,
-    /// new messages are refused. Our Close goes out after all messages in the connection's
-    /// outboxes, and after a message that is being written piece by piece. The `WebSocket`'s `recv`
-    /// then returns `None` once the peer has answered, or fails if the peer doesn't answer within
-    /// `Limits::close`.
+    /// sending a new message fails with `Closed`. Our Close goes out after all messages in the
+    /// connection's outboxes, and after a message that is being written piece by piece. The
+    /// `WebSocket`'s `recv` then returns `None` once the peer has answered, or fails with
+    /// `PeerTimeout` if the peer doesn't answer within `Limits::close`.
     pub fn close(&self, code: impl Into<CloseCode>, reason: &str) -> Result<()> {
         let close = Close::new(code, reason)?;
         self.write_half

@@ -1,4 +1,5 @@
-//! How many threads may this process still start? Each connection has one, and so has each outbox.
+//! How many threads may this process still start? Each connection of a server needs one, and so
+//! does each outbox.
 //!
 //! ```text
 //! what the system gives ──► read ──► free threads of each limit ──► spawn: one less
@@ -8,11 +9,12 @@
 //! A thread takes four memory mappings: its stack, the guard page below it, and the same two for
 //! the small stack on which a stack overflow is reported. With only two mappings left, the thread
 //! starts, but then std panics in it before any of our code runs, and the process aborts. Therefore
-//! this file doesn't just try to start another thread. It counts.
+//! it isn't safe to just try: this file counts the threads that are still free, and starts no
+//! thread that would leave too few.
 //!
 //! Rules of this file:
-//! - It observes three limits where it can read them, on Linux: `vm.max_map_count`,
-//!   `kernel.threads-max`, and `pids.max` of the control group and of its parent groups.
+//! - On Linux, it reads three limits: `vm.max_map_count`, `kernel.threads-max`, and `pids.max` of
+//!   the control group and of its parent groups.
 //! - A sixteenth of each limit is reserved for what isn't counted here: the application's own
 //!   threads, and large allocations, each of which is a mapping. A connection's thread leaves a
 //!   second sixteenth free, for the outboxes of the open connections.
@@ -30,15 +32,15 @@ use std::{fs, io, sync};
 /// The number of memory mappings of a thread: two for its stack, and two for the small stack on
 /// which a stack overflow is reported.
 const MAPS_OF_A_THREAD: i64 = 4;
-/// The minimum number of threads that may start between two readings of the system's limits, even
-/// if hardly any thread is free.
+/// The minimum number of threads that may start before the system's limits are read again. Without
+/// this minimum, each thread that starts near a limit would need a new reading.
 const THREADS_BETWEEN_READINGS: i64 = 64;
 /// The time after which the system's limits are read again while no thread is free. Until then, no
 /// thread may start, unless another of our threads ends.
 const REREAD_AFTER: Duration = Duration::from_secs(1);
 
-/// The purpose of a new thread. It decides how many threads must stay free after the start of this
-/// thread.
+/// The purpose of a new thread. It decides how many threads must stay free after this thread has
+/// started.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Purpose {
     Connection,
@@ -113,7 +115,8 @@ struct Budget {
     read_at: Option<Instant>,
 }
 
-/// A system limit, counted in threads.
+/// A system limit, converted to threads: the number that it allows in all, and how many of these
+/// are still free.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Limit {
     name: &'static str,

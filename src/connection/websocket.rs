@@ -1,8 +1,9 @@
-//! An open WebSocket, as its program uses it: `recv`, `send`, `close`.
+//! An open WebSocket, as the application uses it: `recv`, `send`, `close`.
 //!
-//! A `WebSocket` has two sides that share no lock. The [`read_half`](super::read_half) belongs to
-//! the thread that holds the `WebSocket`. The [`write_half`](super::write_half) is shared: other
-//! threads use it through a [`Sender`] or an [`Outbox`] while this thread waits in `recv`.
+//! A `WebSocket` has two halves. The [`read_half`](super::read_half) belongs to the thread that
+//! holds the `WebSocket`, so it needs no lock. The [`write_half`](super::write_half) is shared:
+//! other threads use it through a [`Sender`] or an [`Outbox`], even while the first thread waits in
+//! `recv`.
 
 use std::any::Any;
 use std::net::SocketAddr;
@@ -28,8 +29,9 @@ use crate::transport::deadline::Deadline;
 /// An open WebSocket connection of a server or a client.
 ///
 /// Dropping the `WebSocket` closes the connection with close code 1000, or with 1011 if the thread
-/// is panicking. (In a handler of [`Server::serve`](crate::Server::serve), the connection closes
-/// only when the handler ends, because the handler's result decides the close code.)
+/// is panicking. Like [`close`](WebSocket::close), this may wait for the peer. (In a handler of
+/// [`Server::serve`](crate::Server::serve), the connection closes only when the handler ends,
+/// because the handler's result decides the close code.)
 pub struct WebSocket {
     pub(crate) read_half: Box<ReadHalf>,
     pub(crate) write_half: Arc<WriteHalf>,
@@ -37,10 +39,11 @@ pub struct WebSocket {
     /// On a client, the HTTP head of the server's 101. `None` on a server.
     response: Option<Box<Head>>,
     /// On a server, the client's identity, as the application's `admit` function determined it.
-    /// `None` on a client.
+    /// `None` on a client, or if `admit` set no identity.
     identity: Option<Arc<dyn Any + Send + Sync>>,
     /// The close guard: dropping its last clone closes the connection. This must stay the last
-    /// field, because Rust drops fields in order, and the other fields must be dropped first.
+    /// field. Rust drops fields in order, and the guard logs the message counts, to which the read
+    /// half adds its last messages when it's dropped.
     close_guard: Arc<CloseGuard>,
 }
 
@@ -64,16 +67,16 @@ impl WebSocket {
         self
     }
 
-    /// Sets the identity that [`WebSocket::identity`] returns: the one that the application's
-    /// `admit` function determined for this server's client.
+    /// Sets the identity that [`WebSocket::identity`] returns: the client's, as the application's
+    /// `admit` function determined it.
     pub(crate) fn set_identity(&mut self, identity: Option<Arc<dyn Any + Send + Sync>>) {
         self.identity = identity;
     }
 
     /// Waits for the next message, and meanwhile answers the peer's pings and sends the keepalive's
-    /// pings. Returns `None` once the peer's Close has arrived, and
-    /// [`closed_with`](WebSocket::closed_with) then returns that Close. If an earlier `recv` has
-    /// failed with any error but `TimedOut`, this call returns `None`, too.
+    /// pings. Returns `None` once the peer's Close has arrived;
+    /// [`closed_with`](WebSocket::closed_with) then returns that Close. This call also returns
+    /// `None` if an earlier `recv` has failed with any error but `TimedOut`.
     ///
     /// `None` doesn't always mean success: a peer that fails in the middle of its work also closes,
     /// with close code 1011. Call [`is_failure`](CloseCode::is_failure) on the peer's close code to
@@ -94,8 +97,8 @@ impl WebSocket {
     /// Like [`recv`](WebSocket::recv), but fails with [`Error::TimedOut`](crate::Error::TimedOut)
     /// if no complete message arrives within `timeout`. After this error, the connection is still
     /// open, and the bytes received so far aren't lost. With a timeout of zero, this returns a
-    /// message that has already arrived. (This call first writes the messages that `feed` has left,
-    /// which may take longer than `timeout`.)
+    /// message only if it has already arrived. (Before it waits, this call writes the messages that
+    /// `feed` has left, which may take longer than `timeout`.)
     pub fn recv_timeout(&mut self, timeout: Duration) -> Result<Option<Message>> {
         let timeout = timeout.max(Duration::from_millis(1));
         self.read_half.next_message(Some(Deadline::after(timeout)))
@@ -109,7 +112,8 @@ impl WebSocket {
 
     /// Encodes a message into the connection's batch of unwritten frames. The next `send` or
     /// `flush` writes the batch, and so does a `recv` that has to wait. That way, the replies to
-    /// all messages that arrived together go out in one write.
+    /// all messages that arrived together go out in one write. (If the batch is full or the message
+    /// is long, `feed` itself writes.)
     pub fn feed(&mut self, message: impl AsMessage) -> Result<()> {
         self.write_half.feed(|encoder| encoder.message(message.as_message()))
     }
@@ -120,8 +124,8 @@ impl WebSocket {
     }
 
     /// Sends a ping. When the peer's pong arrives, `recv` updates [`latency`](WebSocket::latency).
-    /// While another thread is writing, this sends no ping: that thread's write already shows
-    /// whether the peer is alive, though not how fast the peer answers.
+    /// While another thread is writing, this returns `Ok` without sending a ping: that thread's
+    /// write already shows whether the peer is alive, though not how fast the peer answers.
     pub fn ping(&mut self) -> Result<()> {
         self.read_half.send_ping(false)
     }
@@ -132,11 +136,12 @@ impl WebSocket {
         self.read_half.latency()
     }
 
-    /// Performs the closing handshake: sends our Close after the outboxes' messages and after a
-    /// message that is being written piece by piece, waits for the peer's Close, and ends the
-    /// stream. Drops the messages that arrive meanwhile. The minimum write rate bounds the time
-    /// until our Close is written. Then the peer has `Limits::close` to answer, or longer while
-    /// it's still reading our bytes.
+    /// Performs the closing handshake: sends our Close, waits for the peer's Close, and ends the
+    /// stream. Our Close goes out after the outboxes' messages, and after a message that is being
+    /// written piece by piece. Drops the messages that arrive meanwhile. The minimum write rate
+    /// bounds the time until our Close is written. Then the peer has `Limits::close` to answer, or
+    /// longer while it's still reading our bytes. If the peer doesn't answer, this fails with
+    /// `PeerTimeout` or `BytesLost`.
     pub fn close(&mut self, code: impl Into<CloseCode>, reason: &str) -> Result<()> {
         let close = Close::new(code, reason)?;
         let request = CloseRequest::when_drained(close.clone(), self.write_half.close_within);
@@ -151,15 +156,15 @@ impl WebSocket {
         self.read_half.closed_with()
     }
 
-    /// Returns the code and the reason of our own Close. `None` until that Close is written. It may
-    /// be due to a call of [`close`](WebSocket::close), a [`Sender`], a stopping server, the peer's
-    /// Close, or a rule that the peer broke.
+    /// Returns the code and the reason of our own Close. `None` until that Close is written. This
+    /// end may have sent it because of a call to [`close`](WebSocket::close), a [`Sender`], a
+    /// stopping server, the peer's Close, or a rule that the peer broke.
     pub fn sent_close(&self) -> Option<Close> {
         self.write_half.ending.sent_close()
     }
 
-    /// Returns the HTTP request that opened this connection: the request that a server received, or
-    /// that a client sent.
+    /// Returns the HTTP request that opened this connection, as this server received it or this
+    /// client sent it.
     pub fn request(&self) -> &Request {
         &self.close_guard.request
     }
@@ -190,9 +195,9 @@ impl WebSocket {
     }
 
     /// Creates an outbox, a queue of at most `bound` messages for a peer that may be slow, and
-    /// starts a thread that sends these messages. `send` doesn't wait for this queue, so its
-    /// message may overtake messages that were queued earlier. Fails if the thread can't be
-    /// started.
+    /// starts a thread that sends these messages. [`send`](WebSocket::send) doesn't wait for this
+    /// queue, so a message that you send may overtake queued ones. Fails with `Error::Io` if the
+    /// process can't start another thread.
     pub fn outbox(&self, bound: usize) -> Result<Outbox> {
         self.write_half.set_shared();
         Outbox::new(&self.write_half, bound)

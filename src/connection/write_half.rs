@@ -6,14 +6,15 @@
 //!   thread that *sends* writes the whole batch before it unlocks. A thread that *feeds* leaves its
 //!   frames in the batch, and writes them before it waits for anything.
 //! - The reading thread never waits for the lock. Another thread may hold the lock during a write
-//!   that takes seconds, while the peer can't continue until we read: waiting would be a deadlock.
-//!   Instead, the reading thread puts its pong or Close into a [`PendingControl`], and the thread
-//!   that holds the lock sends it next.
+//!   that can't finish before the peer reads. If the peer in turn waits for us to read, waiting for
+//!   the lock would be a deadlock. Instead, the reading thread puts its pong or Close into a
+//!   [`PendingControl`], and the thread that holds the lock sends it next.
 //! - No pending frame is forgotten (that would be a lost wakeup): the reading thread fills the
 //!   `PendingControl` before it tries the lock, and each thread checks the `PendingControl` again
 //!   after it has unlocked.
-//! - Every way to end the connection asks the [`ending`](super::ending) for our Close. The state
-//!   machine there decides when the Close is due. From then on, the Close is pending, like a pong.
+//! - A thread that closes the connection requests our Close from the state machine in
+//!   [`ending`](super::ending), which decides when the Close is due. From then on, the Close is
+//!   pending, like a pong.
 
 use std::io::{ErrorKind, IoSlice};
 use std::net::Shutdown;
@@ -47,10 +48,10 @@ const MAX_BATCH: usize = 256 * 1024;
 /// The maximum time that a stopping server waits for one peer to take the server's Close. With
 /// thousands of peers that don't read, a longer wait would use up the grace period.
 const BULK_CLOSE_TIMEOUT: Duration = Duration::from_millis(10);
-/// The time for a last look at the peer's bytes after both ends have sent their Close. A peer may
+/// How long we still read the peer's bytes after both ends have sent their Close. A peer may
 /// wrongly send bytes after its Close. If we left them unread, our operating system would send a
-/// reset, which could destroy our own Close. (The time is renewed while the peer's TCP stack has
-/// yet to acknowledge our bytes.)
+/// reset, which could destroy our own Close. (We read longer while the peer's TCP stack is still
+/// acknowledging our bytes.)
 const STRAY_BYTES_TIMEOUT: Duration = Duration::from_millis(10);
 /// The interval at which a thread that waits for other threads checks whether those threads still
 /// make progress.
@@ -69,7 +70,7 @@ pub(crate) struct WriteHalf {
     /// Whether the reading thread waits in `recv` for the peer's bytes. If it does, the handler
     /// isn't preparing a reply, so a stopping server needn't wait for one.
     reader_waits: AtomicBool,
-    /// Whether other threads may hold a `Sender` or an `Outbox`, with which they can end the
+    /// Whether a `Sender` or an `Outbox` has been created, with which another thread can end the
     /// connection.
     is_shared: AtomicBool,
     /// The maximum time that the peer may take to send its Close once our Close is written.
@@ -80,7 +81,7 @@ pub(crate) struct WriteHalf {
 
 impl WriteHalf {
     /// Creates the write half of a connection over this stream. The caller must first set the
-    /// stream's write timeout to `per_call_timeout(limits.write)`, which bounds each call of
+    /// stream's write timeout to `per_call_timeout(limits.write)`, which bounds each call to
     /// `Stream::write`.
     pub(crate) fn new(
         id: u64,
@@ -125,9 +126,9 @@ impl WriteHalf {
         written
     }
 
-    /// Encodes a message into the encoder's batch, and writes the batch only if it's full. The
-    /// caller must call `flush` before it waits for anything: otherwise the peer might wait for the
-    /// batch forever.
+    /// Encodes a message into the encoder's batch, and writes the batch only if it's full or the
+    /// message is long. The caller must call `flush` before it waits for anything: otherwise the
+    /// peer might wait for the batch forever.
     #[inline]
     pub(crate) fn feed<'a>(
         &self,
@@ -137,8 +138,8 @@ impl WriteHalf {
         self.feed_locked(encoder, encode)
     }
 
-    /// Like `feed`, but for an outbox's thread: its queued messages go out even after our Close has
-    /// been requested.
+    /// Like `feed`, but for an outbox's thread, whose queued messages go out even after our Close
+    /// has been requested.
     pub(crate) fn feed_queued<'a>(
         &self,
         encode: impl FnOnce(&mut Encoder) -> std::result::Result<&'a [u8], Misuse>,
@@ -213,8 +214,9 @@ impl WriteHalf {
     }
 
     /// §7.1.1: lets the server end the stream first. A client that has sent its Close waits up to a
-    /// second, but not beyond `until`, for the server's end of the stream, and then shuts down its
+    /// second, but not beyond `until`, for the server to end the stream, and then shuts down its
     /// own side. Otherwise an application that keeps its `WebSocket` would keep the server waiting.
+    /// On a server, this does nothing.
     pub(crate) fn end_after_server(&self, until: Option<Deadline>) {
         if self.role == Role::Client && matches!(self.ending.our_side(), OurSide::Sent(_)) {
             let until = until.unwrap_or_else(|| Deadline::after(self.close_within));
@@ -223,8 +225,8 @@ impl WriteHalf {
         }
     }
 
-    /// Fails the connection: requests `close`, which names the rule that the peer broke, ahead of
-    /// all other messages. The thread that writes this Close then shuts down our side of the
+    /// Fails the connection after the peer has broken a rule: requests `close`, which goes out
+    /// ahead of all messages. The thread that writes this Close then shuts down our side of the
     /// stream.
     pub(crate) fn fail(&self, close: Close) {
         self.ending.set_peer_side(PeerSide::BrokeRule);
@@ -276,7 +278,7 @@ impl WriteHalf {
         self.flush_pending()
     }
 
-    /// Makes our Close pending once it no longer has to wait for the handler, for the outboxes'
+    /// Makes our Close pending if it no longer has to wait for the handler, for the outboxes'
     /// queues, or for an open message. (This is a separate function, so that its stack frame takes
     /// no memory while a thread waits.)
     #[inline(never)]
@@ -308,8 +310,8 @@ impl WriteHalf {
         self.is_shared.load(SeqCst)
     }
 
-    /// Records whether the reading thread waits in `recv` for the peer's bytes. Before the thread
-    /// waits, this sends our Close if the Close is due.
+    /// Records whether the reading thread waits in `recv` for the peer's bytes. If the thread is
+    /// about to wait, this also sends our Close if the Close is due.
     #[inline]
     pub(crate) fn set_reader_waits(&self, waits: bool) {
         self.reader_waits.store(waits, SeqCst);
@@ -353,10 +355,10 @@ impl WriteHalf {
     }
 
     // WALK: flush_pending
-    /// Sends the pending pong and Close, unless another thread holds the write lock. Every thread
-    /// must call this after it has released the lock: just before that, another thread may have
-    /// found the lock taken and left its frame pending. Without this call, that frame might never
-    /// go out.
+    /// Sends the pending pong and Close, if any, unless another thread holds the write lock. Every
+    /// thread must call this after it has released the lock: while the lock was held, another
+    /// thread may have found it taken and left a pong or a Close pending, which nothing else might
+    /// ever send.
     pub(crate) fn flush_pending(&self) -> Result<()> {
         while self.pending.is_pending() {
             let Some(mut encoder) = self.try_lock() else { return Ok(()) };
@@ -388,7 +390,8 @@ impl WriteHalf {
     }
 
     /// Writes the encoder's batch and then `after_batch`, in as few system calls as the stream
-    /// allows. Fails if the peer takes the bytes too slowly.
+    /// allows. Fails with `WriteTimeout` if the peer takes too few bytes within `Limits::write`,
+    /// and with `ConnectionLost` if the stream fails. After a failure, nothing more can be sent.
     pub(crate) fn write(&self, encoder: &mut Encoder, after_batch: &[u8]) -> Result<()> {
         let total = encoder.batch().len() + after_batch.len();
         if total == 0 {
@@ -470,9 +473,9 @@ impl WriteHalf {
     }
 
     /// Sends our Close after all earlier messages, then ends the stream with a lingering close, so
-    /// that the peer receives our Close and not a reset. Only the first call does this. If the peer
-    /// doesn't end the stream in time, returns an error that tells whether the peer's TCP stack has
-    /// acknowledged our last bytes.
+    /// that the peer receives our Close and not a reset. If the Close can't be sent, aborts the
+    /// connection. A second call does nothing. If the peer doesn't end the stream in time, returns
+    /// an error that tells whether the peer's TCP stack has acknowledged our last bytes.
     pub(crate) fn close_and_linger(&self, close: Close) -> Option<Error> {
         let mut unanswered = None;
         let _ = self.request_close(CloseRequest::when_drained(close, self.close_within));
@@ -514,9 +517,9 @@ impl WriteHalf {
     }
 
     /// Waits until our Close is written or can no longer be written, and returns our end's state.
-    /// The minimum write rate bounds the threads that write the messages before the Close. If an
-    /// open message makes no progress for `Limits::write`, the Close no longer waits for that
-    /// message.
+    /// The minimum write rate bounds the time in which other threads write the messages before the
+    /// Close. If an open message makes no progress for `Limits::write`, the Close no longer waits
+    /// for that message.
     fn wait_until_close_is_out(&self) -> OurSide {
         let mut stall = StallDetector::new(self.write_within);
         let mut has_hurried = false;
@@ -546,9 +549,9 @@ impl WriteHalf {
         }
     }
 
-    /// Returns the deadline by which the peer must have read our last bytes: at first `deadline`.
-    /// While the peer shows that it's still reading, the deadline is renewed by `Limits::close` for
-    /// each 64 KiB that we sent, up to a maximum number of times.
+    /// Returns the deadline by which the peer must have read our last bytes. It begins as
+    /// `deadline`. If it passes while the peer is still reading, the peer gets `Limits::close`
+    /// again: at most once for each 64 KiB that we sent, and a limited number of times in all.
     pub(crate) fn renewable_deadline(&self, deadline: Deadline) -> RenewableDeadline {
         RenewableDeadline::renewable(deadline, self.close_within, self.ending.written())
     }
@@ -570,15 +573,16 @@ impl WriteHalf {
     }
 
     /// Locks the encoder (this is the *write lock*), and waits if another thread holds the lock.
-    /// `recv` must never call this, because that thread might itself be waiting for the peer to
-    /// read.
+    /// `recv` must never call this, because the thread that holds the lock might be waiting for the
+    /// peer to read.
     #[inline]
     pub(crate) fn lock(&self) -> MutexGuard<'_, Encoder> {
         lock(&self.encoder)
     }
 
-    /// Locks the encoder for a new message. Fails with `Closed` if new messages are refused: our
-    /// Close has been requested, or nothing can be sent any more.
+    /// Locks the encoder for a new message. Fails with `Closed` if new messages are refused:
+    /// nothing can be sent any more, or our Close has been requested and doesn't wait for the
+    /// handler.
     #[inline]
     pub(crate) fn lock_for_message(&self) -> Result<MutexGuard<'_, Encoder>> {
         let encoder = self.lock_between_messages()?;
@@ -602,7 +606,8 @@ impl WriteHalf {
     }
 
     /// Releases the encoder until the open message is finished, then locks the encoder again. Fails
-    /// with `WriteTimeout` if the open message makes no progress for `Limits::write`.
+    /// with `WriteTimeout` if the open message makes no progress for `Limits::write`, and with
+    /// `Misuse` if the calling thread itself has opened that message.
     #[cold]
     fn wait_between_messages<'a>(
         &'a self,
@@ -621,8 +626,8 @@ impl WriteHalf {
         Ok(encoder)
     }
 
-    /// Returns whether another thread is writing, which means that it holds the write lock. (No
-    /// thread waits for anything but its write while it holds that lock.)
+    /// Returns whether another thread is writing, that is, whether it holds the write lock. (A
+    /// thread that holds this lock waits for nothing but its write.)
     pub(crate) fn is_writing(&self) -> bool {
         let Some(encoder) = self.try_lock() else { return true };
         drop(encoder);

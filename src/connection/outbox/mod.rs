@@ -4,12 +4,13 @@
 //! any thread ──► outbox: try_send ──► queue ──► the outbox's thread ──► write half ──► peer
 //! ```
 //!
-//! Read its files in this order; each imports only those above it. The write half belongs between
-//! `queue.rs` and `outbox.rs`: it knows the queues, because it sends our Close after they are sent.
+//! Read the files in this order; each imports only those above it. Read the write half between
+//! `queue.rs` and `outbox.rs`: it sends our Close only after the queued messages, so it uses the
+//! queues.
 //!
 //! | file | the question it answers |
 //! |---|---|
-//! | `queue.rs` | How do many threads put messages in, and one take them out? |
+//! | `queue.rs` | How do many threads put messages into a queue, and one thread take them out? |
 //! | `outbox.rs` | How does a thread send to a peer that may be slow? |
 
 pub(crate) mod outbox;

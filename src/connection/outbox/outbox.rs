@@ -6,7 +6,7 @@
 //! ```
 //!
 //! An outbox is made for broadcasts: a slow member delays no other member, and its queue is
-//! bounded. (Waiting for the slowest member would be head-of-line blocking.) The queue's thread
+//! bounded. (Waiting for the slowest member would be head-of-line blocking.) The outbox's thread
 //! takes all queued messages at once and sends them in one write.
 
 use std::sync::Arc;
@@ -53,16 +53,16 @@ impl Outbox {
 
     /// Puts a message into the queue and returns at once. Fails with
     /// [`Error::WriteTimeout`](crate::Error::WriteTimeout) if the queue is full, and with
-    /// [`Error::Closed`](crate::Error::Closed) if the connection has ended. In both cases, the
-    /// message won't be sent. (An outbox's messages stay in order, but a later `send` on the
-    /// connection may overtake them.)
+    /// [`Error::Closed`](crate::Error::Closed) if the connection is closing or has ended. In both
+    /// cases, the message won't be sent. (An outbox's messages stay in order, but a later `send` on
+    /// the connection may overtake them.)
     pub fn try_send(&self, message: &PreparedMessage) -> Result<()> {
         self.input.0.put(message.clone())
     }
 
-    /// Returns the number of messages that this outbox has yet to send, and their bytes. A message
-    /// counts until our operating system has taken it. Use this method to find slow peers, or to
-    /// send them less. Both numbers are zero once the connection has ended.
+    /// Returns the number of messages that this outbox has yet to send, and their size in bytes. A
+    /// message counts until our operating system has taken it. Use this method to find slow peers,
+    /// or to send them less. Both numbers are zero once the connection has ended.
     pub fn backlog(&self) -> Backlog {
         self.input.0.backlog()
     }

@@ -91,7 +91,7 @@ impl Queue {
     }
 
     /// Returns the number of messages that were put into the queue and aren't sent yet, and their
-    /// bytes.
+    /// size in bytes.
     pub(crate) fn backlog(&self) -> Backlog {
         let state = lock(&self.state);
         let bytes = total_bytes(&state.queued) + state.bytes_being_sent;
