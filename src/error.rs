@@ -22,12 +22,15 @@ pub type Result<T> = std::result::Result<T, Error>;
 /// An error of this crate: why a connection couldn't be opened or used, or why it ended without a
 /// clean close.
 ///
-/// In this table, *opening* means `connect`, `Client::connect`, `Client::connect_over`, `accept`
-/// and `Server::accept`; *receiving* means `recv`, `recv_timeout`, `recv_stream` and reading from a
-/// [`MessageReader`](crate::MessageReader); *sending* means `send`, `feed`, `flush`, `ping`,
-/// `send_stream` and the methods of `Sender` and `Outbox`. `MessageReader` and `MessageWriter` wrap
-/// these errors in an `io::Error`. After any receiving error except `TimedOut`, the connection is
-/// over.
+/// The table groups the calls:
+/// - *opening*: `connect`, `Client::connect`, `Client::connect_over`, `accept` and `Server::accept`;
+/// - *receiving*: `recv`, `recv_timeout`, `recv_stream`, and reading from a
+///   [`MessageReader`](crate::MessageReader);
+/// - *sending*: `send`, `feed`, `flush`, `ping`, `send_stream`, and the methods of `Sender` and
+///   `Outbox`.
+///
+/// `MessageReader` and `MessageWriter` wrap these errors in an `io::Error`. After any receiving
+/// error except `TimedOut`, the connection is over.
 ///
 /// | variant | which calls return it | whose fault | try again? |
 /// |---|---|---|---|

@@ -6,7 +6,7 @@
 //! then the guard notifies the server's registry.
 //!
 //! When a connection ends, the guard logs one line: the peer, the path, the peer's close code (1006
-//! if no Close arrived, per §7.1.5), the error that ended the connection, if any, how long the
+//! if no Close arrived, per §7.1.5), the error (if one ended the connection), how long the
 //! connection was open, and its messages and bytes.
 
 use std::fmt;

@@ -58,8 +58,8 @@ impl Purpose {
     }
 }
 
-/// Starts a thread that runs `work`. Fails if a system limit would then leave too few threads free.
-/// The error names that limit.
+/// Starts a thread that runs `work`. Fails if a system limit would then leave too few threads free
+/// (the error names that limit), or if the operating system can't start the thread.
 pub(crate) fn spawn(
     purpose: Purpose,
     name: String,
@@ -193,7 +193,8 @@ fn threads_max(read: Read) -> Option<Limit> {
     Some(Limit { name: "kernel.threads-max", all, free: all - there })
 }
 
-/// Returns the tightest thread limit of the process's control group and its parent groups.
+/// Returns the thread limit of the process's control group or of one of its parent groups: the
+/// limit that leaves the fewest threads.
 fn control_group_limit(read: Read) -> Option<Limit> {
     let groups = read_text(read, "/proc/self/cgroup")?;
     // Version 2 has the line `0::/path`. Version 1 has a line for each controller, such as

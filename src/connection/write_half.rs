@@ -310,8 +310,9 @@ impl WriteHalf {
         self.is_shared.load(SeqCst)
     }
 
-    /// Records whether the reading thread waits in `recv` for the peer's bytes. If the thread is
-    /// about to wait, this also sends our Close if the Close is due.
+    /// Records whether the reading thread waits in `recv` for the peer's bytes. Before the thread
+    /// waits, this sends our Close if it has become due, because the Close may have waited for the
+    /// handler.
     #[inline]
     pub(crate) fn set_reader_waits(&self, waits: bool) {
         self.reader_waits.store(waits, SeqCst);

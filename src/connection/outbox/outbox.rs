@@ -5,9 +5,9 @@
 //!     └─ full: the peer is too slow, and `try_send` says so; the caller decides what to do
 //! ```
 //!
-//! An outbox is made for broadcasts: a slow member delays no other member, and its queue is
-//! bounded. (Waiting for the slowest member would be head-of-line blocking.) The outbox's thread
-//! takes all queued messages at once and sends them in one write.
+//! An outbox is made for broadcasts: a slow peer delays no other peer, and its queue is bounded.
+//! (If a broadcast waited for its slowest peer, that would be head-of-line blocking.) The outbox's
+//! thread takes all queued messages at once and sends them in one write.
 
 use std::sync::Arc;
 
@@ -76,8 +76,8 @@ impl Outbox {
 
 // WALK: outbox
 /// Runs an outbox's thread: sends messages until the queue is closed and empty, or until a write
-/// fails. Before the thread ends, it sends our Close if that's due now, because the Close may have
-/// waited for this queue.
+/// fails. Before the thread ends, it sends our Close if the Close is due now, because the Close may
+/// have waited for this queue.
 fn send_until_closed(queue: &Queue, write_half: &WriteHalf) {
     while let Some(messages) = queue.take_all() {
         let mut feed_all = messages
