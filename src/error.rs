@@ -23,7 +23,8 @@ pub type Result<T> = std::result::Result<T, Error>;
 /// clean close.
 ///
 /// The table groups the calls:
-/// - *opening*: `connect`, `Client::connect`, `Client::connect_over`, `accept` and `Server::accept`;
+/// - *opening*: `connect`, `Client::connect`, `Client::connect_over`, `accept`, and
+///   `Server::accept`;
 /// - *receiving*: `recv`, `recv_timeout`, `recv_stream`, and reading from a
 ///   [`MessageReader`](crate::MessageReader);
 /// - *sending*: `send`, `feed`, `flush`, `ping`, `send_stream`, and the methods of `Sender` and

@@ -45,8 +45,8 @@ use crate::transport::stream::{Stream, is_timeout};
 /// The maximum size of the encoder's batch in bytes. Once the batch has reached this size, `feed`
 /// writes it.
 const MAX_BATCH: usize = 256 * 1024;
-/// The maximum time that a stopping server waits for one peer to take the server's Close. With
-/// thousands of peers that don't read, a longer wait would use up the grace period.
+/// The maximum time that a draining or stopping server waits for one peer to take the server's
+/// Close. With thousands of peers that don't read, a longer wait would use up the grace period.
 const BULK_CLOSE_TIMEOUT: Duration = Duration::from_millis(10);
 /// How long we still read the peer's bytes after both ends have sent their Close. A peer may
 /// wrongly send bytes after its Close. If we left them unread, our operating system would send a
@@ -368,8 +368,8 @@ impl WriteHalf {
         Ok(())
     }
 
-    /// Sends the pending pong and Close, for a thread that holds the write lock and is between two
-    /// of its own frames.
+    /// Sends the pending pong and Close. The caller must hold the write lock, and must be between
+    /// two of its own frames.
     pub(crate) fn send_pending(&self, encoder: &mut Encoder) -> Result<()> {
         self.encode_pending(encoder)?;
         self.write(encoder, &[])
