@@ -144,8 +144,8 @@ pub struct Header {
 }
 
 impl Header {
-    /// Parses the frame header at the start of `bytes`. `role` is the role of the receiving end,
-    /// and `rsv1_has_meaning` must be set if both ends agreed on an extension that uses RSV1.
+    /// Parses the frame header at the start of `bytes`. `role` is the role of the receiving end.
+    /// `rsv1_has_meaning` is whether both ends agreed on an extension that uses RSV1.
     ///
     /// Returns the header and its size in bytes, or `None` if the header isn't complete yet. Fails
     /// at the first byte that breaks a rule.
