@@ -1,7 +1,8 @@
 //! Prints the annotations of taps: they go into a queue, and a thread prints them as lines.
 //!
-//! A terminal may be stopped (Ctrl-S), or a pipe may be full. No connection waits for either: while
-//! the queue is full, the explainer drops annotations, and later prints how many it has dropped.
+//! A terminal may be stopped (Ctrl-S), or a pipe may be full. No connection waits for the output:
+//! while the queue is full, the explainer drops annotations, and later prints how many it has
+//! dropped.
 
 use std::env;
 use std::ffi::OsString;
@@ -46,7 +47,8 @@ impl Explainer {
     }
 
     /// Creates an explainer that prints to standard error, for programs that need standard output
-    /// for something else.
+    /// for something else. It prints in colour under the same conditions as
+    /// [`stdout`](Explainer::stdout).
     pub fn stderr() -> io::Result<Explainer> {
         let colour = wants_colour(io::stderr().is_terminal(), env::var_os("NO_COLOR"));
         Explainer::new(io::stderr(), Style { colour, pictures: false })
