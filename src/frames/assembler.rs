@@ -40,8 +40,9 @@ pub struct Bounds {
 /// The number of bytes that compression may add to each fragment. An honest sender's compressor
 /// adds fewer: for example, it turns a one-byte fragment into 7 bytes.
 const FRAGMENT_ALLOWANCE: u64 = 16;
-/// The number of bytes by which a compressed message may exceed twice `max_message`. Without this
-/// allowance, an assembler with a small `max_message` would refuse honest messages.
+/// The number of bytes by which a compressed message may exceed twice `max_message`, besides the
+/// allowance for each fragment. Without these bytes, an assembler with a small `max_message` would
+/// refuse honest messages.
 const MESSAGE_ALLOWANCE: u64 = 1024;
 
 /// The assembler of one connection. It joins the fragments of the arriving message, and refuses a
@@ -199,9 +200,9 @@ impl Assembler {
         self.inside
     }
 
-    /// Removes and returns the current message's bytes that have arrived so far, for a caller that
-    /// reads the message in pieces. In a text message, the bytes of an incomplete character stay in
-    /// the assembler.
+    /// Removes and returns the bytes of the current message that have arrived so far, for a caller
+    /// that reads the message in pieces. In a text message, the bytes of an incomplete character
+    /// stay in the assembler.
     pub fn take_arrived(&mut self) -> Vec<u8> {
         match self.inside {
             Some(MessageKind::Text) => self.text.take_whole().into_bytes(),

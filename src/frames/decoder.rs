@@ -93,8 +93,8 @@ impl Decoder {
         }
     }
 
-    /// Sets the inflater for the peer's compressed messages. `inflater` must be `None` unless both
-    /// ends agreed on compression.
+    /// Sets the inflater for the peer's compressed messages. Pass `None` unless both ends agreed on
+    /// compression.
     pub fn inflating(self, inflater: Option<Box<Inflater>>) -> Decoder {
         Decoder { inflater, ..self }
     }

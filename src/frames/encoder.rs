@@ -43,7 +43,8 @@ pub type Masks = Box<dyn FnMut() -> mask::Key + Send>;
 pub struct Encoder {
     /// A client's source of masking keys. `None` at a server, which doesn't mask.
     masks: Option<Masks>,
-    /// Compresses our messages. `None` unless both ends agreed on compression.
+    /// Compresses our messages. `None` if both ends haven't agreed on compression, or if the peer
+    /// allows us only a window that's too small.
     deflater: Option<Box<Deflater>>,
     /// Whether the message that's being sent in fragments is compressed.
     compressing: bool,
@@ -65,8 +66,8 @@ impl Encoder {
         Encoder { masks, deflater, compressing, batch, recent_peak, closed: false, messages: 0 }
     }
 
-    /// Sets the deflater, which compresses our messages. `deflater` must be `None` unless both ends
-    /// agreed on compression.
+    /// Sets the deflater, which compresses our messages. Pass `None` unless both ends agreed on
+    /// compression.
     pub fn deflating(self, deflater: Option<Box<Deflater>>) -> Encoder {
         Encoder { deflater, ..self }
     }
@@ -86,8 +87,9 @@ impl Encoder {
     }
 
     /// Encodes one fragment of a message into the batch. `opcode` is the message's kind for the
-    /// first fragment, and `Continuation` for the others. `fin` must be set for the last fragment.
-    /// The caller must pass a message's fragments in order, without another message between them.
+    /// first fragment, and `Continuation` for the others. `fin` is `true` only for the last
+    /// fragment. The caller must pass a message's fragments in order, without another message
+    /// between them.
     ///
     /// Returns the bytes that the caller must write right after the batch, or an empty slice. Fails
     /// if the encoder [is closed](Encoder::is_closed).

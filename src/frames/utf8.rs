@@ -1,8 +1,8 @@
 //! Validates a message's text as UTF-8 while it arrives in pieces (RFC 6455 §8.1).
 //!
 //! Rules of this file:
-//! - A piece may end in the middle of a character, because a fragment or a read may. The first one
-//!   to three bytes of that character then wait for the next piece.
+//! - A piece may end in the middle of a character, because a fragment or a read may end there. The
+//!   first one to three bytes of that character then wait for the next piece.
 //! - All other bytes are validated once and appended.
 //! - A byte that UTF-8 doesn't allow in its place is refused at once, not at the end of the
 //!   message.

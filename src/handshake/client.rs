@@ -31,8 +31,7 @@ pub struct ClientRequest {
     pub deflate: Option<DeflateConfig>,
 }
 
-/// The server's answer to a handshake request: what both ends agreed on, from a 101 that the client
-/// has verified.
+/// What both ends agreed on, as read from a server's 101 that the client has verified.
 #[derive(Clone, Debug)]
 pub struct VerifiedResponse {
     /// The subprotocol that the server chose from the client's offers, or `None` if it chose none.

@@ -7,7 +7,8 @@
 //! ```
 //!
 //! This file refuses characters that RFC 3986 doesn't allow in a URL, fragments (§3), and user
-//! information (`user@`), which a WebSocket handshake can't carry. The error names what was found.
+//! information (`user@`), which a WebSocket handshake can't carry. The error names the offending
+//! part.
 
 use crate::diagnostic::misuse::Misuse;
 use crate::http::authority::{Authority, default_port, escapes_are_whole};

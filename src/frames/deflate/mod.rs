@@ -260,7 +260,7 @@ impl Deflater {
         length >= self.from
     }
 
-    /// Compresses the payload of a complete message or of one fragment. `fin` must be set if the
+    /// Compresses the payload of a complete message or of one fragment. `fin` is whether the
     /// message ends with this payload.
     pub fn deflate(&mut self, payload: &[u8], fin: bool) -> Vec<u8> {
         let Window { bits, takeover } = self.window;

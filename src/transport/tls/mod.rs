@@ -272,8 +272,8 @@ fn failed(failure: HandshakeFailure, role: Role) -> Error {
     }
 }
 
-/// Converts an error of rustls to an [`Error`] with a diagnostic: for example, a certificate wasn't
-/// accepted, or the two ends didn't agree on TLS. `role` is our end's role.
+/// Converts an error of rustls, such as a certificate that isn't accepted, to an [`Error`] with a
+/// diagnostic. `role` is our end's role.
 fn disagreed(error: rustls::Error, role: Role) -> Error {
     use rustls::Error::{AlertReceived, InvalidCertificate, NoCertificatesPresented};
     const DAY: u64 = 24 * 60 * 60;
