@@ -40,8 +40,8 @@ pub struct VerifiedResponse {
     pub deflate: Option<DeflateParams>,
 }
 
-/// Headers that an application must not add to a handshake request, because the client sets them
-/// itself or because they announce a body.
+/// Headers that an application must not add to a handshake request. The client sets them itself, or
+/// they'd announce a body, which the request doesn't have.
 const RESERVED_HEADERS: [&str; 9] = [
     "Host",
     "Upgrade",

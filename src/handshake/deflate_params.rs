@@ -106,8 +106,8 @@ impl Default for DeflateConfig {
 pub struct Window {
     /// The base-2 logarithm of the window's size: from 8 (256 bytes) to 15 (32 KiB).
     pub bits: u8,
-    /// Whether the window continues from one message to the next (context takeover), instead of
-    /// being emptied.
+    /// Whether the window continues from one message to the next (context takeover). If not, each
+    /// message begins with an empty window.
     pub takeover: bool,
 }
 
@@ -152,7 +152,7 @@ impl DeflateParams {
     }
 
     /// Returns the response of a server with these `settings` to a client's `offer`, or `None` if
-    /// the server can't meet the offer.
+    /// the offer demands a window that's too small for the server's compressor.
     pub fn answer(offer: &DeflateParams, settings: &DeflateConfig) -> Option<DeflateParams> {
         let ours = settings.server_max_window_bits;
         let server_max_window_bits = match offer.server_max_window_bits {

@@ -74,8 +74,9 @@ pub enum Decision {
     Switch(Agreement),
 }
 
-/// Headers that an application must not add to the 101, because the server sets them itself or
-/// because they announce a body. Names that begin with `Sec-WebSocket-` are reserved, too.
+/// Headers that an application must not add to the 101. The server sets them itself, or they'd
+/// announce a body, which a 101 doesn't have. Names that begin with `Sec-WebSocket-` are reserved,
+/// too.
 const RESERVED_HEADERS: [&str; 4] =
     ["Upgrade", "Connection", "Content-Length", "Transfer-Encoding"];
 

@@ -31,7 +31,7 @@ pub struct Explainer {
 }
 
 enum Line {
-    /// A connection's name, and an annotation of that connection's bytes for the printing thread.
+    /// An annotation to print, preceded by the name of its connection. The name may be empty.
     Annotation(String, Box<Annotation>),
     /// A marker in the queue. The printing thread drops the marker once all annotations before it
     /// are printed, which wakes the thread that is dropping the [`Explainer`].
