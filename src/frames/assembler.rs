@@ -12,7 +12,7 @@
 //! - The assembler adds up the lengths in the message's headers, and compares the sum with the
 //!   limit before the reader waits for a payload. The number of fragments, including empty ones, is
 //!   limited too.
-//! - A compressed message may have at most about twice the limit in compressed bytes. Honest
+//! - The compressed bytes of a message are limited to about twice the message's limit. Honest
 //!   compression adds few bytes, but a hostile peer could endlessly send blocks that inflate to
 //!   nothing.
 //! - A continuation without a message, a new message inside another, and text that isn't UTF-8 are
@@ -38,10 +38,11 @@ pub struct Bounds {
 }
 
 /// The number of bytes that compression may add to each fragment. An honest sender's compressor
-/// adds fewer: it turns a one-byte fragment into 7 bytes.
+/// adds fewer: for example, it turns a one-byte fragment into 7 bytes.
 const FRAGMENT_ALLOWANCE: u64 = 16;
-/// The number of bytes by which a compressed message may exceed twice `max_message`. Without this
-/// allowance, an assembler with a small `max_message` would refuse honest messages.
+/// The number of bytes by which a compressed message may exceed twice `max_message`, besides the
+/// allowance for each fragment. Without these bytes, an assembler with a small `max_message` would
+/// refuse honest messages.
 const MESSAGE_ALLOWANCE: u64 = 1024;
 
 /// The assembler of one connection. It joins the fragments of the arriving message, and refuses a
@@ -75,9 +76,10 @@ impl Assembler {
         self.bounds.max_message = max_message;
     }
 
-    /// Begins the next frame: parses the header at the start of `bytes`. Fails if the header is
-    /// invalid, if the frame must not come now, or if its message would exceed the [`Bounds`].
-    /// Returns the header and its size in bytes, or `None` if the header isn't complete yet.
+    /// Begins the next frame: parses the header at the start of `bytes`. Returns the header and its
+    /// size in bytes, or `None` if the header isn't complete yet. Fails if the header is invalid,
+    /// if the frame is out of order (§5.4), or if its message would exceed the [`Bounds`]. `reader`
+    /// is the role of the receiving end.
     #[inline]
     pub fn begin_frame(
         &mut self,
@@ -109,8 +111,8 @@ impl Assembler {
     }
 
     // WALK: fragment
-    /// Begins the fragment that this frame `header` announces. Fails if the frame must not come
-    /// now, or if its message would exceed the [`Bounds`]. A control frame's header changes
+    /// Begins the fragment that this frame `header` announces. Fails if the frame is out of order
+    /// (§5.4), or if its message would exceed the [`Bounds`]. A control frame's header changes
     /// nothing.
     #[inline]
     pub fn begin_fragment(&mut self, header: &Header) -> Result<(), Violation> {
@@ -181,8 +183,8 @@ impl Assembler {
         }
     }
 
-    /// Ends the current message after its last fragment, and returns the message. Fails if a text
-    /// message ends in the middle of a character.
+    /// Ends the current message after its last fragment, and returns the message, without the bytes
+    /// that were taken from it earlier. Fails if a text message ends in the middle of a character.
     #[inline]
     pub fn finish(&mut self) -> Result<Message, Violation> {
         match self.inside.take() {
@@ -198,9 +200,9 @@ impl Assembler {
         self.inside
     }
 
-    /// Removes and returns the current message's bytes that have arrived so far, for a caller that
-    /// reads the message in pieces. In a text message, the bytes of an incomplete character stay in
-    /// the assembler.
+    /// Removes and returns the bytes of the current message that have arrived so far, for a caller
+    /// that reads the message in pieces. In a text message, the bytes of an incomplete character
+    /// stay in the assembler.
     pub fn take_arrived(&mut self) -> Vec<u8> {
         match self.inside {
             Some(MessageKind::Text) => self.text.take_whole().into_bytes(),

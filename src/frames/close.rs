@@ -18,7 +18,7 @@ use super::header::MAX_CONTROL_PAYLOAD;
 use super::violation::Violation;
 use crate::diagnostic::misuse::Misuse;
 
-/// The payload of a Close frame: a close code, and its sender's reason for closing the connection.
+/// The payload of a Close frame: a close code, and the sender's reason for closing the connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Close {
     /// The close code, or [`CloseCode::NO_STATUS`] if the Close frame has no payload.
@@ -28,8 +28,8 @@ pub struct Close {
 }
 
 impl Close {
-    /// Creates a Close with this code and reason. Fails if the code must not be sent, or if the
-    /// reason is longer than 123 bytes.
+    /// Creates a Close with this code and reason. Fails if the code must not be sent (see
+    /// [`CloseCode::may_be_sent`]), or if the reason is longer than 123 bytes.
     pub fn new(code: impl Into<CloseCode>, reason: &str) -> Result<Close, Misuse> {
         let code = code.into();
         if !code.may_be_sent() {
@@ -42,13 +42,14 @@ impl Close {
     }
 
     /// Creates the Close that a stopping server sends on each connection by default, with close
-    /// code 1001. The server's operator may choose another Close.
+    /// code 1001. The application may choose another Close.
     pub(crate) fn going_away() -> Close {
         Close { code: CloseCode::GOING_AWAY, reason: "the server stops".into() }
     }
 
-    /// Parses the payload of a Close frame from the peer. Fails if the payload is one byte long, if
-    /// its code must not be sent, or if its reason isn't UTF-8.
+    /// Parses the payload of a Close frame from the peer. The code of an empty payload is
+    /// [`CloseCode::NO_STATUS`]. Fails if the payload is one byte long, if its code must not be
+    /// sent, or if its reason isn't UTF-8.
     pub fn parse(payload: &[u8]) -> Result<Close, Violation> {
         match payload {
             [] => Ok(Close { code: CloseCode::NO_STATUS, reason: String::new() }),

@@ -14,39 +14,41 @@ pub struct CloseCode(pub u16);
 impl CloseCode {
     /// The connection has served its purpose and ends normally.
     pub const NORMAL: CloseCode = CloseCode(1000);
-    /// The sender is going away: the server is shutting down, or the user has left the page.
+    /// The closing end is going away: the server is shutting down, or the user has left the page.
     pub const GOING_AWAY: CloseCode = CloseCode(1001);
-    /// The sender detected that its peer broke a protocol rule.
+    /// The closing end detected that its peer broke a protocol rule.
     pub const PROTOCOL_ERROR: CloseCode = CloseCode(1002);
-    /// The sender received a kind of message that it doesn't accept, such as binary.
+    /// The closing end received a kind of message that it doesn't accept, such as binary.
     pub const UNSUPPORTED: CloseCode = CloseCode(1003);
     /// The Close frame had no code. This code is only recorded, never sent.
     pub const NO_STATUS: CloseCode = CloseCode(1005);
     /// The connection ended without a Close frame. This code is only recorded, never sent.
     pub const ABNORMAL: CloseCode = CloseCode(1006);
-    /// The sender received a payload that doesn't match the message's type, such as text that isn't
-    /// UTF-8.
+    /// The closing end received a payload that doesn't match the message's type, such as text that
+    /// isn't UTF-8.
     pub const INVALID_PAYLOAD: CloseCode = CloseCode(1007);
-    /// The sender received a message that violates the sender's policy.
+    /// The closing end received a message that violates its policy. This is also the general code,
+    /// for when no other one fits.
     pub const POLICY: CloseCode = CloseCode(1008);
-    /// The sender received a message that exceeds the sender's size limit.
+    /// The closing end received a message that exceeds its size limit.
     pub const TOO_BIG: CloseCode = CloseCode(1009);
     /// The client needs an extension that the server didn't accept in the handshake.
     pub const MISSING_EXTENSION: CloseCode = CloseCode(1010);
-    /// The sender failed with an internal error.
+    /// The closing end failed with an internal error.
     pub const INTERNAL_ERROR: CloseCode = CloseCode(1011);
     /// The server is restarting. The client may connect again after a while.
     pub const SERVICE_RESTART: CloseCode = CloseCode(1012);
     /// The server is overloaded. The client should try again later.
     pub const TRY_AGAIN_LATER: CloseCode = CloseCode(1013);
-    /// The sender is a gateway, and received an invalid response from the server behind it.
+    /// The closing end is a gateway, and received an invalid response from the server behind it.
     pub const BAD_GATEWAY: CloseCode = CloseCode(1014);
     /// The TLS handshake failed. This code is only recorded, never sent.
     pub const TLS_FAILED: CloseCode = CloseCode(1015);
 
     // WALK: may-be-sent
-    // §7.4.1 and the registry define the codes below 3000. §7.4.2: libraries register codes from
-    // 3000 to 3999, and applications may use 4000 to 4999 freely. No other code may be sent.
+    // §7.4.1 and the registry define which codes below 3000 may be sent. §7.4.2: libraries register
+    // codes from 3000 to 3999, and applications may use 4000 to 4999 freely. No other code may be
+    // sent.
     /// Returns whether this code may be sent in a Close frame.
     pub fn may_be_sent(self) -> bool {
         matches!(self.0, 1000..=1003 | 1007..=1014 | 3000..=4999)

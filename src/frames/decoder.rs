@@ -93,8 +93,8 @@ impl Decoder {
         }
     }
 
-    /// Sets the inflater for the peer's compressed messages. `inflater` must be `None` unless both
-    /// ends agreed on compression.
+    /// Sets the inflater for the peer's compressed messages. Pass `None` unless both ends agreed on
+    /// compression.
     pub fn inflating(self, inflater: Option<Box<Inflater>>) -> Decoder {
         Decoder { inflater, ..self }
     }
@@ -118,7 +118,8 @@ impl Decoder {
     }
 
     /// Frees memory that an idle connection doesn't need: the receive buffer's and the inflater's.
-    /// The inflater keeps its memory while a message is unfinished.
+    /// The buffer keeps its memory while it holds unread bytes, and the inflater while a message is
+    /// unfinished.
     pub fn shrink(&mut self) {
         self.buffer.shrink();
         if self.message.open_kind().is_none()

@@ -29,8 +29,9 @@ use super::mask;
 use super::message::{Encoded, MessageRef};
 use crate::diagnostic::misuse::Misuse;
 
-/// The minimum size, in bytes, of a payload that the encoder doesn't copy into its batch of encoded
-/// frames. Copying a smaller payload costs less than splitting the batch into several writes.
+/// The size, in bytes, from which the encoder no longer copies an unmasked payload into its batch
+/// of encoded frames. Copying a smaller payload costs less than splitting the batch into several
+/// writes.
 const LARGE: usize = 96 * 1024;
 
 /// The source of a client's masking keys. Each call must return a fresh key of four unpredictable
@@ -42,7 +43,8 @@ pub type Masks = Box<dyn FnMut() -> mask::Key + Send>;
 pub struct Encoder {
     /// A client's source of masking keys. `None` at a server, which doesn't mask.
     masks: Option<Masks>,
-    /// Compresses our messages. `None` unless both ends agreed on compression.
+    /// Compresses our messages. `None` if both ends haven't agreed on compression, or if the peer
+    /// allows us only a window that's too small.
     deflater: Option<Box<Deflater>>,
     /// Whether the message that's being sent in fragments is compressed.
     compressing: bool,
@@ -51,7 +53,7 @@ pub struct Encoder {
     /// batch's memory to twice that size.
     recent_peak: RecentPeak,
     closed: bool,
-    /// The number of complete messages that have entered the batch since the last call of
+    /// The number of complete messages that have entered the batch since the last call to
     /// `take_message_count`.
     messages: u64,
 }
@@ -64,15 +66,15 @@ impl Encoder {
         Encoder { masks, deflater, compressing, batch, recent_peak, closed: false, messages: 0 }
     }
 
-    /// Sets the deflater, which compresses our messages. `deflater` must be `None` unless both ends
-    /// agreed on compression.
+    /// Sets the deflater, which compresses our messages. Pass `None` unless both ends agreed on
+    /// compression.
     pub fn deflating(self, deflater: Option<Box<Deflater>>) -> Encoder {
         Encoder { deflater, ..self }
     }
 
     /// Encodes a complete message as one frame in the batch. Returns the bytes that the caller must
     /// write right after the batch: a large payload or frame that the encoder hasn't copied, or an
-    /// empty slice.
+    /// empty slice. Fails if the encoder [is closed](Encoder::is_closed).
     #[inline]
     pub fn message<'a>(&mut self, message: MessageRef<'a>) -> Result<&'a [u8], Misuse> {
         match self.usable_prepared_frame(&message) {
@@ -85,10 +87,12 @@ impl Encoder {
     }
 
     /// Encodes one fragment of a message into the batch. `opcode` is the message's kind for the
-    /// first fragment, and `Continuation` for the others. `fin` must be set for the last fragment.
-    /// The caller must pass a message's fragments in order, without another message between them.
+    /// first fragment, and `Continuation` for the others. `fin` is `true` only for the last
+    /// fragment. The caller must pass a message's fragments in order, without another message
+    /// between them.
     ///
-    /// Returns the bytes that the caller must write right after the batch, or an empty slice.
+    /// Returns the bytes that the caller must write right after the batch, or an empty slice. Fails
+    /// if the encoder [is closed](Encoder::is_closed).
     pub fn fragment<'a>(
         &mut self,
         opcode: Opcode,
@@ -99,19 +103,20 @@ impl Encoder {
     }
 
     /// Encodes a ping with this payload into the batch. Fails if the payload is longer than 125
-    /// bytes, or if the encoder has encoded our Close.
+    /// bytes, or if the encoder [is closed](Encoder::is_closed).
     pub fn ping(&mut self, payload: &[u8]) -> Result<(), Misuse> {
         self.append_control(Opcode::Ping, payload)
     }
 
     /// Encodes a pong into the batch. `payload` must repeat the payload of the ping that the pong
-    /// answers.
+    /// answers. Fails like [`ping`](Encoder::ping).
     pub fn pong(&mut self, payload: &[u8]) -> Result<(), Misuse> {
         self.append_control(Opcode::Pong, payload)
     }
 
-    /// Encodes our Close into the batch. Fails if the close code must not be sent. Afterwards, the
-    /// encoder refuses all frames.
+    /// Encodes our Close into the batch, after which the encoder refuses all frames. Fails if the
+    /// close code must not be sent, if the reason is longer than 123 bytes, or if the encoder is
+    /// already closed.
     pub fn close(&mut self, close: &Close) -> Result<(), Misuse> {
         // §7.4.1: callers can set the public fields to anything, so the code is validated here too.
         if close.code != CloseCode::NO_STATUS && !close.code.may_be_sent() {
@@ -223,8 +228,8 @@ impl Encoder {
     }
 
     /// Returns the encoded frame of a prepared message, which a server's connections share. Returns
-    /// `None` if this connection must encode the message itself, for instance because the message
-    /// isn't prepared, we're a client, or our compressor's window isn't the largest.
+    /// `None` if this connection must encode the message itself: the message isn't prepared, we're
+    /// a client, the encoder is closed, or our compressor's window isn't the largest.
     fn usable_prepared_frame<'a>(&mut self, message: &MessageRef<'a>) -> Option<&'a [u8]> {
         let Encoded { frame, deflated } = message.encoded?;
         if self.masks.is_some() || self.closed {

@@ -39,7 +39,7 @@ pub const OPCODE: u8 = 0b0000_1111;
 /// four-byte masking key follows the length.
 pub const MASK: u8 = 0b1000_0000;
 /// The bits in the second byte of a frame's header that hold the payload length, or one of two
-/// values that announce a longer length field.
+/// values (126, 127) that announce a longer length field.
 pub const LENGTH: u8 = 0b0111_1111;
 /// The value of the [`LENGTH`] bits if the real length follows in two bytes.
 pub const LENGTH_IN_16_BITS: u8 = 126;
@@ -144,8 +144,8 @@ pub struct Header {
 }
 
 impl Header {
-    /// Parses the frame header at the start of `bytes`. `role` is the role of the receiving end,
-    /// and `rsv1_has_meaning` must be set if both ends agreed on an extension that uses RSV1.
+    /// Parses the frame header at the start of `bytes`. `role` is the role of the receiving end.
+    /// `rsv1_has_meaning` is whether both ends agreed on an extension that uses RSV1.
     ///
     /// Returns the header and its size in bytes, or `None` if the header isn't complete yet. Fails
     /// at the first byte that breaks a rule.

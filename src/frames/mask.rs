@@ -6,9 +6,9 @@
 //! sent     7f 9f 4d 51 58      the XOR of both; a second XOR with the key gives "Hello" again
 //! ```
 //!
-//! Masking isn't encryption, because the client sends the key just before the payload. But it keeps
-//! a hostile page from choosing the bytes on the wire, so that the page can't make a proxy mistake
-//! them for HTTP (§10.3).
+//! Masking isn't encryption, because the client sends the key just before the payload. But masking
+//! keeps a hostile page from choosing the bytes on the wire. Otherwise, the page could send bytes
+//! that a proxy mistakes for HTTP (§10.3).
 //!
 //! Elsewhere: [`header`](super::header) checks that a client masks and a server doesn't, and
 //! [`encoder`](super::encoder) takes a fresh random key for each frame.
@@ -18,16 +18,16 @@ pub type Key = [u8; 4];
 
 // WALK: mask
 /// Masks or unmasks a piece of a payload in place: both are the same operation. `offset` is the
-/// number of bytes in the payload before this piece, because the key repeats every four bytes of
-/// the whole payload.
+/// number of payload bytes before this piece. It's needed because the key repeats over the whole
+/// payload, so a piece may begin in the middle of the key.
 #[inline]
 pub fn apply(key: Key, offset: u64, payload: &mut [u8]) {
     // 1. Rotate the key so that it lines up with the first byte of this piece, and repeat it to
     // fill eight bytes.
     let turned = u32::from_le_bytes(key).rotate_right(8 * (offset % 4) as u32);
     let twice = u64::from(turned) << 32 | u64::from(turned);
-    // 2. Mask eight bytes at a time. The compiler turns this into wider steps, which are as fast as
-    // a copy.
+    // 2. Mask eight bytes at a time. The compiler turns this loop into vector instructions, which
+    // makes it as fast as a copy.
     let (words, rest) = payload.as_chunks_mut::<8>();
     for word in words {
         *word = (u64::from_le_bytes(*word) ^ twice).to_le_bytes();

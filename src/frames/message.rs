@@ -88,7 +88,7 @@ pub struct MessageRef<'a> {
     pub(crate) payload: &'a [u8],
     /// Whether the message must not be compressed: see [`Uncompressed`].
     pub(crate) plain: bool,
-    /// The encoded frame of a prepared message, which a server's connections share. `None` for any
+    /// The encoded frames of a prepared message, which a server's connections share. `None` for any
     /// other message.
     pub(crate) encoded: Option<Encoded<'a>>,
 }

@@ -1,15 +1,15 @@
 //! Validates a message's text as UTF-8 while it arrives in pieces (RFC 6455 §8.1).
 //!
 //! Rules of this file:
-//! - A piece may end in the middle of a character, because a fragment or a read may. The first one
-//!   to three bytes of that character then wait for the next piece.
+//! - A piece may end in the middle of a character, because a fragment or a read may end there. The
+//!   first one to three bytes of that character then wait for the next piece.
 //! - All other bytes are validated once and appended.
 //! - A byte that UTF-8 doesn't allow in its place is refused at once, not at the end of the
 //!   message.
 //!
 //! Elsewhere: [`assembler`](super::assembler) limits how long the text may become.
 
-/// The error for a text that isn't valid UTF-8.
+/// The error for text that isn't valid UTF-8.
 #[derive(Debug, PartialEq, Eq)]
 pub struct NotUtf8;
 
@@ -42,8 +42,8 @@ impl Text {
         incomplete.iter().try_for_each(|&byte| self.push_to_incomplete(byte))
     }
 
-    /// Reserves memory for a piece of `piece` bytes. `most` is the maximum size of the whole text
-    /// in bytes, beyond which the memory doesn't grow.
+    /// Reserves memory for the next piece, which is `piece` bytes long. The memory doubles when
+    /// it's full, but not beyond `most`, the maximum size of the whole text in bytes.
     pub fn make_room(&mut self, piece: usize, most: usize) {
         let (length, room) = (self.valid.len(), self.valid.capacity());
         self.valid.reserve_exact(bytes_to_reserve(
@@ -54,7 +54,8 @@ impl Text {
         ));
     }
 
-    /// Returns the length in bytes of all complete characters that have arrived.
+    /// Returns the length, in bytes, of the complete characters that have arrived and haven't been
+    /// taken.
     pub fn whole_length(&self) -> usize {
         self.valid.len()
     }
@@ -65,8 +66,8 @@ impl Text {
         std::mem::take(&mut self.valid)
     }
 
-    /// Marks the end of the text and returns all of it. Fails if it ends in the middle of a
-    /// character.
+    /// Ends the text, and returns the part that hasn't been taken. Fails if the text ends in the
+    /// middle of a character.
     pub fn finish(&mut self) -> Result<String, NotUtf8> {
         match std::mem::take(&mut self.incomplete_length) {
             0 => Ok(self.take_whole()),
@@ -94,9 +95,9 @@ impl Text {
     }
 }
 
-/// Returns the number of bytes to add with `reserve_exact`, so that `more` bytes fit in a buffer
-/// with this `length` and this capacity (`room`). The capacity doubles, so that the bytes are
-/// seldom moved, but not beyond `most`, the message's limit.
+/// Returns the number of bytes to pass to `reserve_exact` so that `more` bytes fit in a buffer with
+/// this `length` and this capacity (`room`), or 0 if they already fit. The capacity doubles, so
+/// that the bytes are seldom moved, but not beyond `most`, the message's limit.
 pub fn bytes_to_reserve(length: usize, room: usize, more: usize, most: usize) -> usize {
     let needed = length + more;
     if needed <= room { 0 } else { needed.max(most.min(2 * room)) - length }

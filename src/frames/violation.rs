@@ -31,16 +31,16 @@ pub enum Violation {
     LengthNotMinimal(u64),
     /// The peer sent this 64-bit payload length, whose top bit is set but must be 0.
     LengthTopBit(u64),
-    /// The peer sent a continuation frame although no message was unfinished.
+    /// The peer sent a continuation frame, but there was no unfinished message to continue.
     NothingToContinue,
-    /// The peer began a new message before it had ended the previous message.
+    /// The peer began a new message before it had ended the previous one.
     MessageInsideMessage,
     /// The peer sent a message that's larger than this limit, in bytes.
     MessageTooLong(u64),
     /// The peer sent a message with more fragments than this limit.
     TooManyFragments(u64),
-    /// The peer sent a compressed message with too many DEFLATE blocks that set BFINAL. Inflating
-    /// them would take too much work.
+    /// The peer sent more DEFLATE blocks with BFINAL set than we allow for the number of bytes that
+    /// it sent. Each such block makes the inflater copy its window of up to 32 KiB.
     TooManyLastBlocks,
     /// The peer sent a compressed message that isn't valid DEFLATE data or is incomplete.
     NotDeflate,
@@ -108,8 +108,8 @@ impl Violation {
         self.facts().0
     }
 
-    /// Returns the reason that we send in the Close frame. The reason must not exceed 123 bytes,
-    /// because a Close frame has no more room for it.
+    /// Returns the reason that we send in the Close frame. Each reason must fit into the 123 bytes
+    /// that a Close frame has for it.
     pub fn reason(self) -> &'static str {
         self.facts().1
     }

@@ -9,8 +9,7 @@
 //! ```
 //!
 //! This isn't authentication: anyone who reads this comment can compute the value. It proves only
-//! that the response belongs to this very request, and comes from neither a cache nor a server that
-//! doesn't speak WebSocket.
+//! that a server that speaks WebSocket, and not a cache, responded to this very request.
 //!
 //! Elsewhere: [`handshake::server`](super::server) refuses a missing or repeated key, and
 //! [`handshake::client`](super::client) verifies the value in the response.

@@ -1,9 +1,10 @@
 //! The client's side of the opening handshake: it writes the request and verifies the response (RFC
 //! 6455 §4.1).
 //!
-//! The client accepts a response only if the response proves that a WebSocket server read this very
-//! request and agreed to nothing that the client didn't offer. The client doesn't follow redirects.
-//! The caller may follow them, because only the caller knows which servers may receive its cookies.
+//! The client accepts a response only if it proves that a WebSocket server read this very request.
+//! All extensions and subprotocols in the response must come from the client's offers. The client
+//! doesn't follow redirects. The caller may, because only the caller knows which servers may
+//! receive its cookies.
 
 use std::fmt;
 
@@ -30,8 +31,7 @@ pub struct ClientRequest {
     pub deflate: Option<DeflateConfig>,
 }
 
-/// The server's answer to a handshake request: what both ends agreed on, from a 101 that the client
-/// has verified.
+/// What both ends agreed on, as read from a server's 101 that the client has verified.
 #[derive(Clone, Debug)]
 pub struct VerifiedResponse {
     /// The subprotocol that the server chose from the client's offers, or `None` if it chose none.
@@ -40,8 +40,8 @@ pub struct VerifiedResponse {
     pub deflate: Option<DeflateParams>,
 }
 
-/// Headers that an application must not add to a handshake request, because the client sets them
-/// itself or because they announce a body.
+/// Headers that an application must not add to a handshake request. The client sets them itself, or
+/// they'd announce a body, which the request doesn't have.
 const RESERVED_HEADERS: [&str; 9] = [
     "Host",
     "Upgrade",
@@ -57,7 +57,8 @@ const RESERVED_HEADERS: [&str; 9] = [
 
 impl ClientRequest {
     /// Returns the bytes of the handshake request to send to the server. `key` is the client's
-    /// `Sec-WebSocket-Key`. Fails if a subprotocol, a header or the request target is invalid.
+    /// `Sec-WebSocket-Key`. Fails if a subprotocol isn't a token or is listed twice, if the request
+    /// target isn't an ASCII path, or if a header is invalid or reserved for the client.
     pub fn request(&self, address: &Address, key: &str) -> Result<Vec<u8>, Misuse> {
         check_subprotocols(&self.subprotocols).map_err(|name| Misuse::Subprotocol(name.into()))?;
         if !address.target.starts_with('/') || !address.target.bytes().all(|b| b.is_ascii_graphic())
@@ -93,8 +94,8 @@ impl ClientRequest {
     }
 
     // WALK: verify
-    /// Verifies a response like [`verify`](ClientRequest::verify), but for a request that any
-    /// client may have sent. `offers` must be that request's compression offers.
+    /// Like [`verify`](ClientRequest::verify), but for a request that any client may have sent.
+    /// `offers` are the compression offers in that request.
     pub fn verify_offers(
         &self,
         head: &Head,
@@ -164,7 +165,7 @@ pub struct HandshakeError {
     /// The head of the server's response, or `None` if the client couldn't parse it. The
     /// application may need the head's `Retry-After`, `Location` or `WWW-Authenticate`.
     pub head: Option<Box<Head>>,
-    /// The first few KiB of the response's body, as text. It's empty if the response has no body.
+    /// The first 4 KiB of the response's body, as text. It's empty if the response has no body.
     pub body: String,
     /// The diagnostic: the rule that the response broke, what the client saw, the usual cause and
     /// the fix.
@@ -181,8 +182,8 @@ impl HandshakeError {
         }
     }
 
-    /// Creates the error for a response with a malformed HTTP head. `begins_as_http` must be set if
-    /// the response begins like HTTP; otherwise, the server probably uses another protocol.
+    /// Creates the error for a response with a malformed HTTP head. `begins_as_http` is whether the
+    /// response begins like HTTP. If it doesn't, the server probably uses another protocol.
     pub(crate) fn bad_head(refusal: &Refusal, begins_as_http: bool) -> HandshakeError {
         let heading = match refusal.diagnostic_heading() {
             "a bare LF" if begins_as_http => "an answer with bare LFs",
@@ -205,8 +206,8 @@ impl HandshakeError {
     }
 
     /// Creates the error for when a proxy didn't open a tunnel to the server. `status` is the
-    /// status of the proxy's response, if it has one; `host` is the proxy's host, and `seen`
-    /// describes the response.
+    /// status of the proxy's response, or `None` if the response isn't valid HTTP. `host` is the
+    /// proxy's host, and `seen` describes the response.
     pub(crate) fn by_proxy(status: Option<u16>, host: &str, seen: &str) -> HandshakeError {
         let seen = format!("{} from {}", quote(seen), quote(host));
         HandshakeError::new(status, "a proxy that opens no tunnel", seen)

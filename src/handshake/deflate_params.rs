@@ -29,12 +29,11 @@ use crate::http::refusal::Refusal;
 
 /// The name of the compression extension in `Sec-WebSocket-Extensions`.
 pub const NAME: &str = "permessage-deflate";
-/// The largest and default number of window bits: the base-2 logarithm of the size, in bytes, of
-/// the largest compression window (32 KiB).
+/// The largest number of window bits, and the default. With 15 bits, a compression window holds 2¹⁵
+/// bytes (32 KiB).
 pub const MAX_WINDOW_BITS: u8 = 15;
-/// The smallest number of window bits that our compressor supports: the base-2 logarithm of its
-/// smallest window's size (512 bytes). Our inflater also supports 8 bits, for a peer's window of
-/// 256 bytes.
+/// The smallest number of window bits that our compressor supports: a window of 2⁹ bytes (512
+/// bytes). Our inflater also supports 8 bits, for a peer's window of 256 bytes.
 pub const MIN_WINDOW_BITS: u8 = 9;
 
 /// The compression settings of a server or client, which take effect only if the peer agrees. Turn
@@ -59,11 +58,11 @@ pub const MIN_WINDOW_BITS: u8 = 9;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DeflateConfig {
     /// Whether the server begins each message with an empty compression window. In a server's
-    /// settings, this is a promise to the client. In a client's settings, it's a demand on the
+    /// settings, `true` is a promise to the client. In a client's settings, it's a demand on the
     /// server.
     pub server_no_context_takeover: bool,
     /// Whether the client begins each message with an empty compression window. In a client's
-    /// settings, this is a promise to the server. In a server's settings, it's a demand on the
+    /// settings, `true` is a promise to the server. In a server's settings, it's a demand on the
     /// client.
     pub client_no_context_takeover: bool,
     /// The largest window of the server's compressor, as the base-2 logarithm of its size: from 9
@@ -107,8 +106,8 @@ impl Default for DeflateConfig {
 pub struct Window {
     /// The base-2 logarithm of the window's size: from 8 (256 bytes) to 15 (32 KiB).
     pub bits: u8,
-    /// Whether the window continues from one message to the next (context takeover), instead of
-    /// being emptied.
+    /// Whether the window continues from one message to the next (context takeover). If not, each
+    /// message begins with an empty window.
     pub takeover: bool,
 }
 
@@ -153,7 +152,7 @@ impl DeflateParams {
     }
 
     /// Returns the response of a server with these `settings` to a client's `offer`, or `None` if
-    /// the server can't meet the offer.
+    /// the offer demands a window that's too small for the server's compressor.
     pub fn answer(offer: &DeflateParams, settings: &DeflateConfig) -> Option<DeflateParams> {
         let ours = settings.server_max_window_bits;
         let server_max_window_bits = match offer.server_max_window_bits {
@@ -203,9 +202,9 @@ impl DeflateParams {
         })
     }
 
-    /// Parses the parameters of a client's offer, or of a server's response if `is_answer` is set.
-    /// Returns `None` if a parameter is invalid. In a response, each window parameter must have a
-    /// value.
+    /// Parses the parameters of a client's offer, or of a server's response if `is_answer` is
+    /// `true`. Returns `None` if a parameter is unknown, repeated or invalid. In a response, each
+    /// window parameter must have a value.
     pub fn parse(extension: &Extension, is_answer: bool) -> Option<DeflateParams> {
         let mut params = DeflateParams::default();
         let mut seen = Vec::new();
@@ -291,7 +290,7 @@ pub fn verify_answer(
     let [first, others @ ..] = offers else { return Err("none, because none was offered") };
     match extension::parse(head).as_deref() {
         // RFC 6455 §11.3.2: a response has this header only once. A second one would name a second
-        // extension, so it's refused like the other cases.
+        // extension, so it's refused as well.
         Ok([one]) if one.name == NAME => {
             // RFC 7692 §7.1: a response with an invalid parameter fails the connection.
             let params =

@@ -52,8 +52,9 @@ pub enum Origins {
     /// TLS server uses this rule, because an attacker on the network could alter a page that's
     /// loaded over http and let it connect with the user's cookies.
     SameHostOverTls,
-    /// Only pages of the listed origins may connect. The entry `self` stands for the request's own
-    /// host and port.
+    /// Only pages of the listed origins, such as `https://example.com`, may connect. The entry
+    /// `self` stands for the request's own host and port, and `null` for pages that have no origin
+    /// of their own, such as local files.
     Listed(Vec<String>),
     /// Any page may connect. This is safe only if the server grants no rights by cookie or client
     /// address.

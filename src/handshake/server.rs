@@ -41,8 +41,9 @@ pub struct Rules {
 }
 
 impl Rules {
-    /// Validates the configured rules before the server starts. Fails with a [`Misuse`] if no
-    /// request could ever match a rule, because that's the operator's mistake.
+    /// Validates the configured rules before the server starts. Fails with a [`Misuse`] if a
+    /// subprotocol isn't a token or is listed twice, or if no request could ever match a listed
+    /// origin, host or path.
     pub fn validate(&self) -> Result<(), Misuse> {
         check_subprotocols(&self.subprotocols).map_err(|name| Misuse::Subprotocol(name.into()))?;
         let never = |setting, bad: &String| Err(Misuse::NeverMatches(setting, bad.clone()));
@@ -73,8 +74,9 @@ pub enum Decision {
     Switch(Agreement),
 }
 
-/// Headers that an application must not add to the 101, because the server sets them itself or
-/// because they announce a body.
+/// Headers that an application must not add to the 101. The server sets them itself, or they'd
+/// announce a body, which a 101 doesn't have. Names that begin with `Sec-WebSocket-` are reserved,
+/// too.
 const RESERVED_HEADERS: [&str; 4] =
     ["Upgrade", "Connection", "Content-Length", "Transfer-Encoding"];
 
@@ -177,8 +179,9 @@ fn check_http_version(request: &Request) -> Result<(), Refusal> {
 
 fn check_body(request: &Request) -> Result<(), Refusal> {
     // A proxy might read a body after an upgrade as HTTP while the server reads it as frames. An
-    // attacker can smuggle requests through that gap (RFC 9112 §11.2). Therefore a GET may have no
-    // body. Other methods can't upgrade, and may have a body if its end is unambiguous (§6.3).
+    // attacker can smuggle requests through that gap (RFC 9112 §11.2). Therefore a GET or a HEAD
+    // must not have a body. Any other method can't upgrade, so it may have a body whose end is
+    // unambiguous (§6.3).
     let head = request.head();
     let lengths = head.values("Content-Length");
     let no_length = matches!(lengths.as_slice(), [] | ["0"]);
@@ -239,8 +242,8 @@ fn check_connection(head: &Head) -> Result<(), Refusal> {
 
 // WALK: version
 fn check_version(head: &Head) -> Result<(), Refusal> {
-    // §4.2.1: the version is 13. §4.4: to any other version, the server responds with the one that
-    // it supports.
+    // §4.2.1: the version is 13. §4.4: to any other version, the server responds with the version
+    // that it supports.
     let versions = head.values("Sec-WebSocket-Version");
     if versions == [VERSION] {
         return Ok(());
@@ -331,8 +334,10 @@ fn is_path(path: &str) -> bool {
     path.starts_with('/') && path.bytes().all(may_be_in_path)
 }
 
-/// Returns the refusal for a plain HTTP request if the application has no page for it: a 404, 405,
-/// 426 or 505. `has_pages` must be set if the application serves pages at all.
+/// Returns the refusal for a plain HTTP request for which the application has no page. The status
+/// is 404 for an unknown path, 405 for a method other than GET, 505 for HTTP/1.0, and 426
+/// otherwise. `has_pages` is whether the application serves any pages. If it serves none, no path
+/// is unknown.
 pub fn no_page(request: &Request, rules: &Rules, has_pages: bool) -> Refusal {
     // RFC 9110 §15.5.5: an unknown path gets a 404, unless a WebSocket opens there.
     if has_pages && !rules.paths.iter().any(|path| path == request.path()) {

@@ -3,11 +3,12 @@
 //! ```text
 //! wss://example.com/chat?room=1        port 443, the scheme's default
 //! ws://[::1]:9001                      an IPv6 address, and the path `/`
-//! ws://[fe80::1%25eth0]:9001           one with a zone, which names the network card (RFC 6874)
+//! ws://[fe80::1%25eth0]:9001           one with a zone: the network interface (RFC 6874)
 //! ```
 //!
 //! This file refuses characters that RFC 3986 doesn't allow in a URL, fragments (§3), and user
-//! information (`user@`), which a WebSocket handshake can't carry. The error names what was found.
+//! information (`user@`), which a WebSocket handshake can't carry. The error names the offending
+//! part.
 
 use crate::diagnostic::misuse::Misuse;
 use crate::http::authority::{Authority, default_port, escapes_are_whole};

@@ -103,8 +103,8 @@ pub enum Hosts {
 
 impl Hosts {
     // WALK: hosts
-    /// Returns whether the server answers for `host`, the text of a `Host` header. For `Any`, the
-    /// text needn't be a valid host and port.
+    /// Returns whether the server answers for `host`, the text of a `Host` header. `Any` accepts
+    /// every text. The other variants accept only a valid host with an optional port.
     pub fn answers_for(&self, host: &str) -> bool {
         let is = |test: &dyn Fn(Authority) -> bool| Authority::parse(host).is_some_and(test);
         match self {
@@ -115,8 +115,8 @@ impl Hosts {
     }
 }
 
-/// Returns whether `listed` contains the `host` that a client asked for. If the client named no
-/// port, both default ports match, 80 and 443.
+/// Returns whether `listed` contains the `host` that a client asked for. An entry without a port
+/// matches any port. If the client named no port, an entry for port 80 or 443 matches, too.
 fn is_listed(host: &Authority, listed: &[String]) -> bool {
     let is_port = |port| match host.port {
         Some(named) => port == named,

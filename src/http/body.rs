@@ -24,7 +24,7 @@ pub struct Body {
     most: usize,
 }
 
-/// The rest of an arriving body: what comes next, or where the body ends.
+/// What a body still expects from the stream.
 #[derive(Debug)]
 enum Expected {
     /// Nothing more follows: the body has ended.
@@ -40,8 +40,8 @@ enum Expected {
     All,
 }
 
-/// The maximum size, in bytes, of the line that contains a chunk's length. The body ends at a
-/// longer line, because a hostile server could otherwise fill the client's memory.
+/// The maximum size, in bytes, of the line that contains a chunk's length. A longer line ends the
+/// body, because without this limit, a hostile server could fill the client's memory.
 const MAX_CHUNK_LINE: usize = 256;
 
 impl Body {
@@ -67,7 +67,8 @@ impl Body {
         matches!(self.rest, Expected::Nothing | Expected::Bytes(0)) || self.bytes.len() == self.most
     }
 
-    /// Pushes the next bytes from the stream into the body. Bytes after the body's end are ignored.
+    /// Pushes the next bytes from the stream into the body. Ignores bytes after the body's end, and
+    /// bytes beyond the maximum that it stores.
     pub fn push(&mut self, mut bytes: &[u8]) {
         while !bytes.is_empty() && !self.is_over() {
             match &mut self.rest {
@@ -83,7 +84,7 @@ impl Body {
                     if let Some(line) = line.strip_suffix("\r\n") {
                         self.rest = match chunk_length(line) {
                             // The last chunk has length 0. Trailers may follow it, but they don't
-                            // belong to the body.
+                            // belong to the body. A malformed length ends the body, too.
                             None | Some(0) => Expected::Nothing,
                             Some(length) => Expected::Chunk(length.saturating_add(2)),
                         };

@@ -23,8 +23,8 @@ const MONTHS: [(&str, u64); 12] = [
     ("Dec", 31),
 ];
 
-/// Formats a Unix time, in seconds, for a `Date` header. Returns `None` if the time is after the
-/// year 9999.
+/// Formats a Unix time, in seconds, as the value of a `Date` header. Returns `None` if the time is
+/// after the year 9999.
 pub fn http_date(seconds: u64) -> Option<String> {
     let (days, second) = (seconds / 86_400, seconds % 86_400);
     // 1 January 1970 was a Thursday.
@@ -42,8 +42,8 @@ pub fn http_date(seconds: u64) -> Option<String> {
     Some(format!("{day_name}, {day:02} {month} {year:04} {hour:02}:{minute:02}:{second:02} GMT"))
 }
 
-/// Converts a number of days after 1 January 1970 to a year and the day of that year, which is 0
-/// for 1 January. Returns `None` if the year is after 9999.
+/// Converts a number of days since 1 January 1970 into a year and a zero-based day of that year.
+/// Returns `None` after the year 9999.
 fn year_and_day(mut days: u64) -> Option<(u64, u64)> {
     (1970..=9999).find_map(|year| {
         let length = 365 + u64::from(is_leap(year));
@@ -65,8 +65,8 @@ mod tests {
 
     #[test]
     fn each_time_has_the_date_that_other_programs_print_for_it() {
-        // The dates are the output of `TZ=GMT date -d @SECONDS "+%a, %d %b %Y %T GMT"`. One is the
-        // example of RFC 9110.
+        // The dates are the output of `TZ=GMT date -d @SECONDS "+%a, %d %b %Y %T GMT"`. The second
+        // one is RFC 9110's example.
         for (seconds, date) in [
             (0, "Thu, 01 Jan 1970 00:00:00 GMT"),
             (784_111_777, "Sun, 06 Nov 1994 08:49:37 GMT"),

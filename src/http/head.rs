@@ -11,13 +11,13 @@
 //! - [`Scan`] finds the end of the head. It examines each byte once, even if the head arrives in
 //!   pieces, so its work is linear. It refuses a forbidden byte at once, without waiting for more.
 //! - [`Head`] then validates each line.
-//! - Both are strict where lenient parsers have allowed request smuggling (RFC 9112 §2.2, §5): a
-//!   line ends with CR LF and nothing else; there are no folded lines (but see
-//!   [`Head::parse_response`]), no space before the colon, and no control bytes.
+//! - Both are strict where lenient parsers have allowed request smuggling (RFC 9112 §2.2, §5). Only
+//!   CR LF ends a line. A space before the colon, or a control byte other than a tab, is refused.
+//!   So is a folded line, except by [`Head::parse_response`].
 //! - The head's size is limited: too many bytes or lines cause a 431.
-//! - One empty line before the first line belongs to the head. [`request`](super::request) skips
-//!   it, as RFC 9112 §2.2 requires of a server. A client rejects a response that begins with an
-//!   empty line.
+//! - One empty line may precede the first line, and counts as part of the head.
+//!   [`request`](super::request) skips it, as RFC 9112 §2.2 requires of a server. A client rejects
+//!   a response that begins with an empty line.
 //!
 //! Elsewhere: [`request`](super::request) reads the request line,
 //! [`handshake::client`](crate::handshake::client) reads the status line, and
@@ -28,7 +28,7 @@ use super::token::{is_token, trim};
 use crate::diagnostic::quote;
 
 /// The first byte that a TLS client sends: the record type of its handshake. Plain HTTP never
-/// begins with this byte, so it exposes a TLS client at a plain port.
+/// begins with this byte, so the byte reveals a client that speaks TLS to a plain port.
 const TLS_HANDSHAKE: u8 = 0x16;
 /// The bytes of an empty line. An empty line ends each HTTP head, and one may precede a head.
 pub(super) const EMPTY_LINE: &[u8] = b"\r\n";
@@ -61,7 +61,7 @@ impl Scan {
     // WALK: scan
     /// Continues the scan in `bytes`, which must hold everything that has arrived since the head
     /// began. Returns `Some(n)` if the first `n` bytes are the head, and `None` if the head isn't
-    /// complete yet.
+    /// complete yet. Fails at the first byte that HTTP forbids or that exceeds a limit.
     pub fn advance(&mut self, bytes: &[u8]) -> Result<Option<usize>, Refusal> {
         while let Some(&byte) = bytes.get(self.scanned) {
             self.scanned += 1;
@@ -107,7 +107,7 @@ impl Scan {
 #[derive(Clone, Debug)]
 pub struct Head {
     text: String,
-    /// The byte offset at which each line of the text ends, after its CR LF.
+    /// For each line of the text, the offset of the byte after its CR LF.
     line_ends: Vec<usize>,
 }
 
@@ -121,8 +121,9 @@ impl Head {
         Ok(head)
     }
 
-    /// Parses the head of a server's response like [`parse`](Head::parse), but allows folded lines,
-    /// each of which continues the line before (RFC 9112 §5.2).
+    /// Parses the head of a server's response. Unlike [`parse`](Head::parse), this function allows
+    /// folded lines: a line that begins with white space continues the line before it (RFC 9112
+    /// §5.2).
     ///
     /// Folded lines are safe for a client that sends only one request: there is no second response
     /// that an attacker could smuggle into the first.
@@ -141,7 +142,8 @@ impl Head {
         self.values_named(name).next()
     }
 
-    /// Returns the values of all header fields with this name, in their order in the head.
+    /// Returns the values of all header fields with this name, in their order in the head. Ignores
+    /// the name's case.
     pub fn values(&self, name: &str) -> Vec<&str> {
         self.values_named(name).collect()
     }
@@ -169,8 +171,9 @@ impl Head {
         elements.map(trim).filter(|element| !element.is_empty())
     }
 
-    /// Returns the values of the header fields with this name. Skips a line without a colon right
-    /// after the name's length, because that check is cheap and most lines fail it.
+    /// Returns the values of the header fields with this name. Before it compares the names, this
+    /// function checks whether the line has a colon right after a name of this length: that check
+    /// is cheap, and most lines fail it.
     fn values_named<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a str> {
         self.raw_field_lines().filter_map(move |line| {
             let (start, rest) = line.split_at_checked(name.len())?;
@@ -188,7 +191,7 @@ impl Head {
     }
 }
 
-/// Returns the byte offset at which each line of a head ends, after its CR LF. The empty line that
+/// Returns, for each line of a head, the offset of the byte after its CR LF. The empty line that
 /// ends the head isn't included.
 fn line_ends(text: &str) -> Vec<usize> {
     let mut ends = Vec::with_capacity(text.bytes().filter(|&byte| byte == b'\n').count());
@@ -209,8 +212,8 @@ fn without_line_break(line: &str) -> &str {
 }
 
 /// Converts a head's bytes to text. A line that isn't UTF-8 is read as Latin-1, as in old headers
-/// (RFC 9110 §5.5): each byte becomes one character. That way, two different values stay different,
-/// and no cookie can be mistaken for another.
+/// (RFC 9110 §5.5): each byte becomes one character. That way, different values stay different. If
+/// U+FFFD replaced such bytes instead, one cookie could be mistaken for another.
 fn decode_utf8_or_latin1(bytes: &[u8]) -> String {
     if let Ok(text) = str::from_utf8(bytes) {
         return text.to_owned();
@@ -230,7 +233,7 @@ fn decode_utf8_or_latin1(bytes: &[u8]) -> String {
 fn unfold(bytes: &[u8]) -> Vec<u8> {
     let mut unfold: Vec<u8> = Vec::with_capacity(bytes.len());
     for (i, line) in bytes.split_inclusive(|&byte| byte == b'\n').enumerate() {
-        // The status line isn't a field, so the line after it can't be a folded one.
+        // The status line isn't a field, so the line after it can't continue it.
         let is_folded = i > 1 && matches!(line, [b' ' | b'\t', ..]);
         match is_folded {
             true => {

@@ -23,8 +23,8 @@ pub struct Refusal {
 }
 
 impl Refusal {
-    /// Creates a refusal with this HTTP `status`, the diagnostic under this `heading` in
-    /// `diagnostics.md`, and `seen`: what the server saw in the request.
+    /// Creates a refusal with this HTTP `status`. Its diagnostic is the one under `heading` in
+    /// `diagnostics.md`, and `seen` is what the server saw in the request.
     #[cold]
     pub(crate) fn new(status: u16, heading: &'static str, seen: impl fmt::Display) -> Refusal {
         Refusal::with(status, heading, Diagnostic::about(heading, seen))
@@ -45,7 +45,8 @@ impl Refusal {
         Refusal { status, headers: Vec::new(), diagnostic: Box::new(diagnostic), heading }
     }
 
-    /// Adds a header to the refusal's HTTP response.
+    /// Adds a header to the refusal's HTTP response. If the header is invalid, or reserved as for
+    /// [`Response::header`], the client receives a 500 instead.
     pub fn header(mut self, name: &str, value: &str) -> Refusal {
         self.headers.push((name.into(), value.into()));
         self

@@ -34,8 +34,8 @@ pub struct Request {
     path: String,
     query: Option<String>,
     peer: Option<SocketAddr>,
-    /// The client's TLS certificates. They're boxed to keep requests small, because nearly all
-    /// requests have none.
+    /// The client's TLS certificates, or `None` if the client presented none. They're boxed to keep
+    /// requests small, because nearly all requests have none.
     certificates: Option<Box<Certificates>>,
 }
 
@@ -91,8 +91,8 @@ impl Request {
             (!certificates.is_empty()).then(|| Box::new(Certificates(certificates)));
     }
 
-    /// Returns the client's address, or `None` if the stream has none. If the client connects
-    /// through a proxy, that's the proxy's address.
+    /// Returns the client's address, or `None` if the stream has none, such as a Unix socket. If
+    /// the client connects through a proxy, the result is the proxy's address.
     pub fn peer(&self) -> Option<SocketAddr> {
         self.peer
     }

@@ -54,8 +54,8 @@ impl Response {
     }
 
     /// Adds a header to the response. A second `Content-Type` replaces the first. Sending the
-    /// response fails if the header is invalid, or if it's reserved for the server, such as
-    /// `Content-Length`.
+    /// response fails if the header is invalid, or if it's reserved for the server:
+    /// `Content-Length`, `Transfer-Encoding` or `Connection`.
     pub fn header(mut self, name: &str, value: &str) -> Response {
         if name.eq_ignore_ascii_case("Content-Type") {
             self.headers.retain(|(other, _)| !other.eq_ignore_ascii_case(name));
@@ -64,8 +64,9 @@ impl Response {
         self
     }
 
-    /// Returns the bytes of the response, head and body, without a `Date`. Fails if the status or a
-    /// header isn't allowed.
+    /// Encodes the whole response, head and body, but adds no `Date` header. Fails if the status
+    /// isn't between 200 and 599, if a 205 has a body, or if a header is invalid or reserved for
+    /// the server.
     pub fn encode(&self) -> Result<Vec<u8>, Misuse> {
         Ok([&self.head(None)?, self.body()].concat())
     }
@@ -79,7 +80,8 @@ impl Response {
     }
 
     /// Returns the HTTP head to send. `now` is the Unix time in seconds for the `Date` header (RFC
-    /// 9110 §6.6.1). Fails if the status or a header isn't allowed.
+    /// 9110 §6.6.1); `None` adds no such header. A `Date` that the application has set takes
+    /// precedence. Fails like [`encode`](Response::encode).
     pub fn head(&self, now: Option<u64>) -> Result<Vec<u8>, Misuse> {
         let Response { status, headers, body, .. } = self;
         // RFC 9110 §15: a 1xx isn't the final response. §15.3.6: a 205 has no content.
@@ -134,6 +136,7 @@ fn may_be_value(value: &str) -> bool {
 }
 
 /// Returns the reason phrase that follows a status in the status line, such as "Not Found" for 404.
+/// For a status that isn't listed here, the phrase is "Other".
 pub(crate) fn reason(status: u16) -> &'static str {
     match status {
         101 => "Switching Protocols",

@@ -1,7 +1,7 @@
 //! The smallest pieces of HTTP's grammar: tokens, the white space around values (RFC 9110 §5.6),
 //! and the `%` escapes of URLs.
 
-/// Removes the white space around a header's value. HTTP allows only spaces and tabs there.
+/// Removes the spaces and tabs around a header's value. HTTP allows no other white space there.
 pub fn trim(value: &str) -> &str {
     value.trim_matches([' ', '\t'])
 }

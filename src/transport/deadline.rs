@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use super::stream::{Stream, is_timeout};
 
 /// A fixed time by which a read, a write or a handshake must have ended. Unlike a timeout, it
-/// doesn't start again when bytes arrive. `None` if the deadline never passes.
+/// doesn't start again when bytes arrive. `Deadline(None)` never passes.
 #[derive(Clone, Copy, Debug)]
 pub struct Deadline(Option<Instant>);
 
@@ -20,7 +20,8 @@ impl Deadline {
         Deadline(Instant::now().checked_add(time))
     }
 
-    /// Returns the remaining time, or the error `TimedOut` once the deadline has passed.
+    /// Returns the remaining time, which is [`Duration::MAX`] if the deadline never passes. Fails
+    /// with `TimedOut` once the deadline has passed.
     pub fn remaining(self) -> io::Result<Duration> {
         match self.0 {
             None => Ok(Duration::MAX),

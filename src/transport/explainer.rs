@@ -1,7 +1,8 @@
 //! Prints the annotations of taps: they go into a queue, and a thread prints them as lines.
 //!
-//! A terminal may be stopped (Ctrl-S), or a pipe may be full. No connection waits for either: while
-//! the queue is full, the explainer drops annotations, and later prints how many it has dropped.
+//! A terminal may be stopped (Ctrl-S), or a pipe may be full. No connection waits for the output:
+//! while the queue is full, the explainer drops annotations, and later prints how many it has
+//! dropped.
 
 use std::env;
 use std::ffi::OsString;
@@ -30,7 +31,7 @@ pub struct Explainer {
 }
 
 enum Line {
-    /// A connection's name, and an annotation of that connection's bytes for the printing thread.
+    /// An annotation to print, preceded by the name of its connection. The name may be empty.
     Annotation(String, Box<Annotation>),
     /// A marker in the queue. The printing thread drops the marker once all annotations before it
     /// are printed, which wakes the thread that is dropping the [`Explainer`].
@@ -46,7 +47,8 @@ impl Explainer {
     }
 
     /// Creates an explainer that prints to standard error, for programs that need standard output
-    /// for something else.
+    /// for something else. It prints in colour under the same conditions as
+    /// [`stdout`](Explainer::stdout).
     pub fn stderr() -> io::Result<Explainer> {
         let colour = wants_colour(io::stderr().is_terminal(), env::var_os("NO_COLOR"));
         Explainer::new(io::stderr(), Style { colour, pictures: false })

@@ -12,7 +12,7 @@ use crate::frames::buffer::Buffer;
 use crate::http::head::Scan;
 use crate::http::refusal::Refusal;
 
-/// The reason why [`read_head`] couldn't read a complete HTTP head.
+/// Why [`read_head`] couldn't read a complete HTTP head.
 pub(crate) enum NoHead {
     /// The bytes aren't an HTTP head, or the head exceeds a limit. The refusal names the reason.
     Bad(Refusal),

@@ -9,10 +9,10 @@ use super::stream::{Stream, is_timeout};
 
 /// The deadline by which the peer must have shut down its side of the stream.
 ///
-/// A peer that is still reading a long message can't answer our Close in time. When the deadline
-/// passes, it's renewed if the peer has sent anything since it was set, or if the peer's TCP stack
-/// has acknowledged more of our bytes. It's renewed at most once for each 64 KiB that we sent, and
-/// at most [`MAX_RENEWALS`] times.
+/// A peer that is still reading a long message can't answer our Close in time. Therefore the
+/// deadline is renewed when it passes, if the peer has sent anything in the meantime, or if the
+/// peer's TCP stack has acknowledged more of our bytes. There's at most one renewal for each 64 KiB
+/// that we sent, and at most [`MAX_RENEWALS`] in all.
 #[derive(Debug)]
 pub struct RenewableDeadline {
     deadline: Deadline,
@@ -40,8 +40,9 @@ impl RenewableDeadline {
         }
     }
 
-    /// Creates a deadline that can be renewed while the peer may still be reading the `sent` bytes.
-    /// Each renewal gives the peer the time `each` again.
+    /// Creates a deadline that can be renewed while the peer may still be reading our bytes. `sent`
+    /// is the number of these bytes, which limits the renewals. Each renewal gives the peer the
+    /// time `each` again.
     pub fn renewable(deadline: Deadline, each: Duration, sent: u64) -> RenewableDeadline {
         let renewals = (sent / MIN_PROGRESS as u64).min(MAX_RENEWALS);
         RenewableDeadline { deadline, each, renewals, is_alive: false, unacknowledged: u64::MAX }
@@ -106,8 +107,8 @@ pub fn lingering_close(linger: impl Into<RenewableDeadline>, stream: &dyn Stream
 }
 
 /// Waits up to a second, and not beyond the deadline, for the peer to end the stream. The end that
-/// closes a TCP connection first stays in TIME_WAIT for minutes. This hurts a server less than a
-/// client, so a client lets the server end first (RFC 6455 §7.1.1).
+/// closes a TCP connection first stays in TIME_WAIT for a minute or more. This hurts a server less
+/// than a client, so a client lets the server end first (RFC 6455 §7.1.1).
 pub fn await_peer_eof(deadline: Deadline, stream: &dyn Stream) {
     const EOF_WAIT: Duration = Duration::from_secs(1);
     let rest = deadline.remaining().unwrap_or_default();

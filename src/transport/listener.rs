@@ -123,7 +123,7 @@ impl WakeAddress {
     }
 
     /// Returns whether the listener has a loopback address, which only programs on this machine can
-    /// reach. `false` for a Unix socket.
+    /// reach. Returns `false` for a Unix socket.
     pub(crate) fn is_loopback(&self) -> bool {
         match self {
             WakeAddress::Tcp(address) => address.ip().is_loopback(),

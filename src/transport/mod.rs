@@ -18,7 +18,7 @@
 //! | `stream.rs` | What must a byte stream be able to do? |
 //! | `listener.rs` | On which sockets can a server listen? |
 //! | `deadline.rs` | How does a read or a write end before a fixed time? |
-//! | `min_write_rate.rs` | When does a connection give up a peer that reads too slowly? |
+//! | `min_write_rate.rs` | When does a connection give up on a peer that reads too slowly? |
 //! | `lingering_close.rs` | How does a stream end so that the peer can read our last bytes? |
 //! | `head_reader.rs` | How is an HTTP head read from a stream? |
 //! | `tap.rs` | How is a connection explained while it is open? |

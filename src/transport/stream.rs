@@ -29,20 +29,19 @@ pub trait Stream: Send + Sync + 'static {
     /// written none. (A throttling stream must observe this timeout, too: a stopping server writes
     /// its Closes one after another, so a stream that waits longer would delay all the others.)
     fn set_write_timeout(&self, timeout: Duration) -> io::Result<()>;
-    /// Shuts down the reading side, the writing side or both, depending on `how`. A thread that
-    /// waits in `read` or `write` on such a side must then wake up.
+    /// Shuts down the reading side, the writing side or both, depending on `how`. This must wake
+    /// each thread that waits in `read` or `write` on such a side.
     fn shutdown(&self, how: Shutdown) -> io::Result<()>;
-    /// Returns the peer's address. `None` if the stream has no such address, as with a Unix socket.
+    /// Returns the peer's address, or `None` if the stream has none, such as a Unix socket.
     fn peer(&self) -> Option<SocketAddr> {
         None
     }
-    /// Returns the certificate chain with which the peer has identified itself, each certificate in
-    /// DER, the peer's own first. The chain is empty without TLS, or if the peer sent no
-    /// certificate.
+    /// Returns the peer's TLS certificate chain, encoded as DER. The peer's own certificate comes
+    /// first. The chain is empty without TLS, or if the peer presented no certificate.
     fn peer_certificates(&self) -> Vec<Vec<u8>> {
         Vec::new()
     }
-    /// Returns the number of written bytes that the peer's TCP stack has not acknowledged yet.
+    /// Returns the number of written bytes that the peer's TCP stack has not acknowledged yet, or
     /// `None` if that number isn't known.
     fn unacknowledged(&self) -> Option<u64> {
         None
@@ -146,8 +145,8 @@ impl<S: Stream + ?Sized> Stream for Arc<S> {
     }
 }
 
-/// The application's function that wraps each stream before a connection uses the stream: in a tap,
-/// for example. `None` if the application has set no such function.
+/// The application's function that wraps each stream, for example in a tap, before a connection
+/// uses the stream. `None` if the application has set no such function.
 #[derive(Clone, Default)]
 pub(crate) struct WrapStream(Option<Arc<Wrap>>);
 

@@ -62,8 +62,9 @@ struct Explanation {
 }
 
 impl<S: Stream> Tap<S> {
-    /// Creates a tap that passes annotations of the bytes of `stream` to `sink`, and checks these
-    /// bytes against the RFCs' rules alone. `ours` is the role of this end of the connection.
+    /// Creates a tap on `stream` that passes its annotations to `sink`. The tap checks the bytes
+    /// only against the RFCs' rules; [`with_settings`](Tap::with_settings) adds a server's own.
+    /// `ours` is the role of this end of the connection.
     pub fn new(stream: S, ours: Role, sink: impl FnMut(Annotation) + Send + 'static) -> Tap<S> {
         Tap::with_settings(stream, ours, Settings::default(), sink)
     }

@@ -1,9 +1,9 @@
 //! How many of the bytes that we wrote has the peer's TCP stack not acknowledged yet?
 //!
 //! A `write` hands its bytes to our own operating system, which keeps up to a few megabytes of them
-//! until the peer's TCP stack has acknowledged them. If a connection is given up before that, these
-//! bytes may be lost, and we must be able to report that. Linux shows the number of unacknowledged
-//! bytes for each TCP connection, in a table of lines like this one:
+//! until the peer's TCP stack has acknowledged them. If the connection ends before that, these
+//! bytes may be lost, and we must be able to report the loss. Linux shows the number of
+//! unacknowledged bytes for each TCP connection, in a table of lines like this one:
 //!
 //! ```text
 //!   sl  local_address rem_address   st tx_queue rx_queue ...
@@ -35,8 +35,8 @@ const CLOSING: &str = "0B";
 
 /// Returns the number of bytes written to this stream that the peer's TCP stack has not
 /// acknowledged. Returns `None` if our operating system doesn't provide the number. Also returns
-/// `None` within 100 ms of the last call that read the system's connection table, because that
-/// table may be long.
+/// `None` within 100 ms of the last call that read the system's connection table, because the table
+/// may be long and reading it takes time.
 pub(crate) fn unacknowledged(stream: &TcpStream) -> Option<u64> {
     static LAST_READ: Mutex<Option<Instant>> = Mutex::new(None);
     let (local, peer) = (stream.local_addr().ok()?, stream.peer_addr().ok()?);

@@ -15,9 +15,10 @@
 //!   credit, which it earns by sending bytes.
 //! - A message that ends inside a block is refused. To detect that, we append a final block, which
 //!   the inflater accepts only where a block can begin.
-//! - The inflater treats each message as a separate stream, and this file keeps the *window*, the
-//!   most recently inflated bytes. The window has the agreed size, or is empty without context
-//!   takeover.
+//! - That final block also ends the DEFLATE stream, so the decompressor restarts for each message.
+//!   The inflater therefore keeps the *window*, the most recently inflated bytes, and loads it into
+//!   the restarted decompressor. The window has the agreed size. Without context takeover, it's
+//!   empty when a message begins.
 //! - The compressing end may forget its window at any time, because it needn't refer to earlier
 //!   bytes. Therefore a compressor, which takes much memory, exists only from its first message
 //!   until the connection becomes idle.
@@ -66,8 +67,10 @@ pub fn validate(settings: &DeflateConfig) -> Result<(), Misuse> {
     Ok(())
 }
 
-/// Creates the inflater and the deflater of a connection, from what both ends `agreed` on. Both are
-/// `None` without an agreement to compress. They're boxed to keep connections without them small.
+/// Creates a connection's inflater and deflater from the compression parameters that the two ends
+/// `agreed` on. Returns `None` for both if nothing was agreed, and for the deflater alone if the
+/// peer allows us only a window that's too small for our compressor. They're boxed, so that an
+/// uncompressed connection stays small.
 pub fn inflater_and_deflater(
     role: Role,
     agreed: Option<(DeflateParams, DeflateConfig)>,
@@ -95,7 +98,7 @@ pub struct Inflater {
     stream: Option<Decompress>,
     /// The number of inflated bytes in the current message so far.
     inflated: u64,
-    /// Whether a DEFLATE block with BFINAL set ended with the current message's last byte so far.
+    /// Whether the current message's last byte so far ended a DEFLATE block with BFINAL set.
     ended: bool,
     /// The peer's credit for DEFLATE blocks with BFINAL set, in bytes. Each received byte adds one,
     /// and each message adds the price of one such block, up to [`MAX_CREDIT`].
@@ -116,8 +119,9 @@ impl Inflater {
     }
 
     /// Inflates the next piece of a compressed message, and passes the inflated bytes to `append`,
-    /// a few KiB at a time. Fails if the piece isn't valid DEFLATE data, or if the message exceeds
-    /// a limit.
+    /// a few KiB at a time. Fails if the piece isn't valid DEFLATE data, if the message inflates to
+    /// more than its limit, if its blocks with BFINAL set exceed the peer's credit, or if `append`
+    /// fails.
     pub fn inflate(
         &mut self,
         mut piece: &[u8],
@@ -140,8 +144,8 @@ impl Inflater {
             let status = stream.decompress(piece, &mut room[..most], FlushDecompress::None);
             let taken = (stream.total_in() - before.0) as usize;
             let came = &room[..(stream.total_out() - before.1) as usize];
-            // 3. Pass the bytes on, check them, and keep them in the window. Each byte is checked
-            // in its turn, so the outcome doesn't depend on how the reads split them. // WALK: bomb
+            // 3. Pass the bytes on, check them, and keep them in the window. The bytes are checked
+            // in order, so the outcome doesn't depend on how the reads split them. // WALK: bomb
             self.inflated += came.len() as u64;
             append(&came[..left.min(came.len() as u64) as usize])?;
             if self.inflated > self.max_message {
@@ -191,9 +195,9 @@ impl Inflater {
         Ok(())
     }
 
-    /// Frees the decompressor's memory when the connection becomes idle. The caller must wait until
-    /// no message is unfinished. The window of inflated bytes stays, because the peer's next
-    /// message may refer to it.
+    /// Frees the decompressor's memory when the connection becomes idle. The caller must not call
+    /// this function in the middle of a message. The window of inflated bytes stays, because the
+    /// peer's next message may refer to it.
     pub fn shrink(&mut self) {
         self.stream = None;
     }
@@ -256,7 +260,7 @@ impl Deflater {
         length >= self.from
     }
 
-    /// Compresses the payload of a complete message or of one fragment. `fin` must be set if the
+    /// Compresses the payload of a complete message or of one fragment. `fin` is whether the
     /// message ends with this payload.
     pub fn deflate(&mut self, payload: &[u8], fin: bool) -> Vec<u8> {
         let Window { bits, takeover } = self.window;
@@ -278,7 +282,8 @@ impl Deflater {
     }
 
     /// Returns whether this connection's peer can read the compressed frames that connections
-    /// share. The peer must allow us the largest window, because such frames need it.
+    /// share. The peer must allow us the largest window, because shared frames are compressed with
+    /// that window.
     pub fn peer_can_read_shared_frames(&self) -> bool {
         self.window.bits == MAX_WINDOW_BITS
     }

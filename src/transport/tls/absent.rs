@@ -10,8 +10,8 @@ use super::stream::Stream;
 use crate::diagnostic::misuse::Misuse;
 use crate::error::{Error, Result};
 
-/// A server's certificate and its private key. No value of this type exists, because this build has
-/// no TLS: turn on the feature `tls`.
+/// A server's certificate and its private key. No value of this type can exist, because this build
+/// lacks the feature `tls`.
 #[derive(Clone, Debug)]
 pub enum Tls {}
 
@@ -31,8 +31,8 @@ impl Tls {
     }
 }
 
-/// A client's rustls configuration. No value of this type exists, because this build has no TLS:
-/// turn on the feature `tls`.
+/// A client's rustls configuration. No value of this type can exist, because this build lacks the
+/// feature `tls`.
 #[derive(Debug)]
 pub enum ClientConfig {}
 
@@ -41,8 +41,8 @@ pub(crate) fn late_alert(_: &io::Error) -> Option<Error> {
     None
 }
 
-/// The root certificates that a client trusts for `wss://`. No value of this type exists, because
-/// this build has no TLS.
+/// The root certificates that a client trusts for `wss://`. No value of this type can exist,
+/// because this build lacks the feature `tls`.
 pub(crate) enum TrustedRoots {}
 
 impl TrustedRoots {

@@ -60,7 +60,8 @@ pub struct Tls {
 impl Tls {
     /// Reads a server's certificate and private key from two PEM files. The first file holds the
     /// server's certificate, followed by the certificates that lead up to its root. The second file
-    /// holds the private key.
+    /// holds the private key. Fails if a file can't be read or parsed, or if the key doesn't match
+    /// the certificate.
     pub fn from_pem_files(certificates: impl AsRef<Path>, key: impl AsRef<Path>) -> Result<Tls> {
         let read = |path: &Path| {
             std::fs::read(path).map_err(|error| no_certificate(path.display(), error))
@@ -148,7 +149,7 @@ pub(crate) struct TrustedRoots {
 impl TrustedRoots {
     /// Creates a client's trusted roots from the caller's `config`. Without a `config`, reads them
     /// from the PEM file `roots`, and without that file, from the system. The server's certificate
-    /// must name `host`.
+    /// must name `host`. `url` is for error messages.
     pub(crate) fn new(
         url: &str,
         host: &str,
@@ -271,8 +272,8 @@ fn failed(failure: HandshakeFailure, role: Role) -> Error {
     }
 }
 
-/// Converts an error of rustls to an [`Error`] with a diagnostic: for example, a certificate wasn't
-/// accepted, or the two ends didn't agree on TLS. `role` is our end's role.
+/// Converts an error of rustls, such as a certificate that isn't accepted, to an [`Error`] with a
+/// diagnostic. `role` is our end's role.
 fn disagreed(error: rustls::Error, role: Role) -> Error {
     use rustls::Error::{AlertReceived, InvalidCertificate, NoCertificatesPresented};
     const DAY: u64 = 24 * 60 * 60;
