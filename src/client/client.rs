@@ -189,7 +189,12 @@ impl Client {
             None => dial(&prepared.address.host_to_dial(), prepared.address.port, deadline)?,
             Some(proxy) => {
                 let stream = dial(proxy.host.trim_matches(['[', ']']), proxy.port, deadline)?;
-                proxy.open_tunnel(&stream, &prepared.address, self.limits.head_size(), deadline)?;
+                proxy.open_tunnel(
+                    &stream,
+                    &prepared.address,
+                    self.limits.head_limits(),
+                    deadline,
+                )?;
                 stream
             }
         };
@@ -267,7 +272,7 @@ impl Client {
         log::info!("{id} connected to {}", quote(self.url_without_query()));
         let request = Box::new(Request::parse(&request)?);
         let close_guard = CloseGuard::new(write_half, None, request);
-        let decoder = Decoder::new(Role::Client, limits.bounds(), buffer)
+        let decoder = Decoder::new(Role::Client, limits.message_bounds(), buffer)
             .inflating(inflater)
             .limit_streamed(limits.max_streamed());
         let ws = WebSocket::new(close_guard, decoder, limits, answer.subprotocol);
@@ -322,7 +327,7 @@ fn read_answer_head(
     deadline: Deadline,
 ) -> Result<Head> {
     loop {
-        let head = read_head(stream, buffer, limits.head_size(), deadline);
+        let head = read_head(stream, buffer, limits.head_limits(), deadline);
         let begins_as_http = may_be_http(buffer.unread());
         let bad_head = |refusal| HandshakeError::bad_head(&refusal, begins_as_http);
         let length = head.map_err(|why| match why {

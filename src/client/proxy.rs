@@ -148,7 +148,7 @@ impl Proxy {
         &self,
         stream: &dyn Stream,
         address: &Address,
-        head_size: (usize, usize),
+        head_limits: (usize, usize),
         deadline: Deadline,
     ) -> Result<()> {
         let target = format!("{}:{}", address.host, address.port);
@@ -166,7 +166,7 @@ impl Proxy {
         write_before(deadline, stream, request.as_bytes()).map_err(late_or_lost)?;
         let mut buffer = Buffer::default();
         let length =
-            read_head(stream, &mut buffer, head_size, deadline).map_err(|why| match why {
+            read_head(stream, &mut buffer, head_limits, deadline).map_err(|why| match why {
                 NoHead::Bad(refusal) => {
                     HandshakeError::by_proxy(None, &self.host, &refusal.diagnostic().seen).into()
                 }

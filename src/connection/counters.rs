@@ -80,7 +80,7 @@ impl Totals {
 impl ConnectionCounts {
     /// Creates the counts of a server's new connection, all zero. Everything that they count is
     /// also added to the totals of `server`.
-    pub(crate) fn counted_by(server: Arc<Totals>) -> ConnectionCounts {
+    pub(crate) fn adding_to(server: Arc<Totals>) -> ConnectionCounts {
         ConnectionCounts { server: Some(server), ..ConnectionCounts::default() }
     }
 

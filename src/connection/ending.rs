@@ -89,7 +89,7 @@ impl CloseRequest {
 
 /// Why a connection can no longer send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Failure {
+pub(crate) enum WriteFailure {
     /// The peer took our bytes more slowly than the minimum write rate.
     TooSlow,
     /// A write failed for another reason, or the connection was aborted.
@@ -109,7 +109,7 @@ pub(crate) enum OurSide {
     Sent(Deadline),
     /// A write failed, or the connection was aborted, so we send nothing more. Until this deadline,
     /// the reading thread may read the bytes that the peer has already sent.
-    Broken(Failure, Deadline),
+    Broken(WriteFailure, Deadline),
     /// The stream has ended in both directions, or this end has given up the connection.
     Over,
 }
@@ -127,7 +127,7 @@ pub(crate) enum EndEvent {
     Written,
     /// A write has failed, or the connection is aborted. Until this deadline, the reading thread
     /// may read the bytes that the peer has already sent.
-    Failed(Failure, Deadline),
+    Failed(WriteFailure, Deadline),
     /// The stream has ended in both directions, or this end has given up the connection.
     Ended,
 }
@@ -401,11 +401,12 @@ mod tests {
     fn after_a_failed_write_no_close_is_due() {
         let ending = Ending::default();
         ending.handle_event(request(Urgency::WhenDrained, 1000));
-        ending.handle_event(EndEvent::Failed(Failure::TooSlow, Deadline::after(Duration::ZERO)));
-        ending.handle_event(EndEvent::Failed(Failure::Lost, Deadline::after(Duration::ZERO)));
+        ending
+            .handle_event(EndEvent::Failed(WriteFailure::TooSlow, Deadline::after(Duration::ZERO)));
+        ending.handle_event(EndEvent::Failed(WriteFailure::Lost, Deadline::after(Duration::ZERO)));
         assert_eq!(ending.handle_event(EndEvent::Drained), None);
         assert!(
-            matches!(ending.our_side(), OurSide::Broken(Failure::TooSlow, _)),
+            matches!(ending.our_side(), OurSide::Broken(WriteFailure::TooSlow, _)),
             "the first reason counts"
         );
         ending.handle_event(EndEvent::Ended);

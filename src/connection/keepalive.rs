@@ -32,7 +32,7 @@ struct Ping {
     sent: Instant,
     /// The deadline for a sign of life from the peer. An earlier ping may have set it. `None` if no
     /// ping demands a sign of life, or if bytes have arrived since.
-    due: Option<Deadline>,
+    give_up_deadline: Option<Deadline>,
 }
 
 /// The reading thread's next action after a read that timed out.
@@ -53,25 +53,25 @@ impl Keepalive {
 
     /// Returns how long the next read may wait before the reading thread must call `check`.
     pub(crate) fn until_next_check(&self) -> Duration {
-        match self.due() {
-            Some(due) => due.remaining().unwrap_or_default(),
+        match self.give_up_deadline() {
+            Some(deadline) => deadline.remaining().unwrap_or_default(),
             None => self.ping_every.unwrap_or(Duration::MAX),
         }
     }
 
     /// Records that bytes have arrived from the peer, which shows that the peer is alive.
-    pub(crate) fn note_bytes(&mut self) {
+    pub(crate) fn note_sign_of_life(&mut self) {
         self.heard = Instant::now();
         if let Some(ping) = &mut self.ping {
-            ping.due = None;
+            ping.give_up_deadline = None;
         }
     }
 
     /// Decides what the reading thread does next after a read has timed out. `waited` is how long
     /// that read waited.
     pub(crate) fn check(&self, waited: Duration) -> SilenceAction {
-        match (self.due(), self.ping_every) {
-            (Some(due), _) if due.has_passed() => SilenceAction::GiveUp,
+        match (self.give_up_deadline(), self.ping_every) {
+            (Some(deadline), _) if deadline.has_passed() => SilenceAction::GiveUp,
             // A timer may fire a tick early. Therefore a wait of the full time counts, even if the
             // clock shows less.
             (None, Some(every)) if waited >= every || self.heard.elapsed() >= every => {
@@ -92,8 +92,9 @@ impl Keepalive {
     /// `must_answer` (for a ping after a silence), the peer must send at least one byte within
     /// `Limits::pong`. Without it, the deadline of an earlier ping stays in force.
     pub(crate) fn note_ping(&mut self, payload: [u8; 8], sent: Instant, must_answer: bool) {
-        let due = if must_answer { Some(Deadline::after(self.pong)) } else { self.due() };
-        self.ping = Some(Ping { payload, sent, due });
+        let give_up_deadline =
+            if must_answer { Some(Deadline::after(self.pong)) } else { self.give_up_deadline() };
+        self.ping = Some(Ping { payload, sent, give_up_deadline });
     }
 
     /// Records a pong with this payload. If the pong answers our last ping, this sets the latency.
@@ -102,8 +103,8 @@ impl Keepalive {
         self.latency = ours.map(|ping| ping.sent.elapsed()).or(self.latency);
     }
 
-    fn due(&self) -> Option<Deadline> {
-        self.ping.as_ref().and_then(|ping| ping.due)
+    fn give_up_deadline(&self) -> Option<Deadline> {
+        self.ping.as_ref().and_then(|ping| ping.give_up_deadline)
     }
 }
 
@@ -136,7 +137,7 @@ mod tests {
         keepalive.pong = Duration::ZERO;
         keepalive.note_ping([0; 8], Instant::now(), true);
         assert!(matches!(keepalive.check(Duration::ZERO), SilenceAction::GiveUp));
-        keepalive.note_bytes();
+        keepalive.note_sign_of_life();
         assert!(matches!(keepalive.check(Duration::ZERO), SilenceAction::SendPing));
     }
     #[test]

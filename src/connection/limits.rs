@@ -94,7 +94,7 @@ impl Default for Limits {
 
 impl Limits {
     /// Returns the bounds that the decoder enforces on each message.
-    pub(crate) fn bounds(&self) -> Bounds {
+    pub(crate) fn message_bounds(&self) -> Bounds {
         Bounds { max_message: self.max_message, max_fragments: self.max_fragments }
     }
 
@@ -104,7 +104,7 @@ impl Limits {
     }
 
     /// Returns the maximum size of an HTTP head, in bytes and in lines.
-    pub(crate) fn head_size(&self) -> (usize, usize) {
+    pub(crate) fn head_limits(&self) -> (usize, usize) {
         (self.max_head, self.max_head_lines)
     }
 }

@@ -109,7 +109,7 @@ const FRAGMENT_SIZE: usize = 64 * 1024;
 
 impl<'a> MessageWriter<'a> {
     pub(crate) fn new(write_half: &'a WriteHalf, kind: MessageKind) -> Result<MessageWriter<'a>> {
-        let mut encoder = write_half.lock_for_message()?;
+        let mut encoder = write_half.lock_for_new_message()?;
         // Messages that were fed earlier go out now, so that they needn't wait for the end of this
         // message.
         write_half.write(&mut encoder, &[])?;

@@ -18,7 +18,7 @@ use std::io::{self, ErrorKind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::ending::{Failure, OurSide, StallDetector};
+use super::ending::{OurSide, StallDetector, WriteFailure};
 use super::keepalive::{Keepalive, SilenceAction};
 use super::limits::Limits;
 use super::write_half::WriteHalf;
@@ -58,7 +58,7 @@ pub(crate) struct ReadHalf {
     over: bool,
     /// Whether the current call to `recv` has read from the stream. Even a call with a timeout of
     /// zero must read once, to receive the bytes that have already arrived.
-    has_looked: bool,
+    has_read: bool,
     /// The deadline for the peer's Close and last bytes. `None` until our Close is written or a
     /// write has failed.
     linger: Option<RenewableDeadline>,
@@ -88,7 +88,7 @@ impl ReadHalf {
             timeout: None,
             closed_with: None,
             over: false,
-            has_looked: false,
+            has_read: false,
             linger: None,
             late_reads: 0,
             stall: None,
@@ -102,7 +102,7 @@ impl ReadHalf {
     /// if the deadline `until` passes first.
     #[inline]
     pub(crate) fn next_message(&mut self, until: Option<Deadline>) -> Result<Option<Message>> {
-        self.has_looked = false;
+        self.has_read = false;
         self.skip_rest_of_message(until)?;
         self.decoder.deliver_pieces(false);
         match self.next_event(until)? {
@@ -156,10 +156,10 @@ impl ReadHalf {
         }
         self.over = true;
         match (drained, self.write_half.ending.our_side()) {
-            (Err(Error::ConnectionLost(_)), OurSide::Broken(Failure::TooSlow, _)) => {
+            (Err(Error::ConnectionLost(_)), OurSide::Broken(WriteFailure::TooSlow, _)) => {
                 Err(Error::WriteTimeout)
             }
-            (Err(Error::PeerTimeout), _) => Err(self.write_half.error_without_answer()),
+            (Err(Error::PeerTimeout), _) => Err(self.write_half.unanswered_close_error()),
             (drained, _) => drained,
         }
     }
@@ -194,7 +194,7 @@ impl ReadHalf {
                 Ok(Some(Event::Close(close))) => self.answer_peer_close(close, until),
                 Ok(None) => {
                     let waited = self.flush_and_wait(until);
-                    self.end_on_error(waited)?;
+                    self.end_reading_on_error(waited)?;
                 }
                 Err(violation) => {
                     log::debug!("{} {violation}", self.write_half.id);
@@ -210,7 +210,7 @@ impl ReadHalf {
 
     /// Ends reading if `done` is an error, except for `TimedOut`, the application's own timeout.
     /// Returns `done`.
-    fn end_on_error(&mut self, done: Result<()>) -> Result<()> {
+    fn end_reading_on_error(&mut self, done: Result<()>) -> Result<()> {
         self.over |= !matches!(done, Ok(()) | Err(Error::TimedOut));
         done
     }
@@ -253,27 +253,27 @@ impl ReadHalf {
             if self.timeout != Some(timeout) {
                 // (On macOS, this fails once the stream is shut down in both directions.)
                 let set = self.write_half.stream.set_read_timeout(timeout);
-                set.map_err(|error| self.connection_lost(error))?;
+                set.map_err(|error| self.abort_lost_connection(error))?;
                 self.timeout = Some(timeout);
             }
             match self.write_half.stream.read(self.decoder.space()) {
-                Ok(0) => return Err(self.connection_lost(ErrorKind::UnexpectedEof.into())),
+                Ok(0) => return Err(self.abort_lost_connection(ErrorKind::UnexpectedEof.into())),
                 Ok(count) => {
                     self.decoder.filled(count);
                     self.write_half.traffic.count_received(0, count);
-                    self.note_bytes();
+                    self.note_sign_of_life();
                     return Ok(());
                 }
-                Err(error) if is_part_of_record(&error) => self.note_bytes(),
+                Err(error) if is_part_of_record(&error) => self.note_sign_of_life(),
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) if is_timeout(&error) => self.keep_alive(timeout)?,
-                Err(error) => return Err(self.connection_lost(error)),
+                Err(error) => return Err(self.abort_lost_connection(error)),
             }
         }
     }
 
-    fn note_bytes(&mut self) {
-        self.keepalive.note_bytes();
+    fn note_sign_of_life(&mut self) {
+        self.keepalive.note_sign_of_life();
         if let Some(linger) = &mut self.linger {
             linger.note_peer_is_alive();
         }
@@ -295,7 +295,7 @@ impl ReadHalf {
             // Other threads are still sending messages that go out before our Close. Check now and
             // then whether these threads make progress.
             OurSide::Requested(_) | OurSide::Due(_) => {
-                self.check_progress_of_close();
+                self.hurry_close_if_stalled();
                 self.keepalive
                     .until_next_check()
                     .min(MIN_CHECK_INTERVAL)
@@ -304,25 +304,27 @@ impl ReadHalf {
             OurSide::Sent(answer_by) | OurSide::Broken(_, answer_by) => {
                 self.read_timeout_while_closing(answer_by)?
             }
-            OurSide::Over => return Err(self.connection_lost(ErrorKind::UnexpectedEof.into())),
+            OurSide::Over => {
+                return Err(self.abort_lost_connection(ErrorKind::UnexpectedEof.into()));
+            }
         };
         if let Some(until) = until {
             match until.remaining() {
                 Ok(rest) => timeout = timeout.min(rest),
-                Err(_) if !self.has_looked => timeout = SHORTEST_READ,
+                Err(_) if !self.has_read => timeout = SHORTEST_READ,
                 Err(_) => return Err(Error::TimedOut),
             }
         }
-        self.has_looked = true;
+        self.has_read = true;
         Ok(timeout)
     }
 
-    fn check_progress_of_close(&mut self) {
+    fn hurry_close_if_stalled(&mut self) {
         let write_half = &self.write_half;
         let stall =
             self.stall.get_or_insert_with(|| Box::new(StallDetector::new(write_half.write_within)));
         if stall.has_stalled(write_half.ending.written(), write_half.is_writing()) {
-            write_half.hurry_close();
+            write_half.make_close_due_now();
         }
     }
 
@@ -379,7 +381,7 @@ impl ReadHalf {
             true => self.keepalive.note_ping(payload, sent, must_answer),
             // Another thread is writing, and its minimum write rate shows whether the peer is
             // alive.
-            false => self.keepalive.note_bytes(),
+            false => self.keepalive.note_sign_of_life(),
         }
         Ok(())
     }
@@ -389,7 +391,7 @@ impl ReadHalf {
         self.failed_write.take().map_or(Error::PeerTimeout, |error| *error)
     }
 
-    fn connection_lost(&mut self, error: io::Error) -> Error {
+    fn abort_lost_connection(&mut self, error: io::Error) -> Error {
         self.write_half.abort();
         self.failed_write.take().map_or(Error::ConnectionLost(error), |error| *error)
     }

@@ -31,7 +31,7 @@ use std::{fs, io, sync};
 
 /// The number of memory mappings of a thread: two for its stack, and two for the small stack on
 /// which a stack overflow is reported.
-const MAPS_OF_A_THREAD: i64 = 4;
+const MAPS_PER_THREAD: i64 = 4;
 /// The minimum number of threads that may start before the system's limits are read again. Without
 /// this minimum, each thread that starts near a limit would need a new reading.
 const THREADS_BETWEEN_READINGS: i64 = 64;
@@ -180,7 +180,7 @@ fn memory_maps(read: Read) -> Option<Limit> {
     // The file has a line for each mapping.
     let maps = read(Path::new("/proc/self/maps"))?;
     let maps = maps.iter().filter(|byte| **byte == b'\n').count() as i64;
-    let [all, free] = [all, all - maps].map(|maps| maps / MAPS_OF_A_THREAD);
+    let [all, free] = [all, all - maps].map(|maps| maps / MAPS_PER_THREAD);
     Some(Limit { name: "vm.max_map_count", all, free })
 }
 

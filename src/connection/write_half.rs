@@ -25,7 +25,7 @@ use std::time::Duration;
 
 use super::counters::ConnectionCounts;
 use super::ending::{
-    CloseRequest, EndEvent, Ending, Failure, OurSide, PeerSide, StallDetector, Urgency,
+    CloseRequest, EndEvent, Ending, OurSide, PeerSide, StallDetector, Urgency, WriteFailure,
 };
 use super::limits::Limits;
 use super::open_message::OpenMessage;
@@ -115,7 +115,7 @@ impl WriteHalf {
         &self,
         encode: impl FnOnce(&mut Encoder) -> std::result::Result<&'a [u8], Misuse>,
     ) -> Result<()> {
-        let mut encoder = self.lock_for_message()?;
+        let mut encoder = self.lock_for_new_message()?;
         let encoded = encode(&mut encoder);
         // This writes even if `encode` refused, because the batch may hold frames that other
         // threads have fed.
@@ -134,7 +134,7 @@ impl WriteHalf {
         &self,
         encode: impl FnOnce(&mut Encoder) -> std::result::Result<&'a [u8], Misuse>,
     ) -> Result<()> {
-        let encoder = self.lock_for_message()?;
+        let encoder = self.lock_for_new_message()?;
         self.feed_locked(encoder, encode)
     }
 
@@ -208,7 +208,7 @@ impl WriteHalf {
     /// already been written, this call itself shuts down that side.
     pub(crate) fn answer_close(&self, close: Close) {
         self.ending.set_peer_side(PeerSide::Closed);
-        self.end_if_both_have_closed();
+        self.shut_down_if_our_turn();
         // The peer has closed, so the connection ends cleanly even if our Close can't be sent.
         let _ = self.request_close(CloseRequest::when_drained(close, self.close_within));
     }
@@ -230,7 +230,7 @@ impl WriteHalf {
     /// stream.
     pub(crate) fn fail(&self, close: Close) {
         self.ending.set_peer_side(PeerSide::BrokeRule);
-        self.end_if_both_have_closed();
+        self.shut_down_if_our_turn();
         let _ = self.request_close(CloseRequest::now(close, self.close_within));
     }
 
@@ -408,7 +408,7 @@ impl WriteHalf {
             // that.
             encoder.stop();
             let failed = written.map(|written| write_error(written.unwrap_err()));
-            self.note_failed_write(matches!(failed, Ok(Error::WriteTimeout)));
+            self.end_after_failed_write(matches!(failed, Ok(Error::WriteTimeout)));
             return Err(failed.unwrap_or_else(|panic| resume_unwind(panic)));
         };
         encoder.clear_batch();
@@ -433,7 +433,7 @@ impl WriteHalf {
                 Err(error) if is_timeout(&error) => return false,
                 Ok(_) | Err(_) => {
                     encoder.stop();
-                    self.note_failed_write(false);
+                    self.end_after_failed_write(false);
                     return false;
                 }
             }
@@ -449,15 +449,15 @@ impl WriteHalf {
         self.ending.add_written(bytes);
         if encoder.is_closed() && encoder.batch().is_empty() {
             self.apply(EndEvent::Written);
-            self.end_if_both_have_closed();
+            self.shut_down_if_our_turn();
         }
     }
 
     /// Records a failed write: from now on, this end sends nothing. If the write failed because the
     /// peer was too slow, the connection ends at once. After any other failure, the reading thread
     /// may still read the bytes that the peer has already sent.
-    fn note_failed_write(&self, was_too_slow: bool) {
-        let why = if was_too_slow { Failure::TooSlow } else { Failure::Lost };
+    fn end_after_failed_write(&self, was_too_slow: bool) {
+        let why = if was_too_slow { WriteFailure::TooSlow } else { WriteFailure::Lost };
         self.apply(EndEvent::Failed(why, Deadline::after(self.close_within)));
         // A waiting reading thread has already read all bytes that arrived. Shutting down both
         // directions wakes it.
@@ -469,7 +469,7 @@ impl WriteHalf {
     /// Ends the connection at once, without a Close. A thread that waits in a read or a write on
     /// this connection wakes up with an error.
     pub(crate) fn abort(&self) {
-        self.apply(EndEvent::Failed(Failure::Lost, Deadline::after(Duration::ZERO)));
+        self.apply(EndEvent::Failed(WriteFailure::Lost, Deadline::after(Duration::ZERO)));
         let _ = self.stream.shutdown(Shutdown::Both);
     }
 
@@ -480,7 +480,7 @@ impl WriteHalf {
     pub(crate) fn close_and_linger(&self, close: Close) -> Option<Error> {
         let mut unanswered = None;
         let _ = self.request_close(CloseRequest::when_drained(close, self.close_within));
-        match self.wait_until_close_is_out() {
+        match self.flush_until_close_sent() {
             OurSide::Sent(_) => {
                 let has_closed = self.ending.peer_side() == PeerSide::Closed;
                 if has_closed && self.role == Role::Client {
@@ -491,7 +491,7 @@ impl WriteHalf {
                 let patience = if has_closed { STRAY_BYTES_TIMEOUT } else { self.close_within };
                 let linger = self.renewable_deadline(Deadline::after(patience));
                 if !lingering_close(linger, &*self.stream) {
-                    unanswered = Some(self.error_without_answer());
+                    unanswered = Some(self.unanswered_close_error());
                 }
             }
             OurSide::Over => return None,
@@ -510,7 +510,7 @@ impl WriteHalf {
 
     /// Returns the error for a peer that hasn't answered our Close in time: `BytesLost` if the
     /// peer's TCP stack has not acknowledged our last bytes, and `PeerTimeout` otherwise.
-    pub(crate) fn error_without_answer(&self) -> Error {
+    pub(crate) fn unanswered_close_error(&self) -> Error {
         match self.stream.unacknowledged() {
             Some(bytes @ 1..) => Error::BytesLost(bytes),
             Some(0) | None => Error::PeerTimeout,
@@ -521,7 +521,7 @@ impl WriteHalf {
     /// The minimum write rate bounds the time in which other threads write the messages before the
     /// Close. If an open message makes no progress for `Limits::write`, the Close no longer waits
     /// for that message.
-    fn wait_until_close_is_out(&self) -> OurSide {
+    fn flush_until_close_sent(&self) -> OurSide {
         let mut stall = StallDetector::new(self.write_within);
         let mut has_hurried = false;
         loop {
@@ -536,14 +536,14 @@ impl WriteHalf {
                 }
                 has_hurried = true;
                 stall = StallDetector::new(self.write_within);
-                self.hurry_close();
+                self.make_close_due_now();
             }
         }
     }
 
     /// Makes a requested Close due at once, because the messages that should go out before it have
     /// made no progress for too long.
-    pub(crate) fn hurry_close(&self) {
+    pub(crate) fn make_close_due_now(&self) {
         if let OurSide::Requested(request) = self.ending.our_side() {
             log::info!("{} closes, though not all that goes before it is sent", self.id);
             let _ = self.request_close(CloseRequest { urgency: Urgency::Now, ..request });
@@ -561,7 +561,7 @@ impl WriteHalf {
     /// peer. §5.5.1: a server does so as soon as both ends have sent a Close, even while its
     /// handler is still running. A client lets the server end first. After the peer has broken a
     /// rule, either end does so at once.
-    fn end_if_both_have_closed(&self) {
+    fn shut_down_if_our_turn(&self) {
         if !matches!(self.ending.our_side(), OurSide::Sent(_)) {
             return;
         }
@@ -585,7 +585,7 @@ impl WriteHalf {
     /// nothing can be sent any more, or our Close has been requested and doesn't wait for the
     /// handler.
     #[inline]
-    pub(crate) fn lock_for_message(&self) -> Result<MutexGuard<'_, Encoder>> {
+    pub(crate) fn lock_for_new_message(&self) -> Result<MutexGuard<'_, Encoder>> {
         let encoder = self.lock_between_messages()?;
         if !self.ending.refuses_messages() {
             return Ok(encoder);

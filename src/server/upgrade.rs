@@ -178,8 +178,8 @@ impl Requester<'_> {
         deadline: Deadline,
         certificates: Vec<Vec<u8>>,
     ) -> std::result::Result<Box<Request>, Refusal> {
-        let length =
-            read_head(&*self.stream, buffer, self.limits.head_size(), deadline).map_err(|why| {
+        let length = read_head(&*self.stream, buffer, self.limits.head_limits(), deadline)
+            .map_err(|why| {
                 refusal_without_head(why, self.registry.is_stopping(), self.pending.was_evicted())
             })?;
         let mut request = Box::new(Request::parse(&buffer.unread()[..length])?);
@@ -311,13 +311,13 @@ fn open_websocket(
     let (inflater, deflater) =
         deflate::inflater_and_deflater(Role::Server, agreed, limits.max_message);
     let encoder = Encoder::new(None).deflating(deflater);
-    let traffic = ConnectionCounts::counted_by(permit.totals());
+    let traffic = ConnectionCounts::adding_to(permit.totals());
     traffic.count_received(0, buffer.unread().len());
     let write_half = WriteHalf::new(id, stream, encoder, limits, traffic);
     let owner = permit.register_open(&write_half);
     log::debug!("{id} opened: {}", quote(request.path()));
     let close_guard = CloseGuard::new(write_half, Some(owner), request);
-    let decoder = Decoder::new(Role::Server, limits.bounds(), buffer)
+    let decoder = Decoder::new(Role::Server, limits.message_bounds(), buffer)
         .inflating(inflater)
         .limit_streamed(limits.max_streamed());
     Ok(WebSocket::new(close_guard, decoder, limits, agreement.subprotocol))

@@ -42,8 +42,8 @@ const GUARDS: [(&str, &str, &str, &str); 14] = [
     (
         "the lock from a header to its payload",
         "connection/write_half.rs",
-        "        let mut encoder = self.lock_for_message()?;\n        let encoded = encode(&mut encoder);",
-        "        let encoded = encode(&mut *self.lock_for_message()?);\n        let mut encoder = self.lock();",
+        "        let mut encoder = self.lock_for_new_message()?;\n        let encoded = encode(&mut encoder);",
+        "        let encoded = encode(&mut *self.lock_for_new_message()?);\n        let mut encoder = self.lock();",
     ),
     (
         "waking the thread of a queue that is closed",

@@ -140,7 +140,7 @@ fn reset_what_if_a_megabyte_is_unread_when_we_close() {
 /// Bytes: a message, and one in two fragments with a ping between them, cut at every byte
 /// Holds: whole messages are delivered, then it is an error; never a part, never a clean end
 /// Twin: src/connection/read_half.rs
-/// was `Ok(0) => return Err(self.connection_lost(ErrorKind::UnexpectedEof.into())),`
+/// was `Ok(0) => return Err(self.abort_lost_connection(ErrorKind::UnexpectedEof.into())),`
 /// now `Ok(0) => { self.over = true; return Ok(()); }`
 #[test]
 fn end_of_file_what_if_the_stream_ends_after_any_byte() {
@@ -260,7 +260,7 @@ fn read_exact_what_if_each_byte_comes_after_a_timeout() {
 /// Bytes: none
 /// Holds: after the ping interval we send a ping; if nothing comes in the time for the pong, it is `PeerTimeout`
 /// Twin: src/connection/keepalive.rs
-/// was `(Some(due), _) if due.has_passed() => SilenceAction::GiveUp,`
+/// was `(Some(deadline), _) if deadline.has_passed() => SilenceAction::GiveUp,`
 /// now `(Some(due), _) if due.has_passed() => SilenceAction::Wait,`
 /// Twin: the limit lifted, in the test
 #[test]

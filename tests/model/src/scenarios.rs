@@ -32,7 +32,7 @@ fn websocket(
     limits: &Limits,
     owner: Option<Arc<dyn CloseObserver>>,
 ) -> WebSocket {
-    let decoder = Decoder::new(Role::Server, limits.bounds(), Buffer::default());
+    let decoder = Decoder::new(Role::Server, limits.message_bounds(), Buffer::default());
     let request = Request::parse(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n").expect("a request");
     WebSocket::new(CloseGuard::new(write_half, owner, request.into()), decoder, limits, None)
 }
