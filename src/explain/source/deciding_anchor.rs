@@ -198,6 +198,9 @@ pub const HANDSHAKE_ERRORS: &[(&str, &str)] = &[
     ("a 101 of HTTP/1.0", "status.version"),
     ("a redirect", "status"),
     ("an answer that asks who you are", "status"),
+    ("an answer that forbids", "status"),
+    ("an answer that asks for an upgrade", "status"),
+    ("an answer that asks to wait", "status"),
     ("another answer", "status"),
     ("a wrong 101", "status"),
 ];
