@@ -128,7 +128,7 @@ pub struct Annotation {
     /// The inflated payload of a compressed frame. `None` if the frame isn't compressed, or in a
     /// build without the feature `deflate`.
     pub inflated: Option<Inflated>,
-    /// The spans, which explain the parts of these bytes, in the order of the parts.
+    /// The spans that explain these bytes, in the order of the bytes.
     pub spans: Vec<Span>,
     /// Whether the bytes break a rule, and how their receiver answers.
     pub verdict: Verdict,

@@ -28,12 +28,12 @@ impl ExtensionsInUse {
     }
 }
 
-/// The explanation of a set reserved bit that an agreed extension, unknown to this crate, may
-/// define, and the RFC section about extensions.
+/// How a set reserved bit is explained if both ends agreed on an extension that this crate doesn't
+/// know: the meaning, and the RFC section about extensions.
 const UNKNOWN: (&str, &str) = ("set, as the agreed extension may define it", "§9.2");
 
 /// Returns the spans that explain a frame header, as far as the header has arrived. `length` is the
-/// payload length, or `None` if the decoder couldn't read this length.
+/// payload length, or `None` if the decoder hasn't read it.
 pub fn header_spans(head: &[u8], extensions: ExtensionsInUse, length: Option<u64>) -> Vec<Span> {
     let mut spans = Vec::new();
     let Some(&first) = head.first() else { return spans };

@@ -24,12 +24,12 @@ use crate::handshake::deflate_params::{DeflateConfig, DeflateParams, Window};
 /// The facts about a message that the explanation of its frames needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MessageContext {
-    /// The kind of the unfinished message: the one that the frame belongs to, unless it's a control
-    /// frame. `None` between messages.
+    /// The kind of the current message. A data frame belongs to this message; a control frame may
+    /// come between its fragments. `None` between messages.
     pub inside: Option<MessageKind>,
-    /// Whether the unfinished message is compressed.
+    /// Whether the current message is compressed.
     pub compressed: bool,
-    /// Whether an extension that this crate doesn't know encodes the message.
+    /// Whether an extension that this crate doesn't know encodes the current message.
     pub opaque: bool,
 }
 
@@ -63,7 +63,7 @@ impl BadText {
     }
 }
 
-/// The findings of the payload decoder in one frame's payload.
+/// What the payload decoder found in one frame's payload.
 #[derive(Clone, Debug, Default)]
 pub struct Findings {
     /// The inflated payload. `None` if the payload isn't compressed, or in a build without the
@@ -221,7 +221,8 @@ impl PayloadDecoder {
     }
 }
 
-/// How far the decoder has decoded the text of the current message. This locates a bad byte.
+/// How far the text of the current message has been decoded. From this, the decoder knows the
+/// offset of a bad byte.
 #[derive(Debug, Default)]
 struct TextSoFar {
     /// The number of text bytes in the current payload that have been decoded.

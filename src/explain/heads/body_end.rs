@@ -78,7 +78,7 @@ impl Body {
         Some(length.map_or(Body::UntilEnd, Body::Length))
     }
 
-    /// Consumes those of the stream's next bytes that belong to the body, and returns their number.
+    /// Consumes the bytes that belong to the body, and returns their number.
     pub fn take(&mut self, bytes: &[u8]) -> usize {
         match self {
             Body::UntilEnd => bytes.len(),

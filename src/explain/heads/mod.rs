@@ -143,7 +143,7 @@ pub enum AfterRequest {
     Body(Body),
     /// WebSocket frames follow, if the server opens a WebSocket.
     Frames,
-    /// Nothing follows that can be explained, because the request can't be parsed.
+    /// Nothing follows that can be explained, because the head is incomplete or can't be parsed.
     Nothing,
 }
 
