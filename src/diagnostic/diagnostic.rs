@@ -1,9 +1,9 @@
 //! A diagnostic explains an error: the rule, what was seen, the usual cause and the fix.
 //!
-//! Every refusal, violation and misuse of this crate carries a [`Diagnostic`], so that the reader
-//! needn't guess what a `400` or `1002` means. The sentences are in `diagnostics.md`, which people
-//! can read as a page. Code that detects a broken rule names the diagnostic by its heading and
-//! passes in what it saw. A peer's text is quoted: escaped and shortened.
+//! Every refusal, violation and misuse of this crate carries a [`Diagnostic`], so that the
+//! developer needn't guess what a `400` or `1002` means. The sentences are in `diagnostics.md`,
+//! which people can read as a page. Code that detects a broken rule names the diagnostic by its
+//! heading and passes in what it saw. A peer's text is quoted: escaped and shortened.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -11,7 +11,7 @@ use std::fmt;
 /// The text of `diagnostics.md`, which contains one section per diagnostic.
 const DIAGNOSTICS: &str = include_str!("diagnostics.md");
 
-/// The explanation of one error, in four sentences. `Display` omits empty sentences.
+/// The explanation of one error, in four parts. `Display` omits a part that is empty.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Diagnostic {
     /// What the broken rule requires, and usually its RFC section.
@@ -26,7 +26,7 @@ pub struct Diagnostic {
 
 impl Diagnostic {
     /// Returns the diagnostic under this `heading` in `diagnostics.md`. `seen` describes what the
-    /// program saw, and becomes the diagnostic's second sentence.
+    /// program saw, and replaces the `{}` of the section's `seen` line.
     pub fn about(heading: &'static str, seen: impl fmt::Display) -> Diagnostic {
         let section =
             DIAGNOSTICS.split("\n### ").find_map(|s| s.strip_prefix(heading)?.strip_prefix('\n'));
@@ -53,8 +53,8 @@ impl fmt::Display for Diagnostic {
     }
 }
 
-/// Quotes a peer's text for a log line or an error message. Shortens the text to 80 bytes and
-/// [escapes](escape) it, including quotes, backslashes and invalid UTF-8.
+/// Quotes a peer's text for a log line or an error message. Shortens a longer text to at most 80
+/// bytes, and [escapes](escape) it, including quotes, backslashes and invalid UTF-8.
 pub fn quote(text: impl AsRef<[u8]>) -> String {
     const MAX_SHOWN: usize = 80;
     let bytes = text.as_ref();

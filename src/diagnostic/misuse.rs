@@ -22,8 +22,8 @@ pub enum Misuse {
     CloseCode(u16),
     /// The caller wrote a text message in pieces that together aren't valid UTF-8.
     NotUtf8,
-    /// The caller set this header (name and value), which only the handshake may set, or which
-    /// contains forbidden characters.
+    /// The caller set this header (name and value), which only ws101 may set, or which contains
+    /// forbidden characters.
     Header(String, String),
     /// The caller passed this subprotocol, which isn't a token or is listed twice.
     Subprotocol(String),
@@ -43,7 +43,8 @@ pub enum Misuse {
     /// The caller passed an invalid compression setting. Holds the name and the value of this
     /// setting.
     DeflateConfig(&'static str, u8),
-    /// The caller set this status, which a plain HTTP response can't have.
+    /// The caller set this status, which a plain HTTP response can't have: it's outside 200 to 599,
+    /// or it's 205 and the response has a body.
     Status(u16),
     /// The caller called `serve` on a server that has no listener.
     NoListener,

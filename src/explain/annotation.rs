@@ -7,10 +7,9 @@
 //! ```
 //!
 //! Rules of this file:
-//! - A span's position is counted in bits from the start of the annotation, as in the RFC's
-//!   diagrams. The spans cover the annotation without gaps or overlaps, even if the bytes break a
-//!   rule.
-//! - In the same way, the annotations for one direction cover all its bytes.
+//! - A span's position is counted in bits from the first annotated byte, as in the RFC's diagrams.
+//!   The spans cover all annotated bytes without gaps or overlaps, even if the bytes break a rule.
+//! - In the same way, the annotations of one direction cover all bytes of this direction.
 //! - A verdict comes from the protocol code: a refusal, a handshake error or a violation, with its
 //!   diagnostic.
 
@@ -25,7 +24,7 @@ use crate::http::refusal::Refusal;
 /// The maximum number of bytes of a head or frame that its annotation keeps for display. The
 /// annotation's `length` counts all bytes.
 pub const MAX_SHOWN: usize = 4096;
-/// The maximum length of an annotated [`Run`] of bytes, in bytes. A longer run gets several
+/// The maximum number of bytes in one annotation of a [`Run`]. A longer run gets several
 /// annotations.
 const MAX_RUN: u64 = 64 * 1024;
 
@@ -123,12 +122,13 @@ pub struct Annotation {
     pub title: String,
     /// The first [`MAX_SHOWN`] of the annotated bytes, as they were sent.
     pub bytes: Vec<u8>,
-    /// A frame's unmasked payload, as far as `bytes` contains it.
+    /// A frame's unmasked payload, as far as `bytes` contains it. Empty if the bytes aren't a
+    /// frame.
     pub payload: Vec<u8>,
     /// The inflated payload of a compressed frame. `None` if the frame isn't compressed, or in a
     /// build without the feature `deflate`.
     pub inflated: Option<Inflated>,
-    /// The spans, which explain the parts of these bytes, in the order of the parts.
+    /// The spans that explain these bytes, in the order of the bytes.
     pub spans: Vec<Span>,
     /// Whether the bytes break a rule, and how their receiver answers.
     pub verdict: Verdict,
@@ -171,8 +171,8 @@ impl Run {
         }
     }
 
-    /// Ends the run: passes the run's annotation to `report`, unless the run is empty, and begins a
-    /// new run.
+    /// Passes the annotation of the bytes that haven't been reported yet to `report`, if there are
+    /// any. Later bytes begin a new run.
     pub fn report_rest(&mut self, report: &mut dyn FnMut(Annotation)) {
         let next = Run::new(self.from, self.what, self.start + self.length);
         let ended = std::mem::replace(self, next);
@@ -225,7 +225,7 @@ pub(crate) fn bits(bytes: Range<u64>) -> Range<u64> {
 }
 
 /// Turns a peer's bytes into text that is safe to show: at most the first `most` characters,
-/// escaped.
+/// escaped, followed by `...` if there are more. Invalid UTF-8 becomes U+FFFD.
 pub(crate) fn visible(bytes: &[u8], most: usize) -> String {
     let text = String::from_utf8_lossy(&bytes[..bytes.len().min(4 * most)]);
     let mut shown: String = text.chars().take(most).flat_map(escape_char).collect();

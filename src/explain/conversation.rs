@@ -20,8 +20,8 @@ use super::heads::{
 };
 use crate::frames::header::Role;
 
-/// The maximum number of HTTP requests that may wait for a response. If more are waiting, the
-/// explainer only counts the client's bytes, because a flood of requests would otherwise fill the
+/// The maximum number of HTTP requests that may wait for a response. Once so many wait, the
+/// explainer only counts the client's later bytes. Otherwise, a flood of requests would fill the
 /// memory.
 const MAX_UNANSWERED_REQUESTS: usize = 16;
 
@@ -54,8 +54,8 @@ enum Stage {
 }
 
 impl Conversation {
-    /// Creates an explainer for a conversation whose first byte hasn't been sent yet. The
-    /// explainer's verdicts depend on `settings`.
+    /// Creates an explainer for a conversation in which no byte has been sent yet. Its verdicts
+    /// follow the rules and limits in `settings`.
     pub fn new(settings: Settings) -> Conversation {
         let direction =
             || Direction { passed: 0, stage: Stage::Head(ArrivingHead::new(&settings, 0)) };
@@ -67,8 +67,8 @@ impl Conversation {
         }
     }
 
-    /// Takes the next bytes from the end `from`, and calls `report` with an annotation for each
-    /// head, frame or body that they complete.
+    /// Takes the next bytes that the end `from` sends. Calls `report` with an annotation for each
+    /// head, frame or body that these bytes complete. A long body gets several annotations.
     pub fn push(&mut self, from: Role, mut bytes: &[u8], report: &mut dyn FnMut(Annotation)) {
         while !bytes.is_empty() {
             let direction = self.direction(from);
@@ -105,8 +105,8 @@ impl Conversation {
         }
     }
 
-    /// Ends one direction: `from` sends no more bytes. If a head, frame or body is incomplete,
-    /// passes its annotation to `report`.
+    /// Ends one direction: `from` sends no more bytes. If the last head, frame or body is
+    /// unfinished, passes its annotation to `report`.
     pub fn end(&mut self, from: Role, report: &mut dyn FnMut(Annotation)) {
         let direction = self.direction(from);
         let ended = Stage::Ended(Run::new(from, AnnotationKind::Unread, direction.passed));
@@ -123,8 +123,8 @@ impl Conversation {
         }
     }
 
-    /// Returns whether the server's response has arrived. Until then, the explainer doesn't know
-    /// how to read the server's later bytes.
+    /// Returns whether the head of the server's final response has arrived. Until then, the
+    /// explainer doesn't know how to read the server's later bytes.
     pub fn is_answered(&self) -> bool {
         !matches!(self.server.stage, Stage::Head(_))
     }
@@ -195,8 +195,8 @@ impl Conversation {
         }
     }
 
-    /// Ends an HTTP body, and decides how to read the bytes after the body: as another head if the
-    /// connection stays open.
+    /// Ends an HTTP body, and decides how to read the bytes after it: as another head if the
+    /// connection stays open. Otherwise, these bytes are only counted.
     fn begin_after_body(&mut self, from: Role, report: &mut dyn FnMut(Annotation)) {
         let too_many = from == Role::Client && self.unanswered.len() >= MAX_UNANSWERED_REQUESTS;
         let at = self.direction(from).passed;
@@ -215,7 +215,7 @@ impl Conversation {
         };
     }
 
-    /// Decides how to read both directions after the server's response. This also covers client
+    /// Decides how to read both directions after the server's response, including the client's
     /// bytes that arrived before the response.
     fn continue_after_response(
         &mut self,
@@ -237,8 +237,8 @@ impl Conversation {
                 let frames = |from, start| frames_of(from, start, &self.settings, agreed);
                 self.server.stage = frames(Role::Server, self.server.passed);
                 match &mut self.client.stage {
-                    // The client's request is incomplete or wasn't seen, so its bytes can't be
-                    // frames yet.
+                    // The client's request is incomplete or wasn't seen, so the client's next bytes
+                    // aren't frames.
                     Stage::Head(arriving) if arriving.start() == 0 => {}
                     Stage::Frames(frames) => set_agreed(frames, agreed),
                     Stage::Head(arriving) => {
@@ -257,9 +257,9 @@ impl Conversation {
         }
     }
 
-    /// Decides how to read the client's bytes after a response that opens no WebSocket. These bytes
-    /// may be another request, unless the client has already sent frames or the connection closes.
-    /// Otherwise, the bytes are only counted.
+    /// Decides how to read the client's bytes after a response that opens no WebSocket: as another
+    /// request if the connection stays open, and the client is neither inside a frame nor past its
+    /// last one. Otherwise, these bytes are only counted.
     fn after_refusal(&mut self, keeps: ConnectionReuse, report: &mut dyn FnMut(Annotation)) {
         let at = self.client.passed;
         let Stage::Frames(frames) = &mut self.client.stage else { return };
@@ -285,7 +285,7 @@ fn set_agreed(frames: &mut FrameExplainer, agreed: Agreed) {
     }
 }
 
-/// Explains a client's request, and the bytes that the client sends after the request.
+/// Explains a client's request, and the bytes that the client sends after it.
 pub fn explain_request(bytes: &[u8], settings: &Settings) -> Vec<Annotation> {
     let mut conversation = Conversation::new(settings.clone());
     collect_annotations(|report| {
@@ -294,8 +294,8 @@ pub fn explain_request(bytes: &[u8], settings: &Settings) -> Vec<Annotation> {
     })
 }
 
-/// Explains a server's response, and the bytes that the server sends after the response. `asked`
-/// holds the request that the server answers.
+/// Explains a server's response, and the bytes that the server sends after it. `asked` holds the
+/// request that the server answers.
 pub fn explain_response(bytes: &[u8], asked: &[u8], settings: &Settings) -> Vec<Annotation> {
     let mut conversation = Conversation::new(settings.clone());
     conversation.push(Role::Client, asked, &mut |_| {});

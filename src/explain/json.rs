@@ -13,8 +13,9 @@ use super::source::trace::{Step, steps};
 use super::source::{Anchor, Passage, deciding_anchor};
 use crate::frames::header::Role;
 
-/// Returns an annotation (the explanation of a head or frame) as a JSON object. For each explained
-/// part, the object names the anchor: the lines of ws101's source that decide about this part.
+/// Returns an annotation (the explanation of a head or frame) as a JSON object. Each span and the
+/// verdict name their anchor: the lines of ws101's source that decide about them. `walk` lists the
+/// steps in which ws101's code handles the bytes.
 pub fn annotation(annotation: &Annotation) -> String {
     let what = match annotation.what {
         AnnotationKind::Request => "request",
@@ -59,8 +60,8 @@ fn step(step: &Step) -> String {
     ])
 }
 
-/// Returns a passage (the lines of ws101's source that an anchor points to) as a JSON object, with
-/// the paragraph of the walkthrough that explains these lines.
+/// Returns a passage (a function of ws101's source, in which an anchor's lines are marked) as a
+/// JSON object, with the paragraph of the walkthrough that explains the marked lines.
 pub fn passage(passage: &Passage) -> String {
     let Passage { anchor, lines, chapter } = passage;
     let lines = lines.iter().map(|line| {
@@ -129,8 +130,8 @@ pub fn array(values: impl Iterator<Item = String>) -> String {
     format!("[{}]", values.collect::<Vec<_>>().join(","))
 }
 
-/// Returns a text as a JSON string (RFC 8259 §7). The string is escaped so that it's also safe
-/// inside the script of an HTML page.
+/// Returns a text as a JSON string (RFC 8259 §7). The escapes also make the string safe inside a
+/// script of an HTML page.
 pub fn string(text: &str) -> String {
     let mut out = String::from("\"");
     for c in text.chars() {

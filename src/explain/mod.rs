@@ -19,9 +19,9 @@
 //! print!("{}", annotation(&told[0], "", Style::default()));
 //! ```
 //!
-//! The explainer itself judges nothing. It asks `http`, `handshake` and `frames` what the bytes are
-//! and whether they break a rule, and adds words and positions. The [map](crate) shows where this
-//! folder belongs.
+//! The explainer itself decides nothing: `http`, `handshake` and `frames` find out what the bytes
+//! are and whether they break a rule. The explainer adds words and positions. The [map](crate)
+//! shows where this folder belongs.
 //!
 //! Read its files in this order. Each imports only files above it.
 //!

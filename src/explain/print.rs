@@ -1,4 +1,4 @@
-//! Prints an annotation for an 80-column terminal, with or without colour.
+//! Formats an annotation as text for an 80-column terminal, with or without colour.
 //!
 //! ```text
 //! client → server, byte 0: text, 5 bytes, masked
@@ -6,8 +6,8 @@
 //!   1.......  FIN: the last fragment of its message (§5.4)
 //! ```
 //!
-//! It can also draw a frame as the RFC does (§5.2). A peer's text is already escaped when it
-//! reaches this file: see [`annotation`](super::annotation).
+//! This file can also draw a frame's bits as the RFC does (§5.2). A peer's text arrives here
+//! already escaped: see [`annotation`](super::annotation).
 
 use super::annotation::{Annotation, AnnotationKind, Span, Verdict, hex};
 use crate::frames::header::Role;
@@ -37,7 +37,8 @@ const CLIENT: &str = "1;36";
 const SERVER: &str = "1;35";
 
 /// Returns an annotation (the explanation of a head or frame) as lines of text. `name` is the name
-/// of the annotation's connection, or empty if only one connection is explained.
+/// of the annotation's connection, which begins the first line. It's empty if only one connection
+/// is explained.
 pub fn annotation(annotation: &Annotation, name: &str, style: Style) -> String {
     let paint = |code: &str, text: &str| match style.colour {
         true => format!("\u{1b}[{code}m{text}\u{1b}[0m"),
@@ -122,7 +123,7 @@ fn span_lines(what: AnnotationKind, span: &Span) -> (String, Vec<String>) {
 }
 
 /// Wraps a text at spaces into lines, and returns at least one line. Breaks a word only if the word
-/// is longer than a line. The first line has at most `first` columns, and each other line at most
+/// is longer than a line. The first line has at most `first` columns, and every later line at most
 /// `width` columns.
 pub fn wrap(text: &str, first: usize, width: usize) -> Vec<String> {
     let (mut lines, mut line, mut used, mut room) = (Vec::new(), String::new(), 0, first);
@@ -178,7 +179,7 @@ fn width_of(c: char) -> usize {
 }
 
 /// Draws a frame's bits as RFC 6455 does: 32 bits per row, a bar where each field begins, and the
-/// fields' names below each row.
+/// fields' names below each row. Only the first five rows are drawn.
 pub fn bit_diagram(annotation: &Annotation) -> String {
     let bits = (annotation.bytes.len() as u64 * 8).min(ROW * MAX_ROWS);
     let bit = |at: u64| annotation.bytes[(at / 8) as usize] >> (7 - at % 8) & 1;

@@ -11,7 +11,7 @@
 //! Rules of this file:
 //! - A line that names no sender continues the line before. If the first line names no sender, its
 //!   bytes determine the sender: a request or a masked frame comes from a client.
-//! - Bytes that don't begin with a head are read as frames.
+//! - A conversation that doesn't begin with a head consists of frames.
 
 use super::annotation::Annotation;
 use super::conversation::Conversation;
@@ -25,8 +25,8 @@ const LINE: usize = 24;
 /// The maximum length of a line of quoted text, in bytes. A longer line is saved as hex digits.
 const MAX_TEXT_LINE: usize = 4096;
 
-/// One turn of a conversation: the end that sends, and the bytes that this end sends before the
-/// other end sends any bytes.
+/// One turn of a conversation: the end that sends, and the bytes that it sends before the other end
+/// sends again.
 pub type Turn = (Role, Vec<u8>);
 
 /// Parses the turns of a conversation from its saved text. The error contains the number of the
@@ -56,8 +56,8 @@ pub fn parse(text: &str) -> Result<Vec<Turn>, String> {
         .collect())
 }
 
-/// Guesses which end sent these bytes, based on the first bytes: a client sends requests and masked
-/// frames.
+/// Guesses from the first bytes which end sent them: a client sends requests and masked frames, and
+/// a server everything else.
 pub fn guess_sender(bytes: &[u8]) -> Role {
     let is_client = match begins_with_head(bytes) {
         true => !bytes.starts_with(b"HTTP/"),
@@ -66,15 +66,17 @@ pub fn guess_sender(bytes: &[u8]) -> Role {
     if is_client { Role::Client } else { Role::Server }
 }
 
-/// Returns whether these bytes look like the head of a request or response, which begins with
-/// capital letters. As the first byte of a frame, a capital letter would set reserved bits.
+/// Returns whether these bytes look like the head of a request or response: three or more capital
+/// letters, then a space, a slash or the end of the bytes. A frame rarely begins like this, because
+/// a capital letter as its first byte sets a reserved bit.
 pub fn begins_with_head(bytes: &[u8]) -> bool {
     let word = bytes.iter().take_while(|byte| byte.is_ascii_uppercase()).count();
     word >= 3 && matches!(bytes.get(word), None | Some(b' ' | b'/'))
 }
 
-/// Explains the turns of a saved conversation, in order. If the turns are frames without a
-/// handshake, `deflate` holds the compression parameters that both ends use.
+/// Explains the turns of a saved conversation, in order. `deflate` holds the agreed compression
+/// parameters, and is used only if the conversation has no handshake. It's `None` if the frames
+/// aren't compressed.
 pub fn explain(
     turns: &[Turn],
     settings: &Settings,
@@ -130,7 +132,7 @@ pub fn write(turns: &[Turn]) -> String {
 }
 
 /// Returns the length in bytes of the text line at the start of `bytes`, including its CR LF.
-/// Returns `None` unless `bytes` begins with a line of printable ASCII that isn't too long.
+/// Returns `None` unless this line is printable ASCII, and at most [`MAX_TEXT_LINE`] bytes long.
 fn text_line(bytes: &[u8]) -> Option<usize> {
     let end = bytes.iter().take(MAX_TEXT_LINE).position(|&byte| byte == b'\n')? + 1;
     let line = bytes[..end].strip_suffix(b"\r\n")?;

@@ -237,15 +237,26 @@ fn indented(body: &str) -> String {
 
 impl std::error::Error for HandshakeError {}
 
+/// The headers in which a server tells a refused client what it can do instead.
+const ADVICE: [&str; 5] =
+    ["Location", "WWW-Authenticate", "Proxy-Authenticate", "Retry-After", "Sec-WebSocket-Version"];
+
 fn not_switching(status: u16, head: &Head) -> HandshakeError {
     let heading = match status {
         // A 304 isn't a redirect: it indicates that the client's cached copy is still valid.
         300..=303 | 305..=399 => "a redirect",
-        401 | 403 | 407 => "an answer that asks who you are",
+        401 | 407 => "an answer that asks who you are",
+        403 => "an answer that forbids",
+        426 => "an answer that asks for an upgrade",
+        429 | 503 => "an answer that asks to wait",
         _ => "another answer",
     };
-    let location = head.header("Location").map(|to| format!(", Location: {}", quote(to)));
-    let seen = quote(head.first_line()) + &location.unwrap_or_default();
+    let mut seen = quote(head.first_line());
+    for name in ADVICE {
+        if let Some(value) = head.header(name) {
+            seen += &format!(", {name}: {}", quote(value));
+        }
+    }
     HandshakeError::new(Some(status), heading, seen).with_head(head)
 }
 

@@ -53,6 +53,30 @@ fn each_bit_of_a_request_is_explained_once_and_the_verdict_is_the_servers() {
 }
 
 #[test]
+fn client_is_told_what_the_status_of_a_refusal_asks_for() {
+    for (status, header, asks) in [
+        (302, "Location: /new", "Connect to the address in `Location`"),
+        (401, "WWW-Authenticate: Bearer", "Send valid credentials"),
+        (403, "", "Let the server trust this origin"),
+        (404, "", "Check the path"),
+        (407, "Proxy-Authenticate: Basic", "Send valid credentials"),
+        (426, "Sec-WebSocket-Version: 13", "Send `Sec-WebSocket-Version: 13`"),
+        (429, "Retry-After: 9", "Wait as long as `Retry-After` says"),
+        (500, "", "the server's log"),
+        (503, "Retry-After: 1", "Wait as long as `Retry-After` says"),
+    ] {
+        let line = if header.is_empty() { String::new() } else { format!("{header}\r\n") };
+        let answer = format!("HTTP/1.1 {status} No\r\n{line}\r\n");
+        let told = explain_response(answer.as_bytes(), &request_head(), &settings());
+        let diagnostic = told[0].verdict.diagnostic().unwrap();
+        assert!(diagnostic.fix.contains(asks), "{status}: {diagnostic}");
+        let seen = header.split_once(": ").map(|(name, value)| format!(", {name}: \"{value}\""));
+        let seen = format!("\"HTTP/1.1 {status} No\"{}", seen.unwrap_or_default());
+        assert_eq!(diagnostic.seen, seen, "{header}");
+    }
+}
+
+#[test]
 fn an_answer_is_taken_only_if_it_fits_the_key() {
     let answer = |accept: &str| {
         format!(

@@ -258,6 +258,8 @@ fn each_field_and_verdict_of_a_response_leads_to_code_that_names_its_section() {
         good.replace("HTTP/1.1", "HTTP/1.0"),
         "HTTP/1.1 301 Moved\r\nLocation: /\r\nContent-Length: 2\r\n\r\nok".into(),
         "HTTP/1.1 401 No\r\nContent-Length: 2\r\n\r\nok".into(),
+        "HTTP/1.1 403 No\r\nContent-Length: 2\r\n\r\nok".into(),
+        "HTTP/1.1 503 No\r\nRetry-After: 1\r\nContent-Length: 2\r\n\r\nok".into(),
         "HTTP/1.1 500 No\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n".into(),
         "HTTP/1.1 426 No\r\nSec-WebSocket-Version: 13\r\nUpgrade: websocket\r\n\r\nmore".into(),
     ];

@@ -8,7 +8,7 @@
 //! ```
 //!
 //! Only the first block has a known position. A later block may begin at any bit, and only an
-//! inflater can find that bit. The decoder's inflater has already inflated the payload.
+//! inflater can find that bit. The inflated bytes come from the decoder's inflater.
 
 use super::header_bits::span_of_bits;
 use super::payload_decoder::{Findings, MessageContext};

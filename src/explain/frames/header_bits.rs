@@ -1,7 +1,7 @@
 //! Explains the bits of a frame header, field by field, as far as they have arrived.
 //!
-//! The masks in [`header`](crate::frames::header) define where the fields are: a span covers the
-//! bits that are set in its mask.
+//! The bit masks in [`header`](crate::frames::header) define where the fields are: a field's span
+//! covers the bits that are set in the field's mask.
 
 use crate::explain::annotation::{Span, bits, hex};
 use crate::frames::header::{
@@ -21,19 +21,19 @@ pub struct ExtensionsInUse {
 }
 
 impl ExtensionsInUse {
-    /// Returns the reserved bits whose meaning this crate doesn't know, as a mask for a frame's
-    /// first byte.
+    /// Returns the reserved bits that mean nothing to this crate on this connection, as a bit mask
+    /// for a frame's first byte.
     pub fn unknown_reserved_bits(self) -> u8 {
         RSV2_RSV3 | if self.deflate { 0 } else { RSV1 }
     }
 }
 
-/// The explanation of a reserved bit that is set, perhaps by an extension unknown to this crate,
-/// and the RFC section about extensions.
+/// How a set reserved bit is explained if both ends agreed on an extension that this crate doesn't
+/// know: the meaning, and the RFC section about extensions.
 const UNKNOWN: (&str, &str) = ("set, as the agreed extension may define it", "§9.2");
 
 /// Returns the spans that explain a frame header, as far as the header has arrived. `length` is the
-/// payload length, or `None` if the decoder couldn't read this length.
+/// payload length, or `None` if the decoder hasn't read it.
 pub fn header_spans(head: &[u8], extensions: ExtensionsInUse, length: Option<u64>) -> Vec<Span> {
     let mut spans = Vec::new();
     let Some(&first) = head.first() else { return spans };
@@ -123,7 +123,7 @@ fn opcode_meaning(opcode: Opcode) -> &'static str {
 }
 
 /// Creates the span that explains a field within one byte. The field consists of the bits that are
-/// set in the mask `of`. `at` is the byte's offset in the annotated bytes.
+/// set in the bit mask `of`. `at` is the byte's offset in the frame.
 pub(crate) fn span_of_bits(
     at: u64,
     of: u8,

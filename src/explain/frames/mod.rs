@@ -7,10 +7,12 @@
 //!
 //! Rules of this file:
 //! - This file calls [`Header::parse`], [`PayloadDecoder`] and [`Close::parse`] in the same order
-//!   as [`Decoder`](crate::frames::decoder::Decoder) does. A test compares the results of both.
+//!   as [`Decoder`](crate::frames::decoder::Decoder) does. A test compares its verdicts with those
+//!   of `Decoder`.
 //! - Memory is bounded: only the first bytes of a long payload are kept, and the rest are counted.
-//! - A frame is reported once it's complete, even if it breaks a rule. That way, the annotations
-//!   don't depend on the pieces in which the bytes arrive.
+//! - A frame that breaks a rule is reported only once it's complete. If its header breaks the rule,
+//!   a complete header is enough. That way, the annotations don't depend on the pieces in which the
+//!   bytes arrive.
 //! - Bytes after a violation or a Close are only counted.
 
 pub mod deflate_spans;
@@ -38,7 +40,7 @@ pub struct FrameExplainer {
     /// use the reserved bits.
     unknown_extension: bool,
     /// Whether an extension that this crate doesn't know encodes the current message. If so, the
-    /// explainer can't decode the message's payload.
+    /// explainer shows the payload without decoding it.
     opaque: bool,
     /// The number of bytes that the sender had sent before the current frame.
     start: u64,
@@ -100,13 +102,14 @@ impl FrameExplainer {
         self.unknown_extension = true;
     }
 
-    /// Returns whether no byte of a frame has arrived yet.
+    /// Returns whether the next byte would begin a frame: no frame is unfinished, and the receiver
+    /// still reads.
     pub fn is_untouched(&self) -> bool {
         matches!(self.state, State::Header) && self.head.is_empty()
     }
 
-    /// Reads the sender's next bytes, and passes the annotation of each frame that these bytes
-    /// complete to `report`.
+    /// Reads the sender's next bytes, and passes to `report` the annotation of each frame that
+    /// these bytes complete.
     pub fn push(&mut self, mut bytes: &[u8], report: &mut dyn FnMut(Annotation)) {
         while !bytes.is_empty() {
             let count = match &mut self.state {
@@ -122,8 +125,8 @@ impl FrameExplainer {
         }
     }
 
-    /// Ends the explanation, because the sender's stream has ended. Passes the annotation of an
-    /// incomplete frame to `report`.
+    /// Ends the explanation, because the sender's stream has ended. If the last frame is
+    /// incomplete, passes its annotation to `report`.
     pub fn end(&mut self, report: &mut dyn FnMut(Annotation)) {
         match std::mem::replace(&mut self.state, State::Header) {
             State::Ended(mut run) => {
@@ -173,7 +176,8 @@ impl FrameExplainer {
     }
 
     /// Validates the part of the current frame's header that has arrived. Returns the header and
-    /// the message's context once the header is complete, and `None` before.
+    /// the message's context once the header is complete, and `None` before. Fails as soon as the
+    /// header breaks a rule.
     fn begin_frame(&mut self) -> Result<Option<(Header, MessageContext)>, Violation> {
         let mut head = [0; MAX_HEADER];
         head[..self.head.len()].copy_from_slice(&self.head);
@@ -264,8 +268,9 @@ impl FrameExplainer {
         piece.len()
     }
 
-    /// Unmasks and validates a piece of a frame's payload, as the protocol's decoder does. Keeps
-    /// the first `room` bytes of the unmasked piece.
+    /// Unmasks and validates a piece of a frame's payload, as the protocol's decoder does. Keeps in
+    /// `frame` the first `room` bytes of the unmasked piece, and the rule that the piece breaks, if
+    /// any.
     fn decode(&mut self, frame: &mut ArrivingFrame, piece: &[u8], room: usize) {
         let mut plain = [0; 4096];
         let mut kept = room;
@@ -285,7 +290,8 @@ impl FrameExplainer {
         }
     }
 
-    /// Validates the payload of a complete frame.
+    /// Checks the rules that apply only to a complete payload: what a Close contains, and where a
+    /// message may end.
     fn check_whole_payload(&mut self, frame: &ArrivingFrame) -> Result<(), Violation> {
         match frame.header.opcode {
             Opcode::Close => Close::parse(&frame.payload).map(drop),
@@ -361,8 +367,8 @@ impl FrameExplainer {
     }
 }
 
-/// Returns the payload length that a broken header encodes wrongly. Returns `None` for every other
-/// verdict.
+/// Returns the payload length from a header that encodes it in too many bytes or with its top bit
+/// set. Returns `None` for every other verdict.
 fn length_in(verdict: &Verdict) -> Option<u64> {
     match verdict {
         Verdict::Broken(Violation::LengthNotMinimal(n) | Violation::LengthTopBit(n)) => Some(*n),

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! payload ─► (Inflater) ─► Assembler          the same calls in the same order as in `Decoder`
-//!                └─────────────┴─► Found: what it inflates to, and where a text goes wrong
+//!                └─────────────┴─► Findings: what it inflates to, and where a text goes wrong
 //! ```
 //!
 //! Rules of this file:
@@ -21,21 +21,23 @@ use crate::frames::utf8::Text;
 use crate::frames::violation::Violation;
 use crate::handshake::deflate_params::{DeflateConfig, DeflateParams, Window};
 
-/// The facts about a message that are needed to explain its frames.
+/// The facts about a message that the explanation of its frames needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MessageContext {
-    /// The kind of the message that the frame belongs to, or `None` between messages.
+    /// The kind of the current message. A data frame belongs to this message; a control frame may
+    /// come between its fragments. `None` between messages.
     pub inside: Option<MessageKind>,
-    /// Whether this message is compressed.
+    /// Whether the current message is compressed.
     pub compressed: bool,
-    /// Whether an extension that this crate doesn't know encodes this message.
+    /// Whether an extension that this crate doesn't know encodes the current message.
     pub opaque: bool,
 }
 
 /// The position at which a text stops being valid UTF-8, and the bytes that make it invalid.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BadText {
-    /// The offset in the payload's text, in bytes, at which the text becomes invalid.
+    /// The offset at which the text becomes invalid, in bytes from the start of this frame's text
+    /// (the inflated payload, if it's compressed).
     pub at: u64,
     /// The invalid byte, or `None` if the text ends in the middle of a character.
     pub byte: Option<u8>,
@@ -61,7 +63,7 @@ impl BadText {
     }
 }
 
-/// The findings of the payload decoder in one frame's payload.
+/// What the payload decoder found in one frame's payload.
 #[derive(Clone, Debug, Default)]
 pub struct Findings {
     /// The inflated payload. `None` if the payload isn't compressed, or in a build without the
@@ -219,7 +221,8 @@ impl PayloadDecoder {
     }
 }
 
-/// How far the decoder has decoded the text of the current message. This locates a bad byte.
+/// How far the text of the current message has been decoded. From this, the decoder knows the
+/// offset of a bad byte.
 #[derive(Debug, Default)]
 struct TextSoFar {
     /// The number of text bytes in the current payload that have been decoded.
@@ -254,7 +257,7 @@ impl TextSoFar {
     }
 
     /// Keeps the bytes of an incomplete character at the end of a valid piece of text. `whole` is
-    /// the number of bytes in complete characters, counted over the bytes kept before and this
+    /// the number of bytes that form complete characters, among the bytes kept earlier and this
     /// piece.
     fn keep_incomplete(&mut self, piece: &[u8], whole: usize) {
         let cut = self.begun.len() + piece.len() - whole;
@@ -267,7 +270,8 @@ impl TextSoFar {
 }
 
 /// Finds the first byte in a piece of text at which the text becomes invalid UTF-8. `begun` holds
-/// the bytes of an incomplete character before the piece. Returns `None` if the piece is valid.
+/// the bytes of an incomplete character before the piece. Returns `None` if the text is valid so
+/// far, even if it ends inside a character.
 pub fn find_bad_byte(begun: &[u8], piece: &[u8]) -> Option<BadText> {
     let mut text = Text::default();
     text.push(begun).ok()?;

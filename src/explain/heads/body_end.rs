@@ -48,8 +48,8 @@ impl Body {
         Body::announced(head).unwrap_or(Body::Length(0))
     }
 
-    /// Returns the body that a response's head announces. `method` is the method of the request,
-    /// because a response to HEAD has no body.
+    /// Returns the body that a response's head announces. `method` is the request's method: a
+    /// response to HEAD has no body.
     pub fn of_response(head: &Head, method: &str) -> Body {
         let status = status_of(head.first_line());
         match (method, status) {
@@ -78,7 +78,7 @@ impl Body {
         Some(length.map_or(Body::UntilEnd, Body::Length))
     }
 
-    /// Consumes as many of the stream's next bytes as belong to the body, and returns their number.
+    /// Consumes the bytes that belong to the body, and returns their number.
     pub fn take(&mut self, bytes: &[u8]) -> usize {
         match self {
             Body::UntilEnd => bytes.len(),
@@ -113,8 +113,8 @@ impl ChunkPart {
         ChunkPart::Size(Vec::new())
     }
 
-    /// Consumes some of the stream's next bytes, and returns their number. Also returns the body's
-    /// new state once the chunks have ended or turned out to be invalid.
+    /// Consumes the stream's next bytes up to the end of the current line or chunk, and returns
+    /// their number. Also returns the body's new state, once the chunks have ended or are invalid.
     fn take(&mut self, bytes: &[u8]) -> (usize, Option<Body>) {
         let line = bytes.iter().position(|&byte| byte == b'\n').map(|end| end + 1);
         let in_line = line.unwrap_or(bytes.len());

@@ -65,7 +65,8 @@ impl Offers {
         &self.deflate
     }
 
-    /// Returns the offered extensions that the server accepted, given the `head` of its response.
+    /// Returns which offered extensions the `head` of a response accepts. Compression counts as not
+    /// accepted if its parameters are invalid, or if it's listed twice.
     pub fn agreed(&self, head: &Head) -> Agreed {
         let (unknown, known) = self.split_known(head);
         let deflate = match known.as_slice() {
@@ -106,8 +107,9 @@ impl Offers {
         (known.len() < count, known)
     }
 
-    /// Returns the position of the offer that a response accepts, counted from 1. The error
-    /// describes the response that the client expected.
+    /// Returns the position, among all offered extensions, of the permessage-deflate offer that the
+    /// response accepts. Positions count from 1; if the response accepts no such offer, the result
+    /// is 1. If the response is invalid, the error describes the response that the client expected.
     fn accepted(&self, head: &Head) -> Result<usize, &'static str> {
         let known = self.head_without_unknown(head);
         let agreed = deflate_params::verify_answer(known.as_ref().unwrap_or(head), &self.deflate)?;
@@ -138,8 +140,9 @@ pub enum Negotiation<'a> {
     Answer {
         /// The extensions that the client offered in its request.
         offers: &'a Offers,
-        /// The position of the accepted offer, or an error that describes the expected response.
-        /// `None` if the request isn't known.
+        /// The position of the accepted offer among all offered extensions, counted from 1, or an
+        /// error that describes the expected response. `None` if the request isn't known or the
+        /// response can't be parsed.
         accepted: Option<Result<usize, &'static str>>,
     },
 }
@@ -154,7 +157,7 @@ impl<'a> Negotiation<'a> {
 }
 
 /// Returns the spans that explain a `Sec-WebSocket-Extensions` line, which starts at byte `at` of
-/// its head. Returns `None` if the line isn't a valid list of extensions.
+/// its head. Returns `None` for any other line, and if the list of extensions is invalid or empty.
 pub fn extension_spans(line: &[u8], at: u64, negotiation: &mut Negotiation) -> Option<Vec<Span>> {
     let head = Head::parse(&[b"\r\n", line].concat()).ok().filter(|_| line.ends_with(b"\r\n"))?;
     let (name, _) = head.fields().next().filter(|(name, _)| name.eq_ignore_ascii_case(HEADER))?;
@@ -188,9 +191,10 @@ pub fn extension_spans(line: &[u8], at: u64, negotiation: &mut Negotiation) -> O
     Some(spans)
 }
 
-/// Returns the offsets at which the names and parameters of a valid extension list begin. Each
-/// element includes the separator before it, and the first element includes the header's name. A
-/// quoted value is a token, so it contains no separator.
+/// Returns the offsets at which the names and parameters of a valid extension list begin.
+/// `after_name` is the offset after the header's colon. Each element includes the separator before
+/// it, and the first element includes the header's name. A quoted value is a token, so it contains
+/// no separator.
 fn element_starts(line: &[u8], after_name: usize) -> Vec<usize> {
     let (mut begins, mut is_empty) = (vec![0], true);
     for (at, byte) in line.iter().enumerate().skip(after_name) {

@@ -1,5 +1,5 @@
-//! Explains the head of a request or a response: where it ends, what its lines mean, and how its
-//! receiver judges it.
+//! Explains the head of a request or a response: where it ends, what its lines mean, and whether
+//! its receiver accepts it.
 //!
 //! ```text
 //! bytes ─► Scan ─► ArrivingHead ─► request / response ─► Annotation, and what follows the head
@@ -8,10 +8,11 @@
 //! ```
 //!
 //! Rules of this file:
-//! - [`Scan`] finds where the head ends, or which byte no head may contain. [`decide`] judges a
-//!   request as a server does. [`ClientRequest::verify_offers`] judges a response as a client does.
-//! - A request that doesn't ask for a WebSocket is plain HTTP, and so is its response. The method
-//!   and the status aren't judged.
+//! - [`Scan`] finds where the head ends, or the byte at which it breaks a rule for heads.
+//!   [`decide`] gives a server's verdict on a request, and [`ClientRequest::verify_offers`] a
+//!   client's verdict on a response.
+//! - A request that doesn't ask for a WebSocket is plain HTTP, and so is its response. Any method
+//!   of the request and any status of the response are then allowed.
 //! - An extension other than permessage-deflate is accepted if the client offered it.
 
 pub mod body_end;
@@ -83,8 +84,8 @@ impl ArrivingHead {
         ArrivingHead { start, scan, bytes: Vec::new() }
     }
 
-    /// Appends bytes up to the end of the head. Returns how many bytes belong to the head, and how
-    /// the head has ended, or `None` if more bytes must arrive.
+    /// Appends bytes up to the end of the head, and returns how many it has appended. Also returns
+    /// how the head has ended, or `None` if more bytes must arrive.
     pub fn push(&mut self, bytes: &[u8]) -> (usize, Option<EndedHead>) {
         let before = self.bytes.len();
         self.bytes.extend_from_slice(bytes);
@@ -142,12 +143,13 @@ pub enum AfterRequest {
     Body(Body),
     /// WebSocket frames follow, if the server opens a WebSocket.
     Frames,
-    /// Nothing follows that can be explained, because the request can't be parsed.
+    /// Nothing follows that can be explained, because the head is incomplete or can't be parsed.
     Nothing,
 }
 
-/// Explains a request's head, with the verdict of a server that has these rules. Also returns the
-/// parsed request, if it's valid, and the kind of bytes after the head.
+/// Explains a request's head, with the verdict of a server that has these rules. `end` is `None` if
+/// the stream ended inside the head. Also returns the parsed request, if it's valid, and the kind
+/// of bytes after the head.
 pub fn request(
     bytes: &[u8],
     start: u64,
@@ -215,8 +217,9 @@ pub enum ConnectionReuse {
     Closed,
 }
 
-/// Explains a response's head, with the verdict of the client that sent the request `asked`. Also
-/// returns the kind of bytes that follow the head.
+/// Explains a response's head, with the verdict of the client that sent the request `asked`.
+/// `asked` is `None` if that request wasn't seen or can't be parsed, and `end` is `None` if the
+/// stream ended inside the head. Also returns the kind of bytes that follow the head.
 pub fn response(
     bytes: &[u8],
     start: u64,
@@ -303,8 +306,8 @@ fn verify(head: &Head, asked: &ParsedRequest) -> Verdict {
     }
 }
 
-/// Returns the error for a 101 that answers a request without a `Sec-WebSocket-Key`. The client
-/// would otherwise accept the `Sec-WebSocket-Accept` of an empty key.
+/// Returns the error for a 101 that answers a request without a `Sec-WebSocket-Key`. Without this
+/// check, a `Sec-WebSocket-Accept` computed from an empty key would be accepted.
 fn no_key(head: &Head) -> HandshakeError {
     let accept = head.header("Sec-WebSocket-Accept").map_or("none".into(), quote);
     let seen =

@@ -198,12 +198,15 @@ pub const HANDSHAKE_ERRORS: &[(&str, &str)] = &[
     ("a 101 of HTTP/1.0", "status.version"),
     ("a redirect", "status"),
     ("an answer that asks who you are", "status"),
+    ("an answer that forbids", "status"),
+    ("an answer that asks for an upgrade", "status"),
+    ("an answer that asks to wait", "status"),
     ("another answer", "status"),
     ("a wrong 101", "status"),
 ];
 
-/// For each header field that can make a 101 invalid, the words that its diagnostic contains and
-/// the id of its anchor: the source lines where the client validates this field.
+/// For each header field that can make a 101 invalid, the words that the diagnostic then contains,
+/// and the id of the field's anchor: the source lines where the client validates this field.
 const WRONG_101: &[(&str, &str)] = &[
     ("Upgrade:", "answer.upgrade"),
     ("Connection:", "answer.connection"),

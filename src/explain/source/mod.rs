@@ -20,8 +20,8 @@ pub mod trace;
 /// split in two, so that this line isn't a marker itself.
 const CHAPTER_MARKER: &str = concat!("// ", "WALK: ");
 
-/// An anchor: it names lines of ws101's source that decide what a field means or whether bytes
-/// break a rule.
+/// A name for lines of ws101's source: those that decide what a field means, or whether bytes break
+/// a rule.
 #[derive(Debug)]
 pub struct Anchor {
     /// The anchor's unique name, such as `opcode`. Links refer to the anchor by this name.
@@ -33,7 +33,8 @@ pub struct Anchor {
     /// A few words that locate the deciding statement. Empty if the anchor covers the whole
     /// function.
     words: &'static str,
-    /// The RFC section whose rule the anchor's lines enforce. Empty if no RFC has such a rule.
+    /// The RFC section whose rule the anchor's lines enforce, such as `RFC 7692 §7.2`. A section
+    /// without an RFC number belongs to RFC 6455. Empty if no RFC has such a rule.
     pub section: &'static str,
     /// The file name of the walkthrough chapter that explains the anchor's lines.
     chapter: &'static str,
@@ -57,7 +58,7 @@ pub struct Line {
     pub number: usize,
     /// The text of this line, without the function's indentation.
     pub text: &'static str,
-    /// Whether this line is marked, because it's one of the anchor's lines.
+    /// Whether this is one of the anchor's own lines, which are marked when the passage is shown.
     pub is_marked: bool,
 }
 
@@ -83,8 +84,9 @@ impl Anchor {
         ANCHORS
     }
 
-    /// Returns the source lines that this anchor points to. If the source doesn't contain them, the
-    /// error names the missing file, function or words.
+    /// Returns the function that this anchor points to, with the anchor's lines marked. Fails if
+    /// the file, the function or a single line with the anchor's words can't be found: the error
+    /// says which.
     pub fn passage(&'static self) -> Result<Passage, String> {
         let lost =
             |what: &str| format!("{}: {what} of {} in src/{}", self.id, self.function, self.file);
@@ -100,7 +102,7 @@ impl Anchor {
         };
         let depth = indent(lines[0]);
         let line = |(index, line): (usize, &&'static str)| {
-            // The chapters' marks aren't shown.
+            // The markers of the chapters' excerpts aren't shown.
             let text = line.split(CHAPTER_MARKER).next().unwrap_or_default();
             let is_mark = text.trim().is_empty() && !line.is_empty();
             (!is_mark).then(|| Line {
@@ -171,8 +173,8 @@ fn indent(line: &str) -> usize {
     line.len() - line.trim_start().len()
 }
 
-/// Finds a function in a file, with the comments above it. Returns the indexes of the first and
-/// last line. Returns `None` unless exactly one function has this name.
+/// Finds a function in a file, with the comments and attributes above it. Returns the indexes of
+/// the first and last line. Returns `None` unless exactly one function has this name.
 fn find_function(lines: &[&str], function: &str) -> Option<(usize, usize)> {
     let (of, name) = function.split_once("::").unwrap_or(("", function));
     let mut found = None;
@@ -276,7 +278,7 @@ macro_rules! files {
     };
 }
 
-/// The path and the text of each source file that anchors point to.
+/// The source files that anchors point to, each as its path and its text.
 const FILES: &[(&str, &str)] = files![
     "../../",
     "http/head.rs",
@@ -302,7 +304,7 @@ const FILES: &[(&str, &str)] = files![
     "connection/write_half.rs",
 ];
 
-/// The file name and the text of each walkthrough chapter that anchors name.
+/// The walkthrough chapters that anchors refer to, each as its file name and its text.
 const CHAPTERS: &[(&str, &str)] = files![
     "../../walkthrough/",
     "01_the_request.md",

@@ -1,5 +1,5 @@
-//! Traces a head or a frame through the code: the source lines that handle the head or frame, in
-//! order, each with the values at these lines.
+//! Traces a head or a frame through the code: lists the source lines that handle the head or frame,
+//! in order, with its values at each of these lines.
 //!
 //! ```text
 //! frame     read ─► header ─► order ─► unmask ─► inflate, UTF-8 ─► message ─► handler
@@ -298,7 +298,7 @@ impl Trace<'_> {
     }
 
     /// Parses the head, and adds to the trace the steps that every head passes. Returns `None` if
-    /// the head breaks a rule, is incomplete, or is too long for its annotation to hold all of it.
+    /// the head breaks a rule, is incomplete, or is longer than the part that its annotation keeps.
     fn head(&mut self) -> Option<Head> {
         let annotation = self.annotation;
         let lines = annotation.spans.iter().filter(|span| span.bits.end > span.bits.start).count();
