@@ -261,7 +261,7 @@ fn read_exact_what_if_each_byte_comes_after_a_timeout() {
 /// Holds: after the ping interval we send a ping; if nothing comes in the time for the pong, it is `PeerTimeout`
 /// Twin: src/connection/keepalive.rs
 /// was `(Some(deadline), _) if deadline.has_passed() => SilenceAction::GiveUp,`
-/// now `(Some(due), _) if due.has_passed() => SilenceAction::Wait,`
+/// now `(Some(deadline), _) if deadline.has_passed() => SilenceAction::Wait,`
 /// Twin: the limit lifted, in the test
 #[test]
 fn tungstenite_15_what_if_the_peer_is_dead() {
