@@ -365,7 +365,7 @@ fn read_body(
     let mut body = Body::after_head(head, status, MOST);
     body.push(buffer.unread());
     let mut piece = [0; 1024];
-    while !body.is_over() {
+    while !body.has_enough() {
         match read_before(deadline, stream, &mut piece) {
             Ok(0) | Err(_) => break,
             Ok(count) => body.push(&piece[..count]),

@@ -94,7 +94,7 @@ impl Assembler {
         self.check_order(Opcode::parse(first)?)?;
         let parsed = Header::parse(bytes, reader, rsv1_has_meaning)?;
         if let Some((header, _)) = &parsed {
-            self.begin_fragment(header)?;
+            self.begin_data_frame(header)?;
         }
         Ok(parsed)
     }
@@ -115,7 +115,7 @@ impl Assembler {
     /// (§5.4), or if its message would exceed the [`Bounds`]. A control frame's header changes
     /// nothing.
     #[inline]
-    pub fn begin_fragment(&mut self, header: &Header) -> Result<(), Violation> {
+    pub fn begin_data_frame(&mut self, header: &Header) -> Result<(), Violation> {
         self.check_order(header.opcode)?;
         match header.opcode {
             Opcode::Text => self.begin_message(MessageKind::Text, header.rsv1),

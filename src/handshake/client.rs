@@ -90,13 +90,17 @@ impl ClientRequest {
     /// Verifies that `head` is a valid 101 from a server that read our request with this `key`.
     /// Returns what both ends agreed on, or the error that the caller of `connect` receives.
     pub fn verify(&self, head: &Head, key: &str) -> Result<VerifiedResponse, HandshakeError> {
-        self.verify_offers(head, key, self.deflate.as_ref().map(DeflateParams::offer).as_slice())
+        self.verify_with_offers(
+            head,
+            key,
+            self.deflate.as_ref().map(DeflateParams::offer).as_slice(),
+        )
     }
 
     // WALK: verify
     /// Like [`verify`](ClientRequest::verify), but for a request that any client may have sent.
     /// `offers` are the compression offers in that request.
-    pub fn verify_offers(
+    pub fn verify_with_offers(
         &self,
         head: &Head,
         key: &str,

@@ -136,7 +136,7 @@ impl Agreement {
 /// The server calls this function once per connection, after reading the request's head.
 pub fn decide(request: &Request, rules: &Rules) -> Result<Decision, Refusal> {
     // 1. Is it clear where the request ends, and does the server answer for its host?
-    check_body(request)?;
+    check_body_end(request)?;
     let host = check_host(request, &rules.hosts)?;
     // 2. Does the client ask for a WebSocket? The server may ignore any other upgrade, such as h2c.
     if !request.head().list_contains("Upgrade", "websocket") {
@@ -177,7 +177,7 @@ fn check_http_version(request: &Request) -> Result<(), Refusal> {
     }
 }
 
-fn check_body(request: &Request) -> Result<(), Refusal> {
+fn check_body_end(request: &Request) -> Result<(), Refusal> {
     // A proxy might read a body after an upgrade as HTTP while the server reads it as frames. An
     // attacker can smuggle requests through that gap (RFC 9112 §11.2). Therefore a GET or a HEAD
     // must not have a body. Any other method can't upgrade, so it may have a body whose end is
@@ -338,7 +338,7 @@ fn is_path(path: &str) -> bool {
 /// is 404 for an unknown path, 405 for a method other than GET, 505 for HTTP/1.0, and 426
 /// otherwise. `has_pages` is whether the application serves any pages. If it serves none, no path
 /// is unknown.
-pub fn no_page(request: &Request, rules: &Rules, has_pages: bool) -> Refusal {
+pub fn refusal_of_plain_http(request: &Request, rules: &Rules, has_pages: bool) -> Refusal {
     // RFC 9110 §15.5.5: an unknown path gets a 404, unless a WebSocket opens there.
     if has_pages && !rules.paths.iter().any(|path| path == request.path()) {
         return Refusal::new(404, "no such page", quote(request.path()));

@@ -63,14 +63,14 @@ impl Body {
 
     /// Returns whether the body needs no more bytes: it has ended, or it already stores as many
     /// bytes as it may.
-    pub fn is_over(&self) -> bool {
+    pub fn has_enough(&self) -> bool {
         matches!(self.rest, Expected::Nothing | Expected::Bytes(0)) || self.bytes.len() == self.most
     }
 
     /// Pushes the next bytes from the stream into the body. Ignores bytes after the body's end, and
     /// bytes beyond the maximum that it stores.
     pub fn push(&mut self, mut bytes: &[u8]) {
-        while !bytes.is_empty() && !self.is_over() {
+        while !bytes.is_empty() && !self.has_enough() {
             match &mut self.rest {
                 Expected::Nothing => {}
                 Expected::All => self.keep(std::mem::take(&mut bytes)),
@@ -147,7 +147,7 @@ mod tests {
         let read_in = |pieces: usize| {
             let mut body = Body::after_head(&head, status, 16);
             bytes.as_bytes().chunks(pieces).for_each(|piece| body.push(piece));
-            let is_over = body.is_over();
+            let is_over = body.has_enough();
             (body.into_text(), is_over)
         };
         assert_eq!(read_in(1), read_in(bytes.len().max(1)), "{fields}{bytes}");

@@ -47,7 +47,7 @@ use crate::frames::decoder::Decoder;
 use crate::frames::deflate;
 use crate::frames::encoder::Encoder;
 use crate::frames::header::Role;
-use crate::handshake::server::{Agreement, Decision, Rules, decide, no_page};
+use crate::handshake::server::{Agreement, Decision, Rules, decide, refusal_of_plain_http};
 use crate::http::refusal::Refusal;
 use crate::http::request::Request;
 use crate::http::response::Response;
@@ -236,7 +236,7 @@ impl Requester<'_> {
         // RFC 9110 §9.3.6: a 200 to CONNECT would open a tunnel.
         let http = options.http.as_deref().filter(|_| request.method() != "CONNECT");
         let Some(http) = http else {
-            return self.refuse(no_page(request, &options.rules, false));
+            return self.refuse(refusal_of_plain_http(request, &options.rules, false));
         };
         // While its page is generated, the connection counts as a page and not as pending.
         let Some(permit) = self.registry.pages.permit(self.limits.max_waiting) else {
@@ -246,7 +246,7 @@ impl Requester<'_> {
         let page = self.run_application_code(|| http(request));
         drop(permit);
         let Some(page) = page else {
-            return self.refuse(no_page(request, &options.rules, true));
+            return self.refuse(refusal_of_plain_http(request, &options.rules, true));
         };
         log::debug!("{} gets a plain HTTP answer", self.id);
         self.pending.make_evictable_for_response();

@@ -1,7 +1,7 @@
 //! A request with one change: each byte replaced by every other value, every value inserted at each
 //! place, and each byte left out.
 
-use ws101::handshake::server::{Decision, Rules, decide, no_page};
+use ws101::handshake::server::{Decision, Rules, decide, refusal_of_plain_http};
 use ws101::http::head::Scan;
 use ws101::http::request::Request;
 
@@ -42,7 +42,9 @@ fn status(bytes: &[u8]) -> Option<u16> {
     };
     Some(match refused {
         Ok((_, Decision::Switch(_))) => 101,
-        Ok((request, Decision::PlainHttp)) => no_page(&request, &rules, false).status(),
+        Ok((request, Decision::PlainHttp)) => {
+            refusal_of_plain_http(&request, &rules, false).status()
+        }
         Err(refusal) => refusal.status(),
     })
 }

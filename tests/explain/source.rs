@@ -273,7 +273,7 @@ fn each_field_and_verdict_of_a_response_leads_to_code_that_names_its_section() {
     assert_eq!(met.len(), HANDSHAKE_ERRORS.len(), "{met:#?}");
 }
 
-/// `explain` gives no verdict on plain HTTP. So it never meets these: `no_page` names two of them, for a request
+/// `explain` gives no verdict on plain HTTP. So it never meets these: `refusal_of_plain_http` names two of them, for a request
 /// that asks for no WebSocket, and the third is about the answer to a CONNECT.
 const OF_PLAIN_HTTP: [&str; 3] = ["no such page", "no upgrade", "a proxy that opens no tunnel"];
 

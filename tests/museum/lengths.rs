@@ -129,10 +129,10 @@ fn cve_2020_27813_what_if_the_lengths_of_fragments_add_up_to_more_than_any_numbe
     // No peer lives long enough to send that much; the sum is checked all the same.
     let announce = |opcode, length| Header { fin: false, rsv1: false, opcode, mask: None, length };
     let mut assembler = Assembler::new(NO_BOUNDS);
-    assert_eq!(assembler.begin_fragment(&announce(Opcode::Binary, LONGEST)), Ok(()));
-    assert_eq!(assembler.begin_fragment(&announce(Opcode::Continuation, LONGEST)), Ok(()));
+    assert_eq!(assembler.begin_data_frame(&announce(Opcode::Binary, LONGEST)), Ok(()));
+    assert_eq!(assembler.begin_data_frame(&announce(Opcode::Continuation, LONGEST)), Ok(()));
     assert_eq!(
-        assembler.begin_fragment(&announce(Opcode::Continuation, 2)),
+        assembler.begin_data_frame(&announce(Opcode::Continuation, 2)),
         Err(Violation::MessageTooLong(u64::MAX))
     );
 }

@@ -3,7 +3,7 @@
 use ws101::Refusal;
 use ws101::diagnostic::misuse::Misuse;
 use ws101::handshake::origin::Origins;
-use ws101::handshake::server::{Decision, Rules, decide, no_page, upgrade_required};
+use ws101::handshake::server::{Decision, Rules, decide, refusal_of_plain_http, upgrade_required};
 use ws101::http::authority::Hosts;
 use ws101::http::head::Scan;
 use ws101::http::request::Request;
@@ -169,7 +169,8 @@ fn section_4_1_server_refuses_any_method_but_get_with_405() {
 
 /// The status for a plain request to which no page answers.
 fn without_a_page(head: &str, rules: &Rules, has_pages: bool) -> u16 {
-    let refusal = no_page(&Request::parse(head.as_bytes()).unwrap(), rules, has_pages);
+    let refusal =
+        refusal_of_plain_http(&Request::parse(head.as_bytes()).unwrap(), rules, has_pages);
     is_an_answer(&refusal);
     refusal.status()
 }

@@ -117,13 +117,13 @@ fn what_if_the_sum_of_the_lengths_overflows() {
     for role in [Opcode::Text, Opcode::Binary] {
         let mut assembler = Assembler::new(NO_BOUNDS);
         let longest = i64::MAX as u64;
-        assert_eq!(assembler.begin_fragment(&announce(role, longest)), Ok(()));
+        assert_eq!(assembler.begin_data_frame(&announce(role, longest)), Ok(()));
         let next = |length| announce(Opcode::Continuation, length);
-        assert_eq!(assembler.begin_fragment(&next(longest)), Ok(()));
-        assert_eq!(assembler.begin_fragment(&next(1)), Ok(()), "the sum is u64::MAX");
+        assert_eq!(assembler.begin_data_frame(&next(longest)), Ok(()));
+        assert_eq!(assembler.begin_data_frame(&next(1)), Ok(()), "the sum is u64::MAX");
         let too_long = Err(Violation::MessageTooLong(u64::MAX));
-        assert_eq!(assembler.begin_fragment(&next(1)), too_long);
-        assert_eq!(assembler.begin_fragment(&next(longest)), too_long);
+        assert_eq!(assembler.begin_data_frame(&next(1)), too_long);
+        assert_eq!(assembler.begin_data_frame(&next(longest)), too_long);
     }
 }
 

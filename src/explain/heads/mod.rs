@@ -3,13 +3,13 @@
 //!
 //! ```text
 //! bytes ─► Scan ─► ArrivingHead ─► request / response ─► Annotation, and what follows the head
-//!                                     │      └─► decide, verify_offers: the verdict
+//!                                     │      └─► decide, verify_with_offers: the verdict
 //!                                     └─► head_lines ─► header_glossary, extensions: the spans
 //! ```
 //!
 //! Rules of this file:
 //! - [`Scan`] finds where the head ends, or the byte at which it breaks a rule for heads.
-//!   [`decide`] gives a server's verdict on a request, and [`ClientRequest::verify_offers`] a
+//!   [`decide`] gives a server's verdict on a request, and [`ClientRequest::verify_with_offers`] a
 //!   client's verdict on a response.
 //! - A request that doesn't ask for a WebSocket is plain HTTP, and so is its response. Any method
 //!   of the request and any status of the response are then allowed.
@@ -300,7 +300,7 @@ fn verify(head: &Head, asked: &ParsedRequest) -> Verdict {
         return Verdict::Rejected(no_key(head));
     }
     let (key, head) = (key.unwrap_or_default(), known.as_ref().unwrap_or(head));
-    match ask.verify_offers(head, key, asked.offers.params()) {
+    match ask.verify_with_offers(head, key, asked.offers.params()) {
         Ok(_) => Verdict::Fine,
         Err(rejection) => Verdict::Rejected(rejection),
     }

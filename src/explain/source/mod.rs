@@ -335,9 +335,9 @@ mod functions {
     pub const SCAN: (&str, &str) = ("http/head.rs", "Scan::advance");
     pub const PARSE_REQUEST: (&str, &str) = ("http/request.rs", "Request::parse");
     pub const DECIDE: (&str, &str) = ("handshake/server.rs", "decide");
-    pub const VERIFY: (&str, &str) = ("handshake/client.rs", "ClientRequest::verify_offers");
+    pub const VERIFY: (&str, &str) = ("handshake/client.rs", "ClientRequest::verify_with_offers");
     pub const HEADER: (&str, &str) = ("frames/header.rs", "Header::parse");
-    pub const FRAGMENT: (&str, &str) = ("frames/assembler.rs", "Assembler::begin_fragment");
+    pub const FRAGMENT: (&str, &str) = ("frames/assembler.rs", "Assembler::begin_data_frame");
     pub const APPEND: (&str, &str) = ("frames/assembler.rs", "Assembler::append");
     pub const CLOSE: (&str, &str) = ("frames/close.rs", "Close::parse");
     pub const INFLATE: (&str, &str) = ("frames/deflate/mod.rs", "Inflater::inflate");
@@ -390,7 +390,13 @@ const ANCHORS: &[Anchor] = &[
         "§4.2.1",
         C02,
     ),
-    anchor("body", ("handshake/server.rs", "check_body"), "let no_length", "RFC 9112 §11.2", C02),
+    anchor(
+        "body",
+        ("handshake/server.rs", "check_body_end"),
+        "let no_length",
+        "RFC 9112 §11.2",
+        C02,
+    ),
     anchor(
         "host",
         ("handshake/server.rs", "check_host"),

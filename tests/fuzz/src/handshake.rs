@@ -2,7 +2,7 @@
 //! Every answer is a head that a client can parse.
 
 use ws101::handshake::client::ClientRequest;
-use ws101::handshake::server::{Decision, Rules, decide, no_page};
+use ws101::handshake::server::{Decision, Rules, decide, refusal_of_plain_http};
 use ws101::http::head::{Head, Scan};
 use ws101::http::request::Request;
 
@@ -42,7 +42,9 @@ fn answered(data: &[u8]) -> (Option<u16>, Option<Vec<u8>>) {
                 Ok((_, Decision::Switch(agreement))) => {
                     return (Some(101), Some(agreement.response()));
                 }
-                Ok((request, Decision::PlainHttp)) => no_page(&request, &rules, false),
+                Ok((request, Decision::PlainHttp)) => {
+                    refusal_of_plain_http(&request, &rules, false)
+                }
                 Err(refusal) => refusal,
             }
         }
