@@ -20,7 +20,7 @@ use base64::{Engine, prelude::BASE64_STANDARD};
 use sha1::{Digest, Sha1};
 
 const GUID: &str = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
-/// The GUID from a tutorial, with some of its last digits swapped.
+/// The GUID as a tutorial misprints it: in the last group, a `C` is missing and a `7` is added.
 const WRONG_GUID: &str = "258EAFA5-E914-47DA-95CA-5AB0DC85B711";
 
 fn main() -> std::io::Result<()> {
