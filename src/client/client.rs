@@ -270,7 +270,8 @@ impl Client {
         stream.set_write_timeout(per_call_timeout(limits.write)).map_err(error_in_handshake)?;
         let write_half = WriteHalf::new(id, stream, encoder, limits, ConnectionCounts::default());
         log::info!("{id} connected to {}", quote(self.url_without_query()));
-        let request = Box::new(Request::parse(&request)?);
+        let mut request = Box::new(Request::parse(&request)?);
+        request.set_peer(write_half.stream.peer(), Vec::new());
         let close_guard = CloseGuard::new(write_half, None, request);
         let decoder = Decoder::new(Role::Client, limits.message_bounds(), buffer)
             .inflating(inflater)

@@ -210,7 +210,7 @@ impl WebSocket {
 
     /// Returns the peer's address. `None` if the stream has no such address, as with a Unix socket.
     pub fn peer(&self) -> Option<SocketAddr> {
-        self.close_guard.peer
+        self.request().peer()
     }
 
     /// Returns a clone of the close guard. The server's thread keeps this clone while the handler

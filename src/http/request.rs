@@ -28,6 +28,8 @@ use crate::diagnostic::quote;
 #[derive(Clone, Debug)]
 pub struct Request {
     head: Head,
+    /// The peer's address, read before the connection opens, because the operating system forgets
+    /// it when the connection ends.
     peer: Option<SocketAddr>,
     /// The client's TLS certificates, or `None` if the client presented none. They're boxed to keep
     /// requests small, because nearly all requests have none.
@@ -75,16 +77,18 @@ impl Request {
         Ok(Request { head, peer: None, certificates: None })
     }
 
-    /// Sets the client's address, and the certificates that the client presented in the TLS
-    /// handshake. The server calls this function once it has read the request's head.
+    /// Sets the peer's address, and the certificates that a client presented in the TLS handshake.
+    /// A server calls this function once it has read the request's head, and a client once it has
+    /// sent the request.
     pub(crate) fn set_peer(&mut self, peer: Option<SocketAddr>, certificates: Vec<Vec<u8>>) {
         self.peer = peer;
         self.certificates =
             (!certificates.is_empty()).then(|| Box::new(Certificates(certificates)));
     }
 
-    /// Returns the client's address, or `None` if the stream has none, such as a Unix socket. If
-    /// the client connects through a proxy, the result is the proxy's address.
+    /// Returns the peer's address: on a server the client's, and on a client the server's. If the
+    /// connection goes through a proxy, that's the proxy's address. `None` if the stream has no such
+    /// address, as with a Unix socket.
     pub fn peer(&self) -> Option<SocketAddr> {
         self.peer
     }
