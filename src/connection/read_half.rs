@@ -60,8 +60,8 @@ pub(crate) struct ReadHalf {
     /// zero must read once, to receive the bytes that have already arrived.
     has_read: bool,
     /// The deadline for the peer's Close and last bytes. `None` until our Close is written or a
-    /// write has failed.
-    linger: Option<RenewableDeadline>,
+    /// write has failed. (It's boxed to keep open connections small.)
+    linger: Option<Box<RenewableDeadline>>,
     /// The number of reads that the reading thread has done after the deadline for the peer's last
     /// bytes.
     late_reads: u32,
@@ -332,8 +332,9 @@ impl ReadHalf {
     /// write has failed) and are only waiting for the peer's last bytes. Fails when `answer_by`,
     /// including its renewals, has passed and the bytes that arrived in time have been read.
     fn read_timeout_while_closing(&mut self, answer_by: Deadline) -> Result<Duration> {
-        let linger =
-            self.linger.get_or_insert_with(|| self.write_half.renewable_deadline(answer_by));
+        let linger = self
+            .linger
+            .get_or_insert_with(|| Box::new(self.write_half.renewable_deadline(answer_by)));
         match linger.has_passed_for_good(&*self.write_half.stream) {
             false => Ok(linger.deadline().remaining().unwrap_or(SHORTEST_READ)),
             // The application may call `recv` only after the deadline. The bytes that arrived in
