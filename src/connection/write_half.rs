@@ -257,8 +257,8 @@ impl WriteHalf {
     /// the Close pending. If new messages are refused from now on, this closes the outboxes'
     /// queues.
     fn apply(&self, event: EndEvent) {
-        if let Some(close) = self.ending.handle_event(event) {
-            self.pending.set_close(close);
+        if self.ending.handle_event(event) {
+            self.pending.set_close();
         }
         if self.ending.refuses_messages() {
             self.outboxes.close();
@@ -383,7 +383,7 @@ impl WriteHalf {
         if let Some(payload) = pong {
             encoder.pong(&payload)?;
         }
-        if let Some(close) = close {
+        if let (true, Some(close)) = (close, self.ending.due_close()) {
             log::debug!("{} we close with {close}", self.id);
             encoder.close(&close)?;
         }
