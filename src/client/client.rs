@@ -61,7 +61,7 @@ use crate::transport::tls::{ClientConfig, TrustedRoots, late_alert};
 pub struct Client {
     url: String,
     request: ClientRequest,
-    limits: Limits,
+    limits: Arc<Limits>,
     root_certificates: Option<PathBuf>,
     tls_config: Option<Arc<ClientConfig>>,
     wrap_stream: WrapStream,
@@ -87,7 +87,7 @@ impl Client {
         Client {
             url: url.into(),
             request: ClientRequest::default(),
-            limits: Limits::default(),
+            limits: Arc::default(),
             root_certificates: None,
             tls_config: None,
             wrap_stream: WrapStream::default(),
@@ -177,7 +177,7 @@ impl Client {
     /// Sets the limits on sizes, numbers and times: see [`Limits`]. [`Limits::connect`] bounds the
     /// time until the WebSocket is open.
     pub fn limits(mut self, limits: Limits) -> Client {
-        self.limits = limits;
+        self.limits = Arc::new(limits);
         self
     }
 
@@ -276,7 +276,7 @@ impl Client {
         let decoder = Decoder::new(Role::Client, limits.message_bounds(), buffer)
             .inflating(inflater)
             .limit_streamed(limits.max_streamed());
-        let ws = WebSocket::new(close_guard, decoder, limits, answer.subprotocol);
+        let ws = WebSocket::new(close_guard, decoder, answer.subprotocol);
         Ok(ws.with_response(head))
     }
 

@@ -20,7 +20,6 @@ use std::time::{Duration, Instant};
 
 use super::ending::{OurSide, StallDetector, WriteFailure};
 use super::keepalive::{Keepalive, SilenceAction};
-use super::limits::Limits;
 use super::write_half::WriteHalf;
 use crate::error::{Error, Result};
 use crate::frames::close::Close;
@@ -80,11 +79,11 @@ pub(crate) struct ReadHalf {
 }
 
 impl ReadHalf {
-    pub(crate) fn new(write_half: Arc<WriteHalf>, decoder: Decoder, limits: &Limits) -> ReadHalf {
+    pub(crate) fn new(write_half: Arc<WriteHalf>, decoder: Decoder) -> ReadHalf {
         ReadHalf {
+            keepalive: Keepalive::new(write_half.limits.clone()),
             write_half,
             decoder,
-            keepalive: Keepalive::new(limits),
             timeout: None,
             closed_with: None,
             over: false,
@@ -290,7 +289,7 @@ impl ReadHalf {
             OurSide::Open if self.write_half.is_shared() => self
                 .keepalive
                 .until_next_check()
-                .min(self.write_half.close_within.max(MIN_CHECK_INTERVAL)),
+                .min(self.write_half.limits.close.max(MIN_CHECK_INTERVAL)),
             OurSide::Open => self.keepalive.until_next_check(),
             // Other threads are still sending messages that go out before our Close. Check now and
             // then whether these threads make progress.
@@ -299,7 +298,7 @@ impl ReadHalf {
                 self.keepalive
                     .until_next_check()
                     .min(MIN_CHECK_INTERVAL)
-                    .min(self.write_half.write_within)
+                    .min(self.write_half.limits.write)
             }
             OurSide::Sent(answer_by) | OurSide::Broken(_, answer_by) => {
                 self.read_timeout_while_closing(answer_by)?
@@ -322,7 +321,7 @@ impl ReadHalf {
     fn hurry_close_if_stalled(&mut self) {
         let write_half = &self.write_half;
         let stall =
-            self.stall.get_or_insert_with(|| Box::new(StallDetector::new(write_half.write_within)));
+            self.stall.get_or_insert_with(|| Box::new(StallDetector::new(write_half.limits.write)));
         if stall.has_stalled(write_half.ending.written(), write_half.is_writing()) {
             write_half.make_close_due_now();
         }

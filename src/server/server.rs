@@ -208,7 +208,7 @@ impl Server {
     /// Sets this server's limits on sizes, numbers and times: see [`Limits`]. Without this call,
     /// the default limits apply.
     pub fn limits(mut self, limits: Limits) -> Server {
-        self.options.limits = limits;
+        self.options.limits = Arc::new(limits);
         self
     }
 
