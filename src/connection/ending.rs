@@ -101,7 +101,8 @@ pub(crate) enum WriteFailure {
 pub(crate) enum OurSide {
     Open,
     /// A thread has requested our Close, but messages that must go out first are still ahead of it.
-    Requested(CloseRequest),
+    /// (The request is boxed to keep open connections small.)
+    Requested(Box<CloseRequest>),
     /// Our Close is pending, and the next thread that holds the write lock sends it. After that,
     /// the peer may take this long to send its own Close.
     Due(Duration),
@@ -287,8 +288,9 @@ fn our_side_after(state: OurSide, event: EndEvent) -> (OurSide, Option<Close>) {
             EndEvent::CloseRequested(_),
         ) => (state, None),
 
-        (Requested(request), EndEvent::HandlerIsIdle) => {
-            (Requested(CloseRequest { urgency: Urgency::WhenDrained, ..request }), None)
+        (Requested(mut request), EndEvent::HandlerIsIdle) => {
+            request.urgency = Urgency::WhenDrained;
+            (Requested(request), None)
         }
         (state @ (Open | Due(_) | Sent(_) | Broken(..) | Over), EndEvent::HandlerIsIdle) => {
             (state, None)
@@ -321,7 +323,7 @@ fn our_side_after(state: OurSide, event: EndEvent) -> (OurSide, Option<Close>) {
 fn our_side_after_request(request: CloseRequest) -> (OurSide, Option<Close>) {
     match request.urgency {
         Urgency::Now => (OurSide::Due(request.answer_within), Some(request.close)),
-        Urgency::WhenIdle | Urgency::WhenDrained => (OurSide::Requested(request), None),
+        Urgency::WhenIdle | Urgency::WhenDrained => (OurSide::Requested(Box::new(request)), None),
     }
 }
 

@@ -50,8 +50,9 @@ pub(crate) struct ReadHalf {
     /// The stream's current read timeout. Setting it is a system call, so the reading thread does
     /// that only when the timeout changes.
     timeout: Option<Duration>,
-    /// The peer's Close. `None` until that Close has arrived.
-    closed_with: Option<Close>,
+    /// The peer's Close. `None` until that Close has arrived. (It's boxed to keep open connections
+    /// small.)
+    closed_with: Option<Box<Close>>,
     /// Whether reading has ended. After the peer's Close, a violation, or an error other than
     /// `TimedOut`, `recv` returns no more messages.
     over: bool,
@@ -165,7 +166,7 @@ impl ReadHalf {
 
     /// Returns the peer's Close once it has arrived, and `None` before that.
     pub(crate) fn closed_with(&self) -> Option<&Close> {
-        self.closed_with.as_ref()
+        self.closed_with.as_deref()
     }
 
     /// Returns the round-trip time of the last ping that the peer answered. `None` before the first
@@ -229,7 +230,7 @@ impl ReadHalf {
         self.over = true;
         self.write_half.answer_close(close.clone());
         self.write_half.end_after_server(until);
-        self.closed_with = Some(close);
+        self.closed_with = Some(Box::new(close));
     }
 
     /// Writes the messages that `feed` has left in the encoder's batch, then waits until the peer's

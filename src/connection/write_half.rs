@@ -544,7 +544,7 @@ impl WriteHalf {
     pub(crate) fn make_close_due_now(&self) {
         if let OurSide::Requested(request) = self.ending.our_side() {
             log::info!("{} closes, though not all that goes before it is sent", self.id);
-            let _ = self.request_close(CloseRequest { urgency: Urgency::Now, ..request });
+            let _ = self.request_close(CloseRequest { urgency: Urgency::Now, ..*request });
         }
     }
 
