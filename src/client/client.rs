@@ -61,7 +61,7 @@ use crate::transport::tls::{ClientConfig, TrustedRoots, late_alert};
 pub struct Client {
     url: String,
     request: ClientRequest,
-    limits: Limits,
+    limits: Arc<Limits>,
     root_certificates: Option<PathBuf>,
     tls_config: Option<Arc<ClientConfig>>,
     wrap_stream: WrapStream,
@@ -87,7 +87,7 @@ impl Client {
         Client {
             url: url.into(),
             request: ClientRequest::default(),
-            limits: Limits::default(),
+            limits: Arc::default(),
             root_certificates: None,
             tls_config: None,
             wrap_stream: WrapStream::default(),
@@ -177,7 +177,7 @@ impl Client {
     /// Sets the limits on sizes, numbers and times: see [`Limits`]. [`Limits::connect`] bounds the
     /// time until the WebSocket is open.
     pub fn limits(mut self, limits: Limits) -> Client {
-        self.limits = limits;
+        self.limits = Arc::new(limits);
         self
     }
 
@@ -270,12 +270,13 @@ impl Client {
         stream.set_write_timeout(per_call_timeout(limits.write)).map_err(error_in_handshake)?;
         let write_half = WriteHalf::new(id, stream, encoder, limits, ConnectionCounts::default());
         log::info!("{id} connected to {}", quote(self.url_without_query()));
-        let request = Box::new(Request::parse(&request)?);
+        let mut request = Box::new(Request::parse(&request)?);
+        request.set_peer(write_half.stream.peer(), Vec::new());
         let close_guard = CloseGuard::new(write_half, None, request);
         let decoder = Decoder::new(Role::Client, limits.message_bounds(), buffer)
             .inflating(inflater)
             .limit_streamed(limits.max_streamed());
-        let ws = WebSocket::new(close_guard, decoder, limits, answer.subprotocol);
+        let ws = WebSocket::new(close_guard, decoder, answer.subprotocol);
         Ok(ws.with_response(head))
     }
 

@@ -10,7 +10,6 @@
 //! connection was open, and its messages and bytes.
 
 use std::fmt;
-use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU16, Ordering::SeqCst};
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
@@ -36,11 +35,8 @@ pub(crate) struct CloseGuard {
     /// The server's registry, which the guard notifies once the closing handshake is over. `None`
     /// on a client.
     observer: Option<Arc<dyn CloseObserver>>,
-    /// The HTTP request that opened the connection.
+    /// The HTTP request that opened the connection. It also holds the peer's address.
     pub(crate) request: Box<Request>,
-    /// The peer's address. `None` if the stream has no such address. The guard reads it when the
-    /// connection opens, because the operating system forgets it when the connection ends.
-    pub(crate) peer: Option<SocketAddr>,
     opened: Instant,
     /// The peer's close code, for the log. It's [`ABNORMAL`] until the peer's Close arrives.
     peer_code: AtomicU16,
@@ -60,7 +56,6 @@ impl CloseGuard {
         request: Box<Request>,
     ) -> Arc<CloseGuard> {
         Arc::new(CloseGuard {
-            peer: write_half.stream.peer(),
             write_half,
             code: AtomicU16::new(CloseCode::NORMAL.0),
             observer,
@@ -108,8 +103,8 @@ struct ClosingLine<'a>(&'a CloseGuard);
 
 impl fmt::Display for ClosingLine<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let CloseGuard { write_half, request, peer, opened, peer_code, cause, .. } = self.0;
-        match peer {
+        let CloseGuard { write_half, request, opened, peer_code, cause, .. } = self.0;
+        match request.peer() {
             Some(peer) => write!(f, "peer {peer}")?,
             None => f.write_str("peer unknown")?,
         }

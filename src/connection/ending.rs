@@ -101,7 +101,8 @@ pub(crate) enum WriteFailure {
 pub(crate) enum OurSide {
     Open,
     /// A thread has requested our Close, but messages that must go out first are still ahead of it.
-    Requested(CloseRequest),
+    /// (The request is boxed to keep open connections small.)
+    Requested(Box<CloseRequest>),
     /// Our Close is pending, and the next thread that holds the write lock sends it. After that,
     /// the peer may take this long to send its own Close.
     Due(Duration),
@@ -190,15 +191,14 @@ impl Default for Ending {
 }
 
 impl Ending {
-    /// Handles an event: changes the state as the event requires, and returns our Close if the
-    /// event makes it due. The caller must then make that Close pending.
+    /// Handles an event: changes the state as the event requires. Returns whether the event makes
+    /// our Close due. The caller must then make that Close pending.
     #[inline(never)]
-    pub(crate) fn handle_event(&self, event: EndEvent) -> Option<Close> {
+    pub(crate) fn handle_event(&self, event: EndEvent) -> bool {
         let mut sides = lock(&self.sides);
         let (state, due) = our_side_after(replace(&mut sides.ours, OurSide::Over), event);
-        if due.is_some() {
-            sides.close.clone_from(&due);
-        }
+        let is_due = due.is_some();
+        sides.close = sides.close.take().or(due);
         sides.is_sent |= matches!(state, OurSide::Sent(_));
         self.is_close_requested.store(matches!(state, OurSide::Requested(_)), SeqCst);
         let refuses = match &state {
@@ -211,7 +211,7 @@ impl Ending {
         if self.waiting.load(SeqCst) > 0 {
             self.changed.notify_all();
         }
-        due
+        is_due
     }
 
     /// Records the peer's progress through the closing handshake.
@@ -225,6 +225,11 @@ impl Ending {
 
     pub(crate) fn peer_side(&self) -> PeerSide {
         lock(&self.sides).peers
+    }
+
+    /// Returns our Close once it's due, and `None` before that.
+    pub(crate) fn due_close(&self) -> Option<Close> {
+        lock(&self.sides).close.clone()
     }
 
     /// Returns our Close once it's written, and `None` before that.
@@ -283,8 +288,9 @@ fn our_side_after(state: OurSide, event: EndEvent) -> (OurSide, Option<Close>) {
             EndEvent::CloseRequested(_),
         ) => (state, None),
 
-        (Requested(request), EndEvent::HandlerIsIdle) => {
-            (Requested(CloseRequest { urgency: Urgency::WhenDrained, ..request }), None)
+        (Requested(mut request), EndEvent::HandlerIsIdle) => {
+            request.urgency = Urgency::WhenDrained;
+            (Requested(request), None)
         }
         (state @ (Open | Due(_) | Sent(_) | Broken(..) | Over), EndEvent::HandlerIsIdle) => {
             (state, None)
@@ -317,7 +323,7 @@ fn our_side_after(state: OurSide, event: EndEvent) -> (OurSide, Option<Close>) {
 fn our_side_after_request(request: CloseRequest) -> (OurSide, Option<Close>) {
     match request.urgency {
         Urgency::Now => (OurSide::Due(request.answer_within), Some(request.close)),
-        Urgency::WhenIdle | Urgency::WhenDrained => (OurSide::Requested(request), None),
+        Urgency::WhenIdle | Urgency::WhenDrained => (OurSide::Requested(Box::new(request)), None),
     }
 }
 
@@ -361,26 +367,27 @@ mod tests {
         })
     }
 
-    fn code(due: Option<Close>) -> Option<u16> {
-        due.map(|close| close.code.0)
+    /// Returns the code of the Close that the event makes due.
+    fn due_code(ending: &Ending, event: EndEvent) -> Option<u16> {
+        ending.handle_event(event).then(|| ending.due_close().unwrap().code.0)
     }
 
     #[test]
     fn a_close_waits_for_what_goes_before_it_and_the_peers_time_begins_when_it_is_written() {
         let ending = Ending::default();
-        assert_eq!(ending.handle_event(request(Urgency::WhenIdle, 1001)), None);
+        assert!(!ending.handle_event(request(Urgency::WhenIdle, 1001)));
         assert!(!ending.refuses_messages(), "the handler may still answer");
-        assert_eq!(ending.handle_event(EndEvent::Drained), None);
-        assert_eq!(ending.handle_event(EndEvent::HandlerIsIdle), None);
+        assert!(!ending.handle_event(EndEvent::Drained));
+        assert!(!ending.handle_event(EndEvent::HandlerIsIdle));
         assert!(ending.refuses_messages());
-        assert_eq!(code(ending.handle_event(EndEvent::Drained)), Some(1001));
+        assert_eq!(due_code(&ending, EndEvent::Drained), Some(1001));
         assert!(matches!(ending.our_side(), OurSide::Due(_)));
-        assert_eq!(ending.handle_event(EndEvent::Drained), None, "it is sent once");
+        assert!(!ending.handle_event(EndEvent::Drained), "it is sent once");
         assert_eq!(ending.sent_close(), None, "it is not written yet");
         ending.handle_event(EndEvent::Written);
         assert!(matches!(ending.our_side(), OurSide::Sent(_)));
         ending.handle_event(EndEvent::Ended);
-        assert_eq!(code(ending.sent_close()), Some(1001));
+        assert_eq!(ending.sent_close().map(|close| close.code.0), Some(1001));
     }
 
     #[test]
@@ -389,12 +396,12 @@ mod tests {
         ending.handle_event(request(Urgency::WhenDrained, 1000));
         ending.handle_event(request(Urgency::WhenDrained, 4000));
         ending.handle_event(request(Urgency::WhenIdle, 1001));
-        assert_eq!(code(ending.handle_event(EndEvent::Drained)), Some(1000));
+        assert_eq!(due_code(&ending, EndEvent::Drained), Some(1000));
 
         let ending = Ending::default();
         ending.handle_event(request(Urgency::WhenDrained, 1000));
-        assert_eq!(code(ending.handle_event(request(Urgency::Now, 1002))), Some(1002));
-        assert_eq!(ending.handle_event(request(Urgency::Now, 1011)), None);
+        assert_eq!(due_code(&ending, request(Urgency::Now, 1002)), Some(1002));
+        assert!(!ending.handle_event(request(Urgency::Now, 1011)));
     }
 
     #[test]
@@ -404,7 +411,7 @@ mod tests {
         ending
             .handle_event(EndEvent::Failed(WriteFailure::TooSlow, Deadline::after(Duration::ZERO)));
         ending.handle_event(EndEvent::Failed(WriteFailure::Lost, Deadline::after(Duration::ZERO)));
-        assert_eq!(ending.handle_event(EndEvent::Drained), None);
+        assert!(!ending.handle_event(EndEvent::Drained));
         assert!(
             matches!(ending.our_side(), OurSide::Broken(WriteFailure::TooSlow, _)),
             "the first reason counts"

@@ -9,6 +9,7 @@
 //! unnoticed, but a write to a dead peer has its own deadline. While another thread is writing, the
 //! reading thread sends no ping: that write shows whether the peer is alive.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::limits::Limits;
@@ -17,8 +18,7 @@ use crate::transport::deadline::Deadline;
 /// The state of a connection's keepalive, which decides when the reading thread pings the peer and
 /// when it gives up on the peer.
 pub(crate) struct Keepalive {
-    ping_every: Option<Duration>,
-    pong: Duration,
+    limits: Arc<Limits>,
     /// The time at which bytes last arrived from the peer.
     heard: Instant,
     ping: Option<Ping>,
@@ -46,16 +46,15 @@ pub(crate) enum SilenceAction {
 }
 
 impl Keepalive {
-    pub(crate) fn new(limits: &Limits) -> Keepalive {
-        let Limits { ping_every, pong, .. } = *limits;
-        Keepalive { ping_every, pong, heard: Instant::now(), ping: None, latency: None }
+    pub(crate) fn new(limits: Arc<Limits>) -> Keepalive {
+        Keepalive { limits, heard: Instant::now(), ping: None, latency: None }
     }
 
     /// Returns how long the next read may wait before the reading thread must call `check`.
     pub(crate) fn until_next_check(&self) -> Duration {
         match self.give_up_deadline() {
             Some(deadline) => deadline.remaining().unwrap_or_default(),
-            None => self.ping_every.unwrap_or(Duration::MAX),
+            None => self.limits.ping_every.unwrap_or(Duration::MAX),
         }
     }
 
@@ -70,7 +69,7 @@ impl Keepalive {
     /// Decides what the reading thread does next after a read has timed out. `waited` is how long
     /// that read waited.
     pub(crate) fn check(&self, waited: Duration) -> SilenceAction {
-        match (self.give_up_deadline(), self.ping_every) {
+        match (self.give_up_deadline(), self.limits.ping_every) {
             (Some(deadline), _) if deadline.has_passed() => SilenceAction::GiveUp,
             // A timer may fire a tick early. Therefore a wait of the full time counts, even if the
             // clock shows less.
@@ -92,8 +91,11 @@ impl Keepalive {
     /// `must_answer` (for a ping after a silence), the peer must send at least one byte within
     /// `Limits::pong`. Without it, the deadline of an earlier ping stays in force.
     pub(crate) fn note_ping(&mut self, payload: [u8; 8], sent: Instant, must_answer: bool) {
-        let give_up_deadline =
-            if must_answer { Some(Deadline::after(self.pong)) } else { self.give_up_deadline() };
+        let give_up_deadline = if must_answer {
+            Some(Deadline::after(self.limits.pong))
+        } else {
+            self.give_up_deadline()
+        };
         self.ping = Some(Ping { payload, sent, give_up_deadline });
     }
 
@@ -115,7 +117,8 @@ mod tests {
     const LONG: Duration = Duration::from_secs(60);
 
     fn keepalive(ping_every: Duration, pong: Duration) -> Keepalive {
-        Keepalive::new(&Limits { ping_every: Some(ping_every), pong, ..Limits::default() })
+        let limits = Limits { ping_every: Some(ping_every), pong, ..Limits::default() };
+        Keepalive::new(Arc::new(limits))
     }
 
     #[test]
@@ -134,7 +137,7 @@ mod tests {
         keepalive.note_ping([0; 8], Instant::now(), true);
         assert!(matches!(keepalive.check(LONG), SilenceAction::Wait));
         assert!(keepalive.until_next_check() > LONG / 2);
-        keepalive.pong = Duration::ZERO;
+        Arc::make_mut(&mut keepalive.limits).pong = Duration::ZERO;
         keepalive.note_ping([0; 8], Instant::now(), true);
         assert!(matches!(keepalive.check(Duration::ZERO), SilenceAction::GiveUp));
         keepalive.note_sign_of_life();

@@ -10,7 +10,6 @@
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 
-use crate::frames::close::Close;
 use crate::transport::lock::lock;
 
 /// A connection's control frames that wait for the thread that holds the write lock: at most one
@@ -21,11 +20,13 @@ pub(crate) struct PendingControl {
     is_pending: AtomicBool,
 }
 
-/// The pending pong's payload, and the pending Close. Each is `None` if no such frame is pending.
+/// The pending frames.
 #[derive(Default)]
 pub(crate) struct PendingFrames {
+    /// The payload of the pending pong. `None` if no pong is pending.
     pub(crate) pong: Option<Vec<u8>>,
-    pub(crate) close: Option<Close>,
+    /// Whether our Close is pending. The [`ending`](super::ending) holds the Close itself.
+    pub(crate) close: bool,
 }
 
 impl PendingControl {
@@ -36,9 +37,9 @@ impl PendingControl {
         self.is_pending.store(true, SeqCst);
     }
 
-    /// Makes this Close pending, unless another Close is already pending.
-    pub(crate) fn set_close(&self, close: Close) {
-        lock(&self.frames).close.get_or_insert(close);
+    /// Makes our Close pending.
+    pub(crate) fn set_close(&self) {
+        lock(&self.frames).close = true;
         self.is_pending.store(true, SeqCst);
     }
 

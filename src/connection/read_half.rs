@@ -20,7 +20,6 @@ use std::time::{Duration, Instant};
 
 use super::ending::{OurSide, StallDetector, WriteFailure};
 use super::keepalive::{Keepalive, SilenceAction};
-use super::limits::Limits;
 use super::write_half::WriteHalf;
 use crate::error::{Error, Result};
 use crate::frames::close::Close;
@@ -51,8 +50,9 @@ pub(crate) struct ReadHalf {
     /// The stream's current read timeout. Setting it is a system call, so the reading thread does
     /// that only when the timeout changes.
     timeout: Option<Duration>,
-    /// The peer's Close. `None` until that Close has arrived.
-    closed_with: Option<Close>,
+    /// The peer's Close. `None` until that Close has arrived. (It's boxed to keep open connections
+    /// small.)
+    closed_with: Option<Box<Close>>,
     /// Whether reading has ended. After the peer's Close, a violation, or an error other than
     /// `TimedOut`, `recv` returns no more messages.
     over: bool,
@@ -60,8 +60,8 @@ pub(crate) struct ReadHalf {
     /// zero must read once, to receive the bytes that have already arrived.
     has_read: bool,
     /// The deadline for the peer's Close and last bytes. `None` until our Close is written or a
-    /// write has failed.
-    linger: Option<RenewableDeadline>,
+    /// write has failed. (It's boxed to keep open connections small.)
+    linger: Option<Box<RenewableDeadline>>,
     /// The number of reads that the reading thread has done after the deadline for the peer's last
     /// bytes.
     late_reads: u32,
@@ -80,11 +80,11 @@ pub(crate) struct ReadHalf {
 }
 
 impl ReadHalf {
-    pub(crate) fn new(write_half: Arc<WriteHalf>, decoder: Decoder, limits: &Limits) -> ReadHalf {
+    pub(crate) fn new(write_half: Arc<WriteHalf>, decoder: Decoder) -> ReadHalf {
         ReadHalf {
+            keepalive: Keepalive::new(write_half.limits.clone()),
             write_half,
             decoder,
-            keepalive: Keepalive::new(limits),
             timeout: None,
             closed_with: None,
             over: false,
@@ -166,7 +166,7 @@ impl ReadHalf {
 
     /// Returns the peer's Close once it has arrived, and `None` before that.
     pub(crate) fn closed_with(&self) -> Option<&Close> {
-        self.closed_with.as_ref()
+        self.closed_with.as_deref()
     }
 
     /// Returns the round-trip time of the last ping that the peer answered. `None` before the first
@@ -230,7 +230,7 @@ impl ReadHalf {
         self.over = true;
         self.write_half.answer_close(close.clone());
         self.write_half.end_after_server(until);
-        self.closed_with = Some(close);
+        self.closed_with = Some(Box::new(close));
     }
 
     /// Writes the messages that `feed` has left in the encoder's batch, then waits until the peer's
@@ -290,7 +290,7 @@ impl ReadHalf {
             OurSide::Open if self.write_half.is_shared() => self
                 .keepalive
                 .until_next_check()
-                .min(self.write_half.close_within.max(MIN_CHECK_INTERVAL)),
+                .min(self.write_half.limits.close.max(MIN_CHECK_INTERVAL)),
             OurSide::Open => self.keepalive.until_next_check(),
             // Other threads are still sending messages that go out before our Close. Check now and
             // then whether these threads make progress.
@@ -299,7 +299,7 @@ impl ReadHalf {
                 self.keepalive
                     .until_next_check()
                     .min(MIN_CHECK_INTERVAL)
-                    .min(self.write_half.write_within)
+                    .min(self.write_half.limits.write)
             }
             OurSide::Sent(answer_by) | OurSide::Broken(_, answer_by) => {
                 self.read_timeout_while_closing(answer_by)?
@@ -322,7 +322,7 @@ impl ReadHalf {
     fn hurry_close_if_stalled(&mut self) {
         let write_half = &self.write_half;
         let stall =
-            self.stall.get_or_insert_with(|| Box::new(StallDetector::new(write_half.write_within)));
+            self.stall.get_or_insert_with(|| Box::new(StallDetector::new(write_half.limits.write)));
         if stall.has_stalled(write_half.ending.written(), write_half.is_writing()) {
             write_half.make_close_due_now();
         }
@@ -332,8 +332,9 @@ impl ReadHalf {
     /// write has failed) and are only waiting for the peer's last bytes. Fails when `answer_by`,
     /// including its renewals, has passed and the bytes that arrived in time have been read.
     fn read_timeout_while_closing(&mut self, answer_by: Deadline) -> Result<Duration> {
-        let linger =
-            self.linger.get_or_insert_with(|| self.write_half.renewable_deadline(answer_by));
+        let linger = self
+            .linger
+            .get_or_insert_with(|| Box::new(self.write_half.renewable_deadline(answer_by)));
         match linger.has_passed_for_good(&*self.write_half.stream) {
             false => Ok(linger.deadline().remaining().unwrap_or(SHORTEST_READ)),
             // The application may call `recv` only after the deadline. The bytes that arrived in

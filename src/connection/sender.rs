@@ -45,7 +45,7 @@ impl Sender {
     pub fn close(&self, code: impl Into<CloseCode>, reason: &str) -> Result<()> {
         let close = Close::new(code, reason)?;
         self.write_half
-            .request_close(CloseRequest::when_drained(close, self.write_half.close_within))
+            .request_close(CloseRequest::when_drained(close, self.write_half.limits.close))
     }
 
     /// Ends the connection at once, without a Close. Use this for a peer that has stopped reading,

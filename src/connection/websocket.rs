@@ -12,7 +12,6 @@ use std::time::Duration;
 
 use super::close_guard::CloseGuard;
 use super::ending::CloseRequest;
-use super::limits::Limits;
 use super::outbox::outbox::Outbox;
 use super::read_half::ReadHalf;
 use super::sender::Sender;
@@ -51,11 +50,10 @@ impl WebSocket {
     pub(crate) fn new(
         close_guard: Arc<CloseGuard>,
         decoder: Decoder,
-        limits: &Limits,
         subprotocol: Option<String>,
     ) -> WebSocket {
         let write_half = close_guard.write_half.clone();
-        let read_half = Box::new(ReadHalf::new(write_half.clone(), decoder, limits));
+        let read_half = Box::new(ReadHalf::new(write_half.clone(), decoder));
         let (response, identity) = (None, None);
         WebSocket { read_half, write_half, subprotocol, response, identity, close_guard }
     }
@@ -144,7 +142,7 @@ impl WebSocket {
     /// `PeerTimeout` or `BytesLost`.
     pub fn close(&mut self, code: impl Into<CloseCode>, reason: &str) -> Result<()> {
         let close = Close::new(code, reason)?;
-        let request = CloseRequest::when_drained(close.clone(), self.write_half.close_within);
+        let request = CloseRequest::when_drained(close.clone(), self.write_half.limits.close);
         let sent = self.write_half.request_close(request);
         let answered = self.read_half.wait_for_peer_close(sent);
         self.write_half.close_and_linger(close);
@@ -210,7 +208,7 @@ impl WebSocket {
 
     /// Returns the peer's address. `None` if the stream has no such address, as with a Unix socket.
     pub fn peer(&self) -> Option<SocketAddr> {
-        self.close_guard.peer
+        self.request().peer()
     }
 
     /// Returns a clone of the close guard. The server's thread keeps this clone while the handler

@@ -73,9 +73,8 @@ pub(crate) struct WriteHalf {
     /// Whether a `Sender` or an `Outbox` has been created, with which another thread can end the
     /// connection.
     is_shared: AtomicBool,
-    /// The maximum time that the peer may take to send its Close once our Close is written.
-    pub(crate) close_within: Duration,
-    pub(crate) write_within: Duration,
+    /// The limits, which all connections of a server share.
+    pub(crate) limits: Arc<Limits>,
     pub(crate) outboxes: OutboxQueues,
 }
 
@@ -87,7 +86,7 @@ impl WriteHalf {
         id: u64,
         stream: Arc<dyn Stream>,
         encoder: Encoder,
-        limits: &Limits,
+        limits: &Arc<Limits>,
         traffic: ConnectionCounts,
     ) -> Arc<WriteHalf> {
         Arc::new(WriteHalf {
@@ -101,8 +100,7 @@ impl WriteHalf {
             ending: Ending::default(),
             reader_waits: AtomicBool::new(false),
             is_shared: AtomicBool::new(false),
-            close_within: limits.close,
-            write_within: limits.write,
+            limits: limits.clone(),
             outboxes: OutboxQueues::default(),
         })
     }
@@ -210,7 +208,7 @@ impl WriteHalf {
         self.ending.set_peer_side(PeerSide::Closed);
         self.shut_down_if_our_turn();
         // The peer has closed, so the connection ends cleanly even if our Close can't be sent.
-        let _ = self.request_close(CloseRequest::when_drained(close, self.close_within));
+        let _ = self.request_close(CloseRequest::when_drained(close, self.limits.close));
     }
 
     /// §7.1.1: lets the server end the stream first. A client that has sent its Close waits up to a
@@ -219,7 +217,7 @@ impl WriteHalf {
     /// On a server, this does nothing.
     pub(crate) fn end_after_server(&self, until: Option<Deadline>) {
         if self.role == Role::Client && matches!(self.ending.our_side(), OurSide::Sent(_)) {
-            let until = until.unwrap_or_else(|| Deadline::after(self.close_within));
+            let until = until.unwrap_or_else(|| Deadline::after(self.limits.close));
             await_peer_eof(until, &*self.stream);
             let _ = self.stream.shutdown(Shutdown::Write);
         }
@@ -231,7 +229,7 @@ impl WriteHalf {
     pub(crate) fn fail(&self, close: Close) {
         self.ending.set_peer_side(PeerSide::BrokeRule);
         self.shut_down_if_our_turn();
-        let _ = self.request_close(CloseRequest::now(close, self.close_within));
+        let _ = self.request_close(CloseRequest::now(close, self.limits.close));
     }
 
     /// Like `request_close`, but waits at most 10 ms if the peer's buffers are full. A server uses
@@ -246,7 +244,7 @@ impl WriteHalf {
         let Some(mut encoder) = self.try_lock() else { return };
         let _ = self.stream.set_write_timeout(BULK_CLOSE_TIMEOUT);
         let is_out = self.encode_pending(&mut encoder).is_ok() && self.write_some(&mut encoder);
-        let _ = self.stream.set_write_timeout(per_call_timeout(self.write_within));
+        let _ = self.stream.set_write_timeout(per_call_timeout(self.limits.write));
         drop(encoder);
         if is_out {
             let _ = self.flush_pending();
@@ -257,8 +255,8 @@ impl WriteHalf {
     /// the Close pending. If new messages are refused from now on, this closes the outboxes'
     /// queues.
     fn apply(&self, event: EndEvent) {
-        if let Some(close) = self.ending.handle_event(event) {
-            self.pending.set_close(close);
+        if self.ending.handle_event(event) {
+            self.pending.set_close();
         }
         if self.ending.refuses_messages() {
             self.outboxes.close();
@@ -383,7 +381,7 @@ impl WriteHalf {
         if let Some(payload) = pong {
             encoder.pong(&payload)?;
         }
-        if let Some(close) = close {
+        if let (true, Some(close)) = (close, self.ending.due_close()) {
             log::debug!("{} we close with {close}", self.id);
             encoder.close(&close)?;
         }
@@ -400,7 +398,7 @@ impl WriteHalf {
         }
         // The stream may be the application's own code, which may panic.
         let written = catch_unwind(AssertUnwindSafe(|| {
-            write_with_min_rate(self.write_within, &*self.stream, encoder.batch(), after_batch)
+            write_with_min_rate(self.limits.write, &*self.stream, encoder.batch(), after_batch)
         }));
         let messages = encoder.take_message_count();
         let Ok(Ok(())) = written else {
@@ -458,7 +456,7 @@ impl WriteHalf {
     /// may still read the bytes that the peer has already sent.
     fn end_after_failed_write(&self, was_too_slow: bool) {
         let why = if was_too_slow { WriteFailure::TooSlow } else { WriteFailure::Lost };
-        self.apply(EndEvent::Failed(why, Deadline::after(self.close_within)));
+        self.apply(EndEvent::Failed(why, Deadline::after(self.limits.close)));
         // A waiting reading thread has already read all bytes that arrived. Shutting down both
         // directions wakes it.
         let wakes_reader = was_too_slow || self.reader_waits.load(SeqCst);
@@ -479,16 +477,16 @@ impl WriteHalf {
     /// an error that tells whether the peer's TCP stack has acknowledged our last bytes.
     pub(crate) fn close_and_linger(&self, close: Close) -> Option<Error> {
         let mut unanswered = None;
-        let _ = self.request_close(CloseRequest::when_drained(close, self.close_within));
+        let _ = self.request_close(CloseRequest::when_drained(close, self.limits.close));
         match self.flush_until_close_sent() {
             OurSide::Sent(_) => {
                 let has_closed = self.ending.peer_side() == PeerSide::Closed;
                 if has_closed && self.role == Role::Client {
-                    await_peer_eof(Deadline::after(self.close_within), &*self.stream);
+                    await_peer_eof(Deadline::after(self.limits.close), &*self.stream);
                 }
                 // A peer that has closed sends nothing more, so it doesn't matter whether it ends
                 // its stream.
-                let patience = if has_closed { STRAY_BYTES_TIMEOUT } else { self.close_within };
+                let patience = if has_closed { STRAY_BYTES_TIMEOUT } else { self.limits.close };
                 let linger = self.renewable_deadline(Deadline::after(patience));
                 if !lingering_close(linger, &*self.stream) {
                     unanswered = Some(self.unanswered_close_error());
@@ -522,7 +520,7 @@ impl WriteHalf {
     /// Close. If an open message makes no progress for `Limits::write`, the Close no longer waits
     /// for that message.
     fn flush_until_close_sent(&self) -> OurSide {
-        let mut stall = StallDetector::new(self.write_within);
+        let mut stall = StallDetector::new(self.limits.write);
         let mut has_hurried = false;
         loop {
             let flushed = self.flush_unless_busy();
@@ -535,7 +533,7 @@ impl WriteHalf {
                     return state;
                 }
                 has_hurried = true;
-                stall = StallDetector::new(self.write_within);
+                stall = StallDetector::new(self.limits.write);
                 self.make_close_due_now();
             }
         }
@@ -546,7 +544,7 @@ impl WriteHalf {
     pub(crate) fn make_close_due_now(&self) {
         if let OurSide::Requested(request) = self.ending.our_side() {
             log::info!("{} closes, though not all that goes before it is sent", self.id);
-            let _ = self.request_close(CloseRequest { urgency: Urgency::Now, ..request });
+            let _ = self.request_close(CloseRequest { urgency: Urgency::Now, ..*request });
         }
     }
 
@@ -554,7 +552,7 @@ impl WriteHalf {
     /// `deadline`. If it passes while the peer is still reading, the peer gets `Limits::close`
     /// again: at most once for each 64 KiB that we sent, and a limited number of times in all.
     pub(crate) fn renewable_deadline(&self, deadline: Deadline) -> RenewableDeadline {
-        RenewableDeadline::renewable(deadline, self.close_within, self.ending.written())
+        RenewableDeadline::renewable(deadline, self.limits.close, self.ending.written())
     }
 
     /// Shuts down our side of the stream if our Close is sent and this end needn't wait for the
@@ -614,7 +612,7 @@ impl WriteHalf {
         &'a self,
         mut encoder: MutexGuard<'a, Encoder>,
     ) -> Result<MutexGuard<'a, Encoder>> {
-        let mut stall = StallDetector::new(self.write_within);
+        let mut stall = StallDetector::new(self.limits.write);
         while self.message.is_open() && !encoder.is_closed() {
             drop(encoder);
             self.flush_pending()?;

@@ -117,12 +117,8 @@ impl ClientRequest {
             let seen = quote(head.first_line());
             return Err(HandshakeError::new(Some(101), "a 101 of HTTP/1.0", seen));
         }
-        let only = |name: &str| match head.values(name)[..] {
-            [one] => Some(one),
-            _ => None,
-        };
         // §4.1: `Upgrade` is websocket, `Connection` lists upgrade.
-        if !only("Upgrade").is_some_and(|one| one.eq_ignore_ascii_case("websocket")) {
+        if !head.only("Upgrade").is_some_and(|one| one.eq_ignore_ascii_case("websocket")) {
             return Err(wrong_101(head, "Upgrade", "websocket"));
         }
         if !head.list_contains("Connection", "upgrade") {
@@ -130,13 +126,13 @@ impl ClientRequest {
         }
         // §4.1: `Sec-WebSocket-Accept` is computed from our key.
         let expected = accept_key::accept(key);
-        if only("Sec-WebSocket-Accept") != Some(&expected) {
+        if head.only("Sec-WebSocket-Accept") != Some(&expected) {
             return Err(wrong_101(head, "Sec-WebSocket-Accept", &expected));
         }
         // §4.1: the server names only extensions and subprotocols that the client offered.
         let deflate = deflate_params::verify_answer(head, offers)
             .map_err(|expected| wrong_101(head, HEADER, expected))?;
-        let subprotocol = only("Sec-WebSocket-Protocol");
+        let subprotocol = head.only("Sec-WebSocket-Protocol");
         let is_offered = |chosen: &str| self.subprotocols.iter().any(|offered| offered == chosen);
         if head.header("Sec-WebSocket-Protocol").is_some() && !subprotocol.is_some_and(is_offered) {
             return Err(wrong_101(head, "Sec-WebSocket-Protocol", "one that was offered, or none"));

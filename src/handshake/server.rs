@@ -206,17 +206,19 @@ fn check_body_end(request: &Request) -> Result<(), Refusal> {
 /// the server doesn't answer for that host. The host is empty if an HTTP/1.0 request names none.
 fn check_host<'a>(request: &'a Request, ours: &Hosts) -> Result<&'a str, Refusal> {
     // RFC 9112 §3.2: a request has exactly one `Host`, even if its target names a host too.
-    let hosts = request.head().values("Host");
-    let asked = match hosts.as_slice() {
+    let head = request.head();
+    let asked = match head.only("Host") {
+        Some(host) if Authority::parse(host).is_some() => request.host().unwrap_or(host),
         // HTTP/1.0 doesn't require a `Host`, and health checkers send none. Every browser sends
         // one.
-        [] if request.version() == "HTTP/1.0" => match request.host() {
-            Some(of_target) => of_target,
-            None => return Ok(""),
-        },
-        [host] if Authority::parse(host).is_some() => request.host().unwrap_or(host),
+        None if request.version() == "HTTP/1.0" && head.header("Host").is_none() => {
+            match request.host() {
+                Some(of_target) => of_target,
+                None => return Ok(""),
+            }
+        }
         _ => {
-            let seen = format!("Host: {}", quote_all(&hosts));
+            let seen = format!("Host: {}", quote_all(&head.values("Host")));
             return Err(Refusal::new(400, "not one host", seen));
         }
     };
@@ -244,27 +246,27 @@ fn check_connection(head: &Head) -> Result<(), Refusal> {
 fn check_version(head: &Head) -> Result<(), Refusal> {
     // §4.2.1: the version is 13. §4.4: to any other version, the server responds with the version
     // that it supports.
-    let versions = head.values("Sec-WebSocket-Version");
-    if versions == [VERSION] {
+    if head.only("Sec-WebSocket-Version") == Some(VERSION) {
         return Ok(());
     }
     let is_of_2010 = |name: &str| head.header(name).is_some();
     let refusal = match is_of_2010("Sec-WebSocket-Key1") || is_of_2010("Sec-WebSocket-Key2") {
         true => Refusal::new(426, "the draft of 2010", ""),
-        false => Refusal::new(426, "not version 13", quote_all(&versions)),
+        false => {
+            Refusal::new(426, "not version 13", quote_all(&head.values("Sec-WebSocket-Version")))
+        }
     };
     Err(refusal.header("Sec-WebSocket-Version", VERSION).header("Upgrade", "websocket"))
 }
 
 fn check_key(head: &Head) -> Result<&str, Refusal> {
     // §4.2.1: a key is 16 bytes in base64. §11.3.1: a request has only one key.
-    let keys = head.values("Sec-WebSocket-Key");
-    let seen = match keys.as_slice() {
-        [sent] => match accept_key::decode_key(sent) {
+    let seen = match head.only("Sec-WebSocket-Key") {
+        Some(sent) => match accept_key::decode_key(sent) {
             Ok(_) => return Ok(sent),
             Err(why) => format!("{}, which is {why}", quote(sent)),
         },
-        keys => format!("{} keys", keys.len()),
+        None => format!("{} keys", head.values("Sec-WebSocket-Key").len()),
     };
     Err(Refusal::new(400, "not a key", seen))
 }

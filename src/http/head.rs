@@ -148,6 +148,13 @@ impl Head {
         self.values_named(name).collect()
     }
 
+    /// Returns the value of the header field with this name, or `None` if the head has no such field
+    /// or several of them.
+    pub fn only(&self, name: &str) -> Option<&str> {
+        let mut values = self.values_named(name);
+        values.next().filter(|_| values.next().is_none())
+    }
+
     /// Returns the elements of the comma-separated list in the header field `name`. The list may
     /// span several fields with this name. Empty elements are skipped (RFC 9110 §5.6.1.2).
     pub fn list(&self, name: &str) -> Vec<&str> {

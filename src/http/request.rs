@@ -28,11 +28,8 @@ use crate::diagnostic::quote;
 #[derive(Clone, Debug)]
 pub struct Request {
     head: Head,
-    /// The host and port in the request target, or `None` if the target has none. They take
-    /// precedence over the `Host` header.
-    authority: Option<String>,
-    path: String,
-    query: Option<String>,
+    /// The peer's address, read before the connection opens, because the operating system forgets
+    /// it when the connection ends.
     peer: Option<SocketAddr>,
     /// The client's TLS certificates, or `None` if the client presented none. They're boxed to keep
     /// requests small, because nearly all requests have none.
@@ -52,8 +49,10 @@ impl Request {
         let line = head.first_line();
 
         // 1. The request line is three words, separated by single spaces.
-        let words: Vec<&str> = line.split(' ').collect();
-        let &[method, target, version] = words.as_slice() else {
+        let mut words = line.split(' ');
+        let (Some(method), Some(target), Some(version), None) =
+            (words.next(), words.next(), words.next(), words.next())
+        else {
             return Err(refusal_of_bad_line(line));
         };
         if !is_token(method) || target.is_empty() {
@@ -72,27 +71,24 @@ impl Request {
         if !target.bytes().all(|byte| byte.is_ascii_graphic()) || target.contains('#') {
             return Err(refusal_of_bad_target(target));
         }
-        let (authority, path_and_query) =
-            split_target(method, target).ok_or_else(|| refusal_of_bad_target(target))?;
-        let (path, query) = match path_and_query.split_once('?') {
-            Some((path, query)) => (path, Some(query.to_owned())),
-            None => (path_and_query, None),
-        };
-        let path = if path.is_empty() { "/" } else { path }.to_owned();
-        let authority = authority.map(str::to_owned);
-        Ok(Request { authority, path, query, head, peer: None, certificates: None })
+        if split_target(method, target).is_none() {
+            return Err(refusal_of_bad_target(target));
+        }
+        Ok(Request { head, peer: None, certificates: None })
     }
 
-    /// Sets the client's address, and the certificates that the client presented in the TLS
-    /// handshake. The server calls this function once it has read the request's head.
+    /// Sets the peer's address, and the certificates that a client presented in the TLS handshake.
+    /// A server calls this function once it has read the request's head, and a client once it has
+    /// sent the request.
     pub(crate) fn set_peer(&mut self, peer: Option<SocketAddr>, certificates: Vec<Vec<u8>>) {
         self.peer = peer;
         self.certificates =
             (!certificates.is_empty()).then(|| Box::new(Certificates(certificates)));
     }
 
-    /// Returns the client's address, or `None` if the stream has none, such as a Unix socket. If
-    /// the client connects through a proxy, the result is the proxy's address.
+    /// Returns the peer's address: on a server the client's, and on a client the server's. If the
+    /// connection goes through a proxy, that's the proxy's address. `None` if the stream has no such
+    /// address, as with a Unix socket.
     pub fn peer(&self) -> Option<SocketAddr> {
         self.peer
     }
@@ -127,13 +123,16 @@ impl Request {
     /// Returns the target's path as the client sent it, with its `%` escapes. An empty path becomes
     /// `/`.
     pub fn path(&self) -> &str {
-        &self.path
+        match self.authority_and_path().1.split('?').next() {
+            None | Some("") => "/",
+            Some(path) => path,
+        }
     }
 
     /// Returns the target's query: everything after the first `?`, not decoded. Returns `None` if
     /// the target has no `?`.
     pub fn query(&self) -> Option<&str> {
-        self.query.as_deref()
+        self.authority_and_path().1.split_once('?').map(|(_, query)| query)
     }
 
     /// Returns the decoded value of the first query parameter with this name. Both `%20` and `+`
@@ -152,7 +151,7 @@ impl Request {
     /// in the target takes precedence over the `Host` header. Returns `None` if the request has
     /// neither.
     pub fn host(&self) -> Option<&str> {
-        self.authority.as_deref().or_else(|| self.header("Host"))
+        self.authority_and_path().0.or_else(|| self.header("Host"))
     }
 
     /// Returns the value of the request's first header with this name, or `None` if the request has
@@ -177,6 +176,13 @@ impl Request {
     /// Returns the request's complete head: the request line and all header fields.
     pub fn head(&self) -> &Head {
         &self.head
+    }
+
+    /// Splits the request target anew on each call, because an open connection keeps its request,
+    /// and copies of the target's parts would need memory. ([`parse`](Request::parse) has refused a
+    /// target that can't be split.)
+    fn authority_and_path(&self) -> (Option<&str>, &str) {
+        split_target(self.method(), self.target()).unwrap_or_default()
     }
 }
 

@@ -208,7 +208,7 @@ impl Server {
     /// Sets this server's limits on sizes, numbers and times: see [`Limits`]. Without this call,
     /// the default limits apply.
     pub fn limits(mut self, limits: Limits) -> Server {
-        self.options.limits = limits;
+        self.options.limits = Arc::new(limits);
         self
     }
 
@@ -256,7 +256,7 @@ impl Server {
         let listener = listener.ok_or(Misuse::NoListener)?;
         registry.note_serve_runs();
         log::info!("listening on {:?}", listener.wake_address()?);
-        let threads = ThreadPool::new(options.limits.stack);
+        let threads = ThreadPool::new(options.limits.stack, serve_one);
         let refusing = RefusingThread::new(registry.clone())?;
         let shared = Arc::new(Shared { options, registry, handler: Box::new(handler) });
         // If the process runs out of descriptors, this one is freed. The server uses it to accept
@@ -305,20 +305,26 @@ struct Shared {
     handler: Box<Handler>,
 }
 
+/// An accepted connection, as the accepting thread passes it to the connection's own thread.
+struct Accepted {
+    id: u64,
+    stream: Arc<dyn Stream>,
+    shared: Arc<Shared>,
+}
+
 type Handler = dyn Fn(WebSocket) -> Result<()> + Send + Sync;
 
 /// Gives an accepted connection its own thread. If no thread can be started, the client receives a
 /// 503.
 fn give_thread(
     stream: Arc<dyn Stream>,
-    threads: &ThreadPool,
+    threads: &ThreadPool<Accepted>,
     refusing: &RefusingThread,
     shared: &Arc<Shared>,
 ) {
     let id = shared.registry.next_id();
-    let (thread_stream, thread_shared) = (stream.clone(), shared.clone());
-    let job = move || serve_one(id, thread_stream, &thread_shared);
-    if let Err(error) = threads.give(Box::new(job)) {
+    let accepted = Accepted { id, stream: stream.clone(), shared: shared.clone() };
+    if let Err(error) = threads.give(accepted) {
         log::warn!("{id} gets no thread: {error}");
         refusing.hand_over(stream);
     }
@@ -326,8 +332,8 @@ fn give_thread(
 
 // WALK: life
 /// Serves one connection from its first byte to its last, in the connection's own thread.
-fn serve_one(id: u64, stream: Arc<dyn Stream>, shared: &Shared) {
-    let Shared { options, registry, handler } = shared;
+fn serve_one(Accepted { id, stream, shared }: Accepted) {
+    let Shared { options, registry, handler } = &*shared;
     log::debug!("{id} comes from {:?}", stream.peer());
     let upgraded =
         catch_unwind(AssertUnwindSafe(|| upgrade(id, stream.clone(), options, registry)));

@@ -16,75 +16,76 @@ const MAX_IDLE: usize = 64;
 /// The maximum time that a pool thread waits for its next connection. After that, the thread ends.
 const IDLE_TIME: Duration = Duration::from_secs(1);
 
-/// A thread's work for one connection, from the connection's first byte to its last.
-pub(crate) type Job = Box<dyn FnOnce() + Send>;
-
 /// A thread pool. Each of its threads has a stack of `stack` bytes, and serves one connection at a
 /// time.
-pub(crate) struct ThreadPool {
+pub(crate) struct ThreadPool<Connection> {
     stack: usize,
-    idle: Arc<IdleThreads>,
+    /// Serves a connection, from its first byte to its last.
+    serve: fn(Connection),
+    idle: Arc<IdleThreads<Connection>>,
 }
 
 /// The state shared by a pool's idle threads, and the signal that wakes one of them.
-#[derive(Default)]
-struct IdleThreads {
-    state: Mutex<State>,
-    /// The signal that there's a job. The signal wakes one idle thread.
-    job: Condvar,
+struct IdleThreads<Connection> {
+    state: Mutex<State<Connection>>,
+    /// The signal that a connection waits. The signal wakes one idle thread.
+    given: Condvar,
 }
 
-#[derive(Default)]
-struct State {
-    /// The jobs for idle threads that haven't woken up yet. There are never more jobs than idle
-    /// threads.
-    jobs: VecDeque<Job>,
+struct State<Connection> {
+    /// The connections for idle threads that haven't woken up yet. There are never more of them
+    /// than idle threads.
+    waiting: VecDeque<Connection>,
     /// The number of pool threads that are idle now.
     idle: usize,
 }
 
-impl ThreadPool {
-    pub(crate) fn new(stack: usize) -> ThreadPool {
-        ThreadPool { stack, idle: Arc::default() }
+impl<Connection: Send + 'static> ThreadPool<Connection> {
+    /// Creates a pool without threads. Its threads will call `serve` for each connection.
+    pub(crate) fn new(stack: usize, serve: fn(Connection)) -> ThreadPool<Connection> {
+        let state = Mutex::new(State { waiting: VecDeque::new(), idle: 0 });
+        let idle = Arc::new(IdleThreads { state, given: Condvar::new() });
+        ThreadPool { stack, serve, idle }
     }
 
-    /// Gives the job to an idle thread, or to a new thread if none is idle. Fails if no new thread
-    /// can be started, for example because the thread budget is used up.
-    pub(crate) fn give(&self, job: Job) -> io::Result<()> {
+    /// Gives the connection to an idle thread, or to a new thread if none is idle. Fails if no new
+    /// thread can be started, for example because the thread budget is used up.
+    pub(crate) fn give(&self, connection: Connection) -> io::Result<()> {
         let mut state = lock(&self.idle.state);
-        if state.idle > state.jobs.len() {
-            state.jobs.push_back(job);
+        if state.idle > state.waiting.len() {
+            state.waiting.push_back(connection);
             // The lock is released first. Otherwise the waking thread would find it taken, and
             // sleep again.
             drop(state);
-            self.idle.job.notify_one();
+            self.idle.given.notify_one();
             return Ok(());
         }
         drop(state);
-        let idle = self.idle.clone();
+        let (serve, idle) = (self.serve, self.idle.clone());
         let work = move || {
-            job();
-            while let Some(job) = idle.next_job() {
-                job();
+            serve(connection);
+            while let Some(connection) = idle.next_connection() {
+                serve(connection);
             }
         };
         spawn(Purpose::Connection, "connection".into(), self.stack, work)
     }
 }
 
-impl IdleThreads {
-    /// Waits for the calling thread's next job. Returns `None` if the thread should end: enough
-    /// other threads are already idle, or no job arrived in time.
-    fn next_job(&self) -> Option<Job> {
+impl<Connection> IdleThreads<Connection> {
+    /// Waits for the calling thread's next connection. Returns `None` if the thread should end:
+    /// enough other threads are already idle, or no connection arrived in time.
+    fn next_connection(&self) -> Option<Connection> {
         let mut state = lock(&self.state);
         if state.idle == MAX_IDLE {
             return None;
         }
         state.idle += 1;
-        let waited = self.job.wait_timeout_while(state, IDLE_TIME, |state| state.jobs.is_empty());
+        let none_waits = |state: &mut State<_>| state.waiting.is_empty();
+        let waited = self.given.wait_timeout_while(state, IDLE_TIME, none_waits);
         state = waited.unwrap_or_else(PoisonError::into_inner).0;
         state.idle -= 1;
-        state.jobs.pop_front()
+        state.waiting.pop_front()
     }
 }
 
@@ -97,8 +98,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn jobs_that_follow_each_other_share_a_thread_and_simultaneous_jobs_have_one_each() {
-        let threads = ThreadPool::new(64 * 1024);
+    fn connections_that_follow_each_other_share_a_thread_and_simultaneous_ones_have_one_each() {
+        type Job = Box<dyn FnOnce() + Send>;
+        let threads = ThreadPool::new(64 * 1024, |job: Job| job());
         let (report, reports) = channel();
         let (begin, begun) = channel();
         let run = |wait_for: Option<std::sync::mpsc::Receiver<()>>| {

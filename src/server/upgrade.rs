@@ -62,7 +62,7 @@ use crate::transport::tls::Tls;
 #[derive(Default)]
 pub(crate) struct Options {
     pub(crate) rules: Rules,
-    pub(crate) limits: Limits,
+    pub(crate) limits: Arc<Limits>,
     pub(crate) tls: Option<Tls>,
     pub(crate) admit: Option<Box<Admit>>,
     pub(crate) http: Option<Box<HttpHandler>>,
@@ -320,7 +320,7 @@ fn open_websocket(
     let decoder = Decoder::new(Role::Server, limits.message_bounds(), buffer)
         .inflating(inflater)
         .limit_streamed(limits.max_streamed());
-    Ok(WebSocket::new(close_guard, decoder, limits, agreement.subprotocol))
+    Ok(WebSocket::new(close_guard, decoder, agreement.subprotocol))
 }
 
 /// Sends a plain HTTP response, then closes the stream with a lingering close.

@@ -346,8 +346,8 @@ fn response_splitting_what_if_a_subprotocol_is_offered_that_should_not_be_repeat
 /// Bytes: `Sec-WebSocket-Accept` wrong, empty, missing, twice, padded, in another letter case
 /// Holds: the client fails, and says what it expected
 /// Twin: src/handshake/client.rs
-/// was `if only("Sec-WebSocket-Accept") != Some(&expected) {`
-/// now `if only("Sec-WebSocket-Accept").is_none() {`
+/// was `if head.only("Sec-WebSocket-Accept") != Some(&expected) {`
+/// now `if head.only("Sec-WebSocket-Accept").is_none() {`
 #[test]
 fn bun_26950_what_if_the_answer_proves_nothing() {
     let accept = GOOD[2];

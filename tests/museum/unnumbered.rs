@@ -772,8 +772,8 @@ fn ws_1620_what_if_one_of_many_does_not_read() {
 /// Bytes: messages of 0 bytes to a megabyte
 /// Holds: one write per message, at both ends
 /// Twin: src/connection/write_half.rs
-/// was `write_with_min_rate(self.write_within, &*self.stream, encoder.batch(), after_batch)`
-/// now `write_with_min_rate(self.write_within, &*self.stream, encoder.batch(), &[]).and_then(|()| write_with_min_rate(self.write_within, &*self.stream, after_batch, &[]))`
+/// was `write_with_min_rate(self.limits.write, &*self.stream, encoder.batch(), after_batch)`
+/// now `write_with_min_rate(self.limits.write, &*self.stream, encoder.batch(), &[]).and_then(|()| write_with_min_rate(self.limits.write, &*self.stream, after_batch, &[]))`
 #[test]
 fn nagle_what_if_a_message_goes_out_in_two_writes() {
     for side in BOTH_SIDES {

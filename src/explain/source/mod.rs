@@ -412,7 +412,7 @@ const ANCHORS: &[Anchor] = &[
         "§4.2.1",
         C02,
     ),
-    anchor("version", VERSION, "versions == [VERSION]", "§4.2.1", C02),
+    anchor("version", VERSION, "== Some(VERSION)", "§4.2.1", C02),
     anchor("draft", VERSION, "\"the draft of 2010\"", "§4.4", C02),
     anchor("key", ("handshake/server.rs", "check_key"), "accept_key::decode_key", "§4.2.1", C02),
     anchor("origin", ("handshake/server.rs", "check_origin"), "let sent", "§10.2", C02),

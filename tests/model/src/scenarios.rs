@@ -24,7 +24,7 @@ use crate::{
 /// The link of a server's connection.
 fn write_half(id: u64, wire: &Arc<Wire>, limits: &Limits) -> Arc<WriteHalf> {
     let stream = Arc::new(OurEnd(wire.clone()));
-    WriteHalf::new(id, stream, Encoder::new(None), limits, Default::default())
+    WriteHalf::new(id, stream, Encoder::new(None), &Arc::new(limits.clone()), Default::default())
 }
 
 fn websocket(
@@ -34,7 +34,7 @@ fn websocket(
 ) -> WebSocket {
     let decoder = Decoder::new(Role::Server, limits.message_bounds(), Buffer::default());
     let request = Request::parse(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n").expect("a request");
-    WebSocket::new(CloseGuard::new(write_half, owner, request.into()), decoder, limits, None)
+    WebSocket::new(CloseGuard::new(write_half, owner, request.into()), decoder, None)
 }
 
 fn connection(limits: &Limits) -> (Arc<Wire>, WebSocket) {
