@@ -70,7 +70,7 @@ pub struct Client {
 
 /// The client's arguments after validation: all that is needed to dial the server and to perform
 /// the handshake.
-struct CheckedArguments {
+struct PreparedHandshake {
     address: Address,
     proxy: Option<Proxy>,
     /// For `wss`: the root certificates that the client trusts, and the host that the server's
@@ -183,7 +183,7 @@ impl Client {
 
     /// Dials the server, sends the request, and verifies the response. Returns the open WebSocket.
     pub fn connect(self) -> Result<WebSocket> {
-        let prepared = self.check_arguments()?;
+        let prepared = self.prepare_handshake()?;
         let deadline = Deadline::after(self.limits.connect);
         let stream = match &prepared.proxy {
             None => dial(&prepared.address.host_to_dial(), prepared.address.port, deadline)?,
@@ -206,7 +206,7 @@ impl Client {
     /// without a proxy. With `wss://`, the client first performs the TLS handshake over this
     /// stream.
     pub fn connect_over(self, stream: impl Stream) -> Result<WebSocket> {
-        let prepared = self.check_arguments()?;
+        let prepared = self.prepare_handshake()?;
         let deadline = Deadline::after(self.limits.connect);
         self.handshake(Arc::new(stream), prepared, deadline)
     }
@@ -214,7 +214,7 @@ impl Client {
     // WALK: prepare
     /// Validates all arguments and builds the request, before an address is dialled or a byte is
     /// written.
-    fn check_arguments(&self) -> Result<CheckedArguments> {
+    fn prepare_handshake(&self) -> Result<PreparedHandshake> {
         let address = Address::parse(&self.url)?;
         self.request.deflate.as_ref().map_or(Ok(()), deflate::validate)?;
         let key = accept_key::encode_key(Random::new().next_handshake_nonce());
@@ -228,17 +228,17 @@ impl Client {
                 TrustedRoots::new(self.url_without_query(), &address.host, roots, config)
             })
             .transpose()?;
-        Ok(CheckedArguments { address, proxy, trust, request, key })
+        Ok(PreparedHandshake { address, proxy, trust, request, key })
     }
 
     fn handshake(
         self,
         stream: Arc<dyn Stream>,
-        checked: CheckedArguments,
+        prepared: PreparedHandshake,
         deadline: Deadline,
     ) -> Result<WebSocket> {
         static NEXT_ID: AtomicU64 = AtomicU64::new(1);
-        let CheckedArguments { trust, request, key, .. } = checked;
+        let PreparedHandshake { trust, request, key, .. } = prepared;
         let limits = &self.limits;
         // 1. TLS, which verifies the server's certificate; then the application's own stream.
         let stream = match trust {

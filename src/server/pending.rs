@@ -33,7 +33,7 @@ impl PendingList {
     /// Adds a connection to the list of pending connections. If the list then has more than
     /// `max_waiting` entries, this evicts the oldest connection. Dropping the returned guard
     /// removes the new connection from the list.
-    pub(super) fn register(
+    pub(super) fn add(
         self: &Arc<Self>,
         id: u64,
         stream: Arc<dyn Stream>,
@@ -41,7 +41,7 @@ impl PendingList {
     ) -> PendingGuard {
         let was_promoted = Cell::new(false);
         let pending = PendingGuard { list: self.clone(), id, stream, max_waiting, was_promoted };
-        pending.enter(Shutdown::Read);
+        pending.add_evicting_oldest(Shutdown::Read);
         pending
     }
 
@@ -72,7 +72,7 @@ impl PendingGuard {
     /// Adds this connection to the list of pending connections. If the list is then too long, this
     /// evicts the oldest connection: shutting down that connection's stream wakes its thread, which
     /// then notices the eviction.
-    fn enter(&self, evict_by: Shutdown) {
+    fn add_evicting_oldest(&self, evict_by: Shutdown) {
         let mut pending = lock(&self.list.0);
         pending.push_back(PendingConnection { id: self.id, stream: self.stream.clone(), evict_by });
         if pending.len() > self.max_waiting
@@ -118,7 +118,7 @@ impl PendingGuard {
             return;
         }
         if self.was_promoted.get() {
-            self.enter(Shutdown::Both);
+            self.add_evicting_oldest(Shutdown::Both);
         }
     }
 }

@@ -170,13 +170,13 @@ impl Registry {
 
     /// Registers a connection as pending, before its HTTP head is read. If more than `max_waiting`
     /// connections are then pending, this evicts the oldest.
-    pub(crate) fn register(
+    pub(crate) fn register_pending(
         &self,
         id: u64,
         stream: Arc<dyn Stream>,
         max_waiting: usize,
     ) -> PendingGuard {
-        let pending = self.pending.register(id, stream.clone(), max_waiting);
+        let pending = self.pending.add(id, stream.clone(), max_waiting);
         if self.is_stopping() {
             // `shut_down` may have evicted the pending connections before this one was registered.
             let _ = stream.shutdown(Shutdown::Read);

@@ -78,12 +78,12 @@ impl Registry {
         let mut are_closed = false;
         while !are_closed && !self.grace().answer_by.has_passed() {
             self.request_close_of_all(Urgency::WhenIdle);
-            are_closed = self.wait_until_closed(|grace| grace.answer_by);
+            are_closed = self.wait_briefly_until_closed(|grace| grace.answer_by);
         }
         // 3. Connections that are still busy are sent their Close now.
         while !are_closed && !self.grace().close_by.has_passed() {
             self.request_close_of_all(Urgency::Now);
-            are_closed = self.wait_until_closed(|grace| grace.close_by);
+            are_closed = self.wait_briefly_until_closed(|grace| grace.close_by);
         }
         // 4. The grace period is over: abort the connections that are still open.
         if !are_closed {
@@ -164,7 +164,7 @@ impl Registry {
     /// deadline that `until` selects. If connections are left, the caller must request their Close
     /// again, because a full buffer might not have taken it. Returns whether all connections have
     /// closed.
-    fn wait_until_closed(&self, until: impl Fn(Grace) -> Deadline) -> bool {
+    fn wait_briefly_until_closed(&self, until: impl Fn(Grace) -> Deadline) -> bool {
         let mut open = lock(&self.open);
         let again = Deadline::after(Duration::from_secs(1));
         while let (false, Ok(rest), Ok(until_phase_ends)) =

@@ -97,7 +97,7 @@ pub(crate) fn upgrade(
     let limits = &options.limits;
     // 1. The connection is pending until its head is complete: newer connections may evict it. One
     //    deadline covers everything before the decision.
-    let pending = registry.register(id, stream.clone(), limits.max_waiting);
+    let pending = registry.register_pending(id, stream.clone(), limits.max_waiting);
     let deadline = Deadline::after(limits.head);
     let peer = stream.peer();
     let mut requester = Requester { id, peer, stream, pending, limits, registry, wants_body: true };
@@ -127,13 +127,14 @@ pub(crate) fn upgrade(
     let (permit, Admission { identity, headers }) = requester.or_refuse(admitted)?;
     // 7. The 101, with the application's own headers. Just before the 101, the connection is
     //    counted as open.
-    let response =
-        agreement.response_with(&headers).map_err(|misuse| requester.respond_with_500(misuse))?;
+    let response = agreement
+        .response_with(&headers)
+        .map_err(|misuse| requester.respond_500_for_header(misuse))?;
     permit.count_as_open();
     write_response(&*requester.stream, &response, &[], limits).map_err(write_error)?;
     let stream = requester.into_stream();
     // 8. Open: after the 101, the stream carries frames.
-    let mut ws = open_websocket(id, stream, buffer, request, agreement, permit, options)?;
+    let mut ws = build_websocket(id, stream, buffer, request, agreement, permit, options)?;
     ws.set_identity(identity);
     Ok(ws)
 }
@@ -197,7 +198,7 @@ impl Requester<'_> {
         let permit = permit.ok_or_else(|| refusal_without_room(why_not))?;
         match self.pending.promote() {
             true => Ok(permit),
-            false => Err(evicted(self.registry)),
+            false => Err(refusal_after_eviction(self.registry)),
         }
     }
 
@@ -222,7 +223,7 @@ impl Requester<'_> {
     /// Responds with a 500, because the application provided a header for the 101 that can't be
     /// sent.
     #[inline(never)]
-    fn respond_with_500(&self, misuse: Misuse) -> Error {
+    fn respond_500_for_header(&self, misuse: Misuse) -> Error {
         log::error!("{} a header for the 101 can't be sent: {misuse}", self.id);
         self.pending.make_evictable_for_response();
         self.registry.totals.count_refused(500);
@@ -297,7 +298,7 @@ impl Requester<'_> {
 /// frames, and `buffer` may already contain the first ones. (This is a separate function, so that
 /// its local variables take no stack space during the earlier steps.)
 #[inline(never)]
-fn open_websocket(
+fn build_websocket(
     id: u64,
     stream: Arc<dyn Stream>,
     mut buffer: Buffer,
@@ -377,7 +378,7 @@ fn refusal_without_head(why: NoHead, is_stopping: bool, was_evicted: bool) -> Re
 }
 
 /// Returns the refusal for a connection that was evicted just as its head became complete.
-fn evicted(registry: &Registry) -> Refusal {
+fn refusal_after_eviction(registry: &Registry) -> Refusal {
     refusal_without_head(NoHead::Ended, registry.is_stopping(), true)
 }
 

@@ -26,11 +26,11 @@ const LAST_LINES_TIMEOUT: Duration = Duration::from_secs(2);
 /// A printer for the annotations of one or more connections' taps. Dropping the explainer waits up
 /// to two seconds for the last annotations to be printed.
 pub struct Explainer {
-    queue: SyncSender<Line>,
+    queue: SyncSender<QueueItem>,
     omitted: Arc<AtomicU64>,
 }
 
-enum Line {
+enum QueueItem {
     /// An annotation to print, preceded by the name of its connection. The name may be empty.
     Annotation(String, Box<Annotation>),
     /// A marker in the queue. The printing thread drops the marker once all annotations before it
@@ -74,7 +74,7 @@ impl Explainer {
     ) -> impl Fn(Annotation) + Clone + Send + Sync + 'static {
         let (queue, omitted, name) = (self.queue.clone(), self.omitted.clone(), name.into());
         move |annotation| {
-            if queue.try_send(Line::Annotation(name.clone(), Box::new(annotation))).is_err() {
+            if queue.try_send(QueueItem::Annotation(name.clone(), Box::new(annotation))).is_err() {
                 omitted.fetch_add(1, SeqCst);
             }
         }
@@ -84,7 +84,7 @@ impl Explainer {
 impl Drop for Explainer {
     fn drop(&mut self) {
         let (mark, printed) = sync_channel(0);
-        let (deadline, mut mark) = (Deadline::after(LAST_LINES_TIMEOUT), Line::Mark(mark));
+        let (deadline, mut mark) = (Deadline::after(LAST_LINES_TIMEOUT), QueueItem::Mark(mark));
         while let (Err(TrySendError::Full(back)), Ok(_)) =
             (self.queue.try_send(mark), deadline.remaining())
         {
@@ -100,7 +100,7 @@ fn wants_colour(is_terminal: bool, no_color: Option<OsString>) -> bool {
     is_terminal && no_color.is_none_or(|value| value.is_empty())
 }
 
-fn print_all(mut out: impl Write, style: Style, queue: &Receiver<Line>, omitted: &AtomicU64) {
+fn print_all(mut out: impl Write, style: Style, queue: &Receiver<QueueItem>, omitted: &AtomicU64) {
     for line in queue {
         let mut text = match omitted.swap(0, SeqCst) {
             0 => String::new(),
@@ -108,7 +108,7 @@ fn print_all(mut out: impl Write, style: Style, queue: &Receiver<Line>, omitted:
                 format!("({count} omitted here: they came faster than they could be printed)\n\n")
             }
         };
-        if let Line::Annotation(name, annotation) = &line {
+        if let QueueItem::Annotation(name, annotation) = &line {
             text += &(lines(annotation, name, style) + "\n");
         }
         if out.write_all(text.as_bytes()).and_then(|()| out.flush()).is_err() {

@@ -61,13 +61,13 @@ impl RenewableDeadline {
 
     /// Returns whether the deadline has passed for good. If the deadline has passed but can be
     /// renewed, this renews it and returns `false`.
-    pub fn has_passed_for_good(&mut self, stream: &dyn Stream) -> bool {
-        self.deadline.has_passed() && !self.renew(stream)
+    pub fn expires_unless_renewed(&mut self, stream: &dyn Stream) -> bool {
+        self.deadline.has_passed() && !self.renew_if_alive(stream)
     }
 
     /// Renews the deadline if the peer has shown that it's alive since the last renewal, and if
     /// renewals are left. Returns whether the deadline was renewed.
-    fn renew(&mut self, stream: &dyn Stream) -> bool {
+    fn renew_if_alive(&mut self, stream: &dyn Stream) -> bool {
         if self.renewals == 0 {
             return false;
         }
@@ -121,14 +121,14 @@ fn discard_input(mut linger: RenewableDeadline, stream: &dyn Stream) -> bool {
     const MOST: usize = 64 * 1024 * 1024;
     let mut waste = [0; 4096];
     let mut wasted = 0;
-    while wasted < MOST && !linger.has_passed_for_good(stream) {
+    while wasted < MOST && !linger.expires_unless_renewed(stream) {
         match read_before(linger.deadline(), stream, &mut waste) {
             Ok(0) => return true,
             Ok(count) => {
                 linger.note_peer_is_alive();
                 wasted += count;
             }
-            Err(error) if is_timeout(&error) && linger.renew(stream) => {}
+            Err(error) if is_timeout(&error) && linger.renew_if_alive(stream) => {}
             Err(error) if is_timeout(&error) => return false,
             Err(_) => return true,
         }

@@ -46,11 +46,15 @@ pub(crate) fn unacknowledged(stream: &TcpStream) -> Option<u64> {
     }
     *last_reading = Some(Instant::now());
     let table = if local.is_ipv4() { "/proc/self/net/tcp" } else { "/proc/self/net/tcp6" };
-    find(BufReader::new(File::open(table).ok()?), local, peer)
+    unacknowledged_in_table(BufReader::new(File::open(table).ok()?), local, peer)
 }
 
-fn find(table: impl BufRead, local: SocketAddr, peer: SocketAddr) -> Option<u64> {
-    let ends = format!(" {} {} ", in_table(local), in_table(peer));
+fn unacknowledged_in_table(
+    table: impl BufRead,
+    local: SocketAddr,
+    peer: SocketAddr,
+) -> Option<u64> {
+    let ends = format!(" {} {} ", format_for_table(local), format_for_table(peer));
     let line = table.lines().map_while(Result::ok).find(|line| line.contains(&ends))?;
     let (_, rest) = line.split_once(&ends)?;
     let (state, queues) = rest.split_once(' ')?;
@@ -62,7 +66,7 @@ fn find(table: impl BufRead, local: SocketAddr, peer: SocketAddr) -> Option<u64>
 
 /// Formats an address as it appears in the operating system's connection table, all in hex: the IP
 /// address in 32-bit words in this machine's byte order, then the port.
-fn in_table(address: SocketAddr) -> String {
+fn format_for_table(address: SocketAddr) -> String {
     let words = |bytes: &[u8]| -> String {
         let words = bytes.chunks_exact(4).map(|word| [word[0], word[1], word[2], word[3]]);
         words.map(|word| format!("{:08X}", u32::from_ne_bytes(word))).collect()
@@ -87,7 +91,7 @@ mod tests {
                      2: B80D0120000000000000000001000000:2329 00000000000000000000000001000000:C350 04 \
                      0000000A:00000000 00:00000000\n";
         let find = |local: &str, peer: &str| {
-            find(table.as_bytes(), local.parse().unwrap(), peer.parse().unwrap())
+            unacknowledged_in_table(table.as_bytes(), local.parse().unwrap(), peer.parse().unwrap())
         };
         assert_eq!(find("127.0.0.1:9001", "127.0.0.1:50000"), Some(0x3f2a1));
         assert_eq!(find("127.0.0.1:9001", "127.0.0.1:50001"), Some(1));
