@@ -198,7 +198,7 @@ impl Run {
             ),
         };
         let span = Span {
-            bits: bits(0..length),
+            bits: bit_range(0..length),
             field: field.into(),
             value: format!("{length} bytes"),
             meaning: meaning.into(),
@@ -220,7 +220,7 @@ impl Run {
 }
 
 /// Converts a byte range to a bit range, for a [`Span`].
-pub(crate) fn bits(bytes: Range<u64>) -> Range<u64> {
+pub(crate) fn bit_range(bytes: Range<u64>) -> Range<u64> {
     bytes.start * 8..bytes.end * 8
 }
 

@@ -230,11 +230,11 @@ impl Conversation {
             AfterResponse::Body(body, keeps) => {
                 self.unanswered.pop_front();
                 self.begin_body(Role::Server, body, keeps, report);
-                self.after_refusal(keeps, report);
+                self.continue_client_as_http(keeps, report);
             }
             AfterResponse::Frames(agreed) => {
                 self.unanswered.clear();
-                let frames = |from, start| frames_of(from, start, &self.settings, agreed);
+                let frames = |from, start| frames_stage(from, start, &self.settings, agreed);
                 self.server.stage = frames(Role::Server, self.server.passed);
                 match &mut self.client.stage {
                     // The client's request is incomplete or wasn't seen, so the client's next bytes
@@ -260,19 +260,23 @@ impl Conversation {
     /// Decides how to read the client's bytes after a response that opens no WebSocket: as another
     /// request if the connection stays open, and the client is neither inside a frame nor past its
     /// last one. Otherwise, these bytes are only counted.
-    fn after_refusal(&mut self, keeps: ConnectionReuse, report: &mut dyn FnMut(Annotation)) {
+    fn continue_client_as_http(
+        &mut self,
+        keeps: ConnectionReuse,
+        report: &mut dyn FnMut(Annotation),
+    ) {
         let at = self.client.passed;
         let Stage::Frames(frames) = &mut self.client.stage else { return };
-        let is_untouched = frames.is_untouched();
+        let is_between_frames = frames.is_between_frames();
         frames.end(report);
-        self.client.stage = match (is_untouched, keeps) {
+        self.client.stage = match (is_between_frames, keeps) {
             (true, ConnectionReuse::Open) => Stage::Head(ArrivingHead::new(&self.settings, at)),
             _ => Stage::Ended(Run::new(Role::Client, AnnotationKind::Unread, at)),
         };
     }
 }
 
-fn frames_of(from: Role, start: u64, settings: &Settings, agreed: Agreed) -> Stage {
+fn frames_stage(from: Role, start: u64, settings: &Settings, agreed: Agreed) -> Stage {
     let mut frames = FrameExplainer::new(from, start, settings.bounds);
     set_agreed(&mut frames, agreed);
     Stage::Frames(Box::new(frames))

@@ -46,7 +46,7 @@ pub fn annotation(annotation: &Annotation) -> String {
     ])
 }
 
-fn code(anchor: Option<&Anchor>) -> String {
+fn anchor_id(anchor: Option<&Anchor>) -> String {
     anchor.map_or("null".into(), |anchor| string(anchor.id))
 }
 
@@ -91,7 +91,7 @@ fn span(annotation: &Annotation, span: &Span) -> String {
         ("value", string(&span.value)),
         ("meaning", string(&span.meaning)),
         ("section", string(span.section)),
-        ("code", code(deciding_anchor::of_span(annotation, span))),
+        ("code", anchor_id(deciding_anchor::of_span(annotation, span))),
     ])
 }
 
@@ -109,7 +109,7 @@ fn verdict(annotation: &Annotation) -> String {
         fields.push(("missing", string(what)));
     }
     fields.extend(verdict.code().map(|status| ("code", status.to_string())));
-    fields.push(("place", code(deciding_anchor::of_verdict(annotation))));
+    fields.push(("place", anchor_id(deciding_anchor::of_verdict(annotation))));
     if let Some(diagnostic) = verdict.diagnostic() {
         let parts = [&*diagnostic.rule, &diagnostic.seen, diagnostic.cause, diagnostic.fix];
         fields.extend(["rule", "seen", "cause", "fix"].into_iter().zip(parts.map(string)));

@@ -51,7 +51,7 @@ pub fn annotation(annotation: &Annotation, name: &str, style: Style) -> String {
     let name: String = name.chars().take(MAX_NAME_WIDTH).collect();
     let name = if name.is_empty() { name } else { name + " " };
     let place = format!(", byte {}:", annotation.start);
-    let before = columns(&name) + columns(direction) + columns(&place);
+    let before = text_width(&name) + text_width(direction) + text_width(&place);
     let mut title = wrap(&format!(" {}", annotation.title), COLUMNS - before, COLUMNS - 4);
     let first = paint(BOLD, &title.remove(0));
     let mut out = format!("{name}{}{place}{first}\n", paint(colour, direction));
@@ -117,7 +117,7 @@ fn span_lines(what: AnnotationKind, span: &Span) -> (String, Vec<String>) {
         false => (span.field.clone(), format!("{}: {}", span.value, span.meaning)),
     };
     let left = format!("{left:<8}  ");
-    let mut wrapped = wrap(&(text + &section), width - columns(&left), width - 10);
+    let mut wrapped = wrap(&(text + &section), width - text_width(&left), width - 10);
     let first = left + &wrapped.remove(0);
     (first, wrapped.iter().map(|line| format!("{:10}{line}", "")).collect())
 }
@@ -128,7 +128,7 @@ fn span_lines(what: AnnotationKind, span: &Span) -> (String, Vec<String>) {
 pub fn wrap(text: &str, first: usize, width: usize) -> Vec<String> {
     let (mut lines, mut line, mut used, mut room) = (Vec::new(), String::new(), 0, first);
     for (index, word) in text.split(' ').enumerate() {
-        if index > 0 && used + 1 + columns(word) <= room {
+        if index > 0 && used + 1 + text_width(word) <= room {
             line.push(' ');
             used += 1;
         } else if index > 0 {
@@ -136,12 +136,12 @@ pub fn wrap(text: &str, first: usize, width: usize) -> Vec<String> {
             (used, room) = (0, width);
         }
         for c in word.chars() {
-            if used + width_of(c) > room {
+            if used + char_width(c) > room {
                 lines.push(std::mem::take(&mut line));
                 (used, room) = (0, width);
             }
             line.push(c);
-            used += width_of(c);
+            used += char_width(c);
         }
     }
     lines.push(line);
@@ -149,13 +149,13 @@ pub fn wrap(text: &str, first: usize, width: usize) -> Vec<String> {
 }
 
 /// Returns the width of a text in terminal columns.
-fn columns(text: &str) -> usize {
-    text.chars().map(width_of).sum()
+fn text_width(text: &str) -> usize {
+    text.chars().map(char_width).sum()
 }
 
 /// Returns the width of a character in terminal columns: two for East Asian scripts and emoji,
 /// otherwise one.
-fn width_of(c: char) -> usize {
+fn char_width(c: char) -> usize {
     match c {
         '\u{1100}'..='\u{115f}'
         | '\u{231a}'..='\u{231b}'
@@ -238,7 +238,7 @@ mod tests {
                     told.start = if name.is_empty() { 0 } else { u64::MAX };
                     let style = Style { colour: false, pictures: true };
                     let printed = annotation(&told, name, style);
-                    assert!(printed.lines().all(|line| columns(line) <= COLUMNS), "{printed}");
+                    assert!(printed.lines().all(|line| text_width(line) <= COLUMNS), "{printed}");
                 }
             }
         }

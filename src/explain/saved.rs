@@ -115,7 +115,7 @@ pub fn write(turns: &[Turn]) -> String {
         text += name;
         let mut rest = bytes.as_slice();
         while !rest.is_empty() {
-            let (line, count) = match text_line(rest) {
+            let (line, count) = match text_line_length(rest) {
                 Some(count) => (quoted(&rest[..count]), count),
                 None => {
                     let piece = &rest[..rest.len().min(LINE)];
@@ -133,7 +133,7 @@ pub fn write(turns: &[Turn]) -> String {
 
 /// Returns the length in bytes of the text line at the start of `bytes`, including its CR LF.
 /// Returns `None` unless this line is printable ASCII, and at most [`MAX_TEXT_LINE`] bytes long.
-fn text_line(bytes: &[u8]) -> Option<usize> {
+fn text_line_length(bytes: &[u8]) -> Option<usize> {
     let end = bytes.iter().take(MAX_TEXT_LINE).position(|&byte| byte == b'\n')? + 1;
     let line = bytes[..end].strip_suffix(b"\r\n")?;
     line.iter().all(|&byte| byte == b' ' || byte.is_ascii_graphic()).then_some(end)

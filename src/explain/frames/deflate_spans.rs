@@ -12,7 +12,7 @@
 
 use super::header_bits::span_of_bits;
 use super::payload_decoder::{Findings, MessageContext};
-use crate::explain::annotation::{Span, bits, hex, quoted};
+use crate::explain::annotation::{Span, bit_range, hex, quoted};
 use crate::frames::header::Header;
 use crate::frames::message::MessageKind;
 
@@ -37,7 +37,7 @@ pub fn spans(
 ) -> Vec<Span> {
     let (value, meaning) = describe_inflated(header, context, found, length, shown);
     let payload = |from, value, meaning| Span {
-        bits: bits(from..at + length),
+        bits: bit_range(from..at + length),
         field: "payload".into(),
         value,
         meaning,
@@ -46,7 +46,7 @@ pub fn spans(
     let Some(&first) = shown.first().filter(|_| found.begins) else {
         return vec![payload(at, value, meaning)];
     };
-    let Block { how, after_type, begins, section } = describe_block(first);
+    let BlockDescription { how, after_type, begins, section } = describe_block(first);
     let mut spans = match length {
         // The payload is a single byte, so the span of its upper bits shows what it inflates to.
         1 => vec![span_of_bits(at, AFTER_TYPE, first, "payload", &meaning, "RFC 7692 §7.2.2")],
@@ -66,7 +66,7 @@ pub fn spans(
 }
 
 /// The description of a DEFLATE block, which depends on the block's type.
-struct Block {
+struct BlockDescription {
     how: &'static str,
     /// The name of the field that follows the block's type. `begins` contains the meaning of this
     /// field.
@@ -76,7 +76,7 @@ struct Block {
 }
 
 /// Describes a DEFLATE block, based on the type in its first byte (RFC 1951 §3.2.3 to §3.2.7).
-fn describe_block(first: u8) -> Block {
+fn describe_block(first: u8) -> BlockDescription {
     let (how, after_type, begins, section) = match (first & BTYPE) >> BTYPE.trailing_zeros() {
         0b00 => (
             "stored: uncompressed bytes, after their number",
@@ -98,7 +98,7 @@ fn describe_block(first: u8) -> Block {
         ),
         _ => ("reserved: this isn't DEFLATE", "unknown", "undefined", "RFC 1951 §3.2.3"),
     };
-    Block { how, after_type, begins, section }
+    BlockDescription { how, after_type, begins, section }
 }
 
 /// Returns the value and the meaning to show for a compressed payload: the inflated bytes, and a

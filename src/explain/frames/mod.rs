@@ -104,7 +104,7 @@ impl FrameExplainer {
 
     /// Returns whether the next byte would begin a frame: no frame is unfinished, and the receiver
     /// still reads.
-    pub fn is_untouched(&self) -> bool {
+    pub fn is_between_frames(&self) -> bool {
         matches!(self.state, State::Header) && self.head.is_empty()
     }
 
@@ -192,12 +192,12 @@ impl FrameExplainer {
             // §9.2: an extension may change the payload, so a text payload needn't be UTF-8.
             head[0] = head[0] & !OPCODE | Opcode::Binary as u8;
         }
-        let begun = self.decoder.begin(&head[..self.head.len()])?;
+        let begun = self.decoder.begin_frame(&head[..self.head.len()])?;
         let Some(header) = begun else { return Ok(None) };
         if begins {
             self.opaque = is_opaque;
         }
-        let context = MessageContext { opaque: self.opaque, ..self.decoder.place_in_message() };
+        let context = MessageContext { opaque: self.opaque, ..self.decoder.message_context() };
         Ok(Some((Header { opcode, ..header }, context)))
     }
 
@@ -313,7 +313,7 @@ impl FrameExplainer {
         report: &mut dyn FnMut(Annotation),
     ) {
         let ArrivingFrame { header, context, arrived, bytes, payload, .. } = frame;
-        let found = self.decoder.take_found();
+        let found = self.decoder.take_findings();
         let mut spans = header_spans(&self.head, self.extensions(), Some(header.length));
         let at = self.head.len() as u64;
         spans.extend(payload_spans(&header, context, &found, at, arrived, &payload));
@@ -349,7 +349,7 @@ impl FrameExplainer {
         report: &mut dyn FnMut(Annotation),
     ) {
         let bytes = std::mem::take(&mut self.head);
-        let spans = header_spans(&bytes, self.extensions(), length_in(&verdict));
+        let spans = header_spans(&bytes, self.extensions(), wrongly_encoded_length(&verdict));
         let (from, start, length) = (self.from, self.start, bytes.len() as u64);
         self.start += length;
         report(Annotation {
@@ -369,7 +369,7 @@ impl FrameExplainer {
 
 /// Returns the payload length from a header that encodes it in too many bytes or with its top bit
 /// set. Returns `None` for every other verdict.
-fn length_in(verdict: &Verdict) -> Option<u64> {
+fn wrongly_encoded_length(verdict: &Verdict) -> Option<u64> {
     match verdict {
         Verdict::Broken(Violation::LengthNotMinimal(n) | Violation::LengthTopBit(n)) => Some(*n),
         _ => None,

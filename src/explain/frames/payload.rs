@@ -9,7 +9,7 @@ use super::deflate_spans;
 use super::payload_decoder::{
     BadText, Findings, MessageContext, find_bad_byte, find_incomplete_character_at_end,
 };
-use crate::explain::annotation::{Span, bits, hex, quoted};
+use crate::explain::annotation::{Span, bit_range, hex, quoted};
 use crate::frames::close::Close;
 use crate::frames::close_code::CloseCode;
 use crate::frames::header::{Header, Opcode};
@@ -62,7 +62,7 @@ fn span(
     meaning: &str,
     section: &'static str,
 ) -> Span {
-    Span { bits: bits(bytes), field: field.into(), value, meaning: meaning.into(), section }
+    Span { bits: bit_range(bytes), field: field.into(), value, meaning: meaning.into(), section }
 }
 
 /// Returns the spans that explain a text that isn't valid UTF-8: the valid part, the bad byte or
@@ -117,7 +117,8 @@ fn close_spans(at: u64, length: u64, shown: &[u8], whole: bool) -> Vec<Span> {
         Ok(Close { code, .. }) | Err(Violation::CloseCode(code)) => code,
         Err(_) => CloseCode::NO_STATUS,
     };
-    let mut spans = vec![span(at..at + 2, "code", code.to_string(), meaning_of(code), "§5.5.1")];
+    let mut spans =
+        vec![span(at..at + 2, "code", code.to_string(), close_code_meaning(code), "§5.5.1")];
     let wrong = find_bad_byte(&[], reason)
         .or_else(|| if whole { find_incomplete_character_at_end(reason) } else { None });
     match wrong {
@@ -139,7 +140,7 @@ fn close_spans(at: u64, length: u64, shown: &[u8], whole: bool) -> Vec<Span> {
 
 /// Returns a human-readable explanation of a close code, in which "this end" means the sender of
 /// the Close.
-pub fn meaning_of(code: CloseCode) -> &'static str {
+pub fn close_code_meaning(code: CloseCode) -> &'static str {
     match code {
         CloseCode::NORMAL => "normal: the connection has done its work",
         CloseCode::GOING_AWAY => "the server shuts down, or the user leaves the page",
@@ -174,10 +175,13 @@ mod tests {
         assert!(codes.len() > 10, "{codes:?}");
         let travels = |code: &&u16| CloseCode(**code).may_be_sent();
         let meanings: HashSet<_> =
-            codes.iter().filter(travels).map(|&code| meaning_of(CloseCode(code))).collect();
+            codes.iter().filter(travels).map(|&code| close_code_meaning(CloseCode(code))).collect();
         assert_eq!(meanings.len(), codes.iter().filter(travels).count());
         for unnamed in [CloseCode(3999), CloseCode(4000)] {
-            assert!(!meanings.contains(meaning_of(unnamed)), "one with a name lacks its own");
+            assert!(
+                !meanings.contains(close_code_meaning(unnamed)),
+                "one with a name lacks its own"
+            );
         }
     }
 }

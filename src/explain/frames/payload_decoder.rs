@@ -140,7 +140,7 @@ impl PayloadDecoder {
 
     /// Parses a frame's header, and checks that the frame may follow the frames before it. Returns
     /// `None` if the header isn't complete yet. Fails with a violation if the frame breaks a rule.
-    pub fn begin(&mut self, head: &[u8]) -> Result<Option<Header>, Violation> {
+    pub fn begin_frame(&mut self, head: &[u8]) -> Result<Option<Header>, Violation> {
         let begun = self.message.begin_frame(head, self.reader, self.rsv1_has_meaning())?;
         let Some((header, _)) = begun else { return Ok(None) };
         self.found = Findings::default();
@@ -159,7 +159,7 @@ impl PayloadDecoder {
     }
 
     /// Returns the facts about the message that the current frame belongs to.
-    pub fn place_in_message(&self) -> MessageContext {
+    pub fn message_context(&self) -> MessageContext {
         let (inside, compressed) = (self.message.open_kind(), self.message.is_compressed());
         MessageContext { inside, compressed, opaque: false }
     }
@@ -216,7 +216,7 @@ impl PayloadDecoder {
     }
 
     /// Returns and clears the findings in the current frame's payload.
-    pub fn take_found(&mut self) -> Findings {
+    pub fn take_findings(&mut self) -> Findings {
         std::mem::take(&mut self.found)
     }
 }

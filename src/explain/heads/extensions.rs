@@ -15,7 +15,7 @@
 
 use std::collections::{BTreeSet, HashSet};
 
-use crate::explain::annotation::{Span, bits, visible};
+use crate::explain::annotation::{Span, bit_range, visible};
 use crate::handshake::deflate_params::{self, DeflateConfig, DeflateParams, NAME};
 use crate::handshake::extension::{self, Extension, HEADER};
 use crate::http::head::Head;
@@ -110,7 +110,7 @@ impl Offers {
     /// Returns the position, among all offered extensions, of the permessage-deflate offer that the
     /// response accepts. Positions count from 1; if the response accepts no such offer, the result
     /// is 1. If the response is invalid, the error describes the response that the client expected.
-    fn accepted(&self, head: &Head) -> Result<usize, &'static str> {
+    fn accepted_position(&self, head: &Head) -> Result<usize, &'static str> {
         let known = self.head_without_unknown(head);
         let agreed = deflate_params::verify_answer(known.as_ref().unwrap_or(head), &self.deflate)?;
         // Each offer is compared with a head that contains only the accepted parameters. That head
@@ -151,7 +151,7 @@ impl<'a> Negotiation<'a> {
     /// Creates an `Answer`, to explain a response to a request with these offers. `head` is `None`
     /// if the response can't be parsed. `is_known` is whether the explainer has seen the request.
     pub fn of_answer(head: Option<&Head>, offers: &'a Offers, is_known: bool) -> Negotiation<'a> {
-        let accepted = head.filter(|_| is_known).map(|head| offers.accepted(head));
+        let accepted = head.filter(|_| is_known).map(|head| offers.accepted_position(head));
         Negotiation::Answer { offers, accepted }
     }
 }
@@ -185,7 +185,7 @@ pub fn extension_spans(line: &[u8], at: u64, negotiation: &mut Negotiation) -> O
         let (field, start) = if begin == 0 { (name, after_name) } else { (field, begin) };
         let value = visible(line[start..end].trim_ascii(), 200);
         let value = value.trim_matches([',', ';', ' ']).to_owned();
-        let bits = bits(at + begin as u64..at + end as u64);
+        let bits = bit_range(at + begin as u64..at + end as u64);
         spans.push(Span { bits, field: field.into(), value, meaning, section });
     }
     Some(spans)

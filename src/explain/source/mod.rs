@@ -128,7 +128,7 @@ impl Anchor {
         };
         let prose: Vec<&str> = text.split("\n\n").filter(is_prose).collect();
         let names = |paragraph: &&&str| paragraph.contains(&format!("`{name}`"));
-        let rules = |paragraph: &&&str| is_named(paragraph, section);
+        let rules = |paragraph: &&&str| mentions_section(paragraph, section);
         let chosen = prose.iter().find(names).or(prose.iter().find(rules)).or(prose.first());
         Chapter { file, title, text: strip_markdown(chosen.unwrap_or(&"")) }
     }
@@ -148,13 +148,13 @@ impl Passage {
             None => ("", section),
         };
         let text = if marked.contains('§') { marked } else { opening.join("\n") };
-        text.contains(rfc) && is_named(&text, section)
+        text.contains(rfc) && mentions_section(&text, section)
     }
 }
 
 /// Returns whether a text names exactly this RFC section: for §5.1, neither §5.11 nor §5.1.2
 /// counts.
-fn is_named(text: &str, section: &str) -> bool {
+fn mentions_section(text: &str, section: &str) -> bool {
     text.match_indices(section).any(|(at, _)| {
         let after = &text[at + section.len()..];
         let is_more = |rest: &str| rest.starts_with(|c: char| c.is_ascii_digit());
@@ -183,7 +183,7 @@ fn find_function(lines: &[&str], function: &str) -> Option<(usize, usize)> {
         if indent(line) == 0 && !line.is_empty() {
             inside = line;
         }
-        if !is_function(line, name) || !is_inside(inside, line, of) {
+        if !is_function(line, name) || !is_in_impl(inside, line, of) {
             continue;
         }
         if found.is_some() {
@@ -211,7 +211,7 @@ fn is_function(line: &str, name: &str) -> bool {
 
 /// Returns whether a line is inside an `impl` block of the type `of`, or outside all blocks if `of`
 /// is empty. `block` is the first line of the surrounding block.
-fn is_inside(block: &str, line: &str, of: &str) -> bool {
+fn is_in_impl(block: &str, line: &str, of: &str) -> bool {
     match of {
         "" => indent(line) == 0,
         of => {
@@ -373,7 +373,7 @@ const ANCHORS: &[Anchor] = &[
     anchor("head.size", ("http/head.rs", "refusal_too_large"), "", "RFC 9112 §2.2", C09),
     anchor("head.field", ("http/head.rs", "check_field"), "", "RFC 9112 §5", C01),
     anchor("request.line", PARSE_REQUEST, "Some([b'1', b'.'", "RFC 9112 §3", C01),
-    anchor("request.words", PARSE_REQUEST, "let words", "RFC 9112 §3", C01),
+    anchor("request.words", PARSE_REQUEST, "let mut words", "RFC 9112 §3", C01),
     anchor("request.target", PARSE_REQUEST, "target.contains('#')", "§3", C01),
     // These anchors are for the server's decision.
     anchor(
@@ -400,7 +400,7 @@ const ANCHORS: &[Anchor] = &[
     anchor(
         "host",
         ("handshake/server.rs", "check_host"),
-        "let hosts = request.head()",
+        "head.only(\"Host\")",
         "RFC 9112 §3.2",
         C02,
     ),

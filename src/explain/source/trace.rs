@@ -127,7 +127,7 @@ impl Trace<'_> {
             self.pass("length.top", format!("the long length is {long}"))?;
             self.pass("length.least", format!("the long length is {long}"))?;
         }
-        let header = self.header()?;
+        let header = self.parse_frame_header()?;
         // 3. Does the message fit the limits?
         if !opcode.is_control() {
             self.pass_if_wrong("fragment.count")?;
@@ -153,7 +153,7 @@ impl Trace<'_> {
         }
     }
 
-    fn header(&self) -> Option<Header> {
+    fn parse_frame_header(&self) -> Option<Header> {
         let first = self.annotation.bytes.first()?;
         let end =
             self.annotation.spans.iter().rfind(|span| {
