@@ -7,7 +7,7 @@ use ws101::explain::conversation::{explain_request, explain_response};
 use ws101::explain::heads::Settings;
 use ws101::explain::json::{self, array, hex, string};
 use ws101::explain::saved;
-use ws101::explain::source::Anchor;
+use ws101::explain::source::anchors::Anchor;
 use ws101::frames::assembler::Bounds;
 use ws101::frames::header::Role;
 use ws101::handshake::accept_key;

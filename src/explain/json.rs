@@ -9,8 +9,9 @@
 //! ```
 
 use super::annotation::{Annotation, AnnotationKind, Span, Verdict};
+use super::source::anchors::Anchor;
 use super::source::trace::{Step, steps};
-use super::source::{Anchor, Passage, deciding_anchor};
+use super::source::{Passage, deciding_anchor};
 use crate::frames::header::Role;
 
 /// Returns an annotation (the explanation of a head or frame) as a JSON object. Each span and the

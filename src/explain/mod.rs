@@ -40,9 +40,10 @@
 //! | `frames/mod.rs` | How are frames explained as they arrive? |
 //! | `conversation.rs` | How are both directions explained together? |
 //! | `saved.rs` | How is a conversation kept as text, and read again? |
-//! | `source/mod.rs` | Where in the source is a place, and what do its lines say? |
-//! | `source/deciding_anchor.rs` | Which place decides about a field or a verdict? |
-//! | `source/trace.rs` | Which places does a frame or a head pass? |
+//! | `source/anchors.rs` | Which lines of the source decide about what? |
+//! | `source/mod.rs` | Where are an anchor's lines, and what do they say? |
+//! | `source/deciding_anchor.rs` | Which anchor decides about a field or a verdict? |
+//! | `source/trace.rs` | Which anchors does a frame or a head pass? |
 //! | `json.rs` | How is an annotation sent to a page? |
 //! | `print.rs` | How is an annotation printed on a terminal? |
 

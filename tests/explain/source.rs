@@ -11,9 +11,10 @@ use ws101::explain::annotation::{Annotation, AnnotationKind, Verdict};
 use ws101::explain::conversation::{explain_frames, explain_request, explain_response};
 use ws101::explain::heads::Settings;
 use ws101::explain::heads::header_glossary::names;
-use ws101::explain::source::deciding_anchor::{HANDSHAKE_ERRORS, REFUSALS, of_span, of_verdict};
+use ws101::explain::source::Passage;
+use ws101::explain::source::anchors::{Anchor, HANDSHAKE_ERRORS, REFUSALS};
+use ws101::explain::source::deciding_anchor::{of_span, of_verdict};
 use ws101::explain::source::trace::steps;
-use ws101::explain::source::{Anchor, Passage};
 use ws101::frames::header::Role;
 use ws101::handshake::deflate_params::DeflateParams;
 use ws101::handshake::origin::Origins;
@@ -24,7 +25,7 @@ use crate::frames::some_frames;
 use crate::support::*;
 
 fn passage(anchor: &'static Anchor) -> Passage {
-    anchor.passage().unwrap_or_else(|why| panic!("{why}: mend src/explain/source/mod.rs"))
+    anchor.passage().unwrap_or_else(|why| panic!("{why}: mend src/explain/source/anchors.rs"))
 }
 
 #[test]
@@ -53,7 +54,7 @@ fn each_anchor_is_found_once_in_the_source_and_its_marked_lines_name_its_rule() 
         }
         assert!(!passage.chapter.text.is_empty(), "{}: no passage in a chapter", anchor.id);
     }
-    assert!(nameless.is_empty(), "mend src/explain/source/mod.rs:\n{}", nameless.join("\n"));
+    assert!(nameless.is_empty(), "mend src/explain/source/anchors.rs:\n{}", nameless.join("\n"));
 }
 
 #[test]
@@ -294,7 +295,7 @@ fn each_heading_that_http_and_handshake_refuse_with_leads_to_the_code_that_decid
                 assert!(
                     linked.contains(heading),
                     "{} names {heading:?}: add it, with the anchor of that check, to REFUSALS or \
-                     HANDSHAKE_ERRORS in src/explain/source/deciding_anchor.rs",
+                     HANDSHAKE_ERRORS in src/explain/source/anchors.rs",
                     path.display()
                 );
                 named.insert(heading);
@@ -302,8 +303,7 @@ fn each_heading_that_http_and_handshake_refuse_with_leads_to_the_code_that_decid
         }
     }
     for heading in linked {
-        let why =
-            "no file of src/http or src/handshake names it: remove it from deciding_anchor.rs";
+        let why = "no file of src/http or src/handshake names it: remove it from anchors.rs";
         assert!(named.contains(heading), "{heading:?}: {why}");
     }
 }

@@ -1,10 +1,10 @@
 //! Finds the anchor for a field or a verdict: the lines of ws101's source that decide about it.
 //!
 //! For a field, these lines read or validate the field. For a verdict, they detect the broken rule.
-//! A `match` lists the anchor of each violation. Tables list the anchors of refusals and of
-//! handshake errors, by the heading of their diagnostic.
+//! A `match` lists the anchor of each violation. The tables in [`anchors`](super::anchors) list the
+//! anchors of refusals and of handshake errors, by the heading of their diagnostic.
 
-use super::Anchor;
+use super::anchors::{Anchor, HANDSHAKE_ERRORS, REFUSALS, WRONG_101};
 use crate::diagnostic::Diagnostic;
 use crate::explain::annotation::{Annotation, AnnotationKind, Span, Verdict};
 use crate::frames::header::{Opcode, RSV1};
@@ -161,56 +161,3 @@ fn of_handshake_error(diagnostic: &Diagnostic) -> Option<&'static str> {
     };
     HANDSHAKE_ERRORS.iter().find(|(heading, _)| is_it(heading)).map(|(_, id)| *id)
 }
-
-/// For each refusal of a request, the heading of its diagnostic and the id of its anchor: the
-/// source lines where the server refuses the request. A test checks that no refusal is missing.
-pub const REFUSALS: &[(&str, &str)] = &[
-    ("a bare LF", "head.bytes"),
-    ("a control byte", "head.bytes"),
-    ("TLS to a plain port", "head.bytes"),
-    ("a folded line", "head.field"),
-    ("not a header", "head.field"),
-    ("a head too large", "head.size"),
-    ("not a request line", "request.words"),
-    ("another version of HTTP", "request.line"),
-    ("not a target", "request.target"),
-    ("a method other than GET", "method"),
-    ("a body", "body"),
-    ("not one host", "host"),
-    ("a host not ours", "host"),
-    ("an upgrade without connection", "connection"),
-    ("not version 13", "version"),
-    ("the draft of 2010", "draft"),
-    ("not a key", "key"),
-    ("two origins", "origin"),
-    ("a foreign page", "origin"),
-    ("no such path", "path"),
-    ("not a list of subprotocols", "subprotocol"),
-    ("not a list of extensions", "extensions"),
-];
-
-/// For each error with which a client rejects a response, the heading of its diagnostic and the id
-/// of its anchor: the source lines where the client returns this error.
-pub const HANDSHAKE_ERRORS: &[(&str, &str)] = &[
-    ("an answer that is not HTTP", "status.line"),
-    ("an answer with bare LFs", "head.bytes"),
-    ("an answer with too large a head", "head.size"),
-    ("a 101 of HTTP/1.0", "status.version"),
-    ("a redirect", "status"),
-    ("an answer that asks who you are", "status"),
-    ("an answer that forbids", "status"),
-    ("an answer that asks for an upgrade", "status"),
-    ("an answer that asks to wait", "status"),
-    ("another answer", "status"),
-    ("a wrong 101", "status"),
-];
-
-/// For each header field that can make a 101 invalid, the words that the diagnostic then contains,
-/// and the id of the field's anchor: the source lines where the client validates this field.
-const WRONG_101: &[(&str, &str)] = &[
-    ("Upgrade:", "answer.upgrade"),
-    ("Connection:", "answer.connection"),
-    ("Sec-WebSocket-Accept:", "answer.accept"),
-    ("Sec-WebSocket-Protocol:", "answer.subprotocol"),
-    ("Sec-WebSocket-Extensions:", "answer.extensions"),
-];

@@ -10,7 +10,8 @@
 //! If the code detects a broken rule, the trace ends at that step. For a frame, one more step
 //! describes how the connection reacts. A trace is built from the annotation alone.
 
-use super::{Anchor, deciding_anchor};
+use super::anchors::Anchor;
+use super::deciding_anchor;
 use crate::explain::annotation::{Annotation, AnnotationKind, Span, Verdict, hex, visible};
 use crate::frames::header::{FIN, Header, Opcode, RSV1};
 use crate::frames::mask;
