@@ -113,21 +113,23 @@ impl Agreement {
 
     /// Returns the bytes of the 101 response (§4.2.2), with only the handshake's headers.
     pub fn response(&self) -> Vec<u8> {
-        let mut response = format!(
+        // The name comes from the server's own list, so the client can't inject text here.
+        let protocol_line = |name: &String| format!("Sec-WebSocket-Protocol: {name}\r\n");
+        let extensions_line =
+            |params: &DeflateParams| format!("{}: {params}\r\n", super::extension::HEADER);
+        // (`concat` allocates exactly what the response needs.)
+        let parts = [
             "HTTP/1.1 101 Switching Protocols\r\n\
              Upgrade: websocket\r\n\
              Connection: Upgrade\r\n\
-             Sec-WebSocket-Accept: {}\r\n",
-            accept_key::accept(&self.key)
-        );
-        // The name comes from the server's own list, so the client can't inject text here.
-        if let Some(name) = &self.subprotocol {
-            response += &format!("Sec-WebSocket-Protocol: {name}\r\n");
-        }
-        if let Some(params) = &self.deflate {
-            response += &format!("{}: {params}\r\n", super::extension::HEADER);
-        }
-        (response + "\r\n").into_bytes()
+             Sec-WebSocket-Accept: ",
+            &accept_key::accept(&self.key),
+            "\r\n",
+            &self.subprotocol.as_ref().map(protocol_line).unwrap_or_default(),
+            &self.deflate.as_ref().map(extensions_line).unwrap_or_default(),
+            "\r\n",
+        ];
+        parts.concat().into_bytes()
     }
 }
 

@@ -1,5 +1,6 @@
-//! Counts the current thread's allocations and the bytes that it copies. This is the only file with
-//! unsafe code, which an allocator and a replaced `memcpy` need.
+//! Counts the current thread's allocations and the bytes that it copies, and the bytes that the
+//! process holds. This is the only file with unsafe code, which an allocator and a replaced `memcpy`
+//! need.
 //!
 //! Copies are counted exactly: this file replaces `memcpy` and `memmove`, and all code in the
 //! program calls them, the library's and that of `std`. (Small copies, such as a header or a
@@ -13,6 +14,7 @@ use std::cell::Cell;
 use std::ffi::c_void;
 use std::hint::black_box;
 use std::ops::Sub;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 /// What has been counted so far.
 #[derive(Clone, Copy)]
@@ -27,6 +29,15 @@ pub struct Counted {
 thread_local! {
     static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
     static COPIED: Cell<u64> = const { Cell::new(0) };
+}
+
+/// The bytes that all threads together have allocated and not freed.
+static HELD: AtomicUsize = AtomicUsize::new(0);
+
+/// How many bytes the process has allocated and not freed. It's the sum of the sizes that the
+/// program asked for: what the allocator needs besides isn't in it.
+pub fn held_bytes() -> usize {
+    HELD.load(Relaxed)
 }
 
 /// What this thread has done since it began.
@@ -67,21 +78,26 @@ static ALLOCATOR: Counting = Counting;
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         count(&ALLOCATIONS, 1);
+        HELD.fetch_add(layout.size(), Relaxed);
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
         count(&ALLOCATIONS, 1);
+        HELD.fetch_add(layout.size(), Relaxed);
         unsafe { System.alloc_zeroed(layout) }
     }
 
     unsafe fn realloc(&self, memory: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         count(&ALLOCATIONS, 1);
         count(&COPIED, layout.size().min(size));
+        HELD.fetch_add(size, Relaxed);
+        HELD.fetch_sub(layout.size(), Relaxed);
         unsafe { System.realloc(memory, layout, size) }
     }
 
     unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
+        HELD.fetch_sub(layout.size(), Relaxed);
         unsafe { System.dealloc(memory, layout) }
     }
 }

@@ -1,13 +1,15 @@
 //! A server in a separate process, as an application would write it, and connections to it.
 //!
-//! The process is this program itself, started as a server. It ends when its standard input ends.
+//! The process is this program itself, started as a server. Each line on its standard input asks how
+//! many bytes it holds. It ends when that input ends.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
 use crate::Result;
+use crate::counters::held_bytes;
 use crate::frames::{ACCEPT, CLOSE, REQUEST};
 
 /// What takes longer does not come any more.
@@ -19,7 +21,9 @@ pub fn serve() -> Result<()> {
     println!("{}", server.local_addr()?);
     let handle = server.handle();
     std::thread::spawn(move || {
-        let _ = std::io::stdin().read(&mut [0]);
+        for _ in std::io::stdin().lines() {
+            println!("{}", held_bytes());
+        }
         handle.stop(Duration::ZERO);
     });
     Ok(server.serve(|mut ws| {
@@ -32,6 +36,7 @@ pub fn serve() -> Result<()> {
 
 pub struct Running {
     child: Child,
+    out: BufReader<ChildStdout>,
     pub address: SocketAddr,
 }
 
@@ -48,17 +53,27 @@ impl Running {
             }
         };
         let child = command.arg("serve").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
-        let child = child.map_err(|error| {
+        let mut child = child.map_err(|error| {
             format!("{} can't be started: {error}", command.get_program().display())
         })?;
+        let out = BufReader::new(child.stdout.take().ok_or("a server has no output")?);
         // From here on the process ends with this value.
-        let mut running = Running { child, address: ([127, 0, 0, 1], 0).into() };
-        let mut line = String::new();
-        if let Some(out) = running.child.stdout.take() {
-            BufReader::new(out).read_line(&mut line)?;
-        }
+        let mut running = Running { child, out, address: ([127, 0, 0, 1], 0).into() };
+        let line = running.line()?;
         running.address = line.trim().parse().map_err(|_| format!("{command:?} does not serve"))?;
         Ok(running)
+    }
+
+    fn line(&mut self) -> Result<String> {
+        let mut line = String::new();
+        self.out.read_line(&mut line)?;
+        Ok(line)
+    }
+
+    /// How many bytes the server has allocated and not freed.
+    pub fn held_bytes(&mut self) -> Result<usize> {
+        self.child.stdin.as_mut().ok_or("a server has no input")?.write_all(b"\n")?;
+        Ok(self.line()?.trim().parse()?)
     }
 
     pub fn id(&self) -> u32 {
