@@ -9,7 +9,7 @@
 //! - One deadline covers dialling, TLS and the handshake, however many addresses a hostname has and
 //!   however slowly the response arrives.
 //! - A redirect isn't followed, because only the caller knows where its cookies may go.
-//! - The body of a response that opens no WebSocket is read and shown, within bounds.
+//! - The body of a response that opens no WebSocket is read, within bounds, and shown in the error.
 
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind};
@@ -95,7 +95,8 @@ impl Client {
         }
     }
 
-    /// Adds a header to the request that opens the connection, such as `Authorization`.
+    /// Adds a header, such as `Authorization`, to the request that opens the connection. If the
+    /// header is invalid, or is one of the handshake's own, `connect` fails.
     pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Client {
         self.request.headers.push((name.into(), value.into()));
         self
@@ -128,7 +129,7 @@ impl Client {
     /// Needs the feature `tls`, which re-exports rustls as `ws101::rustls`.
     ///
     /// Your configuration then decides which certificates the client trusts. List nothing but
-    /// `http/1.1` in `alpn_protocols`: the client gives up a connection for which ALPN chooses
+    /// `http/1.1` in `alpn_protocols`: the client gives up on a connection for which ALPN chooses
     /// another protocol.
     pub fn tls_config(mut self, config: Arc<ClientConfig>) -> Client {
         self.tls_config = Some(config);
@@ -158,8 +159,9 @@ impl Client {
         self
     }
 
-    /// Connects through this HTTP proxy, `http://[user:password@]host[:port]`. The client asks the
-    /// proxy for a tunnel (CONNECT). Over `wss://`, the proxy sees only encrypted bytes.
+    /// Connects through this HTTP proxy, `http://[user:password@]host[:port]`. The default port is
+    /// 1080, as in curl. The client asks the proxy for a tunnel (CONNECT). Over `wss://`, the proxy
+    /// sees only encrypted bytes.
     pub fn proxy(mut self, url: impl Into<String>) -> Client {
         self.proxy = ProxyChoice::Always(url.into());
         self
@@ -296,9 +298,9 @@ fn dial(host: &str, port: u16, deadline: Deadline) -> Result<TcpStream> {
     dial_first(found.collect(), deadline)
 }
 
-/// Dials a hostname's addresses one after the other until one accepts the connection. The remaining
-/// time is divided among the untried addresses. If no address accepts, returns the last address's
-/// error.
+/// Dials a hostname's addresses one after the other until one accepts the connection. Each attempt
+/// gets an equal share of the time that is left for the untried addresses. If no address accepts,
+/// returns the last address's error.
 fn dial_first(mut addresses: VecDeque<SocketAddr>, deadline: Deadline) -> Result<TcpStream> {
     let mut last = Error::Io(io::Error::new(ErrorKind::NotFound, "the name has no address"));
     while let Some(address) = addresses.pop_front() {
@@ -352,7 +354,7 @@ fn read_answer_head(
 }
 
 /// Reads the body of a response that opens no WebSocket, as text. The text is for a human reader,
-/// so a few KiB are enough, and the client waits no longer than a second for it.
+/// so the client keeps at most 4 KiB, and waits no longer than a second.
 fn read_body(
     head: &Head,
     status: u16,

@@ -54,8 +54,8 @@ pub(crate) struct Proxy {
 }
 
 impl ProxyChoice {
-    /// Finds the proxy for an address. Returns `None` if the client should connect directly.
-    /// `variable` must return the value of an environment variable.
+    /// Finds the proxy for an address. Returns `None` if the client should connect directly. Fails
+    /// if the proxy's URL is invalid. `variable` looks up an environment variable.
     pub(crate) fn proxy_for(
         &self,
         address: &Address,
@@ -143,7 +143,7 @@ impl Proxy {
     }
 
     /// Asks the proxy on the other end of `stream` for a tunnel to the address. Afterwards, the
-    /// stream leads to that address.
+    /// stream leads to that address. Fails unless the proxy responds with a 2xx in time.
     pub(crate) fn open_tunnel(
         &self,
         stream: &dyn Stream,

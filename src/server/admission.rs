@@ -28,7 +28,7 @@ pub struct Admission {
     pub(crate) headers: Vec<(String, String)>,
 }
 
-/// An admitted client's identity, in a type that the application chooses.
+/// An admitted client's identity: a value of whatever type the application chooses.
 pub(crate) type Identity = Arc<dyn Any + Send + Sync>;
 
 impl Admission {
@@ -43,8 +43,8 @@ impl Admission {
         Admission { identity: Some(Arc::new(identity)), headers: Vec::new() }
     }
 
-    /// Adds a header to the 101, such as `Set-Cookie`. The handshake's own headers can't be set: if
-    /// one of them is added, the client receives a 500.
+    /// Adds a header to the 101, such as `Set-Cookie`. If the header is invalid, or is one of the
+    /// handshake's own, the client receives a 500 instead of the 101.
     pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Admission {
         self.headers.push((name.into(), value.into()));
         self

@@ -1,4 +1,5 @@
-//! The handle on a running server: it stops the server, in three ways, and reads its counters.
+//! The handle on a running server: it stops the server in one of three ways, and reads its
+//! counters.
 //!
 //! | call | new clients | open connections | the server ends |
 //! |---|---|---|---|
@@ -6,8 +7,8 @@
 //! | `drain(grace)` | receive a 503 | are sent their Close in batches, spread over four fifths of the grace period | once all have closed, at the latest when the grace period is over |
 //! | `stop(grace)` | receive a 503 for up to a second; then nothing listens | are sent their Close as soon as they have no reply to send | the same |
 //!
-//! A server moves down this table and never up. No call waits for the server to end. `serve`
-//! returns when it has ended.
+//! A server moves down this table and never up. Each of these calls returns at once; `serve`
+//! returns when the server has ended.
 
 use std::fmt;
 use std::sync::Arc;
@@ -43,7 +44,7 @@ impl Handle {
         self.registry.stop_accepting();
     }
 
-    /// Returns whether the server admits new clients: until the first call to
+    /// Returns whether the server admits new clients. It does until the first call to
     /// [`stop_accepting`](Handle::stop_accepting), [`drain`](Handle::drain) or
     /// [`stop`](Handle::stop). (The result is `true` even while the server is full.)
     ///
@@ -72,8 +73,8 @@ impl Handle {
     /// closes the open connections with close code 1001 in batches, spread evenly over the first
     /// four fifths of the grace period. Each connection ends as with [`stop`](Handle::stop): queued
     /// messages go out first, and so do the replies that its handler sends before it waits in
-    /// `recv` again. In the last fifth, or once all connections have closed, the server stops, and
-    /// `serve` returns.
+    /// `recv` again. After that, or as soon as all connections have closed, the server stops.
+    /// `serve` returns when all have closed, or at the end of the grace period.
     ///
     /// A second call changes nothing. `stop` ends the drain at once.
     pub fn drain(&self, grace: Duration) {
@@ -117,7 +118,7 @@ impl Handle {
     /// closes anyway. The peers have the whole grace period to send their own Close. Then the
     /// server aborts the connections that are still open, and `serve` returns.
     ///
-    /// A second call only changes the grace period.
+    /// A second call sets a new grace period, which begins with that call.
     pub fn stop(&self, grace: Duration) {
         self.stop_with_close(grace, Close::going_away());
     }

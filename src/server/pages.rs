@@ -9,12 +9,11 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
-/// The counter of pages that the application is generating.
+/// The number of pages that the application is generating now.
 #[derive(Default)]
 pub(crate) struct Pages(AtomicUsize);
 
-/// The right to have the application generate one page. Dropping the permit makes room for another
-/// page.
+/// A slot for one page while the application generates it. Dropping the permit frees the slot.
 pub(crate) struct PagePermit<'a>(&'a Pages);
 
 impl Pages {

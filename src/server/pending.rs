@@ -2,9 +2,9 @@
 //!
 //! Rules of this file:
 //! - A connection is *pending* while its head is read or its plain HTTP response is written.
-//!   Pending connections have their own limit. Above this limit, the server evicts the oldest
-//!   connection, not the newest: an honest client finishes its handshake in milliseconds, so the
-//!   connection that has been pending longest isn't honest.
+//!   Pending connections have their own limit, `Limits::max_waiting`. Above this limit, the server
+//!   evicts the oldest connection, not the newest: an honest client finishes its handshake in
+//!   milliseconds, so the connection that has been pending longest is the most suspicious one.
 
 use std::cell::Cell;
 use std::collections::VecDeque;
@@ -23,9 +23,9 @@ pub(super) struct PendingList(Mutex<VecDeque<PendingConnection>>);
 struct PendingConnection {
     id: u64,
     stream: Arc<dyn Stream>,
-    /// The direction of the stream that an eviction shuts down. At first that's only reading, so
-    /// that the client still receives its refusal. Once a response is being written, it's both
-    /// directions, because the client might never read the response.
+    /// What an eviction shuts down. While the head is being read, that's only the reading side, so
+    /// that the client can still receive its refusal. Once a response is being written, it's both
+    /// sides, because the client might never read the response.
     evict_by: Shutdown,
 }
 
@@ -48,8 +48,8 @@ impl PendingList {
     /// Evicts all pending connections, because the server is stopping. Responses that are being
     /// written still go out.
     pub(super) fn evict_all(&self) {
-        // (As in `enter`, no lock is held while a stream is shut down, because the stream may be
-        // the application's code.)
+        // (As in `add_evicting_oldest`, no lock is held while a stream is shut down, because the
+        // stream may be the application's code.)
         let evicted = mem::take(&mut *lock(&self.0));
         for pending in evicted {
             let _ = pending.stream.shutdown(Shutdown::Read);
@@ -69,9 +69,9 @@ pub(crate) struct PendingGuard {
 
 impl PendingGuard {
     // WALK: waiting
-    /// Adds this connection to the list of pending connections. If the list is then too long, this
-    /// evicts the oldest connection: shutting down that connection's stream wakes its thread, which
-    /// then notices the eviction.
+    /// Adds this connection to the list of pending connections. If the list then has more than
+    /// `max_waiting` entries, this evicts the oldest connection: shutting down that connection's
+    /// stream wakes its thread, which then notices the eviction.
     fn add_evicting_oldest(&self, evict_by: Shutdown) {
         let mut pending = lock(&self.list.0);
         pending.push_back(PendingConnection { id: self.id, stream: self.stream.clone(), evict_by });
@@ -108,10 +108,10 @@ impl PendingGuard {
         self.was_promoted.set(true);
     }
 
-    /// Makes this connection evictable while its plain HTTP response is written, because the client
-    /// might never read the response. If the connection was taken off the list of pending
-    /// connections, this adds it again. An evicted connection isn't added, but still receives its
-    /// response.
+    /// Lets the server evict this connection while its plain HTTP response is being written,
+    /// because the client might never read the response. A connection that was taken off the
+    /// pending list goes back on it. One that was already evicted doesn't: it can still be
+    /// answered, because that eviction shut down only its reading side.
     pub(crate) fn make_evictable_for_response(&self) {
         if let Some(pending) = lock(&self.list.0).iter_mut().find(|pending| pending.id == self.id) {
             pending.evict_by = Shutdown::Both;

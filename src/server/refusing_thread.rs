@@ -6,12 +6,13 @@
 //! ```
 //!
 //! Rules of this file:
-//! - A refused client may stay silent, or read nothing. The accepting thread doesn't wait for this
-//!   client, because there may be a thread for the next one.
+//! - A refused client may stay silent, or read nothing. The accepting thread doesn't wait for it,
+//!   because the next client may get a thread.
 //! - The refusing thread starts with the server, because later on it might be impossible to start a
 //!   thread.
-//! - Each client has a short timeout, and the queue is bounded. A crowd of refused clients holds no
-//!   more descriptors than the queue has places.
+//! - Each client has a short timeout, and the queue is bounded. A crowd of refused clients
+//!   therefore holds at most one descriptor per place in the queue, and one for the client being
+//!   refused.
 
 use std::io;
 use std::sync::Arc;
@@ -27,8 +28,8 @@ use crate::transport::stream::Stream;
 
 /// The maximum number of clients that may wait for the refusing thread.
 const MAX_WAITING: usize = 64;
-/// The maximum time that a client may take to send its request, and then again to read its refusal.
-/// (Meanwhile, the other refused clients wait.)
+/// The maximum wait for a client's request, and then again for the client to close after its
+/// refusal. (Meanwhile, the other refused clients wait.)
 const TIMEOUT: Duration = Duration::from_millis(50);
 /// The stack size of the refusing thread, in bytes.
 const STACK: usize = 64 * 1024;
@@ -58,14 +59,14 @@ impl RefusingThread {
     }
 }
 
-/// Refuses a client with a 503, because the server has no room for the client. `seen` names the
-/// missing resource.
+/// Refuses a client with a 503 when the server can't take it on. `seen` is the reason that the
+/// client is told, such as "no descriptor is left". Waits at most 50 ms for the client's request.
 pub(crate) fn refuse_with_503(stream: &dyn Stream, seen: &'static str, registry: &Registry) {
     // Reads the part of the request that has arrived: closing a socket with unread bytes sends a
     // reset, which would destroy the response.
     let read = read_before(Deadline::after(TIMEOUT), stream, &mut [0; 4096]);
-    // A client that sent nothing and has closed receives no response. The connection that wakes
-    // `accept` is one of these clients.
+    // A client that sent nothing and has closed receives no response. The connection with which
+    // `stop` wakes `accept` is such a client.
     if !matches!(read, Ok(0)) {
         registry.totals.count_refused(503);
         let limits = Limits { close: TIMEOUT, ..Limits::default() };
@@ -84,7 +85,8 @@ mod tests {
 
     const PATIENCE: Duration = Duration::from_secs(20);
 
-    /// A client that stays silent until the test lets it continue, and counts the responses to it.
+    /// A client that stays silent until the test lets it continue. It counts the responses that it
+    /// receives.
     struct Silent {
         go: Mutex<Receiver<()>>,
         answers: Arc<AtomicUsize>,

@@ -2,9 +2,8 @@
 //! connections.
 //!
 //! Rules of this file:
-//! - An open connection holds a [`Permit`]. The number of permits is fixed
-//!   (`Limits::max_connections`). A connection returns its permit after its closing handshake,
-//!   however the handshake ended.
+//! - An open connection holds a [`Permit`], one of `Limits::max_connections`. It returns the permit
+//!   when it has closed, even if the closing handshake failed.
 //! - No new permit is issued once the server drains or stops. `shutdown.rs` closes the connections
 //!   that hold a permit.
 
@@ -47,8 +46,8 @@ pub(crate) struct Registry {
     /// The deadlines of a draining or stopping server, and the Close that the server sends to its
     /// connections.
     pub(super) grace: Mutex<Grace>,
-    /// Whether `serve` is running. If so, `serve` itself closes the connections of a stopping
-    /// server.
+    /// Whether `serve` is running. If so, `serve` closes the connections of a stopping server;
+    /// otherwise, `begin_stopping` starts a thread that does.
     pub(super) is_serving: AtomicBool,
 }
 
@@ -78,7 +77,8 @@ pub(super) enum Phase {
 /// Close that the server sends them.
 #[derive(Clone)]
 pub(super) struct Grace {
-    /// The deadline until which handlers may send the replies that they're working on.
+    /// Until this deadline, a busy handler may still send its replies. After it, our Close goes out
+    /// anyway.
     pub(super) answer_by: Deadline,
     /// The deadline at which the server aborts the connections that are still open.
     pub(super) close_by: Deadline,
@@ -126,8 +126,7 @@ impl Registry {
         self.next_id.fetch_add(1, SeqCst)
     }
 
-    /// Records that `serve` is running, so that `stop` leaves it to `serve` to close the
-    /// connections.
+    /// Records that `serve` is running, and so will close the connections when the server stops.
     pub(crate) fn note_serve_runs(&self) {
         self.is_serving.store(true, SeqCst);
     }
@@ -169,7 +168,8 @@ impl Registry {
     }
 
     /// Registers a connection as pending, before its HTTP head is read. If more than `max_waiting`
-    /// connections are then pending, this evicts the oldest.
+    /// connections are then pending, this evicts the oldest. If the server is stopping, this evicts
+    /// the new connection.
     pub(crate) fn register_pending(
         &self,
         id: u64,
@@ -184,8 +184,8 @@ impl Registry {
         pending
     }
 
-    /// Returns a permit for one more open connection. `None` if `max_connections` are open, or if
-    /// the server admits no new clients.
+    /// Returns a permit for one more open connection. `None` if all `max_connections` permits are
+    /// taken, or if the server admits no new clients.
     pub(crate) fn permit(self: &Arc<Self>, id: u64, max_connections: usize) -> Option<Permit> {
         let mut open = lock(&self.open);
         if open.len() >= max_connections || !self.is_accepting() {
@@ -209,13 +209,13 @@ impl PermitStage {
     }
 }
 
-/// The right of one connection to be open. Dropping the permit of a connection that hasn't opened
-/// makes room for another connection.
+/// One connection's slot among the server's `max_connections`. If the connection never opens,
+/// dropping the permit frees the slot. Once the connection has opened, its close guard frees the
+/// slot instead.
 pub(crate) struct Permit {
     registry: Arc<Registry>,
     id: u64,
-    /// Whether the connection has opened. From then on, the connection's close guard returns the
-    /// permit, and dropping this value doesn't.
+    /// Whether the connection has opened. If so, dropping this value doesn't free the slot.
     is_open: bool,
 }
 
@@ -231,9 +231,10 @@ impl Permit {
         lock(&self.registry.open).insert(self.id, PermitStage::Upgrading);
     }
 
-    /// Registers the write half once the 101 is written, so that `shut_down` can close this
-    /// connection. Returns the connection's owner, which the close guard must notify once the
-    /// connection has closed.
+    /// Registers the write half once the 101 is written, so that the server can close this
+    /// connection when it drains or stops. If the server is already doing so, this requests the
+    /// Close at once. Returns the registry, which the close guard must notify once the connection
+    /// has closed.
     pub(crate) fn register_open(mut self, write_half: &Arc<WriteHalf>) -> Arc<dyn CloseObserver> {
         self.registry.totals.count_accepted();
         lock(&self.registry.open).insert(self.id, PermitStage::Open(write_half.clone()));
@@ -256,7 +257,7 @@ impl Drop for Permit {
 }
 
 impl CloseObserver for Registry {
-    /// Frees the permit of a connection that has closed or was never opened.
+    /// Frees the slot of a connection that has closed or never opened.
     fn connection_closed(&self, id: u64) {
         lock(&self.open).remove(&id);
         // Only `shut_down` and `drain` wait for this signal, and only once the server admits no

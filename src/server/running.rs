@@ -32,8 +32,8 @@ impl RunningServer {
         self.handle.clone()
     }
 
-    /// Stops the server as [`Handle::stop`] does, waits until it has stopped, and returns the
-    /// result of `serve`.
+    /// Stops the server as [`Handle::stop`] does, and then waits for it as
+    /// [`join`](RunningServer::join) does.
     pub fn stop(self, grace: Duration) -> Result<()> {
         self.handle.stop(grace);
         self.join()

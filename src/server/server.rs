@@ -1,12 +1,12 @@
 //! The server: it accepts connections and gives each one its own thread.
 //!
 //! Rules of this file:
-//! - The accepting thread never waits for a client's handshake, which runs in the connection's
-//!   thread, nor for a client without a thread: see [`refusing_thread`](super::refusing_thread). It
-//!   answers a client itself only if no other client could meanwhile be accepted: if no descriptor
-//!   is left, or if the server is stopping. In these cases, it has a short timeout.
-//! - No failure of one connection ends another connection or the listener: neither a lack of
-//!   descriptors or threads, nor a failing or panicking handler.
+//! - The accepting thread waits for no client. A handshake runs in the connection's own thread, and
+//!   the [`refusing_thread`](super::refusing_thread) refuses a client without a thread. The
+//!   accepting thread answers a client itself only while it couldn't accept another: when no
+//!   descriptor is left, or when the server is stopping. Even then, its timeouts are short.
+//! - A failure in one connection ends neither another connection nor the listener. That holds for a
+//!   handler that fails or panics, and for a lack of descriptors or threads.
 
 use std::io::{self, ErrorKind};
 use std::mem::take;
@@ -62,13 +62,13 @@ pub struct Server {
 
 impl Server {
     /// Creates a server that listens on `address`. With port 0, the operating system chooses a free
-    /// port: see [`Server::local_addr`].
+    /// port, which [`Server::local_addr`] returns.
     pub fn bind(address: impl ToSocketAddrs) -> Result<Server> {
         Server::on(TcpListener::bind(address)?)
     }
 
-    /// Creates a server for an existing listener: a `TcpListener` opened by a supervisor, or a
-    /// `UnixListener`. (`examples/service` takes either from systemd.)
+    /// Creates a server for an existing `TcpListener` or `UnixListener`, for example one that a
+    /// supervisor has opened. (`examples/service` takes either kind from systemd.)
     pub fn on(listener: impl Into<Listener>) -> Result<Server> {
         let listener = listener.into();
         // A non-blocking listener would make `serve` spin.
@@ -93,11 +93,12 @@ impl Server {
 
     /// Sets the origins whose pages may connect, each as `scheme://host[:port]`. A page's origin
     /// must match an entry completely. `self` stands for the request's own host and port, `null`
-    /// for pages without an origin, `*` for all origins.
+    /// for pages without an origin of their own (such as local files), and `*` for all origins.
     ///
-    /// Without this call, only pages from the request's own host and port may connect, and over TLS
-    /// only those loaded over https. Programs other than browsers send no `Origin`, and the server
-    /// admits them. A page that isn't allowed receives a 403, which names the allowed origins.
+    /// Without this call, only pages from the request's own host and port may connect. If the
+    /// server uses TLS, those pages must also be loaded over https. Programs other than browsers
+    /// send no `Origin`, and the server admits them. A page that isn't allowed receives a 403,
+    /// which names the allowed origins.
     pub fn origins(mut self, origins: impl IntoIterator<Item: AsRef<str>>) -> Server {
         let listed = to_strings(origins);
         let any = listed.iter().any(|origin| origin == "*");
@@ -114,7 +115,7 @@ impl Server {
     /// answers only for `localhost` and loopback addresses; any other server answers for any host.
     /// The loopback rule prevents DNS rebinding: an attacker points their own hostname at
     /// 127.0.0.1, so that their page can reach this server. If a proxy on the same machine forwards
-    /// its clients' `Host` header, list the hostnames that those clients use.
+    /// its clients' `Host` header, list the hostnames that its clients use.
     pub fn hosts(mut self, hosts: impl IntoIterator<Item: AsRef<str>>) -> Server {
         let listed = to_strings(hosts);
         let any = listed.is_empty() || listed.iter().any(|host| host == "*");
@@ -122,25 +123,27 @@ impl Server {
         self
     }
 
-    /// Sets the paths that open a WebSocket, each beginning with `/` and without a query. A request
-    /// for another path receives a 404, which names the allowed paths. By default, every path opens
-    /// a WebSocket.
+    /// Sets the paths that open a WebSocket, each beginning with `/` and without a query. A
+    /// WebSocket request for another path receives a 404, which names the allowed paths. By
+    /// default, every path opens a WebSocket. (Plain HTTP requests for any path go to
+    /// [`http`](Server::http).)
     pub fn paths(mut self, paths: impl IntoIterator<Item: AsRef<str>>) -> Server {
         self.options.rules.paths = to_strings(paths);
         self
     }
 
     /// Sets the subprotocols that this server supports. For each connection, the server picks the
-    /// first of them in the client's list. If the list contains none of them, the connection opens
-    /// without a subprotocol. Browsers and some other clients then close the connection at once.
+    /// first name in the client's list that it supports. If it supports none of the client's names,
+    /// the connection opens without a subprotocol, and browsers and some other clients then close
+    /// it at once.
     pub fn subprotocols(mut self, names: impl IntoIterator<Item: AsRef<str>>) -> Server {
         self.options.rules.subprotocols = to_strings(names);
         self
     }
 
     /// Adds your own check of each request, for example to verify a token or a cookie. The server
-    /// calls this check after all other checks have passed. If it returns a refusal, the server
-    /// sends that refusal as its response.
+    /// calls it once the request has passed all other checks. If your check returns a refusal, the
+    /// server sends that refusal as its response. If your check panics, the client receives a 500.
     pub fn authorize(
         self,
         authorize: impl Fn(&Request) -> std::result::Result<(), Refusal> + Send + Sync + 'static,
@@ -159,9 +162,10 @@ impl Server {
     }
 
     /// Sets the function that answers requests that don't ask for a WebSocket, on the same port.
-    /// These requests may use any method but CONNECT, and also HTTP/1.0. The response to HEAD goes
-    /// out without its body. The server doesn't read request bodies. If `http` returns `None`, the
-    /// client receives a 404, or a 426 for one of the [`paths`](Server::paths).
+    /// These requests may use any method except CONNECT, and HTTP/1.0 as well as HTTP/1.1. The
+    /// response to a HEAD request goes out without its body. The server doesn't read request
+    /// bodies. If `http` returns `None`, the client receives a 404, or a 426 for one of the
+    /// [`paths`](Server::paths).
     pub fn http(
         mut self,
         http: impl Fn(&Request) -> Option<Response> + Send + Sync + 'static,
@@ -224,8 +228,9 @@ impl Server {
         Handle { registry: self.registry.clone() }
     }
 
-    /// Performs the handshake on a stream that you have accepted yourself, in your own thread.
-    /// Returns the open WebSocket. If the server refused the client, the error names the reason.
+    /// Performs the handshake on a stream that you accepted yourself. The handshake runs in the
+    /// calling thread. Returns the open WebSocket. If the client receives a refusal or a page
+    /// instead, the error says so.
     pub fn accept(&self, stream: impl Stream) -> Result<WebSocket> {
         self.options.validate_configuration()?;
         upgrade(self.registry.next_id(), Arc::new(stream), &self.options, &self.registry)
@@ -246,7 +251,8 @@ impl Server {
     }
 
     /// Accepts connections, and runs each connection's handler in its own thread, until a
-    /// [`Handle`] [stops](Handle::stop) the server.
+    /// [`Handle`] [stops](Handle::stop) or [drains](Handle::drain) the server. Returns once all
+    /// connections have ended.
     pub fn serve(
         self,
         handler: impl Fn(WebSocket) -> Result<()> + Send + Sync + 'static,
@@ -259,8 +265,8 @@ impl Server {
         let threads = ThreadPool::new(options.limits.stack, serve_one);
         let refusing = RefusingThread::new(registry.clone())?;
         let shared = Arc::new(Shared { options, registry, handler: Box::new(handler) });
-        // If the process runs out of descriptors, this one is freed. The server uses it to accept
-        // the next client, and refuses the client with a 503.
+        // If the process runs out of descriptors, this one is freed. The server then accepts the
+        // next client with it, and refuses that client with a 503.
         let mut reserve = ReserveDescriptor::new();
         loop {
             let accepted = listener.accept();
@@ -314,8 +320,8 @@ struct Accepted {
 
 type Handler = dyn Fn(WebSocket) -> Result<()> + Send + Sync;
 
-/// Gives an accepted connection its own thread. If no thread can be started, the client receives a
-/// 503.
+/// Gives an accepted connection its own thread. If no thread can be started, hands the client over
+/// to the refusing thread, which sends a 503.
 fn give_thread(
     stream: Arc<dyn Stream>,
     threads: &ThreadPool<Accepted>,
@@ -345,9 +351,9 @@ fn serve_one(Accepted { id, stream, shared }: Accepted) {
 }
 
 // WALK: handler
-/// Runs the application's handler, and sets the close code 1011 if the handler fails. This function
-/// is never inlined, so that the stack doesn't hold the variables of the handshake and of the
-/// handler at the same time: a thread's stack keeps all memory that it has ever used.
+/// Runs the application's handler, and sets the close code 1011 if the handler returns an error or
+/// panics. A thread's stack never shrinks, so this function is never inlined: the handler then
+/// reuses the stack space of the handshake, and the two don't add up.
 #[inline(never)]
 fn run_handler(handler: &Handler, ws: WebSocket) {
     let id = ws.id();
@@ -378,7 +384,7 @@ fn run_handler(handler: &Handler, ws: WebSocket) {
 }
 
 /// Refuses the clients that are still in the listen queue with a 503, because the server is
-/// stopping. Gives up after a second.
+/// stopping. After a second, gives up on the clients that are left.
 fn refuse_all_in_listen_queue(
     mut accepted: io::Result<Arc<dyn Stream>>,
     listener: &Listener,
@@ -392,8 +398,8 @@ fn refuse_all_in_listen_queue(
     }
 }
 
-/// Returns whether the server can ignore this error of `accept`, because it concerns only one
-/// client, which has already disconnected, or because a signal has interrupted the call.
+/// Returns whether the server can ignore this error of `accept`: one client has already
+/// disconnected, or a signal has interrupted the call.
 fn concerns_one_client(error: &io::Error) -> bool {
     matches!(
         error.kind(),
@@ -401,6 +407,6 @@ fn concerns_one_client(error: &io::Error) -> bool {
     )
 }
 
-/// The time that the accepting thread rests before it calls `accept` again when the process has no
-/// descriptor left at all.
+/// How long the accepting thread sleeps before it calls `accept` again when no descriptor is left,
+/// not even the reserve.
 const PAUSE_WITHOUT_DESCRIPTOR: Duration = Duration::from_millis(50);

@@ -1,11 +1,11 @@
-//! How a server ends its connections: it drains, or stops at once.
+//! How a server ends its connections: in batches when it drains, or all together when it stops.
 //!
 //! Rules of this file:
-//! - A stopping server issues no more permits. It sends each open connection a Close with 1001 as
-//!   soon as the handler waits in `recv` or returns, so a reply that is ready within the grace
-//!   period goes out. If a handler is still busy at nine tenths of the grace period, the server
-//!   sends the Close then. At the end of the grace period, the server aborts the connections that
-//!   are still open.
+//! - A stopping server issues no more permits. It sends each open connection its Close (1001 by
+//!   default) as soon as the handler waits in `recv` or returns, so that the handler's replies go
+//!   out first. If a handler is still busy after nine tenths of the grace period, the server sends
+//!   the Close anyway. At the end of the grace period, the server aborts the connections that are
+//!   still open.
 //! - A draining server issues no more permits either. A thread sends the Closes in batches over
 //!   four fifths of the grace period, and then stops the server.
 
@@ -103,9 +103,9 @@ impl Registry {
         lock(&self.open).values().filter_map(PermitStage::write_half).cloned().collect()
     }
 
-    /// Requests our Close on every open connection. With a full buffer, a request may take 10 ms,
-    /// and with thousands of full buffers, that would add up to minutes. Therefore, once the grace
-    /// period is over, this takes half a second at most.
+    /// Requests our Close on every open connection. If a peer's buffers are full, its request may
+    /// take 10 ms, and thousands of such peers would add up to minutes. Therefore, once the grace
+    /// period is over, this stops after half a second.
     fn request_close_of_all(&self, urgency: Urgency) {
         let halves = self.open_halves();
         let bulk = Deadline::after(Duration::from_millis(500));
@@ -160,10 +160,9 @@ impl Registry {
         !open.is_empty() && !self.is_stopping()
     }
 
-    /// Waits until all connections have closed, but no longer than a second and not beyond the
-    /// deadline that `until` selects. If connections are left, the caller must request their Close
-    /// again, because a full buffer might not have taken it. Returns whether all connections have
-    /// closed.
+    /// Waits until all connections have closed, but for at most a second, and not beyond the
+    /// deadline that `until` selects. Returns whether all have closed. If not, the caller must
+    /// request their Close again, because a full buffer might not have taken it.
     fn wait_briefly_until_closed(&self, until: impl Fn(Grace) -> Deadline) -> bool {
         let mut open = lock(&self.open);
         let again = Deadline::after(Duration::from_secs(1));

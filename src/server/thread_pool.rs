@@ -28,13 +28,13 @@ pub(crate) struct ThreadPool<Connection> {
 /// The state shared by a pool's idle threads, and the signal that wakes one of them.
 struct IdleThreads<Connection> {
     state: Mutex<State<Connection>>,
-    /// The signal that a connection waits. The signal wakes one idle thread.
+    /// Wakes one idle thread when a connection waits for it.
     given: Condvar,
 }
 
 struct State<Connection> {
-    /// The connections for idle threads that haven't woken up yet. There are never more of them
-    /// than idle threads.
+    /// The connections that idle threads will serve once they wake up. There are never more of
+    /// these connections than idle threads.
     waiting: VecDeque<Connection>,
     /// The number of pool threads that are idle now.
     idle: usize,

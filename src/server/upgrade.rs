@@ -15,15 +15,15 @@
 //! ```
 //!
 //! Rules of this file:
-//! - [`upgrade`] has one step for each line of the picture. A step calls downwards and returns. A
-//!   request that fails a step is answered in that step, and the error says why there's no
-//!   `WebSocket`.
-//! - The client receives a response in every case but one: before the TLS handshake is complete,
-//!   the server can't send a 4xx or 5xx that the client could read. (Plain HTTP sent to a TLS port
-//!   does receive its 400.)
-//! - One deadline covers the TLS handshake and the head, because both hold a thread.
-//! - A permit is taken before the application's `authorize` runs, so a connection in slow
-//!   authorisation counts as open and not as pending.
+//! - [`upgrade`] has one step for each number in the picture. If a request fails a step, that step
+//!   sends the client a response, and returns an error that says why there's no `WebSocket`.
+//! - The client always receives a response, with one exception: before the TLS handshake is
+//!   complete, the server can't send a 4xx or 5xx that the client could read. (Plain HTTP sent to a
+//!   TLS port does receive its 400.)
+//! - One deadline covers the TLS handshake and the head, because a slow client holds a thread in
+//!   either.
+//! - A permit is taken before the application's `authorize` runs, so a connection whose
+//!   authorization is slow counts towards `max_connections`, and can't be evicted.
 
 use std::io;
 use std::net::SocketAddr;
@@ -70,8 +70,9 @@ pub(crate) struct Options {
 }
 
 impl Options {
-    /// Validates the configuration before the first connection. Fails if a list has an entry that
-    /// can never match a request, or if a setting is invalid.
+    /// Validates the configuration before the first connection. Fails if a list of origins, hosts
+    /// or paths has an entry that can never match a request, or if a subprotocol or the compression
+    /// settings are invalid.
     pub(crate) fn validate_configuration(&self) -> std::result::Result<(), Misuse> {
         self.rules.deflate.as_ref().map_or(Ok(()), deflate::validate)?;
         self.rules.validate()
@@ -86,8 +87,8 @@ pub(crate) type Admit = dyn Fn(&Request) -> std::result::Result<Admission, Refus
 pub(crate) type HttpHandler = dyn Fn(&Request) -> Option<Response> + Send + Sync;
 
 /// Upgrades an accepted stream: reads the client's request, checks it, and returns the open
-/// WebSocket. If the request fails a check, this sends the client a response, and the error tells
-/// why there's no WebSocket.
+/// WebSocket. If the request fails a check or asks for plain HTTP, this sends the client a
+/// response, and the error says why there's no WebSocket.
 pub(crate) fn upgrade(
     id: u64,
     stream: Arc<dyn Stream>,
@@ -144,18 +145,18 @@ struct Requester<'a> {
     id: u64,
     /// The client's address, if the stream has one.
     peer: Option<SocketAddr>,
-    /// The client's stream: at first as accepted, and after step 2 of [`upgrade`] wrapped in TLS
-    /// and the application's own stream.
+    /// The client's stream. It begins as the accepted stream; step 2 of [`upgrade`] wraps it in TLS
+    /// and in the application's own stream, if the server uses them.
     stream: Arc<dyn Stream>,
     pending: PendingGuard,
     limits: &'a Limits,
     registry: &'a Arc<Registry>,
-    /// Whether the response may have a body, which it must not for a HEAD request.
+    /// Whether the response may have a body. `false` for a HEAD request.
     wants_body: bool,
 }
 
-// The compiler must not inline these steps, so that their stack frames don't add up: until it ends,
-// a thread keeps all the stack that it has ever used.
+// A thread's stack never shrinks, so these steps are never inlined: each then reuses the same stack
+// space, and their frames don't add up.
 impl Requester<'_> {
     /// Performs the TLS handshake, if this server uses TLS. Returns the stream that carries the
     /// client's HTTP.
@@ -190,7 +191,8 @@ impl Requester<'_> {
     }
 
     /// Reserves a permit for the connection, and removes the connection from the pending list.
-    /// Refuses the client if all permits are taken, or if the server has evicted the connection.
+    /// Returns a refusal if all permits are taken, if the server no longer admits clients, or if it
+    /// has evicted this connection.
     fn take_permit(&self) -> std::result::Result<Permit, Refusal> {
         let why_not =
             if self.registry.is_accepting() { "all places are taken" } else { ABOUT_TO_STOP };
@@ -203,8 +205,9 @@ impl Requester<'_> {
     }
 
     /// Runs the application's own check on the request, if there is one, and returns the permit and
-    /// the check's result. On a refusal or a panic, the permit is freed before the client receives
-    /// its response.
+    /// the check's admission. Returns a refusal if the check does, or if the server has stopped
+    /// admitting clients in the meantime. On a refusal or a panic, the permit is freed before the
+    /// client receives its response.
     #[inline(never)]
     fn ask_application(
         &self,
@@ -220,8 +223,8 @@ impl Requester<'_> {
         }
     }
 
-    /// Responds with a 500, because the application provided a header for the 101 that can't be
-    /// sent.
+    /// Responds with a 500, because a header that the application wants in the 101 is invalid or
+    /// reserved for the handshake.
     #[inline(never)]
     fn respond_500_for_header(&self, misuse: Misuse) -> Error {
         log::error!("{} a header for the 101 can't be sent: {misuse}", self.id);
@@ -231,7 +234,8 @@ impl Requester<'_> {
         misuse.into()
     }
 
-    /// Responds to a request that asks for no WebSocket, with the application's page or a refusal.
+    /// Responds to a plain HTTP request with the application's page. Refuses the request if there's
+    /// no page for it, or if too many pages are being generated already.
     #[inline(never)]
     fn serve_page(&self, request: &Request, options: &Options) -> Error {
         // RFC 9110 §9.3.6: a 200 to CONNECT would open a tunnel.
@@ -287,8 +291,7 @@ impl Requester<'_> {
         answer(&*self.stream, &response, self.limits);
     }
 
-    /// Returns the client's stream and drops the rest of this value, so that the connection is no
-    /// longer pending.
+    /// Returns the client's stream, and drops the rest of this value.
     fn into_stream(self) -> Arc<dyn Stream> {
         self.stream
     }
@@ -324,7 +327,8 @@ fn build_websocket(
     Ok(WebSocket::new(close_guard, decoder, agreement.subprotocol))
 }
 
-/// Sends a plain HTTP response, then closes the stream with a lingering close.
+/// Sends a plain HTTP response, then closes the stream with a lingering close. Sends [`UNSENDABLE`]
+/// instead if the response's status or headers are invalid.
 pub(crate) fn answer(stream: &dyn Stream, response: &Response, limits: &Limits) {
     let (head, body) = match response.head(unix_time()) {
         Ok(head) => (head, response.body()),
@@ -344,8 +348,8 @@ fn unix_time() -> Option<u64> {
     Some(SystemTime::now().duration_since(UNIX_EPOCH).ok()?.as_secs())
 }
 
-/// Writes a response's head and body, at the minimum write rate that every peer must keep up.
-/// Afterwards, the stream's write timeout stays set, and suits the frames after a 101, too.
+/// Writes a response's head and body. Fails if the peer reads more slowly than the minimum write
+/// rate. The write timeout that this sets stays in place: the frames after a 101 need the same one.
 fn write_response(
     stream: &dyn Stream,
     head: &[u8],
@@ -356,12 +360,12 @@ fn write_response(
     write_with_min_rate(limits.write, stream, head, body)
 }
 
-/// The 500 that a client receives in place of a page or a refusal that can't be sent.
+/// The 500 that replaces a page or a refusal whose status or headers are invalid.
 const UNSENDABLE: &[u8] =
     b"HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
 
-/// The body of the 500 that a client receives after the application's code has panicked, or has
-/// provided a header that can't be sent.
+/// The body of the 500 that a client receives if the application's code panics, or if its headers
+/// for the 101 can't be sent.
 const OWN_FAULT: &str =
     "500 Internal Server Error: the fault is the server's; its log says more.\n";
 
@@ -388,8 +392,8 @@ fn refusal_too_late(seen: &'static str) -> Refusal {
     Refusal::new(408, "a head too late", seen)
 }
 
-/// Returns the 503 that refuses a client because the server is full. `seen` says what has run out,
-/// for example the permits, the threads or the descriptors.
+/// Returns the 503 for a client that the server can't take on. `seen` is the reason that the client
+/// is told, such as "all places are taken".
 pub(crate) fn refusal_without_room(seen: &'static str) -> Refusal {
     Refusal::new(503, "no room", seen).header("Retry-After", "1")
 }
