@@ -1,12 +1,12 @@
-//! How WebSocket works, explained along this code; and a course in which you build a server
+//! How WebSocket works, explained with this crate's code, and a course in which you build a server
 //! yourself.
 //!
 #![cfg_attr(not(doctest), doc = include_str!("rustdoc.md"))]
 #![doc = include_str!("README.md")]
 
 // Each chapter is a Markdown file. A reader of the repository sees it as it is; in rustdoc it's the
-// documentation of a module. There `rustdoc.md` comes before it and defines where its links lead:
-// if a link is defined twice, the first definition counts.
+// documentation of a module. In rustdoc, `rustdoc.md` comes before the chapter, and makes the
+// chapter's links lead to rustdoc's pages: if a link is defined twice, the first definition counts.
 
 #[cfg_attr(not(doctest), doc = include_str!("rustdoc.md"))]
 #[doc = include_str!("01_the_request.md")]
