@@ -102,8 +102,8 @@ impl Client {
         self
     }
 
-    /// Sets the request's `Origin` header. In a browser, this header names the page that connects.
-    /// Other programs don't need it.
+    /// Sets the request's `Origin` header. A browser sends the origin of the page that connects.
+    /// Other programs don't need this header.
     pub fn origin(mut self, origin: impl Into<String>) -> Client {
         self.request.headers.retain(|(name, _)| !name.eq_ignore_ascii_case("Origin"));
         self.header("Origin", origin)
@@ -184,6 +184,7 @@ impl Client {
     }
 
     /// Dials the server, sends the request, and verifies the response. Returns the open WebSocket.
+    /// If the response isn't a valid 101, fails with [`Error::Rejected`].
     pub fn connect(self) -> Result<WebSocket> {
         let prepared = self.prepare_handshake()?;
         let deadline = Deadline::after(self.limits.connect);

@@ -4,9 +4,9 @@
 //! taking them for a request (RFC 6455 §10.3).
 //!
 //! std has no random numbers. But each `RandomState`, which seeds the hashers of std's hash maps,
-//! holds 128 secret bits from the operating system. Our secret is four numbers computed by such
-//! hashers, and the bytes are the SHA-1 of the secret and a counter. A peer that sees some of these
-//! bytes can't compute the others without the secret.
+//! holds 128 secret bits from the operating system. A source computes its secret with four such
+//! hashers. Its bytes are the SHA-1 of that secret and a counter, so a peer that sees some of them
+//! can't compute the others without the secret.
 
 use std::hash::{BuildHasher, RandomState};
 
