@@ -205,9 +205,9 @@ impl Client {
         self.handshake(Arc::new(stream), prepared, deadline)
     }
 
-    /// Like [`connect`](Client::connect), but over a stream that you have connected yourself, and
-    /// without a proxy. With `wss://`, the client first performs the TLS handshake over this
-    /// stream.
+    /// Like [`connect`](Client::connect), but over a stream that you have connected yourself. The
+    /// client then uses no proxy. With `wss://`, the client first performs the TLS handshake over
+    /// this stream.
     pub fn connect_over(self, stream: impl Stream) -> Result<WebSocket> {
         let prepared = self.prepare_handshake()?;
         let deadline = Deadline::after(self.limits.connect);

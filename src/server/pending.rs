@@ -45,8 +45,8 @@ impl PendingList {
         pending
     }
 
-    /// Evicts all pending connections, because the server is stopping. Responses that are being
-    /// written still go out.
+    /// Evicts all pending connections, because the server is stopping. This shuts down only the
+    /// reading side of each stream, so responses that are being written still go out.
     pub(super) fn evict_all(&self) {
         // (As in `add_evicting_oldest`, no lock is held while a stream is shut down, because the
         // stream may be the application's code.)

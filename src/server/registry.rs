@@ -257,7 +257,7 @@ impl Drop for Permit {
 }
 
 impl CloseObserver for Registry {
-    /// Frees the slot of a connection that has closed or never opened.
+    /// Frees the slot of a connection that has closed, or that never opened.
     fn connection_closed(&self, id: u64) {
         lock(&self.open).remove(&id);
         // Only `shut_down` and `drain` wait for this signal, and only once the server admits no
