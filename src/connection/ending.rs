@@ -245,6 +245,7 @@ impl Ending {
     }
 
     /// Returns whether sending a new message fails because the connection is ending.
+    #[inline]
     pub(crate) fn refuses_messages(&self) -> bool {
         self.refuses.load(SeqCst)
     }

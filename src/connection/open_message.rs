@@ -27,6 +27,7 @@ pub(crate) struct OpenMessage {
 }
 
 impl OpenMessage {
+    #[inline]
     pub(crate) fn is_open(&self) -> bool {
         self.is_open.load(SeqCst)
     }

@@ -44,6 +44,7 @@ impl PendingControl {
     }
 
     /// Returns whether a pong or a Close is pending.
+    #[inline]
     pub(crate) fn is_pending(&self) -> bool {
         self.is_pending.load(SeqCst)
     }

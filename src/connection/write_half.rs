@@ -358,6 +358,7 @@ impl WriteHalf {
     /// thread must call this after it has released the lock: while the lock was held, another
     /// thread may have found it taken and left a pong or a Close pending, which nothing else might
     /// ever send.
+    #[inline]
     pub(crate) fn flush_pending(&self) -> Result<()> {
         while self.pending.is_pending() {
             let Some(mut encoder) = self.try_lock() else { return Ok(()) };

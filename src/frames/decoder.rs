@@ -165,24 +165,22 @@ impl Decoder {
     fn step(&mut self) -> Result<Option<Event>, Violation> {
         loop {
             // 1. Parse a header, unless a frame's payload is still arriving.
-            let (header, taken) = match self.frame.take() {
-                Some(frame) => frame,
-                None => match self.begin_frame()? {
-                    Some(header) => (header, 0),
-                    None => return Ok(None),
-                },
-            };
+            if self.frame.is_none() {
+                self.begin_frame()?;
+            }
+            let most = if self.pieces { self.most_at_a_time() } else { usize::MAX };
+            let Some((header, taken)) = &mut self.frame else { return Ok(None) };
+            let header = *header;
 
             // 2. Take the payload bytes that have arrived. // WALK: unmask
             // They're unmasked in place, before any copy or check, while they're in the CPU's
             // cache.
-            let missing = usize::try_from(header.length - taken).unwrap_or(usize::MAX);
-            let most = if self.pieces { self.most_at_a_time() } else { usize::MAX };
+            let missing = usize::try_from(header.length - *taken).unwrap_or(usize::MAX);
             let unread = self.buffer.unread();
             let count = missing.min(unread.len()).min(most);
             let piece = &mut unread[..count];
             if let Some(key) = header.mask {
-                mask::apply(key, taken, piece);
+                mask::apply(key, *taken, piece);
             }
 
             // 3. Pass the bytes on: to the control payload, the inflater or the message.
@@ -199,8 +197,9 @@ impl Decoder {
                 _ => self.message.append(piece)?,
             }
             self.buffer.consume(count);
-            if !whole {
-                self.frame = Some((header, taken + count as u64));
+            *taken += count as u64;
+            if whole {
+                self.frame = None;
             }
 
             // 4. Return the event that these bytes complete, if they complete one.
@@ -227,16 +226,17 @@ impl Decoder {
         }
     }
 
-    /// Parses the next frame's header from the receive buffer. Fails if the peer broke a rule with
-    /// this frame. Returns `None` if the header isn't complete yet.
+    /// Parses the next frame's header from the receive buffer into `frame`. Fails if the peer broke
+    /// a rule with this frame. Leaves `frame` empty if the header isn't complete yet.
     #[inline]
-    fn begin_frame(&mut self) -> Result<Option<Header>, Violation> {
+    fn begin_frame(&mut self) -> Result<(), Violation> {
         let rsv1_has_meaning = self.inflater.is_some();
         let begun = self.message.begin_frame(self.buffer.unread(), self.role, rsv1_has_meaning)?;
-        let Some((header, length)) = begun else { return Ok(None) };
-        log::trace!("{:?} got {header}", self.role);
+        let Some((header, length)) = begun else { return Ok(()) };
         self.buffer.consume(length);
-        Ok(Some(header))
+        let (header, _) = self.frame.insert((header, 0));
+        log::trace!("{:?} got {header}", self.role);
+        Ok(())
     }
 
     fn next_piece(&mut self, last: bool) -> Result<Event, Violation> {

@@ -186,16 +186,16 @@ impl Header {
 
         // 3. A longer length follows in 2 or 8 bytes. // WALK: length
         let rest = &bytes[2..];
-        let (length, least) = match second & LENGTH {
-            LENGTH_IN_16_BITS => match rest.first_chunk::<2>() {
-                Some(&length) => (u64::from(u16::from_be_bytes(length)), 126),
+        let (length, least, rest) = match second & LENGTH {
+            LENGTH_IN_16_BITS => match rest.split_first_chunk::<2>() {
+                Some((&length, rest)) => (u64::from(u16::from_be_bytes(length)), 126, rest),
                 None => return Ok(None),
             },
-            LENGTH_IN_64_BITS => match rest.first_chunk::<8>() {
-                Some(&length) => (u64::from_be_bytes(length), 65_536),
+            LENGTH_IN_64_BITS => match rest.split_first_chunk::<8>() {
+                Some((&length, rest)) => (u64::from_be_bytes(length), 65_536, rest),
                 None => return Ok(None),
             },
-            length => (u64::from(length), 0),
+            length => (u64::from(length), 0, rest),
         };
         // §5.2: the top bit of a 64-bit length is 0.
         if length > i64::MAX as u64 {
@@ -207,13 +207,12 @@ impl Header {
         }
 
         // 4. The masking key follows, if the payload is masked.
-        let rest = &rest[length_bytes(second)..];
-        let mask = match (masked, rest.first_chunk::<4>()) {
-            (false, _) => None,
-            (true, Some(&key)) => Some(key),
+        let (mask, rest) = match (masked, rest.split_first_chunk::<4>()) {
+            (false, _) => (None, rest),
+            (true, Some((&key, rest))) => (Some(key), rest),
             (true, None) => return Ok(None),
         };
-        Ok(Some((Header { fin, rsv1, opcode, mask, length }, header_length(second))))
+        Ok(Some((Header { fin, rsv1, opcode, mask, length }, bytes.len() - rest.len())))
     }
 
     /// Appends the header's bytes to `out`, with the shortest possible length field, as §5.2

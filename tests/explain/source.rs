@@ -69,7 +69,7 @@ fn the_lines_of_an_anchor_are_those_of_its_file() {
     }
     // Those that take off the mask, refuse a length and answer a Close.
     for (id, words) in [
-        ("unmask", "mask::apply(key, taken, piece)"),
+        ("unmask", "mask::apply(key, *taken, piece)"),
         ("length.least", "if length < least {"),
         ("close", "answer_close(close.clone())"),
         ("fragment", "(Opcode::Continuation, None) => Err"),

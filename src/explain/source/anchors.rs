@@ -237,7 +237,7 @@ const ANCHORS: &[Anchor] = &[
     anchor("control.whole", HEADER, "Violation::ControlFragmented", "§5.5", C04),
     anchor("masked", HEADER, "Violation::NotMasked", "§5.1", C05),
     anchor("control.short", HEADER, "Violation::ControlTooLong", "§5.5", C04),
-    anchor("length", HEADER, "length => (u64::from(length), 0)", "§5.2", C04),
+    anchor("length", HEADER, "length => (u64::from(length), 0, rest)", "§5.2", C04),
     anchor("length.top", HEADER, "Violation::LengthTopBit", "§5.2", C04),
     anchor("length.least", HEADER, "Violation::LengthNotMinimal", "§5.2", C04),
     anchor("fragment", ("frames/assembler.rs", "Assembler::check_order"), "", "§5.4", C06),
