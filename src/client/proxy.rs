@@ -27,7 +27,7 @@ use crate::handshake::client::{HandshakeError, status_of};
 use crate::handshake::url::Address;
 use crate::http::authority::Authority;
 use crate::http::head::Head;
-use crate::http::token::percent_decoded;
+use crate::http::syntax::percent_decoded;
 use crate::transport::deadline::{Deadline, write_before};
 use crate::transport::head_reader::{NoHead, read_head};
 use crate::transport::stream::{Stream, is_timeout};

@@ -335,7 +335,7 @@ impl ReadHalf {
         let linger = self
             .linger
             .get_or_insert_with(|| Box::new(self.write_half.renewable_deadline(answer_by)));
-        match linger.expires_unless_renewed(&*self.write_half.stream) {
+        match linger.renew_or_expire(&*self.write_half.stream) {
             false => Ok(linger.deadline().remaining().unwrap_or(SHORTEST_READ)),
             // The application may call `recv` only after the deadline. The bytes that arrived in
             // time are in the receive buffer, so this thread reads them first.

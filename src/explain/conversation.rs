@@ -230,7 +230,7 @@ impl Conversation {
             AfterResponse::Body(body, keeps) => {
                 self.unanswered.pop_front();
                 self.begin_body(Role::Server, body, keeps, report);
-                self.continue_client_as_http(keeps, report);
+                self.continue_client_after_refusal(keeps, report);
             }
             AfterResponse::Frames(agreed) => {
                 self.unanswered.clear();
@@ -260,7 +260,7 @@ impl Conversation {
     /// Decides how to read the client's bytes after a response that opens no WebSocket: as another
     /// request if the connection stays open, and the client is neither inside a frame nor past its
     /// last one. Otherwise, these bytes are only counted.
-    fn continue_client_as_http(
+    fn continue_client_after_refusal(
         &mut self,
         keeps: ConnectionReuse,
         report: &mut dyn FnMut(Annotation),

@@ -12,7 +12,7 @@
 //!   names and decides which extension to use.
 
 use crate::http::head::Head;
-use crate::http::token::{is_token, trim};
+use crate::http::syntax::{is_token, trim};
 
 /// The name of the header in which a client offers extensions and a server accepts them.
 pub const HEADER: &str = "Sec-WebSocket-Extensions";

@@ -19,7 +19,7 @@ use crate::http::head::Head;
 use crate::http::refusal::Refusal;
 use crate::http::request::Request;
 use crate::http::response::write_header;
-use crate::http::token::is_token;
+use crate::http::syntax::is_token;
 
 /// The only version of the WebSocket protocol that this crate supports (§4.1).
 pub const VERSION: &str = "13";

@@ -24,7 +24,7 @@
 //! [`handshake::server`](crate::handshake::server) decides what the fields mean.
 
 use super::refusal::Refusal;
-use super::token::{is_token, trim};
+use super::syntax::{is_token, trim};
 use crate::diagnostic::quote;
 
 /// The first byte that a TLS client sends: the record type of its handshake. Plain HTTP never

@@ -10,7 +10,7 @@
 //!
 //! | file | the question it answers |
 //! |---|---|
-//! | `token.rs` | Which characters may a name contain? |
+//! | `syntax.rs` | What is a token, what is white space, and what does a `%` escape mean? |
 //! | `date.rs` | How does HTTP write the time? |
 //! | `response.rs` | How is an HTTP response written? |
 //! | `refusal.rs` | How is a request refused so that its sender learns why? |
@@ -26,4 +26,4 @@ pub mod head;
 pub mod refusal;
 pub mod request;
 pub mod response;
-pub mod token;
+pub mod syntax;

@@ -20,7 +20,7 @@ use std::net::SocketAddr;
 use super::authority::Authority;
 use super::head::{EMPTY_LINE, Head};
 use super::refusal::Refusal;
-use super::token::{is_token, percent_decoded, trim};
+use super::syntax::{is_token, percent_decoded, trim};
 use crate::diagnostic::quote;
 
 /// A client's request: its method, target and headers. A server's hooks, such as `authorize`,

@@ -5,7 +5,7 @@
 //! break out of its line (response splitting) is refused here, before any byte is written.
 
 use super::date::http_date;
-use super::token::is_token;
+use super::syntax::is_token;
 use crate::diagnostic::misuse::Misuse;
 
 /// A plain HTTP response, such as a page for a client that didn't ask for a WebSocket. The server

@@ -21,7 +21,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::registry::Registry;
-use super::upgrade::{answer, refusal_without_room};
+use super::upgrade::{refusal_without_room, respond_and_close};
 use crate::connection::limits::Limits;
 use crate::transport::deadline::{Deadline, read_before};
 use crate::transport::stream::Stream;
@@ -70,7 +70,7 @@ pub(crate) fn refuse_with_503(stream: &dyn Stream, seen: &'static str, registry:
     if !matches!(read, Ok(0)) {
         registry.totals.count_refused(503);
         let limits = Limits { close: TIMEOUT, ..Limits::default() };
-        answer(stream, &refusal_without_room(seen).response(), &limits);
+        respond_and_close(stream, &refusal_without_room(seen).response(), &limits);
     }
 }
 

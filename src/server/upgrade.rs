@@ -230,7 +230,7 @@ impl Requester<'_> {
         log::error!("{} a header for the 101 can't be sent: {misuse}", self.id);
         self.pending.make_evictable_for_response();
         self.registry.totals.count_refused(500);
-        self.answer(Response::text(OWN_FAULT).status(500));
+        self.respond_and_close(Response::text(OWN_FAULT).status(500));
         misuse.into()
     }
 
@@ -255,7 +255,7 @@ impl Requester<'_> {
         };
         log::debug!("{} gets a plain HTTP answer", self.id);
         self.pending.make_evictable_for_response();
-        self.answer(page);
+        self.respond_and_close(page);
         Error::PageServed
     }
 
@@ -266,7 +266,7 @@ impl Requester<'_> {
             log::error!("{} authorize, http or wrap_stream panicked", self.id);
             self.pending.make_evictable_for_response();
             self.registry.totals.count_refused(500);
-            self.answer(Response::text(OWN_FAULT).status(500));
+            self.respond_and_close(Response::text(OWN_FAULT).status(500));
             resume_unwind(panic)
         })
     }
@@ -282,13 +282,13 @@ impl Requester<'_> {
         log::debug!("{} refused: {refusal}", self.id);
         self.pending.make_evictable_for_response();
         self.registry.totals.count_refused(refusal.status());
-        self.answer(refusal.response());
+        self.respond_and_close(refusal.response());
         refusal.into()
     }
 
-    fn answer(&self, response: Response) {
+    fn respond_and_close(&self, response: Response) {
         let response = if self.wants_body { response } else { response.without_body() };
-        answer(&*self.stream, &response, self.limits);
+        respond_and_close(&*self.stream, &response, self.limits);
     }
 
     /// Returns the client's stream, and drops the rest of this value.
@@ -329,7 +329,7 @@ fn build_websocket(
 
 /// Sends a plain HTTP response, then closes the stream with a lingering close. Sends [`UNSENDABLE`]
 /// instead if the response's status or headers are invalid.
-pub(crate) fn answer(stream: &dyn Stream, response: &Response, limits: &Limits) {
+pub(crate) fn respond_and_close(stream: &dyn Stream, response: &Response, limits: &Limits) {
     let (head, body) = match response.head(unix_time()) {
         Ok(head) => (head, response.body()),
         Err(misuse) => {

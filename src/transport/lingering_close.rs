@@ -61,7 +61,7 @@ impl RenewableDeadline {
 
     /// Returns whether the deadline has passed for good. If the deadline has passed but can be
     /// renewed, this renews it and returns `false`.
-    pub fn expires_unless_renewed(&mut self, stream: &dyn Stream) -> bool {
+    pub fn renew_or_expire(&mut self, stream: &dyn Stream) -> bool {
         self.deadline.has_passed() && !self.renew_if_alive(stream)
     }
 
@@ -121,7 +121,7 @@ fn discard_input(mut linger: RenewableDeadline, stream: &dyn Stream) -> bool {
     const MOST: usize = 64 * 1024 * 1024;
     let mut waste = [0; 4096];
     let mut wasted = 0;
-    while wasted < MOST && !linger.expires_unless_renewed(stream) {
+    while wasted < MOST && !linger.renew_or_expire(stream) {
         match read_before(linger.deadline(), stream, &mut waste) {
             Ok(0) => return true,
             Ok(count) => {

@@ -112,8 +112,8 @@ fn websockets_11_0_2_what_if_we_close_and_the_peer_neither_reads_nor_answers() {
 /// Bytes: a frame that breaks a rule, and a megabyte after it
 /// Holds: the peer reads our Close with its 1002, 1007 or 1009, and then an end, never a reset
 /// Twin: src/transport/lingering_close.rs
-/// was `while wasted < MOST && !linger.expires_unless_renewed(stream) {`
-/// now `while wasted > MOST && !linger.expires_unless_renewed(stream) {`
+/// was `while wasted < MOST && !linger.renew_or_expire(stream) {`
+/// now `while wasted > MOST && !linger.renew_or_expire(stream) {`
 #[test]
 fn reset_what_if_a_megabyte_is_unread_when_we_close() {
     for side in BOTH_SIDES {

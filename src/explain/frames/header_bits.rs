@@ -41,7 +41,7 @@ pub fn header_spans(head: &[u8], extensions: ExtensionsInUse, length: Option<u64
     let fin =
         if first & FIN != 0 { "the last fragment of its message" } else { "more fragments follow" };
     spans.push(span_of_bits(0, FIN, first, "FIN", fin, "§5.4"));
-    let (meaning, section) = rsv1(first, extensions);
+    let (meaning, section) = rsv1_meaning(first, extensions);
     spans.push(span_of_bits(0, RSV1, first, "RSV1", meaning, section));
     let (meaning, section) = match (first & RSV2_RSV3 != 0, extensions.unknown) {
         (false, _) => ("unassigned", "§5.2"),
@@ -94,7 +94,7 @@ pub fn header_spans(head: &[u8], extensions: ExtensionsInUse, length: Option<u64
 /// Returns what RSV1 means in a frame that begins with the byte `first`, given the `extensions` in
 /// use, and the RFC section that defines this meaning. permessage-deflate defines RSV1 only for the
 /// first frame of a message.
-fn rsv1(first: u8, extensions: ExtensionsInUse) -> (&'static str, &'static str) {
+fn rsv1_meaning(first: u8, extensions: ExtensionsInUse) -> (&'static str, &'static str) {
     let is_first = matches!(Opcode::parse(first), Ok(Opcode::Text | Opcode::Binary));
     match (first & RSV1 != 0, extensions.deflate, is_first) {
         (true, false, _) if extensions.unknown => UNKNOWN,

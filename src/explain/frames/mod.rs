@@ -251,7 +251,7 @@ impl FrameExplainer {
         let piece = &bytes[..missing.min(bytes.len())];
         let room = MAX_SHOWN.saturating_sub(frame.bytes.len()).min(piece.len());
         frame.bytes.extend_from_slice(&piece[..room]);
-        self.decode(&mut frame, piece, room);
+        self.unmask_and_decode(&mut frame, piece, room);
         if frame.arrived < frame.header.length {
             self.state = State::Payload(frame);
             return piece.len();
@@ -271,7 +271,7 @@ impl FrameExplainer {
     /// Unmasks and validates a piece of a frame's payload, as the protocol's decoder does. Keeps in
     /// `frame` the first `room` bytes of the unmasked piece, and the rule that the piece breaks, if
     /// any.
-    fn decode(&mut self, frame: &mut ArrivingFrame, piece: &[u8], room: usize) {
+    fn unmask_and_decode(&mut self, frame: &mut ArrivingFrame, piece: &[u8], room: usize) {
         let mut plain = [0; 4096];
         let mut kept = room;
         for part in piece.chunks(plain.len()) {

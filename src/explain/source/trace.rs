@@ -64,7 +64,7 @@ fn step_at(id: &str, says: String, is_wrong: bool) -> Option<Step> {
 impl Trace<'_> {
     /// Adds a step for the anchor `id`. Returns `None` if the code detects the broken rule at this
     /// anchor: the caller must then end the trace.
-    fn pass(&mut self, id: &str, says: impl Into<String>) -> Option<()> {
+    fn reach(&mut self, id: &str, says: impl Into<String>) -> Option<()> {
         let is_wrong = self.wrong.is_some_and(|wrong| wrong.id == id);
         let says = match (is_wrong, self.annotation.verdict.diagnostic()) {
             (true, Some(diagnostic)) => {
@@ -79,9 +79,9 @@ impl Trace<'_> {
 
     /// Adds a step and returns `None` if the code detects the broken rule at the anchor `id`: the
     /// caller must then end the trace. Otherwise, adds no step.
-    fn pass_if_wrong(&mut self, id: &str) -> Option<()> {
+    fn reach_if_wrong(&mut self, id: &str) -> Option<()> {
         match self.wrong.is_some_and(|wrong| wrong.id == id) {
-            true => self.pass(id, ""),
+            true => self.reach(id, ""),
             false => Some(()),
         }
     }
@@ -98,49 +98,49 @@ impl Trace<'_> {
         let annotation = self.annotation;
         let &first = annotation.bytes.first()?;
         let (start, length) = (annotation.start, annotation.length);
-        self.pass("read", format!("{length} bytes, from byte {start} of this direction"))?;
+        self.reach("read", format!("{length} bytes, from byte {start} of this direction"))?;
         // 1. The first byte holds FIN, the reserved bits and the opcode.
         let (fin, rsv) = (u8::from(first & FIN != 0), first >> 4 & 0b111);
-        self.pass("first.byte", format!("the first byte is {first:02x}"))?;
+        self.reach("first.byte", format!("the first byte is {first:02x}"))?;
         let opcode = Opcode::parse(first);
         let name = opcode.map_or("unknown".into(), |opcode| opcode.to_string());
-        self.pass("opcode", format!("opcode {:x}: {name}", first & 0x0f))?;
+        self.reach("opcode", format!("opcode {:x}: {name}", first & 0x0f))?;
         let opcode = opcode.ok()?;
-        self.pass("reserved", format!("reserved bits {rsv:03b}"))?;
+        self.reach("reserved", format!("reserved bits {rsv:03b}"))?;
         if opcode.is_control() {
-            self.pass("control.whole", format!("FIN is {fin}"))?;
+            self.reach("control.whole", format!("FIN is {fin}"))?;
         } else {
             let says = match opcode {
                 Opcode::Continuation => "a message has begun, and this frame continues it".into(),
                 _ => format!("no message is unfinished: a {name} message begins"),
             };
-            self.pass("fragment", says)?;
+            self.reach("fragment", says)?;
         }
         // 2. The second byte, the length and the key complete the header.
         let &second = annotation.bytes.get(1)?;
-        self.pass("masked", format!("the second byte is {second:02x}: MASK is {}", second >> 7))?;
+        self.reach("masked", format!("the second byte is {second:02x}: MASK is {}", second >> 7))?;
         if opcode.is_control() {
-            self.pass("control.short", format!("the length is {}", second & 0x7f))?;
+            self.reach("control.short", format!("the length is {}", second & 0x7f))?;
         }
-        self.pass("length", format!("the short length is {}", second & 0x7f))?;
+        self.reach("length", format!("the short length is {}", second & 0x7f))?;
         if self.span("long length").is_some() {
             let long = self.value("long length");
-            self.pass("length.top", format!("the long length is {long}"))?;
-            self.pass("length.least", format!("the long length is {long}"))?;
+            self.reach("length.top", format!("the long length is {long}"))?;
+            self.reach("length.least", format!("the long length is {long}"))?;
         }
         let header = self.parse_frame_header()?;
         // 3. Does the message fit the limits?
         if !opcode.is_control() {
-            self.pass_if_wrong("fragment.count")?;
+            self.reach_if_wrong("fragment.count")?;
             if annotation.inflated.is_none() {
-                self.pass("message.size", format!("{} bytes announced", header.length))?;
+                self.reach("message.size", format!("{} bytes announced", header.length))?;
             }
         }
         // 4. Is the payload unmasked, and what does it say?
         if header.length > 0 {
             let arrived = annotation.payload.len();
             let offset = format!("{arrived} bytes of payload, from offset 0");
-            self.pass("unmask", offset)?;
+            self.reach("unmask", offset)?;
             if let Some(key) = header.mask {
                 self.unmask(key)?;
             }
@@ -170,31 +170,31 @@ impl Trace<'_> {
         let annotation = self.annotation;
         let sent = &annotation.bytes[annotation.bytes.len() - annotation.payload.len()..];
         let (sent, plain) = (hex(sent, 4), hex(&annotation.payload, 4));
-        self.pass("mask", format!("key {}: {sent} becomes {plain}", hex(&key, 4)))
+        self.reach("mask", format!("key {}: {sent} becomes {plain}", hex(&key, 4)))
     }
 
     fn control(&mut self, opcode: Opcode) -> Option<()> {
         match opcode {
             Opcode::Ping => {
-                self.pass("ping", format!("payload {}", self.value("payload")))?;
-                self.pass("pong.sent", "if no other thread is writing, the pong is written now")?;
-                self.pass("pong.pending", "otherwise it waits here for the thread that is writing")
+                self.reach("ping", format!("payload {}", self.value("payload")))?;
+                self.reach("pong.sent", "if no other thread is writing, the pong is written now")?;
+                self.reach("pong.pending", "otherwise it waits here for the thread that is writing")
             }
-            Opcode::Pong => self.pass(
+            Opcode::Pong => self.reach(
                 "pong",
                 format!("payload {}: is it that of our ping?", self.value("payload")),
             ),
             _ => {
-                self.pass_if_wrong("close.half")?;
+                self.reach_if_wrong("close.half")?;
                 match self.span("code").is_some() {
                     true => {
-                        self.pass("close.code", format!("code {}", self.value("code")))?;
-                        self.pass("close.reason", format!("reason {}", self.value("reason")))?;
+                        self.reach("close.code", format!("code {}", self.value("code")))?;
+                        self.reach("close.reason", format!("reason {}", self.value("reason")))?;
                     }
-                    false => self.pass("close.code", "no code, so 1005 is reported")?,
+                    false => self.reach("close.code", "no code, so 1005 is reported")?,
                 }
-                self.pass("close", "our Close goes out, and nothing more is read")?;
-                self.pass("handler", "recv returns None")
+                self.reach("close", "our Close goes out, and nothing more is read")?;
+                self.reach("handler", "recv returns None")
             }
         }
     }
@@ -205,8 +205,8 @@ impl Trace<'_> {
         let is_compressed = annotation.inflated.is_some() || first & RSV1 != 0;
         if is_compressed {
             let length = annotation.inflated.as_ref().map_or(0, |inflated| inflated.length);
-            self.pass("inflate", format!("{} bytes inflate to {length}", header.length))?;
-            self.pass_if_wrong("inflate.size")?;
+            self.reach("inflate", format!("{} bytes inflate to {length}", header.length))?;
+            self.reach_if_wrong("inflate.size")?;
         }
         let is_text = annotation.spans.iter().any(|span| {
             span.meaning.contains("UTF-8")
@@ -222,80 +222,80 @@ impl Trace<'_> {
                 } else {
                     ""
                 };
-                self.pass("text", format!("{length} bytes are checked{kept}"))?;
-                self.pass("text.message", format!("{length} bytes are appended"))?;
+                self.reach("text", format!("{length} bytes are checked{kept}"))?;
+                self.reach("text.message", format!("{length} bytes are appended"))?;
             }
-            false => self.pass("binary", format!("{length} bytes are appended"))?,
+            false => self.reach("binary", format!("{length} bytes are appended"))?,
         }
         if !header.fin {
-            return self.pass("event", "FIN is 0: no message yet, the next frame is read");
+            return self.reach("event", "FIN is 0: no message yet, the next frame is read");
         }
         if is_compressed {
-            self.pass("inflate.end", "00 00 ff ff is appended: the last block must end here")?;
+            self.reach("inflate.end", "00 00 ff ff is appended: the last block must end here")?;
         }
-        self.pass("message", "the message is whole")?;
-        self.pass("event", "FIN is 1: the decoder returns the message")?;
-        self.pass("receive", "the reading thread passes it on")?;
-        self.pass("handler", "recv returns the message to the handler")
+        self.reach("message", "the message is whole")?;
+        self.reach("event", "FIN is 1: the decoder returns the message")?;
+        self.reach("receive", "the reading thread passes it on")?;
+        self.reach("handler", "recv returns the message to the handler")
     }
 
     fn request(&mut self) -> Option<()> {
         let head = self.head()?;
         let line = head.first_line().to_owned();
         let shown = |text: &str| visible(text.as_bytes(), 80);
-        self.pass("request.words", shown(&line))?;
-        self.pass("request.line", format!("version {}", shown(line.rsplit(' ').next()?)))?;
-        self.pass("request.target", format!("target {}", shown(line.split(' ').nth(1)?)))?;
+        self.reach("request.words", shown(&line))?;
+        self.reach("request.line", format!("version {}", shown(line.rsplit(' ').next()?)))?;
+        self.reach("request.target", format!("target {}", shown(line.split(' ').nth(1)?)))?;
         let field = |name: &str| match head.values(name).as_slice() {
             [] => format!("{name}: none"),
             values => format!("{name}: {}", shown(&values.join(" and "))),
         };
-        self.pass("body", field("Content-Length"))?;
-        self.pass("host", field("Host"))?;
-        self.pass("upgrade", field("Upgrade"))?;
+        self.reach("body", field("Content-Length"))?;
+        self.reach("host", field("Host"))?;
+        self.reach("upgrade", field("Upgrade"))?;
         if !head.list_contains("Upgrade", "websocket") {
             return Some(());
         }
-        self.pass("method", format!("method {}", shown(line.split(' ').next()?)))?;
-        self.pass("http.version", format!("version {}", shown(line.rsplit(' ').next()?)))?;
-        self.pass("connection", field("Connection"))?;
-        self.pass("version", field("Sec-WebSocket-Version"))?;
-        self.pass_if_wrong("draft")?;
-        self.pass("key", field("Sec-WebSocket-Key"))?;
-        self.pass("origin", field("Origin"))?;
+        self.reach("method", format!("method {}", shown(line.split(' ').next()?)))?;
+        self.reach("http.version", format!("version {}", shown(line.rsplit(' ').next()?)))?;
+        self.reach("connection", field("Connection"))?;
+        self.reach("version", field("Sec-WebSocket-Version"))?;
+        self.reach_if_wrong("draft")?;
+        self.reach("key", field("Sec-WebSocket-Key"))?;
+        self.reach("origin", field("Origin"))?;
         let target = line.split(' ').nth(1).unwrap_or_default();
-        self.pass("path", format!("path {}", shown(target.split('?').next()?)))?;
-        self.pass("subprotocol", field("Sec-WebSocket-Protocol"))?;
-        self.pass("extensions", field("Sec-WebSocket-Extensions"))?;
+        self.reach("path", format!("path {}", shown(target.split('?').next()?)))?;
+        self.reach("subprotocol", field("Sec-WebSocket-Protocol"))?;
+        self.reach("extensions", field("Sec-WebSocket-Extensions"))?;
         if head.header("Sec-WebSocket-Extensions").is_some() {
-            self.pass("offer", "the first offer that this server accepts, if it accepts one")?;
+            self.reach("offer", "the first offer that this server accepts, if it accepts one")?;
         }
         let accept = accept_key::accept(head.header("Sec-WebSocket-Key").unwrap_or_default());
-        self.pass("accept.computed", format!("the accept is {accept}"))?;
-        self.pass("101", "the answer is made")
+        self.reach("accept.computed", format!("the accept is {accept}"))?;
+        self.reach("101", "the answer is made")
     }
 
     fn response(&mut self) -> Option<()> {
         let head = self.head()?;
         let line = visible(head.first_line().as_bytes(), 80);
-        self.pass("status.line", line.clone())?;
+        self.reach("status.line", line.clone())?;
         if self.span("status line").is_some_and(|span| span.section == "RFC 9110 §15.2") {
-            return self.pass("interim", "interim, so the next head is read");
+            return self.reach("interim", "interim, so the next head is read");
         }
-        self.pass("status", line)?;
-        self.pass_if_wrong("status.version")?;
+        self.reach("status", line)?;
+        self.reach_if_wrong("status.version")?;
         if self.annotation.bytes.get(9..12) != Some(b"101") {
-            return self.pass("http.body", "what follows is a body");
+            return self.reach("http.body", "what follows is a body");
         }
         let field = |name: &str| match head.values(name).as_slice() {
             [] => format!("{name}: none"),
             values => format!("{name}: {}", visible(values.join(" and ").as_bytes(), 80)),
         };
-        self.pass("answer.upgrade", field("Upgrade"))?;
-        self.pass("answer.connection", field("Connection"))?;
-        self.pass("answer.accept", field("Sec-WebSocket-Accept"))?;
-        self.pass("answer.extensions", field("Sec-WebSocket-Extensions"))?;
-        self.pass("answer.subprotocol", field("Sec-WebSocket-Protocol"))
+        self.reach("answer.upgrade", field("Upgrade"))?;
+        self.reach("answer.connection", field("Connection"))?;
+        self.reach("answer.accept", field("Sec-WebSocket-Accept"))?;
+        self.reach("answer.extensions", field("Sec-WebSocket-Extensions"))?;
+        self.reach("answer.subprotocol", field("Sec-WebSocket-Protocol"))
     }
 
     /// Parses the head, and adds to the trace the steps that every head passes. Returns `None` if
@@ -303,13 +303,13 @@ impl Trace<'_> {
     fn head(&mut self) -> Option<Head> {
         let annotation = self.annotation;
         let lines = annotation.spans.iter().filter(|span| span.bits.end > span.bits.start).count();
-        self.pass_if_wrong("head.size")?;
-        self.pass("head.bytes", format!("{} bytes, each allowed in a head", annotation.length))?;
+        self.reach_if_wrong("head.size")?;
+        self.reach("head.bytes", format!("{} bytes, each allowed in a head", annotation.length))?;
         if matches!(annotation.verdict, Verdict::Incomplete(_)) {
             return None;
         }
-        self.pass("head.end", format!("the empty line ends at byte {}", annotation.length))?;
-        self.pass(
+        self.reach("head.end", format!("the empty line ends at byte {}", annotation.length))?;
+        self.reach(
             "head.field",
             format!("{lines} lines and parts of them, each with name and colon"),
         )?;
