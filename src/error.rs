@@ -122,6 +122,7 @@ pub enum Error {
     BytesLost(u64),
     /// Sending failed, because the peer reads too slowly or not at all, because an
     /// [`Outbox`](crate::Outbox) is full, or because another thread doesn't finish its message.
+    /// Only in the first case is the connection over.
     WriteTimeout,
     /// No complete message arrived within the timeout passed to `recv_timeout`. The connection
     /// stays open.

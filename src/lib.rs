@@ -178,13 +178,15 @@ pub use transport::tls::Tls;
 pub use rustls;
 
 /// Connects to a server and opens a WebSocket. The URL is `ws://host[:port][/path][?query]`, or
-/// `wss://` for TLS. For more settings, use [`Client`].
+/// `wss://` for TLS. Blocks until the WebSocket is open. If that takes longer than 10 seconds,
+/// fails with [`PeerTimeout`](Error::PeerTimeout). For other settings, use [`Client`].
 pub fn connect(url: &str) -> Result<WebSocket> {
     Client::new(url).connect()
 }
 
-/// Opens a WebSocket as a server, on a stream that your own code has accepted. Reads the client's
-/// request and responds to it with the default settings. For other settings, use
+/// Opens a WebSocket as a server, on a stream that your own code has accepted. Blocks until the
+/// client's request has been read and answered with the default settings. Fails with
+/// [`Refused`](Error::Refused) if the server refuses the request. For other settings, use
 /// [`Server::without_listener`].
 pub fn accept(stream: impl Stream) -> Result<WebSocket> {
     Server::without_listener().accept(stream)

@@ -27,13 +27,13 @@ pub(crate) trait CloseObserver: Send + Sync {
     fn connection_closed(&self, id: u64);
 }
 
-/// A guard that closes a connection when the guard's last clone is dropped, and then logs how the
-/// connection ended.
+/// A guard that closes a connection when the last `Arc` of the guard is dropped. It then logs how
+/// the connection ended, and notifies the observer.
 pub(crate) struct CloseGuard {
     pub(crate) write_half: Arc<WriteHalf>,
     code: AtomicU16,
-    /// The server's registry, which the guard notifies once the closing handshake is over. `None`
-    /// on a client.
+    /// The server's registry, which the guard notifies once the connection has closed. `None` on a
+    /// client.
     observer: Option<Arc<dyn CloseObserver>>,
     /// The HTTP request that opened the connection. It also holds the peer's address.
     pub(crate) request: Box<Request>,

@@ -100,8 +100,8 @@ pub(crate) enum WriteFailure {
 #[derive(Clone, Debug)]
 pub(crate) enum OurSide {
     Open,
-    /// A thread has requested our Close, but messages that must go out first are still ahead of it.
-    /// (The request is boxed to keep open connections small.)
+    /// A thread has requested our Close, but the Close still waits for other messages or for the
+    /// handler. (The request is boxed to keep open connections small.)
     Requested(Box<CloseRequest>),
     /// Our Close is pending, and the next thread that holds the write lock sends it. After that,
     /// the peer may take this long to send its own Close.
@@ -191,8 +191,8 @@ impl Default for Ending {
 }
 
 impl Ending {
-    /// Handles an event: changes the state as the event requires. Returns whether the event makes
-    /// our Close due. The caller must then make that Close pending.
+    /// Changes the state as the event requires, and wakes the threads that wait for a change.
+    /// Returns whether the event makes our Close due. The caller must then make that Close pending.
     #[inline(never)]
     pub(crate) fn handle_event(&self, event: EndEvent) -> bool {
         let mut sides = lock(&self.sides);
@@ -368,7 +368,7 @@ mod tests {
         })
     }
 
-    /// Returns the code of the Close that the event makes due.
+    /// Handles the event, and returns the code of the Close that it makes due, if any.
     fn due_code(ending: &Ending, event: EndEvent) -> Option<u16> {
         ending.handle_event(event).then(|| ending.due_close().unwrap().code.0)
     }

@@ -26,7 +26,7 @@ pub(crate) struct Keepalive {
     pub(crate) latency: Option<Duration>,
 }
 
-/// The last ping that we sent, and the deadline, if there is one, for a sign of life from the peer.
+/// The last ping that we sent, and the deadline for a sign of life from the peer.
 struct Ping {
     payload: [u8; 8],
     sent: Instant,
@@ -51,6 +51,7 @@ impl Keepalive {
     }
 
     /// Returns how long the next read may wait before the reading thread must call `check`.
+    /// `Duration::MAX` if `Limits::ping_every` is `None` and no ping awaits a sign of life.
     pub(crate) fn until_next_check(&self) -> Duration {
         match self.give_up_deadline() {
             Some(deadline) => deadline.remaining().unwrap_or_default(),

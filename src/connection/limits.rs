@@ -103,7 +103,7 @@ impl Limits {
         self.max_stream.unwrap_or(self.max_message)
     }
 
-    /// Returns the maximum size of an HTTP head, in bytes and in lines.
+    /// Returns the maximum size of an HTTP head, as `(bytes, lines)`.
     pub(crate) fn head_limits(&self) -> (usize, usize) {
         (self.max_head, self.max_head_lines)
     }

@@ -53,8 +53,8 @@ impl Sender {
     }
 }
 
-/// A reader for a message that is still being received. If you drop the reader early, the next
-/// `recv` skips the rest of the message.
+/// Reads a received message piece by piece, through `io::Read`. At the end of the message, `read`
+/// returns 0. If you drop the reader early, the next `recv` skips the rest of the message.
 pub struct MessageReader<'a> {
     ws: &'a mut WebSocket,
     kind: MessageKind,
@@ -84,9 +84,9 @@ impl Read for MessageReader<'_> {
     }
 }
 
-/// A writer for a message that is sent piece by piece. You must end the message with
-/// [`finish`](MessageWriter::finish): if you drop the writer when only a part of the message has
-/// been sent, the connection closes with close code 1011.
+/// Writes a message piece by piece, through `io::Write`, and sends each 64 KiB as a fragment. You
+/// must end the message with [`finish`](MessageWriter::finish): if you drop the writer after a
+/// fragment has been sent, the connection closes with close code 1011.
 pub struct MessageWriter<'a> {
     write_half: &'a WriteHalf,
     kind: MessageKind,
@@ -134,7 +134,7 @@ impl<'a> MessageWriter<'a> {
     }
 
     /// Sends the last fragment, which completes the message. Fails with `Misuse` if a text message
-    /// ends inside a character.
+    /// ends inside a character, and with `Closed` if our Close has already gone out.
     pub fn finish(mut self) -> Result<()> {
         if self.kind == MessageKind::Text {
             self.bytes = self.text.finish().map_err(|_| Misuse::NotUtf8)?.into_bytes();
@@ -177,7 +177,8 @@ impl Write for MessageWriter<'_> {
         Ok(piece.len())
     }
 
-    /// Sends the collected bytes as a fragment. Does nothing if no bytes have been collected.
+    /// Sends the collected bytes as a fragment, except for the first bytes of an incomplete
+    /// character. Does nothing if no other bytes have been collected.
     fn flush(&mut self) -> io::Result<()> {
         match self.bytes.is_empty() && self.text.whole_length() == 0 {
             true => Ok(()),

@@ -17,8 +17,8 @@ use std::time::Duration;
 use crate::diagnostic::misuse::Misuse;
 use crate::transport::lock::lock;
 
-/// Tracks a connection's *open message*, the one that a thread is currently writing piece by piece:
-/// whether there is one, and which thread opened it. At most one message is open at a time.
+/// A connection's *open message*: the message that a thread is currently writing piece by piece, if
+/// any. This value records which thread opened it. At most one message is open at a time.
 #[derive(Default)]
 pub(crate) struct OpenMessage {
     is_open: AtomicBool,
@@ -51,7 +51,8 @@ impl OpenMessage {
 
     /// Waits until no message is open, but no longer than `at_most`. The caller must then check
     /// again, because the time may be up, or another thread may have opened the next message. Fails
-    /// if the calling thread itself has opened the message: the thread would wait for itself.
+    /// with `WithinMessage` if the calling thread itself has opened the message, because the thread
+    /// would wait for itself.
     pub(crate) fn wait_until_none_is_open(&self, at_most: Duration) -> Result<(), Misuse> {
         let owner = lock(&self.owner);
         if *owner == Some(thread::current().id()) {

@@ -12,8 +12,8 @@ use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 
 use crate::transport::lock::lock;
 
-/// A connection's control frames that wait for the thread that holds the write lock: at most one
-/// pong and one Close.
+/// The control frames that the thread with the write lock must send next: at most one pong and one
+/// Close.
 #[derive(Default)]
 pub(crate) struct PendingControl {
     frames: Mutex<PendingFrames>,

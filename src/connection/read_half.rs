@@ -29,7 +29,8 @@ use crate::transport::deadline::Deadline;
 use crate::transport::lingering_close::RenewableDeadline;
 use crate::transport::stream::{is_part_of_record, is_timeout};
 
-/// The shortest read timeout, for a read that only fetches bytes that have already arrived.
+/// The read timeout for fetching only bytes that have already arrived. It can't be zero, because
+/// sockets reject a zero timeout.
 const SHORTEST_READ: Duration = Duration::from_millis(1);
 /// The minimum time between two checks of whether another thread has sent our Close. Without this
 /// minimum, a small `Limits::close` would wake the threads of idle connections all the time. While
@@ -48,7 +49,7 @@ pub(crate) struct ReadHalf {
     decoder: Decoder,
     keepalive: Keepalive,
     /// The stream's current read timeout. Setting it is a system call, so the reading thread does
-    /// that only when the timeout changes.
+    /// that only when the timeout changes. `None` before the first read.
     timeout: Option<Duration>,
     /// The peer's Close. `None` until that Close has arrived. (It's boxed to keep open connections
     /// small.)
@@ -112,7 +113,7 @@ impl ReadHalf {
     }
 
     /// Waits for the first piece of the next message, for an application that reads the message
-    /// piece by piece. Returns `None` once reading has ended.
+    /// piece by piece. Returns `(kind, bytes)`, or `None` once reading has ended.
     pub(crate) fn first_piece(&mut self) -> Result<Option<(MessageKind, Vec<u8>)>> {
         self.skip_rest_of_message(None)?;
         self.decoder.deliver_pieces(true);
@@ -120,7 +121,7 @@ impl ReadHalf {
     }
 
     /// Waits for the next piece of the message that the application is reading piece by piece.
-    /// Returns `None` once reading has ended.
+    /// Returns `(kind, bytes)`, or `None` once reading has ended.
     pub(crate) fn next_piece(&mut self) -> Result<Option<(MessageKind, Vec<u8>)>> {
         let Some(Event::Piece { kind, bytes, last }) = self.next_event(None)? else {
             return Ok(None);
@@ -147,7 +148,8 @@ impl ReadHalf {
 
     /// Waits for the peer's Close, and drops the messages that arrive before it. `requested` is the
     /// result of requesting our own Close. Even if that request failed, this reads on, because the
-    /// peer's Close may already have arrived.
+    /// peer's Close may already have arrived. If the peer doesn't answer in time, this fails with
+    /// the error of `unanswered_close_error`.
     pub(crate) fn wait_for_peer_close(&mut self, requested: Result<()>) -> Result<()> {
         self.remember_failure(requested);
         let mut drained = Ok(());
@@ -225,6 +227,7 @@ impl ReadHalf {
     }
 
     /// §5.5.1: answers the peer's Close with a Close of the same code and reason, and ends reading.
+    /// A client then waits up to a second for the server to end the stream.
     fn answer_peer_close(&mut self, close: Close, until: Option<Deadline>) {
         log::debug!("{} the peer closes with {close}", self.write_half.id);
         self.over = true;
@@ -328,9 +331,9 @@ impl ReadHalf {
         }
     }
 
-    /// Returns the timeout for the next read once we can send nothing more (our Close is sent, or a
-    /// write has failed) and are only waiting for the peer's last bytes. Fails when `answer_by`,
-    /// including its renewals, has passed and the bytes that arrived in time have been read.
+    /// Returns the timeout for the next read after our Close is sent or a write has failed, when
+    /// only the peer's last bytes are still to come. Once `answer_by` and its renewals have passed,
+    /// and the bytes that arrived in time have been read, this aborts the connection and fails.
     fn read_timeout_while_closing(&mut self, answer_by: Deadline) -> Result<Duration> {
         let linger = self
             .linger
@@ -348,7 +351,8 @@ impl ReadHalf {
     }
 
     /// Does what the keepalive decides after a read has timed out: sends a ping, gives up on the
-    /// peer, or lets the reading thread wait on. `waited` is how long that read waited.
+    /// peer, or lets the reading thread wait on. Before the ping, frees the memory that an idle
+    /// connection doesn't need. `waited` is how long that read waited.
     fn keep_alive(&mut self, waited: Duration) -> Result<()> {
         // A peer that still has to answer our Close has its own deadline, so it needs no ping.
         if matches!(self.write_half.ending.our_side(), OurSide::Sent(_) | OurSide::Broken(..)) {

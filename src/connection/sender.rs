@@ -1,4 +1,4 @@
-//! A handle on the sending side: with it, other threads send while the `WebSocket` waits in `recv`.
+//! A handle for sending from other threads, even while the `WebSocket` waits in `recv`.
 //!
 //! Rules of this file:
 //! - A `Sender` doesn't keep the connection open. It does keep the socket's descriptor until it's
@@ -15,12 +15,12 @@ use crate::frames::close::Close;
 use crate::frames::close_code::CloseCode;
 use crate::frames::message::AsMessage;
 
-/// A handle with which any thread can send messages on a WebSocket, even while another thread waits
-/// in `recv`.
+/// A handle for sending messages on a WebSocket from any thread, even while another thread waits in
+/// `recv`. [`WebSocket::sender`](crate::WebSocket::sender) creates it.
 ///
 /// A `Sender` doesn't keep the connection open: once the `WebSocket` is closed, sending fails with
-/// [`Error::Closed`](crate::Error::Closed). But each clone keeps the socket's descriptor in use
-/// until you drop that clone.
+/// [`Error::Closed`](crate::Error::Closed). However, the socket's descriptor stays in use until
+/// every clone is dropped.
 #[derive(Clone)]
 pub struct Sender {
     pub(crate) write_half: Arc<WriteHalf>,
@@ -31,8 +31,9 @@ impl Sender {
         Sender { write_half }
     }
 
-    /// Sends a message. Once this returns `Ok`, our operating system has taken the message, but the
-    /// peer might not have received it yet.
+    /// Sends a message, and waits while the peer's buffers are full. `Ok` means that our operating
+    /// system has taken the message, not that the peer has received it. Fails with `Closed` if the
+    /// connection is closing or has ended, and with `WriteTimeout` if the peer reads too slowly.
     pub fn send(&self, message: impl AsMessage) -> Result<()> {
         self.write_half.send(|encoder| encoder.message(message.as_message()))
     }
@@ -48,8 +49,9 @@ impl Sender {
             .request_close(CloseRequest::when_drained(close, self.write_half.limits.close))
     }
 
-    /// Ends the connection at once, without a Close. Use this for a peer that has stopped reading,
-    /// because no Close would reach that peer.
+    /// Ends the connection at once, without a Close. A waiting `recv` then fails with
+    /// `ConnectionLost`. Use this for a peer that has stopped reading, because no Close would reach
+    /// it.
     pub fn abort(&self) {
         self.write_half.abort();
     }

@@ -131,7 +131,7 @@ type Read<'a> = &'a dyn Fn(&Path) -> Option<Vec<u8>>;
 impl Budget {
     // WALK: budget
     /// Reserves one thread in the budget. Fails with the name of the limit that leaves no thread
-    /// for this purpose.
+    /// for this purpose. Reads the system's limits first if the next reading is due.
     fn reserve(&mut self, purpose: Purpose, now: Instant, read: Read) -> Result<(), &'static str> {
         let rested = self.read_at.is_none_or(|read_at| now - read_at >= REREAD_AFTER);
         if self.until_reading == 0 || (rested && self.exhausted_limit(purpose).is_some()) {
@@ -194,7 +194,8 @@ fn threads_max(read: Read) -> Option<Limit> {
 }
 
 /// Returns the thread limit of the process's control group or of one of its parent groups: the
-/// limit that leaves the fewest threads.
+/// limit that leaves the fewest threads. `None` if none of these groups has a limit that can be
+/// read.
 fn control_group_limit(read: Read) -> Option<Limit> {
     let groups = read_text(read, "/proc/self/cgroup")?;
     // Version 2 has the line `0::/path`. Version 1 has a line for each controller, such as

@@ -102,8 +102,9 @@ impl WebSocket {
         self.read_half.next_message(Some(Deadline::after(timeout)))
     }
 
-    /// Sends a message. Once this returns `Ok`, our operating system has taken the message, but the
-    /// peer might not have received it yet.
+    /// Sends a message, and waits while the peer's buffers are full. `Ok` means that our operating
+    /// system has taken the message, not that the peer has received it. Fails with `Closed` if the
+    /// connection is closing or has ended, and with `WriteTimeout` if the peer reads too slowly.
     pub fn send(&mut self, message: impl AsMessage) -> Result<()> {
         self.write_half.send(|encoder| encoder.message(message.as_message()))
     }
@@ -116,7 +117,8 @@ impl WebSocket {
         self.write_half.feed(|encoder| encoder.message(message.as_message()))
     }
 
-    /// Writes the messages that [`feed`](WebSocket::feed) has left in the connection's batch.
+    /// Writes the messages that [`feed`](WebSocket::feed) has left in the connection's batch. Does
+    /// nothing if the batch is empty.
     pub fn flush(&mut self) -> Result<()> {
         self.write_half.flush()
     }
@@ -136,10 +138,11 @@ impl WebSocket {
 
     /// Performs the closing handshake: sends our Close, waits for the peer's Close, and ends the
     /// stream. Our Close goes out after the outboxes' messages, and after a message that is being
-    /// written piece by piece. Drops the messages that arrive meanwhile. The minimum write rate
+    /// written piece by piece. Messages that arrive meanwhile are dropped. The minimum write rate
     /// bounds the time until our Close is written. Then the peer has `Limits::close` to answer, or
     /// longer while it's still reading our bytes. If the peer doesn't answer, this fails with
-    /// `PeerTimeout` or `BytesLost`.
+    /// `BytesLost` if the peer's TCP stack hasn't acknowledged our last bytes, and with
+    /// `PeerTimeout` otherwise.
     pub fn close(&mut self, code: impl Into<CloseCode>, reason: &str) -> Result<()> {
         let close = Close::new(code, reason)?;
         let request = CloseRequest::when_drained(close.clone(), self.write_half.limits.close);
@@ -185,8 +188,7 @@ impl WebSocket {
         self.subprotocol.as_deref()
     }
 
-    /// Returns a handle with which other threads can send messages while this thread waits in
-    /// `recv`.
+    /// Returns a handle for sending from other threads, even while this thread waits in `recv`.
     pub fn sender(&self) -> Sender {
         self.write_half.set_shared();
         Sender::new(self.write_half.clone())

@@ -42,7 +42,7 @@ use crate::transport::lock::lock;
 use crate::transport::min_write_rate::{per_call_timeout, write_error, write_with_min_rate};
 use crate::transport::stream::{Stream, is_timeout};
 
-/// The maximum size of the encoder's batch in bytes. Once the batch has reached this size, `feed`
+/// The size of a full batch, in bytes. Once the encoder's batch has reached this size, `feed`
 /// writes it.
 const MAX_BATCH: usize = 256 * 1024;
 /// The maximum time that a draining or stopping server waits for one peer to take the server's
@@ -53,8 +53,7 @@ const BULK_CLOSE_TIMEOUT: Duration = Duration::from_millis(10);
 /// reset, which could destroy our own Close. (We read longer while the peer's TCP stack is still
 /// acknowledging our bytes.)
 const STRAY_BYTES_TIMEOUT: Duration = Duration::from_millis(10);
-/// The interval at which a thread that waits for other threads checks whether those threads still
-/// make progress.
+/// How often a waiting thread checks whether the threads that it waits for still make progress.
 const PROGRESS_CHECK_INTERVAL: Duration = Duration::from_millis(200);
 
 /// The sending side of one connection. All the connection's threads share it.
@@ -70,8 +69,8 @@ pub(crate) struct WriteHalf {
     /// Whether the reading thread waits in `recv` for the peer's bytes. If it does, the handler
     /// isn't preparing a reply, so a stopping server needn't wait for one.
     reader_waits: AtomicBool,
-    /// Whether a `Sender` or an `Outbox` has been created, with which another thread can end the
-    /// connection.
+    /// Whether a `Sender` or an `Outbox` has been created. With either, another thread can send our
+    /// Close while the reading thread waits, so that thread must wake up now and then.
     is_shared: AtomicBool,
     /// The limits, which all connections of a server share.
     pub(crate) limits: Arc<Limits>,
@@ -106,9 +105,9 @@ impl WriteHalf {
     }
 
     // WALK: send
-    /// Encodes a message with `encode`, and writes it after the frames in the encoder's batch. If
-    /// `encode` returns bytes, such as a large payload, they are written directly after the batch,
-    /// without being copied into it.
+    /// Encodes a message with `encode`, and writes it together with the frames that wait in the
+    /// encoder's batch. If `encode` returns bytes, such as a large payload, they are written
+    /// directly after the batch, without being copied into it.
     pub(crate) fn send<'a>(
         &self,
         encode: impl FnOnce(&mut Encoder) -> std::result::Result<&'a [u8], Misuse>,
@@ -136,8 +135,8 @@ impl WriteHalf {
         self.feed_locked(encoder, encode)
     }
 
-    /// Like `feed`, but for an outbox's thread, whose queued messages go out even after our Close
-    /// has been requested.
+    /// Like `feed`, but for an outbox's thread: queued messages go out even after our Close has
+    /// been requested, and wait for an open message without a time limit.
     pub(crate) fn feed_queued<'a>(
         &self,
         encode: impl FnOnce(&mut Encoder) -> std::result::Result<&'a [u8], Misuse>,
@@ -169,7 +168,8 @@ impl WriteHalf {
         Ok(())
     }
 
-    /// Writes the frames that `feed` has left in the encoder's batch.
+    /// Writes the frames that `feed` has left in the encoder's batch, then the pending pong and
+    /// Close, if any. Waits for the write lock.
     pub(crate) fn flush(&self) -> Result<()> {
         let mut encoder = self.lock();
         self.write(&mut encoder, &[])?;
@@ -179,7 +179,8 @@ impl WriteHalf {
 
     // WALK: pong
     /// Answers a ping without waiting for the write lock: encodes the pong into the encoder's batch
-    /// if the lock is free, and otherwise leaves the pong to the thread that holds the lock.
+    /// if the lock is free, and otherwise leaves the pong to the thread that holds the lock. The
+    /// reading thread writes the batch before it next waits.
     pub(crate) fn pong(&self, payload: Vec<u8>) -> Result<()> {
         if let Some(mut encoder) = self.try_lock() {
             // After our Close, the encoder refuses the pong. That's no error, because the peer no
@@ -195,7 +196,8 @@ impl WriteHalf {
     }
 
     /// Requests our Close. If the Close is due and the write lock is free, this sends the Close
-    /// now. Otherwise another thread sends it later.
+    /// now. Otherwise another thread sends it later. An earlier request stays in force unless the
+    /// new one is more urgent.
     pub(crate) fn request_close(&self, request: CloseRequest) -> Result<()> {
         self.apply(EndEvent::CloseRequested(request));
         self.advance_close()
@@ -223,8 +225,8 @@ impl WriteHalf {
         }
     }
 
-    /// Fails the connection after the peer has broken a rule: requests `close`, which goes out
-    /// ahead of all messages. The thread that writes this Close then shuts down our side of the
+    /// Fails the connection after the peer has broken a rule: requests `close`, which waits for no
+    /// queued or open message. The thread that writes this Close then shuts down our side of the
     /// stream.
     pub(crate) fn fail(&self, close: Close) {
         self.ending.set_peer_side(PeerSide::BrokeRule);
@@ -232,9 +234,9 @@ impl WriteHalf {
         let _ = self.request_close(CloseRequest::now(close, self.limits.close));
     }
 
-    /// Like `request_close`, but waits at most 10 ms if the peer's buffers are full. A server uses
-    /// this when it drains or stops, because slow peers mustn't hold up thousands of connections. A
-    /// later call or another thread sends the bytes that are left.
+    /// Like `request_close`, but waits only about 10 ms if the peer's buffers are full. A server
+    /// uses this when it drains or stops, because slow peers mustn't hold up thousands of
+    /// connections. A later call or another thread sends the bytes that are left.
     pub(crate) fn request_close_briefly(&self, request: CloseRequest) {
         self.apply(EndEvent::CloseRequested(request));
         self.make_close_pending_if_due();
@@ -297,8 +299,8 @@ impl WriteHalf {
         }
     }
 
-    /// Records that other threads may hold a `Sender` or an `Outbox`, with which they can end the
-    /// connection while the reading thread waits.
+    /// Records that a `Sender` or an `Outbox` has been created. With either, another thread can end
+    /// the connection while the reading thread waits.
     pub(crate) fn set_shared(&self) {
         self.is_shared.store(true, SeqCst);
     }
@@ -342,7 +344,8 @@ impl WriteHalf {
     }
 
     /// Frees the encoder memory that an idle connection doesn't need, unless a message is open or
-    /// another thread is using the encoder.
+    /// another thread is using the encoder. In any case, then sends the pending pong and Close, if
+    /// any. Fails only if that write fails.
     pub(crate) fn shrink(&self) -> Result<()> {
         // An open message still needs the compressor's memory.
         if let Some(mut encoder) = self.try_lock()
@@ -367,8 +370,8 @@ impl WriteHalf {
         Ok(())
     }
 
-    /// Sends the pending pong and Close. The caller must hold the write lock, and must be between
-    /// two of its own frames.
+    /// Sends the pending pong and Close, after the frames in the encoder's batch. The caller must
+    /// hold the write lock, and must be between two of its own frames.
     pub(crate) fn send_pending(&self, encoder: &mut Encoder) -> Result<()> {
         self.encode_pending(encoder)?;
         self.write(encoder, &[])
@@ -475,7 +478,7 @@ impl WriteHalf {
     /// Sends our Close after all earlier messages, then ends the stream with a lingering close, so
     /// that the peer receives our Close and not a reset. If the Close can't be sent, aborts the
     /// connection. A second call does nothing. If the peer doesn't end the stream in time, returns
-    /// an error that tells whether the peer's TCP stack has acknowledged our last bytes.
+    /// `BytesLost` or `PeerTimeout`, as `unanswered_close_error` does.
     pub(crate) fn close_and_linger(&self, close: Close) -> Option<Error> {
         let mut unanswered = None;
         let _ = self.request_close(CloseRequest::when_drained(close, self.limits.close));
@@ -518,8 +521,8 @@ impl WriteHalf {
 
     /// Waits until our Close is written or can no longer be written, and returns our end's state.
     /// The minimum write rate bounds the time in which other threads write the messages before the
-    /// Close. If an open message makes no progress for `Limits::write`, the Close no longer waits
-    /// for that message.
+    /// Close. If those messages make no progress for `Limits::write`, the Close no longer waits for
+    /// them. If nothing is written for that time again, this gives up.
     fn flush_until_close_sent(&self) -> OurSide {
         let mut stall = StallDetector::new(self.limits.write);
         let mut has_hurried = false;
@@ -551,7 +554,7 @@ impl WriteHalf {
 
     /// Returns the deadline by which the peer must have read our last bytes. It begins as
     /// `deadline`. If it passes while the peer is still reading, the peer gets `Limits::close`
-    /// again: at most once for each 64 KiB that we sent, and a limited number of times in all.
+    /// again: at most once for each 64 KiB that we sent, and at most 24 times in all.
     pub(crate) fn renewable_deadline(&self, deadline: Deadline) -> RenewableDeadline {
         RenewableDeadline::renewable(deadline, self.limits.close, self.ending.written())
     }
@@ -580,9 +583,9 @@ impl WriteHalf {
         lock(&self.encoder)
     }
 
-    /// Locks the encoder for a new message. Fails with `Closed` if new messages are refused:
-    /// nothing can be sent any more, or our Close has been requested and doesn't wait for the
-    /// handler.
+    /// Locks the encoder for a new message, once no other message is open. Fails with `Closed` if
+    /// the connection is ending, but not while a requested Close still waits for the handler's
+    /// reply. Also fails as `wait_between_messages` does.
     #[inline]
     pub(crate) fn lock_for_new_message(&self) -> Result<MutexGuard<'_, Encoder>> {
         let encoder = self.lock_between_messages()?;
@@ -595,7 +598,7 @@ impl WriteHalf {
     }
 
     /// Locks the encoder once no message is open, because fragments of two messages must not mix
-    /// (§5.4).
+    /// (§5.4). Fails as `wait_between_messages` does.
     #[inline]
     fn lock_between_messages(&self) -> Result<MutexGuard<'_, Encoder>> {
         let encoder = self.lock();
@@ -627,7 +630,8 @@ impl WriteHalf {
     }
 
     /// Returns whether another thread is writing, that is, whether it holds the write lock. (A
-    /// thread that holds this lock waits for nothing but its write.)
+    /// thread that holds this lock waits for nothing but its write.) If no thread is writing, this
+    /// sends the pending pong and Close, if any.
     pub(crate) fn is_writing(&self) -> bool {
         let Some(encoder) = self.try_lock() else { return true };
         drop(encoder);

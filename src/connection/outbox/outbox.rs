@@ -61,8 +61,8 @@ impl Outbox {
     }
 
     /// Returns the number of messages that this outbox has yet to send, and their size in bytes. A
-    /// message counts until our operating system has taken it. Use this method to find slow peers,
-    /// or to send them less. Both numbers are zero once the connection has ended.
+    /// message counts until our operating system has taken it. Use these numbers to find slow
+    /// peers, and to send them less. Both numbers are zero once the connection has ended.
     pub fn backlog(&self) -> Backlog {
         self.input.0.backlog()
     }

@@ -71,8 +71,8 @@ impl Queue {
         Ok(())
     }
 
-    /// Waits until messages are queued, then removes and returns all of them. Returns `None` once
-    /// the queue is closed and empty.
+    /// Waits until messages are queued, then removes and returns all of them. They count towards
+    /// the bound until `note_sent`. Returns `None` once the queue is closed and empty.
     pub(crate) fn take_all(&self) -> Option<VecDeque<PreparedMessage>> {
         let mut state = lock(&self.state);
         while state.queued.is_empty() && !state.closed {
