@@ -96,7 +96,7 @@ pub enum Error {
     /// The client's request didn't ask for a WebSocket, and this server responded with a page.
     PageServed,
     /// The opening handshake failed: the server or a proxy rejected it, or sent an invalid
-    /// response.
+    /// response. The `HandshakeError` holds the HTTP status, if there was one.
     Rejected(HandshakeError),
     /// TLS failed: a certificate isn't trusted, the peer doesn't use TLS, or our own certificate or
     /// key can't be used.

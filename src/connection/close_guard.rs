@@ -72,7 +72,7 @@ impl CloseGuard {
         self.code.store(code.0, SeqCst);
     }
 
-    /// Records the peer's close code for the log.
+    /// Records the peer's close code for the log. Without this call, the log shows 1006.
     pub(crate) fn note_peer_code(&self, code: CloseCode) {
         self.peer_code.store(code.0, SeqCst);
     }

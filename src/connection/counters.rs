@@ -35,7 +35,7 @@ struct AtomicCounts {
     bytes_out: AtomicU64,
 }
 
-/// A server's counters, as [`Handle::counters`](crate::Handle::counters) returns them.
+/// A snapshot of a server's counters, as [`Handle::counters`](crate::Handle::counters) returns it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Counters {
@@ -43,7 +43,8 @@ pub struct Counters {
     pub open: usize,
     /// The number of WebSockets that have been opened since the server started.
     pub accepted: u64,
-    /// The number of requests that the server has refused, by HTTP status.
+    /// The number of requests that the server has refused, by HTTP status. A status that the server
+    /// hasn't sent has no entry.
     pub refused: BTreeMap<u16, u64>,
     /// The number of complete messages that the server has received.
     pub messages_in: u64,

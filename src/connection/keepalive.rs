@@ -15,8 +15,8 @@ use std::time::{Duration, Instant};
 use super::limits::Limits;
 use crate::transport::deadline::Deadline;
 
-/// The state of a connection's keepalive, which decides when the reading thread pings the peer and
-/// when it gives up on the peer.
+/// The keepalive of one connection. It decides when the reading thread pings a silent peer, and
+/// when the thread gives up on that peer.
 pub(crate) struct Keepalive {
     limits: Arc<Limits>,
     /// The time at which bytes last arrived from the peer.
@@ -59,7 +59,8 @@ impl Keepalive {
         }
     }
 
-    /// Records that bytes have arrived from the peer, which shows that the peer is alive.
+    /// Records a sign of life, such as bytes from the peer. This cancels the deadline that a ping
+    /// has set.
     pub(crate) fn note_sign_of_life(&mut self) {
         self.heard = Instant::now();
         if let Some(ping) = &mut self.ping {
@@ -101,6 +102,7 @@ impl Keepalive {
     }
 
     /// Records a pong with this payload. If the pong answers our last ping, this sets the latency.
+    /// Any other pong has no effect.
     pub(crate) fn note_pong(&mut self, payload: &[u8]) {
         let ours = self.ping.as_ref().filter(|ping| ping.payload == payload);
         self.latency = ours.map(|ping| ping.sent.elapsed()).or(self.latency);

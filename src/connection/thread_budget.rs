@@ -169,7 +169,7 @@ impl Budget {
     }
 }
 
-/// Reads all thread limits that can be read on this system.
+/// Reads all thread limits that can be read on this system. Outside Linux, there are none.
 fn read_all_limits(read: Read) -> Vec<Limit> {
     let limits = [memory_maps(read), threads_max(read), control_group_limit(read)];
     limits.into_iter().flatten().collect()

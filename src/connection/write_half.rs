@@ -344,7 +344,7 @@ impl WriteHalf {
     }
 
     /// Frees the encoder memory that an idle connection doesn't need, unless a message is open or
-    /// another thread is using the encoder. In any case, then sends the pending pong and Close, if
+    /// another thread is using the encoder. Then, in any case, sends the pending pong and Close, if
     /// any. Fails only if that write fails.
     pub(crate) fn shrink(&self) -> Result<()> {
         // An open message still needs the compressor's memory.
@@ -358,9 +358,8 @@ impl WriteHalf {
 
     // WALK: flush_pending
     /// Sends the pending pong and Close, if any, unless another thread holds the write lock. Every
-    /// thread must call this after it has released the lock: while the lock was held, another
-    /// thread may have found it taken and left a pong or a Close pending, which nothing else might
-    /// ever send.
+    /// thread must call this after it has released the lock. While it held the lock, another thread
+    /// may have left a pong or a Close pending, which no other call might ever send.
     #[inline]
     pub(crate) fn flush_pending(&self) -> Result<()> {
         while self.pending.is_pending() {
@@ -544,7 +543,7 @@ impl WriteHalf {
     }
 
     /// Makes a requested Close due at once, because the messages that should go out before it have
-    /// made no progress for too long.
+    /// made no progress for too long. Does nothing if no requested Close is waiting.
     pub(crate) fn make_close_due_now(&self) {
         if let OurSide::Requested(request) = self.ending.our_side() {
             log::info!("{} closes, though not all that goes before it is sent", self.id);

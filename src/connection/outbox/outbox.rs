@@ -67,8 +67,8 @@ impl Outbox {
         self.input.0.backlog()
     }
 
-    /// Ends the connection at once, without a Close. Use this for a peer that reads too slowly,
-    /// because no Close would reach that peer in time.
+    /// Ends the connection at once, without a Close. The queued messages are lost. Use this for a
+    /// peer that reads too slowly, because no Close would reach that peer in time.
     pub fn abort(&self) {
         self.write_half.abort();
     }
