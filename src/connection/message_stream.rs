@@ -84,9 +84,9 @@ impl Read for MessageReader<'_> {
     }
 }
 
-/// Writes a message piece by piece, through `io::Write`, and sends each 64 KiB as a fragment. You
-/// must end the message with [`finish`](MessageWriter::finish): if you drop the writer after a
-/// fragment has been sent, the connection closes with close code 1011.
+/// Writes a message piece by piece, through `io::Write`, and sends a fragment whenever 64 KiB have
+/// been collected. You must end the message with [`finish`](MessageWriter::finish): if you drop the
+/// writer after a fragment has been sent, the connection closes with close code 1011.
 pub struct MessageWriter<'a> {
     write_half: &'a WriteHalf,
     kind: MessageKind,
@@ -177,8 +177,8 @@ impl Write for MessageWriter<'_> {
         Ok(piece.len())
     }
 
-    /// Sends the collected bytes as a fragment, except for the first bytes of an incomplete
-    /// character. Does nothing if no other bytes have been collected.
+    /// Sends the collected bytes as a fragment. In a text message, an incomplete character at the
+    /// end stays for the next fragment. Does nothing if there's nothing to send.
     fn flush(&mut self) -> io::Result<()> {
         match self.bytes.is_empty() && self.text.whole_length() == 0 {
             true => Ok(()),

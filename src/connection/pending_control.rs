@@ -20,7 +20,7 @@ pub(crate) struct PendingControl {
     is_pending: AtomicBool,
 }
 
-/// The pending frames.
+/// The pending frames: a pong, a Close, both or neither.
 #[derive(Default)]
 pub(crate) struct PendingFrames {
     /// The payload of the pending pong. `None` if no pong is pending.

@@ -130,8 +130,7 @@ impl ReadHalf {
         Ok(Some((kind, bytes)))
     }
 
-    /// Returns whether the message that the application is reading piece by piece has more pieces
-    /// to come.
+    /// Returns whether more pieces follow in the message that the application is reading.
     pub(crate) fn has_more_pieces(&self) -> bool {
         self.in_pieces
     }

@@ -58,8 +58,9 @@ impl Purpose {
     }
 }
 
-/// Starts a thread that runs `work`. Fails if a system limit would then leave too few threads free
-/// (the error names that limit), or if the operating system can't start the thread.
+/// Starts a thread called `name` that runs `work` on a stack of `stack` bytes. Fails if a system
+/// limit would then leave too few threads free (the error names that limit), or if the operating
+/// system can't start the thread.
 pub(crate) fn spawn(
     purpose: Purpose,
     name: String,
@@ -115,8 +116,8 @@ struct Budget {
     read_at: Option<Instant>,
 }
 
-/// A system limit, converted to threads: the number that it allows in all, and how many of these
-/// are still free.
+/// A system limit, converted to threads. `all` is the number of threads that it allows, and `free`
+/// is how many of these may still start.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Limit {
     name: &'static str,

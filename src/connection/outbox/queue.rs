@@ -35,8 +35,8 @@ struct State {
     ended: bool,
 }
 
-/// The backlog of an [`Outbox`](crate::Outbox): the messages that it has yet to send, as returned
-/// by [`Outbox::backlog`](crate::Outbox::backlog).
+/// The size of an [`Outbox`](crate::Outbox)'s backlog: the messages that it has yet to send.
+/// [`Outbox::backlog`](crate::Outbox::backlog) returns this value.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Backlog {
     /// The number of messages that are queued or being sent.
