@@ -26,7 +26,8 @@ pub struct Diagnostic {
 
 impl Diagnostic {
     /// Returns the diagnostic under this `heading` in `diagnostics.md`. `seen` describes what the
-    /// program saw, and replaces the `{}` of the section's `seen` line.
+    /// program saw, and replaces the `{}` of the section's `seen` line. If no section has this
+    /// heading, the diagnostic consists of the heading alone.
     pub fn about(heading: &'static str, seen: impl fmt::Display) -> Diagnostic {
         let section =
             DIAGNOSTICS.split("\n### ").find_map(|s| s.strip_prefix(heading)?.strip_prefix('\n'));
@@ -53,8 +54,8 @@ impl fmt::Display for Diagnostic {
     }
 }
 
-/// Quotes a peer's text for a log line or an error message. Shortens a longer text to at most 80
-/// bytes, and [escapes](escape) it, including quotes, backslashes and invalid UTF-8.
+/// Quotes a peer's text for a log line or an error message. Shortens the text to at most 80 bytes,
+/// and [escapes](escape) it, including quotes, backslashes and invalid UTF-8.
 pub fn quote(text: impl AsRef<[u8]>) -> String {
     const MAX_SHOWN: usize = 80;
     let bytes = text.as_ref();

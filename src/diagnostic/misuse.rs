@@ -1,6 +1,6 @@
 //! A misuse is a call of our API that is refused at once, before any byte is written.
 //!
-//! If a library sent whatever its caller passes, the caller's mistake would become the peer's
+//! If a library sent whatever its caller passed, the caller's mistake would become the peer's
 //! problem. Instead, the call returns the mistake as a [`Misuse`] with its [`Diagnostic`].
 
 use std::fmt;
@@ -15,8 +15,8 @@ pub enum Misuse {
     AfterClose,
     /// The caller began a message in a thread whose `MessageWriter` is still open.
     WithinMessage,
-    /// The caller passed a ping payload or a close reason that doesn't fit into a control frame.
-    /// Holds the length of the frame's payload in bytes.
+    /// The caller passed a ping payload or a close reason that doesn't fit into a control frame,
+    /// whose payload has at most 125 bytes. Holds the length that the payload would have.
     ControlTooLong(usize),
     /// The caller passed this close code, which must not be sent in a Close frame.
     CloseCode(u16),

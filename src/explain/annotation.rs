@@ -21,8 +21,8 @@ use crate::frames::violation::Violation;
 use crate::handshake::client::HandshakeError;
 use crate::http::refusal::Refusal;
 
-/// The maximum number of bytes of a head or frame that its annotation keeps for display. The
-/// annotation's `length` counts all bytes.
+/// The maximum number of bytes that an annotation keeps of its head or frame, for display. The
+/// annotation's `length` still counts all bytes.
 pub const MAX_SHOWN: usize = 4096;
 /// The maximum number of bytes in one annotation of a [`Run`]. A longer run gets several
 /// annotations.
@@ -77,7 +77,8 @@ pub enum Verdict {
 }
 
 impl Verdict {
-    /// Returns the diagnostic that explains the broken rule, or `None` if the bytes break no rule.
+    /// Returns the diagnostic that explains the broken rule. Returns `None` if the bytes break no
+    /// rule, or are merely incomplete.
     pub fn diagnostic(&self) -> Option<Diagnostic> {
         match self {
             Verdict::Fine | Verdict::Incomplete(_) => None,
@@ -88,7 +89,8 @@ impl Verdict {
     }
 
     /// Returns the HTTP status that answers a refused request, or the close code that answers a
-    /// broken frame. Returns `None` for every other verdict.
+    /// broken frame. Returns `None` for every other verdict, including `Rejected`: a client sends
+    /// no answer to a response that it rejects.
     pub fn code(&self) -> Option<u16> {
         match self {
             Verdict::Refused(refusal) => Some(refusal.status()),
@@ -219,7 +221,7 @@ impl Run {
     }
 }
 
-/// Converts a byte range to a bit range, for a [`Span`].
+/// Converts a range of bytes to the range of their bits, such as `1..3` to `8..24`.
 pub(crate) fn bit_range(bytes: Range<u64>) -> Range<u64> {
     bytes.start * 8..bytes.end * 8
 }
@@ -235,8 +237,7 @@ pub(crate) fn visible(bytes: &[u8], most: usize) -> String {
     shown
 }
 
-/// Turns a peer's bytes into quoted text that is safe to show: at most the first 400 characters,
-/// escaped.
+/// Like [`visible`], but puts the text in quotes, and shows at most its first 400 characters.
 pub(crate) fn quoted(bytes: &[u8]) -> String {
     format!("\"{}\"", visible(bytes, 400))
 }

@@ -20,8 +20,8 @@ use super::heads::{
 };
 use crate::frames::header::Role;
 
-/// The maximum number of HTTP requests that may wait for a response. Once so many wait, the
-/// explainer only counts the client's later bytes. Otherwise, a flood of requests would fill the
+/// The maximum number of HTTP requests that may wait for a response. Once that many wait, the
+/// explainer only counts the client's later bytes, so that a flood of requests can't fill the
 /// memory.
 const MAX_UNANSWERED_REQUESTS: usize = 16;
 
@@ -105,8 +105,8 @@ impl Conversation {
         }
     }
 
-    /// Ends one direction: `from` sends no more bytes. If the last head, frame or body is
-    /// unfinished, passes its annotation to `report`.
+    /// Ends one direction. Call this when `from` will send no more bytes. If the last head, frame
+    /// or body is unfinished, passes its annotation to `report`.
     pub fn end(&mut self, from: Role, report: &mut dyn FnMut(Annotation)) {
         let direction = self.direction(from);
         let ended = Stage::Ended(Run::new(from, AnnotationKind::Unread, direction.passed));
@@ -123,8 +123,8 @@ impl Conversation {
         }
     }
 
-    /// Returns whether the head of the server's final response has arrived. Until then, the
-    /// explainer doesn't know how to read the server's later bytes.
+    /// Returns whether the head of the server's final response (not an interim one) has arrived.
+    /// Until then, the bytes of one end can change how the other end's bytes are read.
     pub fn is_answered(&self) -> bool {
         !matches!(self.server.stage, Stage::Head(_))
     }
@@ -195,8 +195,8 @@ impl Conversation {
         }
     }
 
-    /// Ends an HTTP body, and decides how to read the bytes after it: as another head if the
-    /// connection stays open. Otherwise, these bytes are only counted.
+    /// Ends an HTTP body. If the connection stays open, the next bytes are another head. Otherwise,
+    /// or if too many requests are unanswered, the next bytes are only counted.
     fn begin_after_body(&mut self, from: Role, report: &mut dyn FnMut(Annotation)) {
         let too_many = from == Role::Client && self.unanswered.len() >= MAX_UNANSWERED_REQUESTS;
         let at = self.direction(from).passed;
@@ -257,9 +257,9 @@ impl Conversation {
         }
     }
 
-    /// Decides how to read the client's bytes after a response that opens no WebSocket: as another
-    /// request if the connection stays open, and the client is neither inside a frame nor past its
-    /// last one. Otherwise, these bytes are only counted.
+    /// Stops reading the client's bytes as frames, because the response opens no WebSocket. If the
+    /// connection stays open, the client's next bytes are another request, unless the client's last
+    /// frame is incomplete, invalid or a Close. Otherwise, they're only counted.
     fn continue_client_after_refusal(
         &mut self,
         keeps: ConnectionReuse,
@@ -299,7 +299,7 @@ pub fn explain_request(bytes: &[u8], settings: &Settings) -> Vec<Annotation> {
 }
 
 /// Explains a server's response, and the bytes that the server sends after it. `asked` holds the
-/// request that the server answers.
+/// request that the server answers. It's empty if that request isn't known.
 pub fn explain_response(bytes: &[u8], asked: &[u8], settings: &Settings) -> Vec<Annotation> {
     let mut conversation = Conversation::new(settings.clone());
     conversation.push(Role::Client, asked, &mut |_| {});
@@ -309,8 +309,8 @@ pub fn explain_response(bytes: &[u8], asked: &[u8], settings: &Settings) -> Vec<
     })
 }
 
-/// Explains the frames that the end `from` sends, without a handshake before them. The last frame
-/// may be incomplete.
+/// Explains the frames that the end `from` sends. There's no handshake before them, so no extension
+/// is agreed on. The last frame may be incomplete.
 pub fn explain_frames(bytes: &[u8], from: Role, settings: &Settings) -> Vec<Annotation> {
     let mut frames = FrameExplainer::new(from, 0, settings.bounds);
     collect_annotations(|report| {

@@ -15,8 +15,8 @@ use super::source::{Passage, deciding_anchor};
 use crate::frames::header::Role;
 
 /// Returns an annotation (the explanation of a head or frame) as a JSON object. Each span and the
-/// verdict name their anchor: the lines of ws101's source that decide about them. `walk` lists the
-/// steps in which ws101's code handles the bytes.
+/// verdict name an anchor, which points to the lines of ws101's source that decide about them.
+/// `walk` lists the steps in which ws101's code handles the bytes.
 pub fn annotation(annotation: &Annotation) -> String {
     let what = match annotation.what {
         AnnotationKind::Request => "request",
@@ -61,8 +61,8 @@ fn step(step: &Step) -> String {
     ])
 }
 
-/// Returns a passage (a function of ws101's source, in which an anchor's lines are marked) as a
-/// JSON object, with the paragraph of the walkthrough that explains the marked lines.
+/// Returns a passage as a JSON object. It contains the lines of a function in ws101's source, which
+/// of them an anchor marks, and the walkthrough paragraph that explains the marked lines.
 pub fn passage(passage: &Passage) -> String {
     let Passage { anchor, lines, chapter } = passage;
     let lines = lines.iter().map(|line| {
@@ -118,21 +118,21 @@ fn verdict(annotation: &Annotation) -> String {
     object(&fields)
 }
 
-/// Returns a JSON object with these names and values. The caller must pass each value as valid
-/// JSON.
+/// Returns a JSON object with these names and values. Each value must already be valid JSON. The
+/// names are plain text, which this function escapes.
 pub fn object(fields: &[(&str, String)]) -> String {
     let fields: Vec<String> =
         fields.iter().map(|(name, value)| format!("{}:{value}", string(name))).collect();
     format!("{{{}}}", fields.join(","))
 }
 
-/// Returns a JSON array of these values. The caller must pass each value as valid JSON.
+/// Returns a JSON array of these values. Each value must already be valid JSON.
 pub fn array(values: impl Iterator<Item = String>) -> String {
     format!("[{}]", values.collect::<Vec<_>>().join(","))
 }
 
-/// Returns a text as a JSON string (RFC 8259 §7). The escapes also make the string safe inside a
-/// script of an HTML page.
+/// Returns a text as a JSON string (RFC 8259 §7). Also escapes `<`, so that the string is safe
+/// inside an HTML page's script.
 pub fn string(text: &str) -> String {
     let mut out = String::from("\"");
     for c in text.chars() {

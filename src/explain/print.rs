@@ -36,9 +36,9 @@ const RED: &str = "31";
 const CLIENT: &str = "1;36";
 const SERVER: &str = "1;35";
 
-/// Returns an annotation (the explanation of a head or frame) as lines of text. `name` is the name
-/// of the annotation's connection, which begins the first line. It's empty if only one connection
-/// is explained.
+/// Returns an annotation (the explanation of a head or frame) as lines of text. The first line
+/// begins with `name`, the name of the annotation's connection. Pass an empty name if only one
+/// connection is explained.
 pub fn annotation(annotation: &Annotation, name: &str, style: Style) -> String {
     let paint = |code: &str, text: &str| match style.colour {
         true => format!("\u{1b}[{code}m{text}\u{1b}[0m"),

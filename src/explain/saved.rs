@@ -29,8 +29,8 @@ const MAX_TEXT_LINE: usize = 4096;
 /// sends again.
 pub type Turn = (Role, Vec<u8>);
 
-/// Parses the turns of a conversation from its saved text. The error contains the number of the
-/// invalid line, and the reason.
+/// Parses the saved text of a conversation into turns. If a line is invalid, the error contains the
+/// line's number and the reason.
 pub fn parse(text: &str) -> Result<Vec<Turn>, String> {
     let mut turns: Vec<(Option<Role>, Vec<u8>)> = Vec::new();
     for (number, line) in text.lines().enumerate() {
@@ -56,8 +56,8 @@ pub fn parse(text: &str) -> Result<Vec<Turn>, String> {
         .collect())
 }
 
-/// Guesses from the first bytes which end sent them: a client sends requests and masked frames, and
-/// a server everything else.
+/// Guesses from the first bytes which end sent them. A client sends requests and masked frames. All
+/// other bytes count as a server's.
 pub fn guess_sender(bytes: &[u8]) -> Role {
     let is_client = match begins_with_head(bytes) {
         true => !bytes.starts_with(b"HTTP/"),
@@ -74,8 +74,8 @@ pub fn begins_with_head(bytes: &[u8]) -> bool {
     word >= 3 && matches!(bytes.get(word), None | Some(b' ' | b'/'))
 }
 
-/// Explains the turns of a saved conversation, in order. `deflate` holds the agreed compression
-/// parameters, and is used only if the conversation has no handshake. It's `None` if the frames
+/// Explains the turns of a saved conversation, in order. `deflate` matters only to a conversation
+/// without a handshake: it holds the agreed compression parameters, or is `None` if the frames
 /// aren't compressed.
 pub fn explain(
     turns: &[Turn],
@@ -104,7 +104,8 @@ pub fn explain(
     told
 }
 
-/// Writes the turns of a conversation as text that [`parse`] can read again.
+/// Writes the turns of a conversation as text that [`parse`] can read again. Lines of printable
+/// ASCII become quoted text, and all other bytes become hex digits.
 pub fn write(turns: &[Turn]) -> String {
     let mut text = String::new();
     for (from, bytes) in turns {
@@ -176,7 +177,8 @@ fn parse_digits(word: &str, bytes: &mut Vec<u8>) -> Result<(), String> {
 }
 
 /// Parses quoted text up to the closing quote, and appends the text to `bytes`. Returns the rest of
-/// the line. The caller must remove the opening quote first.
+/// the line. The caller must remove the opening quote first. Fails if the closing quote is missing,
+/// or if an escape is unknown.
 fn parse_quoted<'a>(text: &'a str, bytes: &mut Vec<u8>) -> Result<&'a str, String> {
     let mut characters = text.chars();
     loop {

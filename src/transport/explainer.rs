@@ -23,8 +23,8 @@ const MAX_QUEUED: usize = 256;
 /// The maximum time that dropping an [`Explainer`] waits for the last annotations to be printed.
 const LAST_LINES_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// A printer for the annotations of one or more connections' taps. Dropping the explainer waits up
-/// to two seconds for the last annotations to be printed.
+/// Prints the annotations of one or more connections' taps, in a thread of its own. Dropping the
+/// explainer waits up to two seconds for the last annotations to be printed.
 pub struct Explainer {
     queue: SyncSender<QueueItem>,
     omitted: Arc<AtomicU64>,
@@ -33,29 +33,29 @@ pub struct Explainer {
 enum QueueItem {
     /// An annotation to print, preceded by the name of its connection. The name may be empty.
     Annotation(String, Box<Annotation>),
-    /// A marker in the queue. The printing thread drops the marker once all annotations before it
-    /// are printed, which wakes the thread that is dropping the [`Explainer`].
+    /// A marker in the queue. The printing thread drops it once all annotations before it are
+    /// printed. That wakes the thread that is dropping the [`Explainer`].
     Mark(#[expect(dead_code)] SyncSender<()>),
 }
 
 impl Explainer {
     /// Creates an explainer that prints to standard output. It prints in colour if standard output
-    /// is a terminal and the environment variable `NO_COLOR` isn't set.
+    /// is a terminal, and the environment variable `NO_COLOR` is unset or empty. Fails if the
+    /// printing thread can't be started.
     pub fn stdout() -> io::Result<Explainer> {
         let colour = wants_colour(io::stdout().is_terminal(), env::var_os("NO_COLOR"));
         Explainer::new(io::stdout(), Style { colour, pictures: false })
     }
 
-    /// Creates an explainer that prints to standard error, for programs that need standard output
-    /// for something else. It prints in colour under the same conditions as
-    /// [`stdout`](Explainer::stdout).
+    /// Like [`stdout`](Explainer::stdout), but prints to standard error, for programs that need
+    /// standard output for something else.
     pub fn stderr() -> io::Result<Explainer> {
         let colour = wants_colour(io::stderr().is_terminal(), env::var_os("NO_COLOR"));
         Explainer::new(io::stderr(), Style { colour, pictures: false })
     }
 
-    /// Creates an explainer that prints to `out`, in the given style. Fails if the printing thread
-    /// can't be started.
+    /// Creates an explainer that prints to `out`, such as a file, in the given style. Fails if the
+    /// printing thread can't be started.
     pub fn new(out: impl Write + Send + 'static, style: Style) -> io::Result<Explainer> {
         let (queue, lines) = sync_channel(MAX_QUEUED);
         let omitted = Arc::new(AtomicU64::new(0));
@@ -65,9 +65,9 @@ impl Explainer {
         Ok(Explainer { queue, omitted })
     }
 
-    /// Returns a sink for one connection's [`Tap`](super::tap::Tap). The sink never blocks: while
-    /// the queue is full, it drops annotations. Each printed annotation shows the connection's
-    /// `name`, unless the name is empty.
+    /// Returns a function that queues a connection's annotations for printing: pass it to that
+    /// connection's [`Tap`](super::tap::Tap). It never blocks: while the queue is full, it drops
+    /// annotations. Each annotation is printed with `name`, unless `name` is empty.
     pub fn sink(
         &self,
         name: impl Into<String>,

@@ -42,7 +42,7 @@ impl RenewableDeadline {
 
     /// Creates a deadline that can be renewed while the peer may still be reading our bytes. `sent`
     /// is the number of these bytes, which limits the renewals. Each renewal gives the peer the
-    /// time `each` again.
+    /// duration `each`, starting anew.
     pub fn renewable(deadline: Deadline, each: Duration, sent: u64) -> RenewableDeadline {
         let renewals = (sent / MIN_PROGRESS as u64).min(MAX_RENEWALS);
         RenewableDeadline { deadline, each, renewals, is_alive: false, unacknowledged: u64::MAX }

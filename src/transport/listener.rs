@@ -12,7 +12,8 @@ use std::time::Duration;
 
 use super::stream::Stream;
 
-/// A listening TCP or Unix socket. Pass it to [`Server::on`](crate::Server::on).
+/// A listening TCP or Unix socket, for [`Server::on`](crate::Server::on). Created from a
+/// `TcpListener` or, on Unix, a `UnixListener`.
 #[derive(Debug)]
 pub struct Listener(Kind);
 
@@ -60,8 +61,8 @@ impl Listener {
         }
     }
 
-    /// Sets whether `accept` fails at once if no client's connection has arrived (`true`), or waits
-    /// for one (`false`).
+    /// Sets what `accept` does if no client is waiting: it fails at once (`true`), or waits for a
+    /// client (`false`).
     pub(crate) fn set_nonblocking(&self, nonblocking: bool) -> io::Result<()> {
         match &self.0 {
             Kind::Tcp(listener) => listener.set_nonblocking(nonblocking),
@@ -83,7 +84,7 @@ impl Listener {
         }
     }
 
-    /// Returns the listener's address, with which a stopping server [wakes](WakeAddress::wake) the
+    /// Returns the listener's address. A stopping server uses it to [wake](WakeAddress::wake) the
     /// thread that waits in `accept`.
     pub(crate) fn wake_address(&self) -> io::Result<WakeAddress> {
         Ok(match &self.0 {
@@ -103,8 +104,8 @@ pub(crate) enum WakeAddress {
 }
 
 impl WakeAddress {
-    /// Wakes the thread that waits in `accept`: connects to the listener, because nothing else
-    /// interrupts that call, and closes this connection at once.
+    /// Wakes the thread that waits in `accept`. Only a new connection interrupts that call, so this
+    /// function connects to the listener, and closes the connection at once.
     pub(crate) fn wake(&self) -> io::Result<()> {
         match self {
             WakeAddress::Tcp(address) => {

@@ -24,8 +24,8 @@ pub(crate) const MIN_PROGRESS: usize = 64 * 1024;
 /// (`Limits::write`). With several such calls, the rate is checked several times per deadline.
 const CALLS_PER_DEADLINE: u32 = 4;
 
-/// Returns the write timeout that a stream needs for [`write_with_min_rate`]: the maximum time of a
-/// single `write` call, if the write deadline is `within`.
+/// Returns the write timeout that a stream needs for [`write_with_min_rate`]: a quarter of the
+/// write deadline `within`. It limits a single `write` call.
 pub fn per_call_timeout(within: Duration) -> Duration {
     within / CALLS_PER_DEADLINE
 }

@@ -15,11 +15,11 @@ use super::unacknowledged::unacknowledged;
 /// A bidirectional byte stream that several threads can use at once, such as a TCP connection.
 /// Implement this trait to carry a WebSocket over your own transport.
 pub trait Stream: Send + Sync + 'static {
-    /// Waits for bytes, reads them into `into`, and returns their number. Returns 0 once the peer
-    /// has shut down its side of the stream.
+    /// Waits for bytes, reads them into `into`, and returns how many it has read. Returns 0 once
+    /// the peer has shut down its side of the stream.
     fn read(&self, into: &mut [u8]) -> io::Result<usize>;
-    /// Writes bytes from the slices, in order, and returns the number of bytes written. If bytes
-    /// are left, the caller must call again with the rest.
+    /// Writes bytes from the slices, in order, and returns how many it has written. If bytes are
+    /// left, the caller must call again with the rest.
     fn write(&self, slices: &[IoSlice<'_>]) -> io::Result<usize>;
     /// Sets how long a `read` may wait for bytes. After that time, `read` fails with `WouldBlock`
     /// or `TimedOut`.
@@ -170,8 +170,7 @@ impl fmt::Debug for WrapStream {
     }
 }
 
-/// Returns `timeout`, but at least one millisecond, because to the operating system, a timeout of
-/// zero means no timeout at all.
+/// Returns `timeout`, but at least one millisecond. A socket rejects a timeout of zero.
 fn at_least_one_millisecond(timeout: Duration) -> Duration {
     timeout.max(Duration::from_millis(1))
 }

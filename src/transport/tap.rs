@@ -62,9 +62,10 @@ struct Explanation {
 }
 
 impl<S: Stream> Tap<S> {
-    /// Creates a tap on `stream` that passes its annotations to `sink`. The tap checks the bytes
-    /// only against the RFCs' rules; [`with_settings`](Tap::with_settings) adds a server's own.
-    /// `ours` is the role of this end of the connection.
+    /// Creates a tap on `stream` that passes its annotations to `sink`. The threads that read and
+    /// write call `sink`, so it must not block. The tap checks the bytes only against the RFCs'
+    /// rules; [`with_settings`](Tap::with_settings) adds a server's own. `ours` is the role of this
+    /// end of the connection.
     pub fn new(stream: S, ours: Role, sink: impl FnMut(Annotation) + Send + 'static) -> Tap<S> {
         Tap::with_settings(stream, ours, Settings::default(), sink)
     }
@@ -152,8 +153,8 @@ impl<S: Stream> Stream for Tap<S> {
     }
 }
 
-/// Dropping the tap explains the incomplete HTTP head or frame, in either direction, that the end
-/// of the stream cut off.
+/// Dropping the tap explains what the end of the stream cut off: an incomplete HTTP head or frame,
+/// in either direction.
 impl<S: Stream> Drop for Tap<S> {
     fn drop(&mut self) {
         let (ours, theirs) = (self.ours, self.ours.other());

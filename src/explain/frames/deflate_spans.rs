@@ -21,7 +21,8 @@ const BFINAL: u8 = 0b0000_0001;
 /// The bits in a DEFLATE block's first byte that contain the block's type, which decides how the
 /// block is encoded.
 const BTYPE: u8 = 0b0000_0110;
-/// The bits in a DEFLATE block's first byte that follow the block's type.
+/// The other five bits of a DEFLATE block's first byte. What they contain depends on the block's
+/// type: padding, codes, or the start of a table.
 const AFTER_TYPE: u8 = 0b1111_1000;
 
 /// Returns the spans that explain a compressed payload, which starts at byte `at` of its frame.
@@ -101,8 +102,8 @@ fn describe_block(first: u8) -> BlockDescription {
     BlockDescription { how, after_type, begins, section }
 }
 
-/// Returns the value and the meaning to show for a compressed payload: the inflated bytes, and a
-/// description of how the payload inflates.
+/// Returns two texts to show for a compressed payload, as `(value, meaning)`. The value is the
+/// inflated bytes, and the meaning describes how the payload inflates.
 fn describe_inflated(
     header: &Header,
     context: MessageContext,

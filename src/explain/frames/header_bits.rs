@@ -28,8 +28,8 @@ impl ExtensionsInUse {
     }
 }
 
-/// How a set reserved bit is explained if both ends agreed on an extension that this crate doesn't
-/// know: the meaning, and the RFC section about extensions.
+/// The explanation of a set reserved bit, as `(meaning, section)`, if both ends agreed on an
+/// extension that this crate doesn't know.
 const UNKNOWN: (&str, &str) = ("set, as the agreed extension may define it", "§9.2");
 
 /// Returns the spans that explain a frame header, as far as the header has arrived. `length` is the
@@ -91,9 +91,8 @@ pub fn header_spans(head: &[u8], extensions: ExtensionsInUse, length: Option<u64
     spans
 }
 
-/// Returns what RSV1 means in a frame that begins with the byte `first`, given the `extensions` in
-/// use, and the RFC section that defines this meaning. permessage-deflate defines RSV1 only for the
-/// first frame of a message.
+/// Returns the meaning of RSV1 in a frame whose first byte is `first`, as `(meaning, section)`.
+/// permessage-deflate defines RSV1 only for the first frame of a message.
 fn rsv1_meaning(first: u8, extensions: ExtensionsInUse) -> (&'static str, &'static str) {
     let is_first = matches!(Opcode::parse(first), Ok(Opcode::Text | Opcode::Binary));
     match (first & RSV1 != 0, extensions.deflate, is_first) {

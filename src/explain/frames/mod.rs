@@ -31,7 +31,8 @@ use crate::frames::mask;
 use crate::frames::violation::Violation;
 use crate::handshake::deflate_params::DeflateParams;
 
-/// An explainer for the frames that one end of a connection sends.
+/// An explainer for the frames that one end of a connection sends. A connection needs two
+/// explainers, one for each end.
 #[derive(Debug)]
 pub struct FrameExplainer {
     from: Role,
@@ -79,7 +80,7 @@ struct ArrivingFrame {
 
 impl FrameExplainer {
     /// Creates an explainer for the frames that `from` sends. `start` is the number of bytes that
-    /// `from` had sent before its first frame.
+    /// `from` had sent before its first frame. A message that exceeds `bounds` counts as broken.
     pub fn new(from: Role, start: u64, bounds: Bounds) -> FrameExplainer {
         FrameExplainer {
             from,
@@ -97,7 +98,8 @@ impl FrameExplainer {
         self.decoder.agree(params);
     }
 
-    /// Records that both ends have agreed on an extension that this crate doesn't know.
+    /// Records that both ends have agreed on an extension that this crate doesn't know. From then
+    /// on, the reserved bits that mean nothing to this crate may be set.
     pub fn agree_on_unknown(&mut self) {
         self.unknown_extension = true;
     }
@@ -125,7 +127,7 @@ impl FrameExplainer {
         }
     }
 
-    /// Ends the explanation, because the sender's stream has ended. If the last frame is
+    /// Ends the explanation. Call this once the sender's stream has ended. If the last frame is
     /// incomplete, passes its annotation to `report`.
     pub fn end(&mut self, report: &mut dyn FnMut(Annotation)) {
         match std::mem::replace(&mut self.state, State::Header) {
@@ -155,7 +157,8 @@ impl FrameExplainer {
         self.end_reading();
     }
 
-    /// Consumes the bytes that belong to the current frame's header, and returns their number.
+    /// Consumes the bytes that belong to the current frame's header, and returns how many it
+    /// consumed. Once the header is complete, the frame's payload begins.
     fn take_header(&mut self, bytes: &[u8], report: &mut dyn FnMut(Annotation)) -> usize {
         for (index, &byte) in bytes.iter().enumerate() {
             self.head.push(byte);
@@ -208,8 +211,9 @@ impl FrameExplainer {
         }
     }
 
-    /// Consumes the rest of a header that breaks a rule, so that the frame's annotation shows the
-    /// complete header. Returns the number of consumed bytes.
+    /// If a header has broken a rule, consumes the rest of it, so that its annotation can show the
+    /// whole header. Once the header is complete, passes the annotation to `report`. Returns how
+    /// many bytes it consumed.
     fn take_broken_header(&mut self, bytes: &[u8], report: &mut dyn FnMut(Annotation)) -> usize {
         let State::BrokenHeader(violation) = self.state else { return 0 };
         let mut taken = 0;
@@ -227,8 +231,8 @@ impl FrameExplainer {
         }
     }
 
-    /// Begins the payload of a frame whose header is complete. If the payload is empty, passes the
-    /// frame's annotation to `report` at once.
+    /// Starts to collect the payload of a frame whose header is complete. If the payload is empty,
+    /// the frame is complete too, and its annotation goes to `report` at once.
     fn begin_payload(
         &mut self,
         header: Header,
@@ -243,7 +247,8 @@ impl FrameExplainer {
         }
     }
 
-    /// Consumes the bytes that belong to the current frame's payload, and returns their number.
+    /// Consumes the bytes that belong to the current frame's payload, and returns how many it
+    /// consumed. Once the payload is complete, passes the frame's annotation to `report`.
     fn take_payload(&mut self, bytes: &[u8], report: &mut dyn FnMut(Annotation)) -> usize {
         let state = std::mem::replace(&mut self.state, State::Header);
         let State::Payload(mut frame) = state else { return 0 };
@@ -268,9 +273,9 @@ impl FrameExplainer {
         piece.len()
     }
 
-    /// Unmasks and validates a piece of a frame's payload, as the protocol's decoder does. Keeps in
-    /// `frame` the first `room` bytes of the unmasked piece, and the rule that the piece breaks, if
-    /// any.
+    /// Unmasks a piece of a frame's payload, and keeps the first `room` bytes of it in `frame`.
+    /// Validates a data frame's piece as the protocol's decoder does, and records in `frame` which
+    /// rule it breaks, if any.
     fn unmask_and_decode(&mut self, frame: &mut ArrivingFrame, piece: &[u8], room: usize) {
         let mut plain = [0; 4096];
         let mut kept = room;
@@ -367,8 +372,8 @@ impl FrameExplainer {
     }
 }
 
-/// Returns the payload length from a header that encodes it in too many bytes or with its top bit
-/// set. Returns `None` for every other verdict.
+/// Returns the payload length if the verdict is that the header encodes it in more bytes than
+/// necessary, or that the length's top bit is set. Returns `None` for any other verdict.
 fn wrongly_encoded_length(verdict: &Verdict) -> Option<u64> {
     match verdict {
         Verdict::Broken(Violation::LengthNotMinimal(n) | Violation::LengthTopBit(n)) => Some(*n),

@@ -138,7 +138,7 @@ fn close_spans(at: u64, length: u64, shown: &[u8], whole: bool) -> Vec<Span> {
     spans
 }
 
-/// Returns a human-readable explanation of a close code, in which "this end" means the sender of
+/// Returns the meaning of a close code in plain words. In these words, "this end" is the sender of
 /// the Close.
 pub fn close_code_meaning(code: CloseCode) -> &'static str {
     match code {

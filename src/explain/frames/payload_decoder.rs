@@ -69,15 +69,15 @@ pub struct Findings {
     /// The inflated payload. `None` if the payload isn't compressed, or in a build without the
     /// feature `deflate`.
     pub inflated: Option<Inflated>,
-    /// Whether the payload begins a compressed message.
+    /// Whether this payload contains the first bytes of a compressed message.
     pub begins: bool,
     /// Whether the sender's compressor keeps its window for the next message (context takeover).
     pub takeover: bool,
     /// The number of inflated bytes from earlier messages that this compressed payload may refer
     /// to.
     pub remembered: u64,
-    /// A phrase that describes why the payload isn't valid DEFLATE, or `None` if the payload is
-    /// valid.
+    /// Why the payload isn't valid DEFLATE, as the end of a sentence: `, and then aren't DEFLATE`.
+    /// `None` if the payload is valid.
     pub spoilt: Option<&'static str>,
     /// The position at which the payload's text stops being valid UTF-8, or `None` if the text is
     /// valid.
@@ -107,8 +107,8 @@ pub struct PayloadDecoder {
 }
 
 impl PayloadDecoder {
-    /// Creates a decoder for the payloads that the end `reader` receives, at first without
-    /// compression.
+    /// Creates a decoder for the payloads that the end `reader` receives. A compressed message
+    /// breaks a rule unless [`agree`](PayloadDecoder::agree) is called first.
     pub fn new(reader: Role, bounds: Bounds) -> PayloadDecoder {
         PayloadDecoder {
             message: Assembler::new(bounds),
@@ -165,7 +165,8 @@ impl PayloadDecoder {
     }
 
     /// Decodes a piece of a data frame's payload. The caller must unmask the piece first. Fails if
-    /// the piece breaks a rule.
+    /// a text isn't valid UTF-8, if compressed bytes aren't DEFLATE, or if the message exceeds its
+    /// limit.
     pub fn decode(&mut self, piece: &[u8]) -> Result<(), Violation> {
         let PayloadDecoder { message, inflater, text, found, .. } = self;
         match (message.is_compressed(), inflater) {
@@ -193,8 +194,8 @@ impl PayloadDecoder {
         }
     }
 
-    /// Finishes a complete data frame. If the frame is its message's last, checks that the message
-    /// doesn't end inside a DEFLATE block or a character.
+    /// Finishes a complete data frame. If the frame is its message's last, fails if the message
+    /// ends inside a DEFLATE block or a character.
     pub fn finish(&mut self, header: &Header) -> Result<(), Violation> {
         let inflated = self.found.inflated.as_ref().map_or(0, |inflated| inflated.length);
         self.inflated = self.inflated.saturating_add(inflated);

@@ -48,8 +48,9 @@ impl Body {
         Body::announced(head).unwrap_or(Body::Length(0))
     }
 
-    /// Returns the body that a response's head announces. `method` is the request's method: a
-    /// response to HEAD has no body.
+    /// Returns the body that a response's head announces. If the head gives no length, the body
+    /// extends to the end of the stream. A response with status 204 or 304 has no body, and neither
+    /// has a response to HEAD. `method` is the request's method.
     pub fn of_response(head: &Head, method: &str) -> Body {
         let status = status_of(head.first_line());
         match (method, status) {
@@ -78,7 +79,7 @@ impl Body {
         Some(length.map_or(Body::UntilEnd, Body::Length))
     }
 
-    /// Consumes the bytes that belong to the body, and returns their number.
+    /// Consumes the bytes that belong to the body, and returns how many it consumed.
     pub fn take(&mut self, bytes: &[u8]) -> usize {
         match self {
             Body::UntilEnd => bytes.len(),
@@ -113,8 +114,8 @@ impl ChunkPart {
         ChunkPart::Size(Vec::new())
     }
 
-    /// Consumes the stream's next bytes up to the end of the current line or chunk, and returns
-    /// their number. Also returns the body's new state, once the chunks have ended or are invalid.
+    /// Consumes bytes up to the end of the current line or chunk. Returns how many it consumed, and
+    /// the body's new state if the chunks have ended or are invalid.
     fn take(&mut self, bytes: &[u8]) -> (usize, Option<Body>) {
         let line = bytes.iter().position(|&byte| byte == b'\n').map(|end| end + 1);
         let in_line = line.unwrap_or(bytes.len());

@@ -45,7 +45,7 @@ pub struct Agreed {
 }
 
 impl Offers {
-    /// Parses the extensions that the head of a request offers.
+    /// Parses the extensions that a request's head offers. An invalid list counts as no offers.
     pub fn parse(head: &Head) -> Offers {
         let mut offers = Offers::default();
         for one in extension::parse(head).unwrap_or_default() {
@@ -60,13 +60,15 @@ impl Offers {
         offers
     }
 
-    /// Returns the valid offers of permessage-deflate, in the client's order.
+    /// Returns the parameters of each valid permessage-deflate offer, in the order in which the
+    /// client listed the offers.
     pub fn params(&self) -> &[DeflateParams] {
         &self.deflate
     }
 
-    /// Returns which offered extensions the `head` of a response accepts. Compression counts as not
-    /// accepted if its parameters are invalid, or if it's listed twice.
+    /// Returns which offered extensions the `head` of a response accepts. Compression counts as
+    /// accepted only if the client offered it, and the response lists it once, with valid
+    /// parameters.
     pub fn agreed(&self, head: &Head) -> Agreed {
         let (unknown, known) = self.split_known(head);
         let deflate = match known.as_slice() {
@@ -98,8 +100,8 @@ impl Offers {
         Head::parse((lines + "\r\n").as_bytes()).ok().filter(|_| unknown)
     }
 
-    /// Returns whether a response accepts an offered extension that this crate doesn't know. Also
-    /// returns all other extensions that the response accepts.
+    /// Splits the extensions that a response accepts. Returns whether any of them is an offered
+    /// extension that this crate doesn't know, and all the others.
     fn split_known(&self, head: &Head) -> (bool, Vec<Extension>) {
         let mut known = extension::parse(head).unwrap_or_default();
         let count = known.len();
@@ -140,9 +142,9 @@ pub enum Negotiation<'a> {
     Answer {
         /// The extensions that the client offered in its request.
         offers: &'a Offers,
-        /// The position of the accepted offer among all offered extensions, counted from 1, or an
-        /// error that describes the expected response. `None` if the request isn't known or the
-        /// response can't be parsed.
+        /// The position of the accepted offer among all offered extensions, counted from 1. If the
+        /// response is invalid, an error that describes the expected response. `None` if the
+        /// request isn't known or the response can't be parsed.
         accepted: Option<Result<usize, &'static str>>,
     },
 }

@@ -49,8 +49,8 @@ pub fn spans(
     spans
 }
 
-/// The header fields of a response that are explained by §4.1, the section by which a client
-/// validates them in a 101.
+/// In a response, the spans of these header fields name §4.1, because a client validates the fields
+/// of a 101 by that section.
 const OF_A_101: [&str; 3] = ["Upgrade", "Connection", "Sec-WebSocket-Protocol"];
 
 fn empty_line_in_front() -> [String; 3] {

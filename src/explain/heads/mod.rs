@@ -148,8 +148,8 @@ pub enum AfterRequest {
 }
 
 /// Explains a request's head, with the verdict of a server that has these rules. `end` is `None` if
-/// the stream ended inside the head. Also returns the parsed request, if it's valid, and the kind
-/// of bytes after the head.
+/// the stream ended inside the head. Also returns the parsed request, or `None` if it can't be
+/// parsed, and the kind of bytes that follow the head.
 pub fn request(
     bytes: &[u8],
     start: u64,
@@ -218,8 +218,8 @@ pub enum ConnectionReuse {
 }
 
 /// Explains a response's head, with the verdict of the client that sent the request `asked`.
-/// `asked` is `None` if that request wasn't seen or can't be parsed, and `end` is `None` if the
-/// stream ended inside the head. Also returns the kind of bytes that follow the head.
+/// `asked` is `None` if that request wasn't seen or can't be parsed. `end` is `None` if the stream
+/// ended inside the head. Also returns the kind of bytes that follow the head.
 pub fn response(
     bytes: &[u8],
     start: u64,

@@ -1,11 +1,11 @@
 //! The table of anchors: which lines of this crate's source decide about a field or enforce a rule.
 //!
-//! Below it are the anchors of the refusals and of the handshake errors, by the heading of their
-//! diagnostic. A new refusal is linked to its code here, and gets its step in
+//! The tables below it name the anchor of each refusal and each handshake error, by the heading of
+//! its diagnostic. If you add a refusal, add it to [`REFUSALS`], and give it a step in
 //! [`trace`](super::trace).
 
-/// A name for lines of ws101's source: those that decide what a field means, or whether bytes break
-/// a rule.
+/// A name for the lines of ws101's source that decide what a field means, or whether bytes break a
+/// rule.
 #[derive(Debug)]
 pub struct Anchor {
     /// The anchor's unique name, such as `opcode`. Links refer to the anchor by this name.
@@ -25,7 +25,7 @@ pub struct Anchor {
 }
 
 impl Anchor {
-    /// Returns the anchor named `id`, or `None` if there's no such anchor.
+    /// Returns the anchor named `id`, or `None` if no anchor has this name.
     pub fn named(id: &str) -> Option<&'static Anchor> {
         ANCHORS.iter().find(|anchor| anchor.id == id)
     }
@@ -298,8 +298,9 @@ const ANCHORS: &[Anchor] = &[
     anchor("handler", ("connection/websocket.rs", "WebSocket::recv"), "", "", C06),
 ];
 
-/// For each refusal of a request, the heading of its diagnostic and the id of its anchor: the
-/// source lines where the server refuses the request. A test checks that no refusal is missing.
+/// All refusals of a request, as pairs `(heading, id)`. The heading is that of the refusal's
+/// diagnostic, and the anchor `id` points to the lines where the server refuses the request. A test
+/// checks that no refusal is missing.
 pub const REFUSALS: &[(&str, &str)] = &[
     ("a bare LF", "head.bytes"),
     ("a control byte", "head.bytes"),
@@ -325,8 +326,9 @@ pub const REFUSALS: &[(&str, &str)] = &[
     ("not a list of extensions", "extensions"),
 ];
 
-/// For each error with which a client rejects a response, the heading of its diagnostic and the id
-/// of its anchor: the source lines where the client returns this error.
+/// All errors with which a client rejects a response, as pairs `(heading, id)`. The heading is that
+/// of the error's diagnostic, and the anchor `id` points to the lines where the client returns the
+/// error.
 pub const HANDSHAKE_ERRORS: &[(&str, &str)] = &[
     ("an answer that is not HTTP", "status.line"),
     ("an answer with bare LFs", "head.bytes"),
@@ -341,8 +343,9 @@ pub const HANDSHAKE_ERRORS: &[(&str, &str)] = &[
     ("a wrong 101", "status"),
 ];
 
-/// For each header field that can make a 101 invalid, the words that the diagnostic then contains,
-/// and the id of the field's anchor: the source lines where the client validates this field.
+/// The header fields that can make a 101 invalid, as pairs `(text, id)`. A diagnostic about the
+/// field contains `text`, and the anchor `id` points to the lines where the client validates the
+/// field.
 pub(super) const WRONG_101: &[(&str, &str)] = &[
     ("Upgrade:", "answer.upgrade"),
     ("Connection:", "answer.connection"),

@@ -1,4 +1,5 @@
-//! Finds the anchor for a field or a verdict: the lines of ws101's source that decide about it.
+//! Finds the anchor for a field or a verdict. An anchor points to the lines of ws101's source that
+//! decide about the field or the verdict.
 //!
 //! For a field, these lines read or validate the field. For a verdict, they detect the broken rule.
 //! A `match` lists the anchor of each violation. The tables in [`anchors`](super::anchors) list the
@@ -10,8 +11,7 @@ use crate::explain::annotation::{Annotation, AnnotationKind, Span, Verdict};
 use crate::frames::header::{Opcode, RSV1};
 use crate::frames::violation::Violation;
 
-/// Returns the anchor for a span's field: the lines of ws101's source that read or validate this
-/// field.
+/// Returns the anchor of the lines in ws101's source that read or validate this span's field.
 pub fn of_span(annotation: &Annotation, span: &Span) -> Option<&'static Anchor> {
     let id = match annotation.what {
         AnnotationKind::Frame => of_frame(annotation, span),
@@ -102,8 +102,8 @@ fn of_parameter(span: &Span, is_offer: bool) -> &'static str {
     }
 }
 
-/// Returns the anchor for an annotation's verdict: the lines of ws101's source that detect the
-/// broken rule. Returns `None` if the bytes break no rule or are only incomplete.
+/// Returns the anchor of the source lines that detected the violation in `annotation`. Returns
+/// `None` if the bytes break no rule, or are merely incomplete.
 pub fn of_verdict(annotation: &Annotation) -> Option<&'static Anchor> {
     let id = match &annotation.verdict {
         Verdict::Fine | Verdict::Incomplete(_) => return None,
@@ -130,8 +130,8 @@ pub fn of_verdict(annotation: &Annotation) -> Option<&'static Anchor> {
     Anchor::named(id)
 }
 
-/// Returns the id of the anchor at the lines of ws101's source that detect this violation.
-/// `is_compressed` says whether the frame belongs to a compressed message.
+/// Returns the id of the anchor that points to the source lines that detect this violation.
+/// `is_compressed` is whether the frame belongs to a compressed message.
 pub fn of_violation(violation: Violation, is_compressed: bool) -> &'static str {
     match violation {
         Violation::ReservedBits(_) => "reserved",

@@ -31,7 +31,7 @@ pub struct Passage {
     pub anchor: &'static Anchor,
     /// All lines of the function, with the anchor's own lines marked.
     pub lines: Vec<Line>,
-    /// The walkthrough's chapter and paragraph that explain the marked lines.
+    /// The walkthrough chapter that explains the marked lines, with the paragraph that does so.
     pub chapter: Chapter,
 }
 
@@ -195,9 +195,9 @@ fn is_in_impl(block: &str, line: &str, of: &str) -> bool {
     }
 }
 
-/// Finds the statement that contains these words, with the nearest comment above, unless a blank
-/// line separates the two. Returns the indexes of the first and last line. Returns `None` unless
-/// exactly one line contains the words.
+/// Finds the statement that contains these words, and the nearest comment above it. A comment
+/// doesn't count if a blank line separates it from the statement. Returns the indexes of the first
+/// and last line. Returns `None` unless exactly one line contains the words.
 fn find_statement(lines: &[&str], words: &str) -> Option<(usize, usize)> {
     let mut found = lines.iter().enumerate().filter(|(_, line)| line.contains(words));
     let (at, _) = found.next().filter(|_| found.next().is_none())?;

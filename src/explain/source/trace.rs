@@ -77,8 +77,8 @@ impl Trace<'_> {
         (!is_wrong).then_some(())
     }
 
-    /// Adds a step and returns `None` if the code detects the broken rule at the anchor `id`: the
-    /// caller must then end the trace. Otherwise, adds no step.
+    /// If the code detects the broken rule at the anchor `id`, adds a step for it and returns
+    /// `None`: the caller must then end the trace. Otherwise, adds no step.
     fn reach_if_wrong(&mut self, id: &str) -> Option<()> {
         match self.wrong.is_some_and(|wrong| wrong.id == id) {
             true => self.reach(id, ""),

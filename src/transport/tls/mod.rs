@@ -61,7 +61,8 @@ impl Tls {
     /// Reads a server's certificate and private key from two PEM files. The first file holds the
     /// server's certificate, followed by the certificates that lead up to its root. The second file
     /// holds the private key. Fails if a file can't be read or parsed, or if the key doesn't match
-    /// the certificate.
+    /// the certificate. Logs a warning if the certificate is a root, because clients refuse a root
+    /// as a server's certificate.
     pub fn from_pem_files(certificates: impl AsRef<Path>, key: impl AsRef<Path>) -> Result<Tls> {
         let read = |path: &Path| {
             std::fs::read(path).map_err(|error| no_certificate(path.display(), error))
@@ -147,9 +148,9 @@ pub(crate) struct TrustedRoots {
 }
 
 impl TrustedRoots {
-    /// Creates a client's trusted roots from the caller's `config`. Without a `config`, reads them
-    /// from the PEM file `roots`, and without that file, from the system. The server's certificate
-    /// must name `host`. `url` is for error messages.
+    /// Takes a client's trusted roots from the caller's `config`. If `config` is `None`, takes them
+    /// from the PEM file `roots`, and if that is `None` too, from the system. The server's
+    /// certificate must name `host`. `url` is for error messages.
     pub(crate) fn new(
         url: &str,
         host: &str,
@@ -166,8 +167,8 @@ impl TrustedRoots {
         Ok(TrustedRoots { config, host })
     }
 
-    /// Performs the client's side of the TLS handshake before the deadline. If the handshake
-    /// succeeds, the server has proved that it's the host that the client dialled.
+    /// Performs the client's side of the TLS handshake before the deadline, and returns the
+    /// encrypted stream. The server has then proved that it's the host that the client dialled.
     pub(crate) fn connect(
         self,
         stream: Arc<dyn Stream>,
@@ -183,7 +184,7 @@ impl TrustedRoots {
 }
 
 /// Returns a rustls configuration that trusts the root certificates in the PEM file `roots`, or the
-/// system's root certificates if `roots` is `None`.
+/// system's root certificates if `roots` is `None`. Fails if there are none.
 fn trusting(roots: Option<&Path>) -> Result<ClientConfig> {
     let mut store = RootCertStore::empty();
     match roots {

@@ -35,7 +35,7 @@ use crate::transport::lingering_close::lingering_close;
 use crate::transport::lock::lock;
 use crate::transport::stream::{PartOfRecord, Stream, is_timeout};
 
-/// The maximum time in which this end tries to send its last TLS record: an alert or a
+/// The maximum time that this end spends on sending its last TLS record: an alert or a
 /// close_notify.
 const LAST_RECORD_TIMEOUT: Duration = Duration::from_secs(1);
 
