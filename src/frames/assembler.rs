@@ -52,7 +52,8 @@ pub struct Assembler {
     bounds: Bounds,
     /// The kind of the message that has begun and isn't complete yet. `None` between messages.
     inside: Option<MessageKind>,
-    /// Whether the arriving message is compressed, which the RSV1 bit of its first frame indicates.
+    /// Whether the arriving message is compressed: the RSV1 bit of its first frame. Between
+    /// messages, this is the previous message's bit.
     compressed: bool,
     /// The sum of the payload lengths, in bytes, that the current message's frame headers have
     /// announced.
@@ -79,7 +80,8 @@ impl Assembler {
     /// Begins the next frame: parses the header at the start of `bytes`. Returns the header and its
     /// size in bytes, or `None` if the header isn't complete yet. Fails if the header is invalid,
     /// if the frame is out of order (§5.4), or if its message would exceed the [`Bounds`]. `reader`
-    /// is the role of the receiving end.
+    /// is the role of the receiving end. `rsv1_has_meaning` is whether both ends agreed on
+    /// compression.
     #[inline]
     pub fn begin_frame(
         &mut self,
@@ -183,8 +185,9 @@ impl Assembler {
         }
     }
 
-    /// Ends the current message after its last fragment, and returns the message, without the bytes
-    /// that were taken from it earlier. Fails if a text message ends in the middle of a character.
+    /// Ends the current message after its last fragment, and returns the message. Bytes that
+    /// [`take_arrived`](Assembler::take_arrived) has removed earlier are missing from it. Fails if
+    /// a text message ends in the middle of a character.
     #[inline]
     pub fn finish(&mut self) -> Result<Message, Violation> {
         match self.inside.take() {
@@ -200,9 +203,9 @@ impl Assembler {
         self.inside
     }
 
-    /// Removes and returns the bytes of the current message that have arrived so far, for a caller
-    /// that reads the message in pieces. In a text message, the bytes of an incomplete character
-    /// stay in the assembler.
+    /// Removes and returns the bytes of the current message that have arrived so far. Call this to
+    /// read a message in pieces. In a text message, the bytes of an incomplete character stay in
+    /// the assembler.
     pub fn take_arrived(&mut self) -> Vec<u8> {
         match self.inside {
             Some(MessageKind::Text) => self.text.take_whole().into_bytes(),

@@ -46,16 +46,16 @@ impl Response {
         Response { sends_body: false, ..self }
     }
 
-    /// Sets the status, which is 200 by default. Sending the response fails if the status is below
-    /// 200 or above 599, or if a 205 has a body.
+    /// Sets the status, which is 200 by default. If the status is below 200 or above 599, or if a
+    /// 205 has a body, the client receives a 500 instead of this response.
     pub fn status(mut self, status: u16) -> Response {
         self.status = status;
         self
     }
 
-    /// Adds a header to the response. A second `Content-Type` replaces the first. Sending the
-    /// response fails if the header is invalid, or if it's reserved for the server:
-    /// `Content-Length`, `Transfer-Encoding` or `Connection`.
+    /// Adds a header to the response. A second `Content-Type` replaces the first. If the header is
+    /// invalid, or reserved for the server (`Content-Length`, `Transfer-Encoding` or `Connection`),
+    /// the client receives a 500 instead of this response.
     pub fn header(mut self, name: &str, value: &str) -> Response {
         if name.eq_ignore_ascii_case("Content-Type") {
             self.headers.retain(|(other, _)| !other.eq_ignore_ascii_case(name));
