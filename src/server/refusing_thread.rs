@@ -60,7 +60,9 @@ impl RefusingThread {
 }
 
 /// Refuses a client with a 503 when the server can't take it on. `seen` is the reason that the
-/// client is told, such as "no descriptor is left". Waits at most 50 ms for the client's request.
+/// client is told, such as "no descriptor is left". Waits at most 50 ms for the client's request,
+/// and then again for the client to close. A client that has closed without a request receives
+/// nothing.
 pub(crate) fn refuse_with_503(stream: &dyn Stream, seen: &'static str, registry: &Registry) {
     // Reads the part of the request that has arrived: closing a socket with unread bytes sends a
     // reset, which would destroy the response.

@@ -257,7 +257,7 @@ impl Deflater {
     }
 
     /// Returns whether a message of `length` bytes is long enough to be compressed: at least
-    /// [`DeflateConfig::from`].
+    /// `DeflateConfig::from`.
     pub fn wants(&self, length: usize) -> bool {
         length >= self.from
     }
