@@ -58,8 +58,8 @@ pub enum Event {
 pub struct Decoder {
     role: Role,
     buffer: Buffer,
-    /// The frame whose payload is arriving, as `(header, arrived)`: its header, and how many of its
-    /// payload bytes have arrived. `None` between frames.
+    /// The frame whose payload is arriving, as `(header, taken)`: its header, and how many of its
+    /// payload bytes have been taken from the receive buffer. `None` between frames.
     frame: Option<(Header, u64)>,
     message: Assembler,
     /// Inflates the peer's compressed messages. `None` unless both ends agreed on compression.
