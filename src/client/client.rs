@@ -136,8 +136,8 @@ impl Client {
         self
     }
 
-    /// Offers to compress messages (permessage-deflate, feature `deflate`). The server may accept
-    /// the offer or ignore it.
+    /// Offers to compress messages (permessage-deflate). If the server ignores the offer, messages
+    /// aren't compressed. Without the feature `deflate`, `connect` then fails.
     pub fn deflate(mut self, settings: DeflateConfig) -> Client {
         self.request.deflate = Some(settings);
         self

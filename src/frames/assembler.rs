@@ -31,7 +31,8 @@ use super::violation::Violation;
 /// with close code 1009.
 #[derive(Clone, Copy, Debug)]
 pub struct Bounds {
-    /// The maximum size, in bytes, of a message's payload, summed over its fragments.
+    /// The maximum size, in bytes, of a message's payload, summed over its fragments. For a
+    /// compressed message, it's the maximum size of the inflated payload.
     pub max_message: u64,
     /// The maximum number of fragments in a message, including empty fragments.
     pub max_fragments: u64,
@@ -113,9 +114,9 @@ impl Assembler {
     }
 
     // WALK: fragment
-    /// Begins the fragment that this frame `header` announces. Fails if the frame is out of order
-    /// (§5.4), or if its message would exceed the [`Bounds`]. A control frame's header changes
-    /// nothing.
+    /// Begins the fragment that this frame `header` announces: counts the fragment, and adds its
+    /// length to the message's. Fails if the frame is out of order (§5.4), or if its message would
+    /// exceed the [`Bounds`]. A control frame's header changes nothing.
     #[inline]
     pub fn begin_data_frame(&mut self, header: &Header) -> Result<(), Violation> {
         self.check_order(header.opcode)?;
@@ -185,9 +186,9 @@ impl Assembler {
         }
     }
 
-    /// Ends the current message after its last fragment, and returns the message. Bytes that
-    /// [`take_arrived`](Assembler::take_arrived) has removed earlier are missing from it. Fails if
-    /// a text message ends in the middle of a character.
+    /// Ends the current message after its last fragment, and returns the message. The message lacks
+    /// the bytes that [`take_arrived`](Assembler::take_arrived) has already removed. Fails if a
+    /// text message ends in the middle of a character.
     #[inline]
     pub fn finish(&mut self) -> Result<Message, Violation> {
         match self.inside.take() {

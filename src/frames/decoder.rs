@@ -143,7 +143,8 @@ impl Decoder {
     }
 
     /// Returns the next event, or `None` if the decoder needs more bytes. Fails if the peer broke a
-    /// rule. After a failure or the peer's Close, this function always returns `None`.
+    /// rule or exceeded a limit. After a failure or the peer's Close, this function always returns
+    /// `None`.
     #[inline]
     pub fn next_event(&mut self) -> Result<Option<Event>, Violation> {
         if self.ended {

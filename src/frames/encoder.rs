@@ -114,7 +114,7 @@ impl Encoder {
         self.append_control(Opcode::Pong, payload)
     }
 
-    /// Encodes our Close into the batch, after which the encoder refuses all frames. Fails if the
+    /// Encodes our Close into the batch. From then on, the encoder refuses all frames. Fails if the
     /// close code must not be sent, if the reason is longer than 123 bytes, or if the encoder is
     /// already closed.
     pub fn close(&mut self, close: &Close) -> Result<(), Misuse> {

@@ -105,8 +105,8 @@ pub enum Opcode {
 }
 
 impl Opcode {
-    /// Parses the opcode in the first byte of a frame's header. Fails if no RFC defines the opcode:
-    /// 3 to 7, and 11 to 15.
+    /// Parses the opcode in the first byte of a frame's header. Fails for the opcodes that no RFC
+    /// defines: 3 to 7, and 11 to 15.
     #[inline]
     pub fn parse(first_byte: u8) -> Result<Opcode, Violation> {
         match first_byte & OPCODE {

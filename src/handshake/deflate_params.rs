@@ -122,8 +122,8 @@ pub struct DeflateParams {
     /// stands for an omitted parameter, which means 15 (32 KiB).
     pub server_max_window_bits: Option<u8>,
     /// The largest window of the client's compressor, as the base-2 logarithm of its size. `None`
-    /// stands for an omitted parameter, which means 15 (32 KiB). If an offer omits it, the server
-    /// can't ask for a smaller window.
+    /// stands for an omitted parameter, which means 15 (32 KiB). If an offer omits the parameter,
+    /// the server can't ask for a smaller window.
     pub client_max_window_bits: Option<u8>,
 }
 
@@ -237,7 +237,8 @@ impl DeflateParams {
     }
 }
 
-/// Writes the parameters as a value of `Sec-WebSocket-Extensions`.
+/// Writes the parameters as a value of `Sec-WebSocket-Extensions`, such as
+/// `permessage-deflate; client_max_window_bits=15`.
 impl fmt::Display for DeflateParams {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(NAME)?;

@@ -71,8 +71,8 @@ impl Response {
         Ok([&self.head(None)?, self.body()].concat())
     }
 
-    /// Returns the body to send. The slice is empty if the status allows no body, or if the
-    /// response answers a HEAD request.
+    /// Returns the body to send. The slice is empty if the status is 204 or 304, or if the response
+    /// answers a HEAD request.
     pub fn body(&self) -> &[u8] {
         // RFC 9110 §6.4.1: responses with these statuses have no body.
         let has_body = self.sends_body && !matches!(self.status, 204 | 304);
@@ -114,8 +114,8 @@ impl Response {
     }
 }
 
-/// Headers that an application must not set on a response, because the server sets them to
-/// determine where the response ends.
+/// Headers that an application must not set on a response. They determine where the response ends,
+/// so only the server may set them.
 const RESERVED_HEADERS: [&str; 3] = ["Content-Length", "Transfer-Encoding", "Connection"];
 
 /// Appends a header line to `out`. Fails if the name isn't a token, or if the value contains a

@@ -186,8 +186,9 @@ impl Server {
         self
     }
 
-    /// Compresses messages if the client offers compression (permessage-deflate, feature
-    /// `deflate`). [`DeflateConfig`] describes the cost per connection.
+    /// Compresses messages if the client offers compression (permessage-deflate). Without the
+    /// feature `deflate`, `serve` and `accept` then fail. [`DeflateConfig`] describes the cost per
+    /// connection.
     pub fn deflate(mut self, settings: DeflateConfig) -> Server {
         self.options.rules.deflate = Some(settings);
         self

@@ -235,8 +235,9 @@ impl Requester<'_> {
         misuse.into()
     }
 
-    /// Responds to a plain HTTP request with the application's page. Refuses the request if there's
-    /// no page for it, or if too many pages are being generated already.
+    /// Responds to a plain HTTP request with the application's page, and returns
+    /// [`Error::PageServed`]. Refuses the request if there's no page for it, or if too many pages
+    /// are being generated already.
     #[inline(never)]
     fn serve_page(&self, request: &Request, options: &Options) -> Error {
         // RFC 9110 §9.3.6: a 200 to CONNECT would open a tunnel.

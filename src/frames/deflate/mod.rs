@@ -263,7 +263,7 @@ impl Deflater {
     }
 
     /// Compresses the payload of a complete message or of one fragment. `fin` is whether the
-    /// message ends with this payload.
+    /// message ends with this payload. If so, the result omits the last four bytes (`TAIL`).
     pub fn deflate(&mut self, payload: &[u8], fin: bool) -> Vec<u8> {
         let Window { bits, takeover } = self.window;
         let new = || Compress::new_with_window_bits(self.level, false, bits);
