@@ -96,7 +96,8 @@ impl Client {
     }
 
     /// Adds a header, such as `Authorization`, to the request that opens the connection. If the
-    /// header is invalid, or is one that the client sets itself, such as `Host`, `connect` fails.
+    /// header is invalid, or is reserved for the client (such as `Host` or `Content-Length`),
+    /// `connect` fails.
     pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Client {
         self.request.headers.push((name.into(), value.into()));
         self
