@@ -96,21 +96,23 @@ impl Client {
     }
 
     /// Adds a header, such as `Authorization`, to the request that opens the connection. If the
-    /// header is invalid, or is one of the handshake's own, `connect` fails.
+    /// header is invalid, or is reserved for the client (such as `Host` or `Content-Length`),
+    /// `connect` fails.
     pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Client {
         self.request.headers.push((name.into(), value.into()));
         self
     }
 
-    /// Sets the request's `Origin` header. A browser sends the origin of the page that connects.
-    /// Other programs don't need this header.
+    /// Sets the request's `Origin` header, such as `https://example.com`. Browsers set it to the
+    /// origin of the page that opens the connection. Other clients need it only if the server
+    /// requires it.
     pub fn origin(mut self, origin: impl Into<String>) -> Client {
         self.request.headers.retain(|(name, _)| !name.eq_ignore_ascii_case("Origin"));
         self.header("Origin", origin)
     }
 
-    /// Offers subprotocols, the preferred one first. The server may choose one of them or none. If
-    /// it chooses none, the connection opens anyway, and
+    /// Offers subprotocols, the preferred one first. A later call adds to them. The server may
+    /// choose one of them or none. If it chooses none, the connection opens anyway, and
     /// [`WebSocket::subprotocol`](crate::WebSocket::subprotocol) returns `None`: check that before
     /// you send. (Browsers and many other clients fail the connection in this case.)
     pub fn subprotocols(mut self, names: impl IntoIterator<Item: AsRef<str>>) -> Client {
@@ -129,28 +131,30 @@ impl Client {
     /// Needs the feature `tls`, which re-exports rustls as `ws101::rustls`.
     ///
     /// Your configuration then decides which certificates the client trusts. List nothing but
-    /// `http/1.1` in `alpn_protocols`: the client gives up on a connection for which ALPN chooses
-    /// another protocol.
+    /// `http/1.1` in `alpn_protocols`: if ALPN chooses another protocol, `connect` fails.
     pub fn tls_config(mut self, config: Arc<ClientConfig>) -> Client {
         self.tls_config = Some(config);
         self
     }
 
-    /// Offers to compress messages (permessage-deflate, feature `deflate`). The server may accept
-    /// the offer or ignore it.
+    /// Offers to compress messages (permessage-deflate). If the server ignores the offer, messages
+    /// aren't compressed. Without the feature `deflate`, `connect` then fails.
     pub fn deflate(mut self, settings: DeflateConfig) -> Client {
         self.request.deflate = Some(settings);
         self
     }
 
-    /// Prints an explanation of the connection as it runs, from its request to its last byte.
+    /// Prints an explanation of the connection as it runs, from its request to its last byte. This
+    /// replaces the wrapper that [`wrap_stream`](Client::wrap_stream) has set.
     pub fn explain(self, explainer: &Explainer) -> Client {
         let sink = explainer.sink("");
         self.wrap_stream(move |stream| Arc::new(Tap::new(stream, Role::Client, sink.clone())))
     }
 
-    /// Wraps the connection's stream in your own stream, such as a [`Tap`](crate::Tap) that
-    /// explains it, a meter, or a throttle. Over TLS, the wrapper sees the plaintext.
+    /// Wraps the connection's stream in your own stream, such as a meter, a throttle, or a
+    /// [`Tap`](crate::Tap) that explains the bytes. Over TLS, the wrapper sees the plaintext. There
+    /// is only one wrapper: a later call of this function or of [`explain`](Client::explain)
+    /// replaces it.
     pub fn wrap_stream(
         mut self,
         wrap: impl Fn(Arc<dyn Stream>) -> Arc<dyn Stream> + Send + Sync + 'static,
@@ -177,14 +181,15 @@ impl Client {
     }
 
     /// Sets the limits on sizes, numbers and times: see [`Limits`]. [`Limits::connect`] bounds the
-    /// time until the WebSocket is open.
+    /// time until the WebSocket is open. Without this call, the default limits apply.
     pub fn limits(mut self, limits: Limits) -> Client {
         self.limits = Arc::new(limits);
         self
     }
 
     /// Dials the server, sends the request, and verifies the response. Returns the open WebSocket.
-    /// If the response isn't a valid 101, fails with [`Error::Rejected`].
+    /// Fails with [`Error::Rejected`] if the response isn't a valid 101, and with
+    /// [`Error::PeerTimeout`] if the WebSocket isn't open within [`Limits::connect`].
     pub fn connect(self) -> Result<WebSocket> {
         let prepared = self.prepare_handshake()?;
         let deadline = Deadline::after(self.limits.connect);
@@ -291,7 +296,7 @@ impl Client {
 }
 
 /// Looks up the host's addresses, and connects to the first address that accepts the connection
-/// before the deadline.
+/// before the deadline. (The lookup itself has only the operating system's timeout.)
 fn dial(host: &str, port: u16, deadline: Deadline) -> Result<TcpStream> {
     let found = (host, port).to_socket_addrs().map_err(|error| {
         io::Error::new(error.kind(), format!("the host {} isn't found: {error}", quote(host)))

@@ -117,7 +117,8 @@ fn is_in_network(address: IpAddr, network: &str) -> bool {
 
 impl Proxy {
     /// Parses a proxy's URL, `[http://][user[:password]@]host[:port][/]`. The default port is
-    /// curl's, 1080.
+    /// curl's, 1080. Fails for any scheme other than `http`, because no other kind of proxy is
+    /// supported.
     pub(crate) fn parse(url: &str) -> std::result::Result<Proxy, Misuse> {
         let (scheme, rest) = url.split_once("://").unwrap_or(("http", url));
         let (user, authority) = match rest.rsplit_once('@') {

@@ -21,7 +21,7 @@ pub(crate) struct Random {
 }
 
 impl Random {
-    /// Creates a source with a new secret of its own.
+    /// Creates a source with a secret of its own, so that two sources don't return the same bytes.
     pub(crate) fn new() -> Random {
         let mut secret = [0; 32];
         for part in secret.as_chunks_mut::<8>().0 {

@@ -31,7 +31,8 @@ use super::violation::Violation;
 /// with close code 1009.
 #[derive(Clone, Copy, Debug)]
 pub struct Bounds {
-    /// The maximum size, in bytes, of a message's payload, summed over its fragments.
+    /// The maximum size, in bytes, of a message's payload, summed over its fragments. For a
+    /// compressed message, it's the maximum size of the inflated payload.
     pub max_message: u64,
     /// The maximum number of fragments in a message, including empty fragments.
     pub max_fragments: u64,
@@ -52,7 +53,8 @@ pub struct Assembler {
     bounds: Bounds,
     /// The kind of the message that has begun and isn't complete yet. `None` between messages.
     inside: Option<MessageKind>,
-    /// Whether the arriving message is compressed, which the RSV1 bit of its first frame indicates.
+    /// Whether the arriving message is compressed: the RSV1 bit of its first frame. Between
+    /// messages, this is the previous message's bit.
     compressed: bool,
     /// The sum of the payload lengths, in bytes, that the current message's frame headers have
     /// announced.
@@ -79,7 +81,8 @@ impl Assembler {
     /// Begins the next frame: parses the header at the start of `bytes`. Returns the header and its
     /// size in bytes, or `None` if the header isn't complete yet. Fails if the header is invalid,
     /// if the frame is out of order (§5.4), or if its message would exceed the [`Bounds`]. `reader`
-    /// is the role of the receiving end.
+    /// is the role of the receiving end. `rsv1_has_meaning` is whether both ends agreed on
+    /// compression.
     #[inline]
     pub fn begin_frame(
         &mut self,
@@ -111,9 +114,9 @@ impl Assembler {
     }
 
     // WALK: fragment
-    /// Begins the fragment that this frame `header` announces. Fails if the frame is out of order
-    /// (§5.4), or if its message would exceed the [`Bounds`]. A control frame's header changes
-    /// nothing.
+    /// Begins the fragment that this frame `header` announces: counts the fragment, and adds its
+    /// length to the message's. Fails if the frame is out of order (§5.4), or if its message would
+    /// exceed the [`Bounds`]. A control frame's header changes nothing.
     #[inline]
     pub fn begin_data_frame(&mut self, header: &Header) -> Result<(), Violation> {
         self.check_order(header.opcode)?;
@@ -183,8 +186,9 @@ impl Assembler {
         }
     }
 
-    /// Ends the current message after its last fragment, and returns the message, without the bytes
-    /// that were taken from it earlier. Fails if a text message ends in the middle of a character.
+    /// Ends the current message after its last fragment, and returns the message. The message lacks
+    /// the bytes that [`take_arrived`](Assembler::take_arrived) has already removed. Fails if a
+    /// text message ends in the middle of a character.
     #[inline]
     pub fn finish(&mut self) -> Result<Message, Violation> {
         match self.inside.take() {
@@ -200,9 +204,9 @@ impl Assembler {
         self.inside
     }
 
-    /// Removes and returns the bytes of the current message that have arrived so far, for a caller
-    /// that reads the message in pieces. In a text message, the bytes of an incomplete character
-    /// stay in the assembler.
+    /// Removes and returns the bytes of the current message that have arrived so far. Call this to
+    /// read a message in pieces. In a text message, the bytes of an incomplete character stay in
+    /// the assembler.
     pub fn take_arrived(&mut self) -> Vec<u8> {
         match self.inside {
             Some(MessageKind::Text) => self.text.take_whole().into_bytes(),

@@ -41,8 +41,8 @@ impl Close {
         Ok(Close { code, reason: reason.into() })
     }
 
-    /// Creates the Close that a stopping server sends on each connection by default, with close
-    /// code 1001. The application may choose another Close.
+    /// Creates the Close that a stopping or draining server sends by default, with close code 1001.
+    /// The application sets another one with `stop_with` or `drain_with`.
     pub(crate) fn going_away() -> Close {
         Close { code: CloseCode::GOING_AWAY, reason: "the server stops".into() }
     }
@@ -67,8 +67,8 @@ impl Close {
         }
     }
 
-    /// Returns the payload to send in a Close frame: the two-byte code, then the reason. The
-    /// payload is empty if the code is [`CloseCode::NO_STATUS`].
+    /// Returns the payload to send in a Close frame: the two-byte code, then the reason. If the
+    /// code is [`CloseCode::NO_STATUS`], the payload is empty, and the reason isn't sent.
     pub fn payload(&self) -> Vec<u8> {
         match self.code {
             CloseCode::NO_STATUS => Vec::new(),

@@ -49,7 +49,8 @@ impl CloseCode {
     // §7.4.1 and the registry define which codes below 3000 may be sent. §7.4.2: libraries register
     // codes from 3000 to 3999, and applications may use 4000 to 4999 freely. No other code may be
     // sent.
-    /// Returns whether this code may be sent in a Close frame.
+    /// Returns whether this code may be sent in a Close frame. That's true of 1000 to 1003, 1007 to
+    /// 1014, and 3000 to 4999.
     pub fn may_be_sent(self) -> bool {
         matches!(self.0, 1000..=1003 | 1007..=1014 | 3000..=4999)
     }

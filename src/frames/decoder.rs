@@ -58,8 +58,8 @@ pub enum Event {
 pub struct Decoder {
     role: Role,
     buffer: Buffer,
-    /// The header of the frame whose payload is arriving, and the number of its payload bytes that
-    /// have arrived. `None` between frames.
+    /// The frame whose payload is arriving, as `(header, taken)`: its header, and how many of its
+    /// payload bytes have been taken from the receive buffer. `None` between frames.
     frame: Option<(Header, u64)>,
     message: Assembler,
     /// Inflates the peer's compressed messages. `None` unless both ends agreed on compression.
@@ -99,8 +99,9 @@ impl Decoder {
         Decoder { inflater, ..self }
     }
 
-    /// Sets the maximum payload size, in bytes, of a message that's delivered in pieces. The limit
-    /// may be large, because such a message is never completely in memory.
+    /// Sets the maximum payload size, in bytes, of a message that's delivered in pieces. This limit
+    /// may be large, because such a message is never completely in memory. Without this call,
+    /// pieces have the same limit as whole messages.
     pub fn limit_streamed(self, max_streamed: u64) -> Decoder {
         Decoder { max_streamed, ..self }
     }
@@ -129,9 +130,9 @@ impl Decoder {
         }
     }
 
-    /// Sets whether the decoder delivers messages in pieces as they arrive, or whole. Switch back
-    /// to whole messages only between two messages: a message would otherwise lack the pieces that
-    /// have been delivered.
+    /// Sets whether the decoder delivers messages in pieces as they arrive, or whole. It also
+    /// switches to the size limit for that kind of delivery. Switch back to whole messages only
+    /// between two messages: otherwise, a message would lack the pieces that have been delivered.
     pub fn deliver_pieces(&mut self, pieces: bool) {
         self.pieces = pieces;
         let limit = if pieces { self.max_streamed } else { self.max_message };
@@ -142,7 +143,8 @@ impl Decoder {
     }
 
     /// Returns the next event, or `None` if the decoder needs more bytes. Fails if the peer broke a
-    /// rule. After a failure or the peer's Close, this function always returns `None`.
+    /// rule or exceeded a limit. After a failure or the peer's Close, this function always returns
+    /// `None`.
     #[inline]
     pub fn next_event(&mut self) -> Result<Option<Event>, Violation> {
         if self.ended {
@@ -226,8 +228,9 @@ impl Decoder {
         }
     }
 
-    /// Parses the next frame's header from the receive buffer into `frame`. Fails if the peer broke
-    /// a rule with this frame. Leaves `frame` empty if the header isn't complete yet.
+    /// Moves the next frame's header from the receive buffer into `frame`. Leaves `frame` empty if
+    /// the header isn't complete yet. Fails if the header is invalid, if the frame is out of order,
+    /// or if its message would exceed a limit.
     #[inline]
     fn begin_frame(&mut self) -> Result<(), Violation> {
         let rsv1_has_meaning = self.inflater.is_some();

@@ -114,7 +114,7 @@ impl Encoder {
         self.append_control(Opcode::Pong, payload)
     }
 
-    /// Encodes our Close into the batch, after which the encoder refuses all frames. Fails if the
+    /// Encodes our Close into the batch. From then on, the encoder refuses all frames. Fails if the
     /// close code must not be sent, if the reason is longer than 123 bytes, or if the encoder is
     /// already closed.
     pub fn close(&mut self, close: &Close) -> Result<(), Misuse> {
@@ -172,7 +172,7 @@ impl Encoder {
     }
 
     /// Frees memory that an idle connection doesn't need: the batch's, if the batch is empty, and
-    /// the compressor's.
+    /// the compressor's. The next compressed message then refers to no earlier one.
     pub fn shrink(&mut self) {
         if self.batch.is_empty() {
             self.batch = Vec::new();
@@ -182,8 +182,8 @@ impl Encoder {
         }
     }
 
-    /// Returns the number of complete messages that have entered the batch since the last call, and
-    /// resets the number to zero.
+    /// Returns how many complete messages have entered the batch since the last call, and resets
+    /// this count to zero.
     pub fn take_message_count(&mut self) -> u64 {
         std::mem::take(&mut self.messages)
     }
@@ -229,7 +229,8 @@ impl Encoder {
 
     /// Returns the encoded frame of a prepared message, which a server's connections share. Returns
     /// `None` if this connection must encode the message itself: the message isn't prepared, we're
-    /// a client, the encoder is closed, or our compressor's window isn't the largest.
+    /// a client, the encoder is closed, or our compressor's window isn't the largest. Returning a
+    /// compressed frame resets our compressor.
     fn usable_prepared_frame<'a>(&mut self, message: &MessageRef<'a>) -> Option<&'a [u8]> {
         let Encoded { frame, deflated } = message.encoded?;
         if self.masks.is_some() || self.closed {

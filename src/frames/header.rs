@@ -61,8 +61,8 @@ pub fn length_bytes(second: u8) -> usize {
     }
 }
 
-/// Returns the size, in bytes, of a complete frame header, computed from the header's `second`
-/// byte.
+/// Returns the size of a complete frame header in bytes, from 2 to [`MAX_HEADER`]. The header's
+/// `second` byte determines it.
 pub fn header_length(second: u8) -> usize {
     let mask = if second & MASK != 0 { size_of::<mask::Key>() } else { 0 };
     2 + length_bytes(second) + mask
@@ -105,7 +105,8 @@ pub enum Opcode {
 }
 
 impl Opcode {
-    /// Parses the opcode in the first byte of a frame's header. Fails if no RFC defines the opcode.
+    /// Parses the opcode in the first byte of a frame's header. Fails for the opcodes that no RFC
+    /// defines: 3 to 7, and 11 to 15.
     #[inline]
     pub fn parse(first_byte: u8) -> Result<Opcode, Violation> {
         match first_byte & OPCODE {
@@ -144,8 +145,9 @@ pub struct Header {
 }
 
 impl Header {
-    /// Parses the frame header at the start of `bytes`. `role` is the role of the receiving end.
-    /// `rsv1_has_meaning` is whether both ends agreed on an extension that uses RSV1.
+    /// Parses the frame header at the start of `bytes`. `role` is the role of the receiving end: a
+    /// server requires a masking key, and a client refuses one. `rsv1_has_meaning` is whether both
+    /// ends agreed on an extension that uses RSV1.
     ///
     /// Returns the header and its size in bytes, or `None` if the header isn't complete yet. Fails
     /// at the first byte that breaks a rule.

@@ -13,13 +13,13 @@
 //! Elsewhere: [`header`](super::header) checks that a client masks and a server doesn't, and
 //! [`encoder`](super::encoder) takes a fresh random key for each frame.
 
-/// A four-byte masking key, as contained in the header of a masked frame.
+/// A masking key: the last four bytes of a masked frame's header.
 pub type Key = [u8; 4];
 
 // WALK: mask
 /// Masks or unmasks a piece of a payload in place: both are the same operation. `offset` is the
-/// number of payload bytes before this piece. It's needed because the key repeats over the whole
-/// payload, so a piece may begin in the middle of the key.
+/// number of payload bytes before this piece. The key repeats over the whole payload, so a piece
+/// may begin in the middle of the key.
 #[inline]
 pub fn apply(key: Key, offset: u64, payload: &mut [u8]) {
     // 1. Rotate the key so that it lines up with the first byte of this piece, and repeat it to

@@ -13,7 +13,8 @@
 #[derive(Debug, PartialEq, Eq)]
 pub struct NotUtf8;
 
-/// The payload of a text message, which arrives in pieces and is validated as UTF-8 piece by piece.
+/// The payload of a text message. It arrives in pieces, and each piece is validated as UTF-8 on
+/// arrival.
 #[derive(Debug, Default)]
 pub struct Text {
     /// The complete characters that have arrived, validated as UTF-8.
@@ -95,9 +96,10 @@ impl Text {
     }
 }
 
-/// Returns the number of bytes to pass to `reserve_exact` so that `more` bytes fit in a buffer with
-/// this `length` and this capacity (`room`), or 0 if they already fit. The capacity doubles, so
-/// that the bytes are seldom moved, but not beyond `most`, the message's limit.
+/// Returns how many bytes to reserve with `reserve_exact`, so that `more` bytes fit in a buffer of
+/// this `length` and capacity (`room`). The result is 0 if they already fit. Otherwise, the
+/// capacity doubles, so that the bytes are seldom moved, but not beyond `most`, the message's
+/// limit.
 pub fn bytes_to_reserve(length: usize, room: usize, more: usize, most: usize) -> usize {
     let needed = length + more;
     if needed <= room { 0 } else { needed.max(most.min(2 * room)) - length }
@@ -113,9 +115,9 @@ fn check(bytes: &[u8]) -> Result<&str, NotUtf8> {
     from_utf8(bytes).map_err(|_| NotUtf8)
 }
 
-/// Returns the number of bytes at the end of a piece of text that belong to an incomplete
-/// character. This function relies on the length that the character's first byte announces; `check`
-/// and `push_to_incomplete` validate the bytes.
+/// Returns how many bytes at the end of a piece of text belong to an incomplete character, from 0
+/// to 3. This function only reads the length that the character's first byte announces. `check` and
+/// `push_to_incomplete` validate the bytes.
 fn incomplete_length(bytes: &[u8]) -> usize {
     for back in 1..=bytes.len().min(3) {
         let announced = match bytes[bytes.len() - back] {

@@ -55,7 +55,8 @@ pub enum Violation {
 }
 
 impl Violation {
-    /// Returns the violation's close code, its diagnostic's heading, and what the decoder saw.
+    /// Returns `(code, heading, seen)`: the close code, the diagnostic's heading, and what the
+    /// decoder saw. `seen` is empty if the heading says everything.
     fn facts(self) -> (CloseCode, &'static str, String) {
         use CloseCode as Code;
         let nothing = String::new();

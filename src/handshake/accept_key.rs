@@ -34,8 +34,8 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 );
 
 // WALK: accept
-/// Returns the value of `Sec-WebSocket-Accept` for a client's key: the SHA-1 hash of the key's text
-/// followed by the GUID, in base64.
+/// Returns the `Sec-WebSocket-Accept` value for a client's key. The key's text and the GUID are
+/// concatenated and hashed with SHA-1, and the hash is encoded in base64.
 ///
 /// ```
 /// let accept = ws101::handshake::accept_key::accept("dGhlIHNhbXBsZSBub25jZQ==");
@@ -51,8 +51,8 @@ pub fn encode_key(bytes: [u8; 16]) -> String {
     BASE64.encode(bytes)
 }
 
-/// Decodes the 16 bytes of a client's key from its base64 text. The error describes what's wrong
-/// with the text, for the server's refusal.
+/// Decodes a client's key from its base64 text. Fails unless the text decodes to exactly 16 bytes.
+/// The error describes what's wrong with the text, for the server's refusal.
 pub fn decode_key(key: &str) -> Result<[u8; 16], String> {
     let bytes = BASE64.decode(key).map_err(|error| format!("not base64: {error}"))?;
     let length = bytes.len();

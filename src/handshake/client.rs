@@ -40,8 +40,9 @@ pub struct VerifiedResponse {
     pub deflate: Option<DeflateParams>,
 }
 
-/// Headers that an application must not add to a handshake request. The client sets them itself, or
-/// they'd announce a body, which the request doesn't have.
+/// Headers that an application must not add to a handshake request. The client sets most of them
+/// itself. `Content-Length` and `Transfer-Encoding` would announce a body, and the request has
+/// none.
 const RESERVED_HEADERS: [&str; 9] = [
     "Host",
     "Upgrade",
@@ -98,8 +99,8 @@ impl ClientRequest {
     }
 
     // WALK: verify
-    /// Like [`verify`](ClientRequest::verify), but for a request that any client may have sent.
-    /// `offers` are the compression offers in that request.
+    /// Like [`verify`](ClientRequest::verify), but also for another client's request, which may
+    /// contain several compression offers. `offers` are these offers, in the request's order.
     pub fn verify_with_offers(
         &self,
         head: &Head,
@@ -165,7 +166,8 @@ pub struct HandshakeError {
     /// The head of the server's response, or `None` if the client couldn't parse it. The
     /// application may need the head's `Retry-After`, `Location` or `WWW-Authenticate`.
     pub head: Option<Box<Head>>,
-    /// The first 4 KiB of the response's body, as text. It's empty if the response has no body.
+    /// The response's body as text: at most 4 KiB, and only what arrives within a second. It's
+    /// empty if the response has no body.
     pub body: String,
     /// The diagnostic: the rule that the response broke, what the client saw, the usual cause and
     /// the fix.

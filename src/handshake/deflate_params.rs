@@ -122,7 +122,8 @@ pub struct DeflateParams {
     /// stands for an omitted parameter, which means 15 (32 KiB).
     pub server_max_window_bits: Option<u8>,
     /// The largest window of the client's compressor, as the base-2 logarithm of its size. `None`
-    /// stands for an omitted parameter, which means 15 (32 KiB).
+    /// stands for an omitted parameter, which means 15 (32 KiB). If an offer omits the parameter,
+    /// the server can't ask for a smaller window.
     pub client_max_window_bits: Option<u8>,
 }
 
@@ -151,8 +152,8 @@ impl DeflateParams {
         }
     }
 
-    /// Returns the response of a server with these `settings` to a client's `offer`, or `None` if
-    /// the offer demands a window that's too small for the server's compressor.
+    /// Returns the response of a server with these `settings` to a client's `offer`. Returns `None`
+    /// if the offer demands a 256-byte window, which the server's compressor doesn't support.
     pub fn answer(offer: &DeflateParams, settings: &DeflateConfig) -> Option<DeflateParams> {
         let ours = settings.server_max_window_bits;
         let server_max_window_bits = match offer.server_max_window_bits {
@@ -236,7 +237,8 @@ impl DeflateParams {
     }
 }
 
-/// Writes the parameters as a value of `Sec-WebSocket-Extensions`.
+/// Writes the parameters as a value of `Sec-WebSocket-Extensions`, such as
+/// `permessage-deflate; client_max_window_bits=15`.
 impl fmt::Display for DeflateParams {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(NAME)?;
@@ -277,8 +279,8 @@ pub fn choose_answer(
 }
 
 /// Validates the server's response in `head` against the client's `offers`. Returns the agreed
-/// parameters, or `None` if the server declined compression. The error describes what the client
-/// expected.
+/// parameters, or `None` if the server declined compression. Fails if the response is invalid or
+/// matches no offer. The error describes what the client expected.
 pub fn verify_answer(
     head: &Head,
     offers: &[DeflateParams],

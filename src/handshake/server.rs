@@ -74,9 +74,9 @@ pub enum Decision {
     Switch(Agreement),
 }
 
-/// Headers that an application must not add to the 101. The server sets them itself, or they'd
-/// announce a body, which a 101 doesn't have. Names that begin with `Sec-WebSocket-` are reserved,
-/// too.
+/// Headers that an application must not add to the 101. The server sets `Upgrade` and `Connection`
+/// itself. The other two would announce a body, and a 101 has none. Names that begin with
+/// `Sec-WebSocket-` are reserved, too.
 const RESERVED_HEADERS: [&str; 4] =
     ["Upgrade", "Connection", "Content-Length", "Transfer-Encoding"];
 
@@ -331,8 +331,8 @@ pub(crate) fn check_subprotocols<T: AsRef<str>>(names: &[T]) -> Result<(), &str>
     bad.map_or(Ok(()), Err)
 }
 
-/// Returns whether a request can have this path: it begins with `/` and contains only visible ASCII
-/// characters other than `?` and `#`.
+/// Returns whether `path` can occur as the path of a request. It must begin with `/`, and contain
+/// only visible ASCII characters other than `?` and `#`.
 fn is_path(path: &str) -> bool {
     let may_be_in_path = |byte: u8| byte.is_ascii_graphic() && !b"?#".contains(&byte);
     path.starts_with('/') && path.bytes().all(may_be_in_path)

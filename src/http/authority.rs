@@ -116,7 +116,8 @@ impl Hosts {
 }
 
 /// Returns whether `listed` contains the `host` that a client asked for. An entry without a port
-/// matches any port. If the client named no port, an entry for port 80 or 443 matches, too.
+/// matches any port. If the client named no port, it uses its scheme's default, so an entry for
+/// port 80 or 443 matches, too.
 fn is_listed(host: &Authority, listed: &[String]) -> bool {
     let is_port = |port| match host.port {
         Some(named) => port == named,

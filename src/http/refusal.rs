@@ -30,8 +30,9 @@ impl Refusal {
         Refusal::with(status, heading, Diagnostic::about(heading, seen))
     }
 
-    /// Creates the application's own refusal, for instance in a server's `authorize` hook, with
-    /// this HTTP `status`. `sentence` explains the refusal to the client.
+    /// Creates the application's own refusal, for instance in a server's `authorize` hook.
+    /// `sentence` explains the refusal to the client. If `status` isn't between 200 and 599, the
+    /// client receives a 500 instead.
     ///
     /// ```
     /// let refusal = ws101::Refusal::because(401, "Members only.").header("WWW-Authenticate", "Bearer");
@@ -45,8 +46,9 @@ impl Refusal {
         Refusal { status, headers: Vec::new(), diagnostic: Box::new(diagnostic), heading }
     }
 
-    /// Adds a header to the refusal's HTTP response. If the header is invalid, or reserved as for
-    /// [`Response::header`], the client receives a 500 instead.
+    /// Adds a header to the refusal's HTTP response. If the header is invalid, or is one that only
+    /// the server may set (see [`Response::header`]), the client receives a 500 instead of this
+    /// refusal.
     pub fn header(mut self, name: &str, value: &str) -> Refusal {
         self.headers.push((name.into(), value.into()));
         self

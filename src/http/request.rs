@@ -28,8 +28,9 @@ use crate::diagnostic::quote;
 #[derive(Clone, Debug)]
 pub struct Request {
     head: Head,
-    /// The peer's address, read before the connection opens, because the operating system forgets
-    /// it when the connection ends.
+    /// The peer's address, or `None` if the stream has no such address. It's read during the
+    /// handshake and kept here, because the operating system forgets it when the TCP connection
+    /// ends.
     peer: Option<SocketAddr>,
     /// The client's TLS certificates, or `None` if the client presented none. They're boxed to keep
     /// requests small, because nearly all requests have none.
@@ -42,8 +43,8 @@ pub struct Request {
 struct Certificates(Vec<Vec<u8>>);
 
 impl Request {
-    /// Parses a request's complete head, whose end [`Scan`](super::head::Scan) has found. Returns a
-    /// refusal if the head or the request line is malformed.
+    /// Parses a request's complete head, whose end [`Scan`](super::head::Scan) has found. Refuses a
+    /// malformed head or request line with a 400, and an HTTP version other than 1.x with a 505.
     pub fn parse(bytes: &[u8]) -> Result<Request, Refusal> {
         let head = Head::parse(bytes.strip_prefix(EMPTY_LINE).unwrap_or(bytes))?;
         let line = head.first_line();
@@ -108,8 +109,8 @@ impl Request {
         self.head.first_line().split(' ').next().unwrap_or_default()
     }
 
-    /// Returns the request's HTTP version, such as `HTTP/1.0`. Only `HTTP/1.1` or later can open a
-    /// WebSocket.
+    /// Returns the request's HTTP version, such as `HTTP/1.0`. A request with `HTTP/1.0` can't open
+    /// a WebSocket.
     pub fn version(&self) -> &str {
         self.head.first_line().rsplit(' ').next().unwrap_or_default()
     }
@@ -178,9 +179,9 @@ impl Request {
         &self.head
     }
 
-    /// Splits the request target anew on each call, because an open connection keeps its request,
-    /// and copies of the target's parts would need memory. ([`parse`](Request::parse) has refused a
-    /// target that can't be split.)
+    /// Returns the target's authority, if it has one, and its path and query. Splits the target
+    /// anew on each call, because an open connection keeps its request, and copies of these parts
+    /// would need memory. ([`parse`](Request::parse) has refused a target that can't be split.)
     fn authority_and_path(&self) -> (Option<&str>, &str) {
         split_target(self.method(), self.target()).unwrap_or_default()
     }

@@ -46,16 +46,16 @@ impl Response {
         Response { sends_body: false, ..self }
     }
 
-    /// Sets the status, which is 200 by default. Sending the response fails if the status is below
-    /// 200 or above 599, or if a 205 has a body.
+    /// Sets the status, which is 200 by default. If the status is below 200 or above 599, or if a
+    /// 205 has a body, the client receives a 500 instead of this response.
     pub fn status(mut self, status: u16) -> Response {
         self.status = status;
         self
     }
 
-    /// Adds a header to the response. A second `Content-Type` replaces the first. Sending the
-    /// response fails if the header is invalid, or if it's reserved for the server:
-    /// `Content-Length`, `Transfer-Encoding` or `Connection`.
+    /// Adds a header to the response. A second `Content-Type` replaces the first. If the header is
+    /// invalid, or reserved for the server (`Content-Length`, `Transfer-Encoding` or `Connection`),
+    /// the client receives a 500 instead of this response.
     pub fn header(mut self, name: &str, value: &str) -> Response {
         if name.eq_ignore_ascii_case("Content-Type") {
             self.headers.retain(|(other, _)| !other.eq_ignore_ascii_case(name));
@@ -71,8 +71,8 @@ impl Response {
         Ok([&self.head(None)?, self.body()].concat())
     }
 
-    /// Returns the body to send. The slice is empty if the status allows no body, or if the
-    /// response answers a HEAD request.
+    /// Returns the body to send. The slice is empty if the status is 204 or 304, or if the response
+    /// answers a HEAD request.
     pub fn body(&self) -> &[u8] {
         // RFC 9110 §6.4.1: responses with these statuses have no body.
         let has_body = self.sends_body && !matches!(self.status, 204 | 304);
@@ -114,8 +114,8 @@ impl Response {
     }
 }
 
-/// Headers that an application must not set on a response, because the server sets them to
-/// determine where the response ends.
+/// Headers that an application must not set on a response. They determine where the response ends,
+/// so only the server may set them.
 const RESERVED_HEADERS: [&str; 3] = ["Content-Length", "Transfer-Encoding", "Connection"];
 
 /// Appends a header line to `out`. Fails if the name isn't a token, or if the value contains a

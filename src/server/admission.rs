@@ -43,8 +43,9 @@ impl Admission {
         Admission { identity: Some(Arc::new(identity)), headers: Vec::new() }
     }
 
-    /// Adds a header to the 101, such as `Set-Cookie`. If the header is invalid, or is one of the
-    /// handshake's own, the client receives a 500 instead of the 101.
+    /// Adds a header to the 101, such as `Set-Cookie`. If the header is invalid, or is reserved for
+    /// the server (such as `Upgrade` or `Content-Length`), the client receives a 500 instead of the
+    /// 101.
     pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Admission {
         self.headers.push((name.into(), value.into()));
         self

@@ -5,7 +5,7 @@
 //! - A request with a complete head no longer counts as pending, so that it isn't evicted while its
 //!   page is generated. This limit takes over: without it, slow pages could occupy any number of
 //!   threads.
-//! - A request over the limit receives a 503 at once. Its thread doesn't wait for a free place.
+//! - A request over the limit receives a 503 at once. Its thread doesn't wait for a free slot.
 
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
@@ -17,7 +17,8 @@ pub(crate) struct Pages(AtomicUsize);
 pub(crate) struct PagePermit<'a>(&'a Pages);
 
 impl Pages {
-    /// Returns a permit for one more page. `None` if `most` pages are already being generated.
+    /// Reserves a slot for one more page. Returns `None` if `most` pages are already being
+    /// generated.
     pub(crate) fn permit(&self, most: usize) -> Option<PagePermit<'_>> {
         let one_more = |making| (making < most).then_some(making + 1);
         self.0.fetch_update(SeqCst, SeqCst, one_more).ok().map(|_| PagePermit(self))

@@ -26,7 +26,8 @@ use crate::connection::limits::Limits;
 use crate::transport::deadline::{Deadline, read_before};
 use crate::transport::stream::Stream;
 
-/// The maximum number of clients that may wait for the refusing thread.
+/// The maximum number of clients that may wait for the refusing thread. A further client is closed
+/// without a response.
 const MAX_WAITING: usize = 64;
 /// The maximum wait for a client's request, and then again for the client to close after its
 /// refusal. (Meanwhile, the other refused clients wait.)
@@ -50,8 +51,9 @@ impl RefusingThread {
         Ok(RefusingThread(give))
     }
 
-    /// Hands this client over to the refusing thread, and returns at once. If too many clients are
-    /// already waiting for that thread, closes this client's connection without a response.
+    /// Hands this client over to the refusing thread, and returns at once. If [`MAX_WAITING`]
+    /// clients are already waiting for that thread, closes this client's connection without a
+    /// response.
     pub(crate) fn hand_over(&self, stream: Arc<dyn Stream>) {
         if self.0.try_send(stream).is_err() {
             log::debug!("a client is closed without an answer: too many wait for theirs");
@@ -60,7 +62,9 @@ impl RefusingThread {
 }
 
 /// Refuses a client with a 503 when the server can't take it on. `seen` is the reason that the
-/// client is told, such as "no descriptor is left". Waits at most 50 ms for the client's request.
+/// client is told, such as "no descriptor is left". Waits at most 50 ms for the client's request,
+/// and then again for the client to close. A client that has closed without a request receives
+/// nothing.
 pub(crate) fn refuse_with_503(stream: &dyn Stream, seen: &'static str, registry: &Registry) {
     // Reads the part of the request that has arrived: closing a socket with unread bytes sends a
     // reset, which would destroy the response.

@@ -68,7 +68,8 @@ impl Server {
     }
 
     /// Creates a server for an existing `TcpListener` or `UnixListener`, for example one that a
-    /// supervisor has opened. (`examples/service` takes either kind from systemd.)
+    /// supervisor has opened. A non-blocking listener becomes blocking. (`examples/service` takes
+    /// either kind from systemd.)
     pub fn on(listener: impl Into<Listener>) -> Result<Server> {
         let listener = listener.into();
         // A non-blocking listener would make `serve` spin.
@@ -123,7 +124,7 @@ impl Server {
         self
     }
 
-    /// Sets the paths that open a WebSocket, each beginning with `/` and without a query. A
+    /// Sets the paths that open a WebSocket. Each must begin with `/`, and contain no query. A
     /// WebSocket request for another path receives a 404, which names the allowed paths. By
     /// default, every path opens a WebSocket. (Plain HTTP requests for any path go to
     /// [`http`](Server::http).)
@@ -141,9 +142,11 @@ impl Server {
         self
     }
 
-    /// Adds your own check of each request, for example to verify a token or a cookie. The server
+    /// Sets your own check of each request, for example to verify a token or a cookie. The server
     /// calls it once the request has passed all other checks. If your check returns a refusal, the
     /// server sends that refusal as its response. If your check panics, the client receives a 500.
+    /// There is only one check: a later call of this function or of [`admit`](Server::admit)
+    /// replaces it.
     pub fn authorize(
         self,
         authorize: impl Fn(&Request) -> std::result::Result<(), Refusal> + Send + Sync + 'static,
@@ -183,14 +186,16 @@ impl Server {
         self
     }
 
-    /// Compresses messages if the client offers compression (permessage-deflate, feature
-    /// `deflate`). [`DeflateConfig`] describes the cost per connection.
+    /// Compresses messages if the client offers compression (permessage-deflate). Without the
+    /// feature `deflate`, `serve` and `accept` then fail. [`DeflateConfig`] describes the cost per
+    /// connection.
     pub fn deflate(mut self, settings: DeflateConfig) -> Server {
         self.options.rules.deflate = Some(settings);
         self
     }
 
     /// Prints an explanation of every byte of each connection, from its request to its last frame.
+    /// This replaces the wrapper that [`wrap_stream`](Server::wrap_stream) has set.
     pub fn explain(self, explainer: Explainer) -> Server {
         let count = AtomicU64::new(0);
         self.wrap_stream(move |stream| {
@@ -199,8 +204,10 @@ impl Server {
         })
     }
 
-    /// Wraps each accepted stream in your own stream, such as a [`Tap`](crate::Tap) that explains
-    /// it, a meter, or a throttle. Over TLS, the wrapper sees the plaintext.
+    /// Wraps each accepted stream in your own stream, such as a meter, a throttle, or a
+    /// [`Tap`](crate::Tap) that explains the bytes. Over TLS, the wrapper sees the plaintext. There
+    /// is only one wrapper: a later call of this function or of [`explain`](Server::explain)
+    /// replaces it.
     pub fn wrap_stream(
         mut self,
         wrap: impl Fn(Arc<dyn Stream>) -> Arc<dyn Stream> + Send + Sync + 'static,
@@ -228,16 +235,18 @@ impl Server {
         Handle { registry: self.registry.clone() }
     }
 
-    /// Performs the handshake on a stream that you accepted yourself. The handshake runs in the
-    /// calling thread. Returns the open WebSocket. If the client receives a refusal or a page
-    /// instead, the error says so.
+    /// Performs the server's side of the handshake on a stream that you accepted yourself, and
+    /// returns the open WebSocket. Blocks the calling thread until the handshake is over. Fails
+    /// with [`Error::Refused`] if the server refuses the client, and with [`Error::PageServed`] if
+    /// the client asked for a page and received it.
     pub fn accept(&self, stream: impl Stream) -> Result<WebSocket> {
         self.options.validate_configuration()?;
         upgrade(self.registry.next_id(), Arc::new(stream), &self.options, &self.registry)
     }
 
-    /// Runs [`serve`](Server::serve) in a new thread. The returned [`RunningServer`] can stop the
-    /// server and wait for it to end.
+    /// Runs [`serve`](Server::serve) in a new thread, and returns at once. The returned
+    /// [`RunningServer`] can stop the server and wait for it to end. Fails if a setting is invalid,
+    /// if the server has no listener, or if no thread can be started.
     pub fn spawn(
         self,
         handler: impl Fn(WebSocket) -> Result<()> + Send + Sync + 'static,
@@ -252,7 +261,9 @@ impl Server {
 
     /// Accepts connections, and runs each connection's handler in its own thread, until a
     /// [`Handle`] [stops](Handle::stop) or [drains](Handle::drain) the server. Returns once all
-    /// connections have ended.
+    /// connections have ended, or at the end of the grace period. If a handler returns an error or
+    /// panics, its connection closes with code 1011. Fails at once if a setting is invalid, or if
+    /// the server has no listener.
     pub fn serve(
         self,
         handler: impl Fn(WebSocket) -> Result<()> + Send + Sync + 'static,

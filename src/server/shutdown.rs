@@ -46,8 +46,10 @@ impl Registry {
         *lock(&self.grace) = Grace::new(grace, close);
     }
 
-    /// Begins to stop the server within the current grace period. A later call only wakes the
-    /// threads that wait in `shut_down` and `drain`, so that they observe a new grace period.
+    /// Begins to stop the server within the current grace period, and returns at once. The first
+    /// call wakes the thread that waits in `accept`, and if no `serve` is running, starts a thread
+    /// that closes the connections. A later call only wakes the threads that wait in `shut_down`
+    /// and `drain`, so that they observe a new grace period.
     pub(crate) fn begin_stopping(self: &Arc<Self>) {
         let is_first = self.advance_to(Phase::Stopping);
         // Wake the waiting threads: `shut_down` still uses the old deadlines, and `drain` waits for
@@ -69,7 +71,8 @@ impl Registry {
         }
     }
 
-    /// Ends every connection within the current grace period, in four steps.
+    /// Closes all connections in four steps, and blocks until they have closed or the grace period
+    /// is over. Connections that are still open then are aborted.
     pub(crate) fn shut_down(&self) {
         // 1. Pending connections end at once, and no new permit is issued.
         self.pending.evict_all();
@@ -160,9 +163,10 @@ impl Registry {
         !open.is_empty() && !self.is_stopping()
     }
 
-    /// Waits until all connections have closed, but for at most a second, and not beyond the
+    /// Waits until all connections have closed, for at most one second, and at most until the
     /// deadline that `until` selects. Returns whether all have closed. If not, the caller must
-    /// request their Close again, because a full buffer might not have taken it.
+    /// request the Closes again: a connection whose write buffer was full may have missed the first
+    /// request.
     fn wait_briefly_until_closed(&self, until: impl Fn(Grace) -> Deadline) -> bool {
         let mut open = lock(&self.open);
         let again = Deadline::after(Duration::from_secs(1));

@@ -33,8 +33,8 @@ struct IdleThreads<Connection> {
 }
 
 struct State<Connection> {
-    /// The connections that idle threads will serve once they wake up. There are never more of
-    /// these connections than idle threads.
+    /// Connections that have been given to idle threads that haven't woken up yet. Their number
+    /// never exceeds the number of idle threads.
     waiting: VecDeque<Connection>,
     /// The number of pool threads that are idle now.
     idle: usize,
@@ -74,7 +74,7 @@ impl<Connection: Send + 'static> ThreadPool<Connection> {
 
 impl<Connection> IdleThreads<Connection> {
     /// Waits for the calling thread's next connection. Returns `None` if the thread should end:
-    /// enough other threads are already idle, or no connection arrived in time.
+    /// [`MAX_IDLE`] other threads are already idle, or no connection arrived within a second.
     fn next_connection(&self) -> Option<Connection> {
         let mut state = lock(&self.state);
         if state.idle == MAX_IDLE {

@@ -143,7 +143,7 @@ pub(crate) fn upgrade(
 /// A client whose request is being handled, with everything that is needed to answer the client.
 struct Requester<'a> {
     id: u64,
-    /// The client's address, if the stream has one.
+    /// The client's address, or `None` if the stream has no such address.
     peer: Option<SocketAddr>,
     /// The client's stream. It begins as the accepted stream; step 2 of [`upgrade`] wraps it in TLS
     /// and in the application's own stream, if the server uses them.
@@ -159,7 +159,7 @@ struct Requester<'a> {
 // space, and their frames don't add up.
 impl Requester<'_> {
     /// Performs the TLS handshake, if this server uses TLS. Returns the stream that carries the
-    /// client's HTTP.
+    /// client's HTTP. A client that sends plain HTTP to a TLS server receives a 400.
     #[inline(never)]
     fn start_tls(&self, tls: Option<&Tls>, deadline: Deadline) -> Result<Arc<dyn Stream>> {
         let Some(tls) = tls else { return Ok(self.stream.clone()) };
@@ -172,7 +172,8 @@ impl Requester<'_> {
         })
     }
 
-    /// Reads and parses the request's HTTP head. Bytes after the head stay in the buffer.
+    /// Reads and parses the request's HTTP head. Bytes after the head stay in the buffer. Returns a
+    /// refusal if the head is malformed or too large, or doesn't arrive in time.
     #[inline(never)]
     fn read_request(
         &self,
@@ -234,8 +235,9 @@ impl Requester<'_> {
         misuse.into()
     }
 
-    /// Responds to a plain HTTP request with the application's page. Refuses the request if there's
-    /// no page for it, or if too many pages are being generated already.
+    /// Responds to a plain HTTP request with the application's page, and returns
+    /// [`Error::PageServed`]. Refuses the request if there's no page for it, or if too many pages
+    /// are being generated already.
     #[inline(never)]
     fn serve_page(&self, request: &Request, options: &Options) -> Error {
         // RFC 9110 §9.3.6: a 200 to CONNECT would open a tunnel.
@@ -349,7 +351,8 @@ fn unix_time() -> Option<u64> {
 }
 
 /// Writes a response's head and body. Fails if the peer reads more slowly than the minimum write
-/// rate. The write timeout that this sets stays in place: the frames after a 101 need the same one.
+/// rate. The stream keeps the write timeout that this sets, because the frames after a 101 need the
+/// same one.
 fn write_response(
     stream: &dyn Stream,
     head: &[u8],

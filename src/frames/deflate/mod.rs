@@ -35,12 +35,12 @@ use crate::handshake::deflate_params::{
     DeflateConfig, DeflateParams, MAX_WINDOW_BITS, MIN_WINDOW_BITS, Window,
 };
 
-/// The last four bytes of an empty DEFLATE block: its length (0), and the complement of that
-/// length. The sender omits them at the end of a compressed message, and the receiver puts them
-/// back (RFC 7692 §7.2).
+/// The last four bytes of an empty stored DEFLATE block: its length (0), and the complement of that
+/// length. The sender removes them from the end of a compressed message, and the receiver appends
+/// them again (RFC 7692 §7.2).
 const TAIL: [u8; 4] = [0x00, 0x00, 0xff, 0xff];
-/// An empty DEFLATE block with BFINAL set. The inflater accepts it only where a block can begin, so
-/// it exposes a message that ends inside a block.
+/// An empty stored DEFLATE block with BFINAL set. The inflater accepts it only where a block can
+/// begin, so it exposes a message that ends inside a block.
 const LAST_BLOCK: [u8; 5] = [0x01, 0x00, 0x00, 0xff, 0xff];
 /// The maximum size, in bytes, of a piece that the inflater produces in one step.
 const PIECE: usize = 8 * 1024;
@@ -52,7 +52,8 @@ const PRICE_OF_LAST_BLOCK: u64 = 1024;
 /// for 16 such blocks in a row, and for the one that [`Inflater::finish`] appends.
 const MAX_CREDIT: u64 = 17 * PRICE_OF_LAST_BLOCK;
 
-/// Validates compression settings. The error names the setting that's out of range.
+/// Validates compression settings. Fails unless the windows have 9 to 15 bits and the level is from
+/// 1 to 9. The error names the setting that's out of range.
 pub fn validate(settings: &DeflateConfig) -> Result<(), Misuse> {
     let window = MIN_WINDOW_BITS..=MAX_WINDOW_BITS;
     for (setting, value, allowed) in [
@@ -98,7 +99,8 @@ pub struct Inflater {
     stream: Option<Decompress>,
     /// The number of inflated bytes in the current message so far.
     inflated: u64,
-    /// Whether the current message's last byte so far ended a DEFLATE block with BFINAL set.
+    /// Whether the current message's bytes so far end exactly with a DEFLATE block that has BFINAL
+    /// set. If so, the message may end here.
     ended: bool,
     /// The peer's credit for DEFLATE blocks with BFINAL set, in bytes. Each received byte adds one,
     /// and each message adds the price of one such block, up to [`MAX_CREDIT`].
@@ -174,7 +176,7 @@ impl Inflater {
 
     // WALK: tail
     /// Ends the current message after its last byte. Fails if the message's compressed data is
-    /// incomplete.
+    /// incomplete. Without context takeover, this also empties the window.
     pub fn finish(&mut self) -> Result<(), Violation> {
         self.credit(PRICE_OF_LAST_BLOCK);
         // RFC 7692 §7.2.2: put back the four bytes that the sender omitted. If they inflate to any
@@ -195,9 +197,9 @@ impl Inflater {
         Ok(())
     }
 
-    /// Frees the decompressor's memory when the connection becomes idle. The caller must not call
-    /// this function in the middle of a message. The window of inflated bytes stays, because the
-    /// peer's next message may refer to it.
+    /// Frees the decompressor's memory. Call this when the connection becomes idle, but never in
+    /// the middle of a message. The window of inflated bytes is kept, because the peer's next
+    /// message may refer to it.
     pub fn shrink(&mut self) {
         self.stream = None;
     }
@@ -254,14 +256,14 @@ impl Deflater {
         (window.bits >= MIN_WINDOW_BITS).then_some(deflater)
     }
 
-    /// Returns whether a message of `length` bytes is long enough to be compressed, according to
-    /// the connection's compression settings.
+    /// Returns whether a message of `length` bytes is long enough to be compressed: at least
+    /// `DeflateConfig::from`.
     pub fn wants(&self, length: usize) -> bool {
         length >= self.from
     }
 
     /// Compresses the payload of a complete message or of one fragment. `fin` is whether the
-    /// message ends with this payload.
+    /// message ends with this payload. If so, the result omits the last four bytes (`TAIL`).
     pub fn deflate(&mut self, payload: &[u8], fin: bool) -> Vec<u8> {
         let Window { bits, takeover } = self.window;
         let new = || Compress::new_with_window_bits(self.level, false, bits);
