@@ -65,8 +65,8 @@ impl Body {
     /// `Transfer-Encoding` nor `Content-Length`.
     fn announced(head: &Head) -> Option<Body> {
         if head.header("Transfer-Encoding").is_some() {
-            let is_chunked = head.list("Transfer-Encoding").last()?.eq_ignore_ascii_case("chunked");
-            return Some(if is_chunked {
+            let last = head.list("Transfer-Encoding").pop();
+            return Some(if last.is_some_and(|last| last.eq_ignore_ascii_case("chunked")) {
                 Body::Chunked(ChunkPart::start_of_chunk())
             } else {
                 Body::UntilEnd
@@ -200,6 +200,7 @@ mod tests {
             "Content-Length: -1\r\n",
             "Content-Length: 1\r\nContent-Length: 2\r\n",
             "Transfer-Encoding: gzip\r\n",
+            "Transfer-Encoding: \r\nContent-Length: 4\r\n",
         ] {
             assert_eq!(Body::of_response(&head(fields), "GET"), Body::UntilEnd, "{fields}");
         }
