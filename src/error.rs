@@ -16,7 +16,7 @@ use crate::frames::violation::Violation;
 use crate::handshake::client::HandshakeError;
 use crate::http::refusal::Refusal;
 
-/// The result of this crate's calls: a value, or an [`Error`].
+/// The [`Result`](std::result::Result) type of this crate's functions, with [`Error`] as its error.
 pub type Result<T> = std::result::Result<T, Error>;
 
 /// An error of this crate: why a connection couldn't be opened or used, or why it ended without a
@@ -117,8 +117,8 @@ pub enum Error {
     /// The peer didn't answer in time: while dialling, during the handshake, or after a keepalive
     /// ping or a Close from this end.
     PeerTimeout,
-    /// The peer didn't answer this end's Close in time, and the peer's TCP stack hadn't
-    /// acknowledged the last bytes from this end. Holds the number of these bytes.
+    /// The peer didn't answer this end's Close in time, and the peer's TCP stack never acknowledged
+    /// the last bytes that this end sent, so they may be lost. Holds the number of these bytes.
     BytesLost(u64),
     /// Sending failed, because the peer reads too slowly or not at all, because an
     /// [`Outbox`](crate::Outbox) is full, or because another thread doesn't finish its message.

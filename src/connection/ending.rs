@@ -160,8 +160,9 @@ pub(crate) struct Ending {
     /// The number of threads that wait for a change of the state. `notify_all` is a system call
     /// even if no thread waits, so `handle_event` calls it only if this number isn't zero.
     waiting: AtomicUsize,
-    /// Whether our Close has been requested and isn't due yet. If so, a thread that has finished an
-    /// open message or an outbox's queue must check whether the Close is due now.
+    /// Whether our Close has been requested but isn't due yet. While this is `true`, each thread
+    /// that completes an open message or empties an outbox's queue must check whether the Close has
+    /// become due.
     is_close_requested: AtomicBool,
     /// Whether new messages are refused. `true` once our Close has been requested, a write has
     /// failed, or the connection has ended. `false` while a requested Close still waits for the

@@ -35,7 +35,7 @@ struct Ping {
     give_up_deadline: Option<Deadline>,
 }
 
-/// The reading thread's next action after a read that timed out.
+/// What the reading thread does next when a read has timed out.
 pub(crate) enum SilenceAction {
     /// The reading thread continues to wait for the peer's bytes.
     Wait,

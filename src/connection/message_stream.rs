@@ -84,9 +84,10 @@ impl Read for MessageReader<'_> {
     }
 }
 
-/// Writes a message piece by piece, through `io::Write`, and sends a fragment whenever 64 KiB have
-/// been collected. You must end the message with [`finish`](MessageWriter::finish): if you drop the
-/// writer after a fragment has been sent, the connection closes with close code 1011.
+/// Writes a message piece by piece, through `io::Write`, and sends a fragment each time it has
+/// collected 64 KiB. You must end the message with [`finish`](MessageWriter::finish). If you drop
+/// the writer before it has sent a fragment, the message is discarded. If you drop it later, the
+/// connection closes with close code 1011.
 pub struct MessageWriter<'a> {
     write_half: &'a WriteHalf,
     kind: MessageKind,

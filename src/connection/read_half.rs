@@ -32,10 +32,11 @@ use crate::transport::stream::{is_part_of_record, is_timeout};
 /// The read timeout for fetching only bytes that have already arrived. It can't be zero, because
 /// sockets reject a zero timeout.
 const SHORTEST_READ: Duration = Duration::from_millis(1);
-/// The minimum time between two checks of whether another thread has sent our Close. Without this
-/// minimum, a small `Limits::close` would wake the threads of idle connections all the time. While
-/// our Close waits for other messages, the reading thread checks their progress at least this
-/// often.
+/// The interval at which the reading thread checks on our Close. Until our Close is requested, the
+/// interval is a minimum: the thread checks every `Limits::close` whether another thread has
+/// requested it, and a small `Limits::close` would otherwise keep waking the threads of idle
+/// connections. While our Close waits for other threads' messages, the interval is a maximum: the
+/// thread checks at least this often whether those messages make progress.
 const MIN_CHECK_INTERVAL: Duration = Duration::from_secs(1);
 /// The maximum number of reads after the deadline for the peer's last bytes. These reads fetch
 /// bytes that arrived in time but weren't read yet. Their number is enough to empty the largest

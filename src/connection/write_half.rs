@@ -195,9 +195,9 @@ impl WriteHalf {
         self.flush_pending()
     }
 
-    /// Requests our Close. If the Close is due and the write lock is free, this sends the Close
-    /// now. Otherwise another thread sends it later. An earlier request stays in force unless the
-    /// new one is more urgent.
+    /// Requests our Close, and sends it at once if nothing must go out before it and the write lock
+    /// is free. If not, a later call or another thread sends it. A request replaces an earlier one
+    /// only if it's more urgent.
     pub(crate) fn request_close(&self, request: CloseRequest) -> Result<()> {
         self.apply(EndEvent::CloseRequested(request));
         self.advance_close()
@@ -628,9 +628,9 @@ impl WriteHalf {
         Ok(encoder)
     }
 
-    /// Returns whether another thread is writing, that is, whether it holds the write lock. (A
-    /// thread that holds this lock waits for nothing but its write.) If no thread is writing, this
-    /// sends the pending pong and Close, if any.
+    /// Returns whether another thread holds the write lock. Such a thread is in the middle of a
+    /// write, because a thread that holds this lock waits for nothing else. If the lock is free,
+    /// this sends the pending pong and Close, if any.
     pub(crate) fn is_writing(&self) -> bool {
         let Some(encoder) = self.try_lock() else { return true };
         drop(encoder);

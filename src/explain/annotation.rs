@@ -127,8 +127,8 @@ pub struct Annotation {
     /// A frame's unmasked payload, as far as `bytes` contains it. Empty if the bytes aren't a
     /// frame.
     pub payload: Vec<u8>,
-    /// The inflated payload of a compressed frame. `None` if the frame isn't compressed, or in a
-    /// build without the feature `deflate`.
+    /// The inflated payload of a compressed frame. `None` if the frame isn't compressed, or if
+    /// ws101 was built without the `deflate` feature.
     pub inflated: Option<Inflated>,
     /// The spans that explain these bytes, in the order of the bytes.
     pub spans: Vec<Span>,
@@ -151,8 +151,7 @@ pub struct Run {
 }
 
 impl Run {
-    /// Creates an empty run. `start` is the number of bytes that the sender had sent before this
-    /// run.
+    /// Creates an empty run. `start` is the run's offset in the sender's byte stream.
     pub fn new(from: Role, what: AnnotationKind, start: u64) -> Run {
         Run { from, what, start, length: 0, shown: Vec::new() }
     }

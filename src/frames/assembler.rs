@@ -186,9 +186,9 @@ impl Assembler {
         }
     }
 
-    /// Ends the current message after its last fragment, and returns the message. The message lacks
-    /// the bytes that [`take_arrived`](Assembler::take_arrived) has already removed. Fails if a
-    /// text message ends in the middle of a character.
+    /// Ends the current message after its last fragment, and returns the message. If you read the
+    /// message in pieces with [`take_arrived`](Assembler::take_arrived), the result holds only the
+    /// bytes that you haven't taken yet. Fails if a text message ends in the middle of a character.
     #[inline]
     pub fn finish(&mut self) -> Result<Message, Violation> {
         match self.inside.take() {

@@ -62,7 +62,8 @@ pub struct Decoder {
     /// payload bytes have been taken from the receive buffer. `None` between frames.
     frame: Option<(Header, u64)>,
     message: Assembler,
-    /// Inflates the peer's compressed messages. `None` unless both ends agreed on compression.
+    /// Inflates the peer's compressed messages. `None` if the two ends haven't agreed on
+    /// compression.
     inflater: Option<Box<Inflater>>,
     /// The payload of the arriving control frame. It has its own buffer, because a control frame
     /// may come between the fragments of a message.
@@ -93,8 +94,8 @@ impl Decoder {
         }
     }
 
-    /// Sets the inflater for the peer's compressed messages. Pass `None` unless both ends agreed on
-    /// compression.
+    /// Sets the inflater for the peer's compressed messages. Pass `None` if the two ends haven't
+    /// agreed on compression.
     pub fn inflating(self, inflater: Option<Box<Inflater>>) -> Decoder {
         Decoder { inflater, ..self }
     }
@@ -118,9 +119,8 @@ impl Decoder {
         self.buffer.filled(count);
     }
 
-    /// Frees memory that an idle connection doesn't need: the receive buffer's and the inflater's.
-    /// The buffer keeps its memory while it holds unread bytes, and the inflater while a message is
-    /// unfinished.
+    /// Frees memory that an idle connection doesn't need. The receive buffer shrinks to 512 bytes
+    /// unless it holds unread bytes, and the decompressor is freed unless a message is unfinished.
     pub fn shrink(&mut self) {
         self.buffer.shrink();
         if self.message.open_kind().is_none()

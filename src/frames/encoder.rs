@@ -43,8 +43,8 @@ pub type Masks = Box<dyn FnMut() -> mask::Key + Send>;
 pub struct Encoder {
     /// A client's source of masking keys. `None` at a server, which doesn't mask.
     masks: Option<Masks>,
-    /// Compresses our messages. `None` if both ends haven't agreed on compression, or if the peer
-    /// allows us only a window that's too small.
+    /// Compresses our messages. `None` if the two ends haven't agreed on compression, or if the
+    /// peer allows only a window of 256 bytes, which our compressor doesn't support.
     deflater: Option<Box<Deflater>>,
     /// Whether the message that's being sent in fragments is compressed.
     compressing: bool,
@@ -66,15 +66,16 @@ impl Encoder {
         Encoder { masks, deflater, compressing, batch, recent_peak, closed: false, messages: 0 }
     }
 
-    /// Sets the deflater, which compresses our messages. Pass `None` unless both ends agreed on
-    /// compression.
+    /// Sets the deflater that compresses our messages. With `None`, our messages go out
+    /// uncompressed.
     pub fn deflating(self, deflater: Option<Box<Deflater>>) -> Encoder {
         Encoder { deflater, ..self }
     }
 
-    /// Encodes a complete message as one frame in the batch. Returns the bytes that the caller must
-    /// write right after the batch: a large payload or frame that the encoder hasn't copied, or an
-    /// empty slice. Fails if the encoder [is closed](Encoder::is_closed).
+    /// Appends a complete message to the batch, as one frame. To avoid a copy, the encoder may
+    /// leave out a large payload, or a whole large prepared frame. It then returns those bytes, and
+    /// the caller must write them right after the batch. Otherwise, the returned slice is empty.
+    /// Fails if the encoder [is closed](Encoder::is_closed).
     #[inline]
     pub fn message<'a>(&mut self, message: MessageRef<'a>) -> Result<&'a [u8], Misuse> {
         match self.usable_prepared_frame(&message) {
@@ -91,8 +92,9 @@ impl Encoder {
     /// fragment. The caller must pass a message's fragments in order, without another message
     /// between them.
     ///
-    /// Returns the bytes that the caller must write right after the batch, or an empty slice. Fails
-    /// if the encoder [is closed](Encoder::is_closed).
+    /// If the encoder leaves out a large payload, it returns the payload, and the caller must write
+    /// it right after the batch. Otherwise, the returned slice is empty. Fails if the encoder
+    /// [is closed](Encoder::is_closed).
     pub fn fragment<'a>(
         &mut self,
         opcode: Opcode,
@@ -171,8 +173,9 @@ impl Encoder {
         self.batch.drain(..count);
     }
 
-    /// Frees memory that an idle connection doesn't need: the batch's, if the batch is empty, and
-    /// the compressor's. The next compressed message then refers to no earlier one.
+    /// Frees memory that an idle connection doesn't need. The batch's memory is freed if the batch
+    /// is empty. The compressor is always freed, so the next compressed message doesn't refer to
+    /// earlier ones.
     pub fn shrink(&mut self) {
         if self.batch.is_empty() {
             self.batch = Vec::new();

@@ -88,8 +88,8 @@ impl Request {
     }
 
     /// Returns the peer's address: on a server the client's, and on a client the server's. If the
-    /// connection goes through a proxy, that's the proxy's address. `None` if the stream has no such
-    /// address, as with a Unix socket.
+    /// connection goes through a proxy, that's the proxy's address. `None` if the stream has no
+    /// such address, as with a Unix socket.
     pub fn peer(&self) -> Option<SocketAddr> {
         self.peer
     }
@@ -121,8 +121,7 @@ impl Request {
         self.head.first_line().split(' ').nth(1).unwrap_or_default()
     }
 
-    /// Returns the target's path as the client sent it, with its `%` escapes. An empty path becomes
-    /// `/`.
+    /// Returns the target's path, still percent-encoded. Returns `/` if the path is empty.
     pub fn path(&self) -> &str {
         match self.authority_and_path().1.split('?').next() {
             None | Some("") => "/",

@@ -82,9 +82,9 @@ impl Handle {
     }
 
     /// Like [`drain`](Handle::drain), but with your own close code and reason. Close code 1012
-    /// tells clients that the server is restarting and that they should reconnect after a while. If
-    /// a Close must not contain this code or reason, returns
-    /// [`Error::Misuse`](crate::Error::Misuse) and changes nothing.
+    /// tells clients that the server is restarting and that they should reconnect after a while.
+    /// Returns [`Error::Misuse`](crate::Error::Misuse), and changes nothing, if the code must not
+    /// be sent in a Close or the reason is longer than 123 bytes.
     pub fn drain_with(
         &self,
         grace: Duration,
@@ -124,8 +124,8 @@ impl Handle {
     }
 
     /// Like [`stop`](Handle::stop), but with your own close code and reason, such as 1012 and
-    /// "restarting". If a Close must not contain this code or reason, returns
-    /// [`Error::Misuse`](crate::Error::Misuse) and doesn't stop the server.
+    /// "restarting". Returns [`Error::Misuse`](crate::Error::Misuse), and doesn't stop the server,
+    /// if the code must not be sent in a Close or the reason is longer than 123 bytes.
     pub fn stop_with(
         &self,
         grace: Duration,

@@ -126,8 +126,8 @@ impl Registry {
         self.next_id.fetch_add(1, SeqCst)
     }
 
-    /// Records that `serve` is running. When the server stops, `serve` then closes the connections,
-    /// so `begin_stopping` starts no thread for that.
+    /// Records that `serve` is running. `serve` will close the connections when the server stops,
+    /// so `begin_stopping` needn't start a thread for it.
     pub(crate) fn note_serve_runs(&self) {
         self.is_serving.store(true, SeqCst);
     }

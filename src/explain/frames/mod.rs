@@ -43,7 +43,7 @@ pub struct FrameExplainer {
     /// Whether an extension that this crate doesn't know encodes the current message. If so, the
     /// explainer shows the payload without decoding it.
     opaque: bool,
-    /// The number of bytes that the sender had sent before the current frame.
+    /// The current frame's offset in the sender's byte stream.
     start: u64,
     /// The bytes of the current frame's header that have arrived.
     head: Vec<u8>,
@@ -79,8 +79,8 @@ struct ArrivingFrame {
 }
 
 impl FrameExplainer {
-    /// Creates an explainer for the frames that `from` sends. `start` is the number of bytes that
-    /// `from` had sent before its first frame. A message that exceeds `bounds` counts as broken.
+    /// Creates an explainer for the frames that `from` sends. `start` is the first frame's offset
+    /// in that end's byte stream. A message that exceeds `bounds` counts as broken.
     pub fn new(from: Role, start: u64, bounds: Bounds) -> FrameExplainer {
         FrameExplainer {
             from,

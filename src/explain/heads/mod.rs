@@ -72,13 +72,14 @@ pub struct ArrivingHead {
 pub enum EndedHead {
     /// The head is complete: the empty line that ends it has arrived.
     Whole,
-    /// The last byte that arrived breaks a rule for heads.
+    /// The head is invalid: its latest byte broke a rule or exceeded a limit, which the refusal
+    /// names.
     Bad(Refusal),
 }
 
 impl ArrivingHead {
-    /// Creates an empty head, before its first byte has arrived. `start` is the number of bytes
-    /// that the sender had sent before this head.
+    /// Creates an empty head, before its first byte has arrived. `start` is the head's offset in
+    /// the sender's byte stream.
     pub fn new(settings: &Settings, start: u64) -> ArrivingHead {
         let scan = Scan::new(settings.max_head, settings.max_head_lines);
         ArrivingHead { start, scan, bytes: Vec::new() }
@@ -98,7 +99,7 @@ impl ArrivingHead {
         (self.bytes.len() - before, Some(end))
     }
 
-    /// Returns the number of bytes that the sender had sent before this head.
+    /// Returns the head's offset in the sender's byte stream.
     pub fn start(&self) -> u64 {
         self.start
     }

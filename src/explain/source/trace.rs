@@ -30,8 +30,8 @@ pub struct Step {
     pub is_wrong: bool,
 }
 
-/// Returns the trace of an annotated head or frame: the steps in which ws101's code handled it. The
-/// trace is empty for an HTTP body and for bytes that the receiver doesn't read.
+/// Returns the trace of an annotated head or frame: the steps that ws101's code takes to handle it,
+/// in order. The trace is empty for an HTTP body and for bytes that the receiver doesn't read.
 pub fn steps(annotation: &Annotation) -> Vec<Step> {
     let mut trace =
         Trace { annotation, wrong: deciding_anchor::of_verdict(annotation), steps: Vec::new() };

@@ -44,9 +44,10 @@ const TAIL: [u8; 4] = [0x00, 0x00, 0xff, 0xff];
 const LAST_BLOCK: [u8; 5] = [0x01, 0x00, 0x00, 0xff, 0xff];
 /// The maximum size, in bytes, of a piece that the inflater produces in one step.
 const PIECE: usize = 8 * 1024;
-/// The price of a DEFLATE block with BFINAL set, in bytes of the peer's credit. After such a block,
-/// the inflater copies the window, which takes about as long as inflating this many bytes. Honest
-/// senders send at most one such block per message.
+/// The price of a DEFLATE block with BFINAL set, in bytes of the peer's credit. The price keeps a
+/// peer from flooding us with such blocks: after each of them, the inflater copies the window,
+/// which takes about as long as inflating this many bytes. Honest senders send at most one such
+/// block per message.
 const PRICE_OF_LAST_BLOCK: u64 = 1024;
 /// The maximum credit, in bytes, that a peer can save for DEFLATE blocks with BFINAL set. It pays
 /// for 16 such blocks in a row, and for the one that [`Inflater::finish`] appends.
@@ -70,8 +71,8 @@ pub fn validate(settings: &DeflateConfig) -> Result<(), Misuse> {
 
 /// Creates a connection's inflater and deflater from the compression parameters that the two ends
 /// `agreed` on. Returns `None` for both if nothing was agreed, and for the deflater alone if the
-/// peer allows us only a window that's too small for our compressor. They're boxed, so that an
-/// uncompressed connection stays small.
+/// peer allows only a window of 256 bytes, which our compressor doesn't support. They're boxed, so
+/// that an uncompressed connection stays small.
 pub fn inflater_and_deflater(
     role: Role,
     agreed: Option<(DeflateParams, DeflateConfig)>,
