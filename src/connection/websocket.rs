@@ -20,6 +20,7 @@ use crate::error::Result;
 use crate::frames::close::Close;
 use crate::frames::close_code::CloseCode;
 use crate::frames::decoder::Decoder;
+use crate::frames::encoder::LARGE;
 use crate::frames::message::{AsMessage, Message};
 use crate::http::head::Head;
 use crate::http::request::Request;
@@ -114,6 +115,13 @@ impl WebSocket {
     /// all messages that arrived together go out in one write. (If the batch is full or the message
     /// is long, `feed` itself writes.)
     pub fn feed(&mut self, message: impl AsMessage) -> Result<()> {
+        let mut message = message;
+        if message.as_message().payload.len() >= LARGE {
+            match message.into_message() {
+                Ok(owned) => return self.write_half.feed_owned(owned),
+                Err(borrowed) => message = borrowed,
+            }
+        }
         self.write_half.feed(|encoder| encoder.message(message.as_message()))
     }
 
