@@ -113,9 +113,9 @@ impl WebSocket {
     /// Encodes a message into the connection's batch of unwritten frames. The next `send` or
     /// `flush` writes the batch, and so does a `recv` that has to wait. That way, the replies to
     /// all messages that arrived together go out in one write. (If the batch is full or the message
-    /// is long, `feed` itself writes.)
-    pub fn feed(&mut self, message: impl AsMessage) -> Result<()> {
-        let mut message = message;
+    /// is long, `feed` itself writes.) The batch copies the message, except a large one that you
+    /// pass by value.
+    pub fn feed(&mut self, mut message: impl AsMessage) -> Result<()> {
         if message.as_message().payload.len() >= LARGE {
             match message.into_message() {
                 Ok(owned) => return self.write_half.feed_owned(owned),
