@@ -20,6 +20,7 @@ use crate::error::Result;
 use crate::frames::close::Close;
 use crate::frames::close_code::CloseCode;
 use crate::frames::decoder::Decoder;
+use crate::frames::encoder::LARGE;
 use crate::frames::message::{AsMessage, Message};
 use crate::http::head::Head;
 use crate::http::request::Request;
@@ -112,8 +113,15 @@ impl WebSocket {
     /// Encodes a message into the connection's batch of unwritten frames. The next `send` or
     /// `flush` writes the batch, and so does a `recv` that has to wait. That way, the replies to
     /// all messages that arrived together go out in one write. (If the batch is full or the message
-    /// is long, `feed` itself writes.)
-    pub fn feed(&mut self, message: impl AsMessage) -> Result<()> {
+    /// is long, `feed` itself writes.) The batch copies the message, except a large one that you
+    /// pass by value.
+    pub fn feed(&mut self, mut message: impl AsMessage) -> Result<()> {
+        if message.as_message().payload.len() >= LARGE {
+            match message.into_message() {
+                Ok(owned) => return self.write_half.feed_owned(owned),
+                Err(borrowed) => message = borrowed,
+            }
+        }
         self.write_half.feed(|encoder| encoder.message(message.as_message()))
     }
 

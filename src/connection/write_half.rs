@@ -33,18 +33,20 @@ use super::outbox::queue::OutboxQueues;
 use super::pending_control::{PendingControl, PendingFrames};
 use crate::diagnostic::misuse::Misuse;
 use crate::error::{Error, Result};
+use crate::frames::batch::{Batch, MAX_SLICES};
 use crate::frames::close::Close;
 use crate::frames::encoder::Encoder;
 use crate::frames::header::Role;
+use crate::frames::message::Message;
 use crate::transport::deadline::Deadline;
 use crate::transport::lingering_close::{RenewableDeadline, await_peer_eof, lingering_close};
 use crate::transport::lock::lock;
 use crate::transport::min_write_rate::{per_call_timeout, write_error, write_with_min_rate};
 use crate::transport::stream::{Stream, is_timeout};
 
-/// The size of a full batch, in bytes. Once the encoder's batch has reached this size, `feed`
-/// writes it.
-const MAX_BATCH: usize = 256 * 1024;
+/// The size, in bytes, from which `feed` writes a borrowed payload at once. Copying a smaller
+/// payload into the encoder's batch costs less than splitting the batch into several writes.
+const WORTH_A_WRITE: usize = 96 * 1024;
 /// The maximum time that a draining or stopping server waits for one peer to take the server's
 /// Close. With thousands of peers that don't read, a longer wait would use up the grace period.
 const BULK_CLOSE_TIMEOUT: Duration = Duration::from_millis(10);
@@ -135,6 +137,13 @@ impl WriteHalf {
         self.feed_locked(encoder, encode)
     }
 
+    /// Like `feed`, but takes the message away from the caller, so that the encoder needn't copy a
+    /// large payload.
+    #[cold]
+    pub(crate) fn feed_owned(&self, message: Message) -> Result<()> {
+        self.feed(|encoder| encoder.owned_message(message))
+    }
+
     /// Like `feed`, but for an outbox's thread: queued messages go out even after our Close has
     /// been requested, and wait for an open message without a time limit.
     pub(crate) fn feed_queued<'a>(
@@ -158,8 +167,11 @@ impl WriteHalf {
         encode: impl FnOnce(&mut Encoder) -> std::result::Result<&'a [u8], Misuse>,
     ) -> Result<()> {
         let encoded = encode(&mut encoder);
-        let after_batch = encoded.as_deref().unwrap_or_default();
-        if !after_batch.is_empty() || encoder.batch().len() >= MAX_BATCH {
+        let mut after_batch = encoded.as_deref().unwrap_or_default();
+        if !after_batch.is_empty() && after_batch.len() < WORTH_A_WRITE {
+            encoder.append(std::mem::take(&mut after_batch));
+        }
+        if !after_batch.is_empty() || encoder.batch().is_full() {
             self.write(&mut encoder, after_batch)?;
         }
         drop(encoder);
@@ -185,7 +197,7 @@ impl WriteHalf {
         if let Some(mut encoder) = self.try_lock() {
             // After our Close, the encoder refuses the pong. That's no error, because the peer no
             // longer needs a pong.
-            if encoder.pong(&payload).is_ok() && encoder.batch().len() >= MAX_BATCH {
+            if encoder.pong(&payload).is_ok() && encoder.batch().is_full() {
                 self.write(&mut encoder, &[])?;
             }
             drop(encoder);
@@ -395,13 +407,15 @@ impl WriteHalf {
     /// allows. Fails with `WriteTimeout` if the peer takes too few bytes within `Limits::write`,
     /// and with `ConnectionLost` if the stream fails. After a failure, nothing more can be sent.
     pub(crate) fn write(&self, encoder: &mut Encoder, after_batch: &[u8]) -> Result<()> {
-        let total = encoder.batch().len() + after_batch.len();
+        let total = encoder.batch().size() + after_batch.len();
         if total == 0 {
             return Ok(());
         }
+        let mut slices = [IoSlice::new(&[]); MAX_SLICES];
+        let slices = collect_slices(&mut slices, encoder.batch(), after_batch);
         // The stream may be the application's own code, which may panic.
         let written = catch_unwind(AssertUnwindSafe(|| {
-            write_with_min_rate(self.limits.write, &*self.stream, encoder.batch(), after_batch)
+            write_with_min_rate(self.limits.write, &*self.stream, slices)
         }));
         let messages = encoder.take_message_count();
         let Ok(Ok(())) = written else {
@@ -422,8 +436,9 @@ impl WriteHalf {
     fn write_some(&self, encoder: &mut Encoder) -> bool {
         let deadline = Deadline::after(BULK_CLOSE_TIMEOUT);
         while !encoder.batch().is_empty() {
-            let slices = [IoSlice::new(encoder.batch())];
-            let written = catch_unwind(AssertUnwindSafe(|| self.stream.write(&slices)));
+            let mut slices = [IoSlice::new(&[]); MAX_SLICES];
+            let slices = collect_slices(&mut slices, encoder.batch(), &[]);
+            let written = catch_unwind(AssertUnwindSafe(|| self.stream.write(slices)));
             match written.unwrap_or_else(|_| Err(ErrorKind::Other.into())) {
                 Ok(count @ 1..) => {
                     encoder.drop_written(count);
@@ -646,4 +661,23 @@ impl WriteHalf {
             Err(TryLockError::WouldBlock) => None,
         }
     }
+}
+
+/// Collects the slices that make up the batch and then `after_batch`, none of them empty.
+#[inline]
+fn collect_slices<'a, 's>(
+    slices: &'s mut [IoSlice<'a>; MAX_SLICES],
+    batch: &'a Batch,
+    after_batch: &'a [u8],
+) -> &'s mut [IoSlice<'a>] {
+    let mut count = 0;
+    let mut push = |slice: &'a [u8]| {
+        if !slice.is_empty() {
+            slices[count] = IoSlice::new(slice);
+            count += 1;
+        }
+    };
+    batch.for_each_slice(&mut push);
+    push(after_batch);
+    &mut slices[..count]
 }

@@ -4,7 +4,8 @@
 //! - The encoder collects frames in a batch, in the order of the calls. The thread that holds the
 //!   stream writes the batch.
 //! - A small payload is copied into the batch after its header. A large unmasked payload isn't
-//!   copied: the encoder returns it, and the caller writes it after the batch.
+//!   copied: the batch keeps it if the caller gives it away. Otherwise the encoder returns it, and
+//!   the caller writes it after the batch.
 //! - A client masks each frame with a fresh key of four unpredictable bytes (§5.3, §10.3). The
 //!   caller passes in the source of these bytes, because they come from the operating system.
 //! - If both ends agreed on compression, a sufficiently long message is compressed as it enters the
@@ -20,19 +21,18 @@
 
 use std::fmt;
 
-use super::buffer::RecentPeak;
+use super::batch::Batch;
 use super::close::Close;
 use super::close_code::CloseCode;
 use super::deflate::Deflater;
 use super::header::{Header, MAX_CONTROL_PAYLOAD, MAX_HEADER, Opcode, Role};
 use super::mask;
-use super::message::{Encoded, MessageRef};
+use super::message::{AsMessage, Encoded, Message, MessageRef};
 use crate::diagnostic::misuse::Misuse;
 
 /// The size, in bytes, from which the encoder no longer copies an unmasked payload into its batch
-/// of encoded frames. Copying a smaller payload costs less than splitting the batch into several
-/// writes.
-const LARGE: usize = 96 * 1024;
+/// of encoded frames.
+pub const LARGE: usize = 32 * 1024;
 
 /// The source of a client's masking keys. Each call must return a fresh key of four unpredictable
 /// bytes.
@@ -48,10 +48,7 @@ pub struct Encoder {
     deflater: Option<Box<Deflater>>,
     /// Whether the message that's being sent in fragments is compressed.
     compressing: bool,
-    batch: Vec<u8>,
-    /// The size, in bytes, of the largest recent batch of encoded frames. `clear_batch` shrinks the
-    /// batch's memory to twice that size.
-    recent_peak: RecentPeak,
+    batch: Batch,
     closed: bool,
     /// The number of complete messages that have entered the batch since the last call to
     /// `take_message_count`.
@@ -61,9 +58,8 @@ pub struct Encoder {
 impl Encoder {
     /// Creates the encoder of a client, or of a server if `masks` is `None`.
     pub fn new(masks: Option<Masks>) -> Encoder {
-        let (deflater, compressing, batch) = (None, false, Vec::new());
-        let recent_peak = RecentPeak::default();
-        Encoder { masks, deflater, compressing, batch, recent_peak, closed: false, messages: 0 }
+        let batch = Batch::default();
+        Encoder { masks, deflater: None, compressing: false, batch, closed: false, messages: 0 }
     }
 
     /// Sets the deflater that compresses our messages. With `None`, our messages go out
@@ -85,6 +81,22 @@ impl Encoder {
             }
             None => self.append_data(message.kind.opcode(), message.payload, true, message.plain),
         }
+    }
+
+    /// Like [`message`](Encoder::message), but the caller gives the message away. The batch then
+    /// keeps a large payload without copying it, so there's nothing to write after the batch.
+    pub fn owned_message(&mut self, message: Message) -> Result<&'static [u8], Misuse> {
+        if !self.message(message.as_message())?.is_empty() {
+            self.batch.keep(message.into_bytes());
+        }
+        Ok(&[])
+    }
+
+    /// Copies into the batch what another method of the encoder has returned, so that the caller
+    /// needn't write it yet.
+    #[inline]
+    pub fn append(&mut self, after_batch: &[u8]) {
+        self.batch.bytes_mut().extend_from_slice(after_batch);
     }
 
     /// Encodes one fragment of a message into the batch. `opcode` is the message's kind for the
@@ -133,7 +145,7 @@ impl Encoder {
     /// this function when the connection ends, and after a failed write, because the peer may have
     /// received only a part of a frame.
     pub fn stop(&mut self) {
-        self.batch = Vec::new();
+        self.batch = Batch::default();
         self.closed = true;
     }
 
@@ -149,37 +161,26 @@ impl Encoder {
     }
 
     /// Returns the batch of encoded frames, which the caller must write to the stream next.
-    pub fn batch(&self) -> &[u8] {
+    pub fn batch(&self) -> &Batch {
         &self.batch
     }
 
-    /// Empties the batch of encoded frames, after the caller has written all of it. Keeps the
-    /// memory for later frames, unless it exceeds 512 KiB or recent batches needed less than half
-    /// of it.
+    /// Empties the batch of encoded frames, after the caller has written all of it.
     pub fn clear_batch(&mut self) {
-        const KEPT: usize = 512 * 1024;
-        let peak = self.recent_peak.note(self.batch.len());
         self.batch.clear();
-        if self.batch.capacity() > KEPT {
-            self.batch = Vec::new();
-        } else if let Some(peak) = peak {
-            self.batch.shrink_to(2 * peak);
-        }
     }
 
     /// Removes the batch's first `count` bytes, after the caller has written only these bytes to
     /// the stream.
     pub fn drop_written(&mut self, count: usize) {
-        self.batch.drain(..count);
+        self.batch.drop_first(count);
     }
 
     /// Frees memory that an idle connection doesn't need. The batch's memory is freed if the batch
     /// is empty. The compressor is always freed, so the next compressed message doesn't refer to
     /// earlier ones.
     pub fn shrink(&mut self) {
-        if self.batch.is_empty() {
-            self.batch = Vec::new();
-        }
+        self.batch.shrink();
         if let Some(deflater) = &mut self.deflater {
             deflater.forget();
         }
@@ -223,7 +224,7 @@ impl Encoder {
             Some(deflater) if self.compressing => {
                 let deflated = deflater.deflate(payload, fin);
                 let after_batch = self.append_frame(opcode, is_first, &deflated, fin);
-                self.batch.extend_from_slice(after_batch);
+                self.append(after_batch);
                 Ok(&[])
             }
             _ => Ok(self.append_frame(opcode, false, payload, fin)),
@@ -277,11 +278,12 @@ impl Encoder {
         let mask = self.masks.as_mut().map(|next| next());
         let header = Header { fin, rsv1, opcode, mask, length: payload.len() as u64 };
         log::trace!("{} sends {header}", if mask.is_some() { "Client" } else { "Server" });
-        header.write(&mut self.batch);
+        let batch = self.batch.bytes_mut();
+        header.write(batch);
         let Some(key) = mask else { return self.append_or_hand_back(payload) };
-        let start = self.batch.len();
-        self.batch.extend_from_slice(payload);
-        mask::apply(key, 0, &mut self.batch[start..]);
+        let start = batch.len();
+        batch.extend_from_slice(payload);
+        mask::apply(key, 0, &mut batch[start..]);
         &[]
     }
 
@@ -290,7 +292,7 @@ impl Encoder {
         if bytes.len() >= LARGE {
             return bytes;
         }
-        self.batch.extend_from_slice(bytes);
+        self.append(bytes);
         &[]
     }
 }
@@ -302,7 +304,7 @@ impl fmt::Debug for Encoder {
             f,
             "Encoder {{ masks: {}, batch: {} bytes, closed: {closed} }}",
             masks.is_some(),
-            batch.len()
+            batch.size()
         )
     }
 }
@@ -310,35 +312,6 @@ impl fmt::Debug for Encoder {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_batch_keeps_its_memory_for_the_next_one_unless_it_was_huge_or_the_connection_falls_idle() {
-        let mut encoder = Encoder::new(None);
-        let mut room_after = |size: usize| {
-            encoder.batch.reserve_exact(size);
-            encoder.clear_batch();
-            encoder.batch.capacity()
-        };
-        assert_eq!(room_after(512 * 1024), 512 * 1024);
-        assert_eq!(room_after(512 * 1024 + 1), 0);
-        assert_eq!(room_after(100), 100);
-        encoder.shrink();
-        assert_eq!(encoder.batch.capacity(), 0);
-    }
-
-    #[test]
-    fn a_batch_frees_the_memory_that_the_last_batches_did_not_need() {
-        let mut encoder = Encoder::new(None);
-        encoder.batch.reserve_exact(100_000);
-        let mut write = |size: usize| {
-            encoder.batch.resize(size, 0);
-            encoder.clear_batch();
-            encoder.batch.capacity()
-        };
-        (0..100).for_each(|_| assert_eq!(write(50_000), 100_000));
-        (0..100).for_each(|_| assert!(write(1_000) <= 100_000));
-        assert_eq!(write(0), 2_000);
-    }
 
     #[test]
     fn the_debug_output_shows_no_payload() {

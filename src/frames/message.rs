@@ -126,6 +126,15 @@ impl<'a> MessageRef<'a> {
 pub trait AsMessage {
     /// Borrows the value as the message to send.
     fn as_message(&self) -> MessageRef<'_>;
+
+    /// Turns the value into a message, without a copy, so that `feed` needn't copy a large payload.
+    /// Gives the value back, as the error, if it doesn't own its payload as a `Vec` or a `String`.
+    fn into_message(self) -> Result<Message, Self>
+    where
+        Self: Sized,
+    {
+        Err(self)
+    }
 }
 
 impl AsMessage for str {
@@ -137,6 +146,10 @@ impl AsMessage for str {
 impl AsMessage for String {
     fn as_message(&self) -> MessageRef<'_> {
         MessageRef::text(self)
+    }
+
+    fn into_message(self) -> Result<Message, String> {
+        Ok(Message::Text(self))
     }
 }
 
@@ -156,6 +169,10 @@ impl AsMessage for Vec<u8> {
     fn as_message(&self) -> MessageRef<'_> {
         MessageRef::binary(self)
     }
+
+    fn into_message(self) -> Result<Message, Vec<u8>> {
+        Ok(Message::Binary(self))
+    }
 }
 
 impl AsMessage for Message {
@@ -164,6 +181,10 @@ impl AsMessage for Message {
             Message::Text(text) => MessageRef::text(text),
             Message::Binary(bytes) => MessageRef::binary(bytes),
         }
+    }
+
+    fn into_message(self) -> Result<Message, Message> {
+        Ok(self)
     }
 }
 

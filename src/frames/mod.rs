@@ -20,10 +20,12 @@
 //! | `buffer.rs` | Where do received bytes wait until they're parsed? |
 //! | `deflate/mod.rs` | How is a message compressed, and inflated within limits? (feature `deflate`; without it `deflate/absent.rs`) |
 //! | `decoder.rs` | How do bytes become events? |
+//! | `batch.rs` | Where do encoded frames wait until they're written? |
 //! | `encoder.rs` | How do messages become bytes, and which may not be sent? |
 //! | `prepared.rs` | How is one encoding sent to many connections? |
 
 pub mod assembler;
+pub mod batch;
 pub mod buffer;
 pub mod close;
 pub mod close_code;

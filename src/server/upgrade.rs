@@ -25,7 +25,7 @@
 //! - A permit is taken before the application's `authorize` runs, so a connection whose
 //!   authorization is slow counts towards `max_connections`, and can't be evicted.
 
-use std::io;
+use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
@@ -360,7 +360,7 @@ fn write_response(
     limits: &Limits,
 ) -> io::Result<()> {
     stream.set_write_timeout(per_call_timeout(limits.write))?;
-    write_with_min_rate(limits.write, stream, head, body)
+    write_with_min_rate(limits.write, stream, &mut [head, body].map(IoSlice::new))
 }
 
 /// The 500 that replaces a page or a refusal whose status or headers are invalid.

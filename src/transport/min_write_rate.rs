@@ -31,7 +31,7 @@ pub fn per_call_timeout(within: Duration) -> Duration {
 }
 
 // WALK: min-rate
-/// Writes all of `first` and then all of `second`. Fails with a timeout if the peer takes less than
+/// Writes all of `slices`, in order. Fails with a timeout if the peer takes less than
 /// 64 KiB within a write deadline (`within`). The caller must first set the stream's write timeout
 /// to [`per_call_timeout`], because otherwise a single `write` call could wait forever. The bytes
 /// of the first call don't count, because they may only have filled our own operating system's
@@ -39,20 +39,18 @@ pub fn per_call_timeout(within: Duration) -> Duration {
 pub fn write_with_min_rate(
     within: Duration,
     stream: &dyn Stream,
-    first: &[u8],
-    second: &[u8],
+    mut slices: &mut [IoSlice<'_>],
 ) -> io::Result<()> {
-    let total = first.len() + second.len();
+    let total = slices.iter().map(|slice| slice.len()).sum();
     let (mut written, mut waits) = (0, 0);
     let (mut start, mut written_at_start) = (Instant::now(), None);
     while written < total {
-        let rest = [
-            IoSlice::new(first.get(written..).unwrap_or_default()),
-            IoSlice::new(&second[written.saturating_sub(first.len())..]),
-        ];
-        match stream.write(if second.is_empty() { &rest[..1] } else { &rest }) {
+        match stream.write(slices) {
             Ok(0) => return Err(ErrorKind::WriteZero.into()),
-            Ok(count) => (written, waits) = (written + count, 0),
+            Ok(count) => {
+                (written, waits) = (written + count, 0);
+                IoSlice::advance_slices(&mut slices, count);
+            }
             Err(error) if error.kind() == ErrorKind::Interrupted => continue,
             Err(error) if is_timeout(&error) && waits + 1 < CALLS_PER_DEADLINE => waits += 1,
             Err(error) => return Err(error),
@@ -136,7 +134,8 @@ mod tests {
             assert!(stream.is_used_up());
             let stream = Scripted::new(ends);
             let paced =
-                write_with_min_rate(LONG, &stream, b"12", b"345").map_err(|error| error.kind());
+                write_with_min_rate(LONG, &stream, &mut [b"12", &b"345"[..]].map(IoSlice::new))
+                    .map_err(|error| error.kind());
             assert_eq!((written, stream.is_used_up()), (paced, true));
             written
         };
@@ -152,9 +151,12 @@ mod tests {
         let nothing = Err(WouldBlock);
         let ends = [nothing, nothing, nothing, Ok(1), nothing, nothing, nothing, Ok(2)];
         let stream = Scripted::new(&ends);
-        assert!(write_with_min_rate(LONG, &stream, b"123", b"").is_ok() && stream.is_used_up());
+        assert!(
+            write_with_min_rate(LONG, &stream, &mut [IoSlice::new(b"123")]).is_ok()
+                && stream.is_used_up()
+        );
         let stream = Scripted::new(&[Ok(1), nothing, nothing, nothing, nothing]);
-        let error = write_with_min_rate(LONG, &stream, b"123", b"").unwrap_err();
+        let error = write_with_min_rate(LONG, &stream, &mut [IoSlice::new(b"123")]).unwrap_err();
         assert!(is_timeout(&error) && stream.is_used_up());
     }
 
@@ -171,7 +173,7 @@ mod tests {
         // The first call doesn't count: our own operating system may have taken its bytes.
         for (second, is_enough) in [(MIN_PROGRESS - 1, false), (MIN_PROGRESS, true)] {
             let stream = Scripted::new(&[Ok(100), Ok(second), Ok(bytes.len() - 100 - second)]);
-            let written = write_with_min_rate(Duration::ZERO, &stream, &bytes, b"");
+            let written = write_with_min_rate(Duration::ZERO, &stream, &mut [IoSlice::new(&bytes)]);
             assert_eq!(written.is_ok(), is_enough, "{second}");
         }
     }

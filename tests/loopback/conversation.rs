@@ -819,6 +819,47 @@ fn what_is_fed_goes_out_in_batches_of_256_kib_or_when_it_is_flushed() {
 }
 
 #[test]
+fn server_sends_large_messages_that_are_given_away_or_lent_in_the_order_in_which_they_are_fed() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let app = run(move || {
+        let server = Server::without_listener();
+        let mut ws = server.accept(listener.accept().unwrap().0).unwrap();
+        let lent = vec![2; 100_000];
+        let mut seen = Vec::new();
+        let mut feed = |message: &dyn Fn(&mut WebSocket) -> Result<()>| {
+            message(&mut ws).unwrap();
+            seen.push(server.handle().counters().bytes_out);
+        };
+        feed(&|ws| ws.feed(vec![1; 40_000]));
+        feed(&|ws| ws.feed(&lent[..40_000]));
+        feed(&|ws| ws.feed("small"));
+        // The second one that's given away makes the batch full.
+        feed(&|ws| ws.feed("4".repeat(40_000)));
+        feed(&|ws| ws.feed(vec![5; 40_000]));
+        // One that's lent and isn't worth a copy is written at once, after what waits.
+        feed(&|ws| ws.feed(&lent));
+        seen
+    });
+    let mut peer = Peer::new(TcpStream::connect(address).unwrap());
+    peer.write(request(&[]));
+    assert_eq!(peer.read_response().status, 101);
+    let mut expect = |first: u8, payload: Vec<u8>| {
+        let frame = peer.read_frame();
+        assert!(frame.first == first && frame.payload == payload, "{first:x} {:?}", payload[0]);
+    };
+    expect(0x82, vec![1; 40_000]);
+    expect(0x82, vec![2; 40_000]);
+    expect(0x81, b"small".to_vec());
+    expect(0x81, vec![b'4'; 40_000]);
+    expect(0x82, vec![5; 40_000]);
+    expect(0x82, vec![2; 100_000]);
+    peer.finish();
+    let four = 3 * 40_004 + 7;
+    assert_eq!(app.wait(), [0, 0, 0, four, four, four + 40_004 + 100_010]);
+}
+
+#[test]
 fn either_side_knows_its_peer_and_calls_each_connection_by_a_number_of_its_own() {
     let (tell, told) = channel();
     let server = serve(

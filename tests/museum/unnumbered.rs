@@ -534,7 +534,7 @@ fn tungstenite_what_if_our_caller_asks_for_what_no_peer_may_take() {
             outgoing.ping(&vec![0; length]).is_err() && outgoing.pong(&vec![0; length]).is_err()
         );
     }
-    assert_eq!(outgoing.batch(), b"");
+    assert_eq!(outgoing.batch().bytes(), b"");
 }
 
 /// ranch #36; libuv #690
@@ -772,8 +772,8 @@ fn ws_1620_what_if_one_of_many_does_not_read() {
 /// Bytes: messages of 0 bytes to a megabyte
 /// Holds: one write per message, at both ends
 /// Twin: src/connection/write_half.rs
-/// was `write_with_min_rate(self.limits.write, &*self.stream, encoder.batch(), after_batch)`
-/// now `write_with_min_rate(self.limits.write, &*self.stream, encoder.batch(), &[]).and_then(|()| write_with_min_rate(self.limits.write, &*self.stream, after_batch, &[]))`
+/// was `write_with_min_rate(self.limits.write, &*self.stream, slices)`
+/// now `slices.iter().try_for_each(|slice| write_with_min_rate(self.limits.write, &*self.stream, &mut [*slice]))`
 #[test]
 fn nagle_what_if_a_message_goes_out_in_two_writes() {
     for side in BOTH_SIDES {

@@ -10,7 +10,7 @@ use ws101::frames::close::Close;
 use ws101::frames::close_code::CloseCode;
 use ws101::frames::encoder::{Encoder, Masks};
 use ws101::frames::header::{Opcode, Role};
-use ws101::frames::message::{AsMessage, MessageRef};
+use ws101::frames::message::{AsMessage, Message, MessageRef};
 
 use crate::support::{ROLES, frame, frame_with, head};
 
@@ -62,7 +62,7 @@ fn section_5_3_client_masks_each_frame_with_a_key_of_its_own() {
     let bytes: Vec<u8> = frames
         .flat_map(|(n, (head, payload))| frame_with(Role::Client, [n; 4], head, payload))
         .collect();
-    assert_eq!(outgoing.batch(), bytes);
+    assert_eq!(outgoing.batch().bytes(), bytes);
     assert_eq!(asked.load(SeqCst), 8, "one key a frame, and none for nothing");
 }
 
@@ -72,7 +72,7 @@ fn section_5_1_server_masks_nothing() {
     outgoing.message("one".as_message()).unwrap();
     outgoing.ping(b"two").unwrap();
     outgoing.close(&goodbye()).unwrap();
-    assert_eq!(outgoing.batch(), b"\x81\x03one\x89\x03two\x88\x05\x03\xe8bye");
+    assert_eq!(outgoing.batch().bytes(), b"\x81\x03one\x89\x03two\x88\x05\x03\xe8bye");
 }
 
 #[test]
@@ -81,12 +81,12 @@ fn section_5_5_a_ping_or_pong_of_125_bytes_is_sent_and_one_of_126_is_refused() {
         let mut outgoing = at(role);
         outgoing.ping(&[1; 125]).unwrap();
         outgoing.pong(&[2; 125]).unwrap();
-        let batch = outgoing.batch().to_vec();
+        let batch = outgoing.batch().bytes().to_vec();
         for length in [126, 127, 65_536] {
             assert_eq!(outgoing.ping(&vec![1; length]), Err(Misuse::ControlTooLong(length)));
             assert_eq!(outgoing.pong(&vec![2; length]), Err(Misuse::ControlTooLong(length)));
         }
-        assert_eq!(outgoing.batch(), batch, "a refused call leaves the batch as it was");
+        assert_eq!(outgoing.batch().bytes(), batch, "a refused call leaves the batch as it was");
         assert!(!outgoing.is_closed());
     }
 }
@@ -98,7 +98,7 @@ fn section_5_5_a_close_too_long_for_a_control_frame_is_refused_and_the_connectio
         let mut outgoing = at(role);
         let too_long = Close { code: 1000.into(), reason: "r".repeat(124) };
         assert_eq!(outgoing.close(&too_long), Err(Misuse::ControlTooLong(126)));
-        assert_eq!(outgoing.batch(), b"");
+        assert_eq!(outgoing.batch().bytes(), b"");
         assert!(!outgoing.is_closed());
         assert!(outgoing.message("still here".as_message()).is_ok());
     }
@@ -127,17 +127,17 @@ fn section_5_5_1_nothing_follows_a_close() {
         outgoing.message("last".as_message()).unwrap();
         outgoing.close(&goodbye()).unwrap();
         assert!(outgoing.is_closed());
-        let batch = outgoing.batch().to_vec();
+        let batch = outgoing.batch().bytes().to_vec();
         for refused in call_all(&mut outgoing) {
             assert_eq!(refused, Err(Misuse::AfterClose), "by the {role:?}");
         }
-        assert_eq!(outgoing.batch(), batch, "a refused call leaves the batch as it was");
+        assert_eq!(outgoing.batch().bytes(), batch, "a refused call leaves the batch as it was");
         // Nor once the Close is out.
         outgoing.clear_batch();
         for refused in call_all(&mut outgoing) {
             assert_eq!(refused, Err(Misuse::AfterClose), "by the {role:?}");
         }
-        assert_eq!(outgoing.batch(), b"");
+        assert_eq!(outgoing.batch().bytes(), b"");
     }
 }
 
@@ -147,12 +147,12 @@ fn an_aborted_encoder_writes_nothing_more() {
         let mut outgoing = at(role);
         outgoing.message("half of this has gone out".as_message()).unwrap();
         outgoing.stop();
-        assert_eq!(outgoing.batch(), b"");
+        assert_eq!(outgoing.batch().bytes(), b"");
         assert!(outgoing.is_closed());
         for refused in call_all(&mut outgoing) {
             assert_eq!(refused, Err(Misuse::AfterClose), "by the {role:?}");
         }
-        assert_eq!(outgoing.batch(), b"");
+        assert_eq!(outgoing.batch().bytes(), b"");
     }
 }
 
@@ -164,15 +164,56 @@ fn server_hands_a_large_payload_back_as_it_lies() {
     let behind = outgoing.message(MessageRef::binary(&large)).unwrap();
     assert!(std::ptr::eq(behind, &large[..]), "not a copy");
     let header = b"\x82\x7f\0\0\0\0\0\x10\0\0";
-    assert_eq!(outgoing.batch(), [&b"\x81\x05small"[..], header].concat());
+    assert_eq!(outgoing.batch().bytes(), [&b"\x81\x05small"[..], header].concat());
 }
 
-/// A batch of replies goes out in one write, unless one of them is large: figures in src/walkthrough/figures.md.
 #[test]
-fn server_copies_what_is_smaller_than_96_kib_into_the_batch() {
-    let payload = vec![b'x'; 96 * 1024];
+fn server_copies_what_is_smaller_than_32_kib_into_the_batch() {
+    let payload = vec![b'x'; 32 * 1024];
     assert_eq!(server().message(MessageRef::binary(&payload[1..])).unwrap(), b"");
     assert_eq!(server().message(MessageRef::binary(&payload)).unwrap().len(), payload.len());
+}
+
+/// The batch's parts, in order.
+fn parts(encoder: &Encoder) -> Vec<&[u8]> {
+    let mut parts = Vec::new();
+    encoder.batch().for_each_slice(|part| parts.push(part));
+    parts
+}
+
+#[test]
+fn server_keeps_a_large_message_that_is_given_away_between_its_neighbours() {
+    let large = vec![b'x'; 64 * 1024];
+    let at = large.as_ptr();
+    let mut outgoing = server();
+    outgoing.owned_message(Message::Text("small".into())).unwrap();
+    assert_eq!(outgoing.owned_message(Message::Binary(large.clone())).unwrap(), b"");
+    assert_eq!(outgoing.owned_message(Message::Binary(large)).unwrap(), b"");
+    outgoing.ping(b"").unwrap();
+    let parts = parts(&outgoing);
+    let (header, payload) = (b"\x82\x7f\0\0\0\0\0\x01\0\0", vec![b'x'; 64 * 1024]);
+    let first = [&b"\x81\x05small"[..], header].concat();
+    assert!(parts == [&first[..], &payload, header, &payload, b"\x89\0"]);
+    assert_eq!(parts[3].as_ptr(), at, "not a copy");
+    assert!(outgoing.batch().is_full());
+}
+
+#[test]
+fn a_message_that_is_given_away_makes_the_frame_of_one_that_is_lent_at_every_size() {
+    for size in [0, 125, 126, 32_767, 32_768, 65_535, 65_536, 300_000] {
+        let payload = vec![b'p'; size];
+        for role in ROLES {
+            let mut outgoing = match role {
+                Role::Server => server(),
+                Role::Client => Encoder::new(Some(Box::new(|| crate::support::KEY))),
+            };
+            let behind = outgoing.owned_message(Message::Binary(payload.clone())).unwrap();
+            assert_eq!(behind, b"", "there's nothing to write after the batch");
+            let expected = frame(role, &head(0x82, size), &payload);
+            assert!(parts(&outgoing).concat() == expected, "{size} bytes by the {role:?}");
+            assert_eq!(outgoing.batch().size(), expected.len());
+        }
+    }
 }
 
 #[test]
@@ -182,7 +223,7 @@ fn client_copies_a_large_payload_and_leaves_the_callers_unmasked() {
     let behind = outgoing.message(MessageRef::binary(&large)).unwrap();
     assert_eq!(behind, b"", "all of it is in the batch");
     let masked = frame_with(Role::Client, [1; 4], &head(0x82, large.len()), &large);
-    assert!(outgoing.batch() == masked);
+    assert!(outgoing.batch().bytes() == masked);
     assert!(large.iter().all(|&byte| byte == b'x'));
 }
 
@@ -199,7 +240,7 @@ fn batch_and_what_is_handed_back_make_up_the_frame_at_every_size() {
                     Role::Client => Encoder::new(Some(Box::new(|| crate::support::KEY))),
                 };
                 let behind = outgoing.message(message).unwrap();
-                let bytes = [outgoing.batch(), behind].concat();
+                let bytes = [outgoing.batch().bytes(), behind].concat();
                 let expected = frame(role, &head(0x82, size), &payload);
                 assert!(bytes == expected, "{size} bytes by the {role:?}");
             }
@@ -214,10 +255,10 @@ fn server_sends_a_prepared_message_as_a_plain_one() {
         let once = PreparedMessage::new(payload);
         for _ in 0..2 {
             let behind = plain.message(payload.as_message()).unwrap();
-            let of_plain = [plain.batch(), behind].concat();
+            let of_plain = [plain.batch().bytes(), behind].concat();
             let message = once.as_message();
             let behind = prepared.message(message).unwrap();
-            assert!([prepared.batch(), behind].concat() == of_plain);
+            assert!([prepared.batch().bytes(), behind].concat() == of_plain);
             plain.clear_batch();
             prepared.clear_batch();
         }
@@ -232,7 +273,7 @@ fn section_5_3_client_masks_a_prepared_message_afresh_each_time() {
     outgoing.message(once.as_message()).unwrap();
     outgoing.message(copy.as_message()).unwrap();
     let frames = [[1; 4], [2; 4]].map(|key| frame_with(Role::Client, key, b"\x81\x05", b"hello"));
-    assert_eq!(outgoing.batch(), frames.concat());
+    assert_eq!(outgoing.batch().bytes(), frames.concat());
 }
 
 #[test]
@@ -243,7 +284,7 @@ fn what_is_written_is_not_written_again() {
             let payload = vec![0; size];
             outgoing.message(payload.as_message()).unwrap();
             outgoing.clear_batch();
-            assert_eq!(outgoing.batch(), b"");
+            assert_eq!(outgoing.batch().bytes(), b"");
         }
         outgoing.ping(b"p").unwrap();
         outgoing.shrink();
@@ -286,7 +327,7 @@ fn everything_that_can_be_sent_is_sent_as_the_kind_it_is() {
     for (message, bytes) in cases {
         let mut outgoing = server();
         outgoing.message(message.as_message()).unwrap();
-        assert_eq!(outgoing.batch(), bytes);
+        assert_eq!(outgoing.batch().bytes(), bytes);
     }
     assert_eq!(Message::Text("x".into()).as_text(), Some("x"));
     assert_eq!(Message::Binary(b"x".into()).as_text(), None);
@@ -300,7 +341,11 @@ fn section_7_4_1_a_code_that_may_not_be_sent_is_refused_however_its_close_was_ma
             let mut outgoing = at(role);
             let close = Close { code: CloseCode(code), reason: String::new() };
             assert_eq!(outgoing.close(&close), Err(Misuse::CloseCode(code)));
-            assert_eq!((outgoing.batch(), outgoing.is_closed()), (&[][..], false), "{code}");
+            assert_eq!(
+                (outgoing.batch().bytes(), outgoing.is_closed()),
+                (&[][..], false),
+                "{code}"
+            );
         }
     }
 }

@@ -40,7 +40,7 @@ const TRAFFIC: &[(Traffic, [f64; 5])] = &[
     (Traffic { does: Feed, in_flight: 64, size: 32, text: false },       [1.0 / 64.0, 1.0 / 64.0, 0.0,   1.0,         2.1]),
     (Traffic { does: Feed, in_flight: 16, size: KIB, text: false },      [1.0 / 16.0, 1.0 / 16.0, 0.0,   1.0,         2.1]),
     (Traffic { does: Feed, in_flight: 4, size: 16 * KIB, text: true },   [1.0 / 4.0,  1.0 / 4.0,  0.0,   1.0,         2.1]),
-    (Traffic { does: Feed, in_flight: 2, size: 64 * KIB, text: false },  [1.0 / 2.0,  1.0 / 2.0,  0.0,   1.0,         2.1]),
+    (Traffic { does: Feed, in_flight: 2, size: 64 * KIB, text: false },  [1.0 / 2.0,  1.0 / 2.0,  0.0,   1.0,         1.1]),
     (Traffic { does: Feed, in_flight: 1, size: KIB * KIB, text: false }, [5.0,        1.0,        0.0,   4.0,         2.9]),
     (Traffic { does: Send, in_flight: 1, size: 32, text: false },        [1.0,        1.0,        0.0,   1.0,         2.1]),
     (Traffic { does: Pong, in_flight: 1, size: 32, text: false },        [1.0,        1.0,        0.0,   1.0,         2.1]),

@@ -1,0 +1,227 @@
+//! The batch: encoded frames on their way to the stream, in sending order.
+//!
+//! ```text
+//! bytes   header payload header         header payload header
+//! kept                          payload                       payload
+//! ```
+//!
+//! Rules of this file:
+//! - Headers and small payloads are copied into one piece of memory, because one write can take
+//!   them all.
+//! - A large payload that its sender gives away isn't copied: the batch keeps it, and remembers its
+//!   place between the copied bytes.
+//! - A batch that has reached 256 KiB, or keeps two payloads, is full: the thread that sends must
+//!   write it.
+//! - An empty batch keeps memory for later frames, but not much more than recent batches needed.
+
+use super::buffer::RecentPeak;
+
+/// The size, in bytes, from which a batch is full.
+const FULL: usize = 256 * 1024;
+/// The maximum number of payloads that a batch keeps. With more, each write would have many slices
+/// to prepare, and much memory would be allocated and freed at once, which allocators are slow at.
+const MAX_KEPT: usize = 2;
+/// The maximum number of slices that make up a batch: each kept payload and the bytes before it,
+/// the bytes after the last one, and what is written after the batch.
+pub const MAX_SLICES: usize = 2 * MAX_KEPT + 2;
+/// The maximum size, in bytes, of the memory that an empty batch keeps.
+const MAX_IDLE: usize = 512 * 1024;
+
+/// Encoded frames that wait until a thread writes them to the stream.
+#[derive(Default)]
+pub struct Batch {
+    /// The frames' headers, and the payloads that were copied.
+    bytes: Vec<u8>,
+    /// The payloads that weren't copied, each with its place: the number of `bytes` before it.
+    kept: Vec<(usize, Vec<u8>)>,
+    /// The sum of the kept payloads' sizes, in bytes.
+    kept_size: usize,
+    /// The largest `bytes` of the recent batches. `clear` shrinks the memory to twice that size.
+    recent_peak: RecentPeak,
+}
+
+impl Batch {
+    /// Returns the copied bytes, to which the encoder appends frames.
+    pub fn bytes_mut(&mut self) -> &mut Vec<u8> {
+        &mut self.bytes
+    }
+
+    /// Returns the copied bytes. They are the whole batch unless it keeps payloads.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// Adds a payload without a copy. The caller must have appended the payload's header.
+    pub fn keep(&mut self, payload: Vec<u8>) {
+        self.kept_size += payload.len();
+        self.kept.push((self.bytes.len(), payload));
+    }
+
+    /// Passes the batch's parts to `take`, in sending order: each kept payload after the bytes
+    /// before it, and then the remaining bytes. A part may be empty.
+    #[inline]
+    pub fn for_each_slice<'a>(&'a self, mut take: impl FnMut(&'a [u8])) {
+        let mut start = 0;
+        for (end, payload) in &self.kept {
+            take(&self.bytes[start..*end]);
+            take(payload);
+            start = *end;
+        }
+        take(&self.bytes[start..]);
+    }
+
+    /// Returns the batch's size in bytes, with the payloads that it keeps.
+    #[inline]
+    pub fn size(&self) -> usize {
+        self.bytes.len() + self.kept_size
+    }
+
+    /// Returns whether there's nothing to write.
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
+    /// Returns whether the batch must be written before another frame is added.
+    #[inline]
+    pub fn is_full(&self) -> bool {
+        self.kept.len() == MAX_KEPT || self.size() >= FULL
+    }
+
+    /// Empties the batch, after the caller has written all of it. Keeps memory for later frames,
+    /// unless it exceeds 512 KiB or recent batches needed less than half of it.
+    #[inline]
+    pub fn clear(&mut self) {
+        let peak = self.recent_peak.note(self.bytes.len());
+        self.bytes.clear();
+        if self.kept_size > 0 {
+            self.kept.clear();
+            self.kept_size = 0;
+        }
+        if self.bytes.capacity() > MAX_IDLE {
+            self.bytes = Vec::new();
+        } else if let Some(peak) = peak {
+            self.bytes.shrink_to(2 * peak);
+        }
+    }
+
+    /// Removes the batch's first `count` bytes, after the caller has written only these bytes.
+    pub fn drop_first(&mut self, count: usize) {
+        if !self.kept.is_empty() {
+            let mut all = Vec::with_capacity(self.size());
+            self.for_each_slice(|slice| all.extend_from_slice(slice));
+            (self.bytes, self.kept, self.kept_size) = (all, Vec::new(), 0);
+        }
+        self.bytes.drain(..count);
+    }
+
+    /// Frees the memory of an empty batch, for a connection that has become idle.
+    pub fn shrink(&mut self) {
+        if self.is_empty() {
+            *self = Batch::default();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_batch_keeps_its_memory_for_the_next_one_unless_it_was_huge_or_the_connection_falls_idle() {
+        let mut batch = Batch::default();
+        let mut room_after = |size: usize| {
+            batch.bytes.reserve_exact(size);
+            batch.clear();
+            batch.bytes.capacity()
+        };
+        assert_eq!(room_after(MAX_IDLE), MAX_IDLE);
+        assert_eq!(room_after(MAX_IDLE + 1), 0);
+        assert_eq!(room_after(100), 100);
+        batch.shrink();
+        assert_eq!(batch.bytes.capacity(), 0);
+    }
+
+    #[test]
+    fn a_batch_frees_the_memory_that_the_last_batches_did_not_need() {
+        let mut batch = Batch::default();
+        batch.bytes.reserve_exact(100_000);
+        let mut write = |size: usize| {
+            batch.bytes.resize(size, 0);
+            batch.clear();
+            batch.bytes.capacity()
+        };
+        (0..100).for_each(|_| assert_eq!(write(50_000), 100_000));
+        (0..100).for_each(|_| assert!(write(1_000) <= 100_000));
+        assert_eq!(write(0), 2_000);
+    }
+
+    /// A batch with `count` payloads that aren't copied.
+    fn keeping(count: usize) -> (Batch, Vec<u8>) {
+        let (mut batch, mut all) = (Batch::default(), Vec::new());
+        for index in 0..count as u8 {
+            let (header, payload) = ([b'h', index], [b'p', index, index]);
+            batch.bytes_mut().extend(header);
+            batch.keep(payload.to_vec());
+            all.extend([&header[..], &payload].concat());
+        }
+        (batch, all)
+    }
+
+    /// The batch's parts, in order.
+    fn parts(batch: &Batch) -> Vec<&[u8]> {
+        let mut parts = Vec::new();
+        batch.for_each_slice(|part| parts.push(part));
+        parts
+    }
+
+    #[test]
+    fn kept_payloads_go_out_after_their_headers_and_two_make_the_batch_full() {
+        for count in 0..=MAX_KEPT {
+            for end in ["", "end"] {
+                let (mut batch, mut all) = keeping(count);
+                batch.bytes_mut().extend(end.bytes());
+                all.extend(end.bytes());
+                assert_eq!((parts(&batch).concat(), batch.size()), (all.clone(), all.len()));
+                assert!(parts(&batch).len() < MAX_SLICES);
+                assert_eq!(
+                    (batch.is_empty(), batch.is_full()),
+                    (all.is_empty(), count == MAX_KEPT)
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_batch_of_256_kib_is_full_whether_it_has_copied_its_payloads_or_kept_one() {
+        let mut batch = Batch::default();
+        batch.bytes_mut().extend([0; FULL - 1]);
+        assert!(!batch.is_full());
+        batch.keep(vec![0]);
+        assert!(batch.is_full());
+        batch.clear();
+        batch.bytes_mut().extend([0; FULL]);
+        assert!(batch.is_full());
+    }
+
+    #[test]
+    fn the_first_bytes_of_a_batch_can_be_dropped_wherever_they_end() {
+        let (_, all) = keeping(2);
+        for first in 0..=all.len() {
+            for second in first..=all.len() {
+                let (mut batch, _) = keeping(2);
+                batch.drop_first(first);
+                batch.drop_first(second - first);
+                assert_eq!(parts(&batch).concat(), all[second..]);
+                assert_eq!(batch.size(), all.len() - second);
+            }
+        }
+    }
+
+    #[test]
+    fn a_cleared_batch_keeps_no_payload() {
+        let (mut batch, _) = keeping(2);
+        batch.clear();
+        assert_eq!((parts(&batch).concat(), batch.size(), batch.is_full()), (vec![], 0, false));
+    }
+}
