@@ -361,8 +361,8 @@ impl ReadHalf {
         match self.keepalive.check(waited) {
             SilenceAction::Wait => Ok(()),
             SilenceAction::SendPing => {
-                self.decoder.shrink();
-                let shrunk = self.write_half.shrink();
+                self.decoder.free_idle_memory();
+                let shrunk = self.write_half.free_idle_memory();
                 self.remember_failure(shrunk);
                 match self.send_ping(true) {
                     // `Closed`: another thread has just sent our Close. The reading thread then

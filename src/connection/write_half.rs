@@ -358,12 +358,12 @@ impl WriteHalf {
     /// Frees the encoder memory that an idle connection doesn't need, unless a message is open or
     /// another thread is using the encoder. Then, in any case, sends the pending pong and Close, if
     /// any. Fails only if that write fails.
-    pub(crate) fn shrink(&self) -> Result<()> {
+    pub(crate) fn free_idle_memory(&self) -> Result<()> {
         // An open message still needs the compressor's memory.
         if let Some(mut encoder) = self.try_lock()
             && !self.message.is_open()
         {
-            encoder.shrink();
+            encoder.free_idle_memory();
         }
         self.flush_pending()
     }

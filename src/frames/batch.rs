@@ -116,7 +116,7 @@ impl Batch {
     }
 
     /// Frees the memory of an empty batch, for a connection that has become idle.
-    pub fn shrink(&mut self) {
+    pub fn free_idle_memory(&mut self) {
         if self.is_empty() {
             *self = Batch::default();
         }
@@ -138,7 +138,7 @@ mod tests {
         assert_eq!(room_after(MAX_IDLE), MAX_IDLE);
         assert_eq!(room_after(MAX_IDLE + 1), 0);
         assert_eq!(room_after(100), 100);
-        batch.shrink();
+        batch.free_idle_memory();
         assert_eq!(batch.bytes.capacity(), 0);
     }
 

@@ -85,7 +85,7 @@ impl Buffer {
 
     /// Shrinks the buffer to its minimum size if it holds no unread bytes. The connection's reading
     /// thread calls this function when the connection becomes idle.
-    pub fn shrink(&mut self) {
+    pub fn free_idle_memory(&mut self) {
         if self.start == self.end && self.room.len() > MIN_SIZE {
             *self = Buffer::default();
         }
@@ -138,7 +138,7 @@ mod tests {
                 read = read.wrapping_add(1);
             }
             buffer.consume(take);
-            buffer.shrink();
+            buffer.free_idle_memory();
         }
     }
 
@@ -151,7 +151,7 @@ mod tests {
             buffer.consume(count);
         }
         assert_eq!(buffer.space().len(), MAX_SIZE);
-        buffer.shrink();
+        buffer.free_idle_memory();
         assert_eq!(buffer.space().len(), MIN_SIZE);
     }
 

@@ -121,12 +121,12 @@ impl Decoder {
 
     /// Frees memory that an idle connection doesn't need. The receive buffer shrinks to 512 bytes
     /// unless it holds unread bytes, and the decompressor is freed unless a message is unfinished.
-    pub fn shrink(&mut self) {
-        self.buffer.shrink();
+    pub fn free_idle_memory(&mut self) {
+        self.buffer.free_idle_memory();
         if self.message.open_kind().is_none()
             && let Some(inflater) = &mut self.inflater
         {
-            inflater.shrink();
+            inflater.free_idle_memory();
         }
     }
 

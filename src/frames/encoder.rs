@@ -179,8 +179,8 @@ impl Encoder {
     /// Frees memory that an idle connection doesn't need. The batch's memory is freed if the batch
     /// is empty. The compressor is always freed, so the next compressed message doesn't refer to
     /// earlier ones.
-    pub fn shrink(&mut self) {
-        self.batch.shrink();
+    pub fn free_idle_memory(&mut self) {
+        self.batch.free_idle_memory();
         if let Some(deflater) = &mut self.deflater {
             deflater.forget();
         }

@@ -287,7 +287,7 @@ fn what_is_written_is_not_written_again() {
             assert_eq!(outgoing.batch().bytes(), b"");
         }
         outgoing.ping(b"p").unwrap();
-        outgoing.shrink();
+        outgoing.free_idle_memory();
         assert!(!outgoing.batch().is_empty(), "shrinking gives back memory, never frames");
     }
 }

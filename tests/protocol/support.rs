@@ -122,7 +122,7 @@ impl Listener {
 
     /// A silence: memory that it does not need goes back.
     pub fn idle(&mut self) {
-        self.incoming.shrink();
+        self.incoming.free_idle_memory();
     }
 
     /// How many bytes it would take at the next read.

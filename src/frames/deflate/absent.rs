@@ -50,7 +50,7 @@ impl Inflater {
         match *self {}
     }
 
-    pub fn shrink(&mut self) {
+    pub fn free_idle_memory(&mut self) {
         match *self {}
     }
 }

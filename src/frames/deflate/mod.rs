@@ -201,7 +201,7 @@ impl Inflater {
     /// Frees the decompressor's memory. Call this when the connection becomes idle, but never in
     /// the middle of a message. The window of inflated bytes is kept, because the peer's next
     /// message may refer to it.
-    pub fn shrink(&mut self) {
+    pub fn free_idle_memory(&mut self) {
         self.stream = None;
     }
 
@@ -682,7 +682,7 @@ mod tests {
                     assert!(inflater.window.len() <= 1 << bits);
                     // Both ends may free their memory between any two messages.
                     if i % 5 == 0 {
-                        inflater.shrink();
+                        inflater.free_idle_memory();
                     }
                     if i % 7 == 0 {
                         sender.forget();
@@ -709,7 +709,7 @@ mod tests {
         inflater.finish().unwrap();
         assert_eq!([format!("{sender:?}"), format!("{inflater:?}")], printed("6", true));
         sender.forget();
-        inflater.shrink();
+        inflater.free_idle_memory();
         assert_eq!([format!("{sender:?}"), format!("{inflater:?}")], printed("6", false));
     }
 

@@ -234,7 +234,7 @@ impl Stream for TlsStream {
             Ok(count) => arrived.filled(count),
             Err(error) => {
                 if is_timeout(&error) {
-                    arrived.shrink();
+                    arrived.free_idle_memory();
                 }
                 return Err(error);
             }

@@ -218,7 +218,7 @@ impl Sheet<'_> {
         let note = format!(
             "Measured on {} on a machine with {} cores ({}, {}), the server on one and the load on another: \
              medians of {} interleaved rounds of {} s ({} rounds for 1,024 and for idle connections), with {}. \
-             This command measured them, and wrote the tables and the chart in the README:",
+             This command took the measurements, and wrote the tables and the chart in the README:",
             today(),
             process::cores().map_or("some".to_owned(), |cores| cores.to_string()),
             std::env::consts::OS,

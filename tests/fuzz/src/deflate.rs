@@ -144,7 +144,7 @@ fn goes_and_comes(choice: u8, bytes: &[u8]) {
         frames.extend_from_slice(outgoing.batch().bytes());
         outgoing.clear_batch();
         if message[0] & 2 == 0 {
-            outgoing.shrink();
+            outgoing.free_idle_memory();
         }
         expected.push(Event::Message(match text {
             Some(text) => Message::Text(text.into()),

@@ -68,7 +68,7 @@ fn hear<'a>(
             }
         }
         // What an idle connection gives back must not be missed.
-        incoming.shrink();
+        incoming.free_idle_memory();
     }
     let in_midst = incoming.is_mid_message();
     Heard { events, violation, in_midst }
