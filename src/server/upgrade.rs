@@ -26,7 +26,6 @@
 //!   authorization is slow counts towards `max_connections`, and can't be evicted.
 
 use std::io::{self, IoSlice};
-use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -100,8 +99,7 @@ pub(crate) fn upgrade(
     //    deadline covers everything before the decision.
     let pending = registry.register_pending(id, stream.clone(), limits.max_waiting);
     let deadline = Deadline::after(limits.head);
-    let peer = stream.peer();
-    let mut requester = Requester { id, peer, stream, pending, limits, registry, wants_body: true };
+    let mut requester = Requester { id, stream, pending, limits, registry, wants_body: true };
     // 2. TLS, if this server uses it. Then the application's own stream, if it has one.
     requester.stream = requester.start_tls(options.tls.as_ref(), deadline)?;
     let certificates = requester.stream.peer_certificates();
@@ -143,8 +141,6 @@ pub(crate) fn upgrade(
 /// A client whose request is being handled, with everything that is needed to answer the client.
 struct Requester<'a> {
     id: u64,
-    /// The client's address, or `None` if the stream has no such address.
-    peer: Option<SocketAddr>,
     /// The client's stream. It begins as the accepted stream; step 2 of [`upgrade`] wraps it in TLS
     /// and in the application's own stream, if the server uses them.
     stream: Arc<dyn Stream>,
@@ -186,7 +182,7 @@ impl Requester<'_> {
                 refusal_without_head(why, self.registry.is_stopping(), self.pending.was_evicted())
             })?;
         let mut request = Box::new(Request::parse(&buffer.unread()[..length])?);
-        request.set_peer(self.peer, certificates);
+        request.set_peer(self.stream.peer(), certificates);
         buffer.consume(length);
         Ok(request)
     }

@@ -129,6 +129,8 @@ fn a_client_shows_whether_its_stream_passes_through_something() {
 /// A stream that counts how often it is written to.
 struct Counted {
     stream: Arc<dyn Stream>,
+    /// The client's address as this stream tells it, such as one that a proxy has sent.
+    peer: SocketAddr,
     writes: Arc<AtomicUsize>,
 }
 
@@ -155,7 +157,7 @@ impl Stream for Counted {
     }
 
     fn peer(&self) -> Option<SocketAddr> {
-        self.stream.peer()
+        Some(self.peer)
     }
 }
 
@@ -166,8 +168,9 @@ fn pongs_and_fed_replies_to_what_came_together_go_out_in_one_write() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     let app = run(move || {
+        let peer = "192.0.2.1:50000".parse().unwrap();
         let server = Server::without_listener()
-            .wrap_stream(move |stream| Arc::new(Counted { stream, writes: counter.clone() }));
+            .wrap_stream(move |stream| Arc::new(Counted { stream, peer, writes: counter.clone() }));
         let mut ws = server.accept(listener.accept().unwrap().0)?;
         while let Some(message) = ws.recv()? {
             ws.feed(message)?;
@@ -185,6 +188,23 @@ fn pongs_and_fed_replies_to_what_came_together_go_out_in_one_write() {
     assert_eq!(writes.load(SeqCst), 2, "one for the 101, one for all that follows");
     peer.finish();
     assert!(matches!(app.wait(), Err(ws101::Error::ConnectionLost(_))));
+}
+
+#[test]
+fn server_returns_the_client_address_that_the_applications_own_stream_returns() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let app = run(move || {
+        let peer = "192.0.2.1:50000".parse().unwrap();
+        let server = Server::without_listener()
+            .wrap_stream(move |stream| Arc::new(Counted { stream, peer, writes: Arc::default() }));
+        let ws = server.accept(listener.accept().unwrap().0).unwrap();
+        assert_eq!((ws.peer(), ws.request().peer()), (Some(peer), Some(peer)));
+    });
+    let mut peer = Peer::new(TcpStream::connect(address).unwrap());
+    peer.write(request(&[]));
+    assert_eq!(peer.read_response().status, 101);
+    app.wait();
 }
 
 /// A stream that has a request for a page, and notes how long the slices of each write are.
