@@ -346,7 +346,7 @@ impl ReadHalf {
                 self.late_reads += 1;
                 Ok(SHORTEST_READ)
             }
-            true => Err(self.give_up_peer()),
+            true => Err(self.abort_silent_peer()),
         }
     }
 
@@ -372,7 +372,7 @@ impl ReadHalf {
                 }
                 Ok(())
             }
-            SilenceAction::GiveUp => Err(self.give_up_peer()),
+            SilenceAction::GiveUp => Err(self.abort_silent_peer()),
         }
     }
 
@@ -391,7 +391,7 @@ impl ReadHalf {
         Ok(())
     }
 
-    fn give_up_peer(&mut self) -> Error {
+    fn abort_silent_peer(&mut self) -> Error {
         self.write_half.abort();
         self.failed_write.take().map_or(Error::PeerTimeout, |error| *error)
     }

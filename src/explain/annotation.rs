@@ -199,7 +199,7 @@ impl Run {
             ),
         };
         let span = Span {
-            bits: bit_range(0..length),
+            bits: bits_of_bytes(0..length),
             field: field.into(),
             value: format!("{length} bytes"),
             meaning: meaning.into(),
@@ -221,7 +221,7 @@ impl Run {
 }
 
 /// Converts a range of bytes to the range of their bits, such as `1..3` to `8..24`.
-pub(crate) fn bit_range(bytes: Range<u64>) -> Range<u64> {
+pub(crate) fn bits_of_bytes(bytes: Range<u64>) -> Range<u64> {
     bytes.start * 8..bytes.end * 8
 }
 

@@ -42,12 +42,12 @@ pub struct Batch {
 
 impl Batch {
     /// Returns the copied bytes, to which the encoder appends frames.
-    pub fn bytes_mut(&mut self) -> &mut Vec<u8> {
+    pub fn copied_bytes_mut(&mut self) -> &mut Vec<u8> {
         &mut self.bytes
     }
 
     /// Returns the copied bytes. They are the whole batch unless it keeps payloads.
-    pub fn bytes(&self) -> &[u8] {
+    pub fn copied_bytes(&self) -> &[u8] {
         &self.bytes
     }
 
@@ -161,7 +161,7 @@ mod tests {
         let (mut batch, mut all) = (Batch::default(), Vec::new());
         for index in 0..count as u8 {
             let (header, payload) = ([b'h', index], [b'p', index, index]);
-            batch.bytes_mut().extend(header);
+            batch.copied_bytes_mut().extend(header);
             batch.keep(payload.to_vec());
             all.extend([&header[..], &payload].concat());
         }
@@ -180,7 +180,7 @@ mod tests {
         for count in 0..=MAX_KEPT {
             for end in ["", "end"] {
                 let (mut batch, mut all) = keeping(count);
-                batch.bytes_mut().extend(end.bytes());
+                batch.copied_bytes_mut().extend(end.bytes());
                 all.extend(end.bytes());
                 assert_eq!((parts(&batch).concat(), batch.size()), (all.clone(), all.len()));
                 assert!(parts(&batch).len() < MAX_SLICES);
@@ -195,12 +195,12 @@ mod tests {
     #[test]
     fn a_batch_of_256_kib_is_full_whether_it_has_copied_its_payloads_or_kept_one() {
         let mut batch = Batch::default();
-        batch.bytes_mut().extend([0; FULL - 1]);
+        batch.copied_bytes_mut().extend([0; FULL - 1]);
         assert!(!batch.is_full());
         batch.keep(vec![0]);
         assert!(batch.is_full());
         batch.clear();
-        batch.bytes_mut().extend([0; FULL]);
+        batch.copied_bytes_mut().extend([0; FULL]);
         assert!(batch.is_full());
     }
 

@@ -96,7 +96,7 @@ impl Encoder {
     /// needn't write it yet.
     #[inline]
     pub fn append(&mut self, after_batch: &[u8]) {
-        self.batch.bytes_mut().extend_from_slice(after_batch);
+        self.batch.copied_bytes_mut().extend_from_slice(after_batch);
     }
 
     /// Encodes one fragment of a message into the batch. `opcode` is the message's kind for the
@@ -278,7 +278,7 @@ impl Encoder {
         let mask = self.masks.as_mut().map(|next| next());
         let header = Header { fin, rsv1, opcode, mask, length: payload.len() as u64 };
         log::trace!("{} sends {header}", if mask.is_some() { "Client" } else { "Server" });
-        let batch = self.batch.bytes_mut();
+        let batch = self.batch.copied_bytes_mut();
         header.write(batch);
         let Some(key) = mask else { return self.append_or_hand_back(payload) };
         let start = batch.len();

@@ -105,8 +105,8 @@ pub fn bytes_to_reserve(length: usize, room: usize, more: usize, most: usize) ->
     if needed <= room { 0 } else { needed.max(most.min(2 * room)) - length }
 }
 
-/// Validates complete characters as UTF-8, and returns them as text. The `simd` feature makes
-/// validation many times faster for text that isn't ASCII.
+/// Validates `bytes` as UTF-8, and returns them as text. `bytes` must not end in the middle of a
+/// character. The `simd` feature makes this many times faster for text that isn't ASCII.
 fn check(bytes: &[u8]) -> Result<&str, NotUtf8> {
     #[cfg(feature = "simd")]
     use simdutf8::basic::from_utf8;

@@ -184,8 +184,9 @@ impl HandshakeError {
         }
     }
 
-    /// Creates the error for a response with a malformed HTTP head. `begins_as_http` is whether the
-    /// response begins like HTTP. If it doesn't, the server probably uses another protocol.
+    /// Creates the error for a response whose HTTP head breaks the rule that `refusal` names.
+    /// `begins_as_http` says whether the response begins like HTTP. If it doesn't, the error says
+    /// that the server probably uses another protocol.
     pub(crate) fn bad_head(refusal: &Refusal, begins_as_http: bool) -> HandshakeError {
         let heading = match refusal.diagnostic_heading() {
             "a bare LF" if begins_as_http => "an answer with bare LFs",

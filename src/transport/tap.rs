@@ -51,8 +51,8 @@ pub struct Tap<S: Stream> {
     /// Whether the server's response to the handshake has been explained. From then on, our bytes
     /// no longer affect how to explain the peer's bytes, so a read needn't lock `writing`.
     is_open: AtomicBool,
-    /// The state of the explanations: the conversation so far, and the sink. `None` once explaining
-    /// has panicked, which ends the explanations but not the connection.
+    /// The conversation so far and the sink. `None` after a panic in the explaining code: the
+    /// explanations then stop, but the connection continues.
     explaining: Mutex<Option<Explanation>>,
 }
 

@@ -52,12 +52,12 @@ fn each_close_code_that_may_not_be_sent_is_refused_by_the_sending_half_and_nothi
             match written {
                 Some(bytes) => {
                     assert_eq!(sent, Ok(()), "{code}");
-                    assert_eq!(outgoing.batch().bytes(), bytes, "{code}");
+                    assert_eq!(outgoing.batch().copied_bytes(), bytes, "{code}");
                 }
                 None => {
                     assert_eq!(sent, Err(Misuse::CloseCode(code)), "{code}");
                     assert_eq!(
-                        (outgoing.batch().bytes(), outgoing.is_closed()),
+                        (outgoing.batch().copied_bytes(), outgoing.is_closed()),
                         (&[][..], false),
                         "{code}"
                     );

@@ -380,7 +380,7 @@ mod inflating {
             let (_, deflater) = inflater_and_deflater(Role::Server, agreed, 1_000);
             let mut outgoing = Encoder::new(None).deflating(deflater);
             let behind = outgoing.message(message).unwrap().len();
-            outgoing.batch().bytes().len() + behind
+            outgoing.batch().copied_bytes().len() + behind
         };
         let plain = 4 + secret.len();
         assert!(length_of(true, secret.as_message()) < plain / 4);

@@ -423,7 +423,7 @@ fn cve_2025_10148_what_if_a_payload_looks_like_a_request() {
     // A server has no masks to give away.
     let mut outgoing = Encoder::new(None);
     outgoing.ping(b"a").unwrap();
-    assert_eq!(outgoing.batch().bytes(), b"\x89\x01a");
+    assert_eq!(outgoing.batch().copied_bytes(), b"\x89\x01a");
 }
 
 /// httpd CVE-2019-17567; Netty #12606; aiohttp #11857

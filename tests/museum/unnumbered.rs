@@ -534,7 +534,7 @@ fn tungstenite_what_if_our_caller_asks_for_what_no_peer_may_take() {
             outgoing.ping(&vec![0; length]).is_err() && outgoing.pong(&vec![0; length]).is_err()
         );
     }
-    assert_eq!(outgoing.batch().bytes(), b"");
+    assert_eq!(outgoing.batch().copied_bytes(), b"");
 }
 
 /// ranch #36; libuv #690

@@ -39,7 +39,7 @@ impl Talker {
     }
 
     fn flush(&mut self) {
-        self.wire.extend_from_slice(self.outgoing.batch().bytes());
+        self.wire.extend_from_slice(self.outgoing.batch().copied_bytes());
         self.outgoing.clear_batch();
     }
 

@@ -62,7 +62,7 @@ fn section_5_3_client_masks_each_frame_with_a_key_of_its_own() {
     let bytes: Vec<u8> = frames
         .flat_map(|(n, (head, payload))| frame_with(Role::Client, [n; 4], head, payload))
         .collect();
-    assert_eq!(outgoing.batch().bytes(), bytes);
+    assert_eq!(outgoing.batch().copied_bytes(), bytes);
     assert_eq!(asked.load(SeqCst), 8, "one key a frame, and none for nothing");
 }
 
@@ -72,7 +72,7 @@ fn section_5_1_server_masks_nothing() {
     outgoing.message("one".as_message()).unwrap();
     outgoing.ping(b"two").unwrap();
     outgoing.close(&goodbye()).unwrap();
-    assert_eq!(outgoing.batch().bytes(), b"\x81\x03one\x89\x03two\x88\x05\x03\xe8bye");
+    assert_eq!(outgoing.batch().copied_bytes(), b"\x81\x03one\x89\x03two\x88\x05\x03\xe8bye");
 }
 
 #[test]
@@ -81,12 +81,16 @@ fn section_5_5_a_ping_or_pong_of_125_bytes_is_sent_and_one_of_126_is_refused() {
         let mut outgoing = at(role);
         outgoing.ping(&[1; 125]).unwrap();
         outgoing.pong(&[2; 125]).unwrap();
-        let batch = outgoing.batch().bytes().to_vec();
+        let batch = outgoing.batch().copied_bytes().to_vec();
         for length in [126, 127, 65_536] {
             assert_eq!(outgoing.ping(&vec![1; length]), Err(Misuse::ControlTooLong(length)));
             assert_eq!(outgoing.pong(&vec![2; length]), Err(Misuse::ControlTooLong(length)));
         }
-        assert_eq!(outgoing.batch().bytes(), batch, "a refused call leaves the batch as it was");
+        assert_eq!(
+            outgoing.batch().copied_bytes(),
+            batch,
+            "a refused call leaves the batch as it was"
+        );
         assert!(!outgoing.is_closed());
     }
 }
@@ -98,7 +102,7 @@ fn section_5_5_a_close_too_long_for_a_control_frame_is_refused_and_the_connectio
         let mut outgoing = at(role);
         let too_long = Close { code: 1000.into(), reason: "r".repeat(124) };
         assert_eq!(outgoing.close(&too_long), Err(Misuse::ControlTooLong(126)));
-        assert_eq!(outgoing.batch().bytes(), b"");
+        assert_eq!(outgoing.batch().copied_bytes(), b"");
         assert!(!outgoing.is_closed());
         assert!(outgoing.message("still here".as_message()).is_ok());
     }
@@ -127,17 +131,21 @@ fn section_5_5_1_nothing_follows_a_close() {
         outgoing.message("last".as_message()).unwrap();
         outgoing.close(&goodbye()).unwrap();
         assert!(outgoing.is_closed());
-        let batch = outgoing.batch().bytes().to_vec();
+        let batch = outgoing.batch().copied_bytes().to_vec();
         for refused in call_all(&mut outgoing) {
             assert_eq!(refused, Err(Misuse::AfterClose), "by the {role:?}");
         }
-        assert_eq!(outgoing.batch().bytes(), batch, "a refused call leaves the batch as it was");
+        assert_eq!(
+            outgoing.batch().copied_bytes(),
+            batch,
+            "a refused call leaves the batch as it was"
+        );
         // Nor once the Close is out.
         outgoing.clear_batch();
         for refused in call_all(&mut outgoing) {
             assert_eq!(refused, Err(Misuse::AfterClose), "by the {role:?}");
         }
-        assert_eq!(outgoing.batch().bytes(), b"");
+        assert_eq!(outgoing.batch().copied_bytes(), b"");
     }
 }
 
@@ -147,12 +155,12 @@ fn an_aborted_encoder_writes_nothing_more() {
         let mut outgoing = at(role);
         outgoing.message("half of this has gone out".as_message()).unwrap();
         outgoing.stop();
-        assert_eq!(outgoing.batch().bytes(), b"");
+        assert_eq!(outgoing.batch().copied_bytes(), b"");
         assert!(outgoing.is_closed());
         for refused in call_all(&mut outgoing) {
             assert_eq!(refused, Err(Misuse::AfterClose), "by the {role:?}");
         }
-        assert_eq!(outgoing.batch().bytes(), b"");
+        assert_eq!(outgoing.batch().copied_bytes(), b"");
     }
 }
 
@@ -164,7 +172,7 @@ fn server_hands_a_large_payload_back_as_it_lies() {
     let behind = outgoing.message(MessageRef::binary(&large)).unwrap();
     assert!(std::ptr::eq(behind, &large[..]), "not a copy");
     let header = b"\x82\x7f\0\0\0\0\0\x10\0\0";
-    assert_eq!(outgoing.batch().bytes(), [&b"\x81\x05small"[..], header].concat());
+    assert_eq!(outgoing.batch().copied_bytes(), [&b"\x81\x05small"[..], header].concat());
 }
 
 #[test]
@@ -223,7 +231,7 @@ fn client_copies_a_large_payload_and_leaves_the_callers_unmasked() {
     let behind = outgoing.message(MessageRef::binary(&large)).unwrap();
     assert_eq!(behind, b"", "all of it is in the batch");
     let masked = frame_with(Role::Client, [1; 4], &head(0x82, large.len()), &large);
-    assert!(outgoing.batch().bytes() == masked);
+    assert!(outgoing.batch().copied_bytes() == masked);
     assert!(large.iter().all(|&byte| byte == b'x'));
 }
 
@@ -240,7 +248,7 @@ fn batch_and_what_is_handed_back_make_up_the_frame_at_every_size() {
                     Role::Client => Encoder::new(Some(Box::new(|| crate::support::KEY))),
                 };
                 let behind = outgoing.message(message).unwrap();
-                let bytes = [outgoing.batch().bytes(), behind].concat();
+                let bytes = [outgoing.batch().copied_bytes(), behind].concat();
                 let expected = frame(role, &head(0x82, size), &payload);
                 assert!(bytes == expected, "{size} bytes by the {role:?}");
             }
@@ -255,10 +263,10 @@ fn server_sends_a_prepared_message_as_a_plain_one() {
         let once = PreparedMessage::new(payload);
         for _ in 0..2 {
             let behind = plain.message(payload.as_message()).unwrap();
-            let of_plain = [plain.batch().bytes(), behind].concat();
+            let of_plain = [plain.batch().copied_bytes(), behind].concat();
             let message = once.as_message();
             let behind = prepared.message(message).unwrap();
-            assert!([prepared.batch().bytes(), behind].concat() == of_plain);
+            assert!([prepared.batch().copied_bytes(), behind].concat() == of_plain);
             plain.clear_batch();
             prepared.clear_batch();
         }
@@ -273,7 +281,7 @@ fn section_5_3_client_masks_a_prepared_message_afresh_each_time() {
     outgoing.message(once.as_message()).unwrap();
     outgoing.message(copy.as_message()).unwrap();
     let frames = [[1; 4], [2; 4]].map(|key| frame_with(Role::Client, key, b"\x81\x05", b"hello"));
-    assert_eq!(outgoing.batch().bytes(), frames.concat());
+    assert_eq!(outgoing.batch().copied_bytes(), frames.concat());
 }
 
 #[test]
@@ -284,7 +292,7 @@ fn what_is_written_is_not_written_again() {
             let payload = vec![0; size];
             outgoing.message(payload.as_message()).unwrap();
             outgoing.clear_batch();
-            assert_eq!(outgoing.batch().bytes(), b"");
+            assert_eq!(outgoing.batch().copied_bytes(), b"");
         }
         outgoing.ping(b"p").unwrap();
         outgoing.free_idle_memory();
@@ -327,7 +335,7 @@ fn everything_that_can_be_sent_is_sent_as_the_kind_it_is() {
     for (message, bytes) in cases {
         let mut outgoing = server();
         outgoing.message(message.as_message()).unwrap();
-        assert_eq!(outgoing.batch().bytes(), bytes);
+        assert_eq!(outgoing.batch().copied_bytes(), bytes);
     }
     assert_eq!(Message::Text("x".into()).as_text(), Some("x"));
     assert_eq!(Message::Binary(b"x".into()).as_text(), None);
@@ -342,7 +350,7 @@ fn section_7_4_1_a_code_that_may_not_be_sent_is_refused_however_its_close_was_ma
             let close = Close { code: CloseCode(code), reason: String::new() };
             assert_eq!(outgoing.close(&close), Err(Misuse::CloseCode(code)));
             assert_eq!(
-                (outgoing.batch().bytes(), outgoing.is_closed()),
+                (outgoing.batch().copied_bytes(), outgoing.is_closed()),
                 (&[][..], false),
                 "{code}"
             );

@@ -232,7 +232,7 @@ fn each_end_writes_each_vector_as_its_bytes() {
             let mut bytes = Vec::new();
             for (head, payload) in &vector.frames {
                 let behind = send(&mut outgoing, head[0], payload);
-                bytes.extend_from_slice(outgoing.batch().bytes());
+                bytes.extend_from_slice(outgoing.batch().copied_bytes());
                 bytes.extend_from_slice(behind);
                 outgoing.clear_batch();
             }

@@ -12,7 +12,7 @@
 
 use super::header_bits::span_of_bits;
 use super::payload_decoder::{Findings, MessageContext};
-use crate::explain::annotation::{Span, bit_range, hex, quoted};
+use crate::explain::annotation::{Span, bits_of_bytes, hex, quoted};
 use crate::frames::header::Header;
 use crate::frames::message::MessageKind;
 
@@ -38,7 +38,7 @@ pub fn spans(
 ) -> Vec<Span> {
     let (value, meaning) = describe_inflated(header, context, found, length, shown);
     let payload = |from, value, meaning| Span {
-        bits: bit_range(from..at + length),
+        bits: bits_of_bytes(from..at + length),
         field: "payload".into(),
         value,
         meaning,

@@ -3,7 +3,7 @@
 //! The bit masks in [`header`](crate::frames::header) define where the fields are: a field's span
 //! covers the bits that are set in the field's mask.
 
-use crate::explain::annotation::{Span, bit_range, hex};
+use crate::explain::annotation::{Span, bits_of_bytes, hex};
 use crate::frames::header::{
     FIN, LENGTH, LENGTH_IN_16_BITS, LENGTH_IN_64_BITS, MASK, OPCODE, Opcode, RSV1, RSV2_RSV3,
     length_bytes,
@@ -85,7 +85,13 @@ pub fn header_spans(head: &[u8], extensions: ExtensionsInUse, length: Option<u64
             },
         };
         let value = hex(part, 8);
-        spans.push(Span { bits: bit_range(at..end), field: field.into(), value, meaning, section });
+        spans.push(Span {
+            bits: bits_of_bytes(at..end),
+            field: field.into(),
+            value,
+            meaning,
+            section,
+        });
         at = end;
     }
     spans

@@ -9,7 +9,7 @@ use super::deflate_spans;
 use super::payload_decoder::{
     BadText, Findings, MessageContext, find_bad_byte, find_incomplete_character_at_end,
 };
-use crate::explain::annotation::{Span, bit_range, hex, quoted};
+use crate::explain::annotation::{Span, bits_of_bytes, hex, quoted};
 use crate::frames::close::Close;
 use crate::frames::close_code::CloseCode;
 use crate::frames::header::{Header, Opcode};
@@ -62,7 +62,13 @@ fn span(
     meaning: &str,
     section: &'static str,
 ) -> Span {
-    Span { bits: bit_range(bytes), field: field.into(), value, meaning: meaning.into(), section }
+    Span {
+        bits: bits_of_bytes(bytes),
+        field: field.into(),
+        value,
+        meaning: meaning.into(),
+        section,
+    }
 }
 
 /// Returns the spans that explain a text that isn't valid UTF-8: the valid part, the bad byte or

@@ -15,7 +15,7 @@
 
 use std::collections::{BTreeSet, HashSet};
 
-use crate::explain::annotation::{Span, bit_range, visible};
+use crate::explain::annotation::{Span, bits_of_bytes, visible};
 use crate::handshake::deflate_params::{self, DeflateConfig, DeflateParams, NAME};
 use crate::handshake::extension::{self, Extension, HEADER};
 use crate::http::head::Head;
@@ -23,7 +23,7 @@ use crate::http::head::Head;
 /// The extensions that a client offered in its request.
 #[derive(Debug, Default)]
 pub struct Offers {
-    /// The client's valid offers of permessage-deflate, in order.
+    /// The client's valid permessage-deflate offers, in the order in which the client listed them.
     deflate: Vec<DeflateParams>,
     /// For each offer in `deflate`, its position among all extensions that the client offered,
     /// counted from 1.
@@ -109,10 +109,10 @@ impl Offers {
         (known.len() < count, known)
     }
 
-    /// Returns the position, among all offered extensions, of the permessage-deflate offer that the
-    /// response accepts. Positions count from 1; if the response accepts no such offer, the result
-    /// is 1. If the response is invalid, the error describes the response that the client expected.
-    fn accepted_position(&self, head: &Head) -> Result<usize, &'static str> {
+    /// Returns which permessage-deflate offer the response accepts, as its position among all
+    /// offered extensions, counted from 1. Returns `None` if the response accepts no such offer. If
+    /// the response is invalid, the error describes the response that the client expected.
+    fn accepted_position(&self, head: &Head) -> Result<Option<usize>, &'static str> {
         let known = self.head_without_unknown(head);
         let agreed = deflate_params::verify_answer(known.as_ref().unwrap_or(head), &self.deflate)?;
         // Each offer is compared with a head that contains only the accepted parameters. That head
@@ -122,8 +122,7 @@ impl Offers {
         let fits = |offer: &DeflateParams| {
             short.as_ref().is_some_and(|it| deflate_params::verify_answer(it, &[*offer]).is_ok())
         };
-        let index = self.deflate.iter().position(fits);
-        Ok(index.map_or(1, |index| self.places[index]))
+        Ok(self.deflate.iter().position(fits).map(|index| self.places[index]))
     }
 }
 
@@ -145,7 +144,7 @@ pub enum Negotiation<'a> {
         /// The position of the accepted offer among all offered extensions, counted from 1. If the
         /// response is invalid, an error that describes the expected response. `None` if the
         /// request isn't known or the response can't be parsed.
-        accepted: Option<Result<usize, &'static str>>,
+        accepted: Option<Result<Option<usize>, &'static str>>,
     },
 }
 
@@ -187,7 +186,7 @@ pub fn extension_spans(line: &[u8], at: u64, negotiation: &mut Negotiation) -> O
         let (field, start) = if begin == 0 { (name, after_name) } else { (field, begin) };
         let value = visible(line[start..end].trim_ascii(), 200);
         let value = value.trim_matches([',', ';', ' ']).to_owned();
-        let bits = bit_range(at + begin as u64..at + end as u64);
+        let bits = bits_of_bytes(at + begin as u64..at + end as u64);
         spans.push(Span { bits, field: field.into(), value, meaning, section });
     }
     Some(spans)
@@ -236,10 +235,10 @@ fn meaning_of_name(one: &Extension, negotiation: &mut Negotiation) -> Meaning {
         Negotiation::Answer { accepted: Some(Err(expected)), .. } => {
             (format!("not what was offered; expected: {expected}"), "RFC 7692 §7.1")
         }
-        Negotiation::Answer { offers, accepted: Some(Ok(place)) } => {
-            let which = match offers.count {
-                0 | 1 => "the offer".into(),
-                _ => format!("offer {place}"),
+        Negotiation::Answer { offers, accepted: Some(Ok(position)) } => {
+            let which = match position {
+                Some(position) if offers.count > 1 => format!("offer {position}"),
+                _ => "the offer".into(),
             };
             (format!("{which} is accepted: messages may be compressed"), "RFC 7692 §7.1")
         }

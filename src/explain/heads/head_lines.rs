@@ -6,7 +6,7 @@
 
 use super::extensions::{Negotiation, extension_spans};
 use super::header_glossary::purpose;
-use crate::explain::annotation::{AnnotationKind, Span, bit_range, hex, visible};
+use crate::explain::annotation::{AnnotationKind, Span, bits_of_bytes, hex, visible};
 use crate::handshake::accept_key;
 use crate::handshake::client::{is_interim, status_of};
 use crate::handshake::extension;
@@ -41,7 +41,7 @@ pub fn spans(
                 }
                 let section = section(is_first && !is_skipped, what, &field, &value);
                 is_first &= is_skipped;
-                spans.push(Span { bits: bit_range(at..end), field, value, meaning, section });
+                spans.push(Span { bits: bits_of_bytes(at..end), field, value, meaning, section });
             }
         }
         at = end;

@@ -230,11 +230,13 @@ pub fn response(
     let head = Head::parse_response(bytes);
     let is_http = bytes.starts_with(b"HTTP/");
     let (title, follows, verdict) = match (&end, &head) {
-        (None, _) => {
-            unreadable_response(Verdict::Incomplete("the empty line that ends a head".into()))
-        }
+        (None, _) => evaluate_unreadable_response(Verdict::Incomplete(
+            "the empty line that ends a head".into(),
+        )),
         (Some(EndedHead::Bad(refusal)), _) | (Some(EndedHead::Whole), Err(refusal)) => {
-            unreadable_response(Verdict::Rejected(HandshakeError::bad_head(refusal, is_http)))
+            evaluate_unreadable_response(Verdict::Rejected(HandshakeError::bad_head(
+                refusal, is_http,
+            )))
         }
         (Some(EndedHead::Whole), Ok(head)) => evaluate_response(head, asked),
     };
@@ -249,7 +251,7 @@ pub fn response(
     )
 }
 
-fn unreadable_response(verdict: Verdict) -> (String, AfterResponse, Verdict) {
+fn evaluate_unreadable_response(verdict: Verdict) -> (String, AfterResponse, Verdict) {
     ("a response".into(), AfterResponse::Body(Body::UntilEnd, ConnectionReuse::Closed), verdict)
 }
 

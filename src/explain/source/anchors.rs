@@ -298,9 +298,8 @@ const ANCHORS: &[Anchor] = &[
     anchor("handler", ("connection/websocket.rs", "WebSocket::recv"), "", "", C06),
 ];
 
-/// All refusals of a request, as pairs `(heading, id)`. The heading is that of the refusal's
-/// diagnostic, and the anchor `id` points to the lines where the server refuses the request. A test
-/// checks that no refusal is missing.
+/// Every refusal of a request, as a pair: the heading of its diagnostic, and the id of the anchor
+/// on the lines that refuse the request. A test checks that no refusal is missing.
 pub const REFUSALS: &[(&str, &str)] = &[
     ("a bare LF", "head.bytes"),
     ("a control byte", "head.bytes"),

@@ -734,7 +734,7 @@ mod tests {
     /// Returns the bytes that the server sends for one message.
     fn sent(server: &mut Encoder, message: impl AsMessage) -> Vec<u8> {
         let after_batch = server.message(message.as_message()).unwrap().to_vec();
-        let bytes = [server.batch().bytes(), &after_batch].concat();
+        let bytes = [server.batch().copied_bytes(), &after_batch].concat();
         server.clear_batch();
         bytes
     }
@@ -764,7 +764,7 @@ mod tests {
         let mut server = server(MOST, &ALL);
         let payload = [b'a'; 125];
         server.ping(&payload).unwrap();
-        assert_eq!(server.batch().bytes(), [&[0x89, 125], &payload[..]].concat());
+        assert_eq!(server.batch().copied_bytes(), [&[0x89, 125], &payload[..]].concat());
         server.clear_batch();
         assert_eq!(sent(&mut server, str::from_utf8(&payload).unwrap())[0], 0xc1);
     }
@@ -807,7 +807,7 @@ mod tests {
             ] {
                 assert_eq!(server.fragment(opcode, payload, fin).unwrap(), b"");
             }
-            bytes.extend_from_slice(server.batch().bytes());
+            bytes.extend_from_slice(server.batch().copied_bytes());
             assert_eq!(bytes[0], first);
             assert_eq!(hear(&mut client, &bytes, 3).unwrap(), [binary(b"abcdefg")]);
         }

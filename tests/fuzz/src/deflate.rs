@@ -141,7 +141,7 @@ fn goes_and_comes(choice: u8, bytes: &[u8]) {
             let last = ws101::frames::header::Opcode::Continuation;
             outgoing.fragment(last, back, true).expect("nothing is closed");
         }
-        frames.extend_from_slice(outgoing.batch().bytes());
+        frames.extend_from_slice(outgoing.batch().copied_bytes());
         outgoing.clear_batch();
         if message[0] & 2 == 0 {
             outgoing.free_idle_memory();

@@ -77,6 +77,6 @@ fn goes_through_again(heard: &Heard, listener: Role) {
             Event::Piece { .. } => {}
         }
     }
-    let again = hear(listener, BOUNDS, None, false, [outgoing.batch().bytes()].into_iter());
+    let again = hear(listener, BOUNDS, None, false, [outgoing.batch().copied_bytes()].into_iter());
     assert_eq!((&again.events, again.violation), (&heard.events, None));
 }

@@ -77,7 +77,7 @@ impl Echo {
         }
         let outgoing = self.outgoing.get_mut().unwrap_or_else(PoisonError::into_inner);
         self.written.clear();
-        self.written.extend_from_slice(outgoing.batch().bytes());
+        self.written.extend_from_slice(outgoing.batch().copied_bytes());
         outgoing.clear_batch();
     }
 
