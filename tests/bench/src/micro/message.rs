@@ -12,7 +12,6 @@ use ws101::frames::decoder::{Decoder, Event};
 use ws101::frames::encoder::Encoder;
 use ws101::frames::header::{Header, Opcode, Role};
 use ws101::frames::mask;
-use ws101::frames::message::AsMessage;
 
 use super::Case;
 use crate::Result;
@@ -72,12 +71,12 @@ impl Echo {
             rest = later;
             while let Ok(Some(Event::Message(message))) = self.incoming.next_event() {
                 let mut outgoing = self.outgoing.lock().unwrap_or_else(PoisonError::into_inner);
-                let _ = outgoing.message(message.as_message());
+                let _ = outgoing.owned_message(message);
             }
         }
         let outgoing = self.outgoing.get_mut().unwrap_or_else(PoisonError::into_inner);
         self.written.clear();
-        self.written.extend_from_slice(outgoing.batch().copied_bytes());
+        outgoing.batch().for_each_slice(|slice| self.written.extend_from_slice(slice));
         outgoing.clear_batch();
     }
 
