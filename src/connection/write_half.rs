@@ -440,13 +440,14 @@ impl WriteHalf {
             let slices = collect_slices(&mut slices, encoder.batch(), &[]);
             let written = catch_unwind(AssertUnwindSafe(|| self.stream.write(slices)));
             match written.unwrap_or_else(|_| Err(ErrorKind::Other.into())) {
-                Ok(count @ 1..) => {
+                Ok(count @ 1..) if count <= encoder.batch().size() => {
                     encoder.drop_written(count);
                     let is_last = encoder.batch().is_empty();
                     let messages = if is_last { encoder.take_message_count() } else { 0 };
                     self.note_written(encoder, messages, count);
                 }
                 Err(error) if is_timeout(&error) => return false,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Ok(_) | Err(_) => {
                     encoder.stop();
                     self.end_after_failed_write(false);

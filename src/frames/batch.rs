@@ -51,8 +51,10 @@ impl Batch {
         &self.bytes
     }
 
-    /// Adds a payload without a copy. The caller must have appended the payload's header.
-    pub fn keep(&mut self, payload: Vec<u8>) {
+    /// Adds a payload without a copy, unless more than half of its memory is unused. The caller must
+    /// have appended the payload's header.
+    pub fn keep(&mut self, mut payload: Vec<u8>) {
+        payload.shrink_to(2 * payload.len());
         self.kept_size += payload.len();
         self.kept.push((self.bytes.len(), payload));
     }
@@ -107,6 +109,9 @@ impl Batch {
 
     /// Removes the batch's first `count` bytes, after the caller has written only these bytes.
     pub fn drop_first(&mut self, count: usize) {
+        if count == self.size() {
+            return self.clear();
+        }
         if !self.kept.is_empty() {
             let mut all = Vec::with_capacity(self.size());
             self.for_each_slice(|slice| all.extend_from_slice(slice));
@@ -216,6 +221,15 @@ mod tests {
                 assert_eq!(batch.size(), all.len() - second);
             }
         }
+    }
+
+    #[test]
+    fn a_kept_payload_holds_at_most_twice_its_size() {
+        let mut batch = Batch::default();
+        let mut payload = Vec::with_capacity(1000);
+        payload.extend([0; 10]);
+        batch.keep(payload);
+        assert!(batch.kept[0].1.capacity() <= 20);
     }
 
     #[test]

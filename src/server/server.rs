@@ -206,8 +206,9 @@ impl Server {
 
     /// Wraps each accepted stream in your own stream, such as a meter, a throttle, or a
     /// [`Tap`](crate::Tap) that explains the bytes. Over TLS, the wrapper sees the plaintext. The
-    /// client's address is the one that the wrapper's [`peer`](Stream::peer) returns. There is only
-    /// one wrapper: a later call of this function or of [`explain`](Server::explain) replaces it.
+    /// client's address is the one that the wrapper's [`peer`](Stream::peer) returns, or the accepted
+    /// stream's if it returns `None`. There is only one wrapper: a later call of this function or of
+    /// [`explain`](Server::explain) replaces it.
     pub fn wrap_stream(
         mut self,
         wrap: impl Fn(Arc<dyn Stream>) -> Arc<dyn Stream> + Send + Sync + 'static,

@@ -26,6 +26,7 @@
 //!   authorization is slow counts towards `max_connections`, and can't be evicted.
 
 use std::io::{self, IoSlice};
+use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -99,7 +100,16 @@ pub(crate) fn upgrade(
     //    deadline covers everything before the decision.
     let pending = registry.register_pending(id, stream.clone(), limits.max_waiting);
     let deadline = Deadline::after(limits.head);
-    let mut requester = Requester { id, stream, pending, limits, registry, wants_body: true };
+    let mut requester = Requester {
+        id,
+        peer: stream.peer(),
+        is_wrapped: options.wrap_stream.is_set(),
+        stream,
+        pending,
+        limits,
+        registry,
+        wants_body: true,
+    };
     // 2. TLS, if this server uses it. Then the application's own stream, if it has one.
     requester.stream = requester.start_tls(options.tls.as_ref(), deadline)?;
     let certificates = requester.stream.peer_certificates();
@@ -141,6 +151,12 @@ pub(crate) fn upgrade(
 /// A client whose request is being handled, with everything that is needed to answer the client.
 struct Requester<'a> {
     id: u64,
+    /// The client's address, or `None` if the stream has no such address. It's read before the first
+    /// byte, because the operating system forgets it when the client resets the connection.
+    peer: Option<SocketAddr>,
+    /// Whether the application wraps the stream. Its own stream may know the address better: from a
+    /// proxy's header, for example.
+    is_wrapped: bool,
     /// The client's stream. It begins as the accepted stream; step 2 of [`upgrade`] wraps it in TLS
     /// and in the application's own stream, if the server uses them.
     stream: Arc<dyn Stream>,
@@ -182,7 +198,8 @@ impl Requester<'_> {
                 refusal_without_head(why, self.registry.is_stopping(), self.pending.was_evicted())
             })?;
         let mut request = Box::new(Request::parse(&buffer.unread()[..length])?);
-        request.set_peer(self.stream.peer(), certificates);
+        let of_wrapper = self.is_wrapped.then(|| self.stream.peer()).flatten();
+        request.set_peer(of_wrapper.or(self.peer), certificates);
         buffer.consume(length);
         Ok(request)
     }
@@ -356,7 +373,9 @@ fn write_response(
     limits: &Limits,
 ) -> io::Result<()> {
     stream.set_write_timeout(per_call_timeout(limits.write))?;
-    write_with_min_rate(limits.write, stream, &mut [head, body].map(IoSlice::new))
+    let mut slices = [head, body].map(IoSlice::new);
+    let count = if body.is_empty() { 1 } else { 2 };
+    write_with_min_rate(limits.write, stream, &mut slices[..count])
 }
 
 /// The 500 that replaces a page or a refusal whose status or headers are invalid.

@@ -59,7 +59,7 @@ pub fn write_before(deadline: Deadline, stream: &dyn Stream, mut bytes: &[u8]) -
         stream.set_write_timeout(deadline.remaining()?)?;
         match stream.write(&[IoSlice::new(bytes)]) {
             Ok(0) => return Err(ErrorKind::WriteZero.into()),
-            Ok(count) => bytes = &bytes[count..],
+            Ok(count) => bytes = bytes.get(count..).ok_or(ErrorKind::InvalidData)?,
             Err(error) if error.kind() == ErrorKind::Interrupted || is_timeout(&error) => {}
             Err(error) => return Err(error),
         }

@@ -41,12 +41,14 @@ pub fn write_with_min_rate(
     stream: &dyn Stream,
     mut slices: &mut [IoSlice<'_>],
 ) -> io::Result<()> {
-    let total = slices.iter().map(|slice| slice.len()).sum();
+    let total: usize = slices.iter().map(|slice| slice.len()).sum();
     let (mut written, mut waits) = (0, 0);
     let (mut start, mut written_at_start) = (Instant::now(), None);
     while written < total {
         match stream.write(slices) {
             Ok(0) => return Err(ErrorKind::WriteZero.into()),
+            // The stream is wrong, as an application's own stream may be.
+            Ok(count) if count > total - written => return Err(ErrorKind::InvalidData.into()),
             Ok(count) => {
                 (written, waits) = (written + count, 0);
                 IoSlice::advance_slices(&mut slices, count);
@@ -143,6 +145,7 @@ mod tests {
         assert_eq!(written(&[Ok(4), Err(TimedOut), Ok(1)]), Ok(()));
         assert_eq!(written(&[Ok(4), Err(BrokenPipe)]), Err(BrokenPipe));
         assert_eq!(written(&[Ok(4), Ok(0)]), Err(ErrorKind::WriteZero));
+        assert_eq!(written(&[Ok(4), Ok(2)]), Err(ErrorKind::InvalidData), "more than was left");
     }
 
     #[test]

@@ -159,6 +159,10 @@ impl WrapStream {
         WrapStream(Some(Arc::new(wrap)))
     }
 
+    pub(crate) fn is_set(&self) -> bool {
+        self.0.is_some()
+    }
+
     pub(crate) fn apply(&self, stream: Arc<dyn Stream>) -> Arc<dyn Stream> {
         self.0.as_ref().map_or(stream.clone(), |wrap| wrap(stream))
     }

@@ -130,7 +130,7 @@ fn a_client_shows_whether_its_stream_passes_through_something() {
 struct Counted {
     stream: Arc<dyn Stream>,
     /// The client's address as this stream tells it, such as one that a proxy has sent.
-    peer: SocketAddr,
+    peer: Option<SocketAddr>,
     writes: Arc<AtomicUsize>,
 }
 
@@ -157,7 +157,7 @@ impl Stream for Counted {
     }
 
     fn peer(&self) -> Option<SocketAddr> {
-        Some(self.peer)
+        self.peer
     }
 }
 
@@ -168,9 +168,9 @@ fn pongs_and_fed_replies_to_what_came_together_go_out_in_one_write() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     let app = run(move || {
-        let peer = "192.0.2.1:50000".parse().unwrap();
-        let server = Server::without_listener()
-            .wrap_stream(move |stream| Arc::new(Counted { stream, peer, writes: counter.clone() }));
+        let server = Server::without_listener().wrap_stream(move |stream| {
+            Arc::new(Counted { stream, peer: None, writes: counter.clone() })
+        });
         let mut ws = server.accept(listener.accept().unwrap().0)?;
         while let Some(message) = ws.recv()? {
             ws.feed(message)?;
@@ -191,20 +191,24 @@ fn pongs_and_fed_replies_to_what_came_together_go_out_in_one_write() {
 }
 
 #[test]
-fn server_returns_the_client_address_that_the_applications_own_stream_returns() {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    let app = run(move || {
-        let peer = "192.0.2.1:50000".parse().unwrap();
-        let server = Server::without_listener()
-            .wrap_stream(move |stream| Arc::new(Counted { stream, peer, writes: Arc::default() }));
-        let ws = server.accept(listener.accept().unwrap().0).unwrap();
-        assert_eq!((ws.peer(), ws.request().peer()), (Some(peer), Some(peer)));
-    });
-    let mut peer = Peer::new(TcpStream::connect(address).unwrap());
-    peer.write(request(&[]));
-    assert_eq!(peer.read_response().status, 101);
-    app.wait();
+fn server_returns_the_client_address_of_the_applications_own_stream_or_else_of_the_accepted_one() {
+    for of_wrapper in [Some("192.0.2.1:50000".parse().unwrap()), None] {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let app = run(move || {
+            let server = Server::without_listener().wrap_stream(move |stream| {
+                Arc::new(Counted { stream, peer: of_wrapper, writes: Arc::default() })
+            });
+            let ws = server.accept(listener.accept().unwrap().0).unwrap();
+            (ws.peer(), ws.request().peer())
+        });
+        let client = TcpStream::connect(address).unwrap();
+        let expected = of_wrapper.or(client.local_addr().ok());
+        let mut peer = Peer::new(client);
+        peer.write(request(&[]));
+        assert_eq!(peer.read_response().status, 101);
+        assert_eq!(app.wait(), (expected, expected));
+    }
 }
 
 /// A stream that has a request for a page, and notes how long the slices of each write are.
