@@ -25,7 +25,8 @@ pub const MAX_MESSAGE: u64 = 256 * 1024;
 const MOST_TOLD: usize = 64;
 /// How many bytes an answer has at most, so that the page doesn't have to draw too much.
 const LONGEST_ANSWER: usize = 512 * 1024;
-/// The GUID from a tutorial, with some of its last digits swapped.
+/// The GUID from a tutorial, as a tutorial misprints it: in the last group, a `C` is missing and a
+/// `7` is added.
 const WRONG_GUID: &str = "258EAFA5-E914-47DA-95CA-5AB0DC85B711";
 
 /// Frames that no server may send: name, description, bytes.

@@ -138,7 +138,8 @@ impl Client {
     }
 
     /// Offers to compress messages (permessage-deflate). If the server ignores the offer, messages
-    /// aren't compressed. Without the feature `deflate`, `connect` then fails.
+    /// aren't compressed. In a build without the feature `deflate`, `connect` fails after this
+    /// call.
     pub fn deflate(mut self, settings: DeflateConfig) -> Client {
         self.request.deflate = Some(settings);
         self

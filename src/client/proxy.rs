@@ -144,7 +144,8 @@ impl Proxy {
     }
 
     /// Asks the proxy on the other end of `stream` for a tunnel to the address. Afterwards, the
-    /// stream leads to that address. Fails unless the proxy responds with a 2xx in time.
+    /// stream leads to that address. Fails unless the proxy responds in time with a 2xx, and with
+    /// nothing after its head.
     pub(crate) fn open_tunnel(
         &self,
         stream: &dyn Stream,

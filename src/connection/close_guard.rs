@@ -67,7 +67,8 @@ impl CloseGuard {
     }
 
     /// Sets the close code that the guard sends when it closes the connection. The default is 1000.
-    /// The code has no effect if our Close has already been sent by then.
+    /// The code has no effect if our Close has already been requested by then, unless that request
+    /// still waits for the handler.
     pub(crate) fn set_code(&self, code: CloseCode) {
         self.code.store(code.0, SeqCst);
     }

@@ -7,7 +7,7 @@
 //! | the peer's Close | the peer's code | queued messages | the same | none: both have closed |
 //! | `Handle::stop(grace)`, `drain` | 1001, or the operator's code | the same, and the handler's replies until it waits in `recv` again | nine tenths of the grace | the rest of the grace; then the server aborts the connection |
 //! | the peer breaks a rule | 1002, 1007, 1009 | nothing | the minimum write rate | `Limits::close` for the end of the peer's stream |
-//! | a `MessageWriter` is dropped before its `finish` | 1011 | nothing | the same | `Limits::close` for the peer's Close |
+//! | a `MessageWriter` is dropped after its first fragment and before its `finish` | 1011 | nothing | the same | `Limits::close` for the peer's Close |
 //! | the keepalive's ping stays unanswered | none | nothing | | none: the connection is aborted |
 //! | a write is too slow, or fails | none | nothing | | `Limits::close` for what the peer has sent before |
 //! | `abort` | none | nothing | | none |
@@ -239,8 +239,8 @@ impl Ending {
         sides.close.clone().filter(|_| sides.is_sent)
     }
 
-    /// Returns whether our Close has been requested and still waits for the messages that go out
-    /// before it.
+    /// Returns whether our Close has been requested and still waits for other messages or for the
+    /// handler.
     pub(crate) fn is_close_requested(&self) -> bool {
         self.is_close_requested.load(SeqCst)
     }

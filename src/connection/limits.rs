@@ -62,8 +62,8 @@ pub struct Limits {
     /// with `PeerTimeout`.
     pub pong: Duration,
     /// How long the peer may take to answer our Close, and after that to end its stream. A peer
-    /// that is still reading our bytes gets the same time again, at most 24 times. After that,
-    /// `close` fails with `PeerTimeout` or `BytesLost`.
+    /// that is still reading our bytes gets the same time again, at most once for each 64 KiB that
+    /// we sent, and at most 24 times. After that, `close` fails with `PeerTimeout` or `BytesLost`.
     pub close: Duration,
     /// The stack size of a connection's thread, in bytes. The operating system allocates memory
     /// only for the pages that the thread uses.

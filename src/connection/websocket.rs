@@ -113,9 +113,9 @@ impl WebSocket {
     /// Encodes a message into the connection's batch of unwritten frames. The next `send` or
     /// `flush` writes the batch, and so does a `recv` that has to wait. That way, the replies to
     /// all messages that arrived together go out in one write. (If the batch has reached 256 KiB or
-    /// holds two large messages, `feed` itself writes it.) The batch copies the message, except a
-    /// [`Message`], `String` or `Vec<u8>` from 32 KiB on that a server sends uncompressed. A
-    /// borrowed message from 96 KiB on is written at once.
+    /// holds two large messages, `feed` itself writes it.) The batch copies the message, unless a
+    /// server sends it uncompressed: then a [`Message`], `String` or `Vec<u8>` from 32 KiB on that
+    /// you pass by value isn't copied, and a borrowed message from 96 KiB on is written at once.
     pub fn feed(&mut self, mut message: impl AsMessage) -> Result<()> {
         if message.as_message().payload.len() >= LARGE {
             match message.into_message() {

@@ -125,9 +125,9 @@ impl WriteHalf {
         written
     }
 
-    /// Encodes a message into the encoder's batch, and writes the batch only if it's full or the
-    /// message is long. The caller must call `flush` before it waits for anything: otherwise the
-    /// peer might wait for the batch forever.
+    /// Encodes a message into the encoder's batch. Writes the batch only if it's full, or if
+    /// `encode` hands back a payload of at least [`WORTH_A_WRITE`] bytes. The caller must call
+    /// `flush` before it waits for anything: otherwise the peer might wait for the batch forever.
     #[inline]
     pub(crate) fn feed<'a>(
         &self,

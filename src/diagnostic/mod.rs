@@ -11,7 +11,7 @@
 //!
 //! | file | the question it answers |
 //! |---|---|
-//! | `diagnostic.rs` | What are the four sentences of a diagnostic, and how is a peer's text quoted? (`diagnostics.md` lists all diagnostics) |
+//! | `diagnostic.rs` | What are the four parts of a diagnostic, and how is a peer's text quoted? (`diagnostics.md` lists all diagnostics) |
 //! | `misuse.rs` | Which calls of our own API are refused? |
 
 mod diagnostic;

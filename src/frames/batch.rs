@@ -8,8 +8,8 @@
 //! Rules of this file:
 //! - Headers and small payloads are copied into one piece of memory, because one write can take
 //!   them all.
-//! - A large payload that its sender gives away isn't copied: the batch keeps it, and remembers its
-//!   place between the copied bytes.
+//! - A large payload that its sender gives away isn't copied, unless more than half of its memory
+//!   is unused: the batch keeps it, and remembers its place between the copied bytes.
 //! - A batch that has reached 256 KiB, or keeps two payloads, is full: the thread that sends must
 //!   write it.
 //! - An empty batch keeps memory for later frames, but not much more than recent batches needed.
@@ -21,7 +21,7 @@ const FULL: usize = 256 * 1024;
 /// The maximum number of payloads that a batch keeps. With more, each write would have many slices
 /// to prepare, and much memory would be allocated and freed at once, which allocators are slow at.
 const MAX_KEPT: usize = 2;
-/// The maximum number of slices that make up a batch: each kept payload and the bytes before it,
+/// The maximum number of slices of one write: each kept payload and the bytes before it,
 /// the bytes after the last one, and what is written after the batch.
 pub const MAX_SLICES: usize = 2 * MAX_KEPT + 2;
 /// The maximum size, in bytes, of the memory that an empty batch keeps.
@@ -51,8 +51,8 @@ impl Batch {
         &self.bytes
     }
 
-    /// Adds a payload without a copy, unless more than half of its memory is unused. The caller must
-    /// have appended the payload's header.
+    /// Adds a payload without a copy, unless more than half of its memory is unused. The caller
+    /// must have appended the payload's header.
     pub fn keep(&mut self, mut payload: Vec<u8>) {
         payload.shrink_to(2 * payload.len());
         self.kept_size += payload.len();

@@ -3,9 +3,10 @@
 //! Rules of this file:
 //! - The encoder collects frames in a batch, in the order of the calls. The thread that holds the
 //!   stream writes the batch.
-//! - A small payload is copied into the batch after its header. A large unmasked payload isn't
-//!   copied: the batch keeps it if the caller gives it away. Otherwise the encoder returns it, and
-//!   the caller writes it after the batch.
+//! - A small payload is copied into the batch after its header. A large payload that's neither
+//!   masked nor compressed isn't copied: the batch keeps it if the caller gives it away. Otherwise
+//!   the encoder returns it, and the caller writes it after the batch, or copies it into the batch
+//!   with [`append`](Encoder::append).
 //! - A client masks each frame with a fresh key of four unpredictable bytes (§5.3, §10.3). The
 //!   caller passes in the source of these bytes, because they come from the operating system.
 //! - If both ends agreed on compression, a sufficiently long message is compressed as it enters the
@@ -30,8 +31,8 @@ use super::mask;
 use super::message::{AsMessage, Encoded, Message, MessageRef};
 use crate::diagnostic::misuse::Misuse;
 
-/// The size, in bytes, from which the encoder no longer copies an unmasked payload into its batch
-/// of encoded frames.
+/// The size, in bytes, from which the encoder no longer copies an unmasked, uncompressed payload
+/// into its batch of encoded frames.
 pub const LARGE: usize = 32 * 1024;
 
 /// The source of a client's masking keys. Each call must return a fresh key of four unpredictable
@@ -70,8 +71,9 @@ impl Encoder {
 
     /// Appends a complete message to the batch, as one frame. To avoid a copy, the encoder may
     /// leave out a large payload, or a whole large prepared frame. It then returns those bytes, and
-    /// the caller must write them right after the batch. Otherwise, the returned slice is empty.
-    /// Fails if the encoder [is closed](Encoder::is_closed).
+    /// the caller must write them right after the batch, or [`append`](Encoder::append) them.
+    /// Otherwise, the returned slice is empty. Fails if the encoder [is
+    /// closed](Encoder::is_closed).
     #[inline]
     pub fn message<'a>(&mut self, message: MessageRef<'a>) -> Result<&'a [u8], Misuse> {
         match self.usable_prepared_frame(&message) {

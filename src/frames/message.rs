@@ -128,7 +128,7 @@ pub trait AsMessage {
     fn as_message(&self) -> MessageRef<'_>;
 
     /// Turns the value into a message, without a copy, so that `feed` needn't copy a large payload.
-    /// Gives the value back, as the error, if it doesn't own its payload as a `Vec` or a `String`.
+    /// Gives the value back, as the error, unless it's a [`Message`], a `String` or a `Vec<u8>`.
     fn into_message(self) -> Result<Message, Self>
     where
         Self: Sized,

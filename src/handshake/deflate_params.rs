@@ -153,7 +153,7 @@ impl DeflateParams {
     }
 
     /// Returns the response of a server with these `settings` to a client's `offer`. Returns `None`
-    /// if the offer demands a 256-byte window, which the server's compressor doesn't support.
+    /// if the offer limits the server's window to 256 bytes, which its compressor doesn't support.
     pub fn answer(offer: &DeflateParams, settings: &DeflateConfig) -> Option<DeflateParams> {
         let ours = settings.server_max_window_bits;
         let server_max_window_bits = match offer.server_max_window_bits {

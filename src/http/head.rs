@@ -148,8 +148,8 @@ impl Head {
         self.values_named(name).collect()
     }
 
-    /// Returns the value of the header field with this name, or `None` if the head has no such field
-    /// or several of them.
+    /// Returns the value of the header field with this name, or `None` if the head has no such
+    /// field or several of them.
     pub fn only(&self, name: &str) -> Option<&str> {
         let mut values = self.values_named(name);
         values.next().filter(|_| values.next().is_none())

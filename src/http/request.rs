@@ -80,7 +80,7 @@ impl Request {
 
     /// Sets the peer's address, and the certificates that a client presented in the TLS handshake.
     /// A server calls this function once it has read the request's head, and a client once it has
-    /// sent the request.
+    /// verified the server's 101.
     pub(crate) fn set_peer(&mut self, peer: Option<SocketAddr>, certificates: Vec<Vec<u8>>) {
         self.peer = peer;
         self.certificates =

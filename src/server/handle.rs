@@ -73,8 +73,8 @@ impl Handle {
     /// closes the open connections with close code 1001 in batches, spread evenly over the first
     /// four fifths of the grace period. Each connection ends as with [`stop`](Handle::stop): queued
     /// messages go out first, and so do the replies that its handler sends before it waits in
-    /// `recv` again. After that, or as soon as all connections have closed, the server stops.
-    /// `serve` returns when all have closed, or at the end of the grace period.
+    /// `recv` again. After these four fifths, or as soon as all connections have closed, the server
+    /// stops. `serve` returns when all have closed, or at the end of the grace period.
     ///
     /// A second call changes nothing. `stop` ends the drain at once.
     pub fn drain(&self, grace: Duration) {

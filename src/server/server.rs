@@ -186,9 +186,9 @@ impl Server {
         self
     }
 
-    /// Compresses messages if the client offers compression (permessage-deflate). Without the
-    /// feature `deflate`, `serve` and `accept` then fail. [`DeflateConfig`] describes the cost per
-    /// connection.
+    /// Compresses messages if the client offers compression (permessage-deflate). In a build
+    /// without the feature `deflate`, `serve`, `spawn` and `accept` fail after this call.
+    /// [`DeflateConfig`] describes the cost per connection.
     pub fn deflate(mut self, settings: DeflateConfig) -> Server {
         self.options.rules.deflate = Some(settings);
         self
@@ -206,9 +206,9 @@ impl Server {
 
     /// Wraps each accepted stream in your own stream, such as a meter, a throttle, or a
     /// [`Tap`](crate::Tap) that explains the bytes. Over TLS, the wrapper sees the plaintext. The
-    /// client's address is the one that the wrapper's [`peer`](Stream::peer) returns, or the accepted
-    /// stream's if it returns `None`. There is only one wrapper: a later call of this function or of
-    /// [`explain`](Server::explain) replaces it.
+    /// client's address is the one that the wrapper's [`peer`](Stream::peer) returns, or the
+    /// accepted stream's if it returns `None`. There is only one wrapper: a later call of this
+    /// function or of [`explain`](Server::explain) replaces it.
     pub fn wrap_stream(
         mut self,
         wrap: impl Fn(Arc<dyn Stream>) -> Arc<dyn Stream> + Send + Sync + 'static,
@@ -263,8 +263,8 @@ impl Server {
     /// Accepts connections, and runs each connection's handler in its own thread, until a
     /// [`Handle`] [stops](Handle::stop) or [drains](Handle::drain) the server. Returns once all
     /// connections have ended, or at the end of the grace period. If a handler returns an error or
-    /// panics, its connection closes with code 1011. Fails at once if a setting is invalid, or if
-    /// the server has no listener.
+    /// panics, its connection closes with code 1011. Fails at once if a setting is invalid, if the
+    /// server has no listener, or if the thread that refuses clients can't be started.
     pub fn serve(
         self,
         handler: impl Fn(WebSocket) -> Result<()> + Send + Sync + 'static,

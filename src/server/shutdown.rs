@@ -165,8 +165,8 @@ impl Registry {
 
     /// Waits until all connections have closed, for at most one second, and at most until the
     /// deadline that `until` selects. Returns whether all have closed. If not, the caller must
-    /// request the Closes again: a connection whose write buffer was full may have missed the first
-    /// request.
+    /// request the Closes again: if a peer's buffers were full, the first request may not have
+    /// written its Close.
     fn wait_briefly_until_closed(&self, until: impl Fn(Grace) -> Deadline) -> bool {
         let mut open = lock(&self.open);
         let again = Deadline::after(Duration::from_secs(1));

@@ -151,8 +151,8 @@ pub(crate) fn upgrade(
 /// A client whose request is being handled, with everything that is needed to answer the client.
 struct Requester<'a> {
     id: u64,
-    /// The client's address, or `None` if the stream has no such address. It's read before the first
-    /// byte, because the operating system forgets it when the client resets the connection.
+    /// The client's address, or `None` if the stream has no such address. It's read before the
+    /// first byte, because the operating system forgets it when the client resets the connection.
     peer: Option<SocketAddr>,
     /// Whether the application wraps the stream. Its own stream may know the address better: from a
     /// proxy's header, for example.

@@ -7,7 +7,7 @@
 //!
 //! An outbox is made for broadcasts: a slow peer delays no other peer, and its queue is bounded.
 //! (If a broadcast waited for its slowest peer, that would be head-of-line blocking.) The outbox's
-//! thread takes all queued messages at once and sends them in one write.
+//! thread takes all queued messages at once and sends them in as few writes as possible.
 
 use std::sync::Arc;
 
