@@ -12,9 +12,9 @@
 //! - The assembler adds up the lengths in the message's headers, and compares the sum with the
 //!   limit before the reader waits for a payload. The number of fragments, including empty ones, is
 //!   limited too.
-//! - The compressed bytes of a message are limited to about twice the message's limit. Honest
-//!   compression adds few bytes, but a hostile peer could endlessly send blocks that inflate to
-//!   nothing.
+//! - The compressed bytes of a message are limited to about twice the limit on its inflated bytes.
+//!   Honest compression adds far fewer bytes. If only the inflated bytes were limited, a hostile
+//!   peer could endlessly send blocks that inflate to nothing.
 //! - A continuation without a message, a new message inside another, and text that isn't UTF-8 are
 //!   refused.
 //!
@@ -81,8 +81,8 @@ impl Assembler {
     /// Begins the next frame: parses the header at the start of `bytes`. Returns the header and its
     /// size in bytes, or `None` if the header isn't complete yet. Fails if the header is invalid,
     /// if the frame is out of order (§5.4), or if its message would exceed the [`Bounds`]. `reader`
-    /// is the role of the receiving end. `rsv1_has_meaning` is whether both ends agreed on
-    /// compression.
+    /// is the role of the receiving end. `rsv1_has_meaning` says whether both ends agreed on
+    /// compression, which uses the RSV1 bit.
     #[inline]
     pub fn begin_frame(
         &mut self,
@@ -115,8 +115,9 @@ impl Assembler {
 
     // WALK: fragment
     /// Begins the fragment that this frame `header` announces: counts the fragment, and adds its
-    /// length to the message's. Fails if the frame is out of order (§5.4), or if its message would
-    /// exceed the [`Bounds`]. A control frame's header changes nothing.
+    /// length to the lengths of the message's earlier fragments. Fails if the frame is out of order
+    /// (§5.4), or if its message would exceed the [`Bounds`]. A control frame's header changes
+    /// nothing.
     #[inline]
     pub fn begin_data_frame(&mut self, header: &Header) -> Result<(), Violation> {
         self.check_order(header.opcode)?;
@@ -130,7 +131,8 @@ impl Assembler {
         if self.fragments > self.bounds.max_fragments {
             return Err(Violation::TooManyFragments(self.bounds.max_fragments));
         }
-        // §10.4: limits protect our memory and our time. A sum that overflows exceeds any limit.
+        // §10.4: limits protect our memory and our time. If the sum overflows, it exceeds any
+        // limit.
         match self.announced.checked_add(header.length) {
             Some(sum) if sum <= self.max_announced() => self.announced = sum,
             _ => return Err(Violation::MessageTooLong(self.bounds.max_message)),

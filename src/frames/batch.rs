@@ -6,23 +6,26 @@
 //! ```
 //!
 //! Rules of this file:
-//! - Headers and small payloads are copied into one piece of memory, because one write can take
-//!   them all.
-//! - A large payload that its sender gives away isn't copied, unless more than half of its memory
-//!   is unused: the batch keeps it, and remembers its place between the copied bytes.
-//! - A batch that has reached 256 KiB, or keeps two payloads, is full: the thread that sends must
-//!   write it.
+//! - Headers and small payloads are copied into one piece of memory, so that a single write can
+//!   send all of them.
+//! - The batch keeps a large payload that its sender gives away, and remembers the payload's place
+//!   between the copied bytes. It doesn't copy such a payload, unless more than half of the
+//!   payload's memory is unused.
+//! - A batch that has reached 256 KiB, or keeps two payloads, is full: the sending thread must
+//!   write it before it adds another frame.
 //! - An empty batch keeps memory for later frames, but not much more than recent batches needed.
 
 use super::buffer::RecentPeak;
 
 /// The size, in bytes, from which a batch is full.
 const FULL: usize = 256 * 1024;
-/// The maximum number of payloads that a batch keeps. With more, each write would have many slices
-/// to prepare, and much memory would be allocated and freed at once, which allocators are slow at.
+/// The maximum number of payloads that a batch keeps. If it kept more, each write would consist of
+/// many slices, and the payloads' memory would be allocated and freed in large bursts, which is
+/// slow.
 const MAX_KEPT: usize = 2;
-/// The maximum number of slices of one write: each kept payload and the bytes before it,
-/// the bytes after the last one, and what is written after the batch.
+/// The maximum number of slices in one write: two for each kept payload (the bytes before it, and
+/// the payload itself), one for the bytes after the last kept payload, and one for the payload that
+/// the caller writes after the batch.
 pub const MAX_SLICES: usize = 2 * MAX_KEPT + 2;
 /// The maximum size, in bytes, of the memory that an empty batch keeps.
 const MAX_IDLE: usize = 512 * 1024;
@@ -32,11 +35,13 @@ const MAX_IDLE: usize = 512 * 1024;
 pub struct Batch {
     /// The frames' headers, and the payloads that were copied.
     bytes: Vec<u8>,
-    /// The payloads that weren't copied, each with its place: the number of `bytes` before it.
+    /// The payloads that weren't copied, each as `(offset, payload)`: the payload goes out after
+    /// the first `offset` of the `bytes`.
     kept: Vec<(usize, Vec<u8>)>,
     /// The sum of the kept payloads' sizes, in bytes.
     kept_size: usize,
-    /// The largest `bytes` of the recent batches. `clear` shrinks the memory to twice that size.
+    /// The largest size of `bytes` in recent batches. `clear` shrinks the memory of `bytes` to
+    /// twice that size.
     recent_peak: RecentPeak,
 }
 
@@ -46,13 +51,13 @@ impl Batch {
         &mut self.bytes
     }
 
-    /// Returns the copied bytes. They are the whole batch unless it keeps payloads.
+    /// Returns the copied bytes. They're the whole batch, unless it also keeps payloads.
     pub fn copied_bytes(&self) -> &[u8] {
         &self.bytes
     }
 
-    /// Adds a payload without a copy, unless more than half of its memory is unused. The caller
-    /// must have appended the payload's header.
+    /// Adds a payload after the bytes so far. The payload isn't copied, unless more than half of
+    /// its memory is unused. The caller must have appended the payload's header.
     pub fn keep(&mut self, mut payload: Vec<u8>) {
         payload.shrink_to(2 * payload.len());
         self.kept_size += payload.len();
@@ -72,7 +77,7 @@ impl Batch {
         take(&self.bytes[start..]);
     }
 
-    /// Returns the batch's size in bytes, with the payloads that it keeps.
+    /// Returns the batch's size in bytes, including the payloads that it keeps.
     #[inline]
     pub fn size(&self) -> usize {
         self.bytes.len() + self.kept_size
@@ -90,8 +95,9 @@ impl Batch {
         self.kept.len() == MAX_KEPT || self.size() >= FULL
     }
 
-    /// Empties the batch, after the caller has written all of it. Keeps memory for later frames,
-    /// unless it exceeds 512 KiB or recent batches needed less than half of it.
+    /// Empties the batch, after the caller has written all of it. Keeps the memory for later
+    /// frames, unless it exceeds 512 KiB. After every 32 batches, the memory shrinks to at most
+    /// twice what the largest of them needed.
     #[inline]
     pub fn clear(&mut self) {
         let peak = self.recent_peak.note(self.bytes.len());
@@ -120,7 +126,8 @@ impl Batch {
         self.bytes.drain(..count);
     }
 
-    /// Frees the memory of an empty batch, for a connection that has become idle.
+    /// Frees the batch's memory when the connection has become idle. Does nothing if the batch
+    /// isn't empty.
     pub fn free_idle_memory(&mut self) {
         if self.is_empty() {
             *self = Batch::default();

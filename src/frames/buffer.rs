@@ -37,7 +37,7 @@ impl Buffer {
         &mut self.room[self.start..self.end]
     }
 
-    /// Removes the first `count` unread bytes. Call this after parsing them.
+    /// Removes the first `count` unread bytes. The caller must have parsed them.
     pub fn consume(&mut self, count: usize) {
         self.start += count;
         if self.start == self.end {
@@ -68,8 +68,8 @@ impl Buffer {
     }
 
     /// Records that the caller has read `count` bytes into the buffer's free space. If they filled
-    /// the space, the buffer doubles, up to 256 KiB. Every 32 reads, the buffer shrinks if they
-    /// needed at most a quarter of it.
+    /// the space, the buffer doubles, up to 256 KiB. After every 32 reads, the buffer shrinks if
+    /// none of these reads needed more than a quarter of it.
     pub fn filled(&mut self, count: usize) {
         let filled_up = count == self.room.len() - self.end;
         self.end += count;

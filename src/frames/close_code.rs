@@ -27,8 +27,8 @@ impl CloseCode {
     /// The closing end received a payload that doesn't match the message's type, such as text that
     /// isn't UTF-8.
     pub const INVALID_PAYLOAD: CloseCode = CloseCode(1007);
-    /// The closing end received a message that violates its policy. This is also the general code,
-    /// for when no other one fits.
+    /// The closing end received a message that violates its policy. A sender also uses this code
+    /// when no other code fits.
     pub const POLICY: CloseCode = CloseCode(1008);
     /// The closing end received a message that exceeds its size limit.
     pub const TOO_BIG: CloseCode = CloseCode(1009);
@@ -49,8 +49,8 @@ impl CloseCode {
     // §7.4.1 and the registry define which codes below 3000 may be sent. §7.4.2: libraries register
     // codes from 3000 to 3999, and applications may use 4000 to 4999 freely. No other code may be
     // sent.
-    /// Returns whether this code may be sent in a Close frame. That's true of 1000 to 1003, 1007 to
-    /// 1014, and 3000 to 4999.
+    /// Returns whether this code may be sent in a Close frame. The codes that may be sent are 1000
+    /// to 1003, 1007 to 1014, and 3000 to 4999.
     pub fn may_be_sent(self) -> bool {
         matches!(self.0, 1000..=1003 | 1007..=1014 | 3000..=4999)
     }

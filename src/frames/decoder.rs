@@ -77,8 +77,9 @@ pub struct Decoder {
 }
 
 impl Decoder {
-    /// Creates the decoder of a connection on which our end has this `role`. `buffer` may already
-    /// hold bytes that arrived directly after the handshake's HTTP head.
+    /// Creates the decoder of a connection on which our end has this `role`. `bounds` are the
+    /// limits on each message. `buffer` may already hold bytes that arrived directly after the
+    /// handshake's HTTP head.
     pub fn new(role: Role, bounds: Bounds, buffer: Buffer) -> Decoder {
         Decoder {
             role,
@@ -95,7 +96,7 @@ impl Decoder {
     }
 
     /// Sets the inflater for the peer's compressed messages. Pass `None` if the two ends haven't
-    /// agreed on compression.
+    /// agreed on compression: the decoder then refuses compressed messages.
     pub fn inflating(self, inflater: Option<Box<Inflater>>) -> Decoder {
         Decoder { inflater, ..self }
     }
@@ -156,7 +157,7 @@ impl Decoder {
         next
     }
 
-    /// Returns whether the peer has begun a frame or a message and hasn't completed it.
+    /// Returns whether the peer has begun a frame or a message that it hasn't completed yet.
     pub fn is_mid_message(&mut self) -> bool {
         self.frame.is_some()
             || self.message.open_kind().is_some()

@@ -10,7 +10,8 @@
 //! - A client masks each frame with a fresh key of four unpredictable bytes (§5.3, §10.3). The
 //!   caller passes in the source of these bytes, because they come from the operating system.
 //! - If both ends agreed on compression, a sufficiently long message is compressed as it enters the
-//!   batch, unless its sender opted out. That way, messages are compressed in sending order.
+//!   batch, unless its sender opted out. That way, messages are compressed in sending order, which
+//!   the peer's inflater requires.
 //! - Nothing follows a Close (§5.5.1). A refused call doesn't change the batch.
 //!
 //! The encoder refuses three things as a [`Misuse`]: an oversized control payload, a close code
@@ -47,7 +48,8 @@ pub struct Encoder {
     /// Compresses our messages. `None` if the two ends haven't agreed on compression, or if the
     /// peer allows only a window of 256 bytes, which our compressor doesn't support.
     deflater: Option<Box<Deflater>>,
-    /// Whether the message that's being sent in fragments is compressed.
+    /// Whether the message that's being sent in fragments is compressed. Its first fragment decides
+    /// this.
     compressing: bool,
     batch: Batch,
     closed: bool,
@@ -57,7 +59,8 @@ pub struct Encoder {
 }
 
 impl Encoder {
-    /// Creates the encoder of a client, or of a server if `masks` is `None`.
+    /// Creates a client's encoder, which takes its masking keys from `masks`. If `masks` is `None`,
+    /// this creates a server's encoder, which doesn't mask.
     pub fn new(masks: Option<Masks>) -> Encoder {
         let batch = Batch::default();
         Encoder { masks, deflater: None, compressing: false, batch, closed: false, messages: 0 }
@@ -85,8 +88,9 @@ impl Encoder {
         }
     }
 
-    /// Like [`message`](Encoder::message), but the caller gives the message away. The batch then
-    /// keeps a large payload without copying it, so there's nothing to write after the batch.
+    /// Like [`message`](Encoder::message), but the caller gives the message away, so the batch can
+    /// keep a large payload without copying it. Nothing is left to write after the batch: the
+    /// returned slice is always empty.
     pub fn owned_message(&mut self, message: Message) -> Result<&'static [u8], Misuse> {
         if !self.message(message.as_message())?.is_empty() {
             self.batch.keep(message.into_bytes());
@@ -94,8 +98,8 @@ impl Encoder {
         Ok(&[])
     }
 
-    /// Copies into the batch what another method of the encoder has returned, so that the caller
-    /// needn't write it yet.
+    /// Copies into the batch the bytes that [`message`](Encoder::message) or
+    /// [`fragment`](Encoder::fragment) has returned, so that the caller needn't write them yet.
     #[inline]
     pub fn append(&mut self, after_batch: &[u8]) {
         self.batch.copied_bytes_mut().extend_from_slice(after_batch);
@@ -106,9 +110,9 @@ impl Encoder {
     /// fragment. The caller must pass a message's fragments in order, without another message
     /// between them.
     ///
-    /// If the encoder leaves out a large payload, it returns the payload, and the caller must write
-    /// it right after the batch. Otherwise, the returned slice is empty. Fails if the encoder
-    /// [is closed](Encoder::is_closed).
+    /// To avoid a copy, the encoder may leave out a large payload. It then returns the payload, and
+    /// the caller must write it right after the batch. Otherwise, the returned slice is empty.
+    /// Fails if the encoder [is closed](Encoder::is_closed).
     pub fn fragment<'a>(
         &mut self,
         opcode: Opcode,
@@ -234,9 +238,9 @@ impl Encoder {
     }
 
     /// Returns the encoded frame of a prepared message, which a server's connections share. Returns
-    /// `None` if this connection must encode the message itself: the message isn't prepared, we're
-    /// a client, the encoder is closed, or our compressor's window isn't the largest. Returning a
-    /// compressed frame resets our compressor.
+    /// `None` if this connection can't send a shared frame: the message isn't prepared, we're a
+    /// client, the encoder is closed, or the message must be compressed and our compressor's window
+    /// isn't the largest. Returning a compressed frame resets our compressor.
     fn usable_prepared_frame<'a>(&mut self, message: &MessageRef<'a>) -> Option<&'a [u8]> {
         let Encoded { frame, deflated } = message.encoded?;
         if self.masks.is_some() || self.closed {

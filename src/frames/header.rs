@@ -52,7 +52,7 @@ pub const MAX_CONTROL_PAYLOAD: usize = 125;
 pub const MAX_HEADER: usize = 14;
 
 /// Returns the size, in bytes, of the extended length field that follows the `second` byte of a
-/// frame's header: 0, 2 or 8.
+/// frame's header: 2 or 8, or 0 if that byte itself contains the length.
 pub fn length_bytes(second: u8) -> usize {
     match second & LENGTH {
         LENGTH_IN_16_BITS => 2,
@@ -61,8 +61,8 @@ pub fn length_bytes(second: u8) -> usize {
     }
 }
 
-/// Returns the size of a complete frame header in bytes, from 2 to [`MAX_HEADER`]. The header's
-/// `second` byte determines it.
+/// Returns the size, in bytes, of the complete frame header that has this `second` byte: from 2 to
+/// [`MAX_HEADER`].
 pub fn header_length(second: u8) -> usize {
     let mask = if second & MASK != 0 { size_of::<mask::Key>() } else { 0 };
     2 + length_bytes(second) + mask
@@ -96,7 +96,8 @@ pub enum Opcode {
     Text = 0x1,
     /// The frame is a binary message or its first fragment.
     Binary = 0x2,
-    /// The frame announces that its sender will send nothing more, and may give a reason.
+    /// The frame announces that its sender will send nothing more. It may contain a close code and
+    /// a reason.
     Close = 0x8,
     /// The frame asks its receiver for a pong, for instance as a keepalive.
     Ping = 0x9,
@@ -146,8 +147,9 @@ pub struct Header {
 
 impl Header {
     /// Parses the frame header at the start of `bytes`. `role` is the role of the receiving end: a
-    /// server requires a masking key, and a client refuses one. `rsv1_has_meaning` is whether both
-    /// ends agreed on an extension that uses RSV1.
+    /// server requires a masking key, and a client refuses one. `rsv1_has_meaning` says whether
+    /// both ends agreed on an extension that uses RSV1. If they didn't, a header that sets RSV1 is
+    /// refused.
     ///
     /// Returns the header and its size in bytes, or `None` if the header isn't complete yet. Fails
     /// at the first byte that breaks a rule.
@@ -287,8 +289,8 @@ mod tests {
         if header.mask.is_some() { Role::Server } else { Role::Client }
     }
 
-    /// Headers as bytes and as values: the RFC's examples (§5.7), and the lengths at which the size
-    /// of the length field changes.
+    /// Returns headers, each as bytes and as a value: the RFC's examples (§5.7), and headers with
+    /// the lengths at which the size of the length field changes.
     fn vectors() -> Vec<(Vec<u8>, Header)> {
         use Opcode::*;
         vec![

@@ -86,7 +86,7 @@ pub struct MessageRef<'a> {
     pub(crate) kind: MessageKind,
     /// The message's bytes, without a frame header.
     pub(crate) payload: &'a [u8],
-    /// Whether the message must not be compressed: see [`Uncompressed`].
+    /// Whether the message was sent as [`Uncompressed`], and therefore must not be compressed.
     pub(crate) plain: bool,
     /// The encoded frames of a prepared message, which a server's connections share. `None` for any
     /// other message.
@@ -127,8 +127,9 @@ pub trait AsMessage {
     /// Borrows the value as the message to send.
     fn as_message(&self) -> MessageRef<'_>;
 
-    /// Turns the value into a message, without a copy, so that `feed` needn't copy a large payload.
-    /// Gives the value back, as the error, unless it's a [`Message`], a `String` or a `Vec<u8>`.
+    /// Turns a [`Message`], a `String` or a `Vec<u8>` into a message without copying its bytes, so
+    /// that `feed` needn't copy a large payload. Any other value is returned unchanged, as the
+    /// error.
     fn into_message(self) -> Result<Message, Self>
     where
         Self: Sized,

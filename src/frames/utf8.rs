@@ -4,7 +4,7 @@
 //! - A piece may end in the middle of a character, because a fragment or a read may end there. The
 //!   first one to three bytes of that character then wait for the next piece.
 //! - All other bytes are validated once and appended.
-//! - A byte that UTF-8 doesn't allow in its place is refused at once, not at the end of the
+//! - A byte that UTF-8 doesn't allow at its position is refused at once, not at the end of the
 //!   message.
 //!
 //! Elsewhere: [`assembler`](super::assembler) limits how long the text may become.
@@ -43,8 +43,8 @@ impl Text {
         incomplete.iter().try_for_each(|&byte| self.push_to_incomplete(byte))
     }
 
-    /// Reserves memory for the next piece, which is `piece` bytes long. The memory doubles when
-    /// it's full, but not beyond `most`, the maximum size of the whole text in bytes.
+    /// Reserves memory for the next piece, which is `piece` bytes long. If the piece doesn't fit,
+    /// the memory doubles, but not beyond `most`, the maximum size of the whole text in bytes.
     pub fn make_room(&mut self, piece: usize, most: usize) {
         let (length, room) = (self.valid.len(), self.valid.capacity());
         self.valid.reserve_exact(bytes_to_reserve(
@@ -98,8 +98,8 @@ impl Text {
 
 /// Returns how many bytes to reserve with `reserve_exact`, so that `more` bytes fit in a buffer of
 /// this `length` and capacity (`room`). The result is 0 if they already fit. Otherwise, the
-/// capacity doubles, so that the bytes are seldom moved, but not beyond `most`, the message's
-/// limit.
+/// capacity doubles, or grows to what is needed if that's more. Doubling keeps reallocations rare.
+/// It stops at `most`, the message's size limit in bytes.
 pub fn bytes_to_reserve(length: usize, room: usize, more: usize, most: usize) -> usize {
     let needed = length + more;
     if needed <= room { 0 } else { needed.max(most.min(2 * room)) - length }

@@ -71,8 +71,9 @@ pub fn validate(settings: &DeflateConfig) -> Result<(), Misuse> {
 
 /// Creates a connection's inflater and deflater from the compression parameters that the two ends
 /// `agreed` on. Returns `None` for both if nothing was agreed, and for the deflater alone if the
-/// peer allows only a window of 256 bytes, which our compressor doesn't support. They're boxed, so
-/// that an uncompressed connection stays small.
+/// peer allows only a window of 256 bytes, which our compressor doesn't support. `max_message` is
+/// the maximum inflated size of a message in bytes. The results are boxed, so that an uncompressed
+/// connection stays small.
 pub fn inflater_and_deflater(
     role: Role,
     agreed: Option<(DeflateParams, DeflateConfig)>,
@@ -93,7 +94,7 @@ pub struct Inflater {
     peer: Window,
     max_message: u64,
     /// The most recently inflated bytes, to which the peer's next bytes may refer: at most as many
-    /// as the peer's window holds.
+    /// bytes as the peer's window holds.
     window: VecDeque<u8>,
     /// The state of the decompressor. The inflater creates it on first use, because many
     /// connections never receive a compressed message.
@@ -122,9 +123,9 @@ impl Inflater {
     }
 
     /// Inflates the next piece of a compressed message, and passes the inflated bytes to `append`,
-    /// a few KiB at a time. Fails if the piece isn't valid DEFLATE data, if the message inflates to
-    /// more than its limit, if its blocks with BFINAL set exceed the peer's credit, or if `append`
-    /// fails.
+    /// at most 8 KiB at a time. Fails if the piece isn't valid DEFLATE data, if the message
+    /// inflates to more than its limit, if its blocks with BFINAL set exceed the peer's credit, or
+    /// if `append` fails.
     pub fn inflate(
         &mut self,
         mut piece: &[u8],
@@ -263,8 +264,8 @@ impl Deflater {
         length >= self.from
     }
 
-    /// Compresses the payload of a complete message or of one fragment. `fin` is whether the
-    /// message ends with this payload. If so, the result omits the last four bytes (`TAIL`).
+    /// Compresses the payload of a complete message or of one fragment. `fin` says whether the
+    /// message ends with this payload. If it does, the result omits the last four bytes (`TAIL`).
     pub fn deflate(&mut self, payload: &[u8], fin: bool) -> Vec<u8> {
         let Window { bits, takeover } = self.window;
         let new = || Compress::new_with_window_bits(self.level, false, bits);
@@ -285,8 +286,8 @@ impl Deflater {
     }
 
     /// Returns whether this connection's peer can read the compressed frames that connections
-    /// share. The peer must allow us the largest window, because shared frames are compressed with
-    /// that window.
+    /// share. Both ends must have agreed on the largest window for our compressor, because shared
+    /// frames are compressed with that window.
     pub fn peer_can_read_shared_frames(&self) -> bool {
         self.window.bits == MAX_WINDOW_BITS
     }
