@@ -31,7 +31,7 @@ pub struct ClientRequest {
     pub deflate: Option<DeflateConfig>,
 }
 
-/// What both ends agreed on, as read from a server's 101 that the client has verified.
+/// What both ends agreed on, according to the server's 101, which the client has verified.
 #[derive(Clone, Debug)]
 pub struct VerifiedResponse {
     /// The subprotocol that the server chose from the client's offers, or `None` if it chose none.
@@ -99,8 +99,9 @@ impl ClientRequest {
     }
 
     // WALK: verify
-    /// Like [`verify`](ClientRequest::verify), but also for another client's request, which may
-    /// contain several compression offers. `offers` are these offers, in the request's order.
+    /// Like [`verify`](ClientRequest::verify), but takes the request's compression `offers`, in the
+    /// request's order. Our client sends at most one offer, but another client, whose handshake the
+    /// `explain` module verifies, may send several.
     pub fn verify_with_offers(
         &self,
         head: &Head,
@@ -184,9 +185,9 @@ impl HandshakeError {
         }
     }
 
-    /// Creates the error for a response whose HTTP head breaks the rule that `refusal` names.
-    /// `begins_as_http` says whether the response begins like HTTP. If it doesn't, the error says
-    /// that the server probably uses another protocol.
+    /// Creates the error for a response whose head breaks the rule that `refusal` names. The error
+    /// says that the response isn't HTTP, with two exceptions: a head that is too large, and a bare
+    /// LF in a response that begins like HTTP (`begins_as_http`).
     pub(crate) fn bad_head(refusal: &Refusal, begins_as_http: bool) -> HandshakeError {
         let heading = match refusal.diagnostic_heading() {
             "a bare LF" if begins_as_http => "an answer with bare LFs",
@@ -208,9 +209,9 @@ impl HandshakeError {
         HandshakeError { head: Some(Box::new(head.clone())), ..self }
     }
 
-    /// Creates the error for when a proxy didn't open a tunnel to the server. `status` is the
-    /// status of the proxy's response, or `None` if the response isn't valid HTTP. `host` is the
-    /// proxy's host, and `seen` describes the response.
+    /// Creates the error for a proxy that opened no tunnel to the server. `status` is the status of
+    /// the proxy's response, or `None` if the response isn't valid HTTP. `host` is the proxy's
+    /// host, and `seen` describes the response.
     pub(crate) fn by_proxy(status: Option<u16>, host: &str, seen: &str) -> HandshakeError {
         let seen = format!("{} from {}", quote(seen), quote(host));
         HandshakeError::new(status, "a proxy that opens no tunnel", seen)
@@ -240,7 +241,7 @@ fn indented(body: &str) -> String {
 
 impl std::error::Error for HandshakeError {}
 
-/// The headers in which a server tells a refused client what it can do instead.
+/// The headers in which a server tells a refused client what to do instead.
 const ADVICE: [&str; 5] =
     ["Location", "WWW-Authenticate", "Proxy-Authenticate", "Retry-After", "Sec-WebSocket-Version"];
 

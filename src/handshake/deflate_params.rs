@@ -153,7 +153,7 @@ impl DeflateParams {
     }
 
     /// Returns the response of a server with these `settings` to a client's `offer`. Returns `None`
-    /// if the offer limits the server's window to 256 bytes, which its compressor doesn't support.
+    /// if the offer limits the server's window to 256 bytes, which our compressor doesn't support.
     pub fn answer(offer: &DeflateParams, settings: &DeflateConfig) -> Option<DeflateParams> {
         let ours = settings.server_max_window_bits;
         let server_max_window_bits = match offer.server_max_window_bits {
@@ -453,8 +453,8 @@ mod tests {
         );
     }
 
-    /// Returns the client's and the server's compression window on which a client with these
-    /// `settings` agrees after this response. Returns `None` if the client rejects the response.
+    /// Returns the compression windows of client and server that a client with these `settings`
+    /// agrees to when it receives this response. Returns `None` if the client rejects the response.
     fn agreed(lines: &[&str], settings: &DeflateConfig) -> Option<(Window, Window)> {
         let params = verify_answer(&head(lines), &[DeflateParams::offer(settings)]).ok()??;
         Some((params.of_client(), params.of_server()))

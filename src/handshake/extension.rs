@@ -26,8 +26,8 @@ pub struct Extension {
     pub parameters: Vec<(String, Option<String>)>,
 }
 
-/// The error for a `Sec-WebSocket-Extensions` line that breaks the grammar. This error holds the
-/// line.
+/// The error for a `Sec-WebSocket-Extensions` line that breaks the grammar or names no extension.
+/// This error holds the line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NotAnExtensionList(pub String);
 
@@ -76,8 +76,8 @@ impl Cursor<'_> {
         Some(Extension { name, parameters })
     }
 
-    /// Skips white space, and the separator `mark` if that comes next. Returns whether `mark` came
-    /// next.
+    /// Skips white space, then the separator `mark` if it comes next, and white space after it.
+    /// Returns whether `mark` came next.
     fn take_separator(&mut self, mark: char) -> bool {
         self.rest = trim(self.rest);
         let after_mark = self.rest.strip_prefix(mark);

@@ -35,14 +35,15 @@ impl Origin {
     }
 }
 
-/// Returns whether an entry in a server's origin list can match a page at all. The entry must be
+/// Returns whether an entry in a server's origin list can ever match a page. The entry must be
 /// `null`, `self`, or exactly `scheme://host[:port]`.
 pub(super) fn can_match(listed: &str) -> bool {
     ["null", "self", SELF_OVER_HTTPS].contains(&listed) || Origin::parse(listed).is_some()
 }
 
 /// The origins of the web pages that may open a connection to a server. The server also accepts
-/// requests without an `Origin` header, because only browsers send one.
+/// requests without an `Origin` header: a browser always sends one, so such a request doesn't come
+/// from a web page.
 #[derive(Clone, Debug, Default)]
 pub enum Origins {
     /// Only pages that were loaded from the request's own host and port may connect.
@@ -56,8 +57,8 @@ pub enum Origins {
     /// `self` stands for the request's own host and port, and `null` for pages that have no origin
     /// of their own, such as local files.
     Listed(Vec<String>),
-    /// Any page may connect. This is safe only if the server grants no rights by cookie or client
-    /// address.
+    /// Any page may connect. This is safe only if the server grants no rights based on cookies or
+    /// the client's address.
     Any,
 }
 

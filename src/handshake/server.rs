@@ -205,7 +205,8 @@ fn check_body_end(request: &Request) -> Result<(), Refusal> {
 }
 
 /// Returns the host that the client asks for. Refuses the request if its `Host` is invalid, or if
-/// the server doesn't answer for that host. The host is empty if an HTTP/1.0 request names none.
+/// the server doesn't answer for that host. The returned host is empty if an HTTP/1.0 request names
+/// none.
 fn check_host<'a>(request: &'a Request, ours: &Hosts) -> Result<&'a str, Refusal> {
     // RFC 9112 §3.2: a request has exactly one `Host`, even if its target names a host too.
     let head = request.head();
@@ -339,9 +340,9 @@ fn is_path(path: &str) -> bool {
 }
 
 /// Returns the refusal for a plain HTTP request for which the application has no page. The status
-/// is 404 for an unknown path, 405 for a method other than GET, 505 for HTTP/1.0, and 426
-/// otherwise. `has_pages` is whether the application serves any pages. If it serves none, no path
-/// is unknown.
+/// is 404 for a path that `rules` doesn't list, 405 for a method other than GET, 505 for HTTP/1.0,
+/// and 426 otherwise. `has_pages` says whether the application serves any pages. If it serves none,
+/// the status is never 404.
 pub fn refusal_of_plain_http(request: &Request, rules: &Rules, has_pages: bool) -> Refusal {
     // RFC 9110 §15.5.5: an unknown path gets a 404, unless a WebSocket opens there.
     if has_pages && !rules.paths.iter().any(|path| path == request.path()) {

@@ -46,7 +46,7 @@ impl Authority {
         Some(Authority { host, port })
     }
 
-    /// Returns the host and its port. A missing port becomes the default port of `scheme`, or
+    /// Returns the host and its port. A missing port becomes the default port of `scheme`. It stays
     /// `None` if the scheme is unknown.
     pub(crate) fn with_default_port(&self, scheme: &str) -> (&str, Option<u16>) {
         (&self.host, self.port.or(default_port(scheme)))
@@ -87,14 +87,16 @@ pub fn default_port(scheme: &str) -> Option<u16> {
     }
 }
 
-/// The hosts that a server answers for. The server refuses a request for any other host with a 421.
+/// The hosts that a server answers for: it accepts a request only if the request asks for one of
+/// them, and refuses any other with a 421.
 #[derive(Clone, Debug, Default)]
 pub enum Hosts {
     /// The server answers for any host.
     #[default]
     Any,
     /// The server answers only for its own machine: `localhost`, names that end with `.localhost`,
-    /// and loopback addresses, on any port.
+    /// and loopback addresses, on any port. This prevents DNS rebinding, in which a hostile page
+    /// makes its own hostname resolve to a loopback address.
     Loopback,
     /// The server answers only for these hosts, written as in a `Host` header. An entry without a
     /// port allows any port.
@@ -116,8 +118,8 @@ impl Hosts {
 }
 
 /// Returns whether `listed` contains the `host` that a client asked for. An entry without a port
-/// matches any port. If the client named no port, it uses its scheme's default, so an entry for
-/// port 80 or 443 matches, too.
+/// matches any port. If the client named no port, the port is its scheme's default: 80 or 443. The
+/// scheme isn't known here, so an entry with either port matches.
 fn is_listed(host: &Authority, listed: &[String]) -> bool {
     let is_port = |port| match host.port {
         Some(named) => port == named,

@@ -41,12 +41,13 @@ enum Expected {
 }
 
 /// The maximum size, in bytes, of the line that contains a chunk's length. A longer line ends the
-/// body, because without this limit, a hostile server could fill the client's memory.
+/// body. Without this limit, a hostile server could fill the client's memory with a line that never
+/// ends.
 const MAX_CHUNK_LINE: usize = 256;
 
 impl Body {
-    /// Creates the empty body of a response with this head and status. The body will store at most
-    /// `most` bytes.
+    /// Creates the body of a response with this head and status. The body is still empty, and will
+    /// store at most `most` bytes.
     pub fn after_head(head: &Head, status: u16, most: usize) -> Body {
         let length = head.header("Content-Length").and_then(|length| length.parse().ok());
         let rest = match length {

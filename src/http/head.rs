@@ -11,13 +11,13 @@
 //! - [`Scan`] finds the end of the head. It examines each byte once, even if the head arrives in
 //!   pieces, so its work is linear. It refuses a forbidden byte at once, without waiting for more.
 //! - [`Head`] then validates each line.
-//! - Both are strict where lenient parsers have allowed request smuggling (RFC 9112 §2.2, §5). Only
-//!   CR LF ends a line. A space before the colon, or a control byte other than a tab, is refused.
-//!   So is a folded line, except by [`Head::parse_response`].
+//! - Both are strict where lenient parsers have made request smuggling possible (RFC 9112 §2.2,
+//!   §5). Only CR LF ends a line. A space before the colon, or a control byte other than a tab, is
+//!   refused. So is a folded line, except by [`Head::parse_response`].
 //! - The head's size is limited: too many bytes or lines cause a 431.
 //! - One empty line may precede the first line, and counts as part of the head.
-//!   [`request`](super::request) skips it, as RFC 9112 §2.2 requires of a server. A client rejects
-//!   a response that begins with an empty line.
+//!   [`request`](super::request) skips it, as RFC 9112 §2.2 recommends for servers. A client
+//!   rejects a response that begins with an empty line.
 //!
 //! Elsewhere: [`request`](super::request) reads the request line,
 //! [`handshake::client`](crate::handshake::client) reads the status line, and
@@ -101,7 +101,7 @@ impl Scan {
 
 /// The head of an HTTP request or response: its first line, then the header fields in their order.
 ///
-/// A `Head` stores its text and the positions of its line ends, and searches for a field's name on
+/// A `Head` stores its text and the offsets of its line ends, and searches for a field's name on
 /// each call. A connection keeps its request's head until the connection closes, so a small `Head`
 /// matters more than a fast search.
 #[derive(Clone, Debug)]
@@ -149,7 +149,7 @@ impl Head {
     }
 
     /// Returns the value of the header field with this name, or `None` if the head has no such
-    /// field or several of them.
+    /// field or more than one.
     pub fn only(&self, name: &str) -> Option<&str> {
         let mut values = self.values_named(name);
         values.next().filter(|_| values.next().is_none())

@@ -10,7 +10,7 @@
 //!
 //! | file | the question it answers |
 //! |---|---|
-//! | `syntax.rs` | What is a token, what is white space, and what does a `%` escape mean? |
+//! | `syntax.rs` | What is a token, what is white space, and how is percent-encoding decoded? |
 //! | `date.rs` | How does HTTP write the time? |
 //! | `response.rs` | How is an HTTP response written? |
 //! | `refusal.rs` | How is a request refused so that its sender learns why? |

@@ -31,8 +31,8 @@ impl Refusal {
     }
 
     /// Creates the application's own refusal, for instance in a server's `authorize` hook.
-    /// `sentence` explains the refusal to the client. If `status` isn't between 200 and 599, the
-    /// client receives a 500 instead.
+    /// `sentence` explains the refusal to the client. If `status` is 205, which allows no body, or
+    /// isn't between 200 and 599, the client receives a 500 instead.
     ///
     /// ```
     /// let refusal = ws101::Refusal::because(401, "Members only.").header("WWW-Authenticate", "Bearer");

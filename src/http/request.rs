@@ -88,8 +88,8 @@ impl Request {
     }
 
     /// Returns the peer's address: on a server the client's, and on a client the server's. If the
-    /// connection goes through a proxy, that's the proxy's address. `None` if the stream has no
-    /// such address, as with a Unix socket.
+    /// connection goes through a proxy, that's the proxy's address. Returns `None` if the stream
+    /// has no such address, as with a Unix socket.
     pub fn peer(&self) -> Option<SocketAddr> {
         self.peer
     }
@@ -129,8 +129,8 @@ impl Request {
         }
     }
 
-    /// Returns the target's query: everything after the first `?`, not decoded. Returns `None` if
-    /// the target has no `?`.
+    /// Returns the target's query: everything after the first `?`, still percent-encoded. Returns
+    /// `None` if the target has no `?`.
     pub fn query(&self) -> Option<&str> {
         self.authority_and_path().1.split_once('?').map(|(_, query)| query)
     }
@@ -173,7 +173,8 @@ impl Request {
         pairs.filter_map(|pair| trim(pair).split_once('='))
     }
 
-    /// Returns the request's complete head: the request line and all header fields.
+    /// Returns the request's complete head: the request line and all header fields. Use it for
+    /// headers that may occur more than once.
     pub fn head(&self) -> &Head {
         &self.head
     }

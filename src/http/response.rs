@@ -1,8 +1,9 @@
 //! Writes HTTP responses other than a 101, such as pages and refusals.
 //!
-//! Each response contains `Connection: close` and its exact length. It contains a `Date` if the
-//! caller passes in the time, because this file uses no clock. A header whose name or value could
-//! break out of its line (response splitting) is refused here, before any byte is written.
+//! Each response announces that it's the last on its connection, and gives its body's exact length.
+//! (A 204 has no body, and gives no length.) A response contains a `Date` if the caller passes in
+//! the time, because this file uses no clock. A header whose name or value could break out of its
+//! line (response splitting) is refused here, before any byte is written.
 
 use super::date::http_date;
 use super::syntax::is_token;
@@ -40,8 +41,8 @@ impl Response {
         Response { status: 200, headers, body: body.into(), sends_body: true }
     }
 
-    /// Turns this response into one for a HEAD request: the head contains the body's length, but
-    /// the body isn't sent.
+    /// Turns this response into one for a HEAD request: the head gives the body's length, but the
+    /// body isn't sent.
     pub(crate) fn without_body(self) -> Response {
         Response { sends_body: false, ..self }
     }
@@ -80,8 +81,8 @@ impl Response {
     }
 
     /// Returns the HTTP head to send. `now` is the Unix time in seconds for the `Date` header (RFC
-    /// 9110 §6.6.1); `None` adds no such header. A `Date` that the application has set takes
-    /// precedence. Fails like [`encode`](Response::encode).
+    /// 9110 §6.6.1); `None` adds no such header. If the application has set a `Date`, that one is
+    /// sent instead. Fails like [`encode`](Response::encode).
     pub fn head(&self, now: Option<u64>) -> Result<Vec<u8>, Misuse> {
         let Response { status, headers, body, .. } = self;
         // RFC 9110 §15: a 1xx isn't the final response. §15.3.6: a 205 has no content.
@@ -114,8 +115,8 @@ impl Response {
     }
 }
 
-/// Headers that an application must not set on a response. They determine where the response ends,
-/// so only the server may set them.
+/// Headers that an application must not set on a response. They tell the client where the response
+/// ends, so only the server may set them.
 const RESERVED_HEADERS: [&str; 3] = ["Content-Length", "Transfer-Encoding", "Connection"];
 
 /// Appends a header line to `out`. Fails if the name isn't a token, or if the value contains a

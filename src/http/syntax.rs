@@ -1,12 +1,12 @@
 //! The smallest pieces of HTTP's grammar: tokens, the white space around values (RFC 9110 §5.6),
-//! and the `%` escapes of URLs.
+//! and the percent-encoding of URLs (RFC 3986 §2.1).
 
 /// Removes the spaces and tabs around a header's value. HTTP allows no other white space there.
 pub fn trim(value: &str) -> &str {
     value.trim_matches([' ', '\t'])
 }
 
-/// Decodes the `%` escapes in a part of a URL. A `%` without two hex digits after it stays
+/// Decodes the percent-encoding in a part of a URL. A `%` without two hex digits after it stays
 /// unchanged. Returns `None` if the result isn't UTF-8.
 pub(crate) fn percent_decoded(text: &str) -> Option<String> {
     let digit = |byte: &u8| char::from(*byte).to_digit(16);

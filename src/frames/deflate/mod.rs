@@ -10,9 +10,9 @@
 //! Rules of this file:
 //! - The limit on a message applies to its inflated bytes, not to the received ones. Inflating
 //!   stops at the first byte over the limit.
-//! - Work is limited too. The assembler limits the received bytes. A two-byte block with BFINAL
-//!   makes us copy the window, up to 32 KiB. Therefore the peer pays for each such block with
-//!   credit, which it earns by sending bytes.
+//! - Work is limited too. The assembler limits the received bytes, but that isn't enough: a
+//!   two-byte block with BFINAL makes us copy the window, up to 32 KiB. Therefore the peer pays for
+//!   each such block with credit, which it earns by sending bytes.
 //! - A message that ends inside a block is refused. To detect that, we append a final block, which
 //!   the inflater accepts only where a block can begin.
 //! - That final block also ends the DEFLATE stream, so the decompressor restarts for each message.
