@@ -9,9 +9,9 @@
 //! Rules of this file:
 //! - A message is one contiguous buffer. It grows with the bytes that have arrived, never with the
 //!   length that a header announces, and never beyond the limit.
-//! - The assembler adds up the lengths in the message's headers, and compares the sum with the
-//!   limit before the reader waits for a payload. The number of fragments, including empty ones, is
-//!   limited too.
+//! - The assembler adds up the lengths in the message's frame headers, and compares the sum with
+//!   the limit before the reader waits for a payload. The number of fragments, including empty
+//!   ones, is limited too.
 //! - The compressed bytes of a message are limited to about twice the limit on its inflated bytes.
 //!   Honest compression adds far fewer bytes. If only the inflated bytes were limited, a hostile
 //!   peer could endlessly send blocks that inflate to nothing.

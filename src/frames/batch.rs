@@ -89,7 +89,8 @@ impl Batch {
         self.bytes.is_empty()
     }
 
-    /// Returns whether the batch must be written before another frame is added.
+    /// Returns whether the batch must be written before another frame is added: it has reached 256
+    /// KiB, or keeps two payloads.
     #[inline]
     pub fn is_full(&self) -> bool {
         self.kept.len() == MAX_KEPT || self.size() >= FULL

@@ -32,7 +32,8 @@ impl Default for Buffer {
 }
 
 impl Buffer {
-    /// Returns the received bytes that aren't parsed yet.
+    /// Returns the received bytes that aren't parsed yet. They're mutable, because the decoder
+    /// unmasks payloads in place.
     pub fn unread(&mut self) -> &mut [u8] {
         &mut self.room[self.start..self.end]
     }

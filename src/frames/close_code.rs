@@ -18,7 +18,7 @@ impl CloseCode {
     pub const GOING_AWAY: CloseCode = CloseCode(1001);
     /// The closing end detected that its peer broke a protocol rule.
     pub const PROTOCOL_ERROR: CloseCode = CloseCode(1002);
-    /// The closing end received a kind of message that it doesn't accept, such as binary.
+    /// The closing end received a kind of message that it doesn't accept, such as a binary message.
     pub const UNSUPPORTED: CloseCode = CloseCode(1003);
     /// The Close frame had no code. This code is only recorded, never sent.
     pub const NO_STATUS: CloseCode = CloseCode(1005);
@@ -27,8 +27,8 @@ impl CloseCode {
     /// The closing end received a payload that doesn't match the message's type, such as text that
     /// isn't UTF-8.
     pub const INVALID_PAYLOAD: CloseCode = CloseCode(1007);
-    /// The closing end received a message that violates its policy. A sender also uses this code
-    /// when no other code fits.
+    /// The closing end received a message that violates its policy. This code is also used when no
+    /// other one fits.
     pub const POLICY: CloseCode = CloseCode(1008);
     /// The closing end received a message that exceeds its size limit.
     pub const TOO_BIG: CloseCode = CloseCode(1009);

@@ -193,7 +193,8 @@ impl Encoder {
     }
 
     /// Returns how many complete messages have entered the batch since the last call, and resets
-    /// this count to zero.
+    /// this count to zero. The write half calls this function after a write, to count the messages
+    /// sent.
     pub fn take_message_count(&mut self) -> u64 {
         std::mem::take(&mut self.messages)
     }

@@ -132,7 +132,8 @@ impl Opcode {
 /// The header of a frame: everything that comes before the payload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Header {
-    /// Whether the frame is the last of its message. A control frame must set this bit.
+    /// Whether the FIN bit is set, which marks the last frame of a message. A control frame must
+    /// set FIN.
     pub fin: bool,
     /// Whether the RSV1 bit is set. permessage-deflate sets it on the first frame of a compressed
     /// message.

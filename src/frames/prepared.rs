@@ -1,7 +1,7 @@
 //! Prepared messages are encoded once and sent to many connections, as in a broadcast.
 //!
 //! A server doesn't mask its frames, so all clients can receive the same bytes. The server encodes
-//! the message once, and cloning the message only increments a counter. A client may send a
+//! the message once, and cloning the message only increments reference counts. A client may send a
 //! prepared message too, but saves nothing, because it must mask each frame with a fresh key.
 //!
 //! A prepared message is also compressed only once. It doesn't refer to earlier messages, because

@@ -59,7 +59,8 @@ const RESERVED_HEADERS: [&str; 9] = [
 impl ClientRequest {
     /// Returns the bytes of the handshake request to send to the server. `key` is the client's
     /// `Sec-WebSocket-Key`. Fails if a subprotocol isn't a token or is listed twice, if the request
-    /// target isn't an ASCII path, or if a header is invalid or reserved for the client.
+    /// target isn't an ASCII path, or if a header is invalid or reserved for the client (such as
+    /// `Host`).
     pub fn request(&self, address: &Address, key: &str) -> Result<Vec<u8>, Misuse> {
         check_subprotocols(&self.subprotocols).map_err(|name| Misuse::Subprotocol(name.into()))?;
         if !address.target.starts_with('/') || !address.target.bytes().all(|b| b.is_ascii_graphic())

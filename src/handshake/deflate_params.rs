@@ -37,8 +37,8 @@ pub const MAX_WINDOW_BITS: u8 = 15;
 pub const MIN_WINDOW_BITS: u8 = 9;
 
 /// The compression settings of a server or client, which take effect only if the peer agrees. Turn
-/// compression on with [`Server::deflate`] or [`Client::deflate`], which need the feature
-/// `deflate`.
+/// compression on with [`Server::deflate`] or [`Client::deflate`], which need the `deflate`
+/// feature.
 ///
 /// ```
 /// use ws101::DeflateConfig;

@@ -80,8 +80,8 @@ pub enum Decision {
 const RESERVED_HEADERS: [&str; 4] =
     ["Upgrade", "Connection", "Content-Length", "Transfer-Encoding"];
 
-/// The agreement that client and server reached in the handshake. The server's 101 announces the
-/// agreement to the client.
+/// What client and server agreed on in the handshake. The server announces it to the client in the
+/// 101.
 #[derive(Clone, Debug)]
 pub struct Agreement {
     key: String,
@@ -93,7 +93,8 @@ pub struct Agreement {
 
 impl Agreement {
     /// Returns the bytes of the 101 response (§4.2.2), with the application's `headers` after the
-    /// handshake's headers. Fails if one of `headers` is invalid, or reserved for the handshake.
+    /// handshake's headers. Fails if one of `headers` is invalid, or reserved for the handshake
+    /// (such as `Upgrade` or `Content-Length`).
     #[inline(never)]
     pub fn response_with(&self, headers: &[(String, String)]) -> Result<Vec<u8>, Misuse> {
         let mut response = self.response();
