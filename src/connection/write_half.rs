@@ -9,8 +9,8 @@
 //!   that can't finish before the peer reads. If the peer in turn waits for us to read, waiting for
 //!   the lock would be a deadlock. Instead, the reading thread puts its pong or Close into a
 //!   [`PendingControl`], and the thread that holds the lock sends it next.
-//! - No pending frame is forgotten (that would be a lost wakeup): the reading thread fills the
-//!   `PendingControl` before it tries the lock, and each thread checks the `PendingControl` again
+//! - No pending frame is forgotten (that would be a lost wakeup): the reading thread tries the lock
+//!   after it has filled the `PendingControl`, and each thread checks the `PendingControl` again
 //!   after it has unlocked.
 //! - A thread that closes the connection requests our Close from the state machine in
 //!   [`ending`](super::ending), which decides when the Close is due. From then on, the Close is
@@ -55,7 +55,7 @@ const BULK_CLOSE_TIMEOUT: Duration = Duration::from_millis(10);
 /// reset, which could destroy our own Close. (We read longer while the peer's TCP stack is still
 /// acknowledging our bytes.)
 const STRAY_BYTES_TIMEOUT: Duration = Duration::from_millis(10);
-/// How often a waiting thread checks whether the threads that it waits for still make progress.
+/// The interval at which a waiting thread checks whether the connection still makes progress.
 const PROGRESS_CHECK_INTERVAL: Duration = Duration::from_millis(200);
 
 /// The sending side of one connection. All the connection's threads share it.
@@ -72,7 +72,8 @@ pub(crate) struct WriteHalf {
     /// isn't preparing a reply, so a stopping server needn't wait for one.
     reader_waits: AtomicBool,
     /// Whether a `Sender` or an `Outbox` has been created. With either, another thread can send our
-    /// Close while the reading thread waits, so that thread must wake up now and then.
+    /// Close while the reading thread waits, so the reading thread must wake up now and then to
+    /// check.
     is_shared: AtomicBool,
     /// The limits, which all connections of a server share.
     pub(crate) limits: Arc<Limits>,
@@ -126,8 +127,8 @@ impl WriteHalf {
     }
 
     /// Encodes a message into the encoder's batch. Writes the batch only if it's full, or if
-    /// `encode` hands back a payload of at least [`WORTH_A_WRITE`] bytes. The caller must call
-    /// `flush` before it waits for anything: otherwise the peer might wait for the batch forever.
+    /// `encode` returns at least [`WORTH_A_WRITE`] bytes. The caller must call `flush` before it
+    /// waits for anything, because otherwise the peer might wait for the batch forever.
     #[inline]
     pub(crate) fn feed<'a>(
         &self,
@@ -215,9 +216,9 @@ impl WriteHalf {
         self.advance_close()
     }
 
-    /// Answers the peer's Close with ours, without waiting for the write lock. On a server, the
-    /// thread that writes our Close then shuts down our side of the stream. If our Close has
-    /// already been written, this call itself shuts down that side.
+    /// Answers the peer's Close with ours, without waiting for the write lock. A server then shuts
+    /// down its side of the stream. The thread that writes our Close does this, or this call if our
+    /// Close has already been written.
     pub(crate) fn answer_close(&self, close: Close) {
         self.ending.set_peer_side(PeerSide::Closed);
         self.shut_down_if_our_turn();
@@ -301,8 +302,9 @@ impl WriteHalf {
         if !self.ending.refuses_messages() {
             return;
         }
-        // The thread that asked might not have closed the queues yet. Once a queue is closed and
-        // sent, it stays so, and the next check holds.
+        // The thread that requested the Close might not have closed the queues yet. Once a queue is
+        // closed and all its messages are sent, that can't change any more, so the result of the
+        // check below stays true.
         self.outboxes.close();
         // A peer that has closed no longer needs the rest of a message.
         let waits_for_message = self.message.is_open() && self.ending.peer_side() == PeerSide::Open;
@@ -311,8 +313,8 @@ impl WriteHalf {
         }
     }
 
-    /// Records that a `Sender` or an `Outbox` has been created. With either, another thread can end
-    /// the connection while the reading thread waits.
+    /// Records that a `Sender` or an `Outbox` has been created, so that the reading thread wakes up
+    /// now and then to check for our Close.
     pub(crate) fn set_shared(&self) {
         self.is_shared.store(true, SeqCst);
     }
@@ -334,8 +336,8 @@ impl WriteHalf {
         }
     }
 
-    /// Sends a ping, unless another thread is writing: that thread's write already shows whether
-    /// the peer is alive. Returns whether the ping was sent.
+    /// Sends a ping and returns `true`. Returns `false` without a ping while another thread is
+    /// writing, because that thread's write already shows whether the peer is alive.
     pub(crate) fn ping_unless_busy(&self, payload: &[u8]) -> Result<bool> {
         let Some(mut encoder) = self.try_lock() else { return Ok(false) };
         let encoded = encoder.ping(payload);
@@ -346,8 +348,8 @@ impl WriteHalf {
         Ok(true)
     }
 
-    /// Writes the encoder's batch, unless another thread holds the write lock: then that thread
-    /// writes the batch.
+    /// Writes the encoder's batch, unless another thread holds the write lock. In that case, that
+    /// thread writes the batch.
     pub(crate) fn flush_unless_busy(&self) -> Result<()> {
         let Some(mut encoder) = self.try_lock() else { return Ok(()) };
         self.write(&mut encoder, &[])?;
@@ -404,7 +406,7 @@ impl WriteHalf {
     }
 
     /// Writes the encoder's batch and then `after_batch`, in as few system calls as the stream
-    /// allows. Fails with `WriteTimeout` if the peer takes too few bytes within `Limits::write`,
+    /// allows. Fails with `WriteTimeout` if the peer takes less than 64 KiB within `Limits::write`,
     /// and with `ConnectionLost` if the stream fails. After a failure, nothing more can be sent.
     pub(crate) fn write(&self, encoder: &mut Encoder, after_batch: &[u8]) -> Result<()> {
         let total = encoder.batch().size() + after_batch.len();
@@ -419,8 +421,8 @@ impl WriteHalf {
         }));
         let messages = encoder.take_message_count();
         let Ok(Ok(())) = written else {
-            // The stream may have taken only the beginning of a frame. No other frame can follow
-            // that.
+            // The stream may have taken only the beginning of a frame, so no other frame can
+            // follow.
             encoder.stop();
             let failed = written.map(|written| write_error(written.unwrap_err()));
             self.end_after_failed_write(matches!(failed, Ok(Error::WriteTimeout)));
@@ -476,8 +478,8 @@ impl WriteHalf {
     fn end_after_failed_write(&self, was_too_slow: bool) {
         let why = if was_too_slow { WriteFailure::TooSlow } else { WriteFailure::Lost };
         self.apply(EndEvent::Failed(why, Deadline::after(self.limits.close)));
-        // A waiting reading thread has already read all bytes that arrived. Shutting down both
-        // directions wakes it.
+        // If the reading thread waits, it has already read all bytes that arrived. Shutting down
+        // both directions wakes that thread.
         let wakes_reader = was_too_slow || self.reader_waits.load(SeqCst);
         let how = if wakes_reader { Shutdown::Both } else { Shutdown::Write };
         let _ = self.stream.shutdown(how);
@@ -491,9 +493,10 @@ impl WriteHalf {
     }
 
     /// Sends our Close after all earlier messages, then ends the stream with a lingering close, so
-    /// that the peer receives our Close and not a reset. If the Close can't be sent, aborts the
-    /// connection. A second call does nothing. If the peer doesn't end the stream in time, returns
-    /// `BytesLost` or `PeerTimeout`, as `unanswered_close_error` does.
+    /// that the peer receives our Close and not a reset. Returns the error of
+    /// `unanswered_close_error` if the peer doesn't end the stream in time, and `None` otherwise.
+    /// If the Close can't be sent, aborts the connection and returns `None`. A second call does
+    /// nothing.
     pub(crate) fn close_and_linger(&self, close: Close) -> Option<Error> {
         let mut unanswered = None;
         let _ = self.request_close(CloseRequest::when_drained(close, self.limits.close));
@@ -537,7 +540,7 @@ impl WriteHalf {
     /// Waits until our Close is written or can no longer be written, and returns our end's state.
     /// The minimum write rate bounds the time in which other threads write the messages before the
     /// Close. If those messages make no progress for `Limits::write`, the Close no longer waits for
-    /// them. If nothing is written for that time again, this gives up.
+    /// them. If nothing is written for that time again, this stops waiting.
     fn flush_until_close_sent(&self) -> OurSide {
         let mut stall = StallDetector::new(self.limits.write);
         let mut has_hurried = false;
