@@ -138,8 +138,8 @@ impl Error {
     }
 }
 
-/// A marker for an I/O error that ended a connection during the handshake. The error's text then
-/// doesn't mention a missing Close, because neither end could have sent one yet.
+/// A marker around an I/O error that ended a connection during the handshake. The text of such an
+/// error doesn't mention a missing Close, because neither end could have sent one yet.
 #[derive(Debug)]
 pub(crate) struct InHandshake(pub(crate) io::Error);
 

@@ -35,7 +35,7 @@
 //! | tell the handler who the client is, and set headers on the 101 | [`Server::admit`], which returns an [`Admission`]; [`WebSocket::identity`] |
 //! | allow pages from other sites | [`Server::origins`] |
 //! | serve plain HTTP on the same port | [`Server::http`], which returns a [`Response`] |
-//! | change sizes, counts and timeouts | [`Limits`] |
+//! | change the limits on sizes, counts and times | [`Limits`] |
 //! | stop a server at once or gracefully, and read its counters | [`Server::handle`], which returns a [`Handle`] with [`Handle::stop`], [`Handle::drain`] and [`Handle::counters`] |
 //! | connect through an HTTP proxy | [`Client::proxy`], [`Client::proxy_from_environment`] |
 //! | use TLS (feature `tls`) | [`Server::tls`] with a [`Tls`], [`Client::root_certificates`]; with a rustls configuration: `Tls::from_config`, [`Client::tls_config`]; a client's certificate: [`Request::peer_certificates`] |

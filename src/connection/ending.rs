@@ -26,10 +26,10 @@
 //! - This file only decides. The [`write_half`](super::write_half) reports events to it, and
 //!   carries out its decisions.
 //! - The peer's time for its Close begins when our Close is written, not when it's requested.
-//! - When both ends have closed, the server ends the stream first (§7.1.1). It doesn't wait for the
-//!   peer to end the stream too, except while the peer's TCP stack has not acknowledged all of a
-//!   long message. A client waits up to a second for the server to end the stream, and then shuts
-//!   down its own side.
+//! - When both ends have closed, the server ends the stream first (§7.1.1). After that, the server
+//!   waits for the end of the peer's stream only while the peer's TCP stack has not acknowledged
+//!   all of a long message. A client waits up to a second for the server to end the stream, and
+//!   then shuts down its own side.
 //! - A peer that is still reading a long message gets more time, but only a limited number of
 //!   times: see [`RenewableDeadline`](crate::transport::lingering_close::RenewableDeadline).
 //! - No thread waits while it holds this file's lock.
@@ -51,8 +51,8 @@ use crate::transport::lock::lock;
 /// urgent than an earlier one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Urgency {
-    /// Our Close waits until the handler waits in `recv` or has ended. After that, our Close waits
-    /// as with `WhenDrained`.
+    /// Our Close waits until the handler waits in `recv`, and after that as with `WhenDrained`. If
+    /// the handler ends first and drops its `WebSocket`, the close guard's Close replaces this one.
     WhenIdle,
     /// Our Close waits until all messages in the outboxes' queues are sent, and until an open
     /// message is finished.

@@ -82,8 +82,8 @@ impl Keepalive {
         }
     }
 
-    /// Returns the payload for the next ping: a new number, which identifies the pong that answers
-    /// this ping.
+    /// Returns the payload for the next ping: a number that's one higher than in the last ping. The
+    /// peer's pong repeats it, which shows that the pong answers this ping.
     pub(crate) fn next_payload(&self) -> [u8; 8] {
         let last = self.ping.as_ref().map_or(0, |ping| u64::from_be_bytes(ping.payload));
         last.wrapping_add(1).to_be_bytes()

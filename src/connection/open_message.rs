@@ -41,7 +41,7 @@ impl OpenMessage {
         self.is_open.store(true, SeqCst);
     }
 
-    /// Records that the open message is finished or given up, and wakes the threads that wait to
+    /// Records that the open message is finished or abandoned, and wakes the threads that wait to
     /// begin another message.
     pub(crate) fn close(&self) {
         let mut owner = lock(&self.owner);

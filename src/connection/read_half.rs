@@ -32,15 +32,15 @@ use crate::transport::stream::{is_part_of_record, is_timeout};
 /// The read timeout for fetching only bytes that have already arrived. It can't be zero, because
 /// sockets reject a zero timeout.
 const SHORTEST_READ: Duration = Duration::from_millis(1);
-/// The interval at which the reading thread checks on our Close. Until our Close is requested, the
-/// interval is a minimum: the thread checks every `Limits::close` whether another thread has
-/// requested it, and a small `Limits::close` would otherwise keep waking the threads of idle
-/// connections. While our Close waits for other threads' messages, the interval is a maximum: the
-/// thread checks at least this often whether those messages make progress.
+/// How often the reading thread checks on our Close. Until our Close is requested, this interval is
+/// a minimum. The thread checks once per `Limits::close` whether another thread has requested our
+/// Close, but not more often than this, so that a small `Limits::close` doesn't keep waking the
+/// threads of idle connections. While our Close waits for other threads' messages, this interval is
+/// a maximum: the thread checks at least this often whether those messages make progress.
 const MIN_CHECK_INTERVAL: Duration = Duration::from_secs(1);
 /// The maximum number of reads after the deadline for the peer's last bytes. These reads fetch
-/// bytes that arrived in time but weren't read yet. This many reads are enough to empty the largest
-/// receive buffer that the operating system keeps for a socket.
+/// bytes that may have arrived in time but weren't read yet. This many reads are enough to empty
+/// the largest receive buffer that the operating system keeps for a socket.
 const LATE_READS: u32 = 64;
 
 /// The receiving side of a connection: it receives messages, answers control frames, and enforces

@@ -5,16 +5,16 @@
 //! - A thread holds the lock for complete frames, so frames of different threads never mix. A
 //!   thread that *sends* writes the whole batch before it unlocks. A thread that *feeds* leaves its
 //!   frames in the batch, and writes them before it waits for anything.
-//! - The reading thread never waits for the lock. Another thread may hold the lock during a write
-//!   that can't finish before the peer reads. If the peer in turn waits for us to read, waiting for
-//!   the lock would be a deadlock. Instead, the reading thread puts its pong or Close into a
-//!   [`PendingControl`], and the thread that holds the lock sends it next.
+//! - In `recv`, the reading thread never waits for the lock. Another thread may hold the lock
+//!   during a write that can't finish before the peer reads. If the peer in turn waits for us to
+//!   read, waiting for the lock would cause a deadlock. Instead, the reading thread puts its pong
+//!   or Close into a [`PendingControl`], and the thread that holds the lock sends it next.
 //! - No pending frame is forgotten (that would be a lost wakeup): the reading thread tries the lock
 //!   after it has filled the `PendingControl`, and each thread checks the `PendingControl` again
 //!   after it has unlocked.
 //! - A thread that closes the connection requests our Close from the state machine in
-//!   [`ending`](super::ending), which decides when the Close is due. From then on, the Close is
-//!   pending, like a pong.
+//!   [`ending`](super::ending), which decides when the Close is due. Once it's due, it's pending,
+//!   like a pong.
 
 use std::io::{ErrorKind, IoSlice};
 use std::net::Shutdown;
@@ -331,7 +331,8 @@ impl WriteHalf {
     pub(crate) fn set_reader_waits(&self, waits: bool) {
         self.reader_waits.store(waits, SeqCst);
         if waits {
-            // A failed write sets a read deadline, so its error needs no handling here.
+            // A failed write sets a deadline for the reads that follow, so its error needs no
+            // handling here.
             let _ = self.advance_close();
         }
     }
@@ -372,8 +373,8 @@ impl WriteHalf {
 
     // WALK: flush_pending
     /// Sends the pending pong and Close, if any, unless another thread holds the write lock. Every
-    /// thread must call this after it has released the lock. While it held the lock, another thread
-    /// may have left a pong or a Close pending, which no other call might ever send.
+    /// thread must call this after it has released the lock, because another thread may meanwhile
+    /// have left a pong or a Close pending. Otherwise, that frame might never be sent.
     #[inline]
     pub(crate) fn flush_pending(&self) -> Result<()> {
         while self.pending.is_pending() {
@@ -520,8 +521,8 @@ impl WriteHalf {
             }
         }
         self.apply(EndEvent::Ended);
-        // A thread that still waits for the end of a message, or for the lock, then receives an
-        // error.
+        // Once the encoder is stopped, a thread that still waits for the lock, or for the end of a
+        // message, receives an error.
         if let Some(mut encoder) = self.try_lock() {
             encoder.stop();
         }
@@ -602,8 +603,8 @@ impl WriteHalf {
     }
 
     /// Locks the encoder for a new message, once no other message is open. Fails with `Closed` if
-    /// the connection is ending, but not while a requested Close still waits for the handler's
-    /// reply. Also fails as `wait_between_messages` does.
+    /// the connection is ending, unless our Close still waits for the handler's reply. Also fails
+    /// as `wait_between_messages` does.
     #[inline]
     pub(crate) fn lock_for_new_message(&self) -> Result<MutexGuard<'_, Encoder>> {
         let encoder = self.lock_between_messages()?;
@@ -667,7 +668,8 @@ impl WriteHalf {
     }
 }
 
-/// Collects the slices that make up the batch and then `after_batch`, none of them empty.
+/// Collects the slices to write, in order: those of the batch, then `after_batch`. Skips empty
+/// slices.
 #[inline]
 fn collect_slices<'a, 's>(
     slices: &'s mut [IoSlice<'a>; MAX_SLICES],
