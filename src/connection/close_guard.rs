@@ -1,7 +1,7 @@
 //! The close guard: dropping its last clone closes the connection.
 //!
 //! A `WebSocket` holds a clone of the guard, and so does a server's thread while its handler runs.
-//! The guard closes the connection only once both clones are dropped. Therefore the connection
+//! The guard closes the connection only once all its clones are dropped. Therefore the connection
 //! sends one Close, with the right code, even if the handler ends while its `WebSocket` lives on in
 //! another thread, or fails after it has dropped its `WebSocket`. The guard then notifies the
 //! server's registry.

@@ -333,8 +333,8 @@ impl ReadHalf {
 
     /// Returns the timeout for the next read after our Close is sent or a write has failed, when
     /// only the peer's last bytes are still to come. Once `answer_by` and its renewals have passed,
-    /// and the bytes that arrived in time have been read, this aborts the connection. It then fails
-    /// with the error of this thread's first failed write, or with `PeerTimeout` if no write has
+    /// and the bytes that arrived in time have been read, this aborts the connection, and fails
+    /// with the error of this thread's first failed write, or with `PeerTimeout` if none has
     /// failed.
     fn read_timeout_while_closing(&mut self, answer_by: Deadline) -> Result<Duration> {
         let linger = self
