@@ -1,8 +1,8 @@
 //! Defines [`Error`], the one error type of the public API.
 //!
 //! A clean close isn't an error: `recv` then returns `None`. The table at [`Error`] says for each
-//! variant who is at fault. An error's `Display` shows its complete diagnostic: the rule, what was
-//! seen, the usual cause and the fix.
+//! variant which calls return it, who is at fault, and whether to try again. The `Display` of most
+//! errors also names the usual cause and the fix.
 //!
 //! An error may be wrapped in an `io::Error`, for instance when `io::copy` reads from a
 //! `MessageReader`. Converting that `io::Error` back returns the original [`Error`].
@@ -46,12 +46,12 @@ pub type Result<T> = std::result::Result<T, Error>;
 /// | `ConnectionLost` | opening, receiving, sending, `close` | the network's or the peer's; or this end aborted the connection | yes, over a new connection, after a while |
 /// | `PeerTimeout` | opening, receiving, `close` | the peer's or the network's | yes, over a new connection, after a while |
 /// | `BytesLost` | `close` | the peer's, which has stopped reading | yes, over a new connection: send the last messages again |
-/// | `WriteTimeout` | opening, receiving (which answers pings), sending, `close` | the peer's, which reads too slowly; or the sender's, which sends too much | over a new connection, sending less |
+/// | `WriteTimeout` | opening, receiving (which answers pings), sending, `close` | the peer's, which reads too slowly; or the sender's, which sends too much | yes, sending less; over a new connection if the peer reads too slowly |
 /// | `TimedOut` | `recv_timeout` | no fault | yes, at once: call it again |
 /// | `Other` | the handler's own code | the handler's | depends on the handler's error |
 ///
 /// A program can find out with one `match` what has happened to its connection. A stopping server
-/// causes no error: the server sends a Close, and
+/// causes no error at its clients: it sends a Close, so `recv` returns `None`, and
 /// [`closed_with`](crate::WebSocket::closed_with) returns the close code. If a server doesn't
 /// respond within [`Limits::connect`](crate::Limits::connect), the error is a `PeerTimeout`, both
 /// while dialling and during the handshake.
@@ -110,7 +110,7 @@ pub enum Error {
     /// The caller asked for something that the protocol or this build doesn't allow. The call sent
     /// nothing.
     Misuse(Misuse),
-    /// The connection was already closed, so the caller's message or Close wasn't sent.
+    /// The connection is closing or has ended, so the caller's message or Close wasn't sent.
     Closed,
     /// The connection ended without a Close frame, or before the WebSocket handshake was complete.
     ConnectionLost(io::Error),
@@ -120,14 +120,14 @@ pub enum Error {
     /// The peer didn't answer this end's Close in time, and the peer's TCP stack never acknowledged
     /// the last bytes that this end sent, so they may be lost. Holds the number of these bytes.
     BytesLost(u64),
-    /// Sending failed, because the peer reads too slowly or not at all, because an
-    /// [`Outbox`](crate::Outbox) is full, or because another thread doesn't finish its message.
-    /// Only in the first case is the connection over.
+    /// Sending failed for one of three reasons: the peer reads too slowly or not at all, an
+    /// [`Outbox`](crate::Outbox) is full, or another thread doesn't finish its message. Only in the
+    /// first case is the connection over.
     WriteTimeout,
     /// No complete message arrived within the timeout passed to `recv_timeout`. The connection
     /// stays open.
     TimedOut,
-    /// The handler returned an application error: see [`Error::other`].
+    /// An application error that the handler returned. [`Error::other`] creates it.
     Other(Box<dyn std::error::Error + Send + Sync>),
 }
 
@@ -138,14 +138,14 @@ impl Error {
     }
 }
 
-/// A marker for an I/O error that ended a connection during the handshake. The error's text then
-/// doesn't mention a missing Close, because neither end could have sent one yet.
+/// A marker around an I/O error that ended a connection during the handshake. The text of such an
+/// error doesn't mention a missing Close, because neither end could have sent one yet.
 #[derive(Debug)]
 pub(crate) struct InHandshake(pub(crate) io::Error);
 
 impl InHandshake {
-    /// Marks a stream's error during the handshake: wraps it in a `ConnectionLost` whose I/O error
-    /// keeps the same `ErrorKind`.
+    /// Returns the `ConnectionLost` for an I/O error that ended the handshake. The I/O error in it
+    /// is marked, and keeps its `ErrorKind`.
     pub(crate) fn mark(error: io::Error) -> Error {
         Error::ConnectionLost(io::Error::new(error.kind(), InHandshake(error)))
     }

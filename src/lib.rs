@@ -35,7 +35,7 @@
 //! | tell the handler who the client is, and set headers on the 101 | [`Server::admit`], which returns an [`Admission`]; [`WebSocket::identity`] |
 //! | allow pages from other sites | [`Server::origins`] |
 //! | serve plain HTTP on the same port | [`Server::http`], which returns a [`Response`] |
-//! | change sizes, counts and timeouts | [`Limits`] |
+//! | change the limits on sizes, counts and times | [`Limits`] |
 //! | stop a server at once or gracefully, and read its counters | [`Server::handle`], which returns a [`Handle`] with [`Handle::stop`], [`Handle::drain`] and [`Handle::counters`] |
 //! | connect through an HTTP proxy | [`Client::proxy`], [`Client::proxy_from_environment`] |
 //! | use TLS (feature `tls`) | [`Server::tls`] with a [`Tls`], [`Client::root_certificates`]; with a rustls configuration: `Tls::from_config`, [`Client::tls_config`]; a client's certificate: [`Request::peer_certificates`] |
@@ -172,8 +172,9 @@ pub use transport::tap::Tap;
 #[doc(inline)]
 pub use transport::tls::Tls;
 
-/// The TLS library rustls, re-exported so that a program builds its configuration for
-/// [`Tls::from_config`] and [`Client::tls_config`] with the same version.
+/// The TLS library rustls, in the version that ws101 uses. Build the configurations for
+/// [`Tls::from_config`] and [`Client::tls_config`] with this re-export, because another version's
+/// types don't match.
 #[cfg(feature = "tls")]
 pub use rustls;
 
@@ -184,8 +185,8 @@ pub fn connect(url: &str) -> Result<WebSocket> {
     Client::new(url).connect()
 }
 
-/// Opens a WebSocket as a server, on a stream that your own code has accepted. Blocks until the
-/// client's request has been read and answered with the default settings. Fails with
+/// Opens a WebSocket as a server with the default settings, on a stream that your own code has
+/// accepted. Blocks until the client's request has been read and answered. Fails with
 /// [`Refused`](Error::Refused) if the server refuses the request. For other settings, use
 /// [`Server::without_listener`].
 pub fn accept(stream: impl Stream) -> Result<WebSocket> {

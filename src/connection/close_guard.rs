@@ -1,13 +1,14 @@
 //! The close guard: dropping its last clone closes the connection.
 //!
 //! A `WebSocket` holds a clone of the guard, and so does a server's thread while its handler runs.
-//! A handler may end while its `WebSocket` lives on in another thread, and it may fail after it has
-//! dropped its `WebSocket`. In both cases, the connection sends one Close with the right code, and
-//! then the guard notifies the server's registry.
+//! The guard closes the connection only once all its clones are dropped. Therefore the connection
+//! sends one Close, with the right code, even if the handler ends while its `WebSocket` lives on in
+//! another thread, or fails after it has dropped its `WebSocket`. The guard then notifies the
+//! server's registry.
 //!
 //! When a connection ends, the guard logs one line: the peer, the path, the peer's close code (1006
 //! if no Close arrived, per §7.1.5), the error (if one ended the connection), how long the
-//! connection was open, and its messages and bytes.
+//! connection was open, and how many messages and bytes it carried.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU16, Ordering::SeqCst};
@@ -38,15 +39,15 @@ pub(crate) struct CloseGuard {
     /// The HTTP request that opened the connection. It also holds the peer's address.
     pub(crate) request: Box<Request>,
     opened: Instant,
-    /// The peer's close code, for the log. It's [`ABNORMAL`] until the peer's Close arrives.
+    /// The peer's close code, for the log. [`ABNORMAL`] if no Close from the peer has arrived.
     peer_code: AtomicU16,
-    /// The first line of the error that ended the connection, for the log. It's set only if the
+    /// The first line of the error that ended the connection, for the log. Stays empty unless the
     /// peer or the network caused the error.
     cause: OnceLock<String>,
 }
 
-/// The close code that is logged for an abnormal end: the peer sent no Close (§7.1.5). This code
-/// must never be sent in a Close frame.
+/// The close code that the log shows if the peer sent no Close (§7.1.5). This code must never be
+/// sent in a Close frame.
 const ABNORMAL: u16 = 1006;
 
 impl CloseGuard {

@@ -79,8 +79,8 @@ impl Totals {
 }
 
 impl ConnectionCounts {
-    /// Creates the counts of a server's new connection, all zero. Everything that they count is
-    /// also added to the totals of `server`.
+    /// Creates the counts of a server's new connection, all zero. What the connection counts from
+    /// now on is also added to `server`, the server's totals.
     pub(crate) fn adding_to(server: Arc<Totals>) -> ConnectionCounts {
         ConnectionCounts { server: Some(server), ..ConnectionCounts::default() }
     }

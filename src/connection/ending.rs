@@ -26,17 +26,18 @@
 //! - This file only decides. The [`write_half`](super::write_half) reports events to it, and
 //!   carries out its decisions.
 //! - The peer's time for its Close begins when our Close is written, not when it's requested.
-//! - When both ends have closed, the server ends the stream first (§7.1.1). It doesn't wait for the
-//!   peer to end the stream too, except while the peer's TCP stack has not acknowledged all of a
-//!   long message. A client waits up to a second for the server to end the stream, and then shuts
-//!   down its own side.
+//! - When both ends have closed, the server ends the stream first (§7.1.1). After that, the server
+//!   waits for the end of the peer's stream only while the peer's TCP stack has not acknowledged
+//!   all of a long message. A client waits up to a second for the server to end the stream, and
+//!   then shuts down its own side.
 //! - A peer that is still reading a long message gets more time, but only a limited number of
 //!   times: see [`RenewableDeadline`](crate::transport::lingering_close::RenewableDeadline).
 //! - No thread waits while it holds this file's lock.
 
 use std::mem::replace;
 // (The model checker replaces `std`'s atomics and tries every order of their operations. No
-// decision depends on the order of this counter's operations, so it uses `core`'s atomics.)
+// decision depends on the order in which threads change the counter of written bytes, so this
+// counter uses `core`'s atomics, which aren't replaced.)
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Condvar, Mutex, PoisonError};
@@ -50,8 +51,8 @@ use crate::transport::lock::lock;
 /// urgent than an earlier one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Urgency {
-    /// Our Close waits until the handler waits in `recv` or has ended. After that, our Close waits
-    /// as with `WhenDrained`.
+    /// Our Close waits until the handler waits in `recv`, and after that as with `WhenDrained`. If
+    /// the handler ends first and drops its `WebSocket`, the close guard's Close replaces this one.
     WhenIdle,
     /// Our Close waits until all messages in the outboxes' queues are sent, and until an open
     /// message is finished.
@@ -165,8 +166,8 @@ pub(crate) struct Ending {
     /// become due.
     is_close_requested: AtomicBool,
     /// Whether new messages are refused. `true` once our Close has been requested, a write has
-    /// failed, or the connection has ended. `false` while a requested Close still waits for the
-    /// handler's reply.
+    /// failed, or the connection has ended. But while a requested Close still waits for the
+    /// handler, this stays `false`, so that the handler can send its reply.
     refuses: AtomicBool,
     /// The number of bytes written to the stream. While this number grows, the connection makes
     /// progress, and a thread that waits for our Close continues to wait.
@@ -193,7 +194,8 @@ impl Default for Ending {
 
 impl Ending {
     /// Changes the state as the event requires, and wakes the threads that wait for a change.
-    /// Returns whether the event makes our Close due. The caller must then make that Close pending.
+    /// Returns whether the event makes our Close due. If it does, the caller must make the Close
+    /// pending, so that a thread sends it.
     #[inline(never)]
     pub(crate) fn handle_event(&self, event: EndEvent) -> bool {
         let mut sides = lock(&self.sides);
@@ -280,7 +282,8 @@ impl Ending {
 fn our_side_after(state: OurSide, event: EndEvent) -> (OurSide, Option<Close>) {
     use OurSide::{Broken, Due, Open, Over, Requested, Sent};
     match (state, event) {
-        // The first Close counts. A more urgent one replaces it while it waits.
+        // Only the first requested Close counts, unless a more urgent one is requested while the
+        // first still waits.
         (Open, EndEvent::CloseRequested(request)) => our_side_after_request(request),
         (Requested(old), EndEvent::CloseRequested(new)) if new.urgency > old.urgency => {
             our_side_after_request(new)
@@ -330,8 +333,8 @@ fn our_side_after_request(request: CloseRequest) -> (OurSide, Option<Close>) {
 }
 
 /// Detects that a connection has stalled: for the whole of `Limits::write`, no byte was written and
-/// no thread was writing. (While a thread is writing, the minimum write rate bounds its time
-/// instead.)
+/// no thread was writing. (While a thread is writing, the minimum write rate bounds the time of its
+/// write instead.)
 pub(crate) struct StallDetector {
     within: Duration,
     written: u64,
@@ -343,10 +346,10 @@ impl StallDetector {
         StallDetector { within, written: 0, deadline: Deadline::after(within) }
     }
 
-    /// Returns whether the connection has stalled. A waiting thread must call this again and again,
+    /// Returns whether the connection has stalled. A waiting thread must call this regularly,
     /// because only a call notices progress and restarts the deadline. `written` is the total
-    /// number of bytes written to the stream so far. `is_writing` tells whether a thread is writing
-    /// now.
+    /// number of bytes written to the stream so far. `is_writing` tells whether another thread is
+    /// writing now.
     pub(crate) fn has_stalled(&mut self, written: u64, is_writing: bool) -> bool {
         if is_writing || written != self.written {
             *self = StallDetector { written, ..StallDetector::new(self.within) };

@@ -2,8 +2,8 @@
 //! on it, and measures how long the peer's pong took (RFC 6455 §5.5.2, §5.5.3).
 //!
 //! After a silence, we send a ping. Any byte that then arrives shows that the peer is alive. If no
-//! byte arrives in time, we take the peer for dead. That way, even an end that only waits notices
-//! that its peer has lost power.
+//! byte arrives in time, we assume that the peer is dead. That way, even an end that only receives
+//! notices that its peer has lost power.
 //!
 //! The reading thread sends the pings from `recv`. While no thread is in `recv`, a silence goes
 //! unnoticed, but a write to a dead peer has its own deadline. While another thread is writing, the
@@ -30,8 +30,8 @@ pub(crate) struct Keepalive {
 struct Ping {
     payload: [u8; 8],
     sent: Instant,
-    /// The deadline for a sign of life from the peer. An earlier ping may have set it. `None` if no
-    /// ping demands a sign of life, or if bytes have arrived since.
+    /// The deadline for a sign of life from the peer. It may stem from an earlier ping. `None` if
+    /// no ping demands a sign of life, or if a sign of life has come since.
     give_up_deadline: Option<Deadline>,
 }
 
@@ -82,8 +82,8 @@ impl Keepalive {
         }
     }
 
-    /// Returns the payload for the next ping: a new number, which identifies the pong that answers
-    /// this ping.
+    /// Returns the payload for the next ping: a number that's one higher than in the last ping. The
+    /// peer's pong repeats it, which shows that the pong answers this ping.
     pub(crate) fn next_payload(&self) -> [u8; 8] {
         let last = self.ping.as_ref().map_or(0, |ping| u64::from_be_bytes(ping.payload));
         last.wrapping_add(1).to_be_bytes()
@@ -91,7 +91,7 @@ impl Keepalive {
 
     /// Records that a ping was sent. `sent` is the time at which the write of the ping began. With
     /// `must_answer` (for a ping after a silence), the peer must send at least one byte within
-    /// `Limits::pong`. Without it, the deadline of an earlier ping stays in force.
+    /// `Limits::pong`. Without it, the deadline of an earlier ping, if any, stays in force.
     pub(crate) fn note_ping(&mut self, payload: [u8; 8], sent: Instant, must_answer: bool) {
         let give_up_deadline = if must_answer {
             Some(Deadline::after(self.limits.pong))

@@ -18,8 +18,8 @@ use crate::frames::assembler::Bounds;
 pub struct Limits {
     /// The maximum number of bytes in a message, over all its fragments. A larger message closes
     /// the connection with 1009, as soon as a frame header announces too many bytes. In a
-    /// compressed message, this limit applies to the inflated bytes. Its compressed bytes may add
-    /// up to twice the limit, plus 1 KiB, plus 16 bytes per fragment.
+    /// compressed message, this limit applies to the inflated bytes. The compressed bytes may total
+    /// at most twice the limit, plus 1 KiB, plus 16 bytes per fragment.
     pub max_message: u64,
     /// The maximum number of bytes in a message that [`recv_stream`](crate::WebSocket::recv_stream)
     /// reads in pieces. A larger message closes the connection with 1009. With `None`,

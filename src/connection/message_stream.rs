@@ -3,10 +3,10 @@
 //! Rules of this file:
 //! - The reader returns only validated data: a text message's bytes are valid UTF-8, and no message
 //!   exceeds the limits.
-//! - The writer sends a fragment whenever it has collected enough bytes. Until the message is
-//!   finished, it's *open*, and no other message may begin: fragments of two messages must not mix
-//!   (RFC 6455 §5.4). But the write lock is held only for a single fragment, so pings, pongs and a
-//!   Close pass between two fragments.
+//! - The writer sends a fragment whenever it has collected 64 KiB. Until the message is finished,
+//!   it's *open*, and no other message may begin: fragments of two messages must not mix (RFC 6455
+//!   §5.4). But the writer holds the write lock only for a single fragment, so pings, pongs and a
+//!   Close can go out between two fragments.
 //! - A writer that is dropped before `finish` can't take back the fragments that it has sent, and
 //!   the peer must not take them for a complete message. Therefore the writer closes the connection
 //!   with 1011.
@@ -29,7 +29,8 @@ use crate::frames::utf8::Text;
 impl WebSocket {
     /// Waits for the next message, and returns a reader that reads it piece by piece, in constant
     /// memory. [`Limits::max_stream`](crate::Limits::max_stream) limits the message's size. Returns
-    /// `None` once the peer's Close has arrived.
+    /// `None` once the peer's Close has arrived, or after an earlier error, as
+    /// [`recv`](WebSocket::recv) does.
     pub fn recv_stream(&mut self) -> Result<Option<MessageReader<'_>>> {
         let first = self.read_half.first_piece()?;
         Ok(first.map(|(kind, piece)| MessageReader { ws: self, kind, piece, read: 0 }))
@@ -126,7 +127,7 @@ impl<'a> MessageWriter<'a> {
             _stays_in_its_thread: PhantomData,
         };
         // Another thread may have requested our Close just before this message was opened. In that
-        // case, the Close doesn't wait for this message.
+        // case, the Close doesn't wait for this message, so this call must fail.
         if write_half.ending.refuses_messages() {
             return Err(Error::Closed);
         }

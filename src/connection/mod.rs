@@ -8,11 +8,11 @@
 //! sender, outbox ──────┘   other threads
 //! ```
 //!
-//! The reading thread never waits for the lock that the sending threads share. If the lock is
-//! taken, the reading thread leaves its pong or Close in [`pending_control`], and the thread that
-//! holds the lock sends the frame. Waiting for the lock could be a deadlock: if the reading threads
-//! of both ends waited, neither end would read any more, so the writes that hold the two locks
-//! would never finish.
+//! In `recv`, the reading thread never waits for the lock that the sending threads share. If the
+//! lock is taken, the reading thread leaves its pong or Close in [`pending_control`], and the
+//! thread that holds the lock sends the frame. Waiting for the lock could cause a deadlock: if the
+//! reading threads of both ends waited, neither end would read any more, so the threads that hold
+//! the two locks would never finish their writes.
 //!
 //! Read the files in this order; each imports only those above it.
 //!

@@ -4,10 +4,11 @@
 //! Rules of this file:
 //! - Fragments of two messages must not mix (RFC 6455 §5.4). While a message is open, a second
 //!   message waits, but control frames pass between the fragments. Therefore no thread holds the
-//!   write lock from a message's beginning to its end. Instead, this file keeps the open message as
-//!   a state.
-//! - The thread that has opened a message must not wait for the end of that message: that would be
-//!   a deadlock. If this thread begins a second message, the call fails with a [`Misuse`].
+//!   write lock from a message's beginning to its end. Instead, this file records that a message is
+//!   open.
+//! - The thread that has opened a message must not wait for the end of that message, because it
+//!   would wait for itself forever. If this thread begins a second message, the call fails with a
+//!   [`Misuse`].
 
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Condvar, Mutex, PoisonError};
@@ -40,7 +41,7 @@ impl OpenMessage {
         self.is_open.store(true, SeqCst);
     }
 
-    /// Records that the open message is finished or given up, and wakes the threads that wait to
+    /// Records that the open message is finished or abandoned, and wakes the threads that wait to
     /// begin another message.
     pub(crate) fn close(&self) {
         let mut owner = lock(&self.owner);
@@ -51,8 +52,8 @@ impl OpenMessage {
 
     /// Waits until no message is open, but no longer than `at_most`. The caller must then check
     /// again, because the time may be up, or another thread may have opened the next message. Fails
-    /// with `WithinMessage` if the calling thread itself has opened the message, because the thread
-    /// would wait for itself.
+    /// with `WithinMessage` if the calling thread itself has opened the message, because it would
+    /// wait for itself forever.
     pub(crate) fn wait_until_none_is_open(&self, at_most: Duration) -> Result<(), Misuse> {
         let owner = lock(&self.owner);
         if *owner == Some(thread::current().id()) {

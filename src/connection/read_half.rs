@@ -32,15 +32,15 @@ use crate::transport::stream::{is_part_of_record, is_timeout};
 /// The read timeout for fetching only bytes that have already arrived. It can't be zero, because
 /// sockets reject a zero timeout.
 const SHORTEST_READ: Duration = Duration::from_millis(1);
-/// The interval at which the reading thread checks on our Close. Until our Close is requested, the
-/// interval is a minimum: the thread checks every `Limits::close` whether another thread has
-/// requested it, and a small `Limits::close` would otherwise keep waking the threads of idle
-/// connections. While our Close waits for other threads' messages, the interval is a maximum: the
-/// thread checks at least this often whether those messages make progress.
+/// How often the reading thread checks on our Close. Until our Close is requested, this interval is
+/// a minimum. The thread checks once per `Limits::close` whether another thread has requested our
+/// Close, but not more often than this, so that a small `Limits::close` doesn't keep waking the
+/// threads of idle connections. While our Close waits for other threads' messages, this interval is
+/// a maximum: the thread checks at least this often whether those messages make progress.
 const MIN_CHECK_INTERVAL: Duration = Duration::from_secs(1);
 /// The maximum number of reads after the deadline for the peer's last bytes. These reads fetch
-/// bytes that arrived in time but weren't read yet. Their number is enough to empty the largest
-/// receive buffer that the operating system keeps for a socket.
+/// bytes that may have arrived in time but weren't read yet. This many reads are enough to empty
+/// the largest receive buffer that the operating system keeps for a socket.
 const LATE_READS: u32 = 64;
 
 /// The receiving side of a connection: it receives messages, answers control frames, and enforces
@@ -49,8 +49,8 @@ pub(crate) struct ReadHalf {
     write_half: Arc<WriteHalf>,
     decoder: Decoder,
     keepalive: Keepalive,
-    /// The stream's current read timeout. Setting it is a system call, so the reading thread does
-    /// that only when the timeout changes. `None` before the first read.
+    /// The stream's current read timeout. Setting it is a system call, so the reading thread sets
+    /// it only when it changes. `None` before the first read.
     timeout: Option<Duration>,
     /// The peer's Close. `None` until that Close has arrived. (It's boxed to keep open connections
     /// small.)
@@ -148,8 +148,8 @@ impl ReadHalf {
 
     /// Waits for the peer's Close, and drops the messages that arrive before it. `requested` is the
     /// result of requesting our own Close. Even if that request failed, this reads on, because the
-    /// peer's Close may already have arrived. If the peer doesn't answer in time, this fails with
-    /// the error of `unanswered_close_error`.
+    /// peer's Close may already have arrived. Fails with the error of `unanswered_close_error` if
+    /// the peer doesn't answer in time, and with `WriteTimeout` if it took our bytes too slowly.
     pub(crate) fn wait_for_peer_close(&mut self, requested: Result<()>) -> Result<()> {
         self.remember_failure(requested);
         let mut drained = Ok(());
@@ -288,15 +288,15 @@ impl ReadHalf {
     /// `recv` receives the bytes that have already arrived.
     fn next_read_timeout(&mut self, until: Option<Deadline>) -> Result<Duration> {
         let mut timeout = match self.write_half.ending.our_side() {
-            // Another thread may meanwhile send our Close. This read must then end in time to keep
-            // the deadline for the peer's answer.
+            // Another thread may send our Close during this read. In that case, the read must end
+            // in time for the reading thread to enforce the deadline for the peer's Close.
             OurSide::Open if self.write_half.is_shared() => self
                 .keepalive
                 .until_next_check()
                 .min(self.write_half.limits.close.max(MIN_CHECK_INTERVAL)),
             OurSide::Open => self.keepalive.until_next_check(),
-            // Other threads are still sending messages that go out before our Close. Check now and
-            // then whether these threads make progress.
+            // Other threads are still sending messages that go out before our Close. The reading
+            // thread checks now and then whether these messages make progress.
             OurSide::Requested(_) | OurSide::Due(_) => {
                 self.hurry_close_if_stalled();
                 self.keepalive
@@ -333,7 +333,9 @@ impl ReadHalf {
 
     /// Returns the timeout for the next read after our Close is sent or a write has failed, when
     /// only the peer's last bytes are still to come. Once `answer_by` and its renewals have passed,
-    /// and the bytes that arrived in time have been read, this aborts the connection and fails.
+    /// and the bytes that arrived in time have been read, this aborts the connection, and fails
+    /// with the error of this thread's first failed write, or with `PeerTimeout` if none has
+    /// failed.
     fn read_timeout_while_closing(&mut self, answer_by: Deadline) -> Result<Duration> {
         let linger = self
             .linger
@@ -351,8 +353,8 @@ impl ReadHalf {
     }
 
     /// Does what the keepalive decides after a read has timed out: sends a ping, gives up on the
-    /// peer, or lets the reading thread wait on. Before the ping, frees the memory that an idle
-    /// connection doesn't need. `waited` is how long that read waited.
+    /// peer, or lets the reading thread continue to wait. Before a ping, also frees the memory that
+    /// an idle connection doesn't need. `waited` is how long that read waited.
     fn keep_alive(&mut self, waited: Duration) -> Result<()> {
         // A peer that still has to answer our Close has its own deadline, so it needs no ping.
         if matches!(self.write_half.ending.our_side(), OurSide::Sent(_) | OurSide::Broken(..)) {
@@ -365,8 +367,8 @@ impl ReadHalf {
                 let shrunk = self.write_half.free_idle_memory();
                 self.remember_failure(shrunk);
                 match self.send_ping(true) {
-                    // `Closed`: another thread has just sent our Close. The reading thread then
-                    // waits for the peer's Close, without a ping.
+                    // `Closed` means that another thread has just sent our Close. The reading
+                    // thread then waits for the peer's Close, so it needs no ping.
                     Ok(()) | Err(Error::Closed) => {}
                     failed => self.remember_failure(failed),
                 }

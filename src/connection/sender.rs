@@ -1,10 +1,10 @@
 //! A handle for sending from other threads, even while the `WebSocket` waits in `recv`.
 //!
 //! Rules of this file:
-//! - A `Sender` doesn't keep the connection open. It does keep the socket's descriptor until it's
-//!   dropped.
-//! - Frames of several threads never mix: each `send` holds the write half's lock for a complete
-//!   frame.
+//! - A `Sender` doesn't keep the connection open, but the socket's file descriptor isn't freed
+//!   until every clone is dropped.
+//! - Frames of several threads never mix: each `send` holds the write lock until its complete frame
+//!   is written.
 
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ use crate::frames::message::AsMessage;
 /// `recv`. [`WebSocket::sender`](crate::WebSocket::sender) creates it.
 ///
 /// A `Sender` doesn't keep the connection open: once the `WebSocket` is closed, sending fails with
-/// [`Error::Closed`](crate::Error::Closed). However, the socket's descriptor stays in use until
+/// [`Error::Closed`](crate::Error::Closed). However, the socket's file descriptor isn't freed until
 /// every clone is dropped.
 #[derive(Clone)]
 pub struct Sender {
@@ -33,7 +33,8 @@ impl Sender {
 
     /// Sends a message, and waits while the peer's buffers are full. `Ok` means that our operating
     /// system has taken the message, not that the peer has received it. Fails with `Closed` if the
-    /// connection is closing or has ended, and with `WriteTimeout` if the peer reads too slowly.
+    /// connection is closing or has ended, and with `WriteTimeout` if the peer reads too slowly or
+    /// another thread doesn't finish its message.
     pub fn send(&self, message: impl AsMessage) -> Result<()> {
         self.write_half.send(|encoder| encoder.message(message.as_message()))
     }
@@ -42,7 +43,8 @@ impl Sender {
     /// sending a new message fails with `Closed`. Our Close goes out after all messages in the
     /// connection's outboxes, and after a message that is being written piece by piece. The
     /// `WebSocket`'s `recv` then returns `None` once the peer has answered, or fails with
-    /// `PeerTimeout` if the peer doesn't answer within `Limits::close`.
+    /// `PeerTimeout` if the peer doesn't answer within `Limits::close`. If the code must not be
+    /// sent or the reason is longer than 123 bytes, this fails with `Misuse` and changes nothing.
     pub fn close(&self, code: impl Into<CloseCode>, reason: &str) -> Result<()> {
         let close = Close::new(code, reason)?;
         self.write_half

@@ -9,8 +9,8 @@
 //! A thread takes four memory mappings: its stack, the guard page below it, and the same two for
 //! the small stack on which a stack overflow is reported. With only two mappings left, the thread
 //! starts, but then std panics in it before any of our code runs, and the process aborts. Therefore
-//! it isn't safe to just try: this file counts the threads that are still free, and starts no
-//! thread that would leave too few.
+//! it isn't safe to start a thread and see whether that fails. Instead, this file counts how many
+//! threads may still start, and starts none that would leave too few.
 //!
 //! Rules of this file:
 //! - On Linux, it reads three limits: `vm.max_map_count`, `kernel.threads-max`, and `pids.max` of
@@ -19,14 +19,14 @@
 //!   threads, and large allocations, each of which is a mapping. A connection's thread leaves a
 //!   second sixteenth free, for the outboxes of the open connections.
 //! - Reading the limits takes about 10 ms if there are 50,000 mappings. Therefore, between two
-//!   readings, only the threads that start and end here are counted. The closer a limit is, the
-//!   sooner the next reading comes.
+//!   readings, this file counts only the starts and ends of its own threads. The closer a limit is,
+//!   the sooner the next reading comes.
 
 use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 // (Imported this way, `sync` isn't replaced by the model checker. No thread waits while it holds
-// this lock, so there's nothing to check.)
+// the budget's lock, so the checker has nothing to check there.)
 use std::{fs, io, sync};
 
 /// The number of memory mappings of a thread: two for its stack, and two for the small stack on

@@ -42,8 +42,8 @@ pub struct WebSocket {
     /// `None` on a client, or if `admit` set no identity.
     identity: Option<Arc<dyn Any + Send + Sync>>,
     /// The close guard: dropping its last clone closes the connection. This must stay the last
-    /// field. Rust drops fields in order, and the guard logs the message counts, to which the read
-    /// half adds its last messages when it's dropped.
+    /// field, because Rust drops fields in order. The read half must be dropped before the guard:
+    /// it then adds its last messages to the counts that the guard logs.
     close_guard: Arc<CloseGuard>,
 }
 
@@ -66,8 +66,8 @@ impl WebSocket {
         self
     }
 
-    /// Sets the identity that [`WebSocket::identity`] returns: the client's, as the application's
-    /// `admit` function determined it.
+    /// Sets the client's identity, as the application's `admit` function determined it.
+    /// [`WebSocket::identity`] returns it.
     pub(crate) fn set_identity(&mut self, identity: Option<Arc<dyn Any + Send + Sync>>) {
         self.identity = identity;
     }
@@ -97,7 +97,7 @@ impl WebSocket {
     /// if no complete message arrives within `timeout`. After this error, the connection is still
     /// open, and the bytes received so far aren't lost. With a timeout of zero, this returns a
     /// message only if it has already arrived. (Before it waits, this call writes the messages that
-    /// `feed` has left, which may take longer than `timeout`.)
+    /// `feed` has left in the batch, which may take longer than `timeout`.)
     pub fn recv_timeout(&mut self, timeout: Duration) -> Result<Option<Message>> {
         let timeout = timeout.max(Duration::from_millis(1));
         self.read_half.next_message(Some(Deadline::after(timeout)))
@@ -105,7 +105,8 @@ impl WebSocket {
 
     /// Sends a message, and waits while the peer's buffers are full. `Ok` means that our operating
     /// system has taken the message, not that the peer has received it. Fails with `Closed` if the
-    /// connection is closing or has ended, and with `WriteTimeout` if the peer reads too slowly.
+    /// connection is closing or has ended, and with `WriteTimeout` if the peer reads too slowly or
+    /// another thread doesn't finish its message.
     pub fn send(&mut self, message: impl AsMessage) -> Result<()> {
         self.write_half.send(|encoder| encoder.message(message.as_message()))
     }
@@ -113,9 +114,10 @@ impl WebSocket {
     /// Encodes a message into the connection's batch of unwritten frames. The next `send` or
     /// `flush` writes the batch, and so does a `recv` that has to wait. That way, the replies to
     /// all messages that arrived together go out in one write. (If the batch has reached 256 KiB or
-    /// holds two large messages, `feed` itself writes it.) The batch copies the message, unless a
-    /// server sends it uncompressed: then a [`Message`], `String` or `Vec<u8>` from 32 KiB on that
-    /// you pass by value isn't copied, and a borrowed message from 96 KiB on is written at once.
+    /// holds two large messages, `feed` itself writes it.) `feed` copies the message into the
+    /// batch, with two exceptions, both for a message that a server sends uncompressed. A
+    /// [`Message`], `String` or `Vec<u8>` of at least 32 KiB that you pass by value isn't copied. A
+    /// borrowed message of at least 96 KiB is written at once.
     pub fn feed(&mut self, mut message: impl AsMessage) -> Result<()> {
         if message.as_message().payload.len() >= LARGE {
             match message.into_message() {
@@ -151,7 +153,8 @@ impl WebSocket {
     /// bounds the time until our Close is written. Then the peer has `Limits::close` to answer, or
     /// longer while it's still reading our bytes. If the peer doesn't answer, this fails with
     /// `BytesLost` if the peer's TCP stack hasn't acknowledged our last bytes, and with
-    /// `PeerTimeout` otherwise.
+    /// `PeerTimeout` otherwise. If the code must not be sent or the reason is longer than 123
+    /// bytes, this fails with `Misuse` and changes nothing.
     pub fn close(&mut self, code: impl Into<CloseCode>, reason: &str) -> Result<()> {
         let close = Close::new(code, reason)?;
         let request = CloseRequest::when_drained(close.clone(), self.write_half.limits.close);
@@ -166,9 +169,9 @@ impl WebSocket {
         self.read_half.closed_with()
     }
 
-    /// Returns the code and the reason of our own Close. `None` until that Close is written. This
-    /// end may have sent it because of a call to [`close`](WebSocket::close), a [`Sender`], a
-    /// stopping server, the peer's Close, or a rule that the peer broke.
+    /// Returns the code and the reason of our own Close. `None` until that Close is written. Its
+    /// cause may be a call to [`close`](WebSocket::close) or [`Sender::close`], a server that
+    /// drains or stops, the peer's Close, or a rule that the peer broke.
     pub fn sent_close(&self) -> Option<Close> {
         self.write_half.ending.sent_close()
     }
@@ -217,7 +220,7 @@ impl WebSocket {
         self.write_half.id
     }
 
-    /// Returns the peer's address. `None` if the stream has no such address, as with a Unix socket.
+    /// Returns the peer's address. `None` if the stream has no IP address, as with a Unix socket.
     pub fn peer(&self) -> Option<SocketAddr> {
         self.request().peer()
     }

@@ -5,16 +5,16 @@
 //! - A thread holds the lock for complete frames, so frames of different threads never mix. A
 //!   thread that *sends* writes the whole batch before it unlocks. A thread that *feeds* leaves its
 //!   frames in the batch, and writes them before it waits for anything.
-//! - The reading thread never waits for the lock. Another thread may hold the lock during a write
-//!   that can't finish before the peer reads. If the peer in turn waits for us to read, waiting for
-//!   the lock would be a deadlock. Instead, the reading thread puts its pong or Close into a
-//!   [`PendingControl`], and the thread that holds the lock sends it next.
-//! - No pending frame is forgotten (that would be a lost wakeup): the reading thread fills the
-//!   `PendingControl` before it tries the lock, and each thread checks the `PendingControl` again
+//! - In `recv`, the reading thread never waits for the lock. Another thread may hold the lock
+//!   during a write that can't finish before the peer reads. If the peer in turn waits for us to
+//!   read, waiting for the lock would cause a deadlock. Instead, the reading thread puts its pong
+//!   or Close into a [`PendingControl`], and the thread that holds the lock sends it next.
+//! - No pending frame is forgotten (that would be a lost wakeup): the reading thread tries the lock
+//!   after it has filled the `PendingControl`, and each thread checks the `PendingControl` again
 //!   after it has unlocked.
 //! - A thread that closes the connection requests our Close from the state machine in
-//!   [`ending`](super::ending), which decides when the Close is due. From then on, the Close is
-//!   pending, like a pong.
+//!   [`ending`](super::ending), which decides when the Close is due. Once it's due, it's pending,
+//!   like a pong.
 
 use std::io::{ErrorKind, IoSlice};
 use std::net::Shutdown;
@@ -55,7 +55,7 @@ const BULK_CLOSE_TIMEOUT: Duration = Duration::from_millis(10);
 /// reset, which could destroy our own Close. (We read longer while the peer's TCP stack is still
 /// acknowledging our bytes.)
 const STRAY_BYTES_TIMEOUT: Duration = Duration::from_millis(10);
-/// How often a waiting thread checks whether the threads that it waits for still make progress.
+/// The interval at which a waiting thread checks whether the connection still makes progress.
 const PROGRESS_CHECK_INTERVAL: Duration = Duration::from_millis(200);
 
 /// The sending side of one connection. All the connection's threads share it.
@@ -72,7 +72,8 @@ pub(crate) struct WriteHalf {
     /// isn't preparing a reply, so a stopping server needn't wait for one.
     reader_waits: AtomicBool,
     /// Whether a `Sender` or an `Outbox` has been created. With either, another thread can send our
-    /// Close while the reading thread waits, so that thread must wake up now and then.
+    /// Close while the reading thread waits, so the reading thread must wake up now and then to
+    /// check.
     is_shared: AtomicBool,
     /// The limits, which all connections of a server share.
     pub(crate) limits: Arc<Limits>,
@@ -126,8 +127,8 @@ impl WriteHalf {
     }
 
     /// Encodes a message into the encoder's batch. Writes the batch only if it's full, or if
-    /// `encode` hands back a payload of at least [`WORTH_A_WRITE`] bytes. The caller must call
-    /// `flush` before it waits for anything: otherwise the peer might wait for the batch forever.
+    /// `encode` returns at least [`WORTH_A_WRITE`] bytes. The caller must call `flush` before it
+    /// waits for anything, because otherwise the peer might wait for the batch forever.
     #[inline]
     pub(crate) fn feed<'a>(
         &self,
@@ -215,9 +216,9 @@ impl WriteHalf {
         self.advance_close()
     }
 
-    /// Answers the peer's Close with ours, without waiting for the write lock. On a server, the
-    /// thread that writes our Close then shuts down our side of the stream. If our Close has
-    /// already been written, this call itself shuts down that side.
+    /// Answers the peer's Close with ours, without waiting for the write lock. A server then shuts
+    /// down its side of the stream. The thread that writes our Close does this, or this call if our
+    /// Close has already been written.
     pub(crate) fn answer_close(&self, close: Close) {
         self.ending.set_peer_side(PeerSide::Closed);
         self.shut_down_if_our_turn();
@@ -301,8 +302,9 @@ impl WriteHalf {
         if !self.ending.refuses_messages() {
             return;
         }
-        // The thread that asked might not have closed the queues yet. Once a queue is closed and
-        // sent, it stays so, and the next check holds.
+        // The thread that requested the Close might not have closed the queues yet. Once a queue is
+        // closed and all its messages are sent, that can't change any more, so the result of the
+        // check below stays true.
         self.outboxes.close();
         // A peer that has closed no longer needs the rest of a message.
         let waits_for_message = self.message.is_open() && self.ending.peer_side() == PeerSide::Open;
@@ -311,8 +313,8 @@ impl WriteHalf {
         }
     }
 
-    /// Records that a `Sender` or an `Outbox` has been created. With either, another thread can end
-    /// the connection while the reading thread waits.
+    /// Records that a `Sender` or an `Outbox` has been created, so that the reading thread wakes up
+    /// now and then to check for our Close.
     pub(crate) fn set_shared(&self) {
         self.is_shared.store(true, SeqCst);
     }
@@ -329,13 +331,14 @@ impl WriteHalf {
     pub(crate) fn set_reader_waits(&self, waits: bool) {
         self.reader_waits.store(waits, SeqCst);
         if waits {
-            // A failed write sets a read deadline, so its error needs no handling here.
+            // A failed write sets a deadline for the reads that follow, so its error needs no
+            // handling here.
             let _ = self.advance_close();
         }
     }
 
-    /// Sends a ping, unless another thread is writing: that thread's write already shows whether
-    /// the peer is alive. Returns whether the ping was sent.
+    /// Sends a ping and returns `true`. Returns `false` without a ping while another thread is
+    /// writing, because that thread's write already shows whether the peer is alive.
     pub(crate) fn ping_unless_busy(&self, payload: &[u8]) -> Result<bool> {
         let Some(mut encoder) = self.try_lock() else { return Ok(false) };
         let encoded = encoder.ping(payload);
@@ -346,8 +349,8 @@ impl WriteHalf {
         Ok(true)
     }
 
-    /// Writes the encoder's batch, unless another thread holds the write lock: then that thread
-    /// writes the batch.
+    /// Writes the encoder's batch, unless another thread holds the write lock. In that case, that
+    /// thread writes the batch.
     pub(crate) fn flush_unless_busy(&self) -> Result<()> {
         let Some(mut encoder) = self.try_lock() else { return Ok(()) };
         self.write(&mut encoder, &[])?;
@@ -370,8 +373,8 @@ impl WriteHalf {
 
     // WALK: flush_pending
     /// Sends the pending pong and Close, if any, unless another thread holds the write lock. Every
-    /// thread must call this after it has released the lock. While it held the lock, another thread
-    /// may have left a pong or a Close pending, which no other call might ever send.
+    /// thread must call this after it has released the lock, because another thread may meanwhile
+    /// have left a pong or a Close pending. Otherwise, that frame might never be sent.
     #[inline]
     pub(crate) fn flush_pending(&self) -> Result<()> {
         while self.pending.is_pending() {
@@ -404,7 +407,7 @@ impl WriteHalf {
     }
 
     /// Writes the encoder's batch and then `after_batch`, in as few system calls as the stream
-    /// allows. Fails with `WriteTimeout` if the peer takes too few bytes within `Limits::write`,
+    /// allows. Fails with `WriteTimeout` if the peer takes less than 64 KiB within `Limits::write`,
     /// and with `ConnectionLost` if the stream fails. After a failure, nothing more can be sent.
     pub(crate) fn write(&self, encoder: &mut Encoder, after_batch: &[u8]) -> Result<()> {
         let total = encoder.batch().size() + after_batch.len();
@@ -419,8 +422,8 @@ impl WriteHalf {
         }));
         let messages = encoder.take_message_count();
         let Ok(Ok(())) = written else {
-            // The stream may have taken only the beginning of a frame. No other frame can follow
-            // that.
+            // The stream may have taken only the beginning of a frame, so no other frame can
+            // follow.
             encoder.stop();
             let failed = written.map(|written| write_error(written.unwrap_err()));
             self.end_after_failed_write(matches!(failed, Ok(Error::WriteTimeout)));
@@ -476,8 +479,8 @@ impl WriteHalf {
     fn end_after_failed_write(&self, was_too_slow: bool) {
         let why = if was_too_slow { WriteFailure::TooSlow } else { WriteFailure::Lost };
         self.apply(EndEvent::Failed(why, Deadline::after(self.limits.close)));
-        // A waiting reading thread has already read all bytes that arrived. Shutting down both
-        // directions wakes it.
+        // If the reading thread waits, it has already read all bytes that arrived. Shutting down
+        // both directions wakes that thread.
         let wakes_reader = was_too_slow || self.reader_waits.load(SeqCst);
         let how = if wakes_reader { Shutdown::Both } else { Shutdown::Write };
         let _ = self.stream.shutdown(how);
@@ -491,9 +494,10 @@ impl WriteHalf {
     }
 
     /// Sends our Close after all earlier messages, then ends the stream with a lingering close, so
-    /// that the peer receives our Close and not a reset. If the Close can't be sent, aborts the
-    /// connection. A second call does nothing. If the peer doesn't end the stream in time, returns
-    /// `BytesLost` or `PeerTimeout`, as `unanswered_close_error` does.
+    /// that the peer receives our Close and not a reset. Returns the error of
+    /// `unanswered_close_error` if the peer doesn't end the stream in time, and `None` otherwise.
+    /// If the Close can't be sent, aborts the connection and returns `None`. A second call does
+    /// nothing.
     pub(crate) fn close_and_linger(&self, close: Close) -> Option<Error> {
         let mut unanswered = None;
         let _ = self.request_close(CloseRequest::when_drained(close, self.limits.close));
@@ -517,8 +521,8 @@ impl WriteHalf {
             }
         }
         self.apply(EndEvent::Ended);
-        // A thread that still waits for the end of a message, or for the lock, then receives an
-        // error.
+        // Once the encoder is stopped, a thread that still waits for the lock, or for the end of a
+        // message, receives an error.
         if let Some(mut encoder) = self.try_lock() {
             encoder.stop();
         }
@@ -537,7 +541,7 @@ impl WriteHalf {
     /// Waits until our Close is written or can no longer be written, and returns our end's state.
     /// The minimum write rate bounds the time in which other threads write the messages before the
     /// Close. If those messages make no progress for `Limits::write`, the Close no longer waits for
-    /// them. If nothing is written for that time again, this gives up.
+    /// them. If nothing is written for that time again, this stops waiting.
     fn flush_until_close_sent(&self) -> OurSide {
         let mut stall = StallDetector::new(self.limits.write);
         let mut has_hurried = false;
@@ -599,8 +603,8 @@ impl WriteHalf {
     }
 
     /// Locks the encoder for a new message, once no other message is open. Fails with `Closed` if
-    /// the connection is ending, but not while a requested Close still waits for the handler's
-    /// reply. Also fails as `wait_between_messages` does.
+    /// the connection is ending, unless our Close still waits for the handler's reply. Also fails
+    /// as `wait_between_messages` does.
     #[inline]
     pub(crate) fn lock_for_new_message(&self) -> Result<MutexGuard<'_, Encoder>> {
         let encoder = self.lock_between_messages()?;
@@ -664,7 +668,8 @@ impl WriteHalf {
     }
 }
 
-/// Collects the slices that make up the batch and then `after_batch`, none of them empty.
+/// Collects the slices to write, in order: those of the batch, then `after_batch`. Skips empty
+/// slices.
 #[inline]
 fn collect_slices<'a, 's>(
     slices: &'s mut [IoSlice<'a>; MAX_SLICES],

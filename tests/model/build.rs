@@ -72,7 +72,7 @@ const GUARDS: [(&str, &str, &str, &str); 14] = [
     (
         "closing the queues before looking into them",
         "connection/write_half.rs",
-        "        // sent, it stays so, and the next check holds.\n        self.outboxes.close();\n",
+        "        // check below stays true.\n        self.outboxes.close();\n",
         "",
     ),
     (

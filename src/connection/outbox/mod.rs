@@ -5,8 +5,8 @@
 //! ```
 //!
 //! Read the files in this order; each imports only those above it. Read the write half between
-//! `queue.rs` and `outbox.rs`: it sends our Close only after the queued messages, so it uses the
-//! queues.
+//! `queue.rs` and `outbox.rs`: it uses the queues, because it sends our Close only after the queued
+//! messages.
 //!
 //! | file | the question it answers |
 //! |---|---|

@@ -30,8 +30,8 @@ struct State {
     bytes_being_sent: usize,
     /// Whether the queue is closed. A closed queue refuses new messages.
     closed: bool,
-    /// Whether the outbox's thread has ended. If so, the connection's list of queues may drop this
-    /// queue.
+    /// Whether the outbox's thread has ended. If so, the connection's list of queues drops this
+    /// queue when the next one is added.
     ended: bool,
 }
 
@@ -72,7 +72,7 @@ impl Queue {
     }
 
     /// Waits until messages are queued, then removes and returns all of them. They count towards
-    /// the bound until `note_sent`. Returns `None` once the queue is closed and empty.
+    /// the bound until `note_sent` is called. Returns `None` once the queue is closed and empty.
     pub(crate) fn take_all(&self) -> Option<VecDeque<PreparedMessage>> {
         let mut state = lock(&self.state);
         while state.queued.is_empty() && !state.closed {
