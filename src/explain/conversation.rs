@@ -292,7 +292,8 @@ fn set_agreed(frames: &mut FrameExplainer, agreed: Agreed) {
     }
 }
 
-/// Explains a client's request, and the bytes that the client sends after it.
+/// Explains a client's request, and the bytes that the client sends after it. The response isn't
+/// known, so frames are explained as if no extension were agreed on.
 pub fn explain_request(bytes: &[u8], settings: &Settings) -> Vec<Annotation> {
     let mut conversation = Conversation::new(settings.clone());
     collect_annotations(|report| {
