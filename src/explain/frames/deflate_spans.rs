@@ -105,7 +105,8 @@ fn describe_block(first: u8) -> BlockDescription {
 
 /// Returns two texts to show for a compressed payload, as `(value, meaning)`. The value is the
 /// inflated bytes, or the compressed bytes if ws101 was built without the `deflate` feature. The
-/// meaning says how many bytes the payload inflates to, and what is wrong with them, if anything.
+/// meaning says how many bytes the payload inflates to, and what is wrong with the payload, if
+/// anything.
 fn describe_inflated(
     header: &Header,
     context: MessageContext,

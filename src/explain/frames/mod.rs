@@ -298,8 +298,8 @@ impl FrameExplainer {
         }
     }
 
-    /// Checks the rules that apply only to a complete payload: what a Close contains, and where a
-    /// message may end.
+    /// Checks the rules that apply only to a complete payload: a Close's code and reason must be
+    /// valid, and a message mustn't end inside a character or a DEFLATE block.
     fn check_whole_payload(&mut self, frame: &ArrivingFrame) -> Result<(), Violation> {
         match frame.header.opcode {
             Opcode::Close => Close::parse(&frame.payload).map(drop),

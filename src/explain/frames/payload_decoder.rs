@@ -7,7 +7,7 @@
 //! ```
 //!
 //! Rules of this file:
-//! - Memory is bounded: only the first inflated bytes of a frame are kept, and the rest are
+//! - Memory is bounded: only the first inflated bytes of a frame are kept, and the rest are only
 //!   counted.
 //! - The protocol's decoder reports only *that* a text isn't UTF-8. To find the bad byte, this file
 //!   passes the same bytes to [`Text`] again, one by one.
