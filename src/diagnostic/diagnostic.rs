@@ -1,9 +1,9 @@
 //! A diagnostic explains an error: the rule, what was seen, the usual cause and the fix.
 //!
-//! Each of this crate's refusals, violations and misuses has a [`Diagnostic`], so that the
-//! developer needn't guess what a `400` or `1002` means. The sentences are in `diagnostics.md`,
-//! which people can read as a page. Code that detects a broken rule names the diagnostic by its
-//! heading and passes in what it saw. A peer's text is quoted: escaped and shortened.
+//! Each refusal, handshake error, violation and misuse has a [`Diagnostic`], so that the developer
+//! needn't guess what a `400` or `1002` means. The sentences are in `diagnostics.md`, which people
+//! can read as a page. Code that detects a broken rule names the diagnostic by its heading and
+//! passes in what it saw. A peer's text is quoted: escaped and shortened.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -39,7 +39,8 @@ impl Diagnostic {
         Diagnostic { rule, seen, cause: part("- cause: "), fix: part("- fix: ") }
     }
 
-    /// Creates a diagnostic of just this sentence, for an error that isn't in `diagnostics.md`.
+    /// Creates a diagnostic that consists of just this sentence, for an error that isn't in
+    /// `diagnostics.md`.
     pub fn just(sentence: impl Into<String>) -> Diagnostic {
         Diagnostic { rule: Cow::Owned(sentence.into()), seen: String::new(), cause: "", fix: "" }
     }

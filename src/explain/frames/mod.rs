@@ -195,7 +195,8 @@ impl FrameExplainer {
             head[0] &= !extensions.unknown_reserved_bits();
         }
         if begins && is_opaque {
-            // §9.2: an extension may change the payload, so a text payload needn't be UTF-8.
+            // §9.2: an extension may change the payload. Therefore a text payload needn't be UTF-8,
+            // and is checked like a binary one.
             head[0] = head[0] & !OPCODE | Opcode::Binary as u8;
         }
         let begun = self.decoder.begin_frame(&head[..self.head.len()])?;

@@ -102,7 +102,7 @@ fn of_parameter(span: &Span, is_offer: bool) -> &'static str {
     }
 }
 
-/// Returns the anchor of the source lines that detected the violation in `annotation`. Returns
+/// Returns the anchor of the source lines that detected the broken rule in `annotation`. Returns
 /// `None` if the bytes break no rule or are merely incomplete. Also returns `None` if the tables
 /// lack the heading of a refusal or handshake error.
 pub fn of_verdict(annotation: &Annotation) -> Option<&'static Anchor> {
