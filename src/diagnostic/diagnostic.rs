@@ -1,9 +1,9 @@
 //! A diagnostic explains an error: the rule, what was seen, the usual cause and the fix.
 //!
-//! Every refusal, violation and misuse of this crate carries a [`Diagnostic`], so that the
-//! developer needn't guess what a `400` or `1002` means. The sentences are in `diagnostics.md`,
-//! which people can read as a page. Code that detects a broken rule names the diagnostic by its
-//! heading and passes in what it saw. A peer's text is quoted: escaped and shortened.
+//! Each refusal, handshake error, violation and misuse has a [`Diagnostic`], so that the developer
+//! needn't guess what a `400` or `1002` means. The sentences are in `diagnostics.md`, which people
+//! can read as a page. Code that detects a broken rule names the diagnostic by its heading and
+//! passes in what it saw. A peer's text is quoted: escaped and shortened.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -39,7 +39,8 @@ impl Diagnostic {
         Diagnostic { rule, seen, cause: part("- cause: "), fix: part("- fix: ") }
     }
 
-    /// Creates a diagnostic of just this sentence, for an error that isn't in `diagnostics.md`.
+    /// Creates a diagnostic that consists of just this sentence, for an error that isn't in
+    /// `diagnostics.md`.
     pub fn just(sentence: impl Into<String>) -> Diagnostic {
         Diagnostic { rule: Cow::Owned(sentence.into()), seen: String::new(), cause: "", fix: "" }
     }
@@ -59,7 +60,7 @@ impl fmt::Display for Diagnostic {
 pub fn quote(text: impl AsRef<[u8]>) -> String {
     const MAX_SHOWN: usize = 80;
     let bytes = text.as_ref();
-    // The quote is never cut inside a character.
+    // The cut never falls inside a valid character.
     let is_inside = |&at: &usize| bytes.get(at).is_some_and(|byte| byte & 0xc0 == 0x80);
     let cut = (MAX_SHOWN - 3..=MAX_SHOWN).rev().find(|at| !is_inside(at)).unwrap_or(MAX_SHOWN);
     let (shown, dots) = match bytes.len() > MAX_SHOWN {

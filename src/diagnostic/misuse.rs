@@ -1,4 +1,4 @@
-//! A misuse is a call of our API that is refused at once, before any byte is written.
+//! A misuse is a call to our API that fails at once, before it writes any byte.
 //!
 //! If a library sent whatever its caller passed, the caller's mistake would become the peer's
 //! problem. Instead, the call returns the mistake as a [`Misuse`] with its [`Diagnostic`].
@@ -13,7 +13,8 @@ pub enum Misuse {
     /// The caller tried to send a message or a control frame after this end had sent its Close
     /// frame.
     AfterClose,
-    /// The caller began a message in a thread whose `MessageWriter` is still open.
+    /// The caller sent or began a message in a thread that still had an open `MessageWriter` on the
+    /// same connection.
     WithinMessage,
     /// The caller passed a ping payload or a close reason that doesn't fit into a control frame,
     /// whose payload has at most 125 bytes. Holds the length that the payload would have.
@@ -35,18 +36,19 @@ pub enum Misuse {
     Address(String, &'static str),
     /// The caller passed a proxy that the client can't use. Holds the proxy's host and the reason.
     Proxy(String, &'static str),
-    /// The caller asked for TLS in a build without the feature `tls`. Holds the `wss` address or
-    /// the certificate's path.
+    /// The caller asked for TLS, but ws101 was built without the `tls` feature. Holds the `wss`
+    /// address or the certificate's path. For a certificate that isn't in a file, holds
+    /// `a certificate`.
     NoTls(String),
-    /// The caller asked for compression in a build without the feature `deflate`.
+    /// The caller asked for compression, but ws101 was built without the `deflate` feature.
     NoDeflate,
-    /// The caller passed an invalid compression setting. Holds the name and the value of this
-    /// setting.
+    /// The caller passed a compression setting that is out of range. Holds the name and the value
+    /// of this setting.
     DeflateConfig(&'static str, u8),
     /// The caller set this status, which a plain HTTP response can't have: it's outside 200 to 599,
     /// or it's 205 and the response has a body.
     Status(u16),
-    /// The caller called `serve` on a server that has no listener.
+    /// The caller called `serve`, `spawn` or `local_addr` on a server that has no listener.
     NoListener,
 }
 

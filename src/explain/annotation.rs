@@ -9,9 +9,9 @@
 //! Rules of this file:
 //! - A span's position is counted in bits from the first annotated byte, as in the RFC's diagrams.
 //!   The spans cover all annotated bytes without gaps or overlaps, even if the bytes break a rule.
-//! - In the same way, the annotations of one direction cover all bytes of this direction.
-//! - A verdict comes from the protocol code: a refusal, a handshake error or a violation, with its
-//!   diagnostic.
+//! - In the same way, the annotations of one direction together cover all bytes sent in it.
+//! - The protocol code decides whether the bytes break a rule. The verdict then holds the refusal,
+//!   handshake error or violation that this code returned, with its diagnostic.
 
 use std::ops::Range;
 
@@ -40,8 +40,8 @@ pub struct Span {
     pub value: String,
     /// A short explanation of what the value means.
     pub meaning: String,
-    /// The RFC section that defines the field, such as `RFC 9112 §3.2`. A section without an RFC
-    /// number belongs to RFC 6455.
+    /// The section of the RFC or other standard that defines the field, such as `RFC 9112 §3.2`. A
+    /// bare section, such as `§5.2`, belongs to RFC 6455.
     pub section: &'static str,
 }
 
@@ -56,7 +56,8 @@ pub enum AnnotationKind {
     Frame,
     /// The bytes belong to the HTTP body of a request or response that opens no WebSocket.
     Body,
-    /// The bytes follow a broken rule or a Close frame, so their receiver doesn't read them.
+    /// The receiver doesn't read these bytes, because they follow a broken rule, a Close frame, or
+    /// the last HTTP message before the server closes the connection.
     Unread,
 }
 
@@ -105,7 +106,8 @@ impl Verdict {
 pub struct Inflated {
     /// The first inflated bytes, at most [`MAX_SHOWN`].
     pub bytes: Vec<u8>,
-    /// The total number of inflated bytes.
+    /// The total number of inflated bytes. If a byte makes the text invalid UTF-8, the count ends
+    /// with that byte.
     pub length: u64,
 }
 
@@ -136,8 +138,8 @@ pub struct Annotation {
     pub verdict: Verdict,
 }
 
-/// Bytes of one direction that are counted but not explained: an HTTP body, or bytes after a broken
-/// rule or a Close.
+/// Bytes of one direction that are counted but not explained: an HTTP body, or bytes that the
+/// receiver doesn't read.
 ///
 /// A run becomes an annotation only when it ends or reaches its maximum length, so the annotations
 /// don't depend on the pieces in which the bytes arrived.
@@ -172,7 +174,7 @@ impl Run {
         }
     }
 
-    /// Passes the annotation of the bytes that haven't been reported yet to `report`, if there are
+    /// Passes to `report` the annotation of the bytes that haven't been reported yet, if there are
     /// any. Later bytes begin a new run.
     pub fn report_rest(&mut self, report: &mut dyn FnMut(Annotation)) {
         let next = Run::new(self.from, self.what, self.start + self.length);

@@ -1,8 +1,8 @@
 //! Explains a whole conversation: both directions, from the first request to the last Close.
 //!
 //! ```text
-//! client ── request ──────────────────► frames    each direction is read by itself. Only a response
-//! server ── (interim) ─► response ────► frames    needs the request, and decides what follows in both
+//! client ── request ──────────────────► frames    the directions are read separately, except that a
+//! server ── (interim) ─► response ────► frames    response needs its request, and decides what follows
 //!
 //! client ── request ─► body ─► request ─► ..      plain HTTP, on a connection that is kept open
 //! server ── response ─► body ─► response ─► ..
@@ -67,7 +67,7 @@ impl Conversation {
         }
     }
 
-    /// Takes the next bytes that the end `from` sends. Calls `report` with an annotation for each
+    /// Explains the next bytes that the end `from` sends. Passes to `report` an annotation of each
     /// head, frame or body that these bytes complete. A long body gets several annotations.
     pub fn push(&mut self, from: Role, mut bytes: &[u8], report: &mut dyn FnMut(Annotation)) {
         while !bytes.is_empty() {
@@ -105,8 +105,8 @@ impl Conversation {
         }
     }
 
-    /// Ends one direction. Call this when `from` will send no more bytes. If the last head, frame
-    /// or body is unfinished, passes its annotation to `report`.
+    /// Ends one direction. Call this when `from` will send no more bytes. If there are bytes that
+    /// no annotation covers yet, such as an incomplete frame, passes their annotation to `report`.
     pub fn end(&mut self, from: Role, report: &mut dyn FnMut(Annotation)) {
         let direction = self.direction(from);
         let ended = Stage::Ended(Run::new(from, AnnotationKind::Unread, direction.passed));
@@ -124,7 +124,9 @@ impl Conversation {
     }
 
     /// Returns whether the head of the server's final response (not an interim one) has arrived.
-    /// Until then, the bytes of one end can change how the other end's bytes are read.
+    /// Until then, the bytes of one end can change how the other end's bytes are read. After a
+    /// plain HTTP response that keeps the connection open, returns `false` again, because another
+    /// response may follow.
     pub fn is_answered(&self) -> bool {
         !matches!(self.server.stage, Stage::Head(_))
     }
@@ -160,8 +162,7 @@ impl Conversation {
         }
     }
 
-    /// Decides how to read the client's bytes after a request, until the server's response has
-    /// arrived.
+    /// Decides how to read the client's bytes between its request and the server's response.
     fn begin_after_request(&mut self, then: AfterRequest, report: &mut dyn FnMut(Annotation)) {
         let at = self.client.passed;
         let ended = matches!(self.server.stage, Stage::Ended(_));
@@ -215,8 +216,9 @@ impl Conversation {
         };
     }
 
-    /// Decides how to read both directions after the server's response, including the client's
-    /// bytes that arrived before the response.
+    /// Decides how to read both directions after the server's response. If frames follow, but the
+    /// explainer has collected client bytes as the start of another request, it explains these
+    /// bytes as frames instead.
     fn continue_after_response(
         &mut self,
         follows: AfterResponse,
@@ -257,9 +259,10 @@ impl Conversation {
         }
     }
 
-    /// Stops reading the client's bytes as frames, because the response opens no WebSocket. If the
-    /// connection stays open, the client's next bytes are another request, unless the client's last
-    /// frame is incomplete, invalid or a Close. Otherwise, they're only counted.
+    /// Stops reading the client's bytes as frames, because the response opens no WebSocket. The
+    /// client's next bytes are another request if the connection stays open, and if none of the
+    /// client's frames is incomplete, invalid or a Close. In every other case, they're only
+    /// counted.
     fn continue_client_after_refusal(
         &mut self,
         keeps: ConnectionReuse,
@@ -289,7 +292,8 @@ fn set_agreed(frames: &mut FrameExplainer, agreed: Agreed) {
     }
 }
 
-/// Explains a client's request, and the bytes that the client sends after it.
+/// Explains a client's request, and the bytes that the client sends after it. The response isn't
+/// known, so frames are explained as if no extension were agreed on.
 pub fn explain_request(bytes: &[u8], settings: &Settings) -> Vec<Annotation> {
     let mut conversation = Conversation::new(settings.clone());
     collect_annotations(|report| {

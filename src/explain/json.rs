@@ -1,5 +1,5 @@
-//! Writes an annotation as JSON, for a page that draws it. The JSON is written by hand, without a
-//! library.
+//! Writes annotations and passages of source code as JSON, for a page that shows them. This file
+//! builds the JSON by hand, without a library.
 //!
 //! ```text
 //! {"from":"client","what":"frame","start":0,"length":7,"title":"text, 1 bytes, masked",
@@ -14,9 +14,9 @@ use super::source::trace::{Step, steps};
 use super::source::{Passage, deciding_anchor};
 use crate::frames::header::Role;
 
-/// Returns an annotation (the explanation of a head or frame) as a JSON object. Each span and the
-/// verdict name an anchor, which points to the lines of ws101's source that decide about them.
-/// `walk` lists the steps in which ws101's code handles the bytes.
+/// Returns an annotation (the explanation of a head or frame) as a JSON object. Each span names an
+/// anchor, which points to the lines of ws101's source that decide about it. So does the verdict if
+/// the bytes break a rule. `walk` lists the steps that ws101's code takes to handle the bytes.
 pub fn annotation(annotation: &Annotation) -> String {
     let what = match annotation.what {
         AnnotationKind::Request => "request",
@@ -61,8 +61,9 @@ fn step(step: &Step) -> String {
     ])
 }
 
-/// Returns a passage as a JSON object. It contains the lines of a function in ws101's source, which
-/// of them an anchor marks, and the walkthrough paragraph that explains the marked lines.
+/// Returns a passage as a JSON object. The object contains the lines of a function in ws101's
+/// source, and says for each line whether the anchor marks it. It also contains the walkthrough
+/// paragraph that explains the marked lines.
 pub fn passage(passage: &Passage) -> String {
     let Passage { anchor, lines, chapter } = passage;
     let lines = lines.iter().map(|line| {

@@ -39,12 +39,12 @@
 //! | `frames/payload.rs` | What does a payload say? |
 //! | `frames/mod.rs` | How are frames explained as they arrive? |
 //! | `conversation.rs` | How are both directions explained together? |
-//! | `saved.rs` | How is a conversation kept as text, and read again? |
-//! | `source/anchors.rs` | Which lines of the source decide about what? |
+//! | `saved.rs` | How is a conversation saved as text, and parsed again? |
+//! | `source/anchors.rs` | Which source lines decide about a field or a rule? |
 //! | `source/mod.rs` | Where are an anchor's lines, and what do they say? |
 //! | `source/deciding_anchor.rs` | Which anchor decides about a field or a verdict? |
 //! | `source/trace.rs` | Which anchors does a frame or a head pass? |
-//! | `json.rs` | How is an annotation sent to a page? |
+//! | `json.rs` | How is an annotation written as JSON, for a page? |
 //! | `print.rs` | How is an annotation printed on a terminal? |
 
 pub mod annotation;

@@ -27,7 +27,7 @@ const COLUMNS: usize = 80;
 const MAX_NAME_WIDTH: usize = 24;
 /// The number of bits in one row of a frame's bit diagram.
 const ROW: u64 = 32;
-/// The maximum number of rows in a frame's bit diagram. The bits of further rows aren't drawn.
+/// The maximum number of rows in a frame's bit diagram. The bits after these rows aren't drawn.
 const MAX_ROWS: u64 = 5;
 
 const BOLD: &str = "1";
@@ -122,9 +122,9 @@ fn span_lines(what: AnnotationKind, span: &Span) -> (String, Vec<String>) {
     (first, wrapped.iter().map(|line| format!("{:10}{line}", "")).collect())
 }
 
-/// Wraps a text at spaces into lines, and returns at least one line. Breaks a word only if the word
-/// is longer than a line. The first line has at most `first` columns, and every later line at most
-/// `width` columns.
+/// Breaks a text at its spaces into lines. The first line has at most `first` columns, and every
+/// later line at most `width` columns. Breaks a word only if it's longer than a line. Returns at
+/// least one line, even for an empty text.
 pub fn wrap(text: &str, first: usize, width: usize) -> Vec<String> {
     let (mut lines, mut line, mut used, mut room) = (Vec::new(), String::new(), 0, first);
     for (index, word) in text.split(' ').enumerate() {

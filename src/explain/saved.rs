@@ -56,8 +56,8 @@ pub fn parse(text: &str) -> Result<Vec<Turn>, String> {
         .collect())
 }
 
-/// Guesses from the first bytes which end sent them. A client sends requests and masked frames. All
-/// other bytes count as a server's.
+/// Guesses which end sent these bytes, from how they begin. A request or a masked frame comes from
+/// the client, and everything else counts as the server's.
 pub fn guess_sender(bytes: &[u8]) -> Role {
     let is_client = match begins_with_head(bytes) {
         true => !bytes.starts_with(b"HTTP/"),
@@ -133,7 +133,8 @@ pub fn write(turns: &[Turn]) -> String {
 }
 
 /// Returns the length in bytes of the text line at the start of `bytes`, including its CR LF.
-/// Returns `None` unless this line is printable ASCII, and at most [`MAX_TEXT_LINE`] bytes long.
+/// Returns `None` if no CR LF ends the line within [`MAX_TEXT_LINE`] bytes, or if the line isn't
+/// printable ASCII.
 fn text_line_length(bytes: &[u8]) -> Option<usize> {
     let end = bytes.iter().take(MAX_TEXT_LINE).position(|&byte| byte == b'\n')? + 1;
     let line = bytes[..end].strip_suffix(b"\r\n")?;

@@ -49,7 +49,8 @@ pub fn spans(
     };
     let BlockDescription { how, after_type, begins, section } = describe_block(first);
     let mut spans = match length {
-        // The payload is a single byte, so the span of its upper bits shows what it inflates to.
+        // This byte is the whole payload, so the span of its upper bits must also say what the
+        // payload inflates to.
         1 => vec![span_of_bits(at, AFTER_TYPE, first, "payload", &meaning, "RFC 7692 §7.2.2")],
         _ => vec![span_of_bits(at, AFTER_TYPE, first, after_type, begins, section)],
     };
@@ -103,7 +104,9 @@ fn describe_block(first: u8) -> BlockDescription {
 }
 
 /// Returns two texts to show for a compressed payload, as `(value, meaning)`. The value is the
-/// inflated bytes, and the meaning describes how the payload inflates.
+/// inflated bytes, or the compressed bytes if ws101 was built without the `deflate` feature. The
+/// meaning says how many bytes the payload inflates to, and what is wrong with the payload, if
+/// anything.
 fn describe_inflated(
     header: &Header,
     context: MessageContext,

@@ -10,7 +10,7 @@ use crate::frames::header::{
 };
 use crate::frames::mask;
 
-/// The extensions, agreed on by both ends, that give a frame's reserved bits a meaning.
+/// Which extensions both ends agreed on. This decides what a frame's reserved bits mean.
 #[derive(Clone, Copy, Debug)]
 pub struct ExtensionsInUse {
     /// Whether both ends agreed on permessage-deflate, which sets RSV1 on compressed messages.
@@ -28,7 +28,7 @@ impl ExtensionsInUse {
     }
 }
 
-/// The explanation of a set reserved bit, as `(meaning, section)`, if both ends agreed on an
+/// How a set reserved bit is explained, as `(meaning, section)`, if both ends agreed on an
 /// extension that this crate doesn't know.
 const UNKNOWN: (&str, &str) = ("set, as the agreed extension may define it", "§9.2");
 

@@ -6,10 +6,11 @@
 //! ```
 //!
 //! Rules of this file:
-//! - This file calls [`Header::parse`], [`PayloadDecoder`] and [`Close::parse`] in the same order
-//!   as [`Decoder`](crate::frames::decoder::Decoder) does. A test compares its verdicts with those
-//!   of `Decoder`.
-//! - Memory is bounded: only the first bytes of a long payload are kept, and the rest are counted.
+//! - Each frame passes the same checks as in [`Decoder`](crate::frames::decoder::Decoder), in the
+//!   same order: those of its header, of its payload and, in a Close, of the code and the reason. A
+//!   test compares the verdicts with those of `Decoder`.
+//! - Memory is bounded: only the first bytes of a long payload are kept, and the rest are only
+//!   counted.
 //! - A frame that breaks a rule is reported only once it's complete. If its header breaks the rule,
 //!   a complete header is enough. That way, the annotations don't depend on the pieces in which the
 //!   bytes arrive.
@@ -52,7 +53,7 @@ pub struct FrameExplainer {
 
 #[derive(Debug)]
 enum State {
-    /// A frame's header is arriving.
+    /// A frame's header is arriving, or no byte of the next frame has arrived.
     Header,
     /// The rest of a frame's header is arriving. Holds the rule that the header breaks.
     BrokenHeader(Violation),
@@ -74,7 +75,7 @@ struct ArrivingFrame {
     bytes: Vec<u8>,
     /// The unmasked form of the payload bytes that `bytes` contains.
     payload: Vec<u8>,
-    /// The rule that the payload breaks, or `None` if the arrived bytes break no rule.
+    /// The rule that the payload breaks, or `None` if the bytes that have arrived break no rule.
     broken: Option<Violation>,
 }
 
@@ -127,8 +128,9 @@ impl FrameExplainer {
         }
     }
 
-    /// Ends the explanation. Call this once the sender's stream has ended. If the last frame is
-    /// incomplete, passes its annotation to `report`.
+    /// Ends the explanation. Call this once the sender's stream has ended, or carries no more
+    /// frames. If there are bytes that no annotation covers yet, such as an incomplete frame,
+    /// passes their annotation to `report`.
     pub fn end(&mut self, report: &mut dyn FnMut(Annotation)) {
         match std::mem::replace(&mut self.state, State::Header) {
             State::Ended(mut run) => {
@@ -158,7 +160,8 @@ impl FrameExplainer {
     }
 
     /// Consumes the bytes that belong to the current frame's header, and returns how many it
-    /// consumed. Once the header is complete, the frame's payload begins.
+    /// consumed. Once the header is complete, the frame's payload begins. If the header breaks a
+    /// rule, `take_broken_header` consumes the rest of it.
     fn take_header(&mut self, bytes: &[u8], report: &mut dyn FnMut(Annotation)) -> usize {
         for (index, &byte) in bytes.iter().enumerate() {
             self.head.push(byte);
@@ -192,7 +195,8 @@ impl FrameExplainer {
             head[0] &= !extensions.unknown_reserved_bits();
         }
         if begins && is_opaque {
-            // §9.2: an extension may change the payload, so a text payload needn't be UTF-8.
+            // §9.2: an extension may change the payload. Therefore a text payload needn't be UTF-8,
+            // and is checked like a binary one.
             head[0] = head[0] & !OPCODE | Opcode::Binary as u8;
         }
         let begun = self.decoder.begin_frame(&head[..self.head.len()])?;
@@ -211,9 +215,9 @@ impl FrameExplainer {
         }
     }
 
-    /// If a header has broken a rule, consumes the rest of it, so that its annotation can show the
-    /// whole header. Once the header is complete, passes the annotation to `report`. Returns how
-    /// many bytes it consumed.
+    /// Consumes the rest of a header that has broken a rule, so that the annotation can show the
+    /// whole header. Returns how many bytes it consumed. Once the header is complete, passes its
+    /// annotation to `report`, and stops reading.
     fn take_broken_header(&mut self, bytes: &[u8], report: &mut dyn FnMut(Annotation)) -> usize {
         let State::BrokenHeader(violation) = self.state else { return 0 };
         let mut taken = 0;
@@ -273,9 +277,9 @@ impl FrameExplainer {
         piece.len()
     }
 
-    /// Unmasks a piece of a frame's payload, and keeps the first `room` bytes of it in `frame`.
-    /// Validates a data frame's piece as the protocol's decoder does, and records in `frame` which
-    /// rule it breaks, if any.
+    /// Unmasks a piece of a frame's payload, and keeps the first `room` bytes of it in `frame`. If
+    /// this is a data frame, validates the piece as the protocol's decoder does, and records in
+    /// `frame` which rule the piece breaks, if any.
     fn unmask_and_decode(&mut self, frame: &mut ArrivingFrame, piece: &[u8], room: usize) {
         let mut plain = [0; 4096];
         let mut kept = room;
@@ -295,8 +299,8 @@ impl FrameExplainer {
         }
     }
 
-    /// Checks the rules that apply only to a complete payload: what a Close contains, and where a
-    /// message may end.
+    /// Checks the rules that apply only to a complete payload: a Close's code and reason must be
+    /// valid, and a message mustn't end inside a character or a DEFLATE block.
     fn check_whole_payload(&mut self, frame: &ArrivingFrame) -> Result<(), Violation> {
         match frame.header.opcode {
             Opcode::Close => Close::parse(&frame.payload).map(drop),
@@ -372,8 +376,9 @@ impl FrameExplainer {
     }
 }
 
-/// Returns the payload length if the verdict is that the header encodes it in more bytes than
-/// necessary, or that the length's top bit is set. Returns `None` for any other verdict.
+/// Returns the payload length of a header that is broken because of this length: it's encoded in
+/// more bytes than necessary, or its top bit is set. The spans of such a header can then show the
+/// length. Returns `None` for any other verdict.
 fn wrongly_encoded_length(verdict: &Verdict) -> Option<u64> {
     match verdict {
         Verdict::Broken(Violation::LengthNotMinimal(n) | Violation::LengthTopBit(n)) => Some(*n),
@@ -382,7 +387,7 @@ fn wrongly_encoded_length(verdict: &Verdict) -> Option<u64> {
 }
 
 /// Returns the title of a frame's annotation, such as `text, 5 bytes, masked`. Log lines describe a
-/// frame in the same words.
+/// frame in the same words, because both display the frame's [`Header`].
 fn title(header: &Header, context: MessageContext, found: &Findings, verdict: &Verdict) -> String {
     let of = match (header.opcode, context.inside) {
         (Opcode::Continuation, Some(kind)) if !context.opaque => {

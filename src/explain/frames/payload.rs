@@ -108,7 +108,8 @@ fn spans_of_bad_text(
 }
 
 /// Returns the spans that explain a Close frame's payload: the two-byte close code, then the
-/// reason. `whole` is whether the complete payload has arrived.
+/// reason. `whole` says whether the complete payload has arrived. If so, an incomplete character at
+/// the end makes the reason invalid.
 fn close_spans(at: u64, length: u64, shown: &[u8], whole: bool) -> Vec<Span> {
     let Some((code, reason)) = shown.split_first_chunk::<2>() else {
         return vec![span(

@@ -1,4 +1,5 @@
-//! Decodes payloads as the protocol's decoder does, and records what it finds along the way.
+//! Decodes payloads as the protocol's decoder does, and records the facts that their explanation
+//! needs.
 //!
 //! ```text
 //! payload ─► (Inflater) ─► Assembler          the same calls in the same order as in `Decoder`
@@ -6,7 +7,7 @@
 //! ```
 //!
 //! Rules of this file:
-//! - Memory is bounded: only the first inflated bytes of a frame are kept, and the rest are
+//! - Memory is bounded: only the first inflated bytes of a frame are kept, and the rest are only
 //!   counted.
 //! - The protocol's decoder reports only *that* a text isn't UTF-8. To find the bad byte, this file
 //!   passes the same bytes to [`Text`] again, one by one.
@@ -41,8 +42,8 @@ pub struct BadText {
     pub at: u64,
     /// The invalid byte, or `None` if the text ends in the middle of a character.
     pub byte: Option<u8>,
-    /// The bytes of an incomplete character directly before this offset. They may have arrived in
-    /// earlier frames.
+    /// The bytes of an incomplete character directly before this offset, if there is one. They may
+    /// have arrived in earlier frames.
     pub begun: Vec<u8>,
 }
 
@@ -66,8 +67,8 @@ impl BadText {
 /// What the payload decoder found in one frame's payload.
 #[derive(Clone, Debug, Default)]
 pub struct Findings {
-    /// The inflated payload. `None` if the payload isn't compressed, or in a build without the
-    /// feature `deflate`.
+    /// The inflated payload. `None` if the payload isn't compressed, or if ws101 was built without
+    /// the `deflate` feature.
     pub inflated: Option<Inflated>,
     /// Whether this payload contains the first bytes of a compressed message.
     pub begins: bool,
@@ -76,8 +77,8 @@ pub struct Findings {
     /// The number of inflated bytes from earlier messages that this compressed payload may refer
     /// to.
     pub remembered: u64,
-    /// Why the payload isn't valid DEFLATE, as the end of a sentence: `, and then aren't DEFLATE`.
-    /// `None` if the payload is valid.
+    /// Why the payload isn't valid DEFLATE, as the end of a sentence about its bytes, such as
+    /// `, and then aren't DEFLATE`. `None` if the payload is valid or isn't compressed.
     pub spoilt: Option<&'static str>,
     /// The position at which the payload's text stops being valid UTF-8, or `None` if the text is
     /// valid.
@@ -95,8 +96,8 @@ pub struct PayloadDecoder {
     max_message: u64,
     /// The sender's compression window, or `None` if the ends didn't agree on compression.
     window: Option<Window>,
-    /// The inflater for compressed payloads. `None` if the ends didn't agree on compression, and in
-    /// every build without the feature `deflate`.
+    /// The inflater for compressed payloads. `None` if the ends didn't agree on compression, or if
+    /// ws101 was built without the `deflate` feature.
     inflater: Option<Box<Inflater>>,
     text: TextSoFar,
     found: Findings,
@@ -158,7 +159,7 @@ impl PayloadDecoder {
         Ok(Some(header))
     }
 
-    /// Returns the facts about the message that the current frame belongs to.
+    /// Returns the facts about the current message, which the explanation of a frame needs.
     pub fn message_context(&self) -> MessageContext {
         let (inside, compressed) = (self.message.open_kind(), self.message.is_compressed());
         MessageContext { inside, compressed, opaque: false }
@@ -166,7 +167,7 @@ impl PayloadDecoder {
 
     /// Decodes a piece of a data frame's payload. The caller must unmask the piece first. Fails if
     /// a text isn't valid UTF-8, if compressed bytes aren't DEFLATE, or if the message exceeds its
-    /// limit.
+    /// limit. Without an inflater, compressed bytes aren't checked.
     pub fn decode(&mut self, piece: &[u8]) -> Result<(), Violation> {
         let PayloadDecoder { message, inflater, text, found, .. } = self;
         match (message.is_compressed(), inflater) {
@@ -194,8 +195,8 @@ impl PayloadDecoder {
         }
     }
 
-    /// Finishes a complete data frame. If the frame is its message's last, fails if the message
-    /// ends inside a DEFLATE block or a character.
+    /// Finishes a complete data frame. Fails if this is the last frame of a message that ends
+    /// inside a DEFLATE block or a character.
     pub fn finish(&mut self, header: &Header) -> Result<(), Violation> {
         let inflated = self.found.inflated.as_ref().map_or(0, |inflated| inflated.length);
         self.inflated = self.inflated.saturating_add(inflated);
@@ -216,14 +217,14 @@ impl PayloadDecoder {
         })
     }
 
-    /// Returns and clears the findings in the current frame's payload.
+    /// Returns the findings in the current frame's payload, and clears them.
     pub fn take_findings(&mut self) -> Findings {
         std::mem::take(&mut self.found)
     }
 }
 
-/// How far the text of the current message has been decoded. From this, the decoder knows the
-/// offset of a bad byte.
+/// How far the text of the current message has been decoded. The decoder needs this to calculate
+/// the offset of a bad byte.
 #[derive(Debug, Default)]
 struct TextSoFar {
     /// The number of text bytes in the current payload that have been decoded.
@@ -257,9 +258,8 @@ impl TextSoFar {
         appended
     }
 
-    /// Keeps the bytes of an incomplete character at the end of a valid piece of text. `whole` is
-    /// the number of bytes that form complete characters, among the bytes kept earlier and this
-    /// piece.
+    /// Keeps the bytes of an incomplete character at the end of a valid piece of text. Of the bytes
+    /// kept earlier and this piece together, the first `whole` bytes form complete characters.
     fn keep_incomplete(&mut self, piece: &[u8], whole: usize) {
         let cut = self.begun.len() + piece.len() - whole;
         if whole > 0 {

@@ -50,7 +50,7 @@ impl Body {
 
     /// Returns the body that a response's head announces. If the head gives no length, the body
     /// extends to the end of the stream. A response with status 204 or 304 has no body, and neither
-    /// has a response to HEAD. `method` is the request's method.
+    /// has a response to HEAD. `method` is the method of the request that the response answers.
     pub fn of_response(head: &Head, method: &str) -> Body {
         let status = status_of(head.first_line());
         match (method, status) {
@@ -114,8 +114,9 @@ impl ChunkPart {
         ChunkPart::Size(Vec::new())
     }
 
-    /// Consumes bytes up to the end of the current line or chunk. Returns how many it consumed, and
-    /// the body's new state if the chunks have ended or are invalid.
+    /// Consumes bytes up to the end of the current line or chunk. Returns how many it consumed.
+    /// Also returns the body's new state if the chunks have ended or are invalid, and `None` while
+    /// they continue.
     fn take(&mut self, bytes: &[u8]) -> (usize, Option<Body>) {
         let line = bytes.iter().position(|&byte| byte == b'\n').map(|end| end + 1);
         let in_line = line.unwrap_or(bytes.len());

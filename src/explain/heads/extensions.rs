@@ -10,7 +10,7 @@
 //! - [`extension::parse`] reads the list, and [`DeflateParams::parse`] reads a parameter.
 //!   [`DeflateParams::answer`] decides whether a server accepts an offer, and
 //!   [`deflate_params::verify_answer`] decides whether a client accepts the response.
-//! - To find an invalid parameter, this file parses each parameter alone.
+//! - To find out which parameter of an extension is invalid, this file parses each parameter alone.
 //! - The work is linear in the length of the line, even if the line has many offers and parameters.
 
 use std::collections::{BTreeSet, HashSet};
@@ -67,8 +67,8 @@ impl Offers {
     }
 
     /// Returns which offered extensions the `head` of a response accepts. Compression counts as
-    /// accepted only if the client offered it, and the response lists it once, with valid
-    /// parameters.
+    /// accepted only if the client made a valid offer, and the response lists permessage-deflate
+    /// once, with valid parameters, and no extension that the client didn't offer.
     pub fn agreed(&self, head: &Head) -> Agreed {
         let (unknown, known) = self.split_known(head);
         let deflate = match known.as_slice() {
@@ -81,7 +81,8 @@ impl Offers {
     }
 
     /// Returns a copy of a response's head without the offered extensions that this crate doesn't
-    /// know. Returns `None` if the head names no such extension.
+    /// know, because the client's checks would reject them. Returns `None` if the head names no
+    /// such extension.
     pub fn head_without_unknown(&self, head: &Head) -> Option<Head> {
         let (unknown, known) = self.split_known(head);
         let is_other = |(name, _): &(&str, &str)| !name.eq_ignore_ascii_case(HEADER);
@@ -101,7 +102,7 @@ impl Offers {
     }
 
     /// Splits the extensions that a response accepts. Returns whether any of them is an offered
-    /// extension that this crate doesn't know, and all the others.
+    /// extension that this crate doesn't know, and the list of the remaining extensions.
     fn split_known(&self, head: &Head) -> (bool, Vec<Extension>) {
         let mut known = extension::parse(head).unwrap_or_default();
         let count = known.len();
@@ -127,7 +128,7 @@ impl Offers {
 }
 
 /// The context in which a `Sec-WebSocket-Extensions` line is explained: whether it's in a request
-/// or a response, and what is known about the other end's head.
+/// or a response, and what the explainer knows about the other end.
 #[derive(Debug)]
 pub enum Negotiation<'a> {
     /// The line is in a request: the client offers extensions.
@@ -141,16 +142,17 @@ pub enum Negotiation<'a> {
     Answer {
         /// The extensions that the client offered in its request.
         offers: &'a Offers,
-        /// The position of the accepted offer among all offered extensions, counted from 1. If the
-        /// response is invalid, an error that describes the expected response. `None` if the
-        /// request isn't known or the response can't be parsed.
+        /// Which offer the response accepts: its position among all offered extensions, counted
+        /// from 1, or `Ok(None)` if the response accepts no compression. If the response is
+        /// invalid, the error describes the response that the client expected. `None` if the
+        /// request isn't known, or if the response can't be parsed.
         accepted: Option<Result<Option<usize>, &'static str>>,
     },
 }
 
 impl<'a> Negotiation<'a> {
     /// Creates an `Answer`, to explain a response to a request with these offers. `head` is `None`
-    /// if the response can't be parsed. `is_known` is whether the explainer has seen the request.
+    /// if the response can't be parsed. `is_known` says whether the explainer has seen the request.
     pub fn of_answer(head: Option<&Head>, offers: &'a Offers, is_known: bool) -> Negotiation<'a> {
         let accepted = head.filter(|_| is_known).map(|head| offers.accepted_position(head));
         Negotiation::Answer { offers, accepted }
@@ -208,7 +210,7 @@ fn element_starts(line: &[u8], after_name: usize) -> Vec<usize> {
             _ => is_empty = false,
         }
     }
-    // No name follows the separators at the end of a line.
+    // Separators at the end of the line begin no element.
     if is_empty {
         begins.pop();
     }

@@ -49,8 +49,8 @@ pub fn spans(
     spans
 }
 
-/// In a response, the spans of these header fields name §4.1, because a client validates the fields
-/// of a 101 by that section.
+/// The header fields of a 101 that a client validates by §4.1, although the glossary gives another
+/// section. In a response, their spans name §4.1.
 const OF_A_101: [&str; 3] = ["Upgrade", "Connection", "Sec-WebSocket-Protocol"];
 
 fn empty_line_in_front() -> [String; 3] {
@@ -67,7 +67,8 @@ fn section(is_first: bool, what: AnnotationKind, field: &str, value: &str) -> &'
         (true, AnnotationKind::Response) => "RFC 9112 §4",
         (true, _) => "RFC 9112 §3",
         _ if field == "end of head" || field == "empty line" => "RFC 9112 §2.2",
-        // The client validates these fields of a 101 by §4.1, not by the glossary's section.
+        // The client validates these fields of a 101 by §4.1, so that section replaces the
+        // glossary's.
         (_, AnnotationKind::Response)
             if OF_A_101.iter().any(|name| name.eq_ignore_ascii_case(field)) =>
         {

@@ -3,8 +3,8 @@
 //!
 //! This file only explains the names. The handshake validates the values.
 
-/// Returns the purpose of the header field `name` (ignoring case), and the RFC section that defines
-/// this field. Returns `None` if the glossary doesn't list the field.
+/// Returns the purpose of the header field `name` (ignoring case), and the section of the RFC or
+/// other standard that defines this field. Returns `None` if the glossary doesn't list the field.
 pub fn purpose(name: &str) -> Option<(&'static str, &'static str)> {
     let known = FIELDS.iter().find(|(known, ..)| known.eq_ignore_ascii_case(name));
     known.map(|(_, purpose, section)| (*purpose, *section))
@@ -15,8 +15,8 @@ pub fn names() -> impl Iterator<Item = &'static str> {
     FIELDS.iter().map(|(name, ..)| *name)
 }
 
-/// The glossary, as tuples `(name, purpose, section)`. The section is the one that defines the
-/// header field.
+/// The glossary, as tuples `(name, purpose, section)`. The section is where the header field is
+/// defined.
 const FIELDS: [(&str, &str, &str); 27] = [
     ("Host", "the host that the client wants: one port may serve several", "RFC 9112 §3.2"),
     ("Upgrade", "asks for another protocol on this connection, or agrees to it", "§4.2"),

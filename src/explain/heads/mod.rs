@@ -8,12 +8,13 @@
 //! ```
 //!
 //! Rules of this file:
-//! - [`Scan`] finds where the head ends, or the byte at which it breaks a rule for heads.
-//!   [`decide`] gives a server's verdict on a request, and [`ClientRequest::verify_with_offers`] a
-//!   client's verdict on a response.
+//! - [`Scan`] finds where the head ends, or the first byte that makes the head invalid. [`decide`]
+//!   gives a server's verdict on a request, and [`ClientRequest::verify_with_offers`] a client's
+//!   verdict on a response.
 //! - A request that doesn't ask for a WebSocket is plain HTTP, and so is its response. Any method
 //!   of the request and any status of the response are then allowed.
-//! - An extension other than permessage-deflate is accepted if the client offered it.
+//! - A response may accept any extension that the client offered, even one that this crate doesn't
+//!   know.
 
 pub mod body_end;
 pub mod extensions;

@@ -14,8 +14,8 @@ pub struct Anchor {
     pub file: &'static str,
     /// The name of the function that contains the anchor's lines, such as `Header::parse`.
     pub function: &'static str,
-    /// A few words that locate the deciding statement. Empty if the anchor covers the whole
-    /// function.
+    /// A few words from the deciding statement, by which it's found in the function. Empty if the
+    /// anchor covers the whole function.
     pub(super) words: &'static str,
     /// The RFC section whose rule the anchor's lines enforce, such as `RFC 7692 §7.2`. A section
     /// without an RFC number belongs to RFC 6455. Empty if no RFC has such a rule.
@@ -83,7 +83,7 @@ const C11: &str = "11_compression.md";
 
 /// All anchors, in the order in which a connection executes their lines.
 const ANCHORS: &[Anchor] = &[
-    // These anchors are for the head of a request.
+    // The head of a request.
     anchor("head.end", SCAN, "self.scanned > EMPTY_LINE.len()", "RFC 9112 §2.2", C01),
     anchor("head.bytes", SCAN, "_ => return Err(refusal_of_bad_byte", "RFC 9112 §2.2", C01),
     anchor("head.size", ("http/head.rs", "refusal_too_large"), "", "RFC 9112 §2.2", C09),
@@ -91,7 +91,7 @@ const ANCHORS: &[Anchor] = &[
     anchor("request.line", PARSE_REQUEST, "Some([b'1', b'.'", "RFC 9112 §3", C01),
     anchor("request.words", PARSE_REQUEST, "let mut words", "RFC 9112 §3", C01),
     anchor("request.target", PARSE_REQUEST, "target.contains('#')", "§3", C01),
-    // These anchors are for the server's decision.
+    // The server's decision.
     anchor(
         "method",
         ("handshake/server.rs", "check_method"),
@@ -171,7 +171,7 @@ const ANCHORS: &[Anchor] = &[
         C11,
     ),
     anchor("parameter.twice", PARAMETERS, "seen.contains", "RFC 7692 §7.1", C11),
-    // These anchors are for the 101 and the client's checks of it.
+    // The 101, and the client's checks of it.
     anchor(
         "accept.computed",
         ("handshake/accept_key.rs", "accept"),
@@ -217,7 +217,7 @@ const ANCHORS: &[Anchor] = &[
         C11,
     ),
     anchor("http.body", ("explain/heads/body_end.rs", "Body::announced"), "", "RFC 9112 §6", C02),
-    // These anchors are for the headers of frames.
+    // The headers of frames.
     anchor(
         "read",
         ("connection/read_half.rs", "ReadHalf::wait_for_bytes"),
@@ -250,7 +250,7 @@ const ANCHORS: &[Anchor] = &[
         "§9.2",
         C04,
     ),
-    // These anchors are for payloads.
+    // The payloads of frames.
     anchor("unmask", STEP, "mask::apply", "", C05),
     anchor("mask", ("frames/mask.rs", "apply"), "", "§5.3", C05),
     anchor("inflate", INFLATE, "status.map_err", "RFC 7692 §7.2", C11),
@@ -279,7 +279,7 @@ const ANCHORS: &[Anchor] = &[
     anchor("close.code", CLOSE, "Violation::CloseCode(code)", "§5.5.1", C07),
     anchor("close.half", CLOSE, "Violation::CloseOfOneByte", "§5.5.1", C07),
     anchor("close.reason", CLOSE, "Violation::ReasonNotUtf8", "§5.5.1", C07),
-    // These anchors are for what the connection does with decoded frames.
+    // What the connection does with decoded frames.
     anchor("event", STEP, "Event::Message(self.message.finish", "", C06),
     anchor("ended", ("frames/decoder.rs", "Decoder::next_event"), "", "§7.1.7", C07),
     anchor("receive", RECEIVE, "return Ok(Some(event))", "", C06),
@@ -325,9 +325,9 @@ pub const REFUSALS: &[(&str, &str)] = &[
     ("not a list of extensions", "extensions"),
 ];
 
-/// All errors with which a client rejects a response, as pairs `(heading, id)`. The heading is that
-/// of the error's diagnostic, and the anchor `id` points to the lines where the client returns the
-/// error.
+/// Every error with which a client rejects a response, as a pair: the heading of its diagnostic,
+/// and the id of the anchor on the lines that detect the error. A test checks that no error is
+/// missing.
 pub const HANDSHAKE_ERRORS: &[(&str, &str)] = &[
     ("an answer that is not HTTP", "status.line"),
     ("an answer with bare LFs", "head.bytes"),
@@ -342,9 +342,8 @@ pub const HANDSHAKE_ERRORS: &[(&str, &str)] = &[
     ("a wrong 101", "status"),
 ];
 
-/// The header fields that can make a 101 invalid, as pairs `(text, id)`. A diagnostic about the
-/// field contains `text`, and the anchor `id` points to the lines where the client validates the
-/// field.
+/// Every header field that can make a 101 invalid, as a pair: a text that every diagnostic about
+/// this field contains, and the id of the anchor on the lines that validate the field.
 pub(super) const WRONG_101: &[(&str, &str)] = &[
     ("Upgrade:", "answer.upgrade"),
     ("Connection:", "answer.connection"),

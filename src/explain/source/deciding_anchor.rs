@@ -2,8 +2,8 @@
 //! decide about the field or the verdict.
 //!
 //! For a field, these lines read or validate the field. For a verdict, they detect the broken rule.
-//! A `match` lists the anchor of each violation. The tables in [`anchors`](super::anchors) list the
-//! anchors of refusals and of handshake errors, by the heading of their diagnostic.
+//! A `match` names the anchor of each violation. For refusals and handshake errors, the tables in
+//! [`anchors`](super::anchors) do so, by the heading of the diagnostic.
 
 use super::anchors::{Anchor, HANDSHAKE_ERRORS, REFUSALS, WRONG_101};
 use crate::diagnostic::Diagnostic;
@@ -102,8 +102,9 @@ fn of_parameter(span: &Span, is_offer: bool) -> &'static str {
     }
 }
 
-/// Returns the anchor of the source lines that detected the violation in `annotation`. Returns
-/// `None` if the bytes break no rule, or are merely incomplete.
+/// Returns the anchor of the source lines that detected the broken rule in `annotation`. Returns
+/// `None` if the bytes break no rule or are merely incomplete. Also returns `None` if the tables
+/// lack the heading of a refusal or handshake error.
 pub fn of_verdict(annotation: &Annotation) -> Option<&'static Anchor> {
     let id = match &annotation.verdict {
         Verdict::Fine | Verdict::Incomplete(_) => return None,
@@ -130,8 +131,8 @@ pub fn of_verdict(annotation: &Annotation) -> Option<&'static Anchor> {
     Anchor::named(id)
 }
 
-/// Returns the id of the anchor that points to the source lines that detect this violation.
-/// `is_compressed` is whether the frame belongs to a compressed message.
+/// Returns the id of the anchor on the source lines that detect this violation. `is_compressed`
+/// says whether the frame belongs to a compressed message, whose size other lines check.
 pub fn of_violation(violation: Violation, is_compressed: bool) -> &'static str {
     match violation {
         Violation::ReservedBits(_) => "reserved",

@@ -10,8 +10,9 @@
 //! Rules of this folder:
 //! - The program contains its own source (`include_str!`), so the code on display is the code that
 //!   runs.
-//! - An anchor names a function and a few words in it, never a line number. The marked lines are
-//!   the statement with those words, and the comment above it, which names the rule.
+//! - An anchor names a function and a few words in it, never a line number, which other edits of
+//!   the file would change. The marked lines are the statement with those words, and the comment
+//!   above it, which names the rule.
 //! - A test checks that each anchor is found exactly once, and that its marked lines name its rule.
 
 pub mod anchors;
@@ -59,8 +60,8 @@ pub struct Chapter {
 
 impl Anchor {
     /// Returns the function that this anchor points to, with the anchor's lines marked. Fails if
-    /// the file, the function or a single line with the anchor's words can't be found: the error
-    /// says which.
+    /// the file or the function isn't found, or if not exactly one line of the function contains
+    /// the anchor's words. The error says which.
     pub fn passage(&'static self) -> Result<Passage, String> {
         let lost =
             |what: &str| format!("{}: {what} of {} in src/{}", self.id, self.function, self.file);
@@ -76,7 +77,7 @@ impl Anchor {
         };
         let depth = indent(lines[0]);
         let line = |(index, line): (usize, &&'static str)| {
-            // The markers of the chapters' excerpts aren't shown.
+            // The passage doesn't show the chapters' markers.
             let text = line.split(CHAPTER_MARKER).next().unwrap_or_default();
             let is_mark = text.trim().is_empty() && !line.is_empty();
             (!is_mark).then(|| Line {
@@ -195,9 +196,10 @@ fn is_in_impl(block: &str, line: &str, of: &str) -> bool {
     }
 }
 
-/// Finds the statement that contains these words, and the nearest comment above it. A comment
-/// doesn't count if a blank line separates it from the statement. Returns the indexes of the first
-/// and last line. Returns `None` unless exactly one line contains the words.
+/// Finds the statement that contains these words, and the nearest comment above it. A doc comment
+/// doesn't count, and neither does a comment that a blank line separates from the statement.
+/// Returns the indexes of the first and last line. Returns `None` unless exactly one line contains
+/// the words.
 fn find_statement(lines: &[&str], words: &str) -> Option<(usize, usize)> {
     let mut found = lines.iter().enumerate().filter(|(_, line)| line.contains(words));
     let (at, _) = found.next().filter(|_| found.next().is_none())?;

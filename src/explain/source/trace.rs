@@ -1,5 +1,5 @@
-//! Traces a head or a frame through the code: lists the source lines that handle the head or frame,
-//! in order, with its values at each of these lines.
+//! Traces a head or a frame through the code: lists the source lines that handle it, in order, with
+//! the head's or frame's values at each of them.
 //!
 //! ```text
 //! frame     read ─► header ─► order ─► unmask ─► inflate, UTF-8 ─► message ─► handler
@@ -62,8 +62,9 @@ fn step_at(id: &str, says: String, is_wrong: bool) -> Option<Step> {
 }
 
 impl Trace<'_> {
-    /// Adds a step for the anchor `id`. Returns `None` if the code detects the broken rule at this
-    /// anchor: the caller must then end the trace.
+    /// Adds a step for the anchor `id`, with the description `says`. If the code detects the broken
+    /// rule at this anchor, the step describes the broken rule instead, and the result is `None`:
+    /// the caller must then end the trace.
     fn reach(&mut self, id: &str, says: impl Into<String>) -> Option<()> {
         let is_wrong = self.wrong.is_some_and(|wrong| wrong.id == id);
         let says = match (is_wrong, self.annotation.verdict.diagnostic()) {
@@ -299,7 +300,7 @@ impl Trace<'_> {
     }
 
     /// Parses the head, and adds to the trace the steps that every head passes. Returns `None` if
-    /// the head breaks a rule, is incomplete, or is longer than the part that its annotation keeps.
+    /// the head is malformed or incomplete, or longer than the part that its annotation keeps.
     fn head(&mut self) -> Option<Head> {
         let annotation = self.annotation;
         let lines = annotation.spans.iter().filter(|span| span.bits.end > span.bits.start).count();
