@@ -394,7 +394,8 @@ fn error_in_handshake(error: io::Error) -> Error {
     }
 }
 
-/// Returns whether these bytes can be the beginning of an HTTP/1.x response.
+/// Returns whether these bytes can be the beginning of an HTTP/1.x response. Returns `true` if
+/// there are no bytes yet.
 fn may_be_http(bytes: &[u8]) -> bool {
     let beginning = b"HTTP/1.";
     beginning.starts_with(bytes) || bytes.starts_with(beginning)

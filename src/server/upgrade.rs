@@ -384,8 +384,8 @@ fn write_response(
 const UNSENDABLE: &[u8] =
     b"HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
 
-/// The body of the 500 that a client receives if the application's code panics, or if its headers
-/// for the 101 can't be sent.
+/// The body of the 500 that a client receives if the application's code panics, or if one of the
+/// application's headers for the 101 is invalid or reserved.
 const OWN_FAULT: &str =
     "500 Internal Server Error: the fault is the server's; its log says more.\n";
 

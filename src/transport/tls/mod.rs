@@ -59,9 +59,9 @@ pub struct Tls {
 
 impl Tls {
     /// Reads a server's certificate and private key from two PEM files. The first file holds the
-    /// server's certificate, followed by the certificates that lead up to its root. The second file
-    /// holds the private key. Fails if a file can't be read or parsed, or if the key doesn't match
-    /// the certificate. Logs a warning if the certificate is a root, because some clients, such as
+    /// server's certificate, followed by the intermediate certificates. The second file holds the
+    /// private key. Fails if a file can't be read or parsed, or if the key doesn't match the
+    /// certificate. Logs a warning if the certificate is a root, because some clients, such as
     /// ws101's, refuse a root as a server's certificate.
     pub fn from_pem_files(certificates: impl AsRef<Path>, key: impl AsRef<Path>) -> Result<Tls> {
         let read = |path: &Path| {
@@ -251,10 +251,10 @@ fn root_as_certificate() -> Diagnostic {
     Diagnostic::about("a root used as a certificate", "`CA:TRUE` in the server's own certificate")
 }
 
-/// Returns the server's alert, as an [`Error`], if it caused this error of a client's read after
-/// the TLS handshake, and `None` otherwise. With TLS 1.3, the client completes its handshake before
-/// the server has checked the client's certificate, so an alert about that certificate arrives
-/// late.
+/// Converts this error of a client's read or write to an [`Error`] that names the server's TLS
+/// alert. Returns `None` if no alert caused the error. With TLS 1.3, the client completes its
+/// handshake before the server has checked the client's certificate, so an alert about that
+/// certificate arrives late.
 pub(crate) fn late_alert(error: &io::Error) -> Option<Error> {
     match error.get_ref()?.downcast_ref()? {
         alert @ rustls::Error::AlertReceived(_) => Some(disagreed(alert.clone(), Role::Client)),
