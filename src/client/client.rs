@@ -8,8 +8,10 @@
 //! - All arguments are validated before a byte is written or an address is dialled.
 //! - One deadline covers dialling, TLS and the handshake, however many addresses a hostname has and
 //!   however slowly the response arrives.
-//! - A redirect isn't followed, because only the caller knows where its cookies may go.
-//! - The body of a response that opens no WebSocket is read, within bounds, and shown in the error.
+//! - The client follows no redirect, because only the caller knows which hosts may receive its
+//!   cookies and tokens.
+//! - If a response opens no WebSocket, the client reads its body, within bounds, and shows it in
+//!   the error.
 
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind};
@@ -111,9 +113,9 @@ impl Client {
         self.header("Origin", origin)
     }
 
-    /// Offers subprotocols, the preferred one first. A later call adds to them. The server may
-    /// choose one of them or none. If it chooses none, the connection opens anyway, and
-    /// [`WebSocket::subprotocol`](crate::WebSocket::subprotocol) returns `None`: check that before
+    /// Offers subprotocols, the preferred one first. A later call adds more. The server may choose
+    /// one of them or none. If it chooses none, the connection opens anyway, and
+    /// [`WebSocket::subprotocol`](crate::WebSocket::subprotocol) returns `None`. Check this before
     /// you send. (Browsers and many other clients fail the connection in this case.)
     pub fn subprotocols(mut self, names: impl IntoIterator<Item: AsRef<str>>) -> Client {
         self.request.subprotocols.extend(names.into_iter().map(|name| name.as_ref().to_owned()));
@@ -128,7 +130,7 @@ impl Client {
 
     /// For `wss://`: uses your own rustls configuration, instead of `root_certificates` and the
     /// defaults. The configuration may contain a client certificate, ALPN protocols or a verifier.
-    /// Needs the feature `tls`, which re-exports rustls as `ws101::rustls`.
+    /// Needs the `tls` feature, which re-exports rustls as `ws101::rustls`.
     ///
     /// Your configuration then decides which certificates the client trusts. List nothing but
     /// `http/1.1` in `alpn_protocols`: if ALPN chooses another protocol, `connect` fails.
@@ -138,8 +140,7 @@ impl Client {
     }
 
     /// Offers to compress messages (permessage-deflate). If the server ignores the offer, messages
-    /// aren't compressed. In a build without the feature `deflate`, `connect` fails after this
-    /// call.
+    /// aren't compressed. In a build without the `deflate` feature, this call makes `connect` fail.
     pub fn deflate(mut self, settings: DeflateConfig) -> Client {
         self.request.deflate = Some(settings);
         self
@@ -154,7 +155,7 @@ impl Client {
 
     /// Wraps the connection's stream in your own stream, such as a meter, a throttle, or a
     /// [`Tap`](crate::Tap) that explains the bytes. Over TLS, the wrapper sees the plaintext. There
-    /// is only one wrapper: a later call of this function or of [`explain`](Client::explain)
+    /// is only one wrapper: a later call to this function or to [`explain`](Client::explain)
     /// replaces it.
     pub fn wrap_stream(
         mut self,
@@ -306,8 +307,8 @@ fn dial(host: &str, port: u16, deadline: Deadline) -> Result<TcpStream> {
 }
 
 /// Dials a hostname's addresses one after the other until one accepts the connection. Each attempt
-/// gets an equal share of the time that is left for the untried addresses. If no address accepts,
-/// returns the last address's error.
+/// may take an equal share of the remaining time, so that a silent address leaves time for those
+/// after it. If no address accepts, returns the last address's error.
 fn dial_first(mut addresses: VecDeque<SocketAddr>, deadline: Deadline) -> Result<TcpStream> {
     let mut last = Error::Io(io::Error::new(ErrorKind::NotFound, "the name has no address"));
     while let Some(address) = addresses.pop_front() {
@@ -343,7 +344,7 @@ fn read_answer_head(
         let length = head.map_err(|why| match why {
             NoHead::Bad(refusal) => bad_head(refusal).into(),
             NoHead::Late => Error::PeerTimeout,
-            // A restarting server may close the stream in the middle of its response. That counts
+            // A restarting server may close the stream before or during its response. That counts
             // as a lost connection, not as bad HTTP.
             NoHead::Ended if begins_as_http => InHandshake::mark(ErrorKind::UnexpectedEof.into()),
             NoHead::Ended => {
@@ -393,7 +394,8 @@ fn error_in_handshake(error: io::Error) -> Error {
     }
 }
 
-/// Returns whether these bytes can be the beginning of an HTTP/1.x response.
+/// Returns whether these bytes can be the beginning of an HTTP/1.x response. Returns `true` if
+/// there are no bytes yet.
 fn may_be_http(bytes: &[u8]) -> bool {
     let beginning = b"HTTP/1.";
     beginning.starts_with(bytes) || bytes.starts_with(beginning)

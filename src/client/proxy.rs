@@ -10,8 +10,8 @@
 //! - The proxy receives the host and port, and nothing else: the handshake and all later bytes pass
 //!   through the tunnel, encrypted if the URL is `wss://`. `ws://` also uses a tunnel, because a
 //!   proxy that reads the request might not know what an upgrade is.
-//! - The environment is read as curl reads it (`https_proxy`, `no_proxy`, ..), and only if the
-//!   caller asks for that. `HTTP_PROXY` in capitals isn't read, because a CGI web server sets that
+//! - The client reads the environment as curl does (`https_proxy`, `no_proxy`, ..), and only if the
+//!   caller asks for that. It ignores `HTTP_PROXY` in capitals, because a CGI web server sets that
 //!   variable from a client's `Proxy:` header (httpoxy, CVE-2016-5385).
 //! - The proxy's response is bounded in size and in time, as a server's response is.
 
@@ -87,7 +87,8 @@ fn from_environment(
 }
 
 /// Returns whether the list in `no_proxy` contains this host. An entry is a hostname (which also
-/// covers its subdomains), an address, a CIDR block (`10.0.0.0/8`), or `*` for every host.
+/// covers its subdomains), an address, a CIDR block (`10.0.0.0/8`), or `*` for every host. Commas
+/// or spaces separate the entries.
 fn is_excepted(host: &str, exceptions: &str) -> bool {
     let host = host.trim_matches(['[', ']']).trim_end_matches('.').to_ascii_lowercase();
     let address: Option<IpAddr> = host.parse().ok();
@@ -144,8 +145,8 @@ impl Proxy {
     }
 
     /// Asks the proxy on the other end of `stream` for a tunnel to the address. Afterwards, the
-    /// stream leads to that address. Fails unless the proxy responds in time with a 2xx, and with
-    /// nothing after its head.
+    /// stream leads to that address. Fails if the proxy doesn't respond in time, if the status
+    /// isn't a 2xx, or if the proxy sends bytes after the response's head.
     pub(crate) fn open_tunnel(
         &self,
         stream: &dyn Stream,

@@ -76,7 +76,8 @@ impl Handle {
     /// `recv` again. After these four fifths, or as soon as all connections have closed, the server
     /// stops. `serve` returns when all have closed, or at the end of the grace period.
     ///
-    /// A second call changes nothing. `stop` ends the drain at once.
+    /// A second call changes nothing. A call to `stop` during the drain takes over at once, with a
+    /// grace period of its own.
     pub fn drain(&self, grace: Duration) {
         self.drain_with_close(grace, Close::going_away());
     }
@@ -84,7 +85,7 @@ impl Handle {
     /// Like [`drain`](Handle::drain), but with your own close code and reason. Close code 1012
     /// tells clients that the server is restarting and that they should reconnect after a while.
     /// Returns [`Error::Misuse`](crate::Error::Misuse), and changes nothing, if the code must not
-    /// be sent in a Close or the reason is longer than 123 bytes.
+    /// be sent in a Close (such as 1006) or the reason is longer than 123 bytes.
     pub fn drain_with(
         &self,
         grace: Duration,
@@ -125,7 +126,8 @@ impl Handle {
 
     /// Like [`stop`](Handle::stop), but with your own close code and reason, such as 1012 and
     /// "restarting". Returns [`Error::Misuse`](crate::Error::Misuse), and doesn't stop the server,
-    /// if the code must not be sent in a Close or the reason is longer than 123 bytes.
+    /// if the code must not be sent in a Close (such as 1006) or the reason is longer than 123
+    /// bytes.
     pub fn stop_with(
         &self,
         grace: Duration,

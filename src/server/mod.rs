@@ -18,7 +18,7 @@
 //! | `handle.rs` | How does an operator stop the server, at once or slowly? |
 //! | `admission.rs` | What does the application learn about a client that it admits? |
 //! | `upgrade.rs` | How does an accepted stream become a `WebSocket`? |
-//! | `refusing_thread.rs` | Which thread refuses a client for which there is no thread? |
+//! | `refusing_thread.rs` | Which thread refuses a client if no thread can be started for it? |
 //! | `thread_pool.rs` | Which thread serves a connection? |
 //! | `running.rs` | How does a program stop a server that runs in its own thread, and wait for it to end? |
 //! | `server.rs` | How is each connection accepted, and what happens if there is no thread for it? |

@@ -11,7 +11,7 @@
 //! - The refusing thread starts with the server, because later on it might be impossible to start a
 //!   thread.
 //! - Each client has a short timeout, and the queue is bounded. A crowd of refused clients
-//!   therefore holds at most one descriptor per place in the queue, and one for the client being
+//!   therefore holds at most one descriptor per slot in the queue, and one for the client being
 //!   refused.
 
 use std::io;
@@ -30,7 +30,7 @@ use crate::transport::stream::Stream;
 /// without a response.
 const MAX_WAITING: usize = 64;
 /// The maximum wait for a client's request, and then again for the client to close after its
-/// refusal. (Meanwhile, the other refused clients wait.)
+/// refusal. It's short because other clients wait in the meantime.
 const TIMEOUT: Duration = Duration::from_millis(50);
 /// The stack size of the refusing thread, in bytes.
 const STACK: usize = 64 * 1024;
@@ -63,11 +63,11 @@ impl RefusingThread {
 
 /// Refuses a client with a 503 when the server can't take it on. `seen` is the reason that the
 /// client is told, such as "no descriptor is left". Waits at most 50 ms for the client's request,
-/// and then again for the client to close. A client that has closed without a request receives
-/// nothing.
+/// and after the 503, at most 50 ms for the client to close. A client that closes without a request
+/// receives nothing.
 pub(crate) fn refuse_with_503(stream: &dyn Stream, seen: &'static str, registry: &Registry) {
-    // Reads the part of the request that has arrived: closing a socket with unread bytes sends a
-    // reset, which would destroy the response.
+    // Read the request, or what has arrived of it: closing a socket with unread bytes sends a
+    // reset, which could destroy the response.
     let read = read_before(Deadline::after(TIMEOUT), stream, &mut [0; 4096]);
     // A client that sent nothing and has closed receives no response. The connection with which
     // `stop` wakes `accept` is such a client.

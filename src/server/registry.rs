@@ -4,8 +4,8 @@
 //! Rules of this file:
 //! - An open connection holds a [`Permit`], one of `Limits::max_connections`. It returns the permit
 //!   when it has closed, even if the closing handshake failed.
-//! - No new permit is issued once the server drains or stops. `shutdown.rs` closes the connections
-//!   that hold a permit.
+//! - The registry issues no permit after `stop_accepting`, or once the server has begun to drain or
+//!   stop. `shutdown.rs` closes the connections that hold a permit.
 
 use std::collections::HashMap;
 use std::io::{self, PipeReader};
@@ -69,7 +69,8 @@ pub(super) enum Phase {
     Refusing,
     /// New clients receive a 503, and a thread closes the open connections in batches.
     Draining,
-    /// All connections are closing, and `serve` returns once they have closed.
+    /// All connections are closing. `serve` returns once they have closed, or when the grace period
+    /// is over.
     Stopping,
 }
 
@@ -132,8 +133,8 @@ impl Registry {
         self.is_serving.store(true, SeqCst);
     }
 
-    /// Returns whether the server admits new clients: `false` once the server drains or stops, or
-    /// after `stop_accepting`.
+    /// Returns whether the server admits new clients. Returns `false` after `stop_accepting`, and
+    /// once the server has begun to drain or stop.
     pub(crate) fn is_accepting(&self) -> bool {
         self.phase.load(SeqCst) == Phase::Accepting as u8
     }
@@ -185,8 +186,8 @@ impl Registry {
         pending
     }
 
-    /// Returns a permit for one more open connection. `None` if all `max_connections` permits are
-    /// taken, or if the server admits no new clients.
+    /// Returns a permit for one more open connection. Returns `None` if all `max_connections`
+    /// permits are taken, or if the server admits no new clients.
     pub(crate) fn permit(self: &Arc<Self>, id: u64, max_connections: usize) -> Option<Permit> {
         let mut open = lock(&self.open);
         if open.len() >= max_connections || !self.is_accepting() {

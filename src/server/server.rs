@@ -2,9 +2,9 @@
 //!
 //! Rules of this file:
 //! - The accepting thread waits for no client. A handshake runs in the connection's own thread, and
-//!   the [`refusing_thread`](super::refusing_thread) refuses a client without a thread. The
-//!   accepting thread answers a client itself only while it couldn't accept another: when no
-//!   descriptor is left, or when the server is stopping. Even then, its timeouts are short.
+//!   the [`refusing_thread`](super::refusing_thread) refuses a client without a thread. There are
+//!   two exceptions, both with short timeouts: if no descriptor is left, or if the server is
+//!   stopping, the accepting thread itself sends the client its 503.
 //! - A failure in one connection ends neither another connection nor the listener. That holds for a
 //!   handler that fails or panics, and for a lack of descriptors or threads.
 
@@ -97,9 +97,9 @@ impl Server {
     /// for pages without an origin of their own (such as local files), and `*` for all origins.
     ///
     /// Without this call, only pages from the request's own host and port may connect. If the
-    /// server uses TLS, those pages must also be loaded over https. Programs other than browsers
-    /// send no `Origin`, and the server admits them. A page that isn't allowed receives a 403,
-    /// which names the allowed origins.
+    /// server uses TLS, those pages must also be loaded over https. A page that isn't allowed
+    /// receives a 403, which names the allowed origins. Requests without an `Origin` header pass
+    /// this check, because they come from programs other than browsers.
     pub fn origins(mut self, origins: impl IntoIterator<Item: AsRef<str>>) -> Server {
         let listed = to_strings(origins);
         let any = listed.iter().any(|origin| origin == "*");
@@ -109,14 +109,15 @@ impl Server {
         self
     }
 
-    /// Sets the hosts that this server answers for, or `*` for any host. A request for another host
-    /// receives a 421, which names the allowed hosts. An entry without a port matches every port.
+    /// Sets the hosts that a request's `Host` header may name. `*` or an empty list allows any
+    /// host. A request for another host receives a 421, which names the allowed hosts. An entry
+    /// without a port matches every port.
     ///
-    /// If you don't call this, the default depends on the address. A server on a loopback address
-    /// answers only for `localhost` and loopback addresses; any other server answers for any host.
-    /// The loopback rule prevents DNS rebinding: an attacker points their own hostname at
-    /// 127.0.0.1, so that their page can reach this server. If a proxy on the same machine forwards
-    /// its clients' `Host` header, list the hostnames that its clients use.
+    /// Without this call, the default depends on the server's address. On a loopback address, a
+    /// server accepts only requests for `localhost` and loopback addresses. Otherwise, it accepts
+    /// requests for any host. The loopback rule prevents DNS rebinding: an attacker points their
+    /// own hostname at 127.0.0.1, so that their page can reach this server. If a proxy on the same
+    /// machine forwards its clients' `Host` header, list the hostnames that its clients use.
     pub fn hosts(mut self, hosts: impl IntoIterator<Item: AsRef<str>>) -> Server {
         let listed = to_strings(hosts);
         let any = listed.is_empty() || listed.iter().any(|host| host == "*");
@@ -145,7 +146,7 @@ impl Server {
     /// Sets your own check of each request, for example to verify a token or a cookie. The server
     /// calls it once the request has passed all other checks. If your check returns a refusal, the
     /// server sends that refusal as its response. If your check panics, the client receives a 500.
-    /// There is only one check: a later call of this function or of [`admit`](Server::admit)
+    /// There is only one check: a later call to this function or to [`admit`](Server::admit)
     /// replaces it.
     pub fn authorize(
         self,
@@ -167,8 +168,8 @@ impl Server {
     /// Sets the function that answers requests that don't ask for a WebSocket, on the same port.
     /// These requests may use any method except CONNECT, and HTTP/1.0 as well as HTTP/1.1. The
     /// response to a HEAD request goes out without its body. The server doesn't read request
-    /// bodies. If `http` returns `None`, the client receives a 404, or a 426 for one of the
-    /// [`paths`](Server::paths).
+    /// bodies. If `http` returns `None`, the client receives a 404, or a 426 for a GET of one of
+    /// the [`paths`](Server::paths). If `http` panics, the client receives a 500.
     pub fn http(
         mut self,
         http: impl Fn(&Request) -> Option<Response> + Send + Sync + 'static,
@@ -177,9 +178,9 @@ impl Server {
         self
     }
 
-    /// Serves TLS on this port: `wss://` and `https://`, and nothing else. (One exception: if
-    /// there's no thread for a connection, its 503 is plain HTTP, because a TLS handshake would
-    /// need a thread.)
+    /// Serves TLS on this port: `wss://` and `https://`, and nothing else. (Two kinds of response
+    /// are plain HTTP: the 400 for a client that doesn't use TLS, and a 503 that the server sends
+    /// before the TLS handshake, because it's stopping or has no thread or descriptor left.)
     pub fn tls(mut self, tls: Tls) -> Server {
         self.options.rules.origins = take(&mut self.options.rules.origins).over_tls();
         self.options.tls = Some(tls);
@@ -187,7 +188,7 @@ impl Server {
     }
 
     /// Compresses messages if the client offers compression (permessage-deflate). In a build
-    /// without the feature `deflate`, `serve`, `spawn` and `accept` fail after this call.
+    /// without the `deflate` feature, this call makes `serve`, `spawn` and `accept` fail.
     /// [`DeflateConfig`] describes the cost per connection.
     pub fn deflate(mut self, settings: DeflateConfig) -> Server {
         self.options.rules.deflate = Some(settings);
@@ -207,8 +208,8 @@ impl Server {
     /// Wraps each accepted stream in your own stream, such as a meter, a throttle, or a
     /// [`Tap`](crate::Tap) that explains the bytes. Over TLS, the wrapper sees the plaintext. The
     /// client's address is the one that the wrapper's [`peer`](Stream::peer) returns, or the
-    /// accepted stream's if it returns `None`. There is only one wrapper: a later call of this
-    /// function or of [`explain`](Server::explain) replaces it.
+    /// accepted stream's if it returns `None`. There is only one wrapper: a later call to this
+    /// function or to [`explain`](Server::explain) replaces it.
     pub fn wrap_stream(
         mut self,
         wrap: impl Fn(Arc<dyn Stream>) -> Arc<dyn Stream> + Send + Sync + 'static,
@@ -395,8 +396,8 @@ fn run_handler(handler: &Handler, ws: WebSocket) {
     }
 }
 
-/// Refuses the clients that are still in the listen queue with a 503, because the server is
-/// stopping. After a second, gives up on the clients that are left.
+/// Sends a 503 to each client that is still in the listen queue, because the server is stopping.
+/// After a second, gives up on the clients that are left.
 fn refuse_all_in_listen_queue(
     mut accepted: io::Result<Arc<dyn Stream>>,
     listener: &Listener,
@@ -410,8 +411,8 @@ fn refuse_all_in_listen_queue(
     }
 }
 
-/// Returns whether the server can ignore this error of `accept`: one client has already
-/// disconnected, or a signal has interrupted the call.
+/// Returns whether `accept` failed for a reason that the server can ignore: a client disconnected
+/// before it was accepted, or a signal interrupted the call.
 fn concerns_one_client(error: &io::Error) -> bool {
     matches!(
         error.kind(),

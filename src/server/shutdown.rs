@@ -27,8 +27,8 @@ const DRAIN_PAUSE: Duration = Duration::from_millis(50);
 
 impl Registry {
     /// Begins to drain the server, with this grace period and this Close for its connections,
-    /// unless the server is already draining or stopping. Returns whether a drain began. If so, the
-    /// caller must then call `drain`.
+    /// unless the server is already draining or stopping. Returns whether this call has begun the
+    /// drain. If so, the caller must now call `drain`.
     pub(crate) fn enter_draining(&self, grace: Duration, close: Close) -> bool {
         // The grace is locked first, so that a thread that sees the new phase also sees the new
         // Close.
@@ -40,16 +40,16 @@ impl Registry {
         is_first
     }
 
-    /// Sets the grace period in which the connections have to close when the server stops, and the
-    /// Close that the server sends them.
+    /// Sets the grace period of a stopping server, which begins now, and the Close that the server
+    /// sends to its connections.
     pub(crate) fn set_grace(&self, grace: Duration, close: Close) {
         *lock(&self.grace) = Grace::new(grace, close);
     }
 
     /// Begins to stop the server within the current grace period, and returns at once. The first
-    /// call wakes the thread that waits in `accept`, and if no `serve` is running, starts a thread
-    /// that closes the connections. A later call only wakes the threads that wait in `shut_down`
-    /// and `drain`, so that they observe a new grace period.
+    /// call wakes the thread that waits in `accept`. If no `serve` is running, it also starts a
+    /// thread that closes the connections. A later call only wakes the threads that wait in
+    /// `shut_down` and `drain`, so that they observe a new grace period.
     pub(crate) fn begin_stopping(self: &Arc<Self>) {
         let is_first = self.advance_to(Phase::Stopping);
         // Wake the waiting threads: `shut_down` still uses the old deadlines, and `drain` waits for
@@ -63,7 +63,8 @@ impl Registry {
         if let Some(wake_address) = &self.wake_address {
             self.wake_accept(wake_address);
         }
-        // A server whose streams come from `accept` has no `serve` that would shut it down.
+        // If the application accepts the streams itself (`Server::accept`), there's no `serve` that
+        // would call `shut_down`.
         if !self.is_serving.load(SeqCst) {
             let registry = self.clone();
             let shutting_down = thread::Builder::new().spawn(move || registry.shut_down());
@@ -72,7 +73,7 @@ impl Registry {
     }
 
     /// Closes all connections in four steps, and blocks until they have closed or the grace period
-    /// is over. Connections that are still open then are aborted.
+    /// is over. In the latter case, aborts the connections that are still open.
     pub(crate) fn shut_down(&self) {
         // 1. Pending connections end at once, and no new permit is issued.
         self.pending.evict_all();
@@ -106,7 +107,7 @@ impl Registry {
         lock(&self.open).values().filter_map(PermitStage::write_half).cloned().collect()
     }
 
-    /// Requests our Close on every open connection. If a peer's buffers are full, its request may
+    /// Requests our Close on every open connection. If a peer's buffers are full, the request may
     /// take 10 ms, and thousands of such peers would add up to minutes. Therefore, once the grace
     /// period is over, this stops after half a second.
     fn request_close_of_all(&self, urgency: Urgency) {

@@ -36,7 +36,8 @@ struct State<Connection> {
     /// Connections that have been given to idle threads that haven't woken up yet. Their number
     /// never exceeds the number of idle threads.
     waiting: VecDeque<Connection>,
-    /// The number of pool threads that are idle now.
+    /// The number of idle pool threads. A thread that is to take a connection from `waiting` counts
+    /// as idle until it has woken up.
     idle: usize,
 }
 

@@ -20,8 +20,8 @@
 //! - The client always receives a response, with one exception: before the TLS handshake is
 //!   complete, the server can't send a 4xx or 5xx that the client could read. (Plain HTTP sent to a
 //!   TLS port does receive its 400.)
-//! - One deadline covers the TLS handshake and the head, because a slow client holds a thread in
-//!   either.
+//! - One deadline covers the TLS handshake and the head, because a slow client can hold a thread
+//!   during either.
 //! - A permit is taken before the application's `authorize` runs, so a connection whose
 //!   authorization is slow counts towards `max_connections`, and can't be evicted.
 
@@ -151,11 +151,12 @@ pub(crate) fn upgrade(
 /// A client whose request is being handled, with everything that is needed to answer the client.
 struct Requester<'a> {
     id: u64,
-    /// The client's address, or `None` if the stream has no such address. It's read before the
-    /// first byte, because the operating system forgets it when the client resets the connection.
+    /// The client's address, or `None` if the stream has no such address. The server asks for it
+    /// before the client's first byte, because the operating system forgets the address when the
+    /// client resets the connection.
     peer: Option<SocketAddr>,
-    /// Whether the application wraps the stream. Its own stream may know the address better: from a
-    /// proxy's header, for example.
+    /// Whether the application wraps the stream. If so, the server prefers the address that the
+    /// application's stream returns, which may come from a proxy's header.
     is_wrapped: bool,
     /// The client's stream. It begins as the accepted stream; step 2 of [`upgrade`] wraps it in TLS
     /// and in the application's own stream, if the server uses them.
@@ -185,7 +186,8 @@ impl Requester<'_> {
     }
 
     /// Reads and parses the request's HTTP head. Bytes after the head stay in the buffer. Returns a
-    /// refusal if the head is malformed or too large, or doesn't arrive in time.
+    /// refusal if the head is malformed, too large or too late, or if the server evicts the
+    /// connection first.
     #[inline(never)]
     fn read_request(
         &self,
@@ -382,8 +384,8 @@ fn write_response(
 const UNSENDABLE: &[u8] =
     b"HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
 
-/// The body of the 500 that a client receives if the application's code panics, or if its headers
-/// for the 101 can't be sent.
+/// The body of the 500 that a client receives if the application's code panics, or if one of the
+/// application's headers for the 101 is invalid or reserved.
 const OWN_FAULT: &str =
     "500 Internal Server Error: the fault is the server's; its log says more.\n";
 

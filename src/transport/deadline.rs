@@ -39,9 +39,9 @@ impl Deadline {
 }
 
 // WALK: deadline
-/// Reads once from the stream, and waits for bytes no longer than until the deadline. Returns the
-/// number of bytes read, or 0 at the end of the stream. Fails with a timeout if no bytes arrive in
-/// time.
+/// Reads once from the stream, and waits for bytes until the deadline at the latest. Returns the
+/// number of bytes read, which is 0 at the end of the stream. Fails with a timeout if no bytes
+/// arrive in time.
 pub fn read_before(deadline: Deadline, stream: &dyn Stream, into: &mut [u8]) -> io::Result<usize> {
     loop {
         stream.set_read_timeout(deadline.remaining()?)?;

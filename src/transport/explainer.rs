@@ -1,8 +1,9 @@
-//! Prints the annotations of taps: they go into a queue, and a thread prints them as lines.
+//! Prints the annotations of taps. The taps put them into a queue, and a separate thread prints
+//! them as lines.
 //!
-//! A terminal may be stopped (Ctrl-S), or a pipe may be full. No connection waits for the output:
-//! while the queue is full, the explainer drops annotations, and later prints how many it has
-//! dropped.
+//! A terminal may be stopped (Ctrl-S), or a pipe may be full, but no connection waits for the
+//! output: while the queue is full, the explainer drops annotations, and later prints how many it
+//! has dropped.
 
 use std::env;
 use std::ffi::OsString;
@@ -65,9 +66,10 @@ impl Explainer {
         Ok(Explainer { queue, omitted })
     }
 
-    /// Returns a function that queues a connection's annotations for printing: pass it to that
-    /// connection's [`Tap`](super::tap::Tap). It never blocks: while the queue is full, it drops
-    /// annotations. Each annotation is printed with `name`, unless `name` is empty.
+    /// Returns a function that queues annotations for printing. Pass it to a connection's
+    /// [`Tap`](super::tap::Tap) as its sink. The function never blocks: while the queue is full, it
+    /// drops annotations. Each printed annotation begins with `name`, which tells connections
+    /// apart. Pass an empty `name` if there's only one connection.
     pub fn sink(
         &self,
         name: impl Into<String>,
@@ -95,7 +97,8 @@ impl Drop for Explainer {
     }
 }
 
-/// Returns whether to print in colour: the output is a terminal, and `NO_COLOR` is unset or empty.
+/// Returns whether to print in colour: `true` if the output is a terminal, and `NO_COLOR` is unset
+/// or empty.
 fn wants_colour(is_terminal: bool, no_color: Option<OsString>) -> bool {
     is_terminal && no_color.is_none_or(|value| value.is_empty())
 }

@@ -25,8 +25,8 @@ pub(crate) enum NoHead {
 }
 
 // WALK: head
-/// Reads from the stream until a complete HTTP head is at the front of the buffer. Returns the
-/// head's length in bytes.
+/// Reads from the stream until the buffer begins with a complete HTTP head, and returns the head's
+/// length in bytes. Fails with a [`NoHead`] that says why there's no complete head.
 pub(crate) fn read_head(
     stream: &dyn Stream,
     buffer: &mut Buffer,

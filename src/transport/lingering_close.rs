@@ -9,10 +9,10 @@ use super::stream::{Stream, is_timeout};
 
 /// The deadline by which the peer must have shut down its side of the stream.
 ///
-/// A peer that is still reading a long message can't answer our Close in time. Therefore the
-/// deadline is renewed when it passes, if the peer has sent anything in the meantime, or if the
-/// peer's TCP stack has acknowledged more of our bytes. There's at most one renewal for each 64 KiB
-/// that we sent, and at most [`MAX_RENEWALS`] in all.
+/// A peer that is still reading a long message can't answer our Close in time. Therefore a deadline
+/// that passes is renewed if the peer has sent anything in the meantime, or if the peer's TCP stack
+/// has acknowledged more of our bytes. There's at most one renewal for each 64 KiB that we sent,
+/// and at most [`MAX_RENEWALS`] in all.
 #[derive(Debug)]
 pub struct RenewableDeadline {
     deadline: Deadline,
@@ -20,7 +20,8 @@ pub struct RenewableDeadline {
     renewals: u64,
     is_alive: bool,
     /// The number of our bytes that the peer's TCP stack had not acknowledged when the deadline
-    /// last passed. `u64::MAX` before that.
+    /// last passed. `u64::MAX` until such a number is known, so that the first one counts as
+    /// progress.
     unacknowledged: u64,
 }
 
@@ -41,8 +42,8 @@ impl RenewableDeadline {
     }
 
     /// Creates a deadline that can be renewed while the peer may still be reading our bytes. `sent`
-    /// is the number of these bytes, which limits the renewals. Each renewal gives the peer the
-    /// duration `each`, starting anew.
+    /// is the number of these bytes, which limits the renewals. A renewed deadline passes once the
+    /// duration `each` has elapsed.
     pub fn renewable(deadline: Deadline, each: Duration, sent: u64) -> RenewableDeadline {
         let renewals = (sent / MIN_PROGRESS as u64).min(MAX_RENEWALS);
         RenewableDeadline { deadline, each, renewals, is_alive: false, unacknowledged: u64::MAX }
@@ -65,8 +66,8 @@ impl RenewableDeadline {
         self.deadline.has_passed() && !self.renew_if_alive(stream)
     }
 
-    /// Renews the deadline if the peer has shown that it's alive since the last renewal, and if
-    /// renewals are left. Returns whether the deadline was renewed.
+    /// Renews the deadline if renewals are left, and if the peer has sent bytes or acknowledged
+    /// ours since the last renewal. Returns whether the deadline was renewed.
     fn renew_if_alive(&mut self, stream: &dyn Stream) -> bool {
         if self.renewals == 0 {
             return false;
@@ -98,7 +99,8 @@ impl From<Deadline> for RenewableDeadline {
 /// still on their way to the peer, such as the Close that names what went wrong. Therefore this
 /// function first shuts down our side of the stream. Then it reads and drops the peer's bytes until
 /// the peer shuts down its side too, the deadline passes without a renewal, or 64 MiB have arrived.
-/// Returns whether the peer has shut down its side.
+/// Returns `true` if the stream has ended (the peer shut down its side, or a read failed), and
+/// `false` otherwise.
 pub fn lingering_close(linger: impl Into<RenewableDeadline>, stream: &dyn Stream) -> bool {
     let _ = stream.shutdown(Shutdown::Write);
     let has_ended = discard_input(linger.into(), stream);
@@ -106,9 +108,10 @@ pub fn lingering_close(linger: impl Into<RenewableDeadline>, stream: &dyn Stream
     has_ended
 }
 
-/// Waits up to a second, and not beyond the deadline, for the peer to end the stream. The end that
-/// closes a TCP connection first stays in TIME_WAIT for a minute or more. This hurts a server less
-/// than a client, so a client lets the server end first (RFC 6455 §7.1.1).
+/// Waits up to a second, and not beyond the deadline, for the peer to end the stream, and drops the
+/// bytes that still arrive. The end that closes a TCP connection first keeps it in the TIME_WAIT
+/// state for a minute or more. In this state, a client can't open the same connection again, but a
+/// server can accept it again. Therefore a client lets the server close first (RFC 6455 §7.1.1).
 pub fn await_peer_eof(deadline: Deadline, stream: &dyn Stream) {
     const EOF_WAIT: Duration = Duration::from_secs(1);
     let rest = deadline.remaining().unwrap_or_default();

@@ -1,7 +1,7 @@
 //! The source of connections: a listening TCP or Unix socket.
 //!
 //! A program may bring its own listener: one opened by a supervisor (socket activation), a Unix
-//! socket that a proxy connects to, or one whose port a test already knows.
+//! socket that a proxy connects to, or one whose port a test must know before the server starts.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -12,8 +12,8 @@ use std::time::Duration;
 
 use super::stream::Stream;
 
-/// A listening TCP or Unix socket, for [`Server::on`](crate::Server::on). Created from a
-/// `TcpListener` or, on Unix, a `UnixListener`.
+/// A listening TCP or Unix socket, for [`Server::on`](crate::Server::on). It can be created from a
+/// `TcpListener` and, on Unix, from a `UnixListener`.
 #[derive(Debug)]
 pub struct Listener(Kind);
 

@@ -2,8 +2,8 @@
 //!
 //! A fixed deadline for a whole message would drop an honest peer on a slow line. Instead, the peer
 //! must take at least 64 KiB within each write deadline (`Limits::write`), however long the message
-//! is. Each `write` call may wait for a quarter of that time, so the rate is checked several times
-//! per deadline.
+//! is. Each `write` call may wait for a quarter of that time, so the writing thread looks at the
+//! clock several times per deadline.
 
 use std::io::{self, ErrorKind, IoSlice};
 use std::time::{Duration, Instant};
@@ -20,12 +20,12 @@ pub(crate) fn write_error(error: io::Error) -> Error {
 /// The minimum number of bytes that a peer must take within each write deadline (`Limits::write`).
 /// A peer that takes fewer loses its connection.
 pub(crate) const MIN_PROGRESS: usize = 64 * 1024;
-/// The number of `write` calls with a full timeout that fit into one write deadline
-/// (`Limits::write`). With several such calls, the rate is checked several times per deadline.
+/// The number of timed-out `write` calls that fit into one write deadline (`Limits::write`). The
+/// more calls there are, the sooner the writing thread notices that a deadline has passed.
 const CALLS_PER_DEADLINE: u32 = 4;
 
 /// Returns the write timeout that a stream needs for [`write_with_min_rate`]: a quarter of the
-/// write deadline `within`. It limits a single `write` call.
+/// write deadline `within`. This timeout limits a single `write` call.
 pub fn per_call_timeout(within: Duration) -> Duration {
     within / CALLS_PER_DEADLINE
 }
@@ -47,7 +47,8 @@ pub fn write_with_min_rate(
     while written < total {
         match stream.write(slices) {
             Ok(0) => return Err(ErrorKind::WriteZero.into()),
-            // The stream is wrong, as an application's own stream may be.
+            // The stream reports more bytes than it was given. An application's own stream may have
+            // this bug.
             Ok(count) if count > total - written => return Err(ErrorKind::InvalidData.into()),
             Ok(count) => {
                 (written, waits) = (written + count, 0);
@@ -57,8 +58,8 @@ pub fn write_with_min_rate(
             Err(error) if is_timeout(&error) && waits + 1 < CALLS_PER_DEADLINE => waits += 1,
             Err(error) => return Err(error),
         }
-        // A call that wrote only part of the bytes has used up its timeout, so now is the time to
-        // check whether the peer took enough.
+        // A call that wrote only part of the bytes has used up its timeout. Check now whether the
+        // peer has taken enough.
         match written_at_start {
             None => written_at_start = Some(written),
             Some(_) if written == total || start.elapsed() < within => {}

@@ -22,7 +22,7 @@
 //! | `lingering_close.rs` | How does a stream end so that the peer can read our last bytes? |
 //! | `head_reader.rs` | How is an HTTP head read from a stream? |
 //! | `tap.rs` | How is a connection explained while it is open? |
-//! | `explainer.rs` | Which thread prints the explanations, and what if their reader stops reading? |
+//! | `explainer.rs` | Which thread prints the explanations, and what happens while the output is blocked? |
 //! | `tls/tls_stream.rs` | How do threads share one TLS connection, so that none waits for another's system call? |
 //! | `tls/mod.rs` | Which certificate does a server show, and which does a client trust? (feature `tls`; without it `tls/absent.rs`) |
 

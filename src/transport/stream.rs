@@ -1,8 +1,8 @@
 //! What we need from the operating system: a stream that one thread can read while others write.
 //!
-//! The threads share one descriptor, which is possible because a `&TcpStream` can read and write. A
-//! connection runs over anything that implements [`Stream`]: TCP, a Unix socket, TLS, a pipe in a
-//! test.
+//! The threads share one descriptor: a shared reference, `&TcpStream`, is enough to read and to
+//! write. A connection runs over anything that implements [`Stream`]: TCP, a Unix socket, TLS, or a
+//! pipe in a test.
 
 use std::fmt;
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
@@ -27,12 +27,14 @@ pub trait Stream: Send + Sync + 'static {
     /// Sets how long a `write` may wait until the stream can take bytes. After that time, `write`
     /// returns how many bytes it has written, or fails with `WouldBlock` or `TimedOut` if it has
     /// written none. (A throttling stream must observe this timeout, too: a stopping server writes
-    /// its Closes one after another, so a stream that waits longer would delay all the others.)
+    /// its Closes one after another, so a stream that waits longer would delay the Closes to all
+    /// other connections.)
     fn set_write_timeout(&self, timeout: Duration) -> io::Result<()>;
     /// Shuts down the reading side, the writing side or both, depending on `how`. This must wake
     /// each thread that waits in `read` or `write` on such a side.
     fn shutdown(&self, how: Shutdown) -> io::Result<()>;
-    /// Returns the peer's address, or `None` if the stream has none, such as a Unix socket.
+    /// Returns the peer's IP address and port. Returns `None` if the stream has no such address, as
+    /// over a Unix socket.
     fn peer(&self) -> Option<SocketAddr> {
         None
     }
@@ -65,14 +67,16 @@ impl Stream for TcpStream {
     }
 
     // On Windows, a write that times out may have sent some of its bytes, and doesn't report how
-    // many. The caller writes them again, so a peer that stops reading for seconds may receive
-    // bytes twice, and fail the connection. Linux and macOS return the number of bytes sent.
+    // many. The caller then writes all its bytes again, so a peer that stops reading for seconds
+    // may receive some of them twice, and fail the connection. Linux and macOS return the number of
+    // bytes sent.
     fn set_write_timeout(&self, timeout: Duration) -> io::Result<()> {
         TcpStream::set_write_timeout(self, Some(at_least_one_millisecond(timeout)))
     }
 
-    // On macOS, shutting down the reading side drops the bytes that have arrived and aren't read
-    // yet. The server does that only to connections that it evicts or refuses.
+    // On macOS, shutting down the reading side drops the bytes that have arrived but haven't been
+    // read. The server does this only to connections that it evicts, because it needs no more bytes
+    // from them.
     fn shutdown(&self, how: Shutdown) -> io::Result<()> {
         TcpStream::shutdown(self, how)
     }
@@ -174,7 +178,8 @@ impl fmt::Debug for WrapStream {
     }
 }
 
-/// Returns `timeout`, but at least one millisecond. A socket rejects a timeout of zero.
+/// Returns `timeout`, or one millisecond if `timeout` is shorter, because a socket rejects a
+/// timeout of zero.
 fn at_least_one_millisecond(timeout: Duration) -> Duration {
     timeout.max(Duration::from_millis(1))
 }
@@ -185,8 +190,8 @@ pub fn is_timeout(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut)
 }
 
-/// The marker inside the error of a TLS read that received only part of a record. The peer is
-/// alive, but there's nothing to decrypt yet.
+/// Marks the error of a TLS read that received only part of a record: the peer is alive, but
+/// there's nothing to decrypt yet.
 #[derive(Debug)]
 pub(crate) struct PartOfRecord;
 

@@ -8,10 +8,10 @@
 //! Rules of this file:
 //! - The tap explains bytes after they have passed: what a read returned, and what a write
 //!   accepted. That way, it can't change, lose or reorder any bytes.
-//! - Writing threads take turns, so that the explanations of a direction come in the order of its
+//! - Writing threads take turns, so that the explanations come in the same order as the written
 //!   bytes. During the handshake, the reading thread waits for the writing threads, too, because
 //!   the response decides how to explain the bytes after it in both directions. After the
-//!   handshake, the reading thread never waits for them.
+//!   handshake, the reading thread never waits for a write.
 //! - The tap calls the sink in the connection's own threads, so the sink must not block. That's why
 //!   an [`Explainer`](super::explainer::Explainer) has a queue.
 //! - If explaining panics, the explanations stop, and the connection continues.
@@ -64,8 +64,8 @@ struct Explanation {
 impl<S: Stream> Tap<S> {
     /// Creates a tap on `stream` that passes its annotations to `sink`. The threads that read and
     /// write call `sink`, so it must not block. The tap checks the bytes only against the RFCs'
-    /// rules; [`with_settings`](Tap::with_settings) adds a server's own. `ours` is the role of this
-    /// end of the connection.
+    /// rules; [`with_settings`](Tap::with_settings) adds a server's own rules and limits. `ours` is
+    /// the role of this end of the connection.
     pub fn new(stream: S, ours: Role, sink: impl FnMut(Annotation) + Send + 'static) -> Tap<S> {
         Tap::with_settings(stream, ours, Settings::default(), sink)
     }

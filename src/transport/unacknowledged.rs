@@ -36,7 +36,7 @@ const CLOSING: &str = "0B";
 /// Returns the number of bytes written to this stream that the peer's TCP stack has not
 /// acknowledged. Returns `None` if our operating system doesn't provide the number. Also returns
 /// `None` within 100 ms of the last call that read the system's connection table, because the table
-/// may be long and reading it takes time.
+/// may be long and take milliseconds to read.
 pub(crate) fn unacknowledged(stream: &TcpStream) -> Option<u64> {
     static LAST_READ: Mutex<Option<Instant>> = Mutex::new(None);
     let (local, peer) = (stream.local_addr().ok()?, stream.peer_addr().ok()?);

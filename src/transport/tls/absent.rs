@@ -1,5 +1,5 @@
-//! Replaces `tls/mod.rs` when the feature `tls` is off. It has the same names, and each call fails
-//! with an error that names the feature to turn on.
+//! Replaces `tls/mod.rs` when the `tls` feature is off. Its types have the same names but no
+//! values, and each of their constructors fails with an error that names the feature to turn on.
 
 use std::io;
 use std::path::Path;
@@ -11,7 +11,7 @@ use crate::diagnostic::misuse::Misuse;
 use crate::error::{Error, Result};
 
 /// A server's certificate and its private key. No value of this type can exist, because this build
-/// lacks the feature `tls`.
+/// lacks the `tls` feature.
 #[derive(Clone, Debug)]
 pub enum Tls {}
 
@@ -32,7 +32,7 @@ impl Tls {
 }
 
 /// A client's rustls configuration. No value of this type can exist, because this build lacks the
-/// feature `tls`.
+/// `tls` feature.
 #[derive(Debug)]
 pub enum ClientConfig {}
 
@@ -42,7 +42,7 @@ pub(crate) fn late_alert(_: &io::Error) -> Option<Error> {
 }
 
 /// The root certificates that a client trusts for `wss://`. No value of this type can exist,
-/// because this build lacks the feature `tls`.
+/// because this build lacks the `tls` feature.
 pub(crate) enum TrustedRoots {}
 
 impl TrustedRoots {

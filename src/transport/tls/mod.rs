@@ -45,7 +45,7 @@ use crate::http::refusal::Refusal;
 
 /// A server's certificate and its private key, for [`Server::tls`](crate::Server::tls).
 ///
-/// Needs the feature `tls`.
+/// Needs the `tls` feature.
 ///
 /// ```no_run
 /// let tls = ws101::Tls::from_pem_files("fullchain.pem", "privkey.pem")?;
@@ -59,10 +59,10 @@ pub struct Tls {
 
 impl Tls {
     /// Reads a server's certificate and private key from two PEM files. The first file holds the
-    /// server's certificate, followed by the certificates that lead up to its root. The second file
-    /// holds the private key. Fails if a file can't be read or parsed, or if the key doesn't match
-    /// the certificate. Logs a warning if the certificate is a root, because clients refuse a root
-    /// as a server's certificate.
+    /// server's certificate, followed by the intermediate certificates. The second file holds the
+    /// private key. Fails if a file can't be read or parsed, or if the key doesn't match the
+    /// certificate. Logs a warning if the certificate is a root, because some clients, such as
+    /// ws101's, refuse a root as a server's certificate.
     pub fn from_pem_files(certificates: impl AsRef<Path>, key: impl AsRef<Path>) -> Result<Tls> {
         let read = |path: &Path| {
             std::fs::read(path).map_err(|error| no_certificate(path.display(), error))
@@ -121,8 +121,8 @@ impl Tls {
     }
 
     /// Performs the server's side of the TLS handshake before the deadline, and returns the
-    /// encrypted stream. If the client sent plain HTTP instead of TLS, this fails with a refusal
-    /// whose status is 400.
+    /// encrypted stream. If the client's first bytes aren't TLS (they may be plain HTTP), this
+    /// fails with a refusal whose status is 400.
     pub(crate) fn accept(
         &self,
         stream: Arc<dyn Stream>,
@@ -168,7 +168,8 @@ impl TrustedRoots {
     }
 
     /// Performs the client's side of the TLS handshake before the deadline, and returns the
-    /// encrypted stream. The server has then proved that it's the host that the client dialled.
+    /// encrypted stream. By then, the server has proved that it's the host that the client's URL
+    /// names.
     pub(crate) fn connect(
         self,
         stream: Arc<dyn Stream>,
@@ -184,7 +185,8 @@ impl TrustedRoots {
 }
 
 /// Returns a rustls configuration that trusts the root certificates in the PEM file `roots`, or the
-/// system's root certificates if `roots` is `None`. Fails if there are none.
+/// system's root certificates if `roots` is `None`. Fails if it finds none, or if the file can't be
+/// read or parsed.
 fn trusting(roots: Option<&Path>) -> Result<ClientConfig> {
     let mut store = RootCertStore::empty();
     match roots {
@@ -225,9 +227,9 @@ fn no_certificate(what: impl fmt::Display, error: impl fmt::Display) -> Error {
     tls_error(Diagnostic::about("no certificate or key", format!("{what}: {error}")))
 }
 
-/// Returns whether this certificate may sign others (`CA:TRUE`). No client accepts such a
-/// certificate as a server's own. rustls detects that only in the client, so the server runs the
-/// client's check here.
+/// Returns whether this certificate may sign others (`CA:TRUE`). Some clients, such as rustls's,
+/// refuse such a certificate as a server's own. A rustls server doesn't check its own certificate
+/// for that, so this function runs the client's check.
 fn is_root(certificate: &CertificateDer<'_>) -> bool {
     let Ok(certificate) = ParsedCertificate::try_from(certificate) else { return false };
     let roots = RootCertStore::empty();
@@ -249,9 +251,10 @@ fn root_as_certificate() -> Diagnostic {
     Diagnostic::about("a root used as a certificate", "`CA:TRUE` in the server's own certificate")
 }
 
-/// Finds the server's late alert in the error of a client's read after the TLS handshake. With TLS
-/// 1.3, the client completes its handshake before the server has checked the client's certificate,
-/// so an alert about that certificate arrives late. Returns `None` if the error contains no alert.
+/// Converts this error of a client's read or write to an [`Error`] that names the server's TLS
+/// alert. Returns `None` if no alert caused the error. With TLS 1.3, the client completes its
+/// handshake before the server has checked the client's certificate, so an alert about that
+/// certificate arrives late.
 pub(crate) fn late_alert(error: &io::Error) -> Option<Error> {
     match error.get_ref()?.downcast_ref()? {
         alert @ rustls::Error::AlertReceived(_) => Some(disagreed(alert.clone(), Role::Client)),
@@ -273,8 +276,8 @@ fn failed(failure: HandshakeFailure, role: Role) -> Error {
     }
 }
 
-/// Converts an error of rustls, such as a certificate that isn't accepted, to an [`Error`] with a
-/// diagnostic. `role` is our end's role.
+/// Converts a rustls error, such as one about an untrusted certificate, to an [`Error`] with a
+/// diagnostic. `role` is our end's role, because the same error has another cause at the other end.
 fn disagreed(error: rustls::Error, role: Role) -> Error {
     use rustls::Error::{AlertReceived, InvalidCertificate, NoCertificatesPresented};
     const DAY: u64 = 24 * 60 * 60;

@@ -13,8 +13,9 @@
 //!   waits in `read` would hold that lock, and every writer would wait until the peer sends
 //!   something.
 //! - Records must be sent in the order in which they were sealed, so a writer holds `sealed` while
-//!   it seals and while it writes. The reader never waits for `sealed`. It leaves rustls's response
-//!   records to the next writer, and it sends an alert only if no thread is writing.
+//!   it seals and while it writes. The reader never waits for `sealed`. If rustls must answer the
+//!   peer (when the peer asks for new keys, for example), the next writer sends that record. The
+//!   reader sends an alert only if no thread is writing.
 //! - If a read's bytes don't complete a record, the read fails with `Interrupted` and a
 //!   [`PartOfRecord`] inside. The caller then knows that the peer is alive, and reads again with
 //!   its remaining time. That way, a record that arrives byte by byte can't extend a deadline.
@@ -35,8 +36,8 @@ use crate::transport::lingering_close::lingering_close;
 use crate::transport::lock::lock;
 use crate::transport::stream::{PartOfRecord, Stream, is_timeout};
 
-/// The maximum time that this end spends on sending its last TLS record: an alert or a
-/// close_notify.
+/// The write timeout for this end's last TLS record (an alert or a close_notify). Also the time
+/// that the peer has for closing after an alert that ends the handshake.
 const LAST_RECORD_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// A TLS stream: it encrypts and decrypts the bytes that pass through an underlying stream. Several
@@ -60,7 +61,7 @@ struct SealedRecords {
     owed: usize,
 }
 
-/// The reason why a TLS handshake failed.
+/// Why a TLS handshake failed.
 #[derive(Debug)]
 pub(crate) enum HandshakeFailure {
     /// The stream ended or failed, or the deadline passed, before the handshake was complete.
@@ -108,8 +109,9 @@ pub(crate) fn handshake(
         }
         // 3. Let rustls validate these bytes. If it rejects them, send its alert to the peer.
         match feed_rustls(&mut tls, &mut arrived) {
-            // A close_notify during the handshake is an early end. After its handshake, a peer may
-            // send all its data and its close_notify together.
+            // A close_notify before the handshake is complete ends the stream too early. Once the
+            // handshake is complete, a close_notify is legal: a peer may send its last handshake
+            // record, its data and its close_notify together.
             Ok(state) if state.peer_has_closed() && tls.is_handshaking() => {
                 return Err(end_of_stream_error().into());
             }
@@ -151,8 +153,8 @@ fn collect_records(tls: &mut Connection, records: &mut Vec<u8>) -> io::Result<()
 
 impl TlsStream {
     /// Decrypts arrived records into `into`, until `into` is full or no complete record is left.
-    /// Returns the number of decrypted bytes (0 after the peer's close_notify), or `None` if there
-    /// are none because the next record isn't complete.
+    /// Returns the number of decrypted bytes, which is 0 after the peer's close_notify. Returns
+    /// `None` if there's nothing to decrypt until more bytes arrive.
     fn decrypt(&self, arrived: &mut Buffer, into: &mut [u8]) -> io::Result<Option<usize>> {
         let mut tls = lock(&self.tls);
         let (mut count, mut fed) = (0, Ok(()));
@@ -185,8 +187,9 @@ impl TlsStream {
         decrypted
     }
 
-    /// Sends this end's last TLS record: an alert, or the record that `seal` adds. Gives up if
-    /// another thread is writing, or if an earlier write stopped in the middle of a record.
+    /// Sends this end's last TLS record: the alert that rustls has prepared, or the close_notify
+    /// that `seal` adds. Does nothing if another thread is writing, or if an earlier write stopped
+    /// in the middle of a record.
     fn send_last_alert(&self, seal: impl FnOnce(&mut Connection)) {
         let Ok(mut sealed) = self.sealed.try_lock() else { return };
         if !sealed.unwritten().is_empty() {
@@ -252,9 +255,10 @@ impl Stream for TlsStream {
             sealed.owed = tls.writer().write_vectored(slices)?;
             collect_records(&mut tls, &mut sealed.records)?;
         }
-        // 2. Write the records. A call that wrote only part of the records has used up its timeout,
-        //    so this returns: the caller has a deadline, and needs to see the progress. The
-        //    caller's last byte counts as written only when the complete record is written.
+        // 2. Write the records. A call that wrote only part of the records has used up its timeout.
+        //    This function then returns, because the caller has a deadline and needs to see the
+        //    progress. The caller's last byte counts as written only when all records are written:
+        //    until then, the caller must call again.
         while !sealed.unwritten().is_empty() {
             let count = self.stream.write(&[IoSlice::new(sealed.unwritten())])?;
             if count == 0 {
