@@ -42,16 +42,16 @@ pub type Result<T> = std::result::Result<T, Error>;
 /// | `Tls` | opening, over TLS; `Tls::from_pem_files` and `Tls::from_pem` | the certificate's, or the peer's | not without a change |
 /// | `Violation` | receiving, `close` | the peer's | over a new connection, but the peer will probably do the same again |
 /// | `Misuse` | any call | the caller's | no: change the program |
-/// | `Closed` | sending, `close` | no fault: the connection had already closed | over a new connection |
+/// | `Closed` | sending, `close` | no fault: the connection was closing or had ended | over a new connection |
 /// | `ConnectionLost` | opening, receiving, sending, `close` | the network's or the peer's; or this end aborted the connection | yes, over a new connection, after a while |
 /// | `PeerTimeout` | opening, receiving, `close` | the peer's or the network's | yes, over a new connection, after a while |
 /// | `BytesLost` | `close` | the peer's, which has stopped reading | yes, over a new connection: send the last messages again |
-/// | `WriteTimeout` | opening, receiving (which answers pings), sending, `close` | the peer's, which reads too slowly; or the sender's, which sends too much | yes, sending less; over a new connection if the peer reads too slowly |
+/// | `WriteTimeout` | opening, receiving (which answers pings), sending, `close` | the peer's, which reads too slowly; or this end's, which sends too much or doesn't finish a message | yes, sending less; over a new connection if the peer reads too slowly |
 /// | `TimedOut` | `recv_timeout` | no fault | yes, at once: call it again |
 /// | `Other` | the handler's own code | the handler's | depends on the handler's error |
 ///
 /// A program can find out with one `match` what has happened to its connection. A stopping server
-/// causes no error at its clients: it sends a Close, so `recv` returns `None`, and
+/// doesn't make its clients' `recv` fail: it sends a Close, so `recv` returns `None`, and
 /// [`closed_with`](crate::WebSocket::closed_with) returns the close code. If a server doesn't
 /// respond within [`Limits::connect`](crate::Limits::connect), the error is a `PeerTimeout`, both
 /// while dialling and during the handshake.

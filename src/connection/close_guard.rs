@@ -7,8 +7,8 @@
 //! server's registry.
 //!
 //! When a connection ends, the guard logs one line: the peer, the path, the peer's close code (1006
-//! if no Close arrived, per §7.1.5), the error (if one ended the connection), how long the
-//! connection was open, and how many messages and bytes it carried.
+//! if the `WebSocket` received no Close, per §7.1.5), the error (if one ended the connection), how
+//! long the connection was open, and how many messages and bytes it carried.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU16, Ordering::SeqCst};
@@ -39,15 +39,16 @@ pub(crate) struct CloseGuard {
     /// The HTTP request that opened the connection. It also holds the peer's address.
     pub(crate) request: Box<Request>,
     opened: Instant,
-    /// The peer's close code, for the log. [`ABNORMAL`] if no Close from the peer has arrived.
+    /// The peer's close code, for the log. [`ABNORMAL`] unless the `WebSocket` received the peer's
+    /// Close before it was dropped.
     peer_code: AtomicU16,
     /// The first line of the error that ended the connection, for the log. Stays empty unless the
     /// peer or the network caused the error.
     cause: OnceLock<String>,
 }
 
-/// The close code that the log shows if the peer sent no Close (§7.1.5). This code must never be
-/// sent in a Close frame.
+/// The close code that the log shows if the `WebSocket` received no Close from the peer (§7.1.5).
+/// This code must never be sent in a Close frame.
 const ABNORMAL: u16 = 1006;
 
 impl CloseGuard {

@@ -27,9 +27,9 @@
 //!   carries out its decisions.
 //! - The peer's time for its Close begins when our Close is written, not when it's requested.
 //! - When both ends have closed, the server ends the stream first (§7.1.1). After that, the server
-//!   waits for the end of the peer's stream only while the peer's TCP stack has not acknowledged
-//!   all of a long message. A client waits up to a second for the server to end the stream, and
-//!   then shuts down its own side.
+//!   waits at most 10 ms for the end of the peer's stream, and longer only while the peer's TCP
+//!   stack is still acknowledging a long message. A client waits up to a second for the server to
+//!   end the stream, and then shuts down its own side.
 //! - A peer that is still reading a long message gets more time, but only a limited number of
 //!   times: see [`RenewableDeadline`](crate::transport::lingering_close::RenewableDeadline).
 //! - No thread waits while it holds this file's lock.

@@ -149,7 +149,8 @@ impl ReadHalf {
     /// Waits for the peer's Close, and drops the messages that arrive before it. `requested` is the
     /// result of requesting our own Close. Even if that request failed, this reads on, because the
     /// peer's Close may already have arrived. Fails with the error of `unanswered_close_error` if
-    /// the peer doesn't answer in time, and with `WriteTimeout` if it took our bytes too slowly.
+    /// the peer doesn't answer in time, with `WriteTimeout` if the peer took our bytes too slowly,
+    /// and otherwise with the error that ended reading.
     pub(crate) fn wait_for_peer_close(&mut self, requested: Result<()>) -> Result<()> {
         self.remember_failure(requested);
         let mut drained = Ok(());

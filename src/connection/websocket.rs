@@ -42,8 +42,8 @@ pub struct WebSocket {
     /// `None` on a client, or if `admit` set no identity.
     identity: Option<Arc<dyn Any + Send + Sync>>,
     /// The close guard: dropping its last clone closes the connection. This must stay the last
-    /// field, because Rust drops fields in order. The read half must be dropped before the guard:
-    /// it then adds its last messages to the counts that the guard logs.
+    /// field, because Rust drops fields in order. The read half must be dropped before the guard,
+    /// because dropping it adds its last messages to the counts that the guard logs.
     close_guard: Arc<CloseGuard>,
 }
 
@@ -116,8 +116,8 @@ impl WebSocket {
     /// all messages that arrived together go out in one write. (If the batch has reached 256 KiB or
     /// holds two large messages, `feed` itself writes it.) `feed` copies the message into the
     /// batch, with two exceptions, both for a message that a server sends uncompressed. A
-    /// [`Message`], `String` or `Vec<u8>` of at least 32 KiB that you pass by value isn't copied. A
-    /// borrowed message of at least 96 KiB is written at once.
+    /// [`Message`], `String` or `Vec<u8>` of at least 32 KiB that you pass by value isn't copied.
+    /// Any other value of at least 96 KiB is written at once.
     pub fn feed(&mut self, mut message: impl AsMessage) -> Result<()> {
         if message.as_message().payload.len() >= LARGE {
             match message.into_message() {
@@ -171,7 +171,8 @@ impl WebSocket {
 
     /// Returns the code and the reason of our own Close. `None` until that Close is written. Its
     /// cause may be a call to [`close`](WebSocket::close) or [`Sender::close`], a server that
-    /// drains or stops, the peer's Close, or a rule that the peer broke.
+    /// drains or stops, the peer's Close, a rule that the peer broke, or a `MessageWriter` that was
+    /// dropped half way.
     pub fn sent_close(&self) -> Option<Close> {
         self.write_half.ending.sent_close()
     }

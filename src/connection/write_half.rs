@@ -373,8 +373,9 @@ impl WriteHalf {
 
     // WALK: flush_pending
     /// Sends the pending pong and Close, if any, unless another thread holds the write lock. Every
-    /// thread must call this after it has released the lock, because another thread may meanwhile
-    /// have left a pong or a Close pending. Otherwise, that frame might never be sent.
+    /// thread must call this after it has released the lock, because another thread may have left a
+    /// pong or a Close pending while the lock was held. Without this call, that frame might never
+    /// be sent.
     #[inline]
     pub(crate) fn flush_pending(&self) -> Result<()> {
         while self.pending.is_pending() {
@@ -407,8 +408,9 @@ impl WriteHalf {
     }
 
     /// Writes the encoder's batch and then `after_batch`, in as few system calls as the stream
-    /// allows. Fails with `WriteTimeout` if the peer takes less than 64 KiB within `Limits::write`,
-    /// and with `ConnectionLost` if the stream fails. After a failure, nothing more can be sent.
+    /// allows. Fails with `WriteTimeout` if bytes are left and the peer takes less than 64 KiB
+    /// within `Limits::write`, and with `ConnectionLost` if the stream fails. After a failure,
+    /// nothing more can be sent.
     pub(crate) fn write(&self, encoder: &mut Encoder, after_batch: &[u8]) -> Result<()> {
         let total = encoder.batch().size() + after_batch.len();
         if total == 0 {

@@ -1,4 +1,5 @@
-//! A misuse is a call to our API that fails at once, before it writes any byte.
+//! A misuse is a call to our API that fails at once, before it sends anything that the caller
+//! passed to it.
 //!
 //! If a library sent whatever its caller passed, the caller's mistake would become the peer's
 //! problem. Instead, the call returns the mistake as a [`Misuse`] with its [`Diagnostic`].
@@ -13,8 +14,8 @@ pub enum Misuse {
     /// The caller tried to send a message or a control frame after this end had sent its Close
     /// frame.
     AfterClose,
-    /// The caller sent or began a message in a thread that still had an open `MessageWriter` on the
-    /// same connection.
+    /// The caller tried to send or begin a message in a thread that still had an open
+    /// `MessageWriter` on the same connection.
     WithinMessage,
     /// The caller passed a ping payload or a close reason that doesn't fit into a control frame,
     /// whose payload has at most 125 bytes. Holds the length that the payload would have.

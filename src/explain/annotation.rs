@@ -10,8 +10,8 @@
 //! - A span's position is counted in bits from the first annotated byte, as in the RFC's diagrams.
 //!   The spans cover all annotated bytes without gaps or overlaps, even if the bytes break a rule.
 //! - In the same way, the annotations of one direction together cover all bytes sent in it.
-//! - The protocol code decides whether the bytes break a rule. The verdict then holds the refusal,
-//!   handshake error or violation that this code returned, with its diagnostic.
+//! - The protocol code decides whether the bytes break a rule. If they do, the verdict holds the
+//!   refusal, handshake error or violation, with its diagnostic.
 
 use std::ops::Range;
 

@@ -123,10 +123,10 @@ impl Conversation {
         }
     }
 
-    /// Returns whether the head of the server's final response (not an interim one) has arrived.
-    /// Until then, the bytes of one end can change how the other end's bytes are read. After a
-    /// plain HTTP response that keeps the connection open, returns `false` again, because another
-    /// response may follow.
+    /// Returns whether the head of the server's final response (not an interim one) has arrived, or
+    /// the server's stream has ended. Until then, the bytes of one end can change how the other
+    /// end's bytes are read. After a plain HTTP response that keeps the connection open, returns
+    /// `false` again, because another response may follow.
     pub fn is_answered(&self) -> bool {
         !matches!(self.server.stage, Stage::Head(_))
     }

@@ -13,7 +13,7 @@
 //!   the limit before the reader waits for a payload. The number of fragments, including empty
 //!   ones, is limited too.
 //! - The compressed bytes of a message are limited to about twice the limit on its inflated bytes.
-//!   Honest compression adds far fewer bytes. If only the inflated bytes were limited, a hostile
+//!   Honest compression stays below that. If only the inflated bytes were limited, a hostile
 //!   peer could endlessly send blocks that inflate to nothing.
 //! - A continuation without a message, a new message inside another, and text that isn't UTF-8 are
 //!   refused.

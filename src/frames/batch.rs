@@ -24,7 +24,7 @@ const FULL: usize = 256 * 1024;
 /// slow.
 const MAX_KEPT: usize = 2;
 /// The maximum number of slices in one write: two for each kept payload (the bytes before it, and
-/// the payload itself), one for the bytes after the last kept payload, and one for the payload that
+/// the payload itself), one for the bytes after the last kept payload, and one for the bytes that
 /// the caller writes after the batch.
 pub const MAX_SLICES: usize = 2 * MAX_KEPT + 2;
 /// The maximum size, in bytes, of the memory that an empty batch keeps.

@@ -111,8 +111,9 @@ impl Encoder {
     /// between them.
     ///
     /// To avoid a copy, the encoder may leave out a large payload. It then returns the payload, and
-    /// the caller must write it right after the batch. Otherwise, the returned slice is empty.
-    /// Fails if the encoder [is closed](Encoder::is_closed).
+    /// the caller must write it right after the batch, or [`append`](Encoder::append) it.
+    /// Otherwise, the returned slice is empty. Fails if the encoder [is
+    /// closed](Encoder::is_closed).
     pub fn fragment<'a>(
         &mut self,
         opcode: Opcode,

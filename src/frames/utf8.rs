@@ -44,7 +44,8 @@ impl Text {
     }
 
     /// Reserves memory for the next piece, which is `piece` bytes long. If the piece doesn't fit,
-    /// the memory doubles, but not beyond `most`, the maximum size of the whole text in bytes.
+    /// the memory grows as `bytes_to_reserve` says. `most` is the maximum size of the whole text in
+    /// bytes.
     pub fn make_room(&mut self, piece: usize, most: usize) {
         let (length, room) = (self.valid.len(), self.valid.capacity());
         self.valid.reserve_exact(bytes_to_reserve(

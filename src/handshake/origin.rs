@@ -42,8 +42,8 @@ pub(super) fn can_match(listed: &str) -> bool {
 }
 
 /// The origins of the web pages that may open a connection to a server. The server also accepts
-/// requests without an `Origin` header: a browser always sends one, so such a request doesn't come
-/// from a web page.
+/// WebSocket requests without an `Origin` header: a browser sends the header with each of them, so
+/// a request without it doesn't come from a web page.
 #[derive(Clone, Debug, Default)]
 pub enum Origins {
     /// Only pages that were loaded from the request's own host and port may connect.

@@ -87,8 +87,8 @@ pub fn default_port(scheme: &str) -> Option<u16> {
     }
 }
 
-/// The hosts that a server answers for: it accepts a request only if the request asks for one of
-/// them, and refuses any other with a 421.
+/// The hosts that a server answers for. The server refuses a request for any other host with a 421.
+/// (A request that names no host, which only HTTP/1.0 allows, passes.)
 #[derive(Clone, Debug, Default)]
 pub enum Hosts {
     /// The server answers for any host.

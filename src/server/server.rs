@@ -168,8 +168,9 @@ impl Server {
     /// Sets the function that answers requests that don't ask for a WebSocket, on the same port.
     /// These requests may use any method except CONNECT, and HTTP/1.0 as well as HTTP/1.1. The
     /// response to a HEAD request goes out without its body. The server doesn't read request
-    /// bodies. If `http` returns `None`, the client receives a 404, or a 426 for a GET of one of
-    /// the [`paths`](Server::paths). If `http` panics, the client receives a 500.
+    /// bodies. If `http` returns `None`, the client receives a 404. For one of the
+    /// [`paths`](Server::paths), it receives a 426 instead, or a 405 if the method isn't GET, or a
+    /// 505 if the version is HTTP/1.0. If `http` panics, the client receives a 500.
     pub fn http(
         mut self,
         http: impl Fn(&Request) -> Option<Response> + Send + Sync + 'static,

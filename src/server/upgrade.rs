@@ -152,8 +152,8 @@ pub(crate) fn upgrade(
 struct Requester<'a> {
     id: u64,
     /// The client's address, or `None` if the stream has no such address. The server asks for it
-    /// before the client's first byte, because the operating system forgets the address when the
-    /// client resets the connection.
+    /// before it reads the client's first byte, because the operating system forgets the address
+    /// when the client resets the connection.
     peer: Option<SocketAddr>,
     /// Whether the application wraps the stream. If so, the server prefers the address that the
     /// application's stream returns, which may come from a proxy's header.
@@ -186,8 +186,8 @@ impl Requester<'_> {
     }
 
     /// Reads and parses the request's HTTP head. Bytes after the head stay in the buffer. Returns a
-    /// refusal if the head is malformed, too large or too late, or if the server evicts the
-    /// connection first.
+    /// refusal if the head is malformed, too large, cut short or too late, or if the server evicts
+    /// the connection or stops first.
     #[inline(never)]
     fn read_request(
         &self,

@@ -75,8 +75,8 @@ impl Stream for TcpStream {
     }
 
     // On macOS, shutting down the reading side drops the bytes that have arrived but haven't been
-    // read. The server does this only to connections that it evicts, because it needs no more bytes
-    // from them.
+    // read. Therefore this crate does so only when it needs no more bytes from the peer, for
+    // example when the server evicts a connection.
     fn shutdown(&self, how: Shutdown) -> io::Result<()> {
         TcpStream::shutdown(self, how)
     }

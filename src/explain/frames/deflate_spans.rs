@@ -104,9 +104,9 @@ fn describe_block(first: u8) -> BlockDescription {
 }
 
 /// Returns two texts to show for a compressed payload, as `(value, meaning)`. The value is the
-/// inflated bytes, or the compressed bytes if ws101 was built without the `deflate` feature. The
-/// meaning says how many bytes the payload inflates to, and what is wrong with the payload, if
-/// anything.
+/// inflated bytes. The meaning says how many bytes the payload inflates to, and what is wrong with
+/// the payload, if anything. If ws101 was built without the `deflate` feature, the value is the
+/// compressed bytes, and the meaning says that they can't be inflated.
 fn describe_inflated(
     header: &Header,
     context: MessageContext,

@@ -6,9 +6,9 @@
 //! ```
 //!
 //! Rules of this file:
-//! - Each frame passes the same checks as in [`Decoder`](crate::frames::decoder::Decoder), in the
-//!   same order: those of its header, of its payload and, in a Close, of the code and the reason. A
-//!   test compares the verdicts with those of `Decoder`.
+//! - Each frame goes through the same checks as in [`Decoder`](crate::frames::decoder::Decoder), in
+//!   the same order: those of its header, of its payload and, in a Close, of the code and the
+//!   reason. A test compares the verdicts with those of `Decoder`.
 //! - Memory is bounded: only the first bytes of a long payload are kept, and the rest are only
 //!   counted.
 //! - A frame that breaks a rule is reported only once it's complete. If its header breaks the rule,

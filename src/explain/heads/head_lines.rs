@@ -49,8 +49,8 @@ pub fn spans(
     spans
 }
 
-/// The header fields of a 101 that a client validates by §4.1, although the glossary gives another
-/// section. In a response, their spans name §4.1.
+/// The header fields whose spans name §4.1 in a response, instead of the glossary's section,
+/// because a client validates these fields of a 101 by §4.1.
 const OF_A_101: [&str; 3] = ["Upgrade", "Connection", "Sec-WebSocket-Protocol"];
 
 fn empty_line_in_front() -> [String; 3] {

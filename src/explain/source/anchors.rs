@@ -325,9 +325,9 @@ pub const REFUSALS: &[(&str, &str)] = &[
     ("not a list of extensions", "extensions"),
 ];
 
-/// Every error with which a client rejects a response, as a pair: the heading of its diagnostic,
-/// and the id of the anchor on the lines that detect the error. A test checks that no error is
-/// missing.
+/// Every error with which a client rejects a server's response (not a proxy's), as a pair: the
+/// heading of its diagnostic, and the id of the anchor on the lines that detect the error. A test
+/// checks that no error is missing.
 pub const HANDSHAKE_ERRORS: &[(&str, &str)] = &[
     ("an answer that is not HTTP", "status.line"),
     ("an answer with bare LFs", "head.bytes"),

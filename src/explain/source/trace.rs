@@ -300,7 +300,8 @@ impl Trace<'_> {
     }
 
     /// Parses the head, and adds to the trace the steps that every head passes. Returns `None` if
-    /// the head is malformed or incomplete, or longer than the part that its annotation keeps.
+    /// the head is malformed, incomplete or too large, or longer than the part that its annotation
+    /// keeps.
     fn head(&mut self) -> Option<Head> {
         let annotation = self.annotation;
         let lines = annotation.spans.iter().filter(|span| span.bits.end > span.bits.start).count();

@@ -36,8 +36,9 @@ use crate::transport::lingering_close::lingering_close;
 use crate::transport::lock::lock;
 use crate::transport::stream::{PartOfRecord, Stream, is_timeout};
 
-/// The write timeout for this end's last TLS record (an alert or a close_notify). Also the time
-/// that the peer has for closing after an alert that ends the handshake.
+/// The write timeout for the last TLS record that this end sends after the handshake (an alert or a
+/// close_notify). Also the time that the peer has for closing after an alert that ends the
+/// handshake.
 const LAST_RECORD_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// A TLS stream: it encrypts and decrypts the bytes that pass through an underlying stream. Several
