@@ -182,8 +182,9 @@ impl Client {
         self
     }
 
-    /// Sets the limits on sizes, numbers and times: see [`Limits`]. [`Limits::connect`] bounds the
-    /// time until the WebSocket is open. Without this call, the default limits apply.
+    /// Sets this client's [`Limits`], such as the maximum message size and the timeouts.
+    /// [`Limits::connect`] bounds the time until the WebSocket is open. Without this call, the
+    /// default limits apply.
     pub fn limits(mut self, limits: Limits) -> Client {
         self.limits = Arc::new(limits);
         self

@@ -112,7 +112,7 @@ pub(crate) enum OurSide {
     /// A write failed, or the connection was aborted, so we send nothing more. Until this deadline,
     /// the reading thread may read the bytes that the peer has already sent.
     Broken(WriteFailure, Deadline),
-    /// The stream has ended in both directions, or this end has given up the connection.
+    /// The stream has ended in both directions, or this end has given up on the connection.
     Over,
 }
 
@@ -130,7 +130,7 @@ pub(crate) enum EndEvent {
     /// A write has failed, or the connection is aborted. Until this deadline, the reading thread
     /// may read the bytes that the peer has already sent.
     Failed(WriteFailure, Deadline),
-    /// The stream has ended in both directions, or this end has given up the connection.
+    /// The stream has ended in both directions, or this end has given up on the connection.
     Ended,
 }
 

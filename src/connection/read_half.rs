@@ -64,8 +64,8 @@ pub(crate) struct ReadHalf {
     /// The deadline for the peer's Close and last bytes. `None` until our Close is written or a
     /// write has failed. (It's boxed to keep open connections small.)
     linger: Option<Box<RenewableDeadline>>,
-    /// The number of reads that the reading thread has done after the deadline for the peer's last
-    /// bytes.
+    /// The number of reads made after the deadline for the peer's last bytes, to fetch those that
+    /// arrived in time. At most [`LATE_READS`].
     late_reads: u32,
     /// Detects that the messages ahead of our Close no longer make progress. `None` until our Close
     /// has to wait for such messages. (It's boxed, because few connections ever need it.)

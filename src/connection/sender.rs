@@ -41,10 +41,13 @@ impl Sender {
 
     /// Begins the closing handshake, and returns without waiting for the peer's Close. From now on,
     /// sending a new message fails with `Closed`. Our Close goes out after all messages in the
-    /// connection's outboxes, and after a message that is being written piece by piece. The
-    /// `WebSocket`'s `recv` then returns `None` once the peer has answered, or fails with
-    /// `PeerTimeout` if the peer doesn't answer within `Limits::close`. If the code must not be
-    /// sent or the reason is longer than 123 bytes, this fails with `Misuse` and changes nothing.
+    /// connection's outboxes, and after the message of an unfinished `MessageWriter`.
+    ///
+    /// The `WebSocket`'s `recv` returns `None` once the peer has answered, or fails with
+    /// `PeerTimeout` if the peer doesn't answer within `Limits::close`.
+    ///
+    /// Fails with `Misuse`, and changes nothing, if the code must not be sent or the reason is
+    /// longer than 123 bytes.
     pub fn close(&self, code: impl Into<CloseCode>, reason: &str) -> Result<()> {
         let close = Close::new(code, reason)?;
         self.write_half

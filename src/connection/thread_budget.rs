@@ -29,8 +29,8 @@ use std::time::{Duration, Instant};
 // the budget's lock, so the checker has nothing to check there.)
 use std::{fs, io, sync};
 
-/// The number of memory mappings of a thread: two for its stack, and two for the small stack on
-/// which a stack overflow is reported.
+/// The number of memory mappings that a thread takes: its stack and a guard page, and the same two
+/// for the small stack on which a stack overflow is reported.
 const MAPS_PER_THREAD: i64 = 4;
 /// The minimum number of threads that may start before the system's limits are read again. Without
 /// this minimum, each thread that starts near a limit would need a new reading.

@@ -26,11 +26,12 @@ use crate::http::head::Head;
 use crate::http::request::Request;
 use crate::transport::deadline::Deadline;
 
-/// An open WebSocket connection of a server or a client.
+/// An open WebSocket connection, on the server's or the client's side. It sends and receives
+/// messages.
 ///
 /// Dropping the `WebSocket` closes the connection with close code 1000, or with 1011 if the thread
-/// is panicking. Like [`close`](WebSocket::close), this may wait for the peer. (In a handler of
-/// [`Server::serve`](crate::Server::serve), the connection closes only when the handler ends,
+/// is panicking. Like [`close`](WebSocket::close), the drop may wait for the peer. (In a handler of
+/// [`Server::serve`](crate::Server::serve), the connection isn't closed until the handler ends,
 /// because the handler's result decides the close code.)
 pub struct WebSocket {
     pub(crate) read_half: Box<ReadHalf>,

@@ -580,10 +580,13 @@ impl WriteHalf {
         RenewableDeadline::renewable(deadline, self.limits.close, self.ending.written())
     }
 
-    /// Shuts down our side of the stream if our Close is sent and this end needn't wait for the
-    /// peer. §5.5.1: a server does so as soon as both ends have sent a Close, even while its
-    /// handler is still running. A client lets the server end first. After the peer has broken a
-    /// rule, either end does so at once.
+    /// Shuts down our side of the stream if our Close has been sent and this end needn't wait for
+    /// the peer:
+    /// - A server needn't wait once the peer's Close has arrived, even if its handler is still
+    ///   running (§5.5.1).
+    /// - Neither end waits once the peer has broken a rule.
+    ///
+    /// After a normal Close, a client doesn't shut down here, because the server goes first.
     fn shut_down_if_our_turn(&self) {
         if !matches!(self.ending.our_side(), OurSide::Sent(_)) {
             return;

@@ -61,9 +61,9 @@ fn step(step: &Step) -> String {
     ])
 }
 
-/// Returns a passage as a JSON object. The object contains the lines of a function in ws101's
-/// source, and says for each line whether the anchor marks it. It also contains the walkthrough
-/// paragraph that explains the marked lines.
+/// Returns a passage as a JSON object. It contains the lines of a function in ws101's source, each
+/// with a flag that tells whether the anchor marks the line, and the walkthrough paragraph that
+/// explains the marked lines.
 pub fn passage(passage: &Passage) -> String {
     let Passage { anchor, lines, chapter } = passage;
     let lines = lines.iter().map(|line| {

@@ -62,8 +62,8 @@ pub enum Origins {
     Any,
 }
 
-/// The entry that replaces `self` in a TLS server's origin list. It contains spaces, so it can't be
-/// mistaken for an origin.
+/// The entry that replaces `self` in a TLS server's origin list. It stands for the request's own
+/// host and port, over https only. It contains spaces, so it can't be mistaken for an origin.
 const SELF_OVER_HTTPS: &str = "self by https";
 
 impl Origins {

@@ -94,8 +94,9 @@ impl Grace {
     }
 }
 
-/// A file descriptor held in reserve for the time when the process has no other descriptor left.
-/// Dropping this value frees the descriptor.
+/// A file descriptor kept in reserve in case the process runs out of descriptors. Dropping this
+/// value frees the descriptor, so that the server can accept (and refuse) one more client, or
+/// `stop` can connect to the server's own listener.
 pub(crate) struct ReserveDescriptor(#[expect(dead_code)] PipeReader);
 
 impl ReserveDescriptor {

@@ -219,8 +219,8 @@ impl Server {
         self
     }
 
-    /// Sets this server's limits on sizes, numbers and times: see [`Limits`]. Without this call,
-    /// the default limits apply.
+    /// Sets this server's [`Limits`], such as the maximum message size, the maximum number of
+    /// connections, and the timeouts. Without this call, the default limits apply.
     pub fn limits(mut self, limits: Limits) -> Server {
         self.options.limits = Arc::new(limits);
         self

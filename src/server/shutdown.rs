@@ -26,9 +26,9 @@ use crate::transport::lock::lock;
 const DRAIN_PAUSE: Duration = Duration::from_millis(50);
 
 impl Registry {
-    /// Begins to drain the server, with this grace period and this Close for its connections,
-    /// unless the server is already draining or stopping. Returns whether this call has begun the
-    /// drain. If so, the caller must now call `drain`.
+    /// Moves the server to the draining phase, with this grace period and this Close for its
+    /// connections. Returns `true` if it has done so, and then the caller must arrange for `drain` to
+    /// run. Returns `false`, and changes nothing, if the server is already draining or stopping.
     pub(crate) fn enter_draining(&self, grace: Duration, close: Close) -> bool {
         // The grace is locked first, so that a thread that sees the new phase also sees the new
         // Close.

@@ -276,8 +276,9 @@ impl Requester<'_> {
         Error::PageServed
     }
 
-    /// Runs code that may call the application's functions. If the code panics, the client receives
-    /// a 500, and then the panic continues.
+    /// Runs a step that may call the application's code: `authorize`, `http`, `wrap_stream`, or the
+    /// stream that `wrap_stream` returned. If that code panics, sends the client a 500, and then
+    /// resumes the panic.
     fn run_application_code<T>(&self, code: impl FnOnce() -> T) -> T {
         catch_unwind(AssertUnwindSafe(code)).unwrap_or_else(|panic| {
             log::error!("{} authorize, http or wrap_stream panicked", self.id);

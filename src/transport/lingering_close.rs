@@ -108,10 +108,12 @@ pub fn lingering_close(linger: impl Into<RenewableDeadline>, stream: &dyn Stream
     has_ended
 }
 
-/// Waits up to a second, and not beyond the deadline, for the peer to end the stream, and drops the
-/// bytes that still arrive. The end that closes a TCP connection first keeps it in the TIME_WAIT
-/// state for a minute or more. In this state, a client can't open the same connection again, but a
-/// server can accept it again. Therefore a client lets the server close first (RFC 6455 §7.1.1).
+/// Waits for the peer to end the stream, for at most a second and no longer than the deadline.
+/// Discards the bytes that still arrive.
+///
+/// The end that closes a TCP connection first keeps it in the TIME_WAIT state for a minute or more.
+/// Meanwhile, a client can't open a new connection with the same addresses and ports, but a server
+/// can accept one. Therefore a client lets the server close first (RFC 6455 §7.1.1).
 pub fn await_peer_eof(deadline: Deadline, stream: &dyn Stream) {
     const EOF_WAIT: Duration = Duration::from_secs(1);
     let rest = deadline.remaining().unwrap_or_default();

@@ -159,9 +159,9 @@ impl FrameExplainer {
         self.end_reading();
     }
 
-    /// Consumes the bytes that belong to the current frame's header, and returns how many it
-    /// consumed. Once the header is complete, the frame's payload begins. If the header breaks a
-    /// rule, `take_broken_header` consumes the rest of it.
+    /// Consumes bytes of the current frame's header, and returns how many. When the header is
+    /// complete, calls `begin_payload`. If the header breaks a rule, leaves the rest of it to
+    /// `take_broken_header`.
     fn take_header(&mut self, bytes: &[u8], report: &mut dyn FnMut(Annotation)) -> usize {
         for (index, &byte) in bytes.iter().enumerate() {
             self.head.push(byte);

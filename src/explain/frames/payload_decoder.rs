@@ -48,7 +48,7 @@ pub struct BadText {
 }
 
 impl BadText {
-    /// Returns a human-readable reason why the text isn't valid UTF-8 at this offset.
+    /// Explains in English why the text isn't valid UTF-8 at the offset `at`.
     pub(crate) fn why(&self) -> String {
         let begun = hex(&self.begun, 4);
         let before = if self.begun.len() as u64 > self.at { " in an earlier frame" } else { "" };

@@ -4,8 +4,8 @@
 //! its diagnostic. If you add a refusal, add it to [`REFUSALS`], and give it a step in
 //! [`trace`](super::trace).
 
-/// A name for the lines of ws101's source that decide what a field means, or whether bytes break a
-/// rule.
+/// A reference to the lines of ws101's source that decide what a field means, or whether bytes
+/// break a rule.
 #[derive(Debug)]
 pub struct Anchor {
     /// The anchor's unique name, such as `opcode`. Links refer to the anchor by this name.

@@ -49,8 +49,10 @@ const PIECE: usize = 8 * 1024;
 /// which takes about as long as inflating this many bytes. Honest senders send at most one such
 /// block per message.
 const PRICE_OF_LAST_BLOCK: u64 = 1024;
-/// The maximum credit, in bytes, that a peer can save for DEFLATE blocks with BFINAL set. It pays
-/// for 16 such blocks in a row, and for the one that [`Inflater::finish`] appends.
+/// The most credit, in bytes, that a peer can save up for DEFLATE blocks with BFINAL set: enough
+/// for 17 such blocks in a row. A connection begins with this credit. If [`Inflater::finish`]
+/// appends such a block to a message, the credit pays for that block too, so it's enough for at
+/// most 16 when the next message begins.
 const MAX_CREDIT: u64 = 17 * PRICE_OF_LAST_BLOCK;
 
 /// Validates compression settings. Fails unless the windows have 9 to 15 bits and the level is from
