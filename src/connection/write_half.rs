@@ -655,11 +655,13 @@ impl WriteHalf {
 
     /// Returns whether another thread holds the write lock. Such a thread is in the middle of a
     /// write, because a thread that holds this lock waits for nothing else. If the lock is free,
-    /// this sends the pending pong and Close, if any.
+    /// this writes the encoder's batch, and sends the pending pong and Close, if any: meanwhile, the
+    /// reading thread may have found the lock taken, and counts on its holder to write the batch.
     pub(crate) fn is_writing(&self) -> bool {
-        let Some(encoder) = self.try_lock() else { return true };
-        drop(encoder);
+        let Some(mut encoder) = self.try_lock() else { return true };
         // A failed write ends the connection, so the calling thread then sees the new state.
+        let _ = self.write(&mut encoder, &[]);
+        drop(encoder);
         let _ = self.flush_pending();
         false
     }

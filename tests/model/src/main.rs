@@ -13,7 +13,7 @@
 //! - However a connection ends (either end closes it, it's dropped or cut, the server stops), no thread is
 //!   left waiting.
 //!
-//! Three scenarios are small enough for all their orders, and a fourth runs in a million. The
+//! Four scenarios are small enough for all their orders, and a fifth runs in a million. The
 //! others run in many: some at random, and some with few changes of thread, in which most faults
 //! show. The checker assumes that each thread sees at once what another has written (`SeqCst`), so
 //! it doesn't find faults of weaker orderings. `write_half.rs` uses only `SeqCst`; the counters use
@@ -40,11 +40,12 @@ type Scenario = (&'static str, fn());
 const MOST: usize = 1_000_000;
 
 /// Small enough for all orders there are, or nearly.
-const WHOLE: [Scenario; 4] = [
+const WHOLE: [Scenario; 5] = [
     ("a pong beside a send", scenarios::a_pong_beside_a_send),
     ("a close beside a send", scenarios::a_close_beside_a_send),
     ("a failure beside a send", scenarios::a_failure_beside_a_send),
     ("a close beside a feed", scenarios::a_close_beside_a_feed),
+    ("a look beside a flush", scenarios::a_look_beside_a_flush),
 ];
 
 const SAMPLED: [Scenario; 14] = [

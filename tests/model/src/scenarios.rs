@@ -17,8 +17,8 @@ use crate::model::time::Duration;
 use crate::server::registry::Registry;
 use crate::wire::{CLOSE, Frame, OurEnd, PING, PONG, Wire};
 use crate::{
-    Close, CloseCode, Error, Handle, Limits, MessageKind, Outbox, PreparedMessage, Request, Sender,
-    WebSocket,
+    AsMessage, Close, CloseCode, Error, Handle, Limits, MessageKind, Outbox, PreparedMessage,
+    Request, Sender, WebSocket,
 };
 
 /// The link of a server's connection.
@@ -322,6 +322,19 @@ pub fn a_close_beside_a_feed() {
     wire.end();
     drop(ws);
     assert!(heard.contains(&CLOSE), "both are through, and no Close is out: {heard:02x?}");
+}
+
+/// One writes what it has fed before it waits, while another looks whether the lock is free: the peer
+/// has the message, whoever wrote it.
+pub fn a_look_beside_a_flush() {
+    let wire = Arc::default();
+    let write_half = write_half(1, &wire, &Limits::default());
+    let other = write_half.clone();
+    let looking = spawn(move || other.is_writing());
+    write_half.feed(|encoder| encoder.message("a".as_message())).expect("nothing is closed");
+    write_half.flush_unless_busy().expect("nothing fails");
+    looking.join().expect("it looks");
+    assert_eq!(wire.messages_of(b'a'), 1);
 }
 
 /// Fills an outbox from another thread; how many messages it has taken.
