@@ -38,8 +38,6 @@ pub struct Batch {
     /// The payloads that weren't copied, each as `(offset, payload)`: the payload goes out after
     /// the first `offset` of the `bytes`.
     kept: Vec<(usize, Vec<u8>)>,
-    /// The sum of the kept payloads' sizes, in bytes.
-    kept_size: usize,
     /// The largest size of `bytes` in recent batches. `clear` shrinks the memory of `bytes` to
     /// twice that size.
     recent_peak: RecentPeak,
@@ -60,7 +58,6 @@ impl Batch {
     /// its memory is unused. The caller must have appended the payload's header.
     pub fn keep(&mut self, mut payload: Vec<u8>) {
         payload.shrink_to(2 * payload.len());
-        self.kept_size += payload.len();
         self.kept.push((self.bytes.len(), payload));
     }
 
@@ -80,7 +77,7 @@ impl Batch {
     /// Returns the batch's size in bytes, including the payloads that it keeps.
     #[inline]
     pub fn size(&self) -> usize {
-        self.bytes.len() + self.kept_size
+        self.bytes.len() + self.kept.iter().map(|(_, payload)| payload.len()).sum::<usize>()
     }
 
     /// Returns whether there's nothing to write.
@@ -103,10 +100,7 @@ impl Batch {
     pub fn clear(&mut self) {
         let peak = self.recent_peak.note(self.bytes.len());
         self.bytes.clear();
-        if self.kept_size > 0 {
-            self.kept.clear();
-            self.kept_size = 0;
-        }
+        self.kept.clear();
         if self.bytes.capacity() > MAX_IDLE {
             self.bytes = Vec::new();
         } else if let Some(peak) = peak {
@@ -122,7 +116,7 @@ impl Batch {
         if !self.kept.is_empty() {
             let mut all = Vec::with_capacity(self.size());
             self.for_each_slice(|slice| all.extend_from_slice(slice));
-            (self.bytes, self.kept, self.kept_size) = (all, Vec::new(), 0);
+            (self.bytes, self.kept) = (all, Vec::new());
         }
         self.bytes.drain(..count);
     }
