@@ -14,16 +14,21 @@ use crate::{Result, Siege};
 
 /// How long a page takes.
 const PAGE: &str = "3000";
-/// The library's default: so many may be pending, and so many pages in the making. Some threads more rest, or
-/// tell somebody that there is no room.
+/// The library's default: so many connections may be pending, and so many pages in the making.
 const PLACES: u64 = 256;
+/// How many threads without a connection may rest (`MAX_IDLE` of the thread pool).
+const IDLE: u64 = 64;
+/// How many clients that behave well come in a second. Each has a thread while it's there.
+const GOOD: u64 = 40;
+/// The server's own threads: its first one, the one that accepts, the one that refuses, and its counters'.
+const OWN: u64 = 4;
 
 pub fn row(siege: &Siege) -> Result<Verdict> {
     let count = siege.pick(1_500, 800);
     let server = Process::with(&[], &["--pages", PAGE])?;
     let to = server.address;
     let mut verdict = Verdict::default();
-    let good = GoodClients::come(to, 40);
+    let good = GoodClients::come(to, GOOD as usize);
     let (peers, failures) = many(count, |_| {
         let mut peer = Peer::dial(to)?;
         peer.stream.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")?;
@@ -35,7 +40,7 @@ pub fn row(siege: &Siege) -> Result<Verdict> {
         most = server.threads()?.max(most);
         thread::sleep(Duration::from_millis(50));
     }
-    verdict.at_most("threads", most, 2 * PLACES + 50);
+    verdict.at_most("threads", most, 2 * PLACES + IDLE + GOOD + OWN);
     let (mut made, mut refused) = (0, 0);
     for mut peer in peers {
         match peer.status()? {
@@ -48,6 +53,6 @@ pub fn row(siege: &Siege) -> Result<Verdict> {
     verdict.at_least("pages made", made, PLACES);
     verdict.at_least("told 503", refused, 1);
     verdict.exactly("answered", made + refused, count as u64);
-    good.until(40).judge(siege, &mut verdict);
+    good.until(GOOD as usize).judge(siege, &mut verdict);
     Ok(verdict)
 }
