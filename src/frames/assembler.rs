@@ -10,8 +10,8 @@
 //! - A message is one contiguous buffer. It grows with the bytes that have arrived, never with the
 //!   length that a header announces, and never beyond the limit.
 //! - The assembler adds up the lengths in the message's frame headers, and compares the sum with
-//!   the limit before the reader waits for a payload. The number of fragments, including empty
-//!   ones, is limited too.
+//!   the limit at each header. Thus it refuses a message that's too long without waiting for the
+//!   payload. The number of fragments, including empty ones, is limited too.
 //! - The compressed bytes of a message are limited to about twice the limit on its inflated bytes.
 //!   Honest compression stays below that. If only the inflated bytes were limited, a hostile
 //!   peer could endlessly send blocks that inflate to nothing.
@@ -38,8 +38,8 @@ pub struct Bounds {
     pub max_fragments: u64,
 }
 
-/// The number of bytes that compression may add to each fragment. An honest sender's compressor
-/// adds fewer: for example, it turns a one-byte fragment into 7 bytes.
+/// The number of bytes that each fragment adds to the size limit of a compressed message. An honest
+/// sender's compressor adds fewer: for example, it turns a one-byte fragment into 7 bytes.
 const FRAGMENT_ALLOWANCE: u64 = 16;
 /// The number of bytes by which a compressed message may exceed twice `max_message`, besides the
 /// allowance for each fragment. Without these bytes, an assembler with a small `max_message` would
@@ -78,11 +78,13 @@ impl Assembler {
         self.bounds.max_message = max_message;
     }
 
-    /// Begins the next frame: parses the header at the start of `bytes`. Returns the header and its
-    /// size in bytes, or `None` if the header isn't complete yet. Fails if the header is invalid,
-    /// if the frame is out of order (§5.4), or if its message would exceed the [`Bounds`]. `reader`
-    /// is the role of the receiving end. `rsv1_has_meaning` says whether both ends agreed on
-    /// compression, which uses the RSV1 bit.
+    /// Begins the next frame: parses the header at the start of `bytes`. `reader` is the role of
+    /// the receiving end. `rsv1_has_meaning` says whether both ends agreed on compression, which
+    /// uses the RSV1 bit.
+    ///
+    /// Returns the header and its size in bytes, or `None` if the header isn't complete yet. Fails
+    /// if the header is invalid, if the frame is out of order (§5.4), or if its message would
+    /// exceed the [`Bounds`].
     #[inline]
     pub fn begin_frame(
         &mut self,
@@ -140,9 +142,9 @@ impl Assembler {
         Ok(())
     }
 
-    /// Returns the maximum sum of the payload lengths in the current message's frame headers. For a
-    /// compressed message, the sum may exceed the limit on the inflated bytes, because compression
-    /// can enlarge a message.
+    /// Returns the maximum sum of the payload lengths in the current message's frame headers. For
+    /// an uncompressed message, that's `max_message`. For a compressed one, it's twice
+    /// `max_message` plus the allowances, because compression can enlarge a message.
     #[inline]
     fn max_announced(&self) -> u64 {
         let limit = self.bounds.max_message;
@@ -163,8 +165,9 @@ impl Assembler {
         self.compressed && self.inside.is_some()
     }
 
-    /// Appends `piece`, which the decoder must have unmasked and inflated, to the current message's
-    /// payload. Fails if `piece` makes a text message invalid UTF-8.
+    /// Appends `piece` to the current message's payload. The decoder must have unmasked `piece`,
+    /// and inflated it if the message is compressed. Fails if `piece` makes a text message invalid
+    /// UTF-8.
     #[inline]
     pub fn append(&mut self, piece: &[u8]) -> Result<(), Violation> {
         let most = usize::try_from(self.bounds.max_message).unwrap_or(usize::MAX);

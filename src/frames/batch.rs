@@ -8,16 +8,17 @@
 //! Rules of this file:
 //! - Headers and small payloads are copied into one piece of memory, so that a single write can
 //!   send all of them.
-//! - The batch keeps a large payload that its sender gives away, and remembers the payload's place
-//!   between the copied bytes. It doesn't copy such a payload, unless more than half of the
-//!   payload's memory is unused.
+//! - A large payload that its sender gives away isn't copied, unless more than half of its memory
+//!   is unused. The batch keeps the payload, and remembers its place between the copied bytes.
 //! - A batch that has reached 256 KiB, or keeps two payloads, is full: the sending thread must
-//!   write it before it adds another frame.
-//! - An empty batch keeps memory for later frames, but not much more than recent batches needed.
+//!   write the batch before it adds another frame.
+//! - An empty batch keeps at most 512 KiB of memory for later frames. In the long run, it keeps no
+//!   more than twice what recent batches needed.
 
 use super::buffer::RecentPeak;
 
-/// The size, in bytes, from which a batch is full.
+/// The size, in bytes, from which a batch is full. A full batch must be written before another
+/// frame is added.
 const FULL: usize = 256 * 1024;
 /// The maximum number of payloads that a batch keeps. If it kept more, each write would consist of
 /// many slices, and the payloads' memory would be allocated and freed in large bursts, which is
@@ -35,11 +36,11 @@ const MAX_IDLE: usize = 512 * 1024;
 pub struct Batch {
     /// The frames' headers, and the payloads that were copied.
     bytes: Vec<u8>,
-    /// The payloads that weren't copied, each as `(offset, payload)`: the payload goes out after
-    /// the first `offset` of the `bytes`.
+    /// The payloads that weren't copied, each as `(offset, payload)`. The payload goes out after
+    /// the first `offset` bytes of the field `bytes`.
     kept: Vec<(usize, Vec<u8>)>,
-    /// The largest size of `bytes` in recent batches. `clear` shrinks the memory of `bytes` to
-    /// twice that size.
+    /// The largest size of `bytes` in recent batches. After every 32 batches, `clear` shrinks the
+    /// memory of `bytes` to at most twice that size.
     recent_peak: RecentPeak,
 }
 
@@ -55,7 +56,8 @@ impl Batch {
     }
 
     /// Adds a payload after the bytes so far. The payload isn't copied, unless more than half of
-    /// its memory is unused. The caller must have appended the payload's header.
+    /// its memory is unused. The caller must already have appended the payload's header to the
+    /// copied bytes.
     pub fn keep(&mut self, mut payload: Vec<u8>) {
         payload.shrink_to(2 * payload.len());
         self.kept.push((self.bytes.len(), payload));
@@ -80,7 +82,8 @@ impl Batch {
         self.bytes.len() + self.kept.iter().map(|(_, payload)| payload.len()).sum::<usize>()
     }
 
-    /// Returns whether there's nothing to write.
+    /// Returns whether the batch contains nothing to write. A kept payload needs no check of its
+    /// own, because its header is among the copied bytes.
     #[inline]
     pub fn is_empty(&self) -> bool {
         self.bytes.is_empty()
@@ -163,7 +166,7 @@ mod tests {
         assert_eq!(write(0), 2_000);
     }
 
-    /// A batch with `count` payloads that aren't copied.
+    /// Returns a batch that keeps `count` payloads, and the bytes that it must send.
     fn keeping(count: usize) -> (Batch, Vec<u8>) {
         let (mut batch, mut all) = (Batch::default(), Vec::new());
         for index in 0..count as u8 {
@@ -175,7 +178,7 @@ mod tests {
         (batch, all)
     }
 
-    /// The batch's parts, in order.
+    /// Returns the batch's parts, in sending order.
     fn parts(batch: &Batch) -> Vec<&[u8]> {
         let mut parts = Vec::new();
         batch.for_each_slice(|part| parts.push(part));

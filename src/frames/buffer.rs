@@ -98,8 +98,8 @@ impl Buffer {
     }
 }
 
-/// The recent peak usage of a buffer. The buffer's owner uses it to decide how far to shrink the
-/// buffer.
+/// The recent peak usage of a receive buffer or of a batch's memory. The owner uses it to decide
+/// how far to shrink that memory.
 #[derive(Debug, Default)]
 pub struct RecentPeak {
     count: u32,
@@ -107,7 +107,7 @@ pub struct RecentPeak {
 }
 
 impl RecentPeak {
-    /// Records that `needed` bytes of the buffer were in use. Every 32nd call returns the maximum
+    /// Records that `needed` bytes of the memory were in use. Every 32nd call returns the maximum
     /// `needed` of the last 32 calls. All other calls return `None`.
     #[inline]
     pub fn note(&mut self, needed: usize) -> Option<usize> {

@@ -9,7 +9,8 @@
 //! ```
 //!
 //! The payload is either empty or begins with the two-byte code. This file refuses a forbidden
-//! code, whether the peer or our caller sends it. [`CloseCode`] defines which codes may be sent.
+//! code, whether it comes from the peer or from our caller. [`CloseCode`] defines which codes may
+//! be sent.
 
 use std::fmt;
 
@@ -42,7 +43,7 @@ impl Close {
     }
 
     /// Creates the Close that a stopping or draining server sends by default, with close code 1001.
-    /// The application sets another one with `stop_with` or `drain_with`.
+    /// An application that wants to send a different Close calls `stop_with` or `drain_with`.
     pub(crate) fn going_away() -> Close {
         Close { code: CloseCode::GOING_AWAY, reason: "the server stops".into() }
     }

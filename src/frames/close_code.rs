@@ -1,8 +1,9 @@
 //! Close codes are numbers that say why a connection ended (RFC 6455 §7.4).
 //!
-//! Three codes (1005, 1006, 1015) only record what happened at one end. They're for logs and are
-//! never sent. Every other code may be sent if it lies in an assigned range.
-//! `explain/frames/payload.rs` explains each named code in a sentence.
+//! Three codes are never sent. An end only records them for itself: 1005 if the peer's Close had no
+//! code, 1006 if the connection ended without a Close, and 1015 if the TLS handshake failed. Any
+//! other code may be sent if [`CloseCode::may_be_sent`] lists it. `explain/frames/payload.rs`
+//! explains each named code in a sentence.
 
 use std::fmt;
 
@@ -49,15 +50,15 @@ impl CloseCode {
     // §7.4.1 and the registry define which codes below 3000 may be sent. §7.4.2: libraries register
     // codes from 3000 to 3999, and applications may use 4000 to 4999 freely. No other code may be
     // sent.
-    /// Returns whether this code may be sent in a Close frame. The codes that may be sent are 1000
-    /// to 1003, 1007 to 1014, and 3000 to 4999.
+    /// Returns whether this code may be sent in a Close frame: `true` for 1000 to 1003, 1007 to
+    /// 1014, and 3000 to 4999.
     pub fn may_be_sent(self) -> bool {
         matches!(self.0, 1000..=1003 | 1007..=1014 | 3000..=4999)
     }
 
     /// Returns whether this code indicates a failure. The result is `false` for the codes of a
-    /// normal end (1000, 1001, 1005, 1012), and for the codes 3000 to 4999, whose meaning only the
-    /// application knows.
+    /// normal end (1000, 1001, 1005, 1012), and for 3000 to 4999, whose meaning only the
+    /// application knows. It's `true` for all other codes.
     pub fn is_failure(self) -> bool {
         !matches!(self.0, 1000 | 1001 | 1005 | 1012 | 3000..=4999)
     }

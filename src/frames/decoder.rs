@@ -11,13 +11,14 @@
 //! - The caller reads bytes into [`space`](Decoder::space), passes their number to
 //!   [`filled`](Decoder::filled), and calls [`next_event`](Decoder::next_event) until it returns
 //!   `None`.
-//! - The same bytes produce the same events, no matter how the reads split them.
+//! - The same bytes produce the same events, no matter how the reads split them. Only the
+//!   boundaries between a message's pieces ([`Event::Piece`]) depend on the reads.
 //! - After a violation or a Close, the decoder delivers nothing more (§7.1.7, §5.5.1).
 //!
-//! Elsewhere: [`header`](super::header) refuses a bad header, [`assembler`](super::assembler) a bad
-//! order or size, [`utf8`](super::utf8) bad text, [`deflate`](super::deflate) bad compressed data
-//! and [`close`](super::close) a bad Close. The connection's reading thread does the I/O and
-//! answers pings.
+//! Elsewhere: [`header`](super::header) validates headers, [`assembler`](super::assembler) the
+//! order and size of fragments, [`utf8`](super::utf8) text, [`deflate`](super::deflate) compressed
+//! data, and [`close`](super::close) a Close frame's payload. The connection's reading thread does
+//! the I/O and answers pings.
 
 use super::assembler::{Assembler, Bounds};
 use super::buffer::Buffer;
@@ -38,7 +39,7 @@ pub enum Event {
     Piece {
         /// Whether the message is text or binary.
         kind: MessageKind,
-        /// The message's next bytes. A piece of text never ends inside a character.
+        /// The message's next bytes, possibly none. A piece of text never ends inside a character.
         bytes: Vec<u8>,
         /// Whether this is the message's last piece.
         last: bool,
@@ -102,8 +103,8 @@ impl Decoder {
     }
 
     /// Sets the maximum payload size, in bytes, of a message that's delivered in pieces. This limit
-    /// may be large, because such a message is never completely in memory. Without this call,
-    /// pieces have the same limit as whole messages.
+    /// may be large, because such a message is never completely in memory. Without this call, the
+    /// limit is the same as for a message that's delivered whole.
     pub fn limit_streamed(self, max_streamed: u64) -> Decoder {
         Decoder { max_streamed, ..self }
     }
@@ -131,9 +132,10 @@ impl Decoder {
         }
     }
 
-    /// Sets whether the decoder delivers messages in pieces as they arrive, or whole. It also
-    /// switches to the size limit for that kind of delivery. Switch back to whole messages only
-    /// between two messages: otherwise, a message would lack the pieces that have been delivered.
+    /// Sets whether the decoder delivers messages in pieces as they arrive (`true`) or whole
+    /// (`false`), and applies the size limit for that kind of delivery. Switch back to whole
+    /// messages only between two messages: otherwise, a message would lack the pieces that have
+    /// been delivered.
     pub fn deliver_pieces(&mut self, pieces: bool) {
         self.pieces = pieces;
         let limit = if pieces { self.max_streamed } else { self.max_message };
@@ -158,6 +160,7 @@ impl Decoder {
     }
 
     /// Returns whether the peer has begun a frame or a message that it hasn't completed yet.
+    /// Received bytes that aren't parsed yet count too.
     pub fn is_mid_message(&mut self) -> bool {
         self.frame.is_some()
             || self.message.open_kind().is_some()
@@ -255,9 +258,9 @@ impl Decoder {
         Ok(Event::Piece { kind, bytes, last })
     }
 
-    /// Returns the maximum number of payload bytes to process for one delivered piece. The maximum
-    /// is small for a compressed message: DEFLATE can inflate one byte to 1032 bytes, so a long
-    /// piece could exhaust our memory.
+    /// Returns the maximum number of payload bytes to process for one delivered piece. For a
+    /// compressed message, that's only 1 KiB: DEFLATE can inflate one byte to 1032 bytes, so 1 KiB
+    /// can already become a piece of about 1 MiB.
     fn most_at_a_time(&self) -> usize {
         if self.message.is_compressed() { 1024 } else { usize::MAX }
     }

@@ -3,19 +3,19 @@
 //! Rules of this file:
 //! - The encoder collects frames in a batch, in the order of the calls. The thread that holds the
 //!   stream writes the batch.
-//! - A small payload is copied into the batch after its header. A large payload that's neither
-//!   masked nor compressed isn't copied: the batch keeps it if the caller gives it away. Otherwise
-//!   the encoder returns it, and the caller writes it after the batch, or copies it into the batch
-//!   with [`append`](Encoder::append).
+//! - A small payload is copied into the batch after its header. A payload of 32 KiB or more that's
+//!   neither masked nor compressed isn't copied: the batch keeps it if the caller gives it away.
+//!   Otherwise the encoder returns it, and the caller writes it after the batch, or copies it into
+//!   the batch with [`append`](Encoder::append).
 //! - A client masks each frame with a fresh key of four unpredictable bytes (§5.3, §10.3). The
-//!   caller passes in the source of these bytes, because they come from the operating system.
+//!   caller passes in the source of these bytes, so that a test can pass a fixed key.
 //! - If both ends agreed on compression, a sufficiently long message is compressed as it enters the
 //!   batch, unless its sender opted out. That way, messages are compressed in sending order, which
 //!   the peer's inflater requires.
-//! - Nothing follows a Close (§5.5.1). A refused call doesn't change the batch.
+//! - Nothing follows a Close (§5.5.1).
 //!
 //! The encoder refuses three things as a [`Misuse`]: an oversized control payload, a close code
-//! that must not be sent, and anything after a Close.
+//! that must not be sent, and anything after a Close. A refused call doesn't change the batch.
 //!
 //! Elsewhere: [`header`](super::header) writes headers, [`mask`] masks payloads,
 //! [`deflate`](super::deflate) compresses, [`prepared`](super::prepared) shares one encoding among
@@ -48,8 +48,8 @@ pub struct Encoder {
     /// Compresses our messages. `None` if the two ends haven't agreed on compression, or if the
     /// peer allows only a window of 256 bytes, which our compressor doesn't support.
     deflater: Option<Box<Deflater>>,
-    /// Whether the message that's being sent in fragments is compressed. Its first fragment decides
-    /// this.
+    /// Whether the message that's being sent in fragments is compressed. The length of its first
+    /// fragment decides this.
     compressing: bool,
     batch: Batch,
     closed: bool,
@@ -72,11 +72,11 @@ impl Encoder {
         Encoder { deflater, ..self }
     }
 
-    /// Appends a complete message to the batch, as one frame. To avoid a copy, the encoder may
-    /// leave out a large payload, or a whole large prepared frame. It then returns those bytes, and
-    /// the caller must write them right after the batch, or [`append`](Encoder::append) them.
-    /// Otherwise, the returned slice is empty. Fails if the encoder [is
-    /// closed](Encoder::is_closed).
+    /// Appends a complete message to the batch, as one frame. Returns the bytes that the encoder
+    /// has left out of the batch to avoid a copy: a large payload, or the whole frame of a large
+    /// prepared message. The caller must write them right after the batch, or
+    /// [`append`](Encoder::append) them. If the batch contains the whole message, the returned
+    /// slice is empty. Fails if the encoder [is closed](Encoder::is_closed).
     #[inline]
     pub fn message<'a>(&mut self, message: MessageRef<'a>) -> Result<&'a [u8], Misuse> {
         match self.usable_prepared_frame(&message) {
@@ -110,9 +110,9 @@ impl Encoder {
     /// fragment. The caller must pass a message's fragments in order, without another message
     /// between them.
     ///
-    /// To avoid a copy, the encoder may leave out a large payload. It then returns the payload, and
-    /// the caller must write it right after the batch, or [`append`](Encoder::append) it.
-    /// Otherwise, the returned slice is empty. Fails if the encoder [is
+    /// Returns the payload if the encoder has left it out of the batch to avoid a copy. The caller
+    /// must write it right after the batch, or [`append`](Encoder::append) it. If the batch
+    /// contains the whole fragment, the returned slice is empty. Fails if the encoder [is
     /// closed](Encoder::is_closed).
     pub fn fragment<'a>(
         &mut self,
@@ -149,8 +149,8 @@ impl Encoder {
     }
 
     /// Drops the batch, and makes the encoder refuse all frames. The connection's write half calls
-    /// this function when the connection ends, and after a failed write, because the peer may have
-    /// received only a part of a frame.
+    /// this function when the connection ends. It also does so after a failed write: the peer may
+    /// have received only a part of a frame, so nothing may follow.
     pub fn stop(&mut self) {
         self.batch = Batch::default();
         self.closed = true;
@@ -239,10 +239,12 @@ impl Encoder {
         }
     }
 
-    /// Returns the encoded frame of a prepared message, which a server's connections share. Returns
-    /// `None` if this connection can't send a shared frame: the message isn't prepared, we're a
-    /// client, the encoder is closed, or the message must be compressed and our compressor's window
-    /// isn't the largest. Returning a compressed frame resets our compressor.
+    /// Returns the encoded frame of a prepared message, which a server's connections share. If the
+    /// frame is compressed, our compressor forgets its window, to stay in step with the peer.
+    ///
+    /// Returns `None` if this connection can't send a shared frame: the message isn't prepared,
+    /// we're a client, the encoder is closed, or the message must be compressed and our
+    /// compressor's window is smaller than 32 KiB.
     fn usable_prepared_frame<'a>(&mut self, message: &MessageRef<'a>) -> Option<&'a [u8]> {
         let Encoded { frame, deflated } = message.encoded?;
         if self.masks.is_some() || self.closed {

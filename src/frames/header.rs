@@ -17,20 +17,22 @@
 //! needed, or the rule that the peer broke. It refuses a header at the first byte that breaks a
 //! rule.
 //!
-//! Elsewhere: [`assembler`](super::assembler) compares the length with the limits before the reader
-//! waits for the payload, and checks the order of the fragments. [`mask`] unmasks the payload.
+//! Elsewhere: [`assembler`](super::assembler) checks the order of the fragments, and compares the
+//! length with the limits without waiting for the payload. [`mask`] unmasks the payload.
 
 use std::fmt;
 
 use super::mask;
 use super::violation::Violation;
 
-/// The FIN bit in the first byte of a frame's header. It marks the last fragment of a message.
+/// The FIN bit in the first byte of a frame's header. It marks the last fragment of a message, or
+/// the only frame of an unfragmented one.
 pub const FIN: u8 = 0b1000_0000;
 /// The RSV1 bit in the first byte of a frame's header: the first of three reserved bits. With
-/// permessage-deflate, it marks a compressed message.
+/// permessage-deflate, it marks the first frame of a compressed message. In all other frames, it
+/// must be 0.
 pub const RSV1: u8 = 0b0100_0000;
-/// The RSV2 and RSV3 bits in the first byte of a frame's header: the other reserved bits. No
+/// The RSV2 and RSV3 bits in the first byte of a frame's header: the other two reserved bits. No
 /// published extension uses them, so the parser refuses a frame that sets one.
 pub const RSV2_RSV3: u8 = 0b0011_0000;
 /// The bits in the first byte of a frame's header that hold the opcode: the kind of the frame.
@@ -92,16 +94,17 @@ impl Role {
 pub enum Opcode {
     /// The frame is a fragment of a message, but not the first.
     Continuation = 0x0,
-    /// The frame is a text message or its first fragment.
+    /// The frame is a whole text message, or the first fragment of one.
     Text = 0x1,
-    /// The frame is a binary message or its first fragment.
+    /// The frame is a whole binary message, or the first fragment of one.
     Binary = 0x2,
     /// The frame announces that its sender will send nothing more. It may contain a close code and
     /// a reason.
     Close = 0x8,
     /// The frame asks its receiver for a pong, for instance as a keepalive.
     Ping = 0x9,
-    /// The frame answers a ping and repeats the ping's payload.
+    /// The frame answers a ping and repeats the ping's payload. A pong may also come without a ping
+    /// (§5.5.3).
     Pong = 0xA,
 }
 
@@ -150,7 +153,7 @@ impl Header {
     /// Parses the frame header at the start of `bytes`. `role` is the role of the receiving end: a
     /// server requires a masking key, and a client refuses one. `rsv1_has_meaning` says whether
     /// both ends agreed on an extension that uses RSV1. If they didn't, a header that sets RSV1 is
-    /// refused.
+    /// refused. If they did, only the first frame of a message may set it.
     ///
     /// Returns the header and its size in bytes, or `None` if the header isn't complete yet. Fails
     /// at the first byte that breaks a rule.

@@ -1,7 +1,7 @@
 //! Complete messages, text or binary, received or to be sent (RFC 6455 §5.6).
 //!
-//! `recv` returns a [`Message`]. `send` takes any type that implements [`AsMessage`], and borrows
-//! the value from the caller as a [`MessageRef`]: a kind and a payload.
+//! `recv` returns a [`Message`]. `send` takes a value of any type that implements [`AsMessage`]. It
+//! borrows the value as a [`MessageRef`]: a kind and a payload.
 
 use std::borrow::Cow;
 use std::sync::{Arc, OnceLock};
@@ -93,7 +93,7 @@ pub struct MessageRef<'a> {
     pub(crate) encoded: Option<Encoded<'a>>,
 }
 
-/// The frames of a prepared message, encoded as a server sends them: see
+/// The two frames of a prepared message, uncompressed and compressed, as a server sends them. See
 /// [`PreparedMessage`](super::prepared::PreparedMessage).
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Encoded<'a> {
@@ -121,15 +121,16 @@ impl<'a> MessageRef<'a> {
     }
 }
 
-/// A value that can be sent as a message. `&str` and `String` are sent as text, bytes as binary,
-/// and a [`Message`] as its own kind. A `Box`, `Arc` or `Cow` is sent like the value inside it.
+/// A value that can be sent as a message. `&str` and `String` are sent as text. `&[u8]`, `[u8; N]`
+/// and `Vec<u8>` are sent as binary, and a [`Message`] as its own kind. A `Box`, `Arc` or `Cow` is
+/// sent like the value inside it.
 pub trait AsMessage {
     /// Borrows the value as the message to send.
     fn as_message(&self) -> MessageRef<'_>;
 
     /// Turns a [`Message`], a `String` or a `Vec<u8>` into a message without copying its bytes, so
-    /// that `feed` needn't copy a large payload. Any other value is returned unchanged, as the
-    /// error.
+    /// that [`WebSocket::feed`](crate::WebSocket::feed) needn't copy a large payload. Any other
+    /// value is returned unchanged, as the error.
     fn into_message(self) -> Result<Message, Self>
     where
         Self: Sized,

@@ -5,7 +5,7 @@
 //! bytes ◄── batch  ◄── encoder: header ◄─ mask   ◄─ (deflate) ◄── MessageRef, ping, pong, close
 //! ```
 //!
-//! Read its files in this order; each imports only those above it.
+//! Read this folder's files in this order, because each file imports only those above it.
 //!
 //! | file | the question it answers |
 //! |---|---|
@@ -15,14 +15,14 @@
 //! | `header.rs` | What does a frame's header say, bit by bit? |
 //! | `close.rs` | What does a Close frame contain? |
 //! | `utf8.rs` | How is text validated while it arrives in pieces? |
-//! | `message.rs` | What is a message, on its way in and out? |
+//! | `message.rs` | Which types represent a message, received or to be sent? |
 //! | `assembler.rs` | How do fragments become a message, within limits? |
 //! | `buffer.rs` | Where do received bytes wait until they're parsed? |
 //! | `deflate/mod.rs` | How is a message compressed, and inflated within limits? (feature `deflate`; without it `deflate/absent.rs`) |
 //! | `decoder.rs` | How do bytes become events? |
 //! | `batch.rs` | Where do encoded frames wait until they're written? |
-//! | `encoder.rs` | How do messages become bytes, and which may not be sent? |
-//! | `prepared.rs` | How is one encoding sent to many connections? |
+//! | `encoder.rs` | How do messages become bytes, and what may not be sent? |
+//! | `prepared.rs` | How can one encoded message be sent to many connections? |
 
 pub mod assembler;
 pub mod batch;

@@ -5,8 +5,9 @@
 //! prepared message too, but saves nothing, because it must mask each frame with a fresh key.
 //!
 //! A prepared message is also compressed only once. It doesn't refer to earlier messages, because
-//! the connections' windows differ. As a result, it may be larger than a message compressed for one
-//! connection. A connection whose window is smaller than the maximum compresses the message itself.
+//! those differ from connection to connection. As a result, it may be larger than a message
+//! compressed for one connection. A connection whose window is smaller than 32 KiB compresses the
+//! message itself.
 
 use std::sync::{Arc, OnceLock};
 

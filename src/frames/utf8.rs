@@ -3,7 +3,7 @@
 //! Rules of this file:
 //! - A piece may end in the middle of a character, because a fragment or a read may end there. The
 //!   first one to three bytes of that character then wait for the next piece.
-//! - All other bytes are validated once and appended.
+//! - All other bytes are validated once, and appended to the text.
 //! - A byte that UTF-8 doesn't allow at its position is refused at once, not at the end of the
 //!   message.
 //!
@@ -13,11 +13,11 @@
 #[derive(Debug, PartialEq, Eq)]
 pub struct NotUtf8;
 
-/// The payload of a text message. It arrives in pieces, and each piece is validated as UTF-8 on
-/// arrival.
+/// The text of a message that comes in pieces, from the peer or from an application that writes the
+/// message piece by piece. Each piece is validated as UTF-8 when it's pushed.
 #[derive(Debug, Default)]
 pub struct Text {
-    /// The complete characters that have arrived, validated as UTF-8.
+    /// The complete characters that have arrived and haven't been taken, validated as UTF-8.
     valid: String,
     /// The first bytes of a character whose remaining bytes haven't arrived yet. Only the first
     /// `incomplete_length` bytes of this array are in use.
@@ -44,8 +44,8 @@ impl Text {
     }
 
     /// Reserves memory for the next piece, which is `piece` bytes long. If the piece doesn't fit,
-    /// the memory grows as `bytes_to_reserve` says. `most` is the maximum size of the whole text in
-    /// bytes.
+    /// the memory usually doubles, so that it needn't grow for each piece (see
+    /// [`bytes_to_reserve`]). `most` is the maximum size of the whole text in bytes.
     pub fn make_room(&mut self, piece: usize, most: usize) {
         let (length, room) = (self.valid.len(), self.valid.capacity());
         self.valid.reserve_exact(bytes_to_reserve(
@@ -99,8 +99,8 @@ impl Text {
 
 /// Returns how many bytes to reserve with `reserve_exact`, so that `more` bytes fit in a buffer of
 /// this `length` and capacity (`room`). The result is 0 if they already fit. Otherwise, the
-/// capacity doubles, or grows to what is needed if that's more. Doubling keeps reallocations rare.
-/// It stops at `most`, the message's size limit in bytes.
+/// capacity doubles, but not beyond `most`, the message's size limit in bytes. If that isn't
+/// enough, the capacity grows to exactly what's needed. Doubling keeps reallocations rare.
 pub fn bytes_to_reserve(length: usize, room: usize, more: usize, most: usize) -> usize {
     let needed = length + more;
     if needed <= room { 0 } else { needed.max(most.min(2 * room)) - length }
@@ -117,8 +117,8 @@ fn check(bytes: &[u8]) -> Result<&str, NotUtf8> {
 }
 
 /// Returns how many bytes at the end of a piece of text belong to an incomplete character, from 0
-/// to 3. This function only reads the length that the character's first byte announces. `check` and
-/// `push_to_incomplete` validate the bytes.
+/// to 3. This function looks only at the length that the character's first byte announces. It
+/// leaves the validation to `check` and `push_to_incomplete`.
 fn incomplete_length(bytes: &[u8]) -> usize {
     for back in 1..=bytes.len().min(3) {
         let announced = match bytes[bytes.len() - back] {

@@ -35,9 +35,10 @@ pub enum Violation {
     NothingToContinue,
     /// The peer began a new message before it had ended the previous one.
     MessageInsideMessage,
-    /// The peer sent a message that's larger than this limit, in bytes.
+    /// The peer sent, or announced in a frame header, a message that's larger than this limit in
+    /// bytes.
     MessageTooLong(u64),
-    /// The peer sent a message with more fragments than this limit.
+    /// The peer sent a message with more fragments than this limit allows.
     TooManyFragments(u64),
     /// The peer sent more DEFLATE blocks with BFINAL set than we allow for the number of bytes that
     /// it sent. Each such block makes the inflater copy its window of up to 32 KiB.
@@ -48,15 +49,16 @@ pub enum Violation {
     TextNotUtf8,
     /// The peer sent a Close frame with a one-byte payload, which is only half a close code.
     CloseOfOneByte,
-    /// The peer sent a Close frame with this close code, which must not be sent.
+    /// The peer sent a Close frame with this close code, which no Close frame may contain.
     CloseCode(CloseCode),
     /// The peer sent a Close frame whose reason isn't UTF-8.
     ReasonNotUtf8,
 }
 
 impl Violation {
-    /// Returns `(code, heading, seen)`: the close code, the diagnostic's heading, and what the
-    /// decoder saw. `seen` is empty if the heading says everything.
+    /// Returns `(code, heading, seen)`: the close code, the diagnostic's heading, and the value
+    /// that broke the rule or the limit that was exceeded. `seen` is empty if the heading says
+    /// everything.
     fn facts(self) -> (CloseCode, &'static str, String) {
         use CloseCode as Code;
         let nothing = String::new();
@@ -109,8 +111,8 @@ impl Violation {
         self.facts().0
     }
 
-    /// Returns the reason that we send in the Close frame. Each reason must fit into the 123 bytes
-    /// that a Close frame has for it.
+    /// Returns the reason that we send in the Close frame: the diagnostic's heading, such as
+    /// `unknown opcode`. It must fit into the 123 bytes that a Close frame has for a reason.
     pub fn reason(self) -> &'static str {
         self.facts().1
     }

@@ -12,8 +12,8 @@ pub fn validate(_: &DeflateConfig) -> Result<(), Misuse> {
     Err(Misuse::NoDeflate)
 }
 
-/// Returns neither an inflater nor a deflater for a connection, because this build lacks the
-/// `deflate` feature.
+/// Returns `None` for both the inflater and the deflater, because this build lacks the `deflate`
+/// feature.
 pub fn inflater_and_deflater(
     _: Role,
     _: Option<(DeflateParams, DeflateConfig)>,
@@ -23,12 +23,12 @@ pub fn inflater_and_deflater(
 }
 
 /// The type of an inflater, in builds without the `deflate` feature. No value of this type can
-/// exist.
+/// exist, so its functions never run.
 #[derive(Debug)]
 pub enum Inflater {}
 
 /// The type of a deflater, in builds without the `deflate` feature. No value of this type can
-/// exist.
+/// exist, so its functions never run.
 #[derive(Debug)]
 pub enum Deflater {}
 

@@ -39,8 +39,9 @@ use crate::handshake::deflate_params::{
 /// length. The sender removes them from the end of a compressed message, and the receiver appends
 /// them again (RFC 7692 §7.2).
 const TAIL: [u8; 4] = [0x00, 0x00, 0xff, 0xff];
-/// An empty stored DEFLATE block with BFINAL set. The inflater accepts it only where a block can
-/// begin, so it exposes a message that ends inside a block.
+/// An empty stored DEFLATE block with BFINAL set. [`Inflater::finish`] appends it to a message that
+/// doesn't end with such a block. There, it's valid only if the message doesn't end inside a block,
+/// so it exposes an incomplete message.
 const LAST_BLOCK: [u8; 5] = [0x01, 0x00, 0x00, 0xff, 0xff];
 /// The maximum size, in bytes, of a piece that the inflater produces in one step.
 const PIECE: usize = 8 * 1024;
@@ -49,10 +50,10 @@ const PIECE: usize = 8 * 1024;
 /// which takes about as long as inflating this many bytes. Honest senders send at most one such
 /// block per message.
 const PRICE_OF_LAST_BLOCK: u64 = 1024;
-/// The most credit, in bytes, that a peer can save up for DEFLATE blocks with BFINAL set: enough
-/// for 17 such blocks in a row. A connection begins with this credit. If [`Inflater::finish`]
-/// appends such a block to a message, the credit pays for that block too, so it's enough for at
-/// most 16 when the next message begins.
+/// The most credit, in bytes, that a peer can save up for DEFLATE blocks with BFINAL set. A
+/// connection begins with this credit, which is enough for 17 such blocks in a row. The block that
+/// [`Inflater::finish`] appends to most messages costs credit too, and leaves enough for at most 16
+/// when the next message begins.
 const MAX_CREDIT: u64 = 17 * PRICE_OF_LAST_BLOCK;
 
 /// Validates compression settings. Fails unless the windows have 9 to 15 bits and the level is from
@@ -72,10 +73,12 @@ pub fn validate(settings: &DeflateConfig) -> Result<(), Misuse> {
 }
 
 /// Creates a connection's inflater and deflater from the compression parameters that the two ends
-/// `agreed` on. Returns `None` for both if nothing was agreed, and for the deflater alone if the
-/// peer allows only a window of 256 bytes, which our compressor doesn't support. `max_message` is
-/// the maximum inflated size of a message in bytes. The results are boxed, so that an uncompressed
-/// connection stays small.
+/// `agreed` on. `role` is the role of our end. `max_message` is the maximum inflated size of a
+/// message in bytes.
+///
+/// Returns `None` for both if nothing was agreed, and for the deflater alone if the peer allows
+/// only a window of 256 bytes, which our compressor doesn't support. The results are boxed, so that
+/// an uncompressed connection stays small.
 pub fn inflater_and_deflater(
     role: Role,
     agreed: Option<(DeflateParams, DeflateConfig)>,
@@ -104,10 +107,11 @@ pub struct Inflater {
     /// The number of inflated bytes in the current message so far.
     inflated: u64,
     /// Whether the current message's bytes so far end exactly with a DEFLATE block that has BFINAL
-    /// set. If so, the message may end here.
+    /// set. If so, the message may end here, and `finish` needn't append a block.
     ended: bool,
-    /// The peer's credit for DEFLATE blocks with BFINAL set, in bytes. Each received byte adds one,
-    /// and each message adds the price of one such block, up to [`MAX_CREDIT`].
+    /// The peer's credit for DEFLATE blocks with BFINAL set, in bytes. Each byte of a compressed
+    /// message adds 1, and the end of the message adds the price of one such block, up to
+    /// [`MAX_CREDIT`].
     saved: u64,
 }
 
@@ -202,13 +206,13 @@ impl Inflater {
     }
 
     /// Frees the decompressor's memory. Call this when the connection becomes idle, but never in
-    /// the middle of a message. The window of inflated bytes is kept, because the peer's next
-    /// message may refer to it.
+    /// the middle of a message, because its rest couldn't be inflated then. The window of inflated
+    /// bytes is kept, because the peer's next message may refer to it.
     pub fn free_idle_memory(&mut self) {
         self.stream = None;
     }
 
-    /// Adds `bytes` to the peer's credit for DEFLATE blocks with BFINAL set.
+    /// Adds `bytes` to the peer's credit for DEFLATE blocks with BFINAL set, up to [`MAX_CREDIT`].
     fn credit(&mut self, bytes: u64) {
         self.saved = MAX_CREDIT.min(self.saved + bytes);
     }
@@ -267,7 +271,8 @@ impl Deflater {
     }
 
     /// Compresses the payload of a complete message or of one fragment. `fin` says whether the
-    /// message ends with this payload. If it does, the result omits the last four bytes (`TAIL`).
+    /// message ends with this payload. If it does, the result omits the last four bytes (`TAIL`),
+    /// which the receiver appends again.
     pub fn deflate(&mut self, payload: &[u8], fin: bool) -> Vec<u8> {
         let Window { bits, takeover } = self.window;
         let new = || Compress::new_with_window_bits(self.level, false, bits);
@@ -371,8 +376,8 @@ mod tests {
         decoder.inflating(Some(Box::new(Inflater::new(peer, max_message))))
     }
 
-    /// Returns all events that the client decodes from these bytes, which arrive in pieces of at
-    /// most `at_a_time` bytes.
+    /// Returns all events that the client decodes from these bytes, or the first violation. The
+    /// bytes arrive in pieces of at most `at_a_time` bytes.
     fn hear(client: &mut Decoder, bytes: &[u8], at_a_time: usize) -> Result<Vec<Event>, Violation> {
         let mut events = Vec::new();
         for piece in bytes.chunks(at_a_time) {
