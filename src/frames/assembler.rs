@@ -191,9 +191,10 @@ impl Assembler {
         }
     }
 
-    /// Ends the current message after its last fragment, and returns the message. If you read the
-    /// message in pieces with [`take_arrived`](Assembler::take_arrived), the result holds only the
-    /// bytes that you haven't taken yet. Fails if a text message ends in the middle of a character.
+    /// Ends the current message after its last fragment, and returns the message. If the caller
+    /// reads the message in pieces with [`take_arrived`](Assembler::take_arrived), the result holds
+    /// only the bytes that it hasn't taken yet. Fails if a text message ends in the middle of a
+    /// character.
     #[inline]
     pub fn finish(&mut self) -> Result<Message, Violation> {
         match self.inside.take() {

@@ -45,7 +45,7 @@ pub struct Batch {
 }
 
 impl Batch {
-    /// Returns the copied bytes, to which the encoder appends frames.
+    /// Returns the copied bytes, so that the encoder can append headers and payloads to them.
     pub fn copied_bytes_mut(&mut self) -> &mut Vec<u8> {
         &mut self.bytes
     }

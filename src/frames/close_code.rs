@@ -7,8 +7,8 @@
 
 use std::fmt;
 
-/// A close code: the number in a Close frame that indicates why its sender ends the connection (RFC
-/// 6455 §7.4).
+/// A close code: a number that says why a connection ends (RFC 6455 §7.4). A Close frame contains
+/// it, unless it's one of the three codes that are only recorded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CloseCode(pub u16);
 

@@ -63,8 +63,8 @@ pub fn length_bytes(second: u8) -> usize {
     }
 }
 
-/// Returns the size, in bytes, of the complete frame header that has this `second` byte: from 2 to
-/// [`MAX_HEADER`].
+/// Returns the size, in bytes, of the complete frame header whose second byte is `second`: from 2
+/// to [`MAX_HEADER`].
 pub fn header_length(second: u8) -> usize {
     let mask = if second & MASK != 0 { size_of::<mask::Key>() } else { 0 };
     2 + length_bytes(second) + mask
@@ -135,8 +135,8 @@ impl Opcode {
 /// The header of a frame: everything that comes before the payload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Header {
-    /// Whether the FIN bit is set, which marks the last frame of a message. A control frame must
-    /// set FIN.
+    /// Whether the FIN bit is set. If it isn't, more fragments of the message follow. A control
+    /// frame must set it.
     pub fin: bool,
     /// Whether the RSV1 bit is set. permessage-deflate sets it on the first frame of a compressed
     /// message.

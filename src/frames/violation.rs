@@ -45,7 +45,7 @@ pub enum Violation {
     TooManyLastBlocks,
     /// The peer sent a compressed message that isn't valid DEFLATE data or is incomplete.
     NotDeflate,
-    /// The peer sent a text message that isn't UTF-8.
+    /// The peer sent a text message whose payload isn't valid UTF-8.
     TextNotUtf8,
     /// The peer sent a Close frame with a one-byte payload, which is only half a close code.
     CloseOfOneByte,
@@ -117,8 +117,8 @@ impl Violation {
         self.facts().1
     }
 
-    /// Returns the diagnostic for logs and people: the rule, what the decoder saw, the usual cause
-    /// and the fix.
+    /// Returns the diagnostic, for people and logs: the broken rule, what the decoder saw, the
+    /// usual cause and the fix.
     pub fn diagnostic(self) -> Diagnostic {
         let (_, heading, seen) = self.facts();
         Diagnostic::about(heading, seen)

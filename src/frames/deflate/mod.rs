@@ -40,8 +40,8 @@ use crate::handshake::deflate_params::{
 /// them again (RFC 7692 §7.2).
 const TAIL: [u8; 4] = [0x00, 0x00, 0xff, 0xff];
 /// An empty stored DEFLATE block with BFINAL set. [`Inflater::finish`] appends it to a message that
-/// doesn't end with such a block. There, it's valid only if the message doesn't end inside a block,
-/// so it exposes an incomplete message.
+/// doesn't end with such a block. If the inflater can't read it as a block there, the message was
+/// incomplete.
 const LAST_BLOCK: [u8; 5] = [0x01, 0x00, 0x00, 0xff, 0xff];
 /// The maximum size, in bytes, of a piece that the inflater produces in one step.
 const PIECE: usize = 8 * 1024;
@@ -56,8 +56,8 @@ const PRICE_OF_LAST_BLOCK: u64 = 1024;
 /// when the next message begins.
 const MAX_CREDIT: u64 = 17 * PRICE_OF_LAST_BLOCK;
 
-/// Validates compression settings. Fails unless the windows have 9 to 15 bits and the level is from
-/// 1 to 9. The error names the setting that's out of range.
+/// Validates compression settings. Fails unless both window sizes are from 9 to 15 bits and the
+/// level is from 1 to 9. The error names the setting that's out of range.
 pub fn validate(settings: &DeflateConfig) -> Result<(), Misuse> {
     let window = MIN_WINDOW_BITS..=MAX_WINDOW_BITS;
     for (setting, value, allowed) in [
