@@ -15,6 +15,7 @@
 //! [`write_half`](super::write_half) with the threads that send.
 
 use std::io::{self, ErrorKind};
+use std::mem::take;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -79,6 +80,8 @@ pub(crate) struct ReadHalf {
     in_pieces: bool,
     /// The number of complete messages received since the connection's counters were last updated.
     messages: u64,
+    /// The number of bytes received since then.
+    bytes: usize,
 }
 
 impl ReadHalf {
@@ -97,6 +100,7 @@ impl ReadHalf {
             failed_write: None,
             in_pieces: false,
             messages: 0,
+            bytes: 0,
         }
     }
 
@@ -242,11 +246,16 @@ impl ReadHalf {
     fn flush_and_wait(&mut self, until: Option<Deadline>) -> Result<()> {
         let flushed = self.write_half.flush_unless_busy();
         self.remember_failure(flushed);
-        self.write_half.traffic.count_received(std::mem::take(&mut self.messages), 0);
+        self.count_received();
         self.write_half.set_reader_waits(true);
         let waited = self.wait_for_bytes(until);
         self.write_half.set_reader_waits(false);
         waited
+    }
+
+    /// Adds what has been received since the last call to the connection's counters.
+    fn count_received(&mut self) {
+        self.write_half.traffic.count_received(take(&mut self.messages), take(&mut self.bytes));
     }
 
     fn wait_for_bytes(&mut self, until: Option<Deadline>) -> Result<()> {
@@ -264,7 +273,7 @@ impl ReadHalf {
                 Ok(0) => return Err(self.abort_lost_connection(ErrorKind::UnexpectedEof.into())),
                 Ok(count) => {
                     self.decoder.filled(count);
-                    self.write_half.traffic.count_received(0, count);
+                    self.bytes += count;
                     self.note_sign_of_life();
                     return Ok(());
                 }
@@ -407,6 +416,6 @@ impl ReadHalf {
 
 impl Drop for ReadHalf {
     fn drop(&mut self) {
-        self.write_half.traffic.count_received(self.messages, 0);
+        self.count_received();
     }
 }

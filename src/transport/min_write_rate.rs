@@ -31,11 +31,11 @@ pub fn per_call_timeout(within: Duration) -> Duration {
 }
 
 // WALK: min-rate
-/// Writes all of `slices`, in order. Fails with a timeout if the peer takes less than
-/// 64 KiB within a write deadline (`within`). The caller must first set the stream's write timeout
-/// to [`per_call_timeout`], because otherwise a single `write` call could wait forever. The bytes
-/// of the first call don't count, because they may only have filled our own operating system's
-/// buffers.
+/// Writes all of `slices`, in order. Fails with a timeout if the peer takes less than 64 KiB within
+/// a write deadline (`within`). The first deadline begins when the first `write` call has returned.
+/// That call's bytes don't count, because they may only have filled our own operating system's
+/// buffers. The caller must first set the stream's write timeout to [`per_call_timeout`], because
+/// otherwise a single call could wait forever.
 pub fn write_with_min_rate(
     within: Duration,
     stream: &dyn Stream,
@@ -43,13 +43,15 @@ pub fn write_with_min_rate(
 ) -> io::Result<()> {
     let total: usize = slices.iter().map(|slice| slice.len()).sum();
     let (mut written, mut waits) = (0, 0);
-    let (mut start, mut written_at_start) = (Instant::now(), None);
+    // When the current write deadline began, and how many bytes were written by then.
+    let mut began: Option<(Instant, usize)> = None;
     while written < total {
         match stream.write(slices) {
             Ok(0) => return Err(ErrorKind::WriteZero.into()),
             // The stream reports more bytes than it was given. An application's own stream may have
             // this bug.
             Ok(count) if count > total - written => return Err(ErrorKind::InvalidData.into()),
+            Ok(count) if count == total - written => return Ok(()),
             Ok(count) => {
                 (written, waits) = (written + count, 0);
                 IoSlice::advance_slices(&mut slices, count);
@@ -60,13 +62,12 @@ pub fn write_with_min_rate(
         }
         // A call that wrote only part of the bytes has used up its timeout. Check now whether the
         // peer has taken enough.
-        match written_at_start {
-            None => written_at_start = Some(written),
-            Some(_) if written == total || start.elapsed() < within => {}
-            Some(then) if written - then < MIN_PROGRESS => {
+        match began {
+            Some((at, _)) if at.elapsed() < within => {}
+            Some((_, before)) if written - before < MIN_PROGRESS => {
                 return Err(ErrorKind::TimedOut.into());
             }
-            Some(_) => (start, written_at_start) = (Instant::now(), Some(written)),
+            None | Some(_) => began = Some((Instant::now(), written)),
         }
     }
     Ok(())
