@@ -349,7 +349,7 @@ impl StallDetector {
     }
 
     /// Returns whether the connection has stalled. A waiting thread must call this regularly,
-    /// because only a call notices progress and restarts the deadline. `written` is the total
+    /// because the deadline restarts only in a call that notices progress. `written` is the total
     /// number of bytes written to the stream so far. `is_writing` tells whether another thread is
     /// writing now.
     pub(crate) fn has_stalled(&mut self, written: u64, is_writing: bool) -> bool {

@@ -19,7 +19,8 @@ use crate::transport::deadline::Deadline;
 /// when the thread gives up on that peer.
 pub(crate) struct Keepalive {
     limits: Arc<Limits>,
-    /// The time at which bytes last arrived from the peer.
+    /// The time of the last sign of life from the peer. Before the first one, the time at which the
+    /// connection was opened.
     heard: Instant,
     ping: Option<Ping>,
     /// The round-trip time of the last ping that the peer answered. `None` before the first pong.
@@ -42,7 +43,8 @@ pub(crate) enum SilenceAction {
     Wait,
     /// The reading thread sends a ping.
     SendPing,
-    /// The reading thread gives up on the peer, because no byte arrived in time after a ping.
+    /// The reading thread gives up on the peer, because no byte arrived within `Limits::pong` after
+    /// a ping.
     GiveUp,
 }
 

@@ -32,12 +32,12 @@ use crate::transport::stream::{is_part_of_record, is_timeout};
 /// The read timeout for fetching only bytes that have already arrived. It can't be zero, because
 /// sockets reject a zero timeout.
 const SHORTEST_READ: Duration = Duration::from_millis(1);
-/// How often the reading thread checks on our Close:
-/// - Until our Close is requested, this is a minimum. The thread checks once per `Limits::close`
-///   whether another thread has requested our Close, but at most once in this interval. Otherwise,
-///   a small `Limits::close` would keep waking the threads of idle connections.
-/// - While our Close waits for other threads' messages, this is a maximum. The thread checks at
-///   least this often whether those messages make progress.
+/// The interval at which the reading thread checks on our Close. It's a minimum or a maximum:
+/// - Until our Close is requested, it's a minimum. The thread checks once per `Limits::close`
+///   whether another thread has requested our Close, but never more often than this. Otherwise, a
+///   small `Limits::close` would keep waking the threads of idle connections.
+/// - While our Close waits for other threads' messages, it's a maximum. The thread checks at least
+///   this often whether those messages make progress.
 const MIN_CHECK_INTERVAL: Duration = Duration::from_secs(1);
 /// The maximum number of reads after the deadline for the peer's last bytes. These reads fetch
 /// bytes that may have arrived in time but weren't read yet. This many reads are enough to empty

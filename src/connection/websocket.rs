@@ -203,7 +203,8 @@ impl WebSocket {
         (**self.identity.as_ref()?).downcast_ref()
     }
 
-    /// Returns the subprotocol that client and server agreed on, or `None` if they agreed on none.
+    /// Returns the subprotocol that the client and the server agreed on, or `None` if they agreed
+    /// on none.
     pub fn subprotocol(&self) -> Option<&str> {
         self.subprotocol.as_deref()
     }

@@ -250,7 +250,8 @@ impl WriteHalf {
 
     /// Like `request_close`, but waits only about 10 ms if the peer's buffers are full. A server
     /// uses this when it drains or stops, because slow peers mustn't hold up thousands of
-    /// connections. A later call or another thread sends the bytes that are left.
+    /// connections. Bytes that don't go out in this time stay in the encoder's batch, for the next
+    /// thread that writes.
     pub(crate) fn request_close_briefly(&self, request: CloseRequest) {
         self.apply(EndEvent::CloseRequested(request));
         self.make_close_pending_if_due();
