@@ -1,4 +1,4 @@
-//! The limits that keep a peer from taking too much memory, too much time or too many connections.
+//! The limits that keep peers from taking too much memory, too much time or too many connections.
 //!
 //! A peer that exceeds a limit receives a close code or an HTTP status, or loses its connection.
 //! Each field's comment says which.

@@ -18,7 +18,7 @@
 //!
 //! | file | the question it answers |
 //! |---|---|
-//! | `limits.rs` | How much memory and time, and how many connections, may a peer take? |
+//! | `limits.rs` | How much memory and time, and how many connections, may peers take? |
 //! | `counters.rs` | What does a server count, and what does each connection count? |
 //! | `pending_control.rs` | Which control frames wait for the thread that holds the write lock? |
 //! | `ending.rs` | Who ends a connection, how, and how long may each step take? |
