@@ -1,10 +1,10 @@
 //! The close guard: dropping its last clone closes the connection.
 //!
 //! A `WebSocket` holds a clone of the guard, and so does a server's thread while its handler runs.
-//! The guard closes the connection only once all its clones are dropped. Therefore the connection
-//! sends one Close, with the right code, even if the handler ends while its `WebSocket` lives on in
-//! another thread, or fails after it has dropped its `WebSocket`. The guard then notifies the
-//! server's registry.
+//! The guard closes the connection once all its clones are dropped, and then notifies the server's
+//! registry. That way, the connection sends one Close, with the right code, even in two special
+//! cases: the handler ends while its `WebSocket` lives on in another thread, or the handler fails
+//! after it has dropped its `WebSocket`.
 //!
 //! When a connection ends, the guard logs one line: the peer, the path, the peer's close code (1006
 //! if the `WebSocket` received no Close, per §7.1.5), the error (if one ended the connection), how
@@ -39,11 +39,11 @@ pub(crate) struct CloseGuard {
     /// The HTTP request that opened the connection. It also holds the peer's address.
     pub(crate) request: Box<Request>,
     opened: Instant,
-    /// The peer's close code, for the log. [`ABNORMAL`] unless the `WebSocket` received the peer's
-    /// Close before it was dropped.
+    /// The peer's close code, for the log. 1006 ([`ABNORMAL`]) if the `WebSocket` was dropped
+    /// before it received the peer's Close.
     peer_code: AtomicU16,
-    /// The first line of the error that ended the connection, for the log. Stays empty unless the
-    /// peer or the network caused the error.
+    /// For the log, the first line of the error that ended the connection: `BytesLost`, or a
+    /// handler's error that the peer or the network caused. Empty if there was no such error.
     cause: OnceLock<String>,
 }
 
@@ -69,8 +69,9 @@ impl CloseGuard {
     }
 
     /// Sets the close code that the guard sends when it closes the connection. The default is 1000.
-    /// The code has no effect if our Close has already been requested by then, unless that request
-    /// still waits for the handler.
+    /// If our Close has already been requested when the guard closes the connection, this code has
+    /// no effect. The exception is a Close that still waits for the handler, which the guard's
+    /// Close replaces.
     pub(crate) fn set_code(&self, code: CloseCode) {
         self.code.store(code.0, SeqCst);
     }
@@ -80,8 +81,8 @@ impl CloseGuard {
         self.peer_code.store(code.0, SeqCst);
     }
 
-    /// Records why the connection ended, for the log: the first line of this error. Only the first
-    /// call has an effect.
+    /// Records the first line of this error, which the log shows as the reason why the connection
+    /// ended. Only the first call has an effect.
     pub(crate) fn note_cause(&self, error: &Error) {
         let first_line = error.to_string().lines().next().unwrap_or_default().to_owned();
         let _ = self.cause.set(first_line);
@@ -101,7 +102,8 @@ impl Drop for CloseGuard {
     }
 }
 
-/// A connection's last log line: how the connection ended, and its numbers of messages and bytes.
+/// A connection's last log line: how the connection ended, and what it carried. For example:
+/// `peer 127.0.0.1:52000, path "/chat", code 1000, 8.3 s`, and then the message and byte counts.
 struct ClosingLine<'a>(&'a CloseGuard);
 
 impl fmt::Display for ClosingLine<'_> {

@@ -19,8 +19,8 @@ pub(crate) struct Totals {
     refused: Mutex<BTreeMap<u16, u64>>,
 }
 
-/// The numbers of messages and bytes of one connection, for its last log line. On a server, they're
-/// also added to the server's totals.
+/// Counts one connection's messages and bytes, for its last log line. On a server, everything
+/// that's counted here is also added to the server's totals.
 #[derive(Debug, Default)]
 pub(crate) struct ConnectionCounts {
     counts: AtomicCounts,
@@ -39,20 +39,22 @@ struct AtomicCounts {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Counters {
-    /// The number of WebSockets that are open now.
+    /// The number of WebSockets that were open when the snapshot was taken.
     pub open: usize,
     /// The number of WebSockets that have been opened since the server started.
     pub accepted: u64,
-    /// The number of requests that the server has refused, by HTTP status. A status that the server
-    /// hasn't sent has no entry.
+    /// The number of requests that the server has refused, by HTTP status. A status without
+    /// refusals has no entry.
     pub refused: BTreeMap<u16, u64>,
     /// The number of complete messages that the server has received.
     pub messages_in: u64,
     /// The number of complete messages that the server has sent.
     pub messages_out: u64,
-    /// The number of frame bytes that the server has received, including headers.
+    /// The number of bytes that the server has received in frames, including the frames' headers.
+    /// HTTP isn't counted.
     pub bytes_in: u64,
-    /// The number of frame bytes that the server has sent, including headers.
+    /// The number of bytes that the server has sent in frames, including the frames' headers. HTTP
+    /// isn't counted.
     pub bytes_out: u64,
 }
 
@@ -79,8 +81,8 @@ impl Totals {
 }
 
 impl ConnectionCounts {
-    /// Creates the counts of a server's new connection, all zero. What the connection counts from
-    /// now on is also added to `server`, the server's totals.
+    /// Creates the counts of a server's new connection, all zero. Everything that the connection
+    /// counts is also added to the server's totals, `server`.
     pub(crate) fn adding_to(server: Arc<Totals>) -> ConnectionCounts {
         ConnectionCounts { server: Some(server), ..ConnectionCounts::default() }
     }
@@ -106,7 +108,8 @@ impl ConnectionCounts {
     }
 }
 
-/// Formats the counts for the connection's last log line.
+/// Formats the counts for the connection's last log line, such as
+/// `1 messages and 22 bytes in, 1 messages and 14 bytes out`.
 impl fmt::Display for ConnectionCounts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let load = |count: &AtomicU64| count.load(Relaxed);

@@ -9,7 +9,7 @@
 //! | the peer breaks a rule | 1002, 1007, 1009 | nothing | the minimum write rate | `Limits::close` for the end of the peer's stream |
 //! | a `MessageWriter` is dropped after its first fragment and before its `finish` | 1011 | nothing | the same | `Limits::close` for the peer's Close |
 //! | the keepalive's ping stays unanswered | none | nothing | | none: the connection is aborted |
-//! | a write is too slow, or fails | none | nothing | | `Limits::close` for what the peer has sent before |
+//! | a write is too slow, or fails | none | nothing | | `Limits::close` to read what the peer sent before |
 //! | `abort` | none | nothing | | none |
 //!
 //! The states, and the events that change them:
@@ -25,14 +25,15 @@
 //! Rules of this file:
 //! - This file only decides. The [`write_half`](super::write_half) reports events to it, and
 //!   carries out its decisions.
-//! - The peer's time for its Close begins when our Close is written, not when it's requested.
-//! - When both ends have closed, the server ends the stream first (§7.1.1). After that, the server
-//!   waits at most 10 ms for the end of the peer's stream, and longer only while the peer's TCP
-//!   stack is still acknowledging a long message. A client waits up to a second for the server to
-//!   end the stream, and then shuts down its own side.
-//! - A peer that is still reading a long message gets more time, but only a limited number of
-//!   times: see [`RenewableDeadline`](crate::transport::lingering_close::RenewableDeadline).
-//! - No thread waits while it holds this file's lock.
+//! - The time limit for the peer's Close begins when our Close is written, not when it's requested.
+//! - Once both ends have sent their Close, the server ends the stream first (§7.1.1). After that,
+//!   the server waits at most 10 ms for the end of the peer's stream, and longer only while the
+//!   peer's TCP stack is still acknowledging a long message. A client waits up to a second for the
+//!   server to end the stream, and then shuts down its own side.
+//! - A peer that is still reading a long message gets more time, at most 24 times: see
+//!   [`RenewableDeadline`](crate::transport::lingering_close::RenewableDeadline).
+//! - A thread holds this file's lock only for a few steps, and never while it reads, writes or
+//!   waits. Therefore no thread waits long for the lock.
 
 use std::mem::replace;
 // (The model checker replaces `std`'s atomics and tries every order of their operations. No
@@ -51,8 +52,9 @@ use crate::transport::lock::lock;
 /// urgent than an earlier one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Urgency {
-    /// Our Close waits until the handler waits in `recv`, and after that as with `WhenDrained`. If
-    /// the handler ends first and drops its `WebSocket`, the close guard's Close replaces this one.
+    /// Our Close waits until the handler is idle, which means that it waits in `recv`. From then
+    /// on, the urgency is `WhenDrained`. If the handler ends first and drops its `WebSocket`, the
+    /// close guard's Close replaces this one.
     WhenIdle,
     /// Our Close waits until all messages in the outboxes' queues are sent, and until an open
     /// message is finished.
@@ -253,8 +255,8 @@ impl Ending {
         self.refuses.load(SeqCst)
     }
 
-    /// Waits until our Close is written or can no longer be written, but no longer than `at_most`.
-    /// Returns our end's state after the wait.
+    /// Waits until our Close is written or can't be written any more, or until the time `at_most`
+    /// is up. Returns our end's state after the wait.
     pub(crate) fn wait_until_close_is_sent(&self, at_most: Duration) -> OurSide {
         let is_to_come = |sides: &mut Sides| {
             matches!(sides.ours, OurSide::Open | OurSide::Requested(_) | OurSide::Due(_))
@@ -333,8 +335,8 @@ fn our_side_after_request(request: CloseRequest) -> (OurSide, Option<Close>) {
 }
 
 /// Detects that a connection has stalled: for the whole of `Limits::write`, no byte was written and
-/// no thread was writing. (While a thread is writing, the minimum write rate bounds the time of its
-/// write instead.)
+/// no thread was writing. (A write that's under way doesn't count as a stall, because the minimum
+/// write rate already limits its duration.)
 pub(crate) struct StallDetector {
     within: Duration,
     written: u64,
@@ -347,7 +349,7 @@ impl StallDetector {
     }
 
     /// Returns whether the connection has stalled. A waiting thread must call this regularly,
-    /// because only a call notices progress and restarts the deadline. `written` is the total
+    /// because the deadline restarts only in a call that notices progress. `written` is the total
     /// number of bytes written to the stream so far. `is_writing` tells whether another thread is
     /// writing now.
     pub(crate) fn has_stalled(&mut self, written: u64, is_writing: bool) -> bool {

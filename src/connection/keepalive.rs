@@ -1,12 +1,12 @@
 //! Keepalive: is the peer still there? This file decides when to ping the peer and when to give up
 //! on it, and measures how long the peer's pong took (RFC 6455 §5.5.2, §5.5.3).
 //!
-//! After a silence, we send a ping. Any byte that then arrives shows that the peer is alive. If no
-//! byte arrives in time, we assume that the peer is dead. That way, even an end that only receives
-//! notices that its peer has lost power.
+//! If the peer is silent for `Limits::ping_every`, we send a ping. Any byte that then arrives shows
+//! that the peer is alive. If no byte arrives within `Limits::pong`, we assume that the peer is
+//! dead. That way, an application that only receives also notices when its peer loses power.
 //!
-//! The reading thread sends the pings from `recv`. While no thread is in `recv`, a silence goes
-//! unnoticed, but a write to a dead peer has its own deadline. While another thread is writing, the
+//! The reading thread sends the pings from `recv`. While no thread is in `recv`, no ping is sent,
+//! and only a write that fails shows that the peer is dead. While another thread is writing, the
 //! reading thread sends no ping: that write shows whether the peer is alive.
 
 use std::sync::Arc;
@@ -19,7 +19,8 @@ use crate::transport::deadline::Deadline;
 /// when the thread gives up on that peer.
 pub(crate) struct Keepalive {
     limits: Arc<Limits>,
-    /// The time at which bytes last arrived from the peer.
+    /// The time of the last sign of life from the peer. Before the first one, the time at which the
+    /// connection was opened.
     heard: Instant,
     ping: Option<Ping>,
     /// The round-trip time of the last ping that the peer answered. `None` before the first pong.
@@ -30,8 +31,9 @@ pub(crate) struct Keepalive {
 struct Ping {
     payload: [u8; 8],
     sent: Instant,
-    /// The deadline for a sign of life from the peer. It may stem from an earlier ping. `None` if
-    /// no ping demands a sign of life, or if a sign of life has come since.
+    /// The time at which we give up on the peer if it has given no sign of life. A ping that the
+    /// application sends doesn't set this deadline, but keeps that of an earlier ping. `None` if
+    /// there's no deadline, or if the peer has given a sign of life since.
     give_up_deadline: Option<Deadline>,
 }
 
@@ -41,7 +43,8 @@ pub(crate) enum SilenceAction {
     Wait,
     /// The reading thread sends a ping.
     SendPing,
-    /// The reading thread gives up on the peer, because no byte arrived in time after a ping.
+    /// The reading thread gives up on the peer, because no byte arrived within `Limits::pong` after
+    /// a ping.
     GiveUp,
 }
 
@@ -59,8 +62,8 @@ impl Keepalive {
         }
     }
 
-    /// Records a sign of life, such as bytes from the peer. This cancels the deadline that a ping
-    /// has set.
+    /// Records a sign of life: bytes have arrived from the peer, or another thread is writing to
+    /// it. This cancels the deadline that a ping has set.
     pub(crate) fn note_sign_of_life(&mut self) {
         self.heard = Instant::now();
         if let Some(ping) = &mut self.ping {

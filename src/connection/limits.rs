@@ -1,4 +1,4 @@
-//! The limits on every size, number and time that a peer could drive too high.
+//! The limits that keep peers from taking too much memory, too much time or too many connections.
 //!
 //! A peer that exceeds a limit receives a close code or an HTTP status, or loses its connection.
 //! Each field's comment says which.
@@ -23,8 +23,8 @@ pub struct Limits {
     pub max_message: u64,
     /// The maximum number of bytes in a message that [`recv_stream`](crate::WebSocket::recv_stream)
     /// reads in pieces. A larger message closes the connection with 1009. With `None`,
-    /// `max_message` applies. This limit may be large, because reading in pieces takes constant
-    /// memory. It doesn't affect `recv`.
+    /// `max_message` applies. This limit can be far above `max_message`, because reading in pieces
+    /// takes constant memory. It doesn't affect `recv`.
     pub max_stream: Option<u64>,
     /// The maximum number of fragments in a message, including empty ones. A message with more
     /// fragments closes the connection with 1009.
@@ -40,17 +40,18 @@ pub struct Limits {
     pub max_connections: usize,
     /// The maximum number of pending connections. A connection is pending while its HTTP head is
     /// read or a plain HTTP response is sent. Above this number, the server evicts the connection
-    /// that has been pending longest, with a 408 if its head is still incomplete. That way, a crowd
-    /// of slow clients can't keep out an honest client, which sends its head within milliseconds.
-    /// This is also the maximum number of pages that are generated at a time. A further request for
-    /// a page receives a 503.
+    /// that has been pending longest, and sends it a 408 if its head is still incomplete. That way,
+    /// a crowd of slow clients can't keep out an honest client, which sends its head within
+    /// milliseconds. This is also the maximum number of pages that are generated at a time. A
+    /// further request for a page receives a 503.
     pub max_waiting: usize,
-    /// How long a client may take for the TLS handshake, if any, and its complete HTTP head, in any
-    /// number of pieces. A client whose head is late receives a 408.
+    /// How long a client may take for the TLS handshake, if any, and its complete HTTP head.
+    /// Sending the head in small pieces doesn't extend this time. A client whose head is late
+    /// receives a 408.
     pub head: Duration,
-    /// How long a client tries to connect: dialling, the proxy tunnel, TLS and the handshake
-    /// together. After that, `connect` fails with `PeerTimeout`. Only the hostname lookup may take
-    /// longer, because the operating system alone limits it.
+    /// How long a client tries to connect: dialling, the proxy tunnel, TLS and the WebSocket
+    /// handshake together. After that, `connect` fails with `PeerTimeout`. Only the hostname lookup
+    /// may take longer, because the operating system alone limits it.
     pub connect: Duration,
     /// How long the peer may take to read each 64 KiB that we write. A slower peer loses its
     /// connection, and the sending call fails with `WriteTimeout`.

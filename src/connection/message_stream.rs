@@ -1,4 +1,5 @@
-//! Long messages in pieces: a message as `io::Read` and as `io::Write`, in constant memory.
+//! Long messages in constant memory: an application reads a message piece by piece through
+//! `io::Read`, or writes one through `io::Write`.
 //!
 //! Rules of this file:
 //! - The reader returns only validated data: a text message's bytes are valid UTF-8, and no message
@@ -37,7 +38,7 @@ impl WebSocket {
     }
 
     /// Begins a message that you write piece by piece. Until you [`finish`](MessageWriter::finish)
-    /// it, other sending threads wait, and fail with
+    /// it, other threads can't send a message. They wait, and fail with
     /// [`Error::WriteTimeout`](crate::Error::WriteTimeout) if no piece goes out for the whole of
     /// `Limits::write`. If this thread meanwhile begins a second message, that call fails with
     /// [`Misuse`](crate::Error::Misuse). Pings, pongs and a Close may go out between two pieces.
@@ -55,7 +56,8 @@ impl Sender {
 }
 
 /// Reads a received message piece by piece, through `io::Read`. At the end of the message, `read`
-/// returns 0. If you drop the reader early, the next `recv` skips the rest of the message.
+/// returns 0. If the peer's Close arrives before that, `read` fails with `UnexpectedEof`. If you
+/// drop the reader early, the next `recv` skips the rest of the message.
 pub struct MessageReader<'a> {
     ws: &'a mut WebSocket,
     kind: MessageKind,
@@ -136,7 +138,8 @@ impl<'a> MessageWriter<'a> {
     }
 
     /// Sends the last fragment, which completes the message. Fails with `Misuse` if a text message
-    /// ends inside a character, and with `Closed` if our Close has already gone out.
+    /// ends inside a character, and then also closes the connection with 1011 if a fragment has
+    /// already been sent. Fails with `Closed` if our Close has already gone out.
     pub fn finish(mut self) -> Result<()> {
         if self.kind == MessageKind::Text {
             self.bytes = self.text.finish().map_err(|_| Misuse::NotUtf8)?.into_bytes();

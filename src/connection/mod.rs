@@ -8,18 +8,18 @@
 //! sender, outbox ──────┘   other threads
 //! ```
 //!
-//! In `recv`, the reading thread never waits for the lock that the sending threads share. If the
-//! lock is taken, the reading thread leaves its pong or Close in [`pending_control`], and the
-//! thread that holds the lock sends the frame. Waiting for the lock could cause a deadlock: if the
-//! reading threads of both ends waited, neither end would read any more, so the threads that hold
-//! the two locks would never finish their writes.
+//! In `recv`, the reading thread never waits for the write lock, which the sending threads share.
+//! If that lock is taken, the reading thread leaves its pong or Close in [`pending_control`], and
+//! the thread that holds the lock sends the frame. Waiting could cause a deadlock: if the reading
+//! threads of both ends waited for their write locks, neither end would read any more. Then the
+//! threads that hold those locks could never finish their writes.
 //!
 //! Read the files in this order; each imports only those above it.
 //!
 //! | file | the question it answers |
 //! |---|---|
-//! | `limits.rs` | How much, how many, how long? |
-//! | `counters.rs` | Which connections, messages and bytes does a server count? |
+//! | `limits.rs` | How much memory and time, and how many connections, may peers take? |
+//! | `counters.rs` | What does a server count, and what does each connection count? |
 //! | `pending_control.rs` | Which control frames wait for the thread that holds the write lock? |
 //! | `ending.rs` | Who ends a connection, how, and how long may each step take? |
 //! | `open_message.rs` | What waits while a message is written piece by piece? |
@@ -28,11 +28,11 @@
 //! | `sender.rs` | How do other threads send? |
 //! | `thread_budget.rs` | How many threads may this process still start? |
 //! | `outbox/outbox.rs` | How does a thread send to a peer that may be slow? |
-//! | `close_guard.rs` | Who closes a connection that its owner drops? |
+//! | `close_guard.rs` | What closes a connection when its `WebSocket` is dropped? |
 //! | `keepalive.rs` | Is the peer still there? |
 //! | `read_half.rs` | What happens in `recv`? |
 //! | `websocket.rs` | What can a caller do with a WebSocket? |
-//! | `message_stream.rs` | How does a long message pass in constant memory? |
+//! | `message_stream.rs` | How are long messages read and written in constant memory? |
 
 pub(crate) mod close_guard;
 pub(crate) mod counters;

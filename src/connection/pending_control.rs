@@ -25,7 +25,7 @@ pub(crate) struct PendingControl {
 pub(crate) struct PendingFrames {
     /// The payload of the pending pong. `None` if no pong is pending.
     pub(crate) pong: Option<Vec<u8>>,
-    /// Whether our Close is pending. The [`ending`](super::ending) holds the Close itself.
+    /// Whether our Close is pending. [`Ending`](super::ending::Ending) holds the Close itself.
     pub(crate) close: bool,
 }
 
@@ -37,7 +37,7 @@ impl PendingControl {
         self.is_pending.store(true, SeqCst);
     }
 
-    /// Makes our Close pending.
+    /// Makes our Close pending, so that the next thread that holds the write lock sends it.
     pub(crate) fn set_close(&self) {
         lock(&self.frames).close = true;
         self.is_pending.store(true, SeqCst);

@@ -11,8 +11,8 @@
 //! The reading thread answers a ping with a pong (RFC 6455 §5.5.2), a Close with a Close (§5.5.1),
 //! and a violation with a Close that names the broken rule (§7.1.7).
 //!
-//! The read half belongs to one thread, the reading thread. It shares only the
-//! [`write_half`](super::write_half) with the threads that send.
+//! The read half belongs to one thread, the reading thread. The threads that send never use it:
+//! they use the [`write_half`](super::write_half), which all threads share.
 
 use std::io::{self, ErrorKind};
 use std::mem::take;
@@ -33,11 +33,12 @@ use crate::transport::stream::{is_part_of_record, is_timeout};
 /// The read timeout for fetching only bytes that have already arrived. It can't be zero, because
 /// sockets reject a zero timeout.
 const SHORTEST_READ: Duration = Duration::from_millis(1);
-/// How often the reading thread checks on our Close. Until our Close is requested, this interval is
-/// a minimum. The thread checks once per `Limits::close` whether another thread has requested our
-/// Close, but not more often than this, so that a small `Limits::close` doesn't keep waking the
-/// threads of idle connections. While our Close waits for other threads' messages, this interval is
-/// a maximum: the thread checks at least this often whether those messages make progress.
+/// The interval at which the reading thread checks on our Close. It's a minimum or a maximum:
+/// - Until our Close is requested, it's a minimum. The thread checks once per `Limits::close`
+///   whether another thread has requested our Close, but never more often than this. Otherwise, a
+///   small `Limits::close` would keep waking the threads of idle connections.
+/// - While our Close waits for other threads' messages, it's a maximum. The thread checks at least
+///   this often whether those messages make progress.
 const MIN_CHECK_INTERVAL: Duration = Duration::from_secs(1);
 /// The maximum number of reads after the deadline for the peer's last bytes. These reads fetch
 /// bytes that may have arrived in time but weren't read yet. This many reads are enough to empty
@@ -50,8 +51,8 @@ pub(crate) struct ReadHalf {
     write_half: Arc<WriteHalf>,
     decoder: Decoder,
     keepalive: Keepalive,
-    /// The stream's current read timeout. Setting it is a system call, so the reading thread sets
-    /// it only when it changes. `None` before the first read.
+    /// The read timeout that was last set on the stream. Setting a timeout is a system call, so the
+    /// reading thread sets only a timeout that differs from this one. `None` before the first read.
     timeout: Option<Duration>,
     /// The peer's Close. `None` until that Close has arrived. (It's boxed to keep open connections
     /// small.)
@@ -152,9 +153,12 @@ impl ReadHalf {
 
     /// Waits for the peer's Close, and drops the messages that arrive before it. `requested` is the
     /// result of requesting our own Close. Even if that request failed, this reads on, because the
-    /// peer's Close may already have arrived. Fails with the error of `unanswered_close_error` if
-    /// the peer doesn't answer in time, with `WriteTimeout` if the peer took our bytes too slowly,
-    /// and otherwise with the error that ended reading.
+    /// peer's Close may already have arrived. Returns `Ok` at once if reading has already ended.
+    /// Fails:
+    /// - with `BytesLost` or `PeerTimeout` if the peer doesn't answer in time (see
+    ///   `unanswered_close_error`);
+    /// - with `WriteTimeout` if the peer took our bytes too slowly;
+    /// - otherwise with the error that ended reading.
     pub(crate) fn wait_for_peer_close(&mut self, requested: Result<()>) -> Result<()> {
         self.remember_failure(requested);
         let mut drained = Ok(());
@@ -184,7 +188,8 @@ impl ReadHalf {
 
     // WALK: recv
     /// Waits for the next message or the next piece of a message, and answers the control frames
-    /// that arrive before it. Returns `None` once reading has ended.
+    /// that arrive before it. Returns `None` once reading has ended. Fails with `TimedOut` if
+    /// `until` passes first, and with any other error only once, because that error ends reading.
     #[inline]
     fn next_event(&mut self, until: Option<Deadline>) -> Result<Option<Event>> {
         while !self.over {
@@ -341,11 +346,11 @@ impl ReadHalf {
         }
     }
 
-    /// Returns the timeout for the next read after our Close is sent or a write has failed, when
-    /// only the peer's last bytes are still to come. Once `answer_by` and its renewals have passed,
-    /// and the bytes that arrived in time have been read, this aborts the connection, and fails
-    /// with the error of this thread's first failed write, or with `PeerTimeout` if none has
-    /// failed.
+    /// Returns the timeout for the next read, once our Close is sent or a write has failed. The
+    /// peer's last bytes must arrive by `answer_by`, which is renewed while the peer is still
+    /// reading our bytes. After the last renewal, at most [`LATE_READS`] short reads follow, for
+    /// the bytes that arrived in time. Then this aborts the connection, and fails with the error of
+    /// this thread's first failed write, or with `PeerTimeout` if none has failed.
     fn read_timeout_while_closing(&mut self, answer_by: Deadline) -> Result<Duration> {
         let linger = self
             .linger
@@ -363,8 +368,8 @@ impl ReadHalf {
     }
 
     /// Does what the keepalive decides after a read has timed out: sends a ping, gives up on the
-    /// peer, or lets the reading thread continue to wait. Before a ping, also frees the memory that
-    /// an idle connection doesn't need. `waited` is how long that read waited.
+    /// peer, or lets the reading thread continue to wait. `waited` is how long the read waited.
+    /// Before a ping, this also frees the memory that an idle connection doesn't need.
     fn keep_alive(&mut self, waited: Duration) -> Result<()> {
         // A peer that still has to answer our Close has its own deadline, so it needs no ping.
         if matches!(self.write_half.ending.our_side(), OurSide::Sent(_) | OurSide::Broken(..)) {
@@ -388,8 +393,9 @@ impl ReadHalf {
         }
     }
 
-    /// Sends a ping, unless another thread is writing. With `must_answer`, the peer must then send
-    /// at least one byte within `Limits::pong`.
+    /// Sends a ping. With `must_answer`, the peer must then send at least one byte within
+    /// `Limits::pong`. If another thread is writing, no ping is sent, and that thread's write
+    /// counts as a sign of life.
     pub(crate) fn send_ping(&mut self, must_answer: bool) -> Result<()> {
         let payload = self.keepalive.next_payload();
         // The pong may arrive before the write returns, so the clock starts before the write.

@@ -1,4 +1,4 @@
-//! A handle for sending from other threads, even while the `WebSocket` waits in `recv`.
+//! A handle that lets any thread send, even while another thread waits in `recv`.
 //!
 //! Rules of this file:
 //! - A `Sender` doesn't keep the connection open, but the socket's file descriptor isn't freed

@@ -13,11 +13,11 @@
 //! threads may still start, and starts none that would leave too few.
 //!
 //! Rules of this file:
-//! - On Linux, it reads three limits: `vm.max_map_count`, `kernel.threads-max`, and `pids.max` of
-//!   the control group and of its parent groups.
+//! - On Linux, this file reads three limits: `vm.max_map_count`, `kernel.threads-max`, and
+//!   `pids.max` of the control group and of its parent groups. On other systems, it reads none.
 //! - A sixteenth of each limit is reserved for what isn't counted here: the application's own
-//!   threads, and large allocations, each of which is a mapping. A connection's thread leaves a
-//!   second sixteenth free, for the outboxes of the open connections.
+//!   threads, and large allocations, each of which is a mapping. A second sixteenth is reserved for
+//!   the outboxes of the open connections, so a new connection must leave it free, too.
 //! - Reading the limits takes about 10 ms if there are 50,000 mappings. Therefore, between two
 //!   readings, this file counts only the starts and ends of its own threads. The closer a limit is,
 //!   the sooner the next reading comes.
@@ -35,8 +35,8 @@ const MAPS_PER_THREAD: i64 = 4;
 /// The minimum number of threads that may start before the system's limits are read again. Without
 /// this minimum, each thread that starts near a limit would need a new reading.
 const THREADS_BETWEEN_READINGS: i64 = 64;
-/// The time after which the system's limits are read again while no thread is free. Until then, no
-/// thread may start, unless another of our threads ends.
+/// The minimum time between two readings of the system's limits while no thread is free. In the
+/// meantime, a thread may start only after another of our threads has ended.
 const REREAD_AFTER: Duration = Duration::from_secs(1);
 
 /// The purpose of a new thread. It decides how many threads must stay free after this thread has
@@ -107,8 +107,8 @@ impl Drop for ThreadPermit {
     }
 }
 
-/// The thread budget: how many threads each system limit still allows, as last read and then
-/// updated with each start and end of our own threads.
+/// The thread budget: how many threads each system limit still allows. Between two readings of the
+/// limits, these numbers change with each start and end of our own threads.
 struct Budget {
     limits: Vec<Limit>,
     /// The number of threads that may start before the system's limits must be read again.

@@ -2,8 +2,8 @@
 //!
 //! A `WebSocket` has two halves. The [`read_half`](super::read_half) belongs to the thread that
 //! holds the `WebSocket`, so it needs no lock. The [`write_half`](super::write_half) is shared:
-//! other threads use it through a [`Sender`] or an [`Outbox`], even while the first thread waits in
-//! `recv`.
+//! other threads use it through a [`Sender`] or an [`Outbox`], even while the reading thread waits
+//! in `recv`.
 
 use std::any::Any;
 use std::net::SocketAddr;
@@ -43,8 +43,8 @@ pub struct WebSocket {
     /// `None` on a client, or if `admit` set no identity.
     identity: Option<Arc<dyn Any + Send + Sync>>,
     /// The close guard: dropping its last clone closes the connection. This must stay the last
-    /// field, because Rust drops fields in order. The read half must be dropped before the guard,
-    /// because dropping it adds its last messages to the counts that the guard logs.
+    /// field, so that Rust drops the read half before the guard: when the read half is dropped, it
+    /// adds its last messages to the counts that the guard logs.
     close_guard: Arc<CloseGuard>,
 }
 
@@ -115,10 +115,13 @@ impl WebSocket {
     /// Encodes a message into the connection's batch of unwritten frames. The next `send` or
     /// `flush` writes the batch, and so does a `recv` that has to wait. That way, the replies to
     /// all messages that arrived together go out in one write. (If the batch has reached 256 KiB or
-    /// holds two large messages, `feed` itself writes it.) `feed` copies the message into the
-    /// batch, with two exceptions, both for a message that a server sends uncompressed. A
-    /// [`Message`], `String` or `Vec<u8>` of at least 32 KiB that you pass by value isn't copied.
-    /// Any other value of at least 96 KiB is written at once.
+    /// holds two large messages, `feed` itself writes it.)
+    ///
+    /// `feed` copies the message into the batch, with two exceptions, both for a message that a
+    /// server sends uncompressed:
+    /// - A [`Message`], `String` or `Vec<u8>` of at least 32 KiB that you pass by value isn't
+    ///   copied.
+    /// - Any other value of at least 96 KiB is written at once.
     pub fn feed(&mut self, mut message: impl AsMessage) -> Result<()> {
         if message.as_message().payload.len() >= LARGE {
             match message.into_message() {
@@ -149,13 +152,16 @@ impl WebSocket {
     }
 
     /// Performs the closing handshake: sends our Close, waits for the peer's Close, and ends the
-    /// stream. Our Close goes out after the outboxes' messages, and after a message that is being
-    /// written piece by piece. Messages that arrive meanwhile are dropped. The minimum write rate
-    /// bounds the time until our Close is written. Then the peer has `Limits::close` to answer, or
-    /// longer while it's still reading our bytes. If the peer doesn't answer, this fails with
-    /// `BytesLost` if the peer's TCP stack hasn't acknowledged our last bytes, and with
-    /// `PeerTimeout` otherwise. If the code must not be sent or the reason is longer than 123
-    /// bytes, this fails with `Misuse` and changes nothing.
+    /// stream. Our Close goes out after the outboxes' messages, and after the message of an
+    /// unfinished `MessageWriter`. Messages that arrive meanwhile are dropped.
+    ///
+    /// The minimum write rate bounds the time until our Close is written. Then the peer has
+    /// `Limits::close` to answer, or longer while it's still reading our bytes. If the peer doesn't
+    /// answer, this fails with `BytesLost` if the peer's TCP stack hasn't acknowledged our last
+    /// bytes, and with `PeerTimeout` otherwise.
+    ///
+    /// Fails with `Misuse`, and changes nothing, if the code must not be sent or the reason is
+    /// longer than 123 bytes.
     pub fn close(&mut self, code: impl Into<CloseCode>, reason: &str) -> Result<()> {
         let close = Close::new(code, reason)?;
         let request = CloseRequest::when_drained(close.clone(), self.write_half.limits.close);
@@ -197,7 +203,8 @@ impl WebSocket {
         (**self.identity.as_ref()?).downcast_ref()
     }
 
-    /// Returns the subprotocol that client and server agreed on, or `None` if they agreed on none.
+    /// Returns the subprotocol that the client and the server agreed on, or `None` if they agreed
+    /// on none.
     pub fn subprotocol(&self) -> Option<&str> {
         self.subprotocol.as_deref()
     }

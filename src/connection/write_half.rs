@@ -2,9 +2,10 @@
 //! encoder.
 //!
 //! Rules of this file:
-//! - A thread holds the lock for complete frames, so frames of different threads never mix. A
-//!   thread that *sends* writes the whole batch before it unlocks. A thread that *feeds* leaves its
-//!   frames in the batch, and writes them before it waits for anything.
+//! - A thread holds the lock for complete frames, so frames of different threads never mix. The
+//!   frames collect in the encoder's batch. A thread that *sends* writes the whole batch before it
+//!   unlocks. A thread that *feeds* leaves its frames in the batch, and writes them before it waits
+//!   for anything.
 //! - In `recv`, the reading thread never waits for the lock. Another thread may hold the lock
 //!   during a write that can't finish before the peer reads. If the peer in turn waits for us to
 //!   read, waiting for the lock would cause a deadlock. Instead, the reading thread puts its pong
@@ -13,8 +14,8 @@
 //!   after it has filled the `PendingControl`, and each thread checks the `PendingControl` again
 //!   after it has unlocked.
 //! - A thread that closes the connection requests our Close from the state machine in
-//!   [`ending`](super::ending), which decides when the Close is due. Once it's due, it's pending,
-//!   like a pong.
+//!   [`ending`](super::ending), which decides when the Close is due. From then on, the Close is
+//!   pending, like a pong.
 
 use std::io::{ErrorKind, IoSlice};
 use std::net::Shutdown;
@@ -75,7 +76,7 @@ pub(crate) struct WriteHalf {
     /// Close while the reading thread waits, so the reading thread must wake up now and then to
     /// check.
     is_shared: AtomicBool,
-    /// The limits, which all connections of a server share.
+    /// The limits of this connection. All connections of a server share the same limits.
     pub(crate) limits: Arc<Limits>,
     pub(crate) outboxes: OutboxQueues,
 }
@@ -145,8 +146,8 @@ impl WriteHalf {
         self.feed(|encoder| encoder.owned_message(message))
     }
 
-    /// Like `feed`, but for an outbox's thread: queued messages go out even after our Close has
-    /// been requested, and wait for an open message without a time limit.
+    /// Like `feed`, but for an outbox's thread: a queued message goes out even after our Close has
+    /// been requested. If a message is open, this waits for its end, without a time limit.
     pub(crate) fn feed_queued<'a>(
         &self,
         encode: impl FnOnce(&mut Encoder) -> std::result::Result<&'a [u8], Misuse>,
@@ -209,16 +210,16 @@ impl WriteHalf {
     }
 
     /// Requests our Close, and sends it at once if nothing must go out before it and the write lock
-    /// is free. If not, a later call or another thread sends it. A request replaces an earlier one
-    /// only if it's more urgent.
+    /// is free. Otherwise, the thread that removes the last obstacle sends it. A request replaces
+    /// an earlier one only if that one still waits and is less urgent.
     pub(crate) fn request_close(&self, request: CloseRequest) -> Result<()> {
         self.apply(EndEvent::CloseRequested(request));
         self.advance_close()
     }
 
     /// Answers the peer's Close with ours, without waiting for the write lock. A server then shuts
-    /// down its side of the stream. The thread that writes our Close does this, or this call if our
-    /// Close has already been written.
+    /// down its side of the stream: this call does so if our Close is already written, and
+    /// otherwise the thread that writes our Close does.
     pub(crate) fn answer_close(&self, close: Close) {
         self.ending.set_peer_side(PeerSide::Closed);
         self.shut_down_if_our_turn();
@@ -249,7 +250,8 @@ impl WriteHalf {
 
     /// Like `request_close`, but waits only about 10 ms if the peer's buffers are full. A server
     /// uses this when it drains or stops, because slow peers mustn't hold up thousands of
-    /// connections. A later call or another thread sends the bytes that are left.
+    /// connections. Bytes that don't go out in this time stay in the encoder's batch, for the next
+    /// thread that writes.
     pub(crate) fn request_close_briefly(&self, request: CloseRequest) {
         self.apply(EndEvent::CloseRequested(request));
         self.make_close_pending_if_due();
@@ -359,8 +361,8 @@ impl WriteHalf {
     }
 
     /// Frees the encoder memory that an idle connection doesn't need, unless a message is open or
-    /// another thread is using the encoder. Then, in any case, sends the pending pong and Close, if
-    /// any. Fails only if that write fails.
+    /// another thread is using the encoder. Either way, this then sends the pending pong and Close,
+    /// if any, and fails only if that fails.
     pub(crate) fn free_idle_memory(&self) -> Result<()> {
         // An open message still needs the compressor's memory.
         if let Some(mut encoder) = self.try_lock()
@@ -386,7 +388,7 @@ impl WriteHalf {
     }
 
     /// Sends the pending pong and Close, after the frames in the encoder's batch. The caller must
-    /// hold the write lock, and must be between two of its own frames.
+    /// hold the write lock, and must have written any bytes that belong directly after the batch.
     pub(crate) fn send_pending(&self, encoder: &mut Encoder) -> Result<()> {
         self.encode_pending(encoder)?;
         self.write(encoder, &[])
@@ -496,9 +498,9 @@ impl WriteHalf {
     }
 
     /// Sends our Close after all earlier messages, then ends the stream with a lingering close, so
-    /// that the peer receives our Close and not a reset. Returns the error of
-    /// `unanswered_close_error` if the peer doesn't end the stream in time, and `None` otherwise.
-    /// If the Close can't be sent, aborts the connection and returns `None`. A second call does
+    /// that the peer receives our Close and not a reset. If the Close can't be sent, aborts the
+    /// connection instead. Returns the error of `unanswered_close_error` if our Close was sent but
+    /// the peer doesn't end the stream in time, and `None` in all other cases. A second call does
     /// nothing.
     pub(crate) fn close_and_linger(&self, close: Close) -> Option<Error> {
         let mut unanswered = None;
@@ -543,7 +545,7 @@ impl WriteHalf {
     /// Waits until our Close is written or can no longer be written, and returns our end's state.
     /// The minimum write rate bounds the time in which other threads write the messages before the
     /// Close. If those messages make no progress for `Limits::write`, the Close no longer waits for
-    /// them. If nothing is written for that time again, this stops waiting.
+    /// them. If nothing is written for another `Limits::write`, this gives up.
     fn flush_until_close_sent(&self) -> OurSide {
         let mut stall = StallDetector::new(self.limits.write);
         let mut has_hurried = false;
@@ -655,8 +657,9 @@ impl WriteHalf {
 
     /// Returns whether another thread holds the write lock. Such a thread is in the middle of a
     /// write, because a thread that holds this lock waits for nothing else. If the lock is free,
-    /// this writes the encoder's batch, and sends the pending pong and Close, if any: meanwhile, the
-    /// reading thread may have found the lock taken, and counts on its holder to write the batch.
+    /// this call itself takes it for a moment. The reading thread may then find the lock taken, and
+    /// rely on its holder to write. Therefore this call also writes the encoder's batch, and sends
+    /// the pending pong and Close, if any.
     pub(crate) fn is_writing(&self) -> bool {
         let Some(mut encoder) = self.try_lock() else { return true };
         // A failed write ends the connection, so the calling thread then sees the new state.

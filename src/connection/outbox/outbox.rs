@@ -5,9 +5,10 @@
 //!     └─ full: the peer is too slow, and `try_send` says so; the caller decides what to do
 //! ```
 //!
-//! An outbox is made for broadcasts: a slow peer delays no other peer, and its queue is bounded.
-//! (If a broadcast waited for its slowest peer, that would be head-of-line blocking.) The outbox's
-//! thread takes all queued messages at once and sends them in as few writes as possible.
+//! Outboxes are made for broadcasts. A slow peer fills only its own queue, which is bounded, and
+//! delays no other peer. (Without outboxes, a broadcast would wait for its slowest peer, which is
+//! called head-of-line blocking.) An outbox's thread takes all queued messages at once and sends
+//! them in as few writes as possible.
 
 use std::sync::Arc;
 

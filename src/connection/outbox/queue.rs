@@ -28,14 +28,15 @@ struct State {
     being_sent: usize,
     /// The total payload size, in bytes, of the messages in `being_sent`.
     bytes_being_sent: usize,
-    /// Whether the queue is closed. A closed queue refuses new messages.
+    /// Whether the queue is closed. A closed queue refuses new messages, but still gives out those
+    /// that it holds.
     closed: bool,
     /// Whether the outbox's thread has ended. If so, the connection's list of queues drops this
-    /// queue when the next one is added.
+    /// queue when another queue is added.
     ended: bool,
 }
 
-/// The size of an [`Outbox`](crate::Outbox)'s backlog: the messages that it has yet to send.
+/// How much an [`Outbox`](crate::Outbox) has yet to send, in messages and in bytes.
 /// [`Outbox::backlog`](crate::Outbox::backlog) returns this value.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Backlog {
@@ -99,7 +100,8 @@ impl Queue {
     }
 
     /// Closes the queue and drops its messages, because the outbox's thread is about to end.
-    /// Returns the number of messages that were not sent.
+    /// Returns the number of unsent messages: those still queued, and those taken out but not
+    /// recorded as sent.
     pub(crate) fn abandon(&self) -> usize {
         let ended = State { closed: true, ended: true, ..State::default() };
         let state = std::mem::replace(&mut *lock(&self.state), ended);
