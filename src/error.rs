@@ -22,7 +22,7 @@ pub type Result<T> = std::result::Result<T, Error>;
 /// An error of this crate: why a connection couldn't be opened or used, or why it ended without a
 /// clean close.
 ///
-/// The table groups the calls:
+/// In the table, three words stand for groups of calls:
 /// - *opening*: `connect`, `Client::connect`, `Client::connect_over`, `accept`, and
 ///   `Server::accept`;
 /// - *receiving*: `recv`, `recv_timeout`, `recv_stream`, and reading from a
@@ -30,8 +30,8 @@ pub type Result<T> = std::result::Result<T, Error>;
 /// - *sending*: `send`, `feed`, `flush`, `ping`, `send_stream`, and the methods of `Sender` and
 ///   `Outbox`.
 ///
-/// `MessageReader` and `MessageWriter` wrap these errors in an `io::Error`. After any receiving
-/// error except `TimedOut`, the connection is over.
+/// `MessageReader` and `MessageWriter` implement `Read` and `Write`, so they wrap these errors in
+/// an `io::Error`. After any receiving error except `TimedOut`, the connection is over.
 ///
 /// | variant | which calls return it | whose fault | try again? |
 /// |---|---|---|---|
@@ -50,11 +50,12 @@ pub type Result<T> = std::result::Result<T, Error>;
 /// | `TimedOut` | `recv_timeout` | no fault | yes, at once: call it again |
 /// | `Other` | the handler's own code | the handler's | depends on the handler's error |
 ///
-/// A program can find out with one `match` what has happened to its connection. A stopping server
-/// doesn't make its clients' `recv` fail: it sends a Close, so `recv` returns `None`, and
-/// [`closed_with`](crate::WebSocket::closed_with) returns the close code. If a server doesn't
-/// respond within [`Limits::connect`](crate::Limits::connect), the error is a `PeerTimeout`, both
-/// while dialling and during the handshake.
+/// A stopping server doesn't make its clients' `recv` fail: it sends a Close, so `recv` returns
+/// `None`, and [`closed_with`](crate::WebSocket::closed_with) returns the close code. If a server
+/// doesn't respond within [`Limits::connect`](crate::Limits::connect), the error is a
+/// `PeerTimeout`, both while dialling and during the handshake.
+///
+/// A program can find out with one `match` what has happened to its connection:
 ///
 /// ```
 /// use ws101::{CloseCode, Error, WebSocket};
@@ -144,8 +145,8 @@ impl Error {
 pub(crate) struct InHandshake(pub(crate) io::Error);
 
 impl InHandshake {
-    /// Returns the `ConnectionLost` for an I/O error that ended the handshake. The I/O error in it
-    /// is marked, and keeps its `ErrorKind`.
+    /// Marks an I/O error that ended the handshake, and returns it as a `ConnectionLost`. The
+    /// marked error keeps its `ErrorKind`.
     pub(crate) fn mark(error: io::Error) -> Error {
         Error::ConnectionLost(io::Error::new(error.kind(), InHandshake(error)))
     }

@@ -1,7 +1,7 @@
 //! **ws101** is a WebSocket server and client, hand-written on `std::net`: one thread per
 //! connection, blocking sockets, no async runtime, no unsafe code. It exists to be read, learnt
-//! from and used. 101 is the status code of a successful handshake, and the usual number of an
-//! introductory course.
+//! from and used. The 101 in its name is the status code of a successful handshake, and the usual
+//! number of an introductory course.
 //!
 //! ```no_run
 //! use ws101::Server;
@@ -54,17 +54,17 @@
 //!  bytes ◄── connection: one lock, whole frames ◄── frames::encoder: header ◄─ mask ◄─ (deflate) ◄── send
 //! ```
 //!
-//! Each folder imports only from the folders above it. Each folder's `mod.rs` lists its files in
-//! reading order. `diagnostic`, `http`, `handshake`, `frames` and `explain` use no sockets, clocks
-//! or threads.
+//! In this table, each folder imports only from the folders above it. Each folder's `mod.rs` lists
+//! its files in reading order. `diagnostic`, `http`, `handshake`, `frames` and `explain` use no
+//! sockets, clocks or threads, so their tests need only bytes.
 //!
 //! | folder | the question it answers |
 //! |---|---|
-//! | `diagnostic` | What does every error owe the person who meets it? |
-//! | `http` | What is the head of an HTTP/1.1 message, read and written by hand? |
+//! | `diagnostic` | What does each error explain to the developer who meets it? |
+//! | `http` | How is the head of an HTTP/1.1 message read and written by hand? |
 //! | `handshake` | How does an HTTP request become a WebSocket, at both ends? |
 //! | `frames` | How do bytes become messages, and messages bytes? |
-//! | `explain` | What do these bytes mean, told to a person? |
+//! | `explain` | What does each byte of a conversation say, and does it break a rule? |
 //! | `error.rs` | What can go wrong, and who is at fault? |
 //! | `transport` | Which stream of bytes carries a connection, and how long may it take? |
 //! | `connection` | What is an open WebSocket, and how do its threads share it? |
@@ -109,7 +109,7 @@ pub mod handshake;
 pub mod http;
 mod server;
 mod transport;
-// The chapters are documentation, so only rustdoc and its tests compile this module.
+// The chapters are documentation, so this module is compiled only for rustdoc and doc tests.
 #[cfg(any(doc, doctest))]
 pub mod walkthrough;
 
@@ -172,15 +172,17 @@ pub use transport::tap::Tap;
 #[doc(inline)]
 pub use transport::tls::Tls;
 
-/// The TLS library rustls, in the version that ws101 uses. Build the configurations for
-/// [`Tls::from_config`] and [`Client::tls_config`] with this re-export, because another version's
-/// types don't match.
+/// The TLS library rustls, in the version that ws101 uses. Use this re-export to build the
+/// configurations for [`Tls::from_config`] and [`Client::tls_config`]: they don't accept the types
+/// of an incompatible rustls version.
 #[cfg(feature = "tls")]
 pub use rustls;
 
 /// Connects to a server and opens a WebSocket. The URL is `ws://host[:port][/path][?query]`, or
-/// `wss://` for TLS. Blocks until the WebSocket is open. If that takes longer than 10 seconds,
-/// fails with [`PeerTimeout`](Error::PeerTimeout). For other settings, use [`Client`].
+/// `wss://` for TLS. Blocks until the WebSocket is open. Fails with [`Rejected`](Error::Rejected)
+/// if the server rejects the handshake, and with [`PeerTimeout`](Error::PeerTimeout) if connecting
+/// takes longer than 10 seconds, apart from the hostname lookup. For other settings, use
+/// [`Client`].
 pub fn connect(url: &str) -> Result<WebSocket> {
     Client::new(url).connect()
 }

@@ -1,9 +1,10 @@
 //! A diagnostic explains an error: the rule, what was seen, the usual cause and the fix.
 //!
 //! Each refusal, handshake error, violation and misuse has a [`Diagnostic`], so that the developer
-//! needn't guess what a `400` or `1002` means. The sentences are in `diagnostics.md`, which people
-//! can read as a page. Code that detects a broken rule names the diagnostic by its heading and
-//! passes in what it saw. A peer's text is quoted: escaped and shortened.
+//! needn't guess what a `400` or `1002` means. The texts of the diagnostics are in
+//! `diagnostics.md`, which people can read as a page. Code that detects a broken rule names the
+//! diagnostic by its heading and passes what it saw. If it saw a peer's text, it [quotes](quote)
+//! the text: escaped and shortened.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -55,8 +56,9 @@ impl fmt::Display for Diagnostic {
     }
 }
 
-/// Quotes a peer's text for a log line or an error message. Shortens the text to at most 80 bytes,
-/// and [escapes](escape) it, including quotes, backslashes and invalid UTF-8.
+/// Quotes a peer's text for a log line or an error message. A text longer than 80 bytes is cut to
+/// at most 80, and `...` marks the cut. [Escapes](escape) the characters that could mislead a
+/// reader, and also quotes, backslashes and invalid UTF-8.
 pub fn quote(text: impl AsRef<[u8]>) -> String {
     const MAX_SHOWN: usize = 80;
     let bytes = text.as_ref();
@@ -87,9 +89,9 @@ pub fn quote_all(texts: &[&str]) -> String {
     if quoted.is_empty() { "none".into() } else { quoted.join(" and ") }
 }
 
-/// Makes a peer's text safe to show on a terminal or a page. Escapes the characters that could
-/// mislead a reader: control characters, invisible characters, and those that change the writing
-/// direction.
+/// Makes a peer's text safe to show on a terminal or in a log (but not in HTML: `<` and `&` stay).
+/// Escapes the characters that could mislead a reader: control characters, invisible characters,
+/// and those that change the writing direction.
 pub fn escape(text: &str) -> String {
     text.chars().flat_map(escape_char).collect()
 }

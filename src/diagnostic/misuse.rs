@@ -1,8 +1,9 @@
-//! A misuse is a call to our API that fails at once, before it sends anything that the caller
-//! passed to it.
+//! A misuse is a call that this crate's API forbids. The call fails at once, before it sends
+//! anything that the caller passed to it.
 //!
-//! If a library sent whatever its caller passed, the caller's mistake would become the peer's
-//! problem. Instead, the call returns the mistake as a [`Misuse`] with its [`Diagnostic`].
+//! If ws101 sent what a mistaken caller passed, the caller's mistake would become the peer's
+//! problem. Therefore, the call returns the mistake to its caller, as a [`Misuse`] with its
+//! [`Diagnostic`].
 
 use std::fmt;
 
@@ -12,7 +13,7 @@ use super::diagnostic::{Diagnostic, quote};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Misuse {
     /// The caller tried to send a message or a control frame after this end had sent its Close
-    /// frame.
+    /// frame. Converted to an [`Error`](crate::Error), this misuse becomes `Error::Closed`.
     AfterClose,
     /// The caller tried to send or begin a message in a thread that still had an open
     /// `MessageWriter` on the same connection.
@@ -29,8 +30,8 @@ pub enum Misuse {
     Header(String, String),
     /// The caller passed this subprotocol, which isn't a token or is listed twice.
     Subprotocol(String),
-    /// The caller configured a server with a setting that no request can ever match. Holds the name
-    /// and the value of this setting.
+    /// The caller gave a server an origin, host or path that no request can ever match. Holds the
+    /// setting's name (`origins`, `hosts` or `paths`) and the entry that never matches.
     NeverMatches(&'static str, String),
     /// The caller passed an address that the client can't connect to. Holds the address and the
     /// reason.

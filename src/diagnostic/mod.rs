@@ -1,4 +1,4 @@
-//! What does every error owe the person who meets it?
+//! What does each error explain to the developer who meets it?
 //!
 //! ```text
 //! a rule is broken ──► name of the diagnostic + what was seen

@@ -19,7 +19,8 @@ use crate::http::head::Head;
 use crate::http::refusal::Refusal;
 use crate::http::response::write_header;
 
-/// A client's handshake request, apart from the URL: what the client asks the server for.
+/// What a client asks for in its handshake request, apart from the URL: the subprotocols, the
+/// headers and the compression.
 #[derive(Clone, Debug, Default)]
 pub struct ClientRequest {
     /// The subprotocols that the client offers, in order of preference.
@@ -31,7 +32,8 @@ pub struct ClientRequest {
     pub deflate: Option<DeflateConfig>,
 }
 
-/// What both ends agreed on, according to the server's 101, which the client has verified.
+/// What both ends agreed on in the handshake. The values come from the server's 101, which the
+/// client has verified.
 #[derive(Clone, Debug)]
 pub struct VerifiedResponse {
     /// The subprotocol that the server chose from the client's offers, or `None` if it chose none.
@@ -234,8 +236,8 @@ impl fmt::Display for HandshakeError {
     }
 }
 
-/// Indents each line of a response's body for an error message, and escapes the characters that
-/// could harm a terminal.
+/// Indents each line of a response's body for an error message, and [escapes](escape) the
+/// characters that could mislead a reader.
 fn indented(body: &str) -> String {
     body.lines().map(|line| format!("    {}", escape(line))).collect::<Vec<_>>().join("\n")
 }

@@ -7,7 +7,8 @@
 //!
 //! The compressing end may refer back to earlier bytes that are still in its *window*. A window of
 //! n bits holds 2ⁿ bytes. With *context takeover*, the window continues from one message to the
-//! next. Each direction therefore has two parameters, which are named after the compressing end.
+//! next. Each direction has two parameters: one sets the largest window, and the other turns
+//! context takeover off. Both are named after the compressing end.
 //!
 //! Rules of this file:
 //! - A server accepts the first offer that it can meet, and declines the others. It also declines
@@ -32,8 +33,9 @@ pub const NAME: &str = "permessage-deflate";
 /// The largest number of window bits, and the default. With 15 bits, a compression window holds 2¹⁵
 /// bytes (32 KiB).
 pub const MAX_WINDOW_BITS: u8 = 15;
-/// The smallest number of window bits that our compressor supports: a window of 2⁹ bytes (512
-/// bytes). Our inflater also supports 8 bits, for a peer's window of 256 bytes.
+/// The smallest number of window bits that our compressor supports. With 9 bits, a compression
+/// window holds 2⁹ bytes (512 bytes). Our inflater also supports a peer's window of 8 bits (256
+/// bytes).
 pub const MIN_WINDOW_BITS: u8 = 9;
 
 /// The compression settings of a server or client, which take effect only if the peer agrees. Turn
@@ -46,8 +48,8 @@ pub const MIN_WINDOW_BITS: u8 = 9;
 /// ```
 ///
 /// A connection creates its compressor and its inflater when it first needs them, and frees both
-/// when it becomes idle. It keeps only the inflater's window, because the peer may refer to it.
-/// `src/walkthrough/figures.md` lists how much memory these parts take.
+/// when it becomes idle. It keeps only the inflater's window, because the peer's next message may
+/// refer back to it. `src/walkthrough/figures.md` lists how much memory these parts take.
 ///
 /// **Don't compress a secret together with text that an attacker may choose.** An attacker who
 /// chooses the text and sees the frames' lengths can guess the secret piece by piece (CRIME,
@@ -73,8 +75,8 @@ pub struct DeflateConfig {
     /// (512 bytes) to 15 (32 KiB). A client keeps to this maximum; a server requires the client to
     /// do so if the client's offer allows that.
     pub client_max_window_bits: u8,
-    /// The length, in bytes, from which messages are compressed. Compressing a shorter message
-    /// would cost more than it saves.
+    /// The length, in bytes, from which messages are compressed. A shorter message is sent
+    /// uncompressed, because compressing it would cost more than it saves.
     pub from: usize,
     /// The compression level, from 1 (fastest) to 9 (smallest output).
     pub level: u8,

@@ -31,8 +31,9 @@ pub struct Extension {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NotAnExtensionList(pub String);
 
-/// Parses all extensions that a request or response lists, in their order. Fails at the first
-/// header line that breaks the grammar or names no extension.
+/// Parses all extensions that a request or response lists, in their order. Returns an empty list if
+/// the head has no `Sec-WebSocket-Extensions` line. Fails at the first such line that breaks the
+/// grammar or names no extension.
 pub fn parse(head: &Head) -> Result<Vec<Extension>, NotAnExtensionList> {
     let mut all = Vec::new();
     for line in head.values(HEADER) {

@@ -16,7 +16,7 @@
 //! | `extension.rs` | What does `Sec-WebSocket-Extensions` list? |
 //! | `deflate_params.rs` | Which compression parameters do both ends agree on? |
 //! | `server.rs` | Does this request become a WebSocket? |
-//! | `url.rs` | What does a WebSocket URL say? |
+//! | `url.rs` | What are the parts of a WebSocket URL? |
 //! | `client.rs` | What does a client ask for, and which responses does it accept? |
 
 pub mod accept_key;

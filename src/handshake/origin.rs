@@ -6,9 +6,9 @@
 //!
 //! A browser sends the origin of the page that opens a connection. It also sends the user's
 //! cookies, even if the page is hostile. Therefore the server checks whether it trusts the page. It
-//! compares the complete host and port, ignoring letter case; a missing port stands for the
-//! scheme's default. Most published cross-site WebSocket hijacking bugs come from comparing only a
-//! prefix or a substring.
+//! compares the origin's complete scheme, host and port, ignoring letter case. A missing port
+//! stands for the scheme's default. Most published cross-site WebSocket hijacking bugs come from
+//! comparing only a prefix or a substring.
 
 use std::fmt;
 
@@ -36,14 +36,14 @@ impl Origin {
 }
 
 /// Returns whether an entry in a server's origin list can ever match a page. The entry must be
-/// `null`, `self`, or exactly `scheme://host[:port]`.
+/// `null`, `self` (or [`SELF_OVER_HTTPS`], which replaces it), or exactly `scheme://host[:port]`.
 pub(super) fn can_match(listed: &str) -> bool {
     ["null", "self", SELF_OVER_HTTPS].contains(&listed) || Origin::parse(listed).is_some()
 }
 
 /// The origins of the web pages that may open a connection to a server. The server also accepts
-/// WebSocket requests without an `Origin` header: a browser sends the header with each of them, so
-/// a request without it doesn't come from a web page.
+/// WebSocket requests without an `Origin` header. Browsers send this header with every WebSocket
+/// request, so a request without it doesn't come from a web page.
 #[derive(Clone, Debug, Default)]
 pub enum Origins {
     /// Only pages that were loaded from the request's own host and port may connect.

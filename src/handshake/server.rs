@@ -181,10 +181,10 @@ fn check_http_version(request: &Request) -> Result<(), Refusal> {
 }
 
 fn check_body_end(request: &Request) -> Result<(), Refusal> {
-    // A proxy might read a body after an upgrade as HTTP while the server reads it as frames. An
-    // attacker can smuggle requests through that gap (RFC 9112 §11.2). Therefore a GET or a HEAD
-    // must not have a body. Any other method can't upgrade, so it may have a body whose end is
-    // unambiguous (§6.3).
+    // A proxy might read the bytes after an upgrade request as its body, while the server reads
+    // them as frames. An attacker can smuggle requests through that gap (RFC 9112 §11.2). Therefore
+    // a GET or a HEAD must not have a body. Any other method can't upgrade, so it may have a body
+    // whose end is unambiguous (§6.3).
     let head = request.head();
     let lengths = head.values("Content-Length");
     let no_length = matches!(lengths.as_slice(), [] | ["0"]);

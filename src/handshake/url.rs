@@ -13,15 +13,17 @@
 use crate::diagnostic::misuse::Misuse;
 use crate::http::authority::{Authority, default_port, escapes_are_whole};
 
-/// The parts of a WebSocket URL, `ws://host:port/path?query`: where a client connects.
+/// Where a client connects, and what it requests there: the parts of the URL
+/// `ws://host:port/path?query`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Address {
     /// Whether the URL's scheme is `wss`. If so, the client must connect over TLS.
     pub secure: bool,
     /// The server's hostname or IP address. An IPv6 address is in brackets.
     pub host: String,
-    /// The zone of an IPv6 address, or `None` if it has no zone. A zone is meaningful only on this
-    /// machine, so the client omits it from the `Host` header.
+    /// The zone of an IPv6 address: the network interface, such as `eth0`. `None` if the URL names
+    /// no zone. A zone is meaningful only on this machine, so the client omits it from the `Host`
+    /// header.
     pub zone: Option<String>,
     /// The port in the URL, or the scheme's default: 80 for `ws`, 443 for `wss`.
     pub port: u16,

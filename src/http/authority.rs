@@ -7,8 +7,8 @@
 //! Host: [fe80::1%25eth0]               perhaps with a zone (RFC 6874), which the server ignores
 //! ```
 //!
-//! An authority with user information (`user@`) is refused, because a WebSocket request never uses
-//! it.
+//! An authority with user information (`user@`) is refused, because a `Host` header contains only a
+//! host and an optional port.
 //!
 //! [`Hosts`] lists the hosts that a server answers for.
 
@@ -46,8 +46,8 @@ impl Authority {
         Some(Authority { host, port })
     }
 
-    /// Returns the host and its port. A missing port becomes the default port of `scheme`. It stays
-    /// `None` if the scheme is unknown.
+    /// Returns the host and the port. If the authority has no port, returns the default port of
+    /// `scheme` instead, or `None` if the scheme is unknown.
     pub(crate) fn with_default_port(&self, scheme: &str) -> (&str, Option<u16>) {
         (&self.host, self.port.or(default_port(scheme)))
     }
@@ -118,8 +118,8 @@ impl Hosts {
 }
 
 /// Returns whether `listed` contains the `host` that a client asked for. An entry without a port
-/// matches any port. If the client named no port, the port is its scheme's default: 80 or 443. The
-/// scheme isn't known here, so an entry with either port matches.
+/// matches any port. A client that named no port meant its scheme's default, 80 or 443. This
+/// function doesn't know the scheme, so an entry with either of these ports matches.
 fn is_listed(host: &Authority, listed: &[String]) -> bool {
     let is_port = |port| match host.port {
         Some(named) => port == named,

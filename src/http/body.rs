@@ -10,8 +10,8 @@
 //!
 //! Rules of this file:
 //! - A 204 and a 304 have no body, whatever their heads say.
-//! - A body stores only as many bytes as its caller allows, and examines each byte once.
-//! - A body with a malformed chunk ends at that chunk.
+//! - [`Body`] stores only as many bytes as its caller allows, and examines each byte once.
+//! - A chunk whose length is malformed ends the body. The chunks before it are kept.
 
 use super::head::Head;
 
@@ -31,8 +31,8 @@ enum Expected {
     Nothing,
     /// The body ends after this many more bytes.
     Bytes(u64),
-    /// The line that contains the next chunk's length follows. This variant holds the part of that
-    /// line that has arrived.
+    /// The line that contains the next chunk's length follows. Holds the part of the line that has
+    /// already arrived.
     ChunkLength(String),
     /// This many more bytes of a chunk follow, including the CR LF that ends the chunk.
     Chunk(u64),

@@ -178,9 +178,8 @@ impl Head {
         elements.map(trim).filter(|element| !element.is_empty())
     }
 
-    /// Returns the values of the header fields with this name. Before it compares the names, this
-    /// function checks whether the line has a colon right after a name of this length: that check
-    /// is cheap, and most lines fail it.
+    /// Returns the values of the header fields with this name. Compares the names only if a line
+    /// has a colon right after `name.len()` bytes. That check is cheap, and most lines fail it.
     fn values_named<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a str> {
         self.raw_field_lines().filter_map(move |line| {
             let (start, rest) = line.split_at_checked(name.len())?;

@@ -1,4 +1,4 @@
-//! What is the head of an HTTP/1.1 message, read and written by hand?
+//! How is the head of an HTTP/1.1 message read and written by hand?
 //!
 //! ```text
 //! bytes ──► head: where it ends, its lines ──► request: method, target, version

@@ -179,9 +179,10 @@ impl Request {
         &self.head
     }
 
-    /// Returns the target's authority, if it has one, and its path and query. Splits the target
-    /// anew on each call, because an open connection keeps its request, and copies of these parts
-    /// would need memory. ([`parse`](Request::parse) has refused a target that can't be split.)
+    /// Returns the target's authority, if it has one, and its path and query. An open connection
+    /// keeps its request, so this function saves memory: it splits the target anew on each call
+    /// instead of storing copies of these parts. ([`parse`](Request::parse) has refused a target
+    /// that can't be split.)
     fn authority_and_path(&self) -> (Option<&str>, &str) {
         split_target(self.method(), self.target()).unwrap_or_default()
     }

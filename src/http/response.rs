@@ -1,9 +1,9 @@
 //! Writes HTTP responses other than a 101, such as pages and refusals.
 //!
 //! Each response announces that it's the last on its connection, and gives its body's exact length.
-//! (A 204 has no body, and gives no length.) A response contains a `Date` if the caller passes in
-//! the time, because this file uses no clock. A header whose name or value could break out of its
-//! line (response splitting) is refused here, before any byte is written.
+//! (A 204 has no body, and gives no length.) This file uses no clock, so the caller passes in the
+//! time for the `Date` header. A header whose name or value could break out of its line (response
+//! splitting) is refused here, before any byte is written.
 
 use super::date::http_date;
 use super::syntax::is_token;
@@ -80,9 +80,9 @@ impl Response {
         if has_body { &self.body } else { &[] }
     }
 
-    /// Returns the HTTP head to send. `now` is the Unix time in seconds for the `Date` header (RFC
-    /// 9110 §6.6.1); `None` adds no such header. If the application has set a `Date`, that one is
-    /// sent instead. Fails like [`encode`](Response::encode).
+    /// Returns the HTTP head to send. `now` is the Unix time, in seconds, for the `Date` header
+    /// (RFC 9110 §6.6.1). If `now` is `None`, or if the application has set a `Date` itself, this
+    /// function adds none. Fails like [`encode`](Response::encode).
     pub fn head(&self, now: Option<u64>) -> Result<Vec<u8>, Misuse> {
         let Response { status, headers, body, .. } = self;
         // RFC 9110 §15: a 1xx isn't the final response. §15.3.6: a 205 has no content.
@@ -181,7 +181,7 @@ mod tests {
         assert!(text.ends_with("\r\n\r\nhello"));
     }
 
-    /// The reason phrases come from RFC 9110 §15, those of 429 and 431 from RFC 6585.
+    /// The reason phrases of 429 and 431 come from RFC 6585, and all others from RFC 9110 §15.
     #[test]
     fn each_status_goes_with_the_words_of_its_rfc() {
         let words = "200 OK, 204 No Content, 301 Moved Permanently, 302 Found, \
