@@ -96,7 +96,7 @@ pub enum Error {
     Refused(Refusal),
     /// The client's request didn't ask for a WebSocket, and this server responded with a page.
     PageServed,
-    /// The opening handshake failed: the server or a proxy rejected it, or sent an invalid
+    /// A client's opening handshake failed: the server or a proxy rejected it, or sent an invalid
     /// response. The `HandshakeError` holds the HTTP status, if there was one.
     Rejected(HandshakeError),
     /// TLS failed: a certificate isn't trusted, the peer doesn't use TLS, or our own certificate or
@@ -227,8 +227,8 @@ impl fmt::Display for Error {
     }
 }
 
-/// `Debug` prints the same text as `Display`, because Rust prints the `Debug` form of an error that
-/// `main` returns, and users read this text.
+/// `Debug` prints the same text as `Display`. If `main` returns an error, Rust prints the error's
+/// `Debug` form, so this text must be readable for users.
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
@@ -245,7 +245,8 @@ impl std::error::Error for Error {
     }
 }
 
-/// Unwraps the [`Error`] that an `io::Error` wraps. Any other `io::Error` becomes an [`Error::Io`].
+/// Unwraps the [`Error`] that an `io::Error` wraps. An `io::Error` that wraps no [`Error`] becomes
+/// an [`Error::Io`].
 impl From<io::Error> for Error {
     fn from(error: io::Error) -> Error {
         error.downcast().unwrap_or_else(Error::Io)
@@ -281,8 +282,8 @@ impl From<Misuse> for Error {
     }
 }
 
-/// Wraps an [`Error`] in an `io::Error` with the closest `ErrorKind`. An [`Error::Io`] becomes the
-/// `io::Error` that it holds.
+/// Wraps an [`Error`] in an `io::Error` with the closest `ErrorKind`, such as `BrokenPipe` for
+/// [`Error::Closed`]. An [`Error::Io`] becomes the `io::Error` that it holds.
 impl From<Error> for io::Error {
     fn from(error: Error) -> io::Error {
         if let Error::Io(error) = error {

@@ -173,8 +173,8 @@ pub use transport::tap::Tap;
 pub use transport::tls::Tls;
 
 /// The TLS library rustls, in the version that ws101 uses. Use this re-export to build the
-/// configurations for [`Tls::from_config`] and [`Client::tls_config`]: they don't accept the types
-/// of an incompatible rustls version.
+/// configurations for [`Tls::from_config`] and [`Client::tls_config`]. These functions don't accept
+/// types from an incompatible rustls version.
 #[cfg(feature = "tls")]
 pub use rustls;
 

@@ -6,7 +6,7 @@
 //! ```
 //!
 //! Rules of this file:
-//! - The list may span several lines. A comma or semicolon inside quotes separates nothing.
+//! - The list may span several lines. A comma or semicolon inside quotes isn't a separator.
 //! - A quoted value means the same as an unquoted one. The text inside the quotes must be a token.
 //! - This file checks only the grammar. [`deflate_params`](super::deflate_params) interprets the
 //!   names and decides which extension to use.

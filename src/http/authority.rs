@@ -105,8 +105,9 @@ pub enum Hosts {
 
 impl Hosts {
     // WALK: hosts
-    /// Returns whether the server answers for `host`, the text of a `Host` header. `Any` accepts
-    /// every text. The other variants accept only a valid host with an optional port.
+    /// Returns whether the server answers for `host`, which a request names in its `Host` header or
+    /// its target. `Any` accepts every text. The other variants accept only a valid host with an
+    /// optional port.
     pub fn answers_for(&self, host: &str) -> bool {
         let is = |test: &dyn Fn(Authority) -> bool| Authority::parse(host).is_some_and(test);
         match self {

@@ -120,7 +120,7 @@ impl Response {
 const RESERVED_HEADERS: [&str; 3] = ["Content-Length", "Transfer-Encoding", "Connection"];
 
 /// Appends a header line to `out`. Fails if the name isn't a token, or if the value contains a
-/// control character, which could end the line.
+/// control character other than a tab. A CR LF in the value would end the line.
 pub(crate) fn write_header(out: &mut Vec<u8>, name: &str, value: &str) -> Result<(), Misuse> {
     if !is_token(name) || !may_be_value(value) {
         return Err(Misuse::Header(name.into(), value.into()));
