@@ -206,8 +206,9 @@ impl DeflateParams {
     }
 
     /// Parses the parameters of a client's offer, or of a server's response if `is_answer` is
-    /// `true`. Returns `None` if a parameter is unknown, repeated or invalid. Only in an offer may
-    /// `client_max_window_bits` have no value, which counts as 15.
+    /// `true`. Returns `None` if a parameter is unknown, repeated or invalid. In an offer,
+    /// `client_max_window_bits` may have no value, which counts as 15. In a response, it must have
+    /// one.
     pub fn parse(extension: &Extension, is_answer: bool) -> Option<DeflateParams> {
         let mut params = DeflateParams::default();
         let mut seen = Vec::new();
