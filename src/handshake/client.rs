@@ -19,8 +19,8 @@ use crate::http::head::Head;
 use crate::http::refusal::Refusal;
 use crate::http::response::write_header;
 
-/// What a client asks for in its handshake request, apart from the URL: the subprotocols, the
-/// headers and the compression.
+/// What the application configures for a client's handshake request, apart from the URL:
+/// subprotocols, additional headers, and compression.
 #[derive(Clone, Debug, Default)]
 pub struct ClientRequest {
     /// The subprotocols that the client offers, in order of preference.
