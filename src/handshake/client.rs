@@ -165,10 +165,12 @@ pub fn is_interim(status: u16) -> bool {
 /// response doesn't match the client's request.
 #[derive(Clone, Debug)]
 pub struct HandshakeError {
-    /// The HTTP status of the server's response, or `None` if the response wasn't valid HTTP.
+    /// The HTTP status of the server's or the proxy's response, or `None` if the response wasn't
+    /// valid HTTP.
     pub status: Option<u16>,
-    /// The head of the server's response, or `None` if the client couldn't parse it. The
-    /// application may need the head's `Retry-After`, `Location` or `WWW-Authenticate`.
+    /// The head of the server's response, or `None` if the response wasn't valid HTTP, was a 101 of
+    /// HTTP/1.0, or came from a proxy that opened no tunnel. The application may need the head's
+    /// `Retry-After`, `Location` or `WWW-Authenticate`.
     pub head: Option<Box<Head>>,
     /// The response's body as text: at most 4 KiB, and only what arrives within a second. It's
     /// empty if the response has no body.
@@ -201,8 +203,8 @@ impl HandshakeError {
     }
 
     /// Returns the value of the response's first header with this name, ignoring the name's case.
-    /// Returns `None` if the response has no such header, or if the client couldn't parse the
-    /// response's head.
+    /// Returns `None` if the response has no such header, or if this error holds no
+    /// [`head`](HandshakeError::head).
     pub fn header(&self, name: &str) -> Option<&str> {
         self.head.as_ref()?.header(name)
     }

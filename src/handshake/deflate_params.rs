@@ -84,7 +84,7 @@ pub struct DeflateConfig {
 
 impl DeflateConfig {
     /// The default settings: context takeover and the largest windows at both ends, compression
-    /// level 3, and compression of messages from 128 bytes on.
+    /// level 3, and compression of messages of at least 128 bytes.
     pub const DEFAULT: DeflateConfig = DeflateConfig {
         server_no_context_takeover: false,
         client_no_context_takeover: false,

@@ -340,10 +340,10 @@ fn is_path(path: &str) -> bool {
     path.starts_with('/') && path.bytes().all(may_be_in_path)
 }
 
-/// Returns the refusal for a plain HTTP request for which the application has no page. The status
-/// is 404 for a path that `rules` doesn't list, 405 for a method other than GET, 505 for HTTP/1.0,
-/// and 426 otherwise. `has_pages` says whether the application serves any pages. If it serves none,
-/// the status is never 404.
+/// Returns the refusal for a plain HTTP request for which the application has no page. If the
+/// application serves pages at all (`has_pages`), a path that `rules` doesn't list gets a 404.
+/// Otherwise, the status is 405 for a method other than GET, 505 for HTTP/1.0, and 426 for any
+/// other request.
 pub fn refusal_of_plain_http(request: &Request, rules: &Rules, has_pages: bool) -> Refusal {
     // RFC 9110 §15.5.5: an unknown path gets a 404, unless a WebSocket opens there.
     if has_pages && !rules.paths.iter().any(|path| path == request.path()) {

@@ -26,7 +26,7 @@ pub struct Authority {
 
 impl Authority {
     /// Parses `host` or `host:port`; an IPv6 address must be in brackets. Returns `None` for any
-    /// other text, such as text with a user name or an empty host.
+    /// other text, such as `user@host` or `:8080`.
     pub fn parse(text: &str) -> Option<Authority> {
         let (host, port) = match text.strip_prefix('[') {
             // A colon inside the brackets belongs to the address.
@@ -88,7 +88,7 @@ pub fn default_port(scheme: &str) -> Option<u16> {
 }
 
 /// The hosts that a server answers for. The server refuses a request for any other host with a 421.
-/// (A request that names no host, which only HTTP/1.0 allows, passes.)
+/// (HTTP/1.0 allows a request to name no host. The server doesn't refuse it for that.)
 #[derive(Clone, Debug, Default)]
 pub enum Hosts {
     /// The server answers for any host.
@@ -98,8 +98,8 @@ pub enum Hosts {
     /// and loopback addresses, on any port. This prevents DNS rebinding, in which a hostile page
     /// makes its own hostname resolve to a loopback address.
     Loopback,
-    /// The server answers only for these hosts, written as in a `Host` header. An entry without a
-    /// port allows any port.
+    /// The server answers only for these hosts, written as in a `Host` header, such as
+    /// `example.com:8080`. An entry without a port allows any port.
     Listed(Vec<String>),
 }
 

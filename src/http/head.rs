@@ -9,7 +9,8 @@
 //!
 //! Rules of this file:
 //! - [`Scan`] finds the end of the head. It examines each byte once, even if the head arrives in
-//!   pieces, so its work is linear. It refuses a forbidden byte at once, without waiting for more.
+//!   pieces, so its work is linear. It refuses a forbidden byte at once, without waiting for the
+//!   rest of the head.
 //! - [`Head`] then validates each line.
 //! - Both are strict where lenient parsers have made request smuggling possible (RFC 9112 §2.2,
 //!   §5). Only CR LF ends a line. A space before the colon, or a control byte other than a tab, is

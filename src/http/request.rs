@@ -167,7 +167,7 @@ impl Request {
     }
 
     /// Returns all cookies of the request's `Cookie` headers, as pairs of name and value (RFC 6265
-    /// §4.2.1).
+    /// §4.2.1). Skips text without a `=`.
     pub fn cookies(&self) -> impl Iterator<Item = (&str, &str)> {
         let pairs = self.head.values("Cookie").into_iter().flat_map(|line| line.split(';'));
         pairs.filter_map(|pair| trim(pair).split_once('='))
