@@ -1,4 +1,4 @@
-//! The client: a URL in, an open `WebSocket` out.
+//! The client: it turns a URL into an open `WebSocket`.
 //!
 //! ```text
 //! url ──► checks ──► dial ──► (TLS) ──► request ──► head of the answer ──► verify ──► WebSocket
@@ -10,8 +10,8 @@
 //!   however slowly the response arrives.
 //! - The client follows no redirect, because only the caller knows which hosts may receive its
 //!   cookies and tokens.
-//! - If a response opens no WebSocket, the client reads its body, within bounds, and shows it in
-//!   the error.
+//! - If a response opens no WebSocket, the client reads up to 4 KiB of its body, for at most a
+//!   second, and shows this text in the error.
 
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind};
@@ -50,7 +50,8 @@ use crate::transport::stream::{Stream, WrapStream, is_timeout};
 use crate::transport::tap::Tap;
 use crate::transport::tls::{ClientConfig, TrustedRoots, late_alert};
 
-/// A client that is about to connect: its URL, its request and its limits.
+/// A client that hasn't connected yet. Create it with a URL, add settings, and call
+/// [`connect`](Client::connect), which returns the open [`WebSocket`].
 ///
 /// ```no_run
 /// let ws = ws101::Client::new("ws://127.0.0.1:9001/chat")
@@ -84,7 +85,7 @@ struct PreparedHandshake {
 
 impl Client {
     /// Creates a client for `ws://host[:port][/path][?query]`, or for `wss://` over TLS (feature
-    /// `tls`).
+    /// `tls`). If the URL is invalid, `connect` fails.
     pub fn new(url: impl Into<String>) -> Client {
         Client {
             url: url.into(),
@@ -146,8 +147,9 @@ impl Client {
         self
     }
 
-    /// Prints an explanation of the connection as it runs, from its request to its last byte. This
-    /// replaces the wrapper that [`wrap_stream`](Client::wrap_stream) has set.
+    /// Explains the connection's bytes as they pass, from the request to the last byte. The
+    /// explainer prints the explanation. This replaces the wrapper that
+    /// [`wrap_stream`](Client::wrap_stream) has set.
     pub fn explain(self, explainer: &Explainer) -> Client {
         let sink = explainer.sink("");
         self.wrap_stream(move |stream| Arc::new(Tap::new(stream, Role::Client, sink.clone())))
@@ -166,8 +168,9 @@ impl Client {
     }
 
     /// Connects through this HTTP proxy, `http://[user:password@]host[:port]`. The default port is
-    /// 1080, as in curl. The client asks the proxy for a tunnel (CONNECT). Over `wss://`, the proxy
-    /// sees only encrypted bytes.
+    /// 1080, as in curl. The client asks the proxy for a tunnel to the server (CONNECT). Over
+    /// `wss://`, the proxy sees only encrypted bytes in the tunnel; over `ws://`, it can read the
+    /// whole traffic.
     pub fn proxy(mut self, url: impl Into<String>) -> Client {
         self.proxy = ProxyChoice::Always(url.into());
         self
@@ -330,8 +333,8 @@ fn dial_first(mut addresses: VecDeque<SocketAddr>, deadline: Deadline) -> Result
     Err(last)
 }
 
-/// Reads the HTTP head of the server's final response. Skips interim responses, which only announce
-/// that the final response will come (RFC 9110 §15.2).
+/// Reads the HTTP head of the server's final response. Skips interim responses, such as a 103,
+/// because the final response comes after them (RFC 9110 §15.2).
 fn read_answer_head(
     stream: &dyn Stream,
     buffer: &mut Buffer,
