@@ -42,8 +42,8 @@ impl RenewableDeadline {
     }
 
     /// Creates a deadline that can be renewed while the peer may still be reading our bytes. `sent`
-    /// is the number of these bytes, which limits the renewals. A renewed deadline passes once the
-    /// duration `each` has elapsed.
+    /// is the number of bytes that we have sent, which limits the number of renewals. Each renewal
+    /// sets the deadline to the duration `each` from that moment.
     pub fn renewable(deadline: Deadline, each: Duration, sent: u64) -> RenewableDeadline {
         let renewals = (sent / MIN_PROGRESS as u64).min(MAX_RENEWALS);
         RenewableDeadline { deadline, each, renewals, is_alive: false, unacknowledged: u64::MAX }
