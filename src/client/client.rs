@@ -115,15 +115,16 @@ impl Client {
     }
 
     /// Offers subprotocols, the preferred one first. A later call adds more. The server may choose
-    /// one of them or none. If it chooses none, the connection opens anyway, and
-    /// [`WebSocket::subprotocol`](crate::WebSocket::subprotocol) returns `None`. Check this before
+    /// one of them or none. If it chooses none, the connection opens anyway, so check
+    /// [`WebSocket::subprotocol`](crate::WebSocket::subprotocol), which then returns `None`, before
     /// you send. (Browsers and many other clients fail the connection in this case.)
     pub fn subprotocols(mut self, names: impl IntoIterator<Item: AsRef<str>>) -> Client {
         self.request.subprotocols.extend(names.into_iter().map(|name| name.as_ref().to_owned()));
         self
     }
 
-    /// For `wss://`: trusts the root certificates in this PEM file instead of the system's.
+    /// For `wss://`: trusts the root certificates in this PEM file instead of the system's. If the
+    /// file is missing or invalid, `connect` fails.
     pub fn root_certificates(mut self, file: impl Into<PathBuf>) -> Client {
         self.root_certificates = Some(file.into());
         self
@@ -178,8 +179,8 @@ impl Client {
 
     /// Connects through the HTTP proxy that the environment names, with curl's rules: `https_proxy`
     /// or `HTTPS_PROXY` for `wss://`, `http_proxy` for `ws://`, `all_proxy` or `ALL_PROXY` for
-    /// both. The client connects directly if none of these variables is set, and always to the
-    /// hosts in `no_proxy` or `NO_PROXY`.
+    /// both. The client connects directly if none of these variables is set, or if `no_proxy` or
+    /// `NO_PROXY` lists the host.
     pub fn proxy_from_environment(mut self) -> Client {
         self.proxy = ProxyChoice::FromEnvironment;
         self

@@ -57,8 +57,9 @@ pub(crate) struct Proxy {
 }
 
 impl ProxyChoice {
-    /// Finds the proxy for an address. Returns `None` if the client should connect directly. Fails
-    /// if the proxy's URL is invalid. `variable` looks up an environment variable.
+    /// Finds the proxy for a server's address. Returns `None` if the client should connect
+    /// directly. Fails if the proxy's URL is invalid. `variable` looks up an environment variable;
+    /// a test passes its own.
     pub(crate) fn proxy_for(
         &self,
         address: &Address,

@@ -7,8 +7,9 @@
 //! | `drain(grace)` | receive a 503 | are sent their Close in batches, spread over four fifths of the grace period | once all have closed, at the latest when the grace period is over |
 //! | `stop(grace)` | receive a 503 for up to a second; then nothing listens | are sent their Close as soon as they have no reply to send | the same |
 //!
-//! A server moves down this table and never up. Each of these calls returns at once; `serve`
-//! returns when the server has ended.
+//! After one of these calls, only the calls in the rows below it still have an effect. (A second
+//! `stop` sets a new grace period.) Each call returns at once; `serve` returns when the server has
+//! ended.
 
 use std::fmt;
 use std::sync::Arc;

@@ -145,13 +145,13 @@ impl Registry {
         self.phase.load(SeqCst) >= Phase::Draining as u8
     }
 
-    /// Returns whether the server is stopping, so that `serve` will return.
+    /// Returns whether the server is stopping. If so, `serve` ends its accept loop.
     pub(crate) fn is_stopping(&self) -> bool {
         self.phase.load(SeqCst) == Phase::Stopping as u8
     }
 
-    /// Advances the server to this phase. Returns `false` if the server has already reached this
-    /// phase or a later one.
+    /// Advances the server to this phase. Returns `false`, and changes nothing, if the server has
+    /// already reached this phase or a later one.
     pub(super) fn advance_to(&self, phase: Phase) -> bool {
         self.phase.fetch_max(phase as u8, SeqCst) < phase as u8
     }

@@ -139,9 +139,8 @@ impl Server {
     }
 
     /// Sets the subprotocols that this server supports. For each connection, the server picks the
-    /// first name in the client's list that it supports. If it supports none of the client's names,
-    /// the connection opens without a subprotocol, and browsers and some other clients then close
-    /// it at once.
+    /// first supported name in the client's list. If none is supported, the connection opens
+    /// without a subprotocol, and browsers and some other clients then close it at once.
     pub fn subprotocols(mut self, names: impl IntoIterator<Item: AsRef<str>>) -> Server {
         self.options.rules.subprotocols = to_strings(names);
         self

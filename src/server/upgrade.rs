@@ -148,7 +148,7 @@ pub(crate) fn upgrade(
     Ok(ws)
 }
 
-/// A client whose request is being handled, with everything that is needed to answer the client.
+/// A client whose request is being handled, and all that the server needs to respond to it.
 struct Requester<'a> {
     id: u64,
     /// The client's address, or `None` if the stream has no such address. It's looked up before the
@@ -187,8 +187,8 @@ impl Requester<'_> {
     }
 
     /// Reads and parses the request's HTTP head. Bytes after the head stay in the buffer. Returns a
-    /// refusal if the head is malformed, too large, cut short or too late, or if the server evicts
-    /// the connection or stops first.
+    /// refusal if the head is malformed, too large, cut short or too late. Also returns one if the
+    /// server evicts the connection, or begins to stop, before the head is complete.
     #[inline(never)]
     fn read_request(
         &self,
@@ -290,8 +290,8 @@ impl Requester<'_> {
         })
     }
 
-    /// Returns the result of a step of [`upgrade`]. If the result is a refusal, this first sends
-    /// the refusal to the client.
+    /// Returns the value of a step of [`upgrade`]. If the step returned a refusal instead, this
+    /// sends the refusal to the client, and returns it as an error.
     fn or_refuse<T>(&self, step: std::result::Result<T, Refusal>) -> Result<T> {
         step.map_err(|refusal| self.refuse(refusal))
     }

@@ -99,8 +99,8 @@ impl From<Deadline> for RenewableDeadline {
 /// still on their way to the peer, such as the Close that names what went wrong. Therefore this
 /// function first shuts down our side of the stream. Then it reads and drops the peer's bytes until
 /// the peer shuts down its side too, the deadline passes without a renewal, or 64 MiB have arrived.
-/// Returns `true` if the stream has ended (the peer shut down its side, or a read failed with an
-/// error other than a timeout), and `false` otherwise.
+/// Returns whether the stream has ended: the peer shut down its side, or a read failed with an
+/// error other than a timeout.
 pub fn lingering_close(linger: impl Into<RenewableDeadline>, stream: &dyn Stream) -> bool {
     let _ = stream.shutdown(Shutdown::Write);
     let has_ended = discard_input(linger.into(), stream);

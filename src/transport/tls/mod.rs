@@ -255,7 +255,7 @@ fn root_as_certificate() -> Diagnostic {
 /// Converts this error of a client's read or write to an [`Error`] that names the server's TLS
 /// alert. Returns `None` if no alert caused the error. With TLS 1.3, the client completes its
 /// handshake before the server has checked the client's certificate, so an alert about that
-/// certificate arrives late.
+/// certificate arrives only afterwards.
 pub(crate) fn late_alert(error: &io::Error) -> Option<Error> {
     match error.get_ref()?.downcast_ref()? {
         alert @ rustls::Error::AlertReceived(_) => Some(disagreed(alert.clone(), Role::Client)),

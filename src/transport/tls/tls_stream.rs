@@ -51,7 +51,8 @@ pub(crate) struct TlsStream {
     sealed: Mutex<SealedRecords>,
 }
 
-/// Sealed (encrypted) records, and how many of their bytes are written to the underlying stream.
+/// Sealed (encrypted) records, and how many of their bytes have been written to the underlying
+/// stream.
 #[derive(Default)]
 struct SealedRecords {
     records: Vec<u8>,
@@ -547,7 +548,7 @@ mod tests {
             let a = a.clone();
             move || end_of(&a)
         });
-        // There are so many rounds that in most of them the reader waits in its system call.
+        // 300 rounds, because the reader waits in its system call in most of them, but not in all.
         for round in 0..300 {
             let sent = sample(if round % 10 == 0 { 100_000 } else { round });
             thread::scope(|scope| {
@@ -571,7 +572,7 @@ mod tests {
             }
         });
         is_stuck.recv().unwrap();
-        // The peer asks for new keys, which rustls has to answer, and sends some text.
+        // The peer asks for new keys (rustls must answer that), and sends some text.
         if let Connection::Server(tls) = &mut *lock(&b.tls) {
             tls.refresh_traffic_keys().unwrap();
         }
