@@ -1,11 +1,11 @@
 //! The server: it accepts connections and gives each one its own thread.
 //!
 //! Rules of this file:
-//! - The accepting thread never waits for a client. Each handshake runs in its connection's own
+//! - The accepting thread doesn't wait for clients. Each handshake runs in its connection's own
 //!   thread. If no thread can be started for a client, the
-//!   [`refusing_thread`](super::refusing_thread) refuses that client. There are two exceptions,
-//!   both with short timeouts: if no descriptor is left, or if the server is stopping, the
-//!   accepting thread itself sends the client its 503.
+//!   [`refusing_thread`](super::refusing_thread) refuses that client. There are two exceptions to
+//!   this rule, both with short timeouts: if no descriptor is left, or if the server is stopping,
+//!   the accepting thread itself sends the client its 503.
 //! - If one connection fails, or its handler panics, the other connections and the listener
 //!   continue. The listener also survives a lack of descriptors or threads.
 

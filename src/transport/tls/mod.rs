@@ -11,8 +11,8 @@
 //!
 //! All other features of rustls are available through the caller's own configuration
 //! ([`Tls::from_config`], `Client::tls_config`): client certificates, ALPN, a certificate that
-//! changes while the server runs. Both ends refuse a connection for which ALPN chose something
-//! other than HTTP/1.1 (RFC 7301).
+//! changes while the server runs. A server or client of this crate refuses a connection for which
+//! ALPN chose something other than HTTP/1.1 (RFC 7301).
 
 pub(crate) mod tls_stream;
 
