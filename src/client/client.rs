@@ -1,4 +1,4 @@
-//! The client: a URL in, an open `WebSocket` out.
+//! The client: it turns a URL into an open `WebSocket`.
 //!
 //! ```text
 //! url ──► checks ──► dial ──► (TLS) ──► request ──► head of the answer ──► verify ──► WebSocket
@@ -10,8 +10,8 @@
 //!   however slowly the response arrives.
 //! - The client follows no redirect, because only the caller knows which hosts may receive its
 //!   cookies and tokens.
-//! - If a response opens no WebSocket, the client reads its body, within bounds, and shows it in
-//!   the error.
+//! - If a response opens no WebSocket, the client reads up to 4 KiB of its body, for at most a
+//!   second, and shows this text in the error.
 
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind};
@@ -50,7 +50,8 @@ use crate::transport::stream::{Stream, WrapStream, is_timeout};
 use crate::transport::tap::Tap;
 use crate::transport::tls::{ClientConfig, TrustedRoots, late_alert};
 
-/// A client that is about to connect: its URL, its request and its limits.
+/// A client that hasn't connected yet. Create it with a URL, add settings, and call
+/// [`connect`](Client::connect), which returns the open [`WebSocket`].
 ///
 /// ```no_run
 /// let ws = ws101::Client::new("ws://127.0.0.1:9001/chat")
@@ -84,7 +85,7 @@ struct PreparedHandshake {
 
 impl Client {
     /// Creates a client for `ws://host[:port][/path][?query]`, or for `wss://` over TLS (feature
-    /// `tls`).
+    /// `tls`). If the URL is invalid, `connect` fails.
     pub fn new(url: impl Into<String>) -> Client {
         Client {
             url: url.into(),
@@ -114,15 +115,16 @@ impl Client {
     }
 
     /// Offers subprotocols, the preferred one first. A later call adds more. The server may choose
-    /// one of them or none. If it chooses none, the connection opens anyway, and
-    /// [`WebSocket::subprotocol`](crate::WebSocket::subprotocol) returns `None`. Check this before
+    /// one of them or none. If it chooses none, the connection opens anyway, so check
+    /// [`WebSocket::subprotocol`](crate::WebSocket::subprotocol), which then returns `None`, before
     /// you send. (Browsers and many other clients fail the connection in this case.)
     pub fn subprotocols(mut self, names: impl IntoIterator<Item: AsRef<str>>) -> Client {
         self.request.subprotocols.extend(names.into_iter().map(|name| name.as_ref().to_owned()));
         self
     }
 
-    /// For `wss://`: trusts the root certificates in this PEM file instead of the system's.
+    /// For `wss://`: trusts the root certificates in this PEM file instead of the system's. If the
+    /// file is missing or invalid, `connect` fails.
     pub fn root_certificates(mut self, file: impl Into<PathBuf>) -> Client {
         self.root_certificates = Some(file.into());
         self
@@ -146,8 +148,9 @@ impl Client {
         self
     }
 
-    /// Prints an explanation of the connection as it runs, from its request to its last byte. This
-    /// replaces the wrapper that [`wrap_stream`](Client::wrap_stream) has set.
+    /// Explains the connection's bytes as they pass, from the request to the last byte. The
+    /// explainer prints the explanation. This replaces the wrapper that
+    /// [`wrap_stream`](Client::wrap_stream) has set.
     pub fn explain(self, explainer: &Explainer) -> Client {
         let sink = explainer.sink("");
         self.wrap_stream(move |stream| Arc::new(Tap::new(stream, Role::Client, sink.clone())))
@@ -166,8 +169,9 @@ impl Client {
     }
 
     /// Connects through this HTTP proxy, `http://[user:password@]host[:port]`. The default port is
-    /// 1080, as in curl. The client asks the proxy for a tunnel (CONNECT). Over `wss://`, the proxy
-    /// sees only encrypted bytes.
+    /// 1080, as in curl. The client asks the proxy for a tunnel to the server (CONNECT). Over
+    /// `wss://`, the proxy sees only encrypted bytes in the tunnel; over `ws://`, it can read the
+    /// whole traffic.
     pub fn proxy(mut self, url: impl Into<String>) -> Client {
         self.proxy = ProxyChoice::Always(url.into());
         self
@@ -175,8 +179,8 @@ impl Client {
 
     /// Connects through the HTTP proxy that the environment names, with curl's rules: `https_proxy`
     /// or `HTTPS_PROXY` for `wss://`, `http_proxy` for `ws://`, `all_proxy` or `ALL_PROXY` for
-    /// both. The client connects directly if none of these variables is set, and always to the
-    /// hosts in `no_proxy` or `NO_PROXY`.
+    /// both. The client connects directly if none of these variables is set, or if `no_proxy` or
+    /// `NO_PROXY` lists the host.
     pub fn proxy_from_environment(mut self) -> Client {
         self.proxy = ProxyChoice::FromEnvironment;
         self
@@ -330,8 +334,8 @@ fn dial_first(mut addresses: VecDeque<SocketAddr>, deadline: Deadline) -> Result
     Err(last)
 }
 
-/// Reads the HTTP head of the server's final response. Skips interim responses, which only announce
-/// that the final response will come (RFC 9110 §15.2).
+/// Reads the HTTP head of the server's final response. Skips interim responses, such as a 103,
+/// because the final response comes after them (RFC 9110 §15.2).
 fn read_answer_head(
     stream: &dyn Stream,
     buffer: &mut Buffer,

@@ -1,4 +1,5 @@
-//! A client's HTTP proxy: `CONNECT host:port` in, a tunnel to that host out (RFC 9110 §9.3.6).
+//! A client's HTTP proxy: the client sends `CONNECT host:port`, and the proxy opens a tunnel to
+//! that host (RFC 9110 §9.3.6).
 //!
 //! ```text
 //! client ──► CONNECT example.com:443 HTTP/1.1 ──► proxy
@@ -7,9 +8,10 @@
 //! ```
 //!
 //! Rules of this file:
-//! - The proxy receives the host and port, and nothing else: the handshake and all later bytes pass
-//!   through the tunnel, encrypted if the URL is `wss://`. `ws://` also uses a tunnel, because a
-//!   proxy that reads the request might not know what an upgrade is.
+//! - The proxy itself receives only the server's host and port, and the client's credentials for
+//!   the proxy. The handshake and all later bytes pass through the tunnel, encrypted if the URL is
+//!   `wss://`. `ws://` also uses a tunnel, because a proxy that reads the request might not support
+//!   upgrades.
 //! - The client reads the environment as curl does (`https_proxy`, `no_proxy`, ..), and only if the
 //!   caller asks for that. It ignores `HTTP_PROXY` in capitals, because a CGI web server sets that
 //!   variable from a client's `Proxy:` header (httpoxy, CVE-2016-5385).
@@ -38,7 +40,8 @@ pub(crate) enum ProxyChoice {
     /// The client uses no proxy and connects directly.
     #[default]
     Direct,
-    /// The client uses this proxy for every host: `http://[user:password@]host[:port]`.
+    /// The client uses one proxy for every host. The string is the proxy's URL,
+    /// `http://[user:password@]host[:port]`.
     Always(String),
     /// The client uses the proxy that the environment names for the host, if it names one.
     FromEnvironment,
@@ -54,8 +57,9 @@ pub(crate) struct Proxy {
 }
 
 impl ProxyChoice {
-    /// Finds the proxy for an address. Returns `None` if the client should connect directly. Fails
-    /// if the proxy's URL is invalid. `variable` looks up an environment variable.
+    /// Finds the proxy for a server's address. Returns `None` if the client should connect
+    /// directly. Fails if the proxy's URL is invalid. `variable` looks up an environment variable;
+    /// a test passes its own.
     pub(crate) fn proxy_for(
         &self,
         address: &Address,
@@ -118,15 +122,15 @@ fn is_in_network(address: IpAddr, network: &str) -> bool {
 
 impl Proxy {
     /// Parses a proxy's URL, `[http://][user[:password]@]host[:port][/]`. The default port is
-    /// curl's, 1080. Fails for any scheme other than `http`, because no other kind of proxy is
-    /// supported.
+    /// curl's, 1080. Fails if the host, the port or the credentials are invalid, or if the scheme
+    /// isn't `http`, because no other kind of proxy is supported.
     pub(crate) fn parse(url: &str) -> std::result::Result<Proxy, Misuse> {
         let (scheme, rest) = url.split_once("://").unwrap_or(("http", url));
         let (user, authority) = match rest.rsplit_once('@') {
             Some((user, authority)) => (Some(user), authority),
             None => (None, rest),
         };
-        // The error shows only the host, because the URL may contain a password.
+        // The error shows only the host and port, because the URL may contain a password.
         let misuse = |why| Misuse::Proxy(authority.into(), why);
         if !scheme.eq_ignore_ascii_case("http") {
             return Err(misuse("the scheme isn't http, and no other proxy is supported"));

@@ -1,12 +1,12 @@
-//! Unpredictable bytes, for a client's key and its masks.
+//! Unpredictable bytes, for a client's handshake key and for its masks (masking keys).
 //!
 //! A page that could predict a mask could choose the bytes on the wire, and trick a proxy into
 //! taking them for a request (RFC 6455 §10.3).
 //!
 //! std has no random number generator. But each `RandomState`, which seeds the hashers of std's
-//! hash maps, holds 128 secret bits from the operating system. A source computes its secret with
-//! four such hashers. Its bytes are the SHA-1 of that secret and a counter, so a peer that sees
-//! some of them can't compute the others without the secret.
+//! hash maps, holds 128 secret bits from the operating system. [`Random`] computes a secret of 32
+//! bytes with four such hashers. It then returns the SHA-1 of that secret and a counter, four bytes
+//! at a time. A peer that sees some of these bytes can't compute the others without the secret.
 
 use std::hash::{BuildHasher, RandomState};
 

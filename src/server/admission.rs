@@ -1,4 +1,4 @@
-//! The result of the application's own check when it admits a client.
+//! What the application's own check returns to admit a client.
 
 use std::any::Any;
 use std::sync::Arc;

@@ -1,5 +1,5 @@
-//! The handle on a running server: it stops the server in one of three ways, and reads its
-//! counters.
+//! The handle on a running server: it can refuse new clients, stop the server slowly or at once,
+//! and read the server's counters.
 //!
 //! | call | new clients | open connections | the server ends |
 //! |---|---|---|---|
@@ -7,8 +7,9 @@
 //! | `drain(grace)` | receive a 503 | are sent their Close in batches, spread over four fifths of the grace period | once all have closed, at the latest when the grace period is over |
 //! | `stop(grace)` | receive a 503 for up to a second; then nothing listens | are sent their Close as soon as they have no reply to send | the same |
 //!
-//! A server moves down this table and never up. Each of these calls returns at once; `serve`
-//! returns when the server has ended.
+//! After one of these calls, only the calls in the rows below it still have an effect. (A second
+//! `stop` sets a new grace period.) Each call returns at once; `serve` returns when the server has
+//! ended.
 
 use std::fmt;
 use std::sync::Arc;
@@ -36,10 +37,10 @@ impl fmt::Debug for Handle {
 
 impl Handle {
     /// Stops admitting new clients, and keeps the open connections. A client that asks for a
-    /// WebSocket receives a 503 with `Retry-After`. The server still answers plain HTTP, so that
-    /// your readiness page can respond with a 503: see [`is_accepting`](Handle::is_accepting). The
-    /// server can't accept clients again afterwards. Call [`drain`](Handle::drain) or
-    /// [`stop`](Handle::stop) to end the server.
+    /// WebSocket receives a 503 with `Retry-After`. The server still answers plain HTTP, so a
+    /// readiness page can tell a load balancer to choose another server (the example of
+    /// [`is_accepting`](Handle::is_accepting) has such a page). The server can't admit clients
+    /// again afterwards. Call [`drain`](Handle::drain) or [`stop`](Handle::stop) to end it.
     pub fn stop_accepting(&self) {
         self.registry.stop_accepting();
     }
@@ -115,9 +116,9 @@ impl Handle {
     ///
     /// The server accepts no new connection, and closes the open ones with close code 1001. Queued
     /// messages go out first, and so do the replies that a handler sends before it waits in `recv`
-    /// again. If a handler is still busy after nine tenths of the grace period, its connection
-    /// closes anyway. The peers have the whole grace period to send their own Close. Then the
-    /// server aborts the connections that are still open, and `serve` returns.
+    /// again. If a handler is still busy after nine tenths of the grace period, its connection's
+    /// Close goes out anyway. The peers have the whole grace period to send their own Close. Then
+    /// the server aborts the connections that are still open, and `serve` returns.
     ///
     /// A second call sets a new grace period, which begins with that call.
     pub fn stop(&self, grace: Duration) {

@@ -7,12 +7,11 @@
 //!
 //! Rules of this file:
 //! - A refused client may stay silent, or read nothing. The accepting thread doesn't wait for it,
-//!   because the next client may get a thread.
+//!   because a thread may already be free for the next client.
 //! - The refusing thread starts with the server, because later on it might be impossible to start a
 //!   thread.
 //! - Each client has a short timeout, and the queue is bounded. A crowd of refused clients
-//!   therefore holds at most one descriptor per slot in the queue, and one for the client being
-//!   refused.
+//!   therefore holds at most 65 descriptors: 64 in the queue, and one for the client being refused.
 
 use std::io;
 use std::sync::Arc;
@@ -26,11 +25,11 @@ use crate::connection::limits::Limits;
 use crate::transport::deadline::{Deadline, read_before};
 use crate::transport::stream::Stream;
 
-/// The maximum number of clients that may wait for the refusing thread. A further client is closed
-/// without a response.
+/// The maximum number of clients that may wait for the refusing thread. Any further client is
+/// disconnected without a response.
 const MAX_WAITING: usize = 64;
-/// The maximum wait for a client's request, and then again for the client to close after its
-/// refusal. It's short because other clients wait in the meantime.
+/// The maximum time to wait for a client's request, and after the 503, for the client to close.
+/// It's short because other clients wait in the meantime.
 const TIMEOUT: Duration = Duration::from_millis(50);
 /// The stack size of the refusing thread, in bytes.
 const STACK: usize = 64 * 1024;
@@ -62,7 +61,7 @@ impl RefusingThread {
 }
 
 /// Refuses a client with a 503 when the server can't take it on. `seen` is the reason that the
-/// client is told, such as "no descriptor is left". Waits at most 50 ms for the client's request,
+/// response states, such as "no descriptor is left". Waits at most 50 ms for the client's request,
 /// and after the 503, at most 50 ms for the client to close. A client that closes without a request
 /// receives nothing.
 pub(crate) fn refuse_with_503(stream: &dyn Stream, seen: &'static str, registry: &Registry) {

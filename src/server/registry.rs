@@ -2,8 +2,8 @@
 //! connections.
 //!
 //! Rules of this file:
-//! - An open connection holds a [`Permit`], one of `Limits::max_connections`. It returns the permit
-//!   when it has closed, even if the closing handshake failed.
+//! - An open connection holds a [`Permit`], of which there are `Limits::max_connections`. It
+//!   returns the permit once it has closed, even if the closing handshake failed.
 //! - The registry issues no permit after `stop_accepting`, or once the server has begun to drain or
 //!   stop. `shutdown.rs` closes the connections that hold a permit.
 
@@ -145,13 +145,13 @@ impl Registry {
         self.phase.load(SeqCst) >= Phase::Draining as u8
     }
 
-    /// Returns whether the server is stopping, so that `serve` will return.
+    /// Returns whether the server is stopping. If so, `serve` ends its accept loop.
     pub(crate) fn is_stopping(&self) -> bool {
         self.phase.load(SeqCst) == Phase::Stopping as u8
     }
 
-    /// Advances the server to this phase. Returns `false` if the server has already reached this
-    /// phase or a later one.
+    /// Advances the server to this phase. Returns `false`, and changes nothing, if the server has
+    /// already reached this phase or a later one.
     pub(super) fn advance_to(&self, phase: Phase) -> bool {
         self.phase.fetch_max(phase as u8, SeqCst) < phase as u8
     }
@@ -172,7 +172,7 @@ impl Registry {
 
     /// Registers a connection as pending, before its HTTP head is read. If more than `max_waiting`
     /// connections are then pending, this evicts the oldest. If the server is stopping, this evicts
-    /// the new connection.
+    /// the new connection as well, so that it ends at once like the other pending ones.
     pub(crate) fn register_pending(
         &self,
         id: u64,
@@ -263,8 +263,8 @@ impl CloseObserver for Registry {
     /// Frees the slot of a connection that has closed, or that never opened.
     fn connection_closed(&self, id: u64) {
         lock(&self.open).remove(&id);
-        // Only `shut_down` and `drain` wait for this signal, and only once the server admits no
-        // more clients.
+        // While the server admits clients, no thread waits for this signal: only `shut_down` and
+        // `drain` do.
         if !self.is_accepting() {
             self.one_closed.notify_all();
         }

@@ -22,7 +22,7 @@ impl RunningServer {
     ///
     /// # Panics
     ///
-    /// Panics if the server listens on a Unix socket, which has no such address.
+    /// Panics if the server listens on a Unix socket, which has no IP address.
     pub fn local_addr(&self) -> SocketAddr {
         *self.address.as_ref().expect("a TCP listener")
     }
@@ -32,8 +32,8 @@ impl RunningServer {
         self.handle.clone()
     }
 
-    /// Stops the server as [`Handle::stop`] does, and then waits for it as
-    /// [`join`](RunningServer::join) does.
+    /// Stops the server with this grace period (see [`Handle::stop`]), waits until it has stopped,
+    /// and returns the result of `serve`. Panics if `serve` panicked.
     pub fn stop(self, grace: Duration) -> Result<()> {
         self.handle.stop(grace);
         self.join()

@@ -1,12 +1,13 @@
 //! The server: it accepts connections and gives each one its own thread.
 //!
 //! Rules of this file:
-//! - The accepting thread waits for no client. A handshake runs in the connection's own thread, and
-//!   the [`refusing_thread`](super::refusing_thread) refuses a client without a thread. There are
-//!   two exceptions, both with short timeouts: if no descriptor is left, or if the server is
-//!   stopping, the accepting thread itself sends the client its 503.
-//! - A failure in one connection ends neither another connection nor the listener. That holds for a
-//!   handler that fails or panics, and for a lack of descriptors or threads.
+//! - The accepting thread doesn't wait for clients. Each handshake runs in its connection's own
+//!   thread. If no thread can be started for a client, the
+//!   [`refusing_thread`](super::refusing_thread) refuses that client. There are two exceptions to
+//!   this rule, both with short timeouts: if no descriptor is left, or if the server is stopping,
+//!   the accepting thread itself sends the client its 503.
+//! - If one connection fails, or its handler panics, the other connections and the listener
+//!   continue. The listener also survives a lack of descriptors or threads.
 
 use std::io::{self, ErrorKind};
 use std::mem::take;
@@ -43,7 +44,9 @@ use crate::transport::stream::{Stream, WrapStream};
 use crate::transport::tap::Tap;
 use crate::transport::tls::Tls;
 
-/// A WebSocket server: the address that it listens on, and the rules for its clients.
+/// A WebSocket server. Create it with [`bind`](Server::bind), add settings such as
+/// [`limits`](Server::limits), and call [`serve`](Server::serve), which runs your handler for each
+/// connection, in the connection's own thread.
 ///
 /// ```no_run
 /// ws101::Server::bind("127.0.0.1:9001")?.serve(|mut ws| {
@@ -118,6 +121,7 @@ impl Server {
     /// requests for any host. The loopback rule prevents DNS rebinding: an attacker points their
     /// own hostname at 127.0.0.1, so that their page can reach this server. If a proxy on the same
     /// machine forwards its clients' `Host` header, list the hostnames that its clients use.
+    /// Otherwise, the clients receive a 421.
     pub fn hosts(mut self, hosts: impl IntoIterator<Item: AsRef<str>>) -> Server {
         let listed = to_strings(hosts);
         let any = listed.is_empty() || listed.iter().any(|host| host == "*");
@@ -125,29 +129,29 @@ impl Server {
         self
     }
 
-    /// Sets the paths that open a WebSocket. Each must begin with `/`, and contain no query. A
-    /// WebSocket request for another path receives a 404, which names the allowed paths. By
-    /// default, every path opens a WebSocket. (Plain HTTP requests for any path go to
-    /// [`http`](Server::http).)
+    /// Sets the paths that open a WebSocket. Each must begin with `/` and contain no query;
+    /// otherwise, `serve`, `spawn` and `accept` fail. A WebSocket request for another path receives
+    /// a 404, which names the allowed paths. By default, every path opens a WebSocket. (Plain HTTP
+    /// requests for any path go to [`http`](Server::http).)
     pub fn paths(mut self, paths: impl IntoIterator<Item: AsRef<str>>) -> Server {
         self.options.rules.paths = to_strings(paths);
         self
     }
 
     /// Sets the subprotocols that this server supports. For each connection, the server picks the
-    /// first name in the client's list that it supports. If it supports none of the client's names,
-    /// the connection opens without a subprotocol, and browsers and some other clients then close
-    /// it at once.
+    /// first supported name in the client's list. If none is supported, the connection opens
+    /// without a subprotocol, and browsers and some other clients then close it at once.
     pub fn subprotocols(mut self, names: impl IntoIterator<Item: AsRef<str>>) -> Server {
         self.options.rules.subprotocols = to_strings(names);
         self
     }
 
-    /// Sets your own check of each request, for example to verify a token or a cookie. The server
-    /// calls it once the request has passed all other checks. If your check returns a refusal, the
-    /// server sends that refusal as its response. If your check panics, the client receives a 500.
-    /// There is only one check: a later call to this function or to [`admit`](Server::admit)
-    /// replaces it.
+    /// Sets your own check of each WebSocket request, for example to verify a token or a cookie.
+    /// The server runs it on a request that has passed all other checks. If your check returns a
+    /// refusal, the server sends that refusal as its response. If your check panics, the client
+    /// receives a 500. There is only one check: a later call to this function or to
+    /// [`admit`](Server::admit) replaces it. (Plain HTTP requests go to [`http`](Server::http)
+    /// without this check.)
     pub fn authorize(
         self,
         authorize: impl Fn(&Request) -> std::result::Result<(), Refusal> + Send + Sync + 'static,
@@ -167,10 +171,11 @@ impl Server {
 
     /// Sets the function that answers requests that don't ask for a WebSocket, on the same port.
     /// These requests may use any method except CONNECT, and HTTP/1.0 as well as HTTP/1.1. The
-    /// response to a HEAD request goes out without its body. The server doesn't read request
-    /// bodies. If `http` returns `None`, the client receives a 404. For one of the
-    /// [`paths`](Server::paths), it receives a 426 instead, or a 405 if the method isn't GET, or a
-    /// 505 if the version is HTTP/1.0. If `http` panics, the client receives a 500.
+    /// server doesn't read their bodies, and sends the response to a HEAD request without its body.
+    ///
+    /// If `http` returns `None`, the client receives a 404. If the path is one of the
+    /// [`paths`](Server::paths), the client receives a 426 instead (or a 405 if the method isn't
+    /// GET, or a 505 if the version is HTTP/1.0). If `http` panics, the client receives a 500.
     pub fn http(
         mut self,
         http: impl Fn(&Request) -> Option<Response> + Send + Sync + 'static,
@@ -196,8 +201,9 @@ impl Server {
         self
     }
 
-    /// Prints an explanation of every byte of each connection, from its request to its last frame.
-    /// This replaces the wrapper that [`wrap_stream`](Server::wrap_stream) has set.
+    /// Explains every byte of each connection, from its request to its last frame. The explainer
+    /// prints the explanation as the bytes pass. This replaces the wrapper that
+    /// [`wrap_stream`](Server::wrap_stream) has set.
     pub fn explain(self, explainer: Explainer) -> Server {
         let count = AtomicU64::new(0);
         self.wrap_stream(move |stream| {
@@ -208,9 +214,9 @@ impl Server {
 
     /// Wraps each accepted stream in your own stream, such as a meter, a throttle, or a
     /// [`Tap`](crate::Tap) that explains the bytes. Over TLS, the wrapper sees the plaintext. The
-    /// client's address is the one that the wrapper's [`peer`](Stream::peer) returns, or the
-    /// accepted stream's if it returns `None`. There is only one wrapper: a later call to this
-    /// function or to [`explain`](Server::explain) replaces it.
+    /// client's address is the one that the wrapper's [`peer`](Stream::peer) returns. If that is
+    /// `None`, it's the accepted stream's. There is only one wrapper: a later call to this function
+    /// or to [`explain`](Server::explain) replaces it.
     pub fn wrap_stream(
         mut self,
         wrap: impl Fn(Arc<dyn Stream>) -> Arc<dyn Stream> + Send + Sync + 'static,
@@ -226,8 +232,8 @@ impl Server {
         self
     }
 
-    /// Returns the address that the server listens on. Fails without a listener, and for a Unix
-    /// socket, which has no such address.
+    /// Returns the IP address and port that the server listens on. Fails if the server has no
+    /// listener, or if it listens on a Unix socket.
     pub fn local_addr(&self) -> Result<SocketAddr> {
         let listener = self.listener.as_ref().ok_or(Misuse::NoListener)?;
         Ok(listener.local_addr()?)
@@ -262,11 +268,11 @@ impl Server {
         Ok(RunningServer { address, handle, thread })
     }
 
-    /// Accepts connections, and runs each connection's handler in its own thread, until a
+    /// Accepts connections, and runs `handler` for each one in a thread of its own, until a
     /// [`Handle`] [stops](Handle::stop) or [drains](Handle::drain) the server. Returns once all
-    /// connections have ended, or at the end of the grace period. If a handler returns an error or
-    /// panics, its connection closes with code 1011. Fails at once if a setting is invalid, if the
-    /// server has no listener, or if the thread that refuses clients can't be started.
+    /// connections have ended, or at the end of the grace period. If the handler returns an error
+    /// or panics, its connection closes with code 1011. Fails at once if a setting is invalid, if
+    /// the server has no listener, or if the thread that refuses clients can't be started.
     pub fn serve(
         self,
         handler: impl Fn(WebSocket) -> Result<()> + Send + Sync + 'static,
@@ -325,7 +331,7 @@ struct Shared {
     handler: Box<Handler>,
 }
 
-/// An accepted connection, as the accepting thread passes it to the connection's own thread.
+/// An accepted connection. The accepting thread passes it to the connection's own thread.
 struct Accepted {
     id: u64,
     stream: Arc<dyn Stream>,
@@ -357,7 +363,7 @@ fn serve_one(Accepted { id, stream, shared }: Accepted) {
     log::debug!("{id} comes from {:?}", stream.peer());
     let upgraded =
         catch_unwind(AssertUnwindSafe(|| upgrade(id, stream.clone(), options, registry)));
-    // On an error or a panic, `upgrade` has already answered the client.
+    // On an error or a panic, `upgrade` has already sent the client any response that it could.
     if let Ok(Ok(ws)) = upgraded {
         drop(stream);
         run_handler(handler, ws);
@@ -398,7 +404,7 @@ fn run_handler(handler: &Handler, ws: WebSocket) {
 }
 
 /// Sends a 503 to each client that is still in the listen queue, because the server is stopping.
-/// After a second, gives up on the clients that are left.
+/// This function stops after a second. Closing the listener then disconnects the remaining clients.
 fn refuse_all_in_listen_queue(
     mut accepted: io::Result<Arc<dyn Stream>>,
     listener: &Listener,
@@ -421,6 +427,6 @@ fn concerns_one_client(error: &io::Error) -> bool {
     )
 }
 
-/// How long the accepting thread sleeps before it calls `accept` again when no descriptor is left,
-/// not even the reserve.
+/// How long the accepting thread sleeps when no descriptor is left, not even the reserve. Without
+/// this pause, `accept` would fail again at once, and the thread would spin.
 const PAUSE_WITHOUT_DESCRIPTOR: Duration = Duration::from_millis(50);

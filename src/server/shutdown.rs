@@ -22,13 +22,14 @@ use crate::transport::deadline::Deadline;
 use crate::transport::listener::WakeAddress;
 use crate::transport::lock::lock;
 
-/// The minimum pause between two batches of connections that a draining server closes.
+/// The minimum pause that a draining server plans between two batches. With more connections, the
+/// batches grow instead of following each other more quickly.
 const DRAIN_PAUSE: Duration = Duration::from_millis(50);
 
 impl Registry {
     /// Moves the server to the draining phase, with this grace period and this Close for its
-    /// connections. Returns `true` if it has done so, and then the caller must arrange for `drain` to
-    /// run. Returns `false`, and changes nothing, if the server is already draining or stopping.
+    /// connections. If this returns `true`, the caller must then arrange for `drain` to run.
+    /// Returns `false`, and changes nothing, if the server is already draining or stopping.
     pub(crate) fn enter_draining(&self, grace: Duration, close: Close) -> bool {
         // The grace is locked first, so that a thread that sees the new phase also sees the new
         // Close.
@@ -40,16 +41,16 @@ impl Registry {
         is_first
     }
 
-    /// Sets the grace period of a stopping server, which begins now, and the Close that the server
-    /// sends to its connections.
+    /// Sets the Close that a stopping server sends to its connections, and the grace period, which
+    /// begins now.
     pub(crate) fn set_grace(&self, grace: Duration, close: Close) {
         *lock(&self.grace) = Grace::new(grace, close);
     }
 
-    /// Begins to stop the server within the current grace period, and returns at once. The first
-    /// call wakes the thread that waits in `accept`. If no `serve` is running, it also starts a
-    /// thread that closes the connections. A later call only wakes the threads that wait in
-    /// `shut_down` and `drain`, so that they observe a new grace period.
+    /// Begins to stop the server within the current grace period, and returns at once. Each call
+    /// wakes the threads that wait in `shut_down` and `drain`: `shut_down` then observes a new
+    /// grace period, and `drain` ends. The first call also wakes the thread that waits in `accept`.
+    /// If no `serve` is running, the first call starts a thread that closes the connections.
     pub(crate) fn begin_stopping(self: &Arc<Self>) {
         let is_first = self.advance_to(Phase::Stopping);
         // Wake the waiting threads: `shut_down` still uses the old deadlines, and `drain` waits for
@@ -72,8 +73,8 @@ impl Registry {
         }
     }
 
-    /// Closes all connections in four steps, and blocks until they have closed or the grace period
-    /// is over. In the latter case, aborts the connections that are still open.
+    /// Closes all connections in four steps, and blocks until they have closed. If the grace period
+    /// ends first, aborts the connections that are still open.
     pub(crate) fn shut_down(&self) {
         // 1. Pending connections end at once, and no new permit is issued.
         self.pending.evict_all();
@@ -100,16 +101,17 @@ impl Registry {
         }
     }
 
-    /// Returns the write halves of the open connections, as a copy of the list. That way, the
-    /// list's lock isn't held while a stream is written or shut down. (The stream may be the
-    /// application's code, and slow.)
+    /// Returns a copy of the list of the open connections' write halves. The caller goes through
+    /// the copy without the list's lock, because a stream may be the application's code, and slow
+    /// to write to or shut down.
     fn open_halves(&self) -> Vec<Arc<WriteHalf>> {
         lock(&self.open).values().filter_map(PermitStage::write_half).cloned().collect()
     }
 
     /// Requests our Close on every open connection. If a peer's buffers are full, the request may
-    /// take 10 ms, and thousands of such peers would add up to minutes. Therefore, once the grace
-    /// period is over, this stops after half a second.
+    /// take 10 ms, and thousands of such peers would add up to a minute. Therefore, once the grace
+    /// period is over, this function stops after half a second. The caller then aborts the
+    /// remaining connections.
     fn request_close_of_all(&self, urgency: Urgency) {
         let halves = self.open_halves();
         let bulk = Deadline::after(Duration::from_millis(500));
@@ -152,8 +154,8 @@ impl Registry {
         }
     }
 
-    /// Waits until `end`, between two batches of a drain. Returns `false` as soon as no connection
-    /// is left to drain or the server stops.
+    /// Waits until `end`, between two batches of a drain, and returns `true`. Returns `false`,
+    /// without waiting any longer, once no connection is left to drain or the server is stopping.
     fn wait_between_batches(&self, end: Deadline) -> bool {
         let mut open = lock(&self.open);
         while let (false, false, Ok(rest)) = (open.is_empty(), self.is_stopping(), end.remaining())
@@ -166,8 +168,8 @@ impl Registry {
 
     /// Waits until all connections have closed, for at most one second, and at most until the
     /// deadline that `until` selects. Returns whether all have closed. If not, the caller must
-    /// request the Closes again: if a peer's buffers were full, the first request may not have
-    /// written its Close.
+    /// request the Closes again, because a request to a peer with full buffers may not have written
+    /// its Close.
     fn wait_briefly_until_closed(&self, until: impl Fn(Grace) -> Deadline) -> bool {
         let mut open = lock(&self.open);
         let again = Deadline::after(Duration::from_secs(1));

@@ -11,7 +11,7 @@ use crate::connection::thread_budget::{Purpose, spawn};
 use crate::transport::lock::lock;
 
 /// The maximum number of idle threads in a pool: enough for a burst of clients that come and go
-/// together. More idle threads would hold memory and find no work.
+/// together. More idle threads would only take up memory.
 const MAX_IDLE: usize = 64;
 /// The maximum time that a pool thread waits for its next connection. After that, the thread ends.
 const IDLE_TIME: Duration = Duration::from_secs(1);
@@ -28,16 +28,16 @@ pub(crate) struct ThreadPool<Connection> {
 /// The state shared by a pool's idle threads, and the signal that wakes one of them.
 struct IdleThreads<Connection> {
     state: Mutex<State<Connection>>,
-    /// Wakes one idle thread when a connection waits for it.
+    /// Wakes one idle thread, which takes a connection from `waiting`.
     given: Condvar,
 }
 
 struct State<Connection> {
-    /// Connections that have been given to idle threads that haven't woken up yet. Their number
-    /// never exceeds the number of idle threads.
+    /// The connections for idle threads that haven't woken up yet. There are never more of them
+    /// than idle threads.
     waiting: VecDeque<Connection>,
-    /// The number of idle pool threads. A thread that is to take a connection from `waiting` counts
-    /// as idle until it has woken up.
+    /// The number of idle pool threads. A thread counts as idle until it has woken up, even if a
+    /// connection in `waiting` is meant for it.
     idle: usize,
 }
 
@@ -126,8 +126,8 @@ mod tests {
         let many = MAX_IDLE + 8;
         let (go, waits): (Vec<_>, Vec<_>) = (0..many).map(|_| channel()).unzip();
         waits.into_iter().for_each(|wait| run(Some(wait)));
-        // Wait until each job has its thread. A thread that has finished could take the job of a
-        // thread that isn't awake yet.
+        // Wait until each job has its thread. Otherwise, a thread that has finished could take the
+        // job of a thread that isn't awake yet.
         (0..many).for_each(|_| begun.recv().unwrap());
         drop(go);
         let together: HashSet<_> = (0..many).map(|_| reports.recv().unwrap()).collect();

@@ -79,8 +79,8 @@ impl Options {
     }
 }
 
-/// The application's own check of a request. The server calls it once the request has passed all
-/// checks of the RFC and of the server's rules.
+/// The application's own check of a WebSocket request. The server runs it after all checks of the
+/// RFC and of the server's rules.
 pub(crate) type Admit = dyn Fn(&Request) -> std::result::Result<Admission, Refusal> + Send + Sync;
 /// The application's function that responds to a request that doesn't ask for a WebSocket. It
 /// returns `None` if the application has no page for the request.
@@ -110,7 +110,7 @@ pub(crate) fn upgrade(
         registry,
         wants_body: true,
     };
-    // 2. TLS, if this server uses it. Then the application's own stream, if it has one.
+    // 2. TLS, if this server uses it. Then the application's own stream, if `wrap_stream` is set.
     requester.stream = requester.start_tls(options.tls.as_ref(), deadline)?;
     let certificates = requester.stream.peer_certificates();
     requester.stream =
@@ -129,7 +129,7 @@ pub(crate) fn upgrade(
     };
     // 5. The permit: from here on, the connection can't be evicted.
     let permit = requester.or_refuse(requester.take_permit())?;
-    // 6. The application's own check, which may be slow. A refusal returns the permit.
+    // 6. The application's own check, which may be slow. A refusal frees the permit.
     let admit = options.admit.as_deref();
     let admitted =
         requester.run_application_code(|| requester.ask_application(&request, permit, admit));
@@ -148,12 +148,12 @@ pub(crate) fn upgrade(
     Ok(ws)
 }
 
-/// A client whose request is being handled, with everything that is needed to answer the client.
+/// A client whose request is being handled, and all that the server needs to respond to it.
 struct Requester<'a> {
     id: u64,
-    /// The client's address, or `None` if the stream has no such address. The server asks for it
-    /// before it reads the client's first byte, because the operating system forgets the address
-    /// when the client resets the connection.
+    /// The client's address, or `None` if the stream has no such address. It's looked up before the
+    /// client's first byte is read, because the operating system forgets the address when the
+    /// client resets the connection.
     peer: Option<SocketAddr>,
     /// Whether the application wraps the stream. If so, the server prefers the address that the
     /// application's stream returns, which may come from a proxy's header.
@@ -172,7 +172,8 @@ struct Requester<'a> {
 // space, and their frames don't add up.
 impl Requester<'_> {
     /// Performs the TLS handshake, if this server uses TLS. Returns the stream that carries the
-    /// client's HTTP. A client that sends plain HTTP to a TLS server receives a 400.
+    /// client's HTTP. A client that sends plain HTTP to a TLS server receives a 400. If the
+    /// handshake fails for any other reason, the client receives no HTTP response.
     #[inline(never)]
     fn start_tls(&self, tls: Option<&Tls>, deadline: Deadline) -> Result<Arc<dyn Stream>> {
         let Some(tls) = tls else { return Ok(self.stream.clone()) };
@@ -186,8 +187,8 @@ impl Requester<'_> {
     }
 
     /// Reads and parses the request's HTTP head. Bytes after the head stay in the buffer. Returns a
-    /// refusal if the head is malformed, too large, cut short or too late, or if the server evicts
-    /// the connection or stops first.
+    /// refusal if the head is malformed, too large, cut short or too late. Also returns one if the
+    /// server evicts the connection, or begins to stop, before the head is complete.
     #[inline(never)]
     fn read_request(
         &self,
@@ -289,8 +290,8 @@ impl Requester<'_> {
         })
     }
 
-    /// Returns the result of a step of [`upgrade`]. If the result is a refusal, this first sends
-    /// the refusal to the client.
+    /// Returns the value of a step of [`upgrade`]. If the step returned a refusal instead, this
+    /// sends the refusal to the client, and returns it as an error.
     fn or_refuse<T>(&self, step: std::result::Result<T, Refusal>) -> Result<T> {
         step.map_err(|refusal| self.refuse(refusal))
     }
@@ -402,7 +403,8 @@ fn refusal_without_head(why: NoHead, is_stopping: bool, was_evicted: bool) -> Re
     }
 }
 
-/// Returns the refusal for a connection that was evicted just as its head became complete.
+/// Returns the refusal for a connection that was evicted just as its head became complete: a 408,
+/// or a 503 if the server is stopping.
 fn refusal_after_eviction(registry: &Registry) -> Refusal {
     refusal_without_head(NoHead::Ended, registry.is_stopping(), true)
 }
@@ -413,8 +415,8 @@ fn refusal_too_late(seen: &'static str) -> Refusal {
     Refusal::new(408, "a head too late", seen)
 }
 
-/// Returns the 503 for a client that the server can't take on. `seen` is the reason that the client
-/// is told, such as "all places are taken".
+/// Returns the 503 for a client that the server can't take on. `seen` is the reason that the
+/// response states, such as "all places are taken".
 pub(crate) fn refusal_without_room(seen: &'static str) -> Refusal {
     Refusal::new(503, "no room", seen).header("Retry-After", "1")
 }

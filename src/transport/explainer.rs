@@ -1,9 +1,8 @@
-//! Prints the annotations of taps. The taps put them into a queue, and a separate thread prints
-//! them as lines.
+//! The explainer: taps put their annotations into its queue, and its thread prints them as lines.
 //!
 //! A terminal may be stopped (Ctrl-S), or a pipe may be full, but no connection waits for the
-//! output: while the queue is full, the explainer drops annotations, and later prints how many it
-//! has dropped.
+//! output. While the queue is full, the explainer drops new annotations. Later, it prints how many
+//! it has dropped.
 
 use std::env;
 use std::ffi::OsString;

@@ -42,8 +42,8 @@ impl RenewableDeadline {
     }
 
     /// Creates a deadline that can be renewed while the peer may still be reading our bytes. `sent`
-    /// is the number of these bytes, which limits the renewals. A renewed deadline passes once the
-    /// duration `each` has elapsed.
+    /// is the number of bytes that we have sent, which limits the number of renewals. Each renewal
+    /// sets the deadline to the duration `each` from that moment.
     pub fn renewable(deadline: Deadline, each: Duration, sent: u64) -> RenewableDeadline {
         let renewals = (sent / MIN_PROGRESS as u64).min(MAX_RENEWALS);
         RenewableDeadline { deadline, each, renewals, is_alive: false, unacknowledged: u64::MAX }
@@ -99,8 +99,8 @@ impl From<Deadline> for RenewableDeadline {
 /// still on their way to the peer, such as the Close that names what went wrong. Therefore this
 /// function first shuts down our side of the stream. Then it reads and drops the peer's bytes until
 /// the peer shuts down its side too, the deadline passes without a renewal, or 64 MiB have arrived.
-/// Returns `true` if the stream has ended (the peer shut down its side, or a read failed with an
-/// error other than a timeout), and `false` otherwise.
+/// Returns whether the stream has ended: the peer shut down its side, or a read failed with an
+/// error other than a timeout.
 pub fn lingering_close(linger: impl Into<RenewableDeadline>, stream: &dyn Stream) -> bool {
     let _ = stream.shutdown(Shutdown::Write);
     let has_ended = discard_input(linger.into(), stream);

@@ -105,7 +105,8 @@ pub(crate) enum WakeAddress {
 
 impl WakeAddress {
     /// Wakes the thread that waits in `accept`. Only a new connection interrupts that call, so this
-    /// function connects to the listener, and closes the connection at once.
+    /// function connects to the listener, and closes the connection at once. If the listener's
+    /// address is unspecified (0.0.0.0 or ::), this connects to the loopback address.
     pub(crate) fn wake(&self) -> io::Result<()> {
         match self {
             WakeAddress::Tcp(address) => {

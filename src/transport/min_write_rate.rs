@@ -1,9 +1,9 @@
 //! Writing at a minimum rate: a slow peer is served, a stuck peer is dropped.
 //!
 //! A fixed deadline for a whole message would drop an honest peer on a slow line. Instead, the peer
-//! must take at least 64 KiB within each write deadline (`Limits::write`), however long the message
-//! is. Each `write` call may wait for a quarter of that time, so the writing thread looks at the
-//! clock several times per deadline.
+//! must accept at least 64 KiB, or all that is left, in every period of `Limits::write` (20 seconds
+//! by default). Each `write` call may wait for a quarter of that period, so the writing thread
+//! checks the clock several times in each period.
 
 use std::io::{self, ErrorKind, IoSlice};
 use std::time::{Duration, Instant};
@@ -17,25 +17,25 @@ pub(crate) fn write_error(error: io::Error) -> Error {
     if is_timeout(&error) { Error::WriteTimeout } else { Error::ConnectionLost(error) }
 }
 
-/// The minimum number of bytes that a peer must take within each write deadline (`Limits::write`).
-/// A peer that takes fewer loses its connection.
+/// The minimum number of bytes that a peer must accept in every period of `Limits::write`. A peer
+/// that accepts fewer loses its connection.
 pub(crate) const MIN_PROGRESS: usize = 64 * 1024;
-/// The number of timed-out `write` calls that fit into one write deadline (`Limits::write`). The
-/// more calls there are, the sooner the writing thread notices that a deadline has passed.
+/// The number of timed-out `write` calls that fit into one period of `Limits::write`. The more
+/// calls there are, the sooner the writing thread notices that a period is over.
 const CALLS_PER_DEADLINE: u32 = 4;
 
 /// Returns the write timeout that a stream needs for [`write_with_min_rate`]: a quarter of the
-/// write deadline `within`. This timeout limits a single `write` call.
+/// period `within`. This timeout limits a single `write` call.
 pub fn per_call_timeout(within: Duration) -> Duration {
     within / CALLS_PER_DEADLINE
 }
 
 // WALK: min-rate
-/// Writes all of `slices`, in order. Fails with a timeout if the peer takes less than 64 KiB within
-/// a write deadline (`within`). The first deadline begins when the first `write` call has returned.
-/// That call's bytes don't count, because they may only have filled our own operating system's
-/// buffers. The caller must first set the stream's write timeout to [`per_call_timeout`], because
-/// otherwise a single call could wait forever.
+/// Writes all of `slices`, in order. Fails with a timeout if bytes are left at the end of a period
+/// of length `within` in which the peer has accepted less than 64 KiB. The first period begins when
+/// the first `write` call has returned. That call's bytes don't count, because they may only have
+/// filled our own operating system's buffers. The caller must first set the stream's write timeout
+/// to [`per_call_timeout`], because otherwise a single call could wait forever.
 pub fn write_with_min_rate(
     within: Duration,
     stream: &dyn Stream,
@@ -43,7 +43,7 @@ pub fn write_with_min_rate(
 ) -> io::Result<()> {
     let total: usize = slices.iter().map(|slice| slice.len()).sum();
     let (mut written, mut waits) = (0, 0);
-    // When the current write deadline began, and how many bytes were written by then.
+    // When the current period began, and how many bytes were written by then.
     let mut began: Option<(Instant, usize)> = None;
     while written < total {
         match stream.write(slices) {

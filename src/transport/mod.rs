@@ -23,7 +23,7 @@
 //! | `head_reader.rs` | How is an HTTP head read from a stream? |
 //! | `tap.rs` | How is a connection explained while it is open? |
 //! | `explainer.rs` | Which thread prints the explanations, and what happens while the output is blocked? |
-//! | `tls/tls_stream.rs` | How do threads share one TLS connection, so that none waits for another's system call? |
+//! | `tls/tls_stream.rs` | How do a reader and a writer share one TLS connection, so that neither waits for the other's system call? |
 //! | `tls/mod.rs` | Which certificate does a server show, and which does a client trust? (feature `tls`; without it `tls/absent.rs`) |
 
 pub(crate) mod deadline;

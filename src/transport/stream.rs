@@ -31,10 +31,10 @@ pub trait Stream: Send + Sync + 'static {
     /// other connections.)
     fn set_write_timeout(&self, timeout: Duration) -> io::Result<()>;
     /// Shuts down the reading side, the writing side or both, depending on `how`. This must wake
-    /// each thread that waits in `read` or `write` on such a side.
+    /// each thread that waits in `read` or `write` on a side that is shut down.
     fn shutdown(&self, how: Shutdown) -> io::Result<()>;
-    /// Returns the peer's IP address and port. Returns `None` if the stream has no such address, as
-    /// over a Unix socket.
+    /// Returns the peer's IP address and port. Returns `None` if the stream has none, for example
+    /// because it's a Unix socket.
     fn peer(&self) -> Option<SocketAddr> {
         None
     }
@@ -44,7 +44,8 @@ pub trait Stream: Send + Sync + 'static {
         Vec::new()
     }
     /// Returns the number of written bytes that the peer's TCP stack has not acknowledged yet, or
-    /// `None` if that number isn't known.
+    /// `None` if that number isn't known. With it, this crate can report lost bytes, and see that a
+    /// slow peer is still reading.
     fn unacknowledged(&self) -> Option<u64> {
         None
     }

@@ -62,10 +62,10 @@ struct Explanation {
 }
 
 impl<S: Stream> Tap<S> {
-    /// Creates a tap on `stream` that passes its annotations to `sink`. The threads that read and
-    /// write call `sink`, so it must not block. The tap checks the bytes only against the RFCs'
-    /// rules; [`with_settings`](Tap::with_settings) adds a server's own rules and limits. `ours` is
-    /// the role of this end of the connection.
+    /// Creates a tap on `stream` that passes its annotations to `sink`. `ours` is the role of this
+    /// end of the connection. The threads that read and write call `sink`, so it must not block.
+    /// The tap checks the bytes only against the RFCs' rules. To check a server's own rules and
+    /// limits as well, use [`with_settings`](Tap::with_settings).
     pub fn new(stream: S, ours: Role, sink: impl FnMut(Annotation) + Send + 'static) -> Tap<S> {
         Tap::with_settings(stream, ours, Settings::default(), sink)
     }

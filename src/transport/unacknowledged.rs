@@ -12,8 +12,8 @@
 //!
 //! Rules of this file:
 //! - The table has a line for each of the machine's connections, so reading it takes milliseconds.
-//!   We read it at most ten times a second, whatever peers do. Between two readings, the result is
-//!   `None`.
+//!   Therefore, we read it at most ten times a second in all, for any number of connections. A call
+//!   between two readings returns `None`.
 //! - On systems other than Linux, the result is always `None`.
 
 use std::fs::File;
@@ -35,8 +35,8 @@ const CLOSING: &str = "0B";
 
 /// Returns the number of bytes written to this stream that the peer's TCP stack has not
 /// acknowledged. Returns `None` if our operating system doesn't provide the number. Also returns
-/// `None` within 100 ms of the last call that read the system's connection table, because the table
-/// may be long and take milliseconds to read.
+/// `None` if the table was read less than 100 ms ago, for this or any other connection, because the
+/// table may be long and take milliseconds to read.
 pub(crate) fn unacknowledged(stream: &TcpStream) -> Option<u64> {
     static LAST_READ: Mutex<Option<Instant>> = Mutex::new(None);
     let (local, peer) = (stream.local_addr().ok()?, stream.peer_addr().ok()?);
@@ -65,7 +65,8 @@ fn unacknowledged_in_table(
 }
 
 /// Formats an address as it appears in the operating system's connection table, all in hex: the IP
-/// address in 32-bit words in this machine's byte order, then the port.
+/// address in 32-bit words in this machine's byte order, then the port. For example, 127.0.0.1:9001
+/// becomes `0100007F:2329` on a little-endian machine.
 fn format_for_table(address: SocketAddr) -> String {
     let words = |bytes: &[u8]| -> String {
         let words = bytes.chunks_exact(4).map(|word| [word[0], word[1], word[2], word[3]]);

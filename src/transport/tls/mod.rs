@@ -3,15 +3,16 @@
 //!
 //! A server presents a certificate, and proves that it holds the certificate's private key
 //! ([`Tls`]). Before a client sends any HTTP, it follows the certificate's chain to a trusted root,
-//! and checks that the certificate names the right host ([`TrustedRoots`]). No setting in this
-//! crate turns these checks off. To trust your own certificate, name it as a root.
+//! and checks that the certificate names the right host ([`TrustedRoots`]). Only the caller's own
+//! rustls configuration could turn these checks off. To trust your own certificate, name it as a
+//! root (`Client::root_certificates`).
 //!
 //! rustls does the cryptography. [`tls_stream`] lets several threads share one TLS connection.
 //!
 //! All other features of rustls are available through the caller's own configuration
 //! ([`Tls::from_config`], `Client::tls_config`): client certificates, ALPN, a certificate that
-//! changes while the server runs. Both ends refuse a connection for which ALPN chose something
-//! other than HTTP/1.1 (RFC 7301).
+//! changes while the server runs. A server or client of this crate refuses a connection for which
+//! ALPN chose something other than HTTP/1.1 (RFC 7301).
 
 pub(crate) mod tls_stream;
 
@@ -148,8 +149,8 @@ pub(crate) struct TrustedRoots {
 }
 
 impl TrustedRoots {
-    /// Takes a client's trusted roots from the caller's `config`. If `config` is `None`, takes them
-    /// from the PEM file `roots`, and if that is `None` too, from the system. The server's
+    /// Takes a client's trusted roots from the caller's `config` if there is one, otherwise from
+    /// the PEM file `roots` if there is one, and otherwise from the system. The server's
     /// certificate must name `host`. `url` is for error messages.
     pub(crate) fn new(
         url: &str,
@@ -185,8 +186,8 @@ impl TrustedRoots {
 }
 
 /// Returns a rustls configuration that trusts the root certificates in the PEM file `roots`, or the
-/// system's root certificates if `roots` is `None`. Fails if it finds none, or if the file can't be
-/// read or parsed.
+/// system's root certificates if `roots` is `None`. Fails if there's no root certificate, or if the
+/// file can't be read or parsed.
 fn trusting(roots: Option<&Path>) -> Result<ClientConfig> {
     let mut store = RootCertStore::empty();
     match roots {
@@ -227,9 +228,9 @@ fn no_certificate(what: impl fmt::Display, error: impl fmt::Display) -> Error {
     tls_error(Diagnostic::about("no certificate or key", format!("{what}: {error}")))
 }
 
-/// Returns whether this certificate may sign others (`CA:TRUE`). Some clients, such as rustls's,
-/// refuse such a certificate as a server's own. A rustls server doesn't check its own certificate
-/// for that, so this function runs the client's check.
+/// Returns whether this certificate may sign others (`CA:TRUE`). Some clients, such as those that
+/// use rustls, refuse such a certificate as a server's own. A rustls server doesn't run that check
+/// on its own certificate, so this function does.
 fn is_root(certificate: &CertificateDer<'_>) -> bool {
     let Ok(certificate) = ParsedCertificate::try_from(certificate) else { return false };
     let roots = RootCertStore::empty();
@@ -254,7 +255,7 @@ fn root_as_certificate() -> Diagnostic {
 /// Converts this error of a client's read or write to an [`Error`] that names the server's TLS
 /// alert. Returns `None` if no alert caused the error. With TLS 1.3, the client completes its
 /// handshake before the server has checked the client's certificate, so an alert about that
-/// certificate arrives late.
+/// certificate arrives only afterwards.
 pub(crate) fn late_alert(error: &io::Error) -> Option<Error> {
     match error.get_ref()?.downcast_ref()? {
         alert @ rustls::Error::AlertReceived(_) => Some(disagreed(alert.clone(), Role::Client)),
@@ -277,7 +278,8 @@ fn failed(failure: HandshakeFailure, role: Role) -> Error {
 }
 
 /// Converts a rustls error, such as one about an untrusted certificate, to an [`Error`] with a
-/// diagnostic. `role` is our end's role, because the same error has another cause at the other end.
+/// diagnostic. `role` is our end's role: at a server, the same error may have another cause than at
+/// a client.
 fn disagreed(error: rustls::Error, role: Role) -> Error {
     use rustls::Error::{AlertReceived, InvalidCertificate, NoCertificatesPresented};
     const DAY: u64 = 24 * 60 * 60;

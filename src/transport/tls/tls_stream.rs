@@ -14,8 +14,8 @@
 //!   something.
 //! - Records must be sent in the order in which they were sealed, so a writer holds `sealed` while
 //!   it seals and while it writes. The reader never waits for `sealed`. If rustls must answer the
-//!   peer (when the peer asks for new keys, for example), the next writer sends that record. The
-//!   reader sends an alert only if no thread is writing.
+//!   peer (for example, when the peer asks for new keys), the reader leaves that answer to the next
+//!   writer. It sends only alerts itself, and only if no thread is writing.
 //! - If a read's bytes don't complete a record, the read fails with `Interrupted` and a
 //!   [`PartOfRecord`] inside. The caller then knows that the peer is alive, and reads again with
 //!   its remaining time. That way, a record that arrives byte by byte can't extend a deadline.
@@ -37,8 +37,8 @@ use crate::transport::lock::lock;
 use crate::transport::stream::{PartOfRecord, Stream, is_timeout};
 
 /// The write timeout for the last TLS record that this end sends after the handshake (an alert or a
-/// close_notify). Also the time that the peer has for closing after an alert that ends the
-/// handshake.
+/// close_notify). Also the maximum time that this end, after sending an alert that ends the
+/// handshake, waits for the peer to close.
 const LAST_RECORD_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// A TLS stream: it encrypts and decrypts the bytes that pass through an underlying stream. Several
@@ -51,11 +51,12 @@ pub(crate) struct TlsStream {
     sealed: Mutex<SealedRecords>,
 }
 
-/// Sealed (encrypted) records, and how many of their bytes are written to the underlying stream.
+/// Sealed (encrypted) records, and how many of their bytes have been written to the underlying
+/// stream.
 #[derive(Default)]
 struct SealedRecords {
     records: Vec<u8>,
-    /// The number of bytes of `records` that are written to the underlying stream.
+    /// The number of bytes of `records` that have been written to the underlying stream.
     written: usize,
     /// The number of the caller's bytes that are sealed but not yet reported as written. After a
     /// timeout, the caller passes these bytes again, and `write` must not seal them twice.
@@ -126,7 +127,8 @@ pub(crate) fn handshake(
             }
         }
     }
-    // RFC 7301 §3.2: the bytes that follow are in the protocol that ALPN chose.
+    // RFC 7301 §3.2: the bytes that follow are in the protocol that ALPN chose. We speak only
+    // HTTP/1.1.
     if let Some(protocol) = tls.alpn_protocol().filter(|protocol| *protocol != b"http/1.1") {
         return Err(HandshakeFailure::OtherProtocol(quote(protocol)));
     }
@@ -134,7 +136,8 @@ pub(crate) fn handshake(
     Ok(TlsStream { stream, tls, arrived, sealed })
 }
 
-/// Passes some of the bytes in `arrived` to rustls, which validates and decrypts them.
+/// Moves bytes from `arrived` to rustls, as many as it takes in one call. rustls then validates and
+/// decrypts them.
 fn feed_rustls(
     tls: &mut Connection,
     arrived: &mut Buffer,
@@ -190,7 +193,8 @@ impl TlsStream {
 
     /// Sends this end's last TLS record: the alert that rustls has prepared, or the close_notify
     /// that `seal` adds. Does nothing if another thread is writing, or if an earlier write stopped
-    /// in the middle of a record.
+    /// in the middle of a record, because the peer would take the new record for the rest of that
+    /// one.
     fn send_last_alert(&self, seal: impl FnOnce(&mut Connection)) {
         let Ok(mut sealed) = self.sealed.try_lock() else { return };
         if !sealed.unwritten().is_empty() {
@@ -544,7 +548,7 @@ mod tests {
             let a = a.clone();
             move || end_of(&a)
         });
-        // There are so many rounds that in most of them the reader waits in its system call.
+        // 300 rounds, because the reader waits in its system call in most of them, but not in all.
         for round in 0..300 {
             let sent = sample(if round % 10 == 0 { 100_000 } else { round });
             thread::scope(|scope| {
@@ -568,7 +572,7 @@ mod tests {
             }
         });
         is_stuck.recv().unwrap();
-        // The peer asks for new keys, which rustls has to answer, and sends some text.
+        // The peer asks for new keys (rustls must answer that), and sends some text.
         if let Connection::Server(tls) = &mut *lock(&b.tls) {
             tls.refresh_traffic_keys().unwrap();
         }
