@@ -61,7 +61,7 @@ fn read(frame: &[u8]) -> Option<String> {
     let (masked, length) = (second >> 7, second & 0b0111_1111);
     println!("  {masked}.......  MASK: four bytes of mask follow the length");
     println!("  .{length:07b}  length: {length}");
-    // 126 and 127 aren't lengths: they say that the length is in the next bytes.
+    // 126 and 127 aren't lengths: they say that the length is in the next 2 or 8 bytes.
     if opcode != TEXT || masked == 0 || length > 125 {
         return None;
     }

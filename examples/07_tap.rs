@@ -7,9 +7,9 @@
 //! expect: listening on ws://127.0.0.1:9001
 //! next: 08_rooms, a server that checks which clients may come in
 //!
-//! It passes the bytes on unchanged, and each line that it prints names its connection. The explanations
-//! come from `src/explain`. Ctrl-C ends it, and the streams at both ends. It sends no Close: it is neither
-//! the client nor the server.
+//! The tap passes the bytes on unchanged. The explanations come from `src/explain`, and each begins
+//! with the number of its connection. Ctrl-C ends the tap and the TCP connections to both ends. The
+//! tap sends no Close, because it's neither the client nor the server.
 
 #[path = "shared/ctrl_c.rs"]
 mod ctrl_c;
@@ -82,8 +82,8 @@ fn relay(listen: &str, target: &str, explainer: Explainer) -> Result<()> {
         };
         // Send each piece at once. If this setting fails, the bytes still pass, only later.
         let _ = client.set_nodelay(true).and(server.set_nodelay(true));
-        // For the client, this program is the server, so the tap labels both directions from the
-        // server's end.
+        // On the stream to the client, this program stands in for the server: what it reads comes
+        // from the client, and what it writes from the server.
         let client = Arc::new(Tap::new(client, Role::Server, explainer.sink(name.clone())));
         let server = Arc::new(server);
         let (from_client, to_server) = (client.clone(), server.clone());

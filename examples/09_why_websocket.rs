@@ -1,5 +1,5 @@
-//! Why WebSocket: delivers the same messages in four ways at the same time, and measures what each
-//! way costs in bytes and time.
+//! Why WebSocket? This example delivers the same messages in four ways at the same time, and
+//! measures what each way costs in bytes and time.
 //!
 //! run: cargo run --release --example 09_why_websocket
 //! expect: 25 messages of 24 bytes
@@ -33,7 +33,7 @@ use servers::{read_until, serve_http, serve_websocket};
 use ws101::Client;
 
 const MESSAGES: usize = 25;
-/// The pauses after the messages, in turn. They make the messages come in bursts.
+/// The pauses before the messages, in turn. They make the messages come in bursts.
 const PAUSES: [Duration; 5] = [
     Duration::from_millis(5),
     Duration::from_millis(150),
@@ -116,7 +116,7 @@ impl Board {
         self.messages.lock().unwrap()[start..].iter().map(|(text, _)| text.clone()).collect()
     }
 
-    /// Returns all messages from number `start` on, and waits until there is at least one.
+    /// Waits until there is at least one message from number `start` on, and returns all of them.
     fn wait_from(&self, start: usize) -> Vec<String> {
         let messages = self.messages.lock().unwrap();
         drop(self.something_new.wait_while(messages, |messages| messages.len() <= start).unwrap());
@@ -210,7 +210,7 @@ fn ask(
     Ok(())
 }
 
-/// The client of Server-Sent Events: it sends one request, and its response brings all messages.
+/// The client of Server-Sent Events: it sends one request, and gets all messages in the response.
 fn listen(board: &Arc<Board>, address: SocketAddr, ready: &Barrier) -> io::Result<Bill> {
     let meter = Meter::dial(address)?;
     let (mut bill, mut reader) = (Bill::new(&meter), BufReader::new(&*meter));

@@ -160,7 +160,8 @@ fn answer(mut stream: TcpStream) -> io::Result<()> {
     stream.write_all(&[0xff, 0])
 }
 
-/// A proxy that follows HTTP: it passes on a GET without a body, because no header announces one.
+/// A proxy that follows HTTP. It passes on the head alone, because no header announces a body. Then
+/// it takes the third key for the beginning of another request.
 fn pass_on(mut client: TcpStream, server: SocketAddr) -> io::Result<()> {
     let head = read_head(&mut client)?;
     println!("proxy:  a request without a body; I pass it on");

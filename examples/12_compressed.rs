@@ -1,5 +1,5 @@
-//! Compression (permessage-deflate, RFC 7692): sends a page of JSON in both directions, and prints how
-//! many bytes compression saves.
+//! Compression (permessage-deflate, RFC 7692): the example sends a page of JSON in both directions,
+//! and prints how many bytes this takes without compression and with it.
 //!
 //! run: cargo run --example 12_compressed --features deflate
 //! expect: a page of JSON, 11003 bytes, sent and echoed three times:

@@ -1,5 +1,5 @@
-//! A client that stays connected: when its connection ends, it finds out why, waits longer after
-//! each failure, connects again, and continues after the last message that it has.
+//! A client that stays connected. When its connection ends, it finds out why, waits, and connects
+//! again. It then continues after the last message that it has received.
 //!
 //! run: cargo run --example 13_stay_connected [URL]
 //! then: without a URL it meets a server of its own, which ends the connection in three ways
@@ -21,7 +21,7 @@
 //!   that worked, begin with the short wait again.
 //! - Wait a random part of that time. Otherwise all clients come back at the same time, again and
 //!   again.
-//! - Don't repeat an attempt that can't succeed: after a wrong address, a refused token, or a broken
+//! - Don't repeat an attempt that can't succeed: after an invalid URL, a refused token, or a broken
 //!   rule.
 //!
 //! When a connection is lost, the server can't know which messages arrived. So the client names its
@@ -109,8 +109,8 @@ fn read_news(url: &str, last: &mut u64) -> Ended {
     }
 }
 
-/// Decides what the server's Close means. `None` from `recv` doesn't yet mean success: the close
-/// code tells.
+/// Decides what the server's Close means. `recv` returns `None` after any Close, so only the close
+/// code tells whether the server has sent everything.
 fn meaning_of_close(ws: &WebSocket) -> Ended {
     let Some(close) = ws.closed_with() else { return Ended::Interrupted("no Close came".into()) };
     let why = format!("the server closed with {} ({})", close.code, close.reason);
@@ -149,8 +149,8 @@ fn random_part_of(wait: Duration) -> Duration {
     wait.mul_f64(0.5 + random as f64 / 2f64.powi(33))
 }
 
-/// Starts a server with nine pieces of news, and returns its URL. It ends or refuses the first
-/// three connections in three ways, and the fourth one succeeds.
+/// Starts a server with nine pieces of news, and returns its URL. It closes the first connection
+/// early, aborts the second, refuses the third with a 503, and sends the rest on the fourth.
 fn serve_news() -> Result<String> {
     let visits = AtomicUsize::new(0);
     let requests = AtomicUsize::new(0);

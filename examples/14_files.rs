@@ -10,11 +10,11 @@
 //! next: 15_tunnel, where a whole TCP connection goes over a WebSocket
 //!
 //! - A file is one message: `send_stream` writes it in fragments, and `recv_stream` reads it as it
-//!   comes. They return a `Write` and a `Read` of std, so `io::copy` does the work, and a slow
-//!   receiver slows the sender down.
+//!   comes. What they return implements std's `Write` and `Read`, so `io::copy` does the work. A
+//!   slow receiver slows the sender down.
 //! - A text message with the file's SHA-1 follows. TCP's checksum is weak, a disk may fail, and a
-//!   sender may stop half-way, so the receiver computes the SHA-1 too. Only if both are equal does it
-//!   give the file its final name.
+//!   sender may stop half-way, so the receiver computes the SHA-1 too. It gives the file its final
+//!   name only if both are equal.
 //! - Both ends answer pings during a transfer, because control frames may come between fragments.
 //! - `max_message` stays small; `max_stream` limits the size of a file.
 
@@ -58,7 +58,7 @@ fn serve(server: Server, folder: PathBuf) -> Result<()> {
     ctrl_c::stops(server.handle());
     println!("listening on ws://{}", server.local_addr()?);
     // The path is the file's name. A stranger chooses it, so only letters, digits, `-`, `_` and
-    // inner dots are allowed.
+    // dots are allowed, and no dot at the beginning.
     let server = server.limits(limits()).authorize(|request| match name_in(request.path()) {
         Some(_) => Ok(()),
         None => Err(Refusal::because(
@@ -79,7 +79,7 @@ fn serve(server: Server, folder: PathBuf) -> Result<()> {
             },
             _ => return ws.close(CloseCode::POLICY, "?do=put or ?do=get"),
         }?;
-        // The client has the file or the answer when it closes. Wait for its Close.
+        // Wait for the client's Close, which it sends once it has received the file or the answer.
         while ws.recv()?.is_some() {}
         Ok(())
     })
@@ -142,8 +142,8 @@ fn receive(ws: &mut WebSocket, path: &Path, done: &str) -> Result<()> {
     ws.send(report)
 }
 
-/// Reads from another reader, computes the SHA-1 of what it reads, and prints the progress: a line
-/// for each eighth of a GiB.
+/// Reads from another reader, computes the SHA-1 of what it reads, and prints a line of progress
+/// for every 128 MiB.
 struct Summed<R> {
     inner: R,
     sha1: Sha1,
