@@ -8,7 +8,8 @@
 //! ```
 //!
 //! If the code detects a broken rule, the trace ends at that step. For a frame, one more step
-//! describes how the connection reacts. A trace is built from the annotation alone.
+//! describes how the connection reacts. A trace isn't recorded while the code runs. It's built
+//! afterwards, from the annotation alone.
 
 use super::anchors::Anchor;
 use super::deciding_anchor;
