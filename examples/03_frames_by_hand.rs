@@ -1,5 +1,5 @@
-//! Frames by hand: reads one frame bit by bit and writes one, with shifts and XOR alone. At the
-//! end, the library explains the same frames for comparison.
+//! Frames by hand: the example reads one frame bit by bit and writes another, with only shifts and
+//! XOR. At the end, the library explains the same frames for comparison.
 //!
 //! run: cargo run --example 03_frames_by_hand
 //! expect: 81 85 37 fa 21 3d 7f 9f 4d 51 58

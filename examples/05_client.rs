@@ -8,8 +8,9 @@
 //! expect: closed: 1000
 //! next: 06_chat, in which many clients talk to each other
 //!
-//! At the end of its input, or on Ctrl-C, it sends a Close, and prints the messages that arrive before
-//! the server's Close. If it can't connect, or the connection breaks, it says why and exits with 1.
+//! At the end of its input, or on Ctrl-C, the client sends a Close, and prints the messages that
+//! arrive before the server's Close. If it can't connect, or the connection breaks, it says why and
+//! exits with status 1.
 
 #[path = "shared/ctrl_c.rs"]
 mod ctrl_c;

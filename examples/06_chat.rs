@@ -23,7 +23,7 @@ use ws101::{
 /// member's connection.
 const BOUND: usize = 64;
 
-/// The members' outboxes, by the id of the connection.
+/// The members' outboxes, by the ids of their connections.
 type Members = Mutex<HashMap<u64, Outbox>>;
 
 fn main() -> Result<()> {

@@ -5,7 +5,7 @@
 //!     cargo run --example 07_tap 127.0.0.1:9002 127.0.0.1:9001, and
 //!     echo hello | cargo run --example 05_client ws://127.0.0.1:9002
 //! expect: listening on ws://127.0.0.1:9001
-//! next: 08_rooms, a server that checks which clients may come in
+//! next: 08_rooms, a server that checks which clients may connect
 //!
 //! The tap passes the bytes on unchanged. The explanations come from `src/explain`, and each begins
 //! with the number of its connection. Ctrl-C ends the tap and the TCP connections to both ends. The
@@ -28,7 +28,7 @@ use ws101::explain::print::Style;
 use ws101::frames::header::Role;
 use ws101::{Explainer, Result, Stream, Tap};
 
-/// How long the tap waits after `accept` has failed.
+/// How long the tap waits after `accept` has failed, before it tries again.
 const REST: Duration = Duration::from_millis(50);
 
 fn main() -> ExitCode {
@@ -98,7 +98,8 @@ fn relay(listen: &str, target: &str, explainer: Explainer) -> Result<()> {
     Ok(())
 }
 
-/// Copies bytes from one stream to the other until the first one ends, and then ends the second.
+/// Copies bytes from one stream to the other. When `from` ends, ends this direction of `to`, too.
+/// If one of them fails, shuts down the other.
 fn pump(from: &dyn Stream, to: &dyn Stream) {
     let mut room = vec![0; 64 * 1024];
     loop {

@@ -104,11 +104,11 @@ struct Rooms {
     /// The secrets of visitors, oldest first. A program's secret isn't in this list, so the server
     /// never forgets it.
     visitors: Mutex<VecDeque<String>>,
-    /// The members of all rooms, by the id of their connection.
+    /// The members of all rooms, by the ids of their connections.
     members: Mutex<HashMap<u64, Member>>,
 }
 
-/// Who a visitor is, and what proves it.
+/// A visitor's name, and what proved it, such as `cookie`.
 #[derive(Clone)]
 struct Visitor {
     name: String,
@@ -146,6 +146,7 @@ impl Rooms {
     }
 
     /// Finds the visitor whose secret is in the request's header, cookie or list of subprotocols.
+    /// Returns `None` if there's no secret, or if the server doesn't know it.
     fn who(&self, request: &Request) -> Option<Visitor> {
         let header = request.header("Authorization").and_then(|v| v.strip_prefix("Bearer "));
         let offered = request.head().list("Sec-WebSocket-Protocol");

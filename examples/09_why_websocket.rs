@@ -98,7 +98,8 @@ fn message(i: usize) -> String {
     format!("{{\"news\":{i:3},\"at\":\"here\"}}")
 }
 
-/// The messages that have been posted so far, each with its time, for all clients.
+/// The messages that have been posted so far, each with the time when it was posted. All clients
+/// read them here.
 #[derive(Default)]
 struct Board {
     messages: Mutex<Vec<(String, Instant)>>,
@@ -128,7 +129,8 @@ impl Board {
 struct Bill {
     meter: Arc<Meter>,
     requests: usize,
-    /// Bytes on the wire until the first message could arrive, and until the last one had arrived.
+    /// The bytes on the wire until the first message could arrive. `all` counts them until the last
+    /// message had arrived.
     to_begin: u64,
     all: u64,
     /// The time from posting a message until the client had it, for each message.
@@ -140,7 +142,8 @@ impl Bill {
         Bill { meter: meter.clone(), requests: 0, to_begin: 0, all: 0, delays: Vec::new() }
     }
 
-    /// Notes that the client has received its next message, and how long that took.
+    /// Records that the client has received its next message, how long that took, and the bytes on
+    /// the wire so far.
     fn delivered(&mut self, board: &Board) {
         let (_, posted) = board.messages.lock().unwrap()[self.delays.len()];
         self.delays.push(posted.elapsed());

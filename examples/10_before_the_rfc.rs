@@ -178,7 +178,8 @@ fn pass_on(mut client: TcpStream, server: SocketAddr) -> io::Result<()> {
     Ok(())
 }
 
-/// Returns what a proxy sees if it doesn't know the 101, and takes the bytes after it for HTTP.
+/// Returns what a proxy sees if it doesn't understand the 101, and parses the bytes after it as
+/// HTTP.
 fn seen_by_proxy(bytes: &[u8]) -> String {
     let text = String::from_utf8_lossy(bytes);
     let line = text.find("GET ").and_then(|start| text[start..].split(' ').nth(1));

@@ -13,7 +13,7 @@
 //! expect: news 6
 //! expect: news 9
 //! expect: the server closed with 1000 (that was all): done
-//! next: 14_files, which sends what is too large for the memory
+//! next: 14_files, which sends files of any size in little memory
 //!
 //! Three rules keep a thousand such clients from overloading a server that restarts:
 //!
@@ -89,7 +89,8 @@ enum Ended {
     Failed(String),
 }
 
-/// Connects and reads until the connection ends. Keeps the number of the last news in `last`.
+/// Connects and reads until the connection ends. Stores the number of each message in `last`, so
+/// that the next connection can continue after it.
 fn read_news(url: &str, last: &mut u64) -> Ended {
     let mut ws = match connect(url) {
         Ok(ws) => ws,
@@ -130,7 +131,7 @@ fn cause_of(error: Error) -> Ended {
         Error::PeerTimeout | Error::WriteTimeout => {
             Ended::Interrupted("the server was silent".into())
         }
-        // No server listens at the address, or not yet.
+        // For example, no server listens at the address yet.
         Error::Io(error) => Ended::Interrupted(error.to_string()),
         Error::Rejected(rejection) => match rejection.status {
             Some(status @ (429 | 502 | 503 | 504)) => {
@@ -172,8 +173,8 @@ fn tell_news(mut ws: WebSocket, visit: usize) -> Result<()> {
         match (visit, number) {
             (0, 3) => return ws.close(CloseCode::SERVICE_RESTART, "restarting"),
             (1, 5) => {
-                // The abort stands for a cut cable. The server can't know whether the last news
-                // arrived, so the client's next URL says it.
+                // The abort stands for a cut cable. The server can't know whether the last message
+                // arrived, so the client's next URL names the last one that did.
                 ws.sender().abort();
                 return Ok(());
             }

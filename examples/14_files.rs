@@ -1,4 +1,5 @@
-//! Sends and receives large files in a few KiB of memory, with streams, progress, and a checksum.
+//! Sends and receives large files in a few KiB of memory, prints the progress, and verifies a
+//! checksum.
 //!
 //! run: cargo run --release --example 14_files
 //! as a server: 14_files serve FOLDER [ADDRESS]
@@ -16,7 +17,7 @@
 //!   sender may stop half-way, so the receiver computes the SHA-1 too. It gives the file its final
 //!   name only if both are equal.
 //! - Both ends answer pings during a transfer, because control frames may come between fragments.
-//! - `max_message` stays small; `max_stream` limits the size of a file.
+//! - `max_stream` limits the size of a file, so `max_message` can stay small.
 
 #[path = "shared/ctrl_c.rs"]
 mod ctrl_c;
@@ -123,7 +124,8 @@ fn send(ws: &mut WebSocket, file: File) -> Result<()> {
     ws.send(file.sum())
 }
 
-/// Receives a file under a temporary name, and renames it once its SHA-1 matches the sender's.
+/// Receives a file under a temporary name, and renames it if its SHA-1 matches the sender's.
+/// Otherwise, deletes it and fails.
 fn receive(ws: &mut WebSocket, path: &Path, done: &str) -> Result<()> {
     let unfinished = path.with_extension("unfinished");
     let Some(message) = ws.recv_stream()? else { return Err(Error::other("the sender closed")) };

@@ -1,11 +1,12 @@
-//! A tunnel: carries a TCP connection over a WebSocket, through a network that lets only HTTP pass.
+//! A tunnel, which carries a TCP connection over a WebSocket, through a network that lets only HTTP
+//! pass.
 //!
 //! run: cargo run --example 15_tunnel
 //! at the far end: 15_tunnel serve ADDRESS TARGET, where TARGET is the host and port to be reached
 //! at the near end: 15_tunnel dial ADDRESS URL, and programs connect to ADDRESS as if it were the target
 //! expect: 1048576 bytes came back through the tunnel, unchanged
 //! expect: the end of the request reached the target, and the end of its answer came back
-//! next: 16_metrics_and_health, what an operator wants to know of a server
+//! next: 16_metrics_and_health, what an operator wants to know about a server
 //!
 //! ```text
 //! program ── TCP ── dial ── WebSocket ── serve ── TCP ── target
@@ -14,8 +15,8 @@
 //! - **Backpressure** needs no code here. If a program doesn't read, its socket's buffer fills up,
 //!   and the thread that writes to it blocks. That thread then no longer receives from the
 //!   WebSocket, whose buffers fill up in turn, and in the end the target blocks, too. No queue
-//!   grows. (If the program reads nothing for longer than the keepalive waits, the other end takes
-//!   it for dead.)
+//!   grows. (If the program reads nothing for longer than the other end's keepalive waits, that end
+//!   gives up on the connection.)
 //! - **Half-close**: TCP ends each direction separately, and `nc` and HTTP/1.0 rely on that. A
 //!   WebSocket ends both directions at once. Therefore the tunnel sends an empty message when one
 //!   direction has ended, and a Close when both have.

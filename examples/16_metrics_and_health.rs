@@ -7,7 +7,7 @@
 //! expect: listening on ws://127.0.0.1:9001
 //! expect: about to stop: /ready says 503, new clients get a 503, open connections live on
 //! expect: stopped
-//! next: 17_through_a_proxy, for a client that may only go out through one
+//! next: 17_through_a_proxy, for a client that can reach a server only through a proxy
 //!
 //! `/health` says whether the process works: if this page doesn't answer, a supervisor restarts the
 //! process. `/ready` says whether new clients may connect: while this page answers 503, a load

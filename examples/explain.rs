@@ -114,7 +114,8 @@ fn options(arguments: impl Iterator<Item = String>) -> Result<Options, String> {
     Ok(options)
 }
 
-/// Returns the bytes to explain, and which end sends them.
+/// Reads the bytes to explain from the arguments, a file or standard input. Returns them with the
+/// ends that send them. Fails if there are no bytes.
 fn turns(options: &Options) -> Result<Vec<Turn>, String> {
     let mut turns = match options.input.as_slice() {
         [] if stdin().is_terminal() => saved::parse(HELLO)?,
