@@ -263,9 +263,8 @@ impl Conversation {
     }
 
     /// Stops reading the client's bytes as frames, because the response opens no WebSocket. The
-    /// client's next bytes are another request if the connection stays open, and if none of the
-    /// client's frames is incomplete, invalid or a Close. In every other case, they're only
-    /// counted.
+    /// client's next bytes are only counted if the connection won't stay open, or if the client's
+    /// last frame is incomplete, invalid or a Close. Otherwise, they're another request.
     fn continue_client_after_refusal(
         &mut self,
         keeps: ConnectionReuse,

@@ -7,8 +7,8 @@
 //! ```
 //!
 //! Rules of this file:
-//! - [`extension::parse`] reads the list, and [`DeflateParams::parse`] reads a parameter.
-//!   [`DeflateParams::answer`] decides whether a server accepts an offer, and
+//! - [`extension::parse`] parses the list, and [`DeflateParams::parse`] the parameters of
+//!   permessage-deflate. [`DeflateParams::answer`] decides whether a server accepts an offer, and
 //!   [`deflate_params::verify_answer`] decides whether a client accepts the response.
 //! - To find out which parameter of an extension is invalid, this file parses each parameter alone.
 //! - The work is linear in the length of the line, even if the line has many offers and parameters.

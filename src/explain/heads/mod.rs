@@ -150,8 +150,8 @@ pub enum AfterRequest {
 }
 
 /// Explains a request's head, with the verdict of a server that has these rules. `end` is `None` if
-/// the stream ended inside the head. Also returns the parsed request, or `None` if it can't be
-/// parsed, and the kind of bytes that follow the head.
+/// the stream ended inside the head. Also returns the kind of bytes that follow the head, and the
+/// parsed request (`None` if it can't be parsed).
 pub fn request(
     bytes: &[u8],
     start: u64,

@@ -42,7 +42,8 @@ pub fn steps(annotation: &Annotation) -> Vec<Step> {
         AnnotationKind::Response => trace.response(),
         AnnotationKind::Body | AnnotationKind::Unread => Some(()),
     };
-    // A failed check has ended the trace of a frame, so the connection closes.
+    // A failed check has ended the frame's trace. The last step is the Close with which the
+    // connection reacts.
     if end.is_none() && matches!(annotation.verdict, Verdict::Broken(_)) {
         let code = annotation.verdict.code().unwrap_or_default();
         let says = format!("a Close with {code} is sent, and nothing more is read");
