@@ -19,11 +19,11 @@
 //! - **A cookie.** With `HttpOnly`, no script can read it. But the browser also sends it with
 //!   requests from pages of other sites, so check the origin, and set `SameSite`.
 //! - **The list of subprotocols**, here as `rooms.token.SECRET`. Each script of the page can read
-//!   the secret, and so can a proxy that logs heads, so let it expire soon. The server must choose
-//!   another name from the list.
+//!   the secret, and a proxy may log it with the head. Therefore, let it expire soon. The server
+//!   must choose another name from the list.
 //! - **The first message.** This keeps the secret out of all heads and logs, though each script of
-//!   the page can still read it. But until the message comes, any stranger holds a connection and
-//!   its thread, so limit that time. In this example, only the room `workshop` accepts it.
+//!   the page can still read it. But until the message comes, any stranger can hold a connection
+//!   and its thread, so limit that time. In this example, only the room `workshop` accepts it.
 
 #[path = "shared/ctrl_c.rs"]
 mod ctrl_c;

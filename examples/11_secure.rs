@@ -78,8 +78,8 @@ fn self_signed_tls() -> Result<(Tls, PathBuf)> {
     Ok((Tls::from_pem(made.certificate.as_bytes(), made.key.as_bytes())?, file))
 }
 
-/// Makes TLS settings that ask each client for a certificate signed by one of these roots. All
-/// three arguments name PEM files.
+/// Makes TLS settings that require a certificate from each client, signed by one of these roots.
+/// All three arguments name PEM files.
 fn tls_that_asks_clients(certificate: &str, key: &str, roots: &str) -> Result<Tls> {
     let read = |file: &str| -> Result<Vec<CertificateDer<'static>>> {
         CertificateDer::pem_file_iter(file).and_then(Iterator::collect).map_err(Error::other)

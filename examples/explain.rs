@@ -38,7 +38,7 @@ use ws101::handshake::deflate_params::DeflateParams;
 
 /// The masked "Hello" that RFC 6455 §5.7 prints.
 const HELLO: &str = "81 85 37 fa 21 3d 7f 9f 4d 51 58";
-/// How many bytes of input the program reads at most. It ignores the rest.
+/// The maximum number of input bytes that the program reads. It ignores the rest.
 const MOST_READ: u64 = 16 << 20;
 
 #[derive(Default)]

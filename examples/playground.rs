@@ -12,9 +12,9 @@
 //! tap explains every byte. On its *lens*, which has its own subprotocol, the page gets the tap's
 //! annotations as JSON, and sends questions: texts whose first line is the question.
 //!
-//! You can safely leave it running: it listens on loopback unless you name another address. On
-//! loopback, it accepts only requests whose `Host` is a loopback name, as every ws101 server does.
-//! It refuses pages of other sites, and everything has a limit.
+//! You can safely leave the playground running. It listens on loopback unless you name another
+//! address. On loopback, it accepts only requests whose `Host` is a loopback name, as every ws101
+//! server does. It refuses pages of other sites, and everything has a limit.
 
 #[path = "playground/answers.rs"]
 mod answers;

@@ -1,4 +1,4 @@
-//! The echo server or client that test suites run against.
+//! An echo server and an echo client for test suites to run against.
 //!
 //! run: cargo run --release --example testee [ADDRESS] [OPTION]...
 //! options: --deflate, --max-message BYTES, --max-connections N

@@ -241,7 +241,7 @@ struct TextSoFar {
 
 impl TextSoFar {
     /// Appends a piece of payload to the message. If a text message stops being valid UTF-8 in this
-    /// piece, records the position in `wrong`.
+    /// piece, fails and records the position in `wrong`.
     fn append(
         &mut self,
         message: &mut Assembler,

@@ -42,8 +42,8 @@ pub enum ChunkPart {
 }
 
 impl Body {
-    /// Returns the body that a request's head announces. If the head gives no length, the body is
-    /// empty.
+    /// Returns the body that a request's head announces. If the head has neither
+    /// `Transfer-Encoding` nor `Content-Length`, the body is empty.
     pub fn of_request(head: &Head) -> Body {
         Body::announced(head).unwrap_or(Body::Length(0))
     }
