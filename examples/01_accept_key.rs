@@ -1,4 +1,4 @@
-//! The accept key, step by step: how a server answers the client's key.
+//! The accept key, step by step: how a server calculates it from the client's key.
 //!
 //! run: cargo run --example 01_accept_key [KEY]
 //! expect: the client's key      dGhlIHNhbXBsZSBub25jZQ==

@@ -54,7 +54,8 @@ fn serve_one(guid: &'static str) -> std::io::Result<SocketAddr> {
     Ok(address)
 }
 
-/// The server's end: finds the key in the request, and sends the response with its accept.
+/// The server's end: finds the key in the request, and sends a response with the accept for this
+/// key.
 fn answer(mut stream: TcpStream, guid: &str) -> std::io::Result<()> {
     let lines = read_head(&stream)?;
     let key = value_of(&lines, "Sec-WebSocket-Key").unwrap_or_default();
@@ -69,7 +70,8 @@ fn answer(mut stream: TcpStream, guid: &str) -> std::io::Result<()> {
     stream.write_all(response.as_bytes())
 }
 
-/// The client's end: sends the request, and returns whether the response has the right accept.
+/// The client's end: sends the request, and returns whether the response is a 101 with the right
+/// accept.
 fn ask_by_hand(address: SocketAddr, guid: &str) -> std::io::Result<bool> {
     let mut stream = TcpStream::connect(address)?;
     // Sixteen bytes. A real client uses random ones: see `accept_key::encode_key`.
@@ -97,8 +99,8 @@ fn accept(key: &str, guid: &str) -> String {
     BASE64_STANDARD.encode(Sha1::digest(format!("{key}{guid}")))
 }
 
-/// Reads the head's lines, up to the empty line. It sets no limits, so use it only with a peer that
-/// you trust: for others see `src/http/head.rs`.
+/// Reads the head's lines, up to the empty line. It doesn't limit the head's size, so use it only
+/// with a peer that you trust. `src/http/head.rs` shows how to read the head of any other peer.
 fn read_head(stream: &TcpStream) -> std::io::Result<Vec<String>> {
     let lines = BufReader::new(stream).lines();
     lines.take_while(|line| !line.as_ref().is_ok_and(|line| line.is_empty())).collect()

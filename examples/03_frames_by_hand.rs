@@ -1,5 +1,5 @@
-//! Frames by hand: reads one frame bit by bit and writes one, with shifts and XOR alone. At the
-//! end, the library explains the same frames for comparison.
+//! Frames by hand: the example reads one frame bit by bit and writes another, with only shifts and
+//! XOR. At the end, the library explains the same frames for comparison.
 //!
 //! run: cargo run --example 03_frames_by_hand
 //! expect: 81 85 37 fa 21 3d 7f 9f 4d 51 58
@@ -61,7 +61,7 @@ fn read(frame: &[u8]) -> Option<String> {
     let (masked, length) = (second >> 7, second & 0b0111_1111);
     println!("  {masked}.......  MASK: four bytes of mask follow the length");
     println!("  .{length:07b}  length: {length}");
-    // 126 and 127 aren't lengths: they say that the length is in the next bytes.
+    // 126 and 127 aren't lengths: they say that the length is in the next 2 or 8 bytes.
     if opcode != TEXT || masked == 0 || length > 125 {
         return None;
     }

@@ -8,8 +8,9 @@
 //! expect: closed: 1000
 //! next: 06_chat, in which many clients talk to each other
 //!
-//! At the end of its input, or on Ctrl-C, it sends a Close, and prints the messages that arrive before
-//! the server's Close. If it can't connect, or the connection breaks, it says why and exits with 1.
+//! At the end of its input, or on Ctrl-C, the client sends a Close, and prints the messages that
+//! arrive before the server's Close. If it can't connect, or the connection breaks, it says why and
+//! exits with status 1.
 
 #[path = "shared/ctrl_c.rs"]
 mod ctrl_c;
@@ -36,7 +37,8 @@ fn main() -> ExitCode {
     };
     let talked = match explain.is_empty() {
         true => client.connect().and_then(talk),
-        // The explainer prints from a queue. Dropping it waits until the queue is printed.
+        // The explainer prints from a queue. Dropping the explainer waits up to two seconds until
+        // its queue is printed.
         false => Explainer::stderr()
             .map_err(ws101::Error::Io)
             .and_then(|explainer| talk(client.explain(&explainer).connect()?)),
@@ -57,7 +59,8 @@ fn talk(mut ws: WebSocket) -> Result<()> {
     thread::spawn(move || send_lines(sender));
     while let Some(message) = ws.recv()? {
         match message {
-            // Control characters in the text could clear the terminal or change its title.
+            // Control characters in the text could clear the terminal or change its title, so
+            // they're escaped.
             Message::Text(text) => println!("{}", escape(&text)),
             Message::Binary(bytes) => println!("{} bytes: {:02x?}", bytes.len(), bytes),
         }

@@ -19,10 +19,11 @@ use ws101::{
     Explainer, Limits, Message, Outbox, PreparedMessage, Response, Result, Server, WebSocket,
 };
 
-/// How many messages may wait in a member's queue. At one more, the server drops the member.
+/// How many messages may wait in a member's queue. If one more comes, the server aborts the
+/// member's connection.
 const BOUND: usize = 64;
 
-/// The members' outboxes, by the id of the connection.
+/// The members' outboxes, by the ids of their connections.
 type Members = Mutex<HashMap<u64, Outbox>>;
 
 fn main() -> Result<()> {
@@ -74,7 +75,8 @@ fn relay_messages(ws: &mut WebSocket, name: &str, members: &Members) -> Result<(
 fn tell_all(members: &Members, text: &str) {
     let message = PreparedMessage::new(text);
     for outbox in members.lock().unwrap().values() {
-        // The member is too slow, or has left. The abort ends its `recv` loop, which removes it.
+        // The member is too slow, or has left. The abort ends its `recv` loop, and `serve_member`
+        // then removes it from `members`.
         if outbox.try_send(&message).is_err() {
             outbox.abort();
         }

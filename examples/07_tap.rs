@@ -5,11 +5,11 @@
 //!     cargo run --example 07_tap 127.0.0.1:9002 127.0.0.1:9001, and
 //!     echo hello | cargo run --example 05_client ws://127.0.0.1:9002
 //! expect: listening on ws://127.0.0.1:9001
-//! next: 08_rooms, a server that checks which clients may come in
+//! next: 08_rooms, a server that checks which clients may connect
 //!
-//! It passes the bytes on unchanged, and each line that it prints names its connection. The explanations
-//! come from `src/explain`. Ctrl-C ends it, and the streams at both ends. It sends no Close: it is neither
-//! the client nor the server.
+//! The tap passes the bytes on unchanged. The explanations come from `src/explain`, and each begins
+//! with the number of its connection. Ctrl-C ends the tap and the TCP connections to both ends. The
+//! tap sends no Close, because it's neither the client nor the server.
 
 #[path = "shared/ctrl_c.rs"]
 mod ctrl_c;
@@ -28,7 +28,7 @@ use ws101::explain::print::Style;
 use ws101::frames::header::Role;
 use ws101::{Explainer, Result, Stream, Tap};
 
-/// How long the tap waits after `accept` has failed.
+/// How long the tap waits after `accept` has failed, before it tries again.
 const REST: Duration = Duration::from_millis(50);
 
 fn main() -> ExitCode {
@@ -82,8 +82,8 @@ fn relay(listen: &str, target: &str, explainer: Explainer) -> Result<()> {
         };
         // Send each piece at once. If this setting fails, the bytes still pass, only later.
         let _ = client.set_nodelay(true).and(server.set_nodelay(true));
-        // For the client, this program is the server, so the tap labels both directions from the
-        // server's end.
+        // On the stream to the client, this program stands in for the server: what it reads comes
+        // from the client, and what it writes from the server.
         let client = Arc::new(Tap::new(client, Role::Server, explainer.sink(name.clone())));
         let server = Arc::new(server);
         let (from_client, to_server) = (client.clone(), server.clone());
@@ -98,7 +98,8 @@ fn relay(listen: &str, target: &str, explainer: Explainer) -> Result<()> {
     Ok(())
 }
 
-/// Copies bytes from one stream to the other until the first one ends, and then ends the second.
+/// Copies bytes from one stream to the other. When `from` ends, ends this direction of `to`, too.
+/// If one of them fails, shuts down the other.
 fn pump(from: &dyn Stream, to: &dyn Stream) {
     let mut room = vec![0; 64 * 1024];
     loop {

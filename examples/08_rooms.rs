@@ -12,18 +12,18 @@
 //! for the visitor. The server checks them in this order, and prints which visitors come, leave and
 //! are refused.
 //!
-//! A program sends its secret in `Authorization`. A page can't set a header on a WebSocket, and a
-//! secret in the URL ends up in the logs of each server and proxy on the way. A page can send its
-//! secret in three other ways, and this server accepts all of them:
+//! A program sends its secret in `Authorization`. A page can't, because a script can't set a header on
+//! a WebSocket. It shouldn't put its secret in the URL, which ends up in the logs of each server and
+//! proxy on the way. That leaves three other ways, and this server accepts all of them:
 //!
 //! - **A cookie.** With `HttpOnly`, no script can read it. But the browser also sends it with
 //!   requests from pages of other sites, so check the origin, and set `SameSite`.
 //! - **The list of subprotocols**, here as `rooms.token.SECRET`. Each script of the page can read
-//!   the secret, and so can a proxy that logs heads, so let it expire soon. The server must choose
-//!   another name from the list.
+//!   the secret, and a proxy may log it with the head. Therefore, let it expire soon. The server
+//!   must choose another name from the list.
 //! - **The first message.** This keeps the secret out of all heads and logs, though each script of
-//!   the page can still read it. But until the message comes, any stranger holds a connection and
-//!   its thread, so limit that time. In this example, only the room `workshop` accepts it.
+//!   the page can still read it. But until the message comes, any stranger can hold a connection
+//!   and its thread, so limit that time. In this example, only the room `workshop` accepts it.
 
 #[path = "shared/ctrl_c.rs"]
 mod ctrl_c;
@@ -47,18 +47,19 @@ const WORKSHOP: &str = "/workshop";
 const FIRST_MESSAGE: Duration = Duration::from_secs(5);
 /// The subprotocol in which a message is `{"who":..,"says":..}`.
 const JSON: &str = "rooms.json";
-/// The subprotocol in which a message is `who: says`. A client that offers no subprotocol gets this
-/// one.
+/// The subprotocol in which a message is `who: says`. A client without a subprotocol gets messages
+/// in this format, too.
 const TEXT: &str = "rooms.text";
 const COOKIE: &str = "visitor";
-/// The prefix of a page's secret in its list of subprotocols. The server doesn't know a subprotocol
-/// of that name, so it never chooses it.
+/// The prefix of a page's secret in its list of subprotocols. The server supports no subprotocol
+/// with this prefix, so it never chooses the secret.
 const TOKEN: &str = "rooms.token.";
 /// How many visitors the server knows at a time. Without a limit, a stranger who asks for cookies
 /// could fill the memory. At the limit, the server forgets its oldest visitor, because refusing new
 /// ones would let that stranger lock out all others.
 const MOST_KNOWN: usize = 1000;
-/// How many messages may wait in a member's queue. At one more, the server drops the member.
+/// How many messages may wait in a member's queue. If one more comes, the server aborts the
+/// member's connection.
 const BOUND: usize = 64;
 
 fn main() -> Result<()> {
@@ -80,8 +81,9 @@ fn main() -> Result<()> {
         .admit(move |request| admit(request, &for_admit))
         .http(move |request| page(request, &for_pages))
         .limits(Limits { max_message: 4096, ..Limits::default() });
-    // A browser sends this server's cookie with the requests of any page, so the server checks the
-    // origin first. By default, only pages of its own host and port may connect.
+    // A browser may send this server's cookie with the requests of other pages, too, so the server
+    // checks the origin first. By default, only pages of the server's own host and port may
+    // connect.
     if !origins.is_empty() {
         server = server.origins(origins);
     }
@@ -102,11 +104,11 @@ struct Rooms {
     /// The secrets of visitors, oldest first. A program's secret isn't in this list, so the server
     /// never forgets it.
     visitors: Mutex<VecDeque<String>>,
-    /// The members of all rooms, by the id of their connection.
+    /// The members of all rooms, by the ids of their connections.
     members: Mutex<HashMap<u64, Member>>,
 }
 
-/// Who a visitor is, and what proves it.
+/// A visitor's name, and what proved it, such as `cookie`.
 #[derive(Clone)]
 struct Visitor {
     name: String,
@@ -120,7 +122,8 @@ struct Member {
 }
 
 impl Rooms {
-    /// Makes a secret for this name: 128 bits, from the operating system.
+    /// Makes a secret of 128 bits for this name, and remembers the name. The bits are
+    /// unpredictable, because `RandomState` hashes with random keys.
     fn make_known(&self, name: &str) -> String {
         let half = || RandomState::new().hash_one(name);
         let secret = format!("{:016x}{:016x}", half(), half());
@@ -143,6 +146,7 @@ impl Rooms {
     }
 
     /// Finds the visitor whose secret is in the request's header, cookie or list of subprotocols.
+    /// Returns `None` if there's no secret, or if the server doesn't know it.
     fn who(&self, request: &Request) -> Option<Visitor> {
         let header = request.header("Authorization").and_then(|v| v.strip_prefix("Bearer "));
         let offered = request.head().list("Sec-WebSocket-Protocol");
@@ -174,8 +178,8 @@ impl Rooms {
     }
 }
 
-/// The last check, after origin and path: does the server know this visitor? It passes the visitor
-/// on to the handler.
+/// The last check, after origin and path. Passes a known visitor on to the handler. Any other
+/// request gets a 401, except in the workshop, which lets it in without a visitor.
 fn admit(request: &Request, rooms: &Rooms) -> std::result::Result<Admission, Refusal> {
     match rooms.who(request) {
         Some(visitor) => Ok(Admission::of(visitor)),
@@ -211,7 +215,8 @@ fn visit(mut ws: WebSocket, rooms: &Rooms) -> Result<()> {
     ended
 }
 
-/// Waits for the secret of a visitor who has sent none with the request.
+/// Waits for the secret of a visitor whose request has none that the server knows. Returns `None`
+/// if the first message is no known secret, or doesn't come in time.
 fn ask(ws: &mut WebSocket, rooms: &Rooms) -> Result<Option<Visitor>> {
     match ws.recv_timeout(FIRST_MESSAGE) {
         Ok(Some(Message::Text(secret))) => {
@@ -247,7 +252,8 @@ fn page(request: &Request, rooms: &Rooms) -> Option<Response> {
             }
             let secret = rooms.welcome(name);
             println!("{name} gets a cookie");
-            // No script can read this cookie, and no page of another site can send it.
+            // No script can read this cookie, and no page of another site can make the browser send
+            // it.
             let cookie = format!("{COOKIE}={secret}; Path=/; HttpOnly; SameSite=Strict");
             Response::text("").status(302).header("Location", "/").header("Set-Cookie", &cookie)
         }

@@ -1,5 +1,5 @@
-//! Why WebSocket: delivers the same messages in four ways at the same time, and measures what each
-//! way costs in bytes and time.
+//! Why WebSocket? This example delivers the same messages in four ways at the same time, and
+//! measures what each way costs in bytes and time.
 //!
 //! run: cargo run --release --example 09_why_websocket
 //! expect: 25 messages of 24 bytes
@@ -33,7 +33,7 @@ use servers::{read_until, serve_http, serve_websocket};
 use ws101::Client;
 
 const MESSAGES: usize = 25;
-/// The pauses after the messages, in turn. They make the messages come in bursts.
+/// The pauses before the messages, in turn. They make the messages come in bursts.
 const PAUSES: [Duration; 5] = [
     Duration::from_millis(5),
     Duration::from_millis(150),
@@ -98,7 +98,8 @@ fn message(i: usize) -> String {
     format!("{{\"news\":{i:3},\"at\":\"here\"}}")
 }
 
-/// The messages that have been posted so far, each with its time, for all clients.
+/// The messages that have been posted so far, each with the time when it was posted. All clients
+/// read them here.
 #[derive(Default)]
 struct Board {
     messages: Mutex<Vec<(String, Instant)>>,
@@ -116,7 +117,7 @@ impl Board {
         self.messages.lock().unwrap()[start..].iter().map(|(text, _)| text.clone()).collect()
     }
 
-    /// Returns all messages from number `start` on, and waits until there is at least one.
+    /// Waits until there is at least one message from number `start` on, and returns all of them.
     fn wait_from(&self, start: usize) -> Vec<String> {
         let messages = self.messages.lock().unwrap();
         drop(self.something_new.wait_while(messages, |messages| messages.len() <= start).unwrap());
@@ -128,7 +129,8 @@ impl Board {
 struct Bill {
     meter: Arc<Meter>,
     requests: usize,
-    /// Bytes on the wire until the first message could arrive, and until the last one had arrived.
+    /// The bytes on the wire until the first message could arrive. `all` counts them until the last
+    /// message had arrived.
     to_begin: u64,
     all: u64,
     /// The time from posting a message until the client had it, for each message.
@@ -140,7 +142,8 @@ impl Bill {
         Bill { meter: meter.clone(), requests: 0, to_begin: 0, all: 0, delays: Vec::new() }
     }
 
-    /// Notes that the client has received its next message, and how long that took.
+    /// Records that the client has received its next message, how long that took, and the bytes on
+    /// the wire so far.
     fn delivered(&mut self, board: &Board) {
         let (_, posted) = board.messages.lock().unwrap()[self.delays.len()];
         self.delays.push(posted.elapsed());
@@ -210,7 +213,7 @@ fn ask(
     Ok(())
 }
 
-/// The client of Server-Sent Events: it sends one request, and its response brings all messages.
+/// The client of Server-Sent Events: it sends one request, and gets all messages in the response.
 fn listen(board: &Arc<Board>, address: SocketAddr, ready: &Barrier) -> io::Result<Bill> {
     let meter = Meter::dial(address)?;
     let (mut bill, mut reader) = (Bill::new(&meter), BufReader::new(&*meter));

@@ -160,7 +160,8 @@ fn answer(mut stream: TcpStream) -> io::Result<()> {
     stream.write_all(&[0xff, 0])
 }
 
-/// A proxy that follows HTTP: it passes on a GET without a body, because no header announces one.
+/// A proxy that follows HTTP. It passes on the head alone, because no header announces a body. Then
+/// it takes the third key for the beginning of another request.
 fn pass_on(mut client: TcpStream, server: SocketAddr) -> io::Result<()> {
     let head = read_head(&mut client)?;
     println!("proxy:  a request without a body; I pass it on");
@@ -177,7 +178,8 @@ fn pass_on(mut client: TcpStream, server: SocketAddr) -> io::Result<()> {
     Ok(())
 }
 
-/// Returns what a proxy sees if it doesn't know the 101, and takes the bytes after it for HTTP.
+/// Returns what a proxy sees if it doesn't understand the 101, and parses the bytes after it as
+/// HTTP.
 fn seen_by_proxy(bytes: &[u8]) -> String {
     let text = String::from_utf8_lossy(bytes);
     let line = text.find("GET ").and_then(|start| text[start..].split(' ').nth(1));

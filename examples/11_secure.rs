@@ -8,16 +8,17 @@
 //! expect: its certificate:
 //! next: 12_compressed, which makes messages smaller
 //!
-//! Without arguments, the server makes a self-signed certificate for localhost, writes it to a file
-//! beside the program, and prints the file's name. No authority has signed it, so a client must be
-//! told to trust it (`--root`). The private key never leaves the process. To use a certificate from
-//! an authority, name two files: the certificate chain, then its key. Clients then need no
-//! `--root`.
+//! Unless you name a certificate, the server makes a self-signed one for localhost, writes it to a
+//! file beside the program, and prints the file's name. No authority has signed it, so a client
+//! must be told to trust it (`--root`). The private key never leaves the process. To use a
+//! certificate from an authority, name two files: the certificate chain, then its key. Clients then
+//! need no `--root`.
 //!
-//! With a fourth argument, the server also asks each client for a certificate, and accepts only
-//! those signed by one of these roots. It prints the fingerprint of each client's certificate.
-//! Clients then need no password: `curl --cert CERTIFICATE --key KEY` may connect, and a client
-//! without a certificate may not.
+//! With a fourth argument, a file of root certificates, the server also asks each client for a
+//! certificate, and accepts only those that one of these roots has signed. It prints the
+//! fingerprint of each client's certificate. Clients then need no password: curl may connect with a
+//! certificate and key of its own (`--cert CERTIFICATE --key KEY`), and a client without a
+//! certificate may not.
 
 #[path = "secure/certificate.rs"]
 mod certificate;
@@ -77,8 +78,8 @@ fn self_signed_tls() -> Result<(Tls, PathBuf)> {
     Ok((Tls::from_pem(made.certificate.as_bytes(), made.key.as_bytes())?, file))
 }
 
-/// Makes TLS settings that ask each client for a certificate signed by one of these roots. All
-/// three arguments name PEM files.
+/// Makes TLS settings that require a certificate from each client, signed by one of these roots.
+/// All three arguments name PEM files.
 fn tls_that_asks_clients(certificate: &str, key: &str, roots: &str) -> Result<Tls> {
     let read = |file: &str| -> Result<Vec<CertificateDer<'static>>> {
         CertificateDer::pem_file_iter(file).and_then(Iterator::collect).map_err(Error::other)
@@ -93,7 +94,7 @@ fn tls_that_asks_clients(certificate: &str, key: &str, roots: &str) -> Result<Tl
 }
 
 /// Computes a certificate's fingerprint, as `openssl x509 -fingerprint -sha256` prints it. A server
-/// can know its clients by their fingerprints, so the certificates need no names.
+/// can tell clients apart by their certificates' fingerprints, so the certificates need no names.
 fn fingerprint(certificate: &[u8]) -> String {
     let sum = digest(&SHA256, certificate);
     sum.as_ref().iter().map(|byte| format!("{byte:02X}")).collect::<Vec<_>>().join(":")

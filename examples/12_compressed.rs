@@ -1,5 +1,5 @@
-//! Compression (permessage-deflate, RFC 7692): sends a page of JSON in both directions, and prints how
-//! many bytes compression saves.
+//! Compression (permessage-deflate, RFC 7692): the example sends a page of JSON in both directions,
+//! and prints how many bytes this takes without compression and with it.
 //!
 //! run: cargo run --example 12_compressed --features deflate
 //! expect: a page of JSON, 11003 bytes, sent and echoed three times:
@@ -36,7 +36,8 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-/// Sends the page three times to an echo server, and returns how many bytes went over the wire.
+/// Sends the page three times to an echo server. Returns a text that says how many bytes went over
+/// the wire in each direction.
 fn measure(page: &str, deflate: Option<DeflateConfig>) -> Result<String> {
     let mut server = Server::bind("127.0.0.1:0")?;
     let mut client = Client::new(format!("ws://{}", server.local_addr()?));
@@ -61,7 +62,7 @@ fn measure(page: &str, deflate: Option<DeflateConfig>) -> Result<String> {
         assert_eq!(echo.as_text(), Some(page));
     }
     ws.close(1000, "")?;
-    // Once the server has stopped, it has counted everything.
+    // The counters are complete only after the server has stopped.
     handle.stop(Duration::from_secs(5));
     serving.join().expect("the server stops")?;
     let counted = handle.counters();

@@ -1,5 +1,5 @@
-//! A client that stays connected: when its connection ends, it finds out why, waits longer after
-//! each failure, connects again, and continues after the last message that it has.
+//! A client that stays connected. When its connection ends, it finds out why, waits, and connects
+//! again. It then continues after the last message that it has received.
 //!
 //! run: cargo run --example 13_stay_connected [URL]
 //! then: without a URL it meets a server of its own, which ends the connection in three ways
@@ -13,7 +13,7 @@
 //! expect: news 6
 //! expect: news 9
 //! expect: the server closed with 1000 (that was all): done
-//! next: 14_files, which sends what is too large for the memory
+//! next: 14_files, which sends files of any size in little memory
 //!
 //! Three rules keep a thousand such clients from overloading a server that restarts:
 //!
@@ -21,7 +21,7 @@
 //!   that worked, begin with the short wait again.
 //! - Wait a random part of that time. Otherwise all clients come back at the same time, again and
 //!   again.
-//! - Don't repeat an attempt that can't succeed: after a wrong address, a refused token, or a broken
+//! - Don't repeat an attempt that can't succeed: after an invalid URL, a refused token, or a broken
 //!   rule.
 //!
 //! When a connection is lost, the server can't know which messages arrived. So the client names its
@@ -89,7 +89,8 @@ enum Ended {
     Failed(String),
 }
 
-/// Connects and reads until the connection ends. Keeps the number of the last news in `last`.
+/// Connects and reads until the connection ends. Stores the number of each message in `last`, so
+/// that the next connection can continue after it.
 fn read_news(url: &str, last: &mut u64) -> Ended {
     let mut ws = match connect(url) {
         Ok(ws) => ws,
@@ -109,8 +110,8 @@ fn read_news(url: &str, last: &mut u64) -> Ended {
     }
 }
 
-/// Decides what the server's Close means. `None` from `recv` doesn't yet mean success: the close
-/// code tells.
+/// Decides what the server's Close means. `recv` returns `None` after any Close, so only the close
+/// code tells whether the server has sent everything.
 fn meaning_of_close(ws: &WebSocket) -> Ended {
     let Some(close) = ws.closed_with() else { return Ended::Interrupted("no Close came".into()) };
     let why = format!("the server closed with {} ({})", close.code, close.reason);
@@ -130,7 +131,7 @@ fn cause_of(error: Error) -> Ended {
         Error::PeerTimeout | Error::WriteTimeout => {
             Ended::Interrupted("the server was silent".into())
         }
-        // No server listens at the address, or not yet.
+        // For example, no server listens at the address yet.
         Error::Io(error) => Ended::Interrupted(error.to_string()),
         Error::Rejected(rejection) => match rejection.status {
             Some(status @ (429 | 502 | 503 | 504)) => {
@@ -149,8 +150,8 @@ fn random_part_of(wait: Duration) -> Duration {
     wait.mul_f64(0.5 + random as f64 / 2f64.powi(33))
 }
 
-/// Starts a server with nine pieces of news, and returns its URL. It ends or refuses the first
-/// three connections in three ways, and the fourth one succeeds.
+/// Starts a server with nine pieces of news, and returns its URL. It closes the first connection
+/// early, aborts the second, refuses the third with a 503, and sends the rest on the fourth.
 fn serve_news() -> Result<String> {
     let visits = AtomicUsize::new(0);
     let requests = AtomicUsize::new(0);
@@ -172,8 +173,8 @@ fn tell_news(mut ws: WebSocket, visit: usize) -> Result<()> {
         match (visit, number) {
             (0, 3) => return ws.close(CloseCode::SERVICE_RESTART, "restarting"),
             (1, 5) => {
-                // The abort stands for a cut cable. The server can't know whether the last news
-                // arrived, so the client's next URL says it.
+                // The abort stands for a cut cable. The server can't know whether the last message
+                // arrived, so the client's next URL names the last one that did.
                 ws.sender().abort();
                 return Ok(());
             }

@@ -1,4 +1,5 @@
-//! Sends and receives large files in a few KiB of memory, with streams, progress, and a checksum.
+//! Sends and receives large files in a few KiB of memory, prints the progress, and verifies a
+//! checksum.
 //!
 //! run: cargo run --release --example 14_files
 //! as a server: 14_files serve FOLDER [ADDRESS]
@@ -10,13 +11,13 @@
 //! next: 15_tunnel, where a whole TCP connection goes over a WebSocket
 //!
 //! - A file is one message: `send_stream` writes it in fragments, and `recv_stream` reads it as it
-//!   comes. They return a `Write` and a `Read` of std, so `io::copy` does the work, and a slow
-//!   receiver slows the sender down.
+//!   comes. What they return implements std's `Write` and `Read`, so `io::copy` does the work. A
+//!   slow receiver slows the sender down.
 //! - A text message with the file's SHA-1 follows. TCP's checksum is weak, a disk may fail, and a
-//!   sender may stop half-way, so the receiver computes the SHA-1 too. Only if both are equal does it
-//!   give the file its final name.
+//!   sender may stop half-way, so the receiver computes the SHA-1 too. It gives the file its final
+//!   name only if both are equal.
 //! - Both ends answer pings during a transfer, because control frames may come between fragments.
-//! - `max_message` stays small; `max_stream` limits the size of a file.
+//! - `max_stream` limits the size of a file, so `max_message` can stay small.
 
 #[path = "shared/ctrl_c.rs"]
 mod ctrl_c;
@@ -58,7 +59,7 @@ fn serve(server: Server, folder: PathBuf) -> Result<()> {
     ctrl_c::stops(server.handle());
     println!("listening on ws://{}", server.local_addr()?);
     // The path is the file's name. A stranger chooses it, so only letters, digits, `-`, `_` and
-    // inner dots are allowed.
+    // dots are allowed, and no dot at the beginning.
     let server = server.limits(limits()).authorize(|request| match name_in(request.path()) {
         Some(_) => Ok(()),
         None => Err(Refusal::because(
@@ -79,7 +80,7 @@ fn serve(server: Server, folder: PathBuf) -> Result<()> {
             },
             _ => return ws.close(CloseCode::POLICY, "?do=put or ?do=get"),
         }?;
-        // The client has the file or the answer when it closes. Wait for its Close.
+        // Wait for the client's Close, which it sends once it has received the file or the answer.
         while ws.recv()?.is_some() {}
         Ok(())
     })
@@ -123,7 +124,8 @@ fn send(ws: &mut WebSocket, file: File) -> Result<()> {
     ws.send(file.sum())
 }
 
-/// Receives a file under a temporary name, and renames it once its SHA-1 matches the sender's.
+/// Receives a file under a temporary name, and renames it if its SHA-1 matches the sender's.
+/// Otherwise, deletes it and fails.
 fn receive(ws: &mut WebSocket, path: &Path, done: &str) -> Result<()> {
     let unfinished = path.with_extension("unfinished");
     let Some(message) = ws.recv_stream()? else { return Err(Error::other("the sender closed")) };
@@ -142,8 +144,8 @@ fn receive(ws: &mut WebSocket, path: &Path, done: &str) -> Result<()> {
     ws.send(report)
 }
 
-/// Reads from another reader, computes the SHA-1 of what it reads, and prints the progress: a line
-/// for each eighth of a GiB.
+/// Reads from another reader, computes the SHA-1 of what it reads, and prints a line of progress
+/// for every 128 MiB.
 struct Summed<R> {
     inner: R,
     sha1: Sha1,

@@ -1,11 +1,12 @@
-//! A tunnel: carries a TCP connection over a WebSocket, through a network that lets only HTTP pass.
+//! A tunnel, which carries a TCP connection over a WebSocket, through a network that lets only HTTP
+//! pass.
 //!
 //! run: cargo run --example 15_tunnel
 //! at the far end: 15_tunnel serve ADDRESS TARGET, where TARGET is the host and port to be reached
 //! at the near end: 15_tunnel dial ADDRESS URL, and programs connect to ADDRESS as if it were the target
 //! expect: 1048576 bytes came back through the tunnel, unchanged
 //! expect: the end of the request reached the target, and the end of its answer came back
-//! next: 16_metrics_and_health, what an operator wants to know of a server
+//! next: 16_metrics_and_health, what an operator wants to know about a server
 //!
 //! ```text
 //! program ── TCP ── dial ── WebSocket ── serve ── TCP ── target
@@ -14,14 +15,14 @@
 //! - **Backpressure** needs no code here. If a program doesn't read, its socket's buffer fills up,
 //!   and the thread that writes to it blocks. That thread then no longer receives from the
 //!   WebSocket, whose buffers fill up in turn, and in the end the target blocks, too. No queue
-//!   grows. (If the program reads nothing for longer than the keepalive waits, the other end takes
-//!   it for dead.)
-//! - **Half-close**: TCP ends each direction separately, and `nc` and HTTP/1.0 rely on it. A WebSocket
-//!   ends both directions at once. So here an empty message says that one direction has ended, and the
-//!   Close follows when both have.
+//!   grows. (If the program reads nothing for longer than the other end's keepalive waits, that end
+//!   gives up on the connection.)
+//! - **Half-close**: TCP ends each direction separately, and `nc` and HTTP/1.0 rely on that. A
+//!   WebSocket ends both directions at once. Therefore the tunnel sends an empty message when one
+//!   direction has ended, and a Close when both have.
 //!
 //! Anyone who can open the WebSocket can reach the target. Before you run `serve` where others can
-//! reach it, add a check (`authorize`, see 08_rooms).
+//! connect, add a check (`admit`, see 08_rooms).
 
 #[path = "shared/ctrl_c.rs"]
 mod ctrl_c;
@@ -90,7 +91,7 @@ fn tunnel(mut ws: WebSocket, tcp: TcpStream) -> Result<()> {
             let _ = to_websocket(&tcp, &sender, &one_has_ended);
         });
         let ended = from_websocket(&mut ws, &tcp, &one_has_ended);
-        // If the other thread still reads, this ends its read.
+        // If the other thread is still waiting in `read`, the shutdown ends that `read`.
         let _ = tcp.shutdown(Shutdown::Both);
         ended
     })
@@ -124,7 +125,8 @@ fn to_websocket(mut tcp: &TcpStream, sender: &Sender, one_has_ended: &AtomicBool
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
             Err(_) => return sender.close(CloseCode::BAD_GATEWAY, "the TCP connection is gone"),
         };
-        // No more bytes come in this direction. An empty message tells the other end.
+        // If `count` is 0, no more bytes come in this direction, and the empty message tells the
+        // other end.
         sender.send(&buffer[..count])?;
         if count == 0 {
             return match one_has_ended.swap(true, SeqCst) {

@@ -1,19 +1,19 @@
 //! An echo server with what an operator needs: pages for its counters and its health, and limits on
 //! how long a client may stay and how much it may send.
 //!
-//! run: cargo run --example 16_metrics_and_health [ADDRESS [SECONDS]], with the longest life of a connection
+//! run: cargo run --example 16_metrics_and_health [ADDRESS [SECONDS]], the maximum lifetime of a connection
 //! then: curl http://127.0.0.1:9001/metrics, and the same with /health and /ready
 //! then: press Enter to let no more clients in, and Enter again to drain and stop; Ctrl-C stops it, too
 //! expect: listening on ws://127.0.0.1:9001
 //! expect: about to stop: /ready says 503, new clients get a 503, open connections live on
 //! expect: stopped
-//! next: 17_through_a_proxy, for a client that may only go out through one
+//! next: 17_through_a_proxy, for a client that can reach a server only through a proxy
 //!
-//! `/health` says whether the process works: if it doesn't answer, a supervisor restarts the
-//! process. `/ready` says whether new clients may connect: while it answers 503, a load balancer
-//! sends them elsewhere. Before a deployment, a server first answers 503 there. Once the balancer
-//! has noticed, the server closes its connections a few at a time, and stops. `examples/service` does this on
-//! SIGTERM.
+//! `/health` says whether the process works: if this page doesn't answer, a supervisor restarts the
+//! process. `/ready` says whether new clients may connect: while this page answers 503, a load
+//! balancer sends them elsewhere. Before a deployment, `/ready` first answers 503. Once the
+//! balancer has noticed, the server closes its connections a few at a time, and stops.
+//! `examples/service` does this on SIGTERM.
 
 #[path = "shared/ctrl_c.rs"]
 mod ctrl_c;
@@ -26,8 +26,8 @@ use std::time::{Duration, Instant};
 
 use ws101::{CloseCode, Counters, Error, Handle, Limits, Response, Result, Server, WebSocket};
 
-/// How long a client may stay connected before it must connect again. So a new server soon gets its
-/// share of clients.
+/// How long a client may stay connected before it must connect again. As clients reconnect, a load
+/// balancer can send some of them to a new server.
 const LONGEST_LIFE: Duration = Duration::from_secs(3600);
 /// How many messages a client may send in a burst, and how many more it may send each second.
 const BURST: f64 = 20.0;
@@ -79,8 +79,8 @@ fn stop_on_enter(handle: &Handle) -> Result<()> {
     handle.stop_accepting();
     println!("about to stop: /ready says 503, new clients get a 503, open connections live on");
     stdin().read_line(&mut String::new())?;
-    // Close them over some time. If all closed at once, the next server would get all clients at
-    // once.
+    // Close the connections over some time. If they all closed at once, all clients would connect
+    // to the next server at once.
     handle.drain_with(DRAIN, CloseCode::SERVICE_RESTART, "this server restarts")
 }
 

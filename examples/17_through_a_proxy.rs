@@ -42,7 +42,7 @@ fn main() -> Result<()> {
     });
     let proxy = format!("http://{}", start_proxy()?);
     echo(Client::new(format!("ws://{address}")).proxy(&proxy))?;
-    // The proxy lets nothing through to the port of a mail server.
+    // The proxy refuses tunnels to port 25, at which mail servers listen.
     match Client::new("ws://127.0.0.1:25").proxy(&proxy).connect() {
         Err(Error::Rejected(answer)) => println!("not opened: {}", answer.status.unwrap_or(0)),
         other => println!("{other:?}"),

@@ -3,7 +3,7 @@
 //!
 //! run: cargo run --features tls --example 18_reload_a_certificate [ADDRESS CERTIFICATE KEY]
 //! then: replace the two files, and it serves the new ones within a minute; Ctrl-C ends the program
-//! or: without arguments it makes two certificates, and changes one for the other under a client
+//! or: without arguments it makes two certificates, and changes from one to the other during a connection
 //! expect: listening on wss://127.0.0.1:9001
 //! expect: a client that trusts the first certificate: hello
 //! expect: the certificate is changed
@@ -14,8 +14,8 @@
 //!
 //! A certificate may have to be renewed every few weeks, and a chat shouldn't lose its members each
 //! time. TLS needs the certificate only in its handshake, so the server looks up the current one
-//! for each new connection. rustls has a trait for this, and `Tls::from_config` takes any
-//! configuration of rustls.
+//! for each new connection. rustls has the trait `ResolvesServerCert` for this, and
+//! `Tls::from_config` takes any rustls configuration.
 
 #[path = "secure/certificate.rs"]
 mod certificate;
@@ -47,7 +47,8 @@ impl ResolvesServerCert for Current {
 }
 
 impl Current {
-    /// Changes the certificate. If the new one doesn't fit its key, the old one stays.
+    /// Changes the certificate. Fails, and keeps the old one, if the new certificate and key can't
+    /// be parsed or don't belong together.
     fn change(&self, certificate: &[u8], key: &[u8]) -> Result<()> {
         let new = read(certificate, key)?;
         *self.0.write().unwrap() = new;
@@ -109,8 +110,8 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-/// Starts an echo server with this certificate and key. Returns it, and the current certificate,
-/// which can be changed.
+/// Starts an echo server with this certificate and key. Returns the server, and the `Current`
+/// through which its certificate can be changed.
 fn start(address: &str, pem: &(Vec<u8>, Vec<u8>)) -> Result<(RunningServer, Arc<Current>)> {
     let current = Arc::new(Current(RwLock::new(read(&pem.0, &pem.1)?)));
     let config = ServerConfig::builder().with_no_client_auth().with_cert_resolver(current.clone());

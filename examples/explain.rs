@@ -1,8 +1,9 @@
-//! Explains bytes that you give it, and shows the lines of source that decide about them.
+//! Explains the bytes that you give it. With `--code`, it also shows the source lines that decide
+//! about each field.
 //!
 //! run: cargo run --example explain -- [OPTIONS] [BYTES | FILE | -]
 //! expect: client → server, byte 0: text, 5 bytes, masked
-//! next: playground, where the same is shown of your browser's bytes
+//! next: playground, which shows the same for your browser's bytes
 //!
 //! ```text
 //! BYTES       hexadecimal digits, '81 05 48 65 6c 6c 6f', and text in quotes,
@@ -10,14 +11,14 @@
 //! FILE        a conversation that the playground has saved, or raw bytes
 //! -           the same from standard input
 //!
-//! --from END  client or server: who has sent the bytes, if they don't say it
+//! --from END  client or server: explain all bytes as sent by this end
 //! --deflate   the frames are compressed (permessage-deflate)
 //! --code      also show the lines of source that decide about each field
-//! --walk      also show the way of each frame and head through the source
+//! --walk      also list the steps in which the code handles each frame and head
 //! --pictures  also draw the bits
 //! ```
 //!
-//! Without bytes it explains the RFC's own example.
+//! Without bytes, it explains the RFC's example of a masked text frame.
 
 #[path = "shared/help.rs"]
 mod help;
@@ -37,7 +38,7 @@ use ws101::handshake::deflate_params::DeflateParams;
 
 /// The masked "Hello" that RFC 6455 §5.7 prints.
 const HELLO: &str = "81 85 37 fa 21 3d 7f 9f 4d 51 58";
-/// How many bytes of input the program reads at most. It ignores the rest.
+/// The maximum number of input bytes that the program reads. It ignores the rest.
 const MOST_READ: u64 = 16 << 20;
 
 #[derive(Default)]
@@ -113,7 +114,8 @@ fn options(arguments: impl Iterator<Item = String>) -> Result<Options, String> {
     Ok(options)
 }
 
-/// Returns the bytes to explain, and which end sends them.
+/// Reads the bytes to explain from the arguments, a file or standard input. Returns them with the
+/// ends that send them. Fails if there are no bytes.
 fn turns(options: &Options) -> Result<Vec<Turn>, String> {
     let mut turns = match options.input.as_slice() {
         [] if stdin().is_terminal() => saved::parse(HELLO)?,
@@ -142,7 +144,8 @@ fn read(input: impl Read) -> Result<Vec<u8>, String> {
     Ok(bytes)
 }
 
-/// Parses a saved conversation. Input that isn't one is raw bytes, all from one end.
+/// Parses a saved conversation. Input that can't be parsed counts as raw bytes from one end if it
+/// isn't UTF-8 or begins with an HTTP head. Fails for any other input.
 fn turns_of(bytes: Vec<u8>) -> Result<Vec<Turn>, String> {
     match str::from_utf8(&bytes).map(saved::parse) {
         Ok(Err(why)) if !saved::begins_with_head(&bytes) => Err(why),
@@ -151,7 +154,7 @@ fn turns_of(bytes: Vec<u8>) -> Result<Vec<Turn>, String> {
     }
 }
 
-/// Prints the way of a frame or head through the source, with the values at each place.
+/// Prints the steps in which the code handles a frame or head, with the values at each step.
 fn print_walk(out: &mut impl Write, told: &Annotation) -> io::Result<()> {
     for (number, step) in steps(told).iter().enumerate() {
         let mark = if step.is_wrong { '!' } else { ' ' };
@@ -164,8 +167,8 @@ fn print_walk(out: &mut impl Write, told: &Annotation) -> io::Result<()> {
     writeln!(out)
 }
 
-/// Prints the lines of source that decide about each field. A place that decides about several
-/// fields is printed once.
+/// Prints the source lines that decide about each field and about the verdict. Lines that decide
+/// about several fields are printed once.
 fn print_code(out: &mut impl Write, told: &Annotation) -> io::Result<()> {
     let mut shown: Vec<&str> = Vec::new();
     let fields =

@@ -6,16 +6,15 @@
 //! expect: listening on ws://127.0.0.1:9001
 //! next: src/explain, which makes all the explanations on the page
 //!
-//! The page's coach checks a server that you write, if it runs on this machine
-//! (`playground/coach.rs`).
+//! The page's coach checks a server that you write and run on this machine (`playground/coach.rs`).
 //!
 //! Each page opens two WebSockets. On its *wire*, it sends messages, which the server echoes, and a
 //! tap explains every byte. On its *lens*, which has its own subprotocol, the page gets the tap's
 //! annotations as JSON, and sends questions: texts whose first line is the question.
 //!
-//! You can safely leave it running: it listens on loopback unless you name another address. On
-//! loopback, it accepts only requests whose `Host` is a loopback name, as every ws101 server does.
-//! It refuses pages of other sites, and everything has a limit.
+//! You can safely leave the playground running. It listens on loopback unless you name another
+//! address. On loopback, it accepts only requests whose `Host` is a loopback name, as every ws101
+//! server does. It refuses pages of other sites, and everything has a limit.
 
 #[path = "playground/answers.rs"]
 mod answers;
@@ -45,7 +44,7 @@ use std::thread;
 use std::time::Duration;
 
 use answers::{BREAKS, decision, key_steps, opened, passage, verdict};
-// The coach's files expect these modules at the root, as in the program `coach`.
+// The coach's files import these modules from the crate's root, where the program `coach` has them.
 use coach::{areas, causes, check, echo, inflate, library, needs, probe, run, wire};
 use line::Line;
 use tabs::{Lens, Tabs, lock};
@@ -55,7 +54,8 @@ use ws101::{Error, Limits, Request, Response, Result, Server, WebSocket};
 
 /// The subprotocol of a lens.
 const SUBPROTOCOL: &str = "lens.ws101";
-/// The pause between the messages of a burst, long enough for a tab that isn't slow to read one.
+/// The pause between the messages of a burst. In this time, a tab can read one message, unless it's
+/// slow.
 const BURST_PAUSE: Duration = Duration::from_millis(4);
 
 fn main() -> Result<()> {
@@ -132,8 +132,8 @@ fn look(mut ws: WebSocket, tabs: &Tabs) -> Result<()> {
     ended
 }
 
-/// Whether the page is on this machine. Otherwise, a stranger could make the coach connect to
-/// servers that only this machine can reach.
+/// Returns whether the page's browser is on this machine. The coach is only for such pages.
+/// Otherwise, a stranger could make it connect to servers that only this machine can reach.
 fn is_local(ws: &WebSocket) -> bool {
     ws.peer().is_some_and(|peer| peer.ip().to_canonical().is_loopback())
 }
@@ -206,8 +206,9 @@ fn answer(verb: &str, argument: &str, rest: &str, lens: &Lens, tabs: &Tabs) -> R
     Ok(true)
 }
 
-/// Encodes a text in three fragments, with a ping between the last two. They are sent in one write,
-/// so that no echo comes between them, because only control frames may come between fragments.
+/// Encodes a text in three fragments, with a ping between the last two. The caller sends them in
+/// one write. Otherwise, an echo could come between the fragments, where only control frames are
+/// allowed.
 fn fragments(text: &str) -> Vec<u8> {
     let bytes = text.as_bytes();
     let third = bytes.len() / 3;

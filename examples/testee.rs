@@ -1,4 +1,4 @@
-//! The echo server or client that test suites run against.
+//! An echo server and an echo client for test suites to run against.
 //!
 //! run: cargo run --release --example testee [ADDRESS] [OPTION]...
 //! options: --deflate, --max-message BYTES, --max-connections N
@@ -6,7 +6,7 @@
 //! expect: listening on ws://127.0.0.1:9001
 //! next: tests/autobahn/run, the largest of these suites
 //!
-//! After `--deflate` may come the parameters to negotiate:
+//! After `--deflate`, `--terms` sets the parameters to negotiate:
 //! `--terms 'client_max_window_bits=10; …'`.
 //!
 //! As a client, it runs the cases of a suite's server: it asks `URL/getCaseCount` for their number, echoes on
@@ -125,7 +125,7 @@ fn options(mut arguments: impl Iterator<Item = String>) -> std::result::Result<O
     Ok(options)
 }
 
-/// Parses the parameters of RFC 7692, by the names that the RFC gives them, into the settings.
+/// Parses a list of compression parameters, named as in RFC 7692, and sets them in `settings`.
 fn terms(text: &str, settings: &mut DeflateConfig) -> std::result::Result<(), String> {
     for parameter in text.split(';').map(str::trim) {
         let (name, bits) = parameter.split_once('=').unwrap_or((parameter, ""));

@@ -1,5 +1,5 @@
-//! An annotation explains a head or a frame: it holds the bytes, a span for each part, and a
-//! verdict.
+//! An annotation explains a head, a frame, or a run of other bytes. It holds the bytes, a span for
+//! each part, and a verdict.
 //!
 //! ```text
 //! 81 85 37 fa 21 3d 7f 9f 4d 51 58                           the bytes as they were sent
@@ -9,7 +9,8 @@
 //! Rules of this file:
 //! - A span's position is counted in bits from the first annotated byte, as in the RFC's diagrams.
 //!   The spans cover all annotated bytes without gaps or overlaps, even if the bytes break a rule.
-//! - In the same way, the annotations of one direction together cover all bytes sent in it.
+//! - In the same way, the annotations of one direction together cover all bytes that were sent in
+//!   that direction.
 //! - The protocol code decides whether the bytes break a rule. If they do, the verdict holds the
 //!   refusal, handshake error or violation, with its diagnostic.
 
@@ -56,8 +57,8 @@ pub enum AnnotationKind {
     Frame,
     /// The bytes belong to the HTTP body of a request or response that opens no WebSocket.
     Body,
-    /// The receiver doesn't read these bytes, because they follow a broken rule, a Close frame, or
-    /// the last HTTP message before the server closes the connection.
+    /// The receiver doesn't read these bytes. They come after bytes that broke a rule, after a
+    /// Close frame, or after the last HTTP message before the server closes the connection.
     Unread,
 }
 
@@ -174,8 +175,8 @@ impl Run {
         }
     }
 
-    /// Passes to `report` the annotation of the bytes that haven't been reported yet, if there are
-    /// any. Later bytes begin a new run.
+    /// Reports any bytes that haven't been reported yet, in one annotation. Later bytes begin a new
+    /// run.
     pub fn report_rest(&mut self, report: &mut dyn FnMut(Annotation)) {
         let next = Run::new(self.from, self.what, self.start + self.length);
         let ended = std::mem::replace(self, next);

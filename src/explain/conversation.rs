@@ -67,8 +67,9 @@ impl Conversation {
         }
     }
 
-    /// Explains the next bytes that the end `from` sends. Passes to `report` an annotation of each
-    /// head, frame or body that these bytes complete. A long body gets several annotations.
+    /// Explains the next bytes that the end `from` sends. For each head, frame or body that these
+    /// bytes complete, calls `report` with its annotation. A long body gets an annotation for every
+    /// 64 KiB.
     pub fn push(&mut self, from: Role, mut bytes: &[u8], report: &mut dyn FnMut(Annotation)) {
         while !bytes.is_empty() {
             let direction = self.direction(from);
@@ -105,8 +106,8 @@ impl Conversation {
         }
     }
 
-    /// Ends one direction. Call this when `from` will send no more bytes. If there are bytes that
-    /// no annotation covers yet, such as an incomplete frame, passes their annotation to `report`.
+    /// Ends one direction. Call this when `from` will send no more bytes. Reports any bytes that no
+    /// annotation covers yet, such as an incomplete frame.
     pub fn end(&mut self, from: Role, report: &mut dyn FnMut(Annotation)) {
         let direction = self.direction(from);
         let ended = Stage::Ended(Run::new(from, AnnotationKind::Unread, direction.passed));
@@ -124,9 +125,10 @@ impl Conversation {
     }
 
     /// Returns whether the head of the server's final response (not an interim one) has arrived, or
-    /// the server's stream has ended. Until then, the bytes of one end can change how the other
-    /// end's bytes are read. After a plain HTTP response that keeps the connection open, returns
-    /// `false` again, because another response may follow.
+    /// the server's stream has ended. While this is `false`, the order of `push` calls matters
+    /// across both directions, because the response decides how to read the bytes after it. After a
+    /// plain HTTP response that keeps the connection open, returns `false` again, because another
+    /// response may follow.
     pub fn is_answered(&self) -> bool {
         !matches!(self.server.stage, Stage::Head(_))
     }
@@ -162,7 +164,8 @@ impl Conversation {
         }
     }
 
-    /// Decides how to read the client's bytes between its request and the server's response.
+    /// Decides how to read the client's bytes after its request, until the server responds: as
+    /// frames, as a body, or not at all.
     fn begin_after_request(&mut self, then: AfterRequest, report: &mut dyn FnMut(Annotation)) {
         let at = self.client.passed;
         let ended = matches!(self.server.stage, Stage::Ended(_));
@@ -260,9 +263,8 @@ impl Conversation {
     }
 
     /// Stops reading the client's bytes as frames, because the response opens no WebSocket. The
-    /// client's next bytes are another request if the connection stays open, and if none of the
-    /// client's frames is incomplete, invalid or a Close. In every other case, they're only
-    /// counted.
+    /// client's next bytes are only counted if the connection won't stay open, or if the client's
+    /// last frame is incomplete, invalid or a Close. Otherwise, they're another request.
     fn continue_client_after_refusal(
         &mut self,
         keeps: ConnectionReuse,
@@ -313,8 +315,8 @@ pub fn explain_response(bytes: &[u8], asked: &[u8], settings: &Settings) -> Vec<
     })
 }
 
-/// Explains the frames that the end `from` sends. There's no handshake before them, so no extension
-/// is agreed on. The last frame may be incomplete.
+/// Explains frames that the end `from` sends, without a handshake before them. They're explained as
+/// if no extension were agreed on. The last frame may be incomplete.
 pub fn explain_frames(bytes: &[u8], from: Role, settings: &Settings) -> Vec<Annotation> {
     let mut frames = FrameExplainer::new(from, 0, settings.bounds);
     collect_annotations(|report| {

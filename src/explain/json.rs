@@ -1,5 +1,5 @@
-//! Writes annotations and passages of source code as JSON, for a page that shows them. This file
-//! builds the JSON by hand, without a library.
+//! Writes annotations and passages of source code as JSON, for a page that shows them, such as the
+//! playground's. This file builds the JSON by hand, without a library.
 //!
 //! ```text
 //! {"from":"client","what":"frame","start":0,"length":7,"title":"text, 1 bytes, masked",
@@ -14,9 +14,10 @@ use super::source::trace::{Step, steps};
 use super::source::{Passage, deciding_anchor};
 use crate::frames::header::Role;
 
-/// Returns an annotation (the explanation of a head or frame) as a JSON object. Each span names an
-/// anchor, which points to the lines of ws101's source that decide about it. So does the verdict if
-/// the bytes break a rule. `walk` lists the steps that ws101's code takes to handle the bytes.
+/// Returns an annotation (the explanation of a head or frame) as a JSON object. Each span names the
+/// anchor of the source lines that decide about its field. If the bytes break a rule, the verdict
+/// names the anchor of the lines that detect this. `walk` lists the steps that ws101's code takes
+/// to handle the bytes.
 pub fn annotation(annotation: &Annotation) -> String {
     let what = match annotation.what {
         AnnotationKind::Request => "request",

@@ -19,9 +19,9 @@
 //! print!("{}", annotation(&told[0], "", Style::default()));
 //! ```
 //!
-//! The explainer itself decides nothing: `http`, `handshake` and `frames` find out what the bytes
-//! are and whether they break a rule. The explainer adds words and positions. The [map](crate)
-//! shows where this folder belongs.
+//! The explainer leaves the protocol's rules to `http`, `handshake` and `frames`, which parse the
+//! bytes and detect broken rules. It adds where each field is, and says in words what the field
+//! means. The [map](crate) shows where this folder belongs.
 //!
 //! Read its files in this order. Each imports only files above it.
 //!
@@ -29,7 +29,7 @@
 //! |---|---|
 //! | `annotation.rs` | What does an explanation of a head or a frame contain? |
 //! | `heads/header_glossary.rs` | What is each header field of a handshake for? |
-//! | `heads/extensions.rs` | Which extensions are offered and accepted, parameter by parameter? |
+//! | `heads/extensions.rs` | Which extensions does the client offer, and which does the server accept? |
 //! | `heads/head_lines.rs` | What does each line of a head say? |
 //! | `heads/body_end.rs` | Where does the body of a plain HTTP message end? |
 //! | `heads/mod.rs` | Where does a head end, and what is decided about it? |
@@ -42,8 +42,8 @@
 //! | `saved.rs` | How is a conversation saved as text, and parsed again? |
 //! | `source/anchors.rs` | Which source lines decide about a field or a rule? |
 //! | `source/mod.rs` | Where are an anchor's lines, and what do they say? |
-//! | `source/deciding_anchor.rs` | Which anchor decides about a field or a verdict? |
-//! | `source/trace.rs` | Which anchors does a frame or a head pass? |
+//! | `source/deciding_anchor.rs` | Which anchor belongs to a field or a verdict? |
+//! | `source/trace.rs` | Which source lines handle a head or a frame, step by step? |
 //! | `json.rs` | How is an annotation written as JSON, for a page? |
 //! | `print.rs` | How is an annotation printed on a terminal? |
 

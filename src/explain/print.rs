@@ -6,8 +6,9 @@
 //!   1.......  FIN: the last fragment of its message (§5.4)
 //! ```
 //!
-//! This file can also draw a frame's bits as the RFC does (§5.2). A peer's text arrives here
-//! already escaped: see [`annotation`](super::annotation).
+//! This file can also draw a frame's bits as the RFC does (§5.2). A peer's text can't control the
+//! terminal, because it's already escaped when it arrives here: see
+//! [`annotation`](super::annotation).
 
 use super::annotation::{Annotation, AnnotationKind, Span, Verdict, hex};
 use crate::frames::header::Role;

@@ -11,7 +11,7 @@
 //! Rules of this file:
 //! - A line that names no sender continues the line before. If the first line names no sender, its
 //!   bytes determine the sender: a request or a masked frame comes from a client.
-//! - A conversation that doesn't begin with a head consists of frames.
+//! - A conversation that doesn't begin with a head counts as frames without a handshake.
 
 use super::annotation::Annotation;
 use super::conversation::Conversation;

@@ -4,9 +4,10 @@
 #![cfg_attr(not(doctest), doc = include_str!("rustdoc.md"))]
 #![doc = include_str!("README.md")]
 
-// Each chapter is a Markdown file. A reader of the repository sees it as it is; in rustdoc it's the
-// documentation of a module. In rustdoc, `rustdoc.md` comes before the chapter, and makes the
-// chapter's links lead to rustdoc's pages: if a link is defined twice, the first definition counts.
+// Each chapter is a Markdown file, for readers of the repository and of rustdoc. Its links lead to
+// files of the repository. In rustdoc, where the chapter is the documentation of a module,
+// `rustdoc.md` comes first and defines the same links with rustdoc's pages as targets. If a link is
+// defined twice, the first definition counts.
 
 #[cfg_attr(not(doctest), doc = include_str!("rustdoc.md"))]
 #[doc = include_str!("01_the_request.md")]

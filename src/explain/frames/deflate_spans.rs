@@ -1,4 +1,5 @@
-//! Explains a compressed payload: the first block of its message, and what the payload inflates to.
+//! Explains a compressed payload: how its message's first block begins, and what the payload
+//! inflates to.
 //!
 //! ```text
 //!   7 6 5 4 3 2 1 0     the first byte of a compressed message. DEFLATE fills each byte from its
@@ -7,8 +8,8 @@
 //!  +---------+---+-+    F: BFINAL, T: BTYPE (RFC 1951 §3.2.3)
 //! ```
 //!
-//! Only the first block has a known position. A later block may begin at any bit, and only an
-//! inflater can find that bit. The inflated bytes come from the decoder's inflater.
+//! Only the first block gets spans of its own, because a later block may begin at any bit, and only
+//! an inflater can find that bit. The inflated bytes come from `payload_decoder`.
 
 use super::header_bits::span_of_bits;
 use super::payload_decoder::{Findings, MessageContext};
@@ -67,11 +68,12 @@ pub fn spans(
     spans
 }
 
-/// The description of a DEFLATE block, which depends on the block's type.
+/// The texts of the spans that explain the beginning of a DEFLATE block. They depend on the block's
+/// type.
 struct BlockDescription {
     how: &'static str,
-    /// The name of the field that follows the block's type. `begins` contains the meaning of this
-    /// field.
+    /// The name of the field after the block's type, such as `padding`. `begins` says what this
+    /// field means.
     after_type: &'static str,
     begins: &'static str,
     section: &'static str,

@@ -22,13 +22,13 @@ pub struct ExtensionsInUse {
 
 impl ExtensionsInUse {
     /// Returns the reserved bits that mean nothing to this crate on this connection, as a bit mask
-    /// for a frame's first byte.
+    /// for a frame's first byte: RSV2 and RSV3, and also RSV1 without permessage-deflate.
     pub fn unknown_reserved_bits(self) -> u8 {
         RSV2_RSV3 | if self.deflate { 0 } else { RSV1 }
     }
 }
 
-/// How a set reserved bit is explained, as `(meaning, section)`, if both ends agreed on an
+/// The explanation of a set reserved bit, as `(meaning, section)`, if both ends agreed on an
 /// extension that this crate doesn't know.
 const UNKNOWN: (&str, &str) = ("set, as the agreed extension may define it", "§9.2");
 

@@ -7,10 +7,10 @@
 //!
 //! Rules of this file:
 //! - Each frame goes through the same checks as in [`Decoder`](crate::frames::decoder::Decoder), in
-//!   the same order: those of its header, of its payload and, in a Close, of the code and the
-//!   reason. A test compares the verdicts with those of `Decoder`.
-//! - Memory is bounded: only the first bytes of a long payload are kept, and the rest are only
-//!   counted.
+//!   the same order: first the header, then the payload, and last a Close's code and reason. A test
+//!   compares the verdicts with `Decoder`'s.
+//! - Memory is bounded: only a frame's first 4096 bytes are kept. Later bytes are checked and
+//!   counted, but not kept.
 //! - A frame that breaks a rule is reported only once it's complete. If its header breaks the rule,
 //!   a complete header is enough. That way, the annotations don't depend on the pieces in which the
 //!   bytes arrive.
@@ -55,7 +55,8 @@ pub struct FrameExplainer {
 enum State {
     /// A frame's header is arriving, or no byte of the next frame has arrived.
     Header,
-    /// The rest of a frame's header is arriving. Holds the rule that the header breaks.
+    /// A frame's header has broken a rule, and the rest of this header is arriving. Holds the
+    /// violation.
     BrokenHeader(Violation),
     /// A frame's payload is arriving.
     Payload(Box<ArrivingFrame>),
@@ -111,8 +112,8 @@ impl FrameExplainer {
         matches!(self.state, State::Header) && self.head.is_empty()
     }
 
-    /// Reads the sender's next bytes, and passes to `report` the annotation of each frame that
-    /// these bytes complete.
+    /// Reads the sender's next bytes. For each frame that these bytes complete, calls `report` with
+    /// its annotation.
     pub fn push(&mut self, mut bytes: &[u8], report: &mut dyn FnMut(Annotation)) {
         while !bytes.is_empty() {
             let count = match &mut self.state {
@@ -129,8 +130,7 @@ impl FrameExplainer {
     }
 
     /// Ends the explanation. Call this once the sender's stream has ended, or carries no more
-    /// frames. If there are bytes that no annotation covers yet, such as an incomplete frame,
-    /// passes their annotation to `report`.
+    /// frames. Reports any bytes that no annotation covers yet, such as an incomplete frame.
     pub fn end(&mut self, report: &mut dyn FnMut(Annotation)) {
         match std::mem::replace(&mut self.state, State::Header) {
             State::Ended(mut run) => {
@@ -252,7 +252,8 @@ impl FrameExplainer {
     }
 
     /// Consumes the bytes that belong to the current frame's payload, and returns how many it
-    /// consumed. Once the payload is complete, passes the frame's annotation to `report`.
+    /// consumed. Once the payload is complete, passes the frame's annotation to `report`. After a
+    /// frame that breaks a rule, or a Close, stops reading.
     fn take_payload(&mut self, bytes: &[u8], report: &mut dyn FnMut(Annotation)) -> usize {
         let state = std::mem::replace(&mut self.state, State::Header);
         let State::Payload(mut frame) = state else { return 0 };
@@ -376,9 +377,9 @@ impl FrameExplainer {
     }
 }
 
-/// Returns the payload length of a header that is broken because of this length: it's encoded in
-/// more bytes than necessary, or its top bit is set. The spans of such a header can then show the
-/// length. Returns `None` for any other verdict.
+/// Returns the payload length of a header that is broken because of this length, so that the
+/// header's spans can show it. Such a length is encoded in more bytes than necessary, or its top
+/// bit is set. Returns `None` for any other verdict.
 fn wrongly_encoded_length(verdict: &Verdict) -> Option<u64> {
     match verdict {
         Verdict::Broken(Violation::LengthNotMinimal(n) | Violation::LengthTopBit(n)) => Some(*n),

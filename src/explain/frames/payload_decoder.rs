@@ -7,8 +7,8 @@
 //! ```
 //!
 //! Rules of this file:
-//! - Memory is bounded: only the first inflated bytes of a frame are kept, and the rest are only
-//!   counted.
+//! - Memory is bounded: only a frame's first 4096 inflated bytes are kept. Later bytes are checked
+//!   and counted, but not kept.
 //! - The protocol's decoder reports only *that* a text isn't UTF-8. To find the bad byte, this file
 //!   passes the same bytes to [`Text`] again, one by one.
 //! - The result doesn't depend on the pieces in which the payload arrived.
@@ -25,8 +25,8 @@ use crate::handshake::deflate_params::{DeflateConfig, DeflateParams, Window};
 /// The facts about a message that the explanation of its frames needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MessageContext {
-    /// The kind of the current message. A data frame belongs to this message; a control frame may
-    /// come between its fragments. `None` between messages.
+    /// The kind of the current message (text or binary), or `None` between messages. A control
+    /// frame belongs to no message, but may come between the fragments of one.
     pub inside: Option<MessageKind>,
     /// Whether the current message is compressed.
     pub compressed: bool,
@@ -74,11 +74,12 @@ pub struct Findings {
     pub begins: bool,
     /// Whether the sender's compressor keeps its window for the next message (context takeover).
     pub takeover: bool,
-    /// The number of inflated bytes from earlier messages that this compressed payload may refer
-    /// to.
+    /// The number of inflated bytes from earlier messages that a compressed message may refer to,
+    /// if it begins with this payload. Zero without context takeover.
     pub remembered: u64,
-    /// Why the payload isn't valid DEFLATE, as the end of a sentence about its bytes, such as
-    /// `, and then aren't DEFLATE`. `None` if the payload is valid or isn't compressed.
+    /// Why the payload isn't valid DEFLATE, such as `, and then aren't DEFLATE`. This is appended
+    /// to a text such as `9 bytes that inflate to 4`. `None` if the payload is valid or isn't
+    /// compressed.
     pub spoilt: Option<&'static str>,
     /// The position at which the payload's text stops being valid UTF-8, or `None` if the text is
     /// valid.
@@ -108,8 +109,9 @@ pub struct PayloadDecoder {
 }
 
 impl PayloadDecoder {
-    /// Creates a decoder for the payloads that the end `reader` receives. A compressed message
-    /// breaks a rule unless [`agree`](PayloadDecoder::agree) is called first.
+    /// Creates a decoder for the payloads that the end `reader` receives. A message that exceeds
+    /// `bounds` breaks a rule, and so does a compressed message unless
+    /// [`agree`](PayloadDecoder::agree) is called first.
     pub fn new(reader: Role, bounds: Bounds) -> PayloadDecoder {
         PayloadDecoder {
             message: Assembler::new(bounds),
@@ -160,6 +162,8 @@ impl PayloadDecoder {
     }
 
     /// Returns the facts about the current message, which the explanation of a frame needs.
+    /// `opaque` is always `false`: only the caller knows whether an unknown extension encodes the
+    /// message.
     pub fn message_context(&self) -> MessageContext {
         let (inside, compressed) = (self.message.open_kind(), self.message.is_compressed());
         MessageContext { inside, compressed, opaque: false }
@@ -217,7 +221,8 @@ impl PayloadDecoder {
         })
     }
 
-    /// Returns the findings in the current frame's payload, and clears them.
+    /// Returns what was found in the current frame's payload, and resets the findings for the next
+    /// frame.
     pub fn take_findings(&mut self) -> Findings {
         std::mem::take(&mut self.found)
     }
@@ -236,7 +241,7 @@ struct TextSoFar {
 
 impl TextSoFar {
     /// Appends a piece of payload to the message. If a text message stops being valid UTF-8 in this
-    /// piece, records the position in `wrong`.
+    /// piece, fails and records the position in `wrong`.
     fn append(
         &mut self,
         message: &mut Assembler,

@@ -42,8 +42,8 @@ pub enum ChunkPart {
 }
 
 impl Body {
-    /// Returns the body that a request's head announces. If the head gives no length, the body is
-    /// empty.
+    /// Returns the body that a request's head announces. If the head has neither
+    /// `Transfer-Encoding` nor `Content-Length`, the body is empty.
     pub fn of_request(head: &Head) -> Body {
         Body::announced(head).unwrap_or(Body::Length(0))
     }
@@ -62,7 +62,8 @@ impl Body {
     }
 
     /// Returns the body that a head's fields announce, or `None` if the head has neither
-    /// `Transfer-Encoding` nor `Content-Length`.
+    /// `Transfer-Encoding` nor `Content-Length`. If these fields don't determine where the body
+    /// ends, it extends to the end of the stream.
     fn announced(head: &Head) -> Option<Body> {
         if head.header("Transfer-Encoding").is_some() {
             let last = head.list("Transfer-Encoding").pop();
@@ -114,9 +115,9 @@ impl ChunkPart {
         ChunkPart::Size(Vec::new())
     }
 
-    /// Consumes bytes up to the end of the current line or chunk. Returns how many it consumed.
-    /// Also returns the body's new state if the chunks have ended or are invalid, and `None` while
-    /// they continue.
+    /// Consumes bytes up to the end of the current line or chunk. Returns how many it consumed, and
+    /// the body's new state: `Length(0)` if the chunks have ended, `UntilEnd` if they're invalid,
+    /// and `None` while they continue.
     fn take(&mut self, bytes: &[u8]) -> (usize, Option<Body>) {
         let line = bytes.iter().position(|&byte| byte == b'\n').map(|end| end + 1);
         let in_line = line.unwrap_or(bytes.len());

@@ -7,8 +7,8 @@
 //! ```
 //!
 //! Rules of this file:
-//! - [`extension::parse`] reads the list, and [`DeflateParams::parse`] reads a parameter.
-//!   [`DeflateParams::answer`] decides whether a server accepts an offer, and
+//! - [`extension::parse`] parses the list, and [`DeflateParams::parse`] the parameters of
+//!   permessage-deflate. [`DeflateParams::answer`] decides whether a server accepts an offer, and
 //!   [`deflate_params::verify_answer`] decides whether a client accepts the response.
 //! - To find out which parameter of an extension is invalid, this file parses each parameter alone.
 //! - The work is linear in the length of the line, even if the line has many offers and parameters.
@@ -67,8 +67,9 @@ impl Offers {
     }
 
     /// Returns which offered extensions the `head` of a response accepts. Compression counts as
-    /// accepted only if the client made a valid offer, and the response lists permessage-deflate
-    /// once, with valid parameters, and no extension that the client didn't offer.
+    /// accepted if the client made a valid offer, and the response lists permessage-deflate once,
+    /// with valid parameters. It doesn't count as accepted if the response also lists an extension
+    /// that the client didn't offer.
     pub fn agreed(&self, head: &Head) -> Agreed {
         let (unknown, known) = self.split_known(head);
         let deflate = match known.as_slice() {
@@ -101,8 +102,9 @@ impl Offers {
         Head::parse((lines + "\r\n").as_bytes()).ok().filter(|_| unknown)
     }
 
-    /// Splits the extensions that a response accepts. Returns whether any of them is an offered
-    /// extension that this crate doesn't know, and the list of the remaining extensions.
+    /// Splits the extensions that a response accepts into those that the client offered but this
+    /// crate doesn't know, and the others. Returns whether there are any of the first kind, and the
+    /// list of the others.
     fn split_known(&self, head: &Head) -> (bool, Vec<Extension>) {
         let mut known = extension::parse(head).unwrap_or_default();
         let count = known.len();
@@ -142,10 +144,10 @@ pub enum Negotiation<'a> {
     Answer {
         /// The extensions that the client offered in its request.
         offers: &'a Offers,
-        /// Which offer the response accepts: its position among all offered extensions, counted
-        /// from 1, or `Ok(None)` if the response accepts no compression. If the response is
-        /// invalid, the error describes the response that the client expected. `None` if the
-        /// request isn't known, or if the response can't be parsed.
+        /// The position of the accepted permessage-deflate offer among all offered extensions,
+        /// counted from 1. `Ok(None)` means that the response accepts no compression. If the
+        /// response is invalid, the error describes the response that the client expected. The
+        /// whole field is `None` if the request isn't known, or if the response can't be parsed.
         accepted: Option<Result<Option<usize>, &'static str>>,
     },
 }
@@ -196,8 +198,8 @@ pub fn extension_spans(line: &[u8], at: u64, negotiation: &mut Negotiation) -> O
 
 /// Returns the offsets at which the names and parameters of a valid extension list begin.
 /// `after_name` is the offset after the header's colon. Each element includes the separator before
-/// it, and the first element includes the header's name. A quoted value is a token, so it contains
-/// no separator.
+/// it, and the first element includes the header's name. Quotes need no special treatment, because
+/// a quoted value must be a token and therefore contains no separator.
 fn element_starts(line: &[u8], after_name: usize) -> Vec<usize> {
     let (mut begins, mut is_empty) = (vec![0], true);
     for (at, byte) in line.iter().enumerate().skip(after_name) {

@@ -15,8 +15,8 @@ pub fn names() -> impl Iterator<Item = &'static str> {
     FIELDS.iter().map(|(name, ..)| *name)
 }
 
-/// The glossary, as tuples `(name, purpose, section)`. The section is where the header field is
-/// defined.
+/// The glossary, as tuples `(name, purpose, section)`: what each header field is for, and which
+/// section defines it.
 const FIELDS: [(&str, &str, &str); 27] = [
     ("Host", "the host that the client wants: one port may serve several", "RFC 9112 §3.2"),
     ("Upgrade", "asks for another protocol on this connection, or agrees to it", "§4.2"),

@@ -11,8 +11,8 @@
 //! - [`Scan`] finds where the head ends, or the first byte that makes the head invalid. [`decide`]
 //!   gives a server's verdict on a request, and [`ClientRequest::verify_with_offers`] a client's
 //!   verdict on a response.
-//! - A request that doesn't ask for a WebSocket is plain HTTP, and so is its response. Any method
-//!   of the request and any status of the response are then allowed.
+//! - A request that doesn't ask for a WebSocket is plain HTTP, and so is its response. Such a
+//!   request may have any method, and its response any status.
 //! - A response may accept any extension that the client offered, even one that this crate doesn't
 //!   know.
 
@@ -150,8 +150,8 @@ pub enum AfterRequest {
 }
 
 /// Explains a request's head, with the verdict of a server that has these rules. `end` is `None` if
-/// the stream ended inside the head. Also returns the parsed request, or `None` if it can't be
-/// parsed, and the kind of bytes that follow the head.
+/// the stream ended inside the head. Also returns the kind of bytes that follow the head, and the
+/// parsed request (`None` if it can't be parsed).
 pub fn request(
     bytes: &[u8],
     start: u64,
@@ -310,8 +310,9 @@ fn verify(head: &Head, asked: &ParsedRequest) -> Verdict {
     }
 }
 
-/// Returns the error for a 101 that answers a request without a `Sec-WebSocket-Key`. Without this
-/// check, a `Sec-WebSocket-Accept` computed from an empty key would be accepted.
+/// Returns the error for a 101 that answers a request without a `Sec-WebSocket-Key`. If `verify`
+/// didn't reject such a 101, it would accept a `Sec-WebSocket-Accept` that was computed from an
+/// empty key.
 fn no_key(head: &Head) -> HandshakeError {
     let accept = head.header("Sec-WebSocket-Accept").map_or("none".into(), quote);
     let seen =

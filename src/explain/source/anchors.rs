@@ -8,7 +8,8 @@
 /// break a rule.
 #[derive(Debug)]
 pub struct Anchor {
-    /// The anchor's unique name, such as `opcode`. Links refer to the anchor by this name.
+    /// The anchor's unique name, such as `opcode`. The tables below and the playground's page refer
+    /// to the anchor by this name.
     pub id: &'static str,
     /// The path of the source file, relative to `src`.
     pub file: &'static str,

@@ -1,9 +1,9 @@
-//! Finds the anchor for a field or a verdict. An anchor points to the lines of ws101's source that
-//! decide about the field or the verdict.
+//! Finds the anchor for a field or a verdict: the reference to the lines of ws101's source that
+//! decide about it.
 //!
 //! For a field, these lines read or validate the field. For a verdict, they detect the broken rule.
-//! A `match` names the anchor of each violation. For refusals and handshake errors, the tables in
-//! [`anchors`](super::anchors) do so, by the heading of the diagnostic.
+//! A `match` names the anchor of each violation. The tables in [`anchors`](super::anchors) name the
+//! anchor of each refusal and each handshake error, by the heading of its diagnostic.
 
 use super::anchors::{Anchor, HANDSHAKE_ERRORS, REFUSALS, WRONG_101};
 use crate::diagnostic::Diagnostic;
@@ -132,7 +132,8 @@ pub fn of_verdict(annotation: &Annotation) -> Option<&'static Anchor> {
 }
 
 /// Returns the id of the anchor on the source lines that detect this violation. `is_compressed`
-/// says whether the frame belongs to a compressed message, whose size other lines check.
+/// says whether the frame belongs to a compressed message: the inflater checks the size of such a
+/// message, and the assembler the size of all others.
 pub fn of_violation(violation: Violation, is_compressed: bool) -> &'static str {
     match violation {
         Violation::ReservedBits(_) => "reserved",

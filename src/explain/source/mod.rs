@@ -1,5 +1,5 @@
-//! Finds the code behind each byte: the lines of this crate that decided about a field, and the
-//! rule that these lines enforce.
+//! Finds the code behind each byte: the source lines of this crate that decide what a field means,
+//! or whether bytes break a rule.
 //!
 //! ```text
 //! span, verdict ─► deciding_anchor ─► Anchor: file, function, a few words ─► Passage: the lines, some marked
@@ -60,8 +60,8 @@ pub struct Chapter {
 
 impl Anchor {
     /// Returns the function that this anchor points to, with the anchor's lines marked. Fails if
-    /// the file or the function isn't found, or if not exactly one line of the function contains
-    /// the anchor's words. The error says which.
+    /// the file or the function isn't found, or if no line or more than one line of the function
+    /// contains the anchor's words. The error says which.
     pub fn passage(&'static self) -> Result<Passage, String> {
         let lost =
             |what: &str| format!("{}: {what} of {} in src/{}", self.id, self.function, self.file);

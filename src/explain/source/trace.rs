@@ -8,7 +8,8 @@
 //! ```
 //!
 //! If the code detects a broken rule, the trace ends at that step. For a frame, one more step
-//! describes how the connection reacts. A trace is built from the annotation alone.
+//! describes how the connection reacts. A trace isn't recorded while the code runs. It's built
+//! afterwards, from the annotation alone.
 
 use super::anchors::Anchor;
 use super::deciding_anchor;
@@ -41,7 +42,8 @@ pub fn steps(annotation: &Annotation) -> Vec<Step> {
         AnnotationKind::Response => trace.response(),
         AnnotationKind::Body | AnnotationKind::Unread => Some(()),
     };
-    // A failed check has ended the trace of a frame, so the connection closes.
+    // A failed check has ended the frame's trace. The last step is the Close with which the
+    // connection reacts.
     if end.is_none() && matches!(annotation.verdict, Verdict::Broken(_)) {
         let code = annotation.verdict.code().unwrap_or_default();
         let says = format!("a Close with {code} is sent, and nothing more is read");
